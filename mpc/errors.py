@@ -1,0 +1,46 @@
+"""Errors of the secure-computation layer: which step, which peer, what was expected, what was found."""
+
+from __future__ import annotations
+
+
+class MpcError(Exception):
+    """Base of every error that this layer raises on purpose."""
+
+
+class ParameterError(MpcError, ValueError):
+    """A caller's argument is unusable: wrong shape, width, ring or range."""
+
+
+class RangeError(ParameterError):
+    """A value or a model does not fit the ring that was chosen for it."""
+
+
+class PeerError(MpcError):
+    """Base of errors that concern one peer in one protocol step."""
+
+    def __init__(self, message: str, *, peer: str = "", step: str = "") -> None:
+        super().__init__(message)
+        self.peer = peer
+        self.step = step
+
+    def __str__(self) -> str:
+        place = " ".join(part for part in (f"step {self.step}" if self.step else "", self.peer) if part)
+        message = super().__str__()
+        return f"{place}: {message}" if place else message
+
+
+class ProtocolError(PeerError):
+    """A peer's message is not what the protocol allows at this point."""
+
+    @classmethod
+    def mismatch(cls, what: str, expected: object, found: object, *, peer: str = "", step: str = "") -> ProtocolError:
+        """One sentence: what was expected, what was found."""
+        return cls(f"expected {what} {expected!s}, found {found!s}", peer=peer, step=step)
+
+
+class TransportError(PeerError):
+    """The connection to a peer could not be made, was refused or broke."""
+
+
+class DeadlineError(TransportError):
+    """A peer did not answer in time."""
