@@ -1,7 +1,7 @@
 """The ring Z_2^bits: fixed point in, fixed point out, additive shares, bit-packed bytes.
 
-Elements are uint64 arrays with the bits above the ring's width zero. Arithmetic wraps modulo 2^64, which is exact
-modulo 2^bits after a mask, because 2^bits divides 2^64.
+Elements are uint64 arrays with the bits above the ring's width zero. Arithmetic wraps modulo 2^64, which is
+exact modulo 2^bits after a mask, because 2^bits divides 2^64.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Ring:
         return (words << np.uint64(shift)).astype(np.int64) >> shift
 
     def encode(self, values: ArrayLike, scale_bits: int) -> Words:
-        """Real numbers to round(value * 2^scale_bits), ties to even; the one place where floats enter the ring.
+        """Real numbers to round(value * 2^scale_bits), ties to even: where floats enter the ring.
 
         Raises:
             RangeError: a value is not finite or does not fit the signed range.

@@ -1,0 +1,246 @@
+"""One ordered, half-duplex conversation between two parties, in labelled frames.
+
+A frame is a fixed header, a label and a raw body::
+
+    2 B magic "CP" | 1 B version | 1 B label length | 4 B sequence number | 8 B body length | label | body
+
+The label names the message ("relu/1/colours"); a receiver says which label, and where it can which length, it
+expects, and anything else is a :class:`~mpc.errors.ProtocolError`. At any time one side speaks and the other
+listens: two threads on one TLS socket fail, and two sides that both send first can jam. Confidentiality and
+authentication come from the transport.
+"""
+
+from __future__ import annotations
+
+import queue
+import struct
+import time
+from abc import ABC, abstractmethod
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Literal, TypeVar
+
+import msgspec
+
+from mpc.errors import DeadlineError, ParameterError, ProtocolError, TransportError
+from mpc.ring import Words, pack_words, packed_size, unpack_words
+
+WIRE_VERSION = 1
+_MAGIC = b"CP"
+_HEADER = struct.Struct("<2sBBIQ")
+_LARGEST_BODY = 1 << 30
+_JOINED_BODY = 1 << 16  # a body up to this size leaves in one write with its header
+
+Buffer = bytes | bytearray | memoryview
+Message = TypeVar("Message", bound=msgspec.Struct)
+
+
+@dataclass
+class Traffic:
+    """Bytes of one step over one channel, headers included."""
+
+    sent: int = 0
+    received: int = 0
+
+
+class Channel(ABC):
+    """Labelled frames to and from one peer; subclasses move the bytes.
+
+    Attributes:
+        peer: name of the party at the other end.
+        deadline_s: longest wait for one message, in seconds.
+        traffic: bytes by step, see :meth:`in_step`.
+    """
+
+    def __init__(self, peer: str, deadline_s: float) -> None:
+        self.peer = peer
+        self.deadline_s = deadline_s
+        self.step = ""
+        self.traffic: dict[str, Traffic] = defaultdict(Traffic)
+        self._sent_frames = 0
+        self._received_frames = 0
+
+    @abstractmethod
+    def _write(self, parts: list[Buffer]) -> None:
+        """Send the parts in order; raise TransportError."""
+
+    @abstractmethod
+    def _read(self, target: memoryview, expires: float) -> None:
+        """Fill ``target`` before the monotonic instant ``expires``; raise TransportError or DeadlineError."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """End the conversation; idempotent."""
+
+    @contextmanager
+    def in_step(self, step: str) -> Iterator[Channel]:
+        """Account traffic, and place errors, under ``step``."""
+        outer, self.step = self.step, step
+        try:
+            yield self
+        finally:
+            self.step = outer
+
+    def send(self, label: str, *parts: Buffer) -> None:
+        """Send one frame whose body is the parts, one after the other."""
+        name = label.encode("ascii")
+        length = sum(memoryview(part).nbytes for part in parts)
+        if len(name) > 255 or length > _LARGEST_BODY:
+            raise ParameterError(
+                f"expected a label up to 255 B and a body up to {_LARGEST_BODY} B, found {len(name)} B and {length} B"
+            )
+        head = _HEADER.pack(_MAGIC, WIRE_VERSION, len(name), self._sent_frames & 0xFFFFFFFF, length) + name
+        if length <= _JOINED_BODY:
+            self._write([b"".join((head, *parts))])
+        else:
+            self._write([head, *parts])
+        self._sent_frames += 1
+        self.traffic[self.step].sent += len(head) + length
+
+    def recv(self, label: str, size: int | None = None, *, limit: int = _LARGEST_BODY) -> memoryview:
+        """Receive the next frame, which must carry ``label``.
+
+        Args:
+            label: the message that the protocol expects now.
+            size: its exact length in bytes, where the protocol fixes it.
+            limit: the longest body accepted where it does not.
+        """
+        expires = time.monotonic() + self.deadline_s
+        head = bytearray(_HEADER.size)
+        self._read(memoryview(head), expires)
+        magic, version, name_length, sequence, length = _HEADER.unpack(head)
+        if magic != _MAGIC or version != WIRE_VERSION:
+            raise self._mismatch(f"a frame of version {WIRE_VERSION} for '{label}'", "another format")
+        name = bytearray(name_length)
+        self._read(memoryview(name), expires)
+        if name != label.encode("ascii"):
+            raise self._mismatch(f"message '{label}'", f"message '{name.decode('ascii', 'replace')}'")
+        if sequence != self._received_frames & 0xFFFFFFFF:
+            raise self._mismatch(f"frame number {self._received_frames} for '{label}'", f"{sequence}")
+        if size is not None and length != size:
+            raise self._mismatch(f"{size} bytes in '{label}'", f"{length}")
+        if length > limit:
+            raise self._mismatch(f"at most {limit} bytes in '{label}'", f"{length}")
+        body = bytearray(length)
+        self._read(memoryview(body), expires)
+        self._received_frames += 1
+        self.traffic[self.step].received += _HEADER.size + name_length + length
+        return memoryview(body).toreadonly()
+
+    def send_words(self, label: str, words: Words, bits: int) -> None:
+        """Send ring elements of Z_2^bits, bit-packed."""
+        self.send(label, pack_words(words, bits))
+
+    def recv_words(self, label: str, shape: tuple[int, ...], bits: int) -> Words:
+        """Receive ring elements of Z_2^bits; the length must be the shape's."""
+        count = 1
+        for extent in shape:
+            count *= extent
+        body = self.recv(label, packed_size(count, bits))
+        try:
+            return unpack_words(body, shape, bits)
+        except ProtocolError as error:
+            raise ProtocolError(str(error), peer=self.peer, step=self.step) from error
+
+    def send_message(self, label: str, message: msgspec.Struct) -> None:
+        """Send a typed control message (MessagePack)."""
+        self.send(label, msgspec.msgpack.encode(message))
+
+    def recv_message(self, label: str, kind: type[Message], *, limit: int = 1 << 20) -> Message:
+        """Receive a typed control message; unknown fields, wrong types and leftover bytes are refused."""
+        body = self.recv(label, limit=limit)
+        try:
+            return msgspec.msgpack.decode(body, type=kind, strict=True)
+        except msgspec.DecodeError as error:
+            raise self._mismatch(f"a {kind.__name__} in '{label}'", f"({error})") from error
+
+    def _mismatch(self, expected: str, found: str) -> ProtocolError:
+        return ProtocolError(f"expected {expected}, found {found}", peer=self.peer, step=self.step)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(peer={self.peer!r})"
+
+
+class Hello(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """First message each way: who speaks, in which session, under which public parameters."""
+
+    role: str
+    session: str
+    parameters: str  # digest of the public parameters
+    version: int = WIRE_VERSION
+
+
+def exchange_hello(channel: Channel, mine: Hello, expected_role: str, *, speaks_first: bool) -> Hello:
+    """Both sides introduce themselves; any difference ends the run with a sentence that says which."""
+    if speaks_first:
+        channel.send_message("hello", mine)
+        theirs = channel.recv_message("hello", Hello)
+    else:
+        theirs = channel.recv_message("hello", Hello)
+        channel.send_message("hello", mine)
+    for what, expected, found in (
+        ("wire version", mine.version, theirs.version),
+        ("role", expected_role, theirs.role),
+        ("session", mine.session, theirs.session),
+        ("digest of public parameters", mine.parameters, theirs.parameters),
+    ):
+        if expected != found:
+            raise ProtocolError.mismatch(what, expected, found, peer=channel.peer, step="hello")
+    return theirs
+
+
+class MemoryChannel(Channel):
+    """One end of an in-process pair; keeps every frame that passed, as this party saw it."""
+
+    def __init__(
+        self, peer: str, deadline_s: float, outbox: queue.Queue[bytes], inbox: queue.Queue[bytes]
+    ) -> None:
+        super().__init__(peer, deadline_s)
+        self.transcript: list[tuple[Literal["sent", "received"], str, bytes]] = []
+        self._outbox = outbox
+        self._inbox = inbox
+        self._pending = memoryview(b"")
+
+    def send(self, label: str, *parts: Buffer) -> None:
+        super().send(label, *parts)
+        self.transcript.append(("sent", label, b"".join(parts)))
+
+    def recv(self, label: str, size: int | None = None, *, limit: int = _LARGEST_BODY) -> memoryview:
+        body = super().recv(label, size, limit=limit)
+        self.transcript.append(("received", label, bytes(body)))
+        return body
+
+    def _write(self, parts: list[Buffer]) -> None:
+        for part in parts:
+            self._outbox.put(bytes(part))
+
+    def _read(self, target: memoryview, expires: float) -> None:
+        filled = 0
+        while filled < len(target):
+            if not self._pending:
+                try:
+                    data = self._inbox.get(timeout=max(0.0, expires - time.monotonic()))
+                except queue.Empty:
+                    raise DeadlineError(
+                        f"no message within {self.deadline_s:g} s", peer=self.peer, step=self.step
+                    ) from None
+                if not data:
+                    self._inbox.put(b"")
+                    raise TransportError("the peer closed the connection", peer=self.peer, step=self.step)
+                self._pending = memoryview(data)
+            count = min(len(self._pending), len(target) - filled)
+            target[filled : filled + count] = self._pending[:count]
+            self._pending = self._pending[count:]
+            filled += count
+
+    def close(self) -> None:
+        self._outbox.put(b"")
+
+
+def memory_pair(first: str, second: str, deadline_s: float = 60.0) -> tuple[MemoryChannel, MemoryChannel]:
+    """Two connected ends: the one that ``first`` holds, then the one that ``second`` holds."""
+    forth: queue.Queue[bytes] = queue.Queue()
+    back: queue.Queue[bytes] = queue.Queue()
+    return MemoryChannel(second, deadline_s, forth, back), MemoryChannel(first, deadline_s, back, forth)
