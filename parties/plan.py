@@ -1,7 +1,7 @@
-"""What a protocol tells its launcher: which processes there are, what each may know, and how a result is shown.
+"""What a protocol tells its launcher: its processes, what each may know, and how a result is shown.
 
-The launcher reads only this file. No word of a particular protocol stands here, so that another protocol is one
-more class in `parties/protocols.py`.
+The launcher reads only this file. No word of a particular protocol stands here, so that another protocol is
+one more class in `parties/protocols.py`.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ class ConfigError(ValueError):
 
 @dataclass(frozen=True)
 class RunFolders:
-    """Where one run keeps its files: `files/<run>/<party>/` (0700), `logs/<run>/`, and `files/cache/<party>/` (0700).
+    """Where one run keeps its files: `files/<run>/<party>/`, `files/cache/<party>/` and `logs/<run>/`.
 
-    The cache outlives the run. `files` and `logs` are the two top folders; `run` is the run's name.
+    The first two have mode 0700; the cache outlives the run. `files` and `logs` are the two top folders.
     """
 
     files: Path
@@ -32,7 +32,7 @@ class RunFolders:
     run: str
 
     def party(self, name: str) -> Path:
-        """The party's private folder, made if it is not there: settings, keys, data, events, status, result."""
+        """The party's private folder, made if absent: settings, keys, data, events, status, result."""
         return make_private_folder(self.files / self.run / name)
 
     def cache(self, name: str) -> Path:
@@ -62,8 +62,8 @@ class RunFolders:
 class Run:
     """The launcher's side of a run: everything a protocol needs to know about where and how it is started.
 
-    `session` is fresh for every run and part of every hello. Ports from `start_port` upwards are the protocol's. A
-    party ends itself once process `supervisor_pid` is gone. Each party finds `certificate.pem`, `key.pem`
+    `session` is fresh for every run and part of every hello. Ports from `start_port` upwards are the protocol's.
+    A party ends itself once process `supervisor_pid` is gone. Each party finds `certificate.pem`, `key.pem`
     and `ca.pem` in its private folder; the launcher makes them after it has read the plan's names.
     """
 
@@ -127,8 +127,11 @@ class RunnableProtocol(Protocol):
     command-line flag of the same name, with its `description` and `unit` as help.
     """
 
-    name: str
-    Config: type[BaseModel]
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def Config(self) -> type[BaseModel]: ...
 
     def plan(self, config: Any, run: Run) -> Plan:
         """The processes of a run. Writes each party's private data, nothing else. Raises `ConfigError`."""

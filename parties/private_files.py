@@ -1,4 +1,4 @@
-"""Files that only their owner may read, written so that a reader sees the old content or the new, never half of it."""
+"""Files for their owner's eyes: a reader sees the old content or the new, never half of it."""
 
 from __future__ import annotations
 
