@@ -1,0 +1,73 @@
+// The group of edwards25519: constant-time arithmetic for the base oblivious transfers.
+//
+// Sources: Hisil, Wong, Carter, Dawson, "Twisted Edwards curves revisited" (ASIACRYPT 2008), sections 3.1-3.3 (extended
+// coordinates, a = -1); RFC 8032, section 5.1 (parameters, encoding, decoding); signed radix-16 tables as in Bernstein
+// et al., "High-speed high-security signatures" (CHES 2011), section 4.
+//
+// Why own code: the library must build on any user's machine, where no crypto library's headers may be assumed, and the
+// base OTs want what the common interfaces do not offer (a table for a received point, one inversion for 128 encodings).
+// It is held against RFC 8032's vectors here and against libsodium in the Python tests.
+//
+// Timing: no branch and no address depends on a scalar or on a point that results from one. Decoding branches on
+// validity only, which is public.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "core/field25519.hpp"
+
+namespace capc::mpc {
+
+constexpr std::size_t kPointBytes = 32;
+
+// Little-endian integer, below 2^253 wherever it multiplies a point.
+using Scalar = std::array<std::uint8_t, 32>;
+
+// (X : Y : Z : T), x = X/Z, y = Y/Z, x y = T/Z.
+struct Point {
+    Field x, y, z, t;
+
+    static Point identity();
+    static Point base();  // RFC 8032's generator, of prime order
+};
+
+Point operator+(const Point& a, const Point& b);
+Point operator-(const Point& a, const Point& b);
+Point doubled(const Point& a);
+Point times_eight(const Point& a);  // clears the cofactor: the result lies in the prime-order subgroup
+
+// r = condition ? a : r, for condition 0 or 1.
+void assign_if(Point& r, const Point& a, std::uint64_t condition);
+
+// Constant time in scalar and point. `scalar` below 2^253.
+Point multiply(const Scalar& scalar, const Point& point);
+
+// A table of [1..8] 16^i P, affine, i = 0..63 (60 KiB): one multiplication is 64 mixed additions.
+class FixedBase {
+public:
+    explicit FixedBase(const Point& point);
+    Point multiply(const Scalar& scalar) const;  // constant time in scalar, below 2^253
+
+    static const FixedBase& generator();  // built once a process
+
+private:
+    struct Affine {
+        Field y_plus_x, y_minus_x, xy2d;
+    };
+    std::vector<Affine> table_;
+};
+
+// True when `in` is the canonical encoding of a point on the curve that is not of small order (RFC 8032, 5.1.3, and a
+// check of [8]P); only then `out` is written.
+bool decode_point(const std::uint8_t in[kPointBytes], Point& out);
+
+// n canonical encodings, 32 bytes each, with one field inversion in all.
+void encode_points(const Point* points, std::size_t n, std::uint8_t* out);
+
+// True when the integer is below the group order; the test does not leak the value of an accepted candidate.
+bool below_group_order(const Scalar& scalar);
+
+}  // namespace capc::mpc
