@@ -62,7 +62,7 @@ class RunFolders:
 class Run:
     """The launcher's side of a run: everything a protocol needs to know about where and how it is started.
 
-    `session` is fresh for every run and part of every hello. Ports from `start_port` upwards are the protocol's.
+    `session` is fresh for every run and part of every hello. Ports from `start_port` up are the protocol's.
     A party ends itself once process `supervisor_pid` is gone. Each party finds `certificate.pem`, `key.pem`
     and `ca.pem` in its private folder; the launcher makes them after it has read the plan's names.
     """

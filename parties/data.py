@@ -1,0 +1,168 @@
+"""Datasets, their split into test set and training pool, and each data owner's part of the pool.
+
+- ``digits``: 1,797 images of 8x8, 17 grey levels, from scikit-learn. Images 0..359 are the test set, the
+  rest the pool.
+- ``mnist``: the IDX files in a folder, gzipped or not. With the training files there, those are the pool and
+  all of t10k is the test set. With t10k alone its first fifth (images 0..1999) is the test set, the rest the
+  pool.
+
+The test set does not depend on the seed: query number 7 is the same image in every experiment.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from parties.idx import DataError, find_idx, read_idx
+from parties.plan import ConfigError
+from parties.private_files import write_private
+
+_DIGITS_TEST = 360
+_MNIST_SIDE = 28
+
+Images = NDArray[np.float32]  # (n, channels, height, width), 0..1
+Labels = NDArray[np.int64]  # (n,), 0..classes-1
+
+
+@dataclass(frozen=True)
+class Records:
+    """Labelled images: what one party holds in one file."""
+
+    images: Images
+    labels: Labels
+
+    def __post_init__(self) -> None:
+        if self.images.ndim != 4 or self.labels.shape != self.images.shape[:1]:
+            raise DataError(
+                f"expected images (n, channels, height, width) and n labels, "
+                f"found {self.images.shape} and {self.labels.shape}"
+            )
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __repr__(self) -> str:
+        return f"Records(images={self.images.shape})"
+
+    def take(self, indices: slice | NDArray[np.intp]) -> Records:
+        return Records(self.images[indices], self.labels[indices])
+
+    def digest(self) -> str:
+        """SHA-256 of shapes, images and labels."""
+        digest = hashlib.sha256(repr(self.images.shape).encode())
+        digest.update(self.images.astype("<f4").tobytes())
+        digest.update(self.labels.astype("<i8").tobytes())
+        return digest.hexdigest()
+
+    def write(self, path: Path) -> None:
+        """Write for the owner alone (0600), atomically."""
+        buffer = io.BytesIO()
+        np.savez(buffer, images=self.images, labels=self.labels)
+        write_private(path, buffer.getvalue())
+
+    @classmethod
+    def read(cls, path: Path) -> Records:
+        """Read what `write` wrote; nothing is unpickled."""
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                return cls(file["images"].astype(np.float32), file["labels"].astype(np.int64))
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+            raise DataError(f"{path} cannot be read as a party's records ({type(error).__name__})") from error
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A pool to split among the data owners, and a test set whose images are the queries."""
+
+    name: str
+    classes: int
+    pool: Records
+    test: Records
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        channels, height, width = self.pool.images.shape[1:]
+        return channels, height, width
+
+    def queries(self, first: int, count: int) -> Records:
+        """Test images ``first .. first+count-1``. Raises `ConfigError` where the test set ends before."""
+        if first + count > len(self.test):
+            raise ConfigError(
+                f"queries {first}..{first + count - 1} asked for, but the {self.name} test set has images "
+                f"0..{len(self.test) - 1}: choose a smaller start_batch or n_queries"
+            )
+        return self.test.take(slice(first, first + count))
+
+
+def load_dataset(name: str, folder: Path | None) -> Dataset:
+    """The dataset by its name in the configuration; `folder` is needed for mnist only."""
+    if name == "digits":
+        return _digits()
+    if name == "mnist":
+        if folder is None:
+            raise ConfigError(
+                "dataset mnist needs its files: set data_dir, or the environment variable CAPC_DATA_DIR, to "
+                "the folder with t10k-images-idx3-ubyte and t10k-labels-idx1-ubyte (gzipped or not)"
+            )
+        return _mnist(folder)
+    raise ConfigError(f"dataset {name!r} is not known; there are digits and mnist")
+
+
+def _digits() -> Dataset:
+    from sklearn.datasets import load_digits  # noqa: PLC0415  half a second, for the launcher alone
+
+    bunch = load_digits()
+    every = Records((bunch.images[:, None] / 16).astype(np.float32), bunch.target.astype(np.int64))
+    return Dataset("digits", 10, every.take(slice(_DIGITS_TEST, None)), every.take(slice(_DIGITS_TEST)))
+
+
+def _mnist(folder: Path) -> Dataset:
+    held_out = _mnist_pair(folder, "t10k")
+    if find_idx(folder, "train-images-idx3-ubyte") or find_idx(folder, "train-labels-idx1-ubyte"):
+        return Dataset("mnist", 10, _mnist_pair(folder, "train"), held_out)
+    border = len(held_out) // 5
+    return Dataset("mnist", 10, held_out.take(slice(border, None)), held_out.take(slice(border)))
+
+
+def _mnist_pair(folder: Path, prefix: str) -> Records:
+    images_path = _required(folder, f"{prefix}-images-idx3-ubyte")
+    labels_path = _required(folder, f"{prefix}-labels-idx1-ubyte")
+    images = read_idx(images_path, 3)
+    labels = read_idx(labels_path, 1)
+    if images.shape[1:] != (_MNIST_SIDE, _MNIST_SIDE):
+        raise DataError(f"{images_path} holds images of {images.shape[1:]}, expected 28 x 28")
+    if len(images) != len(labels):
+        raise DataError(f"{images_path} holds {len(images)} images but {labels_path} {len(labels)} labels")
+    if len(labels) and labels.max() > 9:
+        raise DataError(f"{labels_path} holds the label {labels.max()}, expected 0..9")
+    return Records((images[:, None] / np.float32(255)).astype(np.float32), labels.astype(np.int64))
+
+
+def _required(folder: Path, name: str) -> Path:
+    path = find_idx(folder, name)
+    if path is None:
+        raise DataError(f"{folder} holds neither {name} nor {name}.gz")
+    return path
+
+
+def split(labels: Labels, owners: int, seed: int, method: str) -> list[NDArray[np.intp]]:
+    """Each owner's indices into the pool: disjoint, together the whole pool, sizes differing by at most one.
+
+    ``iid`` deals the shuffled pool; ``stratified`` deals it class by class, so that every part has (within
+    one record) the pool's share of every class. The same seed gives the same parts.
+    """
+    if len(labels) < owners:
+        raise ConfigError(f"{len(labels)} training records cannot be split among {owners} data owners")
+    order = np.random.default_rng([seed, 0x5B117]).permutation(len(labels))
+    if method == "stratified":
+        order = order[np.argsort(labels[order], kind="stable")]
+    elif method != "iid":
+        raise ConfigError(f"split {method!r} is not known; there are stratified and iid")
+    return [np.sort(order[owner::owners]) for owner in range(owners)]
