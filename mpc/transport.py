@@ -1,8 +1,8 @@
 """Channels over TCP with TLS 1.3: both sides show a certificate of the run's own authority.
 
 A party's name is the DNS name in its certificate; who connects checks the name it dialled, who listens learns
-the name from the certificate. Ed25519 certificates; TLS 1.3 (RFC 8446) with the library's AEAD suites; no session
-tickets, no compression.
+the name from the certificate. Ed25519 certificates; TLS 1.3 (RFC 8446) with the library's AEAD suites; no
+session tickets, no compression.
 """
 
 from __future__ import annotations
@@ -32,7 +32,8 @@ class Credentials:
         context = ssl.SSLContext(purpose)
         context.minimum_version = ssl.TLSVersion.TLSv1_3
         context.verify_mode = ssl.CERT_REQUIRED
-        context.num_tickets = 0 if server else context.num_tickets
+        if server:
+            context.num_tickets = 0
         context.load_verify_locations(cafile=str(self.authority))
         context.load_cert_chain(str(self.certificate), str(self.key))
         return context

@@ -1,0 +1,58 @@
+"""Step 3: the noisy argmax of the vote histogram, to the QP alone, by a garbled circuit between PG and QP.
+
+    QP (evaluator)                                  PG (garbler)
+    holds h_qp = sum of its vote shares             holds h_pg = sum of the masks + discrete Gaussian noise
+                                                    counts + noise = h_qp + h_pg in Z_2^width, signed
+    ------------------------------------------------------------------------------------------
+    corrections of its h_qp  -------------------->
+             <--------------------  tables, labels of h_pg, colours of the output
+    learns argmax(counts + noise)                   learns nothing
+
+``width`` leaves room for every count and the largest noise (:func:`histogram_bits`), so the sum never wraps and the
+signed comparison is the true one. Ties go to the lowest class.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mpc._core import Circuit
+from mpc.errors import ProtocolError
+from mpc.garbled import Evaluator, Garbler
+from mpc.noise import discrete_gaussian, noise_bound
+from mpc.randomness import SYSTEM, Randomness
+from mpc.ring import Ring, Words
+
+
+def histogram_bits(parties: int, sigma: Fraction) -> int:
+    """The least width whose signed range holds every noisy count: |count + noise| <= K + 12 sigma < 2^(width-1)."""
+    return (parties + noise_bound(sigma)).bit_length() + 1
+
+
+def guardian_release(
+    garbler: Garbler, mask_sums: Words, sigma: Fraction, width: int, randomness: Randomness = SYSTEM
+) -> None:
+    """PG: adds fresh noise to its share ``(n, classes)`` of the histograms and garbles the argmax.
+
+    The caller has charged the privacy ledger before this is called: after it, the QP can have its answer.
+    """
+    ring = Ring(width)
+    noise = discrete_gaussian(sigma, mask_sums.shape, randomness)
+    noisy = ring.add(mask_sums, ring.reduce(noise))
+    batch = garbler.prepare(Circuit.sum_histogram(mask_sums.shape[1], width), len(mask_sums))
+    batch.send_inputs(noisy)
+    batch.reveal_to_evaluator()
+
+
+def querying_release(evaluator: Evaluator, share_sums: Words, width: int) -> NDArray[np.int64]:
+    """QP: the labels ``(n,)`` of its queries."""
+    count, classes = share_sums.shape
+    batch = evaluator.prepare(Circuit.sum_histogram(classes, width), count, share_sums)
+    batch.receive_inputs()
+    labels = batch.learn_outputs()[:, 0].astype(np.int64)
+    if (labels >= classes).any():
+        raise ProtocolError.mismatch("labels below", classes, int(labels.max()), step="3")
+    return labels

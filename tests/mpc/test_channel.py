@@ -1,0 +1,231 @@
+"""Frames over memory and TLS: what is accepted, what is refused, and how long a wait can last."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import threading
+import time
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+
+from mpc.channel import Channel, Hello, exchange_hello, memory_pair
+from mpc.errors import DeadlineError, ParameterError, ProtocolError, TransportError
+from mpc.transport import Credentials, Listener, TlsChannel, connect
+from tests.authority import issue
+
+
+class Note(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    count: int
+
+
+class Other(msgspec.Struct, frozen=True):
+    count: int
+    surprise: int
+
+
+def test_a_frame_arrives_with_its_label_and_is_counted_under_its_step() -> None:
+    left, right = memory_pair("left", "right")
+    with left.in_step("1a"):
+        left.send("linear/upload", b"ab", b"cd")
+    assert bytes(right.recv("linear/upload", 4)) == b"abcd"
+    assert left.traffic["1a"].sent == right.traffic[""].received == 16 + len("linear/upload") + 4
+    assert left.transcript == [("sent", "linear/upload", b"abcd")]
+    assert right.transcript == [("received", "linear/upload", b"abcd")]
+
+
+def test_wrong_label_length_and_type_name_what_was_expected_and_found() -> None:
+    left, right = memory_pair("left", "right")
+    left.send("masks", b"1234")
+    with pytest.raises(ProtocolError, match=r"step 2 left: expected message 'tables', found message 'masks'"):
+        with right.in_step("2"):
+            right.recv("tables")
+    left, right = memory_pair("left", "right")
+    left.send("masks", b"1234")
+    with pytest.raises(ProtocolError, match="expected 5 bytes in 'masks', found 4"):
+        right.recv("masks", 5)
+    left, right = memory_pair("left", "right")
+    left.send("masks", b"1234")
+    with pytest.raises(ProtocolError, match="at most 3 bytes"):
+        right.recv("masks", limit=3)
+    left, right = memory_pair("left", "right")
+    left.send_message("note", Other(1, 2))
+    with pytest.raises(ProtocolError, match="expected a Note in 'note'"):
+        right.recv_message("note", Note)
+    left.send("note", msgspec.msgpack.encode(Note(1)) + b"\x00")
+    with pytest.raises(ProtocolError, match="expected a Note"):
+        right.recv_message("note", Note)
+
+
+def test_a_replayed_frame_is_refused() -> None:
+    left, right = memory_pair("left", "right")
+    left.send("masks", b"1234")
+    left._sent_frames = 0
+    left.send("masks", b"1234")
+    right.recv("masks")
+    with pytest.raises(ProtocolError, match="expected frame number 1"):
+        right.recv("masks")
+
+
+def test_another_wire_format_is_refused() -> None:
+    left, right = memory_pair("left", "right")
+    left._write([b"GET / HTTP/1.1\r\n\r\n"])
+    with pytest.raises(ProtocolError, match="expected a frame of version 1"):
+        right.recv("hello")
+
+
+def test_silence_and_closing_end_a_wait() -> None:
+    left, right = memory_pair("left", "right", deadline_s=0.05)
+    with pytest.raises(DeadlineError, match=r"no message within 0.05 s"):
+        right.recv("hello")
+    left.close()
+    with pytest.raises(TransportError, match="closed"):
+        right.recv("hello")
+
+
+def test_words_travel_packed() -> None:
+    left, right = memory_pair("left", "right")
+    words = np.arange(12, dtype=np.uint64).reshape(3, 4)
+    left.send_words("shares", words, 5)
+    assert len(left.transcript[0][2]) == 8
+    assert (right.recv_words("shares", (3, 4), 5) == words).all()
+    with pytest.raises(ParameterError):
+        left.send("x" * 300, b"")
+
+
+@pytest.mark.parametrize(
+    ("theirs", "message"),
+    [
+        (Hello("answering", "s", "p", version=2), "wire version 1, found 2"),
+        (Hello("guardian", "s", "p"), "role answering, found guardian"),
+        (Hello("answering", "t", "p"), "session s, found t"),
+        (Hello("answering", "s", "q"), "digest of public parameters p, found q"),
+    ],
+)
+def test_hello_says_which_part_differs(theirs: Hello, message: str) -> None:
+    left, right = memory_pair("left", "right")
+    right.send_message("hello", theirs)
+    with pytest.raises(ProtocolError, match=message):
+        exchange_hello(left, Hello("querying", "s", "p"), "answering", speaks_first=True)
+
+
+@pytest.fixture
+def authority(tmp_path: Path) -> dict[str, Credentials]:
+    return issue(tmp_path, "server-0", "client", "stranger")
+
+
+def _pair(authority: dict[str, Credentials], deadline_s: float = 5.0) -> tuple[TlsChannel, TlsChannel]:
+    with Listener(("127.0.0.1", 0), authority["server-0"], deadline_s=deadline_s) as listener:
+        accepted: list[TlsChannel] = []
+        thread = threading.Thread(
+            target=lambda: accepted.append(listener.accept(frozenset({"client"}), within_s=5)), daemon=True
+        )
+        thread.start()
+        dialled = connect(
+            ("127.0.0.1", listener.port),
+            "server-0",
+            authority["client"],
+            deadline_s=deadline_s,
+            connect_within_s=5,
+        )
+        thread.join(5)
+    return accepted[0], dialled
+
+
+def test_tls_carries_large_frames_both_ways_and_knows_the_peer(authority: dict[str, Credentials]) -> None:
+    server, client = _pair(authority)
+    assert (server.peer, client.peer) == ("client", "server-0")
+    body = np.random.default_rng(1).bytes(5_000_000)
+    sender = threading.Thread(target=server.send, args=("tables", body), daemon=True)
+    sender.start()
+    assert client.recv("tables", len(body)) == body
+    sender.join(5)
+    client.send("done", b"")
+    assert len(server.recv("done", 0)) == 0
+    assert client._connection.version() == "TLSv1.3"
+    client.close()
+    with pytest.raises(TransportError):
+        server.recv("more")
+    server.close()
+
+
+def test_tls_wait_has_a_deadline(authority: dict[str, Credentials]) -> None:
+    server, client = _pair(authority, deadline_s=0.2)
+    started = time.monotonic()
+    with pytest.raises(DeadlineError):
+        client.recv("tables")
+    assert time.monotonic() - started < 3
+    for channel in (server, client):
+        channel.close()
+
+
+def test_strangers_do_not_get_in_and_do_not_end_the_wait(
+    authority: dict[str, Credentials], tmp_path: Path
+) -> None:
+    foreign = issue(tmp_path / "elsewhere", "client")["client"]
+    with Listener(("127.0.0.1", 0), authority["server-0"], deadline_s=2) as listener:
+        accepted: list[Channel] = []
+        thread = threading.Thread(
+            target=lambda: accepted.append(listener.accept(frozenset({"client"}), within_s=10)), daemon=True
+        )
+        thread.start()
+        address = ("127.0.0.1", listener.port)
+        with socket.create_connection(address) as plain:
+            plain.sendall(b"GET / HTTP/1.1\r\n\r\n")
+        for credentials in (foreign, authority["stranger"]):
+            with pytest.raises(TransportError):
+                intruder = connect(address, "server-0", credentials, deadline_s=2, connect_within_s=2)
+                intruder.recv("hello")
+        assert not accepted
+        connect(address, "server-0", authority["client"], deadline_s=2, connect_within_s=2)
+        thread.join(10)
+    assert [channel.peer for channel in accepted] == ["client"]
+
+
+def test_a_server_with_another_name_is_refused(authority: dict[str, Credentials]) -> None:
+    with Listener(("127.0.0.1", 0), authority["stranger"], deadline_s=2) as listener:
+        waiting = threading.Thread(
+            target=lambda: pytest.raises(DeadlineError, listener.accept, frozenset({"client"}), within_s=1),
+            daemon=True,
+        )
+        waiting.start()
+        with pytest.raises(TransportError, match=r"handshake failed.*server-0"):
+            connect(
+                ("127.0.0.1", listener.port),
+                "server-0",
+                authority["client"],
+                deadline_s=2,
+                connect_within_s=2,
+            )
+        waiting.join(5)
+
+
+def test_older_tls_is_refused(authority: dict[str, Credentials]) -> None:
+    with Listener(("127.0.0.1", 0), authority["server-0"], deadline_s=2) as listener:
+        waiting = threading.Thread(
+            target=lambda: pytest.raises(DeadlineError, listener.accept, frozenset({"client"}), within_s=1),
+            daemon=True,
+        )
+        waiting.start()
+        context = authority["client"].context(server=False)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        context.maximum_version = ssl.TLSVersion.TLSv1_2
+        with socket.create_connection(("127.0.0.1", listener.port)) as plain, pytest.raises(ssl.SSLError):
+            context.wrap_socket(plain, server_hostname="server-0")
+        waiting.join(5)
+
+
+def test_nobody_listening_ends_with_the_address_and_the_wait(authority: dict[str, Credentials]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    with pytest.raises(DeadlineError, match=rf"127.0.0.1:{port} within 0.1 s"):
+        connect(("127.0.0.1", port), "server-0", authority["client"], deadline_s=1, connect_within_s=0.1)
+
+
+def test_a_taken_port_is_named(authority: dict[str, Credentials]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        with pytest.raises(TransportError, match=r"cannot listen at 127.0.0.1:\d+"):
+            Listener(taken.getsockname(), authority["client"], deadline_s=1)

@@ -1,0 +1,64 @@
+"""The noise is the exact discrete Gaussian: distribution, tail bound, known answers, refusals."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from mpc.errors import ParameterError
+from mpc.noise import discrete_gaussian, noise_bound
+from mpc.randomness import SeededRandomness
+
+
+@pytest.mark.parametrize("sigma", [Fraction(1, 2), Fraction(1), Fraction(7, 3), Fraction(7), Fraction(40)])
+def test_samples_follow_the_discrete_gaussian(sigma: Fraction) -> None:
+    samples = discrete_gaussian(sigma, (6000,), SeededRandomness(f"chi-square {sigma}".encode()))
+    bound = noise_bound(sigma)
+    support = np.arange(-bound, bound + 1)
+    weights = np.exp(-(support.astype(float) ** 2) / (2 * float(sigma) ** 2))
+    expected = 6000 * weights / weights.sum()
+    observed = np.bincount(samples + bound, minlength=len(support))
+    # Cells with few expected samples are pooled with their neighbours towards the middle, tail by tail.
+    rich = np.flatnonzero(expected >= 10)
+    low, high = rich[0], rich[-1]
+    pool = (
+        lambda cells: np.concatenate(  # noqa: E731
+            ([cells[: low + 1].sum()], cells[low + 1 : high], [cells[high:].sum()])
+        )
+    )
+    statistic, p_value = stats.chisquare(pool(observed), pool(expected))
+    assert p_value > 1e-4, (statistic, p_value)
+
+
+def test_a_wrong_scale_fails_the_same_chi_square() -> None:
+    samples = discrete_gaussian(Fraction(8), (6000,), SeededRandomness(b"wrong scale"))
+    expected_variance = 49.0
+    statistic = (len(samples) - 1) * samples.var(ddof=1) / expected_variance
+    assert stats.chi2.sf(statistic, len(samples) - 1) < 1e-6
+
+
+def test_zero_scale_adds_nothing_and_shape_is_kept() -> None:
+    assert not discrete_gaussian(Fraction(0), (3, 10)).any()
+    assert discrete_gaussian(Fraction(3), (3, 10)).shape == (3, 10)
+
+
+def test_no_sample_exceeds_the_bound() -> None:
+    sigma = Fraction(1, 5)
+    assert noise_bound(sigma) == 3
+    assert np.abs(discrete_gaussian(sigma, (2000,))).max() <= 3
+
+
+def test_known_answer_under_injected_randomness() -> None:
+    again = [
+        discrete_gaussian(Fraction(5, 2), (12,), SeededRandomness(b"known answer")).tolist() for _ in range(2)
+    ]
+    assert again[0] == again[1]
+    assert again[0] != discrete_gaussian(Fraction(5, 2), (12,), SeededRandomness(b"another")).tolist()
+
+
+def test_negative_scale_is_refused() -> None:
+    with pytest.raises(ParameterError, match="at least 0"):
+        discrete_gaussian(Fraction(-1), (1,))
