@@ -89,7 +89,7 @@ class Channel(ABC):
         length = sum(memoryview(part).nbytes for part in parts)
         if len(name) > 255 or length > _LARGEST_BODY:
             raise ParameterError(
-                f"expected a label up to 255 B and a body up to {_LARGEST_BODY} B, found {len(name)} and {length}"
+                f"expected at most 255 B of label and {_LARGEST_BODY} B of body, found {len(name)} and {length}"
             )
         head = _HEADER.pack(_MAGIC, WIRE_VERSION, len(name), self._sent_frames & 0xFFFFFFFF, length) + name
         if length <= _JOINED_BODY:

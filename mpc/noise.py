@@ -1,9 +1,9 @@
 """Exact discrete Gaussian noise, by integer arithmetic alone.
 
 Canonne, Kamath, Steinke, "The Discrete Gaussian for Differential Privacy", NeurIPS 2020 (arXiv:2004.00010):
-Algorithm 1 (Bernoulli(exp(-gamma))), Algorithm 2 (discrete Laplace) and Algorithm 3 (discrete Gaussian). No float is
-involved, so the floating-point attacks on Gaussian noise do not apply. Running time depends on the sample drawn
-(rejection sampling), as in the paper; a peer who times the guardian to the microsecond learns a little about it.
+Algorithm 1 (Bernoulli(exp(-gamma))), Algorithm 2 (discrete Laplace) and Algorithm 3 (discrete Gaussian). No float
+is involved, so the floating-point attacks on Gaussian noise do not apply. Running time depends on the sample drawn
+(rejection sampling), as in the paper: a peer who times the guardian to the microsecond learns a little about it.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from mpc.errors import ParameterError
 from mpc.randomness import SYSTEM, Randomness, uniform_below
 
 TAIL_SIGMAS = 12
-"""Samples beyond 12 sigma are drawn again: 2 exp(-12^2/2) < 2^-102 of the distribution (sub-Gaussian tail,
-Canonne et al., Proposition 25), an addition to delta that no accountant would show. In return the histogram's width has a
-hard bound, so that wrap-around is impossible rather than unlikely."""
+"""Samples beyond 12 sigma are drawn again: 2 exp(-12^2/2) < 2^-102 of the distribution (the sub-Gaussian tail
+that Canonne et al. prove), an addition to delta that no accountant would show. In return the histogram's width has
+a hard bound: wrap-around is impossible rather than unlikely."""
 
 
 def noise_bound(sigma: Fraction) -> int:

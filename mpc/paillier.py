@@ -1,7 +1,7 @@
-"""Packed, additively homomorphic encryption of vote masks (Paillier, EUROCRYPT 1999) over the ``phe`` library.
+"""Packed, additively homomorphic encryption of vote masks: Paillier (EUROCRYPT 1999) over the ``phe`` library.
 
-A 3072-bit modulus gives 128-bit security (NIST SP 800-57 Part 1 Rev. 5, Table 2). Each mask in Z_2^width takes a
-slot of ``width + ceil(log2(parties))`` bits, so that the sum over all parties never carries into the next slot.
+A 3072-bit modulus gives 128-bit security (NIST SP 800-57 Part 1 Rev. 5, Table 2). Each mask in Z_2^width takes
+a slot of ``width + ceil(log2(parties))`` bits, so that the sum over all parties never carries into the next slot.
 """
 
 from __future__ import annotations

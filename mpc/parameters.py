@@ -1,0 +1,65 @@
+"""The public parameters of a CaPC run: every party holds the same ones, and the hello compares their digest."""
+
+from __future__ import annotations
+
+import hashlib
+from fractions import Fraction
+from typing import Literal
+
+import msgspec
+
+from mpc.errors import ParameterError
+from mpc.paillier import KEY_BITS, Packing
+from mpc.release import histogram_bits
+
+Aggregation = Literal["paillier", "direct"]
+
+
+class PublicParameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What all parties agree on before the first query.
+
+    Attributes:
+        parties: number of answering parties, K.
+        classes: number of labels, C.
+        input_shape: of one query.
+        ring_bits: inference and logits live in Z_2^ring_bits.
+        fraction_bits: of inputs and weights; products carry twice as many.
+        sigma: scale of the discrete Gaussian on each count, an exact rational written "3/2" or "2".
+        aggregation: how the masks reach the Privacy Guardian.
+        key_bits: of the Paillier modulus.
+    """
+
+    parties: int
+    classes: int
+    input_shape: tuple[int, ...]
+    ring_bits: int
+    fraction_bits: int
+    sigma: str
+    aggregation: Aggregation = "paillier"
+    key_bits: int = KEY_BITS
+
+    def __post_init__(self) -> None:
+        if self.parties < 1 or self.classes < 2 or not self.input_shape or min(self.input_shape) < 1:
+            raise ParameterError(
+                "expected at least 1 party, 2 classes and a positive input shape, found "
+                f"{self.parties}, {self.classes} and {self.input_shape}"
+            )
+        if self.noise_scale < 0:
+            raise ParameterError(f"expected a noise scale of at least 0, found {self.sigma}")
+
+    @property
+    def noise_scale(self) -> Fraction:
+        return Fraction(self.sigma)
+
+    @property
+    def width(self) -> int:
+        """Bits of a vote share and of the histogram: room for every count and the largest noise."""
+        return histogram_bits(self.parties, self.noise_scale)
+
+    @property
+    def packing(self) -> Packing:
+        return Packing(self.width, self.parties, self.key_bits)
+
+    def digest(self) -> str:
+        """SHA-256 over the canonical encoding, in hex."""
+        return hashlib.sha256(msgspec.msgpack.encode(self)).hexdigest()
