@@ -10,9 +10,9 @@
 
     AP  -- m_i -->  PG adds
 
-Each m_i is uniform in Z_2^width, so PG sees uniform noise (in ``paillier`` it sees only the sum), and the QP sees ciphertexts
-under a key that it does not hold. PG and a party that collude could open that party's votes: the paper's assumption is
-that PG colludes with nobody.
+Each m_i is uniform in Z_2^width, so PG sees uniform noise (in ``paillier`` it sees only the sum), and the QP sees
+ciphertexts under a key that it does not hold. PG and the QP together could open every vote: the paper's assumption
+is that PG colludes with nobody.
 """
 
 from __future__ import annotations
@@ -57,9 +57,7 @@ def querying_collect(channel: Channel, key: PublicKey, packing: Packing, count: 
 def querying_forward(channel: Channel, key: PublicKey, packing: Packing, collected: list[list[int]]) -> None:
     """QP, to PG: one re-randomised product for exactly one contribution of every AP."""
     if len(collected) != packing.parties:
-        raise ParameterError(
-            f"expected contributions of {packing.parties} answering parties, found {len(collected)}"
-        )
+        raise ParameterError(f"expected contributions of {packing.parties} answering parties, found {len(collected)}")
     channel.send("masks/sum", key.to_bytes(key.add(*collected)))
 
 

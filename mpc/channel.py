@@ -194,9 +194,7 @@ def exchange_hello(channel: Channel, mine: Hello, expected_role: str, *, speaks_
 class MemoryChannel(Channel):
     """One end of an in-process pair; keeps every frame that passed, as this party saw it."""
 
-    def __init__(
-        self, peer: str, deadline_s: float, outbox: queue.Queue[bytes], inbox: queue.Queue[bytes]
-    ) -> None:
+    def __init__(self, peer: str, deadline_s: float, outbox: queue.Queue[bytes], inbox: queue.Queue[bytes]) -> None:
         super().__init__(peer, deadline_s)
         self.transcript: list[tuple[Literal["sent", "received"], str, bytes]] = []
         self._outbox = outbox

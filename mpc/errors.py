@@ -33,9 +33,7 @@ class ProtocolError(PeerError):
     """A peer's message is not what the protocol allows at this point."""
 
     @classmethod
-    def mismatch(
-        cls, what: str, expected: object, found: object, *, peer: str = "", step: str = ""
-    ) -> ProtocolError:
+    def mismatch(cls, what: str, expected: object, found: object, *, peer: str = "", step: str = "") -> ProtocolError:
         """One sentence: what was expected, what was found."""
         return cls(f"expected {what} {expected!s}, found {found!s}", peer=peer, step=step)
 

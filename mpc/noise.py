@@ -28,9 +28,7 @@ def noise_bound(sigma: Fraction) -> int:
     return ceil(TAIL_SIGMAS * sigma)
 
 
-def discrete_gaussian(
-    sigma: Fraction, shape: tuple[int, ...], randomness: Randomness = SYSTEM
-) -> NDArray[np.int64]:
+def discrete_gaussian(sigma: Fraction, shape: tuple[int, ...], randomness: Randomness = SYSTEM) -> NDArray[np.int64]:
     """Independent samples with P[x] proportional to exp(-x^2 / (2 sigma^2)) on the integers up to 12 sigma.
 
     Args:

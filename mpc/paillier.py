@@ -35,9 +35,7 @@ class Packing:
 
     def __post_init__(self) -> None:
         if self.slots < 1:
-            raise ParameterError(
-                f"expected a slot of {self.slot_bits} bits to fit a {self.key_bits}-bit modulus"
-            )
+            raise ParameterError(f"expected a slot of {self.slot_bits} bits to fit a {self.key_bits}-bit modulus")
 
     @property
     def slot_bits(self) -> int:
@@ -114,9 +112,7 @@ class PublicKey:
         values = [int.from_bytes(data[start : start + size], "big") for start in range(0, len(data), size)]
         for value in values:
             if not 0 < value < int(self._key.nsquare) or gcd(value, self.modulus) != 1:
-                raise ProtocolError(
-                    "expected a Paillier ciphertext, found a number that is not a unit modulo n^2"
-                )
+                raise ProtocolError("expected a Paillier ciphertext, found a number that is not a unit modulo n^2")
         return values
 
     def _unit(self) -> int:

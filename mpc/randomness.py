@@ -49,9 +49,7 @@ class SeededRandomness:
 SYSTEM = SystemRandomness()
 
 
-def uniform_words(
-    shape: int | tuple[int, ...], bits: int, randomness: Randomness = SYSTEM
-) -> NDArray[np.uint64]:
+def uniform_words(shape: int | tuple[int, ...], bits: int, randomness: Randomness = SYSTEM) -> NDArray[np.uint64]:
     """Uniform elements of Z_2^bits, ``1 <= bits <= 64``, as uint64 of the given shape."""
     if not 1 <= bits <= 64:
         raise ParameterError(f"expected a width of 1 to 64 bits, found {bits}")

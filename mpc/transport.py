@@ -69,9 +69,7 @@ class TlsChannel(Channel):
                     raise TransportError("the peer closed the connection", peer=self.peer, step=self.step)
                 filled += count
         except TimeoutError:
-            raise DeadlineError(
-                f"no message within {self.deadline_s:g} s", peer=self.peer, step=self.step
-            ) from None
+            raise DeadlineError(f"no message within {self.deadline_s:g} s", peer=self.peer, step=self.step) from None
         except OSError as error:
             raise self._broken(error) from error
 
@@ -135,9 +133,7 @@ class Listener:
         try:
             self._socket = socket.create_server(address, backlog=64)
         except OSError as error:
-            raise TransportError(
-                f"cannot listen at {address[0]}:{address[1]} ({error})", step="listen"
-            ) from error
+            raise TransportError(f"cannot listen at {address[0]}:{address[1]} ({error})", step="listen") from error
 
     @property
     def port(self) -> int:
@@ -166,9 +162,7 @@ class Listener:
             if channel is not None:
                 return channel
 
-    def _authenticate(
-        self, plain: socket.socket, allowed: frozenset[str], within_s: float
-    ) -> TlsChannel | None:
+    def _authenticate(self, plain: socket.socket, allowed: frozenset[str], within_s: float) -> TlsChannel | None:
         plain.settimeout(min(within_s, 10.0))  # a silent stranger may not hold the door for long
         try:
             connection = self._context.wrap_socket(plain, server_side=True)

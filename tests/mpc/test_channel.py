@@ -162,9 +162,7 @@ def test_tls_wait_has_a_deadline(authority: dict[str, Credentials]) -> None:
         channel.close()
 
 
-def test_strangers_do_not_get_in_and_do_not_end_the_wait(
-    authority: dict[str, Credentials], tmp_path: Path
-) -> None:
+def test_strangers_do_not_get_in_and_do_not_end_the_wait(authority: dict[str, Credentials], tmp_path: Path) -> None:
     foreign = issue(tmp_path / "elsewhere", "client")["client"]
     with Listener(("127.0.0.1", 0), authority["server-0"], deadline_s=2) as listener:
         accepted: list[Channel] = []

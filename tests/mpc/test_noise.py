@@ -24,11 +24,10 @@ def test_samples_follow_the_discrete_gaussian(sigma: Fraction) -> None:
     # Cells with few expected samples are pooled with their neighbours towards the middle, tail by tail.
     rich = np.flatnonzero(expected >= 10)
     low, high = rich[0], rich[-1]
-    pool = (
-        lambda cells: np.concatenate(  # noqa: E731
-            ([cells[: low + 1].sum()], cells[low + 1 : high], [cells[high:].sum()])
-        )
-    )
+
+    def pool(cells):
+        return np.concatenate(([cells[: low + 1].sum()], cells[low + 1 : high], [cells[high:].sum()]))
+
     statistic, p_value = stats.chisquare(pool(observed), pool(expected))
     assert p_value > 1e-4, (statistic, p_value)
 
@@ -52,9 +51,7 @@ def test_no_sample_exceeds_the_bound() -> None:
 
 
 def test_known_answer_under_injected_randomness() -> None:
-    again = [
-        discrete_gaussian(Fraction(5, 2), (12,), SeededRandomness(b"known answer")).tolist() for _ in range(2)
-    ]
+    again = [discrete_gaussian(Fraction(5, 2), (12,), SeededRandomness(b"known answer")).tolist() for _ in range(2)]
     assert again[0] == again[1]
     assert again[0] != discrete_gaussian(Fraction(5, 2), (12,), SeededRandomness(b"another")).tolist()
 
