@@ -10,8 +10,9 @@
     gets onehot(argmax z) - m                        keeps m
 
 Nobody learns the vote. ``m`` is drawn here, independent of every earlier mask: reusing the AP's logit mask would
-hand the QP all logits (it holds both differences). Ties go to the lowest class. Yao's protocol with half gates (Zahur, Rosulek,
-Evans, EUROCRYPT 2015) and a projection of each output bit to Z_2^width (Ball, Malkin, Rosulek, CCS 2016, section 4).
+hand the QP all logits (it holds both differences). Ties go to the lowest class. Yao's protocol with half gates
+(Zahur, Rosulek, Evans, EUROCRYPT 2015) and a projection of each output bit to Z_2^width (a projection gate of Ball,
+Malkin, Rosulek, "Garbling Gadgets for Boolean and Arithmetic Circuits", CCS 2016).
 """
 
 from __future__ import annotations

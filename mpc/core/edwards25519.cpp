@@ -16,6 +16,10 @@ constexpr Field kBaseX{{0x62d608f25d51a, 0x412a4b4f6592a, 0x75b7171a4b31d, 0x1ff
 constexpr Field kBaseY{{0x6666666666658, 0x4cccccccccccc, 0x1999999999999, 0x3333333333333, 0x6666666666666}};
 constexpr Field kBaseT{{0x68ab3a5b7dda3, 0xeea2a5eadbb, 0x2af8df483c27e, 0x332b375274732, 0x67875f0fd78b7}};
 
+// L = 2^252 + 27742317777372353535851937790883648493, little endian.
+constexpr Scalar kOrder = {0xed, 0xd3, 0xf5, 0x5c, 0x1a, 0x63, 0x12, 0x58, 0xd6, 0x9c, 0xf7, 0xa2, 0xde, 0xf9, 0xde, 0x14,
+                           0,    0,    0,    0,    0,    0,    0,    0,    0,    0,    0,    0,    0,    0,    0,    0x10};
+
 constexpr int kWindows = 64;
 constexpr int kEntries = 8;
 
@@ -210,6 +214,11 @@ bool decode_point(const std::uint8_t in[kPointBytes], Point& out) {
     return true;
 }
 
+bool in_prime_order_subgroup(const Point& point) {
+    const Point p = multiply(kOrder, point);
+    return equal(p.x, Field::zero()) && equal(p.y, p.z);
+}
+
 void encode_points(const Point* points, std::size_t n, std::uint8_t* out) {
     std::vector<Field> z(n), inverse(n);
     for (std::size_t i = 0; i < n; ++i) z[i] = points[i].z;
@@ -223,10 +232,7 @@ void encode_points(const Point* points, std::size_t n, std::uint8_t* out) {
 }
 
 bool below_group_order(const Scalar& scalar) {
-    // L = 2^252 + 27742317777372353535851937790883648493, little endian. The borrow of scalar - L decides.
-    static constexpr std::uint8_t kOrder[32] = {0xed, 0xd3, 0xf5, 0x5c, 0x1a, 0x63, 0x12, 0x58, 0xd6, 0x9c, 0xf7,
-                                                0xa2, 0xde, 0xf9, 0xde, 0x14, 0,    0,    0,    0,    0,    0,
-                                                0,    0,    0,    0,    0,    0,    0,    0,    0,    0x10};
+    // The borrow of scalar - L decides.
     int borrow = 0;
     for (std::size_t i = 0; i < 32; ++i) borrow = (scalar[i] - kOrder[i] + borrow) >> 8;
     return borrow != 0;

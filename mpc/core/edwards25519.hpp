@@ -64,6 +64,9 @@ private:
 // check of [8]P); only then `out` is written.
 bool decode_point(const std::uint8_t in[kPointBytes], Point& out);
 
+// True when [L]P is the identity: no small-order component. For public points; one multiplication.
+bool in_prime_order_subgroup(const Point& point);
+
 // n canonical encodings, 32 bytes each, with one field inversion in all.
 void encode_points(const Point* points, std::size_t n, std::uint8_t* out);
 

@@ -183,12 +183,14 @@ def test_strangers_do_not_get_in_and_do_not_end_the_wait(authority: dict[str, Cr
     assert [channel.peer for channel in accepted] == ["client"]
 
 
+def _accepts_nobody(listener: Listener) -> None:
+    with pytest.raises(DeadlineError):
+        listener.accept(frozenset({"client"}), within_s=1)
+
+
 def test_a_server_with_another_name_is_refused(authority: dict[str, Credentials]) -> None:
     with Listener(("127.0.0.1", 0), authority["stranger"], deadline_s=2) as listener:
-        waiting = threading.Thread(
-            target=lambda: pytest.raises(DeadlineError, listener.accept, frozenset({"client"}), within_s=1),
-            daemon=True,
-        )
+        waiting = threading.Thread(target=_accepts_nobody, args=(listener,), daemon=True)
         waiting.start()
         with pytest.raises(TransportError, match=r"handshake failed.*server-0"):
             connect(
@@ -203,10 +205,7 @@ def test_a_server_with_another_name_is_refused(authority: dict[str, Credentials]
 
 def test_older_tls_is_refused(authority: dict[str, Credentials]) -> None:
     with Listener(("127.0.0.1", 0), authority["server-0"], deadline_s=2) as listener:
-        waiting = threading.Thread(
-            target=lambda: pytest.raises(DeadlineError, listener.accept, frozenset({"client"}), within_s=1),
-            daemon=True,
-        )
+        waiting = threading.Thread(target=_accepts_nobody, args=(listener,), daemon=True)
         waiting.start()
         context = authority["client"].context(server=False)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
