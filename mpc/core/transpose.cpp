@@ -1,0 +1,120 @@
+// Bit-matrix transposition: vector byte transposition by interleaving, then one movemask a column; see transpose.hpp.
+#include "core/transpose.hpp"
+
+#include "core/cpu.hpp"
+
+#if defined(CAPC_X86_KERNELS)
+#include <immintrin.h>
+#endif
+
+namespace capc::mpc {
+namespace {
+
+// Hacker's Delight, 7-3: transposes the 8 x 8 bits of a word, byte k being row k.
+std::uint64_t transpose8(std::uint64_t x) {
+    std::uint64_t t = (x ^ (x >> 7)) & 0x00aa00aa00aa00aa;
+    x ^= t ^ (t << 7);
+    t = (x ^ (x >> 14)) & 0x0000cccc0000cccc;
+    x ^= t ^ (t << 14);
+    t = (x ^ (x >> 28)) & 0x00000000f0f0f0f0;
+    return x ^ t ^ (t << 28);
+}
+
+void transpose_portable(const Block* rows, std::size_t stride, Block* out) {
+    const auto* in = reinterpret_cast<const std::uint8_t*>(rows);
+    auto* bytes = reinterpret_cast<std::uint8_t*>(out);
+    for (std::size_t group = 0; group < 16; ++group) {
+        for (std::size_t column = 0; column < 16; ++column) {
+            std::uint64_t word = 0;
+            for (std::size_t k = 0; k < 8; ++k)
+                word |= static_cast<std::uint64_t>(in[(8 * group + k) * stride * sizeof(Block) + column]) << (8 * k);
+            word = transpose8(word);
+            for (std::size_t k = 0; k < 8; ++k)
+                bytes[(8 * column + k) * sizeof(Block) + group] = static_cast<std::uint8_t>(word >> (8 * k));
+        }
+    }
+}
+
+#if defined(CAPC_X86_KERNELS)
+
+// Four rounds of interleaving transpose 16 vectors of 16 bytes a lane: v[j] ends with byte j of each former vector.
+#define CAPC_BYTE_TRANSPOSE(V, UNPACKLO, UNPACKHI)                  \
+    for (int round = 0; round < 4; ++round) {                       \
+        V next[16];                                                 \
+        for (int k = 0; k < 8; ++k) {                               \
+            next[2 * k] = UNPACKLO(v[k], v[k + 8]);                 \
+            next[2 * k + 1] = UNPACKHI(v[k], v[k + 8]);             \
+        }                                                           \
+        for (int k = 0; k < 16; ++k) v[k] = next[k];                \
+    }
+
+__attribute__((target("avx2"))) void transpose_avx2(const Block* rows, std::size_t stride, Block* out) {
+    auto* words = reinterpret_cast<std::uint32_t*>(out);
+    for (std::size_t quarter = 0; quarter < 4; ++quarter) {
+        __m256i v[16];
+        const Block* in = rows + 32 * quarter * stride;
+        for (std::size_t k = 0; k < 16; ++k) {
+            const __m128i low = _mm_loadu_si128(reinterpret_cast<const __m128i*>(in + k * stride));
+            const __m128i high = _mm_loadu_si128(reinterpret_cast<const __m128i*>(in + (k + 16) * stride));
+            v[k] = _mm256_inserti128_si256(_mm256_castsi128_si256(low), high, 1);
+        }
+        CAPC_BYTE_TRANSPOSE(__m256i, _mm256_unpacklo_epi8, _mm256_unpackhi_epi8)
+        for (std::size_t column = 0; column < 16; ++column) {
+            __m256i x = v[column];
+            for (std::size_t bit = 8; bit-- > 0;) {
+                const auto word = static_cast<std::uint32_t>(_mm256_movemask_epi8(x));
+                std::memcpy(words + 4 * (8 * column + bit) + quarter, &word, sizeof word);
+                x = _mm256_add_epi8(x, x);
+            }
+        }
+    }
+}
+
+__attribute__((target("avx512f,avx512bw"))) void transpose_avx512(const Block* rows, std::size_t stride, Block* out) {
+    auto* words = reinterpret_cast<std::uint64_t*>(out);
+    for (std::size_t half = 0; half < 2; ++half) {
+        __m512i v[16];
+        const Block* in = rows + 64 * half * stride;
+        for (std::size_t k = 0; k < 16; ++k) {
+            const auto lane = [&](std::size_t l) __attribute__((target("avx512f,avx512bw"), always_inline)) {
+                return _mm_loadu_si128(reinterpret_cast<const __m128i*>(in + (k + 16 * l) * stride));
+            };
+            __m512i x = _mm512_castsi128_si512(lane(0));
+            x = _mm512_inserti32x4(x, lane(1), 1);
+            x = _mm512_inserti32x4(x, lane(2), 2);
+            v[k] = _mm512_inserti32x4(x, lane(3), 3);
+        }
+        CAPC_BYTE_TRANSPOSE(__m512i, _mm512_unpacklo_epi8, _mm512_unpackhi_epi8)
+        for (std::size_t column = 0; column < 16; ++column) {
+            __m512i x = v[column];
+            for (std::size_t bit = 8; bit-- > 0;) {
+                const std::uint64_t word = _mm512_movepi8_mask(x);
+                std::memcpy(words + 2 * (8 * column + bit) + half, &word, sizeof word);
+                x = _mm512_add_epi8(x, x);
+            }
+        }
+    }
+}
+
+#undef CAPC_BYTE_TRANSPOSE
+
+#endif
+
+using Kernel = void (*)(const Block*, std::size_t, Block*);
+
+Kernel kernel() {
+#if defined(CAPC_X86_KERNELS)
+    if (cpu::level() == cpu::Level::vaes512) return transpose_avx512;
+    if (cpu::level() != cpu::Level::portable && __builtin_cpu_supports("avx2")) return transpose_avx2;
+#endif
+    return transpose_portable;
+}
+
+}  // namespace
+
+void transpose_rows(const Block* rows, std::size_t stride, std::size_t column_blocks, Block* out) {
+    const Kernel transpose = kernel();
+    for (std::size_t c = 0; c < column_blocks; ++c) transpose(rows + c, stride, out + 128 * c);
+}
+
+}  // namespace capc::mpc
