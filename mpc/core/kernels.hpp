@@ -1,0 +1,71 @@
+// The inner loops, one table of functions a CPU level: AES over many blocks, and half-gates over one tile of instances.
+//
+// A tile is up to kTile instances of the same circuit. Slot s of a tile is a row of kTile blocks, one label an instance;
+// the gates are walked once and every row is handled whole, so that the AES units stay full. The `lanes` first blocks
+// of a row are in use; no kernel reads or writes beyond them in a table.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "core/aes.hpp"
+#include "core/block.hpp"
+
+namespace capc::mpc {
+
+// Instances a tile, part of the wire format: it fixes which labels share a hash key (see hash.hpp) and the order of
+// labels and tables (see wire_order.hpp).
+constexpr std::size_t kTile = 32;
+
+// Gate keys that are expanded at once; two keys an AND gate.
+constexpr std::size_t kKeyBatch = 32;
+
+// One step of a circuit. `a`, `b` and `out` are slots. NOT is free: it is folded into the reading gate.
+struct Gate {
+    enum Kind : std::uint32_t {
+        is_and = 1,    // out = (a ^ invert_a) & (b ^ invert_b); otherwise out = a ^ b
+        invert_a = 2,  // of AND gates only
+        invert_b = 4,
+    };
+    std::uint32_t a;
+    std::uint32_t b;
+    std::uint32_t out;
+    std::uint32_t kind;
+};
+
+// What one call of a half-gates kernel works on; the kernel advances `counter` and `tables`.
+struct GateRun {
+    const Gate* gates;       // the next gate
+    std::size_t gate_count;  // how many gates are left
+    std::size_t and_limit;   // stop before the AND gate that would exceed this many
+    Block* slots;            // the tile: slots x kTile, 64-byte aligned
+    std::size_t lanes;       // instances in this tile, 1..kTile
+    Block salt;              // session salt: the key of hash i is salt ^ i
+    std::uint64_t counter;   // index of the next hash key
+    std::uint8_t* tables;    // per AND: `lanes` blocks of the garbler's half, then `lanes` of the evaluator's half
+};
+
+struct Kernels {
+    void (*expand_key)(const Block& key, RoundKeys* out);
+    void (*encrypt)(const RoundKeys& keys, const Block* in, Block* out, std::size_t count);
+    void (*counter_mode)(const RoundKeys& keys, std::uint64_t first, std::uint64_t high, Block* out,
+                         std::size_t count);
+    // out[i] = H_counter(in[i]), see hash.hpp; `in` may be `out`.
+    void (*hash)(const Block& salt, std::uint64_t counter, const Block* in, Block* out, std::size_t count);
+    // Walks gates until one of the two limits; returns how many gates it took. The slots hold zero labels.
+    std::size_t (*garble)(GateRun& run, const Block& delta);
+    // The same for the evaluator; reads `tables`, and the slots hold the labels of the actual values.
+    std::size_t (*evaluate)(GateRun& run);
+};
+
+// The table of the level in use (cpu::level()).
+const Kernels& kernels();
+
+extern const Kernels kernels_portable;
+#if defined(CAPC_X86_KERNELS)
+extern const Kernels kernels_aesni;
+extern const Kernels kernels_vaes256;
+extern const Kernels kernels_vaes512;
+#endif
+
+}  // namespace capc::mpc

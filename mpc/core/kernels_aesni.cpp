@@ -1,0 +1,10 @@
+// The kernels compiled for AES-NI, one block an instruction; see kernels_x86.hpp and the compile options in CMakeLists.txt.
+#include "core/kernels_x86.hpp"
+
+namespace capc::mpc {
+
+const Kernels kernels_aesni = {
+    expand_key, encrypt<V128>, counter_mode<V128>, hash<V128>, garble<V128>, evaluate<V128>,
+};
+
+}  // namespace capc::mpc

@@ -1,0 +1,10 @@
+// The kernels compiled for VAES on 256-bit vectors; see kernels_x86.hpp and the compile options in CMakeLists.txt.
+#include "core/kernels_x86.hpp"
+
+namespace capc::mpc {
+
+const Kernels kernels_vaes256 = {
+    expand_key, encrypt<V256>, counter_mode<V256>, hash<V256>, garble<V256>, evaluate<V256>,
+};
+
+}  // namespace capc::mpc

@@ -1,0 +1,10 @@
+// The kernels compiled for VAES on 512-bit vectors; see kernels_x86.hpp and the compile options in CMakeLists.txt.
+#include "core/kernels_x86.hpp"
+
+namespace capc::mpc {
+
+const Kernels kernels_vaes512 = {
+    expand_key, encrypt<V512>, counter_mode<V512>, hash<V512>, garble<V512>, evaluate<V512>,
+};
+
+}  // namespace capc::mpc

@@ -1,0 +1,432 @@
+// The x86 kernels, written once over a vector type and compiled once an instruction set (kernels_aesni.cpp,
+// kernels_vaes256.cpp, kernels_vaes512.cpp). Only those files include this one, after <immintrin.h> types are usable.
+//
+// Everything here has internal linkage and nothing from the standard library is instantiated, so that no function
+// compiled for AVX-512 can be linked into code that runs elsewhere.
+//
+// Half-gates (Zahur, Rosulek, Evans, EUROCRYPT 2015, figure 2), garbling directly above evaluation. Constant-time:
+// colour bits are masks, branches and addresses follow the public circuit only.
+#pragma once
+
+#include <immintrin.h>
+
+#include "core/kernels.hpp"
+
+namespace capc::mpc {
+namespace {
+
+// One block in an SSE register: the whole of the AES-NI level, and the last instances of the wider levels.
+struct V128 {
+    using T = __m128i;
+    static constexpr std::size_t blocks = 1;
+    static CAPC_INLINE T load(const void* p) { return _mm_loadu_si128(static_cast<const __m128i*>(p)); }
+    static CAPC_INLINE void store(void* p, T x) { _mm_storeu_si128(static_cast<__m128i*>(p), x); }
+    static CAPC_INLINE T repeat(const Block* p) { return load(p); }
+    static CAPC_INLINE T counters(std::uint64_t first, std::uint64_t high) {
+        return _mm_set_epi64x(static_cast<long long>(high), static_cast<long long>(first));
+    }
+    static CAPC_INLINE T exclusive(T a, T b) { return _mm_xor_si128(a, b); }
+    static CAPC_INLINE T round(T x, T key) { return _mm_aesenc_si128(x, key); }
+    static CAPC_INLINE T last_round(T x, T key) { return _mm_aesenclast_si128(x, key); }
+    // (L || R) -> (L ^ R) || L, see hash.hpp.
+    static CAPC_INLINE T sigma(T x) {
+        return _mm_xor_si128(_mm_shuffle_epi32(x, 0x4E), _mm_and_si128(x, _mm_set_epi64x(-1, 0)));
+    }
+    // `value` where the colour of `label` is one, else zero.
+    static CAPC_INLINE T if_colour(T label, T value) {
+        return _mm_and_si128(_mm_srai_epi32(_mm_slli_epi32(_mm_shuffle_epi32(label, 0), 31), 31), value);
+    }
+    // One step of the key schedule (FIPS 197, section 5.2). SubWord(RotWord(w3)) is broadcast to all four columns,
+    // where the row shift of the last AES round changes nothing, and the round constant enters as its key.
+    static CAPC_INLINE T next_key(T key, T rotate, T constant) {
+        const T substituted = _mm_aesenclast_si128(_mm_shuffle_epi8(key, rotate), constant);
+        key = _mm_xor_si128(key, _mm_slli_si128(key, 4));
+        key = _mm_xor_si128(key, _mm_slli_si128(key, 8));
+        return _mm_xor_si128(key, substituted);
+    }
+    static CAPC_INLINE T words(std::uint32_t w) { return _mm_set1_epi32(static_cast<int>(w)); }
+};
+
+#if defined(__VAES__) && defined(__AVX2__)
+struct V256 {
+    using T = __m256i;
+    static constexpr std::size_t blocks = 2;
+    static CAPC_INLINE T load(const void* p) { return _mm256_loadu_si256(static_cast<const __m256i*>(p)); }
+    static CAPC_INLINE void store(void* p, T x) { _mm256_storeu_si256(static_cast<__m256i*>(p), x); }
+    static CAPC_INLINE T repeat(const Block* p) {
+        return _mm256_broadcastsi128_si256(_mm_load_si128(reinterpret_cast<const __m128i*>(p)));
+    }
+    static CAPC_INLINE T counters(std::uint64_t first, std::uint64_t high) {
+        const auto h = static_cast<long long>(high);
+        return _mm256_set_epi64x(h, static_cast<long long>(first + 1), h, static_cast<long long>(first));
+    }
+    static CAPC_INLINE T exclusive(T a, T b) { return _mm256_xor_si256(a, b); }
+    static CAPC_INLINE T round(T x, T key) { return _mm256_aesenc_epi128(x, key); }
+    static CAPC_INLINE T last_round(T x, T key) { return _mm256_aesenclast_epi128(x, key); }
+    static CAPC_INLINE T sigma(T x) {
+        return _mm256_xor_si256(_mm256_shuffle_epi32(x, 0x4E), _mm256_and_si256(x, _mm256_set_epi64x(-1, 0, -1, 0)));
+    }
+    static CAPC_INLINE T if_colour(T label, T value) {
+        const T spread = _mm256_srai_epi32(_mm256_slli_epi32(_mm256_shuffle_epi32(label, 0), 31), 31);
+        return _mm256_and_si256(spread, value);
+    }
+    static CAPC_INLINE T next_key(T key, T rotate, T constant) {
+        const T substituted = _mm256_aesenclast_epi128(_mm256_shuffle_epi8(key, rotate), constant);
+        key = _mm256_xor_si256(key, _mm256_slli_si256(key, 4));
+        key = _mm256_xor_si256(key, _mm256_slli_si256(key, 8));
+        return _mm256_xor_si256(key, substituted);
+    }
+    static CAPC_INLINE T words(std::uint32_t w) { return _mm256_set1_epi32(static_cast<int>(w)); }
+};
+#endif
+
+#if defined(__VAES__) && defined(__AVX512BW__) && defined(__AVX512DQ__)
+struct V512 {
+    using T = __m512i;
+    static constexpr std::size_t blocks = 4;
+    static CAPC_INLINE T load(const void* p) { return _mm512_loadu_si512(p); }
+    static CAPC_INLINE void store(void* p, T x) { _mm512_storeu_si512(p, x); }
+    static CAPC_INLINE T repeat(const Block* p) {
+        return _mm512_broadcast_i32x4(_mm_load_si128(reinterpret_cast<const __m128i*>(p)));
+    }
+    static CAPC_INLINE T counters(std::uint64_t first, std::uint64_t high) {
+        const auto h = static_cast<long long>(high);
+        const auto f = static_cast<long long>(first);
+        return _mm512_add_epi64(_mm512_set_epi64(h, f, h, f, h, f, h, f), _mm512_set_epi64(0, 3, 0, 2, 0, 1, 0, 0));
+    }
+    static CAPC_INLINE T exclusive(T a, T b) { return _mm512_xor_si512(a, b); }
+    static CAPC_INLINE T round(T x, T key) { return _mm512_aesenc_epi128(x, key); }
+    static CAPC_INLINE T last_round(T x, T key) { return _mm512_aesenclast_epi128(x, key); }
+    static CAPC_INLINE T sigma(T x) {
+        const T swapped = _mm512_shuffle_epi32(x, static_cast<_MM_PERM_ENUM>(0x4E));
+        return _mm512_mask_xor_epi64(swapped, 0xAA, swapped, x);
+    }
+    static CAPC_INLINE T if_colour(T label, T value) {
+        const T low = _mm512_shuffle_epi32(label, static_cast<_MM_PERM_ENUM>(0x44));
+        return _mm512_maskz_mov_epi64(_mm512_test_epi64_mask(low, _mm512_set1_epi64(1)), value);
+    }
+    static CAPC_INLINE T next_key(T key, T rotate, T constant) {
+        const T substituted = _mm512_aesenclast_epi128(_mm512_shuffle_epi8(key, rotate), constant);
+        key = _mm512_xor_si512(key, _mm512_bslli_epi128(key, 4));
+        key = _mm512_xor_si512(key, _mm512_bslli_epi128(key, 8));
+        return _mm512_xor_si512(key, substituted);
+    }
+    static CAPC_INLINE T words(std::uint32_t w) { return _mm512_set1_epi32(static_cast<int>(w)); }
+};
+#endif
+
+constexpr std::uint32_t kRotateLastWord = 0x0C0F0E0D;  // bytes 13, 14, 15, 12 of a block
+constexpr std::uint32_t kRoundConstants[10] = {0x01, 0x02, 0x04, 0x08, 0x10, 0x20, 0x40, 0x80, 0x1B, 0x36};
+
+// AES on N vectors at once, one round key for all: `key(round)` gives it.
+template <class V, std::size_t N, class Key>
+CAPC_INLINE void encrypt_vectors(typename V::T* x, Key key) {
+    const typename V::T whitening = key(0);
+    for (std::size_t i = 0; i < N; ++i) x[i] = V::exclusive(x[i], whitening);
+#pragma GCC unroll 9
+    for (std::size_t round = 1; round < 10; ++round) {
+        const typename V::T k = key(round);
+        for (std::size_t i = 0; i < N; ++i) x[i] = V::round(x[i], k);
+    }
+    const typename V::T last = key(10);
+    for (std::size_t i = 0; i < N; ++i) x[i] = V::last_round(x[i], last);
+}
+
+// Calls body(V{}, N, offset) over `count` blocks: groups of N vectors, then single vectors, then single blocks.
+template <class V, std::size_t N, class Body>
+CAPC_INLINE void in_groups(std::size_t count, Body body) {
+    std::size_t i = 0;
+    for (; i + N * V::blocks <= count; i += N * V::blocks) body.template operator()<V, N>(i);
+    for (; i + V::blocks <= count; i += V::blocks) body.template operator()<V, 1>(i);
+    if constexpr (V::blocks > 1) {
+        for (; i < count; ++i) body.template operator()<V128, 1>(i);
+    }
+}
+
+void expand_key(const Block& key, RoundKeys* out) {
+    const __m128i rotate = V128::words(kRotateLastWord);
+    __m128i k = V128::load(&key);
+    V128::store(&out->keys[0], k);
+    for (std::size_t round = 0; round < 10; ++round) {
+        k = V128::next_key(k, rotate, V128::words(kRoundConstants[round]));
+        V128::store(&out->keys[round + 1], k);
+    }
+}
+
+template <class V>
+struct Encrypt {
+    const RoundKeys& keys;
+    const Block* in;
+    Block* out;
+
+    template <class W, std::size_t N>
+    CAPC_INLINE void operator()(std::size_t offset) const {
+        typename W::T x[N];
+        for (std::size_t i = 0; i < N; ++i) x[i] = W::load(in + offset + i * W::blocks);
+        encrypt_vectors<W, N>(x, [this](std::size_t round) { return W::repeat(&keys.keys[round]); });
+        for (std::size_t i = 0; i < N; ++i) W::store(out + offset + i * W::blocks, x[i]);
+    }
+};
+
+template <class V>
+void encrypt(const RoundKeys& keys, const Block* in, Block* out, std::size_t count) {
+    in_groups<V, 8>(count, Encrypt<V>{keys, in, out});
+}
+
+template <class V>
+struct CounterMode {
+    const RoundKeys& keys;
+    std::uint64_t first;
+    std::uint64_t high;
+    Block* out;
+
+    template <class W, std::size_t N>
+    CAPC_INLINE void operator()(std::size_t offset) const {
+        typename W::T x[N];
+        for (std::size_t i = 0; i < N; ++i) x[i] = W::counters(first + offset + i * W::blocks, high);
+        encrypt_vectors<W, N>(x, [this](std::size_t round) { return W::repeat(&keys.keys[round]); });
+        for (std::size_t i = 0; i < N; ++i) W::store(out + offset + i * W::blocks, x[i]);
+    }
+};
+
+template <class V>
+void counter_mode(const RoundKeys& keys, std::uint64_t first, std::uint64_t high, Block* out, std::size_t count) {
+    in_groups<V, 8>(count, CounterMode<V>{keys, first, high, out});
+}
+
+template <class V>
+struct Hash {
+    const RoundKeys& keys;
+    const Block* in;
+    Block* out;
+
+    template <class W, std::size_t N>
+    CAPC_INLINE void operator()(std::size_t offset) const {
+        typename W::T x[N], s[N];
+        for (std::size_t i = 0; i < N; ++i) s[i] = x[i] = W::sigma(W::load(in + offset + i * W::blocks));
+        encrypt_vectors<W, N>(x, [this](std::size_t round) { return W::repeat(&keys.keys[round]); });
+        for (std::size_t i = 0; i < N; ++i) W::store(out + offset + i * W::blocks, W::exclusive(x[i], s[i]));
+    }
+};
+
+template <class V>
+void hash(const Block& salt, std::uint64_t counter, const Block* in, Block* out, std::size_t count) {
+    RoundKeys keys;
+    expand_key(salt ^ Block{counter, 0}, &keys);
+    in_groups<V, 4>(count, Hash<V>{keys, in, out});
+}
+
+// The round keys of kKeyBatch hash keys, round by round: salt ^ i for i from a counter on. They are public.
+template <class V>
+struct alignas(64) KeyBatch {
+    Block round[11][kKeyBatch];
+
+    CAPC_INLINE void expand(const Block& salt, std::uint64_t counter, std::size_t count) {
+        constexpr std::size_t N = 4;
+        const typename V::T rotate = V::words(kRotateLastWord);
+        for (std::size_t first = 0; first < count; first += N * V::blocks) {
+            typename V::T k[N];
+            for (std::size_t i = 0; i < N; ++i) {
+                k[i] = V::exclusive(V::counters(counter + first + i * V::blocks, 0), V::repeat(&salt));
+                V::store(&round[0][first + i * V::blocks], k[i]);
+            }
+            for (std::size_t r = 0; r < 10; ++r) {
+                const typename V::T constant = V::words(kRoundConstants[r]);
+                for (std::size_t i = 0; i < N; ++i) {
+                    k[i] = V::next_key(k[i], rotate, constant);
+                    V::store(&round[r + 1][first + i * V::blocks], k[i]);
+                }
+            }
+        }
+    }
+};
+static_assert(kKeyBatch % 16 == 0, "KeyBatch::expand writes four vectors of up to four keys at a time");
+
+struct ExclusiveOr {
+    const Block* a;
+    const Block* b;
+    Block* out;
+
+    template <class W, std::size_t N>
+    CAPC_INLINE void operator()(std::size_t offset) const {
+        for (std::size_t i = 0; i < N; ++i) {
+            const std::size_t at = offset + i * W::blocks;
+            W::store(out + at, W::exclusive(W::load(a + at), W::load(b + at)));
+        }
+    }
+};
+
+// Walks the gates of a run; `And` handles one AND gate over all lanes, given its two keys' place in the batch.
+template <class V, class And>
+CAPC_INLINE std::size_t walk(GateRun& run, And handle_and) {
+    KeyBatch<V> keys;
+    std::size_t key = 0;
+    std::size_t keys_ready = 0;
+    std::size_t ands = 0;
+    std::size_t done = 0;
+    for (; done < run.gate_count; ++done) {
+        const Gate& gate = run.gates[done];
+        const Block* a = run.slots + gate.a * kTile;
+        const Block* b = run.slots + gate.b * kTile;
+        Block* out = run.slots + gate.out * kTile;
+        if ((gate.kind & Gate::is_and) == 0) {
+            in_groups<V, 4>(run.lanes, ExclusiveOr{a, b, out});
+            continue;
+        }
+        if (ands == run.and_limit) break;
+        if (key == keys_ready) {
+            const std::size_t wanted = 2 * (run.and_limit - ands);
+            keys_ready = wanted < kKeyBatch ? wanted : kKeyBatch;
+            keys.expand(run.salt, run.counter, keys_ready);
+            key = 0;
+        }
+        handle_and(gate, a, b, out, keys, key);
+        key += 2;
+        run.tables += 2 * run.lanes * sizeof(Block);
+        run.counter += 2;
+        ++ands;
+    }
+    return done;
+}
+
+// In the four arrays below, s[0..N) and s[N..2N) are the hashes' inputs or outputs for the garbler's half gate (operand
+// a) and the evaluator's half gate (operand b).
+template <class V>
+struct GarbleAnd {
+    const KeyBatch<V>& keys;
+    std::size_t key;
+    const Block* a;
+    const Block* b;
+    Block* out;
+    Block delta;
+    Block flip_a;  // delta if the operand is read inverted, else zero
+    Block flip_b;
+    std::uint8_t* garbler_half;
+    std::uint8_t* evaluator_half;
+
+    template <class W, std::size_t N>
+    CAPC_INLINE void operator()(std::size_t offset) const {
+        using T = typename W::T;
+        const T offset_delta = W::repeat(&delta);
+        const T sigma_delta = W::sigma(offset_delta);
+        T zero_a[N], zero_b[N], a0[N], a1[N], b0[N], b1[N];
+        for (std::size_t i = 0; i < N; ++i) {
+            zero_a[i] = W::exclusive(W::load(a + offset + i * W::blocks), W::repeat(&flip_a));
+            zero_b[i] = W::exclusive(W::load(b + offset + i * W::blocks), W::repeat(&flip_b));
+        }
+        {
+            const T key_a = W::repeat(&keys.round[0][key]);
+            const T key_b = W::repeat(&keys.round[0][key + 1]);
+            for (std::size_t i = 0; i < N; ++i) {
+                a0[i] = W::exclusive(W::sigma(zero_a[i]), key_a);
+                a1[i] = W::exclusive(a0[i], sigma_delta);
+                b0[i] = W::exclusive(W::sigma(zero_b[i]), key_b);
+                b1[i] = W::exclusive(b0[i], sigma_delta);
+            }
+        }
+#pragma GCC unroll 9
+        for (std::size_t round = 1; round < 10; ++round) {
+            const T key_a = W::repeat(&keys.round[round][key]);
+            const T key_b = W::repeat(&keys.round[round][key + 1]);
+            for (std::size_t i = 0; i < N; ++i) {
+                a0[i] = W::round(a0[i], key_a);
+                a1[i] = W::round(a1[i], key_a);
+                b0[i] = W::round(b0[i], key_b);
+                b1[i] = W::round(b1[i], key_b);
+            }
+        }
+        const T key_a = W::repeat(&keys.round[10][key]);
+        const T key_b = W::repeat(&keys.round[10][key + 1]);
+        for (std::size_t i = 0; i < N; ++i) {
+            const std::size_t at = offset + i * W::blocks;
+            a0[i] = W::last_round(a0[i], key_a);
+            a1[i] = W::last_round(a1[i], key_a);
+            b0[i] = W::last_round(b0[i], key_b);
+            b1[i] = W::last_round(b1[i], key_b);
+            // H(x) = AES(sigma(x)) ^ sigma(x), so H(x) ^ H(x ^ delta) = AES ^ AES ^ sigma(delta).
+            const T differ_a = W::exclusive(W::exclusive(a0[i], a1[i]), sigma_delta);
+            const T differ_b = W::exclusive(W::exclusive(b0[i], b1[i]), sigma_delta);
+            const T garbler_row = W::exclusive(differ_a, W::if_colour(zero_b[i], offset_delta));
+            W::store(garbler_half + at * sizeof(Block), garbler_row);
+            W::store(evaluator_half + at * sizeof(Block), W::exclusive(differ_b, zero_a[i]));
+            const T hash_a = W::exclusive(a0[i], W::sigma(zero_a[i]));
+            const T hash_b = W::exclusive(b0[i], W::sigma(zero_b[i]));
+            const T half_a = W::exclusive(hash_a, W::if_colour(zero_a[i], garbler_row));
+            const T half_b = W::exclusive(hash_b, W::if_colour(zero_b[i], differ_b));
+            W::store(out + at, W::exclusive(half_a, half_b));
+        }
+    }
+};
+
+template <class V>
+std::size_t garble(GateRun& run, const Block& delta) {
+    const Block nothing{};
+    return walk<V>(run, [&run, &delta, &nothing](const Gate& gate, const Block* a, const Block* b, Block* out,
+                                                 const KeyBatch<V>& keys, std::size_t key) {
+        const Block flip_a = (gate.kind & Gate::invert_a) != 0 ? delta : nothing;
+        const Block flip_b = (gate.kind & Gate::invert_b) != 0 ? delta : nothing;
+        in_groups<V, 2>(run.lanes, GarbleAnd<V>{keys, key, a, b, out, delta, flip_a, flip_b, run.tables,
+                                                run.tables + run.lanes * sizeof(Block)});
+    });
+}
+
+template <class V>
+struct EvaluateAnd {
+    const KeyBatch<V>& keys;
+    std::size_t key;
+    const Block* a;
+    const Block* b;
+    Block* out;
+    const std::uint8_t* garbler_half;
+    const std::uint8_t* evaluator_half;
+
+    template <class W, std::size_t N>
+    CAPC_INLINE void operator()(std::size_t offset) const {
+        using T = typename W::T;
+        T hash_a[N], hash_b[N];
+        {
+            const T key_a = W::repeat(&keys.round[0][key]);
+            const T key_b = W::repeat(&keys.round[0][key + 1]);
+            for (std::size_t i = 0; i < N; ++i) {
+                hash_a[i] = W::exclusive(W::sigma(W::load(a + offset + i * W::blocks)), key_a);
+                hash_b[i] = W::exclusive(W::sigma(W::load(b + offset + i * W::blocks)), key_b);
+            }
+        }
+#pragma GCC unroll 9
+        for (std::size_t round = 1; round < 10; ++round) {
+            const T key_a = W::repeat(&keys.round[round][key]);
+            const T key_b = W::repeat(&keys.round[round][key + 1]);
+            for (std::size_t i = 0; i < N; ++i) {
+                hash_a[i] = W::round(hash_a[i], key_a);
+                hash_b[i] = W::round(hash_b[i], key_b);
+            }
+        }
+        const T key_a = W::repeat(&keys.round[10][key]);
+        const T key_b = W::repeat(&keys.round[10][key + 1]);
+        for (std::size_t i = 0; i < N; ++i) {
+            const std::size_t at = offset + i * W::blocks;
+            const T label_a = W::load(a + at);
+            const T label_b = W::load(b + at);
+            hash_a[i] = W::last_round(hash_a[i], key_a);
+            hash_b[i] = W::last_round(hash_b[i], key_b);
+            const T garbler_row = W::load(garbler_half + at * sizeof(Block));
+            const T evaluator_row = W::exclusive(W::load(evaluator_half + at * sizeof(Block)), label_a);
+            const T half_a = W::exclusive(hash_a[i], W::if_colour(label_a, garbler_row));
+            const T half_b = W::exclusive(hash_b[i], W::if_colour(label_b, evaluator_row));
+            const T feed = W::sigma(W::exclusive(label_a, label_b));  // sigma is linear
+            W::store(out + at, W::exclusive(W::exclusive(half_a, half_b), feed));
+        }
+    }
+};
+
+template <class V>
+std::size_t evaluate(GateRun& run) {
+    return walk<V>(run, [&run](const Gate&, const Block* a, const Block* b, Block* out, const KeyBatch<V>& keys,
+                               std::size_t key) {
+        in_groups<V, 4>(run.lanes, EvaluateAnd<V>{keys, key, a, b, out, run.tables,
+                                                  run.tables + run.lanes * sizeof(Block)});
+    });
+}
+
+}  // namespace
+}  // namespace capc::mpc
