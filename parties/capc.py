@@ -34,15 +34,11 @@ class CapcConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    n_parties: int = Field(
-        1, ge=1, le=250, description="answering parties (K)", json_schema_extra=_flag("parties")
-    )
+    n_parties: int = Field(1, ge=1, le=250, description="answering parties (K)", json_schema_extra=_flag("parties"))
     start_batch: int = Field(
         0, ge=0, description="index of the first query in the test set", json_schema_extra=_flag("index")
     )
-    n_queries: int = Field(
-        1, ge=1, description="queries to have labelled", json_schema_extra=_flag("queries")
-    )
+    n_queries: int = Field(1, ge=1, description="queries to have labelled", json_schema_extra=_flag("queries"))
     batch_size: int = Field(
         1,
         ge=1,
@@ -121,11 +117,9 @@ class CapcConfig(BaseModel):
         json_schema_extra=_flag("bits"),
     )
     epochs: int = Field(
-        30, ge=1, le=10_000, description="passes over a party's own data", json_schema_extra=_flag("epochs")
+        20, ge=1, le=10_000, description="passes over a party's own data", json_schema_extra=_flag("epochs")
     )
-    learning_rate: float = Field(
-        0.003, gt=0, le=1, description="Adam's step size", json_schema_extra=_key("per step")
-    )
+    learning_rate: float = Field(0.003, gt=0, le=1, description="Adam's step size", json_schema_extra=_key("per step"))
     weight_decay: float = Field(
         1e-3,
         ge=0,
@@ -133,9 +127,7 @@ class CapcConfig(BaseModel):
         description="keeps weights, and so the ring, small",
         json_schema_extra=_key("per step"),
     )
-    training_batch: int = Field(
-        32, ge=1, description="records in a training step", json_schema_extra=_key("records")
-    )
+    training_batch: int = Field(32, ge=1, description="records in a training step", json_schema_extra=_key("records"))
     connect_deadline_s: float = Field(
         600,
         gt=0,

@@ -1,0 +1,144 @@
+"""Training a party's model on its own records, in a child process, with the result kept for the next run.
+
+The child (``python -m parties.training``) imports torch, trains on one thread under a fixed seed, writes the
+weights into the party's private cache and ends, so that a party that serves never holds torch in memory. The
+file's name says which model it holds: a digest of records, architecture, seed and every hyper-parameter.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pydantic import BaseModel, ConfigDict
+
+from parties.data import Records
+from parties.idx import DataError
+from parties.models import AvgPool, Conv, Dense, Layer, Model, Relu, Shape, architecture, walk
+
+if TYPE_CHECKING:
+    import torch
+
+_FORMAT = 1  # raise it when the same settings would train another model
+
+
+class TrainingError(Exception):
+    """Training failed. The message is one sentence."""
+
+
+class TrainingSettings(BaseModel):
+    """What a party's training depends on, apart from its records."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    architecture: str
+    image_shape: tuple[int, int, int]
+    classes: int
+    seed: int
+    epochs: int
+    learning_rate: float
+    weight_decay: float
+    batch: int
+
+    @property
+    def layers(self) -> tuple[Layer, ...]:
+        return architecture(self.architecture, self.image_shape, self.classes)
+
+
+class TrainingJob(BaseModel):
+    """What the child is told: where the records lie and where the model goes."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    settings: TrainingSettings
+    records: Path
+    model: Path
+
+
+def model_path(settings: TrainingSettings, records: Records, cache: Path) -> Path:
+    """The file in the party's cache for exactly this model."""
+    key = f"{_FORMAT}\n{settings.model_dump_json()}\n{settings.layers}\n{records.digest()}"
+    return cache / f"model-{hashlib.sha256(key.encode()).hexdigest()[:32]}.npz"
+
+
+def trained_model(settings: TrainingSettings, records: Path, cache: Path, slot: Path) -> tuple[Model, bool]:
+    """The party's model, and whether the cache had it.
+
+    `slot` is a lock file: of the parties that share one, a single one trains at a time.
+    Raises `TrainingError` when the child fails.
+    """
+    path = model_path(settings, Records.read(records), cache)
+    if path.exists():
+        try:
+            return Model.read(path, settings.image_shape, settings.layers), True
+        except DataError:
+            path.unlink()  # a damaged cache is no reason to fail: train again
+    job = TrainingJob(settings=settings, records=records, model=path)
+    with _turn(slot):
+        child = subprocess.run(
+            [sys.executable, "-m", "parties.training"],
+            input=job.model_dump_json().encode(),
+            capture_output=True,
+            check=False,
+        )
+    if child.returncode != 0:
+        words = child.stderr.decode(errors="replace").strip().splitlines()
+        raise TrainingError(f"training the model failed: {words[-1] if words else 'no message'}")
+    return Model.read(path, settings.image_shape, settings.layers), False
+
+
+@contextmanager
+def _turn(slot: Path) -> Iterator[None]:
+    slot.parent.mkdir(parents=True, exist_ok=True)
+    with slot.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)  # freed with the file, also when the process dies
+        yield
+
+
+def train(settings: TrainingSettings, records: Records) -> Model:
+    """Adam with decoupled weight decay on the cross-entropy; the same input gives the same weights."""
+    import torch  # noqa: PLC0415  only the child pays for it
+
+    torch.manual_seed(settings.seed)
+    torch.set_num_threads(1)  # sums in one order
+    torch.use_deterministic_algorithms(True)
+    network = torch.nn.Sequential(*(_module(*step) for step in walk(settings.layers, settings.image_shape)))
+    optimiser = torch.optim.AdamW(network.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay)
+    images, labels = torch.from_numpy(records.images), torch.from_numpy(records.labels)
+    for _ in range(settings.epochs):
+        for batch in torch.split(torch.randperm(len(records)), settings.batch):
+            optimiser.zero_grad()
+            loss = torch.nn.functional.cross_entropy(network(images[batch]), labels[batch])
+            torch.autograd.backward(loss)
+            optimiser.step()
+    arrays = [parameter.detach().double().numpy() for parameter in network.parameters()]
+    pairs = tuple(zip(arrays[::2], arrays[1::2], strict=True))  # weight, bias, weight, bias, ...
+    return Model(settings.image_shape, settings.layers, pairs)
+
+
+def _module(layer: Layer, before: Shape, _: Shape) -> torch.nn.Module:
+    from torch import nn  # noqa: PLC0415  only the child pays for it
+
+    if isinstance(layer, Conv):
+        return nn.Conv2d(before[0], layer.channels, layer.kernel, layer.stride, layer.padding)
+    if isinstance(layer, Dense):
+        return nn.Linear(before[0], layer.units)
+    if isinstance(layer, AvgPool):
+        return nn.AvgPool2d(layer.size)
+    return nn.ReLU() if isinstance(layer, Relu) else nn.Flatten()
+
+
+def main() -> None:
+    """The child: a `TrainingJob` comes on standard input."""
+    job = TrainingJob.model_validate_json(sys.stdin.read())
+    train(job.settings, Records.read(job.records)).write(job.model)
+
+
+if __name__ == "__main__":
+    main()
