@@ -1,4 +1,4 @@
-"""Step 3: the noisy argmax of the vote histogram, to the QP alone, by a garbled circuit between PG and QP.
+"""Steps 2 (noise) and 3: the noisy argmax of the vote histogram, to the QP alone, by a garbled circuit with PG.
 
     QP (evaluator)                                  PG (garbler)
     holds h_qp = sum of its vote shares             holds h_pg = sum of the masks + discrete Gaussian noise
@@ -32,18 +32,19 @@ def histogram_bits(parties: int, sigma: Fraction) -> int:
     return (parties + noise_bound(sigma)).bit_length() + 1
 
 
-def guardian_release(
-    garbler: Garbler, mask_sums: Words, sigma: Fraction, width: int, randomness: Randomness = SYSTEM
-) -> None:
-    """PG: adds fresh noise to its share ``(n, classes)`` of the histograms and garbles the argmax.
+def guardian_add_noise(mask_sums: Words, sigma: Fraction, width: int, randomness: Randomness = SYSTEM) -> Words:
+    """PG, end of step 2: its share ``(n, classes)`` of the histograms with fresh discrete Gaussian noise, Z_2^width."""
+    ring = Ring(width)
+    return ring.add(mask_sums, ring.reduce(discrete_gaussian(sigma, mask_sums.shape, randomness)))
+
+
+def guardian_release(garbler: Garbler, noisy_share: Words, width: int) -> None:
+    """PG: garbles the argmax over its noisy share ``(n, classes)``.
 
     The caller has charged the privacy ledger before this is called: after it, the QP can have its answer.
     """
-    ring = Ring(width)
-    noise = discrete_gaussian(sigma, mask_sums.shape, randomness)
-    noisy = ring.add(mask_sums, ring.reduce(noise))
-    batch = garbler.prepare(Circuit.sum_histogram(mask_sums.shape[1], width), len(mask_sums))
-    batch.send_inputs(noisy)
+    batch = garbler.prepare(Circuit.sum_histogram(noisy_share.shape[1], width), len(noisy_share))
+    batch.send_inputs(noisy_share)
     batch.reveal_to_evaluator()
 
 

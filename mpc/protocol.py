@@ -1,0 +1,215 @@
+"""CaPC, whole: every role in memory, in order. Specification, test vehicle and the shortest way to read the protocol.
+
+Choquette-Choo, Dullerud, Dziedzic, Zhang, Jha, Papernot, Wang, "CaPC Learning: Confidential and Private
+Collaborative Learning", ICLR 2021. Each step is a pair of functions that face each other in one file; here they run
+side by side over channels in memory, and in ``parties/`` one side each over TLS.
+
+    step   QP                      AP i                        PG                       file
+    0      keys, base OTs          keys, base OTs              Paillier key             aggregation, garbled
+    0      preprocessing           garbling, W r - s                                    inference
+    1a,b   x - r, colours          labels                                               inference
+           share of the logits     share of the logits
+    1c     onehot - m_i            m_i, fresh                                           vote
+    2      product of Enc(m_i)     Enc(m_i)                    sum of m_i, + noise      aggregation
+    3      label                                               tables, labels           release
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mpc import aggregation, release, vote
+from mpc.channel import MemoryChannel, memory_pair
+from mpc.errors import ParameterError
+from mpc.garbled import Evaluator, Garbler
+from mpc.inference import AnsweringInference, Network, QueryingInference
+from mpc.paillier import SecretKey
+from mpc.parameters import PublicParameters
+from mpc.randomness import SYSTEM, Randomness
+from mpc.ring import Ring, Words
+
+Left = TypeVar("Left")
+Right = TypeVar("Right")
+
+
+@dataclass
+class CapcRun:
+    """What the QP learned, and what every party saw.
+
+    Attributes:
+        labels: ``(n,)`` of the queries.
+        views: for each party, its ends of its channels, whose transcripts hold all that it sent and received.
+        querying_logits, querying_votes: the QP's shares from steps 1b and 1c, ``(n, classes)`` per AP.
+        guardian_share: PG's share of the noisy histogram, ``(n, classes)``.
+
+    The shares are here for the tests of what their holders must be unable to learn.
+    """
+
+    labels: NDArray[np.int64]
+    views: dict[str, list[MemoryChannel]] = field(repr=False)
+    querying_logits: list[Words] = field(repr=False)
+    querying_votes: list[Words] = field(repr=False)
+    guardian_share: Words = field(repr=False)
+
+
+def run_capc(
+    queries: NDArray[np.float64],
+    networks: list[Network],
+    parameters: PublicParameters,
+    *,
+    noise_randomness: Randomness = SYSTEM,
+    deadline_s: float = 60.0,
+) -> CapcRun:
+    """Label ``queries`` ``(n, *input_shape)`` with the noisy majority vote of ``networks``, one per answering party.
+
+    Args:
+        queries: real numbers in the networks' input range.
+        networks: fixed-point models, all under ``parameters``' ring, scale, shape and classes.
+        parameters: public parameters; ``parties`` must be ``len(networks)``.
+        noise_randomness: PG's, injectable for known-answer tests.
+        deadline_s: longest wait for one message.
+    """
+    if len(networks) != parameters.parties:
+        raise ParameterError(f"expected {parameters.parties} networks, found {len(networks)}")
+    shape, width, packing = (len(queries), parameters.classes), parameters.width, parameters.packing
+    encoded = Ring(parameters.ring_bits).encode(queries, parameters.fraction_bits)
+
+    # Step 0: PG's key, and base OTs for step 3.
+    querying, guardian = memory_pair("client", "privacy-guardian", deadline_s)
+    secret_key = SecretKey(parameters.key_bits)
+    aggregation.guardian_publish_key(guardian, secret_key)
+    public_key = aggregation.party_receive_key(querying, parameters.key_bits)
+    evaluator, garbler = both(lambda: Evaluator.open(querying), lambda: Garbler.open(guardian))
+
+    # Steps 1a to 2, with every answering party.
+    ballots = [
+        _ask(f"server-{index}", network, encoded, parameters, secret_key, deadline_s)
+        for index, network in enumerate(networks)
+    ]
+
+    # Step 2: PG gets the sum of the masks, from the QP under encryption or from each AP.
+    if parameters.aggregation == "paillier":
+        collected = [
+            aggregation.querying_collect(ballot.querying, public_key, packing, shape[0] * shape[1])
+            for ballot in ballots
+        ]
+        aggregation.querying_forward(querying, public_key, packing, collected)
+        mask_sums = aggregation.guardian_decrypt(guardian, secret_key, packing, shape)
+    else:
+        mask_sums = aggregation.guardian_add([ballot.guardian for ballot in ballots], shape, width)
+
+    # Step 2 ends with PG's noise; step 3 gives the label to the QP alone.
+    noisy_share = release.guardian_add_noise(mask_sums, parameters.noise_scale, width, noise_randomness)
+    share_sums = Ring(width).add(*(ballot.vote_shares for ballot in ballots))
+    labels, _ = both(
+        lambda: release.querying_release(evaluator, share_sums, width),
+        lambda: release.guardian_release(garbler, noisy_share, width),
+    )
+    return CapcRun(
+        labels,
+        {
+            "client": [querying, *(ballot.querying for ballot in ballots)],
+            "privacy-guardian": [guardian, *(ballot.guardian for ballot in ballots)],
+            **{ballot.name: [ballot.answering, ballot.answering_guardian] for ballot in ballots},
+        },
+        [ballot.logit_shares for ballot in ballots],
+        [ballot.vote_shares for ballot in ballots],
+        noisy_share,
+    )
+
+
+@dataclass
+class _Ballot:
+    """One answering party's part of a run: its channels, and the QP's shares from it."""
+
+    name: str
+    querying: MemoryChannel
+    answering: MemoryChannel
+    answering_guardian: MemoryChannel
+    guardian: MemoryChannel
+    logit_shares: Words
+    vote_shares: Words
+
+
+def _ask(
+    name: str,
+    network: Network,
+    encoded: Words,
+    parameters: PublicParameters,
+    secret_key: SecretKey,
+    deadline_s: float,
+) -> _Ballot:
+    """Steps 0 to 2 between the QP and one AP, and the AP's mask on its way to PG."""
+    count, ring_bits, width = len(encoded), parameters.ring_bits, parameters.width
+    querying, answering = memory_pair("client", name, deadline_s)
+    answering_guardian, guardian = memory_pair(name, "privacy-guardian", deadline_s)
+    aggregation.guardian_publish_key(guardian, secret_key)
+    public_key = aggregation.party_receive_key(answering_guardian, parameters.key_bits)
+
+    # Step 0: base OTs and the QP's encryption key, then everything that does not need the query.
+    evaluator, garbler = both(lambda: Evaluator.open(querying), lambda: Garbler.open(answering))
+    asking, serving = both(
+        lambda: QueryingInference.open(querying, evaluator, parameters),
+        lambda: AnsweringInference.open(answering, garbler, network, parameters),
+    )
+    asked, served = both(lambda: asking.prepare(count), lambda: serving.prepare(count))
+    evaluated, garbled = both(
+        lambda: vote.querying_prepare(evaluator, asked.logit_shares, ring_bits),
+        lambda: vote.answering_prepare(garbler, count, parameters.classes, ring_bits),
+    )
+
+    # Steps 1a, 1b: private inference; the logits end as two shares.
+    querying_logits, answering_logits = both(lambda: asking.infer(asked, encoded), lambda: serving.infer(served))
+
+    # Step 1c: shares of the one-hot vote, under a fresh mask of the AP.
+    vote_shares, masks = both(
+        lambda: vote.querying_vote(evaluated, width),
+        lambda: vote.answering_vote(garbled, answering_logits, width),
+    )
+
+    # Step 2, the AP's part: its mask towards PG.
+    if parameters.aggregation == "paillier":
+        aggregation.answering_encrypt(answering, public_key, parameters.packing, masks)
+    else:
+        aggregation.answering_send(answering_guardian, masks, width)
+    return _Ballot(name, querying, answering, answering_guardian, guardian, querying_logits, vote_shares)
+
+
+def both(left: Callable[[], Left], right: Callable[[], Right]) -> tuple[Left, Right]:
+    """Run the two sides of a step at the same time; the first error of either ends the step."""
+    finished: queue.Queue[tuple[int, object, BaseException | None]] = queue.Queue()
+
+    def run(side: int, step: Callable[[], object]) -> None:
+        try:
+            finished.put((side, step(), None))
+        except BaseException as error:  # noqa: BLE001 - raised again below, in the caller's thread
+            finished.put((side, None, error))
+
+    for side, step in enumerate((left, right)):
+        threading.Thread(target=run, args=(side, step), daemon=True).start()
+    results: dict[int, object] = {}
+    for _ in range(2):
+        side, result, error = finished.get()
+        if error is not None:
+            raise error
+        results[side] = result
+    return results[0], results[1]  # type: ignore[return-value]  # by side, hence by type
+
+
+def plaintext_labels(
+    queries: NDArray[np.float64], networks: list[Network], parameters: PublicParameters
+) -> NDArray[np.int64]:
+    """The same vote in the clear and without noise: majority of the fixed-point models, ties to the lowest class."""
+    encoded = Ring(parameters.ring_bits).encode(queries, parameters.fraction_bits)
+    counts = np.zeros((len(queries), parameters.classes), dtype=np.int64)
+    for network in networks:
+        votes = network.run_clear(encoded).argmax(axis=1)
+        counts[np.arange(len(queries)), votes] += 1
+    return counts.argmax(axis=1)
