@@ -1,0 +1,223 @@
+"""Coefficient encoding of linear layers: a matrix product or a convolution as one product of polynomials.
+
+After Cheetah (Huang, Lu, Hong, Ding, USENIX Security 2022, sections 4.1-4.3), with no rotations, and extended
+so that one ciphertext carries several instances. An instance is one query, or one horizontal tile of one.
+
+With S = channels_a_block * height * width, instance q, output o, channel c (all within their block):
+
+    input   x[q, c, h, w]  at coefficient  q*O*S + c*height*width + h*width + w
+    weight  k[o, c, u, v]  at coefficient  o*S + (C-1-c)*height*width + (kh-1-u)*width + (kw-1-v)
+    result  y[q, o, h, w]  at coefficient  q*O*S + o*S + (C-1)*height*width + (h*stride + kh-1)*width + w*stride + kw-1
+
+A weight polynomial of one output has degree at most first = (C-1)*height*width + (kh-1)*width + kw-1, and an input
+polynomial less than S, so that what spills over from one output's or instance's segment into the next ends
+below the segment's coefficient ``first``, where its results begin; the same holds for the wrap at X^N = -1.
+A dense layer is the case of one pixel: channels are its inputs.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mpc.errors import ParameterError
+from mpc.inference.rlwe import DEGREE
+from mpc.ring import Words
+
+KEPT_PLAINTEXTS = 512  # weight polynomials of one layer that stay in memory, 128 KiB each with two primes
+# What the cost model weighs, in milliseconds: work on one core plus transfer at 1 Gbit/s.
+_UPLOAD_MS = 1.3 + 1.0
+_REPLY_MS = 2.8 + 0.5
+_PRODUCT_MS = 0.16
+_TRANSFORM_MS = 0.5  # a weight polynomial that is not kept
+
+
+@dataclass(frozen=True)
+class Convolution:
+    """The shape of a linear layer: padded input, kernel, stride and outputs; a dense layer has one pixel."""
+
+    channels: int
+    height: int
+    width: int
+    outputs: int
+    kernel: tuple[int, int] = (1, 1)
+    stride: tuple[int, int] = (1, 1)
+
+    @property
+    def output_height(self) -> int:
+        return (self.height - self.kernel[0]) // self.stride[0] + 1
+
+    @property
+    def output_width(self) -> int:
+        return (self.width - self.kernel[1]) // self.stride[1] + 1
+
+    @property
+    def output_shape(self) -> tuple[int, int, int]:
+        return self.outputs, self.output_height, self.output_width
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where everything lies: a pure function of public shapes, the same at both parties.
+
+    Attributes:
+        rows: output rows of one tile.
+        instances_a_block, channels_a_block, outputs_a_block: what shares a ciphertext.
+    """
+
+    shape: Convolution
+    batch: int
+    rows: int
+    instances_a_block: int
+    channels_a_block: int
+    outputs_a_block: int
+    degree: int = DEGREE
+
+    @property
+    def tiles(self) -> int:
+        return -(-self.shape.output_height // self.rows)
+
+    @property
+    def tile_height(self) -> int:
+        """Input rows of one tile."""
+        return (self.rows - 1) * self.shape.stride[0] + self.shape.kernel[0]
+
+    @property
+    def segment(self) -> int:
+        """S: coefficients that one output of one instance takes."""
+        return self.channels_a_block * self.tile_height * self.shape.width
+
+    @property
+    def instance_blocks(self) -> int:
+        return -(-self.batch * self.tiles // self.instances_a_block)
+
+    @property
+    def channel_blocks(self) -> int:
+        return -(-self.shape.channels // self.channels_a_block)
+
+    @property
+    def output_blocks(self) -> int:
+        return -(-self.shape.outputs // self.outputs_a_block)
+
+    @property
+    def keeps_weights(self) -> bool:
+        """Whether the transformed weights stay in memory for the session."""
+        return self.channel_blocks * self.output_blocks <= KEPT_PLAINTEXTS
+
+    @property
+    def cost_ms(self) -> float:
+        """The cost model: what it would take both parties, one after the other, and a 1 Gbit/s link."""
+        uploads = self.instance_blocks * self.channel_blocks
+        replies = self.instance_blocks * self.output_blocks
+        product = _PRODUCT_MS if self.keeps_weights else _PRODUCT_MS + _TRANSFORM_MS
+        return _UPLOAD_MS * uploads + _REPLY_MS * replies + product * uploads * self.output_blocks
+
+    def encode_inputs(self, values: Words) -> Words:
+        """Padded inputs ``[batch, channels, height, width]`` to ``[instance_blocks, channel_blocks, N]``."""
+        shape, per = self.shape, self.instances_a_block
+        step = self.rows * shape.stride[0]
+        needed = (self.tiles - 1) * step + self.tile_height
+        rows = np.zeros((self.batch, shape.channels, max(needed, shape.height), shape.width), dtype=np.uint64)
+        rows[:, :, : shape.height] = values
+        tiles = np.stack([rows[:, :, t * step : t * step + self.tile_height] for t in range(self.tiles)], axis=1)
+        blocks = np.zeros(
+            (self.instance_blocks * per, self.channel_blocks * self.channels_a_block, self.tile_height * shape.width),
+            dtype=np.uint64,
+        )
+        blocks[: self.batch * self.tiles, : shape.channels] = tiles.reshape(
+            self.batch * self.tiles, shape.channels, -1
+        )
+        segments = blocks.reshape(self.instance_blocks, per, self.channel_blocks, self.segment).swapaxes(1, 2)
+        encoded = np.zeros((self.instance_blocks, self.channel_blocks, self.degree), dtype=np.uint64)
+        spacing = self.outputs_a_block * self.segment
+        for index in range(per):
+            encoded[:, :, index * spacing : index * spacing + self.segment] = segments[:, :, index]
+        return encoded
+
+    def encode_weights(self, weights: NDArray[np.int64], output_block: int, channel_block: int) -> NDArray[np.int64]:
+        """Weights ``[outputs, channels, kh, kw]`` to the polynomial ``[N]`` of one pair of blocks."""
+        shape = self.shape
+        outputs = slice(output_block * self.outputs_a_block, (output_block + 1) * self.outputs_a_block)
+        channels = slice(channel_block * self.channels_a_block, (channel_block + 1) * self.channels_a_block)
+        part = weights[outputs, channels]
+        grid = np.zeros(
+            (self.outputs_a_block, self.channels_a_block, self.tile_height, shape.width), dtype=np.int64
+        )
+        # Reversed in channels and pixels; a short last block keeps its channels at the reversed end.
+        grid[: part.shape[0], self.channels_a_block - part.shape[1] :, : shape.kernel[0], : shape.kernel[1]] = part[
+            :, ::-1, ::-1, ::-1
+        ]
+        encoded = np.zeros(self.degree, dtype=np.int64)
+        encoded[: grid.size] = grid.reshape(-1)
+        return encoded
+
+    def results(self, instance_block: int, output_block: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """Where one reply carries results, and where they go in the flattened ``[batch, *output_shape]``."""
+        shape, per = self.shape, self.instances_a_block
+        instance, output, row, column = np.meshgrid(
+            np.arange(per),
+            np.arange(self.outputs_a_block),
+            np.arange(self.rows),
+            np.arange(shape.output_width),
+            indexing="ij",
+        )
+        spot = instance * self.outputs_a_block + output
+        position = (
+            spot * self.segment
+            + (self.channels_a_block - 1) * self.tile_height * shape.width
+            + (row * shape.stride[0] + shape.kernel[0] - 1) * shape.width
+            + column * shape.stride[1]
+            + shape.kernel[1]
+            - 1
+        )
+        query, tile = np.divmod(instance_block * per + instance, self.tiles)
+        whole_output = output_block * self.outputs_a_block + output
+        whole_row = tile * self.rows + row
+        present = (query < self.batch) & (whole_output < shape.outputs) & (whole_row < shape.output_height)
+        target = np.ravel_multi_index(
+            (query, whole_output, whole_row, column), (self.batch, *shape.output_shape), mode="clip"
+        )
+        return position[present].astype(np.intp), target[present].astype(np.intp)
+
+
+@functools.lru_cache(maxsize=256)
+def plan(shape: Convolution, batch: int, degree: int = DEGREE) -> Layout:
+    """The cheapest layout under the cost model; among equals the one with the fewest tiles.
+
+    Raises:
+        ParameterError: one kernel-high strip of one channel does not fit a polynomial.
+    """
+    best: Layout | None = None
+    heights = {-(-shape.output_height // tiles) for tiles in range(1, shape.output_height + 1)}
+    for rows in sorted(heights, reverse=True):
+        pixels = ((rows - 1) * shape.stride[0] + shape.kernel[0]) * shape.width
+        instances = batch * -(-shape.output_height // rows)
+        for per in _block_sizes(instances, degree // pixels):
+            for channels in _block_sizes(shape.channels, degree // (pixels * per)):
+                outputs = min(shape.outputs, degree // (pixels * per * channels))
+                outputs = -(-shape.outputs // -(-shape.outputs // outputs))
+                layout = Layout(shape, batch, rows, per, channels, outputs, degree)
+                if best is None or layout.cost_ms < best.cost_ms:
+                    best = layout
+    if best is None:
+        raise ParameterError(
+            f"expected kernel height times padded width of at most {degree}, "
+            f"found {shape.kernel[0]} times {shape.width}"
+        )
+    return best
+
+
+def _block_sizes(whole: int, most: int) -> list[int]:
+    """The sizes up to ``most`` that split ``whole`` evenly into blocks: one size for each number of blocks."""
+    return sorted({size for size in (-(-whole // blocks) for blocks in _block_counts(whole)) if size <= most})
+
+
+def _block_counts(whole: int) -> list[int]:
+    """Numbers of blocks worth trying: all the small ones, then geometrically."""
+    counts = set(range(1, min(whole, 64) + 1)) | {whole}
+    counts |= {min(whole, math.ceil(64 * 1.1**i)) for i in range(200) if 64 * 1.1**i < whole}
+    return sorted(counts)
