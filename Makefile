@@ -1,0 +1,16 @@
+# Two commands for the whole project; all work is in bootstrap.py, which needs nothing but Python itself.
+PYTHON ?= python3
+
+.PHONY: demo test build clean
+
+demo:
+	@$(PYTHON) bootstrap.py demo
+
+test:
+	@$(PYTHON) bootstrap.py test
+
+build:
+	@$(PYTHON) bootstrap.py build
+
+clean:
+	@$(PYTHON) bootstrap.py clean

@@ -1,0 +1,40 @@
+"""The command line: `run_protocol.py --n_parties 3` from flags to an exit status.
+
+0: the run ended well. 1: it failed. 2: it cannot be run as configured. 128 + n: signal n ended it.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+
+from rich.console import Console
+
+from orchestrator import report
+from orchestrator.config import configure
+from orchestrator.errors import Interrupted, RunFailed
+from orchestrator.run import execute
+from parties.plan import ConfigError, RunnableProtocol
+from parties.protocols import PROTOCOLS
+
+
+def main(arguments: list[str] | None = None, protocols: Mapping[str, RunnableProtocol] = PROTOCOLS) -> int:
+    """Run what the arguments ask for; returns the exit status. Every failure is one sentence on standard error."""
+    console = Console()
+    try:
+        configuration = configure(sys.argv[1:] if arguments is None else arguments, protocols)
+        outcome = execute(configuration, console)
+    except ConfigError as error:
+        return _say(str(error), 2)
+    except RunFailed as error:
+        return _say(str(error), 1)
+    except Interrupted as error:
+        return _say(str(error), 128 + error.number)
+    report.show(console, outcome.plan, outcome.accounts, outcome.summary)
+    console.print(f"Result: {outcome.result_file}", markup=False, highlight=False, soft_wrap=True)
+    return 0
+
+
+def _say(sentence: str, status: int) -> int:
+    print(sentence, file=sys.stderr)
+    return status

@@ -1,0 +1,162 @@
+"""One run's configuration: a YAML file, overridden by flags, checked before anything is started.
+
+The file has one section for the launcher and one with the protocol's name:
+
+    protocol: NAME
+    run: {launcher: tmux, start_port: 37000, ...}
+    NAME: {...}
+
+An unknown key, an impossible value and a value of the wrong type are each one sentence (`ConfigError`).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from orchestrator import sentences
+from orchestrator.flags import FlagParser, is_flag
+from orchestrator.yaml_text import read_file
+from parties.plan import ConfigError, RunnableProtocol
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+def _key(unit: str) -> dict[str, Any]:
+    return {"flag": True, "unit": unit}
+
+
+class RunOptions(BaseModel):
+    """How a run is started and watched, whatever it computes."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    launcher: Literal["tmux", "process"] = Field(
+        "tmux", description="panes to look at, or plain processes", json_schema_extra=_key("name")
+    )
+    start_port: int = Field(
+        37000,
+        ge=1,
+        le=65535,
+        description="first of the ports that the parties listen on",
+        json_schema_extra=_key("port"),
+    )
+    session: str | None = Field(
+        None,
+        description="name of the tmux session, and the first part of the run's name; default the protocol's",
+        json_schema_extra=_key("name"),
+    )
+    attach: bool = Field(
+        False, description="show the panes in this terminal while it runs", json_schema_extra={"flag": True}
+    )
+    log_timing_file: Path | None = Field(
+        None,
+        description="file to add each step's seconds to; default timing.log beside the run's logs",
+        json_schema_extra=_key("path"),
+    )
+    silence_s: float = Field(
+        600,
+        gt=0,
+        description="the run ends when no party has said anything for so long",
+        json_schema_extra=_key("seconds"),
+    )
+    files_dir: Path = Field(Path("files"), description="where runs keep their files", json_schema_extra=_key("path"))
+    logs_dir: Path = Field(Path("logs"), description="where runs keep their logs", json_schema_extra=_key("path"))
+
+    @field_validator("session")
+    @classmethod
+    def _usable_as_a_name(cls, value: str | None) -> str | None:
+        if value is not None and not re.fullmatch(r"[A-Za-z0-9_-]{1,40}", value):
+            raise ValueError(f"expected 1 to 40 letters, digits, `-` or `_`, found {value!r}")
+        return value
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """A protocol, its own configuration, and how to run it."""
+
+    protocol: RunnableProtocol
+    settings: BaseModel
+    run: RunOptions
+
+
+def configure(arguments: list[str], protocols: Mapping[str, RunnableProtocol]) -> Configuration:
+    """The configuration that the flags and the file named by `--config` ask for. Raises `ConfigError`."""
+    path, name = _chosen(arguments)
+    document = read_file(path) if path else {}
+    protocol = _protocol(name or document.get("protocol"), protocols)
+    _check_sections(document, protocol, str(path))
+    parser = _parser(protocol, protocols)
+    given = parser.read(arguments)
+    return Configuration(
+        protocol=protocol,
+        settings=_merge(protocol.Config, document.get(protocol.name), given, f"{path} under `{protocol.name}:`"),
+        run=_merge(RunOptions, document.get("run"), given, f"{path} under `run:`"),
+    )
+
+
+def _chosen(arguments: list[str]) -> tuple[Path | None, str | None]:
+    """`--config` and `--protocol`, which decide what the other flags are."""
+    parser = FlagParser("")
+    parser.add_argument("--config", type=Path, default=None)
+    parser.add_argument("--protocol", default=None)
+    words = [word for word in arguments if word not in ("-h", "--help")]
+    chosen, _ = parser.parse_known_args(words)
+    return chosen.config, chosen.protocol
+
+
+def _parser(protocol: RunnableProtocol, protocols: Mapping[str, RunnableProtocol]) -> FlagParser:
+    parser = FlagParser(
+        f"Run {protocol.name} among processes on this machine and show the result. "
+        "Flags override the YAML file; what neither gives has the default."
+    )
+    parser.add_argument("--config", metavar="FILE", help="YAML file to read first")
+    parser.add_argument(
+        "--protocol", metavar="{" + ",".join(protocols) + "}", help=f"what to run (default {next(iter(protocols))})"
+    )
+    parser.add_model(RunOptions, "the run")
+    parser.add_model(protocol.Config, protocol.name)
+    return parser
+
+
+def _protocol(name: Any, protocols: Mapping[str, RunnableProtocol]) -> RunnableProtocol:
+    if name is None:
+        return next(iter(protocols.values()))
+    if name not in protocols:
+        raise ConfigError(f"protocol: expected one of {', '.join(protocols)}, found {name!r}.")
+    return protocols[name]
+
+
+def _check_sections(document: Mapping[str, Any], protocol: RunnableProtocol, path: str) -> None:
+    sections: dict[str, type[BaseModel]] = {"run": RunOptions, protocol.name: protocol.Config}
+    for key, value in document.items():
+        if key == "protocol":
+            continue
+        if key not in sections:
+            owners = [section for section, model in sections.items() if key in model.model_fields]
+            if owners:
+                raise ConfigError(f"{key}: expected under `{owners[0]}:`, found at the top of {path}.")
+            raise ConfigError(sentences.unknown_key(key, ["protocol", *sections], path))
+        if value is not None and not isinstance(value, dict):
+            raise ConfigError(f"{key}: expected keys and values, found {value!r} in {path}.")
+
+
+def _merge(model: type[Model], section: dict[str, Any] | None, given: Mapping[str, Any], where: str) -> Model:
+    """The model's values: the file's section, then the flags, each key remembered with where it came from."""
+    values = dict(section or {})
+    origins = dict.fromkeys(map(str, values), where)
+    for name, field in model.model_fields.items():
+        if is_flag(field) and name in given:
+            values[name] = given[name]
+            origins[name] = f"--{name}"
+    try:
+        # Through JSON, strictly: a list is a tuple and text a path, but no text is a number and no number text.
+        return model.model_validate_json(json.dumps(values), strict=True)
+    except ValidationError as error:
+        raise ConfigError(sentences.validation_sentence(error, origins, model.model_fields)) from error

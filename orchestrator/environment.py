@@ -1,0 +1,28 @@
+"""The environment that a party's process is given: what it needs, nothing that happens to be set."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import parties
+
+MARKER = "ORCHESTRATED_RUN"  # in every process of a run, so that the teardown finds all of them
+_PASSED_ON = ("PATH", "HOME", "TMPDIR", "LD_LIBRARY_PATH")
+_THREAD_LIMITS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+_PACKAGES = Path(parties.__file__).resolve().parent.parent
+
+
+def party_environment(run: str, processes: int) -> dict[str, str]:
+    """The variables of each of `processes` parties that share this machine's processors."""
+    threads = max(1, (os.cpu_count() or 1) // max(1, processes))
+    environment = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
+    environment.setdefault("PATH", os.defpath)
+    environment |= dict.fromkeys(_THREAD_LIMITS, str(threads))
+    environment |= {
+        "LANG": "C.UTF-8",
+        "PYTHONPATH": str(_PACKAGES),
+        "PYTHONUNBUFFERED": "1",
+        MARKER: run,
+    }
+    return environment

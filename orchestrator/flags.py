@@ -1,0 +1,80 @@
+"""Command-line flags made from the fields of a configuration model.
+
+A field whose `json_schema_extra` says `"flag": True` is a flag of the same name; its description, unit and default
+are the help. A flag's value is read as the same text would be in a YAML file, so that both are equally strict.
+"""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any, NoReturn, get_args
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from orchestrator.sentences import suggestion
+from orchestrator.yaml_text import read_scalar
+from parties.plan import ConfigError
+
+_UNSET: Any = object()
+
+
+class FlagParser(argparse.ArgumentParser):
+    """argparse that raises `ConfigError` with one sentence instead of printing its usage and leaving."""
+
+    def __init__(self, description: str):
+        super().__init__(prog="run_protocol.py", description=description, allow_abbrev=False, argument_default=_UNSET)
+
+    def error(self, message: str) -> NoReturn:
+        raise ConfigError(f"{message.removeprefix('argument ').rstrip('.')}.")
+
+    def add_model(self, model: type[BaseModel], title: str) -> None:
+        """Add a flag for each flagged field, under `title` in the help."""
+        group = self.add_argument_group(title)
+        for name, field in model.model_fields.items():
+            if is_flag(field):
+                _add_field(group, name, field)
+
+    def read(self, arguments: list[str]) -> dict[str, Any]:
+        """The flags that were given, by name. Raises `ConfigError` for what is no flag."""
+        given, unknown = self.parse_known_args(arguments)
+        if unknown:
+            known = [option for option in self._option_string_actions if option.startswith("--")]
+            word = unknown[0].split("=", 1)[0]
+            raise ConfigError(f"{word}: unknown flag{suggestion(word, known)}")
+        return {name: value for name, value in vars(given).items() if value is not _UNSET}
+
+
+def is_flag(field: FieldInfo) -> bool:
+    extra = field.json_schema_extra
+    return isinstance(extra, dict) and bool(extra.get("flag"))
+
+
+def _add_field(group: argparse._ArgumentGroup, name: str, field: FieldInfo) -> None:
+    extra = field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
+    unit = f" [{extra['unit']}]" if "unit" in extra else ""
+    default = field.get_default()
+    shown = f" (default {default_text(default)})" if default not in (None, False) else ""
+    text = f"{field.description or ''}{unit}{shown}".replace("%", "%%")
+    if field.annotation is bool:
+        group.add_argument(f"--{name}", help=text, action="store_true")
+        group.add_argument(f"--no_{name}", dest=name, help=argparse.SUPPRESS, action="store_false")
+    else:
+        choices = _choices(field.annotation)
+        shape = "{" + ",".join(choices) + "}" if choices else name.rsplit("_", 1)[-1].upper()
+        group.add_argument(f"--{name}", help=text, metavar=shape, type=str if _is_text(field) else read_scalar)
+
+
+def default_text(value: Any) -> str:
+    return ",".join(map(str, value)) if isinstance(value, tuple | list) else str(value)
+
+
+def _choices(annotation: Any) -> list[str]:
+    arguments = get_args(annotation)
+    return list(arguments) if arguments and all(isinstance(choice, str) for choice in arguments) else []
+
+
+def _is_text(field: FieldInfo) -> bool:
+    """Whether the field takes text and no number, so that `--session 007` stays what was typed."""
+    kinds = set(get_args(field.annotation)) or {field.annotation}
+    return not kinds & {int, float, bool} and not any("Decimal" in repr(kind) for kind in kinds)

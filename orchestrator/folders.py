@@ -1,0 +1,33 @@
+"""The folders of a run: `files/<run>/` and `logs/<run>/`, new for every run and private to their owner."""
+
+from __future__ import annotations
+
+import datetime
+import secrets
+from pathlib import Path
+
+from parties.plan import ConfigError, RunFolders
+
+
+def run_name(session: str) -> str:
+    """A name that no other run has: `session-YYYYMMDD-HHMMSS-xxxx`."""
+    now = datetime.datetime.now().astimezone()
+    return f"{session}-{now:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+
+
+def make_folders(files: Path, logs: Path, run: str) -> RunFolders:
+    """Make both folders, mode 0700; raises `ConfigError` rather than use one that is there."""
+    folders = RunFolders(files=files.resolve(), logs=logs.resolve(), run=run)
+    for key, folder in (("files_dir", folders.files / run), ("logs_dir", folders.logs / run)):
+        try:
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            folder.mkdir(mode=0o700)
+        except OSError as error:
+            raise ConfigError(f"{key}: expected to make {folder}, found {error.strerror}.") from error
+    return folders
+
+
+def keep_events(folders: RunFolders) -> None:
+    """Move each party's events beside its log, before its private folder goes."""
+    for events in (folders.files / folders.run).glob("*/events.jsonl"):
+        events.replace(folders.logs / folders.run / f"{events.parent.name}.events.jsonl")

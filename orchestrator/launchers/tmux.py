@@ -1,0 +1,163 @@
+"""Panes: a tmux server of the run's own, with one window of logs and further windows with a pane a process.
+
+The server has its own socket and reads only `tmux.conf` beside this file, so it works inside a tmux, without a
+terminal and whatever the user's settings are. Processes are started directly, without a shell, by `respawn-pane` in
+a pane that was waiting for it; nothing is typed into panes.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+from collections.abc import Mapping, Sequence
+from itertools import islice
+from pathlib import Path
+
+from libtmux import Pane, Server, Window
+from libtmux.exc import LibTmuxException
+
+from orchestrator.errors import LaunchError
+from orchestrator.launchers import Command, Exit, LogView
+
+OLDEST = (3, 2)
+CONFIGURATION = Path(__file__).with_name("tmux.conf")
+PANES_A_WINDOW = 6
+COLUMNS, ROWS = 220, 60  # until somebody attaches
+_WAITING = "exec sleep 2000000"
+_STATE = "#{pane_id}|#{pane_dead}|#{pane_dead_status}|#{pane_dead_signal}"
+
+
+def unavailable() -> str | None:
+    """Why panes cannot be had on this machine, or None when they can."""
+    path = shutil.which("tmux")
+    if path is None:
+        return "tmux is not installed"
+    try:
+        text = subprocess.run([path, "-V"], capture_output=True, text=True, timeout=10, check=True).stdout
+    except (OSError, subprocess.SubprocessError):
+        return f"{path} does not run"
+    numbers = re.search(r"(\d+)\.(\d+)", text)
+    if numbers and (int(numbers[1]), int(numbers[2])) < OLDEST:
+        return f"{text.strip()} is older than {OLDEST[0]}.{OLDEST[1]}"
+    return None
+
+
+class TmuxLauncher:
+    """`server_name` is the name of the server's socket (`tmux -L NAME`), `session` the session's."""
+
+    def __init__(self, server_name: str, session: str):
+        self.command = ("tmux", "-L", server_name)
+        self.socket = _socket_folder() / server_name
+        self._session_name = session
+        self._server = Server(socket_name=server_name, config_file=str(CONFIGURATION))
+        self._panes: dict[str, Pane] = {}
+        self._outputs: dict[str, Path] = {}
+        self._ended: dict[str, Exit] = {}
+        self._unclear: set[str] = set()
+
+    def start(
+        self, commands: Sequence[Command], views: Sequence[LogView], environment: Mapping[str, str]
+    ) -> tuple[int, ...]:
+        """Window 0 has a pane for each view in its order; each command is in one of the windows after it."""
+        variables = [f"{name}={value}" for name, value in {**environment, "TERM": "screen-256color"}.items()]
+        prefix = ("env", "-i", *variables)
+        try:
+            logs = self._first_window()
+            for pane, view in zip(self._fill(logs, len(views)), views, strict=True):
+                follow = ("tail", "-n", "+1", "-F", *(log.name for log in view.logs))
+                _run_in(pane, view.title, (*prefix, *follow), folder=view.logs[0].parent)
+            waiting = iter(commands)
+            number = 0
+            while group := list(islice(waiting, PANES_A_WINDOW)):
+                number += 1
+                window = logs.session.new_window(f"parties-{number}", window_shell=_WAITING)
+                for pane, command in zip(self._fill(window, len(group)), group, strict=True):
+                    self._panes[command.name] = pane
+                    self._outputs[command.name] = command.output
+                    _run_in(pane, command.name, (*prefix, *command.arguments), folder=Path.cwd())
+            self._check(self._server.cmd("select-pane", target=f"{self._session_name}:0.0"))
+        except LibTmuxException as error:
+            raise LaunchError(f"tmux could not make the panes ({error})") from error
+        pids = self._server.cmd("list-panes", "-s", "-F", "#{pane_pid}", target=self._session_name).stdout
+        return tuple(int(pid) for pid in pids)
+
+    def ended(self) -> Mapping[str, Exit]:
+        listing = self._server.cmd("list-panes", "-s", "-F", _STATE, target=self._session_name)
+        states = {}
+        if listing.returncode == 0:
+            states = {row[0]: row[1:] for row in (line.split("|") for line in listing.stdout)}
+        for name, pane in self._panes.items():
+            if name not in self._ended:
+                found = self._exit(name, states.get(str(pane.pane_id)))
+                if found is not None:
+                    self._ended[name] = found
+        return self._ended
+
+    def _exit(self, name: str, state: list[str] | None) -> Exit | None:
+        """How a pane's process ended; None while it runs. `state` is None when somebody closed the pane."""
+        if state is None:
+            return Exit()
+        dead, status, number = state
+        if dead != "1":
+            return None
+        if number:
+            return Exit(signal=int(number) if number.isdigit() else signal.Signals[f"SIG{number}"].value)
+        if status:
+            return Exit(code=int(status))
+        if name in self._unclear:
+            return Exit()
+        # Before 3.5 tmux may see the pane close before it has taken the exit status; a job's end makes it look again.
+        self._unclear.add(name)
+        self._server.cmd("run-shell", "-b", "true")
+        return None
+
+    def keep_output(self, name: str) -> None:
+        try:
+            lines = self._panes[name].capture_pane(start="-")
+        except LibTmuxException:  # the pane is gone, and what it showed with it
+            return
+        text = "\n".join(lines).strip()
+        if text:
+            self._outputs[name].write_text(f"{text}\n", encoding="utf-8")
+
+    def close(self) -> None:
+        """Nothing to do: the teardown has ended the server, and with it the panes."""
+
+    def attach(self) -> subprocess.Popen[bytes]:
+        """Show the session in this terminal, also from within another tmux."""
+        environment = {name: value for name, value in os.environ.items() if name not in ("TMUX", "TMUX_PANE")}
+        return subprocess.Popen([*self.command, "attach", "-t", self._session_name], env=environment)
+
+    def _first_window(self) -> Window:
+        session = self._server.new_session(
+            self._session_name, window_name="logs", window_command=_WAITING, x=COLUMNS, y=ROWS
+        )
+        return session.active_window
+
+    def _fill(self, window: Window, count: int) -> list[Pane]:
+        """`count` waiting panes in the window, tiled, in reading order."""
+        for _ in range(count - 1):
+            window.split(shell=_WAITING)
+            window.select_layout("tiled")  # each time, or the next split finds no room
+        return sorted(window.panes, key=lambda pane: int(pane.pane_index or 0))
+
+    @staticmethod
+    def _check(answer: object) -> None:
+        stderr = getattr(answer, "stderr", None)
+        if stderr:
+            raise LibTmuxException(" ".join(stderr))
+
+
+def _run_in(pane: Pane, title: str, arguments: Sequence[str], folder: Path) -> None:
+    pane.set_title(title)
+    TmuxLauncher._check(pane.cmd("respawn-pane", "-k", "-c", str(folder), *arguments))
+
+
+def _socket_folder() -> Path:
+    """Where tmux puts the sockets of `-L` (tmux(1), ENVIRONMENT)."""
+    chosen = Path(os.environ.get("TMUX_TMPDIR") or "/tmp")  # noqa: S108  (tmux's own choice)
+    base = chosen if chosen.is_dir() else Path("/tmp")  # noqa: S108
+    return base.resolve() / f"tmux-{os.geteuid()}"

@@ -1,0 +1,78 @@
+"""One sentence for each way a configuration can be wrong: which key, what was expected, what was found."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+# What was expected, by pydantic's error type; `{}` names are in the error's context.
+_EXPECTED = {
+    "int_type": "a whole number",
+    "int_parsing": "a whole number",
+    "int_from_float": "a whole number",
+    "float_type": "a number",
+    "float_parsing": "a number",
+    "decimal_type": "a number",
+    "decimal_parsing": "a number",
+    "finite_number": "a finite number",
+    "bool_type": "true or false",
+    "bool_parsing": "true or false",
+    "string_type": "text",
+    "path_type": "a path",
+    "literal_error": "{expected}",
+    "enum": "{expected}",
+    "greater_than": "a number above {gt}",
+    "greater_than_equal": "a number of at least {ge}",
+    "less_than": "a number below {lt}",
+    "less_than_equal": "a number of at most {le}",
+    "multiple_of": "a multiple of {multiple_of}",
+    "too_short": "at least {min_length} of them",
+    "tuple_type": "a list",
+    "list_type": "a list",
+    "string_pattern_mismatch": "text that matches {pattern}",
+}
+
+
+def suggestion(word: str, known: Iterable[str]) -> str:
+    """`, did you mean 'x'?` for the known word nearest to `word`, or nothing."""
+    near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
+    return f", did you mean {near[0]!r}?" if near else "."
+
+
+def unknown_key(key: str, known: Iterable[str], where: str) -> str:
+    return f"{key}: unknown key in {where}{suggestion(key, known)}"
+
+
+def validation_sentence(error: ValidationError, origins: Mapping[str, str], known: Iterable[str]) -> str:
+    """The first of pydantic's complaints, as a sentence. `origins` tells where a key was given."""
+    complaints = error.errors(include_url=False)
+    first = complaints[0]
+    key = str(first["loc"][0]) if first["loc"] else ""
+    if first["type"] == "extra_forbidden":
+        return unknown_key(key, known, origins.get(key, "the configuration"))
+    if first["type"] == "value_error":
+        text = str(first.get("ctx", {}).get("error", first["msg"]))
+        return f"{key}: {text.rstrip('.')}." if key and not text.startswith(key) else f"{text.rstrip('.')}."
+    sentence = f"{key}: expected {_expected(first)}, found {_shown(first['input'])}"
+    if key in origins:
+        sentence += f" in {origins[key]}"
+    others = sorted({str(complaint["loc"][0]) for complaint in complaints if complaint["loc"]} - {key})
+    if others:
+        sentence += f" (and {', '.join(others)} must change as well)"
+    return f"{sentence}."
+
+
+def _expected(complaint: ErrorDetails) -> str:
+    template = _EXPECTED.get(complaint["type"])
+    if template is None:
+        return complaint["msg"].removeprefix("Input should be ")
+    return template.format_map(complaint.get("ctx", {}))
+
+
+def _shown(value: Any) -> str:
+    text = "nothing" if value is None else repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."

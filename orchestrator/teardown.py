@@ -1,0 +1,151 @@
+"""End every process of a run and remove its keys, whoever is left to do it.
+
+The orchestrator calls `end_run` itself. In case it is killed before it can, it also starts this file as a guard: a
+small process outside the orchestrator's session that reads what there is to end from a pipe, and ends it when the
+pipe closes without the word that all is done. Standard library only, so that the guard starts at once.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+GRACE_S = 3.0  # between asking a process to end and ending it
+
+
+@dataclass(frozen=True)
+class Remains:
+    """What a run has brought into the world: processes that carry `marker` in their environment, a tmux server,
+    folders whose subfolders hold keys.
+
+    `groups` are the process groups, needed only where there is no /proc to find the marker in.
+    """
+
+    marker: str
+    groups: tuple[int, ...] = ()
+    tmux: tuple[str, ...] = ()  # the command that reaches the run's own tmux server
+    socket: str = ""
+    private: tuple[str, ...] = ()
+
+
+def end_run(remains: Remains) -> None:
+    """Ask, wait, kill; then the tmux server and its socket; then the private folders. Safe to repeat."""
+    _signal_all(remains, signal.SIGTERM)
+    if not _wait(lambda: not running(remains), GRACE_S):
+        _signal_all(remains, signal.SIGKILL)
+        _wait(lambda: not running(remains), GRACE_S)
+    if remains.tmux:
+        with contextlib.suppress(OSError, subprocess.TimeoutExpired):
+            subprocess.run([*remains.tmux, "kill-server"], capture_output=True, timeout=GRACE_S, check=False)
+        Path(remains.socket).unlink(missing_ok=True)
+    for folder in map(Path, remains.private):
+        _empty(folder)
+
+
+def _empty(folder: Path) -> None:
+    """Remove the folders in `folder`, and `folder` itself when no file is left in it."""
+    if not folder.is_dir():
+        return
+    for child in folder.iterdir():
+        if child.is_dir() and not child.is_symlink():
+            shutil.rmtree(child, ignore_errors=True)
+    if not any(folder.iterdir()):
+        folder.rmdir()
+
+
+def running(remains: Remains) -> list[int]:
+    """The run's living processes (a zombie has no environment and does not count), or its groups without /proc."""
+    if not Path("/proc/self/environ").exists():
+        return [group for group in remains.groups if _group_exists(group)]
+    marker = remains.marker.encode()
+    found = []
+    for entry in os.scandir("/proc"):
+        if entry.name.isdigit() and int(entry.name) != os.getpid():
+            # another user's process, or one that has just ended
+            with contextlib.suppress(OSError):
+                if marker in Path(entry.path, "environ").read_bytes().split(b"\0"):
+                    found.append(int(entry.name))
+    return found
+
+
+def _group_exists(group: int) -> bool:
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # it exists and has changed hands, so it is not the run's any more
+        return False
+    return True
+
+
+def _signal_all(remains: Remains, number: signal.Signals) -> None:
+    send = os.kill if Path("/proc/self/environ").exists() else os.killpg
+    for target in running(remains):
+        with contextlib.suppress(ProcessLookupError):
+            send(target, number)
+
+
+def _wait(condition: Callable[[], bool], seconds: float) -> bool:
+    expires = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > expires:
+            return False
+        time.sleep(0.02)
+    return True
+
+
+class Guard:
+    """The orchestrator's end of the pipe. What it was told last is what it will end."""
+
+    def __init__(self, remains: Remains):
+        self.remains = remains
+        self._process = subprocess.Popen(
+            [sys.executable, "-I", "-S", __file__],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,  # a signal to the orchestrator's group does not reach it
+            cwd="/",
+        )
+        self._tell(asdict(remains))
+
+    def add_groups(self, groups: tuple[int, ...]) -> None:
+        self.remains = replace(self.remains, groups=self.remains.groups + groups)
+        self._tell(asdict(self.remains))
+
+    def end_run(self) -> None:
+        """End the run here and now, then dismiss the guard."""
+        end_run(self.remains)
+        self._tell(None)
+        assert self._process.stdin is not None  # noqa: S101  (opened above)
+        self._process.stdin.close()
+        self._process.wait()
+
+    def _tell(self, value: dict[str, object] | None) -> None:
+        assert self._process.stdin is not None  # noqa: S101  (opened above)
+        with contextlib.suppress(BrokenPipeError):  # somebody ended the guard: the orchestrator still does its part
+            self._process.stdin.write(json.dumps(value).encode() + b"\n")
+            self._process.stdin.flush()
+
+
+def _stand_guard() -> None:
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    told: dict[str, object] | None = None
+    for line in sys.stdin:
+        told = json.loads(line)
+    if told is not None:
+        end_run(Remains(**told))  # type: ignore[arg-type]  # written by `Guard` a moment ago
+
+
+if __name__ == "__main__":
+    _stand_guard()

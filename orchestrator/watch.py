@@ -1,0 +1,157 @@
+"""Follow a run to its end: every party's events, every process's exit, the deadlines.
+
+A run ends well when every process has ended with status 0 and said so. At the first sign of the contrary the watch
+waits a moment for what the failure drags down, then names the party in which it began.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from orchestrator.errors import RunFailed
+from orchestrator.events import Event, EventFile, PartyState, Status, read_status
+from orchestrator.launchers import Exit, Launcher
+from parties.plan import Plan, RunFolders
+
+POLL_S = 0.1
+SETTLE_S = 1.0  # after the first failure, for the failures that it causes
+
+
+@dataclass(frozen=True)
+class Failure:
+    """How one party failed. `spoke` tells whether it left last words or was cut off."""
+
+    party: str
+    reason: str
+    step: str | None
+    peer: str | None
+    when: float
+    spoke: bool
+
+
+@dataclass
+class Watch:
+    """`tell` is called with each party's new events, in the order in which they happened."""
+
+    plan: Plan
+    folders: RunFolders
+    launcher: Launcher
+    silence_s: float
+    tell: Callable[[str, Event], None]
+    states: dict[str, PartyState] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        names = [process.name for process in self.plan.processes]
+        self.states |= {name: PartyState(name) for name in names}
+        self._files = {name: EventFile(self.folders.events(name)) for name in names}
+        self._logs = [self.folders.log(name) for name in names]
+        self._failures: dict[str, Failure] = {}
+        self._done: set[str] = set()
+
+    def until_done(self, between_rounds: Callable[[], None] = lambda: None) -> None:
+        """Returns when all parties have ended well. Raises `RunFailed` otherwise."""
+        started = last_sign = time.monotonic()
+        heard = self._volume()
+        settling: float | None = None
+        while True:
+            news = self._read_events()
+            self._read_exits()
+            between_rounds()
+            now = time.monotonic()
+            volume = self._volume()
+            if news or volume != heard:
+                heard, last_sign = volume, now
+            if self._failures:
+                settling = settling or now
+                ended = len(self._done) + len(self._failures) == len(self.states)
+                if ended or now - settling > SETTLE_S:
+                    raise self._verdict()
+            elif len(self._done) == len(self.states):
+                return
+            elif now - started > self.plan.deadline_s:
+                raise self._overdue(f"the run's deadline of {self.plan.deadline_s:g} s passed")
+            elif now - last_sign > self.silence_s:
+                raise self._overdue(f"no party said anything for {self.silence_s:g} s")
+            time.sleep(POLL_S)
+
+    def _volume(self) -> int:
+        return sum(log.stat().st_size for log in self._logs if log.exists())
+
+    def _read_events(self) -> bool:
+        news = [(event, name) for name, file in self._files.items() for event in file.read_new()]
+        for event, name in sorted(news, key=lambda one: one[0].t):
+            self.states[name].apply(event)
+            self.tell(name, event)
+            if event.event == "failed":
+                self._blame(name, Exit(code=1))
+        return bool(news)
+
+    def _read_exits(self) -> None:
+        for name, how in self.launcher.ended().items():
+            if name in self._done or name in self._failures:
+                continue
+            status = read_status(self.folders.status(name))
+            if how.code == 0 and status is not None and status.ok:
+                self.states[name].outcome = "finished"
+                self._done.add(name)
+            else:
+                self._blame(name, how)
+
+    def _blame(self, name: str, how: Exit) -> None:
+        state = self.states[name]
+        state.outcome = "failed"
+        if name in self._failures:
+            return
+        status = read_status(self.folders.status(name))
+        said = _last_words(state.failure, status)
+        if said is None:
+            self.launcher.keep_output(name)
+            reason = str(how) if how != Exit(code=0) else "it ended without saying how"
+            printed = self._last_line(name)
+            reason += f" after printing {printed!r}" if printed else ""
+            self._failures[name] = Failure(name, reason, state.step_name, None, time.time(), spoke=False)
+        else:
+            when = state.failure.t if state.failure else self.folders.status(name).stat().st_mtime
+            step = said.step or state.step_name
+            self._failures[name] = Failure(name, said.error or str(how), step, said.peer, when, spoke=True)
+
+    def _last_line(self, name: str) -> str:
+        path = output_file(self.folders, name)
+        if not path.exists():
+            return ""
+        lines = [line.strip() for line in path.read_text(errors="replace").splitlines()]
+        printed = [line for line in lines if line and not line.startswith("Pane is dead")]
+        return printed[-1][:200] if printed else ""
+
+    def _verdict(self) -> RunFailed:
+        """Who was cut off comes before who complains, who blames nobody before who blames a party that failed too,
+        and the earlier before the later."""
+        failed = set(self._failures)
+        first = min(self._failures.values(), key=lambda one: (one.spoke, one.peer in failed, one.when))
+        output = output_file(self.folders, first.party)
+        printed = not first.spoke and output.exists() and output.stat().st_size > 0
+        log = output if printed else self.folders.log(first.party)
+        return RunFailed(first.reason, party=first.party, step=first.step, log=log)
+
+    def _overdue(self, reason: str) -> RunFailed:
+        """Blames the party that has been in its present step for the longest."""
+        waiting = [state for state in self.states.values() if state.name not in self._done]
+        stuck = min(waiting, key=lambda state: state.current_step.t if state.current_step else float("inf"))
+        return RunFailed(reason, party=stuck.name, step=stuck.step_name, log=self.folders.log(stuck.name))
+
+
+def _last_words(event: Event | None, status: Status | None) -> Status | None:
+    """What a failing party said of its failure, in its status or else in its last event."""
+    if status is not None and not status.ok:
+        return status
+    if event is not None:
+        return Status(ok=False, error=event.detail, step=event.step, peer=event.peer)
+    return None
+
+
+def output_file(folders: RunFolders, name: str) -> Path:
+    """Where a process's own terminal output is kept, beside its log."""
+    return folders.log(name).with_suffix(".out")
