@@ -28,7 +28,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent
 ENVIRONMENT = ROOT / ".venv"
 PYTHON = ENVIRONMENT / "bin" / "python"
-NATIVE = ROOT / "build" / "native"
+NATIVE = ROOT / "build" / "mpc"
 SOURCE_SUFFIXES = {".cpp", ".hpp", ".cc", ".h", ".inc", ".cmake"}
 
 
