@@ -22,9 +22,10 @@ class ConfigError(ValueError):
 
 @dataclass(frozen=True)
 class RunFolders:
-    """Where one run keeps its files: `files/<run>/<party>/`, `files/cache/<party>/` and `logs/<run>/`.
+    """Where one run keeps its files: `files/<run>/<party>/` and `logs/<run>/`; and what outlives it.
 
-    The first two have mode 0700; the cache outlives the run. `files` and `logs` are the two top folders.
+    That is `files/cache/<party>/` (may be deleted at any time) and `files/durable/<party>/` (may not). Parties'
+    folders have mode 0700. `files` and `logs` are the two top folders; no run may be called `cache` or `durable`.
     """
 
     files: Path
@@ -36,8 +37,12 @@ class RunFolders:
         return make_private_folder(self.files / self.run / name)
 
     def cache(self, name: str) -> Path:
-        """The party's private folder that outlives the run (trained models)."""
+        """The party's private folder for what it could make again (trained models)."""
         return make_private_folder(self.files / "cache" / name)
+
+    def durable(self, name: str) -> Path:
+        """The party's private folder for what must never be lost (accounts)."""
+        return make_private_folder(self.files / "durable" / name)
 
     def log(self, name: str) -> Path:
         """The file that the party writes its log to and a pane may follow."""

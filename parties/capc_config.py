@@ -1,0 +1,157 @@
+"""CaPC (Choquette-Choo et al., ICLR 2021) for a launcher: everything that one may choose about a run of it."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from fractions import Fraction
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+
+def _flag(unit: str) -> dict[str, Any]:
+    return {"flag": True, "unit": unit}
+
+
+def _key(unit: str) -> dict[str, Any]:
+    return {"flag": False, "unit": unit}
+
+
+def _words(value: Any) -> Any:
+    """A list may be written `a,b` on the command line."""
+    return [word.strip() for word in value.split(",")] if isinstance(value, str) else value
+
+
+class CapcConfig(BaseModel):
+    """Everything that one may choose about a CaPC run. Every key has a unit, a default and this one owner."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    n_parties: int = Field(1, ge=1, le=250, description="answering parties (K)", json_schema_extra=_flag("parties"))
+    start_batch: int = Field(
+        0, ge=0, description="index of the first query in the test set", json_schema_extra=_flag("index")
+    )
+    n_queries: int = Field(1, ge=1, description="queries to have labelled", json_schema_extra=_flag("queries"))
+    batch_size: int = Field(
+        1,
+        ge=1,
+        le=4096,
+        description="queries sent through the protocol at once",
+        json_schema_extra=_flag("queries"),
+    )
+    dp_noise_scale: Decimal | None = Field(
+        None,
+        ge=0,
+        le=1_000_000,
+        description="standard deviation of the noise on each class's count of votes; "
+        "0 is no privacy; default n_parties / 6, about the most that a clear majority survives",
+        json_schema_extra=_flag("votes"),
+    )
+    seed: int = Field(
+        0,
+        ge=0,
+        lt=2**63,
+        description="seed of the experiment (data split, training), never of the protocol's randomness",
+        json_schema_extra=_flag("seed"),
+    )
+    num_classes: int = Field(
+        10, ge=2, le=1000, description="classes; must match the dataset", json_schema_extra=_flag("classes")
+    )
+    round_exp: int = Field(
+        12,
+        ge=1,
+        le=30,
+        description="fraction bits of the fixed-point numbers",
+        json_schema_extra=_flag("bits"),
+    )
+    ring_bits: int = Field(
+        41, ge=16, le=45, description="width of the ring that shares live in", json_schema_extra=_flag("bits")
+    )
+    qp_id: int = Field(
+        0, ge=0, description="which of the n_parties + 1 data owners asks", json_schema_extra=_flag("index")
+    )
+    dataset: Literal["digits", "mnist"] = Field(
+        "digits",
+        description="digits (8x8, built in) or mnist (28x28, from data_dir)",
+        json_schema_extra=_flag("name"),
+    )
+    data_dir: Path | None = Field(
+        None,
+        description="folder with the MNIST files; default the environment variable CAPC_DATA_DIR",
+        json_schema_extra=_flag("path"),
+    )
+    models: Annotated[tuple[str, ...], BeforeValidator(_words)] = Field(
+        ("mlp",),
+        min_length=1,
+        description="architectures, dealt to the answering parties in turn",
+        json_schema_extra=_flag("names, comma-separated"),
+    )
+    split: Literal["stratified", "iid"] = Field(
+        "stratified", description="how the data owners' parts are drawn", json_schema_extra=_flag("name")
+    )
+    aggregation: Literal["paillier", "direct"] = Field(
+        "paillier",
+        description="how the answering parties' shares reach the privacy guardian",
+        json_schema_extra=_flag("name"),
+    )
+    delta: Decimal = Field(
+        Decimal("1e-5"),
+        gt=0,
+        lt=1,
+        description="delta of the privacy guarantee",
+        json_schema_extra=_flag("probability"),
+    )
+    epsilon_budget: float | None = Field(
+        None,
+        gt=0,
+        description="epsilon that the querying party may spend in all on this dataset, over all runs; default no limit",
+        json_schema_extra=_flag("epsilon"),
+    )
+    paillier_bits: int = Field(
+        3072,
+        ge=2048,
+        le=8192,
+        multiple_of=64,
+        description="Paillier modulus",
+        json_schema_extra=_flag("bits"),
+    )
+    epochs: int = Field(
+        20, ge=1, le=10_000, description="passes over a party's own data", json_schema_extra=_flag("epochs")
+    )
+    learning_rate: float = Field(0.003, gt=0, le=1, description="Adam's step size", json_schema_extra=_key("per step"))
+    weight_decay: float = Field(
+        1e-3,
+        ge=0,
+        le=1,
+        description="keeps weights, and so the ring, small",
+        json_schema_extra=_key("per step"),
+    )
+    training_batch: int = Field(32, ge=1, description="records in a training step", json_schema_extra=_key("records"))
+    connect_deadline_s: float = Field(
+        600,
+        gt=0,
+        description="how long a party waits for its peers to appear",
+        json_schema_extra=_key("seconds"),
+    )
+    message_deadline_s: float = Field(
+        300, gt=0, description="how long a party waits for one message", json_schema_extra=_key("seconds")
+    )
+    run_deadline_s: float = Field(
+        3600, gt=0, description="how long a run may last in all", json_schema_extra=_flag("seconds")
+    )
+
+    @property
+    def sigma(self) -> Fraction:
+        """The noise's standard deviation, exactly as written."""
+        if self.dp_noise_scale is None:
+            return Fraction(self.n_parties, 6)
+        return Fraction(self.dp_noise_scale)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> CapcConfig:
+        if self.qp_id > self.n_parties:
+            raise ValueError(
+                f"qp_id: {self.qp_id} is not one of the {self.n_parties + 1} data owners 0..{self.n_parties}"
+            )
+        return self

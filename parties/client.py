@@ -1,0 +1,118 @@
+"""The querying party (QP) of CaPC: asks every answering party, and alone learns the labels.
+
+    QP                                 AP 0 .. K-1                    PG
+    0   connect, hello  <----------->  connect, hello  <---------->
+        <---------------------------------------------  Paillier public key
+        base OTs  <------------------------------------------------>  base OTs
+        base OTs  <----------------->  base OTs                                    all APs at once
+        budget spent  <-----------------------------------------------------------  ledger charged
+    0   preprocessing  <------------>  preprocessing                               before the batch's queries are used
+    1a  x - r  --------------------->  network on shares
+    1b  share of the logits            share of the logits
+    1c  onehot(argmax) - m  <------->  fresh m
+    2   product of Enc(m)  <---------  Enc(m)
+        product  ------------------------------------------------>  sum of m, + noise        (or AP --- m ---> PG)
+    3   label  <--------------------------------------------------  noisy argmax
+
+Learns the label of each query. Sees of each AP a uniform share of logits and vote and a ciphertext that it cannot open.
+Trust: semi-honest parties; PG colludes with nobody. Run: ``python -m parties.client --settings PATH``.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+
+import numpy as np
+from mpc.garbled import Evaluator
+
+from mpc import aggregation, release, vote
+from mpc.channel import Channel
+from mpc.inference import QueryingInference
+from mpc.paillier import PublicKey
+from mpc.ring import Ring, Words
+from parties.budget import querying_learn_spent
+from parties.connections import ANSWERING, GUARDIAN, QUERYING, Connections, with_each
+from parties.data import Labels, Records
+from parties.process import Party, run_party
+from parties.results import Results
+from parties.settings import Peer, QueryingSettings
+
+
+@dataclass(frozen=True)
+class Asked:
+    """An answering party that the QP is connected to."""
+
+    channel: Channel
+    evaluator: Evaluator
+    inference: QueryingInference
+
+
+def client(party: Party[QueryingSettings]) -> None:
+    """Play the querying party."""
+    settings, progress = party.settings, party.progress
+    parameters = settings.parameters
+    queries = Records.read(party.folder / "queries.npz")
+    results = Results(party.folder / "result.json", settings, queries.labels)
+    encoded = Ring(parameters.ring_bits).encode(queries.images, parameters.fraction_bits)
+
+    with Connections(settings, party.folder, QUERYING) as connections:
+
+        def meet(peer: Peer) -> Asked:
+            channel = connections.dial(peer, ANSWERING)
+            with progress.step("0", "base oblivious transfers and keys", channel=channel):
+                evaluator = Evaluator.open(channel)
+                return Asked(channel, evaluator, QueryingInference.open(channel, evaluator, parameters))
+
+        with progress.step("0", "connect"):
+            asked = with_each(settings.servers, meet)
+            guardian = connections.dial(settings.guardian, GUARDIAN)
+        with progress.step("0", "guardian's public key and base oblivious transfers", channel=guardian):
+            key = aggregation.party_receive_key(guardian, parameters.key_bits)
+            evaluator = Evaluator.open(guardian)
+        with progress.step("0", "privacy ledger", channel=guardian):
+            spent = querying_learn_spent(guardian)
+
+        for batch in settings.batches:
+            results.publish(_label(party, asked, guardian, evaluator, key, encoded[batch]), spent)
+
+
+def _label(
+    party: Party[QueryingSettings],
+    asked: list[Asked],
+    guardian: Channel,
+    evaluator: Evaluator,
+    key: PublicKey,
+    encoded: Words,
+) -> Labels:
+    """One batch of queries ``(n, *input_shape)`` in the ring, through all steps: their labels ``(n,)``."""
+    settings, progress = party.settings, party.progress
+    parameters = settings.parameters
+    shape, width, packing = (len(encoded), parameters.classes), parameters.width, parameters.packing
+
+    def ask(server: Asked) -> tuple[Words, list[int]]:
+        """Steps 1a to 2 with one answering party: the QP's vote shares, and the AP's masks encrypted."""
+        channel = server.channel
+        with progress.step("0", "preprocessing", channel=channel):
+            prepared = server.inference.prepare(shape[0])
+            ballot = vote.querying_prepare(server.evaluator, prepared.logit_shares, parameters.ring_bits)
+        with progress.step("1a", "private inference; the logits end as two shares (1b)", channel=channel):
+            server.inference.infer(prepared, encoded)
+        with progress.step("1c", "argmax; the vote ends as two shares", channel=channel):
+            vote_shares = vote.querying_vote(ballot, width)
+        with progress.step("2", "answering party's masks", channel=channel):
+            if parameters.aggregation == "direct":
+                return vote_shares, []  # they go to the guardian without passing here
+            return vote_shares, aggregation.querying_collect(channel, key, packing, shape[0] * shape[1])
+
+    ballots = with_each(asked, ask)
+    share_sums = Ring(width).add(*(vote_shares for vote_shares, _ in ballots))
+    if parameters.aggregation == "paillier":
+        with progress.step("2", "sum of the masks, encrypted", channel=guardian):
+            aggregation.querying_forward(guardian, key, packing, [masks for _, masks in ballots])
+    with progress.step("3", "noisy argmax; the label", channel=guardian):
+        return np.asarray(release.querying_release(evaluator, share_sums, width), np.int64)
+
+
+if __name__ == "__main__":
+    sys.exit(run_party(QueryingSettings, client))

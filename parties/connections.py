@@ -1,0 +1,105 @@
+"""A party's connections: who dials whom, who is let in, and that both ends are in the same run.
+
+    dialling side                              listening side
+    TCP, again until somebody listens  ----->  Listener
+    TLS 1.3, both certificates; each checks the other's name
+    hello: role, session, digest  ---------->
+          <----------  hello: role, session, digest
+
+One thread uses a connection at a time. Everything is closed together, so that a thread that still waits for a peer
+when the party fails ends too.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import TypeVar
+
+from mpc.channel import Hello, exchange_hello
+from mpc.transport import Credentials, Listener, TlsChannel, connect
+from parties.settings import Address, PartySettings, Peer
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+QUERYING = "querying party"
+ANSWERING = "answering party"
+GUARDIAN = "privacy guardian"
+
+
+def credentials(folder: Path) -> Credentials:
+    """The certificate, key and authority in a party's private folder."""
+    return Credentials(folder / "certificate.pem", folder / "key.pem", folder / "ca.pem")
+
+
+class Connections:
+    """All connections of one party, closed together."""
+
+    def __init__(self, settings: PartySettings, folder: Path, role: str) -> None:
+        self._settings = settings
+        self._credentials = credentials(folder)
+        self._hello = Hello(role, settings.session, settings.digest())
+        self._open: list[TlsChannel | Listener] = []
+
+    def __enter__(self) -> Connections:
+        return self
+
+    def __exit__(self, _: type[BaseException] | None, __: BaseException | None, ___: TracebackType | None) -> None:
+        for connection in self._open:
+            connection.close()
+
+    def dial(self, peer: Peer, role: str) -> TlsChannel:
+        """Connect to a party that listens now or will do so before the deadline, and speak first."""
+        channel = connect(
+            (peer.host, peer.port),
+            peer.name,
+            self._credentials,
+            deadline_s=self._settings.message_deadline_s,
+            connect_within_s=self._settings.connect_deadline_s,
+        )
+        self._open.append(channel)
+        exchange_hello(channel, self._hello, role, speaks_first=True)
+        return channel
+
+    def listen(self, address: Address) -> Listener:
+        """Bind the party's port."""
+        where = (address.host, address.port)
+        listener = Listener(where, self._credentials, deadline_s=self._settings.message_deadline_s)
+        self._open.append(listener)
+        return listener
+
+    def accept(self, listener: Listener, roles: dict[str, str]) -> TlsChannel:
+        """The next connection from one of the named parties, each of which has the role given."""
+        within_s = self._settings.connect_deadline_s
+        channel = listener.accept(frozenset(roles), within_s=within_s)
+        self._open.append(channel)
+        exchange_hello(channel, self._hello, roles[channel.peer], speaks_first=False)
+        return channel
+
+
+def with_each(items: Sequence[Item], work: Callable[[Item], Result]) -> list[Result]:
+    """Do the work for all items at once, one thread each; results in the items' order.
+
+    The first error is raised at once. The other threads end when their connections are closed.
+    """
+    done: queue.Queue[tuple[int, Result | None, BaseException | None]] = queue.Queue()
+
+    def run(index: int, item: Item) -> None:
+        try:
+            done.put((index, work(item), None))
+        except BaseException as error:  # noqa: BLE001  raised again below, in the caller's thread
+            done.put((index, None, error))
+
+    for index, item in enumerate(items):
+        threading.Thread(target=run, args=(index, item), daemon=True).start()
+    results: dict[int, Result] = {}
+    for _ in items:
+        index, result, error = done.get()
+        if error is not None:
+            raise error
+        results[index] = result  # type: ignore[assignment]  # no error: it is the result
+    return [results[index] for index in range(len(items))]

@@ -1,0 +1,33 @@
+"""A party's trained model as the fixed-point network that private inference runs on."""
+
+from __future__ import annotations
+
+from mpc import inference
+from mpc.parameters import PublicParameters
+from parties.models import AvgPool, Conv, Dense, Model, Relu
+
+_INPUT_RANGE = (0.0, 1.0)  # of a pixel
+
+
+def fixed_point(model: Model, parameters: PublicParameters) -> inference.Network:
+    """The network in the ring of `parameters`. Raises `mpc.errors.RangeError` if a layer could overflow it."""
+    weights = iter(model.weights)
+    layers: list[inference.Layer] = []
+    for layer in model.layers:
+        if isinstance(layer, Conv):
+            kernels, bias = next(weights)
+            layers.append(inference.Conv2d(kernels, bias, stride=layer.stride, padding=layer.padding))
+        elif isinstance(layer, Dense):
+            matrix, bias = next(weights)
+            layers.append(inference.Linear(matrix, bias))
+        elif isinstance(layer, AvgPool):
+            layers.append(inference.AvgPool2d(layer.size))
+        else:
+            layers.append(inference.ReLU() if isinstance(layer, Relu) else inference.Flatten())
+    return inference.Network.from_layers(
+        layers,
+        input_shape=model.image_shape,
+        input_range=_INPUT_RANGE,
+        fraction_bits=parameters.fraction_bits,
+        ring_bits=parameters.ring_bits,
+    )
