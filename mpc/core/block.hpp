@@ -52,6 +52,7 @@ CAPC_INLINE void store_block(std::uint8_t* bytes, const Block& b) { std::memcpy(
 
 // Overwrites memory that held secrets; the barrier keeps the compiler from dropping the dead store.
 CAPC_INLINE void wipe(void* memory, std::size_t bytes) {
+    if (bytes == 0) return;
     std::memset(memory, 0, bytes);
     __asm__ __volatile__("" : : "r"(memory) : "memory");
 }

@@ -1,8 +1,8 @@
 // The inner loops, one table of functions a CPU level: AES over many blocks, and half-gates over one tile of instances.
 //
-// A tile is up to kTile instances of the same circuit. Slot s of a tile is a row of kTile blocks, one label an instance;
-// the gates are walked once and every row is handled whole, so that the AES units stay full. The `lanes` first blocks
-// of a row are in use; no kernel reads or writes beyond them in a table.
+// A tile is up to kTile instances of the same circuit. Slot s of a tile is a row of blocks, one label an instance; the
+// gates are walked once and every row is handled whole, so that the AES units stay full. Rows lie `stride` blocks apart
+// and their `lanes` first blocks are in use; no kernel touches the others.
 #pragma once
 
 #include <cstddef>
@@ -38,7 +38,8 @@ struct GateRun {
     const Gate* gates;       // the next gate
     std::size_t gate_count;  // how many gates are left
     std::size_t and_limit;   // stop before the AND gate that would exceed this many
-    Block* slots;            // the tile: slots x kTile, 64-byte aligned
+    Block* slots;            // the tile: slots x stride
+    std::size_t stride;      // blocks from one row to the next, at least `lanes`
     std::size_t lanes;       // instances in this tile, 1..kTile
     Block salt;              // session salt: the key of hash i is salt ^ i
     std::uint64_t counter;   // index of the next hash key

@@ -79,11 +79,11 @@ private:
     std::size_t filled_ = 0;
 };
 
-void exclusive_or(const Gate& gate, Block* slots, std::size_t lanes) {
-    const Block* a = slots + gate.a * kTile;
-    const Block* b = slots + gate.b * kTile;
-    Block* out = slots + gate.out * kTile;
-    for (std::size_t i = 0; i < lanes; ++i) out[i] = a[i] ^ b[i];
+void exclusive_or(const Gate& gate, const GateRun& run) {
+    const Block* a = run.slots + gate.a * run.stride;
+    const Block* b = run.slots + gate.b * run.stride;
+    Block* out = run.slots + gate.out * run.stride;
+    for (std::size_t i = 0; i < run.lanes; ++i) out[i] = a[i] ^ b[i];
 }
 
 std::size_t garble(GateRun& run, const Block& delta) {
@@ -95,7 +95,7 @@ std::size_t garble(GateRun& run, const Block& delta) {
     for (; done < run.gate_count; ++done) {
         const Gate& gate = run.gates[done];
         if ((gate.kind & Gate::is_and) == 0) {
-            exclusive_or(gate, run.slots, run.lanes);
+            exclusive_or(gate, run);
             continue;
         }
         if (ands == run.and_limit) break;
@@ -104,8 +104,8 @@ std::size_t garble(GateRun& run, const Block& delta) {
         const Block flip_b = mask_of((gate.kind & Gate::invert_b) != 0) & delta;
         Block zero_a[kTile], zero_b[kTile], pair[2 * kTile], hash_a[2 * kTile], hash_b[2 * kTile];
         for (std::size_t i = 0; i < run.lanes; ++i) {
-            zero_a[i] = run.slots[gate.a * kTile + i] ^ flip_a;
-            zero_b[i] = run.slots[gate.b * kTile + i] ^ flip_b;
+            zero_a[i] = run.slots[gate.a * run.stride + i] ^ flip_a;
+            zero_b[i] = run.slots[gate.b * run.stride + i] ^ flip_b;
             pair[2 * i] = zero_a[i];
             pair[2 * i + 1] = zero_a[i] ^ delta;
         }
@@ -122,7 +122,7 @@ std::size_t garble(GateRun& run, const Block& delta) {
             const Block both = hash_b[2 * i] ^ hash_b[2 * i + 1];
             store_block(run.tables + i * sizeof(Block), garbler_row);
             store_block(run.tables + (run.lanes + i) * sizeof(Block), both ^ zero_a[i]);
-            run.slots[gate.out * kTile + i] =
+            run.slots[gate.out * run.stride + i] =
                 hash_a[2 * i] ^ (select_a & garbler_row) ^ hash_b[2 * i] ^ (select_b & both);
         }
         run.tables += 2 * run.lanes * sizeof(Block);
@@ -141,20 +141,20 @@ std::size_t evaluate(GateRun& run) {
     for (; done < run.gate_count; ++done) {
         const Gate& gate = run.gates[done];
         if ((gate.kind & Gate::is_and) == 0) {
-            exclusive_or(gate, run.slots, run.lanes);
+            exclusive_or(gate, run);
             continue;
         }
         if (ands == run.and_limit) break;
         keys.next_gate(run.and_limit - ands, &garbler_half, &evaluator_half);
-        const Block* a = run.slots + gate.a * kTile;
-        const Block* b = run.slots + gate.b * kTile;
+        const Block* a = run.slots + gate.a * run.stride;
+        const Block* b = run.slots + gate.b * run.stride;
         Block hash_a[kTile], hash_b[kTile];
         hash_spread(garbler_half, a, hash_a, run.lanes);
         hash_spread(evaluator_half, b, hash_b, run.lanes);
         for (std::size_t i = 0; i < run.lanes; ++i) {
             const Block garbler_row = load_block(run.tables + i * sizeof(Block));
             const Block evaluator_row = load_block(run.tables + (run.lanes + i) * sizeof(Block));
-            run.slots[gate.out * kTile + i] = hash_a[i] ^ (mask_of(a[i].colour()) & garbler_row) ^ hash_b[i] ^
+            run.slots[gate.out * run.stride + i] = hash_a[i] ^ (mask_of(a[i].colour()) & garbler_row) ^ hash_b[i] ^
                                               (mask_of(b[i].colour()) & (evaluator_row ^ a[i]));
         }
         run.tables += 2 * run.lanes * sizeof(Block);

@@ -266,9 +266,9 @@ CAPC_INLINE std::size_t walk(GateRun& run, And handle_and) {
     std::size_t done = 0;
     for (; done < run.gate_count; ++done) {
         const Gate& gate = run.gates[done];
-        const Block* a = run.slots + gate.a * kTile;
-        const Block* b = run.slots + gate.b * kTile;
-        Block* out = run.slots + gate.out * kTile;
+        const Block* a = run.slots + gate.a * run.stride;
+        const Block* b = run.slots + gate.b * run.stride;
+        Block* out = run.slots + gate.out * run.stride;
         if ((gate.kind & Gate::is_and) == 0) {
             in_groups<V, 4>(run.lanes, ExclusiveOr{a, b, out});
             continue;

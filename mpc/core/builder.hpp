@@ -1,0 +1,63 @@
+// Builds circuits: constants fold away for free, NOT costs nothing, dead gates go, slots are reused.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "core/circuit.hpp"
+
+namespace capc::mpc {
+
+// A wire of a circuit under construction, possibly inverted. Wire 0 is the constant zero.
+struct Wire {
+    std::uint32_t id = 0;
+    bool invert = false;
+
+    friend Wire operator~(Wire w) { return Wire{w.id, !w.invert}; }
+    friend bool operator==(Wire a, Wire b) { return a.id == b.id && a.invert == b.invert; }
+};
+
+// Bits of an unsigned integer, least significant first.
+using Word = std::vector<Wire>;
+
+class Builder {
+public:
+    static Wire constant(bool value) { return Wire{0, value}; }
+
+    // Declare all inputs before the first gate. Throws ParameterError for a width outside 1..64.
+    Word garbler_word(unsigned width);
+    Word evaluator_word(unsigned width);
+
+    Wire exclusive_or(Wire a, Wire b);       // free
+    Wire both(Wire a, Wire b);               // one AND
+    Wire either(Wire a, Wire b);             // one AND
+    Wire choose(Wire pick, Wire yes, Wire no);  // pick ? yes : no; one AND
+
+    void output(const Word& word);
+
+    // The finished circuit; the builder is used up.
+    Circuit build(std::string name);
+
+private:
+    struct Node {
+        Wire a;
+        Wire b;
+        bool is_and;
+    };
+
+    Word input(unsigned width, Widths* widths);
+    Wire add_gate(Wire a, Wire b, bool is_and);
+
+    Widths garbler_widths_;
+    Widths evaluator_widths_;
+    Widths output_widths_;
+    std::vector<std::uint32_t> garbler_inputs_;
+    std::vector<std::uint32_t> evaluator_inputs_;
+    std::vector<Wire> outputs_;
+    std::uint32_t first_gate_ = 1;  // wires: 0 the constant, then the inputs, then one a gate
+    std::vector<Node> gates_;
+};
+
+}  // namespace capc::mpc

@@ -1,0 +1,34 @@
+// The circuits of the protocol. "Shares" are additive: z = a + b mod 2^bits, a the garbler's word, b the evaluator's;
+// signed means two's complement. Adding, comparing and selecting cost one AND gate a bit.
+#pragma once
+
+#include "core/circuit.hpp"
+
+namespace capc::mpc::circuits {
+
+// Building blocks: one word of the garbler, one of the evaluator, 1 <= width <= 64.
+Circuit add(unsigned width);        // a + b mod 2^width; width - 1 ANDs
+Circuit subtract(unsigned width);   // a - b mod 2^width; width - 1 ANDs
+Circuit less_than(unsigned width);  // one bit, a < b signed; width ANDs
+Circuit select(unsigned width);     // garbler: [a], evaluator: [b, pick (1 bit)]; pick ? a : b; width ANDs
+
+// Garbler: [share]; evaluator: [share, next_mask]; 0 <= shift < ring_bits.
+// relu: max(0, z >> shift) - next_mask mod 2^ring_bits, z >> shift being the exact arithmetic shift (floor);
+//       3 ring_bits - shift - 3 ANDs.
+// rescale: (z >> shift) - next_mask; 2 ring_bits - 2 ANDs.
+// The low `shift` bits are dropped after their carries were computed, which costs no gate.
+Circuit relu(unsigned ring_bits, unsigned shift);
+Circuit rescale(unsigned ring_bits, unsigned shift);
+
+// Garbler: C shares; evaluator: C shares; out: C one-bit words, the one-hot vector of the signed argmax, ties to the
+// lowest index. C (b-1) to add, (C-1) b to compare, (C-2) b to carry the best on, C-2 for the one-hot.
+Circuit argmax(unsigned classes, unsigned ring_bits);
+
+// Garbler: shares of z_j - t_j; evaluator: likewise; out: per label one bit, z_j - t_j > 0 signed.
+Circuit threshold(unsigned labels, unsigned ring_bits);
+
+// Garbler: C words; evaluator: C words; out: one word of the bits that C - 1 needs (at least one): the index of the
+// signed argmax of a_j + b_j mod 2^width, ties to the lowest.
+Circuit sum_histogram(unsigned classes, unsigned width);
+
+}  // namespace capc::mpc::circuits

@@ -1,0 +1,396 @@
+// Garbling and evaluating; see garbling.hpp.
+#include "core/garbling.hpp"
+
+#include <algorithm>
+#include <limits>
+#include <new>
+#include <string>
+#include <utility>
+
+#include "core/bit_matrix.hpp"
+#include "core/error.hpp"
+
+namespace capc::mpc {
+
+namespace {
+
+constexpr std::size_t kRowAlignment = 64;
+constexpr std::uint64_t kGarblerStream = 0;
+constexpr std::uint64_t kEvaluatorStream = 1;
+
+std::uint64_t gate_indices(const Circuit& circuit, std::size_t n) {
+    const std::uint64_t tiles = (n + kTile - 1) / kTile;
+    return 2 * tiles * circuit.and_gates();
+}
+
+void copy_bytes(std::uint8_t* to, const std::uint8_t* from, std::size_t bytes) {
+    if (bytes > 0) std::memcpy(to, from, bytes);
+}
+
+// Fills the input rows of a tile from a list in wire order.
+void load_rows(TileWalk& walk, std::size_t first_slot, std::size_t bits, const Block* labels) {
+    const Block* from = labels + walk.place(bits);
+    for (std::size_t j = 0; j < bits; ++j, from += walk.lanes()) {
+        std::copy(from, from + walk.lanes(), walk.row(first_slot + j));
+    }
+}
+
+// The colours of a row of labels, one bit a lane.
+std::uint64_t colours_of(const Block* row, std::size_t lanes) {
+    std::uint64_t bits = 0;
+    for (std::size_t i = 0; i < lanes; ++i) bits |= row[i].colour() << i;
+    return bits;
+}
+
+std::vector<std::uint64_t> opened(const Circuit& circuit, std::size_t n, Bytes own, const std::uint8_t* other,
+                                  std::size_t bytes, const char* step) {
+    check_packed(step, other, bytes, n * circuit.output_bits());
+    for (std::size_t i = 0; i < own.size(); ++i) own[i] = static_cast<std::uint8_t>(own[i] ^ other[i]);
+    return unpack_values(circuit.output_widths(), own.data(), own.size(), n);
+}
+
+}  // namespace
+
+std::uint64_t hash_indices(const Circuit& circuit, std::size_t n) {
+    const std::uint64_t tiles = (n + kTile - 1) / kTile;
+    return gate_indices(circuit, n) + (circuit.has_bit_outputs() ? tiles * circuit.output_bits() : 0);
+}
+
+std::uint64_t table_bytes(const Circuit& circuit, std::size_t n) {
+    return std::uint64_t{2 * sizeof(Block)} * n * circuit.and_gates();
+}
+
+std::vector<Block> corrected_labels(std::vector<Block> q, const Bytes& corrections, const Block& delta) {
+    check_packed("corrections of the evaluator's choices", corrections.data(), corrections.size(), q.size());
+    for (std::size_t k = 0; k < q.size(); ++k) q[k] ^= mask_of(get_bit(corrections.data(), k)) & delta;
+    return q;
+}
+
+std::vector<Block> unmasked_labels(std::vector<Block> t, const std::uint8_t* message, std::size_t bytes) {
+    if (bytes != t.size() * sizeof(Block)) {
+        throw LengthError("masked labels of the evaluator", t.size() * sizeof(Block), bytes);
+    }
+    for (std::size_t k = 0; k < t.size(); ++k) t[k] ^= load_block(message + k * sizeof(Block));
+    return t;
+}
+
+// ---- one tile ----------------------------------------------------------------------------------------------------
+
+void TileWalk::AlignedDelete::operator()(Block* p) const {
+    ::operator delete[](static_cast<void*>(p), std::align_val_t{kRowAlignment});
+}
+
+TileWalk::TileWalk(Circuit walked, std::size_t instances, const Block& salt, std::uint64_t first_index)
+    : circuit(std::move(walked)), n(instances), salt_(salt), index_(first_index),
+      stride_(n >= 4 ? std::min(kTile, (n + 3) / 4 * 4) : std::max<std::size_t>(n, 1)) {
+    const std::size_t blocks = std::max<std::size_t>(circuit.slot_count(), 1) * stride_;
+    void* memory = ::operator new[](blocks * sizeof(Block), std::align_val_t{kRowAlignment});
+    slots_.reset(static_cast<Block*>(memory));
+    std::uninitialized_fill_n(slots_.get(), blocks, Block{});
+}
+
+TileWalk::~TileWalk() {
+    if (slots_) wipe(slots_.get(), std::max<std::size_t>(circuit.slot_count(), 1) * stride_ * sizeof(Block));
+}
+
+std::size_t TileWalk::lanes() const { return std::min(kTile, n - first_); }
+
+Block* TileWalk::row(std::size_t slot) { return slots_.get() + slot * stride_; }
+
+std::size_t TileWalk::run(std::uint8_t* tables, std::size_t ands, const Block* delta) {
+    GateRun run{circuit.gates().data() + next_gate_,
+                circuit.gates().size() - next_gate_,
+                ands,
+                slots_.get(),
+                stride_,
+                lanes(),
+                salt_,
+                index_,
+                tables};
+    next_gate_ += delta != nullptr ? kernels().garble(run, *delta) : kernels().evaluate(run);
+    const std::uint64_t done = (run.counter - index_) / 2;
+    index_ = run.counter;
+    return static_cast<std::size_t>(done);
+}
+
+void TileWalk::next_tile() {
+    first_ += lanes();
+    next_gate_ = 0;
+}
+
+// ---- garbler -----------------------------------------------------------------------------------------------------
+
+Garbling::Garbling(const Circuit& circuit, std::size_t n, const Block& delta, const Block& salt,
+                   std::uint64_t first_index, const Block& label_seed)
+    : walk_(circuit, n, salt, first_index), delta_(delta), salt_(salt),
+      projection_index_(first_index + gate_indices(circuit, n)), late_(true), label_stream_(label_seed),
+      permute_bits_(bytes_of_bits(n * circuit.output_bits())), keep_labels_(circuit.has_bit_outputs()) {
+    if (delta.colour() != 1) throw ParameterError("delta must have its lowest bit set");
+    if (keep_labels_) output_zero_labels_.resize(n * circuit.output_bits());
+    if (circuit.and_gates() == 0) run_free_gates();
+}
+
+Garbling::Garbling(const Circuit& circuit, std::size_t n, const Block& delta, const Block& salt,
+                   std::uint64_t first_index, const Block& label_seed, std::vector<Block> evaluator_zero_labels)
+    : walk_(circuit, n, salt, first_index), delta_(delta), salt_(salt),
+      projection_index_(first_index + gate_indices(circuit, n)), late_(false), label_stream_(label_seed),
+      evaluator_zero_labels_(std::move(evaluator_zero_labels)),
+      permute_bits_(bytes_of_bits(n * circuit.output_bits())), keep_labels_(circuit.has_bit_outputs()) {
+    if (delta.colour() != 1) throw ParameterError("delta must have its lowest bit set");
+    if (evaluator_zero_labels_.size() != n * circuit.evaluator_bits()) {
+        throw LengthError("zero labels of the evaluator's inputs", n * circuit.evaluator_bits(),
+                          evaluator_zero_labels_.size());
+    }
+    if (keep_labels_) output_zero_labels_.resize(n * circuit.output_bits());
+    if (circuit.and_gates() == 0) run_free_gates();
+}
+
+Garbling::~Garbling() {
+    wipe(&delta_, sizeof delta_);
+    wipe(evaluator_zero_labels_.data(), evaluator_zero_labels_.size() * sizeof(Block));
+    wipe(output_zero_labels_.data(), output_zero_labels_.size() * sizeof(Block));
+}
+
+void Garbling::start_tile() {
+    const std::size_t garbler_bits = circuit().garbler_bits();
+    const std::size_t evaluator_bits = circuit().evaluator_bits();
+    const auto draw = [this](std::uint64_t stream, std::size_t first_slot, std::size_t bits) {
+        std::uint64_t place = walk_.place(bits);
+        for (std::size_t j = 0; j < bits; ++j, place += walk_.lanes()) {
+            label_stream_.counter_mode(place, stream, walk_.row(first_slot + j), walk_.lanes());
+        }
+    };
+    draw(kGarblerStream, 0, garbler_bits);
+    if (late_) {
+        draw(kEvaluatorStream, garbler_bits, evaluator_bits);
+    } else {
+        load_rows(walk_, garbler_bits, evaluator_bits, evaluator_zero_labels_.data());
+    }
+}
+
+void Garbling::finish_tile() {
+    const std::size_t lanes = walk_.lanes();
+    const std::uint64_t ones = (std::uint64_t{1} << lanes) - 1;
+    std::size_t place = walk_.place(circuit().output_bits());
+    for (const OutputBit& bit : circuit().outputs()) {
+        // A constant is the wire with label zero on both sides, inverted or not.
+        const Block* row = bit.constant ? nullptr : walk_.row(bit.slot);
+        const std::uint64_t colours = row != nullptr ? colours_of(row, lanes) : 0;
+        put_bits(permute_bits_.data(), place, lanes, bit.invert ? ~colours & ones : colours);
+        if (keep_labels_) {
+            const Block flip = bit.invert ? delta_ : Block{};
+            for (std::size_t i = 0; i < lanes; ++i) {
+                output_zero_labels_[place + i] = (row != nullptr ? row[i] : Block{}) ^ flip;
+            }
+        }
+        place += lanes;
+    }
+    walk_.next_tile();
+}
+
+void Garbling::run_free_gates() {
+    while (!walk_.finished()) {
+        start_tile();
+        walk_.run(nullptr, 0, &delta_);
+        finish_tile();
+    }
+}
+
+std::size_t Garbling::next_tables(std::uint8_t* out, std::size_t max) {
+    std::size_t written = 0;
+    const auto take_pending = [&] {
+        const std::size_t now = std::min(max - written, pending_.size() - pending_used_);
+        copy_bytes(out + written, pending_.data() + pending_used_, now);
+        written += now;
+        pending_used_ += now;
+    };
+    take_pending();
+    while (written < max && !walk_.finished()) {
+        if (walk_.at_tile_start()) start_tile();
+        const std::size_t row = walk_.row_bytes();
+        const std::size_t whole_gates = (max - written) / row;
+        if (whole_gates > 0) {
+            written += row * walk_.run(out + written, whole_gates, &delta_);
+        } else {
+            pending_.resize(row);
+            pending_used_ = row * (1 - walk_.run(pending_.data(), 1, &delta_));
+            take_pending();
+        }
+        if (walk_.tile_done()) finish_tile();
+    }
+    return written;
+}
+
+std::vector<Block> Garbling::labels_of(std::uint64_t stream, std::size_t bits) const {
+    std::vector<Block> labels(instances() * bits);
+    label_stream_.counter_mode(0, stream, labels.data(), labels.size());
+    return labels;
+}
+
+Bytes Garbling::input_labels(const std::uint64_t* values, std::size_t count) {
+    if (inputs_given_) throw OrderError("the garbler's labels were given out already");
+    const Bytes bits = pack_values(circuit().garbler_widths(), values, count, instances());
+    const std::vector<Block> labels = labels_of(kGarblerStream, circuit().garbler_bits());
+    Bytes message(labels.size() * sizeof(Block));
+    for (std::size_t k = 0; k < labels.size(); ++k) {
+        store_block(message.data() + k * sizeof(Block), labels[k] ^ (mask_of(get_bit(bits.data(), k)) & delta_));
+    }
+    inputs_given_ = true;
+    return message;
+}
+
+Bytes Garbling::late_labels(const std::vector<Block>& q, const std::uint8_t* corrections, std::size_t bytes) {
+    if (!late_) throw OrderError("this garbling fixed the evaluator's choices before");
+    if (late_given_) throw OrderError("the evaluator's labels were given out already");
+    const std::vector<Block> labels = labels_of(kEvaluatorStream, circuit().evaluator_bits());
+    if (q.size() != labels.size()) throw LengthError("oblivious transfers", labels.size(), q.size());
+    check_packed("corrections of the evaluator's choices", corrections, bytes, labels.size());
+    Bytes message(labels.size() * sizeof(Block));
+    for (std::size_t k = 0; k < labels.size(); ++k) {
+        store_block(message.data() + k * sizeof(Block),
+                    q[k] ^ labels[k] ^ (mask_of(get_bit(corrections, k)) & delta_));
+    }
+    late_given_ = true;
+    return message;
+}
+
+void Garbling::require_finished(const char* step) const {
+    if (!walk_.finished()) throw OrderError(std::string(step) + ": tables are still to be taken");
+}
+
+Bytes Garbling::decoding() const {
+    require_finished("decoding");
+    return permute_bits_;
+}
+
+std::vector<std::uint64_t> Garbling::decode(const std::uint8_t* colours, std::size_t bytes) const {
+    require_finished("decoding");
+    return opened(circuit(), instances(), permute_bits_, colours, bytes, "colour bits of the outputs");
+}
+
+std::vector<Block> Garbling::take_output_zero_labels() {
+    if (!circuit().has_bit_outputs()) throw ParameterError("a projection needs output words of one bit");
+    require_finished("projection");
+    if (!keep_labels_) throw OrderError("this garbling was projected already");
+    keep_labels_ = false;
+    return std::move(output_zero_labels_);
+}
+
+// ---- evaluator ---------------------------------------------------------------------------------------------------
+
+Evaluation::Evaluation(const Circuit& circuit, std::size_t n, const Block& salt, std::uint64_t first_index)
+    : walk_(circuit, n, salt, first_index), salt_(salt),
+      projection_index_(first_index + gate_indices(circuit, n)), tables_left_(table_bytes(circuit, n)),
+      colours_(bytes_of_bits(n * circuit.output_bits())), keep_labels_(circuit.has_bit_outputs()) {
+    if (keep_labels_) output_labels_.resize(n * circuit.output_bits());
+}
+
+Evaluation::~Evaluation() {
+    wipe(garbler_labels_.data(), garbler_labels_.size() * sizeof(Block));
+    wipe(evaluator_labels_.data(), evaluator_labels_.size() * sizeof(Block));
+    wipe(output_labels_.data(), output_labels_.size() * sizeof(Block));
+}
+
+void Evaluation::start_tile() {
+    const std::size_t garbler_bits = circuit().garbler_bits();
+    load_rows(walk_, 0, garbler_bits, garbler_labels_.data());
+    load_rows(walk_, garbler_bits, circuit().evaluator_bits(), evaluator_labels_.data());
+}
+
+void Evaluation::finish_tile() {
+    const std::size_t lanes = walk_.lanes();
+    std::size_t place = walk_.place(circuit().output_bits());
+    for (const OutputBit& bit : circuit().outputs()) {
+        const Block* row = bit.constant ? nullptr : walk_.row(bit.slot);
+        put_bits(colours_.data(), place, lanes, row != nullptr ? colours_of(row, lanes) : 0);
+        if (keep_labels_ && row != nullptr) std::copy(row, row + lanes, output_labels_.data() + place);
+        place += lanes;
+    }
+    walk_.next_tile();
+}
+
+void Evaluation::run_free_gates() {
+    while (!walk_.finished()) {
+        start_tile();
+        walk_.run(nullptr, 0, nullptr);
+        finish_tile();
+    }
+}
+
+void Evaluation::set_labels(const std::uint8_t* garbler_labels, std::size_t bytes,
+                            std::vector<Block> evaluator_labels) {
+    if (labels_set_) throw OrderError("labels were set already");
+    const std::size_t garbler_count = instances() * circuit().garbler_bits();
+    const std::size_t evaluator_count = instances() * circuit().evaluator_bits();
+    if (bytes != garbler_count * sizeof(Block)) {
+        throw LengthError("labels of the garbler's inputs", garbler_count * sizeof(Block), bytes);
+    }
+    if (evaluator_labels.size() != evaluator_count) {
+        throw LengthError("labels of the evaluator's inputs", evaluator_count, evaluator_labels.size());
+    }
+    garbler_labels_.resize(garbler_count);
+    if (bytes > 0) std::memcpy(garbler_labels_.data(), garbler_labels, bytes);
+    evaluator_labels_ = std::move(evaluator_labels);
+    labels_set_ = true;
+    if (circuit().and_gates() == 0) run_free_gates();
+    const Bytes stored = std::exchange(stored_, {});
+    consume(stored.data(), stored.size());
+}
+
+void Evaluation::feed(const std::uint8_t* tables, std::size_t bytes) {
+    if (bytes > tables_left_) {
+        throw LengthError("tables", static_cast<std::size_t>(tables_left_), bytes);
+    }
+    tables_left_ -= bytes;
+    if (labels_set_) {
+        consume(tables, bytes);
+    } else {
+        if (stored_.empty()) stored_.reserve(static_cast<std::size_t>(table_bytes(circuit(), instances())));
+        stored_.insert(stored_.end(), tables, tables + bytes);
+    }
+}
+
+void Evaluation::consume(const std::uint8_t* tables, std::size_t bytes) {
+    while (bytes > 0) {
+        if (walk_.at_tile_start()) start_tile();
+        const std::size_t row = walk_.row_bytes();
+        const std::size_t whole_gates = bytes / row;
+        if (partial_.empty() && whole_gates > 0) {
+            // The kernel only reads the tables of an evaluation.
+            const std::size_t used = row * walk_.run(const_cast<std::uint8_t*>(tables), whole_gates, nullptr);
+            tables += used;
+            bytes -= used;
+        } else {
+            const std::size_t now = std::min(bytes, row - partial_.size());
+            partial_.insert(partial_.end(), tables, tables + now);
+            tables += now;
+            bytes -= now;
+            if (partial_.size() < row) return;
+            walk_.run(partial_.data(), 1, nullptr);
+            partial_.clear();
+        }
+        if (walk_.tile_done()) finish_tile();
+    }
+}
+
+void Evaluation::require_done(const char* step) const {
+    if (!done()) throw OrderError(std::string(step) + ": the evaluation is not complete");
+}
+
+Bytes Evaluation::colours() const {
+    require_done("colour bits");
+    return colours_;
+}
+
+std::vector<std::uint64_t> Evaluation::decode(const std::uint8_t* decoding, std::size_t bytes) const {
+    require_done("decoding");
+    return opened(circuit(), instances(), colours_, decoding, bytes, "decoding bits of the outputs");
+}
+
+const std::vector<Block>& Evaluation::output_labels() const {
+    if (!circuit().has_bit_outputs()) throw ParameterError("a projection needs output words of one bit");
+    require_done("projection");
+    return output_labels_;
+}
+
+}  // namespace capc::mpc

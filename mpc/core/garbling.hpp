@@ -1,0 +1,197 @@
+// Garbling n instances of a circuit, and evaluating them: half-gates (Zahur, Rosulek, Evans, EUROCRYPT 2015) with
+// free XOR and point-and-permute. Bytes in, bytes out, no I/O; the session (session.hpp) brings the oblivious transfers.
+//
+// How the two classes meet, G the garbler, E the evaluator; every list of labels or bits is in wire order
+// (bit_matrix.hpp), `garbler_bits`, `evaluator_bits`, `output_bits` counted per instance:
+//
+//   1. Evaluator's inputs. From OT extension G holds blocks q, E holds t = q ^ u delta and its random bits u, one per
+//      evaluator input bit of every instance. E's choice c is sent as d = c ^ u.
+//      Early (d known before garbling):  G's zero labels are q ^ d delta (`corrected_labels`), E's labels are t.
+//      Late  (d known online):           G garbles with fresh zero labels K and sends q ^ K ^ d delta
+//                                        (`Garbling::late_labels`); E's labels are t ^ message, which is K ^ c delta.
+//   2. Tables: G `next_tables` until it returns 0  -->  E `feed` in any pieces. 32 bytes an AND gate and instance.
+//   3. Garbler's inputs: G `input_labels(values)`  -->  E `set_labels(garbler labels, evaluator labels)`.
+//      2 and 3 come in either order. Labels first: tables are evaluated as they arrive, memory bounded by a tile.
+//      Tables first (preprocessing): they are stored until the labels come.
+//   4. Outputs, one or more of: G `decoding` --> E `decode`; E `colours` --> G `decode`;
+//      G `project` --> E `open_projection` (projection.hpp), for circuits whose output words are single bits.
+//
+// delta has its lowest bit set and is the session's; `salt` and hash indices: see hash.hpp. A garbling uses the
+// indices first_index .. first_index + hash_indices(circuit, n) - 1, which no other garbling of the session may use.
+//
+// Constant-time: branches and addresses depend on the circuit, n and lengths only. Both throw LengthError for a message
+// of the wrong size, MalformedError for set padding bits and OrderError for a call out of turn; a failed call has
+// changed nothing.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "core/aes.hpp"
+#include "core/block.hpp"
+#include "core/circuit.hpp"
+
+namespace capc::mpc {
+
+using Bytes = std::vector<std::uint8_t>;
+
+// How many hash indices a garbling of n instances takes, projection included.
+std::uint64_t hash_indices(const Circuit& circuit, std::size_t n);
+// Bytes of all tables of n instances.
+std::uint64_t table_bytes(const Circuit& circuit, std::size_t n);
+
+// zero_labels[k] = q[k] ^ d_k delta, d packed. Throws LengthError unless d has q.size() bits.
+std::vector<Block> corrected_labels(std::vector<Block> q, const Bytes& corrections, const Block& delta);
+// The evaluator's side of `Garbling::late_labels`: t ^ message. Throws LengthError.
+std::vector<Block> unmasked_labels(std::vector<Block> t, const std::uint8_t* message, std::size_t bytes);
+
+// One tile of a run through a circuit: slots, position, geometry. Both roles walk the same path.
+class TileWalk {
+public:
+    TileWalk(Circuit circuit, std::size_t n, const Block& salt, std::uint64_t first_index);
+    ~TileWalk();
+    TileWalk(TileWalk&&) noexcept = default;
+    TileWalk& operator=(TileWalk&&) noexcept = default;
+    TileWalk(const TileWalk&) = delete;
+    TileWalk& operator=(const TileWalk&) = delete;
+
+    bool finished() const { return first_ >= n; }
+    bool at_tile_start() const { return next_gate_ == 0; }
+    std::size_t first_instance() const { return first_; }
+    std::size_t lanes() const;
+    std::size_t row_bytes() const { return 2 * lanes() * sizeof(Block); }  // tables of one AND gate
+    // First block of a list in wire order that belongs to this tile; `bits` an instance.
+    std::size_t place(std::size_t bits) const { return first_ * bits; }
+    Block* row(std::size_t slot);
+    // Runs gates of this tile, `tables` holding room for (or the tables of) at most `ands` AND gates: garbles if `delta`
+    // is given, otherwise evaluates. Returns how many AND gates were done; the tile is finished if tile_done().
+    std::size_t run(std::uint8_t* tables, std::size_t ands, const Block* delta);
+    bool tile_done() const { return next_gate_ == circuit.gates().size(); }
+    void next_tile();
+
+    Circuit circuit;
+    std::size_t n;
+
+private:
+    struct AlignedDelete {
+        void operator()(Block* p) const;
+    };
+    Block salt_;
+    std::uint64_t index_;
+    std::size_t stride_;  // short rows for few instances, so that small jobs stay in cache
+    std::size_t first_ = 0;
+    std::size_t next_gate_ = 0;
+    std::unique_ptr<Block[], AlignedDelete> slots_;
+};
+
+class Garbling {
+public:
+    // Late: the evaluator's choices come online.
+    Garbling(const Circuit& circuit, std::size_t n, const Block& delta, const Block& salt, std::uint64_t first_index,
+             const Block& label_seed);
+    // Early: zero labels of all evaluator inputs, n x evaluator_bits. Throws LengthError.
+    Garbling(const Circuit& circuit, std::size_t n, const Block& delta, const Block& salt, std::uint64_t first_index,
+             const Block& label_seed, std::vector<Block> evaluator_zero_labels);
+    ~Garbling();
+    Garbling(Garbling&&) noexcept = default;
+    Garbling& operator=(Garbling&&) noexcept = default;
+
+    const Circuit& circuit() const { return walk_.circuit; }
+    std::size_t instances() const { return walk_.n; }
+
+    // Writes up to `max` bytes of tables and returns how many, 0 once all are out. Any max > 0 makes progress; the
+    // fastest are multiples of 1 KiB from 64 KiB on.
+    std::size_t next_tables(std::uint8_t* out, std::size_t max);
+    bool finished() const { return walk_.finished() && pending_used_ == pending_.size(); }
+
+    // Labels of the garbler's values (n x garbler words, row by row): n x garbler_bits blocks. One call only: two labels
+    // of one wire would give delta away.
+    Bytes input_labels(const std::uint64_t* values, std::size_t count);
+    // Late only, once: q (n x evaluator_bits) and the evaluator's corrections d, packed: n x evaluator_bits blocks.
+    Bytes late_labels(const std::vector<Block>& q, const std::uint8_t* corrections, std::size_t bytes);
+
+    // After the last table: the permute bits of the outputs, packed; they open the outputs to the evaluator.
+    Bytes decoding() const;
+    // After the last table: the outputs (n x output words) from the evaluator's colour bits.
+    std::vector<std::uint64_t> decode(const std::uint8_t* colours, std::size_t bytes) const;
+
+    // For projection.hpp: zero labels of the outputs, n x output_bits, once, after the last table, of circuits with bit
+    // outputs only; and the first of the hash indices that are set aside for it.
+    std::vector<Block> take_output_zero_labels();
+    const Block& delta() const { return delta_; }
+    const Block& salt() const { return salt_; }
+    std::uint64_t projection_index() const { return projection_index_; }
+
+private:
+    void start_tile();
+    void finish_tile();
+    void run_free_gates();
+    void require_finished(const char* step) const;
+    std::vector<Block> labels_of(std::uint64_t stream, std::size_t bits) const;
+
+    TileWalk walk_;
+    Block delta_;
+    Block salt_;
+    std::uint64_t projection_index_;
+    bool late_;
+    Aes128 label_stream_;  // zero labels: AES(place), high half 0 for the garbler's, 1 for the evaluator's (late)
+    std::vector<Block> evaluator_zero_labels_;
+    Bytes pending_;  // tables of one AND gate of which a caller's chunk took only a part
+    std::size_t pending_used_ = 0;
+    Bytes permute_bits_;
+    std::vector<Block> output_zero_labels_;
+    bool keep_labels_;
+    bool inputs_given_ = false;
+    bool late_given_ = false;
+};
+
+class Evaluation {
+public:
+    Evaluation(const Circuit& circuit, std::size_t n, const Block& salt, std::uint64_t first_index);
+    ~Evaluation();
+    Evaluation(Evaluation&&) noexcept = default;
+    Evaluation& operator=(Evaluation&&) noexcept = default;
+
+    const Circuit& circuit() const { return walk_.circuit; }
+    std::size_t instances() const { return walk_.n; }
+
+    // Garbler's labels as `input_labels` gave them and the evaluator's own labels, n x evaluator_bits. Once.
+    void set_labels(const std::uint8_t* garbler_labels, std::size_t bytes, std::vector<Block> evaluator_labels);
+    // The next bytes of the tables, cut anywhere.
+    void feed(const std::uint8_t* tables, std::size_t bytes);
+    bool done() const { return labels_set_ && walk_.finished(); }
+
+    // The rest needs done().
+    // Colour bits of the outputs, packed: they open the outputs to the garbler.
+    Bytes colours() const;
+    std::vector<std::uint64_t> decode(const std::uint8_t* decoding, std::size_t bytes) const;
+
+    // For projection.hpp, as in Garbling.
+    const std::vector<Block>& output_labels() const;
+    const Block& salt() const { return salt_; }
+    std::uint64_t projection_index() const { return projection_index_; }
+
+private:
+    void consume(const std::uint8_t* tables, std::size_t bytes);
+    void start_tile();
+    void finish_tile();
+    void run_free_gates();
+    void require_done(const char* step) const;
+
+    TileWalk walk_;
+    Block salt_;
+    std::uint64_t projection_index_;
+    std::uint64_t tables_left_;
+    bool labels_set_ = false;
+    std::vector<Block> garbler_labels_;
+    std::vector<Block> evaluator_labels_;
+    Bytes stored_;   // tables that came before the labels
+    Bytes partial_;  // the beginning of one AND gate's tables
+    Bytes colours_;
+    std::vector<Block> output_labels_;
+    bool keep_labels_;
+};
+
+}  // namespace capc::mpc

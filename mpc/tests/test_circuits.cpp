@@ -1,0 +1,232 @@
+// Every circuit against plain integers, widths 1..64, random and edge values; AND counts; refusals.
+#include <algorithm>
+
+#include "core/bit_matrix.hpp"
+#include "core/builder.hpp"
+#include "core/circuits.hpp"
+#include "core/error.hpp"
+#include "core/prg.hpp"
+#include "tests/check.hpp"
+
+using namespace capc::mpc;
+using Values = std::vector<std::uint64_t>;
+
+namespace {
+
+std::uint64_t ring(unsigned bits) { return ~std::uint64_t{0} >> (64 - bits); }
+
+std::int64_t as_signed(std::uint64_t value, unsigned bits) {
+    return static_cast<std::int64_t>(value << (64 - bits)) >> (64 - bits);
+}
+
+// Random values of the widths, every fourth an edge: 0, 1, all ones, sign bit, largest positive.
+Values values_for(const Widths& widths, std::size_t n, Prg& prg) {
+    Values values;
+    for (std::size_t i = 0; i < n; ++i) {
+        for (const unsigned width : widths) {
+            const std::uint64_t edges[5] = {0, 1, ~std::uint64_t{0}, std::uint64_t{1} << (width - 1),
+                                            ring(width) >> 1};
+            const std::uint64_t choice = prg.word();
+            values.push_back((choice % 4 == 0 ? edges[(choice >> 8) % 5] : prg.word()) & ring(width));
+        }
+    }
+    return values;
+}
+
+// Runs n instances and compares with `expected(garbler row, evaluator row)`.
+template <class Expected>
+void compare(const Circuit& circuit, Expected expected, std::size_t n = 130) {
+    Prg prg(Block{circuit.gates().size(), circuit.output_bits()});
+    const Values garbler = values_for(circuit.garbler_widths(), n, prg);
+    const Values evaluator = values_for(circuit.evaluator_widths(), n, prg);
+    const Values found = circuit.run(garbler, evaluator, n);
+    const std::size_t words = circuit.output_widths().size();
+    CHECK(found.size() == n * words);
+    for (std::size_t i = 0; i < n; ++i) {
+        const Values wanted = expected(garbler.data() + i * circuit.garbler_widths().size(),
+                                       evaluator.data() + i * circuit.evaluator_widths().size());
+        CHECK(wanted == Values(found.begin() + static_cast<std::ptrdiff_t>(i * words),
+                               found.begin() + static_cast<std::ptrdiff_t>((i + 1) * words)));
+    }
+}
+
+void building_blocks() {
+    for (unsigned w = 1; w <= 64; ++w) {
+        const std::uint64_t mask = ring(w);
+        const auto add = circuits::add(w);
+        compare(add, [&](auto* a, auto* b) { return Values{(a[0] + b[0]) & mask}; });
+        CHECK(add.and_gates() == w - 1);
+        const auto subtract = circuits::subtract(w);
+        compare(subtract, [&](auto* a, auto* b) { return Values{(a[0] - b[0]) & mask}; });
+        CHECK(subtract.and_gates() == w - 1);
+        const auto less = circuits::less_than(w);
+        compare(less, [&](auto* a, auto* b) { return Values{as_signed(a[0], w) < as_signed(b[0], w) ? 1u : 0u}; });
+        CHECK(less.and_gates() == w);
+        const auto select = circuits::select(w);
+        compare(select, [&](auto* a, auto* b) { return Values{b[1] != 0 ? a[0] : b[0]}; });
+        CHECK(select.and_gates() == w);
+    }
+}
+
+void relu_and_rescale() {
+    for (unsigned bits = 1; bits <= 64; ++bits) {
+        for (const unsigned shift : {0u, 1u, 12u, bits / 2, bits - 1}) {
+            if (shift >= bits) continue;
+            const auto shifted = [&](const std::uint64_t* a, const std::uint64_t* b) {
+                return as_signed((a[0] + b[0]) & ring(bits), bits) >> shift;
+            };
+            compare(circuits::relu(bits, shift), [&](auto* a, auto* b) {
+                const std::int64_t y = std::max<std::int64_t>(0, shifted(a, b));
+                return Values{(static_cast<std::uint64_t>(y) - b[1]) & ring(bits)};
+            });
+            compare(circuits::rescale(bits, shift), [&](auto* a, auto* b) {
+                return Values{(static_cast<std::uint64_t>(shifted(a, b)) - b[1]) & ring(bits)};
+            });
+        }
+    }
+    CHECK(circuits::relu(41, 12).and_gates() == 3 * 41 - 12 - 3);
+    CHECK(circuits::relu(64, 0).and_gates() == 3 * 64 - 3);
+    CHECK(circuits::rescale(41, 12).and_gates() == 2 * 41 - 2);
+}
+
+std::size_t first_largest(const std::uint64_t* a, const std::uint64_t* b, unsigned count, unsigned bits) {
+    std::size_t best = 0;
+    const auto z = [&](std::size_t j) { return as_signed((a[j] + b[j]) & ring(bits), bits); };
+    for (std::size_t j = 1; j < count; ++j) best = z(j) > z(best) ? j : best;
+    return best;
+}
+
+void argmax_and_histogram() {
+    for (const unsigned bits : {1u, 2u, 7u, 20u, 37u, 63u, 64u}) {
+        for (const unsigned classes : {1u, 2u, 3u, 5u, 10u, 17u}) {
+            const auto argmax = circuits::argmax(classes, bits);
+            compare(argmax, [&](auto* a, auto* b) {
+                Values hot(classes, 0);
+                hot[first_largest(a, b, classes, bits)] = 1;
+                return hot;
+            });
+            CHECK(argmax.has_bit_outputs());
+            const auto histogram = circuits::sum_histogram(classes, bits);
+            compare(histogram, [&](auto* a, auto* b) { return Values{first_largest(a, b, classes, bits)}; });
+            CHECK(histogram.and_gates() == argmax.and_gates());
+            if (classes > 1) {
+                CHECK(argmax.and_gates() == classes * (bits - 1) + (classes - 1) * bits + (classes - 2) * bits +
+                                                (classes - 2));
+            }
+        }
+    }
+    CHECK(circuits::argmax(10, 37).and_gates() == 997);
+    CHECK(circuits::sum_histogram(10, 20).output_widths() == Widths{4});
+    CHECK(circuits::sum_histogram(16, 20).output_widths() == Widths{4});
+    CHECK(circuits::sum_histogram(17, 20).output_widths() == Widths{5});
+    CHECK(circuits::sum_histogram(1, 20).output_widths() == Widths{1});
+}
+
+// Every pair of equal entries, the largest included: the lowest index wins.
+void ties() {
+    const auto argmax = circuits::argmax(4, 3);
+    Values garbler, evaluator;
+    for (std::uint64_t code = 0; code < 4096; ++code) {
+        for (unsigned j = 0; j < 4; ++j) {
+            garbler.push_back((code >> (3 * j)) & 7);
+            evaluator.push_back((code * 5 + j) & 7);
+        }
+    }
+    const Values found = argmax.run(garbler, evaluator, 4096);
+    for (std::size_t i = 0; i < 4096; ++i) {
+        const std::size_t best = first_largest(&garbler[4 * i], &evaluator[4 * i], 4, 3);
+        for (std::size_t j = 0; j < 4; ++j) CHECK(found[4 * i + j] == (j == best ? 1u : 0u));
+    }
+}
+
+void thresholds() {
+    for (const unsigned bits : {1u, 2u, 8u, 37u, 64u}) {
+        const auto threshold = circuits::threshold(5, bits);
+        compare(threshold, [&](auto* a, auto* b) {
+            Values over;
+            for (unsigned j = 0; j < 5; ++j) over.push_back(as_signed((a[j] + b[j]) & ring(bits), bits) > 0 ? 1 : 0);
+            return over;
+        });
+        if (bits > 1) CHECK(threshold.and_gates() == 5 * (2 * bits - 2));
+    }
+}
+
+void builder_folds() {
+    Builder build;
+    const Wire a = build.garbler_word(1)[0];
+    const Wire b = build.evaluator_word(1)[0];
+    const Wire zero = Builder::constant(false);
+    const Wire one = Builder::constant(true);
+    CHECK(build.exclusive_or(a, a) == zero && build.exclusive_or(a, ~a) == one);
+    CHECK(build.exclusive_or(a, zero) == a && build.exclusive_or(one, a) == ~a);
+    CHECK(build.both(a, one) == a && build.both(zero, a) == zero && build.both(a, ~a) == zero && build.both(a, a) == a);
+    CHECK(build.either(a, zero) == a && build.either(one, a) == one);
+    (void)build.both(a, b);  // reaches no output
+    build.output({a, ~b, zero, one, build.both(~a, b)});
+    CHECK_THROWS(build.garbler_word(3), OrderError);
+    const Circuit circuit = build.build("folds");
+    CHECK(circuit.and_gates() == 1 && circuit.gates().size() == 1);
+    for (std::uint64_t x = 0; x < 2; ++x) {
+        for (std::uint64_t y = 0; y < 2; ++y) {
+            CHECK(circuit.run({x}, {y}, 1) == Values{x | ((1 - y) << 1) | 8 | (((1 - x) & y) << 4)});
+        }
+    }
+}
+
+void slots_are_reused() {
+    CHECK(circuits::relu(41, 12).slot_count() <= 3 * 41 + 2);
+    CHECK(circuits::argmax(10, 41).slot_count() <= 20 * 41 + 10);
+}
+
+void refusals() {
+    CHECK_THROWS(circuits::add(0), ParameterError);
+    CHECK_THROWS(circuits::add(65), ParameterError);
+    CHECK_THROWS(circuits::relu(41, 41), ParameterError);
+    CHECK_THROWS(circuits::argmax(0, 41), ParameterError);
+    CHECK_THROWS(circuits::argmax(5000, 41), ParameterError);
+    CHECK_THROWS(circuits::threshold(0, 41), ParameterError);
+    CHECK_THROWS(circuits::sum_histogram(3, 70), ParameterError);
+    const auto add = circuits::add(8);
+    CHECK_THROWS(add.run({1, 2}, {1}, 1), LengthError);
+    CHECK_THROWS(add.run({1}, {1, 2}, 1), LengthError);
+    CHECK_THROWS(add.run({256}, {1}, 1), ParameterError);
+    CHECK(add.run({}, {}, 0).empty());
+}
+
+void packing() {
+    const Widths widths{1, 64, 5, 41};
+    Prg prg(Block{9, 9});
+    for (const std::size_t n : {0u, 1u, 2u, 7u, 31u, 32u, 33u, 64u, 65u, 100u}) {
+        const Values values = values_for(widths, n, prg);
+        const auto packed = pack_values(widths, values.data(), values.size(), n);
+        CHECK(packed.size() == bytes_of_bits(n * 111));
+        CHECK(unpack_values(widths, packed.data(), packed.size(), n) == values);
+        CHECK_THROWS(unpack_values(widths, packed.data(), packed.size() + 1, n), LengthError);
+        for (std::size_t i = 0; i < n; ++i) {  // the formula of bit_matrix.hpp, for bit 70 (word 2, bit 5)
+            const std::size_t tile = i / kTile;
+            const std::size_t lanes = std::min(kTile, n - tile * kTile);
+            const std::size_t place = tile * kTile * 111 + 69 * lanes + i % kTile;
+            CHECK(get_bit(packed.data(), place) == ((values[4 * i + 2] >> 4) & 1));
+        }
+        if (n * 111 % 8 != 0) {
+            auto bad = packed;
+            bad.back() = static_cast<std::uint8_t>(bad.back() | 0x80);
+            CHECK_THROWS(unpack_values(widths, bad.data(), bad.size(), n), MalformedError);
+        }
+    }
+}
+
+}  // namespace
+
+int main() {
+    check::run("building blocks, widths 1..64", building_blocks);
+    check::run("relu and rescale", relu_and_rescale);
+    check::run("argmax and histogram", argmax_and_histogram);
+    check::run("ties go to the lowest index", ties);
+    check::run("threshold", thresholds);
+    check::run("builder folds constants", builder_folds);
+    check::run("slots are reused", slots_are_reused);
+    check::run("refusals", refusals);
+    check::run("packing", packing);
+    return check::result();
+}

@@ -1,0 +1,372 @@
+// Garbling against evaluation in the clear, on every CPU level: every instance count around a tile, early and late
+// choices, tables before and after labels, chunks cut anywhere, outputs to either side, projection; a known answer;
+// refusals.
+#include <algorithm>
+
+#include "core/bit_matrix.hpp"
+#include "core/builder.hpp"
+#include "core/circuits.hpp"
+#include "core/error.hpp"
+#include "core/garbling.hpp"
+#include "core/hash.hpp"
+#include "core/projection.hpp"
+#include "tests/check.hpp"
+
+using namespace capc::mpc;
+using Values = std::vector<std::uint64_t>;
+
+namespace {
+
+constexpr std::uint64_t kFirstIndex = 12345;
+
+std::uint64_t ring(unsigned bits) { return ~std::uint64_t{0} >> (64 - bits); }
+
+Values random_values(const Widths& widths, std::size_t n, Prg& prg) {
+    Values values;
+    for (std::size_t i = 0; i < n; ++i) {
+        for (const unsigned width : widths) values.push_back(prg.word() & ring(width));
+    }
+    return values;
+}
+
+// One garbling with everything that the two parties hold around it; OTs are dealt.
+struct Setting {
+    Circuit circuit;
+    std::size_t n;
+    bool late;
+    Prg prg;
+    Block delta;
+    Block salt;
+    Block label_seed;
+    Values garbler_values;
+    Values evaluator_values;
+    std::vector<Block> q;
+    std::vector<Block> t;
+    Bytes corrections;
+
+    Setting(Circuit c, std::size_t instances, bool late_choices, std::uint64_t seed)
+        : circuit(std::move(c)), n(instances), late(late_choices), prg(Block{seed, 1}), delta(prg.block()),
+          salt(prg.block()), label_seed(prg.block()) {
+        delta.lo |= 1;
+        garbler_values = random_values(circuit.garbler_widths(), n, prg);
+        evaluator_values = random_values(circuit.evaluator_widths(), n, prg);
+        q.resize(n * circuit.evaluator_bits());
+        prg.fill_blocks(q.data(), q.size());
+        t = q;
+        corrections = pack_values(circuit.evaluator_widths(), evaluator_values.data(), evaluator_values.size(), n);
+        for (std::size_t k = 0; k < q.size(); ++k) {
+            const bool u = (prg.word() & 1) != 0;
+            t[k] ^= mask_of(u) & delta;
+            corrections[k / 8] = static_cast<std::uint8_t>(corrections[k / 8] ^ ((u ? 1 : 0) << (k % 8)));
+        }
+    }
+
+    Garbling garbling() const {
+        if (late) return Garbling(circuit, n, delta, salt, kFirstIndex, label_seed);
+        return Garbling(circuit, n, delta, salt, kFirstIndex, label_seed, corrected_labels(q, corrections, delta));
+    }
+    Evaluation evaluation() const { return Evaluation(circuit, n, salt, kFirstIndex); }
+
+    void give_labels(Garbling& garbling, Evaluation& evaluation) const {
+        const Bytes labels = garbling.input_labels(garbler_values.data(), garbler_values.size());
+        std::vector<Block> own = t;
+        if (late) {
+            const Bytes message = garbling.late_labels(q, corrections.data(), corrections.size());
+            own = unmasked_labels(own, message.data(), message.size());
+        }
+        evaluation.set_labels(labels.data(), labels.size(), own);
+    }
+
+    Values in_the_clear() const { return circuit.run(garbler_values, evaluator_values, n); }
+};
+
+Bytes all_tables(Garbling& garbling, std::size_t chunk) {
+    Bytes tables;
+    Bytes buffer(chunk);
+    while (const std::size_t got = garbling.next_tables(buffer.data(), chunk)) {
+        tables.insert(tables.end(), buffer.begin(), buffer.begin() + static_cast<std::ptrdiff_t>(got));
+    }
+    return tables;
+}
+
+// The whole path; `labels_after` bytes of tables are fed before the labels are set.
+void run_both(const Setting& setting, std::size_t garbler_chunk, std::size_t evaluator_chunk, std::size_t labels_after) {
+    Garbling garbling = setting.garbling();
+    Evaluation evaluation = setting.evaluation();
+    const Bytes tables = all_tables(garbling, garbler_chunk);
+    CHECK(tables.size() == table_bytes(setting.circuit, setting.n));
+    CHECK(garbling.finished());
+    bool labels_given = false;
+    for (std::size_t at = 0; at < tables.size(); at += evaluator_chunk) {
+        if (!labels_given && at >= labels_after) {
+            setting.give_labels(garbling, evaluation);
+            labels_given = true;
+        }
+        evaluation.feed(tables.data() + at, std::min(evaluator_chunk, tables.size() - at));
+    }
+    if (!labels_given) setting.give_labels(garbling, evaluation);
+    CHECK(evaluation.done());
+    const Bytes decoding = garbling.decoding();
+    const Bytes colours = evaluation.colours();
+    CHECK(evaluation.decode(decoding.data(), decoding.size()) == setting.in_the_clear());
+    CHECK(garbling.decode(colours.data(), colours.size()) == setting.in_the_clear());
+}
+
+void every_instance_count() {
+    std::uint64_t seed = 0;
+    for (std::size_t n = 0; n <= 70; ++n) {
+        const Setting setting(n % 2 == 0 ? circuits::relu(11, 3) : circuits::argmax(3, 6), n, n % 3 == 0, ++seed);
+        run_both(setting, 4096, 1000, n % 4 == 0 ? 0 : 3000);
+    }
+}
+
+void every_circuit() {
+    const std::vector<Circuit> all{circuits::add(64),         circuits::subtract(41),   circuits::less_than(1),
+                                   circuits::select(33),      circuits::relu(41, 12),   circuits::rescale(41, 12),
+                                   circuits::argmax(10, 37),  circuits::threshold(4, 9), circuits::sum_histogram(10, 20),
+                                   circuits::relu(64, 63),    circuits::add(1)};
+    for (const Circuit& circuit : all) {
+        for (const bool late : {false, true}) run_both(Setting(circuit, 37, late, 5), 1u << 16, 1u << 16, 0);
+    }
+}
+
+void chunks_cut_anywhere() {
+    const Setting setting(circuits::relu(9, 2), 35, true, 77);
+    Garbling garbling = setting.garbling();
+    const Bytes whole = all_tables(garbling, 1u << 20);
+    for (const std::size_t chunk : {1u, 7u, 31u, 33u, 1023u, 1024u, 1025u, 3000u}) {
+        Garbling again = setting.garbling();
+        CHECK(all_tables(again, chunk) == whole);
+        run_both(setting, 5000, chunk, 2 * chunk);
+    }
+}
+
+// Constants, inverted inputs and one wire twice among the outputs; no AND gate at all in the second circuit.
+void odd_outputs() {
+    for (const bool with_and : {true, false}) {
+        Builder build;
+        const Word a = build.garbler_word(2);
+        const Word b = build.evaluator_word(2);
+        for (const Wire w : {a[0], ~a[1], b[0], ~b[1], Builder::constant(false), Builder::constant(true), b[0],
+                             build.exclusive_or(a[0], ~b[0]), with_and ? build.both(~a[0], ~b[1]) : a[1]}) {
+            build.output({w});
+        }
+        const Circuit circuit = build.build("odd outputs");
+        for (const std::size_t n : {1u, 5u, 33u}) {
+            const Setting setting(circuit, n, true, n);
+            run_both(setting, 100, 100, 0);
+            Garbling garbling = setting.garbling();
+            Evaluation evaluation = setting.evaluation();
+            const Bytes tables = all_tables(garbling, 999);
+            evaluation.feed(tables.data(), tables.size());
+            setting.give_labels(garbling, evaluation);
+            Prg randomness(Block{8, 8});
+            const auto mine = project(garbling, 20, randomness);
+            const auto theirs = open_projection(evaluation, 20, mine.message.data(), mine.message.size());
+            const Values clear = setting.in_the_clear();
+            for (std::size_t i = 0; i < clear.size(); ++i) {
+                CHECK(((mine.shares[i] + theirs[i]) & ring(20)) == clear[i]);
+            }
+        }
+    }
+}
+
+void projections() {
+    for (const unsigned width : {1u, 2u, 13u, 20u, 32u, 63u, 64u}) {
+        for (const std::size_t n : {1u, 3u, 32u, 45u}) {
+            const Setting setting(circuits::argmax(5, 8), n, n % 2 == 0, width);
+            Garbling garbling = setting.garbling();
+            Evaluation evaluation = setting.evaluation();
+            setting.give_labels(garbling, evaluation);
+            const Bytes tables = all_tables(garbling, 1u << 14);
+            evaluation.feed(tables.data(), tables.size());
+            Prg randomness(Block{width, n});
+            const auto mine = project(garbling, width, randomness);
+            CHECK(mine.message.size() == bytes_of_bits(2 * width * 5 * n));
+            const auto theirs = open_projection(evaluation, width, mine.message.data(), mine.message.size());
+            const Values clear = setting.in_the_clear();
+            bool varied = width < 4 || n * 5 < 10;
+            for (std::size_t i = 0; i < clear.size(); ++i) {
+                CHECK(mine.shares[i] <= ring(width) && theirs[i] <= ring(width));
+                CHECK(((mine.shares[i] + theirs[i]) & ring(width)) == clear[i]);
+                varied = varied || mine.shares[i] != mine.shares[0];
+            }
+            CHECK(varied);
+            CHECK_THROWS(project(garbling, width, randomness), OrderError);
+            CHECK_THROWS(open_projection(evaluation, width, mine.message.data(), mine.message.size() - 1), LengthError);
+            CHECK_THROWS(open_projection(evaluation, 0, mine.message.data(), 0), ParameterError);
+        }
+    }
+}
+
+// The bytes on the wire for fixed randomness, the same on every level. A change here is a change of the protocol.
+void known_answer() {
+    const Setting setting(circuits::relu(41, 12), 45, true, 2026);
+    Garbling garbling = setting.garbling();
+    Bytes bytes = all_tables(garbling, 10000);
+    for (const Bytes& more : {garbling.input_labels(setting.garbler_values.data(), setting.garbler_values.size()),
+                              garbling.late_labels(setting.q, setting.corrections.data(), setting.corrections.size()),
+                              garbling.decoding()}) {
+        bytes.insert(bytes.end(), more.begin(), more.end());
+    }
+    // A digest from the project's own AES: Davies-Meyer chaining, each message block a key.
+    Block digest{bytes.size(), 0};
+    bytes.resize((bytes.size() + 15) / 16 * 16);
+    for (std::size_t i = 0; i < bytes.size(); i += 16) {
+        Block next;
+        Aes128(load_block(bytes.data() + i)).encrypt(&digest, &next, 1);
+        digest ^= next;
+    }
+    const std::string found = check::hex(&digest, sizeof digest);
+    CHECK(found == "9347a6c7f3376de7b2532e4517ab3414");
+    if (found != "9347a6c7f3376de7b2532e4517ab3414") std::printf("  found %s\n", found.c_str());
+}
+
+// hash.hpp written out with single AES calls.
+void hash_as_specified() {
+    Block in[67], out[67];
+    Prg(Block{3, 4}).fill_blocks(in, 67);
+    const Block salt{0x1122334455667788, 0x99aabbccddeeff00};
+    hash_blocks(salt, 1000, in, out, 67);
+    for (int i = 0; i < 67; ++i) {
+        const Block sigma{in[i].hi, in[i].hi ^ in[i].lo};
+        Block cipher;
+        Aes128(salt ^ Block{1000, 0}).encrypt(&sigma, &cipher, 1);
+        CHECK(out[i] == (cipher ^ sigma));
+    }
+}
+
+// Every table row of a known circuit written out from the paper's figure, with one hash call at a time.
+void half_gates_as_specified() {
+    Builder build;
+    const Wire a = build.garbler_word(1)[0];
+    const Wire b = build.evaluator_word(1)[0];
+    build.output({build.both(a, ~b)});
+    const Setting setting(build.build("and"), 40, false, 99);
+    Garbling garbling = setting.garbling();
+    const Bytes tables = all_tables(garbling, 4096);
+    const std::vector<Block> zero_b = corrected_labels(setting.q, setting.corrections, setting.delta);
+    std::vector<Block> zero_a(40);
+    Aes128(setting.label_seed).counter_mode(0, 0, zero_a.data(), zero_a.size());
+    for (std::size_t i = 0; i < 40; ++i) {
+        const std::size_t tile = i / kTile;
+        const std::size_t lanes = tile == 0 ? 32 : 8;
+        const std::uint8_t* row = tables.data() + tile * 32 * 32 + (i % kTile) * 16;
+        const auto hash = [&](std::uint64_t half, Block x) {
+            hash_blocks(setting.salt, kFirstIndex + 2 * tile + half, &x, &x, 1);
+            return x;
+        };
+        const Block not_b = zero_b[i] ^ setting.delta;  // zero label of the inverted operand
+        const Block garbler_row = hash(0, zero_a[i]) ^ hash(0, zero_a[i] ^ setting.delta) ^
+                                  (mask_of(not_b.colour()) & setting.delta);
+        const Block evaluator_row = hash(1, not_b) ^ hash(1, not_b ^ setting.delta) ^ zero_a[i];
+        CHECK(load_block(row) == garbler_row);
+        CHECK(load_block(row + lanes * 16) == evaluator_row);
+    }
+}
+
+void levels_mix() {
+    const auto levels = cpu::available();
+    const auto usual = cpu::level();
+    for (const auto garbler_level : levels) {
+        for (const auto evaluator_level : levels) {
+            const Setting setting(circuits::sum_histogram(4, 10), 39, true, 4);
+            cpu::force_level(garbler_level);
+            Garbling garbling = setting.garbling();
+            const Bytes tables = all_tables(garbling, 1777);
+            cpu::force_level(evaluator_level);
+            Evaluation evaluation = setting.evaluation();
+            evaluation.feed(tables.data(), tables.size());
+            setting.give_labels(garbling, evaluation);
+            const Bytes decoding = garbling.decoding();
+            CHECK(evaluation.decode(decoding.data(), decoding.size()) == setting.in_the_clear());
+        }
+    }
+    cpu::force_level(usual);
+}
+
+void refusals() {
+    const Setting setting(circuits::relu(8, 2), 5, true, 3);
+    const Block even{2, 0};
+    CHECK_THROWS(Garbling(setting.circuit, 5, even, setting.salt, 0, setting.label_seed), ParameterError);
+    CHECK_THROWS(Garbling(setting.circuit, 5, setting.delta, setting.salt, 0, setting.label_seed, std::vector<Block>(3)),
+                 LengthError);
+    CHECK_THROWS(corrected_labels(std::vector<Block>(9), Bytes(1), setting.delta), LengthError);
+    CHECK_THROWS(corrected_labels(std::vector<Block>(9), Bytes{0, 2}, setting.delta), MalformedError);
+
+    Garbling garbling = setting.garbling();
+    CHECK_THROWS(garbling.decoding(), OrderError);
+    CHECK_THROWS(garbling.decode(nullptr, 0), OrderError);
+    CHECK(garbling.next_tables(nullptr, 0) == 0);
+    const Bytes tables = all_tables(garbling, 64);
+    CHECK_THROWS(garbling.input_labels(setting.garbler_values.data(), 4), LengthError);
+    const Values too_large(5, 256);
+    CHECK_THROWS(garbling.input_labels(too_large.data(), 5), ParameterError);
+    const Bytes& d = setting.corrections;
+    CHECK_THROWS(garbling.late_labels(std::vector<Block>(3), d.data(), d.size()), LengthError);
+    CHECK_THROWS(garbling.late_labels(setting.q, d.data(), d.size() - 1), LengthError);
+    Prg randomness(Block{1, 1});
+    CHECK_THROWS(project(garbling, 8, randomness), ParameterError);  // outputs of eight bits
+
+    Evaluation evaluation = setting.evaluation();
+    CHECK_THROWS(evaluation.colours(), OrderError);
+    CHECK_THROWS(evaluation.feed(tables.data(), tables.size() + 1), LengthError);
+    evaluation.feed(tables.data(), tables.size());
+    CHECK_THROWS(evaluation.feed(tables.data(), 1), LengthError);
+    CHECK_THROWS(evaluation.decode(nullptr, 0), OrderError);
+    const Bytes labels = garbling.input_labels(setting.garbler_values.data(), setting.garbler_values.size());
+    CHECK_THROWS(garbling.input_labels(setting.garbler_values.data(), setting.garbler_values.size()), OrderError);
+    const Bytes masked = garbling.late_labels(setting.q, d.data(), d.size());
+    CHECK_THROWS(garbling.late_labels(setting.q, d.data(), d.size()), OrderError);
+    CHECK_THROWS(unmasked_labels(setting.t, masked.data(), masked.size() - 16), LengthError);
+    const auto own = unmasked_labels(setting.t, masked.data(), masked.size());
+    CHECK_THROWS(evaluation.set_labels(labels.data(), labels.size() - 1, own), LengthError);
+    CHECK_THROWS(evaluation.set_labels(labels.data(), labels.size(), std::vector<Block>(1)), LengthError);
+    evaluation.set_labels(labels.data(), labels.size(), own);
+    CHECK_THROWS(evaluation.set_labels(labels.data(), labels.size(), own), OrderError);
+    CHECK(evaluation.done());
+    const Bytes decoding = garbling.decoding();
+    CHECK_THROWS(evaluation.decode(decoding.data(), decoding.size() - 1), LengthError);
+    CHECK_THROWS(evaluation.output_labels(), ParameterError);
+    CHECK(evaluation.decode(decoding.data(), decoding.size()) == setting.in_the_clear());
+
+    Garbling early = Setting(setting.circuit, 5, false, 3).garbling();
+    CHECK_THROWS(early.late_labels(setting.q, d.data(), d.size()), OrderError);
+}
+
+// A wrong table byte must change an output: what is checked above is really what the tables carry.
+void corrupted_tables_show() {
+    const Setting setting(circuits::add(16), 33, true, 6);
+    std::size_t changed = 0;
+    Garbling reference = setting.garbling();
+    const Bytes tables = all_tables(reference, 4096);
+    for (std::size_t at = 3; at < tables.size(); at += 997) {
+        Bytes bad = tables;
+        bad[at] ^= 0x10;
+        Garbling garbling = setting.garbling();
+        all_tables(garbling, 4096);
+        Evaluation evaluation = setting.evaluation();
+        evaluation.feed(bad.data(), bad.size());
+        setting.give_labels(garbling, evaluation);
+        const Bytes decoding = garbling.decoding();
+        if (evaluation.decode(decoding.data(), decoding.size()) != setting.in_the_clear()) ++changed;
+    }
+    CHECK(changed > 0);
+}
+
+}  // namespace
+
+int main() {
+    check::run_on_all_levels("hash as specified", hash_as_specified);
+    check::run_on_all_levels("half-gates as specified", half_gates_as_specified);
+    check::run_on_all_levels("every instance count", every_instance_count);
+    check::run_on_all_levels("every circuit", every_circuit);
+    check::run_on_all_levels("chunks cut anywhere", chunks_cut_anywhere);
+    check::run_on_all_levels("odd outputs", odd_outputs);
+    check::run_on_all_levels("projections", projections);
+    check::run_on_all_levels("known answer", known_answer);
+    check::run("levels mix", levels_mix);
+    check::run("refusals", refusals);
+    check::run("corrupted tables show", corrupted_tables_show);
+    return check::result();
+}
