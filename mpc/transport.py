@@ -39,10 +39,10 @@ class Credentials:
         return context
 
 
-class TlsChannel(Channel):
-    """A channel over one blocking TLS socket, used by one thread."""
+class SocketChannel(Channel):
+    """A channel over one connected, blocking socket, used by one thread; parties only ever use it over TLS."""
 
-    def __init__(self, peer: str, deadline_s: float, connection: ssl.SSLSocket) -> None:
+    def __init__(self, peer: str, deadline_s: float, connection: socket.socket) -> None:
         super().__init__(peer, deadline_s)
         self._connection = connection
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -80,6 +80,13 @@ class TlsChannel(Channel):
         with contextlib.suppress(OSError):  # already gone: closing is all that is left
             self._connection.shutdown(socket.SHUT_RDWR)
         self._connection.close()
+
+
+class TlsChannel(SocketChannel):
+    """A channel over TLS 1.3 whose peer has shown its certificate."""
+
+    def __init__(self, peer: str, deadline_s: float, connection: ssl.SSLSocket) -> None:
+        super().__init__(peer, deadline_s, connection)
 
 
 def connect(
