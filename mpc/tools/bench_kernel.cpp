@@ -1,0 +1,105 @@
+// Kernel benchmark, one JSON object on stdout: AES blocks a second with a fixed key, and what garbling and evaluation
+// reach of it. Garbling an AND gate takes four AES blocks, evaluating two; `of_aes` is the share of that limit.
+//   bench_kernel [seconds per measurement]        (CAPC_CPU_LEVEL picks the instruction set)
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+
+#include "core/aes.hpp"
+#include "core/circuits.hpp"
+#include "core/cpu.hpp"
+#include "core/garbling.hpp"
+#include "core/prg.hpp"
+
+using namespace capc::mpc;
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+// The fastest of many runs of `body`, in seconds.
+template <class Body>
+double fastest(double budget_s, Body body) {
+    double best = 1e9;
+    const auto end = Clock::now() + std::chrono::duration<double>(budget_s);
+    do {
+        const auto start = Clock::now();
+        body();
+        best = std::min(best, std::chrono::duration<double>(Clock::now() - start).count());
+    } while (Clock::now() < end);
+    return best;
+}
+
+double aes_blocks_per_s(double budget_s) {
+    constexpr std::size_t blocks = 1024;
+    constexpr int repeats = 50;
+    std::vector<Block> data(blocks);
+    const Aes128 aes(system_random_block());
+    const double seconds = fastest(budget_s, [&] {
+        for (int i = 0; i < repeats; ++i) aes.encrypt(data.data(), data.data(), blocks);
+    });
+    return blocks * repeats / seconds;
+}
+
+struct Rates {
+    double garble;    // AND gates a second
+    double evaluate;
+};
+
+// Tables go through one buffer of `chunk` bytes; input labels and decoding are not timed, filling tiles is.
+Rates rates(const Circuit& circuit, std::size_t n, std::size_t chunk, double budget_s) {
+    Block delta = system_random_block();
+    delta.lo |= 1;
+    const Block salt = system_random_block();
+    const Block seed = system_random_block();
+    std::vector<std::uint8_t> buffer(std::min<std::uint64_t>(chunk, table_bytes(circuit, n)));
+    const double garble_s = fastest(budget_s, [&] {
+        Garbling garbling(circuit, n, delta, salt, 0, seed);
+        while (garbling.next_tables(buffer.data(), buffer.size()) > 0) {
+        }
+    });
+    const std::vector<std::uint8_t> garbler_labels(n * circuit.garbler_bits() * sizeof(Block));
+    const std::vector<Block> evaluator_labels(n * circuit.evaluator_bits());
+    const std::uint64_t total = table_bytes(circuit, n);
+    double evaluate_s = 1e9;
+    const auto end = Clock::now() + std::chrono::duration<double>(budget_s);
+    do {
+        Evaluation evaluation(circuit, n, salt, 0);
+        evaluation.set_labels(garbler_labels.data(), garbler_labels.size(), evaluator_labels);
+        const auto start = Clock::now();
+        for (std::uint64_t at = 0; at < total; at += buffer.size()) {
+            evaluation.feed(buffer.data(), static_cast<std::size_t>(std::min<std::uint64_t>(buffer.size(), total - at)));
+        }
+        evaluate_s = std::min(evaluate_s, std::chrono::duration<double>(Clock::now() - start).count());
+    } while (Clock::now() < end);
+    const double ands = static_cast<double>(n * circuit.and_gates());
+    return Rates{ands / garble_s, ands / evaluate_s};
+}
+
+void print(const Circuit& circuit, std::size_t n, double aes, double budget_s) {
+    constexpr std::size_t chunk = 256 * 1024;
+    const Rates r = rates(circuit, n, chunk, budget_s);
+    const double ands = static_cast<double>(n * circuit.and_gates());
+    std::printf("  \"%s x %zu\": {\"and_gates\": %zu, \"slots\": %zu, "
+                "\"garble_mand_per_s\": %.1f, \"garble_of_aes\": %.3f, \"garble_us\": %.1f, "
+                "\"evaluate_mand_per_s\": %.1f, \"evaluate_of_aes\": %.3f, \"evaluate_us\": %.1f},\n",
+                circuit.name().c_str(), n, circuit.and_gates(), circuit.slot_count(), r.garble / 1e6,
+                4 * r.garble / aes, ands / r.garble * 1e6, r.evaluate / 1e6, 2 * r.evaluate / aes,
+                ands / r.evaluate * 1e6);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    const double budget_s = argc > 1 ? std::atof(argv[1]) : 0.3;
+    const double aes = aes_blocks_per_s(budget_s);
+    std::printf("{\n  \"level\": \"%s\",\n  \"tile\": %zu,\n  \"aes_mblocks_per_s\": %.1f,\n", cpu::name(cpu::level()),
+                kTile, aes / 1e6);
+    const Circuit relu = circuits::relu(41, 12);
+    const Circuit argmax = circuits::argmax(10, 41);
+    for (const std::size_t n : {1u, 4u, 64u, 1024u}) print(relu, n, aes, budget_s);
+    for (const std::size_t n : {1u, 8u, 256u}) print(argmax, n, aes, budget_s);
+    std::printf("  \"seconds_each\": %.2f\n}\n", budget_s);
+    return 0;
+}
