@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Sequence
 from fractions import Fraction
 
-_INTERVAL = 1e-4  # of the privacy loss's grid; losses are rounded up to it
+_ROUNDING = 0.005  # how much, at most, rounding the privacy loss up to a grid may add to epsilon, relatively
 _NO_PRIVACY = 10.0  # an epsilon beyond which a record can practically be told from its absence
 _BEYOND_INTEREST = 100.0  # where the closed-form bound is good enough, and the exact composition slow
 
@@ -41,16 +41,18 @@ def epsilon(spent: Sequence[tuple[Fraction | str, int]], delta: float) -> float:
     """
     answers_at: Counter[Fraction] = Counter()
     for sigma, answers in spent:
-        answers_at[Fraction(sigma)] += answers
+        if answers:
+            answers_at[Fraction(sigma)] += answers
     bound = epsilon_bound(list(answers_at.items()), delta)
     if bound == 0 or bound > _BEYOND_INTEREST:
         return bound
     from dp_accounting.pld import privacy_loss_distribution as pld  # noqa: PLC0415  takes a second
 
-    total = pld.identity(value_discretization_interval=_INTERVAL)
+    interval = min(1e-4, _ROUNDING * bound / (2 * answers_at.total()))
+    total = pld.identity(value_discretization_interval=interval)
     for sigma, answers in sorted(answers_at.items()):
         one_count = pld.from_discrete_gaussian_mechanism(
-            float(sigma), sensitivity=1, value_discretization_interval=_INTERVAL
+            float(sigma), sensitivity=1, value_discretization_interval=interval
         )
         total = total.compose(one_count.self_compose(2 * answers))
     return min(bound, float(total.get_epsilon_for_delta(delta)))

@@ -49,9 +49,7 @@ def test_digits_test_set_and_pool_are_the_whole_and_fixed(digits: Dataset) -> No
     labels=st.lists(st.integers(0, 4), min_size=40, max_size=120),
     method=st.sampled_from(["iid", "stratified"]),
 )
-def test_parts_are_disjoint_cover_the_pool_and_repeat(
-    owners: int, seed: int, labels: list[int], method: str
-) -> None:
+def test_parts_are_disjoint_cover_the_pool_and_repeat(owners: int, seed: int, labels: list[int], method: str) -> None:
     pool = np.array(labels)
     parts = split(pool, owners, seed, method)
     assert sorted(np.concatenate(parts).tolist()) == list(range(len(pool)))
@@ -169,9 +167,7 @@ def test_records_survive_their_file_and_only_the_owner_may_read_it(digits: Datas
         Records.read(path)
 
 
-@pytest.mark.skipif(
-    "CAPC_DATA_DIR" not in os.environ, reason="CAPC_DATA_DIR names no folder with MNIST files"
-)
+@pytest.mark.skipif("CAPC_DATA_DIR" not in os.environ, reason="CAPC_DATA_DIR names no folder with MNIST files")
 def test_the_first_mnist_query_is_a_seven() -> None:
     mnist = load_dataset("mnist", Path(os.environ["CAPC_DATA_DIR"]))
     assert mnist.test.labels[0] == 7

@@ -1,0 +1,82 @@
+"""What labels cost: against the continuous Gaussian's closed form, an independent library, and published bounds."""
+
+from __future__ import annotations
+
+import math
+from fractions import Fraction
+
+import pytest
+from scipy.optimize import brentq
+from scipy.stats import norm
+
+from parties.privacy import epsilon, epsilon_bound, warnings
+
+DELTA = 1e-5
+
+
+def analytic_gaussian(sigma: float, answers: int) -> float:
+    """Balle and Wang 2018, Theorem 8, for the continuous Gaussian of L2 sensitivity sqrt(2 n)."""
+    mean = math.sqrt(2 * answers) / sigma
+
+    def delta_beyond(eps: float) -> float:
+        tail = norm.logcdf(-mean / 2 - eps / mean)
+        return norm.cdf(mean / 2 - eps / mean) - math.exp(eps + tail) - DELTA
+
+    return float(brentq(delta_beyond, 0, 1000))
+
+
+@pytest.mark.parametrize(("sigma", "answers"), [(2, 1), (2, 10), (7, 1), (7, 100), (40, 1), (40, 1000)])
+def test_epsilon_is_that_of_the_gaussian_where_the_noise_is_wide(sigma: int, answers: int) -> None:
+    assert epsilon([(Fraction(sigma), answers)], DELTA) == pytest.approx(analytic_gaussian(sigma, answers), rel=0.02)
+
+
+@pytest.mark.parametrize(
+    ("sigma", "answers", "published"),
+    [(1, 1, 7.1), (1, 10, 30), (2, 1, 3.2), (2, 10, 12), (2, 100, 60), (7, 1, 0.8), (7, 100, 10.9), (40, 1000, 5.4)],
+)
+def test_epsilon_is_a_little_below_what_renyi_accounting_says(sigma: int, answers: int, published: float) -> None:
+    assert 0.8 * published < epsilon([(sigma, answers)], DELTA) <= 1.01 * published
+
+
+@pytest.mark.parametrize("sigma", ["1/2", "1", "7"])
+def test_an_independent_library_agrees(sigma: str) -> None:
+    import opendp.prelude as dp
+
+    dp.enable_features("contrib")
+    space = dp.vector_domain(dp.atom_domain(T=int)), dp.l2_distance(T=float)
+    mechanism = dp.c.make_zCDP_to_approxDP(dp.m.make_gaussian(*space, scale=float(Fraction(sigma))))
+    theirs = mechanism.map(math.sqrt(2)).epsilon(delta=DELTA)
+    assert epsilon([(sigma, 1)], DELTA) <= theirs <= epsilon_bound([(sigma, 1)], DELTA)
+
+
+def test_the_closed_form_bounds_the_exact_figure() -> None:
+    for sigma, answers in ((Fraction(1, 2), 1), (1, 3), (3, 20), (40, 500)):
+        assert epsilon([(Fraction(sigma), answers)], DELTA) < epsilon_bound([(Fraction(sigma), answers)], DELTA)
+
+
+def test_spending_in_parts_costs_what_spending_at_once_does() -> None:
+    at_once = epsilon([("3", 12)], DELTA)
+    assert epsilon([("3", 5), ("3", 7)], DELTA) == pytest.approx(at_once)
+    assert epsilon([("3", 12), ("50", 1)], DELTA) > at_once
+    assert epsilon([("3", 12), ("7", 0)], DELTA) == pytest.approx(at_once)
+
+
+def test_no_noise_is_without_bound_and_no_answer_is_free() -> None:
+    assert math.isinf(epsilon([(0, 1)], DELTA))
+    assert math.isinf(epsilon([("2", 1), ("0", 1)], DELTA))
+    assert epsilon([], DELTA) == 0
+    assert epsilon([("0", 0)], DELTA) == 0
+
+
+def test_the_demos_noise_is_called_what_it_is() -> None:
+    spent = epsilon([("1/10", 1)], DELTA)
+    assert spent > 100
+    (warning,) = warnings(spent, 1)
+    assert "no privacy to speak of" in warning
+    assert "1 answering party a" in warning
+
+
+def test_warnings_come_only_where_they_are_due() -> None:
+    assert warnings(2.5, 50) == ()
+    assert "no differential privacy" in warnings(math.inf, 3)[0]
+    assert "3 answering parties" in warnings(10.5, 3)[0]
