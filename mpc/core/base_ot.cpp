@@ -47,12 +47,13 @@ BaseOtSender::~BaseOtSender() {
 }
 
 std::vector<KeyPair> BaseOtSender::finish(const std::uint8_t* points, std::size_t n) const {
-    std::vector<Point> shared(2 * n);
+    std::vector<Point> b(n), product(n), shared(2 * n);
+    const std::size_t valid = decode_points(points, n, b.data());
+    if (valid != n)
+        throw MalformedError("base OT: point " + std::to_string(valid) + " of the receiver is not a valid group element");
+    multiply_all(a_, b.data(), n, product.data());
     for (std::size_t i = 0; i < n; ++i) {
-        Point b;
-        if (!decode_point(points + kPointBytes * i, b))
-            throw MalformedError("base OT: point " + std::to_string(i) + " of the receiver is not a valid group element");
-        shared[2 * i] = times_eight(multiply(a_, b));
+        shared[2 * i] = times_eight(product[i]);
         shared[2 * i + 1] = shared[2 * i] - eight_a_a_;
     }
     std::vector<std::uint8_t> encoded(shared.size() * kPointBytes);
@@ -61,6 +62,7 @@ std::vector<KeyPair> BaseOtSender::finish(const std::uint8_t* points, std::size_
     for (std::size_t i = 0; i < n; ++i)
         for (std::size_t x = 0; x < 2; ++x)
             keys[i].key[x] = derive_key(i, encoded_a_, points + kPointBytes * i, &encoded[(2 * i + x) * kPointBytes]);
+    wipe(product.data(), product.size() * sizeof(Point));
     wipe(shared.data(), shared.size() * sizeof(Point));
     wipe(encoded.data(), encoded.size());
     return keys;
@@ -72,14 +74,15 @@ std::vector<Block> base_ot_receive(const std::uint8_t first[kPointBytes], const 
     if (!decode_point(first, a) || !in_prime_order_subgroup(a))
         throw MalformedError("base OT: the sender's point is not a valid group element");
     const FixedBase eight_a(times_eight(a));
+    std::vector<Scalar> b(n);
+    for (Scalar& scalar : b) scalar = random_scalar(randomness);
     std::vector<Point> own(n), shared(n);
+    FixedBase::generator().multiply_all(b.data(), n, own.data());
+    eight_a.multiply_all(b.data(), n, shared.data());
     for (std::size_t i = 0; i < n; ++i) {
-        Scalar b = random_scalar(randomness);
-        Point chosen = Point::identity();
+        Point chosen = identity_point();
         assign_if(chosen, a, choices[i] & 1u);
-        own[i] = FixedBase::generator().multiply(b) + chosen;
-        shared[i] = eight_a.multiply(b);
-        wipe(b.data(), b.size());
+        own[i] = own[i] + chosen;
     }
     std::vector<std::uint8_t> encoded(n * kPointBytes);
     encode_points(own.data(), n, points);
@@ -87,6 +90,7 @@ std::vector<Block> base_ot_receive(const std::uint8_t first[kPointBytes], const 
     std::vector<Block> keys(n);
     for (std::size_t i = 0; i < n; ++i)
         keys[i] = derive_key(i, first, points + kPointBytes * i, &encoded[i * kPointBytes]);
+    wipe(b.data(), n * sizeof(Scalar));
     wipe(own.data(), n * sizeof(Point));
     wipe(shared.data(), n * sizeof(Point));
     wipe(encoded.data(), encoded.size());

@@ -1,7 +1,11 @@
 // The group of edwards25519. See edwards25519.hpp for sources and the timing claim.
 #include "core/edwards25519.hpp"
 
+#include <algorithm>
 #include <cstring>
+
+#include "core/cpu.hpp"
+#include "core/edwards25519_lanes.hpp"
 
 namespace capc::mpc {
 namespace {
@@ -20,46 +24,8 @@ constexpr Field kBaseT{{0x68ab3a5b7dda3, 0xeea2a5eadbb, 0x2af8df483c27e, 0x332b3
 constexpr Scalar kOrder = {0xed, 0xd3, 0xf5, 0x5c, 0x1a, 0x63, 0x12, 0x58, 0xd6, 0x9c, 0xf7, 0xa2, 0xde, 0xf9, 0xde, 0x14,
                            0,    0,    0,    0,    0,    0,    0,    0,    0,    0,    0,    0,    0,    0,    0,    0x10};
 
-constexpr int kWindows = 64;
-constexpr int kEntries = 8;
-
-// A summand prepared for addition: (Y + X, Y - X, Z, 2 d T).
-struct Cached {
-    Field y_plus_x, y_minus_x, z, t2d;
-};
-
-Cached cached(const Point& p) { return Cached{add(p.y, p.x), sub(p.y, p.x), p.z, mul(p.t, kTwoD)}; }
-
-// Hisil et al., 3.1 (unified, complete for a = -1 and nonsquare d): d2 is 2 Z1 Z2, loose or lazy.
-Point complete(const Point& p, const Field& y_plus_x, const Field& y_minus_x, const Field& t2d, const Field& d2) {
-    const Field a = mul(sub(p.y, p.x), y_minus_x);
-    const Field b = mul(add_lazy(p.y, p.x), y_plus_x);
-    const Field c = mul(p.t, t2d);
-    const Field e = sub(b, a), f = sub(d2, c), g = add(d2, c), h = add_lazy(b, a);
-    return Point{mul(e, f), mul(g, h), mul(f, g), mul(e, h)};
-}
-
-Point add_cached(const Point& p, const Cached& q) {
-    const Field zz = mul(p.z, q.z);
-    return complete(p, q.y_plus_x, q.y_minus_x, q.t2d, add_lazy(zz, zz));
-}
-
-// Hisil et al., 3.3. A doubling does not read T, so a run of doublings leaves it out (undefined) until the last.
-Point doubled_maybe_t(const Point& p, bool with_t) {
-    const Field a = square(p.x), b = square(p.y), zz = square(p.z);
-    const Field h = add(a, b), e = sub(h, square(add_lazy(p.x, p.y))), g = sub(a, b);
-    const Field f = add(add_lazy(zz, zz), g);
-    return Point{mul(e, f), mul(g, h), mul(f, g), with_t ? mul(e, h) : Field::zero()};
-}
-
-Point doubled_four_times(Point p) {
-    for (int i = 0; i < 3; ++i) p = doubled_maybe_t(p, false);
-    return doubled_maybe_t(p, true);
-}
-
-// scalar = sum of digit[i] 16^i with digits in [-8, 8). The last digit takes the final carry: scalar < 2^253 keeps it
-// below 3.
-void signed_radix16(const Scalar& scalar, std::int8_t digit[kWindows]) {
+// Digits in [-8, 8): the last takes the final carry, and scalar < 2^253 keeps it below 3.
+void signed_radix16(const Scalar& scalar, Digits digit) {
     int carry_in = 0;
     for (int i = 0; i < kWindows; ++i) {
         const int nibble = ((scalar[static_cast<std::size_t>(i / 2)] >> (4 * (i & 1))) & 15) + carry_in;
@@ -85,43 +51,20 @@ void swap_if(Field& a, Field& b, std::uint64_t condition) {
     assign_if(b, keep, condition);
 }
 
-}  // namespace
-
-Point Point::identity() { return Point{Field::zero(), Field::one(), Field::one(), Field::zero()}; }
-Point Point::base() { return Point{kBaseX, kBaseY, Field::one(), kBaseT}; }
-
-Point operator+(const Point& a, const Point& b) { return add_cached(a, cached(b)); }
-
-Point operator-(const Point& a, const Point& b) {
-    return a + Point{negate(b.x), b.y, b.z, negate(b.t)};
-}
-
-Point doubled(const Point& a) { return doubled_maybe_t(a, true); }
-
-Point times_eight(const Point& a) { return doubled(doubled_maybe_t(doubled_maybe_t(a, false), false)); }
-
-void assign_if(Point& r, const Point& a, std::uint64_t condition) {
-    assign_if(r.x, a.x, condition);
-    assign_if(r.y, a.y, condition);
-    assign_if(r.z, a.z, condition);
-    assign_if(r.t, a.t, condition);
-}
-
-Point multiply(const Scalar& scalar, const Point& point) {
-    Cached table[kEntries];
+Point multiply_digits(const Digits digit, const Point& point) {
+    curve::Cached<Field> table[kEntries];
     Point multiple = point;
-    table[0] = cached(point);
+    table[0] = curve::cached(point, kTwoD);
     for (int k = 1; k < kEntries; ++k) {
-        multiple = add_cached(multiple, table[0]);
-        table[k] = cached(multiple);
+        multiple = curve::add_cached(multiple, table[0]);
+        table[k] = curve::cached(multiple, kTwoD);
     }
-    std::int8_t digit[kWindows];
-    signed_radix16(scalar, digit);
-    Point sum = Point::identity();
+    Point sum = identity_point();
     for (int i = kWindows - 1; i >= 0; --i) {
-        if (i != kWindows - 1) sum = doubled_four_times(sum);
+        if (i != kWindows - 1)
+            for (int k = 0; k < 4; ++k) sum = curve::doubled(sum, k == 3);
         const Digit d = split(digit[i]);
-        Cached entry{Field::one(), Field::one(), Field::one(), Field::zero()};
+        curve::Cached<Field> entry{Field::one(), Field::one(), Field::one(), Field::zero()};
         for (int k = 0; k < kEntries; ++k) {
             const std::uint64_t hit = is_equal(d.magnitude, static_cast<std::uint64_t>(k) + 1);
             assign_if(entry.y_plus_x, table[k].y_plus_x, hit);
@@ -131,9 +74,107 @@ Point multiply(const Scalar& scalar, const Point& point) {
         }
         swap_if(entry.y_plus_x, entry.y_minus_x, d.negative);
         assign_if(entry.t2d, negate(entry.t2d), d.negative);
-        sum = add_cached(sum, entry);
+        sum = curve::add_cached(sum, entry);
     }
     return sum;
+}
+
+Point multiply_fixed_digits(const AffinePoint* table, const Digits digit) {
+    Point sum = identity_point();
+    for (std::size_t i = 0; i < kWindows; ++i) {
+        const Digit d = split(digit[i]);
+        AffinePoint entry{Field::one(), Field::one(), Field::zero()};
+        const AffinePoint* row = table + i * kEntries;
+        for (std::size_t k = 0; k < kEntries; ++k) {
+            const std::uint64_t hit = is_equal(d.magnitude, k + 1);
+            assign_if(entry.y_plus_x, row[k].y_plus_x, hit);
+            assign_if(entry.y_minus_x, row[k].y_minus_x, hit);
+            assign_if(entry.xy2d, row[k].xy2d, hit);
+        }
+        swap_if(entry.y_plus_x, entry.y_minus_x, d.negative);
+        assign_if(entry.xy2d, negate(entry.xy2d), d.negative);
+        sum = curve::complete(sum, entry.y_plus_x, entry.y_minus_x, entry.xy2d, add_lazy(sum.z, sum.z));
+    }
+    return sum;
+}
+
+// The fraction whose square root is x: x^2 = (y^2 - 1) / (d y^2 + 1).
+struct Root {
+    Field u, v, uv3, uv7;
+};
+
+Root root_of(const Field& y) {
+    const Field yy = square(y), u = sub(yy, Field::one()), v = add(mul(kD, yy), Field::one());
+    const Field v3 = mul(square(v), v), uv3 = mul(u, v3);
+    return Root{u, v, uv3, mul(uv3, mul(square(v), square(v)))};
+}
+
+// RFC 8032, 5.1.3, given power = (u v^7)^((p-5)/8): the candidate root u v^3 power is right up to a factor sqrt(-1).
+bool finish_decoding(const std::uint8_t in[kPointBytes], const Field& y, const Root& r, const Field& power, Point& out) {
+    std::uint8_t canonical[32];
+    to_bytes(y, canonical);
+    const std::uint8_t sign = in[31] >> 7;
+    canonical[31] = static_cast<std::uint8_t>(canonical[31] | (sign << 7));
+    if (std::memcmp(canonical, in, kPointBytes) != 0) return false;
+    Field x = mul(r.uv3, power);
+    const Field vxx = mul(r.v, square(x));
+    if (!equal(vxx, r.u)) {
+        if (!equal(vxx, negate(r.u))) return false;
+        x = mul(x, kRootOfMinusOne);
+    }
+    if (equal(x, Field::zero()) && sign) return false;
+    if (is_odd(x) != sign) x = negate(x);
+    const Point point{x, y, Field::one(), mul(x, y)};
+    if (equal(times_eight(point).x, Field::zero())) return false;  // x = 0 on the subgroup of odd order: the identity
+    out = point;
+    return true;
+}
+
+}  // namespace
+
+const LaneKernels* lane_kernels() {
+#if defined(CAPC_X86_KERNELS)
+    if (cpu::level() == cpu::Level::vaes512 && __builtin_cpu_supports("avx512ifma")) return &lane_kernels_ifma;
+#endif
+    return nullptr;
+}
+
+Point identity_point() { return Point{Field::zero(), Field::one(), Field::one(), Field::zero()}; }
+Point base_point() { return Point{kBaseX, kBaseY, Field::one(), kBaseT}; }
+
+Point operator+(const Point& a, const Point& b) { return curve::add_cached(a, curve::cached(b, kTwoD)); }
+
+Point operator-(const Point& a, const Point& b) {
+    return a + Point{negate(b.x), b.y, b.z, negate(b.t)};
+}
+
+Point doubled(const Point& a) { return curve::doubled(a, true); }
+
+Point times_eight(const Point& a) {
+    return curve::doubled(curve::doubled(curve::doubled(a, false), false), true);
+}
+
+void assign_if(Point& r, const Point& a, std::uint64_t condition) {
+    assign_if(r.x, a.x, condition);
+    assign_if(r.y, a.y, condition);
+    assign_if(r.z, a.z, condition);
+    assign_if(r.t, a.t, condition);
+}
+
+void multiply_all(const Scalar& scalar, const Point* points, std::size_t n, Point* out) {
+    Digits digits;
+    signed_radix16(scalar, digits);
+    std::size_t i = 0;
+    if (const LaneKernels* lanes = lane_kernels())
+        for (; i + kLanes <= n; i += kLanes) lanes->multiply(digits, points + i, out + i);
+    for (; i < n; ++i) out[i] = multiply_digits(digits, points[i]);
+    wipe(digits, sizeof digits);
+}
+
+Point multiply(const Scalar& scalar, const Point& point) {
+    Point out;
+    multiply_all(scalar, &point, 1, &out);
+    return out;
 }
 
 FixedBase::FixedBase(const Point& point) {
@@ -157,62 +198,59 @@ FixedBase::FixedBase(const Point& point) {
     table_.resize(multiples.size());
     for (std::size_t i = 0; i < multiples.size(); ++i) {
         const Field x = mul(multiples[i].x, inverse[i]), y = mul(multiples[i].y, inverse[i]);
-        table_[i] = Affine{add(y, x), sub(y, x), mul(mul(x, y), kTwoD)};
+        table_[i] = AffinePoint{add(y, x), sub(y, x), mul(mul(x, y), kTwoD)};
     }
+}
+
+void FixedBase::multiply_all(const Scalar* scalars, std::size_t n, Point* out) const {
+    Digits digits[kLanes];
+    const LaneKernels* lanes = lane_kernels();
+    for (std::size_t i = 0; i < n; i += kLanes) {
+        const std::size_t count = std::min(kLanes, n - i);
+        for (std::size_t l = 0; l < count; ++l) signed_radix16(scalars[i + l], digits[l]);
+        if (lanes != nullptr && count == kLanes) {
+            lanes->multiply_fixed(table_.data(), digits, out + i);
+        } else {
+            for (std::size_t l = 0; l < count; ++l) out[i + l] = multiply_fixed_digits(table_.data(), digits[l]);
+        }
+    }
+    wipe(digits, sizeof digits);
 }
 
 Point FixedBase::multiply(const Scalar& scalar) const {
-    std::int8_t digit[kWindows];
-    signed_radix16(scalar, digit);
-    Point sum = Point::identity();
-    for (std::size_t i = 0; i < kWindows; ++i) {
-        const Digit d = split(digit[i]);
-        Affine entry{Field::one(), Field::one(), Field::zero()};
-        const Affine* row = &table_[i * kEntries];
-        for (std::size_t k = 0; k < kEntries; ++k) {
-            const std::uint64_t hit = is_equal(d.magnitude, k + 1);
-            assign_if(entry.y_plus_x, row[k].y_plus_x, hit);
-            assign_if(entry.y_minus_x, row[k].y_minus_x, hit);
-            assign_if(entry.xy2d, row[k].xy2d, hit);
-        }
-        swap_if(entry.y_plus_x, entry.y_minus_x, d.negative);
-        assign_if(entry.xy2d, negate(entry.xy2d), d.negative);
-        sum = complete(sum, entry.y_plus_x, entry.y_minus_x, entry.xy2d, add_lazy(sum.z, sum.z));
-    }
-    return sum;
+    Point out;
+    multiply_all(&scalar, 1, &out);
+    return out;
 }
 
 const FixedBase& FixedBase::generator() {
-    static const FixedBase table(Point::base());
+    static const FixedBase table(base_point());
     return table;
 }
 
-bool decode_point(const std::uint8_t in[kPointBytes], Point& out) {
-    const Field y = from_bytes(in);
-    std::uint8_t canonical[32];
-    to_bytes(y, canonical);
-    const std::uint8_t sign = in[31] >> 7;
-    canonical[31] = static_cast<std::uint8_t>(canonical[31] | (sign << 7));
-    if (std::memcmp(canonical, in, kPointBytes) != 0) return false;
-
-    // x^2 = u / v; candidate x = u v^3 (u v^7)^((p-5)/8), right up to a factor sqrt(-1).
-    const Field yy = square(y), u = sub(yy, Field::one()), v = add(mul(kD, yy), Field::one());
-    const Field v3 = mul(square(v), v), uv7 = mul(u, mul(square(v3), v));
-    Field x = mul(mul(u, v3), power_p58(uv7));
-    const Field vxx = mul(v, square(x));
-    if (!equal(vxx, u)) {
-        if (!equal(vxx, negate(u))) return false;
-        x = mul(x, kRootOfMinusOne);
+std::size_t decode_points(const std::uint8_t* in, std::size_t n, Point* out) {
+    const LaneKernels* lanes = lane_kernels();
+    Field y[kLanes], radicand[kLanes], power[kLanes];
+    Root root[kLanes];
+    for (std::size_t i = 0; i < n; i += kLanes) {
+        const std::size_t count = std::min(kLanes, n - i);
+        for (std::size_t l = 0; l < kLanes; ++l) {
+            y[l] = from_bytes(in + kPointBytes * (i + std::min(l, count - 1)));
+            root[l] = root_of(y[l]);
+            radicand[l] = root[l].uv7;
+        }
+        if (lanes != nullptr && count > 1) {
+            lanes->power_p58(radicand, power);
+        } else {
+            for (std::size_t l = 0; l < count; ++l) power[l] = power_p58(radicand[l]);
+        }
+        for (std::size_t l = 0; l < count; ++l)
+            if (!finish_decoding(in + kPointBytes * (i + l), y[l], root[l], power[l], out[i + l])) return i + l;
     }
-    if (equal(x, Field::zero()) && sign) return false;
-    if (is_odd(x) != sign) x = negate(x);
-
-    const Point point{x, y, Field::one(), mul(x, y)};
-    const Point cleared = times_eight(point);
-    if (equal(cleared.x, Field::zero())) return false;  // [8]P has order 1: x = 0 and y = 1 there
-    out = point;
-    return true;
+    return n;
 }
+
+bool decode_point(const std::uint8_t in[kPointBytes], Point& out) { return decode_points(in, 1, &out) == 1; }
 
 bool in_prime_order_subgroup(const Point& point) {
     const Point p = multiply(kOrder, point);

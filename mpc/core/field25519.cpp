@@ -1,6 +1,8 @@
 // GF(2^255 - 19): inversion, square-root power, canonical encoding. See field25519.hpp.
 #include "core/field25519.hpp"
 
+#include "core/edwards_formulas.hpp"
+
 namespace capc::mpc::field25519 {
 namespace {
 
@@ -14,34 +16,14 @@ void store64(std::uint8_t* out, std::uint64_t v) {
     for (int i = 0; i < 8; ++i) out[i] = static_cast<std::uint8_t>(v >> (8 * i));
 }
 
-struct Chain {
-    Field x11;      // a^11
-    Field x250;     // a^(2^250 - 1)
-};
-
-// The addition chain shared by the inversion (p - 2 = 2^255 - 21) and the square root ((p - 5) / 8 = 2^252 - 3).
-Chain chain(const Field& a) {
-    const Field x2 = square(a);
-    const Field x9 = mul(square_times(x2, 2), a);
-    const Field x11 = mul(x9, x2);
-    const Field e5 = mul(square(x11), x9);                // 2^5 - 1
-    const Field e10 = mul(square_times(e5, 5), e5);
-    const Field e20 = mul(square_times(e10, 10), e10);
-    const Field e40 = mul(square_times(e20, 20), e20);
-    const Field e50 = mul(square_times(e40, 10), e10);
-    const Field e100 = mul(square_times(e50, 50), e50);
-    const Field e200 = mul(square_times(e100, 100), e100);
-    return Chain{x11, mul(square_times(e200, 50), e50)};
-}
-
 }  // namespace
 
 Field invert(const Field& a) {
-    const Chain c = chain(a);
-    return mul(square_times(c.x250, 5), c.x11);
+    const curve::Chain<Field> c = curve::chain(a);
+    return mul(curve::square_times(c.x250, 5), c.x11);
 }
 
-Field power_p58(const Field& a) { return mul(square_times(chain(a).x250, 2), a); }
+Field power_p58(const Field& a) { return curve::power_p58(a); }
 
 Field from_bytes(const std::uint8_t in[32]) {
     const std::uint64_t w0 = load64(in), w1 = load64(in + 8), w2 = load64(in + 16), w3 = load64(in + 24);

@@ -3,7 +3,7 @@
 // Sources: Bernstein, "Curve25519: new Diffie-Hellman speed records" (PKC 2006); the radix-2^51 representation of
 // Bernstein, Duif, Lange, Schwabe and Yang, "High-speed high-security signatures" (CHES 2011), section 3.
 //
-// Invariant: every Field that leaves a function here, add_lazy apart, has limbs below 2^51 + 2^10 ("loose"). A sum of two
+// Invariant: every Field that leaves a function here, add_lazy apart, has limbs below 2^51 + 2^15 ("loose"). A sum of two
 // loose elements may enter mul, square and sub; the column sums of a product then stay below 77 * 2^104.1 < 2^111.
 // No branch and no memory address depends on a limb.
 #pragma once
@@ -15,14 +15,14 @@ namespace capc::mpc {
 
 __extension__ typedef unsigned __int128 Wide;
 
+namespace field25519 {
+
 struct Field {
     std::uint64_t limb[5];
 
     static Field zero() { return Field{{0, 0, 0, 0, 0}}; }
     static Field one() { return Field{{1, 0, 0, 0, 0}}; }
 };
-
-namespace field25519 {
 
 constexpr std::uint64_t kMask51 = (std::uint64_t{1} << 51) - 1;
 
@@ -38,7 +38,7 @@ inline Field carry(const Field& a) {
     return r;
 }
 
-// Unreduced sum of two loose elements: limbs below 2^52 + 2^11. May enter mul, square and sub, not another add_lazy.
+// Unreduced sum of two loose elements: limbs below 2^52 + 2^16. May enter mul, square and sub, not another add_lazy.
 inline Field add_lazy(const Field& a, const Field& b) {
     Field r;
     for (int i = 0; i < 5; ++i) r.limb[i] = a.limb[i] + b.limb[i];
@@ -98,11 +98,6 @@ inline Field square(const Field& f) {
                           x(d0, f4) + x(d1, f3) + x(f2, f2));
 }
 
-inline Field square_times(Field f, int times) {
-    for (int i = 0; i < times; ++i) f = square(f);
-    return f;
-}
-
 // r = condition ? a : r, for condition 0 or 1.
 inline void assign_if(Field& r, const Field& a, std::uint64_t condition) {
     const std::uint64_t mask = std::uint64_t{0} - condition;
@@ -120,4 +115,7 @@ std::uint64_t is_odd(const Field& a);                 // parity of the canonical
 void invert_all(const Field* in, Field* out, std::size_t n);
 
 }  // namespace field25519
+
+using field25519::Field;
+
 }  // namespace capc::mpc

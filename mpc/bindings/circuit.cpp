@@ -1,0 +1,90 @@
+// Python's Circuit, and the group of the base OTs for tests against another library.
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/vector.h>
+
+#include "bindings/convert.hpp"
+#include "core/circuits.hpp"
+#include "core/edwards25519.hpp"
+
+namespace capc::bindings {
+
+using mpc::Circuit;
+
+void bind_circuit(nb::module_& m) {
+    namespace make = mpc::circuits;
+    nb::class_<Circuit>(m, "Circuit", "An immutable Boolean circuit between a garbler and an evaluator.")
+        .def_static("relu", &make::relu, nb::arg("ring_bits"), nb::arg("shift"))
+        .def_static("rescale", &make::rescale, nb::arg("ring_bits"), nb::arg("shift"))
+        .def_static("argmax", &make::argmax, nb::arg("classes"), nb::arg("ring_bits"))
+        .def_static("threshold", &make::threshold, nb::arg("labels"), nb::arg("ring_bits"))
+        .def_static("sum_histogram", &make::sum_histogram, nb::arg("classes"), nb::arg("width"))
+        .def_static("add", &make::add, nb::arg("width"))
+        .def_static("sub", &make::subtract, nb::arg("width"))
+        .def_static("less_than", &make::less_than, nb::arg("width"))
+        .def_static("select", &make::select, nb::arg("width"))
+        .def_prop_ro("name", &Circuit::name)
+        .def_prop_ro("garbler_widths", &Circuit::garbler_widths)
+        .def_prop_ro("evaluator_widths", &Circuit::evaluator_widths)
+        .def_prop_ro("output_widths", &Circuit::output_widths)
+        .def_prop_ro("evaluator_bits", &Circuit::evaluator_bits)
+        .def_prop_ro("and_gates", &Circuit::and_gates)
+        .def("table_bytes", [](const Circuit& c, std::size_t n) { return mpc::table_bytes(c, n); }, nb::arg("n"))
+        .def(
+            "run",
+            [](const Circuit& c, nb::ndarray<nb::ro> garbler, nb::handle evaluator) {
+                const std::size_t n = garbler.ndim() == 2 ? garbler.shape(0) : 0;
+                const Words g = words_of(nb::cast(garbler), n, c.garbler_widths().size(), "garbler's values");
+                const Words e = words_of(evaluator, n, c.evaluator_widths().size(), "evaluator's values");
+                std::vector<std::uint64_t> out;
+                {
+                    const nb::gil_scoped_release released;
+                    out = c.run(std::vector<std::uint64_t>(g.data(), g.data() + g.size()),
+                                std::vector<std::uint64_t>(e.data(), e.data() + e.size()), n);
+                }
+                return to_array(std::move(out), n, c.output_widths().size());
+            },
+            nb::arg("garbler"), nb::arg("evaluator"))
+        .def("__repr__", [](const Circuit& c) {
+            return "<Circuit " + c.name() + ", " + std::to_string(c.and_gates()) + " AND gates>";
+        });
+}
+
+namespace {
+
+mpc::Point point_of(nb::handle object) {
+    const Buffer bytes(object);
+    mpc::Point point;
+    if (bytes.size() != mpc::kPointBytes) throw mpc::LengthError("point, bytes", mpc::kPointBytes, bytes.size());
+    if (!mpc::decode_point(bytes.data(), point)) throw mpc::MalformedError("not a valid point of edwards25519");
+    return point;
+}
+
+nb::bytes encoded(const mpc::Point& point) {
+    std::uint8_t bytes[mpc::kPointBytes];
+    mpc::encode_points(&point, 1, bytes);
+    return nb::bytes(bytes, sizeof bytes);
+}
+
+mpc::Scalar scalar_of(nb::handle object) {
+    const Buffer bytes(object);
+    mpc::Scalar scalar;
+    if (bytes.size() != scalar.size()) throw mpc::LengthError("scalar, bytes", scalar.size(), bytes.size());
+    std::copy(bytes.data(), bytes.data() + scalar.size(), scalar.begin());
+    if (scalar[31] > 0x1f) throw mpc::ParameterError("scalar: expected an integer below 2^253");
+    return scalar;
+}
+
+}  // namespace
+
+void bind_group(nb::module_& m) {
+    m.def("edwards25519_multiply", [](nb::handle scalar, nb::handle point) {
+        return encoded(mpc::multiply(scalar_of(scalar), point_of(point)));
+    }, nb::arg("scalar"), nb::arg("point"));
+    m.def("edwards25519_multiply_base", [](nb::handle scalar) {
+        return encoded(mpc::FixedBase::generator().multiply(scalar_of(scalar)));
+    }, nb::arg("scalar"));
+    m.def("edwards25519_add", [](nb::handle p, nb::handle q) { return encoded(point_of(p) + point_of(q)); },
+          nb::arg("p"), nb::arg("q"));
+}
+
+}  // namespace capc::bindings

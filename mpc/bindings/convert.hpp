@@ -1,0 +1,87 @@
+// Between Python and the core: buffers in without a copy, arrays and bytes out, one lock a state machine.
+#pragma once
+
+#include <nanobind/nanobind.h>
+#include <nanobind/ndarray.h>
+
+#include <cstdint>
+#include <mutex>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "core/error.hpp"
+#include "core/garbling.hpp"
+
+namespace capc::bindings {
+
+namespace nb = nanobind;
+
+// A bytes-like argument, exported for as long as this object lives, so it may be read with the interpreter released.
+class Buffer {
+public:
+    explicit Buffer(nb::handle object) {
+        if (PyObject_GetBuffer(object.ptr(), &view_, PyBUF_SIMPLE) != 0) throw nb::python_error();
+    }
+    ~Buffer() { PyBuffer_Release(&view_); }
+    Buffer(const Buffer&) = delete;
+    Buffer& operator=(const Buffer&) = delete;
+
+    const std::uint8_t* data() const { return static_cast<const std::uint8_t*>(view_.buf); }
+    std::size_t size() const { return static_cast<std::size_t>(view_.len); }
+    mpc::Bytes copy() const { return mpc::Bytes(data(), data() + size()); }
+
+private:
+    Py_buffer view_;
+};
+
+inline nb::bytes to_bytes(const mpc::Bytes& bytes) { return nb::bytes(bytes.data(), bytes.size()); }
+
+using Words = nb::ndarray<const std::uint64_t, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
+using WordsOut = nb::ndarray<nb::numpy, std::uint64_t, nb::ndim<2>>;
+
+// A C-contiguous uint64 array of shape (n, words). Throws ParameterError that says what was found instead.
+inline Words words_of(nb::handle object, std::size_t n, std::size_t words, const char* what) {
+    Words array;
+    const std::string expected = std::string(what) + ": expected a C-contiguous uint64 array of shape (" +
+                                 std::to_string(n) + ", " + std::to_string(words) + ")";
+    if (!nb::try_cast(object, array, false)) throw mpc::ParameterError(expected + ", found another type or layout");
+    if (array.shape(0) != n || array.shape(1) != words)
+        throw mpc::ParameterError(expected + ", found (" + std::to_string(array.shape(0)) + ", " +
+                                  std::to_string(array.shape(1)) + ")");
+    return array;
+}
+
+// Hands the vector to numpy without a copy.
+inline WordsOut to_array(std::vector<std::uint64_t> values, std::size_t n, std::size_t words) {
+    auto* owned = new std::vector<std::uint64_t>(std::move(values));
+    const nb::capsule owner(owned, [](void* p) noexcept { delete static_cast<std::vector<std::uint64_t>*>(p); });
+    const std::size_t shape[2] = {n, words};
+    return WordsOut(owned->data(), 2, shape, owner);
+}
+
+// A state machine of the core for Python: every call runs with the interpreter released, one at a time.
+template <typename T>
+class Locked {
+public:
+    explicit Locked(T&& state) : state_(std::move(state)) {}
+
+    template <typename F>
+    auto run(F&& body) {
+        const nb::gil_scoped_release released;
+        const std::lock_guard<std::mutex> hold(mutex_);
+        return body(state_);
+    }
+    // For attributes that never change.
+    const T& peek() const { return state_; }
+
+private:
+    std::mutex mutex_;
+    T state_;
+};
+
+void bind_circuit(nb::module_& m);
+void bind_sessions(nb::module_& m);
+void bind_group(nb::module_& m);
+
+}  // namespace capc::bindings

@@ -1,0 +1,45 @@
+// The Python module mpc._core: circuits, garbler and evaluator sessions, errors. Documented in _core.pyi.
+#include <exception>
+
+#include <nanobind/stl/string.h>
+
+#include "bindings/convert.hpp"
+#include "core/cpu.hpp"
+
+namespace {
+
+namespace nb = nanobind;
+
+// The classes of mpc/errors.py, so that one `except` catches what Python and C++ code raise.
+void raise(const char* name, const char* text) {
+    PyObject* module = PyImport_ImportModule("mpc.errors");
+    if (module == nullptr) return;
+    PyObject* type = PyObject_GetAttrString(module, name);
+    Py_DECREF(module);
+    if (type == nullptr) return;
+    PyErr_SetString(type, text);
+    Py_DECREF(type);
+}
+
+void translate(const std::exception_ptr& pointer, void*) {
+    try {
+        std::rethrow_exception(pointer);
+    } catch (const capc::mpc::ParameterError& error) {
+        raise("ParameterError", error.what());
+    } catch (const capc::mpc::RandomnessError& error) {
+        raise("MpcError", error.what());
+    } catch (const capc::mpc::Error& error) {  // LengthError, MalformedError, OrderError
+        raise("ProtocolError", error.what());
+    }
+}
+
+}  // namespace
+
+NB_MODULE(_core, m) {
+    m.doc() = "Circuits, garbling and oblivious transfer: protocol steps as bytes in, bytes out.";
+    nb::register_exception_translator(translate);
+    capc::bindings::bind_circuit(m);
+    capc::bindings::bind_sessions(m);
+    capc::bindings::bind_group(m);
+    m.def("cpu_level", [] { return std::string(capc::mpc::cpu::name(capc::mpc::cpu::level())); });
+}

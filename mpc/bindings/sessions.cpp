@@ -1,0 +1,218 @@
+// Python's GarblerSession, Garbling, EvaluatorSession and Evaluation.
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/unique_ptr.h>
+
+#include <memory>
+#include <optional>
+
+#include "bindings/convert.hpp"
+#include "core/session.hpp"
+#include "core/sha256.hpp"
+
+namespace capc::bindings {
+
+using mpc::Bytes;
+using mpc::EvaluatedBatch;
+using mpc::EvaluatorSession;
+using mpc::GarbledBatch;
+using mpc::GarblerSession;
+
+namespace {
+
+constexpr std::size_t kSeedBytes = 32;
+
+// Tests give 32 bytes; everybody else gives None and gets the operating system's randomness.
+std::optional<mpc::Block> seed_of(nb::handle randomness) {
+    if (randomness.is_none()) return std::nullopt;
+    const Buffer bytes(randomness);
+    if (bytes.size() != kSeedBytes)
+        throw mpc::ParameterError("randomness: expected a seed of 32 bytes, found " + std::to_string(bytes.size()));
+    return mpc::load_block(mpc::Sha256().update(bytes.data(), bytes.size()).digest().data());
+}
+
+mpc::Prg prg_of(nb::handle randomness) {
+    const std::optional<mpc::Block> seed = seed_of(randomness);
+    return seed ? mpc::Prg(*seed) : mpc::Prg::from_system();
+}
+
+template <typename Session>
+void bind_base(nb::class_<Locked<Session>>& type) {
+    type.def("__init__",
+             [](Locked<Session>* self, nb::handle randomness) {
+                 new (self) Locked<Session>(Session(prg_of(randomness)));
+             },
+             nb::arg("randomness") = nb::none())
+        .def("receive_base",
+             [](Locked<Session>& self, nb::handle message) {
+                 const Buffer in(message);
+                 return to_bytes(self.run([&](Session& s) { return s.receive_base(in.data(), in.size()); }));
+             },
+             nb::arg("message"))
+        .def_prop_ro("ots_left", [](Locked<Session>& self) { return self.run([](Session& s) { return s.ots_left(); }); });
+}
+
+template <typename Batch>
+std::string described(const char* role, const Locked<Batch>& batch) {
+    return "<" + std::string(role) + " " + batch.peek().circuit().name() + ", n=" +
+           std::to_string(batch.peek().instances()) + (batch.peek().late() ? ", late" : "") + ">";
+}
+
+WordsOut outputs(const Locked<GarbledBatch>& b, std::vector<std::uint64_t> values) {
+    return to_array(std::move(values), b.peek().instances(), b.peek().circuit().output_widths().size());
+}
+WordsOut outputs(const Locked<EvaluatedBatch>& b, std::vector<std::uint64_t> values) {
+    return to_array(std::move(values), b.peek().instances(), b.peek().circuit().output_widths().size());
+}
+
+// Uninitialised bytes that the core fills in place.
+nb::bytes next_tables(Locked<GarbledBatch>& self, std::size_t max_bytes) {
+    if (max_bytes == 0) throw mpc::ParameterError("tables: expected room for at least one byte");
+    const std::uint64_t left = self.run([](GarbledBatch& b) { return b.tables_left(); });
+    const auto size = static_cast<std::size_t>(std::min<std::uint64_t>(left, max_bytes));
+    PyObject* raw = PyBytes_FromStringAndSize(nullptr, static_cast<Py_ssize_t>(size));
+    if (raw == nullptr) throw nb::python_error();
+    nb::bytes chunk = nb::steal<nb::bytes>(raw);
+    auto* out = reinterpret_cast<std::uint8_t*>(PyBytes_AS_STRING(raw));
+    if (size > 0) {
+        const std::size_t written = self.run([&](GarbledBatch& b) { return b.next_tables(out, size); });
+        if (written != size) throw mpc::OrderError("tables: taken by two threads at once");
+    }
+    return chunk;
+}
+
+void bind_garbling(nb::module_& m) {
+    using Self = Locked<GarbledBatch>;
+    nb::class_<Self>(m, "Garbling", "The garbler's half of one circuit over n instances.")
+        .def("next_tables", &next_tables, nb::arg("max_bytes"))
+        .def("input_labels",
+             [](Self& self, nb::handle values, nb::handle late_corrections) {
+                 const auto& circuit = self.peek().circuit();
+                 const Words v = words_of(values, self.peek().instances(), circuit.garbler_widths().size(),
+                                          "garbler's values");
+                 std::optional<Bytes> late;
+                 if (!late_corrections.is_none()) late = Buffer(late_corrections).copy();
+                 return to_bytes(self.run([&](GarbledBatch& b) {
+                     return b.input_labels(v.data(), v.size(), late ? &*late : nullptr);
+                 }));
+             },
+             nb::arg("values"), nb::arg("late_corrections") = nb::none())
+        .def("decoding", [](Self& self) { return to_bytes(self.run([](GarbledBatch& b) { return b.decoding(); })); })
+        .def("decode",
+             [](Self& self, nb::handle colours) {
+                 const Buffer in(colours);
+                 return outputs(self, self.run([&](GarbledBatch& b) { return b.decode(in.data(), in.size()); }));
+             },
+             nb::arg("colours"))
+        .def("project",
+             [](Self& self, unsigned width, nb::handle randomness) {
+                 const std::optional<mpc::Block> seed = seed_of(randomness);
+                 auto result = self.run([&](GarbledBatch& b) { return b.project(width, seed ? &*seed : nullptr); });
+                 return nb::make_tuple(to_bytes(result.message), outputs(self, std::move(result.shares)));
+             },
+             nb::arg("width"), nb::arg("randomness") = nb::none())
+        .def_prop_ro("tables_left", [](Self& self) { return self.run([](GarbledBatch& b) { return b.tables_left(); }); })
+        .def("__repr__", [](const Self& self) { return described("Garbling", self); });
+}
+
+void bind_evaluation(nb::module_& m) {
+    using Self = Locked<EvaluatedBatch>;
+    nb::class_<Self>(m, "Evaluation", "The evaluator's half of one circuit over n instances.")
+        .def_prop_ro("corrections",
+                     [](Self& self) { return to_bytes(self.run([](EvaluatedBatch& b) { return b.corrections(); })); })
+        .def("choose",
+             [](Self& self, nb::handle values) {
+                 const Words v = words_of(values, self.peek().instances(),
+                                          self.peek().circuit().evaluator_widths().size(), "evaluator's values");
+                 return to_bytes(self.run([&](EvaluatedBatch& b) { return b.choose(v.data(), v.size()); }));
+             },
+             nb::arg("values"))
+        .def("feed_tables",
+             [](Self& self, nb::handle chunk) {
+                 const Buffer in(chunk);
+                 self.run([&](EvaluatedBatch& b) { b.feed_tables(in.data(), in.size()); });
+             },
+             nb::arg("chunk"))
+        .def("set_labels",
+             [](Self& self, nb::handle message) {
+                 const Buffer in(message);
+                 self.run([&](EvaluatedBatch& b) { b.set_labels(in.data(), in.size()); });
+             },
+             nb::arg("message"))
+        .def_prop_ro("label_bytes", [](const Self& self) { return self.peek().label_bytes(); })
+        .def_prop_ro("done", [](Self& self) { return self.run([](EvaluatedBatch& b) { return b.done(); }); })
+        .def("colours", [](Self& self) { return to_bytes(self.run([](EvaluatedBatch& b) { return b.colours(); })); })
+        .def("decode",
+             [](Self& self, nb::handle decoding) {
+                 const Buffer in(decoding);
+                 return outputs(self, self.run([&](EvaluatedBatch& b) { return b.decode(in.data(), in.size()); }));
+             },
+             nb::arg("decoding"))
+        .def("open_projection",
+             [](Self& self, nb::handle message, unsigned width) {
+                 const Buffer in(message);
+                 return outputs(self, self.run([&](EvaluatedBatch& b) {
+                     return b.open_projection(width, in.data(), in.size());
+                 }));
+             },
+             nb::arg("message"), nb::arg("width"))
+        .def("__repr__", [](const Self& self) { return described("Evaluation", self); });
+}
+
+}  // namespace
+
+void bind_sessions(nb::module_& m) {
+    bind_garbling(m);
+    bind_evaluation(m);
+
+    nb::class_<Locked<GarblerSession>> garbler(m, "GarblerSession", "The garbler's half of a lasting session.");
+    bind_base(garbler);
+    garbler
+        .def("finish_base",
+             [](Locked<GarblerSession>& self, nb::handle message) {
+                 const Buffer in(message);
+                 self.run([&](GarblerSession& s) { s.finish_base(in.data(), in.size()); });
+             },
+             nb::arg("message"))
+        .def("extend",
+             [](Locked<GarblerSession>& self, nb::handle message) {
+                 const Buffer in(message);
+                 self.run([&](GarblerSession& s) { s.extend(in.data(), in.size()); });
+             },
+             nb::arg("message"))
+        .def("garble",
+             [](Locked<GarblerSession>& self, const mpc::Circuit& circuit, std::size_t n, nb::handle corrections) {
+                 std::optional<Bytes> early;
+                 if (!corrections.is_none()) early = Buffer(corrections).copy();
+                 return self.run([&](GarblerSession& s) {
+                     return std::make_unique<Locked<GarbledBatch>>(s.garble(circuit, n, early ? &*early : nullptr));
+                 });
+             },
+             nb::arg("circuit"), nb::arg("n"), nb::arg("corrections") = nb::none())
+        .def("__repr__", [](const Locked<GarblerSession>&) { return std::string("<GarblerSession>"); });
+
+    nb::class_<Locked<EvaluatorSession>> evaluator(m, "EvaluatorSession", "The evaluator's half of a lasting session.");
+    bind_base(evaluator);
+    evaluator
+        .def("start_base",
+             [](Locked<EvaluatorSession>& self) {
+                 return to_bytes(self.run([](EvaluatorSession& s) { return s.start_base(); }));
+             })
+        .def("extend",
+             [](Locked<EvaluatorSession>& self, std::size_t count) {
+                 return to_bytes(self.run([&](EvaluatorSession& s) { return s.extend(count); }));
+             },
+             nb::arg("count"))
+        .def("evaluate",
+             [](Locked<EvaluatorSession>& self, const mpc::Circuit& circuit, std::size_t n, nb::handle values) {
+                 std::optional<Words> v;
+                 if (!values.is_none()) v = words_of(values, n, circuit.evaluator_widths().size(), "evaluator's values");
+                 return self.run([&](EvaluatorSession& s) {
+                     return std::make_unique<Locked<EvaluatedBatch>>(
+                         s.evaluate(circuit, n, v ? v->data() : nullptr, v ? v->size() : 0));
+                 });
+             },
+             nb::arg("circuit"), nb::arg("n"), nb::arg("values") = nb::none())
+        .def("__repr__", [](const Locked<EvaluatorSession>&) { return std::string("<EvaluatorSession>"); });
+}
+
+}  // namespace capc::bindings

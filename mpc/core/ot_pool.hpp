@@ -1,0 +1,49 @@
+// Correlated OTs made and not yet used, first in, first out. Each is handed out once and wiped here at that moment.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "core/block.hpp"
+
+namespace capc::mpc {
+
+// One side's blocks (q or t).
+class BlockPool {
+public:
+    ~BlockPool();
+    BlockPool() = default;
+    BlockPool(const BlockPool&) = delete;
+    BlockPool& operator=(const BlockPool&) = delete;
+
+    std::size_t size() const { return blocks_.size() - used_; }
+    // Room for `count` more blocks at the end; returns where to write them.
+    Block* grow(std::size_t count);
+    // The first `count` (at most size()) blocks.
+    std::vector<Block> take(std::size_t count);
+
+private:
+    std::vector<Block> blocks_;
+    std::size_t used_ = 0;
+};
+
+// The receiver's choice bits, in the same order.
+class BitPool {
+public:
+    ~BitPool();
+    BitPool() = default;
+    BitPool(const BitPool&) = delete;
+    BitPool& operator=(const BitPool&) = delete;
+
+    // Room for 128 bits in each of `blocks` blocks at the end. Only whole blocks are ever added.
+    Block* grow(std::size_t blocks);
+    // The first `count` bits, packed, with zero padding.
+    std::vector<std::uint8_t> take(std::size_t count);
+
+private:
+    std::vector<Block> blocks_;
+    std::size_t used_ = 0;  // bits
+};
+
+}  // namespace capc::mpc

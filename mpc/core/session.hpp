@@ -1,0 +1,164 @@
+// A lasting two-party session: base OTs once, then any number of garbled circuits with OT-extended inputs. Bytes in,
+// bytes out; who carries them is the caller's business.
+//
+//     evaluator                                             garbler (delta, salt drawn at birth)
+//     start_base()        ---- A (32 B) ---------------->   receive_base()
+//     receive_base()      <--- salt, 128 points (4112 B) -
+//                         ---- tree sums (3072 B) ------>   finish_base()
+//     extend(count)       ---- 496 B a 128 OTs --------->   extend()                        as often as needed
+//     evaluate(circuit, n, values)                          garble(circuit, n, corrections)
+//
+// The free-XOR offset of the garbling is the offset delta of the correlated OTs, so that an evaluator's input label comes
+// straight from an OT: with choice bit u the evaluator holds t = q ^ u delta, and after the correction d = c ^ u the label
+// pair of the wire is (q ^ d delta, q ^ d delta ^ delta), of which t belongs to c. Sound for semi-honest parties because
+// (1) every q is pseudo-random to the evaluator given t (it is t or t ^ delta, and delta has 127 unknown bits), exactly
+// the distribution of a fresh zero label; (2) every OT serves one wire and is gone; (3) the extension hands t to no hash
+// but that of half-gates, which is circular correlation-robust for this delta (hash.hpp); (4) d is one-time padded by u.
+//
+// Both sides count OTs and hash indices; they stay in step because both make the same calls in the same order. A batch is
+// independent of its session once made (its labels are its own), so a batch may be used after the next one was begun.
+//
+// LengthError and MalformedError: the peer's message; OrderError: a call out of turn; ParameterError: the caller's own.
+// A failed call leaves the session as it was, apart from receive_base and finish_base, after which it is unusable.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "core/garbling.hpp"
+#include "core/ot_extension.hpp"
+#include "core/ot_pool.hpp"
+#include "core/prg.hpp"
+#include "core/projection.hpp"
+
+namespace capc::mpc {
+
+constexpr std::size_t kSaltBytes = sizeof(Block);
+constexpr std::size_t kFirstMessageBytes = kPointBytes;
+constexpr std::size_t kSecondMessageBytes = kSaltBytes + kBaseOts * kPointBytes;
+constexpr std::size_t kThirdMessageBytes = kTreeMessageBytes;
+
+// One circuit over n instances, the garbler's half. Methods as in garbling.hpp.
+class GarbledBatch {
+public:
+    ~GarbledBatch();
+    GarbledBatch(GarbledBatch&&) = default;
+
+    const Circuit& circuit() const { return garbling_.circuit(); }
+    std::size_t instances() const { return garbling_.instances(); }
+    bool late() const { return late_; }
+
+    std::size_t next_tables(std::uint8_t* out, std::size_t max);
+    std::uint64_t tables_left() const { return tables_left_; }  // bytes
+    // The garbler's labels, and behind them, for a late batch, the masked labels of the evaluator (`corrections` is its
+    // message; null for an early batch).
+    Bytes input_labels(const std::uint64_t* values, std::size_t count, const Bytes* corrections);
+    Bytes decoding() const { return garbling_.decoding(); }
+    std::vector<std::uint64_t> decode(const std::uint8_t* colours, std::size_t bytes) const {
+        return garbling_.decode(colours, bytes);
+    }
+    // `seed`: for tests, otherwise the masks come from the session's randomness.
+    GarblerProjection project(unsigned width, const Block* seed = nullptr);
+
+private:
+    friend class GarblerSession;
+    GarbledBatch(Garbling garbling, std::vector<Block> q, bool late, const Block& mask_seed);
+
+    Garbling garbling_;
+    std::vector<Block> q_;  // late only, until the labels are out
+    bool late_;
+    std::uint64_t tables_left_;
+    Block mask_seed_;
+};
+
+// The evaluator's half.
+class EvaluatedBatch {
+public:
+    ~EvaluatedBatch();
+    EvaluatedBatch(EvaluatedBatch&&) = default;
+
+    const Circuit& circuit() const { return evaluation_.circuit(); }
+    std::size_t instances() const { return evaluation_.instances(); }
+    bool late() const { return late_; }
+
+    // Early: what the garbler needs before it garbles; throws OrderError for a late batch.
+    const Bytes& corrections() const;
+    // Late: the choices, once; returns the corrections.
+    Bytes choose(const std::uint64_t* values, std::size_t count);
+    void feed_tables(const std::uint8_t* chunk, std::size_t bytes) { evaluation_.feed(chunk, bytes); }
+    // The message of `input_labels`. A late batch must have chosen.
+    void set_labels(const std::uint8_t* message, std::size_t bytes);
+    std::size_t label_bytes() const;  // length of that message
+    bool done() const { return evaluation_.done(); }
+    Bytes colours() const { return evaluation_.colours(); }
+    std::vector<std::uint64_t> decode(const std::uint8_t* decoding, std::size_t bytes) const {
+        return evaluation_.decode(decoding, bytes);
+    }
+    std::vector<std::uint64_t> open_projection(unsigned width, const std::uint8_t* message, std::size_t bytes) const {
+        return capc::mpc::open_projection(evaluation_, width, message, bytes);
+    }
+
+private:
+    friend class EvaluatorSession;
+    EvaluatedBatch(Evaluation evaluation, std::vector<Block> t, Bytes u, bool late);
+
+    Evaluation evaluation_;
+    std::vector<Block> t_;  // until the labels are in
+    Bytes bits_;            // late: the random choice bits u until choose(); early: the corrections
+    bool late_;
+    bool chosen_;
+    bool labelled_ = false;
+};
+
+class GarblerSession {
+public:
+    // All of the session's randomness comes from `randomness`; a fixed seed is for known-answer tests only.
+    explicit GarblerSession(Prg randomness);
+    GarblerSession() : GarblerSession(Prg::from_system()) {}
+    ~GarblerSession();
+
+    Bytes receive_base(const std::uint8_t* message, std::size_t bytes);
+    void finish_base(const std::uint8_t* message, std::size_t bytes);
+    std::size_t ots_left() const { return q_.size(); }
+    void extend(const std::uint8_t* message, std::size_t bytes);
+    // `corrections` null: late. Takes n * evaluator_bits OTs; throws OrderError if there are fewer.
+    GarbledBatch garble(const Circuit& circuit, std::size_t n, const Bytes* corrections);
+
+private:
+    Prg randomness_;
+    Block delta_, salt_;
+    std::vector<Block> base_keys_;
+    std::unique_ptr<CotSender> cot_;
+    BlockPool q_;
+    std::uint64_t next_index_ = 0;
+};
+
+class EvaluatorSession {
+public:
+    explicit EvaluatorSession(Prg randomness);
+    EvaluatorSession() : EvaluatorSession(Prg::from_system()) {}
+
+    Bytes start_base();
+    Bytes receive_base(const std::uint8_t* message, std::size_t bytes);
+    std::size_t ots_left() const { return t_.size(); }
+    // At least `count` more OTs (the next multiple of 128); returns the message for the garbler's `extend`.
+    Bytes extend(std::size_t count);
+    // `values` (n x evaluator words) null: late. Takes n * evaluator_bits OTs; throws OrderError if there are fewer.
+    EvaluatedBatch evaluate(const Circuit& circuit, std::size_t n, const std::uint64_t* values, std::size_t count);
+
+private:
+    Prg randomness_;
+    Block salt_;
+    bool started_ = false;
+    std::unique_ptr<BaseOtSender> base_;
+    std::unique_ptr<CotReceiver> cot_;
+    BlockPool t_;
+    BitPool u_;
+    std::uint64_t next_index_ = 0;
+};
+
+}  // namespace capc::mpc

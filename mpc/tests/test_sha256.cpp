@@ -1,0 +1,39 @@
+// SHA-256: the vectors of FIPS 180-4's examples and NIST's CAVP short messages.
+#include "core/sha256.hpp"
+
+#include "tests/check.hpp"
+
+using capc::mpc::Sha256;
+
+namespace {
+
+std::string digest_of(const std::string& text, std::size_t step) {
+    Sha256 hash;
+    for (std::size_t i = 0; i < text.size(); i += step) hash.update(text.data() + i, std::min(step, text.size() - i));
+    const Sha256::Digest digest = hash.digest();
+    return check::hex(digest.data(), digest.size());
+}
+
+void published_vectors() {
+    struct Vector {
+        std::string text, digest;
+    };
+    const Vector vectors[] = {
+        {"", "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"},
+        {"abc", "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"},
+        {"abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq",
+         "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1"},
+        {std::string(1000000, 'a'), "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0"},
+        {"\xd3", "28969cdfa74a12c82f3bad960b0b000aca2ac329deea5c2328ebc6f2ba9802c1"},
+    };
+    for (const Vector& v : vectors)
+        for (const std::size_t step : {std::size_t{1} << 20, std::size_t{64}, std::size_t{63}, std::size_t{7}})
+            CHECK(digest_of(v.text, step) == v.digest);
+}
+
+}  // namespace
+
+int main() {
+    check::run("published_vectors", published_vectors);
+    return check::result();
+}
