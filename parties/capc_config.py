@@ -20,7 +20,9 @@ def _key(unit: str) -> dict[str, Any]:
 
 def _words(value: Any) -> Any:
     """A list may be written `a,b` on the command line."""
-    return [word.strip() for word in value.split(",")] if isinstance(value, str) else value
+    if isinstance(value, str):
+        return tuple(word.strip() for word in value.split(","))
+    return tuple(value) if isinstance(value, list) else value
 
 
 class CapcConfig(BaseModel):
@@ -119,9 +121,9 @@ class CapcConfig(BaseModel):
     epochs: int = Field(
         20, ge=1, le=10_000, description="passes over a party's own data", json_schema_extra=_flag("epochs")
     )
-    learning_rate: float = Field(0.003, gt=0, le=1, description="Adam's step size", json_schema_extra=_key("per step"))
+    learning_rate: float = Field(0.005, gt=0, le=1, description="Adam's step size", json_schema_extra=_key("per step"))
     weight_decay: float = Field(
-        1e-3,
+        0.2,
         ge=0,
         le=1,
         description="keeps weights, and so the ring, small",

@@ -9,10 +9,13 @@ from parties.models import AvgPool, Conv, Dense, Model, Relu
 _INPUT_RANGE = (0.0, 1.0)  # of a pixel
 
 
-def fixed_point(model: Model, parameters: PublicParameters) -> inference.Network:
-    """The network in the ring of `parameters`. Raises `mpc.errors.RangeError` if a layer could overflow it."""
+def fixed_point(model: Model, parameters: PublicParameters, n_queries: int) -> inference.Network:
+    """The network in the ring of `parameters`, to be asked `n_queries` times in a session.
+
+    Raises `mpc.errors.RangeError` if a layer could overflow the ring.
+    """
     weights = iter(model.weights)
-    layers: list[inference.Layer] = []
+    layers: list[object] = []
     for layer in model.layers:
         if isinstance(layer, Conv):
             kernels, bias = next(weights)
@@ -30,4 +33,5 @@ def fixed_point(model: Model, parameters: PublicParameters) -> inference.Network
         input_range=_INPUT_RANGE,
         fraction_bits=parameters.fraction_bits,
         ring_bits=parameters.ring_bits,
+        session_queries=n_queries,
     )

@@ -75,7 +75,7 @@ def _network(party: Party[AnsweringSettings]) -> Network:
             settings.training, party.folder / "records.npz", settings.cache, settings.training_slot
         )
         progress.note("the model comes from the cache" if cached else "the model is trained and kept in the cache")
-        return fixed_point(model, settings.parameters)
+        return fixed_point(model, settings.parameters, settings.n_queries)
 
 
 if __name__ == "__main__":

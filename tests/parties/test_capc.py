@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import yaml
 from pydantic import ValidationError
 
 from parties.capc_config import CapcConfig
@@ -19,6 +20,7 @@ from parties.protocols import PROTOCOLS
 from parties.settings import AnsweringSettings, GuardianSettings, QueryingSettings
 
 CAPC = PROTOCOLS["capc"]
+CONFIGS = Path(__file__).parents[2] / "configs"
 
 
 def plan_of(tmp_path: Path, **choices: Any) -> tuple[Plan, Run]:
@@ -215,3 +217,16 @@ def test_the_summary_shows_labels_agreement_privacy_and_warnings() -> None:
     assert ("epsilon spent in all runs", "13.1 at delta 1e-05") in summary.lines
     assert summary.warnings == ("!",)
     assert ("epsilon spent", "without bound") in CAPC.summary(result(epsilon=None, total=None)).lines
+
+
+def test_the_default_file_holds_every_key_at_its_default() -> None:
+    keys = yaml.safe_load((CONFIGS / "default.yaml").read_text())["capc"]
+    assert CapcConfig(**keys) == CapcConfig()
+    assert list(keys.keys() ^ CapcConfig.model_fields.keys()) == []
+
+
+def test_every_file_is_a_configuration_with_a_comment_on_every_key() -> None:
+    for path in CONFIGS.glob("*.yaml"):
+        CapcConfig(**yaml.safe_load(path.read_text())["capc"])
+        for line in path.read_text().splitlines():
+            assert "#" in line or not line.strip() or line in {"run:", "capc:"}, f"{path}: {line}"
