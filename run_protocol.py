@@ -3,6 +3,7 @@
 import sys
 
 from orchestrator.cli import main
+from parties.protocols import PROTOCOLS
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(PROTOCOLS))

@@ -15,10 +15,9 @@ from orchestrator.config import configure
 from orchestrator.errors import Interrupted, RunFailed
 from orchestrator.run import execute
 from parties.plan import ConfigError, RunnableProtocol
-from parties.protocols import PROTOCOLS
 
 
-def main(arguments: list[str] | None = None, protocols: Mapping[str, RunnableProtocol] = PROTOCOLS) -> int:
+def main(protocols: Mapping[str, RunnableProtocol], arguments: list[str] | None = None) -> int:
     """Run what the arguments ask for; returns the exit status. Every failure is one sentence on standard error."""
     console = Console()
     try:

@@ -109,7 +109,7 @@ class Guard:
     def __init__(self, remains: Remains):
         self.remains = remains
         self._process = subprocess.Popen(
-            [sys.executable, "-I", "-S", __file__],
+            [sys.executable, "-I", "-S", __file__, remains.marker],  # the marker, for who reads `ps`
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

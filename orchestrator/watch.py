@@ -97,6 +97,7 @@ class Watch:
             if how.code == 0 and status is not None and status.ok:
                 self.states[name].outcome = "finished"
                 self._done.add(name)
+                output_file(self.folders, name).unlink(missing_ok=True)  # its log says as much
             else:
                 self._blame(name, how)
 
@@ -116,15 +117,17 @@ class Watch:
         else:
             when = state.failure.t if state.failure else self.folders.status(name).stat().st_mtime
             step = said.step or state.step_name
+            output_file(self.folders, name).unlink(missing_ok=True)
             self._failures[name] = Failure(name, said.error or str(how), step, said.peer, when, spoke=True)
 
     def _last_line(self, name: str) -> str:
-        path = output_file(self.folders, name)
+        """The last line that the process printed and did not also log."""
+        path, log = output_file(self.folders, name), self.folders.log(name)
         if not path.exists():
             return ""
-        lines = [line.strip() for line in path.read_text(errors="replace").splitlines()]
-        printed = [line for line in lines if line and not line.startswith("Pane is dead")]
-        return printed[-1][:200] if printed else ""
+        logged = set(log.read_text(errors="replace").splitlines()) if log.exists() else set()
+        printed = [line.strip() for line in path.read_text(errors="replace").splitlines() if line not in logged]
+        return next((line[:200] for line in reversed(printed) if line), "")
 
     def _verdict(self) -> RunFailed:
         """Who was cut off comes before who complains, who blames nobody before who blames a party that failed too,

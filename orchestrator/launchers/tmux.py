@@ -119,7 +119,7 @@ class TmuxLauncher:
             lines = self._panes[name].capture_pane(start="-")
         except LibTmuxException:  # the pane is gone, and what it showed with it
             return
-        text = "\n".join(lines).strip()
+        text = "\n".join(line for line in lines if not line.startswith("Pane is dead")).strip()
         if text:
             self._outputs[name].write_text(f"{text}\n", encoding="utf-8")
 

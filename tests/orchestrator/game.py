@@ -8,29 +8,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from orchestrator.cli import main
 from parties.plan import ConfigError, Plan, Process, Run, Summary
-
-Manner = Literal["fair", "raise", "silent_exit", "lie", "hang", "stubborn", "complain", "garble", "print_and_die"]
-
-
-class PlayerSettings(BaseModel):
-    """What one player is told."""
-
-    name: str
-    host: str
-    port: int
-    next_port: int | None
-    manner: Manner
-    throw_s: float
-    folder: Path
-    log: Path
-    supervisor_pid: int | None
+from tests.orchestrator.player import Manner, PlayerSettings
 
 
 class GameConfig(BaseModel):
@@ -79,4 +63,4 @@ class Game:
 
 
 if __name__ == "__main__":
-    sys.exit(main(protocols={"game": Game()}))
+    sys.exit(main({"game": Game()}))

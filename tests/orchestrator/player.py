@@ -9,8 +9,25 @@ import socket
 import sys
 import time
 from pathlib import Path
+from typing import Literal
 
-from tests.orchestrator.game import PlayerSettings
+from pydantic import BaseModel
+
+Manner = Literal["fair", "raise", "silent_exit", "lie", "hang", "stubborn", "complain", "garble", "print_and_die"]
+
+
+class PlayerSettings(BaseModel):
+    """What one player is told."""
+
+    name: str
+    host: str
+    port: int
+    next_port: int | None
+    manner: Manner
+    throw_s: float
+    folder: Path
+    log: Path
+    supervisor_pid: int | None
 
 
 def tell(settings: PlayerSettings, event: str, **values: object) -> None:

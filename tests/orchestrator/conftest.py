@@ -1,0 +1,150 @@
+"""Runs of the orchestrator as a person starts them, and what they may leave behind."""
+
+from __future__ import annotations
+
+import os
+import random
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from orchestrator.environment import MARKER
+from orchestrator.launchers.tmux import unavailable
+
+ROOT = Path(__file__).resolve().parents[2]
+PATIENCE_S = 60.0
+
+LAUNCHERS = [
+    "process",
+    pytest.param("tmux", marks=pytest.mark.skipif(unavailable() is not None, reason="no usable tmux")),
+]
+
+
+def free_ports(count: int) -> int:
+    """The first of `count` consecutive ports that nobody uses, below the range of outgoing connections."""
+    for _ in range(1000):
+        first = random.randrange(20000, 32000)
+        try:
+            for port in range(first, first + count):
+                with socket.socket() as probe:
+                    probe.bind(("127.0.0.1", port))
+            return first
+        except OSError:
+            continue
+    raise AssertionError("no free ports")
+
+
+def wait_for(condition: Callable[[], object], what: str) -> None:
+    expires = time.monotonic() + PATIENCE_S
+    while not condition():
+        assert time.monotonic() < expires, f"waited in vain for {what}"
+        time.sleep(0.05)
+
+
+def processes_of(run: str) -> dict[int, str]:
+    """Every process of a run, the guard among them: its id and command line."""
+    found = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit() and int(entry.name) != os.getpid():
+            try:
+                command = (entry / "cmdline").read_bytes()
+                marker = f"{MARKER}={run}".encode()
+                if marker in (entry / "environ").read_bytes().split(b"\0") or marker in command.split(b"\0"):
+                    found[int(entry.name)] = command.replace(b"\0", b" ").decode()
+            except OSError:
+                continue
+    return found
+
+
+@dataclass
+class Game:
+    """An orchestrator process that runs the game, its output in a file."""
+
+    process: subprocess.Popen[bytes]
+    output: Path
+    errors: Path
+    folder: Path
+    start_port: int
+    players: int
+
+    @property
+    def said(self) -> str:
+        return self.output.read_text()
+
+    @property
+    def sentence(self) -> str:
+        return self.errors.read_text()
+
+    @property
+    def run(self) -> str:
+        match = re.search(r"^Logs: .*/(\S+)$", self.said, re.MULTILINE)
+        assert match, self.said + self.sentence
+        return match[1]
+
+    @property
+    def logs(self) -> Path:
+        return self.folder / "logs" / self.run
+
+    def wait_until_said(self, text: str) -> None:
+        wait_for(lambda: text in self.said or self.process.poll() is not None, text)
+        assert text in self.said, self.said + self.sentence
+
+    def player(self, number: int) -> int:
+        """The process id of a player."""
+        for pid, command in processes_of(self.run).items():
+            if f"/player-{number}/settings.json" in command:
+                return pid
+        raise AssertionError(f"player {number} is not there")
+
+    def wait(self) -> int:
+        return self.process.wait(PATIENCE_S)
+
+    def assert_nothing_left(self, *, result: bool) -> None:
+        """No process, guard, tmux socket, port, private folder or partial file; a result only if there may be one."""
+        wait_for(lambda: not processes_of(self.run), f"the end of {processes_of(self.run)}")
+        sockets = Path(os.environ.get("TMUX_TMPDIR", "/tmp")) / f"tmux-{os.geteuid()}"  # noqa: S108
+        assert not (sockets / self.run).exists()
+        for port in range(self.start_port, self.start_port + self.players):
+            with socket.socket() as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                probe.bind(("127.0.0.1", port))
+        files = self.folder / "files" / self.run
+        left = sorted(str(path.relative_to(files)) for path in files.rglob("*")) if files.exists() else []
+        assert left == (["result.json"] if result else [])
+        assert not [path for path in self.logs.rglob("*") if path.name.startswith(".")]
+
+
+@pytest.fixture
+def play(tmp_path: Path) -> Iterator[Callable[..., Game]]:
+    """Starts `python -m tests.orchestrator.game` with these flags; ends what a failing test has left running."""
+    games = []
+
+    def start(*flags: str, players: int = 3, prefix: tuple[str, ...] = (), **variables: str) -> Game:
+        number = len(games)
+        output, errors = tmp_path / f"output-{number}", tmp_path / f"errors-{number}"
+        start_port = free_ports(players)
+        command = [*prefix, sys.executable, "-m", "tests.orchestrator.game", "--players", str(players)]
+        command += ["--start_port", str(start_port), *flags]
+        command += ["--files_dir", str(tmp_path / "files"), "--logs_dir", str(tmp_path / "logs")]
+        environment = {name: value for name, value in {**os.environ, **variables}.items() if value}
+        with output.open("wb") as out, errors.open("wb") as err:
+            process = subprocess.Popen(
+                command, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, stdout=out, stderr=err
+            )
+        game = Game(process, output, errors, tmp_path, start_port, players)
+        games.append(game)
+        return game
+
+    yield start
+    for game in games:
+        if game.process.poll() is None:
+            game.process.send_signal(signal.SIGTERM)
+            game.process.wait(PATIENCE_S)
