@@ -128,9 +128,7 @@ class Layout:
             (self.instance_blocks * per, self.channel_blocks * self.channels_a_block, self.tile_height * shape.width),
             dtype=np.uint64,
         )
-        blocks[: self.batch * self.tiles, : shape.channels] = tiles.reshape(
-            self.batch * self.tiles, shape.channels, -1
-        )
+        blocks[: self.batch * self.tiles, : shape.channels] = tiles.reshape(self.batch * self.tiles, shape.channels, -1)
         segments = blocks.reshape(self.instance_blocks, per, self.channel_blocks, self.segment).swapaxes(1, 2)
         encoded = np.zeros((self.instance_blocks, self.channel_blocks, self.degree), dtype=np.uint64)
         spacing = self.outputs_a_block * self.segment
@@ -144,9 +142,7 @@ class Layout:
         outputs = slice(output_block * self.outputs_a_block, (output_block + 1) * self.outputs_a_block)
         channels = slice(channel_block * self.channels_a_block, (channel_block + 1) * self.channels_a_block)
         part = weights[outputs, channels]
-        grid = np.zeros(
-            (self.outputs_a_block, self.channels_a_block, self.tile_height, shape.width), dtype=np.int64
-        )
+        grid = np.zeros((self.outputs_a_block, self.channels_a_block, self.tile_height, shape.width), dtype=np.int64)
         # Reversed in channels and pixels; a short last block keeps its channels at the reversed end.
         grid[: part.shape[0], self.channels_a_block - part.shape[1] :, : shape.kernel[0], : shape.kernel[1]] = part[
             :, ::-1, ::-1, ::-1

@@ -32,9 +32,9 @@ import seal
 from numpy.typing import NDArray
 
 from mpc.errors import ProtocolError
-from mpc.inference.keystream import NOISE_BOUND, SEED_BYTES, Keystream, noise, residues, ternary, wide_noise
-from mpc.inference.rlwe import DEGREE, PRIMES, RlweParameters, rlwe_ring
+from mpc.inference.keystream import NOISE_BOUND, SEED_BYTES, Keystream, noise, residues, ternary
 from mpc.inference.residue_words import pack_residues, packed_residues_size, unpack_residues
+from mpc.inference.rlwe import DEGREE, PRIMES, RlweParameters, rlwe_ring
 from mpc.randomness import Randomness
 from mpc.ring import Words
 
@@ -79,18 +79,23 @@ class SecretKey:
 
     def encrypt(self, messages: Words) -> bytes:
         """Messages ``[count, N]`` of Z_t: one public seed, then the packed first halves in NTT form."""
-        ring, seed = self._ring, self._randomness.bytes(SEED_BYTES)
-        secret_noise = Keystream.fresh(self._randomness)
+        seed, stream = self._randomness.bytes(SEED_BYTES), Keystream.fresh(self._randomness)
         uniform = _uniform_halves(self.parameters, seed, len(messages))
-        hidden = self._times_secret(uniform)
-        firsts = np.empty_like(uniform)
-        for index, message in enumerate(messages):
-            error = ring.lift(noise(secret_noise, DEGREE))
-            carrier = ring.pair(np.stack([error, error]), ntt=False)  # SEAL has pairs only; the second idles
-            ring.evaluator.add_plain_inplace(carrier, ring.plaintext(message))
-            ring.evaluator.transform_to_ntt_inplace(carrier)
-            firsts[index] = ring.subtract(ring.polynomials(carrier)[0], hidden[index])
-        return seed + pack_residues(firsts)
+        return seed + pack_residues(
+            np.concatenate(
+                [self._hide(messages[i : i + 2], uniform[i : i + 2], stream) for i in range(0, len(messages), 2)]
+            )
+        )
+
+    def _hide(self, messages: Words, uniform: Words, stream: Keystream) -> Words:
+        """The first halves of one or two encryptions: SEAL works on pairs, and two fit the processor's cache."""
+        ring, count = self._ring, len(messages)
+        errors = noise(stream, count * DEGREE).reshape(count, 1, DEGREE)
+        visible = ring.pair(_paired(ring.add(ring.scale(messages), ring.lift(errors))), ntt=False)
+        ring.evaluator.transform_to_ntt_inplace(visible)
+        masks = ring.pair(_paired(uniform), ntt=True)
+        ring.evaluator.multiply_plain_inplace(masks, self._secret[self.parameters.primes])
+        return ring.subtract(ring.polynomials(visible)[:count], ring.polynomials(masks)[:count])
 
     def open(self, data: bytes | memoryview, results: list[NDArray[np.intp]]) -> list[Words]:
         """Decrypt replies at the given coefficients, one index array a reply; results in Z_t.
@@ -104,10 +109,7 @@ class SecretKey:
             raise ProtocolError.mismatch("bytes of replies", reply_size(len(counts), sum(counts)), len(data))
         seconds = unpack_residues(data[:split], (len(counts), 1, DEGREE), PRIMES[0])
         firsts = unpack_residues(data[split:], (sum(counts),), PRIMES[0])
-        carrier = [self._ring.pair(np.stack(two), ntt=False) for two in _in_pairs(seconds)]
-        for pair in carrier:
-            self._ring.evaluator.transform_to_ntt_inplace(pair)
-        products = self._finish_times_secret(carrier, 1, len(counts))
+        products = [p for i in range(0, len(counts), 2) for p in self._times_secret(seconds[i : i + 2])]
         opened = []
         for product, positions, first in zip(products, results, np.split(firsts, np.cumsum(counts)[:-1]), strict=True):
             phase = (first + product[0, positions]) % np.uint64(PRIMES[0])
@@ -116,20 +118,13 @@ class SecretKey:
             opened.append(rounded.astype(np.uint64) & np.uint64((1 << self.parameters.plain_bits) - 1))
         return opened
 
-    def _times_secret(self, ntt_polynomials: Words) -> Words:
-        """NTT-form polynomials ``[count, primes, N]`` times s, in NTT form."""
-        pairs = [self._ring.pair(np.stack(two), ntt=True) for two in _in_pairs(ntt_polynomials)]
-        for pair in pairs:
-            self._ring.evaluator.multiply_plain_inplace(pair, self._secret[ntt_polynomials.shape[1]])
-        flat = np.concatenate([self._ring.polynomials(pair) for pair in pairs])
-        return flat[: len(ntt_polynomials)]
-
-    def _finish_times_secret(self, pairs: list[seal.Ciphertext], primes: int, count: int) -> Words:
-        """NTT-form pairs times s, back in coefficient form, ``[count, primes, N]``."""
-        for pair in pairs:
-            self._ring.evaluator.multiply_plain_inplace(pair, self._secret[primes])
-            self._ring.evaluator.transform_from_ntt_inplace(pair)
-        return np.concatenate([self._ring.polynomials(pair) for pair in pairs])[:count]
+    def _times_secret(self, polynomials: Words) -> Words:
+        """One or two polynomials ``[count, 1, N]`` over the first prime, times s."""
+        pair = self._ring.pair(_paired(polynomials), ntt=False)
+        self._ring.evaluator.transform_to_ntt_inplace(pair)
+        self._ring.evaluator.multiply_plain_inplace(pair, self._secret[1])
+        self._ring.evaluator.transform_from_ntt_inplace(pair)
+        return self._ring.polynomials(pair)[: len(polynomials)]
 
     def __repr__(self) -> str:
         return f"SecretKey({self.parameters}, <hidden>)"
@@ -176,25 +171,23 @@ class PublicKey:
         Returns:
             c_1 ``[N]`` and the results' coefficients of c_0 ``[results]``, residues of the first prime.
         """
+        hidden = self._ring.pair(self.hide(total, shift, positions), ntt=False)
+        for _ in range(self.parameters.primes - 1):
+            self._ring.evaluator.mod_switch_to_next_inplace(hidden)
+        switched = self._ring.polynomials(hidden)
+        return switched[1, 0], switched[0, 0, positions]
+
+    def hide(self, total: seal.Ciphertext, shift: Words, positions: NDArray[np.intp]) -> Words:
+        """The reply before it is switched down, ``[2, primes, N]``; zero where c_0 carries no result."""
         ring, evaluator, stream = self._ring, self._ring.evaluator, Keystream.fresh(self._randomness)
-        evaluator.add_inplace(
-            total, evaluator.multiply_plain(self._key, ring.transformed(ternary(stream, DEGREE)))
-        )
+        evaluator.add_inplace(total, evaluator.multiply_plain(self._key, ring.transformed(ternary(stream, DEGREE))))
         evaluator.transform_from_ntt_inplace(total)
         halves = ring.polynomials(total)
-        flood = ring.lift_wide(wide_noise(stream, self.parameters.flood_bits, len(positions)))
-        results = ring.add(halves[0][:, positions], flood)
+        results = ring.add(halves[0][:, positions], ring.flood(stream, len(positions)))
         halves[0] = 0
-        halves[0][:, positions] = results
+        halves[0][:, positions] = ring.add(results, ring.scale(shift))
         halves[1] = ring.add(halves[1], ring.lift(noise(stream, DEGREE)))
-        shifts = np.zeros(DEGREE, dtype=np.uint64)
-        shifts[positions] = shift
-        hidden = ring.pair(halves, ntt=False)
-        evaluator.add_plain_inplace(hidden, ring.plaintext(shifts))
-        for _ in range(self.parameters.primes - 1):
-            evaluator.mod_switch_to_next_inplace(hidden)
-        switched = ring.polynomials(hidden)
-        return switched[1, 0], switched[0, 0, positions]
+        return halves
 
 
 def _uniform_halves(parameters: RlweParameters, seed: bytes, count: int) -> Words:
@@ -206,7 +199,6 @@ def _uniform_halves(parameters: RlweParameters, seed: bytes, count: int) -> Word
     return halves
 
 
-def _in_pairs(polynomials: Words) -> list[tuple[Words, Words]]:
-    """Two by two; the last of an odd number is paired with itself."""
-    last = len(polynomials) - 1
-    return [(polynomials[i], polynomials[min(i + 1, last)]) for i in range(0, len(polynomials), 2)]
+def _paired(polynomials: Words) -> Words:
+    """One or two polynomials as two: a single one is repeated."""
+    return polynomials if len(polynomials) == 2 else np.concatenate([polynomials, polynomials])

@@ -64,12 +64,5 @@ def ternary(stream: Keystream, count: int) -> NDArray[np.int64]:
 def noise(stream: Keystream, count: int) -> NDArray[np.int64]:
     """Centred binomial with parameter 21: the weight of 42 uniform bits, less 21 (standard deviation 3.24)."""
     words = np.frombuffer(stream.bytes(8 * count), dtype="<u8") & np.uint64((1 << (2 * NOISE_BOUND)) - 1)
-    return np.bitwise_count(words).astype(np.int64) - NOISE_BOUND
-
-
-def wide_noise(stream: Keystream, bits: int, count: int) -> list[int]:
-    """Uniform in [-2^bits, 2^bits), as integers of any size."""
-    size = (bits + 1 + 7) // 8
-    raw = stream.bytes(size * count)
-    mask, centre = (1 << (bits + 1)) - 1, 1 << bits
-    return [(int.from_bytes(raw[i : i + size], "little") & mask) - centre for i in range(0, size * count, size)]
+    weights: NDArray[np.int64] = np.bitwise_count(words).astype(np.int64)
+    return weights - NOISE_BOUND

@@ -35,11 +35,6 @@ UPLOADS_A_MESSAGE = 64  # 7.5 MB with two primes: bounds the memory of both side
 LAYOUTS_KEPT = 2  # batch sizes whose transformed weights stay in memory, per layer
 
 
-def public_key_size(key: SecretKey | PublicKey) -> int:
-    """Bytes of the public key's message."""
-    return upload_size(key.parameters, 1)
-
-
 class QueryingLinear:
     """The querying party's side of one layer."""
 
@@ -130,9 +125,7 @@ class AnsweringLinear:
                     second, first = self._key.reply(self._combine(mine, factors), shifts[targets], positions)
                     seconds.append(second)
                     firsts.append(first)
-            channel.send(
-                f"{self.name}/reply", pack_residues(np.stack(seconds)), pack_residues(np.concatenate(firsts))
-            )
+            channel.send(f"{self.name}/reply", pack_residues(np.stack(seconds)), pack_residues(np.concatenate(firsts)))
         return shares
 
     def _combine(self, uploads: list[seal.Ciphertext], factors: Iterator[seal.Plaintext]) -> seal.Ciphertext:

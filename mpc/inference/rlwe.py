@@ -23,10 +23,13 @@ import seal
 from numpy.typing import NDArray
 
 from mpc.errors import MpcError, ParameterError
+from mpc.inference.keystream import Keystream
+from mpc.randomness import uniform_words
 from mpc.ring import Words
 
 DEGREE = 8192
-# The largest 60-bit primes congruent to 1 modulo 2^15, so that X^N + 1 splits for N up to 2^14.
+# The largest 60-bit primes congruent to 1 modulo 2^15, so that X^N + 1 splits for N up to 2^14. Each is 2^60 - c with
+# c below 2^18: what is exact in 64 bits below rests on that.
 PRIMES = (0xFFFFFFFFFFE8001, 0xFFFFFFFFFFD8001, 0xFFFFFFFFFFC0001)
 UNUSED_PRIME = 0xC0001
 PRIME_BITS = 60
@@ -75,7 +78,7 @@ class RlweParameters:
         """
         dropped = math.prod(PRIMES[1 : self.primes])
         room = dropped * (self.reply_margin - (DEGREE + 3) // 2 - 1)
-        return (room * 255 // 256).bit_length() - 1
+        return min((room * 255 // 256).bit_length() - 1, LARGEST_FLOOD_BITS)
 
     @property
     def largest_noise(self) -> int:
@@ -83,6 +86,7 @@ class RlweParameters:
         return math.prod(PRIMES[1 : self.primes]) * (self.reply_margin - (DEGREE + 3) // 2 - 1) // 256
 
 
+LARGEST_FLOOD_BITS = 100  # 41 bits above the 60 of a prime, times c below 2^18, still fit a word
 LARGEST_PLAIN_BITS = 45  # at 46 the margin for switching noise falls under the 2^13 that flooding wants
 
 
@@ -95,10 +99,13 @@ class RlweRing:
 
     def __init__(self, parameters: RlweParameters) -> None:
         self.parameters = parameters
-        self.moduli = np.array(PRIMES[: parameters.primes], dtype=np.uint64).reshape(-1, 1)
+        primes = PRIMES[: parameters.primes]
+        self.moduli = np.array(primes, dtype=np.uint64).reshape(-1, 1)
+        self._complements = np.uint64(1 << PRIME_BITS) - self.moduli
+        self._negative_inverses = np.array([[-pow(p, -1, 1 << 64) % (1 << 64)] for p in primes], dtype=np.uint64)
         chosen = seal.EncryptionParameters(seal.scheme_type.bfv)
         chosen.set_poly_modulus_degree(DEGREE)
-        chosen.set_coeff_modulus([seal.Modulus(p) for p in (*PRIMES[: parameters.primes], UNUSED_PRIME)])
+        chosen.set_coeff_modulus([seal.Modulus(p) for p in (*primes, UNUSED_PRIME)])
         chosen.set_plain_modulus(1 << parameters.plain_bits)
         self.context = seal.SEALContext(chosen, True, seal.sec_level_type.tc128)
         if not self.context.parameters_set():
@@ -123,7 +130,8 @@ class RlweRing:
         """The two polynomials of a SEAL object, ``[2, primes, N]``; a fresh, writable array."""
         primes = pair.coeff_modulus_size()
         data = pair.to_string()
-        return np.frombuffer(data, dtype="<u8", offset=len(data) - 16 * primes * DEGREE).reshape(2, primes, DEGREE).copy()
+        words = np.frombuffer(data, dtype="<u8", offset=len(data) - 16 * primes * DEGREE)
+        return words.reshape(2, primes, DEGREE).copy()
 
     def plaintext(self, coefficients: Words) -> seal.Plaintext:
         """Coefficients ``[N]`` below 2^l as a SEAL plaintext."""
@@ -135,7 +143,7 @@ class RlweRing:
         return loaded
 
     def transformed(self, coefficients: NDArray[np.int64], primes: int | None = None) -> seal.Plaintext:
-        """Small signed coefficients ``[N]``, in (-2^(l-1), 2^(l-1)), as an NTT factor for :meth:`pair` objects."""
+        """Signed coefficients ``[N]``, in [-2^(l-1), 2^(l-1)), as an NTT factor for :meth:`pair` objects."""
         words = coefficients.astype(np.uint64) & np.uint64((1 << self.parameters.plain_bits) - 1)
         return self.evaluator.transform_to_ntt(self.plaintext(words), self._ids[primes or self.parameters.primes])
 
@@ -143,9 +151,30 @@ class RlweRing:
         """Signed integers ``[n]``, below every prime in magnitude, as residues ``[primes, n]``."""
         return np.where(small < 0, small + self.moduli.astype(np.int64), small).astype(np.uint64)
 
-    def lift_wide(self, values: list[int]) -> Words:
-        """Integers of any size as residues ``[primes, n]``."""
-        return np.array([[value % int(p) for value in values] for p in self.moduli[:, 0]], dtype=np.uint64)
+    def flood(self, stream: Keystream, count: int) -> Words:
+        """Integers uniform in [-2^F, 2^F), as residues ``[primes, count]``."""
+        bits = self.parameters.flood_bits
+        low = uniform_words(count, PRIME_BITS, stream)
+        high = uniform_words(count, bits + 1 - PRIME_BITS, stream)
+        centre = np.array([[(1 << bits) % int(p)] for p in self.moduli[:, 0]], dtype=np.uint64)
+        return self.subtract((low + high * self._complements) % self.moduli, centre)
+
+    def scale(self, messages: Words) -> Words:
+        """round(q m / t) for messages m ``[..., n]`` in Z_t, t = 2^l, as residues ``[..., primes, n]``.
+
+        q m + t/2 = t round(q m / t) + R with R = q m + t/2 mod t, so that the residue for the prime p is r / t
+        with r = t/2 - R; and r / t = (r + k p) / t for k = -r / p mod t. With p = 2^60 - c that is
+        k 2^(60-l) + (r - k c) / t, where |r| <= t/2, k < 2^45 and c < 2^18 keep r - k c within 63 bits.
+        """
+        bits = self.parameters.plain_bits
+        mask, half = np.uint64((1 << bits) - 1), np.int64(1 << (bits - 1))
+        product = messages * np.uint64(math.prod(PRIMES[: self.parameters.primes]) & (2**64 - 1))
+        rest = half - ((product + np.uint64(half)) & mask).astype(np.int64)[..., None, :]
+        factors = (rest.astype(np.uint64) * self._negative_inverses & mask).astype(np.int64)
+        exact = (factors << np.int64(PRIME_BITS - bits)) + (
+            (rest - factors * self._complements.astype(np.int64)) >> np.int64(bits)
+        )
+        return np.where(exact < 0, exact + self.moduli.astype(np.int64), exact).astype(np.uint64)
 
     def add(self, left: Words, right: Words) -> Words:
         """Residues below 2^60 added, row by row."""

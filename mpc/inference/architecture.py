@@ -1,0 +1,206 @@
+"""What is public about an answering party's network: the layers' shapes and the fixed-point format.
+
+The querying party learns exactly this. It comes from a peer, so everything in it is bounded and checked before
+anything is computed from it.
+
+Fixed point: inputs and activations carry f fraction bits ("narrow"), the outputs of private linear layers 2f
+("wide"), and a ReLU or a rescaling brings wide values back to narrow ones, exactly. Logits leave wide.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Iterator
+
+import msgspec
+
+from mpc.errors import ParameterError
+from mpc.inference.encoding import Convolution
+from mpc.inference.rlwe import DEGREE, LARGEST_PLAIN_BITS, RlweParameters
+
+LARGEST_DEPTH = 64
+LARGEST_EXTENT = 1 << 16  # of any single dimension
+LARGEST_TENSOR = 1 << 20  # values between two layers, one query
+LARGEST_WEIGHTS = 1 << 26  # of one layer
+LARGEST_BATCH = 1 << 12
+
+Shape = tuple[int, ...]
+
+
+class Layer(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag=True):
+    """One layer; subclasses say which."""
+
+
+class Convolve(Layer, frozen=True):
+    """Private convolution with bias; zero padding (top, bottom, left, right)."""
+
+    outputs: int
+    kernel: tuple[int, int]
+    stride: tuple[int, int] = (1, 1)
+    padding: tuple[int, int, int, int] = (0, 0, 0, 0)
+
+
+class Dense(Layer, frozen=True):
+    """Private matrix product with bias, on a flat tensor."""
+
+    outputs: int
+
+
+class Relu(Layer, frozen=True):
+    """max(0, floor(y / 2^f)), wide to narrow."""
+
+
+class Rescale(Layer, frozen=True):
+    """floor(y / 2^f), wide to narrow: between two private layers with no non-linearity."""
+
+
+class SumPool(Layer, frozen=True):
+    """Sums over windows, a public map; the division of average pooling is in a neighbouring layer's weights."""
+
+    kernel: tuple[int, int]
+    stride: tuple[int, int]
+
+
+class Flatten(Layer, frozen=True):
+    """All of a query's values in one row, a public map."""
+
+
+AnyLayer = Convolve | Dense | Relu | Rescale | SumPool | Flatten
+PRIVATE = (Convolve, Dense)
+NONLINEAR = (Relu, Rescale)
+
+
+class Architecture(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The public description of a network.
+
+    Attributes:
+        input_shape: of one query, ``(channels, height, width)`` or ``(values,)``.
+        input_range: smallest and largest input, as fixed-point integers; the range analysis rests on it, so that
+            a query outside is refused by the querying party.
+        layers: in order; the last private one leaves the logits.
+        fraction_bits: f.
+        ring_bits: l; all shares lie in Z_2^l.
+        primes: of the ciphertexts' modulus, see :class:`~mpc.inference.rlwe.RlweParameters`.
+        session_queries: how many queries one session may ask; the flooding's statistical distance is stated for them.
+
+    Raises:
+        ParameterError: shapes that do not fit each other, or anything beyond the limits above.
+    """
+
+    input_shape: tuple[int, ...]
+    input_range: tuple[int, int]
+    layers: tuple[AnyLayer, ...]
+    fraction_bits: int
+    ring_bits: int
+    primes: int = 2
+    session_queries: int = 4096
+
+    def __post_init__(self) -> None:
+        _require(1 <= len(self.layers) <= LARGEST_DEPTH, f"1 to {LARGEST_DEPTH} layers", len(self.layers))
+        _require(len(self.input_shape) in (1, 3), "an input of 1 or 3 dimensions", self.input_shape)
+        _require(8 <= self.ring_bits <= LARGEST_PLAIN_BITS, f"8 to {LARGEST_PLAIN_BITS} ring bits", self.ring_bits)
+        _require(1 <= self.fraction_bits <= self.ring_bits // 2, "1 to ring_bits / 2 fraction bits", self.fraction_bits)
+        low, high = self.input_range
+        limit = 1 << (self.ring_bits - 1)
+        _require(-limit < low <= high < limit, "an input range within the ring", self.input_range)
+        _require(1 <= self.session_queries <= 1 << 20, "1 to 2^20 queries a session", self.session_queries)
+        RlweParameters(self.ring_bits, self.primes)
+        for _ in self.steps():
+            pass
+
+    @property
+    def rlwe(self) -> RlweParameters:
+        """The encryption's parameters."""
+        return RlweParameters(self.ring_bits, self.primes)
+
+    @property
+    def classes(self) -> int:
+        """Number of logits."""
+        return math.prod(list(self.steps())[-1][3])
+
+    def steps(self) -> Iterator[tuple[str, AnyLayer, Shape, Shape]]:
+        """Each layer with its name, input shape and output shape; checks as it goes."""
+        shape, wide = self.input_shape, False
+        _check_tensor(shape, "input")
+        for index, layer in enumerate(self.layers):
+            name = f"layer {index} ({type(layer).__name__.lower()})"
+            if isinstance(layer, PRIVATE):
+                _require(not wide, f"a ReLU or rescaling before {name}", "two private layers in a row")
+            if isinstance(layer, NONLINEAR):
+                _require(wide, f"a private layer before {name}", "none")
+            after = _output_shape(layer, shape, name)
+            _check_tensor(after, name)
+            yield name, layer, shape, after
+            shape = after
+            wide = isinstance(layer, PRIVATE) or (wide and not isinstance(layer, NONLINEAR))
+        _require(wide, "a private layer as the last one but public maps", f"{type(self.layers[-1]).__name__}")
+        _require(len(shape) == 1, "one row of logits at the end", shape)
+
+    def digest(self) -> str:
+        """SHA-256 over the canonical encoding, in hex."""
+        return hashlib.sha256(msgspec.msgpack.encode(self)).hexdigest()
+
+
+def convolution(layer: AnyLayer, shape: Shape) -> Convolution:
+    """The linear layer as the encoding sees it: padded input, kernel and stride; a dense one has one pixel."""
+    if isinstance(layer, Dense):
+        return Convolution(shape[0], 1, 1, layer.outputs)
+    if isinstance(layer, Convolve):
+        top, bottom, left, right = layer.padding
+        return Convolution(
+            shape[0], shape[1] + top + bottom, shape[2] + left + right, layer.outputs, layer.kernel, layer.stride
+        )
+    raise ParameterError(f"expected a private layer, found {type(layer).__name__}")
+
+
+def _output_shape(layer: AnyLayer, shape: Shape, name: str) -> Shape:
+    if isinstance(layer, Dense):
+        _require(len(shape) == 1, f"a flat input of {name}", shape)
+        _check_extents(name, layer.outputs)
+        _require(shape[0] * layer.outputs <= LARGEST_WEIGHTS, f"at most {LARGEST_WEIGHTS} weights in {name}", shape)
+        return (layer.outputs,)
+    if isinstance(layer, Convolve):
+        _require(len(shape) == 3, f"an input (channels, height, width) of {name}", shape)
+        _check_extents(name, layer.outputs, *layer.kernel, *layer.stride)
+        _require(
+            all(0 <= p <= LARGEST_EXTENT for p in layer.padding), f"a padding of 0 or more in {name}", layer.padding
+        )
+        padded = convolution(layer, shape)
+        _check_windows(name, (padded.height, padded.width), layer.kernel)
+        _check_tensor((padded.channels, padded.height, padded.width), name)
+        weights = layer.outputs * shape[0] * math.prod(layer.kernel)
+        _require(weights <= LARGEST_WEIGHTS, f"at most {LARGEST_WEIGHTS} weights in {name}", weights)
+        strip = layer.kernel[0] * padded.width
+        _require(strip <= DEGREE, f"kernel height times padded width of at most {DEGREE} in {name}", strip)
+        return padded.output_shape
+    if isinstance(layer, SumPool):
+        _require(len(shape) == 3, f"an input (channels, height, width) of {name}", shape)
+        _check_extents(name, *layer.kernel, *layer.stride)
+        _check_windows(name, (shape[1], shape[2]), layer.kernel)
+        return (
+            shape[0],
+            (shape[1] - layer.kernel[0]) // layer.stride[0] + 1,
+            (shape[2] - layer.kernel[1]) // layer.stride[1] + 1,
+        )
+    if isinstance(layer, Flatten):
+        return (math.prod(shape),)
+    return shape
+
+
+def _check_extents(name: str, *extents: int) -> None:
+    _require(all(1 <= e <= LARGEST_EXTENT for e in extents), f"extents of 1 to {LARGEST_EXTENT} in {name}", extents)
+
+
+def _check_tensor(shape: Shape, name: str) -> None:
+    _check_extents(name, *shape)
+    _require(math.prod(shape) <= LARGEST_TENSOR, f"at most {LARGEST_TENSOR} values at {name}", math.prod(shape))
+
+
+def _check_windows(name: str, image: tuple[int, int], kernel: tuple[int, int]) -> None:
+    _require(kernel[0] <= image[0] and kernel[1] <= image[1], f"a window within {image} in {name}", kernel)
+
+
+def _require(holds: bool, expected: str, found: object) -> None:
+    if not holds:
+        raise ParameterError(f"expected {expected}, found {found}")

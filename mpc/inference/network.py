@@ -1,0 +1,205 @@
+"""The answering party's network in fixed point: public architecture, private weights, and the computation itself.
+
+:meth:`Network.run_clear` is the exact twin of the secret computation: the two shares of the logits add up to its
+result, bit by bit. (Fixed-point rounding is part of the network, not of the protocol.)
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import msgspec
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from mpc.errors import ParameterError, RangeError
+from mpc.inference.architecture import (
+    LARGEST_BATCH,
+    PRIVATE,
+    AnyLayer,
+    Architecture,
+    Relu,
+    Rescale,
+    convolution,
+)
+from mpc.inference.encryption import noise_scale, worst_noise
+from mpc.inference.layers import FixedWeights, quantise
+from mpc.inference.ranges import LayerRange, check_ranges
+from mpc.inference.tensors import as_pixels, bias_shape, convolve, from_pixels, public_map
+from mpc.ring import Ring, Words
+
+STATISTICAL_BITS = 40  # a session's replies are within 2^-40 of telling nothing but their plaintext
+
+
+@dataclass(frozen=True, repr=False)
+class Network:
+    """A network that fits its ring for every admissible query.
+
+    Attributes:
+        architecture: public.
+        weights: of the private layers, in order.
+        ranges: the worst case after every layer.
+    """
+
+    architecture: Architecture
+    weights: tuple[FixedWeights, ...]
+    ranges: tuple[LayerRange, ...]
+
+    @classmethod
+    def from_layers(
+        cls,
+        layers: Sequence[object],
+        input_shape: tuple[int, ...],
+        input_range: tuple[float, float] = (0.0, 1.0),
+        fraction_bits: int = 12,
+        ring_bits: int = 41,
+        session_queries: int = 4096,
+    ) -> Network:
+        """Quantise float layers (:mod:`mpc.inference.layers`), weights at 2^f, biases at 2^(2f).
+
+        Args:
+            layers: ending with the one that gives the logits, not with a softmax.
+            input_shape: ``(channels, height, width)`` or ``(values,)`` of one query.
+            input_range: smallest and largest value that a query may contain; public.
+            fraction_bits: f.
+            ring_bits: l.
+            session_queries: for how many queries the weights stay hidden within 2^-40, see :meth:`leakage`.
+
+        Raises:
+            ParameterError: layers that are not supported or do not fit each other, named.
+            RangeError: weights, or worst-case values, that do not fit the ring; with the layer and the numbers.
+        """
+        low, high = (math.floor(math.ldexp(end, fraction_bits) + 0.5) for end in input_range)
+        public, fixed = quantise(layers, fraction_bits)
+        architecture = Architecture(
+            input_shape=tuple(input_shape),
+            input_range=(low, high),
+            layers=tuple(public),
+            fraction_bits=fraction_bits,
+            ring_bits=ring_bits,
+            session_queries=session_queries,
+        )
+        return cls.from_weights(architecture, fixed)
+
+    @classmethod
+    def from_weights(cls, architecture: Architecture, weights: Sequence[FixedWeights]) -> Network:
+        """Check weights against the architecture and the ring, and choose the ciphertexts' modulus for them.
+
+        Raises:
+            ParameterError: shapes that differ, or weights too large for the flooding.
+            RangeError: see :func:`~mpc.inference.ranges.check_ranges`.
+        """
+        private = [
+            (name, convolution(layer, before))
+            for name, layer, before, _ in architecture.steps()
+            if isinstance(layer, PRIVATE)
+        ]
+        if len(private) != len(weights):
+            raise ParameterError(f"expected weights of {len(private)} private layers, found {len(weights)}")
+        for (name, shape), fixed in zip(private, weights, strict=True):
+            expected = (shape.outputs, shape.channels, *shape.kernel)
+            if fixed.weights.shape != expected or fixed.bias.shape != expected[:1]:
+                raise ParameterError(f"expected weights of shape {expected} in {name}, found {fixed.weights.shape}")
+        network = cls(architecture, tuple(weights), tuple(check_ranges(architecture, weights)))
+        return network._with_modulus()
+
+    def _with_modulus(self) -> Network:
+        """With the smallest modulus under which every reply is exact and a session leaks at most 2^-40."""
+        sessions = math.log2(self.architecture.session_queries)
+        for primes in (2, 3):
+            candidate = replace(self, architecture=_with_primes(self.architecture, primes))
+            largest = max(worst_noise(int(np.abs(fixed.weights).sum())) for fixed in self.weights)
+            exact = largest <= candidate.architecture.rlwe.largest_noise
+            if exact and candidate.leakage_bits() + sessions <= -STATISTICAL_BITS:
+                return candidate
+        raise ParameterError(
+            "expected weights whose ciphertext noise can be flooded: find smaller weights or a narrower ring"
+        )
+
+    def leakage_bits(self) -> float:
+        """log2 of the statistical distance by which one query's replies depend on more than their plaintext.
+
+        A sum over the replies' coefficients of E|n| / 2^(F+1), see :mod:`mpc.inference.encryption`. For any layout,
+        the weights behind one coefficient are among the layer's.
+        """
+        flood = self.architecture.rlwe.flood_bits
+        total = 0.0
+        private = (math.prod(after) for _, layer, _, after in self.architecture.steps() if isinstance(layer, PRIVATE))
+        for results, fixed in zip(private, self.weights, strict=True):
+            norm = math.sqrt(float(np.square(fixed.weights.astype(np.float64)).sum()))
+            total += results * noise_scale(norm) * 2.0 ** -(flood + 1)
+        return math.log2(total)
+
+    @property
+    def ring(self) -> Ring:
+        """Z_2^l."""
+        return Ring(self.architecture.ring_bits)
+
+    def encode_inputs(self, values: ArrayLike) -> Words:
+        """Real queries ``(n, *input_shape)`` to fixed point.
+
+        Raises:
+            ParameterError, RangeError: wrong shape, or values outside the input range.
+        """
+        encoded = self.ring.encode(values, self.architecture.fraction_bits)
+        check_queries(self.architecture, encoded)
+        return encoded
+
+    def decode_logits(self, logits: NDArray[np.int64] | Words) -> NDArray[np.float64]:
+        """Fixed-point logits (signed, or as ring elements) to real numbers."""
+        return self.ring.decode(self.ring.reduce(logits), 2 * self.architecture.fraction_bits)
+
+    def run_clear(self, queries: NDArray[np.int64] | Words) -> NDArray[np.int64]:
+        """Fixed-point queries ``(n, *input_shape)`` to fixed-point logits ``(n, classes)``, scale 2^(2f)."""
+        check_queries(self.architecture, queries)
+        ring, values = self.ring, self.ring.reduce(queries)
+        weights = iter(self.weights)
+        for _, layer, _, _ in self.architecture.steps():
+            if isinstance(layer, PRIVATE):
+                values = apply_private(layer, values, next(weights), ring)
+            elif isinstance(layer, Relu | Rescale):
+                shifted = ring.signed(values) >> np.int64(self.architecture.fraction_bits)
+                values = ring.reduce(np.maximum(shifted, 0) if isinstance(layer, Relu) else shifted)
+            else:
+                values = ring.reduce(public_map(layer, values))
+        return ring.signed(values)
+
+    def __repr__(self) -> str:
+        return f"Network({self.architecture})"
+
+
+def apply_private(layer: AnyLayer, values: Words, fixed: FixedWeights, ring: Ring) -> Words:
+    """A private layer with its bias, on values or on one share of them, ``(n, *shape)``."""
+    stride = convolution(layer, values.shape[1:]).stride
+    product = from_pixels(layer, convolve(as_pixels(layer, values), fixed.weights, stride))
+    return ring.reduce(product + bias_shape(fixed.bias, product.shape[1:]))
+
+
+def check_queries(architecture: Architecture, queries: NDArray[np.int64] | Words) -> None:
+    """Refuse queries that the range analysis does not cover.
+
+    Raises:
+        ParameterError: wrong shape, no queries, too many, or integers that are not 64 bits wide.
+        RangeError: a value outside the input range.
+    """
+    if queries.dtype not in (np.int64, np.uint64):
+        raise ParameterError(f"expected fixed-point queries of 64-bit integers, found {queries.dtype}")
+    if queries.shape[1:] != architecture.input_shape or not 1 <= len(queries) <= LARGEST_BATCH:
+        raise ParameterError(
+            f"expected 1 to {LARGEST_BATCH} queries of shape {architecture.input_shape}, found {queries.shape}"
+        )
+    ring = Ring(architecture.ring_bits)
+    if queries.dtype == np.uint64 and (queries > ring.mask).any():
+        raise RangeError(f"expected ring elements of {architecture.ring_bits} bits, found wider ones")
+    values = ring.signed(queries.astype(np.uint64)) if queries.dtype == np.uint64 else queries
+    low, high = architecture.input_range
+    if values.min() < low or values.max() > high:
+        raise RangeError(
+            f"expected queries from {low} to {high} in fixed point, found {values.min()} to {values.max()}"
+        )
+
+
+def _with_primes(architecture: Architecture, primes: int) -> Architecture:
+    return msgspec.structs.replace(architecture, primes=primes)

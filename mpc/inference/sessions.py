@@ -1,0 +1,300 @@
+"""Steps 1a and 1b: private inference between the querying party and one answering party.
+
+Delphi's preprocessing (Mishra, Lehmkuhl, Srinivasan, Zheng, Popa, USENIX Security 2020) with the querying party as
+owner of the input, for a batch of queries at a time::
+
+    QueryingInference                                       AnsweringInference, holds W_i, b_i
+    open     checks the architecture  <── architecture ──
+             key pair                 ── key ────────────►
+    prepare  for each private layer:  ── Enc(r_i) ───────►  s_i uniform
+             y_i = W_i r_i - s_i      ◄── Enc(W_i r_i - s_i)
+             for each non-linearity:  ◄── OTs, tables ───►  garbles
+    infer    x - r_1                  ────────────────────► W_1 (x - r_1) + b_1 + s_1
+                                      ◄── labels ─────────
+             evaluates                ── colours ────────►  x_2 - r_2, and so on
+             y_last                                         W_last (x_last - r_last) + b_last + s_last
+
+The two results are additive shares of the logits over Z_2^l, at scale 2^(2f), each uniform on its own. The QP knows
+its own before the query is known. It learns the architecture; the AP learns how many queries came.
+A correlation serves one batch: used again it would open x - x', so a second use is refused.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from mpc.channel import Channel
+from mpc.errors import ParameterError, ProtocolError
+from mpc.garbled import Evaluator, Garbler
+from mpc.inference.architecture import LARGEST_BATCH, NONLINEAR, PRIVATE, AnyLayer, Architecture, convolution
+from mpc.inference.encryption import PublicKey, SecretKey, upload_size
+from mpc.inference.linear import AnsweringLinear, QueryingLinear
+from mpc.inference.network import Network, apply_private, check_queries
+from mpc.inference.nonlinear import AnsweringNonlinear, QueryingNonlinear, circuit_of
+from mpc.inference.tensors import as_pixels, from_pixels, public_map
+from mpc.randomness import SYSTEM, Randomness
+from mpc.ring import Ring, Words
+
+
+class Agreement(Protocol):
+    """What querying and answering party agreed on before: a part of the run's public parameters."""
+
+    @property
+    def input_shape(self) -> tuple[int, ...]: ...
+    @property
+    def classes(self) -> int: ...
+    @property
+    def ring_bits(self) -> int: ...
+    @property
+    def fraction_bits(self) -> int: ...
+
+
+@dataclass(repr=False)
+class QueryingCorrelation:
+    """What the querying party keeps from preprocessing one batch.
+
+    Attributes:
+        logit_shares: its shares of the logits, ``(batch, classes)`` in Z_2^l, uniform and known before the query.
+    """
+
+    logit_shares: Words
+    input_masks: Words | None
+    nonlinear: list[QueryingNonlinear] = field(default_factory=list)
+
+    @property
+    def batch(self) -> int:
+        """How many queries it serves."""
+        return len(self.logit_shares)
+
+    def consume(self) -> tuple[Words, list[QueryingNonlinear]]:
+        """The masks and circuits, once.
+
+        Raises:
+            ParameterError: the second time.
+        """
+        if self.input_masks is None:
+            raise ParameterError("expected a fresh correlation, found one that has served its batch")
+        taken, self.input_masks = (self.input_masks, self.nonlinear), None
+        self.nonlinear = []
+        return taken
+
+    def __repr__(self) -> str:
+        return f"QueryingCorrelation(batch={self.batch})"
+
+
+@dataclass(repr=False)
+class AnsweringCorrelation:
+    """What the answering party keeps from preprocessing one batch."""
+
+    batch: int
+    shares: list[Words] | None
+    nonlinear: list[AnsweringNonlinear] = field(default_factory=list)
+
+    def consume(self) -> tuple[list[Words], list[AnsweringNonlinear]]:
+        """The shares and circuits, once.
+
+        Raises:
+            ParameterError: the second time.
+        """
+        if self.shares is None:
+            raise ParameterError("expected a fresh correlation, found one that has served its batch")
+        taken, self.shares = (self.shares, self.nonlinear), None
+        self.nonlinear = []
+        return taken
+
+    def __repr__(self) -> str:
+        return f"AnsweringCorrelation(batch={self.batch})"
+
+
+class QueryingInference:
+    """The querying party's side, one for each answering party."""
+
+    def __init__(
+        self,
+        channel: Channel,
+        evaluator: Evaluator,
+        architecture: Architecture,
+        key: SecretKey,
+        randomness: Randomness,
+    ) -> None:
+        self.architecture = architecture
+        self._channel = channel
+        self._evaluator = evaluator
+        self._randomness = randomness
+        self._ring = Ring(architecture.ring_bits)
+        self._linear = [
+            QueryingLinear(name, convolution(layer, before), key) for name, layer, before in _private(architecture)
+        ]
+
+    @classmethod
+    def open(
+        cls, channel: Channel, evaluator: Evaluator, agreement: Agreement, randomness: Randomness = SYSTEM
+    ) -> QueryingInference:
+        """Take and check the AP's architecture; make a key pair for it and send the public key.
+
+        Raises:
+            ProtocolError: an architecture beyond the limits, or not what was agreed.
+        """
+        architecture = channel.recv_message("network/architecture", Architecture)
+        for what, expected, found in _compared(agreement, architecture):
+            if found != expected:
+                raise ProtocolError.mismatch(
+                    f"{what} of the network", expected, found, peer=channel.peer, step=channel.step
+                )
+        key = SecretKey(architecture.rlwe, randomness)
+        channel.send("network/key", key.public_key())
+        return cls(channel, evaluator, architecture, key, randomness)
+
+    def prepare(self, batch: int) -> QueryingCorrelation:
+        """Everything that does not depend on the queries, for ``batch`` of them.
+
+        Raises:
+            ProtocolError: a malformed message.
+        """
+        _check_batch(batch)
+        masks = self._ring.random((batch, *self.architecture.input_shape), self._randomness)
+        correlation = QueryingCorrelation(masks, masks)
+        mine, linear = masks, iter(self._linear)  # the QP's share of the tensor between two layers
+        for _, layer, _, _ in self.architecture.steps():
+            if isinstance(layer, PRIVATE):
+                mine = from_pixels(layer, next(linear).prepare(self._channel, as_pixels(layer, mine)))
+            elif isinstance(layer, NONLINEAR):
+                step = QueryingNonlinear(
+                    self._evaluator, circuit_of(layer, self.architecture), mine, self._ring, self._randomness
+                )
+                correlation.nonlinear.append(step)
+                mine = step.next_masks
+            else:
+                mine = self._ring.reduce(public_map(layer, mine))
+        correlation.logit_shares = mine
+        return correlation
+
+    def infer(self, correlation: QueryingCorrelation, queries: Words) -> Words:
+        """Its shares of the logits, ``(batch, classes)`` in Z_2^l; the correlation is used up.
+
+        Args:
+            queries: fixed point with f fraction bits, ``(batch, *input_shape)``.
+
+        Raises:
+            ParameterError, RangeError: queries that the network does not take; a correlation used before. Nothing
+                has been sent then, and the correlation is still good.
+            ProtocolError: a malformed message.
+        """
+        check_queries(self.architecture, queries)
+        if len(queries) != correlation.batch:
+            raise ParameterError(f"expected {correlation.batch} queries, found {len(queries)}")
+        masks, nonlinear = correlation.consume()
+        masked = self._ring.reduce(self._ring.reduce(queries) - masks)
+        self._channel.send_words("inference/input", masked, self._ring.bits)
+        for step in nonlinear:
+            step.run()
+        return correlation.logit_shares
+
+
+class AnsweringInference:
+    """The answering party's side: its network, for one querying party."""
+
+    def __init__(
+        self, channel: Channel, garbler: Garbler, network: Network, key: PublicKey, randomness: Randomness
+    ) -> None:
+        self.network = network
+        self._channel = channel
+        self._garbler = garbler
+        self._ring = network.ring
+        self._queries_left = network.architecture.session_queries
+        self._linear = [
+            AnsweringLinear(name, convolution(layer, before), fixed.weights, key, randomness)
+            for (name, layer, before), fixed in zip(_private(network.architecture), network.weights, strict=True)
+        ]
+
+    @classmethod
+    def open(
+        cls,
+        channel: Channel,
+        garbler: Garbler,
+        network: Network,
+        agreement: Agreement,
+        randomness: Randomness = SYSTEM,
+    ) -> AnsweringInference:
+        """Send the architecture, take the QP's public key.
+
+        Raises:
+            ParameterError: the network is not what was agreed.
+            ProtocolError: a malformed key.
+        """
+        for what, expected, found in _compared(agreement, network.architecture):
+            if found != expected:
+                raise ParameterError(f"expected {what} {expected} of the network, found {found}")
+        channel.send_message("network/architecture", network.architecture)
+        rlwe = network.architecture.rlwe
+        data = channel.recv("network/key", upload_size(rlwe, 1))
+        return cls(channel, garbler, network, PublicKey(rlwe, data, randomness), randomness)
+
+    def prepare(self, batch: int) -> AnsweringCorrelation:
+        """Everything that does not depend on the queries, for ``batch`` of them.
+
+        Raises:
+            ParameterError: more queries than the flooding is made for in one session.
+            ProtocolError: a malformed message.
+        """
+        _check_batch(batch)
+        architecture = self.network.architecture
+        if batch > self._queries_left:
+            raise ParameterError(
+                f"expected at most {architecture.session_queries} queries in a session, found "
+                f"{architecture.session_queries - self._queries_left + batch}"
+            )
+        self._queries_left -= batch
+        shares: list[Words] = []
+        correlation = AnsweringCorrelation(batch, shares)
+        linear = iter(self._linear)
+        for _, layer, before, _ in architecture.steps():
+            if isinstance(layer, PRIVATE):
+                shares.append(from_pixels(layer, next(linear).prepare(self._channel, batch)))
+            elif isinstance(layer, NONLINEAR):
+                count = batch * math.prod(before)
+                correlation.nonlinear.append(AnsweringNonlinear(self._garbler, circuit_of(layer, architecture), count))
+        return correlation
+
+    def infer(self, correlation: AnsweringCorrelation) -> Words:
+        """Its shares of the logits, ``(batch, classes)`` in Z_2^l; the correlation is used up.
+
+        Raises:
+            ParameterError: a correlation used before.
+            ProtocolError: a malformed message.
+        """
+        taken = correlation.consume()
+        shares, nonlinear = iter(taken[0]), iter(taken[1])
+        architecture = self.network.architecture
+        shape = (correlation.batch, *architecture.input_shape)
+        mine, weights = self._channel.recv_words("inference/input", shape, self._ring.bits), iter(self.network.weights)
+        for _, layer, _, _ in architecture.steps():
+            if isinstance(layer, PRIVATE):
+                mine = self._ring.add(apply_private(layer, mine, next(weights), self._ring), next(shares))
+            elif isinstance(layer, NONLINEAR):
+                mine = next(nonlinear).run(mine)
+            else:
+                mine = self._ring.reduce(public_map(layer, mine))
+        return mine
+
+
+def _private(architecture: Architecture) -> Iterator[tuple[str, AnyLayer, tuple[int, ...]]]:
+    """The private layers with the name that their messages carry, and their input shapes."""
+    private = (step for step in architecture.steps() if isinstance(step[1], PRIVATE))
+    for index, (_, layer, before, _) in enumerate(private):
+        yield f"linear/{index}", layer, before
+
+
+def _compared(agreement: Agreement, architecture: Architecture) -> Iterator[tuple[str, object, object]]:
+    yield "input shape", tuple(agreement.input_shape), architecture.input_shape
+    yield "classes", agreement.classes, architecture.classes
+    yield "ring bits", agreement.ring_bits, architecture.ring_bits
+    yield "fraction bits", agreement.fraction_bits, architecture.fraction_bits
+
+
+def _check_batch(batch: int) -> None:
+    if not 1 <= batch <= LARGEST_BATCH:
+        raise ParameterError(f"expected 1 to {LARGEST_BATCH} queries at a time, found {batch}")
