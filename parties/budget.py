@@ -30,12 +30,14 @@ class Spent(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     total: float
 
 
-def guardian_charge(
-    channel: Channel, ledger: Ledger, account: str, sigma: str, answers: int, session: str, run: float
-) -> float:
-    """PG: charge, then tell the QP; returns the total. Raises `BudgetExceededError` after telling it."""
+def guardian_charge(channel: Channel, ledger: Ledger, entry: tuple[str, str, int, str], run: float) -> float:
+    """PG: charge the account, then tell the QP; returns the account's total.
+
+    `entry` is account, sigma, answers and session; `run` is the epsilon of these answers alone. Raises
+    `BudgetExceededError` when the QP has been told.
+    """
     try:
-        total = ledger.charge(account, sigma, answers, session)
+        total = ledger.charge(*entry)
     except BudgetExceededError as error:
         channel.send_message("budget", Spent(str(error), run, 0.0))
         raise

@@ -18,6 +18,7 @@ Run: ``python -m parties.privacy_guardian --settings PATH``.
 from __future__ import annotations
 
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 from mpc.garbled import Garbler
@@ -37,6 +38,9 @@ def privacy_guardian(party: Party[GuardianSettings]) -> None:
     """Play the privacy guardian."""
     settings, progress = party.settings, party.progress
     parameters = settings.parameters
+    delta = float(settings.delta)
+    accountant = ThreadPoolExecutor(1)  # it takes a second to load, in which the other parties come
+    cost = accountant.submit(epsilon, [(parameters.sigma, settings.n_queries)], delta)
 
     with Connections(settings, party.folder, GUARDIAN) as connections:
         listener = connections.listen(settings.listen)
@@ -57,7 +61,7 @@ def privacy_guardian(party: Party[GuardianSettings]) -> None:
         with progress.step("0", "base oblivious transfers", channel=client):
             garbler = Garbler.open(client)
         with progress.step("0", "privacy ledger", channel=client):
-            _charge(party, client)
+            _charge(party, client, cost.result())
 
         for batch in settings.batches:
             shape = batch.stop - batch.start, parameters.classes
@@ -72,13 +76,12 @@ def privacy_guardian(party: Party[GuardianSettings]) -> None:
                 release.guardian_release(garbler, noisy_share, parameters.width)
 
 
-def _charge(party: Party[GuardianSettings], client: Channel) -> None:
+def _charge(party: Party[GuardianSettings], client: Channel, cost: float) -> None:
     """Enter all answers of the run in the ledger, before any is possible; a run over budget ends here."""
-    settings, sigma = party.settings, party.settings.parameters.sigma
-    delta = float(settings.delta)
+    settings, delta = party.settings, float(party.settings.delta)
     ledger = Ledger(settings.ledger, partial(epsilon, delta=delta), settings.epsilon_budget)
-    run = epsilon([(sigma, settings.n_queries)], delta)
-    total = guardian_charge(client, ledger, settings.account, sigma, settings.n_queries, settings.session, run)
+    entry = settings.account, settings.parameters.sigma, settings.n_queries, settings.session
+    total = guardian_charge(client, ledger, entry, cost)
     party.progress.note(f"{settings.account} has spent epsilon {total:.3g} at delta {delta:g}, this run included")
 
 

@@ -1,0 +1,146 @@
+"""Who may connect to whom: the right name, the right role, the same run; and many conversations at once."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from mpc.channel import Channel
+from mpc.errors import DeadlineError, MpcError, ProtocolError, TransportError
+from orchestrator import certificates
+from parties.capc_config import CapcConfig
+from parties.connections import ANSWERING, GUARDIAN, QUERYING, Connections, with_each
+from parties.plan import Run, RunFolders
+from parties.protocols import PROTOCOLS
+from parties.settings import Address, PartySettings, Peer
+
+NAMES = ("client", "server-0", "privacy-guardian")
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> RunFolders:
+    top = tmp_path_factory.mktemp("run")
+    made = RunFolders(top / "files", top / "logs", "test")
+    certificates.issue("test", [(name, made.party(name)) for name in NAMES])
+    return made
+
+
+def settings(folders: RunFolders, name: str, session: str = "session-1", **choices: Any) -> PartySettings:
+    config = CapcConfig(connect_deadline_s=20, message_deadline_s=20, **choices)
+    plan = PROTOCOLS["capc"].plan(config, Run(folders, session, 40000))
+    (found,) = (process.settings for process in plan.processes if process.name == name)
+    assert isinstance(found, PartySettings)
+    return found
+
+
+def party(folders: RunFolders, name: str, role: str, **choices: Any) -> Connections:
+    return Connections(settings(folders, name, **choices), folders.party(name), role)
+
+
+@pytest.fixture
+def client(folders: RunFolders) -> Iterator[Connections]:
+    with party(folders, "client", QUERYING) as made:
+        yield made
+
+
+def meet(
+    client: Connections, server: Connections, peer: str = "server-0", expects: str = ANSWERING
+) -> tuple[Channel, Channel]:
+    """The client dials the server; whichever side fails first raises."""
+    with server:
+        listener = server.listen(Address(host="127.0.0.1", port=0))
+        where = Peer(name=peer, host="127.0.0.1", port=listener.port)
+        sides: list[Callable[[], Channel]] = [
+            lambda: client.dial(where, expects),
+            lambda: server.accept(listener, {"client": QUERYING}),
+        ]
+        first, second = with_each(sides, lambda side: side())
+        first.send("ping", b"12345")
+        assert bytes(second.recv("ping")) == b"12345"
+        return first, second
+
+
+def test_parties_of_one_run_meet_and_know_each_others_names(client: Connections, folders: RunFolders) -> None:
+    ours, theirs = meet(client, party(folders, "server-0", ANSWERING))
+    assert (ours.peer, theirs.peer) == ("server-0", "client")
+
+
+def test_another_session_is_refused(client: Connections, folders: RunFolders) -> None:
+    with pytest.raises(ProtocolError, match="session"):
+        meet(client, party(folders, "server-0", ANSWERING, session="session-2"))
+
+
+@pytest.mark.parametrize("choices", [{"dp_noise_scale": 3}, {"n_queries": 2}, {"batch_size": 2}, {"ring_bits": 40}])
+def test_other_public_parameters_are_refused(client: Connections, folders: RunFolders, choices: dict[str, Any]) -> None:
+    with pytest.raises(ProtocolError, match="digest of public parameters"):
+        meet(client, party(folders, "server-0", ANSWERING, **choices))
+
+
+def test_another_role_is_refused(client: Connections, folders: RunFolders) -> None:
+    with pytest.raises(ProtocolError, match="expected role answering party, found privacy guardian"):
+        meet(client, party(folders, "server-0", GUARDIAN))
+
+
+def test_another_name_is_refused(client: Connections, folders: RunFolders) -> None:
+    with pytest.raises(MpcError) as caught:
+        meet(client, party(folders, "server-0", ANSWERING), peer="privacy-guardian", expects=GUARDIAN)
+    assert isinstance(caught.value, TransportError)
+
+
+def test_who_is_not_expected_is_not_let_in(folders: RunFolders) -> None:
+    waiting = settings(folders, "server-0").model_copy(update={"connect_deadline_s": 0.5})
+    with (
+        Connections(waiting, folders.party("server-0"), ANSWERING) as server,
+        party(folders, "privacy-guardian", GUARDIAN) as intruder,
+    ):
+        listener = server.listen(Address(host="127.0.0.1", port=0))
+        where = Peer(name="server-0", host="127.0.0.1", port=listener.port)
+        sides: list[Callable[[], Channel]] = [
+            lambda: server.accept(listener, {"client": QUERYING}),
+            lambda: intruder.dial(where, ANSWERING),
+        ]
+        failures = []
+        for side in sides:  # at once: the intruder dials while the server waits
+
+            def run(side: Callable[[], Channel] = side) -> None:
+                try:
+                    side()
+                except MpcError as error:
+                    failures.append(error)
+
+            threading.Thread(target=run, daemon=True).start()
+        expires = time.monotonic() + 60
+        while len(failures) < 2:
+            assert time.monotonic() < expires
+            time.sleep(0.01)
+    assert {type(error) for error in failures} <= {DeadlineError, TransportError}
+
+
+def test_with_each_keeps_the_order_and_works_at_once() -> None:
+    barrier = threading.Barrier(5, timeout=30)  # nobody passes unless all five are there
+
+    def work(number: int) -> int:
+        barrier.wait()
+        return number * number
+
+    assert with_each(range(5), work) == [0, 1, 4, 9, 16]
+    assert with_each([], work) == []
+
+
+def test_with_each_raises_the_first_error_without_waiting_for_the_others() -> None:
+    never = threading.Event()
+
+    def work(number: int) -> None:
+        if number == 1:
+            raise KeyError(number)
+        never.wait(300)
+
+    began = time.monotonic()
+    with pytest.raises(KeyError):
+        with_each(range(3), work)
+    assert time.monotonic() - began < 250
+    never.set()
