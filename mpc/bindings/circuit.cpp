@@ -51,6 +51,8 @@ void bind_circuit(nb::module_& m) {
 
 namespace {
 
+using mpc::operator+;
+
 mpc::Point point_of(nb::handle object) {
     const Buffer bytes(object);
     mpc::Point point;

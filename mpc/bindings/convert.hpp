@@ -12,6 +12,7 @@
 
 #include "core/error.hpp"
 #include "core/garbling.hpp"
+#include "core/prg.hpp"
 
 namespace capc::bindings {
 
@@ -64,7 +65,10 @@ inline WordsOut to_array(std::vector<std::uint64_t> values, std::size_t n, std::
 template <typename T>
 class Locked {
 public:
-    explicit Locked(T&& state) : state_(std::move(state)) {}
+    explicit Locked(T&& state) : state_(std::move(state)) {}              // batches
+    explicit Locked(mpc::Prg randomness) : state_(std::move(randomness)) {}  // sessions
+    Locked(const Locked&) = delete;
+    Locked& operator=(const Locked&) = delete;
 
     template <typename F>
     auto run(F&& body) {

@@ -39,7 +39,7 @@ template <typename Session>
 void bind_base(nb::class_<Locked<Session>>& type) {
     type.def("__init__",
              [](Locked<Session>* self, nb::handle randomness) {
-                 new (self) Locked<Session>(Session(prg_of(randomness)));
+                 new (self) Locked<Session>(prg_of(randomness));
              },
              nb::arg("randomness") = nb::none())
         .def("receive_base",

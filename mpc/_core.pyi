@@ -1,0 +1,189 @@
+"""The C++ core: circuits, garbler and evaluator sessions. Bytes in, bytes out; no sockets, no clock.
+
+``u64[n, words]`` is a C-contiguous uint64 array of that shape, one row an instance; every value must fit its word.
+Messages may be any bytes-like object. All calls release the interpreter lock; calls on one object from several threads
+queue up. Raises ``mpc.errors.ProtocolError`` for a message of the wrong length or content and for a call out of turn,
+``mpc.errors.ParameterError`` for the caller's own arguments. Printing an object shows type and shape, never a secret.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+from typing_extensions import Buffer
+
+class Circuit:
+    """An immutable Boolean circuit between a garbler and an evaluator.
+
+    Inputs and outputs are words of 1 to 64 bits. Shares are additive: ``z = garbler's + evaluator's mod 2^bits``, signed
+    in two's complement.
+    """
+
+    @staticmethod
+    def relu(ring_bits: int, shift: int) -> Circuit:
+        """Garbler ``[share]``, evaluator ``[share, next_mask]``, out ``[max(0, z >> shift) - next_mask]`` mod 2^ring_bits.
+
+        ``z >> shift`` is the exact arithmetic shift (floor); ``0 <= shift < ring_bits``.
+        """
+
+    @staticmethod
+    def rescale(ring_bits: int, shift: int) -> Circuit:
+        """As :meth:`relu` without ``max(0, .)``."""
+
+    @staticmethod
+    def argmax(classes: int, ring_bits: int) -> Circuit:
+        """``classes`` shares each; out as many one-bit words, one-hot of the signed argmax, ties to the lowest index."""
+
+    @staticmethod
+    def threshold(labels: int, ring_bits: int) -> Circuit:
+        """``labels`` shares each, of ``z_j - t_j``; out one bit a label, ``z_j > t_j``."""
+
+    @staticmethod
+    def sum_histogram(classes: int, width: int) -> Circuit:
+        """``classes`` words each; out one word, the index of the signed argmax of the sums mod 2^width, ties lowest."""
+
+    @staticmethod
+    def add(width: int) -> Circuit:
+        """One word each; out their sum mod 2^width."""
+
+    @staticmethod
+    def sub(width: int) -> Circuit:
+        """One word each; out garbler's minus evaluator's mod 2^width."""
+
+    @staticmethod
+    def less_than(width: int) -> Circuit:
+        """One word each; out the bit ``garbler's < evaluator's``, signed."""
+
+    @staticmethod
+    def select(width: int) -> Circuit:
+        """Garbler ``[a]``, evaluator ``[b, pick (1 bit)]``; out ``a`` where ``pick`` is one, else ``b``."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def garbler_widths(self) -> list[int]: ...
+    @property
+    def evaluator_widths(self) -> list[int]: ...
+    @property
+    def output_widths(self) -> list[int]: ...
+    @property
+    def evaluator_bits(self) -> int:
+        """OTs that one instance takes."""
+
+    @property
+    def and_gates(self) -> int: ...
+    def table_bytes(self, n: int) -> int:
+        """Bytes of the tables of ``n`` instances: 32 an AND gate."""
+
+    def run(self, garbler: NDArray[np.uint64], evaluator: NDArray[np.uint64]) -> NDArray[np.uint64]:
+        """In the clear: ``u64[n, garbler words]``, ``u64[n, evaluator words]`` to ``u64[n, output words]``."""
+
+class GarblerSession:
+    """The garbler's half of a lasting session; holds the free-XOR offset.
+
+    ``randomness``: a seed of 32 bytes for known-answer tests, which makes everything predictable; None otherwise.
+    """
+
+    def __init__(self, randomness: Buffer | None = None) -> None: ...
+    def receive_base(self, message: Buffer) -> bytes:
+        """The evaluator's first message (32 B) to the reply: session salt and 128 points (4112 B)."""
+
+    def finish_base(self, message: Buffer) -> None:
+        """The evaluator's second message (3072 B); then the session is ready."""
+
+    @property
+    def ots_left(self) -> int:
+        """OTs made and not yet used; always the same on both sides."""
+
+    def extend(self, message: Buffer) -> None:
+        """The evaluator's extension message (496 B a 128 OTs)."""
+
+    def garble(self, circuit: Circuit, n: int, corrections: Buffer | None = None) -> Garbling:
+        """``n`` instances, taking ``n * evaluator_bits`` OTs. ``corrections``: the evaluator's choices (its
+        ``Evaluation.corrections``), fixed now; None: they come late, with the inputs."""
+
+class Garbling:
+    """The garbler's half of one circuit over ``n`` instances."""
+
+    def next_tables(self, max_bytes: int) -> bytes:
+        """The next bytes of the tables, at most so many; ``b""`` when all are out. Memory is bounded by one tile."""
+
+    @property
+    def tables_left(self) -> int:
+        """Bytes that :meth:`next_tables` has still to give."""
+
+    def input_labels(self, values: NDArray[np.uint64], late_corrections: Buffer | None = None) -> bytes:
+        """Labels of the garbler's ``u64[n, garbler words]``, once; late, also the evaluator's masked labels."""
+
+    def decoding(self) -> bytes:
+        """Bits that open the outputs to the evaluator; after the last table."""
+
+    def decode(self, colours: Buffer) -> NDArray[np.uint64]:
+        """The outputs ``u64[n, output words]``, to the garbler; after the last table."""
+
+    def project(self, width: int, randomness: Buffer | None = None) -> tuple[bytes, NDArray[np.uint64]]:
+        """Output bits to additive shares: the evaluator's message, and the garbler's shares ``m``, fresh and uniform in
+        Z_2^width; the evaluator obtains ``bit - m``. Once, after the last table, for circuits of one-bit outputs."""
+
+class EvaluatorSession:
+    """The evaluator's half of a lasting session. ``randomness`` as for :class:`GarblerSession`."""
+
+    def __init__(self, randomness: Buffer | None = None) -> None: ...
+    def start_base(self) -> bytes:
+        """The first base-OT message (32 B)."""
+
+    def receive_base(self, message: Buffer) -> bytes:
+        """The garbler's reply to this side's second message (3072 B); then the session is ready."""
+
+    @property
+    def ots_left(self) -> int:
+        """OTs made and not yet used; always the same on both sides."""
+
+    def extend(self, count: int) -> bytes:
+        """At least ``count`` more OTs, in multiples of 128; the message for ``GarblerSession.extend``."""
+
+    def evaluate(self, circuit: Circuit, n: int, values: NDArray[np.uint64] | None = None) -> Evaluation:
+        """``n`` instances, taking ``n * evaluator_bits`` OTs. ``values``: ``u64[n, evaluator words]``, or None: late."""
+
+class Evaluation:
+    """The evaluator's half of one circuit over ``n`` instances."""
+
+    @property
+    def corrections(self) -> bytes:
+        """What the garbler needs before it garbles; one bit an input bit, padded by the OTs. Early batches only."""
+
+    def choose(self, values: NDArray[np.uint64]) -> bytes:
+        """Late batches only, once: ``u64[n, evaluator words]`` to the corrections for ``Garbling.input_labels``."""
+
+    def feed_tables(self, chunk: Buffer) -> None:
+        """The next bytes of the tables, cut anywhere. Before the labels they are stored, after them evaluated."""
+
+    def set_labels(self, message: Buffer) -> None:
+        """The message of ``Garbling.input_labels``, once."""
+
+    @property
+    def label_bytes(self) -> int:
+        """Length of that message."""
+
+    @property
+    def done(self) -> bool:
+        """Whether labels and all tables were there."""
+
+    def colours(self) -> bytes:
+        """Bits that open the outputs to the garbler."""
+
+    def decode(self, decoding: Buffer) -> NDArray[np.uint64]:
+        """The outputs ``u64[n, output words]``, to the evaluator."""
+
+    def open_projection(self, message: Buffer, width: int) -> NDArray[np.uint64]:
+        """This side's shares ``bit - m mod 2^width``, ``u64[n, output words]``."""
+
+def cpu_level() -> str:
+    """The instruction set in use: portable, aesni, vaes256 or vaes512 (see CAPC_CPU_LEVEL)."""
+
+def edwards25519_multiply(scalar: Buffer, point: Buffer) -> bytes:
+    """For tests: scalar (32 B, below 2^253) times an encoded point."""
+
+def edwards25519_multiply_base(scalar: Buffer) -> bytes:
+    """For tests: scalar times the generator, from the table."""
+
+def edwards25519_add(p: Buffer, q: Buffer) -> bytes:
+    """For tests: the sum of two encoded points."""
