@@ -94,7 +94,7 @@ class Architecture(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     fraction_bits: int
     ring_bits: int
     primes: int = 2
-    session_queries: int = 4096
+    session_queries: int = 2048
 
     def __post_init__(self) -> None:
         _require(1 <= len(self.layers) <= LARGEST_DEPTH, f"1 to {LARGEST_DEPTH} layers", len(self.layers))

@@ -55,7 +55,7 @@ class Network:
         input_range: tuple[float, float] = (0.0, 1.0),
         fraction_bits: int = 12,
         ring_bits: int = 41,
-        session_queries: int = 4096,
+        session_queries: int = 2048,
     ) -> Network:
         """Quantise float layers (:mod:`mpc.inference.layers`), weights at 2^f, biases at 2^(2f).
 
