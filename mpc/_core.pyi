@@ -13,13 +13,13 @@ from typing_extensions import Buffer
 class Circuit:
     """An immutable Boolean circuit between a garbler and an evaluator.
 
-    Inputs and outputs are words of 1 to 64 bits. Shares are additive: ``z = garbler's + evaluator's mod 2^bits``, signed
-    in two's complement.
+    Inputs and outputs are words of 1 to 64 bits. Shares are additive: ``z = garbler's + evaluator's mod 2^bits``,
+    signed in two's complement.
     """
 
     @staticmethod
     def relu(ring_bits: int, shift: int) -> Circuit:
-        """Garbler ``[share]``, evaluator ``[share, next_mask]``, out ``[max(0, z >> shift) - next_mask]`` mod 2^ring_bits.
+        """Garbler ``[share]``, evaluator ``[share, next_mask]``, out ``[max(0, z >> shift) - next_mask]`` in the ring.
 
         ``z >> shift`` is the exact arithmetic shift (floor); ``0 <= shift < ring_bits``.
         """
@@ -30,7 +30,7 @@ class Circuit:
 
     @staticmethod
     def argmax(classes: int, ring_bits: int) -> Circuit:
-        """``classes`` shares each; out as many one-bit words, one-hot of the signed argmax, ties to the lowest index."""
+        """``classes`` shares each; out as many one-bit words: one-hot of the signed argmax, lowest index on ties."""
 
     @staticmethod
     def threshold(labels: int, ring_bits: int) -> Circuit:
@@ -141,7 +141,7 @@ class EvaluatorSession:
         """At least ``count`` more OTs, in multiples of 128; the message for ``GarblerSession.extend``."""
 
     def evaluate(self, circuit: Circuit, n: int, values: NDArray[np.uint64] | None = None) -> Evaluation:
-        """``n`` instances, taking ``n * evaluator_bits`` OTs. ``values``: ``u64[n, evaluator words]``, or None: late."""
+        """``n`` instances, taking ``n * evaluator_bits`` OTs. ``values``: ``u64[n, evaluator words]``; None: late."""
 
 class Evaluation:
     """The evaluator's half of one circuit over ``n`` instances."""
