@@ -156,4 +156,9 @@ class CapcConfig(BaseModel):
             raise ValueError(
                 f"qp_id: {self.qp_id} is not one of the {self.n_parties + 1} data owners 0..{self.n_parties}"
             )
+        if 2 * self.round_exp >= self.ring_bits:
+            raise ValueError(
+                f"round_exp: products carry twice {self.round_exp} fraction bits and do not fit a ring of "
+                f"{self.ring_bits} bits"
+            )
         return self

@@ -6,7 +6,7 @@
         base OTs  <------------------------------------------------>  base OTs
         base OTs  <----------------->  base OTs                                    all APs at once
         budget spent  <-----------------------------------------------------------  ledger charged
-    0   preprocessing  <------------>  preprocessing                               before the batch's queries are used
+    0'  preprocessing  <------------>  preprocessing                               before the batch's queries are used
     1a  x - r  --------------------->  network on shares
     1b  share of the logits            share of the logits
     1c  onehot(argmax) - m  <------->  fresh m
@@ -93,7 +93,7 @@ def _label(
     def ask(server: Asked) -> tuple[Words, list[int]]:
         """Steps 1a to 2 with one answering party: the QP's vote shares, and the AP's masks encrypted."""
         channel = server.channel
-        with progress.step("0", "preprocessing", channel=channel):
+        with progress.step("0'", "preprocessing", channel=channel):
             prepared = server.inference.prepare(shape[0])
             ballot = vote.querying_prepare(server.evaluator, prepared.logit_shares, parameters.ring_bits)
         with progress.step("1a", "private inference; the logits end as two shares (1b)", channel=channel):

@@ -88,7 +88,7 @@ class Progress:
 
     @contextmanager
     def step(self, step: str, title: str, *, channel: Channel | None = None, peer: str = "") -> Iterator[None]:
-        """Measure one step: its seconds, and the bytes that `channel` moves in it, headers included."""
+        """Measure one step: its seconds, with the waiting for the peer, and the bytes that `channel` moves in it."""
         peer = peer or (channel.peer if channel else "")
         towards = f" with {peer}" if peer else ""
         self.event("step_started", step=step, title=title, peer=peer)
@@ -111,7 +111,7 @@ class Progress:
                 moved = {"sent": traffic.sent - sent, "received": traffic.received - received}
         self.event("step_finished", step=step, title=title, peer=peer, seconds=round(seconds, 6), **moved)
         volume = f", {moved['sent']} B sent, {moved['received']} B received" if moved else ""
-        self._log.info(f"step {step}: done{towards} in {seconds:.3f} s{volume}")
+        self._log.info(f"step {step}: {title}{towards}: done in {seconds:.3f} s{volume}")
 
     def finished(self) -> None:
         """The party has done all that it had to do."""

@@ -6,7 +6,7 @@
                                          <-----------------------------------------  Paillier public key
     connect, hello  ------------------>
     base OTs  <---------------------->   base OTs
-    preprocessing  <----------------->   garbled circuits, W r - s                   0, every batch
+    preprocessing  <----------------->   garbled circuits, W r - s                   0', every batch
     x - r  -------------------------->   network on shares                           1a
     share of the logits                  share of the logits                         1b
     onehot(argmax) - m  <------------>   fresh m                                     1c
@@ -52,7 +52,7 @@ def server(party: Party[AnsweringSettings]) -> None:
 
         for batch in settings.batches:
             count = batch.stop - batch.start
-            with progress.step("0", "preprocessing", channel=client):
+            with progress.step("0'", "preprocessing", channel=client):
                 prepared = inference.prepare(count)
                 ballot = vote.answering_prepare(garbler, count, parameters.classes, parameters.ring_bits)
             with progress.step("1a", "private inference; the logits end as two shares (1b)", channel=client):

@@ -67,6 +67,7 @@ def test_delta_may_be_a_string_as_yaml_reads_it() -> None:
         ({"models": []}, "models"),
         ({"seed": -1}, "seed"),
         ({"n_parties": 2, "qp_id": 3}, "qp_id"),
+        ({"round_exp": 12, "ring_bits": 24}, "round_exp"),
         ({"learning_rate": float("nan")}, "learning_rate"),
     ],
 )

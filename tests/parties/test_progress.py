@@ -55,7 +55,7 @@ def test_a_step_tells_its_seconds_and_the_bytes_of_its_channel(progress: Progres
     assert second["sent"] == 10 + frame  # the step's own, not the channel's total
     assert first["received"] > 7
     assert second["received"] == 0
-    assert "step 1a: done with client" in log(tmp_path)
+    assert "step 1a: inference with client: done in" in log(tmp_path)
     assert (tmp_path / "events.jsonl").stat().st_mode & 0o777 == 0o600
 
 
