@@ -1,4 +1,5 @@
-// Builds circuits: constants fold away for free, NOT costs nothing, dead gates go, slots are reused.
+// Builds circuits: constants fold away for free, NOT costs nothing, dead gates go, XORs merge into the gates beside them,
+// slots are reused.
 #pragma once
 
 #include <cstddef>
@@ -47,8 +48,16 @@ private:
         bool is_and;
     };
 
+    // A gate of the finished circuit while its operands are still wires; see Gate in kernels.hpp.
+    struct Merged {
+        bool wanted = false;
+        bool is_and = false;
+        Wire a, x, b, y, z;
+    };
+
     Word input(unsigned width, Widths* widths);
     Wire add_gate(Wire a, Wire b, bool is_and);
+    std::vector<Merged> merge() const;
 
     Widths garbler_widths_;
     Widths evaluator_widths_;

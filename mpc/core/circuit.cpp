@@ -30,27 +30,27 @@ std::vector<std::uint64_t> Circuit::run(const std::vector<std::uint64_t>& garble
     check_values(name() + ": evaluator's values", evaluator_widths(), evaluator.data(), evaluator.size(), n);
     const std::size_t words = output_widths().size();
     std::vector<std::uint64_t> result(n * words);
-    std::vector<std::uint64_t> slots(slot_count());
-    std::vector<std::uint64_t> rows(output_bits());
+    std::vector<std::uint64_t> rows(first_slot_row() + slot_count());
+    std::vector<std::uint64_t> opened(output_bits());
     constexpr std::size_t together = 64;
     for (std::size_t first = 0; first < n; first += together) {
         const std::size_t now = std::min(together, n - first);
-        rows_of_values(garbler_widths(), garbler.data() + first * garbler_widths().size(), now, slots.data());
+        rows_of_values(garbler_widths(), garbler.data() + first * garbler_widths().size(), now, rows.data() + 1);
         rows_of_values(evaluator_widths(), evaluator.data() + first * evaluator_widths().size(), now,
-                       slots.data() + garbler_bits());
+                       rows.data() + 1 + garbler_bits());
         for (const Gate& gate : gates()) {
-            std::uint64_t a = slots[gate.a];
-            std::uint64_t b = slots[gate.b];
+            std::uint64_t& out = rows[first_slot_row() + gate.out];
+            std::uint64_t a = rows[gate.a] ^ rows[gate.x];
+            std::uint64_t b = rows[gate.b] ^ rows[gate.y];
             if ((gate.kind & Gate::invert_a) != 0) a = ~a;
             if ((gate.kind & Gate::invert_b) != 0) b = ~b;
-            slots[gate.out] = (gate.kind & Gate::is_and) != 0 ? a & b : a ^ b;
+            out = (gate.kind & Gate::is_and) != 0 ? (a & b) ^ rows[gate.z] : a ^ b;
         }
-        for (std::size_t j = 0; j < rows.size(); ++j) {
-            const OutputBit& bit = outputs()[j];
-            const std::uint64_t value = bit.constant ? 0 : slots[bit.slot];
-            rows[j] = bit.invert ? ~value : value;
+        for (std::size_t j = 0; j < opened.size(); ++j) {
+            const std::uint64_t value = rows[outputs()[j].row];
+            opened[j] = outputs()[j].invert ? ~value : value;
         }
-        values_of_rows(output_widths(), rows.data(), now, result.data() + first * words);
+        values_of_rows(output_widths(), opened.data(), now, result.data() + first * words);
     }
     return result;
 }

@@ -1,7 +1,8 @@
 // An immutable Boolean circuit between a garbler and an evaluator, and its evaluation in the clear.
 //
-// Inputs and outputs are words of 1..64 bits; a word is an unsigned integer, least significant bit first. The gates
-// work on slots: a slot is reused once its wire is dead, so `slot_count` is what one instance must keep in memory.
+// Inputs and outputs are words of 1..64 bits; a word is an unsigned integer, least significant bit first.
+// Gates read rows and write slots. Row 0 is the constant zero, then come the garbler's input bits, the evaluator's input
+// bits, and the slots. A slot is reused once its wire is dead, so `slot_count` is what one instance keeps in memory.
 #pragma once
 
 #include <cstddef>
@@ -18,17 +19,15 @@ using Widths = std::vector<unsigned>;
 
 std::size_t total_bits(const Widths& widths);
 
-// Where an output bit is found once all gates are done: slot ^ invert, or the constant `invert` alone.
+// Where an output bit is found once all gates are done: row ^ invert. Row 0 makes a constant.
 struct OutputBit {
-    std::uint32_t slot;
-    bool constant;
+    std::uint32_t row;
     bool invert;
 };
 
 class Circuit {
 public:
-    // What Builder::build hands over. Input bit j of the garbler is in slot j before the first gate, input bit j of the
-    // evaluator in slot garbler_bits + j.
+    // What Builder::build hands over.
     struct Parts {
         std::string name;
         Widths garbler_widths;
@@ -51,6 +50,7 @@ public:
     const std::vector<OutputBit>& outputs() const { return content_->parts.outputs; }
     std::size_t and_gates() const { return content_->and_gates; }
     std::size_t slot_count() const { return content_->parts.slot_count; }
+    std::size_t first_slot_row() const { return 1 + garbler_bits() + evaluator_bits(); }
     // Whether every output word is one bit wide, which is what a projection needs.
     bool has_bit_outputs() const { return output_bits() == output_widths().size(); }
 

@@ -18,20 +18,34 @@ void require(bool holds, const std::string& text) {
     if (!holds) throw ParameterError(text);
 }
 
+// Many words are added, compared or chosen in lockstep, bit by bit: their carry chains are independent, so a processor
+// that runs ahead overlaps them even when there is a single instance.
+struct Pair {
+    Word a;
+    Word b;
+};
+
 // a + b + carry mod 2^width with one AND a bit: carry' = c ^ ((a ^ c) & (b ^ c)) (Kolesnikov, Sadeghi, Schneider,
 // "Improved garbled circuit building blocks", CANS 2009, section 3.1).
-Word sum(Builder& build, const Word& a, const Word& b, Wire carry) {
-    Word result;
-    for (std::size_t i = 0; i < a.size(); ++i) {
-        const Wire differ = build.exclusive_or(a[i], carry);
-        result.push_back(build.exclusive_or(differ, b[i]));
-        if (i + 1 == a.size()) break;  // the last carry is not wanted
-        carry = build.exclusive_or(carry, build.both(differ, build.exclusive_or(b[i], carry)));
+std::vector<Word> sums(Builder& build, const std::vector<Pair>& pairs, Wire carry_in) {
+    std::vector<Wire> carry(pairs.size(), carry_in);
+    std::vector<Word> result(pairs.size());
+    const std::size_t width = pairs.front().a.size();
+    for (std::size_t i = 0; i < width; ++i) {
+        for (std::size_t j = 0; j < pairs.size(); ++j) {
+            const Wire b = pairs[j].b[i];
+            const Wire differ = build.exclusive_or(pairs[j].a[i], carry[j]);
+            result[j].push_back(build.exclusive_or(differ, b));
+            if (i + 1 == width) continue;  // the last carry is not wanted
+            carry[j] = build.exclusive_or(carry[j], build.both(differ, build.exclusive_or(b, carry[j])));
+        }
     }
     return result;
 }
 
-Word sum(Builder& build, const Word& a, const Word& b) { return sum(build, a, b, Builder::constant(false)); }
+Word sum(Builder& build, const Word& a, const Word& b) {
+    return sums(build, {{a, b}}, Builder::constant(false)).front();
+}
 
 Word inverted(const Word& word) {
     Word result;
@@ -41,19 +55,22 @@ Word inverted(const Word& word) {
 
 // a - b = a + ~b + 1.
 Word difference(Builder& build, const Word& a, const Word& b) {
-    return sum(build, a, inverted(b), Builder::constant(true));
+    return sums(build, {{a, inverted(b)}}, Builder::constant(true)).front();
 }
 
 // a > b, signed, with one AND a bit. a > b unsigned is the carry out of a + ~b, and each carry is the majority of a bit of
 // a, a bit of ~b and the carry before; for signed words the two sign bits swap roles (same paper, section 3.2).
-Wire greater(Builder& build, const Word& a, const Word& b) {
-    Wire carry = Builder::constant(false);
-    for (std::size_t i = 0; i < a.size(); ++i) {
-        const bool is_sign = i + 1 == a.size();
-        const Wire x = is_sign ? b[i] : a[i];
-        const Wire y = is_sign ? a[i] : b[i];
-        const Wire step = build.both(build.exclusive_or(x, carry), build.exclusive_or(~y, carry));
-        carry = build.exclusive_or(carry, step);
+std::vector<Wire> greater(Builder& build, const std::vector<Pair>& pairs) {
+    std::vector<Wire> carry(pairs.size(), Builder::constant(false));
+    const std::size_t width = pairs.empty() ? 0 : pairs.front().a.size();
+    for (std::size_t i = 0; i < width; ++i) {
+        const bool is_sign = i + 1 == width;
+        for (std::size_t j = 0; j < pairs.size(); ++j) {
+            const Wire x = is_sign ? pairs[j].b[i] : pairs[j].a[i];
+            const Wire y = is_sign ? pairs[j].a[i] : pairs[j].b[i];
+            const Wire step = build.both(build.exclusive_or(x, carry[j]), build.exclusive_or(~y, carry[j]));
+            carry[j] = build.exclusive_or(carry[j], step);
+        }
     }
     return carry;
 }
@@ -66,29 +83,39 @@ Word chosen(Builder& build, Wire pick, const Word& yes, const Word& no) {
 
 // z_j = a_j + b_j mod 2^bits for all j.
 std::vector<Word> shared_words(Builder& build, unsigned count, unsigned bits) {
-    std::vector<Word> a;
-    std::vector<Word> b;
-    for (unsigned j = 0; j < count; ++j) a.push_back(build.garbler_word(bits));
-    for (unsigned j = 0; j < count; ++j) b.push_back(build.evaluator_word(bits));
-    std::vector<Word> z;
-    for (unsigned j = 0; j < count; ++j) z.push_back(sum(build, a[j], b[j]));
-    return z;
+    std::vector<Pair> pairs(count);
+    for (Pair& pair : pairs) pair.a = build.garbler_word(bits);
+    for (Pair& pair : pairs) pair.b = build.evaluator_word(bits);
+    return sums(build, pairs, Builder::constant(false));
 }
 
-// One-hot of the first largest word. A running best is carried on; `beats[j]` says that word j is larger than all
-// before it, so the winner is the last word that beats.
-Word one_hot_argmax(Builder& build, const std::vector<Word>& words) {
-    std::vector<Wire> beats{Builder::constant(true)};
-    Word best = words.front();
-    for (std::size_t j = 1; j < words.size(); ++j) {
-        beats.push_back(greater(build, words[j], best));
-        if (j + 1 < words.size()) best = chosen(build, beats.back(), words[j], best);
+// One-hot of the first largest word, by a knock-out tournament. A match says whether its
+// right half beats its left one, which holds the lower indices; walking back from the final, "the winner is in this subtree" splits into its halves
+// with one AND, the other half being the XOR.
+Word one_hot_argmax(Builder& build, std::vector<Word> words) {
+    struct Match {
+        std::size_t left;
+        std::size_t right;
+        Wire right_wins;
+    };
+    const std::size_t count = words.size();
+    std::vector<Match> matches;
+    for (std::size_t step = 1; step < count; step *= 2) {  // entry j stands for the winner of j .. j + step - 1
+        std::vector<Pair> pairs;
+        for (std::size_t j = 0; j + step < count; j += 2 * step) pairs.push_back({words[j + step], words[j]});
+        const std::vector<Wire> beats = greater(build, pairs);
+        for (std::size_t k = 0; k < pairs.size(); ++k) {
+            const std::size_t j = 2 * step * k;
+            matches.push_back({j, j + step, beats[k]});
+            if (2 * step < count) words[j] = chosen(build, beats[k], pairs[k].a, pairs[k].b);
+        }
     }
-    Word hot(words.size());
-    Wire still_open = Builder::constant(true);  // no later word beats
-    for (std::size_t j = words.size(); j-- > 0;) {
-        hot[j] = build.both(beats[j], still_open);
-        still_open = build.exclusive_or(still_open, hot[j]);
+    Word hot(count);
+    hot[0] = Builder::constant(true);
+    for (std::size_t m = matches.size(); m-- > 0;) {
+        const Match& match = matches[m];
+        hot[match.right] = build.both(hot[match.left], match.right_wins);
+        hot[match.left] = build.exclusive_or(hot[match.left], hot[match.right]);
     }
     return hot;
 }
@@ -136,7 +163,7 @@ Circuit subtract(unsigned width) {
 
 Circuit less_than(unsigned width) {
     TwoWords w(width);
-    w.build.output({greater(w.build, w.b, w.a)});
+    w.build.output({greater(w.build, {{w.b, w.a}}).front()});
     return w.build.build("less_than(" + std::to_string(width) + ")");
 }
 

@@ -27,13 +27,7 @@ void copy_bytes(std::uint8_t* to, const std::uint8_t* from, std::size_t bytes) {
     if (bytes > 0) std::memcpy(to, from, bytes);
 }
 
-// Fills the input rows of a tile from a list in wire order.
-void load_rows(TileWalk& walk, std::size_t first_slot, std::size_t bits, const Block* labels) {
-    const Block* from = labels + walk.place(bits);
-    for (std::size_t j = 0; j < bits; ++j, from += walk.lanes()) {
-        std::copy(from, from + walk.lanes(), walk.row(first_slot + j));
-    }
-}
+const Block kZeroRow[kTile] = {};
 
 // The colours of a row of labels, one bit a lane.
 std::uint64_t colours_of(const Block* row, std::size_t lanes) {
@@ -83,24 +77,35 @@ void TileWalk::AlignedDelete::operator()(Block* p) const {
 TileWalk::TileWalk(Circuit walked, std::size_t instances, const Block& salt, std::uint64_t first_index)
     : circuit(std::move(walked)), n(instances), salt_(salt), index_(first_index),
       stride_(n >= 4 ? std::min(kTile, (n + 3) / 4 * 4) : std::max<std::size_t>(n, 1)) {
-    const std::size_t blocks = std::max<std::size_t>(circuit.slot_count(), 1) * stride_;
-    void* memory = ::operator new[](blocks * sizeof(Block), std::align_val_t{kRowAlignment});
+    void* memory = ::operator new[](slot_blocks() * sizeof(Block), std::align_val_t{kRowAlignment});
     slots_.reset(static_cast<Block*>(memory));
-    std::uninitialized_fill_n(slots_.get(), blocks, Block{});
+    std::uninitialized_fill_n(slots_.get(), slot_blocks(), Block{});
+    rows_.resize(circuit.first_slot_row() + circuit.slot_count());
+    rows_[0] = kZeroRow;
+    for (std::size_t s = 0; s < circuit.slot_count(); ++s) {
+        rows_[circuit.first_slot_row() + s] = slots_.get() + s * stride_;
+    }
 }
 
 TileWalk::~TileWalk() {
-    if (slots_) wipe(slots_.get(), std::max<std::size_t>(circuit.slot_count(), 1) * stride_ * sizeof(Block));
+    if (slots_) wipe(slots_.get(), slot_blocks() * sizeof(Block));
 }
+
+std::size_t TileWalk::slot_blocks() const { return std::max<std::size_t>(circuit.slot_count(), 1) * stride_; }
 
 std::size_t TileWalk::lanes() const { return std::min(kTile, n - first_); }
 
-Block* TileWalk::row(std::size_t slot) { return slots_.get() + slot * stride_; }
+void TileWalk::set_inputs(const Block* garbler_rows, const Block* evaluator_rows) {
+    auto row = rows_.begin() + 1;
+    for (std::size_t j = 0; j < circuit.garbler_bits(); ++j) *row++ = garbler_rows + j * lanes();
+    for (std::size_t j = 0; j < circuit.evaluator_bits(); ++j) *row++ = evaluator_rows + j * lanes();
+}
 
 std::size_t TileWalk::run(std::uint8_t* tables, std::size_t ands, const Block* delta) {
     GateRun run{circuit.gates().data() + next_gate_,
                 circuit.gates().size() - next_gate_,
                 ands,
+                rows_.data(),
                 slots_.get(),
                 stride_,
                 lanes(),
@@ -108,8 +113,8 @@ std::size_t TileWalk::run(std::uint8_t* tables, std::size_t ands, const Block* d
                 index_,
                 tables};
     next_gate_ += delta != nullptr ? kernels().garble(run, *delta) : kernels().evaluate(run);
-    const std::uint64_t done = (run.counter - index_) / 2;
-    index_ = run.counter;
+    const std::uint64_t done = (run.index - index_) / 2;
+    index_ = run.index;
     return static_cast<std::size_t>(done);
 }
 
@@ -147,24 +152,23 @@ Garbling::Garbling(const Circuit& circuit, std::size_t n, const Block& delta, co
 
 Garbling::~Garbling() {
     wipe(&delta_, sizeof delta_);
+    wipe(drawn_.data(), drawn_.size() * sizeof(Block));
     wipe(evaluator_zero_labels_.data(), evaluator_zero_labels_.size() * sizeof(Block));
     wipe(output_zero_labels_.data(), output_zero_labels_.size() * sizeof(Block));
 }
 
 void Garbling::start_tile() {
-    const std::size_t garbler_bits = circuit().garbler_bits();
-    const std::size_t evaluator_bits = circuit().evaluator_bits();
-    const auto draw = [this](std::uint64_t stream, std::size_t first_slot, std::size_t bits) {
-        std::uint64_t place = walk_.place(bits);
-        for (std::size_t j = 0; j < bits; ++j, place += walk_.lanes()) {
-            label_stream_.counter_mode(place, stream, walk_.row(first_slot + j), walk_.lanes());
-        }
-    };
-    draw(kGarblerStream, 0, garbler_bits);
+    const std::size_t garbler_count = walk_.lanes() * circuit().garbler_bits();
+    const std::size_t evaluator_count = walk_.lanes() * circuit().evaluator_bits();
+    drawn_.resize(garbler_count + (late_ ? evaluator_count : 0));
+    Block* const evaluator_drawn = drawn_.data() + garbler_count;
+    const std::size_t place = walk_.place(circuit().evaluator_bits());
+    label_stream_.counter_mode(walk_.place(circuit().garbler_bits()), kGarblerStream, drawn_.data(), garbler_count);
     if (late_) {
-        draw(kEvaluatorStream, garbler_bits, evaluator_bits);
+        label_stream_.counter_mode(place, kEvaluatorStream, evaluator_drawn, evaluator_count);
+        walk_.set_inputs(drawn_.data(), evaluator_drawn);
     } else {
-        load_rows(walk_, garbler_bits, evaluator_bits, evaluator_zero_labels_.data());
+        walk_.set_inputs(drawn_.data(), evaluator_zero_labels_.data() + place);
     }
 }
 
@@ -173,15 +177,12 @@ void Garbling::finish_tile() {
     const std::uint64_t ones = (std::uint64_t{1} << lanes) - 1;
     std::size_t place = walk_.place(circuit().output_bits());
     for (const OutputBit& bit : circuit().outputs()) {
-        // A constant is the wire with label zero on both sides, inverted or not.
-        const Block* row = bit.constant ? nullptr : walk_.row(bit.slot);
-        const std::uint64_t colours = row != nullptr ? colours_of(row, lanes) : 0;
+        const Block* row = walk_.row(bit.row);
+        const std::uint64_t colours = colours_of(row, lanes);
         put_bits(permute_bits_.data(), place, lanes, bit.invert ? ~colours & ones : colours);
         if (keep_labels_) {
             const Block flip = bit.invert ? delta_ : Block{};
-            for (std::size_t i = 0; i < lanes; ++i) {
-                output_zero_labels_[place + i] = (row != nullptr ? row[i] : Block{}) ^ flip;
-            }
+            for (std::size_t i = 0; i < lanes; ++i) output_zero_labels_[place + i] = row[i] ^ flip;
         }
         place += lanes;
     }
@@ -292,18 +293,17 @@ Evaluation::~Evaluation() {
 }
 
 void Evaluation::start_tile() {
-    const std::size_t garbler_bits = circuit().garbler_bits();
-    load_rows(walk_, 0, garbler_bits, garbler_labels_.data());
-    load_rows(walk_, garbler_bits, circuit().evaluator_bits(), evaluator_labels_.data());
+    walk_.set_inputs(garbler_labels_.data() + walk_.place(circuit().garbler_bits()),
+                     evaluator_labels_.data() + walk_.place(circuit().evaluator_bits()));
 }
 
 void Evaluation::finish_tile() {
     const std::size_t lanes = walk_.lanes();
     std::size_t place = walk_.place(circuit().output_bits());
     for (const OutputBit& bit : circuit().outputs()) {
-        const Block* row = bit.constant ? nullptr : walk_.row(bit.slot);
-        put_bits(colours_.data(), place, lanes, row != nullptr ? colours_of(row, lanes) : 0);
-        if (keep_labels_ && row != nullptr) std::copy(row, row + lanes, output_labels_.data() + place);
+        const Block* row = walk_.row(bit.row);
+        put_bits(colours_.data(), place, lanes, colours_of(row, lanes));
+        if (keep_labels_) std::copy(row, row + lanes, output_labels_.data() + place);
         place += lanes;
     }
     walk_.next_tile();

@@ -47,10 +47,10 @@ std::vector<Block> corrected_labels(std::vector<Block> q, const Bytes& correctio
 // The evaluator's side of `Garbling::late_labels`: t ^ message. Throws LengthError.
 std::vector<Block> unmasked_labels(std::vector<Block> t, const std::uint8_t* message, std::size_t bytes);
 
-// One tile of a run through a circuit: slots, position, geometry. Both roles walk the same path.
+// The walk of either role through a circuit, tile after tile: rows, slots, position.
 class TileWalk {
 public:
-    TileWalk(Circuit circuit, std::size_t n, const Block& salt, std::uint64_t first_index);
+    TileWalk(Circuit walked, std::size_t instances, const Block& salt, std::uint64_t first_index);
     ~TileWalk();
     TileWalk(TileWalk&&) noexcept = default;
     TileWalk& operator=(TileWalk&&) noexcept = default;
@@ -59,16 +59,17 @@ public:
 
     bool finished() const { return first_ >= n; }
     bool at_tile_start() const { return next_gate_ == 0; }
-    std::size_t first_instance() const { return first_; }
+    bool tile_done() const { return next_gate_ == circuit.gates().size(); }
     std::size_t lanes() const;
     std::size_t row_bytes() const { return 2 * lanes() * sizeof(Block); }  // tables of one AND gate
-    // First block of a list in wire order that belongs to this tile; `bits` an instance.
+    // First place of this tile in a list in wire order, `bits` an instance.
     std::size_t place(std::size_t bits) const { return first_ * bits; }
-    Block* row(std::size_t slot);
-    // Runs gates of this tile, `tables` holding room for (or the tables of) at most `ands` AND gates: garbles if `delta`
-    // is given, otherwise evaluates. Returns how many AND gates were done; the tile is finished if tile_done().
+    // Where the tile's input labels are, rows of `lanes` blocks; they must stay there until the tile is done.
+    void set_inputs(const Block* garbler_rows, const Block* evaluator_rows);
+    const Block* row(std::size_t number) const { return rows_[number]; }
+    // Runs gates of this tile; `tables` has room for (or holds) the tables of `ands` AND gates. Garbles if `delta` is
+    // given, otherwise evaluates. Returns how many AND gates were done; then see tile_done().
     std::size_t run(std::uint8_t* tables, std::size_t ands, const Block* delta);
-    bool tile_done() const { return next_gate_ == circuit.gates().size(); }
     void next_tile();
 
     Circuit circuit;
@@ -78,12 +79,15 @@ private:
     struct AlignedDelete {
         void operator()(Block* p) const;
     };
+    std::size_t slot_blocks() const;
+
     Block salt_;
     std::uint64_t index_;
     std::size_t stride_;  // short rows for few instances, so that small jobs stay in cache
     std::size_t first_ = 0;
     std::size_t next_gate_ = 0;
     std::unique_ptr<Block[], AlignedDelete> slots_;
+    std::vector<const Block*> rows_;
 };
 
 class Garbling {
@@ -137,6 +141,7 @@ private:
     std::uint64_t projection_index_;
     bool late_;
     Aes128 label_stream_;  // zero labels: AES(place), high half 0 for the garbler's, 1 for the evaluator's (late)
+    std::vector<Block> drawn_;  // those of the tile in work
     std::vector<Block> evaluator_zero_labels_;
     Bytes pending_;  // tables of one AND gate of which a caller's chunk took only a part
     std::size_t pending_used_ = 0;

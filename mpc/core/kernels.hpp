@@ -1,8 +1,8 @@
 // The inner loops, one table of functions a CPU level: AES over many blocks, and half-gates over one tile of instances.
 //
-// A tile is up to kTile instances of the same circuit. Slot s of a tile is a row of blocks, one label an instance; the
-// gates are walked once and every row is handled whole, so that the AES units stay full. Rows lie `stride` blocks apart
-// and their `lanes` first blocks are in use; no kernel touches the others.
+// A tile is up to kTile instances of the same circuit. A wire of a tile is a row of blocks, one label an instance; the
+// gates are walked once and every row is handled whole, so that the AES units stay full. Only the `lanes` first blocks
+// of a row are in use; no kernel touches others.
 #pragma once
 
 #include <cstddef>
@@ -20,30 +20,33 @@ constexpr std::size_t kTile = 32;
 // Gate keys that are expanded at once; two keys an AND gate.
 constexpr std::size_t kKeyBatch = 32;
 
-// One step of a circuit. `a`, `b` and `out` are slots. NOT is free: it is folded into the reading gate.
+// One step of a circuit. Operands are row numbers, `out` is a slot (circuit.hpp). XOR and NOT are free, but walking a row
+// is not: an AND gate therefore takes the XORs next to it along, and an XOR gate may have three operands.
+//   AND:  out = ((a ^ x ^ invert_a) & (b ^ y ^ invert_b)) ^ z      x, y, z only if fused, absent ones are row 0 (zeros)
+//   XOR:  out = a ^ b ^ x                                          x only if fused
 struct Gate {
-    enum Kind : std::uint32_t {
-        is_and = 1,    // out = (a ^ invert_a) & (b ^ invert_b); otherwise out = a ^ b
-        invert_a = 2,  // of AND gates only
-        invert_b = 4,
-    };
+    enum Kind : std::uint32_t { is_and = 1, invert_a = 2, invert_b = 4, fused = 8 };
     std::uint32_t a;
+    std::uint32_t x;
     std::uint32_t b;
+    std::uint32_t y;
+    std::uint32_t z;
     std::uint32_t out;
     std::uint32_t kind;
 };
 
-// What one call of a half-gates kernel works on; the kernel advances `counter` and `tables`.
+// What one call of a half-gates kernel works on; the kernel advances `index` and `tables`.
 struct GateRun {
-    const Gate* gates;       // the next gate
-    std::size_t gate_count;  // how many gates are left
-    std::size_t and_limit;   // stop before the AND gate that would exceed this many
-    Block* slots;            // the tile: slots x stride
-    std::size_t stride;      // blocks from one row to the next, at least `lanes`
-    std::size_t lanes;       // instances in this tile, 1..kTile
-    Block salt;              // session salt: the key of hash i is salt ^ i
-    std::uint64_t counter;   // index of the next hash key
-    std::uint8_t* tables;    // per AND: `lanes` blocks of the garbler's half, then `lanes` of the evaluator's half
+    const Gate* gates;         // the next gate
+    std::size_t gate_count;    // how many gates are left
+    std::size_t and_limit;     // stop before the AND gate that would exceed this many
+    const Block* const* rows;  // operand row r starts at rows[r]
+    Block* slots;              // slot s starts at slots + s * stride
+    std::size_t stride;        // blocks, at least `lanes`
+    std::size_t lanes;         // instances in this tile, 1..kTile
+    Block salt;                // session salt: the key of hash i is salt ^ i
+    std::uint64_t index;       // of the next hash key
+    std::uint8_t* tables;      // per AND: `lanes` blocks of the garbler's half, then `lanes` of the evaluator's half
 };
 
 struct Kernels {
@@ -51,11 +54,11 @@ struct Kernels {
     void (*encrypt)(const RoundKeys& keys, const Block* in, Block* out, std::size_t count);
     void (*counter_mode)(const RoundKeys& keys, std::uint64_t first, std::uint64_t high, Block* out,
                          std::size_t count);
-    // out[i] = H_counter(in[i]), see hash.hpp; `in` may be `out`.
-    void (*hash)(const Block& salt, std::uint64_t counter, const Block* in, Block* out, std::size_t count);
-    // Walks gates until one of the two limits; returns how many gates it took. The slots hold zero labels.
+    // out[i] = H_index(in[i]), see hash.hpp; `in` may be `out`.
+    void (*hash)(const Block& salt, std::uint64_t index, const Block* in, Block* out, std::size_t count);
+    // Walks gates until one of the two limits; returns how many gates it took. The rows hold zero labels.
     std::size_t (*garble)(GateRun& run, const Block& delta);
-    // The same for the evaluator; reads `tables`, and the slots hold the labels of the actual values.
+    // The same for the evaluator; reads `tables`, and the rows hold the labels of the actual values.
     std::size_t (*evaluate)(GateRun& run);
 };
 

@@ -44,16 +44,16 @@ void hash_spread(const bitsliced::Schedule& schedule, const Block* in, Block* ou
     }
 }
 
-void hash(const Block& salt, std::uint64_t counter, const Block* in, Block* out, std::size_t count) {
+void hash(const Block& salt, std::uint64_t index, const Block* in, Block* out, std::size_t count) {
     RoundKeys keys;
-    expand_key(salt ^ Block{counter, 0}, &keys);
+    expand_key(salt ^ Block{index, 0}, &keys);
     hash_spread(bitsliced::spread(keys), in, out, count);
 }
 
 // The two schedules of one AND gate out of a batch that is expanded ahead.
 class KeySource {
 public:
-    KeySource(const Block& salt, std::uint64_t counter) : salt_(salt), counter_(counter) {}
+    KeySource(const Block& salt, std::uint64_t index) : salt_(salt), index_(index) {}
 
     void next_gate(std::size_t gates_left, bitsliced::Schedule* garbler_half, bitsliced::Schedule* evaluator_half) {
         if (used_ == filled_) refill(gates_left);
@@ -67,101 +67,99 @@ private:
         filled_ = gates_left < kKeyBatch / 2 ? 2 * gates_left : kKeyBatch;
         used_ = 0;
         Block keys[kKeyBatch];
-        for (std::size_t i = 0; i < filled_; ++i) keys[i] = salt_ ^ Block{counter_ + i, 0};
+        for (std::size_t i = 0; i < filled_; ++i) keys[i] = salt_ ^ Block{index_ + i, 0};
         bitsliced::expand_keys(keys, filled_, batch_);
-        counter_ += filled_;
+        index_ += filled_;
     }
 
     Block salt_;
-    std::uint64_t counter_;
+    std::uint64_t index_;
     RoundKeys batch_[kKeyBatch];
     std::size_t used_ = 0;
     std::size_t filled_ = 0;
 };
 
-void exclusive_or(const Gate& gate, const GateRun& run) {
-    const Block* a = run.slots + gate.a * run.stride;
-    const Block* b = run.slots + gate.b * run.stride;
-    Block* out = run.slots + gate.out * run.stride;
-    for (std::size_t i = 0; i < run.lanes; ++i) out[i] = a[i] ^ b[i];
-}
-
-std::size_t garble(GateRun& run, const Block& delta) {
-    KeySource keys(run.salt, run.counter);
+// Walks the gates of a run; `handle_and(gate, a, b, garbler's schedule, evaluator's schedule)` does one AND gate, whose
+// operands were summed up into a and b, and returns the output row without z in `a`.
+template <class HandleAnd>
+std::size_t walk(GateRun& run, HandleAnd handle_and) {
+    KeySource keys(run.salt, run.index);
     bitsliced::Schedule garbler_half;
     bitsliced::Schedule evaluator_half;
     std::size_t ands = 0;
     std::size_t done = 0;
     for (; done < run.gate_count; ++done) {
         const Gate& gate = run.gates[done];
+        const Block* const* rows = run.rows;
+        Block* out = run.slots + gate.out * run.stride;
         if ((gate.kind & Gate::is_and) == 0) {
-            exclusive_or(gate, run);
+            for (std::size_t i = 0; i < run.lanes; ++i) out[i] = rows[gate.a][i] ^ rows[gate.b][i] ^ rows[gate.x][i];
             continue;
         }
         if (ands == run.and_limit) break;
         keys.next_gate(run.and_limit - ands, &garbler_half, &evaluator_half);
-        const Block flip_a = mask_of((gate.kind & Gate::invert_a) != 0) & delta;
-        const Block flip_b = mask_of((gate.kind & Gate::invert_b) != 0) & delta;
-        Block zero_a[kTile], zero_b[kTile], pair[2 * kTile], hash_a[2 * kTile], hash_b[2 * kTile];
+        Block a[kTile], b[kTile];
         for (std::size_t i = 0; i < run.lanes; ++i) {
-            zero_a[i] = run.slots[gate.a * run.stride + i] ^ flip_a;
-            zero_b[i] = run.slots[gate.b * run.stride + i] ^ flip_b;
-            pair[2 * i] = zero_a[i];
-            pair[2 * i + 1] = zero_a[i] ^ delta;
+            a[i] = rows[gate.a][i] ^ rows[gate.x][i];
+            b[i] = rows[gate.b][i] ^ rows[gate.y][i];
         }
-        hash_spread(garbler_half, pair, hash_a, 2 * run.lanes);
-        for (std::size_t i = 0; i < run.lanes; ++i) {
-            pair[2 * i] = zero_b[i];
-            pair[2 * i + 1] = zero_b[i] ^ delta;
-        }
-        hash_spread(evaluator_half, pair, hash_b, 2 * run.lanes);
-        for (std::size_t i = 0; i < run.lanes; ++i) {
-            const Block select_a = mask_of(zero_a[i].colour());
-            const Block select_b = mask_of(zero_b[i].colour());
-            const Block garbler_row = hash_a[2 * i] ^ hash_a[2 * i + 1] ^ (select_b & delta);
-            const Block both = hash_b[2 * i] ^ hash_b[2 * i + 1];
-            store_block(run.tables + i * sizeof(Block), garbler_row);
-            store_block(run.tables + (run.lanes + i) * sizeof(Block), both ^ zero_a[i]);
-            run.slots[gate.out * run.stride + i] =
-                hash_a[2 * i] ^ (select_a & garbler_row) ^ hash_b[2 * i] ^ (select_b & both);
-        }
+        handle_and(gate, a, b, garbler_half, evaluator_half);
+        for (std::size_t i = 0; i < run.lanes; ++i) out[i] = a[i] ^ rows[gate.z][i];
         run.tables += 2 * run.lanes * sizeof(Block);
-        run.counter += 2;
+        run.index += 2;
         ++ands;
     }
     return done;
 }
 
-std::size_t evaluate(GateRun& run) {
-    KeySource keys(run.salt, run.counter);
-    bitsliced::Schedule garbler_half;
-    bitsliced::Schedule evaluator_half;
-    std::size_t ands = 0;
-    std::size_t done = 0;
-    for (; done < run.gate_count; ++done) {
-        const Gate& gate = run.gates[done];
-        if ((gate.kind & Gate::is_and) == 0) {
-            exclusive_or(gate, run);
-            continue;
+// H(x) and H(x ^ delta) of every label, in pairs.
+void hash_both(const bitsliced::Schedule& schedule, const Block* zero, const Block& delta, std::size_t lanes,
+               Block* out) {
+    Block pairs[2 * kTile];
+    for (std::size_t i = 0; i < lanes; ++i) {
+        pairs[2 * i] = zero[i];
+        pairs[2 * i + 1] = zero[i] ^ delta;
+    }
+    hash_spread(schedule, pairs, out, 2 * lanes);
+}
+
+std::size_t garble(GateRun& run, const Block& delta) {
+    return walk(run, [&](const Gate& gate, Block* a, Block* b, const bitsliced::Schedule& garbler_half,
+                         const bitsliced::Schedule& evaluator_half) {
+        const Block flip_a = mask_of((gate.kind & Gate::invert_a) != 0) & delta;
+        const Block flip_b = mask_of((gate.kind & Gate::invert_b) != 0) & delta;
+        for (std::size_t i = 0; i < run.lanes; ++i) {
+            a[i] ^= flip_a;
+            b[i] ^= flip_b;
         }
-        if (ands == run.and_limit) break;
-        keys.next_gate(run.and_limit - ands, &garbler_half, &evaluator_half);
-        const Block* a = run.slots + gate.a * run.stride;
-        const Block* b = run.slots + gate.b * run.stride;
+        Block hash_a[2 * kTile], hash_b[2 * kTile];
+        hash_both(garbler_half, a, delta, run.lanes, hash_a);
+        hash_both(evaluator_half, b, delta, run.lanes, hash_b);
+        for (std::size_t i = 0; i < run.lanes; ++i) {
+            const Block colour_a = mask_of(a[i].colour());
+            const Block colour_b = mask_of(b[i].colour());
+            const Block garbler_row = hash_a[2 * i] ^ hash_a[2 * i + 1] ^ (colour_b & delta);
+            const Block differ_b = hash_b[2 * i] ^ hash_b[2 * i + 1];
+            store_block(run.tables + i * sizeof(Block), garbler_row);
+            store_block(run.tables + (run.lanes + i) * sizeof(Block), differ_b ^ a[i]);
+            a[i] = hash_a[2 * i] ^ (colour_a & garbler_row) ^ hash_b[2 * i] ^ (colour_b & differ_b);
+        }
+    });
+}
+
+std::size_t evaluate(GateRun& run) {
+    return walk(run, [&](const Gate&, Block* a, const Block* b, const bitsliced::Schedule& garbler_half,
+                         const bitsliced::Schedule& evaluator_half) {
         Block hash_a[kTile], hash_b[kTile];
         hash_spread(garbler_half, a, hash_a, run.lanes);
         hash_spread(evaluator_half, b, hash_b, run.lanes);
         for (std::size_t i = 0; i < run.lanes; ++i) {
             const Block garbler_row = load_block(run.tables + i * sizeof(Block));
             const Block evaluator_row = load_block(run.tables + (run.lanes + i) * sizeof(Block));
-            run.slots[gate.out * run.stride + i] = hash_a[i] ^ (mask_of(a[i].colour()) & garbler_row) ^ hash_b[i] ^
-                                              (mask_of(b[i].colour()) & (evaluator_row ^ a[i]));
+            a[i] = hash_a[i] ^ (mask_of(a[i].colour()) & garbler_row) ^ hash_b[i] ^
+                   (mask_of(b[i].colour()) & (evaluator_row ^ a[i]));
         }
-        run.tables += 2 * run.lanes * sizeof(Block);
-        run.counter += 2;
-        ++ands;
-    }
-    return done;
+    });
 }
 
 }  // namespace

@@ -32,10 +32,13 @@ struct V128 {
     static CAPC_INLINE T sigma(T x) {
         return _mm_xor_si128(_mm_shuffle_epi32(x, 0x4E), _mm_and_si128(x, _mm_set_epi64x(-1, 0)));
     }
-    // `value` where the colour of `label` is one, else zero.
-    static CAPC_INLINE T if_colour(T label, T value) {
-        return _mm_and_si128(_mm_srai_epi32(_mm_slli_epi32(_mm_shuffle_epi32(label, 0), 31), 31), value);
+    // The colour of each label, as something that `exclusive_where` understands.
+    using Mask = T;
+    static CAPC_INLINE Mask colour(T label) {
+        return _mm_srai_epi32(_mm_slli_epi32(_mm_shuffle_epi32(label, 0), 31), 31);
     }
+    // a, or a ^ b where the mask is set.
+    static CAPC_INLINE T exclusive_where(Mask mask, T a, T b) { return exclusive(a, _mm_and_si128(mask, b)); }
     // One step of the key schedule (FIPS 197, section 5.2). SubWord(RotWord(w3)) is broadcast to all four columns,
     // where the row shift of the last AES round changes nothing, and the round constant enters as its key.
     static CAPC_INLINE T next_key(T key, T rotate, T constant) {
@@ -66,10 +69,11 @@ struct V256 {
     static CAPC_INLINE T sigma(T x) {
         return _mm256_xor_si256(_mm256_shuffle_epi32(x, 0x4E), _mm256_and_si256(x, _mm256_set_epi64x(-1, 0, -1, 0)));
     }
-    static CAPC_INLINE T if_colour(T label, T value) {
-        const T spread = _mm256_srai_epi32(_mm256_slli_epi32(_mm256_shuffle_epi32(label, 0), 31), 31);
-        return _mm256_and_si256(spread, value);
+    using Mask = T;
+    static CAPC_INLINE Mask colour(T label) {
+        return _mm256_srai_epi32(_mm256_slli_epi32(_mm256_shuffle_epi32(label, 0), 31), 31);
     }
+    static CAPC_INLINE T exclusive_where(Mask mask, T a, T b) { return exclusive(a, _mm256_and_si256(mask, b)); }
     static CAPC_INLINE T next_key(T key, T rotate, T constant) {
         const T substituted = _mm256_aesenclast_epi128(_mm256_shuffle_epi8(key, rotate), constant);
         key = _mm256_xor_si256(key, _mm256_slli_si256(key, 4));
@@ -101,10 +105,12 @@ struct V512 {
         const T swapped = _mm512_shuffle_epi32(x, static_cast<_MM_PERM_ENUM>(0x4E));
         return _mm512_mask_xor_epi64(swapped, 0xAA, swapped, x);
     }
-    static CAPC_INLINE T if_colour(T label, T value) {
+    using Mask = __mmask8;
+    static CAPC_INLINE Mask colour(T label) {
         const T low = _mm512_shuffle_epi32(label, static_cast<_MM_PERM_ENUM>(0x44));
-        return _mm512_maskz_mov_epi64(_mm512_test_epi64_mask(low, _mm512_set1_epi64(1)), value);
+        return _mm512_test_epi64_mask(low, _mm512_set1_epi64(1));
     }
+    static CAPC_INLINE T exclusive_where(Mask mask, T a, T b) { return _mm512_mask_xor_epi64(a, mask, a, b); }
     static CAPC_INLINE T next_key(T key, T rotate, T constant) {
         const T substituted = _mm512_aesenclast_epi128(_mm512_shuffle_epi8(key, rotate), constant);
         key = _mm512_xor_si512(key, _mm512_bslli_epi128(key, 4));
@@ -210,24 +216,24 @@ struct Hash {
 };
 
 template <class V>
-void hash(const Block& salt, std::uint64_t counter, const Block* in, Block* out, std::size_t count) {
+void hash(const Block& salt, std::uint64_t index, const Block* in, Block* out, std::size_t count) {
     RoundKeys keys;
-    expand_key(salt ^ Block{counter, 0}, &keys);
+    expand_key(salt ^ Block{index, 0}, &keys);
     in_groups<V, 4>(count, Hash<V>{keys, in, out});
 }
 
-// The round keys of kKeyBatch hash keys, round by round: salt ^ i for i from a counter on. They are public.
+// The round keys of kKeyBatch hash keys, round by round: salt ^ i for i from `index` on. They are public.
 template <class V>
 struct alignas(64) KeyBatch {
     Block round[11][kKeyBatch];
 
-    CAPC_INLINE void expand(const Block& salt, std::uint64_t counter, std::size_t count) {
+    CAPC_INLINE void expand(const Block& salt, std::uint64_t index, std::size_t count) {
         constexpr std::size_t N = 4;
         const typename V::T rotate = V::words(kRotateLastWord);
         for (std::size_t first = 0; first < count; first += N * V::blocks) {
             typename V::T k[N];
             for (std::size_t i = 0; i < N; ++i) {
-                k[i] = V::exclusive(V::counters(counter + first + i * V::blocks, 0), V::repeat(&salt));
+                k[i] = V::exclusive(V::counters(index + first + i * V::blocks, 0), V::repeat(&salt));
                 V::store(&round[0][first + i * V::blocks], k[i]);
             }
             for (std::size_t r = 0; r < 10; ++r) {
@@ -242,23 +248,57 @@ struct alignas(64) KeyBatch {
 };
 static_assert(kKeyBatch % 16 == 0, "KeyBatch::expand writes four vectors of up to four keys at a time");
 
+template <bool three>
 struct ExclusiveOr {
     const Block* a;
     const Block* b;
+    const Block* x;
     Block* out;
 
     template <class W, std::size_t N>
     CAPC_INLINE void operator()(std::size_t offset) const {
         for (std::size_t i = 0; i < N; ++i) {
             const std::size_t at = offset + i * W::blocks;
-            W::store(out + at, W::exclusive(W::load(a + at), W::load(b + at)));
+            typename W::T sum = W::exclusive(W::load(a + at), W::load(b + at));
+            if constexpr (three) sum = W::exclusive(sum, W::load(x + at));
+            W::store(out + at, sum);
         }
     }
 };
 
-// Walks the gates of a run; `And` handles one AND gate over all lanes, given its two keys' place in the batch.
-template <class V, class And>
-CAPC_INLINE std::size_t walk(GateRun& run, And handle_and) {
+// One AND gate: its rows and its two keys' place in the batch.
+template <class V>
+struct AndGate {
+    const KeyBatch<V>& keys;
+    std::size_t key;
+    const Block* a;
+    const Block* x;
+    const Block* b;
+    const Block* y;
+    const Block* z;
+    Block* out;
+    std::uint8_t* garbler_half;
+    std::uint8_t* evaluator_half;
+
+    template <class W>
+    CAPC_INLINE typename W::T key_a(std::size_t round) const {
+        return W::repeat(&keys.round[round][key]);
+    }
+    template <class W>
+    CAPC_INLINE typename W::T key_b(std::size_t round) const {
+        return W::repeat(&keys.round[round][key + 1]);
+    }
+    template <class W, bool fused>
+    CAPC_INLINE typename W::T operand(const Block* first, const Block* second, std::size_t at) const {
+        const typename W::T label = W::load(first + at);
+        if constexpr (!fused) return label;
+        return W::exclusive(label, W::load(second + at));
+    }
+};
+
+// Walks the gates of a run; `handle_and(gate, rows and keys)` does one AND gate over all lanes.
+template <class V, class HandleAnd>
+CAPC_INLINE std::size_t walk(GateRun& run, HandleAnd handle_and) {
     KeyBatch<V> keys;
     std::size_t key = 0;
     std::size_t keys_ready = 0;
@@ -266,68 +306,74 @@ CAPC_INLINE std::size_t walk(GateRun& run, And handle_and) {
     std::size_t done = 0;
     for (; done < run.gate_count; ++done) {
         const Gate& gate = run.gates[done];
-        const Block* a = run.slots + gate.a * run.stride;
-        const Block* b = run.slots + gate.b * run.stride;
+        const Block* a = run.rows[gate.a];
+        const Block* b = run.rows[gate.b];
+        const Block* x = run.rows[gate.x];
         Block* out = run.slots + gate.out * run.stride;
         if ((gate.kind & Gate::is_and) == 0) {
-            in_groups<V, 4>(run.lanes, ExclusiveOr{a, b, out});
+            if ((gate.kind & Gate::fused) != 0) {
+                in_groups<V, 4>(run.lanes, ExclusiveOr<true>{a, b, x, out});
+            } else {
+                in_groups<V, 4>(run.lanes, ExclusiveOr<false>{a, b, x, out});
+            }
             continue;
         }
         if (ands == run.and_limit) break;
         if (key == keys_ready) {
             const std::size_t wanted = 2 * (run.and_limit - ands);
             keys_ready = wanted < kKeyBatch ? wanted : kKeyBatch;
-            keys.expand(run.salt, run.counter, keys_ready);
+            keys.expand(run.salt, run.index, keys_ready);
             key = 0;
         }
-        handle_and(gate, a, b, out, keys, key);
+        handle_and(gate, AndGate<V>{keys, key, a, x, b, run.rows[gate.y], run.rows[gate.z], out, run.tables,
+                                    run.tables + run.lanes * sizeof(Block)});
         key += 2;
         run.tables += 2 * run.lanes * sizeof(Block);
-        run.counter += 2;
+        run.index += 2;
         ++ands;
     }
     return done;
 }
 
-// In the four arrays below, s[0..N) and s[N..2N) are the hashes' inputs or outputs for the garbler's half gate (operand
-// a) and the evaluator's half gate (operand b).
-template <class V>
+// With A, B the zero labels of the operands, p_a, p_b their colours, H and H' the hash under the gate's two keys:
+//     garbler's half    T_G = H(A) ^ H(A ^ delta) ^ p_b delta         W_G = H(A) ^ p_a T_G
+//     evaluator's half  T_E = H'(B) ^ H'(B ^ delta) ^ A               W_E = H'(B) ^ p_b (T_E ^ A)
+// and W_G ^ W_E is the zero label of the output. As H(x) = AES(sigma(x)) ^ sigma(x) and sigma is linear, the two inner
+// differences are AES(..) ^ AES(..) ^ sigma(delta).
+template <class V, bool fused>
 struct GarbleAnd {
-    const KeyBatch<V>& keys;
-    std::size_t key;
-    const Block* a;
-    const Block* b;
-    Block* out;
-    Block delta;
-    Block flip_a;  // delta if the operand is read inverted, else zero
-    Block flip_b;
-    std::uint8_t* garbler_half;
-    std::uint8_t* evaluator_half;
+    AndGate<V> gate;
+    const Block& delta;
+    const Block& flip_a;  // delta if the operand is read inverted, else zero
+    const Block& flip_b;
 
     template <class W, std::size_t N>
     CAPC_INLINE void operator()(std::size_t offset) const {
         using T = typename W::T;
-        const T offset_delta = W::repeat(&delta);
-        const T sigma_delta = W::sigma(offset_delta);
-        T zero_a[N], zero_b[N], a0[N], a1[N], b0[N], b1[N];
+        const T delta_everywhere = W::repeat(&delta);
+        const T sigma_delta = W::sigma(delta_everywhere);
+        T zero_a[N], feed[N], garbler_end[N], a0[N], a1[N], b0[N], b1[N];
+        typename W::Mask colour_a[N], colour_b[N];
         for (std::size_t i = 0; i < N; ++i) {
-            zero_a[i] = W::exclusive(W::load(a + offset + i * W::blocks), W::repeat(&flip_a));
-            zero_b[i] = W::exclusive(W::load(b + offset + i * W::blocks), W::repeat(&flip_b));
-        }
-        {
-            const T key_a = W::repeat(&keys.round[0][key]);
-            const T key_b = W::repeat(&keys.round[0][key + 1]);
-            for (std::size_t i = 0; i < N; ++i) {
-                a0[i] = W::exclusive(W::sigma(zero_a[i]), key_a);
-                a1[i] = W::exclusive(a0[i], sigma_delta);
-                b0[i] = W::exclusive(W::sigma(zero_b[i]), key_b);
-                b1[i] = W::exclusive(b0[i], sigma_delta);
-            }
+            const std::size_t at = offset + i * W::blocks;
+            zero_a[i] = W::exclusive(gate.template operand<W, fused>(gate.a, gate.x, at), W::repeat(&flip_a));
+            const T zero_b = W::exclusive(gate.template operand<W, fused>(gate.b, gate.y, at), W::repeat(&flip_b));
+            colour_a[i] = W::colour(zero_a[i]);
+            colour_b[i] = W::colour(zero_b);
+            garbler_end[i] = W::exclusive_where(colour_b[i], sigma_delta, delta_everywhere);
+            const T sigma_a = W::sigma(zero_a[i]);
+            const T sigma_b = W::sigma(zero_b);
+            feed[i] = W::exclusive(sigma_a, sigma_b);
+            if constexpr (fused) feed[i] = W::exclusive(feed[i], W::load(gate.z + at));
+            a0[i] = W::exclusive(sigma_a, gate.template key_a<W>(0));
+            a1[i] = W::exclusive(a0[i], sigma_delta);
+            b0[i] = W::exclusive(sigma_b, gate.template key_b<W>(0));
+            b1[i] = W::exclusive(b0[i], sigma_delta);
         }
 #pragma GCC unroll 9
         for (std::size_t round = 1; round < 10; ++round) {
-            const T key_a = W::repeat(&keys.round[round][key]);
-            const T key_b = W::repeat(&keys.round[round][key + 1]);
+            const T key_a = gate.template key_a<W>(round);
+            const T key_b = gate.template key_b<W>(round);
             for (std::size_t i = 0; i < N; ++i) {
                 a0[i] = W::round(a0[i], key_a);
                 a1[i] = W::round(a1[i], key_a);
@@ -335,25 +381,21 @@ struct GarbleAnd {
                 b1[i] = W::round(b1[i], key_b);
             }
         }
-        const T key_a = W::repeat(&keys.round[10][key]);
-        const T key_b = W::repeat(&keys.round[10][key + 1]);
+        const T key_a = gate.template key_a<W>(10);
+        const T key_b = gate.template key_b<W>(10);
         for (std::size_t i = 0; i < N; ++i) {
             const std::size_t at = offset + i * W::blocks;
             a0[i] = W::last_round(a0[i], key_a);
             a1[i] = W::last_round(a1[i], key_a);
             b0[i] = W::last_round(b0[i], key_b);
             b1[i] = W::last_round(b1[i], key_b);
-            // H(x) = AES(sigma(x)) ^ sigma(x), so H(x) ^ H(x ^ delta) = AES ^ AES ^ sigma(delta).
-            const T differ_a = W::exclusive(W::exclusive(a0[i], a1[i]), sigma_delta);
+            const T garbler_row = W::exclusive(W::exclusive(a0[i], a1[i]), garbler_end[i]);
             const T differ_b = W::exclusive(W::exclusive(b0[i], b1[i]), sigma_delta);
-            const T garbler_row = W::exclusive(differ_a, W::if_colour(zero_b[i], offset_delta));
-            W::store(garbler_half + at * sizeof(Block), garbler_row);
-            W::store(evaluator_half + at * sizeof(Block), W::exclusive(differ_b, zero_a[i]));
-            const T hash_a = W::exclusive(a0[i], W::sigma(zero_a[i]));
-            const T hash_b = W::exclusive(b0[i], W::sigma(zero_b[i]));
-            const T half_a = W::exclusive(hash_a, W::if_colour(zero_a[i], garbler_row));
-            const T half_b = W::exclusive(hash_b, W::if_colour(zero_b[i], differ_b));
-            W::store(out + at, W::exclusive(half_a, half_b));
+            W::store(gate.garbler_half + at * sizeof(Block), garbler_row);
+            W::store(gate.evaluator_half + at * sizeof(Block), W::exclusive(differ_b, zero_a[i]));
+            T zero_out = W::exclusive(W::exclusive(a0[i], b0[i]), feed[i]);
+            zero_out = W::exclusive_where(colour_a[i], zero_out, garbler_row);
+            W::store(gate.out + at, W::exclusive_where(colour_b[i], zero_out, differ_b));
         }
     }
 };
@@ -361,70 +403,70 @@ struct GarbleAnd {
 template <class V>
 std::size_t garble(GateRun& run, const Block& delta) {
     const Block nothing{};
-    return walk<V>(run, [&run, &delta, &nothing](const Gate& gate, const Block* a, const Block* b, Block* out,
-                                                 const KeyBatch<V>& keys, std::size_t key) {
-        const Block flip_a = (gate.kind & Gate::invert_a) != 0 ? delta : nothing;
-        const Block flip_b = (gate.kind & Gate::invert_b) != 0 ? delta : nothing;
-        in_groups<V, 2>(run.lanes, GarbleAnd<V>{keys, key, a, b, out, delta, flip_a, flip_b, run.tables,
-                                                run.tables + run.lanes * sizeof(Block)});
+    return walk<V>(run, [&](const Gate& gate, const AndGate<V>& rows) {
+        const Block& flip_a = (gate.kind & Gate::invert_a) != 0 ? delta : nothing;
+        const Block& flip_b = (gate.kind & Gate::invert_b) != 0 ? delta : nothing;
+        if ((gate.kind & Gate::fused) != 0) {
+            in_groups<V, 2>(run.lanes, GarbleAnd<V, true>{rows, delta, flip_a, flip_b});
+        } else {
+            in_groups<V, 2>(run.lanes, GarbleAnd<V, false>{rows, delta, flip_a, flip_b});
+        }
     });
 }
 
-template <class V>
+// With A, B the labels that the evaluator holds and s_a, s_b their colours, the label of the output is
+//     H(A) ^ s_a T_G ^ H'(B) ^ s_b (T_E ^ A).
+// Everything but the two AES calls is summed up before them.
+template <class V, bool fused>
 struct EvaluateAnd {
-    const KeyBatch<V>& keys;
-    std::size_t key;
-    const Block* a;
-    const Block* b;
-    Block* out;
-    const std::uint8_t* garbler_half;
-    const std::uint8_t* evaluator_half;
+    AndGate<V> gate;
 
     template <class W, std::size_t N>
     CAPC_INLINE void operator()(std::size_t offset) const {
         using T = typename W::T;
-        T hash_a[N], hash_b[N];
-        {
-            const T key_a = W::repeat(&keys.round[0][key]);
-            const T key_b = W::repeat(&keys.round[0][key + 1]);
-            for (std::size_t i = 0; i < N; ++i) {
-                hash_a[i] = W::exclusive(W::sigma(W::load(a + offset + i * W::blocks)), key_a);
-                hash_b[i] = W::exclusive(W::sigma(W::load(b + offset + i * W::blocks)), key_b);
-            }
+        T sum[N], hash_a[N], hash_b[N];
+        for (std::size_t i = 0; i < N; ++i) {
+            const std::size_t at = offset + i * W::blocks;
+            const T label_a = gate.template operand<W, fused>(gate.a, gate.x, at);
+            const T label_b = gate.template operand<W, fused>(gate.b, gate.y, at);
+            const T garbler_row = W::load(gate.garbler_half + at * sizeof(Block));
+            const T evaluator_row = W::load(gate.evaluator_half + at * sizeof(Block));
+            const T sigma_a = W::sigma(label_a);
+            const T sigma_b = W::sigma(label_b);
+            sum[i] = W::exclusive(sigma_a, sigma_b);
+            if constexpr (fused) sum[i] = W::exclusive(sum[i], W::load(gate.z + at));
+            sum[i] = W::exclusive_where(W::colour(label_a), sum[i], garbler_row);
+            sum[i] = W::exclusive_where(W::colour(label_b), sum[i], W::exclusive(evaluator_row, label_a));
+            hash_a[i] = W::exclusive(sigma_a, gate.template key_a<W>(0));
+            hash_b[i] = W::exclusive(sigma_b, gate.template key_b<W>(0));
         }
 #pragma GCC unroll 9
         for (std::size_t round = 1; round < 10; ++round) {
-            const T key_a = W::repeat(&keys.round[round][key]);
-            const T key_b = W::repeat(&keys.round[round][key + 1]);
+            const T key_a = gate.template key_a<W>(round);
+            const T key_b = gate.template key_b<W>(round);
             for (std::size_t i = 0; i < N; ++i) {
                 hash_a[i] = W::round(hash_a[i], key_a);
                 hash_b[i] = W::round(hash_b[i], key_b);
             }
         }
-        const T key_a = W::repeat(&keys.round[10][key]);
-        const T key_b = W::repeat(&keys.round[10][key + 1]);
+        const T key_a = gate.template key_a<W>(10);
+        const T key_b = gate.template key_b<W>(10);
         for (std::size_t i = 0; i < N; ++i) {
-            const std::size_t at = offset + i * W::blocks;
-            const T label_a = W::load(a + at);
-            const T label_b = W::load(b + at);
             hash_a[i] = W::last_round(hash_a[i], key_a);
             hash_b[i] = W::last_round(hash_b[i], key_b);
-            const T garbler_row = W::load(garbler_half + at * sizeof(Block));
-            const T evaluator_row = W::exclusive(W::load(evaluator_half + at * sizeof(Block)), label_a);
-            const T half_a = W::exclusive(hash_a[i], W::if_colour(label_a, garbler_row));
-            const T half_b = W::exclusive(hash_b[i], W::if_colour(label_b, evaluator_row));
-            const T feed = W::sigma(W::exclusive(label_a, label_b));  // sigma is linear
-            W::store(out + at, W::exclusive(W::exclusive(half_a, half_b), feed));
+            W::store(gate.out + offset + i * W::blocks, W::exclusive(W::exclusive(hash_a[i], hash_b[i]), sum[i]));
         }
     }
 };
 
 template <class V>
 std::size_t evaluate(GateRun& run) {
-    return walk<V>(run, [&run](const Gate&, const Block* a, const Block* b, Block* out, const KeyBatch<V>& keys,
-                               std::size_t key) {
-        in_groups<V, 4>(run.lanes, EvaluateAnd<V>{keys, key, a, b, out, run.tables,
-                                                  run.tables + run.lanes * sizeof(Block)});
+    return walk<V>(run, [&run](const Gate& gate, const AndGate<V>& rows) {
+        if ((gate.kind & Gate::fused) != 0) {
+            in_groups<V, 4>(run.lanes, EvaluateAnd<V, true>{rows});
+        } else {
+            in_groups<V, 4>(run.lanes, EvaluateAnd<V, false>{rows});
+        }
     });
 }
 

@@ -218,8 +218,8 @@ void known_answer() {
         digest ^= next;
     }
     const std::string found = check::hex(&digest, sizeof digest);
-    CHECK(found == "9347a6c7f3376de7b2532e4517ab3414");
-    if (found != "9347a6c7f3376de7b2532e4517ab3414") std::printf("  found %s\n", found.c_str());
+    CHECK(found == "6e91572783ac706781fc1245c3a85ee1");
+    if (found != "6e91572783ac706781fc1245c3a85ee1") std::printf("  found %s\n", found.c_str());
 }
 
 // hash.hpp written out with single AES calls.
