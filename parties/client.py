@@ -24,10 +24,10 @@ import sys
 from dataclasses import dataclass
 
 import numpy as np
-from mpc.garbled import Evaluator
 
 from mpc import aggregation, release, vote
 from mpc.channel import Channel
+from mpc.garbled import Evaluator
 from mpc.inference import QueryingInference
 from mpc.paillier import PublicKey
 from mpc.ring import Ring, Words

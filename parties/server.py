@@ -20,9 +20,8 @@ from __future__ import annotations
 
 import sys
 
-from mpc.garbled import Garbler
-
 from mpc import aggregation, vote
+from mpc.garbled import Garbler
 from mpc.inference import AnsweringInference, Network
 from parties.connections import ANSWERING, GUARDIAN, QUERYING, Connections
 from parties.network import fixed_point
