@@ -5,6 +5,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import signal
 import sys
 from collections.abc import Mapping
 
@@ -23,17 +26,26 @@ def main(protocols: Mapping[str, RunnableProtocol], arguments: list[str] | None 
     try:
         configuration = configure(sys.argv[1:] if arguments is None else arguments, protocols)
         outcome = execute(configuration, console)
+        report.show(console, outcome.plan, outcome.accounts, outcome.summary)
+        console.print(f"Result: {outcome.result_file}", markup=False, highlight=False, soft_wrap=True)
     except ConfigError as error:
         return _say(str(error), 2)
     except RunFailed as error:
         return _say(str(error), 1)
     except Interrupted as error:
         return _say(str(error), 128 + error.number)
-    report.show(console, outcome.plan, outcome.accounts, outcome.summary)
-    console.print(f"Result: {outcome.result_file}", markup=False, highlight=False, soft_wrap=True)
+    except BrokenPipeError:
+        return _stop_printing()
     return 0
 
 
 def _say(sentence: str, status: int) -> int:
-    print(sentence, file=sys.stderr)
+    with contextlib.suppress(OSError):  # a terminal that has hung up hears nothing
+        print(sentence, file=sys.stderr, flush=True)
     return status
+
+
+def _stop_printing() -> int:
+    """Nobody reads standard output any more (`| head`): the status of a program that SIGPIPE has ended."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains on its way out
+    return 128 + signal.SIGPIPE

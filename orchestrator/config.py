@@ -120,7 +120,7 @@ def _parser(protocol: RunnableProtocol, protocols: Mapping[str, RunnableProtocol
     parser.add_argument(
         "--protocol", metavar="{" + ",".join(protocols) + "}", help=f"what to run (default {next(iter(protocols))})"
     )
-    parser.add_model(RunOptions, "the run")
+    parser.add_model(RunOptions, "run")
     parser.add_model(protocol.Config, protocol.name)
     return parser
 
@@ -128,7 +128,7 @@ def _parser(protocol: RunnableProtocol, protocols: Mapping[str, RunnableProtocol
 def _protocol(name: Any, protocols: Mapping[str, RunnableProtocol]) -> RunnableProtocol:
     if name is None:
         return next(iter(protocols.values()))
-    if name not in protocols:
+    if not isinstance(name, str) or name not in protocols:
         raise ConfigError(f"protocol: expected one of {', '.join(protocols)}, found {name!r}.")
     return protocols[name]
 

@@ -25,6 +25,8 @@ class FlagParser(argparse.ArgumentParser):
     def __init__(self, description: str):
         super().__init__(prog="run_protocol.py", description=description, allow_abbrev=False, argument_default=_UNSET)
 
+        self._only_in_files: dict[str, str] = {}
+
     def error(self, message: str) -> NoReturn:
         raise ConfigError(f"{message.removeprefix('argument ').rstrip('.')}.")
 
@@ -34,6 +36,8 @@ class FlagParser(argparse.ArgumentParser):
         for name, field in model.model_fields.items():
             if is_flag(field):
                 _add_field(group, name, field)
+            else:
+                self._only_in_files[f"--{name}"] = title
 
     def read(self, arguments: list[str]) -> dict[str, Any]:
         """The flags that were given, by name. Raises `ConfigError` for what is no flag."""
@@ -41,6 +45,9 @@ class FlagParser(argparse.ArgumentParser):
         if unknown:
             known = [option for option in self._option_string_actions if option.startswith("--")]
             word = unknown[0].split("=", 1)[0]
+            if word in self._only_in_files:
+                section = self._only_in_files[word]
+                raise ConfigError(f"{word}: no flag, expected in the YAML file under `{section}:`.")
             raise ConfigError(f"{word}: unknown flag{suggestion(word, known)}")
         return {name: value for name, value in vars(given).items() if value is not _UNSET}
 

@@ -18,11 +18,15 @@ def run_name(session: str) -> str:
 def make_folders(files: Path, logs: Path, run: str) -> RunFolders:
     """Make both folders, mode 0700; raises `ConfigError` rather than use one that is there."""
     folders = RunFolders(files=files.resolve(), logs=logs.resolve(), run=run)
+    made: list[Path] = []
     for key, folder in (("files_dir", folders.files / run), ("logs_dir", folders.logs / run)):
         try:
             folder.parent.mkdir(parents=True, exist_ok=True)
             folder.mkdir(mode=0o700)
+            made.append(folder)
         except OSError as error:
+            for earlier in made:
+                earlier.rmdir()
             raise ConfigError(f"{key}: expected to make {folder}, found {error.strerror}.") from error
     return folders
 

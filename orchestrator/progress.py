@@ -5,6 +5,7 @@ Every line also goes to the run's own log, which a pane may follow.
 
 from __future__ import annotations
 
+import contextlib
 import time
 from pathlib import Path
 from types import TracebackType
@@ -43,8 +44,9 @@ class Progress:
     def hide(self) -> None:
         """Leave the terminal to somebody else."""
         if self._shown:
-            self._live.stop()
             self._shown = False
+            with contextlib.suppress(OSError):  # the terminal has hung up
+                self._live.stop()
 
     def __enter__(self) -> Progress:
         return self

@@ -70,7 +70,10 @@ def _expected(complaint: ErrorDetails) -> str:
     template = _EXPECTED.get(complaint["type"])
     if template is None:
         return complaint["msg"].removeprefix("Input should be ")
-    return template.format_map(complaint.get("ctx", {}))
+    context = complaint.get("ctx", {})
+    return template.format_map(
+        {key: f"{value:g}" if isinstance(value, float) else value for key, value in context.items()}
+    )
 
 
 def _shown(value: Any) -> str:

@@ -94,7 +94,7 @@ class Watch:
             if name in self._done or name in self._failures:
                 continue
             status = read_status(self.folders.status(name))
-            if how.code == 0 and status is not None and status.ok:
+            if how in (Exit(code=0), Exit()) and status is not None and status.ok:
                 self.states[name].outcome = "finished"
                 self._done.add(name)
                 output_file(self.folders, name).unlink(missing_ok=True)  # its log says as much

@@ -24,9 +24,11 @@ class _Loader(yaml.SafeLoader):
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         seen: set[str] = set()
         for key, _ in node.value:
+            where = f"{key.start_mark.name}, line {key.start_mark.line + 1}"
+            if not isinstance(key, yaml.ScalarNode):
+                raise ConfigError(f"{where}: expected a word as key, found a list or a mapping.")
             if key.value in seen:
-                line = key.start_mark.line + 1
-                raise ConfigError(f"{node.start_mark.name}, line {line}: {key.value!r} is given twice.")
+                raise ConfigError(f"{where}: {key.value!r} is given twice.")
             seen.add(key.value)
         return super().construct_mapping(node, deep=deep)
 

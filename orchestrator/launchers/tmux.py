@@ -52,6 +52,7 @@ class TmuxLauncher:
         self.command = ("tmux", "-L", server_name)
         self.socket = _socket_folder() / server_name
         self._session_name = session
+        _speak_utf8()
         self._server = Server(socket_name=server_name, config_file=str(CONFIGURATION))
         self._panes: dict[str, Pane] = {}
         self._outputs: dict[str, Path] = {}
@@ -154,6 +155,14 @@ class TmuxLauncher:
 def _run_in(pane: Pane, title: str, arguments: Sequence[str], folder: Path) -> None:
     pane.set_title(title)
     TmuxLauncher._check(pane.cmd("respawn-pane", "-k", "-c", str(folder), *arguments))
+
+
+def _speak_utf8() -> None:
+    """tmux replaces what is not ASCII for a client whose locale is not UTF-8, libtmux's separator among it. It has
+    no way to say so but the environment; parties have one of their own."""
+    locale = os.environ.get("LC_ALL") or os.environ.get("LC_CTYPE") or os.environ.get("LANG") or ""
+    if not re.search("utf-?8", locale, re.IGNORECASE):
+        os.environ["LC_ALL"] = "C.UTF-8"
 
 
 def _socket_folder() -> Path:

@@ -17,14 +17,14 @@ from pathlib import Path
 import pytest
 
 from orchestrator.environment import MARKER
-from orchestrator.launchers.tmux import unavailable
+from orchestrator.launchers import tmux
 
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE_S = 60.0
 
 LAUNCHERS = [
     "process",
-    pytest.param("tmux", marks=pytest.mark.skipif(unavailable() is not None, reason="no usable tmux")),
+    pytest.param("tmux", marks=pytest.mark.skipif(tmux.unavailable() is not None, reason="no usable tmux")),
 ]
 
 
@@ -110,8 +110,7 @@ class Game:
     def assert_nothing_left(self, *, result: bool) -> None:
         """No process, guard, tmux socket, port, private folder or partial file; a result only if there may be one."""
         wait_for(lambda: not processes_of(self.run), f"the end of {processes_of(self.run)}")
-        sockets = Path(os.environ.get("TMUX_TMPDIR", "/tmp")) / f"tmux-{os.geteuid()}"  # noqa: S108
-        assert not (sockets / self.run).exists()
+        assert not (tmux._socket_folder() / self.run).exists()
         for port in range(self.start_port, self.start_port + self.players):
             with socket.socket() as probe:
                 probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -1,0 +1,199 @@
+"""Flags and YAML become one strict configuration; every mistake is one sentence with the key, what was expected and
+what was found."""
+
+from __future__ import annotations
+
+import io
+import re
+import socket
+from collections.abc import Callable
+from contextlib import redirect_stdout
+from pathlib import Path
+
+import pytest
+
+from orchestrator.config import Configuration, configure
+from orchestrator.yaml_text import read_scalar
+from parties.plan import ConfigError
+from tests.orchestrator.conftest import Game
+from tests.orchestrator.game import Game as GameProtocol
+from tests.orchestrator.game import GameConfig
+
+
+def ask(*flags: str) -> Configuration:
+    return configure(list(flags), {"game": GameProtocol()})
+
+
+@pytest.fixture
+def yaml_file(tmp_path: Path) -> Callable[[str], str]:
+    def write(text: str) -> str:
+        path = tmp_path / "run.yaml"
+        path.write_text(text)
+        return str(path)
+
+    return write
+
+
+def settings(configuration: Configuration) -> GameConfig:
+    assert isinstance(configuration.settings, GameConfig)
+    return configuration.settings
+
+
+def test_without_anything_there_are_defaults() -> None:
+    configuration = ask()
+    assert settings(configuration) == GameConfig()
+    assert configuration.run.start_port == 37000
+    assert configuration.run.launcher == "tmux"
+
+
+def test_flags_override_the_file_which_overrides_the_defaults(yaml_file: Callable[[str], str]) -> None:
+    path = yaml_file("protocol: game\nrun: {start_port: 4000, launcher: process}\ngame: {players: 5, share: 0.25}\n")
+    configuration = ask("--config", path, "--players", "7", "--start_port=5000")
+    assert settings(configuration).players == 7
+    assert settings(configuration).share == 0.25
+    assert configuration.run.start_port == 5000
+    assert configuration.run.launcher == "process"
+
+
+def test_an_empty_file_and_an_empty_section_are_fine(yaml_file: Callable[[str], str]) -> None:
+    assert settings(ask("--config", yaml_file(""))) == GameConfig()
+    assert settings(ask("--config", yaml_file("game:\nrun:\n"))) == GameConfig()
+
+
+def test_a_flag_can_take_back_what_the_file_says(yaml_file: Callable[[str], str]) -> None:
+    path = yaml_file("run: {attach: true}\n")
+    assert ask("--config", path).run.attach
+    assert not ask("--config", path, "--no_attach").run.attach
+
+
+def test_text_stays_text_and_numbers_are_numbers() -> None:
+    assert ask("--session", "007").run.session == "007"
+    assert settings(ask("--label", "12")).label == "12"
+    assert settings(ask("--deadline_s", "1e-5")).deadline_s == 1e-5
+    assert settings(ask("--deadline_s", "3")).deadline_s == 3
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("1e-5", 1e-5), ("1E5", 1e5), (".5", 0.5), ("-3", -3), ("+3", 3), ("010", 10), ("1.", 1.0),
+        ("no", "no"), ("yes", "yes"), ("on", "on"), ("true", True), ("1:30", "1:30"), ("2026-11-21", "2026-11-21"),
+        ("0x10", "0x10"), ("1_000", "1_000"), ("null", None), ("a: b", "a: b"), ("[1", "[1"), ("a,b", "a,b"),
+    ],
+)  # fmt: skip
+def test_scalars_are_read_as_a_person_means_them(text: str, value: object) -> None:
+    found = read_scalar(text)
+    assert found == value
+    assert type(found) is type(value)
+
+
+@pytest.mark.parametrize(
+    ("flags", "sentence"),
+    [
+        (["--players", "1"], "players: expected a number of at least 2, found 1 in --players."),
+        (["--players", "41"], "players: expected a number of at most 40, found 41 in --players."),
+        (["--players", "two"], "players: expected a whole number, found 'two' in --players."),
+        (["--players", "2.5"], "players: expected a whole number, found 2.5 in --players."),
+        (["--players", "true"], "players: expected a whole number, found True in --players."),
+        (["--players"], "--players: expected one argument."),
+        (["--playrs", "3"], "--playrs: unknown flag, did you mean '--players'?"),
+        (["--n-players", "3"], "--n-players: unknown flag, did you mean '--players'?"),
+        (["--xyzzy"], "--xyzzy: unknown flag."),
+        (["--play", "3"], "--play: unknown flag, did you mean '--players'?"),
+        (["3"], "3: unknown flag."),
+        (["--share", "0.5"], "--share: no flag, expected in the YAML file under `game:`."),
+        (["--deadline_s", "0"], "deadline_s: expected a number above 0, found 0 in --deadline_s."),
+        (["--deadline_s", "soon"], "deadline_s: expected a number, found 'soon' in --deadline_s."),
+        (["--launcher", "screen"], "launcher: expected 'tmux' or 'process', found 'screen' in --launcher."),
+        (["--session", "a:b"], "session: expected 1 to 40 letters, digits, `-` or `_`, found 'a:b'."),
+        (["--start_port", "65536"], "start_port: expected a number of at most 65535, found 65536 in --start_port."),
+        (["--silence_s", ".inf"], "silence_s: expected a finite number, found inf in --silence_s."),
+        (["--protocol", "chess"], "protocol: expected one of game, found 'chess'."),
+        (["--config", "/no/such.yaml"],
+         "config: expected a readable YAML file, found /no/such.yaml (No such file or directory)."),
+        (["--players", "1", "--deadline_s", "0"],
+         "players: expected a number of at least 2, found 1 in --players (and deadline_s must change as well)."),
+    ],
+)  # fmt: skip
+def test_a_wrong_flag_is_one_sentence(flags: list[str], sentence: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        ask(*flags)
+    assert str(caught.value) == sentence
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("game: {playrs: 3}", "playrs: unknown key in {path} under `game:`, did you mean 'players'?"),
+        ("gaem: {players: 3}", "gaem: unknown key in {path}, did you mean 'game'?"),
+        ("players: 3", "players: expected under `game:`, found at the top of {path}."),
+        ("launcher: tmux", "launcher: expected under `run:`, found at the top of {path}."),
+        ("game: {players: '3'}", "players: expected a whole number, found '3' in {path} under `game:`."),
+        ("game: {players: [3]}", "players: expected a whole number, found [3] in {path} under `game:`."),
+        ("game: {players: }", "players: expected a whole number, found nothing in {path} under `game:`."),
+        ("run: {attach: yes}", "attach: expected true or false, found 'yes' in {path} under `run:`."),
+        ("run: {attach: 1}", "attach: expected true or false, found 1 in {path} under `run:`."),
+        ("game: 3", "game: expected keys and values, found 3 in {path}."),
+        ("[1, 2]", "{path}: expected keys and values, found list."),
+        ("game:\n  players: 3\n  players: 4", "{path}, line 3: 'players' is given twice."),
+        ("game:\n\tplayers: 3",
+         "{path}, line 2: expected YAML, found a mistake: found character '\\t' that cannot start any token."),
+        ("protocol: chess", "protocol: expected one of game, found 'chess'."),
+        ("protocol: [game]", "protocol: expected one of game, found ['game']."),
+        ("game: {1: 2}", "1: unknown key in {path} under `game:`."),
+        ("? [a]\n: b", "{path}, line 1: expected a word as key, found a list or a mapping."),
+    ],
+)  # fmt: skip
+def test_a_wrong_file_is_one_sentence(yaml_file: Callable[[str], str], text: str, sentence: str) -> None:
+    path = yaml_file(text)
+    with pytest.raises(ConfigError) as caught:
+        ask("--config", path)
+    assert str(caught.value) == sentence.format(path=path)
+    assert "\n" not in str(caught.value)
+
+
+def test_the_help_names_every_flag_with_unit_and_default() -> None:
+    said = io.StringIO()
+    with redirect_stdout(said), pytest.raises(SystemExit) as left:
+        ask("--help")
+    assert left.value.code == 0
+    text = re.sub(r"\s+", " ", said.getvalue())
+    for flag in ("config", "protocol", "launcher", "start_port", "session", "attach", "log_timing_file", "silence_s"):
+        assert f"--{flag} " in text
+    assert "--players PLAYERS players [players] (default 3)" in text
+    assert "--share" not in text
+
+
+def test_a_taken_port_is_one_sentence_and_nothing_is_started(play: Callable[..., Game]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        game = play("--start_port", str(port - 1))
+        assert game.wait() == 2
+        sentence = (
+            f"start_port: expected ports {port - 1} to {port + 1} to be free on 127.0.0.1, found {port} in use.\n"
+        )
+        assert game.sentence == sentence
+        assert game.said == ""
+    assert not list((game.folder / "files").iterdir())
+    assert not list((game.folder / "logs").iterdir())
+
+
+def test_ports_beyond_the_last_are_refused(play: Callable[..., Game]) -> None:
+    game = play("--start_port", "65534")
+    assert game.wait() == 2
+    assert game.sentence == "start_port: expected ports 65534 to 65536 to be at most 65535, found 65536.\n"
+
+
+def test_what_the_protocol_refuses_is_one_sentence(play: Callable[..., Game]) -> None:
+    game = play("--who", "3")
+    assert game.wait() == 2
+    assert game.sentence == "who: expected one of the 3 players, found 3.\n"
+    assert not list((game.folder / "files").iterdir())
+
+
+def test_a_folder_that_cannot_be_made_is_one_sentence(play: Callable[..., Game], tmp_path: Path) -> None:
+    (tmp_path / "logs").write_text("not a folder")
+    game = play()
+    assert game.wait() == 2
+    assert game.sentence.startswith(f"logs_dir: expected to make {tmp_path}/logs/game-")
+    assert not list((game.folder / "files").iterdir())
