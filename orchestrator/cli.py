@@ -1,4 +1,4 @@
-"""The command line: `run_protocol.py --n_parties 3` from flags to an exit status.
+"""The command line of `run_protocol.py`: from flags to an exit status.
 
 0: the run ended well. 1: it failed. 2: it cannot be run as configured. 128 + n: signal n ended it.
 """

@@ -108,14 +108,16 @@ class Guard:
 
     def __init__(self, remains: Remains):
         self.remains = remains
+        reading, self._pipe = os.pipe()
         self._process = subprocess.Popen(
             [sys.executable, "-I", "-S", __file__, remains.marker],  # the marker, for who reads `ps`
-            stdin=subprocess.PIPE,
+            stdin=reading,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             start_new_session=True,  # a signal to the orchestrator's group does not reach it
             cwd="/",
         )
+        os.close(reading)
         self._tell(asdict(remains))
 
     def add_groups(self, groups: tuple[int, ...]) -> None:
@@ -126,15 +128,12 @@ class Guard:
         """End the run here and now, then dismiss the guard."""
         end_run(self.remains)
         self._tell(None)
-        assert self._process.stdin is not None  # noqa: S101  (opened above)
-        self._process.stdin.close()
+        os.close(self._pipe)
         self._process.wait()
 
     def _tell(self, value: dict[str, object] | None) -> None:
-        assert self._process.stdin is not None  # noqa: S101  (opened above)
         with contextlib.suppress(BrokenPipeError):  # somebody ended the guard: the orchestrator still does its part
-            self._process.stdin.write(json.dumps(value).encode() + b"\n")
-            self._process.stdin.flush()
+            os.write(self._pipe, json.dumps(value).encode() + b"\n")
 
 
 def _stand_guard() -> None:

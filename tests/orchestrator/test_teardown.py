@@ -1,0 +1,77 @@
+"""The teardown finds a run's processes by their mark and touches no other's."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from orchestrator.teardown import Guard, Remains, end_run, running
+
+SLEEP = [sys.executable, "-c", "import time; print('up', flush=True); time.sleep(600)"]
+
+
+def sleeper(mark: str) -> subprocess.Popen[bytes]:
+    child = subprocess.Popen(SLEEP, env={"MARK": mark}, stdout=subprocess.PIPE)
+    assert child.stdout is not None
+    assert child.stdout.readline() == b"up\n"
+    return child
+
+
+def test_only_processes_with_the_mark_are_ended() -> None:
+    mine, similar = sleeper("run-1"), sleeper("run-11")
+    remains = Remains(marker="MARK=run-1")
+    assert running(remains) == [mine.pid]
+    end_run(remains)
+    assert mine.wait() < 0
+    assert similar.poll() is None
+    end_run(remains)  # again: nothing to do
+    end_run(Remains(marker="MARK=run-11"))
+    assert similar.wait() < 0
+
+
+def test_private_folders_go_and_files_stay(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    (run / "party" / "inner").mkdir(parents=True)
+    (run / "party" / "key.pem").write_text("secret")
+    (tmp_path / "elsewhere").mkdir()
+    (run / "link").symlink_to(tmp_path / "elsewhere")
+    (run / "result.json").write_text("{}")
+    end_run(Remains(marker="MARK=none", private=(str(run), str(tmp_path / "absent"))))
+    assert sorted(path.name for path in run.iterdir()) == ["link", "result.json"]
+    assert (tmp_path / "elsewhere").is_dir()
+
+
+def test_an_empty_run_folder_goes_too(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    (run / "party").mkdir(parents=True)
+    end_run(Remains(marker="MARK=none", private=(str(run),)))
+    assert not run.exists()
+
+
+def test_a_guard_that_is_dismissed_does_nothing_more(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    guard = Guard(Remains(marker="MARK=run-2", private=(str(run),)))
+    guard.add_groups((1, 2))
+    guard.end_run()
+    assert guard._process.returncode == 0
+
+
+def test_a_guard_ends_the_run_when_its_pipe_closes(tmp_path: Path) -> None:
+    (tmp_path / "run" / "party").mkdir(parents=True)
+    child = sleeper("run-3")
+    guard = Guard(Remains(marker="MARK=run-3", private=(str(tmp_path / "run"),)))
+    os.close(guard._pipe)
+    assert child.wait(60) < 0
+    assert guard._process.wait(60) == 0
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_lost_guard_does_not_stop_the_teardown() -> None:
+    child = sleeper("run-4")
+    guard = Guard(Remains(marker="MARK=run-4"))
+    guard._process.kill()
+    guard._process.wait()
+    guard.end_run()
+    assert child.wait(60) < 0
