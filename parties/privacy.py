@@ -48,7 +48,7 @@ def epsilon(spent: Sequence[tuple[Fraction | str, int]], delta: float) -> float:
         return bound
     from dp_accounting.pld import privacy_loss_distribution as pld  # noqa: PLC0415  takes a second
 
-    interval = min(1e-4, _ROUNDING * bound / (2 * answers_at.total()))
+    interval = _ROUNDING * bound / (2 * answers_at.total())
     total = pld.identity(value_discretization_interval=interval)
     for sigma, answers in sorted(answers_at.items()):
         one_count = pld.from_discrete_gaussian_mechanism(
