@@ -68,16 +68,16 @@ public:
     }
 
     // A frame: magic, number of the message in this direction, length of the body, body.
-    void send(const std::vector<const Bytes*>& parts) {
+    void send(const std::vector<Bytes>& parts) {
         std::size_t length = 0;
-        for (const Bytes* part : parts) length += part->size();
+        for (const Bytes& part : parts) length += part.size();
         Bytes frame(kHeaderBytes);
         const std::uint64_t body = length;
         std::memcpy(&frame[0], &kMagic, sizeof kMagic);
         std::memcpy(&frame[4], &sent_, sizeof sent_);
         std::memcpy(&frame[8], &body, sizeof body);
         frame.reserve(kHeaderBytes + length);
-        for (const Bytes* part : parts) frame.insert(frame.end(), part->begin(), part->end());
+        for (const Bytes& part : parts) frame.insert(frame.end(), part.begin(), part.end());
         ++sent_;
         std::size_t done = 0;
         while (done < frame.size()) {
