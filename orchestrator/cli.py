@@ -19,14 +19,16 @@ from orchestrator.errors import Interrupted, RunFailed
 from orchestrator.run import execute
 from parties.plan import ConfigError, RunnableProtocol
 
+WIDTH = 120  # of tables where no terminal says its own
+
 
 def main(protocols: Mapping[str, RunnableProtocol], arguments: list[str] | None = None) -> int:
     """Run what the arguments ask for; returns the exit status. Every failure is one sentence on standard error."""
-    console = Console()
+    console = Console() if sys.stdout.isatty() else Console(width=WIDTH)
     try:
         configuration = configure(sys.argv[1:] if arguments is None else arguments, protocols)
         outcome = execute(configuration, console)
-        report.show(console, outcome.plan, outcome.accounts, outcome.summary)
+        report.show(console, outcome.accounts, outcome.summary)
         console.print(f"Result: {outcome.result_file}", markup=False, highlight=False, soft_wrap=True)
     except ConfigError as error:
         return _say(str(error), 2)

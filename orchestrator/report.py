@@ -49,9 +49,11 @@ class Line:
 
 
 class Accounts:
-    """Collects the steps that parties report as finished."""
+    """Collects the steps that parties report as finished. A link is named from the party that the plan names first."""
 
-    def __init__(self) -> None:
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        self._rank = {process.name: rank for rank, process in enumerate(plan.processes)}
         self.records: list[StepRecord] = []
 
     def tell(self, party: str, event: Event) -> None:
@@ -70,32 +72,32 @@ class Accounts:
         )
 
     def lines(self) -> list[Line]:
-        """A line for each step and link. Both ends of a link report it: the longer time and the larger count hold,
-        and repetitions of a step at one end add up."""
-        per_end: dict[tuple[str, str, str], Line] = {}
+        """A line for each step and link, by step. Both ends of a link report it: the longer time and the larger count
+        hold. Repetitions of a step at one end add up."""
+        ends: dict[tuple[str, str, str], Line] = {}
         for record in self.records:
-            other = record.peer or NOBODY
-            end = per_end.setdefault(
-                (record.step, record.party, other), Line(record.step, record.title, (record.party, other))
-            )
+            there = record.peer or NOBODY
+            turned = self._order(record.party) > self._order(there)
+            link = (there, record.party) if turned else (record.party, there)
+            end = ends.setdefault((record.step, record.party, there), Line(record.step, record.title, link))
             end.seconds += record.seconds
-            end.forth += record.sent
-            end.back += record.received
+            end.forth += record.received if turned else record.sent
+            end.back += record.sent if turned else record.received
         merged: dict[tuple[str, tuple[str, str]], Line] = {}
-        for end in per_end.values():
-            reverse = merged.get((end.step, (end.link[1], end.link[0])))
-            if reverse is None:
-                merged[end.step, end.link] = end
-            else:
-                reverse.seconds = max(reverse.seconds, end.seconds)
-                reverse.forth = max(reverse.forth, end.back)
-                reverse.back = max(reverse.back, end.forth)
-        return list(merged.values())
+        for end in ends.values():
+            line = merged.setdefault((end.step, end.link), Line(end.step, end.title, end.link))
+            line.seconds = max(line.seconds, end.seconds)
+            line.forth = max(line.forth, end.forth)
+            line.back = max(line.back, end.back)
+        return sorted(merged.values(), key=lambda line: (line.step, *map(self._order, line.link)))
 
-    def lines_between_roles(self, plan: Plan) -> list[Line]:
+    def lines_between_roles(self) -> list[Line]:
         """The same with all links between two roles in one line: the longest time, the bytes of all."""
-        role = {name: f"{pane.title} ({len(pane.processes)})" if len(pane.processes) > 1 else name
-                for pane in plan.panes for name in pane.processes}  # fmt: skip
+        role = {}
+        for pane in self._plan.panes:
+            names = pane.processes
+            for name in names:
+                role[name] = name if len(names) == 1 else f"{names[0]} … {names[-1]}"
         grouped: dict[tuple[str, tuple[str, str]], Line] = {}
         for line in self.lines():
             link = (role.get(line.link[0], line.link[0]), role.get(line.link[1], line.link[1]))
@@ -104,6 +106,9 @@ class Accounts:
             group.forth += line.forth
             group.back += line.back
         return list(grouped.values())
+
+    def _order(self, name: str) -> int:
+        return self._rank.get(name, len(self._rank))
 
 
 def write_result(
@@ -133,11 +138,11 @@ def append_timings(path: Path, run: str, records: Iterable[StepRecord]) -> None:
         file.write("\n".join(lines) + "\n")
 
 
-def show(console: Console, plan: Plan, accounts: Accounts, summary: Summary) -> None:
+def show(console: Console, accounts: Accounts, summary: Summary) -> None:
     """The table of seconds and bytes, the warnings, and last the result."""
     lines = accounts.lines()
     if len(lines) > LINKS_SHOWN:
-        lines = accounts.lines_between_roles(plan)
+        lines = accounts.lines_between_roles()
     if lines:
         console.print(_table(lines))
     for warning in summary.warnings:
@@ -152,9 +157,9 @@ def _table(lines: list[Line]) -> Table:
         table.add_column(heading)
     for heading in ("seconds", "→ bytes", "← bytes"):
         table.add_column(heading, justify="right")
-    for line in sorted(lines, key=lambda one: one.step):
+    for line in lines:
         alone = line.link[1] == NOBODY
-        link = line.link[0] if alone else f"{line.link[0]} → {line.link[1]}"
+        link = line.link[0] if alone else f"{line.link[0]} ↔ {line.link[1]}"
         counts = ("", "") if alone else (in_bytes(line.forth), in_bytes(line.back))
         table.add_row(line.step, line.title, link, f"{line.seconds:.2f}", *counts)
     return table

@@ -129,7 +129,7 @@ def _start_and_watch(
     environment = party_environment(folders.run, len(commands))
     groups = launcher.start(commands, _views(plan, folders), environment)
     guard.add_groups(groups)
-    accounts = report.Accounts()
+    accounts = report.Accounts(plan)
 
     def tell(party: str, event: Event) -> None:
         progress.tell(party, event)

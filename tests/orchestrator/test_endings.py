@@ -28,8 +28,8 @@ def test_a_good_run_ends_with_its_result(play: Callable[..., Game], launcher: st
     assert {(line["step"], *line["link"], line["forth"], line["back"]) for line in result["links"]} == {
         ("throw", "player-0", "player-1", 4, 0),
         ("throw", "player-1", "player-2", 4, 0),
-        ("catch", "player-1", "player-0", 0, 4),
-        ("catch", "player-2", "player-1", 0, 4),
+        ("catch", "player-0", "player-1", 4, 0),
+        ("catch", "player-1", "player-2", 4, 0),
     }
     assert (game.logs / "timing.log").read_text().count("\n") == 5
     assert {path.name for path in game.logs.iterdir()} == {

@@ -24,9 +24,14 @@ def finished(step: str, peer: str | None, seconds: float, sent: int = 0, receive
     return Event("step_finished", step=step, title="a title", peer=peer, seconds=seconds, sent=sent, received=received)
 
 
+PLAN = Plan(
+    tuple(Process(name, "m", Nothing(), pane) for name, pane in (("a", "one"), ("b", "many"), ("c", "many"))), "a", 1.0
+)
+
+
 @pytest.fixture
 def accounts() -> Accounts:
-    made = Accounts()
+    made = Accounts(PLAN)
     made.tell("a", finished("1", "b", 0.5, sent=100, received=7))
     made.tell("b", finished("1", "a", 0.7, sent=7, received=100))
     made.tell("a", finished("1", "c", 0.2, sent=50, received=5))
@@ -47,22 +52,27 @@ def test_a_repeated_step_adds_up_at_each_end(accounts: Accounts) -> None:
     assert (line.seconds, line.forth, line.back) == (1.4, 200, 14)
 
 
+def test_a_link_is_named_from_the_party_that_comes_first() -> None:
+    made = Accounts(PLAN)
+    made.tell("b", finished("1", "a", 0.7, sent=7, received=100))
+    (line,) = made.lines()
+    assert (line.link, line.forth, line.back) == (("a", "b"), 100, 7)
+
+
 def test_links_between_the_same_roles_can_be_added_up(accounts: Accounts) -> None:
-    processes = [Process(name, "m", Nothing(), pane) for name, pane in (("a", "one"), ("b", "many"), ("c", "many"))]
-    lines = accounts.lines_between_roles(Plan(tuple(processes), "a", 1.0))
+    lines = accounts.lines_between_roles()
     found = {(line.step, line.link): (line.seconds, line.forth, line.back) for line in lines}
-    assert found == {("1", ("a", "many (2)")): (0.7, 150, 12), ("2", ("many (2)", "-")): (0.1, 0, 0)}
+    assert found == {("1", ("a", "b … c")): (0.7, 150, 12), ("2", ("b … c", "-")): (0.1, 0, 0)}
 
 
 def test_the_last_line_is_the_result(accounts: Accounts) -> None:
     said = io.StringIO()
-    plan = Plan((Process("a", "m", Nothing(), "one"),), "a", 1.0)
     summary = Summary((("Outcome", "[seven]"), ("Answer", "42")), ("mind the gap",))
-    report.show(Console(file=said, width=100), plan, accounts, summary)
+    report.show(Console(file=said, width=100), accounts, summary)
     lines = said.getvalue().splitlines()
     assert lines[-2:] == ["Outcome: [seven]", "Answer: 42"]
     assert lines[-3] == "warning: mind the gap"
-    assert any(line.split() == ["1", "a", "title", "a", "→", "b", "0.70", "100", "B", "7", "B"] for line in lines)
+    assert any(line.split() == ["1", "a", "title", "a", "↔", "b", "0.70", "100", "B", "7", "B"] for line in lines)
 
 
 def test_the_result_is_written_in_one_piece(accounts: Accounts, tmp_path: Path) -> None:
