@@ -1,0 +1,403 @@
+// Encrypted linear maps: exact results at the bounds, what the noise hides, strict reading, known bytes.
+#include <algorithm>
+#include <cmath>
+#include <memory>
+
+#include "core/error.hpp"
+#include "core/rlwe/linear.hpp"
+#include "core/rlwe/packing.hpp"
+#include "core/rlwe/sampling.hpp"
+#include "core/sha256.hpp"
+#include "tests/check.hpp"
+
+using namespace capc::mpc;
+using namespace capc::mpc::rlwe;
+
+__extension__ typedef __int128 SignedWide;
+
+namespace capc::mpc::rlwe {
+
+// Looks at a reply before it is switched: noise c_0 + c_1 s - round(q y / t) of every coefficient, without or with flood.
+struct Probe {
+    const SecretKey& key;
+    const Evaluator& evaluator;
+
+    std::vector<SignedWide> noise(const Weights& weights, const Bytes& upload, const std::vector<std::uint64_t>& results,
+                                  const Selection* flooded, std::uint64_t seed) const {
+        const Parameters& parameters = key.parameters();
+        const std::size_t degree = parameters.degree();
+        const Ciphertexts inputs = read_upload(parameters, upload.data(), upload.size(), weights.inputs(), "upload");
+        Evaluator::Scratch scratch(parameters, weights.inputs());
+        Prg prg(Block{seed, 0});
+        evaluator.combine(weights, 0, inputs, 0, prg, scratch);
+        const std::vector<std::uint64_t> no_masks(degree, 0);
+        if (flooded != nullptr) evaluator.hide(no_masks.data(), *flooded, 0, prg, scratch);
+        std::vector<Words> residues;
+        for (std::size_t i = 0; i < parameters.primes().size(); ++i) {
+            const Ntt& prime = parameters.primes()[i];
+            const auto row = static_cast<std::ptrdiff_t>(i * degree);
+            Words c1(scratch.second.begin() + row, scratch.second.begin() + row + static_cast<std::ptrdiff_t>(degree));
+            prime.forward(c1.data());
+            const std::uint64_t *x = c1.data(), *s = &key.secret_[i * degree];
+            prime.inner_product(&x, &s, 1, c1.data());
+            prime.inverse(c1.data());
+            for (std::size_t n = 0; n < degree; ++n) {
+                const std::uint64_t phase = (scratch.first[i * degree + n] + c1[n]) % prime.p();
+                const std::uint64_t exact = key.scaling_.up(results[n], key.scaling_.half(), i);
+                c1[n] = subtract(phase, exact, prime.p());
+            }
+            residues.push_back(c1);
+        }
+        std::vector<SignedWide> noise(degree);
+        for (std::size_t n = 0; n < degree; ++n) {  // Garner's mixed radix; q is below 2^127 here
+            Wide value = residues[0][n], radix = parameters.primes()[0].p();
+            for (std::size_t i = 1; i < residues.size(); ++i) {
+                const std::uint64_t p = parameters.primes()[i].p();
+                const auto so_far = static_cast<std::uint64_t>(value % p);
+                const std::uint64_t missing = (residues[i][n] + p - so_far) % p;
+                value += radix * (Wide{missing} * inverse(static_cast<std::uint64_t>(radix % p), p) % p);
+                radix *= p;
+            }
+            noise[n] = value > radix / 2 ? -static_cast<SignedWide>(radix - value) : static_cast<SignedWide>(value);
+        }
+        return noise;
+    }
+};
+
+}  // namespace capc::mpc::rlwe
+
+namespace {
+
+constexpr Block kKeySeed{1, 2}, kServerSeed{3, 4};
+
+Prg seeded(std::uint64_t number) { return Prg(Block{number, 0x6c696e}); }
+
+std::vector<std::uint64_t> random_words(Prg& prg, int bits, std::size_t count) {
+    std::vector<std::uint64_t> words(count);
+    uniform_words(prg, bits, words.data(), count);
+    return words;
+}
+
+// Signed, below 2^bits in magnitude.
+std::vector<std::int64_t> random_weights(Prg& prg, int bits, std::size_t count) {
+    std::vector<std::int64_t> weights(count);
+    std::vector<std::uint64_t> words = random_words(prg, bits + 1, count);
+    for (std::size_t i = 0; i < count; ++i) {
+        weights[i] = std::max(static_cast<std::int64_t>(words[i]) - (std::int64_t{1} << bits), 1 - (std::int64_t{1} << bits));
+    }
+    return weights;
+}
+
+// sum_j w_j m_j in Z_2^l[X]/(X^N + 1), wrapping words; zero weights are skipped.
+std::vector<std::uint64_t> plain_product(const std::int64_t* weights, const std::uint64_t* messages, std::size_t inputs,
+                                         std::size_t degree, int bits) {
+    std::vector<std::uint64_t> sum(degree, 0);
+    for (std::size_t j = 0; j < inputs; ++j) {
+        for (std::size_t i = 0; i < degree; ++i) {
+            const auto w = static_cast<std::uint64_t>(weights[j * degree + i]);
+            if (w == 0) continue;
+            const std::uint64_t* const m = messages + j * degree;
+            for (std::size_t n = 0; n < degree - i; ++n) sum[n + i] += w * m[n];
+            for (std::size_t n = degree - i; n < degree; ++n) sum[n + i - degree] -= w * m[n];
+        }
+    }
+    for (std::uint64_t& word : sum) word &= (std::uint64_t{1} << bits) - 1;
+    return sum;
+}
+
+struct Run {
+    SharedParameters parameters;
+    SecretKey key;
+    Evaluator evaluator;
+
+    Run(std::size_t degree, int plain_bits, std::vector<LayerBound> layers)
+        : parameters(std::make_shared<Parameters>(degree, plain_bits, std::move(layers), 40)),
+          key(parameters, kKeySeed),
+          evaluator(parameters, key.public_key().data(), key.public_key().size(), kServerSeed) {}
+
+    Bytes reply(const Weights& weights, const Bytes& upload, std::size_t queries, const std::vector<std::uint64_t>& masks,
+                const Selection& selection) const {
+        return evaluator.apply(weights, upload.data(), upload.size(), queries, masks.data(), selection);
+    }
+};
+
+Selection select(const std::vector<std::int64_t>& positions, std::size_t polynomials, std::size_t degree) {
+    return Selection(positions.data(), positions.size(), polynomials, degree);
+}
+
+std::vector<std::int64_t> all_positions(std::size_t count) {
+    std::vector<std::int64_t> positions(count);
+    for (std::size_t i = 0; i < count; ++i) positions[i] = static_cast<std::int64_t>(i);
+    return positions;
+}
+
+void results_are_exact() {
+    struct Case {
+        std::size_t degree;
+        int plain_bits, weight_bits;
+        std::size_t outputs, inputs, queries;
+    };
+    for (const Case& c : {Case{4096, 20, 7, 2, 3, 2}, Case{4096, 38, 8, 1, 1, 1}, Case{8192, 44, 11, 1, 2, 1},
+                          Case{8192, 2, 3, 1, 1, 1}, Case{8192, 54, 11, 1, 1, 1}}) {
+        const std::uint64_t norm = (c.inputs * c.degree) << (2 * c.weight_bits);
+        const Run run(c.degree, c.plain_bits, {{norm, c.outputs * c.degree}});
+        Prg prg = seeded(c.degree + static_cast<std::size_t>(c.plain_bits));
+        const auto messages = random_words(prg, c.plain_bits, c.queries * c.inputs * c.degree);
+        const auto weights = random_weights(prg, c.weight_bits, c.outputs * c.inputs * c.degree);
+        const Selection selection = select(all_positions(c.outputs * c.degree), c.outputs, c.degree);
+        const auto masks = random_words(prg, c.plain_bits, c.queries * selection.results());
+        const Weights loaded = run.evaluator.load(weights.data(), c.outputs, c.inputs, 0);
+        const Bytes upload = run.key.encrypt(messages.data(), c.queries * c.inputs);
+        const Bytes reply = run.reply(loaded, upload, c.queries, masks, selection);
+        CHECK(upload.size() == upload_bytes(*run.parameters, c.queries * c.inputs));
+        CHECK(reply.size() == reply_bytes(*run.parameters, c.queries, selection));
+        const auto opened = run.key.decrypt(reply.data(), reply.size(), c.queries, selection);
+        const std::uint64_t mask = (std::uint64_t{1} << c.plain_bits) - 1;
+        for (std::size_t q = 0; q < c.queries; ++q) {
+            for (std::size_t o = 0; o < c.outputs; ++o) {
+                const auto expected = plain_product(&weights[o * c.inputs * c.degree], &messages[q * c.inputs * c.degree],
+                                                    c.inputs, c.degree, c.plain_bits);
+                bool equal = true;
+                for (std::size_t n = 0; n < c.degree; ++n) {
+                    const std::size_t r = (q * c.outputs + o) * c.degree + n;
+                    equal = equal && opened[r] == ((expected[n] + masks[r]) & mask);
+                }
+                CHECK(equal);
+            }
+        }
+    }
+}
+
+// Messages, weights and masks at their largest, the norm bound met exactly; one beyond each is refused.
+void bounds_hold_and_end() {
+    constexpr std::size_t degree = 4096;
+    constexpr int bits = 40;
+    constexpr std::uint64_t top = (std::uint64_t{1} << bits) - 1;
+    const std::uint64_t norm = 64 * 2047 * 2047;
+    const Run run(degree, bits, {{norm, 3}});
+    std::vector<std::int64_t> weights(degree, 0);
+    for (std::size_t i = 0; i < 64; ++i) weights[61 * i] = i % 2 == 0 ? 2047 : -2047;
+    std::vector<std::uint64_t> messages(degree, top);
+    const Selection selection = select({0, 77, degree - 1}, 1, degree);
+    const std::vector<std::uint64_t> masks{0, top, top / 2 + 1};
+    const Weights loaded = run.evaluator.load(weights.data(), 1, 1, 0);
+    Bytes upload = run.key.encrypt(messages.data(), 1);
+    const Bytes reply = run.reply(loaded, upload, 1, masks, selection);
+    const auto opened = run.key.decrypt(reply.data(), reply.size(), 1, selection);
+    const auto expected = plain_product(weights.data(), messages.data(), 1, degree, bits);
+    for (std::size_t r = 0; r < 3; ++r) CHECK(opened[r] == ((expected[selection.coefficient(r)] + masks[r]) & top));
+
+    messages[5] = top + 1;
+    CHECK_THROWS(run.key.encrypt(messages.data(), 1), ParameterError);
+    CHECK_THROWS(run.reply(loaded, upload, 1, {0, top + 1, 0}, selection), ParameterError);
+    CHECK_THROWS(run.reply(loaded, upload, 1, {0, 0, 0, 0}, select({0, 1, 2, 3}, 1, degree)), ParameterError);
+    CHECK_THROWS(run.evaluator.load(weights.data(), 1, 1, 1), ParameterError);
+    CHECK_THROWS(run.evaluator.load(weights.data(), 0, 1, 0), ParameterError);
+    weights[1] = 1;
+    CHECK_THROWS(run.evaluator.load(weights.data(), 1, 1, 0), ParameterError);
+    weights[0] = std::int64_t{1} << 62;
+    CHECK_THROWS(run.evaluator.load(weights.data(), 1, 1, 0), ParameterError);
+    const Run other(degree, bits, {{norm, 3}});
+    CHECK_THROWS(other.reply(loaded, upload, 1, masks, selection), ParameterError);
+}
+
+void malformed_messages_are_refused() {
+    constexpr std::size_t degree = 4096;
+    const Run run(degree, 31, {{std::uint64_t{1} << 30, 5}});
+    const std::vector<std::uint64_t> messages(2 * degree, 1), masks(10, 3);
+    std::vector<std::int64_t> weights(degree, 0);
+    weights[0] = 1;
+    const Weights loaded = run.evaluator.load(weights.data(), 1, 1, 0);
+    const Selection selection = select({0, 1, 2, 3, 9}, 1, degree);
+    const Bytes upload = run.key.encrypt(messages.data(), 2);
+    const Bytes reply = run.reply(loaded, upload, 2, masks, selection);
+    CHECK(run.key.decrypt(reply.data(), reply.size(), 2, selection) == std::vector<std::uint64_t>(10, 4));
+
+    for (const std::ptrdiff_t change : {-1, 1, -16}) {
+        Bytes longer = upload;
+        longer.resize(static_cast<std::size_t>(static_cast<std::ptrdiff_t>(upload.size()) + change));
+        CHECK_THROWS(run.reply(loaded, longer, 2, masks, selection), LengthError);
+        longer = reply;
+        longer.resize(static_cast<std::size_t>(static_cast<std::ptrdiff_t>(reply.size()) + change));
+        CHECK_THROWS(run.key.decrypt(longer.data(), longer.size(), 2, selection), LengthError);
+        longer = run.key.public_key();
+        longer.resize(static_cast<std::size_t>(static_cast<std::ptrdiff_t>(longer.size()) + change));
+        CHECK_THROWS(Evaluator(run.parameters, longer.data(), longer.size()), LengthError);
+    }
+    CHECK_THROWS(run.reply(loaded, upload, 1, masks, selection), LengthError);
+    CHECK_THROWS(run.key.decrypt(reply.data(), reply.size(), 1, selection), LengthError);
+
+    // A residue equal to its prime, in every place that a polynomial has for a prime; p - 1 passes.
+    const std::size_t offset = sizeof(Block) + polynomial_bytes(*run.parameters);
+    for (std::size_t i = 0, at = offset; i < run.parameters->primes().size(); ++i) {
+        const Modulus& modulus = run.parameters->primes()[i].modulus();
+        const std::size_t bytes = packed_bytes(degree, modulus.bits);
+        std::vector<std::uint64_t> residues(degree);
+        unpack(upload.data() + at, degree, modulus.bits, residues.data(), "test");
+        for (const std::size_t n : {std::size_t{0}, std::size_t{1000}, degree - 1}) {
+            for (const std::uint64_t bad : {modulus.p - 1, modulus.p, (std::uint64_t{1} << modulus.bits) - 1}) {
+                Bytes changed = upload;
+                std::vector<std::uint64_t> words = residues;
+                words[n] = bad;
+                pack(words.data(), degree, modulus.bits, changed.data() + at);
+                if (bad < modulus.p) {
+                    CHECK(run.reply(loaded, changed, 2, masks, selection).size() == reply.size());
+                } else {
+                    CHECK_THROWS(run.reply(loaded, changed, 2, masks, selection), MalformedError);
+                }
+            }
+        }
+        at += bytes;
+    }
+    Bytes key = run.key.public_key();
+    std::fill(key.begin() + sizeof(Block), key.end(), 0xFF);
+    CHECK_THROWS(Evaluator(run.parameters, key.data(), key.size()), MalformedError);
+
+    // Five words of 41 bits leave three bits of a reply's last byte, which must be zero.
+    Bytes changed = reply;
+    changed.back() = static_cast<std::uint8_t>(changed.back() | 0x80);
+    CHECK_THROWS(run.key.decrypt(changed.data(), changed.size(), 2, selection), MalformedError);
+
+    CHECK_THROWS(select({1, 1}, 1, degree), ParameterError);
+    CHECK_THROWS(select({2, 1}, 1, degree), ParameterError);
+    CHECK_THROWS(select({-1}, 1, degree), ParameterError);
+    CHECK_THROWS(select({degree}, 1, degree), ParameterError);
+    CHECK_THROWS(select({0}, 2, degree), ParameterError);
+    CHECK_THROWS(select({degree}, 2, degree), ParameterError);
+    CHECK_THROWS(select({}, 1, degree), ParameterError);
+}
+
+// Before the flood the noise tells weights apart and stays within the derived bounds; the flood is uniform, full width.
+void noise_is_bounded_and_flooded() {
+    constexpr std::size_t degree = 4096, inputs = 2;
+    constexpr int bits = 38;
+    const std::uint64_t norm = inputs * degree * 255 * 255;
+    const Run run(degree, bits, {{norm, degree}});
+    const Probe probe{run.key, run.evaluator};
+    const double deviation = run.parameters->noise_deviation(norm);
+    const std::vector<std::uint64_t> messages(inputs * degree, 12345);
+    const Bytes upload = run.key.encrypt(messages.data(), inputs);
+    const Selection selection = select(all_positions(degree), 1, degree);
+    double largest = 0, squares = 0, flooded_squares = 0, flooded_sum = 0, seen_largest = 0;
+    std::vector<double> bins(16, 0);
+    const double width = std::ldexp(1.0, run.parameters->flood_bits());
+    constexpr std::uint64_t runs = 24;
+    for (std::uint64_t seed = 0; seed < runs; ++seed) {
+        Prg prg = seeded(seed);
+        std::vector<std::int64_t> weights = random_weights(prg, 8, inputs * degree);
+        for (std::int64_t& w : weights) w = w > 0 ? 255 : -255;  // the norm bound met
+        const Weights loaded = run.evaluator.load(weights.data(), 1, inputs, 0);
+        const auto results = plain_product(weights.data(), messages.data(), inputs, degree, bits);
+        for (const SignedWide n : probe.noise(loaded, upload, results, nullptr, seed)) {
+            largest = std::max(largest, std::fabs(static_cast<double>(n)));
+            squares += static_cast<double>(n) * static_cast<double>(n);
+        }
+        for (const SignedWide n : probe.noise(loaded, upload, results, &selection, seed)) {
+            const double x = static_cast<double>(n) / width;  // in [-1, 1) and a little
+            seen_largest = std::max(seen_largest, std::fabs(x));
+            flooded_sum += x;
+            flooded_squares += x * x;
+            bins[static_cast<std::size_t>(std::min(15.0, std::max(0.0, std::floor((x + 1) * 8))))] += 1;
+        }
+    }
+    constexpr double samples = static_cast<double>(runs * degree);
+    const double measured = std::sqrt(squares / samples);
+    std::printf("  noise: deviation %.0f measured, %.0f derived; largest %.0f of %.0f\n", measured, deviation, largest,
+                9 * (deviation + 0.5));
+    CHECK(measured < deviation && measured > 0.8 * deviation);
+    CHECK(largest < 9 * (deviation + 0.5));
+    // The statistical distance of all results together, from what was measured instead of the bound.
+    CHECK(static_cast<double>(degree) * measured / (2 * width) < std::ldexp(1.0, -40));
+    CHECK(seen_largest < 1 + std::ldexp(1.0, -30) && seen_largest > 0.999);
+    CHECK(std::fabs(flooded_sum / samples) < 5 / std::sqrt(3 * samples));
+    CHECK(std::fabs(flooded_squares / samples - 1.0 / 3) < 5 * std::sqrt(4.0 / 45 / samples));
+    double chi = 0;
+    for (const double bin : bins) chi += (bin - samples / 16) * (bin - samples / 16) / (samples / 16);
+    CHECK(chi < 15 + 6 * std::sqrt(30.0));
+}
+
+// What is left of the margin after the switch, over many replies; and every reply is fresh.
+void replies_keep_their_margin_and_are_fresh() {
+    constexpr std::size_t degree = 8192;
+    constexpr int bits = 44;
+    const std::uint64_t norm = degree * 2047ull * 2047ull;
+    const Run run(degree, bits, {{norm, degree}});
+    Prg prg = seeded(8);
+    const auto messages = random_words(prg, bits, degree);
+    const auto weights = random_weights(prg, 10, degree);
+    const Weights loaded = run.evaluator.load(weights.data(), 1, 1, 0);
+    const Bytes upload = run.key.encrypt(messages.data(), 1);
+    const auto results = plain_product(weights.data(), messages.data(), 1, degree, bits);
+    const Selection selection = select(all_positions(degree), 1, degree);
+    const std::vector<std::uint64_t> masks(degree, 0);
+    const std::uint64_t reply_mask = ~std::uint64_t{0} >> (64 - run.parameters->reply_bits());
+    std::int64_t largest = 0;
+    Bytes last;
+    for (int i = 0; i < 20; ++i) {
+        const Bytes reply = run.reply(loaded, upload, 1, masks, selection);
+        const auto phases = run.key.phases(reply.data(), reply.size(), 1, selection);
+        for (std::size_t n = 0; n < degree; ++n) {
+            const std::uint64_t off = (phases[n] - (results[n] << kReplyGuardBits)) & reply_mask;
+            const int shift = 64 - run.parameters->reply_bits();
+            largest = std::max(largest, std::abs(static_cast<std::int64_t>(off << shift) >> shift));
+        }
+        if (!last.empty()) {
+            std::size_t equal = 0;
+            for (std::size_t b = 0; b < reply.size(); ++b) equal += reply[b] == last[b] ? 1 : 0;
+            CHECK(equal < reply.size() / 200);  // 1/256 by chance: neither c_1 nor c_0 repeats
+        }
+        last = reply;
+    }
+    double modulus = 1;
+    for (const Ntt& prime : run.parameters->primes()) modulus *= static_cast<double>(prime.p());
+    const double flood = std::ldexp(1.0, run.parameters->flood_bits() + run.parameters->reply_bits()) / modulus;
+    const double switched = 9 * std::sqrt(static_cast<double>(degree) / 12) + 2;
+    std::printf("  reply noise: largest %ld; derived %.0f + %.0f of 512\n", static_cast<long>(largest), flood, switched);
+    CHECK(static_cast<double>(largest) < flood + switched);
+    CHECK(static_cast<double>(largest) > flood);
+}
+
+std::string digest(const Bytes& bytes) {
+    const Sha256::Digest d = Sha256().update(bytes.data(), bytes.size()).digest();
+    return check::hex(d.data(), d.size());
+}
+
+// The bytes on the wire under injected seeds, on every CPU level.
+void bytes_are_the_known_ones() {
+    const Run run(4096, 41, {{std::uint64_t{1} << 35, 12}, {1000, 1}});
+    Prg prg = seeded(9);
+    const auto messages = random_words(prg, 41, 2 * 4096);
+    const auto weights = random_weights(prg, 10, 2 * 2 * 4096);
+    const auto masks = random_words(prg, 41, 3);
+    const Weights loaded = run.evaluator.load(weights.data(), 2, 2, 0);
+    const Bytes upload = run.key.encrypt(messages.data(), 2);
+    const Bytes reply = run.reply(loaded, upload, 1, masks, select({7, 4095, 4096 + 11}, 2, 4096));
+    CHECK(digest(run.key.public_key()) == "2e972a98b676b36f80bef5f22116e91890e85cee248e2efa4425ec132571156b");
+    CHECK(digest(upload) == "860d5f48fb48c165f1c99bd7982640152b38386d3516e3c90bb104f051206429");
+    CHECK(digest(reply) == "9f9e48c0d77d24f5dbb3c1e1aacb53b15167e6ac71962eb75790d71ea12ffac3");
+}
+
+void keys_and_uploads_are_fresh() {
+    const auto parameters = std::make_shared<Parameters>(4096, 20, std::vector<LayerBound>{{1000, 1}}, 40);
+    const SecretKey one(parameters), two(parameters);
+    CHECK(one.public_key() != two.public_key());
+    const std::vector<std::uint64_t> zero(4096, 0);
+    const Bytes first = one.encrypt(zero.data(), 1), second = one.encrypt(zero.data(), 1);
+    CHECK(!std::equal(first.begin(), first.begin() + 16, second.begin()));
+    std::size_t equal = 0;
+    for (std::size_t i = 0; i < first.size(); ++i) equal += first[i] == second[i] ? 1 : 0;
+    CHECK(equal < first.size() / 200);
+}
+
+}  // namespace
+
+int main() {
+    check::run_on_all_levels("results are exact", results_are_exact);
+    check::run("bounds hold and end", bounds_hold_and_end);
+    check::run("malformed messages are refused", malformed_messages_are_refused);
+    check::run("noise is bounded and flooded", noise_is_bounded_and_flooded);
+    check::run("replies keep their margin and are fresh", replies_keep_their_margin_and_are_fresh);
+    check::run_on_all_levels("bytes are the known ones", bytes_are_the_known_ones);
+    check::run("keys and uploads are fresh", keys_and_uploads_are_fresh);
+    return check::result();
+}
