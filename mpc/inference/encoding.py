@@ -33,7 +33,8 @@ KEPT_PLAINTEXTS = 512  # weight polynomials of one layer that stay in memory, 12
 _UPLOAD_MS = 1.3 + 1.0
 _REPLY_MS = 2.8 + 0.5
 _PRODUCT_MS = 0.16
-_TRANSFORM_MS = 0.5  # a weight polynomial that is not kept
+_TRANSFORM_MS = 0.5  # of a weight polynomial: once for every product, or once for all batches of a size
+_BATCHES = 4  # of one size that a session is expected to have
 
 
 @dataclass(frozen=True)
@@ -113,8 +114,9 @@ class Layout:
         """The cost model: what it would take both parties, one after the other, and a 1 Gbit/s link."""
         uploads = self.instance_blocks * self.channel_blocks
         replies = self.instance_blocks * self.output_blocks
-        product = _PRODUCT_MS if self.keeps_weights else _PRODUCT_MS + _TRANSFORM_MS
-        return _UPLOAD_MS * uploads + _REPLY_MS * replies + product * uploads * self.output_blocks
+        products = uploads * self.output_blocks
+        transforms = self.channel_blocks * self.output_blocks / _BATCHES if self.keeps_weights else products
+        return _UPLOAD_MS * uploads + _REPLY_MS * replies + _PRODUCT_MS * products + _TRANSFORM_MS * transforms
 
     def encode_inputs(self, values: Words) -> Words:
         """Padded inputs ``[batch, channels, height, width]`` to ``[instance_blocks, channel_blocks, N]``."""

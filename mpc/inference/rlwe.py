@@ -148,8 +148,8 @@ class RlweRing:
         return self.evaluator.transform_to_ntt(self.plaintext(words), self._ids[primes or self.parameters.primes])
 
     def lift(self, small: NDArray[np.int64]) -> Words:
-        """Signed integers ``[n]``, below every prime in magnitude, as residues ``[primes, n]``."""
-        return np.where(small < 0, small + self.moduli.astype(np.int64), small).astype(np.uint64)
+        """Signed integers ``[..., 1, n]``, below every prime in magnitude, as residues ``[..., primes, n]``."""
+        return _smaller(small.astype(np.uint64), self.moduli)
 
     def flood(self, stream: Keystream, count: int) -> Words:
         """Integers uniform in [-2^F, 2^F), as residues ``[primes, count]``."""
@@ -174,16 +174,23 @@ class RlweRing:
         exact = (factors << np.int64(PRIME_BITS - bits)) + (
             (rest - factors * self._complements.astype(np.int64)) >> np.int64(bits)
         )
-        return np.where(exact < 0, exact + self.moduli.astype(np.int64), exact).astype(np.uint64)
+        return _smaller(exact.astype(np.uint64), self.moduli)
 
     def add(self, left: Words, right: Words) -> Words:
         """Residues below 2^60 added, row by row."""
         total = left + right
-        return np.where(total >= self.moduli, total - self.moduli, total)
+        return np.asarray(
+            np.minimum(total, total - self.moduli)
+        )  # below the prime, the difference wraps to a large one
 
     def subtract(self, left: Words, right: Words) -> Words:
         """Residues subtracted, row by row."""
-        return np.where(left >= right, left - right, left + self.moduli - right)
+        return _smaller(left - right, self.moduli)
+
+
+def _smaller(wrapped: Words, moduli: Words) -> Words:
+    """Integers in (-p, p), negative ones wrapped modulo 2^64, to [0, p)."""
+    return np.asarray(np.minimum(wrapped, wrapped + moduli))
 
 
 @functools.lru_cache(maxsize=8)
