@@ -18,7 +18,7 @@ from orchestrator.events import Event, PartyState
 from orchestrator.report import in_bytes
 from parties.plan import Plan
 
-ROWS = 12  # more parties than this are shown a role a row
+ROWS = 12  # of more parties than this the table has a row a role, and the lines are the reporter's alone
 _SHOWN = {"listening", "step_started", "step_finished", "note", "finished", "failed"}
 
 
@@ -67,7 +67,9 @@ class Progress:
 
     def tell(self, party: str, event: Event) -> None:
         if event.event in _SHOWN:
-            self.say(f"{party}: {in_words(event)}", when=event.t)
+            few = len(self._plan.processes) <= ROWS
+            shown = few or party == self._plan.reporter or event.event == "failed"
+            self.say(f"{party}: {in_words(event)}", shown=shown, when=event.t)
 
     def _table(self) -> Table:
         table = Table(title=f"{time.time() - self._started:.1f} s", title_justify="left", box=None)
