@@ -1,0 +1,249 @@
+// Sessions end to end: many batches from one set of base OTs, early and late choices, surplus OTs, calls out of turn,
+// messages of the wrong length or content, reproducible bytes.
+#include "core/bit_matrix.hpp"
+#include "core/circuits.hpp"
+#include "core/error.hpp"
+#include "core/session.hpp"
+#include "core/sha256.hpp"
+#include "tests/check.hpp"
+
+using namespace capc::mpc;
+using Values = std::vector<std::uint64_t>;
+
+namespace {
+
+Values random_values(const Widths& widths, std::size_t n, Prg& prg) {
+    Values values;
+    for (std::size_t i = 0; i < n; ++i)
+        for (const unsigned width : widths) values.push_back(prg.word() & (~std::uint64_t{0} >> (64 - width)));
+    return values;
+}
+
+std::string sha256(const Bytes& bytes) {
+    const Sha256::Digest digest = Sha256().update(bytes.data(), bytes.size()).digest();
+    return check::hex(digest.data(), digest.size());
+}
+
+struct Pair {
+    GarblerSession garbler{Prg(Block{11, 1})};
+    EvaluatorSession evaluator{Prg(Block{22, 2})};
+    Bytes first, reply, sums;
+
+    Pair() {
+        first = evaluator.start_base();
+        reply = garbler.receive_base(first.data(), first.size());
+        sums = evaluator.receive_base(reply.data(), reply.size());
+        garbler.finish_base(sums.data(), sums.size());
+    }
+
+    Bytes extend(std::size_t count) {
+        const Bytes message = evaluator.extend(count);
+        garbler.extend(message.data(), message.size());
+        return message;
+    }
+};
+
+Bytes all_tables(GarbledBatch& batch) {
+    Bytes tables(static_cast<std::size_t>(batch.tables_left()));
+    CHECK(batch.next_tables(tables.data(), tables.size()) == tables.size());
+    return tables;
+}
+
+void run_batch(Pair& pair, const Circuit& circuit, std::size_t n, bool late, Prg& prg) {
+    const Values mine = random_values(circuit.garbler_widths(), n, prg);
+    const Values theirs = random_values(circuit.evaluator_widths(), n, prg);
+    EvaluatedBatch evaluated =
+        pair.evaluator.evaluate(circuit, n, late ? nullptr : theirs.data(), late ? 0 : theirs.size());
+    const Bytes early = late ? Bytes() : evaluated.corrections();
+    GarbledBatch garbled = pair.garbler.garble(circuit, n, late ? nullptr : &early);
+    const Bytes tables = all_tables(garbled);
+    evaluated.feed_tables(tables.data(), tables.size());
+    const Bytes corrections = late ? evaluated.choose(theirs.data(), theirs.size()) : Bytes();
+    const Bytes labels = garbled.input_labels(mine.data(), mine.size(), late ? &corrections : nullptr);
+    CHECK(labels.size() == evaluated.label_bytes());
+    evaluated.set_labels(labels.data(), labels.size());
+    CHECK(evaluated.done());
+    const Values expected = circuit.run(mine, theirs, n);
+    const Bytes decoding = garbled.decoding(), colours = evaluated.colours();
+    CHECK(evaluated.decode(decoding.data(), decoding.size()) == expected);
+    CHECK(garbled.decode(colours.data(), colours.size()) == expected);
+    if (circuit.has_bit_outputs()) {
+        const GarblerProjection projection = garbled.project(7);
+        const Values other = evaluated.open_projection(7, projection.message.data(), projection.message.size());
+        for (std::size_t k = 0; k < expected.size(); ++k)
+            CHECK(((projection.shares[k] + other[k]) & 127) == expected[k]);
+    }
+}
+
+void many_batches_from_one_session() {
+    Pair pair;
+    Prg prg(Block{3, 3});
+    for (std::size_t n = 1; n < 70; n += 11) {
+        for (const Circuit& circuit : {circuits::argmax(5, 9), circuits::relu(13, 4), circuits::less_than(64),
+                                       circuits::threshold(3, 20), circuits::add(1)}) {
+            const std::size_t needed = n * circuit.evaluator_bits();
+            if (pair.evaluator.ots_left() < needed) pair.extend(needed - pair.evaluator.ots_left());
+            run_batch(pair, circuit, n, n % 2 == 0, prg);
+            CHECK(pair.evaluator.ots_left() == pair.garbler.ots_left());
+        }
+    }
+}
+
+void surplus_is_kept_and_used_once() {
+    Pair pair;
+    Prg prg(Block{4, 4});
+    const Circuit circuit = circuits::add(7);
+    CHECK(pair.extend(1).size() == extension_bytes(1));
+    CHECK(pair.evaluator.ots_left() == 128 && pair.garbler.ots_left() == 128);
+    for (int i = 0; i < 18; ++i) run_batch(pair, circuit, 1, i % 2 == 0, prg);  // 126 of them, at odd bit places
+    CHECK(pair.garbler.ots_left() == 2);
+    CHECK_THROWS(pair.garbler.garble(circuit, 1, nullptr), OrderError);
+    CHECK_THROWS(pair.evaluator.evaluate(circuit, 1, nullptr, 0), OrderError);
+    pair.extend(129);
+    CHECK(pair.evaluator.ots_left() == 258 && pair.garbler.ots_left() == 258);
+    for (int i = 0; i < 36; ++i) run_batch(pair, circuit, 1, i % 3 == 0, prg);
+    CHECK(pair.evaluator.ots_left() == 6);
+}
+
+// The second batch is begun, and finished, before the first.
+void batches_may_overlap() {
+    Pair pair;
+    pair.extend(64);
+    const Circuit circuit = circuits::add(8);
+    const Values mine[2] = {{200}, {17}}, theirs[2] = {{100}, {4}};
+    std::vector<EvaluatedBatch> evaluated;
+    std::vector<GarbledBatch> garbled;
+    for (const Values& value : theirs) {
+        evaluated.push_back(pair.evaluator.evaluate(circuit, 1, value.data(), 1));
+        garbled.push_back(pair.garbler.garble(circuit, 1, &evaluated.back().corrections()));
+    }
+    for (const std::size_t k : {1, 0}) {
+        const Bytes tables = all_tables(garbled[k]);
+        const Bytes labels = garbled[k].input_labels(mine[k].data(), 1, nullptr);
+        evaluated[k].set_labels(labels.data(), labels.size());
+        evaluated[k].feed_tables(tables.data(), tables.size());
+        const Bytes decoding = garbled[k].decoding();
+        CHECK(evaluated[k].decode(decoding.data(), decoding.size())[0] == ((mine[k][0] + theirs[k][0]) & 255));
+    }
+}
+
+void calls_out_of_turn() {
+    GarblerSession garbler;
+    EvaluatorSession evaluator;
+    const Bytes block(extension_bytes(1)), sums(kThirdMessageBytes), reply(kSecondMessageBytes);
+    const Circuit circuit = circuits::add(4);
+    CHECK_THROWS(garbler.finish_base(sums.data(), sums.size()), OrderError);
+    CHECK_THROWS(garbler.extend(block.data(), block.size()), OrderError);
+    CHECK_THROWS(garbler.garble(circuit, 1, nullptr), OrderError);
+    CHECK_THROWS(evaluator.receive_base(reply.data(), reply.size()), OrderError);
+    CHECK_THROWS(evaluator.extend(1), OrderError);
+    CHECK_THROWS(evaluator.evaluate(circuit, 1, nullptr, 0), OrderError);
+    const Bytes first = evaluator.start_base();
+    CHECK_THROWS(evaluator.start_base(), OrderError);
+    garbler.receive_base(first.data(), first.size());
+    CHECK_THROWS(garbler.receive_base(first.data(), first.size()), OrderError);
+
+    Pair pair;
+    CHECK_THROWS(pair.garbler.receive_base(pair.first.data(), pair.first.size()), OrderError);
+    CHECK_THROWS(pair.garbler.finish_base(pair.sums.data(), pair.sums.size()), OrderError);
+    CHECK_THROWS(pair.evaluator.receive_base(pair.reply.data(), pair.reply.size()), OrderError);
+    pair.extend(64);
+    const Values value{5};
+    EvaluatedBatch early = pair.evaluator.evaluate(circuit, 1, value.data(), 1);
+    GarbledBatch garbled = pair.garbler.garble(circuit, 1, &early.corrections());
+    CHECK_THROWS(early.choose(value.data(), 1), OrderError);
+    CHECK_THROWS(early.colours(), OrderError);
+    CHECK_THROWS(garbled.decoding(), OrderError);
+    const Bytes correction(1);
+    CHECK_THROWS(garbled.input_labels(value.data(), 1, &correction), OrderError);
+    const Bytes labels = garbled.input_labels(value.data(), 1, nullptr);
+    CHECK_THROWS(garbled.input_labels(value.data(), 1, nullptr), OrderError);
+    early.set_labels(labels.data(), labels.size());
+    CHECK_THROWS(early.set_labels(labels.data(), labels.size()), OrderError);
+
+    EvaluatedBatch late = pair.evaluator.evaluate(circuit, 1, nullptr, 0);
+    GarbledBatch garbled_late = pair.garbler.garble(circuit, 1, nullptr);
+    CHECK_THROWS(late.corrections(), OrderError);
+    CHECK_THROWS(garbled_late.input_labels(value.data(), 1, nullptr), OrderError);
+    const Bytes nothing(late.label_bytes());
+    CHECK_THROWS(late.set_labels(nothing.data(), nothing.size()), OrderError);
+    late.choose(value.data(), 1);
+    CHECK_THROWS(late.choose(value.data(), 1), OrderError);
+}
+
+void wrong_messages() {
+    Pair pair;
+    for (const std::size_t bytes : {0, 31, 33}) {
+        GarblerSession garbler;
+        const Bytes message(bytes + 1);
+        CHECK_THROWS(garbler.receive_base(message.data(), bytes), LengthError);
+    }
+    {
+        GarblerSession garbler;  // small order
+        const Bytes zeros(kFirstMessageBytes);
+        CHECK_THROWS(garbler.receive_base(zeros.data(), zeros.size()), MalformedError);
+    }
+    {
+        EvaluatorSession evaluator;
+        GarblerSession garbler;
+        const Bytes first = evaluator.start_base();
+        Bytes reply = garbler.receive_base(first.data(), first.size());
+        CHECK_THROWS(evaluator.receive_base(reply.data(), reply.size() - 1), LengthError);
+        std::fill(reply.end() - kPointBytes, reply.end(), std::uint8_t{0});
+        CHECK_THROWS(evaluator.receive_base(reply.data(), reply.size()), MalformedError);
+        const Bytes sums(kThirdMessageBytes + 1);
+        CHECK_THROWS(garbler.finish_base(sums.data(), sums.size()), LengthError);
+    }
+    const Bytes message = pair.evaluator.extend(300);
+    for (const std::size_t bytes : {std::size_t{0}, message.size() - 1, std::size_t{495}})
+        CHECK_THROWS(pair.garbler.extend(message.data(), bytes), LengthError);
+    CHECK(pair.garbler.ots_left() == 0);
+    pair.garbler.extend(message.data(), message.size());
+    CHECK_THROWS(pair.evaluator.extend(0), ParameterError);
+
+    const Circuit circuit = circuits::add(4);
+    const Values wide{16}, good{5};
+    CHECK_THROWS(pair.evaluator.evaluate(circuit, 1, wide.data(), 1), ParameterError);
+    CHECK_THROWS(pair.evaluator.evaluate(circuit, 0, good.data(), 0), ParameterError);
+    CHECK_THROWS(pair.evaluator.evaluate(circuit, std::size_t{1} << 62, good.data(), 1), ParameterError);
+    const Bytes padded{0x10}, two(2);
+    CHECK_THROWS(pair.garbler.garble(circuit, 1, &padded), MalformedError);
+    CHECK_THROWS(pair.garbler.garble(circuit, 1, &two), LengthError);
+    CHECK(pair.garbler.ots_left() == pair.evaluator.ots_left());  // refusals took nothing
+    EvaluatedBatch evaluated = pair.evaluator.evaluate(circuit, 1, good.data(), 1);
+    GarbledBatch garbled = pair.garbler.garble(circuit, 1, &evaluated.corrections());
+    const Bytes labels = garbled.input_labels(good.data(), 1, nullptr);
+    CHECK_THROWS(evaluated.set_labels(labels.data(), labels.size() - 1), LengthError);
+    evaluated.set_labels(labels.data(), labels.size());  // a refused message did not spoil the batch
+    const Bytes tables = all_tables(garbled);
+    evaluated.feed_tables(tables.data(), tables.size());
+    CHECK_THROWS(evaluated.feed_tables(tables.data(), 1), LengthError);
+    CHECK_THROWS(garbled.project(8), ParameterError);
+}
+
+// Known answers under fixed seeds: a change of these digests is a change of the protocol.
+void wire_is_reproducible() {
+    Pair pair;
+    CHECK(sha256(pair.first) == "c51cd0e5927730309b9b4a0ef69f32601d6aa5b6db45110c64a723cc93077fbb");
+    CHECK(sha256(pair.reply) == "74b6667d9e26fb343957cc8abf779eeaec9dfdd8e875dccb50264b1a0d440e61");
+    CHECK(sha256(pair.sums) == "34ab78931be08851f495eb0172d7245a3b36976050864f429f10a72daa63fb7b");
+    CHECK(sha256(pair.extend(5000)) == "51118e30b25bb48fb55405193ac4d2af8255e1029e390dd5c2be1c4feb199b2b");
+    const Circuit circuit = circuits::add(6);
+    const Values mine{1, 2, 3}, theirs{60, 50, 40};
+    EvaluatedBatch evaluated = pair.evaluator.evaluate(circuit, 3, theirs.data(), 3);
+    GarbledBatch garbled = pair.garbler.garble(circuit, 3, &evaluated.corrections());
+    CHECK(sha256(evaluated.corrections()) == "f2fba0d870e65dbae394d0711a68ff8abeb32de596be4de9ea3f038685ac2b7d");
+    CHECK(sha256(garbled.input_labels(mine.data(), 3, nullptr)) == "bab242147a6e69fcb023695c9b01c91aa83c67ba5d0f3f75f18eaddfae4e7fb8");
+}
+
+}  // namespace
+
+int main() {
+    check::run_on_all_levels("many_batches_from_one_session", many_batches_from_one_session);
+    check::run("surplus_is_kept_and_used_once", surplus_is_kept_and_used_once);
+    check::run("batches_may_overlap", batches_may_overlap);
+    check::run("calls_out_of_turn", calls_out_of_turn);
+    check::run("wrong_messages", wrong_messages);
+    check::run_on_all_levels("wire_is_reproducible", wire_is_reproducible);
+    return check::result();
+}
