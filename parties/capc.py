@@ -156,7 +156,7 @@ class _Settings:
             "session": self._run.session,
             "log": self._run.folders.log(name).resolve(),
             "supervisor": None if pid is None else Supervisor(pid=pid, started=process_started(pid)),
-            "connect_deadline_s": config.connect_deadline_s,
+            "connect_deadline_s": config.patience_s,
             "message_deadline_s": config.message_deadline_s,
             "run_deadline_s": config.run_deadline_s,
             "parameters": self._parameters,

@@ -130,10 +130,10 @@ class CapcConfig(BaseModel):
         json_schema_extra=_key("per step"),
     )
     training_batch: int = Field(32, ge=1, description="records in a training step", json_schema_extra=_key("records"))
-    connect_deadline_s: float = Field(
-        600,
+    connect_deadline_s: float | None = Field(
+        None,
         gt=0,
-        description="how long a party waits for its peers to appear",
+        description="how long a party waits for all its peers to train and appear; default 300 and 10 for each party",
         json_schema_extra=_key("seconds"),
     )
     message_deadline_s: float = Field(
@@ -149,6 +149,11 @@ class CapcConfig(BaseModel):
         if self.dp_noise_scale is None:
             return Fraction(self.n_parties, 6)
         return Fraction(self.dp_noise_scale)
+
+    @property
+    def patience_s(self) -> float:
+        """How long a party waits for all its peers to appear; they train first, a few at a time on one machine."""
+        return 300.0 + 10 * self.n_parties if self.connect_deadline_s is None else self.connect_deadline_s
 
     @model_validator(mode="after")
     def _consistent(self) -> CapcConfig:

@@ -36,7 +36,7 @@ from parties.connections import ANSWERING, GUARDIAN, QUERYING, Connections, with
 from parties.data import Labels, Records
 from parties.process import Party, run_party
 from parties.results import Results
-from parties.settings import Peer, QueryingSettings
+from parties.settings import QueryingSettings
 
 
 @dataclass(frozen=True)
@@ -58,15 +58,16 @@ def client(party: Party[QueryingSettings]) -> None:
 
     with Connections(settings, party.folder, QUERYING) as connections:
 
-        def meet(peer: Peer) -> Asked:
-            channel = connections.dial(peer, ANSWERING)
+        def meet(channel: Channel) -> Asked:
             with progress.step("0", "base oblivious transfers and keys", channel=channel):
                 evaluator = Evaluator.open(channel)
                 return Asked(channel, evaluator, QueryingInference.open(channel, evaluator, parameters))
 
         with progress.step("0", "connect"):
-            asked = with_each(settings.servers, meet)
+            channels = with_each(settings.servers, lambda peer: connections.dial(peer, ANSWERING))
             guardian = connections.dial(settings.guardian, GUARDIAN)
+        connections.begin()
+        asked = with_each(channels, meet)
         with progress.step("0", "guardian's public key and base oblivious transfers", channel=guardian):
             key = aggregation.party_receive_key(guardian, parameters.key_bits)
             evaluator = Evaluator.open(guardian)

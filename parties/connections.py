@@ -37,7 +37,10 @@ def credentials(folder: Path) -> Credentials:
 
 
 class Connections:
-    """All connections of one party, closed together."""
+    """All connections of one party, closed together.
+
+    Until `begin` a peer may keep silent as long as the last party may take to appear: it may be waiting for that one.
+    """
 
     def __init__(self, settings: PartySettings, folder: Path, role: str) -> None:
         self._settings = settings
@@ -58,7 +61,7 @@ class Connections:
             (peer.host, peer.port),
             peer.name,
             self._credentials,
-            deadline_s=self._settings.message_deadline_s,
+            deadline_s=self._settings.connect_deadline_s,
             connect_within_s=self._settings.connect_deadline_s,
         )
         self._open.append(channel)
@@ -68,7 +71,7 @@ class Connections:
     def listen(self, address: Address) -> Listener:
         """Bind the party's port."""
         where = (address.host, address.port)
-        listener = Listener(where, self._credentials, deadline_s=self._settings.message_deadline_s)
+        listener = Listener(where, self._credentials, deadline_s=self._settings.connect_deadline_s)
         self._open.append(listener)
         return listener
 
@@ -79,6 +82,12 @@ class Connections:
         self._open.append(channel)
         exchange_hello(channel, self._hello, roles[channel.peer], speaks_first=False)
         return channel
+
+    def begin(self) -> None:
+        """Everybody is there: from now on a peer answers within the deadline for a message."""
+        for connection in self._open:
+            if isinstance(connection, TlsChannel):
+                connection.deadline_s = self._settings.message_deadline_s
 
 
 def with_each(items: Sequence[Item], work: Callable[[Item], Result]) -> list[Result]:

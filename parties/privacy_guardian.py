@@ -21,10 +21,9 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
-from mpc.garbled import Garbler
-
 from mpc import aggregation, release
 from mpc.channel import Channel
+from mpc.garbled import Garbler
 from mpc.paillier import SecretKey
 from parties.budget import guardian_charge
 from parties.connections import ANSWERING, GUARDIAN, QUERYING, Connections
@@ -60,6 +59,7 @@ def privacy_guardian(party: Party[GuardianSettings]) -> None:
         client, servers = channels[settings.client], [channels[name] for name in settings.servers]
         with progress.step("0", "base oblivious transfers", channel=client):
             garbler = Garbler.open(client)
+        connections.begin()
         with progress.step("0", "privacy ledger", channel=client):
             _charge(party, client, cost.result())
 

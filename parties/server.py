@@ -48,6 +48,7 @@ def server(party: Party[AnsweringSettings]) -> None:
         with progress.step("0", "base oblivious transfers and keys", channel=client):
             garbler = Garbler.open(client)
             inference = AnsweringInference.open(client, garbler, network, parameters)
+        connections.begin()
 
         for batch in settings.batches:
             count = batch.stop - batch.start

@@ -120,6 +120,22 @@ def test_who_is_not_expected_is_not_let_in(folders: RunFolders) -> None:
     assert {type(error) for error in failures} <= {DeadlineError, TransportError}
 
 
+def test_a_peer_may_keep_silent_for_as_long_as_others_may_take_to_appear(folders: RunFolders) -> None:
+    patient = settings(folders, "server-0").model_copy(update={"connect_deadline_s": 50.0})
+    with Connections(patient, folders.party("server-0"), ANSWERING) as server:
+        with party(folders, "client", QUERYING) as client:
+            listener = server.listen(Address(host="127.0.0.1", port=0))
+            where = Peer(name="server-0", host="127.0.0.1", port=listener.port)
+            sides: list[Callable[[], Channel]] = [
+                lambda: server.accept(listener, {"client": QUERYING}),
+                lambda: client.dial(where, ANSWERING),
+            ]
+            channel, _ = with_each(sides, lambda side: side())
+        assert channel.deadline_s == 50
+        server.begin()
+        assert channel.deadline_s == 20
+
+
 def test_with_each_keeps_the_order_and_works_at_once() -> None:
     barrier = threading.Barrier(5, timeout=30)  # nobody passes unless all five are there
 

@@ -105,10 +105,16 @@ def expected_labels(run: Running) -> list[int]:
     return [int(label) for label in counts.argmax(1)]
 
 
+@pytest.fixture(scope="module")
+def top(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One place for several runs, so that the later ones find the earlier ones' models in the cache."""
+    return tmp_path_factory.mktemp("runs")
+
+
 @pytest.mark.parametrize("aggregation", ["paillier", "direct"])
-def test_without_noise_the_labels_are_the_majority_of_different_models(tmp_path: Path, aggregation: str) -> None:
+def test_without_noise_the_labels_are_the_majority_of_different_models(top: Path, aggregation: str) -> None:
     choices = {"models": "mlp,cnn-avgpool", "n_queries": 5, "batch_size": 2, "start_batch": 40}
-    with running(tmp_path, aggregation=aggregation, **choices) as run:
+    with running(top, aggregation, aggregation=aggregation, **choices) as run:
         result = run.finish()
         labels = [query["predicted"] for query in result["queries"]]
         assert labels == expected_labels(run)
@@ -139,8 +145,8 @@ def test_the_second_run_is_charged_on_top_and_one_over_budget_is_refused(tmp_pat
     assert not run.folders.result("client").exists()
 
 
-def test_a_killed_party_ends_the_others_with_its_name(tmp_path: Path) -> None:
-    with running(tmp_path, n_queries=300) as run:
+def test_a_killed_party_ends_the_others_with_its_name(top: Path) -> None:
+    with running(top, "killed", models="mlp,cnn-avgpool", n_queries=300) as run:
         log = run.folders.events("client")
         expires = time.monotonic() + 120
         while not (log.exists() and '"step": "3"' in log.read_text()):
