@@ -1,0 +1,240 @@
+"""Garbled circuits over a channel: both sides together, known bytes, what each side saw, and mismatches refused."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+import mpc
+from mpc._core import Circuit
+from mpc.channel import MemoryChannel, memory_pair
+from mpc.errors import ParameterError, ProtocolError
+from mpc.garbled import EvaluatedBatch, Evaluator, GarbledBatch, Garbler
+from mpc.protocol import both
+from mpc.randomness import SeededRandomness
+
+Words = NDArray[np.uint64]
+
+
+def opened(seed: bytes | None = None, deadline_s: float = 20) -> tuple[Garbler, Evaluator]:
+    garbling, evaluating = memory_pair("garbler", "evaluator", deadline_s)
+    sources = (None, None) if seed is None else (SeededRandomness(seed + b"g"), SeededRandomness(seed + b"e"))
+    return both(lambda: Garbler.open(garbling, sources[0]), lambda: Evaluator.open(evaluating, sources[1]))
+
+
+def words(shape: tuple[int, ...], bits: int, seed: int) -> Words:
+    return np.random.default_rng(seed).integers(0, 2**64, shape, dtype=np.uint64) >> np.uint64(64 - bits)
+
+
+def prepared(
+    garbler: Garbler, evaluator: Evaluator, circuit: Circuit, mine: Words, theirs: Words
+) -> tuple[GarbledBatch, EvaluatedBatch]:
+    """Both sides up to the evaluated circuit."""
+
+    def garble() -> GarbledBatch:
+        batch = garbler.prepare(circuit, len(mine))
+        batch.send_inputs(mine)
+        return batch
+
+    def evaluate() -> EvaluatedBatch:
+        batch = evaluator.prepare(circuit, len(theirs), theirs)
+        batch.receive_inputs()
+        return batch
+
+    return both(garble, evaluate)
+
+
+def frames(party: Garbler | Evaluator, direction: str) -> list[tuple[str, bytes]]:
+    channel = party.channel
+    assert isinstance(channel, MemoryChannel)
+    return [(label, body) for way, label, body in channel.transcript if way == direction]
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.lists(st.tuples(st.integers(1, 40), st.integers(2, 6), st.integers(2, 30)), min_size=1, max_size=4))
+def test_many_batches_in_one_session_with_every_kind_of_output(batches: list[tuple[int, int, int]]) -> None:
+    garbler, evaluator = opened()
+    for seed, (n, classes, bits) in enumerate(batches):
+        circuit = Circuit.argmax(classes, bits)
+        mine, theirs = words((n, classes), bits, seed), words((n, classes), bits, seed + 100)
+        expected = circuit.run(mine, theirs)
+        garbled, evaluated = prepared(garbler, evaluator, circuit, mine, theirs)
+        left, right = both(lambda g=garbled: g.share_bits(11), lambda e=evaluated: e.take_shares(11))
+        np.testing.assert_array_equal((left + right) & np.uint64(2047), expected)
+        _, label = both(garbled.reveal_to_evaluator, evaluated.learn_outputs)
+        np.testing.assert_array_equal(label, expected)
+        result, _ = both(garbled.receive_outputs, evaluated.return_outputs)
+        np.testing.assert_array_equal(result, expected)
+
+
+def test_the_evaluator_may_choose_late() -> None:
+    circuit = Circuit.relu(20, 3)
+    mine, theirs = words((50, 1), 20, 1), words((50, 2), 20, 2)
+    garbler, evaluator = opened()
+    garbled, evaluated = both(lambda: garbler.prepare(circuit, 50, late=True), lambda: evaluator.prepare(circuit, 50))
+
+    def evaluate() -> Words:
+        evaluated.choose(theirs)
+        evaluated.receive_inputs()
+        return evaluated.learn_outputs()
+
+    def garble() -> None:
+        garbled.send_inputs(mine)
+        garbled.reveal_to_evaluator()
+
+    _, outputs = both(garble, evaluate)
+    np.testing.assert_array_equal(outputs, circuit.run(mine, theirs))
+
+
+def test_tables_travel_in_frames_and_batches_can_wait() -> None:
+    """Two batches prepared, the second used first; one is larger than a frame."""
+    garbler, evaluator = opened()
+    small, large = Circuit.add(8), Circuit.relu(32, 8)
+    mine, theirs = words((400, 1), 32, 3), words((400, 2), 32, 4)
+    waiting = both(
+        lambda: garbler.prepare(small, 1), lambda: evaluator.prepare(small, 1, np.array([[200]], dtype=np.uint64))
+    )
+    garbled, evaluated = prepared(garbler, evaluator, large, mine, theirs)
+    outputs, _ = both(garbled.receive_outputs, evaluated.return_outputs)
+    np.testing.assert_array_equal(outputs, large.run(mine, theirs))
+    both(lambda: waiting[0].send_inputs(np.array([[100]], dtype=np.uint64)), waiting[1].receive_inputs)
+    _, outputs = both(waiting[0].reveal_to_evaluator, waiting[1].learn_outputs)
+    assert outputs.tolist() == [[44]]
+    sizes = [len(body) for label, body in frames(garbler, "sent") if label == "garbled/1/relu(32, 8)/400/tables"]
+    assert sum(sizes) == large.table_bytes(400)
+    assert len(sizes) > 1
+    assert max(sizes) == 1 << 18
+
+
+# -- mpc.argmax, mpc.sum_histogram ------------------------------------------------------------------------------------
+
+
+def test_argmax_leaves_fresh_shares_with_both() -> None:
+    values = np.array([[5, -3, 9, 9], [-7, -2, -2, -9]])
+    mine = words(values.shape, 64, 5)
+    theirs = values.astype(np.uint64) - mine
+    garbler, evaluator = opened()
+    seen = []
+    for _ in range(2):
+        left, right = both(lambda: mpc.argmax(garbler, mine, width=16), lambda: mpc.argmax(evaluator, theirs, width=16))
+        assert ((left + right) & np.uint64(65535)).tolist() == [[0, 0, 1, 0], [0, 1, 0, 0]]
+        seen.append(left)
+    assert (seen[0] != seen[1]).any()
+
+
+def test_sum_histogram_tells_the_evaluator_alone() -> None:
+    counts = np.array([[3, 250, 250, 1], [0, 0, 0, 0], [-5, -1, -4, -2]])
+    mine = words(counts.shape, 12, 6)
+    theirs = (counts.astype(np.uint64) - mine) & np.uint64(4095)
+    garbler, evaluator = opened()
+    nothing, labels = both(
+        lambda: mpc.sum_histogram(garbler, mine, width=12), lambda: mpc.sum_histogram(evaluator, theirs, width=12)
+    )
+    assert nothing is None
+    assert labels is not None
+    assert labels.tolist() == [1, 0, 1]
+    assert [label.rsplit("/", 1)[1] for label, _ in frames(evaluator, "sent")] == ["1", "3", "choices"]
+
+
+@pytest.mark.parametrize("shape", [(3,), (0, 3), (2, 1)])
+def test_shares_of_a_useless_shape(shape: tuple[int, ...]) -> None:
+    garbler, _ = opened()
+    with pytest.raises(ParameterError, match="shape"):
+        mpc.argmax(garbler, np.zeros(shape, dtype=np.uint64))
+
+
+# -- bytes ------------------------------------------------------------------------------------------------------------
+
+
+def run_seeded(seed: bytes, mine: Words, theirs: Words) -> tuple[Garbler, Evaluator]:
+    garbler, evaluator = opened(seed)
+    both(
+        lambda: mpc.argmax(garbler, mine, ring_bits=16, width=8),
+        lambda: mpc.argmax(evaluator, theirs, ring_bits=16, width=8),
+    )
+    both(lambda: mpc.sum_histogram(garbler, mine, width=16), lambda: mpc.sum_histogram(evaluator, theirs, width=16))
+    return garbler, evaluator
+
+
+def digest(sent: list[tuple[str, bytes]]) -> str:
+    state = hashlib.sha256()
+    for label, body in sent:
+        state.update(f"{label}:{len(body)}:".encode() + body)
+    return state.hexdigest()
+
+
+def test_known_answer() -> None:
+    """A change of these digests is a change of the protocol (or of a circuit)."""
+    mine, theirs = words((3, 5), 16, 7), words((3, 5), 16, 8)
+    garbler, evaluator = run_seeded(b"known answer", mine, theirs)
+    assert digest(frames(evaluator, "sent")) == "13f358e17d44ff7a710fcb073372b6c52636d57e69a7e9ac2d1c6b28340281c7"
+    assert digest(frames(garbler, "sent")) == "71e1ac067a75628fdf563e9d53fda81534be1880c898354bb759556cac44bc1a"
+
+
+def test_lengths_and_labels_do_not_depend_on_inputs() -> None:
+    shapes = set()
+    for mine, theirs in ((0, 0), (65535, 1), (12345, 54321)):
+        values = [np.full((3, 5), value, dtype=np.uint64) for value in (mine, theirs)]
+        garbler, evaluator = run_seeded(b"lengths", *values)
+        shapes.add(tuple((label, len(body)) for party in (garbler, evaluator) for label, body in frames(party, "sent")))
+    assert len(shapes) == 1
+
+
+def test_everything_that_follows_the_base_ots_is_new_in_every_run() -> None:
+    mine, theirs = words((3, 5), 16, 9), words((3, 5), 16, 10)
+    first, second = (run_seeded(seed, mine, theirs) for seed in (b"one", b"two"))
+    for before, after in zip(first, second, strict=True):
+        for (label, body), (other_label, other) in zip(frames(before, "sent"), frames(after, "sent"), strict=True):
+            assert label == other_label
+            # A byte of colours of the output is all that may agree by chance.
+            assert body != other or len(body) < 8
+
+
+# -- mismatches -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("theirs", "complaint"),
+    [
+        (lambda e: e.prepare(Circuit.add(8), 2, np.zeros((2, 1), dtype=np.uint64)), "expected message 'garbled/0/add"),
+        (lambda e: e.prepare(Circuit.sub(8), 1, np.zeros((1, 1), dtype=np.uint64)), "expected message 'garbled/0/add"),
+        (lambda e: e.prepare(Circuit.add(8), 1), "expected message 'garbled/0/add"),
+        (lambda e: e.channel.send("garbled/0/add(8)/1/choices", bytes(496)), "expected 497 bytes"),
+        (lambda e: e.channel.send("garbled/0/add(8)/1/choices", bytes(498)), "expected 497 bytes"),
+    ],
+)
+def test_the_garbler_refuses_another_batch(theirs: Callable[[Evaluator], object], complaint: str) -> None:
+    garbler, evaluator = opened(deadline_s=1)
+    with garbler.channel.in_step("1c"), pytest.raises(ProtocolError, match="step 1c evaluator: " + complaint):
+        both(lambda: garbler.prepare(Circuit.add(8), 1), lambda: theirs(evaluator))
+
+
+def test_the_cores_complaint_carries_peer_and_step() -> None:
+    garbler, evaluator = opened()
+    evaluator.channel.send("garbled/0/add(4)/1/choices", bytes(496), b"\x10")
+    with garbler.channel.in_step("1c"), pytest.raises(ProtocolError, match=r"step 1c evaluator: .*padding") as caught:
+        garbler.prepare(Circuit.add(4), 1)
+    assert (caught.value.peer, caught.value.step) == ("evaluator", "1c")
+
+
+def test_a_value_beyond_its_word_is_the_callers_error() -> None:
+    _, evaluator = opened()
+    with pytest.raises(ParameterError, match="more than 8 bits"):
+        evaluator.prepare(Circuit.add(8), 1, np.array([[256]], dtype=np.uint64))
+
+
+def test_printing_shows_type_and_shape_only() -> None:
+    garbler, evaluator = opened()
+    garbled, evaluated = prepared(
+        garbler, evaluator, Circuit.add(8), np.array([[1]], dtype=np.uint64), np.array([[2]], dtype=np.uint64)
+    )
+    assert repr(garbled) == "GarbledBatch(add(8), n=1)"
+    assert repr(evaluated) == "EvaluatedBatch(add(8), n=1)"
+    assert repr(garbler) == "Garbler(MemoryChannel(peer='evaluator'))"
+    assert repr(evaluator) == "Evaluator(MemoryChannel(peer='garbler'))"
