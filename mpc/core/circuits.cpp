@@ -89,6 +89,22 @@ std::vector<Word> shared_words(Builder& build, unsigned count, unsigned bits) {
     return sums(build, pairs, Builder::constant(false));
 }
 
+// The largest word, by a knock-out tournament.
+Word maximum(Builder& build, std::vector<Word> words) {
+    while (words.size() > 1) {
+        std::vector<Pair> pairs;
+        for (std::size_t j = 0; j + 1 < words.size(); j += 2) pairs.push_back({words[j + 1], words[j]});
+        const std::vector<Wire> beats = greater(build, pairs);
+        std::vector<Word> winners;
+        for (std::size_t k = 0; k < pairs.size(); ++k) {
+            winners.push_back(chosen(build, beats[k], pairs[k].a, pairs[k].b));
+        }
+        if (words.size() % 2 == 1) winners.push_back(words.back());
+        words = std::move(winners);
+    }
+    return words.front();
+}
+
 // One-hot of the first largest word, by a knock-out tournament. A match says whether its
 // right half beats its left one, which holds the lower indices; walking back from the final, "the winner is in this subtree" splits into its halves
 // with one AND, the other half being the XOR.
@@ -120,6 +136,18 @@ Word one_hot_argmax(Builder& build, std::vector<Word> words) {
     return hot;
 }
 
+Word index_of(Builder& build, const Word& hot) {
+    Word index;
+    for (unsigned bit = 0; bit == 0 || ((hot.size() - 1) >> bit) != 0; ++bit) {
+        Wire set = Builder::constant(false);  // exactly one entry is hot, so XOR collects it
+        for (std::size_t j = 0; j < hot.size(); ++j) {
+            if (((j >> bit) & 1) != 0) set = build.exclusive_or(set, hot[j]);
+        }
+        index.push_back(set);
+    }
+    return index;
+}
+
 std::string title(const std::string& name, unsigned first, unsigned second) {
     return name + "(" + std::to_string(first) + ", " + std::to_string(second) + ")";
 }
@@ -132,19 +160,22 @@ struct TwoWords {
     explicit TwoWords(unsigned width) : a(build.garbler_word(width)), b(build.evaluator_word(width)) {}
 };
 
-Circuit shifted(const std::string& name, unsigned ring_bits, unsigned shift, bool rectify) {
+// (max_j z_j >> shift) - next_mask, with max(0, .) around the shifted value if `rectify`.
+Circuit shifted_maximum(const std::string& name, unsigned window, unsigned ring_bits, unsigned shift, bool rectify) {
+    require(window >= 1 && window <= kMaxWords, name + ": a window of 1 to 4096");
     require(shift < ring_bits, name + ": the shift must be smaller than the ring's bits");
     Builder build;
-    const Word a = build.garbler_word(ring_bits);
-    const Word b = build.evaluator_word(ring_bits);
+    std::vector<Pair> pairs(window);
+    for (Pair& pair : pairs) pair.a = build.garbler_word(ring_bits);
+    for (Pair& pair : pairs) pair.b = build.evaluator_word(ring_bits);
     const Word next_mask = build.evaluator_word(ring_bits);
-    const Word z = sum(build, a, b);
+    const Word z = maximum(build, sums(build, pairs, Builder::constant(false)));
     const Wire sign = z.back();
     Word y;
     for (std::size_t i = shift; i + 1 < ring_bits; ++i) y.push_back(rectify ? build.both(z[i], ~sign) : z[i]);
     y.resize(ring_bits, rectify ? Builder::constant(false) : sign);
     build.output(difference(build, y, next_mask));
-    return build.build(title(name, ring_bits, shift));
+    return build.build(name);
 }
 
 }  // namespace
@@ -174,9 +205,18 @@ Circuit select(unsigned width) {
     return w.build.build("select(" + std::to_string(width) + ")");
 }
 
-Circuit relu(unsigned ring_bits, unsigned shift) { return shifted("relu", ring_bits, shift, true); }
+Circuit relu(unsigned ring_bits, unsigned shift) {
+    return shifted_maximum(title("relu", ring_bits, shift), 1, ring_bits, shift, true);
+}
 
-Circuit rescale(unsigned ring_bits, unsigned shift) { return shifted("rescale", ring_bits, shift, false); }
+Circuit rescale(unsigned ring_bits, unsigned shift) {
+    return shifted_maximum(title("rescale", ring_bits, shift), 1, ring_bits, shift, false);
+}
+
+Circuit max_pool(unsigned window, unsigned ring_bits, unsigned shift, bool rectify) {
+    const std::string name = title(rectify ? "max_pool_relu" : "max_pool", ring_bits, shift);
+    return shifted_maximum(name + " of " + std::to_string(window), window, ring_bits, shift, rectify);
+}
 
 Circuit argmax(unsigned classes, unsigned ring_bits) {
     require(classes >= 1 && classes <= kMaxWords, "argmax: 1 to 4096 classes");
@@ -201,16 +241,27 @@ Circuit sum_histogram(unsigned classes, unsigned width) {
     require(classes >= 1 && classes <= kMaxWords, "sum_histogram: 1 to 4096 classes");
     Builder build;
     const Word hot = one_hot_argmax(build, shared_words(build, classes, width));
-    Word index;
-    for (unsigned bit = 0; bit == 0 || ((classes - 1) >> bit) != 0; ++bit) {
-        Wire set = Builder::constant(false);  // exactly one entry is hot, so XOR collects it
-        for (unsigned j = 0; j < classes; ++j) {
-            if (((j >> bit) & 1) != 0) set = build.exclusive_or(set, hot[j]);
-        }
-        index.push_back(set);
-    }
-    build.output(index);
+    build.output(index_of(build, hot));
     return build.build(title("sum_histogram", classes, width));
+}
+
+Circuit confident_histogram(unsigned classes, unsigned width) {
+    require(classes >= 1 && classes <= kMaxWords, "confident_histogram: 1 to 4096 classes");
+    Builder build;
+    std::vector<Pair> counts(classes);
+    std::vector<Pair> noisy(classes);
+    for (Pair& pair : counts) pair.a = build.garbler_word(width);
+    for (Pair& pair : noisy) pair.a = build.garbler_word(width);
+    const Word limit = build.garbler_word(width);
+    for (std::size_t j = 0; j < classes; ++j) counts[j].b = noisy[j].b = build.evaluator_word(width);
+    const Word top = maximum(build, sums(build, counts, Builder::constant(false)));
+    const Wire released = ~greater(build, {{limit, top}}).front();
+    const Word hot = one_hot_argmax(build, sums(build, noisy, Builder::constant(false)));
+    Word index;
+    for (const Wire bit : index_of(build, hot)) index.push_back(build.both(bit, released));
+    build.output({released});
+    build.output(index);
+    return build.build(title("confident_histogram", classes, width));
 }
 
 }  // namespace capc::mpc::circuits

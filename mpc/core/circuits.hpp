@@ -20,6 +20,11 @@ Circuit select(unsigned width);     // garbler: [a], evaluator: [b, pick (1 bit)
 Circuit relu(unsigned ring_bits, unsigned shift);
 Circuit rescale(unsigned ring_bits, unsigned shift);
 
+// Max pooling in the same way, before the shift. Garbler: `window` shares; evaluator: `window` shares and next_mask;
+// out: (max_j z_j >> shift) - next_mask, where `rectify` puts max(0, .) around the shifted value.
+// relu or rescale plus (window - 1) (3 ring_bits - 1) - shift ANDs if window > 1.
+Circuit max_pool(unsigned window, unsigned ring_bits, unsigned shift, bool rectify);
+
 // Garbler: C shares; evaluator: C shares; out: C one-bit words, the one-hot vector of the signed argmax, ties to the
 // lowest index. C (b-1) to add, (C-1) b to compare, (C-2) b to carry the best on, C-2 for the one-hot.
 Circuit argmax(unsigned classes, unsigned ring_bits);
@@ -30,5 +35,11 @@ Circuit threshold(unsigned labels, unsigned ring_bits);
 // Garbler: C words; evaluator: C words; out: one word of the bits that C - 1 needs (at least one): the index of the
 // signed argmax of a_j + b_j mod 2^width, ties to the lowest.
 Circuit sum_histogram(unsigned classes, unsigned width);
+
+// Confident-GNMax (Papernot et al., ICLR 2018, algorithm 1): an answer only where the vote is clear.
+// Garbler: C shares of the counts, C shares of the noisy counts, the limit (threshold less its noise); evaluator: its C
+// shares, which belong to both. Out: [released], one bit, max_j count_j >= limit signed; [index], as in sum_histogram
+// over the noisy counts, zero unless released. The caller's width must hold counts, noise and limit without wrapping.
+Circuit confident_histogram(unsigned classes, unsigned width);
 
 }  // namespace capc::mpc::circuits

@@ -29,13 +29,6 @@ void copy_bytes(std::uint8_t* to, const std::uint8_t* from, std::size_t bytes) {
 
 const Block kZeroRow[kTile] = {};
 
-// The colours of a row of labels, one bit a lane.
-std::uint64_t colours_of(const Block* row, std::size_t lanes) {
-    std::uint64_t bits = 0;
-    for (std::size_t i = 0; i < lanes; ++i) bits |= row[i].colour() << i;
-    return bits;
-}
-
 std::vector<std::uint64_t> opened(const Circuit& circuit, std::size_t n, Bytes own, const std::uint8_t* other,
                                   std::size_t bytes, const char* step) {
     check_packed(step, other, bytes, n * circuit.output_bits());
@@ -178,7 +171,7 @@ void Garbling::finish_tile() {
     std::size_t place = walk_.place(circuit().output_bits());
     for (const OutputBit& bit : circuit().outputs()) {
         const Block* row = walk_.row(bit.row);
-        const std::uint64_t colours = colours_of(row, lanes);
+        const std::uint64_t colours = kernels().colours(row, lanes);
         put_bits(permute_bits_.data(), place, lanes, bit.invert ? ~colours & ones : colours);
         if (keep_labels_) {
             const Block flip = bit.invert ? delta_ : Block{};
@@ -302,7 +295,7 @@ void Evaluation::finish_tile() {
     std::size_t place = walk_.place(circuit().output_bits());
     for (const OutputBit& bit : circuit().outputs()) {
         const Block* row = walk_.row(bit.row);
-        put_bits(colours_.data(), place, lanes, colours_of(row, lanes));
+        put_bits(colours_.data(), place, lanes, kernels().colours(row, lanes));
         if (keep_labels_) std::copy(row, row + lanes, output_labels_.data() + place);
         place += lanes;
     }

@@ -56,6 +56,8 @@ struct Kernels {
                          std::size_t count);
     // out[i] = H_index(in[i]), see hash.hpp; `in` may be `out`.
     void (*hash)(const Block& salt, std::uint64_t index, const Block* in, Block* out, std::size_t count);
+    // Bit i of the result is the colour of row[i], i < lanes <= kTile.
+    std::uint64_t (*colours)(const Block* row, std::size_t lanes);
     // Walks gates until one of the two limits; returns how many gates it took. The rows hold zero labels.
     std::size_t (*garble)(GateRun& run, const Block& delta);
     // The same for the evaluator; reads `tables`, and the rows hold the labels of the actual values.

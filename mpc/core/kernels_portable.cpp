@@ -50,6 +50,12 @@ void hash(const Block& salt, std::uint64_t index, const Block* in, Block* out, s
     hash_spread(bitsliced::spread(keys), in, out, count);
 }
 
+std::uint64_t colours(const Block* row, std::size_t lanes) {
+    std::uint64_t bits = 0;
+    for (std::size_t i = 0; i < lanes; ++i) bits |= row[i].colour() << i;
+    return bits;
+}
+
 // The two schedules of one AND gate out of a batch that is expanded ahead.
 class KeySource {
 public:
@@ -164,6 +170,6 @@ std::size_t evaluate(GateRun& run) {
 
 }  // namespace
 
-const Kernels kernels_portable = {expand_key, encrypt, counter_mode, hash, garble, evaluate};
+const Kernels kernels_portable = {expand_key, encrypt, counter_mode, hash, colours, garble, evaluate};
 
 }  // namespace capc::mpc

@@ -12,6 +12,12 @@
 
 #include "core/kernels.hpp"
 
+#if defined(__clang__)
+#define CAPC_UNROLL_ROUNDS _Pragma("unroll 9")
+#else
+#define CAPC_UNROLL_ROUNDS _Pragma("GCC unroll 9")
+#endif
+
 namespace capc::mpc {
 namespace {
 
@@ -111,6 +117,11 @@ struct V512 {
         return _mm512_test_epi64_mask(low, _mm512_set1_epi64(1));
     }
     static CAPC_INLINE T exclusive_where(Mask mask, T a, T b) { return _mm512_mask_xor_epi64(a, mask, a, b); }
+    static CAPC_INLINE std::uint64_t eight_colours(const Block* row) {
+        const T low_halves = _mm512_set_epi64(14, 12, 10, 8, 6, 4, 2, 0);
+        const T low = _mm512_permutex2var_epi64(load(row), low_halves, load(row + 4));
+        return _mm512_test_epi64_mask(low, _mm512_set1_epi64(1));
+    }
     static CAPC_INLINE T next_key(T key, T rotate, T constant) {
         const T substituted = _mm512_aesenclast_epi128(_mm512_shuffle_epi8(key, rotate), constant);
         key = _mm512_xor_si512(key, _mm512_bslli_epi128(key, 4));
@@ -129,7 +140,7 @@ template <class V, std::size_t N, class Key>
 CAPC_INLINE void encrypt_vectors(typename V::T* x, Key key) {
     const typename V::T whitening = key(0);
     for (std::size_t i = 0; i < N; ++i) x[i] = V::exclusive(x[i], whitening);
-#pragma GCC unroll 9
+CAPC_UNROLL_ROUNDS
     for (std::size_t round = 1; round < 10; ++round) {
         const typename V::T k = key(round);
         for (std::size_t i = 0; i < N; ++i) x[i] = V::round(x[i], k);
@@ -220,6 +231,17 @@ void hash(const Block& salt, std::uint64_t index, const Block* in, Block* out, s
     RoundKeys keys;
     expand_key(salt ^ Block{index, 0}, &keys);
     in_groups<V, 4>(count, Hash<V>{keys, in, out});
+}
+
+template <class V>
+std::uint64_t colours(const Block* row, std::size_t lanes) {
+    std::uint64_t bits = 0;
+    std::size_t i = 0;
+    if constexpr (V::blocks == 4) {
+        for (; i + 8 <= lanes; i += 8) bits |= V::eight_colours(row + i) << i;
+    }
+    for (; i < lanes; ++i) bits |= row[i].colour() << i;
+    return bits;
 }
 
 // The round keys of kKeyBatch hash keys, round by round: salt ^ i for i from `index` on. They are public.
@@ -370,7 +392,7 @@ struct GarbleAnd {
             b0[i] = W::exclusive(sigma_b, gate.template key_b<W>(0));
             b1[i] = W::exclusive(b0[i], sigma_delta);
         }
-#pragma GCC unroll 9
+CAPC_UNROLL_ROUNDS
         for (std::size_t round = 1; round < 10; ++round) {
             const T key_a = gate.template key_a<W>(round);
             const T key_b = gate.template key_b<W>(round);
@@ -440,7 +462,7 @@ struct EvaluateAnd {
             hash_a[i] = W::exclusive(sigma_a, gate.template key_a<W>(0));
             hash_b[i] = W::exclusive(sigma_b, gate.template key_b<W>(0));
         }
-#pragma GCC unroll 9
+CAPC_UNROLL_ROUNDS
         for (std::size_t round = 1; round < 10; ++round) {
             const T key_a = gate.template key_a<W>(round);
             const T key_b = gate.template key_b<W>(round);

@@ -124,7 +124,8 @@ void every_circuit() {
     const std::vector<Circuit> all{circuits::add(64),         circuits::subtract(41),   circuits::less_than(1),
                                    circuits::select(33),      circuits::relu(41, 12),   circuits::rescale(41, 12),
                                    circuits::argmax(10, 37),  circuits::threshold(4, 9), circuits::sum_histogram(10, 20),
-                                   circuits::relu(64, 63),    circuits::add(1)};
+                                   circuits::relu(64, 63),    circuits::add(1),
+                                   circuits::max_pool(4, 17, 3, true), circuits::confident_histogram(3, 9)};
     for (const Circuit& circuit : all) {
         for (const bool late : {false, true}) run_both(Setting(circuit, 37, late, 5), 1u << 16, 1u << 16, 0);
     }
@@ -228,6 +229,11 @@ void hash_as_specified() {
     Prg(Block{3, 4}).fill_blocks(in, 67);
     const Block salt{0x1122334455667788, 0x99aabbccddeeff00};
     hash_blocks(salt, 1000, in, out, 67);
+    for (std::size_t lanes = 0; lanes <= kTile; ++lanes) {
+        std::uint64_t colours = 0;
+        for (std::size_t i = 0; i < lanes; ++i) colours |= (in[i].lo & 1) << i;
+        CHECK(kernels().colours(in, lanes) == colours);
+    }
     for (int i = 0; i < 67; ++i) {
         const Block sigma{in[i].hi, in[i].hi ^ in[i].lo};
         Block cipher;
