@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -13,6 +14,7 @@
 #include "core/error.hpp"
 #include "core/garbling.hpp"
 #include "core/prg.hpp"
+#include "core/sha256.hpp"
 
 namespace capc::bindings {
 
@@ -61,6 +63,24 @@ inline WordsOut to_array(std::vector<std::uint64_t> values, std::size_t n, std::
     return WordsOut(owned->data(), 2, shape, owner);
 }
 
+// The same in one dimension.
+inline nb::ndarray<nb::numpy, std::uint64_t, nb::ndim<1>> to_vector(std::vector<std::uint64_t> values) {
+    auto* owned = new std::vector<std::uint64_t>(std::move(values));
+    const nb::capsule owner(owned, [](void* p) noexcept { delete static_cast<std::vector<std::uint64_t>*>(p); });
+    const std::size_t shape[1] = {owned->size()};
+    return nb::ndarray<nb::numpy, std::uint64_t, nb::ndim<1>>(owned->data(), 1, shape, owner);
+}
+
+// Tests give 32 bytes; everybody else gives None and gets the operating system's randomness.
+inline std::optional<mpc::Block> seed_of(nb::handle randomness) {
+    constexpr std::size_t kSeedBytes = 32;
+    if (randomness.is_none()) return std::nullopt;
+    const Buffer bytes(randomness);
+    if (bytes.size() != kSeedBytes)
+        throw mpc::ParameterError("randomness: expected a seed of 32 bytes, found " + std::to_string(bytes.size()));
+    return mpc::load_block(mpc::Sha256().update(bytes.data(), bytes.size()).digest().data());
+}
+
 // A state machine of the core for Python: every call runs with the interpreter released, one at a time.
 template <typename T>
 class Locked {
@@ -87,5 +107,6 @@ private:
 void bind_circuit(nb::module_& m);
 void bind_sessions(nb::module_& m);
 void bind_group(nb::module_& m);
+void bind_rlwe(nb::module_& m);
 
 }  // namespace capc::bindings

@@ -41,5 +41,6 @@ NB_MODULE(_core, m) {
     capc::bindings::bind_circuit(m);
     capc::bindings::bind_sessions(m);
     capc::bindings::bind_group(m);
+    capc::bindings::bind_rlwe(m);
     m.def("cpu_level", [] { return std::string(capc::mpc::cpu::name(capc::mpc::cpu::level())); });
 }

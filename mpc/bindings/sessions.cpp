@@ -7,7 +7,6 @@
 
 #include "bindings/convert.hpp"
 #include "core/session.hpp"
-#include "core/sha256.hpp"
 
 namespace capc::bindings {
 
@@ -18,17 +17,6 @@ using mpc::GarbledBatch;
 using mpc::GarblerSession;
 
 namespace {
-
-constexpr std::size_t kSeedBytes = 32;
-
-// Tests give 32 bytes; everybody else gives None and gets the operating system's randomness.
-std::optional<mpc::Block> seed_of(nb::handle randomness) {
-    if (randomness.is_none()) return std::nullopt;
-    const Buffer bytes(randomness);
-    if (bytes.size() != kSeedBytes)
-        throw mpc::ParameterError("randomness: expected a seed of 32 bytes, found " + std::to_string(bytes.size()));
-    return mpc::load_block(mpc::Sha256().update(bytes.data(), bytes.size()).digest().data());
-}
 
 mpc::Prg prg_of(nb::handle randomness) {
     const std::optional<mpc::Block> seed = seed_of(randomness);

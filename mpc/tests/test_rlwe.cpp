@@ -115,9 +115,12 @@ struct Run {
           key(parameters, kKeySeed),
           evaluator(parameters, key.public_key().data(), key.public_key().size(), kServerSeed) {}
 
-    Bytes reply(const Weights& weights, const Bytes& upload, std::size_t queries, const std::vector<std::uint64_t>& masks,
+    Bytes reply(const Weights& weights, const Bytes& upload, const std::vector<std::uint64_t>& masks,
                 const Selection& selection) const {
-        return evaluator.apply(weights, upload.data(), upload.size(), queries, masks.data(), selection);
+        return evaluator.apply(weights, upload.data(), upload.size(), masks.data(), selection);
+    }
+    std::vector<std::uint64_t> opened(const Bytes& reply, const Selection& selection) const {
+        return key.decrypt(reply.data(), reply.size(), selection);
     }
 };
 
@@ -135,25 +138,26 @@ void results_are_exact() {
     struct Case {
         std::size_t degree;
         int plain_bits, weight_bits;
-        std::size_t outputs, inputs, queries;
+        std::size_t outputs, inputs, batch;
     };
     for (const Case& c : {Case{4096, 20, 7, 2, 3, 2}, Case{4096, 38, 8, 1, 1, 1}, Case{8192, 44, 11, 1, 2, 1},
                           Case{8192, 2, 3, 1, 1, 1}, Case{8192, 54, 11, 1, 1, 1}}) {
         const std::uint64_t norm = (c.inputs * c.degree) << (2 * c.weight_bits);
-        const Run run(c.degree, c.plain_bits, {{norm, c.outputs * c.degree}});
+        const Run run(c.degree, c.plain_bits, {{norm, c.batch * c.outputs * c.degree}});
         Prg prg = seeded(c.degree + static_cast<std::size_t>(c.plain_bits));
-        const auto messages = random_words(prg, c.plain_bits, c.queries * c.inputs * c.degree);
+        const auto messages = random_words(prg, c.plain_bits, c.batch * c.inputs * c.degree);
         const auto weights = random_weights(prg, c.weight_bits, c.outputs * c.inputs * c.degree);
-        const Selection selection = select(all_positions(c.outputs * c.degree), c.outputs, c.degree);
-        const auto masks = random_words(prg, c.plain_bits, c.queries * selection.results());
+        const std::size_t replies = c.batch * c.outputs;
+        const Selection selection = select(all_positions(replies * c.degree), replies, c.degree);
+        const auto masks = random_words(prg, c.plain_bits, selection.results());
         const Weights loaded = run.evaluator.load(weights.data(), c.outputs, c.inputs, 0);
-        const Bytes upload = run.key.encrypt(messages.data(), c.queries * c.inputs);
-        const Bytes reply = run.reply(loaded, upload, c.queries, masks, selection);
-        CHECK(upload.size() == upload_bytes(*run.parameters, c.queries * c.inputs));
-        CHECK(reply.size() == reply_bytes(*run.parameters, c.queries, selection));
-        const auto opened = run.key.decrypt(reply.data(), reply.size(), c.queries, selection);
+        const Bytes upload = run.key.encrypt(messages.data(), c.batch * c.inputs);
+        const Bytes reply = run.reply(loaded, upload, masks, selection);
+        CHECK(upload.size() == upload_bytes(*run.parameters, c.batch * c.inputs));
+        CHECK(reply.size() == reply_bytes(*run.parameters, selection));
+        const auto opened = run.opened(reply, selection);
         const std::uint64_t mask = (std::uint64_t{1} << c.plain_bits) - 1;
-        for (std::size_t q = 0; q < c.queries; ++q) {
+        for (std::size_t q = 0; q < c.batch; ++q) {
             for (std::size_t o = 0; o < c.outputs; ++o) {
                 const auto expected = plain_product(&weights[o * c.inputs * c.degree], &messages[q * c.inputs * c.degree],
                                                     c.inputs, c.degree, c.plain_bits);
@@ -174,7 +178,7 @@ void bounds_hold_and_end() {
     constexpr int bits = 40;
     constexpr std::uint64_t top = (std::uint64_t{1} << bits) - 1;
     const std::uint64_t norm = 64 * 2047 * 2047;
-    const Run run(degree, bits, {{norm, 3}});
+    const Run run(degree, bits, {{norm, 7}});
     std::vector<std::int64_t> weights(degree, 0);
     for (std::size_t i = 0; i < 64; ++i) weights[61 * i] = i % 2 == 0 ? 2047 : -2047;
     std::vector<std::uint64_t> messages(degree, top);
@@ -182,15 +186,18 @@ void bounds_hold_and_end() {
     const std::vector<std::uint64_t> masks{0, top, top / 2 + 1};
     const Weights loaded = run.evaluator.load(weights.data(), 1, 1, 0);
     Bytes upload = run.key.encrypt(messages.data(), 1);
-    const Bytes reply = run.reply(loaded, upload, 1, masks, selection);
-    const auto opened = run.key.decrypt(reply.data(), reply.size(), 1, selection);
+    const Bytes reply = run.reply(loaded, upload, masks, selection);
+    const auto opened = run.opened(reply, selection);
     const auto expected = plain_product(weights.data(), messages.data(), 1, degree, bits);
     for (std::size_t r = 0; r < 3; ++r) CHECK(opened[r] == ((expected[selection.coefficient(r)] + masks[r]) & top));
 
     messages[5] = top + 1;
     CHECK_THROWS(run.key.encrypt(messages.data(), 1), ParameterError);
-    CHECK_THROWS(run.reply(loaded, upload, 1, {0, top + 1, 0}, selection), ParameterError);
-    CHECK_THROWS(run.reply(loaded, upload, 1, {0, 0, 0, 0}, select({0, 1, 2, 3}, 1, degree)), ParameterError);
+    CHECK_THROWS(run.reply(loaded, upload, {0, top + 1, 0}, selection), ParameterError);
+    // Three of seven results are gone: five more are refused and cost nothing, four more and no other are given.
+    CHECK_THROWS(run.reply(loaded, upload, {0, 0, 0, 0, 0}, select({0, 1, 2, 3, 4}, 1, degree)), OrderError);
+    CHECK(!run.reply(loaded, upload, {0, 0, 0, 0}, select({0, 1, 2, 3}, 1, degree)).empty());
+    CHECK_THROWS(run.reply(loaded, upload, {0}, select({0}, 1, degree)), OrderError);
     CHECK_THROWS(run.evaluator.load(weights.data(), 1, 1, 1), ParameterError);
     CHECK_THROWS(run.evaluator.load(weights.data(), 0, 1, 0), ParameterError);
     weights[1] = 1;
@@ -198,34 +205,34 @@ void bounds_hold_and_end() {
     weights[0] = std::int64_t{1} << 62;
     CHECK_THROWS(run.evaluator.load(weights.data(), 1, 1, 0), ParameterError);
     const Run other(degree, bits, {{norm, 3}});
-    CHECK_THROWS(other.reply(loaded, upload, 1, masks, selection), ParameterError);
+    CHECK_THROWS(other.reply(loaded, upload, masks, selection), ParameterError);
 }
 
 void malformed_messages_are_refused() {
     constexpr std::size_t degree = 4096;
-    const Run run(degree, 31, {{std::uint64_t{1} << 30, 5}});
+    const Run run(degree, 31, {{std::uint64_t{1} << 30, 500}});
     const std::vector<std::uint64_t> messages(2 * degree, 1), masks(10, 3);
     std::vector<std::int64_t> weights(degree, 0);
     weights[0] = 1;
     const Weights loaded = run.evaluator.load(weights.data(), 1, 1, 0);
-    const Selection selection = select({0, 1, 2, 3, 9}, 1, degree);
+    const Selection selection = select({0, 1, 2, 3, 9, degree, degree + 1, degree + 2, degree + 3, degree + 9}, 2, degree);
     const Bytes upload = run.key.encrypt(messages.data(), 2);
-    const Bytes reply = run.reply(loaded, upload, 2, masks, selection);
-    CHECK(run.key.decrypt(reply.data(), reply.size(), 2, selection) == std::vector<std::uint64_t>(10, 4));
+    const Bytes reply = run.reply(loaded, upload, masks, selection);
+    CHECK(run.opened(reply, selection) == std::vector<std::uint64_t>(10, 4));
 
     for (const std::ptrdiff_t change : {-1, 1, -16}) {
         Bytes longer = upload;
         longer.resize(static_cast<std::size_t>(static_cast<std::ptrdiff_t>(upload.size()) + change));
-        CHECK_THROWS(run.reply(loaded, longer, 2, masks, selection), LengthError);
+        CHECK_THROWS(run.reply(loaded, longer, masks, selection), LengthError);
         longer = reply;
         longer.resize(static_cast<std::size_t>(static_cast<std::ptrdiff_t>(reply.size()) + change));
-        CHECK_THROWS(run.key.decrypt(longer.data(), longer.size(), 2, selection), LengthError);
+        CHECK_THROWS(run.opened(longer, selection), LengthError);
         longer = run.key.public_key();
         longer.resize(static_cast<std::size_t>(static_cast<std::ptrdiff_t>(longer.size()) + change));
         CHECK_THROWS(Evaluator(run.parameters, longer.data(), longer.size()), LengthError);
     }
-    CHECK_THROWS(run.reply(loaded, upload, 1, masks, selection), LengthError);
-    CHECK_THROWS(run.key.decrypt(reply.data(), reply.size(), 1, selection), LengthError);
+    CHECK_THROWS(run.reply(loaded, upload, masks, select({0, 1}, 1, degree)), LengthError);
+    CHECK_THROWS(run.opened(reply, select({0, 1}, 1, degree)), LengthError);
 
     // A residue equal to its prime, in every place that a polynomial has for a prime; p - 1 passes.
     const std::size_t offset = sizeof(Block) + polynomial_bytes(*run.parameters);
@@ -241,9 +248,9 @@ void malformed_messages_are_refused() {
                 words[n] = bad;
                 pack(words.data(), degree, modulus.bits, changed.data() + at);
                 if (bad < modulus.p) {
-                    CHECK(run.reply(loaded, changed, 2, masks, selection).size() == reply.size());
+                    CHECK(run.reply(loaded, changed, masks, selection).size() == reply.size());
                 } else {
-                    CHECK_THROWS(run.reply(loaded, changed, 2, masks, selection), MalformedError);
+                    CHECK_THROWS(run.reply(loaded, changed, masks, selection), MalformedError);
                 }
             }
         }
@@ -256,7 +263,7 @@ void malformed_messages_are_refused() {
     // Five words of 41 bits leave three bits of a reply's last byte, which must be zero.
     Bytes changed = reply;
     changed.back() = static_cast<std::uint8_t>(changed.back() | 0x80);
-    CHECK_THROWS(run.key.decrypt(changed.data(), changed.size(), 2, selection), MalformedError);
+    CHECK_THROWS(run.opened(changed, selection), MalformedError);
 
     CHECK_THROWS(select({1, 1}, 1, degree), ParameterError);
     CHECK_THROWS(select({2, 1}, 1, degree), ParameterError);
@@ -321,7 +328,7 @@ void replies_keep_their_margin_and_are_fresh() {
     constexpr std::size_t degree = 8192;
     constexpr int bits = 44;
     const std::uint64_t norm = degree * 2047ull * 2047ull;
-    const Run run(degree, bits, {{norm, degree}});
+    const Run run(degree, bits, {{norm, 20 * degree}});
     Prg prg = seeded(8);
     const auto messages = random_words(prg, bits, degree);
     const auto weights = random_weights(prg, 10, degree);
@@ -334,8 +341,8 @@ void replies_keep_their_margin_and_are_fresh() {
     std::int64_t largest = 0;
     Bytes last;
     for (int i = 0; i < 20; ++i) {
-        const Bytes reply = run.reply(loaded, upload, 1, masks, selection);
-        const auto phases = run.key.phases(reply.data(), reply.size(), 1, selection);
+        const Bytes reply = run.reply(loaded, upload, masks, selection);
+        const auto phases = run.key.phases(reply.data(), reply.size(), selection);
         for (std::size_t n = 0; n < degree; ++n) {
             const std::uint64_t off = (phases[n] - (results[n] << kReplyGuardBits)) & reply_mask;
             const int shift = 64 - run.parameters->reply_bits();
@@ -371,7 +378,7 @@ void bytes_are_the_known_ones() {
     const auto masks = random_words(prg, 41, 3);
     const Weights loaded = run.evaluator.load(weights.data(), 2, 2, 0);
     const Bytes upload = run.key.encrypt(messages.data(), 2);
-    const Bytes reply = run.reply(loaded, upload, 1, masks, select({7, 4095, 4096 + 11}, 2, 4096));
+    const Bytes reply = run.reply(loaded, upload, masks, select({7, 4095, 4096 + 11}, 2, 4096));
     CHECK(digest(run.key.public_key()) == "2e972a98b676b36f80bef5f22116e91890e85cee248e2efa4425ec132571156b");
     CHECK(digest(upload) == "860d5f48fb48c165f1c99bd7982640152b38386d3516e3c90bb104f051206429");
     CHECK(digest(reply) == "9f9e48c0d77d24f5dbb3c1e1aacb53b15167e6ac71962eb75790d71ea12ffac3");

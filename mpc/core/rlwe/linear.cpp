@@ -83,7 +83,8 @@ Bytes SecretKey::encrypt(const std::uint64_t* messages, std::size_t polynomials)
 Evaluator::Evaluator(SharedParameters parameters, const std::uint8_t* public_key, std::size_t bytes,
                      const std::optional<Block>& injected)
     : parameters_(std::move(parameters)), scaling_(*parameters_), seeds_(std::make_unique<SeedSource>(injected)),
-      public_key_(read_upload(*parameters_, public_key, bytes, 1, "public key")) {}
+      public_key_(read_upload(*parameters_, public_key, bytes, 1, "public key")),
+      answered_(std::make_unique<std::atomic<std::uint64_t>[]>(parameters_->layers().size())) {}
 
 Weights Evaluator::load(const std::int64_t* weights, std::size_t outputs, std::size_t inputs, std::size_t layer) const {
     constexpr std::int64_t kLargest = std::int64_t{1} << 30;
@@ -127,7 +128,7 @@ Evaluator::Scratch::Scratch(const Parameters& parameters, std::size_t inputs)
       small(parameters.degree()), terms(inputs + 1), factors(inputs + 1) {}
 
 // (c_0, c_1) = sum_j w_oj c_j + u p + (0, e_1), all coefficients; c_1 up to multiples of its primes.
-void Evaluator::combine(const Weights& weights, std::size_t output, const Ciphertexts& inputs, std::size_t query,
+void Evaluator::combine(const Weights& weights, std::size_t output, const Ciphertexts& inputs, std::size_t instance,
                         Prg& prg, Scratch& scratch) const {
     const std::size_t degree = parameters_->degree(), words = parameters_->words(), count = weights.inputs();
     ternary(prg, scratch.small);
@@ -141,7 +142,7 @@ void Evaluator::combine(const Weights& weights, std::size_t output, const Cipher
         scratch.factors[count] = scratch.blinding.data();
         for (const bool second : {false, true}) {
             const Words& uploads = second ? inputs.second : inputs.first;
-            for (std::size_t j = 0; j < count; ++j) scratch.terms[j] = &uploads[(query * count + j) * words + row];
+            for (std::size_t j = 0; j < count; ++j) scratch.terms[j] = &uploads[(instance * count + j) * words + row];
             scratch.terms[count] = &(second ? public_key_.second : public_key_.first)[row];
             std::uint64_t* const out = &(second ? scratch.second : scratch.first)[row];
             prime.inner_product(scratch.terms.data(), scratch.factors.data(), count + 1, out);
@@ -156,11 +157,11 @@ void Evaluator::combine(const Weights& weights, std::size_t output, const Cipher
     }
 }
 
-// c_0 += round(q mask / t) + flood at the coefficients of this output's results; up to multiples of the primes.
-void Evaluator::hide(const std::uint64_t* masks, const Selection& selection, std::size_t output, Prg& prg,
+// c_0 += round(q mask / t) + flood at the coefficients of this polynomial's results; up to multiples of the primes.
+void Evaluator::hide(const std::uint64_t* masks, const Selection& selection, std::size_t polynomial, Prg& prg,
                      Scratch& scratch) const {
-    const std::size_t degree = parameters_->degree(), begin = selection.begin(output);
-    const std::size_t results = selection.begin(output + 1) - begin;
+    const std::size_t degree = parameters_->degree(), begin = selection.begin(polynomial);
+    const std::size_t results = selection.begin(polynomial + 1) - begin;
     const int bits = parameters_->flood_bits() + 1;
     Words low(results), high(results);
     uniform_words(prg, std::min(bits, 64), low.data(), results);
@@ -177,40 +178,47 @@ void Evaluator::hide(const std::uint64_t* masks, const Selection& selection, std
     }
 }
 
-Bytes Evaluator::apply(const Weights& weights, const std::uint8_t* upload, std::size_t bytes, std::size_t queries,
+// Counts results before they are answered: the flood is wide enough for so many.
+void Evaluator::charge(std::size_t layer, std::size_t results) const {
+    const std::uint64_t allowed = parameters_->layers()[layer].results;
+    const std::uint64_t before = answered_[layer].fetch_add(results);
+    if (before > allowed || results > allowed - before) {
+        answered_[layer].fetch_sub(results);
+        throw OrderError("expected at most " + std::to_string(allowed) + " results of layer " + std::to_string(layer) +
+                         " in all, found " + std::to_string(results) + " more after " + std::to_string(before));
+    }
+}
+
+Bytes Evaluator::apply(const Weights& weights, const std::uint8_t* upload, std::size_t bytes,
                        const std::uint64_t* masks, const Selection& selection) const {
     if (weights.parameters_ != parameters_) throw ParameterError("expected weights loaded under the same parameters");
-    if (selection.polynomials() != weights.outputs()) {
-        throw ParameterError("expected results in " + std::to_string(weights.outputs()) + " polynomials, found " +
+    const std::size_t outputs = weights.outputs(), batch = selection.polynomials() / outputs;
+    if (batch == 0 || batch * outputs != selection.polynomials()) {
+        throw ParameterError("expected results in a multiple of " + std::to_string(outputs) + " polynomials, found " +
                              std::to_string(selection.polynomials()));
     }
-    if (selection.results() > parameters_->layers()[weights.layer()].results) {
-        throw ParameterError("expected at most " + std::to_string(parameters_->layers()[weights.layer()].results) +
-                             " results a query, found " + std::to_string(selection.results()));
-    }
-    check_below(masks, queries * selection.results(), parameters_->plain_bits(), "masks");
-    const Ciphertexts inputs = read_upload(*parameters_, upload, bytes, queries * weights.inputs(), "upload");
+    check_below(masks, selection.results(), parameters_->plain_bits(), "masks");
+    const Ciphertexts inputs = read_upload(*parameters_, upload, bytes, batch * weights.inputs(), "upload");
+    charge(weights.layer(), selection.results());
 
     const std::size_t degree = parameters_->degree();
     const int bits = parameters_->reply_bits();
-    Bytes reply(reply_bytes(*parameters_, queries, selection));
+    Bytes reply(reply_bytes(*parameters_, selection));
     std::uint8_t* position = reply.data();
     Scratch scratch(*parameters_, weights.inputs());
     Prg prg(seeds_->next());
-    for (std::size_t query = 0; query < queries; ++query, masks += selection.results()) {
-        for (std::size_t o = 0; o < weights.outputs(); ++o) {
-            combine(weights, o, inputs, query, prg, scratch);
-            hide(masks, selection, o, prg, scratch);
-            for (std::size_t n = 0; n < degree; ++n) scratch.reply[n] = scaling_.down(&scratch.second[n], degree);
-            pack(scratch.reply.data(), degree, bits, position);
-            position += packed_bytes(degree, bits);
-            const std::size_t begin = selection.begin(o), results = selection.begin(o + 1) - begin;
-            for (std::size_t r = 0; r < results; ++r) {
-                scratch.reply[r] = scaling_.down(&scratch.first[selection.coefficient(begin + r)], degree);
-            }
-            pack(scratch.reply.data(), results, bits, position);
-            position += packed_bytes(results, bits);
+    for (std::size_t polynomial = 0; polynomial < selection.polynomials(); ++polynomial) {
+        combine(weights, polynomial % outputs, inputs, polynomial / outputs, prg, scratch);
+        hide(masks, selection, polynomial, prg, scratch);
+        for (std::size_t n = 0; n < degree; ++n) scratch.reply[n] = scaling_.down(&scratch.second[n], degree);
+        pack(scratch.reply.data(), degree, bits, position);
+        position += packed_bytes(degree, bits);
+        const std::size_t begin = selection.begin(polynomial), results = selection.begin(polynomial + 1) - begin;
+        for (std::size_t r = 0; r < results; ++r) {
+            scratch.reply[r] = scaling_.down(&scratch.first[selection.coefficient(begin + r)], degree);
         }
+        pack(scratch.reply.data(), results, bits, position);
+        position += packed_bytes(results, bits);
     }
     return reply;
 }
@@ -233,9 +241,9 @@ void SecretKey::times_secret_mod_two_primes(const std::uint64_t* c, std::uint64_
     }
 }
 
-std::vector<std::uint64_t> SecretKey::phases(const std::uint8_t* reply, std::size_t bytes, std::size_t queries,
+std::vector<std::uint64_t> SecretKey::phases(const std::uint8_t* reply, std::size_t bytes,
                                              const Selection& selection) const {
-    const std::size_t expected = reply_bytes(*parameters_, queries, selection);
+    const std::size_t expected = reply_bytes(*parameters_, selection);
     if (bytes != expected) throw LengthError("reply in bytes", expected, bytes);
     const std::size_t degree = parameters_->degree();
     const int bits = parameters_->reply_bits();
@@ -244,33 +252,31 @@ std::vector<std::uint64_t> SecretKey::phases(const std::uint8_t* reply, std::siz
     const Wide product = Wide{p} * q, middle = product / 2;
     Words c1(degree), c0(degree), low(degree), high(degree);
     std::vector<std::uint64_t> opened;
-    opened.reserve(queries * selection.results());
-    for (std::size_t query = 0; query < queries; ++query) {
-        for (std::size_t o = 0; o < selection.polynomials(); ++o) {
-            const std::size_t begin = selection.begin(o), results = selection.begin(o + 1) - begin;
-            unpack(reply, degree, bits, c1.data(), "reply");
-            reply += packed_bytes(degree, bits);
-            unpack(reply, results, bits, c0.data(), "reply");
-            reply += packed_bytes(results, bits);
-            times_secret_mod_two_primes(c1.data(), low.data(), high.data());
-            for (std::size_t r = 0; r < results; ++r) {
-                const std::size_t n = selection.coefficient(begin + r);
-                // Chinese remainder: x = low + p ((high - low) / p mod q), then the representative around zero.
-                const std::uint64_t difference = high[n] + (p / q + 1) * q - low[n];
-                const Wide x = low[n] + Wide{p} * multiply(difference, inverse_of_first_, q);
-                const auto negative = static_cast<std::uint64_t>((middle - x) >> 127);
-                const std::uint64_t word =
-                    static_cast<std::uint64_t>(x) - (static_cast<std::uint64_t>(product) & (0 - negative));
-                opened.push_back((c0[r] + word) & mask);
-            }
+    opened.reserve(selection.results());
+    for (std::size_t polynomial = 0; polynomial < selection.polynomials(); ++polynomial) {
+        const std::size_t begin = selection.begin(polynomial), results = selection.begin(polynomial + 1) - begin;
+        unpack(reply, degree, bits, c1.data(), "reply");
+        reply += packed_bytes(degree, bits);
+        unpack(reply, results, bits, c0.data(), "reply");
+        reply += packed_bytes(results, bits);
+        times_secret_mod_two_primes(c1.data(), low.data(), high.data());
+        for (std::size_t r = 0; r < results; ++r) {
+            const std::size_t n = selection.coefficient(begin + r);
+            // Chinese remainder: x = low + p ((high - low) / p mod q), then the representative around zero.
+            const std::uint64_t difference = high[n] + (p / q + 1) * q - low[n];
+            const Wide x = low[n] + Wide{p} * multiply(difference, inverse_of_first_, q);
+            const auto negative = static_cast<std::uint64_t>((middle - x) >> 127);
+            const std::uint64_t word =
+                static_cast<std::uint64_t>(x) - (static_cast<std::uint64_t>(product) & (std::uint64_t{0} - negative));
+            opened.push_back((c0[r] + word) & mask);
         }
     }
     return opened;
 }
 
-std::vector<std::uint64_t> SecretKey::decrypt(const std::uint8_t* reply, std::size_t bytes, std::size_t queries,
+std::vector<std::uint64_t> SecretKey::decrypt(const std::uint8_t* reply, std::size_t bytes,
                                               const Selection& selection) const {
-    std::vector<std::uint64_t> opened = phases(reply, bytes, queries, selection);
+    std::vector<std::uint64_t> opened = phases(reply, bytes, selection);
     const std::uint64_t mask = (std::uint64_t{1} << parameters_->plain_bits()) - 1;
     for (std::uint64_t& word : opened) {
         word = ((word + (std::uint64_t{1} << (kReplyGuardBits - 1))) >> kReplyGuardBits) & mask;

@@ -12,6 +12,7 @@
 // too narrow. Calls on one object may run in several threads at once.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -36,12 +37,10 @@ public:
     // The upload of `polynomials` messages of N coefficients below 2^l; throws ParameterError on a larger one.
     Bytes encrypt(const std::uint64_t* messages, std::size_t polynomials) const;
 
-    // Results [queries, selection.results()] of a reply; throws LengthError, MalformedError.
-    std::vector<std::uint64_t> decrypt(const std::uint8_t* reply, std::size_t bytes, std::size_t queries,
-                                       const Selection& selection) const;
+    // The selected results of a reply; throws LengthError, MalformedError.
+    std::vector<std::uint64_t> decrypt(const std::uint8_t* reply, std::size_t bytes, const Selection& selection) const;
     // The same before rounding, modulo 2^k: 2^(k-l) y plus noise. For measuring the noise.
-    std::vector<std::uint64_t> phases(const std::uint8_t* reply, std::size_t bytes, std::size_t queries,
-                                      const Selection& selection) const;
+    std::vector<std::uint64_t> phases(const std::uint8_t* reply, std::size_t bytes, const Selection& selection) const;
 
 private:
     friend struct Probe;  // tests look at noise before the flood through it
@@ -84,10 +83,11 @@ public:
     // layer's bound or a weight is not below 2^30 in magnitude.
     Weights load(const std::int64_t* weights, std::size_t outputs, std::size_t inputs, std::size_t layer) const;
 
-    // The reply to an upload of queries * inputs polynomials, query-major. `masks` [queries, results] below 2^l are added
-    // to the results. Throws LengthError, MalformedError on the upload; ParameterError on the rest.
-    Bytes apply(const Weights& weights, const std::uint8_t* upload, std::size_t bytes, std::size_t queries,
-                const std::uint64_t* masks, const Selection& selection) const;
+    // The reply to an upload of batch * inputs polynomials: batch * outputs polynomials, batch-major. `masks`, one a selected
+    // result, below 2^l, are added to the results. Throws LengthError, MalformedError on the upload; OrderError when more
+    // results of the layer are asked for than its bound allows; ParameterError on the rest.
+    Bytes apply(const Weights& weights, const std::uint8_t* upload, std::size_t bytes, const std::uint64_t* masks,
+                const Selection& selection) const;
 
 private:
     friend struct Probe;
@@ -100,15 +100,17 @@ private:
         SignedWords small;
         std::vector<const std::uint64_t*> terms, factors;
     };
-    void combine(const Weights& weights, std::size_t output, const Ciphertexts& inputs, std::size_t query, Prg& prg,
+    void charge(std::size_t layer, std::size_t results) const;
+    void combine(const Weights& weights, std::size_t output, const Ciphertexts& inputs, std::size_t instance, Prg& prg,
                  Scratch& scratch) const;
-    void hide(const std::uint64_t* masks, const Selection& selection, std::size_t output, Prg& prg,
+    void hide(const std::uint64_t* masks, const Selection& selection, std::size_t polynomial, Prg& prg,
               Scratch& scratch) const;
 
     SharedParameters parameters_;
     Scaling scaling_;
     std::unique_ptr<SeedSource> seeds_;
     Ciphertexts public_key_;
+    std::unique_ptr<std::atomic<std::uint64_t>[]> answered_;  // results given, layer by layer
 };
 
 }  // namespace capc::mpc::rlwe

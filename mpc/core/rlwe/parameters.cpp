@@ -39,8 +39,8 @@ Parameters::Parameters(std::size_t degree, int plain_bits, std::vector<LayerBoun
     if (layers_.empty()) throw ParameterError("expected at least one layer");
     double leak = 0;
     for (const LayerBound& layer : layers_) {
-        if (layer.results == 0 || layer.results > (std::uint64_t{1} << 32)) {
-            throw ParameterError("expected 1 to 2^32 results in a layer, found " + std::to_string(layer.results));
+        if (layer.results == 0 || layer.results > (std::uint64_t{1} << 40)) {
+            throw ParameterError("expected 1 to 2^40 results of a layer, found " + std::to_string(layer.results));
         }
         if (layer.norm_squared > (std::uint64_t{1} << 62)) throw ParameterError("a layer's weights are too large");
         leak += static_cast<double>(layer.results) * (noise_deviation(layer.norm_squared) + 0.5);

@@ -23,9 +23,9 @@
 //     E|n| <= sqrt(E n^2) <= D := sqrt(10.75 |w|^2 + 2 * 10.5 N) + 1/2,      |w|^2 = sum_j ||w_j||_2^2,
 //
 // since |u|^2, |s|^2 <= N. A uniform flood of width 2^(F+1) shifted by n is at statistical distance |n| / 2^(F+1) from the
-// unshifted one: 2^-(F+1) sum over all results of D, a query. F is the smallest integer that makes this at most
-// 2^-statistical_bits. |w|^2 and the count of results enter as bounds known from the architecture, never as the
-// weights' own; weights above the bound are refused. Switching and cutting are post-processing.
+// unshifted one: over all results that an evaluator gives, 2^-(F+1) sum D. F is the smallest integer that makes this at
+// most 2^-statistical_bits. |w|^2 and the count of results enter as bounds known from the architecture, never as the
+// weights' own; larger weights and further results are refused. Switching and cutting are post-processing.
 //
 // Exactness. Every term of n is sub-Gaussian with its variance bound as proxy, so |n| <= 9 D except with probability
 // 2 exp(-81/2) < 2^-57. The switch adds at most 1 for c_0 and, c_1 being indistinguishable from uniform and independent
@@ -49,7 +49,8 @@ constexpr int kSmallestPlainBits = 2;
 constexpr int kLargestPlainBits = 54;  // k = l + 10 fits a word
 constexpr int kReplyGuardBits = 10;    // k - l
 
-// What is public about one linear layer: the largest |w|^2 that any of its replies sums over, and its results a query.
+// What is public about one linear layer: a bound on the |w|^2 behind any one polynomial of its replies, and how many
+// results of it one evaluator gives in all, over as many queries as it answers.
 struct LayerBound {
     std::uint64_t norm_squared;
     std::uint64_t results;
@@ -62,6 +63,9 @@ class Parameters {
 public:
     // Throws ParameterError if no modulus within the security bound is wide enough, naming the bits that are missing.
     Parameters(std::size_t degree, int plain_bits, std::vector<LayerBound> layers, int statistical_bits);
+
+    Parameters(const Parameters&) = delete;
+    Parameters& operator=(const Parameters&) = delete;
 
     std::size_t degree() const { return degree_; }
     int plain_bits() const { return plain_bits_; }

@@ -43,13 +43,13 @@ std::size_t upload_bytes(const Parameters& parameters, std::size_t polynomials) 
     return sizeof(Block) + polynomials * polynomial_bytes(parameters);
 }
 
-std::size_t reply_bytes(const Parameters& parameters, std::size_t queries, const Selection& selection) {
+std::size_t reply_bytes(const Parameters& parameters, const Selection& selection) {
     const int bits = parameters.reply_bits();
     std::size_t bytes = selection.polynomials() * packed_bytes(parameters.degree(), bits);
     for (std::size_t o = 0; o < selection.polynomials(); ++o) {
         bytes += packed_bytes(selection.begin(o + 1) - selection.begin(o), bits);
     }
-    return queries * bytes;
+    return bytes;
 }
 
 Ciphertexts read_upload(const Parameters& parameters, const std::uint8_t* message, std::size_t bytes,

@@ -2,8 +2,8 @@
 //
 //     upload      seed (16 bytes), then each polynomial: for each prime its N residues, bits of that prime each
 //     public key  an upload of one polynomial
-//     reply       query by query, output polynomial by output polynomial: c_1 (N words of k bits), then the words of c_0 that
-//                 carry results (k bits each, filled to a byte)
+//     reply       polynomial by polynomial: c_1 (N words of k bits), then the words of c_0 that carry results (k bits each,
+//                 filled to a byte)
 //
 // The residues are transforms (ntt.hpp). The seed's stream gives, polynomial by polynomial and prime by prime, the
 // transforms of the uniform halves. 16 bytes of seed for public uniform polynomials are what FrodoKEM expands its matrix from
@@ -22,7 +22,7 @@ namespace capc::mpc::rlwe {
 
 using Bytes = std::vector<std::uint8_t>;
 
-// Results of a reply: coefficient `position % N` of output polynomial `position / N`.
+// Results of a reply: coefficient `position % N` of its polynomial number `position / N`.
 class Selection {
 public:
     // Positions strictly ascending, at least one in every polynomial; throws ParameterError otherwise.
@@ -30,7 +30,7 @@ public:
 
     std::size_t polynomials() const { return begin_.size() - 1; }
     std::size_t results() const { return coefficients_.size(); }
-    // Results begin(o) .. begin(o + 1) - 1 lie in output polynomial o.
+    // Results begin(o) .. begin(o + 1) - 1 lie in polynomial o.
     std::size_t begin(std::size_t polynomial) const { return begin_[polynomial]; }
     std::size_t coefficient(std::size_t result) const { return coefficients_[result]; }
 
@@ -41,7 +41,7 @@ private:
 
 std::size_t polynomial_bytes(const Parameters& parameters);
 std::size_t upload_bytes(const Parameters& parameters, std::size_t polynomials);
-std::size_t reply_bytes(const Parameters& parameters, std::size_t queries, const Selection& selection);
+std::size_t reply_bytes(const Parameters& parameters, const Selection& selection);
 
 // Encryptions in transformed form: `first` b and `second` a of polynomial j start at j * parameters.words().
 struct Ciphertexts {

@@ -1,0 +1,184 @@
+// Python's encrypted linear maps: RlweParameters, RlweSecretKey, RlweEvaluator, RlweWeights.
+#include <nanobind/stl/pair.h>
+#include <nanobind/stl/shared_ptr.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/vector.h>
+
+#include <memory>
+#include <type_traits>
+#include <utility>
+
+#include "bindings/convert.hpp"
+#include "core/rlwe/linear.hpp"
+
+namespace capc::bindings {
+
+namespace {
+
+namespace rlwe = mpc::rlwe;
+
+using rlwe::Evaluator;
+using rlwe::Parameters;
+using rlwe::SecretKey;
+using rlwe::Selection;
+using rlwe::Weights;
+
+template <typename T, std::size_t Dimensions>
+using Array = nb::ndarray<const T, nb::ndim<Dimensions>, nb::c_contig, nb::device::cpu>;
+
+// Throws ParameterError unless the argument is a C-contiguous array of this type and number of dimensions.
+template <typename T, std::size_t Dimensions>
+Array<T, Dimensions> array_of(nb::handle object, const char* what) {
+    Array<T, Dimensions> array;
+    if (!nb::try_cast(object, array, false)) {
+        throw mpc::ParameterError(std::string(what) + ": expected a C-contiguous " +
+                                  (std::is_signed_v<T> ? "int64" : "uint64") + " array of " +
+                                  std::to_string(Dimensions) + " dimensions, found another type or layout");
+    }
+    return array;
+}
+
+void check_degree(std::size_t found, const Parameters& parameters, const char* what) {
+    if (found != parameters.degree()) {
+        throw mpc::ParameterError(std::string(what) + ": expected polynomials of " +
+                                  std::to_string(parameters.degree()) + " coefficients, found " + std::to_string(found));
+    }
+}
+
+Selection selection_of(nb::handle positions, std::size_t polynomials, const Parameters& parameters) {
+    const auto array = array_of<std::int64_t, 1>(positions, "positions");
+    return Selection(array.data(), array.size(), polynomials, parameters.degree());
+}
+
+void bind_parameters(nb::module_& m) {
+    nb::class_<Parameters>(m, "RlweParameters", "Public parameters of encrypted linear maps.")
+        .def(nb::new_([](std::size_t degree, int plain_bits,
+                         const std::vector<std::pair<std::uint64_t, std::uint64_t>>& layers, int statistical_bits) {
+                 std::vector<rlwe::LayerBound> bounds;
+                 for (const auto& [norm_squared, results] : layers) bounds.push_back({norm_squared, results});
+                 return std::make_shared<Parameters>(degree, plain_bits, std::move(bounds), statistical_bits);
+             }),
+             nb::arg("degree"), nb::arg("plain_bits"), nb::arg("layers"), nb::arg("statistical_bits") = 40)
+        .def_prop_ro("degree", &Parameters::degree)
+        .def_prop_ro("plain_bits", &Parameters::plain_bits)
+        .def_prop_ro("statistical_bits", &Parameters::statistical_bits)
+        .def_prop_ro("modulus_bits", &Parameters::modulus_bits)
+        .def_prop_ro("reply_bits", &Parameters::reply_bits)
+        .def_prop_ro("flood_bits", &Parameters::flood_bits)
+        .def_prop_ro("layers",
+                     [](const Parameters& p) {
+                         std::vector<std::pair<std::uint64_t, std::uint64_t>> layers;
+                         for (const rlwe::LayerBound& l : p.layers()) layers.emplace_back(l.norm_squared, l.results);
+                         return layers;
+                     })
+        .def_prop_ro("primes",
+                     [](const Parameters& p) {
+                         std::vector<std::uint64_t> primes;
+                         for (const rlwe::Ntt& prime : p.primes()) primes.push_back(prime.p());
+                         return primes;
+                     })
+        .def("upload_bytes", [](const Parameters& p, std::size_t polynomials) {
+            return rlwe::upload_bytes(p, polynomials);
+        }, nb::arg("polynomials"))
+        .def("reply_bytes", [](const Parameters& p, nb::handle positions, std::size_t polynomials) {
+            return rlwe::reply_bytes(p, selection_of(positions, polynomials, p));
+        }, nb::arg("positions"), nb::arg("polynomials"))
+        .def("__repr__", [](const Parameters& p) {
+            return "RlweParameters(degree=" + std::to_string(p.degree()) + ", plain_bits=" +
+                   std::to_string(p.plain_bits()) + ", modulus_bits=" + std::to_string(p.modulus_bits()) +
+                   ", flood_bits=" + std::to_string(p.flood_bits()) + ")";
+        });
+}
+
+void bind_secret_key(nb::module_& m) {
+    nb::class_<SecretKey>(m, "RlweSecretKey", "The querying party's key.")
+        .def("__init__",
+             [](SecretKey* self, std::shared_ptr<Parameters> parameters, nb::handle randomness) {
+                 new (self) SecretKey(std::move(parameters), seed_of(randomness));
+             },
+             nb::arg("parameters"), nb::arg("randomness") = nb::none())
+        .def("public_key", [](const SecretKey& key) { return to_bytes(key.public_key()); })
+        .def("encrypt",
+             [](const SecretKey& key, nb::handle messages) {
+                 const auto array = array_of<std::uint64_t, 2>(messages, "messages");
+                 check_degree(array.shape(1), key.parameters(), "messages");
+                 rlwe::Bytes upload;
+                 {
+                     const nb::gil_scoped_release released;
+                     upload = key.encrypt(array.data(), array.shape(0));
+                 }
+                 return to_bytes(upload);
+             },
+             nb::arg("messages"))
+        .def("decrypt",
+             [](const SecretKey& key, nb::handle reply, nb::handle positions, std::size_t polynomials) {
+                 const Selection selection = selection_of(positions, polynomials, key.parameters());
+                 const Buffer in(reply);
+                 std::vector<std::uint64_t> results;
+                 {
+                     const nb::gil_scoped_release released;
+                     results = key.decrypt(in.data(), in.size(), selection);
+                 }
+                 return to_vector(std::move(results));
+             },
+             nb::arg("reply"), nb::arg("positions"), nb::arg("polynomials"))
+        .def("__repr__", [](const SecretKey&) { return std::string("<RlweSecretKey>"); });
+}
+
+void bind_evaluator(nb::module_& m) {
+    nb::class_<Weights>(m, "RlweWeights", "Transformed weights of one layer.")
+        .def_prop_ro("outputs", &Weights::outputs)
+        .def_prop_ro("inputs", &Weights::inputs)
+        .def_prop_ro("layer", &Weights::layer)
+        .def("__repr__", [](const Weights& w) {
+            return "<RlweWeights of layer " + std::to_string(w.layer()) + ", " + std::to_string(w.outputs()) + " x " +
+                   std::to_string(w.inputs()) + ">";
+        });
+
+    nb::class_<Evaluator>(m, "RlweEvaluator", "The answering party's side, under one public key.")
+        .def("__init__",
+             [](Evaluator* self, std::shared_ptr<Parameters> parameters, nb::handle public_key, nb::handle randomness) {
+                 const Buffer in(public_key);
+                 new (self) Evaluator(std::move(parameters), in.data(), in.size(), seed_of(randomness));
+             },
+             nb::arg("parameters"), nb::arg("public_key"), nb::arg("randomness") = nb::none())
+        .def("load",
+             [](const Evaluator& evaluator, nb::handle weights, std::size_t layer) {
+                 const auto array = array_of<std::int64_t, 3>(weights, "weights");
+                 check_degree(array.shape(2), evaluator.parameters(), "weights");
+                 const nb::gil_scoped_release released;
+                 return evaluator.load(array.data(), array.shape(0), array.shape(1), layer);
+             },
+             nb::arg("weights"), nb::arg("layer"))
+        .def("apply",
+             [](const Evaluator& evaluator, const Weights& weights, nb::handle upload, nb::handle masks,
+                nb::handle positions, std::size_t batch) {
+                 const Selection selection =
+                     selection_of(positions, batch * weights.outputs(), evaluator.parameters());
+                 const auto shifts = array_of<std::uint64_t, 1>(masks, "masks");
+                 if (shifts.size() != selection.results()) {
+                     throw mpc::ParameterError("masks: expected one a position, " +
+                                               std::to_string(selection.results()) + ", found " +
+                                               std::to_string(shifts.size()));
+                 }
+                 const Buffer in(upload);
+                 rlwe::Bytes reply;
+                 {
+                     const nb::gil_scoped_release released;
+                     reply = evaluator.apply(weights, in.data(), in.size(), shifts.data(), selection);
+                 }
+                 return to_bytes(reply);
+             },
+             nb::arg("weights"), nb::arg("upload"), nb::arg("masks"), nb::arg("positions"), nb::arg("batch") = 1)
+        .def("__repr__", [](const Evaluator&) { return std::string("<RlweEvaluator>"); });
+}
+
+}  // namespace
+
+void bind_rlwe(nb::module_& m) {
+    bind_parameters(m);
+    bind_secret_key(m);
+    bind_evaluator(m);
+}
+
+}  // namespace capc::bindings
