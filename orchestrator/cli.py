@@ -28,8 +28,7 @@ def main(protocols: Mapping[str, RunnableProtocol], arguments: list[str] | None 
     try:
         configuration = configure(sys.argv[1:] if arguments is None else arguments, protocols)
         outcome = execute(configuration, console)
-        report.show(console, outcome.accounts, outcome.summary)
-        console.print(f"Result: {outcome.result_file}", markup=False, highlight=False, soft_wrap=True)
+        report.show(console, outcome.accounts, outcome.summary, outcome.result_file)
     except ConfigError as error:
         return _say(str(error), 2)
     except RunFailed as error:

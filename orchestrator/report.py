@@ -138,8 +138,8 @@ def append_timings(path: Path, run: str, records: Iterable[StepRecord]) -> None:
         file.write("\n".join(lines) + "\n")
 
 
-def show(console: Console, accounts: Accounts, summary: Summary) -> None:
-    """The table of seconds and bytes, the warnings, and last the result."""
+def show(console: Console, accounts: Accounts, summary: Summary, result_file: Path) -> None:
+    """The table of seconds and bytes, the warnings, where the result lies, and last the result itself."""
     lines = accounts.lines()
     if len(lines) > LINKS_SHOWN:
         lines = accounts.lines_between_roles()
@@ -147,6 +147,7 @@ def show(console: Console, accounts: Accounts, summary: Summary) -> None:
         console.print(_table(lines))
     for warning in summary.warnings:
         console.print(f"[yellow]warning:[/] {warning}", highlight=False, soft_wrap=True)
+    console.print(f"Result: {result_file}", markup=False, highlight=False, soft_wrap=True)
     for name, value in summary.lines:
         console.print(f"{name}: {value}", markup=False, highlight=False, soft_wrap=True)
 

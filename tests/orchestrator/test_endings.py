@@ -19,7 +19,7 @@ pytestmark = pytest.mark.parametrize("launcher", LAUNCHERS)
 def test_a_good_run_ends_with_its_result(play: Callable[..., Game], launcher: str) -> None:
     game = play("--launcher", launcher, "--throw_s", "0.2", "--session", "fine")
     assert game.wait() == 0, game.sentence
-    assert game.said.splitlines()[-2] == "Ball: thrown"
+    assert game.said.splitlines()[-1] == "Ball: thrown"
     game.assert_nothing_left(result=True)
     result = json.loads((game.folder / "files" / game.run / "result.json").read_text())
     assert result["run"].startswith("fine-")

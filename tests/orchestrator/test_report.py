@@ -68,10 +68,10 @@ def test_links_between_the_same_roles_can_be_added_up(accounts: Accounts) -> Non
 def test_the_last_line_is_the_result(accounts: Accounts) -> None:
     said = io.StringIO()
     summary = Summary((("Outcome", "[seven]"), ("Answer", "42")), ("mind the gap",))
-    report.show(Console(file=said, width=100), accounts, summary)
+    report.show(Console(file=said, width=100), accounts, summary, Path("/x/result.json"))
     lines = said.getvalue().splitlines()
     assert lines[-2:] == ["Outcome: [seven]", "Answer: 42"]
-    assert lines[-3] == "warning: mind the gap"
+    assert lines[-4:-2] == ["warning: mind the gap", "Result: /x/result.json"]
     assert any(line.split() == ["1", "a", "title", "a", "↔", "b", "0.70", "100", "B", "7", "B"] for line in lines)
 
 

@@ -1,0 +1,26 @@
+# CaPC on one machine, every party a process in a tmux pane. Build it and run the default job, which ends with the label:
+#   docker build -t capc . && docker run --rm -it capc
+# Flags go to run_protocol.py: `docker run --rm -it capc --n_parties 3 --attach`.
+# `--build-arg PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu` keeps gigabytes of CUDA out of the image.
+FROM debian:bookworm-slim AS base
+RUN apt-get update -qq \
+    && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends python3 tmux >/dev/null \
+    && rm -rf /var/lib/apt/lists/* \
+    && useradd --create-home capc
+WORKDIR /home/capc/capc
+
+FROM base AS build
+ARG PIP_EXTRA_INDEX_URL
+RUN apt-get update -qq \
+    && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends g++ python3-dev python3-venv >/dev/null \
+    && rm -rf /var/lib/apt/lists/*
+COPY --chown=capc:capc . .
+RUN chown capc:capc .
+USER capc
+RUN PIP_NO_CACHE_DIR=1 python3 bootstrap.py build && rm -rf build
+
+FROM base
+COPY --from=build --chown=capc:capc /home/capc/capc ./
+USER capc
+ENV LANG=C.UTF-8
+ENTRYPOINT [".venv/bin/python", "run_protocol.py"]
