@@ -32,7 +32,7 @@ from mpc.inference import QueryingInference
 from mpc.paillier import PublicKey
 from mpc.ring import Ring, Words
 from parties.budget import querying_learn_spent
-from parties.connections import ANSWERING, GUARDIAN, QUERYING, Connections, with_each
+from parties.connections import ANSWERING, GUARDIAN, QUERYING, Connections
 from parties.data import Labels, Records
 from parties.process import Party, run_party
 from parties.results import Results
@@ -64,10 +64,10 @@ def client(party: Party[QueryingSettings]) -> None:
                 return Asked(channel, evaluator, QueryingInference.open(channel, evaluator, parameters))
 
         with progress.step("0", "connect"):
-            channels = with_each(settings.servers, lambda peer: connections.dial(peer, ANSWERING))
+            channels = connections.with_each(settings.servers, lambda peer: connections.dial(peer, ANSWERING))
             guardian = connections.dial(settings.guardian, GUARDIAN)
         connections.begin()
-        asked = with_each(channels, meet)
+        asked = connections.with_each(channels, meet)
         with progress.step("0", "guardian's public key and base oblivious transfers", channel=guardian):
             key = aggregation.party_receive_key(guardian, parameters.key_bits)
             evaluator = Evaluator.open(guardian)
@@ -75,11 +75,12 @@ def client(party: Party[QueryingSettings]) -> None:
             spent = querying_learn_spent(guardian)
 
         for batch in settings.batches:
-            results.publish(_label(party, asked, guardian, evaluator, key, encoded[batch]), spent)
+            results.publish(_label(party, connections, asked, guardian, evaluator, key, encoded[batch]), spent)
 
 
 def _label(
     party: Party[QueryingSettings],
+    connections: Connections,
     asked: list[Asked],
     guardian: Channel,
     evaluator: Evaluator,
@@ -106,7 +107,7 @@ def _label(
                 return vote_shares, []  # they go to the guardian without passing here
             return vote_shares, aggregation.querying_collect(channel, key, packing, shape[0] * shape[1])
 
-    ballots = with_each(asked, ask)
+    ballots = connections.with_each(asked, ask)
     share_sums = Ring(width).add(*(vote_shares for vote_shares, _ in ballots))
     if parameters.aggregation == "paillier":
         with progress.step("2", "sum of the masks, encrypted", channel=guardian):

@@ -6,14 +6,18 @@
     hello: role, session, digest  ---------->
           <----------  hello: role, session, digest
 
-One thread uses a connection at a time. Everything is closed together, so that a thread that still waits for a peer
-when the party fails ends too.
+One thread uses a connection at a time, and none is closed while a thread may use it: the operating system gives the
+number of a closed socket to the next file that is opened, and a late record would be written into that. When one
+thread fails, the connections are shut down, which wakes and ends the others; then they are closed.
 """
 
 from __future__ import annotations
 
+import contextlib
 import queue
+import socket
 import threading
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -29,6 +33,8 @@ Result = TypeVar("Result")
 QUERYING = "querying party"
 ANSWERING = "answering party"
 GUARDIAN = "privacy guardian"
+
+_GRACE_S = 1.0  # for a thread to notice that its connection is gone; it may be computing, or dialling
 
 
 def credentials(folder: Path) -> Credentials:
@@ -47,11 +53,14 @@ class Connections:
         self._credentials = credentials(folder)
         self._hello = Hello(role, settings.session, settings.digest())
         self._open: list[TlsChannel | Listener] = []
+        self._workers: list[threading.Thread] = []
 
     def __enter__(self) -> Connections:
         return self
 
     def __exit__(self, _: type[BaseException] | None, __: BaseException | None, ___: TracebackType | None) -> None:
+        if any(worker.is_alive() for worker in self._workers):
+            return  # it may still use a connection; the end of the process closes them
         for connection in self._open:
             connection.close()
 
@@ -89,26 +98,42 @@ class Connections:
             if isinstance(connection, TlsChannel):
                 connection.deadline_s = self._settings.message_deadline_s
 
+    def with_each(self, items: Sequence[Item], work: Callable[[Item], Result]) -> list[Result]:
+        """Do the work for all items at once, one thread each; results in the items' order.
 
-def with_each(items: Sequence[Item], work: Callable[[Item], Result]) -> list[Result]:
-    """Do the work for all items at once, one thread each; results in the items' order.
+        The first error ends the others' conversations and is raised when their threads have ended.
+        """
+        done: queue.Queue[tuple[int, Result | None, BaseException | None]] = queue.Queue()
 
-    The first error is raised at once. The other threads end when their connections are closed.
-    """
-    done: queue.Queue[tuple[int, Result | None, BaseException | None]] = queue.Queue()
+        def run(index: int, item: Item) -> None:
+            try:
+                done.put((index, work(item), None))
+            except BaseException as error:  # noqa: BLE001  raised again below, in the caller's thread
+                done.put((index, None, error))
 
-    def run(index: int, item: Item) -> None:
+        self._workers = [threading.Thread(target=run, args=pair, daemon=True) for pair in enumerate(items)]
+        results: dict[int, Result] = {}
         try:
-            done.put((index, work(item), None))
-        except BaseException as error:  # noqa: BLE001  raised again below, in the caller's thread
-            done.put((index, None, error))
+            for worker in self._workers:
+                worker.start()
+            for _ in items:
+                index, result, error = done.get()
+                if error is not None:
+                    raise error
+                results[index] = result  # type: ignore[assignment]  # no error: it is the result
+        except BaseException:
+            self._interrupt()
+            raise
+        return [results[index] for index in range(len(items))]
 
-    for index, item in enumerate(items):
-        threading.Thread(target=run, args=(index, item), daemon=True).start()
-    results: dict[int, Result] = {}
-    for _ in items:
-        index, result, error = done.get()
-        if error is not None:
-            raise error
-        results[index] = result  # type: ignore[assignment]  # no error: it is the result
-    return [results[index] for index in range(len(items))]
+    def _interrupt(self) -> None:
+        """Shut every connection down and wait for the threads that used them."""
+        for connection in self._open:
+            if isinstance(connection, TlsChannel):
+                with contextlib.suppress(OSError):  # the peer was faster
+                    # The socket's own method: SSLSocket's would first turn the encryption off.
+                    socket.socket.shutdown(connection._connection, socket.SHUT_RDWR)
+        expires = time.monotonic() + _GRACE_S
+        for worker in self._workers:
+            if worker.is_alive():
+                worker.join(max(0.0, expires - time.monotonic()))

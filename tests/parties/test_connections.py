@@ -13,7 +13,7 @@ from mpc.channel import Channel
 from mpc.errors import DeadlineError, MpcError, ProtocolError, TransportError
 from orchestrator import certificates
 from parties.capc_config import CapcConfig
-from parties.connections import ANSWERING, GUARDIAN, QUERYING, Connections, with_each
+from parties.connections import ANSWERING, GUARDIAN, QUERYING, Connections
 from parties.plan import Run, RunFolders
 from parties.protocols import PROTOCOLS
 from parties.settings import Address, PartySettings, Peer
@@ -58,7 +58,7 @@ def meet(
             lambda: client.dial(where, expects),
             lambda: server.accept(listener, {"client": QUERYING}),
         ]
-        first, second = with_each(sides, lambda side: side())
+        first, second = client.with_each(sides, lambda side: side())
         first.send("ping", b"12345")
         assert bytes(second.recv("ping")) == b"12345"
         return first, second
@@ -130,33 +130,64 @@ def test_a_peer_may_keep_silent_for_as_long_as_others_may_take_to_appear(folders
                 lambda: server.accept(listener, {"client": QUERYING}),
                 lambda: client.dial(where, ANSWERING),
             ]
-            channel, _ = with_each(sides, lambda side: side())
+            channel, _ = client.with_each(sides, lambda side: side())
         assert channel.deadline_s == 50
         server.begin()
         assert channel.deadline_s == 20
 
 
-def test_with_each_keeps_the_order_and_works_at_once() -> None:
+def test_with_each_keeps_the_order_and_works_at_once(client: Connections) -> None:
     barrier = threading.Barrier(5, timeout=30)  # nobody passes unless all five are there
 
     def work(number: int) -> int:
         barrier.wait()
         return number * number
 
-    assert with_each(range(5), work) == [0, 1, 4, 9, 16]
-    assert with_each([], work) == []
+    assert client.with_each(range(5), work) == [0, 1, 4, 9, 16]
+    assert client.with_each([], work) == []
 
 
-def test_with_each_raises_the_first_error_without_waiting_for_the_others() -> None:
-    never = threading.Event()
+def test_a_failure_ends_the_threads_that_wait_for_peers_before_anything_is_closed(folders: RunFolders) -> None:
+    """A socket closed under a thread would let its last record land in whatever file is opened next."""
+    with party(folders, "server-0", ANSWERING) as server, party(folders, "client", QUERYING) as client:
+        listener = server.listen(Address(host="127.0.0.1", port=0))
+        where = Peer(name="server-0", host="127.0.0.1", port=listener.port)
+        both: list[Callable[[], Channel]] = [
+            lambda: client.dial(where, ANSWERING),
+            lambda: server.accept(listener, {"client": QUERYING}),
+        ]
+        channel, _ = client.with_each(both, lambda side: side())
+        threads = set[threading.Thread]()
+        waiting = threading.Event()
 
-    def work(number: int) -> None:
-        if number == 1:
-            raise KeyError(number)
-        never.wait(300)
+        def work(number: int) -> None:
+            threads.add(threading.current_thread())
+            if number == 1:
+                waiting.wait(30)
+                raise KeyError(number)
+            waiting.set()
+            with pytest.raises(TransportError, match=r"closed|broke"):
+                channel.recv("never")
 
-    began = time.monotonic()
-    with pytest.raises(KeyError):
-        with_each(range(3), work)
-    assert time.monotonic() - began < 250
-    never.set()
+        with pytest.raises(KeyError):
+            client.with_each(range(2), work)
+        assert len(threads) == 2
+        assert not any(thread.is_alive() for thread in threads)
+
+
+def test_a_thread_that_does_not_end_keeps_its_connection(folders: RunFolders, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("parties.connections._GRACE_S", 0.1)
+    computed = threading.Event()
+    closed = []
+    with pytest.raises(KeyError), party(folders, "client", QUERYING) as client:
+        listener = client.listen(Address(host="127.0.0.1", port=0))
+        monkeypatch.setattr(listener, "close", lambda: closed.append(listener))
+
+        def work(number: int) -> None:
+            if number == 1:
+                raise KeyError(number)
+            computed.wait(300)
+
+        client.with_each(range(2), work)
+    assert closed == []
+    computed.set()
