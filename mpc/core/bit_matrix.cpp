@@ -35,7 +35,24 @@ void check_values(const std::string& what, const Widths& widths, const std::uint
     }
 }
 
+namespace {
+
+constexpr std::size_t kFew = 4;  // instances for which moving single bits beats transposing 64 x 64
+
+}  // namespace
+
 void rows_of_values(const Widths& widths, const std::uint64_t* values, std::size_t instances, std::uint64_t* rows) {
+    if (instances <= kFew) {
+        for (std::size_t w = 0; w < widths.size(); ++w) {
+            for (unsigned b = 0; b < widths[w]; ++b, ++rows) {
+                *rows = 0;
+                for (std::size_t i = 0; i < instances; ++i) {
+                    *rows |= ((values[i * widths.size() + w] >> b) & 1) << i;
+                }
+            }
+        }
+        return;
+    }
     std::uint64_t matrix[64];
     for (std::size_t w = 0; w < widths.size(); ++w) {
         for (std::size_t i = 0; i < 64; ++i) matrix[i] = i < instances ? values[i * widths.size() + w] : 0;
@@ -45,6 +62,16 @@ void rows_of_values(const Widths& widths, const std::uint64_t* values, std::size
 }
 
 void values_of_rows(const Widths& widths, const std::uint64_t* rows, std::size_t instances, std::uint64_t* values) {
+    if (instances <= kFew) {
+        for (std::size_t w = 0; w < widths.size(); rows += widths[w], ++w) {
+            for (std::size_t i = 0; i < instances; ++i) {
+                std::uint64_t& value = values[i * widths.size() + w];
+                value = 0;
+                for (unsigned b = 0; b < widths[w]; ++b) value |= ((rows[b] >> i) & 1) << b;
+            }
+        }
+        return;
+    }
     std::uint64_t matrix[64];
     for (std::size_t w = 0; w < widths.size(); ++w) {
         std::copy(rows, rows + widths[w], matrix);

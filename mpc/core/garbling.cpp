@@ -215,37 +215,39 @@ std::size_t Garbling::next_tables(std::uint8_t* out, std::size_t max) {
     return written;
 }
 
-std::vector<Block> Garbling::labels_of(std::uint64_t stream, std::size_t bits) const {
-    std::vector<Block> labels(instances() * bits);
-    label_stream_.counter_mode(0, stream, labels.data(), labels.size());
-    return labels;
+Bytes Garbling::chosen_labels(std::uint64_t stream, const std::uint8_t* choices, std::size_t count,
+                              const Block* pads) const {
+    constexpr std::size_t together = 256;
+    Block labels[together];
+    Bytes message(count * sizeof(Block));
+    for (std::size_t first = 0; first < count; first += together) {
+        const std::size_t now = std::min(together, count - first);
+        label_stream_.counter_mode(first, stream, labels, now);
+        for (std::size_t k = 0; k < now; ++k) {
+            labels[k] ^= mask_of(std::uint64_t{choices[(first + k) / 8]} >> (k % 8)) & delta_;
+            if (pads != nullptr) labels[k] ^= pads[first + k];
+        }
+        std::memcpy(message.data() + first * sizeof(Block), labels, now * sizeof(Block));
+    }
+    wipe(labels, sizeof labels);
+    return message;
 }
 
 Bytes Garbling::input_labels(const std::uint64_t* values, std::size_t count) {
     if (inputs_given_) throw OrderError("the garbler's labels were given out already");
     const Bytes bits = pack_values(circuit().garbler_widths(), values, count, instances());
-    const std::vector<Block> labels = labels_of(kGarblerStream, circuit().garbler_bits());
-    Bytes message(labels.size() * sizeof(Block));
-    for (std::size_t k = 0; k < labels.size(); ++k) {
-        store_block(message.data() + k * sizeof(Block), labels[k] ^ (mask_of(get_bit(bits.data(), k)) & delta_));
-    }
     inputs_given_ = true;
-    return message;
+    return chosen_labels(kGarblerStream, bits.data(), instances() * circuit().garbler_bits(), nullptr);
 }
 
 Bytes Garbling::late_labels(const std::vector<Block>& q, const std::uint8_t* corrections, std::size_t bytes) {
     if (!late_) throw OrderError("this garbling fixed the evaluator's choices before");
     if (late_given_) throw OrderError("the evaluator's labels were given out already");
-    const std::vector<Block> labels = labels_of(kEvaluatorStream, circuit().evaluator_bits());
-    if (q.size() != labels.size()) throw LengthError("oblivious transfers", labels.size(), q.size());
-    check_packed("corrections of the evaluator's choices", corrections, bytes, labels.size());
-    Bytes message(labels.size() * sizeof(Block));
-    for (std::size_t k = 0; k < labels.size(); ++k) {
-        store_block(message.data() + k * sizeof(Block),
-                    q[k] ^ labels[k] ^ (mask_of(get_bit(corrections, k)) & delta_));
-    }
+    const std::size_t count = instances() * circuit().evaluator_bits();
+    if (q.size() != count) throw LengthError("oblivious transfers", count, q.size());
+    check_packed("corrections of the evaluator's choices", corrections, bytes, count);
     late_given_ = true;
-    return message;
+    return chosen_labels(kEvaluatorStream, corrections, count, q.data());
 }
 
 void Garbling::require_finished(const char* step) const {

@@ -133,7 +133,8 @@ private:
     void finish_tile();
     void run_free_gates();
     void require_finished(const char* step) const;
-    std::vector<Block> labels_of(std::uint64_t stream, std::size_t bits) const;
+    // Zero labels of a stream ^ choice delta ^ pad, all of them.
+    Bytes chosen_labels(std::uint64_t stream, const std::uint8_t* choices, std::size_t count, const Block* pads) const;
 
     TileWalk walk_;
     Block delta_;

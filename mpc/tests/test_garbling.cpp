@@ -340,6 +340,36 @@ void refusals() {
     CHECK_THROWS(early.late_labels(setting.q, d.data(), d.size()), OrderError);
 }
 
+// All that the evaluator ever sees, and no two blocks of it differ by delta: it holds one label a wire, no more.
+void evaluator_sees_one_label_a_wire() {
+    for (const bool late : {false, true}) {
+        const Setting setting(circuits::argmax(4, 9), 40, late, 50);
+        Garbling garbling = setting.garbling();
+        Evaluation evaluation = setting.evaluation();
+        Bytes view = all_tables(garbling, 4096);
+        evaluation.feed(view.data(), view.size());
+        const Bytes labels = garbling.input_labels(setting.garbler_values.data(), setting.garbler_values.size());
+        view.insert(view.end(), labels.begin(), labels.end());
+        std::vector<Block> own = setting.t;
+        if (late) {
+            const Bytes message = garbling.late_labels(setting.q, setting.corrections.data(), setting.corrections.size());
+            view.insert(view.end(), message.begin(), message.end());
+            own = unmasked_labels(own, message.data(), message.size());
+        }
+        evaluation.set_labels(labels.data(), labels.size(), own);
+        std::vector<Block> blocks = setting.t;
+        blocks.insert(blocks.end(), own.begin(), own.end());
+        blocks.insert(blocks.end(), evaluation.output_labels().begin(), evaluation.output_labels().end());
+        for (std::size_t at = 0; at < view.size(); at += sizeof(Block)) blocks.push_back(load_block(&view[at]));
+        const auto less = [](const Block& a, const Block& b) { return a.hi != b.hi ? a.hi < b.hi : a.lo < b.lo; };
+        std::sort(blocks.begin(), blocks.end(), less);
+        for (const Block& block : blocks) {
+            CHECK(block != setting.delta);
+            CHECK(!std::binary_search(blocks.begin(), blocks.end(), block ^ setting.delta, less));
+        }
+    }
+}
+
 // A wrong table byte must change an output: what is checked above is really what the tables carry.
 void corrupted_tables_show() {
     const Setting setting(circuits::add(16), 33, true, 6);
@@ -372,6 +402,7 @@ int main() {
     check::run_on_all_levels("projections", projections);
     check::run_on_all_levels("known answer", known_answer);
     check::run("levels mix", levels_mix);
+    check::run("evaluator sees one label a wire", evaluator_sees_one_label_a_wire);
     check::run("refusals", refusals);
     check::run("corrupted tables show", corrupted_tables_show);
     return check::result();

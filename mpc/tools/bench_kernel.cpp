@@ -45,6 +45,7 @@ double aes_blocks_per_s(double budget_s) {
 struct Rates {
     double garble;    // AND gates a second
     double evaluate;
+    double labels;  // garbler's input labels a second
 };
 
 // The evaluator's choices are known early, as in preprocessing. Tables go through one buffer of `chunk` bytes. Garbling
@@ -57,13 +58,18 @@ Rates rates(const Circuit& circuit, std::size_t n, std::size_t chunk, double bud
     const std::vector<Block> zero_labels(n * circuit.evaluator_bits());
     std::vector<std::uint8_t> buffer(std::min<std::uint64_t>(chunk, table_bytes(circuit, n)));
     double garble_s = 1e9;
+    double labels_s = 1e9;
+    const std::vector<std::uint64_t> values(n * circuit.garbler_widths().size());
     auto end = Clock::now() + std::chrono::duration<double>(budget_s);
     do {
         Garbling garbling(circuit, n, delta, salt, 0, seed, zero_labels);
         const auto start = Clock::now();
         while (garbling.next_tables(buffer.data(), buffer.size()) > 0) {
         }
-        garble_s = std::min(garble_s, std::chrono::duration<double>(Clock::now() - start).count());
+        const auto garbled = Clock::now();
+        garble_s = std::min(garble_s, std::chrono::duration<double>(garbled - start).count());
+        (void)garbling.input_labels(values.data(), values.size());
+        labels_s = std::min(labels_s, std::chrono::duration<double>(Clock::now() - garbled).count());
     } while (Clock::now() < end);
     const std::vector<std::uint8_t> garbler_labels(n * circuit.garbler_bits() * sizeof(Block));
     const std::vector<Block> evaluator_labels(n * circuit.evaluator_bits());
@@ -80,7 +86,7 @@ Rates rates(const Circuit& circuit, std::size_t n, std::size_t chunk, double bud
         evaluate_s = std::min(evaluate_s, std::chrono::duration<double>(Clock::now() - start).count());
     } while (Clock::now() < end);
     const double ands = static_cast<double>(n * circuit.and_gates());
-    return Rates{ands / garble_s, ands / evaluate_s};
+    return Rates{ands / garble_s, ands / evaluate_s, static_cast<double>(n * circuit.garbler_bits()) / labels_s};
 }
 
 void print(const Circuit& circuit, std::size_t n, double aes, double budget_s) {
@@ -89,10 +95,11 @@ void print(const Circuit& circuit, std::size_t n, double aes, double budget_s) {
     const double ands = static_cast<double>(n * circuit.and_gates());
     std::printf("  \"%s x %zu\": {\"and_gates\": %zu, \"slots\": %zu, "
                 "\"garble_mand_per_s\": %.1f, \"garble_of_aes\": %.3f, \"garble_us\": %.1f, "
-                "\"evaluate_mand_per_s\": %.1f, \"evaluate_of_aes\": %.3f, \"evaluate_us\": %.1f},\n",
+                "\"evaluate_mand_per_s\": %.1f, \"evaluate_of_aes\": %.3f, \"evaluate_us\": %.1f, "
+                "\"input_mlabels_per_s\": %.0f},\n",
                 circuit.name().c_str(), n, circuit.and_gates(), circuit.slot_count(), r.garble / 1e6,
                 4 * r.garble / aes, ands / r.garble * 1e6, r.evaluate / 1e6, 2 * r.evaluate / aes,
-                ands / r.evaluate * 1e6);
+                ands / r.evaluate * 1e6, r.labels / 1e6);
 }
 
 }  // namespace
