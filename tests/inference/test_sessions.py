@@ -10,7 +10,8 @@ from mpc.channel import memory_pair
 from mpc.errors import MpcError, ParameterError, ProtocolError, RangeError
 from mpc.garbled import Evaluator, Garbler
 from mpc.inference import AnsweringInference, Linear, Network, QueryingInference, ReLU
-from mpc.ring import unpack_words
+from mpc.inference.nonlinear import AnsweringNonlinear
+from mpc.ring import Words, unpack_words
 from tests.inference.examples import (
     Agreement,
     Session,
@@ -110,16 +111,28 @@ def test_both_logit_shares_are_uniform_on_their_own(session: Session, network: N
             assert ((counts - expected) ** 2 / expected).sum() < 44.3  # 15 degrees of freedom, probability 1e-4
 
 
-def test_the_answering_party_sees_masked_queries_only(session: Session, network: Network) -> None:
+def test_the_answering_party_sees_masked_queries_and_activations_only(
+    session: Session, network: Network, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = []
+    run = AnsweringNonlinear.run
+
+    def spy(step: AnsweringNonlinear, shares: Words) -> Words:
+        opened.append(run(step, shares))
+        return opened[-1]
+
+    monkeypatch.setattr(AnsweringNonlinear, "run", spy)
     start = len(session.answering_channel.transcript)
     session.run(network.encode_inputs(np.full((100, 64), 0.5)))
     seen = session.answering_channel.transcript[start:]
     (body,) = [body for direction, label, body in seen if label == "inference/input" and direction == "received"]
-    words = unpack_words(body, (100 * 64,), 41)
-    assert len(np.unique(words)) == words.size
-    counts = np.bincount((words >> np.uint64(37)).astype(int), minlength=16)
-    expected = words.size / 16
-    assert ((counts - expected) ** 2 / expected).sum() < 44.3
+    assert len(opened) == 1
+    for words in (unpack_words(body, (100 * 64,), 41), opened[0].reshape(-1)):
+        assert len(np.unique(words)) == words.size
+        for shift in (0, 37):
+            counts = np.bincount(((words >> np.uint64(shift)) & np.uint64(15)).astype(int), minlength=16)
+            expected = words.size / 16
+            assert ((counts - expected) ** 2 / expected).sum() < 44.3
 
 
 def test_a_session_ends_where_the_flooding_is_made_for(network: Network) -> None:
