@@ -28,10 +28,10 @@ from mpc.garbled import Evaluator, Garbler
 from mpc.ring import Words
 
 
-def _instances_and_classes(shares: Words) -> tuple[int, int]:
+def _classes(shares: Words) -> int:
     if shares.ndim != 2 or shares.shape[0] < 1 or shares.shape[1] < 2:
         raise ParameterError(f"expected shares of shape (n, classes) with 2 or more classes, found {shares.shape}")
-    return shares.shape[0], shares.shape[1]
+    return int(shares.shape[1])
 
 
 def argmax(party: Garbler | Evaluator, shares: Words, *, ring_bits: int = 64, width: int = 64) -> Words:
@@ -40,14 +40,12 @@ def argmax(party: Garbler | Evaluator, shares: Words, *, ring_bits: int = 64, wi
     ``shares`` ``(n, classes)`` in Z_2^ring_bits; the sums of both sides' are read as signed. Ties go to the lowest
     index. Neither side learns anything. Both give the same ``ring_bits`` and ``width``.
     """
-    n, classes = _instances_and_classes(shares)
+    classes = _classes(shares)
     circuit = Circuit.argmax(classes, ring_bits)
     if isinstance(party, Garbler):
-        garbled = party.prepare(circuit, n)
-        garbled.send_inputs(shares)
+        garbled = party.garble(circuit, shares)
         return garbled.share_bits(width)
-    evaluated = party.prepare(circuit, n, shares)
-    evaluated.receive_inputs()
+    evaluated = party.evaluate(circuit, shares)
     return evaluated.take_shares(width)
 
 
@@ -57,15 +55,13 @@ def sum_histogram(party: Garbler | Evaluator, shares: Words, *, width: int = 64)
     ``shares`` ``(n, classes)`` in Z_2^width; the sums of both sides' are read as signed and must not wrap. Ties go to
     the lowest index.
     """
-    n, classes = _instances_and_classes(shares)
+    classes = _classes(shares)
     circuit = Circuit.sum_histogram(classes, width)
     if isinstance(party, Garbler):
-        garbled = party.prepare(circuit, n)
-        garbled.send_inputs(shares)
+        garbled = party.garble(circuit, shares)
         garbled.reveal_to_evaluator()
         return None
-    evaluated = party.prepare(circuit, n, shares)
-    evaluated.receive_inputs()
+    evaluated = party.evaluate(circuit, shares)
     labels = evaluated.learn_outputs()[:, 0].astype(np.int64)
     if (labels >= classes).any():
         raise ProtocolError.mismatch(

@@ -166,7 +166,7 @@ def distance(left: bytes, right: bytes) -> int:
 
 
 def test_no_share_crosses_the_wire(tmp_path: Path) -> None:
-    """The reference demo's OT pads were zero (a buffer resized, not refilled): the evaluator's share was sent in clear."""
+    """The reference demo's OT pads were zero (a buffer resized, not refilled): its share went in clear."""
     shares = shares_of([5, -7, 123456, 2**62, 3, 1, 2, 3, 4, 5], seed=1)
     write(tmp_path, shares)
     plain = [struct.pack("<10Q", *share) for share in shares]

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 import mpc
+import mpc.garbled
 from mpc._core import Circuit
 from mpc.channel import MemoryChannel, memory_pair
 from mpc.errors import ParameterError, ProtocolError
@@ -112,6 +113,33 @@ def test_tables_travel_in_frames_and_batches_can_wait() -> None:
     assert max(sizes) == 1 << 18
 
 
+@pytest.mark.parametrize("n", [1, 31, 32, 33, 96, 100])
+def test_a_batch_of_many_pieces_is_one_batch(monkeypatch: pytest.MonkeyPatch, n: int) -> None:
+    monkeypatch.setattr(mpc.garbled, "OTS_A_PIECE", 64 * 9)  # 64 instances of three 3-bit words
+    circuit = Circuit.argmax(3, 3)
+    mine, theirs = words((n, 3), 3, 11), words((n, 3), 3, 12)
+    expected = circuit.run(mine, theirs)
+    garbler, evaluator = opened()
+    batches = [
+        prepared(garbler, evaluator, circuit, mine, theirs),
+        both(lambda: garbler.garble(circuit, mine), lambda: evaluator.evaluate(circuit, theirs)),
+    ]
+    late = both(lambda: garbler.prepare(circuit, n, late=True), lambda: evaluator.prepare(circuit, n))
+
+    def choose() -> None:
+        late[1].choose(theirs)
+        late[1].receive_inputs()
+
+    both(lambda: late[0].send_inputs(mine), choose)
+    for garbled, evaluated in (*batches, late):
+        left, right = both(lambda g=garbled: g.share_bits(5), lambda e=evaluated: e.take_shares(5))
+        np.testing.assert_array_equal((left + right) & np.uint64(31), expected)
+        _, outputs = both(garbled.reveal_to_evaluator, evaluated.learn_outputs)
+        np.testing.assert_array_equal(outputs, expected)
+        outputs, _ = both(garbled.receive_outputs, evaluated.return_outputs)
+        np.testing.assert_array_equal(outputs, expected)
+
+
 # -- mpc.argmax, mpc.sum_histogram ------------------------------------------------------------------------------------
 
 
@@ -174,7 +202,7 @@ def test_known_answer() -> None:
     mine, theirs = words((3, 5), 16, 7), words((3, 5), 16, 8)
     garbler, evaluator = run_seeded(b"known answer", mine, theirs)
     assert digest(frames(evaluator, "sent")) == "13f358e17d44ff7a710fcb073372b6c52636d57e69a7e9ac2d1c6b28340281c7"
-    assert digest(frames(garbler, "sent")) == "71e1ac067a75628fdf563e9d53fda81534be1880c898354bb759556cac44bc1a"
+    assert digest(frames(garbler, "sent")) == "0ad6fcb16a9a3ef0b59f788b434920d5712014e98d319e23cc74edacf5cf6295"
 
 
 def test_lengths_and_labels_do_not_depend_on_inputs() -> None:
@@ -221,6 +249,15 @@ def test_the_cores_complaint_carries_peer_and_step() -> None:
     with garbler.channel.in_step("1c"), pytest.raises(ProtocolError, match=r"step 1c evaluator: .*padding") as caught:
         garbler.prepare(Circuit.add(4), 1)
     assert (caught.value.peer, caught.value.step) == ("evaluator", "1c")
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (3, 1), (2,), (2, 2)])
+def test_rows_that_do_not_fit_the_batch(shape: tuple[int, ...]) -> None:
+    garbler, evaluator = opened()
+    with pytest.raises(ParameterError):
+        evaluator.prepare(Circuit.add(8), 2, np.zeros(shape, dtype=np.uint64))
+    with pytest.raises(ParameterError):
+        garbler.garble(Circuit.add(8), np.zeros((0, 1), dtype=np.uint64))
 
 
 def test_a_value_beyond_its_word_is_the_callers_error() -> None:
