@@ -85,8 +85,7 @@ void bind_parameters(nb::module_& m) {
         }, nb::arg("positions"), nb::arg("polynomials"))
         .def("__repr__", [](const Parameters& p) {
             return "RlweParameters(degree=" + std::to_string(p.degree()) + ", plain_bits=" +
-                   std::to_string(p.plain_bits()) + ", modulus_bits=" + std::to_string(p.modulus_bits()) +
-                   ", flood_bits=" + std::to_string(p.flood_bits()) + ")";
+                   std::to_string(p.plain_bits()) + ", modulus_bits=" + std::to_string(p.modulus_bits()) + ")";
         });
 }
 

@@ -288,6 +288,17 @@ void samplers_have_their_distributions() {
     }
     CHECK(std::fabs(sum) < 5 * std::sqrt(n * kNoiseVariance));
     CHECK(std::fabs(squares / n - kNoiseVariance) < 5 * kNoiseVariance * std::sqrt(2 / n));
+    Words small(1 << 16);
+    for (const unsigned bound : {1u, 8u, 11u, 16u}) {
+        uniform_below(prg, bound, small.data(), small.size());
+        const double expected = static_cast<double>(small.size()) / bound;
+        double off = 0;
+        for (std::uint64_t value = 0; value < bound; ++value) {
+            off += std::pow(static_cast<double>(std::count(small.begin(), small.end(), value)) - expected, 2) / expected;
+        }
+        CHECK(off < bound + 6 * std::sqrt(2.0 * bound));
+        for (const std::uint64_t value : small) CHECK(value < bound);
+    }
     const Modulus modulus(97);  // a quarter of the words is refused
     Words residues(1 << 18);
     uniform_residues(prg, modulus, residues.data(), residues.size());
@@ -313,10 +324,11 @@ void parameters_hold_the_standard() {
         CHECK(modulus > parameters.modulus_bits() - 0.01);
         // Wide enough to hide, narrow enough to decrypt.
         const double leak = 1000 * (std::sqrt(10.75 * std::ldexp(1, 36) + 21 * 8192) + 0.5);
-        CHECK(std::log2(leak) + 40 <= parameters.flood_bits() + 1 && std::log2(leak) + 41 > parameters.flood_bits() + 1);
+        CHECK(std::log2(leak) + 40 <= parameters.flood_bits() + 1 && std::log2(leak) + 40.2 > parameters.flood_bits() + 1);
         const double noise = std::exp2(parameters.flood_bits() + parameters.reply_bits() - modulus);
         CHECK(noise + 9 * std::sqrt(8192.0 / 12) + 2 < 512);
     }
+    CHECK(Parameters(4096, 41, {{980 * 12 * std::uint64_t{2047 * 2047}, 100}}, 40).modulus_bits() <= 109);
     CHECK_THROWS(Parameters(4096, 54, layers, 40), ParameterError);
     CHECK_THROWS(Parameters(8192, 55, layers, 40), ParameterError);
     CHECK_THROWS(Parameters(8192, 1, layers, 40), ParameterError);

@@ -162,18 +162,20 @@ void Evaluator::hide(const std::uint64_t* masks, const Selection& selection, std
                      Scratch& scratch) const {
     const std::size_t degree = parameters_->degree(), begin = selection.begin(polynomial);
     const std::size_t results = selection.begin(polynomial + 1) - begin;
-    const int bits = parameters_->flood_bits() + 1;
-    Words low(results), high(results);
-    uniform_words(prg, std::min(bits, 64), low.data(), results);
-    if (bits > 64) uniform_words(prg, bits - 64, high.data(), results);
+    const FloodWidth& width = parameters_->flood();
+    Words low(results), middle(results), high(results);
+    uniform_words(prg, std::min(width.shift, 64), low.data(), results);
+    if (width.shift > 64) uniform_words(prg, width.shift - 64, middle.data(), results);
+    uniform_below(prg, width.multiplier, high.data(), results);
     for (std::size_t i = 0; i < parameters_->primes().size(); ++i) {
         const Modulus& modulus = parameters_->primes()[i].modulus();
-        const std::uint64_t centre = reduce_wide(Wide{1} << (bits - 1), modulus);
+        const std::uint64_t centre = reduce_wide(Wide{width.multiplier} << (width.shift - 1), modulus);
         std::uint64_t* const c0 = &scratch.first[i * degree];
         for (std::size_t r = 0; r < results; ++r) {
-            const std::uint64_t flood = reduce_wide((Wide{high[r]} << 64) | low[r], modulus);
+            const Wide drawn = (Wide{high[r]} << width.shift) + (Wide{middle[r]} << 64) + low[r];
+            const std::uint64_t flood = subtract(reduce_wide(drawn, modulus), centre, modulus.p);
             const std::uint64_t mask = scaling_.up(masks[begin + r], scaling_.half(), i);
-            c0[selection.coefficient(begin + r)] += subtract(flood, centre, modulus.p) + mask;
+            c0[selection.coefficient(begin + r)] += flood + mask;
         }
     }
 }

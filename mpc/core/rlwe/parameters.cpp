@@ -45,13 +45,13 @@ Parameters::Parameters(std::size_t degree, int plain_bits, std::vector<LayerBoun
         if (layer.norm_squared > (std::uint64_t{1} << 62)) throw ParameterError("a layer's weights are too large");
         leak += static_cast<double>(layer.results) * (noise_deviation(layer.norm_squared) + 0.5);
     }
-    // 2^(flood_bits + 1) >= leak * 2^statistical_bits. (leak < 2^exponent, tight to a factor of two.)
+    // 2W >= leak 2^statistical_bits, with leak = fraction 2^exponent and fraction in [1/2, 1).
     int exponent = 0;
-    (void)std::frexp(leak, &exponent);
-    flood_bits_ = exponent + statistical_bits - 1;
+    const double fraction = std::frexp(leak, &exponent);
+    flood_ = {static_cast<unsigned>(std::ceil(16 * fraction)), exponent + statistical_bits - 4};
 
     std::vector<std::uint64_t> chosen;
-    for (int bits = std::max(kSmallestModulusBits, flood_bits_ + plain_bits + 1); bits <= largest; ++bits) {
+    for (int bits = std::max(kSmallestModulusBits, static_cast<int>(flood_bits()) + plain_bits); bits <= largest; ++bits) {
         const std::vector<std::uint64_t> primes = ntt_primes(degree, bits, bits <= 2 * kMaxPrimeBits ? 2 : 3);
         if (exact_with(primes)) {
             modulus_bits_ = bits;
@@ -60,13 +60,16 @@ Parameters::Parameters(std::size_t degree, int plain_bits, std::vector<LayerBoun
         }
     }
     if (chosen.empty()) {
+        const int flood = static_cast<int>(std::ceil(flood_bits()));
         throw ParameterError("a " + std::to_string(plain_bits) + "-bit ring with noise flooded to 2^" +
-                             std::to_string(flood_bits_) + " needs a modulus of about " +
-                             std::to_string(flood_bits_ + plain_bits + 2) + " bits; degree " + std::to_string(degree) +
+                             std::to_string(flood) + " needs a modulus of about " +
+                             std::to_string(flood + plain_bits + 2) + " bits; degree " + std::to_string(degree) +
                              " allows " + std::to_string(largest));
     }
     for (const std::uint64_t prime : chosen) primes_.emplace_back(prime, degree);
 }
+
+double Parameters::flood_bits() const { return std::log2(flood_.multiplier) + flood_.shift - 1; }
 
 double Parameters::noise_deviation(std::uint64_t norm_squared) const {
     return std::sqrt((kNoiseVariance + kRoundingVariance) * static_cast<double>(norm_squared) +
@@ -78,7 +81,7 @@ bool Parameters::exact_with(const std::vector<std::uint64_t>& primes) const {
     for (const std::uint64_t prime : primes) modulus *= static_cast<double>(prime);
     double deviation = 0;
     for (const LayerBound& layer : layers_) deviation = std::max(deviation, noise_deviation(layer.norm_squared));
-    const double flooded = std::ldexp(1.0, flood_bits_) + kTail * (deviation + 0.5) + 1;
+    const double flooded = std::ldexp(flood_.multiplier, flood_.shift - 1) + kTail * (deviation + 0.5) + 1;
     const double switched = kTail * std::sqrt(static_cast<double>(degree_) / 12) + 2;
     // The receiver opens replies modulo the first two primes: they must hold twice any |c_1 s| <= N 2^k.
     const double opened = static_cast<double>(primes[0]) * static_cast<double>(primes[1]);

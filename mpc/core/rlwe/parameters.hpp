@@ -10,7 +10,7 @@
 //     (c_0, c_1) = sum_j w_j ct_j  +  u p + (0, e_1)  +  (round(q mask / t) + flood, 0)           over q,
 //
 // p the receiver's public key (an encryption of zero), u fresh ternary, e_1 fresh noise, flood fresh and uniform in
-// [-2^F, 2^F), and sends round(2^k / q * .), k = l + 10: all of c_1, the coefficients of c_0 that carry results.
+// [-W, W), and sends round(2^k / q * .), k = l + 10: all of c_1, the coefficients of c_0 that carry results.
 //
 // What the receiver sees. c_1 contains u p_1 + e_1, an RLWE sample under u. c_0 + c_1 s = round(q y / t) + n + flood with y
 // the result that it is entitled to and
@@ -22,8 +22,8 @@
 //
 //     E|n| <= sqrt(E n^2) <= D := sqrt(10.75 |w|^2 + 2 * 10.5 N) + 1/2,      |w|^2 = sum_j ||w_j||_2^2,
 //
-// since |u|^2, |s|^2 <= N. A uniform flood of width 2^(F+1) shifted by n is at statistical distance |n| / 2^(F+1) from the
-// unshifted one: over all results that an evaluator gives, 2^-(F+1) sum D. F is the smallest integer that makes this at
+// since |u|^2, |s|^2 <= N. A uniform flood of width 2W shifted by n is at statistical distance |n| / 2W from the unshifted
+// one: over all results that an evaluator gives, the sum of D / 2W. W is the smallest (up to an eighth) that makes this at
 // most 2^-statistical_bits. |w|^2 and the count of results enter as bounds known from the architecture, never as the
 // weights' own; larger weights and further results are refused. Switching and cutting are post-processing.
 //
@@ -31,7 +31,7 @@
 // 2 exp(-81/2) < 2^-57. The switch adds at most 1 for c_0 and, c_1 being indistinguishable from uniform and independent
 // of s, a sum of at most N roundings of variance 1/12, below 9 sqrt(N / 12) but for another 2^-57. A result is exact if
 //
-//     (2^F + 9 D + 1) 2^k / q  +  9 sqrt(N / 12)  +  2   <=   2^(k - l - 1) = 512,
+//     (W + 9 D + 1) 2^k / q  +  9 sqrt(N / 12)  +  2   <=   2^(k - l - 1) = 512,
 //
 // and log2 q is the smallest number of bits for which it is, all results failing with probability below 2^-56 each.
 #pragma once
@@ -56,6 +56,12 @@ struct LayerBound {
     std::uint64_t results;
 };
 
+// The flood's width 2W = multiplier * 2^shift, multiplier in 8..16.
+struct FloodWidth {
+    unsigned multiplier = 8;
+    int shift = 1;
+};
+
 // The largest log2 q at 128-bit security for this degree. Throws ParameterError for other degrees than 4096 and 8192.
 int largest_modulus_bits(std::size_t degree);
 
@@ -71,7 +77,8 @@ public:
     int plain_bits() const { return plain_bits_; }
     int reply_bits() const { return plain_bits_ + kReplyGuardBits; }
     int modulus_bits() const { return modulus_bits_; }
-    int flood_bits() const { return flood_bits_; }
+    const FloodWidth& flood() const { return flood_; }
+    double flood_bits() const;  // log2 W, for people
     int statistical_bits() const { return statistical_bits_; }
     const std::vector<LayerBound>& layers() const { return layers_; }
     const std::vector<Ntt>& primes() const { return primes_; }
@@ -87,7 +94,7 @@ private:
     int plain_bits_;
     std::vector<LayerBound> layers_;
     int statistical_bits_;
-    int flood_bits_ = 0;
+    FloodWidth flood_;
     int modulus_bits_ = 0;
     std::vector<Ntt> primes_;
 };

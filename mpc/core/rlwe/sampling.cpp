@@ -39,6 +39,13 @@ void uniform_words(Prg& prg, int bits, std::uint64_t* out, std::size_t count) {
     for (std::size_t i = 0; i < count; ++i) out[i] >>= 64 - bits;
 }
 
+void uniform_below(Prg& prg, unsigned bound, std::uint64_t* out, std::size_t count) {
+    for (std::size_t i = 0; i < count; ++i) {
+        const Block u = prg.block();
+        out[i] = static_cast<std::uint64_t>((Wide{u.hi} * bound + ((Wide{u.lo} * bound) >> 64)) >> 64);
+    }
+}
+
 void uniform_residues(Prg& prg, const Modulus& modulus, std::uint64_t* out, std::size_t count) {
     const std::uint64_t mask = (std::uint64_t{1} << modulus.bits) - 1;
     std::size_t kept = 0;

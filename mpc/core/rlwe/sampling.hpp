@@ -25,6 +25,9 @@ void centred_binomial(Prg& prg, SignedWords& out);
 // Uniform in [0, 2^bits), bits at most 64.
 void uniform_words(Prg& prg, int bits, std::uint64_t* out, std::size_t count);
 
+// Uniform in [0, bound), bound at most 16, up to a statistical distance of 2^-124 each: floor(bound u / 2^128).
+void uniform_below(Prg& prg, unsigned bound, std::uint64_t* out, std::size_t count);
+
 // Uniform in [0, p): words cut to the bits of p, those not below p left out. Both ends of a public seed call this.
 void uniform_residues(Prg& prg, const Modulus& modulus, std::uint64_t* out, std::size_t count);
 
