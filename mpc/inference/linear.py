@@ -1,22 +1,24 @@
-"""The correlation of a private linear layer: querying party W r - s, answering party s, nobody trusted.
+"""The correlation of the private linear layers: querying party W r - s, answering party s, nobody trusted.
 
 ``he`` preprocessing of Delphi (USENIX Security 2020) with the encoding of Cheetah (USENIX Security 2022)::
 
-        QueryingLinear.prepare(masks r)                AnsweringLinear.prepare(batch), holds W
-                                                       draws s uniform
+        querying_correlate(masks r)                    answering_correlate(batch), holds W
+    for every layer in the window:                     draws s uniform
     encrypts r                   ── upload ──►         W * Enc(r) - s, re-randomised, flooded
+    then for every layer:
     decrypts W r - s             ◄── reply ──
 
 The querying party learns W r - s, uniform by itself; the answering party learns nothing (its view is
-ciphertexts). Other sources of the same correlation (a dealer, a C++ kernel) put the same two methods in a pair of
+ciphertexts). The masks of all layers are independent, so all uploads go first, and the answering party computes on
+one while the other encrypts the next; replies wait, so that never both sides send. A window bounds what is
+under way. Other sources of the same correlation (a dealer, a C++ kernel) put the same two methods in a pair of
 classes of their own.
 """
 
 from __future__ import annotations
 
-import math
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import seal
@@ -31,7 +33,7 @@ from mpc.inference.rlwe import rlwe_ring
 from mpc.randomness import SYSTEM, Randomness
 from mpc.ring import Ring, Words
 
-UPLOADS_A_MESSAGE = 64  # 7.5 MB with two primes: bounds the memory of both sides
+UPLOADS_A_WINDOW = 64  # 7.5 MB with two primes: bounds the memory of both sides, and the wait for the first reply
 LAYOUTS_KEPT = 2  # batch sizes whose transformed weights stay in memory, per layer
 
 
@@ -45,34 +47,25 @@ class QueryingLinear:
         self._ring = Ring(key.parameters.plain_bits)
 
     def prepare(self, channel: Channel, masks: Words) -> Words:
-        """Its share W r - s of the layer applied to its masks.
+        """This layer's correlation alone, see :func:`querying_correlate`."""
+        return querying_correlate(channel, [self], [masks])[0]
 
-        Args:
-            masks: r ``[batch, channels, height, width]``, zero where the layer's input is padding and uniform in
-                Z_2^l elsewhere.
+    def send_upload(self, channel: Channel, layout: Layout, encoded: Words, blocks: range) -> None:
+        """Encrypt the masks of some instance blocks."""
+        upload = self._key.encrypt(encoded[blocks.start : blocks.stop].reshape(-1, layout.degree))
+        channel.send(f"{self.name}/upload", upload)
 
-        Returns:
-            ``[batch, outputs, output height, output width]`` in Z_2^l, uniform.
-
-        Raises:
-            ProtocolError: a malformed reply.
-        """
-        layout = plan(self.shape, len(masks))
-        encoded = layout.encode_inputs(masks)
-        shares = np.empty(len(masks) * math.prod(self.shape.output_shape), dtype=np.uint64)
-        for blocks in messages(layout):
-            upload = self._key.encrypt(encoded[blocks.start : blocks.stop].reshape(-1, layout.degree))
-            channel.send(f"{self.name}/upload", upload)
-            places = [layout.results(i, o) for i in blocks for o in range(layout.output_blocks)]
-            size = reply_size(len(places), sum(len(positions) for positions, _ in places))
-            reply = channel.recv(f"{self.name}/reply", size)
-            try:
-                opened = self._key.open(reply, [positions for positions, _ in places])
-            except ProtocolError as error:
-                raise ProtocolError(str(error), peer=channel.peer, step=channel.step) from error
-            for values, (_, targets) in zip(opened, places, strict=True):
-                shares[targets] = values
-        return shares.reshape(len(masks), *self.shape.output_shape)
+    def receive_reply(self, channel: Channel, layout: Layout, blocks: range, shares: Words) -> None:
+        """Open the reply to these blocks into the flat ``shares``."""
+        places = [layout.results(i, o) for i in blocks for o in range(layout.output_blocks)]
+        size = reply_size(len(places), sum(len(positions) for positions, _ in places))
+        reply = channel.recv(f"{self.name}/reply", size)
+        try:
+            opened = self._key.open(reply, [positions for positions, _ in places])
+        except ProtocolError as error:
+            raise ProtocolError(str(error), peer=channel.peer, step=channel.step) from error
+        for values, (_, targets) in zip(opened, places, strict=True):
+            shares[targets] = values
 
 
 class AnsweringLinear:
@@ -102,31 +95,35 @@ class AnsweringLinear:
         self._factors: OrderedDict[Layout, list[list[seal.Plaintext]]] = OrderedDict()
 
     def prepare(self, channel: Channel, batch: int) -> Words:
-        """Its share s, ``[batch, outputs, output height, output width]``, fresh and uniform in Z_2^l.
+        """This layer's correlation alone, see :func:`answering_correlate`."""
+        return answering_correlate(channel, [self], batch)[0]
 
-        Raises:
-            ProtocolError: a malformed upload.
-        """
-        layout = plan(self.shape, batch)
-        shares = self._ring.random((batch, *self.shape.output_shape), self._randomness)
-        shifts = self._ring.reduce(np.uint64(0) - shares).reshape(-1)
-        for blocks in messages(layout):
-            count = len(blocks) * layout.channel_blocks
-            message = channel.recv(f"{self.name}/upload", upload_size(self._key.parameters, count))
-            try:
-                uploads = self._key.read(message, count)
-            except ProtocolError as error:
-                raise ProtocolError(str(error), peer=channel.peer, step=channel.step) from error
-            seconds, firsts = [], []
-            for index, block in enumerate(blocks):
-                mine = uploads[index * layout.channel_blocks : (index + 1) * layout.channel_blocks]
-                for output_block, factors in enumerate(self._factors_of(layout)):
-                    positions, targets = layout.results(block, output_block)
-                    second, first = self._key.reply(self._combine(mine, factors), shifts[targets], positions)
-                    seconds.append(second)
-                    firsts.append(first)
-            channel.send(f"{self.name}/reply", pack_residues(np.stack(seconds)), pack_residues(np.concatenate(firsts)))
-        return shares
+    def draw(self, batch: int) -> Words:
+        """Fresh uniform shares s, ``[batch, *output shape]``."""
+        return self._ring.random((batch, *self.shape.output_shape), self._randomness)
+
+    def receive_upload(self, channel: Channel, layout: Layout, blocks: range, shares: Words) -> tuple[bytes, bytes]:
+        """Take the masks of some instance blocks and compute the reply, for :meth:`send_reply`."""
+        count = len(blocks) * layout.channel_blocks
+        message = channel.recv(f"{self.name}/upload", upload_size(self._key.parameters, count))
+        try:
+            uploads = self._key.read(message, count)
+        except ProtocolError as error:
+            raise ProtocolError(str(error), peer=channel.peer, step=channel.step) from error
+        shifts = self._ring.reduce(np.uint64(0) - shares.reshape(-1))
+        seconds, firsts = [], []
+        for index, block in enumerate(blocks):
+            mine = uploads[index * layout.channel_blocks : (index + 1) * layout.channel_blocks]
+            for output_block, factors in enumerate(self._factors_of(layout)):
+                positions, targets = layout.results(block, output_block)
+                second, first = self._key.reply(self._combine(mine, factors), shifts[targets], positions)
+                seconds.append(second)
+                firsts.append(first)
+        return pack_residues(np.stack(seconds)), pack_residues(np.concatenate(firsts))
+
+    def send_reply(self, channel: Channel, reply: tuple[bytes, bytes]) -> None:
+        """Send what :meth:`receive_upload` computed."""
+        channel.send(f"{self.name}/reply", *reply)
 
     def _combine(self, uploads: list[seal.Ciphertext], factors: Iterator[seal.Plaintext]) -> seal.Ciphertext:
         """The sum of uploads times weight polynomials, in NTT form."""
@@ -161,8 +158,62 @@ class AnsweringLinear:
             )
 
 
-def messages(layout: Layout) -> Iterator[range]:
-    """The instance blocks that share an upload message and its reply."""
-    step = max(1, UPLOADS_A_MESSAGE // layout.channel_blocks)
-    for start in range(0, layout.instance_blocks, step):
-        yield range(start, min(start + step, layout.instance_blocks))
+def querying_correlate(channel: Channel, layers: Sequence[QueryingLinear], masks: Sequence[Words]) -> list[Words]:
+    """The querying party's shares W r - s of its layers, applied to its masks.
+
+    Args:
+        masks: for each layer r ``[batch, channels, height, width]``, zero where the input is padding and uniform in
+            Z_2^l elsewhere.
+
+    Returns:
+        For each layer ``[batch, outputs, output height, output width]`` in Z_2^l, uniform.
+
+    Raises:
+        ProtocolError: a malformed reply.
+    """
+    layouts = [plan(layer.shape, len(mask)) for layer, mask in zip(layers, masks, strict=True)]
+    encoded = [layout.encode_inputs(mask) for layout, mask in zip(layouts, masks, strict=True)]
+    shares = [np.empty((len(m), *layer.shape.output_shape), np.uint64) for layer, m in zip(layers, masks, strict=True)]
+    for window in windows(layouts):
+        for index, blocks in window:
+            layers[index].send_upload(channel, layouts[index], encoded[index], blocks)
+        for index, blocks in window:
+            layers[index].receive_reply(channel, layouts[index], blocks, shares[index].reshape(-1))
+    return shares
+
+
+def answering_correlate(channel: Channel, layers: Sequence[AnsweringLinear], batch: int) -> list[Words]:
+    """The answering party's shares s of its layers, fresh and uniform, shaped as the querying party's.
+
+    Raises:
+        ProtocolError: a malformed upload.
+    """
+    layouts = [plan(layer.shape, batch) for layer in layers]
+    shares = [layer.draw(batch) for layer in layers]
+    for window in windows(layouts):
+        replies = [
+            layers[index].receive_upload(channel, layouts[index], blocks, shares[index]) for index, blocks in window
+        ]
+        for (index, _), reply in zip(window, replies, strict=True):
+            layers[index].send_reply(channel, reply)
+    return shares
+
+
+def windows(layouts: Sequence[Layout]) -> Iterator[list[tuple[int, range]]]:
+    """Which instance blocks of which layer go together: at most :data:`UPLOADS_A_WINDOW` uploads, if a block allows."""
+    window: list[tuple[int, range]] = []
+    used = 0
+    for index, layout in enumerate(layouts):
+        start = 0
+        while start < layout.instance_blocks:
+            fitting = (UPLOADS_A_WINDOW - used) // layout.channel_blocks
+            if fitting < 1 and window:
+                yield window
+                window, used = [], 0
+                continue
+            blocks = range(start, min(start + max(1, fitting), layout.instance_blocks))
+            window.append((index, blocks))
+            used += len(blocks) * layout.channel_blocks
+            start = blocks.stop
+    if window:
+        yield window

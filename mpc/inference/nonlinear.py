@@ -19,8 +19,7 @@ import numpy as np
 from mpc._core import Circuit
 from mpc.garbled import EvaluatedBatch, Evaluator, GarbledBatch, Garbler
 from mpc.inference.architecture import AnyLayer, Architecture, Relu
-from mpc.randomness import Randomness
-from mpc.ring import Ring, Words
+from mpc.ring import Words
 
 
 def circuit_of(layer: AnyLayer, architecture: Architecture) -> Circuit:
@@ -32,11 +31,8 @@ def circuit_of(layer: AnyLayer, architecture: Architecture) -> Circuit:
 class QueryingNonlinear:
     """The querying party's side of one layer for one batch: prepared, then used once."""
 
-    def __init__(
-        self, evaluator: Evaluator, circuit: Circuit, shares: Words, ring: Ring, randomness: Randomness
-    ) -> None:
-        self.next_masks = ring.random(shares.shape, randomness)
-        inputs = np.stack([shares.reshape(-1), self.next_masks.reshape(-1)], axis=1)
+    def __init__(self, evaluator: Evaluator, circuit: Circuit, shares: Words, next_masks: Words) -> None:
+        inputs = np.stack([shares.reshape(-1), next_masks.reshape(-1)], axis=1)
         self._batch: EvaluatedBatch = evaluator.prepare(circuit, len(inputs), inputs)
 
     def run(self) -> None:

@@ -6,7 +6,7 @@ owner of the input, for a batch of queries at a time::
     QueryingInference                                       AnsweringInference, holds W_i, b_i
     open     checks the architecture  <── architecture ──
              key pair                 ── key ────────────►
-    prepare  for each private layer:  ── Enc(r_i) ───────►  s_i uniform
+    prepare  all masks r_i uniform    ── Enc(r_i) ───────►  all s_i uniform
              y_i = W_i r_i - s_i      ◄── Enc(W_i r_i - s_i)
              for each non-linearity:  ◄── OTs, tables ───►  garbles
     infer    x - r_1                  ────────────────────► W_1 (x - r_1) + b_1 + s_1
@@ -31,7 +31,7 @@ from mpc.errors import ParameterError, ProtocolError
 from mpc.garbled import Evaluator, Garbler
 from mpc.inference.architecture import LARGEST_BATCH, NONLINEAR, PRIVATE, AnyLayer, Architecture, convolution
 from mpc.inference.encryption import PublicKey, SecretKey, upload_size
-from mpc.inference.linear import AnsweringLinear, QueryingLinear
+from mpc.inference.linear import AnsweringLinear, QueryingLinear, answering_correlate, querying_correlate
 from mpc.inference.network import Network, apply_private, check_queries
 from mpc.inference.nonlinear import AnsweringNonlinear, QueryingNonlinear, circuit_of
 from mpc.inference.tensors import as_pixels, from_pixels, public_map
@@ -155,22 +155,39 @@ class QueryingInference:
             ProtocolError: a malformed message.
         """
         _check_batch(batch)
-        masks = self._ring.random((batch, *self.architecture.input_shape), self._randomness)
-        correlation = QueryingCorrelation(masks, masks)
-        mine, linear = masks, iter(self._linear)  # the QP's share of the tensor between two layers
+        masks, inputs = self._draw(batch)
+        outputs = iter(querying_correlate(self._channel, self._linear, inputs))
+        upcoming = iter(masks)
+        mine = next(upcoming)  # the QP's share of the tensor between two layers
+        correlation = QueryingCorrelation(mine, mine)
         for _, layer, _, _ in self.architecture.steps():
             if isinstance(layer, PRIVATE):
-                mine = from_pixels(layer, next(linear).prepare(self._channel, as_pixels(layer, mine)))
+                mine = from_pixels(layer, next(outputs))
             elif isinstance(layer, NONLINEAR):
-                step = QueryingNonlinear(
-                    self._evaluator, circuit_of(layer, self.architecture), mine, self._ring, self._randomness
-                )
-                correlation.nonlinear.append(step)
-                mine = step.next_masks
+                shares, mine = mine, next(upcoming)
+                circuit = circuit_of(layer, self.architecture)
+                correlation.nonlinear.append(QueryingNonlinear(self._evaluator, circuit, shares, mine))
             else:
                 mine = self._ring.reduce(public_map(layer, mine))
         correlation.logit_shares = mine
         return correlation
+
+    def _draw(self, batch: int) -> tuple[list[Words], list[Words]]:
+        """Fresh masks of the input and of every non-linearity's output, and what the private layers see of them."""
+        mine = self._ring.random((batch, *self.architecture.input_shape), self._randomness)
+        masks, inputs = [mine], []
+        wide = False
+        for _, layer, before, _ in self.architecture.steps():
+            if isinstance(layer, PRIVATE):
+                inputs.append(as_pixels(layer, mine))
+                wide = True
+            elif isinstance(layer, NONLINEAR):
+                mine = self._ring.random((batch, *before), self._randomness)
+                masks.append(mine)
+                wide = False
+            elif not wide:
+                mine = self._ring.reduce(public_map(layer, mine))
+        return masks, inputs
 
     def infer(self, correlation: QueryingCorrelation, queries: Words) -> Words:
         """Its shares of the logits, ``(batch, classes)`` in Z_2^l; the correlation is used up.
@@ -248,15 +265,13 @@ class AnsweringInference:
                 f"{architecture.session_queries - self._queries_left + batch}"
             )
         self._queries_left -= batch
-        shares: list[Words] = []
-        correlation = AnsweringCorrelation(batch, shares)
-        linear = iter(self._linear)
+        shares = answering_correlate(self._channel, self._linear, batch)
+        layers = [layer for _, layer, _ in _private(architecture)]
+        correlation = AnsweringCorrelation(batch, list(map(from_pixels, layers, shares)))
         for _, layer, before, _ in architecture.steps():
-            if isinstance(layer, PRIVATE):
-                shares.append(from_pixels(layer, next(linear).prepare(self._channel, batch)))
-            elif isinstance(layer, NONLINEAR):
-                count = batch * math.prod(before)
-                correlation.nonlinear.append(AnsweringNonlinear(self._garbler, circuit_of(layer, architecture), count))
+            if isinstance(layer, NONLINEAR):
+                circuit = circuit_of(layer, architecture)
+                correlation.nonlinear.append(AnsweringNonlinear(self._garbler, circuit, batch * math.prod(before)))
         return correlation
 
     def infer(self, correlation: AnsweringCorrelation) -> Words:

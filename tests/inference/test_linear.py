@@ -9,9 +9,17 @@ import pytest
 
 from mpc.channel import memory_pair
 from mpc.errors import ParameterError, ProtocolError
+from mpc.inference import linear
 from mpc.inference.encoding import Convolution, plan
 from mpc.inference.encryption import PublicKey, SecretKey, upload_size
-from mpc.inference.linear import UPLOADS_A_MESSAGE, AnsweringLinear, QueryingLinear, messages
+from mpc.inference.linear import (
+    UPLOADS_A_WINDOW,
+    AnsweringLinear,
+    QueryingLinear,
+    answering_correlate,
+    querying_correlate,
+    windows,
+)
 from mpc.inference.rlwe import RlweParameters
 from mpc.inference.tensors import convolve
 from mpc.randomness import SYSTEM, Randomness, SeededRandomness
@@ -106,11 +114,55 @@ def test_both_shares_are_uniform_and_fresh() -> None:
         assert len(np.unique(shares)) == shares.size
 
 
-def test_messages_are_bounded() -> None:
-    layout = plan(Convolution(980, 1, 1, 100), 512)
-    blocks = list(messages(layout))
-    assert [block for part in blocks for block in part] == list(range(layout.instance_blocks))
-    assert all(len(part) * layout.channel_blocks <= max(UPLOADS_A_MESSAGE, layout.channel_blocks) for part in blocks)
+@pytest.mark.parametrize("batch", [1, 16, 512])
+def test_windows_are_bounded_and_cover_everything_once(batch: int) -> None:
+    shapes = (Convolution(1, 32, 32, 5, (5, 5), (2, 2)), Convolution(980, 1, 1, 100), Convolution(9000, 1, 1, 9000))
+    layouts = [plan(shape, batch) for shape in shapes]
+    covered: list[tuple[int, int]] = []
+    for window in windows(layouts):
+        uploads = [len(blocks) * layouts[index].channel_blocks for index, blocks in window]
+        assert sum(uploads) <= UPLOADS_A_WINDOW or (len(window) == 1 and len(window[0][1]) == 1)
+        covered += [(index, block) for index, blocks in window for block in blocks]
+    assert covered == [
+        (index, block) for index, layout in enumerate(layouts) for block in range(layout.instance_blocks)
+    ]
+
+
+def test_a_batch_of_many_windows_is_right(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(linear, "UPLOADS_A_WINDOW", 2)
+    key, public = keys()
+    shape, batch = Convolution(1, 60, 60, 1, (3, 3)), 9  # two queries a ciphertext
+    weights = np.arange(9, dtype=np.int64).reshape(1, 1, 3, 3)
+    masks = RING.random((batch, 1, 60, 60))
+    mine, theirs = memory_pair("client", "server")
+    left, right = both(
+        lambda: QueryingLinear("linear/0", shape, key).prepare(mine, masks),
+        lambda: AnsweringLinear("linear/0", shape, weights, public).prepare(theirs, batch),
+    )
+    np.testing.assert_array_equal(RING.add(left, right), RING.reduce(convolve(masks, weights, shape.stride)))
+    assert [label for _, label, _ in mine.transcript] == ["linear/0/upload", "linear/0/reply"] * 3
+
+
+def test_layers_share_one_round() -> None:
+    key, public = keys()
+    shapes = [Convolution(8, 1, 1, 4), Convolution(1, 6, 6, 2, (3, 3))]
+    rng = np.random.default_rng(0)
+    weights = [rng.integers(-9, 10, (shape.outputs, shape.channels, *shape.kernel)) for shape in shapes]
+    masks = [RING.random((3, shape.channels, shape.height, shape.width)) for shape in shapes]
+    asking = [QueryingLinear(f"linear/{i}", shape, key) for i, shape in enumerate(shapes)]
+    serving = [AnsweringLinear(f"linear/{i}", shapes[i], weights[i], public) for i in range(2)]
+    mine, theirs = memory_pair("client", "server")
+    lefts, rights = both(
+        lambda: querying_correlate(mine, asking, masks), lambda: answering_correlate(theirs, serving, 3)
+    )
+    for left, right, mask, weight, shape in zip(lefts, rights, masks, weights, shapes, strict=True):
+        np.testing.assert_array_equal(RING.add(left, right), RING.reduce(convolve(mask, weight, shape.stride)))
+    assert [(direction, label) for direction, label, _ in mine.transcript] == [
+        ("sent", "linear/0/upload"),
+        ("sent", "linear/1/upload"),
+        ("received", "linear/0/reply"),
+        ("received", "linear/1/reply"),
+    ]
 
 
 def test_malformed_uploads_and_replies_are_refused_with_peer_and_step() -> None:
