@@ -102,9 +102,9 @@ def _label(
             server.inference.infer(prepared, encoded)
         with progress.step("1c", "argmax; the vote ends as two shares", channel=channel):
             vote_shares = vote.querying_vote(ballot, width)
+        if parameters.aggregation == "direct":
+            return vote_shares, []  # the masks go to the guardian without passing here
         with progress.step("2", "answering party's masks", channel=channel):
-            if parameters.aggregation == "direct":
-                return vote_shares, []  # they go to the guardian without passing here
             return vote_shares, aggregation.querying_collect(channel, key, packing, shape[0] * shape[1])
 
     ballots = connections.with_each(asked, ask)
