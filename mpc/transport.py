@@ -76,9 +76,14 @@ class SocketChannel(Channel):
     def _broken(self, error: OSError) -> TransportError:
         return TransportError(f"the connection broke ({error})", peer=self.peer, step=self.step)
 
+    def interrupt(self) -> None:
+        """Wake whichever thread is using the connection: its call fails. From any thread; :meth:`close` is still due."""
+        with contextlib.suppress(OSError):  # already gone
+            # The plain socket's shutdown: that of a TLS socket would first take encryption off under the other thread.
+            socket.socket.shutdown(self._connection, socket.SHUT_RDWR)
+
     def close(self) -> None:
-        with contextlib.suppress(OSError):  # already gone: closing is all that is left
-            self._connection.shutdown(socket.SHUT_RDWR)
+        self.interrupt()
         self._connection.close()
 
 

@@ -13,9 +13,7 @@ thread fails, the connections are shut down, which wakes and ends the others; th
 
 from __future__ import annotations
 
-import contextlib
 import queue
-import socket
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -130,9 +128,7 @@ class Connections:
         """Shut every connection down and wait for the threads that used them."""
         for connection in self._open:
             if isinstance(connection, TlsChannel):
-                with contextlib.suppress(OSError):  # the peer was faster
-                    # The socket's own method: SSLSocket's would first turn the encryption off.
-                    socket.socket.shutdown(connection._connection, socket.SHUT_RDWR)
+                connection.interrupt()
         expires = time.monotonic() + _GRACE_S
         for worker in self._workers:
             if worker.is_alive():
