@@ -1,0 +1,56 @@
+"""What the link itself carries in this run: the limit that the engine's rates are held against."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable
+from typing import Any
+
+from benchmarks.two_party import Transport, run_two_party
+from mpc.channel import Channel
+
+STREAM_FRAME = 1 << 18
+STREAM_FRAMES = 2000
+ROUND_TRIPS = 500
+
+
+def measure_link(transport: Transport) -> dict[str, Any]:
+    """Bytes a second one way in the engine's own frames, and a small message's round trip."""
+    _, measured = run_two_party(_sender, _receiver, transport)
+    return {"transport": transport, **measured}
+
+
+def _sender(channel: Channel) -> None:
+    frame = bytes(STREAM_FRAME)
+    for _ in range(ROUND_TRIPS):
+        channel.recv("ping")
+        channel.send("pong", b"x" * 16)
+    channel.recv("go")
+    for _ in range(STREAM_FRAMES):
+        channel.send("stream", frame)
+
+
+def _receiver(channel: Channel) -> dict[str, float]:
+    trips = []
+    for _ in range(ROUND_TRIPS):
+        started = time.perf_counter()
+        channel.send("ping", b"x" * 16)
+        channel.recv("pong")
+        trips.append(time.perf_counter() - started)
+    channel.send("go")
+    started = time.perf_counter()
+    for _ in range(STREAM_FRAMES):
+        channel.recv("stream")
+    seconds = time.perf_counter() - started
+    return {
+        "bytes_per_s": STREAM_FRAME * STREAM_FRAMES / seconds,
+        "round_trip_us": statistics.median(trips) * 1e6,
+    }
+
+
+def repeated(times: int, once: Callable[[], float]) -> dict[str, float]:
+    """Median, least and greatest of ``times`` measurements after one that does not count."""
+    once()
+    taken = sorted(once() for _ in range(times))
+    return {"median": statistics.median(taken), "min": taken[0], "max": taken[-1], "runs": times}

@@ -1,0 +1,93 @@
+"""Two processes on two cores, joined by loopback TCP or TLS, each running one side of a protocol step."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import resource
+import socket
+import tempfile
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal
+
+from mpc.channel import Channel
+from mpc.transport import Listener, SocketChannel, connect
+from tests.authority import issue
+
+Transport = Literal["tcp", "tls"]
+Side = Callable[[Channel], Any]
+
+
+def run_two_party(garbler: Side, evaluator: Side, transport: Transport) -> tuple[Any, Any]:
+    """What ``garbler(channel)`` and ``evaluator(channel)`` return, each in a process pinned to a core of its own."""
+    context = multiprocessing.get_context("fork")
+    with tempfile.TemporaryDirectory() as folder:
+        credentials = issue(Path(folder), "garbler", "evaluator")
+        if transport == "tls":
+            with Listener(("127.0.0.1", 0), credentials["garbler"], deadline_s=300) as listener:
+                address = ("127.0.0.1", listener.port)
+
+                def meet_garbler() -> Channel:
+                    return listener.accept(frozenset({"evaluator"}), within_s=30)
+
+                def meet_evaluator() -> Channel:
+                    return connect(address, "garbler", credentials["evaluator"], deadline_s=300, connect_within_s=30)
+
+                return _both(context, (garbler, meet_garbler), (evaluator, meet_evaluator))
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            port = server.getsockname()[1]
+
+            def accept_garbler() -> Channel:
+                return SocketChannel("evaluator", 300, server.accept()[0])
+
+            def dial_evaluator() -> Channel:
+                return SocketChannel("garbler", 300, socket.create_connection(("127.0.0.1", port)))
+
+            return _both(context, (garbler, accept_garbler), (evaluator, dial_evaluator))
+
+
+def peak_memory_mb() -> float:
+    """Largest resident size of this process so far, in 10^6 bytes."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
+
+
+def _both(context: Any, *sides: tuple[Side, Callable[[], Channel]]) -> tuple[Any, Any]:
+    results: list[Any] = [None] * len(sides)
+    cores = sorted(os.sched_getaffinity(0))
+    processes = []
+    readers = []
+    for index, (side, meet) in enumerate(sides):
+        receiving, sending = context.Pipe(duplex=False)
+        process = context.Process(target=_play, args=(side, meet, sending, cores[index % len(cores)]))
+        process.start()
+        sending.close()
+
+        def read(slot: int = index, pipe: Any = receiving) -> None:
+            try:
+                results[slot] = pipe.recv()
+            except EOFError:
+                results[slot] = RuntimeError("the process ended without a result")
+
+        reader = threading.Thread(target=read)
+        reader.start()
+        processes.append(process)
+        readers.append(reader)
+    for reader, process in zip(readers, processes, strict=True):
+        reader.join()
+        process.join()
+    for result in results:
+        if isinstance(result, BaseException):
+            raise result
+    return results[0], results[1]
+
+
+def _play(side: Side, meet: Callable[[], Channel], pipe: Any, core: int) -> None:
+    os.sched_setaffinity(0, {core})
+    try:
+        channel = meet()
+        pipe.send(side(channel))
+        channel.close()
+    except Exception as error:  # noqa: BLE001 - handed to the parent, which raises it
+        pipe.send(RuntimeError(f"{type(error).__name__}: {error}"))
