@@ -212,4 +212,4 @@ def plaintext_labels(
     for network in networks:
         votes = network.run_clear(encoded).argmax(axis=1)
         counts[np.arange(len(queries)), votes] += 1
-    return counts.argmax(axis=1)
+    return counts.argmax(axis=1).astype(np.int64)

@@ -77,7 +77,7 @@ class SocketChannel(Channel):
         return TransportError(f"the connection broke ({error})", peer=self.peer, step=self.step)
 
     def interrupt(self) -> None:
-        """Wake whichever thread is using the connection: its call fails. From any thread; :meth:`close` is still due."""
+        """Make the call fail that a thread is waiting in. From any thread; :meth:`close` is still due."""
         with contextlib.suppress(OSError):  # already gone
             # The plain socket's shutdown: that of a TLS socket would first take encryption off under the other thread.
             socket.socket.shutdown(self._connection, socket.SHUT_RDWR)
