@@ -35,7 +35,7 @@ from mpc.randomness import Randomness
 from mpc.ring import Words, packed_size
 
 FRAME_BYTES = 1 << 18  # tables travel in frames of this size: large enough for the link, small enough to overlap
-OTS_A_PIECE = 1 << 18  # a batch is worked on in pieces of about so many OTs, so that both sides compute at once
+OTS_A_PIECE = 1 << 17  # a batch is worked on in pieces of about so many OTs, so that both sides compute at once
 TILE = 32  # instances that share a hash key; pieces are whole tiles
 OTS_A_BLOCK, BLOCK_BYTES = 128, 496  # an OT extension comes in blocks: so many OTs, so many bytes
 POINT_BYTES, REPLY_BYTES, SUMS_BYTES = 32, 4112, 3072  # the three base-OT messages

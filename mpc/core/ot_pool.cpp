@@ -6,46 +6,54 @@
 #include "core/bit_matrix.hpp"
 
 namespace capc::mpc {
-namespace {
 
-// A copy that is large enough, before the old memory is wiped: a plain resize would leave labels on the heap.
-void grow_wiping(std::vector<Block>& blocks, std::size_t first, std::size_t count) {
-    std::vector<Block> larger(blocks.size() - first + count);
-    std::copy(blocks.begin() + static_cast<std::ptrdiff_t>(first), blocks.end(), larger.begin());
-    wipe(blocks.data(), blocks.size() * sizeof(Block));
-    blocks.swap(larger);
+BlockPool::~BlockPool() {
+    for (Segment& segment : segments_) wipe(segment.blocks.data(), segment.blocks.size() * sizeof(Block));
 }
 
-}  // namespace
-
-BlockPool::~BlockPool() { wipe(blocks_.data(), blocks_.size() * sizeof(Block)); }
-
 Block* BlockPool::grow(std::size_t count) {
-    grow_wiping(blocks_, used_, count);
-    used_ = 0;
-    return blocks_.data() + (blocks_.size() - count);
+    segments_.push_back(Segment{std::vector<Block>(count), 0});
+    size_ += count;
+    return segments_.back().blocks.data();
 }
 
 std::vector<Block> BlockPool::take(std::size_t count) {
-    std::vector<Block> taken;
-    if (used_ == 0 && count == blocks_.size()) {
-        taken.swap(blocks_);  // all of it: no copy to wipe
-        return taken;
+    size_ -= count;
+    if (count > 0 && segments_.front().used == 0 && segments_.front().blocks.size() == count) {
+        std::vector<Block> whole = std::move(segments_.front().blocks);  // the usual case: nothing to copy or wipe
+        segments_.pop_front();
+        return whole;
     }
-    const auto first = blocks_.begin() + static_cast<std::ptrdiff_t>(used_);
-    taken.assign(first, first + static_cast<std::ptrdiff_t>(count));
-    wipe(blocks_.data() + used_, count * sizeof(Block));
-    used_ += count;
+    std::vector<Block> taken(count);
+    for (std::size_t done = 0; done < count;) {
+        Segment& segment = segments_.front();
+        const std::size_t now = std::min(count - done, segment.blocks.size() - segment.used);
+        Block* from = segment.blocks.data() + segment.used;
+        std::copy(from, from + now, taken.data() + done);
+        wipe(from, now * sizeof(Block));
+        done += now;
+        segment.used += now;
+        if (segment.used == segment.blocks.size()) segments_.pop_front();
+    }
     return taken;
 }
 
 BitPool::~BitPool() { wipe(blocks_.data(), blocks_.size() * sizeof(Block)); }
 
 Block* BitPool::grow(std::size_t blocks) {
-    const std::size_t spent = used_ / 128;
-    grow_wiping(blocks_, spent, blocks);
-    used_ -= 128 * spent;
-    return blocks_.data() + (blocks_.size() - blocks);
+    if (filled_ + blocks > blocks_.size()) {
+        // Twice what is in use, so that growing costs little on average; the old memory is wiped, which a plain resize
+        // would not do.
+        const std::size_t spent = used_ / 128;
+        std::vector<Block> larger(2 * (filled_ - spent + blocks));
+        std::copy(blocks_.data() + spent, blocks_.data() + filled_, larger.data());
+        wipe(blocks_.data(), blocks_.size() * sizeof(Block));
+        blocks_.swap(larger);
+        filled_ -= spent;
+        used_ -= 128 * spent;
+    }
+    filled_ += blocks;
+    return blocks_.data() + (filled_ - blocks);
 }
 
 std::vector<std::uint8_t> BitPool::take(std::size_t count) {
@@ -55,8 +63,9 @@ std::vector<std::uint8_t> BitPool::take(std::size_t count) {
         const std::size_t now = std::min<std::size_t>(64, count - done);
         put_bits(taken.data(), done, now, get_bits(packed, used_ + done, now));
     }
+    const std::size_t before = used_ / 8;
     used_ += count;
-    wipe(packed, used_ / 8);  // whole bytes; what is left of the last one goes with the next bits
+    wipe(packed + before, used_ / 8 - before);  // whole bytes; what is left of the last one goes with the next bits
     return taken;
 }
 

@@ -3,36 +3,41 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <vector>
 
 #include "core/block.hpp"
 
 namespace capc::mpc {
 
-// One side's blocks (q or t).
+// One side's blocks (q or t), one segment an extension.
 class BlockPool {
 public:
-    ~BlockPool();
     BlockPool() = default;
+    ~BlockPool();
     BlockPool(const BlockPool&) = delete;
     BlockPool& operator=(const BlockPool&) = delete;
 
-    std::size_t size() const { return blocks_.size() - used_; }
+    std::size_t size() const { return size_; }
     // Room for `count` more blocks at the end; returns where to write them.
     Block* grow(std::size_t count);
     // The first `count` (at most size()) blocks.
     std::vector<Block> take(std::size_t count);
 
 private:
-    std::vector<Block> blocks_;
-    std::size_t used_ = 0;
+    struct Segment {
+        std::vector<Block> blocks;
+        std::size_t used;
+    };
+    std::deque<Segment> segments_;
+    std::size_t size_ = 0;
 };
 
 // The receiver's choice bits, in the same order.
 class BitPool {
 public:
-    ~BitPool();
     BitPool() = default;
+    ~BitPool();
     BitPool(const BitPool&) = delete;
     BitPool& operator=(const BitPool&) = delete;
 
@@ -43,7 +48,8 @@ public:
 
 private:
     std::vector<Block> blocks_;
-    std::size_t used_ = 0;  // bits
+    std::size_t filled_ = 0;  // blocks
+    std::size_t used_ = 0;    // bits
 };
 
 }  // namespace capc::mpc
