@@ -1,4 +1,4 @@
-"""The C++ core: circuits, garbler and evaluator sessions. Bytes in, bytes out; no sockets, no clock.
+"""The C++ core: circuits, garbled sessions, encrypted linear maps. Bytes in, bytes out; no sockets, no clock.
 
 ``u64[n, words]`` is a C-contiguous uint64 array of that shape, one row an instance; every value must fit its word.
 Messages may be any bytes-like object. All calls release the interpreter lock; calls on one object from several threads
@@ -175,6 +175,98 @@ class Evaluation:
 
     def open_projection(self, message: Buffer, width: int) -> NDArray[np.uint64]:
         """This side's shares ``bit - m mod 2^width``, ``u64[n, output words]``."""
+
+class RlweParameters:
+    """Public parameters of encrypted linear maps; both parties derive the same ones from what is public.
+
+    BFV over Z_2^l[X]/(X^N + 1) with N = ``degree`` (4096 or 8192) and l = ``plain_bits`` (2 to 54), 128-bit secure by
+    the HomomorphicEncryption.org standard (log2 q at most 109 or 218). ``layers``: for each linear layer
+    ``(norm_squared, results)``, a public bound on the sum of squared weights behind any one polynomial of a reply, and
+    how many results one evaluator gives in all. Noise is flooded: all those results together depend on more of the
+    weights than their values by a statistical distance of at most 2^-``statistical_bits``. The modulus is the smallest
+    with which every result is exact (each fails with probability below 2^-56). Derivation:
+    ``mpc/core/rlwe/parameters.hpp``.
+
+    Raises ParameterError if no modulus within the security bound is wide enough.
+    """
+
+    def __init__(
+        self, degree: int, plain_bits: int, layers: list[tuple[int, int]], statistical_bits: int = 40
+    ) -> None: ...
+    @property
+    def degree(self) -> int: ...
+    @property
+    def plain_bits(self) -> int: ...
+    @property
+    def statistical_bits(self) -> int: ...
+    @property
+    def layers(self) -> list[tuple[int, int]]: ...
+    @property
+    def modulus_bits(self) -> int:
+        """Bits of q, the product of :attr:`primes`."""
+
+    @property
+    def primes(self) -> list[int]: ...
+    @property
+    def reply_bits(self) -> int:
+        """k: replies are switched down to 2^k."""
+
+    @property
+    def flood_bits(self) -> float:
+        """log2 W: replies are flooded with integers uniform in [-W, W)."""
+
+    def upload_bytes(self, polynomials: int) -> int:
+        """Length of an upload; of the public key with ``polynomials=1``."""
+
+    def reply_bytes(self, positions: NDArray[np.int64], polynomials: int) -> int:
+        """Length of a reply with these results."""
+
+class RlweSecretKey:
+    """The querying party's key. ``randomness``: a seed of 32 bytes for known-answer tests; None otherwise."""
+
+    def __init__(self, parameters: RlweParameters, randomness: Buffer | None = None) -> None: ...
+    def public_key(self) -> bytes:
+        """For the :class:`RlweEvaluator`: an encryption of zero."""
+
+    def encrypt(self, messages: NDArray[np.uint64]) -> bytes:
+        """``u64[polynomials, N]`` in Z_2^l to an upload: a public seed and one packed polynomial each."""
+
+    def decrypt(self, reply: Buffer, positions: NDArray[np.int64], polynomials: int) -> NDArray[np.uint64]:
+        """The results of a reply of so many polynomials, ``u64[results]``, in the order of ``positions``.
+
+        Position ``p`` is coefficient ``p % N`` of polynomial ``p // N``; ascending, at least one in every polynomial.
+        """
+
+class RlweWeights:
+    """Weights of one layer, transformed; for the evaluators of the parameters that they were loaded under."""
+
+    @property
+    def outputs(self) -> int: ...
+    @property
+    def inputs(self) -> int: ...
+    @property
+    def layer(self) -> int: ...
+
+class RlweEvaluator:
+    """The answering party's side under one public key; its calls may run in several threads at once."""
+
+    def __init__(self, parameters: RlweParameters, public_key: Buffer, randomness: Buffer | None = None) -> None: ...
+    def load(self, weights: NDArray[np.int64], layer: int) -> RlweWeights:
+        """Signed weights ``i64[outputs, inputs, N]`` below 2^30, within the norm bound of ``layer``."""
+
+    def apply(
+        self,
+        weights: RlweWeights,
+        upload: Buffer,
+        masks: NDArray[np.uint64],
+        positions: NDArray[np.int64],
+        batch: int = 1,
+    ) -> bytes:
+        """The reply to an upload of ``batch * inputs`` polynomials m: ``batch * outputs`` polynomials, batch-major,
+        ``sum_j w[o, j] * m[b, j]`` at ``positions``, plus ``masks`` ``u64[results]``.
+
+        Raises ProtocolError for a malformed upload and when a layer's results exceed what the parameters allow in all.
+        """
 
 def cpu_level() -> str:
     """The instruction set in use: portable, aesni, vaes256 or vaes512 (see CAPC_CPU_LEVEL)."""
