@@ -63,8 +63,8 @@ void Builder::output(const Word& word) {
     outputs_.insert(outputs_.end(), word.begin(), word.end());
 }
 
-// `readers` counts what reads a wire, first as the gates stand, then as they are merged. Going from the last gate to the
-// first, all readers of a gate are settled when it is its turn.
+// `readers` counts what reads a wire, first as the gates stand, then as they are merged. Going from the last gate to
+// the first, all readers of a gate are settled when it is its turn.
 std::vector<Builder::Merged> Builder::merge() const {
     const std::size_t wires = first_gate_ + gates_.size();
     std::vector<std::size_t> readers(wires, 0);

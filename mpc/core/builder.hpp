@@ -1,5 +1,5 @@
-// Builds circuits: constants fold away for free, NOT costs nothing, dead gates go, XORs merge into the gates beside them,
-// slots are reused.
+// Builds circuits: constants fold away for free, NOT costs nothing, dead gates go, XORs merge into the gates beside
+// them, slots are reused.
 #pragma once
 
 #include <cstddef>

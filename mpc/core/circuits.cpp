@@ -58,8 +58,8 @@ Word difference(Builder& build, const Word& a, const Word& b) {
     return sums(build, {{a, inverted(b)}}, Builder::constant(true)).front();
 }
 
-// a > b, signed, with one AND a bit. a > b unsigned is the carry out of a + ~b, and each carry is the majority of a bit of
-// a, a bit of ~b and the carry before; for signed words the two sign bits swap roles (same paper, section 3.2).
+// a > b, signed, with one AND a bit. a > b unsigned is the carry out of a + ~b, and each carry is the majority of a bit
+// of a, a bit of ~b and the carry before; for signed words the two sign bits swap roles (same paper, section 3.2).
 std::vector<Wire> greater(Builder& build, const std::vector<Pair>& pairs) {
     std::vector<Wire> carry(pairs.size(), Builder::constant(false));
     const std::size_t width = pairs.empty() ? 0 : pairs.front().a.size();
@@ -105,9 +105,9 @@ Word maximum(Builder& build, std::vector<Word> words) {
     return words.front();
 }
 
-// One-hot of the first largest word, by a knock-out tournament. A match says whether its
-// right half beats its left one, which holds the lower indices; walking back from the final, "the winner is in this subtree" splits into its halves
-// with one AND, the other half being the XOR.
+// One-hot of the first largest word, by a knock-out tournament. A match says whether its right side beats its left one,
+// which holds the lower indices. Back from the final, "the winner is on this side" splits into the two sides of each
+// match with one AND, the other side being the XOR.
 Word one_hot_argmax(Builder& build, std::vector<Word> words) {
     struct Match {
         std::size_t left;

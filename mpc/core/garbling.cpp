@@ -2,8 +2,6 @@
 #include "core/garbling.hpp"
 
 #include <algorithm>
-#include <limits>
-#include <new>
 #include <string>
 #include <utility>
 
@@ -14,7 +12,6 @@ namespace capc::mpc {
 
 namespace {
 
-constexpr std::size_t kRowAlignment = 64;
 constexpr std::uint64_t kGarblerStream = 0;
 constexpr std::uint64_t kEvaluatorStream = 1;
 
@@ -26,8 +23,6 @@ std::uint64_t gate_indices(const Circuit& circuit, std::size_t n) {
 void copy_bytes(std::uint8_t* to, const std::uint8_t* from, std::size_t bytes) {
     if (bytes > 0) std::memcpy(to, from, bytes);
 }
-
-const Block kZeroRow[kTile] = {};
 
 std::vector<std::uint64_t> opened(const Circuit& circuit, std::size_t n, Bytes own, const std::uint8_t* other,
                                   std::size_t bytes, const char* step) {
@@ -59,61 +54,6 @@ std::vector<Block> unmasked_labels(std::vector<Block> t, const std::uint8_t* mes
     }
     for (std::size_t k = 0; k < t.size(); ++k) t[k] ^= load_block(message + k * sizeof(Block));
     return t;
-}
-
-// ---- one tile ----------------------------------------------------------------------------------------------------
-
-void TileWalk::AlignedDelete::operator()(Block* p) const {
-    ::operator delete[](static_cast<void*>(p), std::align_val_t{kRowAlignment});
-}
-
-TileWalk::TileWalk(Circuit walked, std::size_t instances, const Block& salt, std::uint64_t first_index)
-    : circuit(std::move(walked)), n(instances), salt_(salt), index_(first_index),
-      stride_(n >= 4 ? std::min(kTile, (n + 3) / 4 * 4) : std::max<std::size_t>(n, 1)) {
-    void* memory = ::operator new[](slot_blocks() * sizeof(Block), std::align_val_t{kRowAlignment});
-    slots_.reset(static_cast<Block*>(memory));
-    std::uninitialized_fill_n(slots_.get(), slot_blocks(), Block{});
-    rows_.resize(circuit.first_slot_row() + circuit.slot_count());
-    rows_[0] = kZeroRow;
-    for (std::size_t s = 0; s < circuit.slot_count(); ++s) {
-        rows_[circuit.first_slot_row() + s] = slots_.get() + s * stride_;
-    }
-}
-
-TileWalk::~TileWalk() {
-    if (slots_) wipe(slots_.get(), slot_blocks() * sizeof(Block));
-}
-
-std::size_t TileWalk::slot_blocks() const { return std::max<std::size_t>(circuit.slot_count(), 1) * stride_; }
-
-std::size_t TileWalk::lanes() const { return std::min(kTile, n - first_); }
-
-void TileWalk::set_inputs(const Block* garbler_rows, const Block* evaluator_rows) {
-    auto row = rows_.begin() + 1;
-    for (std::size_t j = 0; j < circuit.garbler_bits(); ++j) *row++ = garbler_rows + j * lanes();
-    for (std::size_t j = 0; j < circuit.evaluator_bits(); ++j) *row++ = evaluator_rows + j * lanes();
-}
-
-std::size_t TileWalk::run(std::uint8_t* tables, std::size_t ands, const Block* delta) {
-    GateRun run{circuit.gates().data() + next_gate_,
-                circuit.gates().size() - next_gate_,
-                ands,
-                rows_.data(),
-                slots_.get(),
-                stride_,
-                lanes(),
-                salt_,
-                index_,
-                tables};
-    next_gate_ += delta != nullptr ? kernels().garble(run, *delta) : kernels().evaluate(run);
-    const std::uint64_t done = (run.index - index_) / 2;
-    index_ = run.index;
-    return static_cast<std::size_t>(done);
-}
-
-void TileWalk::next_tile() {
-    first_ += lanes();
-    next_gate_ = 0;
 }
 
 // ---- garbler -----------------------------------------------------------------------------------------------------

@@ -1,5 +1,5 @@
 // Garbling n instances of a circuit, and evaluating them: half-gates (Zahur, Rosulek, Evans, EUROCRYPT 2015) with
-// free XOR and point-and-permute. Bytes in, bytes out, no I/O; the session (session.hpp) brings the oblivious transfers.
+// free XOR and point-and-permute. Bytes in, bytes out, no I/O; the session (session.hpp) brings the OTs.
 //
 // How the two classes meet, G the garbler, E the evaluator; every list of labels or bits is in wire order
 // (bit_matrix.hpp), `garbler_bits`, `evaluator_bits`, `output_bits` counted per instance:
@@ -26,12 +26,12 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <vector>
 
 #include "core/aes.hpp"
 #include "core/block.hpp"
 #include "core/circuit.hpp"
+#include "core/tile_walk.hpp"
 
 namespace capc::mpc {
 
@@ -46,49 +46,6 @@ std::uint64_t table_bytes(const Circuit& circuit, std::size_t n);
 std::vector<Block> corrected_labels(std::vector<Block> q, const Bytes& corrections, const Block& delta);
 // The evaluator's side of `Garbling::late_labels`: t ^ message. Throws LengthError.
 std::vector<Block> unmasked_labels(std::vector<Block> t, const std::uint8_t* message, std::size_t bytes);
-
-// The walk of either role through a circuit, tile after tile: rows, slots, position.
-class TileWalk {
-public:
-    TileWalk(Circuit walked, std::size_t instances, const Block& salt, std::uint64_t first_index);
-    ~TileWalk();
-    TileWalk(TileWalk&&) noexcept = default;
-    TileWalk& operator=(TileWalk&&) noexcept = default;
-    TileWalk(const TileWalk&) = delete;
-    TileWalk& operator=(const TileWalk&) = delete;
-
-    bool finished() const { return first_ >= n; }
-    bool at_tile_start() const { return next_gate_ == 0; }
-    bool tile_done() const { return next_gate_ == circuit.gates().size(); }
-    std::size_t lanes() const;
-    std::size_t row_bytes() const { return 2 * lanes() * sizeof(Block); }  // tables of one AND gate
-    // First place of this tile in a list in wire order, `bits` an instance.
-    std::size_t place(std::size_t bits) const { return first_ * bits; }
-    // Where the tile's input labels are, rows of `lanes` blocks; they must stay there until the tile is done.
-    void set_inputs(const Block* garbler_rows, const Block* evaluator_rows);
-    const Block* row(std::size_t number) const { return rows_[number]; }
-    // Runs gates of this tile; `tables` has room for (or holds) the tables of `ands` AND gates. Garbles if `delta` is
-    // given, otherwise evaluates. Returns how many AND gates were done; then see tile_done().
-    std::size_t run(std::uint8_t* tables, std::size_t ands, const Block* delta);
-    void next_tile();
-
-    Circuit circuit;
-    std::size_t n;
-
-private:
-    struct AlignedDelete {
-        void operator()(Block* p) const;
-    };
-    std::size_t slot_blocks() const;
-
-    Block salt_;
-    std::uint64_t index_;
-    std::size_t stride_;  // short rows for few instances, so that small jobs stay in cache
-    std::size_t first_ = 0;
-    std::size_t next_gate_ = 0;
-    std::unique_ptr<Block[], AlignedDelete> slots_;
-    std::vector<const Block*> rows_;
-};
 
 class Garbling {
 public:
@@ -110,8 +67,8 @@ public:
     std::size_t next_tables(std::uint8_t* out, std::size_t max);
     bool finished() const { return walk_.finished() && pending_used_ == pending_.size(); }
 
-    // Labels of the garbler's values (n x garbler words, row by row): n x garbler_bits blocks. One call only: two labels
-    // of one wire would give delta away.
+    // Labels of the garbler's values (n x garbler words, row by row): n x garbler_bits blocks. One call only: two
+    // labels of one wire would give delta away.
     Bytes input_labels(const std::uint64_t* values, std::size_t count);
     // Late only, once: q (n x evaluator_bits) and the evaluator's corrections d, packed: n x evaluator_bits blocks.
     Bytes late_labels(const std::vector<Block>& q, const std::uint8_t* corrections, std::size_t bytes);

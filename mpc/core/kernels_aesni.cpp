@@ -1,4 +1,4 @@
-// The kernels compiled for AES-NI, one block an instruction; see kernels_x86.hpp and the compile options in CMakeLists.txt.
+// The kernels compiled for AES-NI, one block an instruction; see kernels_x86.hpp and the options in CMakeLists.txt.
 #include "core/kernels_x86.hpp"
 
 namespace capc::mpc {

@@ -1,5 +1,6 @@
 // Projection: from a garbled output bit b to additive shares of b over Z_{2^width}, with two ciphertexts a bit and no
-// further round. Garbler: gets its shares m, uniform and fresh. Evaluator: gets b - m mod 2^width, and learns nothing else.
+// further round. The garbler gets its shares m, uniform and fresh; the evaluator gets b - m mod 2^width and learns
+// nothing else.
 //
 // For every output bit, with zero label L and permute bit p (its lowest bit), the garbler sends at place v ^ p
 //     c_{v ^ p} = ((v - m) mod 2^width) ^ H_i(L ^ v delta)          for v = 0, 1

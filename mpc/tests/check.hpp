@@ -29,6 +29,7 @@ inline void run(const char* name, Case body) {
         report(false, error.what(), name, 0);
     }
     std::printf("%s %s\n", failures == before ? "ok    " : "FAILED", name);
+    std::fflush(stdout);  // a crash in the next case must not swallow this line
 }
 
 // Runs a case once on every CPU level of this machine.

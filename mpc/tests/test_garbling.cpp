@@ -11,86 +11,15 @@
 #include "core/hash.hpp"
 #include "core/projection.hpp"
 #include "tests/check.hpp"
+#include "tests/setting.hpp"
 
 using namespace capc::mpc;
-using Values = std::vector<std::uint64_t>;
 
 namespace {
 
-constexpr std::uint64_t kFirstIndex = 12345;
-
-std::uint64_t ring(unsigned bits) { return ~std::uint64_t{0} >> (64 - bits); }
-
-Values random_values(const Widths& widths, std::size_t n, Prg& prg) {
-    Values values;
-    for (std::size_t i = 0; i < n; ++i) {
-        for (const unsigned width : widths) values.push_back(prg.word() & ring(width));
-    }
-    return values;
-}
-
-// One garbling with everything that the two parties hold around it; OTs are dealt.
-struct Setting {
-    Circuit circuit;
-    std::size_t n;
-    bool late;
-    Prg prg;
-    Block delta;
-    Block salt;
-    Block label_seed;
-    Values garbler_values;
-    Values evaluator_values;
-    std::vector<Block> q;
-    std::vector<Block> t;
-    Bytes corrections;
-
-    Setting(Circuit c, std::size_t instances, bool late_choices, std::uint64_t seed)
-        : circuit(std::move(c)), n(instances), late(late_choices), prg(Block{seed, 1}), delta(prg.block()),
-          salt(prg.block()), label_seed(prg.block()) {
-        delta.lo |= 1;
-        garbler_values = random_values(circuit.garbler_widths(), n, prg);
-        evaluator_values = random_values(circuit.evaluator_widths(), n, prg);
-        q.resize(n * circuit.evaluator_bits());
-        prg.fill_blocks(q.data(), q.size());
-        t = q;
-        corrections = pack_values(circuit.evaluator_widths(), evaluator_values.data(), evaluator_values.size(), n);
-        for (std::size_t k = 0; k < q.size(); ++k) {
-            const bool u = (prg.word() & 1) != 0;
-            t[k] ^= mask_of(u) & delta;
-            corrections[k / 8] = static_cast<std::uint8_t>(corrections[k / 8] ^ ((u ? 1 : 0) << (k % 8)));
-        }
-    }
-
-    Garbling garbling() const {
-        if (late) return Garbling(circuit, n, delta, salt, kFirstIndex, label_seed);
-        return Garbling(circuit, n, delta, salt, kFirstIndex, label_seed, corrected_labels(q, corrections, delta));
-    }
-    Evaluation evaluation() const { return Evaluation(circuit, n, salt, kFirstIndex); }
-
-    void give_labels(Garbling& garbling, Evaluation& evaluation) const {
-        const Bytes labels = garbling.input_labels(garbler_values.data(), garbler_values.size());
-        std::vector<Block> own = t;
-        if (late) {
-            const Bytes message = garbling.late_labels(q, corrections.data(), corrections.size());
-            own = unmasked_labels(own, message.data(), message.size());
-        }
-        evaluation.set_labels(labels.data(), labels.size(), own);
-    }
-
-    Values in_the_clear() const { return circuit.run(garbler_values, evaluator_values, n); }
-};
-
-Bytes all_tables(Garbling& garbling, std::size_t chunk) {
-    Bytes tables;
-    Bytes buffer(chunk);
-    while (const std::size_t got = garbling.next_tables(buffer.data(), chunk)) {
-        tables.insert(tables.end(), buffer.begin(), buffer.begin() + static_cast<std::ptrdiff_t>(got));
-    }
-    return tables;
-}
-
 // The whole path; `labels_after` bytes of tables are fed before the labels are set.
-void run_both(const Setting& setting, std::size_t garbler_chunk, std::size_t evaluator_chunk, std::size_t labels_after) {
+void run_both(const Setting& setting, std::size_t garbler_chunk, std::size_t evaluator_chunk,
+              std::size_t labels_after) {
     Garbling garbling = setting.garbling();
     Evaluation evaluation = setting.evaluation();
     const Bytes tables = all_tables(garbling, garbler_chunk);
@@ -121,11 +50,13 @@ void every_instance_count() {
 }
 
 void every_circuit() {
-    const std::vector<Circuit> all{circuits::add(64),         circuits::subtract(41),   circuits::less_than(1),
-                                   circuits::select(33),      circuits::relu(41, 12),   circuits::rescale(41, 12),
-                                   circuits::argmax(10, 37),  circuits::threshold(4, 9), circuits::sum_histogram(10, 20),
-                                   circuits::relu(64, 63),    circuits::add(1),
-                                   circuits::max_pool(4, 17, 3, true), circuits::confident_histogram(3, 9)};
+    const std::vector<Circuit> all{
+        circuits::add(64),        circuits::subtract(41),           circuits::less_than(1),
+        circuits::select(33),     circuits::relu(41, 12),           circuits::rescale(41, 12),
+        circuits::argmax(10, 37), circuits::threshold(4, 9),        circuits::sum_histogram(10, 20),
+        circuits::relu(64, 63),   circuits::max_pool(4, 17, 3, true), circuits::confident_histogram(3, 9),
+        circuits::add(1),
+    };
     for (const Circuit& circuit : all) {
         for (const bool late : {false, true}) run_both(Setting(circuit, 37, late, 5), 1u << 16, 1u << 16, 0);
     }
@@ -295,8 +226,8 @@ void refusals() {
     const Setting setting(circuits::relu(8, 2), 5, true, 3);
     const Block even{2, 0};
     CHECK_THROWS(Garbling(setting.circuit, 5, even, setting.salt, 0, setting.label_seed), ParameterError);
-    CHECK_THROWS(Garbling(setting.circuit, 5, setting.delta, setting.salt, 0, setting.label_seed, std::vector<Block>(3)),
-                 LengthError);
+    const std::vector<Block> three(3);
+    CHECK_THROWS(Garbling(setting.circuit, 5, setting.delta, setting.salt, 0, setting.label_seed, three), LengthError);
     CHECK_THROWS(corrected_labels(std::vector<Block>(9), Bytes(1), setting.delta), LengthError);
     CHECK_THROWS(corrected_labels(std::vector<Block>(9), Bytes{0, 2}, setting.delta), MalformedError);
 
@@ -352,7 +283,8 @@ void evaluator_sees_one_label_a_wire() {
         view.insert(view.end(), labels.begin(), labels.end());
         std::vector<Block> own = setting.t;
         if (late) {
-            const Bytes message = garbling.late_labels(setting.q, setting.corrections.data(), setting.corrections.size());
+            const Bytes& d = setting.corrections;
+            const Bytes message = garbling.late_labels(setting.q, d.data(), d.size());
             view.insert(view.end(), message.begin(), message.end());
             own = unmasked_labels(own, message.data(), message.size());
         }

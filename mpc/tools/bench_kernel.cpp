@@ -81,7 +81,8 @@ Rates rates(const Circuit& circuit, std::size_t n, std::size_t chunk, double bud
         evaluation.set_labels(garbler_labels.data(), garbler_labels.size(), evaluator_labels);
         const auto start = Clock::now();
         for (std::uint64_t at = 0; at < total; at += buffer.size()) {
-            evaluation.feed(buffer.data(), static_cast<std::size_t>(std::min<std::uint64_t>(buffer.size(), total - at)));
+            const std::uint64_t now = std::min<std::uint64_t>(buffer.size(), total - at);
+            evaluation.feed(buffer.data(), static_cast<std::size_t>(now));
         }
         evaluate_s = std::min(evaluate_s, std::chrono::duration<double>(Clock::now() - start).count());
     } while (Clock::now() < end);

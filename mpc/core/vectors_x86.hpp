@@ -1,0 +1,127 @@
+// Vectors of 1, 2 or 4 blocks under one interface: what the x86 kernels (kernels_x86.hpp) are written over. Which of
+// them exist depends on the instruction set that the including file is compiled for; hence the internal linkage.
+#pragma once
+
+#include <immintrin.h>
+
+#include <cstddef>
+#include <cstdint>
+
+#include "core/block.hpp"
+
+namespace capc::mpc {
+namespace {
+
+// One block in an SSE register: the whole of the AES-NI level, and the last instances of the wider levels.
+struct V128 {
+    using T = __m128i;
+    static constexpr std::size_t blocks = 1;
+    static CAPC_INLINE T load(const void* p) { return _mm_loadu_si128(static_cast<const __m128i*>(p)); }
+    static CAPC_INLINE void store(void* p, T x) { _mm_storeu_si128(static_cast<__m128i*>(p), x); }
+    static CAPC_INLINE T repeat(const Block* p) { return load(p); }
+    static CAPC_INLINE T counters(std::uint64_t first, std::uint64_t high) {
+        return _mm_set_epi64x(static_cast<long long>(high), static_cast<long long>(first));
+    }
+    static CAPC_INLINE T exclusive(T a, T b) { return _mm_xor_si128(a, b); }
+    static CAPC_INLINE T round(T x, T key) { return _mm_aesenc_si128(x, key); }
+    static CAPC_INLINE T last_round(T x, T key) { return _mm_aesenclast_si128(x, key); }
+    // (L || R) -> (L ^ R) || L, see hash.hpp.
+    static CAPC_INLINE T sigma(T x) {
+        return _mm_xor_si128(_mm_shuffle_epi32(x, 0x4E), _mm_and_si128(x, _mm_set_epi64x(-1, 0)));
+    }
+    // The colour of each label, as something that `exclusive_where` understands.
+    using Mask = T;
+    static CAPC_INLINE Mask colour(T label) {
+        return _mm_srai_epi32(_mm_slli_epi32(_mm_shuffle_epi32(label, 0), 31), 31);
+    }
+    // a, or a ^ b where the mask is set.
+    static CAPC_INLINE T exclusive_where(Mask mask, T a, T b) { return exclusive(a, _mm_and_si128(mask, b)); }
+    // One step of the key schedule (FIPS 197, section 5.2). SubWord(RotWord(w3)) is broadcast to all four columns,
+    // where the row shift of the last AES round changes nothing, and the round constant enters as its key.
+    static CAPC_INLINE T next_key(T key, T rotate, T constant) {
+        const T substituted = _mm_aesenclast_si128(_mm_shuffle_epi8(key, rotate), constant);
+        key = _mm_xor_si128(key, _mm_slli_si128(key, 4));
+        key = _mm_xor_si128(key, _mm_slli_si128(key, 8));
+        return _mm_xor_si128(key, substituted);
+    }
+    static CAPC_INLINE T words(std::uint32_t w) { return _mm_set1_epi32(static_cast<int>(w)); }
+};
+
+#if defined(__VAES__) && defined(__AVX2__)
+struct V256 {
+    using T = __m256i;
+    static constexpr std::size_t blocks = 2;
+    static CAPC_INLINE T load(const void* p) { return _mm256_loadu_si256(static_cast<const __m256i*>(p)); }
+    static CAPC_INLINE void store(void* p, T x) { _mm256_storeu_si256(static_cast<__m256i*>(p), x); }
+    static CAPC_INLINE T repeat(const Block* p) {
+        return _mm256_broadcastsi128_si256(_mm_load_si128(reinterpret_cast<const __m128i*>(p)));
+    }
+    static CAPC_INLINE T counters(std::uint64_t first, std::uint64_t high) {
+        const auto h = static_cast<long long>(high);
+        return _mm256_set_epi64x(h, static_cast<long long>(first + 1), h, static_cast<long long>(first));
+    }
+    static CAPC_INLINE T exclusive(T a, T b) { return _mm256_xor_si256(a, b); }
+    static CAPC_INLINE T round(T x, T key) { return _mm256_aesenc_epi128(x, key); }
+    static CAPC_INLINE T last_round(T x, T key) { return _mm256_aesenclast_epi128(x, key); }
+    static CAPC_INLINE T sigma(T x) {
+        return _mm256_xor_si256(_mm256_shuffle_epi32(x, 0x4E), _mm256_and_si256(x, _mm256_set_epi64x(-1, 0, -1, 0)));
+    }
+    using Mask = T;
+    static CAPC_INLINE Mask colour(T label) {
+        return _mm256_srai_epi32(_mm256_slli_epi32(_mm256_shuffle_epi32(label, 0), 31), 31);
+    }
+    static CAPC_INLINE T exclusive_where(Mask mask, T a, T b) { return exclusive(a, _mm256_and_si256(mask, b)); }
+    static CAPC_INLINE T next_key(T key, T rotate, T constant) {
+        const T substituted = _mm256_aesenclast_epi128(_mm256_shuffle_epi8(key, rotate), constant);
+        key = _mm256_xor_si256(key, _mm256_slli_si256(key, 4));
+        key = _mm256_xor_si256(key, _mm256_slli_si256(key, 8));
+        return _mm256_xor_si256(key, substituted);
+    }
+    static CAPC_INLINE T words(std::uint32_t w) { return _mm256_set1_epi32(static_cast<int>(w)); }
+};
+#endif
+
+#if defined(__VAES__) && defined(__AVX512BW__) && defined(__AVX512DQ__)
+struct V512 {
+    using T = __m512i;
+    static constexpr std::size_t blocks = 4;
+    static CAPC_INLINE T load(const void* p) { return _mm512_loadu_si512(p); }
+    static CAPC_INLINE void store(void* p, T x) { _mm512_storeu_si512(p, x); }
+    static CAPC_INLINE T repeat(const Block* p) {
+        return _mm512_broadcast_i32x4(_mm_load_si128(reinterpret_cast<const __m128i*>(p)));
+    }
+    static CAPC_INLINE T counters(std::uint64_t first, std::uint64_t high) {
+        const auto h = static_cast<long long>(high);
+        const auto f = static_cast<long long>(first);
+        return _mm512_add_epi64(_mm512_set_epi64(h, f, h, f, h, f, h, f), _mm512_set_epi64(0, 3, 0, 2, 0, 1, 0, 0));
+    }
+    static CAPC_INLINE T exclusive(T a, T b) { return _mm512_xor_si512(a, b); }
+    static CAPC_INLINE T round(T x, T key) { return _mm512_aesenc_epi128(x, key); }
+    static CAPC_INLINE T last_round(T x, T key) { return _mm512_aesenclast_epi128(x, key); }
+    static CAPC_INLINE T sigma(T x) {
+        const T swapped = _mm512_shuffle_epi32(x, static_cast<_MM_PERM_ENUM>(0x4E));
+        return _mm512_mask_xor_epi64(swapped, 0xAA, swapped, x);
+    }
+    using Mask = __mmask8;
+    static CAPC_INLINE Mask colour(T label) {
+        const T low = _mm512_shuffle_epi32(label, static_cast<_MM_PERM_ENUM>(0x44));
+        return _mm512_test_epi64_mask(low, _mm512_set1_epi64(1));
+    }
+    static CAPC_INLINE T exclusive_where(Mask mask, T a, T b) { return _mm512_mask_xor_epi64(a, mask, a, b); }
+    static CAPC_INLINE std::uint64_t eight_colours(const Block* row) {
+        const T low_halves = _mm512_set_epi64(14, 12, 10, 8, 6, 4, 2, 0);
+        const T low = _mm512_permutex2var_epi64(load(row), low_halves, load(row + 4));
+        return _mm512_test_epi64_mask(low, _mm512_set1_epi64(1));
+    }
+    static CAPC_INLINE T next_key(T key, T rotate, T constant) {
+        const T substituted = _mm512_aesenclast_epi128(_mm512_shuffle_epi8(key, rotate), constant);
+        key = _mm512_xor_si512(key, _mm512_bslli_epi128(key, 4));
+        key = _mm512_xor_si512(key, _mm512_bslli_epi128(key, 8));
+        return _mm512_xor_si512(key, substituted);
+    }
+    static CAPC_INLINE T words(std::uint32_t w) { return _mm512_set1_epi32(static_cast<int>(w)); }
+};
+#endif
+
+}  // namespace
+}  // namespace capc::mpc

@@ -1,0 +1,88 @@
+// What the tests of garbling share: one garbling with everything that the two parties hold around it.
+#pragma once
+
+#include <cstdint>
+#include <utility>
+#include <vector>
+
+#include "core/bit_matrix.hpp"
+#include "core/garbling.hpp"
+#include "core/prg.hpp"
+
+namespace capc::mpc {
+
+using Values = std::vector<std::uint64_t>;
+
+constexpr std::uint64_t kFirstIndex = 12345;
+
+inline std::uint64_t ring(unsigned bits) { return ~std::uint64_t{0} >> (64 - bits); }
+
+inline Values random_values(const Widths& widths, std::size_t n, Prg& prg) {
+    Values values;
+    for (std::size_t i = 0; i < n; ++i) {
+        for (const unsigned width : widths) values.push_back(prg.word() & ring(width));
+    }
+    return values;
+}
+
+// The oblivious transfers are dealt.
+struct Setting {
+    Circuit circuit;
+    std::size_t n;
+    bool late;
+    Prg prg;
+    Block delta;
+    Block salt;
+    Block label_seed;
+    Values garbler_values;
+    Values evaluator_values;
+    std::vector<Block> q;
+    std::vector<Block> t;
+    Bytes corrections;
+
+    Setting(Circuit c, std::size_t instances, bool late_choices, std::uint64_t seed)
+        : circuit(std::move(c)), n(instances), late(late_choices), prg(Block{seed, 1}), delta(prg.block()),
+          salt(prg.block()), label_seed(prg.block()) {
+        delta.lo |= 1;
+        garbler_values = random_values(circuit.garbler_widths(), n, prg);
+        evaluator_values = random_values(circuit.evaluator_widths(), n, prg);
+        q.resize(n * circuit.evaluator_bits());
+        prg.fill_blocks(q.data(), q.size());
+        t = q;
+        corrections = pack_values(circuit.evaluator_widths(), evaluator_values.data(), evaluator_values.size(), n);
+        for (std::size_t k = 0; k < q.size(); ++k) {
+            const bool u = (prg.word() & 1) != 0;
+            t[k] ^= mask_of(u) & delta;
+            corrections[k / 8] = static_cast<std::uint8_t>(corrections[k / 8] ^ ((u ? 1 : 0) << (k % 8)));
+        }
+    }
+
+    Garbling garbling() const {
+        if (late) return Garbling(circuit, n, delta, salt, kFirstIndex, label_seed);
+        return Garbling(circuit, n, delta, salt, kFirstIndex, label_seed, corrected_labels(q, corrections, delta));
+    }
+    Evaluation evaluation() const { return Evaluation(circuit, n, salt, kFirstIndex); }
+
+    void give_labels(Garbling& garbling, Evaluation& evaluation) const {
+        const Bytes labels = garbling.input_labels(garbler_values.data(), garbler_values.size());
+        std::vector<Block> own = t;
+        if (late) {
+            const Bytes message = garbling.late_labels(q, corrections.data(), corrections.size());
+            own = unmasked_labels(own, message.data(), message.size());
+        }
+        evaluation.set_labels(labels.data(), labels.size(), own);
+    }
+
+    Values in_the_clear() const { return circuit.run(garbler_values, evaluator_values, n); }
+};
+
+inline Bytes all_tables(Garbling& garbling, std::size_t chunk) {
+    Bytes tables;
+    Bytes buffer(chunk);
+    while (const std::size_t got = garbling.next_tables(buffer.data(), chunk)) {
+        tables.insert(tables.end(), buffer.begin(), buffer.begin() + static_cast<std::ptrdiff_t>(got));
+    }
+    return tables;
+}
+
+}  // namespace capc::mpc
