@@ -103,7 +103,7 @@ def check_python_parts() -> None:
 
 def install(with_tests: bool) -> None:
     """Make `.venv` and install the project into it, editable, unless nothing has changed since the last time."""
-    wanted = f"{sources_digest()} {'test' if with_tests else 'run'}"
+    wanted = f"{sources_digest()} {ROOT} {'test' if with_tests else 'run'}"  # an environment cannot be moved
     stamp = ENVIRONMENT / "installed-from"
     found = stamp.read_text() if stamp.is_file() and PYTHON.exists() else ""
     if found == wanted or found == wanted.replace(" run", " test"):
@@ -112,7 +112,7 @@ def install(with_tests: bool) -> None:
     check_python_parts()
     if not PYTHON.exists():
         say("making .venv")
-        execute([sys.executable, "-m", "venv", str(ENVIRONMENT)])
+        execute([sys.executable, "-m", "venv", "--clear", str(ENVIRONMENT)])
     say("installing CaPC and what it needs into .venv (the first time takes a few minutes)")
     pip = [str(PYTHON), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     tools = build_requirements() + [tool for tool in ("cmake>=3.26", "ninja") if not shutil.which(bare_name(tool))]
@@ -167,8 +167,10 @@ def bare_name(requirement: str) -> str:
 
 
 def run_demo() -> None:
-    """The main job on its embedded defaults."""
-    sys.exit(subprocess.run([str(PYTHON), "run_protocol.py"], cwd=ROOT, check=False).returncode)
+    """The main job on its embedded defaults, in place of this process, so that a signal reaches it and nobody else."""
+    sys.stdout.flush()
+    os.chdir(ROOT)
+    os.execv(str(PYTHON), [str(PYTHON), "run_protocol.py"])  # noqa: S606
 
 
 def run_tests() -> None:

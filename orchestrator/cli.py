@@ -6,8 +6,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import signal
 import sys
 from collections.abc import Mapping
 
@@ -35,8 +33,6 @@ def main(protocols: Mapping[str, RunnableProtocol], arguments: list[str] | None 
         return _say(str(error), 1)
     except Interrupted as error:
         return _say(str(error), 128 + error.number)
-    except BrokenPipeError:
-        return _stop_printing()
     return 0
 
 
@@ -44,9 +40,3 @@ def _say(sentence: str, status: int) -> int:
     with contextlib.suppress(OSError):  # a terminal that has hung up hears nothing
         print(sentence, file=sys.stderr, flush=True)
     return status
-
-
-def _stop_printing() -> int:
-    """Nobody reads standard output any more (`| head`): the status of a program that SIGPIPE has ended."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains on its way out
-    return 128 + signal.SIGPIPE

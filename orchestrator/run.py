@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import secrets
-import signal
 import subprocess
 import sys
 import time
@@ -14,7 +13,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 from rich.console import Console
@@ -22,9 +20,10 @@ from rich.console import Console
 from orchestrator import certificates, ports, report
 from orchestrator.config import Configuration, RunOptions
 from orchestrator.environment import MARKER, party_environment
-from orchestrator.errors import Interrupted, RunFailed
+from orchestrator.errors import RunFailed
 from orchestrator.events import Event
 from orchestrator.folders import keep_events, make_folders, run_name
+from orchestrator.interruption import ignore_signals, signals_raise
 from orchestrator.launchers import Command, Launcher, LogView
 from orchestrator.launchers.process import ProcessLauncher
 from orchestrator.launchers.tmux import TmuxLauncher, unavailable
@@ -35,7 +34,6 @@ from parties.plan import ConfigError, Plan, Run, RunFolders, Summary, write_sett
 
 HOST = "127.0.0.1"
 RUN_LOG_PANE = 2  # where the reference demo shows it
-_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @dataclass(frozen=True)
@@ -59,8 +57,9 @@ def execute(configuration: Configuration, console: Console) -> Outcome:
     options = configuration.run
     session = options.session or configuration.protocol.name
     note = _check_launcher(options)
+    _check_timing_file(options)
     started = time.time()
-    with _signals_raise():
+    with signals_raise():
         run = run_name(session)
         launcher: Launcher
         launcher = ProcessLauncher() if note or options.launcher == "process" else TmuxLauncher(run, session)
@@ -87,6 +86,17 @@ def _check_launcher(options: RunOptions) -> str | None:
         if not (sys.stdin.isatty() and sys.stdout.isatty()):
             raise ConfigError("attach: expected a terminal, found none.")
     return note
+
+
+def _check_timing_file(options: RunOptions) -> None:
+    """Raises `ConfigError` when the run's seconds could not be written at its end."""
+    path = options.log_timing_file
+    if path is None:
+        return
+    folder = next(folder for folder in path.absolute().parents if folder.exists())
+    target = path if path.exists() else folder
+    if path.is_dir() or not folder.is_dir() or not os.access(target, os.W_OK):
+        raise ConfigError(f"log_timing_file: expected a file that can be written, found {path}.")
 
 
 def _plan(configuration: Configuration, folders: RunFolders) -> Plan:
@@ -199,7 +209,7 @@ def _run_folders(options: RunOptions, run: str, launcher: Launcher) -> Iterator[
     try:
         yield folders, guard
     finally:
-        _ignore_signals()
+        ignore_signals()
         keep_events(folders)
         guard.end_run()
         launcher.close()
@@ -254,24 +264,3 @@ def _write_report(
     }
     report.write_result(result_file, header=header, result=result, accounts=accounts, summary=summary)
     return Outcome(plan, accounts, summary, result_file, timing_file)
-
-
-@contextmanager
-def _signals_raise() -> Iterator[None]:
-    """SIGINT, SIGTERM and SIGHUP raise `Interrupted` in here, so that the teardown runs."""
-
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        _ignore_signals()
-        raise Interrupted(number)
-
-    before = {number: signal.signal(number, interrupt) for number in _ENDING}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-def _ignore_signals() -> None:
-    for number in _ENDING:
-        signal.signal(number, signal.SIG_IGN)

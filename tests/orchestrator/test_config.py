@@ -197,3 +197,22 @@ def test_a_folder_that_cannot_be_made_is_one_sentence(play: Callable[..., Game],
     assert game.wait() == 2
     assert game.sentence.startswith(f"logs_dir: expected to make {tmp_path}/logs/game-")
     assert not list((game.folder / "files").iterdir())
+
+
+@pytest.mark.parametrize("path", ["{tmp}", "{tmp}/file/timing.log"])
+def test_a_timing_file_that_cannot_be_written_is_one_sentence(
+    play: Callable[..., Game], tmp_path: Path, path: str
+) -> None:
+    (tmp_path / "file").write_text("no folder")
+    wanted = path.format(tmp=tmp_path)
+    game = play("--log_timing_file", wanted)
+    assert game.wait() == 2
+    assert game.sentence == f"log_timing_file: expected a file that can be written, found {wanted}.\n"
+
+
+def test_the_timing_file_goes_where_it_is_asked_to(play: Callable[..., Game], tmp_path: Path) -> None:
+    path = tmp_path / "new" / "timing.log"
+    game = play("--log_timing_file", str(path), "--launcher", "process")
+    assert game.wait() == 0
+    assert path.read_text().startswith(f"# {game.run} ")
+    assert not (game.logs / "timing.log").exists()

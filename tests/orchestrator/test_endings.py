@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.orchestrator.conftest import LAUNCHERS, Game, processes_of, wait_for
+from tests.orchestrator.conftest import LAUNCHERS, PATIENCE_S, ROOT, Game, free_ports, processes_of, wait_for
 
 pytestmark = pytest.mark.parametrize("launcher", LAUNCHERS)
 
@@ -154,3 +156,33 @@ def test_two_runs_do_not_meet(play: Callable[..., Game], launcher: str) -> None:
     first.process.send_signal(signal.SIGINT)
     assert first.wait() == 130
     first.assert_nothing_left(result=False)
+
+
+def test_nohup_is_respected(play: Callable[..., Game], launcher: str) -> None:
+    game = play("--launcher", launcher, "--throw_s", "2", prefix=("nohup",))
+    game.wait_until_said("player-0: begins step throw")
+    game.process.send_signal(signal.SIGHUP)
+    assert game.wait() == 0
+    game.assert_nothing_left(result=True)
+
+
+def test_nobody_reads_the_output_any_more(launcher: str, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "tests.orchestrator.game", "--launcher", launcher, "--manner", "hang"]
+    command += [
+        "--start_port",
+        str(free_ports(3)),
+        "--files_dir",
+        f"{tmp_path}/files",
+        "--logs_dir",
+        f"{tmp_path}/logs",
+    ]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stdout is not None
+    assert process.stderr is not None
+    assert process.stdout.readline().startswith(b"Logs: ")
+    process.stdout.close()
+    assert process.wait(PATIENCE_S) == 1  # quietly, as `| head` expects
+    assert process.stderr.read() == b""
+    (run,) = os.listdir(tmp_path / "logs")
+    assert not processes_of(run)
+    assert not os.listdir(tmp_path / "files")
