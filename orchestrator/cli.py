@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import sys
 from collections.abc import Mapping
 
@@ -22,6 +23,8 @@ WIDTH = 120  # of tables where no terminal says its own
 
 def main(protocols: Mapping[str, RunnableProtocol], arguments: list[str] | None = None) -> int:
     """Run what the arguments ask for; returns the exit status. Every failure is one sentence on standard error."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # an arrow must not end a run on a terminal that has none
     console = Console() if sys.stdout.isatty() else Console(width=WIDTH)
     try:
         configuration = configure(sys.argv[1:] if arguments is None else arguments, protocols)
