@@ -24,6 +24,12 @@ void copy_bytes(std::uint8_t* to, const std::uint8_t* from, std::size_t bytes) {
     if (bytes > 0) std::memcpy(to, from, bytes);
 }
 
+// Labels that are not needed any more.
+void release(std::vector<Block>* labels) {
+    wipe(labels->data(), labels->size() * sizeof(Block));
+    std::vector<Block>().swap(*labels);
+}
+
 std::vector<std::uint64_t> opened(const Circuit& circuit, std::size_t n, Bytes own, const std::uint8_t* other,
                                   std::size_t bytes, const char* step) {
     check_packed(step, other, bytes, n * circuit.output_bits());
@@ -85,9 +91,9 @@ Garbling::Garbling(const Circuit& circuit, std::size_t n, const Block& delta, co
 
 Garbling::~Garbling() {
     wipe(&delta_, sizeof delta_);
-    wipe(drawn_.data(), drawn_.size() * sizeof(Block));
-    wipe(evaluator_zero_labels_.data(), evaluator_zero_labels_.size() * sizeof(Block));
-    wipe(output_zero_labels_.data(), output_zero_labels_.size() * sizeof(Block));
+    release(&drawn_);
+    release(&evaluator_zero_labels_);
+    release(&output_zero_labels_);
 }
 
 void Garbling::start_tile() {
@@ -120,6 +126,10 @@ void Garbling::finish_tile() {
         place += lanes;
     }
     walk_.next_tile();
+    if (walk_.finished()) {
+        release(&drawn_);
+        release(&evaluator_zero_labels_);
+    }
 }
 
 void Garbling::run_free_gates() {
@@ -222,9 +232,9 @@ Evaluation::Evaluation(const Circuit& circuit, std::size_t n, const Block& salt,
 }
 
 Evaluation::~Evaluation() {
-    wipe(garbler_labels_.data(), garbler_labels_.size() * sizeof(Block));
-    wipe(evaluator_labels_.data(), evaluator_labels_.size() * sizeof(Block));
-    wipe(output_labels_.data(), output_labels_.size() * sizeof(Block));
+    release(&garbler_labels_);
+    release(&evaluator_labels_);
+    release(&output_labels_);
 }
 
 void Evaluation::start_tile() {
@@ -242,6 +252,10 @@ void Evaluation::finish_tile() {
         place += lanes;
     }
     walk_.next_tile();
+    if (walk_.finished()) {
+        release(&garbler_labels_);
+        release(&evaluator_labels_);
+    }
 }
 
 void Evaluation::run_free_gates() {
