@@ -1,7 +1,7 @@
 """The garbled-circuit engine against the hardware's limits: ``python -m benchmarks.engine``.
 
-Every figure is taken in one run on the machine at hand and shown with the limit it is held against: AES blocks a second on
-the same core, bytes a second on the same link. Writes a table, ``engine.json`` and ``engine.png``.
+Every figure is taken in one run on the machine at hand and shown with the limit it is held against: AES blocks a second
+on the same core, bytes a second on the same link. Writes a table, ``engine.json`` and ``engine.png``.
 """
 
 from __future__ import annotations

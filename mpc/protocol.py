@@ -212,4 +212,5 @@ def plaintext_labels(
     for network in networks:
         votes = network.run_clear(encoded).argmax(axis=1)
         counts[np.arange(len(queries)), votes] += 1
-    return counts.argmax(axis=1).astype(np.int64)
+    majority: NDArray[np.int64] = counts.argmax(axis=1)
+    return majority

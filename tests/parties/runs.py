@@ -1,0 +1,109 @@
+"""Runs of the real party programs over TLS, one process each, without a launcher, and what they must give."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mpc.ring import Ring
+from orchestrator import certificates
+from parties.capc_config import CapcConfig
+from parties.data import Records
+from parties.models import Model
+from parties.network import fixed_point
+from parties.plan import Plan, Run, RunFolders, write_settings
+from parties.protocols import PROTOCOLS
+from parties.settings import AnsweringSettings
+from parties.training import model_path
+
+QUICK = {
+    "n_parties": 2,
+    "epochs": 3,
+    "dp_noise_scale": 0,
+    "paillier_bits": 2048,
+    "connect_deadline_s": 120,
+    "run_deadline_s": 280,
+}
+
+
+def free_ports(count: int) -> int:
+    """The first of `count` ports in a row that nobody listens on."""
+    for start in range(42000, 60000, 16):
+        sockets = []
+        try:
+            for port in range(start, start + count):
+                sockets.append(socket.create_server(("127.0.0.1", port)))
+        except OSError:
+            continue
+        else:
+            return start
+        finally:
+            for opened in sockets:
+                opened.close()
+    raise AssertionError("no free ports")
+
+
+@dataclass
+class Running:
+    plan: Plan
+    folders: RunFolders
+    processes: dict[str, subprocess.Popen[bytes]]
+
+    def wait(self) -> dict[str, dict[str, Any]]:
+        """Every party's status, when all have ended."""
+        for process in self.processes.values():
+            process.wait(self.plan.deadline_s)
+        return {name: json.loads(self.folders.status(name).read_text()) for name in self.processes}
+
+    def finish(self) -> dict[str, Any]:
+        """The result of a run in which nothing may go wrong."""
+        for name, status in self.wait().items():
+            assert status["ok"], f"{name}: {status}\n{self.folders.log(name).read_text()}"
+        result: dict[str, Any] = json.loads(self.folders.result("client").read_text())
+        return result
+
+
+@contextmanager
+def running(top: Path, name: str = "run", **choices: Any) -> Iterator[Running]:
+    """All parties of a run; none is left at the end."""
+    folders = RunFolders(top / "files", top / "logs", name)
+    config = CapcConfig(**(QUICK | choices))
+    run = Run(folders, f"session-{name}", free_ports(config.n_parties + 1), supervisor_pid=os.getpid())
+    plan = PROTOCOLS["capc"].plan(config, run)
+    certificates.issue(name, [(process.name, folders.party(process.name)) for process in plan.processes])
+    processes = {}
+    try:
+        for process in plan.processes:
+            command = [sys.executable, "-m", process.module, "--settings", str(write_settings(process, folders))]
+            processes[process.name] = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+        yield Running(plan, folders, processes)
+    finally:
+        for started in processes.values():
+            started.kill()
+            started.wait(60)
+
+
+def expected_labels(run: Running) -> list[int]:
+    """The majority of the very models that the answering parties have trained, in the clear; ties to the lowest."""
+    queries = Records.read(run.folders.party("client") / "queries.npz")
+    counts = np.zeros((len(queries), 10), np.int64)
+    for process in run.plan.processes:
+        settings = process.settings
+        if isinstance(settings, AnsweringSettings):
+            records = Records.read(run.folders.party(process.name) / "records.npz")
+            training = settings.training
+            path = model_path(training, records, settings.cache)
+            network = fixed_point(Model.read(path, training.image_shape, training.layers), settings.parameters, 1)
+            encoded = Ring(settings.parameters.ring_bits).encode(queries.images, settings.parameters.fraction_bits)
+            counts[np.arange(len(queries)), network.run_clear(encoded).argmax(1)] += 1
+    return [int(label) for label in counts.argmax(1)]
