@@ -10,11 +10,12 @@ from typing import Any
 
 from mpc.parameters import PublicParameters
 from parties.capc_config import CapcConfig
-from parties.data import Dataset, load_dataset, split
+from parties.data import Dataset, load_dataset
 from parties.lifetime import process_started
 from parties.models import architecture
 from parties.plan import ConfigError, Plan, Process, Run, RunFolders, Summary
 from parties.settings import Address, AnsweringSettings, GuardianSettings, Peer, QueryingSettings, Supervisor
+from parties.split import split
 from parties.training import TrainingSettings
 
 CLIENT = "client"
@@ -39,7 +40,7 @@ class Capc:
         for model in config.models:
             architecture(model, dataset.image_shape, dataset.classes)  # refuses a name that it does not know
         queries = dataset.queries(config.start_batch, config.n_queries)
-        owners = split(dataset.pool.labels, config.n_parties + 1, config.seed, config.split)
+        owners = split(dataset.pool.labels, config.n_parties + 1, config.seed, config.split, config.missing_classes)
 
         settings = _Settings(config, run, dataset)
         processes = [settings.client(), *settings.servers(), settings.guardian()]

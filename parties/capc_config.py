@@ -73,9 +73,9 @@ class CapcConfig(BaseModel):
     qp_id: int = Field(
         0, ge=0, description="which of the n_parties + 1 data owners asks", json_schema_extra=_flag("index")
     )
-    dataset: Literal["digits", "mnist"] = Field(
+    dataset: Literal["digits", "breast-cancer", "mnist"] = Field(
         "digits",
-        description="digits (8x8, built in) or mnist (28x28, from data_dir)",
+        description="digits (8x8, built in), breast-cancer (30 measurements, built in) or mnist (28x28, from data_dir)",
         json_schema_extra=_flag("name"),
     )
     data_dir: Path | None = Field(
@@ -91,6 +91,12 @@ class CapcConfig(BaseModel):
     )
     split: Literal["stratified", "iid"] = Field(
         "stratified", description="how the data owners' parts are drawn", json_schema_extra=_flag("name")
+    )
+    missing_classes: int = Field(
+        0,
+        ge=0,
+        description="classes of which each data owner has no record, other ones each",
+        json_schema_extra=_flag("classes"),
     )
     aggregation: Literal["paillier", "direct"] = Field(
         "paillier",

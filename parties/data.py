@@ -1,7 +1,10 @@
-"""Datasets, their split into test set and training pool, and each data owner's part of the pool.
+"""Datasets, and their split into test set and training pool; `parties/split.py` deals the pool to its owners.
 
 - ``digits``: 1,797 images of 8x8, 17 grey levels, from scikit-learn. Images 0..359 are the test set, the
   rest the pool.
+- ``breast-cancer``: 569 biopsies of 30 measurements, from scikit-learn; 0 is malignant, 1 benign. Every fifth is in the
+  test set. A measurement is standardised, cut at 4 standard deviations and moved to 0..1; the 30 means and deviations
+  are public constants of the dataset, as any group that wants to compare measurements has to agree on them.
 - ``mnist``: the IDX files in a folder, gzipped or not. With the training files there, those are the pool and
   all of t10k is the test set. With t10k alone its first fifth (images 0..1999) is the test set, the rest the
   pool.
@@ -26,6 +29,7 @@ from parties.private_files import write_private
 
 _DIGITS_TEST = 360
 _MNIST_SIDE = 28
+_DEVIATIONS = 4.0  # where a standardised measurement is cut
 
 Images = NDArray[np.float32]  # (n, channels, height, width), 0..1
 Labels = NDArray[np.int64]  # (n,), 0..classes-1
@@ -105,6 +109,8 @@ def load_dataset(name: str, folder: Path | None) -> Dataset:
     """The dataset by its name in the configuration; `folder` is needed for mnist only."""
     if name == "digits":
         return _digits()
+    if name == "breast-cancer":
+        return _breast_cancer()
     if name == "mnist":
         if folder is None:
             raise ConfigError(
@@ -112,7 +118,7 @@ def load_dataset(name: str, folder: Path | None) -> Dataset:
                 "the folder with t10k-images-idx3-ubyte and t10k-labels-idx1-ubyte (gzipped or not)"
             )
         return _mnist(folder)
-    raise ConfigError(f"dataset {name!r} is not known; there are digits and mnist")
+    raise ConfigError(f"dataset {name!r} is not known; there are digits, breast-cancer and mnist")
 
 
 def _digits() -> Dataset:
@@ -121,6 +127,17 @@ def _digits() -> Dataset:
     bunch = load_digits()
     every = Records((bunch.images[:, None] / 16).astype(np.float32), bunch.target.astype(np.int64))
     return Dataset("digits", 10, every.take(slice(_DIGITS_TEST, None)), every.take(slice(_DIGITS_TEST)))
+
+
+def _breast_cancer() -> Dataset:
+    from sklearn.datasets import load_breast_cancer  # noqa: PLC0415  half a second, for the launcher alone
+
+    bunch = load_breast_cancer()
+    standard = (bunch.data - bunch.data.mean(axis=0)) / bunch.data.std(axis=0)
+    values = (np.clip(standard, -_DEVIATIONS, _DEVIATIONS) + _DEVIATIONS) / (2 * _DEVIATIONS)
+    every = Records(values[:, None, None].astype(np.float32), bunch.target.astype(np.int64))
+    tested = np.arange(len(every)) % 5 == 0
+    return Dataset("breast-cancer", 2, every.take(np.flatnonzero(~tested)), every.take(np.flatnonzero(tested)))
 
 
 def _mnist(folder: Path) -> Dataset:
@@ -150,19 +167,3 @@ def _required(folder: Path, name: str) -> Path:
     if path is None:
         raise DataError(f"{folder} holds neither {name} nor {name}.gz")
     return path
-
-
-def split(labels: Labels, owners: int, seed: int, method: str) -> list[NDArray[np.intp]]:
-    """Each owner's indices into the pool: disjoint, together the whole pool, sizes differing by at most one.
-
-    ``iid`` deals the shuffled pool; ``stratified`` deals it class by class, so that every part has (within
-    one record) the pool's share of every class. The same seed gives the same parts.
-    """
-    if len(labels) < owners:
-        raise ConfigError(f"{len(labels)} training records cannot be split among {owners} data owners")
-    order = np.random.default_rng([seed, 0x5B117]).permutation(len(labels))
-    if method == "stratified":
-        order = order[np.argsort(labels[order], kind="stable")]
-    elif method != "iid":
-        raise ConfigError(f"split {method!r} is not known; there are stratified and iid")
-    return [np.sort(order[owner::owners]) for owner in range(owners)]

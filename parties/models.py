@@ -8,6 +8,11 @@ Every party may use another architecture: the protocol sees nothing but ten (or 
   kernel is 5x5 and the convolution gives 5x14x14 = 980 values; on 8x8 the kernel is 3x3, the values are
   5x4x4 = 80 and the hidden layer has 32 units. Padding is symmetric: kernel // 2 zeros on each side.
 - ``cnn-avgpool``: the same convolution (stride 1 on 8x8), ReLU, 2x2 average pooling, dense. No hidden layer.
+
+Trained by torch; the following by scikit-learn, which gives the same kinds of layers:
+
+- ``logistic-regression``, ``linear-svm``: one dense layer.
+- ``sklearn-mlp``: one hidden layer of 32 units with ReLU.
 """
 
 from __future__ import annotations
@@ -59,17 +64,22 @@ class Flatten:
 
 
 Layer = Conv | Dense | Relu | AvgPool | Flatten
-ARCHITECTURES = ("linear", "mlp", "cryptonets-relu", "cnn-avgpool")
+TORCH = ("linear", "mlp", "cryptonets-relu", "cnn-avgpool")
+SKLEARN = ("logistic-regression", "linear-svm", "sklearn-mlp")
+ARCHITECTURES = TORCH + SKLEARN
+_SMALLEST_IMAGE = 4  # pixels a side, for a convolution and pooling
 
 
 def architecture(name: str, image_shape: tuple[int, int, int], classes: int) -> tuple[Layer, ...]:
     """The layers for images ``(channels, height, width)``; the last one gives ``classes`` logits."""
     large = image_shape[1] >= 16
     conv = Conv(5, 5, 2, 2) if large else Conv(5, 3, 2, 1)
-    if name == "linear":
+    if name in ("linear", "logistic-regression", "linear-svm"):
         return Flatten(), Dense(classes)
-    if name == "mlp":
+    if name in ("mlp", "sklearn-mlp"):
         return Flatten(), Dense(32), Relu(), Dense(classes)
+    if name in ARCHITECTURES and min(image_shape[1:]) < _SMALLEST_IMAGE:
+        raise ConfigError(f"models: expected no convolution for records of shape {image_shape}, found {name}")
     if name == "cryptonets-relu":
         return conv, Relu(), Flatten(), Dense(100 if large else 32), Relu(), Dense(classes)
     if name == "cnn-avgpool":
@@ -132,9 +142,16 @@ class Model:
 
     def logits(self, images: NDArray[np.floating]) -> Floats:
         """In the clear and in floating point: ``(n, channels, height, width)`` to ``(n, classes)``."""
+        return self._run(images, len(self.layers))
+
+    def features(self, images: NDArray[np.floating]) -> Floats:
+        """What the last layer sees, ``(n, features)``: where records lie that the model takes for alike."""
+        return self._run(images, len(self.layers) - 1)
+
+    def _run(self, images: NDArray[np.floating], depth: int) -> Floats:
         values = np.asarray(images, np.float64)
         weights = iter(self.weights)
-        for layer in self.layers:
+        for layer in self.layers[:depth]:
             if isinstance(layer, Conv):
                 values = _convolve(values, *next(weights), layer)
             elif isinstance(layer, Dense):

@@ -1,7 +1,7 @@
 """Training a party's model on its own records, in a child process, with the result kept for the next run.
 
-The child (``python -m parties.training``) imports torch, trains on one thread under a fixed seed, writes the
-weights into the party's private cache and ends, so that a party that serves never holds torch in memory. The
+The child (``python -m parties.training``) imports torch or scikit-learn, trains on one thread under a fixed seed,
+writes the weights into the party's private cache and ends, so that a party that serves never holds torch in memory. The
 file's name says which model it holds: a digest of records, architecture, seed and every hyper-parameter.
 """
 
@@ -14,16 +14,12 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict
 
 from parties.data import Records
 from parties.idx import DataError
-from parties.models import AvgPool, Conv, Dense, Layer, Model, Relu, Shape, architecture, walk
-
-if TYPE_CHECKING:
-    import torch
+from parties.models import SKLEARN, Layer, Model, architecture
 
 _FORMAT = 1  # raise it when the same settings would train another model
 
@@ -102,36 +98,12 @@ def _turn(slot: Path) -> Iterator[None]:
 
 
 def train(settings: TrainingSettings, records: Records) -> Model:
-    """Adam with decoupled weight decay on the cross-entropy; the same input gives the same weights."""
-    import torch  # noqa: PLC0415  only the child pays for it
-
-    torch.manual_seed(settings.seed)
-    torch.set_num_threads(1)  # sums in one order
-    torch.use_deterministic_algorithms(True)
-    network = torch.nn.Sequential(*(_module(*step) for step in walk(settings.layers, settings.image_shape)))
-    optimiser = torch.optim.AdamW(network.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay)
-    images, labels = torch.from_numpy(records.images), torch.from_numpy(records.labels)
-    for _ in range(settings.epochs):
-        for batch in torch.split(torch.randperm(len(records)), settings.batch):
-            optimiser.zero_grad()
-            loss = torch.nn.functional.cross_entropy(network(images[batch]), labels[batch])
-            torch.autograd.backward(loss)
-            optimiser.step()
-    arrays = [parameter.detach().double().numpy() for parameter in network.parameters()]
-    pairs = tuple(zip(arrays[::2], arrays[1::2], strict=True))  # weight, bias, weight, bias, ...
-    return Model(settings.image_shape, settings.layers, pairs)
-
-
-def _module(layer: Layer, before: Shape, _: Shape) -> torch.nn.Module:
-    from torch import nn  # noqa: PLC0415  only the child pays for it
-
-    if isinstance(layer, Conv):
-        return nn.Conv2d(before[0], layer.channels, layer.kernel, layer.stride, layer.padding)
-    if isinstance(layer, Dense):
-        return nn.Linear(before[0], layer.units)
-    if isinstance(layer, AvgPool):
-        return nn.AvgPool2d(layer.size)
-    return nn.ReLU() if isinstance(layer, Relu) else nn.Flatten()
+    """Train by the framework that the architecture belongs to; the same input gives the same weights."""
+    if settings.architecture in SKLEARN:
+        from parties.training_sklearn import fit  # noqa: PLC0415  only the child pays for it
+    else:
+        from parties.training_torch import fit  # noqa: PLC0415  only the child pays for it
+    return fit(settings, records)
 
 
 def main() -> None:

@@ -12,9 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parties.data import Dataset, Records, load_dataset, split
+from parties.data import Dataset, Records, load_dataset
 from parties.idx import DataError, read_idx
 from parties.plan import ConfigError
+from parties.split import lacking, set_aside, split
 
 
 def idx_bytes(array: np.ndarray) -> bytes:
@@ -172,3 +173,44 @@ def test_the_first_mnist_query_is_a_seven() -> None:
     mnist = load_dataset("mnist", Path(os.environ["CAPC_DATA_DIR"]))
     assert mnist.test.labels[0] == 7
     assert mnist.image_shape == (1, 28, 28)
+
+
+@given(owners=st.integers(1, 25), seed=st.integers(0, 2**63 - 1), missing=st.integers(1, 4))
+def test_every_owner_lacks_the_classes_that_it_is_said_to_lack(owners: int, seed: int, missing: int) -> None:
+    pool = np.repeat(np.arange(6), 30)
+    lacks = lacking(6, owners, seed, missing)
+    assert all(len(absent) == missing for absent in lacks)
+    if set.intersection(*map(set, lacks)):
+        with pytest.raises(ConfigError, match="that all lack it"):
+            split(pool, owners, seed, "stratified", missing)
+        return
+    parts = split(pool, owners, seed, "stratified", missing)
+    assert sorted(np.concatenate(parts).tolist()) == list(range(len(pool)))
+    for part, absent in zip(parts, lacks, strict=True):
+        assert set(pool[part].tolist()) == set(range(6)) - absent
+
+
+def test_what_cannot_be_lacked_is_refused() -> None:
+    pool = np.repeat(np.arange(3), 10)
+    with pytest.raises(ConfigError, match="fewer than the 3 classes, found 3"):
+        split(pool, 5, 0, "stratified", 3)
+    with pytest.raises(ConfigError, match="expected split stratified"):
+        split(pool, 5, 0, "iid", 1)
+
+
+def test_what_is_set_aside_is_no_owners(digits: Dataset) -> None:
+    aside, rest = set_aside(digits.pool.labels, 240, 3)
+    assert (len(aside), len(rest)) == (240, len(digits.pool) - 240)
+    assert not set(aside.tolist()) & set(rest.tolist())
+    assert aside.tolist() == set_aside(digits.pool.labels, 240, 3)[0].tolist()
+    assert aside.tolist() != set_aside(digits.pool.labels, 240, 4)[0].tolist()
+    with pytest.raises(ConfigError, match="unlabelled"):
+        set_aside(digits.pool.labels, len(digits.pool), 3)
+
+
+def test_breast_cancer_is_two_classes_of_measurements_in_a_public_range() -> None:
+    biopsies = load_dataset("breast-cancer", None)
+    assert (len(biopsies.test), len(biopsies.pool), biopsies.image_shape) == (114, 455, (1, 1, 30))
+    assert biopsies.pool.images.min() >= 0
+    assert biopsies.pool.images.max() <= 1
+    assert 0.3 < biopsies.test.labels.mean() < 0.7

@@ -11,7 +11,7 @@ import pytest
 
 from parties.data import Records, load_dataset
 from parties.idx import DataError
-from parties.models import ARCHITECTURES, Model, architecture, walk, weight_shapes
+from parties.models import SKLEARN, TORCH, Model, architecture, walk, weight_shapes
 from parties.plan import ConfigError
 from parties.training import TrainingError, TrainingSettings, model_path, train, trained_model
 
@@ -64,11 +64,11 @@ def test_an_unknown_architecture_is_refused() -> None:
 
 
 @pytest.mark.parametrize("shape", [DIGITS, MNIST])
-@pytest.mark.parametrize("name", ARCHITECTURES)
+@pytest.mark.parametrize("name", TORCH)
 def test_the_exported_model_gives_the_frameworks_logits(name: str, shape: tuple[int, int, int]) -> None:
     import torch
 
-    from parties.training import _module
+    from parties.training_torch import _module
 
     layers = architecture(name, shape, 10)
     torch.manual_seed(1)
@@ -150,3 +150,33 @@ def test_a_model_file_of_other_shapes_or_values_is_refused(records: Records, tmp
 def test_records_and_models_print_no_values(records: Records) -> None:
     model = train(settings(epochs=1), records)
     assert "array" not in repr(model) + repr(records)
+
+
+@pytest.mark.parametrize("name", SKLEARN)
+def test_an_exported_sklearn_model_learns_repeats_and_never_names_an_absent_class(name: str, records: Records) -> None:
+    test = load_dataset("digits", None).test
+    known = records.take(np.flatnonzero(records.labels < 7))
+    model, again = (train(settings(architecture=name, epochs=20), known) for _ in range(2))
+    assert all(np.array_equal(left, right) for left, right in zip(model.weights[-1], again.weights[-1], strict=True))
+    asked = test.labels < 7
+    logits = model.logits(test.images)
+    assert (logits.argmax(1)[asked] == test.labels[asked]).mean() > 0.8
+    assert logits.argmax(1).max() < 7
+    extreme = np.random.default_rng(1).integers(0, 2, (200, *DIGITS)).astype(np.float32)
+    assert model.logits(extreme).argmax(1).max() < 7
+
+
+@pytest.mark.parametrize("name", SKLEARN)
+def test_two_classes_and_one_class_are_models_too(name: str) -> None:
+    biopsies = load_dataset("breast-cancer", None)
+    shape = biopsies.image_shape
+    model = train(settings(architecture=name, image_shape=shape, classes=2, epochs=20), biopsies.pool)
+    assert (model.logits(biopsies.test.images).argmax(1) == biopsies.test.labels).mean() > 0.85
+    benign = biopsies.pool.take(np.flatnonzero(biopsies.pool.labels == 1))
+    single = train(settings(architecture=name, image_shape=shape, classes=2), benign)
+    assert single.logits(biopsies.test.images).argmax(1).min() == 1
+
+
+def test_measurements_are_no_images() -> None:
+    with pytest.raises(ConfigError, match="no convolution for records of shape"):
+        architecture("cnn-avgpool", (1, 1, 30), 2)
