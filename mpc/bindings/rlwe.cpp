@@ -41,7 +41,8 @@ Array<T, Dimensions> array_of(nb::handle object, const char* what) {
 void check_degree(std::size_t found, const Parameters& parameters, const char* what) {
     if (found != parameters.degree()) {
         throw mpc::ParameterError(std::string(what) + ": expected polynomials of " +
-                                  std::to_string(parameters.degree()) + " coefficients, found " + std::to_string(found));
+                                  std::to_string(parameters.degree()) + " coefficients, found " +
+                                  std::to_string(found));
     }
 }
 

@@ -17,13 +17,15 @@ __extension__ typedef __int128 SignedWide;
 
 namespace capc::mpc::rlwe {
 
-// Looks at a reply before it is switched: noise c_0 + c_1 s - round(q y / t) of every coefficient, without or with flood.
+// Looks at a reply before it is switched: noise c_0 + c_1 s - round(q y / t) of every coefficient, without or with
+// flood.
 struct Probe {
     const SecretKey& key;
     const Evaluator& evaluator;
 
-    std::vector<SignedWide> noise(const Weights& weights, const Bytes& upload, const std::vector<std::uint64_t>& results,
-                                  const Selection* flooded, std::uint64_t seed) const {
+    std::vector<SignedWide> noise(const Weights& weights, const Bytes& upload,
+                                  const std::vector<std::uint64_t>& results, const Selection* flooded,
+                                  std::uint64_t seed) const {
         const Parameters& parameters = key.parameters();
         const std::size_t degree = parameters.degree();
         const Ciphertexts inputs = read_upload(parameters, upload.data(), upload.size(), weights.inputs(), "upload");
@@ -82,8 +84,9 @@ std::vector<std::uint64_t> random_words(Prg& prg, int bits, std::size_t count) {
 std::vector<std::int64_t> random_weights(Prg& prg, int bits, std::size_t count) {
     std::vector<std::int64_t> weights(count);
     std::vector<std::uint64_t> words = random_words(prg, bits + 1, count);
+    const std::int64_t limit = std::int64_t{1} << bits;
     for (std::size_t i = 0; i < count; ++i) {
-        weights[i] = std::max(static_cast<std::int64_t>(words[i]) - (std::int64_t{1} << bits), 1 - (std::int64_t{1} << bits));
+        weights[i] = std::max(static_cast<std::int64_t>(words[i]) - limit, 1 - limit);
     }
     return weights;
 }
@@ -159,8 +162,9 @@ void results_are_exact() {
         const std::uint64_t mask = (std::uint64_t{1} << c.plain_bits) - 1;
         for (std::size_t q = 0; q < c.batch; ++q) {
             for (std::size_t o = 0; o < c.outputs; ++o) {
-                const auto expected = plain_product(&weights[o * c.inputs * c.degree], &messages[q * c.inputs * c.degree],
-                                                    c.inputs, c.degree, c.plain_bits);
+                const std::size_t block = c.inputs * c.degree;
+                const auto expected =
+                    plain_product(&weights[o * block], &messages[q * block], c.inputs, c.degree, c.plain_bits);
                 bool equal = true;
                 for (std::size_t n = 0; n < c.degree; ++n) {
                     const std::size_t r = (q * c.outputs + o) * c.degree + n;
@@ -215,7 +219,8 @@ void malformed_messages_are_refused() {
     std::vector<std::int64_t> weights(degree, 0);
     weights[0] = 1;
     const Weights loaded = run.evaluator.load(weights.data(), 1, 1, 0);
-    const Selection selection = select({0, 1, 2, 3, 9, degree, degree + 1, degree + 2, degree + 3, degree + 9}, 2, degree);
+    const Selection selection =
+        select({0, 1, 2, 3, 9, degree, degree + 1, degree + 2, degree + 3, degree + 9}, 2, degree);
     const Bytes upload = run.key.encrypt(messages.data(), 2);
     const Bytes reply = run.reply(loaded, upload, masks, selection);
     CHECK(run.opened(reply, selection) == std::vector<std::uint64_t>(10, 4));
@@ -274,7 +279,8 @@ void malformed_messages_are_refused() {
     CHECK_THROWS(select({}, 1, degree), ParameterError);
 }
 
-// Before the flood the noise tells weights apart and stays within the derived bounds; the flood is uniform over its width.
+// Before the flood the noise tells weights apart and stays within the derived bounds; the flood is uniform over its
+// width.
 void noise_is_bounded_and_flooded() {
     constexpr std::size_t degree = 4096, inputs = 2;
     constexpr int bits = 38;
@@ -359,7 +365,8 @@ void replies_keep_their_margin_and_are_fresh() {
     for (const Ntt& prime : run.parameters->primes()) modulus *= static_cast<double>(prime.p());
     const double flood = std::exp2(run.parameters->flood_bits() + run.parameters->reply_bits()) / modulus;
     const double switched = 9 * std::sqrt(static_cast<double>(degree) / 12) + 2;
-    std::printf("  reply noise: largest %ld; derived %.0f + %.0f of 512\n", static_cast<long>(largest), flood, switched);
+    std::printf("  reply noise: largest %ld; derived %.0f + %.0f of 512\n", static_cast<long>(largest), flood,
+                switched);
     CHECK(static_cast<double>(largest) < flood + switched);
     CHECK(static_cast<double>(largest) > flood);
 }

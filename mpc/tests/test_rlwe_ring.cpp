@@ -1,4 +1,5 @@
-// The ring under the encrypted linear layers: primes, transforms against schoolbook products, packing, scaling, samplers.
+// The ring under the encrypted linear layers: primes, transforms against schoolbook products, packing, scaling,
+// samplers.
 #include <algorithm>
 #include <cmath>
 
@@ -251,13 +252,13 @@ void scaling_is_exact() {
             const std::uint64_t reply = ~std::uint64_t{0} >> (64 - parameters.reply_bits());
             CHECK(scaling.down(residues, 1) == ((m[i] << kReplyGuardBits) & reply));
         }
-        // c a little above and below (2 j + 1) q / 2^(k + 1), where round(2^k c / q) steps from j to j + 1; "a little" is
-        // q / 2^75, more than the error of the 128-bit fractions.
+        // c a little above and below (2 j + 1) q / 2^(k + 1), where round(2^k c / q) steps from j to j + 1; "a
+        // little" is q / 2^75, more than the error of the 128-bit fractions.
         const int half = (parameters.reply_bits() + 1) / 2, rest = parameters.reply_bits() + 1 - half;
         const Long step = q.divided(std::uint64_t{1} << 60).divided(std::uint64_t{1} << 15).plus(Long::of(1));
         for (const std::uint64_t j : {std::uint64_t{0}, std::uint64_t{1}, top}) {
-            const Long boundary =
-                q.times(2 * j + 1).divided(std::uint64_t{1} << half).divided(std::uint64_t{1} << rest).plus(Long::of(1));
+            const Long twice = q.times(2 * j + 1).divided(std::uint64_t{1} << half);
+            const Long boundary = twice.divided(std::uint64_t{1} << rest).plus(Long::of(1));
             std::uint64_t above[3], below[3];
             for (std::size_t k = 0; k < parameters.primes().size(); ++k) {
                 const std::uint64_t p = parameters.primes()[k].p();
@@ -294,7 +295,8 @@ void samplers_have_their_distributions() {
         const double expected = static_cast<double>(small.size()) / bound;
         double off = 0;
         for (std::uint64_t value = 0; value < bound; ++value) {
-            off += std::pow(static_cast<double>(std::count(small.begin(), small.end(), value)) - expected, 2) / expected;
+            const double count = static_cast<double>(std::count(small.begin(), small.end(), value));
+            off += (count - expected) * (count - expected) / expected;
         }
         CHECK(off < bound + 6 * std::sqrt(2.0 * bound));
         for (const std::uint64_t value : small) CHECK(value < bound);
@@ -324,7 +326,8 @@ void parameters_hold_the_standard() {
         CHECK(modulus > parameters.modulus_bits() - 0.01);
         // Wide enough to hide, narrow enough to decrypt.
         const double leak = 1000 * (std::sqrt(10.75 * std::ldexp(1, 36) + 21 * 8192) + 0.5);
-        CHECK(std::log2(leak) + 40 <= parameters.flood_bits() + 1 && std::log2(leak) + 40.2 > parameters.flood_bits() + 1);
+        const double hidden = parameters.flood_bits() + 1 - std::log2(leak);
+        CHECK(hidden >= 40 && hidden < 40.2);
         const double noise = std::exp2(parameters.flood_bits() + parameters.reply_bits() - modulus);
         CHECK(noise + 9 * std::sqrt(8192.0 / 12) + 2 < 512);
     }

@@ -1,4 +1,5 @@
-// Times the encrypted linear maps: the transforms, then whole layers, both sides, in milliseconds of one core and bytes.
+// Times the encrypted linear maps: the transforms, then whole layers, both sides, in milliseconds of one core and
+// bytes.
 //   bench_rlwe [repetitions]
 #include <algorithm>
 #include <cstdio>
@@ -128,8 +129,8 @@ int main(int count, char** arguments) {
         cpu::force_level(level);
         std::printf("-- %s%s\n", cpu::name(level), uses_ifma() ? " with ifma" : "");
         transforms(repetitions);
-        // 28 x 28 padded to 31 x 31, convolution 5 x 5 / 2 to 5 x 14 x 14; 980 to 100; 100 to 10. Weights of 12 bits with
-        // their sign, all at the bound; 2^-51 a query is 2^-40 over 2048 queries.
+        // 28 x 28 padded to 31 x 31, convolution 5 x 5 / 2 to 5 x 14 x 14; 980 to 100; 100 to 10. Weights of 12 bits
+        // with their sign, all at the bound; 2^-51 a query is 2^-40 over 2048 queries.
         for (const int statistical_bits : {40, 51}) {
             network("CN-ReLU", 8192, 41, 11, statistical_bits,
                     {{1, 1, 980, 125}, {3, 4, 100, 980 * 25}, {1, 1, 10, 1000}}, repetitions);

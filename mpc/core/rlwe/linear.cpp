@@ -18,7 +18,8 @@ void check_below(const std::uint64_t* words, std::size_t count, int bits, const 
     std::uint64_t all = 0;
     for (std::size_t i = 0; i < count; ++i) all |= words[i];
     if (all >> bits != 0) {
-        throw ParameterError(std::string("expected ") + what + " of " + std::to_string(bits) + " bits, found larger ones");
+        throw ParameterError(std::string("expected ") + what + " of " + std::to_string(bits) +
+                             " bits, found larger ones");
     }
 }
 
@@ -97,7 +98,9 @@ Weights Evaluator::load(const std::int64_t* weights, std::size_t outputs, std::s
         Wide norm_squared = 0;
         for (std::size_t n = 0; n < block; ++n) {
             const std::int64_t w = weights[o * block + n];
-            if (w <= -kLargest || w >= kLargest) throw ParameterError("expected weights below 2^30, found a larger one");
+            if (w <= -kLargest || w >= kLargest) {
+                throw ParameterError("expected weights below 2^30, found a larger one");
+            }
             norm_squared += static_cast<std::uint64_t>(w * w);
         }
         if (norm_squared > parameters_->layers()[layer].norm_squared) {
@@ -227,8 +230,8 @@ Bytes Evaluator::apply(const Weights& weights, const std::uint8_t* upload, std::
 
 // ---- querying party: opening
 
-// Residues of c s modulo the first two primes, for c with coefficients below 2^k; |c s| < N 2^k, and the product of the two
-// primes is more than twice that (parameters.cpp).
+// Residues of c s modulo the first two primes, for c with coefficients below 2^k; |c s| < N 2^k, and the product of
+// the two primes is more than twice that (parameters.cpp).
 void SecretKey::times_secret_mod_two_primes(const std::uint64_t* c, std::uint64_t* low, std::uint64_t* high) const {
     const std::size_t degree = parameters_->degree();
     for (std::size_t i = 0; i < 2; ++i) {

@@ -6,10 +6,10 @@
 //     r_j in R_t, c_j = Enc(r_j)         ------- upload ------>   sum_j w_oj c_j + u_o p + e_o, flooded, masked
 //     y_o = sum_j w_oj r_j + mask_o      <------- reply -------   switched to 2^k; c_0 only where results are
 //
-// The querying party learns y_o at the selected coefficients, and nothing else of w and mask up to the statistical distance
-// that parameters.hpp derives; the answering party learns nothing of r (RLWE). Enc(r) = (floor((q r + dither) / 2^l) + e - a s,
-// a) with `a` from a public seed. Semi-honest parties: a querying party that chose its noise freely could make the flood
-// too narrow. Calls on one object may run in several threads at once.
+// The querying party learns y_o at the selected coefficients, and nothing else of w and mask up to the statistical
+// distance that parameters.hpp derives; the answering party learns nothing of r (RLWE). Enc(r) = (floor((q r +
+// dither) / 2^l) + e - a s, a) with `a` from a public seed. Semi-honest parties: a querying party that chose its
+// noise freely could make the flood too narrow. Calls on one object may run in several threads at once.
 #pragma once
 
 #include <atomic>
@@ -79,13 +79,13 @@ public:
 
     const Parameters& parameters() const { return *parameters_; }
 
-    // Weights [outputs, inputs, N] of layer `layer` of the parameters. Throws ParameterError if an output's weights exceed the
-    // layer's bound or a weight is not below 2^30 in magnitude.
+    // Weights [outputs, inputs, N] of layer `layer` of the parameters. Throws ParameterError if an output's weights
+    // exceed the layer's bound or a weight is not below 2^30 in magnitude.
     Weights load(const std::int64_t* weights, std::size_t outputs, std::size_t inputs, std::size_t layer) const;
 
-    // The reply to an upload of batch * inputs polynomials: batch * outputs polynomials, batch-major. `masks`, one a selected
-    // result, below 2^l, are added to the results. Throws LengthError, MalformedError on the upload; OrderError when more
-    // results of the layer are asked for than its bound allows; ParameterError on the rest.
+    // The reply to an upload of batch * inputs polynomials: batch * outputs polynomials, batch-major. `masks`, one a
+    // selected result, below 2^l, are added to the results. Throws LengthError, MalformedError on the upload;
+    // OrderError when more results of the layer are asked for than its bound allows; ParameterError on the rest.
     Bytes apply(const Weights& weights, const std::uint8_t* upload, std::size_t bytes, const std::uint64_t* masks,
                 const Selection& selection) const;
 

@@ -1,4 +1,4 @@
-// Vectors of words for polynomials: aligned for the widest loads, wiped when freed, because most of them hold secrets.
+// Vectors of words for polynomials: aligned for the widest loads, wiped when freed, since most of them hold secrets.
 #pragma once
 
 #include <cstddef>

@@ -67,7 +67,9 @@ CAPC_INLINE std::uint64_t reduce_wide(Wide x, const Modulus& m) {
 }
 
 CAPC_INLINE std::uint64_t add(std::uint64_t x, std::uint64_t y, std::uint64_t p) { return reduce_once(x + y, p); }
-CAPC_INLINE std::uint64_t subtract(std::uint64_t x, std::uint64_t y, std::uint64_t p) { return reduce_once(x + p - y, p); }
+CAPC_INLINE std::uint64_t subtract(std::uint64_t x, std::uint64_t y, std::uint64_t p) {
+    return reduce_once(x + p - y, p);
+}
 
 // A signed integer in (-p, p) to its residue.
 CAPC_INLINE std::uint64_t lift(std::int64_t x, std::uint64_t p) {

@@ -1,9 +1,9 @@
 // The negacyclic number-theoretic transform: Z_p[X]/(X^N + 1) to N copies of Z_p, where products are pointwise.
 //
 // Longa and Naehrig, "Speeding up the number theoretic transform for faster ideal lattice-based cryptography" (CANS
-// 2016), algorithms 1 and 2, with the lazy butterflies of Harvey (2014). Entry j of a transform is the polynomial's value
-// at psi^(2 r + 1), r being j with its log2 N bits reversed and psi the smallest primitive 2N-th root of unity. Every CPU
-// level gives the same residues.
+// 2016), algorithms 1 and 2, with the lazy butterflies of Harvey (2014). Entry j of a transform is the polynomial's
+// value at psi^(2 r + 1), r being j with its log2 N bits reversed and psi the smallest primitive 2N-th root of unity.
+// Every CPU level gives the same residues.
 #pragma once
 
 #include <cstddef>
@@ -28,7 +28,8 @@ public:
     void forward(std::uint64_t* x) const;
     void inverse(std::uint64_t* x) const;
 
-    // out = sum_k x[k] * y[k], entry by entry, for 1 <= terms <= kMaxTerms factors below p; out, below p, may be a factor.
+    // out = sum_k x[k] * y[k], entry by entry, for 1 <= terms <= kMaxTerms and factors below p. out, below p, may
+    // be one of the factors.
     static constexpr std::size_t kMaxTerms = 1000;
     void inner_product(const std::uint64_t* const* x, const std::uint64_t* const* y, std::size_t terms,
                        std::uint64_t* out) const;

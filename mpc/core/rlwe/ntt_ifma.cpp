@@ -1,7 +1,7 @@
 // The transform on AVX-512 IFMA: 52-bit multiply-add, eight residues a vector; see ntt.hpp.
 //
-// The arithmetic is that of the portable kernels with 2^52 in place of 2^64 in Shoup's quotients (Boemer et al., "Intel
-// HEXL", WAHC 2021). Two layers a pass over memory; the last three run on transposed 8 x 8 tiles, so that all
+// The arithmetic is that of the portable kernels with 2^52 in place of 2^64 in Shoup's quotients (Boemer et al.,
+// "Intel HEXL", WAHC 2021). Two layers a pass over memory; the last three run on transposed 8 x 8 tiles, so that all
 // butterflies are between vectors. Results are reduced fully, hence the same as the portable ones.
 #include <immintrin.h>
 
@@ -199,8 +199,8 @@ void inverse(const NttTables& ntt, std::uint64_t* x) {
 }
 
 // Sums of at most 1000 products below 2^94: low halves stay below 2^62, high halves below 1000 * 2^42 < 2^52.
-void inner_product(const NttTables& ntt, const std::uint64_t* const* x, const std::uint64_t* const* y, std::size_t terms,
-                   std::uint64_t* out) {
+void inner_product(const NttTables& ntt, const std::uint64_t* const* x, const std::uint64_t* const* y,
+                   std::size_t terms, std::uint64_t* out) {
     const Prime prime(ntt.modulus.p);
     const Factors one = repeat(ntt.modulus.one), two_to_52 = repeat(ntt.two_to_52);
     for (std::size_t j = 0; j < ntt.degree; j += 8) {

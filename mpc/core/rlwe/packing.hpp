@@ -1,4 +1,4 @@
-// Words of a fixed number of bits to bytes and back: least significant bit first, the last byte filled with zero bits.
+// Words of a fixed number of bits to bytes and back: least significant bit first, the last byte filled with zeros.
 #pragma once
 
 #include <cstddef>

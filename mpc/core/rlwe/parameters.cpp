@@ -51,7 +51,8 @@ Parameters::Parameters(std::size_t degree, int plain_bits, std::vector<LayerBoun
     flood_ = {static_cast<unsigned>(std::ceil(16 * fraction)), exponent + statistical_bits - 4};
 
     std::vector<std::uint64_t> chosen;
-    for (int bits = std::max(kSmallestModulusBits, static_cast<int>(flood_bits()) + plain_bits); bits <= largest; ++bits) {
+    const int smallest = std::max(kSmallestModulusBits, static_cast<int>(flood_bits()) + plain_bits);
+    for (int bits = smallest; bits <= largest; ++bits) {
         const std::vector<std::uint64_t> primes = ntt_primes(degree, bits, bits <= 2 * kMaxPrimeBits ? 2 : 3);
         if (exact_with(primes)) {
             modulus_bits_ = bits;

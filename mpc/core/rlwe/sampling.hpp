@@ -1,6 +1,6 @@
 // Random polynomials. All draw whole words from a Prg, a fixed number unless the output is public.
 //
-// Secret draws are constant-time: no table, no rejection. `uniform_residues` rejects; its output is public in every use.
+// Secret draws are constant-time: no table, no rejection. `uniform_residues` rejects; its output is always public.
 #pragma once
 
 #include <cstddef>

@@ -2,12 +2,13 @@
 //
 //     upload      seed (16 bytes), then each polynomial: for each prime its N residues, bits of that prime each
 //     public key  an upload of one polynomial
-//     reply       polynomial by polynomial: c_1 (N words of k bits), then the words of c_0 that carry results (k bits each,
-//                 filled to a byte)
+//     reply       polynomial by polynomial: c_1 (N words of k bits), then the words of c_0 that carry results (k bits
+//                 each, filled to a byte)
 //
 // The residues are transforms (ntt.hpp). The seed's stream gives, polynomial by polynomial and prime by prime, the
-// transforms of the uniform halves. 16 bytes of seed for public uniform polynomials are what FrodoKEM expands its matrix from
-// at every security level: the seed hides nothing, it only must not repeat, nor be chosen against a structure of AES.
+// transforms of the uniform halves. 16 bytes of seed for public uniform polynomials are what FrodoKEM expands its
+// matrix from at every security level: the seed hides nothing, it only must not repeat, nor be chosen against a
+// structure of AES.
 #pragma once
 
 #include <cstddef>
@@ -48,7 +49,8 @@ struct Ciphertexts {
     Words first, second;
 };
 
-// Throws LengthError unless `bytes` is upload_bytes(polynomials), MalformedError on a residue that is not below its prime.
+// Throws LengthError unless `bytes` is upload_bytes(polynomials), MalformedError on a residue that is not below its
+// prime.
 Ciphertexts read_upload(const Parameters& parameters, const std::uint8_t* message, std::size_t bytes,
                         std::size_t polynomials, const char* what);
 
