@@ -74,8 +74,8 @@ class Running:
 
 
 @contextmanager
-def running(top: Path, name: str = "run", **choices: Any) -> Iterator[Running]:
-    """All parties of a run; none is left at the end."""
+def running(top: Path, name: str = "run", wrapper: str | None = None, **choices: Any) -> Iterator[Running]:
+    """All parties of a run, each started by module `wrapper` if that is given; none is left at the end."""
     folders = RunFolders(top / "files", top / "logs", name)
     config = CapcConfig(**(QUICK | choices))
     run = Run(folders, f"session-{name}", free_ports(config.n_parties + 1), supervisor_pid=os.getpid())
@@ -84,7 +84,8 @@ def running(top: Path, name: str = "run", **choices: Any) -> Iterator[Running]:
     processes = {}
     try:
         for process in plan.processes:
-            command = [sys.executable, "-m", process.module, "--settings", str(write_settings(process, folders))]
+            module = [wrapper, process.module] if wrapper else [process.module]
+            command = [sys.executable, "-m", *module, "--settings", str(write_settings(process, folders))]
             processes[process.name] = subprocess.Popen(command, stderr=subprocess.DEVNULL)
         yield Running(plan, folders, processes)
     finally:
