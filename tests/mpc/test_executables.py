@@ -122,6 +122,7 @@ def capture(folder: Path) -> Frames:
         target.shutdown(socket.SHUT_WR)
 
     with socket.create_server(("127.0.0.1", 0)) as proxy:
+        proxy.settimeout(30)
         parties = [start("argmax", 1, listen, folder), start("argmax", 2, proxy.getsockname()[1], folder)]
         inner, _ = proxy.accept()
         outer = dial(listen)
@@ -133,7 +134,7 @@ def capture(folder: Path) -> Frames:
             thread.start()
         assert [party.wait(timeout=60) for party in parties] == [0, 0]
         for thread in pumps:
-            thread.join()
+            thread.join(timeout=30)
         inner.close()
         outer.close()
     for party in parties:
