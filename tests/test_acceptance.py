@@ -8,7 +8,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mpc.channel import memory_pair
+from mpc.garbled import Evaluator, Garbler
+from mpc.inference import AnsweringInference, QueryingInference
+from mpc.parameters import PublicParameters
+from mpc.protocol import both
+from mpc.ring import Ring
+from parties.data import load_dataset
+from parties.network import fixed_point
+from parties.training import TrainingSettings, train
 from tests.parties.runs import expected_labels, running
+
+FRACTION_BITS = 12
+LARGEST_ERROR = (
+    0.02  # of a logit, at 12 fraction bits: about 900 rounded products a sum, each off by 2^-13 of its input
+)
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -43,3 +57,54 @@ def test_fifty_labels_are_the_plaintext_majority(top: Path, dataset: str, partie
     assert agreement > 0.6, correct  # models of a few epochs, but models
     if dataset == "mnist":
         assert correct[0] == 7
+
+
+@needs_mnist
+def test_secret_logits_of_200_images_agree_with_torch() -> None:
+    import torch
+    from torch.nn import functional
+
+    pool = load_dataset("mnist", Path(os.environ["CAPC_DATA_DIR"]))
+    settings = TrainingSettings(
+        architecture="cryptonets-relu",
+        image_shape=(1, 28, 28),
+        classes=10,
+        seed=1,
+        epochs=4,
+        learning_rate=0.005,
+        weight_decay=0.2,
+        batch=32,
+    )
+    model = train(settings, pool.pool.take(slice(0, 4000)))
+    parameters = PublicParameters(
+        parties=1, classes=10, input_shape=(1, 28, 28), ring_bits=41, fraction_bits=FRACTION_BITS, sigma="0"
+    )
+    network = fixed_point(model, parameters, 200)
+    images = pool.queries(0, 200).images
+
+    querying, answering = memory_pair("client", "server-0")
+    evaluator, garbler = both(lambda: Evaluator.open(querying), lambda: Garbler.open(answering))
+    asking, serving = both(
+        lambda: QueryingInference.open(querying, evaluator, parameters),
+        lambda: AnsweringInference.open(answering, garbler, network, parameters),
+    )
+    secret = []
+    for start in range(0, 200, 50):
+        encoded = network.encode_inputs(images[start : start + 50])
+        mine, theirs = both(lambda: asking.prepare(50), lambda: serving.prepare(50))
+        shares = both(lambda: asking.infer(mine, encoded), lambda: serving.infer(theirs))  # noqa: B023 - runs now
+        secret.append(network.decode_logits(Ring(41).add(*shares)))
+        assert (network.ring.signed(Ring(41).add(*shares)) == network.run_clear(encoded)).all()
+    found = np.concatenate(secret)
+
+    (kernel, kernel_bias), *dense = [[torch.from_numpy(array) for array in pair] for pair in model.weights]
+    values = functional.relu(functional.conv2d(torch.from_numpy(images).double(), kernel, kernel_bias, 2, 2)).flatten(1)
+    values = functional.relu(functional.linear(values, *dense[0]))
+    expected = functional.linear(values, *dense[1]).numpy()
+    error = np.abs(found - expected).max()
+    print(f"largest error {error:.5f} at {FRACTION_BITS} fraction bits, logits up to {np.abs(expected).max():.1f}")
+    assert error < LARGEST_ERROR
+    top_two = np.sort(expected, axis=1)[:, -2:]
+    clear = top_two[:, 1] - top_two[:, 0] > 2 * LARGEST_ERROR
+    assert clear.mean() > 0.95
+    assert (found.argmax(axis=1) == expected.argmax(axis=1))[clear].all()
