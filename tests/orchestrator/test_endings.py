@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -78,21 +79,20 @@ def test_a_killed_party_ends_the_run(play: Callable[..., Game], launcher: str, w
 
 
 def test_a_party_that_stops_breathing_ends_the_run(play: Callable[..., Game], launcher: str) -> None:
-    game = play("--launcher", launcher, "--throw_s", "600", "--silence_s", "3")
+    game = play("--launcher", launcher, "--throw_s", "600", "--silence_s", "6")
     game.wait_until_said("player-0: begins step throw")
     os.kill(game.player(0), signal.SIGSTOP)
     assert game.wait() == 1
     assert "failed in step" in game.sentence
-    assert "no party said anything for 3 s" in game.sentence
+    assert "no party said anything for 6 s" in game.sentence
     game.assert_nothing_left(result=False)
 
 
 def test_the_deadline_ends_the_run(play: Callable[..., Game], launcher: str) -> None:
     game = play("--launcher", launcher, "--manner", "hang", "--deadline_s", "4")
     assert game.wait() == 1
-    # player 2 may have begun to wait before player 1 began to dream
-    assert game.sentence.startswith(("player-1 failed in step throw: the run's", "player-2 failed in step catch: the"))
-    assert "the run's deadline of 4 s passed" in game.sentence
+    # player 2 may have begun to wait before player 1 began to dream, and on a slow machine neither has begun
+    assert re.match(r"player-\d failed( in step \w+)?: the run's deadline of 4 s passed", game.sentence)
     game.assert_nothing_left(result=False)
 
 

@@ -78,8 +78,8 @@ def test_it_labels_queries(run: Callable[..., Game], launcher: str) -> None:
         ("server-1", "server-0: begins step"),
         ("client", "client: begins step"),
         ("privacy-guardian", "privacy-guardian: listening"),
-        ("server-0", "client: begins step 0 (base oblivious transfers and keys) with server-0"),
-        ("client", "client: begins step 0'"),
+        ("server-0", "client: begins step 0'"),
+        ("client", "client: begins step 1a"),
     ],
 )
 def test_a_partys_death_ends_the_run(run: Callable[..., Game], launcher: str, party: str, moment: str) -> None:
