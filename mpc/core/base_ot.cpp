@@ -68,7 +68,7 @@ std::vector<KeyPair> BaseOtSender::finish(const std::uint8_t* points, std::size_
     return keys;
 }
 
-std::vector<Block> base_ot_receive(const std::uint8_t first[kPointBytes], const std::uint8_t* choices, std::size_t n,
+Blocks base_ot_receive(const std::uint8_t first[kPointBytes], const std::uint8_t* choices, std::size_t n,
                                    Prg& randomness, std::uint8_t* points) {
     Point a;
     if (!decode_point(first, a) || !in_prime_order_subgroup(a))
@@ -87,7 +87,7 @@ std::vector<Block> base_ot_receive(const std::uint8_t first[kPointBytes], const 
     std::vector<std::uint8_t> encoded(n * kPointBytes);
     encode_points(own.data(), n, points);
     encode_points(shared.data(), n, encoded.data());
-    std::vector<Block> keys(n);
+    Blocks keys(n);
     for (std::size_t i = 0; i < n; ++i)
         keys[i] = derive_key(i, first, points + kPointBytes * i, &encoded[i * kPointBytes]);
     wipe(b.data(), n * sizeof(Scalar));

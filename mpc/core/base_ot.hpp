@@ -21,6 +21,7 @@
 #include <vector>
 
 #include "core/block.hpp"
+#include "core/blocks.hpp"
 #include "core/edwards25519.hpp"
 #include "core/prg.hpp"
 
@@ -49,7 +50,7 @@ private:
 
 // The receiver's whole part: writes its n encodings to `points` (32 n bytes) and returns its n keys. The lowest bit of
 // choices[i] is c_i. Throws MalformedError if `first` (A) is not a point of prime order.
-std::vector<Block> base_ot_receive(const std::uint8_t first[kPointBytes], const std::uint8_t* choices, std::size_t n,
+Blocks base_ot_receive(const std::uint8_t first[kPointBytes], const std::uint8_t* choices, std::size_t n,
                                    Prg& randomness, std::uint8_t* points);
 
 }  // namespace capc::mpc

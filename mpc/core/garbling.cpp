@@ -25,9 +25,9 @@ void copy_bytes(std::uint8_t* to, const std::uint8_t* from, std::size_t bytes) {
 }
 
 // Labels that are not needed any more.
-void release(std::vector<Block>* labels) {
+void release(Blocks* labels) {
     wipe(labels->data(), labels->size() * sizeof(Block));
-    std::vector<Block>().swap(*labels);
+    Blocks().swap(*labels);
 }
 
 std::vector<std::uint64_t> opened(const Circuit& circuit, std::size_t n, Bytes own, const std::uint8_t* other,
@@ -48,13 +48,13 @@ std::uint64_t table_bytes(const Circuit& circuit, std::size_t n) {
     return std::uint64_t{2 * sizeof(Block)} * n * circuit.and_gates();
 }
 
-std::vector<Block> corrected_labels(std::vector<Block> q, const Bytes& corrections, const Block& delta) {
+Blocks corrected_labels(Blocks q, const Bytes& corrections, const Block& delta) {
     check_packed("corrections of the evaluator's choices", corrections.data(), corrections.size(), q.size());
     for (std::size_t k = 0; k < q.size(); ++k) q[k] ^= mask_of(get_bit(corrections.data(), k)) & delta;
     return q;
 }
 
-std::vector<Block> unmasked_labels(std::vector<Block> t, const std::uint8_t* message, std::size_t bytes) {
+Blocks unmasked_labels(Blocks t, const std::uint8_t* message, std::size_t bytes) {
     if (bytes != t.size() * sizeof(Block)) {
         throw LengthError("masked labels of the evaluator", t.size() * sizeof(Block), bytes);
     }
@@ -75,7 +75,7 @@ Garbling::Garbling(const Circuit& circuit, std::size_t n, const Block& delta, co
 }
 
 Garbling::Garbling(const Circuit& circuit, std::size_t n, const Block& delta, const Block& salt,
-                   std::uint64_t first_index, const Block& label_seed, std::vector<Block> evaluator_zero_labels)
+                   std::uint64_t first_index, const Block& label_seed, Blocks evaluator_zero_labels)
     : walk_(circuit, n, salt, first_index), delta_(delta), salt_(salt),
       projection_index_(first_index + gate_indices(circuit, n)), late_(false), label_stream_(label_seed),
       evaluator_zero_labels_(std::move(evaluator_zero_labels)),
@@ -190,7 +190,7 @@ Bytes Garbling::input_labels(const std::uint64_t* values, std::size_t count) {
     return chosen_labels(kGarblerStream, bits.data(), instances() * circuit().garbler_bits(), nullptr);
 }
 
-Bytes Garbling::late_labels(const std::vector<Block>& q, const std::uint8_t* corrections, std::size_t bytes) {
+Bytes Garbling::late_labels(const Blocks& q, const std::uint8_t* corrections, std::size_t bytes) {
     if (!late_) throw OrderError("this garbling fixed the evaluator's choices before");
     if (late_given_) throw OrderError("the evaluator's labels were given out already");
     const std::size_t count = instances() * circuit().evaluator_bits();
@@ -214,7 +214,7 @@ std::vector<std::uint64_t> Garbling::decode(const std::uint8_t* colours, std::si
     return opened(circuit(), instances(), permute_bits_, colours, bytes, "colour bits of the outputs");
 }
 
-std::vector<Block> Garbling::take_output_zero_labels() {
+Blocks Garbling::take_output_zero_labels() {
     if (!circuit().has_bit_outputs()) throw ParameterError("a projection needs output words of one bit");
     require_finished("projection");
     if (!keep_labels_) throw OrderError("this garbling was projected already");
@@ -267,7 +267,7 @@ void Evaluation::run_free_gates() {
 }
 
 void Evaluation::set_labels(const std::uint8_t* garbler_labels, std::size_t bytes,
-                            std::vector<Block> evaluator_labels) {
+                            Blocks evaluator_labels) {
     if (labels_set_) throw OrderError("labels were set already");
     const std::size_t garbler_count = instances() * circuit().garbler_bits();
     const std::size_t evaluator_count = instances() * circuit().evaluator_bits();
@@ -336,7 +336,7 @@ std::vector<std::uint64_t> Evaluation::decode(const std::uint8_t* decoding, std:
     return opened(circuit(), instances(), colours_, decoding, bytes, "decoding bits of the outputs");
 }
 
-const std::vector<Block>& Evaluation::output_labels() const {
+const Blocks& Evaluation::output_labels() const {
     if (!circuit().has_bit_outputs()) throw ParameterError("a projection needs output words of one bit");
     require_done("projection");
     return output_labels_;

@@ -30,6 +30,7 @@
 
 #include "core/aes.hpp"
 #include "core/block.hpp"
+#include "core/blocks.hpp"
 #include "core/circuit.hpp"
 #include "core/tile_walk.hpp"
 
@@ -43,9 +44,9 @@ std::uint64_t hash_indices(const Circuit& circuit, std::size_t n);
 std::uint64_t table_bytes(const Circuit& circuit, std::size_t n);
 
 // zero_labels[k] = q[k] ^ d_k delta, d packed. Throws LengthError unless d has q.size() bits.
-std::vector<Block> corrected_labels(std::vector<Block> q, const Bytes& corrections, const Block& delta);
+Blocks corrected_labels(Blocks q, const Bytes& corrections, const Block& delta);
 // The evaluator's side of `Garbling::late_labels`: t ^ message. Throws LengthError.
-std::vector<Block> unmasked_labels(std::vector<Block> t, const std::uint8_t* message, std::size_t bytes);
+Blocks unmasked_labels(Blocks t, const std::uint8_t* message, std::size_t bytes);
 
 class Garbling {
 public:
@@ -54,7 +55,7 @@ public:
              const Block& label_seed);
     // Early: zero labels of all evaluator inputs, n x evaluator_bits. Throws LengthError.
     Garbling(const Circuit& circuit, std::size_t n, const Block& delta, const Block& salt, std::uint64_t first_index,
-             const Block& label_seed, std::vector<Block> evaluator_zero_labels);
+             const Block& label_seed, Blocks evaluator_zero_labels);
     ~Garbling();
     Garbling(Garbling&&) noexcept = default;
     Garbling& operator=(Garbling&&) noexcept = default;
@@ -71,7 +72,7 @@ public:
     // labels of one wire would give delta away.
     Bytes input_labels(const std::uint64_t* values, std::size_t count);
     // Late only, once: q (n x evaluator_bits) and the evaluator's corrections d, packed: n x evaluator_bits blocks.
-    Bytes late_labels(const std::vector<Block>& q, const std::uint8_t* corrections, std::size_t bytes);
+    Bytes late_labels(const Blocks& q, const std::uint8_t* corrections, std::size_t bytes);
 
     // After the last table: the permute bits of the outputs, packed; they open the outputs to the evaluator.
     Bytes decoding() const;
@@ -80,7 +81,7 @@ public:
 
     // For projection.hpp: zero labels of the outputs, n x output_bits, once, after the last table, of circuits with bit
     // outputs only; and the first of the hash indices that are set aside for it.
-    std::vector<Block> take_output_zero_labels();
+    Blocks take_output_zero_labels();
     const Block& delta() const { return delta_; }
     const Block& salt() const { return salt_; }
     std::uint64_t projection_index() const { return projection_index_; }
@@ -99,12 +100,12 @@ private:
     std::uint64_t projection_index_;
     bool late_;
     Aes128 label_stream_;  // zero labels: AES(place), high half 0 for the garbler's, 1 for the evaluator's (late)
-    std::vector<Block> drawn_;  // those of the tile in work
-    std::vector<Block> evaluator_zero_labels_;
+    Blocks drawn_;  // those of the tile in work
+    Blocks evaluator_zero_labels_;
     Bytes pending_;  // tables of one AND gate of which a caller's chunk took only a part
     std::size_t pending_used_ = 0;
     Bytes permute_bits_;
-    std::vector<Block> output_zero_labels_;
+    Blocks output_zero_labels_;
     bool keep_labels_;
     bool inputs_given_ = false;
     bool late_given_ = false;
@@ -121,7 +122,7 @@ public:
     std::size_t instances() const { return walk_.n; }
 
     // Garbler's labels as `input_labels` gave them and the evaluator's own labels, n x evaluator_bits. Once.
-    void set_labels(const std::uint8_t* garbler_labels, std::size_t bytes, std::vector<Block> evaluator_labels);
+    void set_labels(const std::uint8_t* garbler_labels, std::size_t bytes, Blocks evaluator_labels);
     // The next bytes of the tables, cut anywhere.
     void feed(const std::uint8_t* tables, std::size_t bytes);
     bool done() const { return labels_set_ && walk_.finished(); }
@@ -132,7 +133,7 @@ public:
     std::vector<std::uint64_t> decode(const std::uint8_t* decoding, std::size_t bytes) const;
 
     // For projection.hpp, as in Garbling.
-    const std::vector<Block>& output_labels() const;
+    const Blocks& output_labels() const;
     const Block& salt() const { return salt_; }
     std::uint64_t projection_index() const { return projection_index_; }
 
@@ -148,12 +149,12 @@ private:
     std::uint64_t projection_index_;
     std::uint64_t tables_left_;
     bool labels_set_ = false;
-    std::vector<Block> garbler_labels_;
-    std::vector<Block> evaluator_labels_;
+    Blocks garbler_labels_;
+    Blocks evaluator_labels_;
     Bytes stored_;   // tables that came before the labels
     Bytes partial_;  // the beginning of one AND gate's tables
     Bytes colours_;
-    std::vector<Block> output_labels_;
+    Blocks output_labels_;
     bool keep_labels_;
 };
 

@@ -137,7 +137,7 @@ std::array<std::uint8_t, kBaseOts> CotSender::base_choices(const Block& delta) {
 
 // Nodes are held by their distance from the path, so no address depends on delta: node y at a level is the one whose
 // number differs from alpha's prefix by y, and node 0 (the path) stays a dummy of zeros.
-CotSender::CotSender(const Block& delta, const std::vector<Block>& base_keys, const std::uint8_t* message)
+CotSender::CotSender(const Block& delta, const Blocks& base_keys, const std::uint8_t* message)
     : delta_(delta) {
     leaves_.reserve(kTrees * kLeaves);
     for (std::size_t tree = 0; tree < kTrees; ++tree) {

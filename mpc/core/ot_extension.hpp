@@ -24,6 +24,7 @@
 #include "core/aes.hpp"
 #include "core/base_ot.hpp"
 #include "core/block.hpp"
+#include "core/blocks.hpp"
 
 namespace capc::mpc {
 
@@ -54,7 +55,7 @@ public:
     static std::array<std::uint8_t, kBaseOts> base_choices(const Block& delta);
 
     // From its 128 base-OT keys and the receiver's kTreeMessageBytes.
-    CotSender(const Block& delta, const std::vector<Block>& base_keys, const std::uint8_t* message);
+    CotSender(const Block& delta, const Blocks& base_keys, const std::uint8_t* message);
     ~CotSender() { wipe(&delta_, sizeof delta_); }
     CotSender(const CotSender&) = delete;
     CotSender& operator=(const CotSender&) = delete;

@@ -7,24 +7,20 @@
 
 namespace capc::mpc {
 
-BlockPool::~BlockPool() {
-    for (Segment& segment : segments_) wipe(segment.blocks.data(), segment.blocks.size() * sizeof(Block));
-}
-
 Block* BlockPool::grow(std::size_t count) {
-    segments_.push_back(Segment{std::vector<Block>(count), 0});
+    segments_.push_back(Segment{Blocks(count), 0});
     size_ += count;
     return segments_.back().blocks.data();
 }
 
-std::vector<Block> BlockPool::take(std::size_t count) {
+Blocks BlockPool::take(std::size_t count) {
     size_ -= count;
     if (count > 0 && segments_.front().used == 0 && segments_.front().blocks.size() == count) {
-        std::vector<Block> whole = std::move(segments_.front().blocks);  // the usual case: nothing to copy or wipe
+        Blocks whole = std::move(segments_.front().blocks);  // the usual case: nothing to copy or wipe
         segments_.pop_front();
         return whole;
     }
-    std::vector<Block> taken(count);
+    Blocks taken(count);
     for (std::size_t done = 0; done < count;) {
         Segment& segment = segments_.front();
         const std::size_t now = std::min(count - done, segment.blocks.size() - segment.used);
@@ -38,16 +34,12 @@ std::vector<Block> BlockPool::take(std::size_t count) {
     return taken;
 }
 
-BitPool::~BitPool() { wipe(blocks_.data(), blocks_.size() * sizeof(Block)); }
-
 Block* BitPool::grow(std::size_t blocks) {
     if (filled_ + blocks > blocks_.size()) {
-        // Twice what is in use, so that growing costs little on average; the old memory is wiped, which a plain resize
-        // would not do.
+        // Twice what is in use, so that growing costs little on average.
         const std::size_t spent = used_ / 128;
-        std::vector<Block> larger(2 * (filled_ - spent + blocks));
+        Blocks larger(2 * (filled_ - spent + blocks));
         std::copy(blocks_.data() + spent, blocks_.data() + filled_, larger.data());
-        wipe(blocks_.data(), blocks_.size() * sizeof(Block));
         blocks_.swap(larger);
         filled_ -= spent;
         used_ -= 128 * spent;

@@ -7,26 +7,22 @@
 #include <vector>
 
 #include "core/block.hpp"
+#include "core/blocks.hpp"
 
 namespace capc::mpc {
 
 // One side's blocks (q or t), one segment an extension.
 class BlockPool {
 public:
-    BlockPool() = default;
-    ~BlockPool();
-    BlockPool(const BlockPool&) = delete;
-    BlockPool& operator=(const BlockPool&) = delete;
-
     std::size_t size() const { return size_; }
     // Room for `count` more blocks at the end; returns where to write them.
     Block* grow(std::size_t count);
     // The first `count` (at most size()) blocks.
-    std::vector<Block> take(std::size_t count);
+    Blocks take(std::size_t count);
 
 private:
     struct Segment {
-        std::vector<Block> blocks;
+        Blocks blocks;
         std::size_t used;
     };
     std::deque<Segment> segments_;
@@ -36,18 +32,13 @@ private:
 // The receiver's choice bits, in the same order.
 class BitPool {
 public:
-    BitPool() = default;
-    ~BitPool();
-    BitPool(const BitPool&) = delete;
-    BitPool& operator=(const BitPool&) = delete;
-
     // Room for 128 bits in each of `blocks` blocks at the end. Only whole blocks are ever added.
     Block* grow(std::size_t blocks);
     // The first `count` bits, packed, with zero padding.
     std::vector<std::uint8_t> take(std::size_t count);
 
 private:
-    std::vector<Block> blocks_;
+    Blocks blocks_;
     std::size_t filled_ = 0;  // blocks
     std::size_t used_ = 0;    // bits
 };

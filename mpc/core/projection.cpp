@@ -30,7 +30,7 @@ void for_each_row(std::size_t n, std::size_t outputs, std::uint64_t index, Body 
 
 GarblerProjection project(Garbling& garbling, unsigned width, Prg& randomness) {
     const std::uint64_t ring = ring_mask(width);
-    const std::vector<Block> zero_labels = garbling.take_output_zero_labels();
+    const Blocks zero_labels = garbling.take_output_zero_labels();
     const std::size_t outputs = garbling.circuit().output_bits();
     GarblerProjection result;
     result.message.resize(bytes_of_bits(2 * width * zero_labels.size()));
@@ -62,7 +62,7 @@ GarblerProjection project(Garbling& garbling, unsigned width, Prg& randomness) {
 std::vector<std::uint64_t> open_projection(const Evaluation& evaluation, unsigned width, const std::uint8_t* message,
                                            std::size_t bytes) {
     const std::uint64_t ring = ring_mask(width);
-    const std::vector<Block>& labels = evaluation.output_labels();
+    const Blocks& labels = evaluation.output_labels();
     const std::size_t outputs = evaluation.circuit().output_bits();
     check_packed("projection", message, bytes, 2 * width * labels.size());
     std::vector<std::uint64_t> shares(labels.size());

@@ -34,14 +34,11 @@ std::size_t ots_needed(const Circuit& circuit, std::size_t n, std::size_t left) 
 
 // ---- one batch, garbler then evaluator -----------------------------------------------------------------------------
 
-GarbledBatch::GarbledBatch(Garbling garbling, std::vector<Block> q, bool late, const Block& mask_seed)
+GarbledBatch::GarbledBatch(Garbling garbling, Blocks q, bool late, const Block& mask_seed)
     : garbling_(std::move(garbling)), q_(std::move(q)), late_(late),
       tables_left_(table_bytes(garbling_.circuit(), garbling_.instances())), mask_seed_(mask_seed) {}
 
-GarbledBatch::~GarbledBatch() {
-    wipe(q_.data(), q_.size() * sizeof(Block));
-    wipe(&mask_seed_, sizeof mask_seed_);
-}
+GarbledBatch::~GarbledBatch() { wipe(&mask_seed_, sizeof mask_seed_); }
 
 std::size_t GarbledBatch::next_tables(std::uint8_t* out, std::size_t max) {
     const std::size_t written = garbling_.next_tables(out, max);
@@ -60,8 +57,7 @@ Bytes GarbledBatch::input_labels(const std::uint64_t* values, std::size_t count,
     if (late_) {
         const Bytes masked = garbling_.late_labels(q_, corrections->data(), corrections->size());
         message.insert(message.end(), masked.begin(), masked.end());
-        wipe(q_.data(), q_.size() * sizeof(Block));
-        q_.clear();
+        Blocks().swap(q_);
     }
     return message;
 }
@@ -71,13 +67,10 @@ GarblerProjection GarbledBatch::project(unsigned width, const Block* seed) {
     return capc::mpc::project(garbling_, width, masks);
 }
 
-EvaluatedBatch::EvaluatedBatch(Evaluation evaluation, std::vector<Block> t, Bytes bits, bool late)
+EvaluatedBatch::EvaluatedBatch(Evaluation evaluation, Blocks t, Bytes bits, bool late)
     : evaluation_(std::move(evaluation)), t_(std::move(t)), bits_(std::move(bits)), late_(late), chosen_(!late) {}
 
-EvaluatedBatch::~EvaluatedBatch() {
-    wipe(t_.data(), t_.size() * sizeof(Block));
-    wipe(bits_.data(), bits_.size());
-}
+EvaluatedBatch::~EvaluatedBatch() { wipe(bits_.data(), bits_.size()); }
 
 const Bytes& EvaluatedBatch::corrections() const {
     if (late_) throw OrderError("corrections: this batch chooses late");
@@ -105,7 +98,7 @@ void EvaluatedBatch::set_labels(const std::uint8_t* message, std::size_t bytes) 
     if (labelled_) throw OrderError("labels: set twice");
     check_length("labels", label_bytes(), bytes);
     const std::size_t own = instances() * circuit().garbler_bits() * sizeof(Block);
-    std::vector<Block> labels = late_ ? unmasked_labels(std::move(t_), message + own, bytes - own) : std::move(t_);
+    Blocks labels = late_ ? unmasked_labels(std::move(t_), message + own, bytes - own) : std::move(t_);
     evaluation_.set_labels(message, own, std::move(labels));
     t_.clear();
     labelled_ = true;
@@ -119,10 +112,7 @@ GarblerSession::GarblerSession(Prg randomness) : randomness_(std::move(randomnes
     salt_ = randomness_.block();
 }
 
-GarblerSession::~GarblerSession() {
-    wipe(&delta_, sizeof delta_);
-    wipe(base_keys_.data(), base_keys_.size() * sizeof(Block));
-}
+GarblerSession::~GarblerSession() { wipe(&delta_, sizeof delta_); }
 
 EvaluatorSession::EvaluatorSession(Prg randomness) : randomness_(std::move(randomness)) {}
 
@@ -159,8 +149,7 @@ void GarblerSession::finish_base(const std::uint8_t* message, std::size_t bytes)
     if (cot_ || base_keys_.empty()) throw OrderError("base OT: third message out of turn");
     check_length("base OT, third message", kThirdMessageBytes, bytes);
     cot_ = std::make_unique<CotSender>(delta_, base_keys_, message);
-    wipe(base_keys_.data(), base_keys_.size() * sizeof(Block));
-    base_keys_.clear();
+    Blocks().swap(base_keys_);
 }
 
 // ---- OT extension --------------------------------------------------------------------------------------------------
@@ -209,7 +198,7 @@ GarbledBatch GarblerSession::garble(const Circuit& circuit, std::size_t n, const
     const Block label_seed = randomness_.block(), mask_seed = randomness_.block();
     const std::uint64_t index = next_index_;
     next_index_ += hash_indices(circuit, n);
-    std::vector<Block> q = q_.take(needed);
+    Blocks q = q_.take(needed);
     if (corrections == nullptr)
         return GarbledBatch(Garbling(circuit, n, delta_, salt_, index, label_seed), std::move(q), true, mask_seed);
     q = corrected_labels(std::move(q), *corrections, delta_);

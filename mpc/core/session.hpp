@@ -66,10 +66,10 @@ public:
 
 private:
     friend class GarblerSession;
-    GarbledBatch(Garbling garbling, std::vector<Block> q, bool late, const Block& mask_seed);
+    GarbledBatch(Garbling garbling, Blocks q, bool late, const Block& mask_seed);
 
     Garbling garbling_;
-    std::vector<Block> q_;  // late only, until the labels are out
+    Blocks q_;  // late only, until the labels are out
     bool late_;
     std::uint64_t tables_left_;
     Block mask_seed_;
@@ -104,10 +104,10 @@ public:
 
 private:
     friend class EvaluatorSession;
-    EvaluatedBatch(Evaluation evaluation, std::vector<Block> t, Bytes u, bool late);
+    EvaluatedBatch(Evaluation evaluation, Blocks t, Bytes u, bool late);
 
     Evaluation evaluation_;
-    std::vector<Block> t_;  // until the labels are in
+    Blocks t_;  // until the labels are in
     Bytes bits_;            // late: the random choice bits u until choose(); early: the corrections
     bool late_;
     bool chosen_;
@@ -131,7 +131,7 @@ public:
 private:
     Prg randomness_;
     Block delta_, salt_;
-    std::vector<Block> base_keys_;
+    Blocks base_keys_;
     std::unique_ptr<CotSender> cot_;
     BlockPool q_;
     std::uint64_t next_index_ = 0;

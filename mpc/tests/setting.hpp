@@ -36,8 +36,8 @@ struct Setting {
     Block label_seed;
     Values garbler_values;
     Values evaluator_values;
-    std::vector<Block> q;
-    std::vector<Block> t;
+    Blocks q;
+    Blocks t;
     Bytes corrections;
 
     Setting(Circuit c, std::size_t instances, bool late_choices, std::uint64_t seed)
@@ -65,7 +65,7 @@ struct Setting {
 
     void give_labels(Garbling& garbling, Evaluation& evaluation) const {
         const Bytes labels = garbling.input_labels(garbler_values.data(), garbler_values.size());
-        std::vector<Block> own = t;
+        Blocks own = t;
         if (late) {
             const Bytes message = garbling.late_labels(q, corrections.data(), corrections.size());
             own = unmasked_labels(own, message.data(), message.size());

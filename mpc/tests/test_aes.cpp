@@ -1,10 +1,12 @@
 // AES-128 on every CPU level: FIPS 197 appendix B, NIST SP 800-38A F.1.1 and F.5.1, AESAVS vectors, agreement.
 #include "core/aes.hpp"
+#include "core/blocks.hpp"
 #include "core/prg.hpp"
 #include "tests/check.hpp"
 
 using capc::mpc::Aes128;
 using capc::mpc::Block;
+using capc::mpc::Blocks;
 
 namespace {
 
@@ -39,7 +41,7 @@ void published_vectors() {
 void many_blocks_as_one_by_one() {
     const Aes128 aes(Block{0x0123456789abcdef, 0xfedcba9876543210});
     for (std::size_t count = 0; count < 80; ++count) {
-        std::vector<Block> in(count + 1), out(count + 1), counters(count + 1);
+        Blocks in(count + 1), out(count + 1), counters(count + 1);
         for (std::size_t i = 0; i < count; ++i) in[i] = Block{~std::uint64_t{2} + i, 77};
         const Block guard{42, 42};
         out[count] = counters[count] = guard;
@@ -58,11 +60,11 @@ void many_blocks_as_one_by_one() {
 }
 
 void levels_agree_on_random_keys() {
-    std::vector<Block> keys(50);
+    Blocks keys(50);
     capc::mpc::Prg(Block{1, 2}).fill_blocks(keys.data(), keys.size());
     const auto usual = capc::mpc::cpu::level();
     for (const Block& key : keys) {
-        std::vector<std::vector<Block>> results;
+        std::vector<Blocks> results;
         for (const auto level : capc::mpc::cpu::available()) {
             capc::mpc::cpu::force_level(level);
             results.emplace_back(keys);

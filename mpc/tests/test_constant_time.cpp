@@ -17,13 +17,13 @@ using namespace capc::mpc;
 
 namespace {
 
-template <class T>
-void make_secret(std::vector<T>& values) {
+template <class T, class A>
+void make_secret(std::vector<T, A>& values) {
     (void)VALGRIND_MAKE_MEM_UNDEFINED(values.data(), values.size() * sizeof(T));
 }
 
-template <class T>
-void make_public(std::vector<T>& values) {
+template <class T, class A>
+void make_public(std::vector<T, A>& values) {
     (void)VALGRIND_MAKE_MEM_DEFINED(values.data(), values.size() * sizeof(T));
 }
 

@@ -182,8 +182,8 @@ void half_gates_as_specified() {
     const Setting setting(build.build("and"), 40, false, 99);
     Garbling garbling = setting.garbling();
     const Bytes tables = all_tables(garbling, 4096);
-    const std::vector<Block> zero_b = corrected_labels(setting.q, setting.corrections, setting.delta);
-    std::vector<Block> zero_a(40);
+    const Blocks zero_b = corrected_labels(setting.q, setting.corrections, setting.delta);
+    Blocks zero_a(40);
     Aes128(setting.label_seed).counter_mode(0, 0, zero_a.data(), zero_a.size());
     for (std::size_t i = 0; i < 40; ++i) {
         const std::size_t tile = i / kTile;
@@ -226,10 +226,10 @@ void refusals() {
     const Setting setting(circuits::relu(8, 2), 5, true, 3);
     const Block even{2, 0};
     CHECK_THROWS(Garbling(setting.circuit, 5, even, setting.salt, 0, setting.label_seed), ParameterError);
-    const std::vector<Block> three(3);
+    const Blocks three(3);
     CHECK_THROWS(Garbling(setting.circuit, 5, setting.delta, setting.salt, 0, setting.label_seed, three), LengthError);
-    CHECK_THROWS(corrected_labels(std::vector<Block>(9), Bytes(1), setting.delta), LengthError);
-    CHECK_THROWS(corrected_labels(std::vector<Block>(9), Bytes{0, 2}, setting.delta), MalformedError);
+    CHECK_THROWS(corrected_labels(Blocks(9), Bytes(1), setting.delta), LengthError);
+    CHECK_THROWS(corrected_labels(Blocks(9), Bytes{0, 2}, setting.delta), MalformedError);
 
     Garbling garbling = setting.garbling();
     CHECK_THROWS(garbling.decoding(), OrderError);
@@ -240,7 +240,7 @@ void refusals() {
     const Values too_large(5, 256);
     CHECK_THROWS(garbling.input_labels(too_large.data(), 5), ParameterError);
     const Bytes& d = setting.corrections;
-    CHECK_THROWS(garbling.late_labels(std::vector<Block>(3), d.data(), d.size()), LengthError);
+    CHECK_THROWS(garbling.late_labels(Blocks(3), d.data(), d.size()), LengthError);
     CHECK_THROWS(garbling.late_labels(setting.q, d.data(), d.size() - 1), LengthError);
     Prg randomness(Block{1, 1});
     CHECK_THROWS(project(garbling, 8, randomness), ParameterError);  // outputs of eight bits
@@ -258,7 +258,7 @@ void refusals() {
     CHECK_THROWS(unmasked_labels(setting.t, masked.data(), masked.size() - 16), LengthError);
     const auto own = unmasked_labels(setting.t, masked.data(), masked.size());
     CHECK_THROWS(evaluation.set_labels(labels.data(), labels.size() - 1, own), LengthError);
-    CHECK_THROWS(evaluation.set_labels(labels.data(), labels.size(), std::vector<Block>(1)), LengthError);
+    CHECK_THROWS(evaluation.set_labels(labels.data(), labels.size(), Blocks(1)), LengthError);
     evaluation.set_labels(labels.data(), labels.size(), own);
     CHECK_THROWS(evaluation.set_labels(labels.data(), labels.size(), own), OrderError);
     CHECK(evaluation.done());
@@ -281,7 +281,7 @@ void evaluator_sees_one_label_a_wire() {
         evaluation.feed(view.data(), view.size());
         const Bytes labels = garbling.input_labels(setting.garbler_values.data(), setting.garbler_values.size());
         view.insert(view.end(), labels.begin(), labels.end());
-        std::vector<Block> own = setting.t;
+        Blocks own = setting.t;
         if (late) {
             const Bytes& d = setting.corrections;
             const Bytes message = garbling.late_labels(setting.q, d.data(), d.size());
@@ -289,7 +289,7 @@ void evaluator_sees_one_label_a_wire() {
             own = unmasked_labels(own, message.data(), message.size());
         }
         evaluation.set_labels(labels.data(), labels.size(), own);
-        std::vector<Block> blocks = setting.t;
+        Blocks blocks = setting.t;
         blocks.insert(blocks.end(), own.begin(), own.end());
         blocks.insert(blocks.end(), evaluation.output_labels().begin(), evaluation.output_labels().end());
         for (std::size_t at = 0; at < view.size(); at += sizeof(Block)) blocks.push_back(load_block(&view[at]));

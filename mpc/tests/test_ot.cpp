@@ -42,7 +42,7 @@ void base_keys_match_choices() {
     const BaseOtSender sender(one);
     const std::uint8_t choices[8] = {0, 1, 1, 0, 1, 0, 0, 1};
     std::vector<std::uint8_t> points(8 * kPointBytes);
-    const std::vector<Block> keys = base_ot_receive(sender.message(), choices, 8, two, points.data());
+    const Blocks keys = base_ot_receive(sender.message(), choices, 8, two, points.data());
     const std::vector<KeyPair> pairs = sender.finish(points.data(), 8);
     for (std::size_t i = 0; i < 8; ++i) {
         CHECK(keys[i] == pairs[i].key[choices[i]]);
@@ -78,7 +78,7 @@ void correlation_holds() {
     Pair pair;
     for (const std::size_t blocks : {1, 3, 15, 16, 17, 40}) {
         std::vector<std::uint8_t> message(extension_bytes(blocks));
-        std::vector<Block> t(128 * blocks), q(128 * blocks), u(blocks);
+        Blocks t(128 * blocks), q(128 * blocks), u(blocks);
         pair.receiver->extend(blocks, message.data(), t.data(), u.data());
         pair.sender->extend(blocks, message.data(), q.data());
         std::size_t ones = 0, wrong = 0;
@@ -107,7 +107,7 @@ void wire_is_reproducible() {
     std::vector<std::uint8_t> wire, blocks;
     for (const std::size_t columns : {2, 18}) {
         std::vector<std::uint8_t> message(extension_bytes(columns));
-        std::vector<Block> t(128 * columns), q(128 * columns), u(columns);
+        Blocks t(128 * columns), q(128 * columns), u(columns);
         pair.receiver->extend(columns, message.data(), t.data(), u.data());
         pair.sender->extend(columns, message.data(), q.data());
         wire.insert(wire.end(), message.begin(), message.end());

@@ -1,4 +1,5 @@
 // The bit transposition on every CPU level against its definition.
+#include "core/blocks.hpp"
 #include "core/prg.hpp"
 #include "core/transpose.hpp"
 #include "tests/check.hpp"
@@ -11,10 +12,10 @@ std::uint64_t bit(const Block& b, std::size_t i) { return ((i < 64 ? b.lo : b.hi
 
 void every_bit_moves() {
     constexpr std::size_t stride = 5;
-    std::vector<Block> rows(128 * stride);
+    Blocks rows(128 * stride);
     Prg(Block{7, 7}).fill_blocks(rows.data(), rows.size());
     for (const std::size_t columns : {std::size_t{0}, std::size_t{1}, stride}) {
-        std::vector<Block> out(128 * columns + 1);
+        Blocks out(128 * columns + 1);
         out.back() = Block{1, 2};
         transpose_rows(rows.data(), stride, columns, out.data());
         bool right = true;

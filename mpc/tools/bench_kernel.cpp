@@ -34,7 +34,7 @@ double fastest(double budget_s, Body body) {
 double aes_blocks_per_s(double budget_s) {
     constexpr std::size_t blocks = 1024;
     constexpr int repeats = 50;
-    std::vector<Block> data(blocks);
+    Blocks data(blocks);
     const Aes128 aes(system_random_block());
     const double seconds = fastest(budget_s, [&] {
         for (int i = 0; i < repeats; ++i) aes.encrypt(data.data(), data.data(), blocks);
@@ -55,7 +55,7 @@ Rates rates(const Circuit& circuit, std::size_t n, std::size_t chunk, double bud
     delta.lo |= 1;
     const Block salt = system_random_block();
     const Block seed = system_random_block();
-    const std::vector<Block> zero_labels(n * circuit.evaluator_bits());
+    const Blocks zero_labels(n * circuit.evaluator_bits());
     std::vector<std::uint8_t> buffer(std::min<std::uint64_t>(chunk, table_bytes(circuit, n)));
     double garble_s = 1e9;
     double labels_s = 1e9;
@@ -72,7 +72,7 @@ Rates rates(const Circuit& circuit, std::size_t n, std::size_t chunk, double bud
         labels_s = std::min(labels_s, std::chrono::duration<double>(Clock::now() - garbled).count());
     } while (Clock::now() < end);
     const std::vector<std::uint8_t> garbler_labels(n * circuit.garbler_bits() * sizeof(Block));
-    const std::vector<Block> evaluator_labels(n * circuit.evaluator_bits());
+    const Blocks evaluator_labels(n * circuit.evaluator_bits());
     const std::uint64_t total = table_bytes(circuit, n);
     double evaluate_s = 1e9;
     end = Clock::now() + std::chrono::duration<double>(budget_s);
