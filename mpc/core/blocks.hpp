@@ -1,8 +1,9 @@
-// Arrays of blocks that hold labels, OTs and keys: wiped when they are freed, wherever that happens, and on huge pages
-// when they are large (a first touch of fresh memory costs more than the cryptography of the labels in it).
+// Memory for labels, OTs, keys and tables: on huge pages when it is large (a first touch of fresh 4 KiB pages costs more
+// than the cryptography of the labels in them), and wiped when it is freed, wherever that happens, if it held secrets.
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <cstdlib>
 #include <new>
 #include <vector>
@@ -15,36 +16,40 @@
 
 namespace capc::mpc {
 
-template <typename T>
-struct SecretAllocator {
+template <typename T, bool secret>
+struct LargeAllocator {
     using value_type = T;
+    template <typename U>
+    struct rebind {
+        using other = LargeAllocator<U, secret>;
+    };
     static constexpr std::size_t kHugePage = std::size_t{2} << 20;
 
-    SecretAllocator() = default;
+    LargeAllocator() = default;
     template <typename U>
-    SecretAllocator(const SecretAllocator<U>&) {}
-
-    static std::size_t rounded(std::size_t bytes, std::size_t unit) { return (bytes + unit - 1) / unit * unit; }
+    LargeAllocator(const LargeAllocator<U, secret>&) {}
 
     T* allocate(std::size_t count) {
-        const std::size_t bytes = count * sizeof(T), unit = bytes < kHugePage ? 64 : kHugePage;
         if (count > (~std::size_t{0} - kHugePage) / sizeof(T)) throw std::bad_alloc();
-        void* memory = std::aligned_alloc(unit, rounded(bytes, unit));
+        const std::size_t unit = count * sizeof(T) < kHugePage ? 64 : kHugePage;
+        const std::size_t bytes = (count * sizeof(T) + unit - 1) / unit * unit;
+        void* memory = std::aligned_alloc(unit, bytes);
         if (memory == nullptr) throw std::bad_alloc();
 #if defined(__linux__)
-        if (unit == kHugePage) ::madvise(memory, rounded(bytes, unit), MADV_HUGEPAGE);
+        if (unit == kHugePage) (void)::madvise(memory, bytes, MADV_HUGEPAGE);  // advice: it may be refused
 #endif
         return static_cast<T*>(memory);
     }
     void deallocate(T* memory, std::size_t count) {
-        wipe(memory, count * sizeof(T));
+        if (secret) wipe(memory, count * sizeof(T));
         std::free(memory);
     }
 
-    friend bool operator==(const SecretAllocator&, const SecretAllocator&) { return true; }
-    friend bool operator!=(const SecretAllocator&, const SecretAllocator&) { return false; }
+    friend bool operator==(const LargeAllocator&, const LargeAllocator&) { return true; }
+    friend bool operator!=(const LargeAllocator&, const LargeAllocator&) { return false; }
 };
 
-using Blocks = std::vector<Block, SecretAllocator<Block>>;
+using Blocks = std::vector<Block, LargeAllocator<Block, true>>;
+using StoredBytes = std::vector<std::uint8_t, LargeAllocator<std::uint8_t, false>>;
 
 }  // namespace capc::mpc

@@ -282,7 +282,7 @@ void Evaluation::set_labels(const std::uint8_t* garbler_labels, std::size_t byte
     evaluator_labels_ = std::move(evaluator_labels);
     labels_set_ = true;
     if (circuit().and_gates() == 0) run_free_gates();
-    const Bytes stored = std::exchange(stored_, {});
+    const StoredBytes stored = std::exchange(stored_, {});
     consume(stored.data(), stored.size());
 }
 

@@ -151,8 +151,8 @@ private:
     bool labels_set_ = false;
     Blocks garbler_labels_;
     Blocks evaluator_labels_;
-    Bytes stored_;   // tables that came before the labels
-    Bytes partial_;  // the beginning of one AND gate's tables
+    StoredBytes stored_;  // tables that came before the labels
+    Bytes partial_;       // the beginning of one AND gate's tables
     Bytes colours_;
     Blocks output_labels_;
     bool keep_labels_;
