@@ -3,7 +3,7 @@
 One way in for the parties: a :class:`Network` made from float layers, and the two sides of a session.
 
     architecture   what is public          layers, ranges, network   float layers to fixed point, and their bounds
-    encoding, rlwe, encryption, linear     W r - s without a dealer
+    encoding, rlwe, linear                 W r - s without a dealer
     nonlinear      ReLU on shares          sessions                  both sides, in order
 """
 

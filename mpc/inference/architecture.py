@@ -15,9 +15,10 @@ from collections.abc import Iterator
 
 import msgspec
 
+from mpc._core import RlweParameters
 from mpc.errors import ParameterError
-from mpc.inference.encoding import Convolution
-from mpc.inference.rlwe import DEGREE, LARGEST_PLAIN_BITS, RlweParameters
+from mpc.inference.encoding import DEGREE, Convolution
+from mpc.inference.rlwe import DEGREES, LARGEST_NORM_BITS, LARGEST_PLAIN_BITS, rlwe_parameters
 
 LARGEST_DEPTH = 64
 LARGEST_EXTENT = 1 << 16  # of any single dimension
@@ -81,8 +82,10 @@ class Architecture(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
         layers: in order; the last private one leaves the logits.
         fraction_bits: f.
         ring_bits: l; all shares lie in Z_2^l.
-        primes: of the ciphertexts' modulus, see :class:`~mpc.inference.rlwe.RlweParameters`.
         session_queries: how many queries one session may ask; the flooding's statistical distance is stated for them.
+        norm_bits: for each private layer n with the Euclidean norm of its weights at most 2^n; empty until the weights
+            are known.
+        degree: N of the ciphertexts.
 
     Raises:
         ParameterError: shapes that do not fit each other, or anything beyond the limits above.
@@ -93,8 +96,9 @@ class Architecture(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     layers: tuple[AnyLayer, ...]
     fraction_bits: int
     ring_bits: int
-    primes: int = 2
     session_queries: int = 2048
+    norm_bits: tuple[int, ...] = ()
+    degree: int = DEGREE
 
     def __post_init__(self) -> None:
         _require(1 <= len(self.layers) <= LARGEST_DEPTH, f"1 to {LARGEST_DEPTH} layers", len(self.layers))
@@ -105,14 +109,33 @@ class Architecture(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
         limit = 1 << (self.ring_bits - 1)
         _require(-limit < low <= high < limit, "an input range within the ring", self.input_range)
         _require(1 <= self.session_queries <= 1 << 20, "1 to 2^20 queries a session", self.session_queries)
-        RlweParameters(self.ring_bits, self.primes)
-        for _ in self.steps():
-            pass
+        _require(self.degree in DEGREES, f"a degree of {' or '.join(map(str, DEGREES))}", self.degree)
+        private = len(list(self.private_layers()))
+        _require(len(self.norm_bits) in (0, private), f"norms of {private} private layers", len(self.norm_bits))
+        _require(
+            all(0 <= bits <= LARGEST_NORM_BITS for bits in self.norm_bits),
+            f"norms of 0 to {LARGEST_NORM_BITS} bits",
+            self.norm_bits,
+        )
+        if self.norm_bits:
+            self.rlwe()
 
-    @property
     def rlwe(self) -> RlweParameters:
-        """The encryption's parameters."""
-        return RlweParameters(self.ring_bits, self.primes)
+        """The encryption's parameters.
+
+        Raises:
+            ParameterError: the norms are not known, or no modulus is wide enough for them.
+        """
+        private = list(self.private_layers())
+        _require(bool(self.norm_bits), f"norms of {len(private)} private layers", "none")
+        results = [self.session_queries * math.prod(shape.output_shape) for _, _, shape in private]
+        return rlwe_parameters(self.degree, self.ring_bits, tuple(zip(self.norm_bits, results, strict=True)))
+
+    def private_layers(self) -> Iterator[tuple[str, AnyLayer, Convolution]]:
+        """The private layers with the name that their messages carry, and their shapes."""
+        private = (step for step in self.steps() if isinstance(step[1], PRIVATE))
+        for index, (_, layer, before, _) in enumerate(private):
+            yield f"linear/{index}", layer, convolution(layer, before)
 
     @property
     def classes(self) -> int:
@@ -129,7 +152,7 @@ class Architecture(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
                 _require(not wide, f"a ReLU or rescaling before {name}", "two private layers in a row")
             if isinstance(layer, NONLINEAR):
                 _require(wide, f"a private layer before {name}", "none")
-            after = _output_shape(layer, shape, name)
+            after = _output_shape(layer, shape, name, self.degree)
             _check_tensor(after, name)
             yield name, layer, shape, after
             shape = after
@@ -154,7 +177,7 @@ def convolution(layer: AnyLayer, shape: Shape) -> Convolution:
     raise ParameterError(f"expected a private layer, found {type(layer).__name__}")
 
 
-def _output_shape(layer: AnyLayer, shape: Shape, name: str) -> Shape:
+def _output_shape(layer: AnyLayer, shape: Shape, name: str, degree: int) -> Shape:
     if isinstance(layer, Dense):
         _require(len(shape) == 1, f"a flat input of {name}", shape)
         _check_extents(name, layer.outputs)
@@ -172,7 +195,7 @@ def _output_shape(layer: AnyLayer, shape: Shape, name: str) -> Shape:
         weights = layer.outputs * shape[0] * math.prod(layer.kernel)
         _require(weights <= LARGEST_WEIGHTS, f"at most {LARGEST_WEIGHTS} weights in {name}", weights)
         strip = layer.kernel[0] * padded.width
-        _require(strip <= DEGREE, f"kernel height times padded width of at most {DEGREE} in {name}", strip)
+        _require(strip <= degree, f"kernel height times padded width of at most {degree} in {name}", strip)
         return padded.output_shape
     if isinstance(layer, SumPool):
         _require(len(shape) == 3, f"an input (channels, height, width) of {name}", shape)

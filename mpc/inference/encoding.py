@@ -25,15 +25,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpc.errors import ParameterError
-from mpc.inference.rlwe import DEGREE
 from mpc.ring import Words
 
-KEPT_PLAINTEXTS = 512  # weight polynomials of one layer that stay in memory, 128 KiB each with two primes
-# What the cost model weighs, in milliseconds: work on one core plus transfer at 1 Gbit/s.
-_UPLOAD_MS = 1.3 + 1.0
-_REPLY_MS = 2.8 + 0.5
-_PRODUCT_MS = 0.16
-_TRANSFORM_MS = 0.5  # of a weight polynomial: once for every product, or once for all batches of a size
+DEGREE = 8192
+KEPT_PLAINTEXTS = 512  # weight polynomials of one layer that stay in memory, 192 KiB each
+LARGEST_SUM = 999  # products that one reply may add up
+# What the cost model weighs, in milliseconds at N = 8192: work on one core plus transfer at 1 Gbit/s.
+_UPLOAD_MS = 0.4 + 1.0
+_REPLY_MS = 0.6 + 0.5
+_PRODUCT_MS = 0.04
+_TRANSFORM_MS = 0.2  # of a weight polynomial: once for every product, or once for all batches of a size
 _BATCHES = 4  # of one size that a session is expected to have
 
 
@@ -110,13 +111,21 @@ class Layout:
         return self.channel_blocks * self.output_blocks <= KEPT_PLAINTEXTS
 
     @property
+    def output_groups(self) -> list[range]:
+        """The output blocks in runs, one reply each, whose weights are in memory together."""
+        size = self.output_blocks if self.keeps_weights else max(1, KEPT_PLAINTEXTS // self.channel_blocks)
+        starts = range(0, self.output_blocks, size)
+        return [range(start, min(start + size, self.output_blocks)) for start in starts]
+
+    @property
     def cost_ms(self) -> float:
         """The cost model: what it would take both parties, one after the other, and a 1 Gbit/s link."""
         uploads = self.instance_blocks * self.channel_blocks
         replies = self.instance_blocks * self.output_blocks
         products = uploads * self.output_blocks
         transforms = self.channel_blocks * self.output_blocks / _BATCHES if self.keeps_weights else products
-        return _UPLOAD_MS * uploads + _REPLY_MS * replies + _PRODUCT_MS * products + _TRANSFORM_MS * transforms
+        polynomials = _UPLOAD_MS * uploads + _REPLY_MS * replies + _PRODUCT_MS * products + _TRANSFORM_MS * transforms
+        return polynomials * self.degree / DEGREE
 
     def encode_inputs(self, values: Words) -> Words:
         """Padded inputs ``[batch, channels, height, width]`` to ``[instance_blocks, channel_blocks, N]``."""
@@ -152,6 +161,15 @@ class Layout:
         encoded = np.zeros(self.degree, dtype=np.int64)
         encoded[: grid.size] = grid.reshape(-1)
         return encoded
+
+    def selection(self, instance_blocks: range, output_blocks: range) -> tuple[NDArray[np.int64], NDArray[np.intp]]:
+        """The results of one reply with these blocks' polynomials, instance-major.
+
+        Returns:
+            Where they lie in the reply, polynomial number times N plus coefficient, ascending; and where they go, as
+            :meth:`results` says.
+        """
+        return _selection(self, instance_blocks, output_blocks)
 
     def results(self, instance_block: int, output_block: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
         """Where one reply carries results, and where they go in the flattened ``[batch, *output_shape]``."""
@@ -199,6 +217,8 @@ def plan(shape: Convolution, batch: int, degree: int = DEGREE) -> Layout:
                 outputs = min(shape.outputs, degree // (pixels * per * channels))
                 outputs = -(-shape.outputs // -(-shape.outputs // outputs))
                 layout = Layout(shape, batch, rows, per, channels, outputs, degree)
+                if layout.channel_blocks > LARGEST_SUM:
+                    continue
                 if best is None or layout.cost_ms < best.cost_ms:
                     best = layout
     if best is None:
@@ -207,6 +227,13 @@ def plan(shape: Convolution, batch: int, degree: int = DEGREE) -> Layout:
             f"found {shape.kernel[0]} times {shape.width}"
         )
     return best
+
+
+@functools.lru_cache(maxsize=16)
+def _selection(layout: Layout, instances: range, outputs: range) -> tuple[NDArray[np.int64], NDArray[np.intp]]:
+    places = [layout.results(instance, output) for instance in instances for output in outputs]
+    positions = [(found + index * layout.degree).astype(np.int64) for index, (found, _) in enumerate(places)]
+    return np.concatenate(positions), np.concatenate([targets for _, targets in places])
 
 
 def _block_sizes(whole: int, most: int) -> list[int]:

@@ -8,43 +8,40 @@
     then for every layer:
     decrypts W r - s             ◄── reply ──
 
-The querying party learns W r - s, uniform by itself; the answering party learns nothing (its view is
-ciphertexts). The masks of all layers are independent, so all uploads go first, and the answering party computes on
-one while the other encrypts the next; replies wait, so that never both sides send. A window bounds what is
-under way. Other sources of the same correlation (a dealer, a C++ kernel) put the same two methods in a pair of
-classes of their own.
+The querying party learns W r - s, uniform by itself, and nothing else up to the statistical distance that
+:mod:`mpc.inference.rlwe` states; the answering party learns nothing (its view is ciphertexts). The masks of all
+layers are independent, so all uploads go first, and the answering party computes on one while the other encrypts the
+next; replies wait, so that never both sides send. A window bounds what is under way.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import numpy as np
-import seal
 from numpy.typing import NDArray
 
+from mpc._core import RlweEvaluator, RlweParameters, RlweSecretKey, RlweWeights
 from mpc.channel import Channel
 from mpc.errors import ParameterError, ProtocolError
 from mpc.inference.encoding import Convolution, Layout, plan
-from mpc.inference.encryption import PublicKey, SecretKey, reply_size, upload_size
-from mpc.inference.residue_words import pack_residues
-from mpc.inference.rlwe import rlwe_ring
 from mpc.randomness import SYSTEM, Randomness
 from mpc.ring import Ring, Words
 
-UPLOADS_A_WINDOW = 64  # 7.5 MB with two primes: bounds the memory of both sides, and the wait for the first reply
+UPLOADS_A_WINDOW = 64  # 8 MB at N = 8192: bounds the memory of both sides, and the wait for the first reply
 LAYOUTS_KEPT = 2  # batch sizes whose transformed weights stay in memory, per layer
 
 
 class QueryingLinear:
     """The querying party's side of one layer."""
 
-    def __init__(self, name: str, shape: Convolution, key: SecretKey) -> None:
+    def __init__(self, name: str, shape: Convolution, parameters: RlweParameters, key: RlweSecretKey) -> None:
         self.name = name
         self.shape = shape
+        self.parameters = parameters
         self._key = key
-        self._ring = Ring(key.parameters.plain_bits)
 
     def prepare(self, channel: Channel, masks: Words) -> Words:
         """This layer's correlation alone, see :func:`querying_correlate`."""
@@ -56,22 +53,19 @@ class QueryingLinear:
         channel.send(f"{self.name}/upload", upload)
 
     def receive_reply(self, channel: Channel, layout: Layout, blocks: range, shares: Words) -> None:
-        """Open the reply to these blocks into the flat ``shares``."""
-        places = [layout.results(i, o) for i in blocks for o in range(layout.output_blocks)]
-        size = reply_size(len(places), sum(len(positions) for positions, _ in places))
-        reply = channel.recv(f"{self.name}/reply", size)
-        try:
-            opened = self._key.open(reply, [positions for positions, _ in places])
-        except ProtocolError as error:
-            raise ProtocolError(str(error), peer=channel.peer, step=channel.step) from error
-        for values, (_, targets) in zip(opened, places, strict=True):
-            shares[targets] = values
+        """Open the replies to these blocks into the flat ``shares``."""
+        for outputs in layout.output_groups:
+            positions, targets = layout.selection(blocks, outputs)
+            polynomials = len(blocks) * len(outputs)
+            reply = channel.recv(f"{self.name}/reply", self.parameters.reply_bytes(positions, polynomials))
+            with _placed(channel):
+                shares[targets] = self._key.decrypt(reply, positions, polynomials)
 
 
 class AnsweringLinear:
     """The answering party's side of one layer: weights ``[outputs, channels, kh, kw]``, small signed integers.
 
-    The weights stay in NTT form for the batch sizes last used.
+    ``index`` is the layer's place in the parameters. The weights stay transformed for the batch sizes last used.
     """
 
     def __init__(
@@ -79,7 +73,9 @@ class AnsweringLinear:
         name: str,
         shape: Convolution,
         weights: NDArray[np.int64],
-        key: PublicKey,
+        parameters: RlweParameters,
+        evaluator: RlweEvaluator,
+        index: int,
         randomness: Randomness = SYSTEM,
     ) -> None:
         expected = (shape.outputs, shape.channels, *shape.kernel)
@@ -87,12 +83,13 @@ class AnsweringLinear:
             raise ParameterError(f"expected weights of shape {expected} in {name}, found {weights.shape}")
         self.name = name
         self.shape = shape
+        self.parameters = parameters
         self._weights = weights
-        self._key = key
+        self._evaluator = evaluator
+        self._index = index
         self._randomness = randomness
-        self._ring = Ring(key.parameters.plain_bits)
-        self._rlwe = rlwe_ring(key.parameters)
-        self._factors: OrderedDict[Layout, list[list[seal.Plaintext]]] = OrderedDict()
+        self._ring = Ring(parameters.plain_bits)
+        self._kept: OrderedDict[Layout, RlweWeights] = OrderedDict()
 
     def prepare(self, channel: Channel, batch: int) -> Words:
         """This layer's correlation alone, see :func:`answering_correlate`."""
@@ -102,60 +99,42 @@ class AnsweringLinear:
         """Fresh uniform shares s, ``[batch, *output shape]``."""
         return self._ring.random((batch, *self.shape.output_shape), self._randomness)
 
-    def receive_upload(self, channel: Channel, layout: Layout, blocks: range, shares: Words) -> tuple[bytes, bytes]:
-        """Take the masks of some instance blocks and compute the reply, for :meth:`send_reply`."""
+    def receive_upload(self, channel: Channel, layout: Layout, blocks: range, shares: Words) -> list[bytes]:
+        """Take the masks of some instance blocks and compute the replies, for :meth:`send_reply`."""
         count = len(blocks) * layout.channel_blocks
-        message = channel.recv(f"{self.name}/upload", upload_size(self._key.parameters, count))
-        try:
-            uploads = self._key.read(message, count)
-        except ProtocolError as error:
-            raise ProtocolError(str(error), peer=channel.peer, step=channel.step) from error
+        upload = channel.recv(f"{self.name}/upload", self.parameters.upload_bytes(count))
         shifts = self._ring.reduce(np.uint64(0) - shares.reshape(-1))
-        seconds, firsts = [], []
-        for index, block in enumerate(blocks):
-            mine = uploads[index * layout.channel_blocks : (index + 1) * layout.channel_blocks]
-            for output_block, factors in enumerate(self._factors_of(layout)):
-                positions, targets = layout.results(block, output_block)
-                second, first = self._key.reply(self._combine(mine, factors), shifts[targets], positions)
-                seconds.append(second)
-                firsts.append(first)
-        return pack_residues(np.stack(seconds)), pack_residues(np.concatenate(firsts))
+        replies = []
+        for outputs in layout.output_groups:
+            positions, targets = layout.selection(blocks, outputs)
+            weights = self.transformed(layout, outputs)
+            with _placed(channel):
+                replies.append(self._evaluator.apply(weights, upload, shifts[targets], positions, len(blocks)))
+        return replies
 
-    def send_reply(self, channel: Channel, reply: tuple[bytes, bytes]) -> None:
+    def send_reply(self, channel: Channel, replies: list[bytes]) -> None:
         """Send what :meth:`receive_upload` computed."""
-        channel.send(f"{self.name}/reply", *reply)
+        for reply in replies:
+            channel.send(f"{self.name}/reply", reply)
 
-    def _combine(self, uploads: list[seal.Ciphertext], factors: Iterator[seal.Plaintext]) -> seal.Ciphertext:
-        """The sum of uploads times weight polynomials, in NTT form."""
-        evaluator = self._rlwe.evaluator
-        total: seal.Ciphertext | None = None
-        for upload, factor in zip(uploads, factors, strict=True):
-            if factor.is_zero():
-                continue  # SEAL refuses to make a ciphertext of zero; it adds nothing
-            product = evaluator.multiply_plain(upload, factor)
-            if total is None:
-                total = product
-            else:
-                evaluator.add_inplace(total, product)
-        return total if total is not None else self._key.zero()
-
-    def _factors_of(self, layout: Layout) -> Iterator[Iterator[seal.Plaintext]]:
-        """For each output block, the transformed weight polynomials of its channel blocks."""
-        if layout.keeps_weights and layout not in self._factors:
-            while len(self._factors) >= LAYOUTS_KEPT:
-                self._factors.popitem(last=False)
-            self._factors[layout] = [list(row) for row in self._transform(layout)]
-        if layout in self._factors:
-            self._factors.move_to_end(layout)
-            return (iter(row) for row in self._factors[layout])
-        return self._transform(layout)
-
-    def _transform(self, layout: Layout) -> Iterator[Iterator[seal.Plaintext]]:
-        for output_block in range(layout.output_blocks):
-            yield (
-                self._rlwe.transformed(layout.encode_weights(self._weights, output_block, channel_block))
-                for channel_block in range(layout.channel_blocks)
-            )
+    def transformed(self, layout: Layout, outputs: range) -> RlweWeights:
+        """The weights of some output blocks, transformed; kept if all of the layer's may be."""
+        kept = self._kept.get(layout)
+        if kept is not None:
+            self._kept.move_to_end(layout)
+            return kept
+        encoded = np.stack(
+            [
+                np.stack([layout.encode_weights(self._weights, o, c) for c in range(layout.channel_blocks)])
+                for o in outputs
+            ]
+        )
+        loaded = self._evaluator.load(encoded, self._index)
+        if layout.keeps_weights:
+            while len(self._kept) >= LAYOUTS_KEPT:
+                self._kept.popitem(last=False)
+            self._kept[layout] = loaded
+        return loaded
 
 
 def querying_correlate(channel: Channel, layers: Sequence[QueryingLinear], masks: Sequence[Words]) -> list[Words]:
@@ -171,7 +150,7 @@ def querying_correlate(channel: Channel, layers: Sequence[QueryingLinear], masks
     Raises:
         ProtocolError: a malformed reply.
     """
-    layouts = [plan(layer.shape, len(mask)) for layer, mask in zip(layers, masks, strict=True)]
+    layouts = [plan(layer.shape, len(mask), layer.parameters.degree) for layer, mask in zip(layers, masks, strict=True)]
     encoded = [layout.encode_inputs(mask) for layout, mask in zip(layouts, masks, strict=True)]
     shares = [np.empty((len(m), *layer.shape.output_shape), np.uint64) for layer, m in zip(layers, masks, strict=True)]
     for window in windows(layouts):
@@ -188,7 +167,7 @@ def answering_correlate(channel: Channel, layers: Sequence[AnsweringLinear], bat
     Raises:
         ProtocolError: a malformed upload.
     """
-    layouts = [plan(layer.shape, batch) for layer in layers]
+    layouts = [plan(layer.shape, batch, layer.parameters.degree) for layer in layers]
     shares = [layer.draw(batch) for layer in layers]
     for window in windows(layouts):
         replies = [
@@ -217,3 +196,12 @@ def windows(layouts: Sequence[Layout]) -> Iterator[list[tuple[int, range]]]:
             start = blocks.stop
     if window:
         yield window
+
+
+@contextmanager
+def _placed(channel: Channel) -> Iterator[None]:
+    """Adds peer and step to what the kernel, which knows neither, finds wrong with a message."""
+    try:
+        yield
+    except ProtocolError as error:
+        raise ProtocolError(str(error.args[0]), peer=channel.peer, step=channel.step) from error

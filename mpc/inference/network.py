@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import msgspec
 import numpy as np
@@ -24,13 +24,12 @@ from mpc.inference.architecture import (
     Rescale,
     convolution,
 )
-from mpc.inference.encryption import noise_scale, worst_noise
+from mpc.inference.encoding import plan
 from mpc.inference.layers import FixedWeights, quantise
 from mpc.inference.ranges import LayerRange, check_ranges
+from mpc.inference.rlwe import DEGREES, LARGEST_NORM_BITS
 from mpc.inference.tensors import as_pixels, bias_shape, convolve, from_pixels, public_map
 from mpc.ring import Ring, Words
-
-STATISTICAL_BITS = 40  # a session's replies are within 2^-40 of telling nothing but their plaintext
 
 
 @dataclass(frozen=True, repr=False)
@@ -65,7 +64,7 @@ class Network:
             input_range: smallest and largest value that a query may contain; public.
             fraction_bits: f.
             ring_bits: l.
-            session_queries: for how many queries the weights stay hidden within 2^-40, see :meth:`leakage`.
+            session_queries: for how many queries the weights stay hidden within 2^-40, see :meth:`leakage_bits`.
 
         Raises:
             ParameterError: layers that are not supported or do not fit each other, named.
@@ -102,35 +101,22 @@ class Network:
             expected = (shape.outputs, shape.channels, *shape.kernel)
             if fixed.weights.shape != expected or fixed.bias.shape != expected[:1]:
                 raise ParameterError(f"expected weights of shape {expected} in {name}, found {fixed.weights.shape}")
-        network = cls(architecture, tuple(weights), tuple(check_ranges(architecture, weights)))
-        return network._with_modulus()
-
-    def _with_modulus(self) -> Network:
-        """With the smallest modulus under which every reply is exact and a session leaks at most 2^-40."""
-        sessions = math.log2(self.architecture.session_queries)
-        for primes in (2, 3):
-            candidate = replace(self, architecture=_with_primes(self.architecture, primes))
-            largest = max(worst_noise(int(np.abs(fixed.weights).sum())) for fixed in self.weights)
-            exact = largest <= candidate.architecture.rlwe.largest_noise
-            if exact and candidate.leakage_bits() + sessions <= -STATISTICAL_BITS:
-                return candidate
-        raise ParameterError(
-            "expected weights whose ciphertext noise can be flooded: find smaller weights or a narrower ring"
-        )
+        ranges = check_ranges(architecture, weights)
+        return cls(_with_encryption(architecture, weights), tuple(weights), tuple(ranges))
 
     def leakage_bits(self) -> float:
         """log2 of the statistical distance by which one query's replies depend on more than their plaintext.
 
-        A sum over the replies' coefficients of E|n| / 2^(F+1), see :mod:`mpc.inference.encryption`. For any layout,
-        the weights behind one coefficient are among the layer's.
+        A sum over the replies' coefficients of (bound on E|n|) / 2W, see ``mpc/core/rlwe/parameters.hpp``. For any
+        layout, the weights behind one coefficient are among the layer's.
         """
-        flood = self.architecture.rlwe.flood_bits
+        parameters = self.architecture.rlwe()
         total = 0.0
-        private = (math.prod(after) for _, layer, _, after in self.architecture.steps() if isinstance(layer, PRIVATE))
-        for results, fixed in zip(private, self.weights, strict=True):
-            norm = math.sqrt(float(np.square(fixed.weights.astype(np.float64)).sum()))
-            total += results * noise_scale(norm) * 2.0 ** -(flood + 1)
-        return math.log2(total)
+        for (_, _, shape), fixed in zip(self.architecture.private_layers(), self.weights, strict=True):
+            norm_squared = float(np.square(fixed.weights.astype(np.float64)).sum())
+            noise = math.sqrt(10.75 * norm_squared + 2 * 10.5 * parameters.degree) + 0.5
+            total += math.prod(shape.output_shape) * noise
+        return math.log2(total) - parameters.flood_bits - 1
 
     @property
     def ring(self) -> Ring:
@@ -201,5 +187,22 @@ def check_queries(architecture: Architecture, queries: NDArray[np.int64] | Words
         )
 
 
-def _with_primes(architecture: Architecture, primes: int) -> Architecture:
-    return msgspec.structs.replace(architecture, primes=primes)
+def _with_encryption(architecture: Architecture, weights: Sequence[FixedWeights]) -> Architecture:
+    """With the public bounds on the weights, and the cheaper of the degrees that they allow."""
+    squares = [sum(int(row @ row) for row in fixed.weights.reshape(len(fixed.weights), -1)) for fixed in weights]
+    norm_bits = tuple((max(total - 1, 0).bit_length() + 1) // 2 for total in squares)
+    if max(norm_bits) > LARGEST_NORM_BITS:
+        raise ParameterError(f"expected weights of a norm up to 2^{LARGEST_NORM_BITS}, found 2^{max(norm_bits)}")
+    candidates: list[tuple[float, Architecture]] = []
+    refusal: ParameterError | None = None
+    for degree in DEGREES:
+        try:
+            candidate = msgspec.structs.replace(architecture, norm_bits=norm_bits, degree=degree)
+        except ParameterError as error:
+            refusal = error
+            continue
+        cost = sum(plan(shape, 1, degree).cost_ms for _, _, shape in candidate.private_layers())
+        candidates.append((cost, candidate))
+    if not candidates:
+        raise ParameterError(f"expected smaller weights, a narrower ring or fewer queries a session: {refusal}")
+    return min(candidates, key=lambda pair: pair[0])[1]

@@ -26,14 +26,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from mpc._core import RlweEvaluator, RlweSecretKey
 from mpc.channel import Channel
 from mpc.errors import ParameterError, ProtocolError
 from mpc.garbled import Evaluator, Garbler
-from mpc.inference.architecture import LARGEST_BATCH, NONLINEAR, PRIVATE, AnyLayer, Architecture, convolution
-from mpc.inference.encryption import PublicKey, SecretKey, upload_size
+from mpc.inference.architecture import LARGEST_BATCH, NONLINEAR, PRIVATE, Architecture
 from mpc.inference.linear import AnsweringLinear, QueryingLinear, answering_correlate, querying_correlate
 from mpc.inference.network import Network, apply_private, check_queries
 from mpc.inference.nonlinear import AnsweringNonlinear, QueryingNonlinear, circuit_of
+from mpc.inference.rlwe import kernel_seed
 from mpc.inference.tensors import as_pixels, from_pixels, public_map
 from mpc.randomness import SYSTEM, Randomness
 from mpc.ring import Ring, Words
@@ -117,7 +118,7 @@ class QueryingInference:
         channel: Channel,
         evaluator: Evaluator,
         architecture: Architecture,
-        key: SecretKey,
+        key: RlweSecretKey,
         randomness: Randomness,
     ) -> None:
         self.architecture = architecture
@@ -126,7 +127,7 @@ class QueryingInference:
         self._randomness = randomness
         self._ring = Ring(architecture.ring_bits)
         self._linear = [
-            QueryingLinear(name, convolution(layer, before), key) for name, layer, before in _private(architecture)
+            QueryingLinear(name, shape, architecture.rlwe(), key) for name, _, shape in architecture.private_layers()
         ]
 
     @classmethod
@@ -144,7 +145,10 @@ class QueryingInference:
                 raise ProtocolError.mismatch(
                     f"{what} of the network", expected, found, peer=channel.peer, step=channel.step
                 )
-        key = SecretKey(architecture.rlwe, randomness)
+        try:
+            key = RlweSecretKey(architecture.rlwe(), kernel_seed(randomness))
+        except ParameterError as error:
+            raise ProtocolError(str(error), peer=channel.peer, step=channel.step) from error
         channel.send("network/key", key.public_key())
         return cls(channel, evaluator, architecture, key, randomness)
 
@@ -215,16 +219,17 @@ class AnsweringInference:
     """The answering party's side: its network, for one querying party."""
 
     def __init__(
-        self, channel: Channel, garbler: Garbler, network: Network, key: PublicKey, randomness: Randomness
+        self, channel: Channel, garbler: Garbler, network: Network, evaluator: RlweEvaluator, randomness: Randomness
     ) -> None:
         self.network = network
         self._channel = channel
         self._garbler = garbler
         self._ring = network.ring
         self._queries_left = network.architecture.session_queries
+        private = zip(network.architecture.private_layers(), network.weights, strict=True)
         self._linear = [
-            AnsweringLinear(name, convolution(layer, before), fixed.weights, key, randomness)
-            for (name, layer, before), fixed in zip(_private(network.architecture), network.weights, strict=True)
+            AnsweringLinear(name, shape, fixed.weights, network.architecture.rlwe(), evaluator, index, randomness)
+            for index, ((name, _, shape), fixed) in enumerate(private)
         ]
 
     @classmethod
@@ -246,9 +251,13 @@ class AnsweringInference:
             if found != expected:
                 raise ParameterError(f"expected {what} {expected} of the network, found {found}")
         channel.send_message("network/architecture", network.architecture)
-        rlwe = network.architecture.rlwe
-        data = channel.recv("network/key", upload_size(rlwe, 1))
-        return cls(channel, garbler, network, PublicKey(rlwe, data, randomness), randomness)
+        rlwe = network.architecture.rlwe()
+        key = channel.recv("network/key", rlwe.upload_bytes(1))
+        try:
+            evaluator = RlweEvaluator(rlwe, key, kernel_seed(randomness))
+        except ProtocolError as error:
+            raise ProtocolError(str(error.args[0]), peer=channel.peer, step=channel.step) from error
+        return cls(channel, garbler, network, evaluator, randomness)
 
     def prepare(self, batch: int) -> AnsweringCorrelation:
         """Everything that does not depend on the queries, for ``batch`` of them.
@@ -266,7 +275,7 @@ class AnsweringInference:
             )
         self._queries_left -= batch
         shares = answering_correlate(self._channel, self._linear, batch)
-        layers = [layer for _, layer, _ in _private(architecture)]
+        layers = [layer for _, layer, _ in architecture.private_layers()]
         correlation = AnsweringCorrelation(batch, list(map(from_pixels, layers, shares)))
         for _, layer, before, _ in architecture.steps():
             if isinstance(layer, NONLINEAR):
@@ -294,13 +303,6 @@ class AnsweringInference:
             else:
                 mine = self._ring.reduce(public_map(layer, mine))
         return mine
-
-
-def _private(architecture: Architecture) -> Iterator[tuple[str, AnyLayer, tuple[int, ...]]]:
-    """The private layers with the name that their messages carry, and their input shapes."""
-    private = (step for step in architecture.steps() if isinstance(step[1], PRIVATE))
-    for index, (_, layer, before, _) in enumerate(private):
-        yield f"linear/{index}", layer, before
 
 
 def _compared(agreement: Agreement, architecture: Architecture) -> Iterator[tuple[str, object, object]]:

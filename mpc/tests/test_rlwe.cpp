@@ -64,6 +64,27 @@ struct Probe {
         }
         return noise;
     }
+
+    // c_1 less a w modulo the first prime, for the reply of one upload under `weights`, of which w is the right guess.
+    Words second_half_less(const Weights& weights, const std::vector<std::int64_t>& w, const Bytes& upload,
+                           std::uint64_t seed) const {
+        const Ntt& prime = key.parameters().primes()[0];
+        const std::size_t degree = key.parameters().degree();
+        const Ciphertexts inputs = read_upload(key.parameters(), upload.data(), upload.size(), 1, "upload");
+        Evaluator::Scratch scratch(key.parameters(), 1);
+        Prg prg(Block{seed, 0});
+        evaluator.combine(weights, 0, inputs, 0, prg, scratch);
+        Words guess(degree);
+        for (std::size_t n = 0; n < degree; ++n) guess[n] = lift(w[n], prime.p());
+        prime.forward(guess.data());
+        const std::uint64_t *a = inputs.second.data(), *factor = guess.data();
+        prime.inner_product(&a, &factor, 1, guess.data());
+        prime.inverse(guess.data());
+        for (std::size_t n = 0; n < degree; ++n) {
+            guess[n] = subtract(scratch.second[n] % prime.p(), guess[n] % prime.p(), prime.p());
+        }
+        return guess;
+    }
 };
 
 }  // namespace capc::mpc::rlwe
@@ -329,6 +350,64 @@ void noise_is_bounded_and_flooded() {
     CHECK(chi < 14 + 6 * std::sqrt(28.0));
 }
 
+// The size of the noise, as a receiver would measure it, tells small weights from large ones before the flood, and
+// is right half the time after it.
+void noise_tells_weights_apart_only_without_flood() {
+    constexpr std::size_t degree = 4096;
+    constexpr int bits = 30;
+    const Run run(degree, bits, {{degree * 255 * 255, 64 * degree}});
+    const Probe probe{run.key, run.evaluator};
+    const std::vector<std::uint64_t> messages(degree, 0), zeros(degree, 0);  // the same result for all weights
+    const Bytes upload = run.key.encrypt(messages.data(), 1);
+    const Selection selection = select(all_positions(degree), 1, degree);
+    std::vector<std::int64_t> small(degree, 0), large(degree, 255);
+    small[0] = 1;
+    constexpr std::uint64_t runs = 40;
+    double bare[2] = {0, 0}, hidden[2] = {0, 0};
+    int right = 0;
+    const double half_width = std::exp2(run.parameters->flood_bits()) / 2;  // the mean of |uniform in [-W, W)|
+    for (std::uint64_t seed = 0; seed < runs; ++seed) {
+        for (const int guess : {0, 1}) {
+            const Weights loaded = run.evaluator.load(guess == 0 ? small.data() : large.data(), 1, 1, 0);
+            const auto size = [&](const Selection* flooded) {
+                double total = 0;
+                for (const SignedWide n : probe.noise(loaded, upload, zeros, flooded, 2 * seed + static_cast<std::uint64_t>(guess))) {
+                    total += std::fabs(static_cast<double>(n)) / degree;
+                }
+                return total;
+            };
+            bare[guess] = guess == 0 ? std::max(bare[0], size(nullptr)) : size(nullptr);
+            const double measured = size(&selection);
+            hidden[guess] += measured / runs;
+            right += (measured > half_width) == (guess == 1);
+        }
+    }
+    CHECK(bare[1] > 5 * bare[0]);
+    const double spread = half_width / std::sqrt(3.0 * degree * runs);  // of a mean over all runs
+    CHECK(std::fabs(hidden[0] - hidden[1]) < 5 * std::sqrt(2.0) * spread);
+    CHECK(std::abs(right - static_cast<int>(runs)) < 5 * std::sqrt(runs / 2.0));
+}
+
+// c_1 confirms a guess of the weights unless it is re-randomised: the receiver knows the uniform halves a. Here it
+// guesses right, and is left with u p_1 + e_1, as good as uniform.
+void second_half_confirms_no_guess() {
+    constexpr std::size_t degree = 4096;
+    const Run run(degree, 30, {{degree * 255 * 255, degree}});
+    const Probe probe{run.key, run.evaluator};
+    const std::vector<std::uint64_t> messages(degree, 0);
+    const Bytes upload = run.key.encrypt(messages.data(), 1);
+    const std::vector<std::int64_t> weights(degree, 255);
+    const Weights loaded = run.evaluator.load(weights.data(), 1, 1, 0);
+    const Words rest = probe.second_half_less(loaded, weights, upload, 5);
+    const std::uint64_t p = run.parameters->primes()[0].p();
+    std::vector<double> bins(16, 0);
+    for (const std::uint64_t x : rest) bins[static_cast<std::size_t>(Wide{x} * 16 / p)] += 1;
+    double chi = 0;
+    for (const double bin : bins) chi += (bin - degree / 16.0) * (bin - degree / 16.0) / (degree / 16.0);
+    CHECK(chi < 15 + 6 * std::sqrt(30.0));
+    CHECK(probe.second_half_less(loaded, weights, upload, 6) != rest);
+}
+
 // What is left of the margin after the switch, over many replies; and every reply is fresh.
 void replies_keep_their_margin_and_are_fresh() {
     constexpr std::size_t degree = 8192;
@@ -410,6 +489,8 @@ int main() {
     check::run("bounds hold and end", bounds_hold_and_end);
     check::run("malformed messages are refused", malformed_messages_are_refused);
     check::run("noise is bounded and flooded", noise_is_bounded_and_flooded);
+    check::run("noise tells weights apart only without flood", noise_tells_weights_apart_only_without_flood);
+    check::run("second half confirms no guess", second_half_confirms_no_guess);
     check::run("replies keep their margin and are fresh", replies_keep_their_margin_and_are_fresh);
     check::run_on_all_levels("bytes are the known ones", bytes_are_the_known_ones);
     check::run("keys and uploads are fresh", keys_and_uploads_are_fresh);

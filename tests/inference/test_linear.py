@@ -6,12 +6,13 @@ import hashlib
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
-from mpc.channel import memory_pair
+from mpc._core import RlweEvaluator, RlweSecretKey
+from mpc.channel import MemoryChannel, memory_pair
 from mpc.errors import ParameterError, ProtocolError
-from mpc.inference import linear
+from mpc.inference import encoding, linear
 from mpc.inference.encoding import Convolution, plan
-from mpc.inference.encryption import PublicKey, SecretKey, upload_size
 from mpc.inference.linear import (
     UPLOADS_A_WINDOW,
     AnsweringLinear,
@@ -20,19 +21,36 @@ from mpc.inference.linear import (
     querying_correlate,
     windows,
 )
-from mpc.inference.rlwe import RlweParameters
+from mpc.inference.rlwe import kernel_seed, rlwe_parameters
 from mpc.inference.tensors import convolve
 from mpc.randomness import SYSTEM, Randomness, SeededRandomness
-from mpc.ring import Ring
+from mpc.ring import Ring, Words
 from tests.inference.examples import both
 
-PARAMETERS = RlweParameters(41)
+PARAMETERS = rlwe_parameters(8192, 41, ((22, 1 << 20), (22, 1 << 20)))
 RING = Ring(41)
+Keys = tuple[RlweSecretKey, RlweEvaluator]
 
 
-def keys(mine: Randomness = SYSTEM, theirs: Randomness = SYSTEM) -> tuple[SecretKey, PublicKey]:
-    key = SecretKey(PARAMETERS, mine)
-    return key, PublicKey(PARAMETERS, key.public_key(), theirs)
+def keys(mine: Randomness = SYSTEM, theirs: Randomness = SYSTEM) -> Keys:
+    key = RlweSecretKey(PARAMETERS, kernel_seed(mine))
+    return key, RlweEvaluator(PARAMETERS, key.public_key(), kernel_seed(theirs))
+
+
+def sides(
+    shape: Convolution, weights: NDArray[np.int64], pair: Keys | None = None, shares: Randomness = SYSTEM
+) -> tuple[QueryingLinear, AnsweringLinear]:
+    key, evaluator = pair or keys()
+    return (
+        QueryingLinear("linear/0", shape, PARAMETERS, key),
+        AnsweringLinear("linear/0", shape, weights, PARAMETERS, evaluator, 0, shares),
+    )
+
+
+def correlate(querying: QueryingLinear, answering: AnsweringLinear, masks: Words) -> tuple[Words, Words, MemoryChannel]:
+    mine, theirs = memory_pair("client", "server")
+    left, right = both(lambda: querying.prepare(mine, masks), lambda: answering.prepare(theirs, len(masks)))
+    return left, right, mine
 
 
 @pytest.mark.parametrize(
@@ -46,27 +64,29 @@ def keys(mine: Randomness = SYSTEM, theirs: Randomness = SYSTEM) -> tuple[Secret
     ],
 )
 def test_shares_add_up_to_the_layer(shape: Convolution, batch: int) -> None:
-    key, public = keys()
     rng = np.random.default_rng(batch)
     weights = rng.integers(-4096, 4097, (shape.outputs, shape.channels, *shape.kernel))
-    querying, answering = QueryingLinear("linear/0", shape, key), AnsweringLinear("linear/0", shape, weights, public)
+    querying, answering = sides(shape, weights)
     for _ in range(2):  # the second time with kept weights
         masks = RING.random((batch, shape.channels, shape.height, shape.width))
-        mine, theirs = memory_pair("client", "server")
-        left, right = both(lambda m=masks, c=mine: querying.prepare(c, m), lambda c=theirs: answering.prepare(c, batch))
-        expected = RING.reduce(convolve(masks, weights, shape.stride))
-        np.testing.assert_array_equal(RING.add(left, right), expected)
-        assert {label for _, label, _ in mine.transcript} == {"linear/0/upload", "linear/0/reply"}
+        left, right, channel = correlate(querying, answering, masks)
+        np.testing.assert_array_equal(RING.add(left, right), RING.reduce(convolve(masks, weights, shape.stride)))
+        assert {label for _, label, _ in channel.transcript} == {"linear/0/upload", "linear/0/reply"}
+
+
+def test_weights_too_many_for_memory_are_served_in_groups(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(encoding, "KEPT_PLAINTEXTS", 4)
+    shape = Convolution(2, 90, 90, 5, (3, 3))
+    weights = np.arange(90, dtype=np.int64).reshape(5, 2, 3, 3) - 40
+    masks = RING.random((1, 2, 90, 90))
+    left, right, channel = correlate(*sides(shape, weights), masks)
+    np.testing.assert_array_equal(RING.add(left, right), RING.reduce(convolve(masks, weights, shape.stride)))
+    assert [label for _, label, _ in channel.transcript].count("linear/0/reply") > 1
 
 
 def test_weights_of_zero_are_served_like_others() -> None:
-    key, public = keys()
     shape = Convolution(20, 1, 1, 3)
-    mine, theirs = memory_pair("client", "server")
-    left, right = both(
-        lambda: QueryingLinear("linear/0", shape, key).prepare(mine, RING.random((1, 20, 1, 1))),
-        lambda: AnsweringLinear("linear/0", shape, np.zeros((3, 20, 1, 1), np.int64), public).prepare(theirs, 1),
-    )
+    left, right, _ = correlate(*sides(shape, np.zeros((3, 20, 1, 1), np.int64)), RING.random((1, 20, 1, 1)))
     assert (RING.add(left, right) == 0).all()
 
 
@@ -74,40 +94,28 @@ def test_known_answer() -> None:
     """Under injected randomness every byte repeats: a change of the protocol shows here."""
 
     def run(seed: bytes) -> tuple[bytes, bytes]:
-        key, public = keys(SeededRandomness(seed), SeededRandomness(seed + b"replies"))
-        shape = Convolution(6, 1, 1, 4)
+        pair = keys(SeededRandomness(seed), SeededRandomness(seed + b"replies"))
         weights = np.arange(-12, 12).reshape(4, 6, 1, 1)
         masks = RING.random((2, 6, 1, 1), SeededRandomness(seed + b"masks"))
-        mine, theirs = memory_pair("client", "server")
-        answering = AnsweringLinear("linear/0", shape, weights, public, SeededRandomness(seed + b"shares"))
-        both(lambda: QueryingLinear("linear/0", shape, key).prepare(mine, masks), lambda: answering.prepare(theirs, 2))
-        (_, _, upload), (_, _, reply) = mine.transcript
+        both_sides = sides(Convolution(6, 1, 1, 4), weights, pair, SeededRandomness(seed + b"shares"))
+        (_, _, upload), (_, _, reply) = correlate(*both_sides, masks)[2].transcript
         return upload, reply
 
     upload, reply = run(b"seed")
     assert (upload, reply) == run(b"seed")
     assert (hashlib.sha256(upload).hexdigest(), hashlib.sha256(reply).hexdigest()) == (
-        "de602f4ebc6f0bbee7d6fafdc11895a14feba18717f0eac2470af7c96fdeb714",
-        "781f54d81ad02fb94ed7e7dcece5121de291d8ade6401b3b1f651e29467d6d02",
+        "2fa4ede2af132ec8b61f79c7f5e68cc0f5bb9cbc06f89cdee5413c0faef125f8",
+        "9a46c47d5380dc8cd13813356462c5b72e46c8cf5e877f1f138b85f95149df9d",
     )
 
 
 def test_both_shares_are_uniform_and_fresh() -> None:
     """For the same masks and weights: low bits of each share over 30 runs."""
-    key, public = keys()
-    shape = Convolution(8, 1, 1, 64)
     weights = np.full((64, 8, 1, 1), 2, dtype=np.int64)  # even: without fresh masks the lowest bit would be 0
+    querying, answering = sides(Convolution(8, 1, 1, 64), weights)
     masks = np.full((2, 8, 1, 1), 2, dtype=np.uint64)
-    lefts, rights = [], []
-    for _ in range(30):
-        mine, theirs = memory_pair("client", "server")
-        left, right = both(
-            lambda c=mine: QueryingLinear("linear/0", shape, key).prepare(c, masks),
-            lambda c=theirs: AnsweringLinear("linear/0", shape, weights, public).prepare(c, 2),
-        )
-        lefts.append(left)
-        rights.append(right)
-    for shares in (np.stack(lefts), np.stack(rights)):
+    runs = [correlate(querying, answering, masks) for _ in range(30)]
+    for shares in (np.stack([left for left, _, _ in runs]), np.stack([right for _, right, _ in runs])):
         counts = np.bincount((shares.reshape(-1) & np.uint64(7)).astype(int), minlength=8)
         expected = shares.size / 8
         assert ((counts - expected) ** 2 / expected).sum() < 29.9  # 7 degrees of freedom, probability 1e-4
@@ -130,27 +138,22 @@ def test_windows_are_bounded_and_cover_everything_once(batch: int) -> None:
 
 def test_a_batch_of_many_windows_is_right(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(linear, "UPLOADS_A_WINDOW", 2)
-    key, public = keys()
-    shape, batch = Convolution(1, 60, 60, 1, (3, 3)), 9  # two queries a ciphertext
+    shape = Convolution(1, 60, 60, 1, (3, 3))  # two queries a ciphertext
     weights = np.arange(9, dtype=np.int64).reshape(1, 1, 3, 3)
-    masks = RING.random((batch, 1, 60, 60))
-    mine, theirs = memory_pair("client", "server")
-    left, right = both(
-        lambda: QueryingLinear("linear/0", shape, key).prepare(mine, masks),
-        lambda: AnsweringLinear("linear/0", shape, weights, public).prepare(theirs, batch),
-    )
+    masks = RING.random((9, 1, 60, 60))
+    left, right, channel = correlate(*sides(shape, weights), masks)
     np.testing.assert_array_equal(RING.add(left, right), RING.reduce(convolve(masks, weights, shape.stride)))
-    assert [label for _, label, _ in mine.transcript] == ["linear/0/upload", "linear/0/reply"] * 3
+    assert [label for _, label, _ in channel.transcript] == ["linear/0/upload", "linear/0/reply"] * 3
 
 
 def test_layers_share_one_round() -> None:
-    key, public = keys()
+    key, evaluator = keys()
     shapes = [Convolution(8, 1, 1, 4), Convolution(1, 6, 6, 2, (3, 3))]
     rng = np.random.default_rng(0)
     weights = [rng.integers(-9, 10, (shape.outputs, shape.channels, *shape.kernel)) for shape in shapes]
     masks = [RING.random((3, shape.channels, shape.height, shape.width)) for shape in shapes]
-    asking = [QueryingLinear(f"linear/{i}", shape, key) for i, shape in enumerate(shapes)]
-    serving = [AnsweringLinear(f"linear/{i}", shapes[i], weights[i], public) for i in range(2)]
+    asking = [QueryingLinear(f"linear/{i}", shape, PARAMETERS, key) for i, shape in enumerate(shapes)]
+    serving = [AnsweringLinear(f"linear/{i}", shapes[i], weights[i], PARAMETERS, evaluator, i) for i in range(2)]
     mine, theirs = memory_pair("client", "server")
     lefts, rights = both(
         lambda: querying_correlate(mine, asking, masks), lambda: answering_correlate(theirs, serving, 3)
@@ -166,21 +169,31 @@ def test_layers_share_one_round() -> None:
 
 
 def test_malformed_uploads_and_replies_are_refused_with_peer_and_step() -> None:
-    key, public = keys()
-    shape = Convolution(8, 1, 1, 4)
-    weights = np.ones((4, 8, 1, 1), dtype=np.int64)
-    for body, found in ((bytes(10), "10"), (b"\xff" * upload_size(PARAMETERS, 1), "larger")):
+    querying, answering = sides(Convolution(8, 1, 1, 4), np.ones((4, 8, 1, 1), dtype=np.int64))
+    for body, found in ((bytes(10), "10"), (b"\xff" * PARAMETERS.upload_bytes(1), "residues below their prime")):
         mine, theirs = memory_pair("client", "server", 5)
         mine.send("linear/0/upload", body)
         with theirs.in_step("0"), pytest.raises(ProtocolError, match=f"step 0 client: .*{found}"):
-            AnsweringLinear("linear/0", shape, weights, public).prepare(theirs, 1)
+            answering.prepare(theirs, 1)
     mine, theirs = memory_pair("client", "server", 5)
     theirs.send("linear/0/reply", bytes(10))
     with mine.in_step("0"), pytest.raises(ProtocolError, match="step 0 server"):
-        QueryingLinear("linear/0", shape, key).prepare(mine, RING.random((1, 8, 1, 1)))
+        querying.prepare(mine, RING.random((1, 8, 1, 1)))
+
+
+def test_more_results_than_the_flood_is_made_for_are_refused_with_peer_and_step() -> None:
+    parameters = rlwe_parameters(4096, 20, ((6, 8),))
+    key = RlweSecretKey(parameters)
+    evaluator = RlweEvaluator(parameters, key.public_key())
+    shape, ring = Convolution(8, 1, 1, 4), Ring(20)
+    querying = QueryingLinear("linear/0", shape, parameters, key)
+    answering = AnsweringLinear("linear/0", shape, np.ones((4, 8, 1, 1), np.int64), parameters, evaluator, 0)
+    correlate(querying, answering, ring.random((2, 8, 1, 1)))
+    mine, theirs = memory_pair("client", "server", 5)
+    with theirs.in_step("0'"), pytest.raises(ProtocolError, match=r"step 0' client: .*at most 8 results of layer 0"):
+        both(lambda: querying.prepare(mine, ring.random((1, 8, 1, 1))), lambda: answering.prepare(theirs, 1))
 
 
 def test_weights_of_another_shape_are_refused() -> None:
-    _, public = keys()
     with pytest.raises(ParameterError, match="weights of shape"):
-        AnsweringLinear("linear/0", Convolution(8, 1, 1, 4), np.ones((8, 4, 1, 1), np.int64), public)
+        sides(Convolution(8, 1, 1, 4), np.ones((8, 4, 1, 1), np.int64))

@@ -233,7 +233,14 @@ def test_architecture_survives_the_wire_and_has_a_digest() -> None:
         ({"input_range": (3, 2)}, "input range"),
         ({"ring_bits": 46}, "ring bits"),
         ({"fraction_bits": 16}, "fraction bits"),
-        ({"primes": 4}, "2 or 3"),
+        ({"degree": 2048}, "4096 or 8192, found 2048"),
+        ({"norm_bits": (12,)}, "norms of 2 private layers, found 1"),
+        ({"norm_bits": (12, -1)}, "norms of 0 to 29 bits"),
+        ({"norm_bits": (29, 29), "degree": 4096, "ring_bits": 45}, "degree 4096 allows 109"),
+        (
+            {"input_shape": (1, 3, 2000), "layers": (Convolve(1, (3, 3)), PublicFlatten()), "degree": 4096},
+            "at most 4096",
+        ),
         ({"session_queries": 0}, "queries a session"),
         ({"layers": (Relu(), *GOOD.layers)}, "private layer before layer 0"),
         ({"layers": (*GOOD.layers, Dense(3))}, "two private layers in a row"),
@@ -263,11 +270,30 @@ def test_unknown_fields_and_layers_are_refused() -> None:
 # --- the ciphertexts' modulus ----------------------------------------------------------------------------------------
 
 
-def test_leakage_chooses_the_modulus() -> None:
-    layers, shape = cryptonets_relu(np.random.default_rng(0))
-    few = Network.from_layers(layers, shape, session_queries=1000)
+@pytest.mark.parametrize(("build", "degrees"), [(mlp, (4096, 8192)), (cryptonets_relu, (8192, 8192))])
+def test_leakage_chooses_degree_and_modulus(build, degrees: tuple[int, int]) -> None:
+    layers, shape = build(np.random.default_rng(0))
+    few = Network.from_layers(layers, shape, session_queries=16)
     many = Network.from_layers(layers, shape, session_queries=1 << 20)
-    assert (few.architecture.primes, many.architecture.primes) == (2, 3)
+    assert (few.architecture.degree, many.architecture.degree) == degrees
+    assert few.architecture.rlwe().modulus_bits < many.architecture.rlwe().modulus_bits
     for network in (few, many):
         assert network.leakage_bits() + np.log2(network.architecture.session_queries) <= -40
         assert worst_case(network.architecture, network.weights) == list(network.ranges)
+
+
+def test_the_norm_of_weights_is_all_that_the_architecture_says_of_them() -> None:
+    layers, shape = mlp(np.random.default_rng(0))
+    network = Network.from_layers(layers, shape)
+    norms = [float(np.linalg.norm(fixed.weights.astype(float))) for fixed in network.weights]
+    for bits, norm in zip(network.architecture.norm_bits, norms, strict=True):
+        assert norm <= 2**bits < 2 * norm
+    smaller = [FixedWeights(fixed.weights * 9 // 10, fixed.bias) for fixed in network.weights]
+    assert Network.from_weights(network.architecture, smaller).architecture == network.architecture
+    zero = [FixedWeights(fixed.weights * 0, fixed.bias) for fixed in network.weights]
+    assert Network.from_weights(network.architecture, zero).architecture.norm_bits == (0, 0)
+
+
+def test_weights_that_no_modulus_can_hide_are_refused() -> None:
+    with pytest.raises(ParameterError, match=r"norm up to 2\^29, found 2\^30"):
+        Network.from_layers([Linear([[2.0**18]], [0.0])], (1,), (0.0, 0.001), 12, 45)
