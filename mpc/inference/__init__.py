@@ -5,11 +5,13 @@ One way in for the parties: a :class:`Network` made from float layers, and the t
     architecture   what is public          layers, ranges, network   float layers to fixed point, and their bounds
     encoding, rlwe, linear                 W r - s without a dealer
     nonlinear      ReLU on shares          sessions                  both sides, in order
+    pool           correlations prepared ahead
 """
 
 from mpc.inference.architecture import Architecture
 from mpc.inference.layers import AvgPool2d, Conv2d, Flatten, Linear, ReLU
 from mpc.inference.network import Network
+from mpc.inference.pool import AnsweringPool, QueryingPool
 from mpc.inference.sessions import (
     AnsweringCorrelation,
     AnsweringInference,
@@ -20,6 +22,7 @@ from mpc.inference.sessions import (
 __all__ = [
     "AnsweringCorrelation",
     "AnsweringInference",
+    "AnsweringPool",
     "Architecture",
     "AvgPool2d",
     "Conv2d",
@@ -28,5 +31,6 @@ __all__ = [
     "Network",
     "QueryingCorrelation",
     "QueryingInference",
+    "QueryingPool",
     "ReLU",
 ]

@@ -209,6 +209,7 @@ class QueryingInference:
             raise ParameterError(f"expected {correlation.batch} queries, found {len(queries)}")
         masks, nonlinear = correlation.consume()
         masked = self._ring.reduce(self._ring.reduce(queries) - masks)
+        masks.fill(0)
         self._channel.send_words("inference/input", masked, self._ring.bits)
         for step in nonlinear:
             step.run()
