@@ -36,7 +36,8 @@ void bind_base(nb::class_<Locked<Session>>& type) {
                  return to_bytes(self.run([&](Session& s) { return s.receive_base(in.data(), in.size()); }));
              },
              nb::arg("message"))
-        .def_prop_ro("ots_left", [](Locked<Session>& self) { return self.run([](Session& s) { return s.ots_left(); }); });
+        .def_prop_ro("ots_left",
+                     [](Locked<Session>& self) { return self.run([](Session& s) { return s.ots_left(); }); });
 }
 
 template <typename Batch>
@@ -98,7 +99,8 @@ void bind_garbling(nb::module_& m) {
                  return nb::make_tuple(to_bytes(result.message), outputs(self, std::move(result.shares)));
              },
              nb::arg("width"), nb::arg("randomness") = nb::none())
-        .def_prop_ro("tables_left", [](Self& self) { return self.run([](GarbledBatch& b) { return b.tables_left(); }); })
+        .def_prop_ro("tables_left",
+                     [](Self& self) { return self.run([](GarbledBatch& b) { return b.tables_left(); }); })
         .def("__repr__", [](const Self& self) { return described("Garbling", self); });
 }
 
@@ -193,7 +195,8 @@ void bind_sessions(nb::module_& m) {
         .def("evaluate",
              [](Locked<EvaluatorSession>& self, const mpc::Circuit& circuit, std::size_t n, nb::handle values) {
                  std::optional<Words> v;
-                 if (!values.is_none()) v = words_of(values, n, circuit.evaluator_widths().size(), "evaluator's values");
+                 if (!values.is_none())
+                     v = words_of(values, n, circuit.evaluator_widths().size(), "evaluator's values");
                  return self.run([&](EvaluatorSession& s) {
                      return std::make_unique<Locked<EvaluatedBatch>>(
                          s.evaluate(circuit, n, v ? v->data() : nullptr, v ? v->size() : 0));

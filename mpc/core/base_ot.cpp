@@ -50,7 +50,8 @@ std::vector<KeyPair> BaseOtSender::finish(const std::uint8_t* points, std::size_
     std::vector<Point> b(n), product(n), shared(2 * n);
     const std::size_t valid = decode_points(points, n, b.data());
     if (valid != n)
-        throw MalformedError("base OT: point " + std::to_string(valid) + " of the receiver is not a valid group element");
+        throw MalformedError("base OT: point " + std::to_string(valid) +
+                             " of the receiver is not a valid group element");
     multiply_all(a_, b.data(), n, product.data());
     for (std::size_t i = 0; i < n; ++i) {
         shared[2 * i] = times_eight(product[i]);

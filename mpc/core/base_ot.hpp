@@ -11,9 +11,9 @@
 // receiver's bits are hidden perfectly (B_i is uniform either way), the other key is hidden if computational
 // Diffie-Hellman is hard, H being a random oracle (SHA-256 over fixed-length input). Known limits: against malicious
 // parties the scheme is not universally composable as stated (Genc, Iovino, Rial, "The simplest protocol for oblivious
-// transfer revisited", 2017/370); this library claims semi-honest security only. Two cheap checks are made all the same: A
-// must lie in the prime-order subgroup (otherwise B_i would show c_i by its small-order component), and the factor 8
-// clears the cofactor of B_i, so that a small-order component teaches its sender nothing about a.
+// transfer revisited", 2017/370); this library claims semi-honest security only. Two cheap checks are made all the
+// same: A must lie in the prime-order subgroup (otherwise B_i would show c_i by its small-order component), and the
+// factor 8 clears the cofactor of B_i, so that a small-order component teaches its sender nothing about a.
 #pragma once
 
 #include <cstddef>

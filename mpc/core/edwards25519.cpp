@@ -21,8 +21,9 @@ constexpr Field kBaseY{{0x6666666666658, 0x4cccccccccccc, 0x1999999999999, 0x333
 constexpr Field kBaseT{{0x68ab3a5b7dda3, 0xeea2a5eadbb, 0x2af8df483c27e, 0x332b375274732, 0x67875f0fd78b7}};
 
 // L = 2^252 + 27742317777372353535851937790883648493, little endian.
-constexpr Scalar kOrder = {0xed, 0xd3, 0xf5, 0x5c, 0x1a, 0x63, 0x12, 0x58, 0xd6, 0x9c, 0xf7, 0xa2, 0xde, 0xf9, 0xde, 0x14,
-                           0,    0,    0,    0,    0,    0,    0,    0,    0,    0,    0,    0,    0,    0,    0,    0x10};
+constexpr Scalar kOrder = {0xed, 0xd3, 0xf5, 0x5c, 0x1a, 0x63, 0x12, 0x58, 0xd6, 0x9c, 0xf7,
+                           0xa2, 0xde, 0xf9, 0xde, 0x14, 0,    0,    0,    0,    0,    0,
+                           0,    0,    0,    0,    0,    0,    0,    0,    0,    0x10};
 
 // Digits in [-8, 8): the last takes the final carry, and scalar < 2^253 keeps it below 3.
 void signed_radix16(const Scalar& scalar, Digits digit) {
@@ -110,7 +111,8 @@ Root root_of(const Field& y) {
 }
 
 // RFC 8032, 5.1.3, given power = (u v^7)^((p-5)/8): the candidate root u v^3 power is right up to a factor sqrt(-1).
-bool finish_decoding(const std::uint8_t in[kPointBytes], const Field& y, const Root& r, const Field& power, Point& out) {
+bool finish_decoding(const std::uint8_t in[kPointBytes], const Field& y, const Root& r, const Field& power,
+                     Point& out) {
     std::uint8_t canonical[32];
     to_bytes(y, canonical);
     const std::uint8_t sign = in[31] >> 7;

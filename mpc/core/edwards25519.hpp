@@ -4,9 +4,9 @@
 // coordinates, a = -1); RFC 8032, section 5.1 (parameters, encoding, decoding); signed radix-16 tables as in Bernstein
 // et al., "High-speed high-security signatures" (CHES 2011), section 4.
 //
-// Why own code: the library must build on any user's machine, where no crypto library's headers may be assumed, and the
-// base OTs want what the common interfaces do not offer (a table for a received point, one inversion for 128 encodings).
-// It is held against RFC 8032's vectors here and against libsodium in the Python tests.
+// Why own code: the library must build on any user's machine, where no crypto library's headers may be assumed, and
+// the base OTs want what the common interfaces do not offer (a table for a received point, one inversion for 128
+// encodings). It is held against RFC 8032's vectors here and against libsodium in the Python tests.
 //
 // Where the processor multiplies 52-bit integers in vectors (AVX-512 IFMA), many points go eight at a time; the results
 // are the same group elements, and encodings are canonical, so the wire does not depend on it.
@@ -69,8 +69,8 @@ private:
     std::vector<AffinePoint> table_;
 };
 
-// Decodes n points. An encoding is valid when it is canonical, on the curve and not of small order (RFC 8032, 5.1.3, and
-// a check of [8]P). Returns how many were valid before the first that is not; only those are written.
+// Decodes n points. An encoding is valid when it is canonical, on the curve and not of small order (RFC 8032, 5.1.3,
+// and a check of [8]P). Returns how many were valid before the first that is not; only those are written.
 std::size_t decode_points(const std::uint8_t* in, std::size_t n, Point* out);
 bool decode_point(const std::uint8_t in[kPointBytes], Point& out);
 

@@ -195,7 +195,8 @@ void multiply_fixed(const AffinePoint* table, const Digits* digits, Point* out) 
         Field8 y_plus_x = small(1), y_minus_x = small(1), xy2d = small(0);
         const AffinePoint* row = table + i * kEntries;
         for (std::size_t k = 0; k < kEntries; ++k) {
-            const __mmask8 hit = _mm512_cmpeq_epi64_mask(magnitude, _mm512_set1_epi64(static_cast<std::int64_t>(k) + 1));
+            const __m512i multiple = _mm512_set1_epi64(static_cast<std::int64_t>(k) + 1);
+            const __mmask8 hit = _mm512_cmpeq_epi64_mask(magnitude, multiple);
             assign_constant_if(y_plus_x, row[k].y_plus_x, hit);
             assign_constant_if(y_minus_x, row[k].y_minus_x, hit);
             assign_constant_if(xy2d, row[k].xy2d, hit);

@@ -3,8 +3,8 @@
 // Sources: Bernstein, "Curve25519: new Diffie-Hellman speed records" (PKC 2006); the radix-2^51 representation of
 // Bernstein, Duif, Lange, Schwabe and Yang, "High-speed high-security signatures" (CHES 2011), section 3.
 //
-// Invariant: every Field that leaves a function here, add_lazy apart, has limbs below 2^51 + 2^15 ("loose"). A sum of two
-// loose elements may enter mul, square and sub; the column sums of a product then stay below 77 * 2^104.1 < 2^111.
+// Invariant: every Field that leaves a function here, add_lazy apart, has limbs below 2^51 + 2^15 ("loose"). A sum of
+// two loose elements may enter mul, square and sub; the column sums of a product then stay below 77 * 2^104.1 < 2^111.
 // No branch and no memory address depends on a limb.
 #pragma once
 

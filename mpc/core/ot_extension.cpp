@@ -27,7 +27,8 @@ struct Tile {
 
 // sum = XOR of all leaves; row b = XOR of the leaves x whose bit b is set. Halving the list once a bit costs 26 XORs of
 // rows instead of 43.
-CAPC_INLINE void fold_body(const Block (*leaf)[kTileBlocks], Block* sum, Block (*rows)[kTileBlocks], std::size_t blocks) {
+CAPC_INLINE void fold_body(const Block (*leaf)[kTileBlocks], Block* sum, Block (*rows)[kTileBlocks],
+                           std::size_t blocks) {
     for (std::size_t c = 0; c < blocks; c += kChunk) {
         Vector l[kLeaves];
         for (std::size_t x = 0; x < kLeaves; ++x) l[x] = *reinterpret_cast<const Vector*>(&leaf[x][c]);

@@ -1,11 +1,11 @@
-// Correlated OT extension: Roy, "SoftSpokenOT: quieter OT extension from small-field silent VOLE in the Minicrypt model"
-// (CRYPTO 2022, eprint 2022/192), semi-honest, with field size 2^4: 31/8 bytes an OT.
+// Correlated OT extension: Roy, "SoftSpokenOT: quieter OT extension from small-field silent VOLE in the Minicrypt
+// model" (CRYPTO 2022, eprint 2022/192), semi-honest, with field size 2^4: 31/8 bytes an OT.
 //
-//     receiver (choice bits u)                                        sender (offset delta)
-//     32 trees of 16 leaves r_x, from both keys of 4 base OTs         the same leaves, all but r_alpha; alpha = 4 bits of delta
-//     U_i = sum_x r_x,  V_i = sum_x r_x x   (x in GF(2)^4)            W_i = sum_x r_x (x + alpha)  =  V_i + U_i alpha
-//     U_i + U_0, i = 1..31    ---------------------------------->     W_i += (U_i + U_0) alpha
-//     t_j = column j of V,  u_j = bit j of U_0                        q_j = column j of W = t_j + u_j delta
+//     receiver (choice bits u)                                   sender (offset delta)
+//     32 trees of 16 leaves r_x, from both keys of 4 base OTs    all leaves but r_alpha; alpha = 4 bits of delta
+//     U_i = sum_x r_x,  V_i = sum_x r_x x   (x in GF(2)^4)       W_i = sum_x r_x (x + alpha)  =  V_i + U_i alpha
+//     U_i + U_0, i = 1..31    ----------------------------->     W_i += (U_i + U_0) alpha
+//     t_j = column j of V,  u_j = bit j of U_0                   q_j = column j of W = t_j + u_j delta
 //
 // (The paper's small-field VOLE over F_2 from punctured GGM trees, repeated 128/4 times, without the consistency check
 // that only malicious security needs.) The choice bits are random; whoever needs chosen bits c_j sends c_j + u_j and
@@ -33,7 +33,9 @@ constexpr std::size_t kBaseOts = kTrees * kTreeDepth;  // 128, one a bit of delt
 constexpr std::size_t kTreeMessageBytes = kTrees * (kTreeDepth - 1) * 2 * sizeof(Block);
 
 // Bytes of the extension message that yields 128 * column_blocks correlated OTs.
-constexpr std::size_t extension_bytes(std::size_t column_blocks) { return (kTrees - 1) * sizeof(Block) * column_blocks; }
+constexpr std::size_t extension_bytes(std::size_t column_blocks) {
+    return (kTrees - 1) * sizeof(Block) * column_blocks;
+}
 
 class CotReceiver {
 public:

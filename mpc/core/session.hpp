@@ -8,15 +8,16 @@
 //     extend(count)       ---- 496 B a 128 OTs --------->   extend()                        as often as needed
 //     evaluate(circuit, n, values)                          garble(circuit, n, corrections)
 //
-// The free-XOR offset of the garbling is the offset delta of the correlated OTs, so that an evaluator's input label comes
-// straight from an OT: with choice bit u the evaluator holds t = q ^ u delta, and after the correction d = c ^ u the label
-// pair of the wire is (q ^ d delta, q ^ d delta ^ delta), of which t belongs to c. Sound for semi-honest parties because
-// (1) every q is pseudo-random to the evaluator given t (it is t or t ^ delta, and delta has 127 unknown bits), exactly
-// the distribution of a fresh zero label; (2) every OT serves one wire and is gone; (3) the extension hands t to no hash
-// but that of half-gates, which is circular correlation-robust for this delta (hash.hpp); (4) d is one-time padded by u.
+// The free-XOR offset of the garbling is the offset delta of the correlated OTs, so that an evaluator's input label
+// comes straight from an OT: with choice bit u the evaluator holds t = q ^ u delta, and after the correction d = c ^ u
+// the label pair of the wire is (q ^ d delta, q ^ d delta ^ delta), of which t belongs to c. Sound for semi-honest
+// parties because (1) the other label, t ^ delta, is as unknown to the evaluator as delta is, which has 127 random bits:
+// the distribution of a freshly drawn label pair; (2) every OT serves one wire and is gone; (3) the extension hands t to
+// no hash but that of half-gates, which is circular correlation-robust for this delta (hash.hpp); (4) d is one-time
+// padded by u, which hides c from the garbler.
 //
-// Both sides count OTs and hash indices; they stay in step because both make the same calls in the same order. A batch is
-// independent of its session once made (its labels are its own), so a batch may be used after the next one was begun.
+// Both sides count OTs and hash indices; they stay in step because both make the same calls in the same order. A batch
+// is independent of its session once made (its labels are its own), so it may be used after the next one was begun.
 //
 // LengthError and MalformedError: the peer's message; OrderError: a call out of turn; ParameterError: the caller's own.
 // A failed call leaves the session as it was, apart from receive_base and finish_base, after which it is unusable.

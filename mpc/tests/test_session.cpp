@@ -233,7 +233,8 @@ void wire_is_reproducible() {
     EvaluatedBatch evaluated = pair.evaluator.evaluate(circuit, 3, theirs.data(), 3);
     GarbledBatch garbled = pair.garbler.garble(circuit, 3, &evaluated.corrections());
     CHECK(sha256(evaluated.corrections()) == "f2fba0d870e65dbae394d0711a68ff8abeb32de596be4de9ea3f038685ac2b7d");
-    CHECK(sha256(garbled.input_labels(mine.data(), 3, nullptr)) == "bab242147a6e69fcb023695c9b01c91aa83c67ba5d0f3f75f18eaddfae4e7fb8");
+    CHECK(sha256(garbled.input_labels(mine.data(), 3, nullptr)) ==
+          "bab242147a6e69fcb023695c9b01c91aa83c67ba5d0f3f75f18eaddfae4e7fb8");
 }
 
 }  // namespace

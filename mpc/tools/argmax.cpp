@@ -1,5 +1,5 @@
-// argmax PARTY PORT INPUT OUTPUT: from additive shares of a vector to fresh additive shares of the one-hot vector of its
-// largest entry (signed, ties to the lowest index). Neither party learns the argmax.
+// argmax PARTY PORT INPUT OUTPUT: from additive shares of a vector to fresh additive shares of the one-hot vector of
+// its largest entry (signed, ties to the lowest index). Neither party learns the argmax.
 //
 // Plain TCP: for one machine and for benchmarks. See two_party.hpp for the rounds, core/session.hpp for the protocol.
 #include "core/circuits.hpp"
