@@ -1,5 +1,6 @@
-// Memory for labels, OTs, keys and tables: on huge pages when it is large (a first touch of fresh 4 KiB pages costs more
-// than the cryptography of the labels in them), and wiped when it is freed, wherever that happens, if it held secrets.
+// Memory for labels, OTs, keys and tables: on huge pages when it is large (a first touch of fresh 4 KiB pages costs
+// more than the cryptography of the labels in them), and wiped when it is freed, wherever that happens, if it held
+// secrets.
 #pragma once
 
 #include <cstddef>

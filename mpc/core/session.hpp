@@ -11,10 +11,10 @@
 // The free-XOR offset of the garbling is the offset delta of the correlated OTs, so that an evaluator's input label
 // comes straight from an OT: with choice bit u the evaluator holds t = q ^ u delta, and after the correction d = c ^ u
 // the label pair of the wire is (q ^ d delta, q ^ d delta ^ delta), of which t belongs to c. Sound for semi-honest
-// parties because (1) the other label, t ^ delta, is as unknown to the evaluator as delta is, which has 127 random bits:
-// the distribution of a freshly drawn label pair; (2) every OT serves one wire and is gone; (3) the extension hands t to
-// no hash but that of half-gates, which is circular correlation-robust for this delta (hash.hpp); (4) d is one-time
-// padded by u, which hides c from the garbler.
+// parties because (1) the other label, t ^ delta, is as unknown to the evaluator as delta is, which has 127 random
+// bits: the distribution of a freshly drawn label pair; (2) every OT serves one wire and is gone; (3) the extension
+// hands t to no hash but that of half-gates, which is circular correlation-robust for this delta (hash.hpp); (4) d is
+// one-time padded by u, which hides c from the garbler.
 //
 // Both sides count OTs and hash indices; they stay in step because both make the same calls in the same order. A batch
 // is independent of its session once made (its labels are its own), so it may be used after the next one was begun.

@@ -1,6 +1,6 @@
-// No branch and no address of the OTs depends on a secret: scalars, shared points, choice bits, delta and keys are marked
-// as undefined memory for valgrind's memcheck (see test_constant_time.cpp). Runs as a plain test without valgrind, which
-// knows no AVX-512: there the vector code for eight points is out of its sight.
+// No branch and no address of the OTs depends on a secret: scalars, shared points, choice bits, delta and keys are
+// marked as undefined memory for valgrind's memcheck (see test_constant_time.cpp). Runs as a plain test without
+// valgrind, which knows no AVX-512: the vector code for eight points is out of its sight.
 #include "core/base_ot.hpp"
 #include "core/bit_matrix.hpp"
 #include "core/ot_extension.hpp"
