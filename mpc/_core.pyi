@@ -29,6 +29,17 @@ class Circuit:
         """As :meth:`relu` without ``max(0, .)``."""
 
     @staticmethod
+    def leaky_relu(ring_bits: int, shift: int, slope: int, slope_bits: int) -> Circuit:
+        """As :meth:`relu`, but negative ``v = z >> shift`` become ``(v * slope) >> slope_bits``, exactly (floor)."""
+
+    @staticmethod
+    def max_pool(window: int, ring_bits: int, shift: int, rectify: bool) -> Circuit:
+        """As :meth:`relu` (or, without ``rectify``, :meth:`rescale`) of the largest of ``window`` values.
+
+        Garbler ``window`` shares, evaluator as many and ``next_mask``.
+        """
+
+    @staticmethod
     def argmax(classes: int, ring_bits: int) -> Circuit:
         """``classes`` shares each; out as many one-bit words: one-hot of the signed argmax, lowest index on ties."""
 

@@ -15,6 +15,10 @@ void bind_circuit(nb::module_& m) {
     nb::class_<Circuit>(m, "Circuit", "An immutable Boolean circuit between a garbler and an evaluator.")
         .def_static("relu", &make::relu, nb::arg("ring_bits"), nb::arg("shift"))
         .def_static("rescale", &make::rescale, nb::arg("ring_bits"), nb::arg("shift"))
+        .def_static("leaky_relu", &make::leaky_relu, nb::arg("ring_bits"), nb::arg("shift"), nb::arg("slope"),
+                    nb::arg("slope_bits"))
+        .def_static("max_pool", &make::max_pool, nb::arg("window"), nb::arg("ring_bits"), nb::arg("shift"),
+                    nb::arg("rectify"))
         .def_static("argmax", &make::argmax, nb::arg("classes"), nb::arg("ring_bits"))
         .def_static("threshold", &make::threshold, nb::arg("labels"), nb::arg("ring_bits"))
         .def_static("sum_histogram", &make::sum_histogram, nb::arg("classes"), nb::arg("width"))

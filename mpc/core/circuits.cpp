@@ -1,6 +1,7 @@
 // The circuits of the protocol; see circuits.hpp.
 #include "core/circuits.hpp"
 
+#include <algorithm>
 #include <string>
 #include <utility>
 #include <vector>
@@ -216,6 +217,34 @@ Circuit rescale(unsigned ring_bits, unsigned shift) {
 Circuit max_pool(unsigned window, unsigned ring_bits, unsigned shift, bool rectify) {
     const std::string name = title(rectify ? "max_pool_relu" : "max_pool", ring_bits, shift);
     return shifted_maximum(name + " of " + std::to_string(window), window, ring_bits, shift, rectify);
+}
+
+Circuit leaky_relu(unsigned ring_bits, unsigned shift, std::uint64_t slope, unsigned slope_bits) {
+    require(shift < ring_bits, "leaky_relu: the shift must be smaller than the ring's bits");
+    require(slope_bits <= 32 && slope > 0 && slope < (std::uint64_t{1} << slope_bits),
+            "leaky_relu: a slope between 0 and 1, of at most 32 bits");
+    TwoWords w(ring_bits);
+    const Word next_mask = w.build.evaluator_word(ring_bits);
+    const Word z = sum(w.build, w.a, w.b);
+    const Wire sign = z.back();
+    const Word v(z.begin() + shift, z.end());
+    // The product by shifting and adding; below the current bit of the slope it is finished.
+    Word product(v.size() + slope_bits, Builder::constant(false));
+    bool first = true;
+    for (unsigned place = 0; place < slope_bits; ++place) {
+        if (((slope >> place) & 1) == 0) continue;
+        Word term = v;
+        term.resize(product.size() - place, sign);
+        const auto tail = product.begin() + place;
+        const Word added = first ? term : sum(w.build, Word(tail, product.end()), term);
+        std::copy(added.begin(), added.end(), tail);
+        first = false;
+    }
+    Word y = chosen(w.build, sign, Word(product.begin() + slope_bits, product.end()), v);
+    y.resize(ring_bits, sign);
+    w.build.output(difference(w.build, y, next_mask));
+    return w.build.build("leaky_relu(" + std::to_string(ring_bits) + ", " + std::to_string(shift) + ", " +
+                         std::to_string(slope) + "/2^" + std::to_string(slope_bits) + ")");
 }
 
 Circuit argmax(unsigned classes, unsigned ring_bits) {

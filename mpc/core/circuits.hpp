@@ -25,6 +25,12 @@ Circuit rescale(unsigned ring_bits, unsigned shift);
 // relu or rescale plus (window - 1) (3 ring_bits - 1) - shift ANDs if window > 1.
 Circuit max_pool(unsigned window, unsigned ring_bits, unsigned shift, bool rectify);
 
+// Leaky relu. Garbler: [share]; evaluator: [share, next_mask]; with v = z >> shift, out: (v if v >= 0, else
+// (v slope) >> slope_bits) - next_mask, all shifts exact (floor); 0 < slope < 2^slope_bits, slope_bits <= 32.
+// 3 ring_bits - shift - 2 ANDs and, for every one bit of slope but the lowest, slope_bits + ring_bits - shift - 1 less
+// its place.
+Circuit leaky_relu(unsigned ring_bits, unsigned shift, std::uint64_t slope, unsigned slope_bits);
+
 // Garbler: C shares; evaluator: C shares; out: C one-bit words, the one-hot vector of the signed argmax, ties to the
 // lowest index. C (b-1) to add, (C-1) b to compare, (C-2) b to carry the best on, C-2 for the one-hot.
 Circuit argmax(unsigned classes, unsigned ring_bits);

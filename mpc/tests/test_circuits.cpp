@@ -122,6 +122,23 @@ void argmax_and_histogram() {
     CHECK(circuits::sum_histogram(1, 20).output_widths() == Widths{1});
 }
 
+void leaky_relus() {
+    for (const unsigned bits : {2u, 9u, 41u, 64u}) {
+        for (const auto& [slope, slope_bits] : {std::pair<std::uint64_t, unsigned>{1, 1}, {41, 12}, {4095, 12}, {6, 4}}) {
+            const unsigned shift = bits / 4;
+            const auto leaky = circuits::leaky_relu(bits, shift, slope, slope_bits);
+            compare(leaky, [&, slope = slope, slope_bits = slope_bits](auto* a, auto* b) {
+                const std::int64_t v = as_signed((a[0] + b[0]) & ring(bits), bits) >> shift;
+                const std::int64_t y =
+                    v >= 0 ? v : static_cast<std::int64_t>((__extension__ static_cast<__int128>(v) *
+                                                            static_cast<std::int64_t>(slope)) >> slope_bits);
+                return Values{(static_cast<std::uint64_t>(y) - b[1]) & ring(bits)};
+            });
+        }
+    }
+    CHECK(circuits::leaky_relu(41, 12, 41, 12).and_gates() <= 40 + (40 - 3) + (40 - 5) + 29 + 40);
+}
+
 void max_pooling() {
     for (const unsigned bits : {1u, 9u, 41u, 64u}) {
         for (const unsigned window : {1u, 2u, 3u, 4u, 9u}) {
@@ -270,6 +287,9 @@ void refusals() {
     CHECK_THROWS(circuits::threshold(0, 41), ParameterError);
     CHECK_THROWS(circuits::sum_histogram(3, 70), ParameterError);
     CHECK_THROWS(circuits::max_pool(0, 41, 1, true), ParameterError);
+    CHECK_THROWS(circuits::leaky_relu(41, 12, 4096, 12), ParameterError);
+    CHECK_THROWS(circuits::leaky_relu(41, 12, 0, 12), ParameterError);
+    CHECK_THROWS(circuits::leaky_relu(41, 41, 1, 12), ParameterError);
     CHECK_THROWS(circuits::confident_histogram(0, 8), ParameterError);
     const auto add = circuits::add(8);
     CHECK_THROWS(add.run({1, 2}, {1}, 1), LengthError);
@@ -308,6 +328,7 @@ int main() {
     check::run("relu and rescale", relu_and_rescale);
     check::run("argmax and histogram", argmax_and_histogram);
     check::run("max pooling", max_pooling);
+    check::run("leaky relu", leaky_relus);
     check::run("confident histogram", confident_histogram);
     check::run("random networks", random_networks);
     check::run("xors are merged", xors_are_merged);
