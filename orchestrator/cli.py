@@ -28,6 +28,9 @@ def main(protocols: Mapping[str, RunnableProtocol], arguments: list[str] | None 
     console = Console() if sys.stdout.isatty() else Console(width=WIDTH)
     try:
         configuration = configure(sys.argv[1:] if arguments is None else arguments, protocols)
+        if configuration.view is not None:
+            report.show_summary(console, configuration.view.show(configuration.settings, configuration.run.files_dir))
+            return 0
         outcome = execute(configuration, console)
         report.show(console, outcome.accounts, outcome.summary, outcome.result_file)
     except ConfigError as error:

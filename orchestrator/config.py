@@ -23,7 +23,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from orchestrator import sentences
 from orchestrator.flags import FlagParser, is_flag
 from orchestrator.yaml_text import read_file
-from parties.plan import ConfigError, RunnableProtocol
+from parties.plan import ConfigError, RunnableProtocol, View
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -84,6 +84,7 @@ class Configuration:
     protocol: RunnableProtocol
     settings: BaseModel
     run: RunOptions
+    view: View | None = None  # to be shown instead of a run
 
 
 def configure(arguments: list[str], protocols: Mapping[str, RunnableProtocol]) -> Configuration:
@@ -94,10 +95,12 @@ def configure(arguments: list[str], protocols: Mapping[str, RunnableProtocol]) -
     _check_sections(document, protocol, str(path))
     parser = _parser(protocol, protocols)
     given = parser.read(arguments)
+    wanted = [view for name, view in protocol.views.items() if given.get(name)]
     return Configuration(
         protocol=protocol,
         settings=_merge(protocol.Config, document.get(protocol.name), given, f"{path} under `{protocol.name}:`"),
         run=_merge(RunOptions, document.get("run"), given, f"{path} under `run:`"),
+        view=wanted[0] if wanted else None,
     )
 
 
@@ -120,6 +123,8 @@ def _parser(protocol: RunnableProtocol, protocols: Mapping[str, RunnableProtocol
     parser.add_argument(
         "--protocol", metavar="{" + ",".join(protocols) + "}", help=f"what to run (default {next(iter(protocols))})"
     )
+    for name, view in protocol.views.items():
+        parser.add_argument(f"--{name}", help=f"{view.help}, and run nothing", action="store_true")
     parser.add_model(RunOptions, "run")
     parser.add_model(protocol.Config, protocol.name)
     return parser

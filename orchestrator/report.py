@@ -145,9 +145,23 @@ def show(console: Console, accounts: Accounts, summary: Summary, result_file: Pa
         lines = accounts.lines_between_roles()
     if lines:
         console.print(_table(lines))
+    _warn(console, summary)
+    console.print(f"Result: {result_file}", markup=False, highlight=False, soft_wrap=True)
+    _lines(console, summary)
+
+
+def show_summary(console: Console, summary: Summary) -> None:
+    """A summary by itself, warnings first."""
+    _warn(console, summary)
+    _lines(console, summary)
+
+
+def _warn(console: Console, summary: Summary) -> None:
     for warning in summary.warnings:
         console.print(f"[yellow]warning:[/] {warning}", highlight=False, soft_wrap=True)
-    console.print(f"Result: {result_file}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _lines(console: Console, summary: Summary) -> None:
     for name, value in summary.lines:
         console.print(f"{name}: {value}", markup=False, highlight=False, soft_wrap=True)
 

@@ -227,17 +227,24 @@ def _tidy_logs(folders: RunFolders) -> None:
 
 
 def _read_result(plan: Plan, folders: RunFolders) -> dict[str, Any]:
-    path = folders.result(plan.reporter)
+    """The reporter's result, or `{"reports": [...]}` of several."""
+    if not plan.more_reporters:
+        return _read_report(plan.reporter, folders)
+    return {"reports": [_read_report(party, folders) for party in (plan.reporter, *plan.more_reporters)]}
+
+
+def _read_report(party: str, folders: RunFolders) -> dict[str, Any]:
+    path = folders.result(party)
     try:
         result = json.loads(path.read_bytes())
     except (OSError, ValueError) as error:
         raise RunFailed(
             f"it finished without a result that can be read ({error})",
-            party=plan.reporter,
-            log=folders.log(plan.reporter),
+            party=party,
+            log=folders.log(party),
         ) from error
     if not isinstance(result, dict):
-        raise RunFailed("its result is no object", party=plan.reporter, log=folders.log(plan.reporter))
+        raise RunFailed("its result is no object", party=party, log=folders.log(party))
     return result
 
 

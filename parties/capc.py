@@ -3,22 +3,34 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from mpc.parameters import PublicParameters
 from parties.capc_config import CapcConfig
 from parties.data import Dataset, load_dataset
+from parties.dealing import Cast, Dealt, deal
+from parties.ledger import Ledger
 from parties.lifetime import process_started
 from parties.models import architecture
-from parties.plan import ConfigError, Plan, Process, Run, RunFolders, Summary
-from parties.settings import Address, AnsweringSettings, GuardianSettings, Peer, QueryingSettings, Supervisor
-from parties.split import split
+from parties.plan import ConfigError, Plan, Process, Run, RunFolders, Summary, View
+from parties.privacy import epsilon
+from parties.settings import (
+    Address,
+    AnsweringSettings,
+    CampaignSettings,
+    GuardianSettings,
+    Peer,
+    QueryingSettings,
+    Supervisor,
+    Turn,
+)
 from parties.training import TrainingSettings
 
-CLIENT = "client"
 GUARDIAN = "privacy-guardian"
 
 
@@ -28,45 +40,90 @@ class Capc:
     name = "capc"
     Config = CapcConfig
 
+    @property
+    def views(self) -> Mapping[str, View]:
+        return {"budget": View("show what each querying party has spent of its privacy budget", budget_view)}
+
     def plan(self, config: CapcConfig, run: Run) -> Plan:
-        """One querying party, `n_parties` answering parties, one privacy guardian.
+        """The querying parties, `n_parties` answering parties for each, one privacy guardian.
 
         Writes each party's own data into its private folder: `records.npz` for the querying and the answering
-        parties, `queries.npz` for the querying party. Raises `ConfigError` for a choice that cannot be run.
+        parties; for a querying party `queries.npz`, or in a campaign `unlabelled.npz` and `held_out.npz`. Raises
+        `ConfigError` for a choice that cannot be run.
         """
         dataset = load_dataset(config.dataset, _data_folder(config))
         if dataset.classes != config.num_classes:
             raise ConfigError(f"num_classes is {config.num_classes}, but {dataset.name} has {dataset.classes} classes")
         for model in config.models:
             architecture(model, dataset.image_shape, dataset.classes)  # refuses a name that it does not know
-        queries = dataset.queries(config.start_batch, config.n_queries)
-        owners = split(dataset.pool.labels, config.n_parties + 1, config.seed, config.split, config.missing_classes)
-
-        settings = _Settings(config, run, dataset)
-        processes = [settings.client(), *settings.servers(), settings.guardian()]
-        queries.write(run.folders.party(CLIENT) / "queries.npz")
-        for name, owner in zip((CLIENT, *settings.server_names), settings.owners, strict=True):
-            dataset.pool.take(owners[owner]).write(run.folders.party(name) / "records.npz")
-        return Plan(tuple(processes), reporter=CLIENT, deadline_s=config.run_deadline_s)
+        data = deal(config, dataset)
+        cast = Cast.of(config)
+        settings = _Settings(config, run, dataset, data, cast)
+        for name, owner in (cast.clients | cast.servers).items():
+            data.owned[owner].write(run.folders.party(name) / "records.npz")
+        for name in cast.clients:
+            for part, records in data.asked.items():
+                records.write(run.folders.party(name) / f"{part}.npz")
+        first, *others = cast.clients
+        return Plan(
+            (*settings.clients(), *settings.servers(), settings.guardian()),
+            reporter=first,
+            deadline_s=config.run_deadline_s,
+            more_reporters=tuple(others),
+        )
 
     def summary(self, result: Mapping[str, Any]) -> Summary:
-        """Each label beside the correct one, how many agree, and what they cost in privacy."""
-        lines: list[tuple[str, str]] = []
-        queries = result["queries"]
-        for query in queries[:10]:
-            lines += [
-                ("query", str(query["index"])),
-                ("correct label", str(query["correct"])),
-                ("predicted label", str(query["predicted"])),
-            ]
-        if len(queries) > 10:
-            lines.append(("more queries", f"{len(queries) - 10}, in the result file"))
-        agreeing = sum(query["agree"] for query in queries)
-        lines.append(("agree", f"{agreeing} of {len(queries)}"))
-        lines.append(("epsilon spent", _epsilon(result["epsilon"], result["delta"])))
-        if result["epsilon_total"] != result["epsilon"]:
-            lines.append(("epsilon spent in all runs", _epsilon(result["epsilon_total"], result["delta"])))
-        return Summary(tuple(lines), tuple(result["warnings"]))
+        """What came out, for each querying party."""
+        reports = result.get("reports", [result])
+        lines = [
+            line for report in reports for line in (_campaign(report) if "accuracy" in report else _labels(report))
+        ]
+        warnings = dict.fromkeys(warning for report in reports for warning in report["warnings"])
+        return Summary(tuple(lines), tuple(warnings))
+
+
+def _labels(report: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Each label beside the correct one, how many agree, and what they cost in privacy."""
+    lines: list[tuple[str, str]] = []
+    queries = report["queries"]
+    for query in queries[:10]:
+        lines += [
+            ("query", str(query["index"])),
+            ("correct label", str(query["correct"])),
+            (
+                "predicted label",
+                "none, the parties abstained" if query["predicted"] is None else str(query["predicted"]),
+            ),
+        ]
+    if len(queries) > 10:
+        lines.append(("more queries", f"{len(queries) - 10}, in the result file"))
+    agreeing = sum(query["agree"] for query in queries)
+    lines.append(("agree", f"{agreeing} of {len(queries)}"))
+    return lines + _spent(report)
+
+
+def _campaign(report: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """How much better the model became, by how many labels, and what they cost in privacy."""
+    accuracy = report["accuracy"]
+    lines = [
+        ("querying party", f"{report['querying_party']}, model {report['model']}, strategy {report['strategy']}"),
+        ("queries answered", f"{report['answered']}, abstained {report['abstained']}"),
+    ]
+    if report["label_accuracy"] is not None:
+        lines.append(("correct labels", f"{report['label_accuracy']:.0%}"))
+    after = accuracy["before"] if accuracy["after"] is None else accuracy["after"]
+    lines.append(("accuracy before", f"{accuracy['before']:.3f} on {accuracy['held_out_records']} held-out records"))
+    lines.append(("accuracy after", f"{after:.3f} ({100 * (after - accuracy['before']):+.1f} points)"))
+    return lines + _spent(report)
+
+
+def _spent(report: Mapping[str, Any]) -> list[tuple[str, str]]:
+    lines = [("epsilon spent", _epsilon(report["epsilon"], report["delta"]))]
+    if report["epsilon_total"] != report["epsilon"]:
+        lines.append(("epsilon spent in all runs", _epsilon(report["epsilon_total"], report["delta"])))
+    if report.get("refusal"):
+        lines.append(("ended by the budget", report["refusal"]))
+    return lines
 
 
 def _epsilon(value: float | None, delta: str) -> str:
@@ -74,17 +131,16 @@ def _epsilon(value: float | None, delta: str) -> str:
 
 
 class _Settings:
-    """Deals the configuration out: to every party what it may know.
+    """Deals the configuration out: to every party what it may know."""
 
-    `owners` says which part of the pool the querying party and the answering parties hold, in this order.
-    """
-
-    def __init__(self, config: CapcConfig, run: Run, dataset: Dataset) -> None:
+    def __init__(self, config: CapcConfig, run: Run, dataset: Dataset, data: Dealt, cast: Cast) -> None:
         self._config = config
         self._run = run
         self._dataset = dataset
-        self.owners = (config.qp_id, *(owner for owner in range(config.n_parties + 1) if owner != config.qp_id))
-        self.server_names = tuple(f"server-{index}" for index in range(config.n_parties))
+        self._data = data
+        self._cast = cast
+        self._ports = {GUARDIAN: run.start_port}
+        self._ports |= {name: run.start_port + 1 + index for index, name in enumerate(cast.servers)}
         self._parameters = PublicParameters(
             parties=config.n_parties,
             classes=config.num_classes,
@@ -96,24 +152,54 @@ class _Settings:
             key_bits=config.paillier_bits,
         )
 
-    def client(self) -> Process:
+    def clients(self) -> list[Process]:
+        return [self._client(name, owner) for name, owner in self._cast.clients.items()]
+
+    def _client(self, name: str, owner: int) -> Process:
         settings = QueryingSettings(
-            **self._common(CLIENT),
-            servers=tuple(self._peer(name, 1 + index) for index, name in enumerate(self.server_names)),
-            guardian=self._peer(GUARDIAN, 0),
+            **self._common(name),
+            servers=tuple(self._peer(server) for server in self._cast.answering(owner)),
+            guardian=self._peer(GUARDIAN),
             first_query=self._config.start_batch,
             delta=self._config.delta,
+            campaign=self._campaign(name, owner),
         )
-        return Process(CLIENT, "parties.client", settings, "Client (querying party)")
+        return Process(name, "parties.client", settings, "Client (querying party)")
+
+    def _campaign(self, name: str, owner: int) -> CampaignSettings | None:
+        config, folders = self._config, self._run.folders
+        if config.strategy == "given":
+            return None
+        training = self._training(owner, owner)
+        marks = (
+            self._account(owner),
+            config.strategy,
+            self._parameters.digest(),
+            training.model_dump_json(),
+            self._data.owned[owner].digest(),
+            self._data.asked["unlabelled"].digest(),
+        )
+        identity = hashlib.sha256("\n".join(marks).encode()).hexdigest()[:32]
+        return CampaignSettings(
+            querying_party=owner,
+            strategy=config.strategy,
+            seed=config.seed,
+            training=training,
+            answers=folders.durable(f"client-{owner}").resolve() / f"answers-{identity}.jsonl",
+            cache=folders.cache(name).resolve(),
+            training_slot=_training_slot(folders, owner),
+        )
 
     def guardian(self) -> Process:
+        turns = [
+            Turn(client=name, servers=self._cast.answering(owner), account=self._account(owner))
+            for name, owner in self._cast.clients.items()
+        ]
         settings = GuardianSettings(
             **self._common(GUARDIAN),
-            listen=self._address(0),
-            client=CLIENT,
-            servers=self.server_names,
-            ledger=self._run.folders.durable(GUARDIAN).resolve() / "ledger.jsonl",
-            account=f"{self._dataset.name}/party-{self._config.qp_id}",
+            listen=self._address(GUARDIAN),
+            turns=tuple(turns),
+            ledger=ledger_path(self._run.folders).resolve(),
             epsilon_budget=self._config.epsilon_budget,
             delta=self._config.delta,
         )
@@ -121,13 +207,13 @@ class _Settings:
 
     def servers(self) -> list[Process]:
         processes = []
-        for index, name in enumerate(self.server_names):
+        for index, (name, owner) in enumerate(self._cast.servers.items()):
             settings = AnsweringSettings(
                 **self._common(name),
-                listen=self._address(1 + index),
-                client=CLIENT,
-                guardian=self._peer(GUARDIAN, 0),
-                training=self._training(index),
+                listen=self._address(name),
+                clients=tuple(client for client, asking in self._cast.clients.items() if asking != owner),
+                guardian=self._peer(GUARDIAN),
+                training=self._training(index, owner),
                 cache=self._run.folders.cache(name).resolve(),
                 training_slot=_training_slot(self._run.folders, index),
             )
@@ -136,9 +222,9 @@ class _Settings:
             )
         return processes
 
-    def _training(self, index: int) -> TrainingSettings:
+    def _training(self, index: int, owner: int) -> TrainingSettings:
         config = self._config
-        seed = hashlib.sha256(f"training {config.seed} {self.owners[1 + index]}".encode()).digest()
+        seed = hashlib.sha256(f"training {config.seed} {owner}".encode()).digest()
         return TrainingSettings(
             architecture=config.models[index % len(config.models)],
             image_shape=self._dataset.image_shape,
@@ -149,6 +235,9 @@ class _Settings:
             weight_decay=config.weight_decay,
             batch=config.training_batch,
         )
+
+    def _account(self, owner: int) -> str:
+        return f"{self._dataset.name}/party-{owner}"
 
     def _common(self, name: str) -> dict[str, Any]:
         config, pid = self._config, self._run.supervisor_pid
@@ -165,11 +254,32 @@ class _Settings:
             "batch_size": config.batch_size,
         }
 
-    def _address(self, offset: int) -> Address:
-        return Address(host=self._run.host, port=self._run.start_port + offset)
+    def _address(self, name: str) -> Address:
+        return Address(host=self._run.host, port=self._ports[name])
 
-    def _peer(self, name: str, offset: int) -> Peer:
-        return Peer(name=name, host=self._run.host, port=self._run.start_port + offset)
+    def _peer(self, name: str) -> Peer:
+        return Peer(name=name, host=self._run.host, port=self._ports[name])
+
+
+def ledger_path(folders: RunFolders) -> Path:
+    """The guardian's accounts of all querying parties, over all runs."""
+    return folders.durable(GUARDIAN) / "ledger.jsonl"
+
+
+def budget_view(config: CapcConfig, files: Path) -> Summary:
+    """Each account in the guardian's ledger: what was released, the epsilon spent at `delta`, and what is left."""
+    path = files / "durable" / GUARDIAN / "ledger.jsonl"
+    if not path.exists():
+        return Summary((("ledger", f"none at {path}: nothing was spent"),))
+    ledger = Ledger(path, partial(epsilon, delta=float(config.delta)), config.epsilon_budget)
+    lines = [("ledger", str(path))]
+    for account, released in ledger.released().items():
+        spent = ledger.spent(account)
+        words = f"epsilon {_epsilon(spent if math.isfinite(spent) else None, str(config.delta))} spent"
+        if config.epsilon_budget is not None:
+            words += f", {max(0.0, config.epsilon_budget - spent):.3g} of {config.epsilon_budget:g} left"
+        lines.append((account, words + ", for " + ", ".join(f"{count} {what}s" for what, count in released.items())))
+    return Summary(tuple(lines))
 
 
 def _data_folder(config: CapcConfig) -> Path | None:

@@ -25,6 +25,16 @@ def _words(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
 
 
+def _numbers(value: Any) -> Any:
+    """One number, a list of them, or `0,1,2` on the command line."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return (value,)
+    words = _words(value)
+    if isinstance(value, str) and all(word.isdecimal() for word in words):
+        return tuple(int(word) for word in words)
+    return words
+
+
 class CapcConfig(BaseModel):
     """Everything that one may choose about a CaPC run. Every key has a unit, a default and this one owner."""
 
@@ -34,7 +44,7 @@ class CapcConfig(BaseModel):
     start_batch: int = Field(
         0, ge=0, description="index of the first query in the test set", json_schema_extra=_flag("index")
     )
-    n_queries: int = Field(1, ge=1, description="queries to have labelled", json_schema_extra=_flag("queries"))
+    n_queries: int = Field(1, ge=1, description="queries of a querying party", json_schema_extra=_flag("queries"))
     batch_size: int = Field(
         1,
         ge=1,
@@ -70,8 +80,23 @@ class CapcConfig(BaseModel):
     ring_bits: int = Field(
         41, ge=16, le=45, description="width of the ring that shares live in", json_schema_extra=_flag("bits")
     )
-    qp_id: int = Field(
-        0, ge=0, description="which of the n_parties + 1 data owners asks", json_schema_extra=_flag("index")
+    qp_id: Annotated[tuple[Annotated[int, Field(ge=0)], ...], BeforeValidator(_numbers)] = Field(
+        (0,),
+        min_length=1,
+        description="which of the n_parties + 1 data owners ask, one after the other",
+        json_schema_extra=_flag("indices, comma-separated"),
+    )
+    strategy: Literal["given", "random", "entropy", "margin", "k-center"] = Field(
+        "given",
+        description="what is asked: given test images, or a campaign: unlabelled records that the querying party's "
+        "own model chooses, and a model trained again with the answers",
+        json_schema_extra=_flag("name"),
+    )
+    unlabelled: int = Field(
+        240,
+        ge=1,
+        description="records set aside from the training pool for a campaign to choose from",
+        json_schema_extra=_flag("records"),
     )
     dataset: Literal["digits", "breast-cancer", "mnist"] = Field(
         "digits",
@@ -163,9 +188,15 @@ class CapcConfig(BaseModel):
 
     @model_validator(mode="after")
     def _consistent(self) -> CapcConfig:
-        if self.qp_id > self.n_parties:
+        if max(self.qp_id) > self.n_parties:
             raise ValueError(
-                f"qp_id: {self.qp_id} is not one of the {self.n_parties + 1} data owners 0..{self.n_parties}"
+                f"qp_id: {max(self.qp_id)} is not one of the {self.n_parties + 1} data owners 0..{self.n_parties}"
+            )
+        if len(set(self.qp_id)) < len(self.qp_id):
+            raise ValueError(f"qp_id: expected every data owner at most once, found {','.join(map(str, self.qp_id))}")
+        if self.strategy != "given" and self.n_queries > self.unlabelled:
+            raise ValueError(
+                f"n_queries: expected at most the {self.unlabelled} unlabelled records, found {self.n_queries}"
             )
         if 2 * self.round_exp >= self.ring_bits:
             raise ValueError(

@@ -1,11 +1,13 @@
 """The querying party (QP) of CaPC: asks every answering party, and alone learns the labels.
 
     QP                                 AP 0 .. K-1                    PG
-    0   connect, hello  <----------->  connect, hello  <---------->
-        <---------------------------------------------  Paillier public key
-        base OTs  <------------------------------------------------>  base OTs
-        base OTs  <----------------->  base OTs                                    all APs at once
-        budget spent  <-----------------------------------------------------------  ledger charged
+    0   choose the queries
+        connect, hello  <------------------------------------------>  connect, hello
+        <-----------------------------------------------------------  Paillier public key
+        base OTs  <------------------------------------------------>  base OTs      when it is the QP's turn
+        connect, hello, base OTs  <->  connect, hello, base OTs                     all APs at once
+        how many queries?  <--------------------------------------->  ledger charged, every batch
+        how many  ------------------>
     0'  preprocessing  <------------>  preprocessing                               before the batch's queries are used
     1a  x - r  --------------------->  network on shares
     1b  share of the logits            share of the logits
@@ -13,6 +15,7 @@
     2   product of Enc(m)  <---------  Enc(m)
         product  ------------------------------------------------>  sum of m, + noise        (or AP --- m ---> PG)
     3   label  <--------------------------------------------------  noisy argmax
+    4   train again, if it is a campaign
 
 Learns the label of each query. Sees of each AP a uniform share of logits and vote and a ciphertext that it cannot open.
 Trust: semi-honest parties; PG colludes with nobody. Run: ``python -m parties.client --settings PATH``.
@@ -31,11 +34,13 @@ from mpc.garbled import Evaluator
 from mpc.inference import QueryingInference
 from mpc.paillier import PublicKey
 from mpc.ring import Ring, Words
-from parties.budget import querying_learn_spent
+from parties.announcement import querying_announce
+from parties.budget import Spent, querying_end, querying_wish
 from parties.connections import ANSWERING, GUARDIAN, QUERYING, Connections
-from parties.data import Labels, Records
+from parties.data import Labels
+from parties.ledger import BudgetExceededError
 from parties.process import Party, run_party
-from parties.results import Results
+from parties.questions import questions
 from parties.settings import QueryingSettings
 
 
@@ -52,9 +57,7 @@ def client(party: Party[QueryingSettings]) -> None:
     """Play the querying party."""
     settings, progress = party.settings, party.progress
     parameters = settings.parameters
-    queries = Records.read(party.folder / "queries.npz")
-    results = Results(party.folder / "result.json", settings, queries.labels)
-    encoded = Ring(parameters.ring_bits).encode(queries.images, parameters.fraction_bits)
+    asking = questions(party)
 
     with Connections(settings, party.folder, QUERYING) as connections:
 
@@ -64,18 +67,34 @@ def client(party: Party[QueryingSettings]) -> None:
                 return Asked(channel, evaluator, QueryingInference.open(channel, evaluator, parameters))
 
         with progress.step("0", "connect"):
-            channels = connections.with_each(settings.servers, lambda peer: connections.dial(peer, ANSWERING))
             guardian = connections.dial(settings.guardian, GUARDIAN)
-        connections.begin()
-        asked = connections.with_each(channels, meet)
+        guardian.deadline_s = settings.run_deadline_s  # others may have their turn before
         with progress.step("0", "guardian's public key and base oblivious transfers", channel=guardian):
             key = aggregation.party_receive_key(guardian, parameters.key_bits)
             evaluator = Evaluator.open(guardian)
-        with progress.step("0", "privacy ledger", channel=guardian):
-            spent = querying_learn_spent(guardian)
+        with progress.step("0", "connect"):
+            channels = connections.with_each(settings.servers, lambda peer: connections.dial(peer, ANSWERING))
+        connections.begin()
+        asked = connections.with_each(channels, meet)
 
-        for batch in settings.batches:
-            results.publish(_label(party, connections, asked, guardian, evaluator, key, encoded[batch]), spent)
+        encoded = Ring(parameters.ring_bits).encode(asking.images, parameters.fraction_bits)
+        done, spent = 0, Spent("", 0, 0.0, 0.0)
+        while done < len(encoded):
+            with progress.step("0", "privacy ledger", channel=guardian):
+                spent = querying_wish(guardian, min(settings.batch_size, len(encoded) - done))
+            if spent.refusal:
+                asking.refused(spent)
+                break
+            batch = slice(done, done + spent.queries)
+            labels = _label(party, connections, asked, guardian, evaluator, key, encoded[batch])
+            asking.answered(done, labels, spent)
+            done = batch.stop
+        for server in asked:
+            querying_announce(server.channel, 0)
+        querying_end(guardian)
+    if done == 0 and spent.refusal and settings.campaign is None:
+        raise BudgetExceededError(spent.refusal)
+    asking.finish()
 
 
 def _label(
@@ -96,6 +115,7 @@ def _label(
         """Steps 1a to 2 with one answering party: the QP's vote shares, and the AP's masks encrypted."""
         channel = server.channel
         with progress.step("0'", "preprocessing", channel=channel):
+            querying_announce(channel, shape[0])
             prepared = server.inference.prepare(shape[0])
             ballot = vote.querying_prepare(server.evaluator, prepared.logit_shares, parameters.ring_bits)
         with progress.step("1a", "private inference; the logits end as two shares (1b)", channel=channel):

@@ -82,9 +82,12 @@ class Connections:
         self._open.append(listener)
         return listener
 
-    def accept(self, listener: Listener, roles: dict[str, str]) -> TlsChannel:
-        """The next connection from one of the named parties, each of which has the role given."""
-        within_s = self._settings.connect_deadline_s
+    def accept(self, listener: Listener, roles: dict[str, str], within_s: float | None = None) -> TlsChannel:
+        """The next connection from one of the named parties, each of which has the role given.
+
+        `within_s` is how long that may take; None for as long as the last party may take to appear.
+        """
+        within_s = self._settings.connect_deadline_s if within_s is None else within_s
         channel = listener.accept(frozenset(roles), within_s=within_s)
         self._open.append(channel)
         exchange_hello(channel, self._hello, roles[channel.peer], speaks_first=False)

@@ -1,20 +1,21 @@
 """The Privacy Guardian's ledger: what each querying party has spent, charged before an answer is possible.
 
-One line of JSON a charge, appended under an exclusive lock and flushed to the disk before :meth:`Ledger.charge`
-returns. A crash after the charge costs budget, never privacy; a crash inside it leaves at most an unfinished last line,
-which was never acknowledged and which the next charge removes. Two runs that race wait for each other at the lock.
+One line of JSON a charge in a journal (:mod:`parties.journal`). A crash after the charge costs budget, never privacy; a
+crash inside it leaves nothing that anybody was told of. Two runs that race wait for each other at the lock.
 """
 
 from __future__ import annotations
 
-import fcntl
-import json
-import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
+
+from parties.journal import JournalError, OpenJournal, locked
+from parties.privacy import Cost
 
 
 class LedgerError(Exception):
@@ -25,19 +26,30 @@ class BudgetExceededError(LedgerError):
     """The charge would take the querying party over its budget; nothing was written."""
 
 
-@dataclass(frozen=True)
-class Charge:
-    """``answers`` noisy labels at scale ``sigma`` (a rational, "2" or "3/2") for one querying party."""
+class Charge(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What one querying party was charged at once, or given back (negative counts)."""
 
     querying_party: str
-    sigma: str
-    answers: int
     session: str
     time: float
+    costs: tuple[Cost, ...]
 
 
-EpsilonOf = Callable[[Sequence[tuple[str, int]]], float]
-"""Total epsilon of (sigma, answers) pairs at the ledger's delta."""
+@dataclass(frozen=True)
+class Account:
+    """A querying party's account after a charge.
+
+    Attributes:
+        granted: the queries that may be answered now.
+        total: epsilon of everything that it was charged, these included.
+    """
+
+    granted: int
+    total: float
+
+
+EpsilonOf = Callable[[Sequence[Cost]], float]
+"""The accountant: total epsilon at the ledger's delta."""
 
 
 class Ledger:
@@ -54,62 +66,101 @@ class Ledger:
         self._epsilon_of = epsilon_of
         self._budget = budget
 
-    def charge(self, querying_party: str, sigma: str, answers: int, session: str) -> float:
-        """Record ``answers`` more for the party, durably, and return the epsilon that it has spent in all.
+    def charge(self, querying_party: str, session: str, each: Sequence[Cost], queries: int) -> Account:
+        """Charge for as many of the queries as the budget allows, durably.
+
+        `each` is what one query costs. The party is charged for `granted` queries, at least one.
 
         Raises:
-            BudgetExceededError: the total would exceed the budget; nothing is recorded.
+            BudgetExceededError: not even one query fits the budget; nothing is recorded.
             LedgerError: the file is not a ledger or cannot be written.
         """
-        with self._locked() as descriptor:
-            charges = self._read(descriptor)
-            spent = [(entry.sigma, entry.answers) for entry in charges if entry.querying_party == querying_party]
-            total = self._epsilon_of([*spent, (sigma, answers)])
-            if self._budget is not None and total > self._budget:
+        with _errors(), locked(self._path) as journal:
+            spent = self._spent(journal, querying_party)
+
+            def total(count: int) -> float:
+                return self._epsilon_of([*spent, *(cost.times(count) for cost in each)])
+
+            granted = queries if self._budget is None else _most(total, queries, self._budget)
+            if granted == 0:
                 raise BudgetExceededError(
                     f"expected at most epsilon {self._budget:g} for {querying_party}, "
-                    f"found {total:.3g} with {answers} more answers at sigma {sigma}"
+                    f"found {total(1):.3g} with one more query"
                 )
-            entry = Charge(querying_party, sigma, answers, session, time.time())
-            line = json.dumps(asdict(entry), sort_keys=True).encode() + b"\n"
-            if os.write(descriptor, line) != len(line):
-                raise LedgerError(f"expected to write a whole line to {self._path}, the disk took less")
-            os.fsync(descriptor)
-            return total
+            costs = tuple(cost.times(granted) for cost in each)
+            journal.append(msgspec.json.encode(Charge(querying_party, session, time.time(), costs)))
+            return Account(granted, total(granted))
+
+    def give_back(self, querying_party: str, session: str, costs: Sequence[Cost]) -> float:
+        """Take releases off the account that were charged in this session and did not happen; returns the total.
+
+        Raises:
+            LedgerError: more is given back than the session was charged.
+        """
+        with _errors(), locked(self._path) as journal:
+            charged: dict[tuple[str, str, int], int] = {}
+            for entry in self._entries(journal):
+                if (entry.querying_party, entry.session) == (querying_party, session):
+                    for cost in entry.costs:
+                        key = cost.what, cost.sigma, cost.moved
+                        charged[key] = charged.get(key, 0) + cost.count
+            for cost in costs:
+                most = charged.get((cost.what, cost.sigma, cost.moved), 0)
+                if not 0 <= cost.count <= most:
+                    raise LedgerError(f"expected at most {most} times {cost.what} to give back, found {cost.count}")
+            returned = tuple(cost.times(-1) for cost in costs)
+            spent = [*self._spent(journal, querying_party), *returned]
+            journal.append(msgspec.json.encode(Charge(querying_party, session, time.time(), returned)))
+            return self._epsilon_of(spent)
 
     def charges(self) -> list[Charge]:
         """Everything recorded so far."""
-        with self._locked() as descriptor:
-            return self._read(descriptor)
+        with _errors(), locked(self._path) as journal:
+            return self._entries(journal)
 
     def spent(self, querying_party: str) -> float:
         """The epsilon that one party has spent."""
-        entries = [(entry.sigma, entry.answers) for entry in self.charges() if entry.querying_party == querying_party]
-        return self._epsilon_of(entries) if entries else 0.0
+        with _errors(), locked(self._path) as journal:
+            return self._epsilon_of(self._spent(journal, querying_party))
 
-    @contextmanager
-    def _locked(self) -> Iterator[int]:
-        try:
-            descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-        except OSError as error:
-            raise LedgerError(f"cannot open the ledger {self._path}: {error.strerror}") from error
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-            yield descriptor
-        finally:
-            os.close(descriptor)
+    def released(self) -> dict[str, dict[str, int]]:
+        """For each querying party, how many releases of each kind it was charged for, less what was given back."""
+        counts: dict[str, dict[str, int]] = {}
+        for entry in self.charges():
+            account = counts.setdefault(entry.querying_party, {})
+            for cost in entry.costs:
+                account[cost.what] = account.get(cost.what, 0) + cost.count
+        return counts
 
-    def _read(self, descriptor: int) -> list[Charge]:
-        """All charges; cuts off an unfinished last line, which no caller was told of."""
-        size = os.fstat(descriptor).st_size
-        data = os.pread(descriptor, size, 0)
-        complete = data.rfind(b"\n") + 1
-        if complete < size:
-            os.ftruncate(descriptor, complete)
+    def _spent(self, journal: OpenJournal, querying_party: str) -> list[Cost]:
+        return [
+            cost for entry in self._entries(journal) if entry.querying_party == querying_party for cost in entry.costs
+        ]
+
+    def _entries(self, journal: OpenJournal) -> list[Charge]:
         charges = []
-        for number, line in enumerate(data[:complete].splitlines(), 1):
+        for number, line in enumerate(journal.lines, 1):
             try:
-                charges.append(Charge(**json.loads(line)))
-            except (ValueError, TypeError) as error:
+                charges.append(msgspec.json.decode(line, type=Charge))
+            except (msgspec.DecodeError, msgspec.ValidationError) as error:
                 raise LedgerError(f"expected a charge in line {number} of {self._path}, found {line[:60]!r}") from error
         return charges
+
+
+def _most(total: Callable[[int], float], queries: int, budget: float) -> int:
+    """The largest number of queries, up to `queries`, that stays within the budget: totals grow with them."""
+    if total(queries) <= budget:
+        return queries
+    low, high = 0, queries  # low fits, high does not
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if total(middle) <= budget else (low, middle)
+    return low
+
+
+@contextmanager
+def _errors() -> Iterator[None]:
+    try:
+        yield
+    except JournalError as error:
+        raise LedgerError(f"the ledger: {error}") from error

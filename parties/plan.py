@@ -6,7 +6,7 @@ one more class in `parties/protocols.py`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -102,11 +102,15 @@ class Pane:
 
 @dataclass(frozen=True)
 class Plan:
-    """All processes of a run; `reporter` is the party whose `result.json` is the run's result."""
+    """All processes of a run; `reporter` is the party whose `result.json` is the run's result.
+
+    With `more_reporters` the result is `{"reports": [...]}`, the reporter's first.
+    """
 
     processes: tuple[Process, ...]
     reporter: str
     deadline_s: float
+    more_reporters: tuple[str, ...] = ()
 
     @property
     def panes(self) -> tuple[Pane, ...]:
@@ -123,6 +127,14 @@ class Summary:
 
     lines: tuple[tuple[str, str], ...]
     warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class View:
+    """Something to look at between runs. `show` gets the configuration and the folder of all runs' files."""
+
+    help: str
+    show: Callable[[Any, Path], Summary]
 
 
 class RunnableProtocol(Protocol):
@@ -144,6 +156,11 @@ class RunnableProtocol(Protocol):
 
     def summary(self, result: Mapping[str, Any]) -> Summary:
         """What to show of the reporter's result."""
+        ...
+
+    @property
+    def views(self) -> Mapping[str, View]:
+        """What can be looked at without a run, by the name of its flag (`--budget`)."""
         ...
 
 

@@ -1,10 +1,11 @@
-"""What noisy labels cost in privacy: epsilon at a given delta, independent of the data.
+"""What noisy votes cost in privacy: epsilon at a given delta, independent of the data.
 
 One training record lies at one party; changing it moves at most that party's one vote on each query, from one class
-to another: two counts change by 1. Each count carries discrete Gaussian noise of its own, so an answer is two
-discrete Gaussian mechanisms of sensitivity 1 side by side (L2 sensitivity sqrt 2), and n answers are 2n of them. They
-are composed by their privacy loss distributions (Koskela, Jälkö, Honkela 2020; Google's dp-accounting), rounded
-upwards. The label is computed from the noisy counts alone, so it costs no more than they do.
+to another: two counts change by 1. Each count carries discrete Gaussian noise of its own, so a label is two discrete
+Gaussian mechanisms of sensitivity 1 side by side (L2 sensitivity sqrt 2), and n labels are 2n of them. What else a
+query may release is counted in the same coin (:class:`Cost`). They are composed by their privacy loss distributions
+(Koskela, Jälkö, Honkela 2020; Google's dp-accounting), rounded upwards. What is computed from the noisy counts alone
+costs no more than they do.
 """
 
 from __future__ import annotations
@@ -14,49 +15,94 @@ from collections import Counter
 from collections.abc import Sequence
 from fractions import Fraction
 
+import msgspec
+
+from mpc.parameters import PublicParameters
+
 _ROUNDING = 0.005  # how much, at most, rounding the privacy loss up to a grid may add to epsilon, relatively
 _NO_PRIVACY = 10.0  # an epsilon beyond which a record can practically be told from its absence
 _MANY = 50  # answering parties, from which on there is noise that hides a record and leaves the majority
 _BEYOND_INTEREST = 100.0  # where the closed-form bound is good enough, and the exact composition slow
 
 
-def epsilon_bound(spent: Sequence[tuple[Fraction | str, int]], delta: float) -> float:
+class Cost(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`count` releases of one kind, each made of noisy integers.
+
+    Attributes:
+        what: "answer" or "check", for people.
+        sigma: scale of the discrete Gaussian on every integer, a rational ("2", "3/2").
+        moved: how many of a release's integers one record can change by 1: 2 counts for a label, the one top count
+            for a check, all L counts for L yes-or-no labels.
+        count: how many releases; negative for releases that were charged and did not happen.
+    """
+
+    what: str
+    sigma: str
+    moved: int
+    count: int
+
+    def times(self, count: int) -> Cost:
+        return Cost(self.what, self.sigma, self.moved, self.count * count)
+
+
+def label(sigma: Fraction | str) -> Cost:
+    """One label out of a histogram of votes."""
+    return Cost("answer", str(sigma), 2, 1)
+
+
+def costs_of_a_query(parameters: PublicParameters) -> tuple[Cost, ...]:
+    """What the ledger charges for one query before it can be answered."""
+    return (label(parameters.sigma),)
+
+
+def load_accountant() -> None:
+    """Import what takes a second to import, while there is nothing else to do."""
+    import dp_accounting.pld.privacy_loss_distribution  # noqa: F401, PLC0415
+
+
+def epsilon_bound(costs: Sequence[Cost], delta: float) -> float:
     """An upper bound in closed form, from zero-concentrated differential privacy.
 
-    Each answer at sigma is (1/sigma^2)-zCDP (Canonne, Kamath, Steinke 2020, Theorem 4, for L2 sensitivity sqrt 2), and
+    An integer of sensitivity 1 at sigma is (1/(2 sigma^2))-zCDP (Canonne, Kamath, Steinke 2020, Theorem 4), and
     rho-zCDP gives epsilon = rho + 2 sqrt(rho ln(1/delta)) (Bun, Steinke 2016, Proposition 1.3). Infinite at sigma 0.
     """
     rho = 0.0
-    for sigma, answers in spent:
-        scale = float(Fraction(sigma))
-        if answers and scale == 0:
+    for sigma, moved in _moved(costs).items():
+        if sigma == 0:
             return math.inf
-        rho += answers / scale**2 if answers else 0.0
+        rho += moved / (2 * float(sigma) ** 2)
     return rho + 2 * math.sqrt(rho * math.log(1 / delta))
 
 
-def epsilon(spent: Sequence[tuple[Fraction | str, int]], delta: float) -> float:
-    """The epsilon of all answers together, given as pairs of sigma and number of answers; infinite at sigma 0.
+def epsilon(costs: Sequence[Cost], delta: float) -> float:
+    """The epsilon of all releases together; infinite at sigma 0.
 
     Beyond 100 the closed-form bound stands in for the exact composition.
     """
-    answers_at: Counter[Fraction] = Counter()
-    for sigma, answers in spent:
-        if answers:
-            answers_at[Fraction(sigma)] += answers
-    bound = epsilon_bound(list(answers_at.items()), delta)
+    bound = epsilon_bound(costs, delta)
     if bound == 0 or bound > _BEYOND_INTEREST:
         return bound
     from dp_accounting.pld import privacy_loss_distribution as pld  # noqa: PLC0415  takes a second
 
-    interval = _ROUNDING * bound / (2 * answers_at.total())
+    moved_at = _moved(costs)
+    interval = _ROUNDING * bound / sum(moved_at.values())
     total = pld.identity(value_discretization_interval=interval)
-    for sigma, answers in sorted(answers_at.items()):
+    for sigma, moved in sorted(moved_at.items()):
         one_count = pld.from_discrete_gaussian_mechanism(
             float(sigma), sensitivity=1, value_discretization_interval=interval
         )
-        total = total.compose(one_count.self_compose(2 * answers))
+        total = total.compose(one_count.self_compose(moved))
     return min(bound, float(total.get_epsilon_for_delta(delta)))
+
+
+def _moved(costs: Sequence[Cost]) -> Counter[Fraction]:
+    """How many noisy integers one record can change, at each scale; what was given back is taken off."""
+    moved: Counter[Fraction] = Counter()
+    for cost in costs:
+        moved[Fraction(cost.sigma)] += cost.moved * cost.count
+    if any(count < 0 for count in moved.values()):
+        raise ValueError("expected no more releases given back than were charged")
+    return +moved
 
 
 def warnings(spent_epsilon: float, parties: int) -> tuple[str, ...]:

@@ -4,9 +4,9 @@
                                  0   Paillier key pair
     connect, hello  ------------->   accept everybody  <----------------------  connect, hello
     <-----------------------------   public key  ----------------------------->
-    base OTs  <------------------>   base OTs
-    budget spent  <---------------   ledger charged for all answers of the run
-    product of Enc(m)  ---------->   sum of m                 (or  <--- m ---)  2, every batch
+    base OTs  <------------------>   base OTs                                       every QP in its turn
+    how many queries?  <--------->   ledger charged, as far as the budget goes   0, every batch
+    product of Enc(m)  ---------->   sum of m                 (or  <--- m ---)  2
                                      + discrete Gaussian noise
     label  <---------------------    garbled noisy argmax                       3
 
@@ -25,21 +25,19 @@ from mpc import aggregation, release
 from mpc.channel import Channel
 from mpc.garbled import Garbler
 from mpc.paillier import SecretKey
-from parties.budget import guardian_charge
+from parties.budget import GuardiansAccount
 from parties.connections import ANSWERING, GUARDIAN, QUERYING, Connections
 from parties.ledger import Ledger
-from parties.privacy import epsilon
+from parties.privacy import costs_of_a_query, epsilon, load_accountant
 from parties.process import Party, run_party
-from parties.settings import GuardianSettings
+from parties.settings import GuardianSettings, Turn
 
 
 def privacy_guardian(party: Party[GuardianSettings]) -> None:
     """Play the privacy guardian."""
     settings, progress = party.settings, party.progress
     parameters = settings.parameters
-    delta = float(settings.delta)
-    accountant = ThreadPoolExecutor(1)  # it takes a second to load, in which the other parties come
-    cost = accountant.submit(epsilon, [(parameters.sigma, settings.n_queries)], delta)
+    ThreadPoolExecutor(1).submit(load_accountant)  # it takes a second, in which the other parties come
 
     with Connections(settings, party.folder, GUARDIAN) as connections:
         listener = connections.listen(settings.listen)
@@ -47,7 +45,8 @@ def privacy_guardian(party: Party[GuardianSettings]) -> None:
         with progress.step("0", f"Paillier key pair of {parameters.key_bits} bits"):
             key = SecretKey(parameters.key_bits)
 
-        expected = dict.fromkeys(settings.servers, ANSWERING) | {settings.client: QUERYING}
+        expected = {name: ANSWERING for turn in settings.turns for name in turn.servers}
+        expected |= {turn.client: QUERYING for turn in settings.turns}
         channels: dict[str, Channel] = {}
         with progress.step("0", "connect"):
             while expected.keys() - channels.keys():
@@ -56,33 +55,46 @@ def privacy_guardian(party: Party[GuardianSettings]) -> None:
                 channels[channel.peer] = channel
                 with progress.step("0", "public key", channel=channel):
                     aggregation.guardian_publish_key(channel, key)
-        client, servers = channels[settings.client], [channels[name] for name in settings.servers]
-        with progress.step("0", "base oblivious transfers", channel=client):
-            garbler = Garbler.open(client)
         connections.begin()
-        with progress.step("0", "privacy ledger", channel=client):
-            _charge(party, client, cost.result())
-
-        for batch in settings.batches:
-            shape = batch.stop - batch.start, parameters.classes
-            if parameters.aggregation == "paillier":
-                with progress.step("2", "sum of the masks, decrypted", channel=client):
-                    mask_sums = aggregation.guardian_decrypt(client, key, parameters.packing, shape)
-            else:
-                with progress.step("2", "sum of the masks"):
-                    mask_sums = aggregation.guardian_add(servers, shape, parameters.width)
-            noisy_share = release.guardian_add_noise(mask_sums, parameters.noise_scale, parameters.width)
-            with progress.step("3", "noisy argmax", channel=client):
-                release.guardian_release(garbler, noisy_share, parameters.width)
+        for turn in settings.turns:
+            _serve(party, turn, channels, key)
 
 
-def _charge(party: Party[GuardianSettings], client: Channel, cost: float) -> None:
-    """Enter all answers of the run in the ledger, before any is possible; a run over budget ends here."""
-    settings, delta = party.settings, float(party.settings.delta)
-    ledger = Ledger(settings.ledger, partial(epsilon, delta=delta), settings.epsilon_budget)
-    entry = settings.account, settings.parameters.sigma, settings.n_queries, settings.session
-    total = guardian_charge(client, ledger, entry, cost)
-    party.progress.note(f"{settings.account} has spent epsilon {total:.3g} at delta {delta:g}, this run included")
+def _serve(party: Party[GuardianSettings], turn: Turn, channels: dict[str, Channel], key: SecretKey) -> None:
+    """One querying party's turn: every batch that its budget allows."""
+    progress, parameters = party.progress, party.settings.parameters
+    client, servers = channels[turn.client], [channels[name] for name in turn.servers]
+    with progress.step("0", "base oblivious transfers", channel=client):
+        garbler = Garbler.open(client)
+    account = _account(party, turn, client)
+    while count := account.charge():
+        progress.note(f"{turn.account} is charged for {count} queries")
+        shape = count, parameters.classes
+        if parameters.aggregation == "paillier":
+            with progress.step("2", "sum of the masks, decrypted", channel=client):
+                mask_sums = aggregation.guardian_decrypt(client, key, parameters.packing, shape)
+        else:
+            with progress.step("2", "sum of the masks"):
+                mask_sums = aggregation.guardian_add(servers, shape, parameters.width)
+        noisy_share = release.guardian_add_noise(mask_sums, parameters.noise_scale, parameters.width)
+        with progress.step("3", "noisy argmax", channel=client):
+            release.guardian_release(garbler, noisy_share, parameters.width)
+
+
+def _account(party: Party[GuardianSettings], turn: Turn, client: Channel) -> GuardiansAccount:
+    """The querying party's account in the ledger, to be charged before every batch."""
+    settings = party.settings
+    accountant = partial(epsilon, delta=float(settings.delta))
+    return GuardiansAccount(
+        channel=client,
+        ledger=Ledger(settings.ledger, accountant, settings.epsilon_budget),
+        account=turn.account,
+        session=settings.session,
+        each=costs_of_a_query(settings.parameters),
+        most=settings.batch_size,
+        epsilon_of=accountant,
+        budget=settings.epsilon_budget,
+    )
 
 
 if __name__ == "__main__":

@@ -1,56 +1,110 @@
 """What the querying party publishes of a run: `result.json`, the only thing that leaves its private folder.
 
     {"n_parties": 3, "dp_noise_scale": "1/2", "delta": "1e-5", "epsilon": 15.8, "epsilon_total": 15.8,
-     "queries": [{"index": 0, "predicted": 7, "correct": 7, "agree": true}, ...], "warnings": ["..."]}
+     "epsilon_budget": null, "answered": 1, "abstained": 0, "label_accuracy": 1.0, "refusal": null,
+     "queries": [{"index": 0, "chosen_by": null, "predicted": 7, "abstained": false, "correct": 7, "agree": true,
+                  "epsilon": 15.8, "earlier_run": false}, ...], "warnings": ["..."]}
 
-`epsilon` is this run's, `epsilon_total` all that this querying party has spent; null where no bound exists.
+`epsilon` is this run's, `epsilon_total` all that this querying party has spent; null where no bound exists. A query's
+`epsilon` is the total when it was answered. `predicted` is null where the parties abstained. A campaign adds
+`querying_party`, `strategy`, `model`, `own_records`, `unlabelled_records` and `accuracy` (`before`, `after`,
+`held_out_records`, and the same `by_class`; `after` is null until the campaign has ended).
 """
 
 from __future__ import annotations
 
 import json
 import math
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from parties.budget import Spent
-from parties.data import Labels
 from parties.privacy import warnings
 from parties.private_files import write_private
 from parties.settings import QueryingSettings
 
 
-class Results:
-    """The labels so far; the file is replaced as a whole after every batch."""
+@dataclass(frozen=True)
+class Query:
+    """One query that was answered.
 
-    def __init__(self, path: Path, settings: QueryingSettings, correct: Labels) -> None:
+    Attributes:
+        index: in the test set, or among the unlabelled records.
+        predicted: the label; None where the parties abstained.
+        correct: as the dataset has it, for the experiment's report.
+        epsilon: that had been spent in all.
+        chosen_by: the strategy; None where the query was given.
+        run: session of the run that asked it.
+    """
+
+    index: int
+    predicted: int | None
+    correct: int
+    epsilon: float | None
+    chosen_by: str | None
+    run: str
+
+
+class Results:
+    """The labels so far; the file is replaced as a whole whenever something is published."""
+
+    def __init__(self, path: Path, settings: QueryingSettings) -> None:
         self._path = path
         self._settings = settings
-        self._correct = [int(label) for label in correct]
-        self._predicted: list[int] = []
+        self.queries: list[Query] = []
+        self._spent = Spent("", 0, 0.0, 0.0)
+        self._figures: Mapping[str, Any] = {}
+        self._refusal: str | None = None
 
-    def publish(self, labels: Labels, spent: Spent) -> None:
-        """Add the labels of the next batch and write the file."""
-        self._predicted += [int(label) for label in labels]
-        write_private(self._path, json.dumps(self._content(spent), indent=2).encode() + b"\n")
+    def add(self, query: Query) -> None:
+        self.queries.append(query)
 
-    def _content(self, spent: Spent) -> dict[str, Any]:
-        settings = self._settings
-        answered = zip(self._predicted, self._correct, strict=False)  # the last batches may be to come
+    def publish(self, spent: Spent | None, figures: Mapping[str, Any] | None = None) -> None:
+        """Write the file, with what was spent and what else there is to say; None leaves it as it was said last."""
+        self._spent = spent or self._spent
+        self._figures = figures or self._figures
+        write_private(self._path, json.dumps(self._content(), indent=2).encode() + b"\n")
+
+    def refuse(self, spent: Spent) -> None:
+        """The guardian has refused to have more queries answered."""
+        self._refusal = spent.refusal
+        self.publish(spent)
+
+    def _content(self) -> dict[str, Any]:
+        settings, spent = self._settings, self._spent
+        labelled = [query for query in self.queries if query.predicted is not None]
+        agreeing = sum(query.predicted == query.correct for query in labelled)
         return {
             "n_parties": settings.parameters.parties,
+            "classes": settings.parameters.classes,
             "dp_noise_scale": settings.parameters.sigma,
             "delta": str(settings.delta),
-            "epsilon": spent.run if math.isfinite(spent.run) else None,
-            "epsilon_total": spent.total if math.isfinite(spent.total) else None,
+            "epsilon": _finite(spent.run),
+            "epsilon_total": _finite(spent.total),
+            "epsilon_budget": _finite(spent.budget),
+            "answered": len(labelled),
+            "abstained": len(self.queries) - len(labelled),
+            "label_accuracy": agreeing / len(labelled) if labelled else None,
+            "refusal": self._refusal,
+            **self._figures,
             "queries": [
                 {
-                    "index": settings.first_query + position,
-                    "predicted": predicted,
-                    "correct": correct,
-                    "agree": predicted == correct,
+                    "index": query.index,
+                    "chosen_by": query.chosen_by,
+                    "predicted": query.predicted,
+                    "abstained": query.predicted is None,
+                    "correct": query.correct,
+                    "agree": query.predicted == query.correct,
+                    "epsilon": query.epsilon,
+                    "earlier_run": query.run != settings.session,
                 }
-                for position, (predicted, correct) in enumerate(answered)
+                for query in self.queries
             ],
-            "warnings": list(warnings(spent.run, settings.parameters.parties)),
+            "warnings": list(warnings(spent.total, settings.parameters.parties)) if self.queries else [],
         }
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None

@@ -16,6 +16,7 @@ import msgspec
 from pydantic import BaseModel, ConfigDict, PlainSerializer, PlainValidator
 
 from mpc.parameters import PublicParameters
+from parties.selection import Strategy
 from parties.training import TrainingSettings
 
 
@@ -58,7 +59,8 @@ class PartySettings(Strict):
         session: fresh for every run; a peer of another run is refused.
         log: the file it logs to, which anybody may read.
         parameters: the public ones.
-        n_queries, batch_size: how many queries the run has, and how many go through the protocol at once.
+        n_queries, batch_size: how many queries each querying party has at most, and how many go through the protocol
+            at once at most.
     """
 
     name: str
@@ -72,53 +74,78 @@ class PartySettings(Strict):
     n_queries: int
     batch_size: int
 
-    @property
-    def batches(self) -> list[slice]:
-        """The queries in the order and the groups in which they go through the protocol."""
-        starts = range(0, self.n_queries, self.batch_size)
-        return [slice(start, min(start + self.batch_size, self.n_queries)) for start in starts]
-
     def digest(self) -> str:
         """What the parties of a run must agree on, for the hello."""
         agreed = f"{self.parameters.digest()} {self.n_queries} {self.batch_size}"
         return hashlib.sha256(agreed.encode()).hexdigest()
 
 
+class CampaignSettings(Strict):
+    """How a querying party gets a better model from labels that it buys.
+
+    Attributes:
+        querying_party: which data owner it is.
+        strategy: how it chooses among its unlabelled records.
+        seed: of the experiment, for what the strategy leaves to chance.
+        training: of its own model, before and after.
+        answers: the file, in its private folder that outlives the run, with every answer of this very campaign.
+        cache, training_slot: as an answering party's.
+    """
+
+    querying_party: int
+    strategy: Strategy
+    seed: int
+    training: TrainingSettings
+    answers: Path
+    cache: Path
+    training_slot: Path
+
+
 class QueryingSettings(PartySettings):
-    """The querying party's own: whom to ask, which test images it asks about, and delta for its report."""
+    """The querying party's own: whom to ask, what it asks about, and delta for its report.
+
+    It asks about the test images from `first_query` on, or about what a campaign chooses.
+    """
 
     servers: tuple[Peer, ...]
     guardian: Peer
     first_query: int
     delta: Decimal
+    campaign: CampaignSettings | None = None
 
 
 class AnsweringSettings(PartySettings):
     """An answering party's own: who may ask, where the guardian is, and how to train its model.
 
-    `cache` is private and outlives the run. `training_slot` is an empty file whose lock says whose turn it is to
-    train among the parties on one machine.
+    `clients` ask one after the other. `cache` is private and outlives the run. `training_slot` is an empty file whose
+    lock says whose turn it is to train among the parties on one machine.
     """
 
     listen: Address
-    client: str
+    clients: tuple[str, ...]
     guardian: Peer
     training: TrainingSettings
     cache: Path
     training_slot: Path
 
 
-class GuardianSettings(PartySettings):
-    """The privacy guardian's own: whom it serves, and the account that it keeps of the querying party.
+class Turn(Strict):
+    """One querying party's turn: who asks, who answers, and the querying party's name in the ledger."""
 
-    `ledger` is a file in a private folder that outlives the run; `account` is the querying party's name in it.
-    `epsilon_budget` is what one account may spend in all at `delta`; None keeps the account without a limit.
+    client: str
+    servers: tuple[str, ...]
+    account: str
+
+
+class GuardianSettings(PartySettings):
+    """The privacy guardian's own: whom it serves, one querying party after the other, and the accounts that it keeps.
+
+    `ledger` is a file in a private folder that outlives the run. `epsilon_budget` is what one account may spend in all
+    at `delta`; None keeps the accounts without a limit.
     """
 
     listen: Address
-    client: str
-    servers: tuple[str, ...]
+    turns: tuple[Turn, ...]
     ledger: Path
-    account: str
     epsilon_budget: float | None
     delta: Decimal

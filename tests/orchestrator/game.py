@@ -13,7 +13,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from orchestrator.cli import main
-from parties.plan import ConfigError, Plan, Process, Run, Summary
+from parties.plan import ConfigError, Plan, Process, Run, Summary, View
 from tests.orchestrator.player import Manner, PlayerSettings
 
 
@@ -34,6 +34,10 @@ class Game:
 
     name = "game"
     Config = GameConfig
+
+    @property
+    def views(self) -> Mapping[str, View]:
+        return {"rules": View("how it is played", lambda config, files: Summary((("players", str(config.players)),)))}
 
     def plan(self, config: GameConfig, run: Run) -> Plan:
         if config.who >= config.players:

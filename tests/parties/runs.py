@@ -38,7 +38,8 @@ QUICK = {
 
 def free_ports(count: int) -> int:
     """The first of `count` ports in a row that nobody listens on."""
-    for start in range(42000, 60000, 16):
+    first = 42000 + 16 * (os.getpid() % 1000)  # another test run beside this one looks elsewhere
+    for start in range(first, 60000, 16):
         sockets = []
         try:
             for port in range(start, start + count):
@@ -78,7 +79,7 @@ def running(top: Path, name: str = "run", wrapper: str | None = None, **choices:
     """All parties of a run, each started by module `wrapper` if that is given; none is left at the end."""
     folders = RunFolders(top / "files", top / "logs", name)
     config = CapcConfig(**(QUICK | choices))
-    run = Run(folders, f"session-{name}", free_ports(config.n_parties + 1), supervisor_pid=os.getpid())
+    run = Run(folders, f"session-{name}", free_ports(config.n_parties + 2), supervisor_pid=os.getpid())
     plan = PROTOCOLS["capc"].plan(config, run)
     certificates.issue(name, [(process.name, folders.party(process.name)) for process in plan.processes])
     processes = {}

@@ -67,6 +67,13 @@ def test_delta_may_be_a_string_as_yaml_reads_it() -> None:
         ({"models": []}, "models"),
         ({"seed": -1}, "seed"),
         ({"n_parties": 2, "qp_id": 3}, "qp_id"),
+        ({"n_parties": 2, "qp_id": [0, 3]}, "qp_id"),
+        ({"n_parties": 2, "qp_id": "0,0"}, "qp_id"),
+        ({"n_parties": 2, "qp_id": []}, "qp_id"),
+        ({"n_parties": 2, "qp_id": "0,-1"}, "qp_id"),
+        ({"n_parties": 2, "qp_id": True}, "qp_id"),
+        ({"strategy": "deepest"}, "strategy"),
+        ({"strategy": "random", "n_queries": 11, "unlabelled": 10}, "n_queries"),
         ({"round_exp": 12, "ring_bits": 24}, "round_exp"),
         ({"learning_rate": float("nan")}, "learning_rate"),
     ],
@@ -185,13 +192,6 @@ def test_settings_refuse_an_unknown_key_and_another_partys_settings(tmp_path: Pa
         changed = client.settings.model_dump()
         changed["parameters"]["surprise"] = 1
         QueryingSettings.model_validate(changed)
-
-
-def test_batches_cover_the_queries(tmp_path: Path) -> None:
-    plan, _ = plan_of(tmp_path, n_queries=7, batch_size=3)
-    settings = plan.processes[0].settings
-    assert isinstance(settings, QueryingSettings)
-    assert settings.batches == [slice(0, 3), slice(3, 6), slice(6, 7)]
 
 
 def test_each_answering_party_trains_under_its_own_seed_and_architecture(tmp_path: Path) -> None:

@@ -8,53 +8,77 @@ import signal
 import stat
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from parties.ledger import BudgetExceededError, Ledger, LedgerError
+from parties.privacy import Cost, label
+
+ANSWER = (label("2"),)
 
 
-def one_per_answer(spent: Sequence[tuple[str, int]]) -> float:
-    """An accountant that is easy to check: epsilon 1 an answer."""
-    return float(sum(answers for _, answers in spent))
+def one_per_answer(spent: Sequence[Cost]) -> float:
+    """An accountant that is easy to check: epsilon 1 an answer, a hundredth a check."""
+    return sum(cost.count * (1.0 if cost.what == "answer" else 0.01) for cost in spent)
 
 
 def test_charges_add_up_per_party_and_survive_reopening(tmp_path: Path) -> None:
     path = tmp_path / "ledger.jsonl"
     ledger = Ledger(path, one_per_answer, None)
-    assert ledger.charge("client", "2", 3, "a") == 3
-    assert ledger.charge("other", "2", 1, "a") == 1
-    assert Ledger(path, one_per_answer, None).charge("client", "3/2", 4, "b") == 7
+    assert ledger.charge("client", "a", ANSWER, 3).total == 3
+    assert ledger.charge("other", "a", ANSWER, 1).total == 1
+    assert Ledger(path, one_per_answer, None).charge("client", "b", (label("3/2"),), 4).total == 7
     assert ledger.spent("client") == 7
     assert ledger.spent("nobody") == 0
+    assert ledger.released() == {"client": {"answer": 7}, "other": {"answer": 1}}
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
-def test_over_budget_is_refused_and_not_recorded(tmp_path: Path) -> None:
+def test_as_many_are_granted_as_the_budget_allows_and_then_none(tmp_path: Path) -> None:
     ledger = Ledger(tmp_path / "ledger.jsonl", one_per_answer, 5.0)
-    ledger.charge("client", "2", 5, "a")
-    with pytest.raises(BudgetExceededError, match="expected at most epsilon 5 for client, found 6"):
-        ledger.charge("client", "2", 1, "a")
+    granted = [ledger.charge("client", "a", ANSWER, wished).granted for wished in (2, 2, 4)]
+    assert granted == [2, 2, 1]
+    with pytest.raises(BudgetExceededError, match="expected at most epsilon 5 for client, found 6 with one more"):
+        ledger.charge("client", "a", ANSWER, 1)
     assert ledger.spent("client") == 5
+
+
+@pytest.mark.parametrize("budget", range(1, 12))
+def test_the_grant_is_the_largest_that_fits(tmp_path: Path, budget: int) -> None:
+    account = Ledger(tmp_path / "ledger.jsonl", one_per_answer, budget + 0.5).charge("client", "a", ANSWER, 9)
+    assert (account.granted, account.total) == (min(budget, 9), min(budget, 9))
+
+
+def test_only_what_the_session_was_charged_can_be_given_back(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "ledger.jsonl", one_per_answer, 10.0)
+    check = Cost("check", "9", 1, 1)
+    ledger.charge("client", "a", (*ANSWER, check), 6)
+    assert ledger.give_back("client", "a", [ANSWER[0].times(4)]) == pytest.approx(2.06)
+    for session, count in (("a", 3), ("b", 1), ("a", -1)):
+        with pytest.raises(LedgerError, match="to give back"):
+            ledger.give_back("client", session, [ANSWER[0].times(count)])
+    assert ledger.charge("client", "b", ANSWER, 9).granted == 7
+    assert ledger.released() == {"client": {"answer": 9, "check": 6}}
 
 
 def test_an_unfinished_line_is_dropped_and_a_damaged_one_stops_the_guardian(tmp_path: Path) -> None:
     path = tmp_path / "ledger.jsonl"
     ledger = Ledger(path, one_per_answer, None)
-    ledger.charge("client", "2", 3, "a")
+    ledger.charge("client", "a", ANSWER, 3)
     with path.open("ab") as file:
         file.write(b'{"answers": 9')
-    assert ledger.charge("client", "2", 1, "a") == 4
+    assert ledger.charge("client", "a", ANSWER, 1).total == 4
     path.write_bytes(b'{"answers": 9}\n' + path.read_bytes())
     with pytest.raises(LedgerError, match="expected a charge in line 1"):
-        ledger.charge("client", "2", 1, "a")
+        ledger.charge("client", "a", ANSWER, 1)
 
 
 def _charge_many(path: Path, times: int) -> None:
     ledger = Ledger(path, one_per_answer, 50.0)
     for _ in range(times):
         try:
-            ledger.charge("client", "2", 1, "race")
+            ledger.charge("client", "race", ANSWER, 1)
         except BudgetExceededError:
             return
 
@@ -74,7 +98,7 @@ def _charge_until_killed(path: Path, acknowledged: Path) -> None:
     ledger = Ledger(path, one_per_answer, None)
     with acknowledged.open("ab", buffering=0) as file:
         while True:
-            ledger.charge("client", "2", 1, "kill")
+            ledger.charge("client", "kill", ANSWER, 1)
             file.write(b".")
 
 
@@ -90,4 +114,58 @@ def test_a_killed_guardian_loses_no_acknowledged_charge(tmp_path: Path) -> None:
         guardian.join(10)
         recorded = Ledger(path, one_per_answer, None).spent("client")
         assert recorded >= acknowledged.stat().st_size
-        assert Ledger(path, one_per_answer, None).charge("client", "2", 1, "after") == recorded + 1
+        assert Ledger(path, one_per_answer, None).charge("client", "after", ANSWER, 1).total == recorded + 1
+
+
+CALLS = ("open", "fstat", "pread", "write", "fsync", "close")
+
+
+def _charge_killed_at(path: Path, call: str, nth: int, half: bool) -> None:
+    """Charge once, and die by SIGKILL at the nth such call: before it, or after half a line."""
+    real = getattr(os, call)
+    count = 0
+
+    def deadly(*arguments: Any, **options: Any) -> Any:
+        nonlocal count
+        count += 1
+        if count == nth:
+            if half and call == "write":
+                real(arguments[0], arguments[1][: len(arguments[1]) // 2])
+            os.kill(os.getpid(), signal.SIGKILL)
+        return real(*arguments, **options)
+
+    setattr(os, call, deadly)
+    Ledger(path, one_per_answer, None).charge("client", "kill", ANSWER, 1)
+    os._exit(0)
+
+
+@pytest.mark.parametrize(("call", "half"), [*((call, False) for call in CALLS), ("write", True)])
+def test_death_at_any_call_loses_no_earlier_charge_and_leaves_a_ledger(tmp_path: Path, call: str, half: bool) -> None:
+    path = tmp_path / "ledger.jsonl"
+    context = multiprocessing.get_context("fork")
+    acknowledged = Ledger(path, one_per_answer, None).charge("client", "before", ANSWER, 1).total
+    for nth in (1, 2, 3):
+        guardian = context.Process(target=_charge_killed_at, args=(path, call, nth, half))
+        guardian.start()
+        guardian.join(20)
+        spent = Ledger(path, one_per_answer, None).spent("client")
+        assert spent >= acknowledged + (1 if guardian.exitcode == 0 else 0)
+        acknowledged = spent
+    assert Ledger(path, one_per_answer, None).charge("client", "after", ANSWER, 1).total == acknowledged + 1
+
+
+def test_a_disk_that_does_not_flush_is_no_charge(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(descriptor: int) -> None:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(os, "fsync", broken)
+    with pytest.raises(LedgerError, match="Input/output error"):
+        Ledger(tmp_path / "ledger.jsonl", one_per_answer, None).charge("client", "a", ANSWER, 1)
+
+
+def test_the_folders_entry_of_a_new_ledger_is_flushed_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    flushed: list[bool] = []
+    real = os.fsync
+    monkeypatch.setattr(os, "fsync", lambda d: (flushed.append(stat.S_ISDIR(os.fstat(d).st_mode)), real(d)))
+    Ledger(tmp_path / "ledger.jsonl", one_per_answer, None).charge("client", "a", ANSWER, 1)
+    assert flushed == [False, True]

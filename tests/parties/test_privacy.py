@@ -3,15 +3,31 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from fractions import Fraction
 
 import pytest
 from scipy.optimize import brentq
 from scipy.stats import norm
 
-from parties.privacy import epsilon, epsilon_bound, warnings
+from parties.privacy import Cost, label, warnings
+from parties.privacy import epsilon as epsilon_of
+from parties.privacy import epsilon_bound as bound_of
 
 DELTA = 1e-5
+Answers = Sequence[tuple[Fraction | str | int, int]]
+
+
+def costs(answers: Answers) -> list[Cost]:
+    return [label(str(sigma)).times(count) for sigma, count in answers]
+
+
+def epsilon(answers: Answers, delta: float) -> float:
+    return epsilon_of(costs(answers), delta)
+
+
+def epsilon_bound(answers: Answers, delta: float) -> float:
+    return bound_of(costs(answers), delta)
 
 
 def analytic_gaussian(sigma: float, answers: int) -> float:
@@ -81,3 +97,17 @@ def test_warnings_come_only_where_they_are_due() -> None:
     assert "no differential privacy" in warnings(math.inf, 3)[0]
     assert "3 answering parties" in warnings(10.5, 3)[0]
     assert "larger dp_noise_scale" in warnings(10.5, 50)[0]
+
+
+def test_the_ledgers_epsilon_is_the_gaussians_to_one_percent_over_a_campaign() -> None:
+    """An independent computation: the closed form of the continuous Gaussian, which sigma 3 is close to."""
+    assert epsilon([("3", 19)], 1e-5) == pytest.approx(analytic_gaussian(3, 19), rel=0.01)
+    assert epsilon([("7", 100)], 1e-5) == pytest.approx(analytic_gaussian(7, 100), rel=0.01)
+
+
+def test_two_changed_counts_cost_what_two_releases_of_one_do() -> None:
+    two, one = Cost("answer", "5", 2, 3), Cost("check", "5", 1, 6)
+    assert epsilon_of([two], DELTA) == pytest.approx(epsilon_of([one], DELTA))
+    assert epsilon_of([two, one.times(-1)], DELTA) == 0
+    with pytest.raises(ValueError, match="given back"):
+        epsilon_of([two, one.times(-2)], DELTA)

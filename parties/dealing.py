@@ -1,0 +1,58 @@
+"""Who plays which role in a run, and whose records are whose."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from parties.capc_config import CapcConfig
+from parties.data import Dataset, Records
+from parties.split import set_aside, split
+
+
+@dataclass(frozen=True)
+class Cast:
+    """The data owner behind each querying and each answering party's name.
+
+    With one querying party the others answer and are numbered among themselves. With several every data owner answers
+    when it is not its own turn, and `server-3` and `client-3` are owner 3: one program that answers, one that asks.
+    """
+
+    clients: dict[str, int]
+    servers: dict[str, int]
+
+    @classmethod
+    def of(cls, config: CapcConfig) -> Cast:
+        owners = range(config.n_parties + 1)
+        if len(config.qp_id) > 1:
+            return cls({f"client-{owner}": owner for owner in config.qp_id}, {f"server-{n}": n for n in owners})
+        others = [owner for owner in owners if owner not in config.qp_id]
+        return cls({"client": config.qp_id[0]}, {f"server-{index}": owner for index, owner in enumerate(others)})
+
+    def answering(self, asking: int) -> tuple[str, ...]:
+        """Who answers the owner that asks: everybody else."""
+        return tuple(name for name, owner in self.servers.items() if owner != asking)
+
+
+@dataclass(frozen=True)
+class Dealt:
+    """The dataset in parts: each owner's own, and what the querying parties ask about and measure by.
+
+    `asked` has `queries`, or in a campaign `unlabelled` (with the correct labels, for the experiment's report alone)
+    and `held_out`.
+    """
+
+    owned: list[Records]
+    asked: dict[str, Records]
+
+
+def deal(config: CapcConfig, dataset: Dataset) -> Dealt:
+    """Deal the dataset out. Which owners ask changes nothing about the parts."""
+    pool = dataset.pool
+    if config.strategy == "given":
+        asked = {"queries": dataset.queries(config.start_batch, config.n_queries)}
+    else:
+        aside, rest = set_aside(pool.labels, config.unlabelled, config.seed)
+        asked = {"unlabelled": pool.take(aside), "held_out": dataset.test}
+        pool = pool.take(rest)
+    parts = split(pool.labels, config.n_parties + 1, config.seed, config.split, config.missing_classes)
+    return Dealt([pool.take(part) for part in parts], asked)

@@ -1,0 +1,214 @@
+"""What a querying party asks about, batch by batch, and what becomes of the answers.
+
+Two kinds. :class:`GivenQueries` are test images, for the sake of their labels. A :class:`Campaign` is about a better
+model: the party chooses from its unlabelled records by its own model, keeps every answer it pays for, trains again with
+the answers among its records, and compares both models on held-out data.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from parties.answers import Answer, Answers
+from parties.budget import Spent
+from parties.data import Images, Records
+from parties.models import Model
+from parties.process import Party
+from parties.results import Query, Results
+from parties.selection import order_to_ask
+from parties.settings import CampaignSettings, QueryingSettings
+from parties.training import trained_model
+
+Labels = NDArray[np.int64]
+ABSTAINED = -1
+"""In place of a label: too few parties agreed on any."""
+
+
+class Questions(Protocol):
+    """The queries of a run that are still to be answered."""
+
+    @property
+    def images(self) -> Images:
+        """``(n, *input_shape)`` in the order in which they are to be asked."""
+        ...
+
+    def answered(self, first: int, labels: Labels, spent: Spent) -> None:
+        """The labels of images ``first ..``, or ABSTAINED; kept before this returns."""
+        ...
+
+    def refused(self, spent: Spent) -> None:
+        """No more will be answered."""
+        ...
+
+    def finish(self) -> None:
+        """All that could be answered has been."""
+        ...
+
+
+class GivenQueries:
+    """Test images from `first_query` on."""
+
+    def __init__(self, party: Party[QueryingSettings]) -> None:
+        self._first = party.settings.first_query
+        self._queries = Records.read(party.folder / "queries.npz")
+        self._results = Results(party.folder / "result.json", party.settings)
+        self._run = party.settings.session
+
+    @property
+    def images(self) -> Images:
+        return self._queries.images
+
+    def answered(self, first: int, labels: Labels, spent: Spent) -> None:
+        correct = self._queries.labels[first : first + len(labels)]
+        for position, (label, truth) in enumerate(zip(labels, correct, strict=True), self._first + first):
+            self._results.add(Query(position, _label(label), int(truth), _finite(spent.total), None, self._run))
+        self._results.publish(spent)
+
+    def refused(self, spent: Spent) -> None:
+        self._results.refuse(spent)
+
+    def finish(self) -> None:
+        pass
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """How often a model is right on held-out records, in all and for the records of each class."""
+
+    overall: float
+    by_class: dict[int, float]
+
+    @classmethod
+    def of(cls, model: Model, held_out: Records) -> Accuracy:
+        right = model.logits(held_out.images).argmax(axis=1) == held_out.labels
+        classes = np.unique(held_out.labels)
+        return cls(
+            float(right.mean()), {int(label): float(right[held_out.labels == label].mean()) for label in classes}
+        )
+
+
+class Campaign:
+    """Labels for the records that the party's own model is least sure of, and a better model from them."""
+
+    def __init__(self, party: Party[QueryingSettings], settings: CampaignSettings) -> None:
+        self._party = party
+        self._settings = settings
+        folder = party.folder
+        self._own = Records.read(folder / "records.npz")
+        self._unlabelled = Records.read(folder / "unlabelled.npz")
+        self._held_out = Records.read(folder / "held_out.npz")
+        before = self._train("records.npz", "own model")
+        self._before = Accuracy.of(before, self._held_out)
+        chosen = order_to_ask(settings.strategy, before, self._own, self._unlabelled, settings.seed)
+        self._answers = Answers(settings.answers)
+        self._results = Results(folder / "result.json", party.settings)
+        earlier = self._answers.read()
+        for answer in earlier:
+            self._results.add(self._query(answer))
+        known = {answer.record for answer in earlier}
+        asked = [int(record) for record in chosen[: party.settings.n_queries] if record not in known]
+        self._asked = asked[: max(0, party.settings.n_queries - len(earlier))]
+        spent = None
+        if earlier:
+            party.progress.note(f"{len(earlier)} queries were answered in earlier runs and are not asked again")
+            total = earlier[-1].epsilon
+            spent = Spent("", 0, 0.0, math.inf if total is None else total)
+        self._results.publish(spent, self._figures(None))
+
+    @property
+    def images(self) -> Images:
+        return self._unlabelled.images[self._asked]
+
+    def answered(self, first: int, labels: Labels, spent: Spent) -> None:
+        records = self._asked[first : first + len(labels)]
+        run = self._party.settings.session
+        batch = [
+            Answer(record, _label(label), _finite(spent.total), run)
+            for record, label in zip(records, labels, strict=True)
+        ]
+        self._answers.add(batch)
+        for answer in batch:
+            self._results.add(self._query(answer))
+        self._results.publish(spent, self._figures(None))
+        done, abstained = len(self._results.queries), sum(query.predicted is None for query in self._results.queries)
+        limit = f" of {spent.budget:g}" if math.isfinite(spent.budget) else ""
+        self._party.progress.note(
+            f"{done} of {self._party.settings.n_queries} queries answered, {abstained} of them without a label, "
+            f"epsilon {spent.total:.3g}{limit}"
+        )
+
+    def refused(self, spent: Spent) -> None:
+        self._results.refuse(spent)
+        self._party.progress.note(f"the privacy guardian refuses more: {spent.refusal}")
+
+    def finish(self) -> None:
+        """Train again, with the answers among the party's own records, and publish how both models do."""
+        labelled = [query for query in self._results.queries if query.predicted is not None]
+        after = self._before
+        if labelled:
+            indices = np.array([query.index for query in labelled], dtype=np.intp)
+            labels = np.array([query.predicted for query in labelled], dtype=self._own.labels.dtype)
+            more = Records(self._unlabelled.images[indices], labels)
+            Records(
+                np.concatenate([self._own.images, more.images]), np.concatenate([self._own.labels, more.labels])
+            ).write(self._party.folder / "records-after.npz")
+            after = Accuracy.of(self._train("records-after.npz", "model with the answers"), self._held_out)
+        self._results.publish(None, self._figures(after))
+        self._party.progress.note(
+            f"accuracy on held-out records: {self._before.overall:.3f} before, {after.overall:.3f} after"
+        )
+
+    def _train(self, records: str, title: str) -> Model:
+        settings = self._settings
+        with self._party.progress.step("4" if records != "records.npz" else "0", f"train the {title}"):
+            path = self._party.folder / records
+            return trained_model(settings.training, path, settings.cache, settings.training_slot)[0]
+
+    def _query(self, answer: Answer) -> Query:
+        truth = int(self._unlabelled.labels[answer.record])
+        return Query(answer.record, answer.label, truth, answer.epsilon, self._settings.strategy, answer.run)
+
+    def _figures(self, after: Accuracy | None) -> dict[str, Any]:
+        counts = {label: int((self._held_out.labels == label).sum()) for label in self._before.by_class}
+        own = {label: int((self._own.labels == label).sum()) for label in self._before.by_class}
+        return {
+            "querying_party": self._settings.querying_party,
+            "strategy": self._settings.strategy,
+            "model": self._settings.training.architecture,
+            "own_records": len(self._own),
+            "unlabelled_records": len(self._unlabelled),
+            "accuracy": {
+                "held_out_records": len(self._held_out),
+                "before": self._before.overall,
+                "after": after.overall if after else None,
+                "by_class": [
+                    {
+                        "class": label,
+                        "own_records": own[label],
+                        "held_out_records": counts[label],
+                        "before": self._before.by_class[label],
+                        "after": after.by_class[label] if after else None,
+                    }
+                    for label in self._before.by_class
+                ],
+            },
+        }
+
+
+def questions(party: Party[QueryingSettings]) -> Questions:
+    """What the settings say that the party asks."""
+    campaign = party.settings.campaign
+    return GivenQueries(party) if campaign is None else Campaign(party, campaign)
+
+
+def _label(label: np.int64) -> int | None:
+    return None if label == ABSTAINED else int(label)
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None

@@ -1,0 +1,72 @@
+"""Which of its unlabelled records a party asks about: the ones that should teach its model most.
+
+Strategies that CaPC's authors offer ("CaPC Learning", ICLR 2021), all from the party's own model:
+
+- ``random``: any.
+- ``entropy``: where the predicted distribution has the largest entropy.
+- ``margin``: where the two likeliest classes are closest (the "gap").
+- ``k-center``: greedily, the record farthest from all that are labelled or chosen already, in the features that the
+  model's last layer sees (Sener, Savarese, "Active Learning for Convolutional Neural Networks: A Core-Set Approach",
+  ICLR 2018, algorithm 1).
+
+Each gives an order of all records, so that a campaign that is continued with more queries asks about the next ones.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from parties.data import Records
+from parties.models import Floats, Model
+
+Strategy = Literal["random", "entropy", "margin", "k-center"]
+Order = NDArray[np.intp]
+
+
+def order_to_ask(strategy: Strategy, model: Model, own: Records, unlabelled: Records, seed: int) -> Order:
+    """The unlabelled records' indices, the ones to ask about first; ties by a shuffle under `seed`.
+
+    `unlabelled` carries the correct labels of an experiment; they are not looked at.
+    """
+    shuffled = np.random.default_rng([seed, 0x5E1EC7]).permutation(len(unlabelled))
+    images = unlabelled.images[shuffled]
+    if strategy == "random":
+        return shuffled
+    if strategy == "k-center":
+        return shuffled[_farthest_first(model.features(own.images), model.features(images))]
+    logits = model.logits(images)
+    doubt = _entropy(logits) if strategy == "entropy" else -_margin(logits)
+    return shuffled[np.argsort(-doubt, kind="stable")]
+
+
+def _entropy(logits: Floats) -> Floats:
+    """Of the softmax, in nats."""
+    shifted = logits - logits.max(axis=1, keepdims=True)
+    weights = np.exp(shifted)
+    total = weights.sum(axis=1)
+    result: Floats = np.log(total) - (weights * shifted).sum(axis=1) / total
+    return result
+
+
+def _margin(logits: Floats) -> Floats:
+    """How much likelier the softmax takes the first class to be than the second."""
+    shifted = np.exp(logits - logits.max(axis=1, keepdims=True))
+    ranked = np.sort(shifted / shifted.sum(axis=1, keepdims=True), axis=1)
+    result: Floats = ranked[:, -1] - ranked[:, -2]
+    return result
+
+
+def _farthest_first(labelled: Floats, candidates: Floats) -> Order:
+    nearest = np.full(len(candidates), np.inf)
+    for center in labelled:
+        nearest = np.minimum(nearest, ((candidates - center) ** 2).sum(axis=1))
+    chosen: list[int] = []
+    for _ in range(len(candidates)):
+        farthest = int(nearest.argmax())
+        chosen.append(farthest)
+        nearest = np.minimum(nearest, ((candidates - candidates[farthest]) ** 2).sum(axis=1))
+        nearest[farthest] = -np.inf
+    return np.array(chosen, dtype=np.intp)
