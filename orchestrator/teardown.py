@@ -20,6 +20,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 GRACE_S = 3.0  # between asking a process to end and ending it
+HAS_PROC = Path("/proc/self/environ").exists()
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ def _empty(folder: Path) -> None:
 
 def running(remains: Remains) -> list[int]:
     """The run's living processes (a zombie has no environment and does not count), or its groups without /proc."""
-    if not Path("/proc/self/environ").exists():
+    if not HAS_PROC:
         return [group for group in remains.groups if _group_exists(group)]
     marker = remains.marker.encode()
     found = []
@@ -88,7 +89,7 @@ def _group_exists(group: int) -> bool:
 
 
 def _signal_all(remains: Remains, number: signal.Signals) -> None:
-    send = os.kill if Path("/proc/self/environ").exists() else os.killpg
+    send = os.kill if HAS_PROC else os.killpg
     for target in running(remains):
         with contextlib.suppress(ProcessLookupError):
             send(target, number)

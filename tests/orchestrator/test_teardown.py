@@ -5,15 +5,19 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
+import pytest
+
+from orchestrator import teardown
 from orchestrator.teardown import Guard, Remains, end_run, running
 
 SLEEP = [sys.executable, "-c", "import time; print('up', flush=True); time.sleep(600)"]
 
 
-def sleeper(mark: str) -> subprocess.Popen[bytes]:
-    child = subprocess.Popen(SLEEP, env={"MARK": mark}, stdout=subprocess.PIPE)
+def sleeper(mark: str, start_new_session: bool = False) -> subprocess.Popen[bytes]:
+    child = subprocess.Popen(SLEEP, env={"MARK": mark}, stdout=subprocess.PIPE, start_new_session=start_new_session)
     assert child.stdout is not None
     assert child.stdout.readline() == b"up\n"
     return child
@@ -29,6 +33,22 @@ def test_only_processes_with_the_mark_are_ended() -> None:
     end_run(remains)  # again: nothing to do
     end_run(Remains(marker="MARK=run-11"))
     assert similar.wait() < 0
+
+
+def test_without_proc_process_groups_are_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(teardown, "HAS_PROC", False)
+    mine, other = sleeper("run-5", start_new_session=True), sleeper("run-5", start_new_session=True)
+    reaper = threading.Thread(target=mine.wait)  # its parent takes the exit status, as the launcher would
+    reaper.start()
+    remains = Remains(marker="MARK=run-5", groups=(mine.pid,))
+    assert running(remains) == [mine.pid]
+    end_run(remains)
+    reaper.join()
+    assert mine.returncode < 0
+    assert running(remains) == []
+    assert other.poll() is None
+    other.kill()
+    other.wait()
 
 
 def test_private_folders_go_and_files_stay(tmp_path: Path) -> None:

@@ -33,7 +33,9 @@ def shown(game: Game, pane: str) -> str:
 
 def dreaming(play: Callable[..., Game], **more: object) -> Game:
     game = play("--manner", "hang", **more)
-    game.wait_until_said("player-1: note: daydreaming")
+    game.wait_until_said("Logs: ")
+    log = game.logs / "run.log"  # with many players the terminal shows only some of it
+    wait_for(lambda: log.exists() and "player-1: note: daydreaming" in log.read_text(), "the second player")
     return game
 
 
@@ -68,6 +70,8 @@ def test_window_0_has_the_logs_in_the_demos_order(play: Callable[..., Game]) -> 
 
 def test_every_process_has_a_pane(play: Callable[..., Game]) -> None:
     game = dreaming(play, players=30)
+    assert "player-0: " in game.said  # the reporter's own
+    assert "player-2: " not in game.said
     listing = panes(game, "#{window_index} #{window_name} #{pane_title} #{pane_width} #{pane_height}")
     assert len(listing) == 4 + 30
     titles = []
