@@ -70,6 +70,7 @@ class Watch:
                 if ended or now - settling > SETTLE_S:
                     raise self._verdict()
             elif len(self._done) == len(self.states):
+                self._read_events()  # what the last of them said after the round began
                 return
             elif now - started > self.plan.deadline_s:
                 raise self._overdue(f"the run's deadline of {self.plan.deadline_s:g} s passed")
