@@ -2,6 +2,11 @@
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
+#include <map>
+#include <mutex>
+#include <tuple>
+#include <utility>
+
 #include "bindings/convert.hpp"
 #include "core/circuits.hpp"
 #include "core/edwards25519.hpp"
@@ -10,22 +15,44 @@ namespace capc::bindings {
 
 using mpc::Circuit;
 
+namespace {
+
+// Building and scheduling a circuit takes longer than garbling it once, and a Circuit is a handle: each is built once a
+// process, up to a bound on how many are kept.
+template <typename... Numbers>
+auto cached(Circuit (*make)(Numbers...)) {
+    return [make](Numbers... numbers) {
+        static std::mutex mutex;
+        static std::map<std::pair<Circuit (*)(Numbers...), std::tuple<Numbers...>>, Circuit> kept;
+        constexpr std::size_t most = 256;
+        const nb::gil_scoped_release released;
+        const std::lock_guard<std::mutex> hold(mutex);
+        const auto key = std::make_pair(make, std::make_tuple(numbers...));
+        const auto found = kept.find(key);
+        if (found != kept.end()) return found->second;
+        if (kept.size() >= most) kept.clear();
+        return kept.emplace(key, make(numbers...)).first->second;
+    };
+}
+
+}  // namespace
+
 void bind_circuit(nb::module_& m) {
     namespace make = mpc::circuits;
     nb::class_<Circuit>(m, "Circuit", "An immutable Boolean circuit between a garbler and an evaluator.")
-        .def_static("relu", &make::relu, nb::arg("ring_bits"), nb::arg("shift"))
-        .def_static("rescale", &make::rescale, nb::arg("ring_bits"), nb::arg("shift"))
-        .def_static("leaky_relu", &make::leaky_relu, nb::arg("ring_bits"), nb::arg("shift"), nb::arg("slope"),
+        .def_static("relu", cached(&make::relu), nb::arg("ring_bits"), nb::arg("shift"))
+        .def_static("rescale", cached(&make::rescale), nb::arg("ring_bits"), nb::arg("shift"))
+        .def_static("leaky_relu", cached(&make::leaky_relu), nb::arg("ring_bits"), nb::arg("shift"), nb::arg("slope"),
                     nb::arg("slope_bits"))
-        .def_static("max_pool", &make::max_pool, nb::arg("window"), nb::arg("ring_bits"), nb::arg("shift"),
+        .def_static("max_pool", cached(&make::max_pool), nb::arg("window"), nb::arg("ring_bits"), nb::arg("shift"),
                     nb::arg("rectify"))
-        .def_static("argmax", &make::argmax, nb::arg("classes"), nb::arg("ring_bits"))
-        .def_static("threshold", &make::threshold, nb::arg("labels"), nb::arg("ring_bits"))
-        .def_static("sum_histogram", &make::sum_histogram, nb::arg("classes"), nb::arg("width"))
-        .def_static("add", &make::add, nb::arg("width"))
-        .def_static("sub", &make::subtract, nb::arg("width"))
-        .def_static("less_than", &make::less_than, nb::arg("width"))
-        .def_static("select", &make::select, nb::arg("width"))
+        .def_static("argmax", cached(&make::argmax), nb::arg("classes"), nb::arg("ring_bits"))
+        .def_static("threshold", cached(&make::threshold), nb::arg("labels"), nb::arg("ring_bits"))
+        .def_static("sum_histogram", cached(&make::sum_histogram), nb::arg("classes"), nb::arg("width"))
+        .def_static("add", cached(&make::add), nb::arg("width"))
+        .def_static("sub", cached(&make::subtract), nb::arg("width"))
+        .def_static("less_than", cached(&make::less_than), nb::arg("width"))
+        .def_static("select", cached(&make::select), nb::arg("width"))
         .def_prop_ro("name", &Circuit::name)
         .def_prop_ro("garbler_widths", &Circuit::garbler_widths)
         .def_prop_ro("evaluator_widths", &Circuit::evaluator_widths)
