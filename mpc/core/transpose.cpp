@@ -76,13 +76,14 @@ __attribute__((target("avx512f,avx512bw"))) void transpose_avx512(const Block* r
         __m512i v[16];
         const Block* in = rows + 64 * half * stride;
         for (std::size_t k = 0; k < 16; ++k) {
-            const auto lane = [&](std::size_t l) __attribute__((target("avx512f,avx512bw"), always_inline)) {
-                return _mm_loadu_si128(reinterpret_cast<const __m128i*>(in + (k + 16 * l) * stride));
-            };
-            __m512i x = _mm512_castsi128_si512(lane(0));
-            x = _mm512_inserti32x4(x, lane(1), 1);
-            x = _mm512_inserti32x4(x, lane(2), 2);
-            v[k] = _mm512_inserti32x4(x, lane(3), 3);
+            const Block* row = in + k * stride;
+            __m512i x = _mm512_castsi128_si512(_mm_loadu_si128(reinterpret_cast<const __m128i*>(row)));
+            row += 16 * stride;
+            x = _mm512_inserti32x4(x, _mm_loadu_si128(reinterpret_cast<const __m128i*>(row)), 1);
+            row += 16 * stride;
+            x = _mm512_inserti32x4(x, _mm_loadu_si128(reinterpret_cast<const __m128i*>(row)), 2);
+            row += 16 * stride;
+            v[k] = _mm512_inserti32x4(x, _mm_loadu_si128(reinterpret_cast<const __m128i*>(row)), 3);
         }
         CAPC_BYTE_TRANSPOSE(__m512i, _mm512_unpacklo_epi8, _mm512_unpackhi_epi8)
         for (std::size_t column = 0; column < 16; ++column) {
