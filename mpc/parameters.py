@@ -8,6 +8,7 @@ from typing import Literal
 
 import msgspec
 
+from mpc.confident import confident_bits
 from mpc.errors import ParameterError
 from mpc.paillier import KEY_BITS, Packing
 from mpc.release import histogram_bits
@@ -27,6 +28,8 @@ class PublicParameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
         sigma: scale of the discrete Gaussian on each count, an exact rational written "3/2" or "2".
         aggregation: how the masks reach the Privacy Guardian.
         key_bits: of the Paillier modulus.
+        threshold: T, what the largest count must reach for a label (:mod:`mpc.confident`); 0 for always a label.
+        threshold_sigma: scale of the discrete Gaussian on T, as `sigma`.
     """
 
     parties: int
@@ -37,6 +40,8 @@ class PublicParameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     sigma: str
     aggregation: Aggregation = "paillier"
     key_bits: int = KEY_BITS
+    threshold: int = 0
+    threshold_sigma: str = "0"
 
     def __post_init__(self) -> None:
         if self.parties < 1 or self.classes < 2 or not self.input_shape or min(self.input_shape) < 1:
@@ -46,14 +51,25 @@ class PublicParameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
             )
         if self.noise_scale < 0:
             raise ParameterError(f"expected a noise scale of at least 0, found {self.sigma}")
+        if self.threshold < 0 or self.threshold_noise_scale < 0:
+            raise ParameterError(
+                f"expected a threshold and its noise scale of at least 0, found {self.threshold} and "
+                f"{self.threshold_sigma}"
+            )
 
     @property
     def noise_scale(self) -> Fraction:
         return Fraction(self.sigma)
 
     @property
+    def threshold_noise_scale(self) -> Fraction:
+        return Fraction(self.threshold_sigma)
+
+    @property
     def width(self) -> int:
         """Bits of a vote share and of the histogram: room for every count and the largest noise."""
+        if self.threshold:
+            return confident_bits(self.parties, self.noise_scale, self.threshold, self.threshold_noise_scale)
         return histogram_bits(self.parties, self.noise_scale)
 
     @property

@@ -25,11 +25,12 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from mpc import aggregation, release, vote
+from mpc import aggregation, confident, release, vote
 from mpc.channel import MemoryChannel, memory_pair
 from mpc.errors import ParameterError
 from mpc.garbled import Evaluator, Garbler
 from mpc.inference import AnsweringInference, Network, QueryingInference
+from mpc.noise import discrete_gaussian
 from mpc.paillier import SecretKey
 from mpc.parameters import PublicParameters
 from mpc.randomness import SYSTEM, Randomness
@@ -44,7 +45,7 @@ class CapcRun:
     """What the QP learned, and what every party saw.
 
     Attributes:
-        labels: ``(n,)`` of the queries.
+        labels: ``(n,)`` of the queries, ``release.ABSTAINED`` where too few parties agree.
         views: for each party, its ends of its channels, whose transcripts hold all that it sent and received.
         querying_logits, querying_votes: the QP's shares from steps 1b and 1c, ``(n, classes)`` per AP.
         guardian_share: PG's share of the noisy histogram, ``(n, classes)``.
@@ -108,10 +109,19 @@ def run_capc(
     # Step 2 ends with PG's noise; step 3 gives the label to the QP alone.
     noisy_share = release.guardian_add_noise(mask_sums, parameters.noise_scale, width, noise_randomness)
     share_sums = Ring(width).add(*(ballot.vote_shares for ballot in ballots))
-    labels, _ = both(
-        lambda: release.querying_release(evaluator, share_sums, width),
-        lambda: release.guardian_release(garbler, noisy_share, width),
-    )
+    if parameters.threshold:
+        limits = confident.guardian_limits(
+            shape[0], parameters.threshold, parameters.threshold_noise_scale, noise_randomness
+        )
+        labels, _ = both(
+            lambda: confident.querying_release_confident(evaluator, share_sums, width),
+            lambda: confident.guardian_release_confident(garbler, mask_sums, noisy_share, limits, width),
+        )
+    else:
+        labels, _ = both(
+            lambda: release.querying_release(evaluator, share_sums, width),
+            lambda: release.guardian_release(garbler, noisy_share, width),
+        )
     return CapcRun(
         labels,
         {
@@ -204,13 +214,36 @@ def both(left: Callable[[], Left], right: Callable[[], Right]) -> tuple[Left, Ri
 
 
 def plaintext_labels(
-    queries: NDArray[np.float64], networks: list[Network], parameters: PublicParameters
+    queries: NDArray[np.float64],
+    networks: list[Network],
+    parameters: PublicParameters,
+    noise_randomness: Randomness | None = None,
 ) -> NDArray[np.int64]:
-    """The same vote in the clear and without noise: majority of the fixed-point models, ties to the lowest class."""
+    """The same vote in the clear: majority of the fixed-point models, ties to the lowest class.
+
+    Without `noise_randomness` without noise, and every query gets a label. With it, exactly what :func:`run_capc` gives
+    under the same: the same noise on counts and threshold, drawn in the same order.
+    """
     encoded = Ring(parameters.ring_bits).encode(queries, parameters.fraction_bits)
-    counts = np.zeros((len(queries), parameters.classes), dtype=np.int64)
+    counts: NDArray[np.int64] = np.zeros((len(queries), parameters.classes), dtype=np.int64)
     for network in networks:
         votes = network.run_clear(encoded).argmax(axis=1)
         counts[np.arange(len(queries)), votes] += 1
-    majority: NDArray[np.int64] = counts.argmax(axis=1)
-    return majority
+    if noise_randomness is None:
+        labels: NDArray[np.int64] = counts.argmax(axis=1).astype(np.int64)
+        return labels
+    return labels_of(counts, parameters, noise_randomness)
+
+
+def labels_of(
+    counts: NDArray[np.int64], parameters: PublicParameters, noise_randomness: Randomness = SYSTEM
+) -> NDArray[np.int64]:
+    """The noisy labels, or abstentions, of histograms ``(n, classes)`` that lie in the open."""
+    noisy = counts + discrete_gaussian(parameters.noise_scale, counts.shape, noise_randomness)
+    labels: NDArray[np.int64] = noisy.argmax(axis=1).astype(np.int64)
+    if parameters.threshold:
+        limits = confident.guardian_limits(
+            len(counts), parameters.threshold, parameters.threshold_noise_scale, noise_randomness
+        )
+        labels[counts.max(axis=1) < limits] = release.ABSTAINED
+    return labels

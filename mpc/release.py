@@ -26,6 +26,9 @@ from mpc.noise import discrete_gaussian, noise_bound
 from mpc.randomness import SYSTEM, Randomness
 from mpc.ring import Ring, Words
 
+ABSTAINED = -1
+"""In place of a label: too few parties agree on any (:mod:`mpc.confident`)."""
+
 
 def histogram_bits(parties: int, sigma: Fraction) -> int:
     """The least width whose signed range holds every noisy count: |count + noise| <= K + 12 sigma < 2^(width-1)."""
@@ -53,7 +56,12 @@ def querying_release(evaluator: Evaluator, share_sums: Words, width: int) -> NDA
     count, classes = share_sums.shape
     batch = evaluator.prepare(Circuit.sum_histogram(classes, width), count, share_sums)
     batch.receive_inputs()
-    labels = batch.learn_outputs()[:, 0].astype(np.int64)
+    return checked_labels(batch.learn_outputs()[:, 0], classes)
+
+
+def checked_labels(indices: Words, classes: int) -> NDArray[np.int64]:
+    """What the circuit gave, as labels; raises `ProtocolError` for an index that no class has."""
+    labels = indices.astype(np.int64)
     if (labels >= classes).any():
         raise ProtocolError.mismatch("labels below", classes, int(labels.max()), step="3")
     return labels

@@ -5,6 +5,7 @@
     learns how many, or why none  <---------
     ...                                       the batch is answered
     how many of them abstained  ----------->  gives their answers back; the checks stay charged       (threshold only)
+    learns what was spent then  <-----------
     0 queries: it has done  --------------->
 
 A run that breaks off has paid for the answers of at most one batch that it did not get, which costs budget and never
@@ -99,10 +100,11 @@ class GuardiansAccount:
             raise ProtocolError.mismatch(
                 "abstentions of a batch, at most", answered, abstained, peer=self.channel.peer, step="3"
             )
+        costs = [cost.times(abstained) for cost in self.each if cost.what == "answer"]
         if abstained:
-            costs = [cost.times(abstained) for cost in self.each if cost.what == "answer"]
             self.ledger.give_back(self.account, self.session, costs)
             self._run += [cost.times(-1) for cost in costs]
+        self._tell("", answered, self.ledger.spent(self.account))
         return abstained
 
     def _wish(self) -> int:
@@ -130,9 +132,10 @@ def querying_wish(channel: Channel, queries: int) -> Spent:
     return spent
 
 
-def querying_tell_abstained(channel: Channel, queries: int) -> None:
-    """QP: how many queries of the batch were not answered."""
+def querying_tell_abstained(channel: Channel, queries: int) -> Spent:
+    """QP: how many queries of the batch were not answered; what is spent when their answers were given back."""
     channel.send_message("budget/abstained", Abstained(queries))
+    return channel.recv_message("budget/spent", Spent)
 
 
 def querying_end(channel: Channel) -> None:

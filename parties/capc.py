@@ -150,6 +150,8 @@ class _Settings:
             sigma=str(config.sigma),
             aggregation=config.aggregation,
             key_bits=config.paillier_bits,
+            threshold=config.threshold,
+            threshold_sigma=str(config.threshold_sigma),
         )
 
     def clients(self) -> list[Process]:
@@ -252,6 +254,7 @@ class _Settings:
             "parameters": self._parameters,
             "n_queries": config.n_queries,
             "batch_size": config.batch_size,
+            "credit_abstentions": config.threshold > 0 and config.credit_abstentions,
         }
 
     def _address(self, name: str) -> Address:

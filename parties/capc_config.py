@@ -60,6 +60,25 @@ class CapcConfig(BaseModel):
         "0 is no privacy; default n_parties / 6, about the most that a clear majority survives",
         json_schema_extra=_flag("votes"),
     )
+    threshold: int = Field(
+        0,
+        ge=0,
+        le=1_000_000,
+        description="votes that the likeliest class must have for a label (Confident-GNMax); 0 for always a label",
+        json_schema_extra=_flag("votes"),
+    )
+    threshold_noise_scale: Decimal | None = Field(
+        None,
+        ge=0,
+        le=1_000_000,
+        description="standard deviation of the noise on the threshold; default dp_noise_scale",
+        json_schema_extra=_flag("votes"),
+    )
+    credit_abstentions: bool = Field(
+        True,
+        description="tell the guardian how many queries of a batch got no label, so that it charges no answer for them",
+        json_schema_extra=_flag("yes or no"),
+    )
     seed: int = Field(
         0,
         ge=0,
@@ -180,6 +199,13 @@ class CapcConfig(BaseModel):
         if self.dp_noise_scale is None:
             return Fraction(self.n_parties, 6)
         return Fraction(self.dp_noise_scale)
+
+    @property
+    def threshold_sigma(self) -> Fraction:
+        """The standard deviation of the noise on the threshold, exactly as written; 0 without a threshold."""
+        if not self.threshold:
+            return Fraction(0)
+        return self.sigma if self.threshold_noise_scale is None else Fraction(self.threshold_noise_scale)
 
     @property
     def patience_s(self) -> float:

@@ -26,16 +26,14 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass
 
-import numpy as np
-
-from mpc import aggregation, release, vote
+from mpc import aggregation, confident, release, vote
 from mpc.channel import Channel
 from mpc.garbled import Evaluator
 from mpc.inference import QueryingInference
 from mpc.paillier import PublicKey
 from mpc.ring import Ring, Words
 from parties.announcement import querying_announce
-from parties.budget import Spent, querying_end, querying_wish
+from parties.budget import Spent, querying_end, querying_tell_abstained, querying_wish
 from parties.connections import ANSWERING, GUARDIAN, QUERYING, Connections
 from parties.data import Labels
 from parties.ledger import BudgetExceededError
@@ -87,6 +85,9 @@ def client(party: Party[QueryingSettings]) -> None:
                 break
             batch = slice(done, done + spent.queries)
             labels = _label(party, connections, asked, guardian, evaluator, key, encoded[batch])
+            if settings.credit_abstentions:
+                with progress.step("3", "abstentions", channel=guardian):
+                    spent = querying_tell_abstained(guardian, int((labels == release.ABSTAINED).sum()))
             asking.answered(done, labels, spent)
             done = batch.stop
         for server in asked:
@@ -133,7 +134,9 @@ def _label(
         with progress.step("2", "sum of the masks, encrypted", channel=guardian):
             aggregation.querying_forward(guardian, key, packing, [masks for _, masks in ballots])
     with progress.step("3", "noisy argmax; the label", channel=guardian):
-        return np.asarray(release.querying_release(evaluator, share_sums, width), np.int64)
+        if parameters.threshold:
+            return confident.querying_release_confident(evaluator, share_sums, width)
+        return release.querying_release(evaluator, share_sums, width)
 
 
 if __name__ == "__main__":

@@ -50,8 +50,16 @@ def label(sigma: Fraction | str) -> Cost:
     return Cost("answer", str(sigma), 2, 1)
 
 
+def check(sigma: Fraction | str) -> Cost:
+    """Whether the largest count reaches a threshold: one record moves it by at most 1, so it is a Gaussian mechanism of
+    sensitivity 1 (Papernot et al., "Scalable Private Learning with PATE", ICLR 2018)."""
+    return Cost("check", str(sigma), 1, 1)
+
+
 def costs_of_a_query(parameters: PublicParameters) -> tuple[Cost, ...]:
     """What the ledger charges for one query before it can be answered."""
+    if parameters.threshold:
+        return check(parameters.threshold_sigma), label(parameters.sigma)
     return (label(parameters.sigma),)
 
 

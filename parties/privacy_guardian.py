@@ -11,7 +11,8 @@
     label  <---------------------    garbled noisy argmax                       3
 
 Learns how many queries are answered, and the sum of the APs' masks, which is uniform noise: no query, no logit, no
-vote, no histogram, no label. Trust: semi-honest parties; PG colludes with nobody.
+vote, no histogram, no label; with a threshold and `credit_abstentions` also how many queries of a batch got none.
+Trust: semi-honest parties; PG colludes with nobody.
 Run: ``python -m parties.privacy_guardian --settings PATH``.
 """
 
@@ -21,7 +22,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
-from mpc import aggregation, release
+from mpc import aggregation, confident, release
 from mpc.channel import Channel
 from mpc.garbled import Garbler
 from mpc.paillier import SecretKey
@@ -78,7 +79,13 @@ def _serve(party: Party[GuardianSettings], turn: Turn, channels: dict[str, Chann
                 mask_sums = aggregation.guardian_add(servers, shape, parameters.width)
         noisy_share = release.guardian_add_noise(mask_sums, parameters.noise_scale, parameters.width)
         with progress.step("3", "noisy argmax", channel=client):
-            release.guardian_release(garbler, noisy_share, parameters.width)
+            if parameters.threshold:
+                limits = confident.guardian_limits(count, parameters.threshold, parameters.threshold_noise_scale)
+                confident.guardian_release_confident(garbler, mask_sums, noisy_share, limits, parameters.width)
+            else:
+                release.guardian_release(garbler, noisy_share, parameters.width)
+        if party.settings.credit_abstentions:
+            account.credit(count)
 
 
 def _account(party: Party[GuardianSettings], turn: Turn, client: Channel) -> GuardiansAccount:

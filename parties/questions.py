@@ -14,6 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from mpc.release import ABSTAINED
 from parties.answers import Answer, Answers
 from parties.budget import Spent
 from parties.data import Images, Records
@@ -25,8 +26,6 @@ from parties.settings import CampaignSettings, QueryingSettings
 from parties.training import trained_model
 
 Labels = NDArray[np.int64]
-ABSTAINED = -1
-"""In place of a label: too few parties agreed on any."""
 
 
 class Questions(Protocol):

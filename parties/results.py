@@ -80,6 +80,8 @@ class Results:
             "n_parties": settings.parameters.parties,
             "classes": settings.parameters.classes,
             "dp_noise_scale": settings.parameters.sigma,
+            "threshold": settings.parameters.threshold,
+            "threshold_noise_scale": settings.parameters.threshold_sigma,
             "delta": str(settings.delta),
             "epsilon": _finite(spent.run),
             "epsilon_total": _finite(spent.total),

@@ -16,12 +16,19 @@ from mpc.noise import noise_bound
 from mpc.parameters import Aggregation, PublicParameters
 from mpc.protocol import CapcRun, plaintext_labels, run_capc
 from mpc.randomness import SeededRandomness
+from mpc.release import ABSTAINED
 from mpc.ring import Ring, Words
 
 INPUTS, HIDDEN, CLASSES = 12, 6, 5
 
 
-def parameters(parties: int, sigma: str = "0", aggregation: Aggregation = "paillier") -> PublicParameters:
+def parameters(
+    parties: int,
+    sigma: str = "0",
+    aggregation: Aggregation = "paillier",
+    threshold: int = 0,
+    threshold_sigma: str = "0",
+) -> PublicParameters:
     return PublicParameters(
         parties=parties,
         classes=CLASSES,
@@ -31,6 +38,8 @@ def parameters(parties: int, sigma: str = "0", aggregation: Aggregation = "paill
         sigma=sigma,
         aggregation=aggregation,
         key_bits=1024,  # speed only
+        threshold=threshold,
+        threshold_sigma=threshold_sigma,
     )
 
 
@@ -217,3 +226,63 @@ def test_the_histogram_cannot_wrap(parties: int, sigma: str) -> None:
     width = parameters(parties, sigma).width
     assert parties + noise_bound(Fraction(sigma)) < 2 ** (width - 1)
     assert -noise_bound(Fraction(sigma)) >= -(2 ** (width - 1))
+
+
+@pytest.mark.parametrize(("threshold", "threshold_sigma"), [(0, "0"), (3, "0"), (3, "2"), (9, "1")])
+def test_the_secret_labels_are_those_of_the_same_vote_and_noise_in_the_clear(
+    threshold: int, threshold_sigma: str
+) -> None:
+    networks = [network(seed) for seed in range(4)]
+    asked = queries(40)
+    chosen = parameters(4, "1", threshold=threshold, threshold_sigma=threshold_sigma)
+    secret = run_capc(asked, networks, chosen, noise_randomness=SeededRandomness(b"same noise"))
+    clear = plaintext_labels(asked, networks, chosen, SeededRandomness(b"same noise"))
+    assert secret.labels.tolist() == clear.tolist()
+    if threshold == 3:
+        assert 0 < (clear == ABSTAINED).sum() < len(clear)
+    if threshold == 9:
+        assert (clear == ABSTAINED).sum() > len(clear) // 2
+    if threshold == 0:
+        assert ABSTAINED not in clear
+
+
+def always(winner: int) -> Network:
+    return Network.from_layers(
+        [Linear(np.zeros((CLASSES, INPUTS)), np.eye(CLASSES)[winner])],
+        input_shape=(INPUTS,),
+        input_range=(0.0, 1.0),
+        fraction_bits=12,
+        ring_bits=40,
+    )
+
+
+def test_at_the_threshold_there_is_a_label_and_below_it_there_is_none() -> None:
+    networks = [always(winner) for winner in (1, 4, 4)]
+    assert run_capc(queries(2), networks, parameters(3, threshold=2)).labels.tolist() == [4, 4]
+    assert run_capc(queries(2), networks, parameters(3, threshold=3)).labels.tolist() == [ABSTAINED] * 2
+
+
+def test_the_guardian_cannot_tell_an_abstention_from_an_answer() -> None:
+    """What PG sends and receives has the same labels and sizes, and its choices are uniform, whatever the QP learns."""
+    runs = [
+        run_capc(queries(64), [always(winner) for winner in winners], parameters(2, threshold=2))
+        for winners in ((1, 1), (1, 4))
+    ]
+    assert [set(run.labels.tolist()) for run in runs] == [{1}, {ABSTAINED}]
+    answered, abstained = (sizes(run.views["privacy-guardian"]) for run in runs)
+    assert answered == abstained
+    for run in runs:
+        choices = [body for body in received(run.views["privacy-guardian"], r"garbled/.*/choices") if body]
+        assert len(choices) == 3
+        assert all(uniform_bits(body) for body in choices)
+
+
+@pytest.mark.parametrize("parties", [1, 20, 250])
+@pytest.mark.parametrize(("sigma", "threshold", "threshold_sigma"), [("0", 1, "0"), ("40", 300, "200"), ("3", 12, "5")])
+def test_counts_limits_and_gate_cannot_wrap(parties: int, sigma: str, threshold: int, threshold_sigma: str) -> None:
+    chosen = parameters(parties, sigma, threshold=threshold, threshold_sigma=threshold_sigma)
+    half, gate = 2 ** (chosen.width - 1), 2 ** (chosen.width - 2)
+    noise, limit_noise = noise_bound(Fraction(sigma)), noise_bound(Fraction(threshold_sigma))
+    assert parties + noise < gate < half
+    assert parties - (threshold - limit_noise) + 1 < half
+    assert 0 - (threshold + limit_noise) + 1 >= -half

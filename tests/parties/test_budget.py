@@ -15,6 +15,7 @@ from mpc.channel import MemoryChannel, memory_pair
 from mpc.errors import ProtocolError
 from mpc.protocol import both
 from parties.budget import (
+    Abstained,
     GuardiansAccount,
     Spent,
     Wish,
@@ -79,11 +80,12 @@ def test_abstentions_are_given_back_but_not_their_checks(tmp_path: Path) -> None
     client, guardian = memory_pair("client", "privacy-guardian")
     serving = account(guardian, tmp_path, 5.0)
     both(lambda: querying_wish(client, 4), serving.charge)
-    both(lambda: querying_tell_abstained(client, 3), lambda: serving.credit(4))
+    spent, _ = both(lambda: querying_tell_abstained(client, 3), lambda: serving.credit(4))
+    assert (spent.run, spent.total) == (1, 1)
     assert serving.ledger.released() == {"digits/party-0": {"answer": 1, "check": 4}}
     spent, _ = both(lambda: querying_wish(client, 1), serving.charge)
     assert (spent.run, spent.total) == (2, 2)
-    querying_tell_abstained(client, 2)
+    client.send_message("budget/abstained", Abstained(2))
     with pytest.raises(ProtocolError, match="abstentions of a batch, at most 1, found 2"):
         serving.credit(1)
 

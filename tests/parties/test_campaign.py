@@ -98,6 +98,20 @@ def test_an_interrupted_campaign_asks_and_pays_for_nothing_twice(tmp_path: Path)
     assert 12 <= sum(charge["costs"][0]["count"] for charge in ledger) <= 13  # the killed batch was paid for
 
 
+@pytest.mark.parametrize("credit", [True, False])
+def test_where_few_agree_the_parties_abstain_and_only_the_check_is_paid(tmp_path: Path, credit: bool) -> None:
+    choices = CAMPAIGN | {"threshold": 3, "threshold_noise_scale": "0.5", "credit_abstentions": credit}
+    with running(tmp_path, **choices | {"dp_noise_scale": "2"}) as run:
+        (report,) = reports(run)
+    assert report["abstained"] == sum(query["abstained"] for query in report["queries"])
+    assert report["answered"] + report["abstained"] == 10
+    assert report["abstained"] > 0
+    assert all((query["predicted"] is None) == query["abstained"] for query in report["queries"])
+    lines = dict(budget_view(CapcConfig(**choices), tmp_path / "files").lines)
+    paid = report["answered"] if credit else 10
+    assert lines["digits/party-0"].endswith(f"for 10 checks, {paid} answers")
+
+
 def plan(tmp_path: Path, **choices: Any) -> tuple[list[QueryingSettings], GuardianSettings]:
     run = Run(RunFolders(tmp_path / "files", tmp_path / "logs", "test"), "session-1", 40000)
     processes = PROTOCOLS["capc"].plan(CapcConfig(**choices), run).processes

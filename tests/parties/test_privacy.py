@@ -10,7 +10,7 @@ import pytest
 from scipy.optimize import brentq
 from scipy.stats import norm
 
-from parties.privacy import Cost, label, warnings
+from parties.privacy import Cost, check, label, warnings
 from parties.privacy import epsilon as epsilon_of
 from parties.privacy import epsilon_bound as bound_of
 
@@ -111,3 +111,7 @@ def test_two_changed_counts_cost_what_two_releases_of_one_do() -> None:
     assert epsilon_of([two, one.times(-1)], DELTA) == 0
     with pytest.raises(ValueError, match="given back"):
         epsilon_of([two, one.times(-2)], DELTA)
+
+
+def test_a_check_costs_what_a_gaussian_of_sensitivity_one_does() -> None:
+    assert epsilon_of([check("7").times(200)], DELTA) == pytest.approx(analytic_gaussian(7, 100), rel=0.02)

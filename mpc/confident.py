@@ -1,0 +1,96 @@
+"""Step 3 with a threshold (Confident-GNMax): a label only where enough parties agree, otherwise "abstained".
+
+Papernot, Song, Mironov, Raghunathan, Talwar, Erlingsson, "Scalable Private Learning with PATE", ICLR 2018, algorithm 1:
+the label is argmax(counts + noise at sigma) if max(counts) + noise at sigma_T >= T. Both noises are PG's own.
+
+    QP (evaluator)                                  PG (garbler)
+    holds h_qp = sum of its vote shares             holds h_pg = sum of the masks;  counts = h_qp + h_pg
+                                                    limit = T - discrete Gaussian at sigma_T
+    ------------------------------------------------------------------------------------------
+    shares of  b_j = [count_j >= limit]    <----->  threshold circuit, its bits projected to shares
+    shares of  r = [sum_j b_j > 0]         <----->  threshold circuit of one word, likewise
+    index of the largest of                <-----   argmax circuit
+      (B - 2 B r, count_0 + noise_0, ...)           B beyond every noisy count
+
+The index is 0 where r = 0 (the first entry is B), else 1 + the label (it is -B). The QP learns that index and nothing
+else: not by how much, nor which b_j were set. PG learns nothing, not even that the QP got no label. Between
+the circuits everything is linear in additive shares, so the two sides add and scale without talking.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mpc._core import Circuit
+from mpc.garbled import Evaluator, Garbler
+from mpc.noise import discrete_gaussian, noise_bound
+from mpc.randomness import SYSTEM, Randomness
+from mpc.release import ABSTAINED, checked_labels
+from mpc.ring import Ring, Words
+
+
+def confident_bits(parties: int, sigma: Fraction, threshold: int, threshold_sigma: Fraction) -> int:
+    """A width in which counts less the limit, and noisy counts beside B = 2^(width-2), cannot wrap."""
+    return (parties + noise_bound(sigma) + threshold + noise_bound(threshold_sigma) + 1).bit_length() + 2
+
+
+def guardian_limits(
+    count: int, threshold: int, threshold_sigma: Fraction, randomness: Randomness = SYSTEM
+) -> NDArray[np.int64]:
+    """PG: what the largest count of each of ``count`` queries has to reach, ``(count,)``: T less fresh noise."""
+    return threshold - discrete_gaussian(threshold_sigma, (count,), randomness)
+
+
+def guardian_release_confident(
+    garbler: Garbler, mask_sums: Words, noisy_share: Words, limits: NDArray[np.int64], width: int
+) -> None:
+    """PG: its shares ``(n, classes)`` of the counts without and with noise, in Z_2^width.
+
+    The caller has charged the privacy ledger for a check and an answer of every query before.
+    """
+    count, classes = mask_sums.shape
+    ring = Ring(width)
+    margins = ring.add(mask_sums, ring.reduce(1 - limits)[:, None])  # count >= limit is count - limit + 1 > 0
+    reached = garbler.prepare(Circuit.threshold(classes, width), count)
+    reached.send_inputs(margins)
+    totals = _total(reached.share_bits(width), ring)
+    any_reached = garbler.prepare(Circuit.threshold(1, width), count)
+    any_reached.send_inputs(totals)
+    gate = ring.add(_scaled(any_reached.share_bits(width), ring), np.full((count, 1), _beyond(ring), np.uint64))
+    batch = garbler.prepare(Circuit.sum_histogram(1 + classes, width), count)
+    batch.send_inputs(np.concatenate([gate, noisy_share], axis=1))
+    batch.reveal_to_evaluator()
+
+
+def querying_release_confident(evaluator: Evaluator, share_sums: Words, width: int) -> NDArray[np.int64]:
+    """QP: the labels ``(n,)`` of its queries, ``ABSTAINED`` where too few parties agree."""
+    count, classes = share_sums.shape
+    ring = Ring(width)
+    reached = evaluator.prepare(Circuit.threshold(classes, width), count, share_sums)
+    reached.receive_inputs()
+    any_reached = evaluator.prepare(Circuit.threshold(1, width), count, _total(reached.take_shares(width), ring))
+    any_reached.receive_inputs()
+    gate = _scaled(any_reached.take_shares(width), ring)
+    values = np.concatenate([gate, share_sums], axis=1)
+    batch = evaluator.prepare(Circuit.sum_histogram(1 + classes, width), count, values)
+    batch.receive_inputs()
+    indices = checked_labels(batch.learn_outputs()[:, 0], 1 + classes)
+    return np.where(indices == 0, ABSTAINED, indices - 1)
+
+
+def _beyond(ring: Ring) -> int:
+    """B, larger than every noisy count and no more than half of the signed range."""
+    return 1 << (ring.bits - 2)
+
+
+def _total(bit_shares: Words, ring: Ring) -> Words:
+    """Shares ``(n, 1)`` of how many of the bits are set."""
+    return ring.reduce(bit_shares.sum(axis=1, keepdims=True, dtype=np.uint64))
+
+
+def _scaled(bit_shares: Words, ring: Ring) -> Words:
+    """Shares of -2 B r: one side adds B to its own."""
+    return ring.reduce(bit_shares * np.uint64(2**ring.bits - 2 * _beyond(ring)))
