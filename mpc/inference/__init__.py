@@ -5,11 +5,23 @@ One way in for the parties: a :class:`Network` made from float layers, and the t
     architecture   what is public          layers, ranges, network   float layers to fixed point, and their bounds
     encoding, rlwe, linear                 W r - s without a dealer
     nonlinear      ReLU on shares          sessions                  both sides, in order
-    pool           correlations prepared ahead
+    pool           correlations prepared ahead           convert, convert_onnx    models of other libraries
 """
 
 from mpc.inference.architecture import Architecture
-from mpc.inference.layers import AvgPool2d, Conv2d, Flatten, Linear, ReLU
+from mpc.inference.convert import from_sklearn, from_torch
+from mpc.inference.convert_onnx import from_onnx
+from mpc.inference.layers import (
+    AdaptiveAvgPool2d,
+    AvgPool2d,
+    BatchNorm,
+    Conv2d,
+    Flatten,
+    LeakyReLU,
+    Linear,
+    MaxPool2d,
+    ReLU,
+)
 from mpc.inference.network import Network
 from mpc.inference.pool import AnsweringPool, QueryingPool
 from mpc.inference.sessions import (
@@ -20,17 +32,24 @@ from mpc.inference.sessions import (
 )
 
 __all__ = [
+    "AdaptiveAvgPool2d",
     "AnsweringCorrelation",
     "AnsweringInference",
     "AnsweringPool",
     "Architecture",
     "AvgPool2d",
+    "BatchNorm",
     "Conv2d",
     "Flatten",
+    "LeakyReLU",
     "Linear",
+    "MaxPool2d",
     "Network",
     "QueryingCorrelation",
     "QueryingInference",
     "QueryingPool",
     "ReLU",
+    "from_onnx",
+    "from_sklearn",
+    "from_torch",
 ]

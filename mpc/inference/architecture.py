@@ -25,6 +25,7 @@ LARGEST_EXTENT = 1 << 16  # of any single dimension
 LARGEST_TENSOR = 1 << 20  # values between two layers, one query
 LARGEST_WEIGHTS = 1 << 26  # of one layer
 LARGEST_BATCH = 1 << 12
+LARGEST_WINDOW = 1 << 10  # values that one maximum is taken of
 
 Shape = tuple[int, ...]
 
@@ -56,20 +57,39 @@ class Rescale(Layer, frozen=True):
     """floor(y / 2^f), wide to narrow: between two private layers with no non-linearity."""
 
 
+class LeakyRelu(Layer, frozen=True):
+    """With v the value as a narrow one: v if v >= 0, else floor(v slope / 2^f), 0 < slope < 2^f; wide or narrow in."""
+
+    slope: int
+
+
+class MaxPool(Layer, frozen=True):
+    """The largest value of each window as a narrow one, then max(0, .) if ``rectify``; wide or narrow in.
+
+    ``padding`` (top, bottom, left, right) with zeros, which max(0, .) makes the same as leaving the edge out.
+    """
+
+    kernel: tuple[int, int]
+    stride: tuple[int, int]
+    padding: tuple[int, int, int, int] = (0, 0, 0, 0)
+    rectify: bool = False
+
+
 class SumPool(Layer, frozen=True):
     """Sums over windows, a public map; the division of average pooling is in a neighbouring layer's weights."""
 
     kernel: tuple[int, int]
     stride: tuple[int, int]
+    padding: tuple[int, int, int, int] = (0, 0, 0, 0)
 
 
 class Flatten(Layer, frozen=True):
     """All of a query's values in one row, a public map."""
 
 
-AnyLayer = Convolve | Dense | Relu | Rescale | SumPool | Flatten
+AnyLayer = Convolve | Dense | Relu | LeakyRelu | Rescale | MaxPool | SumPool | Flatten
 PRIVATE = (Convolve, Dense)
-NONLINEAR = (Relu, Rescale)
+NONLINEAR = (Relu, LeakyRelu, Rescale, MaxPool)
 
 
 class Architecture(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -150,15 +170,24 @@ class Architecture(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
             name = f"layer {index} ({type(layer).__name__.lower()})"
             if isinstance(layer, PRIVATE):
                 _require(not wide, f"a ReLU or rescaling before {name}", "two private layers in a row")
-            if isinstance(layer, NONLINEAR):
+            if isinstance(layer, Relu | Rescale):
                 _require(wide, f"a private layer before {name}", "none")
-            after = _output_shape(layer, shape, name, self.degree)
+            if isinstance(layer, LeakyRelu):
+                _require(0 < layer.slope < 1 << self.fraction_bits, f"a slope between 0 and 1 in {name}", layer.slope)
+            after = output_shape(layer, shape, name, self.degree)
             _check_tensor(after, name)
             yield name, layer, shape, after
             shape = after
             wide = isinstance(layer, PRIVATE) or (wide and not isinstance(layer, NONLINEAR))
         _require(wide, "a private layer as the last one but public maps", f"{type(self.layers[-1]).__name__}")
         _require(len(shape) == 1, "one row of logits at the end", shape)
+
+    def dropped_bits(self) -> Iterator[int]:
+        """For each layer, how many bits of its input a non-linearity drops: f on wide values, none on narrow ones."""
+        wide = False
+        for layer in self.layers:
+            yield self.fraction_bits if wide else 0
+            wide = isinstance(layer, PRIVATE) or (wide and not isinstance(layer, NONLINEAR))
 
     def digest(self) -> str:
         """SHA-256 over the canonical encoding, in hex."""
@@ -177,7 +206,12 @@ def convolution(layer: AnyLayer, shape: Shape) -> Convolution:
     raise ParameterError(f"expected a private layer, found {type(layer).__name__}")
 
 
-def _output_shape(layer: AnyLayer, shape: Shape, name: str, degree: int) -> Shape:
+def output_shape(layer: AnyLayer, shape: Shape, name: str, degree: int = DEGREE) -> Shape:
+    """The shape of one query after a layer.
+
+    Raises:
+        ParameterError: a layer that does not fit its input, with its name.
+    """
     if isinstance(layer, Dense):
         _require(len(shape) == 1, f"a flat input of {name}", shape)
         _check_extents(name, layer.outputs)
@@ -197,15 +231,31 @@ def _output_shape(layer: AnyLayer, shape: Shape, name: str, degree: int) -> Shap
         strip = layer.kernel[0] * padded.width
         _require(strip <= degree, f"kernel height times padded width of at most {degree} in {name}", strip)
         return padded.output_shape
-    if isinstance(layer, SumPool):
+    if isinstance(layer, SumPool | MaxPool):
         _require(len(shape) == 3, f"an input (channels, height, width) of {name}", shape)
         _check_extents(name, *layer.kernel, *layer.stride)
-        _check_windows(name, (shape[1], shape[2]), layer.kernel)
-        return (
-            shape[0],
-            (shape[1] - layer.kernel[0]) // layer.stride[0] + 1,
-            (shape[2] - layer.kernel[1]) // layer.stride[1] + 1,
+        top, bottom, left, right = layer.padding
+        _require(
+            min(layer.padding) >= 0 and max(top, bottom) < layer.kernel[0] and max(left, right) < layer.kernel[1],
+            f"a padding of 0 or more and smaller than the window in {name}",
+            layer.padding,
         )
+        if isinstance(layer, MaxPool):
+            _require(layer.rectify or not any(layer.padding), f"a ReLU with the padding of {name}", layer.padding)
+            _require(
+                math.prod(layer.kernel) <= LARGEST_WINDOW, f"windows up to {LARGEST_WINDOW} in {name}", layer.kernel
+            )
+        image = shape[1] + top + bottom, shape[2] + left + right
+        _check_windows(name, image, layer.kernel)
+        after = (
+            shape[0],
+            (image[0] - layer.kernel[0]) // layer.stride[0] + 1,
+            (image[1] - layer.kernel[1]) // layer.stride[1] + 1,
+        )
+        if isinstance(layer, MaxPool):
+            compared = math.prod(after) * math.prod(layer.kernel)
+            _require(compared <= LARGEST_TENSOR, f"at most {LARGEST_TENSOR} values to compare in {name}", compared)
+        return after
     if isinstance(layer, Flatten):
         return (math.prod(shape),)
     return shape

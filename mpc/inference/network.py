@@ -17,18 +17,17 @@ from numpy.typing import ArrayLike, NDArray
 from mpc.errors import ParameterError, RangeError
 from mpc.inference.architecture import (
     LARGEST_BATCH,
+    NONLINEAR,
     PRIVATE,
     AnyLayer,
     Architecture,
-    Relu,
-    Rescale,
     convolution,
 )
 from mpc.inference.encoding import plan
 from mpc.inference.layers import FixedWeights, quantise
 from mpc.inference.ranges import LayerRange, check_ranges
 from mpc.inference.rlwe import DEGREES, LARGEST_NORM_BITS
-from mpc.inference.tensors import as_pixels, bias_shape, convolve, from_pixels, public_map
+from mpc.inference.tensors import as_pixels, bias_shape, convolve, from_pixels, nonlinear, public_map
 from mpc.ring import Ring, Words
 
 
@@ -71,7 +70,7 @@ class Network:
             RangeError: weights, or worst-case values, that do not fit the ring; with the layer and the numbers.
         """
         low, high = (math.floor(math.ldexp(end, fraction_bits) + 0.5) for end in input_range)
-        public, fixed = quantise(layers, fraction_bits)
+        public, fixed = quantise(layers, tuple(input_shape), fraction_bits)
         architecture = Architecture(
             input_shape=tuple(input_shape),
             input_range=(low, high),
@@ -142,12 +141,12 @@ class Network:
         check_queries(self.architecture, queries)
         ring, values = self.ring, self.ring.reduce(queries)
         weights = iter(self.weights)
-        for _, layer, _, _ in self.architecture.steps():
+        for layer, dropped in zip(self.architecture.layers, self.architecture.dropped_bits(), strict=True):
             if isinstance(layer, PRIVATE):
                 values = apply_private(layer, values, next(weights), ring)
-            elif isinstance(layer, Relu | Rescale):
-                shifted = ring.signed(values) >> np.int64(self.architecture.fraction_bits)
-                values = ring.reduce(np.maximum(shifted, 0) if isinstance(layer, Relu) else shifted)
+            elif isinstance(layer, NONLINEAR):
+                signed = nonlinear(layer, ring.signed(values), dropped, self.architecture.fraction_bits)
+                values = ring.reduce(signed)
             else:
                 values = ring.reduce(public_map(layer, values))
         return ring.signed(values)

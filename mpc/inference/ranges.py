@@ -13,9 +13,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpc.errors import RangeError
-from mpc.inference.architecture import PRIVATE, Architecture, Convolve, Relu, Rescale, SumPool, convolution
+from mpc.inference.architecture import (
+    NONLINEAR,
+    PRIVATE,
+    Architecture,
+    Convolve,
+    SumPool,
+    convolution,
+)
 from mpc.inference.layers import FixedWeights
 from mpc.inference.rlwe import LARGEST_PLAIN_BITS
+from mpc.inference.tensors import nonlinear, windows_of
 
 Integers = NDArray[np.object_]  # Python integers: intervals can leave 64 bits before they are refused
 
@@ -41,17 +49,16 @@ def worst_case(architecture: Architecture, weights: Sequence[FixedWeights]) -> l
     high = np.full(shape, architecture.input_range[1], dtype=object)
     ranges = [LayerRange("input", *architecture.input_range)]
     remaining = iter(weights)
-    for name, layer, before, after in architecture.steps():
+    for (name, layer, before, after), dropped in zip(architecture.steps(), architecture.dropped_bits(), strict=True):
         if isinstance(layer, PRIVATE):
             shape_of = convolution(layer, before)
             padding = layer.padding if isinstance(layer, Convolve) else (0, 0, 0, 0)
             low, high = _private(low, high, next(remaining), padding, shape_of.stride)
             low, high = low.reshape(after), high.reshape(after)
-        elif isinstance(layer, Relu | Rescale):
-            floor = 0 if isinstance(layer, Relu) else None
-            low, high = (_shifted(side, architecture.fraction_bits, floor) for side in (low, high))
+        elif isinstance(layer, NONLINEAR):  # all of them rise with their input
+            low, high = (nonlinear(layer, side[None], dropped, architecture.fraction_bits)[0] for side in (low, high))
         elif isinstance(layer, SumPool):
-            low, high = (_pooled(side, layer) for side in (low, high))
+            low, high = (windows_of(layer, side[None])[0].sum(axis=-1) for side in (low, high))
         else:
             low, high = low.reshape(after), high.reshape(after)
         ranges.append(LayerRange(name, int(low.min()), int(high.max())))
@@ -116,13 +123,3 @@ def _product(values: Integers, weights: NDArray[np.int64], stride: tuple[int, in
     largest = max(int(np.abs(rows).max()), 1) * int(np.abs(columns).sum(axis=0).max())
     exact: NDArray[np.generic] = rows.astype(np.int64) @ columns if largest < 1 << 62 else rows @ columns.astype(object)
     return exact.astype(object).reshape(height, width, -1).transpose(2, 0, 1)
-
-
-def _shifted(values: Integers, bits: int, floor: int | None) -> Integers:
-    shifted: Integers = values >> bits
-    return shifted if floor is None else np.asarray(np.maximum(shifted, floor))
-
-
-def _pooled(values: Integers, layer: SumPool) -> Integers:
-    windows = np.lib.stride_tricks.sliding_window_view(values, layer.kernel, axis=(1, 2))
-    return np.asarray(windows[:, :: layer.stride[0], :: layer.stride[1]].sum(axis=(3, 4)), dtype=object)

@@ -21,7 +21,6 @@ A correlation serves one batch: used again it would open x - x', so a second use
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -164,13 +163,13 @@ class QueryingInference:
         upcoming = iter(masks)
         mine = next(upcoming)  # the QP's share of the tensor between two layers
         correlation = QueryingCorrelation(mine, mine)
-        for _, layer, _, _ in self.architecture.steps():
+        for layer, dropped in zip(self.architecture.layers, self.architecture.dropped_bits(), strict=True):
             if isinstance(layer, PRIVATE):
                 mine = from_pixels(layer, next(outputs))
             elif isinstance(layer, NONLINEAR):
                 shares, mine = mine, next(upcoming)
-                circuit = circuit_of(layer, self.architecture)
-                correlation.nonlinear.append(QueryingNonlinear(self._evaluator, circuit, shares, mine))
+                circuit = circuit_of(layer, dropped, self.architecture)
+                correlation.nonlinear.append(QueryingNonlinear(self._evaluator, layer, circuit, shares, mine))
             else:
                 mine = self._ring.reduce(public_map(layer, mine))
         correlation.logit_shares = mine
@@ -181,12 +180,12 @@ class QueryingInference:
         mine = self._ring.random((batch, *self.architecture.input_shape), self._randomness)
         masks, inputs = [mine], []
         wide = False
-        for _, layer, before, _ in self.architecture.steps():
+        for _, layer, _, after in self.architecture.steps():
             if isinstance(layer, PRIVATE):
                 inputs.append(as_pixels(layer, mine))
                 wide = True
             elif isinstance(layer, NONLINEAR):
-                mine = self._ring.random((batch, *before), self._randomness)
+                mine = self._ring.random((batch, *after), self._randomness)
                 masks.append(mine)
                 wide = False
             elif not wide:
@@ -278,10 +277,10 @@ class AnsweringInference:
         shares = answering_correlate(self._channel, self._linear, batch)
         layers = [layer for _, layer, _ in architecture.private_layers()]
         correlation = AnsweringCorrelation(batch, list(map(from_pixels, layers, shares)))
-        for _, layer, before, _ in architecture.steps():
+        for (_, layer, _, after), dropped in zip(architecture.steps(), architecture.dropped_bits(), strict=True):
             if isinstance(layer, NONLINEAR):
-                circuit = circuit_of(layer, architecture)
-                correlation.nonlinear.append(AnsweringNonlinear(self._garbler, circuit, batch * math.prod(before)))
+                circuit = circuit_of(layer, dropped, architecture)
+                correlation.nonlinear.append(AnsweringNonlinear(self._garbler, layer, circuit, (batch, *after)))
         return correlation
 
     def infer(self, correlation: AnsweringCorrelation) -> Words:

@@ -5,13 +5,18 @@ Shapes are ``(n, channels, height, width)`` or ``(n, values)``.
 
 from __future__ import annotations
 
+import math
+from typing import Any, TypeVar
+
 import numpy as np
 from numpy.typing import NDArray
 
-from mpc.inference.architecture import AnyLayer, Convolve, Dense, Flatten, Shape, SumPool
+from mpc.inference.architecture import AnyLayer, Convolve, Dense, Flatten, LeakyRelu, MaxPool, Relu, Shape, SumPool
 from mpc.ring import Words
 
 _EXACT_BITS = 53  # integers that a float64 holds
+
+Number = TypeVar("Number", bound=np.generic)
 
 
 def public_map(layer: AnyLayer, values: Words) -> Words:
@@ -19,10 +24,42 @@ def public_map(layer: AnyLayer, values: Words) -> Words:
     if isinstance(layer, Flatten):
         return values.reshape(len(values), -1)
     if isinstance(layer, SumPool):
-        windows = np.lib.stride_tricks.sliding_window_view(values, layer.kernel, axis=(2, 3))
-        kept: Words = windows[:, :, :: layer.stride[0], :: layer.stride[1]]
-        return np.asarray(kept.sum(axis=(4, 5), dtype=np.uint64))
+        return np.asarray(windows_of(layer, values).sum(axis=-1, dtype=np.uint64))
     raise TypeError(f"{type(layer).__name__} is not a public map")
+
+
+def windows_of(layer: SumPool | MaxPool, values: NDArray[Number]) -> NDArray[Number]:
+    """The values of each window, padded with zeros: ``(n, channels, output height, output width, window)``."""
+    top, bottom, left, right = layer.padding
+    padded = np.pad(values, ((0, 0), (0, 0), (top, bottom), (left, right)))
+    windows = np.lib.stride_tricks.sliding_window_view(padded, layer.kernel, axis=(2, 3))
+    kept = windows[:, :, :: layer.stride[0], :: layer.stride[1]]
+    return kept.reshape(*kept.shape[:4], -1)
+
+
+def circuit_rows(layer: AnyLayer, values: Words) -> Words:
+    """What a non-linear layer's circuit takes of one party's shares: a row an instance, a word a value."""
+    return (
+        windows_of(layer, values).reshape(-1, math.prod(layer.kernel))
+        if isinstance(layer, MaxPool)
+        else (values.reshape(-1, 1))
+    )
+
+
+def nonlinear(layer: AnyLayer, values: NDArray[Number], shift: int, fraction_bits: int) -> NDArray[Number]:
+    """A non-linear layer in the clear, the exact twin of its circuit; ``shift`` bits of its input are dropped.
+
+    Args:
+        values: signed, ``(n, *shape)``: 64-bit, or Python integers of any size.
+    """
+    integers: NDArray[Any] = values
+    if isinstance(layer, MaxPool):
+        integers = windows_of(layer, integers).max(axis=-1)
+    shifted: NDArray[Any] = integers >> shift
+    if isinstance(layer, LeakyRelu):
+        return np.asarray(np.where(shifted >= 0, shifted, (shifted * layer.slope) >> fraction_bits))
+    rectified = isinstance(layer, Relu) or (isinstance(layer, MaxPool) and layer.rectify)
+    return np.asarray(np.maximum(shifted, 0)) if rectified else shifted
 
 
 def as_pixels(layer: AnyLayer, values: Words) -> Words:
