@@ -44,6 +44,7 @@ def test_fifty_labels_are_the_plaintext_majority(top: Path, dataset: str, partie
         "dataset": dataset,
         "models": "mlp,cnn-avgpool" if dataset == "digits" else "cryptonets-relu",
         "n_parties": parties,
+        "epochs": 20 if dataset == "digits" else 3,
         "n_queries": 50,
         "batch_size": 25,
         "connect_deadline_s": 600,
