@@ -72,20 +72,21 @@ class Accounts:
         )
 
     def lines(self) -> list[Line]:
-        """A line for each step and link, by step. Both ends of a link report it: the longer time and the larger count
-        hold. Repetitions of a step at one end add up."""
-        ends: dict[tuple[str, str, str], Line] = {}
+        """A line for each step and link, by step, and for each thing a party does alone. Both ends of a link report
+        it: the longer time and the larger count hold. Repetitions of a step at one end add up."""
+        ends: dict[tuple[str, str, str, str], Line] = {}
         for record in self.records:
             there = record.peer or NOBODY
             turned = self._order(record.party) > self._order(there)
             link = (there, record.party) if turned else (record.party, there)
-            end = ends.setdefault((record.step, record.party, there), Line(record.step, record.title, link))
+            alone = "" if record.peer else record.title  # the two ends of a link may name a step differently
+            end = ends.setdefault((record.step, record.party, there, alone), Line(record.step, record.title, link))
             end.seconds += record.seconds
             end.forth += record.received if turned else record.sent
             end.back += record.sent if turned else record.received
-        merged: dict[tuple[str, tuple[str, str]], Line] = {}
-        for end in ends.values():
-            line = merged.setdefault((end.step, end.link), Line(end.step, end.title, end.link))
+        merged: dict[tuple[str, tuple[str, str], str], Line] = {}
+        for (*_, alone), end in ends.items():
+            line = merged.setdefault((end.step, end.link, alone), Line(end.step, end.title, end.link))
             line.seconds = max(line.seconds, end.seconds)
             line.forth = max(line.forth, end.forth)
             line.back = max(line.back, end.back)
@@ -98,10 +99,11 @@ class Accounts:
             names = pane.processes
             for name in names:
                 role[name] = name if len(names) == 1 else f"{names[0]} … {names[-1]}"
-        grouped: dict[tuple[str, tuple[str, str]], Line] = {}
+        grouped: dict[tuple[str, tuple[str, str], str], Line] = {}
         for line in self.lines():
             link = (role.get(line.link[0], line.link[0]), role.get(line.link[1], line.link[1]))
-            group = grouped.setdefault((line.step, link), Line(line.step, line.title, link))
+            alone = line.title if line.link[1] == NOBODY else ""
+            group = grouped.setdefault((line.step, link, alone), Line(line.step, line.title, link))
             group.seconds = max(group.seconds, line.seconds)
             group.forth += line.forth
             group.back += line.back

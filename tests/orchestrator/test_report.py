@@ -142,3 +142,11 @@ def test_a_party_is_in_the_step_that_it_began_last() -> None:
     assert state.current_step is None
     assert state.step_name == "1"
     assert (state.sent, state.received) == (3, 4)
+
+
+def test_what_a_party_does_alone_is_not_added_up_under_another_title() -> None:
+    accounts = Accounts(PLAN)
+    party = PLAN.processes[0].name
+    for title, seconds in (("key pair", 3.0), ("connect", 40.0), ("key pair", 1.0)):
+        accounts.tell(party, Event(event="step_finished", t=0.0, step="0", title=title, seconds=seconds))
+    assert {line.title: line.seconds for line in accounts.lines()} == {"key pair": 4.0, "connect": 40.0}
