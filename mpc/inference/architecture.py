@@ -20,6 +20,7 @@ from mpc.errors import ParameterError
 from mpc.inference.encoding import DEGREE, Convolution
 from mpc.inference.rlwe import DEGREES, LARGEST_NORM_BITS, LARGEST_PLAIN_BITS, rlwe_parameters
 
+SMALLEST_RING_BITS = 8
 LARGEST_DEPTH = 64
 LARGEST_EXTENT = 1 << 16  # of any single dimension
 LARGEST_TENSOR = 1 << 20  # values between two layers, one query
@@ -123,7 +124,8 @@ class Architecture(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     def __post_init__(self) -> None:
         _require(1 <= len(self.layers) <= LARGEST_DEPTH, f"1 to {LARGEST_DEPTH} layers", len(self.layers))
         _require(len(self.input_shape) in (1, 3), "an input of 1 or 3 dimensions", self.input_shape)
-        _require(8 <= self.ring_bits <= LARGEST_PLAIN_BITS, f"8 to {LARGEST_PLAIN_BITS} ring bits", self.ring_bits)
+        widths = f"{SMALLEST_RING_BITS} to {LARGEST_PLAIN_BITS} ring bits"
+        _require(SMALLEST_RING_BITS <= self.ring_bits <= LARGEST_PLAIN_BITS, widths, self.ring_bits)
         _require(1 <= self.fraction_bits <= self.ring_bits // 2, "1 to ring_bits / 2 fraction bits", self.fraction_bits)
         low, high = self.input_range
         limit = 1 << (self.ring_bits - 1)

@@ -19,14 +19,15 @@ from mpc.inference.architecture import (
     LARGEST_BATCH,
     NONLINEAR,
     PRIVATE,
+    SMALLEST_RING_BITS,
     AnyLayer,
     Architecture,
     convolution,
 )
 from mpc.inference.encoding import plan
 from mpc.inference.layers import FixedWeights, quantise
-from mpc.inference.ranges import LayerRange, check_ranges
-from mpc.inference.rlwe import DEGREES, LARGEST_NORM_BITS
+from mpc.inference.ranges import LayerRange, check_ranges, worst_case
+from mpc.inference.rlwe import DEGREES, LARGEST_NORM_BITS, LARGEST_PLAIN_BITS
 from mpc.inference.tensors import as_pixels, bias_shape, convolve, from_pixels, nonlinear, public_map
 from mpc.ring import Ring, Words
 
@@ -52,7 +53,7 @@ class Network:
         input_shape: tuple[int, ...],
         input_range: tuple[float, float] = (0.0, 1.0),
         fraction_bits: int = 12,
-        ring_bits: int = 41,
+        ring_bits: int | None = 41,
         session_queries: int = 2048,
     ) -> Network:
         """Quantise float layers (:mod:`mpc.inference.layers`), weights at 2^f, biases at 2^(2f).
@@ -62,7 +63,7 @@ class Network:
             input_shape: ``(channels, height, width)`` or ``(values,)`` of one query.
             input_range: smallest and largest value that a query may contain; public.
             fraction_bits: f.
-            ring_bits: l.
+            ring_bits: l; None is the narrowest ring that holds every worst case.
             session_queries: for how many queries the weights stay hidden within 2^-40, see :meth:`leakage_bits`.
 
         Raises:
@@ -76,9 +77,13 @@ class Network:
             input_range=(low, high),
             layers=tuple(public),
             fraction_bits=fraction_bits,
-            ring_bits=ring_bits,
+            ring_bits=LARGEST_PLAIN_BITS if ring_bits is None else ring_bits,
             session_queries=session_queries,
         )
+        if ring_bits is None:
+            needed = max(found.ring_bits for found in worst_case(architecture, fixed))
+            needed = min(max(needed, 2 * fraction_bits, SMALLEST_RING_BITS), LARGEST_PLAIN_BITS)
+            architecture = msgspec.structs.replace(architecture, ring_bits=needed)
         return cls.from_weights(architecture, fixed)
 
     @classmethod

@@ -39,6 +39,14 @@ def test_bound_of_the_ring_is_met_and_not_passed(sign: int) -> None:
     assert single(sign * 31, 17, high=1057, bias=sign).ranges[-1].ring_bits == 17
 
 
+def test_the_narrowest_ring_is_found() -> None:
+    layers, shape = mlp(np.random.default_rng(0))
+    network = Network.from_layers(layers, shape, ring_bits=None)
+    assert network.architecture.ring_bits == max(r.ring_bits for r in network.ranges) < 41
+    with pytest.raises(RangeError):
+        Network.from_layers(layers, shape, ring_bits=network.architecture.ring_bits - 1)
+
+
 def test_overflow_in_a_hidden_layer_is_named_with_numbers() -> None:
     layers, shape = mlp(np.random.default_rng(0))
     first = layers[0]
