@@ -18,6 +18,7 @@ from tests.authority import issue
 
 Transport = Literal["tcp", "tls"]
 Side = Callable[[Channel], Any]
+Sides = Callable[[list[Channel]], Any]
 
 
 def run_two_party(garbler: Side, evaluator: Side, transport: Transport) -> tuple[Any, Any]:
@@ -48,19 +49,42 @@ def run_two_party(garbler: Side, evaluator: Side, transport: Transport) -> tuple
             return _both(context, (garbler, accept_garbler), (evaluator, dial_evaluator))
 
 
+def run_many(garbler: Sides, evaluator: Sides, connections: int) -> tuple[Any, Any]:
+    """As :func:`run_two_party`, with so many TLS connections between the two processes, which may use all cores."""
+    context = multiprocessing.get_context("fork")
+    with tempfile.TemporaryDirectory() as folder:
+        credentials = issue(Path(folder), "garbler", "evaluator")
+        with Listener(("127.0.0.1", 0), credentials["garbler"], deadline_s=300) as listener:
+            address = ("127.0.0.1", listener.port)
+
+            def meet_garbler() -> list[Channel]:
+                allowed = frozenset({"evaluator"})
+                return [listener.accept(allowed, within_s=30) for _ in range(connections)]
+
+            def meet_evaluator() -> list[Channel]:
+                mine = credentials["evaluator"]
+                return [
+                    connect(address, "garbler", mine, deadline_s=300, connect_within_s=30) for _ in range(connections)
+                ]
+
+            return _both(context, (garbler, meet_garbler), (evaluator, meet_evaluator), pinned=connections == 1)
+
+
 def peak_memory_mb() -> float:
     """Largest resident size of this process so far, in 10^6 bytes."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
 
 
-def _both(context: Any, *sides: tuple[Side, Callable[[], Channel]]) -> tuple[Any, Any]:
+def _both(context: Any, *sides: tuple[Callable[[Any], Any], Callable[[], Any]], pinned: bool = True) -> tuple[Any, Any]:
     results: list[Any] = [None] * len(sides)
     cores = sorted(os.sched_getaffinity(0))
     processes = []
     readers = []
     for index, (side, meet) in enumerate(sides):
         receiving, sending = context.Pipe(duplex=False)
-        process = context.Process(target=_play, args=(side, meet, sending, cores[index % len(cores)]))
+        process = context.Process(
+            target=_play, args=(side, meet, sending, {cores[index % len(cores)]} if pinned else set(cores))
+        )
         process.start()
         sending.close()
 
@@ -77,17 +101,18 @@ def _both(context: Any, *sides: tuple[Side, Callable[[], Channel]]) -> tuple[Any
     for reader, process in zip(readers, processes, strict=True):
         reader.join()
         process.join()
-    for result in results:
-        if isinstance(result, BaseException):
-            raise result
+    failed = [str(result) for result in results if isinstance(result, BaseException)]
+    if failed:
+        raise RuntimeError("; ".join(failed))
     return results[0], results[1]
 
 
-def _play(side: Side, meet: Callable[[], Channel], pipe: Any, core: int) -> None:
-    os.sched_setaffinity(0, {core})
+def _play(side: Callable[[Any], Any], meet: Callable[[], Any], pipe: Any, cores: set[int]) -> None:
+    os.sched_setaffinity(0, cores)
     try:
-        channel = meet()
-        pipe.send(side(channel))
-        channel.close()
+        met = meet()
+        pipe.send(side(met))
+        for channel in met if isinstance(met, list) else [met]:
+            channel.close()
     except Exception as error:  # noqa: BLE001 - handed to the parent, which raises it
         pipe.send(RuntimeError(f"{type(error).__name__}: {error}"))
