@@ -29,6 +29,7 @@ ROOT = Path(__file__).resolve().parent
 ENVIRONMENT = ROOT / ".venv"
 PYTHON = ENVIRONMENT / "bin" / "python"
 NATIVE = ROOT / "build" / "mpc"
+SANITIZERS = ("address,undefined", "thread")
 SOURCE_SUFFIXES = {".cpp", ".hpp", ".cc", ".h", ".inc", ".cmake"}
 
 
@@ -72,10 +73,14 @@ def find_compiler() -> str:
 
 def _compiles_cpp17(compiler: str) -> bool:
     program = "#include <optional>\nint main() { if (std::optional<int> a = 0; a) return *a; return 1; }\n"
+    return _compiles(compiler, program, "-c")
+
+
+def _compiles(compiler: str, program: str, *options: str) -> bool:
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder) / "probe.cpp"
         source.write_text(program)
-        command = [compiler, "-std=c++17", "-c", str(source), "-o", str(Path(folder) / "probe.o")]
+        command = [compiler, "-std=c++17", *options, str(source), "-o", str(Path(folder) / "probe")]
         return subprocess.run(command, capture_output=True, check=False).returncode == 0
 
 
@@ -124,17 +129,25 @@ def install(with_tests: bool) -> None:
 
 def build_native() -> None:
     """Build the C++ core alone: its tests and the stand-alone programs in `mpc/bin`."""
-    stamp = NATIVE / "built-from"
+    if not (ROOT / "mpc" / "bin" / "argmax").exists():
+        (NATIVE / "built-from").unlink(missing_ok=True)
+    build_core("the C++ core, its tests and mpc/bin", NATIVE)
+
+
+def build_core(what: str, folder: Path, *options: str, compiler: str = "", target: str = "all") -> None:
+    """Build the C++ core in a folder, with the usual compiler by default, unless nothing has changed since."""
+    stamp = folder / "built-from"
     wanted = sources_digest()
-    if stamp.is_file() and stamp.read_text() == wanted and (ROOT / "mpc" / "bin" / "argmax").exists():
+    if stamp.is_file() and stamp.read_text() == wanted:
         return
-    say("building the C++ core, its tests and mpc/bin")
-    configure = ["cmake", "-S", str(ROOT / "mpc"), "-B", str(NATIVE), "-DCMAKE_BUILD_TYPE=Release"]
-    if not (NATIVE / "CMakeCache.txt").exists():
+    say("building " + what)
+    configure = ["cmake", "-S", str(ROOT / "mpc"), "-B", str(folder), "-DCMAKE_BUILD_TYPE=Release", *options]
+    if not (folder / "CMakeCache.txt").exists():
         configure += ["-G", "Ninja"]
-    compiler = find_compiler()
+    compiler = compiler or find_compiler()
     execute(configure, quiet=True, CXX=compiler)
-    execute(["cmake", "--build", str(NATIVE), "--parallel", str(os.cpu_count() or 1)], quiet=True, CXX=compiler)
+    build = ["cmake", "--build", str(folder), "--parallel", str(os.cpu_count() or 1), "--target", target]
+    execute(build, quiet=True, CXX=compiler)
     stamp.write_text(wanted)
 
 
@@ -174,16 +187,43 @@ def run_demo() -> None:
 
 
 def run_tests() -> None:
-    """Style, types, the C++ core's own tests, then pytest; the first that fails ends it."""
+    """Style, types, the C++ core's own tests, plain and under sanitizers, then pytest; the first that fails ends it."""
     python = str(PYTHON)
-    for title, command in (
-        ("ruff", [python, "-m", "ruff", "check", "."]),
-        ("mypy", [python, "-m", "mypy"]),
-        ("ctest", ["ctest", "--test-dir", str(NATIVE), "--output-on-failure"]),
-        ("pytest", [python, "-m", "pytest"]),
-    ):
-        say(title)
-        execute(command)
+    say("ruff")
+    execute([python, "-m", "ruff", "check", "."])
+    say("mypy")
+    execute([python, "-m", "mypy"])
+    say("ctest")
+    execute(["ctest", "--test-dir", str(NATIVE), "--output-on-failure"])
+    for sanitizers in SANITIZERS:
+        run_sanitized(sanitizers)
+    say("pytest")
+    execute([python, "-m", "pytest"])
+
+
+def run_sanitized(sanitizers: str) -> None:
+    """The C++ core's tests built with these sanitizers, with `address` also a few seconds of each fuzz target."""
+    compiler = find_fuzzer() if "address" in sanitizers else ""
+    compiler = compiler or find_compiler()
+    if not _compiles(compiler, "int main() {}\n", "-fsanitize=" + sanitizers):
+        say("ctest under -fsanitize=" + sanitizers + ": left out, the compiler came without these sanitizers")
+        return
+    folder = ROOT / "build" / "-".join([*sanitizers.split(","), Path(compiler).name])
+    what = "the C++ core's tests with -fsanitize=" + sanitizers
+    build_core(what, folder, "-DCAPC_SANITIZE=" + sanitizers, compiler=compiler, target="checks")
+    say("ctest under -fsanitize=" + sanitizers)
+    execute(["ctest", "--test-dir", str(folder), "--output-on-failure"])
+
+
+def find_fuzzer() -> str:
+    """A clang that brings libFuzzer, which finds inputs by the branches they reach; empty without one."""
+    clang = shutil.which("clang++")
+    program = """
+        #include <cstddef>
+        #include <cstdint>
+        extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t*, std::size_t) { return 0; }
+    """
+    return clang if clang and _compiles(clang, program, "-fsanitize=fuzzer,address") else ""
 
 
 def clean() -> None:

@@ -5,17 +5,29 @@
 #include <atomic>
 #include <cstdlib>
 
+#if defined(CAPC_X86_KERNELS)
+#include <cpuid.h>
+#endif
+
 #include "core/error.hpp"
 
 namespace capc::mpc::cpu {
 
 namespace {
 
+#if defined(CAPC_X86_KERNELS)
+// Leaf 7 says it in bit 9 of ECX; not every compiler's __builtin_cpu_supports knows the name.
+bool has_vaes() {
+    unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
+    return __get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) != 0 && ((ecx >> 9) & 1) != 0;
+}
+#endif
+
 bool supports(Level level) {
 #if defined(CAPC_X86_KERNELS)
     // __builtin_cpu_supports also asks whether the operating system saves the wide registers.
     const bool aes = __builtin_cpu_supports("aes") != 0 && __builtin_cpu_supports("sse4.1") != 0;
-    const bool vaes = aes && __builtin_cpu_supports("vaes") != 0 && __builtin_cpu_supports("avx2") != 0;
+    const bool vaes = aes && has_vaes() && __builtin_cpu_supports("avx2") != 0;
     switch (level) {
         case Level::portable: return true;
         case Level::aesni: return aes;

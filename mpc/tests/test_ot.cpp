@@ -76,7 +76,7 @@ void bad_points_are_refused() {
 // t = q xor u delta, over sizes around the tile, with every row and both choice bits in use.
 void correlation_holds() {
     Pair pair;
-    for (const std::size_t blocks : {1, 3, 15, 16, 17, 40}) {
+    for (const std::size_t blocks : {1u, 3u, 15u, 16u, 17u, 40u}) {
         std::vector<std::uint8_t> message(extension_bytes(blocks));
         Blocks t(128 * blocks), q(128 * blocks), u(blocks);
         pair.receiver->extend(blocks, message.data(), t.data(), u.data());
@@ -105,7 +105,7 @@ void wire_is_reproducible() {
     CHECK(sha256(pair.points) == "ae8b0ab7e4122475fb8bf924c28aa0965a4ada7c3607d82d732b34bc750bcb60");
     CHECK(sha256(pair.trees) == "4d38a8ed79f8b4755298e065c20b3fe82a0ef1a2cebf299a851fb7cd28301869");
     std::vector<std::uint8_t> wire, blocks;
-    for (const std::size_t columns : {2, 18}) {
+    for (const std::size_t columns : {2u, 18u}) {
         std::vector<std::uint8_t> message(extension_bytes(columns));
         Blocks t(128 * columns), q(128 * columns), u(columns);
         pair.receiver->extend(columns, message.data(), t.data(), u.data());

@@ -53,7 +53,7 @@ void primes_are_primes() {
 }
 
 void transform_gives_values_at_odd_powers() {
-    for (const std::size_t degree : {64, 128, 256}) {
+    for (const std::size_t degree : {64u, 128u, 256u}) {
         const Ntt ntt(ntt_primes(degree, 94, 2)[0], degree);
         const std::uint64_t p = ntt.p(), psi = smallest_primitive_root(p, degree);
         CHECK(power(psi, degree, p) == p - 1);
@@ -75,7 +75,7 @@ void transform_gives_values_at_odd_powers() {
 }
 
 void products_are_negacyclic() {
-    for (const std::size_t degree : {64, 1024}) {
+    for (const std::size_t degree : {64u, 1024u}) {
         for (const int bits : {20, 36, 47}) {
             const Ntt ntt(ntt_primes(degree, bits, 1)[0], degree);
             Prg prg = seeded(degree + static_cast<std::size_t>(bits));
@@ -94,7 +94,7 @@ void products_are_negacyclic() {
 
 // The largest prime, the largest degree and entries at the bounds that the lazy butterflies are proven for.
 void extremes_survive() {
-    for (const std::size_t degree : {4096, 8192}) {
+    for (const std::size_t degree : {4096u, 8192u}) {
         const Ntt ntt(ntt_primes(degree, 47, 1)[0], degree);
         const std::uint64_t p = ntt.p();
         for (const std::uint64_t entry : {p - 1, 2 * p - 1, p, std::uint64_t{0}}) {

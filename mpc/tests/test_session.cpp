@@ -117,7 +117,7 @@ void batches_may_overlap() {
         evaluated.push_back(pair.evaluator.evaluate(circuit, 1, value.data(), 1));
         garbled.push_back(pair.garbler.garble(circuit, 1, &evaluated.back().corrections()));
     }
-    for (const std::size_t k : {1, 0}) {
+    for (const std::size_t k : {1u, 0u}) {
         const Bytes tables = all_tables(garbled[k]);
         const Bytes labels = garbled[k].input_labels(mine[k].data(), 1, nullptr);
         evaluated[k].set_labels(labels.data(), labels.size());
@@ -173,7 +173,7 @@ void calls_out_of_turn() {
 
 void wrong_messages() {
     Pair pair;
-    for (const std::size_t bytes : {0, 31, 33}) {
+    for (const std::size_t bytes : {0u, 31u, 33u}) {
         GarblerSession garbler;
         const Bytes message(bytes + 1);
         CHECK_THROWS(garbler.receive_base(message.data(), bytes), LengthError);

@@ -43,7 +43,7 @@ struct Layer {
 };
 
 void transforms(int repetitions) {
-    for (const std::size_t degree : {4096, 8192}) {
+    for (const std::size_t degree : {4096u, 8192u}) {
         const Ntt ntt(ntt_primes(degree, 40, 1)[0], degree);
         Prg prg(Block{1, degree});
         Words x(degree), y(degree);

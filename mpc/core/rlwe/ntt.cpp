@@ -121,7 +121,7 @@ Ntt::Storage Ntt::powers(std::uint64_t psi) const {
     }
     // Tile b is the entries 64 b + 8 lane + row. Its layers with distance 4, 2 and 1 have 1, 2 and 4 roots a lane.
     for (std::size_t tile = 0; tile < degree / 64; ++tile) {
-        for (const std::size_t roots : {1, 2, 4}) {
+        for (const std::size_t roots : {1u, 2u, 4u}) {
             for (std::size_t i = 0; i < roots; ++i) {
                 for (std::size_t lane = 0; lane < 8; ++lane) {
                     const std::size_t k = roots * (degree / 8 + 8 * tile + lane) + i;

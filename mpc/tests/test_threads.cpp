@@ -1,0 +1,168 @@
+// What threads of one process may share, for the thread sanitizer: circuits, the choice of the kernels, the generator's
+// table, keys and evaluators of the encrypted linear layers. Sessions belong to one thread each.
+#include <atomic>
+#include <condition_variable>
+#include <deque>
+#include <exception>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <thread>
+
+#include "core/circuits.hpp"
+#include "core/error.hpp"
+#include "core/rlwe/linear.hpp"
+#include "core/session.hpp"
+#include "tests/check.hpp"
+#include "tests/setting.hpp"
+
+using namespace capc::mpc;
+
+namespace {
+
+// Messages one way between two threads.
+class Pipe {
+public:
+    void send(Bytes message) {
+        const std::lock_guard<std::mutex> guard(turn_);
+        messages_.push_back(std::move(message));
+        arrived_.notify_one();
+    }
+    Bytes receive() {
+        std::unique_lock<std::mutex> guard(turn_);
+        arrived_.wait(guard, [this] { return !messages_.empty(); });
+        Bytes message = std::move(messages_.front());
+        messages_.pop_front();
+        return message;
+    }
+
+private:
+    std::mutex turn_;
+    std::condition_variable arrived_;
+    std::deque<Bytes> messages_;
+};
+
+// Runs all at once; a failure in any thread is a failure of the case.
+void at_once(const std::vector<std::function<void()>>& bodies) {
+    std::atomic<int> failed{0};
+    std::vector<std::thread> threads;
+    for (const auto& body : bodies) {
+        threads.emplace_back([&failed, &body] {
+            try {
+                body();
+            } catch (const std::exception&) {
+                ++failed;
+            }
+        });
+    }
+    for (std::thread& thread : threads) thread.join();
+    CHECK(failed == 0);
+}
+
+constexpr std::size_t kInstances = 70;
+constexpr std::size_t kChunk = 5000;
+
+struct Conversation {
+    Pipe to_garbler;
+    Pipe to_evaluator;
+    Values mine;
+    Values theirs;
+    Values decoded;
+};
+
+void garbler(const Circuit& circuit, Conversation* with) {
+    GarblerSession session;
+    const Bytes first = with->to_garbler.receive();
+    with->to_evaluator.send(session.receive_base(first.data(), first.size()));
+    const Bytes sums = with->to_garbler.receive();
+    session.finish_base(sums.data(), sums.size());
+    const Bytes extension = with->to_garbler.receive();
+    session.extend(extension.data(), extension.size());
+    const Bytes corrections = with->to_garbler.receive();
+    GarbledBatch batch = session.garble(circuit, kInstances, &corrections);
+    with->to_evaluator.send(batch.input_labels(with->mine.data(), with->mine.size(), nullptr));
+    while (batch.tables_left() > 0) {
+        Bytes chunk(kChunk);
+        chunk.resize(batch.next_tables(chunk.data(), chunk.size()));
+        with->to_evaluator.send(std::move(chunk));
+    }
+    with->to_evaluator.send(batch.decoding());
+}
+
+void evaluator(const Circuit& circuit, Conversation* with) {
+    EvaluatorSession session;
+    with->to_garbler.send(session.start_base());
+    const Bytes reply = with->to_evaluator.receive();
+    with->to_garbler.send(session.receive_base(reply.data(), reply.size()));
+    with->to_garbler.send(session.extend(kInstances * circuit.evaluator_bits()));
+    EvaluatedBatch batch = session.evaluate(circuit, kInstances, with->theirs.data(), with->theirs.size());
+    with->to_garbler.send(batch.corrections());
+    const Bytes labels = with->to_evaluator.receive();
+    batch.set_labels(labels.data(), labels.size());
+    while (!batch.done()) {
+        const Bytes chunk = with->to_evaluator.receive();
+        batch.feed_tables(chunk.data(), chunk.size());
+    }
+    const Bytes decoding = with->to_evaluator.receive();
+    with->decoded = batch.decode(decoding.data(), decoding.size());
+}
+
+void sessions_side_by_side() {
+    const Circuit circuit = circuits::relu(17, 3);
+    std::vector<std::unique_ptr<Conversation>> conversations;
+    std::vector<std::function<void()>> bodies;
+    Prg prg(Block{5, 5});
+    for (int k = 0; k < 3; ++k) {
+        conversations.push_back(std::make_unique<Conversation>());
+        Conversation* const one = conversations.back().get();
+        one->mine = random_values(circuit.garbler_widths(), kInstances, prg);
+        one->theirs = random_values(circuit.evaluator_widths(), kInstances, prg);
+        bodies.push_back([&circuit, one] { garbler(circuit, one); });
+        bodies.push_back([&circuit, one] { evaluator(circuit, one); });
+    }
+    at_once(bodies);
+    for (const auto& one : conversations) CHECK(one->decoded == circuit.run(one->mine, one->theirs, kInstances));
+}
+
+// One key and one evaluator under many threads: results stay right, and no more of them are given than the bound says.
+void one_evaluator_for_all() {
+    namespace rlwe = capc::mpc::rlwe;
+    constexpr std::size_t degree = 4096;
+    constexpr std::uint64_t given = 3;
+    const auto parameters =
+        std::make_shared<rlwe::Parameters>(degree, 30, std::vector<rlwe::LayerBound>{{100, given}}, 40);
+    const rlwe::SecretKey key(parameters, Block{1, 2});
+    const rlwe::Bytes public_key = key.public_key();
+    const rlwe::Evaluator evaluator(parameters, public_key.data(), public_key.size(), Block{3, 4});
+    std::vector<std::int64_t> weights(degree, 0);
+    weights[0] = 7;
+    const rlwe::Weights loaded = evaluator.load(weights.data(), 1, 1, 0);
+    const std::int64_t position = 9;
+    const rlwe::Selection selection(&position, 1, 1, degree);
+    std::atomic<std::uint64_t> right{0}, refused{0};
+    std::vector<std::function<void()>> bodies;
+    for (std::uint64_t k = 0; k < given + 2; ++k) {
+        bodies.push_back([&, k] {
+            const std::vector<std::uint64_t> message(degree, 100 + k);
+            const std::uint64_t mask = 5;
+            const rlwe::Bytes upload = key.encrypt(message.data(), 1);
+            try {
+                const rlwe::Bytes reply = evaluator.apply(loaded, upload.data(), upload.size(), &mask, selection);
+                if (key.decrypt(reply.data(), reply.size(), selection)[0] == 7 * (100 + k) + mask) ++right;
+            } catch (const OrderError&) {
+                ++refused;
+            }
+        });
+    }
+    at_once(bodies);
+    CHECK(right == given);
+    CHECK(refused == 2);
+}
+
+}  // namespace
+
+int main() {
+    check::run("sessions side by side", sessions_side_by_side);
+    check::run("one evaluator for all", one_evaluator_for_all);
+    return check::result();
+}
