@@ -10,10 +10,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from mpc.parameters import PublicParameters
 from parties.capc_config import CapcConfig
 from parties.data import Dataset, load_dataset
-from parties.dealing import Cast, Dealt, deal
+from parties.dealing import Cast, Dealt, deal, public_parameters, training_settings
 from parties.ledger import Ledger
 from parties.lifetime import process_started
 from parties.models import architecture
@@ -141,18 +140,7 @@ class _Settings:
         self._cast = cast
         self._ports = {GUARDIAN: run.start_port}
         self._ports |= {name: run.start_port + 1 + index for index, name in enumerate(cast.servers)}
-        self._parameters = PublicParameters(
-            parties=config.n_parties,
-            classes=config.num_classes,
-            input_shape=dataset.image_shape,
-            ring_bits=config.ring_bits,
-            fraction_bits=config.round_exp,
-            sigma=str(config.sigma),
-            aggregation=config.aggregation,
-            key_bits=config.paillier_bits,
-            threshold=config.threshold,
-            threshold_sigma=str(config.threshold_sigma),
-        )
+        self._parameters = public_parameters(config, dataset)
 
     def clients(self) -> list[Process]:
         return [self._client(name, owner) for name, owner in self._cast.clients.items()]
@@ -225,18 +213,7 @@ class _Settings:
         return processes
 
     def _training(self, index: int, owner: int) -> TrainingSettings:
-        config = self._config
-        seed = hashlib.sha256(f"training {config.seed} {owner}".encode()).digest()
-        return TrainingSettings(
-            architecture=config.models[index % len(config.models)],
-            image_shape=self._dataset.image_shape,
-            classes=self._dataset.classes,
-            seed=int.from_bytes(seed[:6], "big"),
-            epochs=config.epochs,
-            learning_rate=config.learning_rate,
-            weight_decay=config.weight_decay,
-            batch=config.training_batch,
-        )
+        return training_settings(self._config, self._dataset, index, owner)
 
     def _account(self, owner: int) -> str:
         return f"{self._dataset.name}/party-{owner}"

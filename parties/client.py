@@ -4,7 +4,8 @@
     0   choose the queries
         connect, hello  <------------------------------------------>  connect, hello
         <-----------------------------------------------------------  Paillier public key
-        base OTs  <------------------------------------------------>  base OTs      when it is the QP's turn
+        <-----------------------------------------------------------  your turn     when those before it have done
+        base OTs  <------------------------------------------------>  base OTs
         connect, hello, base OTs  <->  connect, hello, base OTs                     all APs at once
         how many queries?  <--------------------------------------->  ledger charged, every batch
         how many  ------------------>
@@ -32,7 +33,7 @@ from mpc.garbled import Evaluator
 from mpc.inference import QueryingInference
 from mpc.paillier import PublicKey
 from mpc.ring import Ring, Words
-from parties.announcement import querying_announce
+from parties.announcement import querying_announce, querying_await_turn
 from parties.budget import Spent, querying_end, querying_tell_abstained, querying_wish
 from parties.connections import ANSWERING, GUARDIAN, QUERYING, Connections
 from parties.data import Labels
@@ -66,9 +67,12 @@ def client(party: Party[QueryingSettings]) -> None:
 
         with progress.step("0", "connect"):
             guardian = connections.dial(settings.guardian, GUARDIAN)
-        guardian.deadline_s = settings.run_deadline_s  # others may have their turn before
         with progress.step("0", "guardian's public key and base oblivious transfers", channel=guardian):
             key = aggregation.party_receive_key(guardian, parameters.key_bits)
+        guardian.deadline_s = settings.run_deadline_s  # others may have their turn before
+        with guardian.in_step("0"):
+            querying_await_turn(guardian)
+        with progress.step("0", "guardian's public key and base oblivious transfers", channel=guardian):
             evaluator = Evaluator.open(guardian)
         with progress.step("0", "connect"):
             channels = connections.with_each(settings.servers, lambda peer: connections.dial(peer, ANSWERING))

@@ -1,12 +1,15 @@
-"""Who plays which role in a run, and whose records are whose."""
+"""Who plays which role in a run, whose records are whose, and what follows from the configuration for all of them."""
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 
+from mpc.parameters import PublicParameters
 from parties.capc_config import CapcConfig
 from parties.data import Dataset, Records
 from parties.split import set_aside, split
+from parties.training import TrainingSettings
 
 
 @dataclass(frozen=True)
@@ -56,3 +59,34 @@ def deal(config: CapcConfig, dataset: Dataset) -> Dealt:
         pool = pool.take(rest)
     parts = split(pool.labels, config.n_parties + 1, config.seed, config.split, config.missing_classes)
     return Dealt([pool.take(part) for part in parts], asked)
+
+
+def public_parameters(config: CapcConfig, dataset: Dataset) -> PublicParameters:
+    """What all parties of a run agree on."""
+    return PublicParameters(
+        parties=config.n_parties,
+        classes=config.num_classes,
+        input_shape=dataset.image_shape,
+        ring_bits=config.ring_bits,
+        fraction_bits=config.round_exp,
+        sigma=str(config.sigma),
+        aggregation=config.aggregation,
+        key_bits=config.paillier_bits,
+        threshold=config.threshold,
+        threshold_sigma=str(config.threshold_sigma),
+    )
+
+
+def training_settings(config: CapcConfig, dataset: Dataset, index: int, owner: int) -> TrainingSettings:
+    """How an owner trains; architectures are dealt in turn by `index`, the seed is the owner's own."""
+    seed = hashlib.sha256(f"training {config.seed} {owner}".encode()).digest()
+    return TrainingSettings(
+        architecture=config.models[index % len(config.models)],
+        image_shape=dataset.image_shape,
+        classes=dataset.classes,
+        seed=int.from_bytes(seed[:6], "big"),
+        epochs=config.epochs,
+        learning_rate=config.learning_rate,
+        weight_decay=config.weight_decay,
+        batch=config.training_batch,
+    )

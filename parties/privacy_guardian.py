@@ -4,7 +4,8 @@
                                  0   Paillier key pair
     connect, hello  ------------->   accept everybody  <----------------------  connect, hello
     <-----------------------------   public key  ----------------------------->
-    base OTs  <------------------>   base OTs                                       every QP in its turn
+    <-----------------------------   your turn                                      every QP, one after the other
+    base OTs  <------------------>   base OTs
     how many queries?  <--------->   ledger charged, as far as the budget goes   0, every batch
     product of Enc(m)  ---------->   sum of m                 (or  <--- m ---)  2
                                      + discrete Gaussian noise
@@ -26,6 +27,7 @@ from mpc import aggregation, confident, release
 from mpc.channel import Channel
 from mpc.garbled import Garbler
 from mpc.paillier import SecretKey
+from parties.announcement import guardian_give_turn
 from parties.budget import GuardiansAccount
 from parties.connections import ANSWERING, GUARDIAN, QUERYING, Connections
 from parties.ledger import Ledger
@@ -66,6 +68,7 @@ def _serve(party: Party[GuardianSettings], turn: Turn, channels: dict[str, Chann
     progress, parameters = party.progress, party.settings.parameters
     client, servers = channels[turn.client], [channels[name] for name in turn.servers]
     with progress.step("0", "base oblivious transfers", channel=client):
+        guardian_give_turn(client)
         garbler = Garbler.open(client)
     account = _account(party, turn, client)
     while count := account.charge():

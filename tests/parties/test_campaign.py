@@ -16,7 +16,8 @@ from parties.capc_config import CapcConfig
 from parties.plan import Run, RunFolders
 from parties.protocols import PROTOCOLS
 from parties.settings import GuardianSettings, QueryingSettings
-from tests.parties.runs import Running, running
+from parties.simulation import simulate
+from tests.parties.runs import QUICK, Running, running
 
 CAMPAIGN = {
     "strategy": "entropy",
@@ -54,6 +55,12 @@ def test_querying_parties_ask_in_turn_and_know_more_afterwards(tmp_path: Path) -
         assert accuracy["held_out_records"] == sum(row["held_out_records"] for row in accuracy["by_class"]) == 360
         assert sum(row["own_records"] == 0 for row in accuracy["by_class"]) == 3
         assert report["own_records"] == sum(row["own_records"] for row in accuracy["by_class"])
+    simulated = simulate(CapcConfig(**QUICK | CAMPAIGN | {"n_queries": 30, "qp_id": "2,0"}))
+    for report, clear in zip((first, second), simulated, strict=True):
+        assert [query["index"] for query in report["queries"]] == clear.records
+        assert [query["predicted"] for query in report["queries"]] == clear.labels.tolist()
+        assert report["accuracy"]["before"] == clear.before.overall
+        assert report["accuracy"]["after"] == clear.after.overall
     summary = PROTOCOLS["capc"].summary({"reports": [first, second]})
     assert [value for name, value in summary.lines if name == "accuracy before"] == [
         f"{report['accuracy']['before']:.3f} on 360 held-out records" for report in (first, second)

@@ -1,0 +1,173 @@
+"""A campaign in the clear: the same parts, models, choices, votes, noise and accounts, without any cryptography.
+
+For comparing with, and for finding good settings in seconds. All parties' models lie in one process here; no run does
+this. Without noise its labels are those of a run; with noise it draws from the same distribution.
+
+    python -m parties.simulation --config configs/hospitals.yaml --seeds 0,1,2
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import yaml
+
+from mpc.protocol import labels_of
+from mpc.randomness import SYSTEM, Randomness
+from mpc.release import ABSTAINED
+from mpc.ring import Ring
+from parties.capc_config import CapcConfig
+from parties.data import Dataset, Labels, Records, load_dataset
+from parties.dealing import Cast, deal, public_parameters, training_settings
+from parties.models import Model
+from parties.network import fixed_point
+from parties.privacy import Cost, costs_of_a_query, epsilon
+from parties.questions import Accuracy
+from parties.selection import order_to_ask
+from parties.training import train
+
+
+@dataclass(frozen=True)
+class Simulated:
+    """One querying party's campaign.
+
+    Attributes:
+        querying_party: which data owner.
+        records: indices of the unlabelled records that it asked about, in order.
+        labels: what it got, ABSTAINED for nothing.
+        correct: what the dataset says.
+        counts: the histogram of votes behind every label, ``(n, classes)``; nobody sees it in a run.
+        before, after: accuracy of its model.
+        epsilon: spent.
+    """
+
+    querying_party: int
+    records: list[int]
+    labels: Labels
+    correct: Labels
+    counts: Labels
+    before: Accuracy
+    after: Accuracy
+    epsilon: float
+
+
+def simulate(config: CapcConfig, noise_randomness: Randomness = SYSTEM) -> list[Simulated]:
+    """The campaigns of all querying parties of a configuration, each as if its account were empty."""
+    dataset = load_dataset(config.dataset, config.data_dir)
+    cast, data = Cast.of(config), deal(config, dataset)
+    answering = {
+        owner: train(training_settings(config, dataset, index, owner), data.owned[owner])
+        for index, owner in enumerate(cast.servers.values())
+    }
+    return [
+        _campaign(config, dataset, owner, data.owned[owner], data.asked, answering, noise_randomness)
+        for owner in cast.clients.values()
+    ]
+
+
+def _campaign(
+    config: CapcConfig,
+    dataset: Dataset,
+    owner: int,
+    own: Records,
+    asked: dict[str, Records],
+    answering: dict[int, Model],
+    noise_randomness: Randomness,
+) -> Simulated:
+    if config.strategy == "given":
+        raise ValueError("expected a campaign, found strategy given")
+    settings = training_settings(config, dataset, owner, owner)
+    unlabelled, held_out = asked["unlabelled"], asked["held_out"]
+    before = train(settings, own)
+    chosen = order_to_ask(config.strategy, before, own, unlabelled, config.seed)[: config.n_queries]
+    others = [model for other, model in answering.items() if other != owner]
+    counts = _votes(config, dataset, others, unlabelled.take(chosen))
+
+    parameters = public_parameters(config, dataset)
+    each = costs_of_a_query(parameters)
+    spent: list[Cost] = []
+    labels = np.zeros(0, np.int64)
+    while len(labels) < len(chosen):
+        granted = _granted(config, spent, each, min(config.batch_size, len(chosen) - len(labels)))
+        if granted == 0:
+            break
+        batch = labels_of(counts[len(labels) : len(labels) + granted], parameters, noise_randomness)
+        spent += [cost.times(granted) for cost in each]
+        if parameters.threshold and config.credit_abstentions:
+            abstained = int((batch == ABSTAINED).sum())
+            spent += [cost.times(-abstained) for cost in each if cost.what == "answer"]
+        labels = np.concatenate([labels, batch])
+
+    records, counts = chosen[: len(labels)], counts[: len(labels)]
+    got = labels != ABSTAINED
+    after = before
+    if got.any():
+        more = unlabelled.take(records[got])
+        both = Records(np.concatenate([own.images, more.images]), np.concatenate([own.labels, labels[got]]))
+        after = train(settings, both)
+    return Simulated(
+        owner,
+        [int(record) for record in records],
+        labels,
+        unlabelled.labels[records],
+        counts,
+        Accuracy.of(before, held_out),
+        Accuracy.of(after, held_out),
+        epsilon(spent, float(config.delta)),
+    )
+
+
+def _votes(config: CapcConfig, dataset: Dataset, models: Sequence[Model], queries: Records) -> Labels:
+    """Histograms ``(n, classes)`` of the fixed-point models' votes."""
+    parameters = public_parameters(config, dataset)
+    encoded = Ring(parameters.ring_bits).encode(queries.images, parameters.fraction_bits)
+    counts = np.zeros((len(queries), parameters.classes), np.int64)
+    for model in models:
+        network = fixed_point(model, parameters, config.n_queries * len(config.qp_id))
+        counts[np.arange(len(queries)), network.run_clear(encoded).argmax(axis=1)] += 1
+    return counts
+
+
+def _granted(config: CapcConfig, spent: Sequence[Cost], each: Sequence[Cost], wished: int) -> int:
+    """How many of the queries the budget allows, as the ledger would."""
+    if config.epsilon_budget is None:
+        return wished
+    fits = [
+        count
+        for count in range(1, wished + 1)
+        if epsilon([*spent, *(cost.times(count) for cost in each)], float(config.delta)) <= config.epsilon_budget
+    ]
+    return max(fits, default=0)
+
+
+def main() -> None:
+    """Print what every querying party gained, and the average."""
+    parser = argparse.ArgumentParser(description="Run a campaign in the clear.")
+    parser.add_argument("--config", type=Path, required=True, help="YAML file with a campaign")
+    parser.add_argument("--seeds", default="0", help="experiment seeds, comma-separated")
+    arguments = parser.parse_args()
+    keys = yaml.safe_load(arguments.config.read_text())["capc"]
+    if os.environ.get("CAPC_DATA_DIR"):
+        keys.setdefault("data_dir", os.environ["CAPC_DATA_DIR"])
+    gains = []
+    for seed in arguments.seeds.split(","):
+        for campaign in simulate(CapcConfig(**keys | {"seed": int(seed)})):
+            before, after = campaign.before.overall, campaign.after.overall
+            gains.append((before, after))
+            got = campaign.labels != ABSTAINED
+            right = (campaign.labels == campaign.correct)[got].mean() if got.any() else float("nan")
+            print(
+                f"seed {seed}, party {campaign.querying_party}: {before:.3f} -> {after:.3f} by {got.sum()} labels, "
+                f"{right:.0%} of them correct, {(~got).sum()} abstained, epsilon {campaign.epsilon:.3g}"
+            )
+    before, after = np.mean(gains, axis=0)
+    print(f"average: {before:.3f} -> {after:.3f}, {100 * (after - before):+.1f} points")
+
+
+if __name__ == "__main__":
+    main()
