@@ -9,7 +9,7 @@ is involved, so the floating-point attacks on Gaussian noise do not apply. Runni
 from __future__ import annotations
 
 from fractions import Fraction
-from math import ceil, floor
+from math import ceil, floor, isqrt
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +26,17 @@ a hard bound: wrap-around is impossible rather than unlikely."""
 def noise_bound(sigma: Fraction) -> int:
     """The largest magnitude that :func:`discrete_gaussian` can return."""
     return ceil(TAIL_SIGMAS * sigma)
+
+
+def part_scale(sigma: Fraction, parts: int) -> Fraction:
+    """The scale of one of ``parts`` independent contributions whose variances add up to sigma^2, rounded up to 2^-16.
+
+    Their sum is not quite a discrete Gaussian; how close it is follows from Kairouz, Liu, Steinke, "The Distributed
+    Discrete Gaussian Mechanism for Federated Learning with Secure Aggregation", ICML 2021, for scales of at least 1/2.
+    """
+    wanted = sigma * sigma * (1 << 32) / parts  # (2^16 scale)^2
+    root = isqrt(ceil(wanted))
+    return Fraction(root if root * root >= wanted else root + 1, 1 << 16)
 
 
 def discrete_gaussian(sigma: Fraction, shape: tuple[int, ...], randomness: Randomness = SYSTEM) -> NDArray[np.int64]:

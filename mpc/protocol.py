@@ -6,7 +6,7 @@ side by side over channels in memory, and in ``parties/`` one side each over TLS
 
     step   QP                      AP i                        PG                       file
     0      keys, base OTs          keys, base OTs              Paillier key             aggregation, garbled
-    0      preprocessing           garbling, W r - s                                    inference
+    0      preprocessing           garbling, W r - s        (deals W r - s)             inference
     1a,b   x - r, colours          labels                                               inference
            share of the logits     share of the logits
     1c     onehot - m_i            m_i, fresh                                           vote
@@ -20,6 +20,7 @@ import queue
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from fractions import Fraction
 from typing import TypeVar
 
 import numpy as np
@@ -29,7 +30,7 @@ from mpc import aggregation, confident, release, vote
 from mpc.channel import MemoryChannel, memory_pair
 from mpc.errors import ParameterError
 from mpc.garbled import Evaluator, Garbler
-from mpc.inference import AnsweringInference, Network, QueryingInference
+from mpc.inference import AnsweringInference, Dealer, Network, QueryingInference
 from mpc.noise import discrete_gaussian
 from mpc.paillier import SecretKey
 from mpc.parameters import PublicParameters
@@ -74,7 +75,7 @@ def run_capc(
         queries: real numbers in the networks' input range.
         networks: fixed-point models, all under ``parameters``' ring, scale, shape and classes.
         parameters: public parameters; ``parties`` must be ``len(networks)``.
-        noise_randomness: PG's, injectable for known-answer tests.
+        noise_randomness: of whoever draws the noise, injectable for known-answer tests.
         deadline_s: longest wait for one message.
     """
     if len(networks) != parameters.parties:
@@ -91,7 +92,16 @@ def run_capc(
 
     # Steps 1a to 2, with every answering party.
     ballots = [
-        _ask(f"server-{index}", network, encoded, parameters, secret_key, deadline_s)
+        _ask(
+            f"server-{index}",
+            network,
+            encoded,
+            parameters,
+            secret_key,
+            (querying, guardian),
+            noise_randomness,
+            deadline_s,
+        )
         for index, network in enumerate(networks)
     ]
 
@@ -107,7 +117,8 @@ def run_capc(
         mask_sums = aggregation.guardian_add([ballot.guardian for ballot in ballots], shape, width)
 
     # Step 2 ends with PG's noise; step 3 gives the label to the QP alone.
-    noisy_share = release.guardian_add_noise(mask_sums, parameters.noise_scale, width, noise_randomness)
+    guardians = Fraction(0) if parameters.noise_parts else parameters.noise_scale
+    noisy_share = release.guardian_add_noise(mask_sums, guardians, width, noise_randomness)
     share_sums = Ring(width).add(*(ballot.vote_shares for ballot in ballots))
     if parameters.threshold:
         limits = confident.guardian_limits(
@@ -154,6 +165,8 @@ def _ask(
     encoded: Words,
     parameters: PublicParameters,
     secret_key: SecretKey,
+    querying_guardian: tuple[MemoryChannel, MemoryChannel],
+    noise_randomness: Randomness,
     deadline_s: float,
 ) -> _Ballot:
     """Steps 0 to 2 between the QP and one AP, and the AP's mask on its way to PG."""
@@ -165,11 +178,19 @@ def _ask(
 
     # Step 0: base OTs and the QP's encryption key, then everything that does not need the query.
     evaluator, garbler = both(lambda: Evaluator.open(querying), lambda: Garbler.open(answering))
-    asking, serving = both(
-        lambda: QueryingInference.open(querying, evaluator, parameters),
-        lambda: AnsweringInference.open(answering, garbler, network, parameters),
+    dealt = parameters.preprocessing == "dealer"
+    dealers = (querying_guardian[0], answering_guardian) if dealt else (None, None)
+    (asking, serving), dealer = both(
+        lambda: both(
+            lambda: QueryingInference.open(querying, evaluator, parameters, dealer=dealers[0]),
+            lambda: AnsweringInference.open(answering, garbler, network, parameters, dealer=dealers[1]),
+        ),
+        lambda: Dealer.open(querying_guardian[1], guardian) if dealt else None,
     )
-    asked, served = both(lambda: asking.prepare(count), lambda: serving.prepare(count))
+    (asked, served), _ = both(
+        lambda: both(lambda: asking.prepare(count), lambda: serving.prepare(count)),
+        lambda: dealer.deal() if dealer else None,
+    )
     evaluated, garbled = both(
         lambda: vote.querying_prepare(evaluator, asked.logit_shares, ring_bits),
         lambda: vote.answering_prepare(garbler, count, parameters.classes, ring_bits),
@@ -184,7 +205,8 @@ def _ask(
         lambda: vote.answering_vote(garbled, answering_logits, width),
     )
 
-    # Step 2, the AP's part: its mask towards PG.
+    # Step 2, the AP's part: its mask towards PG, with its part of the noise if PG does not draw it.
+    masks = release.answering_add_noise(masks, parameters.part_scale, width, noise_randomness)
     if parameters.aggregation == "paillier":
         aggregation.answering_encrypt(answering, public_key, parameters.packing, masks)
     else:
@@ -239,7 +261,13 @@ def labels_of(
     counts: NDArray[np.int64], parameters: PublicParameters, noise_randomness: Randomness = SYSTEM
 ) -> NDArray[np.int64]:
     """The noisy labels, or abstentions, of histograms ``(n, classes)`` that lie in the open."""
-    noisy = counts + discrete_gaussian(parameters.noise_scale, counts.shape, noise_randomness)
+    if parameters.noise_parts:
+        parts = [
+            discrete_gaussian(parameters.part_scale, counts.shape, noise_randomness) for _ in range(parameters.parties)
+        ]
+        noisy = counts + np.sum(parts, axis=0)
+    else:
+        noisy = counts + discrete_gaussian(parameters.noise_scale, counts.shape, noise_randomness)
     labels: NDArray[np.int64] = noisy.argmax(axis=1).astype(np.int64)
     if parameters.threshold:
         limits = confident.guardian_limits(

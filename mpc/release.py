@@ -41,6 +41,15 @@ def guardian_add_noise(mask_sums: Words, sigma: Fraction, width: int, randomness
     return ring.add(mask_sums, ring.reduce(discrete_gaussian(sigma, mask_sums.shape, randomness)))
 
 
+def answering_add_noise(masks: Words, scale: Fraction, width: int, randomness: Randomness = SYSTEM) -> Words:
+    """AP, where the noise is distributed: its masks with its own part of the noise, before it gives them away.
+
+    PG and the QP see the same uniform values as without; the parts add up where the masks do.
+    """
+    ring = Ring(width)
+    return ring.add(masks, ring.reduce(discrete_gaussian(scale, masks.shape, randomness)))
+
+
 def guardian_release(garbler: Garbler, noisy_share: Words, width: int) -> None:
     """PG: garbles the argmax over its noisy share ``(n, classes)``.
 

@@ -60,6 +60,17 @@ class CapcConfig(BaseModel):
         "0 is no privacy; default n_parties / 6, about the most that a clear majority survives",
         json_schema_extra=_flag("votes"),
     )
+    noise_by: Literal["guardian", "parties"] = Field(
+        "guardian",
+        description="who draws the noise: the privacy guardian, who knows it then, or every answering party a part",
+        json_schema_extra=_flag("name"),
+    )
+    colluding: int = Field(
+        0,
+        ge=0,
+        description="answering parties that may tell their parts of the noise and the rest still is dp_noise_scale",
+        json_schema_extra=_flag("parties"),
+    )
     threshold: int = Field(
         0,
         ge=0,
@@ -201,6 +212,11 @@ class CapcConfig(BaseModel):
         return Fraction(self.dp_noise_scale)
 
     @property
+    def noise_parts(self) -> int:
+        """How many answering parties' parts make the whole noise; 0 where the guardian draws it."""
+        return self.n_parties - self.colluding if self.noise_by == "parties" and self.sigma else 0
+
+    @property
     def threshold_sigma(self) -> Fraction:
         """The standard deviation of the noise on the threshold, exactly as written; 0 without a threshold."""
         if not self.threshold:
@@ -223,6 +239,18 @@ class CapcConfig(BaseModel):
         if self.strategy != "given" and self.n_queries > self.unlabelled:
             raise ValueError(
                 f"n_queries: expected at most the {self.unlabelled} unlabelled records, found {self.n_queries}"
+            )
+        if self.colluding and (self.noise_by == "guardian" or self.colluding >= self.n_parties):
+            raise ValueError(
+                f"colluding: expected fewer than the {self.n_parties} answering parties, and noise_by parties, "
+                f"found {self.colluding} and {self.noise_by}"
+            )
+        if self.noise_parts and self.threshold:
+            raise ValueError("noise_by: expected guardian with a threshold, whose check needs counts without noise")
+        if self.noise_parts and 4 * self.sigma**2 < self.noise_parts:
+            raise ValueError(
+                f"noise_by: expected a dp_noise_scale of at least {self.noise_parts**0.5 / 2:.3g}, so that every part "
+                f"has a scale of at least 1/2, found {float(self.sigma):g}"
             )
         if 2 * self.round_exp >= self.ring_bits:
             raise ValueError(

@@ -8,7 +8,7 @@
     base OTs  <------------------>   base OTs
     how many queries?  <--------->   ledger charged, as far as the budget goes   0, every batch
     product of Enc(m)  ---------->   sum of m                 (or  <--- m ---)  2
-                                     + discrete Gaussian noise
+                                     + discrete Gaussian noise, unless the APs added it
     label  <---------------------    garbled noisy argmax                       3
 
 Learns how many queries are answered, and the sum of the APs' masks, which is uniform noise: no query, no logit, no
@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from fractions import Fraction
 from functools import partial
 
 from mpc import aggregation, confident, release
@@ -80,7 +81,8 @@ def _serve(party: Party[GuardianSettings], turn: Turn, channels: dict[str, Chann
         else:
             with progress.step("2", "sum of the masks"):
                 mask_sums = aggregation.guardian_add(servers, shape, parameters.width)
-        noisy_share = release.guardian_add_noise(mask_sums, parameters.noise_scale, parameters.width)
+        scale = Fraction(0) if parameters.noise_parts else parameters.noise_scale
+        noisy_share = release.guardian_add_noise(mask_sums, scale, parameters.width)
         with progress.step("3", "noisy argmax", channel=client):
             if parameters.threshold:
                 limits = confident.guardian_limits(count, parameters.threshold, parameters.threshold_noise_scale)

@@ -11,7 +11,7 @@
     x - r  -------------------------->   network on shares                           1a
     share of the logits                  share of the logits                         1b
     onehot(argmax) - m  <------------>   fresh m                                     1c
-    <---------------------------------   Enc(m)                    (or  m  ------>)  2
+    <---------------------------------   Enc(m)                    (or  m  ------>)  2, with noise if it is distributed
 
 Learns that a query came, and its shape: not the query, not its own vote on it, not the label, not who else votes.
 Trust: semi-honest parties; PG colludes with nobody. Run: ``python -m parties.server --settings PATH``.
@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import sys
 
-from mpc import aggregation, vote
+from mpc import aggregation, release, vote
 from mpc.channel import Channel
 from mpc.garbled import Garbler
 from mpc.inference import AnsweringInference, Network
@@ -79,6 +79,7 @@ def _vote(
         logit_shares = inference.infer(prepared)
     with progress.step("1c", "argmax; the vote ends as two shares", channel=client):
         masks = vote.answering_vote(ballot, logit_shares, parameters.width)
+    masks = release.answering_add_noise(masks, parameters.part_scale, parameters.width)  # 0 where PG draws it
     if parameters.aggregation == "paillier":
         with progress.step("2", "masks, encrypted", channel=client):
             aggregation.answering_encrypt(client, key, parameters.packing, masks)

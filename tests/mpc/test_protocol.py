@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from mpc.channel import MemoryChannel
 from mpc.errors import ParameterError
 from mpc.inference import Linear, Network, ReLU
-from mpc.noise import noise_bound
+from mpc.noise import discrete_gaussian, noise_bound
 from mpc.parameters import Aggregation, PublicParameters
 from mpc.protocol import CapcRun, plaintext_labels, run_capc
 from mpc.randomness import SeededRandomness
@@ -28,6 +28,7 @@ def parameters(
     aggregation: Aggregation = "paillier",
     threshold: int = 0,
     threshold_sigma: str = "0",
+    noise_parts: int = 0,
 ) -> PublicParameters:
     return PublicParameters(
         parties=parties,
@@ -40,6 +41,7 @@ def parameters(
         key_bits=1024,  # speed only
         threshold=threshold,
         threshold_sigma=threshold_sigma,
+        noise_parts=noise_parts,
     )
 
 
@@ -286,3 +288,33 @@ def test_counts_limits_and_gate_cannot_wrap(parties: int, sigma: str, threshold:
     assert parties + noise < gate < half
     assert parties - (threshold - limit_noise) + 1 < half
     assert 0 - (threshold + limit_noise) + 1 >= -half
+
+
+@pytest.mark.parametrize("aggregation", ["paillier", "direct"])
+def test_noise_in_parts_is_what_the_same_parts_are_in_the_clear(aggregation: Aggregation) -> None:
+    networks = [network(seed) for seed in range(4)]
+    chosen = parameters(4, "2", aggregation, noise_parts=3)
+    secret = run_capc(queries(30), networks, chosen, noise_randomness=SeededRandomness(b"parts"))
+    clear = plaintext_labels(queries(30), networks, chosen, SeededRandomness(b"parts"))
+    assert secret.labels.tolist() == clear.tolist()
+
+
+def test_parts_of_the_noise_without_those_who_collude_still_have_the_whole_variance() -> None:
+    sigma, parties, colluding = Fraction(3), 5, 2
+    chosen = parameters(parties, str(sigma), noise_parts=parties - colluding)
+    part = chosen.part_scale
+    assert sigma**2 <= (parties - colluding) * part**2 < sigma**2 * Fraction(1001, 1000)
+    kept = sum(
+        discrete_gaussian(part, (4000,), SeededRandomness(bytes([index]))) for index in range(parties - colluding)
+    )
+    assert np.var(kept) == pytest.approx(float(sigma**2), rel=0.12)
+    assert parties + parties * noise_bound(part) < 2 ** (chosen.width - 1)
+
+
+def test_parts_that_are_too_small_too_many_or_beside_a_threshold_are_refused() -> None:
+    with pytest.raises(ParameterError, match="0 to 3 parts"):
+        parameters(3, "2", noise_parts=4)
+    with pytest.raises(ParameterError, match="at least 1/2 for each part"):
+        parameters(9, "1", noise_parts=9)
+    with pytest.raises(ParameterError, match="with a threshold"):
+        parameters(3, "2", threshold=2, noise_parts=3)

@@ -14,6 +14,7 @@ from parties.answers import Answer, Answers, AnswersError
 from parties.capc import budget_view
 from parties.capc_config import CapcConfig
 from parties.plan import Run, RunFolders
+from parties.privacy import Cost, epsilon
 from parties.protocols import PROTOCOLS
 from parties.settings import GuardianSettings, QueryingSettings
 from parties.simulation import simulate
@@ -117,6 +118,15 @@ def test_where_few_agree_the_parties_abstain_and_only_the_check_is_paid(tmp_path
     lines = dict(budget_view(CapcConfig(**choices), tmp_path / "files").lines)
     paid = report["answered"] if credit else 10
     assert lines["digits/party-0"].endswith(f"for 10 checks, {paid} answers")
+
+
+def test_noise_that_nobody_knows_is_charged_for_what_it_is(tmp_path: Path) -> None:
+    choices = CAMPAIGN | {"noise_by": "parties", "colluding": 1, "dp_noise_scale": "4", "n_queries": 4}
+    with running(tmp_path, **choices) as run:
+        (report,) = reports(run)
+    assert report["answered"] == 4
+    part = Cost("answer", str(run.plan.processes[0].settings.parameters.part_scale), 2, 4, parts=2)
+    assert report["epsilon"] == pytest.approx(epsilon([part], 1e-5))
 
 
 def plan(tmp_path: Path, **choices: Any) -> tuple[list[QueryingSettings], GuardianSettings]:

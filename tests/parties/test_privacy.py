@@ -115,3 +115,20 @@ def test_two_changed_counts_cost_what_two_releases_of_one_do() -> None:
 
 def test_a_check_costs_what_a_gaussian_of_sensitivity_one_does() -> None:
     assert epsilon_of([check("7").times(200)], DELTA) == pytest.approx(analytic_gaussian(7, 100), rel=0.02)
+
+
+def test_a_sum_of_wide_parts_costs_what_one_gaussian_of_the_same_variance_does() -> None:
+    one, parts = Cost("answer", "9", 2, 19), Cost("answer", "3", 2, 19, parts=9)
+    assert parts.rho == pytest.approx(one.rho, rel=1e-6)
+    assert bound_of([parts], DELTA) == pytest.approx(bound_of([one], DELTA), rel=1e-6)
+    assert epsilon_of([parts], DELTA) == bound_of([parts], DELTA)
+
+
+def test_a_sum_of_narrow_parts_costs_more_by_its_distance_from_a_gaussian() -> None:
+    """Kairouz, Liu, Steinke 2021: tau for 20 parts of 0.67, by hand for its first two terms."""
+    scale = Fraction(44, 65)
+    parts, one = Cost("answer", str(scale), 2, 1, parts=20), Cost("answer", "3", 2, 1)
+    first_terms = 10 * (math.exp(-(math.pi**2) * float(scale) ** 2) + math.exp(-4 / 3 * (math.pi * float(scale)) ** 2))
+    distance = math.sqrt(2 * parts.rho) - 1 / (float(scale) * math.sqrt(20))
+    assert first_terms < distance < 3 * first_terms
+    assert parts.rho > 1.1 * one.rho
