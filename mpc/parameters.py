@@ -16,6 +16,7 @@ from mpc.release import histogram_bits
 
 Aggregation = Literal["paillier", "direct"]
 Preprocessing = Literal["he", "dealer"]
+Preprocessing = Literal["he", "dealer"]
 
 
 class PublicParameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -30,6 +31,7 @@ class PublicParameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
         sigma: scale of the discrete Gaussian on each count, an exact rational written "3/2" or "2".
         aggregation: how the masks reach the Privacy Guardian.
         key_bits: of the Paillier modulus.
+        preprocessing: where the linear layers' correlations come from, see :data:`mpc.inference.TRUST`.
         noise_parts: 0 where PG draws the noise. Otherwise every AP adds a part of the noise to its masks, and so many
             parts add up to scale sigma: full noise as long as at most ``parties - noise_parts`` APs tell theirs.
         threshold: T, what the largest count must reach for a label (:mod:`mpc.confident`); 0 for always a label.
@@ -44,6 +46,7 @@ class PublicParameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     sigma: str
     aggregation: Aggregation = "paillier"
     key_bits: int = KEY_BITS
+    preprocessing: Preprocessing = "he"
     preprocessing: Preprocessing = "he"
     noise_parts: int = 0
     threshold: int = 0

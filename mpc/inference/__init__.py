@@ -3,7 +3,7 @@
 One way in for the parties: a :class:`Network` made from float layers, and the two sides of a session.
 
     architecture   what is public          layers, ranges, network   float layers to fixed point, and their bounds
-    encoding, rlwe, linear                 W r - s without a dealer
+    encoding, rlwe, linear                 W r - s without a dealer              masks, dealer     and with one
     nonlinear      ReLU on shares          sessions                  both sides, in order
     pool           correlations prepared ahead           convert, convert_onnx    models of other libraries
 """
@@ -11,6 +11,7 @@ One way in for the parties: a :class:`Network` made from float layers, and the t
 from mpc.inference.architecture import Architecture
 from mpc.inference.convert import from_sklearn, from_torch
 from mpc.inference.convert_onnx import from_onnx
+from mpc.inference.dealer import TRUST, Dealer
 from mpc.inference.layers import (
     AdaptiveAvgPool2d,
     AvgPool2d,
@@ -32,6 +33,7 @@ from mpc.inference.sessions import (
 )
 
 __all__ = [
+    "TRUST",
     "AdaptiveAvgPool2d",
     "AnsweringCorrelation",
     "AnsweringInference",
@@ -40,6 +42,7 @@ __all__ = [
     "AvgPool2d",
     "BatchNorm",
     "Conv2d",
+    "Dealer",
     "Flatten",
     "LeakyReLU",
     "Linear",

@@ -58,6 +58,10 @@ class Convolution:
         return (self.width - self.kernel[1]) // self.stride[1] + 1
 
     @property
+    def weight_shape(self) -> tuple[int, int, int, int]:
+        return self.outputs, self.channels, *self.kernel
+
+    @property
     def output_shape(self) -> tuple[int, int, int]:
         return self.outputs, self.output_height, self.output_width
 

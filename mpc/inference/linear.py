@@ -26,7 +26,10 @@ from numpy.typing import NDArray
 from mpc._core import RlweEvaluator, RlweParameters, RlweSecretKey, RlweWeights
 from mpc.channel import Channel
 from mpc.errors import ParameterError, ProtocolError
+from mpc.inference.architecture import Architecture
 from mpc.inference.encoding import Convolution, Layout, plan
+from mpc.inference.masks import draw_masks
+from mpc.inference.rlwe import kernel_seed
 from mpc.randomness import SYSTEM, Randomness
 from mpc.ring import Ring, Words
 
@@ -78,9 +81,8 @@ class AnsweringLinear:
         index: int,
         randomness: Randomness = SYSTEM,
     ) -> None:
-        expected = (shape.outputs, shape.channels, *shape.kernel)
-        if weights.shape != expected:
-            raise ParameterError(f"expected weights of shape {expected} in {name}, found {weights.shape}")
+        if weights.shape != shape.weight_shape:
+            raise ParameterError(f"expected weights of shape {shape.weight_shape} in {name}, found {weights.shape}")
         self.name = name
         self.shape = shape
         self.parameters = parameters
@@ -176,6 +178,58 @@ def answering_correlate(channel: Channel, layers: Sequence[AnsweringLinear], bat
         for (index, _), reply in zip(window, replies, strict=True):
             layers[index].send_reply(channel, reply)
     return shares
+
+
+class QueryingEncrypted:
+    """The querying party's side of all layers: a key pair of its own, whose public half it sends."""
+
+    def __init__(self, channel: Channel, architecture: Architecture, randomness: Randomness) -> None:
+        with _placed(channel):
+            try:
+                parameters = architecture.rlwe()
+            except ParameterError as error:  # the architecture is the peer's
+                raise ProtocolError(str(error)) from error
+        key = RlweSecretKey(parameters, kernel_seed(randomness))
+        channel.send("network/key", key.public_key())
+        self._channel = channel
+        self._architecture = architecture
+        self._randomness = randomness
+        layers = architecture.private_layers()
+        self._layers = [QueryingLinear(name, shape, parameters, key) for name, _, shape in layers]
+
+    def draw(self, batch: int) -> tuple[list[Words], list[Words]]:
+        """Fresh masks, see :func:`~mpc.inference.masks.draw_masks`."""
+        return draw_masks(self._architecture, batch, self._randomness)
+
+    def correlate(self, inputs: Sequence[Words]) -> list[Words]:
+        """Its shares W r - s of every private layer."""
+        return querying_correlate(self._channel, self._layers, inputs)
+
+
+class AnsweringEncrypted:
+    """The answering party's side of all layers; ``weights`` ``[outputs, channels, kh, kw]`` each.
+
+    Raises:
+        ProtocolError: a malformed key.
+    """
+
+    def __init__(
+        self, channel: Channel, architecture: Architecture, weights: Sequence[NDArray[np.int64]], randomness: Randomness
+    ) -> None:
+        parameters = architecture.rlwe()
+        key = channel.recv("network/key", parameters.upload_bytes(1))
+        with _placed(channel):
+            evaluator = RlweEvaluator(parameters, key, kernel_seed(randomness))
+        self._channel = channel
+        layers = zip(architecture.private_layers(), weights, strict=True)
+        self._layers = [
+            AnsweringLinear(name, shape, weight, parameters, evaluator, index, randomness)
+            for index, ((name, _, shape), weight) in enumerate(layers)
+        ]
+
+    def correlate(self, batch: int) -> list[Words]:
+        """Its shares s of every private layer, uniform."""
+        return answering_correlate(self._channel, self._layers, batch)
 
 
 def windows(layouts: Sequence[Layout]) -> Iterator[list[tuple[int, range]]]:

@@ -6,8 +6,8 @@ owner of the input, for a batch of queries at a time::
     QueryingInference                                       AnsweringInference, holds W_i, b_i
     open     checks the architecture  <── architecture ──
              key pair                 ── key ────────────►
-    prepare  all masks r_i uniform    ── Enc(r_i) ───────►  all s_i uniform
-             y_i = W_i r_i - s_i      ◄── Enc(W_i r_i - s_i)
+    prepare  all masks r_i uniform    ── Enc(r_i) ───────►  all s_i uniform      linear.py, or instead of the
+             y_i = W_i r_i - s_i      ◄── Enc(W_i r_i - s_i)                     ciphertexts a dealer: dealer.py
              for each non-linearity:  ◄── OTs, tables ───►  garbles
     infer    x - r_1                  ────────────────────► W_1 (x - r_1) + b_1 + s_1
                                       ◄── labels ─────────
@@ -25,16 +25,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from mpc._core import RlweEvaluator, RlweSecretKey
 from mpc.channel import Channel
 from mpc.errors import ParameterError, ProtocolError
 from mpc.garbled import Evaluator, Garbler
 from mpc.inference.architecture import LARGEST_BATCH, NONLINEAR, PRIVATE, Architecture
-from mpc.inference.linear import AnsweringLinear, QueryingLinear, answering_correlate, querying_correlate
+from mpc.inference.dealer import AnsweringDealt, QueryingDealt
+from mpc.inference.linear import AnsweringEncrypted, QueryingEncrypted
 from mpc.inference.network import Network, apply_private, check_queries
 from mpc.inference.nonlinear import AnsweringNonlinear, QueryingNonlinear, circuit_of
-from mpc.inference.rlwe import kernel_seed
-from mpc.inference.tensors import as_pixels, from_pixels, public_map
+from mpc.inference.tensors import from_pixels, public_map
 from mpc.randomness import SYSTEM, Randomness
 from mpc.ring import Ring, Words
 
@@ -117,23 +116,28 @@ class QueryingInference:
         channel: Channel,
         evaluator: Evaluator,
         architecture: Architecture,
-        key: RlweSecretKey,
-        randomness: Randomness,
+        linear: QueryingEncrypted | QueryingDealt,
     ) -> None:
         self.architecture = architecture
         self._channel = channel
         self._evaluator = evaluator
-        self._randomness = randomness
         self._ring = Ring(architecture.ring_bits)
-        self._linear = [
-            QueryingLinear(name, shape, architecture.rlwe(), key) for name, _, shape in architecture.private_layers()
-        ]
+        self._linear = linear
 
     @classmethod
     def open(
-        cls, channel: Channel, evaluator: Evaluator, agreement: Agreement, randomness: Randomness = SYSTEM
+        cls,
+        channel: Channel,
+        evaluator: Evaluator,
+        agreement: Agreement,
+        randomness: Randomness = SYSTEM,
+        *,
+        dealer: Channel | None = None,
     ) -> QueryingInference:
-        """Take and check the AP's architecture; make a key pair for it and send the public key.
+        """Take and check the AP's architecture, and set up the linear layers.
+
+        Args:
+            dealer: where the linear layers' correlations come from; None: from the AP, under encryption.
 
         Raises:
             ProtocolError: an architecture beyond the limits, or not what was agreed.
@@ -144,12 +148,9 @@ class QueryingInference:
                 raise ProtocolError.mismatch(
                     f"{what} of the network", expected, found, peer=channel.peer, step=channel.step
                 )
-        try:
-            key = RlweSecretKey(architecture.rlwe(), kernel_seed(randomness))
-        except ParameterError as error:
-            raise ProtocolError(str(error), peer=channel.peer, step=channel.step) from error
-        channel.send("network/key", key.public_key())
-        return cls(channel, evaluator, architecture, key, randomness)
+        if dealer is not None:
+            return cls(channel, evaluator, architecture, QueryingDealt(dealer, channel, architecture))
+        return cls(channel, evaluator, architecture, QueryingEncrypted(channel, architecture, randomness))
 
     def prepare(self, batch: int) -> QueryingCorrelation:
         """Everything that does not depend on the queries, for ``batch`` of them.
@@ -158,8 +159,8 @@ class QueryingInference:
             ProtocolError: a malformed message.
         """
         _check_batch(batch)
-        masks, inputs = self._draw(batch)
-        outputs = iter(querying_correlate(self._channel, self._linear, inputs))
+        masks, inputs = self._linear.draw(batch)
+        outputs = iter(self._linear.correlate(inputs))
         upcoming = iter(masks)
         mine = next(upcoming)  # the QP's share of the tensor between two layers
         correlation = QueryingCorrelation(mine, mine)
@@ -174,23 +175,6 @@ class QueryingInference:
                 mine = self._ring.reduce(public_map(layer, mine))
         correlation.logit_shares = mine
         return correlation
-
-    def _draw(self, batch: int) -> tuple[list[Words], list[Words]]:
-        """Fresh masks of the input and of every non-linearity's output, and what the private layers see of them."""
-        mine = self._ring.random((batch, *self.architecture.input_shape), self._randomness)
-        masks, inputs = [mine], []
-        wide = False
-        for _, layer, _, after in self.architecture.steps():
-            if isinstance(layer, PRIVATE):
-                inputs.append(as_pixels(layer, mine))
-                wide = True
-            elif isinstance(layer, NONLINEAR):
-                mine = self._ring.random((batch, *after), self._randomness)
-                masks.append(mine)
-                wide = False
-            elif not wide:
-                mine = self._ring.reduce(public_map(layer, mine))
-        return masks, inputs
 
     def infer(self, correlation: QueryingCorrelation, queries: Words) -> Words:
         """Its shares of the logits, ``(batch, classes)`` in Z_2^l; the correlation is used up.
@@ -219,18 +203,14 @@ class AnsweringInference:
     """The answering party's side: its network, for one querying party."""
 
     def __init__(
-        self, channel: Channel, garbler: Garbler, network: Network, evaluator: RlweEvaluator, randomness: Randomness
+        self, channel: Channel, garbler: Garbler, network: Network, linear: AnsweringEncrypted | AnsweringDealt
     ) -> None:
         self.network = network
         self._channel = channel
         self._garbler = garbler
         self._ring = network.ring
         self._queries_left = network.architecture.session_queries
-        private = zip(network.architecture.private_layers(), network.weights, strict=True)
-        self._linear = [
-            AnsweringLinear(name, shape, fixed.weights, network.architecture.rlwe(), evaluator, index, randomness)
-            for index, ((name, _, shape), fixed) in enumerate(private)
-        ]
+        self._linear = linear
 
     @classmethod
     def open(
@@ -240,24 +220,24 @@ class AnsweringInference:
         network: Network,
         agreement: Agreement,
         randomness: Randomness = SYSTEM,
+        *,
+        dealer: Channel | None = None,
     ) -> AnsweringInference:
-        """Send the architecture, take the QP's public key.
+        """Send the architecture, and set up the linear layers, facing :meth:`QueryingInference.open`.
 
         Raises:
             ParameterError: the network is not what was agreed.
             ProtocolError: a malformed key.
         """
-        for what, expected, found in _compared(agreement, network.architecture):
+        architecture = network.architecture
+        for what, expected, found in _compared(agreement, architecture):
             if found != expected:
                 raise ParameterError(f"expected {what} {expected} of the network, found {found}")
-        channel.send_message("network/architecture", network.architecture)
-        rlwe = network.architecture.rlwe()
-        key = channel.recv("network/key", rlwe.upload_bytes(1))
-        try:
-            evaluator = RlweEvaluator(rlwe, key, kernel_seed(randomness))
-        except ProtocolError as error:
-            raise ProtocolError(str(error.args[0]), peer=channel.peer, step=channel.step) from error
-        return cls(channel, garbler, network, evaluator, randomness)
+        channel.send_message("network/architecture", architecture)
+        weights = [fixed.weights for fixed in network.weights]
+        if dealer is not None:
+            return cls(channel, garbler, network, AnsweringDealt(dealer, channel, architecture, weights))
+        return cls(channel, garbler, network, AnsweringEncrypted(channel, architecture, weights, randomness))
 
     def prepare(self, batch: int) -> AnsweringCorrelation:
         """Everything that does not depend on the queries, for ``batch`` of them.
@@ -274,7 +254,7 @@ class AnsweringInference:
                 f"{architecture.session_queries - self._queries_left + batch}"
             )
         self._queries_left -= batch
-        shares = answering_correlate(self._channel, self._linear, batch)
+        shares = self._linear.correlate(batch)
         layers = [layer for _, layer, _ in architecture.private_layers()]
         correlation = AnsweringCorrelation(batch, list(map(from_pixels, layers, shares)))
         for (_, layer, _, after), dropped in zip(architecture.steps(), architecture.dropped_bits(), strict=True):
