@@ -16,7 +16,6 @@ from mpc.release import histogram_bits
 
 Aggregation = Literal["paillier", "direct"]
 Preprocessing = Literal["he", "dealer"]
-Preprocessing = Literal["he", "dealer"]
 
 
 class PublicParameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -46,7 +45,6 @@ class PublicParameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     sigma: str
     aggregation: Aggregation = "paillier"
     key_bits: int = KEY_BITS
-    preprocessing: Preprocessing = "he"
     preprocessing: Preprocessing = "he"
     noise_parts: int = 0
     threshold: int = 0
