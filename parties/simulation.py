@@ -16,11 +16,13 @@ from pathlib import Path
 
 import numpy as np
 import yaml
+from numpy.typing import NDArray
 
 from mpc.protocol import labels_of
 from mpc.randomness import SYSTEM, Randomness
 from mpc.release import ABSTAINED
 from mpc.ring import Ring
+from parties.analysis import data_dependent_epsilon
 from parties.capc_config import CapcConfig
 from parties.data import Dataset, Labels, Records, load_dataset
 from parties.dealing import Cast, deal, public_parameters, training_settings
@@ -44,6 +46,8 @@ class Simulated:
         counts: the histogram of votes behind every label, ``(n, classes)``; nobody sees it in a run.
         before, after: accuracy of its model.
         epsilon: spent.
+        analysed_epsilon: what it would be given the votes (:mod:`parties.analysis`); not private, not to be published.
+            None where the analysis does not apply (noise in parts).
     """
 
     querying_party: int
@@ -54,6 +58,7 @@ class Simulated:
     before: Accuracy
     after: Accuracy
     epsilon: float
+    analysed_epsilon: float | None
 
 
 def simulate(config: CapcConfig, noise_randomness: Randomness = SYSTEM) -> list[Simulated]:
@@ -119,6 +124,20 @@ def _campaign(
         Accuracy.of(before, held_out),
         Accuracy.of(after, held_out),
         epsilon(spent, float(config.delta)),
+        _analysed(config, counts, got),
+    )
+
+
+def _analysed(config: CapcConfig, counts: Labels, answered: NDArray[np.bool_]) -> float | None:
+    if config.noise_parts:
+        return None
+    return data_dependent_epsilon(
+        counts,
+        float(config.sigma),
+        float(config.delta),
+        threshold=config.threshold,
+        threshold_sigma=float(config.threshold_sigma),
+        answered=answered,
     )
 
 
@@ -165,6 +184,8 @@ def main() -> None:
                 f"seed {seed}, party {campaign.querying_party}: {before:.3f} -> {after:.3f} by {got.sum()} labels, "
                 f"{right:.0%} of them correct, {(~got).sum()} abstained, epsilon {campaign.epsilon:.3g}"
             )
+            if campaign.analysed_epsilon is not None:
+                print(f"    given the votes epsilon {campaign.analysed_epsilon:.3g}: an analysis that is not private")
     before, after = np.mean(gains, axis=0)
     print(f"average: {before:.3f} -> {after:.3f}, {100 * (after - before):+.1f} points")
 

@@ -1,0 +1,85 @@
+"""What labels cost in privacy given the very votes behind them: an analysis for experiments, not itself private.
+
+Where nearly all parties agree, the noise hardly ever changes the label, and a changed vote shows less than the
+accountant of :mod:`parties.privacy` has to assume. How much less depends on the votes, which nobody sees in a run: this
+module is for simulated campaigns (:mod:`parties.simulation`), and who published its figures would publish something
+about other parties' records. No ledger uses it.
+
+Papernot, Song, Mironov, Raghunathan, Talwar, Erlingsson, "Scalable Private Learning with PATE", ICLR 2018: Proposition
+7 (how likely the noise changes the label), Theorem 6 (the Rényi divergence that follows) with the orders of Proposition
+10; for Gaussian noise, which a discrete Gaussian of scale 1 or more is close to.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Counts = NDArray[np.int64]
+
+ORDERS: Floats = np.concatenate([np.arange(1.1, 12, 0.1), np.arange(12, 64), 2.0 ** np.arange(6, 12)])
+
+
+def data_dependent_epsilon(
+    counts: Counts,
+    sigma: float,
+    delta: float,
+    *,
+    threshold: int = 0,
+    threshold_sigma: float = 0.0,
+    answered: NDArray[np.bool_] | None = None,
+) -> float:
+    """Epsilon at `delta` of the labels that these histograms ``(n, classes)`` led to; never to be published.
+
+    With a threshold every query costs its check and those that were `answered` their label. Infinite at scale 0.
+    """
+    if sigma == 0 or (threshold and threshold_sigma == 0):
+        return math.inf
+    divergence = np.zeros_like(ORDERS)
+    for index, histogram in enumerate(counts):
+        if threshold:
+            divergence += rdp_of_check(histogram, threshold, threshold_sigma)
+        if answered is None or answered[index]:
+            divergence += rdp_of_label(histogram, sigma)
+    return float((divergence + math.log(1 / delta) / (ORDERS - 1)).min()) if divergence.any() else 0.0
+
+
+def rdp_of_label(histogram: Counts, sigma: float, orders: Floats = ORDERS) -> Floats:
+    """Rényi divergence at each order of the noisy argmax of one histogram, `sigma` on every count."""
+    top = int(histogram.argmax())
+    others = np.delete(histogram, top)
+    changed = sum(math.erfc(float(histogram[top] - other) / (2 * sigma)) for other in others) / 2
+    return _rdp(min(changed, 1 - 1 / len(histogram)), sigma, orders)
+
+
+def rdp_of_check(histogram: Counts, threshold: int, sigma: float, orders: Floats = ORDERS) -> Floats:
+    """Rényi divergence at each order of whether the largest count reaches the threshold: of sensitivity 1, so it is
+    like a label's at a scale of sqrt 2 sigma."""
+    passed = math.erfc((threshold - int(histogram.max())) / (math.sqrt(2) * sigma)) / 2
+    return _rdp(min(passed, 1 - passed), math.sqrt(2) * sigma, orders)
+
+
+def _rdp(unlikely: float, sigma: float, orders: Floats) -> Floats:
+    """Theorem 6 for a mechanism with Rényi divergence order / sigma^2 whose likeliest outcome fails with at most
+    the given probability; never more than order / sigma^2."""
+    whatever: Floats = orders / sigma**2
+    if unlikely >= 1:
+        return whatever
+    log_q = math.log(max(unlikely, 1e-300))
+    mu2 = sigma * math.sqrt(-log_q)
+    if mu2 <= 1:
+        return whatever
+    mu1 = mu2 + 1
+    epsilon1, epsilon2 = mu1 / sigma**2, mu2 / sigma**2
+    largest_q = (mu2 - 1) * epsilon2 - mu2 * math.log(mu1 / (mu1 - 1) * mu2 / (mu2 - 1))
+    if log_q > largest_q or log_q + epsilon2 >= 0:
+        return whatever
+    log_rest = math.log1p(-math.exp(log_q))
+    log_a = (orders - 1) * (log_rest - math.log(-math.expm1((log_q + epsilon2) * (mu2 - 1) / mu2)))
+    log_b = (orders - 1) * (epsilon1 - log_q / (mu1 - 1))
+    bound = np.logaddexp(log_rest + log_a, log_q + log_b) / (orders - 1)
+    result: Floats = np.where(orders <= mu2, np.minimum(bound, whatever), whatever)
+    return result
