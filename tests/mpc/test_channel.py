@@ -60,6 +60,12 @@ def test_wrong_label_length_and_type_name_what_was_expected_and_found() -> None:
         right.recv_message("note", Note)
 
 
+def test_an_empty_part_of_a_large_frame_is_not_the_end() -> None:
+    left, right = memory_pair("left", "right")
+    left.send("tables", b"", bytes(1 << 17), b"")
+    assert len(right.recv("tables")) == 1 << 17
+
+
 def test_a_replayed_frame_is_refused() -> None:
     left, right = memory_pair("left", "right")
     left.send("masks", b"1234")
