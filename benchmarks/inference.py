@@ -25,10 +25,11 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.two_party import peak_memory_mb, run_many
+from benchmarks.two_party import peak_memory_mb, run_many, run_with_dealer
 from mpc.channel import Channel
 from mpc.garbled import Evaluator, Garbler
-from mpc.inference import AnsweringInference, Conv2d, Flatten, Linear, Network, QueryingInference, ReLU
+from mpc.inference import AnsweringInference, Conv2d, Dealer, Flatten, Linear, Network, QueryingInference, ReLU
+from mpc.parameters import Preprocessing
 from tests.inference.examples import Agreement, float_logits, uniform
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -95,8 +96,10 @@ def _phase(label: str) -> str:
     return re.sub(r"^garbled/\d+/", "garbled/", re.sub(r"/\d+(/late)?/(?=[a-z]+$)", "/", label))
 
 
-def measure(name: str, batch: int, repetitions: int, parties: int = 1) -> dict[str, Any]:
-    """One model, ``batch`` queries at a time, to ``parties`` answering parties at once."""
+def measure(
+    name: str, batch: int, repetitions: int, parties: int = 1, preprocessing: Preprocessing = "he"
+) -> dict[str, Any]:
+    """One model, ``batch`` queries at a time, to ``parties`` answering parties at once; one if there is a dealer."""
     layers, shape = MODELS[name](np.random.default_rng(0))
     network = Network.from_layers(
         layers, shape, fraction_bits=FRACTION_BITS, ring_bits=None, session_queries=SESSION_QUERIES
@@ -104,9 +107,18 @@ def measure(name: str, batch: int, repetitions: int, parties: int = 1) -> dict[s
     reals = np.random.default_rng(1).uniform(0, 1, (batch, *shape))
     queries, agreement = network.encode_inputs(reals), Agreement.of(network)
 
+    dealt = preprocessing == "dealer"
+
+    def deal(channels: list[Channel]) -> None:
+        dealer = Dealer.open(*channels)
+        for _ in range(repetitions + 1):
+            dealer.deal()
+
     def answer(channels: list[Channel]) -> dict[str, Any]:
+        guardian = channels.pop() if dealt else None
+
         def one(channel: Channel) -> Any:
-            inference = AnsweringInference.open(channel, Garbler.open(channel), network, agreement)
+            inference = AnsweringInference.open(channel, Garbler.open(channel), network, agreement, dealer=guardian)
             shares = None
             for _ in range(repetitions + 1):
                 correlation = inference.prepare(batch)
@@ -119,10 +131,14 @@ def measure(name: str, batch: int, repetitions: int, parties: int = 1) -> dict[s
 
     def ask(channels: list[Channel]) -> dict[str, Any]:
         meters = [Meter.on(channel) for channel in channels]
+        guardian = channels.pop() if dealt else None
         started = time.perf_counter()
-        sides = _at_once(lambda channel: QueryingInference.open(channel, Evaluator.open(channel), agreement), channels)
+        sides = _at_once(
+            lambda channel: QueryingInference.open(channel, Evaluator.open(channel), agreement, dealer=guardian),
+            channels,
+        )
         open_ms = (time.perf_counter() - started) * 1e3
-        opening = _first(meters)
+        opening = _each(meters, parties)
         pairs = dict(zip(channels, sides, strict=True))
 
         def prepare(channel: Channel) -> Any:
@@ -141,11 +157,11 @@ def measure(name: str, batch: int, repetitions: int, parties: int = 1) -> dict[s
             started = time.perf_counter()
             prepared = dict(zip(channels, _at_once(prepare, channels), strict=True))
             ready = time.perf_counter()
-            offline = _first(meters)
+            offline = _each(meters, parties)
             shares = _at_once(infer, channels)
             online_ms.append((time.perf_counter() - ready) * 1e3)
             offline_ms.append((ready - started) * 1e3)
-            online = _first(meters)
+            online = _each(meters, parties)
         return {
             "shares": shares,
             "open_ms": open_ms,
@@ -160,7 +176,7 @@ def measure(name: str, batch: int, repetitions: int, parties: int = 1) -> dict[s
             "memory_mb": peak_memory_mb(),
         }
 
-    served, asked = run_many(answer, ask, parties)
+    served, asked = run_with_dealer(deal, answer, ask)[1:] if dealt else run_many(answer, ask, parties)
     for left, right in zip(asked.pop("shares"), served["shares"], strict=True):
         logits = network.ring.add(left, right)
         assert (network.ring.signed(logits) == network.run_clear(queries)).all(), "the secret logits are not the twin's"
@@ -170,6 +186,7 @@ def measure(name: str, batch: int, repetitions: int, parties: int = 1) -> dict[s
         "model": name,
         "batch": batch,
         "parties": parties,
+        "preprocessing": preprocessing,
         "ms": asked["offline_ms"] + asked["online_ms"],
         "mb": (sum(asked["offline_bytes"].values()) + sum(asked["online_bytes"].values())) / 1e6,
         "error": float(error),
@@ -180,10 +197,10 @@ def measure(name: str, batch: int, repetitions: int, parties: int = 1) -> dict[s
     }
 
 
-def _first(meters: list[Meter]) -> Bytes:
-    """What the first connection carried; all are emptied."""
+def _each(meters: list[Meter], parties: int) -> Bytes:
+    """What was carried to one answering party, and the dealer; all meters are emptied."""
     seen = [meter.take() for meter in meters]
-    return seen[0]
+    return {label: size for part in (seen[0], *seen[parties:]) for label, size in part.items()}
 
 
 def _at_once(step: Callable[[Channel], Any], channels: list[Channel]) -> list[Any]:
@@ -224,6 +241,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "results")
     parser.add_argument("--batches", type=int, nargs="+", default=[1, 16, 64])
     parser.add_argument("--parties", type=int, nargs="*", default=[1, 3, 10])
+    parser.add_argument("--dealer_batches", type=int, nargs="*", default=[1, 64])
     parser.add_argument("--repetitions", type=int, default=15)
     parser.add_argument("--peer", action="append", default=[], metavar="NAME=PYTHON:SCRIPT")
     chosen = parser.parse_args()
@@ -238,6 +256,7 @@ def main() -> None:
             row["peers"] = {peer: [before[peer], measure_peer(command, name, batch)] for peer, command in peers.items()}
             rows.append(row)
             _print(row)
+    rows += [_print(measure("cn-relu", batch, 9, preprocessing="dealer")) for batch in chosen.dealer_batches]
     many = [measure("cn-relu", 1, 5, parties) for parties in chosen.parties]
     for row in many:
         _print(row)
@@ -245,11 +264,12 @@ def main() -> None:
     _plot(rows, many, chosen.out / "inference.png")
 
 
-def _print(row: dict[str, Any]) -> None:
+def _print(row: dict[str, Any]) -> dict[str, Any]:
+    what = f"{row['model']}, {row['preprocessing']}, {row['batch']} queries, {row['parties']} parties"
     print(
-        f"{row['model']}, {row['batch']} queries, {row['parties']} parties: {row['offline_ms']:.1f} ms before + "
-        f"{row['online_ms']:.1f} ms online; {row['mb']:.3f} MB each; error {row['error']:.4f}; set-up "
-        f"{row['open_ms']:.0f} ms; memory {row['memory_mb']:.0f} + {row['server_memory_mb']:.0f} MB"
+        f"{what}: {row['offline_ms']:.1f} ms before + {row['online_ms']:.1f} ms online; {row['mb']:.3f} MB each; "
+        f"error {row['error']:.4f}; set-up {row['open_ms']:.0f} ms; "
+        f"memory {row['memory_mb']:.0f} + {row['server_memory_mb']:.0f} MB"
     )
     if row["parties"] == 1 and row["batch"] == 1:
         for phase in ("offline", "online"):
@@ -259,6 +279,7 @@ def _print(row: dict[str, Any]) -> None:
         times = [run["ms"] for run in runs if "ms" in run]
         ratio = f"{statistics.mean(times) / row['ms']:.2f} times our time" if times else str(runs[0])
         print(f"    {peer}: {ratio}")
+    return row
 
 
 def _plot(rows: list[dict[str, Any]], many: list[dict[str, Any]], path: Path) -> None:
@@ -272,7 +293,7 @@ def _plot(rows: list[dict[str, Any]], many: list[dict[str, Any]], path: Path) ->
 
     figure, axes = pyplot.subplots(1, 2, figsize=(11, 4.2))
     for name in MODELS:
-        mine = [row for row in rows if row["model"] == name]
+        mine = [row for row in rows if row["model"] == name and row["preprocessing"] == "he"]
         for phase, style in (("offline_ms", "o-"), ("online_ms", "s--")):
             times = [row[phase] / row["batch"] for row in mine]
             axes[0].loglog([row["batch"] for row in mine], times, style, label=f"{name}, {phase[:-3]}")

@@ -21,7 +21,7 @@ Side = Callable[[Channel], Any]
 Sides = Callable[[list[Channel]], Any]
 
 
-def run_two_party(garbler: Side, evaluator: Side, transport: Transport) -> tuple[Any, Any]:
+def run_two_party(garbler: Side, evaluator: Side, transport: Transport) -> tuple[Any, ...]:
     """What ``garbler(channel)`` and ``evaluator(channel)`` return, each in a process pinned to a core of its own."""
     context = multiprocessing.get_context("fork")
     with tempfile.TemporaryDirectory() as folder:
@@ -49,7 +49,7 @@ def run_two_party(garbler: Side, evaluator: Side, transport: Transport) -> tuple
             return _both(context, (garbler, accept_garbler), (evaluator, dial_evaluator))
 
 
-def run_many(garbler: Sides, evaluator: Sides, connections: int) -> tuple[Any, Any]:
+def run_many(garbler: Sides, evaluator: Sides, connections: int) -> tuple[Any, ...]:
     """As :func:`run_two_party`, with so many TLS connections between the two processes, which may use all cores."""
     context = multiprocessing.get_context("fork")
     with tempfile.TemporaryDirectory() as folder:
@@ -70,12 +70,45 @@ def run_many(garbler: Sides, evaluator: Sides, connections: int) -> tuple[Any, A
             return _both(context, (garbler, meet_garbler), (evaluator, meet_evaluator), pinned=connections == 1)
 
 
+def run_with_dealer(dealer: Sides, garbler: Sides, evaluator: Sides) -> tuple[Any, ...]:
+    """As :func:`run_many`, with a third process that each of the two is connected to.
+
+    The garbler gets ``[evaluator, dealer]``, the evaluator ``[garbler, dealer]``, the dealer ``[evaluator, garbler]``.
+    """
+    context = multiprocessing.get_context("fork")
+    with tempfile.TemporaryDirectory() as folder:
+        credentials = issue(Path(folder), "dealer", "garbler", "evaluator")
+        with (
+            Listener(("127.0.0.1", 0), credentials["dealer"], deadline_s=300) as dealers,
+            Listener(("127.0.0.1", 0), credentials["garbler"], deadline_s=300) as garblers,
+        ):
+            ports = {"dealer": dealers.port, "garbler": garblers.port}
+
+            def dial(own: str, peer: str) -> Channel:
+                address = ("127.0.0.1", ports[peer])
+                return connect(address, peer, credentials[own], deadline_s=300, connect_within_s=30)
+
+            def meet_dealer() -> list[Channel]:
+                return [dealers.accept(frozenset({peer}), within_s=30) for peer in ("evaluator", "garbler")]
+
+            def meet_garbler() -> list[Channel]:
+                evaluators = garblers.accept(frozenset({"evaluator"}), within_s=30)
+                return [evaluators, dial("garbler", "dealer")]
+
+            def meet_evaluator() -> list[Channel]:
+                dealt = dial("evaluator", "dealer")
+                return [dial("evaluator", "garbler"), dealt]
+
+            sides = ((dealer, meet_dealer), (garbler, meet_garbler), (evaluator, meet_evaluator))
+            return _both(context, *sides, pinned=False)
+
+
 def peak_memory_mb() -> float:
     """Largest resident size of this process so far, in 10^6 bytes."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
 
 
-def _both(context: Any, *sides: tuple[Callable[[Any], Any], Callable[[], Any]], pinned: bool = True) -> tuple[Any, Any]:
+def _both(context: Any, *sides: tuple[Callable[[Any], Any], Callable[[], Any]], pinned: bool = True) -> tuple[Any, ...]:
     results: list[Any] = [None] * len(sides)
     cores = sorted(os.sched_getaffinity(0))
     processes = []
@@ -104,7 +137,7 @@ def _both(context: Any, *sides: tuple[Callable[[Any], Any], Callable[[], Any]], 
     failed = [str(result) for result in results if isinstance(result, BaseException)]
     if failed:
         raise RuntimeError("; ".join(failed))
-    return results[0], results[1]
+    return tuple(results)
 
 
 def _play(side: Callable[[Any], Any], meet: Callable[[], Any], pipe: Any, cores: set[int]) -> None:
