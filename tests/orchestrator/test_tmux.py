@@ -135,6 +135,7 @@ def test_it_runs_inside_another_tmux(tmp_path: Path) -> None:
         assert "Panes: tmux -L " in (tmp_path / "out").read_text()
     finally:
         subprocess.run(["tmux", "-L", outer, "kill-server"], capture_output=True, check=False)
+        (tmux._socket_folder() / outer).unlink(missing_ok=True)
     (run,) = os.listdir(tmp_path / "logs")
     assert not (tmux._socket_folder() / run).exists()
 
