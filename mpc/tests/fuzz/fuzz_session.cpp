@@ -1,0 +1,139 @@
+// Fuzzes what sessions read from the peer: the base OTs of both sides, OT extension, and batches through a session that
+// lasts over many inputs, so that a refused message that left a trace would spoil a later result.
+#include <memory>
+#include <optional>
+
+#include "core/circuits.hpp"
+#include "core/session.hpp"
+#include "tests/fuzz/input.hpp"
+#include "tests/setting.hpp"
+
+using namespace capc::mpc;
+using fuzz::Input;
+using fuzz::refused;
+
+namespace {
+
+struct Pair {
+    GarblerSession garbler{Prg(Block{1, 1})};
+    EvaluatorSession evaluator{Prg(Block{2, 2})};
+    Bytes first, reply, sums;
+
+    Pair() {
+        first = evaluator.start_base();
+        reply = garbler.receive_base(first.data(), first.size());
+        sums = evaluator.receive_base(reply.data(), reply.size());
+        garbler.finish_base(sums.data(), sums.size());
+    }
+    void extend() {
+        const Bytes message = evaluator.extend(1000);
+        garbler.extend(message.data(), message.size());
+    }
+};
+
+std::unique_ptr<Pair> lasting;
+
+const Circuit& circuit() {
+    static const Circuit made = circuits::threshold(2, 6);
+    return made;
+}
+
+void base_ots_of_the_garbler(Input& input) {
+    const Pair& honest = *lasting;
+    GarblerSession session(Prg(Block{3, 3}));
+    const Bytes first = input.message(honest.first);
+    if (refused([&] { (void)session.receive_base(first.data(), first.size()); })) REQUIRE(first != honest.first);
+    const Bytes sums = input.message(honest.sums);
+    if (refused([&] { session.finish_base(sums.data(), sums.size()); })) return;
+    REQUIRE(sums.size() == kThirdMessageBytes);
+    const Bytes extension = input.message(Bytes(extension_bytes(1)));
+    if (refused([&] { session.extend(extension.data(), extension.size()); })) return;
+    const Bytes corrections = input.message(Bytes((circuit().evaluator_bits() + 7) / 8));
+    (void)refused([&] { (void)session.garble(circuit(), 1, &corrections); });
+}
+
+void base_ots_of_the_evaluator(Input& input) {
+    EvaluatorSession session(Prg(Block{2, 2}));
+    const Bytes first = session.start_base();
+    const Bytes reply = input.message(lasting->reply);
+    if (refused([&] { (void)session.receive_base(reply.data(), reply.size()); })) {
+        REQUIRE(reply != lasting->reply);
+        return;
+    }
+    REQUIRE(session.extend(1 + input.word()).size() % extension_bytes(1) == 0);
+}
+
+// False if the garbler took something else than what was sent, after which the two sides differ.
+bool extension(Input& input) {
+    const Bytes message = lasting->evaluator.extend(1 + input.below(250));
+    const Bytes altered = input.message(message);
+    const std::size_t before = lasting->garbler.ots_left();
+    if (!refused([&] { lasting->garbler.extend(altered.data(), altered.size()); })) {
+        REQUIRE(lasting->garbler.ots_left() - before == altered.size() / extension_bytes(1) * 128);
+        REQUIRE(altered.size() % extension_bytes(1) == 0);
+        return altered == message;
+    }
+    REQUIRE(altered != message && lasting->garbler.ots_left() == before);
+    lasting->garbler.extend(message.data(), message.size());
+    return true;
+}
+
+void batch(Input& input) {
+    Pair& pair = *lasting;
+    const std::size_t n = 1 + input.below(40), left = pair.garbler.ots_left();
+    const bool late = input.below(2) == 1;
+    Prg prg(Block{n, 5});
+    const Values mine = random_values(circuit().garbler_widths(), n, prg);
+    const Values theirs = random_values(circuit().evaluator_widths(), n, prg);
+    EvaluatedBatch evaluated =
+        pair.evaluator.evaluate(circuit(), n, late ? nullptr : theirs.data(), late ? 0 : theirs.size());
+    const Bytes early = late ? Bytes() : evaluated.corrections();
+    std::optional<GarbledBatch> garbled;
+    if (!late) {
+        const Bytes altered = input.message(early);
+        if (refused([&] { garbled.emplace(pair.garbler.garble(circuit(), n, &altered)); })) {
+            REQUIRE(altered != early && pair.garbler.ots_left() == left);
+        } else if (altered != early) {
+            return;  // this batch is spoilt, the session is not
+        }
+    }
+    if (!garbled) garbled.emplace(pair.garbler.garble(circuit(), n, late ? nullptr : &early));
+    Bytes tables(static_cast<std::size_t>(garbled->tables_left()));
+    REQUIRE(garbled->next_tables(tables.data(), tables.size()) == tables.size());
+    evaluated.feed_tables(tables.data(), tables.size());
+    Bytes labels;
+    if (late) {
+        const Bytes corrections = evaluated.choose(theirs.data(), theirs.size());
+        const Bytes altered = input.message(corrections);
+        const bool wrong = refused([&] { labels = garbled->input_labels(mine.data(), mine.size(), &altered); });
+        if (!wrong && altered != corrections) return;
+        if (wrong) labels = garbled->input_labels(mine.data(), mine.size(), &corrections);
+    } else {
+        labels = garbled->input_labels(mine.data(), mine.size(), nullptr);
+    }
+    const Bytes altered = input.message(labels);
+    const bool wrong = refused([&] { evaluated.set_labels(altered.data(), altered.size()); });
+    if (!wrong && altered != labels) return;
+    if (wrong) evaluated.set_labels(labels.data(), labels.size());
+    const Bytes decoding = garbled->decoding();
+    REQUIRE(evaluated.decode(decoding.data(), decoding.size()) == circuit().run(mine, theirs, n));
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+    if (!lasting) lasting = std::make_unique<Pair>();
+    while (lasting->garbler.ots_left() < 2000) lasting->extend();
+    Input input(data, size);
+    bool in_step = true;
+    switch (input.below(4)) {
+        case 0: base_ots_of_the_garbler(input); break;
+        case 1: base_ots_of_the_evaluator(input); break;
+        case 2: in_step = extension(input); break;
+        default:
+            for (std::size_t k = 0; k < 3; ++k) batch(input);
+    }
+    REQUIRE(!in_step || lasting->garbler.ots_left() == lasting->evaluator.ots_left());
+    if (!in_step) lasting.reset();
+    return 0;
+}
