@@ -52,6 +52,14 @@ class Circuit:
         """``classes`` words each; out one word, the index of the signed argmax of the sums mod 2^width, ties lowest."""
 
     @staticmethod
+    def confident_histogram(classes: int, width: int) -> Circuit:
+        """An answer only where the vote is clear: out ``[released, index]``, ``index`` zero unless ``released``.
+
+        Garbler: shares of the counts, shares of the noisy counts, the limit; evaluator: shares that belong to both.
+        ``released`` is ``max_j count_j >= limit``, signed; ``index`` is as in :meth:`sum_histogram` of the noisy counts.
+        """
+
+    @staticmethod
     def add(width: int) -> Circuit:
         """One word each; out their sum mod 2^width."""
 

@@ -49,6 +49,7 @@ void bind_circuit(nb::module_& m) {
         .def_static("argmax", cached(&make::argmax), nb::arg("classes"), nb::arg("ring_bits"))
         .def_static("threshold", cached(&make::threshold), nb::arg("labels"), nb::arg("ring_bits"))
         .def_static("sum_histogram", cached(&make::sum_histogram), nb::arg("classes"), nb::arg("width"))
+        .def_static("confident_histogram", cached(&make::confident_histogram), nb::arg("classes"), nb::arg("width"))
         .def_static("add", cached(&make::add), nb::arg("width"))
         .def_static("sub", cached(&make::subtract), nb::arg("width"))
         .def_static("less_than", cached(&make::less_than), nb::arg("width"))

@@ -67,12 +67,24 @@ Row = list[int]
 Case = tuple[Circuit, Callable[[Row, Row], Row]]
 
 
+def confident(count: int, bits: int) -> Callable[[Row, Row], Row]:
+    """Confident-GNMax over shares: counts and noisy counts share the evaluator's words."""
+
+    def function(g: Row, e: Row) -> Row:
+        counts, noisy = sums(g[:count], e, bits), sums(g[count : 2 * count], e, bits)
+        released = max(counts) >= signed(g[2 * count], bits)
+        return [int(released), noisy.index(max(noisy)) if released else 0]
+
+    return function
+
+
 @st.composite
 def cases(draw: st.DrawFn) -> Case:
     """A circuit of random widths, and the same function over Python integers."""
     bits = draw(st.integers(1, 64))
     count = draw(st.integers(2, 12))
     shift = draw(st.integers(0, bits - 1))
+    rectify = draw(st.booleans())
     mask = (1 << bits) - 1
     kinds: dict[str, Callable[[], Case]] = {
         "relu": lambda: (
@@ -83,6 +95,11 @@ def cases(draw: st.DrawFn) -> Case:
             Circuit.rescale(bits, shift),
             lambda g, e: [((signed(g[0] + e[0], bits) >> shift) - e[1]) & mask],
         ),
+        "max_pool": lambda: (
+            Circuit.max_pool(count, bits, shift, rectify),
+            lambda g, e: [((max([0] * rectify + sums(g, e[:-1], bits)) >> shift) - e[-1]) & mask],
+        ),
+        "confident_histogram": lambda: (Circuit.confident_histogram(count, bits), confident(count, bits)),
         "argmax": lambda: (
             Circuit.argmax(count, bits),
             lambda g, e: [int(i == sums(g, e, bits).index(max(sums(g, e, bits)))) for i in range(count)],
