@@ -231,6 +231,7 @@ class _Settings:
             "parameters": self._parameters,
             "n_queries": config.n_queries,
             "batch_size": config.batch_size,
+            "pool": config.pool,
             "credit_abstentions": config.threshold > 0 and config.credit_abstentions,
         }
 

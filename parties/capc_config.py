@@ -52,6 +52,13 @@ class CapcConfig(BaseModel):
         description="queries sent through the protocol at once",
         json_schema_extra=_flag("queries"),
     )
+    pool: int = Field(
+        1,
+        ge=0,
+        le=64,
+        description="batches that each pair of querying and answering party prepares before they are asked about",
+        json_schema_extra=_flag("batches"),
+    )
     dp_noise_scale: Decimal | None = Field(
         None,
         ge=0,

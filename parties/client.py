@@ -7,9 +7,10 @@
         <-----------------------------------------------------------  your turn     when those before it have done
         base OTs  <------------------------------------------------>  base OTs
         connect, hello, base OTs  <->  connect, hello, base OTs                     all APs at once
-        how many queries?  <--------------------------------------->  ledger charged, every batch
-        how many  ------------------>
-    0'  preprocessing  <------------>  preprocessing                               before the batch's queries are used
+    0'  prepare  ------------------->
+        preprocessing  <------------>  preprocessing                               ahead, until the pool is full
+    0   how many queries?  <--------------------------------------->  ledger charged, every batch
+    0'  use  ----------------------->                                              the oldest of the pool, once
     1a  x - r  --------------------->  network on shares
     1b  share of the logits            share of the logits
     1c  onehot(argmax) - m  <------->  fresh m
@@ -26,14 +27,15 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
+from functools import partial
 
 from mpc import aggregation, confident, release, vote
 from mpc.channel import Channel
-from mpc.garbled import Evaluator
-from mpc.inference import QueryingInference
+from mpc.garbled import EvaluatedBatch, Evaluator
+from mpc.inference import QueryingCorrelation, QueryingInference, QueryingPool
 from mpc.paillier import PublicKey
 from mpc.ring import Ring, Words
-from parties.announcement import querying_announce, querying_await_turn
+from parties.announcement import querying_await_turn
 from parties.budget import Spent, querying_end, querying_tell_abstained, querying_wish
 from parties.connections import ANSWERING, GUARDIAN, QUERYING, Connections
 from parties.data import Labels
@@ -42,14 +44,16 @@ from parties.process import Party, run_party
 from parties.questions import questions
 from parties.settings import QueryingSettings
 
+Prepared = tuple[QueryingCorrelation, EvaluatedBatch]  # of one batch: private inference, argmax
+
 
 @dataclass(frozen=True)
 class Asked:
     """An answering party that the QP is connected to."""
 
     channel: Channel
-    evaluator: Evaluator
     inference: QueryingInference
+    pool: QueryingPool[Prepared]
 
 
 def client(party: Party[QueryingSettings]) -> None:
@@ -59,12 +63,6 @@ def client(party: Party[QueryingSettings]) -> None:
     asking = questions(party)
 
     with Connections(settings, party.folder, QUERYING) as connections:
-
-        def meet(channel: Channel) -> Asked:
-            with progress.step("0", "base oblivious transfers and keys", channel=channel):
-                evaluator = Evaluator.open(channel)
-                return Asked(channel, evaluator, QueryingInference.open(channel, evaluator, parameters))
-
         with progress.step("0", "connect"):
             guardian = connections.dial(settings.guardian, GUARDIAN)
         with progress.step("0", "guardian's public key and base oblivious transfers", channel=guardian):
@@ -77,11 +75,19 @@ def client(party: Party[QueryingSettings]) -> None:
         with progress.step("0", "connect"):
             channels = connections.with_each(settings.servers, lambda peer: connections.dial(peer, ANSWERING))
         connections.begin()
-        asked = connections.with_each(channels, meet)
+        asked = connections.with_each(channels, partial(_meet, party))
 
         encoded = Ring(parameters.ring_bits).encode(asking.images, parameters.fraction_bits)
         done, spent = 0, Spent("", 0, 0.0, 0.0)
+
+        def prepare_ahead(server: Asked) -> None:
+            left = len(encoded) - done
+            size = min(settings.batch_size, left)
+            with server.channel.in_step("0'"):
+                server.pool.fill(size, left // size)
+
         while done < len(encoded):
+            connections.with_each(asked, prepare_ahead)
             with progress.step("0", "privacy ledger", channel=guardian):
                 spent = querying_wish(guardian, min(settings.batch_size, len(encoded) - done))
             if spent.refusal:
@@ -95,11 +101,26 @@ def client(party: Party[QueryingSettings]) -> None:
             asking.answered(done, labels, spent)
             done = batch.stop
         for server in asked:
-            querying_announce(server.channel, 0)
+            server.pool.end()
         querying_end(guardian)
     if done == 0 and spent.refusal and settings.campaign is None:
         raise BudgetExceededError(spent.refusal)
     asking.finish()
+
+
+def _meet(party: Party[QueryingSettings], channel: Channel) -> Asked:
+    """Step 0 with one answering party."""
+    progress, parameters = party.progress, party.settings.parameters
+    with progress.step("0", "base oblivious transfers and keys", channel=channel):
+        evaluator = Evaluator.open(channel)
+        inference = QueryingInference.open(channel, evaluator, parameters)
+
+    def prepare(count: int) -> Prepared:
+        with progress.step("0'", "preprocessing", channel=channel):
+            correlation = inference.prepare(count)
+            return correlation, vote.querying_prepare(evaluator, correlation.logit_shares, parameters.ring_bits)
+
+    return Asked(channel, inference, QueryingPool(channel, prepare, party.settings.pool))
 
 
 def _label(
@@ -119,10 +140,8 @@ def _label(
     def ask(server: Asked) -> tuple[Words, list[int]]:
         """Steps 1a to 2 with one answering party: the QP's vote shares, and the AP's masks encrypted."""
         channel = server.channel
-        with progress.step("0'", "preprocessing", channel=channel):
-            querying_announce(channel, shape[0])
-            prepared = server.inference.prepare(shape[0])
-            ballot = vote.querying_prepare(server.evaluator, prepared.logit_shares, parameters.ring_bits)
+        with channel.in_step("0'"):
+            prepared, ballot = server.pool.take(shape[0])
         with progress.step("1a", "private inference; the logits end as two shares (1b)", channel=channel):
             server.inference.infer(prepared, encoded)
         with progress.step("1c", "argmax; the vote ends as two shares", channel=channel):

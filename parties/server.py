@@ -6,8 +6,9 @@
                                          <-----------------------------------------  Paillier public key
     connect, hello  ------------------>                                              every QP in its turn
     base OTs  <---------------------->   base OTs
-    how many queries  ---------------->                                              every batch
+    prepare  ------------------------>                                               until the pool is full
     preprocessing  <----------------->   garbled circuits, W r - s                   0'
+    use  ---------------------------->   the oldest of the pool, once                every batch
     x - r  -------------------------->   network on shares                           1a
     share of the logits                  share of the logits                         1b
     onehot(argmax) - m  <------------>   fresh m                                     1c
@@ -20,18 +21,21 @@ Trust: semi-honest parties; PG colludes with nobody. Run: ``python -m parties.se
 from __future__ import annotations
 
 import sys
+from functools import partial
 
 from mpc import aggregation, release, vote
 from mpc.channel import Channel
-from mpc.garbled import Garbler
-from mpc.inference import AnsweringInference, Network
+from mpc.errors import ProtocolError
+from mpc.garbled import GarbledBatch, Garbler
+from mpc.inference import AnsweringCorrelation, AnsweringInference, AnsweringPool, Network
 from mpc.paillier import PublicKey
-from parties.announcement import answering_await
 from parties.connections import ANSWERING, GUARDIAN, QUERYING, Connections
 from parties.network import fixed_point
 from parties.process import Party, run_party
 from parties.settings import AnsweringSettings
 from parties.training import trained_model
+
+Prepared = tuple[AnsweringCorrelation, GarbledBatch]  # of one batch: private inference, argmax
 
 
 def server(party: Party[AnsweringSettings]) -> None:
@@ -55,28 +59,46 @@ def server(party: Party[AnsweringSettings]) -> None:
                 garbler = Garbler.open(client)
                 inference = AnsweringInference.open(client, garbler, network, parameters)
             connections.begin()
+            prepare = partial(_prepare, party, client, garbler, inference)
+            pool = AnsweringPool(client, prepare, settings.pool, settings.batch_size)
             left = settings.n_queries
-            while count := answering_await(client, min(left, settings.batch_size)):
+            while (taken := _next(client, pool)) is not None:
+                count, prepared = taken
+                if count > left:
+                    raise ProtocolError.mismatch("queries, at most", left, count, peer=client.peer, step="0'")
                 left -= count
-                _vote(party, client, guardian, garbler, inference, key, count)
+                _vote(party, client, guardian, inference, key, prepared)
+
+
+def _prepare(
+    party: Party[AnsweringSettings], client: Channel, garbler: Garbler, inference: AnsweringInference, count: int
+) -> Prepared:
+    """Whatever does not depend on the queries of a batch."""
+    parameters = party.settings.parameters
+    with party.progress.step("0'", "preprocessing", channel=client):
+        correlation = inference.prepare(count)
+        return correlation, vote.answering_prepare(garbler, count, parameters.classes, parameters.ring_bits)
+
+
+def _next(client: Channel, pool: AnsweringPool[Prepared]) -> tuple[int, Prepared] | None:
+    """Prepare batches as the QP wishes, until it has one to ask about; None when it has asked all."""
+    with client.in_step("0'"):
+        return pool.next()
 
 
 def _vote(
     party: Party[AnsweringSettings],
     client: Channel,
     guardian: Channel,
-    garbler: Garbler,
     inference: AnsweringInference,
     key: PublicKey,
-    count: int,
+    prepared: Prepared,
 ) -> None:
-    """One batch of `count` queries, through all steps."""
+    """One batch of queries, through all steps."""
     progress, parameters = party.progress, party.settings.parameters
-    with progress.step("0'", "preprocessing", channel=client):
-        prepared = inference.prepare(count)
-        ballot = vote.answering_prepare(garbler, count, parameters.classes, parameters.ring_bits)
+    correlation, ballot = prepared
     with progress.step("1a", "private inference; the logits end as two shares (1b)", channel=client):
-        logit_shares = inference.infer(prepared)
+        logit_shares = inference.infer(correlation)
     with progress.step("1c", "argmax; the vote ends as two shares", channel=client):
         masks = vote.answering_vote(ballot, logit_shares, parameters.width)
     masks = release.answering_add_noise(masks, parameters.part_scale, parameters.width)  # 0 where PG draws it
@@ -96,7 +118,9 @@ def _network(party: Party[AnsweringSettings]) -> Network:
             settings.training, party.folder / "records.npz", settings.cache, settings.training_slot
         )
         progress.note("the model comes from the cache" if cached else "the model is trained and kept in the cache")
-        return fixed_point(model, settings.parameters, settings.n_queries * len(settings.clients))
+        # A querying party may leave what the pool holds unused: what it was sent counts nevertheless.
+        ahead = (settings.pool + 1) * min(settings.batch_size, settings.n_queries)
+        return fixed_point(model, settings.parameters, (settings.n_queries + ahead) * len(settings.clients))
 
 
 if __name__ == "__main__":

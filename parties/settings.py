@@ -61,6 +61,7 @@ class PartySettings(Strict):
         parameters: the public ones.
         n_queries, batch_size: how many queries each querying party has at most, and how many go through the protocol
             at once at most.
+        pool: for how many batches a querying and an answering party prepare ahead.
         credit_abstentions: whether the guardian is told how many queries of a batch got no label, so that it charges
             no answer for them.
     """
@@ -75,12 +76,13 @@ class PartySettings(Strict):
     parameters: Parameters
     n_queries: int
     batch_size: int
+    pool: int
     credit_abstentions: bool
 
     def digest(self) -> str:
         """What the parties of a run must agree on, for the hello."""
-        agreed = f"{self.parameters.digest()} {self.n_queries} {self.batch_size} {self.credit_abstentions}"
-        return hashlib.sha256(agreed.encode()).hexdigest()
+        agreed = (self.parameters.digest(), self.n_queries, self.batch_size, self.pool, self.credit_abstentions)
+        return hashlib.sha256(" ".join(map(str, agreed)).encode()).hexdigest()
 
 
 class CampaignSettings(Strict):

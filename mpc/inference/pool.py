@@ -91,12 +91,14 @@ class AnsweringPool(Generic[T]):
     Args:
         prepare: this side's half, such as :meth:`AnsweringInference.prepare`.
         size: how many correlations may wait; a QP that wants more is refused, so that memory is bounded.
+        largest: how many queries one may be for.
     """
 
-    def __init__(self, channel: Channel, prepare: Callable[[int], T], size: int) -> None:
+    def __init__(self, channel: Channel, prepare: Callable[[int], T], size: int, largest: int = LARGEST_BATCH) -> None:
         self._channel = channel
         self._prepare = prepare
         self._size = size
+        self._largest = largest
         self._ready: dict[int, deque[T]] = {}
 
     @property
@@ -115,6 +117,8 @@ class AnsweringPool(Generic[T]):
             if order.kind == "end":
                 self._ready.clear()
                 return None
+            if order.batch > self._largest:
+                self._refuse(f"at most {self._largest} queries at a time", str(order.batch))
             waiting = self._ready.setdefault(order.batch, deque())
             if order.kind == "use":
                 if not waiting:

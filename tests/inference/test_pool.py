@@ -102,13 +102,16 @@ def test_the_end_forgets_what_is_left() -> None:
 
 def test_a_querying_party_that_hoards_or_skips_preparation_is_refused() -> None:
     mine, theirs = memory_pair("client", "server", 5)
-    serving: AnsweringPool[int] = AnsweringPool(theirs, lambda batch: batch, 1)
+    serving: AnsweringPool[int] = AnsweringPool(theirs, lambda batch: batch, 1, largest=2)
     for _ in range(3):
         mine.send_message("pool/order", Order("prepare", 1))
     with theirs.in_step("0'"), pytest.raises(ProtocolError, match="step 0' client: expected at most 2 correlations"):
         serving.next()
     mine.send_message("pool/order", Order("use", 2))
     with pytest.raises(ProtocolError, match="prepared, found none for 2 queries"):
+        serving.next()
+    mine.send_message("pool/order", Order("prepare", 3))
+    with pytest.raises(ProtocolError, match="at most 2 queries at a time, found 3"):
         serving.next()
     for body in (b"\x80", b"\x82\xa4kind\xa7prepare\xa5batch\x00"):
         mine.send("pool/order", body)
