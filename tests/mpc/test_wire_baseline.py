@@ -1,0 +1,80 @@
+"""One digest of the wire per protocol and direction, checked in: `wire_baseline.json`.
+
+All randomness is injected, so a digest changes only if the protocol does (or a circuit). Whoever means that puts the
+digests that the failing test prints into the file, and counts up the version in the hello. The frames of a channel have
+theirs in test_garbled.py.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mpc._core import Circuit, EvaluatorSession, GarblerSession
+
+BASELINE = Path(__file__).with_name("wire_baseline.json")
+INSTANCES = 37  # one whole tile and a part
+CIRCUIT = Circuit.threshold(3, 11)
+TO_GARBLER, TO_EVALUATOR = "evaluator to garbler", "garbler to evaluator"
+
+
+class Wire:
+    """Digests what is sent, by protocol and direction; lengths too, so that a byte cannot move between messages."""
+
+    def __init__(self) -> None:
+        self._sent: dict[str, list[bytes]] = {}
+
+    def send(self, protocol: str, direction: str, message: bytes) -> bytes:
+        self._sent.setdefault(f"{protocol}, {direction}", []).extend([len(message).to_bytes(8, "little"), message])
+        return message
+
+    def digests(self) -> dict[str, str]:
+        return {name: hashlib.sha256(b"".join(sent)).hexdigest() for name, sent in sorted(self._sent.items())}
+
+
+def words(seed: int, widths: list[int]) -> NDArray[np.uint64]:
+    drawn = hashlib.shake_128(bytes([seed])).digest(8 * INSTANCES * len(widths))
+    shifts = np.array([64 - width for width in widths], dtype=np.uint64)
+    return np.frombuffer(drawn, dtype="<u8").reshape(INSTANCES, len(widths)) >> shifts
+
+
+def open_sessions(wire: Wire) -> tuple[GarblerSession, EvaluatorSession]:
+    garbler, evaluator = GarblerSession(bytes(range(32))), EvaluatorSession(bytes(range(32, 64)))
+    first = wire.send("base OT", TO_GARBLER, evaluator.start_base())
+    reply = wire.send("base OT", TO_EVALUATOR, garbler.receive_base(first))
+    garbler.finish_base(wire.send("base OT", TO_GARBLER, evaluator.receive_base(reply)))
+    return garbler, evaluator
+
+
+def run_batch(wire: Wire, garbler: GarblerSession, evaluator: EvaluatorSession, late: bool) -> None:
+    name = "garbled batch, late" if late else "garbled batch, early"
+    mine, theirs = words(1, CIRCUIT.garbler_widths), words(2, CIRCUIT.evaluator_widths)
+    extension = evaluator.extend(INSTANCES * CIRCUIT.evaluator_bits)
+    garbler.extend(wire.send("OT extension", TO_GARBLER, extension))
+    evaluation = evaluator.evaluate(CIRCUIT, INSTANCES, None if late else theirs)
+    early = None if late else wire.send(name, TO_GARBLER, evaluation.corrections)
+    garbling = garbler.garble(CIRCUIT, INSTANCES, early)
+    while tables := garbling.next_tables(10_000):
+        evaluation.feed_tables(wire.send(name, TO_EVALUATOR, tables))
+    corrections = wire.send(name, TO_GARBLER, evaluation.choose(theirs)) if late else None
+    evaluation.set_labels(wire.send(name, TO_EVALUATOR, garbling.input_labels(mine, corrections)))
+    expected = CIRCUIT.run(mine, theirs)
+    opened = evaluation.decode(wire.send(name, TO_EVALUATOR, garbling.decoding()))
+    np.testing.assert_array_equal(opened, expected)
+    np.testing.assert_array_equal(garbling.decode(wire.send(name, TO_GARBLER, evaluation.colours())), expected)
+    message, shares = garbling.project(13, bytes(range(64, 96)))
+    other = evaluation.open_projection(wire.send("projection", TO_EVALUATOR, message), 13)
+    np.testing.assert_array_equal((shares + other) & np.uint64(2**13 - 1), expected)
+
+
+def test_the_wire_is_what_it_was() -> None:
+    wire = Wire()
+    garbler, evaluator = open_sessions(wire)
+    for late in (False, True):
+        run_batch(wire, garbler, evaluator, late)
+    digests = wire.digests()
+    assert digests == json.loads(BASELINE.read_text()), json.dumps(digests, indent=2)
