@@ -1,9 +1,11 @@
 // Drives a fuzz target where there is no libFuzzer, with the same command line:
 //   fuzz_x [-max_total_time=SECONDS] [-runs=N] [-seed=N] [-max_len=N] [-artifact_prefix=PATH] [file or folder]...
 // Runs every given file, then mutations of them until the time or the runs are over; without either, the files only.
-// An input under which the program ends is written to PATHcrash. Other options are ignored.
+// Other options are ignored. The input at work lies in PATHcrash, however the program ends, and goes at a good end.
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <chrono>
-#include <csignal>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -12,31 +14,32 @@
 
 #include "tests/fuzz/input.hpp"
 
-extern "C" void __sanitizer_set_death_callback(void (*callback)()) __attribute__((weak));
-
 namespace {
 
 using fuzz::Bytes;
 
-Bytes current;
-std::string artifact = "crash";
+// Written before each run: some sanitizers end the program without asking anyone.
+class Artifact {
+public:
+    explicit Artifact(std::string path) : path_(std::move(path)), file_(::open(path_.c_str(), O_CREAT | O_RDWR, 0600)) {
+        REQUIRE(file_ >= 0);
+    }
+    ~Artifact() {
+        ::close(file_);
+        ::unlink(path_.c_str());
+    }
+    Artifact(const Artifact&) = delete;
+    Artifact& operator=(const Artifact&) = delete;
 
-void keep_current() {
-    std::ofstream(artifact, std::ios::binary)
-        .write(reinterpret_cast<const char*>(current.data()), static_cast<std::streamsize>(current.size()));
-    std::fprintf(stderr, "the input is kept in %s\n", artifact.c_str());
-}
+    void keep(const Bytes& input) {
+        const auto size = static_cast<ssize_t>(input.size());
+        REQUIRE(::ftruncate(file_, size) == 0 && ::pwrite(file_, input.data(), input.size(), 0) == size);
+    }
 
-void keep_and_end(int signal) {
-    std::signal(signal, SIG_DFL);
-    keep_current();
-    std::raise(signal);
-}
-
-void run(Bytes input) {
-    current = std::move(input);
-    LLVMFuzzerTestOneInput(current.data(), current.size());
-}
+private:
+    std::string path_;
+    int file_;
+};
 
 class Mutator {
 public:
@@ -94,6 +97,7 @@ void add_files(const std::filesystem::path& path, std::vector<Bytes>* corpus) {
 
 int main(int argc, char** argv) {
     std::uint64_t seconds = 0, runs = 0, seed = 1, longest = 4096;
+    std::string prefix;
     std::vector<Bytes> corpus;
     for (int i = 1; i < argc; ++i) {
         const std::string argument = argv[i];
@@ -105,10 +109,13 @@ int main(int argc, char** argv) {
         value_of("-runs=", &runs);
         value_of("-seed=", &seed);
         value_of("-max_len=", &longest);
-        if (argument.rfind("-artifact_prefix=", 0) == 0) artifact = argument.substr(17) + "crash";
+        if (argument.rfind("-artifact_prefix=", 0) == 0) prefix = argument.substr(17);
     }
-    if (__sanitizer_set_death_callback != nullptr) __sanitizer_set_death_callback(keep_current);
-    std::signal(SIGABRT, keep_and_end);
+    Artifact artifact(prefix + "crash");
+    const auto run = [&artifact](const Bytes& input) {
+        artifact.keep(input);
+        LLVMFuzzerTestOneInput(input.data(), input.size());
+    };
     corpus.emplace_back();
     std::sort(corpus.begin(), corpus.end());  // whatever order the folder had
     for (const Bytes& input : corpus) run(input);
