@@ -69,7 +69,8 @@ class GivenQueries:
         self._results.publish(spent)
 
     def refused(self, spent: Spent) -> None:
-        self._results.refuse(spent)
+        if self._results.queries:
+            self._results.refuse(spent)
 
     def finish(self) -> None:
         pass

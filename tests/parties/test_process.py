@@ -120,12 +120,12 @@ def test_a_party_ends_at_the_runs_deadline(tmp_path: Path) -> None:
 
 def test_settings_that_are_none_are_one_sentence_without_their_values(tmp_path: Path) -> None:
     settings = settings_file(tmp_path)
-    content = json.loads(settings.read_text()) | {"account": 987654321, "surprise": 1}
+    content = json.loads(settings.read_text()) | {"ledger": 987654321, "surprise": 1}
     settings.write_text(json.dumps(content))
     party = start("pass", settings)
     _, shown = party.communicate(timeout=60)
     assert party.returncode == 2
-    assert b"account: Input should be a valid string" in shown
+    assert b"ledger: Input is not a valid path" in shown
     assert b"surprise: Extra inputs are not permitted" in shown
     assert b"987654321" not in shown
     assert start("pass", tmp_path / "absent.json").wait(60) == 2
