@@ -56,7 +56,7 @@ class Circuit:
         """An answer only where the vote is clear: out ``[released, index]``, ``index`` zero unless ``released``.
 
         Garbler: shares of the counts, shares of the noisy counts, the limit; evaluator: shares that belong to both.
-        ``released`` is ``max_j count_j >= limit``, signed; ``index`` is as in :meth:`sum_histogram` of the noisy counts.
+        ``released`` is ``max_j count_j >= limit``, signed; ``index`` is that of :meth:`sum_histogram`, noisy counts.
         """
 
     @staticmethod
