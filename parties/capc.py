@@ -28,7 +28,7 @@ from parties.settings import (
     Supervisor,
     Turn,
 )
-from parties.training import TrainingSettings
+from parties.training_settings import TrainingSettings
 
 GUARDIAN = "privacy-guardian"
 

@@ -9,7 +9,7 @@ from mpc.parameters import PublicParameters
 from parties.capc_config import CapcConfig
 from parties.data import Dataset, Records
 from parties.split import set_aside, split
-from parties.training import TrainingSettings
+from parties.training_settings import TrainingSettings
 
 
 @dataclass(frozen=True)

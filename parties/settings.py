@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, PlainSerializer, PlainValidator
 
 from mpc.parameters import PublicParameters
 from parties.selection import Strategy
-from parties.training import TrainingSettings
+from parties.training_settings import TrainingSettings
 
 
 def _parameters(value: Any) -> PublicParameters:

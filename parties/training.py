@@ -19,32 +19,14 @@ from pydantic import BaseModel, ConfigDict
 
 from parties.data import Records
 from parties.idx import DataError
-from parties.models import SKLEARN, Layer, Model, architecture
+from parties.models import SKLEARN, Model
+from parties.training_settings import TrainingSettings
 
 _FORMAT = 1  # raise it when the same settings would train another model
 
 
 class TrainingError(Exception):
     """Training failed. The message is one sentence."""
-
-
-class TrainingSettings(BaseModel):
-    """What a party's training depends on, apart from its records."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    architecture: str
-    image_shape: tuple[int, int, int]
-    classes: int
-    seed: int
-    epochs: int
-    learning_rate: float
-    weight_decay: float
-    batch: int
-
-    @property
-    def layers(self) -> tuple[Layer, ...]:
-        return architecture(self.architecture, self.image_shape, self.classes)
 
 
 class TrainingJob(BaseModel):

@@ -16,7 +16,7 @@ from sklearn.svm import LinearSVC
 
 from parties.data import Records
 from parties.models import Floats, Model
-from parties.training import TrainingSettings
+from parties.training_settings import TrainingSettings
 
 _HIDDEN = 32
 

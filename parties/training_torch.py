@@ -7,7 +7,7 @@ from torch import nn
 
 from parties.data import Records
 from parties.models import AvgPool, Conv, Dense, Layer, Model, Relu, Shape, walk
-from parties.training import TrainingSettings
+from parties.training_settings import TrainingSettings
 
 
 def fit(settings: TrainingSettings, records: Records) -> Model:

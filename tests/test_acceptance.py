@@ -16,7 +16,8 @@ from mpc.protocol import both
 from mpc.ring import Ring
 from parties.data import load_dataset
 from parties.network import fixed_point
-from parties.training import TrainingSettings, train
+from parties.training import train
+from parties.training_settings import TrainingSettings
 from tests.parties.runs import expected_labels, running
 
 FRACTION_BITS = 12

@@ -13,7 +13,8 @@ from parties.data import Records, load_dataset
 from parties.idx import DataError
 from parties.models import SKLEARN, TORCH, Model, architecture, walk, weight_shapes
 from parties.plan import ConfigError
-from parties.training import TrainingError, TrainingSettings, model_path, train, trained_model
+from parties.training import TrainingError, model_path, train, trained_model
+from parties.training_settings import TrainingSettings
 
 DIGITS, MNIST = (1, 8, 8), (1, 28, 28)
 
@@ -100,7 +101,8 @@ def test_the_second_time_the_model_comes_from_the_cache_without_torch(records: R
     script = f"""
 import sys
 from pathlib import Path
-from parties.training import TrainingSettings, trained_model
+from parties.training import trained_model
+from parties.training_settings import TrainingSettings
 settings = TrainingSettings.model_validate_json({settings().model_dump_json()!r})
 model, cached = trained_model(settings, Path({str(own)!r}), Path({str(cache)!r}), Path({str(slot)!r}))
 assert cached
