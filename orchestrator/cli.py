@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import contextlib
 import io
+import os
 import sys
 from collections.abc import Mapping
+from typing import TextIO
 
 from rich.console import Console
 
@@ -23,6 +25,12 @@ WIDTH = 120  # of tables where no terminal says its own
 
 def main(protocols: Mapping[str, RunnableProtocol], arguments: list[str] | None = None) -> int:
     """Run what the arguments ask for; returns the exit status. Every failure is one sentence on standard error."""
+    status = _run(protocols, arguments)
+    heard = [_let_go(stream) for stream in (sys.stdout, sys.stderr)]
+    return status if status or all(heard) else 1
+
+
+def _run(protocols: Mapping[str, RunnableProtocol], arguments: list[str] | None) -> int:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # an arrow must not end a run on a terminal that has none
     console = Console() if sys.stdout.isatty() else Console(width=WIDTH)
@@ -46,3 +54,15 @@ def _say(sentence: str, status: int) -> int:
     with contextlib.suppress(OSError):  # a terminal that has hung up hears nothing
         print(sentence, file=sys.stderr, flush=True)
     return status
+
+
+def _let_go(stream: TextIO) -> bool:
+    """Write what is still held back; false if nobody is there to read it. The interpreter's own attempt, at its end,
+    would otherwise fail for the same reason and put its status 120 in place of ours."""
+    try:
+        stream.flush()
+    except OSError:
+        with contextlib.suppress(OSError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        return False
+    return True

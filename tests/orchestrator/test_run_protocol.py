@@ -100,3 +100,11 @@ def test_every_configuration_that_is_shipped_is_valid(path: Path) -> None:
 
 def test_the_default_configuration_says_what_the_defaults_are() -> None:
     assert configure(["--config", str(ROOT / "configs" / "default.yaml")], PROTOCOLS) == configure([], PROTOCOLS)
+
+
+def test_output_that_nobody_takes_is_a_failure_with_our_own_status(tmp_path: Path) -> None:
+    command = [sys.executable, "run_protocol.py", "--budget", "--files_dir", str(tmp_path)]
+    with Path("/dev/full").open("wb") as full:
+        assert subprocess.run(command, cwd=ROOT, stdout=full, check=False).returncode == 1
+        refused = subprocess.run([*command, "--n_parties", "0"], cwd=ROOT, stdout=full, check=False)
+    assert refused.returncode == 2
