@@ -13,9 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from mpc.ring import Ring
+from mpc.protocol import plaintext_labels
 from orchestrator import certificates
 from parties.capc_config import CapcConfig
 from parties.data import Records
@@ -98,14 +96,12 @@ def running(top: Path, name: str = "run", wrapper: str | None = None, **choices:
 def expected_labels(run: Running) -> list[int]:
     """The majority of the very models that the answering parties have trained, in the clear; ties to the lowest."""
     queries = Records.read(run.folders.party("client") / "queries.npz")
-    counts = np.zeros((len(queries), 10), np.int64)
+    networks, parameters = [], None
     for process in run.plan.processes:
         settings = process.settings
         if isinstance(settings, AnsweringSettings):
-            records = Records.read(run.folders.party(process.name) / "records.npz")
-            training = settings.training
-            path = model_path(training, records, settings.cache)
-            network = fixed_point(Model.read(path, training.image_shape, training.layers), settings.parameters, 1)
-            encoded = Ring(settings.parameters.ring_bits).encode(queries.images, settings.parameters.fraction_bits)
-            counts[np.arange(len(queries)), network.run_clear(encoded).argmax(1)] += 1
-    return [int(label) for label in counts.argmax(1)]
+            training, parameters = settings.training, settings.parameters
+            path = model_path(training, Records.read(run.folders.party(process.name) / "records.npz"), settings.cache)
+            networks.append(fixed_point(Model.read(path, training.image_shape, training.layers), parameters, 1))
+    assert parameters is not None
+    return [int(label) for label in plaintext_labels(queries.images, networks, parameters)]
