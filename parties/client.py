@@ -63,16 +63,16 @@ def client(party: Party[QueryingSettings]) -> None:
     asking = questions(party)
 
     with Connections(settings, party.folder, QUERYING) as connections:
-        with progress.step("0", "connect"):
+        with progress.step("0", "connect", awaits=[settings.guardian.name]):
             guardian = connections.dial(settings.guardian, GUARDIAN)
         with progress.step("0", "guardian's public key and base oblivious transfers", channel=guardian):
             key = aggregation.party_receive_key(guardian, parameters.key_bits)
         guardian.deadline_s = settings.run_deadline_s  # others may have their turn before
-        with guardian.in_step("0"):
+        with guardian.in_step("0"), progress.step("0", "wait for its turn", awaits=[guardian.peer]):
             querying_await_turn(guardian)
         with progress.step("0", "guardian's public key and base oblivious transfers", channel=guardian):
             evaluator = Evaluator.open(guardian)
-        with progress.step("0", "connect"):
+        with progress.step("0", "connect", awaits=[peer.name for peer in settings.servers]):
             channels = connections.with_each(settings.servers, lambda peer: connections.dial(peer, ANSWERING))
         connections.begin()
         asked = connections.with_each(channels, partial(_meet, party))

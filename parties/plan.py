@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 from pydantic import BaseModel
 
+from parties.figures import Headline, Section
 from parties.private_files import make_private_folder, write_private
 
 
@@ -123,10 +124,15 @@ class Plan:
 
 @dataclass(frozen=True)
 class Summary:
-    """What a person sees at the end: pairs of a name and a value, and warnings in plain words."""
+    """What a person sees at the end: pairs of a name and a value, and warnings in plain words.
+
+    In a report the headlines stand on top and the sections follow; without headlines the lines do.
+    """
 
     lines: tuple[tuple[str, str], ...]
     warnings: tuple[str, ...] = ()
+    headlines: tuple[Headline, ...] = ()
+    sections: tuple[Section, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -52,7 +52,7 @@ def privacy_guardian(party: Party[GuardianSettings]) -> None:
         expected = {name: ANSWERING for turn in settings.turns for name in turn.servers}
         expected |= {turn.client: QUERYING for turn in settings.turns}
         channels: dict[str, Channel] = {}
-        with progress.step("0", "connect"):
+        with progress.step("0", "connect", awaits=list(expected)):
             while expected.keys() - channels.keys():
                 missing = {name: role for name, role in expected.items() if name not in channels}
                 channel = connections.accept(listener, missing)

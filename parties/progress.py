@@ -13,8 +13,9 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -24,6 +25,7 @@ from loguru import logger
 from mpc.channel import Channel
 from mpc.errors import MpcError
 from parties.answers import AnswersError
+from parties.figures import Figure
 from parties.ledger import LedgerError
 from parties.lifetime import Ended
 from parties.plan import ConfigError
@@ -83,17 +85,31 @@ class Progress:
         self._log.info(text)
         self.event("note", detail=text)
 
+    def advance(self, done: int, of: int, unit: str, figures: Sequence[Figure] = ()) -> None:
+        """How much of the party's work is done, such as 7 of 30 queries, and the figures that go with it."""
+        words = [f"{done} of {of} {unit}"]
+        for figure in figures:
+            value = figure.value if isinstance(figure.value, str) else f"{figure.value:.3g}"
+            words.append(f"{figure.name} {value}" + ("" if figure.of is None else f" of {figure.of:g}"))
+        self._log.info(", ".join(words))
+        self.event("advanced", done=done, of=of, unit=unit, figures=[asdict(figure) for figure in figures])
+
     def listening(self, port: int) -> None:
         """The party's port is bound: peers can connect."""
         self._log.info(f"listening at port {port}")
         self.event("listening", detail=str(port))
 
     @contextmanager
-    def step(self, step: str, title: str, *, channel: Channel | None = None, peer: str = "") -> Iterator[None]:
-        """Measure one step: its seconds, with the waiting for the peer, and the bytes that `channel` moves in it."""
+    def step(
+        self, step: str, title: str, *, channel: Channel | None = None, peer: str = "", awaits: Sequence[str] = ()
+    ) -> Iterator[None]:
+        """Measure one step: its seconds, with the waiting for the peer, and the bytes that `channel` moves in it.
+
+        `awaits` are the parties that it needs where it has no channel yet: who is stuck may be one of them.
+        """
         peer = peer or (channel.peer if channel else "")
         towards = f" with {peer}" if peer else ""
-        self.event("step_started", step=step, title=title, peer=peer)
+        self.event("step_started", step=step, title=title, peer=peer, awaits=list(awaits) or None)
         self._log.info(f"step {step}: {title}{towards}")
         began = time.perf_counter()
         with contextlib.ExitStack() as stack:

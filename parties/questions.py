@@ -57,6 +57,8 @@ class GivenQueries:
         self._queries = Records.read(party.folder / "queries.npz")
         self._results = Results(party.folder / "result.json", party.settings)
         self._run = party.settings.session
+        self._progress = party.progress
+        self._results.tell(self._progress)
 
     @property
     def images(self) -> Images:
@@ -67,6 +69,7 @@ class GivenQueries:
         for position, (label, truth) in enumerate(zip(labels, correct, strict=True), self._first + first):
             self._results.add(Query(position, _label(label), int(truth), _finite(spent.total), None, self._run))
         self._results.publish(spent)
+        self._results.tell(self._progress)
 
     def refused(self, spent: Spent) -> None:
         if self._results.queries:
@@ -119,6 +122,7 @@ class Campaign:
             total = earlier[-1].epsilon
             spent = Spent("", 0, 0.0, math.inf if total is None else total)
         self._results.publish(spent, self._figures(None))
+        self._results.tell(party.progress)
 
     @property
     def images(self) -> Images:
@@ -135,12 +139,7 @@ class Campaign:
         for answer in batch:
             self._results.add(self._query(answer))
         self._results.publish(spent, self._figures(None))
-        done, abstained = len(self._results.queries), sum(query.predicted is None for query in self._results.queries)
-        limit = f" of {spent.budget:g}" if math.isfinite(spent.budget) else ""
-        self._party.progress.note(
-            f"{done} of {self._party.settings.n_queries} queries answered, {abstained} of them without a label, "
-            f"epsilon {spent.total:.3g}{limit}"
-        )
+        self._results.tell(self._party.progress)
 
     def refused(self, spent: Spent) -> None:
         self._results.refuse(spent)

@@ -21,8 +21,10 @@ from pathlib import Path
 from typing import Any
 
 from parties.budget import Spent
+from parties.figures import Figure
 from parties.privacy import warnings
 from parties.private_files import write_private
+from parties.progress import Progress
 from parties.settings import QueryingSettings
 
 
@@ -71,6 +73,15 @@ class Results:
         """The guardian has refused to have more queries answered."""
         self._refusal = spent.refusal
         self.publish(spent)
+
+    def tell(self, progress: Progress) -> None:
+        """Say how far the queries are, and what they have cost."""
+        total, budget = self._spent.total, _finite(self._spent.budget)
+        figures = (
+            Figure("abstained", sum(query.predicted is None for query in self.queries)),
+            Figure("epsilon", total if math.isfinite(total) else "without bound", budget),
+        )
+        progress.advance(len(self.queries), self._settings.n_queries, "queries", figures)
 
     def _content(self) -> dict[str, Any]:
         settings, spent = self._settings, self._spent

@@ -47,13 +47,13 @@ def server(party: Party[AnsweringSettings]) -> None:
     with Connections(settings, party.folder, ANSWERING) as connections:
         listener = connections.listen(settings.listen)
         progress.listening(listener.port)
-        with progress.step("0", "connect"):
+        with progress.step("0", "connect", awaits=[settings.guardian.name]):
             guardian = connections.dial(settings.guardian, GUARDIAN)
         with progress.step("0", "guardian's public key", channel=guardian):
             key = aggregation.party_receive_key(guardian, parameters.key_bits)
         for turn, name in enumerate(settings.clients):
             within_s = settings.run_deadline_s if turn else settings.connect_deadline_s  # another's turn may be long
-            with progress.step("0", "wait for the querying party"):
+            with progress.step("0", "wait for the querying party", awaits=[name]):
                 client = connections.accept(listener, {name: QUERYING}, within_s)
             with progress.step("0", "base oblivious transfers and keys", channel=client):
                 garbler = Garbler.open(client)
