@@ -92,7 +92,7 @@ def test_an_interrupted_campaign_asks_and_pays_for_nothing_twice(tmp_path: Path)
     with running(tmp_path, "first", **choices) as run:
         log = run.folders.events("client")
         expires = time.monotonic() + 200
-        while not (log.exists() and "5 of 40 queries" in log.read_text()):
+        while not (log.exists() and '"done": 5, "of": 40' in log.read_text()):
             assert time.monotonic() < expires
             time.sleep(0.02)
         run.processes["client"].send_signal(signal.SIGKILL)
