@@ -19,6 +19,7 @@ the circuits everything is linear in additive shares, so the two sides add and s
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
@@ -28,7 +29,7 @@ from mpc._core import Circuit
 from mpc.garbled import Evaluator, Garbler
 from mpc.noise import discrete_gaussian, noise_bound
 from mpc.randomness import SYSTEM, Randomness
-from mpc.release import ABSTAINED, checked_labels
+from mpc.release import ABSTAINED, Labels, checked_labels
 from mpc.ring import Ring, Words
 
 
@@ -37,48 +38,60 @@ def confident_bits(parties: int, sigma: Fraction, threshold: int, threshold_sigm
     return (parties + noise_bound(sigma) + threshold + noise_bound(threshold_sigma) + 1).bit_length() + 2
 
 
-def guardian_limits(
-    count: int, threshold: int, threshold_sigma: Fraction, randomness: Randomness = SYSTEM
-) -> NDArray[np.int64]:
-    """PG: what the largest count of each of ``count`` queries has to reach, ``(count,)``: T less fresh noise."""
-    return threshold - discrete_gaussian(threshold_sigma, (count,), randomness)
+@dataclass(frozen=True)
+class ConfidentArgmax:
+    """The class with the largest noisy count, where the largest count with its own noise reaches the threshold.
 
-
-def guardian_release_confident(
-    garbler: Garbler, mask_sums: Words, noisy_share: Words, limits: NDArray[np.int64], width: int
-) -> None:
-    """PG: its shares ``(n, classes)`` of the counts without and with noise, in Z_2^width.
-
-    The caller has charged the privacy ledger for a check and an answer of every query before.
+    Attributes:
+        threshold, threshold_sigma: T, and the scale of the discrete Gaussian on it.
+        width: :func:`confident_bits`.
     """
-    count, classes = mask_sums.shape
-    ring = Ring(width)
-    margins = ring.add(mask_sums, ring.reduce(1 - limits)[:, None])  # count >= limit is count - limit + 1 > 0
-    reached = garbler.prepare(Circuit.threshold(classes, width), count)
-    reached.send_inputs(margins)
-    totals = _total(reached.share_bits(width), ring)
-    any_reached = garbler.prepare(Circuit.threshold(1, width), count)
-    any_reached.send_inputs(totals)
-    gate = ring.add(_scaled(any_reached.share_bits(width), ring), np.full((count, 1), _beyond(ring), np.uint64))
-    batch = garbler.prepare(Circuit.sum_histogram(1 + classes, width), count)
-    batch.send_inputs(np.concatenate([gate, noisy_share], axis=1))
-    batch.reveal_to_evaluator()
 
+    threshold: int
+    threshold_sigma: Fraction
+    width: int
+    title = "noisy argmax of who agree"
 
-def querying_release_confident(evaluator: Evaluator, share_sums: Words, width: int) -> NDArray[np.int64]:
-    """QP: the labels ``(n,)`` of its queries, ``ABSTAINED`` where too few parties agree."""
-    count, classes = share_sums.shape
-    ring = Ring(width)
-    reached = evaluator.prepare(Circuit.threshold(classes, width), count, share_sums)
-    reached.receive_inputs()
-    any_reached = evaluator.prepare(Circuit.threshold(1, width), count, _total(reached.take_shares(width), ring))
-    any_reached.receive_inputs()
-    gate = _scaled(any_reached.take_shares(width), ring)
-    values = np.concatenate([gate, share_sums], axis=1)
-    batch = evaluator.prepare(Circuit.sum_histogram(1 + classes, width), count, values)
-    batch.receive_inputs()
-    indices = checked_labels(batch.learn_outputs()[:, 0], 1 + classes)
-    return np.where(indices == 0, ABSTAINED, indices - 1)
+    def limits(self, count: int, randomness: Randomness = SYSTEM) -> NDArray[np.int64]:
+        """PG: what the largest count of each of ``count`` queries has to reach, ``(count,)``: T less fresh noise."""
+        return self.threshold - discrete_gaussian(self.threshold_sigma, (count,), randomness)
+
+    def guardian(self, garbler: Garbler, mask_sums: Words, noisy_share: Words, randomness: Randomness = SYSTEM) -> None:
+        """PG. The caller has charged the privacy ledger for a check and an answer of every query before."""
+        count, classes = mask_sums.shape
+        ring = Ring(self.width)
+        limits = self.limits(count, randomness)
+        margins = ring.add(mask_sums, ring.reduce(1 - limits)[:, None])  # count >= limit is count - limit + 1 > 0
+        reached = garbler.prepare(Circuit.threshold(classes, self.width), count)
+        reached.send_inputs(margins)
+        totals = _total(reached.share_bits(self.width), ring)
+        any_reached = garbler.prepare(Circuit.threshold(1, self.width), count)
+        any_reached.send_inputs(totals)
+        beyond = np.full((count, 1), _beyond(ring), np.uint64)
+        gate = ring.add(_scaled(any_reached.share_bits(self.width), ring), beyond)
+        batch = garbler.prepare(Circuit.sum_histogram(1 + classes, self.width), count)
+        batch.send_inputs(np.concatenate([gate, noisy_share], axis=1))
+        batch.reveal_to_evaluator()
+
+    def querying(self, evaluator: Evaluator, share_sums: Words) -> Labels:
+        """QP: the labels ``(n,)`` of its queries, ``ABSTAINED`` where too few parties agree."""
+        count, classes = share_sums.shape
+        ring = Ring(self.width)
+        reached = evaluator.prepare(Circuit.threshold(classes, self.width), count, share_sums)
+        reached.receive_inputs()
+        totals = _total(reached.take_shares(self.width), ring)
+        any_reached = evaluator.prepare(Circuit.threshold(1, self.width), count, totals)
+        any_reached.receive_inputs()
+        gate = _scaled(any_reached.take_shares(self.width), ring)
+        values = np.concatenate([gate, share_sums], axis=1)
+        batch = evaluator.prepare(Circuit.sum_histogram(1 + classes, self.width), count, values)
+        batch.receive_inputs()
+        indices = checked_labels(batch.learn_outputs()[:, 0], 1 + classes)
+        return np.where(indices == 0, ABSTAINED, indices - 1)
+
+    def clear(self, counts: NDArray[np.int64], noisy: NDArray[np.int64], randomness: Randomness = SYSTEM) -> Labels:
+        reached = counts.max(axis=1) >= self.limits(len(counts), randomness)
+        return np.where(reached, noisy.argmax(axis=1), ABSTAINED).astype(np.int64)
 
 
 def _beyond(ring: Ring) -> int:

@@ -8,11 +8,13 @@ from typing import Literal
 
 import msgspec
 
-from mpc.confident import confident_bits
+from mpc.confident import ConfidentArgmax, confident_bits
 from mpc.errors import ParameterError
+from mpc.majority import NoisyMajority
 from mpc.noise import noise_bound, part_scale
 from mpc.paillier import KEY_BITS, Packing
-from mpc.release import histogram_bits
+from mpc.release import NoisyArgmax, Release, histogram_bits
+from mpc.vote import BALLOTS, Ballot, Labelling
 
 Aggregation = Literal["paillier", "direct"]
 Preprocessing = Literal["he", "dealer"]
@@ -23,7 +25,7 @@ class PublicParameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
 
     Attributes:
         parties: number of answering parties, K.
-        classes: number of labels, C.
+        classes: number of logits: classes of which one is right, C, or labels that each are a yes or no, L.
         input_shape: of one query.
         ring_bits: inference and logits live in Z_2^ring_bits.
         fraction_bits: of inputs and weights; products carry twice as many.
@@ -35,6 +37,7 @@ class PublicParameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
             parts add up to scale sigma: full noise as long as at most ``parties - noise_parts`` APs tell theirs.
         threshold: T, what the largest count must reach for a label (:mod:`mpc.confident`); 0 for always a label.
         threshold_sigma: scale of the discrete Gaussian on T, as `sigma`.
+        labelling: what a query gets.
     """
 
     parties: int
@@ -49,11 +52,13 @@ class PublicParameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     noise_parts: int = 0
     threshold: int = 0
     threshold_sigma: str = "0"
+    labelling: Labelling = "class"
 
     def __post_init__(self) -> None:
-        if self.parties < 1 or self.classes < 2 or not self.input_shape or min(self.input_shape) < 1:
+        fewest = 2 if self.labelling == "class" else 1
+        if self.parties < 1 or self.classes < fewest or not self.input_shape or min(self.input_shape) < 1:
             raise ParameterError(
-                "expected at least 1 party, 2 classes and a positive input shape, found "
+                f"expected at least 1 party, {fewest} classes or labels and a positive input shape, found "
                 f"{self.parties}, {self.classes} and {self.input_shape}"
             )
         if self.noise_scale < 0:
@@ -71,6 +76,8 @@ class PublicParameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
                 f"expected a threshold and its noise scale of at least 0, found {self.threshold} and "
                 f"{self.threshold_sigma}"
             )
+        if self.labelling == "labels" and self.threshold:
+            raise ParameterError("expected no threshold with labels: it is a rule for one class out of several")
 
     @property
     def noise_scale(self) -> Fraction:
@@ -93,6 +100,20 @@ class PublicParameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
         if self.threshold:
             return confident_bits(self.parties, self.noise_scale, self.threshold, self.threshold_noise_scale)
         return histogram_bits(self.parties, self.noise_scale)
+
+    @property
+    def ballot(self) -> Ballot:
+        """How each answering party votes."""
+        return BALLOTS[self.labelling]
+
+    @property
+    def release(self) -> Release:
+        """How the counts become labels."""
+        if self.labelling == "labels":
+            return NoisyMajority(self.parties, self.width)
+        if self.threshold:
+            return ConfidentArgmax(self.threshold, self.threshold_noise_scale, self.width)
+        return NoisyArgmax(self.width)
 
     @property
     def packing(self) -> Packing:

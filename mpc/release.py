@@ -1,4 +1,6 @@
-"""Steps 2 (noise) and 3: the noisy argmax of the vote histogram, to the QP alone, by a garbled circuit with PG.
+"""Steps 2 (noise) and 3: what becomes of the noisy counts of votes, to the QP alone, by a garbled circuit with PG.
+
+Here the plain rule, the argmax (:class:`NoisyArgmax`); :mod:`mpc.confident` and :mod:`mpc.majority` are others::
 
     QP (evaluator)                                  PG (garbler)
     holds h_qp = sum of its vote shares             holds h_pg = sum of the masks + discrete Gaussian noise
@@ -14,7 +16,9 @@ signed comparison is the true one. Ties go to the lowest class.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from fractions import Fraction
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +32,33 @@ from mpc.ring import Ring, Words
 
 ABSTAINED = -1
 """In place of a label: too few parties agree on any (:mod:`mpc.confident`)."""
+
+Labels = NDArray[np.int64]
+"""``(n,)``, a class or ABSTAINED for each query; or ``(n, labels)``, a 0 or 1 for every label of each query."""
+
+
+class Release(Protocol):
+    """Step 3: how counts of votes become labels. Counts and shares are ``(n, classes)``."""
+
+    @property
+    def title(self) -> str:
+        """What is computed, for people."""
+        ...
+
+    def guardian(self, garbler: Garbler, mask_sums: Words, noisy_share: Words, randomness: Randomness = SYSTEM) -> None:
+        """PG: its shares of the counts without and with noise.
+
+        The caller has charged the privacy ledger before this is called: after it, the QP can have its answer.
+        """
+        ...
+
+    def querying(self, evaluator: Evaluator, share_sums: Words) -> Labels:
+        """QP: the labels of its queries. It learns nothing else, and PG nothing."""
+        ...
+
+    def clear(self, counts: NDArray[np.int64], noisy: NDArray[np.int64], randomness: Randomness = SYSTEM) -> Labels:
+        """The same in the open, from counts without and with noise."""
+        ...
 
 
 def histogram_bits(parties: int, sigma: Fraction) -> int:
@@ -50,25 +81,36 @@ def answering_add_noise(masks: Words, scale: Fraction, width: int, randomness: R
     return ring.add(masks, ring.reduce(discrete_gaussian(scale, masks.shape, randomness)))
 
 
-def guardian_release(garbler: Garbler, noisy_share: Words, width: int) -> None:
-    """PG: garbles the argmax over its noisy share ``(n, classes)``.
+@dataclass(frozen=True)
+class NoisyArgmax:
+    """The class with the largest noisy count in Z_2^width (report-noisy-max with Gaussian noise)."""
 
-    The caller has charged the privacy ledger before this is called: after it, the QP can have its answer.
-    """
-    batch = garbler.prepare(Circuit.sum_histogram(noisy_share.shape[1], width), len(noisy_share))
-    batch.send_inputs(noisy_share)
-    batch.reveal_to_evaluator()
+    width: int
+    title = "noisy argmax"
+
+    def guardian(self, garbler: Garbler, mask_sums: Words, noisy_share: Words, randomness: Randomness = SYSTEM) -> None:
+        batch = garbler.prepare(Circuit.sum_histogram(noisy_share.shape[1], self.width), len(noisy_share))
+        batch.send_inputs(noisy_share)
+        batch.reveal_to_evaluator()
+
+    def querying(self, evaluator: Evaluator, share_sums: Words) -> Labels:
+        count, classes = share_sums.shape
+        batch = evaluator.prepare(Circuit.sum_histogram(classes, self.width), count, share_sums)
+        batch.receive_inputs()
+        return checked_labels(batch.learn_outputs()[:, 0], classes)
+
+    def clear(self, counts: NDArray[np.int64], noisy: NDArray[np.int64], randomness: Randomness = SYSTEM) -> Labels:
+        labels: Labels = noisy.argmax(axis=1).astype(np.int64)
+        return labels
 
 
-def querying_release(evaluator: Evaluator, share_sums: Words, width: int) -> NDArray[np.int64]:
-    """QP: the labels ``(n,)`` of its queries."""
-    count, classes = share_sums.shape
-    batch = evaluator.prepare(Circuit.sum_histogram(classes, width), count, share_sums)
-    batch.receive_inputs()
-    return checked_labels(batch.learn_outputs()[:, 0], classes)
+def answered(labels: Labels) -> NDArray[np.bool_]:
+    """Which of the queries got something, ``(n,)``."""
+    got: NDArray[np.bool_] = (labels != ABSTAINED).reshape(len(labels), -1).all(axis=1)
+    return got
 
 
-def checked_labels(indices: Words, classes: int) -> NDArray[np.int64]:
+def checked_labels(indices: Words, classes: int) -> Labels:
     """What the circuit gave, as labels; raises `ProtocolError` for an index that no class has."""
     labels = indices.astype(np.int64)
     if (labels >= classes).any():

@@ -13,7 +13,7 @@
     0'  use  ----------------------->                                              the oldest of the pool, once
     1a  x - r  --------------------->  network on shares
     1b  share of the logits            share of the logits
-    1c  onehot(argmax) - m  <------->  fresh m
+    1c  vote - m  <----------------->  fresh m
     2   product of Enc(m)  <---------  Enc(m)
         product  ------------------------------------------------>  sum of m, + noise        (or AP --- m ---> PG)
     3   label  <--------------------------------------------------  noisy argmax
@@ -29,22 +29,22 @@ import sys
 from dataclasses import dataclass
 from functools import partial
 
-from mpc import aggregation, confident, release, vote
+from mpc import aggregation, vote
 from mpc.channel import Channel
 from mpc.garbled import EvaluatedBatch, Evaluator
 from mpc.inference import QueryingCorrelation, QueryingInference, QueryingPool
 from mpc.paillier import PublicKey
+from mpc.release import Labels, answered
 from mpc.ring import Ring, Words
 from parties.announcement import querying_await_turn
 from parties.budget import Spent, querying_end, querying_tell_abstained, querying_wish
 from parties.connections import ANSWERING, GUARDIAN, QUERYING, Connections
-from parties.data import Labels
 from parties.ledger import BudgetExceededError
 from parties.process import Party, run_party
 from parties.questions import questions
 from parties.settings import QueryingSettings
 
-Prepared = tuple[QueryingCorrelation, EvaluatedBatch]  # of one batch: private inference, argmax
+Prepared = tuple[QueryingCorrelation, EvaluatedBatch]  # of one batch: private inference, vote
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ def client(party: Party[QueryingSettings]) -> None:
             labels = _label(party, connections, asked, guardian, evaluator, key, encoded[batch])
             if settings.credit_abstentions:
                 with progress.step("3", "abstentions", channel=guardian):
-                    spent = querying_tell_abstained(guardian, int((labels == release.ABSTAINED).sum()))
+                    spent = querying_tell_abstained(guardian, int((~answered(labels)).sum()))
             asking.answered(done, labels, spent)
             done = batch.stop
         for server in asked:
@@ -118,7 +118,8 @@ def _meet(party: Party[QueryingSettings], channel: Channel) -> Asked:
     def prepare(count: int) -> Prepared:
         with progress.step("0'", "preprocessing", channel=channel):
             correlation = inference.prepare(count)
-            return correlation, vote.querying_prepare(evaluator, correlation.logit_shares, parameters.ring_bits)
+            logit_shares, ballot = correlation.logit_shares, parameters.ballot
+            return correlation, vote.querying_prepare(evaluator, logit_shares, parameters.ring_bits, ballot)
 
     return Asked(channel, inference, QueryingPool(channel, prepare, party.settings.pool))
 
@@ -132,7 +133,7 @@ def _label(
     key: PublicKey,
     encoded: Words,
 ) -> Labels:
-    """One batch of queries ``(n, *input_shape)`` in the ring, through all steps: their labels ``(n,)``."""
+    """One batch of queries ``(n, *input_shape)`` in the ring, through all steps: their labels."""
     settings, progress = party.settings, party.progress
     parameters = settings.parameters
     shape, width, packing = (len(encoded), parameters.classes), parameters.width, parameters.packing
@@ -144,7 +145,7 @@ def _label(
             prepared, ballot = server.pool.take(shape[0])
         with progress.step("1a", "private inference; the logits end as two shares (1b)", channel=channel):
             server.inference.infer(prepared, encoded)
-        with progress.step("1c", "argmax; the vote ends as two shares", channel=channel):
+        with progress.step("1c", f"{parameters.ballot.title}; the vote ends as two shares", channel=channel):
             vote_shares = vote.querying_vote(ballot, width)
         if parameters.aggregation == "direct":
             return vote_shares, []  # the masks go to the guardian without passing here
@@ -156,10 +157,8 @@ def _label(
     if parameters.aggregation == "paillier":
         with progress.step("2", "sum of the masks, encrypted", channel=guardian):
             aggregation.querying_forward(guardian, key, packing, [masks for _, masks in ballots])
-    with progress.step("3", "noisy argmax; the label", channel=guardian):
-        if parameters.threshold:
-            return confident.querying_release_confident(evaluator, share_sums, width)
-        return release.querying_release(evaluator, share_sums, width)
+    with progress.step("3", f"{parameters.release.title}; the label", channel=guardian):
+        return parameters.release.querying(evaluator, share_sums)
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 from functools import partial
 
-from mpc import aggregation, confident, release
+from mpc import aggregation, release
 from mpc.channel import Channel
 from mpc.garbled import Garbler
 from mpc.paillier import SecretKey
@@ -83,12 +83,8 @@ def _serve(party: Party[GuardianSettings], turn: Turn, channels: dict[str, Chann
                 mask_sums = aggregation.guardian_add(servers, shape, parameters.width)
         scale = Fraction(0) if parameters.noise_parts else parameters.noise_scale
         noisy_share = release.guardian_add_noise(mask_sums, scale, parameters.width)
-        with progress.step("3", "noisy argmax", channel=client):
-            if parameters.threshold:
-                limits = confident.guardian_limits(count, parameters.threshold, parameters.threshold_noise_scale)
-                confident.guardian_release_confident(garbler, mask_sums, noisy_share, limits, parameters.width)
-            else:
-                release.guardian_release(garbler, noisy_share, parameters.width)
+        with progress.step("3", parameters.release.title, channel=client):
+            parameters.release.guardian(garbler, mask_sums, noisy_share)
         if party.settings.credit_abstentions:
             account.credit(count)
 

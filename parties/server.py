@@ -11,7 +11,7 @@
     use  ---------------------------->   the oldest of the pool, once                every batch
     x - r  -------------------------->   network on shares                           1a
     share of the logits                  share of the logits                         1b
-    onehot(argmax) - m  <------------>   fresh m                                     1c
+    vote - m  <---------------------->   fresh m                                     1c
     <---------------------------------   Enc(m)                    (or  m  ------>)  2, with noise if it is distributed
 
 Learns that a query came, and its shape: not the query, not its own vote on it, not the label, not who else votes.
@@ -35,7 +35,7 @@ from parties.process import Party, run_party
 from parties.settings import AnsweringSettings
 from parties.training import trained_model
 
-Prepared = tuple[AnsweringCorrelation, GarbledBatch]  # of one batch: private inference, argmax
+Prepared = tuple[AnsweringCorrelation, GarbledBatch]  # of one batch: private inference, vote
 
 
 def server(party: Party[AnsweringSettings]) -> None:
@@ -77,7 +77,8 @@ def _prepare(
     parameters = party.settings.parameters
     with party.progress.step("0'", "preprocessing", channel=client):
         correlation = inference.prepare(count)
-        return correlation, vote.answering_prepare(garbler, count, parameters.classes, parameters.ring_bits)
+        ballot = vote.answering_prepare(garbler, count, parameters.classes, parameters.ring_bits, parameters.ballot)
+        return correlation, ballot
 
 
 def _next(client: Channel, pool: AnsweringPool[Prepared]) -> tuple[int, Prepared] | None:
@@ -99,7 +100,7 @@ def _vote(
     correlation, ballot = prepared
     with progress.step("1a", "private inference; the logits end as two shares (1b)", channel=client):
         logit_shares = inference.infer(correlation)
-    with progress.step("1c", "argmax; the vote ends as two shares", channel=client):
+    with progress.step("1c", f"{parameters.ballot.title}; the vote ends as two shares", channel=client):
         masks = vote.answering_vote(ballot, logit_shares, parameters.width)
     masks = release.answering_add_noise(masks, parameters.part_scale, parameters.width)  # 0 where PG draws it
     if parameters.aggregation == "paillier":
