@@ -28,7 +28,18 @@ import numpy as np
 from benchmarks.two_party import peak_memory_mb, run_many, run_with_dealer
 from mpc.channel import Channel
 from mpc.garbled import Evaluator, Garbler
-from mpc.inference import AnsweringInference, Conv2d, Dealer, Flatten, Linear, Network, QueryingInference, ReLU
+from mpc.inference import (
+    AnsweringInference,
+    Conv2d,
+    Dealer,
+    Flatten,
+    Linear,
+    Network,
+    QueryingInference,
+    ReLU,
+    dealer_give_seeds,
+    querying_take_seeds,
+)
 from mpc.parameters import Preprocessing
 from tests.inference.examples import Agreement, float_logits, uniform
 
@@ -110,9 +121,9 @@ def measure(
     dealt = preprocessing == "dealer"
 
     def deal(channels: list[Channel]) -> None:
-        dealer = Dealer.open(*channels)
+        dealer = Dealer.open(channels[1], *dealer_give_seeds(channels[0], 1))
         for _ in range(repetitions + 1):
-            dealer.deal()
+            dealer.deal(dealer.next())
 
     def answer(channels: list[Channel]) -> dict[str, Any]:
         guardian = channels.pop() if dealt else None
@@ -133,8 +144,9 @@ def measure(
         meters = [Meter.on(channel) for channel in channels]
         guardian = channels.pop() if dealt else None
         started = time.perf_counter()
+        seed = querying_take_seeds(guardian, 1)[0] if guardian else None
         sides = _at_once(
-            lambda channel: QueryingInference.open(channel, Evaluator.open(channel), agreement, dealer=guardian),
+            lambda channel: QueryingInference.open(channel, Evaluator.open(channel), agreement, dealt=seed),
             channels,
         )
         open_ms = (time.perf_counter() - started) * 1e3

@@ -9,7 +9,7 @@ side by side over channels in memory, and in ``parties/`` one side each over TLS
     0      preprocessing           garbling, W r - s        (deals W r - s)             inference
     1a,b   x - r, colours          labels                                               inference
            share of the logits     share of the logits
-    1c     vote - m_i              m_i, fresh                                           vote
+    1c     onehot - m_i            m_i, fresh                                           vote
     2      product of Enc(m_i)     Enc(m_i)                    sum of m_i, + noise      aggregation
     3      label                                               tables, labels           release
 """
@@ -23,20 +23,25 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import TypeVar
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from mpc import aggregation, release, vote
-from mpc.channel import MemoryChannel, memory_pair
+from mpc import aggregation, confident, release, vote
+from mpc.channel import Channel, MemoryChannel, memory_pair
 from mpc.errors import ParameterError
 from mpc.garbled import Evaluator, Garbler
-from mpc.inference import AnsweringInference, Dealer, Network, QueryingInference
+from mpc.inference import (
+    AnsweringInference,
+    Dealer,
+    Network,
+    QueryingInference,
+    dealer_give_seeds,
+    querying_take_seeds,
+)
 from mpc.noise import discrete_gaussian
-from mpc.paillier import SecretKey
+from mpc.paillier import PublicKey, SecretKey
 from mpc.parameters import PublicParameters
 from mpc.randomness import SYSTEM, Randomness
-from mpc.release import Labels
 from mpc.ring import Ring, Words
 
 Left = TypeVar("Left")
@@ -48,7 +53,7 @@ class CapcRun:
     """What the QP learned, and what every party saw.
 
     Attributes:
-        labels: of the queries, as :data:`mpc.release.Labels`.
+        labels: ``(n,)`` of the queries, ``release.ABSTAINED`` where too few parties agree.
         views: for each party, its ends of its channels, whose transcripts hold all that it sent and received.
         querying_logits, querying_votes: the QP's shares from steps 1b and 1c, ``(n, classes)`` per AP.
         guardian_share: PG's share of the noisy histogram, ``(n, classes)``.
@@ -56,7 +61,7 @@ class CapcRun:
     The shares are here for the tests of what their holders must be unable to learn.
     """
 
-    labels: Labels
+    labels: NDArray[np.int64]
     views: dict[str, list[MemoryChannel]] = field(repr=False)
     querying_logits: list[Words] = field(repr=False)
     querying_votes: list[Words] = field(repr=False)
@@ -85,11 +90,14 @@ def run_capc(
     shape, width, packing = (len(queries), parameters.classes), parameters.width, parameters.packing
     encoded = Ring(parameters.ring_bits).encode(queries, parameters.fraction_bits)
 
-    # Step 0: PG's key, and base OTs for step 3.
+    # Step 0: PG's key if its scheme is used, its seeds if it deals correlations, and base OTs for step 3.
     querying, guardian = memory_pair("client", "privacy-guardian", deadline_s)
-    secret_key = SecretKey(parameters.key_bits)
-    aggregation.guardian_publish_key(guardian, secret_key)
-    public_key = aggregation.party_receive_key(querying, parameters.key_bits)
+    secret_key = SecretKey(parameters.key_bits) if parameters.aggregation == "paillier" else None
+    public_key = _share_key(guardian, querying, secret_key)
+    seeds: list[bytes] | list[None] = [None] * len(networks)
+    if parameters.preprocessing == "dealer":
+        dealer_give_seeds(guardian, len(networks))
+        seeds = querying_take_seeds(querying, len(networks))
     evaluator, garbler = both(lambda: Evaluator.open(querying), lambda: Garbler.open(guardian))
 
     # Steps 1a to 2, with every answering party.
@@ -100,15 +108,15 @@ def run_capc(
             encoded,
             parameters,
             secret_key,
-            (querying, guardian),
+            seed,
             noise_randomness,
             deadline_s,
         )
-        for index, network in enumerate(networks)
+        for index, (network, seed) in enumerate(zip(networks, seeds, strict=True))
     ]
 
     # Step 2: PG gets the sum of the masks, from the QP under encryption or from each AP.
-    if parameters.aggregation == "paillier":
+    if public_key and secret_key:
         collected = [
             aggregation.querying_collect(ballot.querying, public_key, packing, shape[0] * shape[1])
             for ballot in ballots
@@ -122,10 +130,19 @@ def run_capc(
     guardians = Fraction(0) if parameters.noise_parts else parameters.noise_scale
     noisy_share = release.guardian_add_noise(mask_sums, guardians, width, noise_randomness)
     share_sums = Ring(width).add(*(ballot.vote_shares for ballot in ballots))
-    labels, _ = both(
-        lambda: parameters.release.querying(evaluator, share_sums),
-        lambda: parameters.release.guardian(garbler, mask_sums, noisy_share, noise_randomness),
-    )
+    if parameters.threshold:
+        limits = confident.guardian_limits(
+            shape[0], parameters.threshold, parameters.threshold_noise_scale, noise_randomness
+        )
+        labels, _ = both(
+            lambda: confident.querying_release_confident(evaluator, share_sums, width),
+            lambda: confident.guardian_release_confident(garbler, mask_sums, noisy_share, limits, width),
+        )
+    else:
+        labels, _ = both(
+            lambda: release.querying_release(evaluator, share_sums, width),
+            lambda: release.guardian_release(garbler, noisy_share, width),
+        )
     return CapcRun(
         labels,
         {
@@ -157,42 +174,40 @@ def _ask(
     network: Network,
     encoded: Words,
     parameters: PublicParameters,
-    secret_key: SecretKey,
-    querying_guardian: tuple[MemoryChannel, MemoryChannel],
+    secret_key: SecretKey | None,
+    seed: bytes | None,
     noise_randomness: Randomness,
     deadline_s: float,
 ) -> _Ballot:
-    """Steps 0 to 2 between the QP and one AP, and the AP's mask on its way to PG."""
+    """Steps 0 to 2 between the QP and one AP, and the AP's mask on its way to PG; `seed`: what a dealer gave the QP."""
     count, ring_bits, width = len(encoded), parameters.ring_bits, parameters.width
     querying, answering = memory_pair("client", name, deadline_s)
     answering_guardian, guardian = memory_pair(name, "privacy-guardian", deadline_s)
-    aggregation.guardian_publish_key(guardian, secret_key)
-    public_key = aggregation.party_receive_key(answering_guardian, parameters.key_bits)
+    public_key = _share_key(guardian, answering_guardian, secret_key)
 
     # Step 0: base OTs and the QP's encryption key, then everything that does not need the query.
     evaluator, garbler = both(lambda: Evaluator.open(querying), lambda: Garbler.open(answering))
-    dealt = parameters.preprocessing == "dealer"
-    dealers = (querying_guardian[0], answering_guardian) if dealt else (None, None)
+    dealing = None if seed is None else answering_guardian
     (asking, serving), dealer = both(
         lambda: both(
-            lambda: QueryingInference.open(querying, evaluator, parameters, dealer=dealers[0]),
-            lambda: AnsweringInference.open(answering, garbler, network, parameters, dealer=dealers[1]),
+            lambda: QueryingInference.open(querying, evaluator, parameters, dealt=seed),
+            lambda: AnsweringInference.open(answering, garbler, network, parameters, dealer=dealing),
         ),
-        lambda: Dealer.open(querying_guardian[1], guardian) if dealt else None,
+        lambda: None if seed is None else Dealer.open(guardian, seed),
     )
     (asked, served), _ = both(
         lambda: both(lambda: asking.prepare(count), lambda: serving.prepare(count)),
-        lambda: dealer.deal() if dealer else None,
+        lambda: dealer.deal(dealer.next()) if dealer else None,
     )
     evaluated, garbled = both(
-        lambda: vote.querying_prepare(evaluator, asked.logit_shares, ring_bits, parameters.ballot),
-        lambda: vote.answering_prepare(garbler, count, parameters.classes, ring_bits, parameters.ballot),
+        lambda: vote.querying_prepare(evaluator, asked.logit_shares, ring_bits),
+        lambda: vote.answering_prepare(garbler, count, parameters.classes, ring_bits),
     )
 
     # Steps 1a, 1b: private inference; the logits end as two shares.
     querying_logits, answering_logits = both(lambda: asking.infer(asked, encoded), lambda: serving.infer(served))
 
-    # Step 1c: shares of the vote, under a fresh mask of the AP.
+    # Step 1c: shares of the one-hot vote, under a fresh mask of the AP.
     vote_shares, masks = both(
         lambda: vote.querying_vote(evaluated, width),
         lambda: vote.answering_vote(garbled, answering_logits, width),
@@ -200,11 +215,19 @@ def _ask(
 
     # Step 2, the AP's part: its mask towards PG, with its part of the noise if PG does not draw it.
     masks = release.answering_add_noise(masks, parameters.part_scale, width, noise_randomness)
-    if parameters.aggregation == "paillier":
+    if public_key:
         aggregation.answering_encrypt(answering, public_key, parameters.packing, masks)
     else:
         aggregation.answering_send(answering_guardian, masks, width)
     return _Ballot(name, querying, answering, answering_guardian, guardian, querying_logits, vote_shares)
+
+
+def _share_key(guardian: Channel, party: Channel, secret_key: SecretKey | None) -> PublicKey | None:
+    """PG's public key, to one party; none where masks go to PG in the clear."""
+    if secret_key is None:
+        return None
+    aggregation.guardian_publish_key(guardian, secret_key)
+    return aggregation.party_receive_key(party, secret_key.public.key_bits)
 
 
 def both(left: Callable[[], Left], right: Callable[[], Right]) -> tuple[Left, Right]:
@@ -233,8 +256,8 @@ def plaintext_labels(
     networks: list[Network],
     parameters: PublicParameters,
     noise_randomness: Randomness | None = None,
-) -> Labels:
-    """The same vote in the clear: majority of the fixed-point models; ties go to the lowest class, or are a no.
+) -> NDArray[np.int64]:
+    """The same vote in the clear: majority of the fixed-point models, ties to the lowest class.
 
     Without `noise_randomness` without noise, and every query gets a label. With it, exactly what :func:`run_capc` gives
     under the same: the same noise on counts and threshold, drawn in the same order.
@@ -242,14 +265,18 @@ def plaintext_labels(
     encoded = Ring(parameters.ring_bits).encode(queries, parameters.fraction_bits)
     counts: NDArray[np.int64] = np.zeros((len(queries), parameters.classes), dtype=np.int64)
     for network in networks:
-        counts += parameters.ballot.votes(network.run_clear(encoded))
+        votes = network.run_clear(encoded).argmax(axis=1)
+        counts[np.arange(len(queries)), votes] += 1
     if noise_randomness is None:
-        return msgspec.structs.replace(parameters, sigma="0", threshold=0, noise_parts=0).release.clear(counts, counts)
+        labels: NDArray[np.int64] = counts.argmax(axis=1).astype(np.int64)
+        return labels
     return labels_of(counts, parameters, noise_randomness)
 
 
-def labels_of(counts: NDArray[np.int64], parameters: PublicParameters, noise_randomness: Randomness = SYSTEM) -> Labels:
-    """The noisy labels, or abstentions, of counts ``(n, classes)`` that lie in the open."""
+def labels_of(
+    counts: NDArray[np.int64], parameters: PublicParameters, noise_randomness: Randomness = SYSTEM
+) -> NDArray[np.int64]:
+    """The noisy labels, or abstentions, of histograms ``(n, classes)`` that lie in the open."""
     if parameters.noise_parts:
         parts = [
             discrete_gaussian(parameters.part_scale, counts.shape, noise_randomness) for _ in range(parameters.parties)
@@ -257,4 +284,10 @@ def labels_of(counts: NDArray[np.int64], parameters: PublicParameters, noise_ran
         noisy = counts + np.sum(parts, axis=0)
     else:
         noisy = counts + discrete_gaussian(parameters.noise_scale, counts.shape, noise_randomness)
-    return parameters.release.clear(counts, noisy, noise_randomness)
+    labels: NDArray[np.int64] = noisy.argmax(axis=1).astype(np.int64)
+    if parameters.threshold:
+        limits = confident.guardian_limits(
+            len(counts), parameters.threshold, parameters.threshold_noise_scale, noise_randomness
+        )
+        labels[counts.max(axis=1) < limits] = release.ABSTAINED
+    return labels

@@ -11,7 +11,7 @@ One way in for the parties: a :class:`Network` made from float layers, and the t
 from mpc.inference.architecture import Architecture
 from mpc.inference.convert import from_sklearn, from_torch
 from mpc.inference.convert_onnx import from_onnx
-from mpc.inference.dealer import TRUST, Dealer
+from mpc.inference.dealer import TRUST, Dealer, dealer_give_seeds, querying_take_seeds
 from mpc.inference.layers import (
     AdaptiveAvgPool2d,
     AvgPool2d,
@@ -23,6 +23,7 @@ from mpc.inference.layers import (
     MaxPool2d,
     ReLU,
 )
+from mpc.inference.linear import NetworkWeights
 from mpc.inference.network import Network
 from mpc.inference.pool import AnsweringPool, QueryingPool
 from mpc.inference.sessions import (
@@ -48,11 +49,14 @@ __all__ = [
     "Linear",
     "MaxPool2d",
     "Network",
+    "NetworkWeights",
     "QueryingCorrelation",
     "QueryingInference",
     "QueryingPool",
     "ReLU",
+    "dealer_give_seeds",
     "from_onnx",
     "from_sklearn",
     "from_torch",
+    "querying_take_seeds",
 ]

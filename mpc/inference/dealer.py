@@ -1,17 +1,18 @@
 """The correlation of the private linear layers from a dealer, here the privacy guardian, in the SPDZ way.
 
 After Beaver (CRYPTO 1991) for a fixed matrix, as in SPDZ-style libraries' matrix triples (Mohassel and Zhang, IEEE S&P
-2017, section 4.2, where the masked matrix is opened once). Seeds stand for whatever one party alone chooses::
+2017, section 4.2, where the masked matrix is opened once). Seeds stand for whatever one party alone chooses, so that
+the querying party hears of the dealer once::
 
            QP                           PG                                AP, holds W
-    open   seed of all r      ◄──────   seeds    ──────────────────────►  seed of A and of all s
+    open   seed of all r and u  ◄─────  seeds    ──────────────────────►  seed of A
            E = W - A          ◄─────────────────────────────────────────  once a session
-    batch  "n queries"        ──────►   r, A, s from the seeds            s from its seed
-           A r - s            ◄──────
-           E r + (A r - s) = W r - s
+    batch                               r, u, A from the seeds  ◄───────  "n queries"
+           E r + u = W r - s            A r - u  ──────────────────────►  s = A r - u
 
-All in Z_2^l, A as large as W and uniform. Alone, the QP learns E and A r - s, which A and s make uniform; the AP
-learns nothing; the PG learns the architecture and how many queries are prepared for, but never sees W, E or x - r.
+All in Z_2^l, A as large as W and uniform. Alone, the QP learns E, which A makes uniform; the AP learns s, which u makes
+uniform; the PG learns the architecture and how many queries are prepared for, but never sees W, E or x - r. Which
+querying party a request is for needs no saying: it comes in that one's turn, over the AP's own connection.
 The price is trust: PG and QP together have W = E + A, PG and AP together have x = (x - r) + r.
 """
 
@@ -33,9 +34,9 @@ from mpc.randomness import SYSTEM, Randomness
 from mpc.ring import Ring, Words
 
 TRUST: dict[str, str] = {
-    "he": "nobody is trusted with weights or queries: the linear layers are prepared under encryption",
+    "he": "nobody is trusted with models or queries: the linear layers are prepared under encryption",
     "dealer": "the privacy guardian deals the linear layers' correlations: together with the querying party it could "
-    "open the answering parties' weights, together with an answering party the queries",
+    "open the answering parties' models, together with an answering party the queries",
 }
 SEED_BYTES = 32
 
@@ -43,7 +44,7 @@ SEED_BYTES = 32
 class Keystream:
     """AES-256 in counter mode under a seed: a :class:`~mpc.randomness.Randomness` that two parties share.
 
-    Lanes are 2^64 blocks apart and never overlap; lane 0 is the session's, lane b the b-th batch's.
+    Lanes are 2^64 blocks apart and never overlap.
     """
 
     def __init__(self, seed: bytes, lane: int) -> None:
@@ -61,7 +62,7 @@ class Keystream:
 
 
 class Request(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The QP's wish: the correlation of one batch, or the end."""
+    """The AP's wish: the correlation of one batch, or the end."""
 
     batch: int
 
@@ -70,39 +71,45 @@ class Request(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise ParameterError(f"expected 0 to {LARGEST_BATCH} queries, found {self.batch}")
 
 
-class QueryingDealt:
-    """The querying party's side."""
+def dealer_give_seeds(querying: Channel, answering_parties: int, randomness: Randomness = SYSTEM) -> list[bytes]:
+    """PG, to the QP: a fresh seed for each AP that it is about to ask, in an order that both know."""
+    seeds = [randomness.bytes(SEED_BYTES) for _ in range(answering_parties)]
+    querying.send("dealer/seeds", *seeds)
+    return seeds
 
-    def __init__(self, dealer: Channel, answering: Channel, architecture: Architecture) -> None:
-        self._dealer = dealer
+
+def querying_take_seeds(dealer: Channel, answering_parties: int) -> list[bytes]:
+    """QP: facing :func:`dealer_give_seeds`."""
+    body = bytes(dealer.recv("dealer/seeds", SEED_BYTES * answering_parties))
+    return [body[start : start + SEED_BYTES] for start in range(0, len(body), SEED_BYTES)]
+
+
+class QueryingDealt:
+    """The querying party's side towards one answering party; ``seed`` is the dealer's for this pair."""
+
+    def __init__(self, seed: bytes, answering: Channel, architecture: Architecture) -> None:
+        self._seed = seed
         self._architecture = architecture
         self._ring = Ring(architecture.ring_bits)
         self._batches = 0
-        self._seed = bytes(dealer.recv("dealer/seed", SEED_BYTES))
         self._masked = [
             answering.recv_words(f"{name}/masked", shape.weight_shape, self._ring.bits).astype(np.int64)
             for name, _, shape in architecture.private_layers()
         ]
 
     def draw(self, batch: int) -> tuple[list[Words], list[Words]]:
-        """The batch's masks, which the dealer draws too; see :func:`~mpc.inference.masks.draw_masks`."""
+        """The next batch's masks, which the dealer draws too; see :func:`~mpc.inference.masks.draw_masks`."""
         self._batches += 1
-        return draw_masks(self._architecture, batch, Keystream(self._seed, self._batches))
+        return _masks(self._architecture, batch, self._seed, self._batches)
 
     def correlate(self, inputs: Sequence[Words]) -> list[Words]:
-        """Its shares W r - s of every private layer."""
-        self._dealer.send_message("dealer/request", Request(len(inputs[0])))
-        shares = []
-        for (name, _, shape), masked, mask in zip(
-            self._architecture.private_layers(), self._masked, inputs, strict=True
-        ):
-            dealt = self._dealer.recv_words(f"{name}/dealt", (len(mask), *shape.output_shape), self._ring.bits)
-            shares.append(self._ring.add(convolve(mask, masked, shape.stride), dealt))
-        return shares
-
-    def end(self) -> None:
-        """No more batches."""
-        self._dealer.send_message("dealer/request", Request(0))
+        """Its shares W r - s of every private layer, from what it has: nothing is sent."""
+        dealt = _shares(self._architecture, len(inputs[0]), self._seed, self._batches)
+        layers = self._architecture.private_layers()
+        return [
+            self._ring.add(convolve(mask, masked, shape.stride), share)
+            for (_, _, shape), masked, mask, share in zip(layers, self._masked, inputs, dealt, strict=True)
+        ]
 
     def __repr__(self) -> str:
         return f"QueryingDealt(batches={self._batches})"
@@ -114,66 +121,72 @@ class AnsweringDealt:
     def __init__(
         self, dealer: Channel, querying: Channel, architecture: Architecture, weights: Sequence[NDArray[np.int64]]
     ) -> None:
+        self._dealer = dealer
         self._architecture = architecture
         self._ring = Ring(architecture.ring_bits)
-        self._batches = 0
         dealer.send_message("dealer/architecture", architecture)
-        self._seed = bytes(dealer.recv("dealer/seed", SEED_BYTES))
-        pads = _weight_pads(architecture, self._seed)
+        seed = bytes(dealer.recv("dealer/seed", SEED_BYTES))
+        pads = _weight_pads(architecture, seed)
         for (name, _, _), weight, pad in zip(architecture.private_layers(), weights, pads, strict=True):
             masked = self._ring.reduce(weight.astype(np.uint64) - pad)
             querying.send_words(f"{name}/masked", masked, self._ring.bits)
 
     def correlate(self, batch: int) -> list[Words]:
         """Its shares s of every private layer, uniform."""
-        self._batches += 1
-        return _answering_shares(self._architecture, batch, self._seed, self._batches)
+        self._dealer.send_message("dealer/request", Request(batch))
+        return [
+            self._dealer.recv_words(f"{name}/dealt", (batch, *shape.output_shape), self._ring.bits)
+            for name, _, shape in self._architecture.private_layers()
+        ]
+
+    def end(self) -> None:
+        """No more batches."""
+        self._dealer.send_message("dealer/request", Request(0))
 
     def __repr__(self) -> str:
-        return f"AnsweringDealt(batches={self._batches})"
+        return f"AnsweringDealt({self._dealer.peer})"
 
 
 class Dealer:
     """The dealer's side, for one querying and one answering party."""
 
-    def __init__(self, querying: Channel, architecture: Architecture, seeds: tuple[bytes, bytes]) -> None:
-        self._querying = querying
+    def __init__(self, answering: Channel, architecture: Architecture, seeds: tuple[bytes, bytes]) -> None:
+        self._answering = answering
         self._architecture = architecture
         self._ring = Ring(architecture.ring_bits)
-        self._querying_seed, self._answering_seed = seeds
-        self._pads = [pad.astype(np.int64) for pad in _weight_pads(architecture, self._answering_seed)]
+        self._querying_seed = seeds[0]
+        self._pads = [pad.astype(np.int64) for pad in _weight_pads(architecture, seeds[1])]
         self._batches = 0
 
     @classmethod
-    def open(cls, querying: Channel, answering: Channel, randomness: Randomness = SYSTEM) -> Dealer:
-        """Take the AP's architecture, hand out fresh seeds.
+    def open(cls, answering: Channel, querying_seed: bytes, randomness: Randomness = SYSTEM) -> Dealer:
+        """Take the AP's architecture, hand it a fresh seed; ``querying_seed`` is what the QP has for this AP.
 
         Raises:
             ProtocolError: an architecture beyond the limits.
         """
         architecture = answering.recv_message("dealer/architecture", Architecture)
-        seeds = randomness.bytes(SEED_BYTES), randomness.bytes(SEED_BYTES)
-        querying.send("dealer/seed", seeds[0])
-        answering.send("dealer/seed", seeds[1])
-        return cls(querying, architecture, seeds)
+        seed = randomness.bytes(SEED_BYTES)
+        answering.send("dealer/seed", seed)
+        return cls(answering, architecture, (querying_seed, seed))
 
-    def deal(self) -> bool:
-        """Serve the QP's next batch; False if there is none.
+    def next(self) -> int:
+        """Wait for the AP's next request: for how many queries, 0 at the end.
 
         Raises:
             ProtocolError: a malformed request.
         """
-        batch = self._querying.recv_message("dealer/request", Request).batch
-        if batch == 0:
-            return False
+        return self._answering.recv_message("dealer/request", Request).batch
+
+    def deal(self, batch: int) -> None:
+        """Send the AP its shares for the next batch."""
         self._batches += 1
-        _, inputs = draw_masks(self._architecture, batch, Keystream(self._querying_seed, self._batches))
-        shares = _answering_shares(self._architecture, batch, self._answering_seed, self._batches)
+        _, inputs = _masks(self._architecture, batch, self._querying_seed, self._batches)
+        shares = _shares(self._architecture, batch, self._querying_seed, self._batches)
         layers = self._architecture.private_layers()
         for (name, _, shape), pad, mask, share in zip(layers, self._pads, inputs, shares, strict=True):
             dealt = self._ring.reduce(convolve(mask, pad, shape.stride) - share)
-            self._querying.send_words(f"{name}/dealt", dealt, self._ring.bits)
-        return True
+            self._answering.send_words(f"{name}/dealt", dealt, self._ring.bits)
 
     def __repr__(self) -> str:
         return f"Dealer(batches={self._batches})"
@@ -185,6 +198,12 @@ def _weight_pads(architecture: Architecture, seed: bytes) -> list[Words]:
     return [ring.random(shape.weight_shape, stream) for _, _, shape in architecture.private_layers()]
 
 
-def _answering_shares(architecture: Architecture, batch: int, seed: bytes, lane: int) -> list[Words]:
-    stream, ring = Keystream(seed, lane), Ring(architecture.ring_bits)
+def _masks(architecture: Architecture, batch: int, seed: bytes, number: int) -> tuple[list[Words], list[Words]]:
+    """r of the session's batch ``number``."""
+    return draw_masks(architecture, batch, Keystream(seed, 2 * number))
+
+
+def _shares(architecture: Architecture, batch: int, seed: bytes, number: int) -> list[Words]:
+    """u of the session's batch ``number``."""
+    stream, ring = Keystream(seed, 2 * number + 1), Ring(architecture.ring_bits)
     return [ring.random((batch, *shape.output_shape), stream) for _, _, shape in architecture.private_layers()]

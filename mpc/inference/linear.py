@@ -65,21 +65,15 @@ class QueryingLinear:
                 shares[targets] = self._key.decrypt(reply, positions, polynomials)
 
 
-class AnsweringLinear:
-    """The answering party's side of one layer: weights ``[outputs, channels, kh, kw]``, small signed integers.
+class LayerWeights:
+    """One layer's weights ``[outputs, channels, kh, kw]``, small signed integers, in NTT form for the batch sizes last
+    used: the same under every querying party's key, and so made before one is there.
 
-    ``index`` is the layer's place in the parameters. The weights stay transformed for the batch sizes last used.
+    ``index`` is the layer's place in the parameters.
     """
 
     def __init__(
-        self,
-        name: str,
-        shape: Convolution,
-        weights: NDArray[np.int64],
-        parameters: RlweParameters,
-        evaluator: RlweEvaluator,
-        index: int,
-        randomness: Randomness = SYSTEM,
+        self, name: str, shape: Convolution, weights: NDArray[np.int64], parameters: RlweParameters, index: int
     ) -> None:
         if weights.shape != shape.weight_shape:
             raise ParameterError(f"expected weights of shape {shape.weight_shape} in {name}, found {weights.shape}")
@@ -87,11 +81,61 @@ class AnsweringLinear:
         self.shape = shape
         self.parameters = parameters
         self._weights = weights
-        self._evaluator = evaluator
         self._index = index
-        self._randomness = randomness
-        self._ring = Ring(parameters.plain_bits)
+        # The core transforms through an evaluator, whose key plays no part in it: any will do.
+        self._loader = RlweEvaluator(parameters, RlweSecretKey(parameters).public_key())
         self._kept: OrderedDict[Layout, RlweWeights] = OrderedDict()
+
+    def transformed(self, layout: Layout, outputs: range) -> RlweWeights:
+        """The weights of some output blocks, transformed; kept if all of the layer's may be."""
+        kept = self._kept.get(layout)
+        if kept is not None:
+            self._kept.move_to_end(layout)
+            return kept
+        encoded = np.stack(
+            [
+                np.stack([layout.encode_weights(self._weights, o, c) for c in range(layout.channel_blocks)])
+                for o in outputs
+            ]
+        )
+        loaded = self._loader.load(encoded, self._index)
+        if layout.keeps_weights:
+            while len(self._kept) >= LAYOUTS_KEPT:
+                self._kept.popitem(last=False)
+            self._kept[layout] = loaded
+        return loaded
+
+
+class NetworkWeights:
+    """Every private layer's weights; shared by the sessions with all querying parties, one after the other."""
+
+    def __init__(self, architecture: Architecture, weights: Sequence[NDArray[np.int64]]) -> None:
+        parameters = architecture.rlwe()
+        layers = zip(architecture.private_layers(), weights, strict=True)
+        self.layers = [
+            LayerWeights(name, shape, weight, parameters, index)
+            for index, ((name, _, shape), weight) in enumerate(layers)
+        ]
+
+    def transform(self, batch: int) -> None:
+        """Ahead of the first batch of this size, as far as the result may stay in memory."""
+        for layer in self.layers:
+            layout = plan(layer.shape, batch, layer.parameters.degree)
+            if layout.keeps_weights:
+                layer.transformed(layout, layout.output_groups[0])
+
+
+class AnsweringLinear:
+    """The answering party's side of one layer, under one querying party's key."""
+
+    def __init__(self, weights: LayerWeights, evaluator: RlweEvaluator, randomness: Randomness = SYSTEM) -> None:
+        self.name = weights.name
+        self.shape = weights.shape
+        self.parameters = weights.parameters
+        self._weights = weights
+        self._evaluator = evaluator
+        self._randomness = randomness
+        self._ring = Ring(weights.parameters.plain_bits)
 
     def prepare(self, channel: Channel, batch: int) -> Words:
         """This layer's correlation alone, see :func:`answering_correlate`."""
@@ -109,7 +153,7 @@ class AnsweringLinear:
         replies = []
         for outputs in layout.output_groups:
             positions, targets = layout.selection(blocks, outputs)
-            weights = self.transformed(layout, outputs)
+            weights = self._weights.transformed(layout, outputs)
             with _placed(channel):
                 replies.append(self._evaluator.apply(weights, upload, shifts[targets], positions, len(blocks)))
         return replies
@@ -118,25 +162,6 @@ class AnsweringLinear:
         """Send what :meth:`receive_upload` computed."""
         for reply in replies:
             channel.send(f"{self.name}/reply", reply)
-
-    def transformed(self, layout: Layout, outputs: range) -> RlweWeights:
-        """The weights of some output blocks, transformed; kept if all of the layer's may be."""
-        kept = self._kept.get(layout)
-        if kept is not None:
-            self._kept.move_to_end(layout)
-            return kept
-        encoded = np.stack(
-            [
-                np.stack([layout.encode_weights(self._weights, o, c) for c in range(layout.channel_blocks)])
-                for o in outputs
-            ]
-        )
-        loaded = self._evaluator.load(encoded, self._index)
-        if layout.keeps_weights:
-            while len(self._kept) >= LAYOUTS_KEPT:
-                self._kept.popitem(last=False)
-            self._kept[layout] = loaded
-        return loaded
 
 
 def querying_correlate(channel: Channel, layers: Sequence[QueryingLinear], masks: Sequence[Words]) -> list[Words]:
@@ -207,29 +232,28 @@ class QueryingEncrypted:
 
 
 class AnsweringEncrypted:
-    """The answering party's side of all layers; ``weights`` ``[outputs, channels, kh, kw]`` each.
+    """The answering party's side of all layers.
 
     Raises:
         ProtocolError: a malformed key.
     """
 
     def __init__(
-        self, channel: Channel, architecture: Architecture, weights: Sequence[NDArray[np.int64]], randomness: Randomness
+        self, channel: Channel, architecture: Architecture, weights: NetworkWeights, randomness: Randomness
     ) -> None:
         parameters = architecture.rlwe()
         key = channel.recv("network/key", parameters.upload_bytes(1))
         with _placed(channel):
             evaluator = RlweEvaluator(parameters, key, kernel_seed(randomness))
         self._channel = channel
-        layers = zip(architecture.private_layers(), weights, strict=True)
-        self._layers = [
-            AnsweringLinear(name, shape, weight, parameters, evaluator, index, randomness)
-            for index, ((name, _, shape), weight) in enumerate(layers)
-        ]
+        self._layers = [AnsweringLinear(layer, evaluator, randomness) for layer in weights.layers]
 
     def correlate(self, batch: int) -> list[Words]:
         """Its shares s of every private layer, uniform."""
         return answering_correlate(self._channel, self._layers, batch)
+
+    def end(self) -> None:
+        """No more batches; nobody waits for one."""
 
 
 def windows(layouts: Sequence[Layout]) -> Iterator[list[tuple[int, range]]]:

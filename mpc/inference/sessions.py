@@ -30,7 +30,7 @@ from mpc.errors import ParameterError, ProtocolError
 from mpc.garbled import Evaluator, Garbler
 from mpc.inference.architecture import LARGEST_BATCH, NONLINEAR, PRIVATE, Architecture
 from mpc.inference.dealer import AnsweringDealt, QueryingDealt
-from mpc.inference.linear import AnsweringEncrypted, QueryingEncrypted
+from mpc.inference.linear import AnsweringEncrypted, NetworkWeights, QueryingEncrypted
 from mpc.inference.network import Network, apply_private, check_queries
 from mpc.inference.nonlinear import AnsweringNonlinear, QueryingNonlinear, circuit_of
 from mpc.inference.tensors import from_pixels, public_map
@@ -132,12 +132,13 @@ class QueryingInference:
         agreement: Agreement,
         randomness: Randomness = SYSTEM,
         *,
-        dealer: Channel | None = None,
+        dealt: bytes | None = None,
     ) -> QueryingInference:
         """Take and check the AP's architecture, and set up the linear layers.
 
         Args:
-            dealer: where the linear layers' correlations come from; None: from the AP, under encryption.
+            dealt: the dealer's seed for this AP, from which its shares of the linear layers' correlations follow; None:
+                they come from the AP, under encryption.
 
         Raises:
             ProtocolError: an architecture beyond the limits, or not what was agreed.
@@ -148,8 +149,8 @@ class QueryingInference:
                 raise ProtocolError.mismatch(
                     f"{what} of the network", expected, found, peer=channel.peer, step=channel.step
                 )
-        if dealer is not None:
-            return cls(channel, evaluator, architecture, QueryingDealt(dealer, channel, architecture))
+        if dealt is not None:
+            return cls(channel, evaluator, architecture, QueryingDealt(dealt, channel, architecture))
         return cls(channel, evaluator, architecture, QueryingEncrypted(channel, architecture, randomness))
 
     def prepare(self, batch: int) -> QueryingCorrelation:
@@ -222,8 +223,14 @@ class AnsweringInference:
         randomness: Randomness = SYSTEM,
         *,
         dealer: Channel | None = None,
+        prepared: NetworkWeights | None = None,
     ) -> AnsweringInference:
         """Send the architecture, and set up the linear layers, facing :meth:`QueryingInference.open`.
+
+        Args:
+            dealer: where its shares of the linear layers' correlations come from; None: they are its own, under
+                encryption.
+            prepared: the network's weights, of which some may be transformed; without a dealer only.
 
         Raises:
             ParameterError: the network is not what was agreed.
@@ -237,7 +244,8 @@ class AnsweringInference:
         weights = [fixed.weights for fixed in network.weights]
         if dealer is not None:
             return cls(channel, garbler, network, AnsweringDealt(dealer, channel, architecture, weights))
-        return cls(channel, garbler, network, AnsweringEncrypted(channel, architecture, weights, randomness))
+        prepared = prepared or NetworkWeights(architecture, weights)
+        return cls(channel, garbler, network, AnsweringEncrypted(channel, architecture, prepared, randomness))
 
     def prepare(self, batch: int) -> AnsweringCorrelation:
         """Everything that does not depend on the queries, for ``batch`` of them.
@@ -283,6 +291,10 @@ class AnsweringInference:
             else:
                 mine = self._ring.reduce(public_map(layer, mine))
         return mine
+
+    def end(self) -> None:
+        """No more batches for this querying party: a dealer waits for none."""
+        self._linear.end()
 
 
 def _compared(agreement: Agreement, architecture: Architecture) -> Iterator[tuple[str, object, object]]:

@@ -10,8 +10,16 @@ import pytest
 from mpc.channel import MemoryChannel, memory_pair
 from mpc.errors import ParameterError, ProtocolError
 from mpc.garbled import Evaluator, Garbler
-from mpc.inference import TRUST, AnsweringInference, Dealer, Network, QueryingInference
-from mpc.inference.dealer import Keystream, QueryingDealt, Request
+from mpc.inference import (
+    TRUST,
+    AnsweringInference,
+    Dealer,
+    Network,
+    QueryingInference,
+    dealer_give_seeds,
+    querying_take_seeds,
+)
+from mpc.inference.dealer import Keystream, Request
 from mpc.parameters import PublicParameters
 from mpc.protocol import plaintext_labels, run_capc
 from mpc.ring import Words, unpack_words
@@ -24,26 +32,28 @@ class Triangle:
     def __init__(self, network: Network) -> None:
         self.network, agreement = network, Agreement.of(network)
         self.querying, self.answering = memory_pair("client", "server")
-        self.querying_dealer, dealer_querying = memory_pair("client", "privacy-guardian")
+        self.querying_dealer, self.dealer_querying = memory_pair("client", "privacy-guardian")
         self.answering_dealer, dealer_answering = memory_pair("server", "privacy-guardian")
-        self.dealer_ends: list[MemoryChannel] = [dealer_querying, dealer_answering]
+        self.dealer_ends: list[MemoryChannel] = [self.dealer_querying, dealer_answering]
         evaluator, garbler = both(lambda: Evaluator.open(self.querying), lambda: Garbler.open(self.answering))
+        (given,) = dealer_give_seeds(self.dealer_querying, 1)
+        (taken,) = querying_take_seeds(self.querying_dealer, 1)
         (self.asking, self.serving), self.dealer = both(
             lambda: both(
-                lambda: QueryingInference.open(self.querying, evaluator, agreement, dealer=self.querying_dealer),
+                lambda: QueryingInference.open(self.querying, evaluator, agreement, dealt=taken),
                 lambda: AnsweringInference.open(
                     self.answering, garbler, network, agreement, dealer=self.answering_dealer
                 ),
             ),
-            lambda: Dealer.open(dealer_querying, dealer_answering),
+            lambda: Dealer.open(dealer_answering, given),
         )
 
     def run(self, queries: Words) -> tuple[Words, Words]:
         count = len(queries)
-        (asked, served), more = both(
-            lambda: both(lambda: self.asking.prepare(count), lambda: self.serving.prepare(count)), self.dealer.deal
+        (asked, served), _ = both(
+            lambda: both(lambda: self.asking.prepare(count), lambda: self.serving.prepare(count)),
+            lambda: self.dealer.deal(self.dealer.next()),
         )
-        assert more
         return both(lambda: self.asking.infer(asked, queries), lambda: self.serving.infer(served))
 
 
@@ -64,10 +74,10 @@ def test_seeds_travel_instead_of_data_and_weights_once() -> None:
     queries = network.encode_inputs(np.zeros((2, 64)))
     for _ in range(2):
         triangle.run(queries)
-    seen = [(label, len(body)) for _, label, body in triangle.querying_dealer.transcript if label != "dealer/request"]
+    assert [(label, len(body)) for _, label, body in triangle.querying_dealer.transcript] == [("dealer/seeds", 32)]
+    seen = [(label, len(body)) for way, label, body in triangle.answering_dealer.transcript if way == "received"]
     outputs = [("linear/0/dealt", 2 * 32 * 41 // 8), ("linear/1/dealt", -(-2 * 10 * 41 // 8))]
     assert seen == [("dealer/seed", 32), *outputs, *outputs]
-    assert [label for _, label, _ in triangle.answering_dealer.transcript] == ["dealer/architecture", "dealer/seed"]
     labels = [label for _, label, _ in triangle.querying.transcript]
     assert labels.count("linear/0/masked") == labels.count("linear/1/masked") == 1
 
@@ -79,7 +89,7 @@ def test_what_each_party_sees_is_uniform_whatever_weights_and_queries_are() -> N
     triangle.run(network.encode_inputs(np.full((200, 64), 0.5)))  # the same query 200 times
     triangle.run(network.encode_inputs(np.full((200, 64), 0.5)))
     bodies = [
-        (label, body) for end in (triangle.querying, triangle.querying_dealer) for _, label, body in end.transcript
+        (label, body) for end in (triangle.querying, triangle.answering_dealer) for _, label, body in end.transcript
     ]
     masked = np.concatenate([unpack_words(b, (32 * 64,), 41) for label, b in bodies if label == "linear/0/masked"])
     dealt = np.concatenate([unpack_words(b, (200 * 32,), 41) for label, b in bodies if label == "linear/0/dealt"])
@@ -110,18 +120,20 @@ def test_every_batch_has_masks_of_its_own() -> None:
 def test_the_end_and_malformed_messages() -> None:
     network = Network.from_layers(*mlp(np.random.default_rng(0)))
     triangle = Triangle(network)
-    assert isinstance(triangle.asking._linear, QueryingDealt)
-    triangle.asking._linear.end()
-    assert not triangle.dealer.deal()
+    triangle.serving.end()
+    assert triangle.dealer.next() == 0
     for body in (b"", b"\x81\xa5batch\xff", b"\x81\xa5batch\xcd\x20\x00"):
-        triangle.querying_dealer.send("dealer/request", body)
+        triangle.answering_dealer.send("dealer/request", body)
         with pytest.raises(ProtocolError):
-            triangle.dealer.deal()
+            triangle.dealer.next()
     with pytest.raises(ParameterError, match="0 to 4096 queries"):
         Request(-1)
     with pytest.raises(ProtocolError, match="linear/0/dealt"):
-        triangle.dealer_ends[0].send("linear/0/dealt", bytes(3))
-        triangle.asking.prepare(1)
+        triangle.dealer_ends[1].send("linear/0/dealt", bytes(3))
+        triangle.serving.prepare(1)
+    triangle.dealer_querying.send("dealer/seeds", bytes(33))
+    with pytest.raises(ProtocolError, match="32 bytes in 'dealer/seeds', found 33"):
+        querying_take_seeds(triangle.querying_dealer, 1)
 
 
 @pytest.mark.parametrize("aggregation", ["paillier", "direct"])
@@ -141,9 +153,12 @@ def test_capc_with_a_dealer_gives_the_plaintext_labels(aggregation: str) -> None
     queries = np.random.default_rng(7).uniform(0, 1, (4, 64))
     run = run_capc(queries, networks, parameters)
     np.testing.assert_array_equal(run.labels, plaintext_labels(queries, networks, parameters))
-    labels = {label for channel in run.views["client"] for _, label, _ in channel.transcript}
+    labels = {label for channel in run.views["server-1"] for _, label, _ in channel.transcript}
     assert "linear/0/dealt" in labels
     assert "linear/0/upload" not in labels
+    for channel in run.views["privacy-guardian"][1:]:
+        received = {label for way, label, _ in channel.transcript if way == "received"}
+        assert received - {"masks/plain"} == {"dealer/architecture", "dealer/request"}
 
 
 def test_the_trust_of_each_way_is_said() -> None:

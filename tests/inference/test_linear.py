@@ -16,6 +16,7 @@ from mpc.inference.encoding import Convolution, plan
 from mpc.inference.linear import (
     UPLOADS_A_WINDOW,
     AnsweringLinear,
+    LayerWeights,
     QueryingLinear,
     answering_correlate,
     querying_correlate,
@@ -43,7 +44,7 @@ def sides(
     key, evaluator = pair or keys()
     return (
         QueryingLinear("linear/0", shape, PARAMETERS, key),
-        AnsweringLinear("linear/0", shape, weights, PARAMETERS, evaluator, 0, shares),
+        AnsweringLinear(LayerWeights("linear/0", shape, weights, PARAMETERS, 0), evaluator, shares),
     )
 
 
@@ -153,7 +154,8 @@ def test_layers_share_one_round() -> None:
     weights = [rng.integers(-9, 10, (shape.outputs, shape.channels, *shape.kernel)) for shape in shapes]
     masks = [RING.random((3, shape.channels, shape.height, shape.width)) for shape in shapes]
     asking = [QueryingLinear(f"linear/{i}", shape, PARAMETERS, key) for i, shape in enumerate(shapes)]
-    serving = [AnsweringLinear(f"linear/{i}", shapes[i], weights[i], PARAMETERS, evaluator, i) for i in range(2)]
+    loaded = [LayerWeights(f"linear/{i}", shapes[i], weights[i], PARAMETERS, i) for i in range(2)]
+    serving = [AnsweringLinear(layer, evaluator) for layer in loaded]
     mine, theirs = memory_pair("client", "server")
     lefts, rights = both(
         lambda: querying_correlate(mine, asking, masks), lambda: answering_correlate(theirs, serving, 3)
@@ -187,7 +189,9 @@ def test_more_results_than_the_flood_is_made_for_are_refused_with_peer_and_step(
     evaluator = RlweEvaluator(parameters, key.public_key())
     shape, ring = Convolution(8, 1, 1, 4), Ring(20)
     querying = QueryingLinear("linear/0", shape, parameters, key)
-    answering = AnsweringLinear("linear/0", shape, np.ones((4, 8, 1, 1), np.int64), parameters, evaluator, 0)
+    answering = AnsweringLinear(
+        LayerWeights("linear/0", shape, np.ones((4, 8, 1, 1), np.int64), parameters, 0), evaluator
+    )
     correlate(querying, answering, ring.random((2, 8, 1, 1)))
     mine, theirs = memory_pair("client", "server", 5)
     with theirs.in_step("0'"), pytest.raises(ProtocolError, match=r"step 0' client: .*at most 8 results of layer 0"):
