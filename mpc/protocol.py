@@ -9,7 +9,7 @@ side by side over channels in memory, and in ``parties/`` one side each over TLS
     0      preprocessing           garbling, W r - s        (deals W r - s)             inference
     1a,b   x - r, colours          labels                                               inference
            share of the logits     share of the logits
-    1c     onehot - m_i            m_i, fresh                                           vote
+    1c     vote - m_i              m_i, fresh                                           vote
     2      product of Enc(m_i)     Enc(m_i)                    sum of m_i, + noise      aggregation
     3      label                                               tables, labels           release
 """
@@ -23,10 +23,11 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import TypeVar
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from mpc import aggregation, confident, release, vote
+from mpc import aggregation, release, vote
 from mpc.channel import Channel, MemoryChannel, memory_pair
 from mpc.errors import ParameterError
 from mpc.garbled import Evaluator, Garbler
@@ -42,6 +43,7 @@ from mpc.noise import discrete_gaussian
 from mpc.paillier import PublicKey, SecretKey
 from mpc.parameters import PublicParameters
 from mpc.randomness import SYSTEM, Randomness
+from mpc.release import Labels
 from mpc.ring import Ring, Words
 
 Left = TypeVar("Left")
@@ -53,7 +55,7 @@ class CapcRun:
     """What the QP learned, and what every party saw.
 
     Attributes:
-        labels: ``(n,)`` of the queries, ``release.ABSTAINED`` where too few parties agree.
+        labels: of the queries, as :data:`mpc.release.Labels`.
         views: for each party, its ends of its channels, whose transcripts hold all that it sent and received.
         querying_logits, querying_votes: the QP's shares from steps 1b and 1c, ``(n, classes)`` per AP.
         guardian_share: PG's share of the noisy histogram, ``(n, classes)``.
@@ -61,7 +63,7 @@ class CapcRun:
     The shares are here for the tests of what their holders must be unable to learn.
     """
 
-    labels: NDArray[np.int64]
+    labels: Labels
     views: dict[str, list[MemoryChannel]] = field(repr=False)
     querying_logits: list[Words] = field(repr=False)
     querying_votes: list[Words] = field(repr=False)
@@ -130,19 +132,10 @@ def run_capc(
     guardians = Fraction(0) if parameters.noise_parts else parameters.noise_scale
     noisy_share = release.guardian_add_noise(mask_sums, guardians, width, noise_randomness)
     share_sums = Ring(width).add(*(ballot.vote_shares for ballot in ballots))
-    if parameters.threshold:
-        limits = confident.guardian_limits(
-            shape[0], parameters.threshold, parameters.threshold_noise_scale, noise_randomness
-        )
-        labels, _ = both(
-            lambda: confident.querying_release_confident(evaluator, share_sums, width),
-            lambda: confident.guardian_release_confident(garbler, mask_sums, noisy_share, limits, width),
-        )
-    else:
-        labels, _ = both(
-            lambda: release.querying_release(evaluator, share_sums, width),
-            lambda: release.guardian_release(garbler, noisy_share, width),
-        )
+    labels, _ = both(
+        lambda: parameters.release.querying(evaluator, share_sums),
+        lambda: parameters.release.guardian(garbler, mask_sums, noisy_share, noise_randomness),
+    )
     return CapcRun(
         labels,
         {
@@ -200,14 +193,14 @@ def _ask(
         lambda: dealer.deal(dealer.next()) if dealer else None,
     )
     evaluated, garbled = both(
-        lambda: vote.querying_prepare(evaluator, asked.logit_shares, ring_bits),
-        lambda: vote.answering_prepare(garbler, count, parameters.classes, ring_bits),
+        lambda: vote.querying_prepare(evaluator, asked.logit_shares, ring_bits, parameters.ballot),
+        lambda: vote.answering_prepare(garbler, count, parameters.classes, ring_bits, parameters.ballot),
     )
 
     # Steps 1a, 1b: private inference; the logits end as two shares.
     querying_logits, answering_logits = both(lambda: asking.infer(asked, encoded), lambda: serving.infer(served))
 
-    # Step 1c: shares of the one-hot vote, under a fresh mask of the AP.
+    # Step 1c: shares of the vote, under a fresh mask of the AP.
     vote_shares, masks = both(
         lambda: vote.querying_vote(evaluated, width),
         lambda: vote.answering_vote(garbled, answering_logits, width),
@@ -256,8 +249,8 @@ def plaintext_labels(
     networks: list[Network],
     parameters: PublicParameters,
     noise_randomness: Randomness | None = None,
-) -> NDArray[np.int64]:
-    """The same vote in the clear: majority of the fixed-point models, ties to the lowest class.
+) -> Labels:
+    """The same vote in the clear: majority of the fixed-point models; ties go to the lowest class, or are a no.
 
     Without `noise_randomness` without noise, and every query gets a label. With it, exactly what :func:`run_capc` gives
     under the same: the same noise on counts and threshold, drawn in the same order.
@@ -265,18 +258,14 @@ def plaintext_labels(
     encoded = Ring(parameters.ring_bits).encode(queries, parameters.fraction_bits)
     counts: NDArray[np.int64] = np.zeros((len(queries), parameters.classes), dtype=np.int64)
     for network in networks:
-        votes = network.run_clear(encoded).argmax(axis=1)
-        counts[np.arange(len(queries)), votes] += 1
+        counts += parameters.ballot.votes(network.run_clear(encoded))
     if noise_randomness is None:
-        labels: NDArray[np.int64] = counts.argmax(axis=1).astype(np.int64)
-        return labels
+        return msgspec.structs.replace(parameters, sigma="0", threshold=0, noise_parts=0).release.clear(counts, counts)
     return labels_of(counts, parameters, noise_randomness)
 
 
-def labels_of(
-    counts: NDArray[np.int64], parameters: PublicParameters, noise_randomness: Randomness = SYSTEM
-) -> NDArray[np.int64]:
-    """The noisy labels, or abstentions, of histograms ``(n, classes)`` that lie in the open."""
+def labels_of(counts: NDArray[np.int64], parameters: PublicParameters, noise_randomness: Randomness = SYSTEM) -> Labels:
+    """The noisy labels, or abstentions, of counts ``(n, classes)`` that lie in the open."""
     if parameters.noise_parts:
         parts = [
             discrete_gaussian(parameters.part_scale, counts.shape, noise_randomness) for _ in range(parameters.parties)
@@ -284,10 +273,4 @@ def labels_of(
         noisy = counts + np.sum(parts, axis=0)
     else:
         noisy = counts + discrete_gaussian(parameters.noise_scale, counts.shape, noise_randomness)
-    labels: NDArray[np.int64] = noisy.argmax(axis=1).astype(np.int64)
-    if parameters.threshold:
-        limits = confident.guardian_limits(
-            len(counts), parameters.threshold, parameters.threshold_noise_scale, noise_randomness
-        )
-        labels[counts.max(axis=1) < limits] = release.ABSTAINED
-    return labels
+    return parameters.release.clear(counts, noisy, noise_randomness)
