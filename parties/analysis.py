@@ -31,10 +31,12 @@ def data_dependent_epsilon(
     threshold: int = 0,
     threshold_sigma: float = 0.0,
     answered: NDArray[np.bool_] | None = None,
+    majority_of: int = 0,
 ) -> float:
     """Epsilon at `delta` of the labels that these histograms ``(n, classes)`` led to; never to be published.
 
-    With a threshold every query costs its check and those that were `answered` their label. Infinite at scale 0.
+    With a threshold every query costs its check and those that were `answered` their label. With `majority_of` so many
+    parties, the counts are of several labels, each a yes or no of its own. Infinite at scale 0.
     """
     if sigma == 0 or (threshold and threshold_sigma == 0):
         return math.inf
@@ -43,7 +45,9 @@ def data_dependent_epsilon(
         if threshold:
             divergence += rdp_of_check(histogram, threshold, threshold_sigma)
         if answered is None or answered[index]:
-            divergence += rdp_of_label(histogram, sigma)
+            divergence += (
+                rdp_of_majorities(histogram, majority_of, sigma) if majority_of else rdp_of_label(histogram, sigma)
+            )
     return float((divergence + math.log(1 / delta) / (ORDERS - 1)).min()) if divergence.any() else 0.0
 
 
@@ -55,7 +59,15 @@ def rdp_of_label(histogram: Counts, sigma: float, orders: Floats = ORDERS) -> Fl
     return _rdp(min(changed, 1 - 1 / len(histogram)), sigma, orders)
 
 
-def rdp_of_check(histogram: Counts, threshold: int, sigma: float, orders: Floats = ORDERS) -> Floats:
+def rdp_of_majorities(counts: Counts, parties: int, sigma: float, orders: Floats = ORDERS) -> Floats:
+    """Rényi divergence at each order of all labels of one query: each is a check whether its count, an integer with
+    noise that is nearly continuous, reaches the first one above half of the parties."""
+    checks = [rdp_of_check(count.reshape(1), parties // 2 + 0.5, sigma, orders) for count in counts]
+    total: Floats = np.sum(checks, axis=0)
+    return total
+
+
+def rdp_of_check(histogram: Counts, threshold: float, sigma: float, orders: Floats = ORDERS) -> Floats:
     """Rényi divergence at each order of whether the largest count reaches the threshold: of sensitivity 1, so it is
     like a label's at a scale of sqrt 2 sigma."""
     passed = math.erfc((threshold - int(histogram.max())) / (math.sqrt(2) * sigma)) / 2

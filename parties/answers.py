@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 
 from parties.journal import JournalError, locked
+from parties.labelling import Label
 
 
 class AnswersError(Exception):
@@ -17,7 +18,7 @@ class AnswersError(Exception):
 
 
 class Answer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The label of one record, or None where the parties abstained.
+    """What one record got, None where the parties abstained.
 
     Attributes:
         record: which of the unlabelled records.
@@ -26,7 +27,7 @@ class Answer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """
 
     record: int
-    label: int | None
+    label: Label | None
     epsilon: float | None
     run: str
 

@@ -10,13 +10,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from mpc.parameters import PublicParameters
 from parties.capc_config import CapcConfig
 from parties.data import Dataset, load_dataset
 from parties.dealing import Cast, Dealt, deal, public_parameters, training_settings
 from parties.ledger import Ledger
 from parties.lifetime import process_started
 from parties.models import architecture
-from parties.plan import ConfigError, Plan, Process, Run, RunFolders, Summary, View
+from parties.plan import Plan, Process, Run, RunFolders, Summary, View
 from parties.privacy import epsilon
 from parties.settings import (
     Address,
@@ -51,13 +52,12 @@ class Capc:
         `ConfigError` for a choice that cannot be run.
         """
         dataset = load_dataset(config.dataset, _data_folder(config))
-        if dataset.classes != config.num_classes:
-            raise ConfigError(f"num_classes is {config.num_classes}, but {dataset.name} has {dataset.classes} classes")
+        parameters = public_parameters(config, dataset)
         for model in config.models:
             architecture(model, dataset.image_shape, dataset.classes)  # refuses a name that it does not know
         data = deal(config, dataset)
         cast = Cast.of(config)
-        settings = _Settings(config, run, dataset, data, cast)
+        settings = _Settings(config, run, dataset, parameters, data, cast)
         for name, owner in (cast.clients | cast.servers).items():
             data.owned[owner].write(run.folders.party(name) / "records.npz")
         for name in cast.clients:
@@ -88,17 +88,25 @@ def _labels(report: Mapping[str, Any]) -> list[tuple[str, str]]:
     for query in queries[:10]:
         lines += [
             ("query", str(query["index"])),
-            ("correct label", str(query["correct"])),
-            (
-                "predicted label",
-                "none, the parties abstained" if query["predicted"] is None else str(query["predicted"]),
-            ),
+            ("correct label", _words(query["correct"], report)),
+            ("predicted label", _words(query["predicted"], report)),
         ]
     if len(queries) > 10:
         lines.append(("more queries", f"{len(queries) - 10}, in the result file"))
     agreeing = sum(query["agree"] for query in queries)
     lines.append(("agree", f"{agreeing} of {len(queries)}"))
+    if report.get("labels"):
+        lines.append(("correct labels", f"{report['label_accuracy']:.0%} of {', '.join(report['labels'])}"))
     return lines + _spent(report)
+
+
+def _words(label: int | list[str] | None, report: Mapping[str, Any]) -> str:
+    """A label, or those of several that hold."""
+    if label is None:
+        return "none, the parties abstained"
+    if isinstance(label, int):
+        return str(label)
+    return ", ".join(label) or f"none of {', '.join(report['labels'])}"
 
 
 def _campaign(report: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -109,10 +117,14 @@ def _campaign(report: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("queries answered", f"{report['answered']}, abstained {report['abstained']}"),
     ]
     if report["label_accuracy"] is not None:
-        lines.append(("correct labels", f"{report['label_accuracy']:.0%}"))
+        names = f" of {', '.join(report['labels'])}" if report.get("labels") else ""
+        lines.append(("correct labels", f"{report['label_accuracy']:.0%}{names}"))
     after = accuracy["before"] if accuracy["after"] is None else accuracy["after"]
     lines.append(("accuracy before", f"{accuracy['before']:.3f} on {accuracy['held_out_records']} held-out records"))
     lines.append(("accuracy after", f"{after:.3f} ({100 * (after - accuracy['before']):+.1f} points)"))
+    if report.get("labels"):
+        exact = accuracy["exact_before"] if accuracy["exact_after"] is None else accuracy["exact_after"]
+        lines.append(("all labels right", f"{accuracy['exact_before']:.3f} before, {exact:.3f} after"))
     return lines + _spent(report)
 
 
@@ -132,7 +144,9 @@ def _epsilon(value: float | None, delta: str) -> str:
 class _Settings:
     """Deals the configuration out: to every party what it may know."""
 
-    def __init__(self, config: CapcConfig, run: Run, dataset: Dataset, data: Dealt, cast: Cast) -> None:
+    def __init__(
+        self, config: CapcConfig, run: Run, dataset: Dataset, parameters: PublicParameters, data: Dealt, cast: Cast
+    ) -> None:
         self._config = config
         self._run = run
         self._dataset = dataset
@@ -140,7 +154,7 @@ class _Settings:
         self._cast = cast
         self._ports = {GUARDIAN: run.start_port}
         self._ports |= {name: run.start_port + 1 + index for index, name in enumerate(cast.servers)}
-        self._parameters = public_parameters(config, dataset)
+        self._parameters = parameters
 
     def clients(self) -> list[Process]:
         return [self._client(name, owner) for name, owner in self._cast.clients.items()]
@@ -152,6 +166,7 @@ class _Settings:
             guardian=self._peer(GUARDIAN),
             first_query=self._config.start_batch,
             delta=self._config.delta,
+            label_names=self._dataset.label_names,
             campaign=self._campaign(name, owner),
         )
         return Process(name, "parties.client", settings, "Client (querying party)")

@@ -63,7 +63,7 @@ class CapcConfig(BaseModel):
         None,
         ge=0,
         le=1_000_000,
-        description="standard deviation of the noise on each class's count of votes; "
+        description="standard deviation of the noise on each class's or label's count of votes; "
         "0 is no privacy; default n_parties / 6, about the most that a clear majority survives",
         json_schema_extra=_flag("votes"),
     )
@@ -105,7 +105,11 @@ class CapcConfig(BaseModel):
         json_schema_extra=_flag("seed"),
     )
     num_classes: int = Field(
-        10, ge=2, le=1000, description="classes; must match the dataset", json_schema_extra=_flag("classes")
+        10,
+        ge=2,
+        le=1000,
+        description="classes, or labels where any number of them may hold; must match the dataset",
+        json_schema_extra=_flag("classes"),
     )
     round_exp: int = Field(
         12,
@@ -135,9 +139,10 @@ class CapcConfig(BaseModel):
         description="records set aside from the training pool for a campaign to choose from",
         json_schema_extra=_flag("records"),
     )
-    dataset: Literal["digits", "breast-cancer", "mnist"] = Field(
+    dataset: Literal["digits", "breast-cancer", "digit-traits", "mnist"] = Field(
         "digits",
-        description="digits (8x8, built in), breast-cancer (30 measurements, built in) or mnist (28x28, from data_dir)",
+        description="digits (8x8, built in), breast-cancer (30 measurements, built in), digit-traits (digits, with "
+        "three labels of which any number hold) or mnist (28x28, from data_dir)",
         json_schema_extra=_flag("name"),
     )
     data_dir: Path | None = Field(
@@ -157,7 +162,7 @@ class CapcConfig(BaseModel):
     missing_classes: int = Field(
         0,
         ge=0,
-        description="classes of which each data owner has no record, other ones each",
+        description="classes, or combinations of labels, of which each data owner has no record, other ones each",
         json_schema_extra=_flag("classes"),
     )
     aggregation: Literal["paillier", "direct"] = Field(

@@ -5,6 +5,8 @@
 - ``breast-cancer``: 569 biopsies of 30 measurements, from scikit-learn; 0 is malignant, 1 benign. Every fifth is in the
   test set. A measurement is standardised, cut at 4 standard deviations and moved to 0..1; the 30 means and deviations
   are public constants of the dataset, as any group that wants to compare measurements has to agree on them.
+- ``digit-traits``: the images of ``digits``, each with three labels, any number of which hold: ``loop`` (a closed loop
+  is written: 0, 6, 8, 9), ``even`` and ``large`` (5 and above).
 - ``mnist``: the IDX files in a folder, gzipped or not. With the training files there, those are the pool and
   all of t10k is the test set. With t10k alone its first fifth (images 0..1999) is the test set, the rest the
   pool.
@@ -23,16 +25,18 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from mpc.vote import Labelling
 from parties.idx import DataError, find_idx, read_idx
+from parties.labelling import Labels, kind_of
 from parties.plan import ConfigError
 from parties.private_files import write_private
 
 _DIGITS_TEST = 360
 _MNIST_SIDE = 28
 _DEVIATIONS = 4.0  # where a standardised measurement is cut
+_TRAITS = {"loop": (0, 6, 8, 9), "even": (0, 2, 4, 6, 8), "large": (5, 6, 7, 8, 9)}
 
 Images = NDArray[np.float32]  # (n, channels, height, width), 0..1
-Labels = NDArray[np.int64]  # (n,), 0..classes-1
 
 
 @dataclass(frozen=True)
@@ -43,10 +47,11 @@ class Records:
     labels: Labels
 
     def __post_init__(self) -> None:
-        if self.images.ndim != 4 or self.labels.shape != self.images.shape[:1]:
+        shape = self.labels.shape
+        if self.images.ndim != 4 or len(shape) not in (1, 2) or shape[:1] != self.images.shape[:1]:
             raise DataError(
-                f"expected images (n, channels, height, width) and n labels, "
-                f"found {self.images.shape} and {self.labels.shape}"
+                "expected images (n, channels, height, width) and labels (n,), or (n, labels), "
+                f"found {self.images.shape} and {shape}"
             )
 
     def __len__(self) -> int:
@@ -60,7 +65,7 @@ class Records:
 
     def digest(self) -> str:
         """SHA-256 of shapes, images and labels."""
-        digest = hashlib.sha256(repr(self.images.shape).encode())
+        digest = hashlib.sha256(repr((self.images.shape, self.labels.shape)).encode())
         digest.update(self.images.astype("<f4").tobytes())
         digest.update(self.labels.astype("<i8").tobytes())
         return digest.hexdigest()
@@ -83,12 +88,20 @@ class Records:
 
 @dataclass(frozen=True)
 class Dataset:
-    """A pool to split among the data owners, and a test set whose images are the queries."""
+    """A pool to split among the data owners, and a test set whose images are the queries.
+
+    `classes` is the number of classes, or of the labels that `label_names` has.
+    """
 
     name: str
     classes: int
     pool: Records
     test: Records
+    label_names: tuple[str, ...] = ()
+
+    @property
+    def labelling(self) -> Labelling:
+        return kind_of(self.pool.labels).name
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
@@ -111,6 +124,8 @@ def load_dataset(name: str, folder: Path | None) -> Dataset:
         return _digits()
     if name == "breast-cancer":
         return _breast_cancer()
+    if name == "digit-traits":
+        return _digit_traits()
     if name == "mnist":
         if folder is None:
             raise ConfigError(
@@ -118,7 +133,7 @@ def load_dataset(name: str, folder: Path | None) -> Dataset:
                 "the folder with t10k-images-idx3-ubyte and t10k-labels-idx1-ubyte (gzipped or not)"
             )
         return _mnist(folder)
-    raise ConfigError(f"dataset {name!r} is not known; there are digits, breast-cancer and mnist")
+    raise ConfigError(f"dataset {name!r} is not known; there are digits, breast-cancer, digit-traits and mnist")
 
 
 def _digits() -> Dataset:
@@ -138,6 +153,15 @@ def _breast_cancer() -> Dataset:
     every = Records(values[:, None, None].astype(np.float32), bunch.target.astype(np.int64))
     tested = np.arange(len(every)) % 5 == 0
     return Dataset("breast-cancer", 2, every.take(np.flatnonzero(~tested)), every.take(np.flatnonzero(tested)))
+
+
+def _digit_traits() -> Dataset:
+    def traits(records: Records) -> Records:
+        bits = [np.isin(records.labels, members) for members in _TRAITS.values()]
+        return Records(records.images, np.stack(bits, axis=1).astype(np.int64))
+
+    digits = _digits()
+    return Dataset("digit-traits", len(_TRAITS), traits(digits.pool), traits(digits.test), tuple(_TRAITS))
 
 
 def _mnist(folder: Path) -> Dataset:

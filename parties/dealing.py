@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from mpc.parameters import PublicParameters
 from parties.capc_config import CapcConfig
 from parties.data import Dataset, Records
+from parties.plan import ConfigError
 from parties.split import set_aside, split
 from parties.training_settings import TrainingSettings
 
@@ -62,7 +63,17 @@ def deal(config: CapcConfig, dataset: Dataset) -> Dealt:
 
 
 def public_parameters(config: CapcConfig, dataset: Dataset) -> PublicParameters:
-    """What all parties of a run agree on."""
+    """What all parties of a run agree on. Raises `ConfigError` where the configuration does not fit the dataset."""
+    if dataset.classes != config.num_classes:
+        raise ConfigError(
+            f"num_classes is {config.num_classes}, but {dataset.name} has {dataset.classes} "
+            f"{'classes' if dataset.labelling == 'class' else 'labels'}"
+        )
+    if dataset.labelling == "labels" and config.threshold:
+        raise ConfigError(
+            f"threshold: expected 0 with dataset {dataset.name}, whose labels are each a yes or no, "
+            f"found {config.threshold}"
+        )
     return PublicParameters(
         parties=config.n_parties,
         classes=config.num_classes,
@@ -75,6 +86,7 @@ def public_parameters(config: CapcConfig, dataset: Dataset) -> PublicParameters:
         noise_parts=config.noise_parts,
         threshold=config.threshold,
         threshold_sigma=str(config.threshold_sigma),
+        labelling=dataset.labelling,
     )
 
 
@@ -90,4 +102,5 @@ def training_settings(config: CapcConfig, dataset: Dataset, index: int, owner: i
         learning_rate=config.learning_rate,
         weight_decay=config.weight_decay,
         batch=config.training_batch,
+        labelling=dataset.labelling,
     )

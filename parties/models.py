@@ -1,6 +1,7 @@
 """Architectures of the parties' networks, and trained models as plain arrays, without a training framework.
 
-Every party may use another architecture: the protocol sees nothing but ten (or however many) logits.
+Every party may use another architecture: the protocol sees nothing but ten (or however many) logits, one for every
+class, or for every label where records have several.
 
 - ``linear``: softmax regression, one dense layer.
 - ``mlp``: one hidden layer of 32 units with ReLU (64-32-10 on digits, 784-32-10 on mnist).

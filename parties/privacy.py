@@ -2,10 +2,11 @@
 
 One training record lies at one party; changing it moves at most that party's one vote on each query, from one class
 to another: two counts change by 1. Each count carries discrete Gaussian noise of its own, so a label is two discrete
-Gaussian mechanisms of sensitivity 1 side by side (L2 sensitivity sqrt 2), and n labels are 2n of them. What else a
-query may release is counted in the same coin (:class:`Cost`). They are composed by their privacy loss distributions
-(Koskela, Jälkö, Honkela 2020; Google's dp-accounting), rounded upwards. What is computed from the noisy counts alone
-costs no more than they do.
+Gaussian mechanisms of sensitivity 1 side by side (L2 sensitivity sqrt 2), and n labels are 2n of them. Where a query
+has L labels of yes or no, one record can turn all L votes of its party, and an answer is L such mechanisms (L2
+sensitivity sqrt L). What else a query may release is counted in the same coin (:class:`Cost`). They are composed by
+their privacy loss distributions (Koskela, Jälkö, Honkela 2020; Google's dp-accounting), rounded upwards. What is
+computed from the noisy counts alone costs no more than they do.
 """
 
 from __future__ import annotations
@@ -61,9 +62,9 @@ class Cost(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return (1 / (sigma * math.sqrt(self.parts)) + 10 * sum(terms)) ** 2 / 2
 
 
-def label(sigma: Fraction | str) -> Cost:
-    """One label out of a histogram of votes."""
-    return Cost("answer", str(sigma), 2, 1)
+def label(sigma: Fraction | str, moved: int = 2) -> Cost:
+    """What comes out of one query's counts of votes, `moved` of which one record can change."""
+    return Cost("answer", str(sigma), moved, 1)
 
 
 def check(sigma: Fraction | str) -> Cost:
@@ -74,11 +75,12 @@ def check(sigma: Fraction | str) -> Cost:
 
 def costs_of_a_query(parameters: PublicParameters) -> tuple[Cost, ...]:
     """What the ledger charges for one query before it can be answered."""
+    moved = parameters.ballot.moved(parameters.classes)
     if parameters.threshold:
-        return check(parameters.threshold_sigma), label(parameters.sigma)
+        return check(parameters.threshold_sigma), label(parameters.sigma, moved)
     if parameters.noise_parts:
-        return (Cost("answer", str(parameters.part_scale), 2, 1, parameters.noise_parts),)
-    return (label(parameters.sigma),)
+        return (Cost("answer", str(parameters.part_scale), moved, 1, parameters.noise_parts),)
+    return (label(parameters.sigma, moved),)
 
 
 def load_accountant() -> None:

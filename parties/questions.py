@@ -12,20 +12,18 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
-from mpc.release import ABSTAINED
+from mpc.release import Labels
 from parties.answers import Answer, Answers
 from parties.budget import Spent
 from parties.data import Images, Records
+from parties.labelling import answer_of, kind_of, label_of
 from parties.models import Model
 from parties.process import Party
 from parties.results import Query, Results
 from parties.selection import order_to_ask
 from parties.settings import CampaignSettings, QueryingSettings
 from parties.training import trained_model
-
-Labels = NDArray[np.int64]
 
 
 class Questions(Protocol):
@@ -37,7 +35,7 @@ class Questions(Protocol):
         ...
 
     def answered(self, first: int, labels: Labels, spent: Spent) -> None:
-        """The labels of images ``first ..``, or ABSTAINED; kept before this returns."""
+        """The labels of images ``first ..``; kept before this returns."""
         ...
 
     def refused(self, spent: Spent) -> None:
@@ -67,7 +65,7 @@ class GivenQueries:
     def answered(self, first: int, labels: Labels, spent: Spent) -> None:
         correct = self._queries.labels[first : first + len(labels)]
         for position, (label, truth) in enumerate(zip(labels, correct, strict=True), self._first + first):
-            self._results.add(Query(position, _label(label), int(truth), _finite(spent.total), None, self._run))
+            self._results.add(Query(position, answer_of(label), label_of(truth), _finite(spent.total), None, self._run))
         self._results.publish(spent)
         self._results.tell(self._progress)
 
@@ -81,18 +79,25 @@ class GivenQueries:
 
 @dataclass(frozen=True)
 class Accuracy:
-    """How often a model is right on held-out records, in all and for the records of each class."""
+    """How often a model is right on held-out records.
+
+    Attributes:
+        overall: over all of them; with several labels, over all labels of all of them.
+        exact: how often all labels of a record are right; the same as `overall` where there is one.
+        by_class: for the records of each class, None where there are none; or about each label.
+    """
 
     overall: float
-    by_class: dict[int, float]
+    exact: float
+    by_class: list[float | None]
 
     @classmethod
     def of(cls, model: Model, held_out: Records) -> Accuracy:
-        right = model.logits(held_out.images).argmax(axis=1) == held_out.labels
-        classes = np.unique(held_out.labels)
-        return cls(
-            float(right.mean()), {int(label): float(right[held_out.labels == label].mean()) for label in classes}
-        )
+        kind, logits = kind_of(held_out.labels), model.logits(held_out.images)
+        right = kind.predicted(logits) == held_out.labels
+        exact = right.reshape(len(right), -1).all(axis=1)
+        by_class = kind.accuracies(right, held_out.labels, logits.shape[1])
+        return cls(float(right.mean()), float(exact.mean()), by_class)
 
 
 class Campaign:
@@ -132,7 +137,7 @@ class Campaign:
         records = self._asked[first : first + len(labels)]
         run = self._party.settings.session
         batch = [
-            Answer(record, _label(label), _finite(spent.total), run)
+            Answer(record, answer_of(label), _finite(spent.total), run)
             for record, label in zip(records, labels, strict=True)
         ]
         self._answers.add(batch)
@@ -169,12 +174,19 @@ class Campaign:
             return trained_model(settings.training, path, settings.cache, settings.training_slot)[0]
 
     def _query(self, answer: Answer) -> Query:
-        truth = int(self._unlabelled.labels[answer.record])
+        truth = label_of(self._unlabelled.labels[answer.record])
         return Query(answer.record, answer.label, truth, answer.epsilon, self._settings.strategy, answer.run)
 
     def _figures(self, after: Accuracy | None) -> dict[str, Any]:
-        counts = {label: int((self._held_out.labels == label).sum()) for label in self._before.by_class}
-        own = {label: int((self._own.labels == label).sum()) for label in self._before.by_class}
+        kind, classes = kind_of(self._own.labels), self._party.settings.parameters.classes
+        rows = zip(
+            self._party.settings.label_names or range(classes),
+            kind.counts(self._own.labels, classes),
+            kind.counts(self._held_out.labels, classes),
+            self._before.by_class,
+            after.by_class if after else [None] * classes,
+            strict=True,
+        )
         return {
             "querying_party": self._settings.querying_party,
             "strategy": self._settings.strategy,
@@ -185,15 +197,11 @@ class Campaign:
                 "held_out_records": len(self._held_out),
                 "before": self._before.overall,
                 "after": after.overall if after else None,
+                "exact_before": self._before.exact,
+                "exact_after": after.exact if after else None,
                 "by_class": [
-                    {
-                        "class": label,
-                        "own_records": own[label],
-                        "held_out_records": counts[label],
-                        "before": self._before.by_class[label],
-                        "after": after.by_class[label] if after else None,
-                    }
-                    for label in self._before.by_class
+                    dict(zip(("class", "own_records", "held_out_records", "before", "after"), row, strict=True))
+                    for row in rows
                 ],
             },
         }
@@ -203,10 +211,6 @@ def questions(party: Party[QueryingSettings]) -> Questions:
     """What the settings say that the party asks."""
     campaign = party.settings.campaign
     return GivenQueries(party) if campaign is None else Campaign(party, campaign)
-
-
-def _label(label: np.int64) -> int | None:
-    return None if label == ABSTAINED else int(label)
 
 
 def _finite(value: float) -> float | None:

@@ -1,14 +1,19 @@
 """What the querying party publishes of a run: `result.json`, the only thing that leaves its private folder.
 
-    {"n_parties": 3, "dp_noise_scale": "1/2", "delta": "1e-5", "epsilon": 15.8, "epsilon_total": 15.8,
-     "epsilon_budget": null, "answered": 1, "abstained": 0, "label_accuracy": 1.0, "refusal": null,
-     "queries": [{"index": 0, "chosen_by": null, "predicted": 7, "abstained": false, "correct": 7, "agree": true,
-                  "epsilon": 15.8, "earlier_run": false}, ...], "warnings": ["..."]}
+    {"n_parties": 3, "classes": 10, "labels": [], "dp_noise_scale": "1/2", "delta": "1e-5", "epsilon": 15.8,
+     "epsilon_total": 15.8, "epsilon_budget": null, "answered": 1, "abstained": 0, "label_accuracy": 1.0,
+     "refusal": null, "queries": [{"index": 0, "chosen_by": null, "predicted": 7, "abstained": false,
+     "correct": 7, "agree": true, "epsilon": 15.8, "earlier_run": false}, ...], "warnings": ["..."]}
 
 `epsilon` is this run's, `epsilon_total` all that this querying party has spent; null where no bound exists. A query's
-`epsilon` is the total when it was answered. `predicted` is null where the parties abstained. A campaign adds
-`querying_party`, `strategy`, `model`, `own_records`, `unlabelled_records` and `accuracy` (`before`, `after`,
-`held_out_records`, and the same `by_class`; `after` is null until the campaign has ended).
+`epsilon` is the total when it was answered. `predicted` is null where the parties abstained. Where a query has several
+labels, `labels` names them all, `predicted` and `correct` those that hold, `agree` is whether all are right, and
+`label_accuracy` counts single labels.
+
+A campaign adds `querying_party`, `strategy`, `model`, `own_records`, `unlabelled_records` and `accuracy`: `before` and
+`after` (null until the campaign has ended), over single labels where there are several, `exact_before` and
+`exact_after`, over records all of whose labels are right, `held_out_records`, and `by_class` a row for each class or
+label, whose records are those that have it.
 """
 
 from __future__ import annotations
@@ -22,6 +27,7 @@ from typing import Any
 
 from parties.budget import Spent
 from parties.figures import Figure
+from parties.labelling import Label, agreement, shown
 from parties.privacy import warnings
 from parties.private_files import write_private
 from parties.progress import Progress
@@ -42,8 +48,8 @@ class Query:
     """
 
     index: int
-    predicted: int | None
-    correct: int
+    predicted: Label | None
+    correct: Label
     epsilon: float | None
     chosen_by: str | None
     run: str
@@ -85,11 +91,11 @@ class Results:
 
     def _content(self) -> dict[str, Any]:
         settings, spent = self._settings, self._spent
-        labelled = [query for query in self.queries if query.predicted is not None]
-        agreeing = sum(query.predicted == query.correct for query in labelled)
+        agreeing = [agreement(query.predicted, query.correct) for query in self.queries if query.predicted is not None]
         return {
             "n_parties": settings.parameters.parties,
             "classes": settings.parameters.classes,
+            "labels": list(settings.label_names),
             "dp_noise_scale": settings.parameters.sigma,
             "threshold": settings.parameters.threshold,
             "threshold_noise_scale": settings.parameters.threshold_sigma,
@@ -97,18 +103,18 @@ class Results:
             "epsilon": _finite(spent.run),
             "epsilon_total": _finite(spent.total),
             "epsilon_budget": _finite(spent.budget),
-            "answered": len(labelled),
-            "abstained": len(self.queries) - len(labelled),
-            "label_accuracy": agreeing / len(labelled) if labelled else None,
+            "answered": len(agreeing),
+            "abstained": len(self.queries) - len(agreeing),
+            "label_accuracy": sum(agreeing) / len(agreeing) if agreeing else None,
             "refusal": self._refusal,
             **self._figures,
             "queries": [
                 {
                     "index": query.index,
                     "chosen_by": query.chosen_by,
-                    "predicted": query.predicted,
+                    "predicted": shown(query.predicted, settings.label_names),
                     "abstained": query.predicted is None,
-                    "correct": query.correct,
+                    "correct": shown(query.correct, settings.label_names),
                     "agree": query.predicted == query.correct,
                     "epsilon": query.epsilon,
                     "earlier_run": query.run != settings.session,

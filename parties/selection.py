@@ -4,7 +4,7 @@ Strategies that CaPC's authors offer ("CaPC Learning", ICLR 2021), all from the 
 
 - ``random``: any.
 - ``entropy``: where the predicted distribution has the largest entropy.
-- ``margin``: where the two likeliest classes are closest (the "gap").
+- ``margin``: where the two likeliest classes are closest (the "gap"). With several labels, for both: on their average.
 - ``k-center``: greedily, the record farthest from all that are labelled or chosen already, in the features that the
   model's last layer sees (Sener, Savarese, "Active Learning for Convolutional Neural Networks: A Core-Set Approach",
   ICLR 2018, algorithm 1).
@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from parties.data import Records
+from parties.labelling import kind_of
 from parties.models import Floats, Model
 
 Strategy = Literal["random", "entropy", "margin", "k-center"]
@@ -37,26 +38,9 @@ def order_to_ask(strategy: Strategy, model: Model, own: Records, unlabelled: Rec
         return shuffled
     if strategy == "k-center":
         return shuffled[_farthest_first(model.features(own.images), model.features(images))]
-    logits = model.logits(images)
-    doubt = _entropy(logits) if strategy == "entropy" else -_margin(logits)
-    return shuffled[np.argsort(-doubt, kind="stable")]
-
-
-def _entropy(logits: Floats) -> Floats:
-    """Of the softmax, in nats."""
-    shifted = logits - logits.max(axis=1, keepdims=True)
-    weights = np.exp(shifted)
-    total = weights.sum(axis=1)
-    result: Floats = np.log(total) - (weights * shifted).sum(axis=1) / total
-    return result
-
-
-def _margin(logits: Floats) -> Floats:
-    """How much likelier the softmax takes the first class to be than the second."""
-    shifted = np.exp(logits - logits.max(axis=1, keepdims=True))
-    ranked = np.sort(shifted / shifted.sum(axis=1, keepdims=True), axis=1)
-    result: Floats = ranked[:, -1] - ranked[:, -2]
-    return result
+    kind, logits = kind_of(own.labels), model.logits(images)
+    sure = -kind.entropy(logits) if strategy == "entropy" else kind.margin(logits)
+    return shuffled[np.argsort(sure, kind="stable")]
 
 
 def _farthest_first(labelled: Floats, candidates: Floats) -> Order:

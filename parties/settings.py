@@ -109,13 +109,15 @@ class CampaignSettings(Strict):
 class QueryingSettings(PartySettings):
     """The querying party's own: whom to ask, what it asks about, and delta for its report.
 
-    It asks about the test images from `first_query` on, or about what a campaign chooses.
+    It asks about the test images from `first_query` on, or about what a campaign chooses. `label_names` are there where
+    a query has several labels.
     """
 
     servers: tuple[Peer, ...]
     guardian: Peer
     first_query: int
     delta: Decimal
+    label_names: tuple[str, ...] = ()
     campaign: CampaignSettings | None = None
 
 

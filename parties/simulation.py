@@ -20,12 +20,13 @@ from numpy.typing import NDArray
 
 from mpc.protocol import labels_of
 from mpc.randomness import SYSTEM, Randomness
-from mpc.release import ABSTAINED
+from mpc.release import answered
 from mpc.ring import Ring
 from parties.analysis import data_dependent_epsilon
 from parties.capc_config import CapcConfig
-from parties.data import Dataset, Labels, Records, load_dataset
+from parties.data import Dataset, Records, load_dataset
 from parties.dealing import Cast, deal, public_parameters, training_settings
+from parties.labelling import Labels
 from parties.models import Model
 from parties.network import fixed_point
 from parties.privacy import Cost, costs_of_a_query, epsilon
@@ -41,9 +42,9 @@ class Simulated:
     Attributes:
         querying_party: which data owner.
         records: indices of the unlabelled records that it asked about, in order.
-        labels: what it got, ABSTAINED for nothing.
+        labels: what it got, as :data:`mpc.release.Labels`.
         correct: what the dataset says.
-        counts: the histogram of votes behind every label, ``(n, classes)``; nobody sees it in a run.
+        counts: the votes behind every answer, ``(n, classes)`` or ``(n, labels)``; nobody sees them in a run.
         before, after: accuracy of its model.
         epsilon: spent.
         analysed_epsilon: what it would be given the votes (:mod:`parties.analysis`); not private, not to be published.
@@ -96,7 +97,7 @@ def _campaign(
     parameters = public_parameters(config, dataset)
     each = costs_of_a_query(parameters)
     spent: list[Cost] = []
-    labels = np.zeros(0, np.int64)
+    labels = unlabelled.labels[:0]
     while len(labels) < len(chosen):
         granted = _granted(config, spent, each, min(config.batch_size, len(chosen) - len(labels)))
         if granted == 0:
@@ -104,12 +105,12 @@ def _campaign(
         batch = labels_of(counts[len(labels) : len(labels) + granted], parameters, noise_randomness)
         spent += [cost.times(granted) for cost in each]
         if parameters.threshold and config.credit_abstentions:
-            abstained = int((batch == ABSTAINED).sum())
+            abstained = int((~answered(batch)).sum())
             spent += [cost.times(-abstained) for cost in each if cost.what == "answer"]
         labels = np.concatenate([labels, batch])
 
     records, counts = chosen[: len(labels)], counts[: len(labels)]
-    got = labels != ABSTAINED
+    got = answered(labels)
     after = before
     if got.any():
         more = unlabelled.take(records[got])
@@ -124,11 +125,11 @@ def _campaign(
         Accuracy.of(before, held_out),
         Accuracy.of(after, held_out),
         epsilon(spent, float(config.delta)),
-        _analysed(config, counts, got),
+        _analysed(config, dataset, counts, got),
     )
 
 
-def _analysed(config: CapcConfig, counts: Labels, answered: NDArray[np.bool_]) -> float | None:
+def _analysed(config: CapcConfig, dataset: Dataset, counts: Labels, got: NDArray[np.bool_]) -> float | None:
     if config.noise_parts:
         return None
     return data_dependent_epsilon(
@@ -137,18 +138,19 @@ def _analysed(config: CapcConfig, counts: Labels, answered: NDArray[np.bool_]) -
         float(config.delta),
         threshold=config.threshold,
         threshold_sigma=float(config.threshold_sigma),
-        answered=answered,
+        answered=got,
+        majority_of=config.n_parties if dataset.labelling == "labels" else 0,
     )
 
 
 def _votes(config: CapcConfig, dataset: Dataset, models: Sequence[Model], queries: Records) -> Labels:
-    """Histograms ``(n, classes)`` of the fixed-point models' votes."""
+    """How many of the fixed-point models vote for each class or label, ``(n, classes)``."""
     parameters = public_parameters(config, dataset)
     encoded = Ring(parameters.ring_bits).encode(queries.images, parameters.fraction_bits)
     counts = np.zeros((len(queries), parameters.classes), np.int64)
     for model in models:
         network = fixed_point(model, parameters, config.n_queries * len(config.qp_id))
-        counts[np.arange(len(queries)), network.run_clear(encoded).argmax(axis=1)] += 1
+        counts += parameters.ballot.votes(network.run_clear(encoded))
     return counts
 
 
@@ -178,7 +180,7 @@ def main() -> None:
         for campaign in simulate(CapcConfig(**keys | {"seed": int(seed)})):
             before, after = campaign.before.overall, campaign.after.overall
             gains.append((before, after))
-            got = campaign.labels != ABSTAINED
+            got = answered(campaign.labels)
             right = (campaign.labels == campaign.correct)[got].mean() if got.any() else float("nan")
             print(
                 f"seed {seed}, party {campaign.querying_party}: {before:.3f} -> {after:.3f} by {got.sum()} labels, "

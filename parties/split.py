@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from parties.data import Labels
+from parties.labelling import Kinds, Labels, kind_of
 from parties.plan import ConfigError
 
 Indices = NDArray[np.intp]
@@ -26,20 +26,22 @@ def split(labels: Labels, owners: int, seed: int, method: str, missing_classes: 
     """Each owner's indices into the pool: disjoint, together the whole pool, sizes differing by at most one.
 
     ``iid`` deals the shuffled pool; ``stratified`` deals it class by class, so that every part has (within
-    one record) the pool's share of every class. With `missing_classes` every owner lacks so many classes
+    record) the pool's share of every class. With `missing_classes` every owner lacks so many classes
     (:func:`lacking`), each class is dealt among those who do not lack it, and sizes differ by what that makes of them.
+    Where records have several labels, every combination of labels that occurs counts as a class.
     """
     if len(labels) < owners:
         raise ConfigError(f"{len(labels)} training records cannot be split among {owners} data owners")
     if method not in ("stratified", "iid"):
         raise ConfigError(f"split {method!r} is not known; there are stratified and iid")
+    classes = kind_of(labels).strata(labels)
     order = np.random.default_rng([seed, 0x5B117]).permutation(len(labels))
     if missing_classes:
         if method != "stratified":
             raise ConfigError("missing_classes: expected split stratified, found iid")
-        return _split_without(labels, order, lacking(int(labels.max()) + 1, owners, seed, missing_classes))
+        return _split_without(classes, order, lacking(int(classes.max()) + 1, owners, seed, missing_classes))
     if method == "stratified":
-        order = order[np.argsort(labels[order], kind="stable")]
+        order = order[np.argsort(classes[order], kind="stable")]
     return [np.sort(order[owner::owners]) for owner in range(owners)]
 
 
@@ -53,16 +55,16 @@ def lacking(classes: int, owners: int, seed: int, missing_classes: int) -> list[
     return [frozenset(int(shuffled[place % classes]) for place in window) for window in windows]
 
 
-def _split_without(labels: Labels, order: Indices, lacks: list[frozenset[int]]) -> list[Indices]:
+def _split_without(classes: Kinds, order: Indices, lacks: list[frozenset[int]]) -> list[Indices]:
     """The records in this order, each class in turn among the owners who hold it."""
     parts: list[list[int]] = [[] for _ in lacks]
-    for label in range(int(labels.max()) + 1):
-        holders = [owner for owner, absent in enumerate(lacks) if label not in absent]
+    for number in range(int(classes.max()) + 1):
+        holders = [owner for owner, absent in enumerate(lacks) if number not in absent]
         if not holders:
-            raise ConfigError(f"missing_classes: expected an owner for class {label}, found that all lack it")
+            raise ConfigError(f"missing_classes: expected an owner for class {number}, found that all lack it")
         holders.sort(key=lambda owner: len(parts[owner]))  # who has fewest is dealt to first
-        for turn, index in enumerate(order[labels[order] == label]):
+        for turn, index in enumerate(order[classes[order] == number]):
             parts[holders[turn % len(holders)]].append(int(index))
     if not all(parts):
-        raise ConfigError(f"{len(labels)} training records cannot be split among {len(lacks)} data owners")
+        raise ConfigError(f"{len(classes)} training records cannot be split among {len(lacks)} data owners")
     return [np.sort(np.array(part, dtype=np.intp)) for part in parts]

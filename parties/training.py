@@ -22,7 +22,7 @@ from parties.idx import DataError
 from parties.models import SKLEARN, Model
 from parties.training_settings import TrainingSettings
 
-_FORMAT = 1  # raise it when the same settings would train another model
+_FORMAT = 2  # raise it when the same settings would train another model
 
 
 class TrainingError(Exception):

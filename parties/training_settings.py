@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict
 
+from mpc.vote import Labelling
 from parties.models import Layer, architecture
 
 
 class TrainingSettings(BaseModel):
-    """What a party's training depends on, apart from its records."""
+    """What a party's training depends on, apart from its records; `classes` may also be labels, see `labelling`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -20,6 +21,7 @@ class TrainingSettings(BaseModel):
     learning_rate: float
     weight_decay: float
     batch: int
+    labelling: Labelling = "class"
 
     @property
     def layers(self) -> tuple[Layer, ...]:

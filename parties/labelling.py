@@ -1,0 +1,142 @@
+"""What a label is: one of the classes, or a yes or no for each of several labels; and what follows from that.
+
+Records tell the two apart by their labels' shape: ``(n,)`` classes, or ``(n, labels)`` of 0 and 1. For one class, the
+logits are those of a softmax and the largest one wins; for several labels, each logit is one label's log-odds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mpc.release import ABSTAINED
+from mpc.vote import Labelling
+
+Labels = NDArray[np.int64]
+Floats = NDArray[np.float64]
+Kinds = NDArray[np.intp]
+
+Label = int | tuple[int, ...]
+"""Of one record: its class, or a 0 or 1 for every label."""
+
+
+class Kind(Protocol):
+    """One of the two kinds of labels. Logits are ``(n, classes)`` or ``(n, labels)``."""
+
+    name: Labelling
+
+    def predicted(self, logits: Floats) -> Labels:
+        """The labels that a model with these logits gives."""
+        ...
+
+    def entropy(self, logits: Floats) -> Floats:
+        """How unsure the model is, ``(n,)``, in nats: the entropy of what it predicts."""
+        ...
+
+    def margin(self, logits: Floats) -> Floats:
+        """How sure the model is, ``(n,)`` in 0..1: how much likelier its first choice is than its second."""
+        ...
+
+    def strata(self, labels: Labels) -> Kinds:
+        """Which kind of record each is, ``(n,)``, numbered from 0: a stratified split deals each kind evenly."""
+        ...
+
+    def counts(self, labels: Labels, classes: int) -> list[int]:
+        """How many records there are of each class, or with each label."""
+        ...
+
+    def accuracies(self, right: NDArray[np.bool_], labels: Labels, classes: int) -> list[float | None]:
+        """How often a prediction is right for records of each class, None without any; or about each label."""
+        ...
+
+
+class _OneClass:
+    name: Labelling = "class"
+
+    def predicted(self, logits: Floats) -> Labels:
+        labels: Labels = logits.argmax(axis=1).astype(np.int64)
+        return labels
+
+    def entropy(self, logits: Floats) -> Floats:
+        shifted = logits - logits.max(axis=1, keepdims=True)
+        weights = np.exp(shifted)
+        total = weights.sum(axis=1)
+        result: Floats = np.log(total) - (weights * shifted).sum(axis=1) / total
+        return result
+
+    def margin(self, logits: Floats) -> Floats:
+        shifted = np.exp(logits - logits.max(axis=1, keepdims=True))
+        ranked = np.sort(shifted / shifted.sum(axis=1, keepdims=True), axis=1)
+        result: Floats = ranked[:, -1] - ranked[:, -2]
+        return result
+
+    def strata(self, labels: Labels) -> Kinds:
+        return labels.astype(np.intp)
+
+    def counts(self, labels: Labels, classes: int) -> list[int]:
+        return [int((labels == label).sum()) for label in range(classes)]
+
+    def accuracies(self, right: NDArray[np.bool_], labels: Labels, classes: int) -> list[float | None]:
+        of_class = [right[labels == label] for label in range(classes)]
+        return [float(part.mean()) if len(part) else None for part in of_class]
+
+
+class _SeveralLabels:
+    """Every label is asked about and paid for at once, so that doubt is the mean of the labels' doubts."""
+
+    name: Labelling = "labels"
+
+    def predicted(self, logits: Floats) -> Labels:
+        return (logits > 0).astype(np.int64)
+
+    def entropy(self, logits: Floats) -> Floats:
+        log_yes, log_no = -np.logaddexp(0, -logits), -np.logaddexp(0, logits)
+        result: Floats = -(np.exp(log_yes) * log_yes + np.exp(log_no) * log_no).mean(axis=1)
+        return result
+
+    def margin(self, logits: Floats) -> Floats:
+        result: Floats = np.tanh(np.abs(logits) / 2).mean(axis=1)  # |2 sigmoid(z) - 1|
+        return result
+
+    def strata(self, labels: Labels) -> Kinds:
+        return np.unique(labels, axis=0, return_inverse=True)[1].reshape(-1)
+
+    def counts(self, labels: Labels, classes: int) -> list[int]:
+        return [int(count) for count in labels.sum(axis=0)]
+
+    def accuracies(self, right: NDArray[np.bool_], labels: Labels, classes: int) -> list[float | None]:
+        return [float(share) for share in right.mean(axis=0)]
+
+
+KINDS: dict[Labelling, Kind] = {"class": _OneClass(), "labels": _SeveralLabels()}
+
+
+def kind_of(labels: Labels) -> Kind:
+    """The kind of labels that records have."""
+    return KINDS["class" if labels.ndim == 1 else "labels"]
+
+
+def label_of(entry: np.int64 | Labels) -> Label:
+    """One record's entry of its labels."""
+    return tuple(int(bit) for bit in np.asarray(entry)) if np.ndim(entry) else int(entry)
+
+
+def answer_of(entry: np.int64 | Labels) -> Label | None:
+    """One query's entry of what came out; None where the parties abstained."""
+    label = label_of(entry)
+    return None if label == ABSTAINED else label
+
+
+def agreement(predicted: Label, correct: Label) -> float:
+    """The share of its labels that are right: 0 or 1 for a class."""
+    return float(np.mean(np.equal(predicted, correct)))
+
+
+def shown(label: Label | None, names: Sequence[str]) -> int | list[str] | None:
+    """For people: the class, or the names of the labels that it has."""
+    if label is None or isinstance(label, int):
+        return label
+    return [name for name, bit in zip(names, label, strict=True) if bit]
