@@ -5,10 +5,11 @@
         connect, hello  <------------------------------------------>  connect, hello
         <-----------------------------------------------------------  Paillier public key
         <-----------------------------------------------------------  your turn     when those before it have done
-        base OTs  <------------------------------------------------>  base OTs
+        base OTs  <------------------------------------------------>  base OTs      (and  <--- seeds ---  of a dealer)
         connect, hello, base OTs  <->  connect, hello, base OTs                     all APs at once
     0'  prepare  ------------------->
-        preprocessing  <------------>  preprocessing                               ahead, until the pool is full
+        preprocessing  <------------>  preprocessing                               until the pool is full; again while
+                                                                                   2 and 3 of every batch go on
     0   how many queries?  <--------------------------------------->  ledger charged, every batch
     0'  use  ----------------------->                                              the oldest of the pool, once
     1a  x - r  --------------------->  network on shares
@@ -26,13 +27,14 @@ Trust: semi-honest parties; PG colludes with nobody. Run: ``python -m parties.cl
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
 from mpc import aggregation, vote
 from mpc.channel import Channel
 from mpc.garbled import EvaluatedBatch, Evaluator
-from mpc.inference import QueryingCorrelation, QueryingInference, QueryingPool
+from mpc.inference import QueryingCorrelation, QueryingInference, QueryingPool, querying_take_seeds
 from mpc.paillier import PublicKey
 from mpc.release import Labels, answered
 from mpc.ring import Ring, Words
@@ -45,6 +47,7 @@ from parties.questions import questions
 from parties.settings import QueryingSettings
 
 Prepared = tuple[QueryingCorrelation, EvaluatedBatch]  # of one batch: private inference, vote
+Ballots = tuple[Words, list[int]]  # of one answering party: the QP's vote shares ``(n, classes)``, its masks encrypted
 
 
 @dataclass(frozen=True)
@@ -65,41 +68,42 @@ def client(party: Party[QueryingSettings]) -> None:
     with Connections(settings, party.folder, QUERYING) as connections:
         with progress.step("0", "connect", awaits=[settings.guardian.name]):
             guardian = connections.dial(settings.guardian, GUARDIAN)
-        with progress.step("0", "guardian's public key and base oblivious transfers", channel=guardian):
-            key = aggregation.party_receive_key(guardian, parameters.key_bits)
+        key = None
+        if parameters.aggregation == "paillier":
+            with progress.step("0", "guardian's public key", channel=guardian):
+                key = aggregation.party_receive_key(guardian, parameters.key_bits)
         guardian.deadline_s = settings.run_deadline_s  # others may have their turn before
         with guardian.in_step("0"), progress.step("0", "wait for its turn", awaits=[guardian.peer]):
             querying_await_turn(guardian)
-        with progress.step("0", "guardian's public key and base oblivious transfers", channel=guardian):
+        seeds: Sequence[bytes | None] = [None] * len(settings.servers)
+        with progress.step("0", "base oblivious transfers", channel=guardian):
             evaluator = Evaluator.open(guardian)
+            if parameters.preprocessing == "dealer":
+                seeds = querying_take_seeds(guardian, len(settings.servers))
         with progress.step("0", "connect", awaits=[peer.name for peer in settings.servers]):
             channels = connections.with_each(settings.servers, lambda peer: connections.dial(peer, ANSWERING))
         connections.begin()
-        asked = connections.with_each(channels, partial(_meet, party))
+        asked = connections.with_each(list(zip(channels, seeds, strict=True)), partial(_meet, party))
 
         encoded = Ring(parameters.ring_bits).encode(asking.images, parameters.fraction_bits)
         done, spent = 0, Spent("", 0, 0.0, 0.0)
-
-        def prepare_ahead(server: Asked) -> None:
-            left = len(encoded) - done
-            size = min(settings.batch_size, left)
-            with server.channel.in_step("0'"):
-                server.pool.fill(size, left // size)
-
+        connections.with_each(asked, partial(_prepare_ahead, settings.batch_size, len(encoded)))
         while done < len(encoded):
-            connections.with_each(asked, prepare_ahead)
             with progress.step("0", "privacy ledger", channel=guardian):
                 spent = querying_wish(guardian, min(settings.batch_size, len(encoded) - done))
             if spent.refusal:
                 asking.refused(spent)
                 break
-            batch = slice(done, done + spent.queries)
-            labels = _label(party, connections, asked, guardian, evaluator, key, encoded[batch])
-            if settings.credit_abstentions:
-                with progress.step("3", "abstentions", channel=guardian):
-                    spent = querying_tell_abstained(guardian, int((~answered(labels)).sum()))
-            asking.answered(done, labels, spent)
-            done = batch.stop
+            batch = encoded[done : done + spent.queries]
+            ballots = connections.with_each(asked, partial(_ask, party, key, batch))
+            left = len(encoded) - done - len(batch)
+            with connections.meanwhile(asked, partial(_prepare_ahead, settings.batch_size, left)):
+                labels = _release(party, guardian, evaluator, key, ballots)
+                if settings.credit_abstentions:
+                    with progress.step("3", "abstentions", channel=guardian):
+                        spent = querying_tell_abstained(guardian, int((~answered(labels)).sum()))
+                asking.answered(done, labels, spent)
+            done += len(batch)
         for server in asked:
             server.pool.end()
         querying_end(guardian)
@@ -108,12 +112,13 @@ def client(party: Party[QueryingSettings]) -> None:
     asking.finish()
 
 
-def _meet(party: Party[QueryingSettings], channel: Channel) -> Asked:
-    """Step 0 with one answering party."""
+def _meet(party: Party[QueryingSettings], whom: tuple[Channel, bytes | None]) -> Asked:
+    """Step 0 with one answering party; with a dealer, its seed for this one."""
     progress, parameters = party.progress, party.settings.parameters
+    channel, dealt = whom
     with progress.step("0", "base oblivious transfers and keys", channel=channel):
         evaluator = Evaluator.open(channel)
-        inference = QueryingInference.open(channel, evaluator, parameters)
+        inference = QueryingInference.open(channel, evaluator, parameters, dealt=dealt)
 
     def prepare(count: int) -> Prepared:
         with progress.step("0'", "preprocessing", channel=channel):
@@ -124,39 +129,42 @@ def _meet(party: Party[QueryingSettings], channel: Channel) -> Asked:
     return Asked(channel, inference, QueryingPool(channel, prepare, party.settings.pool))
 
 
-def _label(
+def _prepare_ahead(batch_size: int, left: int, server: Asked) -> None:
+    """Fill the pool towards one answering party, with no more than the queries that are left can use."""
+    if left:
+        size = min(batch_size, left)
+        with server.channel.in_step("0'"):
+            server.pool.fill(size, left // size)
+
+
+def _ask(party: Party[QueryingSettings], key: PublicKey | None, encoded: Words, server: Asked) -> Ballots:
+    """Steps 1a to 2 with one answering party, for a batch of queries ``(n, *input_shape)`` in the ring."""
+    progress, parameters, channel = party.progress, party.settings.parameters, server.channel
+    with channel.in_step("0'"):
+        prepared, ballot = server.pool.take(len(encoded))
+    with progress.step("1a", "private inference; the logits end as two shares (1b)", channel=channel):
+        server.inference.infer(prepared, encoded)
+    with progress.step("1c", f"{parameters.ballot.title}; the vote ends as two shares", channel=channel):
+        vote_shares = vote.querying_vote(ballot, parameters.width)
+    if key is None:
+        return vote_shares, []  # the masks go to the guardian without passing here
+    with progress.step("2", "answering party's masks", channel=channel):
+        return vote_shares, aggregation.querying_collect(channel, key, parameters.packing, vote_shares.size)
+
+
+def _release(
     party: Party[QueryingSettings],
-    connections: Connections,
-    asked: list[Asked],
     guardian: Channel,
     evaluator: Evaluator,
-    key: PublicKey,
-    encoded: Words,
+    key: PublicKey | None,
+    ballots: list[Ballots],
 ) -> Labels:
-    """One batch of queries ``(n, *input_shape)`` in the ring, through all steps: their labels."""
-    settings, progress = party.settings, party.progress
-    parameters = settings.parameters
-    shape, width, packing = (len(encoded), parameters.classes), parameters.width, parameters.packing
-
-    def ask(server: Asked) -> tuple[Words, list[int]]:
-        """Steps 1a to 2 with one answering party: the QP's vote shares, and the AP's masks encrypted."""
-        channel = server.channel
-        with channel.in_step("0'"):
-            prepared, ballot = server.pool.take(shape[0])
-        with progress.step("1a", "private inference; the logits end as two shares (1b)", channel=channel):
-            server.inference.infer(prepared, encoded)
-        with progress.step("1c", f"{parameters.ballot.title}; the vote ends as two shares", channel=channel):
-            vote_shares = vote.querying_vote(ballot, width)
-        if parameters.aggregation == "direct":
-            return vote_shares, []  # the masks go to the guardian without passing here
-        with progress.step("2", "answering party's masks", channel=channel):
-            return vote_shares, aggregation.querying_collect(channel, key, packing, shape[0] * shape[1])
-
-    ballots = connections.with_each(asked, ask)
-    share_sums = Ring(width).add(*(vote_shares for vote_shares, _ in ballots))
-    if parameters.aggregation == "paillier":
+    """Steps 2 and 3 with the guardian: the labels of a batch."""
+    progress, parameters = party.progress, party.settings.parameters
+    share_sums = Ring(parameters.width).add(*(vote_shares for vote_shares, _ in ballots))
+    if key:
         with progress.step("2", "sum of the masks, encrypted", channel=guardian):
-            aggregation.querying_forward(guardian, key, packing, [masks for _, masks in ballots])
+            aggregation.querying_forward(guardian, key, parameters.packing, [masks for _, masks in ballots])
     with progress.step("3", f"{parameters.release.title}; the label", channel=guardian):
         return parameters.release.querying(evaluator, share_sums)
 

@@ -16,10 +16,11 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 from mpc.channel import Hello, exchange_hello
 from mpc.transport import Credentials, Listener, TlsChannel, connect
@@ -38,6 +39,45 @@ _GRACE_S = 1.0  # for a thread to notice that its connection is gone; it may be 
 def credentials(folder: Path) -> Credentials:
     """The certificate, key and authority in a party's private folder."""
     return Credentials(folder / "certificate.pem", folder / "key.pem", folder / "ca.pem")
+
+
+class Workers(Generic[Item, Result]):
+    """One thread for each item."""
+
+    def __init__(self, items: Sequence[Item], work: Callable[[Item], Result]) -> None:
+        self._work = work
+        self._done: queue.Queue[tuple[int, Result | None, BaseException | None]] = queue.Queue()
+        self._results: dict[int, Result] = {}
+        self._failure: BaseException | None = None
+        self.threads = [threading.Thread(target=self._run, args=pair, daemon=True) for pair in enumerate(items)]
+
+    def start(self) -> None:
+        for thread in self.threads:
+            thread.start()
+
+    def results(self) -> list[Result]:
+        """Of all items, in their order, when all are there; raises the first error as soon as there is one."""
+        while self._failure is None and len(self._results) < len(self.threads):
+            self._take(self._done.get())
+        if self._failure is not None:
+            raise self._failure
+        return [self._results[index] for index in range(len(self.threads))]
+
+    def failure(self) -> BaseException | None:
+        """The first error so far."""
+        while self._failure is None and not self._done.empty():
+            self._take(self._done.get())
+        return self._failure
+
+    def _run(self, index: int, item: Item) -> None:
+        try:
+            self._done.put((index, self._work(item), None))
+        except BaseException as error:  # noqa: BLE001  raised again by `results`, in the caller's thread
+            self._done.put((index, None, error))
+
+    def _take(self, done: tuple[int, Result | None, BaseException | None]) -> None:
+        index, result, self._failure = done
+        self._results[index] = result  # type: ignore[assignment]  # where there is no error it is the result
 
 
 class Connections:
@@ -104,28 +144,28 @@ class Connections:
 
         The first error ends the others' conversations and is raised when their threads have ended.
         """
-        done: queue.Queue[tuple[int, Result | None, BaseException | None]] = queue.Queue()
+        with self.meanwhile(items, work) as working:
+            return working.results()
 
-        def run(index: int, item: Item) -> None:
-            try:
-                done.put((index, work(item), None))
-            except BaseException as error:  # noqa: BLE001  raised again below, in the caller's thread
-                done.put((index, None, error))
+    @contextmanager
+    def meanwhile(self, items: Sequence[Item], work: Callable[[Item], Result]) -> Iterator[Workers[Item, Result]]:
+        """Do the work for all items, one thread each, beside what the caller does with other connections.
 
-        self._workers = [threading.Thread(target=run, args=pair, daemon=True) for pair in enumerate(items)]
-        results: dict[int, Result] = {}
+        Both have ended when this ends. The caller's part is not broken off when a thread fails: it may be about to get
+        what it has paid for. The first error is raised then; the caller's own ends the threads' conversations.
+        """
+        working = Workers(items, work)
+        self._workers = [worker for worker in self._workers if worker.is_alive()] + working.threads
         try:
-            for worker in self._workers:
-                worker.start()
-            for _ in items:
-                index, result, error = done.get()
-                if error is not None:
-                    raise error
-                results[index] = result  # type: ignore[assignment]  # no error: it is the result
-        except BaseException:
+            working.start()
+            yield working
+            working.results()
+        except BaseException as error:
+            first = working.failure()
             self._interrupt()
+            if first is not None and first is not error:
+                raise first from error
             raise
-        return [results[index] for index in range(len(items))]
 
     def _interrupt(self) -> None:
         """Shut every connection down and wait for the threads that used them."""

@@ -3,16 +3,19 @@
     QP                               PG                                         AP 0 .. K-1
                                  0   Paillier key pair
     connect, hello  ------------->   accept everybody  <----------------------  connect, hello
-    <-----------------------------   public key  ----------------------------->
+    <-----------------------------   public key  ----------------------------->     if it is used
     <-----------------------------   your turn                                      every QP, one after the other
     base OTs  <------------------>   base OTs
+    <-----------------------------   seeds  ---------------------------------->     with a dealer: while all else
+                                     A r - u  <------------------------------->     0'  goes on, to whichever AP asks
     how many queries?  <--------->   ledger charged, as far as the budget goes   0, every batch
     product of Enc(m)  ---------->   sum of m                 (or  <--- m ---)  2
                                      + discrete Gaussian noise, unless the APs added it
     label  <---------------------    garbled noisy argmax                       3
 
 Learns how many queries are answered, and the sum of the APs' masks, which is uniform noise: no query, no logit, no
-vote, no histogram, no label; with a threshold and `credit_abstentions` also how many queries of a batch got none.
+vote, no histogram, no label; with a threshold and `credit_abstentions` also how many queries of a batch got none; as a
+dealer also the shape of each AP's network and how many queries it prepares for.
 Trust: semi-honest parties; PG colludes with nobody.
 Run: ``python -m parties.privacy_guardian --settings PATH``.
 """
@@ -20,6 +23,7 @@ Run: ``python -m parties.privacy_guardian --settings PATH``.
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 from functools import partial
@@ -27,7 +31,9 @@ from functools import partial
 from mpc import aggregation, release
 from mpc.channel import Channel
 from mpc.garbled import Garbler
+from mpc.inference import Dealer, dealer_give_seeds
 from mpc.paillier import SecretKey
+from mpc.transport import TlsChannel
 from parties.announcement import guardian_give_turn
 from parties.budget import GuardiansAccount
 from parties.connections import ANSWERING, GUARDIAN, QUERYING, Connections
@@ -46,40 +52,76 @@ def privacy_guardian(party: Party[GuardianSettings]) -> None:
     with Connections(settings, party.folder, GUARDIAN) as connections:
         listener = connections.listen(settings.listen)
         progress.listening(listener.port)
-        with progress.step("0", f"Paillier key pair of {parameters.key_bits} bits"):
-            key = SecretKey(parameters.key_bits)
+        key = None
+        if parameters.aggregation == "paillier":
+            with progress.step("0", f"Paillier key pair of {parameters.key_bits} bits"):
+                key = SecretKey(parameters.key_bits)
 
-        expected = {name: ANSWERING for turn in settings.turns for name in turn.servers}
-        expected |= {turn.client: QUERYING for turn in settings.turns}
+        answering = {name: ANSWERING for turn in settings.turns for name in turn.servers}
+        expected = answering | {turn.client: QUERYING for turn in settings.turns}
+        dealt_to = answering if parameters.preprocessing == "dealer" else {}
         channels: dict[str, Channel] = {}
+        dealing: dict[str, TlsChannel] = {}  # an answering party's second connection
         with progress.step("0", "connect", awaits=list(expected)):
-            while expected.keys() - channels.keys():
-                missing = {name: role for name, role in expected.items() if name not in channels}
+            while missing := _without(expected, channels) | _without(dealt_to, dealing):
                 channel = connections.accept(listener, missing)
+                if channel.peer in channels:
+                    dealing[channel.peer] = channel
+                    continue
                 channels[channel.peer] = channel
-                with progress.step("0", "public key", channel=channel):
-                    aggregation.guardian_publish_key(channel, key)
+                if key:
+                    with progress.step("0", "public key", channel=channel):
+                        aggregation.guardian_publish_key(channel, key)
         connections.begin()
+        for channel in dealing.values():
+            channel.deadline_s = settings.run_deadline_s  # a party may have all that it needs for long
         for turn in settings.turns:
-            _serve(party, turn, channels, key)
+            client = channels[turn.client]
+            with progress.step("0", "base oblivious transfers", channel=client):
+                guardian_give_turn(client)
+                garbler = Garbler.open(client)
+            dealers: list[tuple[TlsChannel, bytes]] = []
+            if dealing:
+                with client.in_step("0"):
+                    seeds = dealer_give_seeds(client, len(turn.servers))
+                dealers = [(dealing[name], seed) for name, seed in zip(turn.servers, seeds, strict=True)]
+            with connections.meanwhile(dealers, partial(_deal, party)):
+                _serve(party, turn, channels, garbler, key)
 
 
-def _serve(party: Party[GuardianSettings], turn: Turn, channels: dict[str, Channel], key: SecretKey) -> None:
+def _without(expected: dict[str, str], there: Mapping[str, Channel]) -> dict[str, str]:
+    return {name: role for name, role in expected.items() if name not in there}
+
+
+def _deal(party: Party[GuardianSettings], to: tuple[TlsChannel, bytes]) -> None:
+    """Deal correlations to one answering party for as long as it wants some for the querying party with this seed."""
+    channel, seed = to
+    try:
+        with channel.in_step("0'"):
+            dealer = Dealer.open(channel, seed)
+            while batch := dealer.next():
+                with party.progress.step("0'", "correlations, dealt", channel=channel):
+                    dealer.deal(batch)
+    except BaseException:
+        channel.interrupt()  # the party waits for what will not come
+        raise
+
+
+def _serve(
+    party: Party[GuardianSettings], turn: Turn, channels: dict[str, Channel], garbler: Garbler, key: SecretKey | None
+) -> None:
     """One querying party's turn: every batch that its budget allows."""
     progress, parameters = party.progress, party.settings.parameters
     client, servers = channels[turn.client], [channels[name] for name in turn.servers]
-    with progress.step("0", "base oblivious transfers", channel=client):
-        guardian_give_turn(client)
-        garbler = Garbler.open(client)
     account = _account(party, turn, client)
     while count := account.charge():
         progress.note(f"{turn.account} is charged for {count} queries")
         shape = count, parameters.classes
-        if parameters.aggregation == "paillier":
+        if key:
             with progress.step("2", "sum of the masks, decrypted", channel=client):
                 mask_sums = aggregation.guardian_decrypt(client, key, parameters.packing, shape)
         else:
-            with progress.step("2", "sum of the masks"):
+            with progress.step("2", "sum of the masks", awaits=list(turn.servers)):
                 mask_sums = aggregation.guardian_add(servers, shape, parameters.width)
         scale = Fraction(0) if parameters.noise_parts else parameters.noise_scale
         noisy_share = release.guardian_add_noise(mask_sums, scale, parameters.width)

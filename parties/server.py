@@ -4,10 +4,11 @@
                                      0   train the model, or take it from the cache
                                          connect, hello  ------------------------->
                                          <-----------------------------------------  Paillier public key
+                                         weights in NTT form       (or  connect again, for what is dealt)
     connect, hello  ------------------>                                              every QP in its turn
     base OTs  <---------------------->   base OTs
     prepare  ------------------------>                                               until the pool is full
-    preprocessing  <----------------->   garbled circuits, W r - s                   0'
+    preprocessing  <----------------->   garbled circuits, W r - s  (or  <--- s ---)  0'
     use  ---------------------------->   the oldest of the pool, once                every batch
     x - r  -------------------------->   network on shares                           1a
     share of the logits                  share of the logits                         1b
@@ -27,7 +28,7 @@ from mpc import aggregation, release, vote
 from mpc.channel import Channel
 from mpc.errors import ProtocolError
 from mpc.garbled import GarbledBatch, Garbler
-from mpc.inference import AnsweringCorrelation, AnsweringInference, AnsweringPool, Network
+from mpc.inference import AnsweringCorrelation, AnsweringInference, AnsweringPool, Network, NetworkWeights
 from mpc.paillier import PublicKey
 from parties.connections import ANSWERING, GUARDIAN, QUERYING, Connections
 from parties.network import fixed_point
@@ -49,15 +50,21 @@ def server(party: Party[AnsweringSettings]) -> None:
         progress.listening(listener.port)
         with progress.step("0", "connect", awaits=[settings.guardian.name]):
             guardian = connections.dial(settings.guardian, GUARDIAN)
-        with progress.step("0", "guardian's public key", channel=guardian):
-            key = aggregation.party_receive_key(guardian, parameters.key_bits)
+            dealer = connections.dial(settings.guardian, GUARDIAN) if parameters.preprocessing == "dealer" else None
+        key = None
+        if parameters.aggregation == "paillier":
+            with progress.step("0", "guardian's public key", channel=guardian):
+                key = aggregation.party_receive_key(guardian, parameters.key_bits)
+        weights = None if dealer else _transformed(party, network)
         for turn, name in enumerate(settings.clients):
             within_s = settings.run_deadline_s if turn else settings.connect_deadline_s  # another's turn may be long
             with progress.step("0", "wait for the querying party", awaits=[name]):
                 client = connections.accept(listener, {name: QUERYING}, within_s)
             with progress.step("0", "base oblivious transfers and keys", channel=client):
                 garbler = Garbler.open(client)
-                inference = AnsweringInference.open(client, garbler, network, parameters)
+                inference = AnsweringInference.open(
+                    client, garbler, network, parameters, dealer=dealer, prepared=weights
+                )
             connections.begin()
             prepare = partial(_prepare, party, client, garbler, inference)
             pool = AnsweringPool(client, prepare, settings.pool, settings.batch_size)
@@ -68,6 +75,7 @@ def server(party: Party[AnsweringSettings]) -> None:
                     raise ProtocolError.mismatch("queries, at most", left, count, peer=client.peer, step="0'")
                 left -= count
                 _vote(party, client, guardian, inference, key, prepared)
+            inference.end()
 
 
 def _prepare(
@@ -92,7 +100,7 @@ def _vote(
     client: Channel,
     guardian: Channel,
     inference: AnsweringInference,
-    key: PublicKey,
+    key: PublicKey | None,
     prepared: Prepared,
 ) -> None:
     """One batch of queries, through all steps."""
@@ -103,7 +111,7 @@ def _vote(
     with progress.step("1c", f"{parameters.ballot.title}; the vote ends as two shares", channel=client):
         masks = vote.answering_vote(ballot, logit_shares, parameters.width)
     masks = release.answering_add_noise(masks, parameters.part_scale, parameters.width)  # 0 where PG draws it
-    if parameters.aggregation == "paillier":
+    if key:
         with progress.step("2", "masks, encrypted", channel=client):
             aggregation.answering_encrypt(client, key, parameters.packing, masks)
     else:
@@ -122,6 +130,17 @@ def _network(party: Party[AnsweringSettings]) -> Network:
         # A querying party may leave what the pool holds unused: what it was sent counts nevertheless.
         ahead = (settings.pool + 1) * min(settings.batch_size, settings.n_queries)
         return fixed_point(model, settings.parameters, (settings.n_queries + ahead) * len(settings.clients))
+
+
+def _transformed(party: Party[AnsweringSettings], network: Network) -> NetworkWeights:
+    """The weights in the form that encrypted masks are multiplied in, for the batch sizes to be expected."""
+    settings = party.settings
+    with party.progress.step("0", "weights in NTT form"):
+        weights = NetworkWeights(network.architecture, [fixed.weights for fixed in network.weights])
+        whole = min(settings.batch_size, settings.n_queries)
+        for size in {whole, settings.n_queries % whole} - {0}:
+            weights.transform(size)
+    return weights
 
 
 if __name__ == "__main__":

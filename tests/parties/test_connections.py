@@ -147,6 +147,49 @@ def test_with_each_keeps_the_order_and_works_at_once(client: Connections) -> Non
     assert client.with_each([], work) == []
 
 
+def test_work_beside_the_callers_own_is_not_in_its_way_and_its_failure_comes_afterwards(client: Connections) -> None:
+    failed, done = threading.Event(), []
+
+    def work(number: int) -> int:
+        if number == 1:
+            failed.set()
+            raise KeyError(number)
+        return number
+
+    with client.meanwhile([0, 2], work) as working:
+        assert working.results() == [0, 2]
+    with pytest.raises(KeyError), client.meanwhile([0, 1], work):
+        assert failed.wait(30)
+        done.append("what was paid for")
+    assert done == ["what was paid for"]
+    with pytest.raises(KeyError) as caught, client.meanwhile([1], work):
+        while not failed.is_set() or any(thread.is_alive() for thread in client._workers):
+            time.sleep(0.001)
+        raise ValueError("a consequence")
+    assert isinstance(caught.value.__cause__, ValueError)
+
+
+def test_the_callers_failure_ends_the_work_beside_it(folders: RunFolders) -> None:
+    with party(folders, "server-0", ANSWERING) as server, party(folders, "client", QUERYING) as client:
+        listener = server.listen(Address(host="127.0.0.1", port=0))
+        where = Peer(name="server-0", host="127.0.0.1", port=listener.port)
+        sides: list[Callable[[], Channel]] = [
+            lambda: client.dial(where, ANSWERING),
+            lambda: server.accept(listener, {"client": QUERYING}),
+        ]
+        channel, _ = client.with_each(sides, lambda side: side())
+        ended = []
+
+        def work(_: int) -> None:
+            with pytest.raises(TransportError, match=r"closed|broke"):
+                channel.recv("never")
+            ended.append(True)
+
+        with pytest.raises(ValueError, match="mine"), client.meanwhile([0], work):
+            raise ValueError("mine")
+        assert ended == [True]
+
+
 def test_a_failure_ends_the_threads_that_wait_for_peers_before_anything_is_closed(folders: RunFolders) -> None:
     """A socket closed under a thread would let its last record land in whatever file is opened next."""
     with party(folders, "server-0", ANSWERING) as server, party(folders, "client", QUERYING) as client:
