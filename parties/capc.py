@@ -77,6 +77,7 @@ class Capc:
         lines = [
             line for report in reports for line in (_campaign(report) if "accuracy" in report else _labels(report))
         ]
+        lines += [("trust", line) for line in dict.fromkeys(line for report in reports for line in report["trust"])]
         warnings = dict.fromkeys(warning for report in reports for warning in report["warnings"])
         return Summary(tuple(lines), tuple(warnings))
 

@@ -170,6 +170,12 @@ class CapcConfig(BaseModel):
         description="how the answering parties' shares reach the privacy guardian",
         json_schema_extra=_flag("name"),
     )
+    preprocessing: Literal["he", "dealer"] = Field(
+        "he",
+        description="how the linear layers are prepared: he, under homomorphic encryption; or dealer, by the privacy "
+        "guardian, which is faster, but with the querying party it could open models, with an answering party queries",
+        json_schema_extra=_flag("name"),
+    )
     delta: Decimal = Field(
         Decimal("1e-5"),
         gt=0,

@@ -83,6 +83,7 @@ def public_parameters(config: CapcConfig, dataset: Dataset) -> PublicParameters:
         sigma=str(config.sigma),
         aggregation=config.aggregation,
         key_bits=config.paillier_bits,
+        preprocessing=config.preprocessing,
         noise_parts=config.noise_parts,
         threshold=config.threshold,
         threshold_sigma=str(config.threshold_sigma),

@@ -3,12 +3,12 @@
     {"n_parties": 3, "classes": 10, "labels": [], "dp_noise_scale": "1/2", "delta": "1e-5", "epsilon": 15.8,
      "epsilon_total": 15.8, "epsilon_budget": null, "answered": 1, "abstained": 0, "label_accuracy": 1.0,
      "refusal": null, "queries": [{"index": 0, "chosen_by": null, "predicted": 7, "abstained": false,
-     "correct": 7, "agree": true, "epsilon": 15.8, "earlier_run": false}, ...], "warnings": ["..."]}
+     "correct": 7, "agree": true, "epsilon": 15.8, "earlier_run": false}, ...], "trust": ["..."], "warnings": ["..."]}
 
 `epsilon` is this run's, `epsilon_total` all that this querying party has spent; null where no bound exists. A query's
 `epsilon` is the total when it was answered. `predicted` is null where the parties abstained. Where a query has several
 labels, `labels` names them all, `predicted` and `correct` those that hold, `agree` is whether all are right, and
-`label_accuracy` counts single labels.
+`label_accuracy` counts single labels. `trust` says who has to keep to what for nobody to learn more than that.
 
 A campaign adds `querying_party`, `strategy`, `model`, `own_records`, `unlabelled_records` and `accuracy`: `before` and
 `after` (null until the campaign has ended), over single labels where there are several, `exact_before` and
@@ -25,6 +25,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mpc.inference import TRUST
 from parties.budget import Spent
 from parties.figures import Figure
 from parties.labelling import Label, agreement, shown
@@ -32,6 +33,11 @@ from parties.privacy import warnings
 from parties.private_files import write_private
 from parties.progress import Progress
 from parties.settings import QueryingSettings
+
+ASSUMPTION = (
+    "all parties follow the protocol, and the privacy guardian colludes with nobody: together with the querying party "
+    "it could open every vote"
+)
 
 
 @dataclass(frozen=True)
@@ -121,6 +127,7 @@ class Results:
                 }
                 for query in self.queries
             ],
+            "trust": [ASSUMPTION, TRUST[settings.parameters.preprocessing]],
             "warnings": list(warnings(spent.total, settings.parameters.parties)) if self.queries else [],
         }
 

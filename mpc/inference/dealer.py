@@ -34,9 +34,10 @@ from mpc.randomness import SYSTEM, Randomness
 from mpc.ring import Ring, Words
 
 TRUST: dict[str, str] = {
-    "he": "nobody is trusted with models or queries: the linear layers are prepared under encryption",
-    "dealer": "the privacy guardian deals the linear layers' correlations: together with the querying party it could "
-    "open the answering parties' models, together with an answering party the queries",
+    "he": "preprocessing he: nobody beyond the protocol's own assumption, as the linear layers are prepared under "
+    "encryption",
+    "dealer": "preprocessing dealer: the privacy guardian, as it deals the linear layers' correlations: together with "
+    "the querying party it could open the answering parties' models, together with an answering party the queries",
 }
 SEED_BYTES = 32
 

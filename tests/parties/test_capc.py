@@ -210,7 +210,14 @@ def result(*, epsilon: float | None, total: float | None) -> dict[str, Any]:
         {"index": 0, "predicted": 7, "correct": 7, "agree": True},
         {"index": 1, "predicted": 3, "correct": 2, "agree": False},
     ]
-    return {"delta": "0.00001", "epsilon": epsilon, "epsilon_total": total, "queries": queries, "warnings": ["!"]}
+    return {
+        "delta": "0.00001",
+        "epsilon": epsilon,
+        "epsilon_total": total,
+        "queries": queries,
+        "trust": ["nobody"],
+        "warnings": ["!"],
+    }
 
 
 def test_the_summary_shows_labels_agreement_privacy_and_warnings() -> None:
@@ -220,6 +227,7 @@ def test_the_summary_shows_labels_agreement_privacy_and_warnings() -> None:
     assert ("agree", "1 of 2") in summary.lines
     assert ("epsilon spent", "6.7 at delta 1e-05") in summary.lines
     assert ("epsilon spent in all runs", "13.1 at delta 1e-05") in summary.lines
+    assert summary.lines.count(("trust", "nobody")) == 1
     assert summary.warnings == ("!",)
     assert ("epsilon spent", "without bound") in CAPC.summary(result(epsilon=None, total=None)).lines
 
