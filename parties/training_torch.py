@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import torch
 from torch import nn
+from torch.optim.adamw import adamw
 
 from mpc.vote import Labelling
 from parties.data import Records
@@ -20,17 +21,14 @@ def fit(settings: TrainingSettings, records: Records) -> Model:
     """
     torch.manual_seed(settings.seed)
     torch.set_num_threads(1)  # sums in one order
-    torch.use_deterministic_algorithms(True)
-    network = torch.nn.Sequential(*(_module(*step) for step in walk(settings.layers, settings.image_shape)))
-    optimiser = torch.optim.AdamW(network.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay)
+    torch.set_deterministic_debug_mode("error")  # as `use_deterministic_algorithms`, which imports torch's compiler
+    network = nn.Sequential(*(_module(*step) for step in walk(settings.layers, settings.image_shape)))
+    optimiser = _AdamW(list(network.parameters()), settings.learning_rate, settings.weight_decay)
     images, labels = torch.from_numpy(records.images), torch.from_numpy(records.labels)
     cross_entropy = _CROSS_ENTROPY[settings.labelling]
     for _ in range(settings.epochs):
         for batch in torch.split(torch.randperm(len(records)), settings.batch):
-            optimiser.zero_grad()
-            loss = cross_entropy(network(images[batch]), labels[batch])
-            torch.autograd.backward(loss)
-            optimiser.step()
+            optimiser.step(cross_entropy(network(images[batch]), labels[batch]))
     arrays = [parameter.detach().double().numpy() for parameter in network.parameters()]
     pairs = tuple(zip(arrays[::2], arrays[1::2], strict=True))  # weight, bias, weight, bias, ...
     return Model(settings.image_shape, settings.layers, pairs)
@@ -46,7 +44,29 @@ _CROSS_ENTROPY: dict[Labelling, Callable[[torch.Tensor, torch.Tensor], torch.Ten
 }
 
 
-def _module(layer: Layer, before: Shape, _: Shape) -> torch.nn.Module:
+class _AdamW:
+    """`torch.optim.AdamW` (Loshchilov, Hutter 2019) to the last bit. That class imports torch's compiler when it is
+    first used, which takes longer than training a small model; the function underneath does not."""
+
+    def __init__(self, parameters: list[torch.Tensor], learning_rate: float, weight_decay: float) -> None:
+        self._parameters = parameters
+        self._means = [torch.zeros_like(one) for one in parameters]
+        self._squares = [torch.zeros_like(one) for one in parameters]
+        self._steps = [torch.tensor(0.0) for _ in parameters]
+        self._learning_rate, self._weight_decay = learning_rate, weight_decay
+
+    def step(self, loss: torch.Tensor) -> None:
+        """One step down the gradient of the loss."""
+        gradients = list(torch.autograd.grad(loss, self._parameters))
+        with torch.no_grad():
+            adamw(
+                self._parameters, gradients, self._means, self._squares, [], self._steps,
+                lr=self._learning_rate, weight_decay=self._weight_decay,
+                beta1=0.9, beta2=0.999, eps=1e-8, amsgrad=False, maximize=False,
+            )  # fmt: skip
+
+
+def _module(layer: Layer, before: Shape, _: Shape) -> nn.Module:
     if isinstance(layer, Conv):
         return nn.Conv2d(before[0], layer.channels, layer.kernel, layer.stride, layer.padding)
     if isinstance(layer, Dense):

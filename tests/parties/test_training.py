@@ -182,3 +182,35 @@ def test_two_classes_and_one_class_are_models_too(name: str) -> None:
 def test_measurements_are_no_images() -> None:
     with pytest.raises(ConfigError, match="no convolution for records of shape"):
         architecture("cnn-avgpool", (1, 1, 30), 2)
+
+
+def test_a_torch_training_does_not_import_the_compiler(records: Records, tmp_path: Path) -> None:
+    records.write(tmp_path / "records.npz")
+    program = (
+        "import sys; from pathlib import Path; from parties.data import Records; from parties.training import train; "
+        "from parties.training_settings import TrainingSettings as T; "
+        "train(T.model_validate_json(sys.argv[1]), Records.read(Path(sys.argv[2]))); "
+        "print([name for name in ('torch', 'torch._dynamo', 'torch._inductor') if name in sys.modules])"
+    )
+    command = [sys.executable, "-c", program, settings(epochs=1).model_dump_json(), str(tmp_path / "records.npz")]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "['torch']\n"
+
+
+def test_the_optimiser_is_torchs_own_to_the_last_bit() -> None:
+    import torch
+
+    from parties.training_torch import _AdamW
+
+    torch.manual_seed(1)
+    inputs, labels = torch.randn(8, 4), torch.arange(8) % 3
+    networks = [torch.nn.Linear(4, 3), torch.nn.Linear(4, 3)]
+    networks[1].load_state_dict(networks[0].state_dict())
+    mine = _AdamW(list(networks[0].parameters()), learning_rate=0.01, weight_decay=0.2)
+    theirs = torch.optim.AdamW(networks[1].parameters(), lr=0.01, weight_decay=0.2)
+    for _ in range(5):
+        mine.step(torch.nn.functional.cross_entropy(networks[0](inputs), labels))
+        theirs.zero_grad()
+        torch.nn.functional.cross_entropy(networks[1](inputs), labels).backward()
+        theirs.step()
+    for ours, other in zip(networks[0].parameters(), networks[1].parameters(), strict=True):
+        assert torch.equal(ours, other)
