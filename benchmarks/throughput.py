@@ -1,0 +1,136 @@
+"""Labels a minute by answering parties and queries in a batch: ``python -m benchmarks.throughput``.
+
+Every cell is a run of the real programs, one process a party, TLS between them, preprocessing included, training and
+set-up not. Writes a table, ``throughput.json`` and ``throughput.png``. Cells measured before stay in the file until
+they are measured again, so that a table can come about cell by cell: ``--parties 20 --batches 64``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from benchmarks.runs import ROOT, querying, run
+
+MODEL = "sklearn-mlp"  # 64-32-10 on digits, as the default model, and trained in a tenth of its time
+FEWEST_BATCHES = 2
+SECONDS_A_CELL = 15.0
+
+Row = dict[str, Any]
+
+
+def measure(folder: Path, start_port: int, parties: int, batch: int, batches: int | None) -> Row:
+    """One cell; without a number of batches as many as take about SECONDS_A_CELL, found by a run of two."""
+
+    def ask(times: int) -> Row:
+        count = batch * times
+        done = run(
+            folder / f"{parties}-parties",
+            start_port,
+            ["--n_parties", str(parties), "--models", MODEL, "--n_queries", str(count), "--batch_size", str(batch)],
+        )
+        seconds, by_step = querying(done.events["client"])
+        return {
+            "parties": parties,
+            "batch": batch,
+            "queries": count,
+            "seconds": seconds,
+            "labels_a_minute": 60 * count / seconds,
+            "ms_a_query": 1e3 * seconds / count,
+            "ms_a_query_and_party": 1e3 * seconds / count / parties,
+            "ms_a_query_by_step": {step: 1e3 * part / count for step, part in by_step.items()},
+            "bytes_a_query": sum(link["forth"] + link["back"] for link in done.result["links"]) / count,
+        }
+
+    if batches:
+        return ask(batches)
+    first = ask(FEWEST_BATCHES)
+    most = 352 // batch  # the test set's images
+    times = min(most, int(SECONDS_A_CELL / (first["seconds"] / FEWEST_BATCHES)))
+    return ask(times) if times > FEWEST_BATCHES else first
+
+
+def table(rows: list[Row]) -> str:
+    """The rows as text: labels a minute, milliseconds a query and party, and below each where the time went."""
+    lines = ["parties  batch   labels a minute   ms a query   ms a query and party      kB a query"]
+    for row in rows:
+        lines.append(
+            f"{row['parties']:7d} {row['batch']:6d} {row['labels_a_minute']:17.0f} {row['ms_a_query']:12.1f} "
+            f"{row['ms_a_query_and_party']:22.2f} {row['bytes_a_query'] / 1e3:15.0f}"
+        )
+        parts = sorted(row["ms_a_query_by_step"].items(), key=lambda part: -part[1])
+        lines += [f"{'':16s}{part:8.1f} ms  {step}" for step, part in parts if part > 0.02 * row["ms_a_query"]]
+    return "\n".join(lines)
+
+
+def plot(rows: list[Row], path: Path) -> None:
+    """Time a query over answering parties and over queries in a batch, and where it goes."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    figure, (by_parties, by_batch, split) = pyplot.subplots(1, 3, figsize=(15, 4.4))
+    batches, counts = sorted({row["batch"] for row in rows}), sorted({row["parties"] for row in rows})
+    for batch in batches:
+        line = [row for row in rows if row["batch"] == batch]
+        by_parties.loglog([row["parties"] for row in line], [row["ms_a_query"] for row in line], "o-", label=str(batch))
+    by_parties.set(xlabel="answering parties", ylabel="ms a query, all parties on this machine", title="Time a query")
+    by_parties.set_xticks(counts, [str(count) for count in counts], minor=False)
+    by_parties.legend(title="queries in a batch")
+    for parties in counts:
+        line = [row for row in rows if row["parties"] == parties]
+        times = [row["ms_a_query_and_party"] for row in line]
+        by_batch.loglog([row["batch"] for row in line], times, "s-", label=str(parties))
+    by_batch.set(xlabel="queries in a batch", ylabel="ms a query and party", title="Cost of one vote")
+    by_batch.set_xticks(batches, [str(batch) for batch in batches], minor=False)
+    by_batch.legend(title="answering parties")
+    for axis in (by_parties, by_batch):
+        axis.minorticks_off()
+        axis.grid(alpha=0.3)
+
+    steps = sorted({step for row in rows for step in row["ms_a_query_by_step"]})
+    places = range(len(rows))
+    bottom = [0.0] * len(rows)
+    for step in steps:
+        shares = [row["ms_a_query_by_step"].get(step, 0.0) / row["ms_a_query"] for row in rows]
+        if max(shares) > 0.02:
+            split.bar(places, shares, bottom=bottom, label=step if len(step) < 45 else step[:42] + "...")
+        bottom = [low + share for low, share in zip(bottom, shares, strict=True)]
+    split.set_xticks(places, [f"{row['parties']}\n{row['batch']}" for row in rows])
+    split.set(xlabel="answering parties, queries in a batch", ylabel="share of the time", title="Where the time goes")
+    split.legend(loc="upper left", bbox_to_anchor=(1, 1), fontsize=8)
+    figure.tight_layout()
+    figure.savefig(path, dpi=120)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--parties", type=int, nargs="+", default=[1, 5, 20])
+    parser.add_argument("--batches", type=int, nargs="+", default=[1, 16, 64])
+    parser.add_argument("--batches_a_cell", type=int, help=f"default: what takes about {SECONDS_A_CELL:g} s")
+    parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "results")
+    parser.add_argument("--folder", type=Path, help="keeps the trained models from one call to the next; default: none")
+    parser.add_argument("--start_port", type=int, default=37000)
+    chosen = parser.parse_args()
+    chosen.out.mkdir(parents=True, exist_ok=True)
+    file = chosen.out / "throughput.json"
+    rows = {(row["parties"], row["batch"]): row for row in json.loads(file.read_text())} if file.exists() else {}
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = chosen.folder or Path(temporary)
+        for parties in chosen.parties:
+            for batch in chosen.batches:
+                row = measure(folder, chosen.start_port, parties, batch, chosen.batches_a_cell)
+                print(table([row]), flush=True)
+                rows[parties, batch] = row
+    ordered = [rows[cell] for cell in sorted(rows)]
+    file.write_text(json.dumps(ordered, indent=2) + "\n")
+    plot(ordered, chosen.out / "throughput.png")
+    print(table(ordered))
+
+
+if __name__ == "__main__":
+    main()
