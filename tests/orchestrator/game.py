@@ -8,13 +8,29 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from typing import Any
+from pathlib import Path
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from orchestrator.cli import main
 from parties.plan import ConfigError, Plan, Process, Run, Summary, View
-from tests.orchestrator.player import Manner, PlayerSettings
+
+Manner = Literal["fair", "raise", "silent_exit", "lie", "hang", "stubborn", "complain", "garble", "print_and_die"]
+
+
+class PlayerSettings(BaseModel):
+    """What one player is told."""
+
+    name: str
+    host: str
+    port: int
+    next_port: int | None
+    manner: Manner
+    throw_s: float
+    folder: Path
+    log: Path
+    supervisor_pid: int | None
 
 
 class GameConfig(BaseModel):

@@ -9,25 +9,17 @@ import socket
 import sys
 import time
 from pathlib import Path
-from typing import Literal
+from types import SimpleNamespace
+from typing import TYPE_CHECKING
 
-from pydantic import BaseModel
+if TYPE_CHECKING:
+    from tests.orchestrator.game import PlayerSettings  # imports pydantic, which takes longer than a whole game
 
-Manner = Literal["fair", "raise", "silent_exit", "lie", "hang", "stubborn", "complain", "garble", "print_and_die"]
 
-
-class PlayerSettings(BaseModel):
-    """What one player is told."""
-
-    name: str
-    host: str
-    port: int
-    next_port: int | None
-    manner: Manner
-    throw_s: float
-    folder: Path
-    log: Path
-    supervisor_pid: int | None
+def read(path: Path) -> PlayerSettings:
+    """What `PlayerSettings` were written to this file."""
+    values = json.loads(path.read_text())
+    return SimpleNamespace(**values | {name: Path(values[name]) for name in ("folder", "log")})
 
 
 def tell(settings: PlayerSettings, event: str, **values: object) -> None:
@@ -90,7 +82,7 @@ def throw(settings: PlayerSettings) -> None:
 
 
 def main() -> None:
-    settings = PlayerSettings.model_validate_json(Path(sys.argv[2]).read_text())
+    settings = read(Path(sys.argv[2]))
     with socket.create_server((settings.host, settings.port)) as listener:
         tell(settings, "listening")
         number = int(settings.name.split("-")[1])

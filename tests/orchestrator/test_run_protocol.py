@@ -14,32 +14,31 @@ from pathlib import Path
 import pytest
 
 from orchestrator.config import configure
+from parties.private_files import make_private_folder
 from parties.protocols import PROTOCOLS
-from tests.orchestrator.conftest import LAUNCHERS, PATIENCE_S, ROOT, Game, free_ports, processes_of
+from tests import trained
+from tests.orchestrator.conftest import LAUNCHERS, PATIENCE_S, ROOT, Game, processes_of
+from tests.ports import free_ports
 
 CONFIGURATIONS = sorted((ROOT / "configs").glob("*.yaml"))
 FLAGS = ("--n_parties", "2", "--n_queries", "4", "--dp_noise_scale", "0")
 PARTIES = 4
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One folder for all runs here, so that models are trained once."""
-    return tmp_path_factory.mktemp("runs")
-
-
 @pytest.fixture
-def run(folder: Path, tmp_path: Path) -> Iterator[Callable[..., Game]]:
+def run(tmp_path: Path) -> Iterator[Callable[..., Game]]:
     started = []
+    caches = [make_private_folder(tmp_path / "files" / "cache" / f"server-{number}") for number in range(2)]
+    trained.fill(caches)
 
     def start(*flags: str) -> Game:
         port = free_ports(PARTIES)
         command = [sys.executable, "run_protocol.py", *FLAGS, "--start_port", str(port), *flags]
-        command += ["--files_dir", str(folder / "files"), "--logs_dir", str(folder / "logs")]
+        command += ["--files_dir", str(tmp_path / "files"), "--logs_dir", str(tmp_path / "logs")]
         output, errors = tmp_path / "output", tmp_path / "errors"
         with output.open("wb") as out, errors.open("wb") as err:
             process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=out, stderr=err)
-        started.append(Game(process, output, errors, folder, port, PARTIES))
+        started.append(Game(process, output, errors, tmp_path, port, PARTIES))
         return started[-1]
 
     yield start
@@ -47,6 +46,7 @@ def run(folder: Path, tmp_path: Path) -> Iterator[Callable[..., Game]]:
         if game.process.poll() is None:
             game.process.send_signal(signal.SIGTERM)
             game.process.wait(PATIENCE_S)
+    trained.keep(caches)
 
 
 def process_of(game: Game, party: str) -> int:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -23,6 +22,8 @@ from parties.plan import Plan, Run, RunFolders, write_settings
 from parties.protocols import PROTOCOLS
 from parties.settings import AnsweringSettings
 from parties.training import model_path
+from tests import trained
+from tests.ports import free_ports
 
 QUICK = {
     "n_parties": 2,
@@ -32,24 +33,6 @@ QUICK = {
     "connect_deadline_s": 120,
     "run_deadline_s": 280,
 }
-
-
-def free_ports(count: int) -> int:
-    """The first of `count` ports in a row that nobody listens on."""
-    first = 42000 + 16 * (os.getpid() % 1000)  # another test run beside this one looks elsewhere
-    for start in range(first, 60000, 16):
-        sockets = []
-        try:
-            for port in range(start, start + count):
-                sockets.append(socket.create_server(("127.0.0.1", port)))
-        except OSError:
-            continue
-        else:
-            return start
-        finally:
-            for opened in sockets:
-                opened.close()
-    raise AssertionError("no free ports")
 
 
 @dataclass
@@ -74,12 +57,17 @@ class Running:
 
 @contextmanager
 def running(top: Path, name: str = "run", wrapper: str | None = None, **choices: Any) -> Iterator[Running]:
-    """All parties of a run, each started by module `wrapper` if that is given; none is left at the end."""
+    """All parties of a run, each started by module `wrapper` if that is given; none is left at the end.
+
+    A model that a run of this test session has trained is not trained again.
+    """
     folders = RunFolders(top / "files", top / "logs", name)
     config = CapcConfig(**(QUICK | choices))
     run = Run(folders, f"session-{name}", free_ports(config.n_parties + 2), supervisor_pid=os.getpid())
     plan = PROTOCOLS["capc"].plan(config, run)
     certificates.issue(name, [(process.name, folders.party(process.name)) for process in plan.processes])
+    caches = [folders.cache(process.name) for process in plan.processes]
+    trained.fill(caches)
     processes = {}
     try:
         for process in plan.processes:
@@ -91,6 +79,7 @@ def running(top: Path, name: str = "run", wrapper: str | None = None, **choices:
         for started in processes.values():
             started.kill()
             started.wait(60)
+        trained.keep(caches)
 
 
 def expected_labels(run: Running) -> list[int]:
