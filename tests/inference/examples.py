@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -133,6 +133,17 @@ def everything(rng: np.random.Generator) -> tuple[list[object], tuple[int, ...]]
         AvgPool2d((2, 1)),
         Flatten(),
     ], (2, 16, 16)
+
+
+def lenet() -> Any:
+    """LeNet-5 with batch normalisation and max pooling, as a torch module."""
+    from torch import nn
+
+    return nn.Sequential(
+        nn.Conv2d(1, 6, 5, padding=2), nn.BatchNorm2d(6), nn.ReLU(), nn.MaxPool2d(2),
+        nn.Conv2d(6, 16, 5), nn.BatchNorm2d(16), nn.ReLU(), nn.MaxPool2d(2),
+        nn.Flatten(), nn.Linear(400, 120), nn.ReLU(), nn.Linear(120, 84), nn.ReLU(), nn.Dropout(), nn.Linear(84, 10),
+    )  # fmt: skip
 
 
 def float_logits(layers: list[object], values: Floats) -> Floats:

@@ -15,7 +15,7 @@ from torch import nn
 from mpc.errors import ParameterError
 from mpc.inference import Network, from_onnx, from_sklearn, from_torch
 from mpc.inference.architecture import LeakyRelu, MaxPool, Relu
-from tests.inference.examples import Session
+from tests.inference.examples import Session, lenet
 
 
 def trained(module: nn.Module, shape: tuple[int, ...]) -> nn.Module:
@@ -30,15 +30,6 @@ def trained(module: nn.Module, shape: tuple[int, ...]) -> nn.Module:
         for _ in range(5):
             module(torch.rand(32, *shape))
     return module.eval()
-
-
-def lenet() -> nn.Sequential:
-    """LeNet-5 with batch normalisation and max pooling."""
-    return nn.Sequential(
-        nn.Conv2d(1, 6, 5, padding=2), nn.BatchNorm2d(6), nn.ReLU(), nn.MaxPool2d(2),
-        nn.Conv2d(6, 16, 5), nn.BatchNorm2d(16), nn.ReLU(), nn.MaxPool2d(2),
-        nn.Flatten(), nn.Linear(400, 120), nn.ReLU(), nn.Linear(120, 84), nn.ReLU(), nn.Dropout(), nn.Linear(84, 10),
-    )  # fmt: skip
 
 
 def all_kinds() -> nn.Sequential:

@@ -12,8 +12,7 @@ from torch.nn import functional
 
 from mpc.inference import Network, from_torch
 from parties.data import load_dataset
-from tests.inference.examples import Session
-from tests.inference.test_convert import lenet
+from tests.inference.examples import Session, lenet
 
 IMAGES, BATCH = 200, 10
 

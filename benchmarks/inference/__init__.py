@@ -1,0 +1,1 @@
+"""Private inference of whole models beside its peers: ``python -m benchmarks.inference``."""

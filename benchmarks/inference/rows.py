@@ -1,0 +1,90 @@
+"""What is measured beside which peer, and how: peer and project in turn, a ratio for each pair."""
+
+from __future__ import annotations
+
+import json
+import statistics
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks.inference.measure import measure
+from benchmarks.inference.models import Model
+from mpc.parameters import Preprocessing
+
+SCRIPTS = Path(__file__).resolve().parent.parent / "peers"
+PEER_LIMIT_S = 120
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of work, and the peers that do the same, as (environment, protocol)."""
+
+    name: str
+    model: str
+    batch: int
+    preprocessing: Preprocessing
+    peers: tuple[tuple[str, str], ...]
+
+    @property
+    def runs(self) -> int:
+        """How many times each pair does the work, after once that does not count."""
+        return 9 if self.batch == 1 else 3
+
+
+WITHOUT_DEALER = (("spu", "cheetah"),)
+WITH_DEALER = (("spu", "semi2k"), ("spu", "aby3"), ("crypten", "third-party"), ("crypten", "first-party"))
+ROWS = (
+    Row("cn-relu-1", "cn-relu", 1, "he", WITHOUT_DEALER),
+    Row("cn-relu-64", "cn-relu", 64, "he", WITHOUT_DEALER),
+    Row("mlp-1", "mlp", 1, "he", WITHOUT_DEALER),
+    Row("cn-relu-1-dealer", "cn-relu", 1, "dealer", WITH_DEALER),
+    Row("cn-relu-64-dealer", "cn-relu", 64, "dealer", WITH_DEALER),
+)
+
+
+def compare(row: Row, model: Model, fraction_bits: int, pythons: dict[str, str], pairs: int) -> dict[str, Any]:
+    """The row's measurement, and for each peer that has an environment the ratios of ``pairs`` runs in turn."""
+    peers: dict[str, Any] = {}
+    mine: list[dict[str, Any]] = []
+    for environment, protocol in row.peers:
+        name = f"{environment} {protocol}"
+        if environment not in pythons:
+            peers[name] = {"missing": f"no --peer {environment}=PYTHON"}
+            continue
+        ratios, theirs = [], []
+        for _ in range(pairs):
+            found = run_peer(pythons[environment], environment, protocol, model, row)
+            if "failed" in found:
+                break
+            mine.append(measure(model, fraction_bits, row.batch, row.runs, preprocessing=row.preprocessing))
+            theirs.append(found)
+            ratios.append(found["ms"] / mine[-1]["ms"])
+        if len(ratios) < pairs:
+            peers[name] = {"missing": found["failed"]}
+            continue
+        peers[name] = {
+            "ratio": statistics.median(ratios),
+            "ratio_range": [min(ratios), max(ratios)],
+            "ms": statistics.median(run["ms"] for run in theirs),
+            "runs": theirs,
+        }
+    if not mine:
+        mine = [measure(model, fraction_bits, row.batch, row.runs, preprocessing=row.preprocessing)]
+    middle = sorted(mine, key=lambda run: run["ms"])[len(mine) // 2]
+    return {"row": row.name, **middle, "ms_of_runs": [run["ms"] for run in mine], "peers": peers}
+
+
+def run_peer(python: str, environment: str, protocol: str, model: Model, row: Row) -> dict[str, Any]:
+    """What the peer's script reports; ``failed`` with its last words if it does not."""
+    script = SCRIPTS / f"{environment}_inference.py"
+    command = [python, str(script), "--protocol", protocol, "--model", str(model.path)]
+    command += ["--batch", str(row.batch), "--runs", str(row.runs)]
+    try:
+        run = subprocess.run(command, capture_output=True, text=True, check=False, timeout=PEER_LIMIT_S)
+    except subprocess.TimeoutExpired:
+        return {"failed": f"took more than {PEER_LIMIT_S} s"}
+    if run.returncode:
+        return {"failed": (run.stderr.strip().splitlines() or ["no message"])[-1]}
+    return dict(json.loads(run.stdout.strip().splitlines()[-1]))
