@@ -5,11 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from fractions import Fraction
+from functools import partial
+from pathlib import Path
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 from scipy.optimize import brentq
 from scipy.stats import norm
 
+from parties.ledger import Ledger
 from parties.privacy import Cost, check, label, warnings
 from parties.privacy import epsilon as epsilon_of
 from parties.privacy import epsilon_bound as bound_of
@@ -103,6 +108,41 @@ def test_the_ledgers_epsilon_is_the_gaussians_to_one_percent_over_a_campaign() -
     """An independent computation: the closed form of the continuous Gaussian, which sigma 3 is close to."""
     assert epsilon([("3", 19)], 1e-5) == pytest.approx(analytic_gaussian(3, 19), rel=0.01)
     assert epsilon([("7", 100)], 1e-5) == pytest.approx(analytic_gaussian(7, 100), rel=0.01)
+
+
+def exact_epsilon(answers: int, sigma: float, checks: int = 0, check_sigma: float = 1.0, delta: float = DELTA) -> float:
+    """The sum over all outcomes: n discrete Gaussians moved by 1 are told from unmoved ones by their sum S alone, with
+    privacy loss (n - 2 S) / (2 sigma^2), so that delta(epsilon) is a sum over the lattice of two such sums."""
+
+    def sums(count: int, scale: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        noise = np.arange(-math.ceil(12 * scale), math.ceil(12 * scale) + 1)
+        one = np.exp(-(noise**2) / (2 * scale**2))
+        total = np.ones(1)
+        for _ in range(count):
+            total = np.convolve(total, one / one.sum())
+        lattice = np.arange(len(total)) - count * noise[-1]
+        return total, (count - 2 * lattice) / (2 * scale**2)
+
+    (chance, loss), (check_chance, check_loss) = sums(2 * answers, sigma), sums(checks, check_sigma)
+    chances, losses = np.outer(chance, check_chance), np.add.outer(loss, check_loss)
+    return float(brentq(lambda eps: float((chances * np.maximum(0, -np.expm1(eps - losses))).sum()) - delta, 0, 200))
+
+
+@pytest.mark.parametrize(("sigma", "answers"), [("1/2", 1), ("1", 5), ("3/2", 20), ("3", 21), ("7", 40)])
+def test_epsilon_is_the_discrete_gaussians_own_to_one_percent(sigma: str, answers: int) -> None:
+    exact = exact_epsilon(answers, float(Fraction(sigma)))
+    assert exact <= epsilon([(sigma, answers)], DELTA) * (1 + 1e-9)
+    assert epsilon([(sigma, answers)], DELTA) == pytest.approx(exact, rel=0.01)
+
+
+def test_what_the_ledger_says_of_checks_and_answers_is_exact_to_one_percent(tmp_path: Path) -> None:
+    """Confident-GNMax: 8 checks, of which 3 found too little agreement and had their answers given back."""
+    ledger = Ledger(tmp_path / "ledger.jsonl", partial(epsilon_of, delta=1e-3), 12.0)
+    each = (check("4"), label("3"))
+    for _ in range(2):
+        ledger.charge("client", "run", each, 4)
+    total = ledger.give_back("client", "run", [label("3").times(3)])
+    assert total == ledger.spent("client") == pytest.approx(exact_epsilon(5, 3, 8, 4, delta=1e-3), rel=0.01)
 
 
 def test_two_changed_counts_cost_what_two_releases_of_one_do() -> None:
