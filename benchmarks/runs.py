@@ -44,11 +44,12 @@ def run(folder: Path, start_port: int, flags: Sequence[str]) -> Run:
     return Run(result, events)
 
 
-def querying(events: Iterable[Event]) -> tuple[float, Seconds]:
+def querying(events: Iterable[Event], skipped: int = 0) -> tuple[float, Seconds]:
     """The seconds from a querying party's first preprocessing to its last label, and what it was in meanwhile.
 
-    It is in steps with many parties at once: an instant counts in equal parts for all of them, so that the parts add up
-    to the whole. "between steps" is its own work and waiting outside of all.
+    The first `skipped` batches are left out, and with them what happens once. The party is in steps with many
+    parties at once: an instant counts in equal parts for all of them, so that the parts add up to the whole.
+    "between steps" is its own work and waiting outside of all.
     """
     edges = []
     for event in events:
@@ -58,6 +59,10 @@ def querying(events: Iterable[Event]) -> tuple[float, Seconds]:
         ):
             edges.append((event["t"], 1 if event["event"] == "step_started" else -1, f"{event['step']}  {title}"))
     edges.sort(key=lambda edge: edge[0])
+    labelled = [place for place, (_, change, step) in enumerate(edges) if change < 0 and step.startswith("3  ")]
+    if skipped:
+        edges = edges[labelled[skipped - 1] :]
+        edges[0] = (edges[0][0], 0, edges[0][2])  # the moment alone
     open_steps: dict[str, int] = defaultdict(int)
     seconds: Seconds = defaultdict(float)
     for (begins, change, step), (ends, _, _) in pairwise(edges):

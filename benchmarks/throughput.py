@@ -1,8 +1,8 @@
 """Labels a minute by answering parties and queries in a batch: ``python -m benchmarks.throughput``.
 
-Every cell is a run of the real programs, one process a party, TLS between them, preprocessing included, training and
-set-up not. Writes a table, ``throughput.json`` and ``throughput.png``. Cells measured before stay in the file until
-they are measured again, so that a table can come about cell by cell: ``--parties 20 --batches 64``.
+Every cell is a run of the real programs, one process a party, TLS between them, preprocessing included; training,
+set-up and the first batch not. Writes a table, ``throughput.json`` and a plot. Cells measured before stay in the file
+until they are measured again, so that a table can come about cell by cell: ``--parties 20 --batches 64``.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import tempfile
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -17,23 +18,23 @@ from benchmarks.runs import ROOT, querying, run
 
 MODEL = "sklearn-mlp"  # 64-32-10 on digits, as the default model, and trained in a tenth of its time
 FEWEST_BATCHES = 2
+TEST_IMAGES = 360
 SECONDS_A_CELL = 15.0
 
 Row = dict[str, Any]
 
 
-def measure(folder: Path, start_port: int, parties: int, batch: int, batches: int | None) -> Row:
+def measure(folder: Path, start_port: int, aggregation: str, parties: int, batch: int, batches: int | None) -> Row:
     """One cell; without a number of batches as many as take about SECONDS_A_CELL, found by a run of two."""
 
     def ask(times: int) -> Row:
-        count = batch * times
-        done = run(
-            folder / f"{parties}-parties",
-            start_port,
-            ["--n_parties", str(parties), "--models", MODEL, "--n_queries", str(count), "--batch_size", str(batch)],
-        )
-        seconds, by_step = querying(done.events["client"])
+        count = batch * times  # after one batch that is not counted
+        flags = ["--n_parties", str(parties), "--models", MODEL, "--aggregation", aggregation]
+        flags += ["--n_queries", str(count + batch), "--batch_size", str(batch)]
+        done = run(folder / f"{parties}-parties", start_port, flags)
+        seconds, by_step = querying(done.events["client"], skipped=1)
         return {
+            "aggregation": aggregation,
             "parties": parties,
             "batch": batch,
             "queries": count,
@@ -42,31 +43,31 @@ def measure(folder: Path, start_port: int, parties: int, batch: int, batches: in
             "ms_a_query": 1e3 * seconds / count,
             "ms_a_query_and_party": 1e3 * seconds / count / parties,
             "ms_a_query_by_step": {step: 1e3 * part / count for step, part in by_step.items()},
-            "bytes_a_query": sum(link["forth"] + link["back"] for link in done.result["links"]) / count,
+            "bytes_a_query": sum(link["forth"] + link["back"] for link in done.result["links"]) / (count + batch),
         }
 
     if batches:
         return ask(batches)
     first = ask(FEWEST_BATCHES)
-    most = 352 // batch  # the test set's images
+    most = TEST_IMAGES // batch - 1
     times = min(most, int(SECONDS_A_CELL / (first["seconds"] / FEWEST_BATCHES)))
     return ask(times) if times > FEWEST_BATCHES else first
 
 
 def table(rows: list[Row]) -> str:
     """The rows as text: labels a minute, milliseconds a query and party, and below each where the time went."""
-    lines = ["parties  batch   labels a minute   ms a query   ms a query and party      kB a query"]
+    lines = ["aggregation  parties  batch   labels a minute   ms a query   ms a query and party   kB a query"]
     for row in rows:
         lines.append(
-            f"{row['parties']:7d} {row['batch']:6d} {row['labels_a_minute']:17.0f} {row['ms_a_query']:12.1f} "
-            f"{row['ms_a_query_and_party']:22.2f} {row['bytes_a_query'] / 1e3:15.0f}"
+            f"{row['aggregation']:11s} {row['parties']:8d} {row['batch']:6d} {row['labels_a_minute']:17.0f} "
+            f"{row['ms_a_query']:12.1f} {row['ms_a_query_and_party']:22.2f} {row['bytes_a_query'] / 1e3:12.0f}"
         )
         parts = sorted(row["ms_a_query_by_step"].items(), key=lambda part: -part[1])
-        lines += [f"{'':16s}{part:8.1f} ms  {step}" for step, part in parts if part > 0.02 * row["ms_a_query"]]
+        lines += [f"{'':28s}{part:8.1f} ms  {step}" for step, part in parts if part > 0.02 * row["ms_a_query"]]
     return "\n".join(lines)
 
 
-def plot(rows: list[Row], path: Path) -> None:
+def plot(rows: list[Row], title: str, path: Path) -> None:
     """Time a query over answering parties and over queries in a batch, and where it goes."""
     import matplotlib
 
@@ -103,6 +104,7 @@ def plot(rows: list[Row], path: Path) -> None:
     split.set_xticks(places, [f"{row['parties']}\n{row['batch']}" for row in rows])
     split.set(xlabel="answering parties, queries in a batch", ylabel="share of the time", title="Where the time goes")
     split.legend(loc="upper left", bbox_to_anchor=(1, 1), fontsize=8)
+    figure.suptitle(title)
     figure.tight_layout()
     figure.savefig(path, dpi=120)
 
@@ -111,6 +113,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--parties", type=int, nargs="+", default=[1, 5, 20])
     parser.add_argument("--batches", type=int, nargs="+", default=[1, 16, 64])
+    parser.add_argument("--aggregation", nargs="+", default=["paillier"], choices=["paillier", "direct"])
     parser.add_argument("--batches_a_cell", type=int, help=f"default: what takes about {SECONDS_A_CELL:g} s")
     parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "results")
     parser.add_argument("--folder", type=Path, help="keeps the trained models from one call to the next; default: none")
@@ -118,17 +121,18 @@ def main() -> None:
     chosen = parser.parse_args()
     chosen.out.mkdir(parents=True, exist_ok=True)
     file = chosen.out / "throughput.json"
-    rows = {(row["parties"], row["batch"]): row for row in json.loads(file.read_text())} if file.exists() else {}
+    earlier = json.loads(file.read_text()) if file.exists() else []
+    rows = {(row["aggregation"], row["parties"], row["batch"]): row for row in earlier}
     with tempfile.TemporaryDirectory() as temporary:
         folder = chosen.folder or Path(temporary)
-        for parties in chosen.parties:
-            for batch in chosen.batches:
-                row = measure(folder, chosen.start_port, parties, batch, chosen.batches_a_cell)
-                print(table([row]), flush=True)
-                rows[parties, batch] = row
+        for cell in product(chosen.aggregation, chosen.parties, chosen.batches):
+            rows[cell] = measure(folder, chosen.start_port, *cell, chosen.batches_a_cell)
+            print(table([rows[cell]]), flush=True)
     ordered = [rows[cell] for cell in sorted(rows)]
     file.write_text(json.dumps(ordered, indent=2) + "\n")
-    plot(ordered, chosen.out / "throughput.png")
+    for aggregation in {row["aggregation"] for row in ordered}:
+        path = chosen.out / f"throughput-{aggregation}.png"
+        plot([row for row in ordered if row["aggregation"] == aggregation], f"aggregation: {aggregation}", path)
     print(table(ordered))
 
 
