@@ -10,15 +10,17 @@ import io
 import os
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TextIO
 
 from rich.console import Console
 
-from orchestrator import report
-from orchestrator.config import configure
+from orchestrator import record, report
+from orchestrator.config import RunOptions, configure
 from orchestrator.errors import Interrupted, RunFailed
+from orchestrator.page import report_page
 from orchestrator.run import execute
-from parties.plan import ConfigError, RunnableProtocol
+from parties.plan import ConfigError, RunFolders, RunnableProtocol
 
 WIDTH = 120  # of tables where no terminal says its own
 
@@ -39,15 +41,28 @@ def _run(protocols: Mapping[str, RunnableProtocol], arguments: list[str] | None)
         if configuration.view is not None:
             report.show_summary(console, configuration.view.show(configuration.settings, configuration.run.files_dir))
             return 0
+        if configuration.report is not None:
+            report.show_files(console, Report=_rewrite_report(configuration.run, configuration.report, protocols))
+            return 0
         outcome = execute(configuration, console)
-        report.show(console, outcome.accounts, outcome.summary, outcome.result_file)
+        report.show(console, outcome.accounts, outcome.summary, outcome.result_file, outcome.report_file)
     except ConfigError as error:
         return _say(str(error), 2)
     except RunFailed as error:
+        if error.report is not None:
+            report.show_files(console, Report=error.report)
         return _say(str(error), 1)
     except Interrupted as error:
         return _say(str(error), 128 + error.number)
     return 0
+
+
+def _rewrite_report(options: RunOptions, run: str, protocols: Mapping[str, RunnableProtocol]) -> Path:
+    folders = RunFolders(options.files_dir.resolve(), options.logs_dir.resolve(), run)
+    protocol = protocols.get(record.read(folders).protocol)
+    if protocol is None:
+        raise ConfigError(f"report: expected a run of {' or '.join(protocols)}, found another protocol's.")
+    return report_page.leave(folders, protocol)
 
 
 def _say(sentence: str, status: int) -> int:

@@ -85,6 +85,7 @@ class Configuration:
     settings: BaseModel
     run: RunOptions
     view: View | None = None  # to be shown instead of a run
+    report: str | None = None  # the run whose report is to be written, instead of a run
 
 
 def configure(arguments: list[str], protocols: Mapping[str, RunnableProtocol]) -> Configuration:
@@ -101,6 +102,7 @@ def configure(arguments: list[str], protocols: Mapping[str, RunnableProtocol]) -
         settings=_merge(protocol.Config, document.get(protocol.name), given, f"{path} under `{protocol.name}:`"),
         run=_merge(RunOptions, document.get("run"), given, f"{path} under `run:`"),
         view=wanted[0] if wanted else None,
+        report=given.get("report"),
     )
 
 
@@ -122,6 +124,11 @@ def _parser(protocol: RunnableProtocol, protocols: Mapping[str, RunnableProtocol
     parser.add_argument("--config", metavar="FILE", help="YAML file to read first")
     parser.add_argument(
         "--protocol", metavar="{" + ",".join(protocols) + "}", help=f"what to run (default {next(iter(protocols))})"
+    )
+    parser.add_argument(
+        "--report",
+        metavar="RUN",
+        help="write the report of an earlier run, which has the name of its logs, and run nothing",
     )
     for name, view in protocol.views.items():
         parser.add_argument(f"--{name}", help=f"{view.help}, and run nothing", action="store_true")

@@ -13,9 +13,11 @@ class RunFailed(Exception):
     """The run ended without a result: which party, in which step, why, and where to read on."""
 
     def __init__(self, reason: str, *, party: str | None = None, step: str | None = None, log: Path | None = None):
+        self.reason = reason
         self.party = party
         self.step = step
         self.log = log
+        self.report: Path | None = None  # of what the run has left
         where = f" in step {step}" if step else ""
         subject = f"{party} failed{where}: " if party else ""
         pointer = f" (see {log})" if log else ""

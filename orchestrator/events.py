@@ -5,14 +5,23 @@ A party appends one JSON object a line to `events.jsonl`, and on its way out wri
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
 
+from parties.figures import Figure
+
+NOTES_KEPT = 20
+
 
 class Event(msgspec.Struct, frozen=True):
-    """One line of an event file. `event` is listening, step_started, step_finished, note, finished or failed."""
+    """One line of an event file.
+
+    `event` is listening, step_started, step_finished, advanced, note, finished or failed. A party in a step needs its
+    `peer`, or those that it `awaits`. What has advanced is `done` of `of` in `unit`, and `figures` go with it.
+    """
 
     event: str
     t: float = 0.0
@@ -23,6 +32,11 @@ class Event(msgspec.Struct, frozen=True):
     sent: int | None = None
     received: int | None = None
     detail: str | None = None
+    awaits: tuple[str, ...] = ()
+    done: int | None = None
+    of: int | None = None
+    unit: str | None = None
+    figures: tuple[Figure, ...] = ()
 
 
 class Status(msgspec.Struct, frozen=True):
@@ -36,18 +50,21 @@ class Status(msgspec.Struct, frozen=True):
 
 @dataclass
 class EventFile:
-    """Reads the whole lines that were appended since the last time; a line being written waits for its end."""
+    """Reads the whole lines that were appended since the last time; a line being written waits for its end.
+
+    The file may have been moved, whole, to `moved_to` in the meantime.
+    """
 
     path: Path
+    moved_to: Path | None = None
     _offset: int = 0
     _decoder: msgspec.json.Decoder[Event] = field(default_factory=lambda: msgspec.json.Decoder(Event))
 
     def read_new(self) -> list[Event]:
-        try:
-            with self.path.open("rb") as file:
-                file.seek(self._offset)
-                content = file.read()
-        except FileNotFoundError:
+        content = self._read(self.path)
+        if content is None and self.moved_to is not None:
+            content = self._read(self.moved_to)
+        if content is None:
             return []
         complete = content.rfind(b"\n") + 1
         self._offset += complete
@@ -58,6 +75,14 @@ class EventFile:
             except msgspec.DecodeError as error:
                 events.append(Event(event="note", detail=f"a line of {self.path.name} is no event ({error})"))
         return events
+
+    def _read(self, path: Path) -> bytes | None:
+        try:
+            with path.open("rb") as file:
+                file.seek(self._offset)
+                return file.read()
+        except FileNotFoundError:
+            return None
 
 
 def read_status(path: Path) -> Status | None:
@@ -79,8 +104,14 @@ class PartyState:
     received: int = 0
     outcome: str = "starting"  # then running, and at last finished or failed
     failure: Event | None = None
+    began: Event | None = None  # when it first said how far it is,
+    gained: Event | None = None  # when it first was further,
+    advanced: Event | None = None  # and when it said so last
+    notes: deque[Event] = field(default_factory=lambda: deque(maxlen=NOTES_KEPT))
+    last_sign: float = 0.0
 
     def apply(self, event: Event) -> None:
+        self.last_sign = max(self.last_sign, event.t)
         if self.outcome == "starting":
             self.outcome = "running"
         if event.step is not None and event.event == "step_started":
@@ -91,6 +122,13 @@ class PartyState:
             self.last_step = event
             self.sent += event.sent or 0
             self.received += event.received or 0
+        elif event.event == "advanced":
+            self.began = self.began or event
+            if self.gained is None and (event.done or 0) > (self.began.done or 0):
+                self.gained = event
+            self.advanced = event
+        elif event.event == "note":
+            self.notes.append(event)
         elif event.event == "finished":
             self.outcome = "finished"
         elif event.event == "failed":
@@ -103,6 +141,12 @@ class PartyState:
         if self.open_steps:
             return list(self.open_steps.values())[-1]
         return None
+
+    @property
+    def needed(self) -> set[str]:
+        """The parties without which its open steps cannot end."""
+        steps = self.open_steps.values()
+        return {step.peer for step in steps if step.peer} | {name for step in steps for name in step.awaits}
 
     @property
     def step_name(self) -> str | None:

@@ -1,4 +1,4 @@
-"""What a person sees while a run goes on: a table that stays fresh on a terminal, plain lines elsewhere.
+"""What a person sees while a run goes on: a picture that stays fresh on a terminal, plain lines elsewhere.
 
 Every line also goes to the run's own log, which a pane may follow.
 """
@@ -10,33 +10,32 @@ import time
 from pathlib import Path
 from types import TracebackType
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.live import Live
-from rich.table import Table
 
+from orchestrator.accounts import in_bytes
 from orchestrator.events import Event, PartyState
-from orchestrator.report import in_bytes
+from orchestrator.scene import Scene, figure_words
 from parties.plan import Plan
 
-ROWS = 12  # of more parties than this the table has a row a role, and the lines are the reporter's alone
-_SHOWN = {"listening", "step_started", "step_finished", "note", "finished", "failed"}
+MANY = 12  # of more parties than this the plain lines are the reporters' alone
+_SHOWN = {"listening", "step_started", "step_finished", "advanced", "note", "finished", "failed"}
 
 
 class Progress:
-    """Follows a run; a context manager, because a live table must give the terminal back."""
+    """Follows a run; a context manager, because a live picture must give the terminal back."""
 
-    def __init__(self, plan: Plan, console: Console, log: Path):
-        self._plan = plan
+    def __init__(self, plan: Plan, console: Console, log: Path, title: str):
+        self._few = len(plan.processes) <= MANY
+        self._reporters = (plan.reporter, *plan.more_reporters)
         self._console = console
-        self._started = time.time()
+        self.scene = Scene(title, plan.panes, time.time())
         self._log = log.open("a", encoding="utf-8", buffering=1)
-        self._states: dict[str, PartyState] = {}
-        self._live = Live(console=console, refresh_per_second=8, transient=True, get_renderable=self._table)
+        self._live = Live(console=console, refresh_per_second=4, transient=True, get_renderable=self._picture)
         self._shown = False
 
-    def show(self, states: dict[str, PartyState]) -> None:
-        """Draw the table from now on, if the console is a terminal."""
-        self._states = states
+    def show(self) -> None:
+        """Draw the picture from now on, if the console is a terminal."""
         if self._console.is_terminal and not self._shown:
             self._live.start()
             self._shown = True
@@ -58,34 +57,34 @@ class Progress:
         self._log.close()
 
     def say(self, text: str, *, shown: bool = True, when: float | None = None) -> None:
-        """A line to the run's log, and to the terminal where no table tells the same."""
-        seconds = max(0.0, (when or time.time()) - self._started)
+        """A line to the run's log, and to the terminal where no picture tells the same."""
+        seconds = max(0.0, (when or time.time()) - self.scene.started)
         line = f"{seconds:8.2f} s  {text}"
         self._log.write(f"{line}\n")
         if shown and not self._console.is_terminal:
             self._console.print(line, markup=False, highlight=False, soft_wrap=True)
 
     def tell(self, party: str, event: Event) -> None:
+        """Take in an event that the scene's states know already."""
+        self.scene.tell(party, event)
         if event.event in _SHOWN:
-            few = len(self._plan.processes) <= ROWS
-            shown = few or party == self._plan.reporter or event.event == "failed"
+            shown = self._few or party in self._reporters or event.event == "failed"
             self.say(f"{party}: {in_words(event)}", shown=shown, when=event.t)
 
-    def _table(self) -> Table:
-        table = Table(title=f"{time.time() - self._started:.1f} s", title_justify="left", box=None)
-        for heading in ("party", "", "step", "seconds", "sent", "received"):
-            table.add_column(heading, justify="right" if heading in ("seconds", "sent", "received") else "left")
-        if len(self._states) <= ROWS:
-            for state in self._states.values():
-                table.add_row(*_row(state))
-        else:
-            for pane in self._plan.panes:
-                table.add_row(*_group_row(pane.title, [self._states[name] for name in pane.processes]))
-        return table
+    @property
+    def states(self) -> dict[str, PartyState]:
+        return self.scene.states
+
+    def _picture(self) -> RenderableType:
+        width, height = self._console.size
+        return self.scene.draw(width, height - 1, time.time())
 
 
 def in_words(event: Event) -> str:
     """An event as one line, numbers last."""
+    if event.event == "advanced":
+        words = [f"{event.done} of {event.of} {event.unit or ''}".rstrip(), *map(figure_words, event.figures)]
+        return ", ".join(words)
     what = {"step_started": "begins", "step_finished": "has finished"}.get(event.event, event.event)
     words = [what]
     if event.step:
@@ -98,20 +97,3 @@ def in_words(event: Event) -> str:
         words.append(f"{in_bytes(event.sent or 0)} out, {in_bytes(event.received or 0)} in")
     text = " ".join(words)
     return f"{text}: {event.detail}" if event.detail else text
-
-
-def _row(state: PartyState) -> tuple[str, ...]:
-    step = state.current_step
-    shown = f"{step.step} {step.title or ''}" if step else ""
-    seconds = f"{time.time() - step.t:.1f}" if step else ""
-    return state.name, state.outcome, shown, seconds, in_bytes(state.sent), in_bytes(state.received)
-
-
-def _group_row(title: str, states: list[PartyState]) -> tuple[str, ...]:
-    steps: dict[str, int] = {}
-    for state in states:
-        place = state.current_step.step if state.current_step else state.outcome
-        steps[place or ""] = steps.get(place or "", 0) + 1
-    shown = ", ".join(f"{count} in {place}" for place, count in sorted(steps.items()))
-    sent, received = sum(state.sent for state in states), sum(state.received for state in states)
-    return f"{title} ({len(states)})", "", shown, "", in_bytes(sent), in_bytes(received)

@@ -17,16 +17,17 @@ from typing import Any
 
 from rich.console import Console
 
-from orchestrator import certificates, ports, report
+from orchestrator import certificates, ports, record, report
+from orchestrator.accounts import Accounts
 from orchestrator.config import Configuration, RunOptions
 from orchestrator.environment import MARKER, party_environment
 from orchestrator.errors import RunFailed
-from orchestrator.events import Event
 from orchestrator.folders import keep_events, make_folders, run_name
 from orchestrator.interruption import ignore_signals, signals_raise
 from orchestrator.launchers import Command, Launcher, LogView
 from orchestrator.launchers.process import ProcessLauncher
 from orchestrator.launchers.tmux import TmuxLauncher, unavailable
+from orchestrator.page import report_page
 from orchestrator.progress import Progress
 from orchestrator.teardown import Guard, Remains
 from orchestrator.watch import Watch, output_file
@@ -41,9 +42,10 @@ class Outcome:
     """A run that ended well."""
 
     plan: Plan
-    accounts: report.Accounts
+    accounts: Accounts
     summary: Summary
     result_file: Path
+    report_file: Path
     timing_file: Path
 
 
@@ -63,14 +65,19 @@ def execute(configuration: Configuration, console: Console) -> Outcome:
         run = run_name(session)
         launcher: Launcher
         launcher = ProcessLauncher() if note or options.launcher == "process" else TmuxLauncher(run, session)
-        with _run_folders(options, run, launcher) as (folders, guard):
-            plan = _plan(configuration, folders)
-            with Progress(plan, console, folders.logs / run / "run.log") as progress:
-                if note:
-                    console.print(f"{note}: the parties run as plain processes.", highlight=False, soft_wrap=True)
-                _announce(progress, console, folders, launcher)
-                accounts = _start_and_watch(configuration, plan, folders, launcher, guard, progress)
-            result = _read_result(plan, folders)
+        folders = make_folders(options.files_dir, options.logs_dir, run)
+        try:
+            with _guarded(folders, launcher) as guard:
+                plan = _plan(configuration, folders)
+                with _recorded(configuration, folders, plan, started):
+                    log, title = folders.logs / run / "run.log", f"{configuration.protocol.name} · {run}"
+                    with Progress(plan, console, log, title) as progress:
+                        _announce(progress, console, folders, launcher, note)
+                        accounts = _start_and_watch(configuration, plan, folders, launcher, guard, progress)
+                    result = _read_result(plan, folders)
+        except RunFailed as error:
+            error.report = report_page.leave(folders, configuration.protocol)
+            raise
         return _write_report(configuration, plan, folders, result, accounts, started)
 
 
@@ -114,7 +121,9 @@ def _plan(configuration: Configuration, folders: RunFolders) -> Plan:
     return plan
 
 
-def _announce(progress: Progress, console: Console, folders: RunFolders, launcher: Launcher) -> None:
+def _announce(progress: Progress, console: Console, folders: RunFolders, launcher: Launcher, note: str | None) -> None:
+    if note:
+        console.print(f"{note}: the parties run as plain processes.", highlight=False, soft_wrap=True)
     lines = [f"Logs: {folders.logs / folders.run}"]
     if isinstance(launcher, TmuxLauncher):
         lines.append(f"Panes: {' '.join(launcher.command)} attach")
@@ -133,24 +142,18 @@ def _start_and_watch(
     launcher: Launcher,
     guard: Guard,
     progress: Progress,
-) -> report.Accounts:
+) -> Accounts:
     """Start every process and follow them to their end. Returns what the steps cost. Raises `RunFailed`."""
     commands = _commands(plan, folders)
     environment = party_environment(folders.run, len(commands))
-    groups = launcher.start(commands, _views(plan, folders), environment)
+    groups = launcher.start(commands, _views(plan, folders), environment, _dashboard(folders))
     guard.add_groups(groups)
-    accounts = report.Accounts(plan)
-
-    def tell(party: str, event: Event) -> None:
-        progress.tell(party, event)
-        accounts.tell(party, event)
-
-    watch = Watch(plan, folders, launcher, configuration.run.silence_s, tell)
+    watch = Watch(plan, folders, launcher, configuration.run.silence_s, progress.tell, progress.states)
     client = launcher.attach() if configuration.run.attach and isinstance(launcher, TmuxLauncher) else None
 
     def draw() -> None:
         if client is None or client.poll() is not None:  # nobody is looking at panes here, or not any more
-            progress.show(watch.states)
+            progress.show()
 
     try:
         watch.until_done(draw)
@@ -163,7 +166,7 @@ def _start_and_watch(
     finally:
         if client is not None:
             _end_client(client)
-    return accounts
+    return progress.scene.accounts
 
 
 def _end_client(client: subprocess.Popen[bytes]) -> None:
@@ -184,6 +187,11 @@ def _commands(plan: Plan, folders: RunFolders) -> list[Command]:
     return commands
 
 
+def _dashboard(folders: RunFolders) -> tuple[str, ...]:
+    places = ("--run", folders.run, "--files_dir", str(folders.files), "--logs_dir", str(folders.logs))
+    return (sys.executable, "-m", "orchestrator.dashboard", *places)
+
+
 def _views(plan: Plan, folders: RunFolders) -> list[LogView]:
     views = [LogView(pane.title, tuple(folders.log(name) for name in pane.processes)) for pane in plan.panes]
     views.insert(RUN_LOG_PANE, LogView("run", (folders.logs / folders.run / "run.log",)))
@@ -194,10 +202,9 @@ def _views(plan: Plan, folders: RunFolders) -> list[LogView]:
 
 
 @contextmanager
-def _run_folders(options: RunOptions, run: str, launcher: Launcher) -> Iterator[tuple[RunFolders, Guard]]:
-    """The run's folders and its guard; on the way out, everything that the run brought into the world is ended."""
-    folders = make_folders(options.files_dir, options.logs_dir, run)
-    remains = Remains(marker=f"{MARKER}={run}", private=(str(folders.files / run),))
+def _guarded(folders: RunFolders, launcher: Launcher) -> Iterator[Guard]:
+    """The run's guard; on the way out, everything that the run brought into the world is ended."""
+    remains = Remains(marker=f"{MARKER}={folders.run}", private=(str(folders.files / folders.run),))
     if isinstance(launcher, TmuxLauncher):
         remains = Remains(
             marker=remains.marker,
@@ -207,13 +214,29 @@ def _run_folders(options: RunOptions, run: str, launcher: Launcher) -> Iterator[
         )
     guard = Guard(remains)
     try:
-        yield folders, guard
+        yield guard
     finally:
         ignore_signals()
         keep_events(folders)
         guard.end_run()
         launcher.close()
         _tidy_logs(folders)
+
+
+@contextmanager
+def _recorded(configuration: Configuration, folders: RunFolders, plan: Plan, started: float) -> Iterator[None]:
+    """The run's record, and on the way out how it ended."""
+    settings = configuration.settings.model_dump(mode="json")
+    kept = record.begun(folders, configuration.protocol.name, started, plan, settings)
+    kept.write(folders)
+    ended_by: BaseException | None = None
+    try:
+        yield
+    except BaseException as error:
+        ended_by = error
+        raise
+    finally:
+        kept.closed(time.time(), ended_by).write(folders)
 
 
 def _tidy_logs(folders: RunFolders) -> None:
@@ -253,7 +276,7 @@ def _write_report(
     plan: Plan,
     folders: RunFolders,
     result: dict[str, Any],
-    accounts: report.Accounts,
+    accounts: Accounts,
     started: float,
 ) -> Outcome:
     summary = configuration.protocol.summary(result)
@@ -270,4 +293,5 @@ def _write_report(
         "configuration": configuration.settings.model_dump(mode="json"),
     }
     report.write_result(result_file, header=header, result=result, accounts=accounts, summary=summary)
-    return Outcome(plan, accounts, summary, result_file, timing_file)
+    report_file = report_page.leave(folders, configuration.protocol)
+    return Outcome(plan, accounts, summary, result_file, report_file, timing_file)

@@ -7,7 +7,7 @@ waits a moment for what the failure drags down, then names the party in which it
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -34,7 +34,8 @@ class Failure:
 
 @dataclass
 class Watch:
-    """`tell` is called with each party's new events, in the order in which they happened."""
+    """`tell` is called with each party's new events, in the order in which they happened, after its state in `states`
+    has taken them in."""
 
     plan: Plan
     folders: RunFolders
@@ -45,7 +46,8 @@ class Watch:
 
     def __post_init__(self) -> None:
         names = [process.name for process in self.plan.processes]
-        self.states |= {name: PartyState(name) for name in names}
+        for name in names:
+            self.states.setdefault(name, PartyState(name))
         self._files = {name: EventFile(self.folders.events(name)) for name in names}
         self._logs = [self.folders.log(name) for name in names]
         self._failures: dict[str, Failure] = {}
@@ -141,10 +143,39 @@ class Watch:
         return RunFailed(first.reason, party=first.party, step=first.step, log=log)
 
     def _overdue(self, reason: str) -> RunFailed:
-        """Blames the party that has been in its present step for the longest."""
-        waiting = [state for state in self.states.values() if state.name not in self._done]
-        stuck = min(waiting, key=lambda state: state.current_step.t if state.current_step else float("inf"))
+        stuck, others = stuck_party([state for name, state in self.states.items() if name not in self._done])
+        if others:
+            reason += f", while it and {' and '.join(others)} waited for each other"
         return RunFailed(reason, party=stuck.name, step=stuck.step_name, log=self.folders.log(stuck.name))
+
+
+def stuck_party(waiting: Sequence[PartyState]) -> tuple[PartyState, list[str]]:
+    """Of the parties that have not ended, the one that keeps the others waiting, and who waits for it in a circle.
+
+    That is a party in a step that needs nobody else; the one that has been there for longest. Where all wait, some
+    wait for each other: of those the one that has been silent for longest.
+    """
+    busy = {state.name: state for state in waiting if state.open_steps}
+    if not busy:
+        return min(waiting, key=lambda state: state.last_sign), []
+    needs = {name: {peer for peer in state.needed if peer in busy} for name, state in busy.items()}
+    alone = [state for name, state in busy.items() if not needs[name]]
+    if alone:
+        return min(alone, key=lambda state: min(step.t for step in state.open_steps.values())), []
+    reached = {name: _reached(name, needs) for name in busy}
+    circle = [state for name, state in busy.items() if name in reached[name]]
+    stuck = min(circle, key=lambda state: state.last_sign)
+    return stuck, sorted(name for name in reached[stuck.name] if stuck.name in needs[name])
+
+
+def _reached(start: str, needs: Mapping[str, set[str]]) -> set[str]:
+    """Everybody for whom `start` waits, or for whom those wait."""
+    found: set[str] = set()
+    fresh = set(needs[start])
+    while fresh:
+        found |= fresh
+        fresh = {peer for name in fresh for peer in needs[name]} - found
+    return found
 
 
 def _last_words(event: Event | None, status: Status | None) -> Status | None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from mpc.parameters import PublicParameters
+from parties import capc_report
 from parties.capc_config import CapcConfig
 from parties.data import Dataset, load_dataset
 from parties.dealing import Cast, Dealt, deal, public_parameters, training_settings
@@ -79,7 +80,7 @@ class Capc:
         ]
         lines += [("trust", line) for line in dict.fromkeys(line for report in reports for line in report["trust"])]
         warnings = dict.fromkeys(warning for report in reports for warning in report["warnings"])
-        return Summary(tuple(lines), tuple(warnings))
+        return Summary(tuple(lines), tuple(warnings), capc_report.headlines(reports), capc_report.sections(reports))
 
 
 def _labels(report: Mapping[str, Any]) -> list[tuple[str, str]]:

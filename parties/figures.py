@@ -51,7 +51,7 @@ class Chart:
 
     kind: Literal["bars", "lines"]
     title: str
-    places: tuple[str, ...] | tuple[float, ...]
+    places: tuple[str | float, ...]
     series: tuple[Series, ...]
     unit: str = ""
     axis: str = ""

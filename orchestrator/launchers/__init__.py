@@ -49,9 +49,16 @@ class Launcher(Protocol):
     """Starts processes and tells which have ended. Ending them is the teardown's work."""
 
     def start(
-        self, commands: Sequence[Command], views: Sequence[LogView], environment: Mapping[str, str]
+        self,
+        commands: Sequence[Command],
+        views: Sequence[LogView],
+        environment: Mapping[str, str],
+        dashboard: Sequence[str] = (),
     ) -> tuple[int, ...]:
-        """Start everything; returns the process groups. Raises `LaunchError`."""
+        """Start everything; returns the process groups. Raises `LaunchError`.
+
+        `dashboard` is a program to look at where there are panes; how it ends is nobody's concern.
+        """
         ...
 
     def ended(self) -> Mapping[str, Exit]:

@@ -14,7 +14,11 @@ class ProcessLauncher:
         self._children: dict[str, subprocess.Popen[bytes]] = {}
 
     def start(
-        self, commands: Sequence[Command], views: Sequence[LogView], environment: Mapping[str, str]
+        self,
+        commands: Sequence[Command],
+        views: Sequence[LogView],
+        environment: Mapping[str, str],
+        dashboard: Sequence[str] = (),
     ) -> tuple[int, ...]:
         for command in commands:
             with command.output.open("wb") as output:

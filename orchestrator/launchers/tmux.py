@@ -1,4 +1,4 @@
-"""Panes: a tmux server of the run's own, with one window of logs and further windows with a pane a process.
+"""Panes: a tmux server of the run's own, with a window of logs, one for the dashboard, and a pane for each process.
 
 The server has its own socket and reads only `tmux.conf` beside this file, so it works inside a tmux, without a
 terminal and whatever the user's settings are. Processes are started directly, without a shell, by `respawn-pane` in
@@ -60,9 +60,14 @@ class TmuxLauncher:
         self._unclear: set[str] = set()
 
     def start(
-        self, commands: Sequence[Command], views: Sequence[LogView], environment: Mapping[str, str]
+        self,
+        commands: Sequence[Command],
+        views: Sequence[LogView],
+        environment: Mapping[str, str],
+        dashboard: Sequence[str] = (),
     ) -> tuple[int, ...]:
-        """Window 0 has a pane for each view in its order; each command is in one of the windows after it."""
+        """Window 0 has a pane for each view in its order, window 1 the dashboard; each command is in one of the windows
+        after it."""
         variables = [f"{name}={value}" for name, value in {**environment, "TERM": "screen-256color"}.items()]
         prefix = ("env", "-i", *variables)
         try:
@@ -70,6 +75,9 @@ class TmuxLauncher:
             for pane, view in zip(self._fill(logs, len(views)), views, strict=True):
                 follow = ("tail", "-n", "+1", "-F", *(log.name for log in view.logs))
                 _run_in(pane, view.title, (*prefix, *follow), folder=view.logs[0].parent)
+            if dashboard:
+                window = logs.session.new_window("dashboard", window_shell=_WAITING)
+                _run_in(window.panes[0], "dashboard", (*prefix, *dashboard), folder=Path.cwd())
             waiting = iter(commands)
             number = 0
             while group := list(islice(waiting, PANES_A_WINDOW)):

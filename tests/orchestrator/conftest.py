@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import random
 import re
 import signal
 import socket
@@ -18,6 +17,7 @@ import pytest
 
 from orchestrator.environment import MARKER
 from orchestrator.launchers import tmux
+from tests.ports import free_ports
 
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE_S = 60.0
@@ -26,20 +26,6 @@ LAUNCHERS = [
     "process",
     pytest.param("tmux", marks=pytest.mark.skipif(tmux.unavailable() is not None, reason="no usable tmux")),
 ]
-
-
-def free_ports(count: int) -> int:
-    """The first of `count` consecutive ports that nobody uses, below the range of outgoing connections."""
-    for _ in range(1000):
-        first = random.randrange(20000, 32000)
-        try:
-            for port in range(first, first + count):
-                with socket.socket() as probe:
-                    probe.bind(("127.0.0.1", port))
-            return first
-        except OSError:
-            continue
-    raise AssertionError("no free ports")
 
 
 def wait_for(condition: Callable[[], object], what: str) -> None:
@@ -108,7 +94,8 @@ class Game:
         return self.process.wait(PATIENCE_S)
 
     def assert_nothing_left(self, *, result: bool) -> None:
-        """No process, guard, tmux socket, port, private folder or partial file; a result only if there may be one."""
+        """No process, guard, tmux socket, port, private folder or partial file; a result only if there may be one, and
+        a report of a run that came to an end by itself."""
         wait_for(lambda: not processes_of(self.run), f"the end of {processes_of(self.run)}")
         assert not (tmux._socket_folder() / self.run).exists()
         for port in range(self.start_port, self.start_port + self.players):
@@ -117,7 +104,8 @@ class Game:
                 probe.bind(("127.0.0.1", port))
         files = self.folder / "files" / self.run
         left = sorted(str(path.relative_to(files)) for path in files.rglob("*")) if files.exists() else []
-        assert left == (["result.json"] if result else [])
+        ended_by_itself = self.process.returncode in (0, 1)
+        assert left == (["report.html"] if ended_by_itself else []) + (["result.json"] if result else [])
         assert not [path for path in self.logs.rglob("*") if path.name.startswith(".")]
 
 

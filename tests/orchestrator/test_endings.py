@@ -36,7 +36,7 @@ def test_a_good_run_ends_with_its_result(play: Callable[..., Game], launcher: st
     }
     assert (game.logs / "timing.log").read_text().count("\n") == 5
     assert {path.name for path in game.logs.iterdir()} == {
-        "run.log", "timing.log",
+        "run.json", "run.log", "timing.log",
         *(f"player-{number}.{kind}" for number in range(3) for kind in ("log", "events.jsonl")),
     }  # fmt: skip
 

@@ -11,8 +11,8 @@ from pydantic import BaseModel
 from rich.console import Console
 
 from orchestrator import report
+from orchestrator.accounts import Accounts, in_bytes
 from orchestrator.events import Event, EventFile, PartyState, read_status
-from orchestrator.report import Accounts
 from parties.plan import Plan, Process, Summary
 
 
@@ -31,7 +31,7 @@ PLAN = Plan(
 
 @pytest.fixture
 def accounts() -> Accounts:
-    made = Accounts(PLAN)
+    made = Accounts(PLAN.panes)
     made.tell("a", finished("1", "b", 0.5, sent=100, received=7))
     made.tell("b", finished("1", "a", 0.7, sent=7, received=100))
     made.tell("a", finished("1", "c", 0.2, sent=50, received=5))
@@ -53,7 +53,7 @@ def test_a_repeated_step_adds_up_at_each_end(accounts: Accounts) -> None:
 
 
 def test_a_link_is_named_from_the_party_that_comes_first() -> None:
-    made = Accounts(PLAN)
+    made = Accounts(PLAN.panes)
     made.tell("b", finished("1", "a", 0.7, sent=7, received=100))
     (line,) = made.lines()
     assert (line.link, line.forth, line.back) == (("a", "b"), 100, 7)
@@ -68,10 +68,10 @@ def test_links_between_the_same_roles_can_be_added_up(accounts: Accounts) -> Non
 def test_the_last_line_is_the_result(accounts: Accounts) -> None:
     said = io.StringIO()
     summary = Summary((("Outcome", "[seven]"), ("Answer", "42")), ("mind the gap",))
-    report.show(Console(file=said, width=100), accounts, summary, Path("/x/result.json"))
+    report.show(Console(file=said, width=100), accounts, summary, Path("/x/result.json"), Path("/x/report.html"))
     lines = said.getvalue().splitlines()
     assert lines[-2:] == ["Outcome: [seven]", "Answer: 42"]
-    assert lines[-4:-2] == ["warning: mind the gap", "Result: /x/result.json"]
+    assert lines[-5:-2] == ["warning: mind the gap", "Result: /x/result.json", "Report: /x/report.html"]
     assert any(line.split() == ["1", "a", "title", "a", "↔", "b", "0.70", "100", "B", "7", "B"] for line in lines)
 
 
@@ -103,7 +103,7 @@ def test_the_timing_file_grows(accounts: Accounts, tmp_path: Path) -> None:
     ("count", "text"), [(0, "0 B"), (999, "999 B"), (1000, "1 kB"), (123456, "123 kB"), (5_300_000, "5.3 MB")]
 )
 def test_bytes_in_words(count: int, text: str) -> None:
-    assert report.in_bytes(count) == text
+    assert in_bytes(count) == text
 
 
 def test_an_event_file_is_read_by_whole_lines(tmp_path: Path) -> None:
@@ -145,7 +145,7 @@ def test_a_party_is_in_the_step_that_it_began_last() -> None:
 
 
 def test_what_a_party_does_alone_is_not_added_up_under_another_title() -> None:
-    accounts = Accounts(PLAN)
+    accounts = Accounts(PLAN.panes)
     party = PLAN.processes[0].name
     for title, seconds in (("key pair", 3.0), ("connect", 40.0), ("key pair", 1.0)):
         accounts.tell(party, Event(event="step_finished", t=0.0, step="0", title=title, seconds=seconds))

@@ -73,11 +73,12 @@ def test_every_process_has_a_pane(play: Callable[..., Game]) -> None:
     assert "player-0: " in game.said  # the reporter's own
     assert "player-2: " not in game.said
     listing = panes(game, "#{window_index} #{window_name} #{pane_title} #{pane_width} #{pane_height}")
-    assert len(listing) == 4 + 30
+    assert len(listing) == 4 + 1 + 30
+    assert listing[4].startswith("1 dashboard dashboard ")
     titles = []
-    for line in listing[4:]:
+    for line in listing[5:]:
         index, window, title, width, height = line.split()
-        assert window == f"parties-{index}"
+        assert window == f"parties-{int(index) - 1}"
         assert int(width) >= 40
         assert int(height) >= 8
         titles.append(title)
@@ -98,7 +99,7 @@ def test_a_party_gets_only_the_environment_it_needs(play: Callable[..., Game]) -
 @pytest.mark.parametrize("how", ["kill-pane", "kill-server"])
 def test_somebody_closes_a_pane_or_the_server(play: Callable[..., Game], how: str) -> None:
     game = dreaming(play)
-    target = ["-t", ":1.1"] if how == "kill-pane" else []
+    target = ["-t", ":2.1"] if how == "kill-pane" else []
     subprocess.run(["tmux", "-L", game.run, how, *target], check=True)
     assert game.wait() == 1
     assert re.match(r"player-[12] failed in step (throw|catch): it (disappeared|was ended by)", game.sentence)

@@ -1,0 +1,101 @@
+"""A run on one screen, from any terminal, while it lasts: `python -m orchestrator.dashboard --run NAME`.
+
+It only reads what the run writes. It ends when the run does; where there is no terminal it prints the picture once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.live import Live
+
+from orchestrator import record
+from orchestrator.record import Record
+from orchestrator.scene import Scene
+from parties.plan import ConfigError, RunFolders
+
+POLL_S = 0.5
+WIDTH, HEIGHT = 100, 40  # where no terminal says its own
+
+
+class Dashboard:
+    """Follows the files of a run."""
+
+    def __init__(self, folders: RunFolders) -> None:
+        self._folders = folders
+        self._record = record.read(folders)
+        self._files = record.event_files(folders, self._record.parties)
+        self.scene = Scene(f"{self._record.protocol} · {folders.run}", self._record.panes, self._record.started)
+        self.look()
+
+    def look(self) -> bool:
+        """Take in what is new; false when there will be nothing more."""
+        self._record = record.read(self._folders)  # first: of a run that is over all events are there
+        news = [(event, name) for name, file in self._files.items() for event in file.read_new()]
+        for event, name in sorted(news, key=lambda pair: pair[0].t):
+            self.scene.states[name].apply(event)
+            self.scene.tell(name, event)
+        if not self._record.over:
+            if all(state.outcome == "finished" for state in self.scene.states.values()):
+                self.scene.outcome = "finished"
+            return True
+        self.scene.outcome = "ended" if self._record.outcome == "running" else self._record.outcome
+        self.scene.verdict = _verdict(self._record)
+        return False
+
+    @property
+    def now(self) -> float:
+        """The time of the picture: that of the end, once the run has ended."""
+        return self._record.ended or time.time()
+
+
+def _verdict(ended: Record) -> str:
+    failed = ended.failed
+    if failed is None:
+        return "" if ended.outcome != "running" else "The run ended without saying how."
+    subject = f"{failed.party} failed" + (f" in step {failed.step}" if failed.step else "") + ": "
+    return (subject if failed.party else "") + failed.reason + (f" (see {failed.log})" if failed.log else "")
+
+
+def show(dashboard: Dashboard, console: Console) -> None:
+    """Draw until the run has ended; the last picture stays."""
+
+    def picture() -> object:
+        width, height = console.size
+        return dashboard.scene.draw(width, height - 1, dashboard.now)
+
+    if console.is_terminal:
+        with Live(console=console, screen=True, refresh_per_second=2, get_renderable=picture):  # type: ignore[arg-type]
+            while dashboard.look():
+                time.sleep(POLL_S)
+    console.print(dashboard.scene.draw(console.size.width, console.size.height - 1, dashboard.now))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """0, or 2 for a run that is not there."""
+    parser = argparse.ArgumentParser(
+        prog="python -m orchestrator.dashboard", description="Look at a run while it lasts."
+    )
+    parser.add_argument("--run", metavar="NAME", help="the run's name; default the one that was started last")
+    parser.add_argument("--files_dir", type=Path, default=Path("files"), help="where runs keep their files")
+    parser.add_argument("--logs_dir", type=Path, default=Path("logs"), help="where runs keep their logs")
+    chosen = parser.parse_args(arguments)
+    console = Console() if sys.stdout.isatty() else Console(width=WIDTH, height=HEIGHT)
+    try:
+        run = chosen.run or record.latest(chosen.logs_dir)
+        with contextlib.suppress(KeyboardInterrupt):
+            show(Dashboard(RunFolders(chosen.files_dir, chosen.logs_dir, run)), console)
+    except ConfigError as error:
+        print(error, file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

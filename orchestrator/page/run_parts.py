@@ -1,0 +1,125 @@
+"""The parts of a report that every run has, whatever it computed: time, bytes, parties, configuration."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from orchestrator.accounts import NOBODY, Accounts, Line, in_bytes, in_time
+from orchestrator.events import PartyState
+from orchestrator.page import charts, timeline
+from orchestrator.page.markup import Markup, element, joined, table
+from orchestrator.page.timeline import Span
+from orchestrator.record import Record
+from parties.figures import Chart, Series
+
+LINKS_SHOWN = 12
+MEGABYTE = 1_000_000
+
+
+def timeline_part(found: Sequence[Span], kept: Record, ended: float) -> Markup:
+    text = element(
+        "p", "Time in a step includes the waiting for the peer. Steps are explained below, under time and bytes.",
+        class_="soft",
+    )  # fmt: skip
+    return joined([text, timeline.drawn(found, kept.parties, kept.started, ended)])
+
+
+def steps_part(found: Sequence[Span], kept: Record, accounts: Accounts) -> Markup:
+    """Seconds and bytes of every step: by role, over all links, and line by line."""
+    titles = timeline.steps_in_order(found)
+    names = tuple(f"{step}  {title}".strip() for step, title in titles.items())
+    lasting = timeline.seconds_in_steps(found)
+    longest = tuple(
+        Series(
+            pane.title,
+            tuple(
+                max((lasting[party, step] for party in pane.processes if (party, step) in lasting), default=None)
+                for step in titles
+            ),
+        )
+        for pane in kept.panes
+    )
+    moved: dict[str, int] = {}
+    for line in accounts.lines():
+        moved[line.step] = moved.get(line.step, 0) + line.forth + line.back
+    sent = Series("all links", tuple(moved.get(step, 0) / MEGABYTE for step in titles))
+    rows = [_row(line) for line in accounts.lines_between_roles()]
+    times = Chart("bars", "Seconds in each step: the longest of each role", names, longest, " s", "step")
+    volumes = Chart("bars", "Megabytes that each step moved, over all links", names, (sent,), " MB", "step")
+    return joined(
+        [
+            charts.drawn(times),
+            charts.drawn(volumes),
+            table(("step", "", "link", "seconds", "→ bytes", "← bytes"), rows, "Steps and links"),
+            element(
+                "p", "Of several links between the same roles the longest time and the bytes of all. An arrow points "
+                "from the first party of a link to the second.", class_="soft",
+            ),
+        ]
+    )  # fmt: skip
+
+
+def links_part(accounts: Accounts) -> Markup:
+    """Bytes on each link, those that carried most."""
+    links = accounts.links()
+    shown = links[:LINKS_SHOWN]
+    names = tuple(_between(line) for line in shown)
+    title = "Megabytes on each link" if len(shown) == len(links) else f"Megabytes on the {len(shown)} busiest links"
+    chart = Chart(
+        "bars", title, names,
+        (
+            Series("→ from the first to the second", tuple(line.forth / MEGABYTE for line in shown)),
+            Series("← back", tuple(line.back / MEGABYTE for line in shown)),
+        ), " MB", "link",
+    )  # fmt: skip
+    rows = [(_between(line), in_bytes(line.forth), in_bytes(line.back)) for line in links]
+    rest = element(
+        "details", element("summary", f"All {len(links)} links"), table(("link", "→ bytes", "← bytes"), rows)
+    )
+    return joined([charts.drawn(chart), *([rest] if len(links) > len(shown) else [])])
+
+
+def parties_part(kept: Record, states: Mapping[str, PartyState]) -> Markup:
+    """How every party ended."""
+    role = {name: pane.title for pane in kept.panes for name in pane.processes}
+    rows = []
+    for name in kept.parties:
+        state = states[name]
+        step = state.step_name if state.outcome == "failed" or kept.outcome != "finished" else None
+        ending = state.outcome if step is None else f"{state.outcome}, in step {step}"
+        rows.append((name, role[name], ending, in_bytes(state.sent), in_bytes(state.received)))
+    return table(("party", "role", "how it ended", "sent", "received"), rows)
+
+
+def configuration_part(configuration: Mapping[str, Any], defaults: Mapping[str, Any]) -> Markup:
+    """Every key, what was chosen first."""
+    chosen = [key for key in configuration if configuration[key] != defaults.get(key)]
+    rows = [(key, _written(configuration[key]), _written(defaults.get(key))) for key in chosen]
+    others = [(key, _written(value)) for key, value in configuration.items() if key not in chosen]
+    return joined(
+        [
+            table(("key", "chosen", "default"), rows) if rows else element("p", "Every key has its default."),
+            element("details", element("summary", "Keys at their defaults"), table(("key", "default"), others)),
+        ]
+    )
+
+
+def notes_part(notes: Sequence[tuple[float, str, str]]) -> Markup:
+    """What the parties said, in words."""
+    return table(("at", "party", "said"), [(in_time(when), party, words) for when, party, words in notes])
+
+
+def _row(line: Line) -> tuple[str, ...]:
+    alone = line.link[1] == NOBODY
+    counts = ("", "") if alone else (in_bytes(line.forth), in_bytes(line.back))
+    return line.step, line.title, _between(line), f"{line.seconds:.2f}", *counts
+
+
+def _between(line: Line) -> str:
+    return line.link[0] if line.link[1] == NOBODY else f"{line.link[0]} ↔ {line.link[1]}"
+
+
+def _written(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
