@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import numpy as np
 import pytest
 import yaml
+from numpy.typing import NDArray
 
 from mpc.randomness import SeededRandomness
 from mpc.release import ABSTAINED
@@ -38,6 +40,52 @@ def test_without_noise_the_labels_are_the_majority() -> None:
     (campaign,) = simulate(CapcConfig(**SMALL | {"dp_noise_scale": 0}))
     assert campaign.labels.tolist() == campaign.counts.argmax(axis=1).tolist()
     assert (campaign.counts.sum(axis=1) == 5).all()
+
+
+def chances(counts: NDArray[np.int64], sigma: float) -> NDArray[np.float64]:
+    """How likely each class is the label of each histogram, ``(n, classes)``: the sum over the winner's noisy count of
+    its chance, times the chances that all others stay below it, those of a lower class strictly."""
+    bound = math.ceil(12 * sigma)
+    noise = np.arange(-bound, bound + 1)
+    weights = np.exp(-(noise**2) / (2 * sigma**2))
+    chance = weights / weights.sum()
+    at_most = np.concatenate([[0.0], np.cumsum(chance)])
+
+    def below(limits: NDArray[np.int64]) -> NDArray[np.float64]:
+        result: NDArray[np.float64] = at_most[np.clip(limits + bound + 1, 0, len(chance))]
+        return result
+
+    wins = np.zeros(counts.shape)
+    for label in range(counts.shape[1]):
+        value = counts[:, label, None] + noise
+        wins[:, label] = (
+            chance
+            * np.prod(
+                [
+                    below(value - counts[:, other, None] - (other < label))
+                    for other in range(counts.shape[1])
+                    if other != label
+                ],
+                axis=0,
+            )
+        ).sum(axis=1)
+    return wins
+
+
+@pytest.mark.parametrize("sigma", ["1", "2"])
+def test_label_accuracy_is_what_the_noise_predicts(sigma: str) -> None:
+    """Within 4.5 standard deviations of the correct labels that the votes and the noise lead one to expect."""
+    many = SMALL | {"n_queries": 400, "unlabelled": 400, "batch_size": 400, "dp_noise_scale": sigma}
+    (campaign,) = simulate(CapcConfig(**many))
+    places = np.arange(len(campaign.counts))
+    half, right, twice = (chances(campaign.counts, factor * float(sigma)) for factor in (0.5, 1, 2))
+    assert right.sum(axis=1) == pytest.approx(1)
+    for expected in (campaign.correct, campaign.counts.argmax(axis=1)):
+        chance = right[places, expected]
+        reach = 4.5 * np.sqrt((chance * (1 - chance)).sum())
+        assert abs((campaign.labels == expected).sum() - chance.sum()) < reach
+        assert half[places, expected].sum() > chance.sum() + reach  # other noise would be found out
+        assert twice[places, expected].sum() < chance.sum() - reach
 
 
 def test_those_who_abstain_disagreed() -> None:
