@@ -6,7 +6,7 @@
   test set. A measurement is standardised, cut at 4 standard deviations and moved to 0..1; the 30 means and deviations
   are public constants of the dataset, as any group that wants to compare measurements has to agree on them.
 - ``digit-traits``: the images of ``digits``, each with three labels, any number of which hold: ``loop`` (a closed loop
-  is written: 0, 6, 8, 9), ``even`` and ``large`` (5 and above).
+  is written: 0, 6, 8, 9), ``bowl`` (the bottom is round: 0, 3, 5, 6, 8) and ``even``.
 - ``mnist``: the IDX files in a folder, gzipped or not. With the training files there, those are the pool and
   all of t10k is the test set. With t10k alone its first fifth (images 0..1999) is the test set, the rest the
   pool.
@@ -20,6 +20,7 @@ import hashlib
 import io
 import zipfile
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -32,9 +33,10 @@ from parties.plan import ConfigError
 from parties.private_files import write_private
 
 _DIGITS_TEST = 360
+_DIGITS_SIDE = 8
 _MNIST_SIDE = 28
 _DEVIATIONS = 4.0  # where a standardised measurement is cut
-_TRAITS = {"loop": (0, 6, 8, 9), "even": (0, 2, 4, 6, 8), "large": (5, 6, 7, 8, 9)}
+_TRAITS = {"loop": (0, 6, 8, 9), "bowl": (0, 3, 5, 6, 8), "even": (0, 2, 4, 6, 8)}
 
 Images = NDArray[np.float32]  # (n, channels, height, width), 0..1
 
@@ -137,22 +139,28 @@ def load_dataset(name: str, folder: Path | None) -> Dataset:
 
 
 def _digits() -> Dataset:
-    from sklearn.datasets import load_digits  # noqa: PLC0415  half a second, for the launcher alone
-
-    bunch = load_digits()
-    every = Records((bunch.images[:, None] / 16).astype(np.float32), bunch.target.astype(np.int64))
+    rows = np.loadtxt(_shipped("digits.csv.gz"), delimiter=",")
+    images = rows[:, :-1].reshape(-1, 1, _DIGITS_SIDE, _DIGITS_SIDE) / 16
+    every = Records(images.astype(np.float32), rows[:, -1].astype(np.int64))
     return Dataset("digits", 10, every.take(slice(_DIGITS_TEST, None)), every.take(slice(_DIGITS_TEST)))
 
 
 def _breast_cancer() -> Dataset:
-    from sklearn.datasets import load_breast_cancer  # noqa: PLC0415  half a second, for the launcher alone
-
-    bunch = load_breast_cancer()
-    standard = (bunch.data - bunch.data.mean(axis=0)) / bunch.data.std(axis=0)
+    rows = np.loadtxt(_shipped("breast_cancer.csv"), delimiter=",", skiprows=1)
+    data = rows[:, :-1]
+    standard = (data - data.mean(axis=0)) / data.std(axis=0)
     values = (np.clip(standard, -_DEVIATIONS, _DEVIATIONS) + _DEVIATIONS) / (2 * _DEVIATIONS)
-    every = Records(values[:, None, None].astype(np.float32), bunch.target.astype(np.int64))
+    every = Records(values[:, None, None].astype(np.float32), rows[:, -1].astype(np.int64))
     tested = np.arange(len(every)) % 5 == 0
     return Dataset("breast-cancer", 2, every.take(np.flatnonzero(~tested)), every.take(np.flatnonzero(tested)))
+
+
+def _shipped(name: str) -> Path:
+    """A file of scikit-learn's. Asking `sklearn.datasets` for its content takes a second, for what that imports."""
+    package = find_spec("sklearn")
+    if package is None or package.origin is None:
+        raise DataError("scikit-learn, which brings the small datasets, is not installed")
+    return Path(package.origin).parent / "datasets" / "data" / name
 
 
 def _digit_traits() -> Dataset:

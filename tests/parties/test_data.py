@@ -214,3 +214,15 @@ def test_breast_cancer_is_two_classes_of_measurements_in_a_public_range() -> Non
     assert biopsies.pool.images.min() >= 0
     assert biopsies.pool.images.max() <= 1
     assert 0.3 < biopsies.test.labels.mean() < 0.7
+
+
+def test_the_small_datasets_are_what_scikit_learn_gives(digits: Dataset) -> None:
+    from sklearn.datasets import load_breast_cancer, load_digits
+
+    theirs = load_digits()
+    parts = (digits.test, digits.pool)
+    assert np.array_equal(np.concatenate([part.images.reshape(-1, 64) for part in parts]) * 16, theirs.data)
+    assert np.array_equal(np.concatenate([part.labels for part in parts]), theirs.target)
+    theirs, biopsies = load_breast_cancer(), load_dataset("breast-cancer", None)
+    assert np.array_equal(biopsies.test.labels, theirs.target[::5])
+    assert np.corrcoef(biopsies.test.images[:, 0, 0, 0], theirs.data[::5, 0])[0, 1] > 0.999
