@@ -2,7 +2,7 @@
 
 One way in for the parties: a :class:`Network` made from float layers, and the two sides of a session.
 
-    architecture   what is public          layers, ranges, network   float layers to fixed point, and their bounds
+    architecture   what is public          layers, quantise, ranges, network   float layers to fixed point, bounded
     encoding, rlwe, linear                 W r - s without a dealer              masks, dealer     and with one
     nonlinear      ReLU on shares          sessions                  both sides, in order
     pool           correlations prepared ahead           convert, convert_onnx    models of other libraries

@@ -25,7 +25,7 @@ from mpc.inference.architecture import (
     convolution,
 )
 from mpc.inference.encoding import plan
-from mpc.inference.layers import FixedWeights, quantise
+from mpc.inference.quantise import FixedWeights, quantise
 from mpc.inference.ranges import LayerRange, check_ranges, worst_case
 from mpc.inference.rlwe import DEGREES, LARGEST_NORM_BITS, LARGEST_PLAIN_BITS
 from mpc.inference.tensors import as_pixels, bias_shape, convolve, from_pixels, nonlinear, public_map

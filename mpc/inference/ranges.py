@@ -21,7 +21,7 @@ from mpc.inference.architecture import (
     SumPool,
     convolution,
 )
-from mpc.inference.layers import FixedWeights
+from mpc.inference.quantise import FixedWeights
 from mpc.inference.rlwe import LARGEST_PLAIN_BITS
 from mpc.inference.tensors import nonlinear, windows_of
 

@@ -63,6 +63,64 @@ def test_torch_networks_agree_with_torch_and_in_secret_with_their_twin(build, sh
     np.testing.assert_array_equal(network.ring.signed(network.ring.add(left, right)), network.run_clear(encoded))
 
 
+@pytest.mark.parametrize(
+    ("build", "private"),
+    [
+        # Folded, backwards or forwards, through pooling and flattening: no further private layer.
+        (lambda: nn.Sequential(nn.BatchNorm2d(2), nn.Conv2d(2, 3, 3), nn.ReLU(), nn.Flatten(), nn.Linear(48, 3)), 2),
+        (
+            lambda: nn.Sequential(
+                nn.Conv2d(2, 4, 3), nn.ReLU(), nn.AvgPool2d(2), nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(16, 3)
+            ),
+            2,
+        ),
+        (
+            lambda: nn.Sequential(
+                nn.Conv2d(2, 4, 3), nn.ReLU(), nn.BatchNorm2d(4), nn.AvgPool2d(2), nn.Flatten(), nn.BatchNorm1d(16),
+                nn.Linear(16, 3),
+            ),
+            2,
+        ),
+        (lambda: nn.Sequential(nn.Conv2d(2, 4, 3), nn.Flatten(), nn.BatchNorm1d(64), nn.Linear(64, 3)), 2),
+        # A layer of its own: before zero padding, before a non-linearity, after padded means, at the end.
+        (
+            lambda: nn.Sequential(
+                nn.BatchNorm2d(2), nn.Conv2d(2, 3, 3, padding=1), nn.ReLU(), nn.Flatten(), nn.Linear(108, 3)
+            ),
+            3,
+        ),
+        (
+            lambda: nn.Sequential(
+                nn.Conv2d(2, 4, 3), nn.ReLU(), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(), nn.Linear(64, 3)
+            ),
+            3,
+        ),
+        (
+            lambda: nn.Sequential(
+                nn.Conv2d(2, 4, 3), nn.AvgPool2d(3, 1, 1), nn.BatchNorm2d(4), nn.MaxPool2d(2), nn.Flatten(),
+                nn.Linear(16, 3),
+            ),
+            3,
+        ),
+        (lambda: nn.Sequential(nn.Flatten(), nn.Linear(72, 3), nn.ReLU(), nn.BatchNorm1d(3)), 2),
+        # Means over windows of unequal size, alone and normalised before.
+        (
+            lambda: nn.Sequential(
+                nn.Conv2d(2, 4, 2), nn.ReLU(), nn.BatchNorm2d(4), nn.AdaptiveAvgPool2d((3, 2)), nn.Flatten(),
+                nn.Linear(24, 3),
+            ),
+            2,
+        ),
+    ],
+)  # fmt: skip
+def test_normalisation_and_adaptive_means_are_exact_wherever_they_stand(build, private: int) -> None:
+    torch.manual_seed(2)
+    module = trained(build(), (2, 6, 6))
+    network = Network.from_layers(from_torch(module), (2, 6, 6), ring_bits=45, fraction_bits=14)
+    assert worst_error(network, module, np.random.default_rng(0).uniform(0, 1, (5, 2, 6, 6))) < 0.005
+    assert len(network.weights) == private
+
+
 def test_max_pooling_and_relu_are_one_circuit_in_either_order() -> None:
     for order in (
         (nn.ReLU(), nn.MaxPool2d(2)),
@@ -107,8 +165,16 @@ def test_other_modules_are_refused_by_name(module: nn.Module, message: str) -> N
 @pytest.mark.parametrize(
     ("module", "shape", "message"),
     [
-        (nn.Sequential(nn.BatchNorm2d(1), nn.Flatten()), (1, 4, 4), r"layer 0 \(BatchNorm\) right after a Conv2d"),
-        (nn.Sequential(nn.Conv2d(1, 1, 1), nn.AdaptiveAvgPool2d(3)), (1, 4, 4), "an output that divides the input"),
+        (
+            nn.Sequential(nn.Conv2d(1, 1, 1), nn.BatchNorm2d(2), nn.Flatten()),
+            (1, 4, 4),
+            r"1 channels in layer 1 \(BatchNorm\), found 2",
+        ),
+        (
+            nn.Sequential(nn.Conv2d(1, 1, 1), nn.AdaptiveAvgPool2d(3), nn.Conv2d(1, 1, 1)),
+            (1, 4, 4),
+            r"Flatten and Linear right after layer 1 \(AdaptiveAvgPool2d\), .* found layer 2 \(Conv2d\)",
+        ),
         (
             nn.Sequential(nn.Conv2d(1, 1, 1), nn.MaxPool2d(2, 1, 1), nn.Flatten(), nn.Linear(25, 1)),
             (1, 4, 4),

@@ -12,7 +12,7 @@ from mpc.errors import ParameterError, RangeError
 from mpc.inference import Architecture, AvgPool2d, Conv2d, Flatten, Linear, Network, ReLU
 from mpc.inference.architecture import Convolve, Dense, Relu, Rescale, SumPool
 from mpc.inference.architecture import Flatten as PublicFlatten
-from mpc.inference.layers import FixedWeights
+from mpc.inference.quantise import FixedWeights
 from mpc.inference.ranges import worst_case
 from tests.inference.examples import cryptonets_relu, everything, float_logits, mlp
 
