@@ -47,7 +47,7 @@ class Simulated:
         counts: the votes behind every answer, ``(n, classes)`` or ``(n, labels)``; nobody sees them in a run.
         before, after: accuracy of its model.
         epsilon: spent.
-        analysed_epsilon: what it would be given the votes (:mod:`parties.analysis`); not private, not to be published.
+        analysed_epsilon: what it is given the votes (:mod:`parties.analysis`); not private, not to be published.
             None where the analysis does not apply (noise in parts).
     """
 
@@ -116,6 +116,7 @@ def _campaign(
         more = unlabelled.take(records[got])
         both = Records(np.concatenate([own.images, more.images]), np.concatenate([own.labels, labels[got]]))
         after = train(settings, both)
+    total, analysed = epsilon(spent, float(config.delta)), _analysed(config, dataset, counts, got)
     return Simulated(
         owner,
         [int(record) for record in records],
@@ -124,8 +125,8 @@ def _campaign(
         counts,
         Accuracy.of(before, held_out),
         Accuracy.of(after, held_out),
-        epsilon(spent, float(config.delta)),
-        _analysed(config, dataset, counts, got),
+        total,
+        None if analysed is None else min(total, analysed),
     )
 
 
@@ -173,8 +174,7 @@ def main() -> None:
     parser.add_argument("--seeds", default="0", help="experiment seeds, comma-separated")
     arguments = parser.parse_args()
     keys = yaml.safe_load(arguments.config.read_text())["capc"]
-    if os.environ.get("CAPC_DATA_DIR"):
-        keys.setdefault("data_dir", os.environ["CAPC_DATA_DIR"])
+    keys["data_dir"] = keys.get("data_dir") or os.environ.get("CAPC_DATA_DIR")
     gains = []
     for seed in arguments.seeds.split(","):
         for campaign in simulate(CapcConfig(**keys | {"seed": int(seed)})):

@@ -52,8 +52,8 @@ def traits() -> Dataset:
 
 def test_every_trait_is_what_the_digits_say(traits: Dataset) -> None:
     digits = load_dataset("digits", None).test.labels
-    assert (traits.labelling, traits.classes, traits.label_names) == ("labels", 3, ("loop", "even", "large"))
-    for digit, bits in {0: [1, 1, 0], 4: [0, 1, 0], 7: [0, 0, 1], 8: [1, 1, 1], 9: [1, 0, 1]}.items():
+    assert (traits.labelling, traits.classes, traits.label_names) == ("labels", 3, ("loop", "bowl", "even"))
+    for digit, bits in {0: [1, 1, 1], 4: [0, 0, 1], 5: [0, 1, 0], 7: [0, 0, 0], 9: [1, 0, 0]}.items():
         assert np.unique(traits.test.labels[digits == digit], axis=0).tolist() == [bits]
 
 
@@ -66,12 +66,12 @@ def test_labels_of_another_shape_or_value_are_refused(traits: Dataset) -> None:
 
 def test_every_combination_of_labels_is_dealt_evenly_or_lacked(traits: Dataset) -> None:
     kinds = kind_of(traits.pool.labels).strata(traits.pool.labels)
-    assert len(np.unique(kinds)) == 6
-    for number in range(6):
+    assert len(np.unique(kinds)) == 5
+    for number in range(5):
         counts = [int((kinds[part] == number).sum()) for part in split(traits.pool.labels, 5, 1, "stratified")]
         assert max(counts) - min(counts) <= 1
     for part in split(traits.pool.labels, 5, 1, "stratified", missing_classes=2):
-        assert len(np.unique(kinds[part])) == 4
+        assert len(np.unique(kinds[part])) == 3
 
 
 def settings(name: str, **changes: object) -> TrainingSettings:
@@ -158,7 +158,7 @@ def test_noise_in_parts_is_charged_for_all_labels_too(traits: Dataset) -> None:
             "threshold: expected 0 with dataset digit-traits, whose labels are each a yes or no, found 15",
         ),
         ({"num_classes": 10}, "num_classes is 10, but digit-traits has 3 labels"),
-        ({"missing_classes": 6}, "missing_classes: expected fewer than the 6 classes, found 6"),
+        ({"missing_classes": 5}, "missing_classes: expected fewer than the 5 classes, found 5"),
     ],
 )
 def test_what_makes_no_sense_with_several_labels_is_refused(tmp_path: Path, changes: Any, words: str) -> None:
@@ -195,7 +195,7 @@ def test_a_campaign_of_real_parties_is_the_campaign_in_the_clear(tmp_path: Path)
         sessions = json.loads(run.folders.result("client").read_text())["queries"]
     (clear,) = simulate(CapcConfig(**QUICK | CAMPAIGN))
     assert clear.labels.tolist() == (2 * clear.counts > 4).astype(int).tolist()
-    names = ["loop", "even", "large"]
+    names = ["loop", "bowl", "even"]
     expected = [[name for name, bit in zip(names, row, strict=True) if bit] for row in clear.labels.tolist()]
     assert report["labels"] == names
     assert [query["predicted"] for query in sessions] == expected
@@ -208,14 +208,14 @@ def test_a_campaign_of_real_parties_is_the_campaign_in_the_clear(tmp_path: Path)
     assert accuracy["after"] > accuracy["before"] > accuracy["exact_before"]
     assert [row["class"] for row in accuracy["by_class"]] == names
     lines = dict(Capc().summary(report).lines)
-    assert lines["correct labels"] == f"{report['label_accuracy']:.0%} of loop, even, large"
+    assert lines["correct labels"] == f"{report['label_accuracy']:.0%} of loop, bowl, even"
     assert lines["all labels right"].endswith(f"{accuracy['exact_after']:.3f} after")
 
 
 def test_a_summary_names_the_labels_that_hold() -> None:
     query = {"index": 0, "predicted": ["loop", "even"], "correct": [], "agree": False}
-    report = {"queries": [query], "labels": ["loop", "even", "large"], "label_accuracy": 1 / 3}
+    report = {"queries": [query], "labels": ["loop", "bowl", "even"], "label_accuracy": 1 / 3}
     lines = dict(_labels(report | {"epsilon": 1.0, "epsilon_total": 1.0, "delta": "1e-5"}))
     assert lines["predicted label"] == "loop, even"
-    assert lines["correct label"] == "none of loop, even, large"
-    assert lines["correct labels"] == "33% of loop, even, large"
+    assert lines["correct label"] == "none of loop, bowl, even"
+    assert lines["correct labels"] == "33% of loop, bowl, even"
