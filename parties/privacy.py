@@ -15,6 +15,7 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 from fractions import Fraction
+from functools import lru_cache
 
 import msgspec
 
@@ -107,16 +108,22 @@ def epsilon(costs: Sequence[Cost], delta: float) -> float:
     moved_at = _moved(costs)
     if bound == 0 or bound > _BEYOND_INTEREST or any(unit.parts > 1 for unit in moved_at):
         return bound
+    return min(bound, _composed(frozenset(moved_at.items()), _ROUNDING * bound / sum(moved_at.values()), delta))
+
+
+@lru_cache(maxsize=64)
+def _composed(moved_at: frozenset[tuple[Cost, int]], interval: float, delta: float) -> float:
+    """The epsilon of so many noisy integers of each kind. A charge asks for the same sum several times: to see what
+    fits the budget, for the account, for the run."""
     from dp_accounting.pld import privacy_loss_distribution as pld  # noqa: PLC0415  takes a second
 
-    interval = _ROUNDING * bound / sum(moved_at.values())
     total = pld.identity(value_discretization_interval=interval)
-    for unit, moved in sorted(moved_at.items(), key=lambda item: Fraction(item[0].sigma)):
+    for unit, moved in sorted(moved_at, key=lambda item: Fraction(item[0].sigma)):
         one_count = pld.from_discrete_gaussian_mechanism(
             float(Fraction(unit.sigma)), sensitivity=1, value_discretization_interval=interval
         )
         total = total.compose(one_count.self_compose(moved))
-    return min(bound, float(total.get_epsilon_for_delta(delta)))
+    return float(total.get_epsilon_for_delta(delta))
 
 
 def _moved(costs: Sequence[Cost]) -> Counter[Cost]:
