@@ -153,9 +153,22 @@ def _reshape(node: _Node, layers: list[object]) -> None:
     layers.append(Flatten())
 
 
+def _mean(node: _Node, layers: list[object]) -> None:
+    axes = node.floats(0).tolist() if node.constants else node.get("axes", [])
+    node.require(sorted(axis % 4 for axis in axes) == [2, 3], "the mean of an image's pixels", f"axes {axes}")
+    layers.append(AdaptiveAvgPool2d(1))
+    if not node.get("keepdims", 1):
+        layers.append(Flatten())
+
+
 def _sides(node: _Node) -> tuple[int, int, int, int]:
-    automatic = node.get("auto_pad", b"NOTSET")
-    node.require(automatic in (b"NOTSET", b"VALID"), "auto_pad NOTSET or VALID", automatic)
+    automatic = node.get("auto_pad", b"NOTSET").decode()
+    node.require(automatic in ("NOTSET", "VALID", "SAME_UPPER"), "auto_pad NOTSET, VALID or SAME_UPPER", automatic)
+    if automatic == "SAME_UPPER":
+        stride = node.get("strides", [1, 1])
+        node.require(set(stride) == {1}, "strides of 1 with auto_pad SAME_UPPER", stride)
+        rows, columns = (size - 1 for size in node.get("kernel_shape", [1, 1]))
+        return rows // 2, rows - rows // 2, columns // 2, columns - columns // 2
     top, left, bottom, right = node.get("pads", [0, 0, 0, 0])
     return top, bottom, left, right
 
@@ -176,6 +189,7 @@ _NODES: dict[str, Callable[[_Node, list[object]], None]] = {
     "MaxPool": _pool,
     "AveragePool": _pool,
     "GlobalAveragePool": lambda node, layers: layers.append(AdaptiveAvgPool2d(1)),
+    "ReduceMean": _mean,
     "Flatten": _flatten,
     "Reshape": _reshape,
     "Dropout": lambda node, layers: None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from sklearn.svm import LinearSVC
 from torch import nn
 
 from mpc.errors import ParameterError
-from mpc.inference import Network, from_onnx, from_sklearn, from_torch
+from mpc.inference import AdaptiveAvgPool2d, Flatten, Network, from_onnx, from_sklearn, from_torch
 from mpc.inference.architecture import LeakyRelu, MaxPool, Relu
 from tests.inference.examples import Session, lenet
 
@@ -272,6 +273,26 @@ def test_onnx_files_give_the_same_layers_as_torch(tmp_path: Path) -> None:
     )
 
 
+def test_files_that_torch_writes_are_read(tmp_path: Path) -> None:
+    pytest.importorskip("onnx")
+    module, path = trained(all_kinds(), (2, 19, 19)), tmp_path / "network.onnx"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the exporter that needs no further package is called legacy
+        torch.onnx.export(module, (torch.zeros(1, 2, 19, 19),), str(path), dynamo=False)
+    network = Network.from_layers(from_onnx(path), (2, 19, 19), ring_bits=45)
+    assert worst_error(network, module, np.random.default_rng(0).uniform(0, 1, (3, 2, 19, 19))) < 0.03
+
+
+def test_a_mean_over_pixels_is_adaptive_pooling(tmp_path: Path) -> None:
+    pytest.importorskip("onnx")
+    from onnx.helper import make_node
+
+    for keepdims, axes in ((1, [2, 3]), (0, [-1, -2])):
+        nodes = [make_node("ReduceMean", ["x0", "axes"], ["y"], keepdims=keepdims)]
+        layers = from_onnx(write_onnx(tmp_path / "network.onnx", nodes, {"axes": np.array(axes)}, (1, 4, 4)))
+        assert layers == [AdaptiveAvgPool2d(1), *([] if keepdims else [Flatten()])]
+
+
 def test_other_onnx_graphs_are_refused_by_name(tmp_path: Path) -> None:
     pytest.importorskip("onnx")
     from onnx.helper import make_node
@@ -281,6 +302,10 @@ def test_other_onnx_graphs_are_refused_by_name(tmp_path: Path) -> None:
         ([make_node("Relu", ["x0"], ["x1"]), make_node("Relu", ["x0"], ["y"])], r"a chain, found node 1 \(Relu\)"),
         ([make_node("Add", ["x0", "c"], ["y"])], r"node 0 \(Add\) right after a MatMul"),
         ([make_node("MaxPool", ["x0"], ["y"], kernel_shape=[2, 2], ceil_mode=1)], "ceil_mode 0 in node 0"),
+        (
+            [make_node("ReduceMean", ["x0"], ["y"], axes=[1])],
+            r"mean of an image's pixels in node 0 .*, found axes \[1\]",
+        ),
     ):
         path = write_onnx(tmp_path / "network.onnx", nodes, {"c": np.zeros(3, np.float32)}, (1, 4, 4))
         with pytest.raises(ParameterError, match=message):
