@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shutil
 import tempfile
 from itertools import product
 from pathlib import Path
@@ -31,7 +32,9 @@ def measure(folder: Path, start_port: int, aggregation: str, parties: int, batch
         count = batch * times  # after one batch that is not counted
         flags = ["--n_parties", str(parties), "--models", MODEL, "--aggregation", aggregation]
         flags += ["--n_queries", str(count + batch), "--batch_size", str(batch)]
-        done = run(folder / f"{parties}-parties", start_port, flags)
+        place = folder / f"{parties}-parties"  # keeps the models, not the accounts: long ones take longer to add up
+        shutil.rmtree(place / "files" / "durable", ignore_errors=True)
+        done = run(place, start_port, flags)
         seconds, by_step = querying(done.events["client"], skipped=1)
         return {
             "aggregation": aggregation,
