@@ -233,7 +233,6 @@ def write_onnx(path: Path, nodes: list[object], constants: dict[str, np.ndarray]
 
 
 def test_onnx_files_give_the_same_layers_as_torch(tmp_path: Path) -> None:
-    pytest.importorskip("onnx")
     from onnx.helper import make_node
 
     module = trained(
@@ -274,7 +273,6 @@ def test_onnx_files_give_the_same_layers_as_torch(tmp_path: Path) -> None:
 
 
 def test_files_that_torch_writes_are_read(tmp_path: Path) -> None:
-    pytest.importorskip("onnx")
     module, path = trained(all_kinds(), (2, 19, 19)), tmp_path / "network.onnx"
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the exporter that needs no further package is called legacy
@@ -284,7 +282,6 @@ def test_files_that_torch_writes_are_read(tmp_path: Path) -> None:
 
 
 def test_a_mean_over_pixels_is_adaptive_pooling(tmp_path: Path) -> None:
-    pytest.importorskip("onnx")
     from onnx.helper import make_node
 
     for keepdims, axes in ((1, [2, 3]), (0, [-1, -2])):
@@ -294,7 +291,6 @@ def test_a_mean_over_pixels_is_adaptive_pooling(tmp_path: Path) -> None:
 
 
 def test_other_onnx_graphs_are_refused_by_name(tmp_path: Path) -> None:
-    pytest.importorskip("onnx")
     from onnx.helper import make_node
 
     for nodes, message in (
