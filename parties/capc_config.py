@@ -112,7 +112,7 @@ class CapcConfig(BaseModel):
         json_schema_extra=_flag("classes"),
     )
     round_exp: int = Field(
-        12,
+        13,
         ge=1,
         le=30,
         description="fraction bits of the fixed-point numbers",
