@@ -112,10 +112,10 @@ def plot(rows: list[Row], title: str, path: Path) -> None:
     gains.set_xticks(places, [f"{row['seed']}\n{row['querying_party']}" for row in rows])
     gains.set(xlabel="experiment seed, querying party", ylabel="accuracy on held-out records", title=title)
     gains.grid(alpha=0.3, axis="y")
-    gains.legend()
+    gains.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=3, frameon=False)
     steps = dict(reversed(_average_split(rows).items()))
     split.barh(list(steps), list(steps.values()), color="tab:gray")
-    split.set(xlabel="seconds a query", title=f"Where a query's time goes, {rows[0]['parties']} answering parties")
+    split.set(xlabel="seconds a query", title=f"A query's seconds, {rows[0]['parties']} answering parties")
     figure.tight_layout()
     figure.savefig(path, dpi=120)
 
