@@ -146,7 +146,7 @@ def build_core(what: str, folder: Path, *options: str, compiler: str = "", targe
         configure += ["-G", "Ninja"]
     compiler = compiler or find_compiler()
     execute(configure, quiet=True, CXX=compiler)
-    build = ["cmake", "--build", str(folder), "--parallel", str(os.cpu_count() or 1), "--target", target]
+    build = ["cmake", "--build", str(folder), "--parallel", str(processors()), "--target", target]
     execute(build, quiet=True, CXX=compiler)
     stamp.write_text(wanted)
 
@@ -194,11 +194,16 @@ def run_tests() -> None:
     say("mypy")
     execute([python, "-m", "mypy"])
     say("ctest")
-    execute(["ctest", "--test-dir", str(NATIVE), "--output-on-failure"])
+    run_ctest(NATIVE)
     for sanitizers in SANITIZERS:
         run_sanitized(sanitizers)
     say("pytest")
-    execute([python, "-m", "pytest"])
+    workers = min(8, processors() + 1)  # one more than processors: tests of many processes wait as often as they work
+    execute([python, "-m", "pytest", "-n", str(workers), "--dist", "loadgroup"])
+
+
+def run_ctest(folder: Path) -> None:
+    execute(["ctest", "--test-dir", str(folder), "--output-on-failure", "--parallel", str(processors())])
 
 
 def run_sanitized(sanitizers: str) -> None:
@@ -212,7 +217,7 @@ def run_sanitized(sanitizers: str) -> None:
     what = "the C++ core's tests with -fsanitize=" + sanitizers
     build_core(what, folder, "-DCAPC_SANITIZE=" + sanitizers, compiler=compiler, target="checks")
     say("ctest under -fsanitize=" + sanitizers)
-    execute(["ctest", "--test-dir", str(folder), "--output-on-failure"])
+    run_ctest(folder)
 
 
 def find_fuzzer() -> str:
@@ -250,6 +255,11 @@ def execute(command: "list[str]", quiet: bool = False, **variables: str) -> None
         if quiet:
             print(done.stdout, file=sys.stderr)
         stop(f"`{' '.join(command)}` ended with status {done.returncode}.", done.returncode)
+
+
+def processors() -> int:
+    """Those that this process may use, where the system tells."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def say(text: str) -> None:

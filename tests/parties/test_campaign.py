@@ -20,6 +20,8 @@ from parties.settings import GuardianSettings, QueryingSettings
 from parties.simulation import simulate
 from tests.parties.runs import QUICK, Running, running
 
+pytestmark = pytest.mark.xdist_group("campaigns")  # of the same models, which one worker trains once
+
 CAMPAIGN = {
     "strategy": "entropy",
     "models": "logistic-regression",
