@@ -206,14 +206,18 @@ def test_each_answering_party_trains_under_its_own_seed_and_architecture(tmp_pat
 
 
 def result(*, epsilon: float | None, total: float | None) -> dict[str, Any]:
+    same = {"abstained": False, "chosen_by": None, "epsilon": total, "earlier_run": False}
     queries = [
-        {"index": 0, "predicted": 7, "correct": 7, "agree": True},
-        {"index": 1, "predicted": 3, "correct": 2, "agree": False},
+        {"index": 0, "predicted": 7, "correct": 7, "agree": True, **same},
+        {"index": 1, "predicted": 3, "correct": 2, "agree": False, **same},
     ]
     return {
         "delta": "0.00001",
+        "answered": 2,
+        "abstained": 0,
         "epsilon": epsilon,
         "epsilon_total": total,
+        "epsilon_budget": None,
         "queries": queries,
         "trust": ["nobody"],
         "warnings": ["!"],
