@@ -101,9 +101,9 @@ pyplot.show()
 # %% [markdown]
 # ## 2 · What all parties agree on
 #
-# Everything below is arithmetic on integers modulo $2^{41}$ (the *ring*): a number $x$ becomes $\lfloor x \cdot
-# 2^{12} \rceil$, and a secret $z$ becomes two *shares* $z_1 + z_2 = z \bmod 2^{41}$, of which each is uniformly
-# random by itself. A model whose numbers could overflow the ring is refused, so nothing is lost by this.
+# Everything below is arithmetic on integers modulo $2^{41}$ (the *ring*). A number $x$ becomes the integer nearest to
+# $2^{12} x$, and a secret $z$ becomes two *shares* with $z_1 + z_2 = z$ in the ring, of which each is uniformly random
+# by itself. A model whose numbers could overflow the ring is refused, so nothing is lost by this.
 
 # %%
 from mpc.ring import Ring
@@ -433,6 +433,7 @@ print(subprocess.run(command, capture_output=True, text=True, check=True).stdout
 # ## Where to go from here
 #
 # - `python run_protocol.py --config configs/hospitals.yaml`: three ask twenty, within $\varepsilon = 10$.
+# - Every run leaves `files/<run>/report.html`, which shows as much as the plots above, and where the time went.
 # - `configs/default.yaml` explains every key; every key is also a flag.
 # - `docs/protocol.md` explains every step, `docs/security.md` what is assumed and what is not protected.
 # - The party programs are `parties/client.py`, `parties/server.py` and `parties/privacy_guardian.py`.
