@@ -125,6 +125,9 @@ class Garbling:
     def next_tables(self, max_bytes: int) -> bytes:
         """The next bytes of the tables, at most so many; ``b""`` when all are out. Memory is bounded by one tile."""
 
+    def write_tables(self, target: Buffer) -> int:
+        """As :meth:`next_tables`, but fills ``target`` while there are tables, and returns how many bytes."""
+
     @property
     def tables_left(self) -> int:
         """Bytes that :meth:`next_tables` has still to give."""

@@ -38,6 +38,33 @@ private:
     Py_buffer view_;
 };
 
+// A bytes-like argument to be written to.
+class WritableBuffer {
+public:
+    explicit WritableBuffer(nb::handle object) {
+        if (PyObject_GetBuffer(object.ptr(), &view_, PyBUF_WRITABLE) != 0) throw nb::python_error();
+    }
+    ~WritableBuffer() { PyBuffer_Release(&view_); }
+    WritableBuffer(const WritableBuffer&) = delete;
+    WritableBuffer& operator=(const WritableBuffer&) = delete;
+
+    std::uint8_t* data() const { return static_cast<std::uint8_t*>(view_.buf); }
+    std::size_t size() const { return static_cast<std::size_t>(view_.len); }
+
+private:
+    Py_buffer view_;
+};
+
+// A new bytes object that `fill(place)` writes, without a copy.
+template <typename Fill>
+nb::bytes filled_bytes(std::size_t size, Fill fill) {
+    PyObject* raw = PyBytes_FromStringAndSize(nullptr, static_cast<Py_ssize_t>(size));
+    if (raw == nullptr) throw nb::python_error();
+    nb::bytes bytes = nb::steal<nb::bytes>(raw);
+    fill(reinterpret_cast<std::uint8_t*>(PyBytes_AS_STRING(raw)));
+    return bytes;
+}
+
 inline nb::bytes to_bytes(const mpc::Bytes& bytes) { return nb::bytes(bytes.data(), bytes.size()); }
 
 using Words = nb::ndarray<const std::uint64_t, nb::ndim<2>, nb::c_contig, nb::device::cpu>;

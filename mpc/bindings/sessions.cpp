@@ -53,26 +53,27 @@ WordsOut outputs(const Locked<EvaluatedBatch>& b, std::vector<std::uint64_t> val
     return to_array(std::move(values), b.peek().instances(), b.peek().circuit().output_widths().size());
 }
 
-// Uninitialised bytes that the core fills in place.
 nb::bytes next_tables(Locked<GarbledBatch>& self, std::size_t max_bytes) {
     if (max_bytes == 0) throw mpc::ParameterError("tables: expected room for at least one byte");
     const std::uint64_t left = self.run([](GarbledBatch& b) { return b.tables_left(); });
     const auto size = static_cast<std::size_t>(std::min<std::uint64_t>(left, max_bytes));
-    PyObject* raw = PyBytes_FromStringAndSize(nullptr, static_cast<Py_ssize_t>(size));
-    if (raw == nullptr) throw nb::python_error();
-    nb::bytes chunk = nb::steal<nb::bytes>(raw);
-    auto* out = reinterpret_cast<std::uint8_t*>(PyBytes_AS_STRING(raw));
-    if (size > 0) {
+    return filled_bytes(size, [&](std::uint8_t* out) {
+        if (size == 0) return;
         const std::size_t written = self.run([&](GarbledBatch& b) { return b.next_tables(out, size); });
         if (written != size) throw mpc::OrderError("tables: taken by two threads at once");
-    }
-    return chunk;
+    });
 }
 
 void bind_garbling(nb::module_& m) {
     using Self = Locked<GarbledBatch>;
     nb::class_<Self>(m, "Garbling", "The garbler's half of one circuit over n instances.")
         .def("next_tables", &next_tables, nb::arg("max_bytes"))
+        .def("write_tables",
+             [](Self& self, nb::handle target) {
+                 const WritableBuffer out(target);
+                 return self.run([&](GarbledBatch& b) { return b.next_tables(out.data(), out.size()); });
+             },
+             nb::arg("target"))
         .def("input_labels",
              [](Self& self, nb::handle values, nb::handle late_corrections) {
                  const auto& circuit = self.peek().circuit();
@@ -80,9 +81,11 @@ void bind_garbling(nb::module_& m) {
                                           "garbler's values");
                  std::optional<Bytes> late;
                  if (!late_corrections.is_none()) late = Buffer(late_corrections).copy();
-                 return to_bytes(self.run([&](GarbledBatch& b) {
-                     return b.input_labels(v.data(), v.size(), late ? &*late : nullptr);
-                 }));
+                 return filled_bytes(self.peek().label_bytes(), [&](std::uint8_t* out) {
+                     self.run([&](GarbledBatch& b) {
+                         b.input_labels(v.data(), v.size(), late ? &*late : nullptr, out);
+                     });
+                 });
              },
              nb::arg("values"), nb::arg("late_corrections") = nb::none())
         .def("decoding", [](Self& self) { return to_bytes(self.run([](GarbledBatch& b) { return b.decoding(); })); })
@@ -189,7 +192,9 @@ void bind_sessions(nb::module_& m) {
              })
         .def("extend",
              [](Locked<EvaluatorSession>& self, std::size_t count) {
-                 return to_bytes(self.run([&](EvaluatorSession& s) { return s.extend(count); }));
+                 return filled_bytes(EvaluatorSession::extension_message_bytes(count), [&](std::uint8_t* message) {
+                     self.run([&](EvaluatorSession& s) { s.extend(count, message); });
+                 });
              },
              nb::arg("count"))
         .def("evaluate",

@@ -1,21 +1,25 @@
-// Memory for labels, OTs, keys and tables: on huge pages when it is large (a first touch of fresh 4 KiB pages costs
-// more than the cryptography of the labels in them), and wiped when it is freed, wherever that happens, if it held
-// secrets.
+// Memory for labels, OTs, keys and tables. Three things about it, as a first touch of fresh 4 KiB pages costs more than the
+// cryptography of the labels in them: it is not zeroed first, so whoever takes it writes before reading; chunks that are
+// freed are kept for the next batch (up to kKeptBytes a process); and large ones lie on huge pages. If it held secrets it
+// is wiped when it is freed, wherever that happens.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
-#include <cstdlib>
 #include <new>
+#include <utility>
 #include <vector>
-
-#if defined(__linux__)
-#include <sys/mman.h>
-#endif
 
 #include "core/block.hpp"
 
 namespace capc::mpc {
+
+constexpr std::size_t kKeptBytes = std::size_t{32} << 20;
+
+// 64-byte aligned, from the kept chunks where one has that size; throws std::bad_alloc. `give_chunk` takes it back, with
+// the same `bytes`. From any thread.
+void* take_chunk(std::size_t bytes);
+void give_chunk(void* memory, std::size_t bytes);
 
 template <typename T, bool secret>
 struct LargeAllocator {
@@ -24,26 +28,23 @@ struct LargeAllocator {
     struct rebind {
         using other = LargeAllocator<U, secret>;
     };
-    static constexpr std::size_t kHugePage = std::size_t{2} << 20;
-
     LargeAllocator() = default;
     template <typename U>
     LargeAllocator(const LargeAllocator<U, secret>&) {}
 
     T* allocate(std::size_t count) {
-        if (count > (~std::size_t{0} - kHugePage) / sizeof(T)) throw std::bad_alloc();
-        const std::size_t unit = count * sizeof(T) < kHugePage ? 64 : kHugePage;
-        const std::size_t bytes = (count * sizeof(T) + unit - 1) / unit * unit;
-        void* memory = std::aligned_alloc(unit, bytes);
-        if (memory == nullptr) throw std::bad_alloc();
-#if defined(__linux__)
-        if (unit == kHugePage) (void)::madvise(memory, bytes, MADV_HUGEPAGE);  // advice: it may be refused
-#endif
-        return static_cast<T*>(memory);
+        if (count > (~std::size_t{0} >> 1) / sizeof(T)) throw std::bad_alloc();
+        return static_cast<T*>(take_chunk(count * sizeof(T)));
     }
     void deallocate(T* memory, std::size_t count) {
         if (secret) wipe(memory, count * sizeof(T));
-        std::free(memory);
+        give_chunk(memory, count * sizeof(T));
+    }
+    // What resize() adds stays as it is; see above. T is trivially copyable.
+    void construct(T*) {}
+    template <typename... Values>
+    void construct(T* place, Values&&... values) {
+        ::new (static_cast<void*>(place)) T(std::forward<Values>(values)...);
     }
 
     friend bool operator==(const LargeAllocator&, const LargeAllocator&) { return true; }

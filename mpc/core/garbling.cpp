@@ -24,11 +24,8 @@ void copy_bytes(std::uint8_t* to, const std::uint8_t* from, std::size_t bytes) {
     if (bytes > 0) std::memcpy(to, from, bytes);
 }
 
-// Labels that are not needed any more.
-void release(Blocks* labels) {
-    wipe(labels->data(), labels->size() * sizeof(Block));
-    Blocks().swap(*labels);
-}
+// Labels that are not needed any more: wiped and freed.
+void release(Blocks* labels) { Blocks().swap(*labels); }
 
 std::vector<std::uint64_t> opened(const Circuit& circuit, std::size_t n, Bytes own, const std::uint8_t* other,
                                   std::size_t bytes, const char* step) {
@@ -50,7 +47,7 @@ std::uint64_t table_bytes(const Circuit& circuit, std::size_t n) {
 
 Blocks corrected_labels(Blocks q, const Bytes& corrections, const Block& delta) {
     check_packed("corrections of the evaluator's choices", corrections.data(), corrections.size(), q.size());
-    for (std::size_t k = 0; k < q.size(); ++k) q[k] ^= mask_of(get_bit(corrections.data(), k)) & delta;
+    kernels().shift(q.data(), corrections.data(), q.size(), delta);
     return q;
 }
 
@@ -165,39 +162,36 @@ std::size_t Garbling::next_tables(std::uint8_t* out, std::size_t max) {
     return written;
 }
 
-Bytes Garbling::chosen_labels(std::uint64_t stream, const std::uint8_t* choices, std::size_t count,
-                              const Block* pads) const {
+void Garbling::chosen_labels(std::uint64_t stream, const std::uint8_t* choices, std::size_t count, const Block* pads,
+                             std::uint8_t* out) const {
     constexpr std::size_t together = 256;
     Block labels[together];
-    Bytes message(count * sizeof(Block));
     for (std::size_t first = 0; first < count; first += together) {
         const std::size_t now = std::min(together, count - first);
         label_stream_.counter_mode(first, stream, labels, now);
-        for (std::size_t k = 0; k < now; ++k) {
-            labels[k] ^= mask_of(std::uint64_t{choices[(first + k) / 8]} >> (k % 8)) & delta_;
-            if (pads != nullptr) labels[k] ^= pads[first + k];
-        }
-        std::memcpy(message.data() + first * sizeof(Block), labels, now * sizeof(Block));
+        kernels().shift(labels, choices + first / 8, now, delta_);
+        for (std::size_t k = 0; pads != nullptr && k < now; ++k) labels[k] ^= pads[first + k];
+        std::memcpy(out + first * sizeof(Block), labels, now * sizeof(Block));
     }
     wipe(labels, sizeof labels);
-    return message;
 }
 
-Bytes Garbling::input_labels(const std::uint64_t* values, std::size_t count) {
+void Garbling::input_labels(const std::uint64_t* values, std::size_t count, std::uint8_t* out) {
     if (inputs_given_) throw OrderError("the garbler's labels were given out already");
-    const Bytes bits = pack_values(circuit().garbler_widths(), values, count, instances());
+    Bytes bits = pack_values(circuit().garbler_widths(), values, count, instances());
     inputs_given_ = true;
-    return chosen_labels(kGarblerStream, bits.data(), instances() * circuit().garbler_bits(), nullptr);
+    chosen_labels(kGarblerStream, bits.data(), instances() * circuit().garbler_bits(), nullptr, out);
+    wipe(bits.data(), bits.size());
 }
 
-Bytes Garbling::late_labels(const Blocks& q, const std::uint8_t* corrections, std::size_t bytes) {
+void Garbling::late_labels(const Blocks& q, const std::uint8_t* corrections, std::size_t bytes, std::uint8_t* out) {
     if (!late_) throw OrderError("this garbling fixed the evaluator's choices before");
     if (late_given_) throw OrderError("the evaluator's labels were given out already");
     const std::size_t count = instances() * circuit().evaluator_bits();
     if (q.size() != count) throw LengthError("oblivious transfers", count, q.size());
     check_packed("corrections of the evaluator's choices", corrections, bytes, count);
     late_given_ = true;
-    return chosen_labels(kEvaluatorStream, corrections, count, q.data());
+    chosen_labels(kEvaluatorStream, corrections, count, q.data(), out);
 }
 
 void Garbling::require_finished(const char* step) const {

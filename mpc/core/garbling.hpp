@@ -68,11 +68,21 @@ public:
     std::size_t next_tables(std::uint8_t* out, std::size_t max);
     bool finished() const { return walk_.finished() && pending_used_ == pending_.size(); }
 
-    // Labels of the garbler's values (n x garbler words, row by row): n x garbler_bits blocks. One call only: two
-    // labels of one wire would give delta away.
-    Bytes input_labels(const std::uint64_t* values, std::size_t count);
+    // Labels of the garbler's values (n x garbler words, row by row): n x garbler_bits blocks, to `out`. One call only:
+    // two labels of one wire would give delta away.
+    void input_labels(const std::uint64_t* values, std::size_t count, std::uint8_t* out);
+    Bytes input_labels(const std::uint64_t* values, std::size_t count) {
+        Bytes labels(instances() * circuit().garbler_bits() * sizeof(Block));
+        input_labels(values, count, labels.data());
+        return labels;
+    }
     // Late only, once: q (n x evaluator_bits) and the evaluator's corrections d, packed: n x evaluator_bits blocks.
-    Bytes late_labels(const Blocks& q, const std::uint8_t* corrections, std::size_t bytes);
+    void late_labels(const Blocks& q, const std::uint8_t* corrections, std::size_t bytes, std::uint8_t* out);
+    Bytes late_labels(const Blocks& q, const std::uint8_t* corrections, std::size_t bytes) {
+        Bytes labels(instances() * circuit().evaluator_bits() * sizeof(Block));
+        late_labels(q, corrections, bytes, labels.data());
+        return labels;
+    }
 
     // After the last table: the permute bits of the outputs, packed; they open the outputs to the evaluator.
     Bytes decoding() const;
@@ -92,7 +102,8 @@ private:
     void run_free_gates();
     void require_finished(const char* step) const;
     // Zero labels of a stream ^ choice delta ^ pad, all of them.
-    Bytes chosen_labels(std::uint64_t stream, const std::uint8_t* choices, std::size_t count, const Block* pads) const;
+    void chosen_labels(std::uint64_t stream, const std::uint8_t* choices, std::size_t count, const Block* pads,
+                       std::uint8_t* out) const;
 
     TileWalk walk_;
     Block delta_;

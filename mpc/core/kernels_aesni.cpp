@@ -4,7 +4,8 @@
 namespace capc::mpc {
 
 const Kernels kernels_aesni = {
-    expand_key, encrypt<V128>, counter_mode<V128>, hash<V128>, colours<V128>, garble<V128>, evaluate<V128>,
+    expand_key, encrypt<V128>, counter_mode<V128>, streams<V128>, hash<V128>, shift<V128>, colours<V128>,
+    garble<V128>, evaluate<V128>,
 };
 
 }  // namespace capc::mpc

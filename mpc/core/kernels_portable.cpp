@@ -168,8 +168,18 @@ std::size_t evaluate(GateRun& run) {
     });
 }
 
+void streams(const RoundKeys* keys, std::size_t key_count, std::uint64_t first, Block* out, std::size_t stride,
+             std::size_t count) {
+    for (std::size_t k = 0; k < key_count; ++k) counter_mode(keys[k], first, 0, out + k * stride, count);
+}
+
+void shift(Block* blocks, const std::uint8_t* bits, std::size_t count, const Block& delta) {
+    for (std::size_t i = 0; i < count; ++i) blocks[i] ^= mask_of(std::uint64_t{bits[i / 8]} >> (i % 8)) & delta;
+}
+
 }  // namespace
 
-const Kernels kernels_portable = {expand_key, encrypt, counter_mode, hash, colours, garble, evaluate};
+const Kernels kernels_portable = {expand_key, encrypt, counter_mode, streams, hash,
+                                  shift,      colours, garble,       evaluate};
 
 }  // namespace capc::mpc

@@ -4,7 +4,8 @@
 namespace capc::mpc {
 
 const Kernels kernels_vaes256 = {
-    expand_key, encrypt<V256>, counter_mode<V256>, hash<V256>, colours<V256>, garble<V256>, evaluate<V256>,
+    expand_key, encrypt<V256>, counter_mode<V256>, streams<V256>, hash<V256>, shift<V256>, colours<V256>,
+    garble<V256>, evaluate<V256>,
 };
 
 }  // namespace capc::mpc

@@ -4,7 +4,8 @@
 namespace capc::mpc {
 
 const Kernels kernels_vaes512 = {
-    expand_key, encrypt<V512>, counter_mode<V512>, hash<V512>, colours<V512>, garble<V512>, evaluate<V512>,
+    expand_key, encrypt<V512>, counter_mode<V512>, streams<V512>, hash<V512>, shift<V512>, colours<V512>,
+    garble<V512>, evaluate<V512>,
 };
 
 }  // namespace capc::mpc

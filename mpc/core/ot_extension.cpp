@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "core/cpu.hpp"
+#include "core/kernels.hpp"
 #include "core/prg.hpp"
 #include "core/transpose.hpp"
 
@@ -74,6 +75,10 @@ Fold fold_kernel() {
 // Children of a tree node: the first two blocks of AES-128 in counter mode under the node.
 void children(const Block& node, Block out[2]) { Prg(node).fill_blocks(out, 2); }
 
+void expand_leaves(const Block (&nodes)[kLeaves], RoundKeys* out) {
+    for (std::size_t x = 0; x < kLeaves; ++x) kernels().expand_key(nodes[x], &out[x]);
+}
+
 std::uint8_t* tree_message(std::uint8_t* message, std::size_t tree, std::size_t level) {
     return message + (tree * (kTreeDepth - 1) + level - 1) * 2 * sizeof(Block);
 }
@@ -86,8 +91,8 @@ std::uint64_t path_bit(const Block& delta, std::size_t tree, std::size_t level) 
 
 }  // namespace
 
-CotReceiver::CotReceiver(const std::vector<KeyPair>& base_keys, std::uint8_t* message) {
-    leaves_.reserve(kTrees * kLeaves);
+CotReceiver::CotReceiver(const std::vector<KeyPair>& base_keys, std::uint8_t* message)
+    : leaves_(kTrees * kLeaves) {
     for (std::size_t tree = 0; tree < kTrees; ++tree) {
         const KeyPair* keys = &base_keys[kTreeDepth * tree];
         Block nodes[kLeaves] = {keys[0].key[0], keys[0].key[1]};
@@ -103,19 +108,19 @@ CotReceiver::CotReceiver(const std::vector<KeyPair>& base_keys, std::uint8_t* me
             wipe(next, sizeof next);
             std::memcpy(tree_message(message, tree, level), sums, sizeof sums);
         }
-        for (const Block& leaf : nodes) leaves_.emplace_back(leaf);
+        expand_leaves(nodes, &leaves_[tree * kLeaves]);
         wipe(nodes, sizeof nodes);
     }
 }
 
 void CotReceiver::extend(std::size_t column_blocks, std::uint8_t* message, Block* t, Block* u) {
     const Fold fold = fold_kernel();
+    const auto streams = kernels().streams;
     Tile tile;
     for (std::size_t done = 0; done < column_blocks; done += kTileBlocks) {
         const std::size_t blocks = std::min(kTileBlocks, column_blocks - done);
         for (std::size_t tree = 0; tree < kTrees; ++tree) {
-            for (std::size_t x = 0; x < kLeaves; ++x)
-                leaves_[tree * kLeaves + x].counter_mode(position_, 0, tile.leaf[x], blocks);
+            streams(&leaves_[tree * kLeaves], kLeaves, position_, tile.leaf[0], kTileBlocks, blocks);
             fold(tile.leaf, tree == 0 ? tile.first : tile.sum, &tile.rows[kTreeDepth * tree], blocks);
             if (tree == 0) continue;
             for (std::size_t c = 0; c < blocks; ++c) tile.sum[c] ^= tile.first[c];
@@ -139,8 +144,7 @@ std::array<std::uint8_t, kBaseOts> CotSender::base_choices(const Block& delta) {
 // Nodes are held by their distance from the path, so no address depends on delta: node y at a level is the one whose
 // number differs from alpha's prefix by y, and node 0 (the path) stays a dummy of zeros.
 CotSender::CotSender(const Block& delta, const Blocks& base_keys, const std::uint8_t* message)
-    : delta_(delta) {
-    leaves_.reserve(kTrees * kLeaves);
+    : delta_(delta), leaves_(kTrees * kLeaves) {
     for (std::size_t tree = 0; tree < kTrees; ++tree) {
         const Block* keys = &base_keys[kTreeDepth * tree];
         Block nodes[kLeaves] = {Block{}, keys[0]};
@@ -163,20 +167,20 @@ CotSender::CotSender(const Block& delta, const Blocks& base_keys, const std::uin
             std::copy(next, next + kLeaves, nodes);
             wipe(next, sizeof next);
         }
-        for (const Block& leaf : nodes) leaves_.emplace_back(leaf);
+        expand_leaves(nodes, &leaves_[tree * kLeaves]);
         wipe(nodes, sizeof nodes);
     }
 }
 
 void CotSender::extend(std::size_t column_blocks, const std::uint8_t* message, Block* q) {
     const Fold fold = fold_kernel();
+    const auto streams = kernels().streams;
     Tile tile;
     for (std::size_t done = 0; done < column_blocks; done += kTileBlocks) {
         const std::size_t blocks = std::min(kTileBlocks, column_blocks - done);
         for (std::size_t tree = 0; tree < kTrees; ++tree) {
             // tile.leaf[0] stays zero: the leaf at distance 0 has coefficient 0 in W.
-            for (std::size_t y = 1; y < kLeaves; ++y)
-                leaves_[tree * kLeaves + y].counter_mode(position_, 0, tile.leaf[y], blocks);
+            streams(&leaves_[tree * kLeaves + 1], kLeaves - 1, position_, tile.leaf[1], kTileBlocks, blocks);
             fold(tile.leaf, tile.sum, &tile.rows[kTreeDepth * tree], blocks);
             if (tree == 0) continue;
             std::memcpy(tile.sum, message, blocks * sizeof(Block));

@@ -37,6 +37,8 @@ constexpr std::size_t extension_bytes(std::size_t column_blocks) {
     return (kTrees - 1) * sizeof(Block) * column_blocks;
 }
 
+using LeafKeys = std::vector<RoundKeys, LargeAllocator<RoundKeys, true>>;
+
 class CotReceiver {
 public:
     // From the 128 base OTs in which this side was the sender; writes kTreeMessageBytes to `message` for the peer.
@@ -47,7 +49,7 @@ public:
     void extend(std::size_t column_blocks, std::uint8_t* message, Block* t, Block* u);
 
 private:
-    std::vector<Aes128> leaves_;  // tree-major, leaf x
+    LeafKeys leaves_;  // tree-major, leaf x
     std::uint64_t position_ = 0;
 };
 
@@ -67,7 +69,7 @@ public:
 
 private:
     Block delta_;
-    std::vector<Aes128> leaves_;  // tree-major, by distance y = x + alpha; y = 0 is the one not known (a dummy)
+    LeafKeys leaves_;  // tree-major, by distance y = x + alpha; y = 0 is the one not known (a dummy)
     std::uint64_t position_ = 0;
 };
 

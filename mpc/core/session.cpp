@@ -46,20 +46,20 @@ std::size_t GarbledBatch::next_tables(std::uint8_t* out, std::size_t max) {
     return written;
 }
 
-Bytes GarbledBatch::input_labels(const std::uint64_t* values, std::size_t count, const Bytes* corrections) {
+void GarbledBatch::input_labels(const std::uint64_t* values, std::size_t count, const Bytes* corrections,
+                                std::uint8_t* out) {
     if (late_ && corrections == nullptr) throw OrderError("labels: the evaluator's late corrections are missing");
     if (!late_ && corrections != nullptr)
         throw OrderError("labels: this batch had the evaluator's corrections when it was garbled");
     if (late_)
         check_packed("late corrections", corrections->data(), corrections->size(),
                      instances() * circuit().evaluator_bits());
-    Bytes message = garbling_.input_labels(values, count);
+    garbling_.input_labels(values, count, out);
     if (late_) {
-        const Bytes masked = garbling_.late_labels(q_, corrections->data(), corrections->size());
-        message.insert(message.end(), masked.begin(), masked.end());
+        std::uint8_t* const masked = out + instances() * circuit().garbler_bits() * sizeof(Block);
+        garbling_.late_labels(q_, corrections->data(), corrections->size(), masked);
         Blocks().swap(q_);
     }
-    return message;
 }
 
 GarblerProjection GarbledBatch::project(unsigned width, const Block* seed) {
@@ -86,11 +86,6 @@ Bytes EvaluatedBatch::choose(const std::uint64_t* values, std::size_t count) {
     wipe(bits_.data(), bits_.size());
     chosen_ = true;
     return corrections;
-}
-
-std::size_t EvaluatedBatch::label_bytes() const {
-    const std::size_t bits = circuit().garbler_bits() + (late_ ? circuit().evaluator_bits() : 0);
-    return instances() * bits * sizeof(Block);
 }
 
 void EvaluatedBatch::set_labels(const std::uint8_t* message, std::size_t bytes) {
@@ -154,14 +149,16 @@ void GarblerSession::finish_base(const std::uint8_t* message, std::size_t bytes)
 
 // ---- OT extension --------------------------------------------------------------------------------------------------
 
-Bytes EvaluatorSession::extend(std::size_t count) {
-    require_ready(cot_ != nullptr, "OT extension");
+std::size_t EvaluatorSession::extension_message_bytes(std::size_t count) {
     if (count == 0 || count > (std::size_t{1} << 36)) throw ParameterError("OT extension: expected 1 to 2^36 OTs");
-    const std::size_t blocks = (count + 127) / 128;
-    Bytes message(extension_bytes(blocks));
+    return extension_bytes((count + 127) / 128);
+}
+
+void EvaluatorSession::extend(std::size_t count, std::uint8_t* message) {
+    require_ready(cot_ != nullptr, "OT extension");
+    const std::size_t blocks = extension_message_bytes(count) / extension_bytes(1);
     Block* t = t_.grow(128 * blocks);
-    cot_->extend(blocks, message.data(), t, u_.grow(blocks));
-    return message;
+    cot_->extend(blocks, message, t, u_.grow(blocks));
 }
 
 void GarblerSession::extend(const std::uint8_t* message, std::size_t bytes) {

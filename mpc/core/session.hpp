@@ -43,6 +43,11 @@ constexpr std::size_t kFirstMessageBytes = kPointBytes;
 constexpr std::size_t kSecondMessageBytes = kSaltBytes + kBaseOts * kPointBytes;
 constexpr std::size_t kThirdMessageBytes = kTreeMessageBytes;
 
+// Length of the message that brings the labels.
+inline std::size_t label_bytes(const Circuit& circuit, std::size_t n, bool late) {
+    return n * (circuit.garbler_bits() + (late ? circuit.evaluator_bits() : 0)) * sizeof(Block);
+}
+
 // One circuit over n instances, the garbler's half. Methods as in garbling.hpp.
 class GarbledBatch {
 public:
@@ -57,7 +62,13 @@ public:
     std::uint64_t tables_left() const { return tables_left_; }  // bytes
     // The garbler's labels, and behind them, for a late batch, the masked labels of the evaluator (`corrections` is its
     // message; null for an early batch).
-    Bytes input_labels(const std::uint64_t* values, std::size_t count, const Bytes* corrections);
+    void input_labels(const std::uint64_t* values, std::size_t count, const Bytes* corrections, std::uint8_t* out);
+    Bytes input_labels(const std::uint64_t* values, std::size_t count, const Bytes* corrections) {
+        Bytes labels(label_bytes());
+        input_labels(values, count, corrections, labels.data());
+        return labels;
+    }
+    std::size_t label_bytes() const { return mpc::label_bytes(circuit(), instances(), late_); }  // length of that message
     Bytes decoding() const { return garbling_.decoding(); }
     std::vector<std::uint64_t> decode(const std::uint8_t* colours, std::size_t bytes) const {
         return garbling_.decode(colours, bytes);
@@ -93,7 +104,7 @@ public:
     void feed_tables(const std::uint8_t* chunk, std::size_t bytes) { evaluation_.feed(chunk, bytes); }
     // The message of `input_labels`. A late batch must have chosen.
     void set_labels(const std::uint8_t* message, std::size_t bytes);
-    std::size_t label_bytes() const;  // length of that message
+    std::size_t label_bytes() const { return mpc::label_bytes(circuit(), instances(), late_); }
     bool done() const { return evaluation_.done(); }
     Bytes colours() const { return evaluation_.colours(); }
     std::vector<std::uint64_t> decode(const std::uint8_t* decoding, std::size_t bytes) const {
@@ -146,8 +157,15 @@ public:
     Bytes start_base();
     Bytes receive_base(const std::uint8_t* message, std::size_t bytes);
     std::size_t ots_left() const { return t_.size(); }
-    // At least `count` more OTs (the next multiple of 128); returns the message for the garbler's `extend`.
-    Bytes extend(std::size_t count);
+    // At least `count` more OTs (the next multiple of 128); writes the message for the garbler's `extend`, of
+    // extension_message_bytes(count), which throws ParameterError for no OTs or too many.
+    void extend(std::size_t count, std::uint8_t* message);
+    static std::size_t extension_message_bytes(std::size_t count);
+    Bytes extend(std::size_t count) {
+        Bytes message(extension_message_bytes(count));
+        extend(count, message.data());
+        return message;
+    }
     // `values` (n x evaluator words) null: late. Takes n * evaluator_bits OTs; throws OrderError if there are fewer.
     EvaluatedBatch evaluate(const Circuit& circuit, std::size_t n, const std::uint64_t* values, std::size_t count);
 

@@ -31,9 +31,7 @@ TileWalk::TileWalk(Circuit walked, std::size_t instances, const Block& salt, std
     }
 }
 
-TileWalk::~TileWalk() {
-    if (slots_) wipe(slots_.get(), slot_blocks() * sizeof(Block));
-}
+TileWalk::~TileWalk() { release(); }
 
 std::size_t TileWalk::slot_blocks() const { return std::max<std::size_t>(circuit.slot_count(), 1) * stride_; }
 
@@ -65,6 +63,13 @@ std::size_t TileWalk::run(std::uint8_t* tables, std::size_t ands, const Block* d
 void TileWalk::next_tile() {
     first_ += lanes();
     next_gate_ = 0;
+    if (finished()) release();
+}
+
+void TileWalk::release() {
+    if (slots_) wipe(slots_.get(), slot_blocks() * sizeof(Block));
+    slots_.reset();
+    std::vector<const Block*>().swap(rows_);
 }
 
 }  // namespace capc::mpc

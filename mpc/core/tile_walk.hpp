@@ -35,6 +35,7 @@ public:
     // Runs gates of this tile; `tables` has room for (or holds) the tables of `ands` AND gates. Garbles if `delta` is
     // given, otherwise evaluates. Returns how many AND gates were done; then see tile_done().
     std::size_t run(std::uint8_t* tables, std::size_t ands, const Block* delta);
+    // After the last one the walk keeps no labels.
     void next_tile();
 
     Circuit circuit;
@@ -45,6 +46,7 @@ private:
         void operator()(Block* p) const;
     };
     std::size_t slot_blocks() const;
+    void release();
 
     Block salt_;
     std::uint64_t index_;

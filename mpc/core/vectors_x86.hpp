@@ -34,6 +34,10 @@ struct V128 {
     static CAPC_INLINE Mask colour(T label) {
         return _mm_srai_epi32(_mm_slli_epi32(_mm_shuffle_epi32(label, 0), 31), 31);
     }
+    // The mask of the blocks whose bit, from the lowest on, is set.
+    static CAPC_INLINE Mask where(std::uint64_t bits) {
+        return _mm_set1_epi64x(-static_cast<long long>(bits & 1));
+    }
     // a, or a ^ b where the mask is set.
     static CAPC_INLINE T exclusive_where(Mask mask, T a, T b) { return exclusive(a, _mm_and_si128(mask, b)); }
     // One step of the key schedule (FIPS 197, section 5.2). SubWord(RotWord(w3)) is broadcast to all four columns,
@@ -69,6 +73,10 @@ struct V256 {
     using Mask = T;
     static CAPC_INLINE Mask colour(T label) {
         return _mm256_srai_epi32(_mm256_slli_epi32(_mm256_shuffle_epi32(label, 0), 31), 31);
+    }
+    static CAPC_INLINE Mask where(std::uint64_t bits) {
+        const T each = _mm256_set_epi64x(2, 2, 1, 1);
+        return _mm256_cmpeq_epi64(_mm256_and_si256(_mm256_set1_epi64x(static_cast<long long>(bits)), each), each);
     }
     static CAPC_INLINE T exclusive_where(Mask mask, T a, T b) { return exclusive(a, _mm256_and_si256(mask, b)); }
     static CAPC_INLINE T next_key(T key, T rotate, T constant) {
@@ -106,6 +114,10 @@ struct V512 {
     static CAPC_INLINE Mask colour(T label) {
         const T low = _mm512_shuffle_epi32(label, static_cast<_MM_PERM_ENUM>(0x44));
         return _mm512_test_epi64_mask(low, _mm512_set1_epi64(1));
+    }
+    static CAPC_INLINE Mask where(std::uint64_t bits) {
+        const T each = _mm512_set_epi64(8, 8, 4, 4, 2, 2, 1, 1);
+        return _mm512_test_epi64_mask(_mm512_set1_epi64(static_cast<long long>(bits)), each);
     }
     static CAPC_INLINE T exclusive_where(Mask mask, T a, T b) { return _mm512_mask_xor_epi64(a, mask, a, b); }
     static CAPC_INLINE std::uint64_t eight_colours(const Block* row) {

@@ -151,7 +151,7 @@ def test_tls_carries_large_frames_both_ways_and_knows_the_peer(authority: dict[s
     sender.join(5)
     client.send("done", b"")
     assert len(server.recv("done", 0)) == 0
-    assert client._connection.version() == "TLSv1.3"
+    assert client._tls.state.version() == "TLSv1.3"
     client.close()
     with pytest.raises(TransportError):
         server.recv("more")
