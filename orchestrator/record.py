@@ -38,6 +38,7 @@ class Record(msgspec.Struct, frozen=True):
     panes: tuple[Pane, ...]
     reporters: tuple[str, ...]
     configuration: dict[str, Any]
+    steps: dict[str, str] = {}  # what happens in each, where the protocol says so
     outcome: str = "running"
     ended: float | None = None
     failed: Failed | None = None
@@ -71,7 +72,7 @@ class Record(msgspec.Struct, frozen=True):
 def begun(folders: RunFolders, protocol: str, started: float, plan: Plan, configuration: dict[str, Any]) -> Record:
     """The record of a run that this process starts."""
     reporters = (plan.reporter, *plan.more_reporters)
-    return Record(folders.run, protocol, started, os.getpid(), plan.panes, reporters, configuration)
+    return Record(folders.run, protocol, started, os.getpid(), plan.panes, reporters, configuration, dict(plan.steps))
 
 
 def read(folders: RunFolders) -> Record:

@@ -70,6 +70,7 @@ class Capc:
             reporter=first,
             deadline_s=config.run_deadline_s,
             more_reporters=tuple(others),
+            steps=capc_report.STEPS,
         )
 
     def summary(self, result: Mapping[str, Any]) -> Summary:

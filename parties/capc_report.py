@@ -10,6 +10,15 @@ from typing import Any
 
 from parties.figures import Chart, Headline, Section, Series, Table
 
+STEPS = {
+    "0": "start: models, keys, connections",
+    "0'": "preprocessing, ahead of the query",
+    "1a": "private inference",
+    "1c": "vote",
+    "2": "sum of the votes, and noise",
+    "3": "release of the label",
+    "4": "training again",
+}
 QUERIES_SHOWN = 200  # of each querying party, in the table of labels
 
 Report = Mapping[str, Any]
@@ -24,6 +33,7 @@ def headlines(reports: Sequence[Report]) -> tuple[Headline, ...]:
     correct = f"{sum(right)} of them correct, " if campaigns and right else ""
     made.append(Headline("queries answered", str(answered), f"{correct}{abstained} abstained"))
     made.append(_epsilon(reports))
+    made.append(Headline("trusted", "nobody alone", "all keep to the protocol, guardian and asker do not collude"))
     return tuple(made)
 
 
@@ -35,6 +45,8 @@ def sections(reports: Sequence[Report]) -> tuple[Section, ...]:
     asked = [(name, report) for name, report in named if report["queries"]]
     if asked:
         made += [_privacy(asked), _label_section(asked)]
+    lines = dict.fromkeys(line for report in reports for line in report["trust"])
+    made.append(Section("Trust", parts=(Table("", ("who has to keep to what",), tuple((line,) for line in lines)),)))
     return tuple(made)
 
 
@@ -105,22 +117,23 @@ def _before_and_after(campaigns: Sequence[tuple[str, Report]]) -> Section:
 
 def _by_class(campaigns: Sequence[tuple[str, Report]]) -> Section:
     charts = []
+    kind = "label" if campaigns[0][1]["labels"] else "class"
     for name, report in campaigns:
         classes = report["accuracy"]["by_class"]
         places = tuple(
-            f"class {entry['class']}" + ("" if entry["own_records"] else " (no own record)") for entry in classes
+            f"{kind} {entry['class']}" + ("" if entry["own_records"] else " (no own record)") for entry in classes
         )
         charts.append(
             Chart(
-                "bars", f"Accuracy of {name} by class", places,
+                "bars", f"Accuracy of {name} by {kind}", places,
                 (
                     Series("before", tuple(_percent(entry["before"]) for entry in classes)),
                     Series("after", tuple(_percent(entry["after"]) for entry in classes)),
-                ), "%", "class", most=100.0,
+                ), "%", kind, most=100.0,
             )
         )  # fmt: skip
-    text = "A class of which a party has no record of its own starts at zero: only labels can teach it."
-    return Section("Accuracy by class", text, tuple(charts))
+    text = f"What a party has no record of, only labels from others can teach it: look at every {kind} without one."
+    return Section(f"Accuracy by {kind}", text, tuple(charts))
 
 
 def _privacy(asked: Sequence[tuple[str, Report]]) -> Section:

@@ -7,7 +7,7 @@ one more class in `parties/protocols.py`.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -105,13 +105,15 @@ class Pane:
 class Plan:
     """All processes of a run; `reporter` is the party whose `result.json` is the run's result.
 
-    With `more_reporters` the result is `{"reports": [...]}`, the reporter's first.
+    With `more_reporters` the result is `{"reports": [...]}`, the reporter's first. `steps` says in a few words what
+    happens in each step, for who has not read the protocol.
     """
 
     processes: tuple[Process, ...]
     reporter: str
     deadline_s: float
     more_reporters: tuple[str, ...] = ()
+    steps: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def panes(self) -> tuple[Pane, ...]:

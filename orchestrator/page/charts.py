@@ -1,7 +1,7 @@
 """Charts as SVG inside the page: bars and lines, drawn here because the page's colours and fonts are its style's.
 
-Colours are names in the style (`s0` ..), so that one picture serves light and dark. Every chart has a title that is read out and
-is followed by its numbers as a table.
+Colours are names in the style (`s0` ..), so that one picture serves light and dark. Every chart has a title that is
+read out, and is followed by its numbers as a table.
 """
 
 from __future__ import annotations

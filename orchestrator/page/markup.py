@@ -5,6 +5,8 @@ from __future__ import annotations
 import html
 from collections.abc import Iterable, Sequence
 
+LONG = 30  # rows of a table that is folded
+
 
 class Markup(str):
     """Text that is HTML already. Everything else is escaped on its way into an element."""
@@ -32,7 +34,7 @@ def _number(value: str | float) -> str:
 
 
 def table(headings: Sequence[str], rows: Iterable[Sequence[str]], title: str = "") -> Markup:
-    """A table whose columns of numbers stand to the right; wide ones scroll by themselves."""
+    """A table whose columns of numbers stand to the right; a wide one scrolls by itself, a long one is folded."""
     body = [list(row) for row in rows]
     right = [bool(body) and all(_is_number(row[column]) for row in body) for column in range(len(headings))]
 
@@ -43,10 +45,14 @@ def table(headings: Sequence[str], rows: Iterable[Sequence[str]], title: str = "
         ]
         return element("tr", *made)
 
-    caption = [element("caption", title)] if title else []
+    folded = len(body) > LONG
+    caption = [element("caption", title)] if title and not folded else []
     head = element("thead", line("th", headings, {"scope": "col"}))
     lines = element("tbody", *(line("td", row, {}) for row in body))
-    return element("div", element("table", *caption, head, lines), class_="wide")
+    made = element("div", element("table", *caption, head, lines), class_="wide")
+    if not folded:
+        return made
+    return element("details", element("summary", f"{title or 'All rows'} ({len(body)})"), made)
 
 
 def _is_number(cell: str) -> bool:

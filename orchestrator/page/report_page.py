@@ -108,11 +108,11 @@ class Page:
             if self.kept.outcome != "finished":
                 made.append(Headline(whole.unit, f"{whole.done}", "done before it ended"))
             if whole.seconds_each is not None and whole.done:
-                note = f"for each of {whole.done} {whole.unit}, without the start"
-                made.append(Headline("time", in_time(whole.seconds_each), note))
+                note = f"for each of {whole.done} {whole.unit}, once they are under way"
+                made.append(Headline("pace", in_time(whole.seconds_each), note))
         moved = sum(line.forth + line.back for line in self._accounts.links())
         made.append(
-            Headline("in all", in_time(seconds), f"{len(self._states)} parties, {in_bytes(moved)} between them")
+            Headline("whole run", in_time(seconds), f"{len(self._states)} parties, {in_bytes(moved)} between them")
         )
         return made
 

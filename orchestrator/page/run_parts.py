@@ -15,21 +15,29 @@ from orchestrator.record import Record
 from parties.figures import Chart, Series
 
 LINKS_SHOWN = 12
-MEGABYTE = 1_000_000
 
 
 def timeline_part(found: Sequence[Span], kept: Record, ended: float) -> Markup:
+    """The whole run, and where the first step takes most of it also the rest."""
     text = element(
-        "p", "Time in a step includes the waiting for the peer. Steps are explained below, under time and bytes.",
+        "p",
+        "Pale is time in which a party waits for others to appear or for its turn. Time in other steps includes the "
+        "waiting for the answers of the peer.",
         class_="soft",
-    )  # fmt: skip
-    return joined([text, timeline.drawn(found, kept.parties, kept.started, ended)])
+    )
+    titles = timeline.named_steps(found, kept.steps)
+    parts = [text, timeline.drawn("The whole run", found, kept.parties, titles, (kept.started, ended))]
+    later = [span.began for span in found if span.step != next(iter(titles))]
+    if later and ended - min(later) < (ended - kept.started) / 2:
+        window = (min(later), ended)
+        parts.append(timeline.drawn("After the first step", found, kept.parties, titles, window, kept.started))
+    return joined(parts)
 
 
 def steps_part(found: Sequence[Span], kept: Record, accounts: Accounts) -> Markup:
     """Seconds and bytes of every step: by role, over all links, and line by line."""
-    titles = timeline.steps_in_order(found)
-    names = tuple(f"{step}  {title}".strip() for step, title in titles.items())
+    titles = timeline.named_steps(found, kept.steps)
+    names = tuple(titles.values())
     lasting = timeline.seconds_in_steps(found)
     longest = tuple(
         Series(
@@ -44,10 +52,11 @@ def steps_part(found: Sequence[Span], kept: Record, accounts: Accounts) -> Marku
     moved: dict[str, int] = {}
     for line in accounts.lines():
         moved[line.step] = moved.get(line.step, 0) + line.forth + line.back
-    sent = Series("all links", tuple(moved.get(step, 0) / MEGABYTE for step in titles))
+    size, unit = _unit(max(moved.values(), default=0))
+    sent = Series("all links", tuple(moved.get(step, 0) / size for step in titles))
     rows = [_row(line) for line in accounts.lines_between_roles()]
     times = Chart("bars", "Seconds in each step: the longest of each role", names, longest, " s", "step")
-    volumes = Chart("bars", "Megabytes that each step moved, over all links", names, (sent,), " MB", "step")
+    volumes = Chart("bars", "Bytes that each step moved, over all links", names, (sent,), unit, "step")
     return joined(
         [
             charts.drawn(times),
@@ -66,19 +75,18 @@ def links_part(accounts: Accounts) -> Markup:
     links = accounts.links()
     shown = links[:LINKS_SHOWN]
     names = tuple(_between(line) for line in shown)
-    title = "Megabytes on each link" if len(shown) == len(links) else f"Megabytes on the {len(shown)} busiest links"
+    size, unit = _unit(max(max(line.forth, line.back) for line in shown))
+    title = "Bytes on each link" if len(shown) == len(links) else f"Bytes on the {len(shown)} busiest links"
     chart = Chart(
         "bars", title, names,
         (
-            Series("→ from the first to the second", tuple(line.forth / MEGABYTE for line in shown)),
-            Series("← back", tuple(line.back / MEGABYTE for line in shown)),
-        ), " MB", "link",
+            Series("→ from the first to the second", tuple(line.forth / size for line in shown)),
+            Series("← back", tuple(line.back / size for line in shown)),
+        ), unit, "link",
     )  # fmt: skip
     rows = [(_between(line), in_bytes(line.forth), in_bytes(line.back)) for line in links]
-    rest = element(
-        "details", element("summary", f"All {len(links)} links"), table(("link", "→ bytes", "← bytes"), rows)
-    )
-    return joined([charts.drawn(chart), *([rest] if len(links) > len(shown) else [])])
+    rest = [table(("link", "→ bytes", "← bytes"), rows, "All links")] if len(links) > len(shown) else []
+    return joined([charts.drawn(chart), *rest])
 
 
 def parties_part(kept: Record, states: Mapping[str, PartyState]) -> Markup:
@@ -109,6 +117,11 @@ def configuration_part(configuration: Mapping[str, Any], defaults: Mapping[str, 
 def notes_part(notes: Sequence[tuple[float, str, str]]) -> Markup:
     """What the parties said, in words."""
     return table(("at", "party", "said"), [(in_time(when), party, words) for when, party, words in notes])
+
+
+def _unit(most: int) -> tuple[int, str]:
+    """What bytes are counted in where the most are so many."""
+    return (1_000_000, " MB") if most >= 1_000_000 else (1_000, " kB")
 
 
 def _row(line: Line) -> tuple[str, ...]:

@@ -24,6 +24,7 @@ class Span:
     title: str
     began: float
     ended: float
+    waiting: bool = False  # for somebody to appear
 
 
 def spans(events: Iterable[tuple[str, Event]], end: float) -> list[Span]:
@@ -37,8 +38,12 @@ def spans(events: Iterable[tuple[str, Event]], end: float) -> list[Span]:
         if event.event == "step_started":
             opened[key] = event
         elif key in opened:
-            found.append(Span(party, event.step, event.title or "", opened.pop(key).t, event.t))
-    found += [Span(party, step, title or "", event.t, end) for (party, step, _, title), event in opened.items()]
+            start = opened.pop(key)
+            found.append(Span(party, event.step, event.title or "", start.t, event.t, bool(start.awaits)))
+    found += [
+        Span(party, step, title or "", event.t, end, bool(event.awaits))
+        for (party, step, _, title), event in opened.items()
+    ]
     return sorted(found, key=lambda span: span.began)
 
 
@@ -61,69 +66,79 @@ def seconds_in_steps(found: Iterable[Span]) -> dict[tuple[str, str], float]:
     return {key: sum(ended - began for began, ended in united(value)) for key, value in times.items()}
 
 
-def steps_in_order(found: Iterable[Span]) -> dict[str, str]:
-    """The steps, in the order of their names, and what the first party to name it calls each when it has one name."""
-    titles: dict[str, list[str]] = {}
+def named_steps(found: Iterable[Span], names: Mapping[str, str]) -> dict[str, str]:
+    """What to call each step, in the order of their marks: its mark and what it is said to be, or is called."""
+    titles: dict[str, str] = {}
     for span in found:
-        known = titles.setdefault(span.step, [])
-        if span.title not in known:
-            known.append(span.title)
-    return {step: titles[step][0] if len(titles[step]) <= 2 else "" for step in sorted(titles)}
+        titles.setdefault(span.step, span.title)
+    return {step: f"{step}  {names.get(step, titles[step])}".rstrip() for step in sorted(titles)}
 
 
-def drawn(found: Sequence[Span], lanes: Sequence[str], began: float, ended: float) -> Markup:
-    """The lanes over seconds since the run began, and as numbers how long each party was in which step."""
-    steps = list(steps_in_order(found))
-    colours = {step: index % charts.COLOURS for index, step in enumerate(steps)}
+def drawn(
+    title: str,
+    found: Sequence[Span],
+    lanes: Sequence[str],
+    steps: Mapping[str, str],
+    window: tuple[float, float],
+    zero: float | None = None,
+) -> Markup:
+    """The lanes over the window, in seconds since `zero`, and as numbers how long each party was in which step."""
+    began, ended = window
     shown = lanes[:LANES]
     left = min(220.0, 14 + 7.0 * max((len(name) for name in shown), default=0))
-    marks = charts.ticks(max(ended - began, 0.01), 8)
-    scale = (charts.WIDTH - left - 24) / marks[-1]
+    offset = began - (began if zero is None else zero)
+    marks = charts.ticks(ended - began, 8)
+    marks = [mark for mark in (offset - offset % marks[1] + mark for mark in marks) if offset <= mark]
+    scale = (charts.WIDTH - left - 24) / max(ended - began, 0.01)
     bottom = 6 + _LANE * len(shown)
     parts: list[str] = []
     for mark in marks:
-        x = left + mark * scale
-        parts += [charts.line(x, 2, x, bottom, "grid"), charts.text(x, bottom + 16, f"{mark:g}", "middle", "tick")]
+        x = left + (mark - offset) * scale
+        if x <= charts.WIDTH - 10:
+            parts += [charts.line(x, 2, x, bottom, "grid"), charts.text(x, bottom + 16, f"{mark:g}", "middle", "tick")]
     parts.append(charts.text((left + charts.WIDTH - 24) / 2, bottom + 34, "seconds", "middle", "tick"))
+    colours = {step: index % charts.COLOURS for index, step in enumerate(steps)}
     for index, name in enumerate(shown):
         parts.append(charts.text(left - 8, 6 + _LANE * index + 12, name, "end"))
-        parts.append(_lane(found, name, 6 + _LANE * index, colours, (began, left, scale, ended - began)))
-    title = f"Which party was in which step when, over {in_time(ended - began)}"
-    lasting = seconds_in_steps(found)
-    rows = [[name, *(_seconds(lasting.get((name, step))) for step in steps)] for name in lanes]
-    names = [f"step {step}" for step in steps]
-    parts_of_figure = [
-        element("figcaption", title),
-        charts.legend(names),
-        element("div", charts.svg(bottom + 42, title, *parts), class_="wide"),
-        element("details", element("summary", "The numbers"), table(["seconds in", *names], rows)),
+        parts.append(_lane([span for span in found if span.party == name], 6 + _LANE * index, colours, window, left))
+    caption = f"{title}: which party was in which step when"
+    made = [
+        element("figcaption", caption),
+        charts.legend(list(steps.values())),
+        element("div", charts.svg(bottom + 42, caption, *parts), class_="wide"),
     ]
+    if not offset:
+        lasting = seconds_in_steps(found)
+        rows = [[name, *(_seconds(lasting.get((name, step))) for step in steps)] for name in lanes]
+        numbers = table(["seconds in", *(f"step {step}" for step in steps)], rows)
+        made.append(element("details", element("summary", "The numbers"), numbers))
     if len(lanes) > len(shown):
-        parts_of_figure.insert(1, element("p", f"The first {len(shown)} of {len(lanes)} parties are shown."))
-    return element("figure", *parts_of_figure)
+        made.insert(1, element("p", f"The first {len(shown)} of {len(lanes)} parties are shown."))
+    return element("figure", *made)
 
 
 def _lane(
-    found: Sequence[Span], party: str, y: float, colours: Mapping[str, int], where: tuple[float, float, float, float]
+    found: Sequence[Span], y: float, colours: Mapping[str, int], window: tuple[float, float], left: float
 ) -> Markup:
-    """One party's steps: the longest first, so that what happens within is drawn over it."""
-    zero, left, scale, whole = where
-    times: dict[str, list[tuple[float, float]]] = {}
+    """One party's steps within the window: the longest first, so that what happens within is drawn over it."""
+    scale = (charts.WIDTH - left - 24) / max(window[1] - window[0], 0.01)
+    times: dict[tuple[str, bool], list[tuple[float, float]]] = {}
     for span in found:
-        if span.party == party:
-            times.setdefault(span.step, []).append((span.began, span.ended))
-    merged = {step: united(value, whole / _FINEST) for step, value in times.items()}
-    order = sorted(merged, key=lambda step: -max(ended - began for began, ended in merged[step]))
+        cut = (max(span.began, window[0]), min(span.ended, window[1]))
+        if cut[0] <= cut[1]:
+            times.setdefault((span.step, span.waiting), []).append(cut)
+    merged = {key: united(value, (window[1] - window[0]) / _FINEST) for key, value in times.items()}
+    order = sorted(merged, key=lambda key: (not key[1], -max(ended - began for began, ended in merged[key])))
     parts = []
-    for step in order:
-        boxes = [
-            f"M{left + (began - zero) * scale:.1f} {y + 2:g}h{max(0.8, (ended - began) * scale):.1f}v{_LANE - 5:g}"
-            f"h-{max(0.8, (ended - began) * scale):.1f}z"
-            for began, ended in merged[step]
-        ]
-        total = sum(ended - began for began, ended in united(times[step]))
-        hint = element("title", f"{party}, step {step}: {in_time(total)}")
-        parts.append(element("path", hint, d="".join(boxes), class_=f"s{colours[step]}"))
+    for step, waiting in order:
+        boxes = []
+        for began, ended in merged[step, waiting]:
+            width = max(0.8, (ended - began) * scale)
+            boxes.append(f"M{left + (began - window[0]) * scale:.1f} {y + 2:g}h{width:.1f}v{_LANE - 5:g}h-{width:.1f}z")
+        total = in_time(sum(ended - began for began, ended in united(times[step, waiting])))
+        hint = element("title", f"{found[0].party}, step {step}: {total}" + (" of waiting" if waiting else ""))
+        kind = f"s{colours[step]}" + (" pale" if waiting else "")
+        parts.append(element("path", hint, d="".join(boxes), class_=kind))
     return joined(parts)
 
 
