@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -40,6 +41,13 @@ class Running:
     plan: Plan
     folders: RunFolders
     processes: dict[str, subprocess.Popen[bytes]]
+
+    def wait_for_event(self, name: str, text: str) -> None:
+        """Until the events of this party, which goes on afterwards, hold this text; its deadline ends a party."""
+        events = self.folders.events(name)
+        while not (events.exists() and text in events.read_text()):
+            assert self.processes[name].poll() is None, f"{name} ended without {text}"
+            time.sleep(0.02)
 
     def wait(self) -> dict[str, dict[str, Any]]:
         """Every party's status, when all have ended."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-import time
 from pathlib import Path
 from typing import Any
 
@@ -92,11 +91,7 @@ def test_the_budget_ends_a_campaign_with_what_it_has(tmp_path: Path) -> None:
 def test_an_interrupted_campaign_asks_and_pays_for_nothing_twice(tmp_path: Path) -> None:
     choices = CAMPAIGN | {"dp_noise_scale": "3", "n_queries": 40, "batch_size": 1}
     with running(tmp_path, "first", **choices) as run:
-        log = run.folders.events("client")
-        expires = time.monotonic() + 200
-        while not (log.exists() and '"done": 5, "of": 40' in log.read_text()):
-            assert time.monotonic() < expires
-            time.sleep(0.02)
+        run.wait_for_event("client", '"done": 5, "of": 40')
         run.processes["client"].send_signal(signal.SIGKILL)
     with running(tmp_path, "second", **choices | {"n_queries": 12, "batch_size": 5}) as run:
         (report,) = reports(run)

@@ -136,7 +136,11 @@ def test_a_whole_idx_file_is_read(tmp_path: Path) -> None:
     assert read_idx(tmp_path / "file", 2).tolist() == [[1, 1, 1], [1, 1, 1]]
 
 
-@pytest.mark.parametrize("content", [b"not gzip", gzip.compress(GOOD)[:-9], gzip.compress(GOOD)[:-1]])
+@pytest.mark.parametrize(
+    "content",
+    [b"not gzip", gzip.compress(GOOD)[:-9], gzip.compress(GOOD)[:-1]],
+    ids=["another file", "half", "all but a byte"],
+)
 def test_a_damaged_gzip_file_is_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "file.gz").write_bytes(content)
     with pytest.raises(DataError, match="not a whole gzip file"):

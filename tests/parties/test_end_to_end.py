@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-import time
 from pathlib import Path
 
 import msgspec
@@ -89,11 +88,7 @@ def test_the_second_run_is_charged_on_top_and_one_over_budget_is_refused(tmp_pat
 
 def test_a_killed_party_ends_the_others_with_its_name(top: Path) -> None:
     with running(top, "killed", models="mlp,cnn-avgpool", n_queries=300) as run:
-        log = run.folders.events("client")
-        expires = time.monotonic() + 120
-        while not (log.exists() and '"step": "3"' in log.read_text()):
-            assert time.monotonic() < expires
-            time.sleep(0.02)
+        run.wait_for_event("client", '"step": "3"')
         run.processes["server-1"].send_signal(signal.SIGKILL)
         for name in ("client", "server-0", "privacy-guardian"):
             assert run.processes[name].wait(60) == 1
