@@ -66,7 +66,7 @@ class Scene:
 
     def _heading(self, width: int, now: float) -> RenderableType:
         line = Table.grid(expand=True)
-        line.add_column(no_wrap=True, overflow="ellipsis")
+        line.add_column(no_wrap=True, overflow="ellipsis", ratio=1)
         line.add_column(justify="right", no_wrap=True)
         style = _STYLES.get(self.outcome, "bold yellow")
         said = Text.assemble((self.outcome, style), f"  {in_time(now - self.started)}")
@@ -103,7 +103,7 @@ class Scene:
 
     def _parties(self, width: int, rows: int, now: float) -> Table:
         table = Table(box=None, pad_edge=False, expand=True, padding=(0, 2, 0, 0))
-        table.add_column("party", no_wrap=True, overflow="ellipsis", max_width=max(12, width // 4))
+        table.add_column("party", no_wrap=True, overflow="ellipsis", max_width=max(12, width // 3))
         table.add_column("", no_wrap=True)
         table.add_column("step", ratio=1, no_wrap=True, overflow="ellipsis")
         table.add_column("for", justify="right", no_wrap=True)
@@ -159,7 +159,7 @@ def _shared_row(title: str, states: Sequence[PartyState], now: float) -> tuple[s
     open_steps = [state.current_step.t for state in states if state.current_step and state.outcome == "running"]
     seconds = in_time(max(0.0, now - min(open_steps))) if open_steps else ""
     sent, received = sum(state.sent for state in states), sum(state.received for state in states)
-    return f"{title} ({len(states)})", "", where, seconds, in_bytes(sent), in_bytes(received)
+    return f"{len(states)} × {title}", "", where, seconds, in_bytes(sent), in_bytes(received)
 
 
 def _in(place: str) -> str:

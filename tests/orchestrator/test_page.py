@@ -1,0 +1,177 @@
+"""The report of a run on one page: whole, from nowhere else, with every figure, and unharmed by what it is told."""
+
+from __future__ import annotations
+
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from orchestrator.cli import main
+from orchestrator.events import Event
+from orchestrator.page import charts, report_page, timeline
+from orchestrator.record import Failed
+from parties.figures import Chart, Headline, Section, Series, Table
+from parties.plan import ConfigError, Pane, RunFolders, Summary
+from tests.orchestrator.game import Game
+from tests.orchestrator.recorded import advanced, recorded, step
+
+VOID = {"meta"}
+HOSTILE = "<script>alert('x')</script>\"&"
+PANES = (Pane("thrower", ("player-0",)), Pane("catchers", ("player-1", "player-2")))
+
+
+class Whole(HTMLParser):
+    """Fails where elements do not close in order; collects text, names, and all that a browser might fetch."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.names: set[str] = set()
+        self.fetched: list[str] = []
+        self.words = ""
+        self.feed(text)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.names.add(tag)
+        self.fetched += [
+            value or "" for name, value in attrs if name in ("src", "href", "xlink:href", "srcset", "data")
+        ]
+        assert not any(name.startswith("on") for name, _ in attrs)
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.words += data + "\n"
+
+
+class Shown(Game):
+    """The game with something to show."""
+
+    def summary(self, result: object) -> Summary:
+        chart = Chart(
+            "bars",
+            f"Throws {HOSTILE}",
+            ("here", HOSTILE),
+            (Series("far", (1.0, None)), Series("wide", (2.0, 12.5))),
+            "%",
+        )
+        lines = Chart("lines", "Spent", (1.0, 2.0, 3.0), (Series(HOSTILE, (1.0, 2.0, None)),), limit=("budget", 3.0))
+        table = Table("Every throw", ("who", "metres"), (("player-0", "12.5"), (HOSTILE, "7")))
+        return Summary(
+            (("Ball", "thrown"),), (f"mind {HOSTILE}",), (Headline("metres", "12.5", "the best"),),
+            (Section("Throws", "How far.", (chart, lines, table)),),
+        )  # fmt: skip
+
+
+def page(folders: RunFolders, game: Game) -> tuple[Whole, str]:
+    path = report_page.leave(folders, game)
+    assert path == folders.files / folders.run / "report.html"
+    assert path.stat().st_mode & 0o777 == 0o600
+    text = path.read_text()
+    whole = Whole(text)
+    assert whole.fetched == [reference for reference in whole.fetched if reference.startswith("#part-")]
+    assert not re.search(r"https?:|url\(|@import", text)
+    assert not whole.names & {"script", "img", "link", "iframe", "object"}
+    return whole, text
+
+
+def played(tmp_path: Path, name: str = "player-1", **more: object) -> RunFolders:
+    events = {
+        "player-0": [
+            advanced(1, 0, 4),
+            *step(2, 12, name),
+            advanced(13, 2, 4),
+            advanced(23, 4, 4),
+            {"t": 24, "event": "finished"},
+        ],
+        name: [*step(2, 14, "player-0"), {"t": 15, "event": "note", "detail": HOSTILE}],
+        "player-2": step(3, None, awaits=[name]),
+    }
+    panes = (PANES[0], Pane("catchers", (name, "player-2")))
+    return recorded(tmp_path, panes, events, configuration={"players": 4, "label": HOSTILE}, **more)  # type: ignore[arg-type]
+
+
+def test_a_finished_runs_report_has_every_figure(tmp_path: Path) -> None:
+    whole, text = page(played(tmp_path, result={"ball": 1}), Shown())
+    assert "<script" not in text
+    for words in (
+        "metres",
+        "12.5",
+        "How far.",
+        "Every throw",
+        "budget",
+        "1  the only step",
+        "1:00",
+        "5.00 s",
+        "player-2",
+    ):
+        assert words in whole.words, words
+    assert whole.words.count(HOSTILE) >= 6  # as text, wherever it was given
+    assert "for each of 4 throws" in whole.words
+    assert "4 kB between them" in whole.words
+    assert re.search(r"players\n+4\n+3\n", re.sub(r"\n+", "\n", whole.words))  # key, chosen, default
+    assert "<svg" in text
+    assert (
+        text.count("<figure>")
+        == text.count("<figcaption>")
+        == len(re.findall(r"<svg><title>|<svg [^>]*><title>", text))
+    )
+
+
+def test_a_protocol_that_says_nothing_more_gets_a_report_of_its_lines(tmp_path: Path) -> None:
+    whole, _ = page(played(tmp_path, result={"ball": "thrown"}), Game())
+    assert "thrown" in whole.words
+    assert "it is only a game" in whole.words
+    assert "Timeline" in whole.words
+
+
+def test_a_failed_runs_report_says_what_failed_where_and_what_to_read(tmp_path: Path) -> None:
+    failed = Failed(f"it fell {HOSTILE}", "player-2", "1", "/logs/player-2.log")
+    whole, _ = page(played(tmp_path, outcome="failed", failed=failed), Shown())
+    for words in ("player-2 failed in step 1", f"it fell {HOSTILE}", "/logs/player-2.log", "done before it ended"):
+        assert words in whole.words, words
+    assert "How far." not in whole.words  # there is no result
+
+
+def test_a_run_that_did_not_begin_has_a_report_too(tmp_path: Path) -> None:
+    whole, _ = page(recorded(tmp_path, PANES, {}, outcome="failed", failed=Failed("no pane")), Game())
+    assert "no pane" in whole.words
+
+
+def test_an_earlier_runs_report_is_written_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folders = played(tmp_path, result={"ball": "thrown"})
+    flags = ["--report", "the-run", "--files_dir", str(folders.files), "--logs_dir", str(folders.logs)]
+    assert main({"game": Game()}, flags) == 0
+    assert capsys.readouterr().out == f"Report: {folders.files}/the-run/report.html\n"
+    assert main({"chess": Game()}, flags) == 2
+    assert capsys.readouterr().err == "report: expected a run of chess, found another protocol's.\n"
+    flags[1] = "no-run"
+    assert main({"game": Game()}, flags) == 2
+    assert capsys.readouterr().err == "run: expected the name of a run, such as the-run, found 'no-run'.\n"
+
+
+def test_a_result_that_cannot_be_read_is_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"result\.json: expected the result of a run"):
+        report_page.leave(played(tmp_path, result={}), Game())
+
+
+def test_time_with_several_peers_at_once_counts_once() -> None:
+    def event(t: float, what: str, peer: str) -> tuple[str, Event]:
+        return "a", Event(what, t=t, step="1", title="x", peer=peer)
+
+    events = [event(0, "step_started", "b"), event(1, "step_started", "c"), event(3, "step_finished", "b")]
+    found = timeline.spans([*events, event(4, "step_finished", "c"), event(6, "step_started", "b")], 8)
+    assert timeline.seconds_in_steps(found) == {("a", "1"): 4 + 2}
+    assert timeline.united([(0, 1), (1.5, 2), (4, 5)], gap=0.5) == [(0, 2), (4, 5)]
+
+
+@pytest.mark.parametrize(("most", "last"), [(1, 1), (97, 100), (0.03, 0.03), (7.61, 8), (0, 1), (123456, 150_000)])
+def test_a_scale_ends_at_a_round_number_that_holds_the_largest(most: float, last: float) -> None:
+    assert most <= charts.ticks(most)[-1] == pytest.approx(last)

@@ -1,0 +1,140 @@
+"""A running run on one screen, wide or narrow, and who is to blame when it stands still."""
+
+from __future__ import annotations
+
+import io
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from orchestrator.advance import advance
+from orchestrator.dashboard import Dashboard, main
+from orchestrator.events import Event, Figure, PartyState
+from orchestrator.record import Failed
+from orchestrator.watch import stuck_party
+from parties.plan import Pane
+from tests.orchestrator.conftest import ROOT
+from tests.orchestrator.recorded import START, advanced, recorded, step
+
+PANES = (Pane("thrower", ("player-0",)), Pane("catchers", tuple(f"player-{index}" for index in range(1, 31))))
+EVENTS = {
+    "player-0": [advanced(1, 0, 10), advanced(10, 2, 10), advanced(20, 4, 10), *step(21, None, "player-7")],
+    "player-7": [
+        *step(2, 5, "player-0"),
+        {"t": 22, "event": "note", "detail": "daydreaming"},
+        *step(22, None, "player-0"),
+    ],
+}
+
+
+def drawn(dashboard: Dashboard, width: int, height: int, colour: bool = False) -> str:
+    said = io.StringIO()
+    console = Console(file=said, width=width, force_terminal=colour, no_color=not colour)
+    console.print(dashboard.scene.draw(width, height, START + 25))
+    return said.getvalue()
+
+
+@pytest.mark.parametrize(("width", "height"), [(110, 60), (80, 24), (40, 12)])
+def test_it_fits_and_says_how_far_the_run_is(tmp_path: Path, width: int, height: int) -> None:
+    picture = drawn(Dashboard(recorded(tmp_path, PANES, EVENTS, outcome="running")), width, height).splitlines()
+    text = "\n".join(picture)
+    assert len(picture) <= height
+    assert max(map(len, picture)) <= width
+    assert "4 of 10 throws" in text
+    assert "25.0 s" in text
+    assert "about 25.0 s left" in text  # 5 s a throw, 6 to go, 5 s since the last
+    assert "spent 2 of" in text
+    assert ("player-30" in text) == (height == 60)
+    assert "30 × catc" in text or height == 60
+    assert "daydream" in text or width == 40
+    assert ("player-0 ↔ player-7" in text) == (width >= 80)
+
+
+def test_failures_are_red_and_said_in_words(tmp_path: Path) -> None:
+    failed = Failed("it fell", "player-7", "1", "/logs/player-7.log")
+    dashboard = Dashboard(recorded(tmp_path, PANES, EVENTS, outcome="failed", failed=failed))
+    assert not dashboard.look()
+    assert "\x1b[1;31mplayer-7 failed in step 1: it fell (see /logs/player-7.log)" in drawn(
+        dashboard, 110, 60, colour=True
+    )
+    assert "player-7 failed in step 1: it fell" in drawn(dashboard, 110, 60)
+
+
+def test_by_hand_it_shows_the_latest_run_and_ends(tmp_path: Path) -> None:
+    recorded(tmp_path, PANES, EVENTS)
+    command = [sys.executable, "-m", "orchestrator.dashboard", "--files_dir", str(tmp_path / "files")]
+    command += ["--logs_dir", str(tmp_path / "logs")]
+    shown = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=True).stdout
+    assert "game · the-run" in shown
+    assert "finished" in shown
+
+
+def test_a_run_that_is_not_there_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--logs_dir", str(tmp_path)]) == 2
+    assert capsys.readouterr().err == f"run: expected the name of a run in {tmp_path}, which has none.\n"
+
+
+def test_a_run_whose_supervisor_is_gone_has_ended(tmp_path: Path) -> None:
+    folders = recorded(tmp_path, PANES, EVENTS, outcome="running")
+    path = folders.logs / folders.run / "run.json"
+    child = subprocess.Popen([sys.executable, "-c", ""])
+    child.wait()
+    path.write_text(path.read_text().replace('"supervisor": 1,', f'"supervisor": {child.pid},'))
+    dashboard = Dashboard(folders)
+    assert not dashboard.look()
+    assert "The run ended without saying how." in drawn(dashboard, 110, 60)
+
+
+def state(name: str, *events: Event) -> PartyState:
+    made = PartyState(name)
+    for event in events:
+        made.apply(event)
+    return made
+
+
+def begins(t: float, peer: str | None = None, awaits: tuple[str, ...] = ()) -> Event:
+    return Event("step_started", t=t, step="1", peer=peer, awaits=awaits)
+
+
+def test_what_was_done_before_does_not_count_for_the_pace() -> None:
+    figures = (Figure("spent", 1.0),)
+    told = [
+        Event("advanced", t=t, done=done, of=20, unit="throws", figures=figures)
+        for t, done in ((0, 8), (30, 10), (40, 12))
+    ]
+    whole = advance([state("a", *told), state("b")], now=42)
+    assert whole is not None
+    assert (whole.done, whole.of, whole.seconds_each, whole.seconds_left) == (12, 20, 5.0, 38.0)
+    ended = advance([state("a", *told, Event("finished", t=41))], now=42)
+    assert ended is not None
+    assert (ended.of, ended.seconds_left) == (12, None)
+    assert advance([state("b")], now=time.time()) is None
+
+
+def test_who_only_waits_is_not_to_blame() -> None:
+    trainer = state("trainer", begins(50))
+    waiting = [
+        state("asker", begins(1, awaits=("keeper",))),
+        state("keeper", begins(2, awaits=("asker", "trainer", "early"))),
+        state("early", begins(3, awaits=("asker",))),
+        state("idle"),
+    ]
+    assert stuck_party([*waiting, trainer]) == (trainer, [])
+
+
+def test_where_two_wait_for_each_other_the_silent_one_is_named_and_the_other_too() -> None:
+    silent = state("silent", begins(5, peer="asker"))
+    asker = state(
+        "asker", begins(5, peer="silent"), begins(6, peer="other"), Event("step_finished", t=7, step="1", peer="other")
+    )
+    keeper = state("keeper", begins(1, peer="asker"))
+    assert stuck_party([keeper, asker, silent]) == (silent, ["asker"])
+
+
+def test_where_nobody_is_in_a_step_the_silent_one_is_named() -> None:
+    quiet = state("quiet", Event("listening", t=1))
+    assert stuck_party([state("loud", Event("note", t=2)), quiet]) == (quiet, [])
