@@ -115,7 +115,7 @@ def _serve(
     client, servers = channels[turn.client], [channels[name] for name in turn.servers]
     account = _account(party, turn, client)
     while count := account.charge():
-        progress.note(f"{turn.account} is charged for {count} queries")
+        progress.note(f"{turn.account} is charged for {count} {'query' if count == 1 else 'queries'}")
         shape = count, parameters.classes
         if key:
             with progress.step("2", "sum of the masks, decrypted", channel=client):

@@ -125,10 +125,10 @@ class TmuxLauncher:
 
     def keep_output(self, name: str) -> None:
         try:
-            lines = self._panes[name].capture_pane(start="-")
+            lines = self._panes[name].cmd("capture-pane", "-p", "-J", "-S", "-").stdout  # wrapped lines as one
         except LibTmuxException:  # the pane is gone, and what it showed with it
             return
-        text = "\n".join(line for line in lines if not line.startswith("Pane is dead")).strip()
+        text = "\n".join(line.rstrip() for line in lines if not line.startswith("Pane is dead")).strip()
         if text:
             self._outputs[name].write_text(f"{text}\n", encoding="utf-8")
 

@@ -12,11 +12,11 @@ from collections.abc import Sequence
 from orchestrator.page.markup import Markup, element, escape, joined, table
 from parties.figures import Chart, Series
 
-WIDTH = 720.0
+WIDTH = 600.0
 COLOURS = 8  # of which the style knows; more series begin again
 _BAR, _GAP = 15.0, 9.0
 _GLYPH = 7.0  # width of a letter, generously
-_LEFT_MOST = 300.0  # that the names of places may take
+_LEFT_MOST = 240.0  # that the names of places may take
 
 
 def drawn(chart: Chart) -> Markup:
@@ -71,7 +71,7 @@ def _bars(chart: Chart) -> Markup:
     """A row for each place with a bar for each series, its value behind it."""
     longest = max((len(_place(place)) for place in chart.places), default=0)
     left = min(_LEFT_MOST, 12 + _GLYPH * longest)
-    right = 90.0
+    right = 64.0
     marks = ticks(chart.most or _largest(chart))
     scale = (WIDTH - left - right) / marks[-1]
     row = _BAR * len(chart.series) + _GAP

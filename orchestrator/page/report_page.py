@@ -60,8 +60,8 @@ class Page:
         body = element(
             "body",
             self._header(),
-            self._headlines(),
             self._failure(),
+            self._headlines(),
             self._warnings(),
             element("nav", element("ul", *links), title="Parts of this page"),
             element(
