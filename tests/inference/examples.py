@@ -19,6 +19,7 @@ from mpc.inference import (
     Flatten,
     Linear,
     Network,
+    NetworkWeights,
     QueryingInference,
     ReLU,
 )
@@ -75,13 +76,13 @@ class Session:
     answering_channel: MemoryChannel
 
     @classmethod
-    def open(cls, network: Network, deadline_s: float = 60.0) -> Session:
+    def open(cls, network: Network, deadline_s: float = 60.0, prepared: NetworkWeights | None = None) -> Session:
         agreement = Agreement.of(network)
         mine, theirs = memory_pair("client", "server", deadline_s)
         evaluator, garbler = both(lambda: Evaluator.open(mine), lambda: Garbler.open(theirs))
         querying, answering = both(
             lambda: QueryingInference.open(mine, evaluator, agreement),
-            lambda: AnsweringInference.open(theirs, garbler, network, agreement),
+            lambda: AnsweringInference.open(theirs, garbler, network, agreement, prepared=prepared),
         )
         return cls(querying, answering, mine, theirs)
 

@@ -9,7 +9,8 @@ import pytest
 from mpc.channel import memory_pair
 from mpc.errors import MpcError, ParameterError, ProtocolError, RangeError
 from mpc.garbled import Evaluator, Garbler
-from mpc.inference import AnsweringInference, Linear, Network, QueryingInference, ReLU
+from mpc.inference import AnsweringInference, Linear, Network, NetworkWeights, QueryingInference, ReLU
+from mpc.inference.encoding import Layout
 from mpc.inference.nonlinear import AnsweringNonlinear
 from mpc.ring import Words, unpack_words
 from tests.inference.examples import (
@@ -74,6 +75,18 @@ def test_the_querying_share_is_known_before_the_query(session: Session, network:
     queries = network.encode_inputs(np.full((2, 64), 0.5))
     left, _ = both(lambda: session.querying.infer(asked, queries), lambda: session.answering.infer(served))
     np.testing.assert_array_equal(left, known)
+
+
+def test_weights_transformed_ahead_serve_every_querying_party(
+    network: Network, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    weights = NetworkWeights(network.architecture, [fixed.weights for fixed in network.weights])
+    weights.transform(2)
+    monkeypatch.setattr(Layout, "encode_weights", None)  # nobody needs it any more
+    queries = network.encode_inputs(np.full((2, 64), 0.25))
+    for _ in range(2):
+        left, right = Session.open(network, prepared=weights).run(queries)
+        np.testing.assert_array_equal(network.ring.signed(network.ring.add(left, right)), network.run_clear(queries))
 
 
 def test_a_correlation_serves_once(session: Session, network: Network) -> None:
