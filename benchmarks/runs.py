@@ -59,18 +59,18 @@ def querying(events: Iterable[Event], skipped: int = 0) -> tuple[float, Seconds]
         ):
             edges.append((event["t"], 1 if event["event"] == "step_started" else -1, f"{event['step']}  {title}"))
     edges.sort(key=lambda edge: edge[0])
-    labelled = [place for place, (_, change, step) in enumerate(edges) if change < 0 and step.startswith("3  ")]
-    if skipped:
-        edges = edges[labelled[skipped - 1] :]
-        edges[0] = (edges[0][0], 0, edges[0][2])  # the moment alone
+    labelled = [at for at, change, step in edges if change < 0 and step.startswith("3  ")]
+    first = labelled[skipped - 1] if skipped else edges[0][0]
     open_steps: dict[str, int] = defaultdict(int)
     seconds: Seconds = defaultdict(float)
     for (begins, change, step), (ends, _, _) in pairwise(edges):
         open_steps[step] += change
         total = sum(open_steps.values())
+        if begins < first:
+            continue
         if total == 0:
             seconds["between steps"] += ends - begins
         for name, count in open_steps.items():
             if count:
                 seconds[name] += (ends - begins) * count / total
-    return edges[-1][0] - edges[0][0], dict(sorted(seconds.items()))
+    return edges[-1][0] - first, dict(sorted(seconds.items()))

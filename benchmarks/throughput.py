@@ -84,7 +84,8 @@ def plot(rows: list[Row], title: str, path: Path) -> None:
         by_parties.loglog([row["parties"] for row in line], [row["ms_a_query"] for row in line], "o-", label=str(batch))
     by_parties.set(xlabel="answering parties", ylabel="ms a query, all parties on this machine", title="Time a query")
     by_parties.set_xticks(counts, [str(count) for count in counts], minor=False)
-    by_parties.legend(title="queries in a batch")
+    by_parties.legend(title="queries in a batch", loc="lower right", ncols=len(batches))
+    by_parties.set_ylim(bottom=min(row["ms_a_query"] for row in rows) / 4)
     for parties in counts:
         line = [row for row in rows if row["parties"] == parties]
         times = [row["ms_a_query_and_party"] for row in line]
