@@ -1,7 +1,9 @@
 """The garbled-circuit engine against the hardware's limits: ``python -m benchmarks.engine``.
 
 Every figure is taken in one run on the machine at hand and shown with the limit it is held against: AES blocks a second
-on the same core, bytes a second on the same link. Writes a table, ``engine.json`` and ``engine.png``.
+on the same core, bytes a second on the same link. Prints a table; writes ``engine.json`` and ``engine.png``.
+"Streamed" is one call a side (:meth:`mpc.garbled.Garbler.garble`), tables being evaluated as they arrive; "prepared"
+sends tables ahead of the garbler's inputs, and the time is that of both parts.
 """
 
 from __future__ import annotations
@@ -14,21 +16,25 @@ import subprocess
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
+from benchmarks.engine_report import plot, table
 from benchmarks.links import measure_link
 from benchmarks.two_party import Transport, peak_memory_mb, run_two_party
 from mpc._core import Circuit, EvaluatorSession, GarblerSession
 from mpc.channel import Channel
-from mpc.garbled import Evaluator, Garbler
+from mpc.garbled import EvaluatedBatch, Evaluator, GarbledBatch, Garbler
 from mpc.randomness import uniform_words
+from mpc.ring import Words
 
 ROOT = Path(__file__).resolve().parent.parent
 RELU = Circuit.relu(32, 0)
 ARGMAX = Circuit.argmax(10, 37)
+MULTIPLIER = Circuit.leaky_relu(64, 0, (1 << 32) - 1, 32)  # a signed product by a constant: gates, and few inputs
 TABLE_BYTES = 32
+Mode = Literal["streamed", "prepared"]
 
 
 def measure_kernel() -> dict[str, Any]:
@@ -45,11 +51,12 @@ def measure_kernel() -> dict[str, Any]:
     return dict(json.loads(printed))
 
 
-def measure_ot_extension(count: int = 1 << 20) -> dict[str, float]:
-    """Correlated OTs a second on one core, each side by itself, and bytes each."""
+def measure_ot_extension(count: int = 1 << 16, times: int = 64) -> dict[str, float]:
+    """Correlated OTs a second on one core, each side by itself, and bytes each; ``count`` at a time, as batches do."""
     garbler, evaluator = open_pair()
+    taker = Circuit.add(64)  # takes what was made, so that the stores stay as small as in use
     receiving, sending, size = [], [], 0
-    for _ in range(7):
+    for _ in range(times):
         started = time.perf_counter()
         message = evaluator.extend(count)
         receiving.append(time.perf_counter() - started)
@@ -57,6 +64,8 @@ def measure_ot_extension(count: int = 1 << 20) -> dict[str, float]:
         garbler.extend(message)
         sending.append(time.perf_counter() - started)
         size = len(message)
+        evaluator.evaluate(taker, count // 64)
+        garbler.garble(taker, count // 64)
     return {
         "ots": count,
         "receiver_per_s": count / statistics.median(receiving),
@@ -72,47 +81,74 @@ def open_pair() -> tuple[GarblerSession, EvaluatorSession]:
     return garbler, evaluator
 
 
-def measure_relus(count: int, transport: Transport) -> dict[str, Any]:
-    """``count`` 32-bit ReLUs on shares in an open session: OTs, inputs, tables, outputs to the garbler."""
+def garbled(garbler: Garbler, circuit: Circuit, values: Words, mode: Mode) -> GarbledBatch:
+    """The garbler's side of a batch up to its outputs; facing :func:`evaluated`."""
+    if mode == "streamed":
+        return garbler.garble(circuit, values)
+    batch = garbler.prepare(circuit, len(values))
+    batch.send_inputs(values)
+    return batch
 
-    def garbler_side(channel: Channel) -> float:
+
+def evaluated(evaluator: Evaluator, circuit: Circuit, values: Words, mode: Mode) -> EvaluatedBatch:
+    if mode == "streamed":
+        return evaluator.evaluate(circuit, values)
+    batch = evaluator.prepare(circuit, len(values), values)
+    batch.receive_inputs()
+    return batch
+
+
+def drawn(circuit_widths: list[int], n: int) -> Words:
+    return np.stack([uniform_words((n,), width) for width in circuit_widths], axis=1)
+
+
+def measure_circuit(circuit: Circuit, count: int, transport: Transport, mode: Mode, times: int = 5) -> dict[str, Any]:
+    """``count`` instances in an open session: OTs, both inputs, tables, outputs to the garbler."""
+
+    def garbler_side(channel: Channel) -> tuple[float, float]:
         garbler = Garbler.open(channel)
-        shares = uniform_words((count, len(RELU.garbler_widths)), 32)
-        for _ in range(3):
+        values = drawn(circuit.garbler_widths, count)
+        started = time.process_time()
+        for _ in range(times):
             channel.recv("go")
-            batch = garbler.prepare(RELU, count)
-            batch.send_inputs(shares)
-            batch.receive_outputs()
+            garbled(garbler, circuit, values, mode).receive_outputs()
             channel.send("done")
-        return peak_memory_mb()
+        return peak_memory_mb(), (time.process_time() - started) / times
 
     def evaluator_side(channel: Channel) -> dict[str, Any]:
         evaluator = Evaluator.open(channel)
-        shares = uniform_words((count, len(RELU.evaluator_widths)), 32)
+        values = drawn(circuit.evaluator_widths, count)
         taken = []
-        for _ in range(3):
+        processor = time.process_time()
+        for _ in range(times):
             started = time.perf_counter()
             channel.send("go")
-            batch = evaluator.prepare(RELU, count, shares)
-            batch.receive_inputs()
-            batch.return_outputs()
+            evaluated(evaluator, circuit, values, mode).return_outputs()
             channel.recv("done")
             taken.append(time.perf_counter() - started)
-        return {"seconds": min(taken), "median_s": statistics.median(taken), "memory_mb": peak_memory_mb()}
+        return {
+            "seconds": min(taken),
+            "median_s": statistics.median(taken),
+            "evaluator_cpu_s": (time.process_time() - processor) / times,
+            "evaluator_memory_mb": peak_memory_mb(),
+        }
 
-    garbler_memory, measured = run_two_party(garbler_side, evaluator_side, transport)
-    gates = RELU.and_gates * count
+    (memory, processor), measured = run_two_party(garbler_side, evaluator_side, transport)
+    gates = circuit.and_gates * count
     return {
         "transport": transport,
-        "relus": count,
+        "mode": mode,
+        "circuit": circuit.name,
+        "instances": count,
         "and_gates": gates,
         **measured,
-        "garbler_memory_mb": garbler_memory,
+        "garbler_cpu_s": processor,
+        "garbler_memory_mb": memory,
         "and_per_s": gates / measured["seconds"],
     }
 
 
-def measure_argmax(transport: Transport) -> dict[str, Any]:
+def measure_argmax(transport: Transport, mode: Mode) -> dict[str, Any]:
     """Session set-up, and the argmax of ten logits alone and in batches, both sides receiving shares."""
     batches = (1, 64, 256)
 
@@ -124,9 +160,7 @@ def measure_argmax(transport: Transport) -> dict[str, Any]:
             shares = uniform_words((size, 10), 37)
             for _ in range(31):
                 channel.recv("go")
-                batch = garbler.prepare(ARGMAX, size)
-                batch.send_inputs(shares)
-                batch.share_bits(16)
+                garbled(garbler, ARGMAX, shares, mode).share_bits(16)
 
     def evaluator_side(channel: Channel) -> dict[str, Any]:
         opening = []
@@ -142,27 +176,23 @@ def measure_argmax(transport: Transport) -> dict[str, Any]:
             for _ in range(31):
                 started = time.perf_counter()
                 channel.send("go")
-                batch = evaluator.prepare(ARGMAX, size, shares)
-                batch.receive_inputs()
-                batch.take_shares(16)
+                evaluated(evaluator, ARGMAX, shares, mode).take_shares(16)
                 taken.append(time.perf_counter() - started)
             result[f"batch_{size}_us_each"] = statistics.median(taken[1:]) / size * 1e6
         return result
 
     return {
         "transport": transport,
+        "mode": mode,
         "and_gates": ARGMAX.and_gates,
         **run_two_party(garbler_side, evaluator_side, transport)[1],
     }
 
 
 def measure_scaling(transport: Transport, largest: int) -> list[dict[str, Any]]:
-    """Seconds over instances, for the plot: linear if the engine is what it says."""
+    """Seconds and memory over instances, for the plot: linear and flat if the engine is what it says."""
     counts = [1, 10, 100, 1000, 10_000, 100_000, 1_000_000]
-    return [
-        {key: row[key] for key in ("relus", "seconds", "memory_mb", "garbler_memory_mb")}
-        for row in (measure_relus(count, transport) for count in counts if count <= largest)
-    ]
+    return [measure_circuit(RELU, count, transport, "streamed", 3) for count in counts if count <= largest]
 
 
 def measure_executables() -> dict[str, float]:
@@ -199,41 +229,26 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="leave out the million-instance run")
     chosen = parser.parse_args()
     chosen.out.mkdir(parents=True, exist_ok=True)
+    transports: tuple[Transport, ...] = ("tcp", "tls")
+    modes: tuple[Mode, ...] = ("streamed", "prepared")
+    pairs = [(transport, mode) for transport in transports for mode in modes]
+    links = {transport: measure_link(transport) for transport in transports}
     results: dict[str, Any] = {
         "machine": {"processor": platform.processor() or platform.machine(), "python": platform.python_version()},
         "kernel": measure_kernel(),
-        "links": [measure_link(transport) for transport in ("tcp", "tls")],
+        "links": list(links.values()),
         "ot_extension": measure_ot_extension(),
-        "relus": [measure_relus(100_000, transport) for transport in ("tcp", "tls")],
-        "argmax": [measure_argmax(transport) for transport in ("tcp", "tls")],
+        "relus": [measure_circuit(RELU, 100_000, *pair) for pair in pairs],
+        "gates": [measure_circuit(MULTIPLIER, 8_192, transport, "streamed") for transport in transports],
+        "argmax": [measure_argmax(*pair) for pair in pairs],
         "executables_ms": measure_executables(),
         "scaling": measure_scaling("tcp", 100_000 if chosen.quick else 1_000_000),
     }
-    for row, link in zip(results["relus"], results["links"], strict=True):
-        row["of_link"] = row["and_per_s"] * TABLE_BYTES / link["bytes_per_s"]
+    for row in (*results["relus"], *results["gates"]):
+        row["of_link"] = row["and_per_s"] * TABLE_BYTES / links[row["transport"]]["bytes_per_s"]
     (chosen.out / "engine.json").write_text(json.dumps(results, indent=2) + "\n")
-    print(json.dumps(results, indent=2))
-    _plot(results, chosen.out / "engine.png")
-
-
-def _plot(results: dict[str, Any], path: Path) -> None:
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    counts = [row["relus"] for row in results["scaling"]]
-    figure, axes = pyplot.subplots(1, 2, figsize=(11, 4.2))
-    axes[0].loglog(counts, [row["seconds"] for row in results["scaling"]], "o-")
-    axes[0].set(xlabel="32-bit ReLUs on shares", ylabel="seconds, both processes, TCP", title="Cost over instances")
-    axes[1].semilogx(counts, [row["garbler_memory_mb"] for row in results["scaling"]], "o-", label="garbler")
-    axes[1].semilogx(counts, [row["memory_mb"] for row in results["scaling"]], "o-", label="evaluator")
-    axes[1].set(xlabel="32-bit ReLUs on shares", ylabel="peak memory, MB", title="Memory over instances")
-    axes[1].legend()
-    for axis in axes:
-        axis.grid(alpha=0.3)
-    figure.tight_layout()
-    figure.savefig(path, dpi=120)
+    print(table(results))
+    plot(results["scaling"], chosen.out / "engine.png")
 
 
 if __name__ == "__main__":

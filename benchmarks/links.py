@@ -9,9 +9,9 @@ from typing import Any
 
 from benchmarks.two_party import Transport, run_two_party
 from mpc.channel import Channel
+from mpc.garbled import FRAME_BYTES
 
-STREAM_FRAME = 1 << 18
-STREAM_FRAMES = 2000
+STREAM_BYTES = 500_000_000
 ROUND_TRIPS = 500
 
 
@@ -22,12 +22,12 @@ def measure_link(transport: Transport) -> dict[str, Any]:
 
 
 def _sender(channel: Channel) -> None:
-    frame = bytes(STREAM_FRAME)
+    frame = bytes(FRAME_BYTES)
     for _ in range(ROUND_TRIPS):
         channel.recv("ping")
         channel.send("pong", b"x" * 16)
     channel.recv("go")
-    for _ in range(STREAM_FRAMES):
+    for _ in range(STREAM_BYTES // FRAME_BYTES):
         channel.send("stream", frame)
 
 
@@ -40,11 +40,12 @@ def _receiver(channel: Channel) -> dict[str, float]:
         trips.append(time.perf_counter() - started)
     channel.send("go")
     started = time.perf_counter()
-    for _ in range(STREAM_FRAMES):
-        channel.recv("stream")
+    frame = memoryview(bytearray(FRAME_BYTES))
+    for _ in range(STREAM_BYTES // FRAME_BYTES):
+        channel.recv_into("stream", frame)
     seconds = time.perf_counter() - started
     return {
-        "bytes_per_s": STREAM_FRAME * STREAM_FRAMES / seconds,
+        "bytes_per_s": STREAM_BYTES // FRAME_BYTES * FRAME_BYTES / seconds,
         "round_trip_us": statistics.median(trips) * 1e6,
     }
 

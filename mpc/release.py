@@ -89,14 +89,12 @@ class NoisyArgmax:
     title = "noisy argmax"
 
     def guardian(self, garbler: Garbler, mask_sums: Words, noisy_share: Words, randomness: Randomness = SYSTEM) -> None:
-        batch = garbler.prepare(Circuit.sum_histogram(noisy_share.shape[1], self.width), len(noisy_share))
-        batch.send_inputs(noisy_share)
+        batch = garbler.garble(Circuit.sum_histogram(noisy_share.shape[1], self.width), noisy_share)
         batch.reveal_to_evaluator()
 
     def querying(self, evaluator: Evaluator, share_sums: Words) -> Labels:
-        count, classes = share_sums.shape
-        batch = evaluator.prepare(Circuit.sum_histogram(classes, self.width), count, share_sums)
-        batch.receive_inputs()
+        classes = share_sums.shape[1]
+        batch = evaluator.evaluate(Circuit.sum_histogram(classes, self.width), share_sums)
         return checked_labels(batch.learn_outputs()[:, 0], classes)
 
     def clear(self, counts: NDArray[np.int64], noisy: NDArray[np.int64], randomness: Randomness = SYSTEM) -> Labels:
