@@ -46,20 +46,23 @@ def main() -> None:
     pythons = dict(peer.split("=", 1) for peer in chosen.peer)
     bits = chosen.fraction_bits
 
+    def keep(section: str, measured: Any) -> None:
+        """At once: a long run that is cut short has not been for nothing."""
+        results[section] = measured
+        path.write_text(json.dumps(results, indent=2) + "\n")
+
     for row in ROWS:
         if row.name in chosen.only:
-            results["rows"][row.name] = compare(row, model(row.model, chosen.out), bits, pythons, chosen.pairs)
+            found = compare(row, model(row.model, chosen.out), bits, pythons, chosen.pairs)
+            rows = results["rows"] | {row.name: found}
+            keep("rows", {each.name: rows[each.name] for each in ROWS if each.name in rows})
     if "parties" in chosen.only:
-        results["parties"] = [measure(model("cn-relu", chosen.out), bits, 1, 5, count) for count in PARTIES]
+        keep("parties", [measure(model("cn-relu", chosen.out), bits, 1, 5, count) for count in PARTIES])
     if "precision" in chosen.only:
-        results["precision"] = [
-            measure(model(name, chosen.out), f, 1, 5) for name, choices in PRECISIONS.items() for f in choices
-        ]
+        pairs = [(model(name, chosen.out), f) for name, choices in PRECISIONS.items() for f in choices]
+        keep("precision", [measure(each, f, 1, 5) for each, f in pairs])
     if "lenet" in chosen.only and "CAPC_DATA_DIR" in os.environ:
-        results["lenet"] = measure_labels(model("lenet", chosen.out), 12, 10)
-    order = [row.name for row in ROWS]
-    results["rows"] = dict(sorted(results["rows"].items(), key=lambda item: order.index(item[0])))
-    path.write_text(json.dumps(results, indent=2) + "\n")
+        keep("lenet", measure_labels(model("lenet", chosen.out), 12, 10))
     text = tables(results)
     (chosen.out / "inference.md").write_text(text + "\n")
     print(text)

@@ -80,7 +80,7 @@ class Meter:
     @classmethod
     def on(cls, channel: Channel, layers: Layers) -> Meter:
         meter = cls(layers, {})
-        send, recv = channel.send, channel.recv
+        send, recv, recv_into = channel.send, channel.recv, channel.recv_into
 
         def counted_send(label: str, *parts: Any) -> None:
             meter.count(label, sum(memoryview(part).nbytes for part in parts))
@@ -91,7 +91,12 @@ class Meter:
             meter.count(label, len(body))
             return body
 
+        def counted_recv_into(label: str, target: memoryview) -> None:
+            recv_into(label, target)
+            meter.count(label, len(target))
+
         channel.send, channel.recv = counted_send, counted_recv  # type: ignore[method-assign]
+        channel.recv_into = counted_recv_into  # type: ignore[method-assign]
         return meter
 
     def count(self, label: str, size: int) -> None:

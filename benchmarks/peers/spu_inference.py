@@ -7,8 +7,10 @@ can make use of that (Cheetah).
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
+import random
 import socket
 import sys
 from multiprocessing.connection import Connection
@@ -157,7 +159,13 @@ def party(rank: int, ports: list[int], pipes: dict[int, Connection], chosen: Any
 
 
 def free_ports(count: int) -> list[int]:
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    """Below those that the system gives to outgoing connections: a party that dials early could take its peer's."""
+    sockets: list[socket.socket] = []
+    for port in random.sample(range(20_000, 32_000), 100):
+        with contextlib.suppress(OSError):
+            sockets.append(socket.create_server(("127.0.0.1", port)))
+        if len(sockets) == count:
+            break
     ports = [each.getsockname()[1] for each in sockets]
     for each in sockets:
         each.close()
