@@ -41,7 +41,8 @@ def reports(run: Running) -> list[dict[str, Any]]:
 
 
 def test_querying_parties_ask_in_turn_and_know_more_afterwards(tmp_path: Path) -> None:
-    with running(tmp_path, qp_id="2,0", **CAMPAIGN | {"n_queries": 30, "batch_size": 15}) as run:
+    choices = CAMPAIGN | {"n_queries": 30, "batch_size": 15, "preprocessing": "dealer"}  # dealt anew in every turn
+    with running(tmp_path, qp_id="2,0", **choices) as run:
         first, second = reports(run)
         assert [process.name for process in run.plan.processes] == [
             *("client-2", "client-0", "server-0", "server-1", "server-2", "server-3", "privacy-guardian")
