@@ -23,8 +23,13 @@ class FlagParser(argparse.ArgumentParser):
     """argparse that raises `ConfigError` with one sentence instead of printing its usage and leaving."""
 
     def __init__(self, description: str):
-        super().__init__(prog="run_protocol.py", description=description, allow_abbrev=False, argument_default=_UNSET)
-
+        super().__init__(
+            prog="run_protocol.py",
+            usage="%(prog)s [--config FILE] [flags]",
+            description=description,
+            allow_abbrev=False,
+            argument_default=_UNSET,
+        )
         self._only_in_files: dict[str, str] = {}
 
     def error(self, message: str) -> NoReturn:

@@ -81,9 +81,9 @@ class Scene:
         line.add_column(no_wrap=True)
         line.add_column(ratio=1)
         line.add_column(no_wrap=True, justify="right")
-        eta = "" if whole.seconds_left is None else f"  about {in_time(whole.seconds_left)} left"
-        bar = ProgressBar(total=max(1, whole.of), completed=whole.done)
-        line.add_row(f"{whole.done} of {whole.of} {whole.unit}", bar, eta.strip())
+        eta = "" if whole.seconds_left is None else f"about {_roughly(whole.seconds_left)} left"
+        bar = ProgressBar(total=max(1, whole.of), completed=whole.done, complete_style="cyan", finished_style="green")
+        line.add_row(f"{whole.done} of {whole.of} {whole.unit}", bar, eta)
         shown: list[RenderableType] = [line]
         telling = [(state.name, state.advanced) for state in self.states.values() if state.advanced is not None]
         for name, said in telling:
@@ -144,7 +144,8 @@ def figure_words(figure: Figure) -> str:
 def _row(state: PartyState, now: float) -> tuple[str, ...]:
     step = state.current_step
     over = state.outcome in ("finished", "failed")
-    where = f"{step.step} {step.title or ''}" + (f" with {step.peer}" if step.peer else "") if step else ""
+    idle = "between steps" if state.outcome == "running" else ""
+    where = f"{step.step} {step.title or ''}" + (f" with {step.peer}" if step.peer else "") if step else idle
     seconds = in_time(max(0.0, now - step.t)) if step and not over else ""
     return state.name, state.outcome, where, seconds, in_bytes(state.sent), in_bytes(state.received)
 
@@ -162,8 +163,13 @@ def _shared_row(title: str, states: Sequence[PartyState], now: float) -> tuple[s
     return f"{len(states)} × {title}", "", where, seconds, in_bytes(sent), in_bytes(received)
 
 
+def _roughly(seconds: float) -> str:
+    """A time that is only a guess, without fractions of a second."""
+    return f"{seconds:.0f} s" if seconds < 60 else in_time(seconds)
+
+
 def _in(place: str) -> str:
-    return {"running": "between steps"}.get(place, place if place in _STYLES else f"in {place}")
+    return {"running": "between steps"}.get(place, place if place in _STYLES else f"in step {place}")
 
 
 def _lines(parts: Sequence[RenderableType], width: int) -> int:

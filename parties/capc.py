@@ -86,14 +86,16 @@ class Capc:
 
 def _labels(report: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Each label beside the correct one, how many agree, and what they cost in privacy."""
-    lines: list[tuple[str, str]] = []
     queries = report["queries"]
-    for query in queries[:10]:
-        lines += [
+    if len(queries) == 1:
+        (query,) = queries
+        lines = [
             ("query", str(query["index"])),
             ("correct label", _words(query["correct"], report)),
             ("predicted label", _words(query["predicted"], report)),
         ]
+    else:
+        lines = [(f"query {query['index']}", _compared(query, report)) for query in queries[:10]]
     if len(queries) > 10:
         lines.append(("more queries", f"{len(queries) - 10}, in the result file"))
     agreeing = sum(query["agree"] for query in queries)
@@ -101,6 +103,12 @@ def _labels(report: Mapping[str, Any]) -> list[tuple[str, str]]:
     if report.get("labels"):
         lines.append(("correct labels", f"{report['label_accuracy']:.0%} of {', '.join(report['labels'])}"))
     return lines + _spent(report)
+
+
+def _compared(query: Mapping[str, Any], report: Mapping[str, Any]) -> str:
+    """A label, and the correct one where it is another."""
+    predicted = f"label {_words(query['predicted'], report)}"
+    return predicted if query["agree"] else f"{predicted} (correct is {_words(query['correct'], report)})"
 
 
 def _words(label: int | list[str] | None, report: Mapping[str, Any]) -> str:

@@ -66,7 +66,7 @@ def test_it_labels_queries(run: Callable[..., Game], launcher: str) -> None:
     assert document["protocol"] == "capc"
     assert {"1a", "1c", "2", "3"} <= {line["step"] for line in document["links"]}
     assert all(line["seconds"] >= 0 for line in document["links"])
-    assert re.search(r"predicted label: \d", game.said)
+    assert re.search(r"query \d: label \d", game.said)
     timings = (game.logs / "timing.log").read_text().splitlines()
     assert {line.split("\t")[1] for line in timings[1:]} == {"client", "server-0", "server-1", "privacy-guardian"}
 

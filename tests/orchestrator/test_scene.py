@@ -46,7 +46,7 @@ def test_it_fits_and_says_how_far_the_run_is(tmp_path: Path, width: int, height:
     assert max(map(len, picture)) <= width
     assert "4 of 10 throws" in text
     assert "25.0 s" in text
-    assert "about 25.0 s left" in text  # 5 s a throw, 6 to go, 5 s since the last
+    assert "about 25 s left" in text  # 5 s a throw, 6 to go, 5 s since the last
     assert "spent 2 of" in text
     assert ("player-30" in text) == (height == 60)
     assert "30 × catc" in text or height == 60

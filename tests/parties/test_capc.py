@@ -226,8 +226,8 @@ def result(*, epsilon: float | None, total: float | None) -> dict[str, Any]:
 
 def test_the_summary_shows_labels_agreement_privacy_and_warnings() -> None:
     summary = CAPC.summary(result(epsilon=6.7, total=13.123))
-    assert ("predicted label", "7") in summary.lines
-    assert ("correct label", "2") in summary.lines
+    assert ("query 0", "label 7") in summary.lines
+    assert ("query 1", "label 3 (correct is 2)") in summary.lines
     assert ("agree", "1 of 2") in summary.lines
     assert ("epsilon spent", "6.7 at delta 1e-05") in summary.lines
     assert ("epsilon spent in all runs", "13.1 at delta 1e-05") in summary.lines
