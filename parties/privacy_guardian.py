@@ -28,11 +28,14 @@ from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 from functools import partial
 
+import numpy as np
+
 from mpc import aggregation, release
 from mpc.channel import Channel
 from mpc.garbled import Garbler
 from mpc.inference import Dealer, dealer_give_seeds
 from mpc.paillier import SecretKey
+from mpc.ring import Ring
 from mpc.transport import TlsChannel
 from parties.announcement import guardian_give_turn
 from parties.budget import GuardiansAccount
@@ -114,17 +117,18 @@ def _serve(
     progress, parameters = party.progress, party.settings.parameters
     client, servers = channels[turn.client], [channels[name] for name in turn.servers]
     account = _account(party, turn, client)
+    scale = Fraction(0) if parameters.noise_parts else parameters.noise_scale
     while count := account.charge():
         progress.note(f"{turn.account} is charged for {count} {'query' if count == 1 else 'queries'}")
         shape = count, parameters.classes
+        noise = release.guardian_add_noise(np.zeros(shape, np.uint64), scale, parameters.width)  # while the APs work
         if key:
             with progress.step("2", "sum of the masks, decrypted", channel=client):
                 mask_sums = aggregation.guardian_decrypt(client, key, parameters.packing, shape)
         else:
             with progress.step("2", "sum of the masks", awaits=list(turn.servers)):
                 mask_sums = aggregation.guardian_add(servers, shape, parameters.width)
-        scale = Fraction(0) if parameters.noise_parts else parameters.noise_scale
-        noisy_share = release.guardian_add_noise(mask_sums, scale, parameters.width)
+        noisy_share = Ring(parameters.width).add(mask_sums, noise)
         with progress.step("3", parameters.release.title, channel=client):
             parameters.release.guardian(garbler, mask_sums, noisy_share)
         if party.settings.credit_abstentions:
