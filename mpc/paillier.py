@@ -6,6 +6,7 @@ a slot of ``width + ceil(log2(parties))`` bits, so that the sum over all parties
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass
 from math import gcd
 
@@ -79,6 +80,7 @@ class PublicKey:
             raise ProtocolError.mismatch("an odd Paillier modulus of bits", key_bits, modulus.bit_length())
         self.key_bits = key_bits
         self._key = phe_paillier.PaillierPublicKey(n=modulus)
+        self._zeros: deque[int] = deque()
 
     @property
     def modulus(self) -> int:
@@ -88,9 +90,16 @@ class PublicKey:
     def ciphertext_bytes(self) -> int:
         return 2 * self.key_bits // 8
 
+    def prepare(self, count: int) -> None:
+        """In idle time, nearly all the work of ``count`` encryptions to come: encryptions of zero, each used once."""
+        for _ in range(count):
+            self._zeros.append(int(self._key.raw_encrypt(0, r_value=self._unit())))
+
     def encrypt(self, plaintexts: list[int]) -> list[int]:
-        """Fresh encryptions; randomness is the operating system's."""
-        return [int(self._key.raw_encrypt(plaintext, r_value=self._unit())) for plaintext in plaintexts]
+        """Fresh encryptions of plaintexts below n; randomness is the operating system's."""
+        self.prepare(len(plaintexts) - len(self._zeros))
+        square = int(self._key.nsquare)
+        return [(1 + plaintext * self.modulus) * self._zeros.popleft() % square for plaintext in plaintexts]
 
     def add(self, *terms: list[int]) -> list[int]:
         """Ciphertexts of the sums, re-randomised: they say nothing about which ciphertexts went in."""

@@ -95,7 +95,10 @@ def client(party: Party[QueryingSettings]) -> None:
                 asking.refused(spent)
                 break
             batch = encoded[done : done + spent.queries]
-            ballots = connections.with_each(asked, partial(_ask, party, key, batch))
+            with connections.meanwhile(asked, partial(_ask, party, key, batch)) as working:
+                if key:
+                    key.prepare(parameters.packing.plaintexts(len(batch) * parameters.classes))
+                ballots = working.results()
             left = len(encoded) - done - len(batch)
             with connections.meanwhile(asked, partial(_prepare_ahead, settings.batch_size, left)):
                 labels = _release(party, guardian, evaluator, key, ballots)

@@ -66,7 +66,7 @@ def server(party: Party[AnsweringSettings]) -> None:
                     client, garbler, network, parameters, dealer=dealer, prepared=weights
                 )
             connections.begin()
-            prepare = partial(_prepare, party, client, garbler, inference)
+            prepare = partial(_prepare, party, client, garbler, inference, key)
             pool = AnsweringPool(client, prepare, settings.pool, settings.batch_size)
             left = settings.n_queries
             while (taken := _next(client, pool)) is not None:
@@ -79,13 +79,20 @@ def server(party: Party[AnsweringSettings]) -> None:
 
 
 def _prepare(
-    party: Party[AnsweringSettings], client: Channel, garbler: Garbler, inference: AnsweringInference, count: int
+    party: Party[AnsweringSettings],
+    client: Channel,
+    garbler: Garbler,
+    inference: AnsweringInference,
+    key: PublicKey | None,
+    count: int,
 ) -> Prepared:
     """Whatever does not depend on the queries of a batch."""
     parameters = party.settings.parameters
     with party.progress.step("0'", "preprocessing", channel=client):
         correlation = inference.prepare(count)
         ballot = vote.answering_prepare(garbler, count, parameters.classes, parameters.ring_bits, parameters.ballot)
+        if key:  # last: the querying party has what it needs
+            key.prepare(parameters.packing.plaintexts(count * parameters.classes))
         return correlation, ballot
 
 

@@ -46,6 +46,17 @@ def test_the_guardian_gets_the_sum_of_every_party_once(key: SecretKey) -> None:
         aggregation.querying_forward(querying, key.public, packing, collected[:2])
 
 
+def test_what_was_prepared_is_used_once(key: SecretKey) -> None:
+    public = PublicKey(key.public.modulus, KEY_BITS)
+    public.prepare(2)
+    ready = list(public._zeros)
+    ciphertexts = public.encrypt([7, 7, 7])  # one more than was prepared
+    assert len(set(ciphertexts)) == 3
+    assert key.decrypt(ready) == [0, 0]
+    assert key.decrypt(ciphertexts) == [7, 7, 7]
+    assert not public._zeros
+
+
 def test_the_forwarded_product_is_not_the_product_of_what_came_in(key: SecretKey) -> None:
     ciphertexts = key.public.encrypt([5])
     added = key.public.add(ciphertexts)
