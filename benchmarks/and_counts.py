@@ -27,6 +27,7 @@ class Row:
     formula: str
     make: Callable[[int], Circuit]
     count: Callable[[int], int]
+    least: int = SHIFT + 2  # narrower words fold some gates more
 
 
 def _argmax(classes: int, b: int) -> int:
@@ -51,9 +52,10 @@ ROWS = (
     Row("relu, shift 7", "3b - s - 3", lambda b: Circuit.relu(b, SHIFT), _rectified),
     Row(
         "leaky_relu, slope 13/64, shift 7",
-        "3b - s - 2, and 6 + b - s - 1 - k a bit 2^k of 13 but the lowest",
+        "relu + (b - s - 1) a bit of 13 but the lowest (b > s + 3)",
         lambda b: Circuit.leaky_relu(b, SHIFT, 13, 6),
-        lambda b: 3 * b - SHIFT - 2 + sum(6 + b - SHIFT - 1 - place for place in (2, 3)),
+        lambda b: _rectified(b) + 2 * (b - SHIFT - 1),
+        least=SHIFT + 4,
     ),
     Row(
         "max_pool of 4, relu, shift 7",

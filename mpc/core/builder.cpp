@@ -8,12 +8,27 @@
 
 namespace capc::mpc {
 
+namespace {
+
+// A number of its own for each wire (SplitMix64's finalizer: Steele, Lea, Flood, OOPSLA 2014).
+std::uint64_t number_of(std::uint64_t wire) {
+    std::uint64_t z = wire * 0x9E3779B97F4A7C15;
+    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9;
+    z = (z ^ (z >> 27)) * 0x94D049BB133111EB;
+    return z ^ (z >> 31);
+}
+
+}  // namespace
+
 Word Builder::input(unsigned width, Widths* widths) {
     if (width < 1 || width > 64) throw ParameterError("a word has 1 to 64 bits, not " + std::to_string(width));
     if (!gates_.empty()) throw OrderError("circuit inputs are declared before the first gate");
     widths->push_back(width);
     Word word;
-    for (unsigned i = 0; i < width; ++i) word.push_back(Wire{first_gate_++, false});
+    for (unsigned i = 0; i < width; ++i) {
+        sums_.push_back(number_of(first_gate_));
+        word.push_back(Wire{first_gate_++, false});
+    }
     return word;
 }
 
@@ -30,13 +45,15 @@ Word Builder::evaluator_word(unsigned width) {
 }
 
 Wire Builder::add_gate(Wire a, Wire b, bool is_and) {
+    const auto id = static_cast<std::uint32_t>(sums_.size());
     gates_.push_back(Node{a, b, is_and});
-    return Wire{first_gate_ + static_cast<std::uint32_t>(gates_.size() - 1), false};
+    sums_.push_back(is_and ? number_of(id) : sums_[a.id] ^ sums_[b.id]);
+    return Wire{id, false};
 }
 
 Wire Builder::exclusive_or(Wire a, Wire b) {
     const bool invert = a.invert != b.invert;
-    if (a.id == b.id) return constant(invert);
+    if (same(a, b)) return constant(invert);
     if (a.id == 0) return Wire{b.id, invert};
     if (b.id == 0) return Wire{a.id, invert};
     Wire out = add_gate(Wire{a.id, false}, Wire{b.id, false}, false);
@@ -45,9 +62,10 @@ Wire Builder::exclusive_or(Wire a, Wire b) {
 }
 
 Wire Builder::both(Wire a, Wire b) {
-    if (a == constant(false) || b == constant(false) || a == ~b) return constant(false);
-    if (a == constant(true) || a == b) return b;
+    if (a == constant(false) || b == constant(false)) return constant(false);
+    if (a == constant(true)) return b;
     if (b == constant(true)) return a;
+    if (same(a, b)) return a.invert == b.invert ? a : constant(false);
     return add_gate(a, b, true);
 }
 

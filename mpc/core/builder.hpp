@@ -1,5 +1,8 @@
-// Builds circuits: constants fold away for free, NOT costs nothing, dead gates go, XORs merge into the gates beside
-// them, slots are reused.
+// Builds circuits: constants and equal operands fold away for free, NOT costs nothing, dead gates go, XORs merge into
+// the gates beside them, slots are reused.
+//
+// The operands a, b of every AND gate are neither constant nor equal up to inversion, as XORs of inputs and AND gates:
+// hash.hpp needs a, b and a ^ b to differ from instance to instance.
 #pragma once
 
 #include <cstddef>
@@ -56,6 +59,7 @@ private:
     };
 
     Word input(unsigned width, Widths* widths);
+    bool same(Wire a, Wire b) const { return sums_[a.id] == sums_[b.id]; }  // up to inversion
     Wire add_gate(Wire a, Wire b, bool is_and);
     std::vector<Merged> merge() const;
 
@@ -67,6 +71,9 @@ private:
     std::vector<Wire> outputs_;
     std::uint32_t first_gate_ = 1;  // wires: 0 the constant, then the inputs, then one a gate
     std::vector<Node> gates_;
+    // By wire: the XOR of the numbers that stand for the inputs and AND gates it is the XOR of. Different XORs come out
+    // equal with a chance of 2^-64 a gate.
+    std::vector<std::uint64_t> sums_{0};
 };
 
 }  // namespace capc::mpc

@@ -13,6 +13,10 @@
 // and instance (mu = 1) would give log2(32) = 5 bits more. One fixed key for a whole session would lose log2 of the
 // number of all gates, 30 bits and more. Collisions among the q pairs of a session add about (mu - 1) q / 2^127.
 //
+// The labels that share a key are those of one wire in different instances, or of the XOR of a gate's two operands
+// (three halves). They must be independent: a label that is zero in all instances would take one hash for all, and
+// what that masks could be told apart. builder.hpp sees to it.
+//
 // The salt is chosen at random by the garbler for each session, after which it is public; the index i is never used
 // twice under one salt. That also separates sessions from each other, which is the multi-instance part.
 #pragma once
