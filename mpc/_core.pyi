@@ -89,8 +89,8 @@ class Circuit:
 
     @property
     def and_gates(self) -> int: ...
-    def table_bytes(self, n: int) -> int:
-        """Bytes of the tables of ``n`` instances: 32 an AND gate."""
+    def table_bytes(self, n: int, tables: str = "half-gates") -> int:
+        """Bytes of the tables of ``n`` instances: 32 an AND gate, with ``"three-halves"`` 24 5/8 in full tiles."""
 
     def run(self, garbler: NDArray[np.uint64], evaluator: NDArray[np.uint64]) -> NDArray[np.uint64]:
         """In the clear: ``u64[n, garbler words]``, ``u64[n, evaluator words]`` to ``u64[n, output words]``."""
@@ -99,9 +99,10 @@ class GarblerSession:
     """The garbler's half of a lasting session; holds the free-XOR offset.
 
     ``randomness``: a seed of 32 bytes for known-answer tests, which makes everything predictable; None otherwise.
+    ``tables``: ``"half-gates"`` or ``"three-halves"``, the same on both sides.
     """
 
-    def __init__(self, randomness: Buffer | None = None) -> None: ...
+    def __init__(self, randomness: Buffer | None = None, tables: str = "half-gates") -> None: ...
     def receive_base(self, message: Buffer) -> bytes:
         """The evaluator's first message (32 B) to the reply: session salt and 128 points (4112 B)."""
 
@@ -148,7 +149,7 @@ class Garbling:
 class EvaluatorSession:
     """The evaluator's half of a lasting session. ``randomness`` as for :class:`GarblerSession`."""
 
-    def __init__(self, randomness: Buffer | None = None) -> None: ...
+    def __init__(self, randomness: Buffer | None = None, tables: str = "half-gates") -> None: ...
     def start_base(self) -> bytes:
         """The first base-OT message (32 B)."""
 

@@ -16,9 +16,10 @@
               return_outputs                              ------>   receive_outputs
               take_shares                                 <------   share_bits
 
-Yao's protocol with half gates (Zahur, Rosulek, Evans, EUROCRYPT 2015), evaluator inputs by OT extension (Roy, CRYPTO
-2022) from base OTs of Chou and Orlandi (LATINCRYPT 2015). Semi-honest: each side learns its own inputs and what an
-output step gives it, nothing else. Both sides must make the same calls in the same order; every message is labelled
+Yao's protocol with half gates (Zahur, Rosulek, Evans, EUROCRYPT 2015) or three halves (Rosulek, Roy, CRYPTO 2021: a
+quarter fewer bytes for half as much computation again, see docs/circuits.md), evaluator inputs by OT extension (Roy,
+CRYPTO 2022) from base OTs of Chou and Orlandi (LATINCRYPT 2015). Semi-honest: each side learns its own inputs and what
+an output step gives it, nothing else. Both sides must make the same calls in the same order; every message is labelled
 with the batch's number, circuit and size, so a mismatch is refused and not computed upon.
 
 The choices of a piece cross while the piece before it is worked on, so that both sides compute at once. The
@@ -36,6 +37,7 @@ from __future__ import annotations
 import mmap
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Literal
 
 import numpy as np
 
@@ -50,6 +52,9 @@ OTS_A_PIECE = 1 << 16  # a batch is worked on in pieces of about so many OTs, wh
 TILE = 32  # instances that share a hash key; pieces are whole tiles
 OTS_A_BLOCK, BLOCK_BYTES = 128, 496  # an OT extension comes in blocks: so many OTs, so many bytes
 POINT_BYTES, REPLY_BYTES, SUMS_BYTES = 32, 4112, 3072  # the three base-OT messages
+
+Tables = Literal["half-gates", "three-halves"]
+TABLE_LABELS: dict[Tables, str] = {"half-gates": "tables", "three-halves": "three-halves"}
 
 
 @contextmanager
@@ -114,20 +119,24 @@ def _name(number: int, circuit: Circuit, n: int, late: bool) -> str:
 class Garbler:
     """The garbler's side of a session; :meth:`open` one per channel and keep it."""
 
-    def __init__(self, channel: Channel, session: GarblerSession) -> None:
+    def __init__(self, channel: Channel, session: GarblerSession, tables: Tables = "half-gates") -> None:
         self.channel = channel
         self._session = session
+        self._tables = tables
         self._batches = 0
         self._frames = _Frames()
 
     @classmethod
-    def open(cls, channel: Channel, randomness: Randomness | None = None) -> Garbler:
-        """Base OTs, the evaluator speaking first. ``randomness``: tests only; default is the operating system's."""
-        session = GarblerSession(_seed(randomness))
+    def open(cls, channel: Channel, randomness: Randomness | None = None, *, tables: Tables = "half-gates") -> Garbler:
+        """Base OTs, the evaluator speaking first. ``randomness``: tests only; default is the operating system's.
+
+        ``tables``: how gates are garbled, the same on both sides; labels of messages hold them to it.
+        """
+        session = GarblerSession(_seed(randomness), tables)
         with _placed(channel):
             channel.send("garbled/base/2", session.receive_base(channel.recv("garbled/base/1", POINT_BYTES)))
             session.finish_base(channel.recv("garbled/base/3", SUMS_BYTES))
-        return cls(channel, session)
+        return cls(channel, session, tables)
 
     def prepare(self, circuit: Circuit, n: int, *, late: bool = False) -> GarbledBatch:
         """Receives the evaluator's choices, garbles ``n`` instances and sends the tables.
@@ -177,13 +186,14 @@ class Garbler:
 
     def _send_tables(self, name: str, garbling: Garbling, labels: bytes) -> None:
         """One piece's tables, in frames, the first of which begins with the labels, if they are given."""
+        label = f"{name}/{TABLE_LABELS[self._tables]}"
         while left := garbling.tables_left:
             frame = self._frames.take(min(left, FRAME_BYTES))
             garbling.write_tables(frame)
-            self.channel.send(f"{name}/tables", labels, frame)
+            self.channel.send(label, labels, frame)
             labels = b""
         if labels:  # a circuit without AND gates
-            self.channel.send(f"{name}/tables", labels)
+            self.channel.send(label, labels)
 
     def __repr__(self) -> str:
         return f"Garbler({self.channel!r})"
@@ -246,20 +256,26 @@ class GarbledBatch:
 class Evaluator:
     """The evaluator's side of a session; :meth:`open` one per channel and keep it."""
 
-    def __init__(self, channel: Channel, session: EvaluatorSession) -> None:
+    def __init__(self, channel: Channel, session: EvaluatorSession, tables: Tables = "half-gates") -> None:
         self.channel = channel
         self._session = session
+        self._tables = tables
         self._batches = 0
         self._frames = _Frames()
 
     @classmethod
-    def open(cls, channel: Channel, randomness: Randomness | None = None) -> Evaluator:
-        """Base OTs, this side speaking first. ``randomness``: tests only; default is the operating system's."""
-        session = EvaluatorSession(_seed(randomness))
+    def open(
+        cls, channel: Channel, randomness: Randomness | None = None, *, tables: Tables = "half-gates"
+    ) -> Evaluator:
+        """Base OTs, this side speaking first. ``randomness``: tests only; default is the operating system's.
+
+        ``tables`` as for :meth:`Garbler.open`.
+        """
+        session = EvaluatorSession(_seed(randomness), tables)
         with _placed(channel):
             channel.send("garbled/base/1", session.start_base())
             channel.send("garbled/base/3", session.receive_base(channel.recv("garbled/base/2", REPLY_BYTES)))
-        return cls(channel, session)
+        return cls(channel, session, tables)
 
     def prepare(self, circuit: Circuit, n: int, values: Words | None = None) -> EvaluatedBatch:
         """Sends this side's choices, receives and stores the tables.
@@ -312,11 +328,12 @@ class Evaluator:
         """One piece's tables, the labels in front of them or not: evaluated on the way if so, stored otherwise."""
         rows, evaluation = part
         labels = evaluation.label_bytes if labelled else 0
-        left = circuit.table_bytes(rows.stop - rows.start)
+        label = f"{name}/{TABLE_LABELS[self._tables]}"
+        left = circuit.table_bytes(rows.stop - rows.start, self._tables)
         while left or labels:
             now = min(left, FRAME_BYTES)
             frame = self._frames.take(labels + now)
-            self.channel.recv_into(f"{name}/tables", frame)
+            self.channel.recv_into(label, frame)
             with _placed(self.channel):
                 if labels:
                     evaluation.set_labels(frame[:labels])

@@ -60,7 +60,9 @@ void bind_circuit(nb::module_& m) {
         .def_prop_ro("output_widths", &Circuit::output_widths)
         .def_prop_ro("evaluator_bits", &Circuit::evaluator_bits)
         .def_prop_ro("and_gates", &Circuit::and_gates)
-        .def("table_bytes", [](const Circuit& c, std::size_t n) { return mpc::table_bytes(c, n); }, nb::arg("n"))
+        .def("table_bytes", [](const Circuit& c, std::size_t n, const std::string& tables) {
+            return mpc::table_bytes(c, n, format_of(tables));
+        }, nb::arg("n"), nb::arg("tables") = "half-gates")
         .def(
             "run",
             [](const Circuit& c, nb::ndarray<nb::ro> garbler, nb::handle evaluator) {

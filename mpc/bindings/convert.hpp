@@ -108,12 +108,18 @@ inline std::optional<mpc::Block> seed_of(nb::handle randomness) {
     return mpc::load_block(mpc::Sha256().update(bytes.data(), bytes.size()).digest().data());
 }
 
+inline mpc::TableFormat format_of(const std::string& tables) {
+    if (tables == "half-gates") return mpc::TableFormat::half_gates;
+    if (tables == "three-halves") return mpc::TableFormat::three_halves;
+    throw mpc::ParameterError("tables: expected half-gates or three-halves, found " + tables);
+}
+
 // A state machine of the core for Python: every call runs with the interpreter released, one at a time.
 template <typename T>
 class Locked {
 public:
     explicit Locked(T&& state) : state_(std::move(state)) {}              // batches
-    explicit Locked(mpc::Prg randomness) : state_(std::move(randomness)) {}  // sessions
+    Locked(mpc::Prg randomness, mpc::TableFormat format) : state_(std::move(randomness), format) {}  // sessions
     Locked(const Locked&) = delete;
     Locked& operator=(const Locked&) = delete;
 

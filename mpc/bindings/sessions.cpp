@@ -26,10 +26,10 @@ mpc::Prg prg_of(nb::handle randomness) {
 template <typename Session>
 void bind_base(nb::class_<Locked<Session>>& type) {
     type.def("__init__",
-             [](Locked<Session>* self, nb::handle randomness) {
-                 new (self) Locked<Session>(prg_of(randomness));
+             [](Locked<Session>* self, nb::handle randomness, const std::string& tables) {
+                 new (self) Locked<Session>(prg_of(randomness), format_of(tables));
              },
-             nb::arg("randomness") = nb::none())
+             nb::arg("randomness") = nb::none(), nb::arg("tables") = "half-gates")
         .def("receive_base",
              [](Locked<Session>& self, nb::handle message) {
                  const Buffer in(message);

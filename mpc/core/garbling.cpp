@@ -14,10 +14,11 @@ namespace {
 
 constexpr std::uint64_t kGarblerStream = 0;
 constexpr std::uint64_t kEvaluatorStream = 1;
+constexpr std::uint64_t kDiceStream = 2;
 
-std::uint64_t gate_indices(const Circuit& circuit, std::size_t n) {
+std::uint64_t gate_indices(const Circuit& circuit, std::size_t n, TableFormat format) {
     const std::uint64_t tiles = (n + kTile - 1) / kTile;
-    return 2 * tiles * circuit.and_gates();
+    return keys_per_and(format) * tiles * circuit.and_gates();
 }
 
 void copy_bytes(std::uint8_t* to, const std::uint8_t* from, std::size_t bytes) {
@@ -36,13 +37,14 @@ std::vector<std::uint64_t> opened(const Circuit& circuit, std::size_t n, Bytes o
 
 }  // namespace
 
-std::uint64_t hash_indices(const Circuit& circuit, std::size_t n) {
+std::uint64_t hash_indices(const Circuit& circuit, std::size_t n, TableFormat format) {
     const std::uint64_t tiles = (n + kTile - 1) / kTile;
-    return gate_indices(circuit, n) + (circuit.has_bit_outputs() ? tiles * circuit.output_bits() : 0);
+    return gate_indices(circuit, n, format) + (circuit.has_bit_outputs() ? tiles * circuit.output_bits() : 0);
 }
 
-std::uint64_t table_bytes(const Circuit& circuit, std::size_t n) {
-    return std::uint64_t{2 * sizeof(Block)} * n * circuit.and_gates();
+std::uint64_t table_bytes(const Circuit& circuit, std::size_t n, TableFormat format) {
+    const std::size_t whole_tiles = n / kTile, rest = n % kTile;
+    return std::uint64_t{whole_tiles * row_bytes(format, kTile) + row_bytes(format, rest)} * circuit.and_gates();
 }
 
 Blocks corrected_labels(Blocks q, const Bytes& corrections, const Block& delta) {
@@ -62,9 +64,9 @@ Blocks unmasked_labels(Blocks t, const std::uint8_t* message, std::size_t bytes)
 // ---- garbler -----------------------------------------------------------------------------------------------------
 
 Garbling::Garbling(const Circuit& circuit, std::size_t n, const Block& delta, const Block& salt,
-                   std::uint64_t first_index, const Block& label_seed)
-    : walk_(circuit, n, salt, first_index), delta_(delta), salt_(salt),
-      projection_index_(first_index + gate_indices(circuit, n)), late_(true), label_stream_(label_seed),
+                   std::uint64_t first_index, const Block& label_seed, TableFormat format)
+    : walk_(circuit, n, salt, first_index, format), delta_(delta), salt_(salt),
+      projection_index_(first_index + gate_indices(circuit, n, format)), late_(true), label_stream_(label_seed),
       permute_bits_(bytes_of_bits(n * circuit.output_bits())), keep_labels_(circuit.has_bit_outputs()) {
     if (delta.colour() != 1) throw ParameterError("delta must have its lowest bit set");
     if (keep_labels_) output_zero_labels_.resize(n * circuit.output_bits());
@@ -72,9 +74,10 @@ Garbling::Garbling(const Circuit& circuit, std::size_t n, const Block& delta, co
 }
 
 Garbling::Garbling(const Circuit& circuit, std::size_t n, const Block& delta, const Block& salt,
-                   std::uint64_t first_index, const Block& label_seed, Blocks evaluator_zero_labels)
-    : walk_(circuit, n, salt, first_index), delta_(delta), salt_(salt),
-      projection_index_(first_index + gate_indices(circuit, n)), late_(false), label_stream_(label_seed),
+                   std::uint64_t first_index, const Block& label_seed, Blocks evaluator_zero_labels,
+                   TableFormat format)
+    : walk_(circuit, n, salt, first_index, format), delta_(delta), salt_(salt),
+      projection_index_(first_index + gate_indices(circuit, n, format)), late_(false), label_stream_(label_seed),
       evaluator_zero_labels_(std::move(evaluator_zero_labels)),
       permute_bits_(bytes_of_bits(n * circuit.output_bits())), keep_labels_(circuit.has_bit_outputs()) {
     if (delta.colour() != 1) throw ParameterError("delta must have its lowest bit set");
@@ -105,6 +108,11 @@ void Garbling::start_tile() {
         walk_.set_inputs(drawn_.data(), evaluator_drawn);
     } else {
         walk_.set_inputs(drawn_.data(), evaluator_zero_labels_.data() + place);
+    }
+    if (walk_.format == TableFormat::three_halves) {  // two words a block
+        dice_.resize((circuit().and_gates() + 1) / 2);
+        label_stream_.counter_mode(walk_.place(circuit().and_gates()), kDiceStream, dice_.data(), dice_.size());
+        walk_.set_dice(reinterpret_cast<const std::uint64_t*>(dice_.data()));
     }
 }
 
@@ -218,9 +226,10 @@ Blocks Garbling::take_output_zero_labels() {
 
 // ---- evaluator ---------------------------------------------------------------------------------------------------
 
-Evaluation::Evaluation(const Circuit& circuit, std::size_t n, const Block& salt, std::uint64_t first_index)
-    : walk_(circuit, n, salt, first_index), salt_(salt),
-      projection_index_(first_index + gate_indices(circuit, n)), tables_left_(table_bytes(circuit, n)),
+Evaluation::Evaluation(const Circuit& circuit, std::size_t n, const Block& salt, std::uint64_t first_index,
+                       TableFormat format)
+    : walk_(circuit, n, salt, first_index, format), salt_(salt),
+      projection_index_(first_index + gate_indices(circuit, n, format)), tables_left_(table_bytes(circuit, n, format)),
       colours_(bytes_of_bits(n * circuit.output_bits())), keep_labels_(circuit.has_bit_outputs()) {
     if (keep_labels_) output_labels_.resize(n * circuit.output_bits());
 }
@@ -288,7 +297,7 @@ void Evaluation::feed(const std::uint8_t* tables, std::size_t bytes) {
     if (labels_set_) {
         consume(tables, bytes);
     } else {
-        if (stored_.empty()) stored_.reserve(static_cast<std::size_t>(table_bytes(circuit(), instances())));
+        if (stored_.empty()) stored_.reserve(static_cast<std::size_t>(bytes + tables_left_));
         stored_.insert(stored_.end(), tables, tables + bytes);
     }
 }

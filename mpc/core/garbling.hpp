@@ -1,5 +1,6 @@
-// Garbling n instances of a circuit, and evaluating them: half-gates (Zahur, Rosulek, Evans, EUROCRYPT 2015) with
-// free XOR and point-and-permute. Bytes in, bytes out, no I/O; the session (session.hpp) brings the OTs.
+// Garbling n instances of a circuit, and evaluating them: half-gates (Zahur, Rosulek, Evans, EUROCRYPT 2015), or three
+// halves (three_halves.hpp), with free XOR and point-and-permute. Bytes in, bytes out, no I/O; the session
+// (session.hpp) brings the OTs.
 //
 // How the two classes meet, G the garbler, E the evaluator; every list of labels or bits is in wire order
 // (bit_matrix.hpp), `garbler_bits`, `evaluator_bits`, `output_bits` counted per instance:
@@ -9,7 +10,7 @@
 //      Early (d known before garbling):  G's zero labels are q ^ d delta (`corrected_labels`), E's labels are t.
 //      Late  (d known online):           G garbles with fresh zero labels K and sends q ^ K ^ d delta
 //                                        (`Garbling::late_labels`); E's labels are t ^ message, which is K ^ c delta.
-//   2. Tables: G `next_tables` until it returns 0  -->  E `feed` in any pieces. 32 bytes an AND gate and instance.
+//   2. Tables: G `next_tables` until it returns 0  -->  E `feed` in any pieces: `table_bytes`.
 //   3. Garbler's inputs: G `input_labels(values)`  -->  E `set_labels(garbler labels, evaluator labels)`.
 //      2 and 3 come in either order. Labels first: tables are evaluated as they arrive, memory bounded by a tile.
 //      Tables first (preprocessing): they are stored until the labels come.
@@ -17,7 +18,8 @@
 //      G `project` --> E `open_projection` (projection.hpp), for circuits whose output words are single bits.
 //
 // delta has its lowest bit set and is the session's; `salt` and hash indices: see hash.hpp. A garbling uses the
-// indices first_index .. first_index + hash_indices(circuit, n) - 1, which no other garbling of the session may use.
+// indices first_index .. first_index + hash_indices(circuit, n, format) - 1, which no other garbling of the session
+// may use.
 //
 // Constant-time: branches and addresses depend on the circuit, n and lengths only. Both throw LengthError for a message
 // of the wrong size, MalformedError for set padding bits and OrderError for a call out of turn; a failed call has
@@ -39,9 +41,9 @@ namespace capc::mpc {
 using Bytes = std::vector<std::uint8_t>;
 
 // How many hash indices a garbling of n instances takes, projection included.
-std::uint64_t hash_indices(const Circuit& circuit, std::size_t n);
+std::uint64_t hash_indices(const Circuit& circuit, std::size_t n, TableFormat format = TableFormat::half_gates);
 // Bytes of all tables of n instances.
-std::uint64_t table_bytes(const Circuit& circuit, std::size_t n);
+std::uint64_t table_bytes(const Circuit& circuit, std::size_t n, TableFormat format = TableFormat::half_gates);
 
 // zero_labels[k] = q[k] ^ d_k delta, d packed. Throws LengthError unless d has q.size() bits.
 Blocks corrected_labels(Blocks q, const Bytes& corrections, const Block& delta);
@@ -52,16 +54,17 @@ class Garbling {
 public:
     // Late: the evaluator's choices come online.
     Garbling(const Circuit& circuit, std::size_t n, const Block& delta, const Block& salt, std::uint64_t first_index,
-             const Block& label_seed);
+             const Block& label_seed, TableFormat format = TableFormat::half_gates);
     // Early: zero labels of all evaluator inputs, n x evaluator_bits. Throws LengthError.
     Garbling(const Circuit& circuit, std::size_t n, const Block& delta, const Block& salt, std::uint64_t first_index,
-             const Block& label_seed, Blocks evaluator_zero_labels);
+             const Block& label_seed, Blocks evaluator_zero_labels, TableFormat format = TableFormat::half_gates);
     ~Garbling();
     Garbling(Garbling&&) noexcept = default;
     Garbling& operator=(Garbling&&) noexcept = default;
 
     const Circuit& circuit() const { return walk_.circuit; }
     std::size_t instances() const { return walk_.n; }
+    std::uint64_t table_bytes() const { return mpc::table_bytes(circuit(), instances(), walk_.format); }
 
     // Writes up to `max` bytes of tables and returns how many, 0 once all are out. Any max > 0 makes progress; the
     // fastest are multiples of 1 KiB from 64 KiB on.
@@ -110,7 +113,9 @@ private:
     Block salt_;
     std::uint64_t projection_index_;
     bool late_;
-    Aes128 label_stream_;  // zero labels: AES(place), high half 0 for the garbler's, 1 for the evaluator's (late)
+    // Zero labels: AES(place), high half 0 for the garbler's, 1 for the evaluator's (late); 2 for dice (three halves).
+    Aes128 label_stream_;
+    Blocks dice_;  // of the tile in work
     Blocks drawn_;  // those of the tile in work
     Blocks evaluator_zero_labels_;
     Bytes pending_;  // tables of one AND gate of which a caller's chunk took only a part
@@ -124,7 +129,8 @@ private:
 
 class Evaluation {
 public:
-    Evaluation(const Circuit& circuit, std::size_t n, const Block& salt, std::uint64_t first_index);
+    Evaluation(const Circuit& circuit, std::size_t n, const Block& salt, std::uint64_t first_index,
+               TableFormat format = TableFormat::half_gates);
     ~Evaluation();
     Evaluation(Evaluation&&) noexcept = default;
     Evaluation& operator=(Evaluation&&) noexcept = default;

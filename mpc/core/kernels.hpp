@@ -1,4 +1,4 @@
-// The inner loops, one table of functions a CPU level: AES over many blocks, and half-gates over one tile of instances.
+// The inner loops, one table of functions a CPU level: AES over many blocks, and garbling over one tile of instances.
 //
 // A tile is up to kTile instances of the same circuit. A wire of a tile is a row of blocks, one label an instance; the
 // gates are walked once and every row is handled whole, so that the AES units stay full. Only the `lanes` first blocks
@@ -17,8 +17,25 @@ namespace capc::mpc {
 // labels and tables (see wire_order.hpp).
 constexpr std::size_t kTile = 32;
 
-// Gate keys that are expanded at once; two keys an AND gate.
+// Gate keys that are expanded at once; two or three keys an AND gate.
 constexpr std::size_t kKeyBatch = 32;
+
+// How an AND gate is garbled. Both are keyed by hash.hpp's indices, so many a gate and tile; a row is the tables of one
+// gate in one tile.
+enum class TableFormat : std::uint8_t {
+    half_gates,    // 32 bytes a gate and instance: `lanes` blocks of the garbler's half, then of the evaluator's half
+    three_halves,  // 24 5/8 bytes: see three_halves.hpp
+};
+
+constexpr CAPC_INLINE std::size_t keys_per_and(TableFormat format) {
+    return format == TableFormat::half_gates ? 2 : 3;
+}
+
+constexpr CAPC_INLINE std::size_t row_bytes(TableFormat format, std::size_t lanes) {
+    const std::size_t pair_bits = (2 * lanes + 7) / 8, bits = (lanes + 7) / 8;
+    return format == TableFormat::half_gates ? 2 * sizeof(Block) * lanes
+                                             : 3 * sizeof(std::uint64_t) * lanes + 2 * pair_bits + bits;
+}
 
 // One step of a circuit. Operands are row numbers, `out` is a slot (circuit.hpp). XOR and NOT are free, but walking a
 // row is not: an AND gate therefore takes the XORs next to it along, and an XOR gate may have three operands.
@@ -35,7 +52,7 @@ struct Gate {
     std::uint32_t kind;
 };
 
-// What one call of a half-gates kernel works on; the kernel advances `index` and `tables`.
+// What one call of a garbling kernel works on; the kernel advances `index`, `tables` and `dice`.
 struct GateRun {
     const Gate* gates;         // the next gate
     std::size_t gate_count;    // how many gates are left
@@ -46,7 +63,8 @@ struct GateRun {
     std::size_t lanes;         // instances in this tile, 1..kTile
     Block salt;                // session salt: the key of hash i is salt ^ i
     std::uint64_t index;       // of the next hash key
-    std::uint8_t* tables;      // per AND: `lanes` blocks of the garbler's half, then `lanes` of the evaluator's half
+    std::uint8_t* tables;      // one row an AND
+    const std::uint64_t* dice;  // three halves, garbler: two random bits an instance, one word an AND
 };
 
 struct Kernels {
@@ -67,6 +85,9 @@ struct Kernels {
     std::size_t (*garble)(GateRun& run, const Block& delta);
     // The same for the evaluator; reads `tables`, and the rows hold the labels of the actual values.
     std::size_t (*evaluate)(GateRun& run);
+    // The same two with three halves.
+    std::size_t (*garble_three_halves)(GateRun& run, const Block& delta);
+    std::size_t (*evaluate_three_halves)(GateRun& run);
 };
 
 // The table of the level in use (cpu::level()).

@@ -1,6 +1,6 @@
 // The kernels without any AES instruction: bitsliced AES, plain words, no secret-dependent branch or address.
-#include "core/bitsliced_aes.hpp"
-#include "core/kernels.hpp"
+#include "core/portable_walk.hpp"
+#include "core/three_halves.hpp"
 
 namespace capc::mpc {
 
@@ -56,68 +56,6 @@ std::uint64_t colours(const Block* row, std::size_t lanes) {
     return bits;
 }
 
-// The two schedules of one AND gate out of a batch that is expanded ahead.
-class KeySource {
-public:
-    KeySource(const Block& salt, std::uint64_t index) : salt_(salt), index_(index) {}
-
-    void next_gate(std::size_t gates_left, bitsliced::Schedule* garbler_half, bitsliced::Schedule* evaluator_half) {
-        if (used_ == filled_) refill(gates_left);
-        *garbler_half = bitsliced::spread(batch_[used_]);
-        *evaluator_half = bitsliced::spread(batch_[used_ + 1]);
-        used_ += 2;
-    }
-
-private:
-    void refill(std::size_t gates_left) {
-        filled_ = gates_left < kKeyBatch / 2 ? 2 * gates_left : kKeyBatch;
-        used_ = 0;
-        Block keys[kKeyBatch];
-        for (std::size_t i = 0; i < filled_; ++i) keys[i] = salt_ ^ Block{index_ + i, 0};
-        bitsliced::expand_keys(keys, filled_, batch_);
-        index_ += filled_;
-    }
-
-    Block salt_;
-    std::uint64_t index_;
-    RoundKeys batch_[kKeyBatch];
-    std::size_t used_ = 0;
-    std::size_t filled_ = 0;
-};
-
-// Walks the gates of a run; `handle_and(gate, a, b, garbler's schedule, evaluator's schedule)` does one AND gate, whose
-// operands were summed up into a and b, and returns the output row without z in `a`.
-template <class HandleAnd>
-std::size_t walk(GateRun& run, HandleAnd handle_and) {
-    KeySource keys(run.salt, run.index);
-    bitsliced::Schedule garbler_half;
-    bitsliced::Schedule evaluator_half;
-    std::size_t ands = 0;
-    std::size_t done = 0;
-    for (; done < run.gate_count; ++done) {
-        const Gate& gate = run.gates[done];
-        const Block* const* rows = run.rows;
-        Block* out = run.slots + gate.out * run.stride;
-        if ((gate.kind & Gate::is_and) == 0) {
-            for (std::size_t i = 0; i < run.lanes; ++i) out[i] = rows[gate.a][i] ^ rows[gate.b][i] ^ rows[gate.x][i];
-            continue;
-        }
-        if (ands == run.and_limit) break;
-        keys.next_gate(run.and_limit - ands, &garbler_half, &evaluator_half);
-        Block a[kTile], b[kTile];
-        for (std::size_t i = 0; i < run.lanes; ++i) {
-            a[i] = rows[gate.a][i] ^ rows[gate.x][i];
-            b[i] = rows[gate.b][i] ^ rows[gate.y][i];
-        }
-        handle_and(gate, a, b, garbler_half, evaluator_half);
-        for (std::size_t i = 0; i < run.lanes; ++i) out[i] = a[i] ^ rows[gate.z][i];
-        run.tables += 2 * run.lanes * sizeof(Block);
-        run.index += 2;
-        ++ands;
-    }
-    return done;
-}
-
 // H(x) and H(x ^ delta) of every label, in pairs.
 void hash_both(const bitsliced::Schedule& schedule, const Block* zero, const Block& delta, std::size_t lanes,
                Block* out) {
@@ -130,14 +68,11 @@ void hash_both(const bitsliced::Schedule& schedule, const Block* zero, const Blo
 }
 
 std::size_t garble(GateRun& run, const Block& delta) {
-    return walk(run, [&](const Gate& gate, Block* a, Block* b, const bitsliced::Schedule& garbler_half,
-                         const bitsliced::Schedule& evaluator_half) {
-        const Block flip_a = mask_of((gate.kind & Gate::invert_a) != 0) & delta;
-        const Block flip_b = mask_of((gate.kind & Gate::invert_b) != 0) & delta;
-        for (std::size_t i = 0; i < run.lanes; ++i) {
-            a[i] ^= flip_a;
-            b[i] ^= flip_b;
-        }
+    return portable::walk<TableFormat::half_gates>(run, [&](const Gate& gate, Block* a, Block* b,
+                                                            const bitsliced::Schedule* keys) {
+        const bitsliced::Schedule& garbler_half = keys[0];
+        const bitsliced::Schedule& evaluator_half = keys[1];
+        portable::apply_inversions(gate, delta, run.lanes, a, b);
         Block hash_a[2 * kTile], hash_b[2 * kTile];
         hash_both(garbler_half, a, delta, run.lanes, hash_a);
         hash_both(evaluator_half, b, delta, run.lanes, hash_b);
@@ -154,8 +89,10 @@ std::size_t garble(GateRun& run, const Block& delta) {
 }
 
 std::size_t evaluate(GateRun& run) {
-    return walk(run, [&](const Gate&, Block* a, const Block* b, const bitsliced::Schedule& garbler_half,
-                         const bitsliced::Schedule& evaluator_half) {
+    return portable::walk<TableFormat::half_gates>(run, [&](const Gate&, Block* a, const Block* b,
+                                                            const bitsliced::Schedule* keys) {
+        const bitsliced::Schedule& garbler_half = keys[0];
+        const bitsliced::Schedule& evaluator_half = keys[1];
         Block hash_a[kTile], hash_b[kTile];
         hash_spread(garbler_half, a, hash_a, run.lanes);
         hash_spread(evaluator_half, b, hash_b, run.lanes);
@@ -179,7 +116,9 @@ void shift(Block* blocks, const std::uint8_t* bits, std::size_t count, const Blo
 
 }  // namespace
 
-const Kernels kernels_portable = {expand_key, encrypt, counter_mode, streams, hash,
-                                  shift,      colours, garble,       evaluate};
+const Kernels kernels_portable = {
+    expand_key, encrypt, counter_mode, streams, hash, shift, colours,
+    garble, evaluate, three_halves::garble, three_halves::evaluate,
+};
 
 }  // namespace capc::mpc

@@ -36,7 +36,7 @@ std::size_t ots_needed(const Circuit& circuit, std::size_t n, std::size_t left) 
 
 GarbledBatch::GarbledBatch(Garbling garbling, Blocks q, bool late, const Block& mask_seed)
     : garbling_(std::move(garbling)), q_(std::move(q)), late_(late),
-      tables_left_(table_bytes(garbling_.circuit(), garbling_.instances())), mask_seed_(mask_seed) {}
+      tables_left_(garbling_.table_bytes()), mask_seed_(mask_seed) {}
 
 GarbledBatch::~GarbledBatch() { wipe(&mask_seed_, sizeof mask_seed_); }
 
@@ -101,7 +101,8 @@ void EvaluatedBatch::set_labels(const std::uint8_t* message, std::size_t bytes) 
 
 // ---- base OTs ------------------------------------------------------------------------------------------------------
 
-GarblerSession::GarblerSession(Prg randomness) : randomness_(std::move(randomness)) {
+GarblerSession::GarblerSession(Prg randomness, TableFormat format)
+    : randomness_(std::move(randomness)), format_(format) {
     delta_ = randomness_.block();
     delta_.lo |= 1;  // point and permute: the two labels of a wire differ in colour
     salt_ = randomness_.block();
@@ -109,7 +110,8 @@ GarblerSession::GarblerSession(Prg randomness) : randomness_(std::move(randomnes
 
 GarblerSession::~GarblerSession() { wipe(&delta_, sizeof delta_); }
 
-EvaluatorSession::EvaluatorSession(Prg randomness) : randomness_(std::move(randomness)) {}
+EvaluatorSession::EvaluatorSession(Prg randomness, TableFormat format)
+    : randomness_(std::move(randomness)), format_(format) {}
 
 Bytes EvaluatorSession::start_base() {
     if (started_) throw OrderError("base OT: started twice");
@@ -179,11 +181,11 @@ EvaluatedBatch EvaluatorSession::evaluate(const Circuit& circuit, std::size_t n,
     const std::size_t needed = ots_needed(circuit, n, t_.size());
     Bytes choices;
     if (values != nullptr) choices = pack_values(circuit.evaluator_widths(), values, count, n);
-    Evaluation evaluation(circuit, n, salt_, next_index_);
+    Evaluation evaluation(circuit, n, salt_, next_index_, format_);
     Bytes bits = u_.take(needed);
     for (std::size_t i = 0; i < choices.size(); ++i) bits[i] = static_cast<std::uint8_t>(bits[i] ^ choices[i]);
     wipe(choices.data(), choices.size());
-    next_index_ += hash_indices(circuit, n);
+    next_index_ += hash_indices(circuit, n, format_);
     return EvaluatedBatch(std::move(evaluation), t_.take(needed), std::move(bits), values == nullptr);
 }
 
@@ -194,12 +196,14 @@ GarbledBatch GarblerSession::garble(const Circuit& circuit, std::size_t n, const
         check_packed("corrections of the evaluator's choices", corrections->data(), corrections->size(), needed);
     const Block label_seed = randomness_.block(), mask_seed = randomness_.block();
     const std::uint64_t index = next_index_;
-    next_index_ += hash_indices(circuit, n);
+    next_index_ += hash_indices(circuit, n, format_);
     Blocks q = q_.take(needed);
     if (corrections == nullptr)
-        return GarbledBatch(Garbling(circuit, n, delta_, salt_, index, label_seed), std::move(q), true, mask_seed);
+        return GarbledBatch(Garbling(circuit, n, delta_, salt_, index, label_seed, format_), std::move(q), true,
+                            mask_seed);
     q = corrected_labels(std::move(q), *corrections, delta_);
-    return GarbledBatch(Garbling(circuit, n, delta_, salt_, index, label_seed, std::move(q)), {}, false, mask_seed);
+    return GarbledBatch(Garbling(circuit, n, delta_, salt_, index, label_seed, std::move(q), format_), {}, false,
+                        mask_seed);
 }
 
 }  // namespace capc::mpc

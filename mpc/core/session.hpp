@@ -129,19 +129,22 @@ private:
 class GarblerSession {
 public:
     // All of the session's randomness comes from `randomness`; a fixed seed is for known-answer tests only.
-    explicit GarblerSession(Prg randomness);
+    // Both sides name the same format, for all their batches.
+    explicit GarblerSession(Prg randomness, TableFormat format = TableFormat::half_gates);
     GarblerSession() : GarblerSession(Prg::from_system()) {}
     ~GarblerSession();
 
     Bytes receive_base(const std::uint8_t* message, std::size_t bytes);
     void finish_base(const std::uint8_t* message, std::size_t bytes);
     std::size_t ots_left() const { return q_.size(); }
+    TableFormat format() const { return format_; }
     void extend(const std::uint8_t* message, std::size_t bytes);
     // `corrections` null: late. Takes n * evaluator_bits OTs; throws OrderError if there are fewer.
     GarbledBatch garble(const Circuit& circuit, std::size_t n, const Bytes* corrections);
 
 private:
     Prg randomness_;
+    TableFormat format_;
     Block delta_, salt_;
     Blocks base_keys_;
     std::unique_ptr<CotSender> cot_;
@@ -151,12 +154,13 @@ private:
 
 class EvaluatorSession {
 public:
-    explicit EvaluatorSession(Prg randomness);
+    explicit EvaluatorSession(Prg randomness, TableFormat format = TableFormat::half_gates);
     EvaluatorSession() : EvaluatorSession(Prg::from_system()) {}
 
     Bytes start_base();
     Bytes receive_base(const std::uint8_t* message, std::size_t bytes);
     std::size_t ots_left() const { return t_.size(); }
+    TableFormat format() const { return format_; }
     // At least `count` more OTs (the next multiple of 128); writes the message for the garbler's `extend`, of
     // extension_message_bytes(count), which throws ParameterError for no OTs or too many.
     void extend(std::size_t count, std::uint8_t* message);
@@ -171,6 +175,7 @@ public:
 
 private:
     Prg randomness_;
+    TableFormat format_;
     Block salt_;
     bool started_ = false;
     std::unique_ptr<BaseOtSender> base_;

@@ -18,8 +18,9 @@ void TileWalk::AlignedDelete::operator()(Block* p) const {
     ::operator delete[](static_cast<void*>(p), std::align_val_t{kRowAlignment});
 }
 
-TileWalk::TileWalk(Circuit walked, std::size_t instances, const Block& salt, std::uint64_t first_index)
-    : circuit(std::move(walked)), n(instances), salt_(salt), index_(first_index),
+TileWalk::TileWalk(Circuit walked, std::size_t instances, const Block& salt, std::uint64_t first_index,
+                   TableFormat tables)
+    : circuit(std::move(walked)), n(instances), format(tables), salt_(salt), index_(first_index),
       stride_(n >= 4 ? std::min(kTile, (n + 3) / 4 * 4) : std::max<std::size_t>(n, 1)) {
     void* memory = ::operator new[](slot_blocks() * sizeof(Block), std::align_val_t{kRowAlignment});
     slots_.reset(static_cast<Block*>(memory));
@@ -53,10 +54,15 @@ std::size_t TileWalk::run(std::uint8_t* tables, std::size_t ands, const Block* d
                 lanes(),
                 salt_,
                 index_,
-                tables};
-    next_gate_ += delta != nullptr ? kernels().garble(run, *delta) : kernels().evaluate(run);
-    const std::uint64_t done = (run.index - index_) / 2;
+                tables,
+                dice_};
+    const Kernels& kernel = kernels();
+    const auto garble = format == TableFormat::half_gates ? kernel.garble : kernel.garble_three_halves;
+    const auto evaluate = format == TableFormat::half_gates ? kernel.evaluate : kernel.evaluate_three_halves;
+    next_gate_ += delta != nullptr ? garble(run, *delta) : evaluate(run);
+    const std::uint64_t done = (run.index - index_) / keys_per_and(format);
     index_ = run.index;
+    dice_ = run.dice;
     return static_cast<std::size_t>(done);
 }
 

@@ -15,7 +15,8 @@ namespace capc::mpc {
 
 class TileWalk {
 public:
-    TileWalk(Circuit walked, std::size_t instances, const Block& salt, std::uint64_t first_index);
+    TileWalk(Circuit walked, std::size_t instances, const Block& salt, std::uint64_t first_index,
+             TableFormat format = TableFormat::half_gates);
     ~TileWalk();
     TileWalk(TileWalk&&) noexcept = default;
     TileWalk& operator=(TileWalk&&) noexcept = default;
@@ -26,12 +27,14 @@ public:
     bool at_tile_start() const { return next_gate_ == 0; }
     bool tile_done() const { return next_gate_ == circuit.gates().size(); }
     std::size_t lanes() const;
-    std::size_t row_bytes() const { return 2 * lanes() * sizeof(Block); }  // tables of one AND gate
+    std::size_t row_bytes() const { return mpc::row_bytes(format, lanes()); }  // tables of one AND gate
     // First place of this tile in a list in wire order, `bits` an instance.
     std::size_t place(std::size_t bits) const { return first_ * bits; }
     // Where the tile's input labels are, rows of `lanes` blocks; they must stay there until the tile is done.
     void set_inputs(const Block* garbler_rows, const Block* evaluator_rows);
     const Block* row(std::size_t number) const { return rows_[number]; }
+    // Garbler, three halves only: the tile's random bits, one word an AND gate; they must stay there likewise.
+    void set_dice(const std::uint64_t* words) { dice_ = words; }
     // Runs gates of this tile; `tables` has room for (or holds) the tables of `ands` AND gates. Garbles if `delta` is
     // given, otherwise evaluates. Returns how many AND gates were done; then see tile_done().
     std::size_t run(std::uint8_t* tables, std::size_t ands, const Block* delta);
@@ -40,6 +43,7 @@ public:
 
     Circuit circuit;
     std::size_t n;
+    TableFormat format;
 
 private:
     struct AlignedDelete {
@@ -55,6 +59,7 @@ private:
     std::size_t next_gate_ = 0;
     std::unique_ptr<Block[], AlignedDelete> slots_;
     std::vector<const Block*> rows_;
+    const std::uint64_t* dice_ = nullptr;  // of the next AND gate
 };
 
 }  // namespace capc::mpc

@@ -49,6 +49,37 @@ struct V128 {
         return _mm_xor_si128(key, substituted);
     }
     static CAPC_INLINE T words(std::uint32_t w) { return _mm_set1_epi32(static_cast<int>(w)); }
+
+    // Halves of blocks, for three_halves_x86.hpp.
+    static CAPC_INLINE T swapped(T x) { return _mm_shuffle_epi32(x, 0x4E); }
+    static CAPC_INLINE T upper_twice(T x) { return _mm_unpackhi_epi64(x, x); }
+    static CAPC_INLINE T lower_twice(T x) { return _mm_unpacklo_epi64(x, x); }
+    static CAPC_INLINE T mixed(T upper, T lower) { return _mm_blend_epi16(lower, upper, 0xF0); }
+    static CAPC_INLINE T add_halves(T a, T b) { return _mm_add_epi64(a, b); }
+    static CAPC_INLINE T and_halves(T a, T b) { return _mm_and_si128(a, b); }
+    static CAPC_INLINE T or_halves(T a, T b) { return _mm_or_si128(a, b); }
+    // All ones where the lowest bit of the half is set.
+    static CAPC_INLINE T spread(T x) { return _mm_sub_epi64(_mm_setzero_si128(), _mm_and_si128(x, one())); }
+    static CAPC_INLINE T top_bit(T x) { return _mm_srli_epi64(x, 63); }
+    static CAPC_INLINE T one() { return pair_constant(1); }
+    static CAPC_INLINE T pair_constant(long long x) { return _mm_set1_epi64x(x); }
+    // Two bits a block, or one for both halves, to masks; and back from the lowest bit of each half.
+    static CAPC_INLINE T pair_masks(std::uint64_t bits) {
+        const T wanted = _mm_set_epi64x(2, 1);
+        return _mm_cmpeq_epi64(_mm_and_si128(_mm_set1_epi64x(static_cast<long long>(bits)), wanted), wanted);
+    }
+    static CAPC_INLINE T masks(std::uint64_t bits) { return where(bits); }
+    static CAPC_INLINE std::uint64_t pair_bits(T x) {
+        return static_cast<std::uint64_t>(_mm_movemask_pd(_mm_castsi128_pd(_mm_slli_epi64(x, 63))));
+    }
+    // Upper halves, packed.
+    static CAPC_INLINE void store_upper(void* p, T x) {
+        _mm_storel_epi64(static_cast<__m128i*>(p), _mm_unpackhi_epi64(x, x));
+    }
+    static CAPC_INLINE T load_twice(const void* p) {
+        const T x = _mm_loadl_epi64(static_cast<const __m128i*>(p));
+        return _mm_unpacklo_epi64(x, x);
+    }
 };
 
 #if defined(__VAES__) && defined(__AVX2__)
@@ -86,6 +117,32 @@ struct V256 {
         return _mm256_xor_si256(key, substituted);
     }
     static CAPC_INLINE T words(std::uint32_t w) { return _mm256_set1_epi32(static_cast<int>(w)); }
+
+    static CAPC_INLINE T swapped(T x) { return _mm256_shuffle_epi32(x, 0x4E); }
+    static CAPC_INLINE T upper_twice(T x) { return _mm256_unpackhi_epi64(x, x); }
+    static CAPC_INLINE T lower_twice(T x) { return _mm256_unpacklo_epi64(x, x); }
+    static CAPC_INLINE T mixed(T upper, T lower) { return _mm256_blend_epi32(lower, upper, 0xCC); }
+    static CAPC_INLINE T add_halves(T a, T b) { return _mm256_add_epi64(a, b); }
+    static CAPC_INLINE T and_halves(T a, T b) { return _mm256_and_si256(a, b); }
+    static CAPC_INLINE T or_halves(T a, T b) { return _mm256_or_si256(a, b); }
+    static CAPC_INLINE T spread(T x) { return _mm256_sub_epi64(_mm256_setzero_si256(), _mm256_and_si256(x, one())); }
+    static CAPC_INLINE T top_bit(T x) { return _mm256_srli_epi64(x, 63); }
+    static CAPC_INLINE T one() { return pair_constant(1); }
+    static CAPC_INLINE T pair_constant(long long x) { return _mm256_set1_epi64x(x); }
+    static CAPC_INLINE T pair_masks(std::uint64_t bits) {
+        const T each = _mm256_set_epi64x(8, 4, 2, 1);
+        return _mm256_cmpeq_epi64(_mm256_and_si256(_mm256_set1_epi64x(static_cast<long long>(bits)), each), each);
+    }
+    static CAPC_INLINE T masks(std::uint64_t bits) { return where(bits); }
+    static CAPC_INLINE std::uint64_t pair_bits(T x) {
+        return static_cast<std::uint64_t>(_mm256_movemask_pd(_mm256_castsi256_pd(_mm256_slli_epi64(x, 63))));
+    }
+    static CAPC_INLINE void store_upper(void* p, T x) {
+        V128::store(p, _mm256_castsi256_si128(_mm256_permute4x64_epi64(x, 0x0D)));
+    }
+    static CAPC_INLINE T load_twice(const void* p) {
+        return _mm256_permute4x64_epi64(_mm256_castsi128_si256(V128::load(p)), 0x50);
+    }
 };
 #endif
 
@@ -132,6 +189,31 @@ struct V512 {
         return _mm512_xor_si512(key, substituted);
     }
     static CAPC_INLINE T words(std::uint32_t w) { return _mm512_set1_epi32(static_cast<int>(w)); }
+
+    static CAPC_INLINE T swapped(T x) { return _mm512_shuffle_epi32(x, static_cast<_MM_PERM_ENUM>(0x4E)); }
+    static CAPC_INLINE T upper_twice(T x) { return _mm512_unpackhi_epi64(x, x); }
+    static CAPC_INLINE T lower_twice(T x) { return _mm512_unpacklo_epi64(x, x); }
+    static CAPC_INLINE T mixed(T upper, T lower) { return _mm512_mask_blend_epi64(0xAA, lower, upper); }
+    static CAPC_INLINE T add_halves(T a, T b) { return _mm512_add_epi64(a, b); }
+    static CAPC_INLINE T and_halves(T a, T b) { return _mm512_and_si512(a, b); }
+    static CAPC_INLINE T or_halves(T a, T b) { return _mm512_or_si512(a, b); }
+    static CAPC_INLINE T spread(T x) { return _mm512_sub_epi64(_mm512_setzero_si512(), _mm512_and_si512(x, one())); }
+    static CAPC_INLINE T top_bit(T x) { return _mm512_srli_epi64(x, 63); }
+    static CAPC_INLINE T one() { return pair_constant(1); }
+    static CAPC_INLINE T pair_constant(long long x) { return _mm512_set1_epi64(x); }
+    static CAPC_INLINE T exclusive_where(T mask, T a, T b) { return _mm512_ternarylogic_epi64(a, mask, b, 0x78); }
+    static CAPC_INLINE T pair_masks(std::uint64_t bits) { return _mm512_movm_epi64(static_cast<__mmask8>(bits)); }
+    static CAPC_INLINE T masks(std::uint64_t bits) { return _mm512_movm_epi64(where(bits)); }
+    static CAPC_INLINE std::uint64_t pair_bits(T x) { return _mm512_test_epi64_mask(x, one()); }
+    static CAPC_INLINE void store_upper(void* p, T x) {
+        const T upper = _mm512_set_epi64(0, 0, 0, 0, 7, 5, 3, 1);
+        _mm256_storeu_si256(static_cast<__m256i*>(p), _mm512_castsi512_si256(_mm512_permutexvar_epi64(upper, x)));
+    }
+    static CAPC_INLINE T load_twice(const void* p) {
+        const T twice = _mm512_set_epi64(3, 3, 2, 2, 1, 1, 0, 0);
+        const __m256i halves = _mm256_loadu_si256(static_cast<const __m256i*>(p));
+        return _mm512_permutexvar_epi64(twice, _mm512_castsi256_si512(halves));
+    }
 };
 #endif
 

@@ -39,10 +39,12 @@ struct Setting {
     Blocks q;
     Blocks t;
     Bytes corrections;
+    TableFormat format;
 
-    Setting(Circuit c, std::size_t instances, bool late_choices, std::uint64_t seed)
+    Setting(Circuit c, std::size_t instances, bool late_choices, std::uint64_t seed,
+            TableFormat tables = TableFormat::half_gates)
         : circuit(std::move(c)), n(instances), late(late_choices), prg(Block{seed, 1}), delta(prg.block()),
-          salt(prg.block()), label_seed(prg.block()) {
+          salt(prg.block()), label_seed(prg.block()), format(tables) {
         delta.lo |= 1;
         garbler_values = random_values(circuit.garbler_widths(), n, prg);
         evaluator_values = random_values(circuit.evaluator_widths(), n, prg);
@@ -58,10 +60,11 @@ struct Setting {
     }
 
     Garbling garbling() const {
-        if (late) return Garbling(circuit, n, delta, salt, kFirstIndex, label_seed);
-        return Garbling(circuit, n, delta, salt, kFirstIndex, label_seed, corrected_labels(q, corrections, delta));
+        if (late) return Garbling(circuit, n, delta, salt, kFirstIndex, label_seed, format);
+        return Garbling(circuit, n, delta, salt, kFirstIndex, label_seed, corrected_labels(q, corrections, delta),
+                        format);
     }
-    Evaluation evaluation() const { return Evaluation(circuit, n, salt, kFirstIndex); }
+    Evaluation evaluation() const { return Evaluation(circuit, n, salt, kFirstIndex, format); }
 
     void give_labels(Garbling& garbling, Evaluation& evaluation) const {
         const Bytes labels = garbling.input_labels(garbler_values.data(), garbler_values.size());

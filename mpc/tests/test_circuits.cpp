@@ -2,7 +2,6 @@
 #include <algorithm>
 
 #include "core/bit_matrix.hpp"
-#include "core/blocks.hpp"
 #include "core/builder.hpp"
 #include "core/circuits.hpp"
 #include "core/error.hpp"
@@ -289,7 +288,7 @@ void operands_are_independent() {
     }
     Prg prg(Block{10, 10});
     for (const Circuit& circuit : all) {
-        Blocks rows(circuit.first_slot_row() + circuit.slot_count());
+        std::vector<Block> rows(circuit.first_slot_row() + circuit.slot_count());
         prg.fill_blocks(rows.data() + 1, circuit.first_slot_row() - 1);
         for (const Gate& gate : circuit.gates()) {
             const Block a = rows[gate.a] ^ rows[gate.x], b = rows[gate.b] ^ rows[gate.y];

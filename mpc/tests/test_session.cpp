@@ -25,11 +25,12 @@ std::string sha256(const Bytes& bytes) {
 }
 
 struct Pair {
-    GarblerSession garbler{Prg(Block{11, 1})};
-    EvaluatorSession evaluator{Prg(Block{22, 2})};
+    GarblerSession garbler;
+    EvaluatorSession evaluator;
     Bytes first, reply, sums;
 
-    Pair() {
+    explicit Pair(TableFormat format = TableFormat::half_gates)
+        : garbler(Prg(Block{11, 1}), format), evaluator(Prg(Block{22, 2}), format) {
         first = evaluator.start_base();
         reply = garbler.receive_base(first.data(), first.size());
         sums = evaluator.receive_base(reply.data(), reply.size());
@@ -75,8 +76,8 @@ void run_batch(Pair& pair, const Circuit& circuit, std::size_t n, bool late, Prg
     }
 }
 
-void many_batches_from_one_session() {
-    Pair pair;
+void many_batches(TableFormat format) {
+    Pair pair(format);
     Prg prg(Block{3, 3});
     for (std::size_t n = 1; n < 70; n += 11) {
         for (const Circuit& circuit : {circuits::argmax(5, 9), circuits::relu(13, 4), circuits::less_than(64),
@@ -87,6 +88,10 @@ void many_batches_from_one_session() {
             CHECK(pair.evaluator.ots_left() == pair.garbler.ots_left());
         }
     }
+}
+
+void many_batches_from_one_session() {
+    for (const TableFormat format : {TableFormat::half_gates, TableFormat::three_halves}) many_batches(format);
 }
 
 void surplus_is_kept_and_used_once() {

@@ -17,21 +17,22 @@ from mpc._core import Circuit, Evaluation, EvaluatorSession, GarblerSession, Gar
 from mpc.errors import ParameterError, ProtocolError
 
 Words = NDArray[np.uint64]
+TABLES = ("half-gates", "three-halves")
 ORDER = 2**252 + 27742317777372353535851937790883648493
 
 
-def ready(seed: int | None = None) -> tuple[GarblerSession, EvaluatorSession]:
+def ready(seed: int | None = None, tables: str = "half-gates") -> tuple[GarblerSession, EvaluatorSession]:
     """Two sides whose base OTs are done."""
     seeds = (None, None) if seed is None else tuple(hashlib.sha256(f"{seed}{side}".encode()).digest() for side in "ge")
-    garbler, evaluator = GarblerSession(seeds[0]), EvaluatorSession(seeds[1])
+    garbler, evaluator = GarblerSession(seeds[0], tables), EvaluatorSession(seeds[1], tables)
     garbler.finish_base(evaluator.receive_base(garbler.receive_base(evaluator.start_base())))
     return garbler, evaluator
 
 
 def begin(
-    circuit: Circuit, theirs: Words, *, seed: int | None = None, late: bool = False
+    circuit: Circuit, theirs: Words, *, seed: int | None = None, late: bool = False, tables: str = "half-gates"
 ) -> tuple[Garbling, Evaluation]:
-    garbler, evaluator = ready(seed)
+    garbler, evaluator = ready(seed, tables)
     garbler.extend(evaluator.extend(len(theirs) * circuit.evaluator_bits))
     evaluation = evaluator.evaluate(circuit, len(theirs), None if late else theirs)
     return garbler.garble(circuit, len(theirs), None if late else evaluation.corrections), evaluation
@@ -118,13 +119,14 @@ def cases(draw: st.DrawFn) -> Case:
 
 
 @settings(max_examples=120, deadline=None)
-@given(cases(), st.integers(1, 70), st.integers(0, 2**32), st.booleans())
-def test_garbled_equals_clear_equals_integers(case: Case, n: int, seed: int, late: bool) -> None:
+@given(cases(), st.integers(1, 70), st.integers(0, 2**32), st.booleans(), st.sampled_from(TABLES))
+def test_garbled_equals_clear_equals_integers(case: Case, n: int, seed: int, late: bool, tables: str) -> None:
     circuit, function = case
     mine, theirs = random_inputs(circuit, n, seed)
     expected = np.array([function(g, e) for g, e in zip(mine.tolist(), theirs.tolist(), strict=True)], dtype=np.uint64)
     np.testing.assert_array_equal(circuit.run(mine, theirs), expected)
-    garbling, evaluation = begin(circuit, theirs, late=late)
+    garbling, evaluation = begin(circuit, theirs, late=late, tables=tables)
+    assert garbling.tables_left == circuit.table_bytes(n, tables)
     while piece := garbling.next_tables(1000):
         evaluation.feed_tables(piece)
     evaluation.set_labels(garbling.input_labels(mine, evaluation.choose(theirs) if late else None))
@@ -373,6 +375,7 @@ def test_parameters_out_of_range() -> None:
         lambda: Circuit.relu(8, 8),
         lambda: Circuit.argmax(0, 8),
         lambda: GarblerSession(b"short"),
+        lambda: EvaluatorSession(None, "quarter-gates"),
         lambda: ready()[1].extend(0),
     ):
         with pytest.raises(ParameterError):

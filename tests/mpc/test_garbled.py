@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import socket
 from collections.abc import Callable
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ import mpc.garbled
 from mpc._core import Circuit
 from mpc.channel import MemoryChannel, memory_pair
 from mpc.errors import ParameterError, ProtocolError
-from mpc.garbled import EvaluatedBatch, Evaluator, GarbledBatch, Garbler
+from mpc.garbled import EvaluatedBatch, Evaluator, GarbledBatch, Garbler, Tables
 from mpc.protocol import both
 from mpc.randomness import SeededRandomness
 from mpc.transport import SocketChannel
@@ -25,10 +26,15 @@ from mpc.transport import SocketChannel
 Words = NDArray[np.uint64]
 
 
-def opened(seed: bytes | None = None, deadline_s: float = 20) -> tuple[Garbler, Evaluator]:
+def opened(
+    seed: bytes | None = None, deadline_s: float = 20, tables: tuple[Tables, Tables] = ("half-gates", "half-gates")
+) -> tuple[Garbler, Evaluator]:
     garbling, evaluating = memory_pair("garbler", "evaluator", deadline_s)
     sources = (None, None) if seed is None else (SeededRandomness(seed + b"g"), SeededRandomness(seed + b"e"))
-    return both(lambda: Garbler.open(garbling, sources[0]), lambda: Evaluator.open(evaluating, sources[1]))
+    return both(
+        lambda: Garbler.open(garbling, sources[0], tables=tables[0]),
+        lambda: Evaluator.open(evaluating, sources[1], tables=tables[1]),
+    )
 
 
 def words(shape: tuple[int, ...], bits: int, seed: int) -> Words:
@@ -261,7 +267,30 @@ def test_everything_that_follows_the_base_ots_is_new_in_every_run() -> None:
             assert body != other or len(body) < 8
 
 
+def test_three_halves_send_a_quarter_less() -> None:
+    circuit, n = Circuit.relu(32, 0), 320
+    mine, theirs = words((n, 1), 32, 1), words((n, 2), 32, 2)
+    sizes = []
+    for tables in get_args(Tables):
+        garbler, evaluator = opened(tables=(tables, tables))
+        garbled, evaluated = both(
+            lambda g=garbler: g.garble(circuit, mine), lambda e=evaluator: e.evaluate(circuit, theirs)
+        )
+        outputs, _ = both(garbled.receive_outputs, evaluated.return_outputs)
+        np.testing.assert_array_equal(outputs, circuit.run(mine, theirs))
+        sizes.append(sum(len(body) for label, body in frames(garbler, "sent") if label.endswith(("tables", "halves"))))
+    labels = 16 * 32 * n  # in front
+    assert sizes == [32 * n * circuit.and_gates + labels, 10 * 788 * circuit.and_gates + labels]
+
+
 # -- mismatches -------------------------------------------------------------------------------------------------------
+
+
+def test_the_two_sides_must_agree_on_the_tables() -> None:
+    garbler, evaluator = opened(deadline_s=1, tables=("three-halves", "half-gates"))
+    one = np.zeros((1, 1), dtype=np.uint64)
+    with pytest.raises(ProtocolError, match=r"expected message 'garbled/0/add\(8\)/1/tables'.*three-halves"):
+        both(lambda: garbler.prepare(Circuit.add(8), 1), lambda: evaluator.prepare(Circuit.add(8), 1, one))
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,5 @@
-// Fuzzes what one batch reads from the peer, OTs dealt: the garbler's side corrections (early and late) and colour bits,
-// the evaluator's side tables in any pieces, labels, decoding bits and the projection, in any order.
+// Fuzzes what one batch reads from the peer, OTs dealt: the garbler's side corrections (early and late) and colour
+// bits, the evaluator's side tables in any pieces, labels, decoding bits and the projection, in any order.
 #include "core/circuits.hpp"
 #include "core/projection.hpp"
 #include "tests/fuzz/input.hpp"
@@ -39,8 +39,9 @@ struct Batch {
     Bytes labels;
     Blocks own;
 
-    Batch(Input& from, const Circuit& circuit, std::size_t n, bool late)
-        : input(from), setting(circuit, n, late, 3), garbling(setting.garbling()), evaluation(setting.evaluation()) {}
+    Batch(Input& from, const Circuit& circuit, std::size_t n, bool late, TableFormat format)
+        : input(from), setting(circuit, n, late, 3, format), garbling(setting.garbling()),
+          evaluation(setting.evaluation()) {}
 
     void garble() {
         tables = all_tables(garbling, 1 + input.word());
@@ -132,7 +133,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     Input input(data, size);
     const Circuit& circuit = some_circuit(input);
     const std::size_t n = 1 + input.below(70);
-    Batch batch(input, circuit, n, input.below(2) == 1);
+    const std::size_t kind = input.below(4);
+    Batch batch(input, circuit, n, kind % 2 == 1, kind < 2 ? TableFormat::half_gates : TableFormat::three_halves);
     batch.garble();
     while (input.left() > 0) {
         switch (input.below(5)) {
