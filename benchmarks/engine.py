@@ -39,15 +39,14 @@ Mode = Literal["streamed", "prepared"]
 
 def measure_kernel() -> dict[str, Any]:
     """AES, garbling and evaluation on one core, from the C++ benchmark."""
-    with tempfile.TemporaryDirectory() as folder:
-        subprocess.run(
-            ["cmake", "-S", str(ROOT / "mpc"), "-B", folder, "-DCMAKE_BUILD_TYPE=Release"],
-            check=True,
-            capture_output=True,
-        )
-        subprocess.run(["cmake", "--build", folder, "--target", "bench_kernel", "-j2"], check=True, capture_output=True)
-        binary = next(path for path in Path(folder).rglob("bench_kernel") if path.is_file())
-        printed = subprocess.run([str(binary)], check=True, capture_output=True, text=True).stdout
+    folder = ROOT / "build" / "bench"
+    for command in (
+        ["cmake", "-S", str(ROOT / "mpc"), "-B", str(folder), "-DCMAKE_BUILD_TYPE=Release"],
+        ["cmake", "--build", str(folder), "--target", "bench_kernel", "-j2"],
+    ):
+        subprocess.run(command, check=True, capture_output=True)
+    binary = next(path for path in folder.rglob("bench_kernel") if path.is_file())
+    printed = subprocess.run([str(binary)], check=True, capture_output=True, text=True).stdout
     return dict(json.loads(printed))
 
 

@@ -74,7 +74,8 @@ class SocketChannel(Channel):
         filled = 0
         while filled < len(target):
             if not self._unread and len(target) - filled >= len(self._ahead):
-                filled += self._receive(target[filled:], expires)
+                # All of it at once: to wake this thread for every segment costs the sender's processor, too.
+                filled += self._receive(target[filled:], expires, socket.MSG_WAITALL)
                 continue
             if not self._unread:
                 self._unread = self._ahead[: self._receive(self._ahead, expires)]
@@ -83,12 +84,12 @@ class SocketChannel(Channel):
             self._unread = self._unread[count:]
             filled += count
 
-    def _receive(self, target: memoryview, expires: float) -> int:
+    def _receive(self, target: memoryview, expires: float, flags: int = 0) -> int:
         """What the socket has, at least one byte."""
         with self._conversing(f"no message within {self.deadline_s:g} s"):
             if time.monotonic() >= expires:
                 raise TimeoutError
-            count = self._connection.recv_into(target)
+            count = self._connection.recv_into(target, 0, flags)
         if count == 0:
             raise TransportError("the peer closed the connection", peer=self.peer, step=self.step)
         return count
