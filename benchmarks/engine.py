@@ -213,6 +213,7 @@ def _program_ms(name: str) -> float:
                 subprocess.Popen(
                     [str(program), str(side), str(port), f"{folder}/in{side}", f"{folder}/out{side}"],
                     stdout=subprocess.DEVNULL,
+                    stderr=subprocess.DEVNULL,
                 )
                 for side in (1, 2)
             ]
