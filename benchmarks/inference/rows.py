@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import statistics
 import subprocess
 from dataclasses import dataclass
@@ -14,7 +16,8 @@ from benchmarks.inference.models import Model
 from mpc.parameters import Preprocessing
 
 SCRIPTS = Path(__file__).resolve().parent.parent / "peers"
-PEER_LIMIT_S = 120
+PEER_LIMIT_S = 60
+ATTEMPTS = 2  # SPU's parties do not always find each other
 
 
 @dataclass(frozen=True)
@@ -81,10 +84,18 @@ def run_peer(python: str, environment: str, protocol: str, model: Model, row: Ro
     script = SCRIPTS / f"{environment}_inference.py"
     command = [python, str(script), "--protocol", protocol, "--model", str(model.path)]
     command += ["--batch", str(row.batch), "--runs", str(row.runs)]
-    try:
-        run = subprocess.run(command, capture_output=True, text=True, check=False, timeout=PEER_LIMIT_S)
-    except subprocess.TimeoutExpired:
-        return {"failed": f"took more than {PEER_LIMIT_S} s"}
-    if run.returncode:
-        return {"failed": (run.stderr.strip().splitlines() or ["no message"])[-1]}
-    return dict(json.loads(run.stdout.strip().splitlines()[-1]))
+    failed = ""
+    for _ in range(ATTEMPTS):
+        with subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+        ) as process:
+            try:
+                printed, errors = process.communicate(timeout=PEER_LIMIT_S)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)  # with the parties that it started
+                failed = f"took more than {PEER_LIMIT_S} s"
+                continue
+        if process.returncode == 0:
+            return dict(json.loads(printed.strip().splitlines()[-1]))
+        failed = (errors.strip().splitlines() or ["no message"])[-1]
+    return {"failed": failed}
