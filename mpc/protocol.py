@@ -100,7 +100,10 @@ def run_capc(
     if parameters.preprocessing == "dealer":
         dealer_give_seeds(guardian, len(networks))
         seeds = querying_take_seeds(querying, len(networks))
-    evaluator, garbler = both(lambda: Evaluator.open(querying), lambda: Garbler.open(guardian))
+    evaluator, garbler = both(
+        lambda: Evaluator.open(querying, tables=parameters.garbling),
+        lambda: Garbler.open(guardian, tables=parameters.garbling),
+    )
 
     # Steps 1a to 2, with every answering party.
     ballots = [
@@ -179,7 +182,10 @@ def _ask(
     public_key = _share_key(guardian, answering_guardian, secret_key)
 
     # Step 0: base OTs and the QP's encryption key, then everything that does not need the query.
-    evaluator, garbler = both(lambda: Evaluator.open(querying), lambda: Garbler.open(answering))
+    evaluator, garbler = both(
+        lambda: Evaluator.open(querying, tables=parameters.garbling),
+        lambda: Garbler.open(answering, tables=parameters.garbling),
+    )
     dealing = None if seed is None else answering_guardian
     (asking, serving), dealer = both(
         lambda: both(

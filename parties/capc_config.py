@@ -176,6 +176,12 @@ class CapcConfig(BaseModel):
         "guardian, which is faster, but with the querying party it could open models, with an answering party queries",
         json_schema_extra=_flag("name"),
     )
+    garbling: Literal["half-gates", "three-halves"] = Field(
+        "half-gates",
+        description="how garbled gates are sent: half-gates; or three-halves, in a quarter fewer bytes for more "
+        "computation, which pays on links of 2.5 Gbit/s and less",
+        json_schema_extra=_flag("name"),
+    )
     delta: Decimal = Field(
         Decimal("1e-5"),
         gt=0,

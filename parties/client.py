@@ -77,7 +77,7 @@ def client(party: Party[QueryingSettings]) -> None:
             querying_await_turn(guardian)
         seeds: Sequence[bytes | None] = [None] * len(settings.servers)
         with progress.step("0", "base oblivious transfers", channel=guardian):
-            evaluator = Evaluator.open(guardian)
+            evaluator = Evaluator.open(guardian, tables=parameters.garbling)
             if parameters.preprocessing == "dealer":
                 seeds = querying_take_seeds(guardian, len(settings.servers))
         with progress.step("0", "connect", awaits=[peer.name for peer in settings.servers]):
@@ -120,7 +120,7 @@ def _meet(party: Party[QueryingSettings], whom: tuple[Channel, bytes | None]) ->
     progress, parameters = party.progress, party.settings.parameters
     channel, dealt = whom
     with progress.step("0", "base oblivious transfers and keys", channel=channel):
-        evaluator = Evaluator.open(channel)
+        evaluator = Evaluator.open(channel, tables=parameters.garbling)
         inference = QueryingInference.open(channel, evaluator, parameters, dealt=dealt)
 
     def prepare(count: int) -> Prepared:

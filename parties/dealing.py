@@ -84,6 +84,7 @@ def public_parameters(config: CapcConfig, dataset: Dataset) -> PublicParameters:
         aggregation=config.aggregation,
         key_bits=config.paillier_bits,
         preprocessing=config.preprocessing,
+        garbling=config.garbling,
         noise_parts=config.noise_parts,
         threshold=config.threshold,
         threshold_sigma=str(config.threshold_sigma),

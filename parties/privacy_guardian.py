@@ -82,7 +82,7 @@ def privacy_guardian(party: Party[GuardianSettings]) -> None:
             client = channels[turn.client]
             with progress.step("0", "base oblivious transfers", channel=client):
                 guardian_give_turn(client)
-                garbler = Garbler.open(client)
+                garbler = Garbler.open(client, tables=parameters.garbling)
             dealers: list[tuple[TlsChannel, bytes]] = []
             if dealing:
                 with client.in_step("0"):

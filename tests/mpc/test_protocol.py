@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from fractions import Fraction
 
+import msgspec
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -79,6 +80,16 @@ def test_without_noise_the_label_is_the_plaintext_majority(parties: int, aggrega
     counts = histogram(run, parameters(parties).width)
     assert (counts.sum(axis=1) == parties).all()
     assert (counts >= 0).all()
+
+
+def test_three_halves_give_the_same_labels_in_fewer_bytes() -> None:
+    networks, asked, usual = [network(0), network(1)], queries(3), parameters(2, aggregation="direct")
+    sent = []
+    for chosen in (usual, msgspec.structs.replace(usual, garbling="three-halves")):
+        run = run_capc(asked, networks, chosen)
+        assert (run.labels == plaintext_labels(asked, networks, usual)).all()
+        sent.append(sum(map(len, received(run.views["client"], r"garbled/.*/(tables|three-halves)"))))
+    assert sent[1] < 0.85 * sent[0]
 
 
 def test_ties_go_to_the_lowest_class() -> None:
