@@ -126,7 +126,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--draws", type=int, default=3, help="draws of the noise in the clear")
     parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "results")
-    parser.add_argument("--start_port", type=int, default=37000)
+    parser.add_argument("--start_port", type=int, default=23700)
     chosen = parser.parse_args()
     chosen.out.mkdir(parents=True, exist_ok=True)
     name = f"campaigns-{chosen.config.stem}"

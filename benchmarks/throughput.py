@@ -121,7 +121,7 @@ def main() -> None:
     parser.add_argument("--batches_a_cell", type=int, help=f"default: what takes about {SECONDS_A_CELL:g} s")
     parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "results")
     parser.add_argument("--folder", type=Path, help="keeps the trained models from one call to the next; default: none")
-    parser.add_argument("--start_port", type=int, default=37000)
+    parser.add_argument("--start_port", type=int, default=23700)
     chosen = parser.parse_args()
     chosen.out.mkdir(parents=True, exist_ok=True)
     file = chosen.out / "throughput.json"

@@ -322,7 +322,7 @@ print(*warnings(epsilon([cost.times(count) for cost in each], float(config.delta
 
 # %%
 WORKSPACE = tempfile.TemporaryDirectory(prefix="capc-notebook-")  # goes away with the notebook's kernel
-START_PORT = os.environ.get("CAPC_START_PORT", "37000")  # the first of one port a party; take others if they are in use
+START_PORT = os.environ.get("CAPC_START_PORT", "23700")  # the first of one port a party; take others if they are in use
 
 
 def run_protocol(name, *flags):

@@ -3,7 +3,7 @@
 The file has one section for the launcher and one with the protocol's name:
 
     protocol: NAME
-    run: {launcher: tmux, start_port: 37000, ...}
+    run: {launcher: tmux, start_port: 23700, ...}
     NAME: {...}
 
 An unknown key, an impossible value and a value of the wrong type are each one sentence (`ConfigError`).
@@ -41,7 +41,7 @@ class RunOptions(BaseModel):
         "tmux", description="panes to look at, or plain processes", json_schema_extra=_key("name")
     )
     start_port: int = Field(
-        37000,
+        23700,
         ge=1,
         le=65535,
         description="first of the ports that the parties listen on",

@@ -42,7 +42,7 @@ def settings(configuration: Configuration) -> GameConfig:
 def test_without_anything_there_are_defaults() -> None:
     configuration = ask()
     assert settings(configuration) == GameConfig()
-    assert configuration.run.start_port == 37000
+    assert configuration.run.start_port == 23700
     assert configuration.run.launcher == "tmux"
 
 
