@@ -26,21 +26,28 @@ from mpc.ring import Ring, Words
 
 
 class PublicKeyMessage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """PG's Paillier modulus, big-endian."""
+    """PG's Paillier modulus, and the base of the random factors, of twice its length; both big-endian."""
 
     modulus: bytes
+    base: bytes
 
 
 def guardian_publish_key(channel: Channel, key: SecretKey) -> None:
     """PG, to each party at start."""
-    modulus = key.public.modulus.to_bytes(key.public.key_bits // 8, "big")
-    channel.send_message("paillier/key", PublicKeyMessage(modulus))
+    public, size = key.public, key.public.key_bits // 8
+    message = PublicKeyMessage(public.modulus.to_bytes(size, "big"), public.base.to_bytes(2 * size, "big"))
+    channel.send_message("paillier/key", message)
 
 
 def party_receive_key(channel: Channel, key_bits: int) -> PublicKey:
     """QP and APs: the key must have the configured length."""
     message = channel.recv_message("paillier/key", PublicKeyMessage)
-    return PublicKey(int.from_bytes(message.modulus, "big"), key_bits)
+    expected, found = (key_bits // 8, 2 * key_bits // 8), (len(message.modulus), len(message.base))
+    if found != expected:
+        raise ProtocolError.mismatch(
+            "bytes of a Paillier modulus and base", expected, found, peer=channel.peer, step=channel.step
+        )
+    return PublicKey(int.from_bytes(message.modulus, "big"), int.from_bytes(message.base, "big"), key_bits)
 
 
 def answering_encrypt(channel: Channel, key: PublicKey, packing: Packing, masks: Words) -> None:

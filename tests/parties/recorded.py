@@ -24,10 +24,10 @@ def record() -> None:
     """Wrap the places where secrets come from."""
     folder = Path(os.environ["SECRETS"])
     file = (folder / f"{os.getpid()}").open("w", buffering=1)
-    system_bytes, uniform_words, keypair = (
+    system_bytes, uniform_words, private_key = (
         os.urandom,
         randomness.uniform_words,
-        phe.paillier.generate_paillier_keypair,
+        phe.paillier.PaillierPrivateKey,
     )
 
     def recorded_bytes(count: int) -> bytes:
@@ -42,14 +42,13 @@ def record() -> None:
             file.writelines(f"{int(word):x}\n" for word in np.unique(words) if int(word) >= 1 << (SMALLEST_BITS - 1))
         return words
 
-    def recorded_keypair(*arguments: Any, **named: Any) -> Any:
-        public, private = keypair(*arguments, **named)
-        file.writelines(f"{int(prime):x}\n" for prime in (private.p, private.q))
-        return public, private
+    def recorded_key(public: Any, p: int, q: int) -> Any:
+        file.writelines(f"{prime:x}\n" for prime in (p, q))
+        return private_key(public, p, q)
 
     os.urandom = recorded_bytes
     randomness.uniform_words = recorded_words
-    phe.paillier.generate_paillier_keypair = recorded_keypair
+    phe.paillier.PaillierPrivateKey = recorded_key
 
 
 if __name__ == "__main__":
