@@ -40,7 +40,7 @@ def _confident(classes: int, b: int) -> int:
 
 
 def _rectified(b: int) -> int:
-    return 3 * b - SHIFT - 3
+    return 2 * b - SHIFT - 2
 
 
 ROWS = (
@@ -48,8 +48,8 @@ ROWS = (
     Row("sub", "b - 1", Circuit.sub, lambda b: b - 1),
     Row("less_than", "b", Circuit.less_than, lambda b: b),
     Row("select", "b", Circuit.select, lambda b: b),
-    Row("rescale, shift 7", "2b - 2", lambda b: Circuit.rescale(b, SHIFT), lambda b: 2 * b - 2),
-    Row("relu, shift 7", "3b - s - 3", lambda b: Circuit.relu(b, SHIFT), _rectified),
+    Row("rescale, shift 7", "b - 1", lambda b: Circuit.rescale(b, SHIFT), lambda b: b - 1),
+    Row("relu, shift 7", "2b - s - 2", lambda b: Circuit.relu(b, SHIFT), _rectified),
     Row(
         "leaky_relu, slope 13/64, shift 7",
         "relu + (b - s - 1) a bit of 13 but the lowest (b > s + 3)",

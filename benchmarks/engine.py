@@ -24,14 +24,16 @@ from benchmarks.engine_report import plot, table
 from benchmarks.links import measure_link
 from benchmarks.two_party import Transport, peak_memory_mb, run_two_party
 from mpc._core import Circuit, EvaluatorSession, GarblerSession
+from mpc.batches import EvaluatedBatch, GarbledBatch, Projection
 from mpc.channel import Channel
-from mpc.garbled import EvaluatedBatch, Evaluator, GarbledBatch, Garbler
+from mpc.garbled import Evaluator, Garbler
 from mpc.randomness import uniform_words
 from mpc.ring import Words
 
 ROOT = Path(__file__).resolve().parent.parent
 RELU = Circuit.relu(32, 0)
 ARGMAX = Circuit.argmax(10, 37)
+ACTIVATIONS, VOTES = Projection(32), Projection(16)  # what their outputs end as
 MULTIPLIER = Circuit.leaky_relu(64, 0, (1 << 32) - 1, 32)  # a signed product by a constant: gates, and few inputs
 TABLE_BYTES = 32
 Mode = Literal["streamed", "prepared"]
@@ -80,19 +82,23 @@ def open_pair() -> tuple[GarblerSession, EvaluatorSession]:
     return garbler, evaluator
 
 
-def garbled(garbler: Garbler, circuit: Circuit, values: Words, mode: Mode) -> GarbledBatch:
+def garbled(
+    garbler: Garbler, circuit: Circuit, values: Words, mode: Mode, projection: Projection | None
+) -> GarbledBatch:
     """The garbler's side of a batch up to its outputs; facing :func:`evaluated`."""
     if mode == "streamed":
-        return garbler.garble(circuit, values)
-    batch = garbler.prepare(circuit, len(values))
+        return garbler.garble(circuit, values, projection=projection)
+    batch = garbler.prepare(circuit, len(values), projection=projection)
     batch.send_inputs(values)
     return batch
 
 
-def evaluated(evaluator: Evaluator, circuit: Circuit, values: Words, mode: Mode) -> EvaluatedBatch:
+def evaluated(
+    evaluator: Evaluator, circuit: Circuit, values: Words, mode: Mode, projection: Projection | None
+) -> EvaluatedBatch:
     if mode == "streamed":
-        return evaluator.evaluate(circuit, values)
-    batch = evaluator.prepare(circuit, len(values), values)
+        return evaluator.evaluate(circuit, values, projection=projection)
+    batch = evaluator.prepare(circuit, len(values), values, projection=projection)
     batch.receive_inputs()
     return batch
 
@@ -101,8 +107,15 @@ def drawn(circuit_widths: list[int], n: int) -> Words:
     return np.stack([uniform_words((n,), width) for width in circuit_widths], axis=1)
 
 
-def measure_circuit(circuit: Circuit, count: int, transport: Transport, mode: Mode, times: int = 5) -> dict[str, Any]:
-    """``count`` instances in an open session: OTs, both inputs, tables, outputs to the garbler."""
+def measure_circuit(
+    circuit: Circuit,
+    count: int,
+    transport: Transport,
+    mode: Mode,
+    projection: Projection | None = None,
+    times: int = 5,
+) -> dict[str, Any]:
+    """``count`` instances in an open session: OTs, both inputs, tables, outputs in shares or to the garbler."""
 
     def garbler_side(channel: Channel) -> tuple[float, float]:
         garbler = Garbler.open(channel)
@@ -110,7 +123,11 @@ def measure_circuit(circuit: Circuit, count: int, transport: Transport, mode: Mo
         started = time.process_time()
         for _ in range(times):
             channel.recv("go")
-            garbled(garbler, circuit, values, mode).receive_outputs()
+            batch = garbled(garbler, circuit, values, mode, projection)
+            if projection is None:
+                batch.receive_outputs()
+            else:
+                batch.shares()
             channel.send("done")
         return peak_memory_mb(), (time.process_time() - started) / times
 
@@ -122,7 +139,11 @@ def measure_circuit(circuit: Circuit, count: int, transport: Transport, mode: Mo
         for _ in range(times):
             started = time.perf_counter()
             channel.send("go")
-            evaluated(evaluator, circuit, values, mode).return_outputs()
+            batch = evaluated(evaluator, circuit, values, mode, projection)
+            if projection is None:
+                batch.return_outputs()
+            else:
+                batch.shares()
             channel.recv("done")
             taken.append(time.perf_counter() - started)
         return {
@@ -159,7 +180,7 @@ def measure_argmax(transport: Transport, mode: Mode) -> dict[str, Any]:
             shares = uniform_words((size, 10), 37)
             for _ in range(31):
                 channel.recv("go")
-                garbled(garbler, ARGMAX, shares, mode).share_bits(16)
+                garbled(garbler, ARGMAX, shares, mode, VOTES).shares()
 
     def evaluator_side(channel: Channel) -> dict[str, Any]:
         opening = []
@@ -175,7 +196,7 @@ def measure_argmax(transport: Transport, mode: Mode) -> dict[str, Any]:
             for _ in range(31):
                 started = time.perf_counter()
                 channel.send("go")
-                evaluated(evaluator, ARGMAX, shares, mode).take_shares(16)
+                evaluated(evaluator, ARGMAX, shares, mode, VOTES).shares()
                 taken.append(time.perf_counter() - started)
             result[f"batch_{size}_us_each"] = statistics.median(taken[1:]) / size * 1e6
         return result
@@ -191,7 +212,7 @@ def measure_argmax(transport: Transport, mode: Mode) -> dict[str, Any]:
 def measure_scaling(transport: Transport, largest: int) -> list[dict[str, Any]]:
     """Seconds and memory over instances, for the plot: linear and flat if the engine is what it says."""
     counts = [1, 10, 100, 1000, 10_000, 100_000, 1_000_000]
-    return [measure_circuit(RELU, count, transport, "streamed", 3) for count in counts if count <= largest]
+    return [measure_circuit(RELU, count, transport, "streamed", ACTIVATIONS, 3) for count in counts if count <= largest]
 
 
 def measure_executables() -> dict[str, float]:
@@ -238,7 +259,7 @@ def main() -> None:
         "kernel": measure_kernel(),
         "links": list(links.values()),
         "ot_extension": measure_ot_extension(),
-        "relus": [measure_circuit(RELU, 100_000, *pair) for pair in pairs],
+        "relus": [measure_circuit(RELU, 100_000, *pair, ACTIVATIONS) for pair in pairs],
         "gates": [measure_circuit(MULTIPLIER, 8_192, transport, "streamed") for transport in transports],
         "argmax": [measure_argmax(*pair) for pair in pairs],
         "executables_ms": measure_executables(),

@@ -21,6 +21,7 @@ from typing import Any
 
 from benchmarks.two_party import Transport, run_two_party
 from mpc._core import Circuit
+from mpc.batches import Projection
 from mpc.channel import Channel
 from mpc.garbled import Evaluator, Garbler, Tables
 from mpc.randomness import uniform_words
@@ -50,20 +51,20 @@ def measure(transport: Transport, count: int) -> dict[str, Any]:
             for tables, garbler in sides.items():
                 before = sum(step.sent for step in channel.traffic.values())
                 channel.recv("go")
-                garbler.garble(RELU, shares).receive_outputs()
+                garbler.garble(RELU, shares, projection=Projection(32)).shares()
                 channel.send("done")
                 sent[tables] = sum(step.sent for step in channel.traffic.values()) - before
         return sent
 
     def evaluator_side(channel: Channel) -> dict[str, list[float]]:
         sides = {tables: Evaluator.open(channel, tables=tables) for tables in FORMATS}
-        shares = uniform_words((count, 2), 32)
+        shares = uniform_words((count, 1), 32)
         taken: dict[str, list[float]] = {tables: [] for tables in FORMATS}
         for _ in range(RUNS):
             for tables, evaluator in sides.items():
                 started = time.perf_counter()
                 channel.send("go")
-                evaluator.evaluate(RELU, shares).return_outputs()
+                evaluator.evaluate(RELU, shares, projection=Projection(32)).shares()
                 channel.recv("done")
                 taken[tables].append(time.perf_counter() - started)
         return taken

@@ -19,25 +19,22 @@ class Circuit:
 
     @staticmethod
     def relu(ring_bits: int, shift: int) -> Circuit:
-        """Garbler ``[share]``, evaluator ``[share, next_mask]``, out ``[max(0, z >> shift) - next_mask]`` in the ring.
+        """A share each; out ``max(0, z >> shift)``, of ``ring_bits - shift - 1`` bits (at least one).
 
         ``z >> shift`` is the exact arithmetic shift (floor); ``0 <= shift < ring_bits``.
         """
 
     @staticmethod
     def rescale(ring_bits: int, shift: int) -> Circuit:
-        """As :meth:`relu` without ``max(0, .)``."""
+        """As :meth:`relu` without ``max(0, .)``, signed, of ``ring_bits - shift`` bits."""
 
     @staticmethod
     def leaky_relu(ring_bits: int, shift: int, slope: int, slope_bits: int) -> Circuit:
-        """As :meth:`relu`, but negative ``v = z >> shift`` become ``(v * slope) >> slope_bits``, exactly (floor)."""
+        """As :meth:`rescale`, but negative ``v = z >> shift`` become ``(v * slope) >> slope_bits``, exactly (floor)."""
 
     @staticmethod
     def max_pool(window: int, ring_bits: int, shift: int, rectify: bool) -> Circuit:
-        """As :meth:`relu` (or, without ``rectify``, :meth:`rescale`) of the largest of ``window`` values.
-
-        Garbler ``window`` shares, evaluator as many and ``next_mask``.
-        """
+        """As :meth:`relu` (or, without ``rectify``, :meth:`rescale`) of the largest of ``window`` values."""
 
     @staticmethod
     def argmax(classes: int, ring_bits: int) -> Circuit:
@@ -92,6 +89,9 @@ class Circuit:
     def table_bytes(self, n: int, tables: str = "half-gates") -> int:
         """Bytes of the tables of ``n`` instances: 32 an AND gate, with ``"three-halves"`` 24 5/8 in full tiles."""
 
+    def projection_bytes(self, n: int, width: int) -> int:
+        """Bytes of the message of ``Garbling.project``: ``width - k`` bits for bit k of every output word."""
+
     def run(self, garbler: NDArray[np.uint64], evaluator: NDArray[np.uint64]) -> NDArray[np.uint64]:
         """In the clear: ``u64[n, garbler words]``, ``u64[n, evaluator words]`` to ``u64[n, output words]``."""
 
@@ -116,9 +116,10 @@ class GarblerSession:
     def extend(self, message: Buffer) -> None:
         """The evaluator's extension message (496 B a 128 OTs)."""
 
-    def garble(self, circuit: Circuit, n: int, corrections: Buffer | None = None) -> Garbling:
+    def garble(self, circuit: Circuit, n: int, corrections: Buffer | None = None, projected: bool = False) -> Garbling:
         """``n`` instances, taking ``n * evaluator_bits`` OTs. ``corrections``: the evaluator's choices (its
-        ``Evaluation.corrections``), fixed now; None: they come late, with the inputs."""
+        ``Evaluation.corrections``), fixed now; None: they come late, with the inputs. ``projected``: on both sides, so
+        that :meth:`Garbling.project` is possible where output words are wider than a bit."""
 
 class Garbling:
     """The garbler's half of one circuit over ``n`` instances."""
@@ -142,9 +143,10 @@ class Garbling:
     def decode(self, colours: Buffer) -> NDArray[np.uint64]:
         """The outputs ``u64[n, output words]``, to the garbler; after the last table."""
 
-    def project(self, width: int, randomness: Buffer | None = None) -> tuple[bytes, NDArray[np.uint64]]:
-        """Output bits to additive shares: the evaluator's message, and the garbler's shares ``m``, fresh and uniform in
-        Z_2^width; the evaluator obtains ``bit - m``. Once, after the last table, for circuits of one-bit outputs."""
+    def project(self, width: int, signed_words: bool = False) -> tuple[bytes, NDArray[np.uint64]]:
+        """Outputs to additive shares: the evaluator's message (``Circuit.projection_bytes``), and the garbler's shares
+        ``m`` ``u64[n, output words]``, fresh and uniform in Z_2^width; the evaluator obtains ``output - m``. Once,
+        after the last table. ``signed_words``: output words are in two's complement."""
 
 class EvaluatorSession:
     """The evaluator's half of a lasting session. ``randomness`` as for :class:`GarblerSession`."""
@@ -163,7 +165,9 @@ class EvaluatorSession:
     def extend(self, count: int) -> bytes:
         """At least ``count`` more OTs, in multiples of 128; the message for ``GarblerSession.extend``."""
 
-    def evaluate(self, circuit: Circuit, n: int, values: NDArray[np.uint64] | None = None) -> Evaluation:
+    def evaluate(
+        self, circuit: Circuit, n: int, values: NDArray[np.uint64] | None = None, projected: bool = False
+    ) -> Evaluation:
         """``n`` instances, taking ``n * evaluator_bits`` OTs. ``values``: ``u64[n, evaluator words]``; None: late."""
 
 class Evaluation:
@@ -196,8 +200,8 @@ class Evaluation:
     def decode(self, decoding: Buffer) -> NDArray[np.uint64]:
         """The outputs ``u64[n, output words]``, to the evaluator."""
 
-    def open_projection(self, message: Buffer, width: int) -> NDArray[np.uint64]:
-        """This side's shares ``bit - m mod 2^width``, ``u64[n, output words]``."""
+    def open_projection(self, message: Buffer, width: int, signed_words: bool = False) -> NDArray[np.uint64]:
+        """This side's shares ``output - m mod 2^width``, ``u64[n, output words]``."""
 
 class RlweParameters:
     """Public parameters of encrypted linear maps; both parties derive the same ones from what is public.

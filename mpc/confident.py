@@ -26,6 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpc._core import Circuit
+from mpc.batches import Projection
 from mpc.garbled import Evaluator, Garbler
 from mpc.noise import discrete_gaussian, noise_bound
 from mpc.randomness import SYSTEM, Randomness
@@ -62,30 +63,27 @@ class ConfidentArgmax:
         ring = Ring(self.width)
         limits = self.limits(count, randomness)
         margins = ring.add(mask_sums, ring.reduce(1 - limits)[:, None])  # count >= limit is count - limit + 1 > 0
-        reached = garbler.prepare(Circuit.threshold(classes, self.width), count)
-        reached.send_inputs(margins)
-        totals = _total(reached.share_bits(self.width), ring)
-        any_reached = garbler.prepare(Circuit.threshold(1, self.width), count)
-        any_reached.send_inputs(totals)
+        shared = Projection(self.width)
+        reached = garbler.garble(Circuit.threshold(classes, self.width), margins, projection=shared)
+        totals = _total(reached.shares(), ring)
+        any_reached = garbler.garble(Circuit.threshold(1, self.width), totals, projection=shared)
         beyond = np.full((count, 1), _beyond(ring), np.uint64)
-        gate = ring.add(_scaled(any_reached.share_bits(self.width), ring), beyond)
-        batch = garbler.prepare(Circuit.sum_histogram(1 + classes, self.width), count)
-        batch.send_inputs(np.concatenate([gate, noisy_share], axis=1))
+        gate = ring.add(_scaled(any_reached.shares(), ring), beyond)
+        values = np.concatenate([gate, noisy_share], axis=1)
+        batch = garbler.garble(Circuit.sum_histogram(1 + classes, self.width), values)
         batch.reveal_to_evaluator()
 
     def querying(self, evaluator: Evaluator, share_sums: Words) -> Labels:
         """QP: the labels ``(n,)`` of its queries, ``ABSTAINED`` where too few parties agree."""
-        count, classes = share_sums.shape
+        classes = share_sums.shape[1]
         ring = Ring(self.width)
-        reached = evaluator.prepare(Circuit.threshold(classes, self.width), count, share_sums)
-        reached.receive_inputs()
-        totals = _total(reached.take_shares(self.width), ring)
-        any_reached = evaluator.prepare(Circuit.threshold(1, self.width), count, totals)
-        any_reached.receive_inputs()
-        gate = _scaled(any_reached.take_shares(self.width), ring)
+        shared = Projection(self.width)
+        reached = evaluator.evaluate(Circuit.threshold(classes, self.width), share_sums, projection=shared)
+        totals = _total(reached.shares(), ring)
+        any_reached = evaluator.evaluate(Circuit.threshold(1, self.width), totals, projection=shared)
+        gate = _scaled(any_reached.shares(), ring)
         values = np.concatenate([gate, share_sums], axis=1)
-        batch = evaluator.prepare(Circuit.sum_histogram(1 + classes, self.width), count, values)
-        batch.receive_inputs()
+        batch = evaluator.evaluate(Circuit.sum_histogram(1 + classes, self.width), values)
         indices = checked_labels(batch.learn_outputs()[:, 0], 1 + classes)
         return np.where(indices == 0, ABSTAINED, indices - 1)
 

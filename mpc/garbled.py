@@ -11,10 +11,9 @@
               ... and so on; then
     (inputs)                                              <------   labels of the garbler's values
     garble / evaluate: as prepare, with a piece's labels in front of its tables in the same frame
-    (outputs) one or more of
+    (outputs) in shares, if prepared with a projection: it came behind the tables; otherwise one or both of
               learn_outputs                               <------   reveal_to_evaluator
               return_outputs                              ------>   receive_outputs
-              take_shares                                 <------   share_bits
 
 Yao's protocol with half gates (Zahur, Rosulek, Evans, EUROCRYPT 2015) or three halves (Rosulek, Roy, CRYPTO 2021: a
 quarter fewer bytes for half as much computation again, see docs/circuits.md), evaluator inputs by OT extension (Roy,
@@ -36,14 +35,12 @@ from __future__ import annotations
 
 import mmap
 from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Literal
 
-import numpy as np
-
 from mpc._core import Circuit, Evaluation, EvaluatorSession, GarblerSession, Garbling
-from mpc.channel import Buffer, Channel
-from mpc.errors import ParameterError, ProtocolError
+from mpc.batches import EvaluatedBatch, GarbledBatch, Projection, check_rows, placed
+from mpc.channel import Channel
+from mpc.errors import ParameterError
 from mpc.randomness import Randomness
 from mpc.ring import Words, packed_size
 
@@ -55,17 +52,6 @@ POINT_BYTES, REPLY_BYTES, SUMS_BYTES = 32, 4112, 3072  # the three base-OT messa
 
 Tables = Literal["half-gates", "three-halves"]
 TABLE_LABELS: dict[Tables, str] = {"half-gates": "tables", "three-halves": "three-halves"}
-
-
-@contextmanager
-def _placed(channel: Channel) -> Iterator[None]:
-    """Adds peer and step to what the core, which knows neither, finds wrong with a message."""
-    try:
-        yield
-    except ProtocolError as error:
-        if error.peer:
-            raise
-        raise ProtocolError(str(error.args[0]), peer=channel.peer, step=channel.step) from error
 
 
 def _seed(randomness: Randomness | None) -> bytes | None:
@@ -80,26 +66,6 @@ def _pieces(circuit: Circuit, n: int) -> list[slice]:
     return [slice(first, min(first + size, n)) for first in range(0, n, size)]
 
 
-def _check_rows(what: str, values: Words, n: int) -> None:
-    if values.ndim != 2 or len(values) != n:
-        raise ParameterError(f"{what}: expected {n} rows of words, found an array of shape {values.shape}")
-
-
-def _joined(outputs: list[Words]) -> Words:
-    return outputs[0] if len(outputs) == 1 else np.concatenate(outputs)
-
-
-def _packed_bits(rows: slice, widths: list[int]) -> int:
-    return packed_size((rows.stop - rows.start) * sum(widths), 1)
-
-
-def _slices(message: memoryview, sizes: list[int]) -> Iterator[memoryview]:
-    """The message's parts, one a piece."""
-    for size in sizes:
-        yield message[:size]
-        message = message[size:]
-
-
 class _Frames:
     """Memory for one frame, kept from frame to frame; it starts a page: vectors across two cache lines cost twice."""
 
@@ -112,8 +78,9 @@ class _Frames:
         return self._memory[:size]
 
 
-def _name(number: int, circuit: Circuit, n: int, late: bool) -> str:
-    return f"garbled/{number}/{circuit.name}/{n}{'/late' if late else ''}"
+def _name(number: int, circuit: Circuit, n: int, late: bool, projection: Projection | None) -> str:
+    shared = f"/{projection}" if projection else ""
+    return f"garbled/{number}/{circuit.name}/{n}{'/late' if late else ''}{shared}"
 
 
 class Garbler:
@@ -133,48 +100,55 @@ class Garbler:
         ``tables``: how gates are garbled, the same on both sides; labels of messages hold them to it.
         """
         session = GarblerSession(_seed(randomness), tables)
-        with _placed(channel):
+        with placed(channel):
             channel.send("garbled/base/2", session.receive_base(channel.recv("garbled/base/1", POINT_BYTES)))
             session.finish_base(channel.recv("garbled/base/3", SUMS_BYTES))
         return cls(channel, session, tables)
 
-    def prepare(self, circuit: Circuit, n: int, *, late: bool = False) -> GarbledBatch:
+    def prepare(
+        self, circuit: Circuit, n: int, *, late: bool = False, projection: Projection | None = None
+    ) -> GarbledBatch:
         """Receives the evaluator's choices, garbles ``n`` instances and sends the tables.
 
-        ``late``: the evaluator chooses only when the garbler's inputs are sent (16 bytes an input bit more).
+        Args:
+            late: the evaluator chooses only when the garbler's inputs are sent (16 bytes an input bit more).
+            projection: the outputs become shares; what the evaluator needs for its own goes with the tables.
         """
-        batch = GarbledBatch(self.channel, self._name(circuit, n, late), circuit, late)
-        for part in self._garblings(batch.name, circuit, n, late):
-            self._send_tables(batch.name, part[1], b"")
+        batch = GarbledBatch(self.channel, self._name(circuit, n, late, projection), circuit, late, projection)
+        for part in self._garblings(batch, circuit, n, late):
+            self._send_tables(batch, part[1], b"")
             batch.parts.append(part)
         return batch
 
-    def garble(self, circuit: Circuit, values: Words) -> GarbledBatch:
+    def garble(self, circuit: Circuit, values: Words, *, projection: Projection | None = None) -> GarbledBatch:
         """:meth:`prepare` and :meth:`GarbledBatch.send_inputs` in one: labels go first, so that the evaluator evaluates
         while tables arrive and stores none. ``values`` ``(n, garbler words)``."""
-        batch = GarbledBatch(self.channel, self._name(circuit, len(values), late=False), circuit, late=False)
-        for rows, garbling in self._garblings(batch.name, circuit, len(values), late=False):
-            self._send_tables(batch.name, garbling, garbling.input_labels(values[rows]))
-            batch.parts.append((rows, garbling))
+        n = len(values)
+        batch = GarbledBatch(self.channel, self._name(circuit, n, False, projection), circuit, False, projection)
+        for rows, garbling in self._garblings(batch, circuit, n, late=False):
+            self._send_tables(batch, garbling, garbling.input_labels(values[rows]))
+            if projection is None:
+                batch.parts.append((rows, garbling))
         return batch
 
-    def _name(self, circuit: Circuit, n: int, late: bool) -> str:
+    def _name(self, circuit: Circuit, n: int, late: bool, projection: Projection | None) -> str:
         self._batches += 1
-        return _name(self._batches - 1, circuit, n, late)
+        return _name(self._batches - 1, circuit, n, late, projection)
 
-    def _garblings(self, name: str, circuit: Circuit, n: int, late: bool) -> Iterator[tuple[slice, Garbling]]:
+    def _garblings(self, batch: GarbledBatch, circuit: Circuit, n: int, late: bool) -> Iterator[tuple[slice, Garbling]]:
         """Piece after piece, each with the evaluator's choices taken in; by then those of the next have arrived."""
         pieces = _pieces(circuit, n)
-        choices = self._receive_choices(name, circuit, pieces[0], late)
+        choices = self._receive_choices(batch.name, circuit, pieces[0], late)
         for rows, following in zip(pieces, [*pieces[1:], None], strict=True):
             count = rows.stop - rows.start
             split = len(choices) - (0 if late else packed_size(count * circuit.evaluator_bits, 1))
-            with _placed(self.channel):
+            with placed(self.channel):
                 if split:
                     self._session.extend(choices[:split])
-                garbling = self._session.garble(circuit, count, None if late else choices[split:])
+                corrections = None if late else choices[split:]
+                garbling = self._session.garble(circuit, count, corrections, batch.projection is not None)
             if following is not None:
-                choices = self._receive_choices(name, circuit, following, late)
+                choices = self._receive_choices(batch.name, circuit, following, late)
             yield rows, garbling
 
     def _receive_choices(self, name: str, circuit: Circuit, rows: slice, late: bool) -> memoryview:
@@ -184,73 +158,21 @@ class Garbler:
         extension = -(-missing // OTS_A_BLOCK) * BLOCK_BYTES
         return self.channel.recv(f"{name}/choices", extension + (0 if late else packed_size(needed, 1)))
 
-    def _send_tables(self, name: str, garbling: Garbling, labels: bytes) -> None:
-        """One piece's tables, in frames, the first of which begins with the labels, if they are given."""
-        label = f"{name}/{TABLE_LABELS[self._tables]}"
+    def _send_tables(self, batch: GarbledBatch, garbling: Garbling, labels: bytes) -> None:
+        """One piece's tables, in frames; the first begins with the labels, if they are given, the last ends with the
+        projection, if there is one."""
+        label = f"{batch.name}/{TABLE_LABELS[self._tables]}"
         while left := garbling.tables_left:
             frame = self._frames.take(min(left, FRAME_BYTES))
             garbling.write_tables(frame)
-            self.channel.send(label, labels, frame)
+            message = b"" if garbling.tables_left else batch.project(garbling)
+            self.channel.send(label, labels, frame, message)
             labels = b""
-        if labels:  # a circuit without AND gates
-            self.channel.send(label, labels)
+        if not batch.circuit.and_gates:
+            self.channel.send(label, labels, batch.project(garbling))
 
     def __repr__(self) -> str:
         return f"Garbler({self.channel!r})"
-
-
-class GarbledBatch:
-    """The garbler's side of a batch of instances of one circuit; each step once."""
-
-    def __init__(self, channel: Channel, name: str, circuit: Circuit, late: bool) -> None:
-        self._channel = channel
-        self.name = name
-        self._circuit = circuit
-        self._late = late
-        self.parts: list[tuple[slice, Garbling]] = []
-
-    @property
-    def _n(self) -> int:
-        return int(self.parts[-1][0].stop)
-
-    def _output_bytes(self) -> list[int]:
-        return [_packed_bits(rows, self._circuit.output_widths) for rows, _ in self.parts]
-
-    def send_inputs(self, values: Words) -> None:
-        """Sends the labels of the garbler's ``values`` ``(n, garbler words)``; the evaluator learns nothing of them."""
-        _check_rows("garbler's values", values, self._n)
-        corrections: list[Buffer | None] = [None] * len(self.parts)
-        if self._late:
-            sizes = [_packed_bits(rows, self._circuit.evaluator_widths) for rows, _ in self.parts]
-            corrections = list(_slices(self._channel.recv(f"{self.name}/corrections", sum(sizes)), sizes))
-        for (rows, garbling), correction in zip(self.parts, corrections, strict=True):
-            with _placed(self._channel):
-                labels = garbling.input_labels(values[rows], correction)
-            self._channel.send(f"{self.name}/labels", labels)
-
-    def reveal_to_evaluator(self) -> None:
-        """Opens the outputs to the evaluator alone."""
-        self._channel.send(f"{self.name}/decoding", *(garbling.decoding() for _, garbling in self.parts))
-
-    def receive_outputs(self) -> Words:
-        """The outputs ``(n, output words)``, to the garbler; the evaluator sends their colour bits."""
-        sizes = self._output_bytes()
-        colours = _slices(self._channel.recv(f"{self.name}/colours", sum(sizes)), sizes)
-        with _placed(self._channel):
-            return _joined([garbling.decode(own) for (_, garbling), own in zip(self.parts, colours, strict=True)])
-
-    def share_bits(self, width: int) -> Words:
-        """This side's shares ``(n, output words)`` of the output bits in Z_2^width: fresh, uniform, the evaluator holds
-        the rest. For circuits whose output words are single bits."""
-        shares = []
-        for _, garbling in self.parts:
-            message, share = garbling.project(width)
-            self._channel.send(f"{self.name}/projection", message)
-            shares.append(share)
-        return _joined(shares)
-
-    def __repr__(self) -> str:
-        return f"GarbledBatch({self._circuit.name}, n={self._n})"
 
 
 class Evaluator:
@@ -272,126 +194,86 @@ class Evaluator:
         ``tables`` as for :meth:`Garbler.open`.
         """
         session = EvaluatorSession(_seed(randomness), tables)
-        with _placed(channel):
+        with placed(channel):
             channel.send("garbled/base/1", session.start_base())
             channel.send("garbled/base/3", session.receive_base(channel.recv("garbled/base/2", REPLY_BYTES)))
         return cls(channel, session, tables)
 
-    def prepare(self, circuit: Circuit, n: int, values: Words | None = None) -> EvaluatedBatch:
+    def prepare(
+        self, circuit: Circuit, n: int, values: Words | None = None, *, projection: Projection | None = None
+    ) -> EvaluatedBatch:
         """Sends this side's choices, receives and stores the tables.
 
-        ``values`` ``(n, evaluator words)``: this side's inputs, of which the garbler learns nothing. None: chosen late,
-        see :meth:`EvaluatedBatch.choose`; the garbler must prepare ``late`` too.
+        Args:
+            values: this side's inputs ``(n, evaluator words)``, of which the garbler learns nothing. None: chosen late,
+                see :meth:`EvaluatedBatch.choose`; the garbler must prepare ``late`` too.
+            projection: as for :meth:`Garbler.prepare`, and the same.
         """
-        batch = EvaluatedBatch(self.channel, self._name(circuit, n, values), circuit)
-        for part in self._evaluations(batch.name, circuit, n, values):
-            self._receive_tables(batch.name, circuit, part, labelled=False)
+        batch = EvaluatedBatch(self.channel, self._name(circuit, n, values, projection), circuit, projection)
+        for part in self._evaluations(batch, circuit, n, values):
+            batch.messages.append(self._receive_tables(batch, part, labelled=False))
             batch.parts.append(part)
         return batch
 
-    def evaluate(self, circuit: Circuit, values: Words) -> EvaluatedBatch:
+    def evaluate(self, circuit: Circuit, values: Words, *, projection: Projection | None = None) -> EvaluatedBatch:
         """:meth:`prepare` and :meth:`EvaluatedBatch.receive_inputs` in one, facing :meth:`Garbler.garble`."""
-        batch = EvaluatedBatch(self.channel, self._name(circuit, len(values), values), circuit)
-        for part in self._evaluations(batch.name, circuit, len(values), values):
-            self._receive_tables(batch.name, circuit, part, labelled=True)
-            batch.parts.append(part)
+        n = len(values)
+        batch = EvaluatedBatch(self.channel, self._name(circuit, n, values, projection), circuit, projection)
+        for part in self._evaluations(batch, circuit, n, values):
+            message = self._receive_tables(batch, part, labelled=True)
+            if projection is None:
+                batch.parts.append(part)
+            else:
+                batch.open(part[1], message)
         return batch
 
-    def _name(self, circuit: Circuit, n: int, values: Words | None) -> str:
+    def _name(self, circuit: Circuit, n: int, values: Words | None, projection: Projection | None) -> str:
         self._batches += 1
-        return _name(self._batches - 1, circuit, n, values is None)
+        return _name(self._batches - 1, circuit, n, values is None, projection)
 
     def _evaluations(
-        self, name: str, circuit: Circuit, n: int, values: Words | None
+        self, batch: EvaluatedBatch, circuit: Circuit, n: int, values: Words | None
     ) -> Iterator[tuple[slice, Evaluation]]:
         """Piece after piece, each with its choices sent; by then those of the next are sent too."""
         pieces = _pieces(circuit, n)
         if values is not None:
-            _check_rows("evaluator's values", values, n)
-        begun = self._send_choices(name, circuit, pieces[0], values)
+            check_rows("evaluator's values", values, n)
+        begun = self._send_choices(batch, circuit, pieces[0], values)
         for rows, following in zip(pieces, [*pieces[1:], None], strict=True):
             evaluation = begun
             if following is not None:
-                begun = self._send_choices(name, circuit, following, values)
+                begun = self._send_choices(batch, circuit, following, values)
             yield rows, evaluation
 
-    def _send_choices(self, name: str, circuit: Circuit, rows: slice, values: Words | None) -> Evaluation:
+    def _send_choices(self, batch: EvaluatedBatch, circuit: Circuit, rows: slice, values: Words | None) -> Evaluation:
         """An extension, where OTs are short, and unless the batch is late the corrections."""
         missing = (rows.stop - rows.start) * circuit.evaluator_bits - self._session.ots_left
         extension = self._session.extend(missing) if missing > 0 else b""
         own = None if values is None else values[rows]
-        evaluation = self._session.evaluate(circuit, rows.stop - rows.start, own)
-        self.channel.send(f"{name}/choices", extension, b"" if values is None else evaluation.corrections)
+        evaluation = self._session.evaluate(circuit, rows.stop - rows.start, own, batch.projection is not None)
+        self.channel.send(f"{batch.name}/choices", extension, b"" if values is None else evaluation.corrections)
         return evaluation
 
-    def _receive_tables(self, name: str, circuit: Circuit, part: tuple[slice, Evaluation], labelled: bool) -> None:
-        """One piece's tables, the labels in front of them or not: evaluated on the way if so, stored otherwise."""
+    def _receive_tables(self, batch: EvaluatedBatch, part: tuple[slice, Evaluation], labelled: bool) -> bytes:
+        """One piece's tables, the labels in front of them or not: evaluated on the way if so, stored otherwise. Returns
+        the projection behind them, if there is one."""
         rows, evaluation = part
         labels = evaluation.label_bytes if labelled else 0
-        label = f"{name}/{TABLE_LABELS[self._tables]}"
-        left = circuit.table_bytes(rows.stop - rows.start, self._tables)
-        while left or labels:
+        label = f"{batch.name}/{TABLE_LABELS[self._tables]}"
+        left = batch.circuit.table_bytes(rows.stop - rows.start, self._tables)
+        projected = batch.projection_bytes(rows)
+        while True:
             now = min(left, FRAME_BYTES)
-            frame = self._frames.take(labels + now)
+            left -= now
+            frame = self._frames.take(labels + now + (0 if left else projected))
             self.channel.recv_into(label, frame)
-            with _placed(self.channel):
+            with placed(self.channel):
                 if labels:
                     evaluation.set_labels(frame[:labels])
-                evaluation.feed_tables(frame[labels:])
-            left -= now
+                evaluation.feed_tables(frame[labels : labels + now])
+            if not left:
+                return bytes(frame[labels + now :])
             labels = 0
 
     def __repr__(self) -> str:
         return f"Evaluator({self.channel!r})"
-
-
-class EvaluatedBatch:
-    """The evaluator's side of a batch of instances of one circuit; each step once."""
-
-    def __init__(self, channel: Channel, name: str, circuit: Circuit) -> None:
-        self._channel = channel
-        self.name = name
-        self._circuit = circuit
-        self.parts: list[tuple[slice, Evaluation]] = []
-
-    @property
-    def _n(self) -> int:
-        return int(self.parts[-1][0].stop)
-
-    def choose(self, values: Words) -> None:
-        """Late batches only: sends the choices for ``values`` ``(n, evaluator words)``; the garbler is about to
-        :meth:`GarbledBatch.send_inputs`."""
-        _check_rows("evaluator's values", values, self._n)
-        corrections = [evaluation.choose(values[rows]) for rows, evaluation in self.parts]
-        self._channel.send(f"{self.name}/corrections", *corrections)
-
-    def receive_inputs(self) -> None:
-        """Receives the labels and evaluates."""
-        for _, evaluation in self.parts:
-            labels = self._channel.recv(f"{self.name}/labels", evaluation.label_bytes)
-            with _placed(self._channel):
-                evaluation.set_labels(labels)
-
-    def learn_outputs(self) -> Words:
-        """The outputs ``(n, output words)``, to this side alone."""
-        sizes = [_packed_bits(rows, self._circuit.output_widths) for rows, _ in self.parts]
-        decoding = _slices(self._channel.recv(f"{self.name}/decoding", sum(sizes)), sizes)
-        with _placed(self._channel):
-            return _joined([own.decode(bits) for (_, own), bits in zip(self.parts, decoding, strict=True)])
-
-    def return_outputs(self) -> None:
-        """Opens the outputs to the garbler alone."""
-        self._channel.send(f"{self.name}/colours", *(evaluation.colours() for _, evaluation in self.parts))
-
-    def take_shares(self, width: int) -> Words:
-        """This side's shares ``(n, output words)`` of the output bits in Z_2^width, uniform on their own."""
-        shares = []
-        for rows, evaluation in self.parts:
-            size = packed_size(2 * width * (rows.stop - rows.start) * len(self._circuit.output_widths), 1)
-            message = self._channel.recv(f"{self.name}/projection", size)
-            with _placed(self._channel):
-                shares.append(evaluation.open_projection(message, width))
-        return _joined(shares)
-
-    def __repr__(self) -> str:
-        return f"EvaluatedBatch({self._circuit.name}, n={self._n})"

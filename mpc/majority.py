@@ -49,17 +49,13 @@ class NoisyMajority:
 
     def guardian(self, garbler: Garbler, mask_sums: Words, noisy_share: Words, randomness: Randomness = SYSTEM) -> None:
         ring = Ring(self.width)
-        count, labels = noisy_share.shape
+        labels = noisy_share.shape[1]
         margins = ring.add(noisy_share, ring.reduce(np.full((1, labels), -(self.parties // 2), np.int64)))
-        batch = garbler.prepare(Circuit.threshold(labels, self.width), count)
-        batch.send_inputs(margins)
-        batch.reveal_to_evaluator()
+        garbler.garble(Circuit.threshold(labels, self.width), margins).reveal_to_evaluator()
 
     def querying(self, evaluator: Evaluator, share_sums: Words) -> Labels:
-        count, labels = share_sums.shape
-        batch = evaluator.prepare(Circuit.threshold(labels, self.width), count, share_sums)
-        batch.receive_inputs()
-        return batch.learn_outputs().astype(np.int64)
+        circuit = Circuit.threshold(share_sums.shape[1], self.width)
+        return evaluator.evaluate(circuit, share_sums).learn_outputs().astype(np.int64)
 
     def clear(self, counts: NDArray[np.int64], noisy: NDArray[np.int64], randomness: Randomness = SYSTEM) -> Labels:
         return (noisy > self.parties // 2).astype(np.int64)

@@ -199,8 +199,8 @@ def _ask(
         lambda: dealer.deal(dealer.next()) if dealer else None,
     )
     evaluated, garbled = both(
-        lambda: vote.querying_prepare(evaluator, asked.logit_shares, ring_bits, parameters.ballot),
-        lambda: vote.answering_prepare(garbler, count, parameters.classes, ring_bits, parameters.ballot),
+        lambda: vote.querying_prepare(evaluator, asked.logit_shares, ring_bits, width, parameters.ballot),
+        lambda: vote.answering_prepare(garbler, count, parameters.classes, ring_bits, width, parameters.ballot),
     )
 
     # Steps 1a, 1b: private inference; the logits end as two shares.
@@ -208,8 +208,8 @@ def _ask(
 
     # Step 1c: shares of the vote, under a fresh mask of the AP.
     vote_shares, masks = both(
-        lambda: vote.querying_vote(evaluated, width),
-        lambda: vote.answering_vote(garbled, answering_logits, width),
+        lambda: vote.querying_vote(evaluated),
+        lambda: vote.answering_vote(garbled, answering_logits),
     )
 
     # Step 2, the AP's part: its mask towards PG, with its part of the noise if PG does not draw it.

@@ -22,6 +22,7 @@ from mpc.errors import DeadlineError, ProtocolError, TransportError
 _READ_AHEAD_BYTES = 1 << 12  # taken from a plain socket beyond what is asked for
 _TAKEN_BYTES = 1 << 17  # encrypted bytes taken from the socket at once
 _FLUSH_BYTES = 1 << 16  # records are given to the socket when there are so many bytes of them
+_PARTS_AT_ONCE = 512  # given to the system in one call, which takes 1024 at most
 _TIMEVAL = struct.Struct("@ll")  # seconds, microseconds
 
 
@@ -64,7 +65,7 @@ class SocketChannel(Channel):
 
     def _write(self, parts: list[Buffer]) -> None:
         with self._conversing(f"the peer took no data for {self.deadline_s:g} s"):
-            sent = self._connection.sendmsg(parts)
+            sent = self._connection.sendmsg(parts[:_PARTS_AT_ONCE])
             for part in parts:
                 if sent < len(part):
                     self._connection.sendall(memoryview(part)[sent:])

@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpc._core import Circuit
+from mpc.batches import Projection
 from mpc.errors import ParameterError, ProtocolError
 from mpc.garbled import Evaluator, Garbler
 from mpc.ring import Words
@@ -43,10 +44,8 @@ def argmax(party: Garbler | Evaluator, shares: Words, *, ring_bits: int = 64, wi
     classes = _classes(shares)
     circuit = Circuit.argmax(classes, ring_bits)
     if isinstance(party, Garbler):
-        garbled = party.garble(circuit, shares)
-        return garbled.share_bits(width)
-    evaluated = party.evaluate(circuit, shares)
-    return evaluated.take_shares(width)
+        return party.garble(circuit, shares, projection=Projection(width)).shares()
+    return party.evaluate(circuit, shares, projection=Projection(width)).shares()
 
 
 def sum_histogram(party: Garbler | Evaluator, shares: Words, *, width: int = 64) -> NDArray[np.int64] | None:

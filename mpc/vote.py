@@ -4,18 +4,18 @@
     holds z_qp                                       holds z_ap,  z = z_qp + z_ap in Z_2^ring_bits
     ------------------------------------------------------------------------------------------
     prepare: corrections of its z_qp  ------------>
-             <------------  tables of vote(z_qp + z_ap)                        (before the query)
+             <------------  tables of vote(z_qp + z_ap), projection of its bits  (before the query)
+                                                     has m, fresh in Z_2^width
              <------------  labels of z_ap
-             <------------  projection ciphertexts, with fresh m in Z_2^width
-    gets vote(z) - m                                 keeps m
+    gets vote(z) - m
 
 A vote is a 0 or 1 for every class or label (:class:`Ballot`): the one-hot argmax where exactly one class is right;
 where any number of labels is, [z_j > 0] for each (an AP that wants another operating point shifts its model's bias).
 
-Nobody learns the vote. ``m`` is drawn here, independent of every earlier mask: reusing the AP's logit mask would
-hand the QP all logits (it holds both differences). Ties go to the lowest class. Yao's protocol with half gates
-(Zahur, Rosulek, Evans, EUROCRYPT 2015) and a projection of each output bit to Z_2^width (a projection gate of Ball,
-Malkin, Rosulek, "Garbling Gadgets for Boolean and Arithmetic Circuits", CCS 2016).
+Nobody learns the vote. ``m`` is made here, of fresh wire labels, independent of every earlier mask: reusing the AP's
+logit mask would hand the QP all logits (it holds both differences). Ties go to the lowest class. Yao's protocol with
+half gates (Zahur, Rosulek, Evans, EUROCRYPT 2015) and a projection of each output bit to Z_2^width (a projection gate
+of Ball, Malkin, Rosulek, "Garbling Gadgets for Boolean and Arithmetic Circuits", CCS 2016).
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpc._core import Circuit
-from mpc.garbled import EvaluatedBatch, Evaluator, GarbledBatch, Garbler
+from mpc.batches import EvaluatedBatch, GarbledBatch, Projection
+from mpc.garbled import Evaluator, Garbler
 from mpc.ring import Words
 
 Labelling = Literal["class", "labels"]
@@ -70,24 +71,29 @@ BALLOTS: dict[Labelling, Ballot] = {
 }
 
 
-def querying_prepare(evaluator: Evaluator, logit_shares: Words, ring_bits: int, ballot: Ballot) -> EvaluatedBatch:
+def querying_prepare(
+    evaluator: Evaluator, logit_shares: Words, ring_bits: int, width: int, ballot: Ballot
+) -> EvaluatedBatch:
     """QP, before the query: ``logit_shares`` ``(n, classes)`` in Z_2^ring_bits are known from preprocessing."""
     count, classes = logit_shares.shape
-    return evaluator.prepare(ballot.circuit(classes, ring_bits), count, logit_shares)
+    circuit = ballot.circuit(classes, ring_bits)
+    return evaluator.prepare(circuit, count, logit_shares, projection=Projection(width))
 
 
-def answering_prepare(garbler: Garbler, count: int, classes: int, ring_bits: int, ballot: Ballot) -> GarbledBatch:
+def answering_prepare(
+    garbler: Garbler, count: int, classes: int, ring_bits: int, width: int, ballot: Ballot
+) -> GarbledBatch:
     """AP, before the query."""
-    return garbler.prepare(ballot.circuit(classes, ring_bits), count)
+    return garbler.prepare(ballot.circuit(classes, ring_bits), count, projection=Projection(width))
 
 
-def querying_vote(prepared: EvaluatedBatch, width: int) -> Words:
+def querying_vote(prepared: EvaluatedBatch) -> Words:
     """QP: its shares ``(n, classes)`` of the votes in Z_2^width, uniform on their own."""
     prepared.receive_inputs()
-    return prepared.take_shares(width)
+    return prepared.shares()
 
 
-def answering_vote(prepared: GarbledBatch, logit_shares: Words, width: int) -> Words:
+def answering_vote(prepared: GarbledBatch, logit_shares: Words) -> Words:
     """AP: its fresh masks ``m`` ``(n, classes)`` in Z_2^width, which are its shares of the votes."""
     prepared.send_inputs(logit_shares)
-    return prepared.share_bits(width)
+    return prepared.shares()

@@ -143,9 +143,10 @@ asking, serving = both(
     lambda: AnsweringInference.open(answering, garbler, networks["server-0"], parameters),
 )
 asked, served = both(lambda: asking.prepare(count), lambda: serving.prepare(count))
+widths = parameters.ring_bits, parameters.width
 ballot, garbled = both(
-    lambda: vote.querying_prepare(evaluator, asked.logit_shares, parameters.ring_bits, parameters.ballot),
-    lambda: vote.answering_prepare(garbler, count, parameters.classes, parameters.ring_bits, parameters.ballot),
+    lambda: vote.querying_prepare(evaluator, asked.logit_shares, *widths, parameters.ballot),
+    lambda: vote.answering_prepare(garbler, count, parameters.classes, *widths, parameters.ballot),
 )
 
 # %% [markdown]
@@ -185,8 +186,8 @@ pyplot.show()
 
 # %%
 my_vote, masks = both(
-    lambda: vote.querying_vote(ballot, parameters.width),
-    lambda: vote.answering_vote(garbled, their_logits, parameters.width),
+    lambda: vote.querying_vote(ballot),
+    lambda: vote.answering_vote(garbled, their_logits),
 )
 print("your share of its vote ", my_vote[0])
 print("its own share          ", masks[0])
@@ -220,13 +221,13 @@ def ask(name):
     )
     asked, served = both(lambda: asking.prepare(count), lambda: serving.prepare(count))
     ballot, garbled = both(
-        lambda: vote.querying_prepare(evaluator, asked.logit_shares, parameters.ring_bits, parameters.ballot),
-        lambda: vote.answering_prepare(garbler, count, parameters.classes, parameters.ring_bits, parameters.ballot),
+        lambda: vote.querying_prepare(evaluator, asked.logit_shares, *widths, parameters.ballot),
+        lambda: vote.answering_prepare(garbler, count, parameters.classes, *widths, parameters.ballot),
     )
     _, their_logits = both(lambda: asking.infer(asked, encoded), lambda: serving.infer(served))
     return both(
-        lambda: vote.querying_vote(ballot, parameters.width),
-        lambda: vote.answering_vote(garbled, their_logits, parameters.width),
+        lambda: vote.querying_vote(ballot),
+        lambda: vote.answering_vote(garbled, their_logits),
     )
 
 

@@ -32,8 +32,9 @@ from dataclasses import dataclass
 from functools import partial
 
 from mpc import aggregation, vote
+from mpc.batches import EvaluatedBatch
 from mpc.channel import Channel
-from mpc.garbled import EvaluatedBatch, Evaluator
+from mpc.garbled import Evaluator
 from mpc.inference import QueryingCorrelation, QueryingInference, QueryingPool, querying_take_seeds
 from mpc.paillier import PublicKey
 from mpc.release import Labels, answered
@@ -126,8 +127,8 @@ def _meet(party: Party[QueryingSettings], whom: tuple[Channel, bytes | None]) ->
     def prepare(count: int) -> Prepared:
         with progress.step("0'", "preprocessing", channel=channel):
             correlation = inference.prepare(count)
-            logit_shares, ballot = correlation.logit_shares, parameters.ballot
-            return correlation, vote.querying_prepare(evaluator, logit_shares, parameters.ring_bits, ballot)
+            widths = parameters.ring_bits, parameters.width
+            return correlation, vote.querying_prepare(evaluator, correlation.logit_shares, *widths, parameters.ballot)
 
     return Asked(channel, inference, QueryingPool(channel, prepare, party.settings.pool))
 
@@ -148,7 +149,7 @@ def _ask(party: Party[QueryingSettings], key: PublicKey | None, encoded: Words, 
     with progress.step("1a", "private inference; the logits end as two shares (1b)", channel=channel):
         server.inference.infer(prepared, encoded)
     with progress.step("1c", f"{parameters.ballot.title}; the vote ends as two shares", channel=channel):
-        vote_shares = vote.querying_vote(ballot, parameters.width)
+        vote_shares = vote.querying_vote(ballot)
     if key is None:
         return vote_shares, []  # the masks go to the guardian without passing here
     with progress.step("2", "answering party's masks", channel=channel):

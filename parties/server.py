@@ -25,9 +25,10 @@ import sys
 from functools import partial
 
 from mpc import aggregation, release, vote
+from mpc.batches import GarbledBatch
 from mpc.channel import Channel
 from mpc.errors import ProtocolError
-from mpc.garbled import GarbledBatch, Garbler
+from mpc.garbled import Garbler
 from mpc.inference import AnsweringCorrelation, AnsweringInference, AnsweringPool, Network, NetworkWeights
 from mpc.paillier import PublicKey
 from parties.connections import ANSWERING, GUARDIAN, QUERYING, Connections
@@ -90,7 +91,8 @@ def _prepare(
     parameters = party.settings.parameters
     with party.progress.step("0'", "preprocessing", channel=client):
         correlation = inference.prepare(count)
-        ballot = vote.answering_prepare(garbler, count, parameters.classes, parameters.ring_bits, parameters.ballot)
+        widths = parameters.ring_bits, parameters.width
+        ballot = vote.answering_prepare(garbler, count, parameters.classes, *widths, parameters.ballot)
         if key:  # last: the querying party has what it needs
             key.prepare(parameters.packing.plaintexts(count * parameters.classes))
         return correlation, ballot
@@ -116,7 +118,7 @@ def _vote(
     with progress.step("1a", "private inference; the logits end as two shares (1b)", channel=client):
         logit_shares = inference.infer(correlation)
     with progress.step("1c", f"{parameters.ballot.title}; the vote ends as two shares", channel=client):
-        masks = vote.answering_vote(ballot, logit_shares, parameters.width)
+        masks = vote.answering_vote(ballot, logit_shares)
     masks = release.answering_add_noise(masks, parameters.part_scale, parameters.width)  # 0 where PG draws it
     if key:
         with progress.step("2", "masks, encrypted", channel=client):

@@ -10,6 +10,7 @@
 #include "bindings/convert.hpp"
 #include "core/circuits.hpp"
 #include "core/edwards25519.hpp"
+#include "core/projection.hpp"
 
 namespace capc::bindings {
 
@@ -63,6 +64,7 @@ void bind_circuit(nb::module_& m) {
         .def("table_bytes", [](const Circuit& c, std::size_t n, const std::string& tables) {
             return mpc::table_bytes(c, n, format_of(tables));
         }, nb::arg("n"), nb::arg("tables") = "half-gates")
+        .def("projection_bytes", &mpc::projection_bytes, nb::arg("n"), nb::arg("width"))
         .def(
             "run",
             [](const Circuit& c, nb::ndarray<nb::ro> garbler, nb::handle evaluator) {

@@ -96,12 +96,11 @@ void bind_garbling(nb::module_& m) {
              },
              nb::arg("colours"))
         .def("project",
-             [](Self& self, unsigned width, nb::handle randomness) {
-                 const std::optional<mpc::Block> seed = seed_of(randomness);
-                 auto result = self.run([&](GarbledBatch& b) { return b.project(width, seed ? &*seed : nullptr); });
+             [](Self& self, unsigned width, bool signed_words) {
+                 auto result = self.run([&](GarbledBatch& b) { return b.project({width, signed_words}); });
                  return nb::make_tuple(to_bytes(result.message), outputs(self, std::move(result.shares)));
              },
-             nb::arg("width"), nb::arg("randomness") = nb::none())
+             nb::arg("width"), nb::arg("signed_words") = false)
         .def_prop_ro("tables_left",
                      [](Self& self) { return self.run([](GarbledBatch& b) { return b.tables_left(); }); })
         .def("__repr__", [](const Self& self) { return described("Garbling", self); });
@@ -141,13 +140,13 @@ void bind_evaluation(nb::module_& m) {
              },
              nb::arg("decoding"))
         .def("open_projection",
-             [](Self& self, nb::handle message, unsigned width) {
+             [](Self& self, nb::handle message, unsigned width, bool signed_words) {
                  const Buffer in(message);
                  return outputs(self, self.run([&](EvaluatedBatch& b) {
-                     return b.open_projection(width, in.data(), in.size());
+                     return b.open_projection({width, signed_words}, in.data(), in.size());
                  }));
              },
-             nb::arg("message"), nb::arg("width"))
+             nb::arg("message"), nb::arg("width"), nb::arg("signed_words") = false)
         .def("__repr__", [](const Self& self) { return described("Evaluation", self); });
 }
 
@@ -173,14 +172,15 @@ void bind_sessions(nb::module_& m) {
              },
              nb::arg("message"))
         .def("garble",
-             [](Locked<GarblerSession>& self, const mpc::Circuit& circuit, std::size_t n, nb::handle corrections) {
+             [](Locked<GarblerSession>& self, const mpc::Circuit& circuit, std::size_t n, nb::handle corrections,
+                bool projected) {
                  std::optional<Bytes> early;
                  if (!corrections.is_none()) early = Buffer(corrections).copy();
                  return self.run([&](GarblerSession& s) {
-                     return std::make_unique<Locked<GarbledBatch>>(s.garble(circuit, n, early ? &*early : nullptr));
+                     return std::make_unique<Locked<GarbledBatch>>(s.garble(circuit, n, early ? &*early : nullptr, projected));
                  });
              },
-             nb::arg("circuit"), nb::arg("n"), nb::arg("corrections") = nb::none())
+             nb::arg("circuit"), nb::arg("n"), nb::arg("corrections") = nb::none(), nb::arg("projected") = false)
         .def("__repr__", [](const Locked<GarblerSession>&) { return std::string("<GarblerSession>"); });
 
     nb::class_<Locked<EvaluatorSession>> evaluator(m, "EvaluatorSession", "The evaluator's half of a lasting session.");
@@ -198,16 +198,17 @@ void bind_sessions(nb::module_& m) {
              },
              nb::arg("count"))
         .def("evaluate",
-             [](Locked<EvaluatorSession>& self, const mpc::Circuit& circuit, std::size_t n, nb::handle values) {
+             [](Locked<EvaluatorSession>& self, const mpc::Circuit& circuit, std::size_t n, nb::handle values,
+                bool projected) {
                  std::optional<Words> v;
                  if (!values.is_none())
                      v = words_of(values, n, circuit.evaluator_widths().size(), "evaluator's values");
                  return self.run([&](EvaluatorSession& s) {
                      return std::make_unique<Locked<EvaluatedBatch>>(
-                         s.evaluate(circuit, n, v ? v->data() : nullptr, v ? v->size() : 0));
+                         s.evaluate(circuit, n, v ? v->data() : nullptr, v ? v->size() : 0, projected));
                  });
              },
-             nb::arg("circuit"), nb::arg("n"), nb::arg("values") = nb::none())
+             nb::arg("circuit"), nb::arg("n"), nb::arg("values") = nb::none(), nb::arg("projected") = false)
         .def("__repr__", [](const Locked<EvaluatorSession>&) { return std::string("<EvaluatorSession>"); });
 }
 

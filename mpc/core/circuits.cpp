@@ -161,7 +161,7 @@ struct TwoWords {
     explicit TwoWords(unsigned width) : a(build.garbler_word(width)), b(build.evaluator_word(width)) {}
 };
 
-// (max_j z_j >> shift) - next_mask, with max(0, .) around the shifted value if `rectify`.
+// max_j z_j >> shift, with max(0, .) around the shifted value if `rectify`.
 Circuit shifted_maximum(const std::string& name, unsigned window, unsigned ring_bits, unsigned shift, bool rectify) {
     require(window >= 1 && window <= kMaxWords, name + ": a window of 1 to 4096");
     require(shift < ring_bits, name + ": the shift must be smaller than the ring's bits");
@@ -169,13 +169,13 @@ Circuit shifted_maximum(const std::string& name, unsigned window, unsigned ring_
     std::vector<Pair> pairs(window);
     for (Pair& pair : pairs) pair.a = build.garbler_word(ring_bits);
     for (Pair& pair : pairs) pair.b = build.evaluator_word(ring_bits);
-    const Word next_mask = build.evaluator_word(ring_bits);
     const Word z = maximum(build, sums(build, pairs, Builder::constant(false)));
     const Wire sign = z.back();
     Word y;
     for (std::size_t i = shift; i + 1 < ring_bits; ++i) y.push_back(rectify ? build.both(z[i], ~sign) : z[i]);
-    y.resize(ring_bits, rectify ? Builder::constant(false) : sign);
-    build.output(difference(build, y, next_mask));
+    if (!rectify) y.push_back(sign);
+    if (y.empty()) y.push_back(Builder::constant(false));  // all of it was dropped
+    build.output(y);
     return build.build(name);
 }
 
@@ -224,7 +224,6 @@ Circuit leaky_relu(unsigned ring_bits, unsigned shift, std::uint64_t slope, unsi
     require(slope_bits <= 32 && slope > 0 && slope < (std::uint64_t{1} << slope_bits),
             "leaky_relu: a slope between 0 and 1, of at most 32 bits");
     TwoWords w(ring_bits);
-    const Word next_mask = w.build.evaluator_word(ring_bits);
     const Word z = sum(w.build, w.a, w.b);
     const Wire sign = z.back();
     const Word v(z.begin() + shift, z.end());
@@ -240,9 +239,7 @@ Circuit leaky_relu(unsigned ring_bits, unsigned shift, std::uint64_t slope, unsi
         std::copy(added.begin(), added.end(), tail);
         first = false;
     }
-    Word y = chosen(w.build, sign, Word(product.begin() + slope_bits, product.end()), v);
-    y.resize(ring_bits, sign);
-    w.build.output(difference(w.build, y, next_mask));
+    w.build.output(chosen(w.build, sign, Word(product.begin() + slope_bits, product.end()), v));
     return w.build.build("leaky_relu(" + std::to_string(ring_bits) + ", " + std::to_string(shift) + ", " +
                          std::to_string(slope) + "/2^" + std::to_string(slope_bits) + ")");
 }

@@ -39,7 +39,7 @@ std::vector<std::uint64_t> opened(const Circuit& circuit, std::size_t n, Bytes o
 
 std::uint64_t hash_indices(const Circuit& circuit, std::size_t n, TableFormat format) {
     const std::uint64_t tiles = (n + kTile - 1) / kTile;
-    return gate_indices(circuit, n, format) + (circuit.has_bit_outputs() ? tiles * circuit.output_bits() : 0);
+    return gate_indices(circuit, n, format) + tiles * circuit.output_bits();
 }
 
 std::uint64_t table_bytes(const Circuit& circuit, std::size_t n, TableFormat format) {
@@ -64,10 +64,10 @@ Blocks unmasked_labels(Blocks t, const std::uint8_t* message, std::size_t bytes)
 // ---- garbler -----------------------------------------------------------------------------------------------------
 
 Garbling::Garbling(const Circuit& circuit, std::size_t n, const Block& delta, const Block& salt,
-                   std::uint64_t first_index, const Block& label_seed, TableFormat format)
+                   std::uint64_t first_index, const Block& label_seed, TableFormat format, bool projected)
     : walk_(circuit, n, salt, first_index, format), delta_(delta), salt_(salt),
       projection_index_(first_index + gate_indices(circuit, n, format)), late_(true), label_stream_(label_seed),
-      permute_bits_(bytes_of_bits(n * circuit.output_bits())), keep_labels_(circuit.has_bit_outputs()) {
+      permute_bits_(bytes_of_bits(n * circuit.output_bits())), keep_labels_(projected || circuit.has_bit_outputs()) {
     if (delta.colour() != 1) throw ParameterError("delta must have its lowest bit set");
     if (keep_labels_) output_zero_labels_.resize(n * circuit.output_bits());
     if (circuit.and_gates() == 0) run_free_gates();
@@ -75,11 +75,11 @@ Garbling::Garbling(const Circuit& circuit, std::size_t n, const Block& delta, co
 
 Garbling::Garbling(const Circuit& circuit, std::size_t n, const Block& delta, const Block& salt,
                    std::uint64_t first_index, const Block& label_seed, Blocks evaluator_zero_labels,
-                   TableFormat format)
+                   TableFormat format, bool projected)
     : walk_(circuit, n, salt, first_index, format), delta_(delta), salt_(salt),
       projection_index_(first_index + gate_indices(circuit, n, format)), late_(false), label_stream_(label_seed),
       evaluator_zero_labels_(std::move(evaluator_zero_labels)),
-      permute_bits_(bytes_of_bits(n * circuit.output_bits())), keep_labels_(circuit.has_bit_outputs()) {
+      permute_bits_(bytes_of_bits(n * circuit.output_bits())), keep_labels_(projected || circuit.has_bit_outputs()) {
     if (delta.colour() != 1) throw ParameterError("delta must have its lowest bit set");
     if (evaluator_zero_labels_.size() != n * circuit.evaluator_bits()) {
         throw LengthError("zero labels of the evaluator's inputs", n * circuit.evaluator_bits(),
@@ -217,9 +217,8 @@ std::vector<std::uint64_t> Garbling::decode(const std::uint8_t* colours, std::si
 }
 
 Blocks Garbling::take_output_zero_labels() {
-    if (!circuit().has_bit_outputs()) throw ParameterError("a projection needs output words of one bit");
     require_finished("projection");
-    if (!keep_labels_) throw OrderError("this garbling was projected already");
+    if (!keep_labels_) throw OrderError("this garbling was projected already, or was not made to be");
     keep_labels_ = false;
     return std::move(output_zero_labels_);
 }
@@ -227,10 +226,10 @@ Blocks Garbling::take_output_zero_labels() {
 // ---- evaluator ---------------------------------------------------------------------------------------------------
 
 Evaluation::Evaluation(const Circuit& circuit, std::size_t n, const Block& salt, std::uint64_t first_index,
-                       TableFormat format)
+                       TableFormat format, bool projected)
     : walk_(circuit, n, salt, first_index, format), salt_(salt),
       projection_index_(first_index + gate_indices(circuit, n, format)), tables_left_(table_bytes(circuit, n, format)),
-      colours_(bytes_of_bits(n * circuit.output_bits())), keep_labels_(circuit.has_bit_outputs()) {
+      colours_(bytes_of_bits(n * circuit.output_bits())), keep_labels_(projected || circuit.has_bit_outputs()) {
     if (keep_labels_) output_labels_.resize(n * circuit.output_bits());
 }
 
@@ -340,7 +339,7 @@ std::vector<std::uint64_t> Evaluation::decode(const std::uint8_t* decoding, std:
 }
 
 const Blocks& Evaluation::output_labels() const {
-    if (!circuit().has_bit_outputs()) throw ParameterError("a projection needs output words of one bit");
+    if (!keep_labels_) throw OrderError("this evaluation was not made to be projected");
     require_done("projection");
     return output_labels_;
 }

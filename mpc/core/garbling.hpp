@@ -15,7 +15,8 @@
 //      2 and 3 come in either order. Labels first: tables are evaluated as they arrive, memory bounded by a tile.
 //      Tables first (preprocessing): they are stored until the labels come.
 //   4. Outputs, one or more of: G `decoding` --> E `decode`; E `colours` --> G `decode`;
-//      G `project` --> E `open_projection` (projection.hpp), for circuits whose output words are single bits.
+//      G `project` --> E `open_projection` (projection.hpp), if both were made `projected`, as circuits whose output
+//      words are single bits always are.
 //
 // delta has its lowest bit set and is the session's; `salt` and hash indices: see hash.hpp. A garbling uses the
 // indices first_index .. first_index + hash_indices(circuit, n, format) - 1, which no other garbling of the session
@@ -54,10 +55,11 @@ class Garbling {
 public:
     // Late: the evaluator's choices come online.
     Garbling(const Circuit& circuit, std::size_t n, const Block& delta, const Block& salt, std::uint64_t first_index,
-             const Block& label_seed, TableFormat format = TableFormat::half_gates);
+             const Block& label_seed, TableFormat format = TableFormat::half_gates, bool projected = false);
     // Early: zero labels of all evaluator inputs, n x evaluator_bits. Throws LengthError.
     Garbling(const Circuit& circuit, std::size_t n, const Block& delta, const Block& salt, std::uint64_t first_index,
-             const Block& label_seed, Blocks evaluator_zero_labels, TableFormat format = TableFormat::half_gates);
+             const Block& label_seed, Blocks evaluator_zero_labels, TableFormat format = TableFormat::half_gates,
+             bool projected = false);
     ~Garbling();
     Garbling(Garbling&&) noexcept = default;
     Garbling& operator=(Garbling&&) noexcept = default;
@@ -92,8 +94,8 @@ public:
     // After the last table: the outputs (n x output words) from the evaluator's colour bits.
     std::vector<std::uint64_t> decode(const std::uint8_t* colours, std::size_t bytes) const;
 
-    // For projection.hpp: zero labels of the outputs, n x output_bits, once, after the last table, of circuits with bit
-    // outputs only; and the first of the hash indices that are set aside for it.
+    // For projection.hpp: zero labels of the outputs, n x output_bits, once, after the last table; and the first of the
+    // hash indices that are set aside for it.
     Blocks take_output_zero_labels();
     const Block& delta() const { return delta_; }
     const Block& salt() const { return salt_; }
@@ -130,7 +132,7 @@ private:
 class Evaluation {
 public:
     Evaluation(const Circuit& circuit, std::size_t n, const Block& salt, std::uint64_t first_index,
-               TableFormat format = TableFormat::half_gates);
+               TableFormat format = TableFormat::half_gates, bool projected = false);
     ~Evaluation();
     Evaluation(Evaluation&&) noexcept = default;
     Evaluation& operator=(Evaluation&&) noexcept = default;

@@ -1,11 +1,19 @@
-// Projection: from a garbled output bit b to additive shares of b over Z_{2^width}, with two ciphertexts a bit and no
-// further round. The garbler gets its shares m, uniform and fresh; the evaluator gets b - m mod 2^width and learns
-// nothing else.
+// Projection: from garbled output words to additive shares of their values over Z_{2^width}, with one ciphertext a bit
+// and no further round. The garbler's shares m are pseudorandom, as new as its labels; the evaluator gets value - m mod
+// 2^width and learns nothing else. (Projection gates with row reduction: Ball, Malkin, Rosulek, "Garbling gadgets for
+// boolean and arithmetic circuits", CCS 2016, section 4.)
 //
-// For every output bit, with zero label L and permute bit p (its lowest bit), the garbler sends at place v ^ p
-//     c_{v ^ p} = ((v - m) mod 2^width) ^ H_i(L ^ v delta)          for v = 0, 1
-// and the evaluator, whose label has colour b ^ p, opens exactly one. Index i is fresh for every output wire of a tile
-// (hash.hpp). Message: n x output_bits pairs (c_0, c_1) of `width` bits each in wire order, packed.
+// A word's value is the sum of its bits at their places, the last place counting negatively if the word is signed. Bit
+// k of weight w = 2^k or -2^k is shared by itself, in Z_{2^(width - k)}, and both sides add up. With zero label L, permute
+// bit p (its lowest bit) and H_i the pad of index i, cut to width - k bits:
+//     garbler:    m_k = p w' - H_i(L ^ p delta)                  w' = w / 2^k: that label has colour 0
+//                 c   = (1 - p) w' - m_k - H_i(L ^ (1 - p) delta)          sent; this one has colour 1
+//     evaluator:  H_i(its label) + colour c  =  bit w' - m_k
+// Index i is fresh for every output wire of a tile (hash.hpp), so each pad masks one thing: the evaluator knows the pad of
+// its own label, which is its share or, less c, is; the other pad makes c or m_k uniform to it. Masks in the circuit
+// instead would cost `width` ANDs and, drawn by the evaluator, as many OTs.
+//
+// Message: c of all outputs in wire order, each of width - k bits, packed.
 #pragma once
 
 #include <cstddef>
@@ -13,19 +21,28 @@
 #include <vector>
 
 #include "core/garbling.hpp"
-#include "core/prg.hpp"
 
 namespace capc::mpc {
+
+// What the outputs are shared in.
+struct ProjectionRing {
+    unsigned width;      // 1..64, and no narrower than any output word
+    bool signed_words = false;
+};
 
 struct GarblerProjection {
     Bytes message;
     std::vector<std::uint64_t> shares;  // m, n x output words
 };
 
-// Both throw ParameterError for a width outside 1..64 or a circuit with wider output words; the garbler's side may be
-// called once a garbling, and throws OrderError after that. The evaluator's throws LengthError and MalformedError.
-GarblerProjection project(Garbling& garbling, unsigned width, Prg& randomness);
-std::vector<std::uint64_t> open_projection(const Evaluation& evaluation, unsigned width, const std::uint8_t* message,
-                                           std::size_t bytes);
+// Length of the message. Throws ParameterError for a width outside its range.
+std::size_t projection_bytes(const Circuit& circuit, std::size_t n, unsigned width);
+
+// Both throw ParameterError for a width outside its range and OrderError for a garbling or evaluation that was not made
+// to be projected; the garbler's side may be called once a garbling, and throws OrderError after that. The evaluator's
+// throws LengthError and MalformedError.
+GarblerProjection project(Garbling& garbling, ProjectionRing ring);
+std::vector<std::uint64_t> open_projection(const Evaluation& evaluation, ProjectionRing ring,
+                                           const std::uint8_t* message, std::size_t bytes);
 
 }  // namespace capc::mpc

@@ -34,11 +34,8 @@ std::size_t ots_needed(const Circuit& circuit, std::size_t n, std::size_t left) 
 
 // ---- one batch, garbler then evaluator -----------------------------------------------------------------------------
 
-GarbledBatch::GarbledBatch(Garbling garbling, Blocks q, bool late, const Block& mask_seed)
-    : garbling_(std::move(garbling)), q_(std::move(q)), late_(late),
-      tables_left_(garbling_.table_bytes()), mask_seed_(mask_seed) {}
-
-GarbledBatch::~GarbledBatch() { wipe(&mask_seed_, sizeof mask_seed_); }
+GarbledBatch::GarbledBatch(Garbling garbling, Blocks q, bool late)
+    : garbling_(std::move(garbling)), q_(std::move(q)), late_(late), tables_left_(garbling_.table_bytes()) {}
 
 std::size_t GarbledBatch::next_tables(std::uint8_t* out, std::size_t max) {
     const std::size_t written = garbling_.next_tables(out, max);
@@ -60,11 +57,6 @@ void GarbledBatch::input_labels(const std::uint64_t* values, std::size_t count, 
         garbling_.late_labels(q_, corrections->data(), corrections->size(), masked);
         Blocks().swap(q_);
     }
-}
-
-GarblerProjection GarbledBatch::project(unsigned width, const Block* seed) {
-    Prg masks(seed != nullptr ? *seed : mask_seed_);
-    return capc::mpc::project(garbling_, width, masks);
 }
 
 EvaluatedBatch::EvaluatedBatch(Evaluation evaluation, Blocks t, Bytes bits, bool late)
@@ -176,12 +168,12 @@ void GarblerSession::extend(const std::uint8_t* message, std::size_t bytes) {
 // ---- garbling ------------------------------------------------------------------------------------------------------
 
 EvaluatedBatch EvaluatorSession::evaluate(const Circuit& circuit, std::size_t n, const std::uint64_t* values,
-                                          std::size_t count) {
+                                          std::size_t count, bool projected) {
     require_ready(cot_ != nullptr, "evaluation");
     const std::size_t needed = ots_needed(circuit, n, t_.size());
     Bytes choices;
     if (values != nullptr) choices = pack_values(circuit.evaluator_widths(), values, count, n);
-    Evaluation evaluation(circuit, n, salt_, next_index_, format_);
+    Evaluation evaluation(circuit, n, salt_, next_index_, format_, projected);
     Bytes bits = u_.take(needed);
     for (std::size_t i = 0; i < choices.size(); ++i) bits[i] = static_cast<std::uint8_t>(bits[i] ^ choices[i]);
     wipe(choices.data(), choices.size());
@@ -189,21 +181,21 @@ EvaluatedBatch EvaluatorSession::evaluate(const Circuit& circuit, std::size_t n,
     return EvaluatedBatch(std::move(evaluation), t_.take(needed), std::move(bits), values == nullptr);
 }
 
-GarbledBatch GarblerSession::garble(const Circuit& circuit, std::size_t n, const Bytes* corrections) {
+GarbledBatch GarblerSession::garble(const Circuit& circuit, std::size_t n, const Bytes* corrections, bool projected) {
     require_ready(cot_ != nullptr, "garbling");
     const std::size_t needed = ots_needed(circuit, n, q_.size());
     if (corrections != nullptr)
         check_packed("corrections of the evaluator's choices", corrections->data(), corrections->size(), needed);
-    const Block label_seed = randomness_.block(), mask_seed = randomness_.block();
+    const Block label_seed = randomness_.block();
     const std::uint64_t index = next_index_;
     next_index_ += hash_indices(circuit, n, format_);
     Blocks q = q_.take(needed);
     if (corrections == nullptr)
-        return GarbledBatch(Garbling(circuit, n, delta_, salt_, index, label_seed, format_), std::move(q), true,
-                            mask_seed);
+        return GarbledBatch(Garbling(circuit, n, delta_, salt_, index, label_seed, format_, projected), std::move(q),
+                            true);
     q = corrected_labels(std::move(q), *corrections, delta_);
-    return GarbledBatch(Garbling(circuit, n, delta_, salt_, index, label_seed, std::move(q), format_), {}, false,
-                        mask_seed);
+    return GarbledBatch(Garbling(circuit, n, delta_, salt_, index, label_seed, std::move(q), format_, projected), {},
+                        false);
 }
 
 }  // namespace capc::mpc

@@ -51,9 +51,6 @@ inline std::size_t label_bytes(const Circuit& circuit, std::size_t n, bool late)
 // One circuit over n instances, the garbler's half. Methods as in garbling.hpp.
 class GarbledBatch {
 public:
-    ~GarbledBatch();
-    GarbledBatch(GarbledBatch&&) = default;
-
     const Circuit& circuit() const { return garbling_.circuit(); }
     std::size_t instances() const { return garbling_.instances(); }
     bool late() const { return late_; }
@@ -73,18 +70,16 @@ public:
     std::vector<std::uint64_t> decode(const std::uint8_t* colours, std::size_t bytes) const {
         return garbling_.decode(colours, bytes);
     }
-    // `seed`: for tests, otherwise the masks come from the session's randomness.
-    GarblerProjection project(unsigned width, const Block* seed = nullptr);
+    GarblerProjection project(ProjectionRing ring) { return capc::mpc::project(garbling_, ring); }
 
 private:
     friend class GarblerSession;
-    GarbledBatch(Garbling garbling, Blocks q, bool late, const Block& mask_seed);
+    GarbledBatch(Garbling garbling, Blocks q, bool late);
 
     Garbling garbling_;
     Blocks q_;  // late only, until the labels are out
     bool late_;
     std::uint64_t tables_left_;
-    Block mask_seed_;
 };
 
 // The evaluator's half.
@@ -110,8 +105,9 @@ public:
     std::vector<std::uint64_t> decode(const std::uint8_t* decoding, std::size_t bytes) const {
         return evaluation_.decode(decoding, bytes);
     }
-    std::vector<std::uint64_t> open_projection(unsigned width, const std::uint8_t* message, std::size_t bytes) const {
-        return capc::mpc::open_projection(evaluation_, width, message, bytes);
+    std::vector<std::uint64_t> open_projection(ProjectionRing ring, const std::uint8_t* message,
+                                               std::size_t bytes) const {
+        return capc::mpc::open_projection(evaluation_, ring, message, bytes);
     }
 
 private:
@@ -140,7 +136,8 @@ public:
     TableFormat format() const { return format_; }
     void extend(const std::uint8_t* message, std::size_t bytes);
     // `corrections` null: late. Takes n * evaluator_bits OTs; throws OrderError if there are fewer.
-    GarbledBatch garble(const Circuit& circuit, std::size_t n, const Bytes* corrections);
+    // `projected`: its outputs shall be projected; both sides say the same. One-bit words may be anyway.
+    GarbledBatch garble(const Circuit& circuit, std::size_t n, const Bytes* corrections, bool projected = false);
 
 private:
     Prg randomness_;
@@ -171,7 +168,8 @@ public:
         return message;
     }
     // `values` (n x evaluator words) null: late. Takes n * evaluator_bits OTs; throws OrderError if there are fewer.
-    EvaluatedBatch evaluate(const Circuit& circuit, std::size_t n, const std::uint64_t* values, std::size_t count);
+    EvaluatedBatch evaluate(const Circuit& circuit, std::size_t n, const std::uint64_t* values, std::size_t count,
+                            bool projected = false);
 
 private:
     Prg randomness_;

@@ -11,7 +11,7 @@ owner of the input, for a batch of queries at a time::
              for each non-linearity:  ◄── OTs, tables ───►  garbles
     infer    x - r_1                  ────────────────────► W_1 (x - r_1) + b_1 + s_1
                                       ◄── labels ─────────
-             evaluates                ── colours ────────►  x_2 - r_2, and so on
+             evaluates                ── masked ─────────►  x_2 - r_2, and so on
              y_last                                         W_last (x_last - r_last) + b_last + s_last
 
 The two results are additive shares of the logits over Z_2^l, at scale 2^(2f), each uniform on its own. The QP knows
@@ -171,7 +171,8 @@ class QueryingInference:
             elif isinstance(layer, NONLINEAR):
                 shares, mine = mine, next(upcoming)
                 circuit = circuit_of(layer, dropped, self.architecture)
-                correlation.nonlinear.append(QueryingNonlinear(self._evaluator, layer, circuit, shares, mine))
+                step = QueryingNonlinear(self._evaluator, layer, circuit, self._ring, shares, mine)
+                correlation.nonlinear.append(step)
             else:
                 mine = self._ring.reduce(public_map(layer, mine))
         correlation.logit_shares = mine
@@ -196,7 +197,7 @@ class QueryingInference:
         masks.fill(0)
         self._channel.send_words("inference/input", masked, self._ring.bits)
         for step in nonlinear:
-            step.run()
+            step.run(self._channel)
         return correlation.logit_shares
 
 
@@ -268,7 +269,8 @@ class AnsweringInference:
         for (_, layer, _, after), dropped in zip(architecture.steps(), architecture.dropped_bits(), strict=True):
             if isinstance(layer, NONLINEAR):
                 circuit = circuit_of(layer, dropped, architecture)
-                correlation.nonlinear.append(AnsweringNonlinear(self._garbler, layer, circuit, (batch, *after)))
+                step = AnsweringNonlinear(self._garbler, layer, circuit, self._ring, (batch, *after))
+                correlation.nonlinear.append(step)
         return correlation
 
     def infer(self, correlation: AnsweringCorrelation) -> Words:
@@ -287,7 +289,7 @@ class AnsweringInference:
             if isinstance(layer, PRIVATE):
                 mine = self._ring.add(apply_private(layer, mine, next(weights), self._ring), next(shares))
             elif isinstance(layer, NONLINEAR):
-                mine = next(nonlinear).run(mine)
+                mine = next(nonlinear).run(self._channel, mine)
             else:
                 mine = self._ring.reduce(public_map(layer, mine))
         return mine

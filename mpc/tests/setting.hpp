@@ -60,11 +60,11 @@ struct Setting {
     }
 
     Garbling garbling() const {
-        if (late) return Garbling(circuit, n, delta, salt, kFirstIndex, label_seed, format);
+        if (late) return Garbling(circuit, n, delta, salt, kFirstIndex, label_seed, format, true);
         return Garbling(circuit, n, delta, salt, kFirstIndex, label_seed, corrected_labels(q, corrections, delta),
-                        format);
+                        format, true);
     }
-    Evaluation evaluation() const { return Evaluation(circuit, n, salt, kFirstIndex, format); }
+    Evaluation evaluation() const { return Evaluation(circuit, n, salt, kFirstIndex, format, true); }
 
     void give_labels(Garbling& garbling, Evaluation& evaluation) const {
         const Bytes labels = garbling.input_labels(garbler_values.data(), garbler_values.size());

@@ -77,16 +77,16 @@ void relu_and_rescale() {
             };
             compare(circuits::relu(bits, shift), [&](auto* a, auto* b) {
                 const std::int64_t y = std::max<std::int64_t>(0, shifted(a, b));
-                return Values{(static_cast<std::uint64_t>(y) - b[1]) & ring(bits)};
+                return Values{static_cast<std::uint64_t>(y)};
             });
             compare(circuits::rescale(bits, shift), [&](auto* a, auto* b) {
-                return Values{(static_cast<std::uint64_t>(shifted(a, b)) - b[1]) & ring(bits)};
+                return Values{static_cast<std::uint64_t>(shifted(a, b)) & ring(bits - shift)};
             });
         }
     }
-    CHECK(circuits::relu(41, 12).and_gates() == 3 * 41 - 12 - 3);
-    CHECK(circuits::relu(64, 0).and_gates() == 3 * 64 - 3);
-    CHECK(circuits::rescale(41, 12).and_gates() == 2 * 41 - 2);
+    CHECK(circuits::relu(41, 12).and_gates() == 2 * 41 - 12 - 2);
+    CHECK(circuits::relu(64, 0).and_gates() == 2 * 64 - 2);
+    CHECK(circuits::rescale(41, 12).and_gates() == 41 - 1);
 }
 
 std::size_t first_largest(const std::uint64_t* a, const std::uint64_t* b, unsigned count, unsigned bits) {
@@ -132,7 +132,7 @@ void leaky_relus() {
                 const std::int64_t y =
                     v >= 0 ? v : static_cast<std::int64_t>((__extension__ static_cast<__int128>(v) *
                                                             static_cast<std::int64_t>(slope)) >> slope_bits);
-                return Values{(static_cast<std::uint64_t>(y) - b[1]) & ring(bits)};
+                return Values{static_cast<std::uint64_t>(y) & ring(bits - shift)};
             });
         }
     }
@@ -149,7 +149,7 @@ void max_pooling() {
                     const std::size_t best = first_largest(a, b, window, bits);
                     const std::int64_t y = as_signed((a[best] + b[best]) & ring(bits), bits) >> shift;
                     const std::int64_t kept = rectify ? std::max<std::int64_t>(0, y) : y;
-                    return Values{(static_cast<std::uint64_t>(kept) - b[window]) & ring(bits)};
+                    return Values{static_cast<std::uint64_t>(kept) & ring(bits - shift)};
                 });
                 const auto one = rectify ? circuits::relu(bits, shift) : circuits::rescale(bits, shift);
                 if (bits == 1 || window == 1) continue;

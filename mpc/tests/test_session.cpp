@@ -69,8 +69,8 @@ void run_batch(Pair& pair, const Circuit& circuit, std::size_t n, bool late, Prg
     CHECK(evaluated.decode(decoding.data(), decoding.size()) == expected);
     CHECK(garbled.decode(colours.data(), colours.size()) == expected);
     if (circuit.has_bit_outputs()) {
-        const GarblerProjection projection = garbled.project(7);
-        const Values other = evaluated.open_projection(7, projection.message.data(), projection.message.size());
+        const GarblerProjection projection = garbled.project({7});
+        const Values other = evaluated.open_projection({7}, projection.message.data(), projection.message.size());
         for (std::size_t k = 0; k < expected.size(); ++k)
             CHECK(((projection.shares[k] + other[k]) & 127) == expected[k]);
     }
@@ -223,7 +223,7 @@ void wrong_messages() {
     const Bytes tables = all_tables(garbled);
     evaluated.feed_tables(tables.data(), tables.size());
     CHECK_THROWS(evaluated.feed_tables(tables.data(), 1), LengthError);
-    CHECK_THROWS(garbled.project(8), ParameterError);
+    CHECK_THROWS(garbled.project({8}), OrderError);  // outputs of more than a bit, and not made to be projected
 }
 
 // Known answers under fixed seeds: a change of these digests is a change of the protocol.

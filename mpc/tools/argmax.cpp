@@ -30,13 +30,13 @@ void run(int count, char** values) {
     const tools::Hello hello{1, 1, classes, arguments.bits, arguments.share_bits};
     tools::Connection peer = tools::open_connection(arguments);
     if (arguments.evaluator) {
-        const std::size_t projection = (2 * std::size_t{arguments.share_bits} * classes + 7) / 8;
+        const std::size_t projection = mpc::projection_bytes(circuit, 1, arguments.share_bits);
         const auto [batch, message] = tools::run_evaluator(peer, hello, circuit, shares, projection);
-        write_shares(arguments.output, batch.open_projection(arguments.share_bits, message.data(), message.size()));
+        write_shares(arguments.output, batch.open_projection({arguments.share_bits}, message.data(), message.size()));
     } else {
         std::vector<std::uint64_t> mine;
         tools::run_garbler(peer, hello, circuit, shares, [&](mpc::GarbledBatch& batch) {
-            mpc::GarblerProjection projection = batch.project(arguments.share_bits);
+            mpc::GarblerProjection projection = batch.project({arguments.share_bits});
             mine = std::move(projection.shares);
             return std::move(projection.message);
         });

@@ -6,7 +6,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from mpc.channel import memory_pair
+from mpc.channel import Channel, memory_pair
 from mpc.errors import MpcError, ParameterError, ProtocolError, RangeError
 from mpc.garbled import Evaluator, Garbler
 from mpc.inference import AnsweringInference, Linear, Network, NetworkWeights, QueryingInference, ReLU
@@ -130,8 +130,8 @@ def test_the_answering_party_sees_masked_queries_and_activations_only(
     opened = []
     run = AnsweringNonlinear.run
 
-    def spy(step: AnsweringNonlinear, shares: Words) -> Words:
-        opened.append(run(step, shares))
+    def spy(step: AnsweringNonlinear, channel: Channel, shares: Words) -> Words:
+        opened.append(run(step, channel, shares))
         return opened[-1]
 
     monkeypatch.setattr(AnsweringNonlinear, "run", spy)
@@ -139,8 +139,10 @@ def test_the_answering_party_sees_masked_queries_and_activations_only(
     session.run(network.encode_inputs(np.full((100, 64), 0.5)))
     seen = session.answering_channel.transcript[start:]
     (body,) = [body for direction, label, body in seen if label == "inference/input" and direction == "received"]
+    (masked,) = [body for direction, label, body in seen if label == "inference/masked" and direction == "received"]
     assert len(opened) == 1
-    for words in (unpack_words(body, (100 * 64,), 41), opened[0].reshape(-1)):
+    received = [unpack_words(packed, (100 * size,), 41) for packed, size in ((body, 64), (masked, opened[0][0].size))]
+    for words in (*received, opened[0].reshape(-1)):
         assert len(np.unique(words)) == words.size
         for shift in (0, 37):
             counts = np.bincount(((words >> np.uint64(shift)) & np.uint64(15)).astype(int), minlength=16)

@@ -20,6 +20,8 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from mpc._core import Circuit, RlweEvaluator, RlweSecretKey
+from mpc.batches import EvaluatedBatch
+from mpc.channel import Channel
 from mpc.garbled import BLOCK_BYTES, FRAME_BYTES, OTS_A_BLOCK, POINT_BYTES, REPLY_BYTES, SUMS_BYTES
 from mpc.inference import Linear, Network, ReLU, linear
 from mpc.inference.architecture import NONLINEAR, Architecture
@@ -57,12 +59,17 @@ def network() -> Network:
 def real_views(network: Network) -> tuple[View, View]:
     """What QP and AP received, and what follows from it with what they drew, in two batches of the same queries."""
     decoded: list[Words] = []
+    opened: list[Words] = []
     correlated: list[tuple[Words, Words]] = []
-    run, correlate = AnsweringNonlinear.run, QueryingEncrypted.correlate
+    run, correlate, open_shares = AnsweringNonlinear.run, QueryingEncrypted.correlate, EvaluatedBatch.shares
 
-    def spy_run(step: AnsweringNonlinear, shares: Words) -> Words:
-        decoded.append(run(step, shares))
+    def spy_run(step: AnsweringNonlinear, channel: Channel, shares: Words) -> Words:
+        decoded.append(run(step, channel, shares))
         return decoded[-1]
+
+    def spy_shares(batch: EvaluatedBatch) -> Words:
+        opened.append(open_shares(batch))
+        return opened[-1]
 
     def spy_correlate(side: QueryingEncrypted, inputs: Sequence[Words]) -> list[Words]:
         shares = correlate(side, inputs)
@@ -72,6 +79,7 @@ def real_views(network: Network) -> tuple[View, View]:
     queries = network.encode_inputs(np.full((BATCH, INPUTS), 0.5))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(AnsweringNonlinear, "run", spy_run)
+        patch.setattr(EvaluatedBatch, "shares", spy_shares)
         patch.setattr(QueryingEncrypted, "correlate", spy_correlate)
         session = Session.open(network)
         ends = session.querying_channel, session.answering_channel
@@ -86,8 +94,8 @@ def real_views(network: Network) -> tuple[View, View]:
                 mark.append(len(end.transcript))
     own: list[list[list[Message]]] = [
         [
-            [("masks", words(masks)), ("shares", words(shares)), ("output", words(output))]
-            for (masks, shares), (output, _) in zip(correlated, outputs, strict=True)
+            [("masks", words(masks)), ("shares", words(shares)), ("opened", words(after)), ("output", words(output))]
+            for (masks, shares), after, (output, _) in zip(correlated, opened, outputs, strict=True)
         ],
         [
             [("decoded", words(values)), ("output", words(output))]
@@ -125,7 +133,7 @@ def circuits(public: Architecture) -> list[tuple[str, Circuit, int]]:
     for (_, layer, _, after), dropped in zip(public.steps(), public.dropped_bits(), strict=True):
         if isinstance(layer, NONLINEAR):
             circuit, count = circuit_of(layer, dropped, public), BATCH * int(np.prod(after))
-            found.append((f"garbled/{circuit.name}/{count}", circuit, count))
+            found.append((f"garbled/{circuit.name}/{count}/shares of {BITS} bits", circuit, count))
     return found
 
 
@@ -153,14 +161,17 @@ def simulated_querying(public: Architecture) -> View:
         for name, circuit, count in circuits(public):
             left = circuit.table_bytes(count)
             while left:
-                messages.append((f"{name}/tables", SYSTEM.bytes(min(left, FRAME_BYTES))))
-                left -= len(messages[-1][1])
+                now = min(left, FRAME_BYTES)
+                left -= now
+                behind = 0 if left else circuit.projection_bytes(count, BITS)
+                messages.append((f"{name}/tables", SYSTEM.bytes(now + behind)))
         for name, circuit, count in circuits(public):
             messages.append((f"{name}/labels", SYSTEM.bytes(LABEL_BYTES * count * sum(circuit.garbler_widths))))
         return [
             *messages,
             ("masks", drawn(BATCH, INPUTS)),
             ("shares", drawn(BATCH, HIDDEN)),
+            ("opened", drawn(BATCH, HIDDEN)),
             ("output", drawn(BATCH, CLASSES)),
         ]
 
@@ -191,8 +202,7 @@ def simulated_answering(public: Architecture) -> View:
             left += blocks * OTS_A_BLOCK - needed
             messages.append((f"{name}/choices", SYSTEM.bytes(blocks * BLOCK_BYTES + packed_size(needed, 1))))
         messages.append(("inference/input", drawn(BATCH, INPUTS)))
-        for name, circuit, count in circuits(public):
-            messages.append((f"{name}/colours", SYSTEM.bytes(packed_size(count * sum(circuit.output_widths), 1))))
+        messages.append(("inference/masked", drawn(BATCH, HIDDEN)))
         return [*messages, ("decoded", drawn(BATCH, HIDDEN)), ("output", drawn(BATCH, CLASSES))]
 
     return opening, [batch(), batch()]

@@ -14,7 +14,8 @@ import pytest
 
 from mpc.channel import Channel, Hello, exchange_hello, memory_pair
 from mpc.errors import DeadlineError, ParameterError, ProtocolError, TransportError
-from mpc.transport import Credentials, Listener, TlsChannel, connect
+from mpc.protocol import both
+from mpc.transport import Credentials, Listener, SocketChannel, TlsChannel, connect
 from tests.authority import issue
 
 
@@ -232,3 +233,15 @@ def test_a_taken_port_is_named(authority: dict[str, Credentials]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         with pytest.raises(TransportError, match=r"cannot listen at 127.0.0.1:\d+"):
             Listener(taken.getsockname(), authority["client"], deadline_s=1)
+
+
+def test_a_message_of_very_many_parts_crosses_a_socket() -> None:
+    """The system takes 1024 of them in a call."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        sides = socket.create_connection(server.getsockname()), server.accept()[0]
+    ends = [SocketChannel(name, 10, side) for name, side in zip("ba", sides, strict=True)]
+    parts = [bytes([number % 256]) * (100 + number % 7) for number in range(3000)]
+    _, received = both(lambda: ends[0].send("many", *parts), lambda: bytes(ends[1].recv("many")))
+    assert received == b"".join(parts)
+    for end in ends:
+        end.close()

@@ -30,12 +30,18 @@ def ready(seed: int | None = None, tables: str = "half-gates") -> tuple[GarblerS
 
 
 def begin(
-    circuit: Circuit, theirs: Words, *, seed: int | None = None, late: bool = False, tables: str = "half-gates"
+    circuit: Circuit,
+    theirs: Words,
+    *,
+    seed: int | None = None,
+    late: bool = False,
+    tables: str = "half-gates",
+    projected: bool = False,
 ) -> tuple[Garbling, Evaluation]:
     garbler, evaluator = ready(seed, tables)
     garbler.extend(evaluator.extend(len(theirs) * circuit.evaluator_bits))
-    evaluation = evaluator.evaluate(circuit, len(theirs), None if late else theirs)
-    return garbler.garble(circuit, len(theirs), None if late else evaluation.corrections), evaluation
+    evaluation = evaluator.evaluate(circuit, len(theirs), None if late else theirs, projected)
+    return garbler.garble(circuit, len(theirs), None if late else evaluation.corrections, projected), evaluation
 
 
 def complete(garbling: Garbling, evaluation: Evaluation, mine: Words, chunk: int = 4096) -> None:
@@ -86,19 +92,19 @@ def cases(draw: st.DrawFn) -> Case:
     count = draw(st.integers(2, 12))
     shift = draw(st.integers(0, bits - 1))
     rectify = draw(st.booleans())
-    mask = (1 << bits) - 1
+    mask, kept = (1 << bits) - 1, (1 << (bits - shift)) - 1
     kinds: dict[str, Callable[[], Case]] = {
         "relu": lambda: (
             Circuit.relu(bits, shift),
-            lambda g, e: [(max(0, signed(g[0] + e[0], bits) >> shift) - e[1]) & mask],
+            lambda g, e: [max(0, signed(g[0] + e[0], bits) >> shift)],
         ),
         "rescale": lambda: (
             Circuit.rescale(bits, shift),
-            lambda g, e: [((signed(g[0] + e[0], bits) >> shift) - e[1]) & mask],
+            lambda g, e: [(signed(g[0] + e[0], bits) >> shift) & kept],
         ),
         "max_pool": lambda: (
             Circuit.max_pool(count, bits, shift, rectify),
-            lambda g, e: [((max([0] * rectify + sums(g, e[:-1], bits)) >> shift) - e[-1]) & mask],
+            lambda g, e: [(max([0] * rectify + sums(g, e, bits)) >> shift) & kept],
         ),
         "confident_histogram": lambda: (Circuit.confident_histogram(count, bits), confident(count, bits)),
         "argmax": lambda: (
@@ -146,7 +152,23 @@ def test_projection_shares_sum_to_the_one_hot_vote(classes: int, bits: int, widt
     total = (garbler_shares + evaluation.open_projection(message, width)) & np.uint64(2**width - 1)
     np.testing.assert_array_equal(total, circuit.run(mine, theirs))
     assert (total.sum(axis=1) == 1).all()
-    assert len(message) == (2 * width * n * classes + 7) // 8
+    assert len(message) == (width * n * classes + 7) // 8 == circuit.projection_bytes(n, width)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(2, 64), st.integers(0, 63), st.booleans(), st.integers(1, 40), st.integers(0, 2**32))
+def test_projected_words_are_shares_of_the_value(bits: int, shift: int, rectify: bool, n: int, seed: int) -> None:
+    circuit = Circuit.relu(bits, shift % bits) if rectify else Circuit.rescale(bits, shift % bits)
+    mine, theirs = random_inputs(circuit, n, seed)
+    garbling, evaluation = begin(circuit, theirs, projected=True)
+    complete(garbling, evaluation, mine)
+    message, shares = garbling.project(bits, signed_words=not rectify)
+    opened = evaluation.open_projection(message, bits, signed_words=not rectify)
+    values = [signed(g + e, bits) >> (shift % bits) for [g], [e] in zip(mine.tolist(), theirs.tolist(), strict=True)]
+    expected = [[max(0, value) if rectify else value] for value in values]
+    found = [[signed(total, bits)] for total in (shares + opened)[:, 0].tolist()]
+    assert found == expected
+    assert len(message) == circuit.projection_bytes(n, bits)
 
 
 def test_projection_masks_are_fresh_and_do_not_follow_the_vote() -> None:
@@ -382,7 +404,9 @@ def test_parameters_out_of_range() -> None:
             make()
     garbling, evaluation = begin(Circuit.add(4), np.array([[1]], dtype=np.uint64))
     complete(garbling, evaluation, np.array([[1]], dtype=np.uint64))
-    with pytest.raises(ParameterError, match="one bit"):
+    with pytest.raises(ParameterError, match="narrower than an output word"):
+        garbling.project(3)
+    with pytest.raises(ProtocolError, match="not made to be"):
         garbling.project(8)
 
 

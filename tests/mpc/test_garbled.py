@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 import mpc
 import mpc.garbled
 from mpc._core import Circuit
+from mpc.batches import EvaluatedBatch, GarbledBatch, Projection
 from mpc.channel import MemoryChannel, memory_pair
 from mpc.errors import ParameterError, ProtocolError
-from mpc.garbled import EvaluatedBatch, Evaluator, GarbledBatch, Garbler, Tables
+from mpc.garbled import Evaluator, Garbler, Tables
 from mpc.protocol import both
 from mpc.randomness import SeededRandomness
 from mpc.transport import SocketChannel
@@ -42,17 +43,22 @@ def words(shape: tuple[int, ...], bits: int, seed: int) -> Words:
 
 
 def prepared(
-    garbler: Garbler, evaluator: Evaluator, circuit: Circuit, mine: Words, theirs: Words
+    garbler: Garbler,
+    evaluator: Evaluator,
+    circuit: Circuit,
+    mine: Words,
+    theirs: Words,
+    projection: Projection | None = None,
 ) -> tuple[GarbledBatch, EvaluatedBatch]:
     """Both sides up to the evaluated circuit."""
 
     def garble() -> GarbledBatch:
-        batch = garbler.prepare(circuit, len(mine))
+        batch = garbler.prepare(circuit, len(mine), projection=projection)
         batch.send_inputs(mine)
         return batch
 
     def evaluate() -> EvaluatedBatch:
-        batch = evaluator.prepare(circuit, len(theirs), theirs)
+        batch = evaluator.prepare(circuit, len(theirs), theirs, projection=projection)
         batch.receive_inputs()
         return batch
 
@@ -73,9 +79,8 @@ def test_many_batches_in_one_session_with_every_kind_of_output(batches: list[tup
         circuit = Circuit.argmax(classes, bits)
         mine, theirs = words((n, classes), bits, seed), words((n, classes), bits, seed + 100)
         expected = circuit.run(mine, theirs)
-        garbled, evaluated = prepared(garbler, evaluator, circuit, mine, theirs)
-        left, right = both(lambda g=garbled: g.share_bits(11), lambda e=evaluated: e.take_shares(11))
-        np.testing.assert_array_equal((left + right) & np.uint64(2047), expected)
+        garbled, evaluated = prepared(garbler, evaluator, circuit, mine, theirs, Projection(11))
+        np.testing.assert_array_equal((garbled.shares() + evaluated.shares()) & np.uint64(2047), expected)
         _, label = both(garbled.reveal_to_evaluator, evaluated.learn_outputs)
         np.testing.assert_array_equal(label, expected)
         result, _ = both(garbled.receive_outputs, evaluated.return_outputs)
@@ -84,7 +89,7 @@ def test_many_batches_in_one_session_with_every_kind_of_output(batches: list[tup
 
 def test_the_evaluator_may_choose_late() -> None:
     circuit = Circuit.relu(20, 3)
-    mine, theirs = words((50, 1), 20, 1), words((50, 2), 20, 2)
+    mine, theirs = words((50, 1), 20, 1), words((50, 1), 20, 2)
     garbler, evaluator = opened()
     garbled, evaluated = both(lambda: garbler.prepare(circuit, 50, late=True), lambda: evaluator.prepare(circuit, 50))
 
@@ -105,7 +110,7 @@ def test_tables_travel_in_frames_and_batches_can_wait() -> None:
     """Two batches prepared, the second used first; one is larger than a frame."""
     garbler, evaluator = opened()
     small, large = Circuit.add(8), Circuit.relu(32, 8)
-    mine, theirs = words((400, 1), 32, 3), words((400, 2), 32, 4)
+    mine, theirs = words((400, 1), 32, 3), words((400, 1), 32, 4)
     waiting = both(
         lambda: garbler.prepare(small, 1), lambda: evaluator.prepare(small, 1, np.array([[200]], dtype=np.uint64))
     )
@@ -128,20 +133,28 @@ def test_a_batch_of_many_pieces_is_one_batch(monkeypatch: pytest.MonkeyPatch, n:
     mine, theirs = words((n, 3), 3, 11), words((n, 3), 3, 12)
     expected = circuit.run(mine, theirs)
     garbler, evaluator = opened()
+    shared = Projection(5)
+    streamed = both(
+        lambda: garbler.garble(circuit, mine, projection=shared),
+        lambda: evaluator.evaluate(circuit, theirs, projection=shared),
+    )
     batches = [
-        prepared(garbler, evaluator, circuit, mine, theirs),
+        prepared(garbler, evaluator, circuit, mine, theirs, shared),
         both(lambda: garbler.garble(circuit, mine), lambda: evaluator.evaluate(circuit, theirs)),
     ]
-    late = both(lambda: garbler.prepare(circuit, n, late=True), lambda: evaluator.prepare(circuit, n))
+    late = both(
+        lambda: garbler.prepare(circuit, n, late=True, projection=shared),
+        lambda: evaluator.prepare(circuit, n, projection=shared),
+    )
 
     def choose() -> None:
         late[1].choose(theirs)
         late[1].receive_inputs()
 
     both(lambda: late[0].send_inputs(mine), choose)
+    for garbled, evaluated in (streamed, batches[0], late):
+        np.testing.assert_array_equal((garbled.shares() + evaluated.shares()) & np.uint64(31), expected)
     for garbled, evaluated in (*batches, late):
-        left, right = both(lambda g=garbled: g.share_bits(5), lambda e=evaluated: e.take_shares(5))
-        np.testing.assert_array_equal((left + right) & np.uint64(31), expected)
         _, outputs = both(garbled.reveal_to_evaluator, evaluated.learn_outputs)
         np.testing.assert_array_equal(outputs, expected)
         outputs, _ = both(garbled.receive_outputs, evaluated.return_outputs)
@@ -244,8 +257,8 @@ def test_known_answer() -> None:
     """A change of these digests is a change of the protocol (or of a circuit)."""
     mine, theirs = words((3, 5), 16, 7), words((3, 5), 16, 8)
     garbler, evaluator = run_seeded(b"known answer", mine, theirs)
-    assert digest(frames(evaluator, "sent")) == "13f358e17d44ff7a710fcb073372b6c52636d57e69a7e9ac2d1c6b28340281c7"
-    assert digest(frames(garbler, "sent")) == "ee08eb363003383cdcbb33181e6373db0c3aaea7e9b373828287712a09d68947"
+    assert digest(frames(evaluator, "sent")) == "d876e216a9ed2f6349e428a7df6e4b6d294a7238187a3a67017e4c586a3e6e15"
+    assert digest(frames(garbler, "sent")) == "b17d8efbfe68eec22e3cf3acf3f577b76394a9fd546e7cb9d9807ed96a1094e6"
 
 
 def test_lengths_and_labels_do_not_depend_on_inputs() -> None:
@@ -269,7 +282,7 @@ def test_everything_that_follows_the_base_ots_is_new_in_every_run() -> None:
 
 def test_three_halves_send_a_quarter_less() -> None:
     circuit, n = Circuit.relu(32, 0), 320
-    mine, theirs = words((n, 1), 32, 1), words((n, 2), 32, 2)
+    mine, theirs = words((n, 1), 32, 1), words((n, 1), 32, 2)
     sizes = []
     for tables in get_args(Tables):
         garbler, evaluator = opened(tables=(tables, tables))
@@ -337,7 +350,7 @@ def test_printing_shows_type_and_shape_only() -> None:
     garbled, evaluated = prepared(
         garbler, evaluator, Circuit.add(8), np.array([[1]], dtype=np.uint64), np.array([[2]], dtype=np.uint64)
     )
-    assert repr(garbled) == "GarbledBatch(add(8), n=1)"
-    assert repr(evaluated) == "EvaluatedBatch(add(8), n=1)"
+    assert repr(garbled) == "GarbledBatch(garbled/0/add(8)/1)"
+    assert repr(evaluated) == "EvaluatedBatch(garbled/0/add(8)/1)"
     assert repr(garbler) == "Garbler(MemoryChannel(peer='evaluator'))"
     assert repr(evaluator) == "Evaluator(MemoryChannel(peer='garbler'))"

@@ -65,7 +65,7 @@ def run_batch(wire: Wire, garbler: GarblerSession, evaluator: EvaluatorSession, 
     opened = evaluation.decode(wire.send(name, TO_EVALUATOR, garbling.decoding()))
     np.testing.assert_array_equal(opened, expected)
     np.testing.assert_array_equal(garbling.decode(wire.send(name, TO_GARBLER, evaluation.colours())), expected)
-    message, shares = garbling.project(13, bytes(range(64, 96)))
+    message, shares = garbling.project(13)
     other = evaluation.open_projection(wire.send("projection", TO_EVALUATOR, message), 13)
     np.testing.assert_array_equal((shares + other) & np.uint64(2**13 - 1), expected)
 

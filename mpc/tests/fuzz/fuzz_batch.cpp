@@ -1,5 +1,7 @@
 // Fuzzes what one batch reads from the peer, OTs dealt: the garbler's side corrections (early and late) and colour
 // bits, the evaluator's side tables in any pieces, labels, decoding bits and the projection, in any order.
+#include <algorithm>
+
 #include "core/circuits.hpp"
 #include "core/projection.hpp"
 #include "tests/fuzz/input.hpp"
@@ -95,7 +97,7 @@ struct Batch {
         REQUIRE(closed || evaluation.done());
         const Bytes message = input.bytes(input.byte());
         const unsigned width = input.byte();
-        (void)refused([&] { (void)open_projection(evaluation, width, message.data(), message.size()); });
+        (void)refused([&] { (void)open_projection(evaluation, {width}, message.data(), message.size()); });
         (void)refused([&] { (void)evaluation.colours(); });
     }
 
@@ -111,15 +113,16 @@ struct Batch {
                  [&](const Bytes& bits) { found = garbling.decode(bits.data(), bits.size()); })) {
             REQUIRE(!honest || found == expected);
         }
-        if (setting.circuit.has_bit_outputs()) project(expected);
+        project(expected);
     }
     void project(const Values& expected) {
-        const unsigned width = static_cast<unsigned>(1 + input.below(64));
-        Prg randomness(Block{9, 9});
-        const GarblerProjection mine = capc::mpc::project(garbling, width, randomness);
+        const Widths& words = setting.circuit.output_widths();
+        const unsigned least = *std::max_element(words.begin(), words.end());
+        const unsigned width = least + static_cast<unsigned>(input.below(65 - least));
+        const GarblerProjection mine = capc::mpc::project(garbling, {width});
         Values theirs;
         const bool intact = take(input.message(mine.message), mine.message, [&](const Bytes& message) {
-            theirs = open_projection(evaluation, width, message.data(), message.size());
+            theirs = open_projection(evaluation, {width}, message.data(), message.size());
         });
         for (std::size_t i = 0; honest && intact && i < expected.size(); ++i) {
             REQUIRE(((mine.shares[i] + theirs[i]) & ring(width)) == expected[i]);

@@ -1,0 +1,194 @@
+"""A batch of instances of one garbled circuit, from its preparation to its outputs: what :mod:`mpc.garbled` hands out.
+
+Each method faces the one of the other side; see there for the order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+
+from mpc._core import Circuit, Evaluation, Garbling
+from mpc.channel import Buffer, Channel
+from mpc.errors import ParameterError, ProtocolError
+from mpc.ring import Words, packed_size
+
+
+@dataclass(frozen=True)
+class Projection:
+    """Outputs that end as additive shares in Z_2^width, the garbler's first, and are opened to nobody.
+
+    Projection gates (Ball, Malkin, Rosulek, CCS 2016), a ciphertext of at most ``width`` bits an output bit, which do
+    not depend on any input. On both sides the same.
+
+    Attributes:
+        width: bits of the ring, no fewer than any output word has.
+        signed: output words are in two's complement.
+    """
+
+    width: int
+    signed: bool = False
+
+    def __str__(self) -> str:
+        return f"{'signed ' if self.signed else ''}shares of {self.width} bits"
+
+
+@contextmanager
+def placed(channel: Channel) -> Iterator[None]:
+    """Adds peer and step to what the core, which knows neither, finds wrong with a message."""
+    try:
+        yield
+    except ProtocolError as error:
+        if error.peer:
+            raise
+        raise ProtocolError(str(error.args[0]), peer=channel.peer, step=channel.step) from error
+
+
+def check_rows(what: str, values: Words, n: int) -> None:
+    if values.ndim != 2 or len(values) != n:
+        raise ParameterError(f"{what}: expected {n} rows of words, found an array of shape {values.shape}")
+
+
+def _joined(outputs: list[Words]) -> Words:
+    return outputs[0] if len(outputs) == 1 else np.concatenate(outputs)
+
+
+def _packed_bits(rows: slice, widths: list[int]) -> int:
+    return packed_size((rows.stop - rows.start) * sum(widths), 1)
+
+
+def _slices(message: memoryview, sizes: list[int]) -> Iterator[memoryview]:
+    """The message's parts, one a piece."""
+    for size in sizes:
+        yield message[:size]
+        message = message[size:]
+
+
+def _shares(projection: Projection | None, shares: list[Words]) -> Words:
+    if projection is None or not shares:
+        raise ParameterError("expected a batch with a projection, found one whose outputs are not shared")
+    return _joined(shares)
+
+
+class GarbledBatch:
+    """The garbler's side of a batch of instances of one circuit; each step once."""
+
+    def __init__(
+        self, channel: Channel, name: str, circuit: Circuit, late: bool, projection: Projection | None
+    ) -> None:
+        self._channel = channel
+        self.name = name
+        self.circuit = circuit
+        self.projection = projection
+        self._late = late
+        self.parts: list[tuple[slice, Garbling]] = []
+        self._shares: list[Words] = []
+
+    @property
+    def _n(self) -> int:
+        return int(self.parts[-1][0].stop)
+
+    def _output_bytes(self) -> list[int]:
+        return [_packed_bits(rows, self.circuit.output_widths) for rows, _ in self.parts]
+
+    def send_inputs(self, values: Words) -> None:
+        """Sends the labels of the garbler's ``values`` ``(n, garbler words)``; the evaluator learns nothing of them."""
+        check_rows("garbler's values", values, self._n)
+        corrections: list[Buffer | None] = [None] * len(self.parts)
+        if self._late:
+            sizes = [_packed_bits(rows, self.circuit.evaluator_widths) for rows, _ in self.parts]
+            corrections = list(_slices(self._channel.recv(f"{self.name}/corrections", sum(sizes)), sizes))
+        for (rows, garbling), correction in zip(self.parts, corrections, strict=True):
+            with placed(self._channel):
+                labels = garbling.input_labels(values[rows], correction)
+            self._channel.send(f"{self.name}/labels", labels)
+
+    def reveal_to_evaluator(self) -> None:
+        """Opens the outputs to the evaluator alone."""
+        self._channel.send(f"{self.name}/decoding", *(garbling.decoding() for _, garbling in self.parts))
+
+    def receive_outputs(self) -> Words:
+        """The outputs ``(n, output words)``, to the garbler; the evaluator sends their colour bits."""
+        sizes = self._output_bytes()
+        colours = _slices(self._channel.recv(f"{self.name}/colours", sum(sizes)), sizes)
+        with placed(self._channel):
+            return _joined([garbling.decode(own) for (_, garbling), own in zip(self.parts, colours, strict=True)])
+
+    def project(self, garbling: Garbling) -> bytes:
+        """Keeps this side's shares of a piece's outputs, and gives what the evaluator needs for its own; without a
+        projection nothing."""
+        if self.projection is None:
+            return b""
+        message, shares = garbling.project(self.projection.width, self.projection.signed)
+        self._shares.append(shares)
+        return message
+
+    def shares(self) -> Words:
+        """This side's shares ``(n, output words)``: fresh, uniform on their own, known before the inputs."""
+        return _shares(self.projection, self._shares)
+
+    def __repr__(self) -> str:
+        return f"GarbledBatch({self.name})"
+
+
+class EvaluatedBatch:
+    """The evaluator's side of a batch of instances of one circuit; each step once."""
+
+    def __init__(self, channel: Channel, name: str, circuit: Circuit, projection: Projection | None) -> None:
+        self._channel = channel
+        self.name = name
+        self.circuit = circuit
+        self.projection = projection
+        self.parts: list[tuple[slice, Evaluation]] = []
+        self.messages: list[bytes] = []  # one a part: its projection, until its labels come
+        self._shares: list[Words] = []
+
+    @property
+    def _n(self) -> int:
+        return int(self.parts[-1][0].stop)
+
+    def choose(self, values: Words) -> None:
+        """Late batches only: sends the choices for ``values`` ``(n, evaluator words)``; the garbler is about to
+        :meth:`GarbledBatch.send_inputs`."""
+        check_rows("evaluator's values", values, self._n)
+        corrections = [evaluation.choose(values[rows]) for rows, evaluation in self.parts]
+        self._channel.send(f"{self.name}/corrections", *corrections)
+
+    def receive_inputs(self) -> None:
+        """Receives the labels and evaluates."""
+        for (_, evaluation), message in zip(self.parts, self.messages, strict=True):
+            labels = self._channel.recv(f"{self.name}/labels", evaluation.label_bytes)
+            with placed(self._channel):
+                evaluation.set_labels(labels)
+            self.open(evaluation, message)
+
+    def projection_bytes(self, rows: slice) -> int:
+        """Length of a piece's projection."""
+        return self.circuit.projection_bytes(rows.stop - rows.start, self.projection.width) if self.projection else 0
+
+    def open(self, evaluation: Evaluation, message: bytes) -> None:
+        """Keeps this side's shares of a piece's outputs."""
+        if self.projection is not None:
+            with placed(self._channel):
+                self._shares.append(evaluation.open_projection(message, self.projection.width, self.projection.signed))
+
+    def shares(self) -> Words:
+        """This side's shares ``(n, output words)``, uniform on their own, once the inputs are there."""
+        return _shares(self.projection, self._shares)
+
+    def learn_outputs(self) -> Words:
+        """The outputs ``(n, output words)``, to this side alone."""
+        sizes = [_packed_bits(rows, self.circuit.output_widths) for rows, _ in self.parts]
+        decoding = _slices(self._channel.recv(f"{self.name}/decoding", sum(sizes)), sizes)
+        with placed(self._channel):
+            return _joined([own.decode(bits) for (_, own), bits in zip(self.parts, decoding, strict=True)])
+
+    def return_outputs(self) -> None:
+        """Opens the outputs to the garbler alone."""
+        self._channel.send(f"{self.name}/colours", *(evaluation.colours() for _, evaluation in self.parts))
+
+    def __repr__(self) -> str:
+        return f"EvaluatedBatch({self.name})"
