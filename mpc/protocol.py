@@ -7,7 +7,7 @@ side by side over channels in memory, and in ``parties/`` one side each over TLS
     step   QP                      AP i                        PG                       file
     0      keys, base OTs          keys, base OTs              Paillier key             aggregation, garbled
     0      preprocessing           garbling, W r - s        (deals W r - s)             inference
-    1a,b   x - r, colours          labels                                               inference
+    1a,b   x - r, masked words     labels                                               inference
            share of the logits     share of the logits
     1c     vote - m_i              m_i, fresh                                           vote
     2      product of Enc(m_i)     Enc(m_i)                    sum of m_i, + noise      aggregation
