@@ -115,7 +115,7 @@ GarblerProjection project(Garbling& garbling, ProjectionRing ring) {
     result.message.resize(bytes);
     result.shares.resize(garbling.instances() * words);
     Packer message(result.message.data());
-    const auto body = [&](const Row& row) {
+    const auto body = [&](const Row row) {
         Block pads[2 * kTile];  // of the labels of colour 0, then of colour 1
         std::uint64_t ones[kTile];
         for (std::size_t i = 0; i < row.lanes; ++i) {
@@ -126,12 +126,15 @@ GarblerProjection project(Garbling& garbling, ProjectionRing ring) {
             ones[i] = mask_of(zero.colour()).lo;
         }
         hash_blocks(garbling.salt(), row.index, pads, pads, 2 * row.lanes);
+        Packer packer = message;  // in registers: stores to bytes may be stores to anything
+        std::uint64_t* const shares = result.shares.data() + row.first * words + row.word;
         for (std::size_t i = 0; i < row.lanes; ++i) {
             const std::uint64_t share = (ones[i] & row.one) - pads[i].lo;
             const std::uint64_t sent = (~ones[i] & row.one) - share - pads[row.lanes + i].lo;
-            message.put(sent & row.mask, row.bits);
-            result.shares[(row.first + i) * words + row.word] += share << row.shift;
+            packer.put(sent & row.mask, row.bits);
+            shares[i * words] += share << row.shift;
         }
+        message = packer;
     };
     for_each_row(garbling.circuit(), garbling.instances(), ring, garbling.projection_index(), body);
     message.finish();
@@ -149,14 +152,18 @@ std::vector<std::uint64_t> open_projection(const Evaluation& evaluation, Project
     const std::size_t words = circuit.output_widths().size();
     std::vector<std::uint64_t> shares(evaluation.instances() * words);
     Unpacker ciphertexts(message, bytes);
-    const auto body = [&](const Row& row) {
+    const auto body = [&](const Row row) {
         Block pads[kTile];
-        hash_blocks(evaluation.salt(), row.index, labels.data() + row.place, pads, row.lanes);
+        const Block* const own = labels.data() + row.place;
+        hash_blocks(evaluation.salt(), row.index, own, pads, row.lanes);
+        Unpacker unpacker = ciphertexts;
+        std::uint64_t* const sums = shares.data() + row.first * words + row.word;
         for (std::size_t i = 0; i < row.lanes; ++i) {
-            const std::uint64_t sent = ciphertexts.take(row.bits);
-            const std::uint64_t mine = pads[i].lo + (mask_of(labels[row.place + i].colour()).lo & sent);
-            shares[(row.first + i) * words + row.word] += mine << row.shift;
+            const std::uint64_t sent = unpacker.take(row.bits);
+            const std::uint64_t mine = pads[i].lo + (mask_of(own[i].colour()).lo & sent);
+            sums[i * words] += mine << row.shift;
         }
+        ciphertexts = unpacker;
     };
     for_each_row(circuit, evaluation.instances(), ring, evaluation.projection_index(), body);
     const std::uint64_t mask = ~std::uint64_t{0} >> (64 - ring.width);
