@@ -5,9 +5,10 @@ Each method faces the one of the other side; see there for the order.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import accumulate
 
 import numpy as np
 
@@ -56,15 +57,13 @@ def _joined(outputs: list[Words]) -> Words:
     return outputs[0] if len(outputs) == 1 else np.concatenate(outputs)
 
 
-def _packed_bits(rows: slice, widths: list[int]) -> int:
-    return packed_size((rows.stop - rows.start) * sum(widths), 1)
-
-
-def _slices(message: memoryview, sizes: list[int]) -> Iterator[memoryview]:
-    """The message's parts, one a piece."""
-    for size in sizes:
-        yield message[:size]
-        message = message[size:]
+def _receive_bits(
+    channel: Channel, label: str, parts: Sequence[tuple[slice, object]], widths: list[int]
+) -> list[memoryview]:
+    """One message of packed bits, words of these widths for every instance, cut into one part a piece."""
+    sizes = [packed_size((rows.stop - rows.start) * sum(widths), 1) for rows, _ in parts]
+    message, ends = channel.recv(label, sum(sizes)), list(accumulate(sizes))
+    return [message[end - size : end] for size, end in zip(sizes, ends, strict=True)]
 
 
 def _shares(projection: Projection | None, shares: list[Words]) -> Words:
@@ -91,16 +90,13 @@ class GarbledBatch:
     def _n(self) -> int:
         return int(self.parts[-1][0].stop)
 
-    def _output_bytes(self) -> list[int]:
-        return [_packed_bits(rows, self.circuit.output_widths) for rows, _ in self.parts]
-
     def send_inputs(self, values: Words) -> None:
         """Sends the labels of the garbler's ``values`` ``(n, garbler words)``; the evaluator learns nothing of them."""
         check_rows("garbler's values", values, self._n)
         corrections: list[Buffer | None] = [None] * len(self.parts)
         if self._late:
-            sizes = [_packed_bits(rows, self.circuit.evaluator_widths) for rows, _ in self.parts]
-            corrections = list(_slices(self._channel.recv(f"{self.name}/corrections", sum(sizes)), sizes))
+            label, widths = f"{self.name}/corrections", self.circuit.evaluator_widths
+            corrections = [*_receive_bits(self._channel, label, self.parts, widths)]
         for (rows, garbling), correction in zip(self.parts, corrections, strict=True):
             with placed(self._channel):
                 labels = garbling.input_labels(values[rows], correction)
@@ -112,8 +108,7 @@ class GarbledBatch:
 
     def receive_outputs(self) -> Words:
         """The outputs ``(n, output words)``, to the garbler; the evaluator sends their colour bits."""
-        sizes = self._output_bytes()
-        colours = _slices(self._channel.recv(f"{self.name}/colours", sum(sizes)), sizes)
+        colours = _receive_bits(self._channel, f"{self.name}/colours", self.parts, self.circuit.output_widths)
         with placed(self._channel):
             return _joined([garbling.decode(own) for (_, garbling), own in zip(self.parts, colours, strict=True)])
 
@@ -181,8 +176,7 @@ class EvaluatedBatch:
 
     def learn_outputs(self) -> Words:
         """The outputs ``(n, output words)``, to this side alone."""
-        sizes = [_packed_bits(rows, self.circuit.output_widths) for rows, _ in self.parts]
-        decoding = _slices(self._channel.recv(f"{self.name}/decoding", sum(sizes)), sizes)
+        decoding = _receive_bits(self._channel, f"{self.name}/decoding", self.parts, self.circuit.output_widths)
         with placed(self._channel):
             return _joined([own.decode(bits) for (_, own), bits in zip(self.parts, decoding, strict=True)])
 
