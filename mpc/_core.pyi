@@ -116,10 +116,18 @@ class GarblerSession:
     def extend(self, message: Buffer) -> None:
         """The evaluator's extension message (496 B a 128 OTs)."""
 
-    def garble(self, circuit: Circuit, n: int, corrections: Buffer | None = None, projected: bool = False) -> Garbling:
+    def garble(
+        self,
+        circuit: Circuit,
+        n: int,
+        corrections: Buffer | None = None,
+        projected: bool = False,
+        values: NDArray[np.uint64] | None = None,
+    ) -> Garbling:
         """``n`` instances, taking ``n * evaluator_bits`` OTs. ``corrections``: the evaluator's choices (its
         ``Evaluation.corrections``), fixed now; None: they come late, with the inputs. ``projected``: on both sides, so
-        that :meth:`Garbling.project` is possible where output words are wider than a bit."""
+        that :meth:`Garbling.project` is possible where output words are wider than a bit. ``values``: the garbler's
+        ``u64[n, garbler words]``, if they are known now; their labels then travel as a seed."""
 
 class Garbling:
     """The garbler's half of one circuit over ``n`` instances."""
@@ -134,8 +142,9 @@ class Garbling:
     def tables_left(self) -> int:
         """Bytes that :meth:`next_tables` has still to give."""
 
-    def input_labels(self, values: NDArray[np.uint64], late_corrections: Buffer | None = None) -> bytes:
-        """Labels of the garbler's ``u64[n, garbler words]``, once; late, also the evaluator's masked labels."""
+    def input_labels(self, values: NDArray[np.uint64] | None = None, late_corrections: Buffer | None = None) -> bytes:
+        """Labels of the garbler's ``u64[n, garbler words]``, once; or, if it was garbled with ``values``, the seed of
+        them (16 B), and none are given here. Late, also the evaluator's masked labels."""
 
     def decoding(self) -> bytes:
         """Bits that open the outputs to the evaluator; after the last table."""
@@ -166,9 +175,15 @@ class EvaluatorSession:
         """At least ``count`` more OTs, in multiples of 128; the message for ``GarblerSession.extend``."""
 
     def evaluate(
-        self, circuit: Circuit, n: int, values: NDArray[np.uint64] | None = None, projected: bool = False
+        self,
+        circuit: Circuit,
+        n: int,
+        values: NDArray[np.uint64] | None = None,
+        projected: bool = False,
+        seeded: bool = False,
     ) -> Evaluation:
-        """``n`` instances, taking ``n * evaluator_bits`` OTs. ``values``: ``u64[n, evaluator words]``; None: late."""
+        """``n`` instances, taking ``n * evaluator_bits`` OTs. ``values``: ``u64[n, evaluator words]``; None: late.
+        ``seeded``: the garbler has its ``values`` when it garbles."""
 
 class Evaluation:
     """The evaluator's half of one circuit over ``n`` instances."""

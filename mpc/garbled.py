@@ -10,7 +10,7 @@
                                                           <------   tables of the first piece, in frames
               ... and so on; then
     (inputs)                                              <------   labels of the garbler's values
-    garble / evaluate: as prepare, with a piece's labels in front of its tables in the same frame
+    garble / evaluate: as prepare, with the seed of a piece's labels in front of its tables in the same frame
     (outputs) in shares, if prepared with a projection: it came behind the tables; otherwise one or both of
               learn_outputs                               <------   reveal_to_evaluator
               return_outputs                              ------>   receive_outputs
@@ -48,6 +48,7 @@ FRAME_BYTES = 1 << 18  # tables travel in frames of this size: large enough for 
 OTS_A_PIECE = 1 << 16  # a batch is worked on in pieces of about so many OTs, whose labels fit the second cache
 TILE = 32  # instances that share a hash key; pieces are whole tiles
 OTS_A_BLOCK, BLOCK_BYTES = 128, 496  # an OT extension comes in blocks: so many OTs, so many bytes
+CACHE_LINE = 64
 POINT_BYTES, REPLY_BYTES, SUMS_BYTES = 32, 4112, 3072  # the three base-OT messages
 
 Tables = Literal["half-gates", "three-halves"]
@@ -67,15 +68,17 @@ def _pieces(circuit: Circuit, n: int) -> list[slice]:
 
 
 class _Frames:
-    """Memory for one frame, kept from frame to frame; it starts a page: vectors across two cache lines cost twice."""
+    """Memory for one frame, kept from frame to frame."""
 
     def __init__(self) -> None:
         self._memory = memoryview(b"")
 
-    def take(self, size: int) -> memoryview:
-        if len(self._memory) < size:
-            self._memory = memoryview(mmap.mmap(-1, size))
-        return self._memory[:size]
+    def take(self, size: int, head: int = 0) -> memoryview:
+        """What follows the first ``head`` bytes starts a cache line: vectors across two lines cost twice."""
+        skipped = -head % CACHE_LINE
+        if len(self._memory) < skipped + size:
+            self._memory = memoryview(mmap.mmap(-1, skipped + size))
+        return self._memory[skipped : skipped + size]
 
 
 def _name(number: int, circuit: Circuit, n: int, late: bool, projection: Projection | None) -> str:
@@ -121,12 +124,12 @@ class Garbler:
         return batch
 
     def garble(self, circuit: Circuit, values: Words, *, projection: Projection | None = None) -> GarbledBatch:
-        """:meth:`prepare` and :meth:`GarbledBatch.send_inputs` in one: labels go first, so that the evaluator evaluates
-        while tables arrive and stores none. ``values`` ``(n, garbler words)``."""
+        """:meth:`prepare` and :meth:`GarbledBatch.send_inputs` in one, for ``values`` ``(n, garbler words)`` that are
+        known: their labels go first, as a seed, so that the evaluator evaluates while tables arrive and stores none."""
         n = len(values)
         batch = GarbledBatch(self.channel, self._name(circuit, n, False, projection), circuit, False, projection)
-        for rows, garbling in self._garblings(batch, circuit, n, late=False):
-            self._send_tables(batch, garbling, garbling.input_labels(values[rows]))
+        for rows, garbling in self._garblings(batch, circuit, n, late=False, values=values):
+            self._send_tables(batch, garbling, garbling.input_labels())
             if projection is None:
                 batch.parts.append((rows, garbling))
         return batch
@@ -135,9 +138,12 @@ class Garbler:
         self._batches += 1
         return _name(self._batches - 1, circuit, n, late, projection)
 
-    def _garblings(self, batch: GarbledBatch, circuit: Circuit, n: int, late: bool) -> Iterator[tuple[slice, Garbling]]:
+    def _garblings(
+        self, batch: GarbledBatch, circuit: Circuit, n: int, late: bool, values: Words | None = None
+    ) -> Iterator[tuple[slice, Garbling]]:
         """Piece after piece, each with the evaluator's choices taken in; by then those of the next have arrived."""
         pieces = _pieces(circuit, n)
+        shared = batch.projection is not None
         choices = self._receive_choices(batch.name, circuit, pieces[0], late)
         for rows, following in zip(pieces, [*pieces[1:], None], strict=True):
             count = rows.stop - rows.start
@@ -146,7 +152,8 @@ class Garbler:
                 if split:
                     self._session.extend(choices[:split])
                 corrections = None if late else choices[split:]
-                garbling = self._session.garble(circuit, count, corrections, batch.projection is not None)
+                known = None if values is None else values[rows]
+                garbling = self._session.garble(circuit, count, corrections, shared, known)
             if following is not None:
                 choices = self._receive_choices(batch.name, circuit, following, late)
             yield rows, garbling
@@ -210,7 +217,7 @@ class Evaluator:
             projection: as for :meth:`Garbler.prepare`, and the same.
         """
         batch = EvaluatedBatch(self.channel, self._name(circuit, n, values, projection), circuit, projection)
-        for part in self._evaluations(batch, circuit, n, values):
+        for part in self._evaluations(batch, circuit, n, values, seeded=False):
             batch.messages.append(self._receive_tables(batch, part, labelled=False))
             batch.parts.append(part)
         return batch
@@ -219,7 +226,7 @@ class Evaluator:
         """:meth:`prepare` and :meth:`EvaluatedBatch.receive_inputs` in one, facing :meth:`Garbler.garble`."""
         n = len(values)
         batch = EvaluatedBatch(self.channel, self._name(circuit, n, values, projection), circuit, projection)
-        for part in self._evaluations(batch, circuit, n, values):
+        for part in self._evaluations(batch, circuit, n, values, seeded=True):
             message = self._receive_tables(batch, part, labelled=True)
             if projection is None:
                 batch.parts.append(part)
@@ -232,25 +239,28 @@ class Evaluator:
         return _name(self._batches - 1, circuit, n, values is None, projection)
 
     def _evaluations(
-        self, batch: EvaluatedBatch, circuit: Circuit, n: int, values: Words | None
+        self, batch: EvaluatedBatch, circuit: Circuit, n: int, values: Words | None, seeded: bool
     ) -> Iterator[tuple[slice, Evaluation]]:
         """Piece after piece, each with its choices sent; by then those of the next are sent too."""
         pieces = _pieces(circuit, n)
         if values is not None:
             check_rows("evaluator's values", values, n)
-        begun = self._send_choices(batch, circuit, pieces[0], values)
+        begun = self._send_choices(batch, circuit, pieces[0], values, seeded)
         for rows, following in zip(pieces, [*pieces[1:], None], strict=True):
             evaluation = begun
             if following is not None:
-                begun = self._send_choices(batch, circuit, following, values)
+                begun = self._send_choices(batch, circuit, following, values, seeded)
             yield rows, evaluation
 
-    def _send_choices(self, batch: EvaluatedBatch, circuit: Circuit, rows: slice, values: Words | None) -> Evaluation:
+    def _send_choices(
+        self, batch: EvaluatedBatch, circuit: Circuit, rows: slice, values: Words | None, seeded: bool
+    ) -> Evaluation:
         """An extension, where OTs are short, and unless the batch is late the corrections."""
-        missing = (rows.stop - rows.start) * circuit.evaluator_bits - self._session.ots_left
+        count = rows.stop - rows.start
+        missing = count * circuit.evaluator_bits - self._session.ots_left
         extension = self._session.extend(missing) if missing > 0 else b""
         own = None if values is None else values[rows]
-        evaluation = self._session.evaluate(circuit, rows.stop - rows.start, own, batch.projection is not None)
+        evaluation = self._session.evaluate(circuit, count, own, batch.projection is not None, seeded)
         self.channel.send(f"{batch.name}/choices", extension, b"" if values is None else evaluation.corrections)
         return evaluation
 
@@ -265,7 +275,7 @@ class Evaluator:
         while True:
             now = min(left, FRAME_BYTES)
             left -= now
-            frame = self._frames.take(labels + now + (0 if left else projected))
+            frame = self._frames.take(labels + now + (0 if left else projected), labels)
             self.channel.recv_into(label, frame)
             with placed(self.channel):
                 if labels:

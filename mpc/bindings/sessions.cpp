@@ -77,17 +77,18 @@ void bind_garbling(nb::module_& m) {
         .def("input_labels",
              [](Self& self, nb::handle values, nb::handle late_corrections) {
                  const auto& circuit = self.peek().circuit();
-                 const Words v = words_of(values, self.peek().instances(), circuit.garbler_widths().size(),
-                                          "garbler's values");
+                 std::optional<Words> v;
+                 if (!values.is_none())
+                     v = words_of(values, self.peek().instances(), circuit.garbler_widths().size(), "garbler's values");
                  std::optional<Bytes> late;
                  if (!late_corrections.is_none()) late = Buffer(late_corrections).copy();
                  return filled_bytes(self.peek().label_bytes(), [&](std::uint8_t* out) {
                      self.run([&](GarbledBatch& b) {
-                         b.input_labels(v.data(), v.size(), late ? &*late : nullptr, out);
+                         b.input_labels(v ? v->data() : nullptr, v ? v->size() : 0, late ? &*late : nullptr, out);
                      });
                  });
              },
-             nb::arg("values"), nb::arg("late_corrections") = nb::none())
+             nb::arg("values") = nb::none(), nb::arg("late_corrections") = nb::none())
         .def("decoding", [](Self& self) { return to_bytes(self.run([](GarbledBatch& b) { return b.decoding(); })); })
         .def("decode",
              [](Self& self, nb::handle colours) {
@@ -173,14 +174,19 @@ void bind_sessions(nb::module_& m) {
              nb::arg("message"))
         .def("garble",
              [](Locked<GarblerSession>& self, const mpc::Circuit& circuit, std::size_t n, nb::handle corrections,
-                bool projected) {
+                bool projected, nb::handle values) {
                  std::optional<Bytes> early;
                  if (!corrections.is_none()) early = Buffer(corrections).copy();
+                 std::optional<Words> v;
+                 if (!values.is_none()) v = words_of(values, n, circuit.garbler_widths().size(), "garbler's values");
                  return self.run([&](GarblerSession& s) {
-                     return std::make_unique<Locked<GarbledBatch>>(s.garble(circuit, n, early ? &*early : nullptr, projected));
+                     return std::make_unique<Locked<GarbledBatch>>(
+                         s.garble(circuit, n, early ? &*early : nullptr, projected, v ? v->data() : nullptr,
+                                  v ? v->size() : 0));
                  });
              },
-             nb::arg("circuit"), nb::arg("n"), nb::arg("corrections") = nb::none(), nb::arg("projected") = false)
+             nb::arg("circuit"), nb::arg("n"), nb::arg("corrections") = nb::none(), nb::arg("projected") = false,
+             nb::arg("values") = nb::none())
         .def("__repr__", [](const Locked<GarblerSession>&) { return std::string("<GarblerSession>"); });
 
     nb::class_<Locked<EvaluatorSession>> evaluator(m, "EvaluatorSession", "The evaluator's half of a lasting session.");
@@ -199,16 +205,17 @@ void bind_sessions(nb::module_& m) {
              nb::arg("count"))
         .def("evaluate",
              [](Locked<EvaluatorSession>& self, const mpc::Circuit& circuit, std::size_t n, nb::handle values,
-                bool projected) {
+                bool projected, bool seeded) {
                  std::optional<Words> v;
                  if (!values.is_none())
                      v = words_of(values, n, circuit.evaluator_widths().size(), "evaluator's values");
                  return self.run([&](EvaluatorSession& s) {
                      return std::make_unique<Locked<EvaluatedBatch>>(
-                         s.evaluate(circuit, n, v ? v->data() : nullptr, v ? v->size() : 0, projected));
+                         s.evaluate(circuit, n, v ? v->data() : nullptr, v ? v->size() : 0, projected, seeded));
                  });
              },
-             nb::arg("circuit"), nb::arg("n"), nb::arg("values") = nb::none(), nb::arg("projected") = false)
+             nb::arg("circuit"), nb::arg("n"), nb::arg("values") = nb::none(), nb::arg("projected") = false,
+             nb::arg("seeded") = false)
         .def("__repr__", [](const Locked<EvaluatorSession>&) { return std::string("<EvaluatorSession>"); });
 }
 

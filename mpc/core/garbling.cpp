@@ -64,26 +64,32 @@ Blocks unmasked_labels(Blocks t, const std::uint8_t* message, std::size_t bytes)
 // ---- garbler -----------------------------------------------------------------------------------------------------
 
 Garbling::Garbling(const Circuit& circuit, std::size_t n, const Block& delta, const Block& salt,
-                   std::uint64_t first_index, const Block& label_seed, TableFormat format, bool projected)
-    : walk_(circuit, n, salt, first_index, format), delta_(delta), salt_(salt),
-      projection_index_(first_index + gate_indices(circuit, n, format)), late_(true), label_stream_(label_seed),
-      permute_bits_(bytes_of_bits(n * circuit.output_bits())), keep_labels_(projected || circuit.has_bit_outputs()) {
-    if (delta.colour() != 1) throw ParameterError("delta must have its lowest bit set");
-    if (keep_labels_) output_zero_labels_.resize(n * circuit.output_bits());
-    if (circuit.and_gates() == 0) run_free_gates();
-}
+                   std::uint64_t first_index, const Block& label_seed, TableFormat format, bool projected,
+                   std::optional<KnownInputs> known)
+    : Garbling(circuit, n, delta, salt, first_index, label_seed, true, {}, format, projected, std::move(known)) {}
 
 Garbling::Garbling(const Circuit& circuit, std::size_t n, const Block& delta, const Block& salt,
                    std::uint64_t first_index, const Block& label_seed, Blocks evaluator_zero_labels,
-                   TableFormat format, bool projected)
+                   TableFormat format, bool projected, std::optional<KnownInputs> known)
+    : Garbling(circuit, n, delta, salt, first_index, label_seed, false, std::move(evaluator_zero_labels), format,
+               projected, std::move(known)) {}
+
+Garbling::Garbling(const Circuit& circuit, std::size_t n, const Block& delta, const Block& salt,
+                   std::uint64_t first_index, const Block& label_seed, bool late, Blocks evaluator_zero_labels,
+                   TableFormat format, bool projected, std::optional<KnownInputs> known)
     : walk_(circuit, n, salt, first_index, format), delta_(delta), salt_(salt),
-      projection_index_(first_index + gate_indices(circuit, n, format)), late_(false), label_stream_(label_seed),
-      evaluator_zero_labels_(std::move(evaluator_zero_labels)),
+      projection_index_(first_index + gate_indices(circuit, n, format)), late_(late), label_stream_(label_seed),
+      known_(std::move(known)), evaluator_zero_labels_(std::move(evaluator_zero_labels)),
       permute_bits_(bytes_of_bits(n * circuit.output_bits())), keep_labels_(projected || circuit.has_bit_outputs()) {
     if (delta.colour() != 1) throw ParameterError("delta must have its lowest bit set");
-    if (evaluator_zero_labels_.size() != n * circuit.evaluator_bits()) {
+    if (!late && evaluator_zero_labels_.size() != n * circuit.evaluator_bits()) {
         throw LengthError("zero labels of the evaluator's inputs", n * circuit.evaluator_bits(),
                           evaluator_zero_labels_.size());
+    }
+    if (known_) {
+        check_packed("known values of the garbler", known_->bits.data(), known_->bits.size(),
+                     n * circuit.garbler_bits());
+        known_stream_.emplace(known_->seed);
     }
     if (keep_labels_) output_zero_labels_.resize(n * circuit.output_bits());
     if (circuit.and_gates() == 0) run_free_gates();
@@ -91,9 +97,14 @@ Garbling::Garbling(const Circuit& circuit, std::size_t n, const Block& delta, co
 
 Garbling::~Garbling() {
     wipe(&delta_, sizeof delta_);
+    release_inputs();
+    release(&output_zero_labels_);
+}
+
+void Garbling::release_inputs() {
     release(&drawn_);
     release(&evaluator_zero_labels_);
-    release(&output_zero_labels_);
+    if (known_) wipe(known_->bits.data(), known_->bits.size());
 }
 
 void Garbling::start_tile() {
@@ -101,8 +112,15 @@ void Garbling::start_tile() {
     const std::size_t evaluator_count = walk_.lanes() * circuit().evaluator_bits();
     drawn_.resize(garbler_count + (late_ ? evaluator_count : 0));
     Block* const evaluator_drawn = drawn_.data() + garbler_count;
+    const std::size_t garbler_place = walk_.place(circuit().garbler_bits());
     const std::size_t place = walk_.place(circuit().evaluator_bits());
-    label_stream_.counter_mode(walk_.place(circuit().garbler_bits()), kGarblerStream, drawn_.data(), garbler_count);
+    if (known_) {
+        known_stream_->counter_mode(garbler_place, kGarblerStream, drawn_.data(), garbler_count);
+        // A tile's bits begin a byte: those before them belong to whole tiles.
+        kernels().shift(drawn_.data(), known_->bits.data() + garbler_place / 8, garbler_count, delta_);
+    } else {
+        label_stream_.counter_mode(garbler_place, kGarblerStream, drawn_.data(), garbler_count);
+    }
     if (late_) {
         label_stream_.counter_mode(place, kEvaluatorStream, evaluator_drawn, evaluator_count);
         walk_.set_inputs(drawn_.data(), evaluator_drawn);
@@ -131,10 +149,7 @@ void Garbling::finish_tile() {
         place += lanes;
     }
     walk_.next_tile();
-    if (walk_.finished()) {
-        release(&drawn_);
-        release(&evaluator_zero_labels_);
-    }
+    if (walk_.finished()) release_inputs();
 }
 
 void Garbling::run_free_gates() {
@@ -185,6 +200,7 @@ void Garbling::chosen_labels(std::uint64_t stream, const std::uint8_t* choices, 
 }
 
 void Garbling::input_labels(const std::uint64_t* values, std::size_t count, std::uint8_t* out) {
+    if (known_) throw OrderError("the garbler's values were known when it garbled");
     if (inputs_given_) throw OrderError("the garbler's labels were given out already");
     Bytes bits = pack_values(circuit().garbler_widths(), values, count, instances());
     inputs_given_ = true;
@@ -240,8 +256,15 @@ Evaluation::~Evaluation() {
 }
 
 void Evaluation::start_tile() {
-    walk_.set_inputs(garbler_labels_.data() + walk_.place(circuit().garbler_bits()),
-                     evaluator_labels_.data() + walk_.place(circuit().evaluator_bits()));
+    const std::size_t place = walk_.place(circuit().garbler_bits());
+    const Block* garbler_rows = garbler_labels_.data();
+    if (label_stream_) {
+        label_stream_->counter_mode(place, kGarblerStream, garbler_labels_.data(),
+                                    walk_.lanes() * circuit().garbler_bits());
+    } else {
+        garbler_rows += place;
+    }
+    walk_.set_inputs(garbler_rows, evaluator_labels_.data() + walk_.place(circuit().evaluator_bits()));
 }
 
 void Evaluation::finish_tile() {
@@ -268,19 +291,33 @@ void Evaluation::run_free_gates() {
     }
 }
 
-void Evaluation::set_labels(const std::uint8_t* garbler_labels, std::size_t bytes,
-                            Blocks evaluator_labels) {
+void Evaluation::check_unlabelled(const Blocks& evaluator_labels) const {
     if (labels_set_) throw OrderError("labels were set already");
-    const std::size_t garbler_count = instances() * circuit().garbler_bits();
-    const std::size_t evaluator_count = instances() * circuit().evaluator_bits();
-    if (bytes != garbler_count * sizeof(Block)) {
-        throw LengthError("labels of the garbler's inputs", garbler_count * sizeof(Block), bytes);
+    const std::size_t count = instances() * circuit().evaluator_bits();
+    if (evaluator_labels.size() != count) {
+        throw LengthError("labels of the evaluator's inputs", count, evaluator_labels.size());
     }
-    if (evaluator_labels.size() != evaluator_count) {
-        throw LengthError("labels of the evaluator's inputs", evaluator_count, evaluator_labels.size());
+}
+
+void Evaluation::set_labels(const std::uint8_t* garbler_labels, std::size_t bytes, Blocks evaluator_labels) {
+    check_unlabelled(evaluator_labels);
+    const std::size_t count = instances() * circuit().garbler_bits();
+    if (bytes != count * sizeof(Block)) {
+        throw LengthError("labels of the garbler's inputs", count * sizeof(Block), bytes);
     }
-    garbler_labels_.resize(garbler_count);
-    if (bytes > 0) std::memcpy(garbler_labels_.data(), garbler_labels, bytes);
+    garbler_labels_.resize(count);
+    copy_bytes(reinterpret_cast<std::uint8_t*>(garbler_labels_.data()), garbler_labels, bytes);
+    begin(std::move(evaluator_labels));
+}
+
+void Evaluation::set_labels(const Block& seed, Blocks evaluator_labels) {
+    check_unlabelled(evaluator_labels);
+    label_stream_.emplace(seed);
+    garbler_labels_.resize(std::min(kTile, instances()) * circuit().garbler_bits());
+    begin(std::move(evaluator_labels));
+}
+
+void Evaluation::begin(Blocks evaluator_labels) {
     evaluator_labels_ = std::move(evaluator_labels);
     labels_set_ = true;
     if (circuit().and_gates() == 0) run_free_gates();

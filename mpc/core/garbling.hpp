@@ -11,12 +11,24 @@
 //      Late  (d known online):           G garbles with fresh zero labels K and sends q ^ K ^ d delta
 //                                        (`Garbling::late_labels`); E's labels are t ^ message, which is K ^ c delta.
 //   2. Tables: G `next_tables` until it returns 0  -->  E `feed` in any pieces: `table_bytes`.
-//   3. Garbler's inputs: G `input_labels(values)`  -->  E `set_labels(garbler labels, evaluator labels)`.
+//   3. Garbler's inputs.
+//      Known when it garbles: G draws a public seed for this garbling. The labels of its values are
+//      A = AES_seed(place), which E makes from the seed (`set_labels(seed, evaluator labels)`); its zero labels are
+//      A ^ x delta, x its bits.
+//      Otherwise: G `input_labels(values)`  -->  E `set_labels(garbler labels, evaluator labels)`.
 //      2 and 3 come in either order. Labels first: tables are evaluated as they arrive, memory bounded by a tile.
 //      Tables first (preprocessing): they are stored until the labels come.
 //   4. Outputs, one or more of: G `decoding` --> E `decode`; E `colours` --> G `decode`;
 //      G `project` --> E `open_projection` (projection.hpp), if both were made `projected`, as circuits whose output
 //      words are single bits always are.
+//
+// A seed in the place of labels is sound because a label pair may be drawn either way: the zero label, then the label
+// of the value; or that label, A, then the zero label A ^ x delta. Pairs, and what E holds of them, are distributed
+// alike, A and its colour independent of x. E sees A in any case; that it knows where A comes from gives it nothing:
+// (1) the seed is drawn for this alone, independent of delta, salt, x, the OTs and `label_seed`, which stays secret;
+// (2) the hash needs inputs that are distinct, not unknown: its circular correlation robustness (hash.hpp) holds for
+// labels that the adversary chose, the unknown being delta. Under one seed the A differ from each other for certain,
+// AES being a permutation, and XORs of them agree as rarely as those of uniform labels do.
 //
 // delta has its lowest bit set and is the session's; `salt` and hash indices: see hash.hpp. A garbling uses the
 // indices first_index .. first_index + hash_indices(circuit, n, format) - 1, which no other garbling of the session
@@ -29,6 +41,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "core/aes.hpp"
@@ -51,15 +64,22 @@ Blocks corrected_labels(Blocks q, const Bytes& corrections, const Block& delta);
 // The evaluator's side of `Garbling::late_labels`: t ^ message. Throws LengthError.
 Blocks unmasked_labels(Blocks t, const std::uint8_t* message, std::size_t bytes);
 
+// The garbler's inputs, where they are known when it garbles.
+struct KnownInputs {
+    Block seed;  // public and fresh: nothing else is made from it
+    Bytes bits;  // n x garbler_bits, packed
+};
+
 class Garbling {
 public:
-    // Late: the evaluator's choices come online.
+    // Late: the evaluator's choices come online. Throws LengthError and MalformedError for `known` of another size.
     Garbling(const Circuit& circuit, std::size_t n, const Block& delta, const Block& salt, std::uint64_t first_index,
-             const Block& label_seed, TableFormat format = TableFormat::half_gates, bool projected = false);
-    // Early: zero labels of all evaluator inputs, n x evaluator_bits. Throws LengthError.
+             const Block& label_seed, TableFormat format = TableFormat::half_gates, bool projected = false,
+             std::optional<KnownInputs> known = std::nullopt);
+    // Early: zero labels of all evaluator inputs, n x evaluator_bits. Throws LengthError for these too.
     Garbling(const Circuit& circuit, std::size_t n, const Block& delta, const Block& salt, std::uint64_t first_index,
              const Block& label_seed, Blocks evaluator_zero_labels, TableFormat format = TableFormat::half_gates,
-             bool projected = false);
+             bool projected = false, std::optional<KnownInputs> known = std::nullopt);
     ~Garbling();
     Garbling(Garbling&&) noexcept = default;
     Garbling& operator=(Garbling&&) noexcept = default;
@@ -73,8 +93,10 @@ public:
     std::size_t next_tables(std::uint8_t* out, std::size_t max);
     bool finished() const { return walk_.finished() && pending_used_ == pending_.size(); }
 
-    // Labels of the garbler's values (n x garbler words, row by row): n x garbler_bits blocks, to `out`. One call only:
-    // two labels of one wire would give delta away.
+    // The seed that the evaluator makes the labels from, if the values were known; null otherwise.
+    const Block* input_seed() const { return known_ ? &known_->seed : nullptr; }
+    // Labels of the garbler's values (n x garbler words, row by row): n x garbler_bits blocks, to `out`. Only if they
+    // were not known, and one call only: two labels of one wire would give delta away.
     void input_labels(const std::uint64_t* values, std::size_t count, std::uint8_t* out);
     Bytes input_labels(const std::uint64_t* values, std::size_t count) {
         Bytes labels(instances() * circuit().garbler_bits() * sizeof(Block));
@@ -102,8 +124,12 @@ public:
     std::uint64_t projection_index() const { return projection_index_; }
 
 private:
+    Garbling(const Circuit& circuit, std::size_t n, const Block& delta, const Block& salt, std::uint64_t first_index,
+             const Block& label_seed, bool late, Blocks evaluator_zero_labels, TableFormat format, bool projected,
+             std::optional<KnownInputs> known);
     void start_tile();
     void finish_tile();
+    void release_inputs();
     void run_free_gates();
     void require_finished(const char* step) const;
     // Zero labels of a stream ^ choice delta ^ pad, all of them.
@@ -117,6 +143,8 @@ private:
     bool late_;
     // Zero labels: AES(place), high half 0 for the garbler's, 1 for the evaluator's (late); 2 for dice (three halves).
     Aes128 label_stream_;
+    std::optional<KnownInputs> known_;
+    std::optional<Aes128> known_stream_;  // labels of the known values: AES(place)
     Blocks dice_;  // of the tile in work
     Blocks drawn_;  // those of the tile in work
     Blocks evaluator_zero_labels_;
@@ -140,8 +168,10 @@ public:
     const Circuit& circuit() const { return walk_.circuit; }
     std::size_t instances() const { return walk_.n; }
 
-    // Garbler's labels as `input_labels` gave them and the evaluator's own labels, n x evaluator_bits. Once.
+    // Garbler's labels as `input_labels` gave them, or the seed of them, and the evaluator's own labels,
+    // n x evaluator_bits. Once.
     void set_labels(const std::uint8_t* garbler_labels, std::size_t bytes, Blocks evaluator_labels);
+    void set_labels(const Block& seed, Blocks evaluator_labels);
     // The next bytes of the tables, cut anywhere.
     void feed(const std::uint8_t* tables, std::size_t bytes);
     bool done() const { return labels_set_ && walk_.finished(); }
@@ -157,6 +187,8 @@ public:
     std::uint64_t projection_index() const { return projection_index_; }
 
 private:
+    void check_unlabelled(const Blocks& evaluator_labels) const;
+    void begin(Blocks evaluator_labels);
     void consume(const std::uint8_t* tables, std::size_t bytes);
     void start_tile();
     void finish_tile();
@@ -168,7 +200,8 @@ private:
     std::uint64_t projection_index_;
     std::uint64_t tables_left_;
     bool labels_set_ = false;
-    Blocks garbler_labels_;
+    std::optional<Aes128> label_stream_;  // of the garbler's labels, if a seed came in their place
+    Blocks garbler_labels_;               // all of them; from a seed, those of the tile in work
     Blocks evaluator_labels_;
     StoredBytes stored_;  // tables that came before the labels
     Bytes partial_;       // the beginning of one AND gate's tables

@@ -16,6 +16,10 @@
 // hands t to no hash but that of half-gates, which is circular correlation-robust for this delta (hash.hpp); (4) d is
 // one-time padded by u, which hides c from the garbler.
 //
+// A garbler that knows its values when it garbles sends one block in the place of its labels, from which both make
+// them: garbling.hpp says how, and why that is sound. The block is drawn from the session's randomness, like the salt,
+// which is public too, and serves this batch alone.
+//
 // Both sides count OTs and hash indices; they stay in step because both make the same calls in the same order. A batch
 // is independent of its session once made (its labels are its own), so it may be used after the next one was begun.
 //
@@ -44,8 +48,8 @@ constexpr std::size_t kSecondMessageBytes = kSaltBytes + kBaseOts * kPointBytes;
 constexpr std::size_t kThirdMessageBytes = kTreeMessageBytes;
 
 // Length of the message that brings the labels.
-inline std::size_t label_bytes(const Circuit& circuit, std::size_t n, bool late) {
-    return n * (circuit.garbler_bits() + (late ? circuit.evaluator_bits() : 0)) * sizeof(Block);
+inline std::size_t label_bytes(const Circuit& circuit, std::size_t n, bool late, bool seeded) {
+    return ((seeded ? 1 : n * circuit.garbler_bits()) + (late ? n * circuit.evaluator_bits() : 0)) * sizeof(Block);
 }
 
 // One circuit over n instances, the garbler's half. Methods as in garbling.hpp.
@@ -57,15 +61,17 @@ public:
 
     std::size_t next_tables(std::uint8_t* out, std::size_t max);
     std::uint64_t tables_left() const { return tables_left_; }  // bytes
+    bool seeded() const { return garbling_.input_seed() != nullptr; }
     // The garbler's labels, and behind them, for a late batch, the masked labels of the evaluator (`corrections` is its
-    // message; null for an early batch).
+    // message; null for an early batch). Seeded, the seed stands for the garbler's labels, and `values` are null.
     void input_labels(const std::uint64_t* values, std::size_t count, const Bytes* corrections, std::uint8_t* out);
     Bytes input_labels(const std::uint64_t* values, std::size_t count, const Bytes* corrections) {
         Bytes labels(label_bytes());
         input_labels(values, count, corrections, labels.data());
         return labels;
     }
-    std::size_t label_bytes() const { return mpc::label_bytes(circuit(), instances(), late_); }  // length of that message
+    // Length of that message.
+    std::size_t label_bytes() const { return mpc::label_bytes(circuit(), instances(), late_, seeded()); }
     Bytes decoding() const { return garbling_.decoding(); }
     std::vector<std::uint64_t> decode(const std::uint8_t* colours, std::size_t bytes) const {
         return garbling_.decode(colours, bytes);
@@ -99,7 +105,7 @@ public:
     void feed_tables(const std::uint8_t* chunk, std::size_t bytes) { evaluation_.feed(chunk, bytes); }
     // The message of `input_labels`. A late batch must have chosen.
     void set_labels(const std::uint8_t* message, std::size_t bytes);
-    std::size_t label_bytes() const { return mpc::label_bytes(circuit(), instances(), late_); }
+    std::size_t label_bytes() const { return mpc::label_bytes(circuit(), instances(), late_, seeded_); }
     bool done() const { return evaluation_.done(); }
     Bytes colours() const { return evaluation_.colours(); }
     std::vector<std::uint64_t> decode(const std::uint8_t* decoding, std::size_t bytes) const {
@@ -112,12 +118,13 @@ public:
 
 private:
     friend class EvaluatorSession;
-    EvaluatedBatch(Evaluation evaluation, Blocks t, Bytes u, bool late);
+    EvaluatedBatch(Evaluation evaluation, Blocks t, Bytes u, bool late, bool seeded);
 
     Evaluation evaluation_;
     Blocks t_;  // until the labels are in
     Bytes bits_;            // late: the random choice bits u until choose(); early: the corrections
     bool late_;
+    bool seeded_;
     bool chosen_;
     bool labelled_ = false;
 };
@@ -137,7 +144,9 @@ public:
     void extend(const std::uint8_t* message, std::size_t bytes);
     // `corrections` null: late. Takes n * evaluator_bits OTs; throws OrderError if there are fewer.
     // `projected`: its outputs shall be projected; both sides say the same. One-bit words may be anyway.
-    GarbledBatch garble(const Circuit& circuit, std::size_t n, const Bytes* corrections, bool projected = false);
+    // `values` (n x garbler words), if they are known now: the batch is seeded, which the evaluator must be told too.
+    GarbledBatch garble(const Circuit& circuit, std::size_t n, const Bytes* corrections, bool projected = false,
+                        const std::uint64_t* values = nullptr, std::size_t count = 0);
 
 private:
     Prg randomness_;
@@ -168,8 +177,9 @@ public:
         return message;
     }
     // `values` (n x evaluator words) null: late. Takes n * evaluator_bits OTs; throws OrderError if there are fewer.
+    // `seeded`: the garbler knows its values when it garbles.
     EvaluatedBatch evaluate(const Circuit& circuit, std::size_t n, const std::uint64_t* values, std::size_t count,
-                            bool projected = false);
+                            bool projected = false, bool seeded = false);
 
 private:
     Prg randomness_;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -40,11 +41,13 @@ struct Setting {
     Blocks t;
     Bytes corrections;
     TableFormat format;
+    bool known = false;  // the garbler's values, when it garbles
+    Block input_seed;
 
     Setting(Circuit c, std::size_t instances, bool late_choices, std::uint64_t seed,
             TableFormat tables = TableFormat::half_gates)
         : circuit(std::move(c)), n(instances), late(late_choices), prg(Block{seed, 1}), delta(prg.block()),
-          salt(prg.block()), label_seed(prg.block()), format(tables) {
+          salt(prg.block()), label_seed(prg.block()), format(tables), input_seed(Block{seed, 2}) {
         delta.lo |= 1;
         garbler_values = random_values(circuit.garbler_widths(), n, prg);
         evaluator_values = random_values(circuit.evaluator_widths(), n, prg);
@@ -59,21 +62,35 @@ struct Setting {
         }
     }
 
+    Setting& with_known_inputs(bool choice = true) {
+        known = choice;
+        return *this;
+    }
+
     Garbling garbling() const {
-        if (late) return Garbling(circuit, n, delta, salt, kFirstIndex, label_seed, format, true);
+        std::optional<KnownInputs> own;
+        if (known) {
+            own = KnownInputs{input_seed, pack_values(circuit.garbler_widths(), garbler_values.data(),
+                                                      garbler_values.size(), n)};
+        }
+        if (late) return Garbling(circuit, n, delta, salt, kFirstIndex, label_seed, format, true, std::move(own));
         return Garbling(circuit, n, delta, salt, kFirstIndex, label_seed, corrected_labels(q, corrections, delta),
-                        format, true);
+                        format, true, std::move(own));
     }
     Evaluation evaluation() const { return Evaluation(circuit, n, salt, kFirstIndex, format, true); }
 
     void give_labels(Garbling& garbling, Evaluation& evaluation) const {
-        const Bytes labels = garbling.input_labels(garbler_values.data(), garbler_values.size());
         Blocks own = t;
         if (late) {
             const Bytes message = garbling.late_labels(q, corrections.data(), corrections.size());
             own = unmasked_labels(own, message.data(), message.size());
         }
-        evaluation.set_labels(labels.data(), labels.size(), own);
+        if (known) {
+            evaluation.set_labels(*garbling.input_seed(), own);
+        } else {
+            const Bytes labels = garbling.input_labels(garbler_values.data(), garbler_values.size());
+            evaluation.set_labels(labels.data(), labels.size(), own);
+        }
     }
 
     Values in_the_clear() const { return circuit.run(garbler_values, evaluator_values, n); }

@@ -1,6 +1,6 @@
 // Garbling against evaluation in the clear, on every CPU level: every instance count around a tile, early and late
-// choices, tables before and after labels, chunks cut anywhere, outputs to either side, projection; a known answer;
-// refusals.
+// choices, the garbler's values known or not, tables before and after labels, chunks cut anywhere, outputs to either
+// side, projection; a known answer; refusals.
 #include <algorithm>
 
 #include "core/bit_matrix.hpp"
@@ -44,8 +44,8 @@ void run_both(const Setting& setting, std::size_t garbler_chunk, std::size_t eva
 void every_instance_count() {
     std::uint64_t seed = 0;
     for (std::size_t n = 0; n <= 70; ++n) {
-        const Setting setting(n % 2 == 0 ? circuits::relu(11, 3) : circuits::argmax(3, 6), n, n % 3 == 0, ++seed);
-        run_both(setting, 4096, 1000, n % 4 == 0 ? 0 : 3000);
+        Setting setting(n % 2 == 0 ? circuits::relu(11, 3) : circuits::argmax(3, 6), n, n % 3 == 0, ++seed);
+        run_both(setting.with_known_inputs(n % 5 < 2), 4096, 1000, n % 4 == 0 ? 0 : 3000);
     }
 }
 
@@ -58,7 +58,36 @@ void every_circuit() {
         circuits::add(1),
     };
     for (const Circuit& circuit : all) {
-        for (const bool late : {false, true}) run_both(Setting(circuit, 37, late, 5), 1u << 16, 1u << 16, 0);
+        for (const bool late : {false, true}) {
+            for (const bool known : {false, true}) {
+                Setting setting(circuit, 37, late, 5);
+                run_both(setting.with_known_inputs(known), 1u << 16, 1u << 16, 0);
+            }
+        }
+    }
+}
+
+// Labels of known values written out: AES_seed(place) at the evaluator whatever the values, which the garbler's zero
+// labels follow; and nothing else of the garbling comes from that seed.
+void known_inputs_as_specified() {
+    Builder build;
+    for (const Wire w : build.garbler_word(3)) build.output({w});
+    (void)build.evaluator_word(1);
+    const Circuit circuit = build.build("the garbler's own");
+    for (const std::size_t n : {1u, 32u, 75u}) {
+        Setting setting(circuit, n, true, n);
+        setting.with_known_inputs();
+        Garbling garbling = setting.garbling();
+        Evaluation evaluation = setting.evaluation();
+        setting.give_labels(garbling, evaluation);
+        const Blocks zero = garbling.take_output_zero_labels();
+        const Bytes bits = pack_values(circuit.garbler_widths(), setting.garbler_values.data(), 3 * n / 3, n);
+        for (std::size_t place = 0; place < 3 * n; ++place) {
+            Block label{place, 0};
+            Aes128(setting.input_seed).encrypt(&label, &label, 1);
+            CHECK(evaluation.output_labels()[place] == label);
+            CHECK(zero[place] == (label ^ (mask_of(get_bit(bits.data(), place)) & setting.delta)));
+        }
     }
 }
 
@@ -236,7 +265,8 @@ void levels_mix() {
     const auto usual = cpu::level();
     for (const auto garbler_level : levels) {
         for (const auto evaluator_level : levels) {
-            const Setting setting(circuits::sum_histogram(4, 10), 39, true, 4);
+            Setting setting(circuits::sum_histogram(4, 10), 39, true, 4);
+            setting.with_known_inputs(garbler_level != evaluator_level);
             cpu::force_level(garbler_level);
             Garbling garbling = setting.garbling();
             const Bytes tables = all_tables(garbling, 1777);
@@ -296,17 +326,40 @@ void refusals() {
 
     Garbling early = Setting(setting.circuit, 5, false, 3).garbling();
     CHECK_THROWS(early.late_labels(setting.q, d.data(), d.size()), OrderError);
+    CHECK(early.input_seed() == nullptr);
+
+    const auto garbled_with = [&](Bytes bits) {
+        return Garbling(setting.circuit, 5, setting.delta, setting.salt, 0, setting.label_seed, TableFormat::half_gates,
+                        false, KnownInputs{setting.input_seed, std::move(bits)});
+    };
+    CHECK_THROWS(garbled_with(Bytes(4)), LengthError);
+    Garbling known = garbled_with(Bytes(5));
+    CHECK_THROWS(known.input_labels(setting.garbler_values.data(), setting.garbler_values.size()), OrderError);
+    Evaluation seeded = setting.evaluation();
+    CHECK_THROWS(seeded.set_labels(setting.input_seed, Blocks(1)), LengthError);
+    seeded.set_labels(setting.input_seed, own);
+    CHECK_THROWS(seeded.set_labels(setting.input_seed, own), OrderError);
+    CHECK_THROWS(seeded.set_labels(labels.data(), labels.size(), own), OrderError);
 }
 
 // All that the evaluator ever sees, and no two blocks of it differ by delta: it holds one label a wire, no more.
 void evaluator_sees_one_label_a_wire() {
-    for (const bool late : {false, true}) {
-        const Setting setting(circuits::argmax(4, 9), 40, late, 50);
+    for (const int kind : {0, 1, 2, 3}) {
+        const bool late = kind % 2 == 1;
+        Setting setting(circuits::argmax(4, 9), 40, late, 50);
+        setting.with_known_inputs(kind >= 2);
         Garbling garbling = setting.garbling();
         Evaluation evaluation = setting.evaluation();
         Bytes view = all_tables(garbling, 4096);
         evaluation.feed(view.data(), view.size());
-        const Bytes labels = garbling.input_labels(setting.garbler_values.data(), setting.garbler_values.size());
+        Bytes labels(40 * setting.circuit.garbler_bits() * sizeof(Block));
+        if (setting.known) {
+            Blocks made(labels.size() / sizeof(Block));
+            Aes128(*garbling.input_seed()).counter_mode(0, 0, made.data(), made.size());
+            std::memcpy(labels.data(), made.data(), labels.size());
+        } else {
+            garbling.input_labels(setting.garbler_values.data(), setting.garbler_values.size(), labels.data());
+        }
         view.insert(view.end(), labels.begin(), labels.end());
         Blocks own = setting.t;
         if (late) {
@@ -356,6 +409,7 @@ int main() {
     check::run_on_all_levels("half-gates as specified", half_gates_as_specified);
     check::run_on_all_levels("every instance count", every_instance_count);
     check::run_on_all_levels("every circuit", every_circuit);
+    check::run_on_all_levels("known inputs as specified", known_inputs_as_specified);
     check::run_on_all_levels("chunks cut anywhere", chunks_cut_anywhere);
     check::run_on_all_levels("odd outputs", odd_outputs);
     check::run_on_all_levels("projections", projections);

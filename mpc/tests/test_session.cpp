@@ -50,18 +50,23 @@ Bytes all_tables(GarbledBatch& batch) {
     return tables;
 }
 
-void run_batch(Pair& pair, const Circuit& circuit, std::size_t n, bool late, Prg& prg) {
+void run_batch(Pair& pair, const Circuit& circuit, std::size_t n, bool late, Prg& prg, bool seeded = false) {
     const Values mine = random_values(circuit.garbler_widths(), n, prg);
     const Values theirs = random_values(circuit.evaluator_widths(), n, prg);
     EvaluatedBatch evaluated =
-        pair.evaluator.evaluate(circuit, n, late ? nullptr : theirs.data(), late ? 0 : theirs.size());
+        pair.evaluator.evaluate(circuit, n, late ? nullptr : theirs.data(), late ? 0 : theirs.size(), false,
+                                seeded);
     const Bytes early = late ? Bytes() : evaluated.corrections();
-    GarbledBatch garbled = pair.garbler.garble(circuit, n, late ? nullptr : &early);
+    const std::uint64_t* const later = seeded ? nullptr : mine.data();
+    GarbledBatch garbled = pair.garbler.garble(circuit, n, late ? nullptr : &early, false,
+                                               seeded ? mine.data() : nullptr, seeded ? mine.size() : 0);
     const Bytes tables = all_tables(garbled);
     evaluated.feed_tables(tables.data(), tables.size());
     const Bytes corrections = late ? evaluated.choose(theirs.data(), theirs.size()) : Bytes();
-    const Bytes labels = garbled.input_labels(mine.data(), mine.size(), late ? &corrections : nullptr);
+    const Bytes labels = garbled.input_labels(later, seeded ? 0 : mine.size(), late ? &corrections : nullptr);
     CHECK(labels.size() == evaluated.label_bytes());
+    CHECK(labels.size() ==
+          16 * ((seeded ? 1 : n * circuit.garbler_bits()) + (late ? n * circuit.evaluator_bits() : 0)));
     evaluated.set_labels(labels.data(), labels.size());
     CHECK(evaluated.done());
     const Values expected = circuit.run(mine, theirs, n);
@@ -84,7 +89,7 @@ void many_batches(TableFormat format) {
                                        circuits::threshold(3, 20), circuits::add(1)}) {
             const std::size_t needed = n * circuit.evaluator_bits();
             if (pair.evaluator.ots_left() < needed) pair.extend(needed - pair.evaluator.ots_left());
-            run_batch(pair, circuit, n, n % 2 == 0, prg);
+            run_batch(pair, circuit, n, n % 2 == 0, prg, n % 3 == 0);
             CHECK(pair.evaluator.ots_left() == pair.garbler.ots_left());
         }
     }
@@ -174,6 +179,48 @@ void calls_out_of_turn() {
     CHECK_THROWS(late.set_labels(nothing.data(), nothing.size()), OrderError);
     late.choose(value.data(), 1);
     CHECK_THROWS(late.choose(value.data(), 1), OrderError);
+
+    EvaluatedBatch other = pair.evaluator.evaluate(circuit, 1, value.data(), 1);
+    GarbledBatch later = pair.garbler.garble(circuit, 1, &other.corrections());
+    CHECK_THROWS(later.input_labels(nullptr, 0, nullptr), OrderError);
+    EvaluatedBatch told = pair.evaluator.evaluate(circuit, 1, value.data(), 1, false, true);
+    GarbledBatch seeded = pair.garbler.garble(circuit, 1, &told.corrections(), false, value.data(), 1);
+    CHECK_THROWS(seeded.input_labels(value.data(), 1, nullptr), OrderError);
+    const Bytes seed = seeded.input_labels(nullptr, 0, nullptr);
+    told.set_labels(seed.data(), seed.size());
+    CHECK_THROWS(told.set_labels(seed.data(), seed.size()), OrderError);
+}
+
+// The seed is new for every batch, and the same whatever the garbler's values are: these show in the tables alone. It
+// is not the one that secret zero labels come from, some of which a batch without it gives away for value zero.
+void a_seed_tells_nothing() {
+    const Circuit circuit = circuits::add(5);
+    std::vector<Bytes> first, second, tables;
+    for (const std::uint64_t own : {0u, 31u, 21u}) {
+        Pair pair;
+        pair.extend(64);
+        for (std::vector<Bytes>* seeds : {&first, &second}) {
+            const Values value{own}, theirs{7};
+            EvaluatedBatch evaluated = pair.evaluator.evaluate(circuit, 1, theirs.data(), 1, false, true);
+            GarbledBatch garbled = pair.garbler.garble(circuit, 1, &evaluated.corrections(), false, value.data(), 1);
+            seeds->push_back(garbled.input_labels(nullptr, 0, nullptr));
+            if (seeds == &first) tables.push_back(all_tables(garbled));
+        }
+    }
+    for (const std::size_t k : {1u, 2u}) {
+        CHECK(first[k] == first[0] && second[k] == second[0]);
+        CHECK(tables[k] != tables[0]);
+    }
+    CHECK(first[0] != second[0]);
+    Pair pair;
+    pair.extend(64);
+    const Values zero{0};
+    EvaluatedBatch evaluated = pair.evaluator.evaluate(circuit, 1, zero.data(), 1);
+    GarbledBatch without = pair.garbler.garble(circuit, 1, &evaluated.corrections());
+    const Bytes labels = without.input_labels(zero.data(), 1, nullptr);
+    Block known{};
+    Aes128(load_block(first[0].data())).encrypt(&known, &known, 1);
+    CHECK(load_block(labels.data()) != known);
 }
 
 void wrong_messages() {
@@ -219,6 +266,16 @@ void wrong_messages() {
     GarbledBatch garbled = pair.garbler.garble(circuit, 1, &evaluated.corrections());
     const Bytes labels = garbled.input_labels(good.data(), 1, nullptr);
     CHECK_THROWS(evaluated.set_labels(labels.data(), labels.size() - 1), LengthError);
+    for (const std::size_t bytes : {0u, 15u, 17u}) {
+        EvaluatedBatch told = pair.evaluator.evaluate(circuit, 1, good.data(), 1, false, true);
+        GarbledBatch seeded = pair.garbler.garble(circuit, 1, &told.corrections(), false, good.data(), 1);
+        const Bytes seed = seeded.input_labels(nullptr, 0, nullptr), wrong(bytes + 1);
+        CHECK_THROWS(told.set_labels(wrong.data(), bytes), LengthError);
+        told.set_labels(seed.data(), seed.size());
+    }
+    CHECK_THROWS(pair.garbler.garble(circuit, 1, nullptr, false, wide.data(), 1), ParameterError);
+    CHECK_THROWS(pair.garbler.garble(circuit, 2, nullptr, false, good.data(), 1), LengthError);
+    CHECK(pair.garbler.ots_left() == pair.evaluator.ots_left());
     evaluated.set_labels(labels.data(), labels.size());  // a refused message did not spoil the batch
     const Bytes tables = all_tables(garbled);
     evaluated.feed_tables(tables.data(), tables.size());
@@ -250,6 +307,7 @@ int main() {
     check::run("batches_may_overlap", batches_may_overlap);
     check::run("calls_out_of_turn", calls_out_of_turn);
     check::run("wrong_messages", wrong_messages);
+    check::run("a_seed_tells_nothing", a_seed_tells_nothing);
     check::run_on_all_levels("wire_is_reproducible", wire_is_reproducible);
     return check::result();
 }

@@ -46,7 +46,10 @@ void garbled_is_clear() {
         circuits::relu(9, 2), circuits::max_pool(4, 17, 3, true), circuits::confident_histogram(3, 9),
     };
     for (const Circuit& circuit : all) {
-        for (const bool late : {false, true}) run_both(Setting(circuit, 37, late, 5, kFormat), 1u << 16, 1u << 16, 0);
+        for (const int kind : {0, 1, 2, 3}) {
+            Setting setting(circuit, 37, kind % 2 == 1, 5, kFormat);
+            run_both(setting.with_known_inputs(kind >= 2), 1u << 16, 1u << 16, 0);
+        }
     }
     for (std::size_t n = 1; n <= 70; ++n) {
         run_both(Setting(circuits::relu(5, 1), n, n % 2 == 0, n, kFormat), 999, 501, n);

@@ -4,7 +4,7 @@
 //     hello (tool, classes, widths), first base-OT message  ------>
 //                                                           <------  hello; salt and points
 //     tree sums, OT extension, corrections                  ------>
-//                                                           <------  tables, labels, output message
+//                                                           <------  tables, seed of labels, output message
 #pragma once
 
 #include "core/session.hpp"
@@ -54,7 +54,7 @@ inline std::pair<mpc::EvaluatedBatch, Bytes> run_evaluator(Connection& peer, con
     const Bytes reply = peer.receive("base OTs", mpc::kSecondMessageBytes);
     const Bytes sums = session.receive_base(reply.data(), reply.size());
     const Bytes extension = session.extend(circuit.evaluator_bits());
-    mpc::EvaluatedBatch batch = session.evaluate(circuit, 1, shares.data(), shares.size());
+    mpc::EvaluatedBatch batch = session.evaluate(circuit, 1, shares.data(), shares.size(), false, true);
     peer.send({sums, extension, batch.corrections()});
     const std::size_t tables = static_cast<std::size_t>(mpc::table_bytes(circuit, 1));
     const Bytes garbled = peer.receive("garbled circuit", tables + batch.label_bytes() + output_bytes);
@@ -78,10 +78,10 @@ void run_garbler(Connection& peer, const Hello& hello, const mpc::Circuit& circu
     session.finish_base(choices.data(), mpc::kThirdMessageBytes);
     session.extend(choices.data() + mpc::kThirdMessageBytes, extension);
     const Bytes chosen(choices.end() - static_cast<std::ptrdiff_t>(corrections), choices.end());
-    mpc::GarbledBatch batch = session.garble(circuit, 1, &chosen);
+    mpc::GarbledBatch batch = session.garble(circuit, 1, &chosen, false, shares.data(), shares.size());
     Bytes tables(static_cast<std::size_t>(mpc::table_bytes(circuit, 1)));
     batch.next_tables(tables.data(), tables.size());
-    const Bytes labels = batch.input_labels(shares.data(), shares.size(), nullptr);
+    const Bytes labels = batch.input_labels(nullptr, 0, nullptr);
     peer.send({tables, labels, output(batch)});
 }
 

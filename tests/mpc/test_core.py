@@ -37,11 +37,14 @@ def begin(
     late: bool = False,
     tables: str = "half-gates",
     projected: bool = False,
+    known: Words | None = None,
 ) -> tuple[Garbling, Evaluation]:
+    """Both sides of a batch. ``known``: the garbler's values, if it garbles with them."""
     garbler, evaluator = ready(seed, tables)
     garbler.extend(evaluator.extend(len(theirs) * circuit.evaluator_bits))
-    evaluation = evaluator.evaluate(circuit, len(theirs), None if late else theirs, projected)
-    return garbler.garble(circuit, len(theirs), None if late else evaluation.corrections, projected), evaluation
+    evaluation = evaluator.evaluate(circuit, len(theirs), None if late else theirs, projected, known is not None)
+    corrections = None if late else evaluation.corrections
+    return garbler.garble(circuit, len(theirs), corrections, projected, known), evaluation
 
 
 def complete(garbling: Garbling, evaluation: Evaluation, mine: Words, chunk: int = 4096) -> None:
@@ -125,17 +128,20 @@ def cases(draw: st.DrawFn) -> Case:
 
 
 @settings(max_examples=120, deadline=None)
-@given(cases(), st.integers(1, 70), st.integers(0, 2**32), st.booleans(), st.sampled_from(TABLES))
-def test_garbled_equals_clear_equals_integers(case: Case, n: int, seed: int, late: bool, tables: str) -> None:
+@given(cases(), st.integers(1, 70), st.integers(0, 2**32), st.booleans(), st.booleans(), st.sampled_from(TABLES))
+def test_garbled_equals_clear_equals_integers(
+    case: Case, n: int, seed: int, late: bool, known: bool, tables: str
+) -> None:
     circuit, function = case
     mine, theirs = random_inputs(circuit, n, seed)
     expected = np.array([function(g, e) for g, e in zip(mine.tolist(), theirs.tolist(), strict=True)], dtype=np.uint64)
     np.testing.assert_array_equal(circuit.run(mine, theirs), expected)
-    garbling, evaluation = begin(circuit, theirs, late=late, tables=tables)
+    garbling, evaluation = begin(circuit, theirs, late=late, tables=tables, known=mine if known else None)
     assert garbling.tables_left == circuit.table_bytes(n, tables)
     while piece := garbling.next_tables(1000):
         evaluation.feed_tables(piece)
-    evaluation.set_labels(garbling.input_labels(mine, evaluation.choose(theirs) if late else None))
+    corrections = evaluation.choose(theirs) if late else None
+    evaluation.set_labels(garbling.input_labels(None if known else mine, corrections))
     assert evaluation.done
     np.testing.assert_array_equal(evaluation.decode(garbling.decoding()), expected)
     np.testing.assert_array_equal(garbling.decode(evaluation.colours()), expected)
@@ -367,6 +373,14 @@ def test_messages_of_the_wrong_length_or_content_leave_the_session_usable() -> N
         with pytest.raises(ProtocolError, match="decoding"):
             evaluation.decode(bad)
     assert evaluation.decode(garbling.decoding()).tolist() == [[2]]
+    garbling, evaluation = begin(circuit, value, known=value)
+    evaluation.feed_tables(garbling.next_tables(1 << 16))
+    seed = garbling.input_labels()
+    for bad in (b"", seed[:-1], seed + b"\x00", labels):
+        with pytest.raises(ProtocolError, match=f"labels, bytes: expected 16, found {len(bad)}"):
+            evaluation.set_labels(bad)
+    evaluation.set_labels(seed)
+    assert evaluation.decode(garbling.decoding()).tolist() == [[2]]
 
 
 @pytest.mark.parametrize(
@@ -387,7 +401,9 @@ def test_values_of_the_wrong_type_shape_or_size(values: object) -> None:
     garbler.extend(evaluator.extend(8))
     with pytest.raises(ParameterError):
         evaluator.evaluate(Circuit.add(4), 2, values)  # type: ignore[arg-type]
-    assert evaluator.ots_left == 128
+    with pytest.raises(ParameterError):
+        garbler.garble(Circuit.add(4), 2, None, False, values)  # type: ignore[arg-type]
+    assert evaluator.ots_left == garbler.ots_left == 128
 
 
 def test_parameters_out_of_range() -> None:

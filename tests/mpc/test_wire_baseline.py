@@ -50,17 +50,25 @@ def open_sessions(wire: Wire, tables: str) -> tuple[GarblerSession, EvaluatorSes
     return garbler, evaluator
 
 
-def run_batch(wire: Wire, garbler: GarblerSession, evaluator: EvaluatorSession, name: str, late: bool) -> None:
+def run_batch(
+    wire: Wire,
+    garbler: GarblerSession,
+    evaluator: EvaluatorSession,
+    name: str,
+    late: bool = False,
+    seeded: bool = False,
+) -> None:
     mine, theirs = words(1, CIRCUIT.garbler_widths), words(2, CIRCUIT.evaluator_widths)
     extension = evaluator.extend(INSTANCES * CIRCUIT.evaluator_bits)
     garbler.extend(wire.send("OT extension", TO_GARBLER, extension))
-    evaluation = evaluator.evaluate(CIRCUIT, INSTANCES, None if late else theirs)
+    evaluation = evaluator.evaluate(CIRCUIT, INSTANCES, None if late else theirs, seeded=seeded)
     early = None if late else wire.send(name, TO_GARBLER, evaluation.corrections)
-    garbling = garbler.garble(CIRCUIT, INSTANCES, early)
+    garbling = garbler.garble(CIRCUIT, INSTANCES, early, values=mine if seeded else None)
     while tables := garbling.next_tables(10_000):
         evaluation.feed_tables(wire.send(name, TO_EVALUATOR, tables))
     corrections = wire.send(name, TO_GARBLER, evaluation.choose(theirs)) if late else None
-    evaluation.set_labels(wire.send(name, TO_EVALUATOR, garbling.input_labels(mine, corrections)))
+    labels = garbling.input_labels(None if seeded else mine, corrections)
+    evaluation.set_labels(wire.send(name, TO_EVALUATOR, labels))
     expected = CIRCUIT.run(mine, theirs)
     opened = evaluation.decode(wire.send(name, TO_EVALUATOR, garbling.decoding()))
     np.testing.assert_array_equal(opened, expected)
@@ -73,9 +81,10 @@ def run_batch(wire: Wire, garbler: GarblerSession, evaluator: EvaluatorSession, 
 def test_the_wire_is_what_it_was() -> None:
     wire = Wire()
     sessions = open_sessions(wire, "half-gates")
-    run_batch(wire, *sessions, "garbled batch, early", late=False)
+    run_batch(wire, *sessions, "garbled batch, early")
     run_batch(wire, *sessions, "garbled batch, late", late=True)
     other = Wire()  # base OTs and OT extension are the same
-    run_batch(other, *open_sessions(other, "three-halves"), "three-halves batch", late=False)
-    digests = wire.digests() | {name: digest for name, digest in other.digests().items() if "three-halves" in name}
+    run_batch(other, *open_sessions(other, "half-gates"), "garbled batch, seeded", seeded=True)
+    run_batch(other, *open_sessions(other, "three-halves"), "three-halves batch")
+    digests = wire.digests() | {name: digest for name, digest in other.digests().items() if " batch, " in name}
     assert digests == json.loads(BASELINE.read_text()), json.dumps(digests, indent=2)

@@ -81,23 +81,31 @@ bool extension(Input& input) {
 void batch(Input& input) {
     Pair& pair = *lasting;
     const std::size_t n = 1 + input.below(40), left = pair.garbler.ots_left();
-    const bool late = input.below(2) == 1;
+    const std::size_t kind = input.below(4);
+    const bool late = kind % 2 == 1, seeded = kind >= 2;
     Prg prg(Block{n, 5});
     const Values mine = random_values(circuit().garbler_widths(), n, prg);
     const Values theirs = random_values(circuit().evaluator_widths(), n, prg);
     EvaluatedBatch evaluated =
-        pair.evaluator.evaluate(circuit(), n, late ? nullptr : theirs.data(), late ? 0 : theirs.size());
+        pair.evaluator.evaluate(circuit(), n, late ? nullptr : theirs.data(), late ? 0 : theirs.size(), false, seeded);
     const Bytes early = late ? Bytes() : evaluated.corrections();
     std::optional<GarbledBatch> garbled;
+    const auto garble = [&](const Bytes* corrections) {
+        garbled.emplace(
+            pair.garbler.garble(circuit(), n, corrections, false, seeded ? mine.data() : nullptr, mine.size()));
+    };
+    const auto input_labels = [&](const Bytes* corrections) {
+        return garbled->input_labels(seeded ? nullptr : mine.data(), mine.size(), corrections);
+    };
     if (!late) {
         const Bytes altered = input.message(early);
-        if (refused([&] { garbled.emplace(pair.garbler.garble(circuit(), n, &altered)); })) {
+        if (refused([&] { garble(&altered); })) {
             REQUIRE(altered != early && pair.garbler.ots_left() == left);
         } else if (altered != early) {
             return;  // this batch is spoilt, the session is not
         }
     }
-    if (!garbled) garbled.emplace(pair.garbler.garble(circuit(), n, late ? nullptr : &early));
+    if (!garbled) garble(late ? nullptr : &early);
     Bytes tables(static_cast<std::size_t>(garbled->tables_left()));
     REQUIRE(garbled->next_tables(tables.data(), tables.size()) == tables.size());
     evaluated.feed_tables(tables.data(), tables.size());
@@ -105,11 +113,11 @@ void batch(Input& input) {
     if (late) {
         const Bytes corrections = evaluated.choose(theirs.data(), theirs.size());
         const Bytes altered = input.message(corrections);
-        const bool wrong = refused([&] { labels = garbled->input_labels(mine.data(), mine.size(), &altered); });
+        const bool wrong = refused([&] { labels = input_labels(&altered); });
         if (!wrong && altered != corrections) return;
-        if (wrong) labels = garbled->input_labels(mine.data(), mine.size(), &corrections);
+        if (wrong) labels = input_labels(&corrections);
     } else {
-        labels = garbled->input_labels(mine.data(), mine.size(), nullptr);
+        labels = input_labels(nullptr);
     }
     const Bytes altered = input.message(labels);
     const bool wrong = refused([&] { evaluated.set_labels(altered.data(), altered.size()); });
