@@ -87,7 +87,7 @@ void check_packed(const std::string& what, const std::uint8_t* packed, std::size
     if (bits % 8 != 0 && (packed[bytes - 1] >> (bits % 8)) != 0) throw MalformedError(what + ": padding bits are set");
 }
 
-std::uint64_t get_bits(const std::uint8_t* packed, std::size_t place, std::size_t count) {
+std::uint64_t get_bits(const std::uint8_t* packed, std::size_t place, std::size_t count) noexcept {
     const std::size_t skip = place % 8;
     const std::size_t bytes = bytes_of_bits(skip + count);  // 1..9
     std::uint64_t low = 0;
@@ -97,7 +97,7 @@ std::uint64_t get_bits(const std::uint8_t* packed, std::size_t place, std::size_
     return count == 64 ? value : value & ((std::uint64_t{1} << count) - 1);
 }
 
-void put_bits(std::uint8_t* packed, std::size_t place, std::size_t count, std::uint64_t value) {
+void put_bits(std::uint8_t* packed, std::size_t place, std::size_t count, std::uint64_t value) noexcept {
     const std::size_t skip = place % 8;
     const std::size_t bytes = bytes_of_bits(skip + count);
     std::uint8_t* at = packed + place / 8;

@@ -36,8 +36,8 @@ inline bool get_bit(const std::uint8_t* packed, std::size_t place) {
 }
 
 // `count` (1..64) bits at any place. `put_bits` ORs into zeroed memory; bits of `value` from `count` on must be zero.
-std::uint64_t get_bits(const std::uint8_t* packed, std::size_t place, std::size_t count);
-void put_bits(std::uint8_t* packed, std::size_t place, std::size_t count, std::uint64_t value);
+std::uint64_t get_bits(const std::uint8_t* packed, std::size_t place, std::size_t count) noexcept;
+void put_bits(std::uint8_t* packed, std::size_t place, std::size_t count, std::uint64_t value) noexcept;
 
 // Values (n x words) to packed bits in wire order, and back. Throws as the checks above do.
 std::vector<std::uint8_t> pack_values(const Widths& widths, const std::uint64_t* values, std::size_t count,

@@ -67,6 +67,21 @@ struct GateRun {
     const std::uint64_t* dice;  // three halves, garbler: two random bits an instance, one word an AND
 };
 
+// What a projection (projection.hpp) is made from or opened with.
+struct ProjectionRun {
+    const Block* labels;  // of the outputs, in wire order
+    std::size_t n;
+    const unsigned* word_widths;  // of the outputs
+    std::size_t words;
+    std::size_t rows;     // output bits of all tiles
+    unsigned width;       // of the ring
+    bool signed_words;
+    Block salt;
+    std::uint64_t index;  // of the first hash key
+    std::size_t message_bytes;
+    std::uint64_t* shares;  // n x words, to be written
+};
+
 struct Kernels {
     void (*expand_key)(const Block& key, RoundKeys* out);
     void (*encrypt)(const RoundKeys& keys, const Block* in, Block* out, std::size_t count);
@@ -88,6 +103,9 @@ struct Kernels {
     // The same two with three halves.
     std::size_t (*garble_three_halves)(GateRun& run, const Block& delta);
     std::size_t (*evaluate_three_halves)(GateRun& run);
+    // The garbler's side of a projection, from zero labels to a message that was zero; and the evaluator's.
+    void (*project)(const ProjectionRun& run, const Block& delta, std::uint8_t* message);
+    void (*open_projection)(const ProjectionRun& run, const std::uint8_t* message);
 };
 
 // The table of the level in use (cpu::level()).

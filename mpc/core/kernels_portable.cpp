@@ -1,5 +1,6 @@
 // The kernels without any AES instruction: bitsliced AES, plain words, no secret-dependent branch or address.
 #include "core/portable_walk.hpp"
+#include "core/projection_rows.hpp"
 #include "core/three_halves.hpp"
 
 namespace capc::mpc {
@@ -114,11 +115,51 @@ void shift(Block* blocks, const std::uint8_t* bits, std::size_t count, const Blo
     for (std::size_t i = 0; i < count; ++i) blocks[i] ^= mask_of(std::uint64_t{bits[i / 8]} >> (i % 8)) & delta;
 }
 
+void project(const ProjectionRun& run, const Block& delta, std::uint8_t* message) {
+    portable::KeySource<1> keys(run.salt, run.index);
+    Block pads[2 * kTile];  // of the labels of colour 0, then of colour 1
+    std::uint64_t sent[kTile];
+    for_each_projected_row(run, [&](const ProjectedRow& row, std::uint64_t* sums) {
+        for (std::size_t i = 0; i < row.lanes; ++i) {
+            pads[i] = row.labels[i] ^ (mask_of(row.labels[i].colour()) & delta);
+            pads[row.lanes + i] = pads[i] ^ delta;
+        }
+        bitsliced::Schedule schedule;
+        keys.next_gate(row.left, &schedule);
+        hash_spread(schedule, pads, pads, 2 * row.lanes);
+        for (std::size_t i = 0; i < row.lanes; ++i) {
+            const std::uint64_t own = mask_of(row.labels[i].colour()).lo & row.weight;  // of the label of colour 0
+            const std::uint64_t share = own - pads[i].lo;
+            sent[i] = (row.weight - own - share - pads[row.lanes + i].lo) & row.mask;
+            sums[i] += share << row.shift;
+        }
+        pack_row(sent, row, message, run.message_bytes);
+    });
+    wipe(pads, sizeof pads);
+}
+
+void open_projection(const ProjectionRun& run, const std::uint8_t* message) {
+    portable::KeySource<1> keys(run.salt, run.index);
+    Block pads[kTile];
+    std::uint64_t sent[kTile];
+    for_each_projected_row(run, [&](const ProjectedRow& row, std::uint64_t* sums) {
+        bitsliced::Schedule schedule;
+        keys.next_gate(row.left, &schedule);
+        hash_spread(schedule, row.labels, pads, row.lanes);
+        unpack_row(message, run.message_bytes, row, sent);
+        for (std::size_t i = 0; i < row.lanes; ++i) {
+            sums[i] += (pads[i].lo + (mask_of(row.labels[i].colour()).lo & sent[i])) << row.shift;
+        }
+    });
+    wipe(pads, sizeof pads);
+}
+
 }  // namespace
 
 const Kernels kernels_portable = {
     expand_key, encrypt, counter_mode, streams, hash, shift, colours,
     garble, evaluate, three_halves::garble, three_halves::evaluate,
+    project, open_projection,
 };
 
 }  // namespace capc::mpc

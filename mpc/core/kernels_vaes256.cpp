@@ -1,6 +1,7 @@
 // The kernels compiled for VAES on 256-bit vectors; see kernels_x86.hpp and the options
 // in CMakeLists.txt.
 #include "core/half_gates_x86.hpp"
+#include "core/projection_x86.hpp"
 #include "core/three_halves_x86.hpp"
 
 namespace capc::mpc {
@@ -8,6 +9,7 @@ namespace capc::mpc {
 const Kernels kernels_vaes256 = {
     expand_key, encrypt<V256>, counter_mode<V256>, streams<V256>, hash<V256>, shift<V256>, colours<V256>,
     garble<V256>, evaluate<V256>, three_halves_x86::garble<V256>, three_halves_x86::evaluate<V256>,
+    projection_x86::project<V256>, projection_x86::open<V256>,
 };
 
 }  // namespace capc::mpc

@@ -1,6 +1,7 @@
 // The kernels compiled for VAES on 512-bit vectors; see kernels_x86.hpp and the options
 // in CMakeLists.txt.
 #include "core/half_gates_x86.hpp"
+#include "core/projection_x86.hpp"
 #include "core/three_halves_x86.hpp"
 
 namespace capc::mpc {
@@ -8,6 +9,7 @@ namespace capc::mpc {
 const Kernels kernels_vaes512 = {
     expand_key, encrypt<V512>, counter_mode<V512>, streams<V512>, hash<V512>, shift<V512>, colours<V512>,
     garble<V512>, evaluate<V512>, three_halves_x86::garble<V512>, three_halves_x86::evaluate<V512>,
+    projection_x86::project<V512>, projection_x86::open<V512>,
 };
 
 }  // namespace capc::mpc

@@ -72,6 +72,12 @@ struct V128 {
     static CAPC_INLINE std::uint64_t pair_bits(T x) {
         return static_cast<std::uint64_t>(_mm_movemask_pd(_mm_castsi128_pd(_mm_slli_epi64(x, 63))));
     }
+    // For projection_x86.hpp: the lower halves of x, then those of y.
+    static CAPC_INLINE T low_words(T x, T y) { return _mm_unpacklo_epi64(x, y); }
+    static CAPC_INLINE T subtract_halves(T a, T b) { return _mm_sub_epi64(a, b); }
+    static CAPC_INLINE T shift_halves(T x, unsigned left) {
+        return _mm_sll_epi64(x, _mm_cvtsi32_si128(static_cast<int>(left)));
+    }
     // Upper halves, packed.
     static CAPC_INLINE void store_upper(void* p, T x) {
         _mm_storel_epi64(static_cast<__m128i*>(p), _mm_unpackhi_epi64(x, x));
@@ -137,6 +143,11 @@ struct V256 {
     static CAPC_INLINE std::uint64_t pair_bits(T x) {
         return static_cast<std::uint64_t>(_mm256_movemask_pd(_mm256_castsi256_pd(_mm256_slli_epi64(x, 63))));
     }
+    static CAPC_INLINE T low_words(T x, T y) { return _mm256_permute4x64_epi64(_mm256_unpacklo_epi64(x, y), 0xD8); }
+    static CAPC_INLINE T subtract_halves(T a, T b) { return _mm256_sub_epi64(a, b); }
+    static CAPC_INLINE T shift_halves(T x, unsigned left) {
+        return _mm256_sll_epi64(x, _mm_cvtsi32_si128(static_cast<int>(left)));
+    }
     static CAPC_INLINE void store_upper(void* p, T x) {
         V128::store(p, _mm256_castsi256_si128(_mm256_permute4x64_epi64(x, 0x0D)));
     }
@@ -178,9 +189,7 @@ struct V512 {
     }
     static CAPC_INLINE T exclusive_where(Mask mask, T a, T b) { return _mm512_mask_xor_epi64(a, mask, a, b); }
     static CAPC_INLINE std::uint64_t eight_colours(const Block* row) {
-        const T low_halves = _mm512_set_epi64(14, 12, 10, 8, 6, 4, 2, 0);
-        const T low = _mm512_permutex2var_epi64(load(row), low_halves, load(row + 4));
-        return _mm512_test_epi64_mask(low, _mm512_set1_epi64(1));
+        return _mm512_test_epi64_mask(low_words(load(row), load(row + 4)), _mm512_set1_epi64(1));
     }
     static CAPC_INLINE T next_key(T key, T rotate, T constant) {
         const T substituted = _mm512_aesenclast_epi128(_mm512_shuffle_epi8(key, rotate), constant);
@@ -205,6 +214,13 @@ struct V512 {
     static CAPC_INLINE T pair_masks(std::uint64_t bits) { return _mm512_movm_epi64(static_cast<__mmask8>(bits)); }
     static CAPC_INLINE T masks(std::uint64_t bits) { return _mm512_movm_epi64(where(bits)); }
     static CAPC_INLINE std::uint64_t pair_bits(T x) { return _mm512_test_epi64_mask(x, one()); }
+    static CAPC_INLINE T low_words(T x, T y) {
+        return _mm512_permutex2var_epi64(x, _mm512_set_epi64(14, 12, 10, 8, 6, 4, 2, 0), y);
+    }
+    static CAPC_INLINE T subtract_halves(T a, T b) { return _mm512_sub_epi64(a, b); }
+    static CAPC_INLINE T shift_halves(T x, unsigned left) {
+        return _mm512_sll_epi64(x, _mm_cvtsi32_si128(static_cast<int>(left)));
+    }
     static CAPC_INLINE void store_upper(void* p, T x) {
         const T upper = _mm512_set_epi64(0, 0, 0, 0, 7, 5, 3, 1);
         _mm256_storeu_si256(static_cast<__m256i*>(p), _mm512_castsi512_si256(_mm512_permutexvar_epi64(upper, x)));
