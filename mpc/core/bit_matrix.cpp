@@ -87,8 +87,16 @@ void check_packed(const std::string& what, const std::uint8_t* packed, std::size
     if (bits % 8 != 0 && (packed[bytes - 1] >> (bits % 8)) != 0) throw MalformedError(what + ": padding bits are set");
 }
 
+using TileRow = std::uint32_t;  // what most rows are: a bit for each instance of a whole tile, on a byte's boundary
+static_assert(8 * sizeof(TileRow) == kTile, "a whole tile's row is a word");
+
 std::uint64_t get_bits(const std::uint8_t* packed, std::size_t place, std::size_t count) noexcept {
     const std::size_t skip = place % 8;
+    if (skip == 0 && count == kTile) {
+        TileRow row;
+        std::memcpy(&row, packed + place / 8, sizeof row);
+        return row;
+    }
     const std::size_t bytes = bytes_of_bits(skip + count);  // 1..9
     std::uint64_t low = 0;
     std::memcpy(&low, packed + place / 8, std::min<std::size_t>(bytes, 8));
@@ -99,8 +107,13 @@ std::uint64_t get_bits(const std::uint8_t* packed, std::size_t place, std::size_
 
 void put_bits(std::uint8_t* packed, std::size_t place, std::size_t count, std::uint64_t value) noexcept {
     const std::size_t skip = place % 8;
-    const std::size_t bytes = bytes_of_bits(skip + count);
     std::uint8_t* at = packed + place / 8;
+    if (skip == 0 && count == kTile) {
+        const auto row = static_cast<TileRow>(value);
+        std::memcpy(at, &row, sizeof row);
+        return;
+    }
+    const std::size_t bytes = bytes_of_bits(skip + count);
     std::uint64_t low = 0;
     std::memcpy(&low, at, std::min<std::size_t>(bytes, 8));
     low |= value << skip;
