@@ -1,4 +1,4 @@
-// The projection's kernels against projection.hpp written out bit by bit, on every CPU level: each ciphertext of 1 to 64
+// The projection's kernels against projection.hpp written out bit by bit, on every CPU level: ciphertexts of 1 to 64
 // bits in rows of 1 to 33 instances, wherever the message ends.
 #include <algorithm>
 
@@ -20,12 +20,13 @@ struct Outputs {
     Block delta, salt;
     Values values;
     Blocks zero_labels, labels;
-    Bytes message;     // as specified
-    Values mine;       // the garbler's shares, n x words
+    Bytes message;  // as specified
+    Values mine;    // the garbler's shares, n x words
 
     Outputs(Widths words, std::size_t instances, ProjectionRing in, std::uint64_t seed)
-        : widths(std::move(words)), n(instances), ring_of(in), prg(Block{seed, 2}), delta(prg.block()), salt(prg.block()),
-          values(random_values(widths, n, prg)), zero_labels(n * total_bits(widths)), mine(n * widths.size()) {
+        : widths(std::move(words)), n(instances), ring_of(in), prg(Block{seed, 2}), delta(prg.block()),
+          salt(prg.block()), values(random_values(widths, n, prg)), zero_labels(n * total_bits(widths)),
+          mine(n * widths.size()) {
         delta.lo |= 1;
         prg.fill_blocks(zero_labels.data(), zero_labels.size());
         labels = zero_labels;
