@@ -11,56 +11,62 @@
 namespace capc::mpc {
 namespace {
 
-constexpr std::size_t kTileBlocks = 16;  // columns are worked on 2048 at a time: 32 KiB of rows, inside the first cache
-constexpr std::size_t kChunk = 4;        // blocks folded at once, one 512-bit vector
+constexpr std::size_t kTileBlocks = kRowBlocks;  // columns go 2048 at a time: 32 KiB of rows, inside the first cache
+constexpr std::size_t kTileBytes = kTileBlocks * sizeof(Block);  // of one column, in whole vectors
 
 typedef std::uint64_t Vector __attribute__((vector_size(64), may_alias));
 
 struct Tile {
     alignas(64) Block rows[kBaseOts][kTileBlocks];
     alignas(64) Block leaf[kLeaves][kTileBlocks];
-    alignas(64) Block sum[kTileBlocks];    // U_i of the tree at work
-    alignas(64) Block first[kTileBlocks];  // U_0
+    alignas(64) std::uint8_t first[kTileBytes];  // U_0
+    alignas(64) std::uint8_t sum[kTileBytes];    // U_i + U_0 of a tree, where the message has no room for whole vectors
 
     Tile() { std::memset(static_cast<void*>(this), 0, sizeof *this); }
     ~Tile() { wipe(this, sizeof *this); }
 };
 
-// sum = XOR of all leaves; row b = XOR of the leaves x whose bit b is set. Halving the list once a bit costs 26 XORs of
-// rows instead of 43.
-CAPC_INLINE void fold_body(const Block (*leaf)[kTileBlocks], Block* sum, Block (*rows)[kTileBlocks],
-                           std::size_t blocks) {
-    for (std::size_t c = 0; c < blocks; c += kChunk) {
+// Of one tree: row b = XOR of the leaves x whose bit b is set, and of `in` where bit b of alpha is; out = `in` XOR all
+// leaves. Halving the list once a bit costs 26 XORs of rows instead of 43.
+CAPC_INLINE void fold_body(const Block (*leaf)[kTileBlocks], std::uint64_t alpha, const std::uint8_t* in,
+                           std::uint8_t* out, Block (*rows)[kTileBlocks]) {
+    for (std::size_t c = 0; c < kTileBytes / sizeof(Vector); ++c) {
         Vector l[kLeaves];
-        for (std::size_t x = 0; x < kLeaves; ++x) l[x] = *reinterpret_cast<const Vector*>(&leaf[x][c]);
+        for (std::size_t x = 0; x < kLeaves; ++x) l[x] = reinterpret_cast<const Vector*>(leaf[x])[c];
+        Vector more;
+        std::memcpy(&more, in + c * sizeof more, sizeof more);
         for (std::size_t b = 0; b < kTreeDepth; ++b) {
             const std::size_t pairs = kLeaves >> (b + 1);
-            Vector odd = l[1];
+            Vector odd = l[1] ^ (more & mask_of(alpha >> b).lo);
             l[0] ^= l[1];
             for (std::size_t k = 1; k < pairs; ++k) {
                 odd ^= l[2 * k + 1];
                 l[k] = l[2 * k] ^ l[2 * k + 1];
             }
-            *reinterpret_cast<Vector*>(&rows[b][c]) = odd;
+            reinterpret_cast<Vector*>(rows[b])[c] = odd;
         }
-        *reinterpret_cast<Vector*>(&sum[c]) = l[0];
+        l[0] ^= more;
+        std::memcpy(out + c * sizeof l[0], &l[0], sizeof l[0]);
     }
 }
 
-using Fold = void (*)(const Block (*)[kTileBlocks], Block*, Block (*)[kTileBlocks], std::size_t);
+using Fold = void (*)(const Block (*)[kTileBlocks], std::uint64_t, const std::uint8_t*, std::uint8_t*,
+                      Block (*)[kTileBlocks]);
 
-void fold_generic(const Block (*leaf)[kTileBlocks], Block* sum, Block (*rows)[kTileBlocks], std::size_t blocks) {
-    fold_body(leaf, sum, rows, blocks);
+void fold_generic(const Block (*leaf)[kTileBlocks], std::uint64_t alpha, const std::uint8_t* in, std::uint8_t* out,
+                  Block (*rows)[kTileBlocks]) {
+    fold_body(leaf, alpha, in, out, rows);
 }
 
 #if defined(CAPC_X86_KERNELS)
-__attribute__((target("avx2"))) void fold_avx2(const Block (*leaf)[kTileBlocks], Block* sum, Block (*rows)[kTileBlocks],
-                                               std::size_t blocks) {
-    fold_body(leaf, sum, rows, blocks);
+__attribute__((target("avx2"))) void fold_avx2(const Block (*leaf)[kTileBlocks], std::uint64_t alpha,
+                                               const std::uint8_t* in, std::uint8_t* out, Block (*rows)[kTileBlocks]) {
+    fold_body(leaf, alpha, in, out, rows);
 }
-__attribute__((target("avx512f"))) void fold_avx512(const Block (*leaf)[kTileBlocks], Block* sum,
-                                                    Block (*rows)[kTileBlocks], std::size_t blocks) {
-    fold_body(leaf, sum, rows, blocks);
+__attribute__((target("avx512f"))) void fold_avx512(const Block (*leaf)[kTileBlocks], std::uint64_t alpha,
+                                                    const std::uint8_t* in, std::uint8_t* out,
+                                                    Block (*rows)[kTileBlocks]) {
+    fold_body(leaf, alpha, in, out, rows);
 }
 #endif
 
@@ -119,16 +125,19 @@ void CotReceiver::extend(std::size_t column_blocks, std::uint8_t* message, Block
     Tile tile;
     for (std::size_t done = 0; done < column_blocks; done += kTileBlocks) {
         const std::size_t blocks = std::min(kTileBlocks, column_blocks - done);
-        for (std::size_t tree = 0; tree < kTrees; ++tree) {
-            streams(&leaves_[tree * kLeaves], kLeaves, position_, tile.leaf[0], kTileBlocks, blocks);
-            fold(tile.leaf, tree == 0 ? tile.first : tile.sum, &tile.rows[kTreeDepth * tree], blocks);
-            if (tree == 0) continue;
-            for (std::size_t c = 0; c < blocks; ++c) tile.sum[c] ^= tile.first[c];
-            std::memcpy(message, tile.sum, blocks * sizeof(Block));
-            message += blocks * sizeof(Block);
+        const bool whole = blocks == kTileBlocks;
+        const auto tree = [&](std::size_t i, const std::uint8_t* in, std::uint8_t* out) {
+            streams(&leaves_[i * kLeaves], kLeaves, position_, tile.leaf[0], kTileBlocks, blocks);
+            fold(tile.leaf, 0, in, out, &tile.rows[kTreeDepth * i]);
+        };
+        std::memset(tile.sum, 0, sizeof tile.sum);
+        tree(0, tile.sum, tile.first);
+        for (std::size_t i = 1; i < kTrees; ++i, message += blocks * sizeof(Block)) {
+            tree(i, tile.first, whole ? message : tile.sum);
+            if (!whole) std::memcpy(message, tile.sum, blocks * sizeof(Block));
         }
-        transpose_rows(tile.rows[0], kTileBlocks, blocks, t + 128 * done);
-        std::copy(tile.first, tile.first + blocks, u + done);
+        transpose_rows(tile.rows, blocks, t + 128 * done);
+        std::memcpy(u + done, tile.first, blocks * sizeof(Block));
         position_ += blocks;
     }
 }
@@ -178,20 +187,20 @@ void CotSender::extend(std::size_t column_blocks, const std::uint8_t* message, B
     Tile tile;
     for (std::size_t done = 0; done < column_blocks; done += kTileBlocks) {
         const std::size_t blocks = std::min(kTileBlocks, column_blocks - done);
-        for (std::size_t tree = 0; tree < kTrees; ++tree) {
+        const bool whole = blocks == kTileBlocks;
+        const auto tree = [&](std::size_t i, std::uint64_t alpha, const std::uint8_t* in) {
             // tile.leaf[0] stays zero: the leaf at distance 0 has coefficient 0 in W.
-            streams(&leaves_[tree * kLeaves + 1], kLeaves - 1, position_, tile.leaf[1], kTileBlocks, blocks);
-            fold(tile.leaf, tile.sum, &tile.rows[kTreeDepth * tree], blocks);
-            if (tree == 0) continue;
-            std::memcpy(tile.sum, message, blocks * sizeof(Block));
-            message += blocks * sizeof(Block);
-            for (std::size_t b = 0; b < kTreeDepth; ++b) {
-                const std::size_t bit = kTreeDepth * tree + b;
-                const Block mask = mask_of((bit < 64 ? delta_.lo : delta_.hi) >> (bit % 64));
-                for (std::size_t c = 0; c < blocks; ++c) tile.rows[bit][c] ^= mask & tile.sum[c];
-            }
+            streams(&leaves_[i * kLeaves + 1], kLeaves - 1, position_, tile.leaf[1], kTileBlocks, blocks);
+            fold(tile.leaf, alpha, in, tile.first, &tile.rows[kTreeDepth * i]);  // what it leaves there means nothing
+        };
+        tree(0, 0, tile.sum);
+        for (std::size_t i = 1; i < kTrees; ++i, message += blocks * sizeof(Block)) {
+            const std::size_t bit = kTreeDepth * i;
+            const std::uint64_t alpha = (bit < 64 ? delta_.lo : delta_.hi) >> (bit % 64);
+            if (!whole) std::memcpy(tile.sum, message, blocks * sizeof(Block));
+            tree(i, alpha, whole ? message : tile.sum);
         }
-        transpose_rows(tile.rows[0], kTileBlocks, blocks, q + 128 * done);
+        transpose_rows(tile.rows, blocks, q + 128 * done);
         position_ += blocks;
     }
 }

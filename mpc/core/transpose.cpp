@@ -1,4 +1,4 @@
-// Bit-matrix transposition: vector byte transposition by interleaving, then one movemask a column; see transpose.hpp.
+// Bit-matrix transposition: vector byte transposition by interleaving, then within bytes; see transpose.hpp.
 #include "core/transpose.hpp"
 
 #include "core/cpu.hpp"
@@ -20,14 +20,14 @@ std::uint64_t transpose8(std::uint64_t x) {
     return x ^ t ^ (t << 28);
 }
 
-void transpose_portable(const Block* rows, std::size_t stride, Block* out) {
+void transpose_portable(const Block* rows, Block* out) {
     const auto* in = reinterpret_cast<const std::uint8_t*>(rows);
     auto* bytes = reinterpret_cast<std::uint8_t*>(out);
     for (std::size_t group = 0; group < 16; ++group) {
         for (std::size_t column = 0; column < 16; ++column) {
             std::uint64_t word = 0;
             for (std::size_t k = 0; k < 8; ++k)
-                word |= static_cast<std::uint64_t>(in[(8 * group + k) * stride * sizeof(Block) + column]) << (8 * k);
+                word |= std::uint64_t{in[(8 * group + k) * kRowBlocks * sizeof(Block) + column]} << (8 * k);
             word = transpose8(word);
             for (std::size_t k = 0; k < 8; ++k)
                 bytes[(8 * column + k) * sizeof(Block) + group] = static_cast<std::uint8_t>(word >> (8 * k));
@@ -48,14 +48,14 @@ void transpose_portable(const Block* rows, std::size_t stride, Block* out) {
         for (int k = 0; k < 16; ++k) v[k] = next[k];                \
     }
 
-__attribute__((target("avx2"))) void transpose_avx2(const Block* rows, std::size_t stride, Block* out) {
+__attribute__((target("avx2"))) void transpose_avx2(const Block* rows, Block* out) {
     auto* words = reinterpret_cast<std::uint32_t*>(out);
     for (std::size_t quarter = 0; quarter < 4; ++quarter) {
         __m256i v[16];
-        const Block* in = rows + 32 * quarter * stride;
+        const Block* in = rows + 32 * quarter * kRowBlocks;
         for (std::size_t k = 0; k < 16; ++k) {
-            const __m128i low = _mm_loadu_si128(reinterpret_cast<const __m128i*>(in + k * stride));
-            const __m128i high = _mm_loadu_si128(reinterpret_cast<const __m128i*>(in + (k + 16) * stride));
+            const __m128i low = _mm_loadu_si128(reinterpret_cast<const __m128i*>(in + k * kRowBlocks));
+            const __m128i high = _mm_loadu_si128(reinterpret_cast<const __m128i*>(in + (k + 16) * kRowBlocks));
             v[k] = _mm256_inserti128_si256(_mm256_castsi128_si256(low), high, 1);
         }
         CAPC_BYTE_TRANSPOSE(__m256i, _mm256_unpacklo_epi8, _mm256_unpackhi_epi8)
@@ -70,30 +70,38 @@ __attribute__((target("avx2"))) void transpose_avx2(const Block* rows, std::size
     }
 }
 
-__attribute__((target("avx512f,avx512bw"))) void transpose_avx512(const Block* rows, std::size_t stride, Block* out) {
-    auto* words = reinterpret_cast<std::uint64_t*>(out);
+constexpr long long kOnes = 0x0101010101010101;
+
+// With GFNI eight 8 x 8 bit matrices are transposed at once, as products of their rows and unit vectors.
+__attribute__((target("avx512f,avx512bw,avx512vbmi,gfni"))) void transpose_gfni(const Block* rows, Block* out) {
+    const __m512i units = _mm512_set1_epi64(static_cast<long long>(0x8040201008040201));
+    // Byte 8 g + i, rows 8 g to 8 g + 7 of column i, becomes byte g of that column; in the order 0, 4, 1, 5, ...
+    const __m512i columns = _mm512_add_epi8(
+        _mm512_set1_epi64(0x3830282018100800),
+        _mm512_set_epi64(7 * kOnes, 3 * kOnes, 6 * kOnes, 2 * kOnes, 5 * kOnes, kOnes, 4 * kOnes, 0));
+    __m512i halves[2][16];  // of 64 rows
     for (std::size_t half = 0; half < 2; ++half) {
         __m512i v[16];
-        const Block* in = rows + 64 * half * stride;
+        const Block* in = rows + 64 * half * kRowBlocks;
         for (std::size_t k = 0; k < 16; ++k) {
-            const Block* row = in + k * stride;
+            const Block* row = in + (k ^ 7) * kRowBlocks;  // the product takes a matrix from its last row on
             __m512i x = _mm512_castsi128_si512(_mm_loadu_si128(reinterpret_cast<const __m128i*>(row)));
-            row += 16 * stride;
+            row += 16 * kRowBlocks;
             x = _mm512_inserti32x4(x, _mm_loadu_si128(reinterpret_cast<const __m128i*>(row)), 1);
-            row += 16 * stride;
+            row += 16 * kRowBlocks;
             x = _mm512_inserti32x4(x, _mm_loadu_si128(reinterpret_cast<const __m128i*>(row)), 2);
-            row += 16 * stride;
+            row += 16 * kRowBlocks;
             v[k] = _mm512_inserti32x4(x, _mm_loadu_si128(reinterpret_cast<const __m128i*>(row)), 3);
         }
         CAPC_BYTE_TRANSPOSE(__m512i, _mm512_unpacklo_epi8, _mm512_unpackhi_epi8)
-        for (std::size_t column = 0; column < 16; ++column) {
-            __m512i x = v[column];
-            for (std::size_t bit = 8; bit-- > 0;) {
-                const std::uint64_t word = _mm512_movepi8_mask(x);
-                std::memcpy(words + 2 * (8 * column + bit) + half, &word, sizeof word);
-                x = _mm512_add_epi8(x, x);
-            }
+        for (std::size_t k = 0; k < 16; ++k) {
+            // Of eight columns, eight rows a word; then their bytes, one column a word.
+            halves[half][k] = _mm512_permutexvar_epi8(columns, _mm512_gf2p8affine_epi64_epi8(units, v[k], 0));
         }
+    }
+    for (std::size_t k = 0; k < 16; ++k) {
+        _mm512_storeu_si512(out + 8 * k, _mm512_unpacklo_epi64(halves[0][k], halves[1][k]));
+        _mm512_storeu_si512(out + 8 * k + 4, _mm512_unpackhi_epi64(halves[0][k], halves[1][k]));
     }
 }
 
@@ -101,11 +109,11 @@ __attribute__((target("avx512f,avx512bw"))) void transpose_avx512(const Block* r
 
 #endif
 
-using Kernel = void (*)(const Block*, std::size_t, Block*);
+using Kernel = void (*)(const Block*, Block*);
 
 Kernel kernel() {
 #if defined(CAPC_X86_KERNELS)
-    if (cpu::level() == cpu::Level::vaes512) return transpose_avx512;
+    if (cpu::level() == cpu::Level::vaes512 && __builtin_cpu_supports("gfni")) return transpose_gfni;
     if (cpu::level() != cpu::Level::portable && __builtin_cpu_supports("avx2")) return transpose_avx2;
 #endif
     return transpose_portable;
@@ -113,9 +121,9 @@ Kernel kernel() {
 
 }  // namespace
 
-void transpose_rows(const Block* rows, std::size_t stride, std::size_t column_blocks, Block* out) {
+void transpose_rows(const Block (*rows)[kRowBlocks], std::size_t column_blocks, Block* out) {
     const Kernel transpose = kernel();
-    for (std::size_t c = 0; c < column_blocks; ++c) transpose(rows + c, stride, out + 128 * c);
+    for (std::size_t c = 0; c < column_blocks; ++c) transpose(&rows[0][c], out + 128 * c);
 }
 
 }  // namespace capc::mpc

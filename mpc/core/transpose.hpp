@@ -7,8 +7,10 @@
 
 namespace capc::mpc {
 
-// Row r (of 128) is rows[r * stride .. r * stride + column_blocks); bit c of a row is bit c % 128 of its block c / 128.
-// Writes out[c], c < 128 * column_blocks, whose bit r is bit c of row r. Every level of cpu.hpp gives the same blocks.
-void transpose_rows(const Block* rows, std::size_t stride, std::size_t column_blocks, Block* out);
+constexpr std::size_t kRowBlocks = 16;  // from one row to the next
+
+// Of each of the 128 rows the first column_blocks; bit c of a row is bit c % 128 of its block c / 128. Writes out[c],
+// c < 128 * column_blocks, whose bit r is bit c of row r. Every level of cpu.hpp gives the same blocks.
+void transpose_rows(const Block (*rows)[kRowBlocks], std::size_t column_blocks, Block* out);
 
 }  // namespace capc::mpc

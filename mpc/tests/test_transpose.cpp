@@ -11,17 +11,16 @@ namespace {
 std::uint64_t bit(const Block& b, std::size_t i) { return ((i < 64 ? b.lo : b.hi) >> (i % 64)) & 1; }
 
 void every_bit_moves() {
-    constexpr std::size_t stride = 5;
-    Blocks rows(128 * stride);
-    Prg(Block{7, 7}).fill_blocks(rows.data(), rows.size());
-    for (const std::size_t columns : {std::size_t{0}, std::size_t{1}, stride}) {
+    static Block rows[128][kRowBlocks];
+    Prg(Block{7, 7}).fill_blocks(rows[0], 128 * kRowBlocks);
+    for (const std::size_t columns : {std::size_t{0}, std::size_t{1}, std::size_t{5}, kRowBlocks}) {
         Blocks out(128 * columns + 1);
         out.back() = Block{1, 2};
-        transpose_rows(rows.data(), stride, columns, out.data());
+        transpose_rows(rows, columns, out.data());
         bool right = true;
         for (std::size_t c = 0; c < 128 * columns; ++c)
             for (std::size_t r = 0; r < 128; ++r)
-                right = right && bit(out[c], r) == bit(rows[r * stride + c / 128], c % 128);
+                right = right && bit(out[c], r) == bit(rows[r][c / 128], c % 128);
         CHECK(right);
         CHECK((out.back() == Block{1, 2}));
     }
