@@ -21,6 +21,8 @@ namespace capc::mpc {
 namespace {
 
 constexpr std::uint32_t kRotateLastWord = 0x0C0F0E0D;  // bytes 13, 14, 15, 12 of a block
+// RotWord of each word of a block, and what the row shift of the last AES round takes back.
+constexpr Block kRotateWords{0x080F'0205'040B'0E01, 0x0007'0A0D'0C03'0609};
 constexpr std::uint32_t kRoundConstants[10] = {0x01, 0x02, 0x04, 0x08, 0x10, 0x20, 0x40, 0x80, 0x1B, 0x36};
 
 // AES on N vectors at once, one round key for all: `key(round)` gives it.
@@ -46,6 +48,17 @@ CAPC_INLINE void in_groups(std::size_t count, Body body) {
     if constexpr (V::blocks > 1) {
         for (; i < count; ++i) body.template operator()<V128, 1>(i);
     }
+}
+
+// Word i of vector j to word j of vector i, in each block by itself.
+template <class V>
+CAPC_INLINE void transpose_words(typename V::T* w) {
+    const typename V::T a = V::lower_words(w[0], w[1]), b = V::lower_words(w[2], w[3]);
+    const typename V::T c = V::upper_words(w[0], w[1]), d = V::upper_words(w[2], w[3]);
+    w[0] = V::lower_halves(a, b);
+    w[1] = V::upper_halves(a, b);
+    w[2] = V::lower_halves(c, d);
+    w[3] = V::upper_halves(c, d);
 }
 
 void expand_key(const Block& key, RoundKeys* out) {
@@ -155,33 +168,36 @@ template <class V>
 std::uint64_t colours(const Block* row, std::size_t lanes) {
     std::uint64_t bits = 0;
     std::size_t i = 0;
-    if constexpr (V::blocks == 4) {
-        for (; i + 8 <= lanes; i += 8) bits |= V::eight_colours(row + i) << i;
-    }
+    for (; i + 8 <= lanes; i += 8) bits |= V::eight_colours(row + i) << i;
     for (; i < lanes; ++i) bits |= row[i].colour() << i;
     return bits;
 }
 
 // The round keys of kKeyBatch hash keys, round by round: salt ^ i for i from `index` on. They are public.
+//
+// Of four vectors of keys, word by word, the key schedule (FIPS 197, section 5.2) is w_0 ^= s, w_1 ^= w_0, w_2 ^= w_1,
+// w_3 ^= w_2 with s = SubWord(RotWord(w_3)) ^ constant: a last AES round, whose row shift the byte shuffle before it
+// undoes. Transposing what comes out costs less than a schedule of each key by itself.
 template <class V>
 struct alignas(64) KeyBatch {
     Block round[11][kKeyBatch];
 
     CAPC_INLINE void expand(const Block& salt, std::uint64_t index, std::size_t count) {
-        constexpr std::size_t N = 4;
-        const typename V::T rotate = V::words(kRotateLastWord);
-        for (std::size_t first = 0; first < count; first += N * V::blocks) {
-            typename V::T k[N];
-            for (std::size_t i = 0; i < N; ++i) {
-                k[i] = V::exclusive(V::counters(index + first + i * V::blocks, 0), V::repeat(&salt));
-                V::store(&round[0][first + i * V::blocks], k[i]);
+        using T = typename V::T;
+        const T rotate = V::repeat(&kRotateWords);
+        for (std::size_t first = 0; first < count; first += 4 * V::blocks) {
+            T w[4];
+            for (std::size_t i = 0; i < 4; ++i) {
+                w[i] = V::exclusive(V::counters(index + first + i * V::blocks, 0), V::repeat(&salt));
+                V::store(&round[0][first + i * V::blocks], w[i]);
             }
+            transpose_words<V>(w);
             for (std::size_t r = 0; r < 10; ++r) {
-                const typename V::T constant = V::words(kRoundConstants[r]);
-                for (std::size_t i = 0; i < N; ++i) {
-                    k[i] = V::next_key(k[i], rotate, constant);
-                    V::store(&round[r + 1][first + i * V::blocks], k[i]);
-                }
+                w[0] = V::exclusive(w[0], V::last_round(V::bytes(w[3], rotate), V::words(kRoundConstants[r])));
+                for (std::size_t i = 1; i < 4; ++i) w[i] = V::exclusive(w[i], w[i - 1]);
+                T k[4] = {w[0], w[1], w[2], w[3]};
+                transpose_words<V>(k);
+                for (std::size_t i = 0; i < 4; ++i) V::store(&round[r + 1][first + i * V::blocks], k[i]);
             }
         }
     }
@@ -206,6 +222,19 @@ struct ExclusiveOr {
     }
 };
 
+// The round keys of one gate, in vectors W.
+template <class V, class W>
+struct GateKeys {
+    const KeyBatch<V>* batch;
+    std::size_t key;
+
+    CAPC_INLINE typename W::T a(std::size_t round) const { return W::repeat(&batch->round[round][key]); }
+    CAPC_INLINE typename W::T b(std::size_t round) const { return W::repeat(&batch->round[round][key + 1]); }
+    CAPC_INLINE typename W::T ab(std::size_t round) const {  // three halves
+        return W::repeat(&batch->round[round][key + 2]);
+    }
+};
+
 // One AND gate: its rows and the place of its two or three keys in the batch.
 template <class V>
 struct AndGate {
@@ -222,16 +251,12 @@ struct AndGate {
     std::size_t lanes;
 
     template <class W>
-    CAPC_INLINE typename W::T key_a(std::size_t round) const {
-        return W::repeat(&keys.round[round][key]);
-    }
-    template <class W>
-    CAPC_INLINE typename W::T key_b(std::size_t round) const {
-        return W::repeat(&keys.round[round][key + 1]);
-    }
-    template <class W>
-    CAPC_INLINE typename W::T key_ab(std::size_t round) const {  // three halves
-        return W::repeat(&keys.round[round][key + 2]);
+    CAPC_INLINE GateKeys<V, W> round_keys() const {
+        const KeyBatch<V>* batch = &keys;
+        // Sixteen registers cannot keep the keys from one group of lanes to the next. A compiler that sees that they
+        // stay the same copies them all to the stack, for each gate.
+        if constexpr (V::blocks < 4) __asm__ __volatile__("" : "+r"(batch));
+        return {batch, key};
     }
     template <class W, bool fused>
     CAPC_INLINE typename W::T operand(const Block* first, const Block* second, std::size_t at) const {

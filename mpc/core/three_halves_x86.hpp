@@ -68,6 +68,7 @@ struct GarbleAnd {
     template <class W, std::size_t N>
     CAPC_INLINE void operator()(std::size_t offset) const {
         using T = typename W::T;
+        const auto keys = gate.template round_keys<W>();
         const T delta_everywhere = W::repeat(&delta);
         T a[N], b[N], at_a[N], at_b[N], a0[N], a1[N], b0[N], b1[N], ab0[N], ab1[N];
         for (std::size_t i = 0; i < N; ++i) {
@@ -78,18 +79,18 @@ struct GarbleAnd {
             at_b[i] = W::spread(W::lower_twice(b[i]));
             a[i] = W::exclusive_where(at_a[i], a[i], delta_everywhere);  // the labels of colour zero
             b[i] = W::exclusive_where(at_b[i], b[i], delta_everywhere);
-            a0[i] = W::exclusive(a[i], gate.template key_a<W>(0));
+            a0[i] = W::exclusive(a[i], keys.a(0));
             a1[i] = W::exclusive(a0[i], delta_everywhere);
-            b0[i] = W::exclusive(b[i], gate.template key_b<W>(0));
+            b0[i] = W::exclusive(b[i], keys.b(0));
             b1[i] = W::exclusive(b0[i], delta_everywhere);
-            ab0[i] = W::exclusive(W::exclusive(a[i], b[i]), gate.template key_ab<W>(0));
+            ab0[i] = W::exclusive(W::exclusive(a[i], b[i]), keys.ab(0));
             ab1[i] = W::exclusive(ab0[i], delta_everywhere);
         }
 CAPC_UNROLL_ROUNDS
         for (std::size_t round = 1; round < 10; ++round) {
-            const T key_a = gate.template key_a<W>(round);
-            const T key_b = gate.template key_b<W>(round);
-            const T key_ab = gate.template key_ab<W>(round);
+            const T key_a = keys.a(round);
+            const T key_b = keys.b(round);
+            const T key_ab = keys.ab(round);
             for (std::size_t i = 0; i < N; ++i) {
                 a0[i] = W::round(a0[i], key_a);
                 a1[i] = W::round(a1[i], key_a);
@@ -99,9 +100,9 @@ CAPC_UNROLL_ROUNDS
                 ab1[i] = W::round(ab1[i], key_ab);
             }
         }
-        const T key_a = gate.template key_a<W>(10);
-        const T key_b = gate.template key_b<W>(10);
-        const T key_ab = gate.template key_ab<W>(10);
+        const T key_a = keys.a(10);
+        const T key_b = keys.b(10);
+        const T key_ab = keys.ab(10);
         const T alpha_delta = doubled<W>(delta_everywhere);
         const auto row = three_halves_row(gate.tables, gate.lanes);
         for (std::size_t i = 0; i < N; ++i) {
@@ -179,29 +180,30 @@ struct EvaluateAnd {
     template <class W, std::size_t N>
     CAPC_INLINE void operator()(std::size_t offset) const {
         using T = typename W::T;
+        const auto keys = gate.template round_keys<W>();
         T a[N], b[N], x[N], y[N], xy[N];
         for (std::size_t i = 0; i < N; ++i) {
             const std::size_t at = offset + i * W::blocks;
             a[i] = gate.template operand<W, fused>(gate.a, gate.x, at);
             b[i] = gate.template operand<W, fused>(gate.b, gate.y, at);
-            x[i] = W::exclusive(a[i], gate.template key_a<W>(0));
-            y[i] = W::exclusive(b[i], gate.template key_b<W>(0));
-            xy[i] = W::exclusive(W::exclusive(a[i], b[i]), gate.template key_ab<W>(0));
+            x[i] = W::exclusive(a[i], keys.a(0));
+            y[i] = W::exclusive(b[i], keys.b(0));
+            xy[i] = W::exclusive(W::exclusive(a[i], b[i]), keys.ab(0));
         }
 CAPC_UNROLL_ROUNDS
         for (std::size_t round = 1; round < 10; ++round) {
-            const T key_a = gate.template key_a<W>(round);
-            const T key_b = gate.template key_b<W>(round);
-            const T key_ab = gate.template key_ab<W>(round);
+            const T key_a = keys.a(round);
+            const T key_b = keys.b(round);
+            const T key_ab = keys.ab(round);
             for (std::size_t i = 0; i < N; ++i) {
                 x[i] = W::round(x[i], key_a);
                 y[i] = W::round(y[i], key_b);
                 xy[i] = W::round(xy[i], key_ab);
             }
         }
-        const T key_a = gate.template key_a<W>(10);
-        const T key_b = gate.template key_b<W>(10);
-        const T key_ab = gate.template key_ab<W>(10);
+        const T key_a = keys.a(10);
+        const T key_b = keys.b(10);
+        const T key_ab = keys.ab(10);
         const auto row = three_halves_row(gate.tables, gate.lanes);
         for (std::size_t i = 0; i < N; ++i) {
             const std::size_t at = offset + i * W::blocks;

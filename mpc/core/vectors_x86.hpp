@@ -29,10 +29,26 @@ struct V128 {
     static CAPC_INLINE T sigma(T x) {
         return _mm_xor_si128(_mm_shuffle_epi32(x, 0x4E), _mm_and_si128(x, _mm_set_epi64x(-1, 0)));
     }
-    // The colour of each label, as something that `exclusive_where` understands.
+    // The colours of labels, as something that `exclusive_where` and `choice` understand.
+    struct Colour {
+        T top_bits;  // of either half
+    };
+    static CAPC_INLINE Colour colour(T label) { return {_mm_slli_epi64(_mm_unpacklo_epi64(label, label), 63)}; }
+    // `one` where the colour is one, else `zero`; `difference` is zero ^ one, which some levels choose by.
+    static CAPC_INLINE T choice(Colour colour, T zero, T one, T /*difference*/) {
+        const __m128d at = _mm_castsi128_pd(colour.top_bits);
+        return _mm_castpd_si128(_mm_blendv_pd(_mm_castsi128_pd(zero), _mm_castsi128_pd(one), at));
+    }
+    // a, or a ^ b where the colour is one.
+    static CAPC_INLINE T exclusive_where(Colour colour, T a, T b) { return choice(colour, a, exclusive(a, b), b); }
     using Mask = T;
-    static CAPC_INLINE Mask colour(T label) {
-        return _mm_srai_epi32(_mm_slli_epi32(_mm_shuffle_epi32(label, 0), 31), 31);
+    static CAPC_INLINE std::uint64_t four_colours(const Block* row) {
+        const T two = _mm_unpacklo_epi32(load(row), load(row + 1));
+        const T four = _mm_unpacklo_epi64(two, _mm_unpacklo_epi32(load(row + 2), load(row + 3)));
+        return static_cast<std::uint64_t>(_mm_movemask_ps(_mm_castsi128_ps(_mm_slli_epi32(four, 31))));
+    }
+    static CAPC_INLINE std::uint64_t eight_colours(const Block* row) {
+        return four_colours(row) | four_colours(row + 4) << 4;
     }
     // The mask of the blocks whose bit, from the lowest on, is set.
     static CAPC_INLINE Mask where(std::uint64_t bits) {
@@ -49,6 +65,12 @@ struct V128 {
         return _mm_xor_si128(key, substituted);
     }
     static CAPC_INLINE T words(std::uint32_t w) { return _mm_set1_epi32(static_cast<int>(w)); }
+    // For the key schedule, in each block by itself.
+    static CAPC_INLINE T bytes(T x, T order) { return _mm_shuffle_epi8(x, order); }
+    static CAPC_INLINE T lower_words(T a, T b) { return _mm_unpacklo_epi32(a, b); }
+    static CAPC_INLINE T upper_words(T a, T b) { return _mm_unpackhi_epi32(a, b); }
+    static CAPC_INLINE T lower_halves(T a, T b) { return _mm_unpacklo_epi64(a, b); }
+    static CAPC_INLINE T upper_halves(T a, T b) { return _mm_unpackhi_epi64(a, b); }
 
     // Halves of blocks, for three_halves_x86.hpp.
     static CAPC_INLINE T swapped(T x) { return _mm_shuffle_epi32(x, 0x4E); }
@@ -107,22 +129,30 @@ struct V256 {
     static CAPC_INLINE T sigma(T x) {
         return _mm256_xor_si256(_mm256_shuffle_epi32(x, 0x4E), _mm256_and_si256(x, _mm256_set_epi64x(-1, 0, -1, 0)));
     }
-    using Mask = T;
-    static CAPC_INLINE Mask colour(T label) {
-        return _mm256_srai_epi32(_mm256_slli_epi32(_mm256_shuffle_epi32(label, 0), 31), 31);
+    struct Colour {
+        T mask;  // blending takes three steps in 256-bit registers
+    };
+    static CAPC_INLINE Colour colour(T label) {
+        const T bits = _mm256_and_si256(_mm256_unpacklo_epi64(label, label), one());
+        return {_mm256_sub_epi64(_mm256_setzero_si256(), bits)};
     }
+    static CAPC_INLINE T exclusive_where(Colour colour, T a, T b) { return exclusive_where(colour.mask, a, b); }
+    static CAPC_INLINE T choice(Colour colour, T zero, T /*one*/, T difference) {
+        return exclusive_where(colour.mask, zero, difference);
+    }
+    static CAPC_INLINE std::uint64_t eight_colours(const Block* row) { return V128::eight_colours(row); }
+    using Mask = T;
     static CAPC_INLINE Mask where(std::uint64_t bits) {
         const T each = _mm256_set_epi64x(2, 2, 1, 1);
         return _mm256_cmpeq_epi64(_mm256_and_si256(_mm256_set1_epi64x(static_cast<long long>(bits)), each), each);
     }
     static CAPC_INLINE T exclusive_where(Mask mask, T a, T b) { return exclusive(a, _mm256_and_si256(mask, b)); }
-    static CAPC_INLINE T next_key(T key, T rotate, T constant) {
-        const T substituted = _mm256_aesenclast_epi128(_mm256_shuffle_epi8(key, rotate), constant);
-        key = _mm256_xor_si256(key, _mm256_slli_si256(key, 4));
-        key = _mm256_xor_si256(key, _mm256_slli_si256(key, 8));
-        return _mm256_xor_si256(key, substituted);
-    }
     static CAPC_INLINE T words(std::uint32_t w) { return _mm256_set1_epi32(static_cast<int>(w)); }
+    static CAPC_INLINE T bytes(T x, T order) { return _mm256_shuffle_epi8(x, order); }
+    static CAPC_INLINE T lower_words(T a, T b) { return _mm256_unpacklo_epi32(a, b); }
+    static CAPC_INLINE T upper_words(T a, T b) { return _mm256_unpackhi_epi32(a, b); }
+    static CAPC_INLINE T lower_halves(T a, T b) { return _mm256_unpacklo_epi64(a, b); }
+    static CAPC_INLINE T upper_halves(T a, T b) { return _mm256_unpackhi_epi64(a, b); }
 
     static CAPC_INLINE T swapped(T x) { return _mm256_shuffle_epi32(x, 0x4E); }
     static CAPC_INLINE T upper_twice(T x) { return _mm256_unpackhi_epi64(x, x); }
@@ -179,9 +209,13 @@ struct V512 {
         return _mm512_mask_xor_epi64(swapped, 0xAA, swapped, x);
     }
     using Mask = __mmask8;
-    static CAPC_INLINE Mask colour(T label) {
+    using Colour = Mask;
+    static CAPC_INLINE Colour colour(T label) {
         const T low = _mm512_shuffle_epi32(label, static_cast<_MM_PERM_ENUM>(0x44));
         return _mm512_test_epi64_mask(low, _mm512_set1_epi64(1));
+    }
+    static CAPC_INLINE T choice(Colour colour, T zero, T one, T /*difference*/) {
+        return _mm512_mask_blend_epi64(colour, zero, one);
     }
     static CAPC_INLINE Mask where(std::uint64_t bits) {
         const T each = _mm512_set_epi64(8, 8, 4, 4, 2, 2, 1, 1);
@@ -191,13 +225,12 @@ struct V512 {
     static CAPC_INLINE std::uint64_t eight_colours(const Block* row) {
         return _mm512_test_epi64_mask(low_words(load(row), load(row + 4)), _mm512_set1_epi64(1));
     }
-    static CAPC_INLINE T next_key(T key, T rotate, T constant) {
-        const T substituted = _mm512_aesenclast_epi128(_mm512_shuffle_epi8(key, rotate), constant);
-        key = _mm512_xor_si512(key, _mm512_bslli_epi128(key, 4));
-        key = _mm512_xor_si512(key, _mm512_bslli_epi128(key, 8));
-        return _mm512_xor_si512(key, substituted);
-    }
     static CAPC_INLINE T words(std::uint32_t w) { return _mm512_set1_epi32(static_cast<int>(w)); }
+    static CAPC_INLINE T bytes(T x, T order) { return _mm512_shuffle_epi8(x, order); }
+    static CAPC_INLINE T lower_words(T a, T b) { return _mm512_unpacklo_epi32(a, b); }
+    static CAPC_INLINE T upper_words(T a, T b) { return _mm512_unpackhi_epi32(a, b); }
+    static CAPC_INLINE T lower_halves(T a, T b) { return _mm512_unpacklo_epi64(a, b); }
+    static CAPC_INLINE T upper_halves(T a, T b) { return _mm512_unpackhi_epi64(a, b); }
 
     static CAPC_INLINE T swapped(T x) { return _mm512_shuffle_epi32(x, static_cast<_MM_PERM_ENUM>(0x4E)); }
     static CAPC_INLINE T upper_twice(T x) { return _mm512_unpackhi_epi64(x, x); }
