@@ -113,7 +113,9 @@ using Kernel = void (*)(const Block*, Block*);
 
 Kernel kernel() {
 #if defined(CAPC_X86_KERNELS)
-    if (cpu::level() == cpu::Level::vaes512 && __builtin_cpu_supports("gfni")) return transpose_gfni;
+    if (cpu::level() == cpu::Level::vaes512 && __builtin_cpu_supports("gfni") &&
+        __builtin_cpu_supports("avx512vbmi"))
+        return transpose_gfni;
     if (cpu::level() != cpu::Level::portable && __builtin_cpu_supports("avx2")) return transpose_avx2;
 #endif
     return transpose_portable;
