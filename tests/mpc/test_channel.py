@@ -6,6 +6,7 @@ import socket
 import ssl
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -168,6 +169,33 @@ def test_tls_wait_has_a_deadline(authority: dict[str, Credentials]) -> None:
     assert time.monotonic() - started < 3
     for channel in (server, client):
         channel.close()
+
+
+def test_parts_of_any_size_cross_tls_in_order(authority: dict[str, Credentials]) -> None:
+    """Records are filled across them."""
+    server, client = _pair(authority)
+    sizes = [0, 1, 40, 16_384, 16_383, 16_385, 5, 3 * 16_384, 100_000, 7]
+    parts = [np.random.default_rng(size).bytes(size) for size in sizes]
+    _, received = both(lambda: server.send("many", *parts), lambda: bytes(client.recv("many")))
+    assert received == b"".join(parts)
+    for channel in (server, client):
+        channel.close()
+
+
+def test_a_tls_peer_that_takes_nothing_is_given_up(authority: dict[str, Credentials]) -> None:
+    server, client = _pair(authority, deadline_s=0.2)
+    started = time.monotonic()
+    with pytest.raises(DeadlineError, match="took no data"):
+        client.send("tables", bytes(100_000_000))
+    assert time.monotonic() - started < 5
+    for channel in (server, client):
+        channel.close()
+
+
+def test_credentials_that_do_not_fit_are_named(authority: dict[str, Credentials]) -> None:
+    mixed = replace(authority["client"], key=authority["stranger"].key)
+    with pytest.raises(TransportError, match=r"cannot use the credentials beside .*client.pem \(.*mismatch"):
+        mixed.context()
 
 
 def test_strangers_do_not_get_in_and_do_not_end_the_wait(authority: dict[str, Credentials], tmp_path: Path) -> None:
