@@ -143,8 +143,9 @@ void Garbling::finish_tile() {
         const std::uint64_t colours = kernels().colours(row, lanes);
         put_bits(permute_bits_.data(), place, lanes, bit.invert ? ~colours & ones : colours);
         if (keep_labels_) {
-            const Block flip = bit.invert ? delta_ : Block{};
-            for (std::size_t i = 0; i < lanes; ++i) output_zero_labels_[place + i] = row[i] ^ flip;
+            Block* const kept = output_zero_labels_.data() + place;
+            std::copy(row, row + lanes, kept);
+            for (std::size_t i = 0; bit.invert && i < lanes; ++i) kept[i] ^= delta_;
         }
         place += lanes;
     }
