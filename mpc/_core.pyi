@@ -95,6 +95,9 @@ class Circuit:
     def run(self, garbler: NDArray[np.uint64], evaluator: NDArray[np.uint64]) -> NDArray[np.uint64]:
         """In the clear: ``u64[n, garbler words]``, ``u64[n, evaluator words]`` to ``u64[n, output words]``."""
 
+def table_memory(bytes: int) -> NDArray[np.uint8]:
+    """Memory to receive tables into: on huge pages, kept for the next batch when it is let go, not zeroed."""
+
 class GarblerSession:
     """The garbler's half of a lasting session; holds the free-XOR offset.
 
@@ -196,10 +199,10 @@ class Evaluation:
         """Late batches only, once: ``u64[n, evaluator words]`` to the corrections for ``Garbling.input_labels``."""
 
     def feed_tables(self, chunk: Buffer) -> None:
-        """The next bytes of the tables, cut anywhere. Before the labels they are stored, after them evaluated."""
+        """The next bytes of the tables, cut anywhere; after the labels."""
 
     def set_labels(self, message: Buffer) -> None:
-        """The message of ``Garbling.input_labels``, once."""
+        """The message of ``Garbling.input_labels``, once, before the tables."""
 
     @property
     def label_bytes(self) -> int:
@@ -216,7 +219,7 @@ class Evaluation:
         """The outputs ``u64[n, output words]``, to the evaluator."""
 
     def open_projection(self, message: Buffer, width: int, signed_words: bool = False) -> NDArray[np.uint64]:
-        """This side's shares ``output - m mod 2^width``, ``u64[n, output words]``."""
+        """This side's shares ``output - m mod 2^width``, ``u64[n, output words]``; once."""
 
 class RlweParameters:
     """Public parameters of encrypted linear maps; both parties derive the same ones from what is public.

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import accumulate
+from typing import TypeVar
 
 import numpy as np
 
@@ -16,6 +17,8 @@ from mpc._core import Circuit, Evaluation, Garbling
 from mpc.channel import Buffer, Channel
 from mpc.errors import ParameterError, ProtocolError
 from mpc.ring import Words, packed_size
+
+Part = TypeVar("Part")
 
 
 @dataclass(frozen=True)
@@ -66,6 +69,13 @@ def _receive_bits(
     return [message[end - size : end] for size, end in zip(sizes, ends, strict=True)]
 
 
+def _kept(name: str, parts: list[Part]) -> list[Part]:
+    """The pieces of a batch; one that was streamed into shares has let go of them."""
+    if not parts:
+        raise ParameterError(f"expected a batch whose outputs can be opened, found {name}, streamed into shares")
+    return parts
+
+
 def _shares(projection: Projection | None, shares: list[Words]) -> Words:
     if projection is None or not shares:
         raise ParameterError("expected a batch with a projection, found one whose outputs are not shared")
@@ -104,13 +114,15 @@ class GarbledBatch:
 
     def reveal_to_evaluator(self) -> None:
         """Opens the outputs to the evaluator alone."""
-        self._channel.send(f"{self.name}/decoding", *(garbling.decoding() for _, garbling in self.parts))
+        kept = _kept(self.name, self.parts)
+        self._channel.send(f"{self.name}/decoding", *(garbling.decoding() for _, garbling in kept))
 
     def receive_outputs(self) -> Words:
         """The outputs ``(n, output words)``, to the garbler; the evaluator sends their colour bits."""
-        colours = _receive_bits(self._channel, f"{self.name}/colours", self.parts, self.circuit.output_widths)
+        kept = _kept(self.name, self.parts)
+        colours = _receive_bits(self._channel, f"{self.name}/colours", kept, self.circuit.output_widths)
         with placed(self._channel):
-            return _joined([garbling.decode(own) for (_, garbling), own in zip(self.parts, colours, strict=True)])
+            return _joined([garbling.decode(own) for (_, garbling), own in zip(kept, colours, strict=True)])
 
     def project(self, garbling: Garbling) -> bytes:
         """Keeps this side's shares of a piece's outputs, and gives what the evaluator needs for its own; without a
@@ -138,7 +150,7 @@ class EvaluatedBatch:
         self.circuit = circuit
         self.projection = projection
         self.parts: list[tuple[slice, Evaluation]] = []
-        self.messages: list[bytes] = []  # one a part: its projection, until its labels come
+        self.stored: list[memoryview] = []  # one a part: its tables and projection, until its labels come
         self._shares: list[Words] = []
 
     @property
@@ -154,17 +166,24 @@ class EvaluatedBatch:
 
     def receive_inputs(self) -> None:
         """Receives the labels and evaluates."""
-        for (_, evaluation), message in zip(self.parts, self.messages, strict=True):
-            labels = self._channel.recv(f"{self.name}/labels", evaluation.label_bytes)
+        if not self.stored:
+            raise ParameterError(f"expected a prepared batch, found {self.name}, whose inputs came with its tables")
+        memory = memoryview(bytearray(max(evaluation.label_bytes for _, evaluation in self.parts)))
+        for number, (rows, evaluation) in enumerate(self.parts):
+            labels = memory[: evaluation.label_bytes]
+            self._channel.recv_into(f"{self.name}/labels", labels)
+            stored, self.stored[number] = self.stored[number], memoryview(b"")
+            tables = len(stored) - self.projection_bytes(rows)
             with placed(self._channel):
                 evaluation.set_labels(labels)
-            self.open(evaluation, message)
+                evaluation.feed_tables(stored[:tables])
+            self.open(evaluation, stored[tables:])
 
     def projection_bytes(self, rows: slice) -> int:
         """Length of a piece's projection."""
         return self.circuit.projection_bytes(rows.stop - rows.start, self.projection.width) if self.projection else 0
 
-    def open(self, evaluation: Evaluation, message: bytes) -> None:
+    def open(self, evaluation: Evaluation, message: Buffer) -> None:
         """Keeps this side's shares of a piece's outputs."""
         if self.projection is not None:
             with placed(self._channel):
@@ -176,13 +195,15 @@ class EvaluatedBatch:
 
     def learn_outputs(self) -> Words:
         """The outputs ``(n, output words)``, to this side alone."""
-        decoding = _receive_bits(self._channel, f"{self.name}/decoding", self.parts, self.circuit.output_widths)
+        kept = _kept(self.name, self.parts)
+        decoding = _receive_bits(self._channel, f"{self.name}/decoding", kept, self.circuit.output_widths)
         with placed(self._channel):
-            return _joined([own.decode(bits) for (_, own), bits in zip(self.parts, decoding, strict=True)])
+            return _joined([own.decode(bits) for (_, own), bits in zip(kept, decoding, strict=True)])
 
     def return_outputs(self) -> None:
         """Opens the outputs to the garbler alone."""
-        self._channel.send(f"{self.name}/colours", *(evaluation.colours() for _, evaluation in self.parts))
+        kept = _kept(self.name, self.parts)
+        self._channel.send(f"{self.name}/colours", *(evaluation.colours() for _, evaluation in kept))
 
     def __repr__(self) -> str:
         return f"EvaluatedBatch({self.name})"

@@ -37,7 +37,7 @@ import mmap
 from collections.abc import Iterator
 from typing import Literal
 
-from mpc._core import Circuit, Evaluation, EvaluatorSession, GarblerSession, Garbling
+from mpc._core import Circuit, Evaluation, EvaluatorSession, GarblerSession, Garbling, table_memory
 from mpc.batches import EvaluatedBatch, GarbledBatch, Projection, check_rows, placed
 from mpc.channel import Channel
 from mpc.errors import ParameterError
@@ -218,7 +218,7 @@ class Evaluator:
         """
         batch = EvaluatedBatch(self.channel, self._name(circuit, n, values, projection), circuit, projection)
         for part in self._evaluations(batch, circuit, n, values, seeded=False):
-            batch.messages.append(self._receive_tables(batch, part, labelled=False))
+            batch.stored.append(self._store_tables(batch, part[0]))
             batch.parts.append(part)
         return batch
 
@@ -227,7 +227,7 @@ class Evaluator:
         n = len(values)
         batch = EvaluatedBatch(self.channel, self._name(circuit, n, values, projection), circuit, projection)
         for part in self._evaluations(batch, circuit, n, values, seeded=True):
-            message = self._receive_tables(batch, part, labelled=True)
+            message = self._evaluate_tables(batch, *part)
             if projection is None:
                 batch.parts.append(part)
             else:
@@ -264,19 +264,28 @@ class Evaluator:
         self.channel.send(f"{batch.name}/choices", extension, b"" if values is None else evaluation.corrections)
         return evaluation
 
-    def _receive_tables(self, batch: EvaluatedBatch, part: tuple[slice, Evaluation], labelled: bool) -> bytes:
-        """One piece's tables, the labels in front of them or not: evaluated on the way if so, stored otherwise. Returns
-        the projection behind them, if there is one."""
-        rows, evaluation = part
-        labels = evaluation.label_bytes if labelled else 0
-        label = f"{batch.name}/{TABLE_LABELS[self._tables]}"
+    def _store_tables(self, batch: EvaluatedBatch, rows: slice) -> memoryview:
+        """One piece's tables, with the projection behind them, if there is one."""
+        tables = batch.circuit.table_bytes(rows.stop - rows.start, self._tables)
+        stored = table_memory(tables + batch.projection_bytes(rows)).data
+        first, last = 0, min(FRAME_BYTES, tables)
+        while last < tables:
+            self.channel.recv_into(self._label(batch), stored[first:last])
+            first, last = last, min(last + FRAME_BYTES, tables)
+        self.channel.recv_into(self._label(batch), stored[first:])
+        return stored
+
+    def _evaluate_tables(self, batch: EvaluatedBatch, rows: slice, evaluation: Evaluation) -> bytes:
+        """One piece's tables, the labels in front of them, evaluated on the way. Returns the projection behind them, if
+        there is one."""
+        labels = evaluation.label_bytes
         left = batch.circuit.table_bytes(rows.stop - rows.start, self._tables)
         projected = batch.projection_bytes(rows)
         while True:
             now = min(left, FRAME_BYTES)
             left -= now
             frame = self._frames.take(labels + now + (0 if left else projected), labels)
-            self.channel.recv_into(label, frame)
+            self.channel.recv_into(self._label(batch), frame)
             with placed(self.channel):
                 if labels:
                     evaluation.set_labels(frame[:labels])
@@ -284,6 +293,9 @@ class Evaluator:
             if not left:
                 return bytes(frame[labels + now :])
             labels = 0
+
+    def _label(self, batch: EvaluatedBatch) -> str:
+        return f"{batch.name}/{TABLE_LABELS[self._tables]}"
 
     def __repr__(self) -> str:
         return f"Evaluator({self.channel!r})"

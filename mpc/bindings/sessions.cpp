@@ -151,9 +151,17 @@ void bind_evaluation(nb::module_& m) {
         .def("__repr__", [](const Self& self) { return described("Evaluation", self); });
 }
 
+nb::ndarray<nb::numpy, std::uint8_t, nb::ndim<1>> table_memory(std::size_t bytes) {
+    auto* const memory = new mpc::StoredBytes(bytes);
+    const nb::capsule owner(memory, [](void* p) noexcept { delete static_cast<mpc::StoredBytes*>(p); });
+    const std::size_t shape[1] = {bytes};
+    return {memory->data(), 1, shape, owner};
+}
+
 }  // namespace
 
 void bind_sessions(nb::module_& m) {
+    m.def("table_memory", &table_memory, nb::arg("bytes"));
     bind_garbling(m);
     bind_evaluation(m);
 

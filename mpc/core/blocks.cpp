@@ -1,6 +1,7 @@
 // The chunks behind labels, OTs, keys and tables; see blocks.hpp.
 #include "core/blocks.hpp"
 
+#include <cstdint>
 #include <cstdlib>
 #include <mutex>
 
@@ -28,7 +29,45 @@ constexpr bool kKeep = true;
 constexpr bool kKeep = true;
 #endif
 
-std::size_t unit_of(std::size_t bytes) { return bytes < kLarge ? kLine : bytes < kHugePage ? kLarge : kHugePage; }
+std::size_t rounded(std::size_t bytes) {
+    std::size_t unit = bytes < kLarge ? kLine : kLarge;
+    // The end of a chunk is a huge page too only if it fills half of one.
+    if (bytes >= kHugePage && bytes % kHugePage >= kHugePage / 2) unit = kHugePage;
+    return (bytes + unit - 1) / unit * unit;
+}
+
+#if defined(__linux__)
+// From a huge page's boundary on, and no longer than it has to be: what is not mapped takes no huge page.
+void* map(std::size_t bytes) {
+    void* const found = ::mmap(nullptr, bytes + kHugePage, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (found == MAP_FAILED) return nullptr;
+    auto* const first = static_cast<std::uint8_t*>(found);
+    const std::size_t before = (kHugePage - reinterpret_cast<std::uintptr_t>(found) % kHugePage) % kHugePage;
+    if (before > 0) (void)::munmap(first, before);
+    (void)::munmap(first + before + bytes, kHugePage - before);
+    (void)::madvise(first + before, bytes, MADV_HUGEPAGE);  // advice: it may be refused
+    return first + before;
+}
+#endif
+
+// The largest are mappings of their own: on the heap each would leave a hole before the next boundary. Smaller ones are
+// not, as all would then start at the same place of a page, and so in the same lines of the caches.
+void* allocate(std::size_t bytes) {
+#if defined(__linux__)
+    if (kKeep && bytes >= kHugePage) return map(bytes);
+#endif
+    return std::aligned_alloc(kLine, bytes);
+}
+
+void release(void* memory, std::size_t bytes) {
+#if defined(__linux__)
+    if (kKeep && bytes >= kHugePage) {
+        (void)::munmap(memory, bytes);
+        return;
+    }
+#endif
+    std::free(memory);
+}
 
 struct Chunk {
     void* memory;
@@ -55,7 +94,7 @@ public:
         chunks_.push_back({memory, bytes});
         bytes_ += bytes;
         while (bytes_ > kKeptBytes) {
-            std::free(chunks_.front().memory);
+            release(chunks_.front().memory, chunks_.front().bytes);
             bytes_ -= chunks_.front().bytes;
             chunks_.erase(chunks_.begin());
         }
@@ -76,27 +115,19 @@ Kept& kept() {
 }  // namespace
 
 void* take_chunk(std::size_t wanted) {
-    const std::size_t unit = unit_of(wanted);
-    const std::size_t bytes = (wanted + unit - 1) / unit * unit;
-    if (kKeep && unit != kLine) {
-        void* memory = kept().take(bytes);
-        if (memory != nullptr) return memory;
-    }
-    void* memory = std::aligned_alloc(unit == kHugePage ? kHugePage : kLine, bytes);
+    const std::size_t bytes = rounded(wanted);
+    void* memory = kKeep && bytes >= kLarge ? kept().take(bytes) : nullptr;
+    if (memory == nullptr) memory = allocate(bytes);
     if (memory == nullptr) throw std::bad_alloc();
-#if defined(__linux__)
-    if (unit == kHugePage) (void)::madvise(memory, bytes, MADV_HUGEPAGE);  // advice: it may be refused
-#endif
     return memory;
 }
 
 void give_chunk(void* memory, std::size_t wanted) {
-    const std::size_t unit = unit_of(wanted);
-    const std::size_t bytes = (wanted + unit - 1) / unit * unit;
-    if (kKeep && unit != kLine && bytes <= kKeptBytes) {
+    const std::size_t bytes = rounded(wanted);
+    if (kKeep && bytes >= kLarge && bytes <= kKeptBytes) {
         kept().give(memory, bytes);
     } else {
-        std::free(memory);
+        release(memory, bytes);
     }
 }
 

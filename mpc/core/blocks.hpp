@@ -1,7 +1,7 @@
 // Memory for labels, OTs, keys and tables. Three things about it, as a first touch of fresh 4 KiB pages costs more than the
 // cryptography of the labels in them: it is not zeroed first, so whoever takes it writes before reading; chunks that are
-// freed are kept for the next batch (up to kKeptBytes a process); and large ones lie on huge pages. If it held secrets it
-// is wiped when it is freed, wherever that happens.
+// freed are kept for the next batch (up to kKeptBytes a process); and large ones are mappings of their own, on huge pages.
+// If it held secrets it is wiped when it is freed, wherever that happens.
 #pragma once
 
 #include <cstddef>

@@ -246,9 +246,7 @@ Evaluation::Evaluation(const Circuit& circuit, std::size_t n, const Block& salt,
                        TableFormat format, bool projected)
     : walk_(circuit, n, salt, first_index, format), salt_(salt),
       projection_index_(first_index + gate_indices(circuit, n, format)), tables_left_(table_bytes(circuit, n, format)),
-      colours_(bytes_of_bits(n * circuit.output_bits())), keep_labels_(projected || circuit.has_bit_outputs()) {
-    if (keep_labels_) output_labels_.resize(n * circuit.output_bits());
-}
+      colours_(bytes_of_bits(n * circuit.output_bits())), keep_labels_(projected || circuit.has_bit_outputs()) {}
 
 Evaluation::~Evaluation() {
     release(&garbler_labels_);
@@ -320,26 +318,17 @@ void Evaluation::set_labels(const Block& seed, Blocks evaluator_labels) {
 
 void Evaluation::begin(Blocks evaluator_labels) {
     evaluator_labels_ = std::move(evaluator_labels);
+    if (keep_labels_) output_labels_.resize(instances() * circuit().output_bits());
     labels_set_ = true;
     if (circuit().and_gates() == 0) run_free_gates();
-    const StoredBytes stored = std::exchange(stored_, {});
-    consume(stored.data(), stored.size());
 }
 
 void Evaluation::feed(const std::uint8_t* tables, std::size_t bytes) {
+    if (!labels_set_) throw OrderError("tables: the labels come first");
     if (bytes > tables_left_) {
         throw LengthError("tables", static_cast<std::size_t>(tables_left_), bytes);
     }
     tables_left_ -= bytes;
-    if (labels_set_) {
-        consume(tables, bytes);
-    } else {
-        if (stored_.empty()) stored_.reserve(static_cast<std::size_t>(bytes + tables_left_));
-        stored_.insert(stored_.end(), tables, tables + bytes);
-    }
-}
-
-void Evaluation::consume(const std::uint8_t* tables, std::size_t bytes) {
     while (bytes > 0) {
         if (walk_.at_tile_start()) start_tile();
         const std::size_t row = walk_.row_bytes();
@@ -377,9 +366,14 @@ std::vector<std::uint64_t> Evaluation::decode(const std::uint8_t* decoding, std:
 }
 
 const Blocks& Evaluation::output_labels() const {
-    if (!keep_labels_) throw OrderError("this evaluation was not made to be projected");
+    if (!keep_labels_) throw OrderError("this evaluation was projected already, or was not made to be");
     require_done("projection");
     return output_labels_;
+}
+
+void Evaluation::release_output_labels() {
+    release(&output_labels_);
+    keep_labels_ = false;
 }
 
 }  // namespace capc::mpc

@@ -10,14 +10,14 @@
 //      Early (d known before garbling):  G's zero labels are q ^ d delta (`corrected_labels`), E's labels are t.
 //      Late  (d known online):           G garbles with fresh zero labels K and sends q ^ K ^ d delta
 //                                        (`Garbling::late_labels`); E's labels are t ^ message, which is K ^ c delta.
-//   2. Tables: G `next_tables` until it returns 0  -->  E `feed` in any pieces: `table_bytes`.
+//   2. Tables: G `next_tables` until it returns 0  -->  E `feed` in any pieces: `table_bytes`, after 3.
 //   3. Garbler's inputs.
 //      Known when it garbles: G draws a public seed for this garbling. The labels of its values are
 //      A = AES_seed(place), which E makes from the seed (`set_labels(seed, evaluator labels)`); its zero labels are
 //      A ^ x delta, x its bits.
 //      Otherwise: G `input_labels(values)`  -->  E `set_labels(garbler labels, evaluator labels)`.
-//      2 and 3 come in either order. Labels first: tables are evaluated as they arrive, memory bounded by a tile.
-//      Tables first (preprocessing): they are stored until the labels come.
+//      The garbler does 2 and 3 in either order. The evaluator's labels come first: tables are evaluated as they arrive,
+//      memory bounded by a tile. Who is sent tables ahead of the labels (preprocessing) keeps them until these come.
 //   4. Outputs, one or more of: G `decoding` --> E `decode`; E `colours` --> G `decode`;
 //      G `project` --> E `open_projection` (projection.hpp), if both were made `projected`, as circuits whose output
 //      words are single bits always are.
@@ -172,7 +172,7 @@ public:
     // n x evaluator_bits. Once.
     void set_labels(const std::uint8_t* garbler_labels, std::size_t bytes, Blocks evaluator_labels);
     void set_labels(const Block& seed, Blocks evaluator_labels);
-    // The next bytes of the tables, cut anywhere.
+    // The next bytes of the tables, cut anywhere. After set_labels.
     void feed(const std::uint8_t* tables, std::size_t bytes);
     bool done() const { return labels_set_ && walk_.finished(); }
 
@@ -181,15 +181,15 @@ public:
     Bytes colours() const;
     std::vector<std::uint64_t> decode(const std::uint8_t* decoding, std::size_t bytes) const;
 
-    // For projection.hpp, as in Garbling.
+    // For projection.hpp, as in Garbling; they are kept until they are let go.
     const Blocks& output_labels() const;
+    void release_output_labels();
     const Block& salt() const { return salt_; }
     std::uint64_t projection_index() const { return projection_index_; }
 
 private:
     void check_unlabelled(const Blocks& evaluator_labels) const;
     void begin(Blocks evaluator_labels);
-    void consume(const std::uint8_t* tables, std::size_t bytes);
     void start_tile();
     void finish_tile();
     void run_free_gates();
@@ -203,7 +203,6 @@ private:
     std::optional<Aes128> label_stream_;  // of the garbler's labels, if a seed came in their place
     Blocks garbler_labels_;               // all of them; from a seed, those of the tile in work
     Blocks evaluator_labels_;
-    StoredBytes stored_;  // tables that came before the labels
     Bytes partial_;       // the beginning of one AND gate's tables
     Bytes colours_;
     Blocks output_labels_;

@@ -111,9 +111,11 @@ public:
     std::vector<std::uint64_t> decode(const std::uint8_t* decoding, std::size_t bytes) const {
         return evaluation_.decode(decoding, bytes);
     }
-    std::vector<std::uint64_t> open_projection(ProjectionRing ring, const std::uint8_t* message,
-                                               std::size_t bytes) const {
-        return capc::mpc::open_projection(evaluation_, ring, message, bytes);
+    // Once; a refused message may be followed by another.
+    std::vector<std::uint64_t> open_projection(ProjectionRing ring, const std::uint8_t* message, std::size_t bytes) {
+        std::vector<std::uint64_t> shares = capc::mpc::open_projection(evaluation_, ring, message, bytes);
+        evaluation_.release_output_labels();
+        return shares;
     }
 
 private:

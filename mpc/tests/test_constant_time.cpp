@@ -48,8 +48,8 @@ void one(const Circuit& circuit, std::size_t n, bool late, bool known, TableForm
     Bytes tables = all_tables(garbling, 3000);
     make_public(tables);  // they are sent
     Evaluation evaluation = setting.evaluation();
-    evaluation.feed(tables.data(), tables.size());
     setting.give_labels(garbling, evaluation);
+    evaluation.feed(tables.data(), tables.size());
     Bytes colours = evaluation.colours();
     make_public(colours);
     Values found = garbling.decode(colours.data(), colours.size());

@@ -1,5 +1,5 @@
 // Garbling against evaluation in the clear, on every CPU level: every instance count around a tile, early and late
-// choices, the garbler's values known or not, tables before and after labels, chunks cut anywhere, outputs to either
+// choices, the garbler's values known or not, tables made before and after labels, chunks cut anywhere, outputs to either
 // side, projection; a known answer; refusals.
 #include <algorithm>
 
@@ -17,23 +17,18 @@ using namespace capc::mpc;
 
 namespace {
 
-// The whole path; `labels_after` bytes of tables are fed before the labels are set.
-void run_both(const Setting& setting, std::size_t garbler_chunk, std::size_t evaluator_chunk,
-              std::size_t labels_after) {
+// The whole path; the labels are made before the tables or after them.
+void run_both(const Setting& setting, std::size_t garbler_chunk, std::size_t evaluator_chunk, bool labels_first) {
     Garbling garbling = setting.garbling();
     Evaluation evaluation = setting.evaluation();
+    if (labels_first) setting.give_labels(garbling, evaluation);
     const Bytes tables = all_tables(garbling, garbler_chunk);
+    if (!labels_first) setting.give_labels(garbling, evaluation);
     CHECK(tables.size() == table_bytes(setting.circuit, setting.n));
     CHECK(garbling.finished());
-    bool labels_given = false;
     for (std::size_t at = 0; at < tables.size(); at += evaluator_chunk) {
-        if (!labels_given && at >= labels_after) {
-            setting.give_labels(garbling, evaluation);
-            labels_given = true;
-        }
         evaluation.feed(tables.data() + at, std::min(evaluator_chunk, tables.size() - at));
     }
-    if (!labels_given) setting.give_labels(garbling, evaluation);
     CHECK(evaluation.done());
     const Bytes decoding = garbling.decoding();
     const Bytes colours = evaluation.colours();
@@ -45,7 +40,7 @@ void every_instance_count() {
     std::uint64_t seed = 0;
     for (std::size_t n = 0; n <= 70; ++n) {
         Setting setting(n % 2 == 0 ? circuits::relu(11, 3) : circuits::argmax(3, 6), n, n % 3 == 0, ++seed);
-        run_both(setting.with_known_inputs(n % 5 < 2), 4096, 1000, n % 4 == 0 ? 0 : 3000);
+        run_both(setting.with_known_inputs(n % 5 < 2), 4096, 1000, n % 4 == 0);
     }
 }
 
@@ -61,7 +56,7 @@ void every_circuit() {
         for (const bool late : {false, true}) {
             for (const bool known : {false, true}) {
                 Setting setting(circuit, 37, late, 5);
-                run_both(setting.with_known_inputs(known), 1u << 16, 1u << 16, 0);
+                run_both(setting.with_known_inputs(known), 1u << 16, 1u << 16, false);
             }
         }
     }
@@ -98,7 +93,7 @@ void chunks_cut_anywhere() {
     for (const std::size_t chunk : {1u, 7u, 31u, 33u, 1023u, 1024u, 1025u, 3000u}) {
         Garbling again = setting.garbling();
         CHECK(all_tables(again, chunk) == whole);
-        run_both(setting, 5000, chunk, 2 * chunk);
+        run_both(setting, 5000, chunk, true);
     }
 }
 
@@ -115,12 +110,12 @@ void odd_outputs() {
         const Circuit circuit = build.build("odd outputs");
         for (const std::size_t n : {1u, 5u, 33u}) {
             const Setting setting(circuit, n, true, n);
-            run_both(setting, 100, 100, 0);
+            run_both(setting, 100, 100, false);
             Garbling garbling = setting.garbling();
             Evaluation evaluation = setting.evaluation();
             const Bytes tables = all_tables(garbling, 999);
-            evaluation.feed(tables.data(), tables.size());
             setting.give_labels(garbling, evaluation);
+            evaluation.feed(tables.data(), tables.size());
             const auto mine = project(garbling, {20});
             const auto theirs = open_projection(evaluation, {20}, mine.message.data(), mine.message.size());
             const Values clear = setting.in_the_clear();
@@ -167,8 +162,8 @@ void projected_words() {
                 Garbling garbling = setting.garbling();
                 Evaluation evaluation = setting.evaluation();
                 const Bytes tables = all_tables(garbling, 1u << 14);
-                evaluation.feed(tables.data(), tables.size());
                 setting.give_labels(garbling, evaluation);
+                evaluation.feed(tables.data(), tables.size());
                 const auto mine = project(garbling, {width, is_signed});
                 CHECK(mine.message.size() == bytes_of_bits(45 * (bits * width - bits * (bits - 1) / 2)));
                 const auto theirs = open_projection(evaluation, {width, is_signed}, mine.message.data(),
@@ -260,6 +255,24 @@ void half_gates_as_specified() {
     }
 }
 
+// Memory of every size class, whole and on a cache line, and again after it was given back.
+void chunks() {
+    for (const std::size_t bytes : {std::size_t{1}, std::size_t{65}, std::size_t{64} << 10, (std::size_t{2} << 20) - 1,
+                                    (std::size_t{2} << 20) + 1, std::size_t{3} << 20, (std::size_t{4} << 20) + 70000}) {
+        for (int again = 0; again < 2; ++again) {
+            void* const memory = take_chunk(bytes);
+            void* const another = take_chunk(bytes);
+            CHECK(reinterpret_cast<std::uintptr_t>(memory) % 64 == 0);
+            std::memset(memory, 1, bytes);
+            std::memset(another, 2, bytes);
+            const auto* const first = static_cast<const std::uint8_t*>(memory);
+            CHECK(std::all_of(first, first + bytes, [](std::uint8_t byte) { return byte == 1; }));
+            give_chunk(memory, bytes);
+            give_chunk(another, bytes);
+        }
+    }
+}
+
 void levels_mix() {
     const auto levels = cpu::available();
     const auto usual = cpu::level();
@@ -272,8 +285,8 @@ void levels_mix() {
             const Bytes tables = all_tables(garbling, 1777);
             cpu::force_level(evaluator_level);
             Evaluation evaluation = setting.evaluation();
-            evaluation.feed(tables.data(), tables.size());
             setting.give_labels(garbling, evaluation);
+            evaluation.feed(tables.data(), tables.size());
             const Bytes decoding = garbling.decoding();
             CHECK(evaluation.decode(decoding.data(), decoding.size()) == setting.in_the_clear());
         }
@@ -305,9 +318,7 @@ void refusals() {
 
     Evaluation evaluation = setting.evaluation();
     CHECK_THROWS(evaluation.colours(), OrderError);
-    CHECK_THROWS(evaluation.feed(tables.data(), tables.size() + 1), LengthError);
-    evaluation.feed(tables.data(), tables.size());
-    CHECK_THROWS(evaluation.feed(tables.data(), 1), LengthError);
+    CHECK_THROWS(evaluation.feed(tables.data(), tables.size()), OrderError);
     CHECK_THROWS(evaluation.decode(nullptr, 0), OrderError);
     const Bytes labels = garbling.input_labels(setting.garbler_values.data(), setting.garbler_values.size());
     CHECK_THROWS(garbling.input_labels(setting.garbler_values.data(), setting.garbler_values.size()), OrderError);
@@ -319,6 +330,9 @@ void refusals() {
     CHECK_THROWS(evaluation.set_labels(labels.data(), labels.size(), Blocks(1)), LengthError);
     evaluation.set_labels(labels.data(), labels.size(), own);
     CHECK_THROWS(evaluation.set_labels(labels.data(), labels.size(), own), OrderError);
+    CHECK_THROWS(evaluation.feed(tables.data(), tables.size() + 1), LengthError);
+    evaluation.feed(tables.data(), tables.size());
+    CHECK_THROWS(evaluation.feed(tables.data(), 1), LengthError);
     CHECK(evaluation.done());
     const Bytes decoding = garbling.decoding();
     CHECK_THROWS(evaluation.decode(decoding.data(), decoding.size() - 1), LengthError);
@@ -351,7 +365,6 @@ void evaluator_sees_one_label_a_wire() {
         Garbling garbling = setting.garbling();
         Evaluation evaluation = setting.evaluation();
         Bytes view = all_tables(garbling, 4096);
-        evaluation.feed(view.data(), view.size());
         Bytes labels(40 * setting.circuit.garbler_bits() * sizeof(Block));
         if (setting.known) {
             Blocks made(labels.size() / sizeof(Block));
@@ -369,6 +382,7 @@ void evaluator_sees_one_label_a_wire() {
             own = unmasked_labels(own, message.data(), message.size());
         }
         evaluation.set_labels(labels.data(), labels.size(), own);
+        evaluation.feed(view.data(), static_cast<std::size_t>(garbling.table_bytes()));
         Blocks blocks = setting.t;
         blocks.insert(blocks.end(), own.begin(), own.end());
         blocks.insert(blocks.end(), evaluation.output_labels().begin(), evaluation.output_labels().end());
@@ -394,8 +408,8 @@ void corrupted_tables_show() {
         Garbling garbling = setting.garbling();
         all_tables(garbling, 4096);
         Evaluation evaluation = setting.evaluation();
-        evaluation.feed(bad.data(), bad.size());
         setting.give_labels(garbling, evaluation);
+        evaluation.feed(bad.data(), bad.size());
         const Bytes decoding = garbling.decoding();
         if (evaluation.decode(decoding.data(), decoding.size()) != setting.in_the_clear()) ++changed;
     }
@@ -415,6 +429,7 @@ int main() {
     check::run_on_all_levels("projections", projections);
     check::run_on_all_levels("projected words", projected_words);
     check::run_on_all_levels("known answer", known_answer);
+    check::run("chunks", chunks);
     check::run("levels mix", levels_mix);
     check::run("evaluator sees one label a wire", evaluator_sees_one_label_a_wire);
     check::run("refusals", refusals);

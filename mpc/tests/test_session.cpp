@@ -61,13 +61,13 @@ void run_batch(Pair& pair, const Circuit& circuit, std::size_t n, bool late, Prg
     GarbledBatch garbled = pair.garbler.garble(circuit, n, late ? nullptr : &early, false,
                                                seeded ? mine.data() : nullptr, seeded ? mine.size() : 0);
     const Bytes tables = all_tables(garbled);
-    evaluated.feed_tables(tables.data(), tables.size());
     const Bytes corrections = late ? evaluated.choose(theirs.data(), theirs.size()) : Bytes();
     const Bytes labels = garbled.input_labels(later, seeded ? 0 : mine.size(), late ? &corrections : nullptr);
     CHECK(labels.size() == evaluated.label_bytes());
     CHECK(labels.size() ==
           16 * ((seeded ? 1 : n * circuit.garbler_bits()) + (late ? n * circuit.evaluator_bits() : 0)));
     evaluated.set_labels(labels.data(), labels.size());
+    evaluated.feed_tables(tables.data(), tables.size());
     CHECK(evaluated.done());
     const Values expected = circuit.run(mine, theirs, n);
     const Bytes decoding = garbled.decoding(), colours = evaluated.colours();

@@ -18,20 +18,15 @@ namespace {
 
 constexpr TableFormat kFormat = TableFormat::three_halves;
 
-void run_both(const Setting& setting, std::size_t taken, std::size_t fed, std::size_t before_labels) {
+void run_both(const Setting& setting, std::size_t taken, std::size_t fed) {
     Garbling garbling = setting.garbling();
     Evaluation evaluation = setting.evaluation();
     const Bytes tables = all_tables(garbling, taken);
     CHECK(tables.size() == table_bytes(setting.circuit, setting.n, kFormat));
-    bool labelled = false;
+    setting.give_labels(garbling, evaluation);
     for (std::size_t at = 0; at < tables.size(); at += fed) {
-        if (!labelled && at >= before_labels) {
-            setting.give_labels(garbling, evaluation);
-            labelled = true;
-        }
         evaluation.feed(tables.data() + at, std::min(fed, tables.size() - at));
     }
-    if (!labelled) setting.give_labels(garbling, evaluation);
     CHECK(evaluation.done());
     const Values expected = setting.in_the_clear();
     const Bytes decoding = garbling.decoding(), colours = evaluation.colours();
@@ -48,11 +43,11 @@ void garbled_is_clear() {
     for (const Circuit& circuit : all) {
         for (const int kind : {0, 1, 2, 3}) {
             Setting setting(circuit, 37, kind % 2 == 1, 5, kFormat);
-            run_both(setting.with_known_inputs(kind >= 2), 1u << 16, 1u << 16, 0);
+            run_both(setting.with_known_inputs(kind >= 2), 1u << 16, 1u << 16);
         }
     }
     for (std::size_t n = 1; n <= 70; ++n) {
-        run_both(Setting(circuits::relu(5, 1), n, n % 2 == 0, n, kFormat), 999, 501, n);
+        run_both(Setting(circuits::relu(5, 1), n, n % 2 == 0, n, kFormat), 999, 501);
     }
 }
 
@@ -63,7 +58,7 @@ void chunks_cut_anywhere() {
     for (const std::size_t chunk : {1u, 7u, 787u, 788u, 789u, 3000u}) {
         Garbling again = setting.garbling();
         CHECK(all_tables(again, chunk) == whole);
-        run_both(setting, 5000, chunk, 2 * chunk);
+        run_both(setting, 5000, chunk);
     }
 }
 
@@ -72,8 +67,8 @@ void projections() {
     Garbling garbling = setting.garbling();
     Evaluation evaluation = setting.evaluation();
     const Bytes tables = all_tables(garbling, 1u << 14);
-    evaluation.feed(tables.data(), tables.size());
     setting.give_labels(garbling, evaluation);
+    evaluation.feed(tables.data(), tables.size());
     const auto mine = project(garbling, {20});
     const auto theirs = open_projection(evaluation, {20}, mine.message.data(), mine.message.size());
     const Values clear = setting.in_the_clear();
@@ -99,8 +94,8 @@ void evaluator_sees_one_label_a_wire() {
     Garbling garbling = setting.garbling();
     Evaluation evaluation = setting.evaluation();
     const Bytes tables = all_tables(garbling, 4096);
-    evaluation.feed(tables.data(), tables.size());
     setting.give_labels(garbling, evaluation);
+    evaluation.feed(tables.data(), tables.size());
     std::vector<std::uint64_t> halves;
     for (const Block& label : evaluation.output_labels()) halves.insert(halves.end(), {label.lo, label.hi});
     for (std::size_t at = 0; at + 8 <= tables.size(); at += 8) {

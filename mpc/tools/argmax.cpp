@@ -31,7 +31,7 @@ void run(int count, char** values) {
     tools::Connection peer = tools::open_connection(arguments);
     if (arguments.evaluator) {
         const std::size_t projection = mpc::projection_bytes(circuit, 1, arguments.share_bits);
-        const auto [batch, message] = tools::run_evaluator(peer, hello, circuit, shares, projection);
+        auto [batch, message] = tools::run_evaluator(peer, hello, circuit, shares, projection);
         write_shares(arguments.output, batch.open_projection({arguments.share_bits}, message.data(), message.size()));
     } else {
         std::vector<std::uint64_t> mine;

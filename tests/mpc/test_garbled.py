@@ -360,6 +360,25 @@ def test_a_value_beyond_its_word_is_the_callers_error() -> None:
         evaluator.prepare(Circuit.add(8), 1, np.array([[256]], dtype=np.uint64))
 
 
+def test_a_batch_streamed_into_shares_opens_no_outputs() -> None:
+    garbler, evaluator = opened()
+    values = np.zeros((3, 1), dtype=np.uint64)
+    garbled, evaluated = both(
+        lambda: garbler.garble(Circuit.add(8), values, projection=Projection(8)),
+        lambda: evaluator.evaluate(Circuit.add(8), values, projection=Projection(8)),
+    )
+    for ask in (
+        garbled.reveal_to_evaluator,
+        garbled.receive_outputs,
+        evaluated.learn_outputs,
+        evaluated.return_outputs,
+    ):
+        with pytest.raises(ParameterError, match="streamed into shares"):
+            ask()
+    with pytest.raises(ParameterError, match="expected a prepared batch"):
+        evaluated.receive_inputs()
+
+
 def test_printing_shows_type_and_shape_only() -> None:
     garbler, evaluator = opened()
     garbled, evaluated = prepared(

@@ -64,11 +64,14 @@ def run_batch(
     evaluation = evaluator.evaluate(CIRCUIT, INSTANCES, None if late else theirs, seeded=seeded)
     early = None if late else wire.send(name, TO_GARBLER, evaluation.corrections)
     garbling = garbler.garble(CIRCUIT, INSTANCES, early, values=mine if seeded else None)
+    chunks = []
     while tables := garbling.next_tables(10_000):
-        evaluation.feed_tables(wire.send(name, TO_EVALUATOR, tables))
+        chunks.append(wire.send(name, TO_EVALUATOR, tables))
     corrections = wire.send(name, TO_GARBLER, evaluation.choose(theirs)) if late else None
     labels = garbling.input_labels(None if seeded else mine, corrections)
     evaluation.set_labels(wire.send(name, TO_EVALUATOR, labels))
+    for chunk in chunks:
+        evaluation.feed_tables(chunk)
     expected = CIRCUIT.run(mine, theirs)
     opened = evaluation.decode(wire.send(name, TO_EVALUATOR, garbling.decoding()))
     np.testing.assert_array_equal(opened, expected)

@@ -108,7 +108,6 @@ void batch(Input& input) {
     if (!garbled) garble(late ? nullptr : &early);
     Bytes tables(static_cast<std::size_t>(garbled->tables_left()));
     REQUIRE(garbled->next_tables(tables.data(), tables.size()) == tables.size());
-    evaluated.feed_tables(tables.data(), tables.size());
     Bytes labels;
     if (late) {
         const Bytes corrections = evaluated.choose(theirs.data(), theirs.size());
@@ -123,6 +122,7 @@ void batch(Input& input) {
     const bool wrong = refused([&] { evaluated.set_labels(altered.data(), altered.size()); });
     if (!wrong && altered != labels) return;
     if (wrong) evaluated.set_labels(labels.data(), labels.size());
+    evaluated.feed_tables(tables.data(), tables.size());
     const Bytes decoding = garbled->decoding();
     REQUIRE(evaluated.decode(decoding.data(), decoding.size()) == circuit().run(mine, theirs, n));
 }
