@@ -14,8 +14,6 @@ namespace {
 constexpr std::size_t kTileBlocks = kRowBlocks;  // columns go 2048 at a time: 32 KiB of rows, inside the first cache
 constexpr std::size_t kTileBytes = kTileBlocks * sizeof(Block);  // of one column, in whole vectors
 
-typedef std::uint64_t Vector __attribute__((vector_size(64), may_alias));
-
 struct Tile {
     alignas(64) Block rows[kBaseOts][kTileBlocks];
     alignas(64) Block leaf[kLeaves][kTileBlocks];
@@ -26,27 +24,39 @@ struct Tile {
     ~Tile() { wipe(this, sizeof *this); }
 };
 
+template <std::size_t bytes>
+struct VectorOf {
+    typedef std::uint64_t T __attribute__((vector_size(bytes)));
+
+    static CAPC_INLINE void load(T& x, const void* from) {
+        T loaded;  // of its own, so that x may stay in a register
+        std::memcpy(&loaded, from, sizeof loaded);
+        x = loaded;
+    }
+    static CAPC_INLINE void store(void* to, const T& x) { std::memcpy(to, &x, sizeof x); }
+};
+
 // Of one tree: row b = XOR of the leaves x whose bit b is set, and of `in` where bit b of alpha is; out = `in` XOR all
 // leaves. Halving the list once a bit costs 26 XORs of rows instead of 43.
+template <std::size_t bytes>
 CAPC_INLINE void fold_body(const Block (*leaf)[kTileBlocks], std::uint64_t alpha, const std::uint8_t* in,
                            std::uint8_t* out, Block (*rows)[kTileBlocks]) {
-    for (std::size_t c = 0; c < kTileBytes / sizeof(Vector); ++c) {
-        Vector l[kLeaves];
-        for (std::size_t x = 0; x < kLeaves; ++x) l[x] = reinterpret_cast<const Vector*>(leaf[x])[c];
-        Vector more;
-        std::memcpy(&more, in + c * sizeof more, sizeof more);
+    using Vector = VectorOf<bytes>;
+    for (std::size_t c = 0; c < kTileBlocks; c += bytes / sizeof(Block)) {
+        typename Vector::T l[kLeaves], more;
+        for (std::size_t x = 0; x < kLeaves; ++x) Vector::load(l[x], &leaf[x][c]);
+        Vector::load(more, in + c * sizeof(Block));
         for (std::size_t b = 0; b < kTreeDepth; ++b) {
             const std::size_t pairs = kLeaves >> (b + 1);
-            Vector odd = l[1] ^ (more & mask_of(alpha >> b).lo);
+            typename Vector::T odd = l[1] ^ (more & mask_of(alpha >> b).lo);
             l[0] ^= l[1];
             for (std::size_t k = 1; k < pairs; ++k) {
                 odd ^= l[2 * k + 1];
                 l[k] = l[2 * k] ^ l[2 * k + 1];
             }
-            reinterpret_cast<Vector*>(rows[b])[c] = odd;
+            Vector::store(&rows[b][c], odd);
         }
-        l[0] ^= more;
-        std::memcpy(out + c * sizeof l[0], &l[0], sizeof l[0]);
+        Vector::store(out + c * sizeof(Block), l[0] ^ more);
     }
 }
 
@@ -55,18 +65,18 @@ using Fold = void (*)(const Block (*)[kTileBlocks], std::uint64_t, const std::ui
 
 void fold_generic(const Block (*leaf)[kTileBlocks], std::uint64_t alpha, const std::uint8_t* in, std::uint8_t* out,
                   Block (*rows)[kTileBlocks]) {
-    fold_body(leaf, alpha, in, out, rows);
+    fold_body<16>(leaf, alpha, in, out, rows);
 }
 
 #if defined(CAPC_X86_KERNELS)
 __attribute__((target("avx2"))) void fold_avx2(const Block (*leaf)[kTileBlocks], std::uint64_t alpha,
                                                const std::uint8_t* in, std::uint8_t* out, Block (*rows)[kTileBlocks]) {
-    fold_body(leaf, alpha, in, out, rows);
+    fold_body<32>(leaf, alpha, in, out, rows);
 }
 __attribute__((target("avx512f"))) void fold_avx512(const Block (*leaf)[kTileBlocks], std::uint64_t alpha,
                                                     const std::uint8_t* in, std::uint8_t* out,
                                                     Block (*rows)[kTileBlocks]) {
-    fold_body(leaf, alpha, in, out, rows);
+    fold_body<64>(leaf, alpha, in, out, rows);
 }
 #endif
 
