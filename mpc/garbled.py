@@ -21,7 +21,7 @@ CRYPTO 2022) from base OTs of Chou and Orlandi (LATINCRYPT 2015). Semi-honest: e
 an output step gives it, nothing else. Both sides must make the same calls in the same order; every message is labelled
 with the batch's number, circuit and size, so a mismatch is refused and not computed upon.
 
-The choices of a piece cross while the piece before it is worked on, so that both sides compute at once. The
+The choices of a piece are made two pieces ahead and cross one ahead, so that both sides compute at once. The
 conversation stays half-duplex nevertheless, and cannot jam however small the buffers between the two are: the evaluator
 sends the choices of piece k + 1 only when it has read all of piece k - 1, and the garbler sends nothing of piece k
 before it has read them; so at any moment one side listens. A finished piece keeps its outputs: what a side holds is
@@ -34,7 +34,10 @@ and step): the other side's message has the wrong label, length or content. ``Pa
 from __future__ import annotations
 
 import mmap
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterator
+from functools import partial
+from itertools import zip_longest
 from typing import Literal
 
 from mpc._core import Circuit, Evaluation, EvaluatorSession, GarblerSession, Garbling, table_memory
@@ -79,6 +82,10 @@ class _Frames:
         if len(self._memory) < skipped + size:
             self._memory = memoryview(mmap.mmap(-1, skipped + size))
         return self._memory[skipped : skipped + size]
+
+
+def _nothing() -> None:
+    """No choices are left to send."""
 
 
 def _name(number: int, circuit: Circuit, n: int, late: bool, projection: Projection | None) -> str:
@@ -217,21 +224,22 @@ class Evaluator:
             projection: as for :meth:`Garbler.prepare`, and the same.
         """
         batch = EvaluatedBatch(self.channel, self._name(circuit, n, values, projection), circuit, projection)
-        for part in self._evaluations(batch, circuit, n, values, seeded=False):
-            batch.stored.append(self._store_tables(batch, part[0]))
-            batch.parts.append(part)
+        for rows, evaluation, read in self._evaluations(batch, circuit, n, values, seeded=False):
+            batch.stored.append(self._store_tables(batch, rows))
+            read()
+            batch.parts.append((rows, evaluation))
         return batch
 
     def evaluate(self, circuit: Circuit, values: Words, *, projection: Projection | None = None) -> EvaluatedBatch:
         """:meth:`prepare` and :meth:`EvaluatedBatch.receive_inputs` in one, facing :meth:`Garbler.garble`."""
         n = len(values)
         batch = EvaluatedBatch(self.channel, self._name(circuit, n, values, projection), circuit, projection)
-        for part in self._evaluations(batch, circuit, n, values, seeded=True):
-            message = self._evaluate_tables(batch, *part)
+        for rows, evaluation, read in self._evaluations(batch, circuit, n, values, seeded=True):
+            message = self._evaluate_tables(batch, rows, evaluation, read)
             if projection is None:
-                batch.parts.append(part)
+                batch.parts.append((rows, evaluation))
             else:
-                batch.open(part[1], message)
+                batch.open(evaluation, message)
         return batch
 
     def _name(self, circuit: Circuit, n: int, values: Words | None, projection: Projection | None) -> str:
@@ -240,29 +248,37 @@ class Evaluator:
 
     def _evaluations(
         self, batch: EvaluatedBatch, circuit: Circuit, n: int, values: Words | None, seeded: bool
-    ) -> Iterator[tuple[slice, Evaluation]]:
-        """Piece after piece, each with its choices sent; by then those of the next are sent too."""
+    ) -> Iterator[tuple[slice, Evaluation, Callable[[], None]]]:
+        """Piece after piece; by then its choices and those of the next are sent, those of the one after that are made.
+        They are to be sent, by the call that comes with each piece, as soon as it is read and before it is worked on:
+        the garbler waits for them."""
         pieces = _pieces(circuit, n)
         if values is not None:
             check_rows("evaluator's values", values, n)
-        begun = self._send_choices(batch, circuit, pieces[0], values, seeded)
-        for rows, following in zip(pieces, [*pieces[1:], None], strict=True):
-            evaluation = begun
-            if following is not None:
-                begun = self._send_choices(batch, circuit, following, values, seeded)
-            yield rows, evaluation
+        begun: deque[Evaluation] = deque()
+        for rows in pieces[:2]:
+            evaluation, send = self._choices(batch, circuit, rows, values, seeded)
+            begun.append(evaluation)
+            send()
+        for rows, ahead in zip_longest(pieces, pieces[2:]):
+            send = _nothing
+            if ahead is not None:
+                evaluation, send = self._choices(batch, circuit, ahead, values, seeded)
+                begun.append(evaluation)
+            yield rows, begun.popleft(), send
 
-    def _send_choices(
+    def _choices(
         self, batch: EvaluatedBatch, circuit: Circuit, rows: slice, values: Words | None, seeded: bool
-    ) -> Evaluation:
-        """An extension, where OTs are short, and unless the batch is late the corrections."""
+    ) -> tuple[Evaluation, Callable[[], None]]:
+        """A piece begun, and the call that sends what the garbler needs of it: an extension, where OTs are short, and
+        unless the batch is late the corrections."""
         count = rows.stop - rows.start
         missing = count * circuit.evaluator_bits - self._session.ots_left
         extension = self._session.extend(missing) if missing > 0 else b""
         own = None if values is None else values[rows]
         evaluation = self._session.evaluate(circuit, count, own, batch.projection is not None, seeded)
-        self.channel.send(f"{batch.name}/choices", extension, b"" if values is None else evaluation.corrections)
-        return evaluation
+        corrections = b"" if values is None else evaluation.corrections
+        return evaluation, partial(self.channel.send, f"{batch.name}/choices", extension, corrections)
 
     def _store_tables(self, batch: EvaluatedBatch, rows: slice) -> memoryview:
         """One piece's tables, with the projection behind them, if there is one."""
@@ -275,9 +291,11 @@ class Evaluator:
         self.channel.recv_into(self._label(batch), stored[first:])
         return stored
 
-    def _evaluate_tables(self, batch: EvaluatedBatch, rows: slice, evaluation: Evaluation) -> bytes:
-        """One piece's tables, the labels in front of them, evaluated on the way. Returns the projection behind them, if
-        there is one."""
+    def _evaluate_tables(
+        self, batch: EvaluatedBatch, rows: slice, evaluation: Evaluation, read: Callable[[], None]
+    ) -> bytes:
+        """One piece's tables, the labels in front of them, evaluated on the way; ``read`` is called when all are there.
+        Returns the projection behind them, if there is one."""
         labels = evaluation.label_bytes
         left = batch.circuit.table_bytes(rows.stop - rows.start, self._tables)
         projected = batch.projection_bytes(rows)
@@ -286,6 +304,8 @@ class Evaluator:
             left -= now
             frame = self._frames.take(labels + now + (0 if left else projected), labels)
             self.channel.recv_into(self._label(batch), frame)
+            if not left:
+                read()
             with placed(self.channel):
                 if labels:
                     evaluation.set_labels(frame[:labels])

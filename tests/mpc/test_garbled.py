@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 import mpc
 import mpc.garbled
-from mpc._core import Circuit
+from mpc._core import Circuit, Evaluation
 from mpc.batches import EvaluatedBatch, GarbledBatch, Projection
 from mpc.channel import MemoryChannel, memory_pair
 from mpc.errors import ParameterError, ProtocolError
@@ -173,6 +173,24 @@ def test_the_next_choices_cross_before_a_pieces_tables(monkeypatch: pytest.Monke
     assert isinstance(garbler.channel, MemoryChannel)
     order = [label.rsplit("/", 1)[1] for _, label, _ in garbler.channel.transcript if label.startswith("garbled/0/")]
     assert order == ["choices", *["choices", "tables"] * 3, "tables"]
+
+
+def test_choices_leave_before_the_piece_that_was_read_is_worked_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mpc.garbled, "OTS_A_PIECE", 32 * 8)
+    circuit, zeros, shared = Circuit.add(8), np.zeros((130, 1), dtype=np.uint64), Projection(8)
+    garbler, evaluator = opened()
+    finish, sent = EvaluatedBatch.open, []
+
+    def observed(batch: EvaluatedBatch, evaluation: Evaluation, message: bytes) -> None:
+        sent.append(sum(label.endswith("choices") for label, _ in frames(evaluator, "sent")))
+        finish(batch, evaluation, message)
+
+    monkeypatch.setattr(EvaluatedBatch, "open", observed)
+    both(
+        lambda: garbler.garble(circuit, zeros, projection=shared),
+        lambda: evaluator.evaluate(circuit, zeros, projection=shared),
+    )
+    assert sent == [3, 4, 5, 5, 5]
 
 
 def test_a_batch_cannot_jam_a_link_that_buffers_almost_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
