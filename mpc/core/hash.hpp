@@ -21,16 +21,18 @@
 // twice under one salt. That also separates sessions from each other, which is the multi-instance part.
 #pragma once
 
-#include <cstddef>
 #include <cstdint>
 
-#include "core/kernels.hpp"
+#include "core/aes.hpp"
 
 namespace capc::mpc {
 
-// out[k] = H_index(in[k]) for k < count; `in` may be `out`.
-inline void hash_blocks(const Block& salt, std::uint64_t index, const Block* in, Block* out, std::size_t count) {
-    kernels().hash(salt, index, in, out, count);
+// H_index(x) written out. The kernels hash in their own loops, by the row; they are tested against this.
+inline Block hash(const Block& salt, std::uint64_t index, const Block& x) {
+    const Block sigma{x.hi, x.hi ^ x.lo};
+    Block cipher;
+    Aes128(salt ^ Block{index, 0}).encrypt(&sigma, &cipher, 1);
+    return cipher ^ sigma;
 }
 
 }  // namespace capc::mpc

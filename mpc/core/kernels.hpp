@@ -90,8 +90,6 @@ struct Kernels {
     // As counter_mode with `high` zero, under `key_count` keys: `count` blocks each, key k's from out + k * stride on.
     void (*streams)(const RoundKeys* keys, std::size_t key_count, std::uint64_t first, Block* out, std::size_t stride,
                     std::size_t count);
-    // out[i] = H_index(in[i]), see hash.hpp; `in` may be `out`.
-    void (*hash)(const Block& salt, std::uint64_t index, const Block* in, Block* out, std::size_t count);
     // blocks[i] ^= delta where bit i of the packed `bits` is one.
     void (*shift)(Block* blocks, const std::uint8_t* bits, std::size_t count, const Block& delta);
     // Bit i of the result is the colour of row[i], i < lanes <= kTile.

@@ -7,7 +7,7 @@
 namespace capc::mpc {
 
 const Kernels kernels_aesni = {
-    expand_key, encrypt<V128>, counter_mode<V128>, streams<V128>, hash<V128>, shift<V128>, colours<V128>,
+    expand_key, encrypt<V128>, counter_mode<V128>, streams<V128>, shift<V128>, colours<V128>,
     garble<V128>, evaluate<V128>, three_halves_x86::garble<V128>, three_halves_x86::evaluate<V128>,
     projection_x86::project<V128>, projection_x86::open<V128>,
 };

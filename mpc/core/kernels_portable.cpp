@@ -45,12 +45,6 @@ void hash_spread(const bitsliced::Schedule& schedule, const Block* in, Block* ou
     }
 }
 
-void hash(const Block& salt, std::uint64_t index, const Block* in, Block* out, std::size_t count) {
-    RoundKeys keys;
-    expand_key(salt ^ Block{index, 0}, &keys);
-    hash_spread(bitsliced::spread(keys), in, out, count);
-}
-
 std::uint64_t colours(const Block* row, std::size_t lanes) {
     std::uint64_t bits = 0;
     for (std::size_t i = 0; i < lanes; ++i) bits |= row[i].colour() << i;
@@ -157,7 +151,7 @@ void open_projection(const ProjectionRun& run, const std::uint8_t* message) {
 }  // namespace
 
 const Kernels kernels_portable = {
-    expand_key, encrypt, counter_mode, streams, hash, shift, colours,
+    expand_key, encrypt, counter_mode, streams, shift, colours,
     garble, evaluate, three_halves::garble, three_halves::evaluate,
     project, open_projection,
 };

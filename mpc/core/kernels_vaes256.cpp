@@ -7,7 +7,7 @@
 namespace capc::mpc {
 
 const Kernels kernels_vaes256 = {
-    expand_key, encrypt<V256>, counter_mode<V256>, streams<V256>, hash<V256>, shift<V256>, colours<V256>,
+    expand_key, encrypt<V256>, counter_mode<V256>, streams<V256>, shift<V256>, colours<V256>,
     garble<V256>, evaluate<V256>, three_halves_x86::garble<V256>, three_halves_x86::evaluate<V256>,
     projection_x86::project<V256>, projection_x86::open<V256>,
 };

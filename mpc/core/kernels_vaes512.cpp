@@ -7,7 +7,7 @@
 namespace capc::mpc {
 
 const Kernels kernels_vaes512 = {
-    expand_key, encrypt<V512>, counter_mode<V512>, streams<V512>, hash<V512>, shift<V512>, colours<V512>,
+    expand_key, encrypt<V512>, counter_mode<V512>, streams<V512>, shift<V512>, colours<V512>,
     garble<V512>, evaluate<V512>, three_halves_x86::garble<V512>, three_halves_x86::evaluate<V512>,
     projection_x86::project<V512>, projection_x86::open<V512>,
 };

@@ -121,28 +121,6 @@ void streams(const RoundKeys* keys, std::size_t key_count, std::uint64_t first, 
     }
 }
 
-template <class V>
-struct Hash {
-    const RoundKeys& keys;
-    const Block* in;
-    Block* out;
-
-    template <class W, std::size_t N>
-    CAPC_INLINE void operator()(std::size_t offset) const {
-        typename W::T x[N], s[N];
-        for (std::size_t i = 0; i < N; ++i) s[i] = x[i] = W::sigma(W::load(in + offset + i * W::blocks));
-        encrypt_vectors<W, N>(x, [this](std::size_t round) { return W::repeat(&keys.keys[round]); });
-        for (std::size_t i = 0; i < N; ++i) W::store(out + offset + i * W::blocks, W::exclusive(x[i], s[i]));
-    }
-};
-
-template <class V>
-void hash(const Block& salt, std::uint64_t index, const Block* in, Block* out, std::size_t count) {
-    RoundKeys keys;
-    expand_key(salt ^ Block{index, 0}, &keys);
-    in_groups<V, 4>(count, Hash<V>{keys, in, out});
-}
-
 struct Shift {
     Block* blocks;
     const std::uint8_t* bits;

@@ -71,9 +71,7 @@ struct Outputs {
     }
 
     std::uint64_t pad(std::size_t row, const Block& label) const {
-        Block hashed;
-        hash_blocks(salt, kFirstIndex + row, &label, &hashed, 1);
-        return hashed.lo;
+        return hash(salt, kFirstIndex + row, label).lo;
     }
 
     ProjectionRun run(const Blocks& of, Values& shares) const {
