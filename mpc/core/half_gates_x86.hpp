@@ -85,13 +85,13 @@ CAPC_UNROLL_ROUNDS
 template <class V>
 std::size_t garble(GateRun& run, const Block& delta) {
     const Block nothing{};
-    return walk<V, TableFormat::half_gates>(run, [&](const Gate& gate, const AndGate<V>& rows) {
+    return walk<V, TableFormat::half_gates>(run, [&](const Gate& gate, const AndGate<V>& rows, auto lanes) {
         const Block& flip_a = (gate.kind & Gate::invert_a) != 0 ? delta : nothing;
         const Block& flip_b = (gate.kind & Gate::invert_b) != 0 ? delta : nothing;
         if ((gate.kind & Gate::fused) != 0) {
-            in_groups<V, kGarbledAtOnce<V>>(run.lanes, GarbleAnd<V, true>{rows, delta, flip_a, flip_b});
+            in_groups<V, kGarbledAtOnce<V>>(lanes, GarbleAnd<V, true>{rows, delta, flip_a, flip_b});
         } else {
-            in_groups<V, kGarbledAtOnce<V>>(run.lanes, GarbleAnd<V, false>{rows, delta, flip_a, flip_b});
+            in_groups<V, kGarbledAtOnce<V>>(lanes, GarbleAnd<V, false>{rows, delta, flip_a, flip_b});
         }
     });
 }
@@ -144,11 +144,11 @@ CAPC_UNROLL_ROUNDS
 
 template <class V>
 std::size_t evaluate(GateRun& run) {
-    return walk<V, TableFormat::half_gates>(run, [&run](const Gate& gate, const AndGate<V>& rows) {
+    return walk<V, TableFormat::half_gates>(run, [](const Gate& gate, const AndGate<V>& rows, auto lanes) {
         if ((gate.kind & Gate::fused) != 0) {
-            in_groups<V, kEvaluatedAtOnce<V>>(run.lanes, EvaluateAnd<V, true>{rows});
+            in_groups<V, kEvaluatedAtOnce<V>>(lanes, EvaluateAnd<V, true>{rows});
         } else {
-            in_groups<V, kEvaluatedAtOnce<V>>(run.lanes, EvaluateAnd<V, false>{rows});
+            in_groups<V, kEvaluatedAtOnce<V>>(lanes, EvaluateAnd<V, false>{rows});
         }
     });
 }

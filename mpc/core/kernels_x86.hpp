@@ -61,6 +61,17 @@ CAPC_INLINE void transpose_words(typename V::T* w) {
     w[3] = V::upper_halves(c, d);
 }
 
+// The lanes of most tiles: known to the compiler, and no vector is left over.
+struct WholeTile {
+    constexpr operator std::size_t() const { return kTile; }
+};
+
+template <class V, std::size_t N, class Body>
+CAPC_INLINE void in_groups(WholeTile, Body body) {
+    static_assert(kTile % (N * V::blocks) == 0, "the last group of lanes is a whole one");
+    for (std::size_t i = 0; i < kTile; i += N * V::blocks) body.template operator()<V, N>(i);
+}
+
 void expand_key(const Block& key, RoundKeys* out) {
     const __m128i rotate = V128::words(kRotateLastWord);
     __m128i k = V128::load(&key);
@@ -158,7 +169,10 @@ std::uint64_t colours(const Block* row, std::size_t lanes) {
 // undoes. Transposing what comes out costs less than a schedule of each key by itself.
 template <class V>
 struct alignas(64) KeyBatch {
-    Block round[11][kKeyBatch];
+    union {  // which keeps it from being zeroed at each call
+        Block round[11][kKeyBatch];
+    };
+    CAPC_INLINE KeyBatch() {}
 
     CAPC_INLINE void expand(const Block& salt, std::uint64_t index, std::size_t count) {
         using T = typename V::T;
@@ -201,15 +215,14 @@ struct ExclusiveOr {
 };
 
 // The round keys of one gate, in vectors W.
-template <class V, class W>
+template <class W>
 struct GateKeys {
-    const KeyBatch<V>* batch;
-    std::size_t key;
+    const Block* first;  // the others follow a row of the batch apart
 
-    CAPC_INLINE typename W::T a(std::size_t round) const { return W::repeat(&batch->round[round][key]); }
-    CAPC_INLINE typename W::T b(std::size_t round) const { return W::repeat(&batch->round[round][key + 1]); }
+    CAPC_INLINE typename W::T a(std::size_t round) const { return W::repeat(first + round * kKeyBatch); }
+    CAPC_INLINE typename W::T b(std::size_t round) const { return W::repeat(first + round * kKeyBatch + 1); }
     CAPC_INLINE typename W::T ab(std::size_t round) const {  // three halves
-        return W::repeat(&batch->round[round][key + 2]);
+        return W::repeat(first + round * kKeyBatch + 2);
     }
 };
 
@@ -229,12 +242,12 @@ struct AndGate {
     std::size_t lanes;
 
     template <class W>
-    CAPC_INLINE GateKeys<V, W> round_keys() const {
-        const KeyBatch<V>* batch = &keys;
+    CAPC_INLINE GateKeys<W> round_keys() const {
+        const Block* first = &keys.round[0][key];
         // Sixteen registers cannot keep the keys from one group of lanes to the next. A compiler that sees that they
         // stay the same copies them all to the stack, for each gate.
-        if constexpr (V::blocks < 4) __asm__ __volatile__("" : "+r"(batch));
-        return {batch, key};
+        if constexpr (V::blocks < 4) __asm__ __volatile__("" : "+r"(first));
+        return {first};
     }
     template <class W, bool fused>
     CAPC_INLINE typename W::T operand(const Block* first, const Block* second, std::size_t at) const {
@@ -244,12 +257,12 @@ struct AndGate {
     }
 };
 
-// Walks the gates of a run; `handle_and(gate, rows and keys)` does one AND gate over all lanes.
-template <class V, TableFormat format, class HandleAnd>
-CAPC_INLINE std::size_t walk(GateRun& run, HandleAnd handle_and) {
+// Walks the gates of a run; `handle_and(gate, rows and keys, lanes)` does one AND gate over all lanes.
+template <class V, TableFormat format, class Lanes, class HandleAnd>
+CAPC_INLINE std::size_t walk_gates(GateRun& run, Lanes lanes, HandleAnd handle_and) {
     constexpr std::size_t per_and = keys_per_and(format);
     constexpr std::size_t batch = kKeyBatch / per_and * per_and;
-    const std::size_t row = row_bytes(format, run.lanes);
+    const std::size_t row = row_bytes(format, lanes);
     KeyBatch<V> keys;
     std::size_t key = 0;
     std::size_t keys_ready = 0;
@@ -263,9 +276,9 @@ CAPC_INLINE std::size_t walk(GateRun& run, HandleAnd handle_and) {
         Block* out = run.slots + gate.out * run.stride;
         if ((gate.kind & Gate::is_and) == 0) {
             if ((gate.kind & Gate::fused) != 0) {
-                in_groups<V, 4>(run.lanes, ExclusiveOr<true>{a, b, x, out});
+                in_groups<V, 4>(lanes, ExclusiveOr<true>{a, b, x, out});
             } else {
-                in_groups<V, 4>(run.lanes, ExclusiveOr<false>{a, b, x, out});
+                in_groups<V, 4>(lanes, ExclusiveOr<false>{a, b, x, out});
             }
             continue;
         }
@@ -277,13 +290,20 @@ CAPC_INLINE std::size_t walk(GateRun& run, HandleAnd handle_and) {
             key = 0;
         }
         handle_and(gate, AndGate<V>{keys, key, a, x, b, run.rows[gate.y], run.rows[gate.z], out, run.tables,
-                                    run.tables + run.lanes * sizeof(Block), run.lanes});
+                                    run.tables + lanes * sizeof(Block), lanes},
+                   lanes);
         key += per_and;
         run.tables += row;
         run.index += per_and;
         ++ands;
     }
     return done;
+}
+
+template <class V, TableFormat format, class HandleAnd>
+CAPC_INLINE std::size_t walk(GateRun& run, HandleAnd handle_and) {
+    if (run.lanes == kTile) return walk_gates<V, format>(run, WholeTile{}, handle_and);
+    return walk_gates<V, format>(run, run.lanes, handle_and);
 }
 
 }  // namespace

@@ -155,20 +155,20 @@ template <class V>
 std::size_t garble(GateRun& run, const Block& delta) {
     const Block nothing{};
     const Constants<V> constants(delta);
-    return walk<V, TableFormat::three_halves>(run, [&](const Gate& gate, const AndGate<V>& rows) {
+    return walk<V, TableFormat::three_halves>(run, [&](const Gate& gate, const AndGate<V>& rows, auto lanes) {
         const Block& one_a = (gate.kind & Gate::invert_a) != 0 ? nothing : delta;
         const Block& one_b = (gate.kind & Gate::invert_b) != 0 ? nothing : delta;
         PackedBits packed{0, 0, 0};
         const std::uint64_t dice = *run.dice++;
         if ((gate.kind & Gate::fused) != 0) {
-            in_groups<V, 1>(run.lanes, GarbleAnd<V, true>{rows, delta, constants, one_a, one_b, dice, &packed});
+            in_groups<V, 1>(lanes, GarbleAnd<V, true>{rows, delta, constants, one_a, one_b, dice, &packed});
         } else {
-            in_groups<V, 1>(run.lanes, GarbleAnd<V, false>{rows, delta, constants, one_a, one_b, dice, &packed});
+            in_groups<V, 1>(lanes, GarbleAnd<V, false>{rows, delta, constants, one_a, one_b, dice, &packed});
         }
-        const auto row = three_halves_row(rows.tables, run.lanes);
-        store_bits(row.main, 2 * run.lanes, packed.main);
-        store_bits(row.side, 2 * run.lanes, packed.side);
-        store_bits(row.last, run.lanes, packed.last);
+        const auto row = three_halves_row(rows.tables, lanes);
+        store_bits(row.main, 2 * lanes, packed.main);
+        store_bits(row.side, 2 * lanes, packed.side);
+        store_bits(row.last, lanes, packed.last);
     });
 }
 
@@ -233,14 +233,14 @@ CAPC_UNROLL_ROUNDS
 
 template <class V>
 std::size_t evaluate(GateRun& run) {
-    return walk<V, TableFormat::three_halves>(run, [&run](const Gate& gate, const AndGate<V>& rows) {
-        const auto row = three_halves_row(rows.tables, run.lanes);
-        const PackedBits packed{load_bits(row.main, 2 * run.lanes), load_bits(row.side, 2 * run.lanes),
-                                load_bits(row.last, run.lanes)};
+    return walk<V, TableFormat::three_halves>(run, [](const Gate& gate, const AndGate<V>& rows, auto lanes) {
+        const auto row = three_halves_row(rows.tables, lanes);
+        const PackedBits packed{load_bits(row.main, 2 * lanes), load_bits(row.side, 2 * lanes),
+                                load_bits(row.last, lanes)};
         if ((gate.kind & Gate::fused) != 0) {
-            in_groups<V, 2>(run.lanes, EvaluateAnd<V, true>{rows, packed});
+            in_groups<V, 2>(lanes, EvaluateAnd<V, true>{rows, packed});
         } else {
-            in_groups<V, 2>(run.lanes, EvaluateAnd<V, false>{rows, packed});
+            in_groups<V, 2>(lanes, EvaluateAnd<V, false>{rows, packed});
         }
     });
 }
