@@ -263,41 +263,46 @@ CAPC_INLINE std::size_t walk_gates(GateRun& run, Lanes lanes, HandleAnd handle_a
     constexpr std::size_t per_and = keys_per_and(format);
     constexpr std::size_t batch = kKeyBatch / per_and * per_and;
     const std::size_t row = row_bytes(format, lanes);
+    const std::size_t count = run.gate_count, and_limit = run.and_limit, stride = run.stride;
+    const Block* const* rows = run.rows;
+    Block* const slots = run.slots;
+    std::uint8_t* tables = run.tables;
     KeyBatch<V> keys;
     std::size_t key = 0;
     std::size_t keys_ready = 0;
     std::size_t ands = 0;
-    std::size_t done = 0;
-    for (; done < run.gate_count; ++done) {
-        const Gate& gate = run.gates[done];
-        const Block* a = run.rows[gate.a];
-        const Block* b = run.rows[gate.b];
-        const Block* x = run.rows[gate.x];
-        Block* out = run.slots + gate.out * run.stride;
-        if ((gate.kind & Gate::is_and) == 0) {
-            if ((gate.kind & Gate::fused) != 0) {
+    const Gate* gate = run.gates;
+    const Gate* const end = gate + count;
+    for (; gate != end; ++gate) {
+        const Block* a = rows[gate->a];
+        const Block* b = rows[gate->b];
+        const Block* x = rows[gate->x];
+        Block* out = slots + gate->out * stride;
+        if ((gate->kind & Gate::is_and) == 0) {
+            if ((gate->kind & Gate::fused) != 0) {
                 in_groups<V, 4>(lanes, ExclusiveOr<true>{a, b, x, out});
             } else {
                 in_groups<V, 4>(lanes, ExclusiveOr<false>{a, b, x, out});
             }
             continue;
         }
-        if (ands == run.and_limit) break;
+        if (ands == and_limit) break;
         if (key == keys_ready) {
-            const std::size_t wanted = per_and * (run.and_limit - ands);
+            const std::size_t wanted = per_and * (and_limit - ands);
             keys_ready = wanted < batch ? wanted : batch;
-            keys.expand(run.salt, run.index, keys_ready);
+            keys.expand(run.salt, run.index + per_and * ands, keys_ready);
             key = 0;
         }
-        handle_and(gate, AndGate<V>{keys, key, a, x, b, run.rows[gate.y], run.rows[gate.z], out, run.tables,
-                                    run.tables + lanes * sizeof(Block), lanes},
+        handle_and(*gate, AndGate<V>{keys, key, a, x, b, rows[gate->y], rows[gate->z], out, tables,
+                                     tables + lanes * sizeof(Block), lanes},
                    lanes);
         key += per_and;
-        run.tables += row;
-        run.index += per_and;
+        tables += row;
         ++ands;
     }
-    return done;
+    run.index += per_and * ands;
+    run.tables = tables;
+    return static_cast<std::size_t>(gate - run.gates);
 }
 
 template <class V, TableFormat format, class HandleAnd>
