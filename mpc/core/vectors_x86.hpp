@@ -130,15 +130,16 @@ struct V256 {
         return _mm256_xor_si256(_mm256_shuffle_epi32(x, 0x4E), _mm256_and_si256(x, _mm256_set_epi64x(-1, 0, -1, 0)));
     }
     struct Colour {
-        T mask;  // blending takes three steps in 256-bit registers
+        T words;  // 0 or 1 each, the sign that vpsignd multiplies by; blending takes three steps in 256-bit registers
     };
     static CAPC_INLINE Colour colour(T label) {
-        const T bits = _mm256_and_si256(_mm256_unpacklo_epi64(label, label), one());
-        return {_mm256_sub_epi64(_mm256_setzero_si256(), bits)};
+        return {_mm256_and_si256(_mm256_shuffle_epi32(label, 0), words(1))};
     }
-    static CAPC_INLINE T exclusive_where(Colour colour, T a, T b) { return exclusive_where(colour.mask, a, b); }
+    static CAPC_INLINE T exclusive_where(Colour colour, T a, T b) {
+        return exclusive(a, _mm256_sign_epi32(b, colour.words));
+    }
     static CAPC_INLINE T choice(Colour colour, T zero, T /*one*/, T difference) {
-        return exclusive_where(colour.mask, zero, difference);
+        return exclusive_where(colour, zero, difference);
     }
     static CAPC_INLINE std::uint64_t eight_colours(const Block* row) { return V128::eight_colours(row); }
     using Mask = T;
