@@ -17,8 +17,8 @@ constexpr std::size_t kEvaluatedAtOnce = V::blocks == 4 ? 2 : 4;
 //     garbler's half    T_G = H(A) ^ H(A ^ delta) ^ p_b delta         W_G = H(A) ^ p_a T_G
 //     evaluator's half  T_E = H'(B) ^ H'(B ^ delta) ^ A               W_E = H'(B) ^ p_b (T_E ^ A)
 // and W_G ^ W_E is the zero label of the output. As H(x) = AES(sigma(x)) ^ sigma(x) and sigma is linear, the two inner
-// differences are AES(..) ^ AES(..) ^ sigma(delta). The last round keys bring sigma(delta) and p_b delta into the second
-// of these ciphers, which makes T_G and T_E ^ A mere differences, and of W_G and W_E a choice between two ciphers.
+// differences are AES(..) ^ AES(..) ^ sigma(delta). The last round keys bring sigma(delta) and p_b delta into the
+// second of these ciphers: T_G and T_E ^ A become mere differences, and W_G and W_E choices between two ciphers.
 template <class V, bool fused>
 struct GarbleAnd {
     AndGate<V> gate;
@@ -98,7 +98,8 @@ std::size_t garble(GateRun& run, const Block& delta) {
 
 // With A, B the labels that the evaluator holds and s_a, s_b their colours, the label of the output is
 //     H(A) ^ s_a T_G ^ H'(B) ^ s_b (T_E ^ A).
-// Everything but the two AES calls is summed up before them.
+// Everything but the two AES calls is summed up before them. The last round of H' takes the sum for its key, together
+// with both round keys that belong there, and what comes out is the key of H's last round.
 template <class V, bool fused>
 struct EvaluateAnd {
     AndGate<V> gate;
@@ -107,6 +108,7 @@ struct EvaluateAnd {
     CAPC_INLINE void operator()(std::size_t offset) const {
         using T = typename W::T;
         const auto keys = gate.template round_keys<W>();
+        const T last_keys = W::exclusive(keys.a(10), keys.b(10));
         T sum[N], hash_a[N], hash_b[N];
         for (std::size_t i = 0; i < N; ++i) {
             const std::size_t at = offset + i * W::blocks;
@@ -116,7 +118,7 @@ struct EvaluateAnd {
             const T evaluator_row = W::load(gate.evaluator_half + at * sizeof(Block));
             const T sigma_a = W::sigma(label_a);
             const T sigma_b = W::sigma(label_b);
-            sum[i] = W::exclusive(sigma_a, sigma_b);
+            sum[i] = W::exclusive(W::exclusive(sigma_a, sigma_b), last_keys);
             if constexpr (fused) sum[i] = W::exclusive(sum[i], W::load(gate.z + at));
             sum[i] = W::exclusive_where(W::colour(label_a), sum[i], garbler_row);
             sum[i] = W::exclusive_where(W::colour(label_b), sum[i], W::exclusive(evaluator_row, label_a));
@@ -132,12 +134,9 @@ CAPC_UNROLL_ROUNDS
                 hash_b[i] = W::round(hash_b[i], key_b);
             }
         }
-        const T key_a = keys.a(10);
-        const T key_b = keys.b(10);
         for (std::size_t i = 0; i < N; ++i) {
-            hash_a[i] = W::last_round(hash_a[i], key_a);
-            hash_b[i] = W::last_round(hash_b[i], key_b);
-            W::store(gate.out + offset + i * W::blocks, W::exclusive(W::exclusive(hash_a[i], hash_b[i]), sum[i]));
+            hash_b[i] = W::last_round(hash_b[i], sum[i]);
+            W::store(gate.out + offset + i * W::blocks, W::last_round(hash_a[i], hash_b[i]));
         }
     }
 };
