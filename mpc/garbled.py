@@ -93,6 +93,10 @@ def _name(number: int, circuit: Circuit, n: int, late: bool, projection: Project
     return f"garbled/{number}/{circuit.name}/{n}{'/late' if late else ''}{shared}"
 
 
+def _tables_label(batch: GarbledBatch | EvaluatedBatch, tables: Tables) -> str:
+    return f"{batch.name}/{TABLE_LABELS[tables]}"
+
+
 class Garbler:
     """The garbler's side of a session; :meth:`open` one per channel and keep it."""
 
@@ -175,7 +179,7 @@ class Garbler:
     def _send_tables(self, batch: GarbledBatch, garbling: Garbling, labels: bytes) -> None:
         """One piece's tables, in frames; the first begins with the labels, if they are given, the last ends with the
         projection, if there is one."""
-        label = f"{batch.name}/{TABLE_LABELS[self._tables]}"
+        label = _tables_label(batch, self._tables)
         while left := garbling.tables_left:
             frame = self._frames.take(min(left, FRAME_BYTES))
             garbling.write_tables(frame)
@@ -282,13 +286,14 @@ class Evaluator:
 
     def _store_tables(self, batch: EvaluatedBatch, rows: slice) -> memoryview:
         """One piece's tables, with the projection behind them, if there is one."""
+        label = _tables_label(batch, self._tables)
         tables = batch.circuit.table_bytes(rows.stop - rows.start, self._tables)
         stored = table_memory(tables + batch.projection_bytes(rows)).data
         first, last = 0, min(FRAME_BYTES, tables)
         while last < tables:
-            self.channel.recv_into(self._label(batch), stored[first:last])
+            self.channel.recv_into(label, stored[first:last])
             first, last = last, min(last + FRAME_BYTES, tables)
-        self.channel.recv_into(self._label(batch), stored[first:])
+        self.channel.recv_into(label, stored[first:])
         return stored
 
     def _evaluate_tables(
@@ -296,6 +301,7 @@ class Evaluator:
     ) -> bytes:
         """One piece's tables, the labels in front of them, evaluated on the way; ``read`` is called when all are there.
         Returns the projection behind them, if there is one."""
+        label = _tables_label(batch, self._tables)
         labels = evaluation.label_bytes
         left = batch.circuit.table_bytes(rows.stop - rows.start, self._tables)
         projected = batch.projection_bytes(rows)
@@ -303,7 +309,7 @@ class Evaluator:
             now = min(left, FRAME_BYTES)
             left -= now
             frame = self._frames.take(labels + now + (0 if left else projected), labels)
-            self.channel.recv_into(self._label(batch), frame)
+            self.channel.recv_into(label, frame)
             if not left:
                 read()
             with placed(self.channel):
@@ -313,9 +319,6 @@ class Evaluator:
             if not left:
                 return bytes(frame[labels + now :])
             labels = 0
-
-    def _label(self, batch: EvaluatedBatch) -> str:
-        return f"{batch.name}/{TABLE_LABELS[self._tables]}"
 
     def __repr__(self) -> str:
         return f"Evaluator({self.channel!r})"
