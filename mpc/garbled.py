@@ -47,7 +47,7 @@ from mpc.errors import ParameterError
 from mpc.randomness import Randomness
 from mpc.ring import Words, packed_size
 
-FRAME_BYTES = 1 << 18  # tables travel in frames of this size: large enough for the link, small enough to overlap
+FRAME_BYTES = 1 << 19  # tables travel in frames of this size: large enough for the link, small enough to overlap
 OTS_A_PIECE = 1 << 16  # a batch is worked on in pieces of about so many OTs, whose labels fit the second cache
 TILE = 32  # instances that share a hash key; pieces are whole tiles
 OTS_A_BLOCK, BLOCK_BYTES = 128, 496  # an OT extension comes in blocks: so many OTs, so many bytes
