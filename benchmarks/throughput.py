@@ -25,12 +25,15 @@ SECONDS_A_CELL = 15.0
 Row = dict[str, Any]
 
 
-def measure(folder: Path, start_port: int, aggregation: str, parties: int, batch: int, batches: int | None) -> Row:
+def measure(
+    folder: Path, start_port: int, aggregation: str, circuits: str, parties: int, batch: int, batches: int | None
+) -> Row:
     """One cell; without a number of batches as many as take about SECONDS_A_CELL, found by a run of two."""
 
     def ask(times: int) -> Row:
         count = batch * times  # after one batch that is not counted
         flags = ["--n_parties", str(parties), "--models", MODEL, "--aggregation", aggregation]
+        flags += ["--circuits", circuits]
         flags += ["--n_queries", str(count + batch), "--batch_size", str(batch)]
         place = folder / f"{parties}-parties"  # keeps the models, not the accounts: long ones take longer to add up
         shutil.rmtree(place / "files" / "durable", ignore_errors=True)
@@ -38,6 +41,7 @@ def measure(folder: Path, start_port: int, aggregation: str, parties: int, batch
         seconds, by_step = querying(done.events["client"], skipped=1)
         return {
             "aggregation": aggregation,
+            "circuits": circuits,
             "parties": parties,
             "batch": batch,
             "queries": count,
@@ -59,14 +63,15 @@ def measure(folder: Path, start_port: int, aggregation: str, parties: int, batch
 
 def table(rows: list[Row]) -> str:
     """The rows as text: labels a minute, milliseconds a query and party, and below each where the time went."""
-    lines = ["aggregation  parties  batch   labels a minute   ms a query   ms a query and party   kB a query"]
+    lines = ["aggregation  circuits  parties  batch   labels a minute   ms a query   ms a query and party   kB a query"]
     for row in rows:
         lines.append(
-            f"{row['aggregation']:11s} {row['parties']:8d} {row['batch']:6d} {row['labels_a_minute']:17.0f} "
-            f"{row['ms_a_query']:12.1f} {row['ms_a_query_and_party']:22.2f} {row['bytes_a_query'] / 1e3:12.0f}"
+            f"{row['aggregation']:11s}  {row['circuits']:8s} {row['parties']:8d} {row['batch']:6d} "
+            f"{row['labels_a_minute']:17.0f} {row['ms_a_query']:12.1f} {row['ms_a_query_and_party']:22.2f} "
+            f"{row['bytes_a_query'] / 1e3:12.0f}"
         )
         parts = sorted(row["ms_a_query_by_step"].items(), key=lambda part: -part[1])
-        lines += [f"{'':28s}{part:8.1f} ms  {step}" for step, part in parts if part > 0.02 * row["ms_a_query"]]
+        lines += [f"{'':38s}{part:8.1f} ms  {step}" for step, part in parts if part > 0.02 * row["ms_a_query"]]
     return "\n".join(lines)
 
 
@@ -118,6 +123,7 @@ def main() -> None:
     parser.add_argument("--parties", type=int, nargs="+", default=[1, 5, 20])
     parser.add_argument("--batches", type=int, nargs="+", default=[1, 16, 64])
     parser.add_argument("--aggregation", nargs="+", default=["paillier"], choices=["paillier", "direct"])
+    parser.add_argument("--circuits", nargs="+", default=["ahead"], choices=["ahead", "streamed"])
     parser.add_argument("--batches_a_cell", type=int, help=f"default: what takes about {SECONDS_A_CELL:g} s")
     parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "results")
     parser.add_argument("--folder", type=Path, help="keeps the trained models from one call to the next; default: none")
@@ -126,17 +132,21 @@ def main() -> None:
     chosen.out.mkdir(parents=True, exist_ok=True)
     file = chosen.out / "throughput.json"
     earlier = json.loads(file.read_text()) if file.exists() else []
-    rows = {(row["aggregation"], row["parties"], row["batch"]): row for row in earlier}
+    rows = {(row["aggregation"], row["circuits"], row["parties"], row["batch"]): row for row in earlier}
     with tempfile.TemporaryDirectory() as temporary:
         folder = chosen.folder or Path(temporary)
-        for cell in product(chosen.aggregation, chosen.parties, chosen.batches):
+        for cell in product(chosen.aggregation, chosen.circuits, chosen.parties, chosen.batches):
             rows[cell] = measure(folder, chosen.start_port, *cell, chosen.batches_a_cell)
             print(table([rows[cell]]), flush=True)
     ordered = [rows[cell] for cell in sorted(rows)]
     file.write_text(json.dumps(ordered, indent=2) + "\n")
-    for aggregation in {row["aggregation"] for row in ordered}:
-        path = chosen.out / f"throughput-{aggregation}.png"
-        plot([row for row in ordered if row["aggregation"] == aggregation], f"aggregation: {aggregation}", path)
+    for kind in {(row["aggregation"], row["circuits"]) for row in ordered}:
+        title = f"aggregation: {kind[0]}, circuits: {kind[1]}"
+        plot(
+            [row for row in ordered if (row["aggregation"], row["circuits"]) == kind],
+            title,
+            chosen.out / f"throughput-{kind[0]}-{kind[1]}.png",
+        )
     print(table(ordered))
 
 

@@ -5,7 +5,7 @@ Each method faces the one of the other side; see there for the order.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import accumulate
@@ -76,6 +76,12 @@ def _kept(name: str, parts: list[Part]) -> list[Part]:
     return parts
 
 
+def _instances(name: str, parts: Sequence[tuple[slice, object]]) -> int:
+    if not parts:
+        raise ParameterError(f"expected a batch prepared ahead, found {name}, whose inputs went with its tables")
+    return int(parts[-1][0].stop)
+
+
 def _shares(projection: Projection | None, shares: list[Words]) -> Words:
     if projection is None or not shares:
         raise ParameterError("expected a batch with a projection, found one whose outputs are not shared")
@@ -83,7 +89,12 @@ def _shares(projection: Projection | None, shares: list[Words]) -> Words:
 
 
 class GarbledBatch:
-    """The garbler's side of a batch of instances of one circuit; each step once."""
+    """The garbler's side of a batch of instances of one circuit; each step once.
+
+    Attributes:
+        stream: in a streamed session, what garbles and sends all of it for the garbler's values; None once it has, or
+            where tables are sent ahead.
+    """
 
     def __init__(
         self, channel: Channel, name: str, circuit: Circuit, late: bool, projection: Projection | None
@@ -94,15 +105,16 @@ class GarbledBatch:
         self.projection = projection
         self._late = late
         self.parts: list[tuple[slice, Garbling]] = []
+        self.stream: Callable[[Words], None] | None = None
         self._shares: list[Words] = []
-
-    @property
-    def _n(self) -> int:
-        return int(self.parts[-1][0].stop)
 
     def send_inputs(self, values: Words) -> None:
         """Sends the labels of the garbler's ``values`` ``(n, garbler words)``; the evaluator learns nothing of them."""
-        check_rows("garbler's values", values, self._n)
+        if self.stream is not None:
+            self.stream(values)
+            self.stream = None
+            return
+        check_rows("garbler's values", values, _instances(self.name, self.parts))
         corrections: list[Buffer | None] = [None] * len(self.parts)
         if self._late:
             label, widths = f"{self.name}/corrections", self.circuit.evaluator_widths
@@ -134,7 +146,7 @@ class GarbledBatch:
         return message
 
     def shares(self) -> Words:
-        """This side's shares ``(n, output words)``: fresh, uniform on their own, known before the inputs."""
+        """This side's shares ``(n, output words)``: fresh, uniform on their own, known once the tables are sent."""
         return _shares(self.projection, self._shares)
 
     def __repr__(self) -> str:
@@ -142,7 +154,11 @@ class GarbledBatch:
 
 
 class EvaluatedBatch:
-    """The evaluator's side of a batch of instances of one circuit; each step once."""
+    """The evaluator's side of a batch of instances of one circuit; each step once.
+
+    Attributes:
+        stream: in a streamed session, what receives and evaluates all of it; otherwise as for the garbler's side.
+    """
 
     def __init__(self, channel: Channel, name: str, circuit: Circuit, projection: Projection | None) -> None:
         self._channel = channel
@@ -151,21 +167,22 @@ class EvaluatedBatch:
         self.projection = projection
         self.parts: list[tuple[slice, Evaluation]] = []
         self.stored: list[memoryview] = []  # one a part: its tables and projection, until its labels come
+        self.stream: Callable[[], None] | None = None
         self._shares: list[Words] = []
-
-    @property
-    def _n(self) -> int:
-        return int(self.parts[-1][0].stop)
 
     def choose(self, values: Words) -> None:
         """Late batches only: sends the choices for ``values`` ``(n, evaluator words)``; the garbler is about to
         :meth:`GarbledBatch.send_inputs`."""
-        check_rows("evaluator's values", values, self._n)
+        check_rows("evaluator's values", values, _instances(self.name, self.parts))
         corrections = [evaluation.choose(values[rows]) for rows, evaluation in self.parts]
         self._channel.send(f"{self.name}/corrections", *corrections)
 
     def receive_inputs(self) -> None:
         """Receives the labels and evaluates."""
+        if self.stream is not None:
+            self.stream()
+            self.stream = None
+            return
         if not self.stored:
             raise ParameterError(f"expected a prepared batch, found {self.name}, whose inputs came with its tables")
         memory = memoryview(bytearray(max(evaluation.label_bytes for _, evaluation in self.parts)))

@@ -21,6 +21,9 @@ CRYPTO 2022) from base OTs of Chou and Orlandi (LATINCRYPT 2015). Semi-honest: e
 an output step gives it, nothing else. Both sides must make the same calls in the same order; every message is labelled
 with the batch's number, circuit and size, so a mismatch is refused and not computed upon.
 
+A session opened with ``circuits="streamed"`` on both sides prepares nothing: what :meth:`Garbler.prepare` and
+:meth:`Evaluator.prepare` give back does all of its work, as garble and evaluate do, when the inputs come.
+
 The choices of a piece are made two pieces ahead and cross one ahead, so that both sides compute at once. The
 conversation stays half-duplex nevertheless, and cannot jam however small the buffers between the two are: the evaluator
 sends the choices of piece k + 1 only when it has read all of piece k - 1, and the garbler sends nothing of piece k
@@ -55,6 +58,9 @@ CACHE_LINE = 64
 POINT_BYTES, REPLY_BYTES, SUMS_BYTES = 32, 4112, 3072  # the three base-OT messages
 
 Tables = Literal["half-gates", "three-halves"]
+Circuits = Literal[
+    "ahead", "streamed"
+]  # when tables of a prepared batch cross: before the garbler's inputs, or with them
 TABLE_LABELS: dict[Tables, str] = {"half-gates": "tables", "three-halves": "three-halves"}
 
 
@@ -100,24 +106,41 @@ def _tables_label(batch: GarbledBatch | EvaluatedBatch, tables: Tables) -> str:
 class Garbler:
     """The garbler's side of a session; :meth:`open` one per channel and keep it."""
 
-    def __init__(self, channel: Channel, session: GarblerSession, tables: Tables = "half-gates") -> None:
+    def __init__(
+        self,
+        channel: Channel,
+        session: GarblerSession,
+        tables: Tables = "half-gates",
+        circuits: Circuits = "ahead",
+    ) -> None:
         self.channel = channel
         self._session = session
         self._tables = tables
+        self._circuits = circuits
         self._batches = 0
         self._frames = _Frames()
 
     @classmethod
-    def open(cls, channel: Channel, randomness: Randomness | None = None, *, tables: Tables = "half-gates") -> Garbler:
-        """Base OTs, the evaluator speaking first. ``randomness``: tests only; default is the operating system's.
+    def open(
+        cls,
+        channel: Channel,
+        randomness: Randomness | None = None,
+        *,
+        tables: Tables = "half-gates",
+        circuits: Circuits = "ahead",
+    ) -> Garbler:
+        """Base OTs, the evaluator speaking first.
 
-        ``tables``: how gates are garbled, the same on both sides; labels of messages hold them to it.
+        Args:
+            randomness: tests only; default is the operating system's.
+            tables: how gates are garbled, the same on both sides; labels of messages hold them to it.
+            circuits: when tables of a prepared batch are sent, the same on both sides.
         """
         session = GarblerSession(_seed(randomness), tables)
         with placed(channel):
             channel.send("garbled/base/2", session.receive_base(channel.recv("garbled/base/1", POINT_BYTES)))
             session.finish_base(channel.recv("garbled/base/3", SUMS_BYTES))
-        return cls(channel, session, tables)
+        return cls(channel, session, tables, circuits)
 
     def prepare(
         self, circuit: Circuit, n: int, *, late: bool = False, projection: Projection | None = None
@@ -127,8 +150,13 @@ class Garbler:
         Args:
             late: the evaluator chooses only when the garbler's inputs are sent (16 bytes an input bit more).
             projection: the outputs become shares; what the evaluator needs for its own goes with the tables.
+
+        In a streamed session nothing happens yet, unless the batch is late.
         """
-        batch = GarbledBatch(self.channel, self._name(circuit, n, late, projection), circuit, late, projection)
+        batch = self._batch(circuit, n, late, projection)
+        if self._circuits == "streamed" and not late:
+            batch.stream = partial(self._stream, batch, n)
+            return batch
         for part in self._garblings(batch, circuit, n, late):
             self._send_tables(batch, part[1], b"")
             batch.parts.append(part)
@@ -137,17 +165,21 @@ class Garbler:
     def garble(self, circuit: Circuit, values: Words, *, projection: Projection | None = None) -> GarbledBatch:
         """:meth:`prepare` and :meth:`GarbledBatch.send_inputs` in one, for ``values`` ``(n, garbler words)`` that are
         known: their labels go first, as a seed, so that the evaluator evaluates while tables arrive and stores none."""
-        n = len(values)
-        batch = GarbledBatch(self.channel, self._name(circuit, n, False, projection), circuit, False, projection)
-        for rows, garbling in self._garblings(batch, circuit, n, late=False, values=values):
-            self._send_tables(batch, garbling, garbling.input_labels())
-            if projection is None:
-                batch.parts.append((rows, garbling))
+        batch = self._batch(circuit, len(values), False, projection)
+        self._stream(batch, len(values), values)
         return batch
 
-    def _name(self, circuit: Circuit, n: int, late: bool, projection: Projection | None) -> str:
+    def _batch(self, circuit: Circuit, n: int, late: bool, projection: Projection | None) -> GarbledBatch:
+        name = _name(self._batches, circuit, n, late, projection)
         self._batches += 1
-        return _name(self._batches - 1, circuit, n, late, projection)
+        return GarbledBatch(self.channel, name, circuit, late, projection)
+
+    def _stream(self, batch: GarbledBatch, n: int, values: Words) -> None:
+        check_rows("garbler's values", values, n)
+        for rows, garbling in self._garblings(batch, batch.circuit, n, late=False, values=values):
+            self._send_tables(batch, garbling, garbling.input_labels())
+            if batch.projection is None:
+                batch.parts.append((rows, garbling))
 
     def _garblings(
         self, batch: GarbledBatch, circuit: Circuit, n: int, late: bool, values: Words | None = None
@@ -196,26 +228,35 @@ class Garbler:
 class Evaluator:
     """The evaluator's side of a session; :meth:`open` one per channel and keep it."""
 
-    def __init__(self, channel: Channel, session: EvaluatorSession, tables: Tables = "half-gates") -> None:
+    def __init__(
+        self,
+        channel: Channel,
+        session: EvaluatorSession,
+        tables: Tables = "half-gates",
+        circuits: Circuits = "ahead",
+    ) -> None:
         self.channel = channel
         self._session = session
         self._tables = tables
+        self._circuits = circuits
         self._batches = 0
         self._frames = _Frames()
 
     @classmethod
     def open(
-        cls, channel: Channel, randomness: Randomness | None = None, *, tables: Tables = "half-gates"
+        cls,
+        channel: Channel,
+        randomness: Randomness | None = None,
+        *,
+        tables: Tables = "half-gates",
+        circuits: Circuits = "ahead",
     ) -> Evaluator:
-        """Base OTs, this side speaking first. ``randomness``: tests only; default is the operating system's.
-
-        ``tables`` as for :meth:`Garbler.open`.
-        """
+        """Base OTs, this side speaking first; arguments as for :meth:`Garbler.open`."""
         session = EvaluatorSession(_seed(randomness), tables)
         with placed(channel):
             channel.send("garbled/base/1", session.start_base())
             channel.send("garbled/base/3", session.receive_base(channel.recv("garbled/base/2", REPLY_BYTES)))
-        return cls(channel, session, tables)
+        return cls(channel, session, tables, circuits)
 
     def prepare(
         self, circuit: Circuit, n: int, values: Words | None = None, *, projection: Projection | None = None
@@ -226,8 +267,13 @@ class Evaluator:
             values: this side's inputs ``(n, evaluator words)``, of which the garbler learns nothing. None: chosen late,
                 see :meth:`EvaluatedBatch.choose`; the garbler must prepare ``late`` too.
             projection: as for :meth:`Garbler.prepare`, and the same.
+
+        In a streamed session nothing happens yet, unless the batch is late.
         """
-        batch = EvaluatedBatch(self.channel, self._name(circuit, n, values, projection), circuit, projection)
+        batch = self._batch(circuit, n, values, projection)
+        if self._circuits == "streamed" and values is not None:
+            batch.stream = partial(self._stream, batch, n, values)
+            return batch
         for rows, evaluation, read in self._evaluations(batch, circuit, n, values, seeded=False):
             batch.stored.append(self._store_tables(batch, rows))
             read()
@@ -236,19 +282,22 @@ class Evaluator:
 
     def evaluate(self, circuit: Circuit, values: Words, *, projection: Projection | None = None) -> EvaluatedBatch:
         """:meth:`prepare` and :meth:`EvaluatedBatch.receive_inputs` in one, facing :meth:`Garbler.garble`."""
-        n = len(values)
-        batch = EvaluatedBatch(self.channel, self._name(circuit, n, values, projection), circuit, projection)
-        for rows, evaluation, read in self._evaluations(batch, circuit, n, values, seeded=True):
+        batch = self._batch(circuit, len(values), values, projection)
+        self._stream(batch, len(values), values)
+        return batch
+
+    def _batch(self, circuit: Circuit, n: int, values: Words | None, projection: Projection | None) -> EvaluatedBatch:
+        name = _name(self._batches, circuit, n, values is None, projection)
+        self._batches += 1
+        return EvaluatedBatch(self.channel, name, circuit, projection)
+
+    def _stream(self, batch: EvaluatedBatch, n: int, values: Words) -> None:
+        for rows, evaluation, read in self._evaluations(batch, batch.circuit, n, values, seeded=True):
             message = self._evaluate_tables(batch, rows, evaluation, read)
-            if projection is None:
+            if batch.projection is None:
                 batch.parts.append((rows, evaluation))
             else:
                 batch.open(evaluation, message)
-        return batch
-
-    def _name(self, circuit: Circuit, n: int, values: Words | None, projection: Projection | None) -> str:
-        self._batches += 1
-        return _name(self._batches - 1, circuit, n, values is None, projection)
 
     def _evaluations(
         self, batch: EvaluatedBatch, circuit: Circuit, n: int, values: Words | None, seeded: bool

@@ -10,7 +10,7 @@ import msgspec
 
 from mpc.confident import ConfidentArgmax, confident_bits
 from mpc.errors import ParameterError
-from mpc.garbled import Tables
+from mpc.garbled import Circuits, Tables
 from mpc.majority import NoisyMajority
 from mpc.noise import noise_bound, part_scale
 from mpc.paillier import KEY_BITS, Packing
@@ -35,6 +35,7 @@ class PublicParameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
         key_bits: of the Paillier modulus.
         preprocessing: where the linear layers' correlations come from, see :data:`mpc.inference.TRUST`.
         garbling: how garbled gates are sent, see docs/circuits.md.
+        circuits: when the garbled circuits of inference and vote are sent: before the query, or with it.
         noise_parts: 0 where PG draws the noise. Otherwise every AP adds a part of the noise to its masks, and so many
             parts add up to scale sigma: full noise as long as at most ``parties - noise_parts`` APs tell theirs.
         threshold: T, what the largest count must reach for a label (:mod:`mpc.confident`); 0 for always a label.
@@ -52,6 +53,7 @@ class PublicParameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     key_bits: int = KEY_BITS
     preprocessing: Preprocessing = "he"
     garbling: Tables = "half-gates"
+    circuits: Circuits = "ahead"
     noise_parts: int = 0
     threshold: int = 0
     threshold_sigma: str = "0"

@@ -101,7 +101,7 @@ def run_capc(
         dealer_give_seeds(guardian, len(networks))
         seeds = querying_take_seeds(querying, len(networks))
     evaluator, garbler = both(
-        lambda: Evaluator.open(querying, tables=parameters.garbling),
+        lambda: Evaluator.open(querying, tables=parameters.garbling, circuits=parameters.circuits),
         lambda: Garbler.open(guardian, tables=parameters.garbling),
     )
 
@@ -183,8 +183,8 @@ def _ask(
 
     # Step 0: base OTs and the QP's encryption key, then everything that does not need the query.
     evaluator, garbler = both(
-        lambda: Evaluator.open(querying, tables=parameters.garbling),
-        lambda: Garbler.open(answering, tables=parameters.garbling),
+        lambda: Evaluator.open(querying, tables=parameters.garbling, circuits=parameters.circuits),
+        lambda: Garbler.open(answering, tables=parameters.garbling, circuits=parameters.circuits),
     )
     dealing = None if seed is None else answering_guardian
     (asking, serving), dealer = both(

@@ -182,6 +182,12 @@ class CapcConfig(BaseModel):
         "computation, which pays on links of 2.5 Gbit/s and less",
         json_schema_extra=_flag("name"),
     )
+    circuits: Literal["ahead", "streamed"] = Field(
+        "ahead",
+        description="when garbled circuits are sent: ahead, before the query, whose label then comes soonest; or "
+        "streamed, with the query, in fewer bytes and without room for them: more labels in all",
+        json_schema_extra=_flag("name"),
+    )
     delta: Decimal = Field(
         Decimal("1e-5"),
         gt=0,

@@ -121,7 +121,7 @@ def _meet(party: Party[QueryingSettings], whom: tuple[Channel, bytes | None]) ->
     progress, parameters = party.progress, party.settings.parameters
     channel, dealt = whom
     with progress.step("0", "base oblivious transfers and keys", channel=channel):
-        evaluator = Evaluator.open(channel, tables=parameters.garbling)
+        evaluator = Evaluator.open(channel, tables=parameters.garbling, circuits=parameters.circuits)
         inference = QueryingInference.open(channel, evaluator, parameters, dealt=dealt)
 
     def prepare(count: int) -> Prepared:

@@ -85,6 +85,7 @@ def public_parameters(config: CapcConfig, dataset: Dataset) -> PublicParameters:
         key_bits=config.paillier_bits,
         preprocessing=config.preprocessing,
         garbling=config.garbling,
+        circuits=config.circuits,
         noise_parts=config.noise_parts,
         threshold=config.threshold,
         threshold_sigma=str(config.threshold_sigma),

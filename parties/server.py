@@ -62,7 +62,7 @@ def server(party: Party[AnsweringSettings]) -> None:
             with progress.step("0", "wait for the querying party", awaits=[name]):
                 client = connections.accept(listener, {name: QUERYING}, within_s)
             with progress.step("0", "base oblivious transfers and keys", channel=client):
-                garbler = Garbler.open(client, tables=parameters.garbling)
+                garbler = Garbler.open(client, tables=parameters.garbling, circuits=parameters.circuits)
                 inference = AnsweringInference.open(
                     client, garbler, network, parameters, dealer=dealer, prepared=weights
                 )

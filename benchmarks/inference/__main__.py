@@ -3,6 +3,7 @@
 Sections, all unless ``--only`` names some of them:
 
     cn-relu-1, cn-relu-64, mlp-1, cn-relu-1-dealer, cn-relu-64-dealer    beside their peers, in turn
+    cn-relu-64-streamed, cn-relu-64-dealer-streamed                      the same, circuits sent with the queries
     parties      one query to K answering parties at once: time and bytes against K
     precision    error, ring width and cost of a query at each number of fraction bits
     lenet        LeNet-5 on 200 MNIST images; where CAPC_DATA_DIR names a folder with the files

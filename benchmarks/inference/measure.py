@@ -18,7 +18,7 @@ import numpy as np
 from benchmarks.inference.models import Model
 from benchmarks.two_party import peak_memory_mb, run_many, run_with_dealer
 from mpc.channel import Channel
-from mpc.garbled import Evaluator, Garbler
+from mpc.garbled import Circuits, Evaluator, Garbler
 from mpc.inference import (
     AnsweringInference,
     Architecture,
@@ -116,6 +116,7 @@ class Work:
     queries: Words
     repetitions: int
     dealt: bool
+    circuits: Circuits
 
     @property
     def batch(self) -> int:
@@ -139,7 +140,11 @@ class Work:
         meters = [Meter.on(guardian, Layers(self.network.architecture))] if guardian is not None else []
         sides = at_once(
             lambda channel: AnsweringInference.open(
-                channel, Garbler.open(channel), self.network, self.agreement, dealer=guardian
+                channel,
+                Garbler.open(channel, circuits=self.circuits),
+                self.network,
+                self.agreement,
+                dealer=guardian,
             ),
             channels,
         )
@@ -170,7 +175,9 @@ class Work:
         seed = querying_take_seeds(guardian, 1)[0] if guardian is not None else None
         started = time.perf_counter()
         sides = at_once(
-            lambda channel: QueryingInference.open(channel, Evaluator.open(channel), self.agreement, dealt=seed),
+            lambda channel: QueryingInference.open(
+                channel, Evaluator.open(channel, circuits=self.circuits), self.agreement, dealt=seed
+            ),
             channels,
         )
         open_ms = (time.perf_counter() - started) * 1e3
@@ -225,6 +232,7 @@ def measure(
     repetitions: int,
     parties: int = 1,
     preprocessing: Preprocessing = "he",
+    circuits: Circuits = "ahead",
 ) -> dict[str, Any]:
     """``batch`` queries at a time to ``parties`` answering parties at once (one if there is a dealer); medians.
 
@@ -237,7 +245,7 @@ def measure(
     network = fixed(model, fraction_bits)
     queries = network.encode_inputs(np.resize(model.inputs, (batch, *model.shape)))
     dealt = preprocessing == "dealer"
-    work = Work(network, queries, min(repetitions, SESSION_QUERIES // batch - 1), dealt)
+    work = Work(network, queries, min(repetitions, SESSION_QUERIES // batch - 1), dealt, circuits)
     if dealt:
         _, served, asked = run_with_dealer(work.deal, work.answer, work.ask)
     else:
@@ -254,6 +262,7 @@ def measure(
         "batch": batch,
         "parties": parties,
         "preprocessing": preprocessing,
+        "circuits": circuits,
         "fraction_bits": fraction_bits,
         "ring_bits": network.architecture.ring_bits,
         "rlwe": {"degree": parameters.degree, "modulus_bits": parameters.modulus_bits},

@@ -13,6 +13,7 @@ from typing import Any
 
 from benchmarks.inference.measure import measure
 from benchmarks.inference.models import Model
+from mpc.garbled import Circuits
 from mpc.parameters import Preprocessing
 
 SCRIPTS = Path(__file__).resolve().parent.parent / "peers"
@@ -29,6 +30,7 @@ class Row:
     batch: int
     preprocessing: Preprocessing
     peers: tuple[tuple[str, str], ...]
+    circuits: Circuits = "ahead"
 
     @property
     def runs(self) -> int:
@@ -44,11 +46,19 @@ ROWS = (
     Row("mlp-1", "mlp", 1, "he", WITHOUT_DEALER),
     Row("cn-relu-1-dealer", "cn-relu", 1, "dealer", WITH_DEALER),
     Row("cn-relu-64-dealer", "cn-relu", 64, "dealer", WITH_DEALER),
+    Row("cn-relu-64-streamed", "cn-relu", 64, "he", WITHOUT_DEALER, "streamed"),
+    Row("cn-relu-64-dealer-streamed", "cn-relu", 64, "dealer", WITH_DEALER, "streamed"),
 )
 
 
 def compare(row: Row, model: Model, fraction_bits: int, pythons: dict[str, str], pairs: int) -> dict[str, Any]:
     """The row's measurement, and for each peer that has an environment the ratios of ``pairs`` runs in turn."""
+
+    def measured() -> dict[str, Any]:
+        return measure(
+            model, fraction_bits, row.batch, row.runs, preprocessing=row.preprocessing, circuits=row.circuits
+        )
+
     peers: dict[str, Any] = {}
     mine: list[dict[str, Any]] = []
     for environment, protocol in row.peers:
@@ -61,7 +71,7 @@ def compare(row: Row, model: Model, fraction_bits: int, pythons: dict[str, str],
             found = run_peer(pythons[environment], environment, protocol, model, row)
             if "failed" in found:
                 break
-            mine.append(measure(model, fraction_bits, row.batch, row.runs, preprocessing=row.preprocessing))
+            mine.append(measured())
             theirs.append(found)
             ratios.append(found["ms"] / mine[-1]["ms"])
         if len(ratios) < pairs:
@@ -74,7 +84,7 @@ def compare(row: Row, model: Model, fraction_bits: int, pythons: dict[str, str],
             "runs": theirs,
         }
     if not mine:
-        mine = [measure(model, fraction_bits, row.batch, row.runs, preprocessing=row.preprocessing)]
+        mine = [measured()]
     middle = sorted(mine, key=lambda run: run["ms"])[len(mine) // 2]
     return {"row": row.name, **middle, "ms_of_runs": [run["ms"] for run in mine], "peers": peers}
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpc.channel import MemoryChannel, memory_pair
-from mpc.garbled import Evaluator, Garbler
+from mpc.garbled import Circuits, Evaluator, Garbler
 from mpc.inference import (
     AnsweringInference,
     AvgPool2d,
@@ -76,10 +76,18 @@ class Session:
     answering_channel: MemoryChannel
 
     @classmethod
-    def open(cls, network: Network, deadline_s: float = 60.0, prepared: NetworkWeights | None = None) -> Session:
+    def open(
+        cls,
+        network: Network,
+        deadline_s: float = 60.0,
+        prepared: NetworkWeights | None = None,
+        circuits: Circuits = "ahead",
+    ) -> Session:
         agreement = Agreement.of(network)
         mine, theirs = memory_pair("client", "server", deadline_s)
-        evaluator, garbler = both(lambda: Evaluator.open(mine), lambda: Garbler.open(theirs))
+        evaluator, garbler = both(
+            lambda: Evaluator.open(mine, circuits=circuits), lambda: Garbler.open(theirs, circuits=circuits)
+        )
         querying, answering = both(
             lambda: QueryingInference.open(mine, evaluator, agreement),
             lambda: AnsweringInference.open(theirs, garbler, network, agreement, prepared=prepared),

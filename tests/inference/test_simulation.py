@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from typing import get_args
 
 import msgspec
 import numpy as np
@@ -22,7 +23,7 @@ from scipy import stats
 from mpc._core import Circuit, RlweEvaluator, RlweSecretKey
 from mpc.batches import EvaluatedBatch
 from mpc.channel import Channel
-from mpc.garbled import BLOCK_BYTES, FRAME_BYTES, OTS_A_BLOCK, POINT_BYTES, REPLY_BYTES, SUMS_BYTES
+from mpc.garbled import BLOCK_BYTES, FRAME_BYTES, OTS_A_BLOCK, POINT_BYTES, REPLY_BYTES, SUMS_BYTES, Circuits
 from mpc.inference import Linear, Network, ReLU, linear
 from mpc.inference.architecture import NONLINEAR, Architecture
 from mpc.inference.encoding import plan
@@ -56,7 +57,7 @@ def network() -> Network:
 # --- real views -----------------------------------------------------------------------------------------------------
 
 
-def real_views(network: Network) -> tuple[View, View]:
+def real_views(network: Network, sending: Circuits) -> tuple[View, View]:
     """What QP and AP received, and what follows from it with what they drew, in two batches of the same queries."""
     decoded: list[Words] = []
     opened: list[Words] = []
@@ -81,7 +82,7 @@ def real_views(network: Network) -> tuple[View, View]:
         patch.setattr(AnsweringNonlinear, "run", spy_run)
         patch.setattr(EvaluatedBatch, "shares", spy_shares)
         patch.setattr(QueryingEncrypted, "correlate", spy_correlate)
-        session = Session.open(network)
+        session = Session.open(network, circuits=sending)
         ends = session.querying_channel, session.answering_channel
         marks = [[len(end.transcript)] for end in ends]
         outputs = []
@@ -137,8 +138,9 @@ def circuits(public: Architecture) -> list[tuple[str, Circuit, int]]:
     return found
 
 
-def simulated_querying(public: Architecture) -> View:
-    """QP's view: the AP's messages. Replies are encryptions, under QP's key, of shares that are nobody's."""
+def simulated_querying(public: Architecture, sending: Circuits) -> View:
+    """QP's view: the AP's messages. Replies are encryptions, under QP's key, of shares that are nobody's; labels are a
+    seed where circuits are streamed."""
     parameters = public.rlwe()
     key = RlweSecretKey(parameters)
     evaluator = RlweEvaluator(parameters, key.public_key())
@@ -159,13 +161,14 @@ def simulated_querying(public: Architecture) -> View:
                 (f"{name}/reply", evaluator.apply(loaded, upload, shares, positions, layout.instance_blocks))
             )
         for name, circuit, count in circuits(public):
-            left = circuit.table_bytes(count)
+            left, beside = circuit.table_bytes(count), LABEL_BYTES if sending == "streamed" else 0
             while left:
                 now = min(left, FRAME_BYTES)
                 left -= now
-                behind = 0 if left else circuit.projection_bytes(count, BITS)
-                messages.append((f"{name}/tables", SYSTEM.bytes(now + behind)))
-        for name, circuit, count in circuits(public):
+                beside += 0 if left else circuit.projection_bytes(count, BITS)
+                messages.append((f"{name}/tables", SYSTEM.bytes(now + beside)))
+                beside = 0
+        for name, circuit, count in circuits(public) if sending == "ahead" else ():
             messages.append((f"{name}/labels", SYSTEM.bytes(LABEL_BYTES * count * sum(circuit.garbler_widths))))
         return [
             *messages,
@@ -178,7 +181,7 @@ def simulated_querying(public: Architecture) -> View:
     return opening, [batch(), batch()]
 
 
-def simulated_answering(public: Architecture) -> View:
+def simulated_answering(public: Architecture, sending: Circuits) -> View:
     """AP's view: QP's messages. Uploads are encryptions of zero under a key of the simulator's."""
     parameters = public.rlwe()
     key = RlweSecretKey(parameters)
@@ -201,7 +204,8 @@ def simulated_answering(public: Architecture) -> View:
             blocks = -(-max(0, needed - left) // OTS_A_BLOCK)
             left += blocks * OTS_A_BLOCK - needed
             messages.append((f"{name}/choices", SYSTEM.bytes(blocks * BLOCK_BYTES + packed_size(needed, 1))))
-        messages.append(("inference/input", drawn(BATCH, INPUTS)))
+        (choices,) = [place for place, (label, _) in enumerate(messages) if label.endswith("/choices")]
+        messages.insert(choices if sending == "streamed" else choices + 1, ("inference/input", drawn(BATCH, INPUTS)))
         messages.append(("inference/masked", drawn(BATCH, HIDDEN)))
         return [*messages, ("decoded", drawn(BATCH, HIDDEN)), ("output", drawn(BATCH, CLASSES))]
 
@@ -283,10 +287,11 @@ def rank(matrix: NDArray[np.uint8]) -> int:
 # --- the test -------------------------------------------------------------------------------------------------------
 
 
-def test_both_views_could_have_been_made_up(network: Network) -> None:
-    querying, answering = real_views(network)
-    assert told_apart(querying, simulated_querying(network.architecture)) == []
-    assert told_apart(answering, simulated_answering(network.architecture)) == []
+@pytest.mark.parametrize("sending", get_args(Circuits))
+def test_both_views_could_have_been_made_up(network: Network, sending: Circuits) -> None:
+    querying, answering = real_views(network, sending)
+    assert told_apart(querying, simulated_querying(network.architecture, sending)) == []
+    assert told_apart(answering, simulated_answering(network.architecture, sending)) == []
 
 
 Masks = tuple[list[Words], list[Words]]
@@ -341,6 +346,6 @@ def test_a_variant_that_hides_too_little_is_told_apart(
     answering_tells: list[str],
 ) -> None:
     monkeypatch.setattr(place, name, broken(getattr(place, name)))
-    querying, answering = real_views(network)
-    assert told_apart(querying, simulated_querying(network.architecture)) == querying_tells
-    assert told_apart(answering, simulated_answering(network.architecture)) == answering_tells
+    querying, answering = real_views(network, "ahead")
+    assert told_apart(querying, simulated_querying(network.architecture, "ahead")) == querying_tells
+    assert told_apart(answering, simulated_answering(network.architecture, "ahead")) == answering_tells

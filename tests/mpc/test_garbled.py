@@ -19,7 +19,7 @@ from mpc._core import Circuit, Evaluation
 from mpc.batches import EvaluatedBatch, GarbledBatch, Projection
 from mpc.channel import MemoryChannel, memory_pair
 from mpc.errors import ParameterError, ProtocolError
-from mpc.garbled import Evaluator, Garbler, Tables
+from mpc.garbled import Circuits, Evaluator, Garbler, Tables
 from mpc.protocol import both
 from mpc.randomness import SeededRandomness
 from mpc.transport import SocketChannel
@@ -28,13 +28,16 @@ Words = NDArray[np.uint64]
 
 
 def opened(
-    seed: bytes | None = None, deadline_s: float = 20, tables: tuple[Tables, Tables] = ("half-gates", "half-gates")
+    seed: bytes | None = None,
+    deadline_s: float = 20,
+    tables: tuple[Tables, Tables] = ("half-gates", "half-gates"),
+    circuits: tuple[Circuits, Circuits] = ("ahead", "ahead"),
 ) -> tuple[Garbler, Evaluator]:
     garbling, evaluating = memory_pair("garbler", "evaluator", deadline_s)
     sources = (None, None) if seed is None else (SeededRandomness(seed + b"g"), SeededRandomness(seed + b"e"))
     return both(
-        lambda: Garbler.open(garbling, sources[0], tables=tables[0]),
-        lambda: Evaluator.open(evaluating, sources[1], tables=tables[1]),
+        lambda: Garbler.open(garbling, sources[0], tables=tables[0], circuits=circuits[0]),
+        lambda: Evaluator.open(evaluating, sources[1], tables=tables[1], circuits=circuits[1]),
     )
 
 
@@ -85,6 +88,43 @@ def test_many_batches_in_one_session_with_every_kind_of_output(batches: list[tup
         np.testing.assert_array_equal(label, expected)
         result, _ = both(garbled.receive_outputs, evaluated.return_outputs)
         np.testing.assert_array_equal(result, expected)
+
+
+@pytest.mark.parametrize("projection", [None, Projection(32)])
+@pytest.mark.parametrize("circuits", get_args(Circuits))
+def test_a_streamed_session_sends_nothing_until_the_inputs_come(
+    circuits: Circuits, projection: Projection | None
+) -> None:
+    circuit, n = Circuit.relu(32, 0), 70
+    mine, theirs = words((n, 1), 32, 5), words((n, 1), 32, 6)
+    garbler, evaluator = opened(circuits=(circuits, circuits))
+    garbled, evaluated = both(
+        lambda: garbler.prepare(circuit, n, projection=projection),
+        lambda: evaluator.prepare(circuit, n, theirs, projection=projection),
+    )
+    assert (frames(garbler, "sent")[-1][0] == "garbled/base/2") == (circuits == "streamed")
+    both(lambda: garbled.send_inputs(mine), evaluated.receive_inputs)
+    if projection:
+        outputs = (garbled.shares() + evaluated.shares()) & np.uint64(2**32 - 1)
+    else:
+        outputs, _ = both(garbled.receive_outputs, evaluated.return_outputs)
+    np.testing.assert_array_equal(outputs, circuit.run(mine, theirs))
+    labels = 16 if circuits == "streamed" else 16 * 32 * n
+    behind = circuit.projection_bytes(n, 32) if projection else 0
+    sent = sum(len(body) for label, body in frames(garbler, "sent") if "base" not in label)
+    assert sent == circuit.table_bytes(n) + labels + behind
+    with pytest.raises((ParameterError, ProtocolError), match=r"went with its tables|given out|when it was garbled"):
+        garbled.send_inputs(mine)
+    if circuits == "streamed":
+        with pytest.raises(ParameterError, match="came with its tables"):
+            evaluated.receive_inputs()
+
+
+def test_both_sides_stream_or_neither() -> None:
+    for circuits in (("ahead", "streamed"), ("streamed", "ahead")):
+        garbler, evaluator = opened(deadline_s=1, circuits=circuits)
+        with pytest.raises(ProtocolError):
+            prepared(garbler, evaluator, Circuit.add(8), words((3, 1), 8, 1), words((3, 1), 8, 2))
 
 
 def test_the_evaluator_may_choose_late() -> None:

@@ -92,6 +92,20 @@ def test_three_halves_give_the_same_labels_in_fewer_bytes() -> None:
     assert sent[1] < 0.85 * sent[0]
 
 
+def test_streamed_circuits_give_the_same_labels_and_nothing_of_them_goes_before_the_query() -> None:
+    networks, asked, usual = [network(0), network(1)], queries(3), parameters(2, aggregation="direct")
+    sent = []
+    for chosen in (usual, msgspec.structs.replace(usual, circuits="streamed")):
+        run = run_capc(asked, networks, chosen)
+        assert (run.labels == plaintext_labels(asked, networks, usual)).all()
+        sent.append(sum(map(len, received(run.views["client"], r"garbled/.*/(tables|labels)"))))
+        orders = [[label for _, label, _ in channel.transcript] for channel in run.views["client"]]
+        order = next(order for order in orders if "inference/input" in order)
+        tables = next(place for place, label in enumerate(order) if label.endswith("/tables"))
+        assert (tables > order.index("inference/input")) == (chosen.circuits == "streamed")
+    assert sent[1] < sent[0]
+
+
 def test_ties_go_to_the_lowest_class() -> None:
     constant = [
         Network.from_layers(

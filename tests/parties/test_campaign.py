@@ -42,6 +42,7 @@ def reports(run: Running) -> list[dict[str, Any]]:
 
 def test_querying_parties_ask_in_turn_and_know_more_afterwards(tmp_path: Path) -> None:
     choices = CAMPAIGN | {"n_queries": 30, "batch_size": 15, "preprocessing": "dealer", "garbling": "three-halves"}
+    choices |= {"circuits": "streamed"}
     with running(tmp_path, qp_id="2,0", **choices) as run:
         first, second = reports(run)
         assert [process.name for process in run.plan.processes] == [
