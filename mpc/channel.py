@@ -14,12 +14,14 @@ from __future__ import annotations
 
 import queue
 import struct
+import threading
 import time
 from abc import ABC, abstractmethod
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from typing import Literal, TypeVar
 
 import msgspec
@@ -33,8 +35,17 @@ _HEADER = struct.Struct("<2sBBIQ")
 _LARGEST_BODY = 1 << 30
 _JOINED_BODY = 1 << 16  # a body up to this size leaves in one write with its header
 
+_DECODERS = threading.Lock()
+
 Buffer = bytes | bytearray | memoryview
 Message = TypeVar("Message", bound=msgspec.Struct)
+
+
+@cache
+def _decoder(kind: type[Message]) -> msgspec.msgpack.Decoder[Message]:
+    """For one kind of message, asked for under ``_DECODERS``: msgspec (0.22) looks into a class when it first meets it,
+    and may crash where two threads meet it at once."""
+    return msgspec.msgpack.Decoder(kind, strict=True)
 
 
 @dataclass
@@ -166,8 +177,10 @@ class Channel(ABC):
     def recv_message(self, label: str, kind: type[Message], *, limit: int = 1 << 20) -> Message:
         """Receive a typed control message; unknown fields, wrong types and leftover bytes are refused."""
         body = self.recv(label, limit=limit)
+        with _DECODERS:
+            decoder: msgspec.msgpack.Decoder[Message] = _decoder(kind)
         try:
-            return msgspec.msgpack.decode(body, type=kind, strict=True)
+            return decoder.decode(body)
         except msgspec.DecodeError as error:
             raise self._mismatch(f"a {kind.__name__} in '{label}'", f"({error})") from error
 

@@ -185,7 +185,7 @@ class CapcConfig(BaseModel):
     circuits: Literal["ahead", "streamed"] = Field(
         "ahead",
         description="when garbled circuits are sent: ahead, before the query, whose label then comes soonest; or "
-        "streamed, with the query, in fewer bytes and without room for them: more labels in all",
+        "streamed, with the query, in a fifth fewer bytes and with no memory for them",
         json_schema_extra=_flag("name"),
     )
     delta: Decimal = Field(

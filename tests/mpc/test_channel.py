@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import socket
 import ssl
+import subprocess
+import sys
 import threading
 import time
 from dataclasses import replace
@@ -274,3 +276,48 @@ def test_a_message_of_very_many_parts_crosses_a_socket() -> None:
     assert received == b"".join(parts)
     for end in ends:
         end.close()
+
+
+FIRST_MESSAGES = """
+import gc, sys, threading, types
+from mpc.channel import memory_pair
+
+source = '''
+from __future__ import annotations
+import msgspec
+class Left(msgspec.Struct, frozen=True, tag="left"):
+    extents: tuple[int, ...]
+    named: dict[str, int]
+class Right(msgspec.Struct, frozen=True, tag="right"):
+    pair: tuple[int, int]
+    scale: float | None
+class Message(msgspec.Struct, frozen=True):
+    items: tuple[Left | Right, ...]
+'''
+sys.setswitchinterval(1e-6)
+gc.set_threshold(10)
+for number in range(1000):
+    module = types.ModuleType(f"messages{number}")
+    sys.modules[module.__name__] = module
+    exec(source, module.__dict__)
+    sent = module.Message((module.Left((1, 2), {"a": 1}), module.Right((3, 4), None)))
+    start, received = threading.Barrier(3), []
+    def receive(channel):
+        start.wait()
+        received.append(channel.recv_message("first", module.Message))
+    threads = []
+    for peer in "abc":
+        mine, theirs = memory_pair("me", peer)
+        theirs.send_message("first", sent)
+        threads.append(threading.Thread(target=receive, args=(mine,)))
+        threads[-1].start()
+    for thread in threads:
+        thread.join()
+    assert received == [sent] * 3
+"""
+
+
+def test_the_first_message_of_a_kind_may_come_to_many_threads_at_once() -> None:
+    """In a process of its own: where this goes wrong, it ends the process."""
+    done = subprocess.run([sys.executable, "-c", FIRST_MESSAGES], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr or done.returncode
