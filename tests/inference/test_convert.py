@@ -19,6 +19,11 @@ from mpc.inference.architecture import LeakyRelu, MaxPool, Relu
 from tests.inference.examples import Session, lenet
 
 
+@pytest.fixture(autouse=True)
+def same_weights_in_every_run() -> None:
+    torch.manual_seed(1)
+
+
 def trained(module: nn.Module, shape: tuple[int, ...]) -> nn.Module:
     """With statistics and scales of batch normalisation that matter."""
     torch.manual_seed(0)
@@ -54,7 +59,6 @@ def worst_error(network: Network, module: nn.Module, queries: np.ndarray) -> flo
 
 @pytest.mark.parametrize(("build", "shape", "ring_bits"), [(lenet, (1, 28, 28), 45), (all_kinds, (2, 19, 19), 45)])
 def test_torch_networks_agree_with_torch_and_in_secret_with_their_twin(build, shape, ring_bits: int) -> None:
-    torch.manual_seed(1)
     module = trained(build(), shape)
     network = Network.from_layers(from_torch(module), shape, ring_bits=ring_bits, fraction_bits=11)
     queries = np.random.default_rng(0).uniform(0, 1, (3, *shape))
@@ -115,7 +119,6 @@ def test_torch_networks_agree_with_torch_and_in_secret_with_their_twin(build, sh
     ],
 )  # fmt: skip
 def test_normalisation_and_adaptive_means_are_exact_wherever_they_stand(build, private: int) -> None:
-    torch.manual_seed(2)
     module = trained(build(), (2, 6, 6))
     network = Network.from_layers(from_torch(module), (2, 6, 6), ring_bits=45, fraction_bits=14)
     assert worst_error(network, module, np.random.default_rng(0).uniform(0, 1, (5, 2, 6, 6))) < 0.005
