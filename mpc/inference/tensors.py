@@ -90,6 +90,8 @@ def matmul(left: Words, right: NDArray[np.int64]) -> Words:
 
     The left factor is cut into limbs small enough that float64 sums are exact, so that the processor's
     floating-point matrix product does the work; where the right factor is too large for that, integers do.
+    Idle threads of the library behind it (OpenBLAS) spin for a while and take the processor from another party: a
+    program of your own wants ``OPENBLAS_NUM_THREADS=1``; a run's parties have their share of the threads.
     """
     largest = int(np.abs(right).max(initial=0))
     limb_bits = _EXACT_BITS - largest.bit_length() - max(left.shape[1] - 1, 1).bit_length()
