@@ -2,5 +2,5 @@
 
 import os
 
-# As in the parties of a run: the library's idle threads would spin on the other party's core. Peers inherit it.
+# As for the parties of a run on two cores: its idle threads would spin on the other's core. Peers inherit it.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")

@@ -131,7 +131,7 @@ def main() -> None:
     chosen = parser.parse_args()
     chosen.out.mkdir(parents=True, exist_ok=True)
     file = chosen.out / "throughput.json"
-    earlier = json.loads(file.read_text()) if file.exists() else []
+    earlier = [{"circuits": "ahead"} | row for row in json.loads(file.read_text())] if file.exists() else []
     rows = {(row["aggregation"], row["circuits"], row["parties"], row["batch"]): row for row in earlier}
     with tempfile.TemporaryDirectory() as temporary:
         folder = chosen.folder or Path(temporary)

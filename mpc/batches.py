@@ -51,6 +51,11 @@ def placed(channel: Channel) -> Iterator[None]:
         raise ProtocolError(str(error.args[0]), peer=channel.peer, step=channel.step) from error
 
 
+def check_instances(n: int) -> None:
+    if n < 1:
+        raise ParameterError(f"expected at least one instance, found {n}")
+
+
 def check_rows(what: str, values: Words, n: int) -> None:
     if values.ndim != 2 or len(values) != n:
         raise ParameterError(f"{what}: expected {n} rows of words, found an array of shape {values.shape}")
@@ -76,15 +81,11 @@ def _kept(name: str, parts: list[Part]) -> list[Part]:
     return parts
 
 
-def _instances(name: str, parts: Sequence[tuple[slice, object]]) -> int:
-    if not parts:
-        raise ParameterError(f"expected a batch prepared ahead, found {name}, whose inputs went with its tables")
-    return int(parts[-1][0].stop)
-
-
 def _shares(projection: Projection | None, shares: list[Words]) -> Words:
     if projection is None or not shares:
-        raise ParameterError("expected a batch with a projection, found one whose outputs are not shared")
+        raise ParameterError(
+            "expected a batch with a projection, its tables sent, found one whose outputs are not shared"
+        )
     return _joined(shares)
 
 
@@ -92,29 +93,35 @@ class GarbledBatch:
     """The garbler's side of a batch of instances of one circuit; each step once.
 
     Attributes:
-        stream: in a streamed session, what garbles and sends all of it for the garbler's values; None once it has, or
-            where tables are sent ahead.
+        n: instances.
+        stream: in a streamed session, what garbles and sends all of a batch for the garbler's values; None once it is
+            called, or where tables are sent ahead.
     """
 
     def __init__(
-        self, channel: Channel, name: str, circuit: Circuit, late: bool, projection: Projection | None
+        self, channel: Channel, name: str, circuit: Circuit, n: int, late: bool, projection: Projection | None
     ) -> None:
         self._channel = channel
         self.name = name
         self.circuit = circuit
+        self.n = n
         self.projection = projection
         self._late = late
         self.parts: list[tuple[slice, Garbling]] = []
-        self.stream: Callable[[Words], None] | None = None
+        self.stream: Callable[[GarbledBatch, Words], None] | None = None
         self._shares: list[Words] = []
 
     def send_inputs(self, values: Words) -> None:
         """Sends the labels of the garbler's ``values`` ``(n, garbler words)``; the evaluator learns nothing of them."""
+        check_rows("garbler's values", values, self.n)
         if self.stream is not None:
-            self.stream(values)
-            self.stream = None
+            stream, self.stream = self.stream, None
+            stream(self, values)
             return
-        check_rows("garbler's values", values, _instances(self.name, self.parts))
+        if not self.parts:
+            raise ParameterError(
+                f"expected a batch prepared ahead, found {self.name}, whose inputs went with its tables"
+            )
         corrections: list[Buffer | None] = [None] * len(self.parts)
         if self._late:
             label, widths = f"{self.name}/corrections", self.circuit.evaluator_widths
@@ -157,31 +164,33 @@ class EvaluatedBatch:
     """The evaluator's side of a batch of instances of one circuit; each step once.
 
     Attributes:
-        stream: in a streamed session, what receives and evaluates all of it; otherwise as for the garbler's side.
+        n: instances.
+        stream: in a streamed session, what receives and evaluates all of a batch; otherwise as for the garbler's side.
     """
 
-    def __init__(self, channel: Channel, name: str, circuit: Circuit, projection: Projection | None) -> None:
+    def __init__(self, channel: Channel, name: str, circuit: Circuit, n: int, projection: Projection | None) -> None:
         self._channel = channel
         self.name = name
         self.circuit = circuit
+        self.n = n
         self.projection = projection
         self.parts: list[tuple[slice, Evaluation]] = []
         self.stored: list[memoryview] = []  # one a part: its tables and projection, until its labels come
-        self.stream: Callable[[], None] | None = None
+        self.stream: Callable[[EvaluatedBatch], None] | None = None
         self._shares: list[Words] = []
 
     def choose(self, values: Words) -> None:
         """Late batches only: sends the choices for ``values`` ``(n, evaluator words)``; the garbler is about to
         :meth:`GarbledBatch.send_inputs`."""
-        check_rows("evaluator's values", values, _instances(self.name, self.parts))
+        check_rows("evaluator's values", values, self.n)
         corrections = [evaluation.choose(values[rows]) for rows, evaluation in self.parts]
         self._channel.send(f"{self.name}/corrections", *corrections)
 
     def receive_inputs(self) -> None:
         """Receives the labels and evaluates."""
         if self.stream is not None:
-            self.stream()
-            self.stream = None
+            stream, self.stream = self.stream, None
+            stream(self)
             return
         if not self.stored:
             raise ParameterError(f"expected a prepared batch, found {self.name}, whose inputs came with its tables")

@@ -44,9 +44,8 @@ from itertools import zip_longest
 from typing import Literal
 
 from mpc._core import Circuit, Evaluation, EvaluatorSession, GarblerSession, Garbling, table_memory
-from mpc.batches import EvaluatedBatch, GarbledBatch, Projection, check_rows, placed
+from mpc.batches import EvaluatedBatch, GarbledBatch, Projection, check_instances, check_rows, placed
 from mpc.channel import Channel
-from mpc.errors import ParameterError
 from mpc.randomness import Randomness
 from mpc.ring import Words, packed_size
 
@@ -58,9 +57,8 @@ CACHE_LINE = 64
 POINT_BYTES, REPLY_BYTES, SUMS_BYTES = 32, 4112, 3072  # the three base-OT messages
 
 Tables = Literal["half-gates", "three-halves"]
-Circuits = Literal[
-    "ahead", "streamed"
-]  # when tables of a prepared batch cross: before the garbler's inputs, or with them
+# When the tables of a prepared batch cross: before the garbler's inputs, or with them.
+Circuits = Literal["ahead", "streamed"]
 TABLE_LABELS: dict[Tables, str] = {"half-gates": "tables", "three-halves": "three-halves"}
 
 
@@ -70,8 +68,6 @@ def _seed(randomness: Randomness | None) -> bytes | None:
 
 def _pieces(circuit: Circuit, n: int) -> list[slice]:
     """The instances of a batch in runs that both sides work on at once; the same on both sides."""
-    if n < 1:
-        raise ParameterError(f"expected at least one instance, found {n}")
     size = max(TILE, OTS_A_PIECE // max(1, circuit.evaluator_bits) // TILE * TILE)
     return [slice(first, min(first + size, n)) for first in range(0, n, size)]
 
@@ -134,7 +130,8 @@ class Garbler:
         Args:
             randomness: tests only; default is the operating system's.
             tables: how gates are garbled, the same on both sides; labels of messages hold them to it.
-            circuits: when tables of a prepared batch are sent, the same on both sides.
+            circuits: when tables of a prepared batch are sent, the same on both sides; lengths of messages hold them to
+                it.
         """
         session = GarblerSession(_seed(randomness), tables)
         with placed(channel):
@@ -155,7 +152,7 @@ class Garbler:
         """
         batch = self._batch(circuit, n, late, projection)
         if self._circuits == "streamed" and not late:
-            batch.stream = partial(self._stream, batch, n)
+            batch.stream = self._stream
             return batch
         for part in self._garblings(batch, circuit, n, late):
             self._send_tables(batch, part[1], b"")
@@ -166,17 +163,17 @@ class Garbler:
         """:meth:`prepare` and :meth:`GarbledBatch.send_inputs` in one, for ``values`` ``(n, garbler words)`` that are
         known: their labels go first, as a seed, so that the evaluator evaluates while tables arrive and stores none."""
         batch = self._batch(circuit, len(values), False, projection)
-        self._stream(batch, len(values), values)
+        self._stream(batch, values)
         return batch
 
     def _batch(self, circuit: Circuit, n: int, late: bool, projection: Projection | None) -> GarbledBatch:
+        check_instances(n)
         name = _name(self._batches, circuit, n, late, projection)
         self._batches += 1
-        return GarbledBatch(self.channel, name, circuit, late, projection)
+        return GarbledBatch(self.channel, name, circuit, n, late, projection)
 
-    def _stream(self, batch: GarbledBatch, n: int, values: Words) -> None:
-        check_rows("garbler's values", values, n)
-        for rows, garbling in self._garblings(batch, batch.circuit, n, late=False, values=values):
+    def _stream(self, batch: GarbledBatch, values: Words) -> None:
+        for rows, garbling in self._garblings(batch, batch.circuit, batch.n, late=False, values=values):
             self._send_tables(batch, garbling, garbling.input_labels())
             if batch.projection is None:
                 batch.parts.append((rows, garbling))
@@ -272,7 +269,7 @@ class Evaluator:
         """
         batch = self._batch(circuit, n, values, projection)
         if self._circuits == "streamed" and values is not None:
-            batch.stream = partial(self._stream, batch, n, values)
+            batch.stream = partial(self._stream, values=values.copy())
             return batch
         for rows, evaluation, read in self._evaluations(batch, circuit, n, values, seeded=False):
             batch.stored.append(self._store_tables(batch, rows))
@@ -283,16 +280,19 @@ class Evaluator:
     def evaluate(self, circuit: Circuit, values: Words, *, projection: Projection | None = None) -> EvaluatedBatch:
         """:meth:`prepare` and :meth:`EvaluatedBatch.receive_inputs` in one, facing :meth:`Garbler.garble`."""
         batch = self._batch(circuit, len(values), values, projection)
-        self._stream(batch, len(values), values)
+        self._stream(batch, values)
         return batch
 
     def _batch(self, circuit: Circuit, n: int, values: Words | None, projection: Projection | None) -> EvaluatedBatch:
+        check_instances(n)
+        if values is not None:
+            check_rows("evaluator's values", values, n)
         name = _name(self._batches, circuit, n, values is None, projection)
         self._batches += 1
-        return EvaluatedBatch(self.channel, name, circuit, projection)
+        return EvaluatedBatch(self.channel, name, circuit, n, projection)
 
-    def _stream(self, batch: EvaluatedBatch, n: int, values: Words) -> None:
-        for rows, evaluation, read in self._evaluations(batch, batch.circuit, n, values, seeded=True):
+    def _stream(self, batch: EvaluatedBatch, values: Words) -> None:
+        for rows, evaluation, read in self._evaluations(batch, batch.circuit, batch.n, values, seeded=True):
             message = self._evaluate_tables(batch, rows, evaluation, read)
             if batch.projection is None:
                 batch.parts.append((rows, evaluation))
@@ -306,8 +306,6 @@ class Evaluator:
         They are to be sent, by the call that comes with each piece, as soon as it is read and before it is worked on:
         the garbler waits for them."""
         pieces = _pieces(circuit, n)
-        if values is not None:
-            check_rows("evaluator's values", values, n)
         begun: deque[Evaluation] = deque()
         for rows in pieces[:2]:
             evaluation, send = self._choices(batch, circuit, rows, values, seeded)

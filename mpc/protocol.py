@@ -101,7 +101,7 @@ def run_capc(
         dealer_give_seeds(guardian, len(networks))
         seeds = querying_take_seeds(querying, len(networks))
     evaluator, garbler = both(
-        lambda: Evaluator.open(querying, tables=parameters.garbling, circuits=parameters.circuits),
+        lambda: Evaluator.open(querying, tables=parameters.garbling),
         lambda: Garbler.open(guardian, tables=parameters.garbling),
     )
 

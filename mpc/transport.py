@@ -202,8 +202,11 @@ class TlsChannel(SocketChannel):
             return
         # Held back until a segment is full, records do not cross the operating system one by one.
         self._connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 1)
-        self._give_records(parts)
-        self._connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 0)
+        try:
+            self._give_records(parts)
+        finally:
+            with contextlib.suppress(OSError):  # gone, which the next call says
+                self._connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 0)
 
     def _give_records(self, parts: list[Buffer]) -> None:
         rest = b""  # of a record

@@ -9,6 +9,8 @@
              <------------  labels of z_ap
     gets vote(z) - m
 
+(In a session opened with ``circuits="streamed"`` nothing crosses before the query.)
+
 A vote is a 0 or 1 for every class or label (:class:`Ballot`): the one-hot argmax where exactly one class is right;
 where any number of labels is, [z_j > 0] for each (an AP that wants another operating point shifts its model's bias).
 

@@ -10,6 +10,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from mpc.parameters import PublicParameters
 from parties import capc_report
 from parties.capc_config import CapcConfig
@@ -187,10 +189,12 @@ class _Settings:
         if config.strategy == "given":
             return None
         training = self._training(owner, owner)
+        # How circuits are sent changes no answer: a campaign goes on when that is chosen anew.
+        parameters = msgspec.structs.replace(self._parameters, garbling="half-gates", circuits="ahead")
         marks = (
             self._account(owner),
             config.strategy,
-            self._parameters.digest(),
+            parameters.digest(),
             training.model_dump_json(),
             self._data.owned[owner].digest(),
             self._data.asked["unlabelled"].digest(),

@@ -16,6 +16,7 @@
     <---------------------------------   Enc(m)                    (or  m  ------>)  2, with noise if it is distributed
 
 Learns that a query came, and its shape: not the query, not its own vote on it, not the label, not who else votes.
+Circuits that are streamed cross in 1a and 1c.
 Trust: semi-honest parties; PG colludes with nobody. Run: ``python -m parties.server --settings PATH``.
 """
 

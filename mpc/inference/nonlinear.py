@@ -9,6 +9,8 @@
     has x' - m
     (x' - m) - r'           ------------------------->    adds m: x' - r'
 
+(In a session opened with ``circuits="streamed"`` all three cross online.)
+
 with x' = max(0, floor(y / 2^f)) for a ReLU and likewise for the others (:func:`mpc.inference.tensors.nonlinear`):
 truncation drops wires and is exact. Max pooling takes a window of shares for each x'. What the AP receives and has in
 the end is uniform, because r' is fresh; the QP sees labels, tables and x' - m, uniform because m is fresh. (Delphi

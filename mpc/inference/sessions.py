@@ -14,6 +14,8 @@ owner of the input, for a batch of queries at a time::
              evaluates                ── masked ─────────►  x_2 - r_2, and so on
              y_last                                         W_last (x_last - r_last) + b_last + s_last
 
+With ``circuits="streamed"`` (:mod:`mpc.garbled`) OTs and tables cross in ``infer``, where the labels do.
+
 The two results are additive shares of the logits over Z_2^l, at scale 2^(2f), each uniform on its own. The QP knows
 its own before the query is known. It learns the architecture; the AP learns how many queries came.
 A correlation serves one batch: used again it would open x - x', so a second use is refused.

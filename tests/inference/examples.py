@@ -17,6 +17,7 @@ from mpc.inference import (
     AvgPool2d,
     Conv2d,
     Flatten,
+    LeakyReLU,
     Linear,
     Network,
     NetworkWeights,
@@ -170,6 +171,8 @@ def float_logits(layers: list[object], values: Floats) -> Floats:
             values = values @ np.asarray(layer.weight).T + np.asarray(layer.bias)
         elif isinstance(layer, ReLU):
             values = np.maximum(values, 0)
+        elif isinstance(layer, LeakyReLU):
+            values = np.maximum(values, layer.slope * values)
         elif isinstance(layer, AvgPool2d):
             kernel = (layer.kernel,) * 2 if isinstance(layer.kernel, int) else layer.kernel
             stride = kernel if layer.stride is None else layer.stride

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import msgspec
 import numpy as np
 import pytest
 
 from mpc.channel import Channel, memory_pair
 from mpc.errors import MpcError, ParameterError, ProtocolError, RangeError
-from mpc.garbled import Evaluator, Garbler
-from mpc.inference import AnsweringInference, Linear, Network, NetworkWeights, QueryingInference, ReLU
+from mpc.garbled import Circuits, Evaluator, Garbler
+from mpc.inference import AnsweringInference, LeakyReLU, Linear, Network, NetworkWeights, QueryingInference, ReLU
 from mpc.inference.encoding import Layout
 from mpc.inference.nonlinear import AnsweringNonlinear
 from mpc.ring import Words, unpack_words
@@ -21,6 +23,7 @@ from tests.inference.examples import (
     everything,
     float_logits,
     mlp,
+    uniform,
 )
 
 
@@ -35,12 +38,18 @@ def session(network: Network) -> Session:
     return Session.open(network)
 
 
-@pytest.mark.parametrize("build", [mlp, cryptonets_relu, everything])
+def leaky_first(rng: np.random.Generator) -> tuple[list[object], tuple[int, ...]]:
+    """A circuit over the very shares that mask the query."""
+    return [LeakyReLU(0.25), Linear(uniform(rng, 3, 6), uniform(rng, 3))], (6,)
+
+
+@pytest.mark.parametrize("circuits", get_args(Circuits))
+@pytest.mark.parametrize("build", [mlp, cryptonets_relu, everything, leaky_first])
 @pytest.mark.parametrize("batches", [(1, 3)])
-def test_secret_result_is_the_clear_one_bit_by_bit(build, batches: tuple[int, ...]) -> None:
+def test_secret_result_is_the_clear_one_bit_by_bit(build, batches: tuple[int, ...], circuits: Circuits) -> None:
     layers, shape = build(np.random.default_rng(1))
-    network = Network.from_layers(layers, shape, (-1.0, 1.0))
-    session = Session.open(network)
+    network = Network.from_layers(layers, shape, (-1.0, 1.0), ring_bits=45 if build is leaky_first else 41)
+    session = Session.open(network, circuits=circuits)
     for batch in batches:
         reals = np.random.default_rng(batch).uniform(-1, 1, (batch, *shape))
         queries = network.encode_inputs(reals)

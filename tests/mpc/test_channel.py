@@ -319,5 +319,6 @@ for number in range(1000):
 
 def test_the_first_message_of_a_kind_may_come_to_many_threads_at_once() -> None:
     """In a process of its own: where this goes wrong, it ends the process."""
-    done = subprocess.run([sys.executable, "-c", FIRST_MESSAGES], capture_output=True, text=True, check=False)
+    command = [sys.executable, "-c", FIRST_MESSAGES]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 0, done.stderr or done.returncode

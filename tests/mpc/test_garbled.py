@@ -102,22 +102,38 @@ def test_a_streamed_session_sends_nothing_until_the_inputs_come(
         lambda: garbler.prepare(circuit, n, projection=projection),
         lambda: evaluator.prepare(circuit, n, theirs, projection=projection),
     )
-    assert (frames(garbler, "sent")[-1][0] == "garbled/base/2") == (circuits == "streamed")
+    for side, last in ((garbler, "garbled/base/2"), (evaluator, "garbled/base/3")):
+        assert (frames(side, "sent")[-1][0] == last) == (circuits == "streamed")
+    expected = circuit.run(mine, theirs)
+    theirs.fill(0)  # the caller's own: the batch has kept what it was given
     both(lambda: garbled.send_inputs(mine), evaluated.receive_inputs)
     if projection:
         outputs = (garbled.shares() + evaluated.shares()) & np.uint64(2**32 - 1)
     else:
         outputs, _ = both(garbled.receive_outputs, evaluated.return_outputs)
-    np.testing.assert_array_equal(outputs, circuit.run(mine, theirs))
+    np.testing.assert_array_equal(outputs, expected)
     labels = 16 if circuits == "streamed" else 16 * 32 * n
     behind = circuit.projection_bytes(n, 32) if projection else 0
     sent = sum(len(body) for label, body in frames(garbler, "sent") if "base" not in label)
     assert sent == circuit.table_bytes(n) + labels + behind
-    with pytest.raises((ParameterError, ProtocolError), match=r"went with its tables|given out|when it was garbled"):
+    refused = "given out"
+    if circuits == "streamed":
+        refused = "went with its tables" if projection else "when it was garbled"
+    with pytest.raises((ParameterError, ProtocolError), match=refused):
         garbled.send_inputs(mine)
     if circuits == "streamed":
         with pytest.raises(ParameterError, match="came with its tables"):
             evaluated.receive_inputs()
+
+
+@pytest.mark.parametrize("circuits", get_args(Circuits))
+def test_a_batch_without_instances_or_with_too_few_values_is_refused_at_once(circuits: Circuits) -> None:
+    garbler, evaluator = opened(circuits=(circuits, circuits))
+    for prepare in (garbler.prepare, evaluator.prepare):
+        with pytest.raises(ParameterError, match="at least one instance, found 0"):
+            prepare(Circuit.add(8), 0)
+    with pytest.raises(ParameterError, match="expected 5 rows"):
+        evaluator.prepare(Circuit.add(8), 5, words((3, 1), 8, 1))
 
 
 def test_both_sides_stream_or_neither() -> None:

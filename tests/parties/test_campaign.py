@@ -95,7 +95,7 @@ def test_an_interrupted_campaign_asks_and_pays_for_nothing_twice(tmp_path: Path)
     with running(tmp_path, "first", **choices) as run:
         run.wait_for_event("client", '"done": 5, "of": 40')
         run.processes["client"].send_signal(signal.SIGKILL)
-    with running(tmp_path, "second", **choices | {"n_queries": 12, "batch_size": 5}) as run:
+    with running(tmp_path, "second", **choices | {"n_queries": 12, "batch_size": 5, "circuits": "streamed"}) as run:
         (report,) = reports(run)
     earlier = [query for query in report["queries"] if query["earlier_run"]]
     assert 5 <= len(earlier) <= 12
