@@ -59,8 +59,9 @@ class Watch:
         heard = self._volume()
         settling: float | None = None
         while True:
+            exits = self.launcher.ended()  # asked before the reading: all that these parties said is known then
             news = self._read_events()
-            self._read_exits()
+            self._take_exits(exits)
             between_rounds()
             now = time.monotonic()
             volume = self._volume()
@@ -72,7 +73,6 @@ class Watch:
                 if ended or now - settling > SETTLE_S:
                     raise self._verdict()
             elif len(self._done) == len(self.states):
-                self._read_events()  # what the last of them said after the round began
                 return
             elif now - started > self.plan.deadline_s:
                 raise self._overdue(f"the run's deadline of {self.plan.deadline_s:g} s passed")
@@ -92,8 +92,8 @@ class Watch:
                 self._blame(name, Exit(code=1))
         return bool(news)
 
-    def _read_exits(self) -> None:
-        for name, how in self.launcher.ended().items():
+    def _take_exits(self, exits: Mapping[str, Exit]) -> None:
+        for name, how in exits.items():
             if name in self._done or name in self._failures:
                 continue
             status = read_status(self.folders.status(name))

@@ -18,6 +18,7 @@ from parties.plan import ConfigError
 from tests.orchestrator.conftest import Game
 from tests.orchestrator.game import Game as GameProtocol
 from tests.orchestrator.game import GameConfig
+from tests.ports import free_ports
 
 
 def ask(*flags: str) -> Configuration:
@@ -165,8 +166,8 @@ def test_the_help_names_every_flag_with_unit_and_default() -> None:
 
 
 def test_a_taken_port_is_one_sentence_and_nothing_is_started(play: Callable[..., Game]) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
+    port = free_ports(3) + 1
+    with socket.create_server(("127.0.0.1", port)):
         game = play("--start_port", str(port - 1))
         assert game.wait() == 2
         sentence = (
