@@ -11,7 +11,8 @@ import argparse
 import json
 import shutil
 import tempfile
-from itertools import product
+from itertools import groupby, product
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -140,13 +141,9 @@ def main() -> None:
             print(table([rows[cell]]), flush=True)
     ordered = [rows[cell] for cell in sorted(rows)]
     file.write_text(json.dumps(ordered, indent=2) + "\n")
-    for kind in {(row["aggregation"], row["circuits"]) for row in ordered}:
-        title = f"aggregation: {kind[0]}, circuits: {kind[1]}"
-        plot(
-            [row for row in ordered if (row["aggregation"], row["circuits"]) == kind],
-            title,
-            chosen.out / f"throughput-{kind[0]}-{kind[1]}.png",
-        )
+    for (aggregation, circuits), alike in groupby(ordered, itemgetter("aggregation", "circuits")):
+        title = f"aggregation: {aggregation}, circuits: {circuits}"
+        plot(list(alike), title, chosen.out / f"throughput-{aggregation}-{circuits}.png")
     print(table(ordered))
 
 

@@ -94,6 +94,7 @@ class GarbledBatch:
 
     Attributes:
         n: instances.
+        late: the evaluator chooses only when the inputs are sent.
         stream: in a streamed session, what garbles and sends all of a batch for the garbler's values; None once it is
             called, or where tables are sent ahead.
     """
@@ -106,7 +107,7 @@ class GarbledBatch:
         self.circuit = circuit
         self.n = n
         self.projection = projection
-        self._late = late
+        self.late = late
         self.parts: list[tuple[slice, Garbling]] = []
         self.stream: Callable[[GarbledBatch, Words], None] | None = None
         self._shares: list[Words] = []
@@ -123,7 +124,7 @@ class GarbledBatch:
                 f"expected a batch prepared ahead, found {self.name}, whose inputs went with its tables"
             )
         corrections: list[Buffer | None] = [None] * len(self.parts)
-        if self._late:
+        if self.late:
             label, widths = f"{self.name}/corrections", self.circuit.evaluator_widths
             corrections = [*_receive_bits(self._channel, label, self.parts, widths)]
         for (rows, garbling), correction in zip(self.parts, corrections, strict=True):

@@ -41,7 +41,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import zip_longest
-from typing import Literal
+from typing import Generic, Literal, TypeVar
 
 from mpc._core import Circuit, Evaluation, EvaluatorSession, GarblerSession, Garbling, table_memory
 from mpc.batches import EvaluatedBatch, GarbledBatch, Projection, check_instances, check_rows, placed
@@ -59,6 +59,7 @@ POINT_BYTES, REPLY_BYTES, SUMS_BYTES = 32, 4112, 3072  # the three base-OT messa
 Tables = Literal["half-gates", "three-halves"]
 # When the tables of a prepared batch cross: before the garbler's inputs, or with them.
 Circuits = Literal["ahead", "streamed"]
+CoreSession = TypeVar("CoreSession", GarblerSession, EvaluatorSession)
 TABLE_LABELS: dict[Tables, str] = {"half-gates": "tables", "three-halves": "three-halves"}
 
 
@@ -90,31 +91,39 @@ def _nothing() -> None:
     """No choices are left to send."""
 
 
-def _name(number: int, circuit: Circuit, n: int, late: bool, projection: Projection | None) -> str:
-    shared = f"/{projection}" if projection else ""
-    return f"garbled/{number}/{circuit.name}/{n}{'/late' if late else ''}{shared}"
-
-
-def _tables_label(batch: GarbledBatch | EvaluatedBatch, tables: Tables) -> str:
-    return f"{batch.name}/{TABLE_LABELS[tables]}"
-
-
-class Garbler:
-    """The garbler's side of a session; :meth:`open` one per channel and keep it."""
+class _Side(Generic[CoreSession]):
+    """What both sides of a session keep."""
 
     def __init__(
         self,
         channel: Channel,
-        session: GarblerSession,
-        tables: Tables = "half-gates",
-        circuits: Circuits = "ahead",
+        session: CoreSession,
+        tables: Tables,
+        circuits: Circuits,
     ) -> None:
         self.channel = channel
-        self._session = session
+        self._session: CoreSession = session
         self._tables = tables
         self._circuits = circuits
         self._batches = 0
         self._frames = _Frames()
+
+    def _next_name(self, circuit: Circuit, n: int, late: bool, projection: Projection | None) -> str:
+        """Of a new batch; the same on both sides."""
+        check_instances(n)
+        number, self._batches = self._batches, self._batches + 1
+        shared = f"/{projection}" if projection else ""
+        return f"garbled/{number}/{circuit.name}/{n}{'/late' if late else ''}{shared}"
+
+    def _tables_label(self, batch: GarbledBatch | EvaluatedBatch) -> str:
+        return f"{batch.name}/{TABLE_LABELS[self._tables]}"
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.channel!r})"
+
+
+class Garbler(_Side[GarblerSession]):
+    """The garbler's side of a session; :meth:`open` one per channel and keep it."""
 
     @classmethod
     def open(
@@ -154,7 +163,7 @@ class Garbler:
         if self._circuits == "streamed" and not late:
             batch.stream = self._stream
             return batch
-        for part in self._garblings(batch, circuit, n, late):
+        for part in self._garblings(batch):
             self._send_tables(batch, part[1], b"")
             batch.parts.append(part)
         return batch
@@ -167,48 +176,44 @@ class Garbler:
         return batch
 
     def _batch(self, circuit: Circuit, n: int, late: bool, projection: Projection | None) -> GarbledBatch:
-        check_instances(n)
-        name = _name(self._batches, circuit, n, late, projection)
-        self._batches += 1
+        name = self._next_name(circuit, n, late, projection)
         return GarbledBatch(self.channel, name, circuit, n, late, projection)
 
     def _stream(self, batch: GarbledBatch, values: Words) -> None:
-        for rows, garbling in self._garblings(batch, batch.circuit, batch.n, late=False, values=values):
+        for rows, garbling in self._garblings(batch, values):
             self._send_tables(batch, garbling, garbling.input_labels())
             if batch.projection is None:
                 batch.parts.append((rows, garbling))
 
-    def _garblings(
-        self, batch: GarbledBatch, circuit: Circuit, n: int, late: bool, values: Words | None = None
-    ) -> Iterator[tuple[slice, Garbling]]:
+    def _garblings(self, batch: GarbledBatch, values: Words | None = None) -> Iterator[tuple[slice, Garbling]]:
         """Piece after piece, each with the evaluator's choices taken in; by then those of the next have arrived."""
-        pieces = _pieces(circuit, n)
+        circuit, pieces = batch.circuit, _pieces(batch.circuit, batch.n)
         shared = batch.projection is not None
-        choices = self._receive_choices(batch.name, circuit, pieces[0], late)
+        choices = self._receive_choices(batch, pieces[0])
         for rows, following in zip(pieces, [*pieces[1:], None], strict=True):
             count = rows.stop - rows.start
-            split = len(choices) - (0 if late else packed_size(count * circuit.evaluator_bits, 1))
+            split = len(choices) - (0 if batch.late else packed_size(count * circuit.evaluator_bits, 1))
             with placed(self.channel):
                 if split:
                     self._session.extend(choices[:split])
-                corrections = None if late else choices[split:]
+                corrections = None if batch.late else choices[split:]
                 known = None if values is None else values[rows]
                 garbling = self._session.garble(circuit, count, corrections, shared, known)
             if following is not None:
-                choices = self._receive_choices(batch.name, circuit, following, late)
+                choices = self._receive_choices(batch, following)
             yield rows, garbling
 
-    def _receive_choices(self, name: str, circuit: Circuit, rows: slice, late: bool) -> memoryview:
+    def _receive_choices(self, batch: GarbledBatch, rows: slice) -> memoryview:
         """An extension, where OTs are short, and unless the batch is late the corrections."""
-        needed = (rows.stop - rows.start) * circuit.evaluator_bits
+        needed = (rows.stop - rows.start) * batch.circuit.evaluator_bits
         missing = max(0, needed - self._session.ots_left)
         extension = -(-missing // OTS_A_BLOCK) * BLOCK_BYTES
-        return self.channel.recv(f"{name}/choices", extension + (0 if late else packed_size(needed, 1)))
+        return self.channel.recv(f"{batch.name}/choices", extension + (0 if batch.late else packed_size(needed, 1)))
 
     def _send_tables(self, batch: GarbledBatch, garbling: Garbling, labels: bytes) -> None:
         """One piece's tables, in frames; the first begins with the labels, if they are given, the last ends with the
         projection, if there is one."""
-        label = _tables_label(batch, self._tables)
+        label = self._tables_label(batch)
         while left := garbling.tables_left:
             frame = self._frames.take(min(left, FRAME_BYTES))
             garbling.write_tables(frame)
@@ -218,26 +223,9 @@ class Garbler:
         if not batch.circuit.and_gates:
             self.channel.send(label, labels, batch.project(garbling))
 
-    def __repr__(self) -> str:
-        return f"Garbler({self.channel!r})"
 
-
-class Evaluator:
+class Evaluator(_Side[EvaluatorSession]):
     """The evaluator's side of a session; :meth:`open` one per channel and keep it."""
-
-    def __init__(
-        self,
-        channel: Channel,
-        session: EvaluatorSession,
-        tables: Tables = "half-gates",
-        circuits: Circuits = "ahead",
-    ) -> None:
-        self.channel = channel
-        self._session = session
-        self._tables = tables
-        self._circuits = circuits
-        self._batches = 0
-        self._frames = _Frames()
 
     @classmethod
     def open(
@@ -271,7 +259,7 @@ class Evaluator:
         if self._circuits == "streamed" and values is not None:
             batch.stream = partial(self._stream, values=values.copy())
             return batch
-        for rows, evaluation, read in self._evaluations(batch, circuit, n, values, seeded=False):
+        for rows, evaluation, read in self._evaluations(batch, values, seeded=False):
             batch.stored.append(self._store_tables(batch, rows))
             read()
             batch.parts.append((rows, evaluation))
@@ -284,15 +272,13 @@ class Evaluator:
         return batch
 
     def _batch(self, circuit: Circuit, n: int, values: Words | None, projection: Projection | None) -> EvaluatedBatch:
-        check_instances(n)
         if values is not None:
             check_rows("evaluator's values", values, n)
-        name = _name(self._batches, circuit, n, values is None, projection)
-        self._batches += 1
+        name = self._next_name(circuit, n, values is None, projection)
         return EvaluatedBatch(self.channel, name, circuit, n, projection)
 
     def _stream(self, batch: EvaluatedBatch, values: Words) -> None:
-        for rows, evaluation, read in self._evaluations(batch, batch.circuit, batch.n, values, seeded=True):
+        for rows, evaluation, read in self._evaluations(batch, values, seeded=True):
             message = self._evaluate_tables(batch, rows, evaluation, read)
             if batch.projection is None:
                 batch.parts.append((rows, evaluation))
@@ -300,40 +286,40 @@ class Evaluator:
                 batch.open(evaluation, message)
 
     def _evaluations(
-        self, batch: EvaluatedBatch, circuit: Circuit, n: int, values: Words | None, seeded: bool
+        self, batch: EvaluatedBatch, values: Words | None, seeded: bool
     ) -> Iterator[tuple[slice, Evaluation, Callable[[], None]]]:
         """Piece after piece; by then its choices and those of the next are sent, those of the one after that are made.
         They are to be sent, by the call that comes with each piece, as soon as it is read and before it is worked on:
         the garbler waits for them."""
-        pieces = _pieces(circuit, n)
+        pieces = _pieces(batch.circuit, batch.n)
         begun: deque[Evaluation] = deque()
         for rows in pieces[:2]:
-            evaluation, send = self._choices(batch, circuit, rows, values, seeded)
+            evaluation, send = self._choices(batch, rows, values, seeded)
             begun.append(evaluation)
             send()
         for rows, ahead in zip_longest(pieces, pieces[2:]):
             send = _nothing
             if ahead is not None:
-                evaluation, send = self._choices(batch, circuit, ahead, values, seeded)
+                evaluation, send = self._choices(batch, ahead, values, seeded)
                 begun.append(evaluation)
             yield rows, begun.popleft(), send
 
     def _choices(
-        self, batch: EvaluatedBatch, circuit: Circuit, rows: slice, values: Words | None, seeded: bool
+        self, batch: EvaluatedBatch, rows: slice, values: Words | None, seeded: bool
     ) -> tuple[Evaluation, Callable[[], None]]:
         """A piece begun, and the call that sends what the garbler needs of it: an extension, where OTs are short, and
         unless the batch is late the corrections."""
         count = rows.stop - rows.start
-        missing = count * circuit.evaluator_bits - self._session.ots_left
+        missing = count * batch.circuit.evaluator_bits - self._session.ots_left
         extension = self._session.extend(missing) if missing > 0 else b""
         own = None if values is None else values[rows]
-        evaluation = self._session.evaluate(circuit, count, own, batch.projection is not None, seeded)
+        evaluation = self._session.evaluate(batch.circuit, count, own, batch.projection is not None, seeded)
         corrections = b"" if values is None else evaluation.corrections
         return evaluation, partial(self.channel.send, f"{batch.name}/choices", extension, corrections)
 
     def _store_tables(self, batch: EvaluatedBatch, rows: slice) -> memoryview:
         """One piece's tables, with the projection behind them, if there is one."""
-        label = _tables_label(batch, self._tables)
+        label = self._tables_label(batch)
         tables = batch.circuit.table_bytes(rows.stop - rows.start, self._tables)
         stored = table_memory(tables + batch.projection_bytes(rows)).data
         first, last = 0, min(FRAME_BYTES, tables)
@@ -348,7 +334,7 @@ class Evaluator:
     ) -> bytes:
         """One piece's tables, the labels in front of them, evaluated on the way; ``read`` is called when all are there.
         Returns the projection behind them, if there is one."""
-        label = _tables_label(batch, self._tables)
+        label = self._tables_label(batch)
         labels = evaluation.label_bytes
         left = batch.circuit.table_bytes(rows.stop - rows.start, self._tables)
         projected = batch.projection_bytes(rows)
@@ -366,6 +352,3 @@ class Evaluator:
             if not left:
                 return bytes(frame[labels + now :])
             labels = 0
-
-    def __repr__(self) -> str:
-        return f"Evaluator({self.channel!r})"

@@ -198,7 +198,7 @@ class TlsChannel(SocketChannel):
 
     def _give(self, parts: list[Buffer]) -> None:
         if sum(map(len, parts)) <= _RECORD_BYTES:
-            self._encrypt(memoryview(b"".join(parts)))
+            self._give_records(parts)
             return
         # Held back until a segment is full, records do not cross the operating system one by one.
         self._connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 1)
