@@ -94,13 +94,7 @@ def _nothing() -> None:
 class _Side(Generic[CoreSession]):
     """What both sides of a session keep."""
 
-    def __init__(
-        self,
-        channel: Channel,
-        session: CoreSession,
-        tables: Tables,
-        circuits: Circuits,
-    ) -> None:
+    def __init__(self, channel: Channel, session: CoreSession, tables: Tables, circuits: Circuits) -> None:
         self.channel = channel
         self._session: CoreSession = session
         self._tables = tables

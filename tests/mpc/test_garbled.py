@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import socket
 from collections.abc import Callable
 from typing import get_args
 
@@ -15,63 +14,14 @@ from numpy.typing import NDArray
 
 import mpc
 import mpc.garbled
-from mpc._core import Circuit, Evaluation
-from mpc.batches import EvaluatedBatch, GarbledBatch, Projection
-from mpc.channel import MemoryChannel, memory_pair
+from mpc._core import Circuit
+from mpc.batches import Projection
 from mpc.errors import ParameterError, ProtocolError
 from mpc.garbled import Circuits, Evaluator, Garbler, Tables
 from mpc.protocol import both
-from mpc.randomness import SeededRandomness
-from mpc.transport import SocketChannel
+from tests.mpc.garbled_pair import frames, opened, prepared, words
 
 Words = NDArray[np.uint64]
-
-
-def opened(
-    seed: bytes | None = None,
-    deadline_s: float = 20,
-    tables: tuple[Tables, Tables] = ("half-gates", "half-gates"),
-    circuits: tuple[Circuits, Circuits] = ("ahead", "ahead"),
-) -> tuple[Garbler, Evaluator]:
-    garbling, evaluating = memory_pair("garbler", "evaluator", deadline_s)
-    sources = (None, None) if seed is None else (SeededRandomness(seed + b"g"), SeededRandomness(seed + b"e"))
-    return both(
-        lambda: Garbler.open(garbling, sources[0], tables=tables[0], circuits=circuits[0]),
-        lambda: Evaluator.open(evaluating, sources[1], tables=tables[1], circuits=circuits[1]),
-    )
-
-
-def words(shape: tuple[int, ...], bits: int, seed: int) -> Words:
-    return np.random.default_rng(seed).integers(0, 2**64, shape, dtype=np.uint64) >> np.uint64(64 - bits)
-
-
-def prepared(
-    garbler: Garbler,
-    evaluator: Evaluator,
-    circuit: Circuit,
-    mine: Words,
-    theirs: Words,
-    projection: Projection | None = None,
-) -> tuple[GarbledBatch, EvaluatedBatch]:
-    """Both sides up to the evaluated circuit."""
-
-    def garble() -> GarbledBatch:
-        batch = garbler.prepare(circuit, len(mine), projection=projection)
-        batch.send_inputs(mine)
-        return batch
-
-    def evaluate() -> EvaluatedBatch:
-        batch = evaluator.prepare(circuit, len(theirs), theirs, projection=projection)
-        batch.receive_inputs()
-        return batch
-
-    return both(garble, evaluate)
-
-
-def frames(party: Garbler | Evaluator, direction: str) -> list[tuple[str, bytes]]:
-    channel = party.channel
-    assert isinstance(channel, MemoryChannel)
-    return [(label, body) for way, label, body in channel.transcript if way == direction]
 
 
 @settings(max_examples=15, deadline=None)
@@ -162,117 +112,6 @@ def test_the_evaluator_may_choose_late() -> None:
     np.testing.assert_array_equal(outputs, circuit.run(mine, theirs))
 
 
-def test_tables_travel_in_frames_and_batches_can_wait() -> None:
-    """Two batches prepared, the second used first; one is larger than a frame."""
-    garbler, evaluator = opened()
-    small, large = Circuit.add(8), Circuit.relu(32, 8)
-    mine, theirs = words((400, 1), 32, 3), words((400, 1), 32, 4)
-    waiting = both(
-        lambda: garbler.prepare(small, 1), lambda: evaluator.prepare(small, 1, np.array([[200]], dtype=np.uint64))
-    )
-    garbled, evaluated = prepared(garbler, evaluator, large, mine, theirs)
-    outputs, _ = both(garbled.receive_outputs, evaluated.return_outputs)
-    np.testing.assert_array_equal(outputs, large.run(mine, theirs))
-    both(lambda: waiting[0].send_inputs(np.array([[100]], dtype=np.uint64)), waiting[1].receive_inputs)
-    _, outputs = both(waiting[0].reveal_to_evaluator, waiting[1].learn_outputs)
-    assert outputs.tolist() == [[44]]
-    sizes = [len(body) for label, body in frames(garbler, "sent") if label == "garbled/1/relu(32, 8)/400/tables"]
-    assert sum(sizes) == large.table_bytes(400)
-    assert len(sizes) > 1
-    assert max(sizes) == mpc.garbled.FRAME_BYTES
-
-
-@pytest.mark.parametrize("n", [1, 31, 32, 33, 96, 100])
-def test_a_batch_of_many_pieces_is_one_batch(monkeypatch: pytest.MonkeyPatch, n: int) -> None:
-    monkeypatch.setattr(mpc.garbled, "OTS_A_PIECE", 64 * 9)  # 64 instances of three 3-bit words
-    circuit = Circuit.argmax(3, 3)
-    mine, theirs = words((n, 3), 3, 11), words((n, 3), 3, 12)
-    expected = circuit.run(mine, theirs)
-    garbler, evaluator = opened()
-    shared = Projection(5)
-    streamed = both(
-        lambda: garbler.garble(circuit, mine, projection=shared),
-        lambda: evaluator.evaluate(circuit, theirs, projection=shared),
-    )
-    batches = [
-        prepared(garbler, evaluator, circuit, mine, theirs, shared),
-        both(lambda: garbler.garble(circuit, mine), lambda: evaluator.evaluate(circuit, theirs)),
-    ]
-    late = both(
-        lambda: garbler.prepare(circuit, n, late=True, projection=shared),
-        lambda: evaluator.prepare(circuit, n, projection=shared),
-    )
-
-    def choose() -> None:
-        late[1].choose(theirs)
-        late[1].receive_inputs()
-
-    both(lambda: late[0].send_inputs(mine), choose)
-    for garbled, evaluated in (streamed, batches[0], late):
-        np.testing.assert_array_equal((garbled.shares() + evaluated.shares()) & np.uint64(31), expected)
-    for garbled, evaluated in (*batches, late):
-        _, outputs = both(garbled.reveal_to_evaluator, evaluated.learn_outputs)
-        np.testing.assert_array_equal(outputs, expected)
-        outputs, _ = both(garbled.receive_outputs, evaluated.return_outputs)
-        np.testing.assert_array_equal(outputs, expected)
-
-
-def test_the_next_choices_cross_before_a_pieces_tables(monkeypatch: pytest.MonkeyPatch) -> None:
-    """So that both sides compute at once, with one piece in work and one ahead."""
-    monkeypatch.setattr(mpc.garbled, "OTS_A_PIECE", 32 * 8)
-    circuit = Circuit.add(8)
-    garbler, evaluator = opened()
-    both(
-        lambda: garbler.garble(circuit, np.zeros((100, 1), dtype=np.uint64)),
-        lambda: evaluator.evaluate(circuit, np.zeros((100, 1), dtype=np.uint64)),
-    )
-    assert isinstance(garbler.channel, MemoryChannel)
-    order = [label.rsplit("/", 1)[1] for _, label, _ in garbler.channel.transcript if label.startswith("garbled/0/")]
-    assert order == ["choices", *["choices", "tables"] * 3, "tables"]
-
-
-def test_choices_leave_before_the_piece_that_was_read_is_worked_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mpc.garbled, "OTS_A_PIECE", 32 * 8)
-    circuit, zeros, shared = Circuit.add(8), np.zeros((130, 1), dtype=np.uint64), Projection(8)
-    garbler, evaluator = opened()
-    finish, sent = EvaluatedBatch.open, []
-
-    def observed(batch: EvaluatedBatch, evaluation: Evaluation, message: bytes) -> None:
-        sent.append(sum(label.endswith("choices") for label, _ in frames(evaluator, "sent")))
-        finish(batch, evaluation, message)
-
-    monkeypatch.setattr(EvaluatedBatch, "open", observed)
-    both(
-        lambda: garbler.garble(circuit, zeros, projection=shared),
-        lambda: evaluator.evaluate(circuit, zeros, projection=shared),
-    )
-    assert sent == [3, 4, 5, 5, 5]
-
-
-def test_a_batch_cannot_jam_a_link_that_buffers_almost_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Choices of 64 KB and tables of 230 KB a piece, over sockets that hold a few KB."""
-    monkeypatch.setattr(mpc.garbled, "OTS_A_PIECE", 1 << 14)
-    circuit = Circuit.argmax(2, 8)
-    mine, theirs = words((3000, 2), 8, 13), words((3000, 2), 8, 14)
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        ends = [socket.socket(), socket.socket()]
-        for end in (server, ends[0]):
-            end.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-            end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
-        ends[0].connect(server.getsockname())
-        ends[1] = server.accept()[0]
-    channels = [SocketChannel(peer, 20, end) for peer, end in zip(("evaluator", "garbler"), ends, strict=True)]
-    garbler, evaluator = both(lambda: Garbler.open(channels[0]), lambda: Evaluator.open(channels[1]))
-    garbled, evaluated = both(lambda: garbler.garble(circuit, mine), lambda: evaluator.evaluate(circuit, theirs))
-    _, outputs = both(garbled.reveal_to_evaluator, evaluated.learn_outputs)
-    np.testing.assert_array_equal(outputs, circuit.run(mine, theirs))
-    for channel in channels:
-        channel.close()
-
-
-# -- mpc.argmax, mpc.sum_histogram ------------------------------------------------------------------------------------
-
-
 def test_argmax_leaves_fresh_shares_with_both() -> None:
     values = np.array([[5, -3, 9, 9], [-7, -2, -2, -9]])
     mine = words(values.shape, 64, 5)
@@ -305,9 +144,6 @@ def test_shares_of_a_useless_shape(shape: tuple[int, ...]) -> None:
     garbler, _ = opened()
     with pytest.raises(ParameterError, match="shape"):
         mpc.argmax(garbler, np.zeros(shape, dtype=np.uint64))
-
-
-# -- bytes ------------------------------------------------------------------------------------------------------------
 
 
 def run_seeded(seed: bytes, mine: Words, theirs: Words) -> tuple[Garbler, Evaluator]:
@@ -383,9 +219,6 @@ def test_three_halves_send_a_quarter_less() -> None:
         sizes.append(sum(len(body) for label, body in frames(garbler, "sent") if label.endswith(("tables", "halves"))))
     seed = 16  # of the labels, in front
     assert sizes == [32 * n * circuit.and_gates + seed, 10 * 788 * circuit.and_gates + seed]
-
-
-# -- mismatches -------------------------------------------------------------------------------------------------------
 
 
 def test_the_two_sides_must_agree_on_the_tables() -> None:
