@@ -23,7 +23,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from orchestrator import sentences
 from orchestrator.flags import FlagParser, is_flag
 from orchestrator.yaml_text import read_file
-from parties.plan import ConfigError, RunnableProtocol, View
+from parties.errors import ConfigError
+from parties.plan import RunnableProtocol, View
 
 Model = TypeVar("Model", bound=BaseModel)
 

@@ -6,7 +6,8 @@ import datetime
 import secrets
 from pathlib import Path
 
-from parties.plan import ConfigError, RunFolders
+from parties.errors import ConfigError
+from parties.plan import RunFolders
 
 
 def run_name(session: str) -> str:

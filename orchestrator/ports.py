@@ -6,7 +6,7 @@ import errno
 import socket
 from collections.abc import Iterable
 
-from parties.plan import ConfigError
+from parties.errors import ConfigError
 
 
 def check_free(host: str, ports: Iterable[int]) -> None:

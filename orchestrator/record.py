@@ -13,7 +13,8 @@ import msgspec
 
 from orchestrator.errors import Interrupted, RunFailed
 from orchestrator.events import Event, EventFile
-from parties.plan import ConfigError, Pane, Plan, RunFolders
+from parties.errors import ConfigError
+from parties.plan import Pane, Plan, RunFolders
 from parties.private_files import write_private
 
 NAME = "run.json"

@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from parties.plan import ConfigError
+from parties.errors import ConfigError
 
 
 class _Loader(yaml.SafeLoader):

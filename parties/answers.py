@@ -9,11 +9,12 @@ from pathlib import Path
 
 import msgspec
 
+from parties.errors import PartyError
 from parties.journal import JournalError, locked
 from parties.labelling import Label
 
 
-class AnswersError(Exception):
+class AnswersError(PartyError):
     """The file is no record of answers, or does not take them."""
 
 

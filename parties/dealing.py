@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from mpc.parameters import PublicParameters
 from parties.capc_config import CapcConfig
 from parties.data import Dataset, Records
-from parties.plan import ConfigError
+from parties.errors import ConfigError
 from parties.split import set_aside, split
 from parties.training_settings import TrainingSettings
 

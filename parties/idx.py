@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from parties.plan import ConfigError
+from parties.errors import ConfigError
 
 _LARGEST = 1 << 30  # bytes; a header that announces more is not believed
 

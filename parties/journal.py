@@ -14,8 +14,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from parties.errors import PartyError
 
-class JournalError(Exception):
+
+class JournalError(PartyError):
     """The file cannot be opened, or does not take what is written to it."""
 
 

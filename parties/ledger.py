@@ -14,11 +14,12 @@ from pathlib import Path
 
 import msgspec
 
+from parties.errors import PartyError
 from parties.journal import JournalError, OpenJournal, locked
 from parties.privacy import Cost
 
 
-class LedgerError(Exception):
+class LedgerError(PartyError):
     """The ledger cannot be read or written; no answer may be given."""
 
 

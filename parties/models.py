@@ -28,8 +28,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from parties.errors import ConfigError
 from parties.idx import DataError
-from parties.plan import ConfigError
 from parties.private_files import write_private
 
 Shape = tuple[int, ...]

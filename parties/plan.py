@@ -17,10 +17,6 @@ from parties.figures import Headline, Section
 from parties.private_files import make_private_folder, write_private
 
 
-class ConfigError(ValueError):
-    """A configuration that cannot be run. The message is one sentence for the person who wrote it."""
-
-
 @dataclass(frozen=True)
 class RunFolders:
     """Where one run keeps its files: `files/<run>/<party>/` and `logs/<run>/`; and what outlives it.

@@ -24,16 +24,13 @@ from loguru import logger
 
 from mpc.channel import Channel
 from mpc.errors import MpcError
-from parties.answers import AnswersError
+from parties.errors import PartyError
 from parties.figures import Figure
-from parties.ledger import LedgerError
 from parties.lifetime import Ended
-from parties.plan import ConfigError
 from parties.private_files import write_private
-from parties.training import TrainingError
 
 # Their messages are sentences and hold no secret.
-EXPECTED = (MpcError, ConfigError, TrainingError, LedgerError, AnswersError, Ended)
+EXPECTED = (MpcError, PartyError, Ended)
 _NAMES_ONLY = (ImportError, AttributeError, NameError, TypeError, OSError, MemoryError)  # nor do these
 
 _FORMAT = "{time:HH:mm:ss.SSS} | {level: <7} | {extra[party]} | {message}"

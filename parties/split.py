@@ -8,8 +8,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from parties.errors import ConfigError
 from parties.labelling import Kinds, Labels, kind_of
-from parties.plan import ConfigError
 
 Indices = NDArray[np.intp]
 

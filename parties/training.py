@@ -18,6 +18,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict
 
 from parties.data import Records
+from parties.errors import PartyError
 from parties.idx import DataError
 from parties.models import SKLEARN, Model
 from parties.training_settings import TrainingSettings
@@ -25,7 +26,7 @@ from parties.training_settings import TrainingSettings
 _FORMAT = 2  # raise it when the same settings would train another model
 
 
-class TrainingError(Exception):
+class TrainingError(PartyError):
     """Training failed. The message is one sentence."""
 
 

@@ -16,8 +16,9 @@ from orchestrator.events import PartyState
 from orchestrator.page import charts, run_parts, timeline
 from orchestrator.page.markup import Markup, element, joined, table
 from orchestrator.record import Record
+from parties.errors import ConfigError
 from parties.figures import Chart, Headline, Section
-from parties.plan import ConfigError, RunFolders, RunnableProtocol, Summary
+from parties.plan import RunFolders, RunnableProtocol, Summary
 from parties.private_files import write_private
 
 NAME = "report.html"

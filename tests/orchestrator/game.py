@@ -14,7 +14,8 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from orchestrator.cli import main
-from parties.plan import ConfigError, Plan, Process, Run, Summary, View
+from parties.errors import ConfigError
+from parties.plan import Plan, Process, Run, Summary, View
 
 Manner = Literal["fair", "raise", "silent_exit", "lie", "hang", "stubborn", "complain", "garble", "print_and_die"]
 

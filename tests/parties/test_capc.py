@@ -15,7 +15,8 @@ from pydantic import ValidationError
 
 from parties.capc_config import CapcConfig
 from parties.data import Records, load_dataset
-from parties.plan import ConfigError, Plan, Run, RunFolders, write_settings
+from parties.errors import ConfigError
+from parties.plan import Plan, Run, RunFolders, write_settings
 from parties.protocols import PROTOCOLS
 from parties.settings import AnsweringSettings, GuardianSettings, QueryingSettings
 

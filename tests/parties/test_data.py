@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from parties.data import Dataset, Records, load_dataset
+from parties.errors import ConfigError
 from parties.idx import DataError, read_idx
-from parties.plan import ConfigError
 from parties.split import lacking, set_aside, split
 
 

@@ -18,10 +18,11 @@ from parties.capc import Capc, _labels
 from parties.capc_config import CapcConfig
 from parties.data import Dataset, Records, load_dataset
 from parties.dealing import public_parameters
+from parties.errors import ConfigError
 from parties.idx import DataError
 from parties.labelling import kind_of
 from parties.models import ARCHITECTURES, Model, architecture
-from parties.plan import ConfigError, Run, RunFolders
+from parties.plan import Run, RunFolders
 from parties.privacy import costs_of_a_query, epsilon
 from parties.selection import Strategy, order_to_ask
 from parties.simulation import simulate

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from parties.data import Records, load_dataset
+from parties.errors import ConfigError
 from parties.idx import DataError
 from parties.models import SKLEARN, TORCH, Model, architecture, walk, weight_shapes
-from parties.plan import ConfigError
 from parties.training import TrainingError, model_path, train, trained_model
 from parties.training_settings import TrainingSettings
 

@@ -1,0 +1,14 @@
+"""Errors of a party's program whose message is one sentence that anybody may read."""
+
+from __future__ import annotations
+
+
+class PartyError(Exception):
+    """Base of every error that a party raises on purpose.
+
+    The message is one sentence for a person and holds no secret, so that the log and the status may show it.
+    """
+
+
+class ConfigError(PartyError, ValueError):
+    """A configuration that cannot be run. The message is for the person who wrote it."""
