@@ -27,8 +27,8 @@ from numpy.typing import NDArray
 
 from mpc._core import Circuit
 from mpc.batches import Projection
+from mpc.dp.discrete_gaussian import discrete_gaussian, noise_bound
 from mpc.garbled import Evaluator, Garbler
-from mpc.noise import discrete_gaussian, noise_bound
 from mpc.randomness import SYSTEM, Randomness
 from mpc.release import ABSTAINED, Labels, checked_labels
 from mpc.ring import Ring, Words

@@ -15,6 +15,10 @@ class RangeError(ParameterError):
     """A value or a model does not fit the ring that was chosen for it."""
 
 
+class BudgetExceededError(MpcError):
+    """A charge would take an account over its privacy budget. Nothing was charged."""
+
+
 class PeerError(MpcError):
     """Base of errors that concern one peer in one protocol step."""
 

@@ -9,10 +9,11 @@ from typing import Literal
 import msgspec
 
 from mpc.confident import ConfidentArgmax, confident_bits
+from mpc.dp.accountant import Cost, check, label
+from mpc.dp.discrete_gaussian import noise_bound, part_scale
 from mpc.errors import ParameterError
 from mpc.garbled import Circuits, Tables
 from mpc.majority import NoisyMajority
-from mpc.noise import noise_bound, part_scale
 from mpc.paillier import KEY_BITS, Packing
 from mpc.release import NoisyArgmax, Release, histogram_bits
 from mpc.vote import BALLOTS, Ballot, Labelling
@@ -119,6 +120,16 @@ class PublicParameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
         if self.threshold:
             return ConfidentArgmax(self.threshold, self.threshold_noise_scale, self.width)
         return NoisyArgmax(self.width)
+
+    @property
+    def costs(self) -> tuple[Cost, ...]:
+        """What one query costs in privacy. The ledger is charged for it before the query can be answered."""
+        sensitivity = self.ballot.moved(self.classes)
+        if self.threshold:
+            return check(self.threshold_sigma), label(self.sigma, sensitivity)
+        if self.noise_parts:
+            return (Cost("answer", str(self.part_scale), sensitivity, 1, self.noise_parts),)
+        return (label(self.sigma, sensitivity),)
 
     @property
     def packing(self) -> Packing:

@@ -29,6 +29,7 @@ from numpy.typing import NDArray
 
 from mpc import aggregation, release, vote
 from mpc.channel import Channel, MemoryChannel, memory_pair
+from mpc.dp.discrete_gaussian import discrete_gaussian
 from mpc.errors import ParameterError
 from mpc.garbled import Evaluator, Garbler
 from mpc.inference import (
@@ -39,7 +40,6 @@ from mpc.inference import (
     dealer_give_seeds,
     querying_take_seeds,
 )
-from mpc.noise import discrete_gaussian
 from mpc.paillier import PublicKey, SecretKey
 from mpc.parameters import PublicParameters
 from mpc.randomness import SYSTEM, Randomness

@@ -24,9 +24,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpc._core import Circuit
+from mpc.dp.discrete_gaussian import discrete_gaussian, noise_bound
 from mpc.errors import ProtocolError
 from mpc.garbled import Evaluator, Garbler
-from mpc.noise import discrete_gaussian, noise_bound
 from mpc.randomness import SYSTEM, Randomness
 from mpc.ring import Ring, Words
 

@@ -113,7 +113,7 @@ parameters = public_parameters(config, dataset)
 ring = Ring(parameters.ring_bits)  # of private inference
 votes_ring = Ring(parameters.width)  # of votes: as wide as the largest count and the largest noise need
 servers = [name for name in owners if name != "client"]
-networks = {name: fixed_point(models[name], parameters, config.n_queries) for name in servers}
+networks = {name: fixed_point(models[name], config.ring_bits, config.round_exp, config.n_queries) for name in servers}
 encoded = ring.encode(queries.images, parameters.fraction_bits)
 print(f"ring of private inference: 2^{parameters.ring_bits}; ring of votes: 2^{parameters.width}")
 print(f"noise on each count of votes: discrete Gaussian, standard deviation {parameters.noise_scale}")
@@ -299,9 +299,10 @@ print(f"labels you got:   {(labels == queries.labels).sum()} of {count} right")
 # (here the same that the ledger uses) says what that gives away at most:
 
 # %%
-from parties.privacy import costs_of_a_query, epsilon, warnings
+from mpc.dp.accountant import epsilon
+from parties.warnings import warnings
 
-each = costs_of_a_query(parameters)
+each = parameters.costs
 for answers in (1, 6, count):
     print(f"{answers:3d} labels: epsilon {epsilon([cost.times(answers) for cost in each], float(config.delta)):.3g}")
 print(*warnings(epsilon([cost.times(count) for cost in each], float(config.delta)), config.n_parties))

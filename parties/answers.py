@@ -8,10 +8,18 @@ from __future__ import annotations
 from pathlib import Path
 
 import msgspec
+import numpy as np
 
+from mpc.release import ABSTAINED, Labels
 from parties.errors import PartyError
 from parties.journal import JournalError, locked
-from parties.labelling import Label
+from parties.labelling import Label, label_of
+
+
+def answer_of(entry: np.int64 | Labels) -> Label | None:
+    """One query's entry of what came out; None where the parties abstained."""
+    label = label_of(entry)
+    return None if label == ABSTAINED else label
 
 
 class AnswersError(PartyError):

@@ -12,24 +12,22 @@ from typing import Any
 
 import msgspec
 
+from mpc.dp.accountant import epsilon
 from mpc.parameters import PublicParameters
 from parties import capc_report
 from parties.capc_config import CapcConfig
 from parties.data import Dataset, load_dataset
 from parties.dealing import Cast, Dealt, deal, public_parameters, training_settings
+from parties.frame_settings import Address, Peer, Supervisor
 from parties.ledger import Ledger
 from parties.lifetime import process_started
 from parties.models import architecture
 from parties.plan import Plan, Process, Run, RunFolders, Summary, View
-from parties.privacy import epsilon
 from parties.settings import (
-    Address,
     AnsweringSettings,
     CampaignSettings,
     GuardianSettings,
-    Peer,
     QueryingSettings,
-    Supervisor,
     Turn,
 )
 from parties.training_settings import TrainingSettings

@@ -33,19 +33,19 @@ from functools import partial
 
 from mpc import aggregation, vote
 from mpc.batches import EvaluatedBatch
+from mpc.capc.budget import Spent, querying_end, querying_request_batch, querying_tell_abstained
+from mpc.capc.turns import querying_await_turn
 from mpc.channel import Channel
+from mpc.errors import BudgetExceededError
 from mpc.garbled import Evaluator
 from mpc.inference import QueryingCorrelation, QueryingInference, QueryingPool, querying_take_seeds
 from mpc.paillier import PublicKey
 from mpc.release import Labels, answered
 from mpc.ring import Ring, Words
-from parties.announcement import querying_await_turn
-from parties.budget import Spent, querying_end, querying_tell_abstained, querying_wish
-from parties.connections import ANSWERING, GUARDIAN, QUERYING, Connections
-from parties.ledger import BudgetExceededError
+from parties.connections import Connections
 from parties.process import Party, run_party
 from parties.questions import questions
-from parties.settings import QueryingSettings
+from parties.settings import ANSWERING, GUARDIAN, QUERYING, QueryingSettings
 
 Prepared = tuple[QueryingCorrelation, EvaluatedBatch]  # of one batch: private inference, vote
 Ballots = tuple[Words, list[int]]  # of one answering party: the QP's vote shares ``(n, classes)``, its masks encrypted
@@ -66,7 +66,7 @@ def client(party: Party[QueryingSettings]) -> None:
     parameters = settings.parameters
     asking = questions(party)
 
-    with Connections(settings, party.folder, QUERYING) as connections:
+    with Connections(settings, party.folder, QUERYING, settings.digest()) as connections:
         with progress.step("0", "connect", awaits=[settings.guardian.name]):
             guardian = connections.dial(settings.guardian, GUARDIAN)
         key = None
@@ -91,7 +91,7 @@ def client(party: Party[QueryingSettings]) -> None:
         connections.with_each(asked, partial(_prepare_ahead, settings.batch_size, len(encoded)))
         while done < len(encoded):
             with progress.step("0", "privacy ledger", channel=guardian):
-                spent = querying_wish(guardian, min(settings.batch_size, len(encoded) - done))
+                spent = querying_request_batch(guardian, min(settings.batch_size, len(encoded) - done))
             if spent.refusal:
                 asking.refused(spent)
                 break

@@ -24,14 +24,10 @@ from typing import Generic, TypeVar
 
 from mpc.channel import Hello, exchange_hello
 from mpc.transport import Credentials, Listener, TlsChannel, connect
-from parties.settings import Address, PartySettings, Peer
+from parties.frame_settings import Address, PartySettings, Peer
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-
-QUERYING = "querying party"
-ANSWERING = "answering party"
-GUARDIAN = "privacy guardian"
 
 _GRACE_S = 1.0  # for a thread to notice that its connection is gone; it may be computing, or dialling
 
@@ -83,13 +79,20 @@ class Workers(Generic[Item, Result]):
 class Connections:
     """All connections of one party, closed together.
 
-    Until `begin` a peer may keep silent as long as the last party may take to appear: it may be waiting for that one.
+    Before `begin()`, the longer connect deadline applies to every message, because a peer may still wait for a party
+    that has yet to appear.
+
+    Args:
+        settings: name, session and deadlines.
+        folder: the party's private folder, with its credentials.
+        role: the party's role, in the protocol's own words.
+        agreed: a digest of all that the parties of the protocol must agree on. The hello compares it.
     """
 
-    def __init__(self, settings: PartySettings, folder: Path, role: str) -> None:
+    def __init__(self, settings: PartySettings, folder: Path, role: str, agreed: str) -> None:
         self._settings = settings
         self._credentials = credentials(folder)
-        self._hello = Hello(role, settings.session, settings.digest())
+        self._hello = Hello(role, settings.session, agreed)
         self._open: list[TlsChannel | Listener] = []
         self._workers: list[threading.Thread] = []
 

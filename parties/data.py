@@ -26,10 +26,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from mpc.vote import Labelling
 from parties.errors import ConfigError
 from parties.idx import DataError, find_idx, read_idx
-from parties.labelling import Labels, kind_of
+from parties.labelling import Labelling, Labels, kind_of
 from parties.private_files import write_private
 
 _DIGITS_TEST = 360

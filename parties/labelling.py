@@ -7,13 +7,13 @@ logits are those of a softmax and the largest one wins; for several labels, each
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mpc.release import ABSTAINED
-from mpc.vote import Labelling
+Labelling = Literal["class", "labels"]
+"""What a record has: one of the classes, or a yes or no for each of several labels."""
 
 Labels = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -122,12 +122,6 @@ def kind_of(labels: Labels) -> Kind:
 def label_of(entry: np.int64 | Labels) -> Label:
     """One record's entry of its labels."""
     return tuple(int(bit) for bit in np.asarray(entry)) if np.ndim(entry) else int(entry)
-
-
-def answer_of(entry: np.int64 | Labels) -> Label | None:
-    """One query's entry of what came out; None where the parties abstained."""
-    label = label_of(entry)
-    return None if label == ABSTAINED else label
 
 
 def agreement(predicted: Label, correct: Label) -> float:

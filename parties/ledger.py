@@ -1,4 +1,4 @@
-"""The Privacy Guardian's ledger: what each querying party has spent, charged before an answer is possible.
+"""Durable privacy accounts by name, charged before an answer is possible.
 
 One line of JSON a charge in a journal (:mod:`parties.journal`). A crash after the charge costs budget, never privacy; a
 crash inside it leaves nothing that anybody was told of. Two runs that race wait for each other at the lock.
@@ -14,23 +14,23 @@ from pathlib import Path
 
 import msgspec
 
+from mpc.dp.accountant import Cost
+from mpc.errors import BudgetExceededError
 from parties.errors import PartyError
 from parties.journal import JournalError, OpenJournal, locked
-from parties.privacy import Cost
 
 
 class LedgerError(PartyError):
     """The ledger cannot be read or written; no answer may be given."""
 
 
-class BudgetExceededError(LedgerError):
-    """The charge would take the querying party over its budget; nothing was written."""
-
-
 class Charge(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What one querying party was charged at once, or given back (negative counts)."""
+    """What one account was charged at once, or given back (negative counts).
 
-    querying_party: str
+    Ledgers on disk call the account `querying_party`.
+    """
+
+    account: str = msgspec.field(name="querying_party")
     session: str
     time: float
     costs: tuple[Cost, ...]
@@ -38,11 +38,11 @@ class Charge(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 @dataclass(frozen=True)
 class Account:
-    """A querying party's account after a charge.
+    """An account after a charge.
 
     Attributes:
         granted: the queries that may be answered now.
-        total: epsilon of everything that it was charged, these included.
+        total: epsilon of everything that the account was charged, these included.
     """
 
     granted: int
@@ -54,12 +54,12 @@ EpsilonOf = Callable[[Sequence[Cost]], float]
 
 
 class Ledger:
-    """A durable, append-only account per querying party.
+    """Durable, append-only accounts by name.
 
     Args:
-        path: the file, in the guardian's private folder; made with mode 0600 when absent.
+        path: the file, in its owner's private folder; made with mode 0600 when absent.
         epsilon_of: the accountant.
-        budget: epsilon that one querying party may spend in all; None for accounting without a limit.
+        budget: epsilon that one account may spend in all; None for accounting without a limit.
     """
 
     def __init__(self, path: Path, epsilon_of: EpsilonOf, budget: float | None) -> None:
@@ -67,32 +67,32 @@ class Ledger:
         self._epsilon_of = epsilon_of
         self._budget = budget
 
-    def charge(self, querying_party: str, session: str, each: Sequence[Cost], queries: int) -> Account:
+    def charge(self, account: str, session: str, query_costs: Sequence[Cost], queries: int) -> Account:
         """Charge for as many of the queries as the budget allows, durably.
 
-        `each` is what one query costs. The party is charged for `granted` queries, at least one.
+        `query_costs` is what one query costs. The account is charged for `granted` queries, at least one.
 
         Raises:
             BudgetExceededError: not even one query fits the budget; nothing is recorded.
             LedgerError: the file is not a ledger or cannot be written.
         """
         with _errors(), locked(self._path) as journal:
-            spent = self._spent(journal, querying_party)
+            spent = self._spent(journal, account)
 
             def total(count: int) -> float:
-                return self._epsilon_of([*spent, *(cost.times(count) for cost in each)])
+                return self._epsilon_of([*spent, *(cost.times(count) for cost in query_costs)])
 
             granted = queries if self._budget is None else _most(total, queries, self._budget)
             if granted == 0:
                 raise BudgetExceededError(
-                    f"expected at most epsilon {self._budget:g} for {querying_party}, "
+                    f"expected at most epsilon {self._budget:g} for {account}, "
                     f"found {total(1):.3g} with one more query"
                 )
-            costs = tuple(cost.times(granted) for cost in each)
-            journal.append(msgspec.json.encode(Charge(querying_party, session, time.time(), costs)))
+            costs = tuple(cost.times(granted) for cost in query_costs)
+            journal.append(msgspec.json.encode(Charge(account, session, time.time(), costs)))
             return Account(granted, total(granted))
 
-    def give_back(self, querying_party: str, session: str, costs: Sequence[Cost]) -> float:
+    def give_back(self, account: str, session: str, costs: Sequence[Cost]) -> float:
         """Take releases off the account that were charged in this session and did not happen; returns the total.
 
         Raises:
@@ -101,17 +101,17 @@ class Ledger:
         with _errors(), locked(self._path) as journal:
             charged: dict[tuple[str, str, int], int] = {}
             for entry in self._entries(journal):
-                if (entry.querying_party, entry.session) == (querying_party, session):
+                if (entry.account, entry.session) == (account, session):
                     for cost in entry.costs:
-                        key = cost.what, cost.sigma, cost.moved
+                        key = cost.what, cost.sigma, cost.sensitivity
                         charged[key] = charged.get(key, 0) + cost.count
             for cost in costs:
-                most = charged.get((cost.what, cost.sigma, cost.moved), 0)
+                most = charged.get((cost.what, cost.sigma, cost.sensitivity), 0)
                 if not 0 <= cost.count <= most:
                     raise LedgerError(f"expected at most {most} times {cost.what} to give back, found {cost.count}")
             returned = tuple(cost.times(-1) for cost in costs)
-            spent = [*self._spent(journal, querying_party), *returned]
-            journal.append(msgspec.json.encode(Charge(querying_party, session, time.time(), returned)))
+            spent = [*self._spent(journal, account), *returned]
+            journal.append(msgspec.json.encode(Charge(account, session, time.time(), returned)))
             return self._epsilon_of(spent)
 
     def charges(self) -> list[Charge]:
@@ -119,23 +119,23 @@ class Ledger:
         with _errors(), locked(self._path) as journal:
             return self._entries(journal)
 
-    def spent(self, querying_party: str) -> float:
-        """The epsilon that one party has spent."""
+    def spent(self, account: str) -> float:
+        """The epsilon that one account has spent."""
         with _errors(), locked(self._path) as journal:
-            return self._epsilon_of(self._spent(journal, querying_party))
+            return self._epsilon_of(self._spent(journal, account))
 
     def released(self) -> dict[str, dict[str, int]]:
-        """For each querying party, how many releases of each kind it was charged for, less what was given back."""
+        """For each account, how many releases of each kind it was charged for, less what was given back."""
         counts: dict[str, dict[str, int]] = {}
         for entry in self.charges():
-            account = counts.setdefault(entry.querying_party, {})
+            released = counts.setdefault(entry.account, {})
             for cost in entry.costs:
-                account[cost.what] = account.get(cost.what, 0) + cost.count
+                released[cost.what] = released.get(cost.what, 0) + cost.count
         return counts
 
-    def _spent(self, journal: OpenJournal, querying_party: str) -> list[Cost]:
+    def _spent(self, journal: OpenJournal, account: str) -> list[Cost]:
         return [
-            cost for entry in self._entries(journal) if entry.querying_party == querying_party for cost in entry.costs
+            cost for entry in self._entries(journal) if entry.account == account for cost in entry.costs
         ]
 
     def _entries(self, journal: OpenJournal) -> list[Charge]:

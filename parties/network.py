@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from mpc import inference
-from mpc.parameters import PublicParameters
 from parties.models import AvgPool, Conv, Dense, Model, Relu
 
 _INPUT_RANGE = (0.0, 1.0)  # of a pixel
 
 
-def fixed_point(model: Model, parameters: PublicParameters, n_queries: int) -> inference.Network:
-    """The network in the ring of `parameters`, to be asked `n_queries` times in a session.
+def fixed_point(model: Model, ring_bits: int, fraction_bits: int, queries: int) -> inference.Network:
+    """Convert the model to a network in Z_2^ring_bits, to be asked `queries` times in a session.
 
     Raises `mpc.errors.RangeError` if a layer could overflow the ring.
     """
@@ -31,7 +30,7 @@ def fixed_point(model: Model, parameters: PublicParameters, n_queries: int) -> i
         layers,
         input_shape=model.image_shape,
         input_range=_INPUT_RANGE,
-        fraction_bits=parameters.fraction_bits,
-        ring_bits=parameters.ring_bits,
-        session_queries=n_queries,
+        fraction_bits=fraction_bits,
+        ring_bits=ring_bits,
+        session_queries=queries,
     )

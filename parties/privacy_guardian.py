@@ -31,19 +31,19 @@ from functools import partial
 import numpy as np
 
 from mpc import aggregation, release
+from mpc.capc.budget import GuardiansAccount
+from mpc.capc.turns import guardian_give_turn
 from mpc.channel import Channel
+from mpc.dp.accountant import epsilon, load_accountant
 from mpc.garbled import Garbler
 from mpc.inference import Dealer, dealer_give_seeds
 from mpc.paillier import SecretKey
 from mpc.ring import Ring
 from mpc.transport import TlsChannel
-from parties.announcement import guardian_give_turn
-from parties.budget import GuardiansAccount
-from parties.connections import ANSWERING, GUARDIAN, QUERYING, Connections
+from parties.connections import Connections
 from parties.ledger import Ledger
-from parties.privacy import costs_of_a_query, epsilon, load_accountant
 from parties.process import Party, run_party
-from parties.settings import GuardianSettings, Turn
+from parties.settings import ANSWERING, GUARDIAN, QUERYING, GuardianSettings, Turn
 
 
 def privacy_guardian(party: Party[GuardianSettings]) -> None:
@@ -52,7 +52,7 @@ def privacy_guardian(party: Party[GuardianSettings]) -> None:
     parameters = settings.parameters
     ThreadPoolExecutor(1).submit(load_accountant)  # it takes a second, in which the other parties come
 
-    with Connections(settings, party.folder, GUARDIAN) as connections:
+    with Connections(settings, party.folder, GUARDIAN, settings.digest()) as connections:
         listener = connections.listen(settings.listen)
         progress.listening(listener.port)
         key = None
@@ -144,8 +144,8 @@ def _account(party: Party[GuardianSettings], turn: Turn, client: Channel) -> Gua
         ledger=Ledger(settings.ledger, accountant, settings.epsilon_budget),
         account=turn.account,
         session=settings.session,
-        each=costs_of_a_query(settings.parameters),
-        most=settings.batch_size,
+        query_costs=settings.parameters.costs,
+        max_queries=settings.batch_size,
         epsilon_of=accountant,
         budget=settings.epsilon_budget,
     )

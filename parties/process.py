@@ -12,9 +12,9 @@ from typing import Generic, TypeVar
 from loguru import logger
 from pydantic import ValidationError
 
+from parties.frame_settings import PartySettings
 from parties.lifetime import lifetime
 from parties.progress import Progress
-from parties.settings import PartySettings
 
 Settings = TypeVar("Settings", bound=PartySettings)
 

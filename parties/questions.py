@@ -13,11 +13,11 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from mpc.capc.budget import Spent
 from mpc.release import Labels
-from parties.answers import Answer, Answers
-from parties.budget import Spent
+from parties.answers import Answer, Answers, answer_of
 from parties.data import Images, Records
-from parties.labelling import answer_of, kind_of, label_of
+from parties.labelling import kind_of, label_of
 from parties.models import Model
 from parties.process import Party
 from parties.results import Query, Results

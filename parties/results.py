@@ -25,14 +25,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mpc.capc.budget import Spent
 from mpc.inference import TRUST
-from parties.budget import Spent
 from parties.figures import Figure
 from parties.labelling import Label, agreement, shown
-from parties.privacy import warnings
 from parties.private_files import write_private
 from parties.progress import Progress
 from parties.settings import QueryingSettings
+from parties.warnings import warnings
 
 ASSUMPTION = (
     "all parties follow the protocol, and the privacy guardian colludes with nobody: together with the querying party "

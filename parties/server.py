@@ -32,10 +32,10 @@ from mpc.errors import ProtocolError
 from mpc.garbled import Garbler
 from mpc.inference import AnsweringCorrelation, AnsweringInference, AnsweringPool, Network, NetworkWeights
 from mpc.paillier import PublicKey
-from parties.connections import ANSWERING, GUARDIAN, QUERYING, Connections
+from parties.connections import Connections
 from parties.network import fixed_point
 from parties.process import Party, run_party
-from parties.settings import AnsweringSettings
+from parties.settings import ANSWERING, GUARDIAN, QUERYING, AnsweringSettings
 from parties.training import trained_model
 
 Prepared = tuple[AnsweringCorrelation, GarbledBatch]  # of one batch: private inference, vote
@@ -47,7 +47,7 @@ def server(party: Party[AnsweringSettings]) -> None:
     parameters = settings.parameters
     network = _network(party)
 
-    with Connections(settings, party.folder, ANSWERING) as connections:
+    with Connections(settings, party.folder, ANSWERING, settings.digest()) as connections:
         listener = connections.listen(settings.listen)
         progress.listening(listener.port)
         with progress.step("0", "connect", awaits=[settings.guardian.name]):
@@ -139,7 +139,8 @@ def _network(party: Party[AnsweringSettings]) -> Network:
         progress.note("the model comes from the cache" if cached else "the model is trained and kept in the cache")
         # A querying party may leave what the pool holds unused: what it was sent counts nevertheless.
         ahead = (settings.pool + 1) * min(settings.batch_size, settings.n_queries)
-        return fixed_point(model, settings.parameters, (settings.n_queries + ahead) * len(settings.clients))
+        queries = (settings.n_queries + ahead) * len(settings.clients)
+        return fixed_point(model, settings.parameters.ring_bits, settings.parameters.fraction_bits, queries)
 
 
 def _transformed(party: Party[AnsweringSettings], network: Network) -> NetworkWeights:

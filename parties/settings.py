@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
-from pydantic import BaseModel, ConfigDict, PlainSerializer, PlainValidator
+from pydantic import PlainSerializer, PlainValidator
 
 from mpc.parameters import PublicParameters
+from parties.frame_settings import Address, PartySettings, Peer, Strict
 from parties.selection import Strategy
 from parties.training_settings import TrainingSettings
 
@@ -24,40 +25,17 @@ def _parameters(value: Any) -> PublicParameters:
     return value if isinstance(value, PublicParameters) else msgspec.convert(value, PublicParameters)
 
 
+QUERYING = "querying party"
+ANSWERING = "answering party"
+GUARDIAN = "privacy guardian"
+
 Parameters = Annotated[PublicParameters, PlainValidator(_parameters), PlainSerializer(msgspec.to_builtins)]
 
 
-class Strict(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Address(Strict):
-    """Where a party listens."""
-
-    host: str
-    port: int
-
-
-class Peer(Address):
-    """A party to connect to; its certificate must carry this name."""
-
-    name: str
-
-
-class Supervisor(Strict):
-    """The process whose end ends the party. `started` tells it from a later process with the same number."""
-
-    pid: int
-    started: str | None
-
-
-class PartySettings(Strict):
-    """What every party knows.
+class CapcSettings(PartySettings):
+    """What every party of a CaPC run knows.
 
     Attributes:
-        name: its own, as in its certificate.
-        session: fresh for every run; a peer of another run is refused.
-        log: the file it logs to, which anybody may read.
         parameters: the public ones.
         n_queries, batch_size: how many queries each querying party has at most, and how many go through the protocol
             at once at most.
@@ -66,13 +44,6 @@ class PartySettings(Strict):
             no answer for them.
     """
 
-    name: str
-    session: str
-    log: Path
-    supervisor: Supervisor | None
-    connect_deadline_s: float
-    message_deadline_s: float
-    run_deadline_s: float
     parameters: Parameters
     n_queries: int
     batch_size: int
@@ -106,7 +77,7 @@ class CampaignSettings(Strict):
     training_slot: Path
 
 
-class QueryingSettings(PartySettings):
+class QueryingSettings(CapcSettings):
     """The querying party's own: whom to ask, what it asks about, and delta for its report.
 
     It asks about the test images from `first_query` on, or about what a campaign chooses. `label_names` are there where
@@ -121,7 +92,7 @@ class QueryingSettings(PartySettings):
     campaign: CampaignSettings | None = None
 
 
-class AnsweringSettings(PartySettings):
+class AnsweringSettings(CapcSettings):
     """An answering party's own: who may ask, where the guardian is, and how to train its model.
 
     `clients` ask one after the other. `cache` is private and outlives the run. `training_slot` is an empty file whose
@@ -144,7 +115,7 @@ class Turn(Strict):
     account: str
 
 
-class GuardianSettings(PartySettings):
+class GuardianSettings(CapcSettings):
     """The privacy guardian's own: whom it serves, one querying party after the other, and the accounts that it keeps.
 
     `ledger` is a file in a private folder that outlives the run. `epsilon_budget` is what one account may spend in all

@@ -18,18 +18,18 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 
+from mpc.dp.accountant import Cost, epsilon
+from mpc.dp.data_dependent import data_dependent_epsilon
 from mpc.protocol import labels_of
 from mpc.randomness import SYSTEM, Randomness
 from mpc.release import answered
 from mpc.ring import Ring
-from parties.analysis import data_dependent_epsilon
 from parties.capc_config import CapcConfig
 from parties.data import Dataset, Records, load_dataset
 from parties.dealing import Cast, deal, public_parameters, training_settings
 from parties.labelling import Labels
 from parties.models import Model
 from parties.network import fixed_point
-from parties.privacy import Cost, costs_of_a_query, epsilon
 from parties.questions import Accuracy
 from parties.selection import order_to_ask
 from parties.training import train
@@ -47,7 +47,7 @@ class Simulated:
         counts: the votes behind every answer, ``(n, classes)`` or ``(n, labels)``; nobody sees them in a run.
         before, after: accuracy of its model.
         epsilon: spent.
-        analysed_epsilon: what it is given the votes (:mod:`parties.analysis`); not private, not to be published.
+        analysed_epsilon: what it is given the votes (:mod:`mpc.dp.data_dependent`); not private, not to be published.
             None where the analysis does not apply (noise in parts).
     """
 
@@ -95,7 +95,7 @@ def _campaign(
     counts = _votes(config, dataset, others, unlabelled.take(chosen))
 
     parameters = public_parameters(config, dataset)
-    each = costs_of_a_query(parameters)
+    each = parameters.costs
     spent: list[Cost] = []
     labels = unlabelled.labels[:0]
     while len(labels) < len(chosen):
@@ -150,7 +150,7 @@ def _votes(config: CapcConfig, dataset: Dataset, models: Sequence[Model], querie
     encoded = Ring(parameters.ring_bits).encode(queries.images, parameters.fraction_bits)
     counts = np.zeros((len(queries), parameters.classes), np.int64)
     for model in models:
-        network = fixed_point(model, parameters, config.n_queries * len(config.qp_id))
+        network = fixed_point(model, parameters.ring_bits, parameters.fraction_bits, config.n_queries * len(config.qp_id))
         counts += parameters.ballot.votes(network.run_clear(encoded))
     return counts
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict
 
-from mpc.vote import Labelling
+from parties.labelling import Labelling
 from parties.models import Layer, architecture
 
 

@@ -16,9 +16,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.neural_network import MLPClassifier
 from sklearn.svm import LinearSVC
 
-from mpc.vote import Labelling
 from parties.data import Records
-from parties.labelling import Labels
+from parties.labelling import Labelling, Labels
 from parties.models import Floats, Model
 from parties.training_settings import TrainingSettings
 

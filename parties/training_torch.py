@@ -8,8 +8,8 @@ import torch
 from torch import nn
 from torch.optim.adamw import adamw
 
-from mpc.vote import Labelling
 from parties.data import Records
+from parties.labelling import Labelling
 from parties.models import AvgPool, Conv, Dense, Layer, Model, Relu, Shape, walk
 from parties.training_settings import TrainingSettings
 

@@ -11,10 +11,10 @@ import pytest
 from numpy.typing import NDArray
 
 from mpc._core import Circuit
+from mpc.dp.discrete_gaussian import noise_bound
 from mpc.errors import ParameterError
 from mpc.inference import Linear, Network, ReLU
 from mpc.majority import NoisyMajority
-from mpc.noise import noise_bound
 from mpc.parameters import Aggregation, PublicParameters
 from mpc.protocol import labels_of, plaintext_labels, run_capc
 from mpc.randomness import SeededRandomness

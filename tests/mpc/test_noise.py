@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from mpc.dp.discrete_gaussian import discrete_gaussian, noise_bound
 from mpc.errors import ParameterError
-from mpc.noise import discrete_gaussian, noise_bound
 from mpc.randomness import SeededRandomness
 
 

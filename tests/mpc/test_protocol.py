@@ -11,9 +11,9 @@ import pytest
 from numpy.typing import NDArray
 
 from mpc.channel import MemoryChannel
+from mpc.dp.discrete_gaussian import discrete_gaussian, noise_bound
 from mpc.errors import ParameterError
 from mpc.inference import Linear, Network, ReLU
-from mpc.noise import discrete_gaussian, noise_bound
 from mpc.parameters import Aggregation, PublicParameters
 from mpc.protocol import CapcRun, plaintext_labels, run_capc
 from mpc.randomness import SeededRandomness

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from parties import analysis
-from parties.analysis import ORDERS, data_dependent_epsilon, rdp_of_check, rdp_of_label
-from parties.privacy import epsilon_bound, label
+from mpc.dp import data_dependent as analysis
+from mpc.dp.accountant import epsilon_bound, label
+from mpc.dp.data_dependent import ORDERS, data_dependent_epsilon, rdp_of_check, rdp_of_label
 
 
 def true_divergence(first: float, second: float, order: float) -> float:
@@ -66,5 +66,5 @@ def test_who_abstained_costs_a_check_alone() -> None:
 
 def test_no_party_uses_it() -> None:
     folder = Path(analysis.__file__).parent
-    users = {path.name for path in folder.glob("*.py") if "parties.analysis" in path.read_text()}
+    users = {path.name for path in folder.glob("*.py") if "mpc.dp.data_dependent" in path.read_text()}
     assert users <= {"simulation.py"}

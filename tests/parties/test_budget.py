@@ -10,10 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from mpc.channel import MemoryChannel, memory_pair
-from mpc.errors import ProtocolError
-from mpc.protocol import both
 from parties.budget import (
     Abstained,
     GuardiansAccount,
@@ -23,10 +19,14 @@ from parties.budget import (
     querying_tell_abstained,
     querying_wish,
 )
+
+from mpc.channel import MemoryChannel, memory_pair
+from mpc.dp.accountant import Cost
+from mpc.errors import ProtocolError
+from mpc.protocol import both
 from parties.capc_config import CapcConfig
 from parties.ledger import Ledger, LedgerError
 from parties.plan import Run, RunFolders
-from parties.privacy import Cost
 from parties.protocols import PROTOCOLS
 from parties.results import Query, Results
 from parties.settings import QueryingSettings

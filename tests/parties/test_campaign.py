@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
+from mpc.dp.accountant import Cost, epsilon
 from parties.answers import Answer, Answers, AnswersError
 from parties.capc import budget_view
 from parties.capc_config import CapcConfig
 from parties.plan import Run, RunFolders
-from parties.privacy import Cost, epsilon
 from parties.protocols import PROTOCOLS
 from parties.settings import GuardianSettings, QueryingSettings
 from parties.simulation import simulate

@@ -5,20 +5,18 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import pytest
 
 from mpc.channel import Channel
 from mpc.errors import DeadlineError, MpcError, ProtocolError, TransportError
 from orchestrator import certificates
-from parties.capc_config import CapcConfig
-from parties.connections import ANSWERING, GUARDIAN, QUERYING, Connections
-from parties.plan import Run, RunFolders
-from parties.protocols import PROTOCOLS
-from parties.settings import Address, PartySettings, Peer
+from parties.connections import Connections
+from parties.frame_settings import Address, PartySettings, Peer
+from parties.plan import RunFolders
 
 NAMES = ("client", "server-0", "privacy-guardian")
+QUERYING, ANSWERING, GUARDIAN = "one who asks", "one who answers", "a third one"
 
 
 @pytest.fixture(scope="module")
@@ -29,16 +27,15 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> RunFolders:
     return made
 
 
-def settings(folders: RunFolders, name: str, session: str = "session-1", **choices: Any) -> PartySettings:
-    config = CapcConfig(connect_deadline_s=20, message_deadline_s=20, **choices)
-    plan = PROTOCOLS["capc"].plan(config, Run(folders, session, 40000))
-    (found,) = (process.settings for process in plan.processes if process.name == name)
-    assert isinstance(found, PartySettings)
-    return found
+def settings(folders: RunFolders, name: str, session: str = "session-1") -> PartySettings:
+    return PartySettings(
+        name=name, session=session, log=folders.log(name), supervisor=None,
+        connect_deadline_s=20, message_deadline_s=20, run_deadline_s=60,
+    )  # fmt: skip
 
 
-def party(folders: RunFolders, name: str, role: str, **choices: Any) -> Connections:
-    return Connections(settings(folders, name, **choices), folders.party(name), role)
+def party(folders: RunFolders, name: str, role: str, agreed: str = "agreed", session: str = "session-1") -> Connections:
+    return Connections(settings(folders, name, session), folders.party(name), role, agreed)
 
 
 @pytest.fixture
@@ -74,10 +71,9 @@ def test_another_session_is_refused(client: Connections, folders: RunFolders) ->
         meet(client, party(folders, "server-0", ANSWERING, session="session-2"))
 
 
-@pytest.mark.parametrize("choices", [{"dp_noise_scale": 3}, {"n_queries": 2}, {"batch_size": 2}, {"ring_bits": 40}])
-def test_other_public_parameters_are_refused(client: Connections, folders: RunFolders, choices: dict[str, Any]) -> None:
+def test_other_public_parameters_are_refused(client: Connections, folders: RunFolders) -> None:
     with pytest.raises(ProtocolError, match="digest of public parameters"):
-        meet(client, party(folders, "server-0", ANSWERING, **choices))
+        meet(client, party(folders, "server-0", ANSWERING, agreed="something else"))
 
 
 def test_another_role_is_refused(client: Connections, folders: RunFolders) -> None:
@@ -94,7 +90,7 @@ def test_another_name_is_refused(client: Connections, folders: RunFolders) -> No
 def test_who_is_not_expected_is_not_let_in(folders: RunFolders) -> None:
     waiting = settings(folders, "server-0").model_copy(update={"connect_deadline_s": 0.5})
     with (
-        Connections(waiting, folders.party("server-0"), ANSWERING) as server,
+        Connections(waiting, folders.party("server-0"), ANSWERING, "agreed") as server,
         party(folders, "privacy-guardian", GUARDIAN) as intruder,
     ):
         listener = server.listen(Address(host="127.0.0.1", port=0))
@@ -122,7 +118,7 @@ def test_who_is_not_expected_is_not_let_in(folders: RunFolders) -> None:
 
 def test_a_peer_may_keep_silent_for_as_long_as_others_may_take_to_appear(folders: RunFolders) -> None:
     patient = settings(folders, "server-0").model_copy(update={"connect_deadline_s": 50.0})
-    with Connections(patient, folders.party("server-0"), ANSWERING) as server:
+    with Connections(patient, folders.party("server-0"), ANSWERING, "agreed") as server:
         with party(folders, "client", QUERYING) as client:
             listener = server.listen(Address(host="127.0.0.1", port=0))
             where = Peer(name="server-0", host="127.0.0.1", port=listener.port)

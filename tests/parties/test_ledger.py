@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
+from mpc.dp.accountant import Cost, label
 from parties.ledger import BudgetExceededError, Ledger, LedgerError
-from parties.privacy import Cost, label
 
 ANSWER = (label("2"),)
 

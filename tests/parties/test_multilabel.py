@@ -12,7 +12,8 @@ import pytest
 from scipy.optimize import brentq
 from scipy.stats import norm
 
-from parties.analysis import rdp_of_majorities
+from mpc.dp.accountant import epsilon
+from mpc.dp.data_dependent import rdp_of_majorities
 from parties.answers import Answer, Answers
 from parties.capc import Capc, _labels
 from parties.capc_config import CapcConfig
@@ -23,7 +24,6 @@ from parties.idx import DataError
 from parties.labelling import kind_of
 from parties.models import ARCHITECTURES, Model, architecture
 from parties.plan import Run, RunFolders
-from parties.privacy import costs_of_a_query, epsilon
 from parties.selection import Strategy, order_to_ask
 from parties.simulation import simulate
 from parties.split import split
@@ -133,7 +133,7 @@ def test_all_labels_of_a_query_are_charged_as_the_gaussian_of_their_sensitivity(
     """One record can turn 3 votes on each of 60 queries: L2 sensitivity sqrt 180, in closed form and by OpenDP."""
     import opendp.prelude as dp
 
-    (answer,) = costs_of_a_query(public_parameters(config(), traits))
+    (answer,) = public_parameters(config(), traits).costs
     charged = epsilon([answer.times(60)], 1e-4)
     assert charged == pytest.approx(gaussian(math.sqrt(3 * 60), 7, 1e-4), rel=0.01)
     dp.enable_features("contrib")
@@ -145,8 +145,8 @@ def test_all_labels_of_a_query_are_charged_as_the_gaussian_of_their_sensitivity(
 
 
 def test_noise_in_parts_is_charged_for_all_labels_too(traits: Dataset) -> None:
-    (whole,) = costs_of_a_query(public_parameters(config(), traits))
-    (parts,) = costs_of_a_query(public_parameters(config(noise_by="parties"), traits))
+    (whole,) = public_parameters(config(), traits).costs
+    (parts,) = public_parameters(config(noise_by="parties"), traits).costs
     assert (parts.parts, parts.moved) == (50, 3)
     assert parts.rho == pytest.approx(whole.rho, rel=0.01)
 

@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 from scipy.optimize import brentq
 from scipy.stats import norm
 
+from mpc.dp.accountant import Cost, check, label
+from mpc.dp.accountant import epsilon as epsilon_of
+from mpc.dp.accountant import epsilon_bound as bound_of
 from parties.ledger import Ledger
-from parties.privacy import Cost, check, label, warnings
-from parties.privacy import epsilon as epsilon_of
-from parties.privacy import epsilon_bound as bound_of
+from parties.warnings import warnings
 
 DELTA = 1e-5
 Answers = Sequence[tuple[Fraction | str | int, int]]

@@ -19,11 +19,7 @@ from functools import lru_cache
 
 import msgspec
 
-from mpc.parameters import PublicParameters
-
 _ROUNDING = 0.005  # how much, at most, rounding the privacy loss up to a grid may add to epsilon, relatively
-_NO_PRIVACY = 10.0  # an epsilon beyond which a record can practically be told from its absence
-_MANY = 50  # answering parties, from which on there is noise that hides a record and leaves the majority
 _BEYOND_INTEREST = 100.0  # where the closed-form bound is good enough, and the exact composition slow
 
 
@@ -33,24 +29,24 @@ class Cost(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     Attributes:
         what: "answer" or "check", for people.
         sigma: scale of the discrete Gaussian on every integer, a rational ("2", "3/2").
-        moved: how many of a release's integers one record can change by 1: 2 counts for a label, the one top count
-            for a check, all L counts for L yes-or-no labels.
+        sensitivity: how many of a release's integers one record can change by 1. These are 2 counts for a label, the
+            one top count for a check, and all L counts for L yes-or-no labels. Ledgers on disk call it `moved`.
         count: how many releases; negative for releases that were charged and did not happen.
         parts: how many independent discrete Gaussians at `sigma` add up on every integer.
     """
 
     what: str
     sigma: str
-    moved: int
+    sensitivity: int = msgspec.field(name="moved")
     count: int
     parts: int = 1
 
     def times(self, count: int) -> Cost:
-        return Cost(self.what, self.sigma, self.moved, self.count * count, self.parts)
+        return Cost(self.what, self.sigma, self.sensitivity, self.count * count, self.parts)
 
     @property
     def rho(self) -> float:
-        """Zero-concentrated differential privacy of one moved integer; infinite at sigma 0.
+        """Zero-concentrated differential privacy of one noisy integer; infinite at sigma 0.
 
         A discrete Gaussian: 1/(2 sigma^2) (Canonne, Kamath, Steinke 2020, Theorem 4). A sum of n of them at sigma of
         1/2 or more: (1/(sigma sqrt n) + tau)^2 / 2 with tau = 10 sum_{k=1}^{n-1} exp(-2 pi^2 sigma^2 k/(k+1)) (Kairouz,
@@ -63,9 +59,9 @@ class Cost(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return (1 / (sigma * math.sqrt(self.parts)) + 10 * sum(terms)) ** 2 / 2
 
 
-def label(sigma: Fraction | str, moved: int = 2) -> Cost:
-    """What comes out of one query's counts of votes, `moved` of which one record can change."""
-    return Cost("answer", str(sigma), moved, 1)
+def label(sigma: Fraction | str, sensitivity: int = 2) -> Cost:
+    """What comes out of one query's counts of votes, `sensitivity` of which one record can change."""
+    return Cost("answer", str(sigma), sensitivity, 1)
 
 
 def check(sigma: Fraction | str) -> Cost:
@@ -74,27 +70,17 @@ def check(sigma: Fraction | str) -> Cost:
     return Cost("check", str(sigma), 1, 1)
 
 
-def costs_of_a_query(parameters: PublicParameters) -> tuple[Cost, ...]:
-    """What the ledger charges for one query before it can be answered."""
-    moved = parameters.ballot.moved(parameters.classes)
-    if parameters.threshold:
-        return check(parameters.threshold_sigma), label(parameters.sigma, moved)
-    if parameters.noise_parts:
-        return (Cost("answer", str(parameters.part_scale), moved, 1, parameters.noise_parts),)
-    return (label(parameters.sigma, moved),)
-
-
 def load_accountant() -> None:
     """Import what takes a second to import, while there is nothing else to do."""
     import dp_accounting.pld.privacy_loss_distribution  # noqa: F401, PLC0415
 
 
 def epsilon_bound(costs: Sequence[Cost], delta: float) -> float:
-    """An upper bound in closed form, from zero-concentrated differential privacy: rho of all moved integers together
+    """An upper bound in closed form, from zero-concentrated differential privacy: rho of all noisy integers together
     gives epsilon = rho + 2 sqrt(rho ln(1/delta)) (Bun, Steinke 2016, Proposition 1.3). Infinite at sigma 0."""
     rho = 0.0
-    for unit, moved in _moved(costs).items():
-        rho += moved * unit.rho
+    for unit, integers in _noisy_integers(costs).items():
+        rho += integers * unit.rho
     return rho + 2 * math.sqrt(rho * math.log(1 / delta))
 
 
@@ -105,53 +91,32 @@ def epsilon(costs: Sequence[Cost], delta: float) -> float:
     for the exact composition.
     """
     bound = epsilon_bound(costs, delta)
-    moved_at = _moved(costs)
-    if bound == 0 or bound > _BEYOND_INTEREST or any(unit.parts > 1 for unit in moved_at):
+    integers = _noisy_integers(costs)
+    if bound == 0 or bound > _BEYOND_INTEREST or any(unit.parts > 1 for unit in integers):
         return bound
-    return min(bound, _composed(frozenset(moved_at.items()), _ROUNDING * bound / sum(moved_at.values()), delta))
+    return min(bound, _composed(frozenset(integers.items()), _ROUNDING * bound / sum(integers.values()), delta))
 
 
 @lru_cache(maxsize=64)
-def _composed(moved_at: frozenset[tuple[Cost, int]], interval: float, delta: float) -> float:
+def _composed(integers: frozenset[tuple[Cost, int]], interval: float, delta: float) -> float:
     """The epsilon of so many noisy integers of each kind. A charge asks for the same sum several times: to see what
     fits the budget, for the account, for the run."""
     from dp_accounting.pld import privacy_loss_distribution as pld  # noqa: PLC0415  takes a second
 
     total = pld.identity(value_discretization_interval=interval)
-    for unit, moved in sorted(moved_at, key=lambda item: Fraction(item[0].sigma)):
+    for unit, count in sorted(integers, key=lambda item: Fraction(item[0].sigma)):
         one_count = pld.from_discrete_gaussian_mechanism(
             float(Fraction(unit.sigma)), sensitivity=1, value_discretization_interval=interval
         )
-        total = total.compose(one_count.self_compose(moved))
+        total = total.compose(one_count.self_compose(count))
     return float(total.get_epsilon_for_delta(delta))
 
 
-def _moved(costs: Sequence[Cost]) -> Counter[Cost]:
+def _noisy_integers(costs: Sequence[Cost]) -> Counter[Cost]:
     """How many noisy integers one record can change, for each kind of noise; what was given back is taken off."""
-    moved: Counter[Cost] = Counter()
+    integers: Counter[Cost] = Counter()
     for cost in costs:
-        moved[Cost("integer", str(Fraction(cost.sigma)), 1, 1, cost.parts)] += cost.moved * cost.count
-    if any(count < 0 for count in moved.values()):
+        integers[Cost("integer", str(Fraction(cost.sigma)), 1, 1, cost.parts)] += cost.sensitivity * cost.count
+    if any(count < 0 for count in integers.values()):
         raise ValueError("expected no more releases given back than were charged")
-    return +moved
-
-
-def warnings(spent_epsilon: float, parties: int) -> tuple[str, ...]:
-    """What a person must be told about this epsilon, in plain words."""
-    if math.isinf(spent_epsilon):
-        return (
-            "The votes carry no noise (dp_noise_scale 0): the labels give no differential privacy to anybody's "
-            "training records.",
-        )
-    if spent_epsilon <= _NO_PRIVACY:
-        return ()
-    remedy = "A larger dp_noise_scale or fewer queries would give some."
-    if parties < _MANY:
-        remedy = (
-            f"With {parties} answering {'party' if parties == 1 else 'parties'}, noise that hides them would drown "
-            "the votes; meaningful privacy takes dozens of parties (50 with dp_noise_scale 7, or 250 with 40)."
-        )
-    return (
-        f"Epsilon {spent_epsilon:.3g} is no privacy to speak of: the noise hides next to nothing about single "
-        f"training records. {remedy}",
-    )
+    return +integers

@@ -10,15 +10,15 @@ import msgspec
 from mpc.channel import Channel
 
 
-class Turn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class YourTurn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """It is the querying party's turn to ask."""
 
 
 def guardian_give_turn(channel: Channel) -> None:
     """PG, to the QP whose turn it is."""
-    channel.send_message("turn", Turn())
+    channel.send_message("turn", YourTurn())
 
 
 def querying_await_turn(channel: Channel) -> None:
     """QP: wait until the querying parties before it have done."""
-    channel.recv_message("turn", Turn)
+    channel.recv_message("turn", YourTurn)

@@ -16,19 +16,49 @@ which, and every answer is charged where it is not told.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import msgspec
 
 from mpc.channel import Channel
-from mpc.errors import ProtocolError
-from parties.ledger import BudgetExceededError, EpsilonOf, Ledger
-from parties.privacy import Cost
+from mpc.dp.accountant import Cost
+from mpc.errors import BudgetExceededError, ProtocolError
 
 
-class Wish(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """QP: how many queries it would like answered now; 0 when it has done."""
+class Charged(Protocol):
+    """An account after a charge."""
+
+    @property
+    def granted(self) -> int:
+        """The queries that may be answered now."""
+        ...
+
+    @property
+    def total(self) -> float:
+        """Epsilon of everything that the account was charged, these queries included."""
+        ...
+
+
+class Ledger(Protocol):
+    """What this step asks of the guardian's ledger, which charges durably before an answer is possible."""
+
+    def charge(self, account: str, session: str, query_costs: Sequence[Cost], queries: int) -> Charged:
+        """Charge for as many of the queries as the budget allows; raises `BudgetExceededError` where none fits."""
+        ...
+
+    def give_back(self, account: str, session: str, costs: Sequence[Cost]) -> float:
+        """Take releases that did not happen off the account; returns the total."""
+        ...
+
+    def spent(self, account: str) -> float:
+        """Epsilon that the account has spent."""
+        ...
+
+
+class BatchRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """QP: how many queries it would like answered now. 0 says that it has no more."""
 
     queries: int
 
@@ -62,8 +92,8 @@ class GuardiansAccount:
     """PG's side of one querying party's account during a run.
 
     Attributes:
-        each: what one query costs.
-        most: queries that one batch may have.
+        query_costs: what one query costs.
+        max_queries: how many queries one batch may have.
         epsilon_of: the accountant, for the run alone; the ledger has its own for the account.
     """
 
@@ -71,26 +101,26 @@ class GuardiansAccount:
     ledger: Ledger
     account: str
     session: str
-    each: Sequence[Cost]
-    most: int
-    epsilon_of: EpsilonOf
+    query_costs: Sequence[Cost]
+    max_queries: int
+    epsilon_of: Callable[[Sequence[Cost]], float]
     budget: float | None
     _run: list[Cost] = field(default_factory=list)
 
     def charge(self) -> int:
-        """Wait for the next wish and charge for it; the number of queries that may be answered, 0 for the end.
+        """Receive the next request and charge for it. Returns how many queries may be answered, or 0 at the end.
 
-        A wish that does not fit the budget at all is refused in words, and the next one is waited for.
+        A request of which nothing fits the budget is refused in words. The next request is received then.
         """
-        while wished := self._wish():
+        while requested := self._receive_request():
             try:
-                account = self.ledger.charge(self.account, self.session, self.each, wished)
+                charged = self.ledger.charge(self.account, self.session, self.query_costs, requested)
             except BudgetExceededError as error:
                 self._tell(str(error), 0, self.ledger.spent(self.account))
                 continue
-            self._run += [cost.times(account.granted) for cost in self.each]
-            self._tell("", account.granted, account.total)
-            return account.granted
+            self._run += [cost.times(charged.granted) for cost in self.query_costs]
+            self._tell("", charged.granted, charged.total)
+            return charged.granted
         return 0
 
     def credit(self, answered: int) -> int:
@@ -100,18 +130,18 @@ class GuardiansAccount:
             raise ProtocolError.mismatch(
                 "abstentions of a batch, at most", answered, abstained, peer=self.channel.peer, step="3"
             )
-        costs = [cost.times(abstained) for cost in self.each if cost.what == "answer"]
+        costs = [cost.times(abstained) for cost in self.query_costs if cost.what == "answer"]
         if abstained:
             self.ledger.give_back(self.account, self.session, costs)
             self._run += [cost.times(-1) for cost in costs]
         self._tell("", answered, self.ledger.spent(self.account))
         return abstained
 
-    def _wish(self) -> int:
-        queries = self.channel.recv_message("budget/wish", Wish).queries
-        if not 0 <= queries <= self.most:
+    def _receive_request(self) -> int:
+        queries = self.channel.recv_message("budget/request", BatchRequest).queries
+        if not 0 <= queries <= self.max_queries:
             raise ProtocolError.mismatch(
-                "queries of a batch, at most", self.most, queries, peer=self.channel.peer, step="0"
+                "queries of a batch, at most", self.max_queries, queries, peer=self.channel.peer, step="0"
             )
         return queries
 
@@ -121,9 +151,9 @@ class GuardiansAccount:
         self.channel.send_message("budget/spent", spent)
 
 
-def querying_wish(channel: Channel, queries: int) -> Spent:
+def querying_request_batch(channel: Channel, queries: int) -> Spent:
     """QP: ask for a batch; what the guardian grants, which may be fewer queries or none."""
-    channel.send_message("budget/wish", Wish(queries))
+    channel.send_message("budget/request", BatchRequest(queries))
     spent = channel.recv_message("budget/spent", Spent)
     if not (0 <= spent.queries <= queries) or (spent.queries == 0) != bool(spent.refusal):
         raise ProtocolError.mismatch(
@@ -140,4 +170,4 @@ def querying_tell_abstained(channel: Channel, queries: int) -> Spent:
 
 def querying_end(channel: Channel) -> None:
     """QP: it has no more queries."""
-    channel.send_message("budget/wish", Wish(0))
+    channel.send_message("budget/request", BatchRequest(0))

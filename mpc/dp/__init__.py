@@ -1,0 +1,1 @@
+"""Differential privacy: exact discrete noise, and what releases cost."""

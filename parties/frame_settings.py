@@ -1,0 +1,60 @@
+"""What the process of any party has to know to start, and where its peers are.
+
+A protocol adds what its own roles may know in subclasses. The launcher writes each party's own settings, as JSON for
+its owner alone. Beside `settings.json` in the party's private folder lie its certificate, its key and the authority's
+certificate, so that paths to those are not settings.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict
+
+
+class Strict(BaseModel):
+    """A part of a party's settings: fixed once read, and without unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Address(Strict):
+    """Where a party listens."""
+
+    host: str
+    port: int
+
+
+class Peer(Address):
+    """A party to connect to; its certificate must carry this name."""
+
+    name: str
+
+
+class Supervisor(Strict):
+    """The party exits when this process exits. `started` tells the process from a later one with the same number."""
+
+    pid: int
+    started: str | None
+
+
+class PartySettings(Strict):
+    """What every party knows, whatever the protocol.
+
+    Attributes:
+        name: the party's own name, as in its certificate.
+        session: fresh for every run. A peer of another run is refused.
+        log: the file that the party logs to, which anybody may read.
+        supervisor: the process that started the party, or None for a party that was started by hand.
+        connect_deadline_s: how long all peers may take to appear.
+        message_deadline_s: how long one message may take.
+        run_deadline_s: how long the run may take in all.
+    """
+
+    name: str
+    session: str
+    log: Path
+    supervisor: Supervisor | None
+    connect_deadline_s: float
+    message_deadline_s: float
+    run_deadline_s: float
