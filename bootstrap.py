@@ -160,6 +160,10 @@ def sources_digest() -> str:
     ]
     for path in [ROOT / "pyproject.toml", *sorted(sources)]:
         digest.update(str(path.relative_to(ROOT)).encode() + b"\0" + path.read_bytes() + b"\0")
+    # An editable installation knows each module by its file, so that a new or moved file asks for another one.
+    for package in ("mpc", "parties", "orchestrator"):
+        for path in sorted((ROOT / package).rglob("*.py")):
+            digest.update(str(path.relative_to(ROOT)).encode() + b"\0")
     return digest.hexdigest()
 
 

@@ -1,9 +1,9 @@
 """Campaigns with the real cryptography beside the same in the clear: ``python -m benchmarks.campaigns``.
 
 For each experiment seed the configuration runs as real programs, with accounts of its own, and as
-:mod:`parties.simulation`: same parts, models, choices and votes, noise of the same distribution. Writes a table, and
-``campaigns-NAME.json`` and ``.png``: accuracy before and after for each querying party, epsilon, seconds a query and
-where they went. Seeds measured before stay in the file until they are measured again: ``--seeds 1``.
+:mod:`parties.capc.simulation`: same parts, models, choices and votes, noise of the same distribution. Writes a table,
+and ``campaigns-NAME.json`` and ``.png``: accuracy before and after for each querying party, epsilon, seconds a query
+and where they went. Seeds measured before stay in the file until they are measured again: ``--seeds 1``.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ import numpy as np
 import yaml
 
 from benchmarks.runs import ROOT, Seconds, querying, run
-from parties.capc_config import CapcConfig
-from parties.simulation import simulate
+from parties.capc.config import CapcConfig
+from parties.capc.simulation import simulate
 
 Row = dict[str, Any]
 

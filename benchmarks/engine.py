@@ -2,8 +2,8 @@
 
 Every figure is taken in one run on the machine at hand and shown with the limit it is held against: AES blocks a second
 on the same core, bytes a second on the same link. Prints a table; writes ``engine.json`` and ``engine.png``.
-"Streamed" is one call a side (:meth:`mpc.garbled.Garbler.garble`), tables being evaluated as they arrive; "prepared"
-sends tables ahead of the garbler's inputs, and the time is that of both parts.
+"Streamed" is one call a side (:meth:`mpc.garbled.session.Garbler.garble`), tables being evaluated as they arrive;
+"prepared" sends tables ahead of the garbler's inputs, and the time is that of both parts.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from benchmarks.engine_report import plot, table
 from benchmarks.links import measure_link
 from benchmarks.two_party import Transport, peak_memory_mb, run_two_party
 from mpc._core import Circuit, EvaluatorSession, GarblerSession
-from mpc.batches import EvaluatedBatch, GarbledBatch, Projection
-from mpc.channel import Channel
-from mpc.garbled import Evaluator, Garbler
+from mpc.channels.frames import Channel
+from mpc.garbled.batch import EvaluatedBatch, GarbledBatch, Projection
+from mpc.garbled.session import Evaluator, Garbler
 from mpc.randomness import uniform_words
 from mpc.ring import Words
 

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from typing import Any
 
 from benchmarks.two_party import Transport, run_two_party
-from mpc.channel import Channel
-from mpc.garbled import FRAME_BYTES
+from mpc.channels.frames import Channel
+from mpc.garbled.session import FRAME_BYTES
 
 STREAM_BYTES = 500_000_000
 ROUND_TRIPS = 500

@@ -21,9 +21,9 @@ from typing import Any
 
 from benchmarks.two_party import Transport, run_two_party
 from mpc._core import Circuit
-from mpc.batches import Projection
-from mpc.channel import Channel
-from mpc.garbled import Evaluator, Garbler, Tables
+from mpc.channels.frames import Channel
+from mpc.garbled.batch import Projection
+from mpc.garbled.session import Evaluator, Garbler, Tables
 from mpc.randomness import uniform_words
 
 RELU = Circuit.relu(32, 0)

@@ -12,8 +12,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
-from mpc.channel import Channel
-from mpc.transport import Listener, SocketChannel, connect
+from mpc.channels.frames import Channel
+from mpc.channels.sockets import SocketChannel
+from mpc.channels.tls import Listener, connect
 from tests.authority import issue
 
 Transport = Literal["tcp", "tls"]

@@ -53,9 +53,9 @@ os.chdir(ROOT)
 # configuration that the YAML files in `configs/` hold; `deal` shares out the data as a run would.
 
 # %%
-from parties.capc_config import CapcConfig
-from parties.data import load_dataset
-from parties.dealing import Cast, deal, public_parameters, training_settings
+from parties.capc.casting import Cast, deal, public_parameters, training_settings
+from parties.capc.config import CapcConfig
+from parties.learning.datasets import load_dataset
 
 config = CapcConfig(
     n_parties=6,  # that answer; with you there are seven
@@ -79,8 +79,8 @@ for name, owner in owners.items():
 # have no label for; `order_to_ask` puts first what your own model is least sure of.
 
 # %%
-from parties.selection import order_to_ask
-from parties.training import train
+from parties.learning.selection import order_to_ask
+from parties.learning.training import train
 
 models = {
     name: train(training_settings(config, dataset, max(0, position - 1), owner), data.owned[owner])
@@ -107,7 +107,7 @@ pyplot.show()
 
 # %%
 from mpc.ring import Ring
-from parties.network import fixed_point
+from parties.learning.network import fixed_point
 
 parameters = public_parameters(config, dataset)
 ring = Ring(parameters.ring_bits)  # of private inference
@@ -129,11 +129,10 @@ print(f"noise on each count of votes: discrete Gaussian, standard deviation {par
 # does not depend on the query: encrypted random masks for the linear layers, garbled circuits for the others.
 
 # %%
-from mpc import aggregation, release, vote
-from mpc.channel import memory_pair
-from mpc.garbled import Evaluator, Garbler
+from mpc.capc import aggregation, release, vote
+from mpc.channels.memory import both, memory_pair
+from mpc.garbled.session import Evaluator, Garbler
 from mpc.inference import AnsweringInference, QueryingInference
-from mpc.protocol import both
 
 count = len(encoded)
 querying, answering = memory_pair("client", "server-0")
@@ -242,7 +241,7 @@ shares = {"server-0": (my_vote, masks)} | {name: ask(name) for name in servers[1
 # uniform masks is uniform noise as well.
 
 # %%
-from mpc.paillier import SecretKey
+from mpc.paillier.scheme import SecretKey
 
 to_guardian, guardians = memory_pair("client", "privacy-guardian")
 secret_key = SecretKey(parameters.key_bits)
@@ -300,7 +299,7 @@ print(f"labels you got:   {(labels == queries.labels).sum()} of {count} right")
 
 # %%
 from mpc.dp.accountant import epsilon
-from parties.warnings import warnings
+from parties.capc.warnings import warnings
 
 each = parameters.costs
 for answers in (1, 6, count):
@@ -311,7 +310,7 @@ print(*warnings(epsilon([cost.times(count) for cost in each], float(config.delta
 # With six hospitals there is no way around it: noise that hides a record drowns six votes. Dozens of parties, a
 # larger noise scale and few questions are what the method is for; see section 8.
 #
-# `mpc.protocol.run_capc` is all of the above in one function of a page, and `plaintext_labels` the same in the
+# `mpc.capc.protocol.run_capc` is all of the above in one function of a page, and `plaintext_labels` the same in the
 # clear.
 #
 # ## 7 · One query, as real processes
@@ -348,12 +347,12 @@ answer = run_protocol("one-query", "--n_parties", "2", "--models", "logistic-reg
 # ## 8 · A campaign: first in the clear
 #
 # A campaign asks about many records and trains again with the answers. What it gains and what it costs depend on
-# the number of parties, the noise and the number of queries. `parties.simulation` plays a campaign in the clear,
+# the number of parties, the noise and the number of queries. `parties.capc.simulation` plays a campaign in the clear,
 # with the same models, choices, votes and noise, in seconds: use it on data that you may show, to choose before you
 # spend budget.
 
 # %%
-from parties.simulation import simulate
+from parties.capc.simulation import simulate
 
 campaign = {
     "strategy": "entropy",
@@ -386,7 +385,7 @@ for parties, scale, run in tried:
 
 # %% [markdown]
 # More parties carry more noise, and so the same gain costs less privacy. (With one seed the points scatter; average
-# over several: `python -m parties.simulation --config configs/hospitals.yaml --seeds 0,1,2`.)
+# over several: `python -m parties.capc.simulation --config configs/hospitals.yaml --seeds 0,1,2`.)
 #
 # ## 9 · The campaign, for real
 #
@@ -438,4 +437,4 @@ print(subprocess.run(command, capture_output=True, text=True, check=True).stdout
 # - Every run leaves `files/<run>/report.html`, which shows as much as the plots above, and where the time went.
 # - `configs/default.yaml` explains every key; every key is also a flag.
 # - `docs/protocol.md` explains every step, `docs/security.md` what is assumed and what is not protected.
-# - The party programs are `parties/client.py`, `parties/server.py` and `parties/privacy_guardian.py`.
+# - The party programs are `parties/capc/client.py`, `parties/capc/server.py` and `parties/capc/privacy_guardian.py`.

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from orchestrator.events import Event
-from parties.plan import Pane
+from parties.frame.plan import Pane
 
 NOBODY = "-"
 

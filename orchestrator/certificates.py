@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from parties.private_files import write_private
+from parties.frame.private_files import write_private
 
 VALID_BEFORE = datetime.timedelta(hours=1)  # clocks of parties on other machines may be late
 VALID_AFTER = datetime.timedelta(days=2)

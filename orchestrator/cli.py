@@ -20,8 +20,8 @@ from orchestrator.config import RunOptions, configure
 from orchestrator.errors import Interrupted, RunFailed
 from orchestrator.page import report_page
 from orchestrator.run import execute
-from parties.errors import ConfigError
-from parties.plan import RunFolders, RunnableProtocol
+from parties.frame.errors import ConfigError
+from parties.frame.plan import RunFolders, RunnableProtocol
 
 WIDTH = 120  # of tables where no terminal says its own
 

@@ -23,8 +23,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from orchestrator import sentences
 from orchestrator.flags import FlagParser, is_flag
 from orchestrator.yaml_text import read_file
-from parties.errors import ConfigError
-from parties.plan import RunnableProtocol, View
+from parties.frame.errors import ConfigError
+from parties.frame.plan import RunnableProtocol, View
 
 Model = TypeVar("Model", bound=BaseModel)
 

@@ -18,8 +18,8 @@ from rich.live import Live
 from orchestrator import record
 from orchestrator.record import Record
 from orchestrator.scene import Scene
-from parties.errors import ConfigError
-from parties.plan import RunFolders
+from parties.frame.errors import ConfigError
+from parties.frame.plan import RunFolders
 
 POLL_S = 0.5
 WIDTH, HEIGHT = 100, 40  # where no terminal says its own

@@ -1,6 +1,6 @@
 """How a run can end badly. Every message is one sentence for the person at the terminal.
 
-A configuration that cannot be run is `parties.plan.ConfigError`, raised by whoever owns the key.
+A configuration that cannot be run is `parties.frame.plan.ConfigError`, raised by whoever owns the key.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import msgspec
 
-from parties.figures import Figure
+from parties.frame.charts import Figure
 
 NOTES_KEPT = 20
 

@@ -14,7 +14,7 @@ from pydantic.fields import FieldInfo
 
 from orchestrator.sentences import suggestion
 from orchestrator.yaml_text import read_scalar
-from parties.errors import ConfigError
+from parties.frame.errors import ConfigError
 
 _UNSET: Any = object()
 

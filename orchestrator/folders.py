@@ -6,8 +6,8 @@ import datetime
 import secrets
 from pathlib import Path
 
-from parties.errors import ConfigError
-from parties.plan import RunFolders
+from parties.frame.errors import ConfigError
+from parties.frame.plan import RunFolders
 
 
 def run_name(session: str) -> str:

@@ -6,7 +6,7 @@ import errno
 import socket
 from collections.abc import Iterable
 
-from parties.errors import ConfigError
+from parties.frame.errors import ConfigError
 
 
 def check_free(host: str, ports: Iterable[int]) -> None:

@@ -16,7 +16,7 @@ from rich.live import Live
 from orchestrator.accounts import in_bytes
 from orchestrator.events import Event, PartyState
 from orchestrator.scene import Scene, figure_words
-from parties.plan import Plan
+from parties.frame.plan import Plan
 
 MANY = 12  # of more parties than this the plain lines are the reporters' alone
 _SHOWN = {"listening", "step_started", "step_finished", "advanced", "note", "finished", "failed"}

@@ -13,9 +13,9 @@ import msgspec
 
 from orchestrator.errors import Interrupted, RunFailed
 from orchestrator.events import Event, EventFile
-from parties.errors import ConfigError
-from parties.plan import Pane, Plan, RunFolders
-from parties.private_files import write_private
+from parties.frame.errors import ConfigError
+from parties.frame.plan import Pane, Plan, RunFolders
+from parties.frame.private_files import write_private
 
 NAME = "run.json"
 

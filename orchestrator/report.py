@@ -16,8 +16,8 @@ from rich.console import Console
 from rich.table import Table
 
 from orchestrator.accounts import NOBODY, Accounts, Line, StepRecord, in_bytes
-from parties.plan import Summary
-from parties.private_files import write_private
+from parties.frame.plan import Summary
+from parties.frame.private_files import write_private
 
 LINKS_SHOWN = 12  # with more links than this the table adds up those between the same roles
 

@@ -31,8 +31,8 @@ from orchestrator.page import report_page
 from orchestrator.progress import Progress
 from orchestrator.teardown import Guard, Remains
 from orchestrator.watch import Watch, output_file
-from parties.errors import ConfigError
-from parties.plan import Plan, Run, RunFolders, Summary, write_settings
+from parties.frame.errors import ConfigError
+from parties.frame.plan import Plan, Run, RunFolders, Summary, write_settings
 
 HOST = "127.0.0.1"
 RUN_LOG_PANE = 2  # where the reference demo shows it

@@ -17,8 +17,8 @@ from rich.text import Text
 from orchestrator.accounts import Accounts, in_bytes, in_time
 from orchestrator.advance import advance
 from orchestrator.events import Event, PartyState
-from parties.figures import Figure
-from parties.plan import Pane
+from parties.frame.charts import Figure
+from parties.frame.plan import Pane
 
 NARROW = 70  # columns; below, bytes are not shown
 FEWEST_ROWS = 4  # that links and notes may take; fewer are not worth a heading

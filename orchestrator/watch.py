@@ -14,7 +14,7 @@ from pathlib import Path
 from orchestrator.errors import RunFailed
 from orchestrator.events import Event, EventFile, PartyState, Status, read_status
 from orchestrator.launchers import Exit, Launcher
-from parties.plan import Plan, RunFolders
+from parties.frame.plan import Plan, RunFolders
 
 POLL_S = 0.1
 SETTLE_S = 1.0  # after the first failure, for the failures that it causes

@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from parties.errors import ConfigError
+from parties.frame.errors import ConfigError
 
 
 class _Loader(yaml.SafeLoader):

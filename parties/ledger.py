@@ -1,7 +1,7 @@
 """Durable privacy accounts by name, charged before an answer is possible.
 
-One line of JSON a charge in a journal (:mod:`parties.journal`). A crash after the charge costs budget, never privacy; a
-crash inside it leaves nothing that anybody was told of. Two runs that race wait for each other at the lock.
+One line of JSON a charge in a journal (:mod:`parties.frame.journal`). A crash after the charge costs budget, never
+privacy; a crash inside it leaves nothing that anybody was told of. Two runs that race wait for each other at the lock.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ import msgspec
 
 from mpc.dp.accountant import Cost
 from mpc.errors import BudgetExceededError
-from parties.errors import PartyError
-from parties.journal import JournalError, OpenJournal, locked
+from parties.frame.errors import PartyError
+from parties.frame.journal import JournalError, OpenJournal, locked
 
 
 class LedgerError(PartyError):

@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.x509.oid import NameOID
 
-from mpc.transport import Credentials
+from mpc.channels.credentials import Credentials
 
 
 def issue(folder: Path, *names: str) -> dict[str, Credentials]:

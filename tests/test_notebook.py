@@ -11,7 +11,7 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
-from tests.parties.runs import free_ports
+from tests.parties.capc.runs import free_ports
 
 FOLDER = Path(__file__).resolve().parent.parent / "notebooks"
 NOTEBOOK = FOLDER / "run_experiment.ipynb"

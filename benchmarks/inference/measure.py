@@ -17,8 +17,9 @@ import numpy as np
 
 from benchmarks.inference.models import Model
 from benchmarks.two_party import peak_memory_mb, run_many, run_with_dealer
-from mpc.channel import Channel
-from mpc.garbled import Circuits, Evaluator, Garbler
+from mpc.capc.parameters import Preprocessing
+from mpc.channels.frames import Channel
+from mpc.garbled.session import Circuits, Evaluator, Garbler
 from mpc.inference import (
     AnsweringInference,
     Architecture,
@@ -29,10 +30,9 @@ from mpc.inference import (
     dealer_give_seeds,
     querying_take_seeds,
 )
-from mpc.inference.architecture import NONLINEAR, PRIVATE
-from mpc.parameters import Preprocessing
+from mpc.inference.models.architecture import NONLINEAR, PRIVATE
 from mpc.ring import Words
-from tests.inference.examples import Agreement
+from tests.mpc.inference.examples import Agreement
 
 SESSION_QUERIES = 2048
 Bytes = dict[str, int]  # by "layer: what"

@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import mpc.inference
-from tests.inference.examples import lenet
+from tests.mpc.inference.examples import lenet
 
 Floats = NDArray[np.float64]
 LARGEST_LOGIT = 36.0
@@ -138,7 +138,7 @@ def _lenet_task() -> tuple[Any, Any, Any, int]:
 
     import torch
 
-    from parties.data import load_dataset
+    from parties.learning.datasets import load_dataset
 
     dataset = load_dataset("mnist", Path(os.environ["CAPC_DATA_DIR"]))
     queries = dataset.queries(0, 200)

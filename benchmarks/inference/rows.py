@@ -13,8 +13,8 @@ from typing import Any
 
 from benchmarks.inference.measure import measure
 from benchmarks.inference.models import Model
-from mpc.garbled import Circuits
-from mpc.parameters import Preprocessing
+from mpc.capc.parameters import Preprocessing
+from mpc.garbled.session import Circuits
 
 SCRIPTS = Path(__file__).resolve().parent.parent / "peers"
 PEER_LIMIT_S = 60

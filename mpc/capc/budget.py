@@ -22,7 +22,7 @@ from typing import Protocol
 
 import msgspec
 
-from mpc.channel import Channel
+from mpc.channels.frames import Channel
 from mpc.dp.accountant import Cost
 from mpc.errors import BudgetExceededError, ProtocolError
 

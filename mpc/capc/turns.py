@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import msgspec
 
-from mpc.channel import Channel
+from mpc.channels.frames import Channel
 
 
 class YourTurn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

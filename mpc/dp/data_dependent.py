@@ -1,9 +1,9 @@
 """What labels cost in privacy given the very votes behind them: an analysis for experiments, not itself private.
 
 Where nearly all parties agree, the noise hardly ever changes the label, and a changed vote shows less than the
-accountant of :mod:`mpc.dp.accountant` has to assume. How much less depends on the votes, which nobody sees in a run: this
-module is for simulated campaigns (:mod:`parties.simulation`), and who published its figures would publish something
-about other parties' records. No ledger uses it.
+accountant of :mod:`mpc.dp.accountant` has to assume. How much less depends on the votes, which nobody sees in a run:
+this module is for simulated campaigns (:mod:`parties.capc.simulation`), and who published its figures would publish
+something about other parties' records. No ledger uses it.
 
 Papernot, Song, Mironov, Raghunathan, Talwar, Erlingsson, "Scalable Private Learning with PATE", ICLR 2018: Proposition
 7 (how likely the noise changes the label), Theorem 6 (the Rényi divergence that follows) with the orders of Proposition

@@ -8,11 +8,12 @@ One way in for the parties: a :class:`Network` made from float layers, and the t
     pool           correlations prepared ahead           convert, convert_onnx    models of other libraries
 """
 
-from mpc.inference.architecture import Architecture
-from mpc.inference.convert import from_sklearn, from_torch
-from mpc.inference.convert_onnx import from_onnx
-from mpc.inference.dealer import TRUST, Dealer, dealer_give_seeds, querying_take_seeds
-from mpc.inference.layers import (
+from mpc.inference.linear.dealt import TRUST, Dealer, dealer_give_seeds, querying_take_seeds
+from mpc.inference.linear.encrypted import NetworkWeights
+from mpc.inference.models.architecture import Architecture
+from mpc.inference.models.convert import from_sklearn, from_torch
+from mpc.inference.models.convert_onnx import from_onnx
+from mpc.inference.models.layers import (
     AdaptiveAvgPool2d,
     AvgPool2d,
     BatchNorm,
@@ -23,7 +24,6 @@ from mpc.inference.layers import (
     MaxPool2d,
     ReLU,
 )
-from mpc.inference.linear import NetworkWeights
 from mpc.inference.network import Network
 from mpc.inference.pool import AnsweringPool, QueryingPool
 from mpc.inference.sessions import (

@@ -15,7 +15,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mpc.errors import ParameterError, RangeError
-from mpc.inference.architecture import (
+from mpc.inference.linear.encoding import plan
+from mpc.inference.linear.rlwe import DEGREES, LARGEST_NORM_BITS, LARGEST_PLAIN_BITS
+from mpc.inference.models.architecture import (
     LARGEST_BATCH,
     NONLINEAR,
     PRIVATE,
@@ -24,11 +26,9 @@ from mpc.inference.architecture import (
     Architecture,
     convolution,
 )
-from mpc.inference.encoding import plan
-from mpc.inference.quantise import FixedWeights, quantise
-from mpc.inference.ranges import LayerRange, check_ranges, worst_case
-from mpc.inference.rlwe import DEGREES, LARGEST_NORM_BITS, LARGEST_PLAIN_BITS
-from mpc.inference.tensors import as_pixels, bias_shape, convolve, from_pixels, nonlinear, public_map
+from mpc.inference.models.quantise import FixedWeights, quantise
+from mpc.inference.models.ranges import LayerRange, check_ranges, worst_case
+from mpc.inference.models.tensors import as_pixels, bias_shape, convolve, from_pixels, nonlinear, public_map
 from mpc.ring import Ring, Words
 
 
@@ -56,7 +56,7 @@ class Network:
         ring_bits: int | None = 41,
         session_queries: int = 2048,
     ) -> Network:
-        """Quantise float layers (:mod:`mpc.inference.layers`), weights at 2^f, biases at 2^(2f).
+        """Quantise float layers (:mod:`mpc.inference.models.layers`), weights at 2^f, biases at 2^(2f).
 
         Args:
             layers: ending with the one that gives the logits, not with a softmax.
@@ -92,7 +92,7 @@ class Network:
 
         Raises:
             ParameterError: shapes that differ, or weights too large for the flooding.
-            RangeError: see :func:`~mpc.inference.ranges.check_ranges`.
+            RangeError: see :func:`~mpc.inference.models.ranges.check_ranges`.
         """
         private = [
             (name, convolution(layer, before))

@@ -11,10 +11,10 @@
 
 (In a session opened with ``circuits="streamed"`` all three cross online.)
 
-with x' = max(0, floor(y / 2^f)) for a ReLU and likewise for the others (:func:`mpc.inference.tensors.nonlinear`):
-truncation drops wires and is exact. Max pooling takes a window of shares for each x'. What the AP receives and has in
-the end is uniform, because r' is fresh; the QP sees labels, tables and x' - m, uniform because m is fresh. (Delphi
-subtracts r' in the circuit, from an input of the QP: as many ANDs and OTs again as the ring has bits.)
+with x' = max(0, floor(y / 2^f)) for a ReLU and likewise for the others. truncation drops wires and is exact. Max
+pooling takes a window of shares for each x'. What the AP receives and has in the end is uniform, because r' is fresh;
+the QP sees labels, tables and x' - m, uniform because m is fresh. (Delphi subtracts r' in the circuit, from an input of
+the QP: as many ANDs and OTs again as the ring has bits.)
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from __future__ import annotations
 import math
 
 from mpc._core import Circuit
-from mpc.batches import EvaluatedBatch, GarbledBatch, Projection
-from mpc.channel import Channel
-from mpc.garbled import Evaluator, Garbler
-from mpc.inference.architecture import AnyLayer, Architecture, LeakyRelu, MaxPool, Relu
-from mpc.inference.tensors import circuit_rows
+from mpc.channels.frames import Channel
+from mpc.garbled.batch import EvaluatedBatch, GarbledBatch, Projection
+from mpc.garbled.session import Evaluator, Garbler
+from mpc.inference.models.architecture import AnyLayer, Architecture, LeakyRelu, MaxPool, Relu
+from mpc.inference.models.tensors import circuit_rows
 from mpc.ring import Ring, Words
 
 

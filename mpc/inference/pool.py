@@ -20,9 +20,9 @@ from typing import Generic, Literal, TypeVar
 
 import msgspec
 
-from mpc.channel import Channel
+from mpc.channels.frames import Channel
 from mpc.errors import ParameterError, ProtocolError
-from mpc.inference.architecture import LARGEST_BATCH
+from mpc.inference.models.architecture import LARGEST_BATCH
 
 T = TypeVar("T")
 

@@ -14,7 +14,7 @@ owner of the input, for a batch of queries at a time::
              evaluates                ── masked ─────────►  x_2 - r_2, and so on
              y_last                                         W_last (x_last - r_last) + b_last + s_last
 
-With ``circuits="streamed"`` (:mod:`mpc.garbled`) OTs and tables cross in ``infer``, where the labels do.
+With ``circuits="streamed"`` (:mod:`mpc.garbled.session`) OTs and tables cross in ``infer``, where the labels do.
 
 The two results are additive shares of the logits over Z_2^l, at scale 2^(2f), each uniform on its own. The QP knows
 its own before the query is known. It learns the architecture; the AP learns how many queries came.
@@ -27,15 +27,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from mpc.channel import Channel
+from mpc.channels.frames import Channel
 from mpc.errors import ParameterError, ProtocolError
-from mpc.garbled import Evaluator, Garbler
-from mpc.inference.architecture import LARGEST_BATCH, NONLINEAR, PRIVATE, Architecture
-from mpc.inference.dealer import AnsweringDealt, QueryingDealt
-from mpc.inference.linear import AnsweringEncrypted, NetworkWeights, QueryingEncrypted
+from mpc.garbled.session import Evaluator, Garbler
+from mpc.inference.linear.dealt import AnsweringDealt, QueryingDealt
+from mpc.inference.linear.encrypted import AnsweringEncrypted, NetworkWeights, QueryingEncrypted
+from mpc.inference.models.architecture import LARGEST_BATCH, NONLINEAR, PRIVATE, Architecture
+from mpc.inference.models.tensors import from_pixels, public_map
 from mpc.inference.network import Network, apply_private, check_queries
 from mpc.inference.nonlinear import AnsweringNonlinear, QueryingNonlinear, circuit_of
-from mpc.inference.tensors import from_pixels, public_map
 from mpc.randomness import SYSTEM, Randomness
 from mpc.ring import Ring, Words
 

@@ -10,7 +10,7 @@ import math
 from collections.abc import Sequence
 
 from orchestrator.page.markup import Markup, element, escape, joined, table
-from parties.figures import Chart, Series
+from parties.frame.charts import Chart, Series
 
 WIDTH = 600.0
 COLOURS = 8  # of which the style knows; more series begin again

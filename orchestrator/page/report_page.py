@@ -16,10 +16,10 @@ from orchestrator.events import PartyState
 from orchestrator.page import charts, run_parts, timeline
 from orchestrator.page.markup import Markup, element, joined, table
 from orchestrator.record import Record
-from parties.errors import ConfigError
-from parties.figures import Chart, Headline, Section
-from parties.plan import RunFolders, RunnableProtocol, Summary
-from parties.private_files import write_private
+from parties.frame.charts import Chart, Headline, Section
+from parties.frame.errors import ConfigError
+from parties.frame.plan import RunFolders, RunnableProtocol, Summary
+from parties.frame.private_files import write_private
 
 NAME = "report.html"
 NOTES_SHOWN = 100

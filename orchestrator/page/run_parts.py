@@ -12,7 +12,7 @@ from orchestrator.page import charts, timeline
 from orchestrator.page.markup import Markup, element, joined, table
 from orchestrator.page.timeline import Span
 from orchestrator.record import Record
-from parties.figures import Chart, Series
+from parties.frame.charts import Chart, Series
 
 LINKS_SHOWN = 12
 

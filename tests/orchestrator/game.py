@@ -1,6 +1,6 @@
 """A protocol that computes nothing: players who listen, pass a ball, and misbehave when told to.
 
-It has nothing in common with the real protocols but `parties.plan`, which is what the orchestrator may know.
+It has nothing in common with the real protocols but `parties.frame.plan`, which is what the orchestrator may know.
 Run as a program it is the orchestrator with this protocol alone.
 """
 
@@ -14,8 +14,8 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from orchestrator.cli import main
-from parties.errors import ConfigError
-from parties.plan import Plan, Process, Run, Summary, View
+from parties.frame.errors import ConfigError
+from parties.frame.plan import Plan, Process, Run, Summary, View
 
 Manner = Literal["fair", "raise", "silent_exit", "lie", "hang", "stubborn", "complain", "garble", "print_and_die"]
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.record import Failed, Record
-from parties.plan import Pane, RunFolders
+from parties.frame.plan import Pane, RunFolders
 
 START = 1_800_000_000.0
 

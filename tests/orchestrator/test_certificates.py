@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.x509.oid import ExtensionOID
 
 from orchestrator import certificates
-from parties.private_files import make_private_folder
+from parties.frame.private_files import make_private_folder
 
 NAMES = ("first", "second-0")
 

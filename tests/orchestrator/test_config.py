@@ -14,7 +14,7 @@ import pytest
 
 from orchestrator.config import Configuration, configure
 from orchestrator.yaml_text import read_scalar
-from parties.errors import ConfigError
+from parties.frame.errors import ConfigError
 from tests.orchestrator.conftest import Game
 from tests.orchestrator.game import Game as GameProtocol
 from tests.orchestrator.game import GameConfig

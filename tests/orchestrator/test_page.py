@@ -12,9 +12,9 @@ from orchestrator.cli import main
 from orchestrator.events import Event
 from orchestrator.page import charts, report_page, timeline
 from orchestrator.record import Failed
-from parties.errors import ConfigError
-from parties.figures import Chart, Headline, Section, Series, Table
-from parties.plan import Pane, RunFolders, Summary
+from parties.frame.charts import Chart, Headline, Section, Series, Table
+from parties.frame.errors import ConfigError
+from parties.frame.plan import Pane, RunFolders, Summary
 from tests.orchestrator.game import Game
 from tests.orchestrator.recorded import advanced, recorded, step
 

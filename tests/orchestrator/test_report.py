@@ -13,7 +13,7 @@ from rich.console import Console
 from orchestrator import report
 from orchestrator.accounts import Accounts, in_bytes
 from orchestrator.events import Event, EventFile, PartyState, read_status
-from parties.plan import Plan, Process, Summary
+from parties.frame.plan import Plan, Process, Summary
 
 
 class Nothing(BaseModel):

@@ -16,7 +16,7 @@ from orchestrator.dashboard import Dashboard, main
 from orchestrator.events import Event, Figure, PartyState
 from orchestrator.record import Failed
 from orchestrator.watch import stuck_party
-from parties.plan import Pane
+from parties.frame.plan import Pane
 from tests.orchestrator.conftest import ROOT
 from tests.orchestrator.recorded import START, advanced, recorded, step
 

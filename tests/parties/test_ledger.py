@@ -7,13 +7,15 @@ import os
 import signal
 import stat
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from mpc.dp.accountant import Cost, label
+from mpc.dp.accountant import Cost, check, epsilon, label
 from parties.ledger import BudgetExceededError, Ledger, LedgerError
+from tests.mpc.dp.test_accountant import exact_epsilon
 
 ANSWER = (label("2"),)
 
@@ -169,3 +171,13 @@ def test_the_folders_entry_of_a_new_ledger_is_flushed_too(tmp_path: Path, monkey
     monkeypatch.setattr(os, "fsync", lambda d: (flushed.append(stat.S_ISDIR(os.fstat(d).st_mode)), real(d)))
     Ledger(tmp_path / "ledger.jsonl", one_per_answer, None).charge("client", "a", ANSWER, 1)
     assert flushed == [False, True]
+
+
+def test_what_the_ledger_says_of_checks_and_answers_is_exact_to_one_percent(tmp_path: Path) -> None:
+    """Confident-GNMax: 8 checks, of which 3 found too little agreement and had their answers given back."""
+    ledger = Ledger(tmp_path / "ledger.jsonl", partial(epsilon, delta=1e-3), 12.0)
+    each = (check("4"), label("3"))
+    for _ in range(2):
+        ledger.charge("client", "run", each, 4)
+    total = ledger.give_back("client", "run", [label("3").times(3)])
+    assert total == ledger.spent("client") == pytest.approx(exact_epsilon(5, 3, 8, 4, delta=1e-3), rel=0.01)

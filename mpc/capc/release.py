@@ -1,0 +1,117 @@
+"""Steps 2 (noise) and 3: what becomes of the noisy counts of votes, to the QP alone, by a garbled circuit with PG.
+
+Here the plain rule, the argmax (:class:`NoisyArgmax`); :mod:`mpc.capc.confident` and :mod:`mpc.capc.majority` are
+others::
+
+    QP (evaluator)                                  PG (garbler)
+    holds h_qp = sum of its vote shares             holds h_pg = sum of the masks + discrete Gaussian noise
+                                                    counts + noise = h_qp + h_pg in Z_2^width, signed
+    ------------------------------------------------------------------------------------------
+    corrections of its h_qp  -------------------->
+             <--------------------  tables, labels of h_pg, colours of the output
+    learns argmax(counts + noise)                   learns nothing
+
+``width`` leaves room for every count and the largest noise (:func:`histogram_bits`), so the sum never wraps and the
+signed comparison is the true one. Ties go to the lowest class.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mpc._core import Circuit
+from mpc.dp.discrete_gaussian import discrete_gaussian, noise_bound
+from mpc.errors import ProtocolError
+from mpc.garbled.session import Evaluator, Garbler
+from mpc.randomness import SYSTEM, Randomness
+from mpc.ring import Ring, Words
+
+ABSTAINED = -1
+"""In place of a label: too few parties agree on any (:mod:`mpc.capc.confident`)."""
+
+Labels = NDArray[np.int64]
+"""``(n,)``, a class or ABSTAINED for each query; or ``(n, labels)``, a 0 or 1 for every label of each query."""
+
+
+class Release(Protocol):
+    """Step 3: how counts of votes become labels. Counts and shares are ``(n, classes)``."""
+
+    @property
+    def title(self) -> str:
+        """What is computed, for people."""
+        ...
+
+    def guardian(self, garbler: Garbler, mask_sums: Words, noisy_share: Words, randomness: Randomness = SYSTEM) -> None:
+        """PG: its shares of the counts without and with noise.
+
+        The caller has charged the privacy ledger before this is called: after it, the QP can have its answer.
+        """
+        ...
+
+    def querying(self, evaluator: Evaluator, share_sums: Words) -> Labels:
+        """QP: the labels of its queries. It learns nothing else, and PG nothing."""
+        ...
+
+    def clear(self, counts: NDArray[np.int64], noisy: NDArray[np.int64], randomness: Randomness = SYSTEM) -> Labels:
+        """The same in the open, from counts without and with noise."""
+        ...
+
+
+def histogram_bits(parties: int, sigma: Fraction) -> int:
+    """The least width whose signed range holds every noisy count: |count + noise| <= K + 12 sigma < 2^(width-1)."""
+    return (parties + noise_bound(sigma)).bit_length() + 1
+
+
+def guardian_add_noise(mask_sums: Words, sigma: Fraction, width: int, randomness: Randomness = SYSTEM) -> Words:
+    """PG, end of step 2: its share ``(n, classes)`` of the histograms with fresh discrete Gaussian noise, Z_2^width."""
+    ring = Ring(width)
+    return ring.add(mask_sums, ring.reduce(discrete_gaussian(sigma, mask_sums.shape, randomness)))
+
+
+def answering_add_noise(masks: Words, scale: Fraction, width: int, randomness: Randomness = SYSTEM) -> Words:
+    """AP, where the noise is distributed: its masks with its own part of the noise, before it gives them away.
+
+    PG and the QP see the same uniform values as without; the parts add up where the masks do.
+    """
+    ring = Ring(width)
+    return ring.add(masks, ring.reduce(discrete_gaussian(scale, masks.shape, randomness)))
+
+
+@dataclass(frozen=True)
+class NoisyArgmax:
+    """The class with the largest noisy count in Z_2^width (report-noisy-max with Gaussian noise)."""
+
+    width: int
+    title = "noisy argmax"
+
+    def guardian(self, garbler: Garbler, mask_sums: Words, noisy_share: Words, randomness: Randomness = SYSTEM) -> None:
+        batch = garbler.garble(Circuit.sum_histogram(noisy_share.shape[1], self.width), noisy_share)
+        batch.reveal_to_evaluator()
+
+    def querying(self, evaluator: Evaluator, share_sums: Words) -> Labels:
+        classes = share_sums.shape[1]
+        batch = evaluator.evaluate(Circuit.sum_histogram(classes, self.width), share_sums)
+        return checked_labels(batch.learn_outputs()[:, 0], classes)
+
+    def clear(self, counts: NDArray[np.int64], noisy: NDArray[np.int64], randomness: Randomness = SYSTEM) -> Labels:
+        labels: Labels = noisy.argmax(axis=1).astype(np.int64)
+        return labels
+
+
+def answered(labels: Labels) -> NDArray[np.bool_]:
+    """Which of the queries got something, ``(n,)``."""
+    got: NDArray[np.bool_] = (labels != ABSTAINED).reshape(len(labels), -1).all(axis=1)
+    return got
+
+
+def checked_labels(indices: Words, classes: int) -> Labels:
+    """What the circuit gave, as labels; raises `ProtocolError` for an index that no class has."""
+    labels = indices.astype(np.int64)
+    if (labels >= classes).any():
+        raise ProtocolError.mismatch("labels below", classes, int(labels.max()), step="3")
+    return labels

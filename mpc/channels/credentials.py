@@ -1,0 +1,77 @@
+"""Who a party is: its certificate, and what it demands of the other side's certificate."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from cryptography import x509
+from OpenSSL import SSL, crypto
+
+from mpc.errors import ProtocolError, TransportError
+
+_PARTIAL_WRITES = 1  # SSL_MODE_ENABLE_PARTIAL_WRITE: a call of Python's for every record
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """Paths of a party's certificate, its private key and the authority that signs every party of the run."""
+
+    certificate: Path
+    key: Path
+    authority: Path
+
+    def context(self, peer: str | None = None) -> SSL.Context:
+        """TLS 1.3 that demands and verifies the other's certificate, which must name ``peer``, if that is given.
+
+        Raises:
+            TransportError: a file is missing or is not what it should be.
+        """
+        context = SSL.Context(SSL.TLS_METHOD)
+        context.set_min_proto_version(SSL.TLS1_3_VERSION)
+        context.set_tls13_ciphersuites(b"TLS_AES_128_GCM_SHA256")
+        context.set_session_cache_mode(SSL.SESS_CACHE_OFF)
+        context.set_options(SSL.OP_NO_TICKET)
+        context.clear_mode(_PARTIAL_WRITES)
+        context.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT, _verifier(peer))
+        try:
+            context.load_verify_locations(str(self.authority))
+            context.use_certificate_chain_file(str(self.certificate))
+            context.use_privatekey_file(str(self.key))
+            context.check_privatekey()
+        except SSL.Error as error:
+            raise TransportError(f"cannot use the credentials beside {self.certificate} ({_said(error)})") from error
+        return context
+
+
+def _verifier(peer: str | None) -> Callable[[SSL.Connection, crypto.X509, int, int, int], bool]:
+    """Called for every certificate of the other's chain, its own last (depth 0), with the library's own verdict."""
+
+    def accept(_: SSL.Connection, certificate: crypto.X509, error: int, depth: int, good: int) -> bool:
+        if good and depth == 0 and peer is not None:
+            found = _dns_name(certificate.to_cryptography())
+            if found != peer:
+                raise ProtocolError.mismatch("peer's certificate", peer, found, step="connect")
+        return bool(good)
+
+    return accept
+
+
+def _said(error: BaseException) -> str:
+    """An error in words; the library's own are a list of (library, function, reason)."""
+    if isinstance(error, SSL.Error) and error.args and isinstance(error.args[0], list):
+        return "; ".join(str(entry[-1]) for entry in error.args[0])
+    return str(error)
+
+
+def _dns_name(certificate: x509.Certificate) -> str:
+    """The one DNS name in a certificate."""
+    try:
+        extension = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
+        names = extension.value.get_values_for_type(x509.DNSName)
+    except x509.ExtensionNotFound:
+        names = []
+    if len(names) != 1:
+        raise ProtocolError.mismatch("one DNS name in the peer's certificate", 1, len(names), step="connect")
+    return names[0]

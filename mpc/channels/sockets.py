@@ -1,0 +1,109 @@
+"""A channel over one connected socket."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import struct
+import time
+
+from OpenSSL import SSL
+
+from mpc.channels.credentials import _said
+from mpc.channels.frames import Buffer, Channel
+from mpc.errors import DeadlineError, TransportError
+
+_READ_AHEAD_BYTES = 1 << 12  # taken from a connection beyond what is asked for
+_PARTS_AT_ONCE = 512  # given to the system in one call, which takes 1024 at most
+_TIMEVAL = struct.Struct("@ll")  # seconds, microseconds
+
+
+class SocketChannel(Channel):
+    """A channel over one connected socket, used by one thread; parties only ever use it over TLS.
+
+    The socket blocks, with the deadline as the operating system's own limit on each call: a message that trickles in
+    may so take up to twice its deadline.
+    """
+
+    def __init__(self, peer: str, deadline_s: float, connection: socket.socket) -> None:
+        super().__init__(peer, deadline_s)
+        self._connection = connection
+        connection.settimeout(None)
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._limit_s = 0.0
+        self._ahead = memoryview(bytearray(_READ_AHEAD_BYTES))
+        self._unread = self._ahead[:0]
+
+    def _write(self, parts: list[Buffer]) -> None:
+        try:
+            self._limit()
+            self._give(parts)
+        except (OSError, SSL.Error) as error:
+            raise self._broken(error, f"the peer took no data for {self.deadline_s:g} s") from error
+
+    def _give(self, parts: list[Buffer]) -> None:
+        sent = self._connection.sendmsg(parts[:_PARTS_AT_ONCE])
+        for part in parts:
+            if sent < len(part):
+                self._connection.sendall(memoryview(part)[sent:])
+            sent = max(0, sent - len(part))
+
+    def _read(self, target: memoryview, expires: float) -> None:
+        filled = self._move_unread(target)
+        while filled < len(target):
+            if len(target) - filled >= _READ_AHEAD_BYTES:
+                # All of it at once: to wake this thread for every segment costs the sender's processor, too.
+                filled += self._receive(target[filled:], expires, socket.MSG_WAITALL)
+            else:
+                self._unread = self._ahead[: self._receive(self._ahead, expires)]
+                filled += self._move_unread(target[filled:])
+
+    def _move_unread(self, target: memoryview) -> int:
+        count = min(len(self._unread), len(target))
+        if count:
+            target[:count] = self._unread[:count]
+            self._unread = self._unread[count:]
+        return count
+
+    def _receive(self, target: memoryview, expires: float, flags: int = 0) -> int:
+        """What has come, at least one byte."""
+        try:
+            self._limit()
+            _check_not_later_than(expires)
+            count = self._take(target, expires, flags)
+        except (OSError, SSL.Error) as error:
+            raise self._broken(error, f"no message within {self.deadline_s:g} s") from error
+        if count == 0:
+            raise TransportError("the peer closed the connection", peer=self.peer, step=self.step)
+        return count
+
+    def _take(self, target: memoryview, expires: float, flags: int) -> int:
+        return self._connection.recv_into(target, 0, flags)
+
+    def _limit(self) -> None:
+        """Puts the deadline on the socket's calls."""
+        if self._limit_s != self.deadline_s:
+            limit = _TIMEVAL.pack(int(self.deadline_s), max(1, int(self.deadline_s % 1 * 1e6)))
+            for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
+                self._connection.setsockopt(socket.SOL_SOCKET, option, limit)
+            self._limit_s = self.deadline_s
+
+    def _broken(self, error: OSError | SSL.Error, late: str) -> TransportError:
+        """This layer's word for an error of the socket's calls."""
+        if isinstance(error, TimeoutError | BlockingIOError):
+            return DeadlineError(late, peer=self.peer, step=self.step)
+        return TransportError(f"the connection broke ({_said(error)})", peer=self.peer, step=self.step)
+
+    def interrupt(self) -> None:
+        """Make the call fail that a thread is waiting in. From any thread; :meth:`close` is still due."""
+        with contextlib.suppress(OSError):  # already gone
+            self._connection.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        self.interrupt()
+        self._connection.close()
+
+
+def _check_not_later_than(expires: float) -> None:
+    if time.monotonic() >= expires:
+        raise TimeoutError

@@ -1,0 +1,1 @@
+"""The correlation of private linear layers, under encryption or from a dealer."""

@@ -1,0 +1,1 @@
+"""CaPC as programs: client, server and privacy guardian, and the plan of a run."""

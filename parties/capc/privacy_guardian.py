@@ -1,0 +1,155 @@
+"""The privacy guardian (PG) of CaPC: adds the noise, and helps the querying party to the label without seeing it.
+
+    QP                               PG                                         AP 0 .. K-1
+                                 0   Paillier key pair
+    connect, hello  ------------->   accept everybody  <----------------------  connect, hello
+    <-----------------------------   public key  ----------------------------->     if it is used
+    <-----------------------------   your turn                                      every QP, one after the other
+    base OTs  <------------------>   base OTs
+    <-----------------------------   seeds  ---------------------------------->     with a dealer: while all else
+                                     A r - u  <------------------------------->     0'  goes on, to whichever AP asks
+    how many queries?  <--------->   ledger charged, as far as the budget goes   0, every batch
+    product of Enc(m)  ---------->   sum of m                 (or  <--- m ---)  2
+                                     + discrete Gaussian noise, unless the APs added it
+    label  <---------------------    garbled noisy argmax                       3
+
+Learns how many queries are answered, and the sum of the APs' masks, which is uniform noise: no query, no logit, no
+vote, no histogram, no label; with a threshold and `credit_abstentions` also how many queries of a batch got none; as a
+dealer also the shape of each AP's network and how many queries it prepares for.
+Trust: semi-honest parties; PG colludes with nobody.
+Run: ``python -m parties.capc.privacy_guardian --settings PATH``.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from fractions import Fraction
+from functools import partial
+
+import numpy as np
+
+from mpc.capc import aggregation, release
+from mpc.capc.budget import GuardiansAccount
+from mpc.capc.turns import guardian_give_turn
+from mpc.channels.frames import Channel
+from mpc.channels.tls import TlsChannel
+from mpc.dp.accountant import epsilon, load_accountant
+from mpc.garbled.session import Garbler
+from mpc.inference import Dealer, dealer_give_seeds
+from mpc.paillier.scheme import SecretKey
+from mpc.ring import Ring
+from parties.capc.settings import ANSWERING, GUARDIAN, QUERYING, GuardianSettings, Turn
+from parties.frame.connections import Connections
+from parties.frame.process import Party, run_party
+from parties.ledger import Ledger
+
+
+def privacy_guardian(party: Party[GuardianSettings]) -> None:
+    """Play the privacy guardian."""
+    settings, progress = party.settings, party.progress
+    parameters = settings.parameters
+    ThreadPoolExecutor(1).submit(load_accountant)  # it takes a second, in which the other parties come
+
+    with Connections(settings, party.folder, GUARDIAN, settings.digest()) as connections:
+        listener = connections.listen(settings.listen)
+        progress.listening(listener.port)
+        key = None
+        if parameters.aggregation == "paillier":
+            with progress.step("0", f"Paillier key pair of {parameters.key_bits} bits"):
+                key = SecretKey(parameters.key_bits)
+
+        answering = {name: ANSWERING for turn in settings.turns for name in turn.servers}
+        expected = answering | {turn.client: QUERYING for turn in settings.turns}
+        dealt_to = answering if parameters.preprocessing == "dealer" else {}
+        channels: dict[str, Channel] = {}
+        dealing: dict[str, TlsChannel] = {}  # an answering party's second connection
+        with progress.step("0", "connect", awaits=list(expected)):
+            while missing := _without(expected, channels) | _without(dealt_to, dealing):
+                channel = connections.accept(listener, missing)
+                if channel.peer in channels:
+                    dealing[channel.peer] = channel
+                    continue
+                channels[channel.peer] = channel
+                if key:
+                    with progress.step("0", "public key", channel=channel):
+                        aggregation.guardian_publish_key(channel, key)
+        connections.begin()
+        for channel in dealing.values():
+            channel.deadline_s = settings.run_deadline_s  # a party may have all that it needs for long
+        for turn in settings.turns:
+            client = channels[turn.client]
+            with progress.step("0", "base oblivious transfers", channel=client):
+                guardian_give_turn(client)
+                garbler = Garbler.open(client, tables=parameters.garbling)
+            dealers: list[tuple[TlsChannel, bytes]] = []
+            if dealing:
+                with client.in_step("0"):
+                    seeds = dealer_give_seeds(client, len(turn.servers))
+                dealers = [(dealing[name], seed) for name, seed in zip(turn.servers, seeds, strict=True)]
+            with connections.meanwhile(dealers, partial(_deal, party)):
+                _serve(party, turn, channels, garbler, key)
+
+
+def _without(expected: dict[str, str], there: Mapping[str, Channel]) -> dict[str, str]:
+    return {name: role for name, role in expected.items() if name not in there}
+
+
+def _deal(party: Party[GuardianSettings], to: tuple[TlsChannel, bytes]) -> None:
+    """Deal correlations to one answering party for as long as it wants some for the querying party with this seed."""
+    channel, seed = to
+    try:
+        with channel.in_step("0'"):
+            dealer = Dealer.open(channel, seed)
+            while batch := dealer.next():
+                with party.progress.step("0'", "correlations, dealt", channel=channel):
+                    dealer.deal(batch)
+    except BaseException:
+        channel.interrupt()  # the party waits for what will not come
+        raise
+
+
+def _serve(
+    party: Party[GuardianSettings], turn: Turn, channels: dict[str, Channel], garbler: Garbler, key: SecretKey | None
+) -> None:
+    """One querying party's turn: every batch that its budget allows."""
+    progress, parameters = party.progress, party.settings.parameters
+    client, servers = channels[turn.client], [channels[name] for name in turn.servers]
+    account = _account(party, turn, client)
+    scale = Fraction(0) if parameters.noise_parts else parameters.noise_scale
+    while count := account.charge():
+        progress.note(f"{turn.account} is charged for {count} {'query' if count == 1 else 'queries'}")
+        shape = count, parameters.classes
+        noise = release.guardian_add_noise(np.zeros(shape, np.uint64), scale, parameters.width)  # while the APs work
+        if key:
+            with progress.step("2", "sum of the masks, decrypted", channel=client):
+                mask_sums = aggregation.guardian_decrypt(client, key, parameters.packing, shape)
+        else:
+            with progress.step("2", "sum of the masks", awaits=list(turn.servers)):
+                mask_sums = aggregation.guardian_add(servers, shape, parameters.width)
+        noisy_share = Ring(parameters.width).add(mask_sums, noise)
+        with progress.step("3", parameters.release.title, channel=client):
+            parameters.release.guardian(garbler, mask_sums, noisy_share)
+        if party.settings.credit_abstentions:
+            account.credit(count)
+
+
+def _account(party: Party[GuardianSettings], turn: Turn, client: Channel) -> GuardiansAccount:
+    """The querying party's account in the ledger, to be charged before every batch."""
+    settings = party.settings
+    accountant = partial(epsilon, delta=float(settings.delta))
+    return GuardiansAccount(
+        channel=client,
+        ledger=Ledger(settings.ledger, accountant, settings.epsilon_budget),
+        account=turn.account,
+        session=settings.session,
+        query_costs=settings.parameters.costs,
+        max_queries=settings.batch_size,
+        epsilon_of=accountant,
+        budget=settings.epsilon_budget,
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(run_party(GuardianSettings, privacy_guardian))

@@ -1,0 +1,222 @@
+"""What a report shows of a CaPC result: the headlines, and for each querying party what its labels were good for.
+
+Everything comes from what the querying parties published (`parties/capc/results.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from parties.frame.charts import Chart, Headline, Section, Series, Table
+
+STEPS = {
+    "0": "start: models, keys, connections",
+    "0'": "preprocessing, ahead of the query",
+    "1a": "private inference",
+    "1c": "vote",
+    "2": "sum of the votes, and noise",
+    "3": "release of the label",
+    "4": "training again",
+}
+QUERIES_SHOWN = 200  # of each querying party, in the table of labels
+
+Report = Mapping[str, Any]
+
+
+def headlines(reports: Sequence[Report]) -> tuple[Headline, ...]:
+    """What the labels changed, what they cost in privacy, and how many there are."""
+    campaigns = [report for report in reports if "accuracy" in report]
+    made = [_accuracy(campaigns)] if campaigns else [_labels(reports)]
+    answered, abstained = (sum(report[key] for report in reports) for key in ("answered", "abstained"))
+    right = [query["agree"] for report in reports for query in report["queries"] if not query["abstained"]]
+    correct = f"{sum(right)} of them correct, " if campaigns and right else ""
+    made.append(Headline("queries answered", str(answered), f"{correct}{abstained} abstained"))
+    made.append(_epsilon(reports))
+    made.append(Headline("trusted", "nobody alone", "all keep to the protocol, guardian and asker do not collude"))
+    return tuple(made)
+
+
+def sections(reports: Sequence[Report]) -> tuple[Section, ...]:
+    """Accuracy before and after, epsilon over the queries, and the labels themselves."""
+    named = [(name_of(report), report) for report in reports]
+    campaigns = [(name, report) for name, report in named if "accuracy" in report]
+    made = [_before_and_after(campaigns), _by_class(campaigns)] if campaigns else []
+    asked = [(name, report) for name, report in named if report["queries"]]
+    if asked:
+        made += [_privacy(asked), _label_section(asked)]
+    lines = dict.fromkeys(line for report in reports for line in report["trust"])
+    made.append(Section("Trust", parts=(Table("", ("who has to keep to what",), tuple((line,) for line in lines)),)))
+    return tuple(made)
+
+
+def name_of(report: Report) -> str:
+    """How a querying party is called where there may be several."""
+    return f"party {report['querying_party']}" if "querying_party" in report else "the querying party"
+
+
+def label_words(label: Any) -> str:
+    """A label: a class, or of several labels those that hold; a dash where the parties abstained."""
+    if label is None:
+        return "–"
+    return (", ".join(label) or "none") if isinstance(label, list) else str(label)
+
+
+def _accuracy(campaigns: Sequence[Report]) -> Headline:
+    before = _mean([report["accuracy"]["before"] for report in campaigns])
+    after = _mean([_after(report["accuracy"]) for report in campaigns])
+    over = f"mean of {len(campaigns)} querying parties, " if len(campaigns) > 1 else ""
+    held_out = campaigns[0]["accuracy"]["held_out_records"]
+    note = f"before and after: {100 * (after - before):+.1f} points, {over}on {held_out} held-out records"
+    return Headline("accuracy", f"{100 * before:.1f} → {after:.1%}", note)
+
+
+def _labels(reports: Sequence[Report]) -> Headline:
+    queries = [query for report in reports for query in report["queries"]]
+    if len(queries) == 1:
+        (query,) = queries
+        correct = f"correct label {label_words(query['correct'])}"
+        return Headline("label", "abstained" if query["abstained"] else label_words(query["predicted"]), correct)
+    agreeing = sum(query["agree"] for query in queries)
+    return Headline("correct labels", f"{agreeing} of {len(queries)}", "compared with the dataset's own")
+
+
+def _epsilon(reports: Sequence[Report]) -> Headline:
+    delta = f"at delta {float(reports[0]['delta']):g}"
+    each = "; the highest of the querying parties" if len(reports) > 1 else ""
+    totals = [report["epsilon_total"] for report in reports]
+    if any(total is None for total in totals):
+        return Headline("epsilon spent", "without bound", "there is no noise, and so no privacy")
+    budget = reports[0]["epsilon_budget"]
+    limit = "" if budget is None else f" of {budget:g}"
+    return Headline("epsilon spent", f"{max(totals):.3g}{limit}", delta + each)
+
+
+def _before_and_after(campaigns: Sequence[tuple[str, Report]]) -> Section:
+    names = tuple(f"{name} ({report['model']})" for name, report in campaigns)
+    accuracies = [report["accuracy"] for _, report in campaigns]
+    chart = Chart(
+        "bars", "Accuracy on held-out records, before and after the labels", names,
+        (
+            Series("before", tuple(_percent(accuracy["before"]) for accuracy in accuracies)),
+            Series("after", tuple(_percent(_after(accuracy)) for accuracy in accuracies)),
+        ), "%", "querying party", most=100.0,
+    )  # fmt: skip
+    rows = []
+    for name, report in campaigns:
+        accuracy = report["accuracy"]
+        gained = 100 * (_after(accuracy) - accuracy["before"])
+        share = "–" if report["label_accuracy"] is None else f"{report['label_accuracy']:.0%}"
+        rows.append(
+            (name, report["strategy"], str(report["own_records"]), str(report["answered"]), share, f"{gained:+.1f}")
+        )
+    headings = ("querying party", "chooses by", "own records", "labels bought", "of them correct", "points gained")
+    text = "Each querying party trains on its own records, asks about others, and trains again with the labels it got."
+    return Section("Accuracy", text, (chart, Table("", headings, tuple(rows))))
+
+
+def _by_class(campaigns: Sequence[tuple[str, Report]]) -> Section:
+    charts = []
+    kind = "label" if campaigns[0][1]["labels"] else "class"
+    for name, report in campaigns:
+        classes = report["accuracy"]["by_class"]
+        places = tuple(
+            f"{kind} {entry['class']}" + ("" if entry["own_records"] else " (no own record)") for entry in classes
+        )
+        charts.append(
+            Chart(
+                "bars", f"Accuracy of {name} by {kind}", places,
+                (
+                    Series("before", tuple(_percent(entry["before"]) for entry in classes)),
+                    Series("after", tuple(_percent(entry["after"]) for entry in classes)),
+                ), "%", kind, most=100.0,
+            )
+        )  # fmt: skip
+    text = f"What a party has no record of, only labels from others can teach it: look at every {kind} without one."
+    return Section(f"Accuracy by {kind}", text, tuple(charts))
+
+
+def _privacy(asked: Sequence[tuple[str, Report]]) -> Section:
+    budget = asked[0][1]["epsilon_budget"]
+    if all(query["epsilon"] is None for _, report in asked for query in report["queries"]):
+        return Section("Privacy", "There is no noise: epsilon has no bound. The labels give no differential privacy.")
+    spent = {name: [query["epsilon"] for query in report["queries"]] for name, report in asked}
+    chart = Chart(
+        "lines", "Epsilon spent after each query", _places(asked),
+        tuple(Series(name, _padded(values, asked)) for name, values in spent.items()),
+        axis="queries answered", limit=None if budget is None else (f"budget {budget:g}", budget),
+    )  # fmt: skip
+    delta = float(asked[0][1]["delta"])
+    text = (
+        f"How much the labels may tell about any single training record of an answering party, at delta {delta:g}: "
+        "data-independent, composed over all that the querying party ever asked. A batch is charged at once, before it "
+        "is answered."
+    )
+    refusals = tuple((name, report["refusal"]) for name, report in asked if report.get("refusal"))
+    refused = (Table("Ended by the budget", ("querying party", "why"), refusals),) if refusals else ()
+    return Section("Privacy", text, (chart, *refused))
+
+
+def _label_section(asked: Sequence[tuple[str, Report]]) -> Section:
+    counts = Chart(
+        "bars", "What became of the queries", tuple(name for name, _ in asked),
+        (
+            Series("correct label", tuple(sum(query["agree"] for query in report["queries"]) for _, report in asked)),
+            Series(
+                "wrong label",
+                tuple(
+                    sum(not query["agree"] and not query["abstained"] for query in report["queries"])
+                    for _, report in asked
+                ),
+            ),
+            Series("abstained", tuple(report["abstained"] for _, report in asked)),
+        ), "", "querying party",
+    )  # fmt: skip
+    parts: list[Chart | Table] = [counts]
+    if max(len(report["queries"]) for _, report in asked) > 1:
+        running = tuple(Series(name, _padded(_running_share(report["queries"]), asked)) for name, report in asked)
+        title = "Share of labels so far that are correct"
+        parts.append(Chart("lines", title, _places(asked), running, "%", "queries answered", most=100.0))
+    headings = ("querying party", "record", "label", "correct label", "agree", "epsilon by then", "asked")
+    rows = [
+        (
+            name, str(query["index"]), label_words(query["predicted"]), label_words(query["correct"]),
+            "yes" if query["agree"] else "abstained" if query["abstained"] else "no",
+            "∞" if query["epsilon"] is None else f"{query['epsilon']:.3g}",
+            "in an earlier run" if query["earlier_run"] else "now",
+        )
+        for name, report in asked for query in report["queries"][:QUERIES_SHOWN]
+    ]  # fmt: skip
+    parts.append(Table("Every label", headings, tuple(rows)))
+    return Section("Labels", "", tuple(parts))
+
+
+def _running_share(queries: Sequence[Mapping[str, Any]]) -> list[float | None]:
+    shares: list[float | None] = []
+    right = labelled = 0
+    for query in queries:
+        right += bool(query["agree"])
+        labelled += not query["abstained"]
+        shares.append(100 * right / labelled if labelled else None)
+    return shares
+
+
+def _places(asked: Sequence[tuple[str, Report]]) -> tuple[float, ...]:
+    return tuple(float(number) for number in range(1, 1 + max(len(report["queries"]) for _, report in asked)))
+
+
+def _padded(values: Sequence[float | None], asked: Sequence[tuple[str, Report]]) -> tuple[float | None, ...]:
+    return (*values, *([None] * (len(_places(asked)) - len(values))))
+
+
+def _after(accuracy: Mapping[str, Any]) -> float:
+    """Accuracy after the campaign; where nothing was learnt, that of before."""
+    return float(accuracy["before"] if accuracy["after"] is None else accuracy["after"])
+
+
+def _percent(value: float | None) -> float | None:
+    return None if value is None else 100 * value
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values)

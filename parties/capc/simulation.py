@@ -1,0 +1,198 @@
+"""A campaign in the clear: the same parts, models, choices, votes, noise and accounts, without any cryptography.
+
+For comparing with, and for finding good settings in seconds. All parties' models lie in one process here; no run does
+this. Without noise its labels are those of a run; with noise it draws from the same distribution.
+
+    python -m parties.capc.simulation --config configs/hospitals.yaml --seeds 0,1,2
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import yaml
+from numpy.typing import NDArray
+
+from mpc.capc.protocol import labels_of
+from mpc.capc.release import answered
+from mpc.dp.accountant import Cost, epsilon
+from mpc.dp.data_dependent import data_dependent_epsilon
+from mpc.randomness import SYSTEM, Randomness
+from mpc.ring import Ring
+from parties.capc.casting import Cast, deal, public_parameters, training_settings
+from parties.capc.config import CapcConfig
+from parties.capc.questions import Accuracy
+from parties.learning.datasets import Dataset, load_dataset
+from parties.learning.labels import Labels
+from parties.learning.models import Model
+from parties.learning.network import fixed_point
+from parties.learning.records import Records
+from parties.learning.selection import order_to_ask
+from parties.learning.training import train
+
+
+@dataclass(frozen=True)
+class Simulated:
+    """One querying party's campaign.
+
+    Attributes:
+        querying_party: which data owner.
+        records: indices of the unlabelled records that it asked about, in order.
+        labels: what it got, as :data:`mpc.capc.release.Labels`.
+        correct: what the dataset says.
+        counts: the votes behind every answer, ``(n, classes)`` or ``(n, labels)``; nobody sees them in a run.
+        before, after: accuracy of its model.
+        epsilon: spent.
+        analysed_epsilon: what it is given the votes (:mod:`mpc.dp.data_dependent`); not private, not to be published.
+            None where the analysis does not apply (noise in parts).
+    """
+
+    querying_party: int
+    records: list[int]
+    labels: Labels
+    correct: Labels
+    counts: Labels
+    before: Accuracy
+    after: Accuracy
+    epsilon: float
+    analysed_epsilon: float | None
+
+
+def simulate(config: CapcConfig, noise_randomness: Randomness = SYSTEM) -> list[Simulated]:
+    """The campaigns of all querying parties of a configuration, each as if its account were empty."""
+    dataset = load_dataset(config.dataset, config.data_dir)
+    cast, data = Cast.of(config), deal(config, dataset)
+    answering = {
+        owner: train(training_settings(config, dataset, index, owner), data.owned[owner])
+        for index, owner in enumerate(cast.servers.values())
+    }
+    return [
+        _campaign(config, dataset, owner, data.owned[owner], data.asked, answering, noise_randomness)
+        for owner in cast.clients.values()
+    ]
+
+
+def _campaign(
+    config: CapcConfig,
+    dataset: Dataset,
+    owner: int,
+    own: Records,
+    asked: dict[str, Records],
+    answering: dict[int, Model],
+    noise_randomness: Randomness,
+) -> Simulated:
+    if config.strategy == "given":
+        raise ValueError("expected a campaign, found strategy given")
+    settings = training_settings(config, dataset, owner, owner)
+    unlabelled, held_out = asked["unlabelled"], asked["held_out"]
+    before = train(settings, own)
+    chosen = order_to_ask(config.strategy, before, own, unlabelled, config.seed)[: config.n_queries]
+    others = [model for other, model in answering.items() if other != owner]
+    counts = _votes(config, dataset, others, unlabelled.take(chosen))
+
+    parameters = public_parameters(config, dataset)
+    each = parameters.costs
+    spent: list[Cost] = []
+    labels = unlabelled.labels[:0]
+    while len(labels) < len(chosen):
+        granted = _granted(config, spent, each, min(config.batch_size, len(chosen) - len(labels)))
+        if granted == 0:
+            break
+        batch = labels_of(counts[len(labels) : len(labels) + granted], parameters, noise_randomness)
+        spent += [cost.times(granted) for cost in each]
+        if parameters.threshold and config.credit_abstentions:
+            abstained = int((~answered(batch)).sum())
+            spent += [cost.times(-abstained) for cost in each if cost.what == "answer"]
+        labels = np.concatenate([labels, batch])
+
+    records, counts = chosen[: len(labels)], counts[: len(labels)]
+    got = answered(labels)
+    after = before
+    if got.any():
+        more = unlabelled.take(records[got])
+        both = Records(np.concatenate([own.images, more.images]), np.concatenate([own.labels, labels[got]]))
+        after = train(settings, both)
+    total, analysed = epsilon(spent, float(config.delta)), _analysed(config, dataset, counts, got)
+    return Simulated(
+        owner,
+        [int(record) for record in records],
+        labels,
+        unlabelled.labels[records],
+        counts,
+        Accuracy.of(before, held_out),
+        Accuracy.of(after, held_out),
+        total,
+        None if analysed is None else min(total, analysed),
+    )
+
+
+def _analysed(config: CapcConfig, dataset: Dataset, counts: Labels, got: NDArray[np.bool_]) -> float | None:
+    if config.noise_parts:
+        return None
+    return data_dependent_epsilon(
+        counts,
+        float(config.sigma),
+        float(config.delta),
+        threshold=config.threshold,
+        threshold_sigma=float(config.threshold_sigma),
+        answered=got,
+        majority_of=config.n_parties if dataset.labelling == "labels" else 0,
+    )
+
+
+def _votes(config: CapcConfig, dataset: Dataset, models: Sequence[Model], queries: Records) -> Labels:
+    """How many of the fixed-point models vote for each class or label, ``(n, classes)``."""
+    parameters = public_parameters(config, dataset)
+    encoded = Ring(parameters.ring_bits).encode(queries.images, parameters.fraction_bits)
+    counts = np.zeros((len(queries), parameters.classes), np.int64)
+    for model in models:
+        asked = config.n_queries * len(config.qp_id)
+        network = fixed_point(model, parameters.ring_bits, parameters.fraction_bits, asked)
+        counts += parameters.ballot.votes(network.run_clear(encoded))
+    return counts
+
+
+def _granted(config: CapcConfig, spent: Sequence[Cost], each: Sequence[Cost], wished: int) -> int:
+    """How many of the queries the budget allows, as the ledger would."""
+    if config.epsilon_budget is None:
+        return wished
+    fits = [
+        count
+        for count in range(1, wished + 1)
+        if epsilon([*spent, *(cost.times(count) for cost in each)], float(config.delta)) <= config.epsilon_budget
+    ]
+    return max(fits, default=0)
+
+
+def main() -> None:
+    """Print what every querying party gained, and the average."""
+    parser = argparse.ArgumentParser(description="Run a campaign in the clear.")
+    parser.add_argument("--config", type=Path, required=True, help="YAML file with a campaign")
+    parser.add_argument("--seeds", default="0", help="experiment seeds, comma-separated")
+    arguments = parser.parse_args()
+    keys = yaml.safe_load(arguments.config.read_text())["capc"]
+    keys["data_dir"] = keys.get("data_dir") or os.environ.get("CAPC_DATA_DIR")
+    gains = []
+    for seed in arguments.seeds.split(","):
+        for campaign in simulate(CapcConfig(**keys | {"seed": int(seed)})):
+            before, after = campaign.before.overall, campaign.after.overall
+            gains.append((before, after))
+            got = answered(campaign.labels)
+            right = (campaign.labels == campaign.correct)[got].mean() if got.any() else float("nan")
+            print(
+                f"seed {seed}, party {campaign.querying_party}: {before:.3f} -> {after:.3f} by {got.sum()} labels, "
+                f"{right:.0%} of them correct, {(~got).sum()} abstained, epsilon {campaign.epsilon:.3g}"
+            )
+            if campaign.analysed_epsilon is not None:
+                print(f"    given the votes epsilon {campaign.analysed_epsilon:.3g}: an analysis that is not private")
+    before, after = np.mean(gains, axis=0)
+    print(f"average: {before:.3f} -> {after:.3f}, {100 * (after - before):+.1f} points")
+
+
+if __name__ == "__main__":
+    main()

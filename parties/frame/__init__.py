@@ -1,0 +1,1 @@
+"""What every protocol's parties stand on: plans, processes, settings, connections, progress, files."""

@@ -1,0 +1,63 @@
+"""A party as a process: `python -m parties.<role> --settings files/<run>/<party>/settings.json`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Generic, TypeVar
+
+from loguru import logger
+from pydantic import ValidationError
+
+from parties.frame.lifetime import lifetime
+from parties.frame.progress import Progress
+from parties.frame.settings import PartySettings
+
+Settings = TypeVar("Settings", bound=PartySettings)
+
+
+@dataclass(frozen=True)
+class Party(Generic[Settings]):
+    """What a role has in hand: its settings, its private folder, and where to say how it gets on."""
+
+    settings: Settings
+    folder: Path
+    progress: Progress
+
+
+def run_party(
+    kind: type[Settings], role: Callable[[Party[Settings]], None], arguments: Sequence[str] | None = None
+) -> int:
+    """Read the settings, play the role, leave a status; the exit status is 0, 1 (failed) or 2 (never started)."""
+    parser = argparse.ArgumentParser(description=(sys.modules[role.__module__].__doc__ or "").partition("\n")[0])
+    parser.add_argument("--settings", type=Path, required=True, help="the party's own settings.json")
+    path: Path = parser.parse_args(arguments).settings.resolve()
+    try:
+        settings = kind.model_validate_json(path.read_bytes())
+    except (OSError, ValidationError) as error:
+        problem = _words(error) if isinstance(error, ValidationError) else str(error)
+        print(f"{path}: these are no settings for this party: {problem}", file=sys.stderr)
+        return 2
+    logger.remove()
+    supervisor = settings.supervisor
+    pid, started = (supervisor.pid, supervisor.started) if supervisor else (None, None)
+    with (
+        Progress(settings.name, settings.log, path.parent, echo=True) as progress,
+        lifetime(pid, started, settings.run_deadline_s),
+    ):
+        try:
+            role(Party(settings, path.parent, progress))
+            progress.finished()
+        except BaseException as error:  # noqa: BLE001  the status says which, and the process ends
+            progress.failed(error)
+            return 1
+    return 0
+
+
+def _words(error: ValidationError) -> str:
+    """Which keys are wrong and why, without their values."""
+    problems = error.errors(include_url=False, include_input=False, include_context=False)
+    return "; ".join(f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}" for problem in problems)

@@ -1,0 +1,152 @@
+"""What a party says about its progress: a log for people, events for the report, a status at the end.
+
+Only steps, peers, bytes and seconds are said, never a value. The message of an unexpected exception may hold
+one (numpy prints arrays), so the log gets its type and the lines it passed, not its words.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from loguru import logger
+
+from mpc.channels.frames import Channel
+from mpc.errors import MpcError
+from parties.frame.charts import Figure
+from parties.frame.errors import PartyError
+from parties.frame.lifetime import Ended
+from parties.frame.private_files import write_private
+
+# Their messages are sentences and hold no secret.
+EXPECTED = (MpcError, PartyError, Ended)
+_NAMES_ONLY = (ImportError, AttributeError, NameError, TypeError, OSError, MemoryError)  # nor do these
+
+_FORMAT = "{time:HH:mm:ss.SSS} | {level: <7} | {extra[party]} | {message}"
+
+
+class Progress:
+    """One party's log, `events.jsonl` and `status.json`; safe to use from several threads."""
+
+    def __init__(self, party: str, log: Path, folder: Path, *, echo: bool) -> None:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        self._log = logger.bind(party=party)
+        self._sinks = [self._add(log, party)] + ([self._add(sys.stderr, party)] if echo else [])
+        descriptor = os.open(folder / "events.jsonl", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        self._events = os.fdopen(descriptor, "w", encoding="utf-8")
+        self._status = folder / "status.json"
+        self._lock = threading.Lock()
+        self._failed_at: tuple[str, str] | None = None
+
+    def _add(self, sink: Any, party: str) -> int:
+        return logger.add(
+            sink,
+            format=_FORMAT,
+            level="INFO",
+            filter=lambda record: record["extra"].get("party") == party,
+            backtrace=False,
+            diagnose=False,  # it would print the values of variables
+        )
+
+    def __enter__(self) -> Progress:
+        return self
+
+    def __exit__(self, _: type[BaseException] | None, error: BaseException | None, __: TracebackType | None) -> None:
+        self._events.close()
+        for sink in self._sinks:
+            with contextlib.suppress(ValueError):  # somebody cleared every sink
+                logger.remove(sink)
+
+    def event(self, event: str, **fields: Any) -> None:
+        """One line in `events.jsonl`; fields that are None or empty are left out."""
+        kept = {key: value for key, value in fields.items() if value not in (None, "")}
+        line = json.dumps({"t": time.time(), "event": event, **kept})
+        with self._lock:
+            if not self._events.closed:
+                self._events.write(line + "\n")
+                self._events.flush()
+
+    def note(self, text: str) -> None:
+        """A sentence for the log and the report."""
+        self._log.info(text)
+        self.event("note", detail=text)
+
+    def advance(self, done: int, of: int, unit: str, figures: Sequence[Figure] = ()) -> None:
+        """How much of the party's work is done, such as 7 of 30 queries, and the figures that go with it."""
+        words = [f"{done} of {of} {unit}"]
+        for figure in figures:
+            value = figure.value if isinstance(figure.value, str) else f"{figure.value:.3g}"
+            words.append(f"{figure.name} {value}" + ("" if figure.of is None else f" of {figure.of:g}"))
+        self._log.info(", ".join(words))
+        self.event("advanced", done=done, of=of, unit=unit, figures=[asdict(figure) for figure in figures])
+
+    def listening(self, port: int) -> None:
+        """The party's port is bound: peers can connect."""
+        self._log.info(f"listening at port {port}")
+        self.event("listening", detail=str(port))
+
+    @contextmanager
+    def step(
+        self, step: str, title: str, *, channel: Channel | None = None, peer: str = "", awaits: Sequence[str] = ()
+    ) -> Iterator[None]:
+        """Measure one step: its seconds, with the waiting for the peer, and the bytes that `channel` moves in it.
+
+        `awaits` are the parties that it needs where it has no channel yet: who is stuck may be one of them.
+        """
+        peer = peer or (channel.peer if channel else "")
+        towards = f" with {peer}" if peer else ""
+        self.event("step_started", step=step, title=title, peer=peer, awaits=list(awaits) or None)
+        self._log.info(f"step {step}: {title}{towards}")
+        began = time.perf_counter()
+        with contextlib.ExitStack() as stack:
+            if channel is not None:
+                stack.enter_context(channel.in_step(step))
+                sent, received = channel.traffic[step].sent, channel.traffic[step].received
+            try:
+                yield
+            except BaseException:
+                with self._lock:
+                    self._failed_at = self._failed_at or (step, peer)
+                raise
+            seconds = time.perf_counter() - began
+            moved = {}
+            if channel is not None:
+                traffic = channel.traffic[step]
+                moved = {"sent": traffic.sent - sent, "received": traffic.received - received}
+        self.event("step_finished", step=step, title=title, peer=peer, seconds=round(seconds, 6), **moved)
+        volume = f", {moved['sent']} B sent, {moved['received']} B received" if moved else ""
+        self._log.info(f"step {step}: {title}{towards}: done in {seconds:.3f} s{volume}")
+
+    def finished(self) -> None:
+        """The party has done all that it had to do."""
+        self._write_status({"ok": True, "error": None, "step": None, "peer": None})
+        self.event("finished")
+        self._log.info("finished")
+
+    def failed(self, error: BaseException) -> None:
+        """The party ends with this error: one sentence, and where; details of a bug go to the log alone."""
+        step, peer = self._failed_at or ("", "")
+        step, peer = getattr(error, "step", "") or step, getattr(error, "peer", "") or peer
+        if isinstance(error, EXPECTED):
+            sentence = str(error)
+        else:
+            words = f": {error}" if isinstance(error, _NAMES_ONLY) else " (message withheld: it may hold a value)"
+            sentence = f"unexpected {type(error).__name__}{words}"
+            self._log.error("".join(traceback.format_tb(error.__traceback__)) + sentence)
+        self._write_status({"ok": False, "error": sentence, "step": step or None, "peer": peer or None})
+        self.event("failed", step=step, peer=peer, detail=sentence)
+        self._log.error(f"failed: {sentence}")
+
+    def _write_status(self, status: dict[str, Any]) -> None:
+        write_private(self._status, json.dumps(status).encode() + b"\n")

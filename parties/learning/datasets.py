@@ -1,0 +1,150 @@
+"""Datasets, and their split into test set and training pool; `parties/learning/split.py` deals the pool to its owners.
+
+- ``digits``: 1,797 images of 8x8, 17 grey levels, from scikit-learn. Images 0..359 are the test set, the
+  rest the pool.
+- ``breast-cancer``: 569 biopsies of 30 measurements, from scikit-learn; 0 is malignant, 1 benign. Every fifth is in the
+  test set. A measurement is standardised, cut at 4 standard deviations and moved to 0..1; the 30 means and deviations
+  are public constants of the dataset, as any group that wants to compare measurements has to agree on them.
+- ``digit-traits``: the images of ``digits``, each with three labels, any number of which hold: ``loop`` (a closed loop
+  is written: 0, 6, 8, 9), ``bowl`` (the bottom is round: 0, 3, 5, 6, 8) and ``even``.
+- ``mnist``: the IDX files in a folder, gzipped or not. With the training files there, those are the pool and
+  all of t10k is the test set. With t10k alone its first fifth (images 0..1999) is the test set, the rest the
+  pool.
+
+The test set does not depend on the seed: query number 7 is the same image in every experiment.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+
+from parties.frame.errors import ConfigError
+from parties.learning.idx import find_idx, read_idx
+from parties.learning.labels import Labelling, kind_of
+from parties.learning.records import DataError, Records
+
+_DIGITS_TEST = 360
+_DIGITS_SIDE = 8
+_MNIST_SIDE = 28
+_DEVIATIONS = 4.0  # where a standardised measurement is cut
+_TRAITS = {"loop": (0, 6, 8, 9), "bowl": (0, 3, 5, 6, 8), "even": (0, 2, 4, 6, 8)}
+
+
+
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A pool to split among the data owners, and a test set whose images are the queries.
+
+    `classes` is the number of classes, or of the labels that `label_names` has.
+    """
+
+    name: str
+    classes: int
+    pool: Records
+    test: Records
+    label_names: tuple[str, ...] = ()
+
+    @property
+    def labelling(self) -> Labelling:
+        return kind_of(self.pool.labels).name
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        channels, height, width = self.pool.images.shape[1:]
+        return channels, height, width
+
+    def queries(self, first: int, count: int) -> Records:
+        """Test images ``first .. first+count-1``. Raises `ConfigError` where the test set ends before."""
+        if first + count > len(self.test):
+            raise ConfigError(
+                f"queries {first}..{first + count - 1} asked for, but the {self.name} test set has images "
+                f"0..{len(self.test) - 1}: choose a smaller start_batch or n_queries"
+            )
+        return self.test.take(slice(first, first + count))
+
+
+def load_dataset(name: str, folder: Path | None) -> Dataset:
+    """The dataset by its name in the configuration; `folder` is needed for mnist only."""
+    if name == "digits":
+        return _digits()
+    if name == "breast-cancer":
+        return _breast_cancer()
+    if name == "digit-traits":
+        return _digit_traits()
+    if name == "mnist":
+        if folder is None:
+            raise ConfigError(
+                "dataset mnist needs its files: set data_dir, or the environment variable CAPC_DATA_DIR, to "
+                "the folder with t10k-images-idx3-ubyte and t10k-labels-idx1-ubyte (gzipped or not)"
+            )
+        return _mnist(folder)
+    raise ConfigError(f"dataset {name!r} is not known; there are digits, breast-cancer, digit-traits and mnist")
+
+
+def _digits() -> Dataset:
+    rows = np.loadtxt(_shipped("digits.csv.gz"), delimiter=",")
+    images = rows[:, :-1].reshape(-1, 1, _DIGITS_SIDE, _DIGITS_SIDE) / 16
+    every = Records(images.astype(np.float32), rows[:, -1].astype(np.int64))
+    return Dataset("digits", 10, every.take(slice(_DIGITS_TEST, None)), every.take(slice(_DIGITS_TEST)))
+
+
+def _breast_cancer() -> Dataset:
+    rows = np.loadtxt(_shipped("breast_cancer.csv"), delimiter=",", skiprows=1)
+    data = rows[:, :-1]
+    standard = (data - data.mean(axis=0)) / data.std(axis=0)
+    values = (np.clip(standard, -_DEVIATIONS, _DEVIATIONS) + _DEVIATIONS) / (2 * _DEVIATIONS)
+    every = Records(values[:, None, None].astype(np.float32), rows[:, -1].astype(np.int64))
+    tested = np.arange(len(every)) % 5 == 0
+    return Dataset("breast-cancer", 2, every.take(np.flatnonzero(~tested)), every.take(np.flatnonzero(tested)))
+
+
+def _shipped(name: str) -> Path:
+    """A file of scikit-learn's. Asking `sklearn.datasets` for its content takes a second, for what that imports."""
+    package = find_spec("sklearn")
+    if package is None or package.origin is None:
+        raise DataError("scikit-learn, which brings the small datasets, is not installed")
+    return Path(package.origin).parent / "datasets" / "data" / name
+
+
+def _digit_traits() -> Dataset:
+    def traits(records: Records) -> Records:
+        bits = [np.isin(records.labels, members) for members in _TRAITS.values()]
+        return Records(records.images, np.stack(bits, axis=1).astype(np.int64))
+
+    digits = _digits()
+    return Dataset("digit-traits", len(_TRAITS), traits(digits.pool), traits(digits.test), tuple(_TRAITS))
+
+
+def _mnist(folder: Path) -> Dataset:
+    held_out = _mnist_pair(folder, "t10k")
+    if find_idx(folder, "train-images-idx3-ubyte") or find_idx(folder, "train-labels-idx1-ubyte"):
+        return Dataset("mnist", 10, _mnist_pair(folder, "train"), held_out)
+    border = len(held_out) // 5
+    return Dataset("mnist", 10, held_out.take(slice(border, None)), held_out.take(slice(border)))
+
+
+def _mnist_pair(folder: Path, prefix: str) -> Records:
+    images_path = _required(folder, f"{prefix}-images-idx3-ubyte")
+    labels_path = _required(folder, f"{prefix}-labels-idx1-ubyte")
+    images = read_idx(images_path, 3)
+    labels = read_idx(labels_path, 1)
+    if images.shape[1:] != (_MNIST_SIDE, _MNIST_SIDE):
+        raise DataError(f"{images_path} holds images of {images.shape[1:]}, expected 28 x 28")
+    if len(images) != len(labels):
+        raise DataError(f"{images_path} holds {len(images)} images but {labels_path} {len(labels)} labels")
+    if len(labels) and labels.max() > 9:
+        raise DataError(f"{labels_path} holds the label {labels.max()}, expected 0..9")
+    return Records((images[:, None] / np.float32(255)).astype(np.float32), labels.astype(np.int64))
+
+
+def _required(folder: Path, name: str) -> Path:
+    path = find_idx(folder, name)
+    if path is None:
+        raise DataError(f"{folder} holds neither {name} nor {name}.gz")
+    return path

@@ -1,0 +1,98 @@
+"""Training a party's model on its own records, in a child process, with the result kept for the next run.
+
+The child (``python -m parties.learning.training``) imports torch or scikit-learn. It trains on one thread under a fixed
+seed, writes the weights into the party's private cache and ends, so that a party that serves never holds torch in
+memory. The file's name says which model it holds: a digest of records, architecture, seed and every hyper-parameter.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict
+
+from parties.frame.errors import PartyError
+from parties.learning.models import SKLEARN, Model
+from parties.learning.records import DataError, Records
+from parties.learning.training_settings import TrainingSettings
+
+_FORMAT = 2  # raise it when the same settings would train another model
+
+
+class TrainingError(PartyError):
+    """Training failed. The message is one sentence."""
+
+
+class TrainingJob(BaseModel):
+    """What the child is told: where the records lie and where the model goes."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    settings: TrainingSettings
+    records: Path
+    model: Path
+
+
+def model_path(settings: TrainingSettings, records: Records, cache: Path) -> Path:
+    """The file in the party's cache for exactly this model."""
+    key = f"{_FORMAT}\n{settings.model_dump_json()}\n{settings.layers}\n{records.digest()}"
+    return cache / f"model-{hashlib.sha256(key.encode()).hexdigest()[:32]}.npz"
+
+
+def trained_model(settings: TrainingSettings, records: Path, cache: Path, slot: Path) -> tuple[Model, bool]:
+    """The party's model, and whether the cache had it.
+
+    `slot` is a lock file: of the parties that share one, a single one trains at a time.
+    Raises `TrainingError` when the child fails.
+    """
+    path = model_path(settings, Records.read(records), cache)
+    if path.exists():
+        try:
+            return Model.read(path, settings.image_shape, settings.layers), True
+        except DataError:
+            path.unlink()  # a damaged cache is no reason to fail: train again
+    job = TrainingJob(settings=settings, records=records, model=path)
+    with _turn(slot):
+        child = subprocess.run(
+            [sys.executable, "-m", "parties.learning.training"],
+            input=job.model_dump_json().encode(),
+            capture_output=True,
+            check=False,
+        )
+    if child.returncode != 0:
+        words = child.stderr.decode(errors="replace").strip().splitlines()
+        raise TrainingError(f"training the model failed: {words[-1] if words else 'no message'}")
+    return Model.read(path, settings.image_shape, settings.layers), False
+
+
+@contextmanager
+def _turn(slot: Path) -> Iterator[None]:
+    slot.parent.mkdir(parents=True, exist_ok=True)
+    with slot.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)  # freed with the file, also when the process dies
+        yield
+
+
+def train(settings: TrainingSettings, records: Records) -> Model:
+    """Train by the framework that the architecture belongs to; the same input gives the same weights."""
+    if settings.architecture in SKLEARN:
+        from parties.learning.training_sklearn import fit  # noqa: PLC0415  only the child pays for it
+    else:
+        from parties.learning.training_torch import fit  # noqa: PLC0415  only the child pays for it
+    return fit(settings, records)
+
+
+def main() -> None:
+    """The child: a `TrainingJob` comes on standard input."""
+    job = TrainingJob.model_validate_json(sys.stdin.read())
+    train(job.settings, Records.read(job.records)).write(job.model)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,327 @@
+"""Frames over memory and TLS: what is accepted, what is refused, and how long a wait can last."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+
+from mpc.channels.credentials import Credentials
+from mpc.channels.frames import Channel
+from mpc.channels.hello import Hello, exchange_hello
+from mpc.channels.memory import both, memory_pair
+from mpc.channels.sockets import SocketChannel
+from mpc.channels.tls import Listener, TlsChannel, connect
+from mpc.errors import DeadlineError, ParameterError, ProtocolError, TransportError
+from tests.authority import issue
+
+
+class Note(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    count: int
+
+
+class Other(msgspec.Struct, frozen=True):
+    count: int
+    surprise: int
+
+
+def test_a_frame_arrives_with_its_label_and_is_counted_under_its_step() -> None:
+    left, right = memory_pair("left", "right")
+    with left.in_step("1a"):
+        left.send("linear/upload", b"ab", b"cd")
+    assert bytes(right.recv("linear/upload", 4)) == b"abcd"
+    assert left.traffic["1a"].sent == right.traffic[""].received == 16 + len("linear/upload") + 4
+    assert left.transcript == [("sent", "linear/upload", b"abcd")]
+    assert right.transcript == [("received", "linear/upload", b"abcd")]
+
+
+def test_wrong_label_length_and_type_name_what_was_expected_and_found() -> None:
+    left, right = memory_pair("left", "right")
+    left.send("masks", b"1234")
+    with pytest.raises(ProtocolError, match=r"step 2 left: expected message 'tables', found message 'masks'"):
+        with right.in_step("2"):
+            right.recv("tables")
+    left, right = memory_pair("left", "right")
+    left.send("masks", b"1234")
+    with pytest.raises(ProtocolError, match="expected 5 bytes in 'masks', found 4"):
+        right.recv("masks", 5)
+    left, right = memory_pair("left", "right")
+    left.send("masks", b"1234")
+    with pytest.raises(ProtocolError, match="at most 3 bytes"):
+        right.recv("masks", limit=3)
+    left, right = memory_pair("left", "right")
+    left.send_message("note", Other(1, 2))
+    with pytest.raises(ProtocolError, match="expected a Note in 'note'"):
+        right.recv_message("note", Note)
+    left.send("note", msgspec.msgpack.encode(Note(1)) + b"\x00")
+    with pytest.raises(ProtocolError, match="expected a Note"):
+        right.recv_message("note", Note)
+
+
+def test_an_empty_part_of_a_large_frame_is_not_the_end() -> None:
+    left, right = memory_pair("left", "right")
+    left.send("tables", b"", bytes(1 << 17), b"")
+    assert len(right.recv("tables")) == 1 << 17
+
+
+def test_a_replayed_frame_is_refused() -> None:
+    left, right = memory_pair("left", "right")
+    left.send("masks", b"1234")
+    left._sent_frames = 0
+    left.send("masks", b"1234")
+    right.recv("masks")
+    with pytest.raises(ProtocolError, match="expected frame number 1"):
+        right.recv("masks")
+
+
+def test_another_wire_format_is_refused() -> None:
+    left, right = memory_pair("left", "right")
+    left._write([b"GET / HTTP/1.1\r\n\r\n"])
+    with pytest.raises(ProtocolError, match="expected a frame of version 1"):
+        right.recv("hello")
+
+
+def test_silence_and_closing_end_a_wait() -> None:
+    left, right = memory_pair("left", "right", deadline_s=0.05)
+    with pytest.raises(DeadlineError, match=r"no message within 0.05 s"):
+        right.recv("hello")
+    left.close()
+    with pytest.raises(TransportError, match="closed"):
+        right.recv("hello")
+
+
+def test_words_travel_packed() -> None:
+    left, right = memory_pair("left", "right")
+    words = np.arange(12, dtype=np.uint64).reshape(3, 4)
+    left.send_words("shares", words, 5)
+    assert len(left.transcript[0][2]) == 8
+    assert (right.recv_words("shares", (3, 4), 5) == words).all()
+    with pytest.raises(ParameterError):
+        left.send("x" * 300, b"")
+
+
+@pytest.mark.parametrize(
+    ("theirs", "message"),
+    [
+        (Hello("answering", "s", "p", version=2), "wire version 1, found 2"),
+        (Hello("guardian", "s", "p"), "role answering, found guardian"),
+        (Hello("answering", "t", "p"), "session s, found t"),
+        (Hello("answering", "s", "q"), "digest of public parameters p, found q"),
+    ],
+)
+def test_hello_says_which_part_differs(theirs: Hello, message: str) -> None:
+    left, right = memory_pair("left", "right")
+    right.send_message("hello", theirs)
+    with pytest.raises(ProtocolError, match=message):
+        exchange_hello(left, Hello("querying", "s", "p"), "answering", speaks_first=True)
+
+
+@pytest.fixture
+def authority(tmp_path: Path) -> dict[str, Credentials]:
+    return issue(tmp_path, "server-0", "client", "stranger")
+
+
+def _pair(authority: dict[str, Credentials], deadline_s: float = 5.0) -> tuple[TlsChannel, TlsChannel]:
+    with Listener(("127.0.0.1", 0), authority["server-0"], deadline_s=deadline_s) as listener:
+        accepted: list[TlsChannel] = []
+        thread = threading.Thread(
+            target=lambda: accepted.append(listener.accept(frozenset({"client"}), within_s=5)), daemon=True
+        )
+        thread.start()
+        dialled = connect(
+            ("127.0.0.1", listener.port),
+            "server-0",
+            authority["client"],
+            deadline_s=deadline_s,
+            connect_within_s=5,
+        )
+        thread.join(5)
+    return accepted[0], dialled
+
+
+def test_tls_carries_large_frames_both_ways_and_knows_the_peer(authority: dict[str, Credentials]) -> None:
+    server, client = _pair(authority)
+    assert (server.peer, client.peer) == ("client", "server-0")
+    body = np.random.default_rng(1).bytes(5_000_000)
+    sender = threading.Thread(target=server.send, args=("tables", body), daemon=True)
+    sender.start()
+    assert client.recv("tables", len(body)) == body
+    sender.join(5)
+    client.send("done", b"")
+    assert len(server.recv("done", 0)) == 0
+    assert client.tls.get_protocol_version_name() == "TLSv1.3"
+    assert client.tls.get_cipher_name() == "TLS_AES_128_GCM_SHA256"
+    client.close()
+    with pytest.raises(TransportError):
+        server.recv("more")
+    server.close()
+
+
+def test_tls_wait_has_a_deadline(authority: dict[str, Credentials]) -> None:
+    server, client = _pair(authority, deadline_s=0.2)
+    started = time.monotonic()
+    with pytest.raises(DeadlineError):
+        client.recv("tables")
+    assert time.monotonic() - started < 3
+    for channel in (server, client):
+        channel.close()
+
+
+def test_parts_of_any_size_cross_tls_in_order(authority: dict[str, Credentials]) -> None:
+    """Records are filled across them."""
+    server, client = _pair(authority)
+    sizes = [0, 1, 40, 16_384, 16_383, 16_385, 5, 3 * 16_384, 100_000, 7]
+    parts = [np.random.default_rng(size).bytes(size) for size in sizes]
+    _, received = both(lambda: server.send("many", *parts), lambda: bytes(client.recv("many")))
+    assert received == b"".join(parts)
+    for channel in (server, client):
+        channel.close()
+
+
+def test_a_tls_peer_that_takes_nothing_is_given_up(authority: dict[str, Credentials]) -> None:
+    server, client = _pair(authority, deadline_s=0.2)
+    started = time.monotonic()
+    with pytest.raises(DeadlineError, match="took no data"):
+        client.send("tables", bytes(100_000_000))
+    assert time.monotonic() - started < 5
+    for channel in (server, client):
+        channel.close()
+
+
+def test_credentials_that_do_not_fit_are_named(authority: dict[str, Credentials]) -> None:
+    mixed = replace(authority["client"], key=authority["stranger"].key)
+    with pytest.raises(TransportError, match=r"cannot use the credentials beside .*client.pem \(.*mismatch"):
+        mixed.context()
+
+
+def test_strangers_do_not_get_in_and_do_not_end_the_wait(authority: dict[str, Credentials], tmp_path: Path) -> None:
+    foreign = issue(tmp_path / "elsewhere", "client")["client"]
+    with Listener(("127.0.0.1", 0), authority["server-0"], deadline_s=2) as listener:
+        accepted: list[Channel] = []
+        thread = threading.Thread(
+            target=lambda: accepted.append(listener.accept(frozenset({"client"}), within_s=10)), daemon=True
+        )
+        thread.start()
+        address = ("127.0.0.1", listener.port)
+        with socket.create_connection(address) as plain:
+            plain.sendall(b"GET / HTTP/1.1\r\n\r\n")
+        for credentials in (foreign, authority["stranger"]):
+            with pytest.raises(TransportError):
+                intruder = connect(address, "server-0", credentials, deadline_s=2, connect_within_s=2)
+                intruder.recv("hello")
+        assert not accepted
+        connect(address, "server-0", authority["client"], deadline_s=2, connect_within_s=2)
+        thread.join(10)
+    assert [channel.peer for channel in accepted] == ["client"]
+
+
+def _accepts_nobody(listener: Listener) -> None:
+    with pytest.raises(DeadlineError):
+        listener.accept(frozenset({"client"}), within_s=1)
+
+
+def test_a_server_with_another_name_is_refused(authority: dict[str, Credentials]) -> None:
+    with Listener(("127.0.0.1", 0), authority["stranger"], deadline_s=2) as listener:
+        waiting = threading.Thread(target=_accepts_nobody, args=(listener,), daemon=True)
+        waiting.start()
+        with pytest.raises(TransportError, match=r"handshake failed.*server-0"):
+            connect(
+                ("127.0.0.1", listener.port),
+                "server-0",
+                authority["client"],
+                deadline_s=2,
+                connect_within_s=2,
+            )
+        waiting.join(5)
+
+
+def test_older_tls_is_refused(authority: dict[str, Credentials]) -> None:
+    with Listener(("127.0.0.1", 0), authority["server-0"], deadline_s=2) as listener:
+        waiting = threading.Thread(target=_accepts_nobody, args=(listener,), daemon=True)
+        waiting.start()
+        context = ssl.create_default_context(cafile=str(authority["client"].authority))
+        context.load_cert_chain(str(authority["client"].certificate), str(authority["client"].key))
+        context.maximum_version = ssl.TLSVersion.TLSv1_2
+        with socket.create_connection(("127.0.0.1", listener.port)) as plain, pytest.raises(ssl.SSLError):
+            context.wrap_socket(plain, server_hostname="server-0")
+        waiting.join(5)
+
+
+def test_nobody_listening_ends_with_the_address_and_the_wait(authority: dict[str, Credentials]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    with pytest.raises(DeadlineError, match=rf"127.0.0.1:{port} within 0.1 s"):
+        connect(("127.0.0.1", port), "server-0", authority["client"], deadline_s=1, connect_within_s=0.1)
+
+
+def test_a_taken_port_is_named(authority: dict[str, Credentials]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        with pytest.raises(TransportError, match=r"cannot listen at 127.0.0.1:\d+"):
+            Listener(taken.getsockname(), authority["client"], deadline_s=1)
+
+
+def test_a_message_of_very_many_parts_crosses_a_socket() -> None:
+    """The system takes 1024 of them in a call."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        sides = socket.create_connection(server.getsockname()), server.accept()[0]
+    ends = [SocketChannel(name, 10, side) for name, side in zip("ba", sides, strict=True)]
+    parts = [bytes([number % 256]) * (100 + number % 7) for number in range(3000)]
+    _, received = both(lambda: ends[0].send("many", *parts), lambda: bytes(ends[1].recv("many")))
+    assert received == b"".join(parts)
+    for end in ends:
+        end.close()
+
+
+FIRST_MESSAGES = """
+import gc, sys, threading, types
+from mpc.channels.memory import memory_pair
+
+source = '''
+from __future__ import annotations
+import msgspec
+class Left(msgspec.Struct, frozen=True, tag="left"):
+    extents: tuple[int, ...]
+    named: dict[str, int]
+class Right(msgspec.Struct, frozen=True, tag="right"):
+    pair: tuple[int, int]
+    scale: float | None
+class Message(msgspec.Struct, frozen=True):
+    items: tuple[Left | Right, ...]
+'''
+sys.setswitchinterval(1e-6)
+gc.set_threshold(10)
+for number in range(1000):
+    module = types.ModuleType(f"messages{number}")
+    sys.modules[module.__name__] = module
+    exec(source, module.__dict__)
+    sent = module.Message((module.Left((1, 2), {"a": 1}), module.Right((3, 4), None)))
+    start, received = threading.Barrier(3), []
+    def receive(channel):
+        start.wait()
+        received.append(channel.recv_message("first", module.Message))
+    threads = []
+    for peer in "abc":
+        mine, theirs = memory_pair("me", peer)
+        theirs.send_message("first", sent)
+        threads.append(threading.Thread(target=receive, args=(mine,)))
+        threads[-1].start()
+    for thread in threads:
+        thread.join()
+    assert received == [sent] * 3
+"""
+
+
+def test_the_first_message_of_a_kind_may_come_to_many_threads_at_once() -> None:
+    """In a process of its own: where this goes wrong, it ends the process."""
+    command = [sys.executable, "-c", FIRST_MESSAGES]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 0, done.stderr or done.returncode

@@ -1,0 +1,146 @@
+"""What labels cost: against the continuous Gaussian's closed form, an independent library, and published bounds."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from scipy.optimize import brentq
+from scipy.stats import norm
+
+from mpc.dp.accountant import Cost, check, label
+from mpc.dp.accountant import epsilon as epsilon_of
+from mpc.dp.accountant import epsilon_bound as bound_of
+
+DELTA = 1e-5
+Answers = Sequence[tuple[Fraction | str | int, int]]
+
+
+def costs(answers: Answers) -> list[Cost]:
+    return [label(str(sigma)).times(count) for sigma, count in answers]
+
+
+def epsilon(answers: Answers, delta: float) -> float:
+    return epsilon_of(costs(answers), delta)
+
+
+def epsilon_bound(answers: Answers, delta: float) -> float:
+    return bound_of(costs(answers), delta)
+
+
+def analytic_gaussian(sigma: float, answers: int) -> float:
+    """Balle and Wang 2018, Theorem 8, for the continuous Gaussian of L2 sensitivity sqrt(2 n)."""
+    mean = math.sqrt(2 * answers) / sigma
+
+    def delta_beyond(eps: float) -> float:
+        tail = norm.logcdf(-mean / 2 - eps / mean)
+        return norm.cdf(mean / 2 - eps / mean) - math.exp(eps + tail) - DELTA
+
+    return float(brentq(delta_beyond, 0, 1000))
+
+
+@pytest.mark.parametrize(("sigma", "answers"), [(2, 1), (2, 10), (7, 1), (7, 100), (40, 1), (40, 1000)])
+def test_epsilon_is_that_of_the_gaussian_where_the_noise_is_wide(sigma: int, answers: int) -> None:
+    assert epsilon([(Fraction(sigma), answers)], DELTA) == pytest.approx(analytic_gaussian(sigma, answers), rel=0.02)
+
+
+@pytest.mark.parametrize(
+    ("sigma", "answers", "published"),
+    [(1, 1, 7.1), (1, 10, 30), (2, 1, 3.2), (2, 10, 12), (2, 100, 60), (7, 1, 0.8), (7, 100, 10.9), (40, 1000, 5.4)],
+)
+def test_epsilon_is_a_little_below_what_renyi_accounting_says(sigma: int, answers: int, published: float) -> None:
+    assert 0.8 * published < epsilon([(sigma, answers)], DELTA) <= 1.01 * published
+
+
+@pytest.mark.parametrize("sigma", ["1/2", "1", "7"])
+def test_an_independent_library_agrees(sigma: str) -> None:
+    import opendp.prelude as dp
+
+    dp.enable_features("contrib")
+    space = dp.vector_domain(dp.atom_domain(T=int)), dp.l2_distance(T=float)
+    mechanism = dp.c.make_zCDP_to_approxDP(dp.m.make_gaussian(*space, scale=float(Fraction(sigma))))
+    theirs = mechanism.map(math.sqrt(2)).epsilon(delta=DELTA)
+    assert epsilon([(sigma, 1)], DELTA) <= theirs <= epsilon_bound([(sigma, 1)], DELTA)
+
+
+def test_the_closed_form_bounds_the_exact_figure() -> None:
+    for sigma, answers in ((Fraction(1, 2), 1), (1, 3), (3, 20), (40, 500)):
+        assert epsilon([(Fraction(sigma), answers)], DELTA) < epsilon_bound([(Fraction(sigma), answers)], DELTA)
+
+
+def test_spending_in_parts_costs_what_spending_at_once_does() -> None:
+    at_once = epsilon([("3", 12)], DELTA)
+    assert epsilon([("3", 5), ("3", 7)], DELTA) == pytest.approx(at_once)
+    assert epsilon([("3", 12), ("50", 1)], DELTA) > at_once
+    assert epsilon([("3", 12), ("7", 0)], DELTA) == pytest.approx(at_once)
+
+
+def test_no_noise_is_without_bound_and_no_answer_is_free() -> None:
+    assert math.isinf(epsilon([(0, 1)], DELTA))
+    assert math.isinf(epsilon([("2", 1), ("0", 1)], DELTA))
+    assert epsilon([], DELTA) == 0
+    assert epsilon([("0", 0)], DELTA) == 0
+
+
+def test_the_ledgers_epsilon_is_the_gaussians_to_one_percent_over_a_campaign() -> None:
+    """An independent computation: the closed form of the continuous Gaussian, which sigma 3 is close to."""
+    assert epsilon([("3", 19)], 1e-5) == pytest.approx(analytic_gaussian(3, 19), rel=0.01)
+    assert epsilon([("7", 100)], 1e-5) == pytest.approx(analytic_gaussian(7, 100), rel=0.01)
+
+
+def exact_epsilon(answers: int, sigma: float, checks: int = 0, check_sigma: float = 1.0, delta: float = DELTA) -> float:
+    """The sum over all outcomes: n discrete Gaussians moved by 1 are told from unmoved ones by their sum S alone, with
+    privacy loss (n - 2 S) / (2 sigma^2), so that delta(epsilon) is a sum over the lattice of two such sums."""
+
+    def sums(count: int, scale: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        noise = np.arange(-math.ceil(12 * scale), math.ceil(12 * scale) + 1)
+        one = np.exp(-(noise**2) / (2 * scale**2))
+        total = np.ones(1)
+        for _ in range(count):
+            total = np.convolve(total, one / one.sum())
+        lattice = np.arange(len(total)) - count * noise[-1]
+        return total, (count - 2 * lattice) / (2 * scale**2)
+
+    (chance, loss), (check_chance, check_loss) = sums(2 * answers, sigma), sums(checks, check_sigma)
+    chances, losses = np.outer(chance, check_chance), np.add.outer(loss, check_loss)
+    return float(brentq(lambda eps: float((chances * np.maximum(0, -np.expm1(eps - losses))).sum()) - delta, 0, 200))
+
+
+@pytest.mark.parametrize(("sigma", "answers"), [("1/2", 1), ("1", 5), ("3/2", 20), ("3", 21), ("7", 40)])
+def test_epsilon_is_the_discrete_gaussians_own_to_one_percent(sigma: str, answers: int) -> None:
+    exact = exact_epsilon(answers, float(Fraction(sigma)))
+    assert exact <= epsilon([(sigma, answers)], DELTA) * (1 + 1e-9)
+    assert epsilon([(sigma, answers)], DELTA) == pytest.approx(exact, rel=0.01)
+
+
+def test_two_changed_counts_cost_what_two_releases_of_one_do() -> None:
+    two, one = Cost("answer", "5", 2, 3), Cost("check", "5", 1, 6)
+    assert epsilon_of([two], DELTA) == pytest.approx(epsilon_of([one], DELTA))
+    assert epsilon_of([two, one.times(-1)], DELTA) == 0
+    with pytest.raises(ValueError, match="given back"):
+        epsilon_of([two, one.times(-2)], DELTA)
+
+
+def test_a_check_costs_what_a_gaussian_of_sensitivity_one_does() -> None:
+    assert epsilon_of([check("7").times(200)], DELTA) == pytest.approx(analytic_gaussian(7, 100), rel=0.02)
+
+
+def test_a_sum_of_wide_parts_costs_what_one_gaussian_of_the_same_variance_does() -> None:
+    one, parts = Cost("answer", "9", 2, 19), Cost("answer", "3", 2, 19, parts=9)
+    assert parts.rho == pytest.approx(one.rho, rel=1e-6)
+    assert bound_of([parts], DELTA) == pytest.approx(bound_of([one], DELTA), rel=1e-6)
+    assert epsilon_of([parts], DELTA) == bound_of([parts], DELTA)
+
+
+def test_a_sum_of_narrow_parts_costs_more_by_its_distance_from_a_gaussian() -> None:
+    """Kairouz, Liu, Steinke 2021: tau for 20 parts of 0.67, by hand for its first two terms."""
+    scale = Fraction(44, 65)
+    parts, one = Cost("answer", str(scale), 2, 1, parts=20), Cost("answer", "3", 2, 1)
+    first_terms = 10 * (math.exp(-(math.pi**2) * float(scale) ** 2) + math.exp(-4 / 3 * (math.pi * float(scale)) ** 2))
+    distance = math.sqrt(2 * parts.rho) - 1 / (float(scale) * math.sqrt(20))
+    assert first_terms < distance < 3 * first_terms
+    assert parts.rho > 1.1 * one.rho

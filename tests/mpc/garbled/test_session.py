@@ -1,0 +1,297 @@
+"""Garbled circuits over a channel: both sides together, known bytes, what each side saw, and mismatches refused."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from typing import get_args
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+import mpc
+import mpc.garbled.session
+from mpc._core import Circuit
+from mpc.channels.memory import both
+from mpc.errors import ParameterError, ProtocolError
+from mpc.garbled.batch import Projection
+from mpc.garbled.session import Circuits, Evaluator, Garbler, Tables
+from tests.mpc.garbled.pair import frames, opened, prepared, words
+
+Words = NDArray[np.uint64]
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.lists(st.tuples(st.integers(1, 40), st.integers(2, 6), st.integers(2, 30)), min_size=1, max_size=4))
+def test_many_batches_in_one_session_with_every_kind_of_output(batches: list[tuple[int, int, int]]) -> None:
+    garbler, evaluator = opened()
+    for seed, (n, classes, bits) in enumerate(batches):
+        circuit = Circuit.argmax(classes, bits)
+        mine, theirs = words((n, classes), bits, seed), words((n, classes), bits, seed + 100)
+        expected = circuit.run(mine, theirs)
+        garbled, evaluated = prepared(garbler, evaluator, circuit, mine, theirs, Projection(11))
+        np.testing.assert_array_equal((garbled.shares() + evaluated.shares()) & np.uint64(2047), expected)
+        _, label = both(garbled.reveal_to_evaluator, evaluated.learn_outputs)
+        np.testing.assert_array_equal(label, expected)
+        result, _ = both(garbled.receive_outputs, evaluated.return_outputs)
+        np.testing.assert_array_equal(result, expected)
+
+
+@pytest.mark.parametrize("projection", [None, Projection(32)])
+@pytest.mark.parametrize("circuits", get_args(Circuits))
+def test_a_streamed_session_sends_nothing_until_the_inputs_come(
+    circuits: Circuits, projection: Projection | None
+) -> None:
+    circuit, n = Circuit.relu(32, 0), 70
+    mine, theirs = words((n, 1), 32, 5), words((n, 1), 32, 6)
+    garbler, evaluator = opened(circuits=(circuits, circuits))
+    garbled, evaluated = both(
+        lambda: garbler.prepare(circuit, n, projection=projection),
+        lambda: evaluator.prepare(circuit, n, theirs, projection=projection),
+    )
+    for side, last in ((garbler, "garbled/base/2"), (evaluator, "garbled/base/3")):
+        assert (frames(side, "sent")[-1][0] == last) == (circuits == "streamed")
+    expected = circuit.run(mine, theirs)
+    theirs.fill(0)  # the caller's own: the batch has kept what it was given
+    both(lambda: garbled.send_inputs(mine), evaluated.receive_inputs)
+    if projection:
+        outputs = (garbled.shares() + evaluated.shares()) & np.uint64(2**32 - 1)
+    else:
+        outputs, _ = both(garbled.receive_outputs, evaluated.return_outputs)
+    np.testing.assert_array_equal(outputs, expected)
+    labels = 16 if circuits == "streamed" else 16 * 32 * n
+    behind = circuit.projection_bytes(n, 32) if projection else 0
+    sent = sum(len(body) for label, body in frames(garbler, "sent") if "base" not in label)
+    assert sent == circuit.table_bytes(n) + labels + behind
+    refused = "given out"
+    if circuits == "streamed":
+        refused = "went with its tables" if projection else "when it was garbled"
+    with pytest.raises((ParameterError, ProtocolError), match=refused):
+        garbled.send_inputs(mine)
+    if circuits == "streamed":
+        with pytest.raises(ParameterError, match="came with its tables"):
+            evaluated.receive_inputs()
+
+
+@pytest.mark.parametrize("circuits", get_args(Circuits))
+def test_a_batch_without_instances_or_with_too_few_values_is_refused_at_once(circuits: Circuits) -> None:
+    garbler, evaluator = opened(circuits=(circuits, circuits))
+    for prepare in (garbler.prepare, evaluator.prepare):
+        with pytest.raises(ParameterError, match="at least one instance, found 0"):
+            prepare(Circuit.add(8), 0)
+    with pytest.raises(ParameterError, match="expected 5 rows"):
+        evaluator.prepare(Circuit.add(8), 5, words((3, 1), 8, 1))
+
+
+def test_both_sides_stream_or_neither() -> None:
+    for circuits in (("ahead", "streamed"), ("streamed", "ahead")):
+        garbler, evaluator = opened(deadline_s=1, circuits=circuits)
+        with pytest.raises(ProtocolError):
+            prepared(garbler, evaluator, Circuit.add(8), words((3, 1), 8, 1), words((3, 1), 8, 2))
+
+
+def test_the_evaluator_may_choose_late() -> None:
+    circuit = Circuit.relu(20, 3)
+    mine, theirs = words((50, 1), 20, 1), words((50, 1), 20, 2)
+    garbler, evaluator = opened()
+    garbled, evaluated = both(lambda: garbler.prepare(circuit, 50, late=True), lambda: evaluator.prepare(circuit, 50))
+
+    def evaluate() -> Words:
+        evaluated.choose(theirs)
+        evaluated.receive_inputs()
+        return evaluated.learn_outputs()
+
+    def garble() -> None:
+        garbled.send_inputs(mine)
+        garbled.reveal_to_evaluator()
+
+    _, outputs = both(garble, evaluate)
+    np.testing.assert_array_equal(outputs, circuit.run(mine, theirs))
+
+
+def test_argmax_leaves_fresh_shares_with_both() -> None:
+    values = np.array([[5, -3, 9, 9], [-7, -2, -2, -9]])
+    mine = words(values.shape, 64, 5)
+    theirs = values.astype(np.uint64) - mine
+    garbler, evaluator = opened()
+    seen = []
+    for _ in range(2):
+        left, right = both(lambda: mpc.argmax(garbler, mine, width=16), lambda: mpc.argmax(evaluator, theirs, width=16))
+        assert ((left + right) & np.uint64(65535)).tolist() == [[0, 0, 1, 0], [0, 1, 0, 0]]
+        seen.append(left)
+    assert (seen[0] != seen[1]).any()
+
+
+def test_sum_histogram_tells_the_evaluator_alone() -> None:
+    counts = np.array([[3, 250, 250, 1], [0, 0, 0, 0], [-5, -1, -4, -2]])
+    mine = words(counts.shape, 12, 6)
+    theirs = (counts.astype(np.uint64) - mine) & np.uint64(4095)
+    garbler, evaluator = opened()
+    nothing, labels = both(
+        lambda: mpc.sum_histogram(garbler, mine, width=12), lambda: mpc.sum_histogram(evaluator, theirs, width=12)
+    )
+    assert nothing is None
+    assert labels is not None
+    assert labels.tolist() == [1, 0, 1]
+    assert [label.rsplit("/", 1)[1] for label, _ in frames(evaluator, "sent")] == ["1", "3", "choices"]
+
+
+@pytest.mark.parametrize("shape", [(3,), (0, 3), (2, 1)])
+def test_shares_of_a_useless_shape(shape: tuple[int, ...]) -> None:
+    garbler, _ = opened()
+    with pytest.raises(ParameterError, match="shape"):
+        mpc.argmax(garbler, np.zeros(shape, dtype=np.uint64))
+
+
+def run_seeded(seed: bytes, mine: Words, theirs: Words) -> tuple[Garbler, Evaluator]:
+    garbler, evaluator = opened(seed)
+    both(
+        lambda: mpc.argmax(garbler, mine, ring_bits=16, width=8),
+        lambda: mpc.argmax(evaluator, theirs, ring_bits=16, width=8),
+    )
+    both(lambda: mpc.sum_histogram(garbler, mine, width=16), lambda: mpc.sum_histogram(evaluator, theirs, width=16))
+    return garbler, evaluator
+
+
+def digest(sent: list[tuple[str, bytes]]) -> str:
+    state = hashlib.sha256()
+    for label, body in sent:
+        state.update(f"{label}:{len(body)}:".encode() + body)
+    return state.hexdigest()
+
+
+def test_known_answer() -> None:
+    """A change of these digests is a change of the protocol (or of a circuit)."""
+    mine, theirs = words((3, 5), 16, 7), words((3, 5), 16, 8)
+    garbler, evaluator = run_seeded(b"known answer", mine, theirs)
+    assert digest(frames(evaluator, "sent")) == "d876e216a9ed2f6349e428a7df6e4b6d294a7238187a3a67017e4c586a3e6e15"
+    assert digest(frames(garbler, "sent")) == "0c989e169c38cb3e495dcca5774d05267e017a1289b33b7d28398690f73e82be"
+
+
+def test_lengths_and_labels_do_not_depend_on_inputs() -> None:
+    shapes = set()
+    for mine, theirs in ((0, 0), (65535, 1), (12345, 54321)):
+        values = [np.full((3, 5), value, dtype=np.uint64) for value in (mine, theirs)]
+        garbler, evaluator = run_seeded(b"lengths", *values)
+        shapes.add(tuple((label, len(body)) for party in (garbler, evaluator) for label, body in frames(party, "sent")))
+    assert len(shapes) == 1
+
+
+def test_labels_of_known_values_are_a_seed_that_they_do_not_change(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mpc.garbled.session, "OTS_A_PIECE", 32 * 8)
+    circuit, theirs = Circuit.add(8), words((64, 1), 8, 1)
+    seen = []
+    for value in (0, 255, 165):
+        garbler, evaluator = opened(b"seed")
+        mine = np.full((64, 1), value, dtype=np.uint64)
+        both(lambda g=garbler, own=mine: g.garble(circuit, own), lambda e=evaluator: e.evaluate(circuit, theirs))
+        seen.append([body for label, body in frames(garbler, "sent") if label.endswith("tables")])
+    assert [len(piece) for piece in seen[0]] == [16 + circuit.table_bytes(32)] * 2
+    assert {tuple(piece[:16] for piece in pieces) for pieces in seen} == {(seen[0][0][:16], seen[0][1][:16])}
+    assert seen[0][0][:16] != seen[0][1][:16]  # one a piece
+    assert len({piece[16:] for pieces in seen for piece in pieces}) == 6
+
+
+def test_everything_that_follows_the_base_ots_is_new_in_every_run() -> None:
+    mine, theirs = words((3, 5), 16, 9), words((3, 5), 16, 10)
+    first, second = (run_seeded(seed, mine, theirs) for seed in (b"one", b"two"))
+    for before, after in zip(first, second, strict=True):
+        for (label, body), (other_label, other) in zip(frames(before, "sent"), frames(after, "sent"), strict=True):
+            assert label == other_label
+            # A byte of colours of the output is all that may agree by chance.
+            assert body != other or len(body) < 8
+
+
+def test_three_halves_send_a_quarter_less() -> None:
+    circuit, n = Circuit.relu(32, 0), 320
+    mine, theirs = words((n, 1), 32, 1), words((n, 1), 32, 2)
+    sizes = []
+    for tables in get_args(Tables):
+        garbler, evaluator = opened(tables=(tables, tables))
+        garbled, evaluated = both(
+            lambda g=garbler: g.garble(circuit, mine), lambda e=evaluator: e.evaluate(circuit, theirs)
+        )
+        outputs, _ = both(garbled.receive_outputs, evaluated.return_outputs)
+        np.testing.assert_array_equal(outputs, circuit.run(mine, theirs))
+        sizes.append(sum(len(body) for label, body in frames(garbler, "sent") if label.endswith(("tables", "halves"))))
+    seed = 16  # of the labels, in front
+    assert sizes == [32 * n * circuit.and_gates + seed, 10 * 788 * circuit.and_gates + seed]
+
+
+def test_the_two_sides_must_agree_on_the_tables() -> None:
+    garbler, evaluator = opened(deadline_s=1, tables=("three-halves", "half-gates"))
+    one = np.zeros((1, 1), dtype=np.uint64)
+    with pytest.raises(ProtocolError, match=r"expected message 'garbled/0/add\(8\)/1/tables'.*three-halves"):
+        both(lambda: garbler.prepare(Circuit.add(8), 1), lambda: evaluator.prepare(Circuit.add(8), 1, one))
+
+
+@pytest.mark.parametrize(
+    ("theirs", "complaint"),
+    [
+        (lambda e: e.prepare(Circuit.add(8), 2, np.zeros((2, 1), dtype=np.uint64)), "expected message 'garbled/0/add"),
+        (lambda e: e.prepare(Circuit.sub(8), 1, np.zeros((1, 1), dtype=np.uint64)), "expected message 'garbled/0/add"),
+        (lambda e: e.prepare(Circuit.add(8), 1), "expected message 'garbled/0/add"),
+        (lambda e: e.channel.send("garbled/0/add(8)/1/choices", bytes(496)), "expected 497 bytes"),
+        (lambda e: e.channel.send("garbled/0/add(8)/1/choices", bytes(498)), "expected 497 bytes"),
+    ],
+)
+def test_the_garbler_refuses_another_batch(theirs: Callable[[Evaluator], object], complaint: str) -> None:
+    garbler, evaluator = opened(deadline_s=1)
+    with garbler.channel.in_step("1c"), pytest.raises(ProtocolError, match="step 1c evaluator: " + complaint):
+        both(lambda: garbler.prepare(Circuit.add(8), 1), lambda: theirs(evaluator))
+
+
+def test_the_cores_complaint_carries_peer_and_step() -> None:
+    garbler, evaluator = opened()
+    evaluator.channel.send("garbled/0/add(4)/1/choices", bytes(496), b"\x10")
+    with garbler.channel.in_step("1c"), pytest.raises(ProtocolError, match=r"step 1c evaluator: .*padding") as caught:
+        garbler.prepare(Circuit.add(4), 1)
+    assert (caught.value.peer, caught.value.step) == ("evaluator", "1c")
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (3, 1), (2,), (2, 2)])
+def test_rows_that_do_not_fit_the_batch(shape: tuple[int, ...]) -> None:
+    garbler, evaluator = opened()
+    with pytest.raises(ParameterError):
+        evaluator.prepare(Circuit.add(8), 2, np.zeros(shape, dtype=np.uint64))
+    with pytest.raises(ParameterError):
+        garbler.garble(Circuit.add(8), np.zeros((0, 1), dtype=np.uint64))
+
+
+def test_a_value_beyond_its_word_is_the_callers_error() -> None:
+    _, evaluator = opened()
+    with pytest.raises(ParameterError, match="more than 8 bits"):
+        evaluator.prepare(Circuit.add(8), 1, np.array([[256]], dtype=np.uint64))
+
+
+def test_a_batch_streamed_into_shares_opens_no_outputs() -> None:
+    garbler, evaluator = opened()
+    values = np.zeros((3, 1), dtype=np.uint64)
+    garbled, evaluated = both(
+        lambda: garbler.garble(Circuit.add(8), values, projection=Projection(8)),
+        lambda: evaluator.evaluate(Circuit.add(8), values, projection=Projection(8)),
+    )
+    for ask in (
+        garbled.reveal_to_evaluator,
+        garbled.receive_outputs,
+        evaluated.learn_outputs,
+        evaluated.return_outputs,
+    ):
+        with pytest.raises(ParameterError, match="streamed into shares"):
+            ask()
+    with pytest.raises(ParameterError, match="expected a prepared batch"):
+        evaluated.receive_inputs()
+
+
+def test_printing_shows_type_and_shape_only() -> None:
+    garbler, evaluator = opened()
+    garbled, evaluated = prepared(
+        garbler, evaluator, Circuit.add(8), np.array([[1]], dtype=np.uint64), np.array([[2]], dtype=np.uint64)
+    )
+    assert repr(garbled) == "GarbledBatch(garbled/0/add(8)/1)"
+    assert repr(evaluated) == "EvaluatedBatch(garbled/0/add(8)/1)"
+    assert repr(garbler) == "Garbler(MemoryChannel(peer='evaluator'))"
+    assert repr(evaluator) == "Evaluator(MemoryChannel(peer='garbler'))"

@@ -1,0 +1,157 @@
+"""The guardian charges before it answers, tells the querying party, and refuses in words; the published result."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mpc.capc.budget import (
+    Abstained,
+    BatchRequest,
+    GuardiansAccount,
+    Spent,
+    querying_end,
+    querying_request_batch,
+    querying_tell_abstained,
+)
+from mpc.channels.memory import MemoryChannel, both, memory_pair
+from mpc.dp.accountant import Cost
+from mpc.errors import ProtocolError
+from parties.capc.config import CapcConfig
+from parties.capc.results import Query, Results
+from parties.capc.settings import QueryingSettings
+from parties.frame.plan import Run, RunFolders
+from parties.ledger import Ledger, LedgerError
+from parties.protocols import PROTOCOLS
+
+EACH = (Cost("answer", "2", 2, 1), Cost("check", "9", 1, 1))
+
+
+def count(spent: Sequence[Cost]) -> float:
+    return float(sum(cost.count for cost in spent if cost.what == "answer"))
+
+
+def account(channel: MemoryChannel, path: Path, budget: float | None) -> GuardiansAccount:
+    ledger = Ledger(path / "ledger.jsonl", count, budget)
+    return GuardiansAccount(channel, ledger, "digits/party-0", "session-1", EACH, 4, count, budget)
+
+
+def test_every_batch_is_charged_and_the_querying_party_told_of_the_run_and_all_runs(tmp_path: Path) -> None:
+    client, guardian = memory_pair("client", "privacy-guardian")
+    for earlier in (0, 5):
+        serving = account(guardian, tmp_path, None)
+        for wished, run in ((3, 3.0), (2, 5.0)):
+            spent, granted = both(partial(querying_request_batch, client, wished), serving.charge)
+            assert granted == wished
+            assert spent == Spent("", wished, run, earlier + run)
+        _, granted = both(lambda: querying_end(client), serving.charge)
+        assert granted == 0
+
+
+def test_the_budgets_rest_is_granted_and_what_exceeds_it_refused_in_words(tmp_path: Path) -> None:
+    client, guardian = memory_pair("client", "privacy-guardian")
+    serving = account(guardian, tmp_path, 5.0)
+    answers = []
+
+    def ask() -> None:
+        for _ in range(3):
+            answers.append(querying_request_batch(client, 4))
+        querying_end(client)
+
+    def serve() -> list[int]:
+        return [serving.charge() for _ in range(3)]
+
+    _, granted = both(ask, serve)
+    assert granted == [4, 1, 0]
+    assert [spent.queries for spent in answers] == [4, 1, 0]
+    assert "expected at most epsilon 5 for digits/party-0, found 6" in answers[2].refusal
+    assert answers[2].total == 5
+    assert serving.ledger.spent("digits/party-0") == 5
+
+
+def test_abstentions_are_given_back_but_not_their_checks(tmp_path: Path) -> None:
+    client, guardian = memory_pair("client", "privacy-guardian")
+    serving = account(guardian, tmp_path, 5.0)
+    both(lambda: querying_request_batch(client, 4), serving.charge)
+    spent, _ = both(lambda: querying_tell_abstained(client, 3), lambda: serving.credit(4))
+    assert (spent.run, spent.total) == (1, 1)
+    assert serving.ledger.released() == {"digits/party-0": {"answer": 1, "check": 4}}
+    spent, _ = both(lambda: querying_request_batch(client, 1), serving.charge)
+    assert (spent.run, spent.total) == (2, 2)
+    client.send_message("budget/abstained", Abstained(2))
+    with pytest.raises(ProtocolError, match="abstentions of a batch, at most 1, found 2"):
+        serving.credit(1)
+
+
+def test_no_answer_is_possible_before_the_charge_is_on_the_disk(tmp_path: Path) -> None:
+    client, guardian = memory_pair("client", "privacy-guardian")
+    broken = account(guardian, tmp_path / "absent", None)
+    client.send_message("budget/request", BatchRequest(1))
+    with pytest.raises(LedgerError, match="cannot open"):
+        broken.charge()
+    assert [direction for direction, _, _ in guardian.transcript] == ["received"]
+
+
+def test_other_messages_and_other_numbers_are_refused(tmp_path: Path) -> None:
+    client, guardian = memory_pair("client", "privacy-guardian")
+    client.send("budget/request", b"\x81\xa3run\xcb")
+    with pytest.raises(ProtocolError, match="expected a BatchRequest"):
+        account(guardian, tmp_path, None).charge()
+    client.send_message("budget/request", BatchRequest(5))
+    with pytest.raises(ProtocolError, match="queries of a batch, at most 4, found 5"):
+        account(guardian, tmp_path, None).charge()
+    guardian.send_message("budget/spent", Spent("", 3, 1.0, 1.0))
+    with pytest.raises(ProtocolError, match="queries granted, at most 2, found 3"):
+        querying_request_batch(client, 2)
+
+
+def published(tmp_path: Path, spent: Spent, *batches: list[int | None]) -> dict[str, Any]:
+    run = Run(RunFolders(tmp_path / "files", tmp_path / "logs", "test"), "session-1", 40000)
+    plan = PROTOCOLS["capc"].plan(CapcConfig(start_batch=20, n_queries=3, batch_size=2), run)
+    settings = plan.processes[0].settings
+    assert isinstance(settings, QueryingSettings)
+    results = Results(tmp_path / "result.json", settings)
+    correct = iter([7, 2, 1])
+    for batch in batches:
+        for label in batch:
+            index = 20 + len(results.queries)
+            results.add(Query(index, label, next(correct), spent.total, None, settings.session))
+        results.publish(spent)
+    assert (tmp_path / "result.json").stat().st_mode & 0o777 == 0o600
+    content: dict[str, Any] = json.loads((tmp_path / "result.json").read_text())
+    return content
+
+
+def test_the_result_says_what_was_predicted_what_is_correct_and_what_it_cost(tmp_path: Path) -> None:
+    result = published(tmp_path, Spent("", 3, 2.5, 4.0), [7, 3], [1])
+    assert [(query["index"], query["predicted"], query["correct"], query["agree"]) for query in result["queries"]] == [
+        (20, 7, 7, True),
+        (21, 3, 2, False),
+        (22, 1, 1, True),
+    ]
+    assert (result["answered"], result["abstained"], result["label_accuracy"]) == (3, 0, pytest.approx(2 / 3))
+    assert (result["epsilon"], result["epsilon_total"], result["warnings"]) == (2.5, 4.0, [])
+    assert (result["n_parties"], result["dp_noise_scale"], result["delta"]) == (1, "1/6", "0.00001")
+
+
+def test_a_run_that_breaks_off_leaves_the_labels_it_has(tmp_path: Path) -> None:
+    assert [query["index"] for query in published(tmp_path, Spent("", 3, 2.5, 4.0), [7, 3])["queries"]] == [20, 21]
+
+
+def test_a_cost_without_bound_is_null_with_a_warning(tmp_path: Path) -> None:
+    result = published(tmp_path, Spent("", 3, math.inf, math.inf), [7, 2], [1])
+    assert result["epsilon"] is None
+    assert "no differential privacy" in result["warnings"][0]
+
+
+def test_an_abstention_is_no_label(tmp_path: Path) -> None:
+    result = published(tmp_path, Spent("", 3, 2.5, 4.0), [7, None])
+    assert [query["predicted"] for query in result["queries"]] == [7, None]
+    assert [query["abstained"] for query in result["queries"]] == [False, True]
+    assert (result["answered"], result["abstained"], result["label_accuracy"]) == (1, 1, 1.0)

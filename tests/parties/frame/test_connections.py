@@ -1,0 +1,232 @@
+"""Who may connect to whom: the right name, the right role, the same run; and many conversations at once."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from mpc.channels.frames import Channel
+from mpc.errors import DeadlineError, MpcError, ProtocolError, TransportError
+from orchestrator import certificates
+from parties.frame.connections import Connections
+from parties.frame.plan import RunFolders
+from parties.frame.settings import Address, PartySettings, Peer
+
+NAMES = ("client", "server-0", "privacy-guardian")
+QUERYING, ANSWERING, GUARDIAN = "one who asks", "one who answers", "a third one"
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> RunFolders:
+    top = tmp_path_factory.mktemp("run")
+    made = RunFolders(top / "files", top / "logs", "test")
+    certificates.issue("test", [(name, made.party(name)) for name in NAMES])
+    return made
+
+
+def settings(folders: RunFolders, name: str, session: str = "session-1") -> PartySettings:
+    return PartySettings(
+        name=name, session=session, log=folders.log(name), supervisor=None,
+        connect_deadline_s=20, message_deadline_s=20, run_deadline_s=60,
+    )  # fmt: skip
+
+
+def party(folders: RunFolders, name: str, role: str, agreed: str = "agreed", session: str = "session-1") -> Connections:
+    return Connections(settings(folders, name, session), folders.party(name), role, agreed)
+
+
+@pytest.fixture
+def client(folders: RunFolders) -> Iterator[Connections]:
+    with party(folders, "client", QUERYING) as made:
+        yield made
+
+
+def meet(
+    client: Connections, server: Connections, peer: str = "server-0", expects: str = ANSWERING
+) -> tuple[Channel, Channel]:
+    """The client dials the server; whichever side fails first raises."""
+    with server:
+        listener = server.listen(Address(host="127.0.0.1", port=0))
+        where = Peer(name=peer, host="127.0.0.1", port=listener.port)
+        sides: list[Callable[[], Channel]] = [
+            lambda: client.dial(where, expects),
+            lambda: server.accept(listener, {"client": QUERYING}),
+        ]
+        first, second = client.with_each(sides, lambda side: side())
+        first.send("ping", b"12345")
+        assert bytes(second.recv("ping")) == b"12345"
+        return first, second
+
+
+def test_parties_of_one_run_meet_and_know_each_others_names(client: Connections, folders: RunFolders) -> None:
+    ours, theirs = meet(client, party(folders, "server-0", ANSWERING))
+    assert (ours.peer, theirs.peer) == ("server-0", "client")
+
+
+def test_another_session_is_refused(client: Connections, folders: RunFolders) -> None:
+    with pytest.raises(ProtocolError, match="session"):
+        meet(client, party(folders, "server-0", ANSWERING, session="session-2"))
+
+
+def test_other_public_parameters_are_refused(client: Connections, folders: RunFolders) -> None:
+    with pytest.raises(ProtocolError, match="digest of public parameters"):
+        meet(client, party(folders, "server-0", ANSWERING, agreed="something else"))
+
+
+def test_another_role_is_refused(client: Connections, folders: RunFolders) -> None:
+    with pytest.raises(ProtocolError, match="expected role one who answers, found a third one"):
+        meet(client, party(folders, "server-0", GUARDIAN))
+
+
+def test_another_name_is_refused(client: Connections, folders: RunFolders) -> None:
+    with pytest.raises(MpcError) as caught:
+        meet(client, party(folders, "server-0", ANSWERING), peer="privacy-guardian", expects=GUARDIAN)
+    assert isinstance(caught.value, TransportError)
+
+
+def test_who_is_not_expected_is_not_let_in(folders: RunFolders) -> None:
+    waiting = settings(folders, "server-0").model_copy(update={"connect_deadline_s": 0.5})
+    with (
+        Connections(waiting, folders.party("server-0"), ANSWERING, "agreed") as server,
+        party(folders, "privacy-guardian", GUARDIAN) as intruder,
+    ):
+        listener = server.listen(Address(host="127.0.0.1", port=0))
+        where = Peer(name="server-0", host="127.0.0.1", port=listener.port)
+        sides: list[Callable[[], Channel]] = [
+            lambda: server.accept(listener, {"client": QUERYING}),
+            lambda: intruder.dial(where, ANSWERING),
+        ]
+        failures = []
+        for side in sides:  # at once: the intruder dials while the server waits
+
+            def run(side: Callable[[], Channel] = side) -> None:
+                try:
+                    side()
+                except MpcError as error:
+                    failures.append(error)
+
+            threading.Thread(target=run, daemon=True).start()
+        expires = time.monotonic() + 60
+        while len(failures) < 2:
+            assert time.monotonic() < expires
+            time.sleep(0.01)
+    assert {type(error) for error in failures} <= {DeadlineError, TransportError}
+
+
+def test_a_peer_may_keep_silent_for_as_long_as_others_may_take_to_appear(folders: RunFolders) -> None:
+    patient = settings(folders, "server-0").model_copy(update={"connect_deadline_s": 50.0})
+    with Connections(patient, folders.party("server-0"), ANSWERING, "agreed") as server:
+        with party(folders, "client", QUERYING) as client:
+            listener = server.listen(Address(host="127.0.0.1", port=0))
+            where = Peer(name="server-0", host="127.0.0.1", port=listener.port)
+            sides: list[Callable[[], Channel]] = [
+                lambda: server.accept(listener, {"client": QUERYING}),
+                lambda: client.dial(where, ANSWERING),
+            ]
+            channel, _ = client.with_each(sides, lambda side: side())
+        assert channel.deadline_s == 50
+        server.begin()
+        assert channel.deadline_s == 20
+
+
+def test_with_each_keeps_the_order_and_works_at_once(client: Connections) -> None:
+    barrier = threading.Barrier(5, timeout=30)  # nobody passes unless all five are there
+
+    def work(number: int) -> int:
+        barrier.wait()
+        return number * number
+
+    assert client.with_each(range(5), work) == [0, 1, 4, 9, 16]
+    assert client.with_each([], work) == []
+
+
+def test_work_beside_the_callers_own_is_not_in_its_way_and_its_failure_comes_afterwards(client: Connections) -> None:
+    failed, done = threading.Event(), []
+
+    def work(number: int) -> int:
+        if number == 1:
+            failed.set()
+            raise KeyError(number)
+        return number
+
+    with client.meanwhile([0, 2], work) as working:
+        assert working.results() == [0, 2]
+    with pytest.raises(KeyError), client.meanwhile([0, 1], work):
+        assert failed.wait(30)
+        done.append("what was paid for")
+    assert done == ["what was paid for"]
+    with pytest.raises(KeyError) as caught, client.meanwhile([1], work):
+        while not failed.is_set() or any(thread.is_alive() for thread in client._workers):
+            time.sleep(0.001)
+        raise ValueError("a consequence")
+    assert isinstance(caught.value.__cause__, ValueError)
+
+
+def test_the_callers_failure_ends_the_work_beside_it(folders: RunFolders) -> None:
+    with party(folders, "server-0", ANSWERING) as server, party(folders, "client", QUERYING) as client:
+        listener = server.listen(Address(host="127.0.0.1", port=0))
+        where = Peer(name="server-0", host="127.0.0.1", port=listener.port)
+        sides: list[Callable[[], Channel]] = [
+            lambda: client.dial(where, ANSWERING),
+            lambda: server.accept(listener, {"client": QUERYING}),
+        ]
+        channel, _ = client.with_each(sides, lambda side: side())
+        ended = []
+
+        def work(_: int) -> None:
+            with pytest.raises(TransportError, match=r"closed|broke"):
+                channel.recv("never")
+            ended.append(True)
+
+        with pytest.raises(ValueError, match="mine"), client.meanwhile([0], work):
+            raise ValueError("mine")
+        assert ended == [True]
+
+
+def test_a_failure_ends_the_threads_that_wait_for_peers_before_anything_is_closed(folders: RunFolders) -> None:
+    """A socket closed under a thread would let its last record land in whatever file is opened next."""
+    with party(folders, "server-0", ANSWERING) as server, party(folders, "client", QUERYING) as client:
+        listener = server.listen(Address(host="127.0.0.1", port=0))
+        where = Peer(name="server-0", host="127.0.0.1", port=listener.port)
+        both: list[Callable[[], Channel]] = [
+            lambda: client.dial(where, ANSWERING),
+            lambda: server.accept(listener, {"client": QUERYING}),
+        ]
+        channel, _ = client.with_each(both, lambda side: side())
+        threads = set[threading.Thread]()
+        waiting = threading.Event()
+
+        def work(number: int) -> None:
+            threads.add(threading.current_thread())
+            if number == 1:
+                waiting.wait(30)
+                raise KeyError(number)
+            waiting.set()
+            with pytest.raises(TransportError, match=r"closed|broke"):
+                channel.recv("never")
+
+        with pytest.raises(KeyError):
+            client.with_each(range(2), work)
+        assert len(threads) == 2
+        assert not any(thread.is_alive() for thread in threads)
+
+
+def test_a_thread_that_does_not_end_keeps_its_connection(folders: RunFolders, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("parties.frame.connections._GRACE_S", 0.1)
+    computed = threading.Event()
+    closed = []
+    with pytest.raises(KeyError), party(folders, "client", QUERYING) as client:
+        listener = client.listen(Address(host="127.0.0.1", port=0))
+        monkeypatch.setattr(listener, "close", lambda: closed.append(listener))
+
+        def work(number: int) -> None:
+            if number == 1:
+                raise KeyError(number)
+            computed.wait(300)
+
+        client.with_each(range(2), work)
+    assert closed == []
+    computed.set()
