@@ -53,7 +53,7 @@ os.chdir(ROOT)
 # configuration that the YAML files in `configs/` hold; `deal` shares out the data as a run would.
 
 # %%
-from parties.capc.casting import Cast, deal, public_parameters, training_settings
+from parties.capc.casting import RoleAssignment, public_parameters, split_data, training_settings
 from parties.capc.config import CapcConfig
 from parties.learning.datasets import load_dataset
 
@@ -68,8 +68,8 @@ config = CapcConfig(
     delta="1e-4",
 )
 dataset = load_dataset(config.dataset, None)
-data = deal(config, dataset)
-owners = {"client": 0} | Cast.of(config).servers
+data = split_data(config, dataset)
+owners = {"client": 0} | RoleAssignment.of(config).servers
 print("records of each class".rjust(33))
 for name, owner in owners.items():
     print(name.ljust(10), *(f"{count:4d}" for count in np.bincount(data.owned[owner].labels, minlength=10)))
@@ -130,22 +130,22 @@ print(f"noise on each count of votes: discrete Gaussian, standard deviation {par
 
 # %%
 from mpc.capc import aggregation, release, vote
-from mpc.channels.memory import both, memory_pair
+from mpc.channels.memory import memory_pair, run_both_sides
 from mpc.garbled.session import Evaluator, Garbler
 from mpc.inference import AnsweringInference, QueryingInference
 
 count = len(encoded)
 querying, answering = memory_pair("client", "server-0")
-evaluator, garbler = both(lambda: Evaluator.open(querying), lambda: Garbler.open(answering))
-asking, serving = both(
+evaluator, garbler = run_both_sides(lambda: Evaluator.open(querying), lambda: Garbler.open(answering))
+asking, serving = run_both_sides(
     lambda: QueryingInference.open(querying, evaluator, parameters),
     lambda: AnsweringInference.open(answering, garbler, networks["server-0"], parameters),
 )
-asked, served = both(lambda: asking.prepare(count), lambda: serving.prepare(count))
+asked, served = run_both_sides(lambda: asking.prepare(count), lambda: serving.prepare(count))
 widths = parameters.ring_bits, parameters.width
-ballot, garbled = both(
-    lambda: vote.querying_prepare(evaluator, asked.logit_shares, *widths, parameters.ballot),
-    lambda: vote.answering_prepare(garbler, count, parameters.classes, *widths, parameters.ballot),
+vote_circuit, garbled = run_both_sides(
+    lambda: vote.querying_prepare(evaluator, asked.logit_shares, *widths, parameters.voting_rule),
+    lambda: vote.answering_prepare(garbler, count, parameters.classes, *widths, parameters.voting_rule),
 )
 
 # %% [markdown]
@@ -153,7 +153,7 @@ ballot, garbled = both(
 # (one number per class; the largest is the model's answer) end as two shares, one on each side.
 
 # %%
-my_logits, their_logits = both(lambda: asking.infer(asked, encoded), lambda: serving.infer(served))
+my_logits, their_logits = run_both_sides(lambda: asking.infer(asked, encoded), lambda: serving.infer(served))
 
 opened = ring.decode(ring.add(my_logits, their_logits), 2 * parameters.fraction_bits)
 print("first query, first four classes")
@@ -184,8 +184,8 @@ pyplot.show()
 # you could subtract your two shares and would have every logit.
 
 # %%
-my_vote, masks = both(
-    lambda: vote.querying_vote(ballot),
+my_vote, masks = run_both_sides(
+    lambda: vote.querying_vote(vote_circuit),
     lambda: vote.answering_vote(garbled, their_logits),
 )
 print("your share of its vote ", my_vote[0])
@@ -213,19 +213,19 @@ for end, transcript in (("client", querying.transcript), ("server-0", answering.
 def ask(name):
     """Steps 0 to 1c with one answering party: your share of its votes, and its own."""
     querying, answering = memory_pair("client", name)
-    evaluator, garbler = both(lambda: Evaluator.open(querying), lambda: Garbler.open(answering))
-    asking, serving = both(
+    evaluator, garbler = run_both_sides(lambda: Evaluator.open(querying), lambda: Garbler.open(answering))
+    asking, serving = run_both_sides(
         lambda: QueryingInference.open(querying, evaluator, parameters),
         lambda: AnsweringInference.open(answering, garbler, networks[name], parameters),
     )
-    asked, served = both(lambda: asking.prepare(count), lambda: serving.prepare(count))
-    ballot, garbled = both(
-        lambda: vote.querying_prepare(evaluator, asked.logit_shares, *widths, parameters.ballot),
-        lambda: vote.answering_prepare(garbler, count, parameters.classes, *widths, parameters.ballot),
+    asked, served = run_both_sides(lambda: asking.prepare(count), lambda: serving.prepare(count))
+    vote_circuit, garbled = run_both_sides(
+        lambda: vote.querying_prepare(evaluator, asked.logit_shares, *widths, parameters.voting_rule),
+        lambda: vote.answering_prepare(garbler, count, parameters.classes, *widths, parameters.voting_rule),
     )
-    _, their_logits = both(lambda: asking.infer(asked, encoded), lambda: serving.infer(served))
-    return both(
-        lambda: vote.querying_vote(ballot),
+    _, their_logits = run_both_sides(lambda: asking.infer(asked, encoded), lambda: serving.infer(served))
+    return run_both_sides(
+        lambda: vote.querying_vote(vote_circuit),
         lambda: vote.answering_vote(garbled, their_logits),
     )
 
@@ -265,7 +265,8 @@ print("the guardian's sum of the masks, first query:", mask_sums[0])
 # much, and the privacy ledger adds up how much ($\varepsilon$).
 
 # %%
-noisy_share = release.guardian_add_noise(mask_sums, parameters.noise_scale, parameters.width)
+noise = release.draw_noise(mask_sums.shape, parameters.noise_scale, parameters.width)
+noisy_share = Ring(parameters.width).add(mask_sums, noise)
 my_sum = votes_ring.add(*(yours for yours, _ in shares.values()))
 
 counts = votes_ring.add(my_sum, mask_sums)
@@ -283,8 +284,8 @@ assert (counts.sum(axis=1) == config.n_parties).all()
 # count.
 
 # %%
-evaluator, garbler = both(lambda: Evaluator.open(to_guardian), lambda: Garbler.open(guardians))
-labels, _ = both(
+evaluator, garbler = run_both_sides(lambda: Evaluator.open(to_guardian), lambda: Garbler.open(guardians))
+labels, _ = run_both_sides(
     lambda: parameters.release.querying(evaluator, my_sum),
     lambda: parameters.release.guardian(garbler, mask_sums, noisy_share),
 )

@@ -63,7 +63,7 @@ def _rewrite_report(options: RunOptions, run: str, protocols: Mapping[str, Runna
     protocol = protocols.get(record.read(folders).protocol)
     if protocol is None:
         raise ConfigError(f"report: expected a run of {' or '.join(protocols)}, found another protocol's.")
-    return report_page.leave(folders, protocol)
+    return report_page.write(folders, protocol)
 
 
 def _say(sentence: str, status: int) -> int:

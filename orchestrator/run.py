@@ -20,6 +20,7 @@ from rich.console import Console
 from orchestrator import certificates, ports, record, report
 from orchestrator.accounts import Accounts
 from orchestrator.config import Configuration, RunOptions
+from orchestrator.display import RunDisplay
 from orchestrator.environment import MARKER, party_environment
 from orchestrator.errors import RunFailed
 from orchestrator.folders import keep_events, make_folders, run_name
@@ -28,7 +29,6 @@ from orchestrator.launchers import Command, Launcher, LogView
 from orchestrator.launchers.process import ProcessLauncher
 from orchestrator.launchers.tmux import TmuxLauncher, unavailable
 from orchestrator.page import report_page
-from orchestrator.progress import Progress
 from orchestrator.teardown import Guard, Remains
 from orchestrator.watch import Watch, output_file
 from parties.frame.errors import ConfigError
@@ -72,12 +72,12 @@ def execute(configuration: Configuration, console: Console) -> Outcome:
                 plan = _plan(configuration, folders)
                 with _recorded(configuration, folders, plan, started):
                     log, title = folders.logs / run / "run.log", f"{configuration.protocol.name} · {run}"
-                    with Progress(plan, console, log, title) as progress:
-                        _announce(progress, console, folders, launcher, note)
-                        accounts = _start_and_watch(configuration, plan, folders, launcher, guard, progress)
+                    with RunDisplay(plan, console, log, title) as display:
+                        _announce(display, console, folders, launcher, note)
+                        accounts = _start_and_watch(configuration, plan, folders, launcher, guard, display)
                     result = _read_result(plan, folders)
         except RunFailed as error:
-            error.report = report_page.leave(folders, configuration.protocol)
+            error.report = report_page.write(folders, configuration.protocol)
             raise
         return _write_report(configuration, plan, folders, result, accounts, started)
 
@@ -122,14 +122,14 @@ def _plan(configuration: Configuration, folders: RunFolders) -> Plan:
     return plan
 
 
-def _announce(progress: Progress, console: Console, folders: RunFolders, launcher: Launcher, note: str | None) -> None:
+def _announce(display: RunDisplay, console: Console, folders: RunFolders, launcher: Launcher, note: str | None) -> None:
     if note:
         console.print(f"{note}: the parties run as plain processes.", highlight=False, soft_wrap=True)
     lines = [f"Logs: {folders.logs / folders.run}"]
     if isinstance(launcher, TmuxLauncher):
         lines.append(f"Panes: {' '.join(launcher.command)} attach")
     for line in lines:
-        progress.say(line, shown=False)
+        display.say(line, shown=False)
         console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
@@ -142,32 +142,32 @@ def _start_and_watch(
     folders: RunFolders,
     launcher: Launcher,
     guard: Guard,
-    progress: Progress,
+    display: RunDisplay,
 ) -> Accounts:
     """Start every process and follow them to their end. Returns what the steps cost. Raises `RunFailed`."""
     commands = _commands(plan, folders)
     environment = party_environment(folders.run, len(commands))
     groups = launcher.start(commands, _views(plan, folders), environment, _dashboard(folders))
     guard.add_groups(groups)
-    watch = Watch(plan, folders, launcher, configuration.run.silence_s, progress.tell, progress.states)
+    watch = Watch(plan, folders, launcher, configuration.run.silence_s, display.tell, display.states)
     client = launcher.attach() if configuration.run.attach and isinstance(launcher, TmuxLauncher) else None
 
     def draw() -> None:
         if client is None or client.poll() is not None:  # nobody is looking at panes here, or not any more
-            progress.show()
+            display.show()
 
     try:
         watch.until_done(draw)
         if client is not None and client.poll() is None:
-            progress.say("All parties have finished; detach (C-b d) to see the report.")
+            display.say("All parties have finished; detach (C-b d) to see the report.")
             client.wait()
     except RunFailed as error:
-        progress.say(str(error), shown=False)
+        display.say(str(error), shown=False)
         raise
     finally:
         if client is not None:
             _end_client(client)
-    return progress.scene.accounts
+    return display.scene.accounts
 
 
 def _end_client(client: subprocess.Popen[bytes]) -> None:
@@ -294,5 +294,5 @@ def _write_report(
         "configuration": configuration.settings.model_dump(mode="json"),
     }
     report.write_result(result_file, header=header, result=result, accounts=accounts, summary=summary)
-    report_file = report_page.leave(folders, configuration.protocol)
+    report_file = report_page.write(folders, configuration.protocol)
     return Outcome(plan, accounts, summary, result_file, report_file, timing_file)

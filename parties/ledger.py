@@ -85,8 +85,7 @@ class Ledger:
             granted = queries if self._budget is None else _most(total, queries, self._budget)
             if granted == 0:
                 raise BudgetExceededError(
-                    f"expected at most epsilon {self._budget:g} for {account}, "
-                    f"found {total(1):.3g} with one more query"
+                    f"expected at most epsilon {self._budget:g} for {account}, found {total(1):.3g} with one more query"
                 )
             costs = tuple(cost.times(granted) for cost in query_costs)
             journal.append(msgspec.json.encode(Charge(account, session, time.time(), costs)))
@@ -134,9 +133,7 @@ class Ledger:
         return counts
 
     def _spent(self, journal: OpenJournal, account: str) -> list[Cost]:
-        return [
-            cost for entry in self._entries(journal) if entry.account == account for cost in entry.costs
-        ]
+        return [cost for entry in self._entries(journal) if entry.account == account for cost in entry.costs]
 
     def _entries(self, journal: OpenJournal) -> list[Charge]:
         charges = []

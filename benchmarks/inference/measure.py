@@ -126,7 +126,7 @@ class Work:
     def agreement(self) -> Agreement:
         return Agreement.of(self.network)
 
-    def deal(self, channels: list[Channel]) -> None:
+    def split_data(self, channels: list[Channel]) -> None:
         """The dealer."""
         querying, answering = channels
         (seed,) = dealer_give_seeds(querying, 1)

@@ -11,7 +11,7 @@ import msgspec
 from mpc.capc.confident import ConfidentArgmax, confident_bits
 from mpc.capc.majority import NoisyMajority
 from mpc.capc.release import NoisyArgmax, Release, histogram_bits
-from mpc.capc.vote import BALLOTS, Ballot, Labelling
+from mpc.capc.vote import VOTING_RULES, Labelling, VotingRule
 from mpc.dp.accountant import Cost, check, label
 from mpc.dp.discrete_gaussian import noise_bound, part_scale
 from mpc.errors import ParameterError
@@ -108,9 +108,9 @@ class PublicParameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
         return histogram_bits(self.parties, self.noise_scale)
 
     @property
-    def ballot(self) -> Ballot:
+    def voting_rule(self) -> VotingRule:
         """How each answering party votes."""
-        return BALLOTS[self.labelling]
+        return VOTING_RULES[self.labelling]
 
     @property
     def release(self) -> Release:
@@ -124,7 +124,7 @@ class PublicParameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     @property
     def costs(self) -> tuple[Cost, ...]:
         """What one query costs in privacy. The ledger is charged for it before the query can be answered."""
-        sensitivity = self.ballot.moved(self.classes)
+        sensitivity = self.voting_rule.sensitivity(self.classes)
         if self.threshold:
             return check(self.threshold_sigma), label(self.sigma, sensitivity)
         if self.noise_parts:

@@ -28,7 +28,7 @@ from mpc.capc import aggregation, release, vote
 from mpc.capc.parameters import PublicParameters
 from mpc.capc.release import Labels
 from mpc.channels.frames import Channel
-from mpc.channels.memory import MemoryChannel, both, memory_pair
+from mpc.channels.memory import MemoryChannel, memory_pair, run_both_sides
 from mpc.dp.discrete_gaussian import discrete_gaussian
 from mpc.errors import ParameterError
 from mpc.garbled.session import Evaluator, Garbler
@@ -98,13 +98,13 @@ def run_capc(
     if parameters.preprocessing == "dealer":
         dealer_give_seeds(guardian, len(networks))
         seeds = querying_take_seeds(querying, len(networks))
-    evaluator, garbler = both(
+    evaluator, garbler = run_both_sides(
         lambda: Evaluator.open(querying, tables=parameters.garbling),
         lambda: Garbler.open(guardian, tables=parameters.garbling),
     )
 
     # Steps 1a to 2, with every answering party.
-    ballots = [
+    party_runs = [
         _ask(
             f"server-{index}",
             network,
@@ -121,37 +121,38 @@ def run_capc(
     # Step 2: PG gets the sum of the masks, from the QP under encryption or from each AP.
     if public_key and secret_key:
         collected = [
-            aggregation.querying_collect(ballot.querying, public_key, packing, shape[0] * shape[1])
-            for ballot in ballots
+            aggregation.querying_collect(party_run.querying, public_key, packing, shape[0] * shape[1])
+            for party_run in party_runs
         ]
         aggregation.querying_forward(querying, public_key, packing, collected)
         mask_sums = aggregation.guardian_decrypt(guardian, secret_key, packing, shape)
     else:
-        mask_sums = aggregation.guardian_add([ballot.guardian for ballot in ballots], shape, width)
+        mask_sums = aggregation.guardian_add([party_run.guardian for party_run in party_runs], shape, width)
 
     # Step 2 ends with PG's noise; step 3 gives the label to the QP alone.
     guardians = Fraction(0) if parameters.noise_parts else parameters.noise_scale
-    noisy_share = release.guardian_add_noise(mask_sums, guardians, width, noise_randomness)
-    share_sums = Ring(width).add(*(ballot.vote_shares for ballot in ballots))
-    labels, _ = both(
+    noise = release.draw_noise(shape, guardians, width, noise_randomness)
+    noisy_share = Ring(width).add(mask_sums, noise)
+    share_sums = Ring(width).add(*(party_run.vote_shares for party_run in party_runs))
+    labels, _ = run_both_sides(
         lambda: parameters.release.querying(evaluator, share_sums),
         lambda: parameters.release.guardian(garbler, mask_sums, noisy_share, noise_randomness),
     )
     return CapcRun(
         labels,
         {
-            "client": [querying, *(ballot.querying for ballot in ballots)],
-            "privacy-guardian": [guardian, *(ballot.guardian for ballot in ballots)],
-            **{ballot.name: [ballot.answering, ballot.answering_guardian] for ballot in ballots},
+            "client": [querying, *(party_run.querying for party_run in party_runs)],
+            "privacy-guardian": [guardian, *(party_run.guardian for party_run in party_runs)],
+            **{party_run.name: [party_run.answering, party_run.answering_guardian] for party_run in party_runs},
         },
-        [ballot.logit_shares for ballot in ballots],
-        [ballot.vote_shares for ballot in ballots],
+        [party_run.logit_shares for party_run in party_runs],
+        [party_run.vote_shares for party_run in party_runs],
         noisy_share,
     )
 
 
 @dataclass
-class _Ballot:
+class PartyRun:
     """One answering party's part of a run: its channels, and the QP's shares from it."""
 
     name: str
@@ -172,7 +173,7 @@ def _ask(
     seed: bytes | None,
     noise_randomness: Randomness,
     deadline_s: float,
-) -> _Ballot:
+) -> PartyRun:
     """Steps 0 to 2 between the QP and one AP, and the AP's mask on its way to PG; `seed`: what a dealer gave the QP."""
     count, ring_bits, width = len(encoded), parameters.ring_bits, parameters.width
     querying, answering = memory_pair("client", name, deadline_s)
@@ -180,43 +181,46 @@ def _ask(
     public_key = _share_key(guardian, answering_guardian, secret_key)
 
     # Step 0: base OTs and the QP's encryption key, then everything that does not need the query.
-    evaluator, garbler = both(
+    evaluator, garbler = run_both_sides(
         lambda: Evaluator.open(querying, tables=parameters.garbling, circuits=parameters.circuits),
         lambda: Garbler.open(answering, tables=parameters.garbling, circuits=parameters.circuits),
     )
     dealing = None if seed is None else answering_guardian
-    (asking, serving), dealer = both(
-        lambda: both(
+    (asking, serving), dealer = run_both_sides(
+        lambda: run_both_sides(
             lambda: QueryingInference.open(querying, evaluator, parameters, dealt=seed),
             lambda: AnsweringInference.open(answering, garbler, network, parameters, dealer=dealing),
         ),
         lambda: None if seed is None else Dealer.open(guardian, seed),
     )
-    (asked, served), _ = both(
-        lambda: both(lambda: asking.prepare(count), lambda: serving.prepare(count)),
+    (asked, served), _ = run_both_sides(
+        lambda: run_both_sides(lambda: asking.prepare(count), lambda: serving.prepare(count)),
         lambda: dealer.deal(dealer.next()) if dealer else None,
     )
-    evaluated, garbled = both(
-        lambda: vote.querying_prepare(evaluator, asked.logit_shares, ring_bits, width, parameters.ballot),
-        lambda: vote.answering_prepare(garbler, count, parameters.classes, ring_bits, width, parameters.ballot),
+    evaluated, garbled = run_both_sides(
+        lambda: vote.querying_prepare(evaluator, asked.logit_shares, ring_bits, width, parameters.voting_rule),
+        lambda: vote.answering_prepare(garbler, count, parameters.classes, ring_bits, width, parameters.voting_rule),
     )
 
     # Steps 1a, 1b: private inference; the logits end as two shares.
-    querying_logits, answering_logits = both(lambda: asking.infer(asked, encoded), lambda: serving.infer(served))
+    querying_logits, answering_logits = run_both_sides(
+        lambda: asking.infer(asked, encoded), lambda: serving.infer(served)
+    )
 
     # Step 1c: shares of the vote, under a fresh mask of the AP.
-    vote_shares, masks = both(
+    vote_shares, masks = run_both_sides(
         lambda: vote.querying_vote(evaluated),
         lambda: vote.answering_vote(garbled, answering_logits),
     )
 
     # Step 2, the AP's part: its mask towards PG, with its part of the noise if PG does not draw it.
-    masks = release.answering_add_noise(masks, parameters.part_scale, width, noise_randomness)
+    noise = release.draw_noise(masks.shape, parameters.part_scale, width, noise_randomness)
+    masks = Ring(width).add(masks, noise)
     if public_key:
         aggregation.answering_encrypt(answering, public_key, parameters.packing, masks)
     else:
         aggregation.answering_send(answering_guardian, masks, width)
-    return _Ballot(name, querying, answering, answering_guardian, guardian, querying_logits, vote_shares)
+    return PartyRun(name, querying, answering, answering_guardian, guardian, querying_logits, vote_shares)
 
 
 def _share_key(guardian: Channel, party: Channel, secret_key: SecretKey | None) -> PublicKey | None:
@@ -225,8 +229,6 @@ def _share_key(guardian: Channel, party: Channel, secret_key: SecretKey | None) 
         return None
     aggregation.guardian_publish_key(guardian, secret_key)
     return aggregation.party_receive_key(party, secret_key.public.key_bits)
-
-
 
 
 def plaintext_labels(
@@ -243,7 +245,7 @@ def plaintext_labels(
     encoded = Ring(parameters.ring_bits).encode(queries, parameters.fraction_bits)
     counts: NDArray[np.int64] = np.zeros((len(queries), parameters.classes), dtype=np.int64)
     for network in networks:
-        counts += parameters.ballot.votes(network.run_clear(encoded))
+        counts += parameters.voting_rule.votes(network.run_clear(encoded))
     if noise_randomness is None:
         return msgspec.structs.replace(parameters, sigma="0", threshold=0, noise_parts=0).release.clear(counts, counts)
     return labels_of(counts, parameters, noise_randomness)

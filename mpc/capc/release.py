@@ -67,19 +67,14 @@ def histogram_bits(parties: int, sigma: Fraction) -> int:
     return (parties + noise_bound(sigma)).bit_length() + 1
 
 
-def guardian_add_noise(mask_sums: Words, sigma: Fraction, width: int, randomness: Randomness = SYSTEM) -> Words:
-    """PG, end of step 2: its share ``(n, classes)`` of the histograms with fresh discrete Gaussian noise, Z_2^width."""
-    ring = Ring(width)
-    return ring.add(mask_sums, ring.reduce(discrete_gaussian(sigma, mask_sums.shape, randomness)))
+def draw_noise(shape: tuple[int, ...], sigma: Fraction, width: int, randomness: Randomness = SYSTEM) -> Words:
+    """Draw fresh discrete Gaussian noise ``(n, classes)`` in Z_2^width, for whoever adds it to a share of the counts.
 
-
-def answering_add_noise(masks: Words, scale: Fraction, width: int, randomness: Randomness = SYSTEM) -> Words:
-    """AP, where the noise is distributed: its masks with its own part of the noise, before it gives them away.
-
-    PG and the QP see the same uniform values as without; the parts add up where the masks do.
+    That is the guardian at the end of step 2. Where the noise is distributed, it is every answering party, which adds
+    its part to its masks before it gives them away. The guardian and the querying party then see the same uniform
+    values as without noise, and the parts add up where the masks do.
     """
-    ring = Ring(width)
-    return ring.add(masks, ring.reduce(discrete_gaussian(scale, masks.shape, randomness)))
+    return Ring(width).reduce(discrete_gaussian(sigma, shape, randomness))
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@
 
 (In a session opened with ``circuits="streamed"`` nothing crosses before the query.)
 
-A vote is a 0 or 1 for every class or label (:class:`Ballot`): the one-hot argmax where exactly one class is right;
+A vote is a 0 or 1 for every class or label (:class:`VotingRule`): the one-hot argmax where exactly one class is right;
 where any number of labels is, [z_j > 0] for each (an AP that wants another operating point shifts its model's bias).
 
 Nobody learns the vote. ``m`` is made here, of fresh wire labels, independent of every earlier mask: reusing the AP's
@@ -51,42 +51,42 @@ def _positive(logits: Votes) -> Votes:
 
 
 @dataclass(frozen=True)
-class Ballot:
+class VotingRule:
     """How a party votes.
 
     Attributes:
         title: what the circuit computes, for people.
         circuit: of so many classes or labels, over logits of so many bits; an output bit for each.
         votes: the same in the clear, of signed logits ``(n, classes)``; 0 or 1.
-        moved: how many of so many counts one changed vote can move, each by 1.
+        sensitivity: how many of so many counts one changed vote can move, each by 1.
     """
 
     title: str
     circuit: Callable[[int, int], Circuit]
     votes: Callable[[Votes], Votes]
-    moved: Callable[[int], int]
+    sensitivity: Callable[[int], int]
 
 
-BALLOTS: dict[Labelling, Ballot] = {
-    "class": Ballot("argmax", Circuit.argmax, _one_hot, lambda classes: 2),
-    "labels": Ballot("sign of each logit", Circuit.threshold, _positive, lambda labels: labels),
+VOTING_RULES: dict[Labelling, VotingRule] = {
+    "class": VotingRule("argmax", Circuit.argmax, _one_hot, lambda classes: 2),
+    "labels": VotingRule("sign of each logit", Circuit.threshold, _positive, lambda labels: labels),
 }
 
 
 def querying_prepare(
-    evaluator: Evaluator, logit_shares: Words, ring_bits: int, width: int, ballot: Ballot
+    evaluator: Evaluator, logit_shares: Words, ring_bits: int, width: int, rule: VotingRule
 ) -> EvaluatedBatch:
     """QP, before the query: ``logit_shares`` ``(n, classes)`` in Z_2^ring_bits are known from preprocessing."""
     count, classes = logit_shares.shape
-    circuit = ballot.circuit(classes, ring_bits)
+    circuit = rule.circuit(classes, ring_bits)
     return evaluator.prepare(circuit, count, logit_shares, projection=Projection(width))
 
 
 def answering_prepare(
-    garbler: Garbler, count: int, classes: int, ring_bits: int, width: int, ballot: Ballot
+    garbler: Garbler, count: int, classes: int, ring_bits: int, width: int, rule: VotingRule
 ) -> GarbledBatch:
     """AP, before the query."""
-    return garbler.prepare(ballot.circuit(classes, ring_bits), count, projection=Projection(width))
+    return garbler.prepare(rule.circuit(classes, ring_bits), count, projection=Projection(width))
 
 
 def querying_vote(prepared: EvaluatedBatch) -> Words:

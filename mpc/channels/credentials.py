@@ -41,7 +41,9 @@ class Credentials:
             context.use_privatekey_file(str(self.key))
             context.check_privatekey()
         except SSL.Error as error:
-            raise TransportError(f"cannot use the credentials beside {self.certificate} ({_said(error)})") from error
+            raise TransportError(
+                f"cannot use the credentials beside {self.certificate} ({reason_of(error)})"
+            ) from error
         return context
 
 
@@ -50,7 +52,7 @@ def _verifier(peer: str | None) -> Callable[[SSL.Connection, crypto.X509, int, i
 
     def accept(_: SSL.Connection, certificate: crypto.X509, error: int, depth: int, good: int) -> bool:
         if good and depth == 0 and peer is not None:
-            found = _dns_name(certificate.to_cryptography())
+            found = dns_name(certificate.to_cryptography())
             if found != peer:
                 raise ProtocolError.mismatch("peer's certificate", peer, found, step="connect")
         return bool(good)
@@ -58,14 +60,14 @@ def _verifier(peer: str | None) -> Callable[[SSL.Connection, crypto.X509, int, i
     return accept
 
 
-def _said(error: BaseException) -> str:
+def reason_of(error: BaseException) -> str:
     """An error in words; the library's own are a list of (library, function, reason)."""
     if isinstance(error, SSL.Error) and error.args and isinstance(error.args[0], list):
         return "; ".join(str(entry[-1]) for entry in error.args[0])
     return str(error)
 
 
-def _dns_name(certificate: x509.Certificate) -> str:
+def dns_name(certificate: x509.Certificate) -> str:
     """The one DNS name in a certificate."""
     try:
         extension = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)

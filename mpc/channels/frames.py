@@ -93,6 +93,16 @@ class Channel(ABC):
         finally:
             self.step = outer
 
+    @contextmanager
+    def naming_peer(self) -> Iterator[None]:
+        """Add peer and step to what a layer that knows neither finds wrong with a message."""
+        try:
+            yield
+        except ProtocolError as error:
+            if error.peer:
+                raise
+            raise ProtocolError(str(error.args[0]), peer=self.peer, step=self.step) from error
+
     def send(self, label: str, *parts: Buffer) -> None:
         """Send one frame whose body is the parts, one after the other."""
         name = label.encode("ascii")
@@ -164,10 +174,8 @@ class Channel(ABC):
         for extent in shape:
             count *= extent
         body = self.recv(label, packed_size(count, bits))
-        try:
+        with self.naming_peer():
             return unpack_words(body, shape, bits)
-        except ProtocolError as error:
-            raise ProtocolError(str(error), peer=self.peer, step=self.step) from error
 
     def send_message(self, label: str, message: msgspec.Struct) -> None:
         """Send a typed control message (MessagePack)."""
@@ -188,11 +196,3 @@ class Channel(ABC):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(peer={self.peer!r})"
-
-
-
-
-
-
-
-

@@ -72,7 +72,7 @@ def memory_pair(first: str, second: str, deadline_s: float = 60.0) -> tuple[Memo
     return MemoryChannel(second, deadline_s, forth, back), MemoryChannel(first, deadline_s, back, forth)
 
 
-def both(left: Callable[[], Left], right: Callable[[], Right]) -> tuple[Left, Right]:
+def run_both_sides(left: Callable[[], Left], right: Callable[[], Right]) -> tuple[Left, Right]:
     """Run the two sides of a step at the same time; the first error of either ends the step."""
     finished: queue.Queue[tuple[int, object, BaseException | None]] = queue.Queue()
 

@@ -9,7 +9,7 @@ import time
 
 from OpenSSL import SSL
 
-from mpc.channels.credentials import _said
+from mpc.channels.credentials import reason_of
 from mpc.channels.frames import Buffer, Channel
 from mpc.errors import DeadlineError, TransportError
 
@@ -30,18 +30,18 @@ class SocketChannel(Channel):
         self._connection = connection
         connection.settimeout(None)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._limit_s = 0.0
+        self._timeout_s = 0.0
         self._ahead = memoryview(bytearray(_READ_AHEAD_BYTES))
         self._unread = self._ahead[:0]
 
     def _write(self, parts: list[Buffer]) -> None:
         try:
-            self._limit()
-            self._give(parts)
+            self._set_timeout()
+            self._send_all(parts)
         except (OSError, SSL.Error) as error:
             raise self._broken(error, f"the peer took no data for {self.deadline_s:g} s") from error
 
-    def _give(self, parts: list[Buffer]) -> None:
+    def _send_all(self, parts: list[Buffer]) -> None:
         sent = self._connection.sendmsg(parts[:_PARTS_AT_ONCE])
         for part in parts:
             if sent < len(part):
@@ -68,31 +68,31 @@ class SocketChannel(Channel):
     def _receive(self, target: memoryview, expires: float, flags: int = 0) -> int:
         """What has come, at least one byte."""
         try:
-            self._limit()
-            _check_not_later_than(expires)
-            count = self._take(target, expires, flags)
+            self._set_timeout()
+            check_not_later_than(expires)
+            count = self._receive_some(target, expires, flags)
         except (OSError, SSL.Error) as error:
             raise self._broken(error, f"no message within {self.deadline_s:g} s") from error
         if count == 0:
             raise TransportError("the peer closed the connection", peer=self.peer, step=self.step)
         return count
 
-    def _take(self, target: memoryview, expires: float, flags: int) -> int:
+    def _receive_some(self, target: memoryview, expires: float, flags: int) -> int:
         return self._connection.recv_into(target, 0, flags)
 
-    def _limit(self) -> None:
+    def _set_timeout(self) -> None:
         """Puts the deadline on the socket's calls."""
-        if self._limit_s != self.deadline_s:
+        if self._timeout_s != self.deadline_s:
             limit = _TIMEVAL.pack(int(self.deadline_s), max(1, int(self.deadline_s % 1 * 1e6)))
             for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
                 self._connection.setsockopt(socket.SOL_SOCKET, option, limit)
-            self._limit_s = self.deadline_s
+            self._timeout_s = self.deadline_s
 
     def _broken(self, error: OSError | SSL.Error, late: str) -> TransportError:
         """This layer's word for an error of the socket's calls."""
         if isinstance(error, TimeoutError | BlockingIOError):
             return DeadlineError(late, peer=self.peer, step=self.step)
-        return TransportError(f"the connection broke ({_said(error)})", peer=self.peer, step=self.step)
+        return TransportError(f"the connection broke ({reason_of(error)})", peer=self.peer, step=self.step)
 
     def interrupt(self) -> None:
         """Make the call fail that a thread is waiting in. From any thread; :meth:`close` is still due."""
@@ -104,6 +104,6 @@ class SocketChannel(Channel):
         self._connection.close()
 
 
-def _check_not_later_than(expires: float) -> None:
+def check_not_later_than(expires: float) -> None:
     if time.monotonic() >= expires:
         raise TimeoutError

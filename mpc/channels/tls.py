@@ -17,16 +17,14 @@ from typing import Any
 from cryptography.hazmat.bindings.openssl.binding import Binding
 from OpenSSL import SSL
 
-from mpc.channels.credentials import Credentials, _dns_name, _said
+from mpc.channels.credentials import Credentials, dns_name, reason_of
 from mpc.channels.frames import Buffer
-from mpc.channels.sockets import SocketChannel, _check_not_later_than
+from mpc.channels.sockets import SocketChannel, check_not_later_than
 from mpc.errors import DeadlineError, ProtocolError, TransportError
 
 _RECORD_BYTES = 1 << 14  # of data in a TLS record, at most
 _PARTIAL_WRITES = 1  # SSL_MODE_ENABLE_PARTIAL_WRITE: a call of Python's for every record
 _OPENSSL = Binding()  # the library that pyOpenSSL calls, by its C names
-
-
 
 
 class _Connection(SSL.Connection):
@@ -44,12 +42,6 @@ class _Connection(SSL.Connection):
         return count
 
 
-
-
-
-
-
-
 class TlsChannel(SocketChannel):
     """A channel over TLS 1.3 whose peer has shown its certificate.
 
@@ -61,19 +53,19 @@ class TlsChannel(SocketChannel):
         super().__init__(peer, deadline_s, connection)
         self.tls = tls
 
-    def _give(self, parts: list[Buffer]) -> None:
+    def _send_all(self, parts: list[Buffer]) -> None:
         if sum(map(len, parts)) <= _RECORD_BYTES:
-            self._give_records(parts)
+            self._send_records(parts)
             return
         # Held back until a segment is full, records do not cross the operating system one by one.
         self._connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 1)
         try:
-            self._give_records(parts)
+            self._send_records(parts)
         finally:
             with contextlib.suppress(OSError):  # gone, which the next call says
                 self._connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 0)
 
-    def _give_records(self, parts: list[Buffer]) -> None:
+    def _send_records(self, parts: list[Buffer]) -> None:
         rest = b""  # of a record
         for part in parts:
             view = memoryview(part)
@@ -97,9 +89,9 @@ class TlsChannel(SocketChannel):
                 self.tls.send(data)
                 return
             except SSL.WantWriteError:  # too late, or a signal came
-                _check_not_later_than(expires)
+                check_not_later_than(expires)
 
-    def _take(self, target: memoryview, expires: float, flags: int) -> int:
+    def _receive_some(self, target: memoryview, expires: float, flags: int) -> int:
         filled = 0
         with _OPENSSL.ffi.from_buffer("char[]", target, require_writable=True) as memory:
             while filled < len(target):
@@ -115,10 +107,8 @@ class TlsChannel(SocketChannel):
                     if error.args[0] != -1:
                         raise
                     break  # closed without a word
-                _check_not_later_than(expires)
+                check_not_later_than(expires)
         return filled
-
-
 
 
 def _handshake(plain: socket.socket, context: SSL.Context, within_s: float, *, server_side: bool) -> _Connection:
@@ -186,7 +176,7 @@ def connect(
         tls = _handshake(plain, context, max(0.001, expires - time.monotonic()), server_side=False)
     except (SSL.Error, OSError, ProtocolError) as error:
         plain.close()
-        raise TransportError(f"the TLS handshake failed ({_said(error)})", peer=peer, step="connect") from error
+        raise TransportError(f"the TLS handshake failed ({reason_of(error)})", peer=peer, step="connect") from error
     return TlsChannel(peer, deadline_s, plain, tls)
 
 
@@ -233,7 +223,7 @@ class Listener:
             within_s = min(within_s, 10.0)  # a silent stranger may not hold the door for long
             tls = _handshake(plain, self._context, within_s, server_side=True)
             certificate = tls.get_peer_certificate(as_cryptography=True)
-            peer = None if certificate is None else _dns_name(certificate)
+            peer = None if certificate is None else dns_name(certificate)
         except (SSL.Error, OSError, ProtocolError):
             plain.close()
             return None
@@ -250,5 +240,3 @@ class Listener:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-

@@ -6,8 +6,7 @@ Each method faces the one of the other side; see there for the order.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import TypeVar
@@ -16,7 +15,7 @@ import numpy as np
 
 from mpc._core import Circuit, Evaluation, Garbling
 from mpc.channels.frames import Buffer, Channel
-from mpc.errors import ParameterError, ProtocolError
+from mpc.errors import ParameterError
 from mpc.ring import Words, packed_size
 
 Part = TypeVar("Part")
@@ -39,17 +38,6 @@ class Projection:
 
     def __str__(self) -> str:
         return f"{'signed ' if self.signed else ''}shares of {self.width} bits"
-
-
-@contextmanager
-def placed(channel: Channel) -> Iterator[None]:
-    """Adds peer and step to what the core, which knows neither, finds wrong with a message."""
-    try:
-        yield
-    except ProtocolError as error:
-        if error.peer:
-            raise
-        raise ProtocolError(str(error.args[0]), peer=channel.peer, step=channel.step) from error
 
 
 def check_instances(n: int) -> None:
@@ -129,7 +117,7 @@ class GarbledBatch:
             label, widths = f"{self.name}/corrections", self.circuit.evaluator_widths
             corrections = [*_receive_bits(self._channel, label, self.parts, widths)]
         for (rows, garbling), correction in zip(self.parts, corrections, strict=True):
-            with placed(self._channel):
+            with self._channel.naming_peer():
                 labels = garbling.input_labels(values[rows], correction)
             self._channel.send(f"{self.name}/labels", labels)
 
@@ -142,7 +130,7 @@ class GarbledBatch:
         """The outputs ``(n, output words)``, to the garbler; the evaluator sends their colour bits."""
         kept = _kept(self.name, self.parts)
         colours = _receive_bits(self._channel, f"{self.name}/colours", kept, self.circuit.output_widths)
-        with placed(self._channel):
+        with self._channel.naming_peer():
             return _joined([garbling.decode(own) for (_, garbling), own in zip(kept, colours, strict=True)])
 
     def project(self, garbling: Garbling) -> bytes:
@@ -202,7 +190,7 @@ class EvaluatedBatch:
             self._channel.recv_into(f"{self.name}/labels", labels)
             stored, self.stored[number] = self.stored[number], memoryview(b"")
             tables = len(stored) - self.projection_bytes(rows)
-            with placed(self._channel):
+            with self._channel.naming_peer():
                 evaluation.set_labels(labels)
                 evaluation.feed_tables(stored[:tables])
             self.open(evaluation, stored[tables:])
@@ -214,7 +202,7 @@ class EvaluatedBatch:
     def open(self, evaluation: Evaluation, message: Buffer) -> None:
         """Keeps this side's shares of a piece's outputs."""
         if self.projection is not None:
-            with placed(self._channel):
+            with self._channel.naming_peer():
                 self._shares.append(evaluation.open_projection(message, self.projection.width, self.projection.signed))
 
     def shares(self) -> Words:
@@ -225,7 +213,7 @@ class EvaluatedBatch:
         """The outputs ``(n, output words)``, to this side alone."""
         kept = _kept(self.name, self.parts)
         decoding = _receive_bits(self._channel, f"{self.name}/decoding", kept, self.circuit.output_widths)
-        with placed(self._channel):
+        with self._channel.naming_peer():
             return _joined([own.decode(bits) for (_, own), bits in zip(kept, decoding, strict=True)])
 
     def return_outputs(self) -> None:

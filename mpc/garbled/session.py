@@ -45,7 +45,7 @@ from typing import Generic, Literal, TypeVar
 
 from mpc._core import Circuit, Evaluation, EvaluatorSession, GarblerSession, Garbling, table_memory
 from mpc.channels.frames import Channel
-from mpc.garbled.batch import EvaluatedBatch, GarbledBatch, Projection, check_instances, check_rows, placed
+from mpc.garbled.batch import EvaluatedBatch, GarbledBatch, Projection, check_instances, check_rows
 from mpc.randomness import Randomness
 from mpc.ring import Words, packed_size
 
@@ -137,7 +137,7 @@ class Garbler(_Side[GarblerSession]):
                 it.
         """
         session = GarblerSession(_seed(randomness), tables)
-        with placed(channel):
+        with channel.naming_peer():
             channel.send("garbled/base/2", session.receive_base(channel.recv("garbled/base/1", POINT_BYTES)))
             session.finish_base(channel.recv("garbled/base/3", SUMS_BYTES))
         return cls(channel, session, tables, circuits)
@@ -187,7 +187,7 @@ class Garbler(_Side[GarblerSession]):
         for rows, following in zip(pieces, [*pieces[1:], None], strict=True):
             count = rows.stop - rows.start
             split = len(choices) - (0 if batch.late else packed_size(count * circuit.evaluator_bits, 1))
-            with placed(self.channel):
+            with self.channel.naming_peer():
                 if split:
                     self._session.extend(choices[:split])
                 corrections = None if batch.late else choices[split:]
@@ -232,7 +232,7 @@ class Evaluator(_Side[EvaluatorSession]):
     ) -> Evaluator:
         """Base OTs, this side speaking first; arguments as for :meth:`Garbler.open`."""
         session = EvaluatorSession(_seed(randomness), tables)
-        with placed(channel):
+        with channel.naming_peer():
             channel.send("garbled/base/1", session.start_base())
             channel.send("garbled/base/3", session.receive_base(channel.recv("garbled/base/2", REPLY_BYTES)))
         return cls(channel, session, tables, circuits)
@@ -339,7 +339,7 @@ class Evaluator(_Side[EvaluatorSession]):
             self.channel.recv_into(label, frame)
             if not left:
                 read()
-            with placed(self.channel):
+            with self.channel.naming_peer():
                 if labels:
                     evaluation.set_labels(frame[:labels])
                 evaluation.feed_tables(frame[labels : labels + now])

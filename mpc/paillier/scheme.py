@@ -31,8 +31,6 @@ from mpc.randomness import SYSTEM, Randomness, uniform_below
 _SMALL_PRIMES = gmpy2.primorial(10_000)  # most candidates for a prime fall to one of them
 
 
-
-
 class PublicKey:
     """Encrypts, adds and re-randomises; ciphertexts are elements of Z*_(n^2).
 

@@ -157,7 +157,7 @@ class Page:
         return notes[-NOTES_SHOWN:]
 
 
-def leave(folders: RunFolders, protocol: RunnableProtocol) -> Path:
+def write(folders: RunFolders, protocol: RunnableProtocol) -> Path:
     """Write `files/<run>/report.html` from what the run has left. Raises `ConfigError` where there was no such run."""
     kept = record.read(folders)
     path = folders.files / folders.run / NAME

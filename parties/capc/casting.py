@@ -15,7 +15,7 @@ from parties.learning.training_settings import TrainingSettings
 
 
 @dataclass(frozen=True)
-class Cast:
+class RoleAssignment:
     """The data owner behind each querying and each answering party's name.
 
     With one querying party the others answer and are numbered among themselves. With several every data owner answers
@@ -26,7 +26,7 @@ class Cast:
     servers: dict[str, int]
 
     @classmethod
-    def of(cls, config: CapcConfig) -> Cast:
+    def of(cls, config: CapcConfig) -> RoleAssignment:
         owners = range(config.n_parties + 1)
         if len(config.qp_id) > 1:
             return cls({f"client-{owner}": owner for owner in config.qp_id}, {f"server-{n}": n for n in owners})
@@ -39,7 +39,7 @@ class Cast:
 
 
 @dataclass(frozen=True)
-class Dealt:
+class SplitData:
     """The dataset in parts: each owner's own, and what the querying parties ask about and measure by.
 
     `asked` has `queries`, or in a campaign `unlabelled` (with the correct labels, for the experiment's report alone)
@@ -50,7 +50,7 @@ class Dealt:
     asked: dict[str, Records]
 
 
-def deal(config: CapcConfig, dataset: Dataset) -> Dealt:
+def split_data(config: CapcConfig, dataset: Dataset) -> SplitData:
     """Deal the dataset out. Which owners ask changes nothing about the parts."""
     pool = dataset.pool
     if config.strategy == "given":
@@ -60,7 +60,7 @@ def deal(config: CapcConfig, dataset: Dataset) -> Dealt:
         asked = {"unlabelled": pool.take(aside), "held_out": dataset.test}
         pool = pool.take(rest)
     parts = split(pool.labels, config.n_parties + 1, config.seed, config.split, config.missing_classes)
-    return Dealt([pool.take(part) for part in parts], asked)
+    return SplitData([pool.take(part) for part in parts], asked)
 
 
 def public_parameters(config: CapcConfig, dataset: Dataset) -> PublicParameters:

@@ -48,7 +48,7 @@ from parties.frame.connections import Connections
 from parties.frame.process import Party, run_party
 
 Prepared = tuple[QueryingCorrelation, EvaluatedBatch]  # of one batch: private inference, vote
-Ballots = tuple[Words, list[int]]  # of one answering party: the QP's vote shares ``(n, classes)``, its masks encrypted
+VoteShares = tuple[Words, list[int]]  # of one AP: the QP's shares of its votes ``(n, classes)``, its masks encrypted
 
 
 @dataclass(frozen=True)
@@ -99,10 +99,10 @@ def client(party: Party[QueryingSettings]) -> None:
             with connections.meanwhile(asked, partial(_ask, party, key, batch)) as working:
                 if key:
                     key.prepare(parameters.packing.plaintexts(len(batch) * parameters.classes))
-                ballots = working.results()
+                votes = working.results()
             left = len(encoded) - done - len(batch)
             with connections.meanwhile(asked, partial(_prepare_ahead, settings.batch_size, left)):
-                labels = _release(party, guardian, evaluator, key, ballots)
+                labels = _release(party, guardian, evaluator, key, votes)
                 if settings.credit_abstentions:
                     with progress.step("3", "abstentions", channel=guardian):
                         spent = querying_tell_abstained(guardian, int((~answered(labels)).sum()))
@@ -128,7 +128,9 @@ def _meet(party: Party[QueryingSettings], whom: tuple[Channel, bytes | None]) ->
         with progress.step("0'", "preprocessing", channel=channel):
             correlation = inference.prepare(count)
             widths = parameters.ring_bits, parameters.width
-            return correlation, vote.querying_prepare(evaluator, correlation.logit_shares, *widths, parameters.ballot)
+            return correlation, vote.querying_prepare(
+                evaluator, correlation.logit_shares, *widths, parameters.voting_rule
+            )
 
     return Asked(channel, inference, QueryingPool(channel, prepare, party.settings.pool))
 
@@ -141,15 +143,15 @@ def _prepare_ahead(batch_size: int, left: int, server: Asked) -> None:
             server.pool.fill(size, left // size)
 
 
-def _ask(party: Party[QueryingSettings], key: PublicKey | None, encoded: Words, server: Asked) -> Ballots:
+def _ask(party: Party[QueryingSettings], key: PublicKey | None, encoded: Words, server: Asked) -> VoteShares:
     """Steps 1a to 2 with one answering party, for a batch of queries ``(n, *input_shape)`` in the ring."""
     progress, parameters, channel = party.progress, party.settings.parameters, server.channel
     with channel.in_step("0'"):
-        prepared, ballot = server.pool.take(len(encoded))
+        prepared, vote_circuit = server.pool.take(len(encoded))
     with progress.step("1a", "private inference; the logits end as two shares (1b)", channel=channel):
         server.inference.infer(prepared, encoded)
-    with progress.step("1c", f"{parameters.ballot.title}; the vote ends as two shares", channel=channel):
-        vote_shares = vote.querying_vote(ballot)
+    with progress.step("1c", f"{parameters.voting_rule.title}; the vote ends as two shares", channel=channel):
+        vote_shares = vote.querying_vote(vote_circuit)
     if key is None:
         return vote_shares, []  # the masks go to the guardian without passing here
     with progress.step("2", "answering party's masks", channel=channel):
@@ -161,14 +163,14 @@ def _release(
     guardian: Channel,
     evaluator: Evaluator,
     key: PublicKey | None,
-    ballots: list[Ballots],
+    votes: list[VoteShares],
 ) -> Labels:
     """Steps 2 and 3 with the guardian: the labels of a batch."""
     progress, parameters = party.progress, party.settings.parameters
-    share_sums = Ring(parameters.width).add(*(vote_shares for vote_shares, _ in ballots))
+    share_sums = Ring(parameters.width).add(*(vote_shares for vote_shares, _ in votes))
     if key:
         with progress.step("2", "sum of the masks, encrypted", channel=guardian):
-            aggregation.querying_forward(guardian, key, parameters.packing, [masks for _, masks in ballots])
+            aggregation.querying_forward(guardian, key, parameters.packing, [masks for _, masks in votes])
     with progress.step("3", f"{parameters.release.title}; the label", channel=guardian):
         return parameters.release.querying(evaluator, share_sums)
 

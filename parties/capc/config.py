@@ -18,18 +18,18 @@ def _key(unit: str) -> dict[str, Any]:
     return {"flag": False, "unit": unit}
 
 
-def _words(value: Any) -> Any:
+def _listed(value: Any) -> Any:
     """A list may be written `a,b` on the command line."""
     if isinstance(value, str):
         return tuple(word.strip() for word in value.split(","))
     return tuple(value) if isinstance(value, list) else value
 
 
-def _numbers(value: Any) -> Any:
+def _listed_numbers(value: Any) -> Any:
     """One number, a list of them, or `0,1,2` on the command line."""
     if isinstance(value, int) and not isinstance(value, bool):
         return (value,)
-    words = _words(value)
+    words = _listed(value)
     if isinstance(value, str) and all(word.isdecimal() for word in words):
         return tuple(int(word) for word in words)
     return words
@@ -121,7 +121,7 @@ class CapcConfig(BaseModel):
     ring_bits: int = Field(
         41, ge=16, le=45, description="width of the ring that shares live in", json_schema_extra=_flag("bits")
     )
-    qp_id: Annotated[tuple[Annotated[int, Field(ge=0)], ...], BeforeValidator(_numbers)] = Field(
+    qp_id: Annotated[tuple[Annotated[int, Field(ge=0)], ...], BeforeValidator(_listed_numbers)] = Field(
         (0,),
         min_length=1,
         description="which of the n_parties + 1 data owners ask, one after the other",
@@ -150,7 +150,7 @@ class CapcConfig(BaseModel):
         description="folder with the MNIST files; default the environment variable CAPC_DATA_DIR",
         json_schema_extra=_flag("path"),
     )
-    models: Annotated[tuple[str, ...], BeforeValidator(_words)] = Field(
+    models: Annotated[tuple[str, ...], BeforeValidator(_listed)] = Field(
         ("mlp",),
         min_length=1,
         description="architectures, dealt to the answering parties in turn",

@@ -28,8 +28,6 @@ from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 from functools import partial
 
-import numpy as np
-
 from mpc.capc import aggregation, release
 from mpc.capc.budget import GuardiansAccount
 from mpc.capc.turns import guardian_give_turn
@@ -40,7 +38,7 @@ from mpc.garbled.session import Garbler
 from mpc.inference import Dealer, dealer_give_seeds
 from mpc.paillier.scheme import SecretKey
 from mpc.ring import Ring
-from parties.capc.settings import ANSWERING, GUARDIAN, QUERYING, GuardianSettings, Turn
+from parties.capc.settings import ANSWERING, GUARDIAN, QUERYING, AskingTurn, GuardianSettings
 from parties.frame.connections import Connections
 from parties.frame.process import Party, run_party
 from parties.ledger import Ledger
@@ -111,7 +109,11 @@ def _deal(party: Party[GuardianSettings], to: tuple[TlsChannel, bytes]) -> None:
 
 
 def _serve(
-    party: Party[GuardianSettings], turn: Turn, channels: dict[str, Channel], garbler: Garbler, key: SecretKey | None
+    party: Party[GuardianSettings],
+    turn: AskingTurn,
+    channels: dict[str, Channel],
+    garbler: Garbler,
+    key: SecretKey | None,
 ) -> None:
     """One querying party's turn: every batch that its budget allows."""
     progress, parameters = party.progress, party.settings.parameters
@@ -121,7 +123,7 @@ def _serve(
     while count := account.charge():
         progress.note(f"{turn.account} is charged for {count} {'query' if count == 1 else 'queries'}")
         shape = count, parameters.classes
-        noise = release.guardian_add_noise(np.zeros(shape, np.uint64), scale, parameters.width)  # while the APs work
+        noise = release.draw_noise(shape, scale, parameters.width)  # while the APs work
         if key:
             with progress.step("2", "sum of the masks, decrypted", channel=client):
                 mask_sums = aggregation.guardian_decrypt(client, key, parameters.packing, shape)
@@ -135,7 +137,7 @@ def _serve(
             account.credit(count)
 
 
-def _account(party: Party[GuardianSettings], turn: Turn, client: Channel) -> GuardiansAccount:
+def _account(party: Party[GuardianSettings], turn: AskingTurn, client: Channel) -> GuardiansAccount:
     """The querying party's account in the ledger, to be charged before every batch."""
     settings = party.settings
     accountant = partial(epsilon, delta=float(settings.delta))

@@ -15,9 +15,9 @@ import msgspec
 from mpc.capc.parameters import PublicParameters
 from mpc.dp.accountant import epsilon
 from parties.capc import report as capc_report
-from parties.capc.casting import Cast, Dealt, deal, public_parameters, training_settings
+from parties.capc.casting import RoleAssignment, SplitData, public_parameters, split_data, training_settings
 from parties.capc.config import CapcConfig
-from parties.capc.settings import AnsweringSettings, CampaignSettings, GuardianSettings, QueryingSettings, Turn
+from parties.capc.settings import AnsweringSettings, AskingTurn, CampaignSettings, GuardianSettings, QueryingSettings
 from parties.frame.lifetime import process_started
 from parties.frame.plan import Plan, Process, Run, RunFolders, Summary, View
 from parties.frame.settings import Address, Peer, Supervisor
@@ -50,15 +50,15 @@ class Capc:
         parameters = public_parameters(config, dataset)
         for model in config.models:
             architecture(model, dataset.image_shape, dataset.classes)  # refuses a name that it does not know
-        data = deal(config, dataset)
-        cast = Cast.of(config)
-        settings = _Settings(config, run, dataset, parameters, data, cast)
-        for name, owner in (cast.clients | cast.servers).items():
+        data = split_data(config, dataset)
+        roles = RoleAssignment.of(config)
+        settings = _Settings(config, run, dataset, parameters, data, roles)
+        for name, owner in (roles.clients | roles.servers).items():
             data.owned[owner].write(run.folders.party(name) / "records.npz")
-        for name in cast.clients:
+        for name in roles.clients:
             for part, records in data.asked.items():
                 records.write(run.folders.party(name) / f"{part}.npz")
-        first, *others = cast.clients
+        first, *others = roles.clients
         return Plan(
             (*settings.clients(), *settings.servers(), settings.guardian()),
             reporter=first,
@@ -88,8 +88,8 @@ def _labels(report: Mapping[str, Any]) -> list[tuple[str, str]]:
         (query,) = queries
         lines = [
             ("query", str(query["index"])),
-            ("correct label", _words(query["correct"], report)),
-            ("predicted label", _words(query["predicted"], report)),
+            ("correct label", _label_text(query["correct"], report)),
+            ("predicted label", _label_text(query["predicted"], report)),
         ]
     else:
         lines = [(f"query {query['index']}", _compared(query, report)) for query in queries[:10]]
@@ -104,11 +104,11 @@ def _labels(report: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 def _compared(query: Mapping[str, Any], report: Mapping[str, Any]) -> str:
     """A label, and the correct one where it is another."""
-    predicted = f"label {_words(query['predicted'], report)}"
-    return predicted if query["agree"] else f"{predicted} (correct is {_words(query['correct'], report)})"
+    predicted = f"label {_label_text(query['predicted'], report)}"
+    return predicted if query["agree"] else f"{predicted} (correct is {_label_text(query['correct'], report)})"
 
 
-def _words(label: int | list[str] | None, report: Mapping[str, Any]) -> str:
+def _label_text(label: int | list[str] | None, report: Mapping[str, Any]) -> str:
     """A label, or those of several that hold."""
     if label is None:
         return "none, the parties abstained"
@@ -153,24 +153,30 @@ class _Settings:
     """Deals the configuration out: to every party what it may know."""
 
     def __init__(
-        self, config: CapcConfig, run: Run, dataset: Dataset, parameters: PublicParameters, data: Dealt, cast: Cast
+        self,
+        config: CapcConfig,
+        run: Run,
+        dataset: Dataset,
+        parameters: PublicParameters,
+        data: SplitData,
+        roles: RoleAssignment,
     ) -> None:
         self._config = config
         self._run = run
         self._dataset = dataset
         self._data = data
-        self._cast = cast
+        self._roles = roles
         self._ports = {GUARDIAN: run.start_port}
-        self._ports |= {name: run.start_port + 1 + index for index, name in enumerate(cast.servers)}
+        self._ports |= {name: run.start_port + 1 + index for index, name in enumerate(roles.servers)}
         self._parameters = parameters
 
     def clients(self) -> list[Process]:
-        return [self._client(name, owner) for name, owner in self._cast.clients.items()]
+        return [self._client(name, owner) for name, owner in self._roles.clients.items()]
 
     def _client(self, name: str, owner: int) -> Process:
         settings = QueryingSettings(
             **self._common(name),
-            servers=tuple(self._peer(server) for server in self._cast.answering(owner)),
+            servers=tuple(self._peer(server) for server in self._roles.answering(owner)),
             guardian=self._peer(GUARDIAN),
             first_query=self._config.start_batch,
             delta=self._config.delta,
@@ -207,8 +213,8 @@ class _Settings:
 
     def guardian(self) -> Process:
         turns = [
-            Turn(client=name, servers=self._cast.answering(owner), account=self._account(owner))
-            for name, owner in self._cast.clients.items()
+            AskingTurn(client=name, servers=self._roles.answering(owner), account=self._account(owner))
+            for name, owner in self._roles.clients.items()
         ]
         settings = GuardianSettings(
             **self._common(GUARDIAN),
@@ -222,11 +228,11 @@ class _Settings:
 
     def servers(self) -> list[Process]:
         processes = []
-        for index, (name, owner) in enumerate(self._cast.servers.items()):
+        for index, (name, owner) in enumerate(self._roles.servers.items()):
             settings = AnsweringSettings(
                 **self._common(name),
                 listen=self._address(name),
-                clients=tuple(client for client, asking in self._cast.clients.items() if asking != owner),
+                clients=tuple(client for client, asking in self._roles.clients.items() if asking != owner),
                 guardian=self._peer(GUARDIAN),
                 training=self._training(index, owner),
                 cache=self._run.folders.cache(name).resolve(),

@@ -32,6 +32,7 @@ from mpc.garbled.batch import GarbledBatch
 from mpc.garbled.session import Garbler
 from mpc.inference import AnsweringCorrelation, AnsweringInference, AnsweringPool, Network, NetworkWeights
 from mpc.paillier.scheme import PublicKey
+from mpc.ring import Ring
 from parties.capc.settings import ANSWERING, GUARDIAN, QUERYING, AnsweringSettings
 from parties.frame.connections import Connections
 from parties.frame.process import Party, run_party
@@ -93,10 +94,10 @@ def _prepare(
     with party.progress.step("0'", "preprocessing", channel=client):
         correlation = inference.prepare(count)
         widths = parameters.ring_bits, parameters.width
-        ballot = vote.answering_prepare(garbler, count, parameters.classes, *widths, parameters.ballot)
+        vote_circuit = vote.answering_prepare(garbler, count, parameters.classes, *widths, parameters.voting_rule)
         if key:  # last: the querying party has what it needs
             key.prepare(parameters.packing.plaintexts(count * parameters.classes))
-        return correlation, ballot
+        return correlation, vote_circuit
 
 
 def _next(client: Channel, pool: AnsweringPool[Prepared]) -> tuple[int, Prepared] | None:
@@ -115,12 +116,13 @@ def _vote(
 ) -> None:
     """One batch of queries, through all steps."""
     progress, parameters = party.progress, party.settings.parameters
-    correlation, ballot = prepared
+    correlation, vote_circuit = prepared
     with progress.step("1a", "private inference; the logits end as two shares (1b)", channel=client):
         logit_shares = inference.infer(correlation)
-    with progress.step("1c", f"{parameters.ballot.title}; the vote ends as two shares", channel=client):
-        masks = vote.answering_vote(ballot, logit_shares)
-    masks = release.answering_add_noise(masks, parameters.part_scale, parameters.width)  # 0 where PG draws it
+    with progress.step("1c", f"{parameters.voting_rule.title}; the vote ends as two shares", channel=client):
+        masks = vote.answering_vote(vote_circuit, logit_shares)
+    noise = release.draw_noise(masks.shape, parameters.part_scale, parameters.width)  # 0 where PG draws it
+    masks = Ring(parameters.width).add(masks, noise)
     if key:
         with progress.step("2", "masks, encrypted", channel=client):
             aggregation.answering_encrypt(client, key, parameters.packing, masks)

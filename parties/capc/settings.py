@@ -107,7 +107,7 @@ class AnsweringSettings(CapcSettings):
     training_slot: Path
 
 
-class Turn(Strict):
+class AskingTurn(Strict):
     """One querying party's turn: who asks, who answers, and the querying party's name in the ledger."""
 
     client: str
@@ -123,7 +123,7 @@ class GuardianSettings(CapcSettings):
     """
 
     listen: Address
-    turns: tuple[Turn, ...]
+    turns: tuple[AskingTurn, ...]
     ledger: Path
     epsilon_budget: float | None
     delta: Decimal

@@ -24,7 +24,7 @@ from mpc.dp.accountant import Cost, epsilon
 from mpc.dp.data_dependent import data_dependent_epsilon
 from mpc.randomness import SYSTEM, Randomness
 from mpc.ring import Ring
-from parties.capc.casting import Cast, deal, public_parameters, training_settings
+from parties.capc.casting import RoleAssignment, public_parameters, split_data, training_settings
 from parties.capc.config import CapcConfig
 from parties.capc.questions import Accuracy
 from parties.learning.datasets import Dataset, load_dataset
@@ -66,14 +66,14 @@ class Simulated:
 def simulate(config: CapcConfig, noise_randomness: Randomness = SYSTEM) -> list[Simulated]:
     """The campaigns of all querying parties of a configuration, each as if its account were empty."""
     dataset = load_dataset(config.dataset, config.data_dir)
-    cast, data = Cast.of(config), deal(config, dataset)
+    roles, data = RoleAssignment.of(config), split_data(config, dataset)
     answering = {
         owner: train(training_settings(config, dataset, index, owner), data.owned[owner])
-        for index, owner in enumerate(cast.servers.values())
+        for index, owner in enumerate(roles.servers.values())
     }
     return [
         _campaign(config, dataset, owner, data.owned[owner], data.asked, answering, noise_randomness)
-        for owner in cast.clients.values()
+        for owner in roles.clients.values()
     ]
 
 
@@ -153,7 +153,7 @@ def _votes(config: CapcConfig, dataset: Dataset, models: Sequence[Model], querie
     for model in models:
         asked = config.n_queries * len(config.qp_id)
         network = fixed_point(model, parameters.ring_bits, parameters.fraction_bits, asked)
-        counts += parameters.ballot.votes(network.run_clear(encoded))
+        counts += parameters.voting_rule.votes(network.run_clear(encoded))
     return counts
 
 

@@ -38,7 +38,7 @@ def run_party(
     try:
         settings = kind.model_validate_json(path.read_bytes())
     except (OSError, ValidationError) as error:
-        problem = _words(error) if isinstance(error, ValidationError) else str(error)
+        problem = _complaints(error) if isinstance(error, ValidationError) else str(error)
         print(f"{path}: these are no settings for this party: {problem}", file=sys.stderr)
         return 2
     logger.remove()
@@ -57,7 +57,7 @@ def run_party(
     return 0
 
 
-def _words(error: ValidationError) -> str:
+def _complaints(error: ValidationError) -> str:
     """Which keys are wrong and why, without their values."""
     problems = error.errors(include_url=False, include_input=False, include_context=False)
     return "; ".join(f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}" for problem in problems)

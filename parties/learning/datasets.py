@@ -34,9 +34,6 @@ _DEVIATIONS = 4.0  # where a standardised measurement is cut
 _TRAITS = {"loop": (0, 6, 8, 9), "bowl": (0, 3, 5, 6, 8), "even": (0, 2, 4, 6, 8)}
 
 
-
-
-
 @dataclass(frozen=True)
 class Dataset:
     """A pool to split among the data owners, and a test set whose images are the queries.

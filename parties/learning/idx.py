@@ -20,8 +20,6 @@ from parties.learning.records import DataError
 _LARGEST = 1 << 30  # bytes; a header that announces more is not believed
 
 
-
-
 def find_idx(folder: Path, name: str) -> Path | None:
     """`name` or `name.gz` in the folder, the plain one first; None when neither is there."""
     for path in (folder / name, folder / f"{name}.gz"):

@@ -23,7 +23,7 @@ Label = int | tuple[int, ...]
 """Of one record: its class, or a 0 or 1 for every label."""
 
 
-class Kind(Protocol):
+class LabelKind(Protocol):
     """One of the two kinds of labels. Logits are ``(n, classes)`` or ``(n, labels)``."""
 
     name: Labelling
@@ -111,12 +111,12 @@ class _SeveralLabels:
         return [float(share) for share in right.mean(axis=0)]
 
 
-KINDS: dict[Labelling, Kind] = {"class": _OneClass(), "labels": _SeveralLabels()}
+LABEL_KINDS: dict[Labelling, LabelKind] = {"class": _OneClass(), "labels": _SeveralLabels()}
 
 
-def kind_of(labels: Labels) -> Kind:
+def kind_of(labels: Labels) -> LabelKind:
     """The kind of labels that records have."""
-    return KINDS["class" if labels.ndim == 1 else "labels"]
+    return LABEL_KINDS["class" if labels.ndim == 1 else "labels"]
 
 
 def label_of(entry: np.int64 | Labels) -> Label:

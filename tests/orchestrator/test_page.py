@@ -72,7 +72,7 @@ class Shown(Game):
 
 
 def page(folders: RunFolders, game: Game) -> tuple[Whole, str]:
-    path = report_page.leave(folders, game)
+    path = report_page.write(folders, game)
     assert path == folders.files / folders.run / "report.html"
     assert path.stat().st_mode & 0o777 == 0o600
     text = path.read_text()
@@ -160,7 +160,7 @@ def test_an_earlier_runs_report_is_written_again(tmp_path: Path, capsys: pytest.
 
 def test_a_result_that_cannot_be_read_is_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"result\.json: expected the result of a run"):
-        report_page.leave(played(tmp_path, result={}), Game())
+        report_page.write(played(tmp_path, result={}), Game())
 
 
 def test_time_with_several_peers_at_once_counts_once() -> None:

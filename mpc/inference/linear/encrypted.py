@@ -18,7 +18,6 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,7 +60,7 @@ class QueryingLinear:
             positions, targets = layout.selection(blocks, outputs)
             polynomials = len(blocks) * len(outputs)
             reply = channel.recv(f"{self.name}/reply", self.parameters.reply_bytes(positions, polynomials))
-            with _placed(channel):
+            with channel.naming_peer():
                 shares[targets] = self._key.decrypt(reply, positions, polynomials)
 
 
@@ -154,7 +153,7 @@ class AnsweringLinear:
         for outputs in layout.output_groups:
             positions, targets = layout.selection(blocks, outputs)
             weights = self._weights.transformed(layout, outputs)
-            with _placed(channel):
+            with channel.naming_peer():
                 replies.append(self._evaluator.apply(weights, upload, shifts[targets], positions, len(blocks)))
         return replies
 
@@ -209,7 +208,7 @@ class QueryingEncrypted:
     """The querying party's side of all layers: a key pair of its own, whose public half it sends."""
 
     def __init__(self, channel: Channel, architecture: Architecture, randomness: Randomness) -> None:
-        with _placed(channel):
+        with channel.naming_peer():
             try:
                 parameters = architecture.rlwe()
             except ParameterError as error:  # the architecture is the peer's
@@ -243,7 +242,7 @@ class AnsweringEncrypted:
     ) -> None:
         parameters = architecture.rlwe()
         key = channel.recv("network/key", parameters.upload_bytes(1))
-        with _placed(channel):
+        with channel.naming_peer():
             evaluator = RlweEvaluator(parameters, key, kernel_seed(randomness))
         self._channel = channel
         self._layers = [AnsweringLinear(layer, evaluator, randomness) for layer in weights.layers]
@@ -274,12 +273,3 @@ def windows(layouts: Sequence[Layout]) -> Iterator[list[tuple[int, range]]]:
             start = blocks.stop
     if window:
         yield window
-
-
-@contextmanager
-def _placed(channel: Channel) -> Iterator[None]:
-    """Adds peer and step to what the kernel, which knows neither, finds wrong with a message."""
-    try:
-        yield
-    except ProtocolError as error:
-        raise ProtocolError(str(error.args[0]), peer=channel.peer, step=channel.step) from error

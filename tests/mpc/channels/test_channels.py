@@ -18,7 +18,7 @@ import pytest
 from mpc.channels.credentials import Credentials
 from mpc.channels.frames import Channel
 from mpc.channels.hello import Hello, exchange_hello
-from mpc.channels.memory import both, memory_pair
+from mpc.channels.memory import memory_pair, run_both_sides
 from mpc.channels.sockets import SocketChannel
 from mpc.channels.tls import Listener, TlsChannel, connect
 from mpc.errors import DeadlineError, ParameterError, ProtocolError, TransportError
@@ -181,7 +181,7 @@ def test_parts_of_any_size_cross_tls_in_order(authority: dict[str, Credentials])
     server, client = _pair(authority)
     sizes = [0, 1, 40, 16_384, 16_383, 16_385, 5, 3 * 16_384, 100_000, 7]
     parts = [np.random.default_rng(size).bytes(size) for size in sizes]
-    _, received = both(lambda: server.send("many", *parts), lambda: bytes(client.recv("many")))
+    _, received = run_both_sides(lambda: server.send("many", *parts), lambda: bytes(client.recv("many")))
     assert received == b"".join(parts)
     for channel in (server, client):
         channel.close()
@@ -275,7 +275,7 @@ def test_a_message_of_very_many_parts_crosses_a_socket() -> None:
         sides = socket.create_connection(server.getsockname()), server.accept()[0]
     ends = [SocketChannel(name, 10, side) for name, side in zip("ba", sides, strict=True)]
     parts = [bytes([number % 256]) * (100 + number % 7) for number in range(3000)]
-    _, received = both(lambda: ends[0].send("many", *parts), lambda: bytes(ends[1].recv("many")))
+    _, received = run_both_sides(lambda: ends[0].send("many", *parts), lambda: bytes(ends[1].recv("many")))
     assert received == b"".join(parts)
     for end in ends:
         end.close()

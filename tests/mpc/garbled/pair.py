@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpc._core import Circuit
-from mpc.channels.memory import MemoryChannel, both, memory_pair
+from mpc.channels.memory import MemoryChannel, memory_pair, run_both_sides
 from mpc.garbled.batch import EvaluatedBatch, GarbledBatch, Projection
 from mpc.garbled.session import Circuits, Evaluator, Garbler, Tables
 from mpc.randomness import SeededRandomness
@@ -22,7 +22,7 @@ def opened(
 ) -> tuple[Garbler, Evaluator]:
     garbling, evaluating = memory_pair("garbler", "evaluator", deadline_s)
     sources = (None, None) if seed is None else (SeededRandomness(seed + b"g"), SeededRandomness(seed + b"e"))
-    return both(
+    return run_both_sides(
         lambda: Garbler.open(garbling, sources[0], tables=tables[0], circuits=circuits[0]),
         lambda: Evaluator.open(evaluating, sources[1], tables=tables[1], circuits=circuits[1]),
     )
@@ -52,7 +52,7 @@ def prepared(
         batch.receive_inputs()
         return batch
 
-    return both(garble, evaluate)
+    return run_both_sides(garble, evaluate)
 
 
 def frames(party: Garbler | Evaluator, direction: str) -> list[tuple[str, bytes]]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 import mpc
 import mpc.garbled.session
 from mpc._core import Circuit, Evaluation
-from mpc.channels.memory import MemoryChannel, both
+from mpc.channels.memory import MemoryChannel, run_both_sides
 from mpc.channels.sockets import SocketChannel
 from mpc.garbled.batch import EvaluatedBatch, Projection
 from mpc.garbled.session import Evaluator, Garbler
@@ -25,14 +25,14 @@ def test_tables_travel_in_frames_and_batches_can_wait() -> None:
     garbler, evaluator = opened()
     small, large = Circuit.add(8), Circuit.relu(32, 8)
     mine, theirs = words((400, 1), 32, 3), words((400, 1), 32, 4)
-    waiting = both(
+    waiting = run_both_sides(
         lambda: garbler.prepare(small, 1), lambda: evaluator.prepare(small, 1, np.array([[200]], dtype=np.uint64))
     )
     garbled, evaluated = prepared(garbler, evaluator, large, mine, theirs)
-    outputs, _ = both(garbled.receive_outputs, evaluated.return_outputs)
+    outputs, _ = run_both_sides(garbled.receive_outputs, evaluated.return_outputs)
     np.testing.assert_array_equal(outputs, large.run(mine, theirs))
-    both(lambda: waiting[0].send_inputs(np.array([[100]], dtype=np.uint64)), waiting[1].receive_inputs)
-    _, outputs = both(waiting[0].reveal_to_evaluator, waiting[1].learn_outputs)
+    run_both_sides(lambda: waiting[0].send_inputs(np.array([[100]], dtype=np.uint64)), waiting[1].receive_inputs)
+    _, outputs = run_both_sides(waiting[0].reveal_to_evaluator, waiting[1].learn_outputs)
     assert outputs.tolist() == [[44]]
     sizes = [len(body) for label, body in frames(garbler, "sent") if label == "garbled/1/relu(32, 8)/400/tables"]
     assert sum(sizes) == large.table_bytes(400)
@@ -48,15 +48,15 @@ def test_a_batch_of_many_pieces_is_one_batch(monkeypatch: pytest.MonkeyPatch, n:
     expected = circuit.run(mine, theirs)
     garbler, evaluator = opened()
     shared = Projection(5)
-    streamed = both(
+    streamed = run_both_sides(
         lambda: garbler.garble(circuit, mine, projection=shared),
         lambda: evaluator.evaluate(circuit, theirs, projection=shared),
     )
     batches = [
         prepared(garbler, evaluator, circuit, mine, theirs, shared),
-        both(lambda: garbler.garble(circuit, mine), lambda: evaluator.evaluate(circuit, theirs)),
+        run_both_sides(lambda: garbler.garble(circuit, mine), lambda: evaluator.evaluate(circuit, theirs)),
     ]
-    late = both(
+    late = run_both_sides(
         lambda: garbler.prepare(circuit, n, late=True, projection=shared),
         lambda: evaluator.prepare(circuit, n, projection=shared),
     )
@@ -65,13 +65,13 @@ def test_a_batch_of_many_pieces_is_one_batch(monkeypatch: pytest.MonkeyPatch, n:
         late[1].choose(theirs)
         late[1].receive_inputs()
 
-    both(lambda: late[0].send_inputs(mine), choose)
+    run_both_sides(lambda: late[0].send_inputs(mine), choose)
     for garbled, evaluated in (streamed, batches[0], late):
         np.testing.assert_array_equal((garbled.shares() + evaluated.shares()) & np.uint64(31), expected)
     for garbled, evaluated in (*batches, late):
-        _, outputs = both(garbled.reveal_to_evaluator, evaluated.learn_outputs)
+        _, outputs = run_both_sides(garbled.reveal_to_evaluator, evaluated.learn_outputs)
         np.testing.assert_array_equal(outputs, expected)
-        outputs, _ = both(garbled.receive_outputs, evaluated.return_outputs)
+        outputs, _ = run_both_sides(garbled.receive_outputs, evaluated.return_outputs)
         np.testing.assert_array_equal(outputs, expected)
 
 
@@ -80,7 +80,7 @@ def test_the_next_choices_cross_before_a_pieces_tables(monkeypatch: pytest.Monke
     monkeypatch.setattr(mpc.garbled.session, "OTS_A_PIECE", 32 * 8)
     circuit = Circuit.add(8)
     garbler, evaluator = opened()
-    both(
+    run_both_sides(
         lambda: garbler.garble(circuit, np.zeros((100, 1), dtype=np.uint64)),
         lambda: evaluator.evaluate(circuit, np.zeros((100, 1), dtype=np.uint64)),
     )
@@ -100,7 +100,7 @@ def test_choices_leave_before_the_piece_that_was_read_is_worked_on(monkeypatch: 
         finish(batch, evaluation, message)
 
     monkeypatch.setattr(EvaluatedBatch, "open", observed)
-    both(
+    run_both_sides(
         lambda: garbler.garble(circuit, zeros, projection=shared),
         lambda: evaluator.evaluate(circuit, zeros, projection=shared),
     )
@@ -120,9 +120,11 @@ def test_a_batch_cannot_jam_a_link_that_buffers_almost_nothing(monkeypatch: pyte
         ends[0].connect(server.getsockname())
         ends[1] = server.accept()[0]
     channels = [SocketChannel(peer, 20, end) for peer, end in zip(("evaluator", "garbler"), ends, strict=True)]
-    garbler, evaluator = both(lambda: Garbler.open(channels[0]), lambda: Evaluator.open(channels[1]))
-    garbled, evaluated = both(lambda: garbler.garble(circuit, mine), lambda: evaluator.evaluate(circuit, theirs))
-    _, outputs = both(garbled.reveal_to_evaluator, evaluated.learn_outputs)
+    garbler, evaluator = run_both_sides(lambda: Garbler.open(channels[0]), lambda: Evaluator.open(channels[1]))
+    garbled, evaluated = run_both_sides(
+        lambda: garbler.garble(circuit, mine), lambda: evaluator.evaluate(circuit, theirs)
+    )
+    _, outputs = run_both_sides(garbled.reveal_to_evaluator, evaluated.learn_outputs)
     np.testing.assert_array_equal(outputs, circuit.run(mine, theirs))
     for channel in channels:
         channel.close()

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 import mpc
 import mpc.garbled.session
 from mpc._core import Circuit
-from mpc.channels.memory import both
+from mpc.channels.memory import run_both_sides
 from mpc.errors import ParameterError, ProtocolError
 from mpc.garbled.batch import Projection
 from mpc.garbled.session import Circuits, Evaluator, Garbler, Tables
@@ -34,9 +34,9 @@ def test_many_batches_in_one_session_with_every_kind_of_output(batches: list[tup
         expected = circuit.run(mine, theirs)
         garbled, evaluated = prepared(garbler, evaluator, circuit, mine, theirs, Projection(11))
         np.testing.assert_array_equal((garbled.shares() + evaluated.shares()) & np.uint64(2047), expected)
-        _, label = both(garbled.reveal_to_evaluator, evaluated.learn_outputs)
+        _, label = run_both_sides(garbled.reveal_to_evaluator, evaluated.learn_outputs)
         np.testing.assert_array_equal(label, expected)
-        result, _ = both(garbled.receive_outputs, evaluated.return_outputs)
+        result, _ = run_both_sides(garbled.receive_outputs, evaluated.return_outputs)
         np.testing.assert_array_equal(result, expected)
 
 
@@ -48,7 +48,7 @@ def test_a_streamed_session_sends_nothing_until_the_inputs_come(
     circuit, n = Circuit.relu(32, 0), 70
     mine, theirs = words((n, 1), 32, 5), words((n, 1), 32, 6)
     garbler, evaluator = opened(circuits=(circuits, circuits))
-    garbled, evaluated = both(
+    garbled, evaluated = run_both_sides(
         lambda: garbler.prepare(circuit, n, projection=projection),
         lambda: evaluator.prepare(circuit, n, theirs, projection=projection),
     )
@@ -56,11 +56,11 @@ def test_a_streamed_session_sends_nothing_until_the_inputs_come(
         assert (frames(side, "sent")[-1][0] == last) == (circuits == "streamed")
     expected = circuit.run(mine, theirs)
     theirs.fill(0)  # the caller's own: the batch has kept what it was given
-    both(lambda: garbled.send_inputs(mine), evaluated.receive_inputs)
+    run_both_sides(lambda: garbled.send_inputs(mine), evaluated.receive_inputs)
     if projection:
         outputs = (garbled.shares() + evaluated.shares()) & np.uint64(2**32 - 1)
     else:
-        outputs, _ = both(garbled.receive_outputs, evaluated.return_outputs)
+        outputs, _ = run_both_sides(garbled.receive_outputs, evaluated.return_outputs)
     np.testing.assert_array_equal(outputs, expected)
     labels = 16 if circuits == "streamed" else 16 * 32 * n
     behind = circuit.projection_bytes(n, 32) if projection else 0
@@ -97,7 +97,9 @@ def test_the_evaluator_may_choose_late() -> None:
     circuit = Circuit.relu(20, 3)
     mine, theirs = words((50, 1), 20, 1), words((50, 1), 20, 2)
     garbler, evaluator = opened()
-    garbled, evaluated = both(lambda: garbler.prepare(circuit, 50, late=True), lambda: evaluator.prepare(circuit, 50))
+    garbled, evaluated = run_both_sides(
+        lambda: garbler.prepare(circuit, 50, late=True), lambda: evaluator.prepare(circuit, 50)
+    )
 
     def evaluate() -> Words:
         evaluated.choose(theirs)
@@ -108,7 +110,7 @@ def test_the_evaluator_may_choose_late() -> None:
         garbled.send_inputs(mine)
         garbled.reveal_to_evaluator()
 
-    _, outputs = both(garble, evaluate)
+    _, outputs = run_both_sides(garble, evaluate)
     np.testing.assert_array_equal(outputs, circuit.run(mine, theirs))
 
 
@@ -119,7 +121,9 @@ def test_argmax_leaves_fresh_shares_with_both() -> None:
     garbler, evaluator = opened()
     seen = []
     for _ in range(2):
-        left, right = both(lambda: mpc.argmax(garbler, mine, width=16), lambda: mpc.argmax(evaluator, theirs, width=16))
+        left, right = run_both_sides(
+            lambda: mpc.argmax(garbler, mine, width=16), lambda: mpc.argmax(evaluator, theirs, width=16)
+        )
         assert ((left + right) & np.uint64(65535)).tolist() == [[0, 0, 1, 0], [0, 1, 0, 0]]
         seen.append(left)
     assert (seen[0] != seen[1]).any()
@@ -130,7 +134,7 @@ def test_sum_histogram_tells_the_evaluator_alone() -> None:
     mine = words(counts.shape, 12, 6)
     theirs = (counts.astype(np.uint64) - mine) & np.uint64(4095)
     garbler, evaluator = opened()
-    nothing, labels = both(
+    nothing, labels = run_both_sides(
         lambda: mpc.sum_histogram(garbler, mine, width=12), lambda: mpc.sum_histogram(evaluator, theirs, width=12)
     )
     assert nothing is None
@@ -148,11 +152,13 @@ def test_shares_of_a_useless_shape(shape: tuple[int, ...]) -> None:
 
 def run_seeded(seed: bytes, mine: Words, theirs: Words) -> tuple[Garbler, Evaluator]:
     garbler, evaluator = opened(seed)
-    both(
+    run_both_sides(
         lambda: mpc.argmax(garbler, mine, ring_bits=16, width=8),
         lambda: mpc.argmax(evaluator, theirs, ring_bits=16, width=8),
     )
-    both(lambda: mpc.sum_histogram(garbler, mine, width=16), lambda: mpc.sum_histogram(evaluator, theirs, width=16))
+    run_both_sides(
+        lambda: mpc.sum_histogram(garbler, mine, width=16), lambda: mpc.sum_histogram(evaluator, theirs, width=16)
+    )
     return garbler, evaluator
 
 
@@ -187,7 +193,9 @@ def test_labels_of_known_values_are_a_seed_that_they_do_not_change(monkeypatch: 
     for value in (0, 255, 165):
         garbler, evaluator = opened(b"seed")
         mine = np.full((64, 1), value, dtype=np.uint64)
-        both(lambda g=garbler, own=mine: g.garble(circuit, own), lambda e=evaluator: e.evaluate(circuit, theirs))
+        run_both_sides(
+            lambda g=garbler, own=mine: g.garble(circuit, own), lambda e=evaluator: e.evaluate(circuit, theirs)
+        )
         seen.append([body for label, body in frames(garbler, "sent") if label.endswith("tables")])
     assert [len(piece) for piece in seen[0]] == [16 + circuit.table_bytes(32)] * 2
     assert {tuple(piece[:16] for piece in pieces) for pieces in seen} == {(seen[0][0][:16], seen[0][1][:16])}
@@ -211,10 +219,10 @@ def test_three_halves_send_a_quarter_less() -> None:
     sizes = []
     for tables in get_args(Tables):
         garbler, evaluator = opened(tables=(tables, tables))
-        garbled, evaluated = both(
+        garbled, evaluated = run_both_sides(
             lambda g=garbler: g.garble(circuit, mine), lambda e=evaluator: e.evaluate(circuit, theirs)
         )
-        outputs, _ = both(garbled.receive_outputs, evaluated.return_outputs)
+        outputs, _ = run_both_sides(garbled.receive_outputs, evaluated.return_outputs)
         np.testing.assert_array_equal(outputs, circuit.run(mine, theirs))
         sizes.append(sum(len(body) for label, body in frames(garbler, "sent") if label.endswith(("tables", "halves"))))
     seed = 16  # of the labels, in front
@@ -225,7 +233,7 @@ def test_the_two_sides_must_agree_on_the_tables() -> None:
     garbler, evaluator = opened(deadline_s=1, tables=("three-halves", "half-gates"))
     one = np.zeros((1, 1), dtype=np.uint64)
     with pytest.raises(ProtocolError, match=r"expected message 'garbled/0/add\(8\)/1/tables'.*three-halves"):
-        both(lambda: garbler.prepare(Circuit.add(8), 1), lambda: evaluator.prepare(Circuit.add(8), 1, one))
+        run_both_sides(lambda: garbler.prepare(Circuit.add(8), 1), lambda: evaluator.prepare(Circuit.add(8), 1, one))
 
 
 @pytest.mark.parametrize(
@@ -241,7 +249,7 @@ def test_the_two_sides_must_agree_on_the_tables() -> None:
 def test_the_garbler_refuses_another_batch(theirs: Callable[[Evaluator], object], complaint: str) -> None:
     garbler, evaluator = opened(deadline_s=1)
     with garbler.channel.in_step("1c"), pytest.raises(ProtocolError, match="step 1c evaluator: " + complaint):
-        both(lambda: garbler.prepare(Circuit.add(8), 1), lambda: theirs(evaluator))
+        run_both_sides(lambda: garbler.prepare(Circuit.add(8), 1), lambda: theirs(evaluator))
 
 
 def test_the_cores_complaint_carries_peer_and_step() -> None:
@@ -270,7 +278,7 @@ def test_a_value_beyond_its_word_is_the_callers_error() -> None:
 def test_a_batch_streamed_into_shares_opens_no_outputs() -> None:
     garbler, evaluator = opened()
     values = np.zeros((3, 1), dtype=np.uint64)
-    garbled, evaluated = both(
+    garbled, evaluated = run_both_sides(
         lambda: garbler.garble(Circuit.add(8), values, projection=Projection(8)),
         lambda: evaluator.evaluate(Circuit.add(8), values, projection=Projection(8)),
     )

@@ -30,7 +30,7 @@ Right = TypeVar("Right")
 Floats = NDArray[np.float64]
 
 
-def both(left: Callable[[], Left], right: Callable[[], Right]) -> tuple[Left, Right]:
+def run_both_sides(left: Callable[[], Left], right: Callable[[], Right]) -> tuple[Left, Right]:
     """Run both sides of a step at once; the first error is raised."""
     results: dict[str, Right] = {}
     errors: list[BaseException] = []
@@ -86,10 +86,10 @@ class Session:
     ) -> Session:
         agreement = Agreement.of(network)
         mine, theirs = memory_pair("client", "server", deadline_s)
-        evaluator, garbler = both(
+        evaluator, garbler = run_both_sides(
             lambda: Evaluator.open(mine, circuits=circuits), lambda: Garbler.open(theirs, circuits=circuits)
         )
-        querying, answering = both(
+        querying, answering = run_both_sides(
             lambda: QueryingInference.open(mine, evaluator, agreement),
             lambda: AnsweringInference.open(theirs, garbler, network, agreement, prepared=prepared),
         )
@@ -97,8 +97,10 @@ class Session:
 
     def run(self, queries: NDArray[np.uint64]) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
         """Both shares of the logits."""
-        asked, served = both(lambda: self.querying.prepare(len(queries)), lambda: self.answering.prepare(len(queries)))
-        return both(lambda: self.querying.infer(asked, queries), lambda: self.answering.infer(served))
+        asked, served = run_both_sides(
+            lambda: self.querying.prepare(len(queries)), lambda: self.answering.prepare(len(queries))
+        )
+        return run_both_sides(lambda: self.querying.infer(asked, queries), lambda: self.answering.infer(served))
 
 
 def uniform(rng: np.random.Generator, *shape: int) -> Floats:

@@ -23,7 +23,7 @@ from mpc.inference import (
 )
 from mpc.inference.linear.dealt import Keystream, Request
 from mpc.ring import Words, unpack_words
-from tests.mpc.inference.examples import Agreement, both, cryptonets_relu, everything, mlp
+from tests.mpc.inference.examples import Agreement, cryptonets_relu, everything, mlp, run_both_sides
 
 
 class Triangle:
@@ -35,11 +35,11 @@ class Triangle:
         self.querying_dealer, self.dealer_querying = memory_pair("client", "privacy-guardian")
         self.answering_dealer, dealer_answering = memory_pair("server", "privacy-guardian")
         self.dealer_ends: list[MemoryChannel] = [self.dealer_querying, dealer_answering]
-        evaluator, garbler = both(lambda: Evaluator.open(self.querying), lambda: Garbler.open(self.answering))
+        evaluator, garbler = run_both_sides(lambda: Evaluator.open(self.querying), lambda: Garbler.open(self.answering))
         (given,) = dealer_give_seeds(self.dealer_querying, 1)
         (taken,) = querying_take_seeds(self.querying_dealer, 1)
-        (self.asking, self.serving), self.dealer = both(
-            lambda: both(
+        (self.asking, self.serving), self.dealer = run_both_sides(
+            lambda: run_both_sides(
                 lambda: QueryingInference.open(self.querying, evaluator, agreement, dealt=taken),
                 lambda: AnsweringInference.open(
                     self.answering, garbler, network, agreement, dealer=self.answering_dealer
@@ -50,11 +50,11 @@ class Triangle:
 
     def run(self, queries: Words) -> tuple[Words, Words]:
         count = len(queries)
-        (asked, served), _ = both(
-            lambda: both(lambda: self.asking.prepare(count), lambda: self.serving.prepare(count)),
+        (asked, served), _ = run_both_sides(
+            lambda: run_both_sides(lambda: self.asking.prepare(count), lambda: self.serving.prepare(count)),
             lambda: self.dealer.deal(self.dealer.next()),
         )
-        return both(lambda: self.asking.infer(asked, queries), lambda: self.serving.infer(served))
+        return run_both_sides(lambda: self.asking.infer(asked, queries), lambda: self.serving.infer(served))
 
 
 @pytest.mark.parametrize("build", [mlp, cryptonets_relu, everything])

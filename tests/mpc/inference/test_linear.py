@@ -27,7 +27,7 @@ from mpc.inference.linear.rlwe import kernel_seed, rlwe_parameters
 from mpc.inference.models.tensors import convolve
 from mpc.randomness import SYSTEM, Randomness, SeededRandomness
 from mpc.ring import Ring, Words
-from tests.mpc.inference.examples import both
+from tests.mpc.inference.examples import run_both_sides
 
 PARAMETERS = rlwe_parameters(8192, 41, ((22, 1 << 20), (22, 1 << 20)))
 RING = Ring(41)
@@ -51,7 +51,7 @@ def sides(
 
 def correlate(querying: QueryingLinear, answering: AnsweringLinear, masks: Words) -> tuple[Words, Words, MemoryChannel]:
     mine, theirs = memory_pair("client", "server")
-    left, right = both(lambda: querying.prepare(mine, masks), lambda: answering.prepare(theirs, len(masks)))
+    left, right = run_both_sides(lambda: querying.prepare(mine, masks), lambda: answering.prepare(theirs, len(masks)))
     return left, right, mine
 
 
@@ -158,7 +158,7 @@ def test_layers_share_one_round() -> None:
     loaded = [LayerWeights(f"linear/{i}", shapes[i], weights[i], PARAMETERS, i) for i in range(2)]
     serving = [AnsweringLinear(layer, evaluator) for layer in loaded]
     mine, theirs = memory_pair("client", "server")
-    lefts, rights = both(
+    lefts, rights = run_both_sides(
         lambda: querying_correlate(mine, asking, masks), lambda: answering_correlate(theirs, serving, 3)
     )
     for left, right, mask, weight, shape in zip(lefts, rights, masks, weights, shapes, strict=True):
@@ -196,7 +196,7 @@ def test_more_results_than_the_flood_is_made_for_are_refused_with_peer_and_step(
     correlate(querying, answering, ring.random((2, 8, 1, 1)))
     mine, theirs = memory_pair("client", "server", 5)
     with theirs.in_step("0'"), pytest.raises(ProtocolError, match=r"step 0' client: .*at most 8 results of layer 0"):
-        both(lambda: querying.prepare(mine, ring.random((1, 8, 1, 1))), lambda: answering.prepare(theirs, 1))
+        run_both_sides(lambda: querying.prepare(mine, ring.random((1, 8, 1, 1))), lambda: answering.prepare(theirs, 1))
 
 
 def test_weights_of_another_shape_are_refused() -> None:

@@ -12,7 +12,7 @@ from mpc.channels.memory import memory_pair
 from mpc.errors import ParameterError, ProtocolError
 from mpc.inference import AnsweringPool, Network, QueryingPool
 from mpc.inference.pool import Order
-from tests.mpc.inference.examples import Session, both, mlp
+from tests.mpc.inference.examples import Session, mlp, run_both_sides
 
 
 def test_queries_are_answered_from_the_pool_and_exact() -> None:
@@ -43,7 +43,7 @@ def test_queries_are_answered_from_the_pool_and_exact() -> None:
             shares.append(session.answering.infer(taken[1]))
         return shares
 
-    for queries, left, right in zip(batches, *both(ask, serve), strict=True):
+    for queries, left, right in zip(batches, *run_both_sides(ask, serve), strict=True):
         np.testing.assert_array_equal(network.ring.signed(network.ring.add(left, right)), network.run_clear(queries))
     assert asking.ready == serving.ready == 0
 

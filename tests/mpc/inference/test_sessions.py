@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from mpc.channels.frames import Channel
-from mpc.channels.memory import memory_pair
+from mpc.channels.memory import memory_pair, run_both_sides
 from mpc.errors import MpcError, ParameterError, ProtocolError, RangeError
 from mpc.garbled.session import Circuits, Evaluator, Garbler
 from mpc.inference import AnsweringInference, LeakyReLU, Linear, Network, NetworkWeights, QueryingInference, ReLU
@@ -19,7 +19,6 @@ from mpc.ring import Words, unpack_words
 from tests.mpc.inference.examples import (
     Agreement,
     Session,
-    both,
     cryptonets_relu,
     everything,
     float_logits,
@@ -80,10 +79,10 @@ def test_a_single_layer_needs_no_circuit() -> None:
 
 
 def test_the_querying_share_is_known_before_the_query(session: Session, network: Network) -> None:
-    asked, served = both(lambda: session.querying.prepare(2), lambda: session.answering.prepare(2))
+    asked, served = run_both_sides(lambda: session.querying.prepare(2), lambda: session.answering.prepare(2))
     known = asked.logit_shares.copy()
     queries = network.encode_inputs(np.full((2, 64), 0.5))
-    left, _ = both(lambda: session.querying.infer(asked, queries), lambda: session.answering.infer(served))
+    left, _ = run_both_sides(lambda: session.querying.infer(asked, queries), lambda: session.answering.infer(served))
     np.testing.assert_array_equal(left, known)
 
 
@@ -100,9 +99,9 @@ def test_weights_transformed_ahead_serve_every_querying_party(
 
 
 def test_a_correlation_serves_once(session: Session, network: Network) -> None:
-    asked, served = both(lambda: session.querying.prepare(1), lambda: session.answering.prepare(1))
+    asked, served = run_both_sides(lambda: session.querying.prepare(1), lambda: session.answering.prepare(1))
     queries = network.encode_inputs(np.zeros((1, 64)))
-    both(lambda: session.querying.infer(asked, queries), lambda: session.answering.infer(served))
+    run_both_sides(lambda: session.querying.infer(asked, queries), lambda: session.answering.infer(served))
     with pytest.raises(ParameterError, match="has served its batch"):
         session.querying.infer(asked, queries)
     with pytest.raises(ParameterError, match="has served its batch"):
@@ -110,7 +109,7 @@ def test_a_correlation_serves_once(session: Session, network: Network) -> None:
 
 
 def test_refused_queries_cost_nothing(session: Session, network: Network) -> None:
-    asked, served = both(lambda: session.querying.prepare(1), lambda: session.answering.prepare(1))
+    asked, served = run_both_sides(lambda: session.querying.prepare(1), lambda: session.answering.prepare(1))
     sent = len(session.querying_channel.transcript)
     with pytest.raises(RangeError):
         session.querying.infer(asked, np.full((1, 64), 4097, dtype=np.uint64))
@@ -120,7 +119,9 @@ def test_refused_queries_cost_nothing(session: Session, network: Network) -> Non
         session.querying.infer(asked, np.zeros((1, 8, 8), dtype=np.uint64))
     assert len(session.querying_channel.transcript) == sent
     queries = network.encode_inputs(np.zeros((1, 64)))
-    left, right = both(lambda: session.querying.infer(asked, queries), lambda: session.answering.infer(served))
+    left, right = run_both_sides(
+        lambda: session.querying.infer(asked, queries), lambda: session.answering.infer(served)
+    )
     np.testing.assert_array_equal(network.ring.signed(network.ring.add(left, right)), network.run_clear(queries))
 
 
@@ -183,7 +184,7 @@ def test_another_agreement_is_refused(network: Network, change: dict[str, object
     agreed = Agreement.of(network)
     other = Agreement(**{**vars(agreed), **change})
     mine, theirs = memory_pair("client", "server", 5)
-    evaluator, garbler = both(lambda: Evaluator.open(mine), lambda: Garbler.open(theirs))
+    evaluator, garbler = run_both_sides(lambda: Evaluator.open(mine), lambda: Garbler.open(theirs))
     with pytest.raises(ParameterError, match=message.split(" of ", maxsplit=1)[0]):
         AnsweringInference.open(theirs, garbler, network, other)
     theirs.send_message("network/architecture", network.architecture)
@@ -193,7 +194,7 @@ def test_another_agreement_is_refused(network: Network, change: dict[str, object
 
 def test_hostile_architectures_and_keys_are_refused(network: Network) -> None:
     mine, theirs = memory_pair("client", "server", 5)
-    evaluator, garbler = both(lambda: Evaluator.open(mine), lambda: Garbler.open(theirs))
+    evaluator, garbler = run_both_sides(lambda: Evaluator.open(mine), lambda: Garbler.open(theirs))
     plain = msgspec.to_builtins(network.architecture) | {"layers": [{"type": "Dense", "outputs": 1 << 40}]}
     theirs.send("network/architecture", msgspec.msgpack.encode(plain))
     with pytest.raises(ProtocolError, match="expected a Architecture in 'network/architecture'"):
@@ -204,7 +205,7 @@ def test_hostile_architectures_and_keys_are_refused(network: Network) -> None:
 
 
 def test_shares_never_print(session: Session) -> None:
-    asked, served = both(lambda: session.querying.prepare(1), lambda: session.answering.prepare(1))
+    asked, served = run_both_sides(lambda: session.querying.prepare(1), lambda: session.answering.prepare(1))
     assert repr(asked) == "QueryingCorrelation(batch=1)"
     assert repr(served) == "AnsweringCorrelation(batch=1)"
     assert issubclass(ProtocolError, MpcError)

@@ -32,7 +32,7 @@ from mpc.inference.models.architecture import NONLINEAR, Architecture
 from mpc.inference.nonlinear import AnsweringNonlinear, circuit_of
 from mpc.randomness import SYSTEM
 from mpc.ring import Ring, Words, pack_words, packed_size, unpack_words
-from tests.mpc.inference.examples import Session, both, uniform
+from tests.mpc.inference.examples import Session, run_both_sides, uniform
 
 INPUTS, HIDDEN, CLASSES, BATCH = 16, 12, 8, 64
 BITS = 40
@@ -88,9 +88,11 @@ def real_views(network: Network, sending: Circuits) -> tuple[View, View]:
         marks = [[len(end.transcript)] for end in ends]
         outputs = []
         for _ in range(2):
-            asked, served = both(lambda: session.querying.prepare(BATCH), lambda: session.answering.prepare(BATCH))
+            asked, served = run_both_sides(
+                lambda: session.querying.prepare(BATCH), lambda: session.answering.prepare(BATCH)
+            )
             outputs.append(
-                both(lambda: session.querying.infer(asked, queries), lambda: session.answering.infer(served))  # noqa: B023
+                run_both_sides(lambda: session.querying.infer(asked, queries), lambda: session.answering.infer(served))  # noqa: B023
             )
             for mark, end in zip(marks, ends, strict=True):
                 mark.append(len(end.transcript))

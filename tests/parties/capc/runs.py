@@ -99,9 +99,13 @@ def expected_labels(run: Running) -> list[int]:
         if isinstance(settings, AnsweringSettings):
             training, parameters = settings.training, settings.parameters
             path = model_path(training, Records.read(run.folders.party(process.name) / "records.npz"), settings.cache)
-            networks.append(fixed_point(
-                    Model.read(path, training.image_shape, training.layers), parameters.ring_bits,
-                    parameters.fraction_bits, 1
-                ))
+            networks.append(
+                fixed_point(
+                    Model.read(path, training.image_shape, training.layers),
+                    parameters.ring_bits,
+                    parameters.fraction_bits,
+                    1,
+                )
+            )
     assert parameters is not None
     return [int(label) for label in plaintext_labels(queries.images, networks, parameters)]

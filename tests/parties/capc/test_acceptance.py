@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from mpc.capc.parameters import PublicParameters
-from mpc.channels.memory import both, memory_pair
+from mpc.channels.memory import memory_pair, run_both_sides
 from mpc.garbled.session import Evaluator, Garbler
 from mpc.inference import AnsweringInference, QueryingInference
 from mpc.ring import Ring
@@ -84,16 +84,16 @@ def test_secret_logits_of_200_images_agree_with_torch() -> None:
     images = pool.queries(0, 200).images
 
     querying, answering = memory_pair("client", "server-0")
-    evaluator, garbler = both(lambda: Evaluator.open(querying), lambda: Garbler.open(answering))
-    asking, serving = both(
+    evaluator, garbler = run_both_sides(lambda: Evaluator.open(querying), lambda: Garbler.open(answering))
+    asking, serving = run_both_sides(
         lambda: QueryingInference.open(querying, evaluator, parameters),
         lambda: AnsweringInference.open(answering, garbler, network, parameters),
     )
     secret = []
     for start in range(0, 200, 50):
         encoded = network.encode_inputs(images[start : start + 50])
-        mine, theirs = both(lambda: asking.prepare(50), lambda: serving.prepare(50))
-        shares = both(lambda: asking.infer(mine, encoded), lambda: serving.infer(theirs))  # noqa: B023 - runs now
+        mine, theirs = run_both_sides(lambda: asking.prepare(50), lambda: serving.prepare(50))
+        shares = run_both_sides(lambda: asking.infer(mine, encoded), lambda: serving.infer(theirs))  # noqa: B023 - runs now
         secret.append(network.decode_logits(Ring(41).add(*shares)))
         assert (network.ring.signed(Ring(41).add(*shares)) == network.run_clear(encoded)).all()
     found = np.concatenate(secret)

@@ -20,7 +20,7 @@ from mpc.capc.budget import (
     querying_request_batch,
     querying_tell_abstained,
 )
-from mpc.channels.memory import MemoryChannel, both, memory_pair
+from mpc.channels.memory import MemoryChannel, memory_pair, run_both_sides
 from mpc.dp.accountant import Cost
 from mpc.errors import ProtocolError
 from parties.capc.config import CapcConfig
@@ -47,10 +47,10 @@ def test_every_batch_is_charged_and_the_querying_party_told_of_the_run_and_all_r
     for earlier in (0, 5):
         serving = account(guardian, tmp_path, None)
         for wished, run in ((3, 3.0), (2, 5.0)):
-            spent, granted = both(partial(querying_request_batch, client, wished), serving.charge)
+            spent, granted = run_both_sides(partial(querying_request_batch, client, wished), serving.charge)
             assert granted == wished
             assert spent == Spent("", wished, run, earlier + run)
-        _, granted = both(lambda: querying_end(client), serving.charge)
+        _, granted = run_both_sides(lambda: querying_end(client), serving.charge)
         assert granted == 0
 
 
@@ -67,7 +67,7 @@ def test_the_budgets_rest_is_granted_and_what_exceeds_it_refused_in_words(tmp_pa
     def serve() -> list[int]:
         return [serving.charge() for _ in range(3)]
 
-    _, granted = both(ask, serve)
+    _, granted = run_both_sides(ask, serve)
     assert granted == [4, 1, 0]
     assert [spent.queries for spent in answers] == [4, 1, 0]
     assert "expected at most epsilon 5 for digits/party-0, found 6" in answers[2].refusal
@@ -78,11 +78,11 @@ def test_the_budgets_rest_is_granted_and_what_exceeds_it_refused_in_words(tmp_pa
 def test_abstentions_are_given_back_but_not_their_checks(tmp_path: Path) -> None:
     client, guardian = memory_pair("client", "privacy-guardian")
     serving = account(guardian, tmp_path, 5.0)
-    both(lambda: querying_request_batch(client, 4), serving.charge)
-    spent, _ = both(lambda: querying_tell_abstained(client, 3), lambda: serving.credit(4))
+    run_both_sides(lambda: querying_request_batch(client, 4), serving.charge)
+    spent, _ = run_both_sides(lambda: querying_tell_abstained(client, 3), lambda: serving.credit(4))
     assert (spent.run, spent.total) == (1, 1)
     assert serving.ledger.released() == {"digits/party-0": {"answer": 1, "check": 4}}
-    spent, _ = both(lambda: querying_request_batch(client, 1), serving.charge)
+    spent, _ = run_both_sides(lambda: querying_request_batch(client, 1), serving.charge)
     assert (spent.run, spent.total) == (2, 2)
     client.send_message("budget/abstained", Abstained(2))
     with pytest.raises(ProtocolError, match="abstentions of a batch, at most 1, found 2"):

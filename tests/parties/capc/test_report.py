@@ -111,7 +111,7 @@ def test_the_whole_page_stands(tmp_path: Path, reports: list[dict[str, Any]]) ->
     result = {"reports": reports} if len(reports) > 1 else reports[0]
     configuration = {"n_parties": 3, "dataset": "digits"}
     folders = recorded(tmp_path, panes, events, result=result, protocol="capc", configuration=configuration)
-    whole = Whole(report_page.leave(folders, PROTOCOLS["capc"]).read_text())
+    whole = Whole(report_page.write(folders, PROTOCOLS["capc"]).read_text())
     titles = ["Privacy", "Labels", "Trust", "Timeline", "Time and bytes", "Links", "Parties", "Configuration"]
     titles += ["Accuracy", "Accuracy by class", "it is spent"] if len(reports) > 1 else [HOSTILE]
     assert [title for title in titles if title not in whole.words] == []

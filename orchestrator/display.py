@@ -22,7 +22,7 @@ MANY = 12  # of more parties than this the plain lines are the reporters' alone
 _SHOWN = {"listening", "step_started", "step_finished", "advanced", "note", "finished", "failed"}
 
 
-class Progress:
+class RunDisplay:
     """Follows a run; a context manager, because a live picture must give the terminal back."""
 
     def __init__(self, plan: Plan, console: Console, log: Path, title: str):
@@ -47,7 +47,7 @@ class Progress:
             with contextlib.suppress(OSError):  # the terminal has hung up
                 self._live.stop()
 
-    def __enter__(self) -> Progress:
+    def __enter__(self) -> RunDisplay:
         return self
 
     def __exit__(
