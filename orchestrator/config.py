@@ -21,7 +21,7 @@ from typing import Any, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from orchestrator import sentences
-from orchestrator.flags import FlagParser, is_flag
+from orchestrator.flags import FlagParser, is_flag, names_of
 from orchestrator.yaml_text import read_file
 from parties.frame.errors import ConfigError
 from parties.frame.plan import RunnableProtocol, View
@@ -165,6 +165,11 @@ def _merge(model: type[Model], section: dict[str, Any] | None, given: Mapping[st
     values = dict(section or {})
     origins = dict.fromkeys(map(str, values), where)
     for name, field in model.model_fields.items():
+        written = [key for key in names_of(name, field) if key in values]
+        if len(written) > 1:
+            raise ConfigError(f"{written[1]}: expected one of its names, found {written[0]} as well in {where}.")
+        if written and written[0] != name:
+            values[name], origins[name] = values.pop(written[0]), where
         if is_flag(field) and name in given:
             values[name] = given[name]
             origins[name] = f"--{name}"

@@ -1,7 +1,8 @@
 """Command-line flags made from the fields of a configuration model.
 
 A field whose `json_schema_extra` says `"flag": True` is a flag of the same name; its description, unit and default
-are the help. A flag's value is read as the same text would be in a YAML file, so that both are equally strict.
+are the help. A flag's value is read as the same text would be in a YAML file, so that both are equally strict. Other
+names of a field (its validation alias) are flags and keys as well.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import argparse
 from typing import Any, NoReturn, get_args
 
-from pydantic import BaseModel
+from pydantic import AliasChoices, BaseModel
 from pydantic.fields import FieldInfo
 
 from orchestrator.sentences import suggestion
@@ -62,19 +63,28 @@ def is_flag(field: FieldInfo) -> bool:
     return isinstance(extra, dict) and bool(extra.get("flag"))
 
 
+def names_of(name: str, field: FieldInfo) -> tuple[str, ...]:
+    """The field's own name, then its other names."""
+    alias = field.validation_alias
+    others = alias.choices if isinstance(alias, AliasChoices) else ()
+    return (name, *(other for other in others if isinstance(other, str) and other != name))
+
+
 def _add_field(group: argparse._ArgumentGroup, name: str, field: FieldInfo) -> None:
     extra = field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
     unit = f" [{extra['unit']}]" if "unit" in extra else ""
     default = field.get_default()
     shown = f" (default {default_text(default)})" if default not in (None, False) else ""
     text = f"{field.description or ''}{unit}{shown}".replace("%", "%%")
+    options = [f"--{option}" for option in names_of(name, field)]
     if field.annotation is bool:
-        group.add_argument(f"--{name}", help=text, action="store_true")
+        group.add_argument(*options, dest=name, help=text, action="store_true")
         group.add_argument(f"--no_{name}", dest=name, help=argparse.SUPPRESS, action="store_false")
     else:
         choices = _choices(field.annotation)
         shape = "{" + ",".join(choices) + "}" if choices else name.rsplit("_", 1)[-1].upper()
-        group.add_argument(f"--{name}", help=text, metavar=shape, type=str if _is_text(field) else read_scalar)
+        kind = str if _is_text(field) else read_scalar
+        group.add_argument(*options, dest=name, help=text, metavar=shape, type=kind)
 
 
 def default_text(value: Any) -> str:

@@ -1,4 +1,4 @@
-"""The orchestrator knows processes, not what they compute; imports run one way."""
+"""Imports run one way. One table says which wing may import which, and whoever adds an arrow changes the table."""
 
 from __future__ import annotations
 
@@ -8,9 +8,37 @@ from pathlib import Path
 
 import pytest
 
-from tests.orchestrator.conftest import ROOT
+ROOT = Path(__file__).resolve().parents[1]
 
-SOURCES = sorted((ROOT / "orchestrator").rglob("*.py")) + sorted((ROOT / "orchestrator").rglob("*.conf"))
+GROUND = ("mpc.errors", "mpc.randomness", "mpc.ring")
+SHARED = ("mpc._core", "mpc.channels", "mpc.garbled", "mpc.paillier", "mpc.dp", "mpc.inference")  # by every protocol
+
+# Who may import whom. A wing is a folder or a file; a file belongs to the longest name that fits.
+MAY_IMPORT: dict[str, tuple[str, ...]] = {
+    "mpc": ("mpc.garbled",),  # the public names
+    "mpc._core": (),
+    "mpc.errors": (),
+    "mpc.randomness": ("mpc.errors",),
+    "mpc.ring": ("mpc.errors", "mpc.randomness"),
+    "mpc.channels": GROUND,
+    "mpc.garbled": (*GROUND, "mpc._core", "mpc.channels"),
+    "mpc.paillier": GROUND,
+    "mpc.dp": GROUND,
+    "mpc.inference": (*GROUND, "mpc._core", "mpc.channels", "mpc.garbled"),
+    "mpc.capc": (*GROUND, *SHARED),
+    "parties": (),
+    "parties.frame": ("mpc.errors", "mpc.channels"),
+    "parties.ledger": ("parties.frame", "mpc.errors", "mpc.dp"),
+    "parties.learning": ("parties.frame", "mpc.inference"),
+    "parties.capc": (*GROUND, *SHARED, "mpc.capc", "parties.frame", "parties.learning", "parties.ledger"),
+    "parties.protocols": ("parties.frame",),  # the wings by name, see there
+    "orchestrator": ("parties", "parties.frame"),
+    "run_protocol": ("orchestrator", "parties.protocols"),
+}
+PROTOCOL_WINGS = ("capc",)
+
+# Of the frame the orchestrator needs only what a protocol tells its launcher.
+TOLD_TO_THE_LAUNCHER = {"plan", "errors", "charts", "private_files"}
 
 # Words of one protocol, of privacy and of cryptography beyond certificates.
 FOREIGN = {
@@ -18,13 +46,17 @@ FOREIGN = {
     "paillier", "garble", "epsilon", "dataset", "mnist", "classes", "neural", "train", "accuracy", "histogram",
     "n_parties",
 }  # fmt: skip
+NEUTRAL = ("orchestrator", "parties/frame")
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_no_word_of_a_protocol(path: Path) -> None:
-    text = path.read_text().lower()
-    found = [word for word in sorted(FOREIGN) if re.search(rf"(?<![a-z]){word}", text)]
-    assert found == []
+def modules() -> dict[str, Path]:
+    """Every module of the project by its name."""
+    found = {"run_protocol": ROOT / "run_protocol.py"}
+    for top in ("mpc", "parties", "orchestrator"):
+        for path in sorted((ROOT / top).rglob("*.py")):
+            name = ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+            found[name] = path
+    return found
 
 
 def imported(path: Path) -> set[str]:
@@ -33,24 +65,67 @@ def imported(path: Path) -> set[str]:
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
-            names |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
     return names
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "orchestrator").rglob("*.py")), ids=lambda path: path.name)
-def test_the_orchestrator_imports_only_what_a_protocol_tells_its_launcher(path: Path) -> None:
-    from_parties = {name for name in imported(path) if name.split(".")[0] == "parties"}
-    allowed = ("parties.frame.plan", "parties.frame.errors", "parties.frame.charts", "parties.frame.private_files")
-    within = tuple(f"{module}." for module in allowed)
-    assert all(name in ("parties", *allowed) or name.startswith(within) for name in from_parties)
-    assert not any(name.split(".")[0] in ("mpc", "torch", "numpy") for name in imported(path))
+def wing_of(module: str, wings: tuple[str, ...] = tuple(MAY_IMPORT)) -> str:
+    """The longest name in the table that the module's name begins with."""
+    fitting = [wing for wing in wings if module == wing or module.startswith(f"{wing}.")]
+    return max(fitting, key=len, default="")
+
+
+@pytest.mark.parametrize("module", modules())
+def test_a_module_imports_only_what_its_wing_may(module: str) -> None:
+    wing = wing_of(module)
+    assert wing, f"{module} is in no wing of the table"
+    targets = {name for name in imported(modules()[module]) if name.split(".")[0] in ("mpc", "parties", "orchestrator")}
+    found = {wing_of(name) for name in targets} - {wing}
+    assert found - set(MAY_IMPORT[wing]) == set()
+
+
+def test_the_table_itself_has_no_circle() -> None:
+    floors: dict[str, int] = {}
+    while len(floors) < len(MAY_IMPORT):
+        ready = [
+            wing for wing in MAY_IMPORT if wing not in floors and all(below in floors for below in MAY_IMPORT[wing])
+        ]
+        assert ready, f"a circle among {set(MAY_IMPORT) - set(floors)}"
+        floors |= {wing: 1 + max((floors[below] for below in MAY_IMPORT[wing]), default=0) for wing in ready}
+
+
+@pytest.mark.parametrize("wing", PROTOCOL_WINGS)
+def test_a_protocol_stands_on_no_other_protocol(wing: str) -> None:
+    others = set(PROTOCOL_WINGS) - {wing}
+    for side in ("mpc", "parties"):
+        assert not {f"{top}.{other}" for top in ("mpc", "parties") for other in others} & set(
+            MAY_IMPORT[f"{side}.{wing}"]
+        )
+
+
+@pytest.mark.parametrize("folder", NEUTRAL)
+def test_no_word_of_a_protocol(folder: str) -> None:
+    sources = [path for suffix in ("py", "conf") for path in sorted((ROOT / folder).rglob(f"*.{suffix}"))]
+    assert sources
+    found = {
+        str(path.relative_to(ROOT)): words
+        for path in sources
+        if (words := [word for word in FOREIGN if re.search(rf"(?<![a-z]){word}", path.read_text().lower())])
+    }
+    assert found == {}
+
+
+def test_the_orchestrator_imports_only_what_a_protocol_tells_its_launcher() -> None:
+    for path in (ROOT / "orchestrator").rglob("*.py"):
+        from_parties = {tuple(name.split(".")) for name in imported(path) if name.split(".")[0] == "parties"}
+        assert {name[2] for name in from_parties if len(name) > 2} <= TOLD_TO_THE_LAUNCHER, path
+        assert not any(name.split(".")[0] in ("mpc", "torch", "numpy") for name in imported(path)), path
 
 
 @pytest.mark.parametrize("layer", ["parties", "mpc"])
-def test_lower_layers_do_not_import_upwards(layer: str) -> None:
-    above = {"parties": {"orchestrator", "libtmux"}, "mpc": {"orchestrator", "parties", "libtmux"}}[layer]
+def test_panes_are_the_orchestrators(layer: str) -> None:
     for path in (ROOT / layer).rglob("*.py"):
-        assert not {name.split(".")[0] for name in imported(path)} & above, path
+        assert not any(name.split(".")[0] == "libtmux" for name in imported(path)), path
 
 
 def test_the_guard_needs_only_the_standard_library() -> None:

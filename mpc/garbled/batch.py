@@ -83,20 +83,16 @@ class GarbledBatch:
 
     Attributes:
         n: instances.
-        late: the evaluator chooses only when the inputs are sent.
         stream: in a streamed session, what garbles and sends all of a batch for the garbler's values; None once it is
             called, or where tables are sent ahead.
     """
 
-    def __init__(
-        self, channel: Channel, name: str, circuit: Circuit, n: int, late: bool, projection: Projection | None
-    ) -> None:
+    def __init__(self, channel: Channel, name: str, circuit: Circuit, n: int, projection: Projection | None) -> None:
         self._channel = channel
         self.name = name
         self.circuit = circuit
         self.n = n
         self.projection = projection
-        self.late = late
         self.parts: list[tuple[slice, Garbling]] = []
         self.stream: Callable[[GarbledBatch, Words], None] | None = None
         self._shares: list[Words] = []
@@ -112,14 +108,8 @@ class GarbledBatch:
             raise ParameterError(
                 f"expected a batch prepared ahead, found {self.name}, whose inputs went with its tables"
             )
-        corrections: list[Buffer | None] = [None] * len(self.parts)
-        if self.late:
-            label, widths = f"{self.name}/corrections", self.circuit.evaluator_widths
-            corrections = [*_receive_bits(self._channel, label, self.parts, widths)]
-        for (rows, garbling), correction in zip(self.parts, corrections, strict=True):
-            with self._channel.naming_peer():
-                labels = garbling.input_labels(values[rows], correction)
-            self._channel.send(f"{self.name}/labels", labels)
+        for rows, garbling in self.parts:
+            self._channel.send(f"{self.name}/labels", garbling.input_labels(values[rows]))
 
     def reveal_to_evaluator(self) -> None:
         """Opens the outputs to the evaluator alone."""
@@ -168,13 +158,6 @@ class EvaluatedBatch:
         self.stored: list[memoryview] = []  # one a part: its tables and projection, until its labels come
         self.stream: Callable[[EvaluatedBatch], None] | None = None
         self._shares: list[Words] = []
-
-    def choose(self, values: Words) -> None:
-        """Late batches only: sends the choices for ``values`` ``(n, evaluator words)``; the garbler is about to
-        :meth:`GarbledBatch.send_inputs`."""
-        check_rows("evaluator's values", values, self.n)
-        corrections = [evaluation.choose(values[rows]) for rows, evaluation in self.parts]
-        self._channel.send(f"{self.name}/corrections", *corrections)
 
     def receive_inputs(self) -> None:
         """Receives the labels and evaluates."""

@@ -102,12 +102,12 @@ class _Side(Generic[CoreSession]):
         self._batches = 0
         self._frames = _Frames()
 
-    def _next_name(self, circuit: Circuit, n: int, late: bool, projection: Projection | None) -> str:
+    def _next_name(self, circuit: Circuit, n: int, projection: Projection | None) -> str:
         """Of a new batch; the same on both sides."""
         check_instances(n)
         number, self._batches = self._batches, self._batches + 1
         shared = f"/{projection}" if projection else ""
-        return f"garbled/{number}/{circuit.name}/{n}{'/late' if late else ''}{shared}"
+        return f"garbled/{number}/{circuit.name}/{n}{shared}"
 
     def _tables_label(self, batch: GarbledBatch | EvaluatedBatch) -> str:
         return f"{batch.name}/{TABLE_LABELS[self._tables]}"
@@ -142,19 +142,16 @@ class Garbler(_Side[GarblerSession]):
             session.finish_base(channel.recv("garbled/base/3", SUMS_BYTES))
         return cls(channel, session, tables, circuits)
 
-    def prepare(
-        self, circuit: Circuit, n: int, *, late: bool = False, projection: Projection | None = None
-    ) -> GarbledBatch:
+    def prepare(self, circuit: Circuit, n: int, *, projection: Projection | None = None) -> GarbledBatch:
         """Receives the evaluator's choices, garbles ``n`` instances and sends the tables.
 
         Args:
-            late: the evaluator chooses only when the garbler's inputs are sent (16 bytes an input bit more).
             projection: the outputs become shares; what the evaluator needs for its own goes with the tables.
 
-        In a streamed session nothing happens yet, unless the batch is late.
+        In a streamed session nothing happens yet.
         """
-        batch = self._batch(circuit, n, late, projection)
-        if self._circuits == "streamed" and not late:
+        batch = self._batch(circuit, n, projection)
+        if self._circuits == "streamed":
             batch.stream = self._stream
             return batch
         for part in self._garblings(batch):
@@ -165,13 +162,13 @@ class Garbler(_Side[GarblerSession]):
     def garble(self, circuit: Circuit, values: Words, *, projection: Projection | None = None) -> GarbledBatch:
         """:meth:`prepare` and :meth:`GarbledBatch.send_inputs` in one, for ``values`` ``(n, garbler words)`` that are
         known: their labels go first, as a seed, so that the evaluator evaluates while tables arrive and stores none."""
-        batch = self._batch(circuit, len(values), False, projection)
+        batch = self._batch(circuit, len(values), projection)
         self._stream(batch, values)
         return batch
 
-    def _batch(self, circuit: Circuit, n: int, late: bool, projection: Projection | None) -> GarbledBatch:
-        name = self._next_name(circuit, n, late, projection)
-        return GarbledBatch(self.channel, name, circuit, n, late, projection)
+    def _batch(self, circuit: Circuit, n: int, projection: Projection | None) -> GarbledBatch:
+        name = self._next_name(circuit, n, projection)
+        return GarbledBatch(self.channel, name, circuit, n, projection)
 
     def _stream(self, batch: GarbledBatch, values: Words) -> None:
         for rows, garbling in self._garblings(batch, values):
@@ -186,23 +183,22 @@ class Garbler(_Side[GarblerSession]):
         choices = self._receive_choices(batch, pieces[0])
         for rows, following in zip(pieces, [*pieces[1:], None], strict=True):
             count = rows.stop - rows.start
-            split = len(choices) - (0 if batch.late else packed_size(count * circuit.evaluator_bits, 1))
+            split = len(choices) - packed_size(count * circuit.evaluator_bits, 1)
             with self.channel.naming_peer():
                 if split:
                     self._session.extend(choices[:split])
-                corrections = None if batch.late else choices[split:]
                 known = None if values is None else values[rows]
-                garbling = self._session.garble(circuit, count, corrections, shared, known)
+                garbling = self._session.garble(circuit, count, choices[split:], shared, known)
             if following is not None:
                 choices = self._receive_choices(batch, following)
             yield rows, garbling
 
     def _receive_choices(self, batch: GarbledBatch, rows: slice) -> memoryview:
-        """An extension, where OTs are short, and unless the batch is late the corrections."""
+        """Receive the corrections of a piece, behind an extension where OTs are short."""
         needed = (rows.stop - rows.start) * batch.circuit.evaluator_bits
         missing = max(0, needed - self._session.ots_left)
         extension = -(-missing // OTS_A_BLOCK) * BLOCK_BYTES
-        return self.channel.recv(f"{batch.name}/choices", extension + (0 if batch.late else packed_size(needed, 1)))
+        return self.channel.recv(f"{batch.name}/choices", extension + packed_size(needed, 1))
 
     def _send_tables(self, batch: GarbledBatch, garbling: Garbling, labels: bytes) -> None:
         """One piece's tables, in frames; the first begins with the labels, if they are given, the last ends with the
@@ -238,24 +234,23 @@ class Evaluator(_Side[EvaluatorSession]):
         return cls(channel, session, tables, circuits)
 
     def prepare(
-        self, circuit: Circuit, n: int, values: Words | None = None, *, projection: Projection | None = None
+        self, circuit: Circuit, n: int, values: Words, *, projection: Projection | None = None
     ) -> EvaluatedBatch:
         """Sends this side's choices, receives and stores the tables.
 
         Args:
-            values: this side's inputs ``(n, evaluator words)``, of which the garbler learns nothing. None: chosen late,
-                see :meth:`EvaluatedBatch.choose`; the garbler must prepare ``late`` too.
+            values: this side's inputs ``(n, evaluator words)``, of which the garbler learns nothing.
             projection: as for :meth:`Garbler.prepare`, and the same.
 
-        In a streamed session nothing happens yet, unless the batch is late.
+        In a streamed session nothing happens yet.
         """
         batch = self._batch(circuit, n, values, projection)
-        if self._circuits == "streamed" and values is not None:
+        if self._circuits == "streamed":
             batch.stream = partial(self._stream, values=values.copy())
             return batch
-        for rows, evaluation, read in self._evaluations(batch, values, seeded=False):
+        for rows, evaluation, send_next_choices in self._evaluations(batch, values, seeded=False):
             batch.stored.append(self._store_tables(batch, rows))
-            read()
+            send_next_choices()
             batch.parts.append((rows, evaluation))
         return batch
 
@@ -265,22 +260,21 @@ class Evaluator(_Side[EvaluatorSession]):
         self._stream(batch, values)
         return batch
 
-    def _batch(self, circuit: Circuit, n: int, values: Words | None, projection: Projection | None) -> EvaluatedBatch:
-        if values is not None:
-            check_rows("evaluator's values", values, n)
-        name = self._next_name(circuit, n, values is None, projection)
+    def _batch(self, circuit: Circuit, n: int, values: Words, projection: Projection | None) -> EvaluatedBatch:
+        check_rows("evaluator's values", values, n)
+        name = self._next_name(circuit, n, projection)
         return EvaluatedBatch(self.channel, name, circuit, n, projection)
 
     def _stream(self, batch: EvaluatedBatch, values: Words) -> None:
-        for rows, evaluation, read in self._evaluations(batch, values, seeded=True):
-            message = self._evaluate_tables(batch, rows, evaluation, read)
+        for rows, evaluation, send_next_choices in self._evaluations(batch, values, seeded=True):
+            message = self._evaluate_tables(batch, rows, evaluation, send_next_choices)
             if batch.projection is None:
                 batch.parts.append((rows, evaluation))
             else:
                 batch.open(evaluation, message)
 
     def _evaluations(
-        self, batch: EvaluatedBatch, values: Words | None, seeded: bool
+        self, batch: EvaluatedBatch, values: Words, seeded: bool
     ) -> Iterator[tuple[slice, Evaluation, Callable[[], None]]]:
         """Piece after piece; by then its choices and those of the next are sent, those of the one after that are made.
         They are to be sent, by the call that comes with each piece, as soon as it is read and before it is worked on:
@@ -299,17 +293,14 @@ class Evaluator(_Side[EvaluatorSession]):
             yield rows, begun.popleft(), send
 
     def _choices(
-        self, batch: EvaluatedBatch, rows: slice, values: Words | None, seeded: bool
+        self, batch: EvaluatedBatch, rows: slice, values: Words, seeded: bool
     ) -> tuple[Evaluation, Callable[[], None]]:
-        """A piece begun, and the call that sends what the garbler needs of it: an extension, where OTs are short, and
-        unless the batch is late the corrections."""
+        """Begin a piece. Returns it, and the call that sends its corrections, behind an extension if OTs are short."""
         count = rows.stop - rows.start
         missing = count * batch.circuit.evaluator_bits - self._session.ots_left
         extension = self._session.extend(missing) if missing > 0 else b""
-        own = None if values is None else values[rows]
-        evaluation = self._session.evaluate(batch.circuit, count, own, batch.projection is not None, seeded)
-        corrections = b"" if values is None else evaluation.corrections
-        return evaluation, partial(self.channel.send, f"{batch.name}/choices", extension, corrections)
+        evaluation = self._session.evaluate(batch.circuit, count, values[rows], batch.projection is not None, seeded)
+        return evaluation, partial(self.channel.send, f"{batch.name}/choices", extension, evaluation.corrections)
 
     def _store_tables(self, batch: EvaluatedBatch, rows: slice) -> memoryview:
         """One piece's tables, with the projection behind them, if there is one."""
@@ -324,10 +315,12 @@ class Evaluator(_Side[EvaluatorSession]):
         return stored
 
     def _evaluate_tables(
-        self, batch: EvaluatedBatch, rows: slice, evaluation: Evaluation, read: Callable[[], None]
+        self, batch: EvaluatedBatch, rows: slice, evaluation: Evaluation, send_next_choices: Callable[[], None]
     ) -> bytes:
-        """One piece's tables, the labels in front of them, evaluated on the way; ``read`` is called when all are there.
-        Returns the projection behind them, if there is one."""
+        """Evaluate one piece's tables as they arrive, behind their labels. Returns the projection, if there is one.
+
+        ``send_next_choices`` is called when all tables are there, before the last of them are worked on.
+        """
         label = self._tables_label(batch)
         labels = evaluation.label_bytes
         left = batch.circuit.table_bytes(rows.stop - rows.start, self._tables)
@@ -338,7 +331,7 @@ class Evaluator(_Side[EvaluatorSession]):
             frame = self._frames.take(labels + now + (0 if left else projected), labels)
             self.channel.recv_into(label, frame)
             if not left:
-                read()
+                send_next_choices()
             with self.channel.naming_peer():
                 if labels:
                     evaluation.set_labels(frame[:labels])

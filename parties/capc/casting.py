@@ -54,7 +54,7 @@ def split_data(config: CapcConfig, dataset: Dataset) -> SplitData:
     """Deal the dataset out. Which owners ask changes nothing about the parts."""
     pool = dataset.pool
     if config.strategy == "given":
-        asked = {"queries": dataset.queries(config.start_batch, config.n_queries)}
+        asked = {"queries": dataset.queries(config.first_query, config.n_queries)}
     else:
         aside, rest = set_aside(pool.labels, config.unlabelled, config.seed)
         asked = {"unlabelled": pool.take(aside), "held_out": dataset.test}
@@ -80,7 +80,7 @@ def public_parameters(config: CapcConfig, dataset: Dataset) -> PublicParameters:
         classes=config.num_classes,
         input_shape=dataset.image_shape,
         ring_bits=config.ring_bits,
-        fraction_bits=config.round_exp,
+        fraction_bits=config.fraction_bits,
         sigma=str(config.sigma),
         aggregation=config.aggregation,
         key_bits=config.paillier_bits,

@@ -7,7 +7,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 
 def _flag(unit: str) -> dict[str, Any]:
@@ -41,8 +41,12 @@ class CapcConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     n_parties: int = Field(1, ge=1, le=250, description="answering parties (K)", json_schema_extra=_flag("parties"))
-    start_batch: int = Field(
-        0, ge=0, description="index of the first query in the test set", json_schema_extra=_flag("index")
+    first_query: int = Field(
+        0,
+        ge=0,
+        validation_alias=AliasChoices("first_query", "start_batch"),
+        description="index of the first query in the test set",
+        json_schema_extra=_flag("index"),
     )
     n_queries: int = Field(1, ge=1, description="queries of a querying party", json_schema_extra=_flag("queries"))
     batch_size: int = Field(
@@ -111,10 +115,11 @@ class CapcConfig(BaseModel):
         description="classes, or labels where any number of them may hold; must match the dataset",
         json_schema_extra=_flag("classes"),
     )
-    round_exp: int = Field(
+    fraction_bits: int = Field(
         13,
         ge=1,
         le=30,
+        validation_alias=AliasChoices("fraction_bits", "round_exp"),
         description="fraction bits of the fixed-point numbers",
         json_schema_extra=_flag("bits"),
     )
@@ -282,9 +287,9 @@ class CapcConfig(BaseModel):
                 f"noise_by: expected a dp_noise_scale of at least {self.noise_parts**0.5 / 2:.3g}, so that every part "
                 f"has a scale of at least 1/2, found {float(self.sigma):g}"
             )
-        if 2 * self.round_exp >= self.ring_bits:
+        if 2 * self.fraction_bits >= self.ring_bits:
             raise ValueError(
-                f"round_exp: products carry twice {self.round_exp} fraction bits and do not fit a ring of "
+                f"fraction_bits: products carry twice {self.fraction_bits} fraction bits and do not fit a ring of "
                 f"{self.ring_bits} bits"
             )
         return self

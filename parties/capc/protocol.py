@@ -178,7 +178,7 @@ class _Settings:
             **self._common(name),
             servers=tuple(self._peer(server) for server in self._roles.answering(owner)),
             guardian=self._peer(GUARDIAN),
-            first_query=self._config.start_batch,
+            first_query=self._config.first_query,
             delta=self._config.delta,
             label_names=self._dataset.label_names,
             campaign=self._campaign(name, owner),

@@ -34,7 +34,7 @@ class RunFolders:
         return make_private_folder(self.files / self.run / name)
 
     def cache(self, name: str) -> Path:
-        """The party's private folder for what it could make again (trained models)."""
+        """The party's private folder for what it could make again."""
         return make_private_folder(self.files / "cache" / name)
 
     def durable(self, name: str) -> Path:

@@ -83,7 +83,7 @@ class Progress:
         self.event("note", detail=text)
 
     def advance(self, done: int, of: int, unit: str, figures: Sequence[Figure] = ()) -> None:
-        """How much of the party's work is done, such as 7 of 30 queries, and the figures that go with it."""
+        """How much of the party's work is done, such as 7 of 30, and the figures that go with it."""
         words = [f"{done} of {of} {unit}"]
         for figure in figures:
             value = figure.value if isinstance(figure.value, str) else f"{figure.value:.3g}"

@@ -61,7 +61,7 @@ class Dataset:
         if first + count > len(self.test):
             raise ConfigError(
                 f"queries {first}..{first + count - 1} asked for, but the {self.name} test set has images "
-                f"0..{len(self.test) - 1}: choose a smaller start_batch or n_queries"
+                f"0..{len(self.test) - 1}: choose a smaller first_query or n_queries"
             )
         return self.test.take(slice(first, first + count))
 

@@ -56,19 +56,9 @@ def test_a_batch_of_many_pieces_is_one_batch(monkeypatch: pytest.MonkeyPatch, n:
         prepared(garbler, evaluator, circuit, mine, theirs, shared),
         run_both_sides(lambda: garbler.garble(circuit, mine), lambda: evaluator.evaluate(circuit, theirs)),
     ]
-    late = run_both_sides(
-        lambda: garbler.prepare(circuit, n, late=True, projection=shared),
-        lambda: evaluator.prepare(circuit, n, projection=shared),
-    )
-
-    def choose() -> None:
-        late[1].choose(theirs)
-        late[1].receive_inputs()
-
-    run_both_sides(lambda: late[0].send_inputs(mine), choose)
-    for garbled, evaluated in (streamed, batches[0], late):
+    for garbled, evaluated in (streamed, batches[0]):
         np.testing.assert_array_equal((garbled.shares() + evaluated.shares()) & np.uint64(31), expected)
-    for garbled, evaluated in (*batches, late):
+    for garbled, evaluated in batches:
         _, outputs = run_both_sides(garbled.reveal_to_evaluator, evaluated.learn_outputs)
         np.testing.assert_array_equal(outputs, expected)
         outputs, _ = run_both_sides(garbled.receive_outputs, evaluated.return_outputs)

@@ -93,27 +93,6 @@ def test_both_sides_stream_or_neither() -> None:
             prepared(garbler, evaluator, Circuit.add(8), words((3, 1), 8, 1), words((3, 1), 8, 2))
 
 
-def test_the_evaluator_may_choose_late() -> None:
-    circuit = Circuit.relu(20, 3)
-    mine, theirs = words((50, 1), 20, 1), words((50, 1), 20, 2)
-    garbler, evaluator = opened()
-    garbled, evaluated = run_both_sides(
-        lambda: garbler.prepare(circuit, 50, late=True), lambda: evaluator.prepare(circuit, 50)
-    )
-
-    def evaluate() -> Words:
-        evaluated.choose(theirs)
-        evaluated.receive_inputs()
-        return evaluated.learn_outputs()
-
-    def garble() -> None:
-        garbled.send_inputs(mine)
-        garbled.reveal_to_evaluator()
-
-    _, outputs = run_both_sides(garble, evaluate)
-    np.testing.assert_array_equal(outputs, circuit.run(mine, theirs))
-
-
 def test_argmax_leaves_fresh_shares_with_both() -> None:
     values = np.array([[5, -3, 9, 9], [-7, -2, -2, -9]])
     mine = words(values.shape, 64, 5)

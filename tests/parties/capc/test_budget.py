@@ -113,7 +113,7 @@ def test_other_messages_and_other_numbers_are_refused(tmp_path: Path) -> None:
 
 def published(tmp_path: Path, spent: Spent, *batches: list[int | None]) -> dict[str, Any]:
     run = Run(RunFolders(tmp_path / "files", tmp_path / "logs", "test"), "session-1", 40000)
-    plan = PROTOCOLS["capc"].plan(CapcConfig(start_batch=20, n_queries=3, batch_size=2), run)
+    plan = PROTOCOLS["capc"].plan(CapcConfig(first_query=20, n_queries=3, batch_size=2), run)
     settings = plan.processes[0].settings
     assert isinstance(settings, QueryingSettings)
     results = Results(tmp_path / "result.json", settings)

@@ -53,7 +53,7 @@ def test_delta_may_be_a_string_as_yaml_reads_it() -> None:
         ({"n_parties": 0}, "n_parties"),
         ({"n_parties": 251}, "n_parties"),
         ({"n_partys": 2}, "n_partys"),
-        ({"start_batch": -1}, "start_batch"),
+        ({"first_query": -1}, "first_query"),
         ({"n_queries": 0}, "n_queries"),
         ({"batch_size": 0}, "batch_size"),
         ({"dp_noise_scale": -1}, "dp_noise_scale"),
@@ -80,7 +80,7 @@ def test_delta_may_be_a_string_as_yaml_reads_it() -> None:
         ({"noise_by": "parties", "n_parties": 9, "dp_noise_scale": 1}, "noise_by"),
         ({"noise_by": "parties", "n_parties": 3, "dp_noise_scale": 2, "threshold": 2}, "noise_by"),
         ({"strategy": "random", "n_queries": 11, "unlabelled": 10}, "n_queries"),
-        ({"round_exp": 12, "ring_bits": 24}, "round_exp"),
+        ({"fraction_bits": 12, "ring_bits": 24}, "fraction_bits"),
         ({"learning_rate": float("nan")}, "learning_rate"),
     ],
 )
@@ -94,7 +94,7 @@ def test_what_cannot_be_run_is_refused_by_its_key(choices: dict[str, Any], key: 
     [
         ({"num_classes": 3}, "num_classes is 3, but digits has 10 classes"),
         ({"models": "mlp,resnet"}, "architecture 'resnet' is not known"),
-        ({"start_batch": 360}, r"test set has images 0\.\.359"),
+        ({"first_query": 360}, r"test set has images 0\.\.359"),
         ({"dataset": "mnist", "data_dir": "/nowhere"}, "neither t10k-images"),
     ],
 )
@@ -124,7 +124,7 @@ def test_the_plan_names_processes_ports_and_panes(tmp_path: Path) -> None:
 
 
 def test_each_party_gets_its_own_part_of_the_data_and_nobody_elses(tmp_path: Path) -> None:
-    _, run = plan_of(tmp_path, n_parties=3, qp_id=1, start_batch=5, n_queries=4)
+    _, run = plan_of(tmp_path, n_parties=3, qp_id=1, first_query=5, n_queries=4)
     names = ("client", "server-0", "server-1", "server-2")
     parts = [Records.read(run.folders.party(name) / "records.npz") for name in names]
     digits = load_dataset("digits", None)
@@ -168,7 +168,7 @@ def test_settings_survive_their_file(tmp_path: Path) -> None:
 
 
 def test_settings_hold_only_what_the_party_may_know(tmp_path: Path) -> None:
-    plan, _ = plan_of(tmp_path, n_parties=3, start_batch=123, data_dir=tmp_path / "secret-place")
+    plan, _ = plan_of(tmp_path, n_parties=3, first_query=123, data_dir=tmp_path / "secret-place")
     kinds = {"client": QueryingSettings, "privacy-guardian": GuardianSettings}
     for process in plan.processes:
         assert isinstance(process.settings, kinds.get(process.name, AnsweringSettings))

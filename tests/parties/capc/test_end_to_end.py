@@ -22,7 +22,7 @@ def top(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("runs")
 
 
-CHOICES = {"models": "mlp,cnn-avgpool", "n_queries": 5, "batch_size": 2, "start_batch": 40}
+CHOICES = {"models": "mlp,cnn-avgpool", "n_queries": 5, "batch_size": 2, "first_query": 40}
 
 
 def test_without_noise_the_labels_are_the_majority_of_different_models(top: Path) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.config import configure
+from parties.frame.errors import ConfigError
 from parties.frame.private_files import make_private_folder
 from parties.protocols import PROTOCOLS
 from tests import trained
@@ -108,3 +109,19 @@ def test_output_that_nobody_takes_is_a_failure_with_our_own_status(tmp_path: Pat
         assert subprocess.run(command, cwd=ROOT, stdout=full, check=False).returncode == 1
         refused = subprocess.run([*command, "--n_parties", "0"], cwd=ROOT, stdout=full, check=False)
     assert refused.returncode == 2
+
+
+def test_the_published_demos_names_are_names_still() -> None:
+    given = configure(["--start_batch", "7", "--round_exp", "12"], PROTOCOLS).settings.model_dump()
+    assert (given["first_query"], given["fraction_bits"]) == (7, 12)
+
+
+def test_a_key_under_both_its_names_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "twice.yaml"
+    file.write_text("capc: {round_exp: 12, fraction_bits: 13}\n")
+    with pytest.raises(ConfigError, match="round_exp: expected one of its names, found fraction_bits as well"):
+        configure(["--config", str(file)], PROTOCOLS)
+    file.write_text("capc: {round_exp: 12}\n")
+    assert configure(["--config", str(file)], PROTOCOLS).settings.model_dump()["fraction_bits"] == 12
+    overridden = configure(["--config", str(file), "--fraction_bits", "11"], PROTOCOLS)
+    assert overridden.settings.model_dump()["fraction_bits"] == 11
