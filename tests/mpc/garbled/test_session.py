@@ -79,9 +79,10 @@ def test_a_streamed_session_sends_nothing_until_the_inputs_come(
 @pytest.mark.parametrize("circuits", get_args(Circuits))
 def test_a_batch_without_instances_or_with_too_few_values_is_refused_at_once(circuits: Circuits) -> None:
     garbler, evaluator = opened(circuits=(circuits, circuits))
-    for prepare in (garbler.prepare, evaluator.prepare):
-        with pytest.raises(ParameterError, match="at least one instance, found 0"):
-            prepare(Circuit.add(8), 0)
+    with pytest.raises(ParameterError, match="at least one instance, found 0"):
+        garbler.prepare(Circuit.add(8), 0)
+    with pytest.raises(ParameterError, match="at least one instance, found 0"):
+        evaluator.prepare(Circuit.add(8), 0, words((0, 1), 8, 1))
     with pytest.raises(ParameterError, match="expected 5 rows"):
         evaluator.prepare(Circuit.add(8), 5, words((3, 1), 8, 1))
 
@@ -220,7 +221,6 @@ def test_the_two_sides_must_agree_on_the_tables() -> None:
     [
         (lambda e: e.prepare(Circuit.add(8), 2, np.zeros((2, 1), dtype=np.uint64)), "expected message 'garbled/0/add"),
         (lambda e: e.prepare(Circuit.sub(8), 1, np.zeros((1, 1), dtype=np.uint64)), "expected message 'garbled/0/add"),
-        (lambda e: e.prepare(Circuit.add(8), 1), "expected message 'garbled/0/add"),
         (lambda e: e.channel.send("garbled/0/add(8)/1/choices", bytes(496)), "expected 497 bytes"),
         (lambda e: e.channel.send("garbled/0/add(8)/1/choices", bytes(498)), "expected 497 bytes"),
     ],
