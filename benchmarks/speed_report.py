@@ -79,7 +79,10 @@ SIZES = Table("inference-sizes", "inference", ("work", "program", "MB a query", 
 ENGINE = Table("engine", "engine", ("work", "TCP", "TLS"))
 KERNEL = Table("kernel", "engine", ("level", "garble, of AES / 4", "evaluate, of AES / 2"))
 TABLE_FORMATS = Table(
-    "table_formats", "table_formats", ("link", "half gates, ms", "three halves, ms", "half gates ÷ three halves")
+    "table_formats",
+    "table_formats",
+    ("link", "ReLUs", "half gates, ms", "three halves, ms", "half gates ÷ three halves"),
+    2,
 )
 THROUGHPUT = Table(
     "throughput", "throughput", ("answering parties", "queries a batch", "masks", "circuits", "labels a minute"), 4
@@ -191,6 +194,7 @@ def format_rows(links: Row) -> list[list[str]]:
     return [
         [
             name,
+            f"{row['relus']:,}",
             *(
                 f"{cell['seconds'] * 1e3:.1f} [{cell['min_s'] * 1e3:.1f}-{cell['max_s'] * 1e3:.1f}]"
                 for cell in (row["half-gates"], row["three-halves"])
