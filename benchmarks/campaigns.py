@@ -20,6 +20,7 @@ import numpy as np
 import yaml
 
 from benchmarks.runs import ROOT, Seconds, querying, run
+from benchmarks.speed_report import CAMPAIGNS, add_flag, campaign_row, write
 from parties.capc.config import CapcConfig
 from parties.capc.simulation import simulate
 
@@ -127,6 +128,7 @@ def main() -> None:
     parser.add_argument("--draws", type=int, default=3, help="draws of the noise in the clear")
     parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "results")
     parser.add_argument("--start_port", type=int, default=23700)
+    add_flag(parser)
     chosen = parser.parse_args()
     chosen.out.mkdir(parents=True, exist_ok=True)
     name = f"campaigns-{chosen.config.stem}"
@@ -139,6 +141,8 @@ def main() -> None:
         rows.sort(key=lambda row: (row["seed"], row["querying_party"]))
         file.write_text(json.dumps(rows, indent=2) + "\n")
     plot(rows, chosen.config.stem, chosen.out / f"{name}.png")
+    if chosen.docs:
+        write(CAMPAIGNS, [campaign_row(chosen.config.name, rows)])
     print(table(rows))
 
 

@@ -22,6 +22,7 @@ import numpy as np
 
 from benchmarks.engine_report import plot, table
 from benchmarks.links import measure_link
+from benchmarks.speed_report import ENGINE, KERNEL, add_flag, engine_rows, kernel_rows, write
 from benchmarks.two_party import Transport, peak_memory_mb, run_two_party
 from mpc._core import Circuit, EvaluatorSession, GarblerSession
 from mpc.channels.frames import Channel
@@ -249,6 +250,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "results")
     parser.add_argument("--quick", action="store_true", help="leave out the million-instance run")
+    add_flag(parser)
     chosen = parser.parse_args()
     chosen.out.mkdir(parents=True, exist_ok=True)
     transports: tuple[Transport, ...] = ("tcp", "tls")
@@ -269,6 +271,9 @@ def main() -> None:
     for row in (*results["relus"], *results["gates"]):
         row["of_link"] = row["and_per_s"] * TABLE_BYTES / links[row["transport"]]["bytes_per_s"]
     (chosen.out / "engine.json").write_text(json.dumps(results, indent=2) + "\n")
+    if chosen.docs:
+        write(ENGINE, engine_rows(results))
+        write(KERNEL, kernel_rows(results))
     print(table(results))
     plot(results["scaling"], chosen.out / "engine.png")
 

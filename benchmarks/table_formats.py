@@ -19,6 +19,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from benchmarks.speed_report import TABLE_FORMATS, add_flag, format_rows, write
 from benchmarks.two_party import Transport, run_two_party
 from mpc._core import Circuit
 from mpc.channels.frames import Channel
@@ -117,6 +118,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=Path(__file__).resolve().parent / "results")
     parser.add_argument("--relus", type=int, default=20_000)
+    add_flag(parser)
     chosen = parser.parse_args()
     chosen.out.mkdir(parents=True, exist_ok=True)
     links: dict[str, Any] = {}
@@ -134,6 +136,8 @@ def main() -> None:
         ]
         print(f"{name:16} {cells[0]:>24} {cells[1]:>24} {row['gain']:6.2f}", flush=True)
     (chosen.out / "table_formats.json").write_text(json.dumps(links, indent=2) + "\n")
+    if chosen.docs:
+        write(TABLE_FORMATS, format_rows(links))
 
 
 if __name__ == "__main__":

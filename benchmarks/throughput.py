@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.runs import ROOT, querying, run
+from benchmarks.speed_report import THROUGHPUT, add_flag, throughput_rows, write
 
 MODEL = "sklearn-mlp"  # 64-32-10 on digits, as the default model, and trained in a tenth of its time
 FEWEST_BATCHES = 2
@@ -129,6 +130,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "results")
     parser.add_argument("--folder", type=Path, help="keeps the trained models from one call to the next; default: none")
     parser.add_argument("--start_port", type=int, default=23700)
+    add_flag(parser)
     chosen = parser.parse_args()
     chosen.out.mkdir(parents=True, exist_ok=True)
     file = chosen.out / "throughput.json"
@@ -139,6 +141,8 @@ def main() -> None:
         for cell in product(chosen.aggregation, chosen.circuits, chosen.parties, chosen.batches):
             rows[cell] = measure(folder, chosen.start_port, *cell, chosen.batches_a_cell)
             print(table([rows[cell]]), flush=True)
+            if chosen.docs:
+                write(THROUGHPUT, throughput_rows([rows[cell]]))
     ordered = [rows[cell] for cell in sorted(rows)]
     file.write_text(json.dumps(ordered, indent=2) + "\n")
     for (aggregation, circuits), alike in groupby(ordered, itemgetter("aggregation", "circuits")):

@@ -24,6 +24,7 @@ from benchmarks.inference.measure import measure, measure_labels
 from benchmarks.inference.models import model
 from benchmarks.inference.report import plot, tables
 from benchmarks.inference.rows import ROWS, compare
+from benchmarks.speed_report import INFERENCE, SIZES, add_flag, inference_rows, size_rows, write
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PARTIES = (1, 3, 10, 30)
@@ -39,6 +40,7 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, default=3, help="runs of peer and project in turn")
     parser.add_argument("--fraction_bits", type=int, default=FRACTION_BITS)
     parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "results")
+    add_flag(parser)
     chosen = parser.parse_args()
     chosen.out.mkdir(parents=True, exist_ok=True)
     path = chosen.out / "inference.json"
@@ -64,6 +66,10 @@ def main() -> None:
         keep("precision", [measure(each, f, 1, 5) for each, f in pairs])
     if "lenet" in chosen.only and "CAPC_DATA_DIR" in os.environ:
         keep("lenet", measure_labels(model("lenet", chosen.out), 12, 10))
+    if chosen.docs:
+        measured = {"rows": {name: row for name, row in results["rows"].items() if name in chosen.only}}
+        write(INFERENCE, inference_rows(measured))
+        write(SIZES, size_rows(measured))
     text = tables(results)
     (chosen.out / "inference.md").write_text(text + "\n")
     print(text)
