@@ -8,9 +8,9 @@
 #include <utility>
 
 #include "bindings/convert.hpp"
-#include "core/circuits.hpp"
-#include "core/edwards25519.hpp"
-#include "core/projection.hpp"
+#include "core/circuits/circuits.hpp"
+#include "core/curve/edwards25519.hpp"
+#include "core/garbling/projection.hpp"
 
 namespace capc::bindings {
 

@@ -11,10 +11,10 @@
 #include <utility>
 #include <vector>
 
-#include "core/error.hpp"
-#include "core/garbling.hpp"
-#include "core/prg.hpp"
-#include "core/sha256.hpp"
+#include "core/aes/prg.hpp"
+#include "core/base/error.hpp"
+#include "core/base/sha256.hpp"
+#include "core/garbling/garbling.hpp"
 
 namespace capc::bindings {
 

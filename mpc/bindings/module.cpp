@@ -4,7 +4,7 @@
 #include <nanobind/stl/string.h>
 
 #include "bindings/convert.hpp"
-#include "core/cpu.hpp"
+#include "core/base/cpu.hpp"
 
 namespace {
 

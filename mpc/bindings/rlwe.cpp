@@ -9,7 +9,7 @@
 #include <utility>
 
 #include "bindings/convert.hpp"
-#include "core/rlwe/linear.hpp"
+#include "core/bfv/linear.hpp"
 
 namespace capc::bindings {
 

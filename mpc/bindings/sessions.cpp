@@ -6,7 +6,7 @@
 #include <optional>
 
 #include "bindings/convert.hpp"
-#include "core/session.hpp"
+#include "core/garbling/session.hpp"
 
 namespace capc::bindings {
 

@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "core/cpu.hpp"
+#include "core/base/cpu.hpp"
 
 namespace check {
 

@@ -7,8 +7,8 @@
 #include <utility>
 #include <vector>
 
-#include "core/rlwe/linear.hpp"
-#include "core/rlwe/sampling.hpp"
+#include "core/bfv/linear.hpp"
+#include "core/lattice/sampling.hpp"
 
 namespace capc::mpc::rlwe {
 

@@ -6,9 +6,9 @@
 #include <utility>
 #include <vector>
 
-#include "core/bit_matrix.hpp"
-#include "core/garbling.hpp"
-#include "core/prg.hpp"
+#include "core/aes/prg.hpp"
+#include "core/base/bit_matrix.hpp"
+#include "core/garbling/garbling.hpp"
 
 namespace capc::mpc {
 

@@ -1,7 +1,7 @@
 // AES-128 on every CPU level: FIPS 197 appendix B, NIST SP 800-38A F.1.1 and F.5.1, AESAVS vectors, agreement.
-#include "core/aes.hpp"
-#include "core/blocks.hpp"
-#include "core/prg.hpp"
+#include "core/aes/aes.hpp"
+#include "core/aes/prg.hpp"
+#include "core/base/blocks.hpp"
 #include "tests/check.hpp"
 
 using capc::mpc::Aes128;

@@ -1,11 +1,11 @@
 // Every circuit against plain integers, widths 1..64, random and edge values; AND counts; refusals.
 #include <algorithm>
 
-#include "core/bit_matrix.hpp"
-#include "core/builder.hpp"
-#include "core/circuits.hpp"
-#include "core/error.hpp"
-#include "core/prg.hpp"
+#include "core/aes/prg.hpp"
+#include "core/base/bit_matrix.hpp"
+#include "core/base/error.hpp"
+#include "core/circuits/builder.hpp"
+#include "core/circuits/circuits.hpp"
 #include "tests/check.hpp"
 
 using namespace capc::mpc;

@@ -1,7 +1,7 @@
 // No branch and no address depends on a secret: every secret is marked as undefined memory for valgrind's memcheck, which
 // then reports any jump or address that depends on one (the idea of ctgrind). Runs as a plain test without valgrind.
-#include "core/circuits.hpp"
-#include "core/projection.hpp"
+#include "core/circuits/circuits.hpp"
+#include "core/garbling/projection.hpp"
 #include "tests/check.hpp"
 #include "tests/setting.hpp"
 

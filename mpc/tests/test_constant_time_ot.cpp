@@ -1,10 +1,10 @@
 // No branch and no address of the OTs depends on a secret: scalars, shared points, choice bits, delta and keys are
 // marked as undefined memory for valgrind's memcheck (see test_constant_time.cpp). Runs as a plain test without
 // valgrind, which knows no AVX-512: the vector code for eight points is out of its sight.
-#include "core/base_ot.hpp"
-#include "core/bit_matrix.hpp"
-#include "core/ot_extension.hpp"
-#include "core/sha256.hpp"
+#include "core/base/bit_matrix.hpp"
+#include "core/base/sha256.hpp"
+#include "core/ot/base_ot.hpp"
+#include "core/ot/ot_extension.hpp"
 #include "tests/check.hpp"
 
 #if __has_include(<valgrind/memcheck.h>)

@@ -3,13 +3,13 @@
 // side, projection; a known answer; refusals.
 #include <algorithm>
 
-#include "core/bit_matrix.hpp"
-#include "core/builder.hpp"
-#include "core/circuits.hpp"
-#include "core/error.hpp"
-#include "core/garbling.hpp"
-#include "core/hash.hpp"
-#include "core/projection.hpp"
+#include "core/aes/hash.hpp"
+#include "core/base/bit_matrix.hpp"
+#include "core/base/error.hpp"
+#include "core/circuits/builder.hpp"
+#include "core/circuits/circuits.hpp"
+#include "core/garbling/garbling.hpp"
+#include "core/garbling/projection.hpp"
 #include "tests/check.hpp"
 #include "tests/setting.hpp"
 

@@ -1,8 +1,8 @@
 // Base OTs and their extension: keys agree, the correlation holds, the wire is reproducible, bad points are refused.
-#include "core/base_ot.hpp"
-#include "core/error.hpp"
-#include "core/ot_extension.hpp"
-#include "core/sha256.hpp"
+#include "core/base/error.hpp"
+#include "core/base/sha256.hpp"
+#include "core/ot/base_ot.hpp"
+#include "core/ot/ot_extension.hpp"
 #include "tests/check.hpp"
 
 #include <memory>

@@ -2,8 +2,8 @@
 // bits in rows of 1 to 33 instances, wherever the message ends.
 #include <algorithm>
 
-#include "core/hash.hpp"
-#include "core/projection.hpp"
+#include "core/aes/hash.hpp"
+#include "core/garbling/projection.hpp"
 #include "tests/check.hpp"
 #include "tests/setting.hpp"
 

@@ -2,9 +2,9 @@
 #include <algorithm>
 #include <memory>
 
-#include "core/error.hpp"
-#include "core/rlwe/packing.hpp"
-#include "core/sha256.hpp"
+#include "core/base/error.hpp"
+#include "core/base/sha256.hpp"
+#include "core/bfv/packing.hpp"
 #include "tests/check.hpp"
 #include "tests/rlwe_setting.hpp"
 

@@ -3,13 +3,13 @@
 #include <algorithm>
 #include <cmath>
 
-#include "core/error.hpp"
-#include "core/rlwe/ntt.hpp"
-#include "core/rlwe/packing.hpp"
-#include "core/rlwe/parameters.hpp"
-#include "core/rlwe/primes.hpp"
-#include "core/rlwe/sampling.hpp"
-#include "core/rlwe/scaling.hpp"
+#include "core/base/error.hpp"
+#include "core/bfv/packing.hpp"
+#include "core/bfv/parameters.hpp"
+#include "core/bfv/scaling.hpp"
+#include "core/lattice/ntt.hpp"
+#include "core/lattice/primes.hpp"
+#include "core/lattice/sampling.hpp"
 #include "tests/check.hpp"
 
 using namespace capc::mpc;

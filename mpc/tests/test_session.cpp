@@ -1,10 +1,10 @@
 // Sessions end to end: many batches from one set of base OTs, early and late choices, surplus OTs, calls out of turn,
 // messages of the wrong length or content, reproducible bytes.
-#include "core/bit_matrix.hpp"
-#include "core/circuits.hpp"
-#include "core/error.hpp"
-#include "core/session.hpp"
-#include "core/sha256.hpp"
+#include "core/base/bit_matrix.hpp"
+#include "core/base/error.hpp"
+#include "core/base/sha256.hpp"
+#include "core/circuits/circuits.hpp"
+#include "core/garbling/session.hpp"
 #include "tests/check.hpp"
 
 using namespace capc::mpc;

@@ -1,5 +1,5 @@
 // SHA-256: the vectors of FIPS 180-4's examples and NIST's CAVP short messages.
-#include "core/sha256.hpp"
+#include "core/base/sha256.hpp"
 
 #include "tests/check.hpp"
 

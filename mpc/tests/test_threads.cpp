@@ -9,10 +9,10 @@
 #include <mutex>
 #include <thread>
 
-#include "core/circuits.hpp"
-#include "core/error.hpp"
-#include "core/rlwe/linear.hpp"
-#include "core/session.hpp"
+#include "core/base/error.hpp"
+#include "core/bfv/linear.hpp"
+#include "core/circuits/circuits.hpp"
+#include "core/garbling/session.hpp"
 #include "tests/check.hpp"
 #include "tests/setting.hpp"
 

@@ -2,13 +2,13 @@
 // wire. A single gate: test_three_halves_gate.cpp.
 #include <algorithm>
 
-#include "core/bit_matrix.hpp"
-#include "core/builder.hpp"
-#include "core/circuits.hpp"
-#include "core/error.hpp"
-#include "core/projection.hpp"
-#include "core/sha256.hpp"
-#include "core/three_halves.hpp"
+#include "core/base/bit_matrix.hpp"
+#include "core/base/error.hpp"
+#include "core/base/sha256.hpp"
+#include "core/circuits/builder.hpp"
+#include "core/circuits/circuits.hpp"
+#include "core/garbling/projection.hpp"
+#include "core/garbling/three_halves.hpp"
 #include "tests/check.hpp"
 #include "tests/setting.hpp"
 

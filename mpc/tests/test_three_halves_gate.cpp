@@ -5,8 +5,8 @@
 // (privacy-ethereum/mpz, PicoGRAM).
 #include <array>
 
-#include "core/prg.hpp"
-#include "core/three_halves.hpp"
+#include "core/aes/prg.hpp"
+#include "core/garbling/three_halves.hpp"
 #include "tests/check.hpp"
 
 using namespace capc::mpc;

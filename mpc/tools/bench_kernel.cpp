@@ -7,11 +7,11 @@
 #include <cstdio>
 #include <cstdlib>
 
-#include "core/aes.hpp"
-#include "core/circuits.hpp"
-#include "core/cpu.hpp"
-#include "core/garbling.hpp"
-#include "core/prg.hpp"
+#include "core/aes/aes.hpp"
+#include "core/aes/prg.hpp"
+#include "core/base/cpu.hpp"
+#include "core/circuits/circuits.hpp"
+#include "core/garbling/garbling.hpp"
 
 using namespace capc::mpc;
 

@@ -9,10 +9,10 @@
 #include <string>
 #include <vector>
 
-#include "core/cpu.hpp"
-#include "core/rlwe/linear.hpp"
-#include "core/rlwe/primes.hpp"
-#include "core/rlwe/sampling.hpp"
+#include "core/base/cpu.hpp"
+#include "core/bfv/linear.hpp"
+#include "core/lattice/primes.hpp"
+#include "core/lattice/sampling.hpp"
 
 using namespace capc::mpc;
 using namespace capc::mpc::rlwe;

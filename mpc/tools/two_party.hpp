@@ -7,7 +7,7 @@
 //                                                           <------  tables, seed of labels, output message
 #pragma once
 
-#include "core/session.hpp"
+#include "core/garbling/session.hpp"
 #include "tools/command_line.hpp"
 #include "tools/tcp.hpp"
 

@@ -2,8 +2,8 @@
 // bits, the evaluator's side tables in any pieces, labels, decoding bits and the projection, in any order.
 #include <algorithm>
 
-#include "core/circuits.hpp"
-#include "core/projection.hpp"
+#include "core/circuits/circuits.hpp"
+#include "core/garbling/projection.hpp"
 #include "tests/fuzz/input.hpp"
 #include "tests/setting.hpp"
 

@@ -2,7 +2,7 @@
 // positions of results, which come with the architecture.
 #include <memory>
 
-#include "core/rlwe/linear.hpp"
+#include "core/bfv/linear.hpp"
 #include "tests/fuzz/input.hpp"
 
 using namespace capc::mpc;

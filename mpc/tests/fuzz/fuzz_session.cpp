@@ -3,8 +3,8 @@
 #include <memory>
 #include <optional>
 
-#include "core/circuits.hpp"
-#include "core/session.hpp"
+#include "core/circuits/circuits.hpp"
+#include "core/garbling/session.hpp"
 #include "tests/fuzz/input.hpp"
 #include "tests/setting.hpp"
 

@@ -15,7 +15,7 @@
 #include <cstring>
 #include <vector>
 
-#include "core/error.hpp"
+#include "core/base/error.hpp"
 
 // The entry point that libFuzzer and standalone.cpp call.
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size);

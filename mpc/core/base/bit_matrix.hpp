@@ -1,0 +1,48 @@
+// Between words and bit rows: values (instances x words) on one side, one row of bits an input wire on the other.
+//
+// Wire order, the order of labels and bits in every message: instances in tiles of kTile; in a tile, wire after wire
+// (words in order, least significant bit first); for a wire, instance after instance. With B bits an instance, bit b of
+// instance i has place  t * kTile * B + b * lanes + (i - t * kTile),  t = i / kTile, lanes = instances in tile t.
+// Packed bits follow wire order, eight a byte, least significant first; the last byte is padded with zero bits.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "core/circuits/circuit.hpp"
+
+namespace capc::mpc {
+
+// Transposes a 64 x 64 bit matrix in place: bit j of word i goes to bit i of word j.
+void transpose(std::uint64_t* matrix);
+
+// Throws LengthError unless count = n x words, ParameterError if a value does not fit its width.
+void check_values(const std::string& what, const Widths& widths, const std::uint64_t* values, std::size_t count,
+                  std::size_t n);
+
+// For at most 64 instances: bit i of rows[b] is bit b of instance i. Rows: total_bits(widths).
+void rows_of_values(const Widths& widths, const std::uint64_t* values, std::size_t instances, std::uint64_t* rows);
+// The inverse. Bits of a row at or beyond `instances` are ignored.
+void values_of_rows(const Widths& widths, const std::uint64_t* rows, std::size_t instances, std::uint64_t* values);
+
+inline std::size_t bytes_of_bits(std::size_t bits) { return (bits + 7) / 8; }
+// Throws LengthError unless `bytes` holds exactly `bits`, MalformedError if a padding bit is set.
+void check_packed(const std::string& what, const std::uint8_t* packed, std::size_t bytes, std::size_t bits);
+
+inline bool get_bit(const std::uint8_t* packed, std::size_t place) {
+    return ((packed[place / 8] >> (place % 8)) & 1) != 0;
+}
+
+// `count` (1..64) bits at any place. `put_bits` ORs into zeroed memory; bits of `value` from `count` on must be zero.
+std::uint64_t get_bits(const std::uint8_t* packed, std::size_t place, std::size_t count) noexcept;
+void put_bits(std::uint8_t* packed, std::size_t place, std::size_t count, std::uint64_t value) noexcept;
+
+// Values (n x words) to packed bits in wire order, and back. Throws as the checks above do.
+std::vector<std::uint8_t> pack_values(const Widths& widths, const std::uint64_t* values, std::size_t count,
+                                      std::size_t n);
+std::vector<std::uint64_t> unpack_values(const Widths& widths, const std::uint8_t* packed, std::size_t bytes,
+                                         std::size_t n);
+
+}  // namespace capc::mpc

@@ -1,0 +1,54 @@
+// Bit packing; see packing.hpp. Runs the same instructions for every content.
+#include "core/bfv/packing.hpp"
+
+#include <cstring>
+#include <string>
+
+#include "core/base/error.hpp"
+#include "core/lattice/modulus.hpp"
+
+namespace capc::mpc::rlwe {
+
+void pack(const std::uint64_t* words, std::size_t count, int bits, std::uint8_t* out) {
+    std::uint64_t buffer = 0;
+    int filled = 0;  // below 64
+    for (std::size_t i = 0; i < count; ++i) {
+        const Wide both = Wide{buffer} | (Wide{words[i]} << filled);
+        buffer = static_cast<std::uint64_t>(both);
+        filled += bits;
+        if (filled >= 64) {
+            std::memcpy(out, &buffer, sizeof buffer);
+            out += sizeof buffer;
+            buffer = static_cast<std::uint64_t>(both >> 64);
+            filled -= 64;
+        }
+    }
+    std::memcpy(out, &buffer, static_cast<std::size_t>((filled + 7) / 8));
+}
+
+void unpack(const std::uint8_t* in, std::size_t count, int bits, std::uint64_t* words, const char* what) {
+    const std::size_t bytes = packed_bytes(count, bits);
+    const std::uint64_t mask = ~std::uint64_t{0} >> (64 - bits);
+    std::size_t i = 0;
+    std::size_t position = 0;  // in bits
+    const auto step = static_cast<std::size_t>(bits);
+    if (bits <= 57) {  // a word lies within eight bytes
+        for (; i < count && position / 8 + 8 <= bytes; ++i, position += step) {
+            std::uint64_t window;
+            std::memcpy(&window, in + position / 8, sizeof window);
+            words[i] = (window >> (position % 8)) & mask;
+        }
+    }
+    for (; i < count; ++i, position += step) {
+        const std::size_t first = position / 8, past = (position + step + 7) / 8;
+        Wide window = 0;
+        std::memcpy(&window, in + first, past - first);
+        words[i] = static_cast<std::uint64_t>(window >> (position % 8)) & mask;
+    }
+    const std::size_t used = position % 8;
+    if (used != 0 && (in[bytes - 1] >> used) != 0) {
+        throw MalformedError(std::string(what) + ": expected zero bits after the last word, found others");
+    }
+}
+
+}  // namespace capc::mpc::rlwe

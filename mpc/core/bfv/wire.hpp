@@ -1,0 +1,57 @@
+// What travels in the encrypted linear layers, byte for byte, and which coefficients of a reply do.
+//
+//     upload      seed (16 bytes), then each polynomial: for each prime its N residues, bits of that prime each
+//     public key  an upload of one polynomial
+//     reply       polynomial by polynomial: c_1 (N words of k bits), then the words of c_0 that carry results (k bits
+//                 each, filled to a byte)
+//
+// The residues are transforms (ntt.hpp). The seed's stream gives, polynomial by polynomial and prime by prime, the
+// transforms of the uniform halves. 16 bytes of seed for public uniform polynomials are what FrodoKEM expands its
+// matrix from at every security level: the seed hides nothing, it only must not repeat, nor be chosen against a
+// structure of AES.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "core/base/block.hpp"
+#include "core/bfv/parameters.hpp"
+#include "core/lattice/memory.hpp"
+
+namespace capc::mpc::rlwe {
+
+using Bytes = std::vector<std::uint8_t>;
+
+// Results of a reply: coefficient `position % N` of its polynomial number `position / N`.
+class Selection {
+public:
+    // Positions strictly ascending, at least one in every polynomial; throws ParameterError otherwise.
+    Selection(const std::int64_t* positions, std::size_t count, std::size_t polynomials, std::size_t degree);
+
+    std::size_t polynomials() const { return begin_.size() - 1; }
+    std::size_t results() const { return coefficients_.size(); }
+    // Results begin(o) .. begin(o + 1) - 1 lie in polynomial o.
+    std::size_t begin(std::size_t polynomial) const { return begin_[polynomial]; }
+    std::size_t coefficient(std::size_t result) const { return coefficients_[result]; }
+
+private:
+    std::vector<std::size_t> coefficients_;
+    std::vector<std::size_t> begin_;
+};
+
+std::size_t polynomial_bytes(const Parameters& parameters);
+std::size_t upload_bytes(const Parameters& parameters, std::size_t polynomials);
+std::size_t reply_bytes(const Parameters& parameters, const Selection& selection);
+
+// Encryptions in transformed form: `first` b and `second` a of polynomial j start at j * parameters.words().
+struct Ciphertexts {
+    Words first, second;
+};
+
+// Throws LengthError unless `bytes` is upload_bytes(polynomials), MalformedError on a residue that is not below its
+// prime.
+Ciphertexts read_upload(const Parameters& parameters, const std::uint8_t* message, std::size_t bytes,
+                        std::size_t polynomials, const char* what);
+
+}  // namespace capc::mpc::rlwe

@@ -1,0 +1,379 @@
+// Garbling and evaluating; see garbling.hpp.
+#include "core/garbling/garbling.hpp"
+
+#include <algorithm>
+#include <string>
+#include <utility>
+
+#include "core/base/bit_matrix.hpp"
+#include "core/base/error.hpp"
+
+namespace capc::mpc {
+
+namespace {
+
+constexpr std::uint64_t kGarblerStream = 0;
+constexpr std::uint64_t kEvaluatorStream = 1;
+constexpr std::uint64_t kDiceStream = 2;
+
+std::uint64_t gate_indices(const Circuit& circuit, std::size_t n, TableFormat format) {
+    const std::uint64_t tiles = (n + kTile - 1) / kTile;
+    return keys_per_and(format) * tiles * circuit.and_gates();
+}
+
+void copy_bytes(std::uint8_t* to, const std::uint8_t* from, std::size_t bytes) {
+    if (bytes > 0) std::memcpy(to, from, bytes);
+}
+
+// Labels that are not needed any more: wiped and freed.
+void release(Blocks* labels) { Blocks().swap(*labels); }
+
+std::vector<std::uint64_t> opened(const Circuit& circuit, std::size_t n, Bytes own, const std::uint8_t* other,
+                                  std::size_t bytes, const char* step) {
+    check_packed(step, other, bytes, n * circuit.output_bits());
+    for (std::size_t i = 0; i < own.size(); ++i) own[i] = static_cast<std::uint8_t>(own[i] ^ other[i]);
+    return unpack_values(circuit.output_widths(), own.data(), own.size(), n);
+}
+
+}  // namespace
+
+std::uint64_t hash_indices(const Circuit& circuit, std::size_t n, TableFormat format) {
+    const std::uint64_t tiles = (n + kTile - 1) / kTile;
+    return gate_indices(circuit, n, format) + tiles * circuit.output_bits();
+}
+
+std::uint64_t table_bytes(const Circuit& circuit, std::size_t n, TableFormat format) {
+    const std::size_t whole_tiles = n / kTile, rest = n % kTile;
+    return std::uint64_t{whole_tiles * row_bytes(format, kTile) + row_bytes(format, rest)} * circuit.and_gates();
+}
+
+Blocks corrected_labels(Blocks q, const Bytes& corrections, const Block& delta) {
+    check_packed("corrections of the evaluator's choices", corrections.data(), corrections.size(), q.size());
+    kernels().shift(q.data(), corrections.data(), q.size(), delta);
+    return q;
+}
+
+Blocks unmasked_labels(Blocks t, const std::uint8_t* message, std::size_t bytes) {
+    if (bytes != t.size() * sizeof(Block)) {
+        throw LengthError("masked labels of the evaluator", t.size() * sizeof(Block), bytes);
+    }
+    for (std::size_t k = 0; k < t.size(); ++k) t[k] ^= load_block(message + k * sizeof(Block));
+    return t;
+}
+
+// ---- garbler -----------------------------------------------------------------------------------------------------
+
+Garbling::Garbling(const Circuit& circuit, std::size_t n, const Block& delta, const Block& salt,
+                   std::uint64_t first_index, const Block& label_seed, TableFormat format, bool projected,
+                   std::optional<KnownInputs> known)
+    : Garbling(circuit, n, delta, salt, first_index, label_seed, true, {}, format, projected, std::move(known)) {}
+
+Garbling::Garbling(const Circuit& circuit, std::size_t n, const Block& delta, const Block& salt,
+                   std::uint64_t first_index, const Block& label_seed, Blocks evaluator_zero_labels,
+                   TableFormat format, bool projected, std::optional<KnownInputs> known)
+    : Garbling(circuit, n, delta, salt, first_index, label_seed, false, std::move(evaluator_zero_labels), format,
+               projected, std::move(known)) {}
+
+Garbling::Garbling(const Circuit& circuit, std::size_t n, const Block& delta, const Block& salt,
+                   std::uint64_t first_index, const Block& label_seed, bool late, Blocks evaluator_zero_labels,
+                   TableFormat format, bool projected, std::optional<KnownInputs> known)
+    : walk_(circuit, n, salt, first_index, format), delta_(delta), salt_(salt),
+      projection_index_(first_index + gate_indices(circuit, n, format)), late_(late), label_stream_(label_seed),
+      known_(std::move(known)), evaluator_zero_labels_(std::move(evaluator_zero_labels)),
+      permute_bits_(bytes_of_bits(n * circuit.output_bits())), keep_labels_(projected || circuit.has_bit_outputs()) {
+    if (delta.colour() != 1) throw ParameterError("delta must have its lowest bit set");
+    if (!late && evaluator_zero_labels_.size() != n * circuit.evaluator_bits()) {
+        throw LengthError("zero labels of the evaluator's inputs", n * circuit.evaluator_bits(),
+                          evaluator_zero_labels_.size());
+    }
+    if (known_) {
+        check_packed("known values of the garbler", known_->bits.data(), known_->bits.size(),
+                     n * circuit.garbler_bits());
+        known_stream_.emplace(known_->seed);
+    }
+    if (keep_labels_) output_zero_labels_.resize(n * circuit.output_bits());
+    if (circuit.and_gates() == 0) run_free_gates();
+}
+
+Garbling::~Garbling() {
+    wipe(&delta_, sizeof delta_);
+    release_inputs();
+    release(&output_zero_labels_);
+}
+
+void Garbling::release_inputs() {
+    release(&drawn_);
+    release(&evaluator_zero_labels_);
+    if (known_) wipe(known_->bits.data(), known_->bits.size());
+}
+
+void Garbling::start_tile() {
+    const std::size_t garbler_count = walk_.lanes() * circuit().garbler_bits();
+    const std::size_t evaluator_count = walk_.lanes() * circuit().evaluator_bits();
+    drawn_.resize(garbler_count + (late_ ? evaluator_count : 0));
+    Block* const evaluator_drawn = drawn_.data() + garbler_count;
+    const std::size_t garbler_place = walk_.place(circuit().garbler_bits());
+    const std::size_t place = walk_.place(circuit().evaluator_bits());
+    if (known_) {
+        known_stream_->counter_mode(garbler_place, kGarblerStream, drawn_.data(), garbler_count);
+        // A tile's bits begin a byte: those before them belong to whole tiles.
+        kernels().shift(drawn_.data(), known_->bits.data() + garbler_place / 8, garbler_count, delta_);
+    } else {
+        label_stream_.counter_mode(garbler_place, kGarblerStream, drawn_.data(), garbler_count);
+    }
+    if (late_) {
+        label_stream_.counter_mode(place, kEvaluatorStream, evaluator_drawn, evaluator_count);
+        walk_.set_inputs(drawn_.data(), evaluator_drawn);
+    } else {
+        walk_.set_inputs(drawn_.data(), evaluator_zero_labels_.data() + place);
+    }
+    if (walk_.format == TableFormat::three_halves) {  // two words a block
+        dice_.resize((circuit().and_gates() + 1) / 2);
+        label_stream_.counter_mode(walk_.place(circuit().and_gates()), kDiceStream, dice_.data(), dice_.size());
+        walk_.set_dice(reinterpret_cast<const std::uint64_t*>(dice_.data()));
+    }
+}
+
+void Garbling::finish_tile() {
+    const std::size_t lanes = walk_.lanes();
+    const std::uint64_t ones = (std::uint64_t{1} << lanes) - 1;
+    std::size_t place = walk_.place(circuit().output_bits());
+    for (const OutputBit& bit : circuit().outputs()) {
+        const Block* row = walk_.row(bit.row);
+        const std::uint64_t colours = kernels().colours(row, lanes);
+        put_bits(permute_bits_.data(), place, lanes, bit.invert ? ~colours & ones : colours);
+        if (keep_labels_) {
+            Block* const kept = output_zero_labels_.data() + place;
+            std::copy(row, row + lanes, kept);
+            for (std::size_t i = 0; bit.invert && i < lanes; ++i) kept[i] ^= delta_;
+        }
+        place += lanes;
+    }
+    walk_.next_tile();
+    if (walk_.finished()) release_inputs();
+}
+
+void Garbling::run_free_gates() {
+    while (!walk_.finished()) {
+        start_tile();
+        walk_.run(nullptr, 0, &delta_);
+        finish_tile();
+    }
+}
+
+std::size_t Garbling::next_tables(std::uint8_t* out, std::size_t max) {
+    std::size_t written = 0;
+    const auto take_pending = [&] {
+        const std::size_t now = std::min(max - written, pending_.size() - pending_used_);
+        copy_bytes(out + written, pending_.data() + pending_used_, now);
+        written += now;
+        pending_used_ += now;
+    };
+    take_pending();
+    while (written < max && !walk_.finished()) {
+        if (walk_.at_tile_start()) start_tile();
+        const std::size_t row = walk_.row_bytes();
+        const std::size_t whole_gates = (max - written) / row;
+        if (whole_gates > 0) {
+            written += row * walk_.run(out + written, whole_gates, &delta_);
+        } else {
+            pending_.resize(row);
+            pending_used_ = row * (1 - walk_.run(pending_.data(), 1, &delta_));
+            take_pending();
+        }
+        if (walk_.tile_done()) finish_tile();
+    }
+    return written;
+}
+
+void Garbling::chosen_labels(std::uint64_t stream, const std::uint8_t* choices, std::size_t count, const Block* pads,
+                             std::uint8_t* out) const {
+    constexpr std::size_t together = 256;
+    Block labels[together];
+    for (std::size_t first = 0; first < count; first += together) {
+        const std::size_t now = std::min(together, count - first);
+        label_stream_.counter_mode(first, stream, labels, now);
+        kernels().shift(labels, choices + first / 8, now, delta_);
+        for (std::size_t k = 0; pads != nullptr && k < now; ++k) labels[k] ^= pads[first + k];
+        std::memcpy(out + first * sizeof(Block), labels, now * sizeof(Block));
+    }
+    wipe(labels, sizeof labels);
+}
+
+void Garbling::input_labels(const std::uint64_t* values, std::size_t count, std::uint8_t* out) {
+    if (known_) throw OrderError("the garbler's values were known when it garbled");
+    if (inputs_given_) throw OrderError("the garbler's labels were given out already");
+    Bytes bits = pack_values(circuit().garbler_widths(), values, count, instances());
+    inputs_given_ = true;
+    chosen_labels(kGarblerStream, bits.data(), instances() * circuit().garbler_bits(), nullptr, out);
+    wipe(bits.data(), bits.size());
+}
+
+void Garbling::late_labels(const Blocks& q, const std::uint8_t* corrections, std::size_t bytes, std::uint8_t* out) {
+    if (!late_) throw OrderError("this garbling fixed the evaluator's choices before");
+    if (late_given_) throw OrderError("the evaluator's labels were given out already");
+    const std::size_t count = instances() * circuit().evaluator_bits();
+    if (q.size() != count) throw LengthError("oblivious transfers", count, q.size());
+    check_packed("corrections of the evaluator's choices", corrections, bytes, count);
+    late_given_ = true;
+    chosen_labels(kEvaluatorStream, corrections, count, q.data(), out);
+}
+
+void Garbling::require_finished(const char* step) const {
+    if (!walk_.finished()) throw OrderError(std::string(step) + ": tables are still to be taken");
+}
+
+Bytes Garbling::decoding() const {
+    require_finished("decoding");
+    return permute_bits_;
+}
+
+std::vector<std::uint64_t> Garbling::decode(const std::uint8_t* colours, std::size_t bytes) const {
+    require_finished("decoding");
+    return opened(circuit(), instances(), permute_bits_, colours, bytes, "colour bits of the outputs");
+}
+
+Blocks Garbling::take_output_zero_labels() {
+    require_finished("projection");
+    if (!keep_labels_) throw OrderError("this garbling was projected already, or was not made to be");
+    keep_labels_ = false;
+    return std::move(output_zero_labels_);
+}
+
+// ---- evaluator ---------------------------------------------------------------------------------------------------
+
+Evaluation::Evaluation(const Circuit& circuit, std::size_t n, const Block& salt, std::uint64_t first_index,
+                       TableFormat format, bool projected)
+    : walk_(circuit, n, salt, first_index, format), salt_(salt),
+      projection_index_(first_index + gate_indices(circuit, n, format)), tables_left_(table_bytes(circuit, n, format)),
+      colours_(bytes_of_bits(n * circuit.output_bits())), keep_labels_(projected || circuit.has_bit_outputs()) {}
+
+Evaluation::~Evaluation() {
+    release(&garbler_labels_);
+    release(&evaluator_labels_);
+    release(&output_labels_);
+}
+
+void Evaluation::start_tile() {
+    const std::size_t place = walk_.place(circuit().garbler_bits());
+    const Block* garbler_rows = garbler_labels_.data();
+    if (label_stream_) {
+        label_stream_->counter_mode(place, kGarblerStream, garbler_labels_.data(),
+                                    walk_.lanes() * circuit().garbler_bits());
+    } else {
+        garbler_rows += place;
+    }
+    walk_.set_inputs(garbler_rows, evaluator_labels_.data() + walk_.place(circuit().evaluator_bits()));
+}
+
+void Evaluation::finish_tile() {
+    const std::size_t lanes = walk_.lanes();
+    std::size_t place = walk_.place(circuit().output_bits());
+    for (const OutputBit& bit : circuit().outputs()) {
+        const Block* row = walk_.row(bit.row);
+        put_bits(colours_.data(), place, lanes, kernels().colours(row, lanes));
+        if (keep_labels_) std::copy(row, row + lanes, output_labels_.data() + place);
+        place += lanes;
+    }
+    walk_.next_tile();
+    if (walk_.finished()) {
+        release(&garbler_labels_);
+        release(&evaluator_labels_);
+    }
+}
+
+void Evaluation::run_free_gates() {
+    while (!walk_.finished()) {
+        start_tile();
+        walk_.run(nullptr, 0, nullptr);
+        finish_tile();
+    }
+}
+
+void Evaluation::check_unlabelled(const Blocks& evaluator_labels) const {
+    if (labels_set_) throw OrderError("labels were set already");
+    const std::size_t count = instances() * circuit().evaluator_bits();
+    if (evaluator_labels.size() != count) {
+        throw LengthError("labels of the evaluator's inputs", count, evaluator_labels.size());
+    }
+}
+
+void Evaluation::set_labels(const std::uint8_t* garbler_labels, std::size_t bytes, Blocks evaluator_labels) {
+    check_unlabelled(evaluator_labels);
+    const std::size_t count = instances() * circuit().garbler_bits();
+    if (bytes != count * sizeof(Block)) {
+        throw LengthError("labels of the garbler's inputs", count * sizeof(Block), bytes);
+    }
+    garbler_labels_.resize(count);
+    copy_bytes(reinterpret_cast<std::uint8_t*>(garbler_labels_.data()), garbler_labels, bytes);
+    begin(std::move(evaluator_labels));
+}
+
+void Evaluation::set_labels(const Block& seed, Blocks evaluator_labels) {
+    check_unlabelled(evaluator_labels);
+    label_stream_.emplace(seed);
+    garbler_labels_.resize(std::min(kTile, instances()) * circuit().garbler_bits());
+    begin(std::move(evaluator_labels));
+}
+
+void Evaluation::begin(Blocks evaluator_labels) {
+    evaluator_labels_ = std::move(evaluator_labels);
+    if (keep_labels_) output_labels_.resize(instances() * circuit().output_bits());
+    labels_set_ = true;
+    if (circuit().and_gates() == 0) run_free_gates();
+}
+
+void Evaluation::feed(const std::uint8_t* tables, std::size_t bytes) {
+    if (!labels_set_) throw OrderError("tables: the labels come first");
+    if (bytes > tables_left_) {
+        throw LengthError("tables", static_cast<std::size_t>(tables_left_), bytes);
+    }
+    tables_left_ -= bytes;
+    while (bytes > 0) {
+        if (walk_.at_tile_start()) start_tile();
+        const std::size_t row = walk_.row_bytes();
+        const std::size_t whole_gates = bytes / row;
+        if (partial_.empty() && whole_gates > 0) {
+            // The kernel only reads the tables of an evaluation.
+            const std::size_t used = row * walk_.run(const_cast<std::uint8_t*>(tables), whole_gates, nullptr);
+            tables += used;
+            bytes -= used;
+        } else {
+            const std::size_t now = std::min(bytes, row - partial_.size());
+            partial_.insert(partial_.end(), tables, tables + now);
+            tables += now;
+            bytes -= now;
+            if (partial_.size() < row) return;
+            walk_.run(partial_.data(), 1, nullptr);
+            partial_.clear();
+        }
+        if (walk_.tile_done()) finish_tile();
+    }
+}
+
+void Evaluation::require_done(const char* step) const {
+    if (!done()) throw OrderError(std::string(step) + ": the evaluation is not complete");
+}
+
+Bytes Evaluation::colours() const {
+    require_done("colour bits");
+    return colours_;
+}
+
+std::vector<std::uint64_t> Evaluation::decode(const std::uint8_t* decoding, std::size_t bytes) const {
+    require_done("decoding");
+    return opened(circuit(), instances(), colours_, decoding, bytes, "decoding bits of the outputs");
+}
+
+const Blocks& Evaluation::output_labels() const {
+    if (!keep_labels_) throw OrderError("this evaluation was projected already, or was not made to be");
+    require_done("projection");
+    return output_labels_;
+}
+
+void Evaluation::release_output_labels() {
+    release(&output_labels_);
+    keep_labels_ = false;
+}
+
+}  // namespace capc::mpc

@@ -1,0 +1,15 @@
+// The kernels compiled for VAES on 512-bit vectors; see kernels_x86.hpp and the options
+// in CMakeLists.txt.
+#include "core/garbling/half_gates_x86.hpp"
+#include "core/garbling/projection_x86.hpp"
+#include "core/garbling/three_halves_x86.hpp"
+
+namespace capc::mpc {
+
+const Kernels kernels_vaes512 = {
+    expand_key, encrypt<V512>, counter_mode<V512>, streams<V512>, shift<V512>, colours<V512>,
+    garble<V512>, evaluate<V512>, three_halves_x86::garble<V512>, three_halves_x86::evaluate<V512>,
+    projection_x86::project<V512>, projection_x86::open<V512>,
+};
+
+}  // namespace capc::mpc

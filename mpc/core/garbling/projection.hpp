@@ -1,0 +1,48 @@
+// Projection: from garbled output words to additive shares of their values over Z_{2^width}, with one ciphertext a bit
+// and no further round. The garbler's shares m are pseudorandom, as new as its labels; the evaluator gets value - m mod
+// 2^width and learns nothing else. (Projection gates with row reduction: Ball, Malkin, Rosulek, "Garbling gadgets for
+// boolean and arithmetic circuits", CCS 2016, section 4.)
+//
+// A word's value is the sum of its bits at their places, the last place counting negatively if the word is signed. Bit
+// k of weight w = 2^k or -2^k is shared by itself, in Z_{2^(width - k)}, and both sides add up. With zero label L, permute
+// bit p (its lowest bit) and H_i the pad of index i, cut to width - k bits:
+//     garbler:    m_k = p w' - H_i(L ^ p delta)                  w' = w / 2^k: that label has colour 0
+//                 c   = (1 - p) w' - m_k - H_i(L ^ (1 - p) delta)          sent; this one has colour 1
+//     evaluator:  H_i(its label) + colour c  =  bit w' - m_k
+// Index i is fresh for every output wire of a tile (hash.hpp), so each pad masks one thing: the evaluator knows the pad of
+// its own label, which is its share or, less c, is; the other pad makes c or m_k uniform to it. Masks in the circuit
+// instead would cost `width` ANDs and, drawn by the evaluator, as many OTs.
+//
+// Message: c of all outputs in wire order, each of width - k bits, packed.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "core/garbling/garbling.hpp"
+
+namespace capc::mpc {
+
+// What the outputs are shared in.
+struct ProjectionRing {
+    unsigned width;      // 1..64, and no narrower than any output word
+    bool signed_words = false;
+};
+
+struct GarblerProjection {
+    Bytes message;
+    std::vector<std::uint64_t> shares;  // m, n x output words
+};
+
+// Length of the message. Throws ParameterError for a width outside its range.
+std::size_t projection_bytes(const Circuit& circuit, std::size_t n, unsigned width);
+
+// Both throw ParameterError for a width outside its range and OrderError for a garbling or evaluation that was not made
+// to be projected; the garbler's side may be called once a garbling, and throws OrderError after that. The evaluator's
+// throws LengthError and MalformedError.
+GarblerProjection project(Garbling& garbling, ProjectionRing ring);
+std::vector<std::uint64_t> open_projection(const Evaluation& evaluation, ProjectionRing ring,
+                                           const std::uint8_t* message, std::size_t bytes);
+
+}  // namespace capc::mpc
