@@ -314,7 +314,7 @@ class RlweEvaluator:
         """
 
 def cpu_level() -> str:
-    """The instruction set in use: portable, aesni, vaes256 or vaes512 (see CAPC_CPU_LEVEL)."""
+    """The instruction set in use: portable, aesni, vaes256 or vaes512 (see MPC_CPU_LEVEL)."""
 
 def edwards25519_multiply(scalar: Buffer, point: Buffer) -> bytes:
     """For tests: scalar (32 B, below 2^253) times an encoded point."""

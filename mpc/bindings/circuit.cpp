@@ -12,7 +12,7 @@
 #include "core/curve/edwards25519.hpp"
 #include "core/garbling/projection.hpp"
 
-namespace capc::bindings {
+namespace mpc::bindings {
 
 using mpc::Circuit;
 
@@ -125,4 +125,4 @@ void bind_group(nb::module_& m) {
           nb::arg("p"), nb::arg("q"));
 }
 
-}  // namespace capc::bindings
+}  // namespace mpc::bindings

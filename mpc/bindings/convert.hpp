@@ -16,7 +16,7 @@
 #include "core/base/sha256.hpp"
 #include "core/garbling/garbling.hpp"
 
-namespace capc::bindings {
+namespace mpc::bindings {
 
 namespace nb = nanobind;
 
@@ -142,4 +142,4 @@ void bind_sessions(nb::module_& m);
 void bind_group(nb::module_& m);
 void bind_rlwe(nb::module_& m);
 
-}  // namespace capc::bindings
+}  // namespace mpc::bindings

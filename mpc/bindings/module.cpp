@@ -24,11 +24,11 @@ void raise(const char* name, const char* text) {
 void translate(const std::exception_ptr& pointer, void*) {
     try {
         std::rethrow_exception(pointer);
-    } catch (const capc::mpc::ParameterError& error) {
+    } catch (const mpc::ParameterError& error) {
         raise("ParameterError", error.what());
-    } catch (const capc::mpc::RandomnessError& error) {
+    } catch (const mpc::RandomnessError& error) {
         raise("MpcError", error.what());
-    } catch (const capc::mpc::Error& error) {  // LengthError, MalformedError, OrderError
+    } catch (const mpc::Error& error) {  // LengthError, MalformedError, OrderError
         raise("ProtocolError", error.what());
     }
 }
@@ -40,9 +40,9 @@ NB_MODULE(_core, m) {
     nb::set_leak_warnings(false);
     m.doc() = "Circuits, garbling and oblivious transfer: protocol steps as bytes in, bytes out.";
     nb::register_exception_translator(translate);
-    capc::bindings::bind_circuit(m);
-    capc::bindings::bind_sessions(m);
-    capc::bindings::bind_group(m);
-    capc::bindings::bind_rlwe(m);
-    m.def("cpu_level", [] { return std::string(capc::mpc::cpu::name(capc::mpc::cpu::level())); });
+    mpc::bindings::bind_circuit(m);
+    mpc::bindings::bind_sessions(m);
+    mpc::bindings::bind_group(m);
+    mpc::bindings::bind_rlwe(m);
+    m.def("cpu_level", [] { return std::string(mpc::cpu::name(mpc::cpu::level())); });
 }

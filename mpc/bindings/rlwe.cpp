@@ -11,17 +11,15 @@
 #include "bindings/convert.hpp"
 #include "core/bfv/linear.hpp"
 
-namespace capc::bindings {
+namespace mpc::bindings {
 
 namespace {
 
-namespace rlwe = mpc::rlwe;
-
-using rlwe::Evaluator;
-using rlwe::Parameters;
-using rlwe::SecretKey;
-using rlwe::Selection;
-using rlwe::Weights;
+using bfv::Evaluator;
+using bfv::Parameters;
+using bfv::SecretKey;
+using bfv::Selection;
+using bfv::Weights;
 
 template <typename T, std::size_t Dimensions>
 using Array = nb::ndarray<const T, nb::ndim<Dimensions>, nb::c_contig, nb::device::cpu>;
@@ -55,7 +53,7 @@ void bind_parameters(nb::module_& m) {
     nb::class_<Parameters>(m, "RlweParameters", "Public parameters of encrypted linear maps.")
         .def(nb::new_([](std::size_t degree, int plain_bits,
                          const std::vector<std::pair<std::uint64_t, std::uint64_t>>& layers, int statistical_bits) {
-                 std::vector<rlwe::LayerBound> bounds;
+                 std::vector<bfv::LayerBound> bounds;
                  for (const auto& [norm_squared, results] : layers) bounds.push_back({norm_squared, results});
                  return std::make_shared<Parameters>(degree, plain_bits, std::move(bounds), statistical_bits);
              }),
@@ -69,20 +67,20 @@ void bind_parameters(nb::module_& m) {
         .def_prop_ro("layers",
                      [](const Parameters& p) {
                          std::vector<std::pair<std::uint64_t, std::uint64_t>> layers;
-                         for (const rlwe::LayerBound& l : p.layers()) layers.emplace_back(l.norm_squared, l.results);
+                         for (const bfv::LayerBound& l : p.layers()) layers.emplace_back(l.norm_squared, l.results);
                          return layers;
                      })
         .def_prop_ro("primes",
                      [](const Parameters& p) {
                          std::vector<std::uint64_t> primes;
-                         for (const rlwe::Ntt& prime : p.primes()) primes.push_back(prime.p());
+                         for (const lattice::Ntt& prime : p.primes()) primes.push_back(prime.p());
                          return primes;
                      })
         .def("upload_bytes", [](const Parameters& p, std::size_t polynomials) {
-            return rlwe::upload_bytes(p, polynomials);
+            return bfv::upload_bytes(p, polynomials);
         }, nb::arg("polynomials"))
         .def("reply_bytes", [](const Parameters& p, nb::handle positions, std::size_t polynomials) {
-            return rlwe::reply_bytes(p, selection_of(positions, polynomials, p));
+            return bfv::reply_bytes(p, selection_of(positions, polynomials, p));
         }, nb::arg("positions"), nb::arg("polynomials"))
         .def("__repr__", [](const Parameters& p) {
             return "RlweParameters(degree=" + std::to_string(p.degree()) + ", plain_bits=" +
@@ -102,7 +100,7 @@ void bind_secret_key(nb::module_& m) {
              [](const SecretKey& key, nb::handle messages) {
                  const auto array = array_of<std::uint64_t, 2>(messages, "messages");
                  check_degree(array.shape(1), key.parameters(), "messages");
-                 rlwe::Bytes upload;
+                 bfv::Bytes upload;
                  {
                      const nb::gil_scoped_release released;
                      upload = key.encrypt(array.data(), array.shape(0));
@@ -162,7 +160,7 @@ void bind_evaluator(nb::module_& m) {
                                                std::to_string(shifts.size()));
                  }
                  const Buffer in(upload);
-                 rlwe::Bytes reply;
+                 bfv::Bytes reply;
                  {
                      const nb::gil_scoped_release released;
                      reply = evaluator.apply(weights, in.data(), in.size(), shifts.data(), selection);
@@ -181,4 +179,4 @@ void bind_rlwe(nb::module_& m) {
     bind_evaluator(m);
 }
 
-}  // namespace capc::bindings
+}  // namespace mpc::bindings

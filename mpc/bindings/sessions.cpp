@@ -8,7 +8,7 @@
 #include "bindings/convert.hpp"
 #include "core/garbling/session.hpp"
 
-namespace capc::bindings {
+namespace mpc::bindings {
 
 using mpc::Bytes;
 using mpc::EvaluatedBatch;
@@ -227,4 +227,4 @@ void bind_sessions(nb::module_& m) {
         .def("__repr__", [](const Locked<EvaluatorSession>&) { return std::string("<EvaluatorSession>"); });
 }
 
-}  // namespace capc::bindings
+}  // namespace mpc::bindings

@@ -10,7 +10,9 @@
 #include "core/bfv/linear.hpp"
 #include "core/lattice/sampling.hpp"
 
-namespace capc::mpc::rlwe {
+namespace mpc::bfv {
+
+using namespace lattice;
 
 inline constexpr Block kKeySeed{1, 2}, kServerSeed{3, 4};
 
@@ -79,4 +81,4 @@ inline std::vector<std::int64_t> all_positions(std::size_t count) {
     return positions;
 }
 
-}  // namespace capc::mpc::rlwe
+}  // namespace mpc::bfv

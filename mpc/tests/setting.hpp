@@ -10,7 +10,7 @@
 #include "core/base/bit_matrix.hpp"
 #include "core/garbling/garbling.hpp"
 
-namespace capc::mpc {
+namespace mpc {
 
 using Values = std::vector<std::uint64_t>;
 
@@ -105,4 +105,4 @@ inline Bytes all_tables(Garbling& garbling, std::size_t chunk) {
     return tables;
 }
 
-}  // namespace capc::mpc
+}  // namespace mpc

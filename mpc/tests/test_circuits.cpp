@@ -8,7 +8,7 @@
 #include "core/circuits/circuits.hpp"
 #include "tests/check.hpp"
 
-using namespace capc::mpc;
+using namespace mpc;
 using Values = std::vector<std::uint64_t>;
 
 namespace {

@@ -13,7 +13,7 @@
 #define VALGRIND_MAKE_MEM_DEFINED(address, bytes) (void)(address)
 #endif
 
-using namespace capc::mpc;
+using namespace mpc;
 
 namespace {
 

@@ -15,7 +15,7 @@
 #define VALGRIND_MAKE_MEM_DEFINED(address, bytes) (void)(address)
 #endif
 
-using namespace capc::mpc;
+using namespace mpc;
 using Bytes = std::vector<std::uint8_t>;
 
 namespace {

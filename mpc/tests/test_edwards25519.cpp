@@ -3,7 +3,7 @@
 #include "core/curve/edwards25519.hpp"
 #include "tests/check.hpp"
 
-using namespace capc::mpc;
+using namespace mpc;
 
 namespace {
 

@@ -13,7 +13,7 @@
 #include "tests/check.hpp"
 #include "tests/setting.hpp"
 
-using namespace capc::mpc;
+using namespace mpc;
 
 namespace {
 
@@ -234,7 +234,7 @@ void half_gates_as_specified() {
         const std::size_t lanes = tile == 0 ? 32 : 8;
         const std::uint8_t* row = tables.data() + tile * 32 * 32 + (i % kTile) * 16;
         const auto hash = [&](std::uint64_t half, const Block& x) {
-            return capc::mpc::hash(setting.salt, kFirstIndex + 2 * tile + half, x);
+            return mpc::hash(setting.salt, kFirstIndex + 2 * tile + half, x);
         };
         const Block not_b = zero_b[i] ^ setting.delta;  // zero label of the inverted operand
         const Block garbler_row = hash(0, zero_a[i]) ^ hash(0, zero_a[i] ^ setting.delta) ^

@@ -7,7 +7,7 @@
 
 #include <memory>
 
-using namespace capc::mpc;
+using namespace mpc;
 
 namespace {
 

@@ -8,8 +8,9 @@
 #include "tests/check.hpp"
 #include "tests/rlwe_setting.hpp"
 
-using namespace capc::mpc;
-using namespace capc::mpc::rlwe;
+using namespace mpc;
+using namespace mpc::bfv;
+using namespace mpc::lattice;
 
 namespace {
 

@@ -6,12 +6,13 @@
 #include "tests/check.hpp"
 #include "tests/rlwe_setting.hpp"
 
-using namespace capc::mpc;
-using namespace capc::mpc::rlwe;
+using namespace mpc;
+using namespace mpc::bfv;
+using namespace mpc::lattice;
 
 __extension__ typedef __int128 SignedWide;
 
-namespace capc::mpc::rlwe {
+namespace mpc::bfv {
 
 // Looks at a reply before it is switched: noise c_0 + c_1 s - round(q y / t) of every coefficient, without or with
 // flood.
@@ -83,7 +84,7 @@ struct Probe {
     }
 };
 
-}  // namespace capc::mpc::rlwe
+}  // namespace mpc::bfv
 
 namespace {
 

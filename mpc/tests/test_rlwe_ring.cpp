@@ -12,8 +12,9 @@
 #include "core/lattice/sampling.hpp"
 #include "tests/check.hpp"
 
-using namespace capc::mpc;
-using namespace capc::mpc::rlwe;
+using namespace mpc;
+using namespace mpc::bfv;
+using namespace mpc::lattice;
 
 namespace {
 

@@ -7,7 +7,7 @@
 #include "core/garbling/session.hpp"
 #include "tests/check.hpp"
 
-using namespace capc::mpc;
+using namespace mpc;
 using Values = std::vector<std::uint64_t>;
 
 namespace {

@@ -3,7 +3,7 @@
 
 #include "tests/check.hpp"
 
-using capc::mpc::Sha256;
+using mpc::Sha256;
 
 namespace {
 

@@ -16,7 +16,7 @@
 #include "tests/check.hpp"
 #include "tests/setting.hpp"
 
-using namespace capc::mpc;
+using namespace mpc;
 
 namespace {
 
@@ -126,28 +126,27 @@ void sessions_side_by_side() {
 
 // One key and one evaluator under many threads: results stay right, and no more of them are given than the bound says.
 void one_evaluator_for_all() {
-    namespace rlwe = capc::mpc::rlwe;
     constexpr std::size_t degree = 4096;
     constexpr std::uint64_t given = 3;
     const auto parameters =
-        std::make_shared<rlwe::Parameters>(degree, 30, std::vector<rlwe::LayerBound>{{100, given}}, 40);
-    const rlwe::SecretKey key(parameters, Block{1, 2});
-    const rlwe::Bytes public_key = key.public_key();
-    const rlwe::Evaluator evaluator(parameters, public_key.data(), public_key.size(), Block{3, 4});
+        std::make_shared<bfv::Parameters>(degree, 30, std::vector<bfv::LayerBound>{{100, given}}, 40);
+    const bfv::SecretKey key(parameters, Block{1, 2});
+    const bfv::Bytes public_key = key.public_key();
+    const bfv::Evaluator evaluator(parameters, public_key.data(), public_key.size(), Block{3, 4});
     std::vector<std::int64_t> weights(degree, 0);
     weights[0] = 7;
-    const rlwe::Weights loaded = evaluator.load(weights.data(), 1, 1, 0);
+    const bfv::Weights loaded = evaluator.load(weights.data(), 1, 1, 0);
     const std::int64_t position = 9;
-    const rlwe::Selection selection(&position, 1, 1, degree);
+    const bfv::Selection selection(&position, 1, 1, degree);
     std::atomic<std::uint64_t> right{0}, refused{0};
     std::vector<std::function<void()>> bodies;
     for (std::uint64_t k = 0; k < given + 2; ++k) {
         bodies.push_back([&, k] {
             const std::vector<std::uint64_t> message(degree, 100 + k);
             const std::uint64_t mask = 5;
-            const rlwe::Bytes upload = key.encrypt(message.data(), 1);
+            const bfv::Bytes upload = key.encrypt(message.data(), 1);
             try {
-                const rlwe::Bytes reply = evaluator.apply(loaded, upload.data(), upload.size(), &mask, selection);
+                const bfv::Bytes reply = evaluator.apply(loaded, upload.data(), upload.size(), &mask, selection);
                 if (key.decrypt(reply.data(), reply.size(), selection)[0] == 7 * (100 + k) + mask) ++right;
             } catch (const OrderError&) {
                 ++refused;

@@ -12,7 +12,7 @@
 #include "tests/check.hpp"
 #include "tests/setting.hpp"
 
-using namespace capc::mpc;
+using namespace mpc;
 
 namespace {
 

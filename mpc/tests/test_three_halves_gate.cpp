@@ -9,7 +9,7 @@
 #include "core/garbling/three_halves.hpp"
 #include "tests/check.hpp"
 
-using namespace capc::mpc;
+using namespace mpc;
 
 namespace {
 

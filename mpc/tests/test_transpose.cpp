@@ -4,7 +4,7 @@
 #include "core/base/transpose.hpp"
 #include "tests/check.hpp"
 
-using namespace capc::mpc;
+using namespace mpc;
 
 namespace {
 

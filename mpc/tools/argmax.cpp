@@ -7,7 +7,7 @@
 
 namespace {
 
-using namespace capc;
+using namespace mpc;
 
 const char* const kUsage =
     "usage: argmax PARTY PORT INPUT OUTPUT [--host H] [--bits B] [--share-bits W] [--deadline SECONDS]\n"

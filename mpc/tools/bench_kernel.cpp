@@ -1,7 +1,7 @@
 // Kernel benchmark, one JSON object on stdout: AES blocks a second with a fixed key, and what garbling and evaluation
 // reach of it. Garbling an AND gate takes four AES blocks, evaluating two; `of_aes` is the share of that limit. With
 // three halves they are six and three.
-//   bench_kernel [seconds per measurement]        (CAPC_CPU_LEVEL picks the instruction set)
+//   bench_kernel [seconds per measurement]        (MPC_CPU_LEVEL picks the instruction set)
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
@@ -13,7 +13,7 @@
 #include "core/circuits/circuits.hpp"
 #include "core/garbling/garbling.hpp"
 
-using namespace capc::mpc;
+using namespace mpc;
 
 namespace {
 

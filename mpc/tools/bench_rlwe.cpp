@@ -14,8 +14,9 @@
 #include "core/lattice/primes.hpp"
 #include "core/lattice/sampling.hpp"
 
-using namespace capc::mpc;
-using namespace capc::mpc::rlwe;
+using namespace mpc;
+using namespace mpc::bfv;
+using namespace mpc::lattice;
 
 namespace {
 

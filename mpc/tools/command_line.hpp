@@ -18,7 +18,7 @@
 #include <string>
 #include <vector>
 
-namespace capc::tools {
+namespace mpc::tools {
 
 class UsageError : public std::runtime_error {
 public:
@@ -160,4 +160,4 @@ int run_tool(const char* usage, Body body) {
     }
 }
 
-}  // namespace capc::tools
+}  // namespace mpc::tools

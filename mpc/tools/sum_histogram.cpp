@@ -7,7 +7,7 @@
 
 namespace {
 
-using namespace capc;
+using namespace mpc;
 
 const char* const kUsage =
     "usage: sum_histogram PARTY PORT INPUT OUTPUT [--host H] [--bits B] [--deadline SECONDS]\n"

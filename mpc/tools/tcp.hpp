@@ -22,7 +22,7 @@
 #include <string>
 #include <vector>
 
-namespace capc::tools {
+namespace mpc::tools {
 
 class ConnectionError : public std::runtime_error {
 public:
@@ -181,4 +181,4 @@ private:
     std::uint32_t sent_ = 0, received_ = 0;
 };
 
-}  // namespace capc::tools
+}  // namespace mpc::tools

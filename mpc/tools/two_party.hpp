@@ -11,7 +11,7 @@
 #include "tools/command_line.hpp"
 #include "tools/tcp.hpp"
 
-namespace capc::tools {
+namespace mpc::tools {
 
 // What both sides must agree on.
 struct Hello {
@@ -91,4 +91,4 @@ inline Connection open_connection(const Arguments& arguments) {
                                : Connection::connect(arguments.host, arguments.port, deadline);
 }
 
-}  // namespace capc::tools
+}  // namespace mpc::tools

@@ -3,7 +3,7 @@
 
 #include "core/garbling/kernels.hpp"
 
-namespace capc::mpc {
+namespace mpc {
 
 Aes128::Aes128(const Block& key) { kernels().expand_key(key, &round_keys_); }
 
@@ -15,4 +15,4 @@ void Aes128::counter_mode(std::uint64_t first, std::uint64_t high, Block* out, s
     kernels().counter_mode(round_keys_, first, high, out, count);
 }
 
-}  // namespace capc::mpc
+}  // namespace mpc

@@ -6,7 +6,7 @@
 
 #include "core/base/block.hpp"
 
-namespace capc::mpc {
+namespace mpc {
 
 struct RoundKeys {
     Block keys[11];
@@ -28,4 +28,4 @@ private:
     RoundKeys round_keys_;
 };
 
-}  // namespace capc::mpc
+}  // namespace mpc

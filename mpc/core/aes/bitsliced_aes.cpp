@@ -1,14 +1,14 @@
 // Bitsliced AES-128; see bitsliced_aes.hpp.
 #include "core/aes/bitsliced_aes.hpp"
 
-namespace capc::mpc::bitsliced {
+namespace mpc::bitsliced {
 
 namespace {
 
 using Word = std::uint64_t;
 
 template <class T>
-CAPC_INLINE void swap_bits(T& x, T& y, Word low, unsigned shift) {
+MPC_INLINE void swap_bits(T& x, T& y, Word low, unsigned shift) {
     const T a = x;
     const T b = y;
     x = (a & low) | ((b & low) << shift);
@@ -17,7 +17,7 @@ CAPC_INLINE void swap_bits(T& x, T& y, Word low, unsigned shift) {
 
 // Transposes the 8x8 bit matrices formed by the bytes at one position of the eight words; its own inverse.
 template <class T>
-CAPC_INLINE void orthogonalise(T* q) {
+MPC_INLINE void orthogonalise(T* q) {
     for (int i = 0; i < 8; i += 2) swap_bits(q[i], q[i + 1], 0x5555555555555555, 1);
     for (int i = 0; i < 8; i += 4) {
         swap_bits(q[i], q[i + 2], 0x3333333333333333, 2);
@@ -26,25 +26,25 @@ CAPC_INLINE void orthogonalise(T* q) {
     for (int i = 0; i < 4; ++i) swap_bits(q[i], q[i + 4], 0x0F0F0F0F0F0F0F0F, 4);
 }
 
-CAPC_INLINE Word spread_bytes(Word x) {
+MPC_INLINE Word spread_bytes(Word x) {
     x = (x | (x << 16)) & 0x0000FFFF0000FFFF;
     return (x | (x << 8)) & 0x00FF00FF00FF00FF;
 }
 
-CAPC_INLINE Word gather_bytes(Word x) {
+MPC_INLINE Word gather_bytes(Word x) {
     x = (x | (x >> 8)) & 0x0000FFFF0000FFFF;
     return (x | (x >> 16)) & 0x00000000FFFFFFFF;
 }
 
 // Puts block `position` (0..7) into the words, before orthogonalise.
-CAPC_INLINE void insert(State& s, std::size_t position, const Block& b) {
+MPC_INLINE void insert(State& s, std::size_t position, const Block& b) {
     const std::size_t lane = position / 4;
     const std::size_t i = position % 4;
     s.q[i][lane] = spread_bytes(b.lo & 0xFFFFFFFF) | (spread_bytes(b.hi & 0xFFFFFFFF) << 8);
     s.q[i + 4][lane] = spread_bytes(b.lo >> 32) | (spread_bytes(b.hi >> 32) << 8);
 }
 
-CAPC_INLINE Block extract(const State& s, std::size_t position) {
+MPC_INLINE Block extract(const State& s, std::size_t position) {
     const std::size_t lane = position / 4;
     const std::size_t i = position % 4;
     const Word even = s.q[i][lane];
@@ -55,7 +55,7 @@ CAPC_INLINE Block extract(const State& s, std::size_t position) {
 }
 
 template <class T>
-CAPC_INLINE void substitute_bytes(T* q) {
+MPC_INLINE void substitute_bytes(T* q) {
     const T x0 = q[7], x1 = q[6], x2 = q[5], x3 = q[4], x4 = q[3], x5 = q[2], x6 = q[1], x7 = q[0];
     // Top linear layer.
     const T y14 = x3 ^ x5, y13 = x0 ^ x6, y9 = x0 ^ x3, y8 = x0 ^ x5, t0 = x1 ^ x2, y1 = t0 ^ x7, y4 = y1 ^ x3;
@@ -83,7 +83,7 @@ CAPC_INLINE void substitute_bytes(T* q) {
     q[7] = s0, q[6] = s1, q[5] = s2, q[4] = s3, q[3] = s4, q[2] = s5, q[1] = s6, q[0] = s7;
 }
 
-CAPC_INLINE void shift_rows(State& s) {
+MPC_INLINE void shift_rows(State& s) {
     for (Slice& x : s.q) {
         x = (x & 0x000000000000FFFF) | ((x & 0x00000000FFF00000) >> 4) | ((x & 0x00000000000F0000) << 12) |
             ((x & 0x0000FF0000000000) >> 8) | ((x & 0x000000FF00000000) << 8) | ((x & 0xF000000000000000) >> 12) |
@@ -91,7 +91,7 @@ CAPC_INLINE void shift_rows(State& s) {
     }
 }
 
-CAPC_INLINE void mix_columns(State& s) {
+MPC_INLINE void mix_columns(State& s) {
     State r;
     State d;  // d[i] = column byte plus the next one, r the next one alone
     for (int i = 0; i < 8; ++i) {
@@ -106,7 +106,7 @@ CAPC_INLINE void mix_columns(State& s) {
     }
 }
 
-CAPC_INLINE void add(State& s, const State& key) {
+MPC_INLINE void add(State& s, const State& key) {
     for (int i = 0; i < 8; ++i) s.q[i] ^= key.q[i];
 }
 
@@ -169,4 +169,4 @@ void encrypt(const Schedule& schedule, const Block* in, Block* out) {
     for (std::size_t i = 0; i < kBlocks; ++i) out[i] = extract(s, i);
 }
 
-}  // namespace capc::mpc::bitsliced
+}  // namespace mpc::bitsliced

@@ -11,7 +11,7 @@
 #include "core/aes/aes.hpp"
 #include "core/base/block.hpp"
 
-namespace capc::mpc::bitsliced {
+namespace mpc::bitsliced {
 
 constexpr std::size_t kBlocks = 8;  // blocks that are encrypted together
 
@@ -33,4 +33,4 @@ Schedule spread(const RoundKeys& keys);
 // out[i] = AES(in[i]) for exactly kBlocks blocks; `in` may be `out`.
 void encrypt(const Schedule& schedule, const Block* in, Block* out);
 
-}  // namespace capc::mpc::bitsliced
+}  // namespace mpc::bitsliced

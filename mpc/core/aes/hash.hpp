@@ -25,7 +25,7 @@
 
 #include "core/aes/aes.hpp"
 
-namespace capc::mpc {
+namespace mpc {
 
 // H_index(x) written out. The kernels hash in their own loops, by the row; they are tested against this.
 inline Block hash(const Block& salt, std::uint64_t index, const Block& x) {
@@ -35,4 +35,4 @@ inline Block hash(const Block& salt, std::uint64_t index, const Block& x) {
     return cipher ^ sigma;
 }
 
-}  // namespace capc::mpc
+}  // namespace mpc

@@ -11,7 +11,7 @@
 
 #include "core/base/error.hpp"
 
-namespace capc::mpc {
+namespace mpc {
 
 namespace {
 
@@ -70,4 +70,4 @@ Block Prg::block() {
     return b;
 }
 
-}  // namespace capc::mpc
+}  // namespace mpc

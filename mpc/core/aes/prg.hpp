@@ -7,7 +7,7 @@
 #include "core/aes/aes.hpp"
 #include "core/base/block.hpp"
 
-namespace capc::mpc {
+namespace mpc {
 
 // Fills `out` from getrandom(2). Throws RandomnessError if the operating system refuses.
 void system_random(void* out, std::size_t bytes);
@@ -30,4 +30,4 @@ private:
     std::uint64_t next_ = 0;
 };
 
-}  // namespace capc::mpc
+}  // namespace mpc

@@ -7,7 +7,7 @@
 #include "core/base/error.hpp"
 #include "core/garbling/kernels.hpp"
 
-namespace capc::mpc {
+namespace mpc {
 
 // Recursive halving: swap the off-diagonal quadrants of 32 x 32, then of 16 x 16, ... (Hacker's Delight, 7-3).
 void transpose(std::uint64_t* matrix) {
@@ -155,4 +155,4 @@ std::vector<std::uint64_t> unpack_values(const Widths& widths, const std::uint8_
     return values;
 }
 
-}  // namespace capc::mpc
+}  // namespace mpc

@@ -13,7 +13,7 @@
 
 #include "core/circuits/circuit.hpp"
 
-namespace capc::mpc {
+namespace mpc {
 
 // Transposes a 64 x 64 bit matrix in place: bit j of word i goes to bit i of word j.
 void transpose(std::uint64_t* matrix);
@@ -45,4 +45,4 @@ std::vector<std::uint8_t> pack_values(const Widths& widths, const std::uint64_t*
 std::vector<std::uint64_t> unpack_values(const Widths& widths, const std::uint8_t* packed, std::size_t bytes,
                                          std::size_t n);
 
-}  // namespace capc::mpc
+}  // namespace mpc

@@ -9,7 +9,7 @@
 #include <sys/mman.h>
 #endif
 
-namespace capc::mpc {
+namespace mpc {
 namespace {
 
 constexpr std::size_t kLine = 64;
@@ -131,4 +131,4 @@ void give_chunk(void* memory, std::size_t wanted) {
     }
 }
 
-}  // namespace capc::mpc
+}  // namespace mpc

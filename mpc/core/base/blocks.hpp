@@ -12,7 +12,7 @@
 
 #include "core/base/block.hpp"
 
-namespace capc::mpc {
+namespace mpc {
 
 constexpr std::size_t kKeptBytes = std::size_t{32} << 20;
 
@@ -54,4 +54,4 @@ struct LargeAllocator {
 using Blocks = std::vector<Block, LargeAllocator<Block, true>>;
 using StoredBytes = std::vector<std::uint8_t, LargeAllocator<std::uint8_t, false>>;
 
-}  // namespace capc::mpc
+}  // namespace mpc

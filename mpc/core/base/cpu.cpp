@@ -5,17 +5,17 @@
 #include <atomic>
 #include <cstdlib>
 
-#if defined(CAPC_X86_KERNELS)
+#if defined(MPC_X86_KERNELS)
 #include <cpuid.h>
 #endif
 
 #include "core/base/error.hpp"
 
-namespace capc::mpc::cpu {
+namespace mpc::cpu {
 
 namespace {
 
-#if defined(CAPC_X86_KERNELS)
+#if defined(MPC_X86_KERNELS)
 // Leaf 7 says it in bit 9 of ECX; not every compiler's __builtin_cpu_supports knows the name.
 bool has_vaes() {
     unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
@@ -24,7 +24,7 @@ bool has_vaes() {
 #endif
 
 bool supports(Level level) {
-#if defined(CAPC_X86_KERNELS)
+#if defined(MPC_X86_KERNELS)
     // __builtin_cpu_supports also asks whether the operating system saves the wide registers.
     const bool aes = __builtin_cpu_supports("aes") != 0 && __builtin_cpu_supports("sse4.1") != 0;
     const bool vaes = aes && has_vaes() && __builtin_cpu_supports("avx2") != 0;
@@ -45,12 +45,12 @@ bool supports(Level level) {
 
 Level level_from_environment() {
     const std::vector<Level> levels = available();
-    const char* wanted = std::getenv("CAPC_CPU_LEVEL");
+    const char* wanted = std::getenv("MPC_CPU_LEVEL");
     if (wanted == nullptr || *wanted == '\0') return levels.back();
     for (const Level candidate : levels) {
         if (std::string(wanted) == name(candidate)) return candidate;
     }
-    throw ParameterError("CAPC_CPU_LEVEL=" + std::string(wanted) + " is not a level that this machine can run");
+    throw ParameterError("MPC_CPU_LEVEL=" + std::string(wanted) + " is not a level that this machine can run");
 }
 
 std::atomic<Level>& current() {
@@ -85,4 +85,4 @@ void force_level(Level level) {
     current().store(level, std::memory_order_relaxed);
 }
 
-}  // namespace capc::mpc::cpu
+}  // namespace mpc::cpu

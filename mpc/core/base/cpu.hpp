@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-namespace capc::mpc::cpu {
+namespace mpc::cpu {
 
 enum class Level {
     portable,  // bitsliced constant-time AES in plain 64-bit words
@@ -18,7 +18,7 @@ const char* name(Level level);
 // The levels that this machine and build can run, lowest first; never empty.
 std::vector<Level> available();
 
-// The level in use: the highest available one, or the one named by the environment variable CAPC_CPU_LEVEL
+// The level in use: the highest available one, or the one named by the environment variable MPC_CPU_LEVEL
 // (portable, aesni, vaes256, vaes512), or the one last forced. Every level gives the same bytes.
 Level level();
 
@@ -26,4 +26,4 @@ Level level();
 // Throws ParameterError if this machine cannot run it.
 void force_level(Level level);
 
-}  // namespace capc::mpc::cpu
+}  // namespace mpc::cpu

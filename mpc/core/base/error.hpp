@@ -5,7 +5,7 @@
 #include <stdexcept>
 #include <string>
 
-namespace capc::mpc {
+namespace mpc {
 
 // Root of everything that the core throws on purpose. Texts name steps and sizes, never secret values.
 class Error : public std::runtime_error {
@@ -48,4 +48,4 @@ public:
     using Error::Error;
 };
 
-}  // namespace capc::mpc
+}  // namespace mpc

@@ -6,7 +6,7 @@
 
 #include "core/base/block.hpp"
 
-namespace capc::mpc {
+namespace mpc {
 namespace {
 
 // FIPS 180-4, 4.2.2: the fractions of the cube roots of the first 64 primes.
@@ -96,4 +96,4 @@ Sha256::Digest Sha256::digest() {
     return out;
 }
 
-}  // namespace capc::mpc
+}  // namespace mpc

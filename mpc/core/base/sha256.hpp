@@ -8,7 +8,7 @@
 #include <cstddef>
 #include <cstdint>
 
-namespace capc::mpc {
+namespace mpc {
 
 class Sha256 {
 public:
@@ -32,4 +32,4 @@ private:
     std::uint64_t total_ = 0;
 };
 
-}  // namespace capc::mpc
+}  // namespace mpc

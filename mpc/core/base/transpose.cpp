@@ -3,11 +3,11 @@
 
 #include "core/base/cpu.hpp"
 
-#if defined(CAPC_X86_KERNELS)
+#if defined(MPC_X86_KERNELS)
 #include <immintrin.h>
 #endif
 
-namespace capc::mpc {
+namespace mpc {
 namespace {
 
 // Hacker's Delight, 7-3: transposes the 8 x 8 bits of a word, byte k being row k.
@@ -35,10 +35,10 @@ void transpose_portable(const Block* rows, Block* out) {
     }
 }
 
-#if defined(CAPC_X86_KERNELS)
+#if defined(MPC_X86_KERNELS)
 
 // Four rounds of interleaving transpose 16 vectors of 16 bytes a lane: v[j] ends with byte j of each former vector.
-#define CAPC_BYTE_TRANSPOSE(V, UNPACKLO, UNPACKHI)                  \
+#define MPC_BYTE_TRANSPOSE(V, UNPACKLO, UNPACKHI)                  \
     for (int round = 0; round < 4; ++round) {                       \
         V next[16];                                                 \
         for (int k = 0; k < 8; ++k) {                               \
@@ -58,7 +58,7 @@ __attribute__((target("avx2"))) void transpose_avx2(const Block* rows, Block* ou
             const __m128i high = _mm_loadu_si128(reinterpret_cast<const __m128i*>(in + (k + 16) * kRowBlocks));
             v[k] = _mm256_inserti128_si256(_mm256_castsi128_si256(low), high, 1);
         }
-        CAPC_BYTE_TRANSPOSE(__m256i, _mm256_unpacklo_epi8, _mm256_unpackhi_epi8)
+        MPC_BYTE_TRANSPOSE(__m256i, _mm256_unpacklo_epi8, _mm256_unpackhi_epi8)
         for (std::size_t column = 0; column < 16; ++column) {
             __m256i x = v[column];
             for (std::size_t bit = 8; bit-- > 0;) {
@@ -93,7 +93,7 @@ __attribute__((target("avx512f,avx512bw,avx512vbmi,gfni"))) void transpose_gfni(
             row += 16 * kRowBlocks;
             v[k] = _mm512_inserti32x4(x, _mm_loadu_si128(reinterpret_cast<const __m128i*>(row)), 3);
         }
-        CAPC_BYTE_TRANSPOSE(__m512i, _mm512_unpacklo_epi8, _mm512_unpackhi_epi8)
+        MPC_BYTE_TRANSPOSE(__m512i, _mm512_unpacklo_epi8, _mm512_unpackhi_epi8)
         for (std::size_t k = 0; k < 16; ++k) {
             // Of eight columns, eight rows a word; then their bytes, one column a word.
             halves[half][k] = _mm512_permutexvar_epi8(columns, _mm512_gf2p8affine_epi64_epi8(units, v[k], 0));
@@ -105,14 +105,14 @@ __attribute__((target("avx512f,avx512bw,avx512vbmi,gfni"))) void transpose_gfni(
     }
 }
 
-#undef CAPC_BYTE_TRANSPOSE
+#undef MPC_BYTE_TRANSPOSE
 
 #endif
 
 using Kernel = void (*)(const Block*, Block*);
 
 Kernel kernel() {
-#if defined(CAPC_X86_KERNELS)
+#if defined(MPC_X86_KERNELS)
     if (cpu::level() == cpu::Level::vaes512 && __builtin_cpu_supports("gfni") &&
         __builtin_cpu_supports("avx512vbmi"))
         return transpose_gfni;
@@ -128,4 +128,4 @@ void transpose_rows(const Block (*rows)[kRowBlocks], std::size_t column_blocks, 
     for (std::size_t c = 0; c < column_blocks; ++c) transpose(&rows[0][c], out + 128 * c);
 }
 
-}  // namespace capc::mpc
+}  // namespace mpc

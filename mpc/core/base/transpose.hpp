@@ -5,7 +5,7 @@
 
 #include "core/base/block.hpp"
 
-namespace capc::mpc {
+namespace mpc {
 
 constexpr std::size_t kRowBlocks = 16;  // from one row to the next
 
@@ -13,4 +13,4 @@ constexpr std::size_t kRowBlocks = 16;  // from one row to the next
 // c < 128 * column_blocks, whose bit r is bit c of row r. Every level of cpu.hpp gives the same blocks.
 void transpose_rows(const Block (*rows)[kRowBlocks], std::size_t column_blocks, Block* out);
 
-}  // namespace capc::mpc
+}  // namespace mpc

@@ -9,7 +9,9 @@
 #include "core/bfv/packing.hpp"
 #include "core/lattice/sampling.hpp"
 
-namespace capc::mpc::rlwe {
+namespace mpc::bfv {
+
+using namespace lattice;
 
 namespace {
 
@@ -289,4 +291,4 @@ std::vector<std::uint64_t> SecretKey::decrypt(const std::uint8_t* reply, std::si
     return opened;
 }
 
-}  // namespace capc::mpc::rlwe
+}  // namespace mpc::bfv

@@ -24,7 +24,7 @@
 #include "core/bfv/wire.hpp"
 #include "core/lattice/seeds.hpp"
 
-namespace capc::mpc::rlwe {
+namespace mpc::bfv {
 
 class SecretKey {
 public:
@@ -49,9 +49,9 @@ private:
 
     SharedParameters parameters_;
     Scaling scaling_;
-    std::unique_ptr<SeedSource> seeds_;
-    Words secret_;             // transformed, modulo each prime
-    Factor inverse_of_first_;  // of the first prime modulo the second
+    std::unique_ptr<lattice::SeedSource> seeds_;
+    lattice::Words secret_;             // transformed, modulo each prime
+    lattice::Factor inverse_of_first_;  // of the first prime modulo the second
     Bytes public_key_;
 };
 
@@ -68,7 +68,7 @@ private:
 
     SharedParameters parameters_;
     std::size_t outputs_ = 0, inputs_ = 0, layer_ = 0;
-    Words transforms_;
+    lattice::Words transforms_;
 };
 
 class Evaluator {
@@ -95,9 +95,9 @@ private:
     struct Scratch {
         Scratch(const Parameters& parameters, std::size_t inputs);
 
-        Words first, second;  // c_0 and c_1 of one reply modulo every prime, coefficients
-        Words blinding, reply;
-        SignedWords small;
+        lattice::Words first, second;  // c_0 and c_1 of one reply modulo every prime, coefficients
+        lattice::Words blinding, reply;
+        lattice::SignedWords small;
         std::vector<const std::uint64_t*> terms, factors;
     };
     void charge(std::size_t layer, std::size_t results) const;
@@ -108,9 +108,9 @@ private:
 
     SharedParameters parameters_;
     Scaling scaling_;
-    std::unique_ptr<SeedSource> seeds_;
+    std::unique_ptr<lattice::SeedSource> seeds_;
     Ciphertexts public_key_;
     std::unique_ptr<std::atomic<std::uint64_t>[]> answered_;  // results given, layer by layer
 };
 
-}  // namespace capc::mpc::rlwe
+}  // namespace mpc::bfv

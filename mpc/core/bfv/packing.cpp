@@ -7,7 +7,9 @@
 #include "core/base/error.hpp"
 #include "core/lattice/modulus.hpp"
 
-namespace capc::mpc::rlwe {
+namespace mpc::bfv {
+
+using namespace lattice;
 
 void pack(const std::uint64_t* words, std::size_t count, int bits, std::uint8_t* out) {
     std::uint64_t buffer = 0;
@@ -51,4 +53,4 @@ void unpack(const std::uint8_t* in, std::size_t count, int bits, std::uint64_t* 
     }
 }
 
-}  // namespace capc::mpc::rlwe
+}  // namespace mpc::bfv

@@ -4,7 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 
-namespace capc::mpc::rlwe {
+namespace mpc::bfv {
 
 constexpr std::size_t packed_bytes(std::size_t count, int bits) {
     return (count * static_cast<std::size_t>(bits) + 7) / 8;
@@ -16,4 +16,4 @@ void pack(const std::uint64_t* words, std::size_t count, int bits, std::uint8_t*
 // The inverse. Throws MalformedError, naming `what`, if a filling bit is set.
 void unpack(const std::uint8_t* in, std::size_t count, int bits, std::uint64_t* words, const char* what);
 
-}  // namespace capc::mpc::rlwe
+}  // namespace mpc::bfv

@@ -10,7 +10,9 @@
 #include "core/lattice/primes.hpp"
 #include "core/lattice/sampling.hpp"
 
-namespace capc::mpc::rlwe {
+namespace mpc::bfv {
+
+using namespace lattice;
 
 namespace {
 
@@ -90,4 +92,4 @@ bool Parameters::exact_with(const std::vector<std::uint64_t>& primes) const {
     return std::ldexp(flooded, reply_bits()) / modulus + switched <= std::ldexp(1.0, kReplyGuardBits - 1);
 }
 
-}  // namespace capc::mpc::rlwe
+}  // namespace mpc::bfv

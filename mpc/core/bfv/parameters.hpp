@@ -47,7 +47,7 @@
 
 #include "core/lattice/ntt.hpp"
 
-namespace capc::mpc::rlwe {
+namespace mpc::bfv {
 
 constexpr int kSmallestPlainBits = 2;
 constexpr int kLargestPlainBits = 54;  // k = l + 10 fits a word
@@ -85,7 +85,7 @@ public:
     double flood_bits() const;  // log2 W, for people
     int statistical_bits() const { return statistical_bits_; }
     const std::vector<LayerBound>& layers() const { return layers_; }
-    const std::vector<Ntt>& primes() const { return primes_; }
+    const std::vector<lattice::Ntt>& primes() const { return primes_; }
     std::size_t words() const { return primes_.size() * degree_; }  // of a polynomial modulo q, prime-major
 
     // D of the text above, before its last 1/2.
@@ -100,9 +100,9 @@ private:
     int statistical_bits_;
     FloodWidth flood_;
     int modulus_bits_ = 0;
-    std::vector<Ntt> primes_;
+    std::vector<lattice::Ntt> primes_;
 };
 
 using SharedParameters = std::shared_ptr<const Parameters>;
 
-}  // namespace capc::mpc::rlwe
+}  // namespace mpc::bfv

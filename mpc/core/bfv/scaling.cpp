@@ -1,7 +1,9 @@
 // Constants of the scalings; see scaling.hpp.
 #include "core/bfv/scaling.hpp"
 
-namespace capc::mpc::rlwe {
+namespace mpc::bfv {
+
+using namespace lattice;
 
 Scaling::Scaling(const Parameters& parameters)
     : primes_(parameters.primes().size()), plain_mask_((std::uint64_t{1} << parameters.plain_bits()) - 1),
@@ -25,4 +27,4 @@ Scaling::Scaling(const Parameters& parameters)
     }
 }
 
-}  // namespace capc::mpc::rlwe
+}  // namespace mpc::bfv

@@ -8,7 +8,9 @@
 #include "core/bfv/packing.hpp"
 #include "core/lattice/sampling.hpp"
 
-namespace capc::mpc::rlwe {
+namespace mpc::bfv {
+
+using namespace lattice;
 
 Selection::Selection(const std::int64_t* positions, std::size_t count, std::size_t polynomials, std::size_t degree) {
     begin_.push_back(0);
@@ -80,4 +82,4 @@ Ciphertexts read_upload(const Parameters& parameters, const std::uint8_t* messag
     return read;
 }
 
-}  // namespace capc::mpc::rlwe
+}  // namespace mpc::bfv

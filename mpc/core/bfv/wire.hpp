@@ -19,7 +19,7 @@
 #include "core/bfv/parameters.hpp"
 #include "core/lattice/memory.hpp"
 
-namespace capc::mpc::rlwe {
+namespace mpc::bfv {
 
 using Bytes = std::vector<std::uint8_t>;
 
@@ -46,7 +46,7 @@ std::size_t reply_bytes(const Parameters& parameters, const Selection& selection
 
 // Encryptions in transformed form: `first` b and `second` a of polynomial j start at j * parameters.words().
 struct Ciphertexts {
-    Words first, second;
+    lattice::Words first, second;
 };
 
 // Throws LengthError unless `bytes` is upload_bytes(polynomials), MalformedError on a residue that is not below its
@@ -54,4 +54,4 @@ struct Ciphertexts {
 Ciphertexts read_upload(const Parameters& parameters, const std::uint8_t* message, std::size_t bytes,
                         std::size_t polynomials, const char* what);
 
-}  // namespace capc::mpc::rlwe
+}  // namespace mpc::bfv

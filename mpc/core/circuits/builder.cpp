@@ -6,7 +6,7 @@
 
 #include "core/base/error.hpp"
 
-namespace capc::mpc {
+namespace mpc {
 
 namespace {
 
@@ -205,4 +205,4 @@ Circuit Builder::build(std::string name) {
     return Circuit(std::move(parts));
 }
 
-}  // namespace capc::mpc
+}  // namespace mpc

@@ -12,7 +12,7 @@
 
 #include "core/circuits/circuit.hpp"
 
-namespace capc::mpc {
+namespace mpc {
 
 // A wire of a circuit under construction, possibly inverted. Wire 0 is the constant zero.
 struct Wire {
@@ -76,4 +76,4 @@ private:
     std::vector<std::uint64_t> sums_{0};
 };
 
-}  // namespace capc::mpc
+}  // namespace mpc

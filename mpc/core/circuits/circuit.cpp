@@ -7,7 +7,7 @@
 #include "core/base/bit_matrix.hpp"
 #include "core/base/error.hpp"
 
-namespace capc::mpc {
+namespace mpc {
 
 std::size_t total_bits(const Widths& widths) {
     std::size_t bits = 0;
@@ -55,4 +55,4 @@ std::vector<std::uint64_t> Circuit::run(const std::vector<std::uint64_t>& garble
     return result;
 }
 
-}  // namespace capc::mpc
+}  // namespace mpc

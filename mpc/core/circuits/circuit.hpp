@@ -13,7 +13,7 @@
 
 #include "core/garbling/kernels.hpp"
 
-namespace capc::mpc {
+namespace mpc {
 
 using Widths = std::vector<unsigned>;
 
@@ -70,4 +70,4 @@ private:
     std::shared_ptr<const Content> content_;
 };
 
-}  // namespace capc::mpc
+}  // namespace mpc

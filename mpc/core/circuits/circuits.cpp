@@ -9,7 +9,7 @@
 #include "core/base/error.hpp"
 #include "core/circuits/builder.hpp"
 
-namespace capc::mpc::circuits {
+namespace mpc::circuits {
 
 namespace {
 
@@ -290,4 +290,4 @@ Circuit confident_histogram(unsigned classes, unsigned width) {
     return build.build(title("confident_histogram", classes, width));
 }
 
-}  // namespace capc::mpc::circuits
+}  // namespace mpc::circuits

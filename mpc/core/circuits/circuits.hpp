@@ -4,7 +4,7 @@
 
 #include "core/circuits/circuit.hpp"
 
-namespace capc::mpc::circuits {
+namespace mpc::circuits {
 
 // Building blocks: one word of the garbler, one of the evaluator, 1 <= width <= 64.
 Circuit add(unsigned width);        // a + b mod 2^width; width - 1 ANDs
@@ -50,4 +50,4 @@ Circuit sum_histogram(unsigned classes, unsigned width);
 // over the noisy counts, zero unless released. The caller's width must hold counts, noise and limit without wrapping.
 Circuit confident_histogram(unsigned classes, unsigned width);
 
-}  // namespace capc::mpc::circuits
+}  // namespace mpc::circuits

@@ -7,7 +7,7 @@
 #include "core/base/cpu.hpp"
 #include "core/curve/edwards25519_lanes.hpp"
 
-namespace capc::mpc {
+namespace mpc {
 namespace {
 
 using namespace field25519;
@@ -135,7 +135,7 @@ bool finish_decoding(const std::uint8_t in[kPointBytes], const Field& y, const R
 }  // namespace
 
 const LaneKernels* lane_kernels() {
-#if defined(CAPC_X86_KERNELS)
+#if defined(MPC_X86_KERNELS)
     if (cpu::level() == cpu::Level::vaes512 && __builtin_cpu_supports("avx512ifma")) return &lane_kernels_ifma;
 #endif
     return nullptr;
@@ -278,4 +278,4 @@ bool below_group_order(const Scalar& scalar) {
     return borrow != 0;
 }
 
-}  // namespace capc::mpc
+}  // namespace mpc

@@ -23,7 +23,7 @@
 #include "core/curve/edwards_formulas.hpp"
 #include "core/curve/field25519.hpp"
 
-namespace capc::mpc {
+namespace mpc {
 
 constexpr std::size_t kPointBytes = 32;
 
@@ -83,4 +83,4 @@ void encode_points(const Point* points, std::size_t n, std::uint8_t* out);
 // True when the integer is below the group order; the test does not leak the value of an accepted candidate.
 bool below_group_order(const Scalar& scalar);
 
-}  // namespace capc::mpc
+}  // namespace mpc

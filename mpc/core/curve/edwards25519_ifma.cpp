@@ -6,7 +6,7 @@
 
 #include "core/curve/edwards25519_lanes.hpp"
 
-namespace capc::mpc {
+namespace mpc {
 namespace {
 
 // Limbs below 2^51 + 2^15 at all times: the multiplier reads 52 bits and no more, so there are no lazy sums here.
@@ -14,13 +14,13 @@ struct Field8 {
     __m512i limb[5];
 };
 
-CAPC_INLINE __m512i mask51() { return _mm512_set1_epi64((std::int64_t{1} << 51) - 1); }
-CAPC_INLINE __m512i times19(__m512i x) {
+MPC_INLINE __m512i mask51() { return _mm512_set1_epi64((std::int64_t{1} << 51) - 1); }
+MPC_INLINE __m512i times19(__m512i x) {
     return _mm512_add_epi64(_mm512_add_epi64(_mm512_slli_epi64(x, 4), _mm512_slli_epi64(x, 1)), x);
 }
 
 // Limbs below 2^61 in; out below 2^51 + 19 * 2^10.
-CAPC_INLINE Field8 carried(const __m512i z[5]) {
+MPC_INLINE Field8 carried(const __m512i z[5]) {
     Field8 r;
     __m512i c[5];
     for (int i = 0; i < 5; ++i) c[i] = _mm512_srli_epi64(z[i], 51);
@@ -29,15 +29,15 @@ CAPC_INLINE Field8 carried(const __m512i z[5]) {
     return r;
 }
 
-CAPC_INLINE Field8 add(const Field8& a, const Field8& b) {
+MPC_INLINE Field8 add(const Field8& a, const Field8& b) {
     __m512i z[5];
     for (int i = 0; i < 5; ++i) z[i] = _mm512_add_epi64(a.limb[i], b.limb[i]);
     return carried(z);
 }
-CAPC_INLINE Field8 add_lazy(const Field8& a, const Field8& b) { return add(a, b); }
+MPC_INLINE Field8 add_lazy(const Field8& a, const Field8& b) { return add(a, b); }
 
 // a - b + 4p, limbs positive because b's are below 2^53 - 76.
-CAPC_INLINE Field8 sub(const Field8& a, const Field8& b) {
+MPC_INLINE Field8 sub(const Field8& a, const Field8& b) {
     const __m512i four_p0 = _mm512_set1_epi64(0x1fffffffffffb4), four_p = _mm512_set1_epi64(0x1ffffffffffffc);
     __m512i z[5];
     for (int i = 0; i < 5; ++i)
@@ -47,7 +47,7 @@ CAPC_INLINE Field8 sub(const Field8& a, const Field8& b) {
 
 // Column k of the product is low[k] + 2 high[k - 1], because 2^52 = 2 * 2^51; at most 5 * 2^52 + 10 * 2^52 < 2^56, and
 // 20 times that (column k + 19 column k + 5) below 2^61.
-CAPC_INLINE Field8 folded(const __m512i low[9], const __m512i high[9]) {
+MPC_INLINE Field8 folded(const __m512i low[9], const __m512i high[9]) {
     __m512i z[5];
     for (int k = 0; k < 5; ++k) {
         const __m512i near = k == 0 ? low[0] : _mm512_add_epi64(low[k], _mm512_slli_epi64(high[k - 1], 1));
@@ -58,7 +58,7 @@ CAPC_INLINE Field8 folded(const __m512i low[9], const __m512i high[9]) {
     return carried(z);
 }
 
-CAPC_INLINE Field8 mul(const Field8& a, const Field8& b) {
+MPC_INLINE Field8 mul(const Field8& a, const Field8& b) {
     __m512i low[9], high[9];
     for (int k = 0; k < 9; ++k) low[k] = high[k] = _mm512_setzero_si512();
     for (int i = 0; i < 5; ++i) {
@@ -71,7 +71,7 @@ CAPC_INLINE Field8 mul(const Field8& a, const Field8& b) {
 }
 
 // Cross products once, doubled afterwards: the 52-bit inputs leave no room for doubling before.
-CAPC_INLINE Field8 square(const Field8& a) {
+MPC_INLINE Field8 square(const Field8& a) {
     __m512i low[9], high[9];
     for (int k = 0; k < 9; ++k) low[k] = high[k] = _mm512_setzero_si512();
     for (int i = 0; i < 5; ++i) {
@@ -91,37 +91,37 @@ CAPC_INLINE Field8 square(const Field8& a) {
     return folded(low, high);
 }
 
-CAPC_INLINE Field8 constant(const Field& value) {
+MPC_INLINE Field8 constant(const Field& value) {
     Field8 r;
     for (int i = 0; i < 5; ++i) r.limb[i] = _mm512_set1_epi64(static_cast<std::int64_t>(value.limb[i]));
     return r;
 }
-CAPC_INLINE Field8 small(std::int64_t value) {
+MPC_INLINE Field8 small(std::int64_t value) {
     Field8 r;
     for (int i = 0; i < 5; ++i) r.limb[i] = _mm512_setzero_si512();
     r.limb[0] = _mm512_set1_epi64(value);
     return r;
 }
 
-CAPC_INLINE void assign_if(Field8& r, const Field8& a, __mmask8 lanes) {
+MPC_INLINE void assign_if(Field8& r, const Field8& a, __mmask8 lanes) {
     for (int i = 0; i < 5; ++i) r.limb[i] = _mm512_mask_mov_epi64(r.limb[i], lanes, a.limb[i]);
 }
-CAPC_INLINE void assign_constant_if(Field8& r, const Field& a, __mmask8 lanes) {
+MPC_INLINE void assign_constant_if(Field8& r, const Field& a, __mmask8 lanes) {
     for (int i = 0; i < 5; ++i)
         r.limb[i] = _mm512_mask_set1_epi64(r.limb[i], lanes, static_cast<std::int64_t>(a.limb[i]));
 }
-CAPC_INLINE void swap_if(Field8& a, Field8& b, __mmask8 lanes) {
+MPC_INLINE void swap_if(Field8& a, Field8& b, __mmask8 lanes) {
     const Field8 keep = a;
     assign_if(a, b, lanes);
     assign_if(b, keep, lanes);
 }
-CAPC_INLINE Field8 negate(const Field8& a) { return sub(small(0), a); }
+MPC_INLINE Field8 negate(const Field8& a) { return sub(small(0), a); }
 
 using Point8 = curve::Extended<Field8>;
 using Cached8 = curve::Cached<Field8>;
 
 // Lane l of a coordinate lies `stride` bytes behind lane l - 1.
-CAPC_INLINE Field8 gathered(const Field* first, std::size_t stride) {
+MPC_INLINE Field8 gathered(const Field* first, std::size_t stride) {
     Field8 r;
     for (int i = 0; i < 5; ++i) {
         alignas(64) std::uint64_t lane[kLanes];
@@ -131,7 +131,7 @@ CAPC_INLINE Field8 gathered(const Field* first, std::size_t stride) {
     }
     return r;
 }
-CAPC_INLINE void scatter(const Field8& a, Field* first, std::size_t stride) {
+MPC_INLINE void scatter(const Field8& a, Field* first, std::size_t stride) {
     for (int i = 0; i < 5; ++i) {
         alignas(64) std::uint64_t lane[kLanes];
         _mm512_store_si512(lane, a.limb[i]);
@@ -139,14 +139,14 @@ CAPC_INLINE void scatter(const Field8& a, Field* first, std::size_t stride) {
             reinterpret_cast<Field*>(reinterpret_cast<char*>(first) + l * stride)->limb[i] = lane[l];
     }
 }
-CAPC_INLINE void store(const Point8& p, Point* out) {
+MPC_INLINE void store(const Point8& p, Point* out) {
     scatter(p.x, &out->x, sizeof(Point));
     scatter(p.y, &out->y, sizeof(Point));
     scatter(p.z, &out->z, sizeof(Point));
     scatter(p.t, &out->t, sizeof(Point));
 }
 
-CAPC_INLINE Point8 identity() { return Point8{small(0), small(1), small(1), small(0)}; }
+MPC_INLINE Point8 identity() { return Point8{small(0), small(1), small(1), small(0)}; }
 
 // 2 d, as in edwards25519.cpp.
 constexpr Field kTwoD{{0x69b9426b2f159, 0x35050762add7a, 0x3cf44c0038052, 0x6738cc7407977, 0x2406d9dc56dff}};
@@ -216,4 +216,4 @@ void power_p58(const Field* in, Field* out) {
 
 const LaneKernels lane_kernels_ifma = {multiply, multiply_fixed, power_p58};
 
-}  // namespace capc::mpc
+}  // namespace mpc

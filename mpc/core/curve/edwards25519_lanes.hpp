@@ -6,7 +6,7 @@
 
 #include "core/curve/edwards25519.hpp"
 
-namespace capc::mpc {
+namespace mpc {
 
 constexpr std::size_t kLanes = 8;
 constexpr int kWindows = 64;   // of a scalar, four bits each
@@ -27,8 +27,8 @@ struct LaneKernels {
 // Null where the processor (or the level that cpu.hpp was forced to) cannot run them.
 const LaneKernels* lane_kernels();
 
-#if defined(CAPC_X86_KERNELS)
+#if defined(MPC_X86_KERNELS)
 extern const LaneKernels lane_kernels_ifma;
 #endif
 
-}  // namespace capc::mpc
+}  // namespace mpc

@@ -7,7 +7,7 @@
 
 #include "core/base/block.hpp"
 
-namespace capc::mpc::curve {
+namespace mpc::curve {
 
 template <typename F>
 struct Extended {
@@ -21,14 +21,14 @@ struct Cached {
 };
 
 template <typename F>
-CAPC_INLINE Cached<F> cached(const Extended<F>& p, const F& two_d) {
+MPC_INLINE Cached<F> cached(const Extended<F>& p, const F& two_d) {
     return Cached<F>{add(p.y, p.x), sub(p.y, p.x), p.z, mul(p.t, two_d)};
 }
 
 // Hisil et al., 3.1 (unified, complete for a = -1 and nonsquare d): d2 is 2 Z1 Z2, loose or lazy.
 template <typename F>
-CAPC_INLINE Extended<F> complete(const Extended<F>& p, const F& y_plus_x, const F& y_minus_x, const F& t2d,
-                                 const F& d2) {
+MPC_INLINE Extended<F> complete(const Extended<F>& p, const F& y_plus_x, const F& y_minus_x, const F& t2d,
+                                const F& d2) {
     const F a = mul(sub(p.y, p.x), y_minus_x);
     const F b = mul(add_lazy(p.y, p.x), y_plus_x);
     const F c = mul(p.t, t2d);
@@ -37,14 +37,14 @@ CAPC_INLINE Extended<F> complete(const Extended<F>& p, const F& y_plus_x, const 
 }
 
 template <typename F>
-CAPC_INLINE Extended<F> add_cached(const Extended<F>& p, const Cached<F>& q) {
+MPC_INLINE Extended<F> add_cached(const Extended<F>& p, const Cached<F>& q) {
     const F zz = mul(p.z, q.z);
     return complete(p, q.y_plus_x, q.y_minus_x, q.t2d, add_lazy(zz, zz));
 }
 
 // Hisil et al., 3.3. A doubling does not read T, so a run of doublings leaves it alone until the last.
 template <typename F>
-CAPC_INLINE Extended<F> doubled(const Extended<F>& p, bool with_t) {
+MPC_INLINE Extended<F> doubled(const Extended<F>& p, bool with_t) {
     const F a = square(p.x), b = square(p.y), zz = square(p.z);
     const F h = add(a, b), e = sub(h, square(add_lazy(p.x, p.y))), g = sub(a, b);
     const F f = add(add_lazy(zz, zz), g);
@@ -52,7 +52,7 @@ CAPC_INLINE Extended<F> doubled(const Extended<F>& p, bool with_t) {
 }
 
 template <typename F>
-CAPC_INLINE F square_times(F f, int times) {
+MPC_INLINE F square_times(F f, int times) {
     for (int i = 0; i < times; ++i) f = square(f);
     return f;
 }
@@ -65,7 +65,7 @@ struct Chain {
 
 // The addition chain shared by the inversion (p - 2 = 2^255 - 21) and the square root ((p - 5) / 8 = 2^252 - 3).
 template <typename F>
-CAPC_INLINE Chain<F> chain(const F& a) {
+MPC_INLINE Chain<F> chain(const F& a) {
     const F x2 = square(a);
     const F x9 = mul(square_times(x2, 2), a);
     const F x11 = mul(x9, x2);
@@ -81,8 +81,8 @@ CAPC_INLINE Chain<F> chain(const F& a) {
 
 // a^((p - 5) / 8), the core of the square root (RFC 8032, 5.1.3).
 template <typename F>
-CAPC_INLINE F power_p58(const F& a) {
+MPC_INLINE F power_p58(const F& a) {
     return mul(square_times(chain(a).x250, 2), a);
 }
 
-}  // namespace capc::mpc::curve
+}  // namespace mpc::curve

@@ -3,7 +3,7 @@
 
 #include "core/curve/edwards_formulas.hpp"
 
-namespace capc::mpc::field25519 {
+namespace mpc::field25519 {
 namespace {
 
 std::uint64_t load64(const std::uint8_t* in) {
@@ -78,4 +78,4 @@ void invert_all(const Field* in, Field* out, std::size_t n) {
     }
 }
 
-}  // namespace capc::mpc::field25519
+}  // namespace mpc::field25519

@@ -11,7 +11,7 @@
 #include <cstddef>
 #include <cstdint>
 
-namespace capc::mpc {
+namespace mpc {
 
 __extension__ typedef unsigned __int128 Wide;
 
@@ -118,4 +118,4 @@ void invert_all(const Field* in, Field* out, std::size_t n);
 
 using field25519::Field;
 
-}  // namespace capc::mpc
+}  // namespace mpc

@@ -8,7 +8,7 @@
 #include "core/base/bit_matrix.hpp"
 #include "core/base/error.hpp"
 
-namespace capc::mpc {
+namespace mpc {
 
 namespace {
 
@@ -376,4 +376,4 @@ void Evaluation::release_output_labels() {
     keep_labels_ = false;
 }
 
-}  // namespace capc::mpc
+}  // namespace mpc

@@ -50,7 +50,7 @@
 #include "core/circuits/circuit.hpp"
 #include "core/garbling/tile_walk.hpp"
 
-namespace capc::mpc {
+namespace mpc {
 
 using Bytes = std::vector<std::uint8_t>;
 
@@ -209,4 +209,4 @@ private:
     bool keep_labels_;
 };
 
-}  // namespace capc::mpc
+}  // namespace mpc

@@ -4,7 +4,7 @@
 
 #include "core/garbling/kernels_x86.hpp"
 
-namespace capc::mpc {
+namespace mpc {
 namespace {
 
 // Vectors of instances at a time: as many ciphers as hide their latency, and no more than the registers hold.
@@ -27,7 +27,7 @@ struct GarbleAnd {
     const Block& flip_b;
 
     template <class W, std::size_t N>
-    CAPC_INLINE void operator()(std::size_t offset) const {
+    MPC_INLINE void operator()(std::size_t offset) const {
         using T = typename W::T;
         const auto keys = gate.template round_keys<W>();
         const T delta_everywhere = W::repeat(&delta);
@@ -54,7 +54,7 @@ struct GarbleAnd {
             b0[i] = W::exclusive(sigma_b, keys.b(0));
             b1[i] = W::exclusive(b0[i], sigma_delta);
         }
-CAPC_UNROLL_ROUNDS
+MPC_UNROLL_ROUNDS
         for (std::size_t round = 1; round < 10; ++round) {
             const T key_a = keys.a(round);
             const T key_b = keys.b(round);
@@ -105,7 +105,7 @@ struct EvaluateAnd {
     AndGate<V> gate;
 
     template <class W, std::size_t N>
-    CAPC_INLINE void operator()(std::size_t offset) const {
+    MPC_INLINE void operator()(std::size_t offset) const {
         using T = typename W::T;
         const auto keys = gate.template round_keys<W>();
         const T last_keys = W::exclusive(keys.a(10), keys.b(10));
@@ -125,7 +125,7 @@ struct EvaluateAnd {
             hash_a[i] = W::exclusive(sigma_a, keys.a(0));
             hash_b[i] = W::exclusive(sigma_b, keys.b(0));
         }
-CAPC_UNROLL_ROUNDS
+MPC_UNROLL_ROUNDS
         for (std::size_t round = 1; round < 10; ++round) {
             const T key_a = keys.a(round);
             const T key_b = keys.b(round);
@@ -153,4 +153,4 @@ std::size_t evaluate(GateRun& run) {
 }
 
 }  // namespace
-}  // namespace capc::mpc
+}  // namespace mpc

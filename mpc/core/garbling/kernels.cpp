@@ -3,10 +3,10 @@
 
 #include "core/base/cpu.hpp"
 
-namespace capc::mpc {
+namespace mpc {
 
 const Kernels& kernels() {
-#if defined(CAPC_X86_KERNELS)
+#if defined(MPC_X86_KERNELS)
     switch (cpu::level()) {
         case cpu::Level::vaes512: return kernels_vaes512;
         case cpu::Level::vaes256: return kernels_vaes256;
@@ -17,4 +17,4 @@ const Kernels& kernels() {
     return kernels_portable;
 }
 
-}  // namespace capc::mpc
+}  // namespace mpc

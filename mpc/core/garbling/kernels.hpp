@@ -11,7 +11,7 @@
 #include "core/aes/aes.hpp"
 #include "core/base/block.hpp"
 
-namespace capc::mpc {
+namespace mpc {
 
 // Instances a tile, part of the wire format: it fixes which labels share a hash key (see hash.hpp) and the order of
 // labels and tables (see wire_order.hpp).
@@ -27,11 +27,11 @@ enum class TableFormat : std::uint8_t {
     three_halves,  // 24 5/8 bytes: see three_halves.hpp
 };
 
-constexpr CAPC_INLINE std::size_t keys_per_and(TableFormat format) {
+constexpr MPC_INLINE std::size_t keys_per_and(TableFormat format) {
     return format == TableFormat::half_gates ? 2 : 3;
 }
 
-constexpr CAPC_INLINE std::size_t row_bytes(TableFormat format, std::size_t lanes) {
+constexpr MPC_INLINE std::size_t row_bytes(TableFormat format, std::size_t lanes) {
     const std::size_t pair_bits = (2 * lanes + 7) / 8, bits = (lanes + 7) / 8;
     return format == TableFormat::half_gates ? 2 * sizeof(Block) * lanes
                                              : 3 * sizeof(std::uint64_t) * lanes + 2 * pair_bits + bits;
@@ -110,10 +110,10 @@ struct Kernels {
 const Kernels& kernels();
 
 extern const Kernels kernels_portable;
-#if defined(CAPC_X86_KERNELS)
+#if defined(MPC_X86_KERNELS)
 extern const Kernels kernels_aesni;
 extern const Kernels kernels_vaes256;
 extern const Kernels kernels_vaes512;
 #endif
 
-}  // namespace capc::mpc
+}  // namespace mpc

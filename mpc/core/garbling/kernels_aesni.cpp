@@ -4,7 +4,7 @@
 #include "core/garbling/projection_x86.hpp"
 #include "core/garbling/three_halves_x86.hpp"
 
-namespace capc::mpc {
+namespace mpc {
 
 const Kernels kernels_aesni = {
     expand_key, encrypt<V128>, counter_mode<V128>, streams<V128>, shift<V128>, colours<V128>,
@@ -12,4 +12,4 @@ const Kernels kernels_aesni = {
     projection_x86::project<V128>, projection_x86::open<V128>,
 };
 
-}  // namespace capc::mpc
+}  // namespace mpc

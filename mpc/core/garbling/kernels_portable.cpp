@@ -3,14 +3,14 @@
 #include "core/garbling/projection_rows.hpp"
 #include "core/garbling/three_halves.hpp"
 
-namespace capc::mpc {
+namespace mpc {
 
 namespace {
 
 constexpr std::size_t kChunk = bitsliced::kBlocks;
 
 // sigma of hash.hpp: (L || R) -> (L ^ R) || L, the high half being L.
-CAPC_INLINE Block sigma(const Block& x) { return Block{x.hi, x.hi ^ x.lo}; }
+MPC_INLINE Block sigma(const Block& x) { return Block{x.hi, x.hi ^ x.lo}; }
 
 void expand_key(const Block& key, RoundKeys* out) { bitsliced::expand_keys(&key, 1, out); }
 
@@ -156,4 +156,4 @@ const Kernels kernels_portable = {
     project, open_projection,
 };
 
-}  // namespace capc::mpc
+}  // namespace mpc

@@ -4,7 +4,7 @@
 #include "core/garbling/projection_x86.hpp"
 #include "core/garbling/three_halves_x86.hpp"
 
-namespace capc::mpc {
+namespace mpc {
 
 const Kernels kernels_vaes256 = {
     expand_key, encrypt<V256>, counter_mode<V256>, streams<V256>, shift<V256>, colours<V256>,
@@ -12,4 +12,4 @@ const Kernels kernels_vaes256 = {
     projection_x86::project<V256>, projection_x86::open<V256>,
 };
 
-}  // namespace capc::mpc
+}  // namespace mpc

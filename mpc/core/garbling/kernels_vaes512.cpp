@@ -4,7 +4,7 @@
 #include "core/garbling/projection_x86.hpp"
 #include "core/garbling/three_halves_x86.hpp"
 
-namespace capc::mpc {
+namespace mpc {
 
 const Kernels kernels_vaes512 = {
     expand_key, encrypt<V512>, counter_mode<V512>, streams<V512>, shift<V512>, colours<V512>,
@@ -12,4 +12,4 @@ const Kernels kernels_vaes512 = {
     projection_x86::project<V512>, projection_x86::open<V512>,
 };
 
-}  // namespace capc::mpc
+}  // namespace mpc

@@ -12,12 +12,12 @@
 #include "core/garbling/kernels.hpp"
 
 #if defined(__clang__)
-#define CAPC_UNROLL_ROUNDS _Pragma("unroll 9")
+#define MPC_UNROLL_ROUNDS _Pragma("unroll 9")
 #else
-#define CAPC_UNROLL_ROUNDS _Pragma("GCC unroll 9")
+#define MPC_UNROLL_ROUNDS _Pragma("GCC unroll 9")
 #endif
 
-namespace capc::mpc {
+namespace mpc {
 namespace {
 
 constexpr std::uint32_t kRotateLastWord = 0x0C0F0E0D;  // bytes 13, 14, 15, 12 of a block
@@ -27,10 +27,10 @@ constexpr std::uint32_t kRoundConstants[10] = {0x01, 0x02, 0x04, 0x08, 0x10, 0x2
 
 // AES on N vectors at once, one round key for all: `key(round)` gives it.
 template <class V, std::size_t N, class Key>
-CAPC_INLINE void encrypt_vectors(typename V::T* x, Key key) {
+MPC_INLINE void encrypt_vectors(typename V::T* x, Key key) {
     const typename V::T whitening = key(0);
     for (std::size_t i = 0; i < N; ++i) x[i] = V::exclusive(x[i], whitening);
-CAPC_UNROLL_ROUNDS
+MPC_UNROLL_ROUNDS
     for (std::size_t round = 1; round < 10; ++round) {
         const typename V::T k = key(round);
         for (std::size_t i = 0; i < N; ++i) x[i] = V::round(x[i], k);
@@ -41,7 +41,7 @@ CAPC_UNROLL_ROUNDS
 
 // Calls body(V{}, N, offset) over `count` blocks: groups of N vectors, then single vectors, then single blocks.
 template <class V, std::size_t N, class Body>
-CAPC_INLINE void in_groups(std::size_t count, Body body) {
+MPC_INLINE void in_groups(std::size_t count, Body body) {
     std::size_t i = 0;
     for (; i + N * V::blocks <= count; i += N * V::blocks) body.template operator()<V, N>(i);
     for (; i + V::blocks <= count; i += V::blocks) body.template operator()<V, 1>(i);
@@ -52,7 +52,7 @@ CAPC_INLINE void in_groups(std::size_t count, Body body) {
 
 // Word i of vector j to word j of vector i, in each block by itself.
 template <class V>
-CAPC_INLINE void transpose_words(typename V::T* w) {
+MPC_INLINE void transpose_words(typename V::T* w) {
     const typename V::T a = V::lower_words(w[0], w[1]), b = V::lower_words(w[2], w[3]);
     const typename V::T c = V::upper_words(w[0], w[1]), d = V::upper_words(w[2], w[3]);
     w[0] = V::lower_halves(a, b);
@@ -67,7 +67,7 @@ struct WholeTile {
 };
 
 template <class V, std::size_t N, class Body>
-CAPC_INLINE void in_groups(WholeTile, Body body) {
+MPC_INLINE void in_groups(WholeTile, Body body) {
     static_assert(kTile % (N * V::blocks) == 0, "the last group of lanes is a whole one");
     for (std::size_t i = 0; i < kTile; i += N * V::blocks) body.template operator()<V, N>(i);
 }
@@ -89,7 +89,7 @@ struct Encrypt {
     Block* out;
 
     template <class W, std::size_t N>
-    CAPC_INLINE void operator()(std::size_t offset) const {
+    MPC_INLINE void operator()(std::size_t offset) const {
         typename W::T x[N];
         for (std::size_t i = 0; i < N; ++i) x[i] = W::load(in + offset + i * W::blocks);
         encrypt_vectors<W, N>(x, [this](std::size_t round) { return W::repeat(&keys.keys[round]); });
@@ -110,7 +110,7 @@ struct CounterMode {
     Block* out;
 
     template <class W, std::size_t N>
-    CAPC_INLINE void operator()(std::size_t offset) const {
+    MPC_INLINE void operator()(std::size_t offset) const {
         typename W::T x[N];
         for (std::size_t i = 0; i < N; ++i) x[i] = W::counters(first + offset + i * W::blocks, high);
         encrypt_vectors<W, N>(x, [this](std::size_t round) { return W::repeat(&keys.keys[round]); });
@@ -138,7 +138,7 @@ struct Shift {
     const Block& delta;
 
     template <class W, std::size_t N>
-    CAPC_INLINE void operator()(std::size_t offset) const {
+    MPC_INLINE void operator()(std::size_t offset) const {
         const typename W::T everywhere = W::repeat(&delta);
         for (std::size_t i = 0; i < N; ++i) {
             const std::size_t at = offset + i * W::blocks;  // a multiple of the vector's blocks: within one byte
@@ -172,9 +172,9 @@ struct alignas(64) KeyBatch {
     union {  // which keeps it from being zeroed at each call
         Block round[11][kKeyBatch];
     };
-    CAPC_INLINE KeyBatch() {}
+    MPC_INLINE KeyBatch() {}
 
-    CAPC_INLINE void expand(const Block& salt, std::uint64_t index, std::size_t count) {
+    MPC_INLINE void expand(const Block& salt, std::uint64_t index, std::size_t count) {
         using T = typename V::T;
         const T rotate = V::repeat(&kRotateWords);
         for (std::size_t first = 0; first < count; first += 4 * V::blocks) {
@@ -204,7 +204,7 @@ struct ExclusiveOr {
     Block* out;
 
     template <class W, std::size_t N>
-    CAPC_INLINE void operator()(std::size_t offset) const {
+    MPC_INLINE void operator()(std::size_t offset) const {
         for (std::size_t i = 0; i < N; ++i) {
             const std::size_t at = offset + i * W::blocks;
             typename W::T sum = W::exclusive(W::load(a + at), W::load(b + at));
@@ -219,9 +219,9 @@ template <class W>
 struct GateKeys {
     const Block* first;  // the others follow a row of the batch apart
 
-    CAPC_INLINE typename W::T a(std::size_t round) const { return W::repeat(first + round * kKeyBatch); }
-    CAPC_INLINE typename W::T b(std::size_t round) const { return W::repeat(first + round * kKeyBatch + 1); }
-    CAPC_INLINE typename W::T ab(std::size_t round) const {  // three halves
+    MPC_INLINE typename W::T a(std::size_t round) const { return W::repeat(first + round * kKeyBatch); }
+    MPC_INLINE typename W::T b(std::size_t round) const { return W::repeat(first + round * kKeyBatch + 1); }
+    MPC_INLINE typename W::T ab(std::size_t round) const {  // three halves
         return W::repeat(first + round * kKeyBatch + 2);
     }
 };
@@ -242,7 +242,7 @@ struct AndGate {
     std::size_t lanes;
 
     template <class W>
-    CAPC_INLINE GateKeys<W> round_keys() const {
+    MPC_INLINE GateKeys<W> round_keys() const {
         const Block* first = &keys.round[0][key];
         // Sixteen registers cannot keep the keys from one group of lanes to the next. A compiler that sees that they
         // stay the same copies them all to the stack, for each gate.
@@ -250,7 +250,7 @@ struct AndGate {
         return {first};
     }
     template <class W, bool fused>
-    CAPC_INLINE typename W::T operand(const Block* first, const Block* second, std::size_t at) const {
+    MPC_INLINE typename W::T operand(const Block* first, const Block* second, std::size_t at) const {
         const typename W::T label = W::load(first + at);
         if constexpr (!fused) return label;
         return W::exclusive(label, W::load(second + at));
@@ -259,7 +259,7 @@ struct AndGate {
 
 // Walks the gates of a run; `handle_and(gate, rows and keys, lanes)` does one AND gate over all lanes.
 template <class V, TableFormat format, class Lanes, class HandleAnd>
-CAPC_INLINE std::size_t walk_gates(GateRun& run, Lanes lanes, HandleAnd handle_and) {
+MPC_INLINE std::size_t walk_gates(GateRun& run, Lanes lanes, HandleAnd handle_and) {
     constexpr std::size_t per_and = keys_per_and(format);
     constexpr std::size_t batch = kKeyBatch / per_and * per_and;
     const std::size_t row = row_bytes(format, lanes);
@@ -306,10 +306,10 @@ CAPC_INLINE std::size_t walk_gates(GateRun& run, Lanes lanes, HandleAnd handle_a
 }
 
 template <class V, TableFormat format, class HandleAnd>
-CAPC_INLINE std::size_t walk(GateRun& run, HandleAnd handle_and) {
+MPC_INLINE std::size_t walk(GateRun& run, HandleAnd handle_and) {
     if (run.lanes == kTile) return walk_gates<V, format>(run, WholeTile{}, handle_and);
     return walk_gates<V, format>(run, run.lanes, handle_and);
 }
 
 }  // namespace
-}  // namespace capc::mpc
+}  // namespace mpc

@@ -5,7 +5,7 @@
 #include "core/aes/bitsliced_aes.hpp"
 #include "core/garbling/kernels.hpp"
 
-namespace capc::mpc::portable {
+namespace mpc::portable {
 
 // The schedules of one AND gate after the other, out of batches that are expanded ahead.
 template <std::size_t per_and>
@@ -80,4 +80,4 @@ inline void apply_inversions(const Gate& gate, const Block& delta, std::size_t l
     }
 }
 
-}  // namespace capc::mpc::portable
+}  // namespace mpc::portable

@@ -5,7 +5,7 @@
 #include "core/base/error.hpp"
 #include "core/garbling/kernels.hpp"
 
-namespace capc::mpc {
+namespace mpc {
 
 namespace {
 
@@ -68,4 +68,4 @@ std::vector<std::uint64_t> open_projection(const Evaluation& evaluation, Project
     return shares;
 }
 
-}  // namespace capc::mpc
+}  // namespace mpc

@@ -22,7 +22,7 @@
 
 #include "core/garbling/garbling.hpp"
 
-namespace capc::mpc {
+namespace mpc {
 
 // What the outputs are shared in.
 struct ProjectionRing {
@@ -45,4 +45,4 @@ GarblerProjection project(Garbling& garbling, ProjectionRing ring);
 std::vector<std::uint64_t> open_projection(const Evaluation& evaluation, ProjectionRing ring,
                                            const std::uint8_t* message, std::size_t bytes);
 
-}  // namespace capc::mpc
+}  // namespace mpc

@@ -6,7 +6,7 @@
 #include "core/base/bit_matrix.hpp"
 #include "core/garbling/kernels.hpp"
 
-namespace capc::mpc {
+namespace mpc {
 
 // One output bit of a tile; names as in projection.hpp.
 struct ProjectedRow {
@@ -20,12 +20,12 @@ struct ProjectedRow {
     std::uint64_t mask;   // 2^(width - k) - 1
     std::uint64_t weight;  // w', 1 or -1
 
-    CAPC_INLINE bool in_eights() const { return lanes % 8 == 0; }
+    MPC_INLINE bool in_eights() const { return lanes % 8 == 0; }
 };
 
 // Calls body(row, sums) for every output bit in wire order. It adds what it shares, times 2^k, to the lanes' sums.
 template <class Body>
-CAPC_INLINE void for_each_projected_row(const ProjectionRun& run, Body body) {
+MPC_INLINE void for_each_projected_row(const ProjectionRun& run, Body body) {
     alignas(64) std::uint64_t sums[kTile];
     const std::uint64_t ring = ~std::uint64_t{0} >> (64 - run.width);
     ProjectedRow row{};
@@ -53,7 +53,7 @@ CAPC_INLINE void for_each_projected_row(const ProjectionRun& run, Body body) {
 }
 
 // Eight words, zero from `bits` on, to `bits` bytes; up to eight more bytes behind them are set to zero.
-CAPC_INLINE void pack_eight(const std::uint64_t* words, unsigned bits, std::uint8_t* out) {
+MPC_INLINE void pack_eight(const std::uint64_t* words, unsigned bits, std::uint8_t* out) {
     std::uint64_t begun = 0;  // the bits of a byte that is not full
     unsigned fill = 0;
     const auto put = [&](std::uint64_t value, unsigned count) {  // count <= 56
@@ -75,7 +75,7 @@ CAPC_INLINE void pack_eight(const std::uint64_t* words, unsigned bits, std::uint
 }
 
 // The inverse; up to eight bytes behind those bytes are read.
-CAPC_INLINE void unpack_eight(const std::uint8_t* in, unsigned bits, std::uint64_t mask, std::uint64_t* words) {
+MPC_INLINE void unpack_eight(const std::uint8_t* in, unsigned bits, std::uint64_t mask, std::uint64_t* words) {
     for (std::size_t i = 0; i < 8; ++i) {
         const std::uint8_t* const at = in + i * bits / 8;
         const std::size_t skip = i * bits % 8;
@@ -87,13 +87,13 @@ CAPC_INLINE void unpack_eight(const std::uint8_t* in, unsigned bits, std::uint64
 }
 
 // Whether a row can be packed and taken apart by these two in a message of so many bytes.
-CAPC_INLINE bool has_room(const ProjectedRow& row, std::size_t message_bytes) {
+MPC_INLINE bool has_room(const ProjectedRow& row, std::size_t message_bytes) {
     return row.in_eights() && (row.place + row.lanes * row.bits) / 8 + 8 <= message_bytes;
 }
 
 // The message is zero from the row's place on.
-CAPC_INLINE void pack_row(const std::uint64_t* words, const ProjectedRow& row, std::uint8_t* message,
-                          std::size_t message_bytes) {
+MPC_INLINE void pack_row(const std::uint64_t* words, const ProjectedRow& row, std::uint8_t* message,
+                         std::size_t message_bytes) {
     if (has_room(row, message_bytes)) {
         std::uint8_t* out = message + row.place / 8;
         for (std::size_t i = 0; i < row.lanes; i += 8, out += row.bits) pack_eight(words + i, row.bits, out);
@@ -102,8 +102,8 @@ CAPC_INLINE void pack_row(const std::uint64_t* words, const ProjectedRow& row, s
     }
 }
 
-CAPC_INLINE void unpack_row(const std::uint8_t* message, std::size_t message_bytes, const ProjectedRow& row,
-                            std::uint64_t* words) {
+MPC_INLINE void unpack_row(const std::uint8_t* message, std::size_t message_bytes, const ProjectedRow& row,
+                           std::uint64_t* words) {
     if (has_room(row, message_bytes)) {
         const std::uint8_t* in = message + row.place / 8;
         for (std::size_t i = 0; i < row.lanes; i += 8, in += row.bits) unpack_eight(in, row.bits, row.mask, words + i);
@@ -112,4 +112,4 @@ CAPC_INLINE void unpack_row(const std::uint8_t* message, std::size_t message_byt
     }
 }
 
-}  // namespace capc::mpc
+}  // namespace mpc

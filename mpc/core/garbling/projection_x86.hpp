@@ -5,17 +5,17 @@
 #include "core/garbling/kernels_x86.hpp"
 #include "core/garbling/projection_rows.hpp"
 
-namespace capc::mpc {
+namespace mpc {
 namespace {
 namespace projection_x86 {
 
 template <class V>
-CAPC_INLINE void pack(const std::uint64_t* words, const ProjectedRow& row, std::uint8_t* message, std::size_t bytes) {
+MPC_INLINE void pack(const std::uint64_t* words, const ProjectedRow& row, std::uint8_t* message, std::size_t bytes) {
     pack_row(words, row, message, bytes);
 }
 
 template <class V>
-CAPC_INLINE void unpack(const std::uint8_t* message, std::size_t bytes, const ProjectedRow& row, std::uint64_t* words) {
+MPC_INLINE void unpack(const std::uint8_t* message, std::size_t bytes, const ProjectedRow& row, std::uint64_t* words) {
     unpack_row(message, bytes, row, words);
 }
 
@@ -23,13 +23,13 @@ CAPC_INLINE void unpack(const std::uint8_t* message, std::size_t bytes, const Pr
 // pack_eight and unpack_eight in registers, touching no byte beyond.
 class EightWords {
 public:
-    explicit CAPC_INLINE EightWords(unsigned bits) : bits_(bits), bytes_(~std::uint64_t{0} >> (64 - bits)) {
+    explicit MPC_INLINE EightWords(unsigned bits) : bits_(bits), bytes_(~std::uint64_t{0} >> (64 - bits)) {
         const __m512i count = _mm512_set1_epi64(bits);
         places_ = _mm512_mul_epu32(_mm512_set_epi64(7, 6, 5, 4, 3, 2, 1, 0), count);
         skip_ = _mm512_and_si512(places_, _mm512_set1_epi64(7));
     }
 
-    CAPC_INLINE void pack(__m512i words, std::uint8_t* out) const {
+    MPC_INLINE void pack(__m512i words, std::uint8_t* out) const {
         if (bits_ < 8) {  // a byte may hold more than two words
             const long long all = _mm512_reduce_or_epi64(_mm512_sllv_epi64(words, places_));
             _mm_mask_storeu_epi8(out, static_cast<__mmask16>(bytes_), _mm_cvtsi64_si128(all));
@@ -46,7 +46,7 @@ public:
         _mm512_mask_storeu_epi8(out, bytes_, _mm512_maskz_compress_epi8(kept, shifted));
     }
 
-    CAPC_INLINE __m512i unpack(const std::uint8_t* in) const {
+    MPC_INLINE __m512i unpack(const std::uint8_t* in) const {
         const __m512i packed = _mm512_maskz_loadu_epi8(bytes_, in);
         const __m512i from = _mm512_add_epi8(in_all_bytes(_mm512_srli_epi64(places_, 3)), bytes_of_word());
         __m512i words = _mm512_srlv_epi64(_mm512_permutexvar_epi8(from, packed), skip_);
@@ -59,8 +59,8 @@ public:
     }
 
 private:
-    static CAPC_INLINE __m512i bytes_of_word() { return _mm512_set1_epi64(0x0706050403020100); }
-    static CAPC_INLINE __m512i in_all_bytes(__m512i x) {
+    static MPC_INLINE __m512i bytes_of_word() { return _mm512_set1_epi64(0x0706050403020100); }
+    static MPC_INLINE __m512i in_all_bytes(__m512i x) {
         return _mm512_shuffle_epi8(x, _mm512_broadcast_i32x4(_mm_set_epi64x(0x0808080808080808, 0)));
     }
 
@@ -70,8 +70,8 @@ private:
     __m512i skip_;    // bits before the word in its first byte
 };
 template <>
-CAPC_INLINE void pack<V512>(const std::uint64_t* words, const ProjectedRow& row, std::uint8_t* message,
-                            std::size_t bytes) {
+MPC_INLINE void pack<V512>(const std::uint64_t* words, const ProjectedRow& row, std::uint8_t* message,
+                           std::size_t bytes) {
     if (!row.in_eights()) return pack_row(words, row, message, bytes);
     const EightWords eight(row.bits);
     std::uint8_t* out = message + row.place / 8;
@@ -79,8 +79,8 @@ CAPC_INLINE void pack<V512>(const std::uint64_t* words, const ProjectedRow& row,
 }
 
 template <>
-CAPC_INLINE void unpack<V512>(const std::uint8_t* message, std::size_t bytes, const ProjectedRow& row,
-                              std::uint64_t* words) {
+MPC_INLINE void unpack<V512>(const std::uint8_t* message, std::size_t bytes, const ProjectedRow& row,
+                             std::uint64_t* words) {
     if (!row.in_eights()) return unpack_row(message, bytes, row, words);
     const EightWords eight(row.bits);
     const std::uint8_t* in = message + row.place / 8;
@@ -97,11 +97,11 @@ public:
     static constexpr std::size_t together = kVectors * V::blocks;
     static_assert(kTile % together == 0, "whole tiles are not copied");
 
-    explicit CAPC_INLINE Rows(const ProjectionRun& run) : run_(run) {}
-    CAPC_INLINE ~Rows() { wipe(padded_, sizeof padded_); }
+    explicit MPC_INLINE Rows(const ProjectionRun& run) : run_(run) {}
+    MPC_INLINE ~Rows() { wipe(padded_, sizeof padded_); }
 
     // Makes the row's key the one in use, and returns its labels, some zeros behind the last.
-    CAPC_INLINE const Block* enter(const ProjectedRow& row) {
+    MPC_INLINE const Block* enter(const ProjectedRow& row) {
         if (row.number % kKeyBatch == 0) {
             const std::size_t count = row.left < kKeyBatch ? row.left : kKeyBatch;
             keys_.expand(run_.salt, run_.index + row.number, count);
@@ -111,7 +111,7 @@ public:
         std::memcpy(padded_, row.labels, row.lanes * sizeof(Block));
         return padded_;
     }
-    CAPC_INLINE typename V::T key(std::size_t round) const { return V::repeat(&keys_.round[round][key_]); }
+    MPC_INLINE typename V::T key(std::size_t round) const { return V::repeat(&keys_.round[round][key_]); }
 
 private:
     const ProjectionRun& run_;
@@ -122,8 +122,8 @@ private:
 
 // The shares and the ciphertexts of one group of labels.
 template <class V>
-CAPC_INLINE void project_labels(const Rows<V>& rows, const ProjectedRow& row, const Block* zero, const Block& delta,
-                                std::uint64_t* sums, std::uint64_t* sent) {
+MPC_INLINE void project_labels(const Rows<V>& rows, const ProjectedRow& row, const Block* zero, const Block& delta,
+                               std::uint64_t* sums, std::uint64_t* sent) {
     using T = typename V::T;
     const T delta_everywhere = V::repeat(&delta);
     const T sigma_delta = V::sigma(delta_everywhere);
@@ -167,8 +167,8 @@ void project(const ProjectionRun& run, const Block& delta, std::uint8_t* message
 }
 
 template <class V>
-CAPC_INLINE void open_labels(const Rows<V>& rows, const ProjectedRow& row, const Block* own, const std::uint64_t* sent,
-                             std::uint64_t* sums) {
+MPC_INLINE void open_labels(const Rows<V>& rows, const ProjectedRow& row, const Block* own, const std::uint64_t* sent,
+                            std::uint64_t* sums) {
     using T = typename V::T;
     T x[kVectors], feed[kVectors];
     for (std::size_t i = 0; i < kVectors; ++i) x[i] = feed[i] = V::sigma(V::load(own + i * V::blocks));
@@ -197,4 +197,4 @@ void open(const ProjectionRun& run, const std::uint8_t* message) {
 
 }  // namespace projection_x86
 }  // namespace
-}  // namespace capc::mpc
+}  // namespace mpc

@@ -7,7 +7,7 @@
 #include "core/base/bit_matrix.hpp"
 #include "core/base/error.hpp"
 
-namespace capc::mpc {
+namespace mpc {
 namespace {
 
 void check_length(const char* what, std::size_t expected, std::size_t found) {
@@ -216,4 +216,4 @@ GarbledBatch GarblerSession::garble(const Circuit& circuit, std::size_t n, const
         false);
 }
 
-}  // namespace capc::mpc
+}  // namespace mpc

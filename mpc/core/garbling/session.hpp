@@ -40,7 +40,7 @@
 #include "core/ot/ot_extension.hpp"
 #include "core/ot/ot_pool.hpp"
 
-namespace capc::mpc {
+namespace mpc {
 
 constexpr std::size_t kSaltBytes = sizeof(Block);
 constexpr std::size_t kFirstMessageBytes = kPointBytes;
@@ -76,7 +76,7 @@ public:
     std::vector<std::uint64_t> decode(const std::uint8_t* colours, std::size_t bytes) const {
         return garbling_.decode(colours, bytes);
     }
-    GarblerProjection project(ProjectionRing ring) { return capc::mpc::project(garbling_, ring); }
+    GarblerProjection project(ProjectionRing ring) { return mpc::project(garbling_, ring); }
 
 private:
     friend class GarblerSession;
@@ -113,7 +113,7 @@ public:
     }
     // Once; a refused message may be followed by another.
     std::vector<std::uint64_t> open_projection(ProjectionRing ring, const std::uint8_t* message, std::size_t bytes) {
-        std::vector<std::uint64_t> shares = capc::mpc::open_projection(evaluation_, ring, message, bytes);
+        std::vector<std::uint64_t> shares = mpc::open_projection(evaluation_, ring, message, bytes);
         evaluation_.release_output_labels();
         return shares;
     }
@@ -195,4 +195,4 @@ private:
     std::uint64_t next_index_ = 0;
 };
 
-}  // namespace capc::mpc
+}  // namespace mpc

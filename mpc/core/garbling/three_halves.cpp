@@ -3,7 +3,7 @@
 
 #include "core/garbling/portable_walk.hpp"
 
-namespace capc::mpc::three_halves {
+namespace mpc::three_halves {
 
 namespace {
 
@@ -123,4 +123,4 @@ std::size_t evaluate(GateRun& run) {
     });
 }
 
-}  // namespace capc::mpc::three_halves
+}  // namespace mpc::three_halves

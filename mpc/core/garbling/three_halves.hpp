@@ -58,7 +58,7 @@
 
 #include "core/garbling/kernels.hpp"
 
-namespace capc::mpc {
+namespace mpc {
 
 // Where the parts of a row are.
 template <class Byte>
@@ -71,7 +71,7 @@ struct ThreeHalvesRow {
 };
 
 template <class Byte>
-CAPC_INLINE ThreeHalvesRow<Byte> three_halves_row(Byte* row, std::size_t lanes) {
+MPC_INLINE ThreeHalvesRow<Byte> three_halves_row(Byte* row, std::size_t lanes) {
     const std::size_t pair_bytes = (2 * lanes + 7) / 8;
     Byte* const third = row + sizeof(Block) * lanes;
     Byte* const main = third + sizeof(std::uint64_t) * lanes;
@@ -79,7 +79,7 @@ CAPC_INLINE ThreeHalvesRow<Byte> three_halves_row(Byte* row, std::size_t lanes) 
 }
 
 // Lists of at most 64 bits; whole words and half words at once, as in full tiles.
-CAPC_INLINE std::uint64_t load_bits(const std::uint8_t* packed, std::size_t count) {
+MPC_INLINE std::uint64_t load_bits(const std::uint8_t* packed, std::size_t count) {
     std::uint64_t bits = 0;
     if (count == 64) {
         std::memcpy(&bits, packed, 8);
@@ -91,7 +91,7 @@ CAPC_INLINE std::uint64_t load_bits(const std::uint8_t* packed, std::size_t coun
     return bits;
 }
 
-CAPC_INLINE void store_bits(std::uint8_t* packed, std::size_t count, std::uint64_t bits) {
+MPC_INLINE void store_bits(std::uint8_t* packed, std::size_t count, std::uint64_t bits) {
     if (count == 64) {
         std::memcpy(packed, &bits, 8);
     } else if (count == 32) {
@@ -109,4 +109,4 @@ std::size_t evaluate(GateRun& run);
 
 }  // namespace three_halves
 
-}  // namespace capc::mpc
+}  // namespace mpc

@@ -5,12 +5,12 @@
 #include "core/garbling/kernels_x86.hpp"
 #include "core/garbling/three_halves.hpp"
 
-namespace capc::mpc {
+namespace mpc {
 namespace {
 namespace three_halves_x86 {
 
 template <class W>
-CAPC_INLINE typename W::T doubled(typename W::T x) {  // alpha x in either half
+MPC_INLINE typename W::T doubled(typename W::T x) {  // alpha x in either half
     const typename W::T reduced = W::and_halves(W::spread(W::top_bit(x)), W::pair_constant(0x1B));
     return W::exclusive(W::add_halves(x, x), reduced);
 }
@@ -20,7 +20,7 @@ template <class W>
 struct Sums {
     typename W::T s1, s2, feed;
 
-    CAPC_INLINE Sums(typename W::T a, typename W::T b) {
+    MPC_INLINE Sums(typename W::T a, typename W::T b) {
         const typename W::T zero = W::exclusive(a, a);
         const typename W::T q = W::exclusive(a, W::swapped(b));  // (A_L + B_R || A_R + B_L)
         s1 = W::exclusive(W::swapped(q), W::mixed(a, zero));
@@ -31,12 +31,12 @@ struct Sums {
 
 // The lowest bits of the halves that no label takes: (of A's cipher || of B's) + (of (A + B)'s, twice).
 template <class W>
-CAPC_INLINE typename W::T control(typename W::T a, typename W::T b, typename W::T ab) {
+MPC_INLINE typename W::T control(typename W::T a, typename W::T b, typename W::T ab) {
     return W::exclusive(W::swapped(W::mixed(b, a)), W::lower_twice(ab));
 }
 
 // One bit of each pair of equal ones.
-CAPC_INLINE std::uint64_t halved(std::uint64_t pairs) {
+MPC_INLINE std::uint64_t halved(std::uint64_t pairs) {
     pairs &= 0x55;
     pairs = (pairs | (pairs >> 1)) & 0x33;
     return (pairs | (pairs >> 2)) & 0x0F;
@@ -46,7 +46,7 @@ template <class V>
 struct Constants {
     Block for_u, for_v, third_u, third_v;
 
-    explicit CAPC_INLINE Constants(const Block& delta)
+    explicit MPC_INLINE Constants(const Block& delta)
         : for_u{delta.hi ^ delta.lo, delta.lo}, for_v{delta.hi, delta.hi ^ delta.lo}, third_u(delta),
           third_v{delta.hi, delta.lo} {}
 };
@@ -66,7 +66,7 @@ struct GarbleAnd {
     PackedBits* packed;
 
     template <class W, std::size_t N>
-    CAPC_INLINE void operator()(std::size_t offset) const {
+    MPC_INLINE void operator()(std::size_t offset) const {
         using T = typename W::T;
         const auto keys = gate.template round_keys<W>();
         const T delta_everywhere = W::repeat(&delta);
@@ -86,7 +86,7 @@ struct GarbleAnd {
             ab0[i] = W::exclusive(W::exclusive(a[i], b[i]), keys.ab(0));
             ab1[i] = W::exclusive(ab0[i], delta_everywhere);
         }
-CAPC_UNROLL_ROUNDS
+MPC_UNROLL_ROUNDS
         for (std::size_t round = 1; round < 10; ++round) {
             const T key_a = keys.a(round);
             const T key_b = keys.b(round);
@@ -178,7 +178,7 @@ struct EvaluateAnd {
     PackedBits packed;
 
     template <class W, std::size_t N>
-    CAPC_INLINE void operator()(std::size_t offset) const {
+    MPC_INLINE void operator()(std::size_t offset) const {
         using T = typename W::T;
         const auto keys = gate.template round_keys<W>();
         T a[N], b[N], x[N], y[N], xy[N];
@@ -190,7 +190,7 @@ struct EvaluateAnd {
             y[i] = W::exclusive(b[i], keys.b(0));
             xy[i] = W::exclusive(W::exclusive(a[i], b[i]), keys.ab(0));
         }
-CAPC_UNROLL_ROUNDS
+MPC_UNROLL_ROUNDS
         for (std::size_t round = 1; round < 10; ++round) {
             const T key_a = keys.a(round);
             const T key_b = keys.b(round);
@@ -247,4 +247,4 @@ std::size_t evaluate(GateRun& run) {
 
 }  // namespace three_halves_x86
 }  // namespace
-}  // namespace capc::mpc
+}  // namespace mpc

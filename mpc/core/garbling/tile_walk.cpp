@@ -5,7 +5,7 @@
 #include <new>
 #include <utility>
 
-namespace capc::mpc {
+namespace mpc {
 
 namespace {
 
@@ -78,4 +78,4 @@ void TileWalk::release() {
     std::vector<const Block*>().swap(rows_);
 }
 
-}  // namespace capc::mpc
+}  // namespace mpc

@@ -11,7 +11,7 @@
 #include "core/circuits/circuit.hpp"
 #include "core/garbling/kernels.hpp"
 
-namespace capc::mpc {
+namespace mpc {
 
 class TileWalk {
 public:
@@ -62,4 +62,4 @@ private:
     const std::uint64_t* dice_ = nullptr;  // of the next AND gate
 };
 
-}  // namespace capc::mpc
+}  // namespace mpc

@@ -8,7 +8,7 @@
 
 #include "core/base/block.hpp"
 
-namespace capc::mpc::rlwe {
+namespace mpc::lattice {
 
 template <class T>
 struct WipingAllocator {
@@ -31,4 +31,4 @@ struct WipingAllocator {
 using Words = std::vector<std::uint64_t, WipingAllocator<std::uint64_t>>;
 using SignedWords = std::vector<std::int64_t, WipingAllocator<std::int64_t>>;
 
-}  // namespace capc::mpc::rlwe
+}  // namespace mpc::lattice

@@ -7,9 +7,9 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "core/base/block.hpp"  // CAPC_INLINE
+#include "core/base/block.hpp"  // MPC_INLINE
 
-namespace capc::mpc::rlwe {
+namespace mpc::lattice {
 
 __extension__ typedef unsigned __int128 Wide;
 
@@ -30,55 +30,55 @@ struct Modulus {
     Factor two_to_64;   // 2^64 mod p
 
     Modulus() = default;
-    explicit CAPC_INLINE Modulus(std::uint64_t prime) : p(prime) {
+    explicit MPC_INLINE Modulus(std::uint64_t prime) : p(prime) {
         while (prime >> bits != 0) ++bits;
         one = factor(1);
         two_to_64 = factor(static_cast<std::uint64_t>((Wide{1} << 64) % p));
     }
 
     // Public values only: it divides.
-    CAPC_INLINE Factor factor(std::uint64_t value) const {
+    MPC_INLINE Factor factor(std::uint64_t value) const {
         return Factor{value, static_cast<std::uint64_t>((Wide{value} << 64) / p)};
     }
 };
 
 // x w mod p up to one p: in [0, 2p) for every x < 2^64. (w 2^64 - p < quotient p <= w 2^64, so the estimate
 // floor(x quotient / 2^64) of x w / p is too small by less than 2.)
-CAPC_INLINE std::uint64_t multiply_lazy(std::uint64_t x, const Factor& w, std::uint64_t p) {
+MPC_INLINE std::uint64_t multiply_lazy(std::uint64_t x, const Factor& w, std::uint64_t p) {
     const auto estimate = static_cast<std::uint64_t>((Wide{x} * w.quotient) >> 64);
     return x * w.value - estimate * p;
 }
 
 // [0, 2 bound) to [0, bound), for bound < 2^62.
-CAPC_INLINE std::uint64_t reduce_once(std::uint64_t x, std::uint64_t bound) {
+MPC_INLINE std::uint64_t reduce_once(std::uint64_t x, std::uint64_t bound) {
     const std::uint64_t below = x - bound;
     return below + (bound & (std::uint64_t{0} - (below >> 63)));
 }
 
-CAPC_INLINE std::uint64_t multiply(std::uint64_t x, const Factor& w, std::uint64_t p) {
+MPC_INLINE std::uint64_t multiply(std::uint64_t x, const Factor& w, std::uint64_t p) {
     return reduce_once(multiply_lazy(x, w, p), p);
 }
 
 // x mod p for any 128-bit x.
-CAPC_INLINE std::uint64_t reduce_wide(Wide x, const Modulus& m) {
+MPC_INLINE std::uint64_t reduce_wide(Wide x, const Modulus& m) {
     const std::uint64_t high = multiply_lazy(static_cast<std::uint64_t>(x >> 64), m.two_to_64, m.p);
     const std::uint64_t low = multiply_lazy(static_cast<std::uint64_t>(x), m.one, m.p);
     return reduce_once(reduce_once(high + low, 2 * m.p), m.p);
 }
 
-CAPC_INLINE std::uint64_t add(std::uint64_t x, std::uint64_t y, std::uint64_t p) { return reduce_once(x + y, p); }
-CAPC_INLINE std::uint64_t subtract(std::uint64_t x, std::uint64_t y, std::uint64_t p) {
+MPC_INLINE std::uint64_t add(std::uint64_t x, std::uint64_t y, std::uint64_t p) { return reduce_once(x + y, p); }
+MPC_INLINE std::uint64_t subtract(std::uint64_t x, std::uint64_t y, std::uint64_t p) {
     return reduce_once(x + p - y, p);
 }
 
 // A signed integer in (-p, p) to its residue.
-CAPC_INLINE std::uint64_t lift(std::int64_t x, std::uint64_t p) {
+MPC_INLINE std::uint64_t lift(std::int64_t x, std::uint64_t p) {
     const auto word = static_cast<std::uint64_t>(x);
     return word + (p & (std::uint64_t{0} - (word >> 63)));
 }
 
 // Public values only: square and multiply, the time depends on the exponent.
-CAPC_INLINE std::uint64_t power(std::uint64_t base, std::uint64_t exponent, std::uint64_t p) {
+MPC_INLINE std::uint64_t power(std::uint64_t base, std::uint64_t exponent, std::uint64_t p) {
     std::uint64_t result = 1;
     for (; exponent != 0; exponent >>= 1) {
         if ((exponent & 1) != 0) result = static_cast<std::uint64_t>(Wide{result} * base % p);
@@ -87,6 +87,6 @@ CAPC_INLINE std::uint64_t power(std::uint64_t base, std::uint64_t exponent, std:
     return result;
 }
 
-CAPC_INLINE std::uint64_t inverse(std::uint64_t x, std::uint64_t p) { return power(x % p, p - 2, p); }
+MPC_INLINE std::uint64_t inverse(std::uint64_t x, std::uint64_t p) { return power(x % p, p - 2, p); }
 
-}  // namespace capc::mpc::rlwe
+}  // namespace mpc::lattice

@@ -4,7 +4,7 @@
 #include "core/base/cpu.hpp"
 #include "core/lattice/primes.hpp"
 
-namespace capc::mpc::rlwe {
+namespace mpc::lattice {
 
 namespace {
 
@@ -73,7 +73,7 @@ void inner_product_portable(const NttTables& ntt, const std::uint64_t* const* x,
 const NttKernels portable_kernels = {forward_portable, inverse_portable, inner_product_portable};
 
 bool has_ifma() {
-#if defined(CAPC_X86_KERNELS)
+#if defined(MPC_X86_KERNELS)
     return __builtin_cpu_supports("avx512ifma") != 0;
 #else
     return false;
@@ -81,7 +81,7 @@ bool has_ifma() {
 }
 
 const NttKernels& kernels() {
-#if defined(CAPC_X86_KERNELS)
+#if defined(MPC_X86_KERNELS)
     if (uses_ifma()) return ifma_kernels;
 #endif
     return portable_kernels;
@@ -97,9 +97,9 @@ bool uses_ifma() {
 Ntt::Ntt(std::uint64_t prime, std::size_t degree) {
     tables_.modulus = Modulus(prime);
     tables_.degree = degree;
-    const std::uint64_t psi = smallest_primitive_root(prime, degree), scale = rlwe::inverse(degree, prime);
+    const std::uint64_t psi = smallest_primitive_root(prime, degree), scale = lattice::inverse(degree, prime);
     forward_ = powers(psi);
-    inverse_ = powers(rlwe::inverse(psi, prime));
+    inverse_ = powers(lattice::inverse(psi, prime));
     tables_.forward = forward_.view();
     tables_.inverse = inverse_.view();
     tables_.inverse_degree = modulus().factor(scale);
@@ -143,4 +143,4 @@ void Ntt::inner_product(const std::uint64_t* const* x, const std::uint64_t* cons
     kernels().inner_product(tables_, x, y, terms, out);
 }
 
-}  // namespace capc::mpc::rlwe
+}  // namespace mpc::lattice

@@ -13,7 +13,7 @@
 #include "core/lattice/modulus.hpp"
 #include "core/lattice/ntt_kernels.hpp"
 
-namespace capc::mpc::rlwe {
+namespace mpc::lattice {
 
 class Ntt {
 public:
@@ -48,4 +48,4 @@ private:
 // True where the AVX-512 IFMA kernels run: level vaes512 on a processor that has them.
 bool uses_ifma();
 
-}  // namespace capc::mpc::rlwe
+}  // namespace mpc::lattice

@@ -8,50 +8,50 @@
 #include "core/base/block.hpp"
 #include "core/lattice/ntt_kernels.hpp"
 
-namespace capc::mpc::rlwe {
+namespace mpc::lattice {
 
 namespace {
 
 using V = __m512i;
 
-CAPC_INLINE V load(const std::uint64_t* p) { return _mm512_loadu_si512(p); }
-CAPC_INLINE void store(std::uint64_t* p, V x) { _mm512_storeu_si512(p, x); }
-CAPC_INLINE V repeat(std::uint64_t x) { return _mm512_set1_epi64(static_cast<long long>(x)); }
-CAPC_INLINE V add(V x, V y) { return _mm512_add_epi64(x, y); }
-CAPC_INLINE V subtract(V x, V y) { return _mm512_sub_epi64(x, y); }
+MPC_INLINE V load(const std::uint64_t* p) { return _mm512_loadu_si512(p); }
+MPC_INLINE void store(std::uint64_t* p, V x) { _mm512_storeu_si512(p, x); }
+MPC_INLINE V repeat(std::uint64_t x) { return _mm512_set1_epi64(static_cast<long long>(x)); }
+MPC_INLINE V add(V x, V y) { return _mm512_add_epi64(x, y); }
+MPC_INLINE V subtract(V x, V y) { return _mm512_sub_epi64(x, y); }
 // [0, 2 bound) to [0, bound): the difference wraps to a huge word where x is below the bound.
-CAPC_INLINE V reduce_once(V x, V bound) { return _mm512_min_epu64(x, subtract(x, bound)); }
+MPC_INLINE V reduce_once(V x, V bound) { return _mm512_min_epu64(x, subtract(x, bound)); }
 
 // A factor w with floor(w 2^52 / p), in every lane or lane by lane.
 struct Factors {
     V value, quotient;
 };
 
-CAPC_INLINE Factors repeat(const Twiddles& twiddles, std::size_t k) {
+MPC_INLINE Factors repeat(const Twiddles& twiddles, std::size_t k) {
     return {repeat(twiddles.root[k]), repeat(twiddles.quotient[k] >> 12)};
 }
-CAPC_INLINE Factors repeat(const Factor& factor) { return {repeat(factor.value), repeat(factor.quotient >> 12)}; }
+MPC_INLINE Factors repeat(const Factor& factor) { return {repeat(factor.value), repeat(factor.quotient >> 12)}; }
 
 struct Prime {
     V p, twice, minus, mask;
 
-    explicit CAPC_INLINE Prime(std::uint64_t prime)
+    explicit MPC_INLINE Prime(std::uint64_t prime)
         : p(repeat(prime)), twice(repeat(2 * prime)), minus(repeat((std::uint64_t{1} << 52) - prime)),
           mask(repeat((std::uint64_t{1} << 52) - 1)) {}
 
     // x w mod p, in [0, 2p), for x < 2^52.
-    CAPC_INLINE V multiply(V x, const Factors& w) const {
+    MPC_INLINE V multiply(V x, const Factors& w) const {
         const V zero = _mm512_setzero_si512();
         const V estimate = _mm512_madd52hi_epu64(zero, x, w.quotient);
         const V low = _mm512_madd52lo_epu64(zero, x, w.value);
         return _mm512_and_si512(_mm512_madd52lo_epu64(low, estimate, minus), mask);
     }
-    CAPC_INLINE void forward(V& x, V& y, const Factors& w) const {
+    MPC_INLINE void forward(V& x, V& y, const Factors& w) const {
         const V t = multiply(y, w);
         y = subtract(add(x, twice), t);
         x = add(x, t);
     }
-    CAPC_INLINE void inverse(V& x, V& y, const Factors& w) const {
+    MPC_INLINE void inverse(V& x, V& y, const Factors& w) const {
         const V difference = subtract(add(x, twice), y);
         x = reduce_once(add(x, y), twice);
         y = multiply(difference, w);
@@ -59,7 +59,7 @@ struct Prime {
 };
 
 // Rows to columns of an 8 x 8 matrix of words; its own inverse.
-CAPC_INLINE void transpose(V* v) {
+MPC_INLINE void transpose(V* v) {
     V a[8], b[8];
     for (int i = 0; i < 8; i += 2) {
         a[i] = _mm512_unpacklo_epi64(v[i], v[i + 1]);
@@ -77,7 +77,7 @@ CAPC_INLINE void transpose(V* v) {
     }
 }
 
-CAPC_INLINE void load_tile_factors(const Twiddles& twiddles, std::size_t tile, Factors* w) {
+MPC_INLINE void load_tile_factors(const Twiddles& twiddles, std::size_t tile, Factors* w) {
     for (std::size_t i = 0; i < 7; ++i) {
         w[i] = {load(&twiddles.tail_root[56 * tile + 8 * i]), load(&twiddles.tail_quotient[56 * tile + 8 * i])};
     }
@@ -220,4 +220,4 @@ void inner_product(const NttTables& ntt, const std::uint64_t* const* x, const st
 
 const NttKernels ifma_kernels = {forward, inverse, inner_product};
 
-}  // namespace capc::mpc::rlwe
+}  // namespace mpc::lattice

@@ -7,7 +7,7 @@
 
 #include "core/lattice/modulus.hpp"
 
-namespace capc::mpc::rlwe {
+namespace mpc::lattice {
 
 // For k = 2^i + j, root[k] is psi (or its inverse) to the power of k with its log2 N bits reversed.
 struct Twiddles {
@@ -34,4 +34,4 @@ struct NttKernels {
 
 extern const NttKernels ifma_kernels;  // ntt_ifma.cpp: only in x86-64 builds
 
-}  // namespace capc::mpc::rlwe
+}  // namespace mpc::lattice

@@ -7,7 +7,7 @@
 #include "core/base/error.hpp"
 #include "core/lattice/modulus.hpp"
 
-namespace capc::mpc::rlwe {
+namespace mpc::lattice {
 
 // Miller-Rabin with the first twelve primes as bases, which decides every n < 3.3 * 10^24 (Sorenson and Webster,
 // "Strong pseudoprimes to twelve prime bases", Math. Comp. 86, 2017).
@@ -65,4 +65,4 @@ std::uint64_t smallest_primitive_root(std::uint64_t p, std::size_t degree) {
     return smallest;
 }
 
-}  // namespace capc::mpc::rlwe
+}  // namespace mpc::lattice

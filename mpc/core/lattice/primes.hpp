@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <vector>
 
-namespace capc::mpc::rlwe {
+namespace mpc::lattice {
 
 // Deterministic for every 64-bit integer.
 bool is_prime(std::uint64_t n);
@@ -17,4 +17,4 @@ std::vector<std::uint64_t> ntt_primes(std::size_t degree, int total_bits, std::s
 // The smallest primitive 2N-th root of unity modulo p (the choice of Microsoft SEAL, so that transforms agree).
 std::uint64_t smallest_primitive_root(std::uint64_t p, std::size_t degree);
 
-}  // namespace capc::mpc::rlwe
+}  // namespace mpc::lattice

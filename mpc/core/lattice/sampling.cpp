@@ -1,7 +1,7 @@
 // Random polynomials; see sampling.hpp.
 #include "core/lattice/sampling.hpp"
 
-namespace capc::mpc::rlwe {
+namespace mpc::lattice {
 
 namespace {
 
@@ -62,4 +62,4 @@ void uniform_residues(Prg& prg, const Modulus& modulus, std::uint64_t* out, std:
     }
 }
 
-}  // namespace capc::mpc::rlwe
+}  // namespace mpc::lattice

@@ -10,7 +10,7 @@
 #include "core/lattice/memory.hpp"
 #include "core/lattice/modulus.hpp"
 
-namespace capc::mpc::rlwe {
+namespace mpc::lattice {
 
 constexpr int kNoiseBound = 21;
 constexpr double kNoiseVariance = kNoiseBound / 2.0;
@@ -31,4 +31,4 @@ void uniform_below(Prg& prg, unsigned bound, std::uint64_t* out, std::size_t cou
 // Uniform in [0, p): words cut to the bits of p, those not below p left out. Both ends of a public seed call this.
 void uniform_residues(Prg& prg, const Modulus& modulus, std::uint64_t* out, std::size_t count);
 
-}  // namespace capc::mpc::rlwe
+}  // namespace mpc::lattice

@@ -7,7 +7,7 @@
 #include "core/aes/prg.hpp"
 #include "core/base/block.hpp"
 
-namespace capc::mpc::rlwe {
+namespace mpc::lattice {
 
 // Threads may share one. With an injected seed the order of calls decides which operation gets which seed.
 class SeedSource {
@@ -28,4 +28,4 @@ private:
     std::mutex turn_;
 };
 
-}  // namespace capc::mpc::rlwe
+}  // namespace mpc::lattice

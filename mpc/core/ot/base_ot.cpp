@@ -6,7 +6,7 @@
 #include "core/base/error.hpp"
 #include "core/base/sha256.hpp"
 
-namespace capc::mpc {
+namespace mpc {
 namespace {
 
 // Uniform below the group order L by rejection of 253-bit candidates (about two draws); what is rejected is discarded,
@@ -98,4 +98,4 @@ Blocks base_ot_receive(const std::uint8_t first[kPointBytes], const std::uint8_t
     return keys;
 }
 
-}  // namespace capc::mpc
+}  // namespace mpc

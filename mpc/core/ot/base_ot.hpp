@@ -25,7 +25,7 @@
 #include "core/base/blocks.hpp"
 #include "core/curve/edwards25519.hpp"
 
-namespace capc::mpc {
+namespace mpc {
 
 struct KeyPair {
     Block key[2];
@@ -53,4 +53,4 @@ private:
 Blocks base_ot_receive(const std::uint8_t first[kPointBytes], const std::uint8_t* choices, std::size_t n,
                                    Prg& randomness, std::uint8_t* points);
 
-}  // namespace capc::mpc
+}  // namespace mpc

@@ -8,7 +8,7 @@
 #include "core/base/transpose.hpp"
 #include "core/garbling/kernels.hpp"
 
-namespace capc::mpc {
+namespace mpc {
 namespace {
 
 constexpr std::size_t kTileBlocks = kRowBlocks;  // columns go 2048 at a time: 32 KiB of rows, inside the first cache
@@ -28,19 +28,19 @@ template <std::size_t bytes>
 struct VectorOf {
     typedef std::uint64_t T __attribute__((vector_size(bytes)));
 
-    static CAPC_INLINE void load(T& x, const void* from) {
+    static MPC_INLINE void load(T& x, const void* from) {
         T loaded;  // of its own, so that x may stay in a register
         std::memcpy(&loaded, from, sizeof loaded);
         x = loaded;
     }
-    static CAPC_INLINE void store(void* to, const T& x) { std::memcpy(to, &x, sizeof x); }
+    static MPC_INLINE void store(void* to, const T& x) { std::memcpy(to, &x, sizeof x); }
 };
 
 // Of one tree: row b = XOR of the leaves x whose bit b is set, and of `in` where bit b of alpha is; out = `in` XOR all
 // leaves. Halving the list once a bit costs 26 XORs of rows instead of 43.
 template <std::size_t bytes>
-CAPC_INLINE void fold_body(const Block (*leaf)[kTileBlocks], std::uint64_t alpha, const std::uint8_t* in,
-                           std::uint8_t* out, Block (*rows)[kTileBlocks]) {
+MPC_INLINE void fold_body(const Block (*leaf)[kTileBlocks], std::uint64_t alpha, const std::uint8_t* in,
+                          std::uint8_t* out, Block (*rows)[kTileBlocks]) {
     using Vector = VectorOf<bytes>;
     for (std::size_t c = 0; c < kTileBlocks; c += bytes / sizeof(Block)) {
         typename Vector::T l[kLeaves], more;
@@ -68,7 +68,7 @@ void fold_generic(const Block (*leaf)[kTileBlocks], std::uint64_t alpha, const s
     fold_body<16>(leaf, alpha, in, out, rows);
 }
 
-#if defined(CAPC_X86_KERNELS)
+#if defined(MPC_X86_KERNELS)
 __attribute__((target("avx2"))) void fold_avx2(const Block (*leaf)[kTileBlocks], std::uint64_t alpha,
                                                const std::uint8_t* in, std::uint8_t* out, Block (*rows)[kTileBlocks]) {
     fold_body<32>(leaf, alpha, in, out, rows);
@@ -81,7 +81,7 @@ __attribute__((target("avx512f"))) void fold_avx512(const Block (*leaf)[kTileBlo
 #endif
 
 Fold fold_kernel() {
-#if defined(CAPC_X86_KERNELS)
+#if defined(MPC_X86_KERNELS)
     if (cpu::level() == cpu::Level::vaes512) return fold_avx512;
     if (cpu::level() != cpu::Level::portable && __builtin_cpu_supports("avx2")) return fold_avx2;
 #endif
@@ -215,4 +215,4 @@ void CotSender::extend(std::size_t column_blocks, const std::uint8_t* message, B
     }
 }
 
-}  // namespace capc::mpc
+}  // namespace mpc

@@ -26,7 +26,7 @@
 #include "core/base/blocks.hpp"
 #include "core/ot/base_ot.hpp"
 
-namespace capc::mpc {
+namespace mpc {
 
 constexpr std::size_t kTrees = 32, kTreeDepth = 4, kLeaves = 16;
 constexpr std::size_t kBaseOts = kTrees * kTreeDepth;  // 128, one a bit of delta
@@ -73,4 +73,4 @@ private:
     std::uint64_t position_ = 0;
 };
 
-}  // namespace capc::mpc
+}  // namespace mpc

@@ -5,7 +5,7 @@
 
 #include "core/base/bit_matrix.hpp"
 
-namespace capc::mpc {
+namespace mpc {
 
 Block* BlockPool::grow(std::size_t count) {
     segments_.push_back(Segment{Blocks(count), 0});
@@ -61,4 +61,4 @@ std::vector<std::uint8_t> BitPool::take(std::size_t count) {
     return taken;
 }
 
-}  // namespace capc::mpc
+}  // namespace mpc

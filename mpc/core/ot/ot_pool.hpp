@@ -9,7 +9,7 @@
 #include "core/base/block.hpp"
 #include "core/base/blocks.hpp"
 
-namespace capc::mpc {
+namespace mpc {
 
 // One side's blocks (q or t), one segment an extension.
 class BlockPool {
@@ -43,4 +43,4 @@ private:
     std::size_t used_ = 0;    // bits
 };
 
-}  // namespace capc::mpc
+}  // namespace mpc

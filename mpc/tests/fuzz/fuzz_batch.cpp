@@ -7,7 +7,7 @@
 #include "tests/fuzz/input.hpp"
 #include "tests/setting.hpp"
 
-using namespace capc::mpc;
+using namespace mpc;
 using fuzz::Input;
 using fuzz::refused;
 
@@ -121,7 +121,7 @@ struct Batch {
         const Widths& words = setting.circuit.output_widths();
         const unsigned least = *std::max_element(words.begin(), words.end());
         const unsigned width = least + static_cast<unsigned>(input.below(65 - least));
-        const GarblerProjection mine = capc::mpc::project(garbling, {width});
+        const GarblerProjection mine = mpc::project(garbling, {width});
         Values theirs;
         const bool intact = take(input.message(mine.message), mine.message, [&](const Bytes& message) {
             theirs = open_projection(evaluation, {width}, message.data(), message.size());

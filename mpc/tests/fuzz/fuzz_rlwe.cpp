@@ -5,8 +5,9 @@
 #include "core/bfv/linear.hpp"
 #include "tests/fuzz/input.hpp"
 
-using namespace capc::mpc;
-using namespace capc::mpc::rlwe;
+using namespace mpc;
+using namespace mpc::bfv;
+using namespace mpc::lattice;
 using fuzz::Input;
 using fuzz::refused;
 

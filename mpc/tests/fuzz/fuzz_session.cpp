@@ -8,7 +8,7 @@
 #include "tests/fuzz/input.hpp"
 #include "tests/setting.hpp"
 
-using namespace capc::mpc;
+using namespace mpc;
 using fuzz::Input;
 using fuzz::refused;
 

@@ -99,7 +99,7 @@ template <class Body>
 bool refused(Body body) {
     try {
         body();
-    } catch (const capc::mpc::Error&) {
+    } catch (const mpc::Error&) {
         return true;
     }
     return false;
