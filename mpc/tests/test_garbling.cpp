@@ -213,7 +213,7 @@ void colours_as_specified() {
     for (std::size_t lanes = 0; lanes <= kTile; ++lanes) {
         std::uint64_t colours = 0;
         for (std::size_t i = 0; i < lanes; ++i) colours |= row[i].colour() << i;
-        CHECK(kernels().colours(row, lanes) == colours);
+        CHECK(garbling_kernels().colours(row, lanes) == colours);
     }
 }
 

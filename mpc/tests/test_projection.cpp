@@ -94,10 +94,10 @@ struct Outputs {
 void both_sides_as_specified(const Outputs& outputs) {
     Values shares(outputs.mine.size()), theirs(outputs.mine.size());
     Bytes message(outputs.message.size());
-    kernels().project(outputs.run(outputs.zero_labels, shares), outputs.delta, message.data());
+    garbling_kernels().project(outputs.run(outputs.zero_labels, shares), outputs.delta, message.data());
     CHECK(message == outputs.message);
     CHECK(shares == outputs.mine);
-    kernels().open_projection(outputs.run(outputs.labels, theirs), message.data());
+    garbling_kernels().open_projection(outputs.run(outputs.labels, theirs), message.data());
     const std::uint64_t mask = ring(outputs.ring_of.width);
     for (std::size_t i = 0; i < theirs.size(); ++i) {
         const unsigned top = outputs.widths[i % outputs.widths.size()] - 1;

@@ -83,7 +83,7 @@ struct Gates {
         const Block* rows[] = {nothing, zero_a, zero_b};
         const Gate gate{1, 0, 2, 0, 0, 0, Gate::is_and};
         GateRun work = run(gate, rows, &dice);
-        CHECK(kernels().garble_three_halves(work, delta) == 1);
+        CHECK(garbling_kernels().garble_three_halves(work, delta) == 1);
         CHECK(work.index == index + 3 && work.tables == row.data() + row.size() && work.dice == &dice + 1);
     }
 
@@ -206,7 +206,7 @@ void evaluates_to_the_right_label() {
         const Block* rows[] = {nothing, held_a, held_b};
         const Gate gate{1, 0, 2, 0, 0, 0, Gate::is_and};
         GateRun work = gates.run(gate, rows, nullptr);
-        CHECK(kernels().evaluate_three_halves(work) == 1);
+        CHECK(garbling_kernels().evaluate_three_halves(work) == 1);
         for (std::size_t k = 0; k < kCases; ++k) {
             const bool one = i == gates.a(k) && j == gates.b(k);
             CHECK(gates.out[k] == (original.out[k] ^ (mask_of(one) & gates.delta)));

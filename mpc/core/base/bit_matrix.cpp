@@ -5,9 +5,14 @@
 #include <cstring>
 
 #include "core/base/error.hpp"
-#include "core/garbling/kernels.hpp"
 
 namespace mpc {
+
+std::size_t total_bits(const Widths& widths) {
+    std::size_t bits = 0;
+    for (const unsigned width : widths) bits += width;
+    return bits;
+}
 
 // Recursive halving: swap the off-diagonal quadrants of 32 x 32, then of 16 x 16, ... (Hacker's Delight, 7-3).
 void transpose(std::uint64_t* matrix) {

@@ -11,9 +11,17 @@
 #include <string>
 #include <vector>
 
-#include "core/circuits/circuit.hpp"
+#include "core/base/block.hpp"  // MPC_INLINE
 
 namespace mpc {
+
+// Instances a tile, part of the wire format: it fixes the order above, and which labels share a hash key (hash.hpp).
+constexpr std::size_t kTile = 32;
+
+// Bits of each word of an instance, 1 to 64.
+using Widths = std::vector<unsigned>;
+
+std::size_t total_bits(const Widths& widths);
 
 // Transposes a 64 x 64 bit matrix in place: bit j of word i goes to bit i of word j.
 void transpose(std::uint64_t* matrix);
@@ -27,11 +35,11 @@ void rows_of_values(const Widths& widths, const std::uint64_t* values, std::size
 // The inverse. Bits of a row at or beyond `instances` are ignored.
 void values_of_rows(const Widths& widths, const std::uint64_t* rows, std::size_t instances, std::uint64_t* values);
 
-inline std::size_t bytes_of_bits(std::size_t bits) { return (bits + 7) / 8; }
+MPC_INLINE std::size_t bytes_of_bits(std::size_t bits) { return (bits + 7) / 8; }
 // Throws LengthError unless `bytes` holds exactly `bits`, MalformedError if a padding bit is set.
 void check_packed(const std::string& what, const std::uint8_t* packed, std::size_t bytes, std::size_t bits);
 
-inline bool get_bit(const std::uint8_t* packed, std::size_t place) {
+MPC_INLINE bool get_bit(const std::uint8_t* packed, std::size_t place) {
     return ((packed[place / 8] >> (place % 8)) & 1) != 0;
 }
 

@@ -51,7 +51,7 @@ private:
         bool is_and;
     };
 
-    // A gate of the finished circuit while its operands are still wires; see Gate in kernels.hpp.
+    // A gate of the finished circuit while its operands are still wires; see gate.hpp.
     struct Merged {
         bool wanted = false;
         bool is_and = false;

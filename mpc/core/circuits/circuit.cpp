@@ -9,12 +9,6 @@
 
 namespace mpc {
 
-std::size_t total_bits(const Widths& widths) {
-    std::size_t bits = 0;
-    for (const unsigned width : widths) bits += width;
-    return bits;
-}
-
 Circuit::Circuit(Parts parts) {
     const std::size_t garbler_bits = total_bits(parts.garbler_widths);
     const std::size_t evaluator_bits = total_bits(parts.evaluator_widths);

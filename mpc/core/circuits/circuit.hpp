@@ -11,13 +11,10 @@
 #include <string>
 #include <vector>
 
-#include "core/garbling/kernels.hpp"
+#include "core/base/bit_matrix.hpp"
+#include "core/circuits/gate.hpp"
 
 namespace mpc {
-
-using Widths = std::vector<unsigned>;
-
-std::size_t total_bits(const Widths& widths);
 
 // Where an output bit is found once all gates are done: row ^ invert. Row 0 makes a constant.
 struct OutputBit {

@@ -49,7 +49,7 @@ std::uint64_t table_bytes(const Circuit& circuit, std::size_t n, TableFormat for
 
 Blocks corrected_labels(Blocks q, const Bytes& corrections, const Block& delta) {
     check_packed("corrections of the evaluator's choices", corrections.data(), corrections.size(), q.size());
-    kernels().shift(q.data(), corrections.data(), q.size(), delta);
+    garbling_kernels().shift(q.data(), corrections.data(), q.size(), delta);
     return q;
 }
 
@@ -117,7 +117,7 @@ void Garbling::start_tile() {
     if (known_) {
         known_stream_->counter_mode(garbler_place, kGarblerStream, drawn_.data(), garbler_count);
         // A tile's bits begin a byte: those before them belong to whole tiles.
-        kernels().shift(drawn_.data(), known_->bits.data() + garbler_place / 8, garbler_count, delta_);
+        garbling_kernels().shift(drawn_.data(), known_->bits.data() + garbler_place / 8, garbler_count, delta_);
     } else {
         label_stream_.counter_mode(garbler_place, kGarblerStream, drawn_.data(), garbler_count);
     }
@@ -140,7 +140,7 @@ void Garbling::finish_tile() {
     std::size_t place = walk_.place(circuit().output_bits());
     for (const OutputBit& bit : circuit().outputs()) {
         const Block* row = walk_.row(bit.row);
-        const std::uint64_t colours = kernels().colours(row, lanes);
+        const std::uint64_t colours = garbling_kernels().colours(row, lanes);
         put_bits(permute_bits_.data(), place, lanes, bit.invert ? ~colours & ones : colours);
         if (keep_labels_) {
             Block* const kept = output_zero_labels_.data() + place;
@@ -193,7 +193,7 @@ void Garbling::chosen_labels(std::uint64_t stream, const std::uint8_t* choices, 
     for (std::size_t first = 0; first < count; first += together) {
         const std::size_t now = std::min(together, count - first);
         label_stream_.counter_mode(first, stream, labels, now);
-        kernels().shift(labels, choices + first / 8, now, delta_);
+        garbling_kernels().shift(labels, choices + first / 8, now, delta_);
         for (std::size_t k = 0; pads != nullptr && k < now; ++k) labels[k] ^= pads[first + k];
         std::memcpy(out + first * sizeof(Block), labels, now * sizeof(Block));
     }
@@ -271,7 +271,7 @@ void Evaluation::finish_tile() {
     std::size_t place = walk_.place(circuit().output_bits());
     for (const OutputBit& bit : circuit().outputs()) {
         const Block* row = walk_.row(bit.row);
-        put_bits(colours_.data(), place, lanes, kernels().colours(row, lanes));
+        put_bits(colours_.data(), place, lanes, garbling_kernels().colours(row, lanes));
         if (keep_labels_) std::copy(row, row + lanes, output_labels_.data() + place);
         place += lanes;
     }

@@ -1,24 +1,18 @@
-// The inner loops, one table of functions a CPU level: AES over many blocks, and garbling over one tile of instances.
+// The inner loops of garbling, one table of functions a CPU level. They work on one tile at a time.
 //
-// A tile is up to kTile instances of the same circuit. A wire of a tile is a row of blocks, one label an instance; the
-// gates are walked once and every row is handled whole, so that the AES units stay full. Only the `lanes` first blocks
-// of a row are in use; no kernel touches others.
+// A tile is up to kTile instances of the same circuit (bit_matrix.hpp). A wire of a tile is a row of blocks, one label an
+// instance. The gates are walked once and every row is handled whole, so that the AES units stay full. Only the first
+// `lanes` blocks of a row are in use, and no kernel touches others.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 
-#include "core/aes/aes.hpp"
+#include "core/base/bit_matrix.hpp"
 #include "core/base/block.hpp"
+#include "core/circuits/gate.hpp"
 
 namespace mpc {
-
-// Instances a tile, part of the wire format: it fixes which labels share a hash key (see hash.hpp) and the order of
-// labels and tables (see wire_order.hpp).
-constexpr std::size_t kTile = 32;
-
-// Gate keys that are expanded at once; two or three keys an AND gate.
-constexpr std::size_t kKeyBatch = 32;
 
 // How an AND gate is garbled. Both are keyed by hash.hpp's indices, so many a gate and tile; a row is the tables of one
 // gate in one tile.
@@ -36,21 +30,6 @@ constexpr MPC_INLINE std::size_t row_bytes(TableFormat format, std::size_t lanes
     return format == TableFormat::half_gates ? 2 * sizeof(Block) * lanes
                                              : 3 * sizeof(std::uint64_t) * lanes + 2 * pair_bits + bits;
 }
-
-// One step of a circuit. Operands are row numbers, `out` is a slot (circuit.hpp). XOR and NOT are free, but walking a
-// row is not: an AND gate therefore takes the XORs next to it along, and an XOR gate may have three operands.
-//   AND:  out = ((a ^ x ^ invert_a) & (b ^ y ^ invert_b)) ^ z      x, y, z only if fused, absent ones are row 0 (zeros)
-//   XOR:  out = a ^ b ^ x                                          x only if fused
-struct Gate {
-    enum Kind : std::uint32_t { is_and = 1, invert_a = 2, invert_b = 4, fused = 8 };
-    std::uint32_t a;
-    std::uint32_t x;
-    std::uint32_t b;
-    std::uint32_t y;
-    std::uint32_t z;
-    std::uint32_t out;
-    std::uint32_t kind;
-};
 
 // What one call of a garbling kernel works on; the kernel advances `index`, `tables` and `dice`.
 struct GateRun {
@@ -82,14 +61,7 @@ struct ProjectionRun {
     std::uint64_t* shares;  // n x words, to be written
 };
 
-struct Kernels {
-    void (*expand_key)(const Block& key, RoundKeys* out);
-    void (*encrypt)(const RoundKeys& keys, const Block* in, Block* out, std::size_t count);
-    void (*counter_mode)(const RoundKeys& keys, std::uint64_t first, std::uint64_t high, Block* out,
-                         std::size_t count);
-    // As counter_mode with `high` zero, under `key_count` keys: `count` blocks each, key k's from out + k * stride on.
-    void (*streams)(const RoundKeys* keys, std::size_t key_count, std::uint64_t first, Block* out, std::size_t stride,
-                    std::size_t count);
+struct GarblingKernels {
     // blocks[i] ^= delta where bit i of the packed `bits` is one.
     void (*shift)(Block* blocks, const std::uint8_t* bits, std::size_t count, const Block& delta);
     // Bit i of the result is the colour of row[i], i < lanes <= kTile.
@@ -107,13 +79,13 @@ struct Kernels {
 };
 
 // The table of the level in use (cpu::level()).
-const Kernels& kernels();
+const GarblingKernels& garbling_kernels();
 
-extern const Kernels kernels_portable;
+extern const GarblingKernels garbling_kernels_portable;
 #if defined(MPC_X86_KERNELS)
-extern const Kernels kernels_aesni;
-extern const Kernels kernels_vaes256;
-extern const Kernels kernels_vaes512;
+extern const GarblingKernels garbling_kernels_aesni;
+extern const GarblingKernels garbling_kernels_vaes256;
+extern const GarblingKernels garbling_kernels_vaes512;
 #endif
 
 }  // namespace mpc

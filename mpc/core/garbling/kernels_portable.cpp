@@ -1,4 +1,4 @@
-// The kernels without any AES instruction: bitsliced AES, plain words, no secret-dependent branch or address.
+// The garbling kernels without any AES instruction: bitsliced AES, plain words, no secret-dependent branch or address.
 #include "core/garbling/portable_walk.hpp"
 #include "core/garbling/projection_rows.hpp"
 #include "core/garbling/three_halves.hpp"
@@ -11,28 +11,6 @@ constexpr std::size_t kChunk = bitsliced::kBlocks;
 
 // sigma of hash.hpp: (L || R) -> (L ^ R) || L, the high half being L.
 MPC_INLINE Block sigma(const Block& x) { return Block{x.hi, x.hi ^ x.lo}; }
-
-void expand_key(const Block& key, RoundKeys* out) { bitsliced::expand_keys(&key, 1, out); }
-
-void encrypt_spread(const bitsliced::Schedule& schedule, const Block* in, Block* out, std::size_t count) {
-    std::size_t i = 0;
-    for (; i + kChunk <= count; i += kChunk) bitsliced::encrypt(schedule, in + i, out + i);
-    if (i < count) {
-        Block rest[kChunk] = {};
-        std::memcpy(rest, in + i, (count - i) * sizeof(Block));
-        bitsliced::encrypt(schedule, rest, rest);
-        std::memcpy(out + i, rest, (count - i) * sizeof(Block));
-    }
-}
-
-void encrypt(const RoundKeys& keys, const Block* in, Block* out, std::size_t count) {
-    encrypt_spread(bitsliced::spread(keys), in, out, count);
-}
-
-void counter_mode(const RoundKeys& keys, std::uint64_t first, std::uint64_t high, Block* out, std::size_t count) {
-    for (std::size_t i = 0; i < count; ++i) out[i] = Block{first + i, high};
-    encrypt(keys, out, out, count);
-}
 
 void hash_spread(const bitsliced::Schedule& schedule, const Block* in, Block* out, std::size_t count) {
     Block chunk[kChunk] = {};
@@ -100,11 +78,6 @@ std::size_t evaluate(GateRun& run) {
     });
 }
 
-void streams(const RoundKeys* keys, std::size_t key_count, std::uint64_t first, Block* out, std::size_t stride,
-             std::size_t count) {
-    for (std::size_t k = 0; k < key_count; ++k) counter_mode(keys[k], first, 0, out + k * stride, count);
-}
-
 void shift(Block* blocks, const std::uint8_t* bits, std::size_t count, const Block& delta) {
     for (std::size_t i = 0; i < count; ++i) blocks[i] ^= mask_of(std::uint64_t{bits[i / 8]} >> (i % 8)) & delta;
 }
@@ -150,10 +123,8 @@ void open_projection(const ProjectionRun& run, const std::uint8_t* message) {
 
 }  // namespace
 
-const Kernels kernels_portable = {
-    expand_key, encrypt, counter_mode, streams, shift, colours,
-    garble, evaluate, three_halves::garble, three_halves::evaluate,
-    project, open_projection,
+const GarblingKernels garbling_kernels_portable = {
+    shift, colours, garble, evaluate, three_halves::garble, three_halves::evaluate, project, open_projection,
 };
 
 }  // namespace mpc

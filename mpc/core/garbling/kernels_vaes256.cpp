@@ -1,13 +1,12 @@
-// The kernels compiled for VAES on 256-bit vectors; see kernels_x86.hpp and the options
-// in CMakeLists.txt.
+// The garbling kernels compiled for VAES on 256-bit vectors; see gates_x86.hpp and the options in CMakeLists.txt.
 #include "core/garbling/half_gates_x86.hpp"
 #include "core/garbling/projection_x86.hpp"
 #include "core/garbling/three_halves_x86.hpp"
 
 namespace mpc {
 
-const Kernels kernels_vaes256 = {
-    expand_key, encrypt<V256>, counter_mode<V256>, streams<V256>, shift<V256>, colours<V256>,
+const GarblingKernels garbling_kernels_vaes256 = {
+    shift<V256>, colours<V256>,
     garble<V256>, evaluate<V256>, three_halves_x86::garble<V256>, three_halves_x86::evaluate<V256>,
     projection_x86::project<V256>, projection_x86::open<V256>,
 };

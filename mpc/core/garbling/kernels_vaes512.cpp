@@ -1,13 +1,12 @@
-// The kernels compiled for VAES on 512-bit vectors; see kernels_x86.hpp and the options
-// in CMakeLists.txt.
+// The garbling kernels compiled for VAES on 512-bit vectors; see gates_x86.hpp and the options in CMakeLists.txt.
 #include "core/garbling/half_gates_x86.hpp"
 #include "core/garbling/projection_x86.hpp"
 #include "core/garbling/three_halves_x86.hpp"
 
 namespace mpc {
 
-const Kernels kernels_vaes512 = {
-    expand_key, encrypt<V512>, counter_mode<V512>, streams<V512>, shift<V512>, colours<V512>,
+const GarblingKernels garbling_kernels_vaes512 = {
+    shift<V512>, colours<V512>,
     garble<V512>, evaluate<V512>, three_halves_x86::garble<V512>, three_halves_x86::evaluate<V512>,
     projection_x86::project<V512>, projection_x86::open<V512>,
 };

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "core/aes/bitsliced_aes.hpp"
+#include "core/aes/kernels.hpp"
 #include "core/garbling/kernels.hpp"
 
 namespace mpc::portable {

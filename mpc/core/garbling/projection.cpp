@@ -50,7 +50,7 @@ GarblerProjection project(Garbling& garbling, ProjectionRing ring) {
     result.shares.resize(run.n * run.words);
     run.labels = zero_labels.data();
     run.shares = result.shares.data();
-    kernels().project(run, garbling.delta(), result.message.data());
+    garbling_kernels().project(run, garbling.delta(), result.message.data());
     return result;
 }
 
@@ -64,7 +64,7 @@ std::vector<std::uint64_t> open_projection(const Evaluation& evaluation, Project
     std::vector<std::uint64_t> shares(n * run.words);
     run.labels = labels.data();
     run.shares = shares.data();
-    kernels().open_projection(run, message);
+    garbling_kernels().open_projection(run, message);
     return shares;
 }
 

@@ -1,8 +1,8 @@
 // The x86 kernels of projection.hpp, the garbler's directly above the evaluator's. Included by the files that are
-// compiled for one instruction set, as kernels_x86.hpp is, whose rules hold here too.
+// compiled for one instruction set, as gates_x86.hpp is, whose rules hold here too.
 #pragma once
 
-#include "core/garbling/kernels_x86.hpp"
+#include "core/garbling/gates_x86.hpp"
 #include "core/garbling/projection_rows.hpp"
 
 namespace mpc {

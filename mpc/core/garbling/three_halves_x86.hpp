@@ -1,8 +1,8 @@
 // The x86 kernels of three-halves garbling, garbling directly above evaluation; formulas and names in three_halves.hpp.
-// Included by the files that are compiled for one instruction set, as kernels_x86.hpp is, whose rules hold here too.
+// Included by the files that are compiled for one instruction set, as gates_x86.hpp is, whose rules hold here too.
 #pragma once
 
-#include "core/garbling/kernels_x86.hpp"
+#include "core/garbling/gates_x86.hpp"
 #include "core/garbling/three_halves.hpp"
 
 namespace mpc {

@@ -56,7 +56,7 @@ std::size_t TileWalk::run(std::uint8_t* tables, std::size_t ands, const Block* d
                 index_,
                 tables,
                 dice_};
-    const Kernels& kernel = kernels();
+    const GarblingKernels& kernel = garbling_kernels();
     const auto garble = format == TableFormat::half_gates ? kernel.garble : kernel.garble_three_halves;
     const auto evaluate = format == TableFormat::half_gates ? kernel.evaluate : kernel.evaluate_three_halves;
     next_gate_ += delta != nullptr ? garble(run, *delta) : evaluate(run);

@@ -3,10 +3,10 @@
 
 #include <algorithm>
 
+#include "core/aes/kernels.hpp"
 #include "core/aes/prg.hpp"
 #include "core/base/cpu.hpp"
 #include "core/base/transpose.hpp"
-#include "core/garbling/kernels.hpp"
 
 namespace mpc {
 namespace {
@@ -92,7 +92,7 @@ Fold fold_kernel() {
 void children(const Block& node, Block out[2]) { Prg(node).fill_blocks(out, 2); }
 
 void expand_leaves(const Block (&nodes)[kLeaves], RoundKeys* out) {
-    for (std::size_t x = 0; x < kLeaves; ++x) kernels().expand_key(nodes[x], &out[x]);
+    for (std::size_t x = 0; x < kLeaves; ++x) cipher_kernels().expand_key(nodes[x], &out[x]);
 }
 
 std::uint8_t* tree_message(std::uint8_t* message, std::size_t tree, std::size_t level) {
@@ -131,7 +131,7 @@ CotReceiver::CotReceiver(const std::vector<KeyPair>& base_keys, std::uint8_t* me
 
 void CotReceiver::extend(std::size_t column_blocks, std::uint8_t* message, Block* t, Block* u) {
     const Fold fold = fold_kernel();
-    const auto streams = kernels().streams;
+    const auto streams = cipher_kernels().streams;
     Tile tile;
     for (std::size_t done = 0; done < column_blocks; done += kTileBlocks) {
         const std::size_t blocks = std::min(kTileBlocks, column_blocks - done);
@@ -193,7 +193,7 @@ CotSender::CotSender(const Block& delta, const Blocks& base_keys, const std::uin
 
 void CotSender::extend(std::size_t column_blocks, const std::uint8_t* message, Block* q) {
     const Fold fold = fold_kernel();
-    const auto streams = kernels().streams;
+    const auto streams = cipher_kernels().streams;
     Tile tile;
     for (std::size_t done = 0; done < column_blocks; done += kTileBlocks) {
         const std::size_t blocks = std::min(kTileBlocks, column_blocks - done);

@@ -1,0 +1,8 @@
+// The AES kernels compiled for AES-NI, one block an instruction; see ciphers_x86.hpp and the options in CMakeLists.txt.
+#include "core/aes/ciphers_x86.hpp"
+
+namespace mpc {
+
+const CipherKernels cipher_kernels_aesni = {expand_key, encrypt<V128>, counter_mode<V128>, streams<V128>};
+
+}  // namespace mpc
