@@ -123,14 +123,14 @@ class GarblerSession:
         self,
         circuit: Circuit,
         n: int,
-        corrections: Buffer | None = None,
+        corrections: Buffer,
         projected: bool = False,
         values: NDArray[np.uint64] | None = None,
     ) -> Garbling:
-        """``n`` instances, taking ``n * evaluator_bits`` OTs. ``corrections``: the evaluator's choices (its
-        ``Evaluation.corrections``), fixed now; None: they come late, with the inputs. ``projected``: on both sides, so
-        that :meth:`Garbling.project` is possible where output words are wider than a bit. ``values``: the garbler's
-        ``u64[n, garbler words]``, if they are known now; their labels then travel as a seed."""
+        """``n`` instances, taking ``n * evaluator_bits`` OTs. ``corrections``: the evaluator's choices, its
+        ``Evaluation.corrections``. ``projected``: on both sides, so that :meth:`Garbling.project` is possible where
+        output words are wider than a bit. ``values``: the garbler's ``u64[n, garbler words]``, if they are known now.
+        Their labels then travel as a seed."""
 
 class Garbling:
     """The garbler's half of one circuit over ``n`` instances."""
@@ -145,9 +145,9 @@ class Garbling:
     def tables_left(self) -> int:
         """Bytes that :meth:`next_tables` has still to give."""
 
-    def input_labels(self, values: NDArray[np.uint64] | None = None, late_corrections: Buffer | None = None) -> bytes:
-        """Labels of the garbler's ``u64[n, garbler words]``, once; or, if it was garbled with ``values``, the seed of
-        them (16 B), and none are given here. Late, also the evaluator's masked labels."""
+    def input_labels(self, values: NDArray[np.uint64] | None = None) -> bytes:
+        """Labels of the garbler's ``u64[n, garbler words]``, once. If it was garbled with ``values``: the seed of them
+        (16 B), and none are given here."""
 
     def decoding(self) -> bytes:
         """Bits that open the outputs to the evaluator; after the last table."""
@@ -181,22 +181,19 @@ class EvaluatorSession:
         self,
         circuit: Circuit,
         n: int,
-        values: NDArray[np.uint64] | None = None,
+        values: NDArray[np.uint64],
         projected: bool = False,
         seeded: bool = False,
     ) -> Evaluation:
-        """``n`` instances, taking ``n * evaluator_bits`` OTs. ``values``: ``u64[n, evaluator words]``; None: late.
-        ``seeded``: the garbler has its ``values`` when it garbles."""
+        """``n`` instances, taking ``n * evaluator_bits`` OTs. ``values``: ``u64[n, evaluator words]``. ``seeded``: the
+        garbler has its ``values`` when it garbles."""
 
 class Evaluation:
     """The evaluator's half of one circuit over ``n`` instances."""
 
     @property
     def corrections(self) -> bytes:
-        """What the garbler needs before it garbles; one bit an input bit, padded by the OTs. Early batches only."""
-
-    def choose(self, values: NDArray[np.uint64]) -> bytes:
-        """Late batches only, once: ``u64[n, evaluator words]`` to the corrections for ``Garbling.input_labels``."""
+        """What the garbler needs before it garbles; one bit an input bit, padded by the OTs."""
 
     def feed_tables(self, chunk: Buffer) -> None:
         """The next bytes of the tables, cut anywhere; after the labels."""

@@ -43,7 +43,7 @@ void bind_base(nb::class_<Locked<Session>>& type) {
 template <typename Batch>
 std::string described(const char* role, const Locked<Batch>& batch) {
     return "<" + std::string(role) + " " + batch.peek().circuit().name() + ", n=" +
-           std::to_string(batch.peek().instances()) + (batch.peek().late() ? ", late" : "") + ">";
+           std::to_string(batch.peek().instances()) + ">";
 }
 
 WordsOut outputs(const Locked<GarbledBatch>& b, std::vector<std::uint64_t> values) {
@@ -75,20 +75,18 @@ void bind_garbling(nb::module_& m) {
              },
              nb::arg("target"))
         .def("input_labels",
-             [](Self& self, nb::handle values, nb::handle late_corrections) {
+             [](Self& self, nb::handle values) {
                  const auto& circuit = self.peek().circuit();
                  std::optional<Words> v;
                  if (!values.is_none())
                      v = words_of(values, self.peek().instances(), circuit.garbler_widths().size(), "garbler's values");
-                 std::optional<Bytes> late;
-                 if (!late_corrections.is_none()) late = Buffer(late_corrections).copy();
                  return filled_bytes(self.peek().label_bytes(), [&](std::uint8_t* out) {
                      self.run([&](GarbledBatch& b) {
-                         b.input_labels(v ? v->data() : nullptr, v ? v->size() : 0, late ? &*late : nullptr, out);
+                         b.input_labels(v ? v->data() : nullptr, v ? v->size() : 0, out);
                      });
                  });
              },
-             nb::arg("values") = nb::none(), nb::arg("late_corrections") = nb::none())
+             nb::arg("values") = nb::none())
         .def("decoding", [](Self& self) { return to_bytes(self.run([](GarbledBatch& b) { return b.decoding(); })); })
         .def("decode",
              [](Self& self, nb::handle colours) {
@@ -112,13 +110,6 @@ void bind_evaluation(nb::module_& m) {
     nb::class_<Self>(m, "Evaluation", "The evaluator's half of one circuit over n instances.")
         .def_prop_ro("corrections",
                      [](Self& self) { return to_bytes(self.run([](EvaluatedBatch& b) { return b.corrections(); })); })
-        .def("choose",
-             [](Self& self, nb::handle values) {
-                 const Words v = words_of(values, self.peek().instances(),
-                                          self.peek().circuit().evaluator_widths().size(), "evaluator's values");
-                 return to_bytes(self.run([&](EvaluatedBatch& b) { return b.choose(v.data(), v.size()); }));
-             },
-             nb::arg("values"))
         .def("feed_tables",
              [](Self& self, nb::handle chunk) {
                  const Buffer in(chunk);
@@ -183,17 +174,16 @@ void bind_sessions(nb::module_& m) {
         .def("garble",
              [](Locked<GarblerSession>& self, const mpc::Circuit& circuit, std::size_t n, nb::handle corrections,
                 bool projected, nb::handle values) {
-                 std::optional<Bytes> early;
-                 if (!corrections.is_none()) early = Buffer(corrections).copy();
+                 const Bytes chosen = Buffer(corrections).copy();
                  std::optional<Words> v;
                  if (!values.is_none()) v = words_of(values, n, circuit.garbler_widths().size(), "garbler's values");
                  return self.run([&](GarblerSession& s) {
                      return std::make_unique<Locked<GarbledBatch>>(
-                         s.garble(circuit, n, early ? &*early : nullptr, projected, v ? v->data() : nullptr,
+                         s.garble(circuit, n, chosen, projected, v ? v->data() : nullptr,
                                   v ? v->size() : 0));
                  });
              },
-             nb::arg("circuit"), nb::arg("n"), nb::arg("corrections") = nb::none(), nb::arg("projected") = false,
+             nb::arg("circuit"), nb::arg("n"), nb::arg("corrections"), nb::arg("projected") = false,
              nb::arg("values") = nb::none())
         .def("__repr__", [](const Locked<GarblerSession>&) { return std::string("<GarblerSession>"); });
 
@@ -214,15 +204,13 @@ void bind_sessions(nb::module_& m) {
         .def("evaluate",
              [](Locked<EvaluatorSession>& self, const mpc::Circuit& circuit, std::size_t n, nb::handle values,
                 bool projected, bool seeded) {
-                 std::optional<Words> v;
-                 if (!values.is_none())
-                     v = words_of(values, n, circuit.evaluator_widths().size(), "evaluator's values");
+                 const Words v = words_of(values, n, circuit.evaluator_widths().size(), "evaluator's values");
                  return self.run([&](EvaluatorSession& s) {
                      return std::make_unique<Locked<EvaluatedBatch>>(
-                         s.evaluate(circuit, n, v ? v->data() : nullptr, v ? v->size() : 0, projected, seeded));
+                         s.evaluate(circuit, n, v.data(), v.size(), projected, seeded));
                  });
              },
-             nb::arg("circuit"), nb::arg("n"), nb::arg("values") = nb::none(), nb::arg("projected") = false,
+             nb::arg("circuit"), nb::arg("n"), nb::arg("values"), nb::arg("projected") = false,
              nb::arg("seeded") = false)
         .def("__repr__", [](const Locked<EvaluatorSession>&) { return std::string("<EvaluatorSession>"); });
 }

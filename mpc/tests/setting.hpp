@@ -30,7 +30,6 @@ inline Values random_values(const Widths& widths, std::size_t n, Prg& prg) {
 struct Setting {
     Circuit circuit;
     std::size_t n;
-    bool late;
     Prg prg;
     Block delta;
     Block salt;
@@ -44,10 +43,9 @@ struct Setting {
     bool known = false;  // the garbler's values, when it garbles
     Block input_seed;
 
-    Setting(Circuit c, std::size_t instances, bool late_choices, std::uint64_t seed,
-            TableFormat tables = TableFormat::half_gates)
-        : circuit(std::move(c)), n(instances), late(late_choices), prg(Block{seed, 1}), delta(prg.block()),
-          salt(prg.block()), label_seed(prg.block()), format(tables), input_seed(Block{seed, 2}) {
+    Setting(Circuit c, std::size_t instances, std::uint64_t seed, TableFormat tables = TableFormat::half_gates)
+        : circuit(std::move(c)), n(instances), prg(Block{seed, 1}), delta(prg.block()), salt(prg.block()),
+          label_seed(prg.block()), format(tables), input_seed(Block{seed, 2}) {
         delta.lo |= 1;
         garbler_values = random_values(circuit.garbler_widths(), n, prg);
         evaluator_values = random_values(circuit.evaluator_widths(), n, prg);
@@ -73,23 +71,17 @@ struct Setting {
             own = KnownInputs{input_seed, pack_values(circuit.garbler_widths(), garbler_values.data(),
                                                       garbler_values.size(), n)};
         }
-        if (late) return Garbling(circuit, n, delta, salt, kFirstIndex, label_seed, format, true, std::move(own));
         return Garbling(circuit, n, delta, salt, kFirstIndex, label_seed, corrected_labels(q, corrections, delta),
                         format, true, std::move(own));
     }
     Evaluation evaluation() const { return Evaluation(circuit, n, salt, kFirstIndex, format, true); }
 
     void give_labels(Garbling& garbling, Evaluation& evaluation) const {
-        Blocks own = t;
-        if (late) {
-            const Bytes message = garbling.late_labels(q, corrections.data(), corrections.size());
-            own = unmasked_labels(own, message.data(), message.size());
-        }
         if (known) {
-            evaluation.set_labels(*garbling.input_seed(), own);
+            evaluation.set_labels(*garbling.input_seed(), t);
         } else {
             const Bytes labels = garbling.input_labels(garbler_values.data(), garbler_values.size());
-            evaluation.set_labels(labels.data(), labels.size(), own);
+            evaluation.set_labels(labels.data(), labels.size(), t);
         }
     }
 

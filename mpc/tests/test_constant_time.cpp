@@ -33,8 +33,8 @@ void make_secret(Values& values, const Widths& widths) {
     for (std::size_t i = 0; i < values.size(); ++i) values[i] &= ring(widths[i % widths.size()]);
 }
 
-void one(const Circuit& circuit, std::size_t n, bool late, bool known, TableFormat format) {
-    Setting setting(circuit, n, late, 11, format);
+void one(const Circuit& circuit, std::size_t n, bool known, TableFormat format) {
+    Setting setting(circuit, n, 11, format);
     setting.with_known_inputs(known);
     Values expected = setting.in_the_clear();
     make_secret(setting.garbler_values, circuit.garbler_widths());
@@ -66,12 +66,10 @@ void one(const Circuit& circuit, std::size_t n, bool late, bool known, TableForm
 }
 
 void nothing_depends_on_a_secret() {
-    for (const bool late : {false, true}) {
-        for (const std::size_t n : {1u, 39u}) {
-            for (const TableFormat format : {TableFormat::half_gates, TableFormat::three_halves}) {
-                one(circuits::relu(13, 4), n, late, n > 1, format);
-                one(circuits::argmax(3, 5), n, late, n == 1, format);
-            }
+    for (const std::size_t n : {1u, 39u}) {
+        for (const TableFormat format : {TableFormat::half_gates, TableFormat::three_halves}) {
+            one(circuits::relu(13, 4), n, n > 1, format);
+            one(circuits::argmax(3, 5), n, n == 1, format);
         }
     }
 }

@@ -1,4 +1,4 @@
-// Sessions end to end: many batches from one set of base OTs, early and late choices, surplus OTs, calls out of turn,
+// Sessions end to end: many batches from one set of base OTs, surplus OTs, calls out of turn,
 // messages of the wrong length or content, reproducible bytes.
 #include "core/base/bit_matrix.hpp"
 #include "core/base/error.hpp"
@@ -50,22 +50,18 @@ Bytes all_tables(GarbledBatch& batch) {
     return tables;
 }
 
-void run_batch(Pair& pair, const Circuit& circuit, std::size_t n, bool late, Prg& prg, bool seeded = false) {
+void run_batch(Pair& pair, const Circuit& circuit, std::size_t n, Prg& prg, bool seeded = false) {
     const Values mine = random_values(circuit.garbler_widths(), n, prg);
     const Values theirs = random_values(circuit.evaluator_widths(), n, prg);
     EvaluatedBatch evaluated =
-        pair.evaluator.evaluate(circuit, n, late ? nullptr : theirs.data(), late ? 0 : theirs.size(), false,
-                                seeded);
-    const Bytes early = late ? Bytes() : evaluated.corrections();
+        pair.evaluator.evaluate(circuit, n, theirs.data(), theirs.size(), false, seeded);
     const std::uint64_t* const later = seeded ? nullptr : mine.data();
-    GarbledBatch garbled = pair.garbler.garble(circuit, n, late ? nullptr : &early, false,
+    GarbledBatch garbled = pair.garbler.garble(circuit, n, evaluated.corrections(), false,
                                                seeded ? mine.data() : nullptr, seeded ? mine.size() : 0);
     const Bytes tables = all_tables(garbled);
-    const Bytes corrections = late ? evaluated.choose(theirs.data(), theirs.size()) : Bytes();
-    const Bytes labels = garbled.input_labels(later, seeded ? 0 : mine.size(), late ? &corrections : nullptr);
+    const Bytes labels = garbled.input_labels(later, seeded ? 0 : mine.size());
     CHECK(labels.size() == evaluated.label_bytes());
-    CHECK(labels.size() ==
-          16 * ((seeded ? 1 : n * circuit.garbler_bits()) + (late ? n * circuit.evaluator_bits() : 0)));
+    CHECK(labels.size() == 16 * (seeded ? 1 : n * circuit.garbler_bits()));
     evaluated.set_labels(labels.data(), labels.size());
     evaluated.feed_tables(tables.data(), tables.size());
     CHECK(evaluated.done());
@@ -89,7 +85,7 @@ void many_batches(TableFormat format) {
                                        circuits::threshold(3, 20), circuits::add(1)}) {
             const std::size_t needed = n * circuit.evaluator_bits();
             if (pair.evaluator.ots_left() < needed) pair.extend(needed - pair.evaluator.ots_left());
-            run_batch(pair, circuit, n, n % 2 == 0, prg, n % 3 == 0);
+            run_batch(pair, circuit, n, prg, n % 3 == 0);
             CHECK(pair.evaluator.ots_left() == pair.garbler.ots_left());
         }
     }
@@ -105,13 +101,14 @@ void surplus_is_kept_and_used_once() {
     const Circuit circuit = circuits::add(7);
     CHECK(pair.extend(1).size() == extension_bytes(1));
     CHECK(pair.evaluator.ots_left() == 128 && pair.garbler.ots_left() == 128);
-    for (int i = 0; i < 18; ++i) run_batch(pair, circuit, 1, i % 2 == 0, prg);  // 126 of them, at odd bit places
+    for (int i = 0; i < 18; ++i) run_batch(pair, circuit, 1, prg);  // 126 of them, at odd bit places
     CHECK(pair.garbler.ots_left() == 2);
-    CHECK_THROWS(pair.garbler.garble(circuit, 1, nullptr), OrderError);
-    CHECK_THROWS(pair.evaluator.evaluate(circuit, 1, nullptr, 0), OrderError);
+    const Values value{5};
+    CHECK_THROWS(pair.garbler.garble(circuit, 1, Bytes(1)), OrderError);
+    CHECK_THROWS(pair.evaluator.evaluate(circuit, 1, value.data(), 1), OrderError);
     pair.extend(129);
     CHECK(pair.evaluator.ots_left() == 258 && pair.garbler.ots_left() == 258);
-    for (int i = 0; i < 36; ++i) run_batch(pair, circuit, 1, i % 3 == 0, prg);
+    for (int i = 0; i < 36; ++i) run_batch(pair, circuit, 1, prg);
     CHECK(pair.evaluator.ots_left() == 6);
 }
 
@@ -125,11 +122,11 @@ void batches_may_overlap() {
     std::vector<GarbledBatch> garbled;
     for (const Values& value : theirs) {
         evaluated.push_back(pair.evaluator.evaluate(circuit, 1, value.data(), 1));
-        garbled.push_back(pair.garbler.garble(circuit, 1, &evaluated.back().corrections()));
+        garbled.push_back(pair.garbler.garble(circuit, 1, evaluated.back().corrections()));
     }
     for (const std::size_t k : {1u, 0u}) {
         const Bytes tables = all_tables(garbled[k]);
-        const Bytes labels = garbled[k].input_labels(mine[k].data(), 1, nullptr);
+        const Bytes labels = garbled[k].input_labels(mine[k].data(), 1);
         evaluated[k].set_labels(labels.data(), labels.size());
         evaluated[k].feed_tables(tables.data(), tables.size());
         const Bytes decoding = garbled[k].decoding();
@@ -144,10 +141,11 @@ void calls_out_of_turn() {
     const Circuit circuit = circuits::add(4);
     CHECK_THROWS(garbler.finish_base(sums.data(), sums.size()), OrderError);
     CHECK_THROWS(garbler.extend(block.data(), block.size()), OrderError);
-    CHECK_THROWS(garbler.garble(circuit, 1, nullptr), OrderError);
+    const Values value{5};
+    CHECK_THROWS(garbler.garble(circuit, 1, Bytes(1)), OrderError);
     CHECK_THROWS(evaluator.receive_base(reply.data(), reply.size()), OrderError);
     CHECK_THROWS(evaluator.extend(1), OrderError);
-    CHECK_THROWS(evaluator.evaluate(circuit, 1, nullptr, 0), OrderError);
+    CHECK_THROWS(evaluator.evaluate(circuit, 1, value.data(), 1), OrderError);
     const Bytes first = evaluator.start_base();
     CHECK_THROWS(evaluator.start_base(), OrderError);
     garbler.receive_base(first.data(), first.size());
@@ -158,35 +156,22 @@ void calls_out_of_turn() {
     CHECK_THROWS(pair.garbler.finish_base(pair.sums.data(), pair.sums.size()), OrderError);
     CHECK_THROWS(pair.evaluator.receive_base(pair.reply.data(), pair.reply.size()), OrderError);
     pair.extend(64);
-    const Values value{5};
-    EvaluatedBatch early = pair.evaluator.evaluate(circuit, 1, value.data(), 1);
-    GarbledBatch garbled = pair.garbler.garble(circuit, 1, &early.corrections());
-    CHECK_THROWS(early.choose(value.data(), 1), OrderError);
-    CHECK_THROWS(early.colours(), OrderError);
+    EvaluatedBatch batch = pair.evaluator.evaluate(circuit, 1, value.data(), 1);
+    GarbledBatch garbled = pair.garbler.garble(circuit, 1, batch.corrections());
+    CHECK_THROWS(batch.colours(), OrderError);
     CHECK_THROWS(garbled.decoding(), OrderError);
-    const Bytes correction(1);
-    CHECK_THROWS(garbled.input_labels(value.data(), 1, &correction), OrderError);
-    const Bytes labels = garbled.input_labels(value.data(), 1, nullptr);
-    CHECK_THROWS(garbled.input_labels(value.data(), 1, nullptr), OrderError);
-    early.set_labels(labels.data(), labels.size());
-    CHECK_THROWS(early.set_labels(labels.data(), labels.size()), OrderError);
-
-    EvaluatedBatch late = pair.evaluator.evaluate(circuit, 1, nullptr, 0);
-    GarbledBatch garbled_late = pair.garbler.garble(circuit, 1, nullptr);
-    CHECK_THROWS(late.corrections(), OrderError);
-    CHECK_THROWS(garbled_late.input_labels(value.data(), 1, nullptr), OrderError);
-    const Bytes nothing(late.label_bytes());
-    CHECK_THROWS(late.set_labels(nothing.data(), nothing.size()), OrderError);
-    late.choose(value.data(), 1);
-    CHECK_THROWS(late.choose(value.data(), 1), OrderError);
+    const Bytes labels = garbled.input_labels(value.data(), 1);
+    CHECK_THROWS(garbled.input_labels(value.data(), 1), OrderError);
+    batch.set_labels(labels.data(), labels.size());
+    CHECK_THROWS(batch.set_labels(labels.data(), labels.size()), OrderError);
 
     EvaluatedBatch other = pair.evaluator.evaluate(circuit, 1, value.data(), 1);
-    GarbledBatch later = pair.garbler.garble(circuit, 1, &other.corrections());
-    CHECK_THROWS(later.input_labels(nullptr, 0, nullptr), OrderError);
+    GarbledBatch later = pair.garbler.garble(circuit, 1, other.corrections());
+    CHECK_THROWS(later.input_labels(nullptr, 0), OrderError);
     EvaluatedBatch told = pair.evaluator.evaluate(circuit, 1, value.data(), 1, false, true);
-    GarbledBatch seeded = pair.garbler.garble(circuit, 1, &told.corrections(), false, value.data(), 1);
-    CHECK_THROWS(seeded.input_labels(value.data(), 1, nullptr), OrderError);
-    const Bytes seed = seeded.input_labels(nullptr, 0, nullptr);
+    GarbledBatch seeded = pair.garbler.garble(circuit, 1, told.corrections(), false, value.data(), 1);
+    CHECK_THROWS(seeded.input_labels(value.data(), 1), OrderError);
+    const Bytes seed = seeded.input_labels(nullptr, 0);
     told.set_labels(seed.data(), seed.size());
     CHECK_THROWS(told.set_labels(seed.data(), seed.size()), OrderError);
 }
@@ -202,8 +187,8 @@ void a_seed_tells_nothing() {
         for (std::vector<Bytes>* seeds : {&first, &second}) {
             const Values value{own}, theirs{7};
             EvaluatedBatch evaluated = pair.evaluator.evaluate(circuit, 1, theirs.data(), 1, false, true);
-            GarbledBatch garbled = pair.garbler.garble(circuit, 1, &evaluated.corrections(), false, value.data(), 1);
-            seeds->push_back(garbled.input_labels(nullptr, 0, nullptr));
+            GarbledBatch garbled = pair.garbler.garble(circuit, 1, evaluated.corrections(), false, value.data(), 1);
+            seeds->push_back(garbled.input_labels(nullptr, 0));
             if (seeds == &first) tables.push_back(all_tables(garbled));
         }
     }
@@ -216,8 +201,8 @@ void a_seed_tells_nothing() {
     pair.extend(64);
     const Values zero{0};
     EvaluatedBatch evaluated = pair.evaluator.evaluate(circuit, 1, zero.data(), 1);
-    GarbledBatch without = pair.garbler.garble(circuit, 1, &evaluated.corrections());
-    const Bytes labels = without.input_labels(zero.data(), 1, nullptr);
+    GarbledBatch without = pair.garbler.garble(circuit, 1, evaluated.corrections());
+    const Bytes labels = without.input_labels(zero.data(), 1);
     Block known{};
     Aes128(load_block(first[0].data())).encrypt(&known, &known, 1);
     CHECK(load_block(labels.data()) != known);
@@ -259,22 +244,22 @@ void wrong_messages() {
     CHECK_THROWS(pair.evaluator.evaluate(circuit, 0, good.data(), 0), ParameterError);
     CHECK_THROWS(pair.evaluator.evaluate(circuit, std::size_t{1} << 62, good.data(), 1), ParameterError);
     const Bytes padded{0x10}, two(2);
-    CHECK_THROWS(pair.garbler.garble(circuit, 1, &padded), MalformedError);
-    CHECK_THROWS(pair.garbler.garble(circuit, 1, &two), LengthError);
+    CHECK_THROWS(pair.garbler.garble(circuit, 1, padded), MalformedError);
+    CHECK_THROWS(pair.garbler.garble(circuit, 1, two), LengthError);
     CHECK(pair.garbler.ots_left() == pair.evaluator.ots_left());  // refusals took nothing
     EvaluatedBatch evaluated = pair.evaluator.evaluate(circuit, 1, good.data(), 1);
-    GarbledBatch garbled = pair.garbler.garble(circuit, 1, &evaluated.corrections());
-    const Bytes labels = garbled.input_labels(good.data(), 1, nullptr);
+    GarbledBatch garbled = pair.garbler.garble(circuit, 1, evaluated.corrections());
+    const Bytes labels = garbled.input_labels(good.data(), 1);
     CHECK_THROWS(evaluated.set_labels(labels.data(), labels.size() - 1), LengthError);
     for (const std::size_t bytes : {0u, 15u, 17u}) {
         EvaluatedBatch told = pair.evaluator.evaluate(circuit, 1, good.data(), 1, false, true);
-        GarbledBatch seeded = pair.garbler.garble(circuit, 1, &told.corrections(), false, good.data(), 1);
-        const Bytes seed = seeded.input_labels(nullptr, 0, nullptr), wrong(bytes + 1);
+        GarbledBatch seeded = pair.garbler.garble(circuit, 1, told.corrections(), false, good.data(), 1);
+        const Bytes seed = seeded.input_labels(nullptr, 0), wrong(bytes + 1);
         CHECK_THROWS(told.set_labels(wrong.data(), bytes), LengthError);
         told.set_labels(seed.data(), seed.size());
     }
-    CHECK_THROWS(pair.garbler.garble(circuit, 1, nullptr, false, wide.data(), 1), ParameterError);
-    CHECK_THROWS(pair.garbler.garble(circuit, 2, nullptr, false, good.data(), 1), LengthError);
+    CHECK_THROWS(pair.garbler.garble(circuit, 1, Bytes(1), false, wide.data(), 1), ParameterError);
+    CHECK_THROWS(pair.garbler.garble(circuit, 2, Bytes(1), false, good.data(), 1), LengthError);
     CHECK(pair.garbler.ots_left() == pair.evaluator.ots_left());
     evaluated.set_labels(labels.data(), labels.size());  // a refused message did not spoil the batch
     const Bytes tables = all_tables(garbled);
@@ -293,9 +278,9 @@ void wire_is_reproducible() {
     const Circuit circuit = circuits::add(6);
     const Values mine{1, 2, 3}, theirs{60, 50, 40};
     EvaluatedBatch evaluated = pair.evaluator.evaluate(circuit, 3, theirs.data(), 3);
-    GarbledBatch garbled = pair.garbler.garble(circuit, 3, &evaluated.corrections());
+    GarbledBatch garbled = pair.garbler.garble(circuit, 3, evaluated.corrections());
     CHECK(sha256(evaluated.corrections()) == "f2fba0d870e65dbae394d0711a68ff8abeb32de596be4de9ea3f038685ac2b7d");
-    CHECK(sha256(garbled.input_labels(mine.data(), 3, nullptr)) ==
+    CHECK(sha256(garbled.input_labels(mine.data(), 3)) ==
           "bab242147a6e69fcb023695c9b01c91aa83c67ba5d0f3f75f18eaddfae4e7fb8");
 }
 

@@ -79,8 +79,8 @@ void garbler(const Circuit& circuit, Conversation* with) {
     const Bytes extension = with->to_garbler.receive();
     session.extend(extension.data(), extension.size());
     const Bytes corrections = with->to_garbler.receive();
-    GarbledBatch batch = session.garble(circuit, kInstances, &corrections);
-    with->to_evaluator.send(batch.input_labels(with->mine.data(), with->mine.size(), nullptr));
+    GarbledBatch batch = session.garble(circuit, kInstances, corrections);
+    with->to_evaluator.send(batch.input_labels(with->mine.data(), with->mine.size()));
     while (batch.tables_left() > 0) {
         Bytes chunk(kChunk);
         chunk.resize(batch.next_tables(chunk.data(), chunk.size()));

@@ -78,10 +78,10 @@ void run_garbler(Connection& peer, const Hello& hello, const mpc::Circuit& circu
     session.finish_base(choices.data(), mpc::kThirdMessageBytes);
     session.extend(choices.data() + mpc::kThirdMessageBytes, extension);
     const Bytes chosen(choices.end() - static_cast<std::ptrdiff_t>(corrections), choices.end());
-    mpc::GarbledBatch batch = session.garble(circuit, 1, &chosen, false, shares.data(), shares.size());
+    mpc::GarbledBatch batch = session.garble(circuit, 1, chosen, false, shares.data(), shares.size());
     Bytes tables(static_cast<std::size_t>(mpc::table_bytes(circuit, 1)));
     batch.next_tables(tables.data(), tables.size());
-    const Bytes labels = batch.input_labels(nullptr, 0, nullptr);
+    const Bytes labels = batch.input_labels(nullptr, 0);
     peer.send({tables, labels, output(batch)});
 }
 

@@ -34,7 +34,6 @@ def begin(
     theirs: Words,
     *,
     seed: int | None = None,
-    late: bool = False,
     tables: str = "half-gates",
     projected: bool = False,
     known: Words | None = None,
@@ -42,9 +41,8 @@ def begin(
     """Both sides of a batch. ``known``: the garbler's values, if it garbles with them."""
     garbler, evaluator = ready(seed, tables)
     garbler.extend(evaluator.extend(len(theirs) * circuit.evaluator_bits))
-    evaluation = evaluator.evaluate(circuit, len(theirs), None if late else theirs, projected, known is not None)
-    corrections = None if late else evaluation.corrections
-    return garbler.garble(circuit, len(theirs), corrections, projected, known), evaluation
+    evaluation = evaluator.evaluate(circuit, len(theirs), theirs, projected, known is not None)
+    return garbler.garble(circuit, len(theirs), evaluation.corrections, projected, known), evaluation
 
 
 def complete(garbling: Garbling, evaluation: Evaluation, mine: Words, chunk: int = 4096) -> None:
@@ -127,18 +125,15 @@ def cases(draw: st.DrawFn) -> Case:
 
 
 @settings(max_examples=120, deadline=None)
-@given(cases(), st.integers(1, 70), st.integers(0, 2**32), st.booleans(), st.booleans(), st.sampled_from(TABLES))
-def test_garbled_equals_clear_equals_integers(
-    case: Case, n: int, seed: int, late: bool, known: bool, tables: str
-) -> None:
+@given(cases(), st.integers(1, 70), st.integers(0, 2**32), st.booleans(), st.sampled_from(TABLES))
+def test_garbled_equals_clear_equals_integers(case: Case, n: int, seed: int, known: bool, tables: str) -> None:
     circuit, function = case
     mine, theirs = random_inputs(circuit, n, seed)
     expected = np.array([function(g, e) for g, e in zip(mine.tolist(), theirs.tolist(), strict=True)], dtype=np.uint64)
     np.testing.assert_array_equal(circuit.run(mine, theirs), expected)
-    garbling, evaluation = begin(circuit, theirs, late=late, tables=tables, known=mine if known else None)
+    garbling, evaluation = begin(circuit, theirs, tables=tables, known=mine if known else None)
     assert garbling.tables_left == circuit.table_bytes(n, tables)
-    corrections = evaluation.choose(theirs) if late else None
-    evaluation.set_labels(garbling.input_labels(None if known else mine, corrections))
+    evaluation.set_labels(garbling.input_labels(None if known else mine))
     while piece := garbling.next_tables(1000):
         evaluation.feed_tables(piece)
     assert evaluation.done
@@ -289,13 +284,13 @@ def test_a_seed_reproduces_every_byte_and_two_seeds_share_none() -> None:
 
 def test_printing_shows_type_and_shape_only() -> None:
     circuit = Circuit.argmax(3, 4)
-    garbling, evaluation = begin(circuit, np.zeros((2, 3), dtype=np.uint64), late=True)
+    garbling, evaluation = begin(circuit, np.zeros((2, 3), dtype=np.uint64))
     garbler, evaluator = ready()
     shown = [repr(each) for each in (circuit, garbling, evaluation, garbler, evaluator)]
     assert shown == [
         f"<Circuit argmax(3, 4), {circuit.and_gates} AND gates>",
-        "<Garbling argmax(3, 4), n=2, late>",
-        "<Evaluation argmax(3, 4), n=2, late>",
+        "<Garbling argmax(3, 4), n=2>",
+        "<Evaluation argmax(3, 4), n=2>",
         "<GarblerSession>",
         "<EvaluatorSession>",
     ]
@@ -331,7 +326,7 @@ def test_calls_out_of_turn() -> None:
     with pytest.raises(ProtocolError, match="received twice"):
         garbler.receive_base(bytes(32))
     with pytest.raises(ProtocolError, match="needs 4 OTs, and 0 are left"):
-        garbler.garble(Circuit.add(4), 1)
+        garbler.garble(Circuit.add(4), 1, bytes(1))
     garbling, evaluation = begin(Circuit.add(4), np.array([[1]], dtype=np.uint64))
     with pytest.raises(ProtocolError, match="tables are still to be taken"):
         garbling.decoding()
@@ -397,7 +392,7 @@ def test_values_of_the_wrong_type_shape_or_size(values: object) -> None:
     with pytest.raises(ParameterError):
         evaluator.evaluate(Circuit.add(4), 2, values)  # type: ignore[arg-type]
     with pytest.raises(ParameterError):
-        garbler.garble(Circuit.add(4), 2, None, False, values)  # type: ignore[arg-type]
+        garbler.garble(Circuit.add(4), 2, bytes(1), False, values)  # type: ignore[arg-type]
     assert evaluator.ots_left == garbler.ots_left == 128
 
 

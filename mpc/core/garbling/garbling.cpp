@@ -13,7 +13,6 @@ namespace mpc {
 namespace {
 
 constexpr std::uint64_t kGarblerStream = 0;
-constexpr std::uint64_t kEvaluatorStream = 1;
 constexpr std::uint64_t kDiceStream = 2;
 
 std::uint64_t gate_indices(const Circuit& circuit, std::size_t n, TableFormat format) {
@@ -53,36 +52,17 @@ Blocks corrected_labels(Blocks q, const Bytes& corrections, const Block& delta) 
     return q;
 }
 
-Blocks unmasked_labels(Blocks t, const std::uint8_t* message, std::size_t bytes) {
-    if (bytes != t.size() * sizeof(Block)) {
-        throw LengthError("masked labels of the evaluator", t.size() * sizeof(Block), bytes);
-    }
-    for (std::size_t k = 0; k < t.size(); ++k) t[k] ^= load_block(message + k * sizeof(Block));
-    return t;
-}
-
 // ---- garbler -----------------------------------------------------------------------------------------------------
-
-Garbling::Garbling(const Circuit& circuit, std::size_t n, const Block& delta, const Block& salt,
-                   std::uint64_t first_index, const Block& label_seed, TableFormat format, bool projected,
-                   std::optional<KnownInputs> known)
-    : Garbling(circuit, n, delta, salt, first_index, label_seed, true, {}, format, projected, std::move(known)) {}
 
 Garbling::Garbling(const Circuit& circuit, std::size_t n, const Block& delta, const Block& salt,
                    std::uint64_t first_index, const Block& label_seed, Blocks evaluator_zero_labels,
                    TableFormat format, bool projected, std::optional<KnownInputs> known)
-    : Garbling(circuit, n, delta, salt, first_index, label_seed, false, std::move(evaluator_zero_labels), format,
-               projected, std::move(known)) {}
-
-Garbling::Garbling(const Circuit& circuit, std::size_t n, const Block& delta, const Block& salt,
-                   std::uint64_t first_index, const Block& label_seed, bool late, Blocks evaluator_zero_labels,
-                   TableFormat format, bool projected, std::optional<KnownInputs> known)
     : walk_(circuit, n, salt, first_index, format), delta_(delta), salt_(salt),
-      projection_index_(first_index + gate_indices(circuit, n, format)), late_(late), label_stream_(label_seed),
+      projection_index_(first_index + gate_indices(circuit, n, format)), label_stream_(label_seed),
       known_(std::move(known)), evaluator_zero_labels_(std::move(evaluator_zero_labels)),
       permute_bits_(bytes_of_bits(n * circuit.output_bits())), keep_labels_(projected || circuit.has_bit_outputs()) {
     if (delta.colour() != 1) throw ParameterError("delta must have its lowest bit set");
-    if (!late && evaluator_zero_labels_.size() != n * circuit.evaluator_bits()) {
+    if (evaluator_zero_labels_.size() != n * circuit.evaluator_bits()) {
         throw LengthError("zero labels of the evaluator's inputs", n * circuit.evaluator_bits(),
                           evaluator_zero_labels_.size());
     }
@@ -108,25 +88,17 @@ void Garbling::release_inputs() {
 }
 
 void Garbling::start_tile() {
-    const std::size_t garbler_count = walk_.lanes() * circuit().garbler_bits();
-    const std::size_t evaluator_count = walk_.lanes() * circuit().evaluator_bits();
-    drawn_.resize(garbler_count + (late_ ? evaluator_count : 0));
-    Block* const evaluator_drawn = drawn_.data() + garbler_count;
-    const std::size_t garbler_place = walk_.place(circuit().garbler_bits());
-    const std::size_t place = walk_.place(circuit().evaluator_bits());
+    const std::size_t count = walk_.lanes() * circuit().garbler_bits();
+    const std::size_t place = walk_.place(circuit().garbler_bits());
+    drawn_.resize(count);
     if (known_) {
-        known_stream_->counter_mode(garbler_place, kGarblerStream, drawn_.data(), garbler_count);
+        known_stream_->counter_mode(place, kGarblerStream, drawn_.data(), count);
         // A tile's bits begin a byte: those before them belong to whole tiles.
-        garbling_kernels().shift(drawn_.data(), known_->bits.data() + garbler_place / 8, garbler_count, delta_);
+        garbling_kernels().shift(drawn_.data(), known_->bits.data() + place / 8, count, delta_);
     } else {
-        label_stream_.counter_mode(garbler_place, kGarblerStream, drawn_.data(), garbler_count);
+        label_stream_.counter_mode(place, kGarblerStream, drawn_.data(), count);
     }
-    if (late_) {
-        label_stream_.counter_mode(place, kEvaluatorStream, evaluator_drawn, evaluator_count);
-        walk_.set_inputs(drawn_.data(), evaluator_drawn);
-    } else {
-        walk_.set_inputs(drawn_.data(), evaluator_zero_labels_.data() + place);
-    }
+    walk_.set_inputs(drawn_.data(), evaluator_zero_labels_.data() + walk_.place(circuit().evaluator_bits()));
     if (walk_.format == TableFormat::three_halves) {  // two words a block
         dice_.resize((circuit().and_gates() + 1) / 2);
         label_stream_.counter_mode(walk_.place(circuit().and_gates()), kDiceStream, dice_.data(), dice_.size());
@@ -186,37 +158,22 @@ std::size_t Garbling::next_tables(std::uint8_t* out, std::size_t max) {
     return written;
 }
 
-void Garbling::chosen_labels(std::uint64_t stream, const std::uint8_t* choices, std::size_t count, const Block* pads,
-                             std::uint8_t* out) const {
-    constexpr std::size_t together = 256;
-    Block labels[together];
-    for (std::size_t first = 0; first < count; first += together) {
-        const std::size_t now = std::min(together, count - first);
-        label_stream_.counter_mode(first, stream, labels, now);
-        garbling_kernels().shift(labels, choices + first / 8, now, delta_);
-        for (std::size_t k = 0; pads != nullptr && k < now; ++k) labels[k] ^= pads[first + k];
-        std::memcpy(out + first * sizeof(Block), labels, now * sizeof(Block));
-    }
-    wipe(labels, sizeof labels);
-}
-
 void Garbling::input_labels(const std::uint64_t* values, std::size_t count, std::uint8_t* out) {
     if (known_) throw OrderError("the garbler's values were known when it garbled");
     if (inputs_given_) throw OrderError("the garbler's labels were given out already");
     Bytes bits = pack_values(circuit().garbler_widths(), values, count, instances());
     inputs_given_ = true;
-    chosen_labels(kGarblerStream, bits.data(), instances() * circuit().garbler_bits(), nullptr, out);
+    const std::size_t labels = instances() * circuit().garbler_bits();
+    constexpr std::size_t together = 256;
+    Block some[together];
+    for (std::size_t first = 0; first < labels; first += together) {
+        const std::size_t now = std::min(together, labels - first);
+        label_stream_.counter_mode(first, kGarblerStream, some, now);
+        garbling_kernels().shift(some, bits.data() + first / 8, now, delta_);
+        std::memcpy(out + first * sizeof(Block), some, now * sizeof(Block));
+    }
+    wipe(some, sizeof some);
     wipe(bits.data(), bits.size());
-}
-
-void Garbling::late_labels(const Blocks& q, const std::uint8_t* corrections, std::size_t bytes, std::uint8_t* out) {
-    if (!late_) throw OrderError("this garbling fixed the evaluator's choices before");
-    if (late_given_) throw OrderError("the evaluator's labels were given out already");
-    const std::size_t count = instances() * circuit().evaluator_bits();
-    if (q.size() != count) throw LengthError("oblivious transfers", count, q.size());
-    check_packed("corrections of the evaluator's choices", corrections, bytes, count);
-    late_given_ = true;
-    chosen_labels(kEvaluatorStream, corrections, count, q.data(), out);
 }
 
 void Garbling::require_finished(const char* step) const {

@@ -7,9 +7,7 @@
 //
 //   1. Evaluator's inputs. From OT extension G holds blocks q, E holds t = q ^ u delta and its random bits u, one per
 //      evaluator input bit of every instance. E's choice c is sent as d = c ^ u.
-//      Early (d known before garbling):  G's zero labels are q ^ d delta (`corrected_labels`), E's labels are t.
-//      Late  (d known online):           G garbles with fresh zero labels K and sends q ^ K ^ d delta
-//                                        (`Garbling::late_labels`); E's labels are t ^ message, which is K ^ c delta.
+//      G's zero labels are q ^ d delta (`corrected_labels`), E's labels are t.
 //   2. Tables: G `next_tables` until it returns 0  -->  E `feed` in any pieces: `table_bytes`, after 3.
 //   3. Garbler's inputs.
 //      Known when it garbles: G draws a public seed for this garbling. The labels of its values are
@@ -61,8 +59,6 @@ std::uint64_t table_bytes(const Circuit& circuit, std::size_t n, TableFormat for
 
 // zero_labels[k] = q[k] ^ d_k delta, d packed. Throws LengthError unless d has q.size() bits.
 Blocks corrected_labels(Blocks q, const Bytes& corrections, const Block& delta);
-// The evaluator's side of `Garbling::late_labels`: t ^ message. Throws LengthError.
-Blocks unmasked_labels(Blocks t, const std::uint8_t* message, std::size_t bytes);
 
 // The garbler's inputs, where they are known when it garbles.
 struct KnownInputs {
@@ -72,11 +68,8 @@ struct KnownInputs {
 
 class Garbling {
 public:
-    // Late: the evaluator's choices come online. Throws LengthError and MalformedError for `known` of another size.
-    Garbling(const Circuit& circuit, std::size_t n, const Block& delta, const Block& salt, std::uint64_t first_index,
-             const Block& label_seed, TableFormat format = TableFormat::half_gates, bool projected = false,
-             std::optional<KnownInputs> known = std::nullopt);
-    // Early: zero labels of all evaluator inputs, n x evaluator_bits. Throws LengthError for these too.
+    // Zero labels of all evaluator inputs, n x evaluator_bits. Throws LengthError for another number of them; LengthError
+    // and MalformedError for `known` of another size.
     Garbling(const Circuit& circuit, std::size_t n, const Block& delta, const Block& salt, std::uint64_t first_index,
              const Block& label_seed, Blocks evaluator_zero_labels, TableFormat format = TableFormat::half_gates,
              bool projected = false, std::optional<KnownInputs> known = std::nullopt);
@@ -103,13 +96,6 @@ public:
         input_labels(values, count, labels.data());
         return labels;
     }
-    // Late only, once: q (n x evaluator_bits) and the evaluator's corrections d, packed: n x evaluator_bits blocks.
-    void late_labels(const Blocks& q, const std::uint8_t* corrections, std::size_t bytes, std::uint8_t* out);
-    Bytes late_labels(const Blocks& q, const std::uint8_t* corrections, std::size_t bytes) {
-        Bytes labels(instances() * circuit().evaluator_bits() * sizeof(Block));
-        late_labels(q, corrections, bytes, labels.data());
-        return labels;
-    }
 
     // After the last table: the permute bits of the outputs, packed; they open the outputs to the evaluator.
     Bytes decoding() const;
@@ -124,24 +110,17 @@ public:
     std::uint64_t projection_index() const { return projection_index_; }
 
 private:
-    Garbling(const Circuit& circuit, std::size_t n, const Block& delta, const Block& salt, std::uint64_t first_index,
-             const Block& label_seed, bool late, Blocks evaluator_zero_labels, TableFormat format, bool projected,
-             std::optional<KnownInputs> known);
     void start_tile();
     void finish_tile();
     void release_inputs();
     void run_free_gates();
     void require_finished(const char* step) const;
-    // Zero labels of a stream ^ choice delta ^ pad, all of them.
-    void chosen_labels(std::uint64_t stream, const std::uint8_t* choices, std::size_t count, const Block* pads,
-                       std::uint8_t* out) const;
 
     TileWalk walk_;
     Block delta_;
     Block salt_;
     std::uint64_t projection_index_;
-    bool late_;
-    // Zero labels: AES(place), high half 0 for the garbler's, 1 for the evaluator's (late); 2 for dice (three halves).
+    // The garbler's zero labels: AES(place), high half 0; dice (three halves): high half 2.
     Aes128 label_stream_;
     std::optional<KnownInputs> known_;
     std::optional<Aes128> known_stream_;  // labels of the known values: AES(place)
@@ -154,7 +133,6 @@ private:
     Blocks output_zero_labels_;
     bool keep_labels_;
     bool inputs_given_ = false;
-    bool late_given_ = false;
 };
 
 class Evaluation {

@@ -34,8 +34,8 @@ std::size_t ots_needed(const Circuit& circuit, std::size_t n, std::size_t left) 
 
 // ---- one batch, garbler then evaluator -----------------------------------------------------------------------------
 
-GarbledBatch::GarbledBatch(Garbling garbling, Blocks q, bool late)
-    : garbling_(std::move(garbling)), q_(std::move(q)), late_(late), tables_left_(garbling_.table_bytes()) {}
+GarbledBatch::GarbledBatch(Garbling garbling)
+    : garbling_(std::move(garbling)), tables_left_(garbling_.table_bytes()) {}
 
 std::size_t GarbledBatch::next_tables(std::uint8_t* out, std::size_t max) {
     const std::size_t written = garbling_.next_tables(out, max);
@@ -43,61 +43,27 @@ std::size_t GarbledBatch::next_tables(std::uint8_t* out, std::size_t max) {
     return written;
 }
 
-void GarbledBatch::input_labels(const std::uint64_t* values, std::size_t count, const Bytes* corrections,
-                                std::uint8_t* out) {
+void GarbledBatch::input_labels(const std::uint64_t* values, std::size_t count, std::uint8_t* out) {
     if (seeded() != (values == nullptr))
         throw OrderError(seeded() ? "labels: this batch had the garbler's values when it was garbled"
                                   : "labels: the garbler's values are missing");
-    if (late_ && corrections == nullptr) throw OrderError("labels: the evaluator's late corrections are missing");
-    if (!late_ && corrections != nullptr)
-        throw OrderError("labels: this batch had the evaluator's corrections when it was garbled");
-    if (late_)
-        check_packed("late corrections", corrections->data(), corrections->size(),
-                     instances() * circuit().evaluator_bits());
     if (seeded()) {
         store_block(out, *garbling_.input_seed());
     } else {
         garbling_.input_labels(values, count, out);
     }
-    if (late_) {
-        std::uint8_t* const masked = out + mpc::label_bytes(circuit(), instances(), false, seeded());
-        garbling_.late_labels(q_, corrections->data(), corrections->size(), masked);
-        Blocks().swap(q_);
-    }
 }
 
-EvaluatedBatch::EvaluatedBatch(Evaluation evaluation, Blocks t, Bytes bits, bool late, bool seeded)
-    : evaluation_(std::move(evaluation)), t_(std::move(t)), bits_(std::move(bits)), late_(late), seeded_(seeded),
-      chosen_(!late) {}
-
-EvaluatedBatch::~EvaluatedBatch() { wipe(bits_.data(), bits_.size()); }
-
-const Bytes& EvaluatedBatch::corrections() const {
-    if (late_) throw OrderError("corrections: this batch chooses late");
-    return bits_;
-}
-
-Bytes EvaluatedBatch::choose(const std::uint64_t* values, std::size_t count) {
-    if (!late_) throw OrderError("choose: this batch chose when it was begun");
-    if (chosen_) throw OrderError("choose: called twice");
-    Bytes corrections = pack_values(circuit().evaluator_widths(), values, count, instances());
-    for (std::size_t i = 0; i < corrections.size(); ++i)
-        corrections[i] = static_cast<std::uint8_t>(corrections[i] ^ bits_[i]);
-    wipe(bits_.data(), bits_.size());
-    chosen_ = true;
-    return corrections;
-}
+EvaluatedBatch::EvaluatedBatch(Evaluation evaluation, Blocks t, Bytes corrections, bool seeded)
+    : evaluation_(std::move(evaluation)), t_(std::move(t)), corrections_(std::move(corrections)), seeded_(seeded) {}
 
 void EvaluatedBatch::set_labels(const std::uint8_t* message, std::size_t bytes) {
-    if (!chosen_) throw OrderError("labels: a late batch must choose first");
     if (labelled_) throw OrderError("labels: set twice");
     check_length("labels", label_bytes(), bytes);
-    const std::size_t own = mpc::label_bytes(circuit(), instances(), false, seeded_);
-    Blocks labels = late_ ? unmasked_labels(std::move(t_), message + own, bytes - own) : std::move(t_);
     if (seeded_) {
-        evaluation_.set_labels(load_block(message), std::move(labels));
+        evaluation_.set_labels(load_block(message), std::move(t_));
     } else {
-        evaluation_.set_labels(message, own, std::move(labels));
+        evaluation_.set_labels(message, bytes, std::move(t_));
     }
     t_.clear();
     labelled_ = true;
@@ -183,37 +149,30 @@ EvaluatedBatch EvaluatorSession::evaluate(const Circuit& circuit, std::size_t n,
                                           std::size_t count, bool projected, bool seeded) {
     require_ready(cot_ != nullptr, "evaluation");
     const std::size_t needed = ots_needed(circuit, n, t_.size());
-    Bytes choices;
-    if (values != nullptr) choices = pack_values(circuit.evaluator_widths(), values, count, n);
+    Bytes choices = pack_values(circuit.evaluator_widths(), values, count, n);
     Evaluation evaluation(circuit, n, salt_, next_index_, format_, projected);
-    Bytes bits = u_.take(needed);
-    for (std::size_t i = 0; i < choices.size(); ++i) bits[i] = static_cast<std::uint8_t>(bits[i] ^ choices[i]);
+    Bytes corrections = u_.take(needed);
+    for (std::size_t i = 0; i < choices.size(); ++i)
+        corrections[i] = static_cast<std::uint8_t>(corrections[i] ^ choices[i]);
     wipe(choices.data(), choices.size());
     next_index_ += hash_indices(circuit, n, format_);
-    return EvaluatedBatch(std::move(evaluation), t_.take(needed), std::move(bits), values == nullptr, seeded);
+    return EvaluatedBatch(std::move(evaluation), t_.take(needed), std::move(corrections), seeded);
 }
 
-GarbledBatch GarblerSession::garble(const Circuit& circuit, std::size_t n, const Bytes* corrections, bool projected,
+GarbledBatch GarblerSession::garble(const Circuit& circuit, std::size_t n, const Bytes& corrections, bool projected,
                                     const std::uint64_t* values, std::size_t count) {
     require_ready(cot_ != nullptr, "garbling");
     const std::size_t needed = ots_needed(circuit, n, q_.size());
-    if (corrections != nullptr)
-        check_packed("corrections of the evaluator's choices", corrections->data(), corrections->size(), needed);
+    check_packed("corrections of the evaluator's choices", corrections.data(), corrections.size(), needed);
     std::optional<KnownInputs> known;
     if (values != nullptr) known = KnownInputs{{}, pack_values(circuit.garbler_widths(), values, count, n)};
     const Block label_seed = randomness_.block();
     if (known) known->seed = randomness_.block();
     const std::uint64_t index = next_index_;
     next_index_ += hash_indices(circuit, n, format_);
-    Blocks q = q_.take(needed);
-    if (corrections == nullptr)
-        return GarbledBatch(
-            Garbling(circuit, n, delta_, salt_, index, label_seed, format_, projected, std::move(known)), std::move(q),
-            true);
-    q = corrected_labels(std::move(q), *corrections, delta_);
-    return GarbledBatch(
-        Garbling(circuit, n, delta_, salt_, index, label_seed, std::move(q), format_, projected, std::move(known)), {},
-        false);
+    Blocks zero_labels = corrected_labels(q_.take(needed), corrections, delta_);
+    return GarbledBatch(Garbling(circuit, n, delta_, salt_, index, label_seed, std::move(zero_labels), format_, projected,
+                                 std::move(known)));
 }
 
 }  // namespace mpc

@@ -48,8 +48,8 @@ constexpr std::size_t kSecondMessageBytes = kSaltBytes + kBaseOts * kPointBytes;
 constexpr std::size_t kThirdMessageBytes = kTreeMessageBytes;
 
 // Length of the message that brings the labels.
-inline std::size_t label_bytes(const Circuit& circuit, std::size_t n, bool late, bool seeded) {
-    return ((seeded ? 1 : n * circuit.garbler_bits()) + (late ? n * circuit.evaluator_bits() : 0)) * sizeof(Block);
+inline std::size_t label_bytes(const Circuit& circuit, std::size_t n, bool seeded) {
+    return (seeded ? 1 : n * circuit.garbler_bits()) * sizeof(Block);
 }
 
 // One circuit over n instances, the garbler's half. Methods as in garbling.hpp.
@@ -57,21 +57,19 @@ class GarbledBatch {
 public:
     const Circuit& circuit() const { return garbling_.circuit(); }
     std::size_t instances() const { return garbling_.instances(); }
-    bool late() const { return late_; }
 
     std::size_t next_tables(std::uint8_t* out, std::size_t max);
     std::uint64_t tables_left() const { return tables_left_; }  // bytes
     bool seeded() const { return garbling_.input_seed() != nullptr; }
-    // The garbler's labels, and behind them, for a late batch, the masked labels of the evaluator (`corrections` is its
-    // message; null for an early batch). Seeded, the seed stands for the garbler's labels, and `values` are null.
-    void input_labels(const std::uint64_t* values, std::size_t count, const Bytes* corrections, std::uint8_t* out);
-    Bytes input_labels(const std::uint64_t* values, std::size_t count, const Bytes* corrections) {
+    // The garbler's labels. Seeded, the seed stands for them, and `values` are null.
+    void input_labels(const std::uint64_t* values, std::size_t count, std::uint8_t* out);
+    Bytes input_labels(const std::uint64_t* values, std::size_t count) {
         Bytes labels(label_bytes());
-        input_labels(values, count, corrections, labels.data());
+        input_labels(values, count, labels.data());
         return labels;
     }
     // Length of that message.
-    std::size_t label_bytes() const { return mpc::label_bytes(circuit(), instances(), late_, seeded()); }
+    std::size_t label_bytes() const { return mpc::label_bytes(circuit(), instances(), seeded()); }
     Bytes decoding() const { return garbling_.decoding(); }
     std::vector<std::uint64_t> decode(const std::uint8_t* colours, std::size_t bytes) const {
         return garbling_.decode(colours, bytes);
@@ -80,32 +78,24 @@ public:
 
 private:
     friend class GarblerSession;
-    GarbledBatch(Garbling garbling, Blocks q, bool late);
+    explicit GarbledBatch(Garbling garbling);
 
     Garbling garbling_;
-    Blocks q_;  // late only, until the labels are out
-    bool late_;
     std::uint64_t tables_left_;
 };
 
 // The evaluator's half.
 class EvaluatedBatch {
 public:
-    ~EvaluatedBatch();
-    EvaluatedBatch(EvaluatedBatch&&) = default;
-
     const Circuit& circuit() const { return evaluation_.circuit(); }
     std::size_t instances() const { return evaluation_.instances(); }
-    bool late() const { return late_; }
 
-    // Early: what the garbler needs before it garbles; throws OrderError for a late batch.
-    const Bytes& corrections() const;
-    // Late: the choices, once; returns the corrections.
-    Bytes choose(const std::uint64_t* values, std::size_t count);
+    // What the garbler needs before it garbles.
+    const Bytes& corrections() const { return corrections_; }
     void feed_tables(const std::uint8_t* chunk, std::size_t bytes) { evaluation_.feed(chunk, bytes); }
-    // The message of `input_labels`. A late batch must have chosen.
+    // The message of `input_labels`, once.
     void set_labels(const std::uint8_t* message, std::size_t bytes);
-    std::size_t label_bytes() const { return mpc::label_bytes(circuit(), instances(), late_, seeded_); }
+    std::size_t label_bytes() const { return mpc::label_bytes(circuit(), instances(), seeded_); }
     bool done() const { return evaluation_.done(); }
     Bytes colours() const { return evaluation_.colours(); }
     std::vector<std::uint64_t> decode(const std::uint8_t* decoding, std::size_t bytes) const {
@@ -120,14 +110,12 @@ public:
 
 private:
     friend class EvaluatorSession;
-    EvaluatedBatch(Evaluation evaluation, Blocks t, Bytes u, bool late, bool seeded);
+    EvaluatedBatch(Evaluation evaluation, Blocks t, Bytes corrections, bool seeded);
 
     Evaluation evaluation_;
     Blocks t_;  // until the labels are in
-    Bytes bits_;            // late: the random choice bits u until choose(); early: the corrections
-    bool late_;
+    Bytes corrections_;
     bool seeded_;
-    bool chosen_;
     bool labelled_ = false;
 };
 
@@ -144,10 +132,10 @@ public:
     std::size_t ots_left() const { return q_.size(); }
     TableFormat format() const { return format_; }
     void extend(const std::uint8_t* message, std::size_t bytes);
-    // `corrections` null: late. Takes n * evaluator_bits OTs; throws OrderError if there are fewer.
+    // Takes n * evaluator_bits OTs; throws OrderError if there are fewer.
     // `projected`: its outputs shall be projected; both sides say the same. One-bit words may be anyway.
     // `values` (n x garbler words), if they are known now: the batch is seeded, which the evaluator must be told too.
-    GarbledBatch garble(const Circuit& circuit, std::size_t n, const Bytes* corrections, bool projected = false,
+    GarbledBatch garble(const Circuit& circuit, std::size_t n, const Bytes& corrections, bool projected = false,
                         const std::uint64_t* values = nullptr, std::size_t count = 0);
 
 private:
@@ -178,7 +166,7 @@ public:
         extend(count, message.data());
         return message;
     }
-    // `values` (n x evaluator words) null: late. Takes n * evaluator_bits OTs; throws OrderError if there are fewer.
+    // `values`: n x evaluator words. Takes n * evaluator_bits OTs; throws OrderError if there are fewer.
     // `seeded`: the garbler knows its values when it garbles.
     EvaluatedBatch evaluate(const Circuit& circuit, std::size_t n, const std::uint64_t* values, std::size_t count,
                             bool projected = false, bool seeded = false);

@@ -1,5 +1,5 @@
-// Fuzzes what one batch reads from the peer, OTs dealt: the garbler's side corrections (early and late) and colour
-// bits, the evaluator's side tables in any pieces, labels, decoding bits and the projection, in any order.
+// Fuzzes what one batch reads from the peer, OTs dealt: the garbler's side corrections and colour bits,
+// the evaluator's side tables in any pieces, labels, decoding bits and the projection, in any order.
 #include <algorithm>
 
 #include "core/circuits/circuits.hpp"
@@ -39,30 +39,17 @@ struct Batch {
     bool labelled = false;
     bool honest = true;  // so far
     Bytes labels;
-    Blocks own;
 
-    Batch(Input& from, const Circuit& circuit, std::size_t n, bool late, TableFormat format)
-        : input(from), setting(circuit, n, late, 3, format), garbling(setting.garbling()),
+    Batch(Input& from, const Circuit& circuit, std::size_t n, TableFormat format)
+        : input(from), setting(circuit, n, 3, format), garbling(setting.garbling()),
           evaluation(setting.evaluation()) {}
 
     void garble() {
         tables = all_tables(garbling, 1 + input.word());
         labels = garbling.input_labels(setting.garbler_values.data(), setting.garbler_values.size());
-        own = setting.t;
-        Bytes masked;
-        if (!setting.late) {
-            const Bytes altered = input.message(setting.corrections);
-            const bool wrong = refused([&] { (void)corrected_labels(setting.q, altered, setting.delta); });
-            REQUIRE(altered != setting.corrections || !wrong);
-            return;
-        }
-        honest = take(input.message(setting.corrections), setting.corrections, [&](const Bytes& corrections) {
-            masked = garbling.late_labels(setting.q, corrections.data(), corrections.size());
-        });
-        const Bytes altered = input.message(masked);
-        const bool wrong = refused([&] { own = unmasked_labels(setting.t, altered.data(), altered.size()); });
-        if (wrong) own = unmasked_labels(setting.t, masked.data(), masked.size());
-        honest = honest && (wrong || altered == masked);
+        const Bytes altered = input.message(setting.corrections);
+        const bool wrong = refused([&] { (void)corrected_labels(setting.q, altered, setting.delta); });
+        REQUIRE(altered != setting.corrections || !wrong);
     }
 
     void feed(const Bytes& chunk) {
@@ -83,7 +70,7 @@ struct Batch {
     void set_labels() {
         const bool again = labelled;
         const Bytes message = input.message(labels);
-        if (!refused([&] { evaluation.set_labels(message.data(), message.size(), own); })) {
+        if (!refused([&] { evaluation.set_labels(message.data(), message.size(), setting.t); })) {
             REQUIRE(!again);
             labelled = true;
             honest = honest && message == labels;
@@ -103,7 +90,7 @@ struct Batch {
     }
 
     void finish() {
-        if (!labelled) evaluation.set_labels(labels.data(), labels.size(), own);
+        if (!labelled) evaluation.set_labels(labels.data(), labels.size(), setting.t);
         labelled = true;
         feed(tables_ahead(tables.size()));
         REQUIRE(evaluation.done());
@@ -138,8 +125,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     Input input(data, size);
     const Circuit& circuit = some_circuit(input);
     const std::size_t n = 1 + input.below(70);
-    const std::size_t kind = input.below(4);
-    Batch batch(input, circuit, n, kind % 2 == 1, kind < 2 ? TableFormat::half_gates : TableFormat::three_halves);
+    Batch batch(input, circuit, n, input.below(2) == 0 ? TableFormat::half_gates : TableFormat::three_halves);
     batch.garble();
     while (input.left() > 0) {
         switch (input.below(5)) {

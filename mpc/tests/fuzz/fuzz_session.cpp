@@ -49,7 +49,7 @@ void base_ots_of_the_garbler(Input& input) {
     const Bytes extension = input.message(Bytes(extension_bytes(1)));
     if (refused([&] { session.extend(extension.data(), extension.size()); })) return;
     const Bytes corrections = input.message(Bytes((circuit().evaluator_bits() + 7) / 8));
-    (void)refused([&] { (void)session.garble(circuit(), 1, &corrections); });
+    (void)refused([&] { (void)session.garble(circuit(), 1, corrections); });
 }
 
 void base_ots_of_the_evaluator(Input& input) {
@@ -81,43 +81,26 @@ bool extension(Input& input) {
 void batch(Input& input) {
     Pair& pair = *lasting;
     const std::size_t n = 1 + input.below(40), left = pair.garbler.ots_left();
-    const std::size_t kind = input.below(4);
-    const bool late = kind % 2 == 1, seeded = kind >= 2;
+    const bool seeded = input.below(2) == 1;
     Prg prg(Block{n, 5});
     const Values mine = random_values(circuit().garbler_widths(), n, prg);
     const Values theirs = random_values(circuit().evaluator_widths(), n, prg);
-    EvaluatedBatch evaluated =
-        pair.evaluator.evaluate(circuit(), n, late ? nullptr : theirs.data(), late ? 0 : theirs.size(), false, seeded);
-    const Bytes early = late ? Bytes() : evaluated.corrections();
+    EvaluatedBatch evaluated = pair.evaluator.evaluate(circuit(), n, theirs.data(), theirs.size(), false, seeded);
+    const Bytes corrections = evaluated.corrections();
     std::optional<GarbledBatch> garbled;
-    const auto garble = [&](const Bytes* corrections) {
-        garbled.emplace(
-            pair.garbler.garble(circuit(), n, corrections, false, seeded ? mine.data() : nullptr, mine.size()));
+    const auto garble = [&](const Bytes& taken) {
+        garbled.emplace(pair.garbler.garble(circuit(), n, taken, false, seeded ? mine.data() : nullptr, mine.size()));
     };
-    const auto input_labels = [&](const Bytes* corrections) {
-        return garbled->input_labels(seeded ? nullptr : mine.data(), mine.size(), corrections);
-    };
-    if (!late) {
-        const Bytes altered = input.message(early);
-        if (refused([&] { garble(&altered); })) {
-            REQUIRE(altered != early && pair.garbler.ots_left() == left);
-        } else if (altered != early) {
-            return;  // this batch is spoilt, the session is not
-        }
+    const Bytes received = input.message(corrections);
+    if (refused([&] { garble(received); })) {
+        REQUIRE(received != corrections && pair.garbler.ots_left() == left);
+        garble(corrections);
+    } else if (received != corrections) {
+        return;  // this batch is spoilt, the session is not
     }
-    if (!garbled) garble(late ? nullptr : &early);
     Bytes tables(static_cast<std::size_t>(garbled->tables_left()));
     REQUIRE(garbled->next_tables(tables.data(), tables.size()) == tables.size());
-    Bytes labels;
-    if (late) {
-        const Bytes corrections = evaluated.choose(theirs.data(), theirs.size());
-        const Bytes altered = input.message(corrections);
-        const bool wrong = refused([&] { labels = input_labels(&altered); });
-        if (!wrong && altered != corrections) return;
-        if (wrong) labels = input_labels(&corrections);
-    } else {
-        labels = input_labels(nullptr);
-    }
+    const Bytes labels = garbled->input_labels(seeded ? nullptr : mine.data(), mine.size());
     const Bytes altered = input.message(labels);
     const bool wrong = refused([&] { evaluated.set_labels(altered.data(), altered.size()); });
     if (!wrong && altered != labels) return;
