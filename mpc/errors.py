@@ -15,6 +15,10 @@ class RangeError(ParameterError):
     """A value or a model does not fit the ring that was chosen for it."""
 
 
+class OrderError(MpcError):
+    """This program called a step out of turn: a bug here, never the peer's fault."""
+
+
 class PeerError(MpcError):
     """Base of errors that concern one peer in one protocol step."""
 

@@ -1,10 +1,7 @@
 // The Python module mpc._core: circuits, garbler and evaluator sessions, errors. Documented in _core.pyi.
 #include <exception>
 
-#include <nanobind/stl/string.h>
-
 #include "bindings/convert.hpp"
-#include "core/base/cpu.hpp"
 
 namespace {
 
@@ -28,7 +25,9 @@ void translate(const std::exception_ptr& pointer, void*) {
         raise("ParameterError", error.what());
     } catch (const mpc::RandomnessError& error) {
         raise("MpcError", error.what());
-    } catch (const mpc::Error& error) {  // LengthError, MalformedError, OrderError
+    } catch (const mpc::OrderError& error) {
+        raise("OrderError", error.what());
+    } catch (const mpc::Error& error) {  // LengthError, MalformedError, LimitError
         raise("ProtocolError", error.what());
     }
 }
@@ -42,7 +41,5 @@ NB_MODULE(_core, m) {
     nb::register_exception_translator(translate);
     mpc::bindings::bind_circuit(m);
     mpc::bindings::bind_sessions(m);
-    mpc::bindings::bind_group(m);
     mpc::bindings::bind_rlwe(m);
-    m.def("cpu_level", [] { return std::string(mpc::cpu::name(mpc::cpu::level())); });
 }

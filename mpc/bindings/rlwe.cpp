@@ -60,7 +60,6 @@ void bind_parameters(nb::module_& m) {
              nb::arg("degree"), nb::arg("plain_bits"), nb::arg("layers"), nb::arg("statistical_bits") = 40)
         .def_prop_ro("degree", &Parameters::degree)
         .def_prop_ro("plain_bits", &Parameters::plain_bits)
-        .def_prop_ro("statistical_bits", &Parameters::statistical_bits)
         .def_prop_ro("modulus_bits", &Parameters::modulus_bits)
         .def_prop_ro("reply_bits", &Parameters::reply_bits)
         .def_prop_ro("flood_bits", &Parameters::flood_bits)
@@ -125,9 +124,6 @@ void bind_secret_key(nb::module_& m) {
 
 void bind_evaluator(nb::module_& m) {
     nb::class_<Weights>(m, "RlweWeights", "Transformed weights of one layer.")
-        .def_prop_ro("outputs", &Weights::outputs)
-        .def_prop_ro("inputs", &Weights::inputs)
-        .def_prop_ro("layer", &Weights::layer)
         .def("__repr__", [](const Weights& w) {
             return "<RlweWeights of layer " + std::to_string(w.layer()) + ", " + std::to_string(w.outputs()) + " x " +
                    std::to_string(w.inputs()) + ">";

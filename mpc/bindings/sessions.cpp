@@ -53,21 +53,9 @@ WordsOut outputs(const Locked<EvaluatedBatch>& b, std::vector<std::uint64_t> val
     return to_array(std::move(values), b.peek().instances(), b.peek().circuit().output_widths().size());
 }
 
-nb::bytes next_tables(Locked<GarbledBatch>& self, std::size_t max_bytes) {
-    if (max_bytes == 0) throw mpc::ParameterError("tables: expected room for at least one byte");
-    const std::uint64_t left = self.run([](GarbledBatch& b) { return b.tables_left(); });
-    const auto size = static_cast<std::size_t>(std::min<std::uint64_t>(left, max_bytes));
-    return filled_bytes(size, [&](std::uint8_t* out) {
-        if (size == 0) return;
-        const std::size_t written = self.run([&](GarbledBatch& b) { return b.next_tables(out, size); });
-        if (written != size) throw mpc::OrderError("tables: taken by two threads at once");
-    });
-}
-
 void bind_garbling(nb::module_& m) {
     using Self = Locked<GarbledBatch>;
     nb::class_<Self>(m, "Garbling", "The garbler's half of one circuit over n instances.")
-        .def("next_tables", &next_tables, nb::arg("max_bytes"))
         .def("write_tables",
              [](Self& self, nb::handle target) {
                  const WritableBuffer out(target);
@@ -123,7 +111,6 @@ void bind_evaluation(nb::module_& m) {
              },
              nb::arg("message"))
         .def_prop_ro("label_bytes", [](const Self& self) { return self.peek().label_bytes(); })
-        .def_prop_ro("done", [](Self& self) { return self.run([](EvaluatedBatch& b) { return b.done(); }); })
         .def("colours", [](Self& self) { return to_bytes(self.run([](EvaluatedBatch& b) { return b.colours(); })); })
         .def("decode",
              [](Self& self, nb::handle decoding) {

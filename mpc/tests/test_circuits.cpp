@@ -159,20 +159,6 @@ void max_pooling() {
     }
 }
 
-void confident_histogram() {
-    for (const unsigned width : {3u, 8u, 20u, 64u}) {
-        for (const unsigned classes : {1u, 2u, 10u}) {
-            compare(circuits::confident_histogram(classes, width), [&](auto* a, auto* b) {
-                const std::size_t top = first_largest(a, b, classes, width);
-                const std::int64_t count = as_signed((a[top] + b[top]) & ring(width), width);
-                const bool released = count >= as_signed(a[2 * classes], width);
-                const std::size_t label = first_largest(a + classes, b, classes, width);
-                return Values{released ? 1u : 0u, released ? label : 0u};
-            });
-        }
-    }
-}
-
 // Every pair of equal entries, the largest included: the lowest index wins.
 void ties() {
     const auto argmax = circuits::argmax(4, 3);
@@ -283,8 +269,7 @@ void operands_are_independent() {
                                circuits::select(bits), circuits::relu(bits, 1), circuits::rescale(bits, 0),
                                circuits::max_pool(4, bits, 1, true), circuits::leaky_relu(bits, 1, 41, 12),
                                circuits::leaky_relu(bits, 0, 5, 3), circuits::argmax(5, bits),
-                               circuits::threshold(3, bits), circuits::sum_histogram(6, bits),
-                               circuits::confident_histogram(6, bits)});
+                               circuits::threshold(3, bits), circuits::sum_histogram(6, bits)});
     }
     Prg prg(Block{10, 10});
     for (const Circuit& circuit : all) {
@@ -316,7 +301,6 @@ void refusals() {
     CHECK_THROWS(circuits::leaky_relu(41, 12, 4096, 12), ParameterError);
     CHECK_THROWS(circuits::leaky_relu(41, 12, 0, 12), ParameterError);
     CHECK_THROWS(circuits::leaky_relu(41, 41, 1, 12), ParameterError);
-    CHECK_THROWS(circuits::confident_histogram(0, 8), ParameterError);
     const auto add = circuits::add(8);
     CHECK_THROWS(add.run({1, 2}, {1}, 1), LengthError);
     CHECK_THROWS(add.run({1}, {1, 2}, 1), LengthError);
@@ -355,7 +339,6 @@ int main() {
     check::run("argmax and histogram", argmax_and_histogram);
     check::run("max pooling", max_pooling);
     check::run("leaky relu", leaky_relus);
-    check::run("confident histogram", confident_histogram);
     check::run("random networks", random_networks);
     check::run("xors are merged", xors_are_merged);
     check::run("ties go to the lowest index", ties);

@@ -76,9 +76,9 @@ void bounds_hold_and_end() {
     CHECK_THROWS(run.key.encrypt(messages.data(), 1), ParameterError);
     CHECK_THROWS(run.reply(loaded, upload, {0, top + 1, 0}, selection), ParameterError);
     // Three of seven results are gone: five more are refused and cost nothing, four more and no other are given.
-    CHECK_THROWS(run.reply(loaded, upload, {0, 0, 0, 0, 0}, select({0, 1, 2, 3, 4}, 1, degree)), OrderError);
+    CHECK_THROWS(run.reply(loaded, upload, {0, 0, 0, 0, 0}, select({0, 1, 2, 3, 4}, 1, degree)), LimitError);
     CHECK(!run.reply(loaded, upload, {0, 0, 0, 0}, select({0, 1, 2, 3}, 1, degree)).empty());
-    CHECK_THROWS(run.reply(loaded, upload, {0}, select({0}, 1, degree)), OrderError);
+    CHECK_THROWS(run.reply(loaded, upload, {0}, select({0}, 1, degree)), LimitError);
     CHECK_THROWS(run.evaluator.load(weights.data(), 1, 1, 1), ParameterError);
     CHECK_THROWS(run.evaluator.load(weights.data(), 0, 1, 0), ParameterError);
     weights[1] = 1;

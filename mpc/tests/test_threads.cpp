@@ -99,9 +99,10 @@ void evaluator(const Circuit& circuit, Conversation* with) {
     with->to_garbler.send(batch.corrections());
     const Bytes labels = with->to_evaluator.receive();
     batch.set_labels(labels.data(), labels.size());
-    while (!batch.done()) {
+    for (std::uint64_t left = table_bytes(circuit, kInstances); left > 0;) {
         const Bytes chunk = with->to_evaluator.receive();
         batch.feed_tables(chunk.data(), chunk.size());
+        left -= chunk.size();
     }
     const Bytes decoding = with->to_evaluator.receive();
     with->decoded = batch.decode(decoding.data(), decoding.size());
@@ -148,7 +149,7 @@ void one_evaluator_for_all() {
             try {
                 const bfv::Bytes reply = evaluator.apply(loaded, upload.data(), upload.size(), &mask, selection);
                 if (key.decrypt(reply.data(), reply.size(), selection)[0] == 7 * (100 + k) + mask) ++right;
-            } catch (const OrderError&) {
+            } catch (const LimitError&) {
                 ++refused;
             }
         });

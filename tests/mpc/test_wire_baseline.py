@@ -64,8 +64,9 @@ def run_batch(
     corrections = wire.send(name, TO_GARBLER, evaluation.corrections)
     garbling = garbler.garble(CIRCUIT, INSTANCES, corrections, values=mine if seeded else None)
     chunks = []
-    while tables := garbling.next_tables(10_000):
-        chunks.append(wire.send(name, TO_EVALUATOR, tables))
+    memory = memoryview(bytearray(10_000))
+    while written := garbling.write_tables(memory):
+        chunks.append(wire.send(name, TO_EVALUATOR, bytes(memory[:written])))
     labels = garbling.input_labels(None if seeded else mine)
     evaluation.set_labels(wire.send(name, TO_EVALUATOR, labels))
     for chunk in chunks:

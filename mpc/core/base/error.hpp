@@ -24,7 +24,7 @@ public:
     std::size_t found;
 };
 
-// A call out of turn: twice, too early or too late.
+// A call out of turn: twice, too early or too late. A bug of the program that calls, never the peer's fault.
 class OrderError : public Error {
 public:
     using Error::Error;
@@ -32,6 +32,12 @@ public:
 
 // A message of the right length with content that no honest peer sends (a bad point, a non-zero padding bit).
 class MalformedError : public Error {
+public:
+    using Error::Error;
+};
+
+// A peer that asks for more than the public parameters allow it in all.
+class LimitError : public Error {
 public:
     using Error::Error;
 };

@@ -191,7 +191,7 @@ void Evaluator::charge(std::size_t layer, std::size_t results) const {
     const std::uint64_t before = answered_[layer].fetch_add(results);
     if (before > allowed || results > allowed - before) {
         answered_[layer].fetch_sub(results);
-        throw OrderError("expected at most " + std::to_string(allowed) + " results of layer " + std::to_string(layer) +
+        throw LimitError("expected at most " + std::to_string(allowed) + " results of layer " + std::to_string(layer) +
                          " in all, found " + std::to_string(results) + " more after " + std::to_string(before));
     }
 }

@@ -85,7 +85,7 @@ public:
 
     // The reply to an upload of batch * inputs polynomials: batch * outputs polynomials, batch-major. `masks`, one a
     // selected result, below 2^l, are added to the results. Throws LengthError, MalformedError on the upload;
-    // OrderError when more results of the layer are asked for than its bound allows; ParameterError on the rest.
+    // LimitError when more results of the layer are asked for than its bound allows; ParameterError on the rest.
     Bytes apply(const Weights& weights, const std::uint8_t* upload, std::size_t bytes, const std::uint64_t* masks,
                 const Selection& selection) const;
 

@@ -271,23 +271,4 @@ Circuit sum_histogram(unsigned classes, unsigned width) {
     return build.build(title("sum_histogram", classes, width));
 }
 
-Circuit confident_histogram(unsigned classes, unsigned width) {
-    require(classes >= 1 && classes <= kMaxWords, "confident_histogram: 1 to 4096 classes");
-    Builder build;
-    std::vector<Pair> counts(classes);
-    std::vector<Pair> noisy(classes);
-    for (Pair& pair : counts) pair.a = build.garbler_word(width);
-    for (Pair& pair : noisy) pair.a = build.garbler_word(width);
-    const Word limit = build.garbler_word(width);
-    for (std::size_t j = 0; j < classes; ++j) counts[j].b = noisy[j].b = build.evaluator_word(width);
-    const Word top = maximum(build, sums(build, counts, Builder::constant(false)));
-    const Wire released = ~greater(build, {{limit, top}}).front();
-    const Word hot = one_hot_argmax(build, sums(build, noisy, Builder::constant(false)));
-    Word index;
-    for (const Wire bit : index_of(build, hot)) index.push_back(build.both(bit, released));
-    build.output({released});
-    build.output(index);
-    return build.build(title("confident_histogram", classes, width));
-}
-
 }  // namespace mpc::circuits

@@ -44,10 +44,4 @@ Circuit threshold(unsigned labels, unsigned ring_bits);
 // signed argmax of a_j + b_j mod 2^width, ties to the lowest.
 Circuit sum_histogram(unsigned classes, unsigned width);
 
-// Confident-GNMax (Papernot et al., ICLR 2018, algorithm 1): an answer only where the vote is clear.
-// Garbler: C shares of the counts, C shares of the noisy counts, the limit (threshold less its noise); evaluator: its C
-// shares, which belong to both. Out: [released], one bit, max_j count_j >= limit signed; [index], as in sum_histogram
-// over the noisy counts, zero unless released. The caller's width must hold counts, noise and limit without wrapping.
-Circuit confident_histogram(unsigned classes, unsigned width);
-
 }  // namespace mpc::circuits

@@ -84,7 +84,6 @@ public:
     // Writes up to `max` bytes of tables and returns how many, 0 once all are out. Any max > 0 makes progress; the
     // fastest are multiples of 1 KiB from 64 KiB on.
     std::size_t next_tables(std::uint8_t* out, std::size_t max);
-    bool finished() const { return walk_.finished() && pending_used_ == pending_.size(); }
 
     // The seed that the evaluator makes the labels from, if the values were known; null otherwise.
     const Block* input_seed() const { return known_ ? &known_->seed : nullptr; }

@@ -96,7 +96,6 @@ public:
     // The message of `input_labels`, once.
     void set_labels(const std::uint8_t* message, std::size_t bytes);
     std::size_t label_bytes() const { return mpc::label_bytes(circuit(), instances(), seeded_); }
-    bool done() const { return evaluation_.done(); }
     Bytes colours() const { return evaluation_.colours(); }
     std::vector<std::uint64_t> decode(const std::uint8_t* decoding, std::size_t bytes) const {
         return evaluation_.decode(decoding, bytes);
