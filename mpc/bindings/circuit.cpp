@@ -13,8 +13,6 @@
 
 namespace mpc::bindings {
 
-using mpc::Circuit;
-
 namespace {
 
 // Building and scheduling a circuit takes longer than garbling it once, and a Circuit is a handle: each is built once a
@@ -60,9 +58,9 @@ void bind_circuit(nb::module_& m) {
         .def_prop_ro("evaluator_bits", &Circuit::evaluator_bits)
         .def_prop_ro("and_gates", &Circuit::and_gates)
         .def("table_bytes", [](const Circuit& c, std::size_t n, const std::string& tables) {
-            return mpc::table_bytes(c, n, format_of(tables));
+            return table_bytes(c, n, format_of(tables));
         }, nb::arg("n"), nb::arg("tables") = "half-gates")
-        .def("projection_bytes", &mpc::projection_bytes, nb::arg("n"), nb::arg("width"))
+        .def("projection_bytes", &projection_bytes, nb::arg("n"), nb::arg("width"))
         .def(
             "run",
             [](const Circuit& c, nb::ndarray<nb::ro> garbler, nb::handle evaluator) {

@@ -29,7 +29,7 @@ template <typename T, std::size_t Dimensions>
 Array<T, Dimensions> array_of(nb::handle object, const char* what) {
     Array<T, Dimensions> array;
     if (!nb::try_cast(object, array, false)) {
-        throw mpc::ParameterError(std::string(what) + ": expected a C-contiguous " +
+        throw ParameterError(std::string(what) + ": expected a C-contiguous " +
                                   (std::is_signed_v<T> ? "int64" : "uint64") + " array of " +
                                   std::to_string(Dimensions) + " dimensions, found another type or layout");
     }
@@ -38,7 +38,7 @@ Array<T, Dimensions> array_of(nb::handle object, const char* what) {
 
 void check_degree(std::size_t found, const Parameters& parameters, const char* what) {
     if (found != parameters.degree()) {
-        throw mpc::ParameterError(std::string(what) + ": expected polynomials of " +
+        throw ParameterError(std::string(what) + ": expected polynomials of " +
                                   std::to_string(parameters.degree()) + " coefficients, found " +
                                   std::to_string(found));
     }
@@ -46,7 +46,7 @@ void check_degree(std::size_t found, const Parameters& parameters, const char* w
 
 Selection selection_of(nb::handle positions, std::size_t polynomials, const Parameters& parameters) {
     const auto array = array_of<std::int64_t, 1>(positions, "positions");
-    return Selection(array.data(), array.size(), polynomials, parameters.degree());
+    return Selection(array, polynomials, parameters.degree());
 }
 
 void bind_parameters(nb::module_& m) {
@@ -99,10 +99,10 @@ void bind_secret_key(nb::module_& m) {
              [](const SecretKey& key, nb::handle messages) {
                  const auto array = array_of<std::uint64_t, 2>(messages, "messages");
                  check_degree(array.shape(1), key.parameters(), "messages");
-                 bfv::Bytes upload;
+                 Bytes upload;
                  {
                      const nb::gil_scoped_release released;
-                     upload = key.encrypt(array.data(), array.shape(0));
+                     upload = key.encrypt(array);
                  }
                  return to_bytes(upload);
              },
@@ -114,7 +114,7 @@ void bind_secret_key(nb::module_& m) {
                  std::vector<std::uint64_t> results;
                  {
                      const nb::gil_scoped_release released;
-                     results = key.decrypt(in.data(), in.size(), selection);
+                     results = key.decrypt(in, selection);
                  }
                  return to_vector(std::move(results));
              },
@@ -133,7 +133,7 @@ void bind_evaluator(nb::module_& m) {
         .def("__init__",
              [](Evaluator* self, std::shared_ptr<Parameters> parameters, nb::handle public_key, nb::handle randomness) {
                  const Buffer in(public_key);
-                 new (self) Evaluator(std::move(parameters), in.data(), in.size(), seed_of(randomness));
+                 new (self) Evaluator(std::move(parameters), in, seed_of(randomness));
              },
              nb::arg("parameters"), nb::arg("public_key"), nb::arg("randomness") = nb::none())
         .def("load",
@@ -150,16 +150,11 @@ void bind_evaluator(nb::module_& m) {
                  const Selection selection =
                      selection_of(positions, batch * weights.outputs(), evaluator.parameters());
                  const auto shifts = array_of<std::uint64_t, 1>(masks, "masks");
-                 if (shifts.size() != selection.results()) {
-                     throw mpc::ParameterError("masks: expected one a position, " +
-                                               std::to_string(selection.results()) + ", found " +
-                                               std::to_string(shifts.size()));
-                 }
                  const Buffer in(upload);
-                 bfv::Bytes reply;
+                 Bytes reply;
                  {
                      const nb::gil_scoped_release released;
-                     reply = evaluator.apply(weights, in.data(), in.size(), shifts.data(), selection);
+                     reply = evaluator.apply(weights, in, shifts, selection);
                  }
                  return to_bytes(reply);
              },

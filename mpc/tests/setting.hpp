@@ -52,7 +52,7 @@ struct Setting {
         q.resize(n * circuit.evaluator_bits());
         prg.fill_blocks(q.data(), q.size());
         t = q;
-        corrections = pack_values(circuit.evaluator_widths(), evaluator_values.data(), evaluator_values.size(), n);
+        corrections = pack_values(circuit.evaluator_widths(), evaluator_values, n);
         for (std::size_t k = 0; k < q.size(); ++k) {
             const bool u = (prg.word() & 1) != 0;
             t[k] ^= mask_of(u) & delta;
@@ -68,20 +68,20 @@ struct Setting {
     Garbling garbling() const {
         std::optional<KnownInputs> own;
         if (known) {
-            own = KnownInputs{input_seed, pack_values(circuit.garbler_widths(), garbler_values.data(),
-                                                      garbler_values.size(), n)};
+            own = KnownInputs{input_seed, pack_values(circuit.garbler_widths(), garbler_values, n)};
         }
-        return Garbling(circuit, n, delta, salt, kFirstIndex, label_seed, corrected_labels(q, corrections, delta),
-                        format, true, std::move(own));
+        return Garbling(circuit, n, keys(), corrected_labels(q, corrections, delta), {format, Outputs::projected},
+                        std::move(own));
     }
-    Evaluation evaluation() const { return Evaluation(circuit, n, salt, kFirstIndex, format, true); }
+    Evaluation evaluation() const { return Evaluation(circuit, n, keys().hash, {format, Outputs::projected}); }
+    GarblingKeys keys() const { return GarblingKeys{delta, label_seed, {salt, kFirstIndex}}; }
 
     void give_labels(Garbling& garbling, Evaluation& evaluation) const {
         if (known) {
             evaluation.set_labels(*garbling.input_seed(), t);
         } else {
-            const Bytes labels = garbling.input_labels(garbler_values.data(), garbler_values.size());
-            evaluation.set_labels(labels.data(), labels.size(), t);
+            const Bytes labels = garbling.input_labels(garbler_values);
+            evaluation.set_labels(labels, t);
         }
     }
 
@@ -91,7 +91,7 @@ struct Setting {
 inline Bytes all_tables(Garbling& garbling, std::size_t chunk) {
     Bytes tables;
     Bytes buffer(chunk);
-    while (const std::size_t got = garbling.next_tables(buffer.data(), chunk)) {
+    while (const std::size_t got = garbling.next_tables(buffer)) {
         tables.insert(tables.end(), buffer.begin(), buffer.begin() + static_cast<std::ptrdiff_t>(got));
     }
     return tables;

@@ -313,10 +313,10 @@ void packing() {
     Prg prg(Block{9, 9});
     for (const std::size_t n : {0u, 1u, 2u, 7u, 31u, 32u, 33u, 64u, 65u, 100u}) {
         const Values values = values_for(widths, n, prg);
-        const auto packed = pack_values(widths, values.data(), values.size(), n);
+        const auto packed = pack_values(widths, values, n);
         CHECK(packed.size() == bytes_of_bits(n * 111));
-        CHECK(unpack_values(widths, packed.data(), packed.size(), n) == values);
-        CHECK_THROWS(unpack_values(widths, packed.data(), packed.size() + 1, n), LengthError);
+        CHECK(unpack_values(widths, packed, n) == values);
+        CHECK_THROWS(unpack_values(widths, {packed.data(), packed.size() + 1}, n), LengthError);
         for (std::size_t i = 0; i < n; ++i) {  // the formula of bit_matrix.hpp, for bit 70 (word 2, bit 5)
             const std::size_t tile = i / kTile;
             const std::size_t lanes = std::min(kTile, n - tile * kTile);
@@ -326,7 +326,7 @@ void packing() {
         if (n * 111 % 8 != 0) {
             auto bad = packed;
             bad.back() = static_cast<std::uint8_t>(bad.back() | 0x80);
-            CHECK_THROWS(unpack_values(widths, bad.data(), bad.size(), n), MalformedError);
+            CHECK_THROWS(unpack_values(widths, bad, n), MalformedError);
         }
     }
 }

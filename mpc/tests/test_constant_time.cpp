@@ -49,14 +49,14 @@ void one(const Circuit& circuit, std::size_t n, bool known, TableFormat format) 
     make_public(tables);  // they are sent
     Evaluation evaluation = setting.evaluation();
     setting.give_labels(garbling, evaluation);
-    evaluation.feed(tables.data(), tables.size());
+    evaluation.feed(tables);
     Bytes colours = evaluation.colours();
     make_public(colours);
-    Values found = garbling.decode(colours.data(), colours.size());
+    Values found = garbling.decode(colours);
     GarblerProjection mine = project(garbling, {20});
     make_public(mine.message);
     make_public(mine.shares);
-    Values theirs = open_projection(evaluation, {20}, mine.message.data(), mine.message.size());
+    Values theirs = open_projection(evaluation, {20}, mine.message);
     make_public(theirs);
     for (std::size_t i = 0; i < theirs.size(); ++i) {
         CHECK(((theirs[i] + mine.shares[i]) & ring(20)) == expected[i]);

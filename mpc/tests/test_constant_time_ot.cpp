@@ -16,7 +16,6 @@
 #endif
 
 using namespace mpc;
-using Bytes = std::vector<std::uint8_t>;
 
 namespace {
 
@@ -65,20 +64,20 @@ void base_ots_and_extension() {
     const BaseOtSender base(one);
     const auto choices = CotSender::base_choices(delta);
     Bytes points(kBaseOts * kPointBytes), sums(kTreeMessageBytes);
-    Blocks keys = base_ot_receive(base.message(), choices.data(), choices.size(), two, points.data());
+    Blocks keys = base_ot_receive(base.message(), choices, two, points);
     make_public(points.data(), points.size());  // sent
-    std::vector<KeyPair> pairs = base.finish(points.data(), kBaseOts);
+    std::vector<KeyPair> pairs = base.finish(points);
     make_secret(keys.data(), keys.size());
     make_secret(pairs.data(), pairs.size());
-    CotReceiver receiver(pairs, sums.data());
+    CotReceiver receiver(pairs, sums);
     make_public(sums.data(), sums.size());  // sent
-    CotSender sender(delta, keys, sums.data());
+    CotSender sender(delta, keys, sums);
     constexpr std::size_t columns = 3;
     Bytes message(extension_bytes(columns));
     Blocks t(128 * columns), q(128 * columns), u(columns);
-    receiver.extend(columns, message.data(), t.data(), u.data());
+    receiver.extend(columns, message, t.data(), u.data());
     make_public(message.data(), message.size());  // sent
-    sender.extend(columns, message.data(), q.data());
+    sender.extend(columns, message, q.data());
     make_public(&delta, 1);
     make_public(t.data(), t.size());
     make_public(q.data(), q.size());

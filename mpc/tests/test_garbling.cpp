@@ -25,15 +25,15 @@ void run_both(const Setting& setting, std::size_t garbler_chunk, std::size_t eva
     const Bytes tables = all_tables(garbling, garbler_chunk);
     if (!labels_first) setting.give_labels(garbling, evaluation);
     CHECK(tables.size() == table_bytes(setting.circuit, setting.n));
-    CHECK(garbling.next_tables(nullptr, 0) == 0);
+    CHECK(garbling.next_tables({}) == 0);
     for (std::size_t at = 0; at < tables.size(); at += evaluator_chunk) {
-        evaluation.feed(tables.data() + at, std::min(evaluator_chunk, tables.size() - at));
+        evaluation.feed(ByteView(tables).slice(at, std::min(evaluator_chunk, tables.size() - at)));
     }
     CHECK(evaluation.done());
     const Bytes decoding = garbling.decoding();
     const Bytes colours = evaluation.colours();
-    CHECK(evaluation.decode(decoding.data(), decoding.size()) == setting.in_the_clear());
-    CHECK(garbling.decode(colours.data(), colours.size()) == setting.in_the_clear());
+    CHECK(evaluation.decode(decoding) == setting.in_the_clear());
+    CHECK(garbling.decode(colours) == setting.in_the_clear());
 }
 
 void every_instance_count() {
@@ -74,7 +74,7 @@ void known_inputs_as_specified() {
         Evaluation evaluation = setting.evaluation();
         setting.give_labels(garbling, evaluation);
         const Blocks zero = garbling.take_output_zero_labels();
-        const Bytes bits = pack_values(circuit.garbler_widths(), setting.garbler_values.data(), 3 * n / 3, n);
+        const Bytes bits = pack_values(circuit.garbler_widths(), setting.garbler_values, n);
         for (std::size_t place = 0; place < 3 * n; ++place) {
             Block label{place, 0};
             Aes128(setting.input_seed).encrypt(&label, &label, 1);
@@ -113,9 +113,9 @@ void odd_outputs() {
             Evaluation evaluation = setting.evaluation();
             const Bytes tables = all_tables(garbling, 999);
             setting.give_labels(garbling, evaluation);
-            evaluation.feed(tables.data(), tables.size());
+            evaluation.feed(tables);
             const auto mine = project(garbling, {20});
-            const auto theirs = open_projection(evaluation, {20}, mine.message.data(), mine.message.size());
+            const auto theirs = open_projection(evaluation, {20}, mine.message);
             const Values clear = setting.in_the_clear();
             for (std::size_t i = 0; i < clear.size(); ++i) {
                 CHECK(((mine.shares[i] + theirs[i]) & ring(20)) == clear[i]);
@@ -132,10 +132,10 @@ void projections() {
             Evaluation evaluation = setting.evaluation();
             setting.give_labels(garbling, evaluation);
             const Bytes tables = all_tables(garbling, 1u << 14);
-            evaluation.feed(tables.data(), tables.size());
+            evaluation.feed(tables);
             const auto mine = project(garbling, {width});
             CHECK(mine.message.size() == bytes_of_bits(width * 5 * n));
-            const auto theirs = open_projection(evaluation, {width}, mine.message.data(), mine.message.size());
+            const auto theirs = open_projection(evaluation, {width}, mine.message);
             const Values clear = setting.in_the_clear();
             bool varied = width < 4 || n * 5 < 10;
             for (std::size_t i = 0; i < clear.size(); ++i) {
@@ -145,8 +145,8 @@ void projections() {
             }
             CHECK(varied);
             CHECK_THROWS(project(garbling, {width}), OrderError);
-            CHECK_THROWS(open_projection(evaluation, {width}, mine.message.data(), mine.message.size() - 1), LengthError);
-            CHECK_THROWS(open_projection(evaluation, {0}, mine.message.data(), 0), ParameterError);
+            CHECK_THROWS(open_projection(evaluation, {width}, {mine.message.data(), mine.message.size() - 1}), LengthError);
+            CHECK_THROWS(open_projection(evaluation, {0}, {}), ParameterError);
         }
     }
 }
@@ -161,11 +161,10 @@ void projected_words() {
                 Evaluation evaluation = setting.evaluation();
                 const Bytes tables = all_tables(garbling, 1u << 14);
                 setting.give_labels(garbling, evaluation);
-                evaluation.feed(tables.data(), tables.size());
+                evaluation.feed(tables);
                 const auto mine = project(garbling, {width, is_signed});
                 CHECK(mine.message.size() == bytes_of_bits(45 * (bits * width - bits * (bits - 1) / 2)));
-                const auto theirs = open_projection(evaluation, {width, is_signed}, mine.message.data(),
-                                                    mine.message.size());
+                const auto theirs = open_projection(evaluation, {width, is_signed}, mine.message);
                 const Values clear = setting.in_the_clear();
                 for (std::size_t i = 0; i < clear.size(); ++i) {
                     const std::uint64_t sign = is_signed ? (clear[i] >> (bits - 1)) << (bits - 1) : 0;
@@ -187,7 +186,7 @@ void known_answer() {
     const Setting setting(circuits::relu(41, 12), 45, 2026);
     Garbling garbling = setting.garbling();
     Bytes bytes = all_tables(garbling, 10000);
-    for (const Bytes& more : {garbling.input_labels(setting.garbler_values.data(), setting.garbler_values.size()),
+    for (const Bytes& more : {garbling.input_labels(setting.garbler_values),
                               garbling.decoding()}) {
         bytes.insert(bytes.end(), more.begin(), more.end());
     }
@@ -273,9 +272,9 @@ void levels_mix() {
             cpu::force_level(evaluator_level);
             Evaluation evaluation = setting.evaluation();
             setting.give_labels(garbling, evaluation);
-            evaluation.feed(tables.data(), tables.size());
+            evaluation.feed(tables);
             const Bytes decoding = garbling.decoding();
-            CHECK(evaluation.decode(decoding.data(), decoding.size()) == setting.in_the_clear());
+            CHECK(evaluation.decode(decoding) == setting.in_the_clear());
         }
     }
     cpu::force_level(usual);
@@ -285,53 +284,53 @@ void refusals() {
     const Setting setting(circuits::relu(8, 2), 5, 3);
     const Block even{2, 0};
     const Blocks three(3), right(5 * setting.circuit.evaluator_bits());
-    CHECK_THROWS(Garbling(setting.circuit, 5, even, setting.salt, 0, setting.label_seed, right), ParameterError);
-    CHECK_THROWS(Garbling(setting.circuit, 5, setting.delta, setting.salt, 0, setting.label_seed, three), LengthError);
+    const GarblingKeys keys = setting.keys();
+    CHECK_THROWS(Garbling(setting.circuit, 5, GarblingKeys{even, keys.label_seed, keys.hash}, right), ParameterError);
+    CHECK_THROWS(Garbling(setting.circuit, 5, keys, three), LengthError);
     CHECK_THROWS(corrected_labels(Blocks(9), Bytes(1), setting.delta), LengthError);
     CHECK_THROWS(corrected_labels(Blocks(9), Bytes{0, 2}, setting.delta), MalformedError);
 
     Garbling garbling = setting.garbling();
     CHECK_THROWS(garbling.decoding(), OrderError);
-    CHECK_THROWS(garbling.decode(nullptr, 0), OrderError);
-    CHECK(garbling.next_tables(nullptr, 0) == 0);
+    CHECK_THROWS(garbling.decode({}), OrderError);
+    CHECK(garbling.next_tables({}) == 0);
     const Bytes tables = all_tables(garbling, 64);
-    CHECK_THROWS(garbling.input_labels(setting.garbler_values.data(), 4), LengthError);
+    CHECK_THROWS(garbling.input_labels({setting.garbler_values.data(), 4}), LengthError);
     const Values too_large(5, 256);
-    CHECK_THROWS(garbling.input_labels(too_large.data(), 5), ParameterError);
+    CHECK_THROWS(garbling.input_labels(too_large), ParameterError);
     CHECK_THROWS(project(garbling, {4}), ParameterError);  // narrower than the outputs
 
     Evaluation evaluation = setting.evaluation();
     CHECK_THROWS(evaluation.colours(), OrderError);
-    CHECK_THROWS(evaluation.feed(tables.data(), tables.size()), OrderError);
-    CHECK_THROWS(evaluation.decode(nullptr, 0), OrderError);
-    const Bytes labels = garbling.input_labels(setting.garbler_values.data(), setting.garbler_values.size());
-    CHECK_THROWS(garbling.input_labels(setting.garbler_values.data(), setting.garbler_values.size()), OrderError);
+    CHECK_THROWS(evaluation.feed(tables), OrderError);
+    CHECK_THROWS(evaluation.decode({}), OrderError);
+    const Bytes labels = garbling.input_labels(setting.garbler_values);
+    CHECK_THROWS(garbling.input_labels(setting.garbler_values), OrderError);
     const Blocks& own = setting.t;
-    CHECK_THROWS(evaluation.set_labels(labels.data(), labels.size() - 1, own), LengthError);
-    CHECK_THROWS(evaluation.set_labels(labels.data(), labels.size(), Blocks(1)), LengthError);
-    evaluation.set_labels(labels.data(), labels.size(), own);
-    CHECK_THROWS(evaluation.set_labels(labels.data(), labels.size(), own), OrderError);
-    CHECK_THROWS(evaluation.feed(tables.data(), tables.size() + 1), LengthError);
-    evaluation.feed(tables.data(), tables.size());
-    CHECK_THROWS(evaluation.feed(tables.data(), 1), LengthError);
+    CHECK_THROWS(evaluation.set_labels({labels.data(), labels.size() - 1}, own), LengthError);
+    CHECK_THROWS(evaluation.set_labels(labels, Blocks(1)), LengthError);
+    evaluation.set_labels(labels, own);
+    CHECK_THROWS(evaluation.set_labels(labels, own), OrderError);
+    CHECK_THROWS(evaluation.feed({tables.data(), tables.size() + 1}), LengthError);
+    evaluation.feed(tables);
+    CHECK_THROWS(evaluation.feed({tables.data(), 1}), LengthError);
     CHECK(evaluation.done());
     const Bytes decoding = garbling.decoding();
-    CHECK_THROWS(evaluation.decode(decoding.data(), decoding.size() - 1), LengthError);
-    CHECK(evaluation.decode(decoding.data(), decoding.size()) == setting.in_the_clear());
+    CHECK_THROWS(evaluation.decode({decoding.data(), decoding.size() - 1}), LengthError);
+    CHECK(evaluation.decode(decoding) == setting.in_the_clear());
 
     CHECK(garbling.input_seed() == nullptr);
     const auto garbled_with = [&](Bytes bits) {
-        return Garbling(setting.circuit, 5, setting.delta, setting.salt, 0, setting.label_seed, right,
-                        TableFormat::half_gates, false, KnownInputs{setting.input_seed, std::move(bits)});
+        return Garbling(setting.circuit, 5, keys, right, {}, KnownInputs{setting.input_seed, std::move(bits)});
     };
     CHECK_THROWS(garbled_with(Bytes(4)), LengthError);
     Garbling known = garbled_with(Bytes(5));
-    CHECK_THROWS(known.input_labels(setting.garbler_values.data(), setting.garbler_values.size()), OrderError);
+    CHECK_THROWS(known.input_labels(setting.garbler_values), OrderError);
     Evaluation seeded = setting.evaluation();
     CHECK_THROWS(seeded.set_labels(setting.input_seed, Blocks(1)), LengthError);
     seeded.set_labels(setting.input_seed, own);
     CHECK_THROWS(seeded.set_labels(setting.input_seed, own), OrderError);
-    CHECK_THROWS(seeded.set_labels(labels.data(), labels.size(), own), OrderError);
+    CHECK_THROWS(seeded.set_labels(labels, own), OrderError);
 }
 
 // All that the evaluator ever sees, and no two blocks of it differ by delta: it holds one label a wire, no more.
@@ -348,11 +347,11 @@ void evaluator_sees_one_label_a_wire() {
             Aes128(*garbling.input_seed()).counter_mode(0, 0, made.data(), made.size());
             std::memcpy(labels.data(), made.data(), labels.size());
         } else {
-            garbling.input_labels(setting.garbler_values.data(), setting.garbler_values.size(), labels.data());
+            garbling.input_labels(setting.garbler_values, labels);
         }
         view.insert(view.end(), labels.begin(), labels.end());
-        evaluation.set_labels(labels.data(), labels.size(), setting.t);
-        evaluation.feed(view.data(), static_cast<std::size_t>(garbling.table_bytes()));
+        evaluation.set_labels(labels, setting.t);
+        evaluation.feed({view.data(), static_cast<std::size_t>(garbling.table_bytes())});
         Blocks blocks = setting.t;
         blocks.insert(blocks.end(), evaluation.output_labels().begin(), evaluation.output_labels().end());
         for (std::size_t at = 0; at < view.size(); at += sizeof(Block)) blocks.push_back(load_block(&view[at]));
@@ -378,9 +377,9 @@ void corrupted_tables_show() {
         all_tables(garbling, 4096);
         Evaluation evaluation = setting.evaluation();
         setting.give_labels(garbling, evaluation);
-        evaluation.feed(bad.data(), bad.size());
+        evaluation.feed(bad);
         const Bytes decoding = garbling.decoding();
-        if (evaluation.decode(decoding.data(), decoding.size()) != setting.in_the_clear()) ++changed;
+        if (evaluation.decode(decoding) != setting.in_the_clear()) ++changed;
     }
     CHECK(changed > 0);
 }

@@ -30,7 +30,7 @@ struct Outputs {
         delta.lo |= 1;
         prg.fill_blocks(zero_labels.data(), zero_labels.size());
         labels = zero_labels;
-        const Bytes bits = pack_values(widths, values.data(), values.size(), n);
+        const Bytes bits = pack_values(widths, values, n);
         for (std::size_t k = 0; k < labels.size(); ++k) {
             if (get_bit(bits.data(), k)) labels[k] ^= delta;
         }

@@ -25,7 +25,7 @@ struct Probe {
                                   std::uint64_t seed) const {
         const Parameters& parameters = key.parameters();
         const std::size_t degree = parameters.degree();
-        const Ciphertexts inputs = read_upload(parameters, upload.data(), upload.size(), weights.inputs(), "upload");
+        const Ciphertexts inputs = read_upload(parameters, upload, weights.inputs(), "upload");
         Evaluator::Scratch scratch(parameters, weights.inputs());
         Prg prg(Block{seed, 0});
         evaluator.combine(weights, 0, inputs, 0, prg, scratch);
@@ -67,7 +67,7 @@ struct Probe {
                            std::uint64_t seed) const {
         const Ntt& prime = key.parameters().primes()[0];
         const std::size_t degree = key.parameters().degree();
-        const Ciphertexts inputs = read_upload(key.parameters(), upload.data(), upload.size(), 1, "upload");
+        const Ciphertexts inputs = read_upload(key.parameters(), upload, 1, "upload");
         Evaluator::Scratch scratch(key.parameters(), 1);
         Prg prg(Block{seed, 0});
         evaluator.combine(weights, 0, inputs, 0, prg, scratch);
@@ -98,7 +98,7 @@ void noise_is_bounded_and_flooded() {
     const Probe probe{run.key, run.evaluator};
     const double deviation = run.parameters->noise_deviation(norm);
     const std::vector<std::uint64_t> messages(inputs * degree, 12345);
-    const Bytes upload = run.key.encrypt(messages.data(), inputs);
+    const Bytes upload = run.key.encrypt(messages);
     const Selection selection = select(all_positions(degree), 1, degree);
     double largest = 0, squares = 0, flooded_squares = 0, flooded_sum = 0, seen_largest = 0;
     std::vector<double> bins(15, 0);
@@ -146,7 +146,7 @@ void noise_tells_weights_apart_only_without_flood() {
     const Run run(degree, bits, {{degree * 255 * 255, 64 * degree}});
     const Probe probe{run.key, run.evaluator};
     const std::vector<std::uint64_t> messages(degree, 0), zeros(degree, 0);  // the same result for all weights
-    const Bytes upload = run.key.encrypt(messages.data(), 1);
+    const Bytes upload = run.key.encrypt(messages);
     const Selection selection = select(all_positions(degree), 1, degree);
     std::vector<std::int64_t> small(degree, 0), large(degree, 255);
     small[0] = 1;
@@ -183,7 +183,7 @@ void second_half_confirms_no_guess() {
     const Run run(degree, 30, {{degree * 255 * 255, degree}});
     const Probe probe{run.key, run.evaluator};
     const std::vector<std::uint64_t> messages(degree, 0);
-    const Bytes upload = run.key.encrypt(messages.data(), 1);
+    const Bytes upload = run.key.encrypt(messages);
     const std::vector<std::int64_t> weights(degree, 255);
     const Weights loaded = run.evaluator.load(weights.data(), 1, 1, 0);
     const Words rest = probe.second_half_less(loaded, weights, upload, 5);
@@ -206,7 +206,7 @@ void replies_keep_their_margin_and_are_fresh() {
     const auto messages = random_words(prg, bits, degree);
     const auto weights = random_weights(prg, 10, degree);
     const Weights loaded = run.evaluator.load(weights.data(), 1, 1, 0);
-    const Bytes upload = run.key.encrypt(messages.data(), 1);
+    const Bytes upload = run.key.encrypt(messages);
     const auto results = plain_product(weights.data(), messages.data(), 1, degree, bits);
     const Selection selection = select(all_positions(degree), 1, degree);
     const std::vector<std::uint64_t> masks(degree, 0);
@@ -215,7 +215,7 @@ void replies_keep_their_margin_and_are_fresh() {
     Bytes last;
     for (int i = 0; i < 20; ++i) {
         const Bytes reply = run.reply(loaded, upload, masks, selection);
-        const auto phases = run.key.phases(reply.data(), reply.size(), selection);
+        const auto phases = run.key.phases(reply, selection);
         for (std::size_t n = 0; n < degree; ++n) {
             const std::uint64_t off = (phases[n] - (results[n] << kReplyGuardBits)) & reply_mask;
             const int shift = 64 - run.parameters->reply_bits();

@@ -73,17 +73,17 @@ struct Conversation {
 void garbler(const Circuit& circuit, Conversation* with) {
     GarblerSession session;
     const Bytes first = with->to_garbler.receive();
-    with->to_evaluator.send(session.receive_base(first.data(), first.size()));
+    with->to_evaluator.send(session.receive_base(first));
     const Bytes sums = with->to_garbler.receive();
-    session.finish_base(sums.data(), sums.size());
+    session.finish_base(sums);
     const Bytes extension = with->to_garbler.receive();
-    session.extend(extension.data(), extension.size());
+    session.extend(extension);
     const Bytes corrections = with->to_garbler.receive();
     GarbledBatch batch = session.garble(circuit, kInstances, corrections);
-    with->to_evaluator.send(batch.input_labels(with->mine.data(), with->mine.size()));
+    with->to_evaluator.send(batch.input_labels(with->mine));
     while (batch.tables_left() > 0) {
         Bytes chunk(kChunk);
-        chunk.resize(batch.next_tables(chunk.data(), chunk.size()));
+        chunk.resize(batch.next_tables(chunk));
         with->to_evaluator.send(std::move(chunk));
     }
     with->to_evaluator.send(batch.decoding());
@@ -93,19 +93,19 @@ void evaluator(const Circuit& circuit, Conversation* with) {
     EvaluatorSession session;
     with->to_garbler.send(session.start_base());
     const Bytes reply = with->to_evaluator.receive();
-    with->to_garbler.send(session.receive_base(reply.data(), reply.size()));
+    with->to_garbler.send(session.receive_base(reply));
     with->to_garbler.send(session.extend(kInstances * circuit.evaluator_bits()));
-    EvaluatedBatch batch = session.evaluate(circuit, kInstances, with->theirs.data(), with->theirs.size());
+    EvaluatedBatch batch = session.evaluate(circuit, kInstances, with->theirs);
     with->to_garbler.send(batch.corrections());
     const Bytes labels = with->to_evaluator.receive();
-    batch.set_labels(labels.data(), labels.size());
+    batch.set_labels(labels);
     for (std::uint64_t left = table_bytes(circuit, kInstances); left > 0;) {
         const Bytes chunk = with->to_evaluator.receive();
-        batch.feed_tables(chunk.data(), chunk.size());
+        batch.feed_tables(chunk);
         left -= chunk.size();
     }
     const Bytes decoding = with->to_evaluator.receive();
-    with->decoded = batch.decode(decoding.data(), decoding.size());
+    with->decoded = batch.decode(decoding);
 }
 
 void sessions_side_by_side() {
@@ -132,23 +132,23 @@ void one_evaluator_for_all() {
     const auto parameters =
         std::make_shared<bfv::Parameters>(degree, 30, std::vector<bfv::LayerBound>{{100, given}}, 40);
     const bfv::SecretKey key(parameters, Block{1, 2});
-    const bfv::Bytes public_key = key.public_key();
-    const bfv::Evaluator evaluator(parameters, public_key.data(), public_key.size(), Block{3, 4});
+    const Bytes public_key = key.public_key();
+    const bfv::Evaluator evaluator(parameters, public_key, Block{3, 4});
     std::vector<std::int64_t> weights(degree, 0);
     weights[0] = 7;
     const bfv::Weights loaded = evaluator.load(weights.data(), 1, 1, 0);
     const std::int64_t position = 9;
-    const bfv::Selection selection(&position, 1, 1, degree);
+    const bfv::Selection selection({&position, 1}, 1, degree);
     std::atomic<std::uint64_t> right{0}, refused{0};
     std::vector<std::function<void()>> bodies;
     for (std::uint64_t k = 0; k < given + 2; ++k) {
         bodies.push_back([&, k] {
             const std::vector<std::uint64_t> message(degree, 100 + k);
             const std::uint64_t mask = 5;
-            const bfv::Bytes upload = key.encrypt(message.data(), 1);
+            const Bytes upload = key.encrypt(message);
             try {
-                const bfv::Bytes reply = evaluator.apply(loaded, upload.data(), upload.size(), &mask, selection);
-                if (key.decrypt(reply.data(), reply.size(), selection)[0] == 7 * (100 + k) + mask) ++right;
+                const Bytes reply = evaluator.apply(loaded, upload, {&mask, 1}, selection);
+                if (key.decrypt(reply, selection)[0] == 7 * (100 + k) + mask) ++right;
             } catch (const LimitError&) {
                 ++refused;
             }

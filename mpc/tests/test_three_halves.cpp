@@ -25,13 +25,13 @@ void run_both(const Setting& setting, std::size_t taken, std::size_t fed) {
     CHECK(tables.size() == table_bytes(setting.circuit, setting.n, kFormat));
     setting.give_labels(garbling, evaluation);
     for (std::size_t at = 0; at < tables.size(); at += fed) {
-        evaluation.feed(tables.data() + at, std::min(fed, tables.size() - at));
+        evaluation.feed(ByteView(tables).slice(at, std::min(fed, tables.size() - at)));
     }
     CHECK(evaluation.done());
     const Values expected = setting.in_the_clear();
     const Bytes decoding = garbling.decoding(), colours = evaluation.colours();
-    CHECK(evaluation.decode(decoding.data(), decoding.size()) == expected);
-    CHECK(garbling.decode(colours.data(), colours.size()) == expected);
+    CHECK(evaluation.decode(decoding) == expected);
+    CHECK(garbling.decode(colours) == expected);
 }
 
 void garbled_is_clear() {
@@ -68,9 +68,9 @@ void projections() {
     Evaluation evaluation = setting.evaluation();
     const Bytes tables = all_tables(garbling, 1u << 14);
     setting.give_labels(garbling, evaluation);
-    evaluation.feed(tables.data(), tables.size());
+    evaluation.feed(tables);
     const auto mine = project(garbling, {20});
-    const auto theirs = open_projection(evaluation, {20}, mine.message.data(), mine.message.size());
+    const auto theirs = open_projection(evaluation, {20}, mine.message);
     const Values clear = setting.in_the_clear();
     for (std::size_t i = 0; i < clear.size(); ++i) CHECK(((mine.shares[i] + theirs[i]) & ring(20)) == clear[i]);
 }
@@ -95,7 +95,7 @@ void evaluator_sees_one_label_a_wire() {
     Evaluation evaluation = setting.evaluation();
     const Bytes tables = all_tables(garbling, 4096);
     setting.give_labels(garbling, evaluation);
-    evaluation.feed(tables.data(), tables.size());
+    evaluation.feed(tables);
     std::vector<std::uint64_t> halves;
     for (const Block& label : evaluation.output_labels()) halves.insert(halves.end(), {label.lo, label.hi});
     for (std::size_t at = 0; at + 8 <= tables.size(); at += 8) {

@@ -32,7 +32,7 @@ void run(int count, char** values) {
     if (arguments.evaluator) {
         const std::size_t projection = mpc::projection_bytes(circuit, 1, arguments.share_bits);
         auto [batch, message] = tools::run_evaluator(peer, hello, circuit, shares, projection);
-        write_shares(arguments.output, batch.open_projection({arguments.share_bits}, message.data(), message.size()));
+        write_shares(arguments.output, batch.open_projection({arguments.share_bits}, message));
     } else {
         std::vector<std::uint64_t> mine;
         tools::run_garbler(peer, hello, circuit, shares, [&](mpc::GarbledBatch& batch) {

@@ -26,7 +26,7 @@ void run(int count, char** values) {
     if (arguments.evaluator) {
         const std::size_t colours = (circuit.output_bits() + 7) / 8;
         const auto [batch, message] = tools::run_evaluator(peer, hello, circuit, shares, colours);
-        const std::uint64_t label = batch.decode(message.data(), message.size())[0];
+        const std::uint64_t label = batch.decode(message)[0];
         if (label >= classes) throw tools::ConnectionError("the peer's circuit gave no valid index");
         tools::write_private(arguments.output, std::to_string(label) + "\n");
     } else {

@@ -22,6 +22,8 @@
 #include <string>
 #include <vector>
 
+#include "core/base/byte_view.hpp"
+
 namespace mpc::tools {
 
 class ConnectionError : public std::runtime_error {
@@ -30,7 +32,6 @@ public:
 };
 
 using Clock = std::chrono::steady_clock;
-using Bytes = std::vector<std::uint8_t>;
 
 class Connection {
 public:

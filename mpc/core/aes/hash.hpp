@@ -27,6 +27,12 @@
 
 namespace mpc {
 
+// The keys of one garbling: salt ^ i for i from `first_index` on. They are public.
+struct HashKeys {
+    Block salt;
+    std::uint64_t first_index = 0;
+};
+
 // H_index(x) written out. The kernels hash in their own loops, by the row; they are tested against this.
 inline Block hash(const Block& salt, std::uint64_t index, const Block& x) {
     const Block sigma{x.hi, x.hi ^ x.lo};

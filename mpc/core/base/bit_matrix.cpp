@@ -26,9 +26,8 @@ void transpose(std::uint64_t* matrix) {
     }
 }
 
-void check_values(const std::string& what, const Widths& widths, const std::uint64_t* values, std::size_t count,
-                  std::size_t n) {
-    if (count != n * widths.size()) throw LengthError(what, n * widths.size(), count);
+void check_values(const std::string& what, const Widths& widths, WordView values, std::size_t n) {
+    if (values.size() != n * widths.size()) throw LengthError(what, n * widths.size(), values.size());
     for (std::size_t w = 0; w < widths.size(); ++w) {
         if (widths[w] >= 64) continue;
         std::uint64_t seen = 0;
@@ -87,9 +86,10 @@ void values_of_rows(const Widths& widths, const std::uint64_t* rows, std::size_t
     }
 }
 
-void check_packed(const std::string& what, const std::uint8_t* packed, std::size_t bytes, std::size_t bits) {
-    if (bytes != bytes_of_bits(bits)) throw LengthError(what, bytes_of_bits(bits), bytes);
-    if (bits % 8 != 0 && (packed[bytes - 1] >> (bits % 8)) != 0) throw MalformedError(what + ": padding bits are set");
+void check_packed(const std::string& what, ByteView packed, std::size_t bits) {
+    if (packed.size() != bytes_of_bits(bits)) throw LengthError(what, bytes_of_bits(bits), packed.size());
+    if (bits % 8 != 0 && (packed[packed.size() - 1] >> (bits % 8)) != 0)
+        throw MalformedError(what + ": padding bits are set");
 }
 
 using TileRow = std::uint32_t;  // what most rows are: a bit for each instance of a whole tile, on a byte's boundary
@@ -126,15 +126,14 @@ void put_bits(std::uint8_t* packed, std::size_t place, std::size_t count, std::u
     if (bytes > 8) at[8] = static_cast<std::uint8_t>(at[8] | (value >> (64 - skip)));
 }
 
-std::vector<std::uint8_t> pack_values(const Widths& widths, const std::uint64_t* values, std::size_t count,
-                                      std::size_t n) {
-    check_values("values to pack", widths, values, count, n);
+Bytes pack_values(const Widths& widths, WordView values, std::size_t n) {
+    check_values("values to pack", widths, values, n);
     std::vector<std::uint64_t> rows(total_bits(widths));
-    std::vector<std::uint8_t> packed(bytes_of_bits(n * rows.size()));
+    Bytes packed(bytes_of_bits(n * rows.size()));
     std::size_t place = 0;
     for (std::size_t first = 0; first < n; first += kTile) {
         const std::size_t lanes = std::min(kTile, n - first);
-        rows_of_values(widths, values + first * widths.size(), lanes, rows.data());
+        rows_of_values(widths, values.data() + first * widths.size(), lanes, rows.data());
         for (const std::uint64_t row : rows) {
             put_bits(packed.data(), place, lanes, row);
             place += lanes;
@@ -143,16 +142,15 @@ std::vector<std::uint8_t> pack_values(const Widths& widths, const std::uint64_t*
     return packed;
 }
 
-std::vector<std::uint64_t> unpack_values(const Widths& widths, const std::uint8_t* packed, std::size_t bytes,
-                                         std::size_t n) {
+std::vector<std::uint64_t> unpack_values(const Widths& widths, ByteView packed, std::size_t n) {
     std::vector<std::uint64_t> rows(total_bits(widths));
-    check_packed("values to unpack", packed, bytes, n * rows.size());
+    check_packed("values to unpack", packed, n * rows.size());
     std::vector<std::uint64_t> values(n * widths.size());
     std::size_t place = 0;
     for (std::size_t first = 0; first < n; first += kTile) {
         const std::size_t lanes = std::min(kTile, n - first);
         for (std::uint64_t& row : rows) {
-            row = get_bits(packed, place, lanes);
+            row = get_bits(packed.data(), place, lanes);
             place += lanes;
         }
         values_of_rows(widths, rows.data(), lanes, values.data() + first * widths.size());

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "core/base/block.hpp"  // MPC_INLINE
+#include "core/base/byte_view.hpp"
 
 namespace mpc {
 
@@ -26,9 +27,8 @@ std::size_t total_bits(const Widths& widths);
 // Transposes a 64 x 64 bit matrix in place: bit j of word i goes to bit i of word j.
 void transpose(std::uint64_t* matrix);
 
-// Throws LengthError unless count = n x words, ParameterError if a value does not fit its width.
-void check_values(const std::string& what, const Widths& widths, const std::uint64_t* values, std::size_t count,
-                  std::size_t n);
+// Throws LengthError unless there are n x words values, ParameterError if a value does not fit its width.
+void check_values(const std::string& what, const Widths& widths, WordView values, std::size_t n);
 
 // For at most 64 instances: bit i of rows[b] is bit b of instance i. Rows: total_bits(widths).
 void rows_of_values(const Widths& widths, const std::uint64_t* values, std::size_t instances, std::uint64_t* rows);
@@ -36,8 +36,8 @@ void rows_of_values(const Widths& widths, const std::uint64_t* values, std::size
 void values_of_rows(const Widths& widths, const std::uint64_t* rows, std::size_t instances, std::uint64_t* values);
 
 MPC_INLINE std::size_t bytes_of_bits(std::size_t bits) { return (bits + 7) / 8; }
-// Throws LengthError unless `bytes` holds exactly `bits`, MalformedError if a padding bit is set.
-void check_packed(const std::string& what, const std::uint8_t* packed, std::size_t bytes, std::size_t bits);
+// Throws LengthError unless `packed` holds exactly `bits`, MalformedError if a padding bit is set.
+void check_packed(const std::string& what, ByteView packed, std::size_t bits);
 
 MPC_INLINE bool get_bit(const std::uint8_t* packed, std::size_t place) {
     return ((packed[place / 8] >> (place % 8)) & 1) != 0;
@@ -48,9 +48,7 @@ std::uint64_t get_bits(const std::uint8_t* packed, std::size_t place, std::size_
 void put_bits(std::uint8_t* packed, std::size_t place, std::size_t count, std::uint64_t value) noexcept;
 
 // Values (n x words) to packed bits in wire order, and back. Throws as the checks above do.
-std::vector<std::uint8_t> pack_values(const Widths& widths, const std::uint64_t* values, std::size_t count,
-                                      std::size_t n);
-std::vector<std::uint64_t> unpack_values(const Widths& widths, const std::uint8_t* packed, std::size_t bytes,
-                                         std::size_t n);
+Bytes pack_values(const Widths& widths, WordView values, std::size_t n);
+std::vector<std::uint64_t> unpack_values(const Widths& widths, ByteView packed, std::size_t n);
 
 }  // namespace mpc

@@ -16,13 +16,27 @@ using namespace lattice;
 namespace {
 
 // One check of secret words, without a branch on any single one.
-void check_below(const std::uint64_t* words, std::size_t count, int bits, const char* what) {
+void check_below(WordView words, int bits, const char* what) {
     std::uint64_t all = 0;
-    for (std::size_t i = 0; i < count; ++i) all |= words[i];
+    for (const std::uint64_t word : words) all |= word;
     if (all >> bits != 0) {
         throw ParameterError(std::string("expected ") + what + " of " + std::to_string(bits) +
                              " bits, found larger ones");
     }
+}
+
+// Packs words to the beginning of `out` and returns what is behind them.
+MutableByteView packed(WordView words, int bits, MutableByteView out) {
+    const std::size_t bytes = packed_bytes(words.size(), bits);
+    pack(words, bits, out.slice(0, bytes));
+    return out.from(bytes);
+}
+
+// The inverse.
+ByteView unpacked(ByteView in, int bits, View<std::uint64_t> words, const char* what) {
+    const std::size_t bytes = packed_bytes(words.size(), bits);
+    unpack(in.slice(0, bytes), bits, words, what);
+    return in.from(bytes);
 }
 
 // The transform of a polynomial with small signed coefficients.
@@ -47,26 +61,28 @@ SecretKey::SecretKey(SharedParameters parameters, const std::optional<Block>& in
     const std::uint64_t first = parameters_->primes()[0].p(), second = parameters_->primes()[1].p();
     inverse_of_first_ = parameters_->primes()[1].modulus().factor(inverse(first % second, second));
     const Words zero(parameters_->degree());
-    public_key_ = encrypt(zero.data(), 1);
+    public_key_ = encrypt(zero);
 }
 
-Bytes SecretKey::encrypt(const std::uint64_t* messages, std::size_t polynomials) const {
-    const std::size_t degree = parameters_->degree();
-    check_below(messages, polynomials * degree, parameters_->plain_bits(), "messages");
+Bytes SecretKey::encrypt(WordView messages) const {
+    const std::size_t degree = parameters_->degree(), polynomials = messages.size() / degree;
+    if (messages.size() % degree != 0) throw ParameterError("expected messages of N coefficients each");
+    check_below(messages, parameters_->plain_bits(), "messages");
     Bytes upload(upload_bytes(*parameters_, polynomials));
     const Block public_seed = seeds_->next();
     store_block(upload.data(), public_seed);
-    std::uint8_t* position = upload.data() + sizeof public_seed;
+    MutableByteView rest = MutableByteView(upload).from(sizeof public_seed);
     Prg uniform(public_seed), hidden(seeds_->next());
     SignedWords error(degree);
     Words dither(degree), first(degree), second(degree);
-    for (std::size_t j = 0; j < polynomials; ++j, messages += degree) {
+    for (std::size_t j = 0; j < polynomials; ++j) {
+        const WordView message = messages.slice(j * degree, degree);
         centred_binomial(hidden, error);
         uniform_words(hidden, parameters_->plain_bits(), dither.data(), degree);
         for (std::size_t i = 0; i < parameters_->primes().size(); ++i) {
             const Ntt& prime = parameters_->primes()[i];
             for (std::size_t n = 0; n < degree; ++n) {
-                first[n] = scaling_.up(messages[n], dither[n], i) + lift(error[n], prime.p());  // below 2p
+                first[n] = scaling_.up(message[n], dither[n], i) + lift(error[n], prime.p());  // below 2p
             }
             prime.forward(first.data());
             uniform_residues(uniform, prime.modulus(), second.data(), degree);
@@ -74,8 +90,7 @@ Bytes SecretKey::encrypt(const std::uint64_t* messages, std::size_t polynomials)
             const std::uint64_t* const s = &secret_[i * degree];
             prime.inner_product(&a, &s, 1, second.data());
             for (std::size_t n = 0; n < degree; ++n) first[n] = subtract(first[n], second[n], prime.p());
-            pack(first.data(), degree, prime.modulus().bits, position);
-            position += packed_bytes(degree, prime.modulus().bits);
+            rest = packed(first, prime.modulus().bits, rest);
         }
     }
     return upload;
@@ -83,10 +98,9 @@ Bytes SecretKey::encrypt(const std::uint64_t* messages, std::size_t polynomials)
 
 // ---- answering party: weights and reply
 
-Evaluator::Evaluator(SharedParameters parameters, const std::uint8_t* public_key, std::size_t bytes,
-                     const std::optional<Block>& injected)
+Evaluator::Evaluator(SharedParameters parameters, ByteView public_key, const std::optional<Block>& injected)
     : parameters_(std::move(parameters)), scaling_(*parameters_), seeds_(std::make_unique<SeedSource>(injected)),
-      public_key_(read_upload(*parameters_, public_key, bytes, 1, "public key")),
+      public_key_(read_upload(*parameters_, public_key, 1, "public key")),
       answered_(std::make_unique<std::atomic<std::uint64_t>[]>(parameters_->layers().size())) {}
 
 Weights Evaluator::load(const std::int64_t* weights, std::size_t outputs, std::size_t inputs, std::size_t layer) const {
@@ -196,36 +210,37 @@ void Evaluator::charge(std::size_t layer, std::size_t results) const {
     }
 }
 
-Bytes Evaluator::apply(const Weights& weights, const std::uint8_t* upload, std::size_t bytes,
-                       const std::uint64_t* masks, const Selection& selection) const {
+Bytes Evaluator::apply(const Weights& weights, ByteView upload, WordView masks, const Selection& selection) const {
     if (weights.parameters_ != parameters_) throw ParameterError("expected weights loaded under the same parameters");
     const std::size_t outputs = weights.outputs(), batch = selection.polynomials() / outputs;
     if (batch == 0 || batch * outputs != selection.polynomials()) {
         throw ParameterError("expected results in a multiple of " + std::to_string(outputs) + " polynomials, found " +
                              std::to_string(selection.polynomials()));
     }
-    check_below(masks, selection.results(), parameters_->plain_bits(), "masks");
-    const Ciphertexts inputs = read_upload(*parameters_, upload, bytes, batch * weights.inputs(), "upload");
+    if (masks.size() != selection.results()) {
+        throw ParameterError("masks: expected one a position, " + std::to_string(selection.results()) + ", found " +
+                             std::to_string(masks.size()));
+    }
+    check_below(masks, parameters_->plain_bits(), "masks");
+    const Ciphertexts inputs = read_upload(*parameters_, upload, batch * weights.inputs(), "upload");
     charge(weights.layer(), selection.results());
 
     const std::size_t degree = parameters_->degree();
     const int bits = parameters_->reply_bits();
     Bytes reply(reply_bytes(*parameters_, selection));
-    std::uint8_t* position = reply.data();
+    MutableByteView rest = reply;
     Scratch scratch(*parameters_, weights.inputs());
     Prg prg(seeds_->next());
     for (std::size_t polynomial = 0; polynomial < selection.polynomials(); ++polynomial) {
         combine(weights, polynomial % outputs, inputs, polynomial / outputs, prg, scratch);
-        hide(masks, selection, polynomial, prg, scratch);
+        hide(masks.data(), selection, polynomial, prg, scratch);
         for (std::size_t n = 0; n < degree; ++n) scratch.reply[n] = scaling_.down(&scratch.second[n], degree);
-        pack(scratch.reply.data(), degree, bits, position);
-        position += packed_bytes(degree, bits);
+        rest = packed(scratch.reply, bits, rest);
         const std::size_t begin = selection.begin(polynomial), results = selection.begin(polynomial + 1) - begin;
         for (std::size_t r = 0; r < results; ++r) {
             scratch.reply[r] = scaling_.down(&scratch.first[selection.coefficient(begin + r)], degree);
         }
-        pack(scratch.reply.data(), results, bits, position);
-        position += packed_bytes(results, bits);
+        rest = packed(WordView(scratch.reply).slice(0, results), bits, rest);
     }
     return reply;
 }
@@ -248,10 +263,9 @@ void SecretKey::times_secret_mod_two_primes(const std::uint64_t* c, std::uint64_
     }
 }
 
-std::vector<std::uint64_t> SecretKey::phases(const std::uint8_t* reply, std::size_t bytes,
-                                             const Selection& selection) const {
+std::vector<std::uint64_t> SecretKey::phases(ByteView reply, const Selection& selection) const {
     const std::size_t expected = reply_bytes(*parameters_, selection);
-    if (bytes != expected) throw LengthError("reply in bytes", expected, bytes);
+    if (reply.size() != expected) throw LengthError("reply in bytes", expected, reply.size());
     const std::size_t degree = parameters_->degree();
     const int bits = parameters_->reply_bits();
     const std::uint64_t mask = ~std::uint64_t{0} >> (64 - bits);
@@ -262,10 +276,8 @@ std::vector<std::uint64_t> SecretKey::phases(const std::uint8_t* reply, std::siz
     opened.reserve(selection.results());
     for (std::size_t polynomial = 0; polynomial < selection.polynomials(); ++polynomial) {
         const std::size_t begin = selection.begin(polynomial), results = selection.begin(polynomial + 1) - begin;
-        unpack(reply, degree, bits, c1.data(), "reply");
-        reply += packed_bytes(degree, bits);
-        unpack(reply, results, bits, c0.data(), "reply");
-        reply += packed_bytes(results, bits);
+        reply = unpacked(reply, bits, c1, "reply");
+        reply = unpacked(reply, bits, View<std::uint64_t>(c0).slice(0, results), "reply");
         times_secret_mod_two_primes(c1.data(), low.data(), high.data());
         for (std::size_t r = 0; r < results; ++r) {
             const std::size_t n = selection.coefficient(begin + r);
@@ -281,9 +293,8 @@ std::vector<std::uint64_t> SecretKey::phases(const std::uint8_t* reply, std::siz
     return opened;
 }
 
-std::vector<std::uint64_t> SecretKey::decrypt(const std::uint8_t* reply, std::size_t bytes,
-                                              const Selection& selection) const {
-    std::vector<std::uint64_t> opened = phases(reply, bytes, selection);
+std::vector<std::uint64_t> SecretKey::decrypt(ByteView reply, const Selection& selection) const {
+    std::vector<std::uint64_t> opened = phases(reply, selection);
     const std::uint64_t mask = (std::uint64_t{1} << parameters_->plain_bits()) - 1;
     for (std::uint64_t& word : opened) {
         word = ((word + (std::uint64_t{1} << (kReplyGuardBits - 1))) >> kReplyGuardBits) & mask;

@@ -34,13 +34,14 @@ public:
     const Parameters& parameters() const { return *parameters_; }
     const Bytes& public_key() const { return public_key_; }
 
-    // The upload of `polynomials` messages of N coefficients below 2^l; throws ParameterError on a larger one.
-    Bytes encrypt(const std::uint64_t* messages, std::size_t polynomials) const;
+    // Encrypts polynomials of N coefficients below 2^l, one after the other, and returns the upload. Throws ParameterError
+    // on a larger coefficient or a number of them that N does not divide.
+    Bytes encrypt(WordView messages) const;
 
     // The selected results of a reply; throws LengthError, MalformedError.
-    std::vector<std::uint64_t> decrypt(const std::uint8_t* reply, std::size_t bytes, const Selection& selection) const;
+    std::vector<std::uint64_t> decrypt(ByteView reply, const Selection& selection) const;
     // The same before rounding, modulo 2^k: 2^(k-l) y plus noise. For measuring the noise.
-    std::vector<std::uint64_t> phases(const std::uint8_t* reply, std::size_t bytes, const Selection& selection) const;
+    std::vector<std::uint64_t> phases(ByteView reply, const Selection& selection) const;
 
 private:
     friend struct Probe;  // tests look at noise before the flood through it
@@ -74,8 +75,7 @@ private:
 class Evaluator {
 public:
     // Throws LengthError or MalformedError if the key is not one of these parameters.
-    Evaluator(SharedParameters parameters, const std::uint8_t* public_key, std::size_t bytes,
-              const std::optional<Block>& injected = std::nullopt);
+    Evaluator(SharedParameters parameters, ByteView public_key, const std::optional<Block>& injected = std::nullopt);
 
     const Parameters& parameters() const { return *parameters_; }
 
@@ -86,8 +86,7 @@ public:
     // The reply to an upload of batch * inputs polynomials: batch * outputs polynomials, batch-major. `masks`, one a
     // selected result, below 2^l, are added to the results. Throws LengthError, MalformedError on the upload;
     // LimitError when more results of the layer are asked for than its bound allows; ParameterError on the rest.
-    Bytes apply(const Weights& weights, const std::uint8_t* upload, std::size_t bytes, const std::uint64_t* masks,
-                const Selection& selection) const;
+    Bytes apply(const Weights& weights, ByteView upload, WordView masks, const Selection& selection) const;
 
 private:
     friend struct Probe;

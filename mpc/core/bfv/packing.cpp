@@ -11,11 +11,22 @@ namespace mpc::bfv {
 
 using namespace lattice;
 
-void pack(const std::uint64_t* words, std::size_t count, int bits, std::uint8_t* out) {
+namespace {
+
+void check_bytes(const char* what, std::size_t words, int bits, std::size_t found) {
+    const std::size_t expected = packed_bytes(words, bits);
+    if (expected != found) throw LengthError(std::string(what) + " in bytes", expected, found);
+}
+
+}  // namespace
+
+void pack(WordView words, int bits, MutableByteView room) {
+    check_bytes("packed words", words.size(), bits, room.size());
+    std::uint8_t* out = room.data();
     std::uint64_t buffer = 0;
     int filled = 0;  // below 64
-    for (std::size_t i = 0; i < count; ++i) {
-        const Wide both = Wide{buffer} | (Wide{words[i]} << filled);
+    for (const std::uint64_t word : words) {
+        const Wide both = Wide{buffer} | (Wide{word} << filled);
         buffer = static_cast<std::uint64_t>(both);
         filled += bits;
         if (filled >= 64) {
@@ -28,8 +39,11 @@ void pack(const std::uint64_t* words, std::size_t count, int bits, std::uint8_t*
     std::memcpy(out, &buffer, static_cast<std::size_t>((filled + 7) / 8));
 }
 
-void unpack(const std::uint8_t* in, std::size_t count, int bits, std::uint64_t* words, const char* what) {
-    const std::size_t bytes = packed_bytes(count, bits);
+void unpack(ByteView packed, int bits, View<std::uint64_t> out, const char* what) {
+    const std::size_t count = out.size(), bytes = packed.size();
+    check_bytes(what, count, bits, bytes);
+    const std::uint8_t* const in = packed.data();
+    std::uint64_t* const words = out.data();
     const std::uint64_t mask = ~std::uint64_t{0} >> (64 - bits);
     std::size_t i = 0;
     std::size_t position = 0;  // in bits

@@ -4,16 +4,19 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "core/base/byte_view.hpp"
+
 namespace mpc::bfv {
 
 constexpr std::size_t packed_bytes(std::size_t count, int bits) {
     return (count * static_cast<std::size_t>(bits) + 7) / 8;
 }
 
-// Words below 2^bits, bits in 1..64. Writes packed_bytes(count, bits) bytes.
-void pack(const std::uint64_t* words, std::size_t count, int bits, std::uint8_t* out);
+// Packs words below 2^bits, bits in 1..64, into packed_bytes(words.size(), bits) bytes.
+void pack(WordView words, int bits, MutableByteView out);
 
-// The inverse. Throws MalformedError, naming `what`, if a filling bit is set.
-void unpack(const std::uint8_t* in, std::size_t count, int bits, std::uint64_t* words, const char* what);
+// Takes `words` apart again. Throws LengthError for another number of bytes and MalformedError, which names `what`, if a
+// filling bit is set.
+void unpack(ByteView in, int bits, View<std::uint64_t> words, const char* what);
 
 }  // namespace mpc::bfv

@@ -12,10 +12,10 @@ namespace mpc::bfv {
 
 using namespace lattice;
 
-Selection::Selection(const std::int64_t* positions, std::size_t count, std::size_t polynomials, std::size_t degree) {
+Selection::Selection(View<const std::int64_t> positions, std::size_t polynomials, std::size_t degree) {
     begin_.push_back(0);
     std::int64_t last = -1;
-    for (std::size_t i = 0; i < count; ++i) {
+    for (std::size_t i = 0; i < positions.size(); ++i) {
         const std::int64_t position = positions[i];
         if (position <= last) throw ParameterError("expected ascending positions of results, found one out of order");
         last = position;
@@ -27,7 +27,7 @@ Selection::Selection(const std::int64_t* positions, std::size_t count, std::size
         while (begin_.size() <= polynomial) begin_.push_back(i);
         coefficients_.push_back(static_cast<std::size_t>(position) % degree);
     }
-    while (begin_.size() <= polynomials) begin_.push_back(count);
+    while (begin_.size() <= polynomials) begin_.push_back(positions.size());
     for (std::size_t o = 0; o < polynomials; ++o) {
         if (begin_[o] == begin_[o + 1]) {
             throw ParameterError("expected a result in every polynomial, found none in number " + std::to_string(o));
@@ -54,21 +54,21 @@ std::size_t reply_bytes(const Parameters& parameters, const Selection& selection
     return bytes;
 }
 
-Ciphertexts read_upload(const Parameters& parameters, const std::uint8_t* message, std::size_t bytes,
-                        std::size_t polynomials, const char* what) {
+Ciphertexts read_upload(const Parameters& parameters, ByteView message, std::size_t polynomials, const char* what) {
     const std::size_t expected = upload_bytes(parameters, polynomials);
-    if (bytes != expected) throw LengthError(std::string(what) + " in bytes", expected, bytes);
+    if (message.size() != expected) throw LengthError(std::string(what) + " in bytes", expected, message.size());
     const std::size_t degree = parameters.degree();
-    Prg uniform(load_block(message));
-    const std::uint8_t* position = message + sizeof(Block);
+    Prg uniform(load_block(message.data()));
+    ByteView rest = message.from(sizeof(Block));
     Ciphertexts read{Words(polynomials * parameters.words()), Words(polynomials * parameters.words())};
     std::uint64_t* first = read.first.data();
     std::uint64_t* second = read.second.data();
     for (std::size_t j = 0; j < polynomials; ++j) {
         for (const Ntt& prime : parameters.primes()) {
             const Modulus& modulus = prime.modulus();
-            unpack(position, degree, modulus.bits, first, what);
-            position += packed_bytes(degree, modulus.bits);
+            const std::size_t bytes = packed_bytes(degree, modulus.bits);
+            unpack(rest.slice(0, bytes), modulus.bits, View<std::uint64_t>(first, degree), what);
+            rest = rest.from(bytes);
             std::uint64_t all_below = ~std::uint64_t{0};  // in the highest bit
             for (std::size_t i = 0; i < degree; ++i) all_below &= first[i] - modulus.p;
             if (all_below >> 63 == 0) {

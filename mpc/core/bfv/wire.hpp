@@ -16,18 +16,17 @@
 #include <vector>
 
 #include "core/base/block.hpp"
+#include "core/base/byte_view.hpp"
 #include "core/bfv/parameters.hpp"
 #include "core/lattice/memory.hpp"
 
 namespace mpc::bfv {
 
-using Bytes = std::vector<std::uint8_t>;
-
 // Results of a reply: coefficient `position % N` of its polynomial number `position / N`.
 class Selection {
 public:
     // Positions strictly ascending, at least one in every polynomial; throws ParameterError otherwise.
-    Selection(const std::int64_t* positions, std::size_t count, std::size_t polynomials, std::size_t degree);
+    Selection(View<const std::int64_t> positions, std::size_t polynomials, std::size_t degree);
 
     std::size_t polynomials() const { return begin_.size() - 1; }
     std::size_t results() const { return coefficients_.size(); }
@@ -49,9 +48,8 @@ struct Ciphertexts {
     lattice::Words first, second;
 };
 
-// Throws LengthError unless `bytes` is upload_bytes(polynomials), MalformedError on a residue that is not below its
+// Throws LengthError unless `message` has upload_bytes(polynomials), MalformedError on a residue that is not below its
 // prime.
-Ciphertexts read_upload(const Parameters& parameters, const std::uint8_t* message, std::size_t bytes,
-                        std::size_t polynomials, const char* what);
+Ciphertexts read_upload(const Parameters& parameters, ByteView message, std::size_t polynomials, const char* what);
 
 }  // namespace mpc::bfv

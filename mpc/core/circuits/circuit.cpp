@@ -20,8 +20,8 @@ Circuit::Circuit(Parts parts) {
 
 std::vector<std::uint64_t> Circuit::run(const std::vector<std::uint64_t>& garbler,
                                         const std::vector<std::uint64_t>& evaluator, std::size_t n) const {
-    check_values(name() + ": garbler's values", garbler_widths(), garbler.data(), garbler.size(), n);
-    check_values(name() + ": evaluator's values", evaluator_widths(), evaluator.data(), evaluator.size(), n);
+    check_values(name() + ": garbler's values", garbler_widths(), garbler, n);
+    check_values(name() + ": evaluator's values", evaluator_widths(), evaluator, n);
     const std::size_t words = output_widths().size();
     std::vector<std::uint64_t> result(n * words);
     std::vector<std::uint64_t> rows(first_slot_row() + slot_count());

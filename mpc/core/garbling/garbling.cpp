@@ -27,11 +27,20 @@ void copy_bytes(std::uint8_t* to, const std::uint8_t* from, std::size_t bytes) {
 // Labels that are not needed any more: wiped and freed.
 void release(Blocks* labels) { Blocks().swap(*labels); }
 
-std::vector<std::uint64_t> opened(const Circuit& circuit, std::size_t n, Bytes own, const std::uint8_t* other,
-                                  std::size_t bytes, const char* step) {
-    check_packed(step, other, bytes, n * circuit.output_bits());
+// The outputs from both sides' permute bits; `step` names those that came from the peer.
+std::vector<std::uint64_t> opened(const Circuit& circuit, std::size_t n, Bytes own, ByteView other, const char* step) {
+    check_packed(step, other, n * circuit.output_bits());
     for (std::size_t i = 0; i < own.size(); ++i) own[i] = static_cast<std::uint8_t>(own[i] ^ other[i]);
-    return unpack_values(circuit.output_widths(), own.data(), own.size(), n);
+    return unpack_values(circuit.output_widths(), own, n);
+}
+
+// Those of a batch that begin after the keys of its gates.
+HashKeys projection_keys(const Circuit& circuit, std::size_t n, const HashKeys& keys, TableFormat format) {
+    return HashKeys{keys.salt, keys.first_index + gate_indices(circuit, n, format)};
+}
+
+bool keeps_labels(const Circuit& circuit, const BatchOptions& options) {
+    return options.outputs == Outputs::projected || circuit.has_bit_outputs();
 }
 
 }  // namespace
@@ -46,29 +55,27 @@ std::uint64_t table_bytes(const Circuit& circuit, std::size_t n, TableFormat for
     return std::uint64_t{whole_tiles * row_bytes(format, kTile) + row_bytes(format, rest)} * circuit.and_gates();
 }
 
-Blocks corrected_labels(Blocks q, const Bytes& corrections, const Block& delta) {
-    check_packed("corrections of the evaluator's choices", corrections.data(), corrections.size(), q.size());
+Blocks corrected_labels(Blocks q, ByteView corrections, const Block& delta) {
+    check_packed("corrections of the evaluator's choices", corrections, q.size());
     garbling_kernels().shift(q.data(), corrections.data(), q.size(), delta);
     return q;
 }
 
 // ---- garbler -----------------------------------------------------------------------------------------------------
 
-Garbling::Garbling(const Circuit& circuit, std::size_t n, const Block& delta, const Block& salt,
-                   std::uint64_t first_index, const Block& label_seed, Blocks evaluator_zero_labels,
-                   TableFormat format, bool projected, std::optional<KnownInputs> known)
-    : walk_(circuit, n, salt, first_index, format), delta_(delta), salt_(salt),
-      projection_index_(first_index + gate_indices(circuit, n, format)), label_stream_(label_seed),
+Garbling::Garbling(const Circuit& circuit, std::size_t n, const GarblingKeys& keys, Blocks evaluator_zero_labels,
+                   BatchOptions options, std::optional<KnownInputs> known)
+    : walk_(circuit, n, keys.hash, options.format), delta_(keys.delta),
+      projection_keys_(mpc::projection_keys(circuit, n, keys.hash, options.format)), label_stream_(keys.label_seed),
       known_(std::move(known)), evaluator_zero_labels_(std::move(evaluator_zero_labels)),
-      permute_bits_(bytes_of_bits(n * circuit.output_bits())), keep_labels_(projected || circuit.has_bit_outputs()) {
-    if (delta.colour() != 1) throw ParameterError("delta must have its lowest bit set");
+      permute_bits_(bytes_of_bits(n * circuit.output_bits())), keep_labels_(keeps_labels(circuit, options)) {
+    if (delta_.colour() != 1) throw ParameterError("delta must have its lowest bit set");
     if (evaluator_zero_labels_.size() != n * circuit.evaluator_bits()) {
         throw LengthError("zero labels of the evaluator's inputs", n * circuit.evaluator_bits(),
                           evaluator_zero_labels_.size());
     }
     if (known_) {
-        check_packed("known values of the garbler", known_->bits.data(), known_->bits.size(),
-                     n * circuit.garbler_bits());
+        check_packed("known values of the garbler", known_->bits, n * circuit.garbler_bits());
         known_stream_.emplace(known_->seed);
     }
     if (keep_labels_) output_zero_labels_.resize(n * circuit.output_bits());
@@ -133,21 +140,21 @@ void Garbling::run_free_gates() {
     }
 }
 
-std::size_t Garbling::next_tables(std::uint8_t* out, std::size_t max) {
+std::size_t Garbling::next_tables(MutableByteView out) {
     std::size_t written = 0;
     const auto take_pending = [&] {
-        const std::size_t now = std::min(max - written, pending_.size() - pending_used_);
-        copy_bytes(out + written, pending_.data() + pending_used_, now);
+        const std::size_t now = std::min(out.size() - written, pending_.size() - pending_used_);
+        copy_bytes(out.data() + written, pending_.data() + pending_used_, now);
         written += now;
         pending_used_ += now;
     };
     take_pending();
-    while (written < max && !walk_.finished()) {
+    while (written < out.size() && !walk_.finished()) {
         if (walk_.at_tile_start()) start_tile();
         const std::size_t row = walk_.row_bytes();
-        const std::size_t whole_gates = (max - written) / row;
+        const std::size_t whole_gates = (out.size() - written) / row;
         if (whole_gates > 0) {
-            written += row * walk_.run(out + written, whole_gates, &delta_);
+            written += row * walk_.run(out.data() + written, whole_gates, &delta_);
         } else {
             pending_.resize(row);
             pending_used_ = row * (1 - walk_.run(pending_.data(), 1, &delta_));
@@ -158,22 +165,29 @@ std::size_t Garbling::next_tables(std::uint8_t* out, std::size_t max) {
     return written;
 }
 
-void Garbling::input_labels(const std::uint64_t* values, std::size_t count, std::uint8_t* out) {
+void Garbling::input_labels(WordView values, MutableByteView out) {
     if (known_) throw OrderError("the garbler's values were known when it garbled");
     if (inputs_given_) throw OrderError("the garbler's labels were given out already");
-    Bytes bits = pack_values(circuit().garbler_widths(), values, count, instances());
-    inputs_given_ = true;
     const std::size_t labels = instances() * circuit().garbler_bits();
+    if (out.size() != labels * sizeof(Block)) throw LengthError("room for labels", labels * sizeof(Block), out.size());
+    Bytes bits = pack_values(circuit().garbler_widths(), values, instances());
+    inputs_given_ = true;
     constexpr std::size_t together = 256;
     Block some[together];
     for (std::size_t first = 0; first < labels; first += together) {
         const std::size_t now = std::min(together, labels - first);
         label_stream_.counter_mode(first, kGarblerStream, some, now);
         garbling_kernels().shift(some, bits.data() + first / 8, now, delta_);
-        std::memcpy(out + first * sizeof(Block), some, now * sizeof(Block));
+        std::memcpy(out.data() + first * sizeof(Block), some, now * sizeof(Block));
     }
     wipe(some, sizeof some);
     wipe(bits.data(), bits.size());
+}
+
+Bytes Garbling::input_labels(WordView values) {
+    Bytes labels(instances() * circuit().garbler_bits() * sizeof(Block));
+    input_labels(values, labels);
+    return labels;
 }
 
 void Garbling::require_finished(const char* step) const {
@@ -185,9 +199,9 @@ Bytes Garbling::decoding() const {
     return permute_bits_;
 }
 
-std::vector<std::uint64_t> Garbling::decode(const std::uint8_t* colours, std::size_t bytes) const {
+std::vector<std::uint64_t> Garbling::decode(ByteView colours) const {
     require_finished("decoding");
-    return opened(circuit(), instances(), permute_bits_, colours, bytes, "colour bits of the outputs");
+    return opened(circuit(), instances(), permute_bits_, colours, "colour bits of the outputs");
 }
 
 Blocks Garbling::take_output_zero_labels() {
@@ -199,11 +213,11 @@ Blocks Garbling::take_output_zero_labels() {
 
 // ---- evaluator ---------------------------------------------------------------------------------------------------
 
-Evaluation::Evaluation(const Circuit& circuit, std::size_t n, const Block& salt, std::uint64_t first_index,
-                       TableFormat format, bool projected)
-    : walk_(circuit, n, salt, first_index, format), salt_(salt),
-      projection_index_(first_index + gate_indices(circuit, n, format)), tables_left_(table_bytes(circuit, n, format)),
-      colours_(bytes_of_bits(n * circuit.output_bits())), keep_labels_(projected || circuit.has_bit_outputs()) {}
+Evaluation::Evaluation(const Circuit& circuit, std::size_t n, const HashKeys& keys, BatchOptions options)
+    : walk_(circuit, n, keys, options.format),
+      projection_keys_(mpc::projection_keys(circuit, n, keys, options.format)),
+      tables_left_(table_bytes(circuit, n, options.format)), colours_(bytes_of_bits(n * circuit.output_bits())),
+      keep_labels_(keeps_labels(circuit, options)) {}
 
 Evaluation::~Evaluation() {
     release(&garbler_labels_);
@@ -255,14 +269,14 @@ void Evaluation::check_unlabelled(const Blocks& evaluator_labels) const {
     }
 }
 
-void Evaluation::set_labels(const std::uint8_t* garbler_labels, std::size_t bytes, Blocks evaluator_labels) {
+void Evaluation::set_labels(ByteView garbler_labels, Blocks evaluator_labels) {
     check_unlabelled(evaluator_labels);
     const std::size_t count = instances() * circuit().garbler_bits();
-    if (bytes != count * sizeof(Block)) {
-        throw LengthError("labels of the garbler's inputs", count * sizeof(Block), bytes);
+    if (garbler_labels.size() != count * sizeof(Block)) {
+        throw LengthError("labels of the garbler's inputs", count * sizeof(Block), garbler_labels.size());
     }
     garbler_labels_.resize(count);
-    copy_bytes(reinterpret_cast<std::uint8_t*>(garbler_labels_.data()), garbler_labels, bytes);
+    copy_bytes(reinterpret_cast<std::uint8_t*>(garbler_labels_.data()), garbler_labels.data(), garbler_labels.size());
     begin(std::move(evaluator_labels));
 }
 
@@ -280,26 +294,24 @@ void Evaluation::begin(Blocks evaluator_labels) {
     if (circuit().and_gates() == 0) run_free_gates();
 }
 
-void Evaluation::feed(const std::uint8_t* tables, std::size_t bytes) {
+void Evaluation::feed(ByteView tables) {
     if (!labels_set_) throw OrderError("tables: the labels come first");
-    if (bytes > tables_left_) {
-        throw LengthError("tables", static_cast<std::size_t>(tables_left_), bytes);
+    if (tables.size() > tables_left_) {
+        throw LengthError("tables", static_cast<std::size_t>(tables_left_), tables.size());
     }
-    tables_left_ -= bytes;
-    while (bytes > 0) {
+    tables_left_ -= tables.size();
+    while (tables.size() > 0) {
         if (walk_.at_tile_start()) start_tile();
         const std::size_t row = walk_.row_bytes();
-        const std::size_t whole_gates = bytes / row;
+        const std::size_t whole_gates = tables.size() / row;
         if (partial_.empty() && whole_gates > 0) {
             // The kernel only reads the tables of an evaluation.
-            const std::size_t used = row * walk_.run(const_cast<std::uint8_t*>(tables), whole_gates, nullptr);
-            tables += used;
-            bytes -= used;
+            auto* const rows = const_cast<std::uint8_t*>(tables.data());
+            tables = tables.from(row * walk_.run(rows, whole_gates, nullptr));
         } else {
-            const std::size_t now = std::min(bytes, row - partial_.size());
-            partial_.insert(partial_.end(), tables, tables + now);
-            tables += now;
-            bytes -= now;
+            const ByteView some = tables.slice(0, std::min(tables.size(), row - partial_.size()));
+            partial_.insert(partial_.end(), some.begin(), some.end());
+            tables = tables.from(some.size());
             if (partial_.size() < row) return;
             walk_.run(partial_.data(), 1, nullptr);
             partial_.clear();
@@ -317,9 +329,9 @@ Bytes Evaluation::colours() const {
     return colours_;
 }
 
-std::vector<std::uint64_t> Evaluation::decode(const std::uint8_t* decoding, std::size_t bytes) const {
+std::vector<std::uint64_t> Evaluation::decode(ByteView decoding) const {
     require_done("decoding");
-    return opened(circuit(), instances(), colours_, decoding, bytes, "decoding bits of the outputs");
+    return opened(circuit(), instances(), colours_, decoding, "decoding bits of the outputs");
 }
 
 const Blocks& Evaluation::output_labels() const {

@@ -20,8 +20,7 @@ std::size_t bits_an_instance(const Circuit& circuit, unsigned width) {
 }
 
 // All but labels and shares.
-ProjectionRun run_of(const Circuit& circuit, std::size_t n, ProjectionRing ring, const Block& salt,
-                     std::uint64_t first_index) {
+ProjectionRun run_of(const Circuit& circuit, std::size_t n, ProjectionRing ring, const HashKeys& keys) {
     ProjectionRun run{};
     run.n = n;
     run.word_widths = circuit.output_widths().data();
@@ -29,8 +28,8 @@ ProjectionRun run_of(const Circuit& circuit, std::size_t n, ProjectionRing ring,
     run.rows = (n + kTile - 1) / kTile * circuit.output_bits();
     run.width = ring.width;
     run.signed_words = ring.signed_words;
-    run.salt = salt;
-    run.index = first_index;
+    run.salt = keys.salt;
+    run.index = keys.first_index;
     run.message_bytes = projection_bytes(circuit, n, ring.width);
     return run;
 }
@@ -42,8 +41,7 @@ std::size_t projection_bytes(const Circuit& circuit, std::size_t n, unsigned wid
 }
 
 GarblerProjection project(Garbling& garbling, ProjectionRing ring) {
-    ProjectionRun run = run_of(garbling.circuit(), garbling.instances(), ring, garbling.salt(),
-                               garbling.projection_index());
+    ProjectionRun run = run_of(garbling.circuit(), garbling.instances(), ring, garbling.projection_keys());
     const Blocks zero_labels = garbling.take_output_zero_labels();
     GarblerProjection result;
     result.message.resize(run.message_bytes);
@@ -54,17 +52,16 @@ GarblerProjection project(Garbling& garbling, ProjectionRing ring) {
     return result;
 }
 
-std::vector<std::uint64_t> open_projection(const Evaluation& evaluation, ProjectionRing ring,
-                                           const std::uint8_t* message, std::size_t bytes) {
+std::vector<std::uint64_t> open_projection(const Evaluation& evaluation, ProjectionRing ring, ByteView message) {
     const Circuit& circuit = evaluation.circuit();
     const std::size_t n = evaluation.instances();
-    ProjectionRun run = run_of(circuit, n, ring, evaluation.salt(), evaluation.projection_index());
+    ProjectionRun run = run_of(circuit, n, ring, evaluation.projection_keys());
     const Blocks& labels = evaluation.output_labels();
-    check_packed("projection", message, bytes, n * bits_an_instance(circuit, ring.width));
+    check_packed("projection", message, n * bits_an_instance(circuit, ring.width));
     std::vector<std::uint64_t> shares(n * run.words);
     run.labels = labels.data();
     run.shares = shares.data();
-    garbling_kernels().open_projection(run, message);
+    garbling_kernels().open_projection(run, message.data());
     return shares;
 }
 

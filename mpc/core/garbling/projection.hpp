@@ -42,7 +42,6 @@ std::size_t projection_bytes(const Circuit& circuit, std::size_t n, unsigned wid
 // to be projected; the garbler's side may be called once a garbling, and throws OrderError after that. The evaluator's
 // throws LengthError and MalformedError.
 GarblerProjection project(Garbling& garbling, ProjectionRing ring);
-std::vector<std::uint64_t> open_projection(const Evaluation& evaluation, ProjectionRing ring,
-                                           const std::uint8_t* message, std::size_t bytes);
+std::vector<std::uint64_t> open_projection(const Evaluation& evaluation, ProjectionRing ring, ByteView message);
 
 }  // namespace mpc

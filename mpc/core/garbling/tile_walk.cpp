@@ -18,9 +18,8 @@ void TileWalk::AlignedDelete::operator()(Block* p) const {
     ::operator delete[](static_cast<void*>(p), std::align_val_t{kRowAlignment});
 }
 
-TileWalk::TileWalk(Circuit walked, std::size_t instances, const Block& salt, std::uint64_t first_index,
-                   TableFormat tables)
-    : circuit(std::move(walked)), n(instances), format(tables), salt_(salt), index_(first_index),
+TileWalk::TileWalk(Circuit walked, std::size_t instances, const HashKeys& keys, TableFormat tables)
+    : circuit(std::move(walked)), n(instances), format(tables), keys_(keys),
       stride_(n >= 4 ? std::min(kTile, (n + 3) / 4 * 4) : std::max<std::size_t>(n, 1)) {
     void* memory = ::operator new[](slot_blocks() * sizeof(Block), std::align_val_t{kRowAlignment});
     slots_.reset(static_cast<Block*>(memory));
@@ -52,16 +51,16 @@ std::size_t TileWalk::run(std::uint8_t* tables, std::size_t ands, const Block* d
                 slots_.get(),
                 stride_,
                 lanes(),
-                salt_,
-                index_,
+                keys_.salt,
+                keys_.first_index,
                 tables,
                 dice_};
     const GarblingKernels& kernel = garbling_kernels();
     const auto garble = format == TableFormat::half_gates ? kernel.garble : kernel.garble_three_halves;
     const auto evaluate = format == TableFormat::half_gates ? kernel.evaluate : kernel.evaluate_three_halves;
     next_gate_ += delta != nullptr ? garble(run, *delta) : evaluate(run);
-    const std::uint64_t done = (run.index - index_) / keys_per_and(format);
-    index_ = run.index;
+    const std::uint64_t done = (run.index - keys_.first_index) / keys_per_and(format);
+    keys_.first_index = run.index;
     dice_ = run.dice;
     return static_cast<std::size_t>(done);
 }

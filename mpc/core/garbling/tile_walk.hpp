@@ -7,6 +7,7 @@
 #include <memory>
 #include <vector>
 
+#include "core/aes/hash.hpp"
 #include "core/base/block.hpp"
 #include "core/circuits/circuit.hpp"
 #include "core/garbling/kernels.hpp"
@@ -15,8 +16,7 @@ namespace mpc {
 
 class TileWalk {
 public:
-    TileWalk(Circuit walked, std::size_t instances, const Block& salt, std::uint64_t first_index,
-             TableFormat format = TableFormat::half_gates);
+    TileWalk(Circuit walked, std::size_t instances, const HashKeys& keys, TableFormat tables);
     ~TileWalk();
     TileWalk(TileWalk&&) noexcept = default;
     TileWalk& operator=(TileWalk&&) noexcept = default;
@@ -52,8 +52,7 @@ private:
     std::size_t slot_blocks() const;
     void release();
 
-    Block salt_;
-    std::uint64_t index_;
+    HashKeys keys_;  // from the next gate's on
     std::size_t stride_;  // short rows for few instances, so that small jobs stay in cache
     std::size_t first_ = 0;
     std::size_t next_gate_ = 0;

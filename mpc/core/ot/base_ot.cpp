@@ -46,9 +46,11 @@ BaseOtSender::~BaseOtSender() {
     wipe(&eight_a_a_, sizeof eight_a_a_);
 }
 
-std::vector<KeyPair> BaseOtSender::finish(const std::uint8_t* points, std::size_t n) const {
+std::vector<KeyPair> BaseOtSender::finish(ByteView points) const {
+    const std::size_t n = points.size() / kPointBytes;
+    if (points.size() % kPointBytes != 0) throw LengthError("base OT, points in bytes", n * kPointBytes, points.size());
     std::vector<Point> b(n), product(n), shared(2 * n);
-    const std::size_t valid = decode_points(points, n, b.data());
+    const std::size_t valid = decode_points(points.data(), n, b.data());
     if (valid != n)
         throw MalformedError("base OT: point " + std::to_string(valid) +
                              " of the receiver is not a valid group element");
@@ -62,17 +64,19 @@ std::vector<KeyPair> BaseOtSender::finish(const std::uint8_t* points, std::size_
     std::vector<KeyPair> keys(n);
     for (std::size_t i = 0; i < n; ++i)
         for (std::size_t x = 0; x < 2; ++x)
-            keys[i].key[x] = derive_key(i, encoded_a_, points + kPointBytes * i, &encoded[(2 * i + x) * kPointBytes]);
+            keys[i].key[x] = derive_key(i, encoded_a_, points.data() + kPointBytes * i, &encoded[(2 * i + x) * kPointBytes]);
     wipe(product.data(), product.size() * sizeof(Point));
     wipe(shared.data(), shared.size() * sizeof(Point));
     wipe(encoded.data(), encoded.size());
     return keys;
 }
 
-Blocks base_ot_receive(const std::uint8_t first[kPointBytes], const std::uint8_t* choices, std::size_t n,
-                                   Prg& randomness, std::uint8_t* points) {
+Blocks base_ot_receive(ByteView first, ByteView choices, Prg& randomness, MutableByteView points) {
+    const std::size_t n = choices.size();
+    if (first.size() != kPointBytes) throw LengthError("base OT, point in bytes", kPointBytes, first.size());
+    if (points.size() != n * kPointBytes) throw LengthError("base OT, room for points", n * kPointBytes, points.size());
     Point a;
-    if (!decode_point(first, a) || !in_prime_order_subgroup(a))
+    if (!decode_point(first.data(), a) || !in_prime_order_subgroup(a))
         throw MalformedError("base OT: the sender's point is not a valid group element");
     const FixedBase eight_a(times_eight(a));
     std::vector<Scalar> b(n);
@@ -86,11 +90,11 @@ Blocks base_ot_receive(const std::uint8_t first[kPointBytes], const std::uint8_t
         own[i] = own[i] + chosen;
     }
     std::vector<std::uint8_t> encoded(n * kPointBytes);
-    encode_points(own.data(), n, points);
+    encode_points(own.data(), n, points.data());
     encode_points(shared.data(), n, encoded.data());
     Blocks keys(n);
     for (std::size_t i = 0; i < n; ++i)
-        keys[i] = derive_key(i, first, points + kPointBytes * i, &encoded[i * kPointBytes]);
+        keys[i] = derive_key(i, first.data(), points.data() + kPointBytes * i, &encoded[i * kPointBytes]);
     wipe(b.data(), n * sizeof(Scalar));
     wipe(own.data(), n * sizeof(Point));
     wipe(shared.data(), n * sizeof(Point));

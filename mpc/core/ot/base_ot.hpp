@@ -23,6 +23,7 @@
 #include "core/aes/prg.hpp"
 #include "core/base/block.hpp"
 #include "core/base/blocks.hpp"
+#include "core/base/byte_view.hpp"
 #include "core/curve/edwards25519.hpp"
 
 namespace mpc {
@@ -38,9 +39,9 @@ public:
     BaseOtSender(const BaseOtSender&) = delete;
     BaseOtSender& operator=(const BaseOtSender&) = delete;
 
-    const std::uint8_t* message() const { return encoded_a_; }  // A, 32 bytes
-    // `points`: the receiver's n encodings. Throws MalformedError on an invalid or small-order point.
-    std::vector<KeyPair> finish(const std::uint8_t* points, std::size_t n) const;
+    ByteView message() const { return ByteView(encoded_a_, kPointBytes); }  // A
+    // Takes the receiver's encodings, one a base OT. Throws MalformedError on an invalid or small-order point.
+    std::vector<KeyPair> finish(ByteView points) const;
 
 private:
     Scalar a_;
@@ -48,9 +49,8 @@ private:
     std::uint8_t encoded_a_[kPointBytes];
 };
 
-// The receiver's whole part: writes its n encodings to `points` (32 n bytes) and returns its n keys. The lowest bit of
-// choices[i] is c_i. Throws MalformedError if `first` (A) is not a point of prime order.
-Blocks base_ot_receive(const std::uint8_t first[kPointBytes], const std::uint8_t* choices, std::size_t n,
-                                   Prg& randomness, std::uint8_t* points);
+// Does the receiver's whole part: writes one encoding a choice to `points` and returns as many keys. The lowest bit of
+// choices[i] is c_i. Throws MalformedError if `first` (A) is not a point of prime order, LengthError for a wrong length.
+Blocks base_ot_receive(ByteView first, ByteView choices, Prg& randomness, MutableByteView points);
 
 }  // namespace mpc

@@ -95,8 +95,10 @@ void expand_leaves(const Block (&nodes)[kLeaves], RoundKeys* out) {
     for (std::size_t x = 0; x < kLeaves; ++x) cipher_kernels().expand_key(nodes[x], &out[x]);
 }
 
-std::uint8_t* tree_message(std::uint8_t* message, std::size_t tree, std::size_t level) {
-    return message + (tree * (kTreeDepth - 1) + level - 1) * 2 * sizeof(Block);
+// The two sums of one level of a tree in the message of all trees.
+template <typename Byte>
+Byte* tree_message(View<Byte> message, std::size_t tree, std::size_t level) {
+    return message.slice((tree * (kTreeDepth - 1) + level - 1) * 2 * sizeof(Block), 2 * sizeof(Block)).data();
 }
 
 // Bit of alpha that level `level` (0 at the root) decides: the leaf number's highest bit first.
@@ -107,7 +109,7 @@ std::uint64_t path_bit(const Block& delta, std::size_t tree, std::size_t level) 
 
 }  // namespace
 
-CotReceiver::CotReceiver(const std::vector<KeyPair>& base_keys, std::uint8_t* message)
+CotReceiver::CotReceiver(const std::vector<KeyPair>& base_keys, MutableByteView message)
     : leaves_(kTrees * kLeaves) {
     for (std::size_t tree = 0; tree < kTrees; ++tree) {
         const KeyPair* keys = &base_keys[kTreeDepth * tree];
@@ -129,7 +131,7 @@ CotReceiver::CotReceiver(const std::vector<KeyPair>& base_keys, std::uint8_t* me
     }
 }
 
-void CotReceiver::extend(std::size_t column_blocks, std::uint8_t* message, Block* t, Block* u) {
+void CotReceiver::extend(std::size_t column_blocks, MutableByteView message, Block* t, Block* u) {
     const Fold fold = fold_kernel();
     const auto streams = cipher_kernels().streams;
     Tile tile;
@@ -142,9 +144,10 @@ void CotReceiver::extend(std::size_t column_blocks, std::uint8_t* message, Block
         };
         std::memset(tile.sum, 0, sizeof tile.sum);
         tree(0, tile.sum, tile.first);
-        for (std::size_t i = 1; i < kTrees; ++i, message += blocks * sizeof(Block)) {
-            tree(i, tile.first, whole ? message : tile.sum);
-            if (!whole) std::memcpy(message, tile.sum, blocks * sizeof(Block));
+        for (std::size_t i = 1; i < kTrees; ++i, message = message.from(blocks * sizeof(Block))) {
+            const MutableByteView row = message.slice(0, blocks * sizeof(Block));
+            tree(i, tile.first, whole ? row.data() : tile.sum);
+            if (!whole) std::memcpy(row.data(), tile.sum, row.size());
         }
         transpose_rows(tile.rows, blocks, t + 128 * done);
         std::memcpy(u + done, tile.first, blocks * sizeof(Block));
@@ -162,7 +165,7 @@ std::array<std::uint8_t, kBaseOts> CotSender::base_choices(const Block& delta) {
 
 // Nodes are held by their distance from the path, so no address depends on delta: node y at a level is the one whose
 // number differs from alpha's prefix by y, and node 0 (the path) stays a dummy of zeros.
-CotSender::CotSender(const Block& delta, const Blocks& base_keys, const std::uint8_t* message)
+CotSender::CotSender(const Block& delta, const Blocks& base_keys, ByteView message)
     : delta_(delta), leaves_(kTrees * kLeaves) {
     for (std::size_t tree = 0; tree < kTrees; ++tree) {
         const Block* keys = &base_keys[kTreeDepth * tree];
@@ -171,7 +174,7 @@ CotSender::CotSender(const Block& delta, const Blocks& base_keys, const std::uin
             const Block path = mask_of(path_bit(delta, tree, level));
             Block next[kLeaves];
             Block sums[2];
-            std::memcpy(sums, tree_message(const_cast<std::uint8_t*>(message), tree, level), sizeof sums);
+            std::memcpy(sums, tree_message(message, tree, level), sizeof sums);
             // The side that the path does not take: sums[1 - path bit], opened by the base-OT key.
             Block sibling = keys[level] ^ sums[1] ^ (path & (sums[0] ^ sums[1]));
             for (std::size_t y = 1; y < (std::size_t{1} << level); ++y) {
@@ -191,7 +194,7 @@ CotSender::CotSender(const Block& delta, const Blocks& base_keys, const std::uin
     }
 }
 
-void CotSender::extend(std::size_t column_blocks, const std::uint8_t* message, Block* q) {
+void CotSender::extend(std::size_t column_blocks, ByteView message, Block* q) {
     const Fold fold = fold_kernel();
     const auto streams = cipher_kernels().streams;
     Tile tile;
@@ -204,11 +207,12 @@ void CotSender::extend(std::size_t column_blocks, const std::uint8_t* message, B
             fold(tile.leaf, alpha, in, tile.first, &tile.rows[kTreeDepth * i]);  // what it leaves there means nothing
         };
         tree(0, 0, tile.sum);
-        for (std::size_t i = 1; i < kTrees; ++i, message += blocks * sizeof(Block)) {
+        for (std::size_t i = 1; i < kTrees; ++i, message = message.from(blocks * sizeof(Block))) {
+            const ByteView row = message.slice(0, blocks * sizeof(Block));
             const std::size_t bit = kTreeDepth * i;
             const std::uint64_t alpha = (bit < 64 ? delta_.lo : delta_.hi) >> (bit % 64);
-            if (!whole) std::memcpy(tile.sum, message, blocks * sizeof(Block));
-            tree(i, alpha, whole ? message : tile.sum);
+            if (!whole) std::memcpy(tile.sum, row.data(), row.size());
+            tree(i, alpha, whole ? row.data() : tile.sum);
         }
         transpose_rows(tile.rows, blocks, q + 128 * done);
         position_ += blocks;

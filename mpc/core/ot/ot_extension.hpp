@@ -24,6 +24,7 @@
 #include "core/aes/aes.hpp"
 #include "core/base/block.hpp"
 #include "core/base/blocks.hpp"
+#include "core/base/byte_view.hpp"
 #include "core/ot/base_ot.hpp"
 
 namespace mpc {
@@ -42,11 +43,11 @@ using LeafKeys = std::vector<RoundKeys, LargeAllocator<RoundKeys, true>>;
 class CotReceiver {
 public:
     // From the 128 base OTs in which this side was the sender; writes kTreeMessageBytes to `message` for the peer.
-    CotReceiver(const std::vector<KeyPair>& base_keys, std::uint8_t* message);
+    CotReceiver(const std::vector<KeyPair>& base_keys, MutableByteView message);
 
     // Writes extension_bytes(column_blocks) to `message`, 128 * column_blocks blocks to `t` and as many choice bits
     // (bit c of u[c / 128]) to `u`.
-    void extend(std::size_t column_blocks, std::uint8_t* message, Block* t, Block* u);
+    void extend(std::size_t column_blocks, MutableByteView message, Block* t, Block* u);
 
 private:
     LeafKeys leaves_;  // tree-major, leaf x
@@ -59,13 +60,13 @@ public:
     static std::array<std::uint8_t, kBaseOts> base_choices(const Block& delta);
 
     // From its 128 base-OT keys and the receiver's kTreeMessageBytes.
-    CotSender(const Block& delta, const Blocks& base_keys, const std::uint8_t* message);
+    CotSender(const Block& delta, const Blocks& base_keys, ByteView message);
     ~CotSender() { wipe(&delta_, sizeof delta_); }
     CotSender(const CotSender&) = delete;
     CotSender& operator=(const CotSender&) = delete;
 
     // Reads extension_bytes(column_blocks) from `message`, writes 128 * column_blocks blocks to `q`.
-    void extend(std::size_t column_blocks, const std::uint8_t* message, Block* q);
+    void extend(std::size_t column_blocks, ByteView message, Block* q);
 
 private:
     Block delta_;

@@ -48,9 +48,9 @@ Block* BitPool::grow(std::size_t blocks) {
     return blocks_.data() + (filled_ - blocks);
 }
 
-std::vector<std::uint8_t> BitPool::take(std::size_t count) {
+Bytes BitPool::take(std::size_t count) {
     auto* packed = reinterpret_cast<std::uint8_t*>(blocks_.data());
-    std::vector<std::uint8_t> taken(bytes_of_bits(count));
+    Bytes taken(bytes_of_bits(count));
     for (std::size_t done = 0; done < count; done += 64) {
         const std::size_t now = std::min<std::size_t>(64, count - done);
         put_bits(taken.data(), done, now, get_bits(packed, used_ + done, now));

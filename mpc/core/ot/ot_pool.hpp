@@ -4,10 +4,10 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
-#include <vector>
 
 #include "core/base/block.hpp"
 #include "core/base/blocks.hpp"
+#include "core/base/byte_view.hpp"
 
 namespace mpc {
 
@@ -35,7 +35,7 @@ public:
     // Room for 128 bits in each of `blocks` blocks at the end. Only whole blocks are ever added.
     Block* grow(std::size_t blocks);
     // The first `count` bits, packed, with zero padding.
-    std::vector<std::uint8_t> take(std::size_t count);
+    Bytes take(std::size_t count);
 
 private:
     Blocks blocks_;

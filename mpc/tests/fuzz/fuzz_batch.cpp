@@ -46,7 +46,7 @@ struct Batch {
 
     void garble() {
         tables = all_tables(garbling, 1 + input.word());
-        labels = garbling.input_labels(setting.garbler_values.data(), setting.garbler_values.size());
+        labels = garbling.input_labels(setting.garbler_values);
         const Bytes altered = input.message(setting.corrections);
         const bool wrong = refused([&] { (void)corrected_labels(setting.q, altered, setting.delta); });
         REQUIRE(altered != setting.corrections || !wrong);
@@ -55,7 +55,7 @@ struct Batch {
     void feed(const Bytes& chunk) {
         const bool right = chunk.size() <= tables.size() - fed &&
                            std::equal(chunk.begin(), chunk.end(), tables.begin() + static_cast<std::ptrdiff_t>(fed));
-        if (refused([&] { evaluation.feed(chunk.data(), chunk.size()); })) {
+        if (refused([&] { evaluation.feed(chunk); })) {
             REQUIRE(!labelled || chunk.size() > tables.size() - fed);
             return;
         }
@@ -70,7 +70,7 @@ struct Batch {
     void set_labels() {
         const bool again = labelled;
         const Bytes message = input.message(labels);
-        if (!refused([&] { evaluation.set_labels(message.data(), message.size(), setting.t); })) {
+        if (!refused([&] { evaluation.set_labels(message, setting.t); })) {
             REQUIRE(!again);
             labelled = true;
             honest = honest && message == labels;
@@ -81,25 +81,25 @@ struct Batch {
     void read_outputs() {
         const Bytes nothing;
         const Bytes decoding = input.message(garbling.decoding());
-        const bool closed = refused([&] { (void)evaluation.decode(decoding.data(), decoding.size()); });
+        const bool closed = refused([&] { (void)evaluation.decode(decoding); });
         REQUIRE(closed || evaluation.done());
         const Bytes message = input.bytes(input.byte());
         const unsigned width = input.byte();
-        (void)refused([&] { (void)open_projection(evaluation, {width}, message.data(), message.size()); });
+        (void)refused([&] { (void)open_projection(evaluation, {width}, message); });
         (void)refused([&] { (void)evaluation.colours(); });
     }
 
     void finish() {
-        if (!labelled) evaluation.set_labels(labels.data(), labels.size(), setting.t);
+        if (!labelled) evaluation.set_labels(labels, setting.t);
         labelled = true;
         feed(tables_ahead(tables.size()));
         REQUIRE(evaluation.done());
         const Values expected = setting.in_the_clear();
         const Bytes colours = evaluation.colours(), decoding = garbling.decoding();
-        REQUIRE(!honest || evaluation.decode(decoding.data(), decoding.size()) == expected);
+        REQUIRE(!honest || evaluation.decode(decoding) == expected);
         Values found;
         if (take(input.message(colours), colours,
-                 [&](const Bytes& bits) { found = garbling.decode(bits.data(), bits.size()); })) {
+                 [&](const Bytes& bits) { found = garbling.decode(bits); })) {
             REQUIRE(!honest || found == expected);
         }
         project(expected);
@@ -111,7 +111,7 @@ struct Batch {
         const GarblerProjection mine = mpc::project(garbling, {width});
         Values theirs;
         const bool intact = take(input.message(mine.message), mine.message, [&](const Bytes& message) {
-            theirs = open_projection(evaluation, {width}, message.data(), message.size());
+            theirs = open_projection(evaluation, {width}, message);
         });
         for (std::size_t i = 0; honest && intact && i < expected.size(); ++i) {
             REQUIRE(((mine.shares[i] + theirs[i]) & ring(width)) == expected[i]);

@@ -21,13 +21,13 @@ struct Pair {
 
     Pair() {
         first = evaluator.start_base();
-        reply = garbler.receive_base(first.data(), first.size());
-        sums = evaluator.receive_base(reply.data(), reply.size());
-        garbler.finish_base(sums.data(), sums.size());
+        reply = garbler.receive_base(first);
+        sums = evaluator.receive_base(reply);
+        garbler.finish_base(sums);
     }
     void extend() {
         const Bytes message = evaluator.extend(1000);
-        garbler.extend(message.data(), message.size());
+        garbler.extend(message);
     }
 };
 
@@ -42,12 +42,12 @@ void base_ots_of_the_garbler(Input& input) {
     const Pair& honest = *lasting;
     GarblerSession session(Prg(Block{3, 3}));
     const Bytes first = input.message(honest.first);
-    if (refused([&] { (void)session.receive_base(first.data(), first.size()); })) REQUIRE(first != honest.first);
+    if (refused([&] { (void)session.receive_base(first); })) REQUIRE(first != honest.first);
     const Bytes sums = input.message(honest.sums);
-    if (refused([&] { session.finish_base(sums.data(), sums.size()); })) return;
+    if (refused([&] { session.finish_base(sums); })) return;
     REQUIRE(sums.size() == kThirdMessageBytes);
     const Bytes extension = input.message(Bytes(extension_bytes(1)));
-    if (refused([&] { session.extend(extension.data(), extension.size()); })) return;
+    if (refused([&] { session.extend(extension); })) return;
     const Bytes corrections = input.message(Bytes((circuit().evaluator_bits() + 7) / 8));
     (void)refused([&] { (void)session.garble(circuit(), 1, corrections); });
 }
@@ -56,7 +56,7 @@ void base_ots_of_the_evaluator(Input& input) {
     EvaluatorSession session(Prg(Block{2, 2}));
     const Bytes first = session.start_base();
     const Bytes reply = input.message(lasting->reply);
-    if (refused([&] { (void)session.receive_base(reply.data(), reply.size()); })) {
+    if (refused([&] { (void)session.receive_base(reply); })) {
         REQUIRE(reply != lasting->reply);
         return;
     }
@@ -68,13 +68,13 @@ bool extension(Input& input) {
     const Bytes message = lasting->evaluator.extend(1 + input.below(250));
     const Bytes altered = input.message(message);
     const std::size_t before = lasting->garbler.ots_left();
-    if (!refused([&] { lasting->garbler.extend(altered.data(), altered.size()); })) {
+    if (!refused([&] { lasting->garbler.extend(altered); })) {
         REQUIRE(lasting->garbler.ots_left() - before == altered.size() / extension_bytes(1) * 128);
         REQUIRE(altered.size() % extension_bytes(1) == 0);
         return altered == message;
     }
     REQUIRE(altered != message && lasting->garbler.ots_left() == before);
-    lasting->garbler.extend(message.data(), message.size());
+    lasting->garbler.extend(message);
     return true;
 }
 
@@ -85,11 +85,14 @@ void batch(Input& input) {
     Prg prg(Block{n, 5});
     const Values mine = random_values(circuit().garbler_widths(), n, prg);
     const Values theirs = random_values(circuit().evaluator_widths(), n, prg);
-    EvaluatedBatch evaluated = pair.evaluator.evaluate(circuit(), n, theirs.data(), theirs.size(), false, seeded);
+    const std::optional<WordView> values = mine;
+    EvaluatedBatch evaluated = pair.evaluator.evaluate(circuit(), n, theirs, Outputs::opened,
+                                                       seeded ? GarblerLabels::seeded : GarblerLabels::sent);
     const Bytes corrections = evaluated.corrections();
     std::optional<GarbledBatch> garbled;
     const auto garble = [&](const Bytes& taken) {
-        garbled.emplace(pair.garbler.garble(circuit(), n, taken, false, seeded ? mine.data() : nullptr, mine.size()));
+        garbled.emplace(
+            pair.garbler.garble(circuit(), n, taken, Outputs::opened, seeded ? values : std::nullopt));
     };
     const Bytes received = input.message(corrections);
     if (refused([&] { garble(received); })) {
@@ -99,15 +102,15 @@ void batch(Input& input) {
         return;  // this batch is spoilt, the session is not
     }
     Bytes tables(static_cast<std::size_t>(garbled->tables_left()));
-    REQUIRE(garbled->next_tables(tables.data(), tables.size()) == tables.size());
-    const Bytes labels = garbled->input_labels(seeded ? nullptr : mine.data(), mine.size());
+    REQUIRE(garbled->next_tables(tables) == tables.size());
+    const Bytes labels = garbled->input_labels(seeded ? std::nullopt : values);
     const Bytes altered = input.message(labels);
-    const bool wrong = refused([&] { evaluated.set_labels(altered.data(), altered.size()); });
+    const bool wrong = refused([&] { evaluated.set_labels(altered); });
     if (!wrong && altered != labels) return;
-    if (wrong) evaluated.set_labels(labels.data(), labels.size());
-    evaluated.feed_tables(tables.data(), tables.size());
+    if (wrong) evaluated.set_labels(labels);
+    evaluated.feed_tables(tables);
     const Bytes decoding = garbled->decoding();
-    REQUIRE(evaluated.decode(decoding.data(), decoding.size()) == circuit().run(mine, theirs, n));
+    REQUIRE(evaluated.decode(decoding) == circuit().run(mine, theirs, n));
 }
 
 }  // namespace
