@@ -81,35 +81,62 @@ void Builder::output(const Word& word) {
     outputs_.insert(outputs_.end(), word.begin(), word.end());
 }
 
-// `readers` counts what reads a wire, first as the gates stand, then as they are merged. Going from the last gate to
-// the first, all readers of a gate are settled when it is its turn.
-std::vector<Builder::Merged> Builder::merge() const {
-    const std::size_t wires = first_gate_ + gates_.size();
-    std::vector<std::size_t> readers(wires, 0);
+const Builder::Node& Builder::node(Wire w) const { return gates_[w.id - first_gate_]; }
+
+// Rule: a gate that nothing reads is dead. Going from the last gate to the first, all readers of a gate are counted when
+// it is its turn, and a dead gate reads nothing.
+Builder::Readers Builder::count_readers() const {
+    Readers readers(first_gate_ + gates_.size(), 0);
     for (const Wire w : outputs_) ++readers[w.id];
     for (std::size_t g = gates_.size(); g-- > 0;) {
-        if (readers[first_gate_ + g] == 0) continue;  // dead
+        if (readers[first_gate_ + g] == 0) continue;
         ++readers[gates_[g].a.id];
         ++readers[gates_[g].b.id];
     }
-    const std::vector<std::size_t> readers_before = readers;
+    return readers;
+}
 
-    // An AND whose one reader is an XOR is made where that XOR stands: out = (a & b) ^ z.
-    std::vector<bool> ends_and(wires, false);  // such an XOR
-    std::vector<bool> taken(wires, false);     // such an AND
-    const auto node = [this](Wire w) -> const Node& { return gates_[w.id - first_gate_]; };
+// Rule: an AND gate whose one reader is an XOR gate is made where that XOR stands, as out = (a & b) ^ z. An XOR takes one
+// such AND, the first of its operands if both would do.
+Builder::Products Builder::place_products(const Readers& readers) const {
+    Products products{std::vector<bool>(readers.size(), false), std::vector<bool>(readers.size(), false)};
     for (std::size_t g = 0; g < gates_.size(); ++g) {
         const std::size_t id = first_gate_ + g;
         if (gates_[g].is_and || readers[id] == 0) continue;
         for (const Wire w : {gates_[g].a, gates_[g].b}) {
-            if (ends_and[id] || w.id < first_gate_ || !node(w).is_and || readers[w.id] != 1) continue;
-            ends_and[id] = true;
-            taken[w.id] = true;
+            if (w.id < first_gate_ || !node(w).is_and || readers[w.id] != 1) continue;
+            products.made_here[id] = true;
+            products.taken[w.id] = true;
+            break;
         }
     }
+    return products;
+}
 
-    const auto can_open = [&](Wire w) { return w.id >= first_gate_ && !node(w).is_and && !ends_and[w.id]; };
-    // Reads the operands of an XOR in place of its result.
+// The gate with the AND that is made where it stands, if there is one.
+Builder::Merged Builder::placed(std::size_t gate, const Products& products) const {
+    Merged m;
+    m.wanted = true;
+    m.is_and = gates_[gate].is_and || products.made_here[first_gate_ + gate];
+    m.a = gates_[gate].a;
+    m.b = gates_[gate].b;
+    if (products.made_here[first_gate_ + gate]) {
+        const bool first = products.taken[m.a.id];
+        const Node& product = node(first ? m.a : m.b);
+        m.z = first ? m.b : m.a;
+        m.a = product.a;
+        m.b = product.b;
+    }
+    return m;
+}
+
+// Rule: a gate reads the operands of a plain XOR in place of its result. An AND gate does so at both operands. An XOR gate
+// does so at one of them, and only if it is that XOR's one reader, for with another reader the XOR is made all the same.
+// An XOR that all its readers opened is not made. `readers` counts while the gates are merged. Going from the last gate to
+// the first, all readers of a gate are settled when it is its turn.
+std::vector<Builder::Merged> Builder::open_sums(Readers readers, const Products& products) const {
+    const Readers before = readers;
+    const auto can_open = [&](Wire w) { return w.id >= first_gate_ && !node(w).is_and && !products.made_here[w.id]; };
     const auto open = [&](Wire* first, Wire* second) {
         const Node& inner = node(*first);
         --readers[first->id];
@@ -118,35 +145,31 @@ std::vector<Builder::Merged> Builder::merge() const {
         first->id = inner.a.id;
         *second = inner.b;
     };
+    const auto opens_alone = [&](Wire w) { return can_open(w) && readers[w.id] == 1; };
     std::vector<Merged> merged(gates_.size());
     for (std::size_t g = gates_.size(); g-- > 0;) {
         const std::size_t id = first_gate_ + g;
-        if (taken[id] || readers_before[id] == 0) continue;
-        if (readers[id] == 0) {  // an XOR that all its readers opened
+        if (products.taken[id] || before[id] == 0) continue;
+        if (readers[id] == 0) {
             --readers[gates_[g].a.id];
             --readers[gates_[g].b.id];
             continue;
         }
-        Merged& m = merged[g];
-        m.wanted = true;
-        m.is_and = gates_[g].is_and || ends_and[id];
-        m.a = gates_[g].a;
-        m.b = gates_[g].b;
-        if (ends_and[id]) {
-            m.z = taken[m.a.id] ? m.b : m.a;
-            const Node& product = node(taken[m.a.id] ? m.a : m.b);
-            m.a = product.a;
-            m.b = product.b;
-        }
+        Merged& m = merged[g] = placed(g, products);
         if (m.is_and) {
             if (can_open(m.a)) open(&m.a, &m.x);
             if (can_open(m.b)) open(&m.b, &m.y);
         } else {
-            if (!(can_open(m.a) && readers[m.a.id] == 1)) std::swap(m.a, m.b);
-            if (can_open(m.a) && readers[m.a.id] == 1) open(&m.a, &m.x);
+            if (!opens_alone(m.a)) std::swap(m.a, m.b);
+            if (opens_alone(m.a)) open(&m.a, &m.x);
         }
     }
     return merged;
+}
+
+std::vector<Builder::Merged> Builder::merge() const {
+    const Readers readers = count_readers();
+    return open_sums(readers, place_products(readers));
 }
 
 Circuit Builder::build(std::string name) {

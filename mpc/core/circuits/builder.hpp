@@ -61,7 +61,21 @@ private:
     Word input(unsigned width, Widths* widths);
     bool same(Wire a, Wire b) const { return sums_[a.id] == sums_[b.id]; }  // up to inversion
     Wire add_gate(Wire a, Wire b, bool is_and);
+    const Node& node(Wire w) const;  // the gate that makes it
+
+    // How many gates and outputs read each wire.
+    using Readers = std::vector<std::size_t>;
+    // By wire: XOR gates that an AND is made in, and AND gates that are made in an XOR.
+    struct Products {
+        std::vector<bool> made_here;
+        std::vector<bool> taken;
+    };
+    // Merges gates by three rules, which stand with these three.
     std::vector<Merged> merge() const;
+    Readers count_readers() const;
+    Products place_products(const Readers& readers) const;
+    std::vector<Merged> open_sums(Readers readers, const Products& products) const;
+    Merged placed(std::size_t gate, const Products& products) const;
 
     Widths garbler_widths_;
     Widths evaluator_widths_;
