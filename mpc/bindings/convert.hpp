@@ -1,4 +1,5 @@
-// Between Python and the core: buffers in without a copy, arrays and bytes out, one lock a state machine.
+// Helpers between Python and the core. Buffers come in without a copy, arrays and bytes go out, and each state machine
+// has one lock.
 #pragma once
 
 #include <nanobind/nanobind.h>

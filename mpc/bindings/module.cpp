@@ -1,4 +1,5 @@
-// The Python module mpc._core: circuits, garbler and evaluator sessions, errors. Documented in _core.pyi.
+// The Python module mpc._core, with circuits, garbler and evaluator sessions, encrypted linear maps, and errors. It is
+// documented in _core.pyi.
 #include <exception>
 
 #include "bindings/convert.hpp"

@@ -1,4 +1,5 @@
-// The test harness: named cases, CHECK, and a process exit status. No framework, nothing to fetch.
+// The test harness, with named cases, CHECK, and a process exit status. It is no framework, and there is nothing to
+// fetch.
 #pragma once
 
 #include <cstdint>

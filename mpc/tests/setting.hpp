@@ -1,4 +1,4 @@
-// What the tests of garbling share: one garbling with everything that the two parties hold around it.
+// What the tests of garbling share. It is one garbling with everything that the two parties hold around it.
 #pragma once
 
 #include <cstdint>

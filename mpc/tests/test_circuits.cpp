@@ -1,4 +1,5 @@
-// Every circuit against plain integers, widths 1..64, random and edge values; AND counts; refusals.
+// Every circuit against plain integers, for widths 1..64 with random and edge values. AND counts and refusals are here
+// too.
 #include <algorithm>
 
 #include "core/aes/prg.hpp"
@@ -124,7 +125,8 @@ void argmax_and_histogram() {
 
 void leaky_relus() {
     for (const unsigned bits : {2u, 9u, 41u, 64u}) {
-        for (const auto& [slope, slope_bits] : {std::pair<std::uint64_t, unsigned>{1, 1}, {41, 12}, {4095, 12}, {6, 4}}) {
+        using Slope = std::pair<std::uint64_t, unsigned>;
+        for (const auto& [slope, slope_bits] : {Slope{1, 1}, Slope{41, 12}, Slope{4095, 12}, Slope{6, 4}}) {
             const unsigned shift = bits / 4;
             const auto leaky = circuits::leaky_relu(bits, shift, slope, slope_bits);
             compare(leaky, [&, slope = slope, slope_bits = slope_bits](auto* a, auto* b) {

@@ -1,5 +1,6 @@
-// No branch and no address depends on a secret: every secret is marked as undefined memory for valgrind's memcheck, which
-// then reports any jump or address that depends on one (the idea of ctgrind). Runs as a plain test without valgrind.
+// Shows that no branch and no address depends on a secret. Every secret is marked as undefined memory for valgrind's
+// memcheck, which then reports any jump or address that depends on one (the idea of ctgrind). Without valgrind this
+// runs as a plain test.
 #include "core/circuits/circuits.hpp"
 #include "core/garbling/projection.hpp"
 #include "tests/check.hpp"

@@ -1,6 +1,6 @@
-// No branch and no address of the OTs depends on a secret: scalars, shared points, choice bits, delta and keys are
-// marked as undefined memory for valgrind's memcheck (see test_constant_time.cpp). Runs as a plain test without
-// valgrind, which knows no AVX-512: the vector code for eight points is out of its sight.
+// Shows that no branch and no address of the OTs depends on a secret. Scalars, shared points, choice bits, delta and
+// keys are marked as undefined memory for valgrind's memcheck (test_constant_time.cpp). Without valgrind this runs as a
+// plain test. Valgrind knows no AVX-512, so the vector code for eight points is out of its sight.
 #include "core/base/bit_matrix.hpp"
 #include "core/base/sha256.hpp"
 #include "core/ot/base_ot.hpp"

@@ -1,4 +1,5 @@
-// Base OTs and their extension: keys agree, the correlation holds, the wire is reproducible, bad points are refused.
+// Base OTs and their extension. Keys agree, the correlation holds, the wire is reproducible, and bad points are
+// refused.
 #include "core/base/error.hpp"
 #include "core/base/sha256.hpp"
 #include "core/ot/base_ot.hpp"

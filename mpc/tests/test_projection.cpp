@@ -1,4 +1,4 @@
-// The projection's kernels against projection.hpp written out bit by bit, on every CPU level: ciphertexts of 1 to 64
+// The projection's kernels against projection.hpp written out bit by bit, on every CPU level. Ciphertexts have 1 to 64
 // bits in rows of 1 to 33 instances, wherever the message ends.
 #include <algorithm>
 

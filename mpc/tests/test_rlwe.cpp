@@ -1,4 +1,5 @@
-// Encrypted linear maps: exact results at the bounds, strict reading, known bytes. Their noise: test_rlwe_noise.cpp.
+// Encrypted linear maps have exact results at the bounds, strict reading and known bytes. Their noise is tested in
+// test_rlwe_noise.cpp.
 #include <algorithm>
 #include <memory>
 

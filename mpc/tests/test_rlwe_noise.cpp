@@ -1,4 +1,4 @@
-// The noise of encrypted linear maps: within its bounds, telling nothing of the weights once flooded, and never so
+// The noise of encrypted linear maps is within its bounds, tells nothing of the weights once flooded, and is never so
 // large that a result is wrong.
 #include <algorithm>
 #include <cmath>
@@ -159,7 +159,8 @@ void noise_tells_weights_apart_only_without_flood() {
             const Weights loaded = run.evaluator.load(guess == 0 ? small.data() : large.data(), 1, 1, 0);
             const auto size = [&](const Selection* flooded) {
                 double total = 0;
-                for (const SignedWide n : probe.noise(loaded, upload, zeros, flooded, 2 * seed + static_cast<std::uint64_t>(guess))) {
+                const std::uint64_t number = 2 * seed + static_cast<std::uint64_t>(guess);
+                for (const SignedWide n : probe.noise(loaded, upload, zeros, flooded, number)) {
                     total += std::fabs(static_cast<double>(n)) / degree;
                 }
                 return total;

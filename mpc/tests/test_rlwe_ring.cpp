@@ -1,4 +1,4 @@
-// The ring under the encrypted linear layers: primes, transforms against schoolbook products, packing, scaling,
+// The ring under the encrypted linear layers, with primes, transforms against schoolbook products, packing, scaling and
 // samplers.
 #include <algorithm>
 #include <cmath>

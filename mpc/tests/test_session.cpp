@@ -1,5 +1,5 @@
-// Sessions end to end: many batches from one set of base OTs, surplus OTs, calls out of turn,
-// messages of the wrong length or content, reproducible bytes.
+// Sessions end to end. It covers many batches from one set of base OTs, surplus OTs, calls out of turn, messages of the
+// wrong length or content, and reproducible bytes.
 #include "core/base/bit_matrix.hpp"
 #include "core/base/error.hpp"
 #include "core/base/sha256.hpp"
@@ -185,7 +185,8 @@ void a_seed_tells_nothing() {
         pair.extend(64);
         for (std::vector<Bytes>* seeds : {&first, &second}) {
             const Values value{own}, theirs{7};
-            EvaluatedBatch evaluated = pair.evaluator.evaluate(circuit, 1, theirs, Outputs::opened, GarblerLabels::seeded);
+            EvaluatedBatch evaluated =
+                pair.evaluator.evaluate(circuit, 1, theirs, Outputs::opened, GarblerLabels::seeded);
             GarbledBatch garbled = pair.garbler.garble(circuit, 1, evaluated.corrections(), Outputs::opened, value);
             seeds->push_back(garbled.input_labels());
             if (seeds == &first) tables.push_back(all_tables(garbled));

@@ -1,5 +1,5 @@
-// What threads of one process may share, for the thread sanitizer: circuits, the choice of the kernels, the generator's
-// table, keys and evaluators of the encrypted linear layers. Sessions belong to one thread each.
+// What threads of one process may share, for the thread sanitizer. These are circuits, the choice of the kernels, the
+// generator's table, keys and evaluators of the encrypted linear layers. Sessions belong to one thread each.
 #include <atomic>
 #include <condition_variable>
 #include <deque>

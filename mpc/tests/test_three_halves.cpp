@@ -1,5 +1,5 @@
-// Circuits with three-halves tables: garbled = clear on every CPU level, the same bytes on all of them; one label a
-// wire. A single gate: test_three_halves_gate.cpp.
+// Circuits with three-halves tables. What is garbled is what is clear on every CPU level, with the same bytes on all of
+// them, and the evaluator holds one label a wire. A single gate is tested in test_three_halves_gate.cpp.
 #include <algorithm>
 
 #include "core/base/bit_matrix.hpp"

@@ -1,6 +1,6 @@
-// One gate of three-halves garbling against the paper: the kernels' output in the paper's own matrices (Rosulek and
-// Roy, eprint 2021/749, figures 3 and 4) solves its equation (4) for all permute bits and all dice, and what the
-// evaluator opens is distributed alike whatever the permute bits are. Exhaustive: 16 instances are all (a, b, r_1,
+// One gate of three-halves garbling against the paper. The kernels' output in the paper's own matrices (Rosulek and
+// Roy, eprint 2021/749, figures 3 and 4) solves its equation (4) for all permute bits and all dice. What the evaluator
+// opens is distributed alike whatever the permute bits are. The test is exhaustive, as 16 instances are all (a, b, r_1,
 // r_2). The matrices were taken from two independent implementations that cite those figures and agree
 // (privacy-ethereum/mpz, PicoGRAM).
 #include <array>

@@ -1,7 +1,8 @@
 // argmax PARTY PORT INPUT OUTPUT: from additive shares of a vector to fresh additive shares of the one-hot vector of
 // its largest entry (signed, ties to the lowest index). Neither party learns the argmax.
 //
-// Plain TCP: for one machine and for benchmarks. See two_party.hpp for the rounds, core/garbling/session.hpp for the protocol.
+// It speaks plain TCP, for one machine and for benchmarks. two_party.hpp has the rounds, core/garbling/session.hpp the
+// protocol.
 #include "core/circuits/circuits.hpp"
 #include "tools/two_party.hpp"
 

@@ -1,6 +1,7 @@
-// Times the encrypted linear maps: the transforms, then whole layers, both sides, in milliseconds of one core and
-// bytes.
-//   bench_rlwe [repetitions]
+// Times the encrypted linear maps. First come the transforms, then whole layers, both sides, in milliseconds of one
+// core and bytes.
+//
+//     bench_rlwe [repetitions]
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>

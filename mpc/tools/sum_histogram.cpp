@@ -1,7 +1,8 @@
 // sum_histogram PARTY PORT INPUT OUTPUT: from additive shares of a histogram to the index of its largest entry (signed,
 // ties to the lowest index), which party 1 alone learns.
 //
-// Plain TCP: for one machine and for benchmarks. See two_party.hpp for the rounds, core/garbling/session.hpp for the protocol.
+// It speaks plain TCP, for one machine and for benchmarks. two_party.hpp has the rounds, core/garbling/session.hpp the
+// protocol.
 #include "core/circuits/circuits.hpp"
 #include "tools/two_party.hpp"
 

@@ -1,7 +1,7 @@
 // One TCP connection with numbered frames and a deadline on every wait, for the stand-alone executables.
 //
-// For one machine and for benchmarks: nothing is encrypted or authenticated here. Parties on separate machines speak
-// over the Python channel, which is TLS 1.3 with client certificates.
+// It is for one machine and for benchmarks, as nothing is encrypted or authenticated here. Parties on separate machines
+// speak over the Python channel, which is TLS 1.3 with client certificates.
 #pragma once
 
 #include <arpa/inet.h>

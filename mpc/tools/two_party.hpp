@@ -1,4 +1,4 @@
-// The run that both executables share: base OTs, OT extension and one garbled circuit, in two round trips.
+// The run that both executables share. It does base OTs, OT extension and one garbled circuit, in two round trips.
 //
 //     party 1, evaluator (listens)                                   party 2, garbler (connects)
 //     hello (tool, classes, widths), first base-OT message  ------>

@@ -1,4 +1,4 @@
-// AES-128 encryption (FIPS 197) over many blocks, on whatever level cpu.hpp chose. Constant-time on every level.
+// AES-128 encryption (FIPS 197) over many blocks, on the level that cpu.hpp chose. Constant-time on every level.
 #pragma once
 
 #include <cstddef>

@@ -1,8 +1,10 @@
-// AES-128 without table look-ups: bitsliced over eight blocks in plain words, constant-time on any machine.
+// AES-128 without table look-ups, for machines without AES instructions. It is bitsliced over eight blocks in plain
+// words, and constant-time on any machine.
 //
-// Representation after Käsper and Schwabe (CHES 2009) in the 64-bit arrangement of BearSSL's aes_ct64: four blocks in
-// eight 64-bit words; here every word is a vector of two, which any compiler lowers to what the machine has. S-box:
-// the depth-16 circuit of Boyar and Peralta ("A small depth-16 circuit for the AES S-box", SEC 2012).
+// The representation is that of Käsper and Schwabe (CHES 2009) in the 64-bit arrangement of BearSSL's aes_ct64, which
+// keeps four blocks in eight 64-bit words. Here every word is a vector of two, which any compiler lowers to what the
+// machine has. The S-box is the depth-16 circuit of Boyar and Peralta ("A small depth-16 circuit for the AES S-box",
+// SEC 2012).
 #pragma once
 
 #include <cstddef>

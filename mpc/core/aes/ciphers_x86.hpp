@@ -1,5 +1,5 @@
 // The x86 kernels of AES over many blocks, written once over a vector type. Only a file that is compiled for one
-// instruction set includes this; the rules of rounds_x86.hpp hold here too.
+// instruction set includes this. The rules of rounds_x86.hpp hold here too.
 #pragma once
 
 #include "core/aes/rounds_x86.hpp"

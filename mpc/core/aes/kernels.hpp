@@ -1,4 +1,4 @@
-// The inner loops of AES over many blocks, one table of functions a CPU level.
+// The inner loops of AES over many blocks, one table of functions for each CPU level.
 #pragma once
 
 #include <cstddef>

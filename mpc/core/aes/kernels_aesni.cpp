@@ -1,4 +1,5 @@
-// The AES kernels compiled for AES-NI, one block an instruction; see ciphers_x86.hpp and the options in CMakeLists.txt.
+// The AES kernels compiled for AES-NI, one block an instruction; see ciphers_x86.hpp, and CMakeLists.txt for the
+// options.
 #include "core/aes/ciphers_x86.hpp"
 
 namespace mpc {

@@ -1,4 +1,5 @@
-// The AES kernels without any AES instruction: bitsliced AES, plain words, no secret-dependent branch or address.
+// The AES kernels without any AES instruction. AES is bitsliced in plain words, and no branch or address depends on a
+// secret.
 #include "core/aes/bitsliced_aes.hpp"
 #include "core/aes/kernels.hpp"
 

@@ -1,4 +1,4 @@
-// The AES kernels compiled for VAES on 256-bit vectors; see ciphers_x86.hpp and the options in CMakeLists.txt.
+// The AES kernels compiled for VAES on 256-bit vectors; see ciphers_x86.hpp, and CMakeLists.txt for the options.
 #include "core/aes/ciphers_x86.hpp"
 
 namespace mpc {

@@ -1,4 +1,4 @@
-// Randomness: the operating system's, and AES-128 in counter mode from a 16-byte seed.
+// Randomness. It comes from the operating system, or from AES-128 in counter mode under a 16-byte seed.
 #pragma once
 
 #include <cstddef>

@@ -1,9 +1,9 @@
-// What every x86 kernel does with AES, written once over a vector type (vectors_x86.hpp): the rounds, the loop over
-// blocks, the keys of the fixed-key hash.
+// What every x86 kernel does with AES, written once over a vector type (vectors_x86.hpp). Here are the rounds, the loop
+// over blocks and the keys of the fixed-key hash.
 //
 // Only a file that is compiled for one instruction set includes this. Everything here has internal linkage, and nothing
 // from the standard library is instantiated. So no function compiled for AVX-512 can be linked into code that runs
-// elsewhere. Constant-time: branches and addresses follow public counts only.
+// elsewhere. All is constant-time, as branches and addresses follow public counts only.
 #pragma once
 
 #include "core/aes/kernels.hpp"

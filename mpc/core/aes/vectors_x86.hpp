@@ -1,5 +1,6 @@
-// Vectors of 1, 2 or 4 blocks under one interface: what the x86 kernels (kernels_x86.hpp) are written over. Which of
-// them exist depends on the instruction set that the including file is compiled for; hence the internal linkage.
+// Vectors of 1, 2 or 4 blocks under one interface, over which the x86 kernels are written (ciphers_x86.hpp,
+// gates_x86.hpp). Which of them exist depends on the instruction set that the including file is compiled for. Therefore
+// they have internal linkage.
 #pragma once
 
 #include <immintrin.h>

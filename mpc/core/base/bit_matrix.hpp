@@ -1,9 +1,13 @@
-// Between words and bit rows: values (instances x words) on one side, one row of bits an input wire on the other.
+// Turns words into rows of bits and back. On one side are values (instances x words), on the other one row of bits for
+// each input wire.
 //
-// Wire order, the order of labels and bits in every message: instances in tiles of kTile; in a tile, wire after wire
-// (words in order, least significant bit first); for a wire, instance after instance. With B bits an instance, bit b of
-// instance i has place  t * kTile * B + b * lanes + (i - t * kTile),  t = i / kTile, lanes = instances in tile t.
-// Packed bits follow wire order, eight a byte, least significant first; the last byte is padded with zero bits.
+// Wire order is the order of labels and bits in every message. Instances go in tiles of kTile. In a tile, wire follows
+// wire, with words in order and the least significant bit first. For a wire, instance follows instance. With B bits an
+// instance, bit b of instance i has place
+//
+//     t * kTile * B + b * lanes + (i - t * kTile),    t = i / kTile,    lanes = instances in tile t.
+//
+// Packed bits follow wire order, eight a byte, least significant first. The last byte is padded with zero bits.
 #pragma once
 
 #include <cstddef>

@@ -1,5 +1,6 @@
-// A 128-bit block: wire label, AES block, AES key, OT row. Byte order on the wire is memory order on a little-endian
-// machine: `lo` first, least significant byte first. The colour (point-and-permute bit) of a label is its lowest bit.
+// A 128-bit block, which is a wire label, an AES block, an AES key or an OT row. Byte order on the wire is memory order
+// on a little-endian machine, `lo` first and least significant byte first. The permute bit of a label is its lowest
+// bit; the code calls it the label's colour.
 #pragma once
 
 #include <cstddef>

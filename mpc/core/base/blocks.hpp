@@ -1,7 +1,7 @@
-// Memory for labels, OTs, keys and tables. Three things about it, as a first touch of fresh 4 KiB pages costs more than the
-// cryptography of the labels in them: it is not zeroed first, so whoever takes it writes before reading; chunks that are
-// freed are kept for the next batch (up to kKeptBytes a process); and large ones are mappings of their own, on huge pages.
-// If it held secrets it is wiped when it is freed, wherever that happens.
+// Memory for labels, OTs, keys and tables. The first touch of fresh 4 KiB pages costs more than the cryptography of the
+// labels in them, so three things differ from the usual. Memory is not zeroed first, and whoever takes it writes before
+// reading. Freed chunks are kept for the next batch, up to kKeptBytes a process. Large chunks are mappings of their
+// own, on huge pages. Memory that held secrets is wiped when it is freed, wherever that happens.
 #pragma once
 
 #include <cstddef>
@@ -16,8 +16,8 @@ namespace mpc {
 
 constexpr std::size_t kKeptBytes = std::size_t{32} << 20;
 
-// 64-byte aligned, from the kept chunks where one has that size; throws std::bad_alloc. `give_chunk` takes it back, with
-// the same `bytes`. From any thread.
+// 64-byte aligned, from the kept chunks where one has that size; throws std::bad_alloc. `give_chunk` takes it back,
+// with the same `bytes`. From any thread.
 void* take_chunk(std::size_t bytes);
 void give_chunk(void* memory, std::size_t bytes);
 

@@ -1,5 +1,5 @@
-// Views of memory that somebody else owns: a pointer and a length that travel together, and slices that stay inside.
-// Messages of the peer and values of the caller come in as views, so that no length is lost on the way.
+// Views of memory that somebody else owns. Pointer and length travel together, and slices stay inside. Messages of the
+// peer and values of the caller come in as views, so that no length is lost on the way.
 #pragma once
 
 #include <cstddef>

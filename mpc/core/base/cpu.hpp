@@ -1,4 +1,4 @@
-// Which instruction set the kernels run on, chosen once at run time. One binary holds every level.
+// Tells which instruction set the kernels run on. It is chosen once at run time, and one binary holds every level.
 #pragma once
 
 #include <string>

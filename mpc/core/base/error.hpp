@@ -1,4 +1,4 @@
-// Typed errors of the core: what was expected, what was found, in which step.
+// Typed errors of the core. Their texts say what was expected, what was found, and in which step.
 #pragma once
 
 #include <cstddef>

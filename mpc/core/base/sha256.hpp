@@ -1,6 +1,6 @@
-// SHA-256 (FIPS 180-4, section 6.2): the random oracle of the base OTs.
+// SHA-256 (FIPS 180-4, section 6.2), the random oracle of the base OTs.
 //
-// Its inputs are points that nobody else may learn; the function has no table and no branch on data, so it is constant
+// Its inputs are points that nobody else may learn. The function has no table and no branch on data, so it is constant
 // time by nature. The fixed-key AES hash of the garbling is no random oracle over long inputs and is not used here.
 #pragma once
 

@@ -1,4 +1,4 @@
-// Bit-matrix transposition: vector byte transposition by interleaving, then within bytes; see transpose.hpp.
+// Transposes a bit matrix, bytes first by interleaving vectors, then bits within bytes; see transpose.hpp.
 #include "core/base/transpose.hpp"
 
 #include "core/base/cpu.hpp"

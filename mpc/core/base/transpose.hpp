@@ -1,4 +1,4 @@
-// Transposition of a 128 x n bit matrix: the rows of an OT extension become its n correlated blocks.
+// Transposes a 128 x n bit matrix, which turns the rows of an OT extension into its n correlated blocks.
 #pragma once
 
 #include <cstddef>

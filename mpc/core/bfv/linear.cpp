@@ -1,4 +1,4 @@
-// Both sides of the encrypted linear layers; see linear.hpp. Order: upload, reply, opening.
+// Both sides of the encrypted linear layers; see linear.hpp. They stand in the order upload, reply, opening.
 #include "core/bfv/linear.hpp"
 
 #include <algorithm>

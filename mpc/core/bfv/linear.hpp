@@ -1,4 +1,4 @@
-// Linear maps on encrypted polynomials: both sides of one step.
+// Linear maps on encrypted polynomials, both sides of one step.
 //
 //     querying party (SecretKey)                                  answering party (Evaluator, weights w_oj)
 //     s ternary
@@ -6,10 +6,11 @@
 //     r_j in R_t, c_j = Enc(r_j)         ------- upload ------>   sum_j w_oj c_j + u_o p + e_o, flooded, masked
 //     y_o = sum_j w_oj r_j + mask_o      <------- reply -------   switched to 2^k; c_0 only where results are
 //
-// The querying party learns y_o at the selected coefficients, and nothing else of w and mask up to the statistical
-// distance that parameters.hpp derives; the answering party learns nothing of r (RLWE). Enc(r) = (floor((q r +
-// dither) / 2^l) + e - a s, a) with `a` from a public seed. Semi-honest parties: a querying party that chose its
-// noise freely could make the flood too narrow. Calls on one object may run in several threads at once.
+// The querying party learns y_o at the selected coefficients. It learns nothing else of w and mask, up to the
+// statistical distance that parameters.hpp derives. The answering party learns nothing of r (RLWE). An encryption is
+// Enc(r) = (floor((q r + dither) / 2^l) + e - a s, a) with `a` from a public seed. The parties are semi-honest. A
+// querying party that chose its noise freely could make the flood too narrow. Calls on one object may run in several
+// threads at once.
 #pragma once
 
 #include <atomic>
@@ -34,8 +35,8 @@ public:
     const Parameters& parameters() const { return *parameters_; }
     const Bytes& public_key() const { return public_key_; }
 
-    // Encrypts polynomials of N coefficients below 2^l, one after the other, and returns the upload. Throws ParameterError
-    // on a larger coefficient or a number of them that N does not divide.
+    // Encrypts polynomials of N coefficients below 2^l, one after the other, and returns the upload. Throws
+    // ParameterError on a larger coefficient or a number of them that N does not divide.
     Bytes encrypt(WordView messages) const;
 
     // The selected results of a reply; throws LengthError, MalformedError.

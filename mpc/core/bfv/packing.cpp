@@ -1,4 +1,4 @@
-// Bit packing; see packing.hpp. Runs the same instructions for every content.
+// Packs words of bits; see packing.hpp. The same instructions run for every content.
 #include "core/bfv/packing.hpp"
 
 #include <cstring>

@@ -1,4 +1,5 @@
-// Words of a fixed number of bits to bytes and back: least significant bit first, the last byte filled with zeros.
+// Packs words of a fixed number of bits into bytes and takes them apart. The least significant bit goes first, and the
+// last byte is filled with zeros.
 #pragma once
 
 #include <cstddef>
@@ -15,8 +16,8 @@ constexpr std::size_t packed_bytes(std::size_t count, int bits) {
 // Packs words below 2^bits, bits in 1..64, into packed_bytes(words.size(), bits) bytes.
 void pack(WordView words, int bits, MutableByteView out);
 
-// Takes `words` apart again. Throws LengthError for another number of bytes and MalformedError, which names `what`, if a
-// filling bit is set.
+// Takes `words` apart again. Throws LengthError for another number of bytes and MalformedError, which names `what`, if
+// a filling bit is set.
 void unpack(ByteView in, int bits, View<std::uint64_t> words, const char* what);
 
 }  // namespace mpc::bfv

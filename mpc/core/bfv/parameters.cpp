@@ -1,4 +1,4 @@
-// Derivation of the parameters; see parameters.hpp.
+// Derives the parameters; see parameters.hpp.
 #include "core/bfv/parameters.hpp"
 
 #include <algorithm>

@@ -1,4 +1,4 @@
-// Constants of the scalings; see scaling.hpp.
+// Computes the constants of the scalings; see scaling.hpp.
 #include "core/bfv/scaling.hpp"
 
 namespace mpc::bfv {

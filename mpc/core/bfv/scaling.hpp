@@ -1,4 +1,4 @@
-// Between the plaintext ring Z_2^l, the ciphertext ring Z_q and replies modulo 2^k, coefficient by coefficient.
+// Scales coefficients between the plaintext ring Z_2^l, the ciphertext ring Z_q and replies modulo 2^k.
 #pragma once
 
 #include <cstddef>
@@ -34,7 +34,8 @@ public:
         lattice::Wide sum = rounding_;
         for (std::size_t i = 0; i < primes_; ++i) {
             const std::uint64_t residue = c[i * stride];
-            sum += lattice::Wide{residue} * rows_[i].fraction_low + (lattice::Wide{residue * rows_[i].fraction_high} << 64);
+            const Row& row = rows_[i];
+            sum += lattice::Wide{residue} * row.fraction_low + (lattice::Wide{residue * row.fraction_high} << 64);
         }
         return static_cast<std::uint64_t>(sum >> shift_);
     }

@@ -1,4 +1,4 @@
-// Sizes and strict reading; see wire.hpp.
+// Computes sizes and reads strictly; see wire.hpp.
 #include "core/bfv/wire.hpp"
 
 #include <string>

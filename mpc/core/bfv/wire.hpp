@@ -5,10 +5,10 @@
 //     reply       polynomial by polynomial: c_1 (N words of k bits), then the words of c_0 that carry results (k bits
 //                 each, filled to a byte)
 //
-// The residues are transforms (ntt.hpp). The seed's stream gives, polynomial by polynomial and prime by prime, the
-// transforms of the uniform halves. 16 bytes of seed for public uniform polynomials are what FrodoKEM expands its
-// matrix from at every security level: the seed hides nothing, it only must not repeat, nor be chosen against a
-// structure of AES.
+// The residues are transforms (ntt.hpp). The seed's stream gives the transforms of the uniform halves, polynomial by
+// polynomial and prime by prime. FrodoKEM expands its matrix from 16 bytes of seed at every security level, and public
+// uniform polynomials are expanded likewise here. The seed hides nothing. It only must not repeat, nor be chosen
+// against a structure of AES.
 #pragma once
 
 #include <cstddef>

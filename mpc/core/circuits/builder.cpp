@@ -83,8 +83,8 @@ void Builder::output(const Word& word) {
 
 const Builder::Node& Builder::node(Wire w) const { return gates_[w.id - first_gate_]; }
 
-// Rule: a gate that nothing reads is dead. Going from the last gate to the first, all readers of a gate are counted when
-// it is its turn, and a dead gate reads nothing.
+// Rule: a gate that nothing reads is dead. Going from the last gate to the first, all readers of a gate are counted
+// when it is its turn, and a dead gate reads nothing.
 Builder::Readers Builder::count_readers() const {
     Readers readers(first_gate_ + gates_.size(), 0);
     for (const Wire w : outputs_) ++readers[w.id];
@@ -96,8 +96,8 @@ Builder::Readers Builder::count_readers() const {
     return readers;
 }
 
-// Rule: an AND gate whose one reader is an XOR gate is made where that XOR stands, as out = (a & b) ^ z. An XOR takes one
-// such AND, the first of its operands if both would do.
+// Rule: an AND gate whose one reader is an XOR gate is made where that XOR stands, as out = (a & b) ^ z. An XOR takes
+// one such AND, the first of its operands if both would do.
 Builder::Products Builder::place_products(const Readers& readers) const {
     Products products{std::vector<bool>(readers.size(), false), std::vector<bool>(readers.size(), false)};
     for (std::size_t g = 0; g < gates_.size(); ++g) {
@@ -130,10 +130,10 @@ Builder::Merged Builder::placed(std::size_t gate, const Products& products) cons
     return m;
 }
 
-// Rule: a gate reads the operands of a plain XOR in place of its result. An AND gate does so at both operands. An XOR gate
-// does so at one of them, and only if it is that XOR's one reader, for with another reader the XOR is made all the same.
-// An XOR that all its readers opened is not made. `readers` counts while the gates are merged. Going from the last gate to
-// the first, all readers of a gate are settled when it is its turn.
+// Rule: a gate reads the operands of a plain XOR in place of its result. An AND gate does so at both operands. An XOR
+// gate does so at one of them, and only if it is that XOR's one reader, for with another reader the XOR is made all the
+// same. An XOR that all its readers opened is not made. `readers` counts while the gates are merged. Going from the
+// last gate to the first, all readers of a gate are settled when it is its turn.
 std::vector<Builder::Merged> Builder::open_sums(Readers readers, const Products& products) const {
     const Readers before = readers;
     const auto can_open = [&](Wire w) { return w.id >= first_gate_ && !node(w).is_and && !products.made_here[w.id]; };

@@ -1,8 +1,8 @@
-// Builds circuits: constants and equal operands fold away for free, NOT costs nothing, dead gates go, XORs merge into
-// the gates beside them, slots are reused.
+// Builds circuits. Constants and equal operands fold away for free, NOT costs nothing, dead gates go, XORs merge into
+// the gates beside them, and slots are reused.
 //
-// The operands a, b of every AND gate are neither constant nor equal up to inversion, as XORs of inputs and AND gates:
-// hash.hpp needs a, b and a ^ b to differ from instance to instance.
+// hash.hpp needs the operands a, b of every AND gate and a ^ b to differ from instance to instance. Therefore a and b,
+// as XORs of inputs and AND gates, are neither constant nor equal up to inversion.
 #pragma once
 
 #include <cstddef>

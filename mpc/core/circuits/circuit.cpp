@@ -1,4 +1,4 @@
-// Circuits and their evaluation in the clear; see circuit.hpp.
+// Evaluates circuits in the clear; see circuit.hpp.
 #include "core/circuits/circuit.hpp"
 
 #include <algorithm>

@@ -1,8 +1,8 @@
 // An immutable Boolean circuit between a garbler and an evaluator, and its evaluation in the clear.
 //
-// Inputs and outputs are words of 1..64 bits; a word is an unsigned integer, least significant bit first.
-// Gates read rows and write slots. Row 0 is the constant zero, then come the garbler's input bits, the evaluator's
-// input bits, and the slots. A slot is reused once its wire is dead: `slot_count` is what one instance keeps in memory.
+// Inputs and outputs are words of 1..64 bits. A word is an unsigned integer, least significant bit first. Gates read
+// rows and write slots. Row 0 is the constant zero. Then come the garbler's input bits, the evaluator's input bits, and
+// the slots. A slot is reused once its wire is dead, so `slot_count` is what one instance keeps in memory.
 #pragma once
 
 #include <cstddef>

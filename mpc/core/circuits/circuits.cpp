@@ -1,4 +1,4 @@
-// The circuits of the protocol; see circuits.hpp.
+// Builds the circuits that the protocols evaluate; see circuits.hpp.
 #include "core/circuits/circuits.hpp"
 
 #include <algorithm>

@@ -1,5 +1,5 @@
-// The circuits of the protocol. "Shares" are additive: z = a + b mod 2^bits, a the garbler's word, b the evaluator's;
-// signed means two's complement. Adding, comparing and selecting cost one AND gate a bit.
+// The circuits that the protocols evaluate. "Shares" are additive, z = a + b mod 2^bits, with a the garbler's word and
+// b the evaluator's. Signed means two's complement. Adding, comparing and selecting cost one AND gate a bit.
 #pragma once
 
 #include "core/circuits/circuit.hpp"

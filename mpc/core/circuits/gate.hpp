@@ -1,5 +1,5 @@
-// One gate of a finished circuit, as the kernels of garbling read it. Plain data only, so that a file compiled for one
-// instruction set instantiates nothing that others could be linked to.
+// One gate of a finished circuit, as the kernels of garbling read it. It is plain data only, so that a file compiled
+// for one instruction set instantiates nothing that others could be linked to.
 #pragma once
 
 #include <cstdint>

@@ -1,4 +1,4 @@
-// The group of edwards25519. See edwards25519.hpp for sources and the timing claim.
+// The group of edwards25519; see edwards25519.hpp for sources and the timing claim.
 #include "core/curve/edwards25519.hpp"
 
 #include <algorithm>

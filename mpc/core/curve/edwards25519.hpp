@@ -1,14 +1,15 @@
-// The group of edwards25519: constant-time arithmetic for the base oblivious transfers.
+// The group of edwards25519 in constant time, for the base OTs.
 //
-// Sources: Hisil, Wong, Carter, Dawson, "Twisted Edwards curves revisited" (ASIACRYPT 2008), sections 3.1-3.3 (extended
-// coordinates, a = -1); RFC 8032, section 5.1 (parameters, encoding, decoding); signed radix-16 tables as in Bernstein
-// et al., "High-speed high-security signatures" (CHES 2011), section 4.
+// Extended coordinates with a = -1 are those of Hisil, Wong, Carter, Dawson, "Twisted Edwards curves revisited"
+// (ASIACRYPT 2008), sections 3.1-3.3. Parameters, encoding and decoding are those of RFC 8032, section 5.1. Signed
+// radix-16 tables are used as in Bernstein et al., "High-speed high-security signatures" (CHES 2011), section 4.
 //
-// Why own code: the library must build on any user's machine, where no crypto library's headers may be assumed, and
-// the base OTs want what the common interfaces do not offer (a table for a received point, one inversion for 128
-// encodings). It is held against RFC 8032's vectors here and against libsodium in the Python tests.
+// This is own code for two reasons. The library must build on any user's machine, where no crypto library's headers may
+// be assumed. The base OTs want what the common interfaces do not offer, which is a table for a received point and one
+// inversion for 128 encodings. It is held against RFC 8032's vectors here. The Python tests hold the messages of the
+// base OTs against libsodium.
 //
-// Where the processor multiplies 52-bit integers in vectors (AVX-512 IFMA), many points go eight at a time; the results
+// Where the processor multiplies 52-bit integers in vectors (AVX-512 IFMA), many points go eight at a time. The results
 // are the same group elements, and encodings are canonical, so the wire does not depend on it.
 //
 // Timing: no branch and no address depends on a scalar or on a point that results from one. Decoding branches on

@@ -1,7 +1,7 @@
 // Eight points at once with AVX-512 IFMA (52-bit multiply-add), radix 2^51 as in field25519.hpp, one lane a point.
 //
-// Compiled with its own instruction-set flags; everything but the kernel table has internal linkage. Lanes never meet,
-// selection is by mask: constant time like the scalar code.
+// This file is compiled with its own instruction-set flags, and everything but the kernel table has internal linkage.
+// Lanes never meet and selection is by mask, so it is constant time like the scalar code.
 #include <immintrin.h>
 
 #include "core/curve/edwards25519_lanes.hpp"

@@ -1,4 +1,4 @@
-// Eight points of edwards25519 at once, for processors with AVX-512 IFMA. Same limbs in and out as field25519.hpp.
+// Eight points of edwards25519 at once, for processors with AVX-512 IFMA. Limbs in and out are those of field25519.hpp.
 #pragma once
 
 #include <cstddef>

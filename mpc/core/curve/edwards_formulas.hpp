@@ -1,6 +1,7 @@
-// The formulas of the curve and its field chains, once for every representation of a field element: one element
-// (field25519.hpp) or eight side by side (edwards25519_ifma.cpp). A representation F brings add, sub, mul, square,
-// negate (loose results) and add_lazy (may enter mul, square and sub only), found by argument-dependent lookup.
+// The formulas of the curve and its field chains, once for every representation of a field element. There are two, one
+// element (field25519.hpp) and eight side by side (edwards25519_ifma.cpp). A representation F brings add, sub, mul,
+// square, negate (loose results) and add_lazy (may enter mul, square and sub only). They are found by
+// argument-dependent lookup.
 //
 // Forced inlining keeps instantiations for one instruction set out of code for another.
 #pragma once

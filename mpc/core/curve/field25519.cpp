@@ -1,4 +1,4 @@
-// GF(2^255 - 19): inversion, square-root power, canonical encoding. See field25519.hpp.
+// Inversion, square-root power and canonical encoding in GF(2^255 - 19); see field25519.hpp.
 #include "core/curve/field25519.hpp"
 
 #include "core/curve/edwards_formulas.hpp"

@@ -1,10 +1,11 @@
-// Arithmetic in GF(2^255 - 19), constant time, radix 2^51 (five 64-bit limbs).
+// Arithmetic in GF(2^255 - 19) in constant time, radix 2^51 (five 64-bit limbs).
 //
-// Sources: Bernstein, "Curve25519: new Diffie-Hellman speed records" (PKC 2006); the radix-2^51 representation of
-// Bernstein, Duif, Lange, Schwabe and Yang, "High-speed high-security signatures" (CHES 2011), section 3.
+// The field is that of Bernstein, "Curve25519: new Diffie-Hellman speed records" (PKC 2006). The radix-2^51
+// representation is that of Bernstein, Duif, Lange, Schwabe and Yang, "High-speed high-security signatures" (CHES
+// 2011), section 3.
 //
 // Invariant: every Field that leaves a function here, add_lazy apart, has limbs below 2^51 + 2^15 ("loose"). A sum of
-// two loose elements may enter mul, square and sub; the column sums of a product then stay below 77 * 2^104.1 < 2^111.
+// two loose elements may enter mul, square and sub. The column sums of a product then stay below 77 * 2^104.1 < 2^111.
 // No branch and no memory address depends on a limb.
 #pragma once
 

@@ -1,4 +1,4 @@
-// Garbling and evaluating; see garbling.hpp.
+// Garbles and evaluates; see garbling.hpp.
 #include "core/garbling/garbling.hpp"
 
 #include <algorithm>

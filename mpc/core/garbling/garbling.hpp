@@ -6,35 +6,38 @@
 // (bit_matrix.hpp). `garbler_bits`, `evaluator_bits` and `output_bits` count per instance.
 //
 //   1. Evaluator's inputs. There is one OT per evaluator input bit of every instance. From OT extension G holds blocks
-//      q, and E holds t = q ^ u delta with its random bits u. E sends its choice c as the correction d = c ^ u. G's zero
-//      labels are q ^ d delta (`corrected_labels`), and E's labels are t.
-//   2. Tables. G calls `next_tables` until it returns 0. E calls `feed` with `table_bytes` in pieces of any size, after 3.
+//      q, and E holds t = q ^ u delta with its random bits u. E sends its choice c as the correction d = c ^ u. G's
+//      zero labels are q ^ d delta (`corrected_labels`), and E's labels are t.
+//   2. Tables. G calls `next_tables` until it returns 0. E calls `feed` with `table_bytes` in pieces of any size,
+//      after 3.
 //   3. Garbler's inputs.
 //      If G knows its values when it garbles, it draws a public seed for this garbling. The labels of its values are
 //      A = AES_seed(place). E makes them from the seed (`set_labels(seed, evaluator labels)`). G's zero labels are
 //      A ^ x delta, where x are its bits.
 //      Otherwise G sends `input_labels(values)`, and E calls `set_labels(garbler labels, evaluator labels)`.
 //      G does 2 and 3 in either order. E needs its labels first, as it evaluates tables as they arrive. Its memory is
-//      bounded by a tile. Where tables are sent ahead of the labels (preprocessing), E keeps them until the labels come.
+//      bounded by a tile. Where tables are sent ahead of the labels (preprocessing), E keeps them until
+//      the labels come.
 //   4. Outputs, in one way or more. G sends `decoding` and E calls `decode`. E sends `colours` and G calls `decode`.
 //      G calls `project` and E calls `open_projection` (projection.hpp), which needs Outputs::projected on both sides
 //      unless all output words are single bits.
 //
-// A seed may stand for the labels, because a label pair may be drawn either way. One way draws the zero label, from which
-// the label of the value follows. The other draws the label of the value, A, from which the zero label A ^ x delta
-// follows. Pairs, and what E holds of them, have the same distribution, and A with its permute bit is independent of x.
-// E sees A in any case. To know where A comes from gives it nothing, for two reasons.
-// (1) The seed is drawn for this alone. It is independent of delta, salt, x, the OTs and `label_seed`, which stays secret.
+// A seed may stand for the labels, because a label pair may be drawn either way. One way draws the zero label, from
+// which the label of the value follows. The other draws the label of the value, A, from which the zero label
+// A ^ x delta follows. Pairs, and what E holds of them, have the same distribution, and A with its permute bit is
+// independent of x. E sees A in any case. To know where A comes from gives it nothing, for two reasons.
+// (1) The seed is drawn for this alone. It is independent of delta, salt, x, the OTs and `label_seed`, which
+// stays secret.
 // (2) The hash needs inputs that are distinct, not unknown. Its circular correlation robustness (hash.hpp) holds for
 // labels that the adversary chose, the unknown being delta. Under one seed the A differ from each other for certain,
 // as AES is a permutation, and XORs of them agree as rarely as those of uniform labels do.
 //
-// A garbling uses the hash indices first_index .. first_index + hash_indices(circuit, n, format) - 1 (hash.hpp). No other
-// garbling of the session may use them.
+// A garbling uses the hash indices first_index .. first_index + hash_indices(circuit, n, format) - 1 (hash.hpp). No
+// other garbling of the session may use them.
 //
 // Constant-time: branches and addresses depend on the circuit, n and lengths only. Both classes throw LengthError for a
-// message of the wrong size, MalformedError for set padding bits and OrderError for a call out of turn. A failed call has
-// changed nothing.
+// message of the wrong size, MalformedError for set padding bits and OrderError for a call out of turn. A failed call
+// has changed nothing.
 #pragma once
 
 #include <cstddef>
@@ -52,8 +55,8 @@
 
 namespace mpc {
 
-// What a garbling is made from. The first two are secret and wiped. From delta and one label of a wire follows the other
-// label, hence every value. From `label_seed` follow all zero labels that are drawn here.
+// What a garbling is made from. The first two are secret and wiped. From delta and one label of a wire follows the
+// other label, hence every value. From `label_seed` follow all zero labels that are drawn here.
 struct GarblingKeys {
     Block delta;       // secret, lowest bit set, the session's
     Block label_seed;  // secret, fresh for each garbling
@@ -82,8 +85,8 @@ std::uint64_t hash_indices(const Circuit& circuit, std::size_t n, TableFormat fo
 // Counts the bytes of all tables of n instances.
 std::uint64_t table_bytes(const Circuit& circuit, std::size_t n, TableFormat format = TableFormat::half_gates);
 
-// Returns zero_labels[k] = q[k] ^ d_k delta, d packed. Throws LengthError unless d has q.size() bits, and MalformedError
-// for set padding bits.
+// Returns zero_labels[k] = q[k] ^ d_k delta, d packed. Throws LengthError unless d has q.size() bits, and
+// MalformedError for set padding bits.
 Blocks corrected_labels(Blocks q, ByteView corrections, const Block& delta);
 
 // The garbler's inputs, where they are known when it garbles.
@@ -112,8 +115,8 @@ public:
 
     // The seed that the evaluator makes the labels from, if the values were known; null otherwise.
     const Block* input_seed() const { return known_ ? &known_->seed : nullptr; }
-    // Writes the labels of the garbler's values (n x garbler words, row by row), which are n x garbler_bits blocks. May be
-    // called only if the values were not known, and once, as two labels of one wire would give delta away.
+    // Writes the labels of the garbler's values (n x garbler words, row by row), which are n x garbler_bits blocks. May
+    // be called only if the values were not known, and once, as two labels of one wire would give delta away.
     void input_labels(WordView values, MutableByteView out);
     Bytes input_labels(WordView values);
 
@@ -138,7 +141,8 @@ private:
     TileWalk walk_;
     Block delta_;
     HashKeys projection_keys_;
-    Aes128 label_stream_;  // the garbler's zero labels are AES(place), high half 0; dice (three halves) have high half 2
+    // The garbler's zero labels are AES(place) with high half 0. Dice (three halves) have high half 2.
+    Aes128 label_stream_;
     std::optional<KnownInputs> known_;
     std::optional<Aes128> known_stream_;  // the labels of known values are AES(place)
     Blocks dice_;                         // of the tile in work

@@ -1,9 +1,9 @@
-// The x86 walk through the gates of a tile, written once over a vector type and compiled once an instruction set
-// (kernels_aesni.cpp, kernels_vaes256.cpp, kernels_vaes512.cpp). What is done at an AND gate is in half_gates_x86.hpp and
-// three_halves_x86.hpp.
+// The x86 walk through the gates of a tile, written once over a vector type and compiled once for each instruction set
+// (kernels_aesni.cpp, kernels_vaes256.cpp, kernels_vaes512.cpp). What is done at an AND gate is in half_gates_x86.hpp
+// and three_halves_x86.hpp.
 //
-// Only the files of an instruction set include these; the rules of core/aes/rounds_x86.hpp hold here too. Constant-time:
-// permute bits are masks, branches and addresses follow the public circuit only.
+// Only the files of an instruction set include these. The rules of core/aes/rounds_x86.hpp hold here too. All is
+// constant-time, as permute bits are masks, and branches and addresses follow the public circuit only.
 #pragma once
 
 #include "core/aes/rounds_x86.hpp"

@@ -1,5 +1,6 @@
 // The x86 kernels of half-gates (Zahur, Rosulek, Evans, EUROCRYPT 2015, figure 2), garbling directly above evaluation.
-// Included by the files that are compiled for one instruction set, as gates_x86.hpp is, whose rules hold here too.
+// Only the files that are compiled for one instruction set include this, as with gates_x86.hpp, whose rules hold here
+// too.
 #pragma once
 
 #include "core/garbling/gates_x86.hpp"

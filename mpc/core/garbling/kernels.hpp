@@ -1,8 +1,8 @@
-// The inner loops of garbling, one table of functions a CPU level. They work on one tile at a time.
+// The inner loops of garbling, one table of functions for each CPU level. They work on one tile at a time.
 //
-// A tile is up to kTile instances of the same circuit (bit_matrix.hpp). A wire of a tile is a row of blocks, one label an
-// instance. The gates are walked once and every row is handled whole, so that the AES units stay full. Only the first
-// `lanes` blocks of a row are in use, and no kernel touches others.
+// A tile is up to kTile instances of the same circuit (bit_matrix.hpp). A wire of a tile is a row of blocks, one label
+// an instance. The gates are walked once and every row is handled whole, so that the AES units stay full. Only the
+// first `lanes` blocks of a row are in use, and no kernel touches others.
 #pragma once
 
 #include <cstddef>

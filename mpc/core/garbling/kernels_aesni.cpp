@@ -1,4 +1,5 @@
-// The garbling kernels compiled for AES-NI, one block an instruction; see gates_x86.hpp and the options in CMakeLists.txt.
+// The garbling kernels compiled for AES-NI, one block an instruction; see gates_x86.hpp, and CMakeLists.txt for the
+// options.
 #include "core/garbling/half_gates_x86.hpp"
 #include "core/garbling/projection_x86.hpp"
 #include "core/garbling/three_halves_x86.hpp"

@@ -1,4 +1,5 @@
-// The garbling kernels without any AES instruction: bitsliced AES, plain words, no secret-dependent branch or address.
+// The garbling kernels without any AES instruction. AES is bitsliced in plain words, and no branch or address depends
+// on a secret.
 #include "core/garbling/portable_walk.hpp"
 #include "core/garbling/projection_rows.hpp"
 #include "core/garbling/three_halves.hpp"

@@ -1,5 +1,5 @@
 // The walk through the gates of a tile without any AES instruction, for both table formats (kernels_portable.cpp,
-// three_halves.cpp). Plain words, no secret-dependent branch or address.
+// three_halves.cpp). It works in plain words, and no branch or address depends on a secret.
 #pragma once
 
 #include "core/aes/bitsliced_aes.hpp"

@@ -1,4 +1,4 @@
-// From garbled words to additive shares; see projection.hpp.
+// Turns garbled words into additive shares; see projection.hpp.
 #include "core/garbling/projection.hpp"
 
 #include "core/base/bit_matrix.hpp"

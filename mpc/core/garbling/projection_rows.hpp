@@ -1,6 +1,6 @@
-// What the kernels of projection.hpp have in common on every CPU level: the walk from output bit to output bit, and how
-// a row of ciphertexts lies in the message. Eight of them end on a byte, so all but the last tile is packed and taken
-// apart eight by eight, each eight by itself.
+// What the kernels of projection.hpp have in common on every CPU level. These are the walk from output bit to output
+// bit, and how a row of ciphertexts lies in the message. Eight ciphertexts end on a byte. So all but the last tile is
+// packed and taken apart eight by eight, each eight by itself.
 #pragma once
 
 #include "core/base/bit_matrix.hpp"

@@ -1,5 +1,5 @@
-// The x86 kernels of projection.hpp, the garbler's directly above the evaluator's. Included by the files that are
-// compiled for one instruction set, as gates_x86.hpp is, whose rules hold here too.
+// The x86 kernels of projection.hpp, the garbler's directly above the evaluator's. Only the files that are compiled for
+// one instruction set include this, as with gates_x86.hpp, whose rules hold here too.
 #pragma once
 
 #include "core/garbling/gates_x86.hpp"

@@ -10,8 +10,8 @@
 //
 // The free-XOR offset of the garbling is the offset delta of the correlated OTs, so an evaluator's input label comes
 // straight from an OT. With choice bit u the evaluator holds t = q ^ u delta. After the correction d = c ^ u the label
-// pair of the wire is (q ^ d delta, q ^ d delta ^ delta), of which t belongs to c. This is sound for semi-honest parties
-// for four reasons.
+// pair of the wire is (q ^ d delta, q ^ d delta ^ delta), of which t belongs to c. This is sound for semi-honest
+// parties for four reasons.
 // (1) The other label, t ^ delta, is as unknown to the evaluator as delta is, which has 127 random bits. So the pair is
 // distributed as a freshly drawn one.
 // (2) Every OT serves one wire and is gone.
@@ -19,12 +19,13 @@
 // (hash.hpp).
 // (4) d is c under the one-time pad u, which hides c from the garbler.
 //
-// A garbler that knows its values when it garbles sends one block in the place of its labels, from which both make them.
-// garbling.hpp says how, and why that is sound. The block is drawn from the session's randomness, like the salt, which is
-// public too, and it serves this batch alone.
+// A garbler that knows its values when it garbles sends one block in the place of its labels, from which both make
+// them. garbling.hpp says how, and why that is sound. The block is drawn from the session's randomness, like the salt,
+// which is public too, and it serves this batch alone.
 //
-// Both sides count OTs and hash indices. They stay in step because both make the same calls in the same order. Once made,
-// a batch is independent of its session, as its labels are its own. So it may be used after the next one was begun.
+// Both sides count OTs and hash indices. They stay in step because both make the same calls in the same order. Once
+// made, a batch is independent of its session, as its labels are its own. So it may be used after the next one was
+// begun.
 //
 // LengthError and MalformedError speak of the peer's message, OrderError of a call out of turn, ParameterError of the
 // caller's own arguments. A failed call leaves the session as it was, except that receive_base and finish_base leave it
@@ -66,8 +67,8 @@ public:
 
     std::size_t next_tables(MutableByteView out);
     std::uint64_t tables_left() const { return tables_left_; }  // bytes
-    // Writes the garbler's labels, label_bytes() of them, or the seed that stands for them. `values` are needed exactly if
-    // it garbled without them.
+    // Writes the garbler's labels, label_bytes() of them, or the seed that stands for them. `values` are needed exactly
+    // if it garbled without them.
     void input_labels(std::optional<WordView> values, MutableByteView out);
     Bytes input_labels(std::optional<WordView> values = std::nullopt);
     std::size_t label_bytes() const;
@@ -124,9 +125,9 @@ public:
     void finish_base(ByteView message);
     std::size_t ots_left() const { return q_.size(); }
     void extend(ByteView message);
-    // Garbles n instances for the evaluator's `corrections`. Takes n * evaluator_bits OTs and throws OrderError if there
-    // are fewer. Both sides say the same `outputs`. `values` (n x garbler words) are given if they are known now. The
-    // batch is then seeded, which the evaluator must be told too.
+    // Garbles n instances for the evaluator's `corrections`. Takes n * evaluator_bits OTs and throws OrderError if
+    // there are fewer. Both sides say the same `outputs`. `values` (n x garbler words) are given if they are known now.
+    // The batch is then seeded, which the evaluator must be told too.
     GarbledBatch garble(const Circuit& circuit, std::size_t n, ByteView corrections, Outputs outputs = Outputs::opened,
                         std::optional<WordView> values = std::nullopt);
 
@@ -153,8 +154,8 @@ public:
     void extend(std::size_t count, MutableByteView message);
     static std::size_t extension_message_bytes(std::size_t count);
     Bytes extend(std::size_t count);
-    // Begins n instances with `values` (n x evaluator words). Takes n * evaluator_bits OTs and throws OrderError if there
-    // are fewer. Both sides say the same `outputs`; `labels` are seeded if the garbler garbles with its values.
+    // Begins n instances with `values` (n x evaluator words). Takes n * evaluator_bits OTs and throws OrderError if
+    // there are fewer. Both sides say the same `outputs`; `labels` are seeded if the garbler garbles with its values.
     EvaluatedBatch evaluate(const Circuit& circuit, std::size_t n, WordView values, Outputs outputs = Outputs::opened,
                             GarblerLabels labels = GarblerLabels::sent);
 

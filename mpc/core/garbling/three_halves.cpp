@@ -1,4 +1,4 @@
-// Three-halves garbling in plain words, garbler above evaluator; see three_halves.hpp.
+// Three-halves garbling in plain words, the garbler above the evaluator; see three_halves.hpp.
 #include "core/garbling/three_halves.hpp"
 
 #include "core/garbling/portable_walk.hpp"

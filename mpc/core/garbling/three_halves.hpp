@@ -1,59 +1,62 @@
-// Three-halves garbling: Rosulek and Roy, "Three halves make a whole? Beating the half-gates lower bound for garbled
-// circuits" (CRYPTO 2021, eprint 2021/749), slicing and dicing. Three half blocks and five bits an AND gate, six hash
-// calls to garble it and three to evaluate it. The matrices are the paper's (figures 3 and 4);
+// Three-halves garbling with slicing and dicing (Rosulek and Roy, "Three halves make a whole? Beating the half-gates
+// lower bound for garbled circuits", CRYPTO 2021, eprint 2021/749). An AND gate takes three half blocks and five bits,
+// six hash calls to garble it and three to evaluate it. The matrices are the paper's (figures 3 and 4).
 // test_three_halves_gate.cpp holds the kernels to its equation (4) in all cases.
 //
-// A block X has an upper half X_L and a lower half X_R, whose lowest bit is the colour. With A, B the labels that the
-// evaluator holds, i, j their colours and + for XOR,
+// A block X has an upper half X_L and a lower half X_R, whose lowest bit is the permute bit. Let A, B be the labels
+// that the evaluator holds, i, j their permute bits, and + XOR. Let
 //
-//     S_1 = (A_L + A_R + B_L || A_L + B_R),      S_2 = (A_L + B_R || A_R + B_L + B_R),
+//     S_1 = (A_L + A_R + B_L || A_L + B_R),      S_2 = (A_L + B_R || A_R + B_L + B_R).
 //
-// it opens two control bits and takes as the label of the output, h being one more bit of each hash,
+// The evaluator opens two control bits c_1, c_2 and takes C as the label of the output, where h is one more bit of each
+// hash.
 //
 //     c_1 = h(A) + h"(A + B) + z_1 + i z_3 + (i + j) z_5,     c_2 = h'(B) + h"(A + B) + z_2 + j z_4 + (i + j) z_5,
 //     C   = (H(A) || H'(B)) + (H"(A + B) || H"(A + B)) + (i G_0 || j G_1) + (i + j) (G_2 || G_2)
 //           + ((1 + i) B_L || (1 + j) A_R) + c_1 S_1 + c_2 S_2.
 //
-// The garbler, with A, B the labels of colour zero, a, b the colours of the labels of value one (the output is one for
-// colours a, b only) and two fresh random bits r_1, r_2 a gate, makes the control bits of all colours
+// For the garbler let A, B be the labels of permute bit zero, and a, b the permute bits of the labels of value one. So
+// the output is one for the permute bits a, b only. It draws two fresh random bits r_1, r_2 a gate and makes the
+// control bits of all permute bits
 //
-//     c_1 = r_1 + b (i + j) + a j,      c_2 = r_2 + b i + a (i + j),
+//     c_1 = r_1 + b (i + j) + a j,      c_2 = r_2 + b i + a (i + j).
 //
-// which with u = r_1 + b, v = r_2 + a and D X = H(X) + H(X + delta) is
+// With u = r_1 + b, v = r_2 + a and D X = H(X) + H(X + delta) this is
 //
 //     G_0 || G_1 = (D A || D'B) + (B_L || A_R) + delta + a S_1 + b S_2 + u (delta_R || delta_L + delta_R)
 //                                                                     + v (delta_L + delta_R || delta_L)
 //     G_2        = D"(A + B) + (a (S_1 + S_2) + b S_1)_L + u delta_L + v delta_R
-//     z_3 = a + d A,  z_4 = b + d'B,  z_5 = a + b + d"(A + B),  z_1 = r_1 + h(A) + h"(A + B),  z_2 likewise,
+//     z_3 = a + d A,  z_4 = b + d'B,  z_5 = a + b + d"(A + B),  z_1 = r_1 + h(A) + h"(A + B),  z_2 likewise.
 //
-// and the zero label of the output is C for i = j = 0, plus (1 + a) (1 + b) delta.
+// The zero label of the output is C for i = j = 0, plus (1 + a) (1 + b) delta.
 //
-// Why it hides a and b. Say what is sent in terms of the labels A, B that the evaluator holds: G_0, z_3 are the only
-// ones that contain the hash of A + delta, G_1, z_4 that of B + delta, G_2, z_5 that of A + B + delta, each once and
-// plus a sum of halves of delta and of what it knows. If such a hash is random even with sums of delta's halves added,
-// all six are random and independent of all else. z_1, z_2 then say no more than c_1, c_2, which are uniform by r_1,
-// r_2 for each i, j, whatever a and b. So a simulator that draws G and z at random and evaluates is as good.
+// Why it hides a and b. Write what is sent in terms of the labels A, B that the evaluator holds. Only G_0 and z_3
+// contain the hash of A + delta, only G_1 and z_4 that of B + delta, only G_2 and z_5 that of A + B + delta. Each
+// contains it once, plus a sum of halves of delta and of what the evaluator knows. If such a hash is random even with
+// sums of delta's halves added, all six are random and independent of all else. Then z_1, z_2 say no more than c_1,
+// c_2, which r_1, r_2 make uniform for each i, j, whatever a and b. So a simulator that draws G and z at random and
+// evaluates is as good.
 //
 // The hash must therefore be circular correlation-robust for all functions delta -> x delta_L + y delta_R with bits x,
-// y (the paper's RTCCR is this for the sliced labels). The paper takes pi(x + U(tweak)) + alpha (x + U(tweak)), pi a
-// fixed permutation, U a universal hash, alpha times either half in GF(2^64), alpha not in GF(4). Here, as in
-// hash.hpp,
+// y (the paper's RTCCR is this for the sliced labels). The paper takes pi(x + U(tweak)) + alpha (x + U(tweak)), with pi
+// a fixed permutation, U a universal hash, and alpha times either half in GF(2^64), alpha not in GF(4). Here, as in
+// hash.hpp, the hash is
 //
 //     H_k(x) = AES(salt ^ k, x) + alpha x,   alpha = X in GF(2)[X] / (X^64 + X^4 + X^3 + X + 1),
 //
-// re-keyed three times a gate and tile (H, H', H"). H(A), H"(A + B) keep the upper half and, as h, the lowest bit of
-// the cipher's lower half; H'(B) the lower half and the lowest bit of the upper one. hash.hpp's sigma would not do:
-// its upper half is itself a sum of halves, which an added delta_L + delta_R cancels.
+// with three new keys a gate and tile (H, H', H"). H(A) and H"(A + B) keep the upper half and, as h, the lowest bit of
+// the cipher's lower half. H'(B) keeps the lower half and the lowest bit of the upper one. hash.hpp's sigma would not
+// do, as its upper half is itself a sum of halves, which an added delta_L + delta_R cancels.
 //
-// Bound, in the ideal-cipher model, for an adversary of p cipher calls: it must ask for the cipher of some x + delta,
+// Bound, in the ideal-cipher model, for an adversary of p cipher calls. It must ask for the cipher of some x + delta,
 // or for the inverse of what that is. A call under key k meets one of the mu = kTile labels hashed with k. Forward, it
 // has to guess 127 bits of delta. Backward, a guess fixes 65 bits by what was sent, which is a function of delta of
-// full entropy (alpha + x is invertible), and 63 of the cipher that nobody has seen. Either way 2 mu p / 2^127 as in
-// hash.hpp; there are half as many hash calls again, which counts in the collisions only. The labels under one key
-// must be independent, A + B among them: see hash.hpp and builder.hpp.
+// full entropy (alpha + x is invertible), and 63 of the cipher that nobody has seen. Either way the bound is
+// 2 mu p / 2^127 as in hash.hpp. There are half as many hash calls again, which counts in the collisions only. The
+// labels under one key must be independent, A + B among them (hash.hpp and builder.hpp).
 //
-// A row (kernels.hpp): `lanes` blocks G_0 || G_1, `lanes` half blocks G_2, then packed bits: (z_2, z_1) of each
-// instance, (z_4, z_3) of each, z_5 of each, every list filled to a byte with zeros.
+// A row (kernels.hpp) holds `lanes` blocks G_0 || G_1, then `lanes` half blocks G_2, then packed bits. These are (z_2,
+// z_1) of each instance, (z_4, z_3) of each, and z_5 of each. Every list is filled to a byte with zeros.
 #pragma once
 
 #include "core/garbling/kernels.hpp"

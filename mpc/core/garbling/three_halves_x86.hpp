@@ -1,5 +1,6 @@
-// The x86 kernels of three-halves garbling, garbling directly above evaluation; formulas and names in three_halves.hpp.
-// Included by the files that are compiled for one instruction set, as gates_x86.hpp is, whose rules hold here too.
+// The x86 kernels of three-halves garbling, garbling directly above evaluation. Formulas and names are in
+// three_halves.hpp. Only the files that are compiled for one instruction set include this, as with gates_x86.hpp, whose
+// rules hold here too.
 #pragma once
 
 #include "core/garbling/gates_x86.hpp"

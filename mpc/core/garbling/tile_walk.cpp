@@ -1,4 +1,4 @@
-// The walk through a circuit; see tile_walk.hpp.
+// Walks through a circuit; see tile_walk.hpp.
 #include "core/garbling/tile_walk.hpp"
 
 #include <algorithm>

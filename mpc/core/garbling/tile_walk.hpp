@@ -1,5 +1,5 @@
-// The walk of either role through a circuit over n instances: tile after tile, gate range after gate range, so that
-// tables can be made or used in pieces of any size and memory stays bounded by a tile.
+// Walks through a circuit over n instances, for either role. It goes tile after tile and gate range after gate range,
+// so that tables can be made or used in pieces of any size and memory stays bounded by a tile.
 #pragma once
 
 #include <cstddef>

@@ -1,4 +1,5 @@
-// Vectors of words for polynomials: aligned for the widest loads, wiped when freed, since most of them hold secrets.
+// Vectors of words for polynomials. They are aligned for the widest loads, and wiped when freed, since most of them
+// hold secrets.
 #pragma once
 
 #include <cstddef>

@@ -1,6 +1,7 @@
-// Arithmetic modulo one prime p < 2^47, in constant time: no branch, no division, no address depends on a residue.
+// Arithmetic modulo one prime p < 2^47 in constant time. There is no branch and no division, and no address depends on
+// a residue.
 //
-// Multiplication by a known factor: Shoup's trick as in Harvey, "Faster arithmetic for number-theoretic transforms"
+// A product with a known factor uses Shoup's trick as in Harvey, "Faster arithmetic for number-theoretic transforms"
 // (J. Symb. Comput. 60, 2014), section 3.
 #pragma once
 

@@ -1,9 +1,9 @@
-// The negacyclic number-theoretic transform: Z_p[X]/(X^N + 1) to N copies of Z_p, where products are pointwise.
+// The negacyclic number-theoretic transform. It maps Z_p[X]/(X^N + 1) to N copies of Z_p, where products are pointwise.
 //
-// Longa and Naehrig, "Speeding up the number theoretic transform for faster ideal lattice-based cryptography" (CANS
-// 2016), algorithms 1 and 2, with the lazy butterflies of Harvey (2014). Entry j of a transform is the polynomial's
-// value at psi^(2 r + 1), r being j with its log2 N bits reversed and psi the smallest primitive 2N-th root of unity.
-// Every CPU level gives the same residues.
+// The algorithms are 1 and 2 of Longa and Naehrig, "Speeding up the number theoretic transform for faster ideal
+// lattice-based cryptography" (CANS 2016), with the lazy butterflies of Harvey (2014). Entry j of a transform is the
+// polynomial's value at psi^(2 r + 1), where r is j with its log2 N bits reversed and psi is the smallest primitive
+// 2N-th root of unity. Every CPU level gives the same residues.
 #pragma once
 
 #include <cstddef>

@@ -1,8 +1,8 @@
-// The transform on AVX-512 IFMA: 52-bit multiply-add, eight residues a vector; see ntt.hpp.
+// The transform on AVX-512 IFMA (52-bit multiply-add), eight residues a vector; see ntt.hpp.
 //
-// The arithmetic is that of the portable kernels with 2^52 in place of 2^64 in Shoup's quotients (Boemer et al.,
-// "Intel HEXL", WAHC 2021). Two layers a pass over memory; the last three run on transposed 8 x 8 tiles, so that all
-// butterflies are between vectors. Results are reduced fully, hence the same as the portable ones.
+// The arithmetic is that of the portable kernels with 2^52 in place of 2^64 in Shoup's quotients (Boemer et al., "Intel
+// HEXL", WAHC 2021). A pass over memory does two layers. The last three layers run on transposed 8 x 8 tiles, so that
+// all butterflies are between vectors. Results are reduced fully, hence the same as the portable ones.
 #include <immintrin.h>
 
 #include "core/base/block.hpp"

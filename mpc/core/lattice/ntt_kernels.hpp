@@ -1,5 +1,6 @@
-// The kernels behind ntt.hpp, one set an instruction set, and the tables that they read; ntt.cpp chooses. Plain data
-// only, so that a file compiled for one instruction set instantiates nothing that others could be linked to.
+// The kernels behind ntt.hpp, one set for each instruction set, and the tables that they read. ntt.cpp chooses among
+// them. They are plain data only, so that a file compiled for one instruction set instantiates nothing that others
+// could be linked to.
 #pragma once
 
 #include <cstddef>

@@ -1,4 +1,4 @@
-// Random polynomials; see sampling.hpp.
+// Draws random polynomials; see sampling.hpp.
 #include "core/lattice/sampling.hpp"
 
 namespace mpc::lattice {

@@ -1,6 +1,8 @@
-// Random polynomials. All draw whole words from a Prg, a fixed number unless the output is public.
+// Draws random polynomials. Every function draws whole words from a Prg, a fixed number of them unless the output is
+// public.
 //
-// Secret draws are constant-time: no table, no rejection. `uniform_residues` rejects; its output is always public.
+// Secret draws are constant-time, with no table and no rejection. `uniform_residues` rejects, and its output is always
+// public.
 #pragma once
 
 #include <cstddef>

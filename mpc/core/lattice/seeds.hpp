@@ -1,4 +1,4 @@
-// Where the seeds of a key's operations come from: the operating system, or one injected seed in tests.
+// Gives the seeds of a key's operations. They come from the operating system, or in tests from one injected seed.
 #pragma once
 
 #include <mutex>

@@ -1,4 +1,4 @@
-// Chou-Orlandi base OTs. See base_ot.hpp.
+// Chou-Orlandi base OTs; see base_ot.hpp.
 #include "core/ot/base_ot.hpp"
 
 #include <string>
@@ -62,9 +62,11 @@ std::vector<KeyPair> BaseOtSender::finish(ByteView points) const {
     std::vector<std::uint8_t> encoded(shared.size() * kPointBytes);
     encode_points(shared.data(), shared.size(), encoded.data());
     std::vector<KeyPair> keys(n);
-    for (std::size_t i = 0; i < n; ++i)
+    for (std::size_t i = 0; i < n; ++i) {
+        const std::uint8_t* const point = points.slice(kPointBytes * i, kPointBytes).data();
         for (std::size_t x = 0; x < 2; ++x)
-            keys[i].key[x] = derive_key(i, encoded_a_, points.data() + kPointBytes * i, &encoded[(2 * i + x) * kPointBytes]);
+            keys[i].key[x] = derive_key(i, encoded_a_, point, &encoded[(2 * i + x) * kPointBytes]);
+    }
     wipe(product.data(), product.size() * sizeof(Point));
     wipe(shared.data(), shared.size() * sizeof(Point));
     wipe(encoded.data(), encoded.size());

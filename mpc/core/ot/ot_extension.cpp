@@ -1,4 +1,4 @@
-// SoftSpoken correlated OT extension with 16-leaf trees. See ot_extension.hpp.
+// SoftSpoken correlated OT extension with 16-leaf trees; see ot_extension.hpp.
 #include "core/ot/ot_extension.hpp"
 
 #include <algorithm>

@@ -1,5 +1,5 @@
-// Correlated OT extension: Roy, "SoftSpokenOT: quieter OT extension from small-field silent VOLE in the Minicrypt
-// model" (CRYPTO 2022, eprint 2022/192), semi-honest, with field size 2^4: 31/8 bytes an OT.
+// Correlated OT extension of Roy, "SoftSpokenOT: quieter OT extension from small-field silent VOLE in the Minicrypt
+// model" (CRYPTO 2022, eprint 2022/192). It is semi-honest with field size 2^4 and takes 31/8 bytes an OT.
 //
 //     receiver (choice bits u)                                   sender (offset delta)
 //     32 trees of 16 leaves r_x, from both keys of 4 base OTs    all leaves but r_alpha; alpha = 4 bits of delta
@@ -7,13 +7,13 @@
 //     U_i + U_0, i = 1..31    ----------------------------->     W_i += (U_i + U_0) alpha
 //     t_j = column j of V,  u_j = bit j of U_0                   q_j = column j of W = t_j + u_j delta
 //
-// (The paper's small-field VOLE over F_2 from punctured GGM trees, repeated 128/4 times, without the consistency check
-// that only malicious security needs.) The choice bits are random; whoever needs chosen bits c_j sends c_j + u_j and
-// shifts q_j. The receiver's side runs the base OTs as sender.
+// This is the paper's small-field VOLE over F_2 from punctured GGM trees, repeated 128/4 times, without the consistency
+// check that only malicious security needs. The choice bits are random. Whoever needs chosen bits c_j sends c_j + u_j
+// and shifts q_j. The receiver's side runs the base OTs as sender.
 //
-// What each side learns: the sender sees base-OT points and U_i + U_0, which leaf r_alpha hides (pseudo-random by the
-// GGM tree); the receiver sees nothing of delta after the base OTs. Leaves are AES-128 in counter mode, one key a leaf,
-// one counter position a column block, never twice.
+// What each side learns. The sender sees base-OT points and U_i + U_0, which leaf r_alpha hides (it is pseudo-random by
+// the GGM tree). The receiver sees nothing of delta after the base OTs. Leaves are AES-128 in counter mode with one key
+// a leaf and one counter position a column block, never used twice.
 #pragma once
 
 #include <array>

@@ -1,4 +1,4 @@
-// First-in, first-out stores of unused OTs. See ot_pool.hpp.
+// First-in, first-out stores of unused OTs; see ot_pool.hpp.
 #include "core/ot/ot_pool.hpp"
 
 #include <algorithm>

@@ -1,4 +1,5 @@
-// Correlated OTs made and not yet used, first in, first out. Each is handed out once and wiped here at that moment.
+// Keeps correlated OTs that are made and not yet used, first in, first out. Each is handed out once, and wiped here at
+// that moment.
 #pragma once
 
 #include <cstddef>

@@ -1,5 +1,5 @@
-// Fuzzes what one batch reads from the peer, OTs dealt: the garbler's side corrections and colour bits,
-// the evaluator's side tables in any pieces, labels, decoding bits and the projection, in any order.
+// Fuzzes what one batch reads from the peer, with OTs dealt. The garbler's side reads corrections and permute bits. The
+// evaluator's side reads tables in any pieces, labels, decoding bits and the projection, in any order.
 #include <algorithm>
 
 #include "core/circuits/circuits.hpp"

@@ -1,4 +1,5 @@
-// Fuzzes the decoding of curve points (edwards25519.hpp). A valid encoding is canonical, so it comes back byte for byte.
+// Fuzzes the decoding of curve points (edwards25519.hpp). A valid encoding is canonical, so it comes back byte for
+// byte.
 #include "core/curve/edwards25519.hpp"
 #include "tests/fuzz/input.hpp"
 

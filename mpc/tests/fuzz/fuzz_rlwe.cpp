@@ -1,5 +1,5 @@
-// Fuzzes what the encrypted linear layers read: public key and upload (answering party), reply (querying party), and the
-// positions of results, which come with the architecture.
+// Fuzzes what the encrypted linear layers read. The answering party reads a public key and uploads, the querying party
+// replies, and both the positions of results, which come with the architecture.
 #include <memory>
 
 #include "core/bfv/linear.hpp"

@@ -1,5 +1,5 @@
-// Fuzzes what sessions read from the peer: the base OTs of both sides, OT extension, and batches through a session that
-// lasts over many inputs, so that a refused message that left a trace would spoil a later result.
+// Fuzzes what sessions read from the peer. That is the base OTs of both sides, OT extension, and batches through a
+// session that lasts over many inputs, so that a refused message that left a trace would spoil a later result.
 #include <memory>
 #include <optional>
 

@@ -1,11 +1,12 @@
 // What the fuzz targets share. A target reads its input one decision at a time, so that a few mutated bytes reach deep
-// into a protocol: most messages are the honest ones with some bytes changed, cut off or added.
+// into a protocol. Most messages are the honest ones with some bytes changed, cut off or added.
 //
-// Oracles: only errors of error.hpp leave the core; a refused message has changed nothing, so that the honest one is
-// taken afterwards; what was accepted honestly gives the right result. Memory errors are the sanitizers' to find.
+// Three things are checked. Only errors of error.hpp leave the core. A refused message has changed nothing, so that the
+// honest one is taken afterwards. What was accepted honestly gives the right result. Memory errors are the sanitizers'
+// to find.
 //
-// kept/<target>/ holds the inputs to start from, named after what they reach. An input that found a defect belongs there
-// too: every build of the tests runs them.
+// kept/<target>/ holds the inputs to start from, named after what they reach. An input that found a defect belongs
+// there too, as every build of the tests runs them.
 #pragma once
 
 #include <algorithm>
