@@ -323,7 +323,7 @@ void packing() {
             const std::size_t tile = i / kTile;
             const std::size_t lanes = std::min(kTile, n - tile * kTile);
             const std::size_t place = tile * kTile * 111 + 69 * lanes + i % kTile;
-            CHECK(get_bit(packed.data(), place) == ((values[4 * i + 2] >> 4) & 1));
+            CHECK(get_bits(packed.data(), place, 1) == ((values[4 * i + 2] >> 4) & 1));
         }
         if (n * 111 % 8 != 0) {
             auto bad = packed;

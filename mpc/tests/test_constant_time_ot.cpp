@@ -83,7 +83,7 @@ void base_ots_and_extension() {
     make_public(q.data(), q.size());
     make_public(u.data(), u.size());
     for (std::size_t i = 0; i < t.size(); ++i) {
-        const bool choice = get_bit(reinterpret_cast<const std::uint8_t*>(u.data()), i);
+        const std::uint64_t choice = get_bits(reinterpret_cast<const std::uint8_t*>(u.data()), i, 1);
         CHECK(t[i] == (q[i] ^ (mask_of(choice) & delta)));
     }
 }

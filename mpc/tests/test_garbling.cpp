@@ -79,7 +79,7 @@ void known_inputs_as_specified() {
             Block label{place, 0};
             Aes128(setting.input_seed).encrypt(&label, &label, 1);
             CHECK(evaluation.output_labels()[place] == label);
-            CHECK(zero[place] == (label ^ (mask_of(get_bit(bits.data(), place)) & setting.delta)));
+            CHECK(zero[place] == (label ^ (mask_of(get_bits(bits.data(), place, 1)) & setting.delta)));
         }
     }
 }

@@ -32,7 +32,7 @@ struct Outputs {
         labels = zero_labels;
         const Bytes bits = pack_values(widths, values, n);
         for (std::size_t k = 0; k < labels.size(); ++k) {
-            if (get_bit(bits.data(), k)) labels[k] ^= delta;
+            if (get_bits(bits.data(), k, 1) != 0) labels[k] ^= delta;
         }
         write_out();
     }

@@ -29,7 +29,7 @@ namespace mpc::bfv {
 
 class SecretKey {
 public:
-    // `injected`: all randomness from this seed, tests only.
+    // Draws all randomness from `injected`, which is for tests only.
     explicit SecretKey(SharedParameters parameters, const std::optional<Block>& injected = std::nullopt);
 
     const Parameters& parameters() const { return *parameters_; }
@@ -39,9 +39,9 @@ public:
     // ParameterError on a larger coefficient or a number of them that N does not divide.
     Bytes encrypt(WordView messages) const;
 
-    // The selected results of a reply; throws LengthError, MalformedError.
+    // Opens the selected results of a reply. Throws LengthError and MalformedError.
     std::vector<std::uint64_t> decrypt(ByteView reply, const Selection& selection) const;
-    // The same before rounding, modulo 2^k: 2^(k-l) y plus noise. For measuring the noise.
+    // Gives the same before rounding, modulo 2^k, which is 2^(k-l) y plus noise. For measuring the noise.
     std::vector<std::uint64_t> phases(ByteView reply, const Selection& selection) const;
 
 private:
@@ -57,7 +57,7 @@ private:
     Bytes public_key_;
 };
 
-// Transforms of the weights of one layer; polynomial (o, j) starts at (o * inputs + j) * words.
+// Transforms of the weights of one layer. Polynomial (o, j) starts at (o * inputs + j) * words.
 class Weights {
 public:
     std::size_t outputs() const { return outputs_; }
@@ -80,13 +80,13 @@ public:
 
     const Parameters& parameters() const { return *parameters_; }
 
-    // Weights [outputs, inputs, N] of layer `layer` of the parameters. Throws ParameterError if an output's weights
-    // exceed the layer's bound or a weight is not below 2^30 in magnitude.
+    // Transforms weights [outputs, inputs, N] of layer `layer` of the parameters. Throws ParameterError if an output's
+    // weights exceed the layer's bound or a weight is not below 2^30 in magnitude.
     Weights load(const std::int64_t* weights, std::size_t outputs, std::size_t inputs, std::size_t layer) const;
 
-    // The reply to an upload of batch * inputs polynomials: batch * outputs polynomials, batch-major. `masks`, one a
-    // selected result, below 2^l, are added to the results. Throws LengthError, MalformedError on the upload;
-    // LimitError when more results of the layer are asked for than its bound allows; ParameterError on the rest.
+    // Answers an upload of batch * inputs polynomials with batch * outputs polynomials, batch-major. `masks`, one a
+    // selected result, below 2^l, are added to the results. Throws LengthError and MalformedError on the upload,
+    // LimitError when more results of the layer are asked for than its bound allows, ParameterError on the rest.
     Bytes apply(const Weights& weights, ByteView upload, WordView masks, const Selection& selection) const;
 
 private:

@@ -29,7 +29,7 @@ int largest_modulus_bits(std::size_t degree) {
 }
 
 Parameters::Parameters(std::size_t degree, int plain_bits, std::vector<LayerBound> layers, int statistical_bits)
-    : degree_(degree), plain_bits_(plain_bits), layers_(std::move(layers)), statistical_bits_(statistical_bits) {
+    : degree_(degree), plain_bits_(plain_bits), layers_(std::move(layers)) {
     const int largest = std::min(largest_modulus_bits(degree), 3 * kMaxPrimeBits);
     if (plain_bits < kSmallestPlainBits || plain_bits > kLargestPlainBits) {
         throw ParameterError("expected a ring of " + std::to_string(kSmallestPlainBits) + " to " +

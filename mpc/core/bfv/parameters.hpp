@@ -84,7 +84,6 @@ public:
     int modulus_bits() const { return modulus_bits_; }
     const FloodWidth& flood() const { return flood_; }
     double flood_bits() const;  // log2 W, for people
-    int statistical_bits() const { return statistical_bits_; }
     const std::vector<LayerBound>& layers() const { return layers_; }
     const std::vector<lattice::Ntt>& primes() const { return primes_; }
     std::size_t words() const { return primes_.size() * degree_; }  // of a polynomial modulo q, prime-major
@@ -98,7 +97,6 @@ private:
     std::size_t degree_;
     int plain_bits_;
     std::vector<LayerBound> layers_;
-    int statistical_bits_;
     FloodWidth flood_;
     int modulus_bits_ = 0;
     std::vector<lattice::Ntt> primes_;

@@ -13,11 +13,11 @@ class Scaling {
 public:
     explicit Scaling(const Parameters& parameters);
 
-    // Residues modulo prime `index` of floor((q m + dither) / 2^l), for m and dither in [0, 2^l). dither = 2^(l-1)
-    // rounds q m / 2^l to the nearest integer; a uniform dither rounds it stochastically: mean exact, variance at
-    // most 1/4, whatever m is.
+    // Returns the residue modulo prime `index` of floor((q m + dither) / 2^l), for m and dither in [0, 2^l).
+    // dither = 2^(l-1) rounds q m / 2^l to the nearest integer. A uniform dither rounds it stochastically, with exact
+    // mean and variance at most 1/4, whatever m is.
     //     With y = (q m + dither) mod 2^l the quotient is (q m + dither - y) / 2^l, which is (dither - y) / 2^l modulo
-    // every prime of q: no wide number is ever formed.
+    // every prime of q. So no wide number is ever formed.
     MPC_INLINE std::uint64_t up(std::uint64_t m, std::uint64_t dither, std::size_t index) const {
         const Row& row = rows_[index];
         const std::uint64_t y = (modulus_word_ * m + dither) & plain_mask_;
@@ -25,8 +25,8 @@ public:
     }
     std::uint64_t half() const { return half_; }
 
-    // round(2^k c / q) mod 2^k, c given by residues c[0], c[stride], ... (each below 2^49, up to multiples of its
-    // prime).
+    // Returns round(2^k c / q) mod 2^k, c given by residues c[0], c[stride], ... (each below 2^49, up to multiples of
+    // its prime).
     //     c / q = sum_i c_i h_i / p_i modulo 1, h_i the inverse of q / p_i modulo p_i; with h_i / p_i in 128 bits of
     // fraction the sum is below the true value by less than 3 * 2^-79, hence the result off by less than 2^-13 before
     // rounding.

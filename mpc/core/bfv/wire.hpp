@@ -22,10 +22,10 @@
 
 namespace mpc::bfv {
 
-// Results of a reply: coefficient `position % N` of its polynomial number `position / N`.
+// The results of a reply, by position. A result is coefficient `position % N` of polynomial number `position / N`.
 class Selection {
 public:
-    // Positions strictly ascending, at least one in every polynomial; throws ParameterError otherwise.
+    // Takes positions that ascend strictly, at least one in every polynomial. Throws ParameterError otherwise.
     Selection(View<const std::int64_t> positions, std::size_t polynomials, std::size_t degree);
 
     std::size_t polynomials() const { return begin_.size() - 1; }
@@ -43,7 +43,7 @@ std::size_t polynomial_bytes(const Parameters& parameters);
 std::size_t upload_bytes(const Parameters& parameters, std::size_t polynomials);
 std::size_t reply_bytes(const Parameters& parameters, const Selection& selection);
 
-// Encryptions in transformed form: `first` b and `second` a of polynomial j start at j * parameters.words().
+// Encryptions in transformed form. Of polynomial j, `first` b and `second` a start at j * parameters.words().
 struct Ciphertexts {
     lattice::Words first, second;
 };

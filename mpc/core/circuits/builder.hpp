@@ -41,7 +41,7 @@ public:
 
     void output(const Word& word);
 
-    // The finished circuit; the builder is used up.
+    // Returns the finished circuit and uses the builder up.
     Circuit build(std::string name);
 
 private:
@@ -85,8 +85,8 @@ private:
     std::vector<Wire> outputs_;
     std::uint32_t first_gate_ = 1;  // wires: 0 the constant, then the inputs, then one a gate
     std::vector<Node> gates_;
-    // By wire: the XOR of the numbers that stand for the inputs and AND gates it is the XOR of. Different XORs come out
-    // equal with a chance of 2^-64 a gate.
+    // Every input and AND gate has a number. By wire, this is the XOR of the numbers of those that the wire is the XOR
+    // of. Different XORs come out equal with a chance of 2^-64 a gate.
     std::vector<std::uint64_t> sums_{0};
 };
 

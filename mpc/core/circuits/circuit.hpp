@@ -16,7 +16,7 @@
 
 namespace mpc {
 
-// Where an output bit is found once all gates are done: row ^ invert. Row 0 makes a constant.
+// Where an output bit is found once all gates are done, as row ^ invert. Row 0 makes a constant.
 struct OutputBit {
     std::uint32_t row;
     bool invert;
@@ -48,11 +48,11 @@ public:
     std::size_t and_gates() const { return content_->and_gates; }
     std::size_t slot_count() const { return content_->parts.slot_count; }
     std::size_t first_slot_row() const { return 1 + garbler_bits() + evaluator_bits(); }
-    // Whether every output word is one bit wide, which is what a projection needs.
+    // Tells whether every output word is one bit wide. Such outputs can always be projected.
     bool has_bit_outputs() const { return output_bits() == output_widths().size(); }
 
-    // In the clear, 64 instances at a time: garbler (n x garbler words), evaluator (n x evaluator words), returns
-    // (n x output words), all row by row. Throws LengthError, and ParameterError for a value beyond its word.
+    // Evaluates in the clear, 64 instances at a time. Takes n x garbler words and n x evaluator words and returns
+    // n x output words, all row by row. Throws LengthError, and ParameterError for a value beyond its word.
     std::vector<std::uint64_t> run(const std::vector<std::uint64_t>& garbler,
                                    const std::vector<std::uint64_t>& evaluator, std::size_t n) const;
 

@@ -7,7 +7,7 @@
 namespace mpc {
 
 // One step of a circuit. Operands are row numbers, `out` is a slot (circuit.hpp). XOR and NOT are free, but walking a
-// row is not: an AND gate therefore takes the XORs next to it along, and an XOR gate may have three operands.
+// row is not. An AND gate therefore takes the XORs next to it along, and an XOR gate may have three operands.
 //   AND:  out = ((a ^ x ^ invert_a) & (b ^ y ^ invert_b)) ^ z      x, y, z only if fused, absent ones are row 0 (zeros)
 //   XOR:  out = a ^ b ^ x                                          x only if fused
 struct Gate {

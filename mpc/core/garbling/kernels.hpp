@@ -14,11 +14,11 @@
 
 namespace mpc {
 
-// How an AND gate is garbled. Both are keyed by hash.hpp's indices, so many a gate and tile; a row is the tables of one
-// gate in one tile.
+// How an AND gate is garbled. Either way takes keys by hash.hpp's indices, so many a gate and tile. A row is the tables
+// of one gate in one tile.
 enum class TableFormat : std::uint8_t {
-    half_gates,    // 32 bytes a gate and instance: `lanes` blocks of the garbler's half, then of the evaluator's half
-    three_halves,  // 24 5/8 bytes: see three_halves.hpp
+    half_gates,    // 32 bytes a gate and instance, `lanes` blocks of the garbler's half, then of the evaluator's half
+    three_halves,  // 24 5/8 bytes (three_halves.hpp)
 };
 
 constexpr MPC_INLINE std::size_t keys_per_and(TableFormat format) {
@@ -31,7 +31,7 @@ constexpr MPC_INLINE std::size_t row_bytes(TableFormat format, std::size_t lanes
                                              : 3 * sizeof(std::uint64_t) * lanes + 2 * pair_bits + bits;
 }
 
-// What one call of a garbling kernel works on; the kernel advances `index`, `tables` and `dice`.
+// What one call of a garbling kernel works on. The kernel advances `index`, `tables` and `dice`.
 struct GateRun {
     const Gate* gates;         // the next gate
     std::size_t gate_count;    // how many gates are left
@@ -62,18 +62,18 @@ struct ProjectionRun {
 };
 
 struct GarblingKernels {
-    // blocks[i] ^= delta where bit i of the packed `bits` is one.
+    // Adds delta to blocks[i] where bit i of the packed `bits` is one.
     void (*shift)(Block* blocks, const std::uint8_t* bits, std::size_t count, const Block& delta);
-    // Bit i of the result is the colour of row[i], i < lanes <= kTile.
+    // Collects permute bits. Bit i of the result is that of row[i], i < lanes <= kTile.
     std::uint64_t (*colours)(const Block* row, std::size_t lanes);
-    // Walks gates until one of the two limits; returns how many gates it took. The rows hold zero labels.
+    // Walks gates until one of the two limits and returns how many gates it took. The rows hold zero labels.
     std::size_t (*garble)(GateRun& run, const Block& delta);
-    // The same for the evaluator; reads `tables`, and the rows hold the labels of the actual values.
+    // Does the same for the evaluator. It reads `tables`, and the rows hold the labels of the actual values.
     std::size_t (*evaluate)(GateRun& run);
     // The same two with three halves.
     std::size_t (*garble_three_halves)(GateRun& run, const Block& delta);
     std::size_t (*evaluate_three_halves)(GateRun& run);
-    // The garbler's side of a projection, from zero labels to a message that was zero; and the evaluator's.
+    // Make the garbler's side of a projection, from zero labels to a message that was zero, and the evaluator's.
     void (*project)(const ProjectionRun& run, const Block& delta, std::uint8_t* message);
     void (*open_projection)(const ProjectionRun& run, const std::uint8_t* message);
 };

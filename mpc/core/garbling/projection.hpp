@@ -37,7 +37,7 @@ struct GarblerProjection {
     std::vector<std::uint64_t> shares;  // m, n x output words
 };
 
-// Length of the message. Throws ParameterError for a width outside its range.
+// Returns the length of the message. Throws ParameterError for a width outside its range.
 std::size_t projection_bytes(const Circuit& circuit, std::size_t n, unsigned width);
 
 // Both throw ParameterError for a width outside its range and OrderError for a garbling or evaluation that was not made

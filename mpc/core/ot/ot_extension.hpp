@@ -42,7 +42,8 @@ using LeafKeys = std::vector<RoundKeys, LargeAllocator<RoundKeys, true>>;
 
 class CotReceiver {
 public:
-    // From the 128 base OTs in which this side was the sender; writes kTreeMessageBytes to `message` for the peer.
+    // Starts from the 128 base OTs in which this side was the sender, and writes kTreeMessageBytes to `message` for the
+    // peer.
     CotReceiver(const std::vector<KeyPair>& base_keys, MutableByteView message);
 
     // Writes extension_bytes(column_blocks) to `message`, 128 * column_blocks blocks to `t` and as many choice bits
@@ -59,7 +60,7 @@ public:
     // The choice bits with which this side, as base-OT receiver, takes the off-path sums of the trees.
     static std::array<std::uint8_t, kBaseOts> base_choices(const Block& delta);
 
-    // From its 128 base-OT keys and the receiver's kTreeMessageBytes.
+    // Starts from its 128 base-OT keys and the receiver's kTreeMessageBytes.
     CotSender(const Block& delta, const Blocks& base_keys, ByteView message);
     ~CotSender() { wipe(&delta_, sizeof delta_); }
     CotSender(const CotSender&) = delete;
@@ -70,7 +71,7 @@ public:
 
 private:
     Block delta_;
-    LeafKeys leaves_;  // tree-major, by distance y = x + alpha; y = 0 is the one not known (a dummy)
+    LeafKeys leaves_;  // tree-major, by distance y = x + alpha, of which y = 0 is not known (a dummy)
     std::uint64_t position_ = 0;
 };
 
