@@ -219,7 +219,7 @@ def run_sanitized(sanitizers: str) -> None:
         return
     folder = ROOT / "build" / "-".join([*sanitizers.split(","), Path(compiler).name])
     what = "the C++ core's tests with -fsanitize=" + sanitizers
-    build_core(what, folder, "-DCAPC_SANITIZE=" + sanitizers, compiler=compiler, target="checks")
+    build_core(what, folder, "-DMPC_SANITIZE=" + sanitizers, compiler=compiler, target="checks")
     say("ctest under -fsanitize=" + sanitizers)
     run_ctest(folder)
 

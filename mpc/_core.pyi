@@ -1,9 +1,13 @@
 """The C++ core: circuits, garbled sessions, encrypted linear maps. Bytes in, bytes out; no sockets, no clock.
 
+The environment variable ``MPC_CPU_LEVEL`` (portable, aesni, vaes256, vaes512) picks the instruction set; without it the
+core takes the best that the processor has. Every level gives the same bytes.
+
 ``u64[n, words]`` is a C-contiguous uint64 array of that shape, one row an instance; every value must fit its word.
 Messages may be any bytes-like object. All calls release the interpreter lock; calls on one object from several threads
-queue up. Raises ``mpc.errors.ProtocolError`` for a message of the wrong length or content and for a call out of turn,
-``mpc.errors.ParameterError`` for the caller's own arguments. Printing an object shows type and shape, never a secret.
+queue up. Raises ``mpc.errors.ProtocolError`` for a message of the wrong length or content,
+``mpc.errors.ParameterError`` for the caller's own arguments and ``mpc.errors.OrderError`` for a call out of turn, which
+is the caller's own too. Printing an object shows type and shape, never a secret.
 """
 
 import numpy as np
@@ -47,14 +51,6 @@ class Circuit:
     @staticmethod
     def sum_histogram(classes: int, width: int) -> Circuit:
         """``classes`` words each; out one word, the index of the signed argmax of the sums mod 2^width, ties lowest."""
-
-    @staticmethod
-    def confident_histogram(classes: int, width: int) -> Circuit:
-        """An answer only where the vote is clear: out ``[released, index]``, ``index`` zero unless ``released``.
-
-        Garbler: shares of the counts, shares of the noisy counts, the limit; evaluator: shares that belong to both.
-        ``released`` is ``max_j count_j >= limit``, signed; ``index`` is that of :meth:`sum_histogram`, noisy counts.
-        """
 
     @staticmethod
     def add(width: int) -> Circuit:
@@ -123,31 +119,29 @@ class GarblerSession:
         self,
         circuit: Circuit,
         n: int,
-        corrections: Buffer | None = None,
+        corrections: Buffer,
         projected: bool = False,
         values: NDArray[np.uint64] | None = None,
     ) -> Garbling:
-        """``n`` instances, taking ``n * evaluator_bits`` OTs. ``corrections``: the evaluator's choices (its
-        ``Evaluation.corrections``), fixed now; None: they come late, with the inputs. ``projected``: on both sides, so
-        that :meth:`Garbling.project` is possible where output words are wider than a bit. ``values``: the garbler's
-        ``u64[n, garbler words]``, if they are known now; their labels then travel as a seed."""
+        """``n`` instances, taking ``n * evaluator_bits`` OTs. ``corrections``: the evaluator's choices, its
+        ``Evaluation.corrections``. ``projected``: on both sides, so that :meth:`Garbling.project` is possible where
+        output words are wider than a bit. ``values``: the garbler's ``u64[n, garbler words]``, if they are known now.
+        Their labels then travel as a seed."""
 
 class Garbling:
     """The garbler's half of one circuit over ``n`` instances."""
 
-    def next_tables(self, max_bytes: int) -> bytes:
-        """The next bytes of the tables, at most so many; ``b""`` when all are out. Memory is bounded by one tile."""
-
     def write_tables(self, target: Buffer) -> int:
-        """As :meth:`next_tables`, but fills ``target`` while there are tables, and returns how many bytes."""
+        """Fills ``target`` with the next bytes of the tables, while there are any, and returns how many. Memory is
+        bounded by one tile."""
 
     @property
     def tables_left(self) -> int:
-        """Bytes that :meth:`next_tables` has still to give."""
+        """Bytes that :meth:`write_tables` has still to give."""
 
-    def input_labels(self, values: NDArray[np.uint64] | None = None, late_corrections: Buffer | None = None) -> bytes:
-        """Labels of the garbler's ``u64[n, garbler words]``, once; or, if it was garbled with ``values``, the seed of
-        them (16 B), and none are given here. Late, also the evaluator's masked labels."""
+    def input_labels(self, values: NDArray[np.uint64] | None = None) -> bytes:
+        """Labels of the garbler's ``u64[n, garbler words]``, once. If it was garbled with ``values``: the seed of them
+        (16 B), and none are given here."""
 
     def decoding(self) -> bytes:
         """Bits that open the outputs to the evaluator; after the last table."""
@@ -181,22 +175,19 @@ class EvaluatorSession:
         self,
         circuit: Circuit,
         n: int,
-        values: NDArray[np.uint64] | None = None,
+        values: NDArray[np.uint64],
         projected: bool = False,
         seeded: bool = False,
     ) -> Evaluation:
-        """``n`` instances, taking ``n * evaluator_bits`` OTs. ``values``: ``u64[n, evaluator words]``; None: late.
-        ``seeded``: the garbler has its ``values`` when it garbles."""
+        """``n`` instances, taking ``n * evaluator_bits`` OTs. ``values``: ``u64[n, evaluator words]``. ``seeded``: the
+        garbler has its ``values`` when it garbles."""
 
 class Evaluation:
     """The evaluator's half of one circuit over ``n`` instances."""
 
     @property
     def corrections(self) -> bytes:
-        """What the garbler needs before it garbles; one bit an input bit, padded by the OTs. Early batches only."""
-
-    def choose(self, values: NDArray[np.uint64]) -> bytes:
-        """Late batches only, once: ``u64[n, evaluator words]`` to the corrections for ``Garbling.input_labels``."""
+        """What the garbler needs before it garbles; one bit an input bit, padded by the OTs."""
 
     def feed_tables(self, chunk: Buffer) -> None:
         """The next bytes of the tables, cut anywhere; after the labels."""
@@ -207,10 +198,6 @@ class Evaluation:
     @property
     def label_bytes(self) -> int:
         """Length of that message."""
-
-    @property
-    def done(self) -> bool:
-        """Whether labels and all tables were there."""
 
     def colours(self) -> bytes:
         """Bits that open the outputs to the garbler."""
@@ -230,7 +217,7 @@ class RlweParameters:
     how many results one evaluator gives in all. Noise is flooded: all those results together depend on more of the
     weights than their values by a statistical distance of at most 2^-``statistical_bits``. The modulus is the smallest
     with which every result is exact (each fails with probability below 2^-56). Derivation:
-    ``mpc/core/rlwe/parameters.hpp``.
+    ``mpc/core/bfv/parameters.hpp``.
 
     Raises ParameterError if no modulus within the security bound is wide enough.
     """
@@ -242,8 +229,6 @@ class RlweParameters:
     def degree(self) -> int: ...
     @property
     def plain_bits(self) -> int: ...
-    @property
-    def statistical_bits(self) -> int: ...
     @property
     def layers(self) -> list[tuple[int, int]]: ...
     @property
@@ -285,13 +270,6 @@ class RlweSecretKey:
 class RlweWeights:
     """Weights of one layer, transformed; for the evaluators of the parameters that they were loaded under."""
 
-    @property
-    def outputs(self) -> int: ...
-    @property
-    def inputs(self) -> int: ...
-    @property
-    def layer(self) -> int: ...
-
 class RlweEvaluator:
     """The answering party's side under one public key; its calls may run in several threads at once."""
 
@@ -312,15 +290,3 @@ class RlweEvaluator:
 
         Raises ProtocolError for a malformed upload and when a layer's results exceed what the parameters allow in all.
         """
-
-def cpu_level() -> str:
-    """The instruction set in use: portable, aesni, vaes256 or vaes512 (see CAPC_CPU_LEVEL)."""
-
-def edwards25519_multiply(scalar: Buffer, point: Buffer) -> bytes:
-    """For tests: scalar (32 B, below 2^253) times an encoded point."""
-
-def edwards25519_multiply_base(scalar: Buffer) -> bytes:
-    """For tests: scalar times the generator, from the table."""
-
-def edwards25519_add(p: Buffer, q: Buffer) -> bytes:
-    """For tests: the sum of two encoded points."""

@@ -19,6 +19,10 @@ class BudgetExceededError(MpcError):
     """A charge would take an account over its privacy budget. Nothing was charged."""
 
 
+class OrderError(MpcError):
+    """This program called a step out of turn: a bug here, never the peer's fault."""
+
+
 class PeerError(MpcError):
     """Base of errors that concern one peer in one protocol step."""
 

@@ -1,4 +1,4 @@
-// Python's Circuit, and the group of the base OTs for tests against another library.
+// Python's Circuit.
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
@@ -8,13 +8,10 @@
 #include <utility>
 
 #include "bindings/convert.hpp"
-#include "core/circuits.hpp"
-#include "core/edwards25519.hpp"
-#include "core/projection.hpp"
+#include "core/circuits/circuits.hpp"
+#include "core/garbling/projection.hpp"
 
-namespace capc::bindings {
-
-using mpc::Circuit;
+namespace mpc::bindings {
 
 namespace {
 
@@ -50,7 +47,6 @@ void bind_circuit(nb::module_& m) {
         .def_static("argmax", cached(&make::argmax), nb::arg("classes"), nb::arg("ring_bits"))
         .def_static("threshold", cached(&make::threshold), nb::arg("labels"), nb::arg("ring_bits"))
         .def_static("sum_histogram", cached(&make::sum_histogram), nb::arg("classes"), nb::arg("width"))
-        .def_static("confident_histogram", cached(&make::confident_histogram), nb::arg("classes"), nb::arg("width"))
         .def_static("add", cached(&make::add), nb::arg("width"))
         .def_static("sub", cached(&make::subtract), nb::arg("width"))
         .def_static("less_than", cached(&make::less_than), nb::arg("width"))
@@ -62,9 +58,9 @@ void bind_circuit(nb::module_& m) {
         .def_prop_ro("evaluator_bits", &Circuit::evaluator_bits)
         .def_prop_ro("and_gates", &Circuit::and_gates)
         .def("table_bytes", [](const Circuit& c, std::size_t n, const std::string& tables) {
-            return mpc::table_bytes(c, n, format_of(tables));
+            return table_bytes(c, n, format_of(tables));
         }, nb::arg("n"), nb::arg("tables") = "half-gates")
-        .def("projection_bytes", &mpc::projection_bytes, nb::arg("n"), nb::arg("width"))
+        .def("projection_bytes", &projection_bytes, nb::arg("n"), nb::arg("width"))
         .def(
             "run",
             [](const Circuit& c, nb::ndarray<nb::ro> garbler, nb::handle evaluator) {
@@ -85,44 +81,4 @@ void bind_circuit(nb::module_& m) {
         });
 }
 
-namespace {
-
-using mpc::operator+;
-
-mpc::Point point_of(nb::handle object) {
-    const Buffer bytes(object);
-    mpc::Point point;
-    if (bytes.size() != mpc::kPointBytes) throw mpc::LengthError("point, bytes", mpc::kPointBytes, bytes.size());
-    if (!mpc::decode_point(bytes.data(), point)) throw mpc::MalformedError("not a valid point of edwards25519");
-    return point;
-}
-
-nb::bytes encoded(const mpc::Point& point) {
-    std::uint8_t bytes[mpc::kPointBytes];
-    mpc::encode_points(&point, 1, bytes);
-    return nb::bytes(bytes, sizeof bytes);
-}
-
-mpc::Scalar scalar_of(nb::handle object) {
-    const Buffer bytes(object);
-    mpc::Scalar scalar;
-    if (bytes.size() != scalar.size()) throw mpc::LengthError("scalar, bytes", scalar.size(), bytes.size());
-    std::copy(bytes.data(), bytes.data() + scalar.size(), scalar.begin());
-    if (scalar[31] > 0x1f) throw mpc::ParameterError("scalar: expected an integer below 2^253");
-    return scalar;
-}
-
-}  // namespace
-
-void bind_group(nb::module_& m) {
-    m.def("edwards25519_multiply", [](nb::handle scalar, nb::handle point) {
-        return encoded(mpc::multiply(scalar_of(scalar), point_of(point)));
-    }, nb::arg("scalar"), nb::arg("point"));
-    m.def("edwards25519_multiply_base", [](nb::handle scalar) {
-        return encoded(mpc::FixedBase::generator().multiply(scalar_of(scalar)));
-    }, nb::arg("scalar"));
-    m.def("edwards25519_add", [](nb::handle p, nb::handle q) { return encoded(point_of(p) + point_of(q)); },
-          nb::arg("p"), nb::arg("q"));
-}
-
-}  // namespace capc::bindings
+}  // namespace mpc::bindings

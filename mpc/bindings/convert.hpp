@@ -1,4 +1,5 @@
-// Between Python and the core: buffers in without a copy, arrays and bytes out, one lock a state machine.
+// Helpers between Python and the core. Buffers come in without a copy, arrays and bytes go out, and each state machine
+// has one lock.
 #pragma once
 
 #include <nanobind/nanobind.h>
@@ -11,12 +12,12 @@
 #include <utility>
 #include <vector>
 
-#include "core/error.hpp"
-#include "core/garbling.hpp"
-#include "core/prg.hpp"
-#include "core/sha256.hpp"
+#include "core/aes/prg.hpp"
+#include "core/base/error.hpp"
+#include "core/base/sha256.hpp"
+#include "core/garbling/garbling.hpp"
 
-namespace capc::bindings {
+namespace mpc::bindings {
 
 namespace nb = nanobind;
 
@@ -32,7 +33,6 @@ public:
 
     const std::uint8_t* data() const { return static_cast<const std::uint8_t*>(view_.buf); }
     std::size_t size() const { return static_cast<std::size_t>(view_.len); }
-    mpc::Bytes copy() const { return mpc::Bytes(data(), data() + size()); }
 
 private:
     Py_buffer view_;
@@ -65,7 +65,7 @@ nb::bytes filled_bytes(std::size_t size, Fill fill) {
     return bytes;
 }
 
-inline nb::bytes to_bytes(const mpc::Bytes& bytes) { return nb::bytes(bytes.data(), bytes.size()); }
+inline nb::bytes to_bytes(const Bytes& bytes) { return nb::bytes(bytes.data(), bytes.size()); }
 
 using Words = nb::ndarray<const std::uint64_t, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
 using WordsOut = nb::ndarray<nb::numpy, std::uint64_t, nb::ndim<2>>;
@@ -75,9 +75,9 @@ inline Words words_of(nb::handle object, std::size_t n, std::size_t words, const
     Words array;
     const std::string expected = std::string(what) + ": expected a C-contiguous uint64 array of shape (" +
                                  std::to_string(n) + ", " + std::to_string(words) + ")";
-    if (!nb::try_cast(object, array, false)) throw mpc::ParameterError(expected + ", found another type or layout");
+    if (!nb::try_cast(object, array, false)) throw ParameterError(expected + ", found another type or layout");
     if (array.shape(0) != n || array.shape(1) != words)
-        throw mpc::ParameterError(expected + ", found (" + std::to_string(array.shape(0)) + ", " +
+        throw ParameterError(expected + ", found (" + std::to_string(array.shape(0)) + ", " +
                                   std::to_string(array.shape(1)) + ")");
     return array;
 }
@@ -99,19 +99,19 @@ inline nb::ndarray<nb::numpy, std::uint64_t, nb::ndim<1>> to_vector(std::vector<
 }
 
 // Tests give 32 bytes; everybody else gives None and gets the operating system's randomness.
-inline std::optional<mpc::Block> seed_of(nb::handle randomness) {
+inline std::optional<Block> seed_of(nb::handle randomness) {
     constexpr std::size_t kSeedBytes = 32;
     if (randomness.is_none()) return std::nullopt;
     const Buffer bytes(randomness);
     if (bytes.size() != kSeedBytes)
-        throw mpc::ParameterError("randomness: expected a seed of 32 bytes, found " + std::to_string(bytes.size()));
-    return mpc::load_block(mpc::Sha256().update(bytes.data(), bytes.size()).digest().data());
+        throw ParameterError("randomness: expected a seed of 32 bytes, found " + std::to_string(bytes.size()));
+    return load_block(Sha256().update(bytes.data(), bytes.size()).digest().data());
 }
 
-inline mpc::TableFormat format_of(const std::string& tables) {
-    if (tables == "half-gates") return mpc::TableFormat::half_gates;
-    if (tables == "three-halves") return mpc::TableFormat::three_halves;
-    throw mpc::ParameterError("tables: expected half-gates or three-halves, found " + tables);
+inline TableFormat format_of(const std::string& tables) {
+    if (tables == "half-gates") return TableFormat::half_gates;
+    if (tables == "three-halves") return TableFormat::three_halves;
+    throw ParameterError("tables: expected half-gates or three-halves, found " + tables);
 }
 
 // A state machine of the core for Python: every call runs with the interpreter released, one at a time.
@@ -119,7 +119,7 @@ template <typename T>
 class Locked {
 public:
     explicit Locked(T&& state) : state_(std::move(state)) {}              // batches
-    Locked(mpc::Prg randomness, mpc::TableFormat format) : state_(std::move(randomness), format) {}  // sessions
+    Locked(Prg randomness, TableFormat format) : state_(std::move(randomness), format) {}  // sessions
     Locked(const Locked&) = delete;
     Locked& operator=(const Locked&) = delete;
 
@@ -139,7 +139,6 @@ private:
 
 void bind_circuit(nb::module_& m);
 void bind_sessions(nb::module_& m);
-void bind_group(nb::module_& m);
 void bind_rlwe(nb::module_& m);
 
-}  // namespace capc::bindings
+}  // namespace mpc::bindings

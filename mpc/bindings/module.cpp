@@ -1,10 +1,8 @@
-// The Python module mpc._core: circuits, garbler and evaluator sessions, errors. Documented in _core.pyi.
+// The Python module mpc._core, with circuits, garbler and evaluator sessions, encrypted linear maps, and errors. It is
+// documented in _core.pyi.
 #include <exception>
 
-#include <nanobind/stl/string.h>
-
 #include "bindings/convert.hpp"
-#include "core/cpu.hpp"
 
 namespace {
 
@@ -24,11 +22,13 @@ void raise(const char* name, const char* text) {
 void translate(const std::exception_ptr& pointer, void*) {
     try {
         std::rethrow_exception(pointer);
-    } catch (const capc::mpc::ParameterError& error) {
+    } catch (const mpc::ParameterError& error) {
         raise("ParameterError", error.what());
-    } catch (const capc::mpc::RandomnessError& error) {
+    } catch (const mpc::RandomnessError& error) {
         raise("MpcError", error.what());
-    } catch (const capc::mpc::Error& error) {  // LengthError, MalformedError, OrderError
+    } catch (const mpc::OrderError& error) {
+        raise("OrderError", error.what());
+    } catch (const mpc::Error& error) {  // LengthError, MalformedError, LimitError
         raise("ProtocolError", error.what());
     }
 }
@@ -40,9 +40,7 @@ NB_MODULE(_core, m) {
     nb::set_leak_warnings(false);
     m.doc() = "Circuits, garbling and oblivious transfer: protocol steps as bytes in, bytes out.";
     nb::register_exception_translator(translate);
-    capc::bindings::bind_circuit(m);
-    capc::bindings::bind_sessions(m);
-    capc::bindings::bind_group(m);
-    capc::bindings::bind_rlwe(m);
-    m.def("cpu_level", [] { return std::string(capc::mpc::cpu::name(capc::mpc::cpu::level())); });
+    mpc::bindings::bind_circuit(m);
+    mpc::bindings::bind_sessions(m);
+    mpc::bindings::bind_rlwe(m);
 }

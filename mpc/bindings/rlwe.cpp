@@ -9,19 +9,17 @@
 #include <utility>
 
 #include "bindings/convert.hpp"
-#include "core/rlwe/linear.hpp"
+#include "core/bfv/linear.hpp"
 
-namespace capc::bindings {
+namespace mpc::bindings {
 
 namespace {
 
-namespace rlwe = mpc::rlwe;
-
-using rlwe::Evaluator;
-using rlwe::Parameters;
-using rlwe::SecretKey;
-using rlwe::Selection;
-using rlwe::Weights;
+using bfv::Evaluator;
+using bfv::Parameters;
+using bfv::SecretKey;
+using bfv::Selection;
+using bfv::Weights;
 
 template <typename T, std::size_t Dimensions>
 using Array = nb::ndarray<const T, nb::ndim<Dimensions>, nb::c_contig, nb::device::cpu>;
@@ -31,7 +29,7 @@ template <typename T, std::size_t Dimensions>
 Array<T, Dimensions> array_of(nb::handle object, const char* what) {
     Array<T, Dimensions> array;
     if (!nb::try_cast(object, array, false)) {
-        throw mpc::ParameterError(std::string(what) + ": expected a C-contiguous " +
+        throw ParameterError(std::string(what) + ": expected a C-contiguous " +
                                   (std::is_signed_v<T> ? "int64" : "uint64") + " array of " +
                                   std::to_string(Dimensions) + " dimensions, found another type or layout");
     }
@@ -40,7 +38,7 @@ Array<T, Dimensions> array_of(nb::handle object, const char* what) {
 
 void check_degree(std::size_t found, const Parameters& parameters, const char* what) {
     if (found != parameters.degree()) {
-        throw mpc::ParameterError(std::string(what) + ": expected polynomials of " +
+        throw ParameterError(std::string(what) + ": expected polynomials of " +
                                   std::to_string(parameters.degree()) + " coefficients, found " +
                                   std::to_string(found));
     }
@@ -48,41 +46,40 @@ void check_degree(std::size_t found, const Parameters& parameters, const char* w
 
 Selection selection_of(nb::handle positions, std::size_t polynomials, const Parameters& parameters) {
     const auto array = array_of<std::int64_t, 1>(positions, "positions");
-    return Selection(array.data(), array.size(), polynomials, parameters.degree());
+    return Selection(array, polynomials, parameters.degree());
 }
 
 void bind_parameters(nb::module_& m) {
     nb::class_<Parameters>(m, "RlweParameters", "Public parameters of encrypted linear maps.")
         .def(nb::new_([](std::size_t degree, int plain_bits,
                          const std::vector<std::pair<std::uint64_t, std::uint64_t>>& layers, int statistical_bits) {
-                 std::vector<rlwe::LayerBound> bounds;
+                 std::vector<bfv::LayerBound> bounds;
                  for (const auto& [norm_squared, results] : layers) bounds.push_back({norm_squared, results});
                  return std::make_shared<Parameters>(degree, plain_bits, std::move(bounds), statistical_bits);
              }),
              nb::arg("degree"), nb::arg("plain_bits"), nb::arg("layers"), nb::arg("statistical_bits") = 40)
         .def_prop_ro("degree", &Parameters::degree)
         .def_prop_ro("plain_bits", &Parameters::plain_bits)
-        .def_prop_ro("statistical_bits", &Parameters::statistical_bits)
         .def_prop_ro("modulus_bits", &Parameters::modulus_bits)
         .def_prop_ro("reply_bits", &Parameters::reply_bits)
         .def_prop_ro("flood_bits", &Parameters::flood_bits)
         .def_prop_ro("layers",
                      [](const Parameters& p) {
                          std::vector<std::pair<std::uint64_t, std::uint64_t>> layers;
-                         for (const rlwe::LayerBound& l : p.layers()) layers.emplace_back(l.norm_squared, l.results);
+                         for (const bfv::LayerBound& l : p.layers()) layers.emplace_back(l.norm_squared, l.results);
                          return layers;
                      })
         .def_prop_ro("primes",
                      [](const Parameters& p) {
                          std::vector<std::uint64_t> primes;
-                         for (const rlwe::Ntt& prime : p.primes()) primes.push_back(prime.p());
+                         for (const lattice::Ntt& prime : p.primes()) primes.push_back(prime.p());
                          return primes;
                      })
         .def("upload_bytes", [](const Parameters& p, std::size_t polynomials) {
-            return rlwe::upload_bytes(p, polynomials);
+            return bfv::upload_bytes(p, polynomials);
         }, nb::arg("polynomials"))
         .def("reply_bytes", [](const Parameters& p, nb::handle positions, std::size_t polynomials) {
-            return rlwe::reply_bytes(p, selection_of(positions, polynomials, p));
+            return bfv::reply_bytes(p, selection_of(positions, polynomials, p));
         }, nb::arg("positions"), nb::arg("polynomials"))
         .def("__repr__", [](const Parameters& p) {
             return "RlweParameters(degree=" + std::to_string(p.degree()) + ", plain_bits=" +
@@ -102,10 +99,10 @@ void bind_secret_key(nb::module_& m) {
              [](const SecretKey& key, nb::handle messages) {
                  const auto array = array_of<std::uint64_t, 2>(messages, "messages");
                  check_degree(array.shape(1), key.parameters(), "messages");
-                 rlwe::Bytes upload;
+                 Bytes upload;
                  {
                      const nb::gil_scoped_release released;
-                     upload = key.encrypt(array.data(), array.shape(0));
+                     upload = key.encrypt(array);
                  }
                  return to_bytes(upload);
              },
@@ -117,7 +114,7 @@ void bind_secret_key(nb::module_& m) {
                  std::vector<std::uint64_t> results;
                  {
                      const nb::gil_scoped_release released;
-                     results = key.decrypt(in.data(), in.size(), selection);
+                     results = key.decrypt(in, selection);
                  }
                  return to_vector(std::move(results));
              },
@@ -127,9 +124,6 @@ void bind_secret_key(nb::module_& m) {
 
 void bind_evaluator(nb::module_& m) {
     nb::class_<Weights>(m, "RlweWeights", "Transformed weights of one layer.")
-        .def_prop_ro("outputs", &Weights::outputs)
-        .def_prop_ro("inputs", &Weights::inputs)
-        .def_prop_ro("layer", &Weights::layer)
         .def("__repr__", [](const Weights& w) {
             return "<RlweWeights of layer " + std::to_string(w.layer()) + ", " + std::to_string(w.outputs()) + " x " +
                    std::to_string(w.inputs()) + ">";
@@ -139,7 +133,7 @@ void bind_evaluator(nb::module_& m) {
         .def("__init__",
              [](Evaluator* self, std::shared_ptr<Parameters> parameters, nb::handle public_key, nb::handle randomness) {
                  const Buffer in(public_key);
-                 new (self) Evaluator(std::move(parameters), in.data(), in.size(), seed_of(randomness));
+                 new (self) Evaluator(std::move(parameters), in, seed_of(randomness));
              },
              nb::arg("parameters"), nb::arg("public_key"), nb::arg("randomness") = nb::none())
         .def("load",
@@ -156,16 +150,11 @@ void bind_evaluator(nb::module_& m) {
                  const Selection selection =
                      selection_of(positions, batch * weights.outputs(), evaluator.parameters());
                  const auto shifts = array_of<std::uint64_t, 1>(masks, "masks");
-                 if (shifts.size() != selection.results()) {
-                     throw mpc::ParameterError("masks: expected one a position, " +
-                                               std::to_string(selection.results()) + ", found " +
-                                               std::to_string(shifts.size()));
-                 }
                  const Buffer in(upload);
-                 rlwe::Bytes reply;
+                 Bytes reply;
                  {
                      const nb::gil_scoped_release released;
-                     reply = evaluator.apply(weights, in.data(), in.size(), shifts.data(), selection);
+                     reply = evaluator.apply(weights, in, shifts, selection);
                  }
                  return to_bytes(reply);
              },
@@ -181,4 +170,4 @@ void bind_rlwe(nb::module_& m) {
     bind_evaluator(m);
 }
 
-}  // namespace capc::bindings
+}  // namespace mpc::bindings

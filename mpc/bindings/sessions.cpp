@@ -6,21 +6,15 @@
 #include <optional>
 
 #include "bindings/convert.hpp"
-#include "core/session.hpp"
+#include "core/garbling/session.hpp"
 
-namespace capc::bindings {
-
-using mpc::Bytes;
-using mpc::EvaluatedBatch;
-using mpc::EvaluatorSession;
-using mpc::GarbledBatch;
-using mpc::GarblerSession;
+namespace mpc::bindings {
 
 namespace {
 
-mpc::Prg prg_of(nb::handle randomness) {
-    const std::optional<mpc::Block> seed = seed_of(randomness);
-    return seed ? mpc::Prg(*seed) : mpc::Prg::from_system();
+Prg prg_of(nb::handle randomness) {
+    const std::optional<Block> seed = seed_of(randomness);
+    return seed ? Prg(*seed) : Prg::from_system();
 }
 
 template <typename Session>
@@ -33,7 +27,7 @@ void bind_base(nb::class_<Locked<Session>>& type) {
         .def("receive_base",
              [](Locked<Session>& self, nb::handle message) {
                  const Buffer in(message);
-                 return to_bytes(self.run([&](Session& s) { return s.receive_base(in.data(), in.size()); }));
+                 return to_bytes(self.run([&](Session& s) { return s.receive_base(in); }));
              },
              nb::arg("message"))
         .def_prop_ro("ots_left",
@@ -43,7 +37,13 @@ void bind_base(nb::class_<Locked<Session>>& type) {
 template <typename Batch>
 std::string described(const char* role, const Locked<Batch>& batch) {
     return "<" + std::string(role) + " " + batch.peek().circuit().name() + ", n=" +
-           std::to_string(batch.peek().instances()) + (batch.peek().late() ? ", late" : "") + ">";
+           std::to_string(batch.peek().instances()) + ">";
+}
+
+Outputs outputs_of(bool projected) { return projected ? Outputs::projected : Outputs::opened; }
+
+std::optional<WordView> view_of(const std::optional<Words>& values) {
+    return values ? std::optional<WordView>(*values) : std::nullopt;
 }
 
 WordsOut outputs(const Locked<GarbledBatch>& b, std::vector<std::uint64_t> values) {
@@ -53,47 +53,31 @@ WordsOut outputs(const Locked<EvaluatedBatch>& b, std::vector<std::uint64_t> val
     return to_array(std::move(values), b.peek().instances(), b.peek().circuit().output_widths().size());
 }
 
-nb::bytes next_tables(Locked<GarbledBatch>& self, std::size_t max_bytes) {
-    if (max_bytes == 0) throw mpc::ParameterError("tables: expected room for at least one byte");
-    const std::uint64_t left = self.run([](GarbledBatch& b) { return b.tables_left(); });
-    const auto size = static_cast<std::size_t>(std::min<std::uint64_t>(left, max_bytes));
-    return filled_bytes(size, [&](std::uint8_t* out) {
-        if (size == 0) return;
-        const std::size_t written = self.run([&](GarbledBatch& b) { return b.next_tables(out, size); });
-        if (written != size) throw mpc::OrderError("tables: taken by two threads at once");
-    });
-}
-
 void bind_garbling(nb::module_& m) {
     using Self = Locked<GarbledBatch>;
     nb::class_<Self>(m, "Garbling", "The garbler's half of one circuit over n instances.")
-        .def("next_tables", &next_tables, nb::arg("max_bytes"))
         .def("write_tables",
              [](Self& self, nb::handle target) {
                  const WritableBuffer out(target);
-                 return self.run([&](GarbledBatch& b) { return b.next_tables(out.data(), out.size()); });
+                 return self.run([&](GarbledBatch& b) { return b.next_tables(out); });
              },
              nb::arg("target"))
         .def("input_labels",
-             [](Self& self, nb::handle values, nb::handle late_corrections) {
+             [](Self& self, nb::handle values) {
                  const auto& circuit = self.peek().circuit();
                  std::optional<Words> v;
                  if (!values.is_none())
                      v = words_of(values, self.peek().instances(), circuit.garbler_widths().size(), "garbler's values");
-                 std::optional<Bytes> late;
-                 if (!late_corrections.is_none()) late = Buffer(late_corrections).copy();
                  return filled_bytes(self.peek().label_bytes(), [&](std::uint8_t* out) {
-                     self.run([&](GarbledBatch& b) {
-                         b.input_labels(v ? v->data() : nullptr, v ? v->size() : 0, late ? &*late : nullptr, out);
-                     });
+                     self.run([&](GarbledBatch& b) { b.input_labels(view_of(v), {out, b.label_bytes()}); });
                  });
              },
-             nb::arg("values") = nb::none(), nb::arg("late_corrections") = nb::none())
+             nb::arg("values") = nb::none())
         .def("decoding", [](Self& self) { return to_bytes(self.run([](GarbledBatch& b) { return b.decoding(); })); })
         .def("decode",
              [](Self& self, nb::handle colours) {
                  const Buffer in(colours);
-                 return outputs(self, self.run([&](GarbledBatch& b) { return b.decode(in.data(), in.size()); }));
+                 return outputs(self, self.run([&](GarbledBatch& b) { return b.decode(in); }));
              },
              nb::arg("colours"))
         .def("project",
@@ -112,39 +96,31 @@ void bind_evaluation(nb::module_& m) {
     nb::class_<Self>(m, "Evaluation", "The evaluator's half of one circuit over n instances.")
         .def_prop_ro("corrections",
                      [](Self& self) { return to_bytes(self.run([](EvaluatedBatch& b) { return b.corrections(); })); })
-        .def("choose",
-             [](Self& self, nb::handle values) {
-                 const Words v = words_of(values, self.peek().instances(),
-                                          self.peek().circuit().evaluator_widths().size(), "evaluator's values");
-                 return to_bytes(self.run([&](EvaluatedBatch& b) { return b.choose(v.data(), v.size()); }));
-             },
-             nb::arg("values"))
         .def("feed_tables",
              [](Self& self, nb::handle chunk) {
                  const Buffer in(chunk);
-                 self.run([&](EvaluatedBatch& b) { b.feed_tables(in.data(), in.size()); });
+                 self.run([&](EvaluatedBatch& b) { b.feed_tables(in); });
              },
              nb::arg("chunk"))
         .def("set_labels",
              [](Self& self, nb::handle message) {
                  const Buffer in(message);
-                 self.run([&](EvaluatedBatch& b) { b.set_labels(in.data(), in.size()); });
+                 self.run([&](EvaluatedBatch& b) { b.set_labels(in); });
              },
              nb::arg("message"))
         .def_prop_ro("label_bytes", [](const Self& self) { return self.peek().label_bytes(); })
-        .def_prop_ro("done", [](Self& self) { return self.run([](EvaluatedBatch& b) { return b.done(); }); })
         .def("colours", [](Self& self) { return to_bytes(self.run([](EvaluatedBatch& b) { return b.colours(); })); })
         .def("decode",
              [](Self& self, nb::handle decoding) {
                  const Buffer in(decoding);
-                 return outputs(self, self.run([&](EvaluatedBatch& b) { return b.decode(in.data(), in.size()); }));
+                 return outputs(self, self.run([&](EvaluatedBatch& b) { return b.decode(in); }));
              },
              nb::arg("decoding"))
         .def("open_projection",
              [](Self& self, nb::handle message, unsigned width, bool signed_words) {
                  const Buffer in(message);
                  return outputs(self, self.run([&](EvaluatedBatch& b) {
-                     return b.open_projection({width, signed_words}, in.data(), in.size());
+                     return b.open_projection({width, signed_words}, in);
                  }));
              },
              nb::arg("message"), nb::arg("width"), nb::arg("signed_words") = false)
@@ -152,8 +128,8 @@ void bind_evaluation(nb::module_& m) {
 }
 
 nb::ndarray<nb::numpy, std::uint8_t, nb::ndim<1>> table_memory(std::size_t bytes) {
-    auto* const memory = new mpc::StoredBytes(bytes);
-    const nb::capsule owner(memory, [](void* p) noexcept { delete static_cast<mpc::StoredBytes*>(p); });
+    auto* const memory = new StoredBytes(bytes);
+    const nb::capsule owner(memory, [](void* p) noexcept { delete static_cast<StoredBytes*>(p); });
     const std::size_t shape[1] = {bytes};
     return {memory->data(), 1, shape, owner};
 }
@@ -171,29 +147,27 @@ void bind_sessions(nb::module_& m) {
         .def("finish_base",
              [](Locked<GarblerSession>& self, nb::handle message) {
                  const Buffer in(message);
-                 self.run([&](GarblerSession& s) { s.finish_base(in.data(), in.size()); });
+                 self.run([&](GarblerSession& s) { s.finish_base(in); });
              },
              nb::arg("message"))
         .def("extend",
              [](Locked<GarblerSession>& self, nb::handle message) {
                  const Buffer in(message);
-                 self.run([&](GarblerSession& s) { s.extend(in.data(), in.size()); });
+                 self.run([&](GarblerSession& s) { s.extend(in); });
              },
              nb::arg("message"))
         .def("garble",
-             [](Locked<GarblerSession>& self, const mpc::Circuit& circuit, std::size_t n, nb::handle corrections,
+             [](Locked<GarblerSession>& self, const Circuit& circuit, std::size_t n, nb::handle corrections,
                 bool projected, nb::handle values) {
-                 std::optional<Bytes> early;
-                 if (!corrections.is_none()) early = Buffer(corrections).copy();
+                 const Buffer chosen(corrections);
                  std::optional<Words> v;
                  if (!values.is_none()) v = words_of(values, n, circuit.garbler_widths().size(), "garbler's values");
                  return self.run([&](GarblerSession& s) {
                      return std::make_unique<Locked<GarbledBatch>>(
-                         s.garble(circuit, n, early ? &*early : nullptr, projected, v ? v->data() : nullptr,
-                                  v ? v->size() : 0));
+                         s.garble(circuit, n, chosen, outputs_of(projected), view_of(v)));
                  });
              },
-             nb::arg("circuit"), nb::arg("n"), nb::arg("corrections") = nb::none(), nb::arg("projected") = false,
+             nb::arg("circuit"), nb::arg("n"), nb::arg("corrections"), nb::arg("projected") = false,
              nb::arg("values") = nb::none())
         .def("__repr__", [](const Locked<GarblerSession>&) { return std::string("<GarblerSession>"); });
 
@@ -206,25 +180,25 @@ void bind_sessions(nb::module_& m) {
              })
         .def("extend",
              [](Locked<EvaluatorSession>& self, std::size_t count) {
-                 return filled_bytes(EvaluatorSession::extension_message_bytes(count), [&](std::uint8_t* message) {
-                     self.run([&](EvaluatorSession& s) { s.extend(count, message); });
+                 const std::size_t bytes = EvaluatorSession::extension_message_bytes(count);
+                 return filled_bytes(bytes, [&](std::uint8_t* message) {
+                     self.run([&](EvaluatorSession& s) { s.extend(count, {message, bytes}); });
                  });
              },
              nb::arg("count"))
         .def("evaluate",
-             [](Locked<EvaluatorSession>& self, const mpc::Circuit& circuit, std::size_t n, nb::handle values,
+             [](Locked<EvaluatorSession>& self, const Circuit& circuit, std::size_t n, nb::handle values,
                 bool projected, bool seeded) {
-                 std::optional<Words> v;
-                 if (!values.is_none())
-                     v = words_of(values, n, circuit.evaluator_widths().size(), "evaluator's values");
+                 const Words v = words_of(values, n, circuit.evaluator_widths().size(), "evaluator's values");
                  return self.run([&](EvaluatorSession& s) {
                      return std::make_unique<Locked<EvaluatedBatch>>(
-                         s.evaluate(circuit, n, v ? v->data() : nullptr, v ? v->size() : 0, projected, seeded));
+                         s.evaluate(circuit, n, v, outputs_of(projected),
+                                    seeded ? GarblerLabels::seeded : GarblerLabels::sent));
                  });
              },
-             nb::arg("circuit"), nb::arg("n"), nb::arg("values") = nb::none(), nb::arg("projected") = false,
+             nb::arg("circuit"), nb::arg("n"), nb::arg("values"), nb::arg("projected") = false,
              nb::arg("seeded") = false)
         .def("__repr__", [](const Locked<EvaluatorSession>&) { return std::string("<EvaluatorSession>"); });
 }
 
-}  // namespace capc::bindings
+}  // namespace mpc::bindings

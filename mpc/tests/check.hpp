@@ -1,4 +1,5 @@
-// The test harness: named cases, CHECK, and a process exit status. No framework, nothing to fetch.
+// The test harness, with named cases, CHECK, and a process exit status. It is no framework, and there is nothing to
+// fetch.
 #pragma once
 
 #include <cstdint>
@@ -8,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "core/cpu.hpp"
+#include "core/base/cpu.hpp"
 
 namespace check {
 
@@ -34,12 +35,12 @@ inline void run(const char* name, Case body) {
 
 // Runs a case once on every CPU level of this machine.
 inline void run_on_all_levels(const char* name, Case body) {
-    const auto usual = capc::mpc::cpu::level();
-    for (const auto level : capc::mpc::cpu::available()) {
-        capc::mpc::cpu::force_level(level);
-        run((std::string(name) + " [" + capc::mpc::cpu::name(level) + "]").c_str(), body);
+    const auto usual = mpc::cpu::level();
+    for (const auto level : mpc::cpu::available()) {
+        mpc::cpu::force_level(level);
+        run((std::string(name) + " [" + mpc::cpu::name(level) + "]").c_str(), body);
     }
-    capc::mpc::cpu::force_level(usual);
+    mpc::cpu::force_level(usual);
 }
 
 inline int result() {

@@ -7,10 +7,12 @@
 #include <utility>
 #include <vector>
 
-#include "core/rlwe/linear.hpp"
-#include "core/rlwe/sampling.hpp"
+#include "core/bfv/linear.hpp"
+#include "core/lattice/sampling.hpp"
 
-namespace capc::mpc::rlwe {
+namespace mpc::bfv {
+
+using namespace lattice;
 
 inline constexpr Block kKeySeed{1, 2}, kServerSeed{3, 4};
 
@@ -58,19 +60,19 @@ struct Run {
     Run(std::size_t degree, int plain_bits, std::vector<LayerBound> layers)
         : parameters(std::make_shared<Parameters>(degree, plain_bits, std::move(layers), 40)),
           key(parameters, kKeySeed),
-          evaluator(parameters, key.public_key().data(), key.public_key().size(), kServerSeed) {}
+          evaluator(parameters, key.public_key(), kServerSeed) {}
 
     Bytes reply(const Weights& weights, const Bytes& upload, const std::vector<std::uint64_t>& masks,
                 const Selection& selection) const {
-        return evaluator.apply(weights, upload.data(), upload.size(), masks.data(), selection);
+        return evaluator.apply(weights, upload, masks, selection);
     }
     std::vector<std::uint64_t> opened(const Bytes& reply, const Selection& selection) const {
-        return key.decrypt(reply.data(), reply.size(), selection);
+        return key.decrypt(reply, selection);
     }
 };
 
 inline Selection select(const std::vector<std::int64_t>& positions, std::size_t polynomials, std::size_t degree) {
-    return Selection(positions.data(), positions.size(), polynomials, degree);
+    return Selection(positions, polynomials, degree);
 }
 
 inline std::vector<std::int64_t> all_positions(std::size_t count) {
@@ -79,4 +81,4 @@ inline std::vector<std::int64_t> all_positions(std::size_t count) {
     return positions;
 }
 
-}  // namespace capc::mpc::rlwe
+}  // namespace mpc::bfv

@@ -1,4 +1,4 @@
-// What the tests of garbling share: one garbling with everything that the two parties hold around it.
+// What the tests of garbling share. It is one garbling with everything that the two parties hold around it.
 #pragma once
 
 #include <cstdint>
@@ -6,11 +6,11 @@
 #include <utility>
 #include <vector>
 
-#include "core/bit_matrix.hpp"
-#include "core/garbling.hpp"
-#include "core/prg.hpp"
+#include "core/aes/prg.hpp"
+#include "core/base/bit_matrix.hpp"
+#include "core/garbling/garbling.hpp"
 
-namespace capc::mpc {
+namespace mpc {
 
 using Values = std::vector<std::uint64_t>;
 
@@ -30,7 +30,6 @@ inline Values random_values(const Widths& widths, std::size_t n, Prg& prg) {
 struct Setting {
     Circuit circuit;
     std::size_t n;
-    bool late;
     Prg prg;
     Block delta;
     Block salt;
@@ -44,17 +43,16 @@ struct Setting {
     bool known = false;  // the garbler's values, when it garbles
     Block input_seed;
 
-    Setting(Circuit c, std::size_t instances, bool late_choices, std::uint64_t seed,
-            TableFormat tables = TableFormat::half_gates)
-        : circuit(std::move(c)), n(instances), late(late_choices), prg(Block{seed, 1}), delta(prg.block()),
-          salt(prg.block()), label_seed(prg.block()), format(tables), input_seed(Block{seed, 2}) {
+    Setting(Circuit c, std::size_t instances, std::uint64_t seed, TableFormat tables = TableFormat::half_gates)
+        : circuit(std::move(c)), n(instances), prg(Block{seed, 1}), delta(prg.block()), salt(prg.block()),
+          label_seed(prg.block()), format(tables), input_seed(Block{seed, 2}) {
         delta.lo |= 1;
         garbler_values = random_values(circuit.garbler_widths(), n, prg);
         evaluator_values = random_values(circuit.evaluator_widths(), n, prg);
         q.resize(n * circuit.evaluator_bits());
         prg.fill_blocks(q.data(), q.size());
         t = q;
-        corrections = pack_values(circuit.evaluator_widths(), evaluator_values.data(), evaluator_values.size(), n);
+        corrections = pack_values(circuit.evaluator_widths(), evaluator_values, n);
         for (std::size_t k = 0; k < q.size(); ++k) {
             const bool u = (prg.word() & 1) != 0;
             t[k] ^= mask_of(u) & delta;
@@ -70,26 +68,20 @@ struct Setting {
     Garbling garbling() const {
         std::optional<KnownInputs> own;
         if (known) {
-            own = KnownInputs{input_seed, pack_values(circuit.garbler_widths(), garbler_values.data(),
-                                                      garbler_values.size(), n)};
+            own = KnownInputs{input_seed, pack_values(circuit.garbler_widths(), garbler_values, n)};
         }
-        if (late) return Garbling(circuit, n, delta, salt, kFirstIndex, label_seed, format, true, std::move(own));
-        return Garbling(circuit, n, delta, salt, kFirstIndex, label_seed, corrected_labels(q, corrections, delta),
-                        format, true, std::move(own));
+        return Garbling(circuit, n, keys(), corrected_labels(q, corrections, delta), {format, Outputs::projected},
+                        std::move(own));
     }
-    Evaluation evaluation() const { return Evaluation(circuit, n, salt, kFirstIndex, format, true); }
+    Evaluation evaluation() const { return Evaluation(circuit, n, keys().hash, {format, Outputs::projected}); }
+    GarblingKeys keys() const { return GarblingKeys{delta, label_seed, {salt, kFirstIndex}}; }
 
     void give_labels(Garbling& garbling, Evaluation& evaluation) const {
-        Blocks own = t;
-        if (late) {
-            const Bytes message = garbling.late_labels(q, corrections.data(), corrections.size());
-            own = unmasked_labels(own, message.data(), message.size());
-        }
         if (known) {
-            evaluation.set_labels(*garbling.input_seed(), own);
+            evaluation.set_labels(*garbling.input_seed(), t);
         } else {
-            const Bytes labels = garbling.input_labels(garbler_values.data(), garbler_values.size());
-            evaluation.set_labels(labels.data(), labels.size(), own);
+            const Bytes labels = garbling.input_labels(garbler_values);
+            evaluation.set_labels(labels, t);
         }
     }
 
@@ -99,10 +91,10 @@ struct Setting {
 inline Bytes all_tables(Garbling& garbling, std::size_t chunk) {
     Bytes tables;
     Bytes buffer(chunk);
-    while (const std::size_t got = garbling.next_tables(buffer.data(), chunk)) {
+    while (const std::size_t got = garbling.next_tables(buffer)) {
         tables.insert(tables.end(), buffer.begin(), buffer.begin() + static_cast<std::ptrdiff_t>(got));
     }
     return tables;
 }
 
-}  // namespace capc::mpc
+}  // namespace mpc

@@ -1,16 +1,16 @@
 // AES-128 on every CPU level: FIPS 197 appendix B, NIST SP 800-38A F.1.1 and F.5.1, AESAVS vectors, agreement.
-#include "core/aes.hpp"
-#include "core/blocks.hpp"
-#include "core/prg.hpp"
+#include "core/aes/aes.hpp"
+#include "core/aes/prg.hpp"
+#include "core/base/blocks.hpp"
 #include "tests/check.hpp"
 
-using capc::mpc::Aes128;
-using capc::mpc::Block;
-using capc::mpc::Blocks;
+using mpc::Aes128;
+using mpc::Block;
+using mpc::Blocks;
 
 namespace {
 
-Block block(const std::string& hex) { return capc::mpc::load_block(check::unhex(hex).data()); }
+Block block(const std::string& hex) { return mpc::load_block(check::unhex(hex).data()); }
 
 std::string encrypted(const std::string& key, const std::string& plain) {
     Block b = block(plain);
@@ -61,22 +61,22 @@ void many_blocks_as_one_by_one() {
 
 void levels_agree_on_random_keys() {
     Blocks keys(50);
-    capc::mpc::Prg(Block{1, 2}).fill_blocks(keys.data(), keys.size());
-    const auto usual = capc::mpc::cpu::level();
+    mpc::Prg(Block{1, 2}).fill_blocks(keys.data(), keys.size());
+    const auto usual = mpc::cpu::level();
     for (const Block& key : keys) {
         std::vector<Blocks> results;
-        for (const auto level : capc::mpc::cpu::available()) {
-            capc::mpc::cpu::force_level(level);
+        for (const auto level : mpc::cpu::available()) {
+            mpc::cpu::force_level(level);
             results.emplace_back(keys);
             Aes128(key).encrypt(keys.data(), results.back().data(), keys.size());
             CHECK(results.back() == results.front());
         }
     }
-    capc::mpc::cpu::force_level(usual);
+    mpc::cpu::force_level(usual);
 }
 
 void prg_stream() {
-    capc::mpc::Prg prg(Block{5, 6});
+    mpc::Prg prg(Block{5, 6});
     std::uint8_t bytes[40];
     prg.fill(bytes, sizeof bytes);
     const Block fourth = prg.block();
@@ -84,9 +84,9 @@ void prg_stream() {
     Aes128(Block{5, 6}).counter_mode(0, 0, expected, 4);
     CHECK(check::hex(bytes, sizeof bytes) == check::hex(expected, sizeof bytes));
     CHECK(fourth == expected[3]);
-    CHECK(capc::mpc::system_random_block() != capc::mpc::system_random_block());
+    CHECK(mpc::system_random_block() != mpc::system_random_block());
     std::vector<std::uint8_t> big(100001, 0);
-    capc::mpc::system_random(big.data(), big.size());
+    mpc::system_random(big.data(), big.size());
     CHECK(check::hex(big.data() + 99985, 16) != std::string(32, '0'));
 }
 

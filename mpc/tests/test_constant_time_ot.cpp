@@ -1,10 +1,10 @@
-// No branch and no address of the OTs depends on a secret: scalars, shared points, choice bits, delta and keys are
-// marked as undefined memory for valgrind's memcheck (see test_constant_time.cpp). Runs as a plain test without
-// valgrind, which knows no AVX-512: the vector code for eight points is out of its sight.
-#include "core/base_ot.hpp"
-#include "core/bit_matrix.hpp"
-#include "core/ot_extension.hpp"
-#include "core/sha256.hpp"
+// Shows that no branch and no address of the OTs depends on a secret. Scalars, shared points, choice bits, delta and
+// keys are marked as undefined memory for valgrind's memcheck (test_constant_time.cpp). Without valgrind this runs as a
+// plain test. Valgrind knows no AVX-512, so the vector code for eight points is out of its sight.
+#include "core/base/bit_matrix.hpp"
+#include "core/base/sha256.hpp"
+#include "core/ot/base_ot.hpp"
+#include "core/ot/ot_extension.hpp"
 #include "tests/check.hpp"
 
 #if __has_include(<valgrind/memcheck.h>)
@@ -15,8 +15,7 @@
 #define VALGRIND_MAKE_MEM_DEFINED(address, bytes) (void)(address)
 #endif
 
-using namespace capc::mpc;
-using Bytes = std::vector<std::uint8_t>;
+using namespace mpc;
 
 namespace {
 
@@ -65,26 +64,26 @@ void base_ots_and_extension() {
     const BaseOtSender base(one);
     const auto choices = CotSender::base_choices(delta);
     Bytes points(kBaseOts * kPointBytes), sums(kTreeMessageBytes);
-    Blocks keys = base_ot_receive(base.message(), choices.data(), choices.size(), two, points.data());
+    Blocks keys = base_ot_receive(base.message(), choices, two, points);
     make_public(points.data(), points.size());  // sent
-    std::vector<KeyPair> pairs = base.finish(points.data(), kBaseOts);
+    std::vector<KeyPair> pairs = base.finish(points);
     make_secret(keys.data(), keys.size());
     make_secret(pairs.data(), pairs.size());
-    CotReceiver receiver(pairs, sums.data());
+    CotReceiver receiver(pairs, sums);
     make_public(sums.data(), sums.size());  // sent
-    CotSender sender(delta, keys, sums.data());
+    CotSender sender(delta, keys, sums);
     constexpr std::size_t columns = 3;
     Bytes message(extension_bytes(columns));
     Blocks t(128 * columns), q(128 * columns), u(columns);
-    receiver.extend(columns, message.data(), t.data(), u.data());
+    receiver.extend(columns, message, t.data(), u.data());
     make_public(message.data(), message.size());  // sent
-    sender.extend(columns, message.data(), q.data());
+    sender.extend(columns, message, q.data());
     make_public(&delta, 1);
     make_public(t.data(), t.size());
     make_public(q.data(), q.size());
     make_public(u.data(), u.size());
     for (std::size_t i = 0; i < t.size(); ++i) {
-        const bool choice = get_bit(reinterpret_cast<const std::uint8_t*>(u.data()), i);
+        const std::uint64_t choice = get_bits(reinterpret_cast<const std::uint8_t*>(u.data()), i, 1);
         CHECK(t[i] == (q[i] ^ (mask_of(choice) & delta)));
     }
 }

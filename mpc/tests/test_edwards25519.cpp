@@ -1,9 +1,9 @@
 // edwards25519: RFC 8032 keys, group laws, encodings that must be refused.
-#include "core/edwards25519.hpp"
-#include "core/prg.hpp"
+#include "core/aes/prg.hpp"
+#include "core/curve/edwards25519.hpp"
 #include "tests/check.hpp"
 
-using namespace capc::mpc;
+using namespace mpc;
 
 namespace {
 

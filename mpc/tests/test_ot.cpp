@@ -1,13 +1,14 @@
-// Base OTs and their extension: keys agree, the correlation holds, the wire is reproducible, bad points are refused.
-#include "core/base_ot.hpp"
-#include "core/error.hpp"
-#include "core/ot_extension.hpp"
-#include "core/sha256.hpp"
+// Base OTs and their extension. Keys agree, the correlation holds, the wire is reproducible, and bad points are
+// refused.
+#include "core/base/error.hpp"
+#include "core/base/sha256.hpp"
+#include "core/ot/base_ot.hpp"
+#include "core/ot/ot_extension.hpp"
 #include "tests/check.hpp"
 
 #include <memory>
 
-using namespace capc::mpc;
+using namespace mpc;
 
 namespace {
 
@@ -27,23 +28,23 @@ struct Pair {
     Pair() {
         Prg one(Block{1, 0}), two(Block{2, 0});
         BaseOtSender base(one);
-        first = check::hex(base.message(), kPointBytes);
+        first = check::hex(base.message().data(), kPointBytes);
         delta = two.block();
         delta.lo |= 1;
         const auto choices = CotSender::base_choices(delta);
-        const auto keys = base_ot_receive(base.message(), choices.data(), kBaseOts, two, points.data());
-        receiver = std::make_unique<CotReceiver>(base.finish(points.data(), kBaseOts), trees.data());
-        sender = std::make_unique<CotSender>(delta, keys, trees.data());
+        const auto keys = base_ot_receive(base.message(), choices, two, points);
+        receiver = std::make_unique<CotReceiver>(base.finish(points), trees);
+        sender = std::make_unique<CotSender>(delta, keys, trees);
     }
 };
 
 void base_keys_match_choices() {
     Prg one(Block{1, 1}), two(Block{2, 1});
     const BaseOtSender sender(one);
-    const std::uint8_t choices[8] = {0, 1, 1, 0, 1, 0, 0, 1};
+    const Bytes choices{0, 1, 1, 0, 1, 0, 0, 1};
     std::vector<std::uint8_t> points(8 * kPointBytes);
-    const Blocks keys = base_ot_receive(sender.message(), choices, 8, two, points.data());
-    const std::vector<KeyPair> pairs = sender.finish(points.data(), 8);
+    const Blocks keys = base_ot_receive(sender.message(), choices, two, points);
+    const std::vector<KeyPair> pairs = sender.finish(points);
     for (std::size_t i = 0; i < 8; ++i) {
         CHECK(keys[i] == pairs[i].key[choices[i]]);
         CHECK(keys[i] != pairs[i].key[1 - choices[i]]);
@@ -55,22 +56,25 @@ void bad_points_are_refused() {
     Prg prg(Block{3, 3});
     const BaseOtSender sender(prg);
     std::vector<std::uint8_t> points(2 * kPointBytes);
-    const std::uint8_t choices[2] = {0, 1};
-    base_ot_receive(sender.message(), choices, 2, prg, points.data());
+    const Bytes choices{0, 1};
+    base_ot_receive(sender.message(), choices, prg, points);
+    CHECK_THROWS(sender.finish(ByteView(points).from(1)), LengthError);
+    CHECK_THROWS(base_ot_receive(sender.message(), choices, prg, MutableByteView(points).from(1)), LengthError);
+    CHECK_THROWS(base_ot_receive(sender.message().from(1), choices, prg, points), LengthError);
     std::vector<std::uint8_t> small = points;
     std::fill(small.begin() + kPointBytes, small.end(), std::uint8_t{0});  // a point of order 4
-    CHECK_THROWS(sender.finish(small.data(), 2), MalformedError);
+    CHECK_THROWS(sender.finish(small), MalformedError);
     std::vector<std::uint8_t> off_curve = points;
     std::fill(off_curve.begin(), off_curve.begin() + kPointBytes, std::uint8_t{0});
     off_curve[0] = 2;
-    CHECK_THROWS(sender.finish(off_curve.data(), 2), MalformedError);
-    std::uint8_t mixed[kPointBytes];  // G plus a point of order 2
+    CHECK_THROWS(sender.finish(off_curve), MalformedError);
+    Bytes mixed(kPointBytes);  // G plus a point of order 2
     const Point order2{Field::zero(), field25519::negate(Field::one()), Field::one(), Field::zero()};
     const Point sum = base_point() + order2;
-    encode_points(&sum, 1, mixed);
+    encode_points(&sum, 1, mixed.data());
     std::vector<std::uint8_t> out(2 * kPointBytes);
-    CHECK_THROWS(base_ot_receive(mixed, choices, 2, prg, out.data()), MalformedError);
-    CHECK_THROWS(base_ot_receive(small.data() + kPointBytes, choices, 2, prg, out.data()), MalformedError);
+    CHECK_THROWS(base_ot_receive(mixed, choices, prg, out), MalformedError);
+    CHECK_THROWS(base_ot_receive(ByteView(small).from(kPointBytes), choices, prg, out), MalformedError);
 }
 
 // t = q xor u delta, over sizes around the tile, with every row and both choice bits in use.
@@ -79,8 +83,8 @@ void correlation_holds() {
     for (const std::size_t blocks : {1u, 3u, 15u, 16u, 17u, 40u}) {
         std::vector<std::uint8_t> message(extension_bytes(blocks));
         Blocks t(128 * blocks), q(128 * blocks), u(blocks);
-        pair.receiver->extend(blocks, message.data(), t.data(), u.data());
-        pair.sender->extend(blocks, message.data(), q.data());
+        pair.receiver->extend(blocks, message, t.data(), u.data());
+        pair.sender->extend(blocks, message, q.data());
         std::size_t ones = 0, wrong = 0;
         Block set{}, clear{};
         for (std::size_t i = 0; i < t.size(); ++i) {
@@ -108,8 +112,8 @@ void wire_is_reproducible() {
     for (const std::size_t columns : {2u, 18u}) {
         std::vector<std::uint8_t> message(extension_bytes(columns));
         Blocks t(128 * columns), q(128 * columns), u(columns);
-        pair.receiver->extend(columns, message.data(), t.data(), u.data());
-        pair.sender->extend(columns, message.data(), q.data());
+        pair.receiver->extend(columns, message, t.data(), u.data());
+        pair.sender->extend(columns, message, q.data());
         wire.insert(wire.end(), message.begin(), message.end());
         const auto* raw = reinterpret_cast<const std::uint8_t*>(q.data());
         blocks.insert(blocks.end(), raw, raw + q.size() * sizeof(Block));

@@ -1,13 +1,13 @@
-// The projection's kernels against projection.hpp written out bit by bit, on every CPU level: ciphertexts of 1 to 64
+// The projection's kernels against projection.hpp written out bit by bit, on every CPU level. Ciphertexts have 1 to 64
 // bits in rows of 1 to 33 instances, wherever the message ends.
 #include <algorithm>
 
-#include "core/hash.hpp"
-#include "core/projection.hpp"
+#include "core/aes/hash.hpp"
+#include "core/garbling/projection.hpp"
 #include "tests/check.hpp"
 #include "tests/setting.hpp"
 
-using namespace capc::mpc;
+using namespace mpc;
 
 namespace {
 
@@ -30,9 +30,9 @@ struct Outputs {
         delta.lo |= 1;
         prg.fill_blocks(zero_labels.data(), zero_labels.size());
         labels = zero_labels;
-        const Bytes bits = pack_values(widths, values.data(), values.size(), n);
+        const Bytes bits = pack_values(widths, values, n);
         for (std::size_t k = 0; k < labels.size(); ++k) {
-            if (get_bit(bits.data(), k)) labels[k] ^= delta;
+            if (get_bits(bits.data(), k, 1) != 0) labels[k] ^= delta;
         }
         write_out();
     }
@@ -94,10 +94,10 @@ struct Outputs {
 void both_sides_as_specified(const Outputs& outputs) {
     Values shares(outputs.mine.size()), theirs(outputs.mine.size());
     Bytes message(outputs.message.size());
-    kernels().project(outputs.run(outputs.zero_labels, shares), outputs.delta, message.data());
+    garbling_kernels().project(outputs.run(outputs.zero_labels, shares), outputs.delta, message.data());
     CHECK(message == outputs.message);
     CHECK(shares == outputs.mine);
-    kernels().open_projection(outputs.run(outputs.labels, theirs), message.data());
+    garbling_kernels().open_projection(outputs.run(outputs.labels, theirs), message.data());
     const std::uint64_t mask = ring(outputs.ring_of.width);
     for (std::size_t i = 0; i < theirs.size(); ++i) {
         const unsigned top = outputs.widths[i % outputs.widths.size()] - 1;

@@ -1,4 +1,4 @@
-// The noise of encrypted linear maps: within its bounds, telling nothing of the weights once flooded, and never so
+// The noise of encrypted linear maps is within its bounds, tells nothing of the weights once flooded, and is never so
 // large that a result is wrong.
 #include <algorithm>
 #include <cmath>
@@ -6,12 +6,13 @@
 #include "tests/check.hpp"
 #include "tests/rlwe_setting.hpp"
 
-using namespace capc::mpc;
-using namespace capc::mpc::rlwe;
+using namespace mpc;
+using namespace mpc::bfv;
+using namespace mpc::lattice;
 
 __extension__ typedef __int128 SignedWide;
 
-namespace capc::mpc::rlwe {
+namespace mpc::bfv {
 
 // Looks at a reply before it is switched: noise c_0 + c_1 s - round(q y / t) of every coefficient, without or with
 // flood.
@@ -24,7 +25,7 @@ struct Probe {
                                   std::uint64_t seed) const {
         const Parameters& parameters = key.parameters();
         const std::size_t degree = parameters.degree();
-        const Ciphertexts inputs = read_upload(parameters, upload.data(), upload.size(), weights.inputs(), "upload");
+        const Ciphertexts inputs = read_upload(parameters, upload, weights.inputs(), "upload");
         Evaluator::Scratch scratch(parameters, weights.inputs());
         Prg prg(Block{seed, 0});
         evaluator.combine(weights, 0, inputs, 0, prg, scratch);
@@ -66,7 +67,7 @@ struct Probe {
                            std::uint64_t seed) const {
         const Ntt& prime = key.parameters().primes()[0];
         const std::size_t degree = key.parameters().degree();
-        const Ciphertexts inputs = read_upload(key.parameters(), upload.data(), upload.size(), 1, "upload");
+        const Ciphertexts inputs = read_upload(key.parameters(), upload, 1, "upload");
         Evaluator::Scratch scratch(key.parameters(), 1);
         Prg prg(Block{seed, 0});
         evaluator.combine(weights, 0, inputs, 0, prg, scratch);
@@ -83,7 +84,7 @@ struct Probe {
     }
 };
 
-}  // namespace capc::mpc::rlwe
+}  // namespace mpc::bfv
 
 namespace {
 
@@ -97,7 +98,7 @@ void noise_is_bounded_and_flooded() {
     const Probe probe{run.key, run.evaluator};
     const double deviation = run.parameters->noise_deviation(norm);
     const std::vector<std::uint64_t> messages(inputs * degree, 12345);
-    const Bytes upload = run.key.encrypt(messages.data(), inputs);
+    const Bytes upload = run.key.encrypt(messages);
     const Selection selection = select(all_positions(degree), 1, degree);
     double largest = 0, squares = 0, flooded_squares = 0, flooded_sum = 0, seen_largest = 0;
     std::vector<double> bins(15, 0);
@@ -145,7 +146,7 @@ void noise_tells_weights_apart_only_without_flood() {
     const Run run(degree, bits, {{degree * 255 * 255, 64 * degree}});
     const Probe probe{run.key, run.evaluator};
     const std::vector<std::uint64_t> messages(degree, 0), zeros(degree, 0);  // the same result for all weights
-    const Bytes upload = run.key.encrypt(messages.data(), 1);
+    const Bytes upload = run.key.encrypt(messages);
     const Selection selection = select(all_positions(degree), 1, degree);
     std::vector<std::int64_t> small(degree, 0), large(degree, 255);
     small[0] = 1;
@@ -158,7 +159,8 @@ void noise_tells_weights_apart_only_without_flood() {
             const Weights loaded = run.evaluator.load(guess == 0 ? small.data() : large.data(), 1, 1, 0);
             const auto size = [&](const Selection* flooded) {
                 double total = 0;
-                for (const SignedWide n : probe.noise(loaded, upload, zeros, flooded, 2 * seed + static_cast<std::uint64_t>(guess))) {
+                const std::uint64_t number = 2 * seed + static_cast<std::uint64_t>(guess);
+                for (const SignedWide n : probe.noise(loaded, upload, zeros, flooded, number)) {
                     total += std::fabs(static_cast<double>(n)) / degree;
                 }
                 return total;
@@ -182,7 +184,7 @@ void second_half_confirms_no_guess() {
     const Run run(degree, 30, {{degree * 255 * 255, degree}});
     const Probe probe{run.key, run.evaluator};
     const std::vector<std::uint64_t> messages(degree, 0);
-    const Bytes upload = run.key.encrypt(messages.data(), 1);
+    const Bytes upload = run.key.encrypt(messages);
     const std::vector<std::int64_t> weights(degree, 255);
     const Weights loaded = run.evaluator.load(weights.data(), 1, 1, 0);
     const Words rest = probe.second_half_less(loaded, weights, upload, 5);
@@ -205,7 +207,7 @@ void replies_keep_their_margin_and_are_fresh() {
     const auto messages = random_words(prg, bits, degree);
     const auto weights = random_weights(prg, 10, degree);
     const Weights loaded = run.evaluator.load(weights.data(), 1, 1, 0);
-    const Bytes upload = run.key.encrypt(messages.data(), 1);
+    const Bytes upload = run.key.encrypt(messages);
     const auto results = plain_product(weights.data(), messages.data(), 1, degree, bits);
     const Selection selection = select(all_positions(degree), 1, degree);
     const std::vector<std::uint64_t> masks(degree, 0);
@@ -214,7 +216,7 @@ void replies_keep_their_margin_and_are_fresh() {
     Bytes last;
     for (int i = 0; i < 20; ++i) {
         const Bytes reply = run.reply(loaded, upload, masks, selection);
-        const auto phases = run.key.phases(reply.data(), reply.size(), selection);
+        const auto phases = run.key.phases(reply, selection);
         for (std::size_t n = 0; n < degree; ++n) {
             const std::uint64_t off = (phases[n] - (results[n] << kReplyGuardBits)) & reply_mask;
             const int shift = 64 - run.parameters->reply_bits();

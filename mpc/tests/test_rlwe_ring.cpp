@@ -1,19 +1,20 @@
-// The ring under the encrypted linear layers: primes, transforms against schoolbook products, packing, scaling,
+// The ring under the encrypted linear layers, with primes, transforms against schoolbook products, packing, scaling and
 // samplers.
 #include <algorithm>
 #include <cmath>
 
-#include "core/error.hpp"
-#include "core/rlwe/ntt.hpp"
-#include "core/rlwe/packing.hpp"
-#include "core/rlwe/parameters.hpp"
-#include "core/rlwe/primes.hpp"
-#include "core/rlwe/sampling.hpp"
-#include "core/rlwe/scaling.hpp"
+#include "core/base/error.hpp"
+#include "core/bfv/packing.hpp"
+#include "core/bfv/parameters.hpp"
+#include "core/bfv/scaling.hpp"
+#include "core/lattice/ntt.hpp"
+#include "core/lattice/primes.hpp"
+#include "core/lattice/sampling.hpp"
 #include "tests/check.hpp"
 
-using namespace capc::mpc;
-using namespace capc::mpc::rlwe;
+using namespace mpc;
+using namespace mpc::bfv;
+using namespace mpc::lattice;
 
 namespace {
 
@@ -160,7 +161,7 @@ void packing_is_exact_and_strict() {
             uniform_words(prg, bits, words.data(), count);
             words[0] = ~std::uint64_t{0} >> (64 - bits);
             std::vector<std::uint8_t> bytes(packed_bytes(count, bits) + 1, 0xA5);
-            pack(words.data(), count, bits, bytes.data());
+            pack(words, bits, MutableByteView(bytes).slice(0, packed_bytes(count, bits)));
             CHECK(bytes.back() == 0xA5);
             bytes.pop_back();  // so that a read past the end is seen by the sanitizer
             bytes.shrink_to_fit();
@@ -170,12 +171,15 @@ void packing_is_exact_and_strict() {
                     CHECK(((bytes[at / 8] >> (at % 8)) & 1) == ((words[i] >> b) & 1));
                 }
             }
-            unpack(bytes.data(), count, bits, read.data(), "test");
+            unpack(bytes, bits, read, "test");
             CHECK(read == words);
             if (count * static_cast<std::size_t>(bits) % 8 != 0) {
                 bytes.back() = static_cast<std::uint8_t>(bytes.back() | 0x80);
-                CHECK_THROWS(unpack(bytes.data(), count, bits, read.data(), "test"), MalformedError);
+                CHECK_THROWS(unpack(bytes, bits, read, "test"), MalformedError);
             }
+            bytes.pop_back();
+            CHECK_THROWS(unpack(bytes, bits, read, "test"), LengthError);
+            CHECK_THROWS(pack(words, bits, bytes), LengthError);
         }
     }
 }

@@ -1,13 +1,13 @@
-// Sessions end to end: many batches from one set of base OTs, early and late choices, surplus OTs, calls out of turn,
-// messages of the wrong length or content, reproducible bytes.
-#include "core/bit_matrix.hpp"
-#include "core/circuits.hpp"
-#include "core/error.hpp"
-#include "core/session.hpp"
-#include "core/sha256.hpp"
+// Sessions end to end. It covers many batches from one set of base OTs, surplus OTs, calls out of turn, messages of the
+// wrong length or content, and reproducible bytes.
+#include "core/base/bit_matrix.hpp"
+#include "core/base/error.hpp"
+#include "core/base/sha256.hpp"
+#include "core/circuits/circuits.hpp"
+#include "core/garbling/session.hpp"
 #include "tests/check.hpp"
 
-using namespace capc::mpc;
+using namespace mpc;
 using Values = std::vector<std::uint64_t>;
 
 namespace {
@@ -32,50 +32,45 @@ struct Pair {
     explicit Pair(TableFormat format = TableFormat::half_gates)
         : garbler(Prg(Block{11, 1}), format), evaluator(Prg(Block{22, 2}), format) {
         first = evaluator.start_base();
-        reply = garbler.receive_base(first.data(), first.size());
-        sums = evaluator.receive_base(reply.data(), reply.size());
-        garbler.finish_base(sums.data(), sums.size());
+        reply = garbler.receive_base(first);
+        sums = evaluator.receive_base(reply);
+        garbler.finish_base(sums);
     }
 
     Bytes extend(std::size_t count) {
         const Bytes message = evaluator.extend(count);
-        garbler.extend(message.data(), message.size());
+        garbler.extend(message);
         return message;
     }
 };
 
 Bytes all_tables(GarbledBatch& batch) {
     Bytes tables(static_cast<std::size_t>(batch.tables_left()));
-    CHECK(batch.next_tables(tables.data(), tables.size()) == tables.size());
+    CHECK(batch.next_tables(tables) == tables.size());
     return tables;
 }
 
-void run_batch(Pair& pair, const Circuit& circuit, std::size_t n, bool late, Prg& prg, bool seeded = false) {
+void run_batch(Pair& pair, const Circuit& circuit, std::size_t n, Prg& prg, bool seeded = false) {
     const Values mine = random_values(circuit.garbler_widths(), n, prg);
     const Values theirs = random_values(circuit.evaluator_widths(), n, prg);
-    EvaluatedBatch evaluated =
-        pair.evaluator.evaluate(circuit, n, late ? nullptr : theirs.data(), late ? 0 : theirs.size(), false,
-                                seeded);
-    const Bytes early = late ? Bytes() : evaluated.corrections();
-    const std::uint64_t* const later = seeded ? nullptr : mine.data();
-    GarbledBatch garbled = pair.garbler.garble(circuit, n, late ? nullptr : &early, false,
-                                               seeded ? mine.data() : nullptr, seeded ? mine.size() : 0);
+    const GarblerLabels kind = seeded ? GarblerLabels::seeded : GarblerLabels::sent;
+    const std::optional<WordView> values = mine;
+    EvaluatedBatch evaluated = pair.evaluator.evaluate(circuit, n, theirs, Outputs::opened, kind);
+    GarbledBatch garbled = pair.garbler.garble(circuit, n, evaluated.corrections(), Outputs::opened,
+                                               seeded ? values : std::nullopt);
     const Bytes tables = all_tables(garbled);
-    const Bytes corrections = late ? evaluated.choose(theirs.data(), theirs.size()) : Bytes();
-    const Bytes labels = garbled.input_labels(later, seeded ? 0 : mine.size(), late ? &corrections : nullptr);
+    const Bytes labels = garbled.input_labels(seeded ? std::nullopt : values);
     CHECK(labels.size() == evaluated.label_bytes());
-    CHECK(labels.size() ==
-          16 * ((seeded ? 1 : n * circuit.garbler_bits()) + (late ? n * circuit.evaluator_bits() : 0)));
-    evaluated.set_labels(labels.data(), labels.size());
-    evaluated.feed_tables(tables.data(), tables.size());
-    CHECK(evaluated.done());
+    CHECK(labels.size() == 16 * (seeded ? 1 : n * circuit.garbler_bits()));
+    evaluated.set_labels(labels);
+    evaluated.feed_tables(tables);
     const Values expected = circuit.run(mine, theirs, n);
     const Bytes decoding = garbled.decoding(), colours = evaluated.colours();
-    CHECK(evaluated.decode(decoding.data(), decoding.size()) == expected);
-    CHECK(garbled.decode(colours.data(), colours.size()) == expected);
+    CHECK(evaluated.decode(decoding) == expected);
+    CHECK(garbled.decode(colours) == expected);
     if (circuit.has_bit_outputs()) {
         const GarblerProjection projection = garbled.project({7});
-        const Values other = evaluated.open_projection({7}, projection.message.data(), projection.message.size());
+        const Values other = evaluated.open_projection({7}, projection.message);
         for (std::size_t k = 0; k < expected.size(); ++k)
             CHECK(((projection.shares[k] + other[k]) & 127) == expected[k]);
     }
@@ -89,7 +84,7 @@ void many_batches(TableFormat format) {
                                        circuits::threshold(3, 20), circuits::add(1)}) {
             const std::size_t needed = n * circuit.evaluator_bits();
             if (pair.evaluator.ots_left() < needed) pair.extend(needed - pair.evaluator.ots_left());
-            run_batch(pair, circuit, n, n % 2 == 0, prg, n % 3 == 0);
+            run_batch(pair, circuit, n, prg, n % 3 == 0);
             CHECK(pair.evaluator.ots_left() == pair.garbler.ots_left());
         }
     }
@@ -105,13 +100,14 @@ void surplus_is_kept_and_used_once() {
     const Circuit circuit = circuits::add(7);
     CHECK(pair.extend(1).size() == extension_bytes(1));
     CHECK(pair.evaluator.ots_left() == 128 && pair.garbler.ots_left() == 128);
-    for (int i = 0; i < 18; ++i) run_batch(pair, circuit, 1, i % 2 == 0, prg);  // 126 of them, at odd bit places
+    for (int i = 0; i < 18; ++i) run_batch(pair, circuit, 1, prg);  // 126 of them, at odd bit places
     CHECK(pair.garbler.ots_left() == 2);
-    CHECK_THROWS(pair.garbler.garble(circuit, 1, nullptr), OrderError);
-    CHECK_THROWS(pair.evaluator.evaluate(circuit, 1, nullptr, 0), OrderError);
+    const Values value{5};
+    CHECK_THROWS(pair.garbler.garble(circuit, 1, Bytes(1)), OrderError);
+    CHECK_THROWS(pair.evaluator.evaluate(circuit, 1, value), OrderError);
     pair.extend(129);
     CHECK(pair.evaluator.ots_left() == 258 && pair.garbler.ots_left() == 258);
-    for (int i = 0; i < 36; ++i) run_batch(pair, circuit, 1, i % 3 == 0, prg);
+    for (int i = 0; i < 36; ++i) run_batch(pair, circuit, 1, prg);
     CHECK(pair.evaluator.ots_left() == 6);
 }
 
@@ -124,16 +120,16 @@ void batches_may_overlap() {
     std::vector<EvaluatedBatch> evaluated;
     std::vector<GarbledBatch> garbled;
     for (const Values& value : theirs) {
-        evaluated.push_back(pair.evaluator.evaluate(circuit, 1, value.data(), 1));
-        garbled.push_back(pair.garbler.garble(circuit, 1, &evaluated.back().corrections()));
+        evaluated.push_back(pair.evaluator.evaluate(circuit, 1, value));
+        garbled.push_back(pair.garbler.garble(circuit, 1, evaluated.back().corrections()));
     }
     for (const std::size_t k : {1u, 0u}) {
         const Bytes tables = all_tables(garbled[k]);
-        const Bytes labels = garbled[k].input_labels(mine[k].data(), 1, nullptr);
-        evaluated[k].set_labels(labels.data(), labels.size());
-        evaluated[k].feed_tables(tables.data(), tables.size());
+        const Bytes labels = garbled[k].input_labels(mine[k]);
+        evaluated[k].set_labels(labels);
+        evaluated[k].feed_tables(tables);
         const Bytes decoding = garbled[k].decoding();
-        CHECK(evaluated[k].decode(decoding.data(), decoding.size())[0] == ((mine[k][0] + theirs[k][0]) & 255));
+        CHECK(evaluated[k].decode(decoding)[0] == ((mine[k][0] + theirs[k][0]) & 255));
     }
 }
 
@@ -142,53 +138,41 @@ void calls_out_of_turn() {
     EvaluatorSession evaluator;
     const Bytes block(extension_bytes(1)), sums(kThirdMessageBytes), reply(kSecondMessageBytes);
     const Circuit circuit = circuits::add(4);
-    CHECK_THROWS(garbler.finish_base(sums.data(), sums.size()), OrderError);
-    CHECK_THROWS(garbler.extend(block.data(), block.size()), OrderError);
-    CHECK_THROWS(garbler.garble(circuit, 1, nullptr), OrderError);
-    CHECK_THROWS(evaluator.receive_base(reply.data(), reply.size()), OrderError);
+    CHECK_THROWS(garbler.finish_base(sums), OrderError);
+    CHECK_THROWS(garbler.extend(block), OrderError);
+    const Values value{5};
+    CHECK_THROWS(garbler.garble(circuit, 1, Bytes(1)), OrderError);
+    CHECK_THROWS(evaluator.receive_base(reply), OrderError);
     CHECK_THROWS(evaluator.extend(1), OrderError);
-    CHECK_THROWS(evaluator.evaluate(circuit, 1, nullptr, 0), OrderError);
+    CHECK_THROWS(evaluator.evaluate(circuit, 1, value), OrderError);
     const Bytes first = evaluator.start_base();
     CHECK_THROWS(evaluator.start_base(), OrderError);
-    garbler.receive_base(first.data(), first.size());
-    CHECK_THROWS(garbler.receive_base(first.data(), first.size()), OrderError);
+    garbler.receive_base(first);
+    CHECK_THROWS(garbler.receive_base(first), OrderError);
 
     Pair pair;
-    CHECK_THROWS(pair.garbler.receive_base(pair.first.data(), pair.first.size()), OrderError);
-    CHECK_THROWS(pair.garbler.finish_base(pair.sums.data(), pair.sums.size()), OrderError);
-    CHECK_THROWS(pair.evaluator.receive_base(pair.reply.data(), pair.reply.size()), OrderError);
+    CHECK_THROWS(pair.garbler.receive_base(pair.first), OrderError);
+    CHECK_THROWS(pair.garbler.finish_base(pair.sums), OrderError);
+    CHECK_THROWS(pair.evaluator.receive_base(pair.reply), OrderError);
     pair.extend(64);
-    const Values value{5};
-    EvaluatedBatch early = pair.evaluator.evaluate(circuit, 1, value.data(), 1);
-    GarbledBatch garbled = pair.garbler.garble(circuit, 1, &early.corrections());
-    CHECK_THROWS(early.choose(value.data(), 1), OrderError);
-    CHECK_THROWS(early.colours(), OrderError);
+    EvaluatedBatch batch = pair.evaluator.evaluate(circuit, 1, value);
+    GarbledBatch garbled = pair.garbler.garble(circuit, 1, batch.corrections());
+    CHECK_THROWS(batch.colours(), OrderError);
     CHECK_THROWS(garbled.decoding(), OrderError);
-    const Bytes correction(1);
-    CHECK_THROWS(garbled.input_labels(value.data(), 1, &correction), OrderError);
-    const Bytes labels = garbled.input_labels(value.data(), 1, nullptr);
-    CHECK_THROWS(garbled.input_labels(value.data(), 1, nullptr), OrderError);
-    early.set_labels(labels.data(), labels.size());
-    CHECK_THROWS(early.set_labels(labels.data(), labels.size()), OrderError);
+    const Bytes labels = garbled.input_labels(value);
+    CHECK_THROWS(garbled.input_labels(value), OrderError);
+    batch.set_labels(labels);
+    CHECK_THROWS(batch.set_labels(labels), OrderError);
 
-    EvaluatedBatch late = pair.evaluator.evaluate(circuit, 1, nullptr, 0);
-    GarbledBatch garbled_late = pair.garbler.garble(circuit, 1, nullptr);
-    CHECK_THROWS(late.corrections(), OrderError);
-    CHECK_THROWS(garbled_late.input_labels(value.data(), 1, nullptr), OrderError);
-    const Bytes nothing(late.label_bytes());
-    CHECK_THROWS(late.set_labels(nothing.data(), nothing.size()), OrderError);
-    late.choose(value.data(), 1);
-    CHECK_THROWS(late.choose(value.data(), 1), OrderError);
-
-    EvaluatedBatch other = pair.evaluator.evaluate(circuit, 1, value.data(), 1);
-    GarbledBatch later = pair.garbler.garble(circuit, 1, &other.corrections());
-    CHECK_THROWS(later.input_labels(nullptr, 0, nullptr), OrderError);
-    EvaluatedBatch told = pair.evaluator.evaluate(circuit, 1, value.data(), 1, false, true);
-    GarbledBatch seeded = pair.garbler.garble(circuit, 1, &told.corrections(), false, value.data(), 1);
-    CHECK_THROWS(seeded.input_labels(value.data(), 1, nullptr), OrderError);
-    const Bytes seed = seeded.input_labels(nullptr, 0, nullptr);
-    told.set_labels(seed.data(), seed.size());
-    CHECK_THROWS(told.set_labels(seed.data(), seed.size()), OrderError);
+    EvaluatedBatch other = pair.evaluator.evaluate(circuit, 1, value);
+    GarbledBatch later = pair.garbler.garble(circuit, 1, other.corrections());
+    CHECK_THROWS(later.input_labels(), OrderError);
+    EvaluatedBatch told = pair.evaluator.evaluate(circuit, 1, value, Outputs::opened, GarblerLabels::seeded);
+    GarbledBatch seeded = pair.garbler.garble(circuit, 1, told.corrections(), Outputs::opened, value);
+    CHECK_THROWS(seeded.input_labels(value), OrderError);
+    const Bytes seed = seeded.input_labels();
+    told.set_labels(seed);
+    CHECK_THROWS(told.set_labels(seed), OrderError);
 }
 
 // The seed is new for every batch, and the same whatever the garbler's values are: these show in the tables alone. It
@@ -201,9 +185,10 @@ void a_seed_tells_nothing() {
         pair.extend(64);
         for (std::vector<Bytes>* seeds : {&first, &second}) {
             const Values value{own}, theirs{7};
-            EvaluatedBatch evaluated = pair.evaluator.evaluate(circuit, 1, theirs.data(), 1, false, true);
-            GarbledBatch garbled = pair.garbler.garble(circuit, 1, &evaluated.corrections(), false, value.data(), 1);
-            seeds->push_back(garbled.input_labels(nullptr, 0, nullptr));
+            EvaluatedBatch evaluated =
+                pair.evaluator.evaluate(circuit, 1, theirs, Outputs::opened, GarblerLabels::seeded);
+            GarbledBatch garbled = pair.garbler.garble(circuit, 1, evaluated.corrections(), Outputs::opened, value);
+            seeds->push_back(garbled.input_labels());
             if (seeds == &first) tables.push_back(all_tables(garbled));
         }
     }
@@ -215,9 +200,9 @@ void a_seed_tells_nothing() {
     Pair pair;
     pair.extend(64);
     const Values zero{0};
-    EvaluatedBatch evaluated = pair.evaluator.evaluate(circuit, 1, zero.data(), 1);
-    GarbledBatch without = pair.garbler.garble(circuit, 1, &evaluated.corrections());
-    const Bytes labels = without.input_labels(zero.data(), 1, nullptr);
+    EvaluatedBatch evaluated = pair.evaluator.evaluate(circuit, 1, zero);
+    GarbledBatch without = pair.garbler.garble(circuit, 1, evaluated.corrections());
+    const Bytes labels = without.input_labels(zero);
     Block known{};
     Aes128(load_block(first[0].data())).encrypt(&known, &known, 1);
     CHECK(load_block(labels.data()) != known);
@@ -228,58 +213,58 @@ void wrong_messages() {
     for (const std::size_t bytes : {0u, 31u, 33u}) {
         GarblerSession garbler;
         const Bytes message(bytes + 1);
-        CHECK_THROWS(garbler.receive_base(message.data(), bytes), LengthError);
+        CHECK_THROWS(garbler.receive_base({message.data(), bytes}), LengthError);
     }
     {
         GarblerSession garbler;  // small order
         const Bytes zeros(kFirstMessageBytes);
-        CHECK_THROWS(garbler.receive_base(zeros.data(), zeros.size()), MalformedError);
+        CHECK_THROWS(garbler.receive_base(zeros), MalformedError);
     }
     {
         EvaluatorSession evaluator;
         GarblerSession garbler;
         const Bytes first = evaluator.start_base();
-        Bytes reply = garbler.receive_base(first.data(), first.size());
-        CHECK_THROWS(evaluator.receive_base(reply.data(), reply.size() - 1), LengthError);
+        Bytes reply = garbler.receive_base(first);
+        CHECK_THROWS(evaluator.receive_base({reply.data(), reply.size() - 1}), LengthError);
         std::fill(reply.end() - kPointBytes, reply.end(), std::uint8_t{0});
-        CHECK_THROWS(evaluator.receive_base(reply.data(), reply.size()), MalformedError);
+        CHECK_THROWS(evaluator.receive_base(reply), MalformedError);
         const Bytes sums(kThirdMessageBytes + 1);
-        CHECK_THROWS(garbler.finish_base(sums.data(), sums.size()), LengthError);
+        CHECK_THROWS(garbler.finish_base(sums), LengthError);
     }
     const Bytes message = pair.evaluator.extend(300);
     for (const std::size_t bytes : {std::size_t{0}, message.size() - 1, std::size_t{495}})
-        CHECK_THROWS(pair.garbler.extend(message.data(), bytes), LengthError);
+        CHECK_THROWS(pair.garbler.extend({message.data(), bytes}), LengthError);
     CHECK(pair.garbler.ots_left() == 0);
-    pair.garbler.extend(message.data(), message.size());
+    pair.garbler.extend(message);
     CHECK_THROWS(pair.evaluator.extend(0), ParameterError);
 
     const Circuit circuit = circuits::add(4);
     const Values wide{16}, good{5};
-    CHECK_THROWS(pair.evaluator.evaluate(circuit, 1, wide.data(), 1), ParameterError);
-    CHECK_THROWS(pair.evaluator.evaluate(circuit, 0, good.data(), 0), ParameterError);
-    CHECK_THROWS(pair.evaluator.evaluate(circuit, std::size_t{1} << 62, good.data(), 1), ParameterError);
+    CHECK_THROWS(pair.evaluator.evaluate(circuit, 1, wide), ParameterError);
+    CHECK_THROWS(pair.evaluator.evaluate(circuit, 0, {}), ParameterError);
+    CHECK_THROWS(pair.evaluator.evaluate(circuit, std::size_t{1} << 62, good), ParameterError);
     const Bytes padded{0x10}, two(2);
-    CHECK_THROWS(pair.garbler.garble(circuit, 1, &padded), MalformedError);
-    CHECK_THROWS(pair.garbler.garble(circuit, 1, &two), LengthError);
+    CHECK_THROWS(pair.garbler.garble(circuit, 1, padded), MalformedError);
+    CHECK_THROWS(pair.garbler.garble(circuit, 1, two), LengthError);
     CHECK(pair.garbler.ots_left() == pair.evaluator.ots_left());  // refusals took nothing
-    EvaluatedBatch evaluated = pair.evaluator.evaluate(circuit, 1, good.data(), 1);
-    GarbledBatch garbled = pair.garbler.garble(circuit, 1, &evaluated.corrections());
-    const Bytes labels = garbled.input_labels(good.data(), 1, nullptr);
-    CHECK_THROWS(evaluated.set_labels(labels.data(), labels.size() - 1), LengthError);
+    EvaluatedBatch evaluated = pair.evaluator.evaluate(circuit, 1, good);
+    GarbledBatch garbled = pair.garbler.garble(circuit, 1, evaluated.corrections());
+    const Bytes labels = garbled.input_labels(good);
+    CHECK_THROWS(evaluated.set_labels({labels.data(), labels.size() - 1}), LengthError);
     for (const std::size_t bytes : {0u, 15u, 17u}) {
-        EvaluatedBatch told = pair.evaluator.evaluate(circuit, 1, good.data(), 1, false, true);
-        GarbledBatch seeded = pair.garbler.garble(circuit, 1, &told.corrections(), false, good.data(), 1);
-        const Bytes seed = seeded.input_labels(nullptr, 0, nullptr), wrong(bytes + 1);
-        CHECK_THROWS(told.set_labels(wrong.data(), bytes), LengthError);
-        told.set_labels(seed.data(), seed.size());
+        EvaluatedBatch told = pair.evaluator.evaluate(circuit, 1, good, Outputs::opened, GarblerLabels::seeded);
+        GarbledBatch seeded = pair.garbler.garble(circuit, 1, told.corrections(), Outputs::opened, good);
+        const Bytes seed = seeded.input_labels(), wrong(bytes + 1);
+        CHECK_THROWS(told.set_labels({wrong.data(), bytes}), LengthError);
+        told.set_labels(seed);
     }
-    CHECK_THROWS(pair.garbler.garble(circuit, 1, nullptr, false, wide.data(), 1), ParameterError);
-    CHECK_THROWS(pair.garbler.garble(circuit, 2, nullptr, false, good.data(), 1), LengthError);
+    CHECK_THROWS(pair.garbler.garble(circuit, 1, Bytes(1), Outputs::opened, wide), ParameterError);
+    CHECK_THROWS(pair.garbler.garble(circuit, 2, Bytes(1), Outputs::opened, good), LengthError);
     CHECK(pair.garbler.ots_left() == pair.evaluator.ots_left());
-    evaluated.set_labels(labels.data(), labels.size());  // a refused message did not spoil the batch
+    evaluated.set_labels(labels);  // a refused message did not spoil the batch
     const Bytes tables = all_tables(garbled);
-    evaluated.feed_tables(tables.data(), tables.size());
-    CHECK_THROWS(evaluated.feed_tables(tables.data(), 1), LengthError);
+    evaluated.feed_tables(tables);
+    CHECK_THROWS(evaluated.feed_tables({tables.data(), 1}), LengthError);
     CHECK_THROWS(garbled.project({8}), OrderError);  // outputs of more than a bit, and not made to be projected
 }
 
@@ -292,10 +277,10 @@ void wire_is_reproducible() {
     CHECK(sha256(pair.extend(5000)) == "51118e30b25bb48fb55405193ac4d2af8255e1029e390dd5c2be1c4feb199b2b");
     const Circuit circuit = circuits::add(6);
     const Values mine{1, 2, 3}, theirs{60, 50, 40};
-    EvaluatedBatch evaluated = pair.evaluator.evaluate(circuit, 3, theirs.data(), 3);
-    GarbledBatch garbled = pair.garbler.garble(circuit, 3, &evaluated.corrections());
+    EvaluatedBatch evaluated = pair.evaluator.evaluate(circuit, 3, theirs);
+    GarbledBatch garbled = pair.garbler.garble(circuit, 3, evaluated.corrections());
     CHECK(sha256(evaluated.corrections()) == "f2fba0d870e65dbae394d0711a68ff8abeb32de596be4de9ea3f038685ac2b7d");
-    CHECK(sha256(garbled.input_labels(mine.data(), 3, nullptr)) ==
+    CHECK(sha256(garbled.input_labels(mine)) ==
           "bab242147a6e69fcb023695c9b01c91aa83c67ba5d0f3f75f18eaddfae4e7fb8");
 }
 

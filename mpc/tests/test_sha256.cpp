@@ -1,9 +1,9 @@
 // SHA-256: the vectors of FIPS 180-4's examples and NIST's CAVP short messages.
-#include "core/sha256.hpp"
+#include "core/base/sha256.hpp"
 
 #include "tests/check.hpp"
 
-using capc::mpc::Sha256;
+using mpc::Sha256;
 
 namespace {
 

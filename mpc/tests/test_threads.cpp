@@ -1,5 +1,5 @@
-// What threads of one process may share, for the thread sanitizer: circuits, the choice of the kernels, the generator's
-// table, keys and evaluators of the encrypted linear layers. Sessions belong to one thread each.
+// What threads of one process may share, for the thread sanitizer. These are circuits, the choice of the kernels, the
+// generator's table, keys and evaluators of the encrypted linear layers. Sessions belong to one thread each.
 #include <atomic>
 #include <condition_variable>
 #include <deque>
@@ -9,14 +9,14 @@
 #include <mutex>
 #include <thread>
 
-#include "core/circuits.hpp"
-#include "core/error.hpp"
-#include "core/rlwe/linear.hpp"
-#include "core/session.hpp"
+#include "core/base/error.hpp"
+#include "core/bfv/linear.hpp"
+#include "core/circuits/circuits.hpp"
+#include "core/garbling/session.hpp"
 #include "tests/check.hpp"
 #include "tests/setting.hpp"
 
-using namespace capc::mpc;
+using namespace mpc;
 
 namespace {
 
@@ -73,17 +73,17 @@ struct Conversation {
 void garbler(const Circuit& circuit, Conversation* with) {
     GarblerSession session;
     const Bytes first = with->to_garbler.receive();
-    with->to_evaluator.send(session.receive_base(first.data(), first.size()));
+    with->to_evaluator.send(session.receive_base(first));
     const Bytes sums = with->to_garbler.receive();
-    session.finish_base(sums.data(), sums.size());
+    session.finish_base(sums);
     const Bytes extension = with->to_garbler.receive();
-    session.extend(extension.data(), extension.size());
+    session.extend(extension);
     const Bytes corrections = with->to_garbler.receive();
-    GarbledBatch batch = session.garble(circuit, kInstances, &corrections);
-    with->to_evaluator.send(batch.input_labels(with->mine.data(), with->mine.size(), nullptr));
+    GarbledBatch batch = session.garble(circuit, kInstances, corrections);
+    with->to_evaluator.send(batch.input_labels(with->mine));
     while (batch.tables_left() > 0) {
         Bytes chunk(kChunk);
-        chunk.resize(batch.next_tables(chunk.data(), chunk.size()));
+        chunk.resize(batch.next_tables(chunk));
         with->to_evaluator.send(std::move(chunk));
     }
     with->to_evaluator.send(batch.decoding());
@@ -93,18 +93,19 @@ void evaluator(const Circuit& circuit, Conversation* with) {
     EvaluatorSession session;
     with->to_garbler.send(session.start_base());
     const Bytes reply = with->to_evaluator.receive();
-    with->to_garbler.send(session.receive_base(reply.data(), reply.size()));
+    with->to_garbler.send(session.receive_base(reply));
     with->to_garbler.send(session.extend(kInstances * circuit.evaluator_bits()));
-    EvaluatedBatch batch = session.evaluate(circuit, kInstances, with->theirs.data(), with->theirs.size());
+    EvaluatedBatch batch = session.evaluate(circuit, kInstances, with->theirs);
     with->to_garbler.send(batch.corrections());
     const Bytes labels = with->to_evaluator.receive();
-    batch.set_labels(labels.data(), labels.size());
-    while (!batch.done()) {
+    batch.set_labels(labels);
+    for (std::uint64_t left = table_bytes(circuit, kInstances); left > 0;) {
         const Bytes chunk = with->to_evaluator.receive();
-        batch.feed_tables(chunk.data(), chunk.size());
+        batch.feed_tables(chunk);
+        left -= chunk.size();
     }
     const Bytes decoding = with->to_evaluator.receive();
-    with->decoded = batch.decode(decoding.data(), decoding.size());
+    with->decoded = batch.decode(decoding);
 }
 
 void sessions_side_by_side() {
@@ -126,30 +127,29 @@ void sessions_side_by_side() {
 
 // One key and one evaluator under many threads: results stay right, and no more of them are given than the bound says.
 void one_evaluator_for_all() {
-    namespace rlwe = capc::mpc::rlwe;
     constexpr std::size_t degree = 4096;
     constexpr std::uint64_t given = 3;
     const auto parameters =
-        std::make_shared<rlwe::Parameters>(degree, 30, std::vector<rlwe::LayerBound>{{100, given}}, 40);
-    const rlwe::SecretKey key(parameters, Block{1, 2});
-    const rlwe::Bytes public_key = key.public_key();
-    const rlwe::Evaluator evaluator(parameters, public_key.data(), public_key.size(), Block{3, 4});
+        std::make_shared<bfv::Parameters>(degree, 30, std::vector<bfv::LayerBound>{{100, given}}, 40);
+    const bfv::SecretKey key(parameters, Block{1, 2});
+    const Bytes public_key = key.public_key();
+    const bfv::Evaluator evaluator(parameters, public_key, Block{3, 4});
     std::vector<std::int64_t> weights(degree, 0);
     weights[0] = 7;
-    const rlwe::Weights loaded = evaluator.load(weights.data(), 1, 1, 0);
+    const bfv::Weights loaded = evaluator.load(weights.data(), 1, 1, 0);
     const std::int64_t position = 9;
-    const rlwe::Selection selection(&position, 1, 1, degree);
+    const bfv::Selection selection({&position, 1}, 1, degree);
     std::atomic<std::uint64_t> right{0}, refused{0};
     std::vector<std::function<void()>> bodies;
     for (std::uint64_t k = 0; k < given + 2; ++k) {
         bodies.push_back([&, k] {
             const std::vector<std::uint64_t> message(degree, 100 + k);
             const std::uint64_t mask = 5;
-            const rlwe::Bytes upload = key.encrypt(message.data(), 1);
+            const Bytes upload = key.encrypt(message);
             try {
-                const rlwe::Bytes reply = evaluator.apply(loaded, upload.data(), upload.size(), &mask, selection);
-                if (key.decrypt(reply.data(), reply.size(), selection)[0] == 7 * (100 + k) + mask) ++right;
-            } catch (const OrderError&) {
+                const Bytes reply = evaluator.apply(loaded, upload, {&mask, 1}, selection);
+                if (key.decrypt(reply, selection)[0] == 7 * (100 + k) + mask) ++right;
+            } catch (const LimitError&) {
                 ++refused;
             }
         });

@@ -1,15 +1,15 @@
-// One gate of three-halves garbling against the paper: the kernels' output in the paper's own matrices (Rosulek and
-// Roy, eprint 2021/749, figures 3 and 4) solves its equation (4) for all permute bits and all dice, and what the
-// evaluator opens is distributed alike whatever the permute bits are. Exhaustive: 16 instances are all (a, b, r_1,
+// One gate of three-halves garbling against the paper. The kernels' output in the paper's own matrices (Rosulek and
+// Roy, eprint 2021/749, figures 3 and 4) solves its equation (4) for all permute bits and all dice. What the evaluator
+// opens is distributed alike whatever the permute bits are. The test is exhaustive, as 16 instances are all (a, b, r_1,
 // r_2). The matrices were taken from two independent implementations that cite those figures and agree
 // (privacy-ethereum/mpz, PicoGRAM).
 #include <array>
 
-#include "core/prg.hpp"
-#include "core/three_halves.hpp"
+#include "core/aes/prg.hpp"
+#include "core/garbling/three_halves.hpp"
 #include "tests/check.hpp"
 
-using namespace capc::mpc;
+using namespace mpc;
 
 namespace {
 
@@ -83,7 +83,7 @@ struct Gates {
         const Block* rows[] = {nothing, zero_a, zero_b};
         const Gate gate{1, 0, 2, 0, 0, 0, Gate::is_and};
         GateRun work = run(gate, rows, &dice);
-        CHECK(kernels().garble_three_halves(work, delta) == 1);
+        CHECK(garbling_kernels().garble_three_halves(work, delta) == 1);
         CHECK(work.index == index + 3 && work.tables == row.data() + row.size() && work.dice == &dice + 1);
     }
 
@@ -206,7 +206,7 @@ void evaluates_to_the_right_label() {
         const Block* rows[] = {nothing, held_a, held_b};
         const Gate gate{1, 0, 2, 0, 0, 0, Gate::is_and};
         GateRun work = gates.run(gate, rows, nullptr);
-        CHECK(kernels().evaluate_three_halves(work) == 1);
+        CHECK(garbling_kernels().evaluate_three_halves(work) == 1);
         for (std::size_t k = 0; k < kCases; ++k) {
             const bool one = i == gates.a(k) && j == gates.b(k);
             CHECK(gates.out[k] == (original.out[k] ^ (mask_of(one) & gates.delta)));

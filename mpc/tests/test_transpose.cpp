@@ -1,10 +1,10 @@
 // The bit transposition on every CPU level against its definition.
-#include "core/blocks.hpp"
-#include "core/prg.hpp"
-#include "core/transpose.hpp"
+#include "core/aes/prg.hpp"
+#include "core/base/blocks.hpp"
+#include "core/base/transpose.hpp"
 #include "tests/check.hpp"
 
-using namespace capc::mpc;
+using namespace mpc;
 
 namespace {
 

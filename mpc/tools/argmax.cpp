@@ -1,13 +1,14 @@
 // argmax PARTY PORT INPUT OUTPUT: from additive shares of a vector to fresh additive shares of the one-hot vector of
 // its largest entry (signed, ties to the lowest index). Neither party learns the argmax.
 //
-// Plain TCP: for one machine and for benchmarks. See two_party.hpp for the rounds, core/session.hpp for the protocol.
-#include "core/circuits.hpp"
+// It speaks plain TCP, for one machine and for benchmarks. two_party.hpp has the rounds, core/garbling/session.hpp the
+// protocol.
+#include "core/circuits/circuits.hpp"
 #include "tools/two_party.hpp"
 
 namespace {
 
-using namespace capc;
+using namespace mpc;
 
 const char* const kUsage =
     "usage: argmax PARTY PORT INPUT OUTPUT [--host H] [--bits B] [--share-bits W] [--deadline SECONDS]\n"
@@ -32,7 +33,7 @@ void run(int count, char** values) {
     if (arguments.evaluator) {
         const std::size_t projection = mpc::projection_bytes(circuit, 1, arguments.share_bits);
         auto [batch, message] = tools::run_evaluator(peer, hello, circuit, shares, projection);
-        write_shares(arguments.output, batch.open_projection({arguments.share_bits}, message.data(), message.size()));
+        write_shares(arguments.output, batch.open_projection({arguments.share_bits}, message));
     } else {
         std::vector<std::uint64_t> mine;
         tools::run_garbler(peer, hello, circuit, shares, [&](mpc::GarbledBatch& batch) {

@@ -1,19 +1,19 @@
 // Kernel benchmark, one JSON object on stdout: AES blocks a second with a fixed key, and what garbling and evaluation
 // reach of it. Garbling an AND gate takes four AES blocks, evaluating two; `of_aes` is the share of that limit. With
 // three halves they are six and three.
-//   bench_kernel [seconds per measurement]        (CAPC_CPU_LEVEL picks the instruction set)
+//   bench_kernel [seconds per measurement]        (MPC_CPU_LEVEL picks the instruction set)
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
 
-#include "core/aes.hpp"
-#include "core/circuits.hpp"
-#include "core/cpu.hpp"
-#include "core/garbling.hpp"
-#include "core/prg.hpp"
+#include "core/aes/aes.hpp"
+#include "core/aes/prg.hpp"
+#include "core/base/cpu.hpp"
+#include "core/circuits/circuits.hpp"
+#include "core/garbling/garbling.hpp"
 
-using namespace capc::mpc;
+using namespace mpc;
 
 namespace {
 
@@ -55,10 +55,8 @@ struct Rates {
 // and evaluation take turns: a share is of what the core did within the same moments.
 Rates rates(const Circuit& circuit, std::size_t n, TableFormat format, std::size_t chunk, double budget_s) {
     constexpr int turns = 6;
-    Block delta = system_random_block();
-    delta.lo |= 1;
-    const Block salt = system_random_block();
-    const Block seed = system_random_block();
+    GarblingKeys keys{system_random_block(), system_random_block(), {system_random_block(), 0}};
+    keys.delta.lo |= 1;
     const Blocks zero_labels(n * circuit.evaluator_bits());
     const std::uint64_t total = table_bytes(circuit, n, format);
     std::vector<std::uint8_t> buffer(std::min<std::uint64_t>(chunk, total));
@@ -74,23 +72,23 @@ Rates rates(const Circuit& circuit, std::size_t n, TableFormat format, std::size
         aes = std::max(aes, aes_blocks_per_s(budget_s / turns));
         auto end = turn_ends();
         do {
-            Garbling garbling(circuit, n, delta, salt, 0, seed, zero_labels, format);
+            Garbling garbling(circuit, n, keys, zero_labels, {format});
             const auto start = Clock::now();
-            while (garbling.next_tables(buffer.data(), buffer.size()) > 0) {
+            while (garbling.next_tables(buffer) > 0) {
             }
             const auto garbled = Clock::now();
             garble_s = std::min(garble_s, std::chrono::duration<double>(garbled - start).count());
-            (void)garbling.input_labels(values.data(), values.size());
+            (void)garbling.input_labels(values);
             labels_s = std::min(labels_s, std::chrono::duration<double>(Clock::now() - garbled).count());
         } while (Clock::now() < end);
         end = turn_ends();
         do {
-            Evaluation evaluation(circuit, n, salt, 0, format);
-            evaluation.set_labels(garbler_labels.data(), garbler_labels.size(), evaluator_labels);
+            Evaluation evaluation(circuit, n, keys.hash, {format});
+            evaluation.set_labels(garbler_labels, evaluator_labels);
             const auto start = Clock::now();
             for (std::uint64_t at = 0; at < total; at += buffer.size()) {
                 const std::uint64_t now = std::min<std::uint64_t>(buffer.size(), total - at);
-                evaluation.feed(buffer.data(), static_cast<std::size_t>(now));
+                evaluation.feed({buffer.data(), static_cast<std::size_t>(now)});
             }
             evaluate_s = std::min(evaluate_s, std::chrono::duration<double>(Clock::now() - start).count());
         } while (Clock::now() < end);

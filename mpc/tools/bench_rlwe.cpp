@@ -1,6 +1,7 @@
-// Times the encrypted linear maps: the transforms, then whole layers, both sides, in milliseconds of one core and
-// bytes.
-//   bench_rlwe [repetitions]
+// Times the encrypted linear maps. First come the transforms, then whole layers, both sides, in milliseconds of one
+// core and bytes.
+//
+//     bench_rlwe [repetitions]
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
@@ -9,13 +10,14 @@
 #include <string>
 #include <vector>
 
-#include "core/cpu.hpp"
-#include "core/rlwe/linear.hpp"
-#include "core/rlwe/primes.hpp"
-#include "core/rlwe/sampling.hpp"
+#include "core/base/cpu.hpp"
+#include "core/bfv/linear.hpp"
+#include "core/lattice/primes.hpp"
+#include "core/lattice/sampling.hpp"
 
-using namespace capc::mpc;
-using namespace capc::mpc::rlwe;
+using namespace mpc;
+using namespace mpc::bfv;
+using namespace mpc::lattice;
 
 namespace {
 
@@ -93,21 +95,21 @@ void network(const char* name, std::size_t degree, int plain_bits, int weight_bi
             const std::size_t first = (o * layer.results + layer.outputs - 1) / layer.outputs;
             positions.push_back(static_cast<std::int64_t>(o * degree + (r - first)));
         }
-        const Selection selection(positions.data(), positions.size(), layer.outputs, degree);
+        const Selection selection(positions, layer.outputs, degree);
         Bytes upload, reply;
-        encrypt += median_ms(repetitions, [&] { upload = key.encrypt(messages.data(), layer.inputs); });
+        encrypt += median_ms(repetitions, [&] { upload = key.encrypt(messages); });
         // An evaluator answers one query under these bounds, so each repetition has its own.
         std::vector<double> times;
         for (int i = 0; i < repetitions; ++i) {
-            const Evaluator evaluator(parameters, key.public_key().data(), key.public_key().size());
+            const Evaluator evaluator(parameters, key.public_key());
             const Weights loaded = evaluator.load(weights.data(), layer.outputs, layer.inputs, number);
             const double start = core_ms();
-            reply = evaluator.apply(loaded, upload.data(), upload.size(), masks.data(), selection);
+            reply = evaluator.apply(loaded, upload, masks, selection);
             times.push_back(core_ms() - start);
         }
         std::sort(times.begin(), times.end());
         apply += times[times.size() / 2];
-        open += median_ms(repetitions, [&] { (void)key.decrypt(reply.data(), reply.size(), selection); });
+        open += median_ms(repetitions, [&] { (void)key.decrypt(reply, selection); });
         up += upload.size();
         down += reply.size();
     }

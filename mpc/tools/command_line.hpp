@@ -1,7 +1,7 @@
 // Arguments, share files and exit codes of the stand-alone executables.
 //
-// A share file holds one vector: comma-separated integers, signed or unsigned, one line. Bad arguments and bad files
-// end the program with one sentence and exit code 2, a failed run with one sentence and exit code 1.
+// A share file holds one vector in one line, as comma-separated integers, signed or unsigned. Bad arguments and bad
+// files end the program with one sentence and exit code 2, a failed run with one sentence and exit code 1.
 #pragma once
 
 #include <fcntl.h>
@@ -18,7 +18,7 @@
 #include <string>
 #include <vector>
 
-namespace capc::tools {
+namespace mpc::tools {
 
 class UsageError : public std::runtime_error {
 public:
@@ -160,4 +160,4 @@ int run_tool(const char* usage, Body body) {
     }
 }
 
-}  // namespace capc::tools
+}  // namespace mpc::tools

@@ -1,13 +1,14 @@
 // sum_histogram PARTY PORT INPUT OUTPUT: from additive shares of a histogram to the index of its largest entry (signed,
 // ties to the lowest index), which party 1 alone learns.
 //
-// Plain TCP: for one machine and for benchmarks. See two_party.hpp for the rounds, core/session.hpp for the protocol.
-#include "core/circuits.hpp"
+// It speaks plain TCP, for one machine and for benchmarks. two_party.hpp has the rounds, core/garbling/session.hpp the
+// protocol.
+#include "core/circuits/circuits.hpp"
 #include "tools/two_party.hpp"
 
 namespace {
 
-using namespace capc;
+using namespace mpc;
 
 const char* const kUsage =
     "usage: sum_histogram PARTY PORT INPUT OUTPUT [--host H] [--bits B] [--deadline SECONDS]\n"
@@ -26,7 +27,7 @@ void run(int count, char** values) {
     if (arguments.evaluator) {
         const std::size_t colours = (circuit.output_bits() + 7) / 8;
         const auto [batch, message] = tools::run_evaluator(peer, hello, circuit, shares, colours);
-        const std::uint64_t label = batch.decode(message.data(), message.size())[0];
+        const std::uint64_t label = batch.decode(message)[0];
         if (label >= classes) throw tools::ConnectionError("the peer's circuit gave no valid index");
         tools::write_private(arguments.output, std::to_string(label) + "\n");
     } else {

@@ -1,7 +1,7 @@
 // One TCP connection with numbered frames and a deadline on every wait, for the stand-alone executables.
 //
-// For one machine and for benchmarks: nothing is encrypted or authenticated here. Parties on separate machines speak
-// over the Python channel, which is TLS 1.3 with client certificates.
+// It is for one machine and for benchmarks, as nothing is encrypted or authenticated here. Parties on separate machines
+// speak over the Python channel, which is TLS 1.3 with client certificates.
 #pragma once
 
 #include <arpa/inet.h>
@@ -22,7 +22,9 @@
 #include <string>
 #include <vector>
 
-namespace capc::tools {
+#include "core/base/byte_view.hpp"
+
+namespace mpc::tools {
 
 class ConnectionError : public std::runtime_error {
 public:
@@ -30,7 +32,6 @@ public:
 };
 
 using Clock = std::chrono::steady_clock;
-using Bytes = std::vector<std::uint8_t>;
 
 class Connection {
 public:
@@ -181,4 +182,4 @@ private:
     std::uint32_t sent_ = 0, received_ = 0;
 };
 
-}  // namespace capc::tools
+}  // namespace mpc::tools

@@ -1,4 +1,4 @@
-// The run that both executables share: base OTs, OT extension and one garbled circuit, in two round trips.
+// The run that both executables share. It does base OTs, OT extension and one garbled circuit, in two round trips.
 //
 //     party 1, evaluator (listens)                                   party 2, garbler (connects)
 //     hello (tool, classes, widths), first base-OT message  ------>
@@ -7,11 +7,11 @@
 //                                                           <------  tables, seed of labels, output message
 #pragma once
 
-#include "core/session.hpp"
+#include "core/garbling/session.hpp"
 #include "tools/command_line.hpp"
 #include "tools/tcp.hpp"
 
-namespace capc::tools {
+namespace mpc::tools {
 
 // What both sides must agree on.
 struct Hello {
@@ -52,14 +52,14 @@ inline std::pair<mpc::EvaluatedBatch, Bytes> run_evaluator(Connection& peer, con
     peer.send({encoded(hello), session.start_base()});
     check_hello(hello, peer.receive("hello", sizeof hello));
     const Bytes reply = peer.receive("base OTs", mpc::kSecondMessageBytes);
-    const Bytes sums = session.receive_base(reply.data(), reply.size());
+    const Bytes sums = session.receive_base(reply);
     const Bytes extension = session.extend(circuit.evaluator_bits());
-    mpc::EvaluatedBatch batch = session.evaluate(circuit, 1, shares.data(), shares.size(), false, true);
+    mpc::EvaluatedBatch batch = session.evaluate(circuit, 1, shares, mpc::Outputs::opened, mpc::GarblerLabels::seeded);
     peer.send({sums, extension, batch.corrections()});
     const std::size_t tables = static_cast<std::size_t>(mpc::table_bytes(circuit, 1));
     const Bytes garbled = peer.receive("garbled circuit", tables + batch.label_bytes() + output_bytes);
-    batch.set_labels(garbled.data() + tables, batch.label_bytes());
-    batch.feed_tables(garbled.data(), tables);
+    batch.set_labels(ByteView(garbled).slice(tables, batch.label_bytes()));
+    batch.feed_tables(ByteView(garbled).slice(0, tables));
     return {std::move(batch), Bytes(garbled.end() - static_cast<std::ptrdiff_t>(output_bytes), garbled.end())};
 }
 
@@ -71,17 +71,18 @@ void run_garbler(Connection& peer, const Hello& hello, const mpc::Circuit& circu
     const Bytes start = peer.receive("hello", sizeof hello + mpc::kFirstMessageBytes);
     peer.send({encoded(hello)});
     check_hello(hello, start);
-    peer.send({session.receive_base(start.data() + sizeof hello, mpc::kFirstMessageBytes)});
+    peer.send({session.receive_base(ByteView(start).from(sizeof hello))});
     const std::size_t ots = circuit.evaluator_bits();
     const std::size_t extension = mpc::extension_bytes((ots + 127) / 128), corrections = (ots + 7) / 8;
     const Bytes choices = peer.receive("OT extension", mpc::kThirdMessageBytes + extension + corrections);
-    session.finish_base(choices.data(), mpc::kThirdMessageBytes);
-    session.extend(choices.data() + mpc::kThirdMessageBytes, extension);
-    const Bytes chosen(choices.end() - static_cast<std::ptrdiff_t>(corrections), choices.end());
-    mpc::GarbledBatch batch = session.garble(circuit, 1, &chosen, false, shares.data(), shares.size());
+    const ByteView view = choices;
+    session.finish_base(view.slice(0, mpc::kThirdMessageBytes));
+    session.extend(view.slice(mpc::kThirdMessageBytes, extension));
+    const ByteView chosen = view.from(mpc::kThirdMessageBytes + extension);
+    mpc::GarbledBatch batch = session.garble(circuit, 1, chosen, mpc::Outputs::opened, shares);
     Bytes tables(static_cast<std::size_t>(mpc::table_bytes(circuit, 1)));
-    batch.next_tables(tables.data(), tables.size());
-    const Bytes labels = batch.input_labels(nullptr, 0, nullptr);
+    batch.next_tables(tables);
+    const Bytes labels = batch.input_labels();
     peer.send({tables, labels, output(batch)});
 }
 
@@ -91,4 +92,4 @@ inline Connection open_connection(const Arguments& arguments) {
                                : Connection::connect(arguments.host, arguments.port, deadline);
 }
 
-}  // namespace capc::tools
+}  // namespace mpc::tools

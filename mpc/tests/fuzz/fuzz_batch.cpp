@@ -1,13 +1,13 @@
-// Fuzzes what one batch reads from the peer, OTs dealt: the garbler's side corrections (early and late) and colour
-// bits, the evaluator's side tables in any pieces, labels, decoding bits and the projection, in any order.
+// Fuzzes what one batch reads from the peer, with OTs dealt. The garbler's side reads corrections and permute bits. The
+// evaluator's side reads tables in any pieces, labels, decoding bits and the projection, in any order.
 #include <algorithm>
 
-#include "core/circuits.hpp"
-#include "core/projection.hpp"
+#include "core/circuits/circuits.hpp"
+#include "core/garbling/projection.hpp"
 #include "tests/fuzz/input.hpp"
 #include "tests/setting.hpp"
 
-using namespace capc::mpc;
+using namespace mpc;
 using fuzz::Input;
 using fuzz::refused;
 
@@ -39,36 +39,23 @@ struct Batch {
     bool labelled = false;
     bool honest = true;  // so far
     Bytes labels;
-    Blocks own;
 
-    Batch(Input& from, const Circuit& circuit, std::size_t n, bool late, TableFormat format)
-        : input(from), setting(circuit, n, late, 3, format), garbling(setting.garbling()),
+    Batch(Input& from, const Circuit& circuit, std::size_t n, TableFormat format)
+        : input(from), setting(circuit, n, 3, format), garbling(setting.garbling()),
           evaluation(setting.evaluation()) {}
 
     void garble() {
         tables = all_tables(garbling, 1 + input.word());
-        labels = garbling.input_labels(setting.garbler_values.data(), setting.garbler_values.size());
-        own = setting.t;
-        Bytes masked;
-        if (!setting.late) {
-            const Bytes altered = input.message(setting.corrections);
-            const bool wrong = refused([&] { (void)corrected_labels(setting.q, altered, setting.delta); });
-            REQUIRE(altered != setting.corrections || !wrong);
-            return;
-        }
-        honest = take(input.message(setting.corrections), setting.corrections, [&](const Bytes& corrections) {
-            masked = garbling.late_labels(setting.q, corrections.data(), corrections.size());
-        });
-        const Bytes altered = input.message(masked);
-        const bool wrong = refused([&] { own = unmasked_labels(setting.t, altered.data(), altered.size()); });
-        if (wrong) own = unmasked_labels(setting.t, masked.data(), masked.size());
-        honest = honest && (wrong || altered == masked);
+        labels = garbling.input_labels(setting.garbler_values);
+        const Bytes altered = input.message(setting.corrections);
+        const bool wrong = refused([&] { (void)corrected_labels(setting.q, altered, setting.delta); });
+        REQUIRE(altered != setting.corrections || !wrong);
     }
 
     void feed(const Bytes& chunk) {
         const bool right = chunk.size() <= tables.size() - fed &&
                            std::equal(chunk.begin(), chunk.end(), tables.begin() + static_cast<std::ptrdiff_t>(fed));
-        if (refused([&] { evaluation.feed(chunk.data(), chunk.size()); })) {
+        if (refused([&] { evaluation.feed(chunk); })) {
             REQUIRE(!labelled || chunk.size() > tables.size() - fed);
             return;
         }
@@ -83,7 +70,7 @@ struct Batch {
     void set_labels() {
         const bool again = labelled;
         const Bytes message = input.message(labels);
-        if (!refused([&] { evaluation.set_labels(message.data(), message.size(), own); })) {
+        if (!refused([&] { evaluation.set_labels(message, setting.t); })) {
             REQUIRE(!again);
             labelled = true;
             honest = honest && message == labels;
@@ -94,25 +81,25 @@ struct Batch {
     void read_outputs() {
         const Bytes nothing;
         const Bytes decoding = input.message(garbling.decoding());
-        const bool closed = refused([&] { (void)evaluation.decode(decoding.data(), decoding.size()); });
+        const bool closed = refused([&] { (void)evaluation.decode(decoding); });
         REQUIRE(closed || evaluation.done());
         const Bytes message = input.bytes(input.byte());
         const unsigned width = input.byte();
-        (void)refused([&] { (void)open_projection(evaluation, {width}, message.data(), message.size()); });
+        (void)refused([&] { (void)open_projection(evaluation, {width}, message); });
         (void)refused([&] { (void)evaluation.colours(); });
     }
 
     void finish() {
-        if (!labelled) evaluation.set_labels(labels.data(), labels.size(), own);
+        if (!labelled) evaluation.set_labels(labels, setting.t);
         labelled = true;
         feed(tables_ahead(tables.size()));
         REQUIRE(evaluation.done());
         const Values expected = setting.in_the_clear();
         const Bytes colours = evaluation.colours(), decoding = garbling.decoding();
-        REQUIRE(!honest || evaluation.decode(decoding.data(), decoding.size()) == expected);
+        REQUIRE(!honest || evaluation.decode(decoding) == expected);
         Values found;
         if (take(input.message(colours), colours,
-                 [&](const Bytes& bits) { found = garbling.decode(bits.data(), bits.size()); })) {
+                 [&](const Bytes& bits) { found = garbling.decode(bits); })) {
             REQUIRE(!honest || found == expected);
         }
         project(expected);
@@ -121,10 +108,10 @@ struct Batch {
         const Widths& words = setting.circuit.output_widths();
         const unsigned least = *std::max_element(words.begin(), words.end());
         const unsigned width = least + static_cast<unsigned>(input.below(65 - least));
-        const GarblerProjection mine = capc::mpc::project(garbling, {width});
+        const GarblerProjection mine = mpc::project(garbling, {width});
         Values theirs;
         const bool intact = take(input.message(mine.message), mine.message, [&](const Bytes& message) {
-            theirs = open_projection(evaluation, {width}, message.data(), message.size());
+            theirs = open_projection(evaluation, {width}, message);
         });
         for (std::size_t i = 0; honest && intact && i < expected.size(); ++i) {
             REQUIRE(((mine.shares[i] + theirs[i]) & ring(width)) == expected[i]);
@@ -138,8 +125,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     Input input(data, size);
     const Circuit& circuit = some_circuit(input);
     const std::size_t n = 1 + input.below(70);
-    const std::size_t kind = input.below(4);
-    Batch batch(input, circuit, n, kind % 2 == 1, kind < 2 ? TableFormat::half_gates : TableFormat::three_halves);
+    Batch batch(input, circuit, n, input.below(2) == 0 ? TableFormat::half_gates : TableFormat::three_halves);
     batch.garble();
     while (input.left() > 0) {
         switch (input.below(5)) {

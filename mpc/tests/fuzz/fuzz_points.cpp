@@ -1,8 +1,9 @@
-// Fuzzes the decoding of curve points (edwards25519.hpp). A valid encoding is canonical, so it comes back byte for byte.
-#include "core/edwards25519.hpp"
+// Fuzzes the decoding of curve points (edwards25519.hpp). A valid encoding is canonical, so it comes back byte for
+// byte.
+#include "core/curve/edwards25519.hpp"
 #include "tests/fuzz/input.hpp"
 
-using namespace capc::mpc;
+using namespace mpc;
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     constexpr std::size_t most = 9;  // more than the eight that are decoded at a time

@@ -1,12 +1,13 @@
-// Fuzzes what the encrypted linear layers read: public key and upload (answering party), reply (querying party), and the
-// positions of results, which come with the architecture.
+// Fuzzes what the encrypted linear layers read. The answering party reads a public key and uploads, the querying party
+// replies, and both the positions of results, which come with the architecture.
 #include <memory>
 
-#include "core/rlwe/linear.hpp"
+#include "core/bfv/linear.hpp"
 #include "tests/fuzz/input.hpp"
 
-using namespace capc::mpc;
-using namespace capc::mpc::rlwe;
+using namespace mpc;
+using namespace mpc::bfv;
+using namespace mpc::lattice;
 using fuzz::Input;
 using fuzz::refused;
 
@@ -21,10 +22,10 @@ struct Honest {
         kDegree, kBits, std::vector<LayerBound>{{std::uint64_t{1} << 20, std::uint64_t{1} << 30}}, 40);
     SecretKey key{parameters, Block{1, 2}};
     fuzz::Bytes public_key = key.public_key();
-    Evaluator evaluator{parameters, public_key.data(), public_key.size(), Block{3, 4}};
+    Evaluator evaluator{parameters, public_key, Block{3, 4}};
     Weights weights = loaded();
     Words messages = Words(kDegree, 6);
-    fuzz::Bytes upload = key.encrypt(messages.data(), 1);
+    fuzz::Bytes upload = key.encrypt(messages);
 
     Weights loaded() const {  // twice the identity, and minus the identity
         SignedWords both(2 * kDegree);
@@ -58,19 +59,19 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     Input input(data, size);
     if (input.below(4) == 3) {
         const fuzz::Bytes key = input.message(honest.public_key);
-        const bool wrong = refused([&] { Evaluator(honest.parameters, key.data(), key.size(), Block{3, 4}); });
+        const bool wrong = refused([&] { Evaluator(honest.parameters, key, Block{3, 4}); });
         REQUIRE(!wrong || key != honest.public_key);
         return 0;
     }
     const std::vector<std::int64_t> positions = some_positions(input);
     std::unique_ptr<Selection> selection;
-    if (refused([&] { selection = std::make_unique<Selection>(positions.data(), positions.size(), 2, kDegree); })) return 0;
+    if (refused([&] { selection = std::make_unique<Selection>(positions, 2, kDegree); })) return 0;
     const std::vector<std::uint64_t> masks(selection->results(), 1000);
 
     const fuzz::Bytes upload = input.message(honest.upload);
     fuzz::Bytes reply;
     const auto apply = [&](const fuzz::Bytes& message) {
-        reply = honest.evaluator.apply(honest.weights, message.data(), message.size(), masks.data(), *selection);
+        reply = honest.evaluator.apply(honest.weights, message, masks, *selection);
     };
     const bool upload_refused = refused([&] { apply(upload); });
     REQUIRE(!upload_refused || upload != honest.upload);
@@ -79,7 +80,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const fuzz::Bytes received = input.message(reply);
     std::vector<std::uint64_t> opened;
     const auto open = [&](const fuzz::Bytes& message) {
-        opened = honest.key.decrypt(message.data(), message.size(), *selection);
+        opened = honest.key.decrypt(message, *selection);
     };
     const bool reply_refused = refused([&] { open(received); });
     REQUIRE(!reply_refused || received != reply);

@@ -1,14 +1,14 @@
-// Fuzzes what sessions read from the peer: the base OTs of both sides, OT extension, and batches through a session that
-// lasts over many inputs, so that a refused message that left a trace would spoil a later result.
+// Fuzzes what sessions read from the peer. That is the base OTs of both sides, OT extension, and batches through a
+// session that lasts over many inputs, so that a refused message that left a trace would spoil a later result.
 #include <memory>
 #include <optional>
 
-#include "core/circuits.hpp"
-#include "core/session.hpp"
+#include "core/circuits/circuits.hpp"
+#include "core/garbling/session.hpp"
 #include "tests/fuzz/input.hpp"
 #include "tests/setting.hpp"
 
-using namespace capc::mpc;
+using namespace mpc;
 using fuzz::Input;
 using fuzz::refused;
 
@@ -21,13 +21,13 @@ struct Pair {
 
     Pair() {
         first = evaluator.start_base();
-        reply = garbler.receive_base(first.data(), first.size());
-        sums = evaluator.receive_base(reply.data(), reply.size());
-        garbler.finish_base(sums.data(), sums.size());
+        reply = garbler.receive_base(first);
+        sums = evaluator.receive_base(reply);
+        garbler.finish_base(sums);
     }
     void extend() {
         const Bytes message = evaluator.extend(1000);
-        garbler.extend(message.data(), message.size());
+        garbler.extend(message);
     }
 };
 
@@ -42,21 +42,21 @@ void base_ots_of_the_garbler(Input& input) {
     const Pair& honest = *lasting;
     GarblerSession session(Prg(Block{3, 3}));
     const Bytes first = input.message(honest.first);
-    if (refused([&] { (void)session.receive_base(first.data(), first.size()); })) REQUIRE(first != honest.first);
+    if (refused([&] { (void)session.receive_base(first); })) REQUIRE(first != honest.first);
     const Bytes sums = input.message(honest.sums);
-    if (refused([&] { session.finish_base(sums.data(), sums.size()); })) return;
+    if (refused([&] { session.finish_base(sums); })) return;
     REQUIRE(sums.size() == kThirdMessageBytes);
     const Bytes extension = input.message(Bytes(extension_bytes(1)));
-    if (refused([&] { session.extend(extension.data(), extension.size()); })) return;
+    if (refused([&] { session.extend(extension); })) return;
     const Bytes corrections = input.message(Bytes((circuit().evaluator_bits() + 7) / 8));
-    (void)refused([&] { (void)session.garble(circuit(), 1, &corrections); });
+    (void)refused([&] { (void)session.garble(circuit(), 1, corrections); });
 }
 
 void base_ots_of_the_evaluator(Input& input) {
     EvaluatorSession session(Prg(Block{2, 2}));
     const Bytes first = session.start_base();
     const Bytes reply = input.message(lasting->reply);
-    if (refused([&] { (void)session.receive_base(reply.data(), reply.size()); })) {
+    if (refused([&] { (void)session.receive_base(reply); })) {
         REQUIRE(reply != lasting->reply);
         return;
     }
@@ -68,63 +68,49 @@ bool extension(Input& input) {
     const Bytes message = lasting->evaluator.extend(1 + input.below(250));
     const Bytes altered = input.message(message);
     const std::size_t before = lasting->garbler.ots_left();
-    if (!refused([&] { lasting->garbler.extend(altered.data(), altered.size()); })) {
+    if (!refused([&] { lasting->garbler.extend(altered); })) {
         REQUIRE(lasting->garbler.ots_left() - before == altered.size() / extension_bytes(1) * 128);
         REQUIRE(altered.size() % extension_bytes(1) == 0);
         return altered == message;
     }
     REQUIRE(altered != message && lasting->garbler.ots_left() == before);
-    lasting->garbler.extend(message.data(), message.size());
+    lasting->garbler.extend(message);
     return true;
 }
 
 void batch(Input& input) {
     Pair& pair = *lasting;
     const std::size_t n = 1 + input.below(40), left = pair.garbler.ots_left();
-    const std::size_t kind = input.below(4);
-    const bool late = kind % 2 == 1, seeded = kind >= 2;
+    const bool seeded = input.below(2) == 1;
     Prg prg(Block{n, 5});
     const Values mine = random_values(circuit().garbler_widths(), n, prg);
     const Values theirs = random_values(circuit().evaluator_widths(), n, prg);
-    EvaluatedBatch evaluated =
-        pair.evaluator.evaluate(circuit(), n, late ? nullptr : theirs.data(), late ? 0 : theirs.size(), false, seeded);
-    const Bytes early = late ? Bytes() : evaluated.corrections();
+    const std::optional<WordView> values = mine;
+    EvaluatedBatch evaluated = pair.evaluator.evaluate(circuit(), n, theirs, Outputs::opened,
+                                                       seeded ? GarblerLabels::seeded : GarblerLabels::sent);
+    const Bytes corrections = evaluated.corrections();
     std::optional<GarbledBatch> garbled;
-    const auto garble = [&](const Bytes* corrections) {
+    const auto garble = [&](const Bytes& taken) {
         garbled.emplace(
-            pair.garbler.garble(circuit(), n, corrections, false, seeded ? mine.data() : nullptr, mine.size()));
+            pair.garbler.garble(circuit(), n, taken, Outputs::opened, seeded ? values : std::nullopt));
     };
-    const auto input_labels = [&](const Bytes* corrections) {
-        return garbled->input_labels(seeded ? nullptr : mine.data(), mine.size(), corrections);
-    };
-    if (!late) {
-        const Bytes altered = input.message(early);
-        if (refused([&] { garble(&altered); })) {
-            REQUIRE(altered != early && pair.garbler.ots_left() == left);
-        } else if (altered != early) {
-            return;  // this batch is spoilt, the session is not
-        }
+    const Bytes received = input.message(corrections);
+    if (refused([&] { garble(received); })) {
+        REQUIRE(received != corrections && pair.garbler.ots_left() == left);
+        garble(corrections);
+    } else if (received != corrections) {
+        return;  // this batch is spoilt, the session is not
     }
-    if (!garbled) garble(late ? nullptr : &early);
     Bytes tables(static_cast<std::size_t>(garbled->tables_left()));
-    REQUIRE(garbled->next_tables(tables.data(), tables.size()) == tables.size());
-    Bytes labels;
-    if (late) {
-        const Bytes corrections = evaluated.choose(theirs.data(), theirs.size());
-        const Bytes altered = input.message(corrections);
-        const bool wrong = refused([&] { labels = input_labels(&altered); });
-        if (!wrong && altered != corrections) return;
-        if (wrong) labels = input_labels(&corrections);
-    } else {
-        labels = input_labels(nullptr);
-    }
+    REQUIRE(garbled->next_tables(tables) == tables.size());
+    const Bytes labels = garbled->input_labels(seeded ? std::nullopt : values);
     const Bytes altered = input.message(labels);
-    const bool wrong = refused([&] { evaluated.set_labels(altered.data(), altered.size()); });
+    const bool wrong = refused([&] { evaluated.set_labels(altered); });
     if (!wrong && altered != labels) return;
-    if (wrong) evaluated.set_labels(labels.data(), labels.size());
-    evaluated.feed_tables(tables.data(), tables.size());
+    if (wrong) evaluated.set_labels(labels);
+    evaluated.feed_tables(tables);
     const Bytes decoding = garbled->decoding();
-    REQUIRE(evaluated.decode(decoding.data(), decoding.size()) == circuit().run(mine, theirs, n));
+    REQUIRE(evaluated.decode(decoding) == circuit().run(mine, theirs, n));
 }
 
 }  // namespace

@@ -1,11 +1,12 @@
 // What the fuzz targets share. A target reads its input one decision at a time, so that a few mutated bytes reach deep
-// into a protocol: most messages are the honest ones with some bytes changed, cut off or added.
+// into a protocol. Most messages are the honest ones with some bytes changed, cut off or added.
 //
-// Oracles: only errors of error.hpp leave the core; a refused message has changed nothing, so that the honest one is
-// taken afterwards; what was accepted honestly gives the right result. Memory errors are the sanitizers' to find.
+// Three things are checked. Only errors of error.hpp leave the core. A refused message has changed nothing, so that the
+// honest one is taken afterwards. What was accepted honestly gives the right result. Memory errors are the sanitizers'
+// to find.
 //
-// kept/<target>/ holds the inputs to start from, named after what they reach. An input that found a defect belongs there
-// too: every build of the tests runs them.
+// kept/<target>/ holds the inputs to start from, named after what they reach. An input that found a defect belongs
+// there too, as every build of the tests runs them.
 #pragma once
 
 #include <algorithm>
@@ -15,7 +16,7 @@
 #include <cstring>
 #include <vector>
 
-#include "core/error.hpp"
+#include "core/base/error.hpp"
 
 // The entry point that libFuzzer and standalone.cpp call.
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size);
@@ -99,7 +100,7 @@ template <class Body>
 bool refused(Body body) {
     try {
         body();
-    } catch (const capc::mpc::Error&) {
+    } catch (const mpc::Error&) {
         return true;
     }
     return false;

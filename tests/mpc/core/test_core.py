@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import nacl.bindings as sodium
 import numpy as np
 import pytest
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from mpc import _core
 from mpc._core import Circuit, Evaluation, EvaluatorSession, GarblerSession, Garbling
-from mpc.errors import ParameterError, ProtocolError
+from mpc.errors import OrderError, ParameterError, PeerError, ProtocolError
 
 Words = NDArray[np.uint64]
 TABLES = ("half-gates", "three-halves")
@@ -34,7 +35,6 @@ def begin(
     theirs: Words,
     *,
     seed: int | None = None,
-    late: bool = False,
     tables: str = "half-gates",
     projected: bool = False,
     known: Words | None = None,
@@ -42,14 +42,20 @@ def begin(
     """Both sides of a batch. ``known``: the garbler's values, if it garbles with them."""
     garbler, evaluator = ready(seed, tables)
     garbler.extend(evaluator.extend(len(theirs) * circuit.evaluator_bits))
-    evaluation = evaluator.evaluate(circuit, len(theirs), None if late else theirs, projected, known is not None)
-    corrections = None if late else evaluation.corrections
-    return garbler.garble(circuit, len(theirs), corrections, projected, known), evaluation
+    evaluation = evaluator.evaluate(circuit, len(theirs), theirs, projected, known is not None)
+    return garbler.garble(circuit, len(theirs), evaluation.corrections, projected, known), evaluation
+
+
+def pieces(garbling: Garbling, size: int) -> Iterator[bytes]:
+    """The tables, piece after piece."""
+    memory = memoryview(bytearray(size))
+    while written := garbling.write_tables(memory):
+        yield bytes(memory[:written])
 
 
 def complete(garbling: Garbling, evaluation: Evaluation, mine: Words, chunk: int = 4096) -> None:
     evaluation.set_labels(garbling.input_labels(mine))
-    while piece := garbling.next_tables(chunk):
+    for piece in pieces(garbling, chunk):
         evaluation.feed_tables(piece)
 
 
@@ -76,17 +82,6 @@ Row = list[int]
 Case = tuple[Circuit, Callable[[Row, Row], Row]]
 
 
-def confident(count: int, bits: int) -> Callable[[Row, Row], Row]:
-    """Confident-GNMax over shares: counts and noisy counts share the evaluator's words."""
-
-    def function(g: Row, e: Row) -> Row:
-        counts, noisy = sums(g[:count], e, bits), sums(g[count : 2 * count], e, bits)
-        released = max(counts) >= signed(g[2 * count], bits)
-        return [int(released), noisy.index(max(noisy)) if released else 0]
-
-    return function
-
-
 @st.composite
 def cases(draw: st.DrawFn) -> Case:
     """A circuit of random widths, and the same function over Python integers."""
@@ -108,7 +103,6 @@ def cases(draw: st.DrawFn) -> Case:
             Circuit.max_pool(count, bits, shift, rectify),
             lambda g, e: [(max([0] * rectify + sums(g, e, bits)) >> shift) & kept],
         ),
-        "confident_histogram": lambda: (Circuit.confident_histogram(count, bits), confident(count, bits)),
         "argmax": lambda: (
             Circuit.argmax(count, bits),
             lambda g, e: [int(i == sums(g, e, bits).index(max(sums(g, e, bits)))) for i in range(count)],
@@ -127,21 +121,18 @@ def cases(draw: st.DrawFn) -> Case:
 
 
 @settings(max_examples=120, deadline=None)
-@given(cases(), st.integers(1, 70), st.integers(0, 2**32), st.booleans(), st.booleans(), st.sampled_from(TABLES))
-def test_garbled_equals_clear_equals_integers(
-    case: Case, n: int, seed: int, late: bool, known: bool, tables: str
-) -> None:
+@given(cases(), st.integers(1, 70), st.integers(0, 2**32), st.booleans(), st.sampled_from(TABLES))
+def test_garbled_equals_clear_equals_integers(case: Case, n: int, seed: int, known: bool, tables: str) -> None:
     circuit, function = case
     mine, theirs = random_inputs(circuit, n, seed)
     expected = np.array([function(g, e) for g, e in zip(mine.tolist(), theirs.tolist(), strict=True)], dtype=np.uint64)
     np.testing.assert_array_equal(circuit.run(mine, theirs), expected)
-    garbling, evaluation = begin(circuit, theirs, late=late, tables=tables, known=mine if known else None)
+    garbling, evaluation = begin(circuit, theirs, tables=tables, known=mine if known else None)
     assert garbling.tables_left == circuit.table_bytes(n, tables)
-    corrections = evaluation.choose(theirs) if late else None
-    evaluation.set_labels(garbling.input_labels(None if known else mine, corrections))
-    while piece := garbling.next_tables(1000):
+    evaluation.set_labels(garbling.input_labels(None if known else mine))
+    for piece in pieces(garbling, 1000):
         evaluation.feed_tables(piece)
-    assert evaluation.done
+    assert garbling.tables_left == 0
     np.testing.assert_array_equal(evaluation.decode(garbling.decoding()), expected)
     np.testing.assert_array_equal(garbling.decode(evaluation.colours()), expected)
 
@@ -198,7 +189,7 @@ def test_tables_may_be_made_before_labels_and_wait_for_them() -> None:
     garbling, evaluation = begin(circuit, theirs)
     tables = _core.table_memory(circuit.table_bytes(n)).data
     assert garbling.write_tables(tables[:12345]) + garbling.write_tables(tables[12345:]) == len(tables)
-    with pytest.raises(ProtocolError, match="the labels come first"):
+    with pytest.raises(OrderError, match="the labels come first"):
         evaluation.feed_tables(tables)
     evaluation.set_labels(bytearray(garbling.input_labels(mine)))
     evaluation.feed_tables(tables)
@@ -254,7 +245,7 @@ def test_lengths_do_not_depend_on_values() -> None:
     for value in (0, 2**20 - 1, 12345):
         words = np.full((7, 5), value, dtype=np.uint64)
         garbling, evaluation = begin(circuit, words)
-        tables = garbling.next_tables(1 << 20)
+        tables = b"".join(pieces(garbling, 1 << 20))
         labels = garbling.input_labels(words)
         evaluation.set_labels(labels)
         evaluation.feed_tables(tables)
@@ -279,7 +270,7 @@ def test_a_seed_reproduces_every_byte_and_two_seeds_share_none() -> None:
         circuit = Circuit.argmax(3, 4)
         evaluation = evaluator.evaluate(circuit, 1, values)
         garbling = garbler.garble(circuit, 1, evaluation.corrections)
-        tables = garbling.next_tables(1 << 20)
+        tables = b"".join(pieces(garbling, 1 << 20))
         message, shares = garbling.project(8)
         return [first, reply, third, extension, tables, garbling.input_labels(values), message, shares.tobytes()]
 
@@ -289,13 +280,13 @@ def test_a_seed_reproduces_every_byte_and_two_seeds_share_none() -> None:
 
 def test_printing_shows_type_and_shape_only() -> None:
     circuit = Circuit.argmax(3, 4)
-    garbling, evaluation = begin(circuit, np.zeros((2, 3), dtype=np.uint64), late=True)
+    garbling, evaluation = begin(circuit, np.zeros((2, 3), dtype=np.uint64))
     garbler, evaluator = ready()
     shown = [repr(each) for each in (circuit, garbling, evaluation, garbler, evaluator)]
     assert shown == [
         f"<Circuit argmax(3, 4), {circuit.and_gates} AND gates>",
-        "<Garbling argmax(3, 4), n=2, late>",
-        "<Evaluation argmax(3, 4), n=2, late>",
+        "<Garbling argmax(3, 4), n=2>",
+        "<Evaluation argmax(3, 4), n=2>",
         "<GarblerSession>",
         "<EvaluatorSession>",
     ]
@@ -324,20 +315,21 @@ def test_points_of_small_order_and_off_the_curve() -> None:
         evaluator.receive_base(reply)
 
 
-def test_calls_out_of_turn() -> None:
-    with pytest.raises(ProtocolError, match="base OTs are not finished"):
+def test_calls_out_of_turn_blame_this_program() -> None:
+    assert not issubclass(OrderError, PeerError)
+    with pytest.raises(OrderError, match="base OTs are not finished"):
         EvaluatorSession().extend(5)
     garbler, evaluator = ready()
-    with pytest.raises(ProtocolError, match="received twice"):
+    with pytest.raises(OrderError, match="received twice"):
         garbler.receive_base(bytes(32))
-    with pytest.raises(ProtocolError, match="needs 4 OTs, and 0 are left"):
-        garbler.garble(Circuit.add(4), 1)
+    with pytest.raises(OrderError, match="needs 4 OTs, and 0 are left"):
+        garbler.garble(Circuit.add(4), 1, bytes(1))
     garbling, evaluation = begin(Circuit.add(4), np.array([[1]], dtype=np.uint64))
-    with pytest.raises(ProtocolError, match="tables are still to be taken"):
+    with pytest.raises(OrderError, match="tables are still to be taken"):
         garbling.decoding()
-    with pytest.raises(ProtocolError, match="not complete"):
+    with pytest.raises(OrderError, match="not complete"):
         evaluation.colours()
-    with pytest.raises(ProtocolError, match="started twice"):
+    with pytest.raises(OrderError, match="started twice"):
         evaluator.start_base()
         evaluator.start_base()
 
@@ -356,7 +348,7 @@ def test_messages_of_the_wrong_length_or_content_leave_the_session_usable() -> N
             garbler.garble(circuit, 1, bad)
     assert garbler.ots_left == 128
     garbling = garbler.garble(circuit, 1, evaluation.corrections)
-    labels, tables = garbling.input_labels(value), garbling.next_tables(1 << 16)
+    labels, tables = garbling.input_labels(value), b"".join(pieces(garbling, 1 << 16))
     for bad in (labels[:-16], labels + bytes(16)):
         with pytest.raises(ProtocolError, match="labels"):
             evaluation.set_labels(bad)
@@ -374,7 +366,7 @@ def test_messages_of_the_wrong_length_or_content_leave_the_session_usable() -> N
         with pytest.raises(ProtocolError, match=f"labels, bytes: expected 16, found {len(bad)}"):
             evaluation.set_labels(bad)
     evaluation.set_labels(seed)
-    evaluation.feed_tables(garbling.next_tables(1 << 16))
+    evaluation.feed_tables(b"".join(pieces(garbling, 1 << 16)))
     assert evaluation.decode(garbling.decoding()).tolist() == [[2]]
 
 
@@ -397,7 +389,7 @@ def test_values_of_the_wrong_type_shape_or_size(values: object) -> None:
     with pytest.raises(ParameterError):
         evaluator.evaluate(Circuit.add(4), 2, values)  # type: ignore[arg-type]
     with pytest.raises(ParameterError):
-        garbler.garble(Circuit.add(4), 2, None, False, values)  # type: ignore[arg-type]
+        garbler.garble(Circuit.add(4), 2, bytes(1), False, values)  # type: ignore[arg-type]
     assert evaluator.ots_left == garbler.ots_left == 128
 
 
@@ -417,30 +409,91 @@ def test_parameters_out_of_range() -> None:
     complete(garbling, evaluation, np.array([[1]], dtype=np.uint64))
     with pytest.raises(ParameterError, match="narrower than an output word"):
         garbling.project(3)
-    with pytest.raises(ProtocolError, match="not made to be"):
+    with pytest.raises(OrderError, match="not made to be"):
         garbling.project(8)
 
 
-# -- the group of the base OTs, against libsodium ---------------------------------------------------------------------
-
-scalars = st.integers(1, ORDER - 1).map(lambda value: value.to_bytes(32, "little"))
+# -- the base OTs, against libsodium and another library's AES ---------------------------------------------------------
 
 
-@settings(max_examples=50, deadline=None)
-@given(scalars, scalars)
-def test_group_against_libsodium(left: bytes, right: bytes) -> None:
-    p = sodium.crypto_scalarmult_ed25519_base_noclamp(left)
-    q = sodium.crypto_scalarmult_ed25519_base_noclamp(right)
-    assert _core.edwards25519_multiply_base(left) == p
-    assert _core.edwards25519_multiply(right, p) == sodium.crypto_scalarmult_ed25519_noclamp(right, p)
-    assert _core.edwards25519_add(p, q) == sodium.crypto_core_ed25519_add(p, q)
+class Stream:
+    """AES-128 in counter mode under one key, block after block: what all randomness of a session is drawn from."""
+
+    def __init__(self, key: bytes) -> None:
+        self._encryptor = Cipher(algorithms.AES(key), modes.ECB()).encryptor()  # noqa: S305 - counters are the blocks
+        self._next = 0
+
+    def blocks(self, count: int) -> bytes:
+        first, self._next = self._next, self._next + count
+        return self._encryptor.update(b"".join(number.to_bytes(16, "little") for number in range(first, self._next)))
+
+    def scalar(self) -> bytes:
+        """Uniform below the group order: candidates of 253 bits until one is."""
+        while True:
+            drawn = bytearray(self.blocks(2))
+            drawn[31] &= 0x1F
+            if 0 < int.from_bytes(drawn, "little") < ORDER:
+                return bytes(drawn)
 
 
-@settings(max_examples=100, deadline=None)
+def added(*blocks: bytes) -> bytes:
+    total = 0
+    for block in blocks:
+        total ^= int.from_bytes(block, "little")
+    return total.to_bytes(16, "little")
+
+
+def times_eight(scalar: bytes) -> bytes:
+    return (8 * int.from_bytes(scalar, "little") % ORDER).to_bytes(32, "little")
+
+
+def tree_sums(keys: list[tuple[bytes, bytes]]) -> bytes:
+    """Of one tree of 16 leaves, from both keys of its four base OTs: what lets the other side build all but a path."""
+    nodes, sums = list(keys[0]), b""
+    for pair in keys[1:]:
+        children = [Stream(node).blocks(2) for node in nodes]
+        sums += added(pair[0], *(two[:16] for two in children)) + added(pair[1], *(two[16:] for two in children))
+        nodes = [child for two in children for child in (two[:16], two[16:])]
+    return sums
+
+
+@settings(max_examples=5, deadline=None)
+@given(st.binary(min_size=32, max_size=32), st.binary(min_size=32, max_size=32))
+def test_base_ots_against_libsodium(garblers: bytes, evaluators: bytes) -> None:
+    """Every byte of the three messages: points, keys (Chou and Orlandi) and trees (SoftSpoken)."""
+    garbler, evaluator = GarblerSession(garblers), EvaluatorSession(evaluators)
+    first = evaluator.start_base()
+    reply = garbler.receive_base(first)
+    own, other = (Stream(hashlib.sha256(seed).digest()[:16]) for seed in (evaluators, garblers))
+    a = own.scalar()
+    assert first == sodium.crypto_scalarmult_ed25519_base_noclamp(a)
+    delta, salt = int.from_bytes(other.blocks(1), "little") | 1, other.blocks(1)
+    points = []
+    for number in range(128):
+        tree, level = divmod(number, 4)
+        point = sodium.crypto_scalarmult_ed25519_base_noclamp(other.scalar())
+        if not (delta >> (4 * tree + 3 - level)) & 1:  # it asks for what lies beside the path
+            point = sodium.crypto_core_ed25519_add(point, first)
+        points.append(point)
+    assert reply == salt + b"".join(points)
+    difference = sodium.crypto_scalarmult_ed25519_noclamp(times_eight(a), first)
+    keys = []
+    for number, point in enumerate(points):
+        shared = sodium.crypto_scalarmult_ed25519_noclamp(times_eight(a), point)
+        both = (shared, sodium.crypto_core_ed25519_sub(shared, difference))
+        start = b"capc base OT 1" + number.to_bytes(4, "little") + first + point
+        keys.append(tuple(hashlib.sha256(start + each).digest()[:16] for each in both))
+    assert evaluator.receive_base(reply) == b"".join(tree_sums(keys[4 * tree : 4 * tree + 4]) for tree in range(32))
+
+
+@settings(max_examples=150, deadline=None)
 @given(st.binary(min_size=32, max_size=32))
-def test_decoding_accepts_what_is_a_point(encoding: bytes) -> None:
-    """libsodium also refuses points outside the prime-order subgroup, so only one direction is an equality."""
+def test_only_points_of_prime_order_are_taken(encoding: bytes) -> None:
+    """libsodium knows the same points: canonical, on the curve, of the prime-order subgroup."""
+    valid = sodium.crypto_core_ed25519_is_valid_point(encoding)
     try:
-        _core.edwards25519_multiply((8).to_bytes(32, "little"), encoding)
+        GarblerSession().receive_base(encoding)
     except ProtocolError:
-        assert not sodium.crypto_core_ed25519_is_valid_point(encoding)
+        assert not valid
+    else:
+        assert valid

@@ -55,20 +55,19 @@ def run_batch(
     garbler: GarblerSession,
     evaluator: EvaluatorSession,
     name: str,
-    late: bool = False,
     seeded: bool = False,
 ) -> None:
     mine, theirs = words(1, CIRCUIT.garbler_widths), words(2, CIRCUIT.evaluator_widths)
     extension = evaluator.extend(INSTANCES * CIRCUIT.evaluator_bits)
     garbler.extend(wire.send("OT extension", TO_GARBLER, extension))
-    evaluation = evaluator.evaluate(CIRCUIT, INSTANCES, None if late else theirs, seeded=seeded)
-    early = None if late else wire.send(name, TO_GARBLER, evaluation.corrections)
-    garbling = garbler.garble(CIRCUIT, INSTANCES, early, values=mine if seeded else None)
+    evaluation = evaluator.evaluate(CIRCUIT, INSTANCES, theirs, seeded=seeded)
+    corrections = wire.send(name, TO_GARBLER, evaluation.corrections)
+    garbling = garbler.garble(CIRCUIT, INSTANCES, corrections, values=mine if seeded else None)
     chunks = []
-    while tables := garbling.next_tables(10_000):
-        chunks.append(wire.send(name, TO_EVALUATOR, tables))
-    corrections = wire.send(name, TO_GARBLER, evaluation.choose(theirs)) if late else None
-    labels = garbling.input_labels(None if seeded else mine, corrections)
+    memory = memoryview(bytearray(10_000))
+    while written := garbling.write_tables(memory):
+        chunks.append(wire.send(name, TO_EVALUATOR, bytes(memory[:written])))
+    labels = garbling.input_labels(None if seeded else mine)
     evaluation.set_labels(wire.send(name, TO_EVALUATOR, labels))
     for chunk in chunks:
         evaluation.feed_tables(chunk)
@@ -84,8 +83,8 @@ def run_batch(
 def test_the_wire_is_what_it_was() -> None:
     wire = Wire()
     sessions = open_sessions(wire, "half-gates")
-    run_batch(wire, *sessions, "garbled batch, early")
-    run_batch(wire, *sessions, "garbled batch, late", late=True)
+    run_batch(wire, *sessions, "garbled batch, first")
+    run_batch(wire, *sessions, "garbled batch, second")
     other = Wire()  # base OTs and OT extension are the same
     run_batch(other, *open_sessions(other, "half-gates"), "garbled batch, seeded", seeded=True)
     run_batch(other, *open_sessions(other, "three-halves"), "three-halves batch")

@@ -1,0 +1,134 @@
+// The chunks behind labels, OTs, keys and tables; see blocks.hpp.
+#include "core/base/blocks.hpp"
+
+#include <cstdint>
+#include <cstdlib>
+#include <mutex>
+
+#if defined(__linux__)
+#include <sys/mman.h>
+#endif
+
+namespace mpc {
+namespace {
+
+constexpr std::size_t kLine = 64;
+constexpr std::size_t kLarge = std::size_t{64} << 10;  // from here on chunks are kept
+constexpr std::size_t kHugePage = std::size_t{2} << 20;
+
+// Under a sanitizer nothing is kept, so that it sees a use after the end.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr bool kKeep = false;
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) || __has_feature(memory_sanitizer)
+constexpr bool kKeep = false;
+#else
+constexpr bool kKeep = true;
+#endif
+#else
+constexpr bool kKeep = true;
+#endif
+
+std::size_t rounded(std::size_t bytes) {
+    std::size_t unit = bytes < kLarge ? kLine : kLarge;
+    // The end of a chunk is a huge page too only if it fills half of one.
+    if (bytes >= kHugePage && bytes % kHugePage >= kHugePage / 2) unit = kHugePage;
+    return (bytes + unit - 1) / unit * unit;
+}
+
+#if defined(__linux__)
+// From a huge page's boundary on, and no longer than it has to be: what is not mapped takes no huge page.
+void* map(std::size_t bytes) {
+    void* const found = ::mmap(nullptr, bytes + kHugePage, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (found == MAP_FAILED) return nullptr;
+    auto* const first = static_cast<std::uint8_t*>(found);
+    const std::size_t before = (kHugePage - reinterpret_cast<std::uintptr_t>(found) % kHugePage) % kHugePage;
+    if (before > 0) (void)::munmap(first, before);
+    (void)::munmap(first + before + bytes, kHugePage - before);
+    (void)::madvise(first + before, bytes, MADV_HUGEPAGE);  // advice: it may be refused
+    return first + before;
+}
+#endif
+
+// The largest are mappings of their own: on the heap each would leave a hole before the next boundary. Smaller ones are
+// not, as all would then start at the same place of a page, and so in the same lines of the caches.
+void* allocate(std::size_t bytes) {
+#if defined(__linux__)
+    if (kKeep && bytes >= kHugePage) return map(bytes);
+#endif
+    return std::aligned_alloc(kLine, bytes);
+}
+
+void release(void* memory, std::size_t bytes) {
+#if defined(__linux__)
+    if (kKeep && bytes >= kHugePage) {
+        (void)::munmap(memory, bytes);
+        return;
+    }
+#endif
+    std::free(memory);
+}
+
+struct Chunk {
+    void* memory;
+    std::size_t bytes;
+};
+
+// Freed chunks, the latest last; the earliest go first when there are too many.
+class Kept {
+public:
+    void* take(std::size_t bytes) {
+        const std::lock_guard<std::mutex> hold(mutex_);
+        for (std::size_t k = chunks_.size(); k-- > 0;) {
+            if (chunks_[k].bytes != bytes) continue;
+            void* memory = chunks_[k].memory;
+            chunks_.erase(chunks_.begin() + static_cast<std::ptrdiff_t>(k));
+            bytes_ -= bytes;
+            return memory;
+        }
+        return nullptr;
+    }
+
+    void give(void* memory, std::size_t bytes) {
+        const std::lock_guard<std::mutex> hold(mutex_);
+        chunks_.push_back({memory, bytes});
+        bytes_ += bytes;
+        while (bytes_ > kKeptBytes) {
+            release(chunks_.front().memory, chunks_.front().bytes);
+            bytes_ -= chunks_.front().bytes;
+            chunks_.erase(chunks_.begin());
+        }
+    }
+
+private:
+    std::mutex mutex_;
+    std::vector<Chunk> chunks_;
+    std::size_t bytes_ = 0;
+};
+
+// Never destroyed: chunks may be given back while the process ends.
+Kept& kept() {
+    static Kept* const chunks = new Kept;
+    return *chunks;
+}
+
+}  // namespace
+
+void* take_chunk(std::size_t wanted) {
+    const std::size_t bytes = rounded(wanted);
+    void* memory = kKeep && bytes >= kLarge ? kept().take(bytes) : nullptr;
+    if (memory == nullptr) memory = allocate(bytes);
+    if (memory == nullptr) throw std::bad_alloc();
+    return memory;
+}
+
+void give_chunk(void* memory, std::size_t wanted) {
+    const std::size_t bytes = rounded(wanted);
+    if (kKeep && bytes >= kLarge && bytes <= kKeptBytes) {
+        kept().give(memory, bytes);
+    } else {
+        release(memory, bytes);
+    }
+}
+
+}  // namespace mpc

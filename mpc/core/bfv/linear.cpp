@@ -1,0 +1,305 @@
+// Both sides of the encrypted linear layers; see linear.hpp. They stand in the order upload, reply, opening.
+#include "core/bfv/linear.hpp"
+
+#include <algorithm>
+#include <string>
+#include <utility>
+
+#include "core/base/error.hpp"
+#include "core/bfv/packing.hpp"
+#include "core/lattice/sampling.hpp"
+
+namespace mpc::bfv {
+
+using namespace lattice;
+
+namespace {
+
+// One check of secret words, without a branch on any single one.
+void check_below(WordView words, int bits, const char* what) {
+    std::uint64_t all = 0;
+    for (const std::uint64_t word : words) all |= word;
+    if (all >> bits != 0) {
+        throw ParameterError(std::string("expected ") + what + " of " + std::to_string(bits) +
+                             " bits, found larger ones");
+    }
+}
+
+// Packs words to the beginning of `out` and returns what is behind them.
+MutableByteView packed(WordView words, int bits, MutableByteView out) {
+    const std::size_t bytes = packed_bytes(words.size(), bits);
+    pack(words, bits, out.slice(0, bytes));
+    return out.from(bytes);
+}
+
+// The inverse.
+ByteView unpacked(ByteView in, int bits, View<std::uint64_t> words, const char* what) {
+    const std::size_t bytes = packed_bytes(words.size(), bits);
+    unpack(in.slice(0, bytes), bits, words, what);
+    return in.from(bytes);
+}
+
+// The transform of a polynomial with small signed coefficients.
+void lift_and_transform(const Ntt& prime, const SignedWords& small, std::uint64_t* out) {
+    for (std::size_t i = 0; i < small.size(); ++i) out[i] = lift(small[i], prime.p());
+    prime.forward(out);
+}
+
+}  // namespace
+
+// ---- querying party: key and upload
+
+SecretKey::SecretKey(SharedParameters parameters, const std::optional<Block>& injected)
+    : parameters_(std::move(parameters)), scaling_(*parameters_), seeds_(std::make_unique<SeedSource>(injected)),
+      secret_(parameters_->words()) {
+    SignedWords secret(parameters_->degree());
+    Prg prg(seeds_->next());
+    ternary(prg, secret);
+    for (std::size_t i = 0; i < parameters_->primes().size(); ++i) {
+        lift_and_transform(parameters_->primes()[i], secret, &secret_[i * parameters_->degree()]);
+    }
+    const std::uint64_t first = parameters_->primes()[0].p(), second = parameters_->primes()[1].p();
+    inverse_of_first_ = parameters_->primes()[1].modulus().factor(inverse(first % second, second));
+    const Words zero(parameters_->degree());
+    public_key_ = encrypt(zero);
+}
+
+Bytes SecretKey::encrypt(WordView messages) const {
+    const std::size_t degree = parameters_->degree(), polynomials = messages.size() / degree;
+    if (messages.size() % degree != 0) throw ParameterError("expected messages of N coefficients each");
+    check_below(messages, parameters_->plain_bits(), "messages");
+    Bytes upload(upload_bytes(*parameters_, polynomials));
+    const Block public_seed = seeds_->next();
+    store_block(upload.data(), public_seed);
+    MutableByteView rest = MutableByteView(upload).from(sizeof public_seed);
+    Prg uniform(public_seed), hidden(seeds_->next());
+    SignedWords error(degree);
+    Words dither(degree), first(degree), second(degree);
+    for (std::size_t j = 0; j < polynomials; ++j) {
+        const WordView message = messages.slice(j * degree, degree);
+        centred_binomial(hidden, error);
+        uniform_words(hidden, parameters_->plain_bits(), dither.data(), degree);
+        for (std::size_t i = 0; i < parameters_->primes().size(); ++i) {
+            const Ntt& prime = parameters_->primes()[i];
+            for (std::size_t n = 0; n < degree; ++n) {
+                first[n] = scaling_.up(message[n], dither[n], i) + lift(error[n], prime.p());  // below 2p
+            }
+            prime.forward(first.data());
+            uniform_residues(uniform, prime.modulus(), second.data(), degree);
+            const std::uint64_t* const a = second.data();
+            const std::uint64_t* const s = &secret_[i * degree];
+            prime.inner_product(&a, &s, 1, second.data());
+            for (std::size_t n = 0; n < degree; ++n) first[n] = subtract(first[n], second[n], prime.p());
+            rest = packed(first, prime.modulus().bits, rest);
+        }
+    }
+    return upload;
+}
+
+// ---- answering party: weights and reply
+
+Evaluator::Evaluator(SharedParameters parameters, ByteView public_key, const std::optional<Block>& injected)
+    : parameters_(std::move(parameters)), scaling_(*parameters_), seeds_(std::make_unique<SeedSource>(injected)),
+      public_key_(read_upload(*parameters_, public_key, 1, "public key")),
+      answered_(std::make_unique<std::atomic<std::uint64_t>[]>(parameters_->layers().size())) {}
+
+Weights Evaluator::load(const std::int64_t* weights, std::size_t outputs, std::size_t inputs, std::size_t layer) const {
+    constexpr std::int64_t kLargest = std::int64_t{1} << 30;
+    const std::size_t degree = parameters_->degree(), block = inputs * degree;
+    if (layer >= parameters_->layers().size()) throw ParameterError("no such layer: " + std::to_string(layer));
+    if (outputs == 0 || inputs == 0 || inputs >= Ntt::kMaxTerms) {
+        throw ParameterError("expected 1 to " + std::to_string(Ntt::kMaxTerms - 1) + " inputs and at least one output");
+    }
+    for (std::size_t o = 0; o < outputs; ++o) {
+        Wide norm_squared = 0;
+        for (std::size_t n = 0; n < block; ++n) {
+            const std::int64_t w = weights[o * block + n];
+            if (w <= -kLargest || w >= kLargest) {
+                throw ParameterError("expected weights below 2^30, found a larger one");
+            }
+            norm_squared += static_cast<std::uint64_t>(w * w);
+        }
+        if (norm_squared > parameters_->layers()[layer].norm_squared) {
+            throw ParameterError("the weights of output " + std::to_string(o) + " exceed the bound of layer " +
+                                 std::to_string(layer));
+        }
+    }
+    Weights loaded;
+    loaded.parameters_ = parameters_;
+    loaded.outputs_ = outputs;
+    loaded.inputs_ = inputs;
+    loaded.layer_ = layer;
+    loaded.transforms_.resize(outputs * inputs * parameters_->words());
+    SignedWords small(degree);
+    std::uint64_t* out = loaded.transforms_.data();
+    for (std::size_t k = 0; k < outputs * inputs; ++k) {
+        std::copy_n(weights + k * degree, degree, small.begin());
+        for (const Ntt& prime : parameters_->primes()) {
+            lift_and_transform(prime, small, out);
+            out += degree;
+        }
+    }
+    return loaded;
+}
+
+Evaluator::Scratch::Scratch(const Parameters& parameters, std::size_t inputs)
+    : first(parameters.words()), second(parameters.words()), blinding(parameters.degree()), reply(parameters.degree()),
+      small(parameters.degree()), terms(inputs + 1), factors(inputs + 1) {}
+
+// (c_0, c_1) = sum_j w_oj c_j + u p + (0, e_1), all coefficients; c_1 up to multiples of its primes.
+void Evaluator::combine(const Weights& weights, std::size_t output, const Ciphertexts& inputs, std::size_t instance,
+                        Prg& prg, Scratch& scratch) const {
+    const std::size_t degree = parameters_->degree(), words = parameters_->words(), count = weights.inputs();
+    ternary(prg, scratch.small);
+    for (std::size_t i = 0; i < parameters_->primes().size(); ++i) {
+        const Ntt& prime = parameters_->primes()[i];
+        const std::size_t row = i * degree;
+        lift_and_transform(prime, scratch.small, scratch.blinding.data());
+        for (std::size_t j = 0; j < count; ++j) {
+            scratch.factors[j] = &weights.transforms_[(output * count + j) * words + row];
+        }
+        scratch.factors[count] = scratch.blinding.data();
+        for (const bool second : {false, true}) {
+            const Words& uploads = second ? inputs.second : inputs.first;
+            for (std::size_t j = 0; j < count; ++j) scratch.terms[j] = &uploads[(instance * count + j) * words + row];
+            scratch.terms[count] = &(second ? public_key_.second : public_key_.first)[row];
+            std::uint64_t* const out = &(second ? scratch.second : scratch.first)[row];
+            prime.inner_product(scratch.terms.data(), scratch.factors.data(), count + 1, out);
+            prime.inverse(out);
+        }
+    }
+    centred_binomial(prg, scratch.small);
+    for (std::size_t i = 0; i < parameters_->primes().size(); ++i) {
+        const std::uint64_t p = parameters_->primes()[i].p();
+        std::uint64_t* const c1 = &scratch.second[i * degree];
+        for (std::size_t n = 0; n < degree; ++n) c1[n] += lift(scratch.small[n], p);
+    }
+}
+
+// c_0 += round(q mask / t) + flood at the coefficients of this polynomial's results; up to multiples of the primes.
+void Evaluator::hide(const std::uint64_t* masks, const Selection& selection, std::size_t polynomial, Prg& prg,
+                     Scratch& scratch) const {
+    const std::size_t degree = parameters_->degree(), begin = selection.begin(polynomial);
+    const std::size_t results = selection.begin(polynomial + 1) - begin;
+    const FloodWidth& width = parameters_->flood();
+    Words low(results), middle(results), high(results);
+    uniform_words(prg, std::min(width.shift, 64), low.data(), results);
+    if (width.shift > 64) uniform_words(prg, width.shift - 64, middle.data(), results);
+    uniform_below(prg, width.multiplier, high.data(), results);
+    for (std::size_t i = 0; i < parameters_->primes().size(); ++i) {
+        const Modulus& modulus = parameters_->primes()[i].modulus();
+        const std::uint64_t centre = reduce_wide(Wide{width.multiplier} << (width.shift - 1), modulus);
+        std::uint64_t* const c0 = &scratch.first[i * degree];
+        for (std::size_t r = 0; r < results; ++r) {
+            const Wide drawn = (Wide{high[r]} << width.shift) + (Wide{middle[r]} << 64) + low[r];
+            const std::uint64_t flood = subtract(reduce_wide(drawn, modulus), centre, modulus.p);
+            const std::uint64_t mask = scaling_.up(masks[begin + r], scaling_.half(), i);
+            c0[selection.coefficient(begin + r)] += flood + mask;
+        }
+    }
+}
+
+// Counts results before they are answered: the flood is wide enough for so many.
+void Evaluator::charge(std::size_t layer, std::size_t results) const {
+    const std::uint64_t allowed = parameters_->layers()[layer].results;
+    const std::uint64_t before = answered_[layer].fetch_add(results);
+    if (before > allowed || results > allowed - before) {
+        answered_[layer].fetch_sub(results);
+        throw LimitError("expected at most " + std::to_string(allowed) + " results of layer " + std::to_string(layer) +
+                         " in all, found " + std::to_string(results) + " more after " + std::to_string(before));
+    }
+}
+
+Bytes Evaluator::apply(const Weights& weights, ByteView upload, WordView masks, const Selection& selection) const {
+    if (weights.parameters_ != parameters_) throw ParameterError("expected weights loaded under the same parameters");
+    const std::size_t outputs = weights.outputs(), batch = selection.polynomials() / outputs;
+    if (batch == 0 || batch * outputs != selection.polynomials()) {
+        throw ParameterError("expected results in a multiple of " + std::to_string(outputs) + " polynomials, found " +
+                             std::to_string(selection.polynomials()));
+    }
+    if (masks.size() != selection.results()) {
+        throw ParameterError("masks: expected one a position, " + std::to_string(selection.results()) + ", found " +
+                             std::to_string(masks.size()));
+    }
+    check_below(masks, parameters_->plain_bits(), "masks");
+    const Ciphertexts inputs = read_upload(*parameters_, upload, batch * weights.inputs(), "upload");
+    charge(weights.layer(), selection.results());
+
+    const std::size_t degree = parameters_->degree();
+    const int bits = parameters_->reply_bits();
+    Bytes reply(reply_bytes(*parameters_, selection));
+    MutableByteView rest = reply;
+    Scratch scratch(*parameters_, weights.inputs());
+    Prg prg(seeds_->next());
+    for (std::size_t polynomial = 0; polynomial < selection.polynomials(); ++polynomial) {
+        combine(weights, polynomial % outputs, inputs, polynomial / outputs, prg, scratch);
+        hide(masks.data(), selection, polynomial, prg, scratch);
+        for (std::size_t n = 0; n < degree; ++n) scratch.reply[n] = scaling_.down(&scratch.second[n], degree);
+        rest = packed(scratch.reply, bits, rest);
+        const std::size_t begin = selection.begin(polynomial), results = selection.begin(polynomial + 1) - begin;
+        for (std::size_t r = 0; r < results; ++r) {
+            scratch.reply[r] = scaling_.down(&scratch.first[selection.coefficient(begin + r)], degree);
+        }
+        rest = packed(WordView(scratch.reply).slice(0, results), bits, rest);
+    }
+    return reply;
+}
+
+// ---- querying party: opening
+
+// Residues of c s modulo the first two primes, for c with coefficients below 2^k; |c s| < N 2^k, and the product of
+// the two primes is more than twice that (parameters.cpp).
+void SecretKey::times_secret_mod_two_primes(const std::uint64_t* c, std::uint64_t* low, std::uint64_t* high) const {
+    const std::size_t degree = parameters_->degree();
+    for (std::size_t i = 0; i < 2; ++i) {
+        const Ntt& prime = parameters_->primes()[i];
+        std::uint64_t* const out = i == 0 ? low : high;
+        for (std::size_t n = 0; n < degree; ++n) out[n] = multiply_lazy(c[n], prime.modulus().one, prime.p());
+        prime.forward(out);
+        const std::uint64_t* const x = out;
+        const std::uint64_t* const s = &secret_[i * degree];
+        prime.inner_product(&x, &s, 1, out);
+        prime.inverse(out);
+    }
+}
+
+std::vector<std::uint64_t> SecretKey::phases(ByteView reply, const Selection& selection) const {
+    const std::size_t expected = reply_bytes(*parameters_, selection);
+    if (reply.size() != expected) throw LengthError("reply in bytes", expected, reply.size());
+    const std::size_t degree = parameters_->degree();
+    const int bits = parameters_->reply_bits();
+    const std::uint64_t mask = ~std::uint64_t{0} >> (64 - bits);
+    const std::uint64_t p = parameters_->primes()[0].p(), q = parameters_->primes()[1].p();
+    const Wide product = Wide{p} * q, middle = product / 2;
+    Words c1(degree), c0(degree), low(degree), high(degree);
+    std::vector<std::uint64_t> opened;
+    opened.reserve(selection.results());
+    for (std::size_t polynomial = 0; polynomial < selection.polynomials(); ++polynomial) {
+        const std::size_t begin = selection.begin(polynomial), results = selection.begin(polynomial + 1) - begin;
+        reply = unpacked(reply, bits, c1, "reply");
+        reply = unpacked(reply, bits, View<std::uint64_t>(c0).slice(0, results), "reply");
+        times_secret_mod_two_primes(c1.data(), low.data(), high.data());
+        for (std::size_t r = 0; r < results; ++r) {
+            const std::size_t n = selection.coefficient(begin + r);
+            // Chinese remainder: x = low + p ((high - low) / p mod q), then the representative around zero.
+            const std::uint64_t difference = high[n] + (p / q + 1) * q - low[n];
+            const Wide x = low[n] + Wide{p} * multiply(difference, inverse_of_first_, q);
+            const auto negative = static_cast<std::uint64_t>((middle - x) >> 127);
+            const std::uint64_t word =
+                static_cast<std::uint64_t>(x) - (static_cast<std::uint64_t>(product) & (std::uint64_t{0} - negative));
+            opened.push_back((c0[r] + word) & mask);
+        }
+    }
+    return opened;
+}
+
+std::vector<std::uint64_t> SecretKey::decrypt(ByteView reply, const Selection& selection) const {
+    std::vector<std::uint64_t> opened = phases(reply, selection);
+    const std::uint64_t mask = (std::uint64_t{1} << parameters_->plain_bits()) - 1;
+    for (std::uint64_t& word : opened) {
+        word = ((word + (std::uint64_t{1} << (kReplyGuardBits - 1))) >> kReplyGuardBits) & mask;
+    }
+    return opened;
+}
+
+}  // namespace mpc::bfv

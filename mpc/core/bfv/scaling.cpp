@@ -1,0 +1,30 @@
+// Computes the constants of the scalings; see scaling.hpp.
+#include "core/bfv/scaling.hpp"
+
+namespace mpc::bfv {
+
+using namespace lattice;
+
+Scaling::Scaling(const Parameters& parameters)
+    : primes_(parameters.primes().size()), plain_mask_((std::uint64_t{1} << parameters.plain_bits()) - 1),
+      half_(std::uint64_t{1} << (parameters.plain_bits() - 1)), rounding_(Wide{1} << (127 - parameters.reply_bits())),
+      shift_(128 - parameters.reply_bits()) {
+    for (std::size_t i = 0; i < primes_; ++i) {
+        const Modulus& modulus = parameters.primes()[i].modulus();
+        const std::uint64_t p = modulus.p;
+        modulus_word_ *= p;
+        Row& row = rows_[i];
+        row.p = p;
+        row.multiple = (plain_mask_ / p + 1) * p;
+        row.inverse_plain = modulus.factor(inverse((plain_mask_ + 1) % p, p));
+        std::uint64_t others = 1;  // q / p_i mod p_i
+        for (const Ntt& other : parameters.primes()) {
+            if (other.p() != p) others = static_cast<std::uint64_t>(Wide{others} * (other.p() % p) % p);
+        }
+        const Wide first = Wide{inverse(others, p)} << 64;
+        row.fraction_high = static_cast<std::uint64_t>(first / p);
+        row.fraction_low = static_cast<std::uint64_t>(((first % p) << 64) / p);
+    }
+}
+
+}  // namespace mpc::bfv

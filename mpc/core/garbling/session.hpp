@@ -1,0 +1,174 @@
+// A lasting session of two parties. Base OTs come once, then any number of garbled circuits with OT-extended inputs.
+// Bytes go in and come out, and the caller carries them.
+//
+//     evaluator                                             garbler (delta, salt drawn at birth)
+//     start_base()        ---- A (32 B) ---------------->   receive_base()
+//     receive_base()      <--- salt, 128 points (4112 B) -
+//                         ---- tree sums (3072 B) ------>   finish_base()
+//     extend(count)       ---- 496 B a 128 OTs --------->   extend()                        as often as needed
+//     evaluate(circuit, n, values)                          garble(circuit, n, corrections)
+//
+// The free-XOR offset of the garbling is the offset delta of the correlated OTs, so an evaluator's input label comes
+// straight from an OT. With choice bit u the evaluator holds t = q ^ u delta. After the correction d = c ^ u the label
+// pair of the wire is (q ^ d delta, q ^ d delta ^ delta), of which t belongs to c. This is sound for semi-honest
+// parties for four reasons.
+// (1) The other label, t ^ delta, is as unknown to the evaluator as delta is, which has 127 random bits. So the pair is
+// distributed as a freshly drawn one.
+// (2) Every OT serves one wire and is gone.
+// (3) The extension hands t to no hash but that of half-gates, which is circular correlation-robust for this delta
+// (hash.hpp).
+// (4) d is c under the one-time pad u, which hides c from the garbler.
+//
+// A garbler that knows its values when it garbles sends one block in the place of its labels, from which both make
+// them. garbling.hpp says how, and why that is sound. The block is drawn from the session's randomness, like the salt,
+// which is public too, and it serves this batch alone.
+//
+// Both sides count OTs and hash indices. They stay in step because both make the same calls in the same order. Once
+// made, a batch is independent of its session, as its labels are its own. So it may be used after the next one was
+// begun.
+//
+// LengthError and MalformedError speak of the peer's message, OrderError of a call out of turn, ParameterError of the
+// caller's own arguments. A failed call leaves the session as it was, except that receive_base and finish_base leave it
+// unusable.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "core/aes/prg.hpp"
+#include "core/base/byte_view.hpp"
+#include "core/garbling/garbling.hpp"
+#include "core/garbling/projection.hpp"
+#include "core/ot/ot_extension.hpp"
+#include "core/ot/ot_pool.hpp"
+
+namespace mpc {
+
+constexpr std::size_t kSaltBytes = sizeof(Block);
+constexpr std::size_t kFirstMessageBytes = kPointBytes;
+constexpr std::size_t kSecondMessageBytes = kSaltBytes + kBaseOts * kPointBytes;
+constexpr std::size_t kThirdMessageBytes = kTreeMessageBytes;
+
+// How the labels of the garbler's values reach the evaluator.
+enum class GarblerLabels : std::uint8_t {
+    sent,    // each of them, once the values are known
+    seeded,  // as one block that both make them from, the values being known when it garbles
+};
+
+// One circuit over n instances, the garbler's half. Methods as in garbling.hpp.
+class GarbledBatch {
+public:
+    const Circuit& circuit() const { return garbling_.circuit(); }
+    std::size_t instances() const { return garbling_.instances(); }
+
+    std::size_t next_tables(MutableByteView out);
+    std::uint64_t tables_left() const { return tables_left_; }  // bytes
+    // Writes the garbler's labels, label_bytes() of them, or the seed that stands for them. `values` are needed exactly
+    // if it garbled without them.
+    void input_labels(std::optional<WordView> values, MutableByteView out);
+    Bytes input_labels(std::optional<WordView> values = std::nullopt);
+    std::size_t label_bytes() const;
+    Bytes decoding() const { return garbling_.decoding(); }
+    std::vector<std::uint64_t> decode(ByteView colours) const { return garbling_.decode(colours); }
+    GarblerProjection project(ProjectionRing ring) { return mpc::project(garbling_, ring); }
+
+private:
+    friend class GarblerSession;
+    explicit GarbledBatch(Garbling garbling);
+    bool seeded() const { return garbling_.input_seed() != nullptr; }
+
+    Garbling garbling_;
+    std::uint64_t tables_left_;
+};
+
+// The evaluator's half.
+class EvaluatedBatch {
+public:
+    const Circuit& circuit() const { return evaluation_.circuit(); }
+    std::size_t instances() const { return evaluation_.instances(); }
+
+    // What the garbler needs before it garbles.
+    const Bytes& corrections() const { return corrections_; }
+    void feed_tables(ByteView chunk) { evaluation_.feed(chunk); }
+    // Takes the message of `input_labels`, once.
+    void set_labels(ByteView message);
+    std::size_t label_bytes() const;
+    Bytes colours() const { return evaluation_.colours(); }
+    std::vector<std::uint64_t> decode(ByteView decoding) const { return evaluation_.decode(decoding); }
+    // Opens this side's shares, once. A refused message may be followed by another.
+    std::vector<std::uint64_t> open_projection(ProjectionRing ring, ByteView message);
+
+private:
+    friend class EvaluatorSession;
+    EvaluatedBatch(Evaluation evaluation, Blocks t, Bytes corrections, GarblerLabels labels);
+
+    Evaluation evaluation_;
+    Blocks t_;  // until the labels are in
+    Bytes corrections_;
+    GarblerLabels labels_;
+    bool labelled_ = false;
+};
+
+class GarblerSession {
+public:
+    // Draws all of the session's randomness from `randomness`. A fixed seed is for known-answer tests only. Both sides
+    // name the same format, for all their batches.
+    explicit GarblerSession(Prg randomness, TableFormat format = TableFormat::half_gates);
+    GarblerSession() : GarblerSession(Prg::from_system()) {}
+    ~GarblerSession();
+
+    Bytes receive_base(ByteView message);
+    void finish_base(ByteView message);
+    std::size_t ots_left() const { return q_.size(); }
+    void extend(ByteView message);
+    // Garbles n instances for the evaluator's `corrections`. Takes n * evaluator_bits OTs and throws OrderError if
+    // there are fewer. Both sides say the same `outputs`. `values` (n x garbler words) are given if they are known now.
+    // The batch is then seeded, which the evaluator must be told too.
+    GarbledBatch garble(const Circuit& circuit, std::size_t n, ByteView corrections, Outputs outputs = Outputs::opened,
+                        std::optional<WordView> values = std::nullopt);
+
+private:
+    Prg randomness_;
+    TableFormat format_;
+    Block delta_, salt_;
+    Blocks base_keys_;
+    std::unique_ptr<CotSender> cot_;
+    BlockPool q_;
+    std::uint64_t next_index_ = 0;
+};
+
+class EvaluatorSession {
+public:
+    explicit EvaluatorSession(Prg randomness, TableFormat format = TableFormat::half_gates);
+    EvaluatorSession() : EvaluatorSession(Prg::from_system()) {}
+
+    Bytes start_base();
+    Bytes receive_base(ByteView message);
+    std::size_t ots_left() const { return t_.size(); }
+    // Makes at least `count` more OTs (the next multiple of 128) and writes the message for the garbler's `extend`, of
+    // extension_message_bytes(count). Throws ParameterError for no OTs or too many.
+    void extend(std::size_t count, MutableByteView message);
+    static std::size_t extension_message_bytes(std::size_t count);
+    Bytes extend(std::size_t count);
+    // Begins n instances with `values` (n x evaluator words). Takes n * evaluator_bits OTs and throws OrderError if
+    // there are fewer. Both sides say the same `outputs`; `labels` are seeded if the garbler garbles with its values.
+    EvaluatedBatch evaluate(const Circuit& circuit, std::size_t n, WordView values, Outputs outputs = Outputs::opened,
+                            GarblerLabels labels = GarblerLabels::sent);
+
+private:
+    Prg randomness_;
+    TableFormat format_;
+    Block salt_;
+    bool started_ = false;
+    std::unique_ptr<BaseOtSender> base_;
+    std::unique_ptr<CotReceiver> cot_;
+    BlockPool t_;
+    BitPool u_;
+    std::uint64_t next_index_ = 0;
+};
+
+}  // namespace mpc

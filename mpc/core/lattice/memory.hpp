@@ -1,0 +1,35 @@
+// Vectors of words for polynomials. They are aligned for the widest loads, and wiped when freed, since most of them
+// hold secrets.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <new>
+#include <vector>
+
+#include "core/base/block.hpp"
+
+namespace mpc::lattice {
+
+template <class T>
+struct WipingAllocator {
+    using value_type = T;
+    static constexpr std::align_val_t kAlignment{64};
+
+    WipingAllocator() = default;
+    template <class U>
+    explicit WipingAllocator(const WipingAllocator<U>&) {}
+
+    T* allocate(std::size_t count) { return static_cast<T*>(::operator new(count * sizeof(T), kAlignment)); }
+    void deallocate(T* memory, std::size_t count) {
+        wipe(memory, count * sizeof(T));
+        ::operator delete(memory, kAlignment);
+    }
+    friend bool operator==(const WipingAllocator&, const WipingAllocator&) { return true; }
+    friend bool operator!=(const WipingAllocator&, const WipingAllocator&) { return false; }
+};
+
+using Words = std::vector<std::uint64_t, WipingAllocator<std::uint64_t>>;
+using SignedWords = std::vector<std::int64_t, WipingAllocator<std::int64_t>>;
+
+}  // namespace mpc::lattice

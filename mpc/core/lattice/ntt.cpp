@@ -1,0 +1,146 @@
+// Tables and the portable kernels of the transform; see ntt.hpp.
+#include "core/lattice/ntt.hpp"
+
+#include "core/base/cpu.hpp"
+#include "core/lattice/primes.hpp"
+
+namespace mpc::lattice {
+
+namespace {
+
+std::size_t reversed_bits(std::size_t x, std::size_t degree) {
+    std::size_t result = 0;
+    for (std::size_t bit = 1; bit < degree; bit <<= 1) {
+        result = 2 * result + (x & 1);
+        x >>= 1;
+    }
+    return result;
+}
+
+// One layer of (X, Y) <- (X + w Y, X - w Y). Entries grow by 2p a layer: from 2p to at most 28p < 2^52 for N <= 2^13.
+void forward_portable(const NttTables& ntt, std::uint64_t* x) {
+    const std::uint64_t p = ntt.modulus.p;
+    const Twiddles& twiddles = ntt.forward;
+    std::size_t half = ntt.degree / 2;
+    for (std::size_t groups = 1; groups < ntt.degree; groups *= 2, half /= 2) {
+        for (std::size_t g = 0; g < groups; ++g) {
+            const Factor w{twiddles.root[groups + g], twiddles.quotient[groups + g]};
+            std::uint64_t* const left = x + 2 * g * half;
+            std::uint64_t* const right = left + half;
+            for (std::size_t j = 0; j < half; ++j) {
+                const std::uint64_t t = multiply_lazy(right[j], w, p);
+                right[j] = left[j] + 2 * p - t;
+                left[j] += t;
+            }
+        }
+    }
+    for (std::size_t j = 0; j < ntt.degree; ++j) x[j] = multiply(x[j], ntt.modulus.one, p);
+}
+
+// One layer of (X, Y) <- (X + Y, w (X - Y)); entries stay below 2p. The last layer also divides by N.
+void inverse_portable(const NttTables& ntt, std::uint64_t* x) {
+    const std::uint64_t p = ntt.modulus.p;
+    const Twiddles& twiddles = ntt.inverse;
+    std::size_t half = 1;
+    for (std::size_t groups = ntt.degree / 2; groups > 1; groups /= 2, half *= 2) {
+        for (std::size_t g = 0; g < groups; ++g) {
+            const Factor w{twiddles.root[groups + g], twiddles.quotient[groups + g]};
+            std::uint64_t* const left = x + 2 * g * half;
+            std::uint64_t* const right = left + half;
+            for (std::size_t j = 0; j < half; ++j) {
+                const std::uint64_t difference = left[j] + 2 * p - right[j];
+                left[j] = reduce_once(left[j] + right[j], 2 * p);
+                right[j] = multiply_lazy(difference, w, p);
+            }
+        }
+    }
+    for (std::size_t j = 0; j < half; ++j) {
+        const std::uint64_t sum = x[j] + x[j + half], difference = x[j] + 2 * p - x[j + half];
+        x[j] = multiply(sum, ntt.inverse_degree, p);
+        x[j + half] = multiply(difference, ntt.last_root, p);
+    }
+}
+
+void inner_product_portable(const NttTables& ntt, const std::uint64_t* const* x, const std::uint64_t* const* y,
+                            std::size_t terms, std::uint64_t* out) {
+    for (std::size_t j = 0; j < ntt.degree; ++j) {
+        Wide sum = 0;  // below 1000 * 2^94
+        for (std::size_t k = 0; k < terms; ++k) sum += Wide{x[k][j]} * y[k][j];
+        out[j] = reduce_wide(sum, ntt.modulus);
+    }
+}
+
+const NttKernels portable_kernels = {forward_portable, inverse_portable, inner_product_portable};
+
+bool has_ifma() {
+#if defined(MPC_X86_KERNELS)
+    return __builtin_cpu_supports("avx512ifma") != 0;
+#else
+    return false;
+#endif
+}
+
+const NttKernels& kernels() {
+#if defined(MPC_X86_KERNELS)
+    if (uses_ifma()) return ifma_kernels;
+#endif
+    return portable_kernels;
+}
+
+}  // namespace
+
+bool uses_ifma() {
+    static const bool supported = has_ifma();
+    return supported && cpu::level() == cpu::Level::vaes512;
+}
+
+Ntt::Ntt(std::uint64_t prime, std::size_t degree) {
+    tables_.modulus = Modulus(prime);
+    tables_.degree = degree;
+    const std::uint64_t psi = smallest_primitive_root(prime, degree), scale = lattice::inverse(degree, prime);
+    forward_ = powers(psi);
+    inverse_ = powers(lattice::inverse(psi, prime));
+    tables_.forward = forward_.view();
+    tables_.inverse = inverse_.view();
+    tables_.inverse_degree = modulus().factor(scale);
+    tables_.last_root = modulus().factor(static_cast<std::uint64_t>(Wide{inverse_.root[1]} * scale % prime));
+    tables_.two_to_52 = modulus().factor((std::uint64_t{1} << 52) % prime);
+}
+
+Ntt::Storage Ntt::powers(std::uint64_t psi) const {
+    const std::size_t degree = tables_.degree;
+    Storage made;
+    made.root.resize(degree);
+    made.quotient.resize(degree);
+    std::uint64_t value = 1;
+    for (std::size_t i = 0; i < degree; ++i) {
+        const std::size_t place = reversed_bits(i, degree);
+        made.root[place] = value;
+        made.quotient[place] = modulus().factor(value).quotient;
+        value = static_cast<std::uint64_t>(Wide{value} * psi % p());
+    }
+    // Tile b is the entries 64 b + 8 lane + row. Its layers with distance 4, 2 and 1 have 1, 2 and 4 roots a lane.
+    for (std::size_t tile = 0; tile < degree / 64; ++tile) {
+        for (const std::size_t roots : {1u, 2u, 4u}) {
+            for (std::size_t i = 0; i < roots; ++i) {
+                for (std::size_t lane = 0; lane < 8; ++lane) {
+                    const std::size_t k = roots * (degree / 8 + 8 * tile + lane) + i;
+                    made.tail_root.push_back(made.root[k]);
+                    made.tail_quotient.push_back(made.quotient[k] >> 12);
+                }
+            }
+        }
+    }
+    return made;
+}
+
+void Ntt::forward(std::uint64_t* x) const { kernels().forward(tables_, x); }
+
+void Ntt::inverse(std::uint64_t* x) const { kernels().inverse(tables_, x); }
+
+void Ntt::inner_product(const std::uint64_t* const* x, const std::uint64_t* const* y, std::size_t terms,
+                        std::uint64_t* out) const {
+    kernels().inner_product(tables_, x, y, terms, out);
+}
+
+}  // namespace mpc::lattice

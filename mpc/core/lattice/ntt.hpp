@@ -1,0 +1,51 @@
+// The negacyclic number-theoretic transform. It maps Z_p[X]/(X^N + 1) to N copies of Z_p, where products are pointwise.
+//
+// The algorithms are 1 and 2 of Longa and Naehrig, "Speeding up the number theoretic transform for faster ideal
+// lattice-based cryptography" (CANS 2016), with the lazy butterflies of Harvey (2014). Entry j of a transform is the
+// polynomial's value at psi^(2 r + 1), where r is j with its log2 N bits reversed and psi is the smallest primitive
+// 2N-th root of unity. Every CPU level gives the same residues.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "core/lattice/memory.hpp"
+#include "core/lattice/modulus.hpp"
+#include "core/lattice/ntt_kernels.hpp"
+
+namespace mpc::lattice {
+
+class Ntt {
+public:
+    Ntt(std::uint64_t prime, std::size_t degree);  // degree 2^6 .. 2^13, prime = 1 mod 2 degree, of at most 47 bits
+    Ntt(Ntt&&) = default;                          // moving keeps the vectors' memory, to which the tables point
+    Ntt& operator=(Ntt&&) = default;
+
+    const Modulus& modulus() const { return tables_.modulus; }
+    std::uint64_t p() const { return tables_.modulus.p; }
+
+    // In place; entries below 2p enter, entries below p leave.
+    void forward(std::uint64_t* x) const;
+    void inverse(std::uint64_t* x) const;
+
+    // out = sum_k x[k] * y[k], entry by entry, for 1 <= terms <= kMaxTerms and factors below p. out, below p, may
+    // be one of the factors.
+    static constexpr std::size_t kMaxTerms = 1000;
+    void inner_product(const std::uint64_t* const* x, const std::uint64_t* const* y, std::size_t terms,
+                       std::uint64_t* out) const;
+
+private:
+    struct Storage {
+        Words root, quotient, tail_root, tail_quotient;
+        Twiddles view() const { return {root.data(), quotient.data(), tail_root.data(), tail_quotient.data()}; }
+    };
+    Storage powers(std::uint64_t psi) const;
+
+    NttTables tables_;
+    Storage forward_, inverse_;
+};
+
+// True where the AVX-512 IFMA kernels run: level vaes512 on a processor that has them.
+bool uses_ifma();
+
+}  // namespace mpc::lattice

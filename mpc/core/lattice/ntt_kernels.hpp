@@ -1,0 +1,38 @@
+// The kernels behind ntt.hpp, one set for each instruction set, and the tables that they read. ntt.cpp chooses among
+// them. They are plain data only, so that a file compiled for one instruction set instantiates nothing that others
+// could be linked to.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "core/lattice/modulus.hpp"
+
+namespace mpc::lattice {
+
+// For k = 2^i + j, root[k] is psi (or its inverse) to the power of k with its log2 N bits reversed.
+struct Twiddles {
+    const std::uint64_t *root, *quotient;  // quotient = floor(root 2^64 / p)
+    // The last three layers for 8 x 8 tiles: seven vectors of eight a tile. quotient = floor(root 2^52 / p)
+    const std::uint64_t *tail_root, *tail_quotient;
+};
+
+struct NttTables {
+    Modulus modulus;
+    std::size_t degree = 0;
+    Twiddles forward{}, inverse{};
+    Factor inverse_degree, last_root;  // 1 / N; inverse root[1] / N
+    Factor two_to_52;
+};
+
+// Contracts: see the class Ntt.
+struct NttKernels {
+    void (*forward)(const NttTables& tables, std::uint64_t* x);
+    void (*inverse)(const NttTables& tables, std::uint64_t* x);
+    void (*inner_product)(const NttTables& tables, const std::uint64_t* const* x, const std::uint64_t* const* y,
+                          std::size_t terms, std::uint64_t* out);
+};
+
+extern const NttKernels ifma_kernels;  // ntt_ifma.cpp: only in x86-64 builds
+
+}  // namespace mpc::lattice
