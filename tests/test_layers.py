@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 
-GROUND = ("mpc.errors", "mpc.randomness", "mpc.ring")
+GROUND = ("mpc.errors", "mpc.randomness", "mpc.ring", "mpc.use_once")
 SHARED = ("mpc._core", "mpc.channels", "mpc.garbled", "mpc.paillier", "mpc.dp", "mpc.inference")  # by every protocol
 
 # Who may import whom. A wing is a folder or a file; a file belongs to the longest name that fits.
@@ -20,6 +20,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "mpc.errors": (),
     "mpc.randomness": ("mpc.errors",),
     "mpc.ring": ("mpc.errors", "mpc.randomness"),
+    "mpc.use_once": ("mpc.errors",),
     "mpc.channels": GROUND,
     "mpc.garbled": (*GROUND, "mpc._core", "mpc.channels"),
     "mpc.paillier": GROUND,
