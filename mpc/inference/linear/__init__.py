@@ -1,1 +1,1 @@
-"""The correlation of private linear layers, under encryption or from a dealer."""
+"""The private linear layers: what the parties prepare for them, without a dealer or with one."""
