@@ -19,8 +19,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from parties.learning.labels import kind_of
-from parties.learning.models import Floats, Model
+from parties.learning.labels import Floats, kind_of
+from parties.learning.models import Model
 from parties.learning.records import Records
 
 Strategy = Literal["random", "entropy", "margin", "k-center"]
