@@ -1,6 +1,6 @@
 """Private inference, steps 1a and 1b: the answering party's network on the querying party's secret inputs.
 
-A party has one way in: a :class:`Network` made from float layers, and its side of a session.
+A party makes a :class:`Network` from float layers and opens its side of a session.
 
     models/      what a network is: layers as floats and in fixed point, ranges, converters
     linear/      the architecture, and the correlations of the private layers, without a dealer or with one

@@ -1,4 +1,4 @@
-"""The answering party's network in fixed point: public architecture, private weights, and the computation itself.
+"""The answering party's network in fixed point, with public architecture, private weights, and the computation itself.
 
 :meth:`Network.run_clear` is the exact twin of the secret computation. The two shares of the logits add up to its
 result, bit by bit. Fixed-point rounding is part of the network, not of the protocol.
@@ -6,6 +6,7 @@ result, bit by bit. Fixed-point rounding is part of the network, not of the prot
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from mpc.errors import ParameterError, RangeError
 from mpc.inference.linear.architecture import Architecture
 from mpc.inference.linear.encoding import plan
 from mpc.inference.linear.rlwe import DEGREES, LARGEST_NORM_BITS
-from mpc.inference.models.fixed import FixedWeights, Nonlinearity, PrivateLayer
+from mpc.inference.models.fixed import FixedWeights, Nonlinearity, PrivateLayer, Step
 from mpc.inference.models.limits import LARGEST_BATCH, LARGEST_RING_BITS, SMALLEST_RING_BITS
 from mpc.inference.models.quantise import quantise
 from mpc.inference.models.ranges import LayerRange, check_ranges, worst_case
@@ -115,6 +116,11 @@ class Network:
             total += math.prod(shape.output_shape) * noise
         return math.log2(total) - parameters.flood_bits - 1
 
+    @functools.cached_property
+    def steps(self) -> tuple[Step, ...]:
+        """The layers in their places."""
+        return tuple(self.architecture.steps())
+
     @property
     def ring(self) -> Ring:
         """Z_2^l."""
@@ -139,7 +145,7 @@ class Network:
         check_queries(self.architecture, queries)
         ring, values = self.ring, self.ring.reduce(queries)
         weights = iter(self.weights)
-        for step in self.architecture.steps():
+        for step in self.steps:
             layer = step.layer
             if isinstance(layer, PrivateLayer):
                 values = ring.reduce(layer.apply(values, next(weights)))

@@ -1,4 +1,4 @@
-"""Correlations prepared before they are needed: a pool at each party, filled in idle time, emptied by the queries.
+"""Pools of correlations at each party, filled in idle time before they are needed, emptied by the queries.
 
     QP                                         AP
     fill   "prepare n"      ------------->

@@ -107,6 +107,7 @@ class QueryingInference:
         self._channel = channel
         self._evaluator = evaluator
         self._ring = Ring(architecture.ring_bits)
+        self._steps = tuple(architecture.steps())
         self._linear = linear
 
     @classmethod
@@ -149,7 +150,7 @@ class QueryingInference:
         outputs, masks_left = iter(self._linear.correlate(inputs)), iter(masks)
         share = next(masks_left)  # of the tensor between two layers: a mask, or behind a private layer y_i
         nonlinear = []
-        for step in self.architecture.steps():
+        for step in self._steps:
             layer = step.layer
             if isinstance(layer, PrivateLayer):
                 share = layer.from_pixels(next(outputs))
@@ -249,7 +250,7 @@ class AnsweringInference:
         self._queries_left -= batch
         shares = iter(self._linear.correlate(batch))
         added, nonlinear = [], []
-        for step in architecture.steps():
+        for step in self.network.steps:
             layer = step.layer
             if isinstance(layer, PrivateLayer):
                 added.append(layer.from_pixels(next(shares)))

@@ -102,7 +102,7 @@ def _flatten(_: Shape) -> FloatLayer:
 
 @dataclass(frozen=True)
 class Model:
-    """A trained network: float layers with their weights."""
+    """A trained network, as float layers with their weights."""
 
     image_shape: tuple[int, int, int]
     layers: Layers

@@ -30,7 +30,7 @@ class TrainingError(PartyError):
 
 
 class TrainingJob(BaseModel):
-    """The child's task: where the records lie and where the model goes."""
+    """The child's task, with the paths of the records and of the model."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

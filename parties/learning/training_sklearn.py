@@ -1,4 +1,4 @@
-"""Training with scikit-learn: linear models and the perceptron, as dense layers. Only the training child imports this.
+"""Training linear models and the perceptron with scikit-learn, as dense layers. Only the training child imports this.
 
 A party that has no record of a class still has to give it a logit. That logit lies below everything that its other
 logits can reach for an input in 0..1, so that the party never votes for what it has never seen. With several labels,

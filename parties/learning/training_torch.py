@@ -1,4 +1,4 @@
-"""Training with torch: Adam on one thread, under a fixed seed. Only the training child imports this."""
+"""Training with torch by Adam, on one thread and under a fixed seed. Only the training child imports this."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""The private linear layers: what the parties prepare for them, without a dealer or with one."""
+"""The correlations that the parties prepare for the private linear layers, without a dealer or with one."""

@@ -1,7 +1,7 @@
 """What is public about an answering party's network.
 
-The querying party learns exactly this: the chain of layers with its fixed-point format, and what the encryption under
-the linear layers rests on.
+The querying party learns exactly this. It is the chain of layers with its fixed-point format, and the bounds on which
+the encryption under the linear layers rests.
 """
 
 from __future__ import annotations

@@ -65,7 +65,7 @@ class Keystream:
         return "Keystream(<seed hidden>)"
 
 
-class BatchRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class CorrelationRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The AP's request for the correlation of one batch, or a batch of 0 to end the session."""
 
     batch: int
@@ -137,7 +137,7 @@ class AnsweringDealt:
 
     def correlate(self, batch: int) -> list[Words]:
         """Ask the dealer for this side's shares s of every private layer, uniform."""
-        self._dealer.send_message("dealer/request", BatchRequest(batch))
+        self._dealer.send_message("dealer/request", CorrelationRequest(batch))
         return [
             self._dealer.recv_words(f"{name}/dealt", (batch, *shape.output_shape), self._ring.bits)
             for name, _, shape in self._architecture.private_layers()
@@ -145,7 +145,7 @@ class AnsweringDealt:
 
     def end(self) -> None:
         """Tell the dealer that there are no more batches."""
-        self._dealer.send_message("dealer/request", BatchRequest(0))
+        self._dealer.send_message("dealer/request", CorrelationRequest(0))
 
     def __repr__(self) -> str:
         return f"AnsweringDealt({self._dealer.peer})"
@@ -180,7 +180,7 @@ class Dealer:
         Raises:
             ProtocolError: a malformed request.
         """
-        return self._answering.recv_message("dealer/request", BatchRequest).batch
+        return self._answering.recv_message("dealer/request", CorrelationRequest).batch
 
     def deal(self, batch: int) -> None:
         """Send the AP its shares for the next batch."""

@@ -1,4 +1,4 @@
-"""Coefficient encoding of linear layers: a matrix product or a convolution as one product of polynomials.
+"""Coefficient encoding of linear layers, which makes a matrix product or a convolution one product of polynomials.
 
 After Cheetah (Huang, Lu, Hong, Ding, USENIX Security 2022, sections 4.1-4.3), with no rotations. It is extended so that
 one ciphertext carries several instances. An instance is one query, or one horizontal tile of one.

@@ -1,4 +1,4 @@
-"""The querying party's masks for one batch: of its input, and of what every non-linearity gives the answering party."""
+"""The querying party's masks for one batch, of its input and of what every non-linearity gives the answering party."""
 
 from __future__ import annotations
 

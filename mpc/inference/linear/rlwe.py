@@ -35,5 +35,5 @@ def rlwe_parameters(degree: int, ring_bits: int, layers: tuple[tuple[int, int], 
 
 
 def kernel_seed(randomness: Randomness) -> bytes | None:
-    """Return the kernel's seed: None for the operating system's randomness, otherwise drawn from the injected one."""
+    """Draw the kernel's seed from the injected randomness. None stands for the operating system's."""
     return None if randomness is SYSTEM else randomness.bytes(_SEED_BYTES)

@@ -1,4 +1,4 @@
-"""Exact arithmetic on tensors: windows, and products of ring elements modulo 2^64.
+"""Exact arithmetic on tensors, such as windows and products of ring elements modulo 2^64.
 
 Both parties compute this on their own shares. Tensors are ``(n, channels, height, width)`` or ``(n, values)``.
 """
@@ -84,7 +84,7 @@ def _sliding(images: NDArray[Number], kernel: Pair, stride: Pair) -> NDArray[Num
 def _as_matrices(
     pixels: NDArray[Number], weights: NDArray[np.int64], stride: Pair
 ) -> tuple[NDArray[Number], NDArray[np.int64], tuple[int, int, int]]:
-    """A convolution as a product of matrices: a row a window, a column an output; and ``(n, height, width)``."""
+    """A convolution as a product of matrices, a row a window and a column an output. Then ``(n, height, width)``."""
     windows = _sliding(pixels, (weights.shape[2], weights.shape[3]), stride).transpose(0, 2, 3, 1, 4, 5)
     n, height, width = windows.shape[:3]
     return windows.reshape(n * height * width, -1), weights.reshape(len(weights), -1).T, (n, height, width)

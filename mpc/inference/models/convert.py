@@ -1,7 +1,7 @@
-"""Trained models as the layers of :meth:`mpc.inference.Network.from_layers`: torch modules and scikit-learn estimators.
+"""Trained torch modules and scikit-learn estimators as the layers of :meth:`mpc.inference.Network.from_layers`.
 
-What is not listed is refused with its name and what is supported: a model is converted exactly or not at all. Neither
-library is imported here; whoever has a model has its library.
+A model is converted exactly or not at all. Anything that is not listed is refused with its name and what is supported.
+Neither library is imported here, as the owner of a model has its library.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ Pair = tuple[int, int]
 
 
 def from_torch(module: Any) -> list[FloatLayer]:
-    """The layers of a ``torch.nn.Sequential`` (which may contain others) or of one module, as in ``eval`` mode.
+    """Convert a ``torch.nn.Sequential`` (which may contain others) or one module, as in ``eval`` mode.
 
-    The last layer must give the logits: leave a softmax out, the largest logit is the same.
+    The last layer must give the logits. Leave a softmax out, the largest logit is the same.
 
     Raises:
         ParameterError: a module or a setting that is not supported, with its place and name.
@@ -131,10 +131,10 @@ _TORCH: dict[str, Callable[[Any, str], FloatLayer | None]] = {
 
 
 def from_sklearn(model: Any) -> list[FloatLayer]:
-    """The layers of a fitted ``LogisticRegression``, ``LinearSVC`` or ``MLPClassifier`` (ReLU or no activation).
+    """Convert a fitted ``LogisticRegression``, ``LinearSVC`` or ``MLPClassifier`` (ReLU or no activation).
 
-    One logit a class, in the order of ``model.classes_``; of two classes the first one's logit is 0. The largest logit
-    is then what ``predict`` gives.
+    There is one logit a class, in the order of ``model.classes_``. Of two classes the first one's logit is 0. The class
+    with the largest logit is then the one that ``predict`` gives.
 
     Raises:
         ParameterError: another estimator, one that is not fitted, or a setting that is not supported.

@@ -1,7 +1,7 @@
-"""ONNX files as the layers of :meth:`mpc.inference.Network.from_layers`; needs the extra ``onnx``.
+"""ONNX files as the layers of :meth:`mpc.inference.Network.from_layers`. This needs the extra ``onnx``.
 
-The graph must be a chain: every node takes what the one before gave, and constants. Anything else is refused with the
-node's name and what is supported.
+The graph must be a chain. Every node takes the output of the one before, and constants. Anything else is refused with
+the node's name and what is supported.
 """
 
 from __future__ import annotations
@@ -33,26 +33,29 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, repr=False)
 class _Node:
-    """One node: its attributes, and its constant inputs in order."""
+    """One node, with its attributes, and its constant inputs in order."""
 
     name: str
     attributes: dict[str, Any]
     constants: list[NDArray[Any]]
 
     def get(self, key: str, default: Any) -> Any:
+        """Return an attribute."""
         return self.attributes.get(key, default)
 
     def require(self, holds: bool, expected: str, found: object) -> None:
+        """Refuse the node if this does not hold."""
         if not holds:
             raise ParameterError(f"expected {expected} in {self.name}, found {found}")
 
     def floats(self, index: int) -> Floats:
+        """Return a constant input as floats."""
         self.require(index < len(self.constants), f"a constant input {index}", f"{len(self.constants)} constants")
         return np.asarray(self.constants[index], np.float64)
 
 
 def from_onnx(path: str | Path) -> list[FloatLayer]:
-    """The layers of an ONNX file.
+    """Convert an ONNX file.
 
     Raises:
         ParameterError: no ONNX file, a graph that is no chain, or a node or setting that is not supported, by name.

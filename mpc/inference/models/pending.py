@@ -1,4 +1,4 @@
-"""What layers on narrow values leave to the next private layer: scaling, shifting and means."""
+"""Scaling, shifting and means that layers on narrow values leave to the next private layer."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, repr=False)
 class Pending:
-    """What the next private layer still has to do to its input: scale x + shift, a number a channel or one for all.
+    """The map scale x + shift that the next private layer still has to apply to its input.
+
+    Scale and shift are one number for all channels, or a number a channel.
 
     Attributes:
         windows: behind it, the means of rows ``(oh, h)`` and of columns ``(ow, w)`` of adaptive pooling over unequal

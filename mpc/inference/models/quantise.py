@@ -1,4 +1,4 @@
-"""Where floats enter the ring: float layers to public layers and private weights."""
+"""The conversion of float layers to public layers and private weights. Here floats enter the ring."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From float layers to fixed point: how layers are folded into each other while they are still floats.
+"""The quantiser. It folds layers into each other while they are still floats, and then brings them to fixed point.
 
 Average pooling is a sum over windows, a public map that each party applies to its own shares, times 1 / (window size).
 The factor goes into the weights of a neighbouring private layer:
@@ -114,7 +114,7 @@ class Quantiser:
     def add_private(
         self, public: Convolve | Dense, weight: Floats, bias: Floats, name: str, *, padded: bool = False
     ) -> None:
-        """Add a private layer with weights ``(outputs, channels, kh, kw)``; behind another one it needs a rescaling.
+        """Add a private layer with weights ``(outputs, channels, kh, kw)``. Behind another one it gets a rescaling.
 
         Args:
             padded: with zeros, which a pending shift would change.
@@ -137,7 +137,7 @@ class Quantiser:
             self._pending = self._pending.then(factor, shift, name)
 
     def rectify(self, name: str) -> None:
-        """Add a ReLU; on values that are not negative none is needed.
+        """Add a ReLU, if values can be negative.
 
         Raises:
             ParameterError: narrow values that no circuit gives.
@@ -211,7 +211,7 @@ class Quantiser:
         self._wide, self._pending, self._share, self._edges = True, Pending.nothing(), 1.0, False
 
     def _settle(self) -> bool:
-        """Do what is pending by a private layer with a number a channel, if it cannot wait; return whether it was."""
+        """Do what cannot wait by a private layer with a number a channel. Returns whether there was anything."""
         if not self._pending.affine:
             return False
         shape = self.shape()
@@ -221,7 +221,7 @@ class Quantiser:
         return True
 
     def _narrow(self, layer: AnyLayer, *, positive: bool) -> None:
-        """Add a layer after which values are narrow; wide ones before it are rounded to nearest."""
+        """Add a layer after which values are narrow. Wide ones before it are rounded to nearest."""
         if self._wide:
             before = self._floats[-1]
             before.bias = before.bias + math.ldexp(0.5, -self._fraction_bits) * self._share

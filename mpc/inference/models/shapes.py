@@ -18,7 +18,7 @@ NO_PADDING: Sides = (0, 0, 0, 0)
 
 @dataclass(frozen=True)
 class Convolution:
-    """The shape of a private linear layer: padded input, kernel, stride and outputs. A dense layer has one pixel."""
+    """The shape of a private linear layer, with its padded input. A dense layer has one pixel."""
 
     channels: int
     height: int

@@ -152,6 +152,25 @@ def test_a_model_file_of_other_shapes_or_values_is_refused(records: Records, tmp
         Model.filled(DIGITS, layers, [(weights + np.nan, bias)])
 
 
+def test_a_models_file_holds_weights_and_biases_by_number(tmp_path: Path) -> None:
+    layers, rng = architecture("mlp", DIGITS, 10), np.random.default_rng(0)
+    arrays = {
+        "w0": rng.normal(size=(32, 64)),
+        "b0": rng.normal(size=32),
+        "w1": rng.normal(size=(10, 32)),
+        "b1": rng.normal(size=10),
+    }
+    np.savez(tmp_path / "earlier.npz", **arrays)
+    model = Model.read(tmp_path / "earlier.npz", DIGITS, layers)
+    images = rng.uniform(0, 1, (3, *DIGITS))
+    hidden = np.maximum(images.reshape(3, -1) @ arrays["w0"].T + arrays["b0"], 0)
+    np.testing.assert_allclose(model.features(images), hidden)
+    np.testing.assert_allclose(model.logits(images), hidden @ arrays["w1"].T + arrays["b1"])
+    model.write(tmp_path / "again.npz")
+    with np.load(tmp_path / "again.npz") as again:
+        assert {name: again[name].tolist() for name in again.files} == {n: a.tolist() for n, a in arrays.items()}
+
+
 def test_records_and_models_print_no_values(records: Records) -> None:
     model = train(settings(epochs=1), records)
     assert "array" not in repr(model) + repr(records)

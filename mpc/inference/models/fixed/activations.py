@@ -1,7 +1,7 @@
-"""The non-linearities of single values: ReLU, leaky ReLU and rescaling.
+"""ReLU, leaky ReLU and rescaling, the non-linearities of single values.
 
-Each drops the d lowest bits of its input first, which is exact: floor(y / 2^d). The number of dropped bits is f for
-wide values and 0 for narrow ones.
+Each first drops the d lowest bits of its input y, which gives floor(y / 2^d) exactly. The number of dropped bits is f
+for wide values and 0 for narrow ones.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Activation(Nonlinearity, frozen=True):
 
 
 class Rectify(Activation, frozen=True, tag="Relu"):
-    """ReLU: max(0, floor(y / 2^f)), wide to narrow."""
+    """ReLU, which is max(0, floor(y / 2^f)), wide to narrow."""
 
     def check_place(self, name: str, wide: bool, fraction_bits: int) -> None:
         """Refuse narrow values."""

@@ -1,7 +1,7 @@
 """What every fixed-point layer can say about itself, and the three kinds of layers.
 
-Fixed point with f fraction bits: inputs and activations carry f of them ("narrow"). The outputs of private layers
-carry 2f ("wide"). A non-linearity brings wide values back to narrow ones, exactly. Logits leave wide.
+Values are in fixed point. Inputs and activations carry f fraction bits ("narrow"). The outputs of private layers carry
+2f ("wide"). A non-linearity brings wide values back to narrow ones, exactly. Logits leave wide.
 
 A layer's class owns its output shape, its range and how its inputs lie. Beyond that each kind owns what both parties
 do with it:
@@ -148,13 +148,16 @@ class Nonlinearity(Layer, frozen=True):
         """
 
     def circuit_rows(self, shares: Words) -> Words:
-        """Lay one party's shares out as the circuit takes them: a row an output, a word a value."""
+        """Lay one party's shares out as the circuit takes them, with a row an output and a word a value."""
         return shares.reshape(-1, 1)
 
     def interval(
         self, low: Integers, high: Integers, dropped_bits: int, fraction_bits: int
     ) -> tuple[Integers, Integers]:
-        """Return the ends of every output, from those of the inputs: every non-linearity rises with its input."""
+        """Return the ends of every output, from those of the inputs.
+
+        Every non-linearity rises with its input.
+        """
         lowest, highest = (self.clear(end[None], dropped_bits, fraction_bits)[0] for end in (low, high))
         return lowest, highest
 
@@ -171,5 +174,8 @@ class PublicMap(Layer, frozen=True):
         """Map values, or one share of them, ``(n, *shape)``, modulo 2^64."""
 
     def interval(self, low: Integers, high: Integers) -> tuple[Integers, Integers]:
-        """Return the ends of every output, from those of the inputs: no factor of a public map is negative."""
+        """Return the ends of every output, from those of the inputs.
+
+        No factor of a public map is negative.
+        """
         return self.apply(low[None])[0], self.apply(high[None])[0]

@@ -1,4 +1,4 @@
-"""The layers over windows of an image: the maximum, which is a circuit, and the sum, which is a public map.
+"""The layers over windows of an image. The maximum is a circuit, the sum is a public map.
 
 A window's padding (top, bottom, left, right) consists of zeros and is smaller than the window.
 """

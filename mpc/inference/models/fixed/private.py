@@ -1,4 +1,4 @@
-"""The private layers: convolution and matrix product, each with a bias."""
+"""The private layers, which are convolution and matrix product, each with a bias."""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ class LeakyReLU(FloatLayer):
         return np.asarray(np.where(values >= 0, values, self.slope * values))
 
     def enter(self, quantiser: Quantiser, name: str) -> None:
-        """Become a circuit; with a slope of 0 the one of ReLU."""
+        """Become a circuit, which is that of ReLU with a slope of 0."""
         if self.slope == 0:
             quantiser.rectify(name)
         else:

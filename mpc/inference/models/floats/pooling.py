@@ -1,4 +1,4 @@
-"""The float layers over windows of an image: means and maxima."""
+"""The float layers over windows of an image, which take means and maxima."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class MaxPool2d(_Pool):
     """The largest value of each window. The stride is the kernel unless given. Padding wants a ReLU next to it."""
 
     def clear(self, values: Floats) -> Floats:
-        """Compute the largest value of each window; padding is never the largest."""
+        """Compute the largest value of each window, which is never the padding."""
         kernel, stride, (top, bottom, left, right) = self._windows()
         images = np.pad(values, ((0, 0), (0, 0), (top, bottom), (left, right)), constant_values=-np.inf)
         return np.asarray(windows_of(images, kernel, stride, NO_PADDING).max(axis=-1))
@@ -95,7 +95,7 @@ class AdaptiveAvgPool2d(FloatLayer):
 
 
 def _means(size: int, outputs: int) -> Floats:
-    """Adaptive pooling along one axis: ``(outputs, size)``."""
+    """Adaptive pooling along one axis as a matrix ``(outputs, size)``."""
     means = np.zeros((outputs, size))
     for index in range(outputs):
         first, last = index * size // outputs, -(-(index + 1) * size // outputs)

@@ -1,4 +1,4 @@
-"""The float layers with weights: convolution and matrix product, and batch normalisation, which is folded into them."""
+"""The float layers with weights, and batch normalisation, which is folded into them."""
 
 from __future__ import annotations
 
@@ -137,7 +137,7 @@ class Linear(WeightedLayer):
 
 @dataclass(frozen=True, repr=False)
 class BatchNorm(FloatLayer):
-    """Trained batch normalisation: (x - mean) scale / sqrt(variance + epsilon) + shift.
+    """Trained batch normalisation, (x - mean) scale / sqrt(variance + epsilon) + shift.
 
     Each of the four is one number, or a number a channel (a number a value of a flat input).
     """
