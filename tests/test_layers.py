@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 
-GROUND = ("mpc.errors", "mpc.randomness", "mpc.ring")
+GROUND = ("mpc.errors", "mpc.randomness", "mpc.ring", "mpc.use_once")
 SHARED = ("mpc._core", "mpc.channels", "mpc.garbled", "mpc.paillier", "mpc.dp", "mpc.inference")  # by every protocol
 
 # Who may import whom. A wing is a folder or a file; a file belongs to the longest name that fits.
@@ -20,6 +20,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "mpc.errors": (),
     "mpc.randomness": ("mpc.errors",),
     "mpc.ring": ("mpc.errors", "mpc.randomness"),
+    "mpc.use_once": ("mpc.errors",),
     "mpc.channels": GROUND,
     "mpc.garbled": (*GROUND, "mpc._core", "mpc.channels"),
     "mpc.paillier": GROUND,
@@ -36,6 +37,17 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "run_protocol": ("orchestrator", "parties.protocols"),
 }
 PROTOCOL_WINGS = ("capc",)
+
+# The same inside private inference: what a network is knows nothing of how its layers are computed in secret.
+ROOMS_OF_INFERENCE: dict[str, tuple[str, ...]] = {
+    "mpc.inference": (*GROUND, "models", "linear", "network", "nonlinear", "sessions", "pool"),  # the public names
+    "mpc.inference.models": (*GROUND, "mpc._core"),
+    "mpc.inference.linear": (*GROUND, "mpc._core", "mpc.channels", "models"),
+    "mpc.inference.network": (*GROUND, "models", "linear"),
+    "mpc.inference.nonlinear": (*GROUND, "mpc._core", "mpc.channels", "mpc.garbled", "models"),
+    "mpc.inference.sessions": (*GROUND, "mpc.channels", "mpc.garbled", "models", "linear", "network", "nonlinear"),
+    "mpc.inference.pool": (*GROUND, "mpc.channels", "models"),
+}
 
 # Of the frame the orchestrator needs only what a protocol tells its launcher.
 TOLD_TO_THE_LAUNCHER = {"plan", "errors", "charts", "private_files"}
@@ -84,14 +96,26 @@ def test_a_module_imports_only_what_its_wing_may(module: str) -> None:
     assert found - set(MAY_IMPORT[wing]) == set()
 
 
-def test_the_table_itself_has_no_circle() -> None:
+@pytest.mark.parametrize("module", [name for name in modules() if wing_of(name) == "mpc.inference"])
+def test_a_module_of_inference_imports_only_what_its_room_may(module: str) -> None:
+    known = (*MAY_IMPORT, *ROOMS_OF_INFERENCE)
+    room = wing_of(module, known)
+    targets = {name for name in imported(modules()[module]) if name.split(".")[0] == "mpc"}
+    found = {wing_of(name, known).removeprefix("mpc.inference.") for name in targets if wing_of(name, known) != room}
+    assert found - set(ROOMS_OF_INFERENCE[room]) == set()
+
+
+@pytest.mark.parametrize("table", [MAY_IMPORT, ROOMS_OF_INFERENCE], ids=["wings", "rooms of inference"])
+def test_the_table_itself_has_no_circle(table: dict[str, tuple[str, ...]]) -> None:
+    below = {
+        wing: [other for other in table if other in table[wing] or other.removeprefix("mpc.inference.") in table[wing]]
+        for wing in table
+    }
     floors: dict[str, int] = {}
-    while len(floors) < len(MAY_IMPORT):
-        ready = [
-            wing for wing in MAY_IMPORT if wing not in floors and all(below in floors for below in MAY_IMPORT[wing])
-        ]
-        assert ready, f"a circle among {set(MAY_IMPORT) - set(floors)}"
-        floors |= {wing: 1 + max((floors[below] for below in MAY_IMPORT[wing]), default=0) for wing in ready}
+    while len(floors) < len(table):
+        ready = [wing for wing in table if wing not in floors and all(other in floors for other in below[wing])]
+        assert ready, f"a circle among {set(table) - set(floors)}"
+        floors |= {wing: 1 + max((floors[other] for other in below[wing]), default=0) for wing in ready}
 
 
 @pytest.mark.parametrize("wing", PROTOCOL_WINGS)

@@ -30,7 +30,7 @@ from mpc.inference import (
     dealer_give_seeds,
     querying_take_seeds,
 )
-from mpc.inference.models.architecture import NONLINEAR, PRIVATE
+from mpc.inference.models.fixed import Nonlinearity, PrivateLayer
 from mpc.ring import Words
 from tests.mpc.inference.examples import Agreement
 
@@ -56,8 +56,8 @@ class Layers:
 
     def __init__(self, architecture: Architecture) -> None:
         steps = list(enumerate(architecture.layers))
-        self._private = [f"{i} {type(layer).__name__.lower()}" for i, layer in steps if isinstance(layer, PRIVATE)]
-        self._nonlinear = [f"{i} {type(layer).__name__.lower()}" for i, layer in steps if isinstance(layer, NONLINEAR)]
+        self._private = [f"{i} {layer.kind}" for i, layer in steps if isinstance(layer, PrivateLayer)]
+        self._nonlinear = [f"{i} {layer.kind}" for i, layer in steps if isinstance(layer, Nonlinearity)]
 
     def of(self, label: str) -> str:
         private = re.fullmatch(r"linear/(\d+)/(\w+)", label)
@@ -126,7 +126,7 @@ class Work:
     def agreement(self) -> Agreement:
         return Agreement.of(self.network)
 
-    def split_data(self, channels: list[Channel]) -> None:
+    def deal(self, channels: list[Channel]) -> None:
         """The dealer."""
         querying, answering = channels
         (seed,) = dealer_give_seeds(querying, 1)

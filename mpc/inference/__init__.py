@@ -1,19 +1,21 @@
 """Private inference, steps 1a and 1b: the answering party's network on the querying party's secret inputs.
 
-One way in for the parties: a :class:`Network` made from float layers, and the two sides of a session.
+A party makes a :class:`Network` from float layers and opens its side of a session.
 
-    architecture   what is public          layers, quantise, ranges, network   float layers to fixed point, bounded
-    encoding, rlwe, linear                 W r - s without a dealer              masks, dealer     and with one
-    nonlinear      ReLU on shares          sessions                  both sides, in order
-    pool           correlations prepared ahead           convert, convert_onnx    models of other libraries
+    models/      what a network is: layers as floats and in fixed point, ranges, converters
+    linear/      the architecture, and the correlations of the private layers, without a dealer or with one
+    network      float layers and their encryption put together; the computation in the clear
+    nonlinear    the other layers, on shares
+    sessions     both sides, in order
+    pool         correlations prepared ahead
 """
 
+from mpc.inference.linear.architecture import Architecture
 from mpc.inference.linear.dealt import TRUST, Dealer, dealer_give_seeds, querying_take_seeds
-from mpc.inference.linear.encrypted import NetworkWeights
-from mpc.inference.models.architecture import Architecture
+from mpc.inference.linear.weights import NetworkWeights
 from mpc.inference.models.convert import from_sklearn, from_torch
 from mpc.inference.models.convert_onnx import from_onnx
-from mpc.inference.models.layers import (
+from mpc.inference.models.floats import (
     AdaptiveAvgPool2d,
     AvgPool2d,
     BatchNorm,

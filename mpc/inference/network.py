@@ -1,11 +1,12 @@
-"""The answering party's network in fixed point: public architecture, private weights, and the computation itself.
+"""The answering party's network in fixed point, with public architecture, private weights, and the computation itself.
 
-:meth:`Network.run_clear` is the exact twin of the secret computation: the two shares of the logits add up to its
-result, bit by bit. (Fixed-point rounding is part of the network, not of the protocol.)
+:meth:`Network.run_clear` is the exact twin of the secret computation. The two shares of the logits add up to its
+result, bit by bit. Fixed-point rounding is part of the network, not of the protocol.
 """
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,20 +16,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mpc.errors import ParameterError, RangeError
+from mpc.inference.linear.architecture import Architecture
 from mpc.inference.linear.encoding import plan
-from mpc.inference.linear.rlwe import DEGREES, LARGEST_NORM_BITS, LARGEST_PLAIN_BITS
-from mpc.inference.models.architecture import (
-    LARGEST_BATCH,
-    NONLINEAR,
-    PRIVATE,
-    SMALLEST_RING_BITS,
-    AnyLayer,
-    Architecture,
-    convolution,
-)
-from mpc.inference.models.quantise import FixedWeights, quantise
+from mpc.inference.linear.rlwe import DEGREES, LARGEST_NORM_BITS
+from mpc.inference.models.fixed import FixedWeights, Nonlinearity, PrivateLayer, Step
+from mpc.inference.models.limits import LARGEST_BATCH, LARGEST_RING_BITS, SMALLEST_RING_BITS
+from mpc.inference.models.quantise import quantise
 from mpc.inference.models.ranges import LayerRange, check_ranges, worst_case
-from mpc.inference.models.tensors import as_pixels, bias_shape, convolve, from_pixels, nonlinear, public_map
 from mpc.ring import Ring, Words
 
 
@@ -56,19 +50,19 @@ class Network:
         ring_bits: int | None = 41,
         session_queries: int = 2048,
     ) -> Network:
-        """Quantise float layers (:mod:`mpc.inference.models.layers`), weights at 2^f, biases at 2^(2f).
+        """Quantise float layers (:mod:`mpc.inference.models.floats`), weights at 2^f, biases at 2^(2f).
 
         Args:
             layers: ending with the one that gives the logits, not with a softmax.
             input_shape: ``(channels, height, width)`` or ``(values,)`` of one query.
-            input_range: smallest and largest value that a query may contain; public.
+            input_range: smallest and largest value that a query may contain. Both are public.
             fraction_bits: f.
-            ring_bits: l; None is the narrowest ring that holds every worst case.
-            session_queries: for how many queries the weights stay hidden within 2^-40, see :meth:`leakage_bits`.
+            ring_bits: l. None means the narrowest ring that holds every worst case.
+            session_queries: for how many queries the weights stay hidden within 2^-40. See :meth:`leakage_bits`.
 
         Raises:
             ParameterError: layers that are not supported or do not fit each other, named.
-            RangeError: weights, or worst-case values, that do not fit the ring; with the layer and the numbers.
+            RangeError: weights, or worst-case values, that do not fit the ring, with the layer and the numbers.
         """
         low, high = (math.floor(math.ldexp(end, fraction_bits) + 0.5) for end in input_range)
         public, fixed = quantise(layers, tuple(input_shape), fraction_bits)
@@ -77,12 +71,12 @@ class Network:
             input_range=(low, high),
             layers=tuple(public),
             fraction_bits=fraction_bits,
-            ring_bits=LARGEST_PLAIN_BITS if ring_bits is None else ring_bits,
+            ring_bits=LARGEST_RING_BITS if ring_bits is None else ring_bits,
             session_queries=session_queries,
         )
         if ring_bits is None:
             needed = max(found.ring_bits for found in worst_case(architecture, fixed))
-            needed = min(max(needed, 2 * fraction_bits, SMALLEST_RING_BITS), LARGEST_PLAIN_BITS)
+            needed = min(max(needed, 2 * fraction_bits, SMALLEST_RING_BITS), LARGEST_RING_BITS)
             architecture = msgspec.structs.replace(architecture, ring_bits=needed)
         return cls.from_weights(architecture, fixed)
 
@@ -95,24 +89,24 @@ class Network:
             RangeError: see :func:`~mpc.inference.models.ranges.check_ranges`.
         """
         private = [
-            (name, convolution(layer, before))
-            for name, layer, before, _ in architecture.steps()
-            if isinstance(layer, PRIVATE)
+            (step.name, step.layer.convolution(step.before))
+            for step in architecture.steps()
+            if isinstance(step.layer, PrivateLayer)
         ]
         if len(private) != len(weights):
             raise ParameterError(f"expected weights of {len(private)} private layers, found {len(weights)}")
         for (name, shape), fixed in zip(private, weights, strict=True):
-            expected = (shape.outputs, shape.channels, *shape.kernel)
+            expected = shape.weight_shape
             if fixed.weights.shape != expected or fixed.bias.shape != expected[:1]:
                 raise ParameterError(f"expected weights of shape {expected} in {name}, found {fixed.weights.shape}")
         ranges = check_ranges(architecture, weights)
         return cls(_with_encryption(architecture, weights), tuple(weights), tuple(ranges))
 
     def leakage_bits(self) -> float:
-        """log2 of the statistical distance by which one query's replies depend on more than their plaintext.
+        """Return log2 of the statistical distance by which one query's replies depend on more than their plaintext.
 
-        A sum over the replies' coefficients of (bound on E|n|) / 2W, see ``mpc/core/rlwe/parameters.hpp``. For any
-        layout, the weights behind one coefficient are among the layer's.
+        It is a sum over the replies' coefficients of (bound on E|n|) / 2W, see ``mpc/core/rlwe/parameters.hpp``. For
+        any layout, the weights behind one coefficient are among the layer's.
         """
         parameters = self.architecture.rlwe()
         total = 0.0
@@ -122,13 +116,18 @@ class Network:
             total += math.prod(shape.output_shape) * noise
         return math.log2(total) - parameters.flood_bits - 1
 
+    @functools.cached_property
+    def steps(self) -> tuple[Step, ...]:
+        """The layers in their places."""
+        return tuple(self.architecture.steps())
+
     @property
     def ring(self) -> Ring:
         """Z_2^l."""
         return Ring(self.architecture.ring_bits)
 
     def encode_inputs(self, values: ArrayLike) -> Words:
-        """Real queries ``(n, *input_shape)`` to fixed point.
+        """Encode real queries ``(n, *input_shape)`` in fixed point.
 
         Raises:
             ParameterError, RangeError: wrong shape, or values outside the input range.
@@ -138,33 +137,27 @@ class Network:
         return encoded
 
     def decode_logits(self, logits: NDArray[np.int64] | Words) -> NDArray[np.float64]:
-        """Fixed-point logits (signed, or as ring elements) to real numbers."""
+        """Decode fixed-point logits, signed or as ring elements, to real numbers."""
         return self.ring.decode(self.ring.reduce(logits), 2 * self.architecture.fraction_bits)
 
     def run_clear(self, queries: NDArray[np.int64] | Words) -> NDArray[np.int64]:
-        """Fixed-point queries ``(n, *input_shape)`` to fixed-point logits ``(n, classes)``, scale 2^(2f)."""
+        """Compute fixed-point queries ``(n, *input_shape)`` to fixed-point logits ``(n, classes)``, scale 2^(2f)."""
         check_queries(self.architecture, queries)
         ring, values = self.ring, self.ring.reduce(queries)
         weights = iter(self.weights)
-        for layer, dropped in zip(self.architecture.layers, self.architecture.dropped_bits(), strict=True):
-            if isinstance(layer, PRIVATE):
-                values = apply_private(layer, values, next(weights), ring)
-            elif isinstance(layer, NONLINEAR):
-                signed = nonlinear(layer, ring.signed(values), dropped, self.architecture.fraction_bits)
+        for step in self.steps:
+            layer = step.layer
+            if isinstance(layer, PrivateLayer):
+                values = ring.reduce(layer.apply(values, next(weights)))
+            elif isinstance(layer, Nonlinearity):
+                signed = layer.clear(ring.signed(values), step.dropped_bits, self.architecture.fraction_bits)
                 values = ring.reduce(signed)
             else:
-                values = ring.reduce(public_map(layer, values))
+                values = ring.reduce(layer.apply(values))
         return ring.signed(values)
 
     def __repr__(self) -> str:
         return f"Network({self.architecture})"
-
-
-def apply_private(layer: AnyLayer, values: Words, fixed: FixedWeights, ring: Ring) -> Words:
-    """A private layer with its bias, on values or on one share of them, ``(n, *shape)``."""
-    stride = convolution(layer, values.shape[1:]).stride
-    product = from_pixels(layer, convolve(as_pixels(layer, values), fixed.weights, stride))
-    return ring.reduce(product + bias_shape(fixed.bias, product.shape[1:]))
 
 
 def check_queries(architecture: Architecture, queries: NDArray[np.int64] | Words) -> None:
@@ -192,7 +185,7 @@ def check_queries(architecture: Architecture, queries: NDArray[np.int64] | Words
 
 
 def _with_encryption(architecture: Architecture, weights: Sequence[FixedWeights]) -> Architecture:
-    """With the public bounds on the weights, and the cheaper of the degrees that they allow."""
+    """Add the public bounds on the weights, and the cheaper of the degrees that they allow."""
     squares = [sum(int(row @ row) for row in fixed.weights.reshape(len(fixed.weights), -1)) for fixed in weights]
     norm_bits = tuple((max(total - 1, 0).bit_length() + 1) // 2 for total in squares)
     if max(norm_bits) > LARGEST_NORM_BITS:

@@ -1,4 +1,4 @@
-"""Correlations prepared before they are needed: a pool at each party, filled in idle time, emptied by the queries.
+"""Pools of correlations at each party, filled in idle time before they are needed, emptied by the queries.
 
     QP                                         AP
     fill   "prepare n"      ------------->
@@ -8,7 +8,7 @@
     end    "end"            ------------->
 
 Both pools are first in, first out, so that the halves of one correlation meet. A correlation is handed out once and
-forgotten. It exists in the memory of the two processes alone: a crash loses it, and nothing can bring it back to be
+forgotten. It exists in the memory of the two processes alone. A crash loses it, and nothing can bring it back to be
 used a second time. The AP learns how many queries the QP prepares for.
 """
 
@@ -22,13 +22,13 @@ import msgspec
 
 from mpc.channels.frames import Channel
 from mpc.errors import ParameterError, ProtocolError
-from mpc.inference.models.architecture import LARGEST_BATCH
+from mpc.inference.models.limits import LARGEST_BATCH
 
 T = TypeVar("T")
 
 
 class Order(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What the QP wants next, for ``batch`` queries at a time."""
+    """The QP's next order, for ``batch`` queries at a time."""
 
     kind: Literal["prepare", "use", "end"]
     batch: int = 0
@@ -43,7 +43,7 @@ class QueryingPool(Generic[T]):
 
     Args:
         prepare: this side's half for so many queries, such as :meth:`QueryingInference.prepare`.
-        size: how many correlations :meth:`fill` keeps ready; 0 prepares everything when it is needed.
+        size: how many correlations :meth:`fill` keeps ready. With 0 everything is prepared when it is needed.
     """
 
     def __init__(self, channel: Channel, prepare: Callable[[int], T], size: int) -> None:
@@ -66,14 +66,14 @@ class QueryingPool(Generic[T]):
             self._order("prepare", batch)
 
     def take(self, batch: int) -> T:
-        """The oldest correlation for ``batch`` queries, to be used once; the AP takes its half at the same time."""
+        """Take the oldest correlation for ``batch`` queries, to be used once. The AP takes its half then."""
         if not self._ready.get(batch):
             self._order("prepare", batch)
         self._channel.send_message("pool/order", Order("use", batch))
         return self._ready[batch].popleft()
 
     def end(self) -> None:
-        """No more queries; what is left is forgotten."""
+        """End the session and forget what is left."""
         self._channel.send_message("pool/order", Order("end"))
         self._ready.clear()
 
@@ -90,7 +90,7 @@ class AnsweringPool(Generic[T]):
 
     Args:
         prepare: this side's half, such as :meth:`AnsweringInference.prepare`.
-        size: how many correlations may wait; a QP that wants more is refused, so that memory is bounded.
+        size: how many correlations may wait. A QP that wants more is refused, so that memory is bounded.
         largest: how many queries one may be for.
     """
 
@@ -107,7 +107,10 @@ class AnsweringPool(Generic[T]):
         return sum(map(len, self._ready.values()))
 
     def next(self) -> tuple[int, T] | None:
-        """Prepare as told, until a batch is to be served: its number of queries and its correlation; None at the end.
+        """Prepare as told, until a batch is to be served.
+
+        Returns:
+            The number of queries and the correlation, or None at the end.
 
         Raises:
             ProtocolError: more waiting correlations than the pool holds, or the use of one that was not prepared.

@@ -6,9 +6,9 @@ owner of the input, for a batch of queries at a time::
     QueryingInference                                       AnsweringInference, holds W_i, b_i
     open     checks the architecture  <── architecture ──
              key pair                 ── key ────────────►
-    prepare  all masks r_i uniform    ── Enc(r_i) ───────►  all s_i uniform      linear.py, or instead of the
-             y_i = W_i r_i - s_i      ◄── Enc(W_i r_i - s_i)                     ciphertexts a dealer: dealer.py
-             for each non-linearity:  ◄── OTs, tables ───►  garbles
+    prepare  all masks r_i uniform    ── Enc(r_i) ───────►  all s_i uniform      linear/encrypted.py; with a dealer
+             y_i = W_i r_i - s_i      ◄── Enc(W_i r_i - s_i)                     no ciphertexts: linear/dealt.py
+             for each non-linearity:  ◄── OTs, tables ───►  garbles              nonlinear.py
     infer    x - r_1                  ────────────────────► W_1 (x - r_1) + b_1 + s_1
                                       ◄── labels ─────────
              evaluates                ── masked ─────────►  x_2 - r_2, and so on
@@ -16,32 +16,35 @@ owner of the input, for a batch of queries at a time::
 
 With ``circuits="streamed"`` (:mod:`mpc.garbled.session`) OTs and tables cross in ``infer``, where the labels do.
 
-The two results are additive shares of the logits over Z_2^l, at scale 2^(2f), each uniform on its own. The QP knows
-its own before the query is known. It learns the architecture; the AP learns how many queries came.
-A correlation serves one batch: used again it would open x - x', so a second use is refused.
+The two results are additive shares of the logits over Z_2^l, at scale 2^(2f), each uniform on its own. The QP knows its
+own share before the query is known. It learns the architecture. The AP learns how many queries came.
+
+A correlation serves one batch. Used again it would open x - x', so a second use is refused.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import Protocol
 
 from mpc.channels.frames import Channel
 from mpc.errors import ParameterError, ProtocolError
 from mpc.garbled.session import Evaluator, Garbler
+from mpc.inference.linear.architecture import Architecture
 from mpc.inference.linear.dealt import AnsweringDealt, QueryingDealt
-from mpc.inference.linear.encrypted import AnsweringEncrypted, NetworkWeights, QueryingEncrypted
-from mpc.inference.models.architecture import LARGEST_BATCH, NONLINEAR, PRIVATE, Architecture
-from mpc.inference.models.tensors import from_pixels, public_map
-from mpc.inference.network import Network, apply_private, check_queries
-from mpc.inference.nonlinear import AnsweringNonlinear, QueryingNonlinear, circuit_of
+from mpc.inference.linear.encrypted import AnsweringEncrypted, QueryingEncrypted
+from mpc.inference.linear.weights import NetworkWeights
+from mpc.inference.models.fixed import Nonlinearity, PrivateLayer
+from mpc.inference.models.limits import LARGEST_BATCH
+from mpc.inference.network import Network, check_queries
+from mpc.inference.nonlinear import AnsweringNonlinear, QueryingNonlinear
 from mpc.randomness import SYSTEM, Randomness
 from mpc.ring import Ring, Words
+from mpc.use_once import UseOnce
 
 
 class Agreement(Protocol):
-    """What querying and answering party agreed on before: a part of the run's public parameters."""
+    """The part of a run's public parameters that querying and answering party must have agreed on before."""
 
     @property
     def input_shape(self) -> tuple[int, ...]: ...
@@ -53,58 +56,38 @@ class Agreement(Protocol):
     def fraction_bits(self) -> int: ...
 
 
-@dataclass(repr=False)
 class QueryingCorrelation:
-    """What the querying party keeps from preprocessing one batch.
+    """The querying party's result of preprocessing one batch.
 
     Attributes:
         logit_shares: its shares of the logits, ``(batch, classes)`` in Z_2^l, uniform and known before the query.
+        prepared: the mask of the input, and the circuits in order.
     """
 
-    logit_shares: Words
-    input_masks: Words | None
-    nonlinear: list[QueryingNonlinear] = field(default_factory=list)
+    def __init__(self, logit_shares: Words, input_mask: Words, nonlinear: list[QueryingNonlinear]) -> None:
+        self.logit_shares = logit_shares
+        self.prepared = UseOnce((input_mask, nonlinear), "a correlation")
 
     @property
     def batch(self) -> int:
         """How many queries it serves."""
         return len(self.logit_shares)
 
-    def consume(self) -> tuple[Words, list[QueryingNonlinear]]:
-        """The masks and circuits, once.
-
-        Raises:
-            ParameterError: the second time.
-        """
-        if self.input_masks is None:
-            raise ParameterError("expected a fresh correlation, found one that has served its batch")
-        taken, self.input_masks = (self.input_masks, self.nonlinear), None
-        self.nonlinear = []
-        return taken
-
     def __repr__(self) -> str:
         return f"QueryingCorrelation(batch={self.batch})"
 
 
-@dataclass(repr=False)
 class AnsweringCorrelation:
-    """What the answering party keeps from preprocessing one batch."""
+    """The answering party's result of preprocessing one batch.
 
-    batch: int
-    shares: list[Words] | None
-    nonlinear: list[AnsweringNonlinear] = field(default_factory=list)
+    Attributes:
+        batch: how many queries it serves.
+        prepared: the shares s of every private layer, and the circuits, each in order.
+    """
 
-    def consume(self) -> tuple[list[Words], list[AnsweringNonlinear]]:
-        """The shares and circuits, once.
-
-        Raises:
-            ParameterError: the second time.
-        """
-        if self.shares is None:
-            raise ParameterError("expected a fresh correlation, found one that has served its batch")
-        taken, self.shares = (self.shares, self.nonlinear), None
-        self.nonlinear = []
-        return taken
+    def __init__(self, batch: int, shares: list[Words], nonlinear: list[AnsweringNonlinear]) -> None:
+        self.batch = batch
+        self.prepared = UseOnce((shares, nonlinear), "a correlation")
 
     def __repr__(self) -> str:
         return f"AnsweringCorrelation(batch={self.batch})"
@@ -124,6 +107,7 @@ class QueryingInference:
         self._channel = channel
         self._evaluator = evaluator
         self._ring = Ring(architecture.ring_bits)
+        self._steps = tuple(architecture.steps())
         self._linear = linear
 
     @classmethod
@@ -136,11 +120,11 @@ class QueryingInference:
         *,
         dealt: bytes | None = None,
     ) -> QueryingInference:
-        """Take and check the AP's architecture, and set up the linear layers.
+        """Receive and check the AP's architecture, and set up the linear layers.
 
         Args:
-            dealt: the dealer's seed for this AP, from which its shares of the linear layers' correlations follow; None:
-                they come from the AP, under encryption.
+            dealt: the dealer's seed for this AP, from which this side's shares of the linear layers' correlations
+                follow. None means that they come from the AP, under encryption.
 
         Raises:
             ProtocolError: an architecture beyond the limits, or not what was agreed.
@@ -156,47 +140,46 @@ class QueryingInference:
         return cls(channel, evaluator, architecture, QueryingEncrypted(channel, architecture, randomness))
 
     def prepare(self, batch: int) -> QueryingCorrelation:
-        """Everything that does not depend on the queries, for ``batch`` of them.
+        """Do everything that does not depend on the queries, for ``batch`` of them.
 
         Raises:
             ProtocolError: a malformed message.
         """
         _check_batch(batch)
         masks, inputs = self._linear.draw(batch)
-        outputs = iter(self._linear.correlate(inputs))
-        upcoming = iter(masks)
-        mine = next(upcoming)  # the QP's share of the tensor between two layers
-        correlation = QueryingCorrelation(mine, mine)
-        for layer, dropped in zip(self.architecture.layers, self.architecture.dropped_bits(), strict=True):
-            if isinstance(layer, PRIVATE):
-                mine = from_pixels(layer, next(outputs))
-            elif isinstance(layer, NONLINEAR):
-                shares, mine = mine, next(upcoming)
-                circuit = circuit_of(layer, dropped, self.architecture)
-                step = QueryingNonlinear(self._evaluator, layer, circuit, self._ring, shares, mine)
-                correlation.nonlinear.append(step)
+        outputs, masks_left = iter(self._linear.correlate(inputs)), iter(masks)
+        share = next(masks_left)  # of the tensor between two layers: a mask, or behind a private layer y_i
+        nonlinear = []
+        for step in self._steps:
+            layer = step.layer
+            if isinstance(layer, PrivateLayer):
+                share = layer.from_pixels(next(outputs))
+            elif isinstance(layer, Nonlinearity):
+                mask = next(masks_left)
+                circuit = layer.circuit(self._ring.bits, step.dropped_bits, self.architecture.fraction_bits)
+                nonlinear.append(QueryingNonlinear(self._evaluator, layer, circuit, self._ring, share, mask))
+                share = mask
             else:
-                mine = self._ring.reduce(public_map(layer, mine))
-        correlation.logit_shares = mine
-        return correlation
+                share = self._ring.reduce(layer.apply(share))
+        return QueryingCorrelation(share, masks[0], nonlinear)
 
     def infer(self, correlation: QueryingCorrelation, queries: Words) -> Words:
-        """Its shares of the logits, ``(batch, classes)`` in Z_2^l; the correlation is used up.
+        """Return this side's shares of the logits, ``(batch, classes)`` in Z_2^l. The correlation is used up.
 
         Args:
             queries: fixed point with f fraction bits, ``(batch, *input_shape)``.
 
         Raises:
-            ParameterError, RangeError: queries that the network does not take; a correlation used before. Nothing
-                has been sent then, and the correlation is still good.
+            ParameterError, RangeError: queries that the network does not take, or a correlation used before. Nothing
+                has been sent then, and a fresh correlation is still good.
             ProtocolError: a malformed message.
         """
         check_queries(self.architecture, queries)
         if len(queries) != correlation.batch:
             raise ParameterError(f"expected {correlation.batch} queries, found {len(queries)}")
-        masks, nonlinear = correlation.consume()
-        masked = self._ring.reduce(self._ring.reduce(queries) - masks)
-        masks.fill(0)
+        mask, nonlinear = correlation.prepared.take()
+        masked = self._ring.reduce(self._ring.reduce(queries) - mask)
+        mask.fill(0)
         self._channel.send_words("inference/input", masked, self._ring.bits)
         for step in nonlinear:
             step.run(self._channel)
@@ -204,7 +187,7 @@ class QueryingInference:
 
 
 class AnsweringInference:
-    """The answering party's side: its network, for one querying party."""
+    """The answering party's side, with its network, for one querying party."""
 
     def __init__(
         self, channel: Channel, garbler: Garbler, network: Network, linear: AnsweringEncrypted | AnsweringDealt
@@ -231,9 +214,9 @@ class AnsweringInference:
         """Send the architecture, and set up the linear layers, facing :meth:`QueryingInference.open`.
 
         Args:
-            dealer: where its shares of the linear layers' correlations come from; None: they are its own, under
-                encryption.
-            prepared: the network's weights, of which some may be transformed; without a dealer only.
+            dealer: the source of this side's shares of the linear layers' correlations. None means that they are its
+                own, under encryption.
+            prepared: the network's weights, of which some may be transformed. Without a dealer only.
 
         Raises:
             ParameterError: the network is not what was agreed.
@@ -251,7 +234,7 @@ class AnsweringInference:
         return cls(channel, garbler, network, AnsweringEncrypted(channel, architecture, prepared, randomness))
 
     def prepare(self, batch: int) -> AnsweringCorrelation:
-        """Everything that does not depend on the queries, for ``batch`` of them.
+        """Do everything that does not depend on the queries, for ``batch`` of them.
 
         Raises:
             ParameterError: more queries than the flooding is made for in one session.
@@ -265,39 +248,41 @@ class AnsweringInference:
                 f"{architecture.session_queries - self._queries_left + batch}"
             )
         self._queries_left -= batch
-        shares = self._linear.correlate(batch)
-        layers = [layer for _, layer, _ in architecture.private_layers()]
-        correlation = AnsweringCorrelation(batch, list(map(from_pixels, layers, shares)))
-        for (_, layer, _, after), dropped in zip(architecture.steps(), architecture.dropped_bits(), strict=True):
-            if isinstance(layer, NONLINEAR):
-                circuit = circuit_of(layer, dropped, architecture)
-                step = AnsweringNonlinear(self._garbler, layer, circuit, self._ring, (batch, *after))
-                correlation.nonlinear.append(step)
-        return correlation
+        shares = iter(self._linear.correlate(batch))
+        added, nonlinear = [], []
+        for step in self.network.steps:
+            layer = step.layer
+            if isinstance(layer, PrivateLayer):
+                added.append(layer.from_pixels(next(shares)))
+            elif isinstance(layer, Nonlinearity):
+                circuit = layer.circuit(self._ring.bits, step.dropped_bits, architecture.fraction_bits)
+                shape = (batch, *step.after)
+                nonlinear.append(AnsweringNonlinear(self._garbler, layer, circuit, self._ring, shape))
+        return AnsweringCorrelation(batch, added, nonlinear)
 
     def infer(self, correlation: AnsweringCorrelation) -> Words:
-        """Its shares of the logits, ``(batch, classes)`` in Z_2^l; the correlation is used up.
+        """Return this side's shares of the logits, ``(batch, classes)`` in Z_2^l. The correlation is used up.
 
         Raises:
             ParameterError: a correlation used before.
             ProtocolError: a malformed message.
         """
-        taken = correlation.consume()
-        shares, nonlinear = iter(taken[0]), iter(taken[1])
+        added, nonlinear = correlation.prepared.take()
+        added_left, nonlinear_left, weights = iter(added), iter(nonlinear), iter(self.network.weights)
         architecture = self.network.architecture
         shape = (correlation.batch, *architecture.input_shape)
-        mine, weights = self._channel.recv_words("inference/input", shape, self._ring.bits), iter(self.network.weights)
-        for _, layer, _, _ in architecture.steps():
-            if isinstance(layer, PRIVATE):
-                mine = self._ring.add(apply_private(layer, mine, next(weights), self._ring), next(shares))
-            elif isinstance(layer, NONLINEAR):
-                mine = next(nonlinear).run(self._channel, mine)
+        share = self._channel.recv_words("inference/input", shape, self._ring.bits)
+        for layer in architecture.layers:
+            if isinstance(layer, PrivateLayer):
+                share = self._ring.add(layer.apply(share, next(weights)), next(added_left))
+            elif isinstance(layer, Nonlinearity):
+                share = next(nonlinear_left).run(self._channel, share)
             else:
-                mine = self._ring.reduce(public_map(layer, mine))
-        return mine
+                share = self._ring.reduce(layer.apply(share))
+        return share
 
     def end(self) -> None:
-        """No more batches for this querying party: a dealer waits for none."""
+        """End the session, so that a dealer waits for no more batches."""
         self._linear.end()
 
 

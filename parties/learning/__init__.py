@@ -1,1 +1,1 @@
-"""What a data owner does with its records, whatever the protocol: split, train, select, measure."""
+"""The work of a data owner with its records, under any protocol: split, train, select, measure."""

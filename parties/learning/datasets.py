@@ -1,9 +1,9 @@
-"""Datasets, and their split into test set and training pool; `parties/learning/split.py` deals the pool to its owners.
+"""Datasets, and their split into test set and training pool. `parties/learning/split.py` gives the pool to its owners.
 
 - ``digits``: 1,797 images of 8x8, 17 grey levels, from scikit-learn. Images 0..359 are the test set, the
   rest the pool.
-- ``breast-cancer``: 569 biopsies of 30 measurements, from scikit-learn; 0 is malignant, 1 benign. Every fifth is in the
-  test set. A measurement is standardised, cut at 4 standard deviations and moved to 0..1; the 30 means and deviations
+- ``breast-cancer``: 569 biopsies of 30 measurements, from scikit-learn. 0 is malignant, 1 benign. Every fifth is in the
+  test set. A measurement is standardised, cut at 4 standard deviations and moved to 0..1. The 30 means and deviations
   are public constants of the dataset, as any group that wants to compare measurements has to agree on them.
 - ``digit-traits``: the images of ``digits``, each with three labels, any number of which hold: ``loop`` (a closed loop
   is written: 0, 6, 8, 9), ``bowl`` (the bottom is round: 0, 3, 5, 6, 8) and ``even``.
@@ -11,7 +11,7 @@
   all of t10k is the test set. With t10k alone its first fifth (images 0..1999) is the test set, the rest the
   pool.
 
-The test set does not depend on the seed: query number 7 is the same image in every experiment.
+The test set does not depend on the seed. Query number 7 is the same image in every experiment.
 """
 
 from __future__ import annotations
@@ -49,15 +49,17 @@ class Dataset:
 
     @property
     def labelling(self) -> Labelling:
+        """Whether records have a class or several labels."""
         return kind_of(self.pool.labels).name
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
+        """``(channels, height, width)``."""
         channels, height, width = self.pool.images.shape[1:]
         return channels, height, width
 
     def queries(self, first: int, count: int) -> Records:
-        """Test images ``first .. first+count-1``. Raises `ConfigError` where the test set ends before."""
+        """Return test images ``first .. first+count-1``. Raises `ConfigError` where the test set ends before."""
         if first + count > len(self.test):
             raise ConfigError(
                 f"queries {first}..{first + count - 1} asked for, but the {self.name} test set has images "
@@ -67,7 +69,7 @@ class Dataset:
 
 
 def load_dataset(name: str, folder: Path | None) -> Dataset:
-    """The dataset by its name in the configuration; `folder` is needed for mnist only."""
+    """Load the dataset by its name in the configuration. `folder` is needed for mnist only."""
     if name == "digits":
         return _digits()
     if name == "breast-cancer":

@@ -1,7 +1,8 @@
 """The IDX file format of the MNIST files (LeCun, Cortes, Burges), plain or gzipped, read strictly.
 
-A file is two zero bytes, a type byte (8: unsigned bytes, the only one accepted), the number of dimensions,
-each dimension as a big-endian 32-bit integer, and then exactly as many bytes as the dimensions say.
+A file starts with two zero bytes and a type byte. The only type accepted is 8, for unsigned bytes. The number of
+dimensions follows in one byte, and each dimension as a big-endian 32-bit integer. Then there are exactly as many bytes
+as the dimensions say.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ _LARGEST = 1 << 30  # bytes; a header that announces more is not believed
 
 
 def find_idx(folder: Path, name: str) -> Path | None:
-    """`name` or `name.gz` in the folder, the plain one first; None when neither is there."""
+    """Find `name` or `name.gz` in the folder, the plain one first. Returns None when neither is there."""
     for path in (folder / name, folder / f"{name}.gz"):
         if path.is_file():
             return path
@@ -29,7 +30,7 @@ def find_idx(folder: Path, name: str) -> Path | None:
 
 
 def read_idx(path: Path, dimensions: int) -> NDArray[np.uint8]:
-    """The file's array. Raises `DataError` for another format, another rank, too few bytes or too many."""
+    """Read the file's array. Raises `DataError` for another format, another rank, too few bytes or too many."""
     try:
         with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as file:
             header = file.read(4 + 4 * dimensions)

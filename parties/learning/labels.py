@@ -1,7 +1,8 @@
-"""What a label is: one of the classes, or a yes or no for each of several labels; and what follows from that.
+"""Labels of records, which are of one of two kinds. Everything that depends on the kind is here.
 
-Records tell the two apart by their labels' shape: ``(n,)`` classes, or ``(n, labels)`` of 0 and 1. For one class, the
-logits are those of a softmax and the largest one wins; for several labels, each logit is one label's log-odds.
+A record has one of the classes, or a yes or no for each of several labels. The labels' shape tells the two apart. It is
+``(n,)`` for classes, or ``(n, labels)`` of 0 and 1. For one class, the logits are those of a softmax and the largest
+one wins. For several labels, each logit is one label's log-odds.
 """
 
 from __future__ import annotations
@@ -13,14 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 Labelling = Literal["class", "labels"]
-"""What a record has: one of the classes, or a yes or no for each of several labels."""
+"""The kind of labels: one of the classes, or a yes or no for each of several labels."""
 
 Labels = NDArray[np.int64]
 Floats = NDArray[np.float64]
 Kinds = NDArray[np.intp]
 
 Label = int | tuple[int, ...]
-"""Of one record: its class, or a 0 or 1 for every label."""
+"""One record's label: its class, or a 0 or 1 for every label."""
 
 
 class LabelKind(Protocol):
@@ -29,27 +30,30 @@ class LabelKind(Protocol):
     name: Labelling
 
     def predicted(self, logits: Floats) -> Labels:
-        """The labels that a model with these logits gives."""
+        """Return the labels that a model with these logits gives."""
         ...
 
     def entropy(self, logits: Floats) -> Floats:
-        """How unsure the model is, ``(n,)``, in nats: the entropy of what it predicts."""
+        """Return how unsure the model is, ``(n,)``. It is the entropy of its prediction, in nats."""
         ...
 
     def margin(self, logits: Floats) -> Floats:
-        """How sure the model is, ``(n,)`` in 0..1: how much likelier its first choice is than its second."""
+        """Return how sure the model is, ``(n,)`` in 0..1.
+
+        It is how much likelier its first choice is than its second.
+        """
         ...
 
     def strata(self, labels: Labels) -> Kinds:
-        """Which kind of record each is, ``(n,)``, numbered from 0: a stratified split deals each kind evenly."""
+        """Number each record's kind, ``(n,)``, from 0. A stratified split spreads each kind evenly."""
         ...
 
     def counts(self, labels: Labels, classes: int) -> list[int]:
-        """How many records there are of each class, or with each label."""
+        """Count the records of each class, or with each label."""
         ...
 
     def accuracies(self, right: NDArray[np.bool_], labels: Labels, classes: int) -> list[float | None]:
-        """How often a prediction is right for records of each class, None without any; or about each label."""
+        """Return how often a prediction is right for records of each class (None without any), or about each label."""
         ...
 
 
@@ -115,22 +119,22 @@ LABEL_KINDS: dict[Labelling, LabelKind] = {"class": _OneClass(), "labels": _Seve
 
 
 def kind_of(labels: Labels) -> LabelKind:
-    """The kind of labels that records have."""
+    """Return the kind of labels that records have."""
     return LABEL_KINDS["class" if labels.ndim == 1 else "labels"]
 
 
 def label_of(entry: np.int64 | Labels) -> Label:
-    """One record's entry of its labels."""
+    """Return one record's label from its entry."""
     return tuple(int(bit) for bit in np.asarray(entry)) if np.ndim(entry) else int(entry)
 
 
 def agreement(predicted: Label, correct: Label) -> float:
-    """The share of its labels that are right: 0 or 1 for a class."""
+    """Return the share of a record's labels that are right, which is 0 or 1 for a class."""
     return float(np.mean(np.equal(predicted, correct)))
 
 
 def shown(label: Label | None, names: Sequence[str]) -> int | list[str] | None:
-    """For people: the class, or the names of the labels that it has."""
+    """Show a label to people, as the class or the names of the labels that it has."""
     if label is None or isinstance(label, int):
         return label
     return [name for name, bit in zip(names, label, strict=True) if bit]

@@ -1,4 +1,4 @@
-"""Labelled records: what one data owner holds, in memory and in a file."""
+"""Labelled records of one data owner, in memory and in a file."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class DataError(ConfigError):
 
 @dataclass(frozen=True)
 class Records:
-    """Labelled images: what one party holds in one file."""
+    """Labelled images that one party holds in one file."""
 
     images: Images
     labels: Labels
@@ -44,10 +44,11 @@ class Records:
         return f"Records(images={self.images.shape})"
 
     def take(self, indices: slice | NDArray[np.intp]) -> Records:
+        """Return the records at these indices."""
         return Records(self.images[indices], self.labels[indices])
 
     def digest(self) -> str:
-        """SHA-256 of shapes, images and labels."""
+        """Return SHA-256 of shapes, images and labels, in hex."""
         digest = hashlib.sha256(repr((self.images.shape, self.labels.shape)).encode())
         digest.update(self.images.astype("<f4").tobytes())
         digest.update(self.labels.astype("<i8").tobytes())
@@ -61,7 +62,7 @@ class Records:
 
     @classmethod
     def read(cls, path: Path) -> Records:
-        """Read what `write` wrote; nothing is unpickled."""
+        """Read what `write` wrote. Nothing is unpickled."""
         try:
             with np.load(path, allow_pickle=False) as file:
                 return cls(file["images"].astype(np.float32), file["labels"].astype(np.int64))

@@ -1,6 +1,6 @@
-"""Which of its unlabelled records a party asks about: the ones that should teach its model most.
+"""The choice of the unlabelled records that a party asks about. They should teach its model most.
 
-Strategies that CaPC's authors offer ("CaPC Learning", ICLR 2021), all from the party's own model:
+The strategies are those that CaPC's authors offer ("CaPC Learning", ICLR 2021), all from the party's own model:
 
 - ``random``: any.
 - ``entropy``: where the predicted distribution has the largest entropy.
@@ -19,8 +19,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from parties.learning.labels import kind_of
-from parties.learning.models import Floats, Model
+from parties.learning.labels import Floats, kind_of
+from parties.learning.models import Model
 from parties.learning.records import Records
 
 Strategy = Literal["random", "entropy", "margin", "k-center"]
@@ -28,9 +28,9 @@ Order = NDArray[np.intp]
 
 
 def order_to_ask(strategy: Strategy, model: Model, own: Records, unlabelled: Records, seed: int) -> Order:
-    """The unlabelled records' indices, the ones to ask about first; ties by a shuffle under `seed`.
+    """Return the unlabelled records' indices, the ones to ask about first. Ties are broken by a shuffle under `seed`.
 
-    `unlabelled` carries the correct labels of an experiment; they are not looked at.
+    `unlabelled` carries the correct labels of an experiment, which are not looked at.
     """
     shuffled = np.random.default_rng([seed, 0x5E1EC7]).permutation(len(unlabelled))
     images = unlabelled.images[shuffled]

@@ -1,6 +1,6 @@
-"""Dealing the training pool out: to its owners, and to the querying parties as records without a label.
+"""Splitting the training pool among its owners, and setting records without a label aside for the querying parties.
 
-The same seed gives the same parts; the test set has no part in it.
+The same seed gives the same parts. The test set has no part in it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ Indices = NDArray[np.intp]
 
 
 def set_aside(labels: Labels, count: int, seed: int) -> tuple[Indices, Indices]:
-    """`count` records drawn at random from the pool, and all the others; both in the pool's order."""
+    """Draw `count` records at random from the pool. Returns them and all the others, both in the pool's order."""
     if count >= len(labels):
         raise ConfigError(f"unlabelled: expected fewer than the {len(labels)} training records, found {count}")
     order = np.random.default_rng([seed, 0xA51DE]).permutation(len(labels))
@@ -23,11 +23,13 @@ def set_aside(labels: Labels, count: int, seed: int) -> tuple[Indices, Indices]:
 
 
 def split(labels: Labels, owners: int, seed: int, method: str, missing_classes: int = 0) -> list[Indices]:
-    """Each owner's indices into the pool: disjoint, together the whole pool, sizes differing by at most one.
+    """Split the pool into each owner's indices.
 
-    ``iid`` deals the shuffled pool; ``stratified`` deals it class by class, so that every part has (within
-    record) the pool's share of every class. With `missing_classes` every owner lacks so many classes
-    (:func:`lacking`), each class is dealt among those who do not lack it, and sizes differ by what that makes of them.
+    They are disjoint, together the whole pool, and differ by at most one in size.
+
+    ``iid`` splits the shuffled pool. ``stratified`` splits it class by class, so that every part has (within a record)
+    the pool's share of every class. With `missing_classes` every owner lacks so many classes (:func:`lacking`). Each
+    class is then split among the owners that do not lack it, and sizes may differ by more.
     Where records have several labels, every combination of labels that occurs counts as a class.
     """
     if len(labels) < owners:
@@ -46,8 +48,11 @@ def split(labels: Labels, owners: int, seed: int, method: str, missing_classes: 
 
 
 def lacking(classes: int, owners: int, seed: int, missing_classes: int) -> list[frozenset[int]]:
-    """The classes of which each owner has no record: a window that moves along the shuffled classes from one owner to
-    the next, so that every class is lacked by (within one round) equally many."""
+    """Return the classes of which each owner has no record.
+
+    They are a window that moves along the shuffled classes from one owner to the next. Every class is so lacked by
+    equally many owners, within one round.
+    """
     if missing_classes >= classes:
         raise ConfigError(f"missing_classes: expected fewer than the {classes} classes, found {missing_classes}")
     shuffled = np.random.default_rng([seed, 0x1ACC]).permutation(classes)

@@ -1,8 +1,8 @@
 """Training a party's model on its own records, in a child process, with the result kept for the next run.
 
 The child (``python -m parties.learning.training``) imports torch or scikit-learn. It trains on one thread under a fixed
-seed, writes the weights into the party's private cache and ends, so that a party that serves never holds torch in
-memory. The file's name says which model it holds: a digest of records, architecture, seed and every hyper-parameter.
+seed, writes the weights into the party's private cache and ends. A party that serves thus never holds torch in memory.
+The file's name is a digest of records, architecture, seed and every hyper-parameter.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from parties.learning.models import SKLEARN, Model
 from parties.learning.records import DataError, Records
 from parties.learning.training_settings import TrainingSettings
 
-_FORMAT = 2  # raise it when the same settings would train another model
+_FORMAT = 3  # raise it when the same settings would train another model, or its layers are described otherwise
 
 
 class TrainingError(PartyError):
@@ -30,7 +30,7 @@ class TrainingError(PartyError):
 
 
 class TrainingJob(BaseModel):
-    """What the child is told: where the records lie and where the model goes."""
+    """The child's task, with the paths of the records and of the model."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -40,15 +40,15 @@ class TrainingJob(BaseModel):
 
 
 def model_path(settings: TrainingSettings, records: Records, cache: Path) -> Path:
-    """The file in the party's cache for exactly this model."""
+    """Return the file in the party's cache for exactly this model."""
     key = f"{_FORMAT}\n{settings.model_dump_json()}\n{settings.layers}\n{records.digest()}"
     return cache / f"model-{hashlib.sha256(key.encode()).hexdigest()[:32]}.npz"
 
 
 def trained_model(settings: TrainingSettings, records: Path, cache: Path, slot: Path) -> tuple[Model, bool]:
-    """The party's model, and whether the cache had it.
+    """Return the party's model, and whether the cache had it.
 
-    `slot` is a lock file: of the parties that share one, a single one trains at a time.
+    `slot` is a lock file. Of the parties that share one, a single one trains at a time.
     Raises `TrainingError` when the child fails.
     """
     path = model_path(settings, Records.read(records), cache)
@@ -80,7 +80,7 @@ def _turn(slot: Path) -> Iterator[None]:
 
 
 def train(settings: TrainingSettings, records: Records) -> Model:
-    """Train by the framework that the architecture belongs to; the same input gives the same weights."""
+    """Train by the framework that the architecture belongs to. The same input gives the same weights."""
     if settings.architecture in SKLEARN:
         from parties.learning.training_sklearn import fit  # noqa: PLC0415  only the child pays for it
     else:
@@ -89,7 +89,7 @@ def train(settings: TrainingSettings, records: Records) -> Model:
 
 
 def main() -> None:
-    """The child: a `TrainingJob` comes on standard input."""
+    """Run the child. A `TrainingJob` comes on standard input."""
     job = TrainingJob.model_validate_json(sys.stdin.read())
     train(job.settings, Records.read(job.records)).write(job.model)
 

@@ -1,15 +1,18 @@
-"""What a party's training depends on; part of its settings and of its cached model's name."""
+"""The settings of a party's training. They are a part of its cached model's name."""
 
 from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict
 
 from parties.learning.labels import Labelling
-from parties.learning.models import Layer, architecture
+from parties.learning.models import Layers, architecture
 
 
 class TrainingSettings(BaseModel):
-    """What a party's training depends on, apart from its records; `classes` may also be labels, see `labelling`."""
+    """Everything that a party's training depends on, apart from its records.
+
+    `classes` counts labels where `labelling` says that records have several.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -24,5 +27,6 @@ class TrainingSettings(BaseModel):
     labelling: Labelling = "class"
 
     @property
-    def layers(self) -> tuple[Layer, ...]:
+    def layers(self) -> Layers:
+        """The architecture, with zero weights."""
         return architecture(self.architecture, self.image_shape, self.classes)

@@ -1,8 +1,8 @@
-"""Training with scikit-learn: linear models and the perceptron, as dense layers. Imported by the training child alone.
+"""Training linear models and the perceptron with scikit-learn, as dense layers. Only the training child imports this.
 
-A party that has no record of a class still has to give it a logit: one below everything that its other logits can
-reach for an input in 0..1, so that it never votes for what it has never seen. With several labels, each is a linear
-model of its own, or a logistic output of the perceptron.
+A party that has no record of a class still has to give it a logit. That logit lies below everything that its other
+logits can reach for an input in 0..1, so that the party never votes for what it has never seen. With several labels,
+each is a linear model of its own, or a logistic output of the perceptron.
 """
 
 from __future__ import annotations
@@ -16,17 +16,16 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.neural_network import MLPClassifier
 from sklearn.svm import LinearSVC
 
-from parties.learning.labels import Labelling, Labels
-from parties.learning.models import Floats, Model
+from parties.learning.labels import Floats, Labelling, Labels
+from parties.learning.models import Model, Pair
 from parties.learning.records import Records
 from parties.learning.training_settings import TrainingSettings
 
 _HIDDEN = 32
-Pair = tuple[Floats, Floats]  # of a dense layer: weights (outputs, inputs), bias
 
 
 def fit(settings: TrainingSettings, records: Records) -> Model:
-    """Fit the model that the settings name. Epochs and step size are the perceptron's, penalties scikit-learn's.
+    """Fit the model that the settings name. Epochs and step size are the perceptron's, penalties are scikit-learn's.
 
     A party with records of a single class, or of a label's one value, gets a model that always answers with it.
     """
@@ -38,7 +37,7 @@ def fit(settings: TrainingSettings, records: Records) -> Model:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # the epochs are what they are
         layers = _FITS[settings.labelling](settings, values, records.labels)
-    return Model(settings.image_shape, settings.layers, layers)
+    return Model.filled(settings.image_shape, settings.layers, layers)
 
 
 def _fit_classes(settings: TrainingSettings, values: Floats, labels: Labels) -> tuple[Pair, ...]:
@@ -87,7 +86,7 @@ def _fit_perceptron(settings: TrainingSettings, values: Floats, labels: Labels) 
 
 
 def _fit_linear(settings: TrainingSettings, values: Floats, labels: Labels) -> Pair:
-    """A row a class; of two classes one row, positive for the second."""
+    """A row a class. Of two classes there is one row, positive for the second."""
     kind = LogisticRegression if settings.architecture == "logistic-regression" else LinearSVC
     model = kind(max_iter=1000, **({"random_state": settings.seed % 2**32} if kind is LinearSVC else {}))
     model.fit(values, labels)
@@ -95,14 +94,14 @@ def _fit_linear(settings: TrainingSettings, values: Floats, labels: Labels) -> P
 
 
 def _one_row_a_class(weights: Floats, bias: Floats) -> Pair:
-    """scikit-learn gives two classes a single row, positive for the second: half of it for, half against."""
+    """Two rows, for and against, from the one that scikit-learn gives two classes, positive for the second."""
     if len(weights) > 1:
         return weights, bias
     return np.concatenate([-weights, weights]) / 2, np.concatenate([-bias, bias]) / 2
 
 
 def _largest(hidden: list[Pair], inputs: int) -> Floats:
-    """The largest value that each input of the last layer can take; the smallest is 0."""
+    """The largest value that each input of the last layer can take. The smallest is 0."""
     largest = np.ones(inputs)
     for weights, bias in hidden:
         largest = np.maximum(np.maximum(weights, 0) @ largest + bias, 0)
@@ -110,7 +109,7 @@ def _largest(hidden: list[Pair], inputs: int) -> Floats:
 
 
 def _with_absent(weights: Floats, bias: Floats, present: np.ndarray, classes: int, largest: Floats) -> Pair:
-    """The last layer with a row for every class; one that was absent stays below what the others can reach."""
+    """The last layer with a row for every class. An absent class stays below what the others can reach."""
     lowest = float((np.minimum(weights, 0) @ largest + bias).min())
     all_weights, all_bias = np.zeros((classes, weights.shape[1])), np.full(classes, lowest - 1)
     all_weights[present], all_bias[present] = weights, bias

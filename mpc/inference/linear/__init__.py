@@ -1,1 +1,1 @@
-"""The correlation of private linear layers, under encryption or from a dealer."""
+"""The correlations that the parties prepare for the private linear layers, without a dealer or with one."""

@@ -1,8 +1,8 @@
 """The correlation of the private linear layers from a dealer, here the privacy guardian, in the SPDZ way.
 
 After Beaver (CRYPTO 1991) for a fixed matrix, as in SPDZ-style libraries' matrix triples (Mohassel and Zhang, IEEE S&P
-2017, section 4.2, where the masked matrix is opened once). Seeds stand for whatever one party alone chooses, so that
-the querying party hears of the dealer once::
+2017, section 4.2, where the masked matrix is opened once). Seeds stand for whatever one party alone chooses. The
+querying party therefore hears of the dealer once::
 
            QP                           PG                                AP, holds W
     open   seed of all r and u  ◄─────  seeds    ──────────────────────►  seed of A
@@ -10,10 +10,12 @@ the querying party hears of the dealer once::
     batch                               r, u, A from the seeds  ◄───────  "n queries"
            E r + u = W r - s            A r - u  ──────────────────────►  s = A r - u
 
-All in Z_2^l, A as large as W and uniform. Alone, the QP learns E, which A makes uniform; the AP learns s, which u makes
-uniform; the PG learns the architecture and how many queries are prepared for, but never sees W, E or x - r. Which
-querying party a request is for needs no saying: it comes in that one's turn, over the AP's own connection.
-The price is trust: PG and QP together have W = E + A, PG and AP together have x = (x - r) + r.
+All values lie in Z_2^l. A is as large as W and uniform. Alone, each party learns little. The QP learns E, which A makes
+uniform. The AP learns s, which u makes uniform. The PG learns the architecture and how many queries are prepared for,
+but never sees W, E or x - r. A request does not name its querying party. It comes in that party's turn, over the AP's
+own connection.
+
+The price is trust. PG and QP together have W = E + A. PG and AP together have x = (x - r) + r.
 """
 
 from __future__ import annotations
@@ -27,9 +29,10 @@ from numpy.typing import NDArray
 
 from mpc.channels.frames import Channel
 from mpc.errors import ParameterError
+from mpc.inference.linear.architecture import Architecture
 from mpc.inference.linear.masks import draw_masks
-from mpc.inference.models.architecture import LARGEST_BATCH, Architecture
-from mpc.inference.models.tensors import convolve
+from mpc.inference.models.arithmetic import convolve
+from mpc.inference.models.limits import LARGEST_BATCH
 from mpc.randomness import SYSTEM, Randomness
 from mpc.ring import Ring, Words
 
@@ -43,7 +46,7 @@ SEED_BYTES = 32
 
 
 class Keystream:
-    """AES-256 in counter mode under a seed: a :class:`~mpc.randomness.Randomness` that two parties share.
+    """AES-256 in counter mode under a seed, a :class:`~mpc.randomness.Randomness` that two parties share.
 
     Lanes are 2^64 blocks apart and never overlap.
     """
@@ -55,15 +58,15 @@ class Keystream:
         self._encryptor = Cipher(algorithms.AES(seed), modes.CTR(counter)).encryptor()
 
     def bytes(self, count: int) -> bytes:
-        """The next ``count`` bytes."""
+        """Return the next ``count`` bytes."""
         return self._encryptor.update(bytes(count))
 
     def __repr__(self) -> str:
         return "Keystream(<seed hidden>)"
 
 
-class Request(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The AP's wish: the correlation of one batch, or the end."""
+class CorrelationRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The AP's request for the correlation of one batch, or a batch of 0 to end the session."""
 
     batch: int
 
@@ -73,20 +76,20 @@ class Request(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def dealer_give_seeds(querying: Channel, answering_parties: int, randomness: Randomness = SYSTEM) -> list[bytes]:
-    """PG, to the QP: a fresh seed for each AP that it is about to ask, in an order that both know."""
+    """Send the QP, as PG, a fresh seed for each AP that it is about to ask, in an order that both know."""
     seeds = [randomness.bytes(SEED_BYTES) for _ in range(answering_parties)]
     querying.send("dealer/seeds", *seeds)
     return seeds
 
 
 def querying_take_seeds(dealer: Channel, answering_parties: int) -> list[bytes]:
-    """QP: facing :func:`dealer_give_seeds`."""
+    """Receive the seeds, as QP, facing :func:`dealer_give_seeds`."""
     body = bytes(dealer.recv("dealer/seeds", SEED_BYTES * answering_parties))
     return [body[start : start + SEED_BYTES] for start in range(0, len(body), SEED_BYTES)]
 
 
 class QueryingDealt:
-    """The querying party's side towards one answering party; ``seed`` is the dealer's for this pair."""
+    """The querying party's side towards one answering party. ``seed`` is the dealer's for this pair."""
 
     def __init__(self, seed: bytes, answering: Channel, architecture: Architecture) -> None:
         self._seed = seed
@@ -99,12 +102,12 @@ class QueryingDealt:
         ]
 
     def draw(self, batch: int) -> tuple[list[Words], list[Words]]:
-        """The next batch's masks, which the dealer draws too; see :func:`~mpc.inference.linear.masks.draw_masks`."""
+        """Draw the next batch's masks, as the dealer does. See :func:`~mpc.inference.linear.masks.draw_masks`."""
         self._batches += 1
         return _masks(self._architecture, batch, self._seed, self._batches)
 
     def correlate(self, inputs: Sequence[Words]) -> list[Words]:
-        """Its shares W r - s of every private layer, from what it has: nothing is sent."""
+        """Make this side's shares W r - s of every private layer. Nothing is sent."""
         dealt = _shares(self._architecture, len(inputs[0]), self._seed, self._batches)
         layers = self._architecture.private_layers()
         return [
@@ -117,7 +120,7 @@ class QueryingDealt:
 
 
 class AnsweringDealt:
-    """The answering party's side; ``weights`` of the private layers, ``[outputs, channels, kh, kw]`` each."""
+    """The answering party's side, with the weights ``[outputs, channels, kh, kw]`` of each private layer."""
 
     def __init__(
         self, dealer: Channel, querying: Channel, architecture: Architecture, weights: Sequence[NDArray[np.int64]]
@@ -133,16 +136,16 @@ class AnsweringDealt:
             querying.send_words(f"{name}/masked", masked, self._ring.bits)
 
     def correlate(self, batch: int) -> list[Words]:
-        """Its shares s of every private layer, uniform."""
-        self._dealer.send_message("dealer/request", Request(batch))
+        """Ask the dealer for this side's shares s of every private layer, uniform."""
+        self._dealer.send_message("dealer/request", CorrelationRequest(batch))
         return [
             self._dealer.recv_words(f"{name}/dealt", (batch, *shape.output_shape), self._ring.bits)
             for name, _, shape in self._architecture.private_layers()
         ]
 
     def end(self) -> None:
-        """No more batches."""
-        self._dealer.send_message("dealer/request", Request(0))
+        """Tell the dealer that there are no more batches."""
+        self._dealer.send_message("dealer/request", CorrelationRequest(0))
 
     def __repr__(self) -> str:
         return f"AnsweringDealt({self._dealer.peer})"
@@ -161,7 +164,7 @@ class Dealer:
 
     @classmethod
     def open(cls, answering: Channel, querying_seed: bytes, randomness: Randomness = SYSTEM) -> Dealer:
-        """Take the AP's architecture, hand it a fresh seed; ``querying_seed`` is what the QP has for this AP.
+        """Receive the AP's architecture and send it a fresh seed. ``querying_seed`` is the QP's for this AP.
 
         Raises:
             ProtocolError: an architecture beyond the limits.
@@ -172,12 +175,12 @@ class Dealer:
         return cls(answering, architecture, (querying_seed, seed))
 
     def next(self) -> int:
-        """Wait for the AP's next request: for how many queries, 0 at the end.
+        """Wait for the AP's next request. Returns its number of queries, 0 at the end.
 
         Raises:
             ProtocolError: a malformed request.
         """
-        return self._answering.recv_message("dealer/request", Request).batch
+        return self._answering.recv_message("dealer/request", CorrelationRequest).batch
 
     def deal(self, batch: int) -> None:
         """Send the AP its shares for the next batch."""

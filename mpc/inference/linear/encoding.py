@@ -1,18 +1,19 @@
-"""Coefficient encoding of linear layers: a matrix product or a convolution as one product of polynomials.
+"""Coefficient encoding of linear layers, which makes a matrix product or a convolution one product of polynomials.
 
-After Cheetah (Huang, Lu, Hong, Ding, USENIX Security 2022, sections 4.1-4.3), with no rotations, and extended
-so that one ciphertext carries several instances. An instance is one query, or one horizontal tile of one.
+After Cheetah (Huang, Lu, Hong, Ding, USENIX Security 2022, sections 4.1-4.3), with no rotations. It is extended so that
+one ciphertext carries several instances. An instance is one query, or one horizontal tile of one.
 
-With S = channels_a_block * height * width, instance q, output o, channel c (all within their block):
+With S = channels_a_block * height * width, instance q, output o and channel c, all counted within their block:
 
     input   x[q, c, h, w]  at coefficient  q*O*S + c*height*width + h*width + w
     weight  k[o, c, u, v]  at coefficient  o*S + (C-1-c)*height*width + (kh-1-u)*width + (kw-1-v)
     result  y[q, o, h, w]  at coefficient  q*O*S + o*S + (C-1)*height*width + (h*stride + kh-1)*width + w*stride + kw-1
 
-A weight polynomial of one output has degree at most first = (C-1)*height*width + (kh-1)*width + kw-1, and an input
-polynomial less than S, so that what spills over from one output's or instance's segment into the next ends
-below the segment's coefficient ``first``, where its results begin; the same holds for the wrap at X^N = -1.
-A dense layer is the case of one pixel: channels are its inputs.
+A weight polynomial of one output has degree at most first = (C-1)*height*width + (kh-1)*width + kw-1. An input
+polynomial has a degree below S. Thus what spills over from one output's or instance's segment into the next ends below
+the segment's coefficient ``first``, where its results begin. The same holds for the wrap at X^N = -1.
+
+A dense layer is the case of one pixel, with its inputs as channels.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpc.errors import ParameterError
+from mpc.inference.models.shapes import Convolution
 from mpc.ring import Words
 
 DEGREE = 8192
@@ -39,40 +41,14 @@ _BATCHES = 4  # of one size that a session is expected to have
 
 
 @dataclass(frozen=True)
-class Convolution:
-    """The shape of a linear layer: padded input, kernel, stride and outputs; a dense layer has one pixel."""
-
-    channels: int
-    height: int
-    width: int
-    outputs: int
-    kernel: tuple[int, int] = (1, 1)
-    stride: tuple[int, int] = (1, 1)
-
-    @property
-    def output_height(self) -> int:
-        return (self.height - self.kernel[0]) // self.stride[0] + 1
-
-    @property
-    def output_width(self) -> int:
-        return (self.width - self.kernel[1]) // self.stride[1] + 1
-
-    @property
-    def weight_shape(self) -> tuple[int, int, int, int]:
-        return self.outputs, self.channels, *self.kernel
-
-    @property
-    def output_shape(self) -> tuple[int, int, int]:
-        return self.outputs, self.output_height, self.output_width
-
-
-@dataclass(frozen=True)
 class Layout:
-    """Where everything lies: a pure function of public shapes, the same at both parties.
+    """Where everything lies in the ciphertexts. It follows from public shapes and is the same at both parties.
 
     Attributes:
+        batch: queries.
         rows: output rows of one tile.
         instances_a_block, channels_a_block, outputs_a_block: what shares a ciphertext.
+        degree: N.
     """
 
     shape: Convolution
@@ -85,6 +61,7 @@ class Layout:
 
     @property
     def tiles(self) -> int:
+        """Horizontal tiles of one query."""
         return -(-self.shape.output_height // self.rows)
 
     @property
@@ -94,19 +71,22 @@ class Layout:
 
     @property
     def segment(self) -> int:
-        """S: coefficients that one output of one instance takes."""
+        """S, the coefficients that one output of one instance takes."""
         return self.channels_a_block * self.tile_height * self.shape.width
 
     @property
     def instance_blocks(self) -> int:
+        """Blocks that all instances take."""
         return -(-self.batch * self.tiles // self.instances_a_block)
 
     @property
     def channel_blocks(self) -> int:
+        """Blocks that all channels take."""
         return -(-self.shape.channels // self.channels_a_block)
 
     @property
     def output_blocks(self) -> int:
+        """Blocks that all outputs take."""
         return -(-self.shape.outputs // self.outputs_a_block)
 
     @property
@@ -123,7 +103,7 @@ class Layout:
 
     @property
     def cost_ms(self) -> float:
-        """The cost model: what it would take both parties, one after the other, and a 1 Gbit/s link."""
+        """Milliseconds under the cost model, for both parties one after the other and a 1 Gbit/s link."""
         uploads = self.instance_blocks * self.channel_blocks
         replies = self.instance_blocks * self.output_blocks
         products = uploads * self.output_blocks
@@ -132,7 +112,7 @@ class Layout:
         return polynomials * self.degree / DEGREE
 
     def encode_inputs(self, values: Words) -> Words:
-        """Padded inputs ``[batch, channels, height, width]`` to ``[instance_blocks, channel_blocks, N]``."""
+        """Encode padded inputs ``[batch, channels, height, width]`` as ``[instance_blocks, channel_blocks, N]``."""
         shape, per = self.shape, self.instances_a_block
         step = self.rows * shape.stride[0]
         needed = (self.tiles - 1) * step + self.tile_height
@@ -152,7 +132,7 @@ class Layout:
         return encoded
 
     def encode_weights(self, weights: NDArray[np.int64], output_block: int, channel_block: int) -> NDArray[np.int64]:
-        """Weights ``[outputs, channels, kh, kw]`` to the polynomial ``[N]`` of one pair of blocks."""
+        """Encode weights ``[outputs, channels, kh, kw]`` as the polynomial ``[N]`` of one pair of blocks."""
         shape = self.shape
         outputs = slice(output_block * self.outputs_a_block, (output_block + 1) * self.outputs_a_block)
         channels = slice(channel_block * self.channels_a_block, (channel_block + 1) * self.channels_a_block)
@@ -167,16 +147,16 @@ class Layout:
         return encoded
 
     def selection(self, instance_blocks: range, output_blocks: range) -> tuple[NDArray[np.int64], NDArray[np.intp]]:
-        """The results of one reply with these blocks' polynomials, instance-major.
+        """Find the results of one reply with these blocks' polynomials, instance-major.
 
         Returns:
-            Where they lie in the reply, polynomial number times N plus coefficient, ascending; and where they go, as
-            :meth:`results` says.
+            Their places in the reply, polynomial number times N plus coefficient, ascending. Then their places in the
+            output, as for :meth:`results`.
         """
         return _selection(self, instance_blocks, output_blocks)
 
     def results(self, instance_block: int, output_block: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-        """Where one reply carries results, and where they go in the flattened ``[batch, *output_shape]``."""
+        """Find the places of results in one reply, and their places in the flattened ``[batch, *output_shape]``."""
         shape, per = self.shape, self.instances_a_block
         instance, output, row, column = np.meshgrid(
             np.arange(per),
@@ -206,7 +186,7 @@ class Layout:
 
 @functools.lru_cache(maxsize=256)
 def plan(shape: Convolution, batch: int, degree: int = DEGREE) -> Layout:
-    """The cheapest layout under the cost model; among equals the one with the fewest tiles.
+    """Choose the cheapest layout under the cost model, and among equals the one with the fewest tiles.
 
     Raises:
         ParameterError: one kernel-high strip of one channel does not fit a polynomial.
@@ -241,12 +221,12 @@ def _selection(layout: Layout, instances: range, outputs: range) -> tuple[NDArra
 
 
 def _block_sizes(whole: int, most: int) -> list[int]:
-    """The sizes up to ``most`` that split ``whole`` evenly into blocks: one size for each number of blocks."""
+    """Sizes up to ``most`` that split ``whole`` evenly into blocks, one size for each number of blocks."""
     return sorted({size for size in (-(-whole // blocks) for blocks in _block_counts(whole)) if size <= most})
 
 
 def _block_counts(whole: int) -> list[int]:
-    """Numbers of blocks worth trying: all the small ones, then geometrically."""
+    """Numbers of blocks worth trying. They are all the small ones, and then a geometric sequence."""
     counts = set(range(1, min(whole, 64) + 1)) | {whole}
     counts |= {min(whole, math.ceil(64 * 1.1**i)) for i in range(200) if 64 * 1.1**i < whole}
     return sorted(counts)

@@ -1,6 +1,6 @@
 """The correlation of the private linear layers: querying party W r - s, answering party s, nobody trusted.
 
-``he`` preprocessing of Delphi (USENIX Security 2020) with the encoding of Cheetah (USENIX Security 2022)::
+This is the ``he`` preprocessing of Delphi (USENIX Security 2020) with the encoding of Cheetah (USENIX Security 2022)::
 
         querying_correlate(masks r)                    answering_correlate(batch), holds W
     for every layer in the window:                     draws s uniform
@@ -8,32 +8,32 @@
     then for every layer:
     decrypts W r - s             ◄── reply ──
 
-The querying party learns W r - s, uniform by itself, and nothing else up to the statistical distance that
-:mod:`mpc.inference.linear.rlwe` states; the answering party learns nothing (its view is ciphertexts). The masks of all
-layers are independent, so all uploads go first, and the answering party computes on one while the other encrypts the
-next; replies wait, so that never both sides send. A window bounds what is under way.
+The querying party learns W r - s, uniform by itself. It learns nothing else up to the statistical distance that
+:mod:`mpc.inference.linear.rlwe` states. The answering party learns nothing, as its view is ciphertexts.
+
+The masks of all layers are independent, so all uploads go first. The answering party computes on one while the other
+side encrypts the next. Replies wait, so that never both sides send. A window bounds what is under way.
 """
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
-from mpc._core import RlweEvaluator, RlweParameters, RlweSecretKey, RlweWeights
+from mpc._core import RlweEvaluator, RlweParameters, RlweSecretKey
 from mpc.channels.frames import Channel
 from mpc.errors import ParameterError, ProtocolError
-from mpc.inference.linear.encoding import Convolution, Layout, plan
+from mpc.inference.linear.architecture import Architecture
+from mpc.inference.linear.encoding import Layout, plan
 from mpc.inference.linear.masks import draw_masks
 from mpc.inference.linear.rlwe import kernel_seed
-from mpc.inference.models.architecture import Architecture
+from mpc.inference.linear.weights import LayerWeights, NetworkWeights
+from mpc.inference.models.shapes import Convolution
 from mpc.randomness import SYSTEM, Randomness
 from mpc.ring import Ring, Words
 
 UPLOADS_A_WINDOW = 64  # 8 MB at N = 8192: bounds the memory of both sides, and the wait for the first reply
-LAYOUTS_KEPT = 2  # batch sizes whose transformed weights stay in memory, per layer
 
 
 class QueryingLinear:
@@ -46,7 +46,7 @@ class QueryingLinear:
         self._key = key
 
     def prepare(self, channel: Channel, masks: Words) -> Words:
-        """This layer's correlation alone, see :func:`querying_correlate`."""
+        """Make this layer's correlation alone. See :func:`querying_correlate`."""
         return querying_correlate(channel, [self], [masks])[0]
 
     def send_upload(self, channel: Channel, layout: Layout, encoded: Words, blocks: range) -> None:
@@ -64,66 +64,6 @@ class QueryingLinear:
                 shares[targets] = self._key.decrypt(reply, positions, polynomials)
 
 
-class LayerWeights:
-    """One layer's weights ``[outputs, channels, kh, kw]``, small signed integers, in NTT form for the batch sizes last
-    used: the same under every querying party's key, and so made before one is there.
-
-    ``index`` is the layer's place in the parameters.
-    """
-
-    def __init__(
-        self, name: str, shape: Convolution, weights: NDArray[np.int64], parameters: RlweParameters, index: int
-    ) -> None:
-        if weights.shape != shape.weight_shape:
-            raise ParameterError(f"expected weights of shape {shape.weight_shape} in {name}, found {weights.shape}")
-        self.name = name
-        self.shape = shape
-        self.parameters = parameters
-        self._weights = weights
-        self._index = index
-        # The core transforms through an evaluator, whose key plays no part in it: any will do.
-        self._loader = RlweEvaluator(parameters, RlweSecretKey(parameters).public_key())
-        self._kept: OrderedDict[Layout, RlweWeights] = OrderedDict()
-
-    def transformed(self, layout: Layout, outputs: range) -> RlweWeights:
-        """The weights of some output blocks, transformed; kept if all of the layer's may be."""
-        kept = self._kept.get(layout)
-        if kept is not None:
-            self._kept.move_to_end(layout)
-            return kept
-        encoded = np.stack(
-            [
-                np.stack([layout.encode_weights(self._weights, o, c) for c in range(layout.channel_blocks)])
-                for o in outputs
-            ]
-        )
-        loaded = self._loader.load(encoded, self._index)
-        if layout.keeps_weights:
-            while len(self._kept) >= LAYOUTS_KEPT:
-                self._kept.popitem(last=False)
-            self._kept[layout] = loaded
-        return loaded
-
-
-class NetworkWeights:
-    """Every private layer's weights; shared by the sessions with all querying parties, one after the other."""
-
-    def __init__(self, architecture: Architecture, weights: Sequence[NDArray[np.int64]]) -> None:
-        parameters = architecture.rlwe()
-        layers = zip(architecture.private_layers(), weights, strict=True)
-        self.layers = [
-            LayerWeights(name, shape, weight, parameters, index)
-            for index, ((name, _, shape), weight) in enumerate(layers)
-        ]
-
-    def transform(self, batch: int) -> None:
-        """Ahead of the first batch of this size, as far as the result may stay in memory."""
-        for layer in self.layers:
-            layout = plan(layer.shape, batch, layer.parameters.degree)
-            if layout.keeps_weights:
-                layer.transformed(layout, layout.output_groups[0])
-
-
 class AnsweringLinear:
     """The answering party's side of one layer, under one querying party's key."""
 
@@ -137,11 +77,11 @@ class AnsweringLinear:
         self._ring = Ring(weights.parameters.plain_bits)
 
     def prepare(self, channel: Channel, batch: int) -> Words:
-        """This layer's correlation alone, see :func:`answering_correlate`."""
+        """Make this layer's correlation alone. See :func:`answering_correlate`."""
         return answering_correlate(channel, [self], batch)[0]
 
     def draw(self, batch: int) -> Words:
-        """Fresh uniform shares s, ``[batch, *output shape]``."""
+        """Draw fresh uniform shares s, ``[batch, *output shape]``."""
         return self._ring.random((batch, *self.shape.output_shape), self._randomness)
 
     def receive_upload(self, channel: Channel, layout: Layout, blocks: range, shares: Words) -> list[bytes]:
@@ -164,7 +104,7 @@ class AnsweringLinear:
 
 
 def querying_correlate(channel: Channel, layers: Sequence[QueryingLinear], masks: Sequence[Words]) -> list[Words]:
-    """The querying party's shares W r - s of its layers, applied to its masks.
+    """Make the querying party's shares W r - s of its layers, for its masks r.
 
     Args:
         masks: for each layer r ``[batch, channels, height, width]``, zero where the input is padding and uniform in
@@ -188,7 +128,7 @@ def querying_correlate(channel: Channel, layers: Sequence[QueryingLinear], masks
 
 
 def answering_correlate(channel: Channel, layers: Sequence[AnsweringLinear], batch: int) -> list[Words]:
-    """The answering party's shares s of its layers, fresh and uniform, shaped as the querying party's.
+    """Make the answering party's shares s of its layers, fresh and uniform, shaped as the querying party's.
 
     Raises:
         ProtocolError: a malformed upload.
@@ -205,7 +145,7 @@ def answering_correlate(channel: Channel, layers: Sequence[AnsweringLinear], bat
 
 
 class QueryingEncrypted:
-    """The querying party's side of all layers: a key pair of its own, whose public half it sends."""
+    """The querying party's side of all layers, with a key pair of its own, whose public half it sends."""
 
     def __init__(self, channel: Channel, architecture: Architecture, randomness: Randomness) -> None:
         with channel.naming_peer():
@@ -222,11 +162,11 @@ class QueryingEncrypted:
         self._layers = [QueryingLinear(name, shape, parameters, key) for name, _, shape in layers]
 
     def draw(self, batch: int) -> tuple[list[Words], list[Words]]:
-        """Fresh masks, see :func:`~mpc.inference.linear.masks.draw_masks`."""
+        """Draw fresh masks. See :func:`~mpc.inference.linear.masks.draw_masks`."""
         return draw_masks(self._architecture, batch, self._randomness)
 
     def correlate(self, inputs: Sequence[Words]) -> list[Words]:
-        """Its shares W r - s of every private layer."""
+        """Make this side's shares W r - s of every private layer."""
         return querying_correlate(self._channel, self._layers, inputs)
 
 
@@ -248,15 +188,15 @@ class AnsweringEncrypted:
         self._layers = [AnsweringLinear(layer, evaluator, randomness) for layer in weights.layers]
 
     def correlate(self, batch: int) -> list[Words]:
-        """Its shares s of every private layer, uniform."""
+        """Make this side's shares s of every private layer, uniform."""
         return answering_correlate(self._channel, self._layers, batch)
 
     def end(self) -> None:
-        """No more batches; nobody waits for one."""
+        """End the session. Nobody waits for a message."""
 
 
 def windows(layouts: Sequence[Layout]) -> Iterator[list[tuple[int, range]]]:
-    """Which instance blocks of which layer go together: at most :data:`UPLOADS_A_WINDOW` uploads, if a block allows."""
+    """Group instance blocks of layers that go together, at most :data:`UPLOADS_A_WINDOW` uploads if a block allows."""
     window: list[tuple[int, range]] = []
     used = 0
     for index, layout in enumerate(layouts):

@@ -1,30 +1,30 @@
-"""The querying party's masks for one batch: of its input, and of what every non-linearity gives the answering party."""
+"""The querying party's masks for one batch, of its input and of what every non-linearity gives the answering party."""
 
 from __future__ import annotations
 
-from mpc.inference.models.architecture import NONLINEAR, PRIVATE, Architecture
-from mpc.inference.models.tensors import as_pixels, public_map
+from mpc.inference.models.fixed import Nonlinearity, PrivateLayer, Topology
 from mpc.randomness import Randomness
 from mpc.ring import Ring, Words
 
 
-def draw_masks(architecture: Architecture, batch: int, randomness: Randomness) -> tuple[list[Words], list[Words]]:
-    """Fresh uniform masks ``(batch, *shape)`` in Z_2^l, in order, and what the private layers see of them.
+def draw_masks(topology: Topology, batch: int, randomness: Randomness) -> tuple[list[Words], list[Words]]:
+    """Draw fresh uniform masks.
 
-    The latter is ``(batch, channels, height, width)`` a layer, after public maps and padded with zeros.
+    Returns:
+        The masks ``(batch, *shape)`` in Z_2^l, in order. Then what each private layer sees of them, after public maps
+        and padded with zeros: ``(batch, channels, height, width)``.
     """
-    ring = Ring(architecture.ring_bits)
-    mine = ring.random((batch, *architecture.input_shape), randomness)
-    masks, inputs = [mine], []
-    wide = False
-    for _, layer, _, after in architecture.steps():
-        if isinstance(layer, PRIVATE):
-            inputs.append(as_pixels(layer, mine))
-            wide = True
-        elif isinstance(layer, NONLINEAR):
-            mine = ring.random((batch, *after), randomness)
-            masks.append(mine)
-            wide = False
+    ring = Ring(topology.ring_bits)
+    mask = ring.random((batch, *topology.input_shape), randomness)
+    masks, inputs = [mask], []
+    wide = False  # after a private layer this side has a share of its output, not a mask, until a non-linearity
+    for step in topology.steps():
+        if isinstance(step.layer, PrivateLayer):
+            inputs.append(step.layer.as_pixels(mask))
+        elif isinstance(step.layer, Nonlinearity):
+            mask = ring.random((batch, *step.after), randomness)
+            masks.append(mask)
         elif not wide:
-            mine = ring.reduce(public_map(layer, mine))
+            mask = ring.reduce(step.layer.apply(mask))
+        wide = step.layer.leaves_wide(wide)
     return masks, inputs

@@ -1,13 +1,13 @@
-"""The encryption under the linear layers: which parameters follow from what is public about a network.
+"""The encryption under the linear layers, and how its parameters follow from what is public about a network.
 
-BFV over Z_q[X]/(X^N + 1) with plaintext modulus 2^l, in C++ (``mpc/core/rlwe``; scheme, noise, flooding and exactness
-are derived in its ``parameters.hpp``). q is held to the HomomorphicEncryption.org standard (Albrecht et al. 2018,
-Table 1, ternary secret, classical, 128 bits): 109 bits for N = 4096, 218 for N = 8192.
+The scheme is BFV over Z_q[X]/(X^N + 1) with plaintext modulus 2^l, in C++ (``mpc/core/rlwe``). Scheme, noise, flooding
+and exactness are derived in its ``parameters.hpp``. q is held to the HomomorphicEncryption.org standard (Albrecht et
+al. 2018, Table 1, ternary secret, classical, 128 bits), which allows 109 bits for N = 4096 and 218 for N = 8192.
 
-A reply is flooded so widely that all replies of a session together depend on more of the weights than the values
-W r - s by a statistical distance of at most 2^-40. That takes public bounds: how many results there will be, and for
-each layer a power of two above the Euclidean norm of its weights. The exponents are part of the architecture; of
-a layer's weights, the querying party learns this one number.
+A reply is flooded. All replies of a session together depend on more of the weights than the values W r - s by a
+statistical distance of at most 2^-40. The flooding needs two public bounds. One is the number of results. The other is,
+for each layer, a power of two above the Euclidean norm of its weights. The exponents are part of the architecture. They
+are all that the querying party learns of a layer's weights.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ from mpc._core import RlweParameters
 from mpc.randomness import SYSTEM, Randomness
 
 DEGREES = (4096, 8192)
-LARGEST_PLAIN_BITS = 45
 LARGEST_NORM_BITS = 29
 STATISTICAL_BITS = 40  # of a whole session
 _SEED_BYTES = 32
@@ -26,7 +25,7 @@ _SEED_BYTES = 32
 
 @functools.lru_cache(maxsize=32)
 def rlwe_parameters(degree: int, ring_bits: int, layers: tuple[tuple[int, int], ...]) -> RlweParameters:
-    """The parameters for layers ``(norm bits, results in a session)``; the same object for the same arguments.
+    """Return the parameters for layers ``(norm bits, results in a session)``, the same object for the same layers.
 
     Raises:
         ParameterError: no modulus is wide enough for the flooding and secure at this degree.
@@ -36,5 +35,5 @@ def rlwe_parameters(degree: int, ring_bits: int, layers: tuple[tuple[int, int], 
 
 
 def kernel_seed(randomness: Randomness) -> bytes | None:
-    """What the kernel takes: None for the operating system's randomness, else a seed drawn from the injected one."""
+    """Draw the kernel's seed from the injected randomness. None stands for the operating system's."""
     return None if randomness is SYSTEM else randomness.bytes(_SEED_BYTES)

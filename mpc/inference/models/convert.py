@@ -1,7 +1,7 @@
-"""Trained models as the layers of :meth:`mpc.inference.Network.from_layers`: torch modules and scikit-learn estimators.
+"""Trained torch modules and scikit-learn estimators as the layers of :meth:`mpc.inference.Network.from_layers`.
 
-What is not listed is refused with its name and what is supported: a model is converted exactly or not at all. Neither
-library is imported here; whoever has a model has its library.
+A model is converted exactly or not at all. Anything that is not listed is refused with its name and what is supported.
+Neither library is imported here, as the owner of a model has its library.
 """
 
 from __future__ import annotations
@@ -13,12 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpc.errors import ParameterError
-from mpc.inference.models.layers import (
+from mpc.inference.models.floats import (
     AdaptiveAvgPool2d,
     AvgPool2d,
     BatchNorm,
     Conv2d,
     Flatten,
+    FloatLayer,
     LeakyReLU,
     Linear,
     MaxPool2d,
@@ -28,10 +29,10 @@ from mpc.inference.models.layers import (
 Pair = tuple[int, int]
 
 
-def from_torch(module: Any) -> list[object]:
-    """The layers of a ``torch.nn.Sequential`` (which may contain others) or of one module, as in ``eval`` mode.
+def from_torch(module: Any) -> list[FloatLayer]:
+    """Convert a ``torch.nn.Sequential`` (which may contain others) or one module, as in ``eval`` mode.
 
-    The last layer must give the logits: leave a softmax out, the largest logit is the same.
+    The last layer must give the logits. Leave a softmax out, the largest logit is the same.
 
     Raises:
         ParameterError: a module or a setting that is not supported, with its place and name.
@@ -48,7 +49,7 @@ def _leaves(module: Any, path: str) -> Iterator[tuple[str, Any]]:
         yield f"module {path or '0'} ({kind})", module
 
 
-def _from_module(module: Any, name: str) -> list[object]:
+def _from_module(module: Any, name: str) -> list[FloatLayer]:
     if not type(module).__module__.startswith("torch.nn."):
         raise ParameterError(f"expected one of {', '.join(_TORCH)} from torch.nn, found {name}")
     convert = _TORCH.get(type(module).__name__)
@@ -58,12 +59,12 @@ def _from_module(module: Any, name: str) -> list[object]:
     return [] if layer is None else [layer]
 
 
-def _linear(module: Any, _: str) -> object:
+def _linear(module: Any, _: str) -> FloatLayer:
     weight = _array(module.weight)
     return Linear(weight, _bias(module.bias, len(weight)))
 
 
-def _convolution(module: Any, name: str) -> object:
+def _convolution(module: Any, name: str) -> FloatLayer:
     _require(module.padding_mode == "zeros", name, "zeros as padding", module.padding_mode)
     _require(_pair(module.dilation) == (1, 1), name, "a dilation of 1", module.dilation)
     weight = _array(module.weight)
@@ -77,7 +78,7 @@ def _convolution(module: Any, name: str) -> object:
     return Conv2d(weight, _bias(module.bias, len(weight)), _pair(module.stride), sides, module.groups)
 
 
-def _normalisation(module: Any, name: str) -> object:
+def _normalisation(module: Any, name: str) -> FloatLayer:
     _require(module.running_mean is not None, name, "running statistics", "none")
     features = module.num_features
     scale = np.ones(features) if module.weight is None else _array(module.weight)
@@ -85,14 +86,14 @@ def _normalisation(module: Any, name: str) -> object:
     return BatchNorm(mean, variance, scale, _bias(module.bias, features), module.eps)
 
 
-def _max_pool(module: Any, name: str) -> object:
+def _max_pool(module: Any, name: str) -> FloatLayer:
     _require(_pair(module.dilation) == (1, 1), name, "a dilation of 1", module.dilation)
     _require(not module.ceil_mode, name, "ceil_mode off", "on")
     _require(not module.return_indices, name, "return_indices off", "on")
     return MaxPool2d(_pair(module.kernel_size), _pair(module.stride), _sides(module.padding))
 
 
-def _average_pool(module: Any, name: str) -> object:
+def _average_pool(module: Any, name: str) -> FloatLayer:
     padding = _sides(module.padding)
     _require(not module.ceil_mode, name, "ceil_mode off", "on")
     _require(module.divisor_override is None, name, "no divisor_override", module.divisor_override)
@@ -100,19 +101,19 @@ def _average_pool(module: Any, name: str) -> object:
     return AvgPool2d(_pair(module.kernel_size), _pair(module.stride), padding)
 
 
-def _adaptive_pool(module: Any, name: str) -> object:
+def _adaptive_pool(module: Any, name: str) -> FloatLayer:
     sizes = module.output_size
     _require(isinstance(sizes, int) or None not in sizes, name, "a whole output size", sizes)
     return AdaptiveAvgPool2d(_pair(sizes))
 
 
-def _flatten(module: Any, name: str) -> object:
+def _flatten(module: Any, name: str) -> FloatLayer:
     dimensions = (module.start_dim, module.end_dim)
     _require(dimensions in ((1, -1), (1, 3)), name, "all dimensions but the first", dimensions)
     return Flatten()
 
 
-_TORCH: dict[str, Callable[[Any, str], object | None]] = {
+_TORCH: dict[str, Callable[[Any, str], FloatLayer | None]] = {
     "Linear": _linear,
     "Conv2d": _convolution,
     "BatchNorm1d": _normalisation,
@@ -129,11 +130,11 @@ _TORCH: dict[str, Callable[[Any, str], object | None]] = {
 }
 
 
-def from_sklearn(model: Any) -> list[object]:
-    """The layers of a fitted ``LogisticRegression``, ``LinearSVC`` or ``MLPClassifier`` (ReLU or no activation).
+def from_sklearn(model: Any) -> list[FloatLayer]:
+    """Convert a fitted ``LogisticRegression``, ``LinearSVC`` or ``MLPClassifier`` (ReLU or no activation).
 
-    One logit a class, in the order of ``model.classes_``; of two classes the first one's logit is 0. The largest logit
-    is then what ``predict`` gives.
+    There is one logit a class, in the order of ``model.classes_``. Of two classes the first one's logit is 0. The class
+    with the largest logit is then the one that ``predict`` gives.
 
     Raises:
         ParameterError: another estimator, one that is not fitted, or a setting that is not supported.
@@ -148,7 +149,7 @@ def from_sklearn(model: Any) -> list[object]:
         _require(hasattr(model, "coefs_"), name, "a fitted estimator", "one without coefficients")
         _require(model.activation in ("relu", "identity"), name, "activation relu or identity", model.activation)
         _require(model.out_activation_ != "logistic" or model.n_outputs_ == 1, name, "one label", "several")
-        layers: list[object] = [Flatten()]
+        layers: list[FloatLayer] = [Flatten()]
         pairs = list(zip(model.coefs_, model.intercepts_, strict=True))
         for weights, bias in pairs[:-1]:
             layers.append(Linear(np.asarray(weights, np.float64).T, np.asarray(bias, np.float64)))

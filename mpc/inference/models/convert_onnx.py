@@ -1,7 +1,7 @@
-"""ONNX files as the layers of :meth:`mpc.inference.Network.from_layers`; needs the extra ``onnx``.
+"""ONNX files as the layers of :meth:`mpc.inference.Network.from_layers`. This needs the extra ``onnx``.
 
-The graph must be a chain: every node takes what the one before gave, and constants. Anything else is refused with the
-node's name and what is supported.
+The graph must be a chain. Every node takes the output of the one before, and constants. Anything else is refused with
+the node's name and what is supported.
 """
 
 from __future__ import annotations
@@ -15,12 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpc.errors import ParameterError
-from mpc.inference.models.layers import (
+from mpc.inference.models.floats import (
     AdaptiveAvgPool2d,
     AvgPool2d,
     BatchNorm,
     Conv2d,
     Flatten,
+    FloatLayer,
     LeakyReLU,
     Linear,
     MaxPool2d,
@@ -32,26 +33,29 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, repr=False)
 class _Node:
-    """One node: its attributes, and its constant inputs in order."""
+    """One node, with its attributes, and its constant inputs in order."""
 
     name: str
     attributes: dict[str, Any]
     constants: list[NDArray[Any]]
 
     def get(self, key: str, default: Any) -> Any:
+        """Return an attribute."""
         return self.attributes.get(key, default)
 
     def require(self, holds: bool, expected: str, found: object) -> None:
+        """Refuse the node if this does not hold."""
         if not holds:
             raise ParameterError(f"expected {expected} in {self.name}, found {found}")
 
     def floats(self, index: int) -> Floats:
+        """Return a constant input as floats."""
         self.require(index < len(self.constants), f"a constant input {index}", f"{len(self.constants)} constants")
         return np.asarray(self.constants[index], np.float64)
 
 
-def from_onnx(path: str | Path) -> list[object]:
-    """The layers of an ONNX file.
+def from_onnx(path: str | Path) -> list[FloatLayer]:
+    """Convert an ONNX file.
 
     Raises:
         ParameterError: no ONNX file, a graph that is no chain, or a node or setting that is not supported, by name.
@@ -69,7 +73,7 @@ def from_onnx(path: str | Path) -> list[object]:
     inputs = [value.name for value in graph.input if value.name not in constants]
     if len(inputs) != 1 or len(graph.output) != 1:
         raise ParameterError(f"expected one input and one output, found {len(inputs)} and {len(graph.output)}")
-    current, layers = inputs[0], list[object]()
+    current, layers = inputs[0], list[FloatLayer]()
     for index, node in enumerate(graph.node):
         name = f"node {index} ({node.op_type})"
         attributes = {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}
@@ -91,7 +95,7 @@ def from_onnx(path: str | Path) -> list[object]:
     return layers
 
 
-def _gemm(node: _Node, layers: list[object]) -> None:
+def _gemm(node: _Node, layers: list[FloatLayer]) -> None:
     node.require(node.get("transA", 0) == 0, "transA 0", node.get("transA", 0))
     weight = node.floats(0) * node.get("alpha", 1.0)
     weight = weight if node.get("transB", 0) else weight.T
@@ -99,13 +103,13 @@ def _gemm(node: _Node, layers: list[object]) -> None:
     layers.append(Linear(weight, _row(node, bias, len(weight))))
 
 
-def _matmul(node: _Node, layers: list[object]) -> None:
+def _matmul(node: _Node, layers: list[FloatLayer]) -> None:
     weight = node.floats(0)
     node.require(weight.ndim == 2, "a matrix", f"shape {weight.shape}")
     layers.append(Linear(weight.T, np.zeros(weight.shape[1])))
 
 
-def _add(node: _Node, layers: list[object]) -> None:
+def _add(node: _Node, layers: list[FloatLayer]) -> None:
     last = layers[-1] if layers else None
     if not isinstance(last, Linear):
         raise ParameterError(f"expected {node.name} right after a MatMul, found it elsewhere")
@@ -113,7 +117,7 @@ def _add(node: _Node, layers: list[object]) -> None:
     layers[-1] = Linear(last.weight, bias + _row(node, node.floats(0), len(bias)))
 
 
-def _convolution(node: _Node, layers: list[object]) -> None:
+def _convolution(node: _Node, layers: list[FloatLayer]) -> None:
     weight = node.floats(0)
     node.require(weight.ndim == 4, "two-dimensional images", f"weights of shape {weight.shape}")
     node.require(set(node.get("dilations", [1])) == {1}, "dilations of 1", node.get("dilations", [1]))
@@ -122,13 +126,13 @@ def _convolution(node: _Node, layers: list[object]) -> None:
     layers.append(Conv2d(weight, bias, stride, _sides(node), node.get("group", 1)))
 
 
-def _normalisation(node: _Node, layers: list[object]) -> None:
+def _normalisation(node: _Node, layers: list[FloatLayer]) -> None:
     node.require(not node.get("training_mode", 0), "training_mode 0", 1)
     scale, shift, mean, variance = (node.floats(index) for index in range(4))
     layers.append(BatchNorm(mean, variance, scale, shift, node.get("epsilon", 1e-5)))
 
 
-def _pool(node: _Node, layers: list[object]) -> None:
+def _pool(node: _Node, layers: list[FloatLayer]) -> None:
     kernel = tuple(node.get("kernel_shape", []))
     node.require(len(kernel) == 2, "two-dimensional windows", kernel)
     node.require(not node.get("ceil_mode", 0), "ceil_mode 0", 1)
@@ -142,18 +146,18 @@ def _pool(node: _Node, layers: list[object]) -> None:
         layers.append(AvgPool2d(kernel, stride, sides))
 
 
-def _flatten(node: _Node, layers: list[object]) -> None:
+def _flatten(node: _Node, layers: list[FloatLayer]) -> None:
     node.require(node.get("axis", 1) == 1, "axis 1", node.get("axis", 1))
     layers.append(Flatten())
 
 
-def _reshape(node: _Node, layers: list[object]) -> None:
+def _reshape(node: _Node, layers: list[FloatLayer]) -> None:
     shape = node.floats(0).tolist()
     node.require(len(shape) == 2, "a row a query", shape)
     layers.append(Flatten())
 
 
-def _mean(node: _Node, layers: list[object]) -> None:
+def _mean(node: _Node, layers: list[FloatLayer]) -> None:
     axes = node.floats(0).tolist() if node.constants else node.get("axes", [])
     node.require(sorted(axis % 4 for axis in axes) == [2, 3], "the mean of an image's pixels", f"axes {axes}")
     layers.append(AdaptiveAvgPool2d(1))
@@ -178,7 +182,7 @@ def _row(node: _Node, values: Floats, outputs: int) -> Floats:
     return np.broadcast_to(values.reshape(-1), (outputs,)).copy()
 
 
-_NODES: dict[str, Callable[[_Node, list[object]], None]] = {
+_NODES: dict[str, Callable[[_Node, list[FloatLayer]], None]] = {
     "Gemm": _gemm,
     "MatMul": _matmul,
     "Add": _add,

@@ -15,7 +15,7 @@ from torch import nn
 
 from mpc.errors import ParameterError
 from mpc.inference import AdaptiveAvgPool2d, Flatten, Network, from_onnx, from_sklearn, from_torch
-from mpc.inference.models.architecture import LeakyRelu, MaxPool, Relu
+from mpc.inference.models.fixed import LeakyRectify, MaxPool, Rectify
 from tests.mpc.inference.examples import Session, lenet
 
 
@@ -133,14 +133,14 @@ def test_max_pooling_and_relu_are_one_circuit_in_either_order() -> None:
     ):
         module = nn.Sequential(nn.Conv2d(1, 2, 3), *order, nn.Flatten(), nn.Linear(8, 2))
         network = Network.from_layers(from_torch(module), (1, 6, 6))
-        kinds = [layer for layer in network.architecture.layers if isinstance(layer, MaxPool | Relu)]
+        kinds = [layer for layer in network.architecture.layers if isinstance(layer, MaxPool | Rectify)]
         assert kinds == [MaxPool((2, 2), (2, 2), (0, 0, 0, 0), True)]
 
 
 def test_a_leaky_slope_is_a_rational_with_an_exact_twin() -> None:
     module = nn.Sequential(nn.Linear(1, 1), nn.LeakyReLU(0.01), nn.Linear(1, 1))
     network = Network.from_layers(from_torch(module), (1,), (-1.0, 1.0))
-    assert network.architecture.layers[1] == LeakyRelu(41)  # of 4096
+    assert network.architecture.layers[1] == LeakyRectify(41)  # of 4096
     with pytest.raises(
         ParameterError, match=r"slope from 0 to 1 in steps of 2\^-12 in layer 1 \(LeakyReLU\), found 1.5"
     ):

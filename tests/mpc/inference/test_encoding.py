@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from mpc.errors import ParameterError
-from mpc.inference.linear.encoding import Convolution, Layout, plan
-from mpc.inference.models.tensors import convolve, matmul
+from mpc.inference.linear.encoding import Layout, plan
+from mpc.inference.models.arithmetic import convolve, matmul
+from mpc.inference.models.shapes import Convolution
 
 
 def negacyclic(left: NDArray[np.uint64], right: NDArray[np.int64]) -> NDArray[np.uint64]:

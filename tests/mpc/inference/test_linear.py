@@ -13,18 +13,19 @@ from mpc.channels.memory import MemoryChannel, memory_pair
 from mpc.errors import ParameterError, ProtocolError
 from mpc.inference.linear import encoding
 from mpc.inference.linear import encrypted as linear
-from mpc.inference.linear.encoding import Convolution, plan
+from mpc.inference.linear.encoding import plan
 from mpc.inference.linear.encrypted import (
     UPLOADS_A_WINDOW,
     AnsweringLinear,
-    LayerWeights,
     QueryingLinear,
     answering_correlate,
     querying_correlate,
     windows,
 )
 from mpc.inference.linear.rlwe import kernel_seed, rlwe_parameters
-from mpc.inference.models.tensors import convolve
+from mpc.inference.linear.weights import LayerWeights
+from mpc.inference.models.arithmetic import convolve
+from mpc.inference.models.shapes import Convolution
 from mpc.randomness import SYSTEM, Randomness, SeededRandomness
 from mpc.ring import Ring, Words
 from tests.mpc.inference.examples import run_both_sides

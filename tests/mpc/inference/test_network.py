@@ -10,9 +10,7 @@ from hypothesis import strategies as st
 
 from mpc.errors import ParameterError, RangeError
 from mpc.inference import Architecture, AvgPool2d, Conv2d, Flatten, Linear, Network, ReLU
-from mpc.inference.models.architecture import Convolve, Dense, Relu, Rescale, SumPool
-from mpc.inference.models.architecture import Flatten as PublicFlatten
-from mpc.inference.models.quantise import FixedWeights
+from mpc.inference.models.fixed import Convolve, Dense, FixedWeights, FlattenShape, Rectify, Rescale, SumPool
 from mpc.inference.models.ranges import worst_case
 from tests.mpc.inference.examples import cryptonets_relu, everything, float_logits, mlp
 
@@ -141,7 +139,8 @@ def test_two_private_layers_get_a_rescaling_and_a_second_relu_goes() -> None:
     layers, shape = everything(np.random.default_rng(0))
     kinds = [type(layer) for layer in Network.from_layers(layers, shape).architecture.layers]
     assert kinds == [
-        SumPool, Convolve, SumPool, Relu, Convolve, Rescale, Convolve, Relu, SumPool, Convolve, SumPool, PublicFlatten,
+        SumPool, Convolve, SumPool, Rectify, Convolve, Rescale, Convolve, Rectify, SumPool, Convolve, SumPool,
+        FlattenShape,
     ]  # fmt: skip
 
 
@@ -217,7 +216,7 @@ def test_network_prints_no_weights() -> None:
 GOOD = Architecture(
     input_shape=(1, 8, 8),
     input_range=(0, 16),
-    layers=(Convolve(2, (3, 3), (1, 1), (1, 1, 1, 1)), Relu(), SumPool((2, 2), (2, 2)), PublicFlatten(), Dense(10)),
+    layers=(Convolve(2, (3, 3), (1, 1), (1, 1, 1, 1)), Rectify(), SumPool((2, 2), (2, 2)), FlattenShape(), Dense(10)),
     fraction_bits=4,
     ring_bits=30,
 )
@@ -246,17 +245,17 @@ def test_architecture_survives_the_wire_and_has_a_digest() -> None:
         ({"norm_bits": (12, -1)}, "norms of 0 to 29 bits"),
         ({"norm_bits": (29, 29), "degree": 4096, "ring_bits": 45}, "degree 4096 allows 109"),
         (
-            {"input_shape": (1, 3, 2000), "layers": (Convolve(1, (3, 3)), PublicFlatten()), "degree": 4096},
+            {"input_shape": (1, 3, 2000), "layers": (Convolve(1, (3, 3)), FlattenShape()), "degree": 4096},
             "at most 4096",
         ),
         ({"session_queries": 0}, "queries a session"),
-        ({"layers": (Relu(), *GOOD.layers)}, "private layer before layer 0"),
+        ({"layers": (Rectify(), *GOOD.layers)}, "private layer before layer 0"),
         ({"layers": (*GOOD.layers, Dense(3))}, "two private layers in a row"),
         ({"layers": GOOD.layers[:-1]}, "private layer as the last"),
-        ({"layers": (PublicFlatten(), Dense(1 << 17))}, "extents of 1"),
-        ({"layers": (Convolve(1, (9, 1)), PublicFlatten())}, "window within"),
-        ({"layers": (Convolve(1, (2, 1), (0, 1)), PublicFlatten())}, "extents of 1"),
-        ({"input_shape": (1, 3, 5000), "layers": (Convolve(1, (3, 3)), PublicFlatten())}, "at most 8192"),
+        ({"layers": (FlattenShape(), Dense(1 << 17))}, "extents of 1"),
+        ({"layers": (Convolve(1, (9, 1)), FlattenShape())}, "window within"),
+        ({"layers": (Convolve(1, (2, 1), (0, 1)), FlattenShape())}, "extents of 1"),
+        ({"input_shape": (1, 3, 5000), "layers": (Convolve(1, (3, 3)), FlattenShape())}, "at most 8192"),
     ],
 )
 def test_impossible_architectures_are_refused(change: dict[str, object], message: str) -> None:

@@ -102,9 +102,9 @@ def test_a_correlation_serves_once(session: Session, network: Network) -> None:
     asked, served = run_both_sides(lambda: session.querying.prepare(1), lambda: session.answering.prepare(1))
     queries = network.encode_inputs(np.zeros((1, 64)))
     run_both_sides(lambda: session.querying.infer(asked, queries), lambda: session.answering.infer(served))
-    with pytest.raises(ParameterError, match="has served its batch"):
+    with pytest.raises(ParameterError, match="a correlation that is fresh, found one that was used before"):
         session.querying.infer(asked, queries)
-    with pytest.raises(ParameterError, match="has served its batch"):
+    with pytest.raises(ParameterError, match="a correlation that is fresh, found one that was used before"):
         session.answering.infer(served)
 
 

@@ -24,12 +24,13 @@ from mpc._core import Circuit, RlweEvaluator, RlweSecretKey
 from mpc.channels.frames import Channel
 from mpc.garbled.batch import EvaluatedBatch
 from mpc.garbled.session import BLOCK_BYTES, FRAME_BYTES, OTS_A_BLOCK, POINT_BYTES, REPLY_BYTES, SUMS_BYTES, Circuits
-from mpc.inference import Linear, Network, ReLU
+from mpc.inference import Architecture, Linear, Network, ReLU
 from mpc.inference.linear import encrypted as linear
 from mpc.inference.linear.encoding import plan
-from mpc.inference.linear.encrypted import AnsweringLinear, LayerWeights, QueryingEncrypted
-from mpc.inference.models.architecture import NONLINEAR, Architecture
-from mpc.inference.nonlinear import AnsweringNonlinear, circuit_of
+from mpc.inference.linear.encrypted import AnsweringLinear, QueryingEncrypted
+from mpc.inference.linear.weights import LayerWeights
+from mpc.inference.models.fixed import Nonlinearity
+from mpc.inference.nonlinear import AnsweringNonlinear
 from mpc.randomness import SYSTEM
 from mpc.ring import Ring, Words, pack_words, packed_size, unpack_words
 from tests.mpc.inference.examples import Session, run_both_sides, uniform
@@ -134,9 +135,10 @@ def drawn(*shape: int) -> bytes:
 def circuits(public: Architecture) -> list[tuple[str, Circuit, int]]:
     """The label, circuit and number of instances of every non-linearity, for a batch."""
     found = []
-    for (_, layer, _, after), dropped in zip(public.steps(), public.dropped_bits(), strict=True):
-        if isinstance(layer, NONLINEAR):
-            circuit, count = circuit_of(layer, dropped, public), BATCH * int(np.prod(after))
+    for step in public.steps():
+        if isinstance(step.layer, Nonlinearity):
+            circuit = step.layer.circuit(public.ring_bits, step.dropped_bits, public.fraction_bits)
+            count = BATCH * int(np.prod(step.after))
             found.append((f"garbled/{circuit.name}/{count}/shares of {BITS} bits", circuit, count))
     return found
 

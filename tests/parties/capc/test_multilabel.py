@@ -104,7 +104,7 @@ def order(strategy: Strategy) -> list[int]:
     """Two labels whose logits are 4x and 4y; the records lie at different distances from doubt."""
     points = np.array([(1.0, 1.0), (0.0, 0.5), (0.0, 0.0), (0.1, 0.2)], np.float32).reshape(-1, 1, 1, 2)
     unlabelled = Records(points, np.zeros((4, 2), np.int64))
-    model = Model((1, 1, 2), architecture("linear", (1, 1, 2), 2), ((np.eye(2) * 4, np.zeros(2)),))
+    model = Model.filled((1, 1, 2), architecture("linear", (1, 1, 2), 2), [(np.eye(2) * 4, np.zeros(2))])
     return [int(index) for index in order_to_ask(strategy, model, unlabelled.take(slice(1)), unlabelled, 0)]
 
 

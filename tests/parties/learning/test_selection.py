@@ -22,7 +22,7 @@ def records(points: list[tuple[float, float]]) -> Records:
 def model() -> Model:
     """Three classes; the logits are 4x, 4y and 0."""
     weights = np.array([[4.0, 0], [0, 4], [0, 0]])
-    return Model(SHAPE, architecture("linear", SHAPE, 3), ((weights, np.zeros(3)),))
+    return Model.filled(SHAPE, architecture("linear", SHAPE, 3), [(weights, np.zeros(3))])
 
 
 OWN = records([(0, 0)])

@@ -11,7 +11,7 @@ import pytest
 
 from parties.frame.errors import ConfigError
 from parties.learning.datasets import load_dataset
-from parties.learning.models import SKLEARN, TORCH, Model, architecture, walk, weight_shapes
+from parties.learning.models import SKLEARN, TORCH, Model, architecture
 from parties.learning.records import DataError, Records
 from parties.learning.training import TrainingError, model_path, train, trained_model
 from parties.learning.training_settings import TrainingSettings
@@ -53,7 +53,10 @@ def records() -> Records:
 def test_the_architectures_have_the_sizes_that_they_are_known_for(
     name: str, shape: tuple[int, int, int], hidden: list[int]
 ) -> None:
-    sizes = [int(np.prod(after)) for layer, _, after in walk(architecture(name, shape, 10), shape)]
+    sizes, current = [], shape
+    for layer in architecture(name, shape, 10):
+        current = layer.output_shape(current)
+        sizes.append(int(np.prod(current)))
     assert sizes[-1] == 10
     changes = [size for size, before in zip(sizes, [int(np.prod(shape)), *sizes], strict=False) if size != before]
     assert changes == [*hidden, 10]
@@ -69,13 +72,13 @@ def test_an_unknown_architecture_is_refused() -> None:
 def test_the_exported_model_gives_the_frameworks_logits(name: str, shape: tuple[int, int, int]) -> None:
     import torch
 
-    from parties.learning.training_torch import _module
+    from parties.learning.training_torch import module_of
 
     layers = architecture(name, shape, 10)
     torch.manual_seed(1)
-    network = torch.nn.Sequential(*(_module(*step) for step in walk(layers, shape)))
+    network = module_of(layers)
     arrays = [parameter.detach().double().numpy() for parameter in network.parameters()]
-    model = Model(shape, layers, tuple(zip(arrays[::2], arrays[1::2], strict=True)))
+    model = Model.filled(shape, layers, zip(arrays[::2], arrays[1::2], strict=True))
     images = np.random.default_rng(2).random((5, *shape), dtype=np.float32)
     expected = network(torch.from_numpy(images)).detach().numpy()
     np.testing.assert_allclose(model.logits(images), expected, atol=1e-5)
@@ -144,9 +147,28 @@ def test_a_model_file_of_other_shapes_or_values_is_refused(records: Records, tmp
     with pytest.raises(DataError, match="expected weights of shapes"):
         Model.read(tmp_path / "model.npz", DIGITS, architecture("linear", DIGITS, 10))
     layers = architecture("linear", DIGITS, 10)
-    ((weights, bias),) = (tuple(np.zeros(shape) for shape in pair) for pair in weight_shapes(layers, DIGITS))
+    ((weights, bias),) = Model(DIGITS, layers).weights
     with pytest.raises(DataError, match="finite"):
-        Model(DIGITS, layers, ((weights + np.nan, bias),))
+        Model.filled(DIGITS, layers, [(weights + np.nan, bias)])
+
+
+def test_a_models_file_holds_weights_and_biases_by_number(tmp_path: Path) -> None:
+    layers, rng = architecture("mlp", DIGITS, 10), np.random.default_rng(0)
+    arrays = {
+        "w0": rng.normal(size=(32, 64)),
+        "b0": rng.normal(size=32),
+        "w1": rng.normal(size=(10, 32)),
+        "b1": rng.normal(size=10),
+    }
+    np.savez(tmp_path / "earlier.npz", **arrays)
+    model = Model.read(tmp_path / "earlier.npz", DIGITS, layers)
+    images = rng.uniform(0, 1, (3, *DIGITS))
+    hidden = np.maximum(images.reshape(3, -1) @ arrays["w0"].T + arrays["b0"], 0)
+    np.testing.assert_allclose(model.features(images), hidden)
+    np.testing.assert_allclose(model.logits(images), hidden @ arrays["w1"].T + arrays["b1"])
+    model.write(tmp_path / "again.npz")
+    with np.load(tmp_path / "again.npz") as again:
+        assert {name: again[name].tolist() for name in again.files} == {n: a.tolist() for n, a in arrays.items()}
 
 
 def test_records_and_models_print_no_values(records: Records) -> None:
