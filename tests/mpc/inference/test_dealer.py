@@ -158,7 +158,7 @@ def test_capc_with_a_dealer_gives_the_plaintext_labels(aggregation: str) -> None
     assert "linear/0/upload" not in labels
     for channel in run.views["privacy-guardian"][1:]:
         received = {label for way, label, _ in channel.transcript if way == "received"}
-        assert received - {"masks/plain"} == {"dealer/architecture", "dealer/request"}
+        assert received - {"hello", "masks/plain"} == {"dealer/architecture", "dealer/request"}
 
 
 def test_the_trust_of_each_way_is_said() -> None:
