@@ -27,17 +27,16 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from fractions import Fraction
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from mpc.capc import aggregation, release, vote
 from mpc.capc.parameters import PublicParameters
 from mpc.capc.release import Labels
+from mpc.capc.roles import CapcRandomness
 from mpc.channels.frames import Channel
 from mpc.channels.hello import Hello, exchange_hello
 from mpc.channels.memory import MemoryChannel, memory_pair, run_both_sides
-from mpc.dp.discrete_gaussian import discrete_gaussian
 from mpc.errors import ParameterError
 from mpc.garbled.session import Evaluator, Garbler
 from mpc.inference import (
@@ -49,7 +48,7 @@ from mpc.inference import (
     querying_take_seeds,
 )
 from mpc.paillier.scheme import PublicKey, SecretKey
-from mpc.randomness import SYSTEM, Randomness, RoleRandomness
+from mpc.randomness import Randomness
 from mpc.ring import Ring, Words
 
 QUERYING, ANSWERING, GUARDIAN = "querying party", "answering party", "privacy guardian"
@@ -57,29 +56,6 @@ CLIENT, PRIVACY_GUARDIAN = "client", "privacy-guardian"  # names, as an answerin
 
 Connect = Callable[[str, str, float], tuple[MemoryChannel, MemoryChannel]]
 """Makes the two ends of a channel between two named parties, with a deadline in seconds."""
-
-
-@dataclass(frozen=True)
-class CapcRandomness:
-    """The randomness of every role, with these purposes (:meth:`RoleRandomness.source`).
-
-    Attributes:
-        querying: "garbling/NAME" and "inference/NAME" with the party of this name, "paillier" for its re-randomisation.
-        answering: one for each answering party. "garbling/client", "inference/client", "paillier" for the encryption of
-            its masks, "noise" for its part of the noise.
-        guardian: "paillier" for the key pair, "garbling/client", "noise" on the counts, "threshold" for the noise on T.
-        dealer: "seeds" for the querying party's, "seed/NAME" for the one of an answering party.
-    """
-
-    querying: RoleRandomness
-    answering: tuple[RoleRandomness, ...]
-    guardian: RoleRandomness
-    dealer: RoleRandomness
-
-    @classmethod
-    def system(cls, parties: int) -> CapcRandomness:
-        """Return the operating system's randomness for every role, with so many answering parties."""
-        return cls(RoleRandomness(), (RoleRandomness(),) * parties, RoleRandomness(), RoleRandomness())
 
 
 @dataclass(repr=False)
@@ -355,52 +331,3 @@ def _share_key(
         return None
     aggregation.guardian_publish_key(guardian, secret_key)
     return aggregation.party_receive_key(party, secret_key.public.key_bits, randomness)
-
-
-def plaintext_labels(
-    queries: NDArray[np.float64],
-    networks: list[Network],
-    parameters: PublicParameters,
-    randomness: CapcRandomness | None = None,
-) -> Labels:
-    """Return the result of the same vote in the clear, which is the majority of the fixed-point models.
-
-    Ties go to the lowest class. Where a query has several labels, a tie is a no.
-
-    Args:
-        queries, networks, parameters: as for :func:`run_capc`.
-        randomness: None for no noise, and a label for every query. Otherwise the result is exactly that of
-            :func:`run_capc` under the same randomness, because every role draws the same noise.
-    """
-    encoded = Ring(parameters.ring_bits).encode(queries, parameters.fraction_bits)
-    counts: NDArray[np.int64] = np.zeros((len(queries), parameters.classes), dtype=np.int64)
-    for network in networks:
-        counts += parameters.voting_rule.votes(network.run_clear(encoded))
-    if randomness is None:
-        return msgspec.structs.replace(parameters, sigma="0", threshold=0, noise_parts=0).release.clear(counts, counts)
-    parts = [role.source("noise") for role in randomness.answering]
-    guardian = randomness.guardian
-    return _noisy_labels(counts, parameters, parts, guardian.source("noise"), guardian.source("threshold"))
-
-
-def labels_of(counts: NDArray[np.int64], parameters: PublicParameters, randomness: Randomness = SYSTEM) -> Labels:
-    """Return the noisy labels, or abstentions, of counts ``(n, classes)`` that lie in the open.
-
-    One source gives all the noise, first the APs' parts or PG's own, then the noise on the threshold.
-    """
-    return _noisy_labels(counts, parameters, [randomness] * parameters.parties, randomness, randomness)
-
-
-def _noisy_labels(
-    counts: NDArray[np.int64],
-    parameters: PublicParameters,
-    parts: Sequence[Randomness],
-    guardian: Randomness,
-    threshold: Randomness,
-) -> Labels:
-    if parameters.noise_parts:
-        drawn = [discrete_gaussian(parameters.part_scale, counts.shape, part) for part in parts]
-        noisy = counts + np.sum(drawn, axis=0)
-    else:
-        noisy = counts + discrete_gaussian(parameters.noise_scale, counts.shape, guardian)
-    return parameters.release.clear(counts, noisy, threshold)

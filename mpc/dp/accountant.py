@@ -59,12 +59,12 @@ class Cost(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return (1 / (sigma * math.sqrt(self.parts)) + 10 * sum(terms)) ** 2 / 2
 
 
-def label(sigma: Fraction | str, sensitivity: int = 2) -> Cost:
+def answer_cost(sigma: Fraction | str, sensitivity: int = 2) -> Cost:
     """What comes out of one query's counts of votes, `sensitivity` of which one record can change."""
     return Cost("answer", str(sigma), sensitivity, 1)
 
 
-def check(sigma: Fraction | str) -> Cost:
+def check_cost(sigma: Fraction | str) -> Cost:
     """Whether the largest count reaches a threshold: one record moves it by at most 1, so it is a Gaussian mechanism of
     sensitivity 1 (Papernot et al., "Scalable Private Learning with PATE", ICLR 2018)."""
     return Cost("check", str(sigma), 1, 1)

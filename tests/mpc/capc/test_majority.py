@@ -11,9 +11,10 @@ import pytest
 from numpy.typing import NDArray
 
 from mpc._core import Circuit
+from mpc.capc.clear import labels_of, plaintext_labels
 from mpc.capc.majority import NoisyMajority
 from mpc.capc.parameters import Aggregation, PublicParameters
-from mpc.capc.protocol import labels_of, plaintext_labels, run_capc
+from mpc.capc.protocol import run_capc
 from mpc.dp.discrete_gaussian import noise_bound
 from mpc.errors import ParameterError
 from mpc.inference import Linear, Network, ReLU

@@ -10,9 +10,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from mpc.capc.clear import plaintext_labels
 from mpc.capc.parameters import Aggregation, PublicParameters
-from mpc.capc.protocol import CapcRandomness, CapcRun, plaintext_labels, run_capc
+from mpc.capc.protocol import CapcRun, run_capc
 from mpc.capc.release import ABSTAINED
+from mpc.capc.roles import CapcRandomness
 from mpc.channels.memory import MemoryChannel
 from mpc.dp.discrete_gaussian import discrete_gaussian, noise_bound
 from mpc.errors import ParameterError

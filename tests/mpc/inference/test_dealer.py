@@ -7,8 +7,9 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
+from mpc.capc.clear import plaintext_labels
 from mpc.capc.parameters import PublicParameters
-from mpc.capc.protocol import plaintext_labels, run_capc
+from mpc.capc.protocol import run_capc
 from mpc.channels.memory import MemoryChannel, memory_pair
 from mpc.errors import ParameterError, ProtocolError
 from mpc.garbled.session import Evaluator, Garbler
