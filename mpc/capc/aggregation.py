@@ -1,4 +1,4 @@
-"""Step 2: the APs' vote shares become one sum at the Privacy Guardian, and nothing else.
+"""Step 2, in which the APs' vote shares become one sum at the Privacy Guardian, and nothing else.
 
 With ``paillier`` the QP carries the ciphertexts, so that APs and PG need not meet again after the key::
 

@@ -55,11 +55,11 @@ class Spent(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How many queries may be answered now, and the epsilon that the querying party has spent.
 
     Attributes:
-        refusal: why none, in one sentence; empty if some may.
-        queries: how many.
-        run: epsilon of this run's answers, these included; infinite without noise.
+        refusal: the reason why none may, in one sentence. It is empty if some may.
+        queries: how many may.
+        run: epsilon of this run's answers, these included. It is infinite without noise.
         total: epsilon of all the querying party's answers, this run's included.
-        budget: epsilon that it may spend in all; infinite without a limit.
+        budget: epsilon that it may spend in all. It is infinite without a limit.
     """
 
     refusal: str
@@ -184,7 +184,7 @@ class GuardiansAccount:
     Attributes:
         query_costs: what one query costs.
         max_queries: how many queries one batch may have.
-        epsilon_of: the accountant, for the run alone; the ledger has its own for the account.
+        epsilon_of: the accountant, for the run alone. The ledger has its own for the account.
     """
 
     channel: Channel

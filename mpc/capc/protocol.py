@@ -1,6 +1,6 @@
 """CaPC, whole. One function runs every role in memory, in order.
 
-It is the specification, the vehicle of the tests and the shortest way to read the protocol. The protocol is
+It is the specification, the vehicle of the tests and the shortest way to read the protocol. CaPC is due to
 Choquette-Choo, Dullerud, Dziedzic, Zhang, Jha, Papernot, Wang, "CaPC Learning: Confidential and Private Collaborative
 Learning", ICLR 2021. Each step is a pair of functions that face each other in one file. Here they run side by side over
 channels in memory. In ``parties/`` each side runs alone over TLS.

@@ -1,4 +1,4 @@
-"""Steps 2 (noise) and 3: the noisy counts of votes become class labels, to the QP alone.
+"""Steps 2 (noise) and 3, in which the noisy counts of votes become class labels, to the QP alone.
 
 QP and PG compute them by a garbled circuit. This file holds the plain rule, the argmax (:class:`NoisyArgmax`). Other
 rules are in :mod:`mpc.capc.confident` and :mod:`mpc.capc.majority`::

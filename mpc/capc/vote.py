@@ -1,4 +1,4 @@
-"""Step 1c: shares of the logits become shares of a vote, by a garbled circuit between QP and AP.
+"""Step 1c, in which shares of the logits become shares of a vote, by a garbled circuit between QP and AP.
 
     QP (evaluator)                                   AP (garbler)
     holds z_qp                                       holds z_ap,  z = z_qp + z_ap in Z_2^ring_bits

@@ -1,4 +1,4 @@
-"""Differential privacy: exact discrete noise, and the privacy that releases cost."""
+"""Differential privacy, with exact discrete noise and the cost of releases."""
 
 from mpc.dp.accountant import Cost, answer_cost, check_cost, epsilon, epsilon_bound, load_accountant
 from mpc.dp.data_dependent import data_dependent_epsilon

@@ -253,6 +253,31 @@ def test_masks_are_fresh_in_every_run() -> None:
 def test_the_number_of_networks_must_be_the_number_of_parties() -> None:
     with pytest.raises(ParameterError, match="expected 2 networks, found 1"):
         run_capc(queries(1), [network(0)], parameters(2))
+    with pytest.raises(ParameterError, match="expected randomness of 1 parties, found 2"):
+        run_capc(queries(1), [network(0)], parameters(1), randomness=seeded(b"two", 2))
+
+
+def test_the_shares_that_end_each_step_add_up() -> None:
+    networks, asked, public = [network(0), network(1)], queries(4), parameters(2, "2", noise_parts=2)
+    run = run_capc(asked, networks, public)
+    ring, width = Ring(40), Ring(public.width)
+    for party_run, own in zip(run.party_runs, networks, strict=True):
+        logits = own.run_clear(ring.encode(asked, 12))
+        assert (ring.signed(ring.add(party_run.querying_logits, party_run.answering_logits)) == logits).all()
+        votes = width.signed(width.add(party_run.querying_votes, party_run.masks))
+        assert (votes == np.eye(CLASSES)[logits.argmax(axis=1)]).all()
+        assert str(party_run) == f"PartyRun({party_run.name}, shares (4, 5))"
+    sent = [width.add(party_run.masks, party_run.noise) for party_run in run.party_runs]
+    assert (run.mask_sums == width.add(*sent)).all()
+    assert (run.guardian_share == run.mask_sums).all()
+    assert not run.guardian_noise.any()
+
+
+def test_traffic_is_accounted_by_step() -> None:
+    run = run_capc(queries(2), [network(0)], parameters(1))
+    client, guardian = run.views["client"][1], run.views["privacy-guardian"][0]
+    assert set(client.traffic) == {"hello", "0", "0'", "1a", "1c", "2"}
+    assert set(guardian.traffic) == {"hello", "0", "2", "3"}
 
 
 def test_parameters_refuse_what_cannot_be_run_and_digest_every_field() -> None:
