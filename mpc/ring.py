@@ -1,7 +1,7 @@
-"""The ring Z_2^bits: fixed point in, fixed point out, additive shares, bit-packed bytes.
+"""The ring Z_2^bits, with fixed-point numbers, additive shares and bit-packed bytes.
 
-Elements are uint64 arrays with the bits above the ring's width zero. Arithmetic wraps modulo 2^64, which is
-exact modulo 2^bits after a mask, because 2^bits divides 2^64.
+Elements are uint64 arrays whose bits above the ring's width are zero. Arithmetic wraps modulo 2^64. After a mask this
+is exact modulo 2^bits, because 2^bits divides 2^64.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ Words = NDArray[np.uint64]
 
 @dataclass(frozen=True)
 class Ring:
-    """Z_2^bits with ``1 <= bits <= 64``; signed values are two's complement in [-2^(bits-1), 2^(bits-1))."""
+    """Z_2^bits with ``1 <= bits <= 64``. Signed values are two's complement in [-2^(bits-1), 2^(bits-1))."""
 
     bits: int
 
@@ -32,16 +32,16 @@ class Ring:
         return np.uint64((1 << self.bits) - 1)
 
     def reduce(self, values: NDArray[np.generic]) -> Words:
-        """Integers (signed or unsigned 64-bit) modulo 2^bits."""
+        """Return integers (signed or unsigned 64-bit) modulo 2^bits."""
         return values.astype(np.uint64, copy=False) & self.mask
 
     def signed(self, words: Words) -> NDArray[np.int64]:
-        """The signed representatives of ring elements."""
+        """Return the signed representatives of ring elements."""
         shift = np.int64(64 - self.bits)
         return (words << np.uint64(shift)).astype(np.int64) >> shift
 
     def encode(self, values: ArrayLike, scale_bits: int) -> Words:
-        """Real numbers to round(value * 2^scale_bits), ties to even: where floats enter the ring.
+        """Return round(value * 2^scale_bits) of real numbers, with ties to even. Floats enter the ring here.
 
         Raises:
             RangeError: a value is not finite or does not fit the signed range.
@@ -60,20 +60,20 @@ class Ring:
         return self.reduce(scaled.astype(np.int64))
 
     def decode(self, words: Words, scale_bits: int) -> NDArray[np.float64]:
-        """Ring elements back to real numbers at the given scale."""
+        """Return the real numbers that ring elements stand for at the given scale."""
         return np.ldexp(self.signed(words).astype(np.float64), -scale_bits)
 
     def random(self, shape: int | tuple[int, ...], randomness: Randomness = SYSTEM) -> Words:
-        """Uniform ring elements."""
+        """Draw uniform ring elements."""
         return uniform_words(shape, self.bits, randomness)
 
     def share(self, words: Words, randomness: Randomness = SYSTEM) -> tuple[Words, Words]:
-        """Two additive shares, each uniform on its own, with sum equal to ``words``."""
+        """Return two additive shares of ``words``, each uniform on its own. The first is drawn."""
         first = self.random(words.shape, randomness)
         return first, self.reduce(words - first)
 
     def add(self, *terms: Words) -> Words:
-        """The sum of ring elements."""
+        """Return the sum of ring elements."""
         total = terms[0]
         for term in terms[1:]:
             total = total + term
@@ -81,12 +81,15 @@ class Ring:
 
 
 def packed_size(count: int, bits: int) -> int:
-    """Bytes that ``count`` elements of Z_2^bits take on the wire."""
+    """Return the bytes that ``count`` elements of Z_2^bits take on the wire."""
     return (count * bits + 7) // 8
 
 
 def pack_words(words: Words, bits: int) -> bytes:
-    """Ring elements to bytes, ``bits`` each, least significant bit first, padded with zero bits to a byte."""
+    """Pack ring elements into bytes.
+
+    Each takes ``bits`` bits, the least significant first. Zero bits pad the last byte.
+    """
     flat = np.ascontiguousarray(words, dtype="<u8").reshape(-1)
     if bits % 8 == 0:
         return flat.view(np.uint8).reshape(-1, 8)[:, : bits // 8].tobytes()
@@ -95,7 +98,7 @@ def pack_words(words: Words, bits: int) -> bytes:
 
 
 def unpack_words(data: bytes | memoryview, shape: tuple[int, ...], bits: int) -> Words:
-    """The inverse of :func:`pack_words`.
+    """Unpack ring elements, as the inverse of :func:`pack_words`.
 
     Raises:
         ProtocolError: wrong length, or padding bits that are not zero.

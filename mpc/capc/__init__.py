@@ -1,1 +1,55 @@
-"""CaPC: the two-party steps of the protocol, and the whole of it in one function (:mod:`mpc.capc.protocol`)."""
+"""CaPC: the steps between two parties, and the whole protocol in one function (:func:`run_capc`).
+
+Start with :mod:`mpc.capc.protocol`. Each step has a file in which both its sides face each other.
+
+The word "label" has four senses in this field, and the texts here say which one they mean.
+
+* A *class label* is the answer to a query (:data:`Labels`).
+* *Several labels* a query are yes-or-no answers to one query (``labelling="labels"``).
+* A *wire label* is a key of a garbled circuit.
+* A *message label* is the name of a message on a channel.
+
+The public names are loaded at their first use, so that importing a light module of this package stays light.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mpc.capc.clear import labels_of, plaintext_labels
+    from mpc.capc.parameters import PublicParameters
+    from mpc.capc.protocol import CapcRun, run_capc
+    from mpc.capc.release import ABSTAINED, Labels, answered
+    from mpc.capc.roles import CapcRandomness
+
+_MODULES = {
+    "ABSTAINED": "release",
+    "CapcRandomness": "roles",
+    "CapcRun": "protocol",
+    "Labels": "release",
+    "PublicParameters": "parameters",
+    "answered": "release",
+    "labels_of": "clear",
+    "plaintext_labels": "clear",
+    "run_capc": "protocol",
+}
+
+__all__ = [
+    "ABSTAINED",
+    "CapcRandomness",
+    "CapcRun",
+    "Labels",
+    "PublicParameters",
+    "answered",
+    "labels_of",
+    "plaintext_labels",
+    "run_capc",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name in _MODULES:
+        return getattr(import_module(f"mpc.capc.{_MODULES[name]}"), name)
+    raise AttributeError(f"module 'mpc.capc' has no attribute {name!r}")

@@ -1,4 +1,4 @@
-"""The privacy budget between guardian and querying party: charged before a batch can be answered.
+"""The privacy budget between guardian and querying party. A batch is charged before it can be answered.
 
     QP                                        PG
     queries that it would like answered  -->  charges the ledger for as many as the budget allows; flushed to disk
@@ -8,9 +8,11 @@
     learns what was spent then  <-----------
     0 queries: it has done  --------------->
 
-A run that breaks off has paid for the answers of at most one batch that it did not get, which costs budget and never
-privacy. That the guardian is told of abstentions is a choice (`credit_abstentions`): it learns how many of a batch, not
-which, and every answer is charged where it is not told.
+An interrupted run has paid for the answers of at most one batch that it did not get. This costs budget and never
+privacy. A run may choose (`credit_abstentions`) that the guardian is told of abstentions. The guardian then learns how
+many of a batch there are, but not which. Where it is not told, every answer is charged.
+
+Below, each message stands with its sender's and its receiver's function. Then come the steps that consist of them.
 """
 
 from __future__ import annotations
@@ -25,6 +27,124 @@ import msgspec
 from mpc.channels.frames import Channel
 from mpc.dp.accountant import Cost
 from mpc.errors import BudgetExceededError, ProtocolError
+
+# The request, QP to PG.
+
+
+class BatchRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How many queries the QP would like answered now. 0 says that it has no more."""
+
+    queries: int
+
+
+def querying_send_request(channel: Channel, queries: int) -> None:
+    """QP: send the request."""
+    channel.send_message("budget/request", BatchRequest(queries))
+
+
+def guardian_receive_request(channel: Channel, max_queries: int) -> int:
+    """PG: receive the request. Raises `ProtocolError` for more queries than a batch may have, or fewer than none."""
+    queries = channel.recv_message("budget/request", BatchRequest).queries
+    return _at_most("queries of a batch", max_queries, queries, channel)
+
+
+# How much was granted and spent, PG to QP.
+
+
+class Spent(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How many queries may be answered now, and the epsilon that the querying party has spent.
+
+    Attributes:
+        refusal: the reason why none may, in one sentence. It is empty if some may.
+        queries: how many may.
+        run: epsilon of this run's answers, these included. It is infinite without noise.
+        total: epsilon of all the querying party's answers, this run's included.
+        budget: epsilon that it may spend in all. It is infinite without a limit.
+    """
+
+    refusal: str
+    queries: int
+    run: float
+    total: float
+    budget: float = math.inf
+
+
+def guardian_send_spent(channel: Channel, spent: Spent) -> None:
+    """PG: send the account's state."""
+    channel.send_message("budget/spent", spent)
+
+
+def querying_receive_spent(channel: Channel, requested: int) -> Spent:
+    """QP: receive the account's state.
+
+    Raises:
+        ProtocolError: more queries granted than requested, or none without a reason, or some with one.
+    """
+    spent = channel.recv_message("budget/spent", Spent)
+    _at_most("queries granted", requested, spent.queries, channel)
+    if (spent.queries == 0) != bool(spent.refusal):
+        expected = "a reason for a refusal" if spent.queries == 0 else "no reason for a refusal"
+        raise ProtocolError(
+            f"expected {expected}, found '{spent.refusal}' and {spent.queries} queries granted",
+            peer=channel.peer,
+            step=channel.step,
+        )
+    return spent
+
+
+# The abstentions, QP to PG.
+
+
+class Abstained(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How many of the batch's queries were not answered."""
+
+    queries: int
+
+
+def querying_send_abstained(channel: Channel, queries: int) -> None:
+    """QP: send how many queries of the batch were not answered."""
+    channel.send_message("budget/abstained", Abstained(queries))
+
+
+def guardian_receive_abstained(channel: Channel, answered: int) -> int:
+    """PG: receive how many of the `answered` queries abstained. Raises `ProtocolError` for more than these."""
+    queries = channel.recv_message("budget/abstained", Abstained).queries
+    return _at_most("abstentions of a batch", answered, queries, channel)
+
+
+def _at_most(what: str, largest: int, found: int, channel: Channel) -> int:
+    if not 0 <= found <= largest:
+        raise ProtocolError.mismatch(f"{what}, at most", largest, found, peer=channel.peer, step=channel.step)
+    return found
+
+
+# The querying party's steps.
+
+
+def querying_request_batch(channel: Channel, queries: int) -> Spent:
+    """QP: ask for a batch. The guardian may grant fewer queries or none.
+
+    It faces :meth:`GuardiansAccount.charge`.
+    """
+    querying_send_request(channel, queries)
+    return querying_receive_spent(channel, queries)
+
+
+def querying_tell_abstained(channel: Channel, queries: int) -> Spent:
+    """QP: tell how many queries of the batch were not answered, and learn what is spent without these answers.
+
+    It faces :meth:`GuardiansAccount.credit`.
+    """
+    querying_send_abstained(channel, queries)
+    return channel.recv_message("budget/spent", Spent)
+
+
+def querying_end(channel: Channel) -> None:
+    """QP: tell the guardian that it has no more queries."""
+    querying_send_request(channel, 0)
+
+
+# The guardian's steps, with its ledger.
 
 
 class Charged(Protocol):
@@ -42,49 +162,19 @@ class Charged(Protocol):
 
 
 class Ledger(Protocol):
-    """What this step asks of the guardian's ledger, which charges durably before an answer is possible."""
+    """The guardian's ledger, as far as this step needs it. It charges durably before an answer is possible."""
 
     def charge(self, account: str, session: str, query_costs: Sequence[Cost], queries: int) -> Charged:
-        """Charge for as many of the queries as the budget allows; raises `BudgetExceededError` where none fits."""
+        """Charge for as many of the queries as the budget allows. Raises `BudgetExceededError` where none fits."""
         ...
 
     def give_back(self, account: str, session: str, costs: Sequence[Cost]) -> float:
-        """Take releases that did not happen off the account; returns the total."""
+        """Take releases that did not happen off the account and return its total."""
         ...
 
     def spent(self, account: str) -> float:
-        """Epsilon that the account has spent."""
+        """Return the epsilon that the account has spent."""
         ...
-
-
-class BatchRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """QP: how many queries it would like answered now. 0 says that it has no more."""
-
-    queries: int
-
-
-class Spent(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """PG's answer: how many queries may be answered now, and what the querying party has spent.
-
-    Attributes:
-        refusal: why none, in one sentence; empty if some may.
-        queries: how many.
-        run: epsilon of this run's answers, these included; infinite without noise.
-        total: epsilon of all the querying party's answers, this run's included.
-        budget: epsilon that it may spend in all; infinite without a limit.
-    """
-
-    refusal: str
-    queries: int
-    run: float
-    total: float
-    budget: float = math.inf
-
-
-class Abstained(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """QP: how many of the batch's queries were not answered."""
-
-    queries: int
 
 
 @dataclass
@@ -94,7 +184,7 @@ class GuardiansAccount:
     Attributes:
         query_costs: what one query costs.
         max_queries: how many queries one batch may have.
-        epsilon_of: the accountant, for the run alone; the ledger has its own for the account.
+        epsilon_of: the accountant, for the run alone. The ledger has its own for the account.
     """
 
     channel: Channel
@@ -108,66 +198,37 @@ class GuardiansAccount:
     _run: list[Cost] = field(default_factory=list)
 
     def charge(self) -> int:
-        """Receive the next request and charge for it. Returns how many queries may be answered, or 0 at the end.
+        """Receive the next request and charge for it. Return how many queries may be answered, or 0 at the end.
 
-        A request of which nothing fits the budget is refused in words. The next request is received then.
+        A request of which nothing fits the budget is refused in words. The next request is received then. It faces
+        :func:`querying_request_batch` and :func:`querying_end`.
         """
-        while requested := self._receive_request():
-            try:
-                charged = self.ledger.charge(self.account, self.session, self.query_costs, requested)
-            except BudgetExceededError as error:
-                self._tell(str(error), 0, self.ledger.spent(self.account))
-                continue
-            self._run += [cost.times(charged.granted) for cost in self.query_costs]
-            self._tell("", charged.granted, charged.total)
-            return charged.granted
-        return 0
+        with self.channel.in_step("0"):
+            while requested := guardian_receive_request(self.channel, self.max_queries):
+                try:
+                    charged = self.ledger.charge(self.account, self.session, self.query_costs, requested)
+                except BudgetExceededError as error:
+                    self._send(str(error), 0, self.ledger.spent(self.account))
+                    continue
+                self._run += [cost.times(charged.granted) for cost in self.query_costs]
+                self._send("", charged.granted, charged.total)
+                return charged.granted
+            return 0
 
     def credit(self, answered: int) -> int:
-        """Learn how many of the `answered` queries abstained and give their answers back."""
-        abstained = self.channel.recv_message("budget/abstained", Abstained).queries
-        if not 0 <= abstained <= answered:
-            raise ProtocolError.mismatch(
-                "abstentions of a batch, at most", answered, abstained, peer=self.channel.peer, step="3"
-            )
-        costs = [cost.times(abstained) for cost in self.query_costs if cost.what == "answer"]
-        if abstained:
-            self.ledger.give_back(self.account, self.session, costs)
-            self._run += [cost.times(-1) for cost in costs]
-        self._tell("", answered, self.ledger.spent(self.account))
-        return abstained
+        """Learn how many of the `answered` queries abstained, and give their answers back.
 
-    def _receive_request(self) -> int:
-        queries = self.channel.recv_message("budget/request", BatchRequest).queries
-        if not 0 <= queries <= self.max_queries:
-            raise ProtocolError.mismatch(
-                "queries of a batch, at most", self.max_queries, queries, peer=self.channel.peer, step="0"
-            )
-        return queries
+        It faces :func:`querying_tell_abstained`.
+        """
+        with self.channel.in_step("3"):
+            abstained = guardian_receive_abstained(self.channel, answered)
+            costs = [cost.times(abstained) for cost in self.query_costs if cost.what == "answer"]
+            if abstained:
+                self.ledger.give_back(self.account, self.session, costs)
+                self._run += [cost.times(-1) for cost in costs]
+            self._send("", answered, self.ledger.spent(self.account))
+            return abstained
 
-    def _tell(self, refusal: str, queries: int, total: float) -> None:
+    def _send(self, refusal: str, queries: int, total: float) -> None:
         budget = math.inf if self.budget is None else self.budget
-        spent = Spent(refusal, queries, self.epsilon_of(self._run), total, budget)
-        self.channel.send_message("budget/spent", spent)
-
-
-def querying_request_batch(channel: Channel, queries: int) -> Spent:
-    """QP: ask for a batch; what the guardian grants, which may be fewer queries or none."""
-    channel.send_message("budget/request", BatchRequest(queries))
-    spent = channel.recv_message("budget/spent", Spent)
-    if not (0 <= spent.queries <= queries) or (spent.queries == 0) != bool(spent.refusal):
-        raise ProtocolError.mismatch(
-            "queries granted, at most", queries, spent.queries, peer=channel.peer, step=channel.step
-        )
-    return spent
-
-
-def querying_tell_abstained(channel: Channel, queries: int) -> Spent:
-    """QP: how many queries of the batch were not answered; what is spent when their answers were given back."""
-    channel.send_message("budget/abstained", Abstained(queries))
-    return channel.recv_message("budget/spent", Spent)
-
-
-def querying_end(channel: Channel) -> None:
-    """QP: it has no more queries."""
-    channel.send_message("budget/request", BatchRequest(0))
+        guardian_send_spent(self.channel, Spent(refusal, queries, self.epsilon_of(self._run), total, budget))

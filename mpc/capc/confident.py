@@ -1,7 +1,8 @@
-"""Step 3 with a threshold (Confident-GNMax): a label only where enough parties agree, otherwise "abstained".
+"""Step 3 with a threshold (Confident-GNMax). A query gets a class label only where enough parties agree.
 
-Papernot, Song, Mironov, Raghunathan, Talwar, Erlingsson, "Scalable Private Learning with PATE", ICLR 2018, algorithm 1:
-the label is argmax(counts + noise at sigma) if max(counts) + noise at sigma_T >= T. Both noises are PG's own.
+Otherwise the answer is "abstained". This is algorithm 1 of Papernot, Song, Mironov, Raghunathan, Talwar, Erlingsson,
+"Scalable Private Learning with PATE", ICLR 2018. The label is argmax(counts + noise at sigma) if
+max(counts) + noise at sigma_T >= T. Both noises are PG's own.
 
     QP (evaluator)                                  PG (garbler)
     holds h_qp = sum of its vote shares             holds h_pg = sum of the masks;  counts = h_qp + h_pg
@@ -12,9 +13,10 @@ the label is argmax(counts + noise at sigma) if max(counts) + noise at sigma_T >
     index of the largest of                <-----   argmax circuit
       (B - 2 B r, count_0 + noise_0, ...)           B beyond every noisy count
 
-The index is 0 where r = 0 (the first entry is B), else 1 + the label (it is -B). The QP learns that index and nothing
-else: not by how much, nor which b_j were set. PG learns nothing, not even that the QP got no label. Between
-the circuits everything is linear in additive shares, so the two sides add and scale without talking.
+Where r = 0, the first entry is B and the index is 0. Otherwise the first entry is -B and the index is 1 + the label.
+The QP learns that index and nothing else. It does not learn by how much the threshold was passed or missed, nor which
+b_j were set. PG learns nothing, not even that the QP got no label. Between the circuits everything is linear in
+additive shares. The two sides therefore add and scale without talking.
 """
 
 from __future__ import annotations
@@ -35,7 +37,7 @@ from mpc.ring import Ring, Words
 
 
 def confident_bits(parties: int, sigma: Fraction, threshold: int, threshold_sigma: Fraction) -> int:
-    """A width in which counts less the limit, and noisy counts beside B = 2^(width-2), cannot wrap."""
+    """Return a width in which neither counts less the limit nor noisy counts beside B = 2^(width-2) can wrap."""
     return (parties + noise_bound(sigma) + threshold + noise_bound(threshold_sigma) + 1).bit_length() + 2
 
 
@@ -51,14 +53,14 @@ class ConfidentArgmax:
     threshold: int
     threshold_sigma: Fraction
     width: int
-    title = "noisy argmax of who agree"
+    title = "noisy argmax where enough parties agree"
 
     def limits(self, count: int, randomness: Randomness = SYSTEM) -> NDArray[np.int64]:
-        """PG: what the largest count of each of ``count`` queries has to reach, ``(count,)``: T less fresh noise."""
+        """PG: return the limits ``(count,)`` that the largest count of each query has to reach, T less fresh noise."""
         return self.threshold - discrete_gaussian(self.threshold_sigma, (count,), randomness)
 
     def guardian(self, garbler: Garbler, mask_sums: Words, noisy_share: Words, randomness: Randomness = SYSTEM) -> None:
-        """PG. The caller has charged the privacy ledger for a check and an answer of every query before."""
+        """PG: garble. The caller has charged the privacy ledger for a check and an answer of every query before."""
         count, classes = mask_sums.shape
         ring = Ring(self.width)
         limits = self.limits(count, randomness)
@@ -74,7 +76,7 @@ class ConfidentArgmax:
         batch.reveal_to_evaluator()
 
     def querying(self, evaluator: Evaluator, share_sums: Words) -> Labels:
-        """QP: the labels ``(n,)`` of its queries, ``ABSTAINED`` where too few parties agree."""
+        """QP: return the labels ``(n,)`` of its queries, ``ABSTAINED`` where too few parties agree."""
         classes = share_sums.shape[1]
         ring = Ring(self.width)
         shared = Projection(self.width)
@@ -84,7 +86,7 @@ class ConfidentArgmax:
         gate = _scaled(any_reached.shares(), ring)
         values = np.concatenate([gate, share_sums], axis=1)
         batch = evaluator.evaluate(Circuit.sum_histogram(1 + classes, self.width), values)
-        indices = checked_labels(batch.learn_outputs()[:, 0], 1 + classes)
+        indices = checked_labels(batch.learn_outputs()[:, 0], 1 + classes, evaluator.channel)
         return np.where(indices == 0, ABSTAINED, indices - 1)
 
     def clear(self, counts: NDArray[np.int64], noisy: NDArray[np.int64], randomness: Randomness = SYSTEM) -> Labels:
@@ -93,15 +95,15 @@ class ConfidentArgmax:
 
 
 def _beyond(ring: Ring) -> int:
-    """B, larger than every noisy count and no more than half of the signed range."""
+    """Return B, larger than every noisy count and no more than half of the signed range."""
     return 1 << (ring.bits - 2)
 
 
 def _total(bit_shares: Words, ring: Ring) -> Words:
-    """Shares ``(n, 1)`` of how many of the bits are set."""
+    """Return shares ``(n, 1)`` of the number of bits that are set."""
     return ring.reduce(bit_shares.sum(axis=1, keepdims=True, dtype=np.uint64))
 
 
 def _scaled(bit_shares: Words, ring: Ring) -> Words:
-    """Shares of -2 B r: one side adds B to its own."""
+    """Return shares of -2 B r. One side adds B to its own."""
     return ring.reduce(bit_shares * np.uint64(2**ring.bits - 2 * _beyond(ring)))

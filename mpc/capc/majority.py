@@ -1,4 +1,4 @@
-"""Step 3 where any number of labels may be right: for each label, whether a noisy majority of the parties says yes.
+"""Step 3 where any number of labels may be right. Each label is a yes if a noisy majority of the parties says yes.
 
 Dziedzic, Choquette-Choo, Dullerud, Suriyakumar, Shahin Shamsabadi, Kaleem, Jha, Papernot, Wang, "Private Multi-Winner
 Voting for Machine Learning", PoPETs 2023(1), "Binary voting", for CaPC.
@@ -8,18 +8,18 @@ Voting for Machine Learning", PoPETs 2023(1), "Binary voting", for CaPC.
                                                     counts + noise = h_qp + h_pg in Z_2^width, signed
     ------------------------------------------------------------------------------------------
     corrections of its h_qp  -------------------->
-             <--------------------  tables, labels of h_pg - floor(K / 2), colours of the outputs
+             <--------------------  tables, wire labels of h_pg - floor(K / 2), colours of the outputs
     learns [count_j + noise_j > K / 2] for each j   learns nothing
 
-A label is a yes or no, so one count with one noise says it all, and half of K is public: PG takes it off its share,
-and what is left of a comparison is the sign. That is 2b - 2 AND gates a label; to compare the yeses with the nos by an
-argmax of two takes 3b - 2, twice the inputs and a second noise. A tie is a no.
+A label is a yes or no, so one count with one noise is enough. Half of K is public. PG takes it off its share, and the
+comparison that remains is a sign. This takes 2b - 2 AND gates a label. An argmax of two, which compares the yeses with
+the nos, takes 3b - 2, twice the inputs and a second noise. A tie is a no.
 
-Privacy: a record lies at one party and can turn all its L votes on a query, each count by 1, so that a query is L
-discrete Gaussian mechanisms of sensitivity 1 side by side (L2 sensitivity sqrt L); the bits are computed from nothing
-else. The paper's other rules: tau voting clips a party's votes to an L2 norm, a division inside a circuit, and alters
-the votes of who says yes often; powerset voting is an argmax over 2^L counts at sensitivity sqrt 2, better for labels
-that nearly determine each other.
+On privacy. A record lies at one party and can turn all its L votes on a query, which moves each count by 1. A query is
+therefore L discrete Gaussian mechanisms of sensitivity 1 side by side (L2 sensitivity sqrt L). The bits are computed
+from nothing else. The paper has two other rules. Tau voting clips a party's votes to an L2 norm, which is a division
+inside a circuit and alters the votes of parties that often say yes. Powerset voting is an argmax over 2^L counts at
+sensitivity sqrt 2, which is better for labels that nearly determine each other.
 """
 
 from __future__ import annotations
@@ -38,9 +38,9 @@ from mpc.ring import Ring, Words
 
 @dataclass(frozen=True)
 class NoisyMajority:
-    """For every label whether more than half of the parties, and noise, say yes; counts in Z_2^width.
+    """For every label, whether the count of yeses with noise is more than half of the parties. Counts are in Z_2^width.
 
-    ``width`` is that of the noisy argmax: taking off K / 2 keeps |count + noise| <= K + 12 sigma.
+    ``width`` is that of the noisy argmax, because taking off K / 2 keeps |count + noise| <= K + 12 sigma.
     """
 
     parties: int

@@ -1,4 +1,4 @@
-"""The public parameters of a CaPC run: every party holds the same ones, and the hello compares their digest."""
+"""The public parameters of a CaPC run. Every party holds the same ones, and the hello compares their digest."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mpc.capc.confident import ConfidentArgmax, confident_bits
 from mpc.capc.majority import NoisyMajority
 from mpc.capc.release import NoisyArgmax, Release, histogram_bits
 from mpc.capc.vote import VOTING_RULES, Labelling, VotingRule
-from mpc.dp.accountant import Cost, check, label
+from mpc.dp.accountant import Cost, answer_cost, check_cost
 from mpc.dp.discrete_gaussian import noise_bound, part_scale
 from mpc.errors import ParameterError
 from mpc.garbled.session import Circuits, Tables
@@ -23,25 +23,25 @@ Preprocessing = Literal["he", "dealer"]
 
 
 class PublicParameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What all parties agree on before the first query.
+    """All that the parties agree on before the first query.
 
     Attributes:
         parties: number of answering parties, K.
-        classes: number of logits: classes of which one is right, C, or labels that each are a yes or no, L.
+        classes: number of logits, which are C classes of which one is right, or L labels that each are a yes or no.
         input_shape: of one query.
         ring_bits: inference and logits live in Z_2^ring_bits.
         fraction_bits: of inputs and weights; products carry twice as many.
         sigma: scale of the discrete Gaussian on each count, an exact rational written "3/2" or "2".
-        aggregation: how the masks reach the Privacy Guardian.
+        aggregation: the way in which the masks reach the Privacy Guardian.
         key_bits: of the Paillier modulus.
-        preprocessing: where the linear layers' correlations come from, see :data:`mpc.inference.TRUST`.
-        garbling: how garbled gates are sent, see docs/circuits.md.
-        circuits: when the garbled circuits of inference and vote are sent: before the query, or with it.
+        preprocessing: the source of the linear layers' correlations, see :data:`mpc.inference.TRUST`.
+        garbling: the format of garbled gates, see docs/circuits.md.
+        circuits: when the garbled circuits of inference and vote are sent, before the query or with it.
         noise_parts: 0 where PG draws the noise. Otherwise every AP adds a part of the noise to its masks, and so many
-            parts add up to scale sigma: full noise as long as at most ``parties - noise_parts`` APs tell theirs.
-        threshold: T, what the largest count must reach for a label (:mod:`mpc.capc.confident`); 0 for always a label.
+            parts add up to scale sigma. The noise is full as long as at most ``parties - noise_parts`` APs tell theirs.
+        threshold: T, which the largest count must reach for a label (:mod:`mpc.capc.confident`). 0 is always a label.
         threshold_sigma: scale of the discrete Gaussian on T, as `sigma`.
-        labelling: what a query gets.
+        labelling: whether a query gets one class or several labels.
     """
 
     parties: int
@@ -91,7 +91,7 @@ class PublicParameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
 
     @property
     def part_scale(self) -> Fraction:
-        """Scale of the noise that every AP adds; 0 where PG does."""
+        """Scale of the noise that every AP adds. It is 0 where PG draws the noise."""
         return part_scale(self.noise_scale, self.noise_parts) if self.noise_parts else Fraction(0)
 
     @property
@@ -100,7 +100,7 @@ class PublicParameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
 
     @property
     def width(self) -> int:
-        """Bits of a vote share and of the histogram: room for every count and the largest noise."""
+        """Bits of a vote share and of the histogram, with room for every count and the largest noise."""
         if self.noise_parts:  # the bound of each part, rounded up, K times
             return (self.parties * (1 + noise_bound(self.part_scale))).bit_length() + 1
         if self.threshold:
@@ -109,12 +109,12 @@ class PublicParameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
 
     @property
     def voting_rule(self) -> VotingRule:
-        """How each answering party votes."""
+        """The way in which each answering party votes."""
         return VOTING_RULES[self.labelling]
 
     @property
     def release(self) -> Release:
-        """How the counts become labels."""
+        """The rule by which the counts become labels."""
         if self.labelling == "labels":
             return NoisyMajority(self.parties, self.width)
         if self.threshold:
@@ -123,18 +123,18 @@ class PublicParameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
 
     @property
     def costs(self) -> tuple[Cost, ...]:
-        """What one query costs in privacy. The ledger is charged for it before the query can be answered."""
+        """The cost of one query in privacy. The ledger is charged for it before the query can be answered."""
         sensitivity = self.voting_rule.sensitivity(self.classes)
         if self.threshold:
-            return check(self.threshold_sigma), label(self.sigma, sensitivity)
+            return check_cost(self.threshold_sigma), answer_cost(self.sigma, sensitivity)
         if self.noise_parts:
             return (Cost("answer", str(self.part_scale), sensitivity, 1, self.noise_parts),)
-        return (label(self.sigma, sensitivity),)
+        return (answer_cost(self.sigma, sensitivity),)
 
     @property
     def packing(self) -> Packing:
         return Packing(self.width, self.parties, self.key_bits)
 
     def digest(self) -> str:
-        """SHA-256 over the canonical encoding, in hex."""
+        """Return the SHA-256 of the canonical encoding, in hex."""
         return hashlib.sha256(msgspec.msgpack.encode(self)).hexdigest()

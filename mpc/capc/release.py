@@ -1,18 +1,18 @@
-"""Steps 2 (noise) and 3: what becomes of the noisy counts of votes, to the QP alone, by a garbled circuit with PG.
+"""Steps 2 (noise) and 3, in which the noisy counts of votes become class labels, to the QP alone.
 
-Here the plain rule, the argmax (:class:`NoisyArgmax`); :mod:`mpc.capc.confident` and :mod:`mpc.capc.majority` are
-others::
+QP and PG compute them by a garbled circuit. This file holds the plain rule, the argmax (:class:`NoisyArgmax`). Other
+rules are in :mod:`mpc.capc.confident` and :mod:`mpc.capc.majority`::
 
     QP (evaluator)                                  PG (garbler)
     holds h_qp = sum of its vote shares             holds h_pg = sum of the masks + discrete Gaussian noise
                                                     counts + noise = h_qp + h_pg in Z_2^width, signed
     ------------------------------------------------------------------------------------------
     corrections of its h_qp  -------------------->
-             <--------------------  tables, labels of h_pg, colours of the output
+             <--------------------  tables, wire labels of h_pg, colours of the output
     learns argmax(counts + noise)                   learns nothing
 
-``width`` leaves room for every count and the largest noise (:func:`histogram_bits`), so the sum never wraps and the
-signed comparison is the true one. Ties go to the lowest class.
+``width`` leaves room for every count and the largest noise (:func:`histogram_bits`). The sum therefore never wraps, and
+the signed comparison is the true one. Ties go to the lowest class.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpc._core import Circuit
+from mpc.channels.frames import Channel
 from mpc.dp.discrete_gaussian import discrete_gaussian, noise_bound
 from mpc.errors import ProtocolError
 from mpc.garbled.session import Evaluator, Garbler
@@ -32,47 +33,56 @@ from mpc.randomness import SYSTEM, Randomness
 from mpc.ring import Ring, Words
 
 ABSTAINED = -1
-"""In place of a label: too few parties agree on any (:mod:`mpc.capc.confident`)."""
+"""Stands in place of a class label where too few parties agree on any (:mod:`mpc.capc.confident`)."""
 
 Labels = NDArray[np.int64]
-"""``(n,)``, a class or ABSTAINED for each query; or ``(n, labels)``, a 0 or 1 for every label of each query."""
+"""What the QP learns. One class a query gives ``(n,)``, a class or ABSTAINED for each. Several labels a query give
+``(n, labels)``, a 0 or 1 for each."""
 
 
 class Release(Protocol):
-    """Step 3: how counts of votes become labels. Counts and shares are ``(n, classes)``."""
+    """Step 3, in which counts of votes become labels. Counts and shares are ``(n, classes)``."""
 
     @property
     def title(self) -> str:
-        """What is computed, for people."""
+        """Name of the computation, for people."""
         ...
 
     def guardian(self, garbler: Garbler, mask_sums: Words, noisy_share: Words, randomness: Randomness = SYSTEM) -> None:
-        """PG: its shares of the counts without and with noise.
+        """PG: garble for its shares of the counts without and with noise.
 
-        The caller has charged the privacy ledger before this is called: after it, the QP can have its answer.
+        The caller has charged the privacy ledger before, because the QP can have its answer after this. The randomness
+        is for the noise on a threshold.
         """
         ...
 
     def querying(self, evaluator: Evaluator, share_sums: Words) -> Labels:
-        """QP: the labels of its queries. It learns nothing else, and PG nothing."""
+        """QP: return the labels of its queries. It learns nothing else, and PG learns nothing.
+
+        Raises:
+            ProtocolError: a malformed message, or an index that no class has.
+        """
         ...
 
     def clear(self, counts: NDArray[np.int64], noisy: NDArray[np.int64], randomness: Randomness = SYSTEM) -> Labels:
-        """The same in the open, from counts without and with noise."""
+        """Return the same in the open, from counts without and with noise."""
         ...
 
 
 def histogram_bits(parties: int, sigma: Fraction) -> int:
-    """The least width whose signed range holds every noisy count: |count + noise| <= K + 12 sigma < 2^(width-1)."""
+    """Return the least width whose signed range holds every noisy count.
+
+    The bound is |count + noise| <= K + 12 sigma < 2^(width-1).
+    """
     return (parties + noise_bound(sigma)).bit_length() + 1
 
 
 def draw_noise(shape: tuple[int, ...], sigma: Fraction, width: int, randomness: Randomness = SYSTEM) -> Words:
-    """Draw fresh discrete Gaussian noise ``(n, classes)`` in Z_2^width, for whoever adds it to a share of the counts.
+    """Draw fresh discrete Gaussian noise ``(n, classes)`` in Z_2^width, to be added to a share of the counts.
 
-    That is the guardian at the end of step 2. Where the noise is distributed, it is every answering party, which adds
-    its part to its masks before it gives them away. The guardian and the querying party then see the same uniform
-    values as without noise, and the parts add up where the masks do.
+    The guardian does this at the end of step 2. Where the noise is distributed, every answering party adds its part to
+    its masks before it gives them away. The guardian and the querying party then see the same uniform values as without
+    noise, and the parts add up where the masks do.
     """
     return Ring(width).reduce(discrete_gaussian(sigma, shape, randomness))
 
@@ -91,7 +101,7 @@ class NoisyArgmax:
     def querying(self, evaluator: Evaluator, share_sums: Words) -> Labels:
         classes = share_sums.shape[1]
         batch = evaluator.evaluate(Circuit.sum_histogram(classes, self.width), share_sums)
-        return checked_labels(batch.learn_outputs()[:, 0], classes)
+        return checked_labels(batch.learn_outputs()[:, 0], classes, evaluator.channel)
 
     def clear(self, counts: NDArray[np.int64], noisy: NDArray[np.int64], randomness: Randomness = SYSTEM) -> Labels:
         labels: Labels = noisy.argmax(axis=1).astype(np.int64)
@@ -99,14 +109,15 @@ class NoisyArgmax:
 
 
 def answered(labels: Labels) -> NDArray[np.bool_]:
-    """Which of the queries got something, ``(n,)``."""
+    """Return which of the queries got an answer, ``(n,)``."""
     got: NDArray[np.bool_] = (labels != ABSTAINED).reshape(len(labels), -1).all(axis=1)
     return got
 
 
-def checked_labels(indices: Words, classes: int) -> Labels:
-    """What the circuit gave, as labels; raises `ProtocolError` for an index that no class has."""
+def checked_labels(indices: Words, classes: int, channel: Channel) -> Labels:
+    """Return a circuit's indices as class labels. Raises `ProtocolError` for an index that no class has."""
     labels = indices.astype(np.int64)
     if (labels >= classes).any():
-        raise ProtocolError.mismatch("labels below", classes, int(labels.max()), step="3")
+        found = int(labels.max())
+        raise ProtocolError.mismatch("class labels below", classes, found, peer=channel.peer, step=channel.step)
     return labels

@@ -1,4 +1,4 @@
-"""What the guardian tells a querying party about the course of a run: whose turn it is.
+"""Turns of the querying parties. The guardian tells each one when it may ask.
 
 PG -- your turn -->  QP                           once, when the querying parties before it have done
 """
@@ -11,11 +11,11 @@ from mpc.channels.frames import Channel
 
 
 class YourTurn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """It is the querying party's turn to ask."""
+    """Says that it is the querying party's turn to ask."""
 
 
 def guardian_give_turn(channel: Channel) -> None:
-    """PG, to the QP whose turn it is."""
+    """PG: tell the QP that it is its turn."""
     channel.send_message("turn", YourTurn())
 
 

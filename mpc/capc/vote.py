@@ -1,4 +1,4 @@
-"""Step 1c: logit shares to shares of a vote, by a garbled circuit between QP and AP.
+"""Step 1c, in which shares of the logits become shares of a vote, by a garbled circuit between QP and AP.
 
     QP (evaluator)                                   AP (garbler)
     holds z_qp                                       holds z_ap,  z = z_qp + z_ap in Z_2^ring_bits
@@ -6,18 +6,20 @@
     prepare: corrections of its z_qp  ------------>
              <------------  tables of vote(z_qp + z_ap), projection of its bits  (before the query)
                                                      has m, fresh in Z_2^width
-             <------------  labels of z_ap
+             <------------  wire labels of z_ap
     gets vote(z) - m
 
 (In a session opened with ``circuits="streamed"`` nothing crosses before the query.)
 
-A vote is a 0 or 1 for every class or label (:class:`VotingRule`): the one-hot argmax where exactly one class is right;
-where any number of labels is, [z_j > 0] for each (an AP that wants another operating point shifts its model's bias).
+A vote is a 0 or 1 for every class or label (:class:`VotingRule`). Where exactly one class is right, it is the one-hot
+argmax. Where any number of labels may be right, it is [z_j > 0] for each. An AP that wants another operating point
+shifts its model's bias.
 
-Nobody learns the vote. ``m`` is made here, of fresh wire labels, independent of every earlier mask: reusing the AP's
-logit mask would hand the QP all logits (it holds both differences). Ties go to the lowest class. Yao's protocol with
-half gates (Zahur, Rosulek, Evans, EUROCRYPT 2015) and a projection of each output bit to Z_2^width (a projection gate
-of Ball, Malkin, Rosulek, "Garbling Gadgets for Boolean and Arithmetic Circuits", CCS 2016).
+Nobody learns the vote. ``m`` is made here, of fresh wire labels, and is independent of every earlier mask. An AP that
+used its logit mask again would hand the QP all logits, because the QP would hold both differences. Ties go to the
+lowest class. This is Yao's protocol with half gates (Zahur, Rosulek, Evans, EUROCRYPT 2015) and a projection of each
+output bit to Z_2^width (a projection gate of Ball, Malkin, Rosulek, "Garbling Gadgets for Boolean and Arithmetic
+Circuits", CCS 2016).
 """
 
 from __future__ import annotations
@@ -35,7 +37,7 @@ from mpc.garbled.session import Evaluator, Garbler
 from mpc.ring import Words
 
 Labelling = Literal["class", "labels"]
-"""What a query gets: one of the classes, or a yes or no for each of the labels."""
+"""A query gets either one of the classes, or a yes or no for each of several labels."""
 
 Votes = NDArray[np.int64]
 
@@ -52,12 +54,12 @@ def _positive(logits: Votes) -> Votes:
 
 @dataclass(frozen=True)
 class VotingRule:
-    """How a party votes.
+    """The way in which a party votes.
 
     Attributes:
-        title: what the circuit computes, for people.
-        circuit: of so many classes or labels, over logits of so many bits; an output bit for each.
-        votes: the same in the clear, of signed logits ``(n, classes)``; 0 or 1.
+        title: name of the computation, for people.
+        circuit: of so many classes or labels, over logits of so many bits. It has an output bit for each.
+        votes: the same in the clear, of signed logits ``(n, classes)``. The result is 0 or 1.
         sensitivity: how many of so many counts one changed vote can move, each by 1.
     """
 
@@ -76,7 +78,7 @@ VOTING_RULES: dict[Labelling, VotingRule] = {
 def querying_prepare(
     evaluator: Evaluator, logit_shares: Words, ring_bits: int, width: int, rule: VotingRule
 ) -> EvaluatedBatch:
-    """QP, before the query: ``logit_shares`` ``(n, classes)`` in Z_2^ring_bits are known from preprocessing."""
+    """QP: prepare before the query. ``logit_shares`` ``(n, classes)`` in Z_2^ring_bits are known from preprocessing."""
     count, classes = logit_shares.shape
     circuit = rule.circuit(classes, ring_bits)
     return evaluator.prepare(circuit, count, logit_shares, projection=Projection(width))
@@ -85,17 +87,17 @@ def querying_prepare(
 def answering_prepare(
     garbler: Garbler, count: int, classes: int, ring_bits: int, width: int, rule: VotingRule
 ) -> GarbledBatch:
-    """AP, before the query."""
+    """AP: garble before the query."""
     return garbler.prepare(rule.circuit(classes, ring_bits), count, projection=Projection(width))
 
 
 def querying_vote(prepared: EvaluatedBatch) -> Words:
-    """QP: its shares ``(n, classes)`` of the votes in Z_2^width, uniform on their own."""
+    """QP: return its shares ``(n, classes)`` of the votes in Z_2^width, uniform on their own."""
     prepared.receive_inputs()
     return prepared.shares()
 
 
 def answering_vote(prepared: GarbledBatch, logit_shares: Words) -> Words:
-    """AP: its fresh masks ``m`` ``(n, classes)`` in Z_2^width, which are its shares of the votes."""
+    """AP: return its fresh masks ``m`` ``(n, classes)`` in Z_2^width, which are its shares of the votes."""
     prepared.send_inputs(logit_shares)
     return prepared.shares()

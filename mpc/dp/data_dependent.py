@@ -1,13 +1,14 @@
-"""What labels cost in privacy given the very votes behind them: an analysis for experiments, not itself private.
+"""The cost of class labels in privacy, given the very votes behind them. This analysis is not itself private.
 
-Where nearly all parties agree, the noise hardly ever changes the label, and a changed vote shows less than the
-accountant of :mod:`mpc.dp.accountant` has to assume. How much less depends on the votes, which nobody sees in a run:
-this module is for simulated campaigns (:mod:`parties.capc.simulation`), and who published its figures would publish
+Where nearly all parties agree, the noise hardly ever changes the label. A changed vote then shows less than the
+accountant of :mod:`mpc.dp.accountant` has to assume. The difference depends on the votes, which nobody sees in a run.
+This module is therefore for simulated campaigns (:mod:`parties.capc.simulation`). To publish its figures is to publish
 something about other parties' records. No ledger uses it.
 
-Papernot, Song, Mironov, Raghunathan, Talwar, Erlingsson, "Scalable Private Learning with PATE", ICLR 2018: Proposition
-7 (how likely the noise changes the label), Theorem 6 (the Rényi divergence that follows) with the orders of Proposition
-10; for Gaussian noise, which a discrete Gaussian of scale 1 or more is close to.
+The analysis is that of Papernot, Song, Mironov, Raghunathan, Talwar, Erlingsson, "Scalable Private Learning with PATE",
+ICLR 2018. Proposition 7 bounds the probability that the noise changes the label. Theorem 6, with the orders of
+Proposition 10, gives the Rényi divergence that follows. They hold for Gaussian noise, to which a discrete Gaussian of
+scale 1 or more is close.
 """
 
 from __future__ import annotations
@@ -33,10 +34,10 @@ def data_dependent_epsilon(
     answered: NDArray[np.bool_] | None = None,
     majority_of: int = 0,
 ) -> float:
-    """Epsilon at `delta` of the labels that these histograms ``(n, classes)`` led to; never to be published.
+    """Return epsilon at `delta` of the labels that these histograms ``(n, classes)`` led to. Never publish it.
 
-    With a threshold every query costs its check and those that were `answered` their label. With `majority_of` so many
-    parties, the counts are of several labels, each a yes or no of its own. Infinite at scale 0.
+    With a threshold every query costs its check, and those that were `answered` cost their label. With `majority_of` so
+    many parties, the counts are of several labels, each a yes or no of its own. It is infinite at scale 0.
     """
     if sigma == 0 or (threshold and threshold_sigma == 0):
         return math.inf
@@ -52,7 +53,7 @@ def data_dependent_epsilon(
 
 
 def rdp_of_label(histogram: Counts, sigma: float, orders: Floats = ORDERS) -> Floats:
-    """Rényi divergence at each order of the noisy argmax of one histogram, `sigma` on every count."""
+    """Return the Rényi divergence at each order of the noisy argmax of one histogram, with `sigma` on every count."""
     top = int(histogram.argmax())
     others = np.delete(histogram, top)
     changed = sum(math.erfc(float(histogram[top] - other) / (2 * sigma)) for other in others) / 2
@@ -60,23 +61,30 @@ def rdp_of_label(histogram: Counts, sigma: float, orders: Floats = ORDERS) -> Fl
 
 
 def rdp_of_majorities(counts: Counts, parties: int, sigma: float, orders: Floats = ORDERS) -> Floats:
-    """Rényi divergence at each order of all labels of one query: each is a check whether its count, an integer with
-    noise that is nearly continuous, reaches the first one above half of the parties."""
+    """Return the Rényi divergence at each order of all labels of one query.
+
+    Each label is a check whether its count reaches the first integer above half of the parties. The count is an integer
+    with noise that is nearly continuous.
+    """
     checks = [rdp_of_check(count.reshape(1), parties // 2 + 0.5, sigma, orders) for count in counts]
     total: Floats = np.sum(checks, axis=0)
     return total
 
 
 def rdp_of_check(histogram: Counts, threshold: float, sigma: float, orders: Floats = ORDERS) -> Floats:
-    """Rényi divergence at each order of whether the largest count reaches the threshold: of sensitivity 1, so it is
-    like a label's at a scale of sqrt 2 sigma."""
+    """Return the Rényi divergence at each order of the check whether the largest count reaches the threshold.
+
+    Its sensitivity is 1, so it is like a class label's at a scale of sqrt 2 sigma.
+    """
     passed = math.erfc((threshold - int(histogram.max())) / (math.sqrt(2) * sigma)) / 2
     return _rdp(min(passed, 1 - passed), math.sqrt(2) * sigma, orders)
 
 
 def _rdp(unlikely: float, sigma: float, orders: Floats) -> Floats:
-    """Theorem 6 for a mechanism with Rényi divergence order / sigma^2 whose likeliest outcome fails with at most
-    the given probability; never more than order / sigma^2."""
+    """Return the bound of Theorem 6, for a mechanism with Rényi divergence order / sigma^2.
+
+    Its likeliest outcome fails with at most the given probability. The bound is never more than order / sigma^2.
+    """
     whatever: Floats = orders / sigma**2
     if unlikely >= 1:
         return whatever

@@ -1,9 +1,10 @@
 """Exact discrete Gaussian noise, by integer arithmetic alone.
 
-Canonne, Kamath, Steinke, "The Discrete Gaussian for Differential Privacy", NeurIPS 2020 (arXiv:2004.00010):
-Algorithm 1 (Bernoulli(exp(-gamma))), Algorithm 2 (discrete Laplace) and Algorithm 3 (discrete Gaussian). No float
-is involved, so the floating-point attacks on Gaussian noise do not apply. Running time depends on the sample drawn
-(rejection sampling), as in the paper: a peer who times the guardian to the microsecond learns a little about it.
+The algorithms are those of Canonne, Kamath, Steinke, "The Discrete Gaussian for Differential Privacy", NeurIPS 2020
+(arXiv:2004.00010). They are Algorithm 1 (Bernoulli(exp(-gamma))), Algorithm 2 (discrete Laplace) and Algorithm 3
+(discrete Gaussian). No float is involved, so the floating-point attacks on Gaussian noise do not apply. As in the
+paper, the running time depends on the sample (rejection sampling). A peer that times the guardian to the microsecond
+learns a little about it.
 """
 
 from __future__ import annotations
@@ -18,21 +19,22 @@ from mpc.errors import ParameterError
 from mpc.randomness import SYSTEM, Randomness, uniform_below
 
 TAIL_SIGMAS = 12
-"""Samples beyond 12 sigma are drawn again: 2 exp(-12^2/2) < 2^-102 of the distribution (the sub-Gaussian tail
-that Canonne et al. prove), an addition to delta that no accountant would show. In return the histogram's width has
-a hard bound: wrap-around is impossible rather than unlikely."""
+"""Samples beyond 12 sigma are drawn again. They are 2 exp(-12^2/2) < 2^-102 of the distribution (the sub-Gaussian tail
+that Canonne et al. prove), an addition to delta that no accountant would show. In return the histogram's width has a
+hard bound, so that wrap-around is impossible rather than unlikely."""
 
 
 def noise_bound(sigma: Fraction) -> int:
-    """The largest magnitude that :func:`discrete_gaussian` can return."""
+    """Return the largest magnitude that :func:`discrete_gaussian` can return."""
     return ceil(TAIL_SIGMAS * sigma)
 
 
 def part_scale(sigma: Fraction, parts: int) -> Fraction:
-    """The scale of one of ``parts`` independent contributions whose variances add up to sigma^2, rounded up to 2^-16.
+    """Return the scale of one of ``parts`` independent contributions whose variances add up to sigma^2.
 
-    Their sum is not quite a discrete Gaussian; how close it is follows from Kairouz, Liu, Steinke, "The Distributed
-    Discrete Gaussian Mechanism for Federated Learning with Secure Aggregation", ICML 2021, for scales of at least 1/2.
+    It is rounded up to a multiple of 2^-16. The sum of the parts is not quite a discrete Gaussian. For scales of at
+    least 1/2, a bound on the difference follows from Kairouz, Liu, Steinke, "The Distributed Discrete Gaussian
+    Mechanism for Federated Learning with Secure Aggregation", ICML 2021.
     """
     wanted = sigma * sigma * (1 << 32) / parts  # (2^16 scale)^2
     root = isqrt(ceil(wanted))
@@ -40,11 +42,11 @@ def part_scale(sigma: Fraction, parts: int) -> Fraction:
 
 
 def discrete_gaussian(sigma: Fraction, shape: tuple[int, ...], randomness: Randomness = SYSTEM) -> NDArray[np.int64]:
-    """Independent samples with P[x] proportional to exp(-x^2 / (2 sigma^2)) on the integers up to 12 sigma.
+    """Draw independent samples with P[x] proportional to exp(-x^2 / (2 sigma^2)) on the integers up to 12 sigma.
 
     Args:
-        sigma: the scale, an exact rational; 0 gives zeros.
-        shape: of the array of samples.
+        sigma: the scale, an exact rational. 0 gives zeros.
+        shape: of the array of samples, which are drawn in C order.
         randomness: the operating system's outside tests.
     """
     if sigma < 0:
@@ -57,7 +59,7 @@ def discrete_gaussian(sigma: Fraction, shape: tuple[int, ...], randomness: Rando
 
 
 def _sample(sigma: Fraction, randomness: Randomness) -> int:
-    """Algorithm 3, with the tail beyond the bound rejected."""
+    """Draw one sample by Algorithm 3, with the tail beyond the bound rejected."""
     scale = floor(sigma) + 1
     variance = sigma * sigma
     bound = noise_bound(sigma)
@@ -71,7 +73,7 @@ def _sample(sigma: Fraction, randomness: Randomness) -> int:
 
 
 def _discrete_laplace(scale: int, randomness: Randomness) -> int:
-    """Algorithm 2 for an integer scale t: P[x] proportional to exp(-|x| / t)."""
+    """Draw by Algorithm 2 for an integer scale t, with P[x] proportional to exp(-|x| / t)."""
     while True:
         low = uniform_below(scale, randomness)
         if not _bernoulli_exp(Fraction(low, scale), randomness):
@@ -87,7 +89,7 @@ def _discrete_laplace(scale: int, randomness: Randomness) -> int:
 
 
 def _bernoulli_exp(gamma: Fraction, randomness: Randomness) -> bool:
-    """Algorithm 1: true with probability exp(-gamma), gamma >= 0."""
+    """Return true with probability exp(-gamma), gamma >= 0, by Algorithm 1."""
     while gamma > 1:
         if not _bernoulli_exp(Fraction(1), randomness):
             return False
@@ -99,5 +101,5 @@ def _bernoulli_exp(gamma: Fraction, randomness: Randomness) -> bool:
 
 
 def _bernoulli(probability: Fraction, randomness: Randomness) -> bool:
-    """True with the given rational probability in [0, 1]."""
+    """Return true with the given rational probability in [0, 1]."""
     return uniform_below(probability.denominator, randomness) < probability.numerator

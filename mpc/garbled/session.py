@@ -46,7 +46,7 @@ from typing import Generic, Literal, TypeVar
 from mpc._core import Circuit, Evaluation, EvaluatorSession, GarblerSession, Garbling, table_memory
 from mpc.channels.frames import Channel
 from mpc.garbled.batch import EvaluatedBatch, GarbledBatch, Projection, check_instances, check_rows
-from mpc.randomness import Randomness
+from mpc.randomness import Randomness, core_seed
 from mpc.ring import Words, packed_size
 
 FRAME_BYTES = 1 << 19  # tables travel in frames of this size: large enough for the link, small enough to overlap
@@ -64,7 +64,7 @@ TABLE_LABELS: dict[Tables, str] = {"half-gates": "tables", "three-halves": "thre
 
 
 def _seed(randomness: Randomness | None) -> bytes | None:
-    return None if randomness is None else randomness.bytes(32)
+    return None if randomness is None else core_seed(randomness)
 
 
 def _pieces(circuit: Circuit, n: int) -> list[slice]:

@@ -1,4 +1,4 @@
-"""How several masks lie in one plaintext, so that their sums do not carry into each other."""
+"""Several masks in one plaintext, so that their sums do not carry into each other."""
 
 from __future__ import annotations
 
@@ -14,12 +14,15 @@ KEY_BITS = 3072
 
 @dataclass(frozen=True)
 class Packing:
-    """How masks lie in plaintexts.
+    """The layout of masks in plaintexts, the first mask in the lowest slot.
 
     Attributes:
         width: bits of a mask, 1 to 64.
         parties: how many ciphertexts are added at most.
-        key_bits: length of the modulus; plaintexts stay below ``2^(key_bits - 1)``.
+        key_bits: length of the modulus. Plaintexts stay below ``2^(key_bits - 1)``.
+
+    Raises:
+        ParameterError: a slot that is wider than a plaintext.
     """
 
     width: int
@@ -32,18 +35,20 @@ class Packing:
 
     @property
     def slot_bits(self) -> int:
+        """Bits of a slot, with room for the carries of all parties' masks."""
         return self.width + (self.parties - 1).bit_length()
 
     @property
     def slots(self) -> int:
+        """Masks in one plaintext."""
         return (self.key_bits - 1) // self.slot_bits
 
     def plaintexts(self, count: int) -> int:
-        """Plaintexts that ``count`` masks take."""
+        """Return how many plaintexts ``count`` masks take."""
         return -(-count // self.slots)
 
     def pack(self, words: Words) -> list[int]:
-        """Masks, flattened in C order, to plaintexts."""
+        """Pack masks, flattened in C order, into plaintexts."""
         flat = [int(word) for word in words.reshape(-1)]
         packed = []
         for start in range(0, len(flat), self.slots):
@@ -54,7 +59,7 @@ class Packing:
         return packed
 
     def unpack(self, plaintexts: list[int], shape: tuple[int, ...]) -> Words:
-        """Sums of masks modulo 2^width, in the shape that was packed."""
+        """Return sums of masks modulo 2^width, in the shape that was packed."""
         count = int(np.prod(shape, dtype=np.int64))
         slot_mask, word_mask = (1 << self.slot_bits) - 1, (1 << self.width) - 1
         words = [

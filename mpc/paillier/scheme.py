@@ -1,15 +1,16 @@
-"""Packed, additively homomorphic encryption of vote masks: Paillier (EUROCRYPT 1999), with short random exponents.
+"""Packed, additively homomorphic encryption of vote masks, after Paillier (EUROCRYPT 1999) with short random exponents.
 
-Textbook Paillier draws r in Z*_n for each ciphertext ``(1 + m n) r^n mod n^2``. Here, as in Damgård, Jurik and Nielsen,
-"A generalization of Paillier's public-key system with applications to electronic voting" (Int. J. Inf. Secur. 2010),
-the key fixes ``h_n = h^n mod n^2`` with ``h = -x^2 mod n`` for a random x, n of two primes that are 3 modulo 4 with
-``gcd(p - 1, q - 1) = 2``; a ciphertext is ``(1 + m n) h_n^a mod n^2`` with a uniform below 2^(half the bits of n).
-Decryption is Paillier's own, by the ``phe`` library.
+Textbook Paillier draws r in Z*_n for each ciphertext ``(1 + m n) r^n mod n^2``. Here the key fixes a base ``h_n = h^n
+mod n^2`` with ``h = -x^2 mod n`` for a random x. The modulus n is the product of two primes that are 3 modulo 4 with
+``gcd(p - 1, q - 1) = 2``. A ciphertext is ``(1 + m n) h_n^a mod n^2`` with a uniform below 2^(half the bits of n). This
+is the scheme of Damgård, Jurik and Nielsen, "A generalization of Paillier's public-key system with applications to
+electronic voting" (Int. J. Inf. Secur. 2010). Decryption is Paillier's own, by the ``phe`` library.
 
-Assumed are decisional composite residuosity, as before, and that nobody without the factors of n tells powers of h with
-such short exponents from powers with exponents of full length. For moduli of two primes of equal length Goldreich and
-Rosen (J. Cryptology 2003) derive the latter from the hardness of factoring. Towards the holder of the factors nothing
-rests on it: the exponents, which add up in a sum, are independent of the masks.
+There are two assumptions. One is decisional composite residuosity, as before. The other is that nobody without the
+factors of n tells powers of h with such short exponents from powers with exponents of full length. For moduli of two
+primes of equal length Goldreich and Rosen (J. Cryptology 2003) derive the latter from the hardness of factoring.
+Nothing rests on it towards the holder of the factors, because the exponents, which add up in a sum, are independent of
+the masks.
 
 A 3072-bit modulus gives 128-bit security (NIST SP 800-57 Part 1 Rev. 5, Table 2). Each mask in Z_2^width takes
 a slot of ``width + ceil(log2(parties))`` bits, so that the sum over all parties never carries into the next slot.
@@ -32,12 +33,15 @@ _SMALL_PRIMES = gmpy2.primorial(10_000)  # most candidates for a prime fall to o
 
 
 class PublicKey:
-    """Encrypts, adds and re-randomises; ciphertexts are elements of Z*_(n^2).
+    """Encrypts, adds and re-randomises. Ciphertexts are elements of Z*_(n^2).
 
     Attributes:
         modulus: n.
-        base: h_n. That it is an n-th power modulo n^2 cannot be checked without the factors; their holder decrypts
-            nothing with any other.
+        base: h_n. Nobody can check without the factors that it is an n-th power modulo n^2. With another base their
+            holder decrypts nothing.
+
+    Raises:
+        ProtocolError: an even modulus or one of another length, or a base that hides nothing.
     """
 
     def __init__(self, modulus: int, base: int, key_bits: int = KEY_BITS, randomness: Randomness = SYSTEM) -> None:
@@ -59,6 +63,7 @@ class PublicKey:
 
     @property
     def ciphertext_bytes(self) -> int:
+        """Length of one ciphertext on the wire."""
         return 2 * self.key_bits // 8
 
     @cached_property
@@ -66,28 +71,35 @@ class PublicKey:
         return FixedBase(self.base, self.modulus**2, -(-self.key_bits // 2))
 
     def prepare(self, count: int) -> None:
-        """In idle time, nearly all the work of ``count`` encryptions to come: encryptions of zero, each used once."""
+        """Do nearly all the work of ``count`` encryptions to come, in idle time.
+
+        This makes encryptions of zero, of which each is used once.
+        """
         for _ in range(count):
             self._zeros.append(self._powers.power(uniform_below(1 << self._powers.bits, self._randomness)))
 
     def encrypt(self, plaintexts: list[int]) -> list[int]:
-        """Fresh encryptions of plaintexts below n."""
+        """Return fresh encryptions of plaintexts below n."""
         self.prepare(len(plaintexts) - len(self._zeros))
         return [int((1 + plaintext * self.modulus) * self._zeros.popleft() % self._square) for plaintext in plaintexts]
 
     def add(self, *terms: list[int]) -> list[int]:
-        """Ciphertexts of the sums, re-randomised: they say nothing about which ciphertexts went in."""
+        """Return ciphertexts of the sums, re-randomised, so that they say nothing about those that went in."""
         sums = [gmpy2.mpz(zero) for zero in self.encrypt([0] * len(terms[0]))]
         for term in terms:
             sums = [left * right % self._square for left, right in zip(sums, term, strict=True)]
         return [int(total) for total in sums]
 
     def to_bytes(self, ciphertexts: list[int]) -> bytes:
-        """Fixed-length big-endian ciphertexts, one after the other."""
+        """Return fixed-length big-endian ciphertexts, one after the other."""
         return b"".join(ciphertext.to_bytes(self.ciphertext_bytes, "big") for ciphertext in ciphertexts)
 
     def from_bytes(self, data: bytes | memoryview, count: int) -> list[int]:
-        """The inverse; refuses wrong lengths and anything that is not a unit modulo n^2."""
+        """Return the ciphertexts of :meth:`to_bytes`.
+
+        Raises:
+            ProtocolError: another length, or a number that is no unit modulo n^2.
+        """
         size = self.ciphertext_bytes
         if len(data) != count * size:
             raise ProtocolError.mismatch("bytes of ciphertexts", count * size, len(data))
@@ -112,7 +124,7 @@ class SecretKey:
         self._key = phe_paillier.PaillierPrivateKey(phe_paillier.PaillierPublicKey(modulus), p, q)
 
     def decrypt(self, ciphertexts: list[int]) -> list[int]:
-        """Plaintexts in [0, n)."""
+        """Return the plaintexts, in [0, n)."""
         return [int(self._key.raw_decrypt(ciphertext)) for ciphertext in ciphertexts]
 
     def __repr__(self) -> str:
@@ -120,9 +132,10 @@ class SecretKey:
 
 
 def _blum_prime(bits: int, randomness: Randomness, other: int = 3) -> int:
-    """A prime p, uniform among those that are 3 modulo 4, have two leading ones and ``gcd(p - 1, other - 1) = 2``.
+    """Draw a prime p, uniform among those that are 3 modulo 4, have two leading ones and ``gcd(p - 1, other - 1) = 2``.
 
-    The product of two such has exactly twice `bits`. The default of `other` excludes none; p differs from any other.
+    The product of two such has exactly twice `bits`. The default of `other` excludes none. With another prime there, p
+    differs from it.
     """
     while True:
         candidate = gmpy2.mpz(3 << bits - 2 | uniform_below(1 << bits - 4, randomness) << 2 | 3)

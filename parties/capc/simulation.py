@@ -18,7 +18,7 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 
-from mpc.capc.protocol import labels_of
+from mpc.capc.clear import labels_of
 from mpc.capc.release import answered
 from mpc.dp.accountant import Cost, epsilon
 from mpc.dp.data_dependent import data_dependent_epsilon

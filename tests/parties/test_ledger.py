@@ -13,11 +13,11 @@ from typing import Any
 
 import pytest
 
-from mpc.dp.accountant import Cost, check, epsilon, label
+from mpc.dp.accountant import Cost, answer_cost, check_cost, epsilon
 from parties.ledger import BudgetExceededError, Ledger, LedgerError
 from tests.mpc.dp.test_accountant import exact_epsilon
 
-ANSWER = (label("2"),)
+ANSWER = (answer_cost("2"),)
 
 
 def one_per_answer(spent: Sequence[Cost]) -> float:
@@ -30,7 +30,7 @@ def test_charges_add_up_per_party_and_survive_reopening(tmp_path: Path) -> None:
     ledger = Ledger(path, one_per_answer, None)
     assert ledger.charge("client", "a", ANSWER, 3).total == 3
     assert ledger.charge("other", "a", ANSWER, 1).total == 1
-    assert Ledger(path, one_per_answer, None).charge("client", "b", (label("3/2"),), 4).total == 7
+    assert Ledger(path, one_per_answer, None).charge("client", "b", (answer_cost("3/2"),), 4).total == 7
     assert ledger.spent("client") == 7
     assert ledger.spent("nobody") == 0
     assert ledger.released() == {"client": {"answer": 7}, "other": {"answer": 1}}
@@ -176,8 +176,8 @@ def test_the_folders_entry_of_a_new_ledger_is_flushed_too(tmp_path: Path, monkey
 def test_what_the_ledger_says_of_checks_and_answers_is_exact_to_one_percent(tmp_path: Path) -> None:
     """Confident-GNMax: 8 checks, of which 3 found too little agreement and had their answers given back."""
     ledger = Ledger(tmp_path / "ledger.jsonl", partial(epsilon, delta=1e-3), 12.0)
-    each = (check("4"), label("3"))
+    each = (check_cost("4"), answer_cost("3"))
     for _ in range(2):
         ledger.charge("client", "run", each, 4)
-    total = ledger.give_back("client", "run", [label("3").times(3)])
+    total = ledger.give_back("client", "run", [answer_cost("3").times(3)])
     assert total == ledger.spent("client") == pytest.approx(exact_epsilon(5, 3, 8, 4, delta=1e-3), rel=0.01)

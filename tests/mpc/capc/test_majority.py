@@ -11,15 +11,16 @@ import pytest
 from numpy.typing import NDArray
 
 from mpc._core import Circuit
+from mpc.capc.clear import labels_of, plaintext_labels
 from mpc.capc.majority import NoisyMajority
 from mpc.capc.parameters import Aggregation, PublicParameters
-from mpc.capc.protocol import labels_of, plaintext_labels, run_capc
+from mpc.capc.protocol import run_capc
 from mpc.dp.discrete_gaussian import noise_bound
 from mpc.errors import ParameterError
 from mpc.inference import Linear, Network, ReLU
 from mpc.randomness import SeededRandomness
 from mpc.ring import Ring
-from tests.mpc.capc.test_protocol import received, sizes, uniform_bits
+from tests.mpc.capc.test_protocol import received, seeded, sizes, uniform_bits, votes_of
 
 INPUTS, LABELS = 12, 4
 
@@ -66,7 +67,7 @@ def test_without_noise_every_label_is_its_own_majority(parties: int, aggregation
     assert run.labels.tolist() == (2 * yeses > parties).astype(int).tolist()
     assert run.labels.tolist() == plaintext_labels(asked, networks, public).tolist()
     assert len({tuple(row) for row in run.labels.tolist()}) > 4  # several labels, several at once
-    shares = Ring(public.width).add(run.guardian_share, *run.querying_votes)
+    shares = Ring(public.width).add(run.guardian_share, *votes_of(run))
     assert (Ring(public.width).signed(shares) == yeses).all()
 
 
@@ -81,8 +82,8 @@ def test_half_of_the_parties_are_no_majority_and_a_logit_of_zero_is_no_vote() ->
 def test_the_secret_labels_are_those_of_the_same_votes_and_noise_in_the_clear(noise_parts: int) -> None:
     networks, asked = [random_network(seed) for seed in range(4)], queries(40)
     public = parameters(4, "2", noise_parts=noise_parts)
-    secret = run_capc(asked, networks, public, noise_randomness=SeededRandomness(b"same noise"))
-    clear = plaintext_labels(asked, networks, public, SeededRandomness(b"same noise"))
+    secret = run_capc(asked, networks, public, randomness=seeded(b"same noise", 4))
+    clear = plaintext_labels(asked, networks, public, seeded(b"same noise", 4))
     assert secret.labels.tolist() == clear.tolist()
     assert secret.labels.tolist() != plaintext_labels(asked, networks, public).tolist()
 

@@ -10,14 +10,16 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from mpc.capc.clear import plaintext_labels
 from mpc.capc.parameters import Aggregation, PublicParameters
-from mpc.capc.protocol import CapcRun, plaintext_labels, run_capc
+from mpc.capc.protocol import CapcRun, run_capc
 from mpc.capc.release import ABSTAINED
+from mpc.capc.roles import CapcRandomness
 from mpc.channels.memory import MemoryChannel
 from mpc.dp.discrete_gaussian import discrete_gaussian, noise_bound
 from mpc.errors import ParameterError
 from mpc.inference import Linear, Network, ReLU
-from mpc.randomness import SeededRandomness
+from mpc.randomness import RoleRandomness, SeededRandomness
 from mpc.ring import Ring, Words
 
 INPUTS, HIDDEN, CLASSES = 12, 6, 5
@@ -65,9 +67,20 @@ def queries(count: int, seed: int = 1) -> NDArray[np.float64]:
     return np.random.default_rng(seed).uniform(size=(count, INPUTS))
 
 
+def seeded(seed: bytes, parties: int) -> CapcRandomness:
+    """Randomness that is different for every role and the same in every run."""
+    roles = [RoleRandomness(seed + bytes([role])) for role in range(3 + parties)]
+    return CapcRandomness(roles[0], tuple(roles[3:]), roles[1], roles[2])
+
+
+def votes_of(run: CapcRun) -> list[Words]:
+    """The QP's shares of the votes, one for each AP."""
+    return [party_run.querying_votes for party_run in run.party_runs]
+
+
 def histogram(run: CapcRun, width: int) -> NDArray[np.int64]:
     """Counts plus noise: what only the QP and PG together could open."""
-    return Ring(width).signed(Ring(width).add(run.guardian_share, *run.querying_votes))
+    return Ring(width).signed(Ring(width).add(run.guardian_share, *votes_of(run)))
 
 
 @pytest.mark.parametrize("aggregation", ["paillier", "direct"])
@@ -135,7 +148,7 @@ def test_the_histograms_error_is_the_discrete_gaussian() -> None:
     sigma, parties, count = "3/2", 2, 160
     networks = [network(seed) for seed in range(parties)]
     asked = queries(count)
-    run = run_capc(asked, networks, parameters(parties, sigma), noise_randomness=SeededRandomness(b"chi-square"))
+    run = run_capc(asked, networks, parameters(parties, sigma), randomness=seeded(b"chi-square", parties))
     votes = np.zeros((count, CLASSES), dtype=np.int64)
     for one in networks:
         votes[np.arange(count), one.run_clear(Ring(40).encode(asked, 12)).argmax(axis=1)] += 1
@@ -217,14 +230,15 @@ def test_the_querying_partys_two_shares_do_not_give_the_logits_back() -> None:
     recovered = np.abs(broken + onehot.astype(np.int64) - low) % 2**width == 0
     assert recovered.all(), "the attack must work where one mask serves both steps"
 
-    found = logits_by_difference(run.querying_logits[0], run.querying_votes[0], width)
+    found = logits_by_difference(run.party_runs[0].querying_logits, run.party_runs[0].querying_votes, width)
     hits = (np.abs(found + onehot.astype(np.int64) - low) % 2**width == 0).mean()
     assert hits < 2.0**-width + 5 * np.sqrt(2.0**-width / logits.size)
 
 
 def test_each_share_alone_is_uniform() -> None:
-    run = run_capc(np.ones((200, INPUTS)), [network(0)], parameters(1, "5"))
-    for share, bits in ((run.querying_logits[0], 40), (run.querying_votes[0], parameters(1, "5").width)):
+    public = parameters(1, "5")
+    (party_run,) = run_capc(np.ones((200, INPUTS)), [network(0)], public).party_runs
+    for share, bits in ((party_run.querying_logits, 40), (party_run.querying_votes, public.width)):
         counts = np.bincount((share.reshape(-1) >> np.uint64(bits - 3)).astype(int), minlength=8)
         assert ((counts - 125) ** 2 / 125).sum() < 29.9  # 7 degrees of freedom, p = 0.0001
 
@@ -232,13 +246,38 @@ def test_each_share_alone_is_uniform() -> None:
 def test_masks_are_fresh_in_every_run() -> None:
     first, second = (run_capc(np.ones((4, INPUTS)), [network(0)], parameters(1)) for _ in range(2))
     assert (first.labels == second.labels).all()
-    assert (first.querying_logits[0] != second.querying_logits[0]).any()
-    assert (first.querying_votes[0] != second.querying_votes[0]).any()
+    assert (first.party_runs[0].querying_logits != second.party_runs[0].querying_logits).any()
+    assert (first.party_runs[0].querying_votes != second.party_runs[0].querying_votes).any()
 
 
 def test_the_number_of_networks_must_be_the_number_of_parties() -> None:
     with pytest.raises(ParameterError, match="expected 2 networks, found 1"):
         run_capc(queries(1), [network(0)], parameters(2))
+    with pytest.raises(ParameterError, match="expected randomness of 1 parties, found 2"):
+        run_capc(queries(1), [network(0)], parameters(1), randomness=seeded(b"two", 2))
+
+
+def test_the_shares_that_end_each_step_add_up() -> None:
+    networks, asked, public = [network(0), network(1)], queries(4), parameters(2, "2", noise_parts=2)
+    run = run_capc(asked, networks, public)
+    ring, width = Ring(40), Ring(public.width)
+    for party_run, own in zip(run.party_runs, networks, strict=True):
+        logits = own.run_clear(ring.encode(asked, 12))
+        assert (ring.signed(ring.add(party_run.querying_logits, party_run.answering_logits)) == logits).all()
+        votes = width.signed(width.add(party_run.querying_votes, party_run.masks))
+        assert (votes == np.eye(CLASSES)[logits.argmax(axis=1)]).all()
+        assert str(party_run) == f"PartyRun({party_run.name}, shares (4, 5))"
+    sent = [width.add(party_run.masks, party_run.noise) for party_run in run.party_runs]
+    assert (run.mask_sums == width.add(*sent)).all()
+    assert (run.guardian_share == run.mask_sums).all()
+    assert not run.guardian_noise.any()
+
+
+def test_traffic_is_accounted_by_step() -> None:
+    run = run_capc(queries(2), [network(0)], parameters(1))
+    client, guardian = run.views["client"][1], run.views["privacy-guardian"][0]
+    assert set(client.traffic) == {"hello", "0", "0'", "1a", "1c", "2"}
+    assert set(guardian.traffic) == {"hello", "0", "2", "3"}
 
 
 def test_parameters_refuse_what_cannot_be_run_and_digest_every_field() -> None:
@@ -265,8 +304,8 @@ def test_the_secret_labels_are_those_of_the_same_vote_and_noise_in_the_clear(
     networks = [network(seed) for seed in range(4)]
     asked = queries(40)
     chosen = parameters(4, "1", threshold=threshold, threshold_sigma=threshold_sigma)
-    secret = run_capc(asked, networks, chosen, noise_randomness=SeededRandomness(b"same noise"))
-    clear = plaintext_labels(asked, networks, chosen, SeededRandomness(b"same noise"))
+    secret = run_capc(asked, networks, chosen, randomness=seeded(b"same noise", 4))
+    clear = plaintext_labels(asked, networks, chosen, seeded(b"same noise", 4))
     assert secret.labels.tolist() == clear.tolist()
     if threshold == 3:
         assert 0 < (clear == ABSTAINED).sum() < len(clear)
@@ -322,8 +361,8 @@ def test_counts_limits_and_gate_cannot_wrap(parties: int, sigma: str, threshold:
 def test_noise_in_parts_is_what_the_same_parts_are_in_the_clear(aggregation: Aggregation) -> None:
     networks = [network(seed) for seed in range(4)]
     chosen = parameters(4, "2", aggregation, noise_parts=3)
-    secret = run_capc(queries(30), networks, chosen, noise_randomness=SeededRandomness(b"parts"))
-    clear = plaintext_labels(queries(30), networks, chosen, SeededRandomness(b"parts"))
+    secret = run_capc(queries(30), networks, chosen, randomness=seeded(b"parts", 4))
+    clear = plaintext_labels(queries(30), networks, chosen, seeded(b"parts", 4))
     assert secret.labels.tolist() == clear.tolist()
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy.optimize import brentq
 from scipy.stats import norm
 
-from mpc.dp.accountant import Cost, check, label
+from mpc.dp.accountant import Cost, answer_cost, check_cost
 from mpc.dp.accountant import epsilon as epsilon_of
 from mpc.dp.accountant import epsilon_bound as bound_of
 
@@ -21,7 +21,7 @@ Answers = Sequence[tuple[Fraction | str | int, int]]
 
 
 def costs(answers: Answers) -> list[Cost]:
-    return [label(str(sigma)).times(count) for sigma, count in answers]
+    return [answer_cost(str(sigma)).times(count) for sigma, count in answers]
 
 
 def epsilon(answers: Answers, delta: float) -> float:
@@ -126,7 +126,7 @@ def test_two_changed_counts_cost_what_two_releases_of_one_do() -> None:
 
 
 def test_a_check_costs_what_a_gaussian_of_sensitivity_one_does() -> None:
-    assert epsilon_of([check("7").times(200)], DELTA) == pytest.approx(analytic_gaussian(7, 100), rel=0.02)
+    assert epsilon_of([check_cost("7").times(200)], DELTA) == pytest.approx(analytic_gaussian(7, 100), rel=0.02)
 
 
 def test_a_sum_of_wide_parts_costs_what_one_gaussian_of_the_same_variance_does() -> None:

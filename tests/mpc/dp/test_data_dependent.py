@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from mpc.dp.accountant import epsilon_bound, label
+from mpc.dp.accountant import answer_cost, epsilon_bound
 from mpc.dp.data_dependent import ORDERS, data_dependent_epsilon, rdp_of_check, rdp_of_label
 
 
@@ -46,7 +46,7 @@ def test_the_bound_of_a_check_holds_for_every_neighbour(top: int) -> None:
 
 def test_agreement_makes_labels_cheap_and_disagreement_never_dearer_than_they_are() -> None:
     agreed, split = np.array([[250, 0, 0]] * 100), np.array([[84, 83, 83]] * 100)
-    independent = epsilon_bound([label("40").times(100)], 1e-5)
+    independent = epsilon_bound([answer_cost("40").times(100)], 1e-5)
     assert data_dependent_epsilon(agreed, 40, 1e-5) < 0.5 * independent
     assert data_dependent_epsilon(split, 40, 1e-5) <= independent * 1.01
     assert (rdp_of_label(split[0], 40) == ORDERS / 40**2).all()

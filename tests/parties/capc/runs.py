@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mpc.capc.protocol import plaintext_labels
+from mpc.capc.clear import plaintext_labels
 from orchestrator import certificates
 from parties.capc.config import CapcConfig
 from parties.capc.settings import AnsweringSettings

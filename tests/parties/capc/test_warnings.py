@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 
-from mpc.dp.accountant import epsilon, label
+from mpc.dp.accountant import answer_cost, epsilon
 from parties.capc.warnings import warnings
 
 
 def test_the_demos_noise_is_called_what_it_is() -> None:
-    spent = epsilon([label("1/10")], 1e-5)
+    spent = epsilon([answer_cost("1/10")], 1e-5)
     assert spent > 100
     (warning,) = warnings(spent, 1)
     assert "no privacy to speak of" in warning
