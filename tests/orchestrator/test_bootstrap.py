@@ -83,7 +83,10 @@ def test_the_digest_follows_the_sources(bootstrap: ModuleType, tmp_path: Path) -
         (tmp_path / name).write_text("second")
         seen.add(bootstrap.sources_digest())
     assert len(seen) == 7
-    (tmp_path / "mpc" / "notes.py").write_text("anything")
+    (tmp_path / "mpc" / "notes.py").write_text("a new module asks for another installation")
+    seen.add(bootstrap.sources_digest())
+    assert len(seen) == 8
+    (tmp_path / "mpc" / "notes.py").write_text("its content does not")
     assert bootstrap.sources_digest() in seen
 
 
