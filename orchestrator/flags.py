@@ -40,10 +40,12 @@ class FlagParser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         raise ConfigError(f"{message.removeprefix('argument ').rstrip('.')}.")
 
-    def add_model(self, model: type[BaseModel], title: str) -> None:
-        """Add a flag for each flagged field, under `title` in the help."""
+    def add_model(self, model: type[BaseModel], title: str, only: Collection[str] | None = None) -> None:
+        """Add a flag for each flagged field, or for `only` those fields, under `title` in the help."""
         group = self.add_argument_group(title)
         for name, field in model.model_fields.items():
+            if only is not None and name not in only:
+                continue
             if is_flag(field):
                 _add_field(group, name, field)
             else:

@@ -14,7 +14,9 @@ from typing import Any, Protocol
 from pydantic import BaseModel, ConfigDict
 
 from parties.frame.charts import Headline, Section
+from parties.frame.lifetime import process_started
 from parties.frame.private_files import make_private_folder, write_private
+from parties.frame.settings import Supervisor
 
 __all__ = [
     "Command",
@@ -89,6 +91,16 @@ class Run:
     start_port: int
     host: str = "127.0.0.1"
     supervisor_pid: int | None = None
+
+    def common_settings(self, party: str) -> dict[str, Any]:
+        """Return those of a party's `PartySettings` that only the launcher knows."""
+        pid = self.supervisor_pid
+        return {
+            "name": party,
+            "session": self.session,
+            "log": self.folders.log(party).resolve(),
+            "supervisor": None if pid is None else Supervisor(pid=pid, started=process_started(pid)),
+        }
 
 
 @dataclass(frozen=True)

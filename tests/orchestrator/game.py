@@ -16,9 +16,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from orchestrator.cli import main
 from parties.frame.errors import ConfigError, PartyError
-from parties.frame.lifetime import process_started
 from parties.frame.plan import Command, Plan, Process, Run, Summary, Tolerance
-from parties.frame.settings import Address, PartySettings, Supervisor
+from parties.frame.settings import Address, PartySettings
 
 Manner = Literal["fair", "raise", "silent_exit", "lie", "hang", "stubborn", "complain", "garble", "print_and_die"]
 KeepersManner = Literal["fair", "leaves", "upset", "stubborn", "deaf"]
@@ -130,12 +129,8 @@ class Game:
         return Process(name, "tests.orchestrator.judge", settings, "judges", port)
 
     def _keeper(self, config: GameConfig, run: Run, port: int) -> Process:
-        pid = run.supervisor_pid
         settings = KeeperSettings(
-            name=KEEPER,
-            session=run.session,
-            log=run.folders.log(KEEPER),
-            supervisor=None if pid is None else Supervisor(pid=pid, started=process_started(pid)),
+            **run.common_settings(KEEPER),
             connect_deadline_s=config.deadline_s,
             message_deadline_s=config.deadline_s,
             run_deadline_s=config.deadline_s,
