@@ -1,4 +1,5 @@
-"""From a person's configuration to a finished run of processes: plan, launch, watch, tear down, report.
+"""From a person's configuration to a finished run of processes.
 
-Nothing here knows what the processes compute; they come as a `parties.frame.plan.Plan`.
+It plans, launches, watches, tears down and reports. It does not know what the processes compute. They come as a
+`parties.frame.plan.Plan`.
 """

@@ -1,4 +1,4 @@
-"""What the steps of a run cost: seconds and bytes, by step and link, from what both ends of every link report."""
+"""What the steps of a run cost in seconds and bytes, by step and link, as both ends of every link report it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ NOBODY = "-"
 
 @dataclass(frozen=True)
 class StepRecord:
-    """One party's account of one step: with whom, how long, how many bytes out and in."""
+    """One party's account of one step, with its peer, its seconds, and the bytes sent and received."""
 
     step: str
     title: str
@@ -61,8 +61,10 @@ class Accounts:
         )
 
     def lines(self) -> list[Line]:
-        """A line for each step and link, by step, and for each thing a party does alone. Both ends of a link report
-        it: the longer time and the larger count hold. Repetitions of a step at one end add up."""
+        """Return a line for each step and link, by step, and for each thing that a party does alone.
+
+        Both ends of a link report it. The longer time and the larger count hold. Repetitions at one end add up.
+        """
         ends: dict[tuple[str, str, str, str], Line] = {}
         for record in self.records:
             there = record.peer or NOBODY
@@ -82,7 +84,7 @@ class Accounts:
         return sorted(merged.values(), key=lambda line: (line.step, *map(self._order, line.link)))
 
     def lines_between_roles(self) -> list[Line]:
-        """As `lines`, the links between the same two roles as one: the longest time, the bytes of all."""
+        """Return `lines` with all links between two roles as one, which has the longest time and the bytes of all."""
         role = {}
         for pane in self._panes:
             names = pane.processes
@@ -99,7 +101,7 @@ class Accounts:
         return list(grouped.values())
 
     def links(self) -> list[Line]:
-        """The bytes of all steps on each link, most first."""
+        """Return the bytes of all steps on each link, most first."""
         total: dict[tuple[str, str], Line] = {}
         for line in self.lines():
             if line.link[1] != NOBODY:
@@ -114,7 +116,7 @@ class Accounts:
 
 
 def in_bytes(count: float) -> str:
-    """A number of bytes with three digits or so."""
+    """Return a number of bytes with about three digits."""
     size = float(count)
     for unit in ("B", "kB", "MB", "GB"):
         if size < 1000:
@@ -124,7 +126,7 @@ def in_bytes(count: float) -> str:
 
 
 def in_time(seconds: float) -> str:
-    """A duration as a person says it: 0.25 s, 12.3 s, 3:05, 1:02:07."""
+    """Return a duration as a person says it, such as 0.25 s, 12.3 s, 3:05 or 1:02:07."""
     if seconds < 60:
         return f"{seconds:.2f} s" if seconds < 10 else f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)

@@ -1,4 +1,4 @@
-"""How far a run is and when it will be done, from what its parties say of their own work."""
+"""How much of a run is done and when it will end, computed from what its parties report of their own work."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from orchestrator.events import PartyState
 
 @dataclass(frozen=True)
 class Advance:
-    """The work of all parties that say how far they are.
+    """The work of all parties that report how much they have done.
 
-    `seconds_each` is for one piece of it, `seconds_left` for what is left; None while there is nothing to tell by.
+    `seconds_each` is for one piece of it, `seconds_left` for the rest. They are None as long as too little is known.
     """
 
     done: int
@@ -23,7 +23,7 @@ class Advance:
 
 
 def advance(states: Iterable[PartyState], now: float) -> Advance | None:
-    """The advance of a run, None when no party speaks of any. A party that has ended will do no more."""
+    """Return the advance of a run, or None when no party reports any. A party that has ended will do no more."""
     done = left = 0
     pieces, seconds, unit, last = 0, 0.0, "", 0.0
     for state in states:
@@ -31,7 +31,7 @@ def advance(states: Iterable[PartyState], now: float) -> Advance | None:
             continue
         unit, last = state.advanced.unit or unit, max(last, state.advanced.t)
         done += state.advanced.done or 0
-        if state.outcome not in ("finished", "failed"):
+        if state.outcome not in ("finished", "failed", "lost"):
             left += max(0, (state.advanced.of or 0) - (state.advanced.done or 0))
         since = state.gained if state.gained and state.gained.t < state.advanced.t else state.began
         pieces += (state.advanced.done or 0) - (since.done or 0)

@@ -45,7 +45,7 @@ def issue(run: str, folders: Iterable[tuple[str, Path]]) -> None:
 def _sign(
     name: str, public_key: Ed25519PublicKey, signer: Ed25519PrivateKey, issuer: x509.Certificate | None
 ) -> x509.Certificate:
-    """A certificate of `name`: the authority's own when `issuer` is None, a party's otherwise."""
+    """Return a certificate of `name`, which is the authority's own when `issuer` is None."""
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     is_authority = issuer is None
     now = datetime.datetime.now(datetime.timezone.utc)

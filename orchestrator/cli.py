@@ -1,6 +1,10 @@
-"""The command line of `run_protocol.py`: from flags to an exit status.
+"""The command line of `run_protocol.py`, from arguments to an exit status.
 
-0: the run ended well. 1: it failed. 2: it cannot be run as configured. 128 + n: signal n ended it.
+    run_protocol.py [--config FILE] [flags]              run a protocol
+    run_protocol.py COMMAND [--config FILE] [flags]      run an offline command of a protocol
+
+The status is 0 when it ended well, 1 when it failed, 2 when it cannot be run as configured, and 128 + n when signal n
+ended it. A command may have a status of its own.
 """
 
 from __future__ import annotations
@@ -16,18 +20,19 @@ from typing import TextIO
 from rich.console import Console
 
 from orchestrator import record, report
-from orchestrator.config import RunOptions, configure
+from orchestrator.config import ChosenCommand, Configuration, RunOptions, configure
 from orchestrator.errors import Interrupted, RunFailed
+from orchestrator.interruption import signals_raise
 from orchestrator.page import report_page
 from orchestrator.run import execute
-from parties.frame.errors import ConfigError
+from parties.frame.errors import ConfigError, PartyError
 from parties.frame.plan import RunFolders, RunnableProtocol
 
 WIDTH = 120  # of tables where no terminal says its own
 
 
 def main(protocols: Mapping[str, RunnableProtocol], arguments: list[str] | None = None) -> int:
-    """Run what the arguments ask for; returns the exit status. Every failure is one sentence on standard error."""
+    """Run what the arguments ask for and return the exit status. A failure is one sentence on standard error."""
     status = _run(protocols, arguments)
     heard = [_let_go(stream) for stream in (sys.stdout, sys.stderr)]
     return status if status or all(heard) else 1
@@ -35,26 +40,42 @@ def main(protocols: Mapping[str, RunnableProtocol], arguments: list[str] | None 
 
 def _run(protocols: Mapping[str, RunnableProtocol], arguments: list[str] | None) -> int:
     if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")  # an arrow must not end a run on a terminal that has none
+        sys.stdout.reconfigure(errors="replace")  # an arrow must not end a run on a terminal that cannot show it
     console = Console() if sys.stdout.isatty() else Console(width=WIDTH)
     try:
         configuration = configure(sys.argv[1:] if arguments is None else arguments, protocols)
-        if configuration.view is not None:
-            report.show_summary(console, configuration.view.show(configuration.settings, configuration.run.files_dir))
-            return 0
-        if configuration.report is not None:
-            report.show_files(console, Report=_rewrite_report(configuration.run, configuration.report, protocols))
-            return 0
-        outcome = execute(configuration, console)
-        report.show(console, outcome.accounts, outcome.summary, outcome.result_file, outcome.report_file)
+        return _do(configuration, console, protocols)
     except ConfigError as error:
         return _say(str(error), 2)
+    except PartyError as error:
+        return _say(str(error), 1)
     except RunFailed as error:
         if error.report is not None:
             report.show_files(console, Report=error.report)
         return _say(str(error), 1)
     except Interrupted as error:
         return _say(str(error), 128 + error.number)
+
+
+def _do(configuration: Configuration, console: Console, protocols: Mapping[str, RunnableProtocol]) -> int:
+    """Run the command, write the report again, or run the protocol, whichever is asked for."""
+    if configuration.chosen is not None:
+        return _run_command(configuration.chosen, configuration, console)
+    if configuration.report is not None:
+        report.show_files(console, Report=_rewrite_report(configuration.run, configuration.report, protocols))
+        return 0
+    outcome = execute(configuration, console)
+    files = (outcome.result_file, outcome.report_file)
+    report.show(console, outcome.accounts, outcome.summary, *files, outcome.lost)
+    return 0
+
+
+def _run_command(chosen: ChosenCommand, configuration: Configuration, console: Console) -> int:
+    with signals_raise():
+        outcome = chosen.command.run(configuration.settings, configuration.run.files_dir, chosen.options)
+    if isinstance(outcome, int):
+        return outcome
+    report.show_summary(console, outcome)
     return 0
 
 
@@ -67,14 +88,16 @@ def _rewrite_report(options: RunOptions, run: str, protocols: Mapping[str, Runna
 
 
 def _say(sentence: str, status: int) -> int:
-    with contextlib.suppress(OSError):  # a terminal that has hung up hears nothing
+    with contextlib.suppress(OSError):  # the terminal may have hung up
         print(sentence, file=sys.stderr, flush=True)
     return status
 
 
 def _let_go(stream: TextIO) -> bool:
-    """Write what is still held back; false if nobody is there to read it. The interpreter's own attempt, at its end,
-    would otherwise fail for the same reason and put its status 120 in place of ours."""
+    """Write what is still held back. Return false if it cannot be written.
+
+    The interpreter's own attempt, at its end, would fail for the same reason and replace our status by 120.
+    """
     try:
         stream.flush()
     except OSError:

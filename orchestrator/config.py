@@ -1,4 +1,4 @@
-"""One run's configuration: a YAML file, overridden by flags, checked before anything is started.
+"""One run's configuration, read from a YAML file and flags before anything is started. Flags override the file.
 
 The file has one section for the launcher and one with the protocol's name:
 
@@ -6,7 +6,8 @@ The file has one section for the launcher and one with the protocol's name:
     run: {launcher: tmux, start_port: 23700, ...}
     NAME: {...}
 
-An unknown key, an impossible value and a value of the wrong type are each one sentence (`ConfigError`).
+The first word may be an offline command of the protocol, which is then run in place of the parties. An unknown key, an
+impossible value and a value of the wrong type are each one sentence (`ConfigError`).
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from orchestrator import sentences
 from orchestrator.flags import FlagParser, is_flag, names_of
 from orchestrator.yaml_text import read_file
 from parties.frame.errors import ConfigError
-from parties.frame.plan import RunnableProtocol, View
+from parties.frame.plan import Command, RunnableProtocol
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -79,36 +80,55 @@ class RunOptions(BaseModel):
 
 
 @dataclass(frozen=True)
+class ChosenCommand:
+    """An offline command and its own flags."""
+
+    command: Command
+    options: BaseModel
+
+
+@dataclass(frozen=True)
 class Configuration:
-    """A protocol, its own configuration, and how to run it."""
+    """A protocol, its own configuration, and how to run it.
+
+    Attributes:
+        chosen: the command to run in place of the parties.
+        report: the run whose report is to be written again, in place of a run.
+    """
 
     protocol: RunnableProtocol
     settings: BaseModel
     run: RunOptions
-    view: View | None = None  # to be shown instead of a run
-    report: str | None = None  # the run whose report is to be written, instead of a run
+    chosen: ChosenCommand | None = None
+    report: str | None = None
 
 
 def configure(arguments: list[str], protocols: Mapping[str, RunnableProtocol]) -> Configuration:
-    """The configuration that the flags and the file named by `--config` ask for. Raises `ConfigError`."""
-    path, name = _chosen(arguments)
+    """Return the configuration that the arguments and the file named by `--config` ask for. Raises `ConfigError`."""
+    if not protocols:
+        raise ConfigError("protocol: expected at least one in the folder `parties`, found none.")
+    path, name = _file_and_protocol(arguments)
     document = read_file(path) if path else {}
     protocol = _protocol(name or document.get("protocol"), protocols)
     _check_sections(document, protocol, str(path))
-    parser = _parser(protocol, protocols)
-    given = parser.read(arguments)
-    wanted = [view for name, view in protocol.views.items() if given.get(name)]
+    word, arguments = _command(arguments, protocol, protocols)
+    parser = _command_parser(word, protocol, protocols) if word else _parser(protocol, protocols)
+    given = parser.read(arguments, protocol.commands)
+    chosen = None
+    if word:
+        command = protocol.commands[word]
+        chosen = ChosenCommand(command, _merge(command.Options, None, given, f"the flags of {word}"))
     return Configuration(
         protocol=protocol,
         settings=_merge(protocol.Config, document.get(protocol.name), given, f"{path} under `{protocol.name}:`"),
         run=_merge(RunOptions, document.get("run"), given, f"{path} under `run:`"),
-        view=wanted[0] if wanted else None,
+        chosen=chosen,
         report=given.get("report"),
     )
 
 
-def _chosen(arguments: list[str]) -> tuple[Path | None, str | None]:
-    """`--config` and `--protocol`, which decide what the other flags are."""
+def _file_and_protocol(arguments: list[str]) -> tuple[Path | None, str | None]:
+    """Return `--config` and `--protocol`, which decide what the other flags are."""
     parser = FlagParser("")
     parser.add_argument("--config", type=Path, default=None)
     parser.add_argument("--protocol", default=None)
@@ -117,25 +137,60 @@ def _chosen(arguments: list[str]) -> tuple[Path | None, str | None]:
     return chosen.config, chosen.protocol
 
 
+def _command(
+    arguments: list[str], protocol: RunnableProtocol, protocols: Mapping[str, RunnableProtocol]
+) -> tuple[str | None, list[str]]:
+    """Return the command that is asked for, as the first word or as a flag of its name, and the other arguments."""
+    commands = protocol.commands
+    for argument in arguments:
+        if argument.startswith("--") and argument[2:] in commands:
+            return argument[2:], [other for other in arguments if other != argument]
+    if not arguments or arguments[0].startswith("-"):
+        return None, arguments
+    word, *rest = arguments
+    if word in commands:
+        return word, rest
+    owners = [name for name, other in protocols.items() if word in other.commands]
+    if owners:
+        raise ConfigError(f"{word}: a command of {owners[0]}, expected with --protocol {owners[0]}.")
+    raise ConfigError(f"{word}: unknown command of {protocol.name}{sentences.suggestion(word, commands)}")
+
+
 def _parser(protocol: RunnableProtocol, protocols: Mapping[str, RunnableProtocol]) -> FlagParser:
+    lines = [f"  {name:18} {command.help}" for name, command in protocol.commands.items()]
+    commands = "\n".join(["commands, each with flags of its own (COMMAND --help):", *lines]) if lines else ""
     parser = FlagParser(
         f"Run {protocol.name} among processes on this machine and show the result. "
-        "Flags override the YAML file; what neither gives has the default."
+        "Flags override the YAML file. What neither gives has the default.",
+        commands,
+        "[COMMAND] " if lines else "",
     )
-    parser.add_argument("--config", metavar="FILE", help="YAML file to read first")
-    parser.add_argument(
-        "--protocol", metavar="{" + ",".join(protocols) + "}", help=f"what to run (default {next(iter(protocols))})"
-    )
+    _add_choices(parser, protocols)
     parser.add_argument(
         "--report",
         metavar="RUN",
         help="write the report of an earlier run, which has the name of its logs, and run nothing",
     )
-    for name, view in protocol.views.items():
-        parser.add_argument(f"--{name}", help=f"{view.help}, and run nothing", action="store_true")
     parser.add_model(RunOptions, "run")
     parser.add_model(protocol.Config, protocol.name)
     return parser
+
+
+def _command_parser(word: str, protocol: RunnableProtocol, protocols: Mapping[str, RunnableProtocol]) -> FlagParser:
+    command = protocol.commands[word]
+    parser = FlagParser(f"{command.help[:1].upper()}{command.help[1:]}. This starts no parties.", command=f"{word} ")
+    _add_choices(parser, protocols)
+    parser.add_model(command.Options, word)
+    parser.add_model(RunOptions, "run", only=("files_dir",))
+    parser.add_model(protocol.Config, protocol.name)
+    return parser
+
+
+def _add_choices(parser: FlagParser, protocols: Mapping[str, RunnableProtocol]) -> None:
+    parser.add_argument("--config", metavar="FILE", help="YAML file to read first")
+    parser.add_argument(
+        "--protocol", metavar="{" + ",".join(protocols) + "}", help=f"what to run (default {next(iter(protocols))})"
+    )
 
 
 def _protocol(name: Any, protocols: Mapping[str, RunnableProtocol]) -> RunnableProtocol:
@@ -161,7 +216,7 @@ def _check_sections(document: Mapping[str, Any], protocol: RunnableProtocol, pat
 
 
 def _merge(model: type[Model], section: dict[str, Any] | None, given: Mapping[str, Any], where: str) -> Model:
-    """The model's values: the file's section, then the flags, each key remembered with where it came from."""
+    """Return the model with the file's section overridden by the flags. Errors say where a key came from."""
     values = dict(section or {})
     origins = dict.fromkeys(map(str, values), where)
     for name, field in model.model_fields.items():

@@ -1,6 +1,6 @@
-"""A run on one screen, from any terminal, while it lasts: `python -m orchestrator.dashboard --run NAME`.
+"""A run on one screen, from any terminal, by `python -m orchestrator.dashboard --run NAME`.
 
-It only reads what the run writes. It ends when the run does; where there is no terminal it prints the picture once.
+It only reads what the run writes. It ends when the run does. Where there is no terminal it prints the picture once.
 """
 
 from __future__ import annotations
@@ -36,14 +36,19 @@ class Dashboard:
         self.look()
 
     def look(self) -> bool:
-        """Take in what is new; false when there will be nothing more."""
-        self._record = record.read(self._folders)  # first: of a run that is over all events are there
+        """Take in what is new. Return false when there will be nothing more."""
+        self._record = record.read(
+            self._folders
+        )  # before the events, because those of a run that is over are all there
         news = [(event, name) for name, file in self._files.items() for event in file.read_new()]
         for event, name in sorted(news, key=lambda pair: pair[0].t):
             self.scene.states[name].apply(event)
             self.scene.tell(name, event)
+        self.scene.lost = self._record.lost
+        for loss in self._record.lost:
+            self.scene.states[loss.party].outcome = "lost"
         if not self._record.over:
-            if all(state.outcome == "finished" for state in self.scene.states.values()):
+            if all(state.outcome in ("finished", "lost") for state in self.scene.states.values()):
                 self.scene.outcome = "finished"
             return True
         self.scene.outcome = "ended" if self._record.outcome == "running" else self._record.outcome
@@ -52,7 +57,7 @@ class Dashboard:
 
     @property
     def now(self) -> float:
-        """The time of the picture: that of the end, once the run has ended."""
+        """The time of the picture, which is that of the end once the run has ended."""
         return self._record.ended or time.time()
 
 
@@ -65,7 +70,7 @@ def _verdict(ended: Record) -> str:
 
 
 def show(dashboard: Dashboard, console: Console) -> None:
-    """Draw until the run has ended; the last picture stays."""
+    """Draw until the run has ended. The last picture stays."""
 
     def picture() -> object:
         width, height = console.size
@@ -79,7 +84,7 @@ def show(dashboard: Dashboard, console: Console) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """0, or 2 for a run that is not there."""
+    """Show the run and return 0, or 2 for a run that is not there."""
     parser = argparse.ArgumentParser(
         prog="python -m orchestrator.dashboard", description="Look at a run while it lasts."
     )

@@ -1,6 +1,7 @@
-"""What a person sees while a run goes on: a picture that stays fresh on a terminal, plain lines elsewhere.
+"""What a person sees while a run goes on.
 
-Every line also goes to the run's own log, which a pane may follow.
+On a terminal it is a picture that stays fresh, elsewhere plain lines. Every line also goes to the run's own log, which
+a pane may follow.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from rich.live import Live
 
 from orchestrator.accounts import in_bytes
 from orchestrator.events import Event, PartyState
+from orchestrator.losses import Loss
 from orchestrator.scene import Scene, figure_words
 from parties.frame.plan import Plan
 
@@ -23,11 +25,11 @@ _SHOWN = {"listening", "step_started", "step_finished", "advanced", "note", "fin
 
 
 class RunDisplay:
-    """Follows a run; a context manager, because a live picture must give the terminal back."""
+    """Follows a run. It is a context manager, because a live picture must give the terminal back."""
 
     def __init__(self, plan: Plan, console: Console, log: Path, title: str):
         self._few = len(plan.processes) <= MANY
-        self._reporters = (plan.reporter, *plan.more_reporters)
+        self._reporters = plan.reporters
         self._console = console
         self.scene = Scene(title, plan.panes, time.time())
         self._log = log.open("a", encoding="utf-8", buffering=1)
@@ -41,7 +43,7 @@ class RunDisplay:
             self._shown = True
 
     def hide(self) -> None:
-        """Leave the terminal to somebody else."""
+        """Stop drawing and give the terminal back."""
         if self._shown:
             self._shown = False
             with contextlib.suppress(OSError):  # the terminal has hung up
@@ -57,7 +59,7 @@ class RunDisplay:
         self._log.close()
 
     def say(self, text: str, *, shown: bool = True, when: float | None = None) -> None:
-        """A line to the run's log, and to the terminal where no picture tells the same."""
+        """Write a line to the run's log, and to the terminal where no picture shows the same."""
         seconds = max(0.0, (when or time.time()) - self.scene.started)
         line = f"{seconds:8.2f} s  {text}"
         self._log.write(f"{line}\n")
@@ -71,6 +73,11 @@ class RunDisplay:
             shown = self._few or party in self._reporters or event.event == "failed"
             self.say(f"{party}: {in_words(event)}", shown=shown, when=event.t)
 
+    def lose(self, loss: Loss) -> None:
+        """Show that the run goes on without a party."""
+        self.scene.lost = (*self.scene.lost, loss)
+        self.say(f"{loss}. The run goes on.")
+
     @property
     def states(self) -> dict[str, PartyState]:
         return self.scene.states
@@ -81,7 +88,7 @@ class RunDisplay:
 
 
 def in_words(event: Event) -> str:
-    """An event as one line, numbers last."""
+    """Return an event as one line, numbers last."""
     if event.event == "advanced":
         words = [f"{event.done} of {event.of} {event.unit or ''}".rstrip(), *map(figure_words, event.figures)]
         return ", ".join(words)

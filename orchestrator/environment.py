@@ -1,4 +1,4 @@
-"""The environment that a party's process is given: what it needs, nothing that happens to be set."""
+"""The environment of a party's process, which holds what it needs and nothing that happens to be set."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from pathlib import Path
 import parties
 
 MARKER = "ORCHESTRATED_RUN"  # in every process of a run, so that the teardown finds all of them
+PARTY_MARKER = "ORCHESTRATED_PARTY"  # in every process of one party, its children among them
 _PASSED_ON = ("PATH", "HOME", "TMPDIR", "LD_LIBRARY_PATH")
 _THREAD_LIMITS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 _PACKAGES = Path(parties.__file__).resolve().parent.parent
 
 
 def party_environment(run: str, processes: int) -> dict[str, str]:
-    """The variables of each of `processes` parties that share this machine's processors."""
+    """Return the variables that all of `processes` parties have, which share this machine's processors."""
     threads = max(1, (os.cpu_count() or 1) // max(1, processes))
     environment = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
     environment.setdefault("PATH", os.defpath)
@@ -26,3 +27,8 @@ def party_environment(run: str, processes: int) -> dict[str, str]:
         MARKER: run,
     }
     return environment
+
+
+def marker_of(run: str, party: str) -> dict[str, str]:
+    """Return the variable that only processes of this party carry."""
+    return {PARTY_MARKER: f"{run}/{party}"}

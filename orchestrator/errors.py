@@ -1,6 +1,6 @@
 """How a run can end badly. Every message is one sentence for the person at the terminal.
 
-A configuration that cannot be run is `parties.frame.plan.ConfigError`, raised by whoever owns the key.
+A configuration that cannot be run is `parties.frame.errors.ConfigError`. The owner of the wrong key raises it.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from pathlib import Path
 
 
 class RunFailed(Exception):
-    """The run ended without a result: which party, in which step, why, and where to read on."""
+    """The run ended without a result. It names the party, the step, the reason, and the file to read on."""
 
     def __init__(self, reason: str, *, party: str | None = None, step: str | None = None, log: Path | None = None):
         self.reason = reason

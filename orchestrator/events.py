@@ -1,4 +1,4 @@
-"""What the parties say while they run: their event files, their last words, and what follows from both.
+"""What the parties say while they run, in their events and in their status at the end.
 
 A party appends one JSON object a line to `events.jsonl`, and on its way out writes `status.json`.
 """
@@ -40,7 +40,7 @@ class Event(msgspec.Struct, frozen=True):
 
 
 class Status(msgspec.Struct, frozen=True):
-    """A party's last words."""
+    """How a party says that it ended."""
 
     ok: bool
     error: str | None = None
@@ -50,7 +50,7 @@ class Status(msgspec.Struct, frozen=True):
 
 @dataclass
 class EventFile:
-    """Reads the whole lines that were appended since the last time; a line being written waits for its end.
+    """Reads the whole lines that were appended since the last time. A line that is being written waits for its end.
 
     The file may have been moved, whole, to `moved_to` in the meantime.
     """
@@ -86,7 +86,7 @@ class EventFile:
 
 
 def read_status(path: Path) -> Status | None:
-    """The party's last words, None when it left none that can be read."""
+    """Return how the party says that it ended, or None when it left nothing that can be read."""
     try:
         return msgspec.json.decode(path.read_bytes(), type=Status)
     except (FileNotFoundError, msgspec.DecodeError):
@@ -102,10 +102,11 @@ class PartyState:
     last_step: Event | None = None
     sent: int = 0
     received: int = 0
-    outcome: str = "starting"  # then running, and at last finished or failed
+    outcome: str = "starting"  # then running, and at last finished, failed or lost
+    listening: bool = False
     failure: Event | None = None
-    began: Event | None = None  # when it first said how far it is,
-    gained: Event | None = None  # when it first was further,
+    began: Event | None = None  # when it first said how much it has done,
+    gained: Event | None = None  # when it first had done more,
     advanced: Event | None = None  # and when it said so last
     notes: deque[Event] = field(default_factory=lambda: deque(maxlen=NOTES_KEPT))
     last_sign: float = 0.0
@@ -129,15 +130,15 @@ class PartyState:
             self.advanced = event
         elif event.event == "note":
             self.notes.append(event)
-        elif event.event == "finished":
-            self.outcome = "finished"
-        elif event.event == "failed":
-            self.outcome = "failed"
-            self.failure = event
+        elif event.event == "listening":
+            self.listening = True
+        elif event.event in ("finished", "failed"):
+            self.outcome = event.event if self.outcome != "lost" else "lost"
+            self.failure = event if event.event == "failed" else self.failure
 
     @property
     def current_step(self) -> Event | None:
-        """The step that it is in: the one it began last and has not finished."""
+        """The step that it is in, which is the one that it began last and has not finished."""
         if self.open_steps:
             return list(self.open_steps.values())[-1]
         return None

@@ -1,13 +1,15 @@
 """Command-line flags made from the fields of a configuration model.
 
-A field whose `json_schema_extra` says `"flag": True` is a flag of the same name; its description, unit and default
-are the help. A flag's value is read as the same text would be in a YAML file, so that both are equally strict. Other
-names of a field (its validation alias) are flags and keys as well.
+A field whose `json_schema_extra` says `"flag": True` is a flag of the same name; its description, unit and default are
+the help. A flag's value is read like the same text in a YAML file, so that both are equally strict. Other names of a
+field (its validation alias) are flags and keys as well.
 """
 
 from __future__ import annotations
 
 import argparse
+import textwrap
+from collections.abc import Collection
 from typing import Any, NoReturn, get_args
 
 from pydantic import AliasChoices, BaseModel
@@ -23,11 +25,13 @@ _UNSET: Any = object()
 class FlagParser(argparse.ArgumentParser):
     """argparse that raises `ConfigError` with one sentence instead of printing its usage and leaving."""
 
-    def __init__(self, description: str):
+    def __init__(self, description: str, epilog: str = "", command: str = ""):
         super().__init__(
             prog="run_protocol.py",
-            usage="%(prog)s [--config FILE] [flags]",
-            description=description,
+            usage=f"%(prog)s {command}[--config FILE] [flags]",
+            description=textwrap.fill(description, 100),
+            epilog=epilog,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
             allow_abbrev=False,
             argument_default=_UNSET,
         )
@@ -36,21 +40,28 @@ class FlagParser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         raise ConfigError(f"{message.removeprefix('argument ').rstrip('.')}.")
 
-    def add_model(self, model: type[BaseModel], title: str) -> None:
-        """Add a flag for each flagged field, under `title` in the help."""
+    def add_model(self, model: type[BaseModel], title: str, only: Collection[str] | None = None) -> None:
+        """Add a flag for each flagged field, or for `only` those fields, under `title` in the help."""
         group = self.add_argument_group(title)
         for name, field in model.model_fields.items():
+            if only is not None and name not in only:
+                continue
             if is_flag(field):
                 _add_field(group, name, field)
             else:
                 self._only_in_files[f"--{name}"] = title
 
-    def read(self, arguments: list[str]) -> dict[str, Any]:
-        """The flags that were given, by name. Raises `ConfigError` for what is no flag."""
+    def read(self, arguments: list[str], words: Collection[str] = ()) -> dict[str, Any]:
+        """Return the flags that were given, by name. Raises `ConfigError` for an unknown flag.
+
+        `words` are the commands, which may be the first word alone.
+        """
         given, unknown = self.parse_known_args(arguments)
         if unknown:
             known = [option for option in self._option_string_actions if option.startswith("--")]
             word = unknown[0].split("=", 1)[0]
+            if word in words:
+                raise ConfigError(f"{word}: a command, expected as the first word.")
             if word in self._only_in_files:
                 section = self._only_in_files[word]
                 raise ConfigError(f"{word}: no flag, expected in the YAML file under `{section}:`.")
@@ -64,7 +75,7 @@ def is_flag(field: FieldInfo) -> bool:
 
 
 def names_of(name: str, field: FieldInfo) -> tuple[str, ...]:
-    """The field's own name, then its other names."""
+    """Return the field's own name, then its other names."""
     alias = field.validation_alias
     others = alias.choices if isinstance(alias, AliasChoices) else ()
     return (name, *(other for other in others if isinstance(other, str) and other != name))
@@ -97,6 +108,6 @@ def _choices(annotation: Any) -> list[str]:
 
 
 def _is_text(field: FieldInfo) -> bool:
-    """Whether the field takes text and no number, so that `--session 007` stays what was typed."""
+    """Tell whether the field takes text and no number, so that `--session 007` stays what was typed."""
     kinds = set(get_args(field.annotation)) or {field.annotation}
     return not kinds & {int, float, bool} and not any("Decimal" in repr(kind) for kind in kinds)

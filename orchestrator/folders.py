@@ -1,4 +1,4 @@
-"""The folders of a run: `files/<run>/` and `logs/<run>/`, new for every run and private to their owner."""
+"""The folders `files/<run>/` and `logs/<run>/`, which are new for every run and private to their owner."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from parties.frame.plan import RunFolders
 
 
 def run_name(session: str) -> str:
-    """A name that no other run has: `session-YYYYMMDD-HHMMSS-xxxx`."""
+    """Return a name that no other run has, `session-YYYYMMDD-HHMMSS-xxxx`."""
     now = datetime.datetime.now().astimezone()
     return f"{session}-{now:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
 
 
 def make_folders(files: Path, logs: Path, run: str) -> RunFolders:
-    """Make both folders, mode 0700; raises `ConfigError` rather than use one that is there."""
+    """Make both folders with mode 0700. Raises `ConfigError` when one of them exists already."""
     folders = RunFolders(files=files.resolve(), logs=logs.resolve(), run=run)
     made: list[Path] = []
     for key, folder in (("files_dir", folders.files / run), ("logs_dir", folders.logs / run)):

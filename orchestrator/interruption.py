@@ -30,6 +30,6 @@ def signals_raise() -> Iterator[None]:
 
 
 def ignore_signals() -> None:
-    """From here to the end of `signals_raise`: what is left to do must not be interrupted."""
+    """Ignore them from here to the end of `signals_raise`, because the rest must not be interrupted."""
     for number in ENDING:
         signal.signal(number, signal.SIG_IGN)

@@ -10,7 +10,7 @@ from parties.frame.errors import ConfigError
 
 
 def check_free(host: str, ports: Iterable[int]) -> None:
-    """Raises `ConfigError` when one of the ports does not exist or somebody listens on it."""
+    """Raise `ConfigError` when one of the ports does not exist or is in use."""
     wanted = sorted(ports)
     if not wanted:
         return

@@ -1,11 +1,15 @@
-"""What is known of a run besides its events: `logs/<run>/run.json`, written when it starts and again when it ends.
+"""The record of a run, `logs/<run>/run.json`.
 
-Enough to look at the run while it lasts and to write its report at any time after.
+It is written when the run starts, when a party is lost, and when the run ends. With the parties' events it is enough to
+look at the run while it lasts, and to write its report at any time after.
 """
 
 from __future__ import annotations
 
 import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +17,7 @@ import msgspec
 
 from orchestrator.errors import Interrupted, RunFailed
 from orchestrator.events import Event, EventFile
+from orchestrator.losses import Loss
 from parties.frame.errors import ConfigError
 from parties.frame.plan import Pane, Plan, RunFolders
 from parties.frame.private_files import write_private
@@ -30,7 +35,14 @@ class Failed(msgspec.Struct, frozen=True):
 
 
 class Record(msgspec.Struct, frozen=True):
-    """`outcome` is running, finished, failed or interrupted; `supervisor` is the process that it cannot outlive."""
+    """What is known of a run.
+
+    Attributes:
+        supervisor: the run ends when this process exits.
+        steps: what happens in each, where the protocol says so.
+        outcome: running, finished, failed or interrupted.
+        lost: the parties that the run went on without.
+    """
 
     run: str
     protocol: str
@@ -39,10 +51,11 @@ class Record(msgspec.Struct, frozen=True):
     panes: tuple[Pane, ...]
     reporters: tuple[str, ...]
     configuration: dict[str, Any]
-    steps: dict[str, str] = {}  # what happens in each, where the protocol says so
+    steps: dict[str, str] = {}
     outcome: str = "running"
     ended: float | None = None
     failed: Failed | None = None
+    lost: tuple[Loss, ...] = ()
 
     @property
     def parties(self) -> tuple[str, ...]:
@@ -50,11 +63,11 @@ class Record(msgspec.Struct, frozen=True):
 
     @property
     def over(self) -> bool:
-        """Whether the run has ended, or its supervisor has without a word."""
+        """Whether the run has ended, or its supervisor is gone."""
         return self.outcome != "running" or not _exists(self.supervisor)
 
     def closed(self, when: float, error: BaseException | None) -> Record:
-        """The record of the ended run."""
+        """Return the record of the ended run."""
         outcome, failed = "finished", None
         if isinstance(error, Interrupted):
             outcome, failed = "interrupted", Failed(str(error))
@@ -70,14 +83,39 @@ class Record(msgspec.Struct, frozen=True):
         write_private(folders.logs / folders.run / NAME, content + b"\n")
 
 
-def begun(folders: RunFolders, protocol: str, started: float, plan: Plan, configuration: dict[str, Any]) -> Record:
-    """The record of a run that this process starts."""
-    reporters = (plan.reporter, *plan.more_reporters)
-    return Record(folders.run, protocol, started, os.getpid(), plan.panes, reporters, configuration, dict(plan.steps))
+class Recorder:
+    """Keeps the record of a run that this process starts."""
+
+    def __init__(
+        self, folders: RunFolders, protocol: str, started: float, plan: Plan, configuration: dict[str, Any]
+    ) -> None:
+        self._folders = folders
+        self.record = Record(
+            folders.run, protocol, started, os.getpid(), plan.panes, plan.reporters, configuration, dict(plan.steps)
+        )
+        self.record.write(folders)
+
+    def add_loss(self, loss: Loss) -> None:
+        """Write down that the run goes on without a party."""
+        self.record = msgspec.structs.replace(self.record, lost=(*self.record.lost, loss))
+        self.record.write(self._folders)
+
+    @contextmanager
+    def until_end(self) -> Iterator[None]:
+        """Within this the run goes on. On the way out, write down how it ended."""
+        ended_by: BaseException | None = None
+        try:
+            yield
+        except BaseException as error:
+            ended_by = error
+            raise
+        finally:
+            self.record = self.record.closed(time.time(), ended_by)
+            self.record.write(self._folders)
 
 
 def read(folders: RunFolders) -> Record:
-    """The record of a run that was started. Raises `ConfigError`."""
+    """Return the record of a run that was started. Raises `ConfigError`."""
     path = folders.logs / folders.run / NAME
     try:
         return msgspec.json.decode(path.read_bytes(), type=Record)
@@ -88,7 +126,7 @@ def read(folders: RunFolders) -> Record:
 
 
 def latest(logs: Path) -> str:
-    """The run that was started last. Raises `ConfigError`."""
+    """Return the name of the run that was started last. Raises `ConfigError`."""
     records = sorted(logs.glob(f"*/{NAME}"), key=lambda path: path.stat().st_mtime)
     if not records:
         raise ConfigError(f"run: expected the name of a run in {logs}, which has none.")
@@ -96,7 +134,7 @@ def latest(logs: Path) -> str:
 
 
 def event_files(folders: RunFolders, parties: tuple[str, ...]) -> dict[str, EventFile]:
-    """Every party's events, wherever they lie now: in its private folder, or after the run beside its log."""
+    """Return every party's event file, which lies in its private folder and after the run beside its log."""
     private, kept = folders.files / folders.run, folders.logs / folders.run
     return {
         name: EventFile(private / name / "events.jsonl", moved_to=kept / f"{name}.events.jsonl") for name in parties
@@ -104,7 +142,7 @@ def event_files(folders: RunFolders, parties: tuple[str, ...]) -> dict[str, Even
 
 
 def read_events(folders: RunFolders, parties: tuple[str, ...]) -> list[tuple[str, Event]]:
-    """All events so far with the names of their parties, in the order in which they happened."""
+    """Return all events so far with the names of their parties, in the order in which they happened."""
     files = event_files(folders, parties)
     events = [(name, event) for name, file in files.items() for event in file.read_new()]
     return sorted(events, key=lambda pair: pair[1].t)
@@ -122,6 +160,6 @@ def _exists(pid: int) -> bool:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
-    except PermissionError:  # it is there, and somebody else's
+    except PermissionError:  # it exists and belongs to another user
         return True
     return True

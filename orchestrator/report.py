@@ -1,21 +1,25 @@
-"""What a run leaves: `result.json`, a timing file, and the tables at the end of the terminal's output.
+"""What a run leaves in `result.json`, in a timing file, and at the end of the terminal's output.
 
-Everything here is the reporter's result and what the parties' events say of seconds and bytes.
+All of it is the reporter's result, the parties that were lost, and the seconds and bytes that the parties' events
+report.
 """
 
 from __future__ import annotations
 
 import datetime
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from orchestrator.accounts import NOBODY, Accounts, Line, StepRecord, in_bytes
+from orchestrator.losses import Loss
 from parties.frame.plan import Summary
 from parties.frame.private_files import write_private
 
@@ -23,13 +27,20 @@ LINKS_SHOWN = 12  # with more links than this the table adds up those between th
 
 
 def write_result(
-    path: Path, *, header: Mapping[str, Any], result: Mapping[str, Any], accounts: Accounts, summary: Summary
+    path: Path,
+    *,
+    header: Mapping[str, Any],
+    result: Mapping[str, Any],
+    accounts: Accounts,
+    summary: Summary,
+    lost: Sequence[Loss] = (),
 ) -> None:
-    """Write `result.json` in one piece: the reporter's result, and seconds and bytes per step and link."""
+    """Write `result.json` in one piece, with the reporter's result, and seconds and bytes per step and link."""
     document = {
         **header,
         "result": dict(result),
         "warnings": list(summary.warnings),
+        "lost": [msgspec.structs.asdict(loss) for loss in lost],
         "links": [asdict(line) for line in accounts.lines()],
         "steps": [asdict(record) for record in accounts.records],
     }
@@ -37,7 +48,7 @@ def write_result(
 
 
 def append_timings(path: Path, run: str, records: Iterable[StepRecord]) -> None:
-    """Add one line a step and party to the timing file."""
+    """Add one line for each step and party to the timing file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     now = datetime.datetime.now().astimezone().isoformat(timespec="seconds")
     lines = [f"# {run} {now}: step, party, peer, seconds, bytes sent, bytes received, title"]
@@ -49,33 +60,40 @@ def append_timings(path: Path, run: str, records: Iterable[StepRecord]) -> None:
         file.write("\n".join(lines) + "\n")
 
 
-def show(console: Console, accounts: Accounts, summary: Summary, result_file: Path, page: Path) -> None:
-    """The table of seconds and bytes, the warnings, where the result lies, and last the result itself."""
+def show(
+    console: Console,
+    accounts: Accounts,
+    summary: Summary,
+    result_file: Path,
+    page: Path,
+    lost: Sequence[Loss] = (),
+) -> None:
+    """Print the table of seconds and bytes, the losses and warnings, where the result lies, and the result itself."""
     lines = accounts.lines()
     if len(lines) > LINKS_SHOWN:
         lines = accounts.lines_between_roles()
     if lines:
         console.print(_table(lines))
-    _warn(console, summary)
+    _warn(console, [*(loss.warning for loss in lost), *summary.warnings])
     show_files(console, Result=result_file, Report=page)
     _lines(console, summary)
 
 
 def show_files(console: Console, **files: Path) -> None:
-    """Where something lies, each by its name."""
+    """Print where each file lies, by its name."""
     for name, path in files.items():
         console.print(f"{name}: {path}", markup=False, highlight=False, soft_wrap=True)
 
 
 def show_summary(console: Console, summary: Summary) -> None:
-    """A summary by itself, warnings first."""
-    _warn(console, summary)
+    """Print a summary by itself, warnings first."""
+    _warn(console, summary.warnings)
     _lines(console, summary)
 
 
-def _warn(console: Console, summary: Summary) -> None:
-    for warning in summary.warnings:
-        console.print(f"[yellow]warning:[/] {warning}", highlight=False, soft_wrap=True)
+def _warn(console: Console, warnings: Sequence[str]) -> None:
+    for warning in warnings:
+        console.print(Text.assemble(("warning:", "yellow"), f" {warning}"), soft_wrap=True)
 
 
 def _lines(console: Console, summary: Summary) -> None:

@@ -1,4 +1,7 @@
-"""One run from its configuration to its result: folders, plan, keys, processes, watch, and always the teardown."""
+"""One run from its configuration to its result.
+
+It makes folders, plan and keys, starts the processes and watches them. Whatever happens, the teardown comes last.
+"""
 
 from __future__ import annotations
 
@@ -8,28 +11,30 @@ import secrets
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
-from orchestrator import certificates, ports, record, report
+from orchestrator import certificates, ports, report
 from orchestrator.accounts import Accounts
 from orchestrator.config import Configuration, RunOptions
 from orchestrator.display import RunDisplay
-from orchestrator.environment import MARKER, party_environment
+from orchestrator.environment import MARKER, marker_of, party_environment
 from orchestrator.errors import RunFailed
 from orchestrator.folders import keep_events, make_folders, run_name
 from orchestrator.interruption import ignore_signals, signals_raise
-from orchestrator.launchers import Command, Launcher, LogView
+from orchestrator.launchers import Launcher, LogView, ProcessSpec
 from orchestrator.launchers.process import ProcessLauncher
 from orchestrator.launchers.tmux import TmuxLauncher, unavailable
+from orchestrator.losses import Loss
 from orchestrator.page import report_page
-from orchestrator.teardown import Guard, Remains
+from orchestrator.record import Recorder
+from orchestrator.teardown import Guard, Remains, end_processes
 from orchestrator.watch import Watch, output_file
 from parties.frame.errors import ConfigError
 from parties.frame.plan import Plan, Run, RunFolders, Summary, write_settings
@@ -48,6 +53,7 @@ class Outcome:
     result_file: Path
     report_file: Path
     timing_file: Path
+    lost: tuple[Loss, ...] = ()
 
 
 def execute(configuration: Configuration, console: Console) -> Outcome:
@@ -70,23 +76,26 @@ def execute(configuration: Configuration, console: Console) -> Outcome:
         try:
             with _guarded(folders, launcher) as guard:
                 plan = _plan(configuration, folders)
-                with _recorded(configuration, folders, plan, started):
+                settings = configuration.settings.model_dump(mode="json")
+                recorder = Recorder(folders, configuration.protocol.name, started, plan, settings)
+                with recorder.until_end():
                     log, title = folders.logs / run / "run.log", f"{configuration.protocol.name} · {run}"
                     with RunDisplay(plan, console, log, title) as display:
                         _announce(display, console, folders, launcher, note)
-                        accounts = _start_and_watch(configuration, plan, folders, launcher, guard, display)
+                        running = _Running(configuration.run, plan, folders, launcher, guard, display, recorder)
+                        accounts = running.until_end()
                     result = _read_result(plan, folders)
         except RunFailed as error:
             error.report = report_page.write(folders, configuration.protocol)
             raise
-        return _write_report(configuration, plan, folders, result, accounts, started)
+        return _write_report(configuration, plan, folders, result, accounts, recorder)
 
 
 # -- before anything is started --------------------------------------------------------------------------------------
 
 
 def _check_launcher(options: RunOptions) -> str | None:
-    """Why there will be no panes although they were asked for, or None. Raises `ConfigError`."""
+    """Return why there will be no panes although they were asked for, or None. Raises `ConfigError`."""
     note = unavailable() if options.launcher == "tmux" else None
     if options.attach:
         if note or options.launcher != "tmux":
@@ -97,7 +106,7 @@ def _check_launcher(options: RunOptions) -> str | None:
 
 
 def _check_timing_file(options: RunOptions) -> None:
-    """Raises `ConfigError` when the run's seconds could not be written at its end."""
+    """Raise `ConfigError` when the run's seconds could not be written at its end."""
     path = options.log_timing_file
     if path is None:
         return
@@ -108,7 +117,7 @@ def _check_timing_file(options: RunOptions) -> None:
 
 
 def _plan(configuration: Configuration, folders: RunFolders) -> Plan:
-    """The protocol's plan, its ports free, each party's keys and settings in its private folder."""
+    """Return the protocol's plan after checking that its ports are free and giving each party its keys."""
     run = Run(
         folders=folders,
         session=secrets.token_hex(16),
@@ -136,56 +145,88 @@ def _announce(display: RunDisplay, console: Console, folders: RunFolders, launch
 # -- while it runs ---------------------------------------------------------------------------------------------------
 
 
-def _start_and_watch(
-    configuration: Configuration,
-    plan: Plan,
-    folders: RunFolders,
-    launcher: Launcher,
-    guard: Guard,
-    display: RunDisplay,
-) -> Accounts:
-    """Start every process and follow them to their end. Returns what the steps cost. Raises `RunFailed`."""
-    commands = _commands(plan, folders)
-    environment = party_environment(folders.run, len(commands))
-    groups = launcher.start(commands, _views(plan, folders), environment, _dashboard(folders))
-    guard.add_groups(groups)
-    watch = Watch(plan, folders, launcher, configuration.run.silence_s, display.tell, display.states)
-    client = launcher.attach() if configuration.run.attach and isinstance(launcher, TmuxLauncher) else None
+@dataclass(frozen=True)
+class _Running:
+    """A run whose processes are about to start."""
 
-    def draw() -> None:
-        if client is None or client.poll() is not None:  # nobody is looking at panes here, or not any more
-            display.show()
+    options: RunOptions
+    plan: Plan
+    folders: RunFolders
+    launcher: Launcher
+    guard: Guard
+    display: RunDisplay
+    recorder: Recorder
+    groups: dict[str, int] = field(default_factory=dict)  # each process's group
 
-    try:
-        watch.until_done(draw)
-        if client is not None and client.poll() is None:
-            display.say("All parties have finished; detach (C-b d) to see the report.")
-            client.wait()
-    except RunFailed as error:
-        display.say(str(error), shown=False)
-        raise
-    finally:
-        if client is not None:
-            _end_client(client)
-    return display.scene.accounts
+    def until_end(self) -> Accounts:
+        """Start every process and follow them to their end. Return what the steps cost. Raises `RunFailed`."""
+        plan, display, launcher = self.plan, self.display, self.launcher
+        specs = _specs(plan, self.folders)
+        environment = party_environment(self.folders.run, len(specs))
+        self.guard.add_groups(launcher.open(_log_views(plan, self.folders), environment, _dashboard(self.folders)))
+        first = [spec for spec in specs if spec.name in plan.ready_first]
+        self._start(first or specs)
+        silence_s = self.options.silence_s
+        watch = Watch(
+            plan, self.folders, launcher, silence_s, display.tell, self._lose, self._end_party, display.states
+        )
+        client = launcher.attach() if self.options.attach and isinstance(launcher, TmuxLauncher) else None
+
+        def draw() -> None:
+            if client is None or client.poll() is not None:  # the panes are not shown in this terminal (any more)
+                display.show()
+
+        try:
+            if first:
+                watch.until_ready(draw)
+                self._start([spec for spec in specs if spec not in first])
+            watch.until_done(draw)
+            if client is not None and client.poll() is None:
+                display.say("All parties have finished; detach (C-b d) to see the report.")
+                client.wait()
+        except RunFailed as error:
+            display.say(str(error), shown=False)
+            raise
+        finally:
+            if client is not None:
+                _end_client(client)
+        return display.scene.accounts
+
+    def _start(self, specs: Sequence[ProcessSpec]) -> None:
+        started = self.launcher.start(specs)
+        self.groups.update(started)
+        self.guard.add_groups(tuple(started.values()))
+
+    def _lose(self, loss: Loss) -> None:
+        self.recorder.add_loss(loss)
+        self.display.lose(loss)
+
+    def _end_party(self, name: str) -> None:
+        """End all processes of one party, as the teardown ends those of all."""
+        ((variable, value),) = marker_of(self.folders.run, name).items()
+        groups = (self.groups[name],) if name in self.groups else ()
+        end_processes(Remains(marker=f"{variable}={value}", groups=groups))
 
 
 def _end_client(client: subprocess.Popen[bytes]) -> None:
-    """Give the terminal back before anything else is written to it: the client restores it on its way out."""
+    """Give the terminal back before anything else is written to it. The client restores it on its way out."""
     if client.poll() is None:
         client.terminate()
         client.wait()
 
 
-def _commands(plan: Plan, folders: RunFolders) -> list[Command]:
-    commands = []
+def _specs(plan: Plan, folders: RunFolders) -> list[ProcessSpec]:
+    """Write each party's settings and return how to start it."""
+    environment = party_environment(folders.run, len(plan.processes))
+    specs = []
     for process in plan.processes:
         settings = write_settings(process, folders)
         log = folders.log(process.name)
         log.touch(mode=0o600)
         arguments = (sys.executable, "-m", process.module, "--settings", str(settings))
-        commands.append(Command(process.name, arguments, log, output_file(folders, process.name)))
-    return commands
+        variables = environment | marker_of(folders.run, process.name)
+        specs.append(ProcessSpec(process.name, arguments, variables, log, output_file(folders, process.name)))
+    return specs
 
 
 def _dashboard(folders: RunFolders) -> tuple[str, ...]:
@@ -193,7 +234,7 @@ def _dashboard(folders: RunFolders) -> tuple[str, ...]:
     return (sys.executable, "-m", "orchestrator.dashboard", *places)
 
 
-def _views(plan: Plan, folders: RunFolders) -> list[LogView]:
+def _log_views(plan: Plan, folders: RunFolders) -> list[LogView]:
     views = [LogView(pane.title, tuple(folders.log(name) for name in pane.processes)) for pane in plan.panes]
     views.insert(RUN_LOG_PANE, LogView("run", (folders.logs / folders.run / "run.log",)))
     return views
@@ -204,7 +245,7 @@ def _views(plan: Plan, folders: RunFolders) -> list[LogView]:
 
 @contextmanager
 def _guarded(folders: RunFolders, launcher: Launcher) -> Iterator[Guard]:
-    """The run's guard; on the way out, everything that the run brought into the world is ended."""
+    """Start the run's guard. On the way out, end all that the run has started and remove its keys."""
     remains = Remains(marker=f"{MARKER}={folders.run}", private=(str(folders.files / folders.run),))
     if isinstance(launcher, TmuxLauncher):
         remains = Remains(
@@ -224,24 +265,8 @@ def _guarded(folders: RunFolders, launcher: Launcher) -> Iterator[Guard]:
         _tidy_logs(folders)
 
 
-@contextmanager
-def _recorded(configuration: Configuration, folders: RunFolders, plan: Plan, started: float) -> Iterator[None]:
-    """The run's record, and on the way out how it ended."""
-    settings = configuration.settings.model_dump(mode="json")
-    kept = record.begun(folders, configuration.protocol.name, started, plan, settings)
-    kept.write(folders)
-    ended_by: BaseException | None = None
-    try:
-        yield
-    except BaseException as error:
-        ended_by = error
-        raise
-    finally:
-        kept.closed(time.time(), ended_by).write(folders)
-
-
 def _tidy_logs(folders: RunFolders) -> None:
-    """Files in which nothing was written, and the folder of a run that wrote none, are of no use to anybody."""
+    """Remove files that are empty, and the folder of a run that wrote none."""
     logs = folders.logs / folders.run
     for path in logs.iterdir():
         if path.stat().st_size == 0:
@@ -251,10 +276,10 @@ def _tidy_logs(folders: RunFolders) -> None:
 
 
 def _read_result(plan: Plan, folders: RunFolders) -> dict[str, Any]:
-    """The reporter's result, or `{"reports": [...]}` of several."""
+    """Return the reporter's result, or `{"reports": [...]}` of several."""
     if not plan.more_reporters:
         return _read_report(plan.reporter, folders)
-    return {"reports": [_read_report(party, folders) for party in (plan.reporter, *plan.more_reporters)]}
+    return {"reports": [_read_report(party, folders) for party in plan.reporters]}
 
 
 def _read_report(party: str, folders: RunFolders) -> dict[str, Any]:
@@ -278,9 +303,9 @@ def _write_report(
     folders: RunFolders,
     result: dict[str, Any],
     accounts: Accounts,
-    started: float,
+    recorder: Recorder,
 ) -> Outcome:
-    summary = configuration.protocol.summary(result)
+    summary, started, lost = configuration.protocol.summary(result), recorder.record.started, recorder.record.lost
     logs = folders.logs / folders.run
     timing_file = configuration.run.log_timing_file or logs / "timing.log"
     report.append_timings(timing_file, folders.run, accounts.records)
@@ -293,6 +318,6 @@ def _write_report(
         "seconds": time.time() - started,
         "configuration": configuration.settings.model_dump(mode="json"),
     }
-    report.write_result(result_file, header=header, result=result, accounts=accounts, summary=summary)
+    report.write_result(result_file, header=header, result=result, accounts=accounts, summary=summary, lost=lost)
     report_file = report_page.write(folders, configuration.protocol)
-    return Outcome(plan, accounts, summary, result_file, report_file, timing_file)
+    return Outcome(plan, accounts, summary, result_file, report_file, timing_file, lost)

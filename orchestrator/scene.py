@@ -1,7 +1,9 @@
-"""A run as a person sees it while it lasts: how far it is, every party and its step, links, notes, failures.
+"""A run as a person sees it while it lasts.
 
-The same picture in the terminal that started the run and in a dashboard. It fits the width and height it is given:
-first go links and notes, then parties of one role share a row. What colour says is also said in words.
+The picture shows how much is done, every party and its step, links, notes, failures and losses. It is the same in the
+terminal that started the run and in a dashboard. It fits the width and height it is given. When there is too little
+room, links and notes are left out first, then parties of one role share a row. All that a colour says is also said in
+words.
 """
 
 from __future__ import annotations
@@ -17,18 +19,21 @@ from rich.text import Text
 from orchestrator.accounts import Accounts, in_bytes, in_time
 from orchestrator.advance import advance
 from orchestrator.events import Event, PartyState
+from orchestrator.losses import Loss
 from parties.frame.charts import Figure
 from parties.frame.plan import Pane
 
 NARROW = 70  # columns; below, bytes are not shown
 FEWEST_ROWS = 4  # that links and notes may take; fewer are not worth a heading
 MOST_NOTES = 6
-_STYLES = {"finished": "green", "failed": "bold red", "running": "", "starting": "dim"}
+MOST_LOSSES = 3  # named with their reasons; all have their rows
+_STYLES = {"finished": "green", "failed": "bold red", "lost": "yellow", "running": "", "starting": "dim"}
+_OVER = ("finished", "failed", "lost")
 
 
 @dataclass
 class Scene:
-    """What is known of a run; `tell` it the parties' events in their order."""
+    """What is known of a run. `tell` it the parties' events in their order."""
 
     title: str
     panes: Sequence[Pane]
@@ -36,6 +41,7 @@ class Scene:
     states: dict[str, PartyState] = field(default_factory=dict)
     outcome: str = "running"
     verdict: str = ""  # why it failed
+    lost: Sequence[Loss] = ()
 
     def __post_init__(self) -> None:
         names = [name for pane in self.panes for name in pane.processes]
@@ -50,8 +56,8 @@ class Scene:
             self._notes = [*self._notes[-MOST_NOTES:], (party, event)]
 
     def draw(self, width: int, height: int, now: float) -> RenderableType:
-        """The picture, at most `height` lines high."""
-        top = [self._heading(width, now), *self._advance(width, now), *self._failures()]
+        """Return the picture, at most `height` lines high."""
+        top = [self._heading(width, now), *self._advance(width, now), *self._failures(), *self._losses()]
         left = height - _lines(top, width) - 2
         parties = self._parties(width, left, now)
         picture: list[RenderableType] = [*top, Text(""), parties]
@@ -101,6 +107,9 @@ class Scene:
             for name, event in failed[:3]
         ]
 
+    def _losses(self) -> list[RenderableType]:
+        return [Text(str(loss), style=_STYLES["lost"]) for loss in self.lost[:MOST_LOSSES]]
+
     def _parties(self, width: int, rows: int, now: float) -> Table:
         table = Table(box=None, pad_edge=False, expand=True, padding=(0, 2, 0, 0))
         table.add_column("party", no_wrap=True, overflow="ellipsis", max_width=max(12, width // 3))
@@ -113,7 +122,7 @@ class Scene:
         shared = len(self.states) + 1 > rows
         for pane in self.panes:
             states = [self.states[name] for name in pane.processes]
-            alone = [state for state in states if not shared or len(states) == 1 or state.outcome == "failed"]
+            alone = [state for state in states if not shared or len(states) == 1 or state.outcome in ("failed", "lost")]
             for state in alone:
                 table.add_row(*_row(state, now)[: len(table.columns)], style=_STYLES[state.outcome])
             together = [state for state in states if state not in alone]
@@ -136,14 +145,14 @@ class Scene:
 
 
 def figure_words(figure: Figure) -> str:
-    """A figure as a few words, such as `spent 4.2 of 10`."""
+    """Return a figure as a few words, such as `spent 4.2 of 10`."""
     value = figure.value if isinstance(figure.value, str) else f"{figure.value:.3g}"
     return f"{figure.name} {value}" + ("" if figure.of is None else f" of {figure.of:g}")
 
 
 def _row(state: PartyState, now: float) -> tuple[str, ...]:
     step = state.current_step
-    over = state.outcome in ("finished", "failed")
+    over = state.outcome in _OVER
     idle = "between steps" if state.outcome == "running" else ""
     where = f"{step.step} {step.title or ''}" + (f" with {step.peer}" if step.peer else "") if step else idle
     seconds = in_time(max(0.0, now - step.t)) if step and not over else ""
@@ -151,7 +160,7 @@ def _row(state: PartyState, now: float) -> tuple[str, ...]:
 
 
 def _shared_row(title: str, states: Sequence[PartyState], now: float) -> tuple[str, ...]:
-    """Parties of one role: how many are in which step, and how long the longest of them has been."""
+    """Return one row for parties of one role, with how many are in which step and for how long at most."""
     places: dict[str, int] = {}
     for state in states:
         place = state.outcome if state.outcome == "finished" or not state.current_step else state.current_step.step
@@ -164,7 +173,7 @@ def _shared_row(title: str, states: Sequence[PartyState], now: float) -> tuple[s
 
 
 def _roughly(seconds: float) -> str:
-    """A time that is only a guess, without fractions of a second."""
+    """Return a time that is only a guess, without fractions of a second."""
     return f"{seconds:.0f} s" if seconds < 60 else in_time(seconds)
 
 
@@ -173,5 +182,5 @@ def _in(place: str) -> str:
 
 
 def _lines(parts: Sequence[RenderableType], width: int) -> int:
-    """How many lines the parts take: one each, but for sentences that wrap."""
+    """Return how many lines the parts take, which is one each, but for sentences that wrap."""
     return sum(-(-len(part.plain) // width) if isinstance(part, Text) and not part.no_wrap else 1 for part in parts)

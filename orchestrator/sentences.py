@@ -1,4 +1,4 @@
-"""One sentence for each way a configuration can be wrong: which key, what was expected, what was found."""
+"""One sentence for each way a configuration can be wrong, with the key, what was expected and what was found."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _EXPECTED = {
 
 
 def suggestion(word: str, known: Iterable[str]) -> str:
-    """`, did you mean 'x'?` for the known word nearest to `word`, or nothing."""
+    """Return `, did you mean 'x'?` for the known word nearest to `word`, or only the full stop."""
     near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
     return f", did you mean {near[0]!r}?" if near else "."
 
@@ -48,7 +48,7 @@ def unknown_key(key: str, known: Iterable[str], where: str) -> str:
 
 
 def validation_sentence(error: ValidationError, origins: Mapping[str, str], known: Iterable[str]) -> str:
-    """The first of pydantic's complaints, as a sentence. `origins` tells where a key was given."""
+    """Return the first of pydantic's complaints as a sentence. `origins` tells where a key was given."""
     complaints = error.errors(include_url=False)
     first = complaints[0]
     key = str(first["loc"][0]) if first["loc"] else ""

@@ -1,8 +1,9 @@
-"""End every process of a run and remove its keys, whoever is left to do it.
+"""End every process of a run and remove its keys.
 
-The orchestrator calls `end_run` itself. In case it is killed before it can, it also starts this file as a guard: a
-small process outside the orchestrator's session that reads what there is to end from a pipe, and ends it when the
-pipe closes without the word that all is done. Standard library only, so that the guard starts at once.
+The orchestrator calls `end_run` itself. In case it is killed before it can, it also starts this file as a guard. The
+guard is a small process outside the orchestrator's session. It reads from a pipe what there is to end, and ends it when
+the pipe closes before the orchestrator has reported that all is done. It needs only the standard library, so that it
+starts at once.
 """
 
 from __future__ import annotations
@@ -25,31 +26,40 @@ HAS_PROC = Path("/proc/self/environ").exists()
 
 @dataclass(frozen=True)
 class Remains:
-    """What a run has brought into the world: processes that carry `marker` in their environment, a tmux server,
-    folders whose subfolders hold keys.
+    """All that a run leaves behind if it is not ended.
 
-    `groups` are the process groups, needed only where there is no /proc to find the marker in.
+    Attributes:
+        marker: its processes carry this in their environment.
+        groups: the process groups, needed only where there is no /proc to find the marker in.
+        tmux: the command that reaches the run's own tmux server.
+        socket: that server's socket.
+        private: folders whose subfolders hold keys.
     """
 
     marker: str
     groups: tuple[int, ...] = ()
-    tmux: tuple[str, ...] = ()  # the command that reaches the run's own tmux server
+    tmux: tuple[str, ...] = ()
     socket: str = ""
     private: tuple[str, ...] = ()
 
 
 def end_run(remains: Remains) -> None:
-    """Ask, wait, kill; then the tmux server and its socket; then the private folders. Safe to repeat."""
-    _signal_all(remains, signal.SIGTERM)
-    if not _wait(lambda: not running(remains), GRACE_S):
-        _signal_all(remains, signal.SIGKILL)
-        _wait(lambda: not running(remains), GRACE_S)
+    """End the processes, then the tmux server and its socket, then the private folders. Safe to repeat."""
+    end_processes(remains)
     if remains.tmux:
         with contextlib.suppress(OSError, subprocess.TimeoutExpired):
             subprocess.run([*remains.tmux, "kill-server"], capture_output=True, timeout=GRACE_S, check=False)
         Path(remains.socket).unlink(missing_ok=True)
     for folder in map(Path, remains.private):
         _empty(folder)
+
+
+def end_processes(remains: Remains) -> None:
+    """Ask the processes to end, wait, and kill those that are left. Safe to repeat."""
+    _signal_all(remains, signal.SIGTERM)
+    if not _wait(lambda: not running(remains), GRACE_S):
+        _signal_all(remains, signal.SIGKILL)
+        _wait(lambda: not running(remains), GRACE_S)
 
 
 def _empty(folder: Path) -> None:
@@ -64,7 +74,7 @@ def _empty(folder: Path) -> None:
 
 
 def running(remains: Remains) -> list[int]:
-    """The run's living processes (a zombie has no environment and does not count), or its groups without /proc."""
+    """Return the living processes, or the groups without /proc. A zombie has no environment and does not count."""
     if not HAS_PROC:
         return [group for group in remains.groups if _group_exists(group)]
     marker = remains.marker.encode()
@@ -105,13 +115,13 @@ def _wait(condition: Callable[[], bool], seconds: float) -> bool:
 
 
 class Guard:
-    """The orchestrator's end of the pipe. What it was told last is what it will end."""
+    """The orchestrator's end of the pipe. The guard will end what it was told last."""
 
     def __init__(self, remains: Remains):
         self.remains = remains
         reading, self._pipe = os.pipe()
         self._process = subprocess.Popen(
-            [sys.executable, "-I", "-S", __file__, remains.marker],  # the marker, for who reads `ps`
+            [sys.executable, "-I", "-S", __file__, remains.marker],  # the marker, for readers of `ps`
             stdin=reading,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -133,7 +143,7 @@ class Guard:
         self._process.wait()
 
     def _tell(self, value: dict[str, object] | None) -> None:
-        with contextlib.suppress(BrokenPipeError):  # somebody ended the guard: the orchestrator still does its part
+        with contextlib.suppress(BrokenPipeError):  # the guard was killed, and the orchestrator still does its part
             os.write(self._pipe, json.dumps(value).encode() + b"\n")
 
 

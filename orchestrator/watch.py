@@ -1,19 +1,24 @@
-"""Follow a run to its end: every party's events, every process's exit, the deadlines.
+"""Follow a run to its end by every party's events, every process's exit, and the deadlines.
 
-A run ends well when every process has ended with status 0 and said so. At the first sign of the contrary the watch
-waits a moment for what the failure drags down, then names the party in which it began.
+A run ends well when every process has ended with status 0 and has said that it finished. Services come last. When all
+other processes have ended well, the watch asks the services to end and gives them a grace time.
+
+After a failure the watch waits a moment for failures that follow from it. It then names the party in which the failure
+began. Where the plan tolerates the loss of a party, the watch ends that party and the run goes on.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from orchestrator.errors import RunFailed
 from orchestrator.events import Event, EventFile, PartyState, Status, read_status
 from orchestrator.launchers import Exit, Launcher
+from orchestrator.losses import Loss, beyond_tolerance, exceeded
+from orchestrator.stuck import stuck_party, without_idle_services
 from parties.frame.plan import Plan, RunFolders
 
 POLL_S = 0.1
@@ -22,7 +27,7 @@ SETTLE_S = 1.0  # after the first failure, for the failures that it causes
 
 @dataclass(frozen=True)
 class Failure:
-    """How one party failed. `spoke` tells whether it left last words or was cut off."""
+    """How one party failed. `spoke` tells whether it reported the failure itself or was cut off."""
 
     party: str
     reason: str
@@ -34,14 +39,22 @@ class Failure:
 
 @dataclass
 class Watch:
-    """`tell` is called with each party's new events, in the order in which they happened, after its state in `states`
-    has taken them in."""
+    """Follows one run.
+
+    Attributes:
+        silence_s: the run fails when no party has said anything for so long.
+        tell: called with each party's new events in order, after its state in `states` has taken them in.
+        lose: called with each loss that the plan tolerates.
+        end_party: ends whatever is left of a lost party's processes.
+    """
 
     plan: Plan
     folders: RunFolders
     launcher: Launcher
     silence_s: float
     tell: Callable[[str, Event], None]
+    lose: Callable[[Loss], None]
+    end_party: Callable[[str], None]
     states: dict[str, PartyState] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -52,14 +65,35 @@ class Watch:
         self._logs = [self.folders.log(name) for name in names]
         self._failures: dict[str, Failure] = {}
         self._done: set[str] = set()
+        self._lost: set[str] = set()
+        self._asked: dict[str, float] = {}  # the services that were asked to end, and when
+        self._started = time.monotonic()
+
+    def until_ready(self, between_rounds: Callable[[], None] = lambda: None) -> None:
+        """Return when all parties that the plan wants `ready_first` are listening. Raises `RunFailed`."""
+        first = self.plan.ready_first
+        self._follow(lambda: all(name in self._lost or self.states[name].listening for name in first), between_rounds)
 
     def until_done(self, between_rounds: Callable[[], None] = lambda: None) -> None:
-        """Returns when all parties have ended well. Raises `RunFailed` otherwise."""
-        started = last_sign = time.monotonic()
-        heard = self._volume()
+        """Return when all parties have ended well, the services last. Raises `RunFailed` otherwise."""
+        services = set(self.plan.services)
+        self._follow(lambda: self._ended >= set(self.states) - services, between_rounds)
+
+        def ask_and_draw() -> None:
+            self._ask_services()
+            between_rounds()
+
+        self._follow(lambda: self._ended >= services, ask_and_draw)
+
+    @property
+    def _ended(self) -> set[str]:
+        return self._done | self._lost
+
+    def _follow(self, reached: Callable[[], bool], between_rounds: Callable[[], None]) -> None:
+        last_sign, heard = time.monotonic(), self._volume()
         settling: float | None = None
         while True:
-            exits = self.launcher.ended()  # asked before the reading: all that these parties said is known then
+            exits = self.launcher.ended()  # asked before the reading, so that all that these parties said is known
             news = self._read_events()
             self._take_exits(exits)
             between_rounds()
@@ -69,16 +103,19 @@ class Watch:
                 heard, last_sign = volume, now
             if self._failures:
                 settling = settling or now
-                ended = len(self._done) + len(self._failures) == len(self.states)
-                if ended or now - settling > SETTLE_S:
-                    raise self._verdict()
-            elif len(self._done) == len(self.states):
+                if self._ended | set(self._failures) == set(self.states) or now - settling > SETTLE_S:
+                    self._judge()
+                    settling, last_sign = None, time.monotonic()
+                    continue
+            elif reached():
                 return
-            elif now - started > self.plan.deadline_s:
+            elif now - self._started > self.plan.deadline_s:
                 raise self._overdue(f"the run's deadline of {self.plan.deadline_s:g} s passed")
             elif now - last_sign > self.silence_s:
-                raise self._overdue(f"no party said anything for {self.silence_s:g} s")
+                self._break_silence(f"no party said anything for {self.silence_s:g} s")
             time.sleep(POLL_S)
+
+    # -- what the parties say and how they end ------------------------------------------------------------------------
 
     def _volume(self) -> int:
         return sum(log.stat().st_size for log in self._logs if log.exists())
@@ -88,21 +125,42 @@ class Watch:
         for event, name in sorted(news, key=lambda one: one[0].t):
             self.states[name].apply(event)
             self.tell(name, event)
-            if event.event == "failed":
+            if event.event == "failed" and name not in self._ended:
                 self._blame(name, Exit(code=1))
         return bool(news)
 
     def _take_exits(self, exits: Mapping[str, Exit]) -> None:
         for name, how in exits.items():
-            if name in self._done or name in self._failures:
+            if name in self._ended or name in self._failures:
                 continue
             status = read_status(self.folders.status(name))
-            if how in (Exit(code=0), Exit()) and status is not None and status.ok:
+            if how not in (Exit(code=0), Exit()) or status is None or not status.ok:
+                self._blame(name, how)
+            elif name in self.plan.services and name not in self._asked:
+                self._fail(name, "it is a service and ended before it was asked to")
+            else:
                 self.states[name].outcome = "finished"
                 self._done.add(name)
                 output_file(self.folders, name).unlink(missing_ok=True)  # its log says as much
-            else:
-                self._blame(name, how)
+
+    def _ask_services(self) -> None:
+        """Ask every service to end, once it has said something, and fail those whose grace time is over."""
+        for name in self.plan.services:
+            if name in self._ended or name in self._failures:
+                continue
+            if name not in self._asked:
+                if self.states[name].outcome != "starting":  # before that it may not be ready for a signal
+                    self.launcher.ask_to_end(name)
+                    self._asked[name] = time.monotonic()
+            elif time.monotonic() - self._asked[name] > self.plan.grace_s:
+                self._fail(name, f"it was asked to end and had not ended {self.plan.grace_s:g} s later")
+
+    # -- failures and losses ------------------------------------------------------------------------------------------
+
+    def _fail(self, name: str, reason: str) -> None:
+        """Hold a failure against a party that did not report it itself."""
+        self.states[name].outcome = "failed"
+        self._failures[name] = Failure(name, reason, self.states[name].step_name, None, time.time(), spoke=True)
 
     def _blame(self, name: str, how: Exit) -> None:
         state = self.states[name]
@@ -124,7 +182,7 @@ class Watch:
             self._failures[name] = Failure(name, said.error or str(how), step, said.peer, when, spoke=True)
 
     def _last_line(self, name: str) -> str:
-        """The last line that the process printed and did not also log."""
+        """Return the last line that the process printed and did not also log."""
         path, log = output_file(self.folders, name), self.folders.log(name)
         if not path.exists():
             return ""
@@ -132,54 +190,63 @@ class Watch:
         printed = [line.strip() for line in path.read_text(errors="replace").splitlines() if line not in logged]
         return next((line[:200] for line in reversed(printed) if line), "")
 
-    def _verdict(self) -> RunFailed:
-        """Who was cut off comes before who complains, who blames nobody before who blames a party that failed too,
-        and the earlier before the later."""
-        failed = set(self._failures)
-        first = min(self._failures.values(), key=lambda one: (one.spoke, one.peer in failed, one.when))
-        output = output_file(self.folders, first.party)
-        printed = not first.spoke and output.exists() and output.stat().st_size > 0
-        log = output if printed else self.folders.log(first.party)
-        return RunFailed(first.reason, party=first.party, step=first.step, log=log)
+    def _judge(self) -> None:
+        """Go on without the failed parties if the plan tolerates that. Raises `RunFailed` otherwise."""
+        fatal = beyond_tolerance(self.plan, self._lost, self._failures)
+        for failure in sorted(self._failures.values(), key=lambda one: one.when):
+            if failure.party not in fatal:
+                self._take_loss(failure, run_goes_on=not fatal)
+        if fatal:
+            raise self._verdict(fatal)
+        self._failures.clear()
+
+    def _take_loss(self, failure: Failure, *, run_goes_on: bool) -> None:
+        name = failure.party
+        self._lost.add(name)
+        self.states[name].outcome = "lost"
+        if run_goes_on:  # otherwise the teardown ends all parties
+            self.launcher.keep_output(name)
+            self.end_party(name)
+        self.lose(Loss(name, failure.reason, failure.step, str(self._log_of(failure))))
+
+    def _verdict(self, fatal: set[str]) -> RunFailed:
+        """Name the party in which the failure began.
+
+        A party that was cut off comes before one that complains. A party that blames none comes before one that blames
+        a party that failed too. Otherwise the earlier comes first.
+        """
+        candidates = [self._failures[name] for name in fatal]
+        first = min(candidates, key=lambda one: (one.spoke, one.peer in self._failures, one.when))
+        reason, tolerance = first.reason, self.plan.tolerance_of(first.party)
+        if tolerance is not None:
+            reason = f"{reason.rstrip('. ')}; {exceeded(tolerance, first.party, self._lost | set(self._failures))}"
+        return RunFailed(reason, party=first.party, step=first.step, log=self._log_of(first))
+
+    def _log_of(self, failure: Failure) -> Path:
+        """Return the file to read on, which is what the process printed where it reported nothing."""
+        output = output_file(self.folders, failure.party)
+        printed = not failure.spoke and output.exists() and output.stat().st_size > 0
+        return output if printed else self.folders.log(failure.party)
+
+    # -- a run that stands still --------------------------------------------------------------------------------------
+
+    def _break_silence(self, reason: str) -> None:
+        """Give up the stuck party if the plan tolerates that. Raises `RunFailed` otherwise."""
+        overdue = self._overdue(reason)
+        if overdue.party is None or beyond_tolerance(self.plan, self._lost, [overdue.party]):
+            raise overdue
+        self._fail(overdue.party, overdue.reason)
 
     def _overdue(self, reason: str) -> RunFailed:
-        stuck, others = stuck_party([state for name, state in self.states.items() if name not in self._done])
+        waiting = [state for name, state in self.states.items() if name not in self._ended]
+        stuck, others = stuck_party(without_idle_services(waiting, self.plan.services))
         if others:
             reason += f", while it and {' and '.join(others)} waited for each other"
         return RunFailed(reason, party=stuck.name, step=stuck.step_name, log=self.folders.log(stuck.name))
 
 
-def stuck_party(waiting: Sequence[PartyState]) -> tuple[PartyState, list[str]]:
-    """Of the parties that have not ended, the one that keeps the others waiting, and who waits for it in a circle.
-
-    That is a party in a step that needs nobody else; the one that has been there for longest. Where all wait, some
-    wait for each other: of those the one that has been silent for longest.
-    """
-    busy = {state.name: state for state in waiting if state.open_steps}
-    if not busy:
-        return min(waiting, key=lambda state: state.last_sign), []
-    needs = {name: {peer for peer in state.needed if peer in busy} for name, state in busy.items()}
-    alone = [state for name, state in busy.items() if not needs[name]]
-    if alone:
-        return min(alone, key=lambda state: min(step.t for step in state.open_steps.values())), []
-    reached = {name: _reached(name, needs) for name in busy}
-    circle = [state for name, state in busy.items() if name in reached[name]]
-    stuck = min(circle, key=lambda state: state.last_sign)
-    return stuck, sorted(name for name in reached[stuck.name] if stuck.name in needs[name])
-
-
-def _reached(start: str, needs: Mapping[str, set[str]]) -> set[str]:
-    """Everybody for whom `start` waits, or for whom those wait."""
-    found: set[str] = set()
-    fresh = set(needs[start])
-    while fresh:
-        found |= fresh
-        fresh = {peer for name in fresh for peer in needs[name]} - found
-    return found
-
-
 def _last_words(event: Event | None, status: Status | None) -> Status | None:
-    """What a failing party said of its failure, in its status or else in its last event."""
+    """Return what a failing party said of its failure, in its status or else in its last event."""
     if status is not None and not status.ok:
         return status
     if event is not None:
@@ -188,5 +255,5 @@ def _last_words(event: Event | None, status: Status | None) -> Status | None:
 
 
 def output_file(folders: RunFolders, name: str) -> Path:
-    """Where a process's own terminal output is kept, beside its log."""
+    """Return where a process's own terminal output is kept, beside its log."""
     return folders.log(name).with_suffix(".out")

@@ -1,4 +1,4 @@
-"""YAML as a person means it: the core schema of YAML 1.2, duplicate keys refused.
+"""YAML as a person means it, which is the core schema of YAML 1.2 without duplicate keys.
 
 PyYAML follows YAML 1.1, in which `1e-5` is text, `no` is false, `010` is eight and `1:30` is ninety. Here numbers
 are decimal, `true` and `false` are the only booleans, and everything else is text.
@@ -17,7 +17,7 @@ from parties.frame.errors import ConfigError
 
 
 class _Loader(yaml.SafeLoader):
-    """A safe loader with the resolvers of YAML 1.2; the tables are its own, not PyYAML's shared ones."""
+    """A safe loader with the resolvers of YAML 1.2. The tables are its own, not PyYAML's shared ones."""
 
     yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012  (PyYAML's name)
 
@@ -52,7 +52,7 @@ _Loader.add_constructor("tag:yaml.org,2002:int", _Loader.construct_yaml_int)
 
 
 def read_file(path: Path) -> dict[str, Any]:
-    """The mapping that a YAML file holds; an empty file is an empty mapping. Raises `ConfigError`."""
+    """Return the mapping that a YAML file holds. An empty file is an empty mapping. Raises `ConfigError`."""
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
@@ -68,7 +68,7 @@ def read_file(path: Path) -> dict[str, Any]:
 
 
 def read_scalar(text: str) -> Any:
-    """One value as it would be read in a file: `3` is a number, `true` a boolean, `digits` text."""
+    """Return one value as it would be read in a file, where `3` is a number, `true` a boolean and `digits` text."""
     try:
         value = _parse(text, "flag")
     except ConfigError:

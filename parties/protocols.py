@@ -1,4 +1,8 @@
-"""The protocols that can be run, by the name that a person gives."""
+"""The protocols that can be run, by the name that a person gives.
+
+Each protocol has a folder in `parties/`, its wing, whose module `protocol` holds it as `PROTOCOL`. A wing that is not
+there is left out, and the others still work.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +12,8 @@ from importlib.util import find_spec
 from parties.frame.plan import RunnableProtocol
 
 WINGS = ("capc",)
-"""One folder of `parties/` a protocol, whose module `protocol` has it as `PROTOCOL`. The first is the default."""
+"""The wings by name. The first that is there is the default."""
 
 PROTOCOLS: dict[str, RunnableProtocol] = {
     wing: import_module(f"parties.{wing}.protocol").PROTOCOL for wing in WINGS if find_spec(f"parties.{wing}")
 }
-"""Those whose folder is there: a house without one of its wings still stands."""

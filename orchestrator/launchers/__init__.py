@@ -1,6 +1,6 @@
-"""Ways to start a run's processes: in panes of a terminal multiplexer, or plainly.
+"""Ways to start a run's processes, in panes of a terminal multiplexer or plainly.
 
-Both start the same commands with the same environment; they differ in what a person can look at.
+Both start the same processes with the same environment. They differ in what a person can look at.
 """
 
 from __future__ import annotations
@@ -13,11 +13,15 @@ from typing import Protocol
 
 
 @dataclass(frozen=True)
-class Command:
-    """One party's process. What it prints to its terminal may be kept in `output`, beside its own `log`."""
+class ProcessSpec:
+    """How to start one party's process.
+
+    What the process prints to its terminal may be kept in `output`, beside its own `log`.
+    """
 
     name: str
     arguments: tuple[str, ...]
+    environment: Mapping[str, str]
     log: Path
     output: Path
 
@@ -32,7 +36,7 @@ class LogView:
 
 @dataclass(frozen=True)
 class Exit:
-    """How a process ended: by itself with a code, by a signal, or (both None) in a way that nobody saw."""
+    """How a process ended. It has a code or a signal. Both are None where the launcher could not see it."""
 
     code: int | None = None
     signal: int | None = None
@@ -46,23 +50,27 @@ class Exit:
 
 
 class Launcher(Protocol):
-    """Starts processes and tells which have ended. Ending them is the teardown's work."""
+    """Starts processes and tells which of them have ended. Ending them is the teardown's work."""
 
-    def start(
-        self,
-        commands: Sequence[Command],
-        views: Sequence[LogView],
-        environment: Mapping[str, str],
-        dashboard: Sequence[str] = (),
+    def open(
+        self, views: Sequence[LogView], environment: Mapping[str, str], dashboard: Sequence[str] = ()
     ) -> tuple[int, ...]:
-        """Start everything; returns the process groups. Raises `LaunchError`.
+        """Make the panes to look at and return their process groups. Raises `LaunchError`.
 
-        `dashboard` is a program to look at where there are panes; how it ends is nobody's concern.
+        `dashboard` is a program that is shown where there are panes. The run does not depend on how it ends.
         """
         ...
 
+    def start(self, specs: Sequence[ProcessSpec]) -> Mapping[str, int]:
+        """Start these processes and return each one's process group. Raises `LaunchError`. May be called again."""
+        ...
+
     def ended(self) -> Mapping[str, Exit]:
-        """The processes that have ended so far."""
+        """Return the processes that have ended so far."""
+        ...
+
+    def ask_to_end(self, name: str) -> None:
+        """Send SIGTERM to a process that was started, if it still runs."""
         ...
 
     def keep_output(self, name: str) -> None:
@@ -70,5 +78,5 @@ class Launcher(Protocol):
         ...
 
     def close(self) -> None:
-        """Let go of what was started, after it has ended."""
+        """Release what belongs to processes that have ended."""
         ...

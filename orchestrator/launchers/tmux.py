@@ -1,12 +1,14 @@
-"""Panes: a tmux server of the run's own, with a window of logs, one for the dashboard, and a pane for each process.
+"""Panes in a tmux server that belongs to the run alone.
 
-The server has its own socket and reads only `tmux.conf` beside this file, so it works inside a tmux, without a
-terminal and whatever the user's settings are. Processes are started directly, without a shell, by `respawn-pane` in
-a pane that was waiting for it; nothing is typed into panes.
+It has a window of logs, one for the dashboard, and a pane for each process. The server has its own socket and reads
+only `tmux.conf` beside this file. It therefore works inside another tmux, without a terminal, and whatever the user's
+settings are. Processes are started directly, without a shell, by `respawn-pane` in a pane that was waiting for it.
+Nothing is typed into panes.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
@@ -16,11 +18,11 @@ from collections.abc import Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 
-from libtmux import Pane, Server, Window
+from libtmux import Pane, Server, Session, Window
 from libtmux.exc import LibTmuxException
 
 from orchestrator.errors import LaunchError
-from orchestrator.launchers import Command, Exit, LogView
+from orchestrator.launchers import Exit, LogView, ProcessSpec
 
 OLDEST = (3, 2)
 CONFIGURATION = Path(__file__).with_name("tmux.conf")
@@ -31,7 +33,7 @@ _STATE = "#{pane_id}|#{pane_dead}|#{pane_dead_status}|#{pane_dead_signal}"
 
 
 def unavailable() -> str | None:
-    """Why panes cannot be had on this machine, or None when they can."""
+    """Return why this machine can show no panes, or None when it can."""
     path = shutil.which("tmux")
     if path is None:
         return "tmux is not installed"
@@ -46,7 +48,12 @@ def unavailable() -> str | None:
 
 
 class TmuxLauncher:
-    """`server_name` is the name of the server's socket (`tmux -L NAME`), `session` the session's."""
+    """Starts each process in a pane.
+
+    Args:
+        server_name: the name of the server's socket (`tmux -L NAME`).
+        session: the name of the session.
+    """
 
     def __init__(self, server_name: str, session: str):
         self.command = ("tmux", "-L", server_name)
@@ -58,40 +65,64 @@ class TmuxLauncher:
         self._outputs: dict[str, Path] = {}
         self._ended: dict[str, Exit] = {}
         self._unclear: set[str] = set()
+        self._groups: dict[str, int] = {}
+        self._session: Session | None = None
+        self._windows = 0  # of parties, so far
 
-    def start(
-        self,
-        commands: Sequence[Command],
-        views: Sequence[LogView],
-        environment: Mapping[str, str],
-        dashboard: Sequence[str] = (),
+    def open(
+        self, views: Sequence[LogView], environment: Mapping[str, str], dashboard: Sequence[str] = ()
     ) -> tuple[int, ...]:
-        """Window 0 has a pane for each view in its order, window 1 the dashboard; each command is in one of the windows
-        after it."""
-        variables = [f"{name}={value}" for name, value in {**environment, "TERM": "screen-256color"}.items()]
-        prefix = ("env", "-i", *variables)
+        """Make window 0 with a pane for each view in its order, and window 1 with the dashboard."""
+        prefix = _with_environment(environment)
         try:
             logs = self._first_window()
+            self._session = logs.session
             for pane, view in zip(self._fill(logs, len(views)), views, strict=True):
                 follow = ("tail", "-n", "+1", "-F", *(log.name for log in view.logs))
                 _run_in(pane, view.title, (*prefix, *follow), folder=view.logs[0].parent)
             if dashboard:
-                window = logs.session.new_window("dashboard", window_shell=_WAITING)
+                window = self._session.new_window("dashboard", window_shell=_WAITING)
                 _run_in(window.panes[0], "dashboard", (*prefix, *dashboard), folder=Path.cwd())
-            waiting = iter(commands)
-            number = 0
-            while group := list(islice(waiting, PANES_A_WINDOW)):
-                number += 1
-                window = logs.session.new_window(f"parties-{number}", window_shell=_WAITING)
-                for pane, command in zip(self._fill(window, len(group)), group, strict=True):
-                    self._panes[command.name] = pane
-                    self._outputs[command.name] = command.output
-                    _run_in(pane, command.name, (*prefix, *command.arguments), folder=Path.cwd())
-            self._check(self._server.cmd("select-pane", target=f"{self._session_name}:0.0"))
+            self._select_logs()
         except LibTmuxException as error:
             raise LaunchError(f"tmux could not make the panes ({error})") from error
-        pids = self._server.cmd("list-panes", "-s", "-F", "#{pane_pid}", target=self._session_name).stdout
-        return tuple(int(pid) for pid in pids)
+        return tuple(self._pids().values())
+
+    def start(self, specs: Sequence[ProcessSpec]) -> Mapping[str, int]:
+        """Start each process in a pane of one of the windows after the first two."""
+        assert self._session is not None, "expected `open` before `start`"  # noqa: S101
+        waiting = iter(specs)
+        try:
+            while group := list(islice(waiting, PANES_A_WINDOW)):
+                self._windows += 1
+                window = self._session.new_window(f"parties-{self._windows}", window_shell=_WAITING)
+                for pane, spec in zip(self._fill(window, len(group)), group, strict=True):
+                    self._panes[spec.name] = pane
+                    self._outputs[spec.name] = spec.output
+                    prefix = _with_environment(spec.environment)
+                    _run_in(pane, spec.name, (*prefix, *spec.arguments), folder=Path.cwd())
+            self._select_logs()
+        except LibTmuxException as error:
+            raise LaunchError(f"tmux could not make the panes ({error})") from error
+        pids = self._pids()
+        started = {spec.name: pids.get(str(self._panes[spec.name].pane_id)) for spec in specs}
+        self._groups |= {name: pid for name, pid in started.items() if pid is not None}  # a pane may be closed already
+        return {name: pid for name, pid in started.items() if pid is not None}
+
+    def ask_to_end(self, name: str) -> None:
+        if name not in self.ended() and name in self._groups:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self._groups[name], signal.SIGTERM)
+
+    def _pids(self) -> dict[str, int]:
+        """Return the process in each pane by the pane's id."""
+        form = "#{pane_id} #{pane_pid}"
+        lines = self._server.cmd("list-panes", "-s", "-F", form, target=self._session_name).stdout
+        return {pane: int(pid) for pane, pid in map(str.split, lines)}
+
+    def _select_logs(self) -> None:
+        """Show the window of logs to a person who attaches."""
+        self._check(self._server.cmd("select-pane", target=f"{self._session_name}:0.0"))
 
     def ended(self) -> Mapping[str, Exit]:
         listing = self._server.cmd("list-panes", "-s", "-F", _STATE, target=self._session_name)
@@ -106,7 +137,7 @@ class TmuxLauncher:
         return self._ended
 
     def _exit(self, name: str, state: list[str] | None) -> Exit | None:
-        """How a pane's process ended; None while it runs. `state` is None when somebody closed the pane."""
+        """Return how a pane's process ended, or None while it runs. `state` is None when the pane was closed."""
         if state is None:
             return Exit()
         dead, status, number = state
@@ -118,7 +149,7 @@ class TmuxLauncher:
             return Exit(code=int(status))
         if name in self._unclear:
             return Exit()
-        # Before 3.5 tmux may see the pane close before it has taken the exit status; a job's end makes it look again.
+        # Before 3.5 tmux may see the pane close before it has taken the exit status. A job's end makes it look again.
         self._unclear.add(name)
         self._server.cmd("run-shell", "-b", "true")
         return None
@@ -133,7 +164,7 @@ class TmuxLauncher:
             self._outputs[name].write_text(f"{text}\n", encoding="utf-8")
 
     def close(self) -> None:
-        """Nothing to do: the teardown has ended the server, and with it the panes."""
+        """Do nothing, because the teardown has ended the server, and with it the panes."""
 
     def attach(self) -> subprocess.Popen[bytes]:
         """Show the session in this terminal, also from within another tmux."""
@@ -147,7 +178,7 @@ class TmuxLauncher:
         return session.active_window
 
     def _fill(self, window: Window, count: int) -> list[Pane]:
-        """`count` waiting panes in the window, tiled, in reading order."""
+        """Return `count` waiting panes in the window, tiled, in reading order."""
         for _ in range(count - 1):
             window.split(shell=_WAITING)
             window.select_layout("tiled")  # each time, or the next split finds no room
@@ -160,21 +191,30 @@ class TmuxLauncher:
             raise LibTmuxException(" ".join(stderr))
 
 
+def _with_environment(environment: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the command that runs another one with these variables and no others."""
+    variables = [f"{name}={value}" for name, value in {**environment, "TERM": "screen-256color"}.items()]
+    return ("env", "-i", *variables)
+
+
 def _run_in(pane: Pane, title: str, arguments: Sequence[str], folder: Path) -> None:
     pane.set_title(title)
     TmuxLauncher._check(pane.cmd("respawn-pane", "-k", "-c", str(folder), *arguments))
 
 
 def _speak_utf8() -> None:
-    """tmux replaces what is not ASCII for a client whose locale is not UTF-8, libtmux's separator among it. It has
-    no way to say so but the environment; parties have one of their own."""
+    """Put a UTF-8 locale into this process's environment if it has none.
+
+    tmux replaces all that is not ASCII, libtmux's separator included, for a client whose locale is not UTF-8. The
+    environment is the only way to tell it. Parties have an environment of their own.
+    """
     locale = os.environ.get("LC_ALL") or os.environ.get("LC_CTYPE") or os.environ.get("LANG") or ""
     if not re.search("utf-?8", locale, re.IGNORECASE):
         os.environ["LC_ALL"] = "C.UTF-8"
 
 
 def _socket_folder() -> Path:
-    """Where tmux puts the sockets of `-L` (tmux(1), ENVIRONMENT)."""
+    """Return where tmux puts the sockets of `-L` (tmux(1), ENVIRONMENT)."""
     chosen = Path(os.environ.get("TMUX_TMPDIR") or "/tmp")  # noqa: S108  (tmux's own choice)
     base = chosen if chosen.is_dir() else Path("/tmp")  # noqa: S108
     return base.resolve() / f"tmux-{os.geteuid()}"

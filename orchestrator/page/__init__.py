@@ -1,1 +1,1 @@
-"""`report.html`: a run on one page that needs nothing but a browser, no network and no script."""
+"""`report.html`, a run on one page that needs only a browser. It uses no network and no script."""

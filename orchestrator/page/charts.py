@@ -1,7 +1,7 @@
-"""Charts as SVG inside the page: bars and lines, drawn here because the page's colours and fonts are its style's.
+"""Charts of bars and lines, as SVG inside the page.
 
-Colours are names in the style (`s0` ..), so that one picture serves light and dark. Every chart has a title that is
-read out, and is followed by its numbers as a table.
+They are drawn here because the page's style sets their colours and fonts. Colours are names in the style (`s0` ..), so
+that one picture serves light and dark. Every chart has a title for screen readers, and its numbers follow as a table.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from orchestrator.page.markup import Markup, element, escape, joined, table
 from parties.frame.charts import Chart, Series
 
 WIDTH = 600.0
-COLOURS = 8  # of which the style knows; more series begin again
+COLOURS = 8  # that the style has; more series begin again
 _BAR, _GAP = 15.0, 9.0
 _GLYPH = 7.0  # width of a letter, generously
 _LEFT_MOST = 240.0  # that the names of places may take
 
 
 def drawn(chart: Chart) -> Markup:
-    """The chart, its legend and its numbers."""
+    """Return the chart, its legend and its numbers."""
     picture = _bars(chart) if chart.kind == "bars" else _lines(chart)
     parts = [element("figcaption", chart.title)]
     if len(chart.series) > 1:
@@ -44,7 +44,7 @@ def legend(names: Sequence[str]) -> Markup:
 
 
 def svg(height: float, title: str, *content: str) -> Markup:
-    """The picture; a browser reads its title out."""
+    """Return the picture, whose title a screen reader reads out."""
     return element("svg", element("title", title), *content, viewBox=f"0 0 {WIDTH:g} {height:.0f}", role="img")
 
 
@@ -58,7 +58,7 @@ def line(x1: float, y1: float, x2: float, y2: float, kind: str) -> Markup:
 
 
 def ticks(most: float, count: int = 5) -> list[float]:
-    """About `count` round numbers from 0 on, the last of them at least `most`."""
+    """Return about `count` round numbers from 0 on, the last of them at least `most`."""
     if most <= 0:
         return [0.0, 1.0]
     raw = most / count
@@ -68,7 +68,7 @@ def ticks(most: float, count: int = 5) -> list[float]:
 
 
 def _bars(chart: Chart) -> Markup:
-    """A row for each place with a bar for each series, its value behind it."""
+    """Draw a row for each place with a bar for each series, its value behind it."""
     longest = max((len(_place(place)) for place in chart.places), default=0)
     left = min(_LEFT_MOST, 12 + _GLYPH * longest)
     right = 64.0
@@ -93,7 +93,7 @@ def _bars(chart: Chart) -> Markup:
 
 
 def _lines(chart: Chart) -> Markup:
-    """A line for each series over places that are numbers; a dashed one at the limit."""
+    """Draw a line for each series over places that are numbers, and a dashed line at the limit."""
     left, right, top, height = 64.0, 24.0, 18.0, 250.0
     places = [float(place) for place in chart.places]
     first, last = min(places, default=0.0), max(places, default=1.0)
@@ -122,7 +122,7 @@ def _lines(chart: Chart) -> Markup:
 
 
 def _path(series: Series, number: int, points: Sequence[tuple[float, float]]) -> Markup:
-    """The series' line, broken where it has no value, and a dot at each value when they are few."""
+    """Draw the series' line, broken where it has no value, and a dot at each value when there are few."""
     steps, drawing = [], False
     for (x, y), value in zip(points, series.values, strict=True):
         if value is not None:

@@ -1,4 +1,4 @@
-"""HTML that cannot be broken by what stands in it: every text and attribute is escaped where it becomes markup."""
+"""HTML that no text can break, because every text and attribute is escaped where it becomes markup."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class Markup(str):
 
 
 def element(name: str, *content: str, **attributes: str | float) -> Markup:
-    """`<name ...>content</name>`. Attributes are written with `_` for `-`, and `class_` for `class`."""
+    """Return `<name ...>content</name>`. Attributes are given with `_` for `-`, and `class_` for `class`."""
     written = "".join(
         f' {key.rstrip("_").replace("_", "-")}="{html.escape(_number(value), quote=True)}"'
         for key, value in attributes.items()
@@ -34,7 +34,7 @@ def _number(value: str | float) -> str:
 
 
 def table(headings: Sequence[str], rows: Iterable[Sequence[str]], title: str = "") -> Markup:
-    """A table whose columns of numbers stand to the right; a wide one scrolls by itself, a long one is folded."""
+    """Return a table. Columns of numbers stand to the right. A wide table scrolls by itself, a long one is folded."""
     body = [list(row) for row in rows]
     right = [bool(body) and all(_is_number(row[column]) for row in body) for column in range(len(headings))]
 
@@ -56,6 +56,6 @@ def table(headings: Sequence[str], rows: Iterable[Sequence[str]], title: str = "
 
 
 def _is_number(cell: str) -> bool:
-    """Whether a cell is a number, perhaps with a unit behind it, or empty."""
+    """Tell whether a cell is a number, perhaps with a unit behind it, or empty."""
     first = cell.strip().split(" ", 1)[0].rstrip("%").replace(":", "").lstrip("+−-")
     return not cell.strip() or cell in ("–", "∞") or first.replace(".", "", 1).replace("e-", "", 1).isdigit()

@@ -1,4 +1,4 @@
-"""The whole page: what came out, what it cost, or why nothing came out."""
+"""The whole page, with the result and what it cost, or with the reason why there is no result."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from parties.frame.private_files import write_private
 
 NAME = "report.html"
 NOTES_SHOWN = 100
-# Nothing from anywhere: should some text become markup after all, a browser fetches and runs nothing.
+# Should some text become markup after all, a browser still fetches and runs nothing.
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 
 
 @dataclass
 class Page:
-    """A run that was recorded, its events, and the summary of its result if it has one."""
+    """A run that was recorded, with its events, and the summary of its result if it has one."""
 
     folders: RunFolders
     kept: Record
@@ -43,11 +43,13 @@ class Page:
         for name, event in self._events:
             self._states[name].apply(event)
             self._accounts.tell(name, event)
+        for loss in self.kept.lost:
+            self._states[loss.party].outcome = "lost"
         last = max((event.t for _, event in self._events), default=self.kept.started)
         self._ended = max(self.kept.ended or last, self.kept.started)
 
     def written(self) -> str:
-        """The page as HTML."""
+        """Return the page as HTML."""
         head = element(
             "head",
             Markup('<meta charset="utf-8">'),
@@ -62,6 +64,7 @@ class Page:
             "body",
             self._header(),
             self._failure(),
+            self._losses(),
             self._headlines(),
             self._warnings(),
             element("nav", element("ul", *links), title="Parts of this page"),
@@ -128,6 +131,12 @@ class Page:
             parts.append(element("p", "Read on in ", element("code", failed.log)))
         return element("section", *parts, class_="failure", role="alert")
 
+    def _losses(self) -> Markup:
+        if not self.kept.lost:
+            return Markup("")
+        items = element("ul", *(element("li", loss.warning) for loss in self.kept.lost))
+        return element("section", element("h2", "Lost on the way"), items, class_="warning")
+
     def _warnings(self) -> Markup:
         if self.summary is None or not self.summary.warnings:
             return Markup("")
@@ -158,7 +167,7 @@ class Page:
 
 
 def write(folders: RunFolders, protocol: RunnableProtocol) -> Path:
-    """Write `files/<run>/report.html` from what the run has left. Raises `ConfigError` where there was no such run."""
+    """Write `files/<run>/report.html` from what the run has left. Raises `ConfigError` when there was no such run."""
     kept = record.read(folders)
     path = folders.files / folders.run / NAME
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""The parts of a report that every run has, whatever it computed: time, bytes, parties, configuration."""
+"""The parts of a report that every run has, which are time, bytes, parties and configuration."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LINKS_SHOWN = 12
 
 
 def timeline_part(found: Sequence[Span], kept: Record, ended: float) -> Markup:
-    """The whole run, and where the first step takes most of it also the rest."""
+    """Draw the whole run. Where the first step takes most of it, draw the rest a second time, larger."""
     text = element(
         "p",
         "Pale is time in which a party waits for others to appear or for its turn. Time in other steps includes the "
@@ -35,7 +35,7 @@ def timeline_part(found: Sequence[Span], kept: Record, ended: float) -> Markup:
 
 
 def steps_part(found: Sequence[Span], kept: Record, accounts: Accounts) -> Markup:
-    """Seconds and bytes of every step: by role, over all links, and line by line."""
+    """Draw seconds and bytes of every step by role and over all links, and list them line by line."""
     titles = timeline.named_steps(found, kept.steps)
     names = tuple(titles.values())
     lasting = timeline.seconds_in_steps(found)
@@ -71,7 +71,7 @@ def steps_part(found: Sequence[Span], kept: Record, accounts: Accounts) -> Marku
 
 
 def links_part(accounts: Accounts) -> Markup:
-    """Bytes on each link, those that carried most."""
+    """Draw the bytes on the links that carried most, and list those of all links."""
     links = accounts.links()
     shown = links[:LINKS_SHOWN]
     names = tuple(_between(line) for line in shown)
@@ -90,19 +90,21 @@ def links_part(accounts: Accounts) -> Markup:
 
 
 def parties_part(kept: Record, states: Mapping[str, PartyState]) -> Markup:
-    """How every party ended."""
+    """List how every party ended, the lost ones with their reasons."""
+    reasons = {loss.party: loss.reason for loss in kept.lost}
     role = {name: pane.title for pane in kept.panes for name in pane.processes}
     rows = []
     for name in kept.parties:
         state = states[name]
-        step = state.step_name if state.outcome == "failed" or kept.outcome != "finished" else None
+        step = state.step_name if state.outcome in ("failed", "lost") or kept.outcome != "finished" else None
         ending = state.outcome if step is None else f"{state.outcome}, in step {step}"
+        ending += f": {reasons[name]}" if name in reasons else ""
         rows.append((name, role[name], ending, in_bytes(state.sent), in_bytes(state.received)))
     return table(("party", "role", "how it ended", "sent", "received"), rows)
 
 
 def configuration_part(configuration: Mapping[str, Any], defaults: Mapping[str, Any]) -> Markup:
-    """Every key, what was chosen first."""
+    """List every key. Those that were chosen come first."""
     chosen = [key for key in configuration if configuration[key] != defaults.get(key)]
     rows = [(key, _written(configuration[key]), _written(defaults.get(key))) for key in chosen]
     others = [(key, _written(value)) for key, value in configuration.items() if key not in chosen]
@@ -115,12 +117,12 @@ def configuration_part(configuration: Mapping[str, Any], defaults: Mapping[str, 
 
 
 def notes_part(notes: Sequence[tuple[float, str, str]]) -> Markup:
-    """What the parties said, in words."""
+    """List what the parties said."""
     return table(("at", "party", "said"), [(in_time(when), party, words) for when, party, words in notes])
 
 
 def _unit(most: int) -> tuple[int, str]:
-    """What bytes are counted in where the most are so many."""
+    """Return the unit for bytes of which there are `most` at the most."""
     return (1_000_000, " MB") if most >= 1_000_000 else (1_000, " kB")
 
 

@@ -1,4 +1,4 @@
-"""Who was in which step when: a lane for each party, from its events."""
+"""When each party was in which step, drawn as one lane a party from its events."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from orchestrator.events import Event
 from orchestrator.page import charts
 from orchestrator.page.markup import Markup, element, joined, table
 
-LANES = 40  # parties shown; of more, the first of each role
+LANES = 40  # parties shown
 _FINEST = 600  # pieces that the whole time is divided into at most
 _LANE = 18.0
 
@@ -24,11 +24,11 @@ class Span:
     title: str
     began: float
     ended: float
-    waiting: bool = False  # for somebody to appear
+    waiting: bool = False  # for others to appear
 
 
 def spans(events: Iterable[tuple[str, Event]], end: float) -> list[Span]:
-    """Every step of every party. One that never finished lasts to the end."""
+    """Return every step of every party. One that never finished lasts to the end."""
     opened: dict[tuple[str, str, str | None, str | None], Event] = {}
     found = []
     for party, event in events:
@@ -48,7 +48,7 @@ def spans(events: Iterable[tuple[str, Event]], end: float) -> list[Span]:
 
 
 def united(times: Iterable[tuple[float, float]], gap: float = 0.0) -> list[tuple[float, float]]:
-    """The times in their order, those that overlap or are no more than `gap` apart as one."""
+    """Return the times in their order, with those that overlap or are at most `gap` apart as one."""
     merged: list[tuple[float, float]] = []
     for began, ended in sorted(times):
         if merged and began <= merged[-1][1] + gap:
@@ -59,7 +59,7 @@ def united(times: Iterable[tuple[float, float]], gap: float = 0.0) -> list[tuple
 
 
 def seconds_in_steps(found: Iterable[Span]) -> dict[tuple[str, str], float]:
-    """How long each party was in each step, with however many peers at once."""
+    """Return how long each party was in each step. Time with several peers at once counts once."""
     times: dict[tuple[str, str], list[tuple[float, float]]] = {}
     for span in found:
         times.setdefault((span.party, span.step), []).append((span.began, span.ended))
@@ -67,7 +67,7 @@ def seconds_in_steps(found: Iterable[Span]) -> dict[tuple[str, str], float]:
 
 
 def named_steps(found: Iterable[Span], names: Mapping[str, str]) -> dict[str, str]:
-    """What to call each step, in the order of their marks: its mark and what it is said to be, or is called."""
+    """Return what to call each step, which is its mark and its name, in the order of their marks."""
     titles: dict[str, str] = {}
     for span in found:
         titles.setdefault(span.step, span.title)
@@ -82,7 +82,7 @@ def drawn(
     window: tuple[float, float],
     zero: float | None = None,
 ) -> Markup:
-    """The lanes over the window, in seconds since `zero`, and as numbers how long each party was in which step."""
+    """Draw the lanes over the window, in seconds since `zero`, and list how long each party was in each step."""
     began, ended = window
     shown = lanes[:LANES]
     left = min(220.0, 14 + 7.0 * max((len(name) for name in shown), default=0))
@@ -120,7 +120,7 @@ def drawn(
 def _lane(
     found: Sequence[Span], y: float, colours: Mapping[str, int], window: tuple[float, float], left: float
 ) -> Markup:
-    """One party's steps within the window: the longest first, so that what happens within is drawn over it."""
+    """Draw one party's steps within the window, the longest first, so that shorter ones are drawn over it."""
     scale = (charts.WIDTH - left - 24) / max(window[1] - window[0], 0.01)
     times: dict[tuple[str, bool], list[tuple[float, float]]] = {}
     for span in found:

@@ -18,8 +18,9 @@ from parties.capc import report as capc_report
 from parties.capc.casting import RoleAssignment, SplitData, public_parameters, split_data, training_settings
 from parties.capc.config import CapcConfig
 from parties.capc.settings import AnsweringSettings, AskingTurn, CampaignSettings, GuardianSettings, QueryingSettings
+from parties.capc.simulation import SimulationOptions, simulation_lines
 from parties.frame.lifetime import process_started
-from parties.frame.plan import Plan, Process, Run, RunFolders, Summary, View
+from parties.frame.plan import Command, Plan, Process, Run, RunFolders, Summary
 from parties.frame.settings import Address, Peer, Supervisor
 from parties.learning.datasets import Dataset, load_dataset
 from parties.learning.models import architecture
@@ -36,8 +37,11 @@ class Capc:
     Config = CapcConfig
 
     @property
-    def views(self) -> Mapping[str, View]:
-        return {"budget": View("show what each querying party has spent of its privacy budget", budget_view)}
+    def commands(self) -> Mapping[str, Command]:
+        return {
+            "budget": Command("show what each querying party has spent of its privacy budget", budget_view),
+            "simulation": Command("run a campaign in the clear, in one process", simulation_command, SimulationOptions),
+        }
 
     def plan(self, config: CapcConfig, run: Run) -> Plan:
         """The querying parties, `n_parties` answering parties for each, one privacy guardian.
@@ -278,7 +282,13 @@ def ledger_path(folders: RunFolders) -> Path:
     return folders.durable(GUARDIAN) / "ledger.jsonl"
 
 
-def budget_view(config: CapcConfig, files: Path) -> Summary:
+def simulation_command(config: CapcConfig, _: Path, options: SimulationOptions) -> Summary:
+    """Return what every querying party would gain, and the average, for each experiment seed."""
+    config = config.model_copy(update={"data_dir": _data_folder(config)})
+    return Summary(tuple(simulation_lines(config, options.seeds)))
+
+
+def budget_view(config: CapcConfig, files: Path, _: object = None) -> Summary:
     """Each account in the guardian's ledger: what was released, the epsilon spent at `delta`, and what is left."""
     path = files / "durable" / GUARDIAN / "ledger.jsonl"
     if not path.exists():

@@ -3,20 +3,21 @@
 For comparing with, and for finding good settings in seconds. All parties' models lie in one process here; no run does
 this. Without noise its labels are those of a run; with noise it draws from the same distribution.
 
-    python -m parties.capc.simulation --config configs/hospitals.yaml --seeds 0,1,2
+    python run_protocol.py simulation --config configs/hospitals.yaml --seeds 0,1,2
 """
 
 from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import yaml
 from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
 
 from mpc.capc.clear import labels_of
 from mpc.capc.release import answered
@@ -27,6 +28,7 @@ from mpc.ring import Ring
 from parties.capc.casting import RoleAssignment, public_parameters, split_data, training_settings
 from parties.capc.config import CapcConfig
 from parties.capc.questions import Accuracy
+from parties.frame.errors import ConfigError
 from parties.learning.datasets import Dataset, load_dataset
 from parties.learning.labels import Labels
 from parties.learning.models import Model
@@ -87,7 +89,7 @@ def _campaign(
     noise_randomness: Randomness,
 ) -> Simulated:
     if config.strategy == "given":
-        raise ValueError("expected a campaign, found strategy given")
+        raise ConfigError("strategy: expected a campaign, found given.")
     settings = training_settings(config, dataset, owner, owner)
     unlabelled, held_out = asked["unlabelled"], asked["held_out"]
     before = train(settings, own)
@@ -169,6 +171,42 @@ def _granted(config: CapcConfig, spent: Sequence[Cost], each: Sequence[Cost], wi
     return max(fits, default=0)
 
 
+class SimulationOptions(BaseModel):
+    """The flags of the command."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    seeds: str = Field(
+        "0",
+        pattern=r"^\d+(,\d+)*$",
+        description="experiment seeds, comma-separated",
+        json_schema_extra={"flag": True, "unit": "numbers"},
+    )
+
+
+def simulation_lines(config: CapcConfig, seeds: str) -> Iterator[tuple[str, str]]:
+    """Yield what every querying party gained under each seed, and the average, as names and values."""
+    gains = []
+    for seed in seeds.split(","):
+        for campaign in simulate(config.model_copy(update={"seed": int(seed)})):
+            before, after = campaign.before.overall, campaign.after.overall
+            gains.append((before, after))
+            got = answered(campaign.labels)
+            right = (campaign.labels == campaign.correct)[got].mean() if got.any() else float("nan")
+            yield (
+                f"seed {seed}, party {campaign.querying_party}",
+                f"{before:.3f} -> {after:.3f} by {got.sum()} labels, {right:.0%} of them correct, "
+                f"{(~got).sum()} abstained, epsilon {campaign.epsilon:.3g}",
+            )
+            if campaign.analysed_epsilon is not None:
+                yield (
+                    "    given the votes",
+                    f"epsilon {campaign.analysed_epsilon:.3g}, by an analysis that is not private",
+                )
+    before, after = np.mean(gains, axis=0)
+    yield "average", f"{before:.3f} -> {after:.3f}, {100 * (after - before):+.1f} points"
+
+
 def main() -> None:
     """Print what every querying party gained, and the average."""
     parser = argparse.ArgumentParser(description="Run a campaign in the clear.")
@@ -177,21 +215,8 @@ def main() -> None:
     arguments = parser.parse_args()
     keys = yaml.safe_load(arguments.config.read_text())["capc"]
     keys["data_dir"] = keys.get("data_dir") or os.environ.get("CAPC_DATA_DIR")
-    gains = []
-    for seed in arguments.seeds.split(","):
-        for campaign in simulate(CapcConfig(**keys | {"seed": int(seed)})):
-            before, after = campaign.before.overall, campaign.after.overall
-            gains.append((before, after))
-            got = answered(campaign.labels)
-            right = (campaign.labels == campaign.correct)[got].mean() if got.any() else float("nan")
-            print(
-                f"seed {seed}, party {campaign.querying_party}: {before:.3f} -> {after:.3f} by {got.sum()} labels, "
-                f"{right:.0%} of them correct, {(~got).sum()} abstained, epsilon {campaign.epsilon:.3g}"
-            )
-            if campaign.analysed_epsilon is not None:
-                print(f"    given the votes epsilon {campaign.analysed_epsilon:.3g}: an analysis that is not private")
-    before, after = np.mean(gains, axis=0)
-    print(f"average: {before:.3f} -> {after:.3f}, {100 * (after - before):+.1f} points")
+    for name, value in simulation_lines(CapcConfig(**keys), arguments.seeds):
+        print(f"{name}: {value}")
 
 
 if __name__ == "__main__":

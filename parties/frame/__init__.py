@@ -1,1 +1,1 @@
-"""What every protocol's parties stand on: plans, processes, settings, connections, progress, files."""
+"""What the parties of every protocol need for plans, processes, settings, connections, progress and files."""

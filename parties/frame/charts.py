@@ -1,6 +1,7 @@
-"""What a protocol shows of itself, as plain data: figures while it runs, charts and tables of its result.
+"""What a protocol shows of itself, as plain data.
 
-A launcher draws them without knowing what they mean. Values are numbers or text that anybody may read.
+There are figures while it runs, and charts and tables of its result. A launcher draws them without knowing what they
+mean. Values are numbers or text that anybody may read.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class Figure:
-    """A value by name, such as what was spent; `of` is what it may come to. Text where it has no number."""
+    """A value by name, such as what was spent. `of` is the most that it may come to. A value may be text."""
 
     name: str
     value: float | str
@@ -20,7 +21,7 @@ class Figure:
 
 @dataclass(frozen=True)
 class Headline:
-    """A figure that says at a glance what came out, and under it a few words more."""
+    """A figure that says the result at a glance, and a few words below it."""
 
     name: str
     value: str
@@ -29,7 +30,7 @@ class Headline:
 
 @dataclass(frozen=True)
 class Series:
-    """One value for each place of a chart; None where there is none."""
+    """One value for each place of a chart, or None for a place without one."""
 
     name: str
     values: tuple[float | None, ...]
@@ -40,13 +41,13 @@ class Chart:
     """Series over the same places.
 
     Attributes:
-        kind: bars for each place; or lines over places that are numbers.
-        title: what it shows, in a sentence: also what is read out to who does not see it.
-        places: names, or in lines numbers.
-        unit: behind every value: "%", " s", or none.
+        kind: bars for each place, or lines over places that are numbers.
+        title: what it shows, in a sentence. Screen readers read it out.
+        places: names, or numbers in a chart of lines.
+        unit: stands behind every value. It is "%", " s", or empty.
         axis: what the places are.
         limit: a name and a value to draw a line at.
-        most: where the scale ends; None for the largest value.
+        most: where the scale ends. None stands for the largest value.
     """
 
     kind: Literal["bars", "lines"]
@@ -61,7 +62,7 @@ class Chart:
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of text under their headings; columns of numbers are recognised by their cells."""
+    """Rows of text under their headings. Columns of numbers are recognised by their cells."""
 
     title: str
     headings: tuple[str, ...]
@@ -70,7 +71,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Section:
-    """A part of a report: a few sentences, then charts and tables in their order."""
+    """A part of a report. It has a few sentences, then charts and tables in their order."""
 
     title: str
     text: str = ""

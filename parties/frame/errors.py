@@ -11,4 +11,4 @@ class PartyError(Exception):
 
 
 class ConfigError(PartyError, ValueError):
-    """A configuration that cannot be run. The message is for the person who wrote it."""
+    """A configuration that cannot be run. The message is for the person who wrote the configuration."""

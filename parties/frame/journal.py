@@ -1,8 +1,9 @@
-"""A file of lines that is never rewritten: what was appended is on the disk, whatever happens to its writer.
+"""A file of lines that is never rewritten.
 
-Appending takes an exclusive lock, so that two writers wait for each other, and returns after the line, and the folder's
-entry for a new file, were flushed to the disk. A crash leaves at most an unfinished last line, which nobody was told
-of and which the next writer cuts off.
+A line that was appended is on the disk, whatever happens to its writer. A writer holds an exclusive lock, so that two
+writers wait for each other. Appending returns after the line, and the folder's entry for a new file, were flushed to
+the disk. A crash leaves at most an unfinished last line. No caller was told that this line is there, and the next
+writer cuts it off.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ class OpenJournal:
     """A journal whose lock is held.
 
     Attributes:
-        lines: all that was appended before, whole lines.
+        lines: all whole lines that were appended before.
     """
 
     path: Path
@@ -34,7 +35,7 @@ class OpenJournal:
     _descriptor: int
 
     def append(self, line: bytes) -> None:
-        """Add one line, durably. Raises `JournalError` when it cannot be known to be on the disk."""
+        """Add one line, durably. Raises `JournalError` when the line may not be on the disk."""
         content = line + b"\n"
         try:
             written = os.write(self._descriptor, content)
@@ -52,7 +53,7 @@ class OpenJournal:
 
 @contextmanager
 def locked(path: Path) -> Iterator[OpenJournal]:
-    """The journal, made with mode 0600 when absent, for this writer alone."""
+    """Open the journal for this writer alone. It is made with mode 0600 when absent."""
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
     except OSError as error:

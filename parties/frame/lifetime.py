@@ -1,7 +1,10 @@
-"""How long a party lives: until its work is done, its supervisor is gone, its deadline has passed or it is told to end.
+"""How long a party lives.
 
-All but the first arrive in the main thread as the exception `Ended`, so that connections are closed and the status
-is written as for any other failure. A party that does not end within a few seconds of that is ended hard.
+A party ends when its work is done. It ends early when its supervisor is gone, when its deadline has passed, or when a
+signal tells it to. An early end arrives in the main thread as the exception `Ended`, so that connections are closed and
+a status is written as for any other failure. A party that does not exit within a few seconds of that is killed.
+
+A service has no end of its own. It does its work within `serving()`, and being told to end is its good end.
 """
 
 from __future__ import annotations
@@ -15,18 +18,24 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
+__all__ = ["Ended", "ToldToEnd", "lifetime", "process_started", "serving"]
+
 _POLL_S = 0.5
 _GRACE_S = 10.0
 
 
 class Ended(BaseException):
-    """The party was told to end; not an `Exception`, so that no step takes it for one of its own."""
+    """The party must end now. Not an `Exception`, so that no step takes it for an error of its own."""
+
+
+class ToldToEnd(Ended):
+    """A signal told the party to end."""
 
 
 def process_started(pid: int) -> str | None:
-    """A mark of when process `pid` started, None when it is not there.
+    """Return a mark of when process `pid` started, or None when there is no such process.
 
-    On Linux the kernel's start time in ticks since boot; elsewhere only whether it is there.
+    On Linux this is the kernel's start time in ticks since boot. Elsewhere it says only whether the process exists.
     """
     status = Path(f"/proc/{pid}/stat")
     if Path("/proc/self/stat").exists():
@@ -40,7 +49,7 @@ def process_started(pid: int) -> str | None:
     except ProcessLookupError:
         return None
     except PermissionError:
-        pass  # it is there and somebody else's
+        pass  # it exists and belongs to another user
     return "there"
 
 
@@ -52,8 +61,8 @@ def lifetime(supervisor_pid: int | None, supervisor_started: str | None, deadlin
 
     def end(_: int, __: FrameType | None) -> None:
         for number in numbers:
-            signal.signal(number, signal.SIG_IGN)  # once is enough: the way out must not be interrupted
-        raise Ended(reason or "told to end")
+            signal.signal(number, signal.SIG_IGN)  # once is enough, and the way out must not be interrupted
+        raise Ended(reason) if reason else ToldToEnd("told to end")
 
     def watch() -> None:
         nonlocal reason
@@ -78,3 +87,17 @@ def lifetime(supervisor_pid: int | None, supervisor_started: str | None, deadlin
         over.set()
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def serving() -> Iterator[None]:
+    """Within this, being told to end ends the block and nothing else.
+
+    A service works in this block, usually in an endless loop. After the block it writes what it must leave and returns,
+    and its status says that it finished. The signal may interrupt any line of the block, so a piece of work that must
+    be whole belongs in a journal, or after the block. The supervisor's end and the deadline are failures here, too.
+    """
+    try:
+        yield
+    except ToldToEnd:
+        return

@@ -1,7 +1,7 @@
-"""What a protocol tells its launcher: its processes, what each may know, and how a result is shown.
+"""What a protocol tells its launcher.
 
-The launcher reads only this file. No word of a particular protocol stands here, so that another protocol is
-one more class in `parties/protocols.py`.
+A protocol names its processes, says what each of them may know, and shows a result. The launcher reads only this file.
+It holds no word of a particular protocol, so another protocol is one more name in `parties/protocols.py`.
 """
 
 from __future__ import annotations
@@ -11,18 +11,35 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict
 
 from parties.frame.charts import Headline, Section
+from parties.frame.lifetime import process_started
 from parties.frame.private_files import make_private_folder, write_private
+from parties.frame.settings import Supervisor
+
+__all__ = [
+    "Command",
+    "NoOptions",
+    "Pane",
+    "Plan",
+    "Process",
+    "Run",
+    "RunFolders",
+    "RunnableProtocol",
+    "Summary",
+    "Tolerance",
+    "write_settings",
+]
 
 
 @dataclass(frozen=True)
 class RunFolders:
-    """Where one run keeps its files: `files/<run>/<party>/` and `logs/<run>/`; and what outlives it.
+    """Where one run keeps its files, and where parties keep what outlives a run.
 
-    That is `files/cache/<party>/` (may be deleted at any time) and `files/durable/<party>/` (may not). Parties'
-    folders have mode 0700. `files` and `logs` are the two top folders; no run may be called `cache` or `durable`.
+    A run has `files/<run>/<party>/` and `logs/<run>/`. Two folders outlive it: `files/cache/<party>/` may be deleted at
+    any time, `files/durable/<party>/` may not. Parties' folders have mode 0700. `files` and `logs` are the two top
+    folders. No run may be called `cache` or `durable`.
     """
 
     files: Path
@@ -30,19 +47,19 @@ class RunFolders:
     run: str
 
     def party(self, name: str) -> Path:
-        """The party's private folder, made if absent: settings, keys, data, events, status, result."""
+        """Return the party's private folder (settings, keys, data, events, status, result), made if absent."""
         return make_private_folder(self.files / self.run / name)
 
     def cache(self, name: str) -> Path:
-        """The party's private folder for what it could make again."""
+        """Return the party's private folder for what it could make again."""
         return make_private_folder(self.files / "cache" / name)
 
     def durable(self, name: str) -> Path:
-        """The party's private folder for what must never be lost (accounts)."""
+        """Return the party's private folder for what must never be lost (accounts)."""
         return make_private_folder(self.files / "durable" / name)
 
     def log(self, name: str) -> Path:
-        """The file that the party writes its log to and a pane may follow."""
+        """Return the file that the party writes its log to and a pane may follow."""
         folder = self.logs / self.run
         folder.mkdir(parents=True, exist_ok=True)
         return folder / f"{name}.log"
@@ -62,11 +79,11 @@ class RunFolders:
 
 @dataclass(frozen=True)
 class Run:
-    """The launcher's side of a run: everything a protocol needs to know about where and how it is started.
+    """The launcher's side of a run. It says where and how the protocol is started.
 
     `session` is fresh for every run and part of every hello. Ports from `start_port` up are the protocol's.
-    A party ends itself once process `supervisor_pid` is gone. Each party finds `certificate.pem`, `key.pem`
-    and `ca.pem` in its private folder; the launcher makes them after it has read the plan's names.
+    A party exits when process `supervisor_pid` is gone. Each party finds `certificate.pem`, `key.pem` and `ca.pem` in
+    its private folder. The launcher makes them after it has read the plan's names.
     """
 
     folders: RunFolders
@@ -75,13 +92,27 @@ class Run:
     host: str = "127.0.0.1"
     supervisor_pid: int | None = None
 
+    def common_settings(self, party: str) -> dict[str, Any]:
+        """Return those of a party's `PartySettings` that only the launcher knows."""
+        pid = self.supervisor_pid
+        return {
+            "name": party,
+            "session": self.session,
+            "log": self.folders.log(party).resolve(),
+            "supervisor": None if pid is None else Supervisor(pid=pid, started=process_started(pid)),
+        }
+
 
 @dataclass(frozen=True)
 class Process:
-    """One party's process: `python -m module --settings PATH`.
+    """One party's process, which is `python -m module --settings PATH`.
 
-    `name` is its certificate's name, its folder's and its log's. `listens` is the port it binds, None when it
-    only connects. Processes with the same `pane` share one.
+    Attributes:
+        name: its certificate's name, its folder's and its log's.
+        pane: processes with the same pane share one.
+        listens: the port that it binds, or None for a process that only connects.
+        serves: whether it is a service. A service has no end of its own. Once all other processes have ended well, it
+            is asked to end (SIGTERM), see `parties.frame.lifetime.serving`. A service that ends earlier has failed.
     """
 
     name: str
@@ -89,6 +120,23 @@ class Process:
     settings: BaseModel
     pane: str
     listens: int | None = None
+    serves: bool = False
+
+
+@dataclass(frozen=True)
+class Tolerance:
+    """A group of parties of which at most `losses` may fail or be killed, and the run goes on.
+
+    The other parties must be able to go on without them. The launcher ends a lost party's process and its report names
+    the party. Losing one more fails the run.
+    """
+
+    group: tuple[str, ...]
+    losses: int
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.losses <= len(self.group):
+            raise ValueError(f"expected 0 to {len(self.group)} losses, found {self.losses}")
 
 
 @dataclass(frozen=True)
@@ -99,10 +147,16 @@ class Pane:
 
 @dataclass(frozen=True)
 class Plan:
-    """All processes of a run; `reporter` is the party whose `result.json` is the run's result.
+    """All processes of a run.
 
-    With `more_reporters` the result is `{"reports": [...]}`, the reporter's first. `steps` says in a few words what
-    happens in each step, for who has not read the protocol.
+    Attributes:
+        reporter: the party whose `result.json` is the run's result.
+        deadline_s: how long the run may take.
+        more_reporters: with these the result is `{"reports": [...]}`, the reporter's first.
+        steps: says in a few words what happens in each step, for readers who do not know the protocol.
+        ready_first: parties that must be listening before the launcher starts the others.
+        tolerates: groups of parties of which some may be lost. No reporter may be among them.
+        grace_s: how long a service may take to end after it was asked to.
     """
 
     processes: tuple[Process, ...]
@@ -110,6 +164,32 @@ class Plan:
     deadline_s: float
     more_reporters: tuple[str, ...] = ()
     steps: Mapping[str, str] = field(default_factory=dict)
+    ready_first: tuple[str, ...] = ()
+    tolerates: tuple[Tolerance, ...] = ()
+    grace_s: float = 10.0
+
+    def __post_init__(self) -> None:
+        """Raises ValueError for a plan that contradicts itself, which is a bug of the protocol."""
+        names = {process.name for process in self.processes}
+        tolerated = [name for tolerance in self.tolerates for name in tolerance.group]
+        if unknown := sorted({*self.reporters, *self.ready_first, *tolerated} - names):
+            raise ValueError(f"expected names of processes, found {', '.join(unknown)}")
+        if len(set(tolerated)) != len(tolerated):
+            raise ValueError("expected each party in at most one group of which some may be lost")
+        if set(tolerated) & set(self.reporters):
+            raise ValueError("expected no reporter among the parties that may be lost")
+        if all(process.serves for process in self.processes):
+            raise ValueError("expected a process that ends by itself, found only services")
+
+    @property
+    def reporters(self) -> tuple[str, ...]:
+        """All parties whose results make up the run's."""
+        return (self.reporter, *self.more_reporters)
+
+    @property
+    def services(self) -> tuple[str, ...]:
+        """The processes without an end of their own."""
+        return tuple(process.name for process in self.processes if process.serves)
 
     @property
     def panes(self) -> tuple[Pane, ...]:
@@ -119,12 +199,16 @@ class Plan:
             grouped.setdefault(process.pane, []).append(process.name)
         return tuple(Pane(title, tuple(names)) for title, names in grouped.items())
 
+    def tolerance_of(self, party: str) -> Tolerance | None:
+        """Return the group of which some may be lost that this party is in, or None."""
+        return next((tolerance for tolerance in self.tolerates if party in tolerance.group), None)
+
 
 @dataclass(frozen=True)
 class Summary:
-    """What a person sees at the end: pairs of a name and a value, and warnings in plain words.
+    """What a person sees at the end. It has pairs of a name and a value, and warnings in plain words.
 
-    In a report the headlines stand on top and the sections follow; without headlines the lines do.
+    In a report the headlines stand on top and the sections follow. Without headlines the lines stand there.
     """
 
     lines: tuple[tuple[str, str], ...]
@@ -133,18 +217,32 @@ class Summary:
     sections: tuple[Section, ...] = ()
 
 
+class NoOptions(BaseModel):
+    """The options of a command that has none."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
 @dataclass(frozen=True)
-class View:
-    """Something to look at between runs. `show` gets the configuration and the folder of all runs' files."""
+class Command:
+    """An offline program of a protocol. It starts no parties, and a person calls it by `run_protocol.py NAME`.
+
+    Attributes:
+        help: what it does, in a few words.
+        run: gets the configuration, the folder of all runs' files and the command's options. Returns a summary to show,
+            or an exit status after it has printed by itself. Raises `PartyError` for a failure that is one sentence.
+        Options: its own flags, declared like those of `RunnableProtocol.Config`.
+    """
 
     help: str
-    show: Callable[[Any, Path], Summary]
+    run: Callable[[Any, Path, Any], Summary | int]
+    Options: type[BaseModel] = NoOptions
 
 
 class RunnableProtocol(Protocol):
     """A protocol that the launcher can run.
 
-    `Config` is frozen and refuses unknown keys; a field whose `json_schema_extra` has `flag` true is also a
+    `Config` is frozen and refuses unknown keys. A field whose `json_schema_extra` has `flag` true is also a
     command-line flag of the same name, with its `description` and `unit` as help.
     """
 
@@ -155,16 +253,16 @@ class RunnableProtocol(Protocol):
     def Config(self) -> type[BaseModel]: ...
 
     def plan(self, config: Any, run: Run) -> Plan:
-        """The processes of a run. Writes each party's private data, nothing else. Raises `ConfigError`."""
+        """Return the processes of a run. Write each party's private data, nothing else. Raises `ConfigError`."""
         ...
 
     def summary(self, result: Mapping[str, Any]) -> Summary:
-        """What to show of the reporter's result."""
+        """Return what to show of the reporter's result."""
         ...
 
     @property
-    def views(self) -> Mapping[str, View]:
-        """What can be looked at without a run, by the name of its flag (`--budget`)."""
+    def commands(self) -> Mapping[str, Command]:
+        """The offline programs by name. `run_protocol.py budget` and `run_protocol.py --budget` both call `budget`."""
         ...
 
 

@@ -1,4 +1,4 @@
-"""Files for their owner's eyes: a reader sees the old content or the new, never half of it."""
+"""Files that only their owner may read, replaced as a whole. A reader sees the old content or the new one."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 def make_private_folder(path: Path) -> Path:
-    """The folder, with mode 0700 whatever the umask; folders above it keep their modes."""
+    """Make the folder with mode 0700, whatever the umask, and return it. Folders above it keep their modes."""
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
     path.chmod(0o700)
     return path

@@ -1,4 +1,4 @@
-"""A party as a process: `python -m parties.<role> --settings files/<run>/<party>/settings.json`."""
+"""A party as a process, started by `python -m MODULE --settings files/<run>/<party>/settings.json`."""
 
 from __future__ import annotations
 
@@ -16,12 +16,14 @@ from parties.frame.lifetime import lifetime
 from parties.frame.progress import Progress
 from parties.frame.settings import PartySettings
 
+__all__ = ["Party", "run_party"]
+
 Settings = TypeVar("Settings", bound=PartySettings)
 
 
 @dataclass(frozen=True)
 class Party(Generic[Settings]):
-    """What a role has in hand: its settings, its private folder, and where to say how it gets on."""
+    """All that a role gets, which is its settings, its private folder, and where to report its progress."""
 
     settings: Settings
     folder: Path
@@ -31,7 +33,10 @@ class Party(Generic[Settings]):
 def run_party(
     kind: type[Settings], role: Callable[[Party[Settings]], None], arguments: Sequence[str] | None = None
 ) -> int:
-    """Read the settings, play the role, leave a status; the exit status is 0, 1 (failed) or 2 (never started)."""
+    """Read the settings, play the role and leave a status.
+
+    Return the exit status, which is 0, or 1 when the party failed, or 2 when it never started.
+    """
     parser = argparse.ArgumentParser(description=(sys.modules[role.__module__].__doc__ or "").partition("\n")[0])
     parser.add_argument("--settings", type=Path, required=True, help="the party's own settings.json")
     path: Path = parser.parse_args(arguments).settings.resolve()
@@ -51,13 +56,13 @@ def run_party(
         try:
             role(Party(settings, path.parent, progress))
             progress.finished()
-        except BaseException as error:  # noqa: BLE001  the status says which, and the process ends
+        except BaseException as error:  # noqa: BLE001  the status names it, and the process ends
             progress.failed(error)
             return 1
     return 0
 
 
 def _complaints(error: ValidationError) -> str:
-    """Which keys are wrong and why, without their values."""
+    """Say which keys are wrong and why, without their values."""
     problems = error.errors(include_url=False, include_input=False, include_context=False)
     return "; ".join(f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}" for problem in problems)

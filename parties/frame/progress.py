@@ -1,7 +1,7 @@
-"""What a party says about its progress: a log for people, events for the report, a status at the end.
+"""How a party reports its progress, in a log for people, events for the launcher and a status at the end.
 
-Only steps, peers, bytes and seconds are said, never a value. The message of an unexpected exception may hold
-one (numpy prints arrays), so the log gets its type and the lines it passed, not its words.
+It reports steps, peers, bytes and seconds, and never a value. The message of an unexpected exception may hold a value
+(numpy prints arrays). The log therefore gets the exception's type and the lines that it passed, but not its message.
 """
 
 from __future__ import annotations
@@ -29,6 +29,8 @@ from parties.frame.errors import PartyError
 from parties.frame.lifetime import Ended
 from parties.frame.private_files import write_private
 
+__all__ = ["EXPECTED", "Progress"]
+
 # Their messages are sentences and hold no secret.
 EXPECTED = (MpcError, PartyError, Ended)
 _NAMES_ONLY = (ImportError, AttributeError, NameError, TypeError, OSError, MemoryError)  # nor do these
@@ -37,7 +39,7 @@ _FORMAT = "{time:HH:mm:ss.SSS} | {level: <7} | {extra[party]} | {message}"
 
 
 class Progress:
-    """One party's log, `events.jsonl` and `status.json`; safe to use from several threads."""
+    """One party's log, `events.jsonl` and `status.json`. Several threads may use it at once."""
 
     def __init__(self, party: str, log: Path, folder: Path, *, echo: bool) -> None:
         log.parent.mkdir(parents=True, exist_ok=True)
@@ -65,11 +67,11 @@ class Progress:
     def __exit__(self, _: type[BaseException] | None, error: BaseException | None, __: TracebackType | None) -> None:
         self._events.close()
         for sink in self._sinks:
-            with contextlib.suppress(ValueError):  # somebody cleared every sink
+            with contextlib.suppress(ValueError):  # all sinks were cleared before
                 logger.remove(sink)
 
     def event(self, event: str, **fields: Any) -> None:
-        """One line in `events.jsonl`; fields that are None or empty are left out."""
+        """Write one line to `events.jsonl`. Fields that are None or empty are left out."""
         kept = {key: value for key, value in fields.items() if value not in (None, "")}
         line = json.dumps({"t": time.time(), "event": event, **kept})
         with self._lock:
@@ -78,12 +80,12 @@ class Progress:
                 self._events.flush()
 
     def note(self, text: str) -> None:
-        """A sentence for the log and the report."""
+        """Write a sentence to the log and the report."""
         self._log.info(text)
         self.event("note", detail=text)
 
     def advance(self, done: int, of: int, unit: str, figures: Sequence[Figure] = ()) -> None:
-        """How much of the party's work is done, such as 7 of 30, and the figures that go with it."""
+        """Report how much of the party's work is done, such as 7 of 30, and the figures that go with it."""
         words = [f"{done} of {of} {unit}"]
         for figure in figures:
             value = figure.value if isinstance(figure.value, str) else f"{figure.value:.3g}"
@@ -92,7 +94,7 @@ class Progress:
         self.event("advanced", done=done, of=of, unit=unit, figures=[asdict(figure) for figure in figures])
 
     def listening(self, port: int) -> None:
-        """The party's port is bound: peers can connect."""
+        """Report that the party's port is bound, so that peers can connect."""
         self._log.info(f"listening at port {port}")
         self.event("listening", detail=str(port))
 
@@ -100,9 +102,10 @@ class Progress:
     def step(
         self, step: str, title: str, *, channel: Channel | None = None, peer: str = "", awaits: Sequence[str] = ()
     ) -> Iterator[None]:
-        """Measure one step: its seconds, with the waiting for the peer, and the bytes that `channel` moves in it.
+        """Measure the seconds of one step, waiting for the peer included, and the bytes that `channel` moves in it.
 
-        `awaits` are the parties that it needs where it has no channel yet: who is stuck may be one of them.
+        `awaits` names the parties that the step needs where it has no channel yet. When the run stands still, the
+        launcher looks for the stuck party among them.
         """
         peer = peer or (channel.peer if channel else "")
         towards = f" with {peer}" if peer else ""
@@ -129,13 +132,13 @@ class Progress:
         self._log.info(f"step {step}: {title}{towards}: done in {seconds:.3f} s{volume}")
 
     def finished(self) -> None:
-        """The party has done all that it had to do."""
+        """Report that the party has done all its work."""
         self._write_status({"ok": True, "error": None, "step": None, "peer": None})
         self.event("finished")
         self._log.info("finished")
 
     def failed(self, error: BaseException) -> None:
-        """The party ends with this error: one sentence, and where; details of a bug go to the log alone."""
+        """Report the error that ends the party, as one sentence with its step. Details of a bug go to the log alone."""
         step, peer = self._failed_at or ("", "")
         step, peer = getattr(error, "step", "") or step, getattr(error, "peer", "") or peer
         if isinstance(error, EXPECTED):

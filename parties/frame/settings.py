@@ -1,8 +1,8 @@
-"""What the process of any party has to know to start, and where its peers are.
+"""What the process of any party has to know to start.
 
-A protocol adds what its own roles may know in subclasses. The launcher writes each party's own settings, as JSON for
-its owner alone. Beside `settings.json` in the party's private folder lie its certificate, its key and the authority's
-certificate, so that paths to those are not settings.
+A protocol adds in subclasses what its own roles may know. The launcher writes each party's own settings as JSON, for
+its owner alone. The party's certificate, its key and the authority's certificate lie beside `settings.json` in its
+private folder, so paths to those are not settings.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict
 
 
 class Strict(BaseModel):
-    """A part of a party's settings: fixed once read, and without unknown keys."""
+    """A part of a party's settings. It cannot be changed once read, and refuses unknown keys."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -26,7 +26,7 @@ class Address(Strict):
 
 
 class Peer(Address):
-    """A party to connect to; its certificate must carry this name."""
+    """A party to connect to, whose certificate must carry this name."""
 
     name: str
 

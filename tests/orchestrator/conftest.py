@@ -59,7 +59,7 @@ class Game:
     errors: Path
     folder: Path
     start_port: int
-    players: int
+    parties: int
 
     @property
     def said(self) -> str:
@@ -85,10 +85,14 @@ class Game:
 
     def player(self, number: int) -> int:
         """The process id of a player."""
+        return self.party(f"player-{number}")
+
+    def party(self, name: str) -> int:
+        """The process id of a party."""
         for pid, command in processes_of(self.run).items():
-            if f"/player-{number}/settings.json" in command:
+            if f"/{name}/settings.json" in command:
                 return pid
-        raise AssertionError(f"player {number} is not there")
+        raise AssertionError(f"{name} is not there")
 
     def wait(self) -> int:
         return self.process.wait(PATIENCE_S)
@@ -98,7 +102,7 @@ class Game:
         a report of a run that came to an end by itself."""
         wait_for(lambda: not processes_of(self.run), f"the end of {processes_of(self.run)}")
         assert not (tmux._socket_folder() / self.run).exists()
-        for port in range(self.start_port, self.start_port + self.players):
+        for port in range(self.start_port, self.start_port + self.parties):
             with socket.socket() as probe:
                 probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 probe.bind(("127.0.0.1", port))
@@ -114,10 +118,10 @@ def play(tmp_path: Path) -> Iterator[Callable[..., Game]]:
     """Starts `python -m tests.orchestrator.game` with these flags; ends what a failing test has left running."""
     games = []
 
-    def start(*flags: str, players: int = 3, prefix: tuple[str, ...] = (), **variables: str) -> Game:
+    def start(*flags: str, players: int = 3, others: int = 0, prefix: tuple[str, ...] = (), **variables: str) -> Game:
         number = len(games)
         output, errors = tmp_path / f"output-{number}", tmp_path / f"errors-{number}"
-        start_port = free_ports(players)
+        start_port = free_ports(players + others)
         command = [*prefix, sys.executable, "-m", "tests.orchestrator.game", "--players", str(players)]
         command += ["--start_port", str(start_port), *flags]
         command += ["--files_dir", str(tmp_path / "files"), "--logs_dir", str(tmp_path / "logs")]
@@ -126,7 +130,7 @@ def play(tmp_path: Path) -> Iterator[Callable[..., Game]]:
             process = subprocess.Popen(
                 command, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, stdout=out, stderr=err
             )
-        game = Game(process, output, errors, tmp_path, start_port, players)
+        game = Game(process, output, errors, tmp_path, start_port, players + others)
         games.append(game)
         return game
 

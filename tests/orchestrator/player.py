@@ -81,6 +81,16 @@ def throw(settings: PlayerSettings) -> None:
             time.sleep(0.02)
 
 
+def call(settings: PlayerSettings, port: int, words: bytes = b"") -> bytes:
+    """Say something to a judge or the scorekeeper and return the answer, empty of one that is lost."""
+    try:
+        with socket.create_connection((settings.host, port), timeout=1) as connection:
+            connection.sendall(words)
+            return connection.recv(100)
+    except OSError:
+        return b""
+
+
 def main() -> None:
     settings = read(Path(sys.argv[2]))
     with socket.create_server((settings.host, settings.port)) as listener:
@@ -90,6 +100,8 @@ def main() -> None:
         if number > 0:
             tell(settings, "step_started", step="catch", title="wait for it", peer=f"player-{number - 1}")
             ball = receive(listener)
+            if settings.keeper is not None:
+                call(settings, settings.keeper, b"caught")
             tell(
                 settings, "step_finished", step="catch", title="wait for it", peer=f"player-{number - 1}",
                 seconds=0.25, sent=0, received=len(ball),
@@ -103,6 +115,9 @@ def main() -> None:
                 settings, "step_finished", step="throw", title="let go", peer=f"player-{number + 1}",
                 seconds=0.5, sent=len(ball), received=0,
             )  # fmt: skip
+    if settings.judges:
+        calls = [call(settings, port) for port in settings.judges]
+        tell(settings, "note", detail=f"{calls.count(b'caught')} of {len(calls)} judges saw it")
     if number == 0:
         (settings.folder / "result.json").write_text(json.dumps({"ball": "thrown"}))
     leave(settings, ok=True)

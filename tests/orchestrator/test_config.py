@@ -101,7 +101,7 @@ def test_scalars_are_read_as_a_person_means_them(text: str, value: object) -> No
         (["--n-players", "3"], "--n-players: unknown flag, did you mean '--players'?"),
         (["--xyzzy"], "--xyzzy: unknown flag."),
         (["--play", "3"], "--play: unknown flag, did you mean '--players'?"),
-        (["3"], "3: unknown flag."),
+        (["3"], "3: unknown command of game."),
         (["--share", "0.5"], "--share: no flag, expected in the YAML file under `game:`."),
         (["--deadline_s", "0"], "deadline_s: expected a number above 0, found 0 in --deadline_s."),
         (["--deadline_s", "soon"], "deadline_s: expected a number, found 'soon' in --deadline_s."),

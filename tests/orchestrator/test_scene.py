@@ -15,7 +15,7 @@ from orchestrator.advance import advance
 from orchestrator.dashboard import Dashboard, main
 from orchestrator.events import Event, Figure, PartyState
 from orchestrator.record import Failed
-from orchestrator.watch import stuck_party
+from orchestrator.stuck import stuck_party
 from parties.frame.plan import Pane
 from tests.orchestrator.conftest import ROOT
 from tests.orchestrator.recorded import START, advanced, recorded, step

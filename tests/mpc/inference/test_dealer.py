@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-from fractions import Fraction
-
 import numpy as np
 import pytest
 
-from mpc.capc.clear import plaintext_labels
-from mpc.capc.parameters import PublicParameters
-from mpc.capc.protocol import run_capc
 from mpc.channels.memory import MemoryChannel, memory_pair
 from mpc.errors import ParameterError, ProtocolError
 from mpc.garbled.session import Evaluator, Garbler
@@ -22,7 +17,7 @@ from mpc.inference import (
     dealer_give_seeds,
     querying_take_seeds,
 )
-from mpc.inference.linear.dealt import CorrelationRequest, Keystream
+from mpc.inference.linear.dealt import Keystream, Request
 from mpc.ring import Words, unpack_words
 from tests.mpc.inference.examples import Agreement, cryptonets_relu, everything, mlp, run_both_sides
 
@@ -128,38 +123,13 @@ def test_the_end_and_malformed_messages() -> None:
         with pytest.raises(ProtocolError):
             triangle.dealer.next()
     with pytest.raises(ParameterError, match="0 to 4096 queries"):
-        CorrelationRequest(-1)
+        Request(-1)
     with pytest.raises(ProtocolError, match="linear/0/dealt"):
         triangle.dealer_ends[1].send("linear/0/dealt", bytes(3))
         triangle.serving.prepare(1)
     triangle.dealer_querying.send("dealer/seeds", bytes(33))
     with pytest.raises(ProtocolError, match="32 bytes in 'dealer/seeds', found 33"):
         querying_take_seeds(triangle.querying_dealer, 1)
-
-
-@pytest.mark.parametrize("aggregation", ["paillier", "direct"])
-def test_capc_with_a_dealer_gives_the_plaintext_labels(aggregation: str) -> None:
-    networks = [Network.from_layers(*mlp(np.random.default_rng(seed))) for seed in range(3)]
-    parameters = PublicParameters(
-        parties=3,
-        classes=10,
-        input_shape=(64,),
-        ring_bits=41,
-        fraction_bits=12,
-        sigma=str(Fraction(0)),
-        aggregation=aggregation,
-        key_bits=2048,
-        preprocessing="dealer",
-    )
-    queries = np.random.default_rng(7).uniform(0, 1, (4, 64))
-    run = run_capc(queries, networks, parameters)
-    np.testing.assert_array_equal(run.labels, plaintext_labels(queries, networks, parameters))
-    labels = {label for channel in run.views["server-1"] for _, label, _ in channel.transcript}
-    assert "linear/0/dealt" in labels
-    assert "linear/0/upload" not in labels
-    for channel in run.views["privacy-guardian"][1:]:
-        received = {label for way, label, _ in channel.transcript if way == "received"}
-        assert received - {"hello", "masks/plain"} == {"dealer/architecture", "dealer/request"}
 
 
 def test_the_trust_of_each_way_is_said() -> None:

@@ -12,15 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from phe import paillier as phe_paillier
 
-from mpc.capc import aggregation
-from mpc.capc.aggregation import PublicKeyMessage
-from mpc.channels.memory import memory_pair
 from mpc.errors import ParameterError, ProtocolError
 from mpc.paillier.fixed_base import FixedBase
 from mpc.paillier.packing import Packing
 from mpc.paillier.scheme import PublicKey, SecretKey
-from mpc.randomness import SeededRandomness, uniform_below, uniform_words
-from mpc.ring import Ring
+from mpc.randomness import SeededRandomness, uniform_below
 
 KEY_BITS = 1024  # speed only; the default is 3072
 
@@ -44,18 +40,6 @@ def test_packing_holds_the_largest_masks_of_all_parties(width: int, parties: int
     assert all(parties * plaintext < 2 ** (KEY_BITS - 1) for plaintext in packed)
     total = packing.unpack([parties * plaintext for plaintext in packed], (count,))
     assert (total == (parties * (2**width - 1)) % 2**width).all()
-
-
-def test_the_guardian_gets_the_sum_of_every_party_once(key: SecretKey) -> None:
-    packing = Packing(9, 3, KEY_BITS)
-    masks = [uniform_words((25, 10), 9) for _ in range(3)]
-    collected = [key.public.encrypt(packing.pack(mask)) for mask in masks]
-    querying, guardian = memory_pair("client", "privacy-guardian")
-    aggregation.querying_forward(querying, key.public, packing, collected)
-    total = aggregation.guardian_decrypt(guardian, key, packing, (25, 10))
-    assert (total == Ring(9).add(*masks)).all()
-    with pytest.raises(ParameterError, match="expected contributions of 3 answering parties, found 2"):
-        aggregation.querying_forward(querying, key.public, packing, collected[:2])
 
 
 def test_what_was_prepared_is_used_once(key: SecretKey) -> None:
@@ -133,18 +117,7 @@ def test_what_is_not_a_ciphertext_is_refused(key: SecretKey) -> None:
                 key.public.from_bytes(bad.to_bytes(size, "big"), 1)
 
 
-def test_a_key_travels_whole_and_in_its_configured_length(key: SecretKey) -> None:
-    guardian, party = memory_pair("privacy-guardian", "server-0")
-    aggregation.guardian_publish_key(guardian, key)
-    received = aggregation.party_receive_key(party, KEY_BITS)
-    assert (received.modulus, received.base) == (key.public.modulus, key.public.base)
-    aggregation.guardian_publish_key(guardian, key)
-    with pytest.raises(ProtocolError, match=r"modulus and base \(384, 768\), found \(128, 256\)"):
-        aggregation.party_receive_key(party, 3072)
-    size = KEY_BITS // 8
-    guardian.send_message("paillier/key", PublicKeyMessage(bytes(size), bytes(2 * size - 1)))
-    with pytest.raises(ProtocolError, match=r"\(128, 256\), found \(128, 255\)"):
-        aggregation.party_receive_key(party, KEY_BITS)
+def test_a_modulus_that_is_no_key_is_refused(key: SecretKey) -> None:
     for modulus in (key.public.modulus + 1, key.public.modulus >> 2 | 1):
         with pytest.raises(ProtocolError, match="an odd Paillier modulus of bits 1024, found"):
             PublicKey(modulus, key.public.base, KEY_BITS)
@@ -166,24 +139,6 @@ def test_a_key_travels_whole_and_in_its_configured_length(key: SecretKey) -> Non
 def test_a_base_that_hides_nothing_is_refused(key: SecretKey, base: Callable[[int, int], int]) -> None:
     with pytest.raises(ProtocolError, match="as base of Paillier's random factors"):
         PublicKey(key.public.modulus, base(key.public.modulus, key._key.p), KEY_BITS)
-
-
-def test_a_sum_that_overflows_its_slots_is_refused(key: SecretKey) -> None:
-    packing = Packing(9, 3, KEY_BITS)
-    querying, guardian = memory_pair("client", "privacy-guardian")
-    beyond = 1 << packing.slots * packing.slot_bits
-    querying.send("masks/sum", key.public.to_bytes(key.public.encrypt([beyond])))
-    with pytest.raises(ProtocolError, match="larger plaintext"):
-        aggregation.guardian_decrypt(guardian, key, packing, (1, 10))
-
-
-def test_direct_sums_in_the_ring() -> None:
-    masks = [uniform_words((4, 10), 7) for _ in range(3)]
-    pairs = [memory_pair(f"server-{index}", "privacy-guardian") for index in range(3)]
-    for (answering, _), mask in zip(pairs, masks, strict=True):
-        aggregation.answering_send(answering, mask, 7)
-    total = aggregation.guardian_add([guardian for _, guardian in pairs], (4, 10), 7)
-    assert (total == Ring(7).add(*masks)).all()
 
 
 def test_the_secret_key_does_not_print(key: SecretKey) -> None:

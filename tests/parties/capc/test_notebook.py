@@ -13,7 +13,7 @@ from nbclient import NotebookClient
 
 from tests.parties.capc.runs import free_ports
 
-FOLDER = Path(__file__).resolve().parent.parent / "notebooks"
+FOLDER = Path(__file__).resolve().parents[3] / "notebooks"
 NOTEBOOK = FOLDER / "run_experiment.ipynb"
 PARTIES = 8  # of the larger run, and its guardian
 
