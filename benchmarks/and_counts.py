@@ -34,11 +34,6 @@ def _argmax(classes: int, b: int) -> int:
     return classes * (b - 1) + (classes - 1) * b + (classes - 2) * b + classes - 2
 
 
-def _confident(classes: int, b: int) -> int:
-    index_bits = (classes - 1).bit_length()
-    return classes * (b - 1) + 2 * (classes - 1) * b + b + _argmax(classes, b) + index_bits
-
-
 def _rectified(b: int) -> int:
     return 2 * b - SHIFT - 2
 
@@ -74,12 +69,6 @@ ROWS = (
         for classes in (2, 10, 100)
     ),
     Row("sum_histogram, 10 classes", "as argmax", lambda b: Circuit.sum_histogram(10, b), lambda b: _argmax(10, b)),
-    Row(
-        "confident_histogram, 10 classes",
-        "argmax + C (b - 1) + 2 (C - 1) b + b + bits of C - 1",
-        lambda b: Circuit.confident_histogram(10, b),
-        lambda b: _confident(10, b),
-    ),
 )
 
 

@@ -7,8 +7,9 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
+from mpc.capc.clear import plaintext_labels
 from mpc.capc.parameters import PublicParameters
-from mpc.capc.protocol import plaintext_labels, run_capc
+from mpc.capc.protocol import run_capc
 from mpc.inference import Network
 from tests.mpc.inference.examples import mlp
 
@@ -35,4 +36,4 @@ def test_capc_with_a_dealer_gives_the_plaintext_labels(aggregation: str) -> None
     assert "linear/0/upload" not in labels
     for channel in run.views["privacy-guardian"][1:]:
         received = {label for way, label, _ in channel.transcript if way == "received"}
-        assert received - {"masks/plain"} == {"dealer/architecture", "dealer/request"}
+        assert received - {"hello", "masks/plain"} == {"dealer/architecture", "dealer/request"}
