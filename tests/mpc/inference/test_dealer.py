@@ -17,7 +17,7 @@ from mpc.inference import (
     dealer_give_seeds,
     querying_take_seeds,
 )
-from mpc.inference.linear.dealt import Keystream, Request
+from mpc.inference.linear.dealt import CorrelationRequest, Keystream
 from mpc.ring import Words, unpack_words
 from tests.mpc.inference.examples import Agreement, cryptonets_relu, everything, mlp, run_both_sides
 
@@ -123,7 +123,7 @@ def test_the_end_and_malformed_messages() -> None:
         with pytest.raises(ProtocolError):
             triangle.dealer.next()
     with pytest.raises(ParameterError, match="0 to 4096 queries"):
-        Request(-1)
+        CorrelationRequest(-1)
     with pytest.raises(ProtocolError, match="linear/0/dealt"):
         triangle.dealer_ends[1].send("linear/0/dealt", bytes(3))
         triangle.serving.prepare(1)
