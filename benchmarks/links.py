@@ -9,7 +9,7 @@ from typing import Any
 
 from benchmarks.two_party import Transport, run_two_party
 from mpc.channels.frames import Channel
-from mpc.garbled.session import FRAME_BYTES
+from mpc.garbled.pieces import FRAME_BYTES
 
 STREAM_BYTES = 500_000_000
 ROUND_TRIPS = 500

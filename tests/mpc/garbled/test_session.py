@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 import mpc
-import mpc.garbled.session
+import mpc.garbled.pieces
 from mpc._core import Circuit
 from mpc.channels.memory import run_both_sides
 from mpc.errors import ParameterError, ProtocolError
@@ -66,14 +66,6 @@ def test_a_streamed_session_sends_nothing_until_the_inputs_come(
     behind = circuit.projection_bytes(n, 32) if projection else 0
     sent = sum(len(body) for label, body in frames(garbler, "sent") if "base" not in label)
     assert sent == circuit.table_bytes(n) + labels + behind
-    refused = "given out"
-    if circuits == "streamed":
-        refused = "went with its tables" if projection else "when it was garbled"
-    with pytest.raises((ParameterError, ProtocolError), match=refused):
-        garbled.send_inputs(mine)
-    if circuits == "streamed":
-        with pytest.raises(ParameterError, match="came with its tables"):
-            evaluated.receive_inputs()
 
 
 @pytest.mark.parametrize("circuits", get_args(Circuits))
@@ -167,7 +159,7 @@ def test_lengths_and_labels_do_not_depend_on_inputs() -> None:
 
 
 def test_labels_of_known_values_are_a_seed_that_they_do_not_change(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mpc.garbled.session, "OTS_A_PIECE", 32 * 8)
+    monkeypatch.setattr(mpc.garbled.pieces, "OTS_A_PIECE", 32 * 8)
     circuit, theirs = Circuit.add(8), words((64, 1), 8, 1)
     seen = []
     for value in (0, 255, 165):
@@ -269,8 +261,31 @@ def test_a_batch_streamed_into_shares_opens_no_outputs() -> None:
     ):
         with pytest.raises(ParameterError, match="streamed into shares"):
             ask()
-    with pytest.raises(ParameterError, match="expected a prepared batch"):
-        evaluated.receive_inputs()
+
+
+@pytest.mark.parametrize("circuits", get_args(Circuits))
+def test_each_step_of_a_batch_is_taken_once_and_after_the_inputs(circuits: Circuits) -> None:
+    circuit, own, others = Circuit.add(8), words((3, 1), 8, 1), words((3, 1), 8, 2)
+    garbler, evaluator = opened(circuits=(circuits, circuits))
+    garbled, evaluated = run_both_sides(
+        lambda: garbler.prepare(circuit, 3), lambda: evaluator.prepare(circuit, 3, others)
+    )
+    outputs = (
+        (garbled.reveal_to_evaluator, evaluated.learn_outputs),
+        (evaluated.return_outputs, garbled.receive_outputs),
+    )
+    for step in (step for pair in outputs for step in pair):
+        with pytest.raises(ParameterError, match="expected the inputs of"):
+            step()
+    with pytest.raises(ParameterError, match="expected 3 rows"):
+        garbled.send_inputs(own[:2])  # refused before anything is sent, so that the step is still to be taken
+    for first, second in ((lambda: garbled.send_inputs(own), evaluated.receive_inputs), *outputs):
+        run_both_sides(first, second)
+        crossed = [len(frames(side, "sent")) for side in (garbler, evaluator)]
+        for again in (first, second):
+            with pytest.raises(ParameterError, match=r"once for garbled/0/add\(8\)/3, found a second call"):
+                again()
+        assert crossed == [len(frames(side, "sent")) for side in (garbler, evaluator)]
 
 
 def test_printing_shows_type_and_shape_only() -> None:
