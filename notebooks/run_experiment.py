@@ -302,7 +302,7 @@ print(f"labels you got:   {(labels == queries.labels).sum()} of {count} right")
 
 # %%
 from mpc.dp.accountant import epsilon
-from parties.capc.warnings import warnings
+from parties.capc.results import warnings
 
 each = parameters.costs
 for answers in (1, 6, count):

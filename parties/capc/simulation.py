@@ -24,9 +24,9 @@ from mpc.dp.accountant import Cost, epsilon
 from mpc.dp.data_dependent import data_dependent_epsilon
 from mpc.randomness import SYSTEM, Randomness
 from mpc.ring import Ring
+from parties.capc.campaign import Accuracy
 from parties.capc.casting import RoleAssignment, public_parameters, split_data, training_settings
 from parties.capc.config import CapcConfig
-from parties.capc.questions import Accuracy
 from parties.learning.datasets import Dataset, load_dataset
 from parties.learning.labels import Labels
 from parties.learning.models import Model
