@@ -61,9 +61,7 @@ class Answers:
         """Return the answers in the order in which they came. Raises `AnswersError`."""
         try:
             with locked(self._path) as journal:
-                return [
-                    msgspec.json.decode(answer, type=Answer) for line in journal.lines for answer in _answers(line)
-                ]
+                return [msgspec.json.decode(answer, type=Answer) for line in journal.lines for answer in _answers(line)]
         except (JournalError, msgspec.DecodeError, msgspec.ValidationError) as error:
             raise AnswersError(f"expected answers in {self._path}, found: {error}") from error
 
