@@ -1,4 +1,4 @@
-"""The pieces of a batch and the frames of a piece: how much both sides work on, and send, at once.
+"""The pieces of a batch and the frames of a piece, which bound what a side works on and sends at once.
 
 A batch is cut into pieces of whole tiles. For each piece::
 

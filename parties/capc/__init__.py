@@ -3,7 +3,7 @@
 - ``client``, ``server``, ``privacy_guardian``: the roles. Begin with one of these, beside docs/protocol.md.
 - ``settings``: what one party may know.
 - ``questions``, ``campaign``, ``results``: what a querying party asks, why, and what it publishes.
-- ``config``, ``casting``, ``processes``, ``protocol``: what one may choose about a run, and the plan that follows.
+- ``choices``, ``config``, ``casting``, ``processes``, ``protocol``: what one may choose, and the plan that follows.
 - ``summary``, ``report``, ``budget_view``: what a person is shown of results and accounts.
 - ``simulation``: a campaign in the clear.
 """

@@ -1,4 +1,4 @@
-"""The view of the privacy budget: every account in the guardian's ledger, without a run."""
+"""The view of the privacy budget, which shows every account in the guardian's ledger without a run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a terminal shows at the end of a run: one line for each thing, as a name and a value.
+"""The lines that a terminal shows at the end of a run, each a name and a value.
 
 Everything comes from what the querying parties published (`parties/capc/results.py`).
 """
