@@ -1,4 +1,4 @@
-"""What the link itself carries in this run: the limit that the engine's rates are held against."""
+"""The rate of the link itself in this run, which is the limit of the engine's rates."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@
 # | party | here called | what it does |
 # |---|---|---|
 # | querying party (QP) | `client` | this is you, who ask and alone learn the label |
-# | answering parties (AP) | `server-0`, `server-1`, ... | the other hospitals, which vote and see no query and no vote |
+# | answering parties (AP) | `server-0`, `server-1`, ... | the other hospitals, which vote but see no query or vote |
 # | privacy guardian (PG) | `privacy-guardian` | adds noise, keeps the privacy ledger, sees neither query nor label |
 #
 # Every party follows the protocol, but may look at all that it receives (*semi-honest*). The guardian colludes with
