@@ -24,13 +24,13 @@ def test_tables_travel_in_frames_and_batches_can_wait() -> None:
     """Two batches prepared, the second used first; one is larger than a frame."""
     garbler, evaluator = opened()
     small, large = Circuit.add(8), Circuit.relu(32, 8)
-    mine, theirs = words((400, 1), 32, 3), words((400, 1), 32, 4)
+    own_values, other_values = words((400, 1), 32, 3), words((400, 1), 32, 4)
     waiting = run_both_sides(
         lambda: garbler.prepare(small, 1), lambda: evaluator.prepare(small, 1, np.array([[200]], dtype=np.uint64))
     )
-    garbled, evaluated = prepared(garbler, evaluator, large, mine, theirs)
+    garbled, evaluated = prepared(garbler, evaluator, large, own_values, other_values)
     outputs, _ = run_both_sides(garbled.receive_outputs, evaluated.return_outputs)
-    np.testing.assert_array_equal(outputs, large.run(mine, theirs))
+    np.testing.assert_array_equal(outputs, large.run(own_values, other_values))
     run_both_sides(lambda: waiting[0].send_inputs(np.array([[100]], dtype=np.uint64)), waiting[1].receive_inputs)
     _, outputs = run_both_sides(waiting[0].reveal_to_evaluator, waiting[1].learn_outputs)
     assert outputs.tolist() == [[44]]
@@ -44,17 +44,17 @@ def test_tables_travel_in_frames_and_batches_can_wait() -> None:
 def test_a_batch_of_many_pieces_is_one_batch(monkeypatch: pytest.MonkeyPatch, n: int) -> None:
     monkeypatch.setattr(mpc.garbled.pieces, "OTS_A_PIECE", 64 * 9)  # 64 instances of three 3-bit words
     circuit = Circuit.argmax(3, 3)
-    mine, theirs = words((n, 3), 3, 11), words((n, 3), 3, 12)
-    expected = circuit.run(mine, theirs)
+    own_values, other_values = words((n, 3), 3, 11), words((n, 3), 3, 12)
+    expected = circuit.run(own_values, other_values)
     garbler, evaluator = opened()
     shared = Projection(5)
     streamed = run_both_sides(
-        lambda: garbler.garble(circuit, mine, projection=shared),
-        lambda: evaluator.evaluate(circuit, theirs, projection=shared),
+        lambda: garbler.garble(circuit, own_values, projection=shared),
+        lambda: evaluator.evaluate(circuit, other_values, projection=shared),
     )
     batches = [
-        prepared(garbler, evaluator, circuit, mine, theirs, shared),
-        run_both_sides(lambda: garbler.garble(circuit, mine), lambda: evaluator.evaluate(circuit, theirs)),
+        prepared(garbler, evaluator, circuit, own_values, other_values, shared),
+        run_both_sides(lambda: garbler.garble(circuit, own_values), lambda: evaluator.evaluate(circuit, other_values)),
     ]
     for garbled, evaluated in (streamed, batches[0]):
         np.testing.assert_array_equal((garbled.shares() + evaluated.shares()) & np.uint64(31), expected)
@@ -101,7 +101,7 @@ def test_a_batch_cannot_jam_a_link_that_buffers_almost_nothing(monkeypatch: pyte
     """Choices of 64 KB and tables of 230 KB a piece, over sockets that hold a few KB."""
     monkeypatch.setattr(mpc.garbled.pieces, "OTS_A_PIECE", 1 << 14)
     circuit = Circuit.argmax(2, 8)
-    mine, theirs = words((3000, 2), 8, 13), words((3000, 2), 8, 14)
+    own_values, other_values = words((3000, 2), 8, 13), words((3000, 2), 8, 14)
     with socket.create_server(("127.0.0.1", 0)) as server:
         ends = [socket.socket(), socket.socket()]
         for end in (server, ends[0]):
@@ -112,9 +112,9 @@ def test_a_batch_cannot_jam_a_link_that_buffers_almost_nothing(monkeypatch: pyte
     channels = [SocketChannel(peer, 20, end) for peer, end in zip(("evaluator", "garbler"), ends, strict=True)]
     garbler, evaluator = run_both_sides(lambda: Garbler.open(channels[0]), lambda: Evaluator.open(channels[1]))
     garbled, evaluated = run_both_sides(
-        lambda: garbler.garble(circuit, mine), lambda: evaluator.evaluate(circuit, theirs)
+        lambda: garbler.garble(circuit, own_values), lambda: evaluator.evaluate(circuit, other_values)
     )
     _, outputs = run_both_sides(garbled.reveal_to_evaluator, evaluated.learn_outputs)
-    np.testing.assert_array_equal(outputs, circuit.run(mine, theirs))
+    np.testing.assert_array_equal(outputs, circuit.run(own_values, other_values))
     for channel in channels:
         channel.close()
