@@ -1,4 +1,4 @@
-"""Measurements, as ratios taken side by side in one run. Nothing here is a test."""
+"""Measurements, each a ratio of two figures that are taken side by side in one run. Nothing here is a test."""
 
 import os
 

@@ -1,4 +1,6 @@
-"""AND gates a circuit and width: ``python -m benchmarks.and_counts`` writes the table of ``docs/circuits.md``.
+"""The AND gates of each circuit, by width. This writes the table of ``docs/circuits.md``.
+
+    python -m benchmarks.and_counts
 
 The costs of garbling (bytes, hash calls) are in AND gates alone, so this table is the price list of the engine. A test
 holds it against the circuits, and the formulas too.

@@ -1,9 +1,12 @@
-"""Campaigns with the real cryptography beside the same in the clear: ``python -m benchmarks.campaigns``.
+"""Campaigns with the real cryptography, beside the same in the clear.
+
+    python -m benchmarks.campaigns [--seeds 1]
 
 For each experiment seed the configuration runs as real programs, with accounts of its own, and as
-:mod:`parties.capc.simulation`: same parts, models, choices and votes, noise of the same distribution. Writes a table,
-and ``campaigns-NAME.json`` and ``.png``: accuracy before and after for each querying party, epsilon, seconds a query
-and where they went. Seeds measured before stay in the file until they are measured again: ``--seeds 1``.
+:mod:`parties.capc.simulation`. Both have the same parts, models, choices and votes, and noise of the same distribution.
+The table, ``campaigns-NAME.json`` and ``.png`` hold the accuracy before and after for each querying party, the epsilon,
+and the seconds of a query with the steps that took them. Seeds that were measured stay in the file until they are
+measured again.
 """
 
 from __future__ import annotations

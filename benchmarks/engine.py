@@ -1,9 +1,13 @@
-"""The garbled-circuit engine against the hardware's limits: ``python -m benchmarks.engine``.
+"""The garbled-circuit engine against the limits of the hardware.
 
-Every figure is taken in one run on the machine at hand and shown with the limit it is held against: AES blocks a second
-on the same core, bytes a second on the same link. Prints a table; writes ``engine.json`` and ``engine.png``.
-"Streamed" is one call a side (:meth:`mpc.garbled.session.Garbler.garble`), tables being evaluated as they arrive;
-"prepared" sends tables ahead of the garbler's inputs, and the time is that of both parts.
+    python -m benchmarks.engine
+
+Every figure is taken in one run on the machine at hand. It is shown with its limit, which is the number of AES blocks a
+second on the same core, or of bytes a second on the same link. The program prints a table, and writes ``engine.json``
+and ``engine.png``.
+
+"Streamed" is one call on each side (:meth:`mpc.garbled.session.Garbler.garble`), in which tables are evaluated as they
+arrive. "Prepared" sends tables ahead of the garbler's inputs, and the time is that of both parts.
 """
 
 from __future__ import annotations

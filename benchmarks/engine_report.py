@@ -1,4 +1,4 @@
-"""What :mod:`benchmarks.engine` measured, for readers: a table with the need beside each figure, and the plot."""
+"""The figures of :mod:`benchmarks.engine` for readers, as a table with the need beside each figure, and as a plot."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the link itself carries in this run: the limit that the engine's rates are held against."""
+"""The rate of the link itself in this run, which is the limit of the engine's rates."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 from benchmarks.two_party import Transport, run_two_party
 from mpc.channels.frames import Channel
-from mpc.garbled.session import FRAME_BYTES
+from mpc.garbled.pieces import FRAME_BYTES
 
 STREAM_BYTES = 500_000_000
 ROUND_TRIPS = 500

@@ -1,4 +1,4 @@
-"""Runs for measuring: ``run_protocol.py`` with every party a process, and where its querying parties' time went."""
+"""Runs for measuring, in which ``run_protocol.py`` starts every party as a process. They tell where the time went."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def querying(events: Iterable[Event], skipped: int = 0) -> tuple[float, Seconds]
     """The seconds from a querying party's first preprocessing to its last label, and what it was in meanwhile.
 
     The first `skipped` batches are left out, and with them what happens once. The party is in steps with many
-    parties at once: an instant counts in equal parts for all of them, so that the parts add up to the whole.
+    parties at once. An instant counts in equal parts for all of them, so that the parts add up to the whole.
     "between steps" is its own work and waiting outside of all.
     """
     edges = []

@@ -1,9 +1,11 @@
-"""Half gates against three halves, end to end: ``python -m benchmarks.table_formats``.
+"""Half gates against three halves, end to end.
 
-32-bit ReLUs on shares in a session, OTs and inputs included, both processes on a core of their own, over loopback TCP
-and TLS, and over TLS in a network namespace of their own whose loopback the kernel holds to a rate (token bucket; needs
-root and iproute2, otherwise those rows are left out). The two formats take turns in the same run. Writes a table and
-``table_formats.json``.
+    python -m benchmarks.table_formats
+
+The work is 32-bit ReLUs on shares in a session, with OTs and inputs. Each process has a core of its own. The links are
+loopback TCP, TLS, and TLS in a network namespace whose loopback the kernel holds to a rate by a token bucket. Those
+last rows need root and iproute2, and are left out without them. The two formats take turns in the same run. The program
+writes a table and ``table_formats.json``.
 """
 
 from __future__ import annotations

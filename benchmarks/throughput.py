@@ -1,8 +1,10 @@
-"""Labels a minute by answering parties and queries in a batch: ``python -m benchmarks.throughput``.
+"""Labels a minute, by the number of answering parties and of queries in a batch.
 
-Every cell is a run of the real programs, one process a party, TLS between them, preprocessing included; training,
-set-up and the first batch not. Writes a table, ``throughput.json`` and a plot. Cells measured before stay in the file
-until they are measured again, so that a table can come about cell by cell: ``--parties 20 --batches 64``.
+    python -m benchmarks.throughput [--parties 20 --batches 64]
+
+Every cell is a run of the real programs, with one process for each party and TLS between them. The time includes the
+preprocessing, but not training, set-up and the first batch. The program writes a table, ``throughput.json`` and a plot.
+Cells that were measured stay in the file until they are measured again, so that a table can come about cell by cell.
 """
 
 from __future__ import annotations

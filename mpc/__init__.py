@@ -1,7 +1,17 @@
-"""Secure computation: protocols, shares, circuits, channels.
+"""Secure computation between parties that do not trust each other with their data.
 
-``mpc.argmax`` and ``mpc.sum_histogram`` are the two one-call functions of :mod:`mpc.garbled.one_call`. They are loaded
-at their first use, so that importing a light module such as :mod:`mpc.errors` stays light.
+``mpc.argmax`` and ``mpc.sum_histogram`` do a whole task in one call, over a :class:`Garbler` on one side and an
+:class:`Evaluator` on the other (:mod:`mpc.garbled.one_call`). Everything else is in a folder for each topic:
+
+- ``errors``, ``randomness``, ``ring``: what all others stand on.
+- ``channels``: conversations between two parties.
+- ``garbled``: garbled circuits over a channel.
+- ``paillier``: an additively homomorphic cipher.
+- ``dp``: noise, and the accounting of differential privacy.
+- ``inference``: neural networks on additive shares.
+- ``capc``: the steps of CaPC, one protocol that is built from these.
+
+A name is loaded when it is first used, so that importing a light module such as :mod:`mpc.errors` stays light.
 """
 
 from __future__ import annotations
@@ -9,14 +19,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from mpc.garbled.one_call import argmax, sum_histogram
+    from mpc.garbled import Evaluator, Garbler, argmax, sum_histogram
 
-__all__ = ["argmax", "sum_histogram"]
+__all__ = ["Evaluator", "Garbler", "argmax", "sum_histogram"]
 
 
 def __getattr__(name: str) -> object:
     if name in __all__:
-        from mpc.garbled import one_call as two_party  # noqa: PLC0415  (the point of this function)
+        from mpc import garbled  # noqa: PLC0415  (the point of this function)
 
-        return getattr(two_party, name)
-    raise AttributeError(f"module 'mpc' has no attribute {name!r}")
+        return getattr(garbled, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

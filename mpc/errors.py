@@ -1,4 +1,17 @@
-"""Errors of the secure-computation layer: which step, which peer, what was expected, what was found."""
+"""All errors that the secure-computation layer raises on purpose.
+
+    MpcError
+    ├── ParameterError            an argument of the caller
+    │   └── RangeError            a value or a model that does not fit its ring
+    ├── BudgetExceededError       a charge beyond a privacy budget
+    └── PeerError                 one peer, in one step
+        ├── ProtocolError         a message of it is not what the protocol allows
+        └── TransportError        the connection to it
+            └── DeadlineError     it did not answer in time
+
+The message of an error is one sentence. It says what was expected and what was found, and holds no secret. A
+:class:`PeerError` also names the peer and the step.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +21,7 @@ class MpcError(Exception):
 
 
 class ParameterError(MpcError, ValueError):
-    """A caller's argument is unusable: wrong shape, width, ring or range."""
+    """An argument of the caller has an unusable shape, width, ring or range, or a call is out of turn."""
 
 
 class RangeError(ParameterError):
@@ -24,7 +37,12 @@ class OrderError(MpcError):
 
 
 class PeerError(MpcError):
-    """Base of errors that concern one peer in one protocol step."""
+    """Base of errors that concern one peer in one protocol step.
+
+    Attributes:
+        peer: name of the peer, or empty where it is not known.
+        step: the protocol's name of the step, or empty.
+    """
 
     def __init__(self, message: str, *, peer: str = "", step: str = "") -> None:
         super().__init__(message)
@@ -42,7 +60,7 @@ class ProtocolError(PeerError):
 
     @classmethod
     def mismatch(cls, what: str, expected: object, found: object, *, peer: str = "", step: str = "") -> ProtocolError:
-        """One sentence: what was expected, what was found."""
+        """Return an error whose sentence says what was expected and what was found."""
         return cls(f"expected {what} {expected!s}, found {found!s}", peer=peer, step=step)
 
 

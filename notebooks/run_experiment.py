@@ -14,21 +14,22 @@
 # %% [markdown]
 # # CaPC step by step: one query, then one campaign
 #
-# You work at a hospital. You have a model and some records, and there are records that your model cannot label: it
-# has never seen anything like them. Other hospitals could, but nobody may show anybody a record, a model or a vote.
+# You work at a hospital. You have a model and some records. There are also records that your model cannot label,
+# because it has never seen anything like them. Other hospitals could label them. But nobody may show anybody a record,
+# a model or a vote.
 #
-# CaPC (Choquette-Choo et al., "CaPC Learning", ICLR 2021) lets you ask them all the same. This notebook takes one
-# query through the protocol by hand, with the real cryptography and both sides of every step in view, so that you
-# see what each party holds and that what it sees of the others is noise. Then it runs the same as separate
-# processes, and last a small *campaign*: many queries, a better model, and what that cost in privacy.
+# CaPC (Choquette-Choo et al., "CaPC Learning", ICLR 2021) lets you ask the others all the same. This notebook takes a
+# batch of queries through the protocol by hand, with the real cryptography and both sides of every step in view. You
+# see what each party holds, and that what it sees of the others is noise. Then the notebook runs the same as separate
+# processes. Last comes a small *campaign* of many queries, which gives a better model and costs some privacy.
 #
 # | party | here called | what it does |
 # |---|---|---|
-# | querying party (QP) | `client` | you: asks, and alone learns the label |
-# | answering parties (AP) | `server-0`, `server-1`, ... | the other hospitals: vote, unable to see query or vote |
+# | querying party (QP) | `client` | this is you, who ask and alone learn the label |
+# | answering parties (AP) | `server-0`, `server-1`, ... | the other hospitals, which vote but see no query or vote |
 # | privacy guardian (PG) | `privacy-guardian` | adds noise, keeps the privacy ledger, sees neither query nor label |
 #
-# Everybody follows the protocol but may look at whatever comes by (*semi-honest*), and the guardian sides with
+# Every party follows the protocol, but may look at all that it receives (*semi-honest*). The guardian colludes with
 # nobody.
 
 # %%
@@ -48,9 +49,10 @@ os.chdir(ROOT)
 # %% [markdown]
 # ## 1 · What each party holds
 #
-# Handwritten digits, 8 × 8 pixels, stand in for scans, the ten digits for ten diseases. Seven hospitals share the
-# records out; each lacks three of the ten classes altogether, other ones each. `CapcConfig` is the same
-# configuration that the YAML files in `configs/` hold; `deal` shares out the data as a run would.
+# Handwritten digits of 8 × 8 pixels stand in for scans, and the ten digits for ten diseases. The records are split
+# among seven hospitals. Each hospital has no record of three of the ten classes, and these three differ from hospital
+# to hospital. `CapcConfig` is the configuration that the YAML files in `configs/` hold. `split_data` splits the data as
+# a run would.
 
 # %%
 from parties.capc.casting import RoleAssignment, public_parameters, split_data, training_settings
@@ -75,8 +77,8 @@ for name, owner in owners.items():
     print(name.ljust(10), *(f"{count:4d}" for count in np.bincount(data.owned[owner].labels, minlength=10)))
 
 # %% [markdown]
-# Every party trains on its own records, and nobody else ever sees the result. You set 240 records aside that you
-# have no label for; `order_to_ask` puts first what your own model is least sure of.
+# Every party trains on its own records, and no other party ever sees the model. You set 240 records aside that you
+# have no label for. `order_to_ask` sorts them, and begins with those that your own model is least sure of.
 
 # %%
 from parties.learning.selection import order_to_ask
@@ -102,8 +104,8 @@ pyplot.show()
 # ## 2 · What all parties agree on
 #
 # Everything below is arithmetic on integers modulo $2^{41}$ (the *ring*). A number $x$ becomes the integer nearest to
-# $2^{12} x$, and a secret $z$ becomes two *shares* with $z_1 + z_2 = z$ in the ring, of which each is uniformly random
-# by itself. A model whose numbers could overflow the ring is refused, so nothing is lost by this.
+# $2^{13} x$. A secret $z$ becomes two *shares* with $z_1 + z_2 = z$ in the ring. Each share by itself is uniformly
+# random. A model whose numbers could overflow the ring is refused, so that no result is wrong because of it.
 
 # %%
 from mpc.ring import Ring
@@ -123,12 +125,13 @@ print(f"noise on each count of votes: discrete Gaussian, standard deviation {par
 # %% [markdown]
 # ## 3 · Step 1, with one answering party
 #
-# Two ends of a channel that remembers what went over it stand for the TLS connection of a real run. `both` runs the
-# two sides of a step at the same time: the left function only has what `client` may have, the right one what
-# `server-0` may.
+# A channel in memory, which keeps every message, stands for the TLS connection of a real run. `run_both_sides` runs the
+# two sides of a step at the same time. The left function only has what `client` may have, and the right one what
+# `server-0` may have.
 #
-# **Step 0, preparation.** The two draw keys for garbled circuits (oblivious transfer), and prepare everything that
-# does not depend on the query: encrypted random masks for the linear layers, garbled circuits for the others.
+# **Step 0, preparation.** The two parties draw keys for garbled circuits (oblivious transfer). Then they prepare
+# everything that does not depend on the query. These are encrypted random masks for the linear layers, and garbled
+# circuits for the others.
 
 # %%
 from mpc.capc import aggregation, release, vote
@@ -151,8 +154,9 @@ vote_circuit, garbled = run_both_sides(
 )
 
 # %% [markdown]
-# **Steps 1a and 1b, private inference.** You send your records under a mask; the model runs on shares. The *logits*
-# (one number per class; the largest is the model's answer) end as two shares, one on each side.
+# **Steps 1a and 1b, private inference.** You send your records under a mask, and the model runs on shares. Its result
+# is one number for each class, the *logits*. The class with the largest logit is the model's answer. The logits end as
+# two shares, one on each side.
 
 # %%
 my_logits, their_logits = run_both_sides(lambda: asking.infer(asked, encoded), lambda: serving.infer(served))
@@ -166,8 +170,8 @@ print("  its model, in the clear", *(f"{logit:>16.4f}" for logit in models["serv
 assert (ring.signed(ring.add(my_logits, their_logits)) == networks["server-0"].run_clear(encoded)).all()
 
 # %% [markdown]
-# Only this notebook, which plays both parties, can add the two. Each share alone is noise: every value of the ring
-# is equally likely, whatever the logits are.
+# Only this notebook can add the two shares, because it plays both parties. Each share alone is noise. Every value of
+# the ring is equally likely, whatever the logits are.
 
 # %%
 figure, axes = pyplot.subplots(1, 3, figsize=(11, 2.6))
@@ -181,9 +185,9 @@ for axis, values, title in (
 pyplot.show()
 
 # %% [markdown]
-# **Step 1c, the vote.** A garbled circuit finds the largest logit of each query and gives it out in shares again,
-# under a *fresh* mask of `server-0`: a 1 for the class it votes for, 0 for the others. With the same mask as before
-# you could subtract your two shares and would have every logit.
+# **Step 1c, the vote.** A garbled circuit finds the largest logit of each query. Its output is a 1 for that class and a
+# 0 for each of the others, in shares again, under a *fresh* mask of `server-0`. With the mask of the logits you could
+# subtract your two shares, and would have every logit.
 
 # %%
 my_vote, masks = run_both_sides(
@@ -195,8 +199,8 @@ print("its own share          ", masks[0])
 print("together (nobody's!)   ", votes_ring.add(my_vote, masks)[0])
 
 # %% [markdown]
-# What came by at each end, by kind of message: keys, ciphertexts, garbled tables. The lengths depend on the shapes
-# of the model and the number of queries, never on a value.
+# Each end received keys, ciphertexts and garbled tables. Their lengths depend on the shapes of the model and on the
+# number of queries, never on a value.
 
 # %%
 for end, transcript in (("client", querying.transcript), ("server-0", answering.transcript)):
@@ -208,12 +212,12 @@ for end, transcript in (("client", querying.transcript), ("server-0", answering.
 # %% [markdown]
 # ## 4 · The same with the others
 #
-# The steps are the same with every answering party; in a run all of them happen at once.
+# The steps are the same with every answering party. In a run all of them happen at once.
 
 
 # %%
 def ask(name):
-    """Steps 0 to 1c with one answering party: your share of its votes, and its own."""
+    """Take steps 0 to 1c with one answering party, and return your share of its votes and its own."""
     querying, answering = memory_pair("client", name)
     evaluator, garbler = run_both_sides(lambda: Evaluator.open(querying), lambda: Garbler.open(answering))
     asking, serving = run_both_sides(
@@ -237,10 +241,10 @@ shares = {"server-0": (my_vote, masks)} | {name: ask(name) for name in servers[1
 # %% [markdown]
 # ## 5 · Step 2: the sum, and the noise
 #
-# The guardian makes a Paillier key pair: whoever has the public key can encrypt, and can add under encryption; the
-# guardian alone can decrypt. Every answering party encrypts its share; you multiply the ciphertexts, which adds
-# what is in them, and the guardian decrypts that one sum. It never sees a single party's share, and the sum of
-# uniform masks is uniform noise as well.
+# The guardian makes a Paillier key pair. Everybody with the public key can encrypt, and can add under encryption. Only
+# the guardian can decrypt. Every answering party encrypts its share. You multiply the ciphertexts, which adds what is
+# in them, and the guardian decrypts that one sum. It never sees the share of a single party. The sum of uniform masks
+# is uniform noise, too.
 
 # %%
 from mpc.paillier.scheme import SecretKey
@@ -262,9 +266,9 @@ mask_sums = aggregation.guardian_decrypt(guardians, secret_key, parameters.packi
 print("the guardian's sum of the masks, first query:", mask_sums[0])
 
 # %% [markdown]
-# The guardian adds noise to its sum: an exact discrete Gaussian on every class's count. This is what makes the
-# label *differentially private*: whether any one training record was there changes the odds of a label only so
-# much, and the privacy ledger adds up how much ($\varepsilon$).
+# The guardian adds noise to its sum, an exact discrete Gaussian on the count of every class. The noise makes the label
+# *differentially private*. The presence of any one training record changes the odds of a label only by a bounded
+# factor. The privacy ledger adds up the bounds ($\varepsilon$).
 
 # %%
 noise = release.draw_noise(mask_sums.shape, parameters.noise_scale, parameters.width)
@@ -282,7 +286,7 @@ assert (counts.sum(axis=1) == config.n_parties).all()
 # ## 6 · Step 3: the label
 #
 # Your sum and the guardian's noisy sum are shares of the noisy counts. One last garbled circuit between the two of
-# you adds them and gives *you* the class with the largest noisy count. The guardian learns nothing, you learn no
+# you adds them, and gives *you* the class with the largest noisy count. The guardian learns nothing. You learn no
 # count.
 
 # %%
@@ -297,40 +301,41 @@ print(f"votes, no noise:  {(counts.argmax(axis=1) == queries.labels).sum()} of {
 print(f"labels you got:   {(labels == queries.labels).sum()} of {count} right")
 
 # %% [markdown]
-# What did it cost? Changing one record changes at most one vote, which moves two counts by one each. The accountant
-# (here the same that the ledger uses) says what that gives away at most:
+# What did it cost? A change of one record changes at most one vote, and so two counts by one each. The accountant, the
+# one that the ledger uses, says how much that gives away at most.
 
 # %%
 from mpc.dp.accountant import epsilon
-from parties.capc.warnings import warnings
+from parties.capc.results import warnings
 
-each = parameters.costs
+query_costs = parameters.costs
 for answers in (1, 6, count):
-    print(f"{answers:3d} labels: epsilon {epsilon([cost.times(answers) for cost in each], float(config.delta)):.3g}")
-print(*warnings(epsilon([cost.times(count) for cost in each], float(config.delta)), config.n_parties))
+    spent = epsilon([cost.times(answers) for cost in query_costs], float(config.delta))
+    print(f"{answers:3d} labels: epsilon {spent:.3g}")
+print(*warnings(spent, config.n_parties))
 
 # %% [markdown]
-# With six hospitals there is no way around it: noise that hides a record drowns six votes. Dozens of parties, a
-# larger noise scale and few questions are what the method is for; see section 8.
+# With six hospitals there is no way around it. Noise that hides a record drowns six votes. The method is meant for
+# dozens of parties, a larger noise scale and few questions, as in section 8.
 #
-# `mpc.capc.protocol.run_capc` is all of the above in one function of a page, and `plaintext_labels` the same in the
-# clear.
+# The function `run_capc` in `mpc.capc.protocol` does all of the above on one page.
 #
 # ## 7 · One query, as real processes
 #
-# In a run every party is a process with its own folder, key and certificate, and they talk over TLS.
-# `run_protocol.py` starts them, watches them and takes them down (without `--launcher process` in tmux panes, to
-# look at). The guardian's accounts and a campaign's answers last from run to run, in `files_dir`: each run here
-# gets a new one, or this first one, whose labels carry no noise and so cost an infinite epsilon, would leave no
-# budget for the campaign below.
+# In a run every party is a process with its own folder, key and certificate, and the parties talk over TLS.
+# `run_protocol.py` starts, watches and ends them. Without `--launcher process` it shows them in tmux panes.
+#
+# The guardian's accounts and the answers of a campaign last from run to run, in `files_dir`. Here each run gets a new
+# folder. The labels of this first run carry no noise, so that they cost an infinite epsilon. In the same folder they
+# would leave no budget for the campaign below.
 
 # %%
 WORKSPACE = tempfile.TemporaryDirectory(prefix="capc-notebook-")  # goes away with the notebook's kernel
-START_PORT = os.environ.get("CAPC_START_PORT", "23700")  # the first of one port a party; take others if they are in use
+START_PORT = os.environ.get("CAPC_START_PORT", "23700")  # of one port for each party. Take others if these are in use
 
 
 def run_protocol(name, *flags):
-    """Run the protocol to its end in a folder of its own; what `result.json` says."""
+    """Run the protocol to its end in a folder of its own, and return the content of `result.json`."""
     command = [sys.executable, "run_protocol.py", "--launcher", "process", "--start_port", START_PORT, *flags]
     command += ["--files_dir", f"{WORKSPACE.name}/{name}", "--logs_dir", f"{WORKSPACE.name}/logs"]
     plain = {name: value for name, value in os.environ.items() if name != "FORCE_COLOR"}  # which Jupyter sets
@@ -345,14 +350,13 @@ def run_protocol(name, *flags):
 answer = run_protocol("one-query", "--n_parties", "2", "--models", "logistic-regression", "--dp_noise_scale", "0")
 
 # %% [markdown]
-# The table has seconds and bytes of each step; steps 0 and 0' happen before the query is asked.
+# The table has seconds and bytes of each step. Steps 0 and 0' happen before the query is asked.
 #
 # ## 8 · A campaign: first in the clear
 #
-# A campaign asks about many records and trains again with the answers. What it gains and what it costs depend on
-# the number of parties, the noise and the number of queries. `parties.capc.simulation` plays a campaign in the clear,
-# with the same models, choices, votes and noise, in seconds: use it on data that you may show, to choose before you
-# spend budget.
+# A campaign asks about many records, and trains again with the answers. Its gain and its cost depend on the number of
+# parties, the noise and the number of queries. `parties.capc.simulation` plays a campaign in the clear, with the same
+# models, choices, votes and noise, in seconds. Use it on data that you may show, to choose before you spend budget.
 
 # %%
 from parties.capc.simulation import simulate
@@ -387,15 +391,15 @@ for parties, scale, run in tried:
     )
 
 # %% [markdown]
-# More parties carry more noise, and so the same gain costs less privacy. (With one seed the points scatter; average
-# over several: `python -m parties.capc.simulation --config configs/hospitals.yaml --seeds 0,1,2`.)
+# More parties carry more noise, so that the same gain costs less privacy. With one seed the points scatter. The average
+# over several seeds comes from `python -m parties.capc.simulation --config configs/hospitals.yaml --seeds 0,1,2`.
 #
 # ## 9 · The campaign, for real
 #
-# Six answering parties, so that it is quick here; `configs/hospitals.yaml` is the same with twenty and a budget of
-# $\varepsilon = 10$. Every answer below went through all of the steps above. The guardian charges its ledger
-# *before* each batch, and refuses when the budget is spent; a campaign that breaks off goes on where it ended and
-# pays for nothing twice.
+# Here are six answering parties, so that it is quick. `configs/hospitals.yaml` is the same with twenty of them and a
+# budget of $\varepsilon = 10$. Every answer below went through all of the steps above. The guardian charges its ledger
+# *before* each batch, and refuses when the budget is spent. A campaign that was interrupted continues where it ended,
+# and pays for nothing twice.
 
 # %%
 chosen = campaign | {"models": campaign["models"][0], "n_parties": 6, "dp_noise_scale": 1, "epsilon_budget": 40}
@@ -426,7 +430,7 @@ if report["refusal"]:
     print(f"ended by the guardian: {report['refusal']}")
 
 # %% [markdown]
-# What is spent and left, as the ledger has it:
+# The ledger tells how much is spent and left.
 
 # %%
 command = [sys.executable, "run_protocol.py", "--budget", "--files_dir", f"{WORKSPACE.name}/campaign"]
@@ -436,8 +440,8 @@ print(subprocess.run(command, capture_output=True, text=True, check=True).stdout
 # %% [markdown]
 # ## Where to go from here
 #
-# - `python run_protocol.py --config configs/hospitals.yaml`: three ask twenty, within $\varepsilon = 10$.
-# - Every run leaves `files/<run>/report.html`, which shows as much as the plots above, and where the time went.
-# - `configs/default.yaml` explains every key; every key is also a flag.
-# - `docs/protocol.md` explains every step, `docs/security.md` what is assumed and what is not protected.
+# - In `python run_protocol.py --config configs/hospitals.yaml` three hospitals ask twenty, within $\varepsilon = 10$.
+# - Every run leaves `files/<run>/report.html`, which shows as much as the plots above, and the time of each step.
+# - `configs/default.yaml` explains every key. Most keys are also flags.
+# - `docs/protocol.md` explains every step. `docs/security.md` says what is assumed and what is not protected.
 # - The party programs are `parties/capc/client.py`, `parties/capc/server.py` and `parties/capc/privacy_guardian.py`.

@@ -1,7 +1,8 @@
 """Durable privacy accounts by name, charged before an answer is possible.
 
-One line of JSON a charge in a journal (:mod:`parties.frame.journal`). A crash after the charge costs budget, never
-privacy; a crash inside it leaves nothing that anybody was told of. Two runs that race wait for each other at the lock.
+Each charge is a line of JSON in a journal (:mod:`parties.frame.journal`). A crash after a charge costs budget, never
+privacy. A crash within it leaves nothing that anybody was told of. Two runs at the same time wait for each other at the
+journal's lock.
 """
 
 from __future__ import annotations
@@ -21,19 +22,29 @@ from parties.frame.journal import JournalError, OpenJournal, locked
 
 
 class LedgerError(PartyError):
-    """The ledger cannot be read or written; no answer may be given."""
+    """The ledger cannot be read or written, so that no answer may be given."""
 
 
 class Charge(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What one account was charged at once, or given back (negative counts).
+    """One entry of the ledger.
 
-    Ledgers on disk call the account `querying_party`.
+    Attributes:
+        account: the name of the account.
+        session: the run in which it was charged.
+        time: in seconds since 1970.
+        costs: what it was charged at once. Negative counts were given back.
     """
 
-    account: str = msgspec.field(name="querying_party")
+    account: str
     session: str
     time: float
     costs: tuple[Cost, ...]
+
+
+class _OlderCharge(Charge, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """An entry from the time when a ledger had one kind of account."""
+
+    account: str = msgspec.field(name="querying_party")
 
 
 @dataclass(frozen=True)
@@ -41,8 +52,8 @@ class Account:
     """An account after a charge.
 
     Attributes:
-        granted: the queries that may be answered now.
-        total: epsilon of everything that the account was charged, these included.
+        granted: how many times the costs were charged, which is how many answers may be given now.
+        total: epsilon of everything that the account was charged, with these.
     """
 
     granted: int
@@ -50,16 +61,16 @@ class Account:
 
 
 EpsilonOf = Callable[[Sequence[Cost]], float]
-"""The accountant: total epsilon at the ledger's delta."""
+"""An accountant, which returns the epsilon of all costs together, at a delta of its own."""
 
 
 class Ledger:
     """Durable, append-only accounts by name.
 
     Args:
-        path: the file, in its owner's private folder; made with mode 0600 when absent.
+        path: the file, in its owner's private folder. It is made with mode 0600 when absent.
         epsilon_of: the accountant.
-        budget: epsilon that one account may spend in all; None for accounting without a limit.
+        budget: epsilon that one account may spend in all. None for accounting without a limit.
     """
 
     def __init__(self, path: Path, epsilon_of: EpsilonOf, budget: float | None) -> None:
@@ -67,32 +78,36 @@ class Ledger:
         self._epsilon_of = epsilon_of
         self._budget = budget
 
-    def charge(self, account: str, session: str, query_costs: Sequence[Cost], queries: int) -> Account:
-        """Charge for as many of the queries as the budget allows, durably.
+    def charge(self, account: str, session: str, costs: Sequence[Cost], times: int) -> Account:
+        """Charge an account durably, as many times as the budget allows, and at least once.
 
-        `query_costs` is what one query costs. The account is charged for `granted` queries, at least one.
+        Args:
+            account: its name.
+            session: the run.
+            costs: the costs of one answer.
+            times: number of answers that are wanted, which is the most that is charged.
 
         Raises:
-            BudgetExceededError: not even one query fits the budget; nothing is recorded.
+            BudgetExceededError: not even one answer fits the budget. Nothing is recorded.
             LedgerError: the file is not a ledger or cannot be written.
         """
         with _errors(), locked(self._path) as journal:
             spent = self._spent(journal, account)
 
             def total(count: int) -> float:
-                return self._epsilon_of([*spent, *(cost.times(count) for cost in query_costs)])
+                return self._epsilon_of([*spent, *(cost.times(count) for cost in costs)])
 
-            granted = queries if self._budget is None else _most(total, queries, self._budget)
+            granted = times if self._budget is None else _largest_within(total, times, self._budget)
             if granted == 0:
                 raise BudgetExceededError(
                     f"expected at most epsilon {self._budget:g} for {account}, found {total(1):.3g} with one more query"
                 )
-            costs = tuple(cost.times(granted) for cost in query_costs)
-            journal.append(msgspec.json.encode(Charge(account, session, time.time(), costs)))
+            charged = tuple(cost.times(granted) for cost in costs)
+            journal.append(msgspec.json.encode(Charge(account, session, time.time(), charged)))
             return Account(granted, total(granted))
 
     def give_back(self, account: str, session: str, costs: Sequence[Cost]) -> float:
-        """Take releases off the account that were charged in this session and did not happen; returns the total.
+        """Take costs off an account that were charged in this session and were not spent, and return the total.
 
         Raises:
             LedgerError: more is given back than the session was charged.
@@ -105,26 +120,26 @@ class Ledger:
                         key = cost.what, cost.sigma, cost.sensitivity
                         charged[key] = charged.get(key, 0) + cost.count
             for cost in costs:
-                most = charged.get((cost.what, cost.sigma, cost.sensitivity), 0)
-                if not 0 <= cost.count <= most:
-                    raise LedgerError(f"expected at most {most} times {cost.what} to give back, found {cost.count}")
+                largest = charged.get((cost.what, cost.sigma, cost.sensitivity), 0)
+                if not 0 <= cost.count <= largest:
+                    raise LedgerError(f"expected at most {largest} times {cost.what} to give back, found {cost.count}")
             returned = tuple(cost.times(-1) for cost in costs)
             spent = [*self._spent(journal, account), *returned]
             journal.append(msgspec.json.encode(Charge(account, session, time.time(), returned)))
             return self._epsilon_of(spent)
 
     def charges(self) -> list[Charge]:
-        """Everything recorded so far."""
+        """Return everything that is recorded."""
         with _errors(), locked(self._path) as journal:
             return self._entries(journal)
 
     def spent(self, account: str) -> float:
-        """The epsilon that one account has spent."""
+        """Return the epsilon that one account has spent."""
         with _errors(), locked(self._path) as journal:
             return self._epsilon_of(self._spent(journal, account))
 
     def released(self) -> dict[str, dict[str, int]]:
-        """For each account, how many releases of each kind it was charged for, less what was given back."""
+        """Return, for each account, the number of releases of each kind that it was charged, less those given back."""
         counts: dict[str, dict[str, int]] = {}
         for entry in self.charges():
             released = counts.setdefault(entry.account, {})
@@ -139,17 +154,24 @@ class Ledger:
         charges = []
         for number, line in enumerate(journal.lines, 1):
             try:
-                charges.append(msgspec.json.decode(line, type=Charge))
+                charges.append(_entry(line))
             except (msgspec.DecodeError, msgspec.ValidationError) as error:
                 raise LedgerError(f"expected a charge in line {number} of {self._path}, found {line[:60]!r}") from error
         return charges
 
 
-def _most(total: Callable[[int], float], queries: int, budget: float) -> int:
-    """The largest number of queries, up to `queries`, that stays within the budget: totals grow with them."""
-    if total(queries) <= budget:
-        return queries
-    low, high = 0, queries  # low fits, high does not
+def _entry(line: bytes) -> Charge:
+    try:
+        return msgspec.json.decode(line, type=Charge)
+    except msgspec.ValidationError:
+        return msgspec.json.decode(line, type=_OlderCharge)
+
+
+def _largest_within(total: Callable[[int], float], most: int, budget: float) -> int:
+    """Return the largest number, up to `most`, whose total stays within the budget. Totals grow with the number."""
+    if total(most) <= budget:
+        return most
+    low, high = 0, most  # low fits, high does not
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (middle, high) if total(middle) <= budget else (low, middle)
@@ -158,6 +180,7 @@ def _most(total: Callable[[int], float], queries: int, budget: float) -> int:
 
 @contextmanager
 def _errors() -> Iterator[None]:
+    """Raise LedgerError for an error of the journal."""
     try:
         yield
     except JournalError as error:

@@ -1,1 +1,1 @@
-"""Private inference of whole models beside its peers: ``python -m benchmarks.inference``."""
+"""Private inference of whole models, beside its peers. ``python -m benchmarks.inference`` runs it."""

@@ -1,6 +1,8 @@
-"""Private inference of whole models, two processes on two cores over TLS: ``python -m benchmarks.inference``.
+"""Private inference of whole models, in two processes on two cores over TLS.
 
-Sections, all unless ``--only`` names some of them:
+    python -m benchmarks.inference
+
+These are the sections, which all run unless ``--only`` names some of them:
 
     cn-relu-1, cn-relu-64, mlp-1, cn-relu-1-dealer, cn-relu-64-dealer    beside their peers, in turn
     cn-relu-64-streamed, cn-relu-64-dealer-streamed                      the same, circuits sent with the queries
@@ -8,8 +10,8 @@ Sections, all unless ``--only`` names some of them:
     precision    error, ring width and cost of a query at each number of fraction bits
     lenet        LeNet-5 on 200 MNIST images; where CAPC_DATA_DIR names a folder with the files
 
-Prints tables and writes ``inference.json``, ``inference.md`` and ``inference.png``; sections that are not run again
-keep their figures. Peers run in environments of their own, see ``benchmarks/peers/README.md``.
+The program prints tables and writes ``inference.json``, ``inference.md`` and ``inference.png``. Sections that are not
+run again keep their figures. Peers run in environments of their own, see ``benchmarks/peers/README.md``.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
-"""One model, one batch size, ours: the querying party in one process, the answering parties in another, over TLS.
+"""Measurements of this project, for one model and one batch size.
 
-The secret logits are held against the fixed-point twin's in every measurement: they must be equal.
+The querying party is in one process, and the answering parties are in another, over TLS. In every measurement the
+secret logits must equal those of the model in fixed point, in the clear.
 """
 
 from __future__ import annotations

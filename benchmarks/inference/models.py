@@ -1,6 +1,7 @@
-"""The models that are measured: trained with torch in a process of their own, read from a file by all that run them.
+"""The models that are measured. They are trained with torch in a process of their own, and read from a file.
 
-The measuring processes, ours and the peers', never import torch for this, so that it is not counted in their memory.
+The measuring processes, the project's and the peers', never import torch for this, so that it is not counted in their
+memory.
 
     cn-relu  28x28; convolution 5x5, stride 2, to 5x13x13; ReLU; 845-100; ReLU; 100-10    scikit-learn's digits, large
     mlp      64-32-10                                                                     scikit-learn's digits

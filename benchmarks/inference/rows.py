@@ -1,4 +1,4 @@
-"""What is measured beside which peer, and how: peer and project in turn, a ratio for each pair."""
+"""The rows of the comparison with peers. Peer and project run in turn, and each pair gives a ratio."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""What the peers' scripts share: the model's file, what a process used, and the result's last line.
+"""Common parts of the peers' scripts, for the model's file, the use of a process, and the last line of the result.
 
-Runs in the peers' environments: numpy only, nothing of this project. The file is written by
-``benchmarks/inference/models.py``: ``kinds``, the layers in order, ``{index}.{field}`` their numbers, and ``inputs``
-with the float ``logits`` that they give.
+They run in the peers' environments, with numpy only and nothing of this project. ``benchmarks/inference/models.py``
+writes the file. In it are ``kinds``, the layers in order, ``{index}.{field}``, their numbers, and ``inputs`` with the
+float ``logits`` that they give.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
-"""Inference with CrypTen: ``--protocol third-party`` or ``first-party``, whoever provides the triples; gloo, loopback.
+"""Inference with CrypTen over gloo and loopback.
 
-Party 0 owns the model, party 1 the queries; a third process provides if it is the third party. Weights are shared
-once; a query's time runs from its float input at party 1 to its float logits there.
+``--protocol third-party`` or ``first-party`` names the one that provides the triples. Party 0 owns the model, party 1
+the queries. A third process provides if it is the third party. Weights are shared once. A query's time runs from its
+float input at party 1 to its float logits there.
 """
 
 from __future__ import annotations

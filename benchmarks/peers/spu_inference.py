@@ -1,6 +1,6 @@
-"""Inference with SPU: ``--protocol cheetah``, ``semi2k`` or ``aby3``; a process a party, joined over loopback TCP.
+"""Inference with SPU, by ``--protocol cheetah``, ``semi2k`` or ``aby3``, in a process for each party over loopback TCP.
 
-Party 0 owns the model, party 1 the queries; ABY3's party 2 owns nothing. Weights are shared once; a query's time runs
+Party 0 owns the model, party 1 the queries. ABY3's party 2 owns nothing. Weights are shared once. A query's time runs
 from its float input at party 1 to its float logits there. Values that one party owns stay with it, where the protocol
 can make use of that (Cheetah).
 """

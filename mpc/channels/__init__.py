@@ -1,1 +1,62 @@
-"""Conversations between two parties: labelled frames, in memory or over TLS 1.3."""
+"""Conversations between two parties, in labelled frames.
+
+Read in this order:
+
+- ``frames``: what a frame is, and :class:`Channel`, which sends and receives them.
+- ``memory``: channels within one process, for tests, examples and simulations.
+- ``sockets``: a channel over one connected socket.
+- ``tls``: the same over TLS 1.3, how a party connects, and how it listens. Parties only use this one.
+- ``credentials``: the certificate of a party, and what it demands of the other side's certificate.
+- ``hello``: the first message each way, by which both sides see that they are in the same run.
+
+A module is loaded when one of its names is first used, so that a channel in memory needs no OpenSSL.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mpc.channels.credentials import Credentials
+    from mpc.channels.frames import Channel, Traffic
+    from mpc.channels.hello import Hello, exchange_hello
+    from mpc.channels.memory import MemoryChannel, memory_pair, run_both_sides
+    from mpc.channels.sockets import SocketChannel
+    from mpc.channels.tls import Listener, TlsChannel, connect
+
+__all__ = [
+    "Channel",
+    "Credentials",
+    "Hello",
+    "Listener",
+    "MemoryChannel",
+    "SocketChannel",
+    "TlsChannel",
+    "Traffic",
+    "connect",
+    "exchange_hello",
+    "memory_pair",
+    "run_both_sides",
+]
+
+_MODULES = {
+    "Channel": "frames",
+    "Credentials": "credentials",
+    "Hello": "hello",
+    "Listener": "tls",
+    "MemoryChannel": "memory",
+    "SocketChannel": "sockets",
+    "TlsChannel": "tls",
+    "Traffic": "frames",
+    "connect": "tls",
+    "exchange_hello": "hello",
+    "memory_pair": "memory",
+    "run_both_sides": "memory",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name in _MODULES:
+        return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

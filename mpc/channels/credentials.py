@@ -1,4 +1,8 @@
-"""Who a party is: its certificate, and what it demands of the other side's certificate."""
+"""The certificate by which a party shows its name, and what it demands of the other side's certificate.
+
+A run has an authority of its own, which signs the certificate of every party. A party's name is the one DNS name in its
+certificate.
+"""
 
 from __future__ import annotations
 
@@ -11,22 +15,25 @@ from OpenSSL import SSL, crypto
 
 from mpc.errors import ProtocolError, TransportError
 
-_PARTIAL_WRITES = 1  # SSL_MODE_ENABLE_PARTIAL_WRITE: a call of Python's for every record
+_PARTIAL_WRITES = 1  # SSL_MODE_ENABLE_PARTIAL_WRITE, which would take a call from Python for every record
 
 
 @dataclass(frozen=True)
 class Credentials:
-    """Paths of a party's certificate, its private key and the authority that signs every party of the run."""
+    """Paths of a party's certificate, of its private key, and of the certificate of the run's authority."""
 
     certificate: Path
     key: Path
     authority: Path
 
     def context(self, peer: str | None = None) -> SSL.Context:
-        """TLS 1.3 that demands and verifies the other's certificate, which must name ``peer``, if that is given.
+        """Return a TLS 1.3 context that demands and verifies the other side's certificate.
+
+        Args:
+            peer: the name that the certificate must carry. None accepts any name that the authority signed.
 
         Raises:
-            TransportError: a file is missing or is not what it should be.
+            TransportError: a file is missing, or does not fit the others.
         """
         context = SSL.Context(SSL.TLS_METHOD)
         context.set_min_proto_version(SSL.TLS1_3_VERSION)
@@ -48,7 +55,10 @@ class Credentials:
 
 
 def _verifier(peer: str | None) -> Callable[[SSL.Connection, crypto.X509, int, int, int], bool]:
-    """Called for every certificate of the other's chain, its own last (depth 0), with the library's own verdict."""
+    """Return the function that OpenSSL calls for every certificate of the other side's chain.
+
+    It gets the library's own verdict. The other side's own certificate comes last, with depth 0.
+    """
 
     def accept(_: SSL.Connection, certificate: crypto.X509, error: int, depth: int, good: int) -> bool:
         if good and depth == 0 and peer is not None:
@@ -61,14 +71,14 @@ def _verifier(peer: str | None) -> Callable[[SSL.Connection, crypto.X509, int, i
 
 
 def reason_of(error: BaseException) -> str:
-    """An error in words; the library's own are a list of (library, function, reason)."""
+    """Return an error in words. The errors of OpenSSL are a list of (library, function, reason)."""
     if isinstance(error, SSL.Error) and error.args and isinstance(error.args[0], list):
         return "; ".join(str(entry[-1]) for entry in error.args[0])
     return str(error)
 
 
 def dns_name(certificate: x509.Certificate) -> str:
-    """The one DNS name in a certificate."""
+    """Return the one DNS name in a certificate. Raises ProtocolError where there is none, or more than one."""
     try:
         extension = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
         names = extension.value.get_values_for_type(x509.DNSName)

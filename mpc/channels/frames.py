@@ -1,13 +1,15 @@
-"""One ordered, half-duplex conversation between two parties, in labelled frames.
+"""Labelled frames, and a channel that sends them to one peer and receives them from it.
 
 A frame is a fixed header, a label and a raw body::
 
     2 B magic "CP" | 1 B version | 1 B label length | 4 B sequence number | 8 B body length | label | body
 
-The label names the message ("relu/1/colours"); a receiver says which label, and where it can which length, it
-expects, and anything else is a :class:`~mpc.errors.ProtocolError`. At any time one side speaks and the other
-listens: two threads on one TLS socket fail, and two sides that both send first can jam. Confidentiality and
-authentication come from the transport.
+The label names the message, as in ``garbled/0/relu(32, 8)/400/tables``. A receiver says which label it expects and,
+where it can, which length. Anything else is a :class:`~mpc.errors.ProtocolError`.
+
+A conversation is ordered and half-duplex. At any time one side speaks and the other listens, because two sides that
+both send first can jam, and two threads on one TLS socket fail. Confidentiality and authentication come from the
+transport.
 """
 
 from __future__ import annotations
@@ -31,10 +33,10 @@ from mpc.ring import Words, pack_words, packed_size, unpack_words
 WIRE_VERSION = 1
 _MAGIC = b"CP"
 _HEADER = struct.Struct("<2sBBIQ")
-LARGEST_BODY = 1 << 30
+LARGEST_BODY = 1 << 30  # bytes
 _JOINED_BODY = 1 << 16  # a body up to this size leaves in one write with its header
 
-_DECODERS = threading.Lock()
+_DECODERS = threading.Lock()  # to be held for `_decoder`
 
 Buffer = bytes | bytearray | memoryview
 Message = TypeVar("Message", bound=msgspec.Struct)
@@ -42,26 +44,29 @@ Message = TypeVar("Message", bound=msgspec.Struct)
 
 @cache
 def _decoder(kind: type[Message]) -> msgspec.msgpack.Decoder[Message]:
-    """For one kind of message, asked for under ``_DECODERS``: msgspec (0.22) looks into a class when it first meets it,
-    and may crash where two threads meet it at once."""
+    """Return the decoder for one kind of message. The caller holds ``_DECODERS``.
+
+    msgspec (0.22) looks into a class when it first meets it, and may crash where two threads meet it at once.
+    """
     return msgspec.msgpack.Decoder(kind, strict=True)
 
 
 @dataclass
 class Traffic:
-    """Bytes of one step over one channel, headers included."""
+    """Bytes of one step over one channel, with headers."""
 
     sent: int = 0
     received: int = 0
 
 
 class Channel(ABC):
-    """Labelled frames to and from one peer; subclasses move the bytes.
+    """A conversation with one peer in labelled frames. Subclasses move the bytes.
 
     Attributes:
         peer: name of the party at the other end.
         deadline_s: longest wait for one message, in seconds.
-        traffic: bytes by step, see :meth:`in_step`.
+        step: the step of the protocol that goes on, see :meth:`in_step`.
+        traffic: bytes by step.
     """
 
     def __init__(self, peer: str, deadline_s: float) -> None:
@@ -74,19 +79,19 @@ class Channel(ABC):
 
     @abstractmethod
     def _write(self, parts: list[Buffer]) -> None:
-        """Send the parts in order; raise TransportError."""
+        """Send the parts in order. Raises TransportError."""
 
     @abstractmethod
     def _read(self, target: memoryview, expires: float) -> None:
-        """Fill ``target`` before the monotonic instant ``expires``; raise TransportError or DeadlineError."""
+        """Fill ``target`` before the monotonic instant ``expires``. Raises TransportError or DeadlineError."""
 
     @abstractmethod
     def close(self) -> None:
-        """End the conversation; idempotent."""
+        """End the conversation. It may be ended again."""
 
     @contextmanager
     def in_step(self, step: str) -> Iterator[Channel]:
-        """Account traffic, and place errors, under ``step``."""
+        """Count traffic under ``step``, which errors name, too."""
         outer, self.step = self.step, step
         try:
             yield self
@@ -95,7 +100,7 @@ class Channel(ABC):
 
     @contextmanager
     def naming_peer(self) -> Iterator[None]:
-        """Add peer and step to what a layer that knows neither finds wrong with a message."""
+        """Add peer and step to a ProtocolError of a layer that knows neither."""
         try:
             yield
         except ProtocolError as error:
@@ -124,8 +129,8 @@ class Channel(ABC):
 
         Args:
             label: the message that the protocol expects now.
-            size: its exact length in bytes, where the protocol fixes it.
-            limit: the longest body accepted where it does not.
+            size: its exact length in bytes, where the protocol fixes the length.
+            limit: the longest body that is accepted where the protocol does not.
         """
         expires = time.monotonic() + self.deadline_s
         body = memoryview(bytearray(self._read_head(label, size, limit, expires)))
@@ -133,14 +138,16 @@ class Channel(ABC):
         return body.toreadonly()
 
     def recv_into(self, label: str, target: memoryview) -> None:
-        """As :meth:`recv`, for a body of exactly ``target``'s length, into the caller's memory: for large messages, one
-        after the other, which then need no fresh pages."""
+        """Receive the next frame, whose body must have the length of ``target``, into that memory.
+
+        Large messages that follow each other need no fresh pages so.
+        """
         expires = time.monotonic() + self.deadline_s
         self._read_head(label, len(target), LARGEST_BODY, expires)
         self._read_body(target, expires)
 
     def _read_head(self, label: str, size: int | None, limit: int, expires: float) -> int:
-        """Length of the body that follows; everything before it is checked."""
+        """Receive and check all that comes before a body, and return the body's length."""
         head = bytearray(_HEADER.size)
         self._read(memoryview(head), expires)
         magic, version, name_length, sequence, length = _HEADER.unpack(head)
@@ -169,7 +176,7 @@ class Channel(ABC):
         self.send(label, pack_words(words, bits))
 
     def recv_words(self, label: str, shape: tuple[int, ...], bits: int) -> Words:
-        """Receive ring elements of Z_2^bits; the length must be the shape's."""
+        """Receive ring elements of Z_2^bits. The length must be that of the shape."""
         count = 1
         for extent in shape:
             count *= extent
@@ -182,7 +189,7 @@ class Channel(ABC):
         self.send(label, msgspec.msgpack.encode(message))
 
     def recv_message(self, label: str, kind: type[Message], *, limit: int = 1 << 20) -> Message:
-        """Receive a typed control message; unknown fields, wrong types and leftover bytes are refused."""
+        """Receive a typed control message. Unknown fields, wrong types and leftover bytes are refused."""
         body = self.recv(label, limit=limit)
         with _DECODERS:
             decoder: msgspec.msgpack.Decoder[Message] = _decoder(kind)

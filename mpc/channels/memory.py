@@ -1,4 +1,4 @@
-"""Two connected channels within one process, and both sides of a step at the same time."""
+"""Two connected channels within one process, and a way to run both sides of a step at the same time."""
 
 from __future__ import annotations
 
@@ -16,7 +16,11 @@ Right = TypeVar("Right")
 
 
 class MemoryChannel(Channel):
-    """One end of an in-process pair; keeps every frame that passed, as this party saw it."""
+    """One end of a pair within a process.
+
+    Attributes:
+        transcript: every frame that passed, as this party saw it, with its direction, its label and its body.
+    """
 
     def __init__(self, peer: str, deadline_s: float, outbox: queue.Queue[bytes], inbox: queue.Queue[bytes]) -> None:
         super().__init__(peer, deadline_s)
@@ -66,14 +70,14 @@ class MemoryChannel(Channel):
 
 
 def memory_pair(first: str, second: str, deadline_s: float = 60.0) -> tuple[MemoryChannel, MemoryChannel]:
-    """Two connected ends: the one that ``first`` holds, then the one that ``second`` holds."""
+    """Return two connected ends, first the one that ``first`` holds, then the one that ``second`` holds."""
     forth: queue.Queue[bytes] = queue.Queue()
     back: queue.Queue[bytes] = queue.Queue()
     return MemoryChannel(second, deadline_s, forth, back), MemoryChannel(first, deadline_s, back, forth)
 
 
 def run_both_sides(left: Callable[[], Left], right: Callable[[], Right]) -> tuple[Left, Right]:
-    """Run the two sides of a step at the same time; the first error of either ends the step."""
+    """Return the results of both sides of a step, which run at the same time. Raises the first error of either."""
     finished: queue.Queue[tuple[int, object, BaseException | None]] = queue.Queue()
 
     def run(side: int, step: Callable[[], object]) -> None:

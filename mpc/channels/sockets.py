@@ -1,4 +1,7 @@
-"""A channel over one connected socket."""
+"""A channel over one connected socket, without encryption.
+
+:mod:`mpc.channels.tls` adds TLS, and parties only use it so.
+"""
 
 from __future__ import annotations
 
@@ -13,16 +16,16 @@ from mpc.channels.credentials import reason_of
 from mpc.channels.frames import Buffer, Channel
 from mpc.errors import DeadlineError, TransportError
 
-_READ_AHEAD_BYTES = 1 << 12  # taken from a connection beyond what is asked for
-_PARTS_AT_ONCE = 512  # given to the system in one call, which takes 1024 at most
+_READ_AHEAD_BYTES = 1 << 12  # what may be taken from a connection beyond what is asked for
+_PARTS_AT_ONCE = 512  # for one call to the operating system, which takes 1024 at most
 _TIMEVAL = struct.Struct("@ll")  # seconds, microseconds
 
 
 class SocketChannel(Channel):
-    """A channel over one connected socket, used by one thread; parties only ever use it over TLS.
+    """A channel over one connected socket, which one thread uses.
 
-    The socket blocks, with the deadline as the operating system's own limit on each call: a message that trickles in
-    may so take up to twice its deadline.
+    The socket blocks. The deadline is the operating system's own limit on each call. So a message that trickles in may
+    take up to twice its deadline.
     """
 
     def __init__(self, peer: str, deadline_s: float, connection: socket.socket) -> None:
@@ -42,6 +45,7 @@ class SocketChannel(Channel):
             raise self._broken(error, f"the peer took no data for {self.deadline_s:g} s") from error
 
     def _send_all(self, parts: list[Buffer]) -> None:
+        """Send the parts in order, as many as possible in the first call."""
         sent = self._connection.sendmsg(parts[:_PARTS_AT_ONCE])
         for part in parts:
             if sent < len(part):
@@ -52,13 +56,14 @@ class SocketChannel(Channel):
         filled = self._move_unread(target)
         while filled < len(target):
             if len(target) - filled >= _READ_AHEAD_BYTES:
-                # All of it at once: to wake this thread for every segment costs the sender's processor, too.
+                # Wait for all of it at once. To wake this thread for every segment costs the sender's processor, too.
                 filled += self._receive(target[filled:], expires, socket.MSG_WAITALL)
             else:
                 self._unread = self._ahead[: self._receive(self._ahead, expires)]
                 filled += self._move_unread(target[filled:])
 
     def _move_unread(self, target: memoryview) -> int:
+        """Fill ``target`` from what was read ahead, and return the number of bytes moved."""
         count = min(len(self._unread), len(target))
         if count:
             target[:count] = self._unread[:count]
@@ -66,7 +71,7 @@ class SocketChannel(Channel):
         return count
 
     def _receive(self, target: memoryview, expires: float, flags: int = 0) -> int:
-        """What has come, at least one byte."""
+        """Receive what has come, at least one byte, and return its length."""
         try:
             self._set_timeout()
             check_not_later_than(expires)
@@ -78,10 +83,11 @@ class SocketChannel(Channel):
         return count
 
     def _receive_some(self, target: memoryview, expires: float, flags: int) -> int:
+        """As :meth:`_receive`, but raise the operating system's errors, and return 0 at the end of the conversation."""
         return self._connection.recv_into(target, 0, flags)
 
     def _set_timeout(self) -> None:
-        """Puts the deadline on the socket's calls."""
+        """Put the deadline on the socket's calls."""
         if self._timeout_s != self.deadline_s:
             limit = _TIMEVAL.pack(int(self.deadline_s), max(1, int(self.deadline_s % 1 * 1e6)))
             for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
@@ -89,13 +95,13 @@ class SocketChannel(Channel):
             self._timeout_s = self.deadline_s
 
     def _broken(self, error: OSError | SSL.Error, late: str) -> TransportError:
-        """This layer's word for an error of the socket's calls."""
+        """Return this layer's error for one of the socket's calls. ``late`` is the sentence for a timeout."""
         if isinstance(error, TimeoutError | BlockingIOError):
             return DeadlineError(late, peer=self.peer, step=self.step)
         return TransportError(f"the connection broke ({reason_of(error)})", peer=self.peer, step=self.step)
 
     def interrupt(self) -> None:
-        """Make the call fail that a thread is waiting in. From any thread; :meth:`close` is still due."""
+        """Make the call fail that a thread is waiting in. Any thread may do so, and :meth:`close` is still due."""
         with contextlib.suppress(OSError):  # already gone
             self._connection.shutdown(socket.SHUT_RDWR)
 
@@ -105,5 +111,6 @@ class SocketChannel(Channel):
 
 
 def check_not_later_than(expires: float) -> None:
+    """Raise TimeoutError after the monotonic instant ``expires``."""
     if time.monotonic() >= expires:
         raise TimeoutError

@@ -1,9 +1,15 @@
-"""Channels over TCP with TLS 1.3: both sides show a certificate of the run's own authority.
+"""Channels over TCP with TLS 1.3, in which both sides show a certificate of the run's own authority.
 
-A party's name is the DNS name in its certificate; who connects checks the name it dialled, who listens learns
-the name from the certificate. Ed25519 certificates; TLS 1.3 (RFC 8446) with AES-128-GCM alone; no session is
-resumed, nothing compressed. TLS is pyOpenSSL's, which brings its own OpenSSL: the one behind Python's ``ssl`` may be
-years older, and 3.0 takes twice as long for a record.
+    dialling side (connect)                          listening side (Listener)
+    TCP, again until the other side listens  ----->
+    TLS 1.3 handshake  <-------------------------->
+    checks the name that it dialled                  learns the name from the certificate, and checks that it is allowed
+
+Certificates are Ed25519. TLS 1.3 (RFC 8446) is used with AES-128-GCM alone. No session is resumed, and nothing is
+compressed.
+
+TLS is pyOpenSSL's, which brings an OpenSSL of its own. The one behind Python's ``ssl`` may be years older, and OpenSSL
+3.0 takes twice as long for a record.
 """
 
 from __future__ import annotations
@@ -23,19 +29,19 @@ from mpc.channels.sockets import SocketChannel, check_not_later_than
 from mpc.errors import DeadlineError, ProtocolError, TransportError
 
 _RECORD_BYTES = 1 << 14  # of data in a TLS record, at most
-_PARTIAL_WRITES = 1  # SSL_MODE_ENABLE_PARTIAL_WRITE: a call of Python's for every record
+_STRANGERS_S = 10.0  # a stranger that says nothing may keep the listener for no longer
 _OPENSSL = Binding()  # the library that pyOpenSSL calls, by its C names
 
 
 class _Connection(SSL.Connection):
-    """pyOpenSSL's, and a read straight into the caller's memory.
+    """A connection of pyOpenSSL with a read straight into the caller's memory.
 
     The library's own ``recv_into`` allocates memory for every record and copies the record out of it, which costs as
-    much as the decryption. Of the library's inner names this takes those which that method takes.
+    much as the decryption. This class uses the same inner names of the library as that method does.
     """
 
     def decrypt_to(self, memory: Any, size: int) -> int:
-        """What has come, at most a record, to a ``char *`` with room for ``size`` bytes; raises as ``recv_into``."""
+        """Read at most a record that has come into ``size`` bytes at a ``char *``. Raises as ``recv_into``."""
         count = int(_OPENSSL.lib.SSL_read(self._ssl, memory, size))
         if count <= 0:
             self._raise_ssl_error(self._ssl, count)
@@ -45,8 +51,11 @@ class _Connection(SSL.Connection):
 class TlsChannel(SocketChannel):
     """A channel over TLS 1.3 whose peer has shown its certificate.
 
-    A record (16 KiB) that trickles in is given up only when nothing comes for the deadline; a message of many records
-    is held to it as on any other channel.
+    A record (16 KiB) that trickles in is given up only when nothing comes for the length of the deadline. A message of
+    many records is held to the deadline as on any other channel.
+
+    Attributes:
+        tls: the connection, which tells version and cipher.
     """
 
     def __init__(self, peer: str, deadline_s: float, connection: socket.socket, tls: _Connection) -> None:
@@ -57,16 +66,17 @@ class TlsChannel(SocketChannel):
         if sum(map(len, parts)) <= _RECORD_BYTES:
             self._send_records(parts)
             return
-        # Held back until a segment is full, records do not cross the operating system one by one.
+        # Records are held back until a segment is full, so that they do not cross the operating system one by one.
         self._connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 1)
         try:
             self._send_records(parts)
         finally:
-            with contextlib.suppress(OSError):  # gone, which the next call says
+            with contextlib.suppress(OSError):  # the connection is gone, as the next call reports
                 self._connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 0)
 
     def _send_records(self, parts: list[Buffer]) -> None:
-        rest = b""  # of a record
+        """Send the parts in whole records but for the last. A record is filled across parts."""
+        rest = b""  # the begin of a record that is not full yet
         for part in parts:
             view = memoryview(part)
             if rest or len(view) < _RECORD_BYTES:
@@ -82,7 +92,7 @@ class TlsChannel(SocketChannel):
         self._encrypt(memoryview(rest))
 
     def _encrypt(self, data: memoryview) -> None:
-        """Sends all of it, in whole records but for the last."""
+        """Send all of ``data``, in whole records but for the last."""
         expires = time.monotonic() + self.deadline_s
         while data:
             try:
@@ -106,13 +116,16 @@ class TlsChannel(SocketChannel):
                 except SSL.SysCallError as error:
                     if error.args[0] != -1:
                         raise
-                    break  # closed without a word
+                    break  # closed without a closing message
                 check_not_later_than(expires)
         return filled
 
 
 def _handshake(plain: socket.socket, context: SSL.Context, within_s: float, *, server_side: bool) -> _Connection:
-    """Raises SSL.Error, TimeoutError, OSError or, from the verification, ProtocolError."""
+    """Return the connection after a TLS handshake over ``plain``.
+
+    Raises SSL.Error, TimeoutError, OSError or, from the verification of the certificate, ProtocolError.
+    """
     plain.setblocking(False)
     tls = _Connection(context, plain)
     if server_side:
@@ -131,6 +144,7 @@ def _handshake(plain: socket.socket, context: SSL.Context, within_s: float, *, s
 
 
 def _wait(plain: socket.socket, event: int, expires: float) -> None:
+    """Wait for an event of the socket. Raises TimeoutError after the monotonic instant ``expires``."""
     poll = select.poll()
     poll.register(plain, event)
     if not poll.poll(max(0.0, expires - time.monotonic()) * 1e3):
@@ -145,11 +159,13 @@ def connect(
     deadline_s: float,
     connect_within_s: float,
 ) -> TlsChannel:
-    """Dial ``peer``, trying again while nothing listens yet, until ``connect_within_s`` has passed.
+    """Return a channel to ``peer``, which may begin to listen until ``connect_within_s`` has passed.
+
+    ``deadline_s`` is the channel's, for one message.
 
     Raises:
         DeadlineError: nobody listened in time.
-        TransportError: the peer's certificate is not the authority's or names somebody else.
+        TransportError: the authority has not signed the peer's certificate, or it names another party.
     """
     context = credentials.context(peer)
     expires = time.monotonic() + connect_within_s
@@ -193,12 +209,13 @@ class Listener:
 
     @property
     def port(self) -> int:
+        """The port that is listened on, which the operating system chose if 0 was asked for."""
         return int(self._socket.getsockname()[1])
 
     def accept(self, allowed: frozenset[str], *, within_s: float) -> TlsChannel:
-        """The next connection from one of the ``allowed`` names.
+        """Return the next connection from one of the ``allowed`` names.
 
-        Connections without an accepted certificate are dropped and do not count: a stranger cannot end a run.
+        Connections without an accepted certificate are dropped and do not count, so that a stranger cannot end a run.
 
         Raises:
             DeadlineError: none of them came in time.
@@ -219,9 +236,9 @@ class Listener:
                 return channel
 
     def _authenticate(self, plain: socket.socket, allowed: frozenset[str], within_s: float) -> TlsChannel | None:
+        """Return a channel if the handshake shows an allowed name. Otherwise close the connection and return None."""
         try:
-            within_s = min(within_s, 10.0)  # a silent stranger may not hold the door for long
-            tls = _handshake(plain, self._context, within_s, server_side=True)
+            tls = _handshake(plain, self._context, min(within_s, _STRANGERS_S), server_side=True)
             certificate = tls.get_peer_certificate(as_cryptography=True)
             peer = None if certificate is None else dns_name(certificate)
         except (SSL.Error, OSError, ProtocolError):

@@ -1,20 +1,21 @@
-"""One-call functions for two parties that hold additive shares of a vector; both call the same function.
+"""Two functions that do a whole task for two parties with additive shares of a vector. Both call the same one.
 
-    mpc.argmax:        (shares; shares)  ->  fresh shares of onehot(argmax of the sums), to both; nobody learns it
+    mpc.argmax:        (shares; shares)  ->  fresh shares of onehot(argmax of the sums), to both
     mpc.sum_histogram: (shares; shares)  ->  the index of the largest sum, to the evaluator alone
 
-Each party opens a session once (:class:`mpc.garbled.session.Garbler` on one side,
-:class:`mpc.garbled.session.Evaluator` on the other, over any channel) and may then call as often as it likes::
+Nobody learns the argmax. Each party opens a session once, a :class:`mpc.garbled.session.Garbler` on one side and a
+:class:`mpc.garbled.session.Evaluator` on the other, over any channel. Then it may call as often as it likes::
 
-    garbler = Garbler.open(channel)                   evaluator = Evaluator.open(channel)
-    mine = mpc.argmax(garbler, shares, ring_bits=37)  mine = mpc.argmax(evaluator, shares, ring_bits=37)
+    garbler = Garbler.open(channel)                      evaluator = Evaluator.open(channel)
+    fresh = mpc.argmax(garbler, shares, ring_bits=37)    fresh = mpc.argmax(evaluator, shares, ring_bits=37)
 
     Evaluator                              Garbler
     choices (OT corrections)  ---------->
                               <----------  tables, labels
-                              <----------  argmax: projection, with fresh masks | sum_histogram: colours of the output
+                              <----------  argmax: projection, with fresh masks | sum_histogram: decoding of the output
 
-Semi-honest, two parties, no third one trusted. Half gates (EUROCRYPT 2015), projection of output bits to Z_2^width.
+Both parties are trusted to follow the protocol (semi-honest), and no third one takes part. The circuits are garbled
+with half gates (EUROCRYPT 2015). Projection gates take output bits to Z_2^width.
 """
 
 from __future__ import annotations
@@ -30,16 +31,18 @@ from mpc.ring import Words
 
 
 def _classes(shares: Words) -> int:
+    """Return the number of classes that the shares are of."""
     if shares.ndim != 2 or shares.shape[0] < 1 or shares.shape[1] < 2:
         raise ParameterError(f"expected shares of shape (n, classes) with 2 or more classes, found {shares.shape}")
     return int(shares.shape[1])
 
 
 def argmax(party: Garbler | Evaluator, shares: Words, *, ring_bits: int = 64, width: int = 64) -> Words:
-    """Fresh additive shares ``(n, classes)`` in Z_2^width of the one-hot argmax; each side's alone are uniform.
+    """Return fresh additive shares ``(n, classes)`` in Z_2^width of the one-hot argmax.
 
-    ``shares`` ``(n, classes)`` in Z_2^ring_bits; the sums of both sides' are read as signed. Ties go to the lowest
-    index. Neither side learns anything. Both give the same ``ring_bits`` and ``width``.
+    ``shares`` ``(n, classes)`` are in Z_2^ring_bits, and the sums of both sides' are read as signed. Ties go to the
+    lowest index. The shares of one side alone are uniform, and neither side learns anything. Both give the same
+    ``ring_bits`` and ``width``.
     """
     classes = _classes(shares)
     circuit = Circuit.argmax(classes, ring_bits)
@@ -49,10 +52,10 @@ def argmax(party: Garbler | Evaluator, shares: Words, *, ring_bits: int = 64, wi
 
 
 def sum_histogram(party: Garbler | Evaluator, shares: Words, *, width: int = 64) -> NDArray[np.int64] | None:
-    """The evaluator gets the index ``(n,)`` of the largest sum, the garbler gets None and learns nothing.
+    """Return the index ``(n,)`` of the largest sum to the evaluator. The garbler gets None and learns nothing.
 
-    ``shares`` ``(n, classes)`` in Z_2^width; the sums of both sides' are read as signed and must not wrap. Ties go to
-    the lowest index.
+    ``shares`` ``(n, classes)`` are in Z_2^width. The sums of both sides' are read as signed and must not wrap. Ties go
+    to the lowest index.
     """
     classes = _classes(shares)
     circuit = Circuit.sum_histogram(classes, width)

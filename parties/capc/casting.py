@@ -1,9 +1,14 @@
-"""Who plays which role in a run, whose records are whose, and what follows from the configuration for all of them."""
+"""The roles of a run, whose records are whose, and what follows from the configuration for all parties.
+
+A run has `n_parties` + 1 data owners. Each has a part of the dataset. Some ask, and all others answer.
+"""
 
 from __future__ import annotations
 
 import hashlib
+import os
 from dataclasses import dataclass
+from pathlib import Path
 
 from mpc.capc.parameters import PublicParameters
 from parties.capc.config import CapcConfig
@@ -13,13 +18,17 @@ from parties.learning.records import Records
 from parties.learning.split import set_aside, split
 from parties.learning.training_settings import TrainingSettings
 
+GUARDIAN_NAME = "privacy-guardian"
+"""The name of the guardian's process, as in its certificate."""
+
 
 @dataclass(frozen=True)
 class RoleAssignment:
     """The data owner behind each querying and each answering party's name.
 
-    With one querying party the others answer and are numbered among themselves. With several every data owner answers
-    when it is not its own turn, and `server-3` and `client-3` are owner 3: one program that answers, one that asks.
+    With one querying party the others answer, and are numbered among themselves. With several querying parties every
+    data owner answers when it is not its own turn. Then owner 3 has two programs, `server-3` that answers and
+    `client-3` that asks.
     """
 
     clients: dict[str, int]
@@ -27,6 +36,7 @@ class RoleAssignment:
 
     @classmethod
     def of(cls, config: CapcConfig) -> RoleAssignment:
+        """Assign the roles that a configuration says."""
         owners = range(config.n_parties + 1)
         if len(config.qp_id) > 1:
             return cls({f"client-{owner}": owner for owner in config.qp_id}, {f"server-{n}": n for n in owners})
@@ -34,16 +44,18 @@ class RoleAssignment:
         return cls({"client": config.qp_id[0]}, {f"server-{index}": owner for index, owner in enumerate(others)})
 
     def answering(self, asking: int) -> tuple[str, ...]:
-        """Who answers the owner that asks: everybody else."""
+        """Return the names of the parties that answer the owner that asks, which are all others."""
         return tuple(name for name, owner in self.servers.items() if owner != asking)
 
 
 @dataclass(frozen=True)
 class SplitData:
-    """The dataset in parts: each owner's own, and what the querying parties ask about and measure by.
+    """The dataset in parts.
 
-    `asked` has `queries`, or in a campaign `unlabelled` (with the correct labels, for the experiment's report alone)
-    and `held_out`.
+    Attributes:
+        owned: the records of each data owner.
+        asked: what the querying parties ask about and measure by. That is `queries`, or in a campaign `unlabelled` and
+            `held_out`. The correct labels of `unlabelled` are for the experiment's report alone.
     """
 
     owned: list[Records]
@@ -51,7 +63,7 @@ class SplitData:
 
 
 def split_data(config: CapcConfig, dataset: Dataset) -> SplitData:
-    """Deal the dataset out. Which owners ask changes nothing about the parts."""
+    """Return the dataset in parts. Which owners ask changes nothing about the parts."""
     pool = dataset.pool
     if config.strategy == "given":
         asked = {"queries": dataset.queries(config.first_query, config.n_queries)}
@@ -64,7 +76,7 @@ def split_data(config: CapcConfig, dataset: Dataset) -> SplitData:
 
 
 def public_parameters(config: CapcConfig, dataset: Dataset) -> PublicParameters:
-    """What all parties of a run agree on. Raises `ConfigError` where the configuration does not fit the dataset."""
+    """Return what all parties of a run agree on. Raises `ConfigError` if the configuration does not fit the dataset."""
     if dataset.classes != config.num_classes:
         raise ConfigError(
             f"num_classes is {config.num_classes}, but {dataset.name} has {dataset.classes} "
@@ -95,7 +107,7 @@ def public_parameters(config: CapcConfig, dataset: Dataset) -> PublicParameters:
 
 
 def training_settings(config: CapcConfig, dataset: Dataset, index: int, owner: int) -> TrainingSettings:
-    """How an owner trains; architectures are dealt in turn by `index`, the seed is the owner's own."""
+    """Return how an owner trains. The `index` chooses the architecture in turn, and the seed is the owner's own."""
     seed = hashlib.sha256(f"training {config.seed} {owner}".encode()).digest()
     return TrainingSettings(
         architecture=config.models[index % len(config.models)],
@@ -108,3 +120,11 @@ def training_settings(config: CapcConfig, dataset: Dataset, index: int, owner: i
         batch=config.training_batch,
         labelling=dataset.labelling,
     )
+
+
+def data_folder(config: CapcConfig) -> Path | None:
+    """Return the folder of the dataset's files, from the configuration or else from the environment."""
+    if config.data_dir is not None:
+        return config.data_dir
+    value = os.environ.get("CAPC_DATA_DIR")
+    return Path(value) if value else None

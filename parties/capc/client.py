@@ -1,4 +1,4 @@
-"""The querying party (QP) of CaPC: asks every answering party, and alone learns the labels.
+"""The querying party (QP) of CaPC asks every answering party, and alone learns the labels.
 
     QP                                 AP 0 .. K-1                    PG
     0   choose the queries
@@ -20,8 +20,10 @@
     3   label  <--------------------------------------------------  noisy argmax
     4   train again, if it is a campaign
 
-Learns the label of each query. Sees of each AP a uniform share of logits and vote and a ciphertext that it cannot open.
-Trust: semi-honest parties; PG colludes with nobody. Run: ``python -m parties.capc.client --settings PATH``.
+It learns the label of each query. Of each AP it sees a uniform share of logits and vote, and a ciphertext that it
+cannot open. All parties are trusted to follow the protocol (semi-honest), and PG to collude with nobody.
+
+    python -m parties.capc.client --settings PATH
 """
 
 from __future__ import annotations
@@ -47,13 +49,16 @@ from parties.capc.settings import ANSWERING, GUARDIAN, QUERYING, QueryingSetting
 from parties.frame.connections import Connections
 from parties.frame.process import Party, run_party
 
-Prepared = tuple[QueryingCorrelation, EvaluatedBatch]  # of one batch: private inference, vote
-VoteShares = tuple[Words, list[int]]  # of one AP: the QP's shares of its votes ``(n, classes)``, its masks encrypted
+Prepared = tuple[QueryingCorrelation, EvaluatedBatch]
+"""What a batch needs: for private inference, and for the vote."""
+
+VoteShares = tuple[Words, list[int]]
+"""From one AP: the QP's shares of its votes, ``(n, classes)``, and the AP's masks, encrypted."""
 
 
 @dataclass(frozen=True)
-class Asked:
-    """An answering party that the QP is connected to."""
+class AnsweringPeer:
+    """The QP's end towards one answering party."""
 
     channel: Channel
     inference: QueryingInference
@@ -84,11 +89,11 @@ def client(party: Party[QueryingSettings]) -> None:
         with progress.step("0", "connect", awaits=[peer.name for peer in settings.servers]):
             channels = connections.with_each(settings.servers, lambda peer: connections.dial(peer, ANSWERING))
         connections.begin()
-        asked = connections.with_each(list(zip(channels, seeds, strict=True)), partial(_meet, party))
+        servers = connections.with_each(list(zip(channels, seeds, strict=True)), partial(_open_inference, party))
 
         encoded = Ring(parameters.ring_bits).encode(asking.images, parameters.fraction_bits)
         done, spent = 0, Spent("", 0, 0.0, 0.0)
-        connections.with_each(asked, partial(_prepare_ahead, settings.batch_size, len(encoded)))
+        connections.with_each(servers, partial(_prepare_ahead, settings.batch_size, len(encoded)))
         while done < len(encoded):
             with progress.step("0", "privacy ledger", channel=guardian):
                 spent = querying_request_batch(guardian, min(settings.batch_size, len(encoded) - done))
@@ -96,19 +101,19 @@ def client(party: Party[QueryingSettings]) -> None:
                 asking.refused(spent)
                 break
             batch = encoded[done : done + spent.queries]
-            with connections.meanwhile(asked, partial(_ask, party, key, batch)) as working:
+            with connections.meanwhile(servers, partial(_collect_votes, party, key, batch)) as working:
                 if key:
                     key.prepare(parameters.packing.plaintexts(len(batch) * parameters.classes))
                 votes = working.results()
             left = len(encoded) - done - len(batch)
-            with connections.meanwhile(asked, partial(_prepare_ahead, settings.batch_size, left)):
+            with connections.meanwhile(servers, partial(_prepare_ahead, settings.batch_size, left)):
                 labels = _release(party, guardian, evaluator, key, votes)
                 if settings.credit_abstentions:
                     with progress.step("3", "abstentions", channel=guardian):
                         spent = querying_tell_abstained(guardian, int((~answered(labels)).sum()))
                 asking.answered(done, labels, spent)
             done += len(batch)
-        for server in asked:
+        for server in servers:
             server.pool.end()
         querying_end(guardian)
     if done == 0 and spent.refusal and settings.campaign is None:
@@ -116,10 +121,10 @@ def client(party: Party[QueryingSettings]) -> None:
     asking.finish()
 
 
-def _meet(party: Party[QueryingSettings], whom: tuple[Channel, bytes | None]) -> Asked:
-    """Step 0 with one answering party; with a dealer, its seed for this one."""
+def _open_inference(party: Party[QueryingSettings], dialled: tuple[Channel, bytes | None]) -> AnsweringPeer:
+    """Take step 0 with one answering party, which is dialled, with the dealer's seed for it if there is a dealer."""
     progress, parameters = party.progress, party.settings.parameters
-    channel, dealt = whom
+    channel, dealt = dialled
     with progress.step("0", "base oblivious transfers and keys", channel=channel):
         evaluator = Evaluator.open(channel, tables=parameters.garbling, circuits=parameters.circuits)
         inference = QueryingInference.open(channel, evaluator, parameters, dealt=dealt)
@@ -132,19 +137,21 @@ def _meet(party: Party[QueryingSettings], whom: tuple[Channel, bytes | None]) ->
                 evaluator, correlation.logit_shares, *widths, parameters.voting_rule
             )
 
-    return Asked(channel, inference, QueryingPool(channel, prepare, party.settings.pool))
+    return AnsweringPeer(channel, inference, QueryingPool(channel, prepare, party.settings.pool))
 
 
-def _prepare_ahead(batch_size: int, left: int, server: Asked) -> None:
-    """Fill the pool towards one answering party, with no more than the queries that are left can use."""
+def _prepare_ahead(batch_size: int, left: int, server: AnsweringPeer) -> None:
+    """Take step 0' with one answering party, for no more than the queries that are left can use."""
     if left:
         size = min(batch_size, left)
         with server.channel.in_step("0'"):
             server.pool.fill(size, left // size)
 
 
-def _ask(party: Party[QueryingSettings], key: PublicKey | None, encoded: Words, server: Asked) -> VoteShares:
-    """Steps 1a to 2 with one answering party, for a batch of queries ``(n, *input_shape)`` in the ring."""
+def _collect_votes(
+    party: Party[QueryingSettings], key: PublicKey | None, encoded: Words, server: AnsweringPeer
+) -> VoteShares:
+    """Take steps 1a to 2 with one answering party, for a batch of queries ``(n, *input_shape)`` in the ring."""
     progress, parameters, channel = party.progress, party.settings.parameters, server.channel
     with channel.in_step("0'"):
         prepared, vote_circuit = server.pool.take(len(encoded))
@@ -165,7 +172,7 @@ def _release(
     key: PublicKey | None,
     votes: list[VoteShares],
 ) -> Labels:
-    """Steps 2 and 3 with the guardian: the labels of a batch."""
+    """Take steps 2 and 3 with the guardian, and return the labels of a batch."""
     progress, parameters = party.progress, party.settings.parameters
     share_sums = Ring(parameters.width).add(*(vote_shares for vote_shares, _ in votes))
     if key:

@@ -1,4 +1,4 @@
-"""The privacy guardian (PG) of CaPC: adds the noise, and helps the querying party to the label without seeing it.
+"""The privacy guardian (PG) of CaPC adds the noise, and helps the querying party to the label without seeing it.
 
     QP                               PG                                         AP 0 .. K-1
                                  0   Paillier key pair
@@ -13,11 +13,12 @@
                                      + discrete Gaussian noise, unless the APs added it
     label  <---------------------    garbled noisy argmax                       3
 
-Learns how many queries are answered, and the sum of the APs' masks, which is uniform noise: no query, no logit, no
-vote, no histogram, no label; with a threshold and `credit_abstentions` also how many queries of a batch got none; as a
-dealer also the shape of each AP's network and how many queries it prepares for.
-Trust: semi-honest parties; PG colludes with nobody.
-Run: ``python -m parties.capc.privacy_guardian --settings PATH``.
+It learns how many queries are answered, and the sum of the APs' masks, which is uniform noise. It does not learn any
+query, logit, vote, histogram or label. With a threshold and `credit_abstentions` it also learns how many queries of a
+batch got no label. As a dealer it also learns the shape of each AP's network, and how many queries the AP prepares for.
+All parties are trusted to follow the protocol (semi-honest), and PG to collude with nobody.
+
+    python -m parties.capc.privacy_guardian --settings PATH
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ def privacy_guardian(party: Party[GuardianSettings]) -> None:
     """Play the privacy guardian."""
     settings, progress = party.settings, party.progress
     parameters = settings.parameters
-    ThreadPoolExecutor(1).submit(load_accountant)  # it takes a second, in which the other parties come
+    ThreadPoolExecutor(1).submit(load_accountant)  # takes a second, in which the other parties connect
 
     with Connections(settings, party.folder, GUARDIAN, settings.digest()) as connections:
         listener = connections.listen(settings.listen)
@@ -75,7 +76,7 @@ def privacy_guardian(party: Party[GuardianSettings]) -> None:
                         aggregation.guardian_publish_key(channel, key)
         connections.begin()
         for channel in dealing.values():
-            channel.deadline_s = settings.run_deadline_s  # a party may have all that it needs for long
+            channel.deadline_s = settings.run_deadline_s  # a party that has all it needs may be silent for long
         for turn in settings.turns:
             client = channels[turn.client]
             with progress.step("0", "base oblivious transfers", channel=client):
@@ -91,11 +92,12 @@ def privacy_guardian(party: Party[GuardianSettings]) -> None:
 
 
 def _without(expected: dict[str, str], there: Mapping[str, Channel]) -> dict[str, str]:
+    """Return those of the expected parties, with their roles, that are not connected yet."""
     return {name: role for name, role in expected.items() if name not in there}
 
 
 def _deal(party: Party[GuardianSettings], to: tuple[TlsChannel, bytes]) -> None:
-    """Deal correlations to one answering party for as long as it wants some for the querying party with this seed."""
+    """Deal correlations to one answering party, for the querying party with this seed, until it needs no more."""
     channel, seed = to
     try:
         with channel.in_step("0'"):
@@ -104,7 +106,7 @@ def _deal(party: Party[GuardianSettings], to: tuple[TlsChannel, bytes]) -> None:
                 with party.progress.step("0'", "correlations, dealt", channel=channel):
                     dealer.deal(batch)
     except BaseException:
-        channel.interrupt()  # the party waits for what will not come
+        channel.interrupt()  # the party would wait for its deadline
         raise
 
 
@@ -115,7 +117,7 @@ def _serve(
     garbler: Garbler,
     key: SecretKey | None,
 ) -> None:
-    """One querying party's turn: every batch that its budget allows."""
+    """Serve one querying party in its turn, for every batch that its budget allows."""
     progress, parameters = party.progress, party.settings.parameters
     client, servers = channels[turn.client], [channels[name] for name in turn.servers]
     account = _account(party, turn, client)
@@ -138,7 +140,7 @@ def _serve(
 
 
 def _account(party: Party[GuardianSettings], turn: AskingTurn, client: Channel) -> GuardiansAccount:
-    """The querying party's account in the ledger, to be charged before every batch."""
+    """Return the querying party's account in the ledger, which is charged before every batch."""
     settings = party.settings
     accountant = partial(epsilon, delta=float(settings.delta))
     return GuardiansAccount(

@@ -1,4 +1,4 @@
-"""What a report shows of a CaPC result: the headlines, and for each querying party what its labels were good for.
+"""The page of a report about a CaPC result. It has headlines, and for each querying party the use of its labels.
 
 Everything comes from what the querying parties published (`parties/capc/results.py`).
 """
@@ -25,7 +25,7 @@ Report = Mapping[str, Any]
 
 
 def headlines(reports: Sequence[Report]) -> tuple[Headline, ...]:
-    """What the labels changed, what they cost in privacy, and how many there are."""
+    """Return what the labels changed, what they cost in privacy, and how many there are."""
     campaigns = [report for report in reports if "accuracy" in report]
     made = [_accuracy(campaigns)] if campaigns else [_labels(reports)]
     answered, abstained = (sum(report[key] for report in reports) for key in ("answered", "abstained"))
@@ -38,7 +38,7 @@ def headlines(reports: Sequence[Report]) -> tuple[Headline, ...]:
 
 
 def sections(reports: Sequence[Report]) -> tuple[Section, ...]:
-    """Accuracy before and after, epsilon over the queries, and the labels themselves."""
+    """Return sections with the accuracy before and after, epsilon over the queries, and the labels themselves."""
     named = [(name_of(report), report) for report in reports]
     campaigns = [(name, report) for name, report in named if "accuracy" in report]
     made = [_before_and_after(campaigns), _by_class(campaigns)] if campaigns else []
@@ -51,12 +51,12 @@ def sections(reports: Sequence[Report]) -> tuple[Section, ...]:
 
 
 def name_of(report: Report) -> str:
-    """How a querying party is called where there may be several."""
+    """Return the name of a querying party, where there may be several."""
     return f"party {report['querying_party']}" if "querying_party" in report else "the querying party"
 
 
 def label_words(label: Any) -> str:
-    """A label: a class, or of several labels those that hold; a dash where the parties abstained."""
+    """Return a label for people, of several labels those that hold. A dash where the parties abstained."""
     if label is None:
         return "–"
     return (", ".join(label) or "none") if isinstance(label, list) else str(label)
@@ -210,7 +210,7 @@ def _padded(values: Sequence[float | None], asked: Sequence[tuple[str, Report]])
 
 
 def _after(accuracy: Mapping[str, Any]) -> float:
-    """Accuracy after the campaign; where nothing was learnt, that of before."""
+    """Return the accuracy after the campaign, which is that of before where nothing was learnt."""
     return float(accuracy["before"] if accuracy["after"] is None else accuracy["after"])
 
 

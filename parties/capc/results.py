@@ -1,19 +1,23 @@
-"""What the querying party publishes of a run: `result.json`, the only thing that leaves its private folder.
+"""The results that a querying party publishes. `result.json` is the only thing that leaves its private folder.
 
     {"n_parties": 3, "classes": 10, "labels": [], "dp_noise_scale": "1/2", "delta": "1e-5", "epsilon": 15.8,
      "epsilon_total": 15.8, "epsilon_budget": null, "answered": 1, "abstained": 0, "label_accuracy": 1.0,
      "refusal": null, "queries": [{"index": 0, "chosen_by": null, "predicted": 7, "abstained": false,
      "correct": 7, "agree": true, "epsilon": 15.8, "earlier_run": false}, ...], "trust": ["..."], "warnings": ["..."]}
 
-`epsilon` is this run's, `epsilon_total` all that this querying party has spent; null where no bound exists. A query's
-`epsilon` is the total when it was answered. `predicted` is null where the parties abstained. Where a query has several
-labels, `labels` names them all, `predicted` and `correct` those that hold, `agree` is whether all are right, and
-`label_accuracy` counts single labels. `trust` says who has to keep to what for nobody to learn more than that.
+- `epsilon` is this run's, and `epsilon_total` is all that this querying party has spent. Both are null where no bound
+  exists. The `epsilon` of a query is the total when it was answered.
+- `predicted` is null where the parties abstained.
+- Where a query has several labels, `labels` names them all, `predicted` and `correct` name those that hold, and `agree`
+  says whether all are right. `label_accuracy` counts single labels.
+- `trust` names the assumptions under which nobody learns more than that.
 
-A campaign adds `querying_party`, `strategy`, `model`, `own_records`, `unlabelled_records` and `accuracy`: `before` and
-`after` (null until the campaign has ended), over single labels where there are several, `exact_before` and
-`exact_after`, over records all of whose labels are right, `held_out_records`, and `by_class` a row for each class or
-label, whose records are those that have it.
+A campaign adds `querying_party`, `strategy`, `model`, `own_records`, `unlabelled_records` and `accuracy`, in which:
+
+- `before` and `after` are over single labels where there are several. `after` is null until the campaign has ended.
+- `exact_before` and `exact_after` count records all of whose labels are right.
+- `held_out_records` is the number of records that both are measured on.
+- `by_class` has a row for each class or label, about the records that have it.
 """
 
 from __future__ import annotations
@@ -25,19 +29,25 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from mpc.capc.budget import Spent
+from mpc.capc.release import ABSTAINED, Labels
 from mpc.inference import TRUST
 from parties.capc.settings import QueryingSettings
-from parties.capc.warnings import warnings
 from parties.frame.charts import Figure
 from parties.frame.private_files import write_private
 from parties.frame.progress import Progress
-from parties.learning.labels import Label, agreement, shown
+from parties.learning.labels import Label, agreement, label_of, shown
 
 ASSUMPTION = (
     "all parties follow the protocol, and the privacy guardian colludes with nobody: together with the querying party "
     "it could open every vote"
 )
+
+
+_NO_PRIVACY = 10.0  # beyond this epsilon a record can practically be told from its absence
+_MANY = 50  # with so many answering parties there is noise that hides a record and leaves the majority
 
 
 @dataclass(frozen=True)
@@ -46,10 +56,10 @@ class Query:
 
     Attributes:
         index: in the test set, or among the unlabelled records.
-        predicted: the label; None where the parties abstained.
-        correct: as the dataset has it, for the experiment's report.
-        epsilon: that had been spent in all.
-        chosen_by: the strategy; None where the query was given.
+        predicted: the label, or None where the parties abstained.
+        correct: the label in the dataset, for the experiment's report.
+        epsilon: that had been spent in all, or None where no bound exists.
+        chosen_by: the strategy, or None where the query was given.
         run: session of the run that asked it.
     """
 
@@ -62,7 +72,7 @@ class Query:
 
 
 class Results:
-    """The labels so far; the file is replaced as a whole whenever something is published."""
+    """The labels so far. The file is replaced as a whole whenever something is published."""
 
     def __init__(self, path: Path, settings: QueryingSettings) -> None:
         self._path = path
@@ -73,22 +83,23 @@ class Results:
         self._refusal: str | None = None
 
     def add(self, query: Query) -> None:
+        """Add a query to what is published next."""
         self.queries.append(query)
 
     def publish(self, spent: Spent | None, figures: Mapping[str, Any] | None = None) -> None:
-        """Write the file, with what was spent and what else there is to say; None leaves it as it was said last."""
+        """Write the file, with what was spent and other figures. None keeps those of the last time."""
         self._spent = spent or self._spent
         self._figures = figures or self._figures
         write_private(self._path, json.dumps(self._content(), indent=2).encode() + b"\n")
 
     def refuse(self, spent: Spent) -> None:
-        """The guardian has refused to have more queries answered."""
+        """Publish that the guardian refuses to have more queries answered."""
         self._refusal = spent.refusal
         self.publish(spent)
 
     def tell(self, progress: Progress) -> None:
-        """Say how far the queries are, and what they have cost."""
-        total, budget = self._spent.total, _finite(self._spent.budget)
+        """Report how far the queries are, and what they have cost."""
+        total, budget = self._spent.total, finite(self._spent.budget)
         figures = (
             Figure("abstained", sum(query.predicted is None for query in self.queries)),
             Figure("epsilon", total if math.isfinite(total) else "without bound", budget),
@@ -106,9 +117,9 @@ class Results:
             "threshold": settings.parameters.threshold,
             "threshold_noise_scale": settings.parameters.threshold_sigma,
             "delta": str(settings.delta),
-            "epsilon": _finite(spent.run),
-            "epsilon_total": _finite(spent.total),
-            "epsilon_budget": _finite(spent.budget),
+            "epsilon": finite(spent.run),
+            "epsilon_total": finite(spent.total),
+            "epsilon_budget": finite(spent.budget),
             "answered": len(agreeing),
             "abstained": len(self.queries) - len(agreeing),
             "label_accuracy": sum(agreeing) / len(agreeing) if agreeing else None,
@@ -132,5 +143,33 @@ class Results:
         }
 
 
-def _finite(value: float) -> float | None:
+def finite(value: float) -> float | None:
+    """Return a finite value, and None for infinity, which JSON does not have."""
     return value if math.isfinite(value) else None
+
+
+def answer_of(entry: np.int64 | Labels) -> Label | None:
+    """Return the label of one query from its entry in what came out. None where the parties abstained."""
+    label = label_of(entry)
+    return None if label == ABSTAINED else label
+
+
+def warnings(spent_epsilon: float, parties: int) -> tuple[str, ...]:
+    """Return what a person must be told about the privacy that was spent, in plain words."""
+    if math.isinf(spent_epsilon):
+        return (
+            "The votes carry no noise (dp_noise_scale 0): the labels give no differential privacy to anybody's "
+            "training records.",
+        )
+    if spent_epsilon <= _NO_PRIVACY:
+        return ()
+    remedy = "A larger dp_noise_scale or fewer queries would give some."
+    if parties < _MANY:
+        remedy = (
+            f"With {parties} answering {'party' if parties == 1 else 'parties'}, noise that hides them would drown "
+            "the votes; meaningful privacy takes dozens of parties (50 with dp_noise_scale 7, or 250 with 40)."
+        )
+    return (
+        f"Epsilon {spent_epsilon:.3g} is no privacy to speak of: the noise hides next to nothing about single "
+        f"training records. {remedy}",
+    )

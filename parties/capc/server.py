@@ -1,4 +1,4 @@
-"""An answering party (AP) of CaPC: its model votes on queries that it cannot see.
+"""An answering party (AP) of CaPC, whose model votes on queries that it cannot see.
 
     QP                                   AP                                          PG
                                      0   train the model, or take it from the cache
@@ -15,9 +15,11 @@
     vote - m  <---------------------->   fresh m                                     1c
     <---------------------------------   Enc(m)                    (or  m  ------>)  2, with noise if it is distributed
 
-Learns that a query came, and its shape: not the query, not its own vote on it, not the label, not who else votes.
-Circuits that are streamed cross in 1a and 1c.
-Trust: semi-honest parties; PG colludes with nobody. Run: ``python -m parties.capc.server --settings PATH``.
+It learns that a query came, and its shape. It does not learn the query, its own vote on it, the label, or which other
+parties vote. Circuits that are streamed cross in 1a and 1c. All parties are trusted to follow the protocol
+(semi-honest), and PG to collude with nobody.
+
+    python -m parties.capc.server --settings PATH
 """
 
 from __future__ import annotations
@@ -39,7 +41,8 @@ from parties.frame.process import Party, run_party
 from parties.learning.network import fixed_point
 from parties.learning.training import trained_model
 
-Prepared = tuple[AnsweringCorrelation, GarbledBatch]  # of one batch: private inference, vote
+Prepared = tuple[AnsweringCorrelation, GarbledBatch]
+"""What a batch needs: for private inference, and for the vote."""
 
 
 def server(party: Party[AnsweringSettings]) -> None:
@@ -77,7 +80,7 @@ def server(party: Party[AnsweringSettings]) -> None:
                 if count > left:
                     raise ProtocolError.mismatch("queries, at most", left, count, peer=client.peer, step="0'")
                 left -= count
-                _vote(party, client, guardian, inference, key, prepared)
+                _answer(party, client, guardian, inference, key, prepared)
             inference.end()
 
 
@@ -89,7 +92,7 @@ def _prepare(
     key: PublicKey | None,
     count: int,
 ) -> Prepared:
-    """Whatever does not depend on the queries of a batch."""
+    """Take step 0' for a batch, which is all that does not depend on its queries."""
     parameters = party.settings.parameters
     with party.progress.step("0'", "preprocessing", channel=client):
         correlation = inference.prepare(count)
@@ -101,12 +104,12 @@ def _prepare(
 
 
 def _next(client: Channel, pool: AnsweringPool[Prepared]) -> tuple[int, Prepared] | None:
-    """Prepare batches as the QP wishes, until it has one to ask about; None when it has asked all."""
+    """Prepare batches as the QP requests, and return the one that it uses. None when it has asked all."""
     with client.in_step("0'"):
         return pool.next()
 
 
-def _vote(
+def _answer(
     party: Party[AnsweringSettings],
     client: Channel,
     guardian: Channel,
@@ -114,7 +117,7 @@ def _vote(
     key: PublicKey | None,
     prepared: Prepared,
 ) -> None:
-    """One batch of queries, through all steps."""
+    """Take steps 1a to 2 for a batch of queries."""
     progress, parameters = party.progress, party.settings.parameters
     correlation, vote_circuit = prepared
     with progress.step("1a", "private inference; the logits end as two shares (1b)", channel=client):
@@ -132,21 +135,21 @@ def _vote(
 
 
 def _network(party: Party[AnsweringSettings]) -> Network:
-    """The party's own model in fixed point; one that could overflow the ring is refused here, before any peer."""
+    """Return the party's model in fixed point. One that could overflow the ring is refused here, before any peer."""
     settings, progress = party.settings, party.progress
     with progress.step("0", f"model {settings.training.architecture}"):
         model, cached = trained_model(
             settings.training, party.folder / "records.npz", settings.cache, settings.training_slot
         )
         progress.note("the model comes from the cache" if cached else "the model is trained and kept in the cache")
-        # A querying party may leave what the pool holds unused: what it was sent counts nevertheless.
+        # A querying party may leave what the pool holds unused. What it was sent counts nevertheless.
         ahead = (settings.pool + 1) * min(settings.batch_size, settings.n_queries)
         queries = (settings.n_queries + ahead) * len(settings.clients)
         return fixed_point(model, settings.parameters.ring_bits, settings.parameters.fraction_bits, queries)
 
 
 def _transformed(party: Party[AnsweringSettings], network: Network) -> NetworkWeights:
-    """The weights in the form that encrypted masks are multiplied in, for the batch sizes to be expected."""
+    """Return the weights in the form for products with encrypted masks, for the batch sizes to be expected."""
     settings = party.settings
     with party.progress.step("0", "weights in NTT form"):
         weights = NetworkWeights(network.architecture, [fixed.weights for fixed in network.weights])

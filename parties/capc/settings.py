@@ -1,8 +1,8 @@
-"""What ONE party may know, one type a role. The launcher writes each party's own, as JSON for its owner alone.
+"""The settings of one party, which are all that it is told. There is a type for each role.
 
-Beside `settings.json` in the party's private folder lie its certificate, key and authority, and its records; paths to
-those are not settings. What is absent here a party cannot leak: an answering party is not told of queries, other
-answering parties or the guardian's business; the guardian is not told of any data.
+What is absent here a party cannot leak. An answering party is not told of queries, of other answering parties or of the
+guardian's accounts. The guardian is not told of any data. The records of a party lie in its private folder beside
+`settings.json`, so that their paths are not settings.
 """
 
 from __future__ import annotations
@@ -36,10 +36,10 @@ class CapcSettings(PartySettings):
     """What every party of a CaPC run knows.
 
     Attributes:
-        parameters: the public ones.
-        n_queries, batch_size: how many queries each querying party has at most, and how many go through the protocol
-            at once at most.
-        pool: for how many batches a querying and an answering party prepare ahead.
+        parameters: the public parameters.
+        n_queries: the most queries that each querying party has.
+        batch_size: the most queries that go through the protocol at once.
+        pool: number of batches that a querying and an answering party prepare ahead.
         credit_abstentions: whether the guardian is told how many queries of a batch got no label, so that it charges
             no answer for them.
     """
@@ -51,21 +51,22 @@ class CapcSettings(PartySettings):
     credit_abstentions: bool
 
     def digest(self) -> str:
-        """What the parties of a run must agree on, for the hello."""
+        """Return a digest of all that the parties of a run must agree on, for the hello."""
         agreed = (self.parameters.digest(), self.n_queries, self.batch_size, self.pool, self.credit_abstentions)
         return hashlib.sha256(" ".join(map(str, agreed)).encode()).hexdigest()
 
 
 class CampaignSettings(Strict):
-    """How a querying party gets a better model from labels that it buys.
+    """The way in which a querying party gets a better model from labels that it buys.
 
     Attributes:
-        querying_party: which data owner it is.
+        querying_party: number of the data owner.
         strategy: how it chooses among its unlabelled records.
         seed: of the experiment, for what the strategy leaves to chance.
         training: of its own model, before and after.
         answers: the file, in its private folder that outlives the run, with every answer of this very campaign.
-        cache, training_slot: as an answering party's.
+        cache: as an answering party's.
+        training_slot: as an answering party's.
     """
 
     querying_party: int
@@ -78,10 +79,15 @@ class CampaignSettings(Strict):
 
 
 class QueryingSettings(CapcSettings):
-    """The querying party's own: whom to ask, what it asks about, and delta for its report.
+    """The settings of a querying party.
 
-    It asks about the test images from `first_query` on, or about what a campaign chooses. `label_names` are there where
-    a query has several labels.
+    Attributes:
+        servers: the answering parties that it asks.
+        guardian: the privacy guardian.
+        first_query: it asks about the test images from here on, unless a campaign chooses.
+        delta: for its report.
+        label_names: the names of the labels, where a query has several.
+        campaign: None where the queries are given.
     """
 
     servers: tuple[Peer, ...]
@@ -93,10 +99,15 @@ class QueryingSettings(CapcSettings):
 
 
 class AnsweringSettings(CapcSettings):
-    """An answering party's own: who may ask, where the guardian is, and how to train its model.
+    """The settings of an answering party.
 
-    `clients` ask one after the other. `cache` is private and outlives the run. `training_slot` is an empty file whose
-    lock says whose turn it is to train among the parties on one machine.
+    Attributes:
+        listen: where it listens.
+        clients: the querying parties, which ask one after the other.
+        guardian: the privacy guardian.
+        training: of its model.
+        cache: its private folder for trained models, which outlives the run.
+        training_slot: an empty file. Its lock decides which of the parties on one machine may train now.
     """
 
     listen: Address
@@ -108,7 +119,13 @@ class AnsweringSettings(CapcSettings):
 
 
 class AskingTurn(Strict):
-    """One querying party's turn: who asks, who answers, and the querying party's name in the ledger."""
+    """The turn of one querying party.
+
+    Attributes:
+        client: the querying party.
+        servers: the parties that answer it.
+        account: its name in the ledger.
+    """
 
     client: str
     servers: tuple[str, ...]
@@ -116,10 +133,14 @@ class AskingTurn(Strict):
 
 
 class GuardianSettings(CapcSettings):
-    """The privacy guardian's own: whom it serves, one querying party after the other, and the accounts that it keeps.
+    """The settings of the privacy guardian.
 
-    `ledger` is a file in a private folder that outlives the run. `epsilon_budget` is what one account may spend in all
-    at `delta`; None keeps the accounts without a limit.
+    Attributes:
+        listen: where it listens.
+        turns: the querying parties that it serves, one after the other.
+        ledger: the file of the accounts, in a private folder that outlives the run.
+        epsilon_budget: the epsilon that one account may spend in all. None keeps the accounts without a limit.
+        delta: that epsilon is counted at.
     """
 
     listen: Address

@@ -1,7 +1,7 @@
-"""A campaign in the clear: the same parts, models, choices, votes, noise and accounts, without any cryptography.
+"""A campaign in the clear, with the same parts, models, choices, votes, noise and accounts, but no cryptography.
 
-For comparing with, and for finding good settings in seconds. All parties' models lie in one process here; no run does
-this. Without noise its labels are those of a run; with noise it draws from the same distribution.
+It serves to compare with a run, and to find good settings in seconds. All parties' models lie in one process here,
+which is so in no run. Without noise its labels are those of a run. With noise it draws from the same distribution.
 
     python run_protocol.py simulation --config configs/hospitals.yaml --seeds 0,1,2
 """
@@ -25,9 +25,9 @@ from mpc.dp.accountant import Cost, epsilon
 from mpc.dp.data_dependent import data_dependent_epsilon
 from mpc.randomness import SYSTEM, Randomness
 from mpc.ring import Ring
+from parties.capc.campaign import Accuracy
 from parties.capc.casting import RoleAssignment, public_parameters, split_data, training_settings
 from parties.capc.config import CapcConfig
-from parties.capc.questions import Accuracy
 from parties.frame.errors import ConfigError
 from parties.learning.datasets import Dataset, load_dataset
 from parties.learning.labels import Labels
@@ -40,18 +40,19 @@ from parties.learning.training import train
 
 @dataclass(frozen=True)
 class Simulated:
-    """One querying party's campaign.
+    """The campaign of one querying party.
 
     Attributes:
-        querying_party: which data owner.
+        querying_party: number of the data owner.
         records: indices of the unlabelled records that it asked about, in order.
-        labels: what it got, as :data:`mpc.capc.release.Labels`.
-        correct: what the dataset says.
-        counts: the votes behind every answer, ``(n, classes)`` or ``(n, labels)``; nobody sees them in a run.
-        before, after: accuracy of its model.
-        epsilon: spent.
-        analysed_epsilon: what it is given the votes (:mod:`mpc.dp.data_dependent`); not private, not to be published.
-            None where the analysis does not apply (noise in parts).
+        labels: the labels that it got, as :data:`mpc.capc.release.Labels`.
+        correct: the labels in the dataset.
+        counts: the votes behind every answer, ``(n, classes)`` or ``(n, labels)``. In a run nobody sees them.
+        before: accuracy of its own model.
+        after: accuracy of the model with the answers.
+        epsilon: the epsilon that was spent.
+        analysed_epsilon: the epsilon given the votes (:mod:`mpc.dp.data_dependent`). It is not private and must not be
+            published. None where the analysis does not apply (noise in parts).
     """
 
     querying_party: int
@@ -66,7 +67,7 @@ class Simulated:
 
 
 def simulate(config: CapcConfig, noise_randomness: Randomness = SYSTEM) -> list[Simulated]:
-    """The campaigns of all querying parties of a configuration, each as if its account were empty."""
+    """Return the campaigns of all querying parties of a configuration, each as if its account were empty."""
     dataset = load_dataset(config.dataset, config.data_dir)
     roles, data = RoleAssignment.of(config), split_data(config, dataset)
     answering = {
@@ -98,18 +99,18 @@ def _campaign(
     counts = _votes(config, dataset, others, unlabelled.take(chosen))
 
     parameters = public_parameters(config, dataset)
-    each = parameters.costs
+    query_costs = parameters.costs
     spent: list[Cost] = []
     labels = unlabelled.labels[:0]
     while len(labels) < len(chosen):
-        granted = _granted(config, spent, each, min(config.batch_size, len(chosen) - len(labels)))
+        granted = _granted(config, spent, query_costs, min(config.batch_size, len(chosen) - len(labels)))
         if granted == 0:
             break
         batch = labels_of(counts[len(labels) : len(labels) + granted], parameters, noise_randomness)
-        spent += [cost.times(granted) for cost in each]
+        spent += [cost.times(granted) for cost in query_costs]
         if parameters.threshold and config.credit_abstentions:
             abstained = int((~answered(batch)).sum())
-            spent += [cost.times(-abstained) for cost in each if cost.what == "answer"]
+            spent += [cost.times(-abstained) for cost in query_costs if cost.what == "answer"]
         labels = np.concatenate([labels, batch])
 
     records, counts = chosen[: len(labels)], counts[: len(labels)]
@@ -148,7 +149,7 @@ def _analysed(config: CapcConfig, dataset: Dataset, counts: Labels, got: NDArray
 
 
 def _votes(config: CapcConfig, dataset: Dataset, models: Sequence[Model], queries: Records) -> Labels:
-    """How many of the fixed-point models vote for each class or label, ``(n, classes)``."""
+    """Count how many of the fixed-point models vote for each class or label, ``(n, classes)``."""
     parameters = public_parameters(config, dataset)
     encoded = Ring(parameters.ring_bits).encode(queries.images, parameters.fraction_bits)
     counts = np.zeros((len(queries), parameters.classes), np.int64)
@@ -159,14 +160,14 @@ def _votes(config: CapcConfig, dataset: Dataset, models: Sequence[Model], querie
     return counts
 
 
-def _granted(config: CapcConfig, spent: Sequence[Cost], each: Sequence[Cost], wished: int) -> int:
-    """How many of the queries the budget allows, as the ledger would."""
+def _granted(config: CapcConfig, spent: Sequence[Cost], query_costs: Sequence[Cost], requested: int) -> int:
+    """Return how many of the queries the budget allows, as the ledger would."""
     if config.epsilon_budget is None:
-        return wished
+        return requested
     fits = [
         count
-        for count in range(1, wished + 1)
-        if epsilon([*spent, *(cost.times(count) for cost in each)], float(config.delta)) <= config.epsilon_budget
+        for count in range(1, requested + 1)
+        if epsilon([*spent, *(cost.times(count) for cost in query_costs)], float(config.delta)) <= config.epsilon_budget
     ]
     return max(fits, default=0)
 

@@ -181,3 +181,14 @@ def test_what_the_ledger_says_of_checks_and_answers_is_exact_to_one_percent(tmp_
         ledger.charge("client", "run", each, 4)
     total = ledger.give_back("client", "run", [answer_cost("3").times(3)])
     assert total == ledger.spent("client") == pytest.approx(exact_epsilon(5, 3, 8, 4, delta=1e-3), rel=0.01)
+
+
+def test_entries_of_an_older_ledger_count(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.jsonl"
+    entry = '{"querying_party":"client","session":"a","time":1.5,"costs":[%s]}\n'
+    cost = '{"what":"answer","sigma":"2","count":3,"moved":2}'
+    path.write_text(entry % cost)
+    ledger = Ledger(path, one_per_answer, 5.0)
+    assert ledger.charge("client", "b", ANSWER, 4).granted == 2
+    assert (ledger.spent("client"), ledger.spent("other")) == (5, 0)
+    assert b"querying_party" not in path.read_bytes().splitlines()[1]

@@ -310,9 +310,9 @@ for number in range(1000):
         received.append(channel.recv_message("first", module.Message))
     threads = []
     for peer in "abc":
-        mine, theirs = memory_pair("me", peer)
-        theirs.send_message("first", sent)
-        threads.append(threading.Thread(target=receive, args=(mine,)))
+        own, other = memory_pair("me", peer)
+        other.send_message("first", sent)
+        threads.append(threading.Thread(target=receive, args=(own,)))
         threads[-1].start()
     for thread in threads:
         thread.join()

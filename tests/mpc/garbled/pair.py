@@ -36,19 +36,19 @@ def prepared(
     garbler: Garbler,
     evaluator: Evaluator,
     circuit: Circuit,
-    mine: Words,
-    theirs: Words,
+    own_values: Words,
+    other_values: Words,
     projection: Projection | None = None,
 ) -> tuple[GarbledBatch, EvaluatedBatch]:
     """Both sides up to the evaluated circuit."""
 
     def garble() -> GarbledBatch:
-        batch = garbler.prepare(circuit, len(mine), projection=projection)
-        batch.send_inputs(mine)
+        batch = garbler.prepare(circuit, len(own_values), projection=projection)
+        batch.send_inputs(own_values)
         return batch
 
     def evaluate() -> EvaluatedBatch:
-        batch = evaluator.prepare(circuit, len(theirs), theirs, projection=projection)
+        batch = evaluator.prepare(circuit, len(other_values), other_values, projection=projection)
         batch.receive_inputs()
         return batch
 

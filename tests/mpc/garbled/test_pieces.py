@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 import mpc
-import mpc.garbled.session
+import mpc.garbled.pieces
 from mpc._core import Circuit, Evaluation
 from mpc.channels.memory import MemoryChannel, run_both_sides
 from mpc.channels.sockets import SocketChannel
@@ -24,37 +24,37 @@ def test_tables_travel_in_frames_and_batches_can_wait() -> None:
     """Two batches prepared, the second used first; one is larger than a frame."""
     garbler, evaluator = opened()
     small, large = Circuit.add(8), Circuit.relu(32, 8)
-    mine, theirs = words((400, 1), 32, 3), words((400, 1), 32, 4)
+    own_values, other_values = words((400, 1), 32, 3), words((400, 1), 32, 4)
     waiting = run_both_sides(
         lambda: garbler.prepare(small, 1), lambda: evaluator.prepare(small, 1, np.array([[200]], dtype=np.uint64))
     )
-    garbled, evaluated = prepared(garbler, evaluator, large, mine, theirs)
+    garbled, evaluated = prepared(garbler, evaluator, large, own_values, other_values)
     outputs, _ = run_both_sides(garbled.receive_outputs, evaluated.return_outputs)
-    np.testing.assert_array_equal(outputs, large.run(mine, theirs))
+    np.testing.assert_array_equal(outputs, large.run(own_values, other_values))
     run_both_sides(lambda: waiting[0].send_inputs(np.array([[100]], dtype=np.uint64)), waiting[1].receive_inputs)
     _, outputs = run_both_sides(waiting[0].reveal_to_evaluator, waiting[1].learn_outputs)
     assert outputs.tolist() == [[44]]
     sizes = [len(body) for label, body in frames(garbler, "sent") if label == "garbled/1/relu(32, 8)/400/tables"]
     assert sum(sizes) == large.table_bytes(400)
     assert len(sizes) > 1
-    assert max(sizes) == mpc.garbled.session.FRAME_BYTES
+    assert max(sizes) == mpc.garbled.pieces.FRAME_BYTES
 
 
 @pytest.mark.parametrize("n", [1, 31, 32, 33, 96, 100])
 def test_a_batch_of_many_pieces_is_one_batch(monkeypatch: pytest.MonkeyPatch, n: int) -> None:
-    monkeypatch.setattr(mpc.garbled.session, "OTS_A_PIECE", 64 * 9)  # 64 instances of three 3-bit words
+    monkeypatch.setattr(mpc.garbled.pieces, "OTS_A_PIECE", 64 * 9)  # 64 instances of three 3-bit words
     circuit = Circuit.argmax(3, 3)
-    mine, theirs = words((n, 3), 3, 11), words((n, 3), 3, 12)
-    expected = circuit.run(mine, theirs)
+    own_values, other_values = words((n, 3), 3, 11), words((n, 3), 3, 12)
+    expected = circuit.run(own_values, other_values)
     garbler, evaluator = opened()
     shared = Projection(5)
     streamed = run_both_sides(
-        lambda: garbler.garble(circuit, mine, projection=shared),
-        lambda: evaluator.evaluate(circuit, theirs, projection=shared),
+        lambda: garbler.garble(circuit, own_values, projection=shared),
+        lambda: evaluator.evaluate(circuit, other_values, projection=shared),
     )
     batches = [
-        prepared(garbler, evaluator, circuit, mine, theirs, shared),
-        run_both_sides(lambda: garbler.garble(circuit, mine), lambda: evaluator.evaluate(circuit, theirs)),
+        prepared(garbler, evaluator, circuit, own_values, other_values, shared),
+        run_both_sides(lambda: garbler.garble(circuit, own_values), lambda: evaluator.evaluate(circuit, other_values)),
     ]
     for garbled, evaluated in (streamed, batches[0]):
         np.testing.assert_array_equal((garbled.shares() + evaluated.shares()) & np.uint64(31), expected)
@@ -67,7 +67,7 @@ def test_a_batch_of_many_pieces_is_one_batch(monkeypatch: pytest.MonkeyPatch, n:
 
 def test_the_next_choices_cross_before_a_pieces_tables(monkeypatch: pytest.MonkeyPatch) -> None:
     """So that both sides compute at once, with one piece in work and one ahead."""
-    monkeypatch.setattr(mpc.garbled.session, "OTS_A_PIECE", 32 * 8)
+    monkeypatch.setattr(mpc.garbled.pieces, "OTS_A_PIECE", 32 * 8)
     circuit = Circuit.add(8)
     garbler, evaluator = opened()
     run_both_sides(
@@ -80,16 +80,16 @@ def test_the_next_choices_cross_before_a_pieces_tables(monkeypatch: pytest.Monke
 
 
 def test_choices_leave_before_the_piece_that_was_read_is_worked_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mpc.garbled.session, "OTS_A_PIECE", 32 * 8)
+    monkeypatch.setattr(mpc.garbled.pieces, "OTS_A_PIECE", 32 * 8)
     circuit, zeros, shared = Circuit.add(8), np.zeros((130, 1), dtype=np.uint64), Projection(8)
     garbler, evaluator = opened()
-    finish, sent = EvaluatedBatch.open, []
+    finish, sent = EvaluatedBatch.open_shares, []
 
     def observed(batch: EvaluatedBatch, evaluation: Evaluation, message: bytes) -> None:
         sent.append(sum(label.endswith("choices") for label, _ in frames(evaluator, "sent")))
         finish(batch, evaluation, message)
 
-    monkeypatch.setattr(EvaluatedBatch, "open", observed)
+    monkeypatch.setattr(EvaluatedBatch, "open_shares", observed)
     run_both_sides(
         lambda: garbler.garble(circuit, zeros, projection=shared),
         lambda: evaluator.evaluate(circuit, zeros, projection=shared),
@@ -99,9 +99,9 @@ def test_choices_leave_before_the_piece_that_was_read_is_worked_on(monkeypatch: 
 
 def test_a_batch_cannot_jam_a_link_that_buffers_almost_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """Choices of 64 KB and tables of 230 KB a piece, over sockets that hold a few KB."""
-    monkeypatch.setattr(mpc.garbled.session, "OTS_A_PIECE", 1 << 14)
+    monkeypatch.setattr(mpc.garbled.pieces, "OTS_A_PIECE", 1 << 14)
     circuit = Circuit.argmax(2, 8)
-    mine, theirs = words((3000, 2), 8, 13), words((3000, 2), 8, 14)
+    own_values, other_values = words((3000, 2), 8, 13), words((3000, 2), 8, 14)
     with socket.create_server(("127.0.0.1", 0)) as server:
         ends = [socket.socket(), socket.socket()]
         for end in (server, ends[0]):
@@ -112,9 +112,9 @@ def test_a_batch_cannot_jam_a_link_that_buffers_almost_nothing(monkeypatch: pyte
     channels = [SocketChannel(peer, 20, end) for peer, end in zip(("evaluator", "garbler"), ends, strict=True)]
     garbler, evaluator = run_both_sides(lambda: Garbler.open(channels[0]), lambda: Evaluator.open(channels[1]))
     garbled, evaluated = run_both_sides(
-        lambda: garbler.garble(circuit, mine), lambda: evaluator.evaluate(circuit, theirs)
+        lambda: garbler.garble(circuit, own_values), lambda: evaluator.evaluate(circuit, other_values)
     )
     _, outputs = run_both_sides(garbled.reveal_to_evaluator, evaluated.learn_outputs)
-    np.testing.assert_array_equal(outputs, circuit.run(mine, theirs))
+    np.testing.assert_array_equal(outputs, circuit.run(own_values, other_values))
     for channel in channels:
         channel.close()

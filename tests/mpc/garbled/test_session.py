@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 import mpc
-import mpc.garbled.session
+import mpc.garbled.pieces
 from mpc._core import Circuit
 from mpc.channels.memory import run_both_sides
 from mpc.errors import ParameterError, ProtocolError
@@ -30,9 +30,9 @@ def test_many_batches_in_one_session_with_every_kind_of_output(batches: list[tup
     garbler, evaluator = opened()
     for seed, (n, classes, bits) in enumerate(batches):
         circuit = Circuit.argmax(classes, bits)
-        mine, theirs = words((n, classes), bits, seed), words((n, classes), bits, seed + 100)
-        expected = circuit.run(mine, theirs)
-        garbled, evaluated = prepared(garbler, evaluator, circuit, mine, theirs, Projection(11))
+        own_values, other_values = words((n, classes), bits, seed), words((n, classes), bits, seed + 100)
+        expected = circuit.run(own_values, other_values)
+        garbled, evaluated = prepared(garbler, evaluator, circuit, own_values, other_values, Projection(11))
         np.testing.assert_array_equal((garbled.shares() + evaluated.shares()) & np.uint64(2047), expected)
         _, label = run_both_sides(garbled.reveal_to_evaluator, evaluated.learn_outputs)
         np.testing.assert_array_equal(label, expected)
@@ -46,17 +46,17 @@ def test_a_streamed_session_sends_nothing_until_the_inputs_come(
     circuits: Circuits, projection: Projection | None
 ) -> None:
     circuit, n = Circuit.relu(32, 0), 70
-    mine, theirs = words((n, 1), 32, 5), words((n, 1), 32, 6)
+    own_values, other_values = words((n, 1), 32, 5), words((n, 1), 32, 6)
     garbler, evaluator = opened(circuits=(circuits, circuits))
     garbled, evaluated = run_both_sides(
         lambda: garbler.prepare(circuit, n, projection=projection),
-        lambda: evaluator.prepare(circuit, n, theirs, projection=projection),
+        lambda: evaluator.prepare(circuit, n, other_values, projection=projection),
     )
     for side, last in ((garbler, "garbled/base/2"), (evaluator, "garbled/base/3")):
         assert (frames(side, "sent")[-1][0] == last) == (circuits == "streamed")
-    expected = circuit.run(mine, theirs)
-    theirs.fill(0)  # the caller's own: the batch has kept what it was given
-    run_both_sides(lambda: garbled.send_inputs(mine), evaluated.receive_inputs)
+    expected = circuit.run(own_values, other_values)
+    other_values.fill(0)  # the caller's own: the batch has kept what it was given
+    run_both_sides(lambda: garbled.send_inputs(own_values), evaluated.receive_inputs)
     if projection:
         outputs = (garbled.shares() + evaluated.shares()) & np.uint64(2**32 - 1)
     else:
@@ -66,14 +66,6 @@ def test_a_streamed_session_sends_nothing_until_the_inputs_come(
     behind = circuit.projection_bytes(n, 32) if projection else 0
     sent = sum(len(body) for label, body in frames(garbler, "sent") if "base" not in label)
     assert sent == circuit.table_bytes(n) + labels + behind
-    refused = "given out"
-    if circuits == "streamed":
-        refused = "went with its tables" if projection else "when it was garbled"
-    with pytest.raises((ParameterError, ProtocolError), match=refused):
-        garbled.send_inputs(mine)
-    if circuits == "streamed":
-        with pytest.raises(ParameterError, match="came with its tables"):
-            evaluated.receive_inputs()
 
 
 @pytest.mark.parametrize("circuits", get_args(Circuits))
@@ -96,13 +88,13 @@ def test_both_sides_stream_or_neither() -> None:
 
 def test_argmax_leaves_fresh_shares_with_both() -> None:
     values = np.array([[5, -3, 9, 9], [-7, -2, -2, -9]])
-    mine = words(values.shape, 64, 5)
-    theirs = values.astype(np.uint64) - mine
+    own_values = words(values.shape, 64, 5)
+    other_values = values.astype(np.uint64) - own_values
     garbler, evaluator = opened()
     seen = []
     for _ in range(2):
         left, right = run_both_sides(
-            lambda: mpc.argmax(garbler, mine, width=16), lambda: mpc.argmax(evaluator, theirs, width=16)
+            lambda: mpc.argmax(garbler, own_values, width=16), lambda: mpc.argmax(evaluator, other_values, width=16)
         )
         assert ((left + right) & np.uint64(65535)).tolist() == [[0, 0, 1, 0], [0, 1, 0, 0]]
         seen.append(left)
@@ -111,11 +103,12 @@ def test_argmax_leaves_fresh_shares_with_both() -> None:
 
 def test_sum_histogram_tells_the_evaluator_alone() -> None:
     counts = np.array([[3, 250, 250, 1], [0, 0, 0, 0], [-5, -1, -4, -2]])
-    mine = words(counts.shape, 12, 6)
-    theirs = (counts.astype(np.uint64) - mine) & np.uint64(4095)
+    own_values = words(counts.shape, 12, 6)
+    other_values = (counts.astype(np.uint64) - own_values) & np.uint64(4095)
     garbler, evaluator = opened()
     nothing, labels = run_both_sides(
-        lambda: mpc.sum_histogram(garbler, mine, width=12), lambda: mpc.sum_histogram(evaluator, theirs, width=12)
+        lambda: mpc.sum_histogram(garbler, own_values, width=12),
+        lambda: mpc.sum_histogram(evaluator, other_values, width=12),
     )
     assert nothing is None
     assert labels is not None
@@ -130,14 +123,15 @@ def test_shares_of_a_useless_shape(shape: tuple[int, ...]) -> None:
         mpc.argmax(garbler, np.zeros(shape, dtype=np.uint64))
 
 
-def run_seeded(seed: bytes, mine: Words, theirs: Words) -> tuple[Garbler, Evaluator]:
+def run_seeded(seed: bytes, own_values: Words, other_values: Words) -> tuple[Garbler, Evaluator]:
     garbler, evaluator = opened(seed)
     run_both_sides(
-        lambda: mpc.argmax(garbler, mine, ring_bits=16, width=8),
-        lambda: mpc.argmax(evaluator, theirs, ring_bits=16, width=8),
+        lambda: mpc.argmax(garbler, own_values, ring_bits=16, width=8),
+        lambda: mpc.argmax(evaluator, other_values, ring_bits=16, width=8),
     )
     run_both_sides(
-        lambda: mpc.sum_histogram(garbler, mine, width=16), lambda: mpc.sum_histogram(evaluator, theirs, width=16)
+        lambda: mpc.sum_histogram(garbler, own_values, width=16),
+        lambda: mpc.sum_histogram(evaluator, other_values, width=16),
     )
     return garbler, evaluator
 
@@ -151,30 +145,31 @@ def digest(sent: list[tuple[str, bytes]]) -> str:
 
 def test_known_answer() -> None:
     """A change of these digests is a change of the protocol (or of a circuit)."""
-    mine, theirs = words((3, 5), 16, 7), words((3, 5), 16, 8)
-    garbler, evaluator = run_seeded(b"known answer", mine, theirs)
+    own_values, other_values = words((3, 5), 16, 7), words((3, 5), 16, 8)
+    garbler, evaluator = run_seeded(b"known answer", own_values, other_values)
     assert digest(frames(evaluator, "sent")) == "d876e216a9ed2f6349e428a7df6e4b6d294a7238187a3a67017e4c586a3e6e15"
     assert digest(frames(garbler, "sent")) == "0c989e169c38cb3e495dcca5774d05267e017a1289b33b7d28398690f73e82be"
 
 
 def test_lengths_and_labels_do_not_depend_on_inputs() -> None:
     shapes = set()
-    for mine, theirs in ((0, 0), (65535, 1), (12345, 54321)):
-        values = [np.full((3, 5), value, dtype=np.uint64) for value in (mine, theirs)]
+    for own_values, other_values in ((0, 0), (65535, 1), (12345, 54321)):
+        values = [np.full((3, 5), value, dtype=np.uint64) for value in (own_values, other_values)]
         garbler, evaluator = run_seeded(b"lengths", *values)
         shapes.add(tuple((label, len(body)) for party in (garbler, evaluator) for label, body in frames(party, "sent")))
     assert len(shapes) == 1
 
 
 def test_labels_of_known_values_are_a_seed_that_they_do_not_change(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mpc.garbled.session, "OTS_A_PIECE", 32 * 8)
-    circuit, theirs = Circuit.add(8), words((64, 1), 8, 1)
+    monkeypatch.setattr(mpc.garbled.pieces, "OTS_A_PIECE", 32 * 8)
+    circuit, other_values = Circuit.add(8), words((64, 1), 8, 1)
     seen = []
     for value in (0, 255, 165):
         garbler, evaluator = opened(b"seed")
-        mine = np.full((64, 1), value, dtype=np.uint64)
+        own_values = np.full((64, 1), value, dtype=np.uint64)
         run_both_sides(
-            lambda g=garbler, own=mine: g.garble(circuit, own), lambda e=evaluator: e.evaluate(circuit, theirs)
+            lambda g=garbler, own=own_values: g.garble(circuit, own),
+            lambda e=evaluator: e.evaluate(circuit, other_values),
         )
         seen.append([body for label, body in frames(garbler, "sent") if label.endswith("tables")])
     assert [len(piece) for piece in seen[0]] == [16 + circuit.table_bytes(32)] * 2
@@ -184,8 +179,8 @@ def test_labels_of_known_values_are_a_seed_that_they_do_not_change(monkeypatch: 
 
 
 def test_everything_that_follows_the_base_ots_is_new_in_every_run() -> None:
-    mine, theirs = words((3, 5), 16, 9), words((3, 5), 16, 10)
-    first, second = (run_seeded(seed, mine, theirs) for seed in (b"one", b"two"))
+    own_values, other_values = words((3, 5), 16, 9), words((3, 5), 16, 10)
+    first, second = (run_seeded(seed, own_values, other_values) for seed in (b"one", b"two"))
     for before, after in zip(first, second, strict=True):
         for (label, body), (other_label, other) in zip(frames(before, "sent"), frames(after, "sent"), strict=True):
             assert label == other_label
@@ -195,15 +190,15 @@ def test_everything_that_follows_the_base_ots_is_new_in_every_run() -> None:
 
 def test_three_halves_send_a_quarter_less() -> None:
     circuit, n = Circuit.relu(32, 0), 320
-    mine, theirs = words((n, 1), 32, 1), words((n, 1), 32, 2)
+    own_values, other_values = words((n, 1), 32, 1), words((n, 1), 32, 2)
     sizes = []
     for tables in get_args(Tables):
         garbler, evaluator = opened(tables=(tables, tables))
         garbled, evaluated = run_both_sides(
-            lambda g=garbler: g.garble(circuit, mine), lambda e=evaluator: e.evaluate(circuit, theirs)
+            lambda g=garbler: g.garble(circuit, own_values), lambda e=evaluator: e.evaluate(circuit, other_values)
         )
         outputs, _ = run_both_sides(garbled.receive_outputs, evaluated.return_outputs)
-        np.testing.assert_array_equal(outputs, circuit.run(mine, theirs))
+        np.testing.assert_array_equal(outputs, circuit.run(own_values, other_values))
         sizes.append(sum(len(body) for label, body in frames(garbler, "sent") if label.endswith(("tables", "halves"))))
     seed = 16  # of the labels, in front
     assert sizes == [32 * n * circuit.and_gates + seed, 10 * 788 * circuit.and_gates + seed]
@@ -217,7 +212,7 @@ def test_the_two_sides_must_agree_on_the_tables() -> None:
 
 
 @pytest.mark.parametrize(
-    ("theirs", "complaint"),
+    ("other_values", "complaint"),
     [
         (lambda e: e.prepare(Circuit.add(8), 2, np.zeros((2, 1), dtype=np.uint64)), "expected message 'garbled/0/add"),
         (lambda e: e.prepare(Circuit.sub(8), 1, np.zeros((1, 1), dtype=np.uint64)), "expected message 'garbled/0/add"),
@@ -225,10 +220,10 @@ def test_the_two_sides_must_agree_on_the_tables() -> None:
         (lambda e: e.channel.send("garbled/0/add(8)/1/choices", bytes(498)), "expected 497 bytes"),
     ],
 )
-def test_the_garbler_refuses_another_batch(theirs: Callable[[Evaluator], object], complaint: str) -> None:
+def test_the_garbler_refuses_another_batch(other_values: Callable[[Evaluator], object], complaint: str) -> None:
     garbler, evaluator = opened(deadline_s=1)
     with garbler.channel.in_step("1c"), pytest.raises(ProtocolError, match="step 1c evaluator: " + complaint):
-        run_both_sides(lambda: garbler.prepare(Circuit.add(8), 1), lambda: theirs(evaluator))
+        run_both_sides(lambda: garbler.prepare(Circuit.add(8), 1), lambda: other_values(evaluator))
 
 
 def test_the_cores_complaint_carries_peer_and_step() -> None:
@@ -269,8 +264,31 @@ def test_a_batch_streamed_into_shares_opens_no_outputs() -> None:
     ):
         with pytest.raises(ParameterError, match="streamed into shares"):
             ask()
-    with pytest.raises(ParameterError, match="expected a prepared batch"):
-        evaluated.receive_inputs()
+
+
+@pytest.mark.parametrize("circuits", get_args(Circuits))
+def test_each_step_of_a_batch_is_taken_once_and_after_the_inputs(circuits: Circuits) -> None:
+    circuit, own, others = Circuit.add(8), words((3, 1), 8, 1), words((3, 1), 8, 2)
+    garbler, evaluator = opened(circuits=(circuits, circuits))
+    garbled, evaluated = run_both_sides(
+        lambda: garbler.prepare(circuit, 3), lambda: evaluator.prepare(circuit, 3, others)
+    )
+    outputs = (
+        (garbled.reveal_to_evaluator, evaluated.learn_outputs),
+        (evaluated.return_outputs, garbled.receive_outputs),
+    )
+    for step in (step for pair in outputs for step in pair):
+        with pytest.raises(ParameterError, match="expected the inputs of"):
+            step()
+    with pytest.raises(ParameterError, match="expected 3 rows"):
+        garbled.send_inputs(own[:2])  # refused before anything is sent, so that the step is still to be taken
+    for first, second in ((lambda: garbled.send_inputs(own), evaluated.receive_inputs), *outputs):
+        run_both_sides(first, second)
+        crossed = [len(frames(side, "sent")) for side in (garbler, evaluator)]
+        for again in (first, second):
+            with pytest.raises(ParameterError, match=r"once for garbled/0/add\(8\)/3, found a second call"):
+                again()
+        assert crossed == [len(frames(side, "sent")) for side in (garbler, evaluator)]
 
 
 def test_printing_shows_type_and_shape_only() -> None:

@@ -2,7 +2,7 @@
 
 All randomness is injected, so a digest changes only if the protocol does (or a circuit). Whoever means that puts the
 digests that the failing test prints into the file, and counts up the version in the hello. The frames of a channel have
-theirs in test_garbled.py.
+theirs in test_session.py.
 """
 
 from __future__ import annotations

@@ -23,7 +23,8 @@ from scipy import stats
 from mpc._core import Circuit, RlweEvaluator, RlweSecretKey
 from mpc.channels.frames import Channel
 from mpc.garbled.batch import EvaluatedBatch
-from mpc.garbled.session import BLOCK_BYTES, FRAME_BYTES, OTS_A_BLOCK, POINT_BYTES, REPLY_BYTES, SUMS_BYTES, Circuits
+from mpc.garbled.pieces import BLOCK_BYTES, FRAME_BYTES, OTS_A_BLOCK
+from mpc.garbled.session import POINT_BYTES, REPLY_BYTES, SUMS_BYTES, Circuits
 from mpc.inference import Architecture, Linear, Network, ReLU
 from mpc.inference.linear import encrypted as linear
 from mpc.inference.linear.encoding import plan

@@ -92,8 +92,8 @@ def test_secret_logits_of_200_images_agree_with_torch() -> None:
     secret = []
     for start in range(0, 200, 50):
         encoded = network.encode_inputs(images[start : start + 50])
-        mine, theirs = run_both_sides(lambda: asking.prepare(50), lambda: serving.prepare(50))
-        shares = run_both_sides(lambda: asking.infer(mine, encoded), lambda: serving.infer(theirs))  # noqa: B023 - runs now
+        asked, served = run_both_sides(lambda: asking.prepare(50), lambda: serving.prepare(50))
+        shares = run_both_sides(lambda: asking.infer(asked, encoded), lambda: serving.infer(served))  # noqa: B023 - runs now
         secret.append(network.decode_logits(Ring(41).add(*shares)))
         assert (network.ring.signed(Ring(41).add(*shares)) == network.run_clear(encoded)).all()
     found = np.concatenate(secret)

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from mpc.dp.accountant import Cost, epsilon
-from parties.capc.answers import Answer, Answers, AnswersError
+from parties.capc.budget_view import budget_view
+from parties.capc.campaign import Answer, Answers, AnswersError
 from parties.capc.config import CapcConfig
-from parties.capc.protocol import budget_view
 from parties.capc.settings import GuardianSettings, QueryingSettings
 from parties.capc.simulation import simulate
 from parties.frame.plan import Run, RunFolders

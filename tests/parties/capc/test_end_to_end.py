@@ -54,14 +54,14 @@ def test_dealt_correlations_give_the_same_labels_and_the_guardian_sees_shapes_an
     assert TRUST["dealer"] in result["trust"]
     seen = overheard.read(tmp_path, "privacy-guardian")
     for server in ("server-0", "server-1"):
-        mine = [(label, body) for peer, label, body in seen if peer == server]
-        assert [label for label, _ in mine if label == "hello"] == ["hello"] * 2  # two connections
-        (shapes,) = [body for label, body in mine if label == "dealer/architecture"]
+        received = [(label, body) for peer, label, body in seen if peer == server]
+        assert [label for label, _ in received if label == "hello"] == ["hello"] * 2  # two connections
+        (shapes,) = [body for label, body in received if label == "dealer/architecture"]
         assert msgspec.msgpack.decode(shapes, type=Architecture).input_shape == (1, 8, 8)
-        requests = [msgspec.msgpack.decode(body) for label, body in mine if label == "dealer/request"]
+        requests = [msgspec.msgpack.decode(body) for label, body in received if label == "dealer/request"]
         assert requests == [{"batch": 2}, {"batch": 2}, {"batch": 1}, {"batch": 0}]
-        masks = [len(body) for label, body in mine if label == "masks/plain"]
-        assert {label for label, _ in mine} == {"hello", "dealer/architecture", "dealer/request", "masks/plain"}
+        masks = [len(body) for label, body in received if label == "masks/plain"]
+        assert {label for label, _ in received} == {"hello", "dealer/architecture", "dealer/request", "masks/plain"}
         assert len(masks) == 3
     labels = {label for peer, label, _ in seen if peer == "client"}
     assert {label.partition("/")[0] for label in labels} == {"hello", "budget", "garbled"}

@@ -14,11 +14,12 @@ from scipy.stats import norm
 
 from mpc.dp.accountant import epsilon
 from mpc.dp.data_dependent import rdp_of_majorities
-from parties.capc.answers import Answer, Answers
+from parties.capc.campaign import Answer, Answers
 from parties.capc.casting import public_parameters
 from parties.capc.config import CapcConfig
-from parties.capc.protocol import Capc, _labels
+from parties.capc.protocol import Capc
 from parties.capc.simulation import simulate
+from parties.capc.summary import label_lines
 from parties.frame.errors import ConfigError
 from parties.frame.plan import Run, RunFolders
 from parties.learning.datasets import Dataset, load_dataset
@@ -216,7 +217,7 @@ def test_a_campaign_of_real_parties_is_the_campaign_in_the_clear(tmp_path: Path)
 def test_a_summary_names_the_labels_that_hold() -> None:
     query = {"index": 0, "predicted": ["loop", "even"], "correct": [], "agree": False}
     report = {"queries": [query], "labels": ["loop", "bowl", "even"], "label_accuracy": 1 / 3}
-    lines = dict(_labels(report | {"epsilon": 1.0, "epsilon_total": 1.0, "delta": "1e-5"}))
+    lines = dict(label_lines(report | {"epsilon": 1.0, "epsilon_total": 1.0, "delta": "1e-5"}))
     assert lines["predicted label"] == "loop, even"
     assert lines["correct label"] == "none of loop, bowl, even"
     assert lines["correct labels"] == "33% of loop, bowl, even"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from mpc.dp.accountant import answer_cost, epsilon
-from parties.capc.warnings import warnings
+from parties.capc.results import warnings
 
 
 def test_the_demos_noise_is_called_what_it_is() -> None:

@@ -1,0 +1,213 @@
+"""A campaign, in which a querying party buys labels for a better model of its own.
+
+The party chooses from its unlabelled records by its own model. It keeps every answer that it pays for, and trains again
+with the answers among its records. It compares both models on held-out data.
+
+The answers lie in a journal that outlives the run, one line for each batch. A campaign that was interrupted is
+continued. What was answered is read from the journal, and is neither asked nor paid for again.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from mpc.capc.budget import Spent
+from mpc.capc.release import Labels
+from parties.capc.results import Query, Results, answer_of, finite
+from parties.capc.settings import CampaignSettings, QueryingSettings
+from parties.frame.errors import PartyError
+from parties.frame.journal import JournalError, locked
+from parties.frame.process import Party
+from parties.learning.labels import Label, kind_of, label_of
+from parties.learning.models import Model
+from parties.learning.records import Images, Records
+from parties.learning.selection import order_to_ask
+from parties.learning.training import trained_model
+
+
+class AnswersError(PartyError):
+    """The file of answers cannot be read or written."""
+
+
+class Answer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The answer to one query.
+
+    Attributes:
+        record: index of the unlabelled record.
+        label: its label, or None where the parties abstained.
+        epsilon: that the querying party had spent in all when it got the answer. None without noise.
+        run: session of the run.
+    """
+
+    record: int
+    label: Label | None
+    epsilon: float | None
+    run: str
+
+
+class Answers:
+    """All answers of one campaign. The file's name says which campaign it is."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def read(self) -> list[Answer]:
+        """Return the answers in the order in which they came. Raises `AnswersError`."""
+        try:
+            with locked(self._path) as journal:
+                return [msgspec.json.decode(answer, type=Answer) for line in journal.lines for answer in _answers(line)]
+        except (JournalError, msgspec.DecodeError, msgspec.ValidationError) as error:
+            raise AnswersError(f"expected answers in {self._path}, found: {error}") from error
+
+    def add(self, batch: list[Answer]) -> None:
+        """Keep the answers of a batch durably, all or none. Raises `AnswersError`."""
+        try:
+            with locked(self._path) as journal:
+                journal.append(msgspec.json.encode(batch))
+        except JournalError as error:
+            raise AnswersError(str(error)) from error
+
+
+def _answers(line: bytes) -> list[msgspec.Raw]:
+    """Return the answers of one line of the journal, which is one batch."""
+    return msgspec.json.decode(line, type=list[msgspec.Raw])
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """How often a model is right on held-out records.
+
+    Attributes:
+        overall: over all records, or with several labels over all labels of all records.
+        exact: how often all labels of a record are right. This is `overall` where a record has one label.
+        by_class: for the records of each class, None where there are none, or about each label.
+    """
+
+    overall: float
+    exact: float
+    by_class: list[float | None]
+
+    @classmethod
+    def of(cls, model: Model, held_out: Records) -> Accuracy:
+        """Measure a model."""
+        kind, logits = kind_of(held_out.labels), model.logits(held_out.images)
+        right = kind.predicted(logits) == held_out.labels
+        exact = right.reshape(len(right), -1).all(axis=1)
+        by_class = kind.accuracies(right, held_out.labels, logits.shape[1])
+        return cls(float(right.mean()), float(exact.mean()), by_class)
+
+
+class Campaign:
+    """The queries of a campaign. The methods are those of :class:`parties.capc.questions.Questions`."""
+
+    def __init__(self, party: Party[QueryingSettings], settings: CampaignSettings) -> None:
+        self._party = party
+        self._settings = settings
+        folder = party.folder
+        self._own = Records.read(folder / "records.npz")
+        self._unlabelled = Records.read(folder / "unlabelled.npz")
+        self._held_out = Records.read(folder / "held_out.npz")
+        before = self._train("records.npz", "own model")
+        self._before = Accuracy.of(before, self._held_out)
+        chosen = order_to_ask(settings.strategy, before, self._own, self._unlabelled, settings.seed)
+        self._answers = Answers(settings.answers)
+        self._results = Results(folder / "result.json", party.settings)
+        earlier = self._answers.read()
+        for answer in earlier:
+            self._results.add(self._query(answer))
+        known = {answer.record for answer in earlier}
+        asked = [int(record) for record in chosen[: party.settings.n_queries] if record not in known]
+        self._asked = asked[: max(0, party.settings.n_queries - len(earlier))]
+        spent = None
+        if earlier:
+            party.progress.note(f"{len(earlier)} queries were answered in earlier runs and are not asked again")
+            total = earlier[-1].epsilon
+            spent = Spent("", 0, 0.0, math.inf if total is None else total)
+        self._results.publish(spent, self._figures(None))
+        self._results.tell(party.progress)
+
+    @property
+    def images(self) -> Images:
+        return self._unlabelled.images[self._asked]
+
+    def answered(self, first: int, labels: Labels, spent: Spent) -> None:
+        records = self._asked[first : first + len(labels)]
+        run = self._party.settings.session
+        batch = [
+            Answer(record, answer_of(label), finite(spent.total), run)
+            for record, label in zip(records, labels, strict=True)
+        ]
+        self._answers.add(batch)
+        for answer in batch:
+            self._results.add(self._query(answer))
+        self._results.publish(spent, self._figures(None))
+        self._results.tell(self._party.progress)
+
+    def refused(self, spent: Spent) -> None:
+        self._results.refuse(spent)
+        self._party.progress.note(f"the privacy guardian refuses more: {spent.refusal}")
+
+    def finish(self) -> None:
+        """Train again, with the answers among the party's own records, and publish how both models do."""
+        labelled = [query for query in self._results.queries if query.predicted is not None]
+        after = self._before
+        if labelled:
+            indices = np.array([query.index for query in labelled], dtype=np.intp)
+            labels = np.array([query.predicted for query in labelled], dtype=self._own.labels.dtype)
+            more = Records(self._unlabelled.images[indices], labels)
+            Records(
+                np.concatenate([self._own.images, more.images]), np.concatenate([self._own.labels, more.labels])
+            ).write(self._party.folder / "records-after.npz")
+            after = Accuracy.of(self._train("records-after.npz", "model with the answers"), self._held_out)
+        self._results.publish(None, self._figures(after))
+        self._party.progress.note(
+            f"accuracy on held-out records: {self._before.overall:.3f} before, {after.overall:.3f} after"
+        )
+
+    def _train(self, records: str, title: str) -> Model:
+        """Return the model that these records of the party give."""
+        settings = self._settings
+        with self._party.progress.step("4" if records != "records.npz" else "0", f"train the {title}"):
+            path = self._party.folder / records
+            return trained_model(settings.training, path, settings.cache, settings.training_slot)[0]
+
+    def _query(self, answer: Answer) -> Query:
+        """Return an answer as the results show it, with the correct label."""
+        truth = label_of(self._unlabelled.labels[answer.record])
+        return Query(answer.record, answer.label, truth, answer.epsilon, self._settings.strategy, answer.run)
+
+    def _figures(self, after: Accuracy | None) -> dict[str, Any]:
+        """Return what a campaign adds to the results. `after` is None until the model is trained again."""
+        kind, classes = kind_of(self._own.labels), self._party.settings.parameters.classes
+        rows = zip(
+            self._party.settings.label_names or range(classes),
+            kind.counts(self._own.labels, classes),
+            kind.counts(self._held_out.labels, classes),
+            self._before.by_class,
+            after.by_class if after else [None] * classes,
+            strict=True,
+        )
+        return {
+            "querying_party": self._settings.querying_party,
+            "strategy": self._settings.strategy,
+            "model": self._settings.training.architecture,
+            "own_records": len(self._own),
+            "unlabelled_records": len(self._unlabelled),
+            "accuracy": {
+                "held_out_records": len(self._held_out),
+                "before": self._before.overall,
+                "after": after.overall if after else None,
+                "exact_before": self._before.exact,
+                "exact_after": after.exact if after else None,
+                "by_class": [
+                    dict(zip(("class", "own_records", "held_out_records", "before", "after"), row, strict=True))
+                    for row in rows
+                ],
+            },
+        }

@@ -1,0 +1,268 @@
+"""The keys of a CaPC configuration, in the groups of configs/default.yaml.
+
+Every key has a unit, a default, bounds and this one place. The checks that look at several keys are in
+:mod:`parties.capc.config`.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AliasChoices, BaseModel, BeforeValidator, Field
+
+
+def _flag(unit: str) -> dict[str, Any]:
+    """Return the marks of a key that is a flag, too."""
+    return {"flag": True, "unit": unit}
+
+
+def _key(unit: str) -> dict[str, Any]:
+    """Return the marks of a key that only a file has."""
+    return {"flag": False, "unit": unit}
+
+
+def _listed(value: Any) -> Any:
+    """Return a list, which may be written `a,b` on the command line."""
+    if isinstance(value, str):
+        return tuple(word.strip() for word in value.split(","))
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _listed_numbers(value: Any) -> Any:
+    """Return a list of numbers from one number, a list of them, or `0,1,2` on the command line."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return (value,)
+    words = _listed(value)
+    if isinstance(value, str) and all(word.isdecimal() for word in words):
+        return tuple(int(word) for word in words)
+    return words
+
+
+class Participants(BaseModel):
+    """Choices about who takes part."""
+
+    n_parties: int = Field(1, ge=1, le=250, description="answering parties (K)", json_schema_extra=_flag("parties"))
+    qp_id: Annotated[tuple[Annotated[int, Field(ge=0)], ...], BeforeValidator(_listed_numbers)] = Field(
+        (0,),
+        min_length=1,
+        description="which of the n_parties + 1 data owners ask, one after the other",
+        json_schema_extra=_flag("indices, comma-separated"),
+    )
+
+
+class Questions(BaseModel):
+    """Choices about what is asked."""
+
+    dataset: Literal["digits", "breast-cancer", "digit-traits", "mnist"] = Field(
+        "digits",
+        description="digits (8x8, built in), breast-cancer (30 measurements, built in), digit-traits (digits, with "
+        "three labels of which any number hold) or mnist (28x28, from data_dir)",
+        json_schema_extra=_flag("name"),
+    )
+    data_dir: Path | None = Field(
+        None,
+        description="folder with the MNIST files; default the environment variable CAPC_DATA_DIR",
+        json_schema_extra=_flag("path"),
+    )
+    num_classes: int = Field(
+        10,
+        ge=2,
+        le=1000,
+        description="classes, or labels where any number of them may hold; must match the dataset",
+        json_schema_extra=_flag("classes"),
+    )
+    strategy: Literal["given", "random", "entropy", "margin", "k-center"] = Field(
+        "given",
+        description="what is asked: given test images, or a campaign: unlabelled records that the querying party's "
+        "own model chooses, and a model trained again with the answers",
+        json_schema_extra=_flag("name"),
+    )
+    unlabelled: int = Field(
+        240,
+        ge=1,
+        description="records set aside from the training pool for a campaign to choose from",
+        json_schema_extra=_flag("records"),
+    )
+    first_query: int = Field(
+        0,
+        ge=0,
+        validation_alias=AliasChoices("first_query", "start_batch"),
+        description="index of the first query in the test set",
+        json_schema_extra=_flag("index"),
+    )
+    n_queries: int = Field(1, ge=1, description="queries of a querying party", json_schema_extra=_flag("queries"))
+    batch_size: int = Field(
+        1,
+        ge=1,
+        le=4096,
+        description="queries sent through the protocol at once",
+        json_schema_extra=_flag("queries"),
+    )
+    pool: int = Field(
+        1,
+        ge=0,
+        le=64,
+        description="batches that each pair of querying and answering party prepares before they are asked about",
+        json_schema_extra=_flag("batches"),
+    )
+
+
+class Privacy(BaseModel):
+    """Choices about the privacy that a run gives."""
+
+    dp_noise_scale: Decimal | None = Field(
+        None,
+        ge=0,
+        le=1_000_000,
+        description="standard deviation of the noise on each class's or label's count of votes; "
+        "0 is no privacy; default n_parties / 6, about the most that a clear majority survives",
+        json_schema_extra=_flag("votes"),
+    )
+    noise_by: Literal["guardian", "parties"] = Field(
+        "guardian",
+        description="who draws the noise: the privacy guardian, who knows it then, or every answering party a part",
+        json_schema_extra=_flag("name"),
+    )
+    colluding: int = Field(
+        0,
+        ge=0,
+        description="answering parties that may tell their parts of the noise and the rest still is dp_noise_scale",
+        json_schema_extra=_flag("parties"),
+    )
+    threshold: int = Field(
+        0,
+        ge=0,
+        le=1_000_000,
+        description="votes that the likeliest class must have for a label (Confident-GNMax); 0 for always a label",
+        json_schema_extra=_flag("votes"),
+    )
+    threshold_noise_scale: Decimal | None = Field(
+        None,
+        ge=0,
+        le=1_000_000,
+        description="standard deviation of the noise on the threshold; default dp_noise_scale",
+        json_schema_extra=_flag("votes"),
+    )
+    credit_abstentions: bool = Field(
+        True,
+        description="tell the guardian how many queries of a batch got no label, so that it charges no answer for them",
+        json_schema_extra=_flag("yes or no"),
+    )
+    delta: Decimal = Field(
+        Decimal("1e-5"),
+        gt=0,
+        lt=1,
+        description="delta of the privacy guarantee",
+        json_schema_extra=_flag("probability"),
+    )
+    epsilon_budget: float | None = Field(
+        None,
+        gt=0,
+        description="epsilon that the querying party may spend in all on this dataset, over all runs; default no limit",
+        json_schema_extra=_flag("epsilon"),
+    )
+
+
+class Models(BaseModel):
+    """Choices about how the parties' models come about."""
+
+    models: Annotated[tuple[str, ...], BeforeValidator(_listed)] = Field(
+        ("mlp",),
+        min_length=1,
+        description="architectures, dealt to the answering parties in turn",
+        json_schema_extra=_flag("names, comma-separated"),
+    )
+    split: Literal["stratified", "iid"] = Field(
+        "stratified", description="how the data owners' parts are drawn", json_schema_extra=_flag("name")
+    )
+    missing_classes: int = Field(
+        0,
+        ge=0,
+        description="classes, or combinations of labels, of which each data owner has no record, other ones each",
+        json_schema_extra=_flag("classes"),
+    )
+    seed: int = Field(
+        0,
+        ge=0,
+        lt=2**63,
+        description="seed of the experiment (data split, training), never of the protocol's randomness",
+        json_schema_extra=_flag("seed"),
+    )
+    epochs: int = Field(
+        20, ge=1, le=10_000, description="passes over a party's own data", json_schema_extra=_flag("epochs")
+    )
+    learning_rate: float = Field(0.005, gt=0, le=1, description="Adam's step size", json_schema_extra=_key("per step"))
+    weight_decay: float = Field(
+        0.2,
+        ge=0,
+        le=1,
+        description="keeps weights, and so the ring, small",
+        json_schema_extra=_key("per step"),
+    )
+    training_batch: int = Field(32, ge=1, description="records in a training step", json_schema_extra=_key("records"))
+
+
+class Cryptography(BaseModel):
+    """Choices about the protocol."""
+
+    fraction_bits: int = Field(
+        13,
+        ge=1,
+        le=30,
+        validation_alias=AliasChoices("fraction_bits", "round_exp"),
+        description="fraction bits of the fixed-point numbers",
+        json_schema_extra=_flag("bits"),
+    )
+    ring_bits: int = Field(
+        41, ge=16, le=45, description="width of the ring that shares live in", json_schema_extra=_flag("bits")
+    )
+    preprocessing: Literal["he", "dealer"] = Field(
+        "he",
+        description="how the linear layers are prepared: he, under homomorphic encryption; or dealer, by the privacy "
+        "guardian, which is faster, but with the querying party it could open models, with an answering party queries",
+        json_schema_extra=_flag("name"),
+    )
+    garbling: Literal["half-gates", "three-halves"] = Field(
+        "half-gates",
+        description="how garbled gates are sent: half-gates; or three-halves, in a quarter fewer bytes for more "
+        "computation, which pays on links of 2.5 Gbit/s and less",
+        json_schema_extra=_flag("name"),
+    )
+    circuits: Literal["ahead", "streamed"] = Field(
+        "ahead",
+        description="when garbled circuits are sent: ahead, before the query, whose label then comes soonest; or "
+        "streamed, with the query, in a fifth fewer bytes and with no memory for them",
+        json_schema_extra=_flag("name"),
+    )
+    aggregation: Literal["paillier", "direct"] = Field(
+        "paillier",
+        description="how the answering parties' shares reach the privacy guardian",
+        json_schema_extra=_flag("name"),
+    )
+    paillier_bits: int = Field(
+        3072,
+        ge=2048,
+        le=8192,
+        multiple_of=64,
+        description="Paillier modulus",
+        json_schema_extra=_flag("bits"),
+    )
+
+
+class Waiting(BaseModel):
+    """Choices about how long to wait."""
+
+    connect_deadline_s: float | None = Field(
+        None,
+        gt=0,
+        description="how long a party waits for all its peers to train and appear; default 300 and 10 for each party",
+        json_schema_extra=_key("seconds"),
+    )
+    message_deadline_s: float = Field(
+        300, gt=0, description="how long a party waits for one message", json_schema_extra=_key("seconds")
+    )
+    run_deadline_s: float = Field(
+        3600, gt=0, description="how long a run may last in all", json_schema_extra=_flag("seconds")
+    )

@@ -1,0 +1,95 @@
+"""The lines that a terminal shows at the end of a run, each a name and a value.
+
+Everything comes from what the querying parties published (`parties/capc/results.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from parties.capc.report import headlines, sections
+from parties.frame.plan import Summary
+
+Report = Mapping[str, Any]
+
+
+def summary(result: Report) -> Summary:
+    """Return what came out, for each querying party."""
+    reports = result.get("reports", [result])
+    lines = [
+        line for report in reports for line in (campaign_lines(report) if "accuracy" in report else label_lines(report))
+    ]
+    lines += [("trust", line) for line in dict.fromkeys(line for report in reports for line in report["trust"])]
+    warnings = dict.fromkeys(warning for report in reports for warning in report["warnings"])
+    return Summary(tuple(lines), tuple(warnings), headlines(reports), sections(reports))
+
+
+def label_lines(report: Report) -> list[tuple[str, str]]:
+    """Return each label beside the correct one, how many agree, and what they cost in privacy."""
+    queries = report["queries"]
+    if len(queries) == 1:
+        (query,) = queries
+        lines = [
+            ("query", str(query["index"])),
+            ("correct label", _label_text(query["correct"], report)),
+            ("predicted label", _label_text(query["predicted"], report)),
+        ]
+    else:
+        lines = [(f"query {query['index']}", _compared(query, report)) for query in queries[:10]]
+    if len(queries) > 10:
+        lines.append(("more queries", f"{len(queries) - 10}, in the result file"))
+    agreeing = sum(query["agree"] for query in queries)
+    lines.append(("agree", f"{agreeing} of {len(queries)}"))
+    if report.get("labels"):
+        lines.append(("correct labels", f"{report['label_accuracy']:.0%} of {', '.join(report['labels'])}"))
+    return lines + _spent(report)
+
+
+def _compared(query: Report, report: Report) -> str:
+    """Return a label, and the correct one where it is another."""
+    predicted = f"label {_label_text(query['predicted'], report)}"
+    return predicted if query["agree"] else f"{predicted} (correct is {_label_text(query['correct'], report)})"
+
+
+def _label_text(label: int | list[str] | None, report: Report) -> str:
+    """Return a label, or those of several that hold."""
+    if label is None:
+        return "none, the parties abstained"
+    if isinstance(label, int):
+        return str(label)
+    return ", ".join(label) or f"none of {', '.join(report['labels'])}"
+
+
+def campaign_lines(report: Report) -> list[tuple[str, str]]:
+    """Return how much better the model became, by how many labels, and what they cost in privacy."""
+    accuracy = report["accuracy"]
+    lines = [
+        ("querying party", f"{report['querying_party']}, model {report['model']}, strategy {report['strategy']}"),
+        ("queries answered", f"{report['answered']}, abstained {report['abstained']}"),
+    ]
+    if report["label_accuracy"] is not None:
+        names = f" of {', '.join(report['labels'])}" if report.get("labels") else ""
+        lines.append(("correct labels", f"{report['label_accuracy']:.0%}{names}"))
+    after = accuracy["before"] if accuracy["after"] is None else accuracy["after"]
+    lines.append(("accuracy before", f"{accuracy['before']:.3f} on {accuracy['held_out_records']} held-out records"))
+    lines.append(("accuracy after", f"{after:.3f} ({100 * (after - accuracy['before']):+.1f} points)"))
+    if report.get("labels"):
+        exact = accuracy["exact_before"] if accuracy["exact_after"] is None else accuracy["exact_after"]
+        lines.append(("all labels right", f"{accuracy['exact_before']:.3f} before, {exact:.3f} after"))
+    return lines + _spent(report)
+
+
+def _spent(report: Report) -> list[tuple[str, str]]:
+    """Return the epsilon of this run, that of all runs, and the refusal that ended them, if there was one."""
+    lines = [("epsilon spent", epsilon_text(report["epsilon"], report["delta"]))]
+    if report["epsilon_total"] != report["epsilon"]:
+        lines.append(("epsilon spent in all runs", epsilon_text(report["epsilon_total"], report["delta"])))
+    if report.get("refusal"):
+        lines.append(("ended by the budget", report["refusal"]))
+    return lines
+
+
+def epsilon_text(value: float | None, delta: str) -> str:
+    """Return an epsilon for people. None is one without bound."""
+    return "without bound" if value is None else f"{value:.3g} at delta {float(delta):g}"
