@@ -13,8 +13,10 @@ from numpy.typing import NDArray
 import parties
 from mpc.capc.release import ABSTAINED
 from mpc.randomness import SeededRandomness
+from orchestrator.cli import main
 from parties.capc.config import CapcConfig
 from parties.capc.simulation import simulate
+from parties.protocols import PROTOCOLS
 
 CONFIGS = Path(__file__).parents[3] / "configs"
 SMALL = {
@@ -110,3 +112,16 @@ def test_no_party_uses_the_analysis_that_is_not_private() -> None:
     folder = Path(parties.__file__).parent
     users = {path.name for path in folder.rglob("*.py") if "data_dependent" in path.read_text()}
     assert users == {"simulation.py"}
+
+
+def test_it_is_a_command_that_starts_no_party(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "campaign.yaml"
+    file.write_text(yaml.safe_dump({"protocol": "capc", "capc": SMALL | {"dp_noise_scale": 0, "n_queries": 5}}))
+    assert main(PROTOCOLS, ["simulation", "--config", str(file), "--seeds", "0,3"]) == 0
+    lines = [line for line in capsys.readouterr().out.splitlines() if not line.startswith(" ")]
+    assert [line.split(":")[0] for line in lines] == ["seed 0, party 0", "seed 3, party 0", "average"]
+    assert all("epsilon inf" in line for line in lines[:2])
+    assert main(PROTOCOLS, ["simulation"]) == 2
+    assert capsys.readouterr().err == "strategy: expected a campaign, found given.\n"
+    assert main(PROTOCOLS, ["simulation", "--config", str(file), "--seeds", "0;3"]) == 2
+    assert capsys.readouterr().err.startswith("seeds: expected text that matches")

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from parties.frame.lifetime import process_started
-from parties.frame.plan import Process, RunFolders, write_settings
+from parties.frame.plan import Process, Run, RunFolders, write_settings
 from parties.frame.settings import PartySettings, Supervisor
 
 ROLE = """
@@ -94,6 +94,61 @@ def test_a_party_that_is_told_to_end_ends_with_a_status(tmp_path: Path, number: 
     assert status(settings)["error"] == "told to end"
 
 
+SERVE = """
+    from parties.frame.lifetime import serving
+    try:
+        with serving():
+            party.progress.note("serving")
+            time.sleep(300)
+    finally:
+        party.progress.note("swept up")
+"""
+
+
+def serving(settings: Path) -> None:
+    events = settings.parent / "events.jsonl"
+    wait_for(lambda: events.exists() and "serving" in events.read_text())
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_a_service_that_is_told_to_end_goes_on_after_its_work_and_ends_well(tmp_path: Path, number: int) -> None:
+    settings = settings_file(tmp_path)
+    party = start(SERVE, settings)
+    serving(settings)
+    party.send_signal(number)
+    assert party.wait(60) == 0
+    assert status(settings)["ok"]
+    assert "swept up" in (settings.parent / "events.jsonl").read_text()
+
+
+def test_a_service_that_is_told_twice_still_sweeps_up(tmp_path: Path) -> None:
+    settings = settings_file(tmp_path)
+    party = start(SERVE.replace('party.progress.note("swept', 'time.sleep(1); party.progress.note("swept'), settings)
+    serving(settings)
+    party.send_signal(signal.SIGTERM)
+    time.sleep(0.3)
+    party.send_signal(signal.SIGTERM)
+    assert party.wait(60) == 0
+    assert "swept up" in (settings.parent / "events.jsonl").read_text()
+
+
+def test_a_service_whose_deadline_passes_has_failed(tmp_path: Path) -> None:
+    settings = settings_file(tmp_path, run_deadline_s=0.2)
+    assert start(SERVE, settings).wait(60) == 1
+    assert "longer than its deadline of 0.2 s" in status(settings)["error"]
+
+
+def test_a_service_whose_supervisor_is_gone_has_failed(tmp_path: Path) -> None:
+    supervisor = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    settings = settings_file(tmp_path, supervisor.pid)
+    party = start(SERVE, settings)
+    serving(settings)
+    supervisor.kill()
+    assert party.wait(60) == 1
+    assert status(settings)["error"] == "the process that started this party is gone"
+    supervisor.wait(60)
+
+
 def test_a_party_ends_when_its_supervisor_is_gone(tmp_path: Path) -> None:
     supervisor = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
     settings = settings_file(tmp_path, supervisor.pid)
@@ -134,6 +189,15 @@ def test_settings_that_are_none_are_one_sentence_without_their_values(tmp_path: 
     assert b"surprise: Extra inputs are not permitted" in shown
     assert b"987654321" not in shown
     assert start("pass", tmp_path / "absent.json").wait(60) == 2
+
+
+def test_a_run_gives_a_party_the_settings_that_only_the_launcher_knows(tmp_path: Path) -> None:
+    folders = RunFolders(tmp_path / "files", tmp_path / "logs", "test")
+    given = Run(folders, "session-1", 4000, supervisor_pid=os.getpid()).common_settings("player")
+    settings = PartySettings(**given, connect_deadline_s=1, message_deadline_s=1, run_deadline_s=1)
+    assert settings.supervisor == Supervisor(pid=os.getpid(), started=process_started(os.getpid()))
+    assert (settings.name, settings.session, settings.log) == ("player", "session-1", folders.log("player"))
+    assert Run(folders, "session-1", 4000).common_settings("player")["supervisor"] is None
 
 
 def test_a_process_that_is_not_there_never_started() -> None:

@@ -1,0 +1,118 @@
+"""The part of a run in which processes exist, from the start of the first to the end of the last."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from orchestrator.accounts import Accounts
+from orchestrator.config import RunOptions
+from orchestrator.display import RunDisplay
+from orchestrator.environment import marker_of, party_environment
+from orchestrator.errors import RunFailed
+from orchestrator.launchers import Launcher, LogView, ProcessSpec
+from orchestrator.launchers.tmux import TmuxLauncher
+from orchestrator.losses import Loss
+from orchestrator.record import Recorder
+from orchestrator.teardown import Guard, Remains, end_processes
+from orchestrator.watch import Watch, output_file
+from parties.frame.plan import Plan, RunFolders, write_settings
+
+RUN_LOG_PANE = 2  # where the reference demo shows it
+
+
+@dataclass(frozen=True)
+class Running:
+    """A run whose processes are about to start."""
+
+    options: RunOptions
+    plan: Plan
+    folders: RunFolders
+    launcher: Launcher
+    guard: Guard
+    display: RunDisplay
+    recorder: Recorder
+    groups: dict[str, int] = field(default_factory=dict)  # each process's group
+
+    def until_end(self) -> Accounts:
+        """Start every process and follow them to their end. Return what the steps cost. Raises `RunFailed`."""
+        plan, display, launcher = self.plan, self.display, self.launcher
+        specs = _specs(plan, self.folders)
+        environment = party_environment(self.folders.run, len(specs))
+        self.guard.add_groups(launcher.open(_log_views(plan, self.folders), environment, _dashboard(self.folders)))
+        first = [spec for spec in specs if spec.name in plan.ready_first]
+        self._start(first or specs)
+        silence_s = self.options.silence_s
+        watch = Watch(
+            plan, self.folders, launcher, silence_s, display.tell, self._lose, self._end_party, display.states
+        )
+        client = launcher.attach() if self.options.attach and isinstance(launcher, TmuxLauncher) else None
+
+        def draw() -> None:
+            if client is None or client.poll() is not None:  # the panes are not shown in this terminal (any more)
+                display.show()
+
+        try:
+            if first:
+                watch.until_ready(draw)
+                self._start([spec for spec in specs if spec not in first])
+            watch.until_done(draw)
+            if client is not None and client.poll() is None:
+                display.say("All parties have finished; detach (C-b d) to see the report.")
+                client.wait()
+        except RunFailed as error:
+            display.say(str(error), shown=False)
+            raise
+        finally:
+            if client is not None:
+                _end_client(client)
+        return display.scene.accounts
+
+    def _start(self, specs: Sequence[ProcessSpec]) -> None:
+        started = self.launcher.start(specs)
+        self.groups.update(started)
+        self.guard.add_groups(tuple(started.values()))
+
+    def _lose(self, loss: Loss) -> None:
+        self.recorder.add_loss(loss)
+        self.display.lose(loss)
+
+    def _end_party(self, name: str) -> None:
+        """End all processes of one party, as the teardown ends those of all."""
+        ((variable, value),) = marker_of(self.folders.run, name).items()
+        groups = (self.groups[name],) if name in self.groups else ()
+        end_processes(Remains(marker=f"{variable}={value}", groups=groups))
+
+
+def _end_client(client: subprocess.Popen[bytes]) -> None:
+    """Give the terminal back before anything else is written to it. The client restores it on its way out."""
+    if client.poll() is None:
+        client.terminate()
+        client.wait()
+
+
+def _specs(plan: Plan, folders: RunFolders) -> list[ProcessSpec]:
+    """Write each party's settings and return how to start it."""
+    environment = party_environment(folders.run, len(plan.processes))
+    specs = []
+    for process in plan.processes:
+        settings = write_settings(process, folders)
+        log = folders.log(process.name)
+        log.touch(mode=0o600)
+        arguments = (sys.executable, "-m", process.module, "--settings", str(settings))
+        variables = environment | marker_of(folders.run, process.name)
+        specs.append(ProcessSpec(process.name, arguments, variables, log, output_file(folders, process.name)))
+    return specs
+
+
+def _dashboard(folders: RunFolders) -> tuple[str, ...]:
+    places = ("--run", folders.run, "--files_dir", str(folders.files), "--logs_dir", str(folders.logs))
+    return (sys.executable, "-m", "orchestrator.dashboard", *places)
+
+
+def _log_views(plan: Plan, folders: RunFolders) -> list[LogView]:
+    views = [LogView(pane.title, tuple(folders.log(name) for name in pane.processes)) for pane in plan.panes]
+    views.insert(RUN_LOG_PANE, LogView("run", (folders.logs / folders.run / "run.log",)))
+    return views
