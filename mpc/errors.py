@@ -4,6 +4,7 @@
     ├── ParameterError            an argument of the caller
     │   └── RangeError            a value or a model that does not fit its ring
     ├── BudgetExceededError       a charge beyond a privacy budget
+    ├── OrderError                a step that this program called out of turn
     └── PeerError                 one peer, in one step
         ├── ProtocolError         a message of it is not what the protocol allows
         └── TransportError        the connection to it
@@ -33,7 +34,7 @@ class BudgetExceededError(MpcError):
 
 
 class OrderError(MpcError):
-    """This program called a step out of turn: a bug here, never the peer's fault."""
+    """This program called a step out of turn. That is a bug here, never the peer's fault."""
 
 
 class PeerError(MpcError):
