@@ -86,7 +86,7 @@ class Circuit:
         """Bytes of the tables of ``n`` instances: 32 an AND gate, with ``"three-halves"`` 24 5/8 in full tiles."""
 
     def projection_bytes(self, n: int, width: int) -> int:
-        """Bytes of the message of ``Garbling.project``: ``width - k`` bits for bit k of every output word."""
+        """Bytes of the message of ``GarbledPiece.project``: ``width - k`` bits for bit k of every output word."""
 
     def run(self, garbler: NDArray[np.uint64], evaluator: NDArray[np.uint64]) -> NDArray[np.uint64]:
         """In the clear: ``u64[n, garbler words]``, ``u64[n, evaluator words]`` to ``u64[n, output words]``."""
@@ -122,13 +122,13 @@ class GarblerSession:
         corrections: Buffer,
         projected: bool = False,
         values: NDArray[np.uint64] | None = None,
-    ) -> Garbling:
+    ) -> GarbledPiece:
         """``n`` instances, taking ``n * evaluator_bits`` OTs. ``corrections``: the evaluator's choices, its
-        ``Evaluation.corrections``. ``projected``: on both sides, so that :meth:`Garbling.project` is possible where
-        output words are wider than a bit. ``values``: the garbler's ``u64[n, garbler words]``, if they are known now.
-        Their labels then travel as a seed."""
+        ``EvaluatedPiece.corrections``. ``projected``: on both sides, so that :meth:`GarbledPiece.project` is possible
+        where output words are wider than a bit. ``values``: the garbler's ``u64[n, garbler words]``, if they are known
+        now. Their labels then travel as a seed."""
 
-class Garbling:
+class GarbledPiece:
     """The garbler's half of one circuit over ``n`` instances."""
 
     def write_tables(self, target: Buffer) -> int:
@@ -178,11 +178,11 @@ class EvaluatorSession:
         values: NDArray[np.uint64],
         projected: bool = False,
         seeded: bool = False,
-    ) -> Evaluation:
+    ) -> EvaluatedPiece:
         """``n`` instances, taking ``n * evaluator_bits`` OTs. ``values``: ``u64[n, evaluator words]``. ``seeded``: the
         garbler has its ``values`` when it garbles."""
 
-class Evaluation:
+class EvaluatedPiece:
     """The evaluator's half of one circuit over ``n`` instances."""
 
     @property
@@ -193,7 +193,7 @@ class Evaluation:
         """The next bytes of the tables, cut anywhere; after the labels."""
 
     def set_labels(self, message: Buffer) -> None:
-        """The message of ``Garbling.input_labels``, once, before the tables."""
+        """The message of ``GarbledPiece.input_labels``, once, before the tables."""
 
     @property
     def label_bytes(self) -> int:

@@ -46,20 +46,20 @@ std::optional<WordView> view_of(const std::optional<Words>& values) {
     return values ? std::optional<WordView>(*values) : std::nullopt;
 }
 
-WordsOut outputs(const Locked<GarbledBatch>& b, std::vector<std::uint64_t> values) {
+WordsOut outputs(const Locked<GarbledPiece>& b, std::vector<std::uint64_t> values) {
     return to_array(std::move(values), b.peek().instances(), b.peek().circuit().output_widths().size());
 }
-WordsOut outputs(const Locked<EvaluatedBatch>& b, std::vector<std::uint64_t> values) {
+WordsOut outputs(const Locked<EvaluatedPiece>& b, std::vector<std::uint64_t> values) {
     return to_array(std::move(values), b.peek().instances(), b.peek().circuit().output_widths().size());
 }
 
 void bind_garbling(nb::module_& m) {
-    using Self = Locked<GarbledBatch>;
-    nb::class_<Self>(m, "Garbling", "The garbler's half of one circuit over n instances.")
+    using Self = Locked<GarbledPiece>;
+    nb::class_<Self>(m, "GarbledPiece", "The garbler's half of one circuit over n instances.")
         .def("write_tables",
              [](Self& self, nb::handle target) {
                  const WritableBuffer out(target);
-                 return self.run([&](GarbledBatch& b) { return b.next_tables(out); });
+                 return self.run([&](GarbledPiece& b) { return b.next_tables(out); });
              },
              nb::arg("target"))
         .def("input_labels",
@@ -69,62 +69,62 @@ void bind_garbling(nb::module_& m) {
                  if (!values.is_none())
                      v = words_of(values, self.peek().instances(), circuit.garbler_widths().size(), "garbler's values");
                  return filled_bytes(self.peek().label_bytes(), [&](std::uint8_t* out) {
-                     self.run([&](GarbledBatch& b) { b.input_labels(view_of(v), {out, b.label_bytes()}); });
+                     self.run([&](GarbledPiece& b) { b.input_labels(view_of(v), {out, b.label_bytes()}); });
                  });
              },
              nb::arg("values") = nb::none())
-        .def("decoding", [](Self& self) { return to_bytes(self.run([](GarbledBatch& b) { return b.decoding(); })); })
+        .def("decoding", [](Self& self) { return to_bytes(self.run([](GarbledPiece& b) { return b.decoding(); })); })
         .def("decode",
              [](Self& self, nb::handle colours) {
                  const Buffer in(colours);
-                 return outputs(self, self.run([&](GarbledBatch& b) { return b.decode(in); }));
+                 return outputs(self, self.run([&](GarbledPiece& b) { return b.decode(in); }));
              },
              nb::arg("colours"))
         .def("project",
              [](Self& self, unsigned width, bool signed_words) {
-                 auto result = self.run([&](GarbledBatch& b) { return b.project({width, signed_words}); });
+                 auto result = self.run([&](GarbledPiece& b) { return b.project({width, signed_words}); });
                  return nb::make_tuple(to_bytes(result.message), outputs(self, std::move(result.shares)));
              },
              nb::arg("width"), nb::arg("signed_words") = false)
         .def_prop_ro("tables_left",
-                     [](Self& self) { return self.run([](GarbledBatch& b) { return b.tables_left(); }); })
-        .def("__repr__", [](const Self& self) { return described("Garbling", self); });
+                     [](Self& self) { return self.run([](GarbledPiece& b) { return b.tables_left(); }); })
+        .def("__repr__", [](const Self& self) { return described("GarbledPiece", self); });
 }
 
 void bind_evaluation(nb::module_& m) {
-    using Self = Locked<EvaluatedBatch>;
-    nb::class_<Self>(m, "Evaluation", "The evaluator's half of one circuit over n instances.")
+    using Self = Locked<EvaluatedPiece>;
+    nb::class_<Self>(m, "EvaluatedPiece", "The evaluator's half of one circuit over n instances.")
         .def_prop_ro("corrections",
-                     [](Self& self) { return to_bytes(self.run([](EvaluatedBatch& b) { return b.corrections(); })); })
+                     [](Self& self) { return to_bytes(self.run([](EvaluatedPiece& b) { return b.corrections(); })); })
         .def("feed_tables",
              [](Self& self, nb::handle chunk) {
                  const Buffer in(chunk);
-                 self.run([&](EvaluatedBatch& b) { b.feed_tables(in); });
+                 self.run([&](EvaluatedPiece& b) { b.feed_tables(in); });
              },
              nb::arg("chunk"))
         .def("set_labels",
              [](Self& self, nb::handle message) {
                  const Buffer in(message);
-                 self.run([&](EvaluatedBatch& b) { b.set_labels(in); });
+                 self.run([&](EvaluatedPiece& b) { b.set_labels(in); });
              },
              nb::arg("message"))
         .def_prop_ro("label_bytes", [](const Self& self) { return self.peek().label_bytes(); })
-        .def("colours", [](Self& self) { return to_bytes(self.run([](EvaluatedBatch& b) { return b.colours(); })); })
+        .def("colours", [](Self& self) { return to_bytes(self.run([](EvaluatedPiece& b) { return b.colours(); })); })
         .def("decode",
              [](Self& self, nb::handle decoding) {
                  const Buffer in(decoding);
-                 return outputs(self, self.run([&](EvaluatedBatch& b) { return b.decode(in); }));
+                 return outputs(self, self.run([&](EvaluatedPiece& b) { return b.decode(in); }));
              },
              nb::arg("decoding"))
         .def("open_projection",
              [](Self& self, nb::handle message, unsigned width, bool signed_words) {
                  const Buffer in(message);
-                 return outputs(self, self.run([&](EvaluatedBatch& b) {
+                 return outputs(self, self.run([&](EvaluatedPiece& b) {
                      return b.open_projection({width, signed_words}, in);
                  }));
              },
              nb::arg("message"), nb::arg("width"), nb::arg("signed_words") = false)
-        .def("__repr__", [](const Self& self) { return described("Evaluation", self); });
+        .def("__repr__", [](const Self& self) { return described("EvaluatedPiece", self); });
 }
 
 nb::ndarray<nb::numpy, std::uint8_t, nb::ndim<1>> table_memory(std::size_t bytes) {
@@ -163,7 +163,7 @@ void bind_sessions(nb::module_& m) {
                  std::optional<Words> v;
                  if (!values.is_none()) v = words_of(values, n, circuit.garbler_widths().size(), "garbler's values");
                  return self.run([&](GarblerSession& s) {
-                     return std::make_unique<Locked<GarbledBatch>>(
+                     return std::make_unique<Locked<GarbledPiece>>(
                          s.garble(circuit, n, chosen, outputs_of(projected), view_of(v)));
                  });
              },
@@ -191,7 +191,7 @@ void bind_sessions(nb::module_& m) {
                 bool projected, bool seeded) {
                  const Words v = words_of(values, n, circuit.evaluator_widths().size(), "evaluator's values");
                  return self.run([&](EvaluatorSession& s) {
-                     return std::make_unique<Locked<EvaluatedBatch>>(
+                     return std::make_unique<Locked<EvaluatedPiece>>(
                          s.evaluate(circuit, n, v, outputs_of(projected),
                                     seeded ? GarblerLabels::seeded : GarblerLabels::sent));
                  });

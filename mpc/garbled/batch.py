@@ -24,12 +24,12 @@ from typing import Generic, Literal, TypeVar
 
 import numpy as np
 
-from mpc._core import Circuit, Evaluation, Garbling
+from mpc._core import Circuit, EvaluatedPiece, GarbledPiece
 from mpc.channels.frames import Buffer, Channel
 from mpc.errors import ParameterError
 from mpc.ring import Words, packed_size
 
-Piece = TypeVar("Piece", Garbling, Evaluation)
+Piece = TypeVar("Piece", GarbledPiece, EvaluatedPiece)
 
 Circuits = Literal["ahead", "streamed"]
 """When the tables of a prepared batch cross: ahead of the garbler's inputs, or streamed together with them."""
@@ -143,7 +143,7 @@ class _Batch(Generic[Piece]):
         return f"{type(self).__name__}({self.name})"
 
 
-class GarbledBatch(_Batch[Garbling]):
+class GarbledBatch(_Batch[GarbledPiece]):
     """The garbler's side of a batch.
 
     Args:
@@ -172,34 +172,34 @@ class GarbledBatch(_Batch[Garbling]):
         if self._stream:
             self._stream(self, values)
             return
-        for rows, garbling in self.pieces:
-            self._channel.send(f"{self.name}/labels", garbling.input_labels(values[rows]))
+        for rows, piece in self.pieces:
+            self._channel.send(f"{self.name}/labels", piece.input_labels(values[rows]))
 
     def reveal_to_evaluator(self) -> None:
         """Open the outputs to the evaluator alone."""
         pieces = self._take_outputs("reveal_to_evaluator")
-        self._channel.send(f"{self.name}/decoding", *(garbling.decoding() for _, garbling in pieces))
+        self._channel.send(f"{self.name}/decoding", *(piece.decoding() for _, piece in pieces))
 
     def receive_outputs(self) -> Words:
         """Return the outputs, ``(n, output words)``, which the garbler alone learns from colour bits."""
         pieces = self._take_outputs("receive_outputs")
         colours = self._receive_bits(f"{self.name}/colours")
         with self._channel.naming_peer():
-            return _joined([garbling.decode(bits) for (_, garbling), bits in zip(pieces, colours, strict=True)])
+            return _joined([piece.decode(bits) for (_, piece), bits in zip(pieces, colours, strict=True)])
 
-    def share_outputs(self, garbling: Garbling) -> bytes:
+    def share_outputs(self, piece: GarbledPiece) -> bytes:
         """Keep this side's shares of a piece's outputs, and return what the evaluator needs for its own.
 
         Without a projection that is empty.
         """
         if self.projection is None:
             return b""
-        message, shares = garbling.project(self.projection.width, self.projection.signed)
+        message, shares = piece.project(self.projection.width, self.projection.signed)
         self._shares.append(shares)
         return message
 
 
-class EvaluatedBatch(_Batch[Evaluation]):
+class EvaluatedBatch(_Batch[EvaluatedPiece]):
     """The evaluator's side of a batch.
 
     Args:
@@ -232,34 +232,34 @@ class EvaluatedBatch(_Batch[Evaluation]):
             stream, self._stream = self._stream, None  # it holds this side's values
             stream(self)
             return
-        memory = memoryview(bytearray(max(evaluation.label_bytes for _, evaluation in self.pieces)))
-        for number, (rows, evaluation) in enumerate(self.pieces):
-            labels = memory[: evaluation.label_bytes]
+        memory = memoryview(bytearray(max(piece.label_bytes for _, piece in self.pieces)))
+        for number, (rows, piece) in enumerate(self.pieces):
+            labels = memory[: piece.label_bytes]
             self._channel.recv_into(f"{self.name}/labels", labels)
             stored, self.stored[number] = self.stored[number], memoryview(b"")
             tables = len(stored) - self.projection_bytes(rows)
             with self._channel.naming_peer():
-                evaluation.set_labels(labels)
-                evaluation.feed_tables(stored[:tables])
-            self.open_shares(evaluation, stored[tables:])
+                piece.set_labels(labels)
+                piece.feed_tables(stored[:tables])
+            self.open_shares(piece, stored[tables:])
 
     def learn_outputs(self) -> Words:
         """Return the outputs, ``(n, output words)``, which this side alone learns."""
         pieces = self._take_outputs("learn_outputs")
         decoding = self._receive_bits(f"{self.name}/decoding")
         with self._channel.naming_peer():
-            return _joined([evaluation.decode(bits) for (_, evaluation), bits in zip(pieces, decoding, strict=True)])
+            return _joined([piece.decode(bits) for (_, piece), bits in zip(pieces, decoding, strict=True)])
 
     def return_outputs(self) -> None:
         """Open the outputs to the garbler alone."""
         pieces = self._take_outputs("return_outputs")
-        self._channel.send(f"{self.name}/colours", *(evaluation.colours() for _, evaluation in pieces))
+        self._channel.send(f"{self.name}/colours", *(piece.colours() for _, piece in pieces))
 
-    def open_shares(self, evaluation: Evaluation, message: Buffer) -> None:
+    def open_shares(self, piece: EvaluatedPiece, message: Buffer) -> None:
         """Keep this side's shares of a piece's outputs, which ``message`` opens. Without a projection do nothing."""
         if self.projection is not None:
             with self._channel.naming_peer():
-                self._shares.append(evaluation.open_projection(message, self.projection.width, self.projection.signed))
+                self._shares.append(piece.open_projection(message, self.projection.width, self.projection.signed))
 
     def projection_bytes(self, rows: slice) -> int:
         """Return the length of what :meth:`open_shares` takes for a piece."""

@@ -25,7 +25,7 @@ from functools import partial
 from itertools import zip_longest
 from typing import Literal
 
-from mpc._core import Circuit, Evaluation, EvaluatorSession, GarblerSession, Garbling, table_memory
+from mpc._core import Circuit, EvaluatedPiece, EvaluatorSession, GarbledPiece, GarblerSession, table_memory
 from mpc.channels.frames import Channel
 from mpc.garbled.batch import EvaluatedBatch, GarbledBatch
 from mpc.ring import Words, packed_size
@@ -73,7 +73,7 @@ class GarblerPieces:
         self._tables = TABLE_LABELS[tables]
         self._frames = FrameMemory()
 
-    def garble(self, batch: GarbledBatch, values: Words | None = None) -> Iterator[tuple[slice, Garbling]]:
+    def garble(self, batch: GarbledBatch, values: Words | None = None) -> Iterator[tuple[slice, GarbledPiece]]:
         """Yield piece after piece, its choices taken in. The choices of the next piece have arrived by then, too.
 
         ``values`` are the garbler's, if the batch is streamed. Their labels then are a seed.
@@ -87,10 +87,10 @@ class GarblerPieces:
                 if split:
                     self._session.extend(choices[:split])
                 known = None if values is None else values[rows]
-                garbling = self._session.garble(circuit, count, choices[split:], batch.projection is not None, known)
+                piece = self._session.garble(circuit, count, choices[split:], batch.projection is not None, known)
             if following is not None:
                 choices = self._receive_choices(batch, following)
-            yield rows, garbling
+            yield rows, piece
 
     def _receive_choices(self, batch: GarbledBatch, rows: slice) -> memoryview:
         """Receive the corrections of a piece, behind an OT extension where OTs are short."""
@@ -99,17 +99,17 @@ class GarblerPieces:
         extension = -(-missing // OTS_A_BLOCK) * BLOCK_BYTES
         return self._channel.recv(f"{batch.name}/choices", extension + packed_size(needed, 1))
 
-    def send_tables(self, batch: GarbledBatch, garbling: Garbling, labels: bytes = b"") -> None:
+    def send_tables(self, batch: GarbledBatch, piece: GarbledPiece, labels: bytes = b"") -> None:
         """Send the tables of a piece in frames. ``labels`` lead the first frame, a projection ends the last one."""
         label = f"{batch.name}/{self._tables}"
-        while left := garbling.tables_left:
+        while left := piece.tables_left:
             frame = self._frames.take(min(left, FRAME_BYTES))
-            garbling.write_tables(frame)
-            projection = b"" if garbling.tables_left else batch.share_outputs(garbling)
+            piece.write_tables(frame)
+            projection = b"" if piece.tables_left else batch.share_outputs(piece)
             self._channel.send(label, labels, frame, projection)
             labels = b""
         if not batch.circuit.and_gates:
-            self._channel.send(label, labels, batch.share_outputs(garbling))
+            self._channel.send(label, labels, batch.share_outputs(piece))
 
 
 class EvaluatorPieces:
@@ -122,7 +122,9 @@ class EvaluatorPieces:
         self._tables = TABLE_LABELS[tables]
         self._frames = FrameMemory()
 
-    def evaluate(self, batch: EvaluatedBatch, values: Words) -> Iterator[tuple[slice, Evaluation, Callable[[], None]]]:
+    def evaluate(
+        self, batch: EvaluatedBatch, values: Words
+    ) -> Iterator[tuple[slice, EvaluatedPiece, Callable[[], None]]]:
         """Yield piece after piece, with a call that sends choices.
 
         The choices of this piece and of the next one are sent by then, and those of the one after that are made. The
@@ -130,19 +132,19 @@ class EvaluatorPieces:
         worked on.
         """
         pieces = pieces_of(batch.circuit, batch.n)
-        begun: deque[Evaluation] = deque()
+        begun: deque[EvaluatedPiece] = deque()
         for rows in pieces[:2]:
-            evaluation, send_choices = self._choose(batch, rows, values)
-            begun.append(evaluation)
+            piece, send_choices = self._choose(batch, rows, values)
+            begun.append(piece)
             send_choices()
         for rows, two_ahead in zip_longest(pieces, pieces[2:]):
             send_choices = _send_nothing
             if two_ahead is not None:
-                evaluation, send_choices = self._choose(batch, two_ahead, values)
-                begun.append(evaluation)
+                piece, send_choices = self._choose(batch, two_ahead, values)
+                begun.append(piece)
             yield rows, begun.popleft(), send_choices
 
-    def _choose(self, batch: EvaluatedBatch, rows: slice, values: Words) -> tuple[Evaluation, Callable[[], None]]:
+    def _choose(self, batch: EvaluatedBatch, rows: slice, values: Words) -> tuple[EvaluatedPiece, Callable[[], None]]:
         """Begin a piece, and return it with the call that sends its choices.
 
         These are corrections, one bit for an input bit, behind an extension if OTs are short.
@@ -151,10 +153,10 @@ class EvaluatorPieces:
         missing = count * batch.circuit.evaluator_bits - self._session.ots_left
         extension = self._session.extend(missing) if missing > 0 else b""
         labels_are_a_seed = batch.circuits == "streamed"
-        evaluation = self._session.evaluate(
+        piece = self._session.evaluate(
             batch.circuit, count, values[rows], batch.projection is not None, labels_are_a_seed
         )
-        return evaluation, partial(self._channel.send, f"{batch.name}/choices", extension, evaluation.corrections)
+        return piece, partial(self._channel.send, f"{batch.name}/choices", extension, piece.corrections)
 
     def store_tables(self, batch: EvaluatedBatch, rows: slice) -> memoryview:
         """Return the tables of a piece, which went ahead, with the projection behind them, if there is one."""
@@ -169,14 +171,14 @@ class EvaluatorPieces:
         return stored
 
     def evaluate_tables(
-        self, batch: EvaluatedBatch, rows: slice, evaluation: Evaluation, send_choices: Callable[[], None]
+        self, batch: EvaluatedBatch, rows: slice, piece: EvaluatedPiece, send_choices: Callable[[], None]
     ) -> bytes:
         """Evaluate the streamed tables of a piece as they arrive, and return its projection, if there is one.
 
         ``send_choices`` is called when all tables are read, before the last of them are worked on.
         """
         label = f"{batch.name}/{self._tables}"
-        labels = evaluation.label_bytes
+        labels = piece.label_bytes
         left = batch.circuit.table_bytes(rows.stop - rows.start, self._format)
         projection = batch.projection_bytes(rows)
         while True:
@@ -188,8 +190,8 @@ class EvaluatorPieces:
                 send_choices()
             with self._channel.naming_peer():
                 if labels:
-                    evaluation.set_labels(frame[:labels])
-                evaluation.feed_tables(frame[labels : labels + now])
+                    piece.set_labels(frame[:labels])
+                piece.feed_tables(frame[labels : labels + now])
             if not left:
                 return bytes(frame[labels + now :])
             labels = 0

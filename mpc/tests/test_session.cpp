@@ -44,7 +44,7 @@ struct Pair {
     }
 };
 
-Bytes all_tables(GarbledBatch& batch) {
+Bytes all_tables(GarbledPiece& batch) {
     Bytes tables(static_cast<std::size_t>(batch.tables_left()));
     CHECK(batch.next_tables(tables) == tables.size());
     return tables;
@@ -55,8 +55,8 @@ void run_batch(Pair& pair, const Circuit& circuit, std::size_t n, Prg& prg, bool
     const Values theirs = random_values(circuit.evaluator_widths(), n, prg);
     const GarblerLabels kind = seeded ? GarblerLabels::seeded : GarblerLabels::sent;
     const std::optional<WordView> values = mine;
-    EvaluatedBatch evaluated = pair.evaluator.evaluate(circuit, n, theirs, Outputs::opened, kind);
-    GarbledBatch garbled = pair.garbler.garble(circuit, n, evaluated.corrections(), Outputs::opened,
+    EvaluatedPiece evaluated = pair.evaluator.evaluate(circuit, n, theirs, Outputs::opened, kind);
+    GarbledPiece garbled = pair.garbler.garble(circuit, n, evaluated.corrections(), Outputs::opened,
                                                seeded ? values : std::nullopt);
     const Bytes tables = all_tables(garbled);
     const Bytes labels = garbled.input_labels(seeded ? std::nullopt : values);
@@ -117,8 +117,8 @@ void batches_may_overlap() {
     pair.extend(64);
     const Circuit circuit = circuits::add(8);
     const Values mine[2] = {{200}, {17}}, theirs[2] = {{100}, {4}};
-    std::vector<EvaluatedBatch> evaluated;
-    std::vector<GarbledBatch> garbled;
+    std::vector<EvaluatedPiece> evaluated;
+    std::vector<GarbledPiece> garbled;
     for (const Values& value : theirs) {
         evaluated.push_back(pair.evaluator.evaluate(circuit, 1, value));
         garbled.push_back(pair.garbler.garble(circuit, 1, evaluated.back().corrections()));
@@ -155,8 +155,8 @@ void calls_out_of_turn() {
     CHECK_THROWS(pair.garbler.finish_base(pair.sums), OrderError);
     CHECK_THROWS(pair.evaluator.receive_base(pair.reply), OrderError);
     pair.extend(64);
-    EvaluatedBatch batch = pair.evaluator.evaluate(circuit, 1, value);
-    GarbledBatch garbled = pair.garbler.garble(circuit, 1, batch.corrections());
+    EvaluatedPiece batch = pair.evaluator.evaluate(circuit, 1, value);
+    GarbledPiece garbled = pair.garbler.garble(circuit, 1, batch.corrections());
     CHECK_THROWS(batch.colours(), OrderError);
     CHECK_THROWS(garbled.decoding(), OrderError);
     const Bytes labels = garbled.input_labels(value);
@@ -164,11 +164,11 @@ void calls_out_of_turn() {
     batch.set_labels(labels);
     CHECK_THROWS(batch.set_labels(labels), OrderError);
 
-    EvaluatedBatch other = pair.evaluator.evaluate(circuit, 1, value);
-    GarbledBatch later = pair.garbler.garble(circuit, 1, other.corrections());
+    EvaluatedPiece other = pair.evaluator.evaluate(circuit, 1, value);
+    GarbledPiece later = pair.garbler.garble(circuit, 1, other.corrections());
     CHECK_THROWS(later.input_labels(), OrderError);
-    EvaluatedBatch told = pair.evaluator.evaluate(circuit, 1, value, Outputs::opened, GarblerLabels::seeded);
-    GarbledBatch seeded = pair.garbler.garble(circuit, 1, told.corrections(), Outputs::opened, value);
+    EvaluatedPiece told = pair.evaluator.evaluate(circuit, 1, value, Outputs::opened, GarblerLabels::seeded);
+    GarbledPiece seeded = pair.garbler.garble(circuit, 1, told.corrections(), Outputs::opened, value);
     CHECK_THROWS(seeded.input_labels(value), OrderError);
     const Bytes seed = seeded.input_labels();
     told.set_labels(seed);
@@ -185,9 +185,9 @@ void a_seed_tells_nothing() {
         pair.extend(64);
         for (std::vector<Bytes>* seeds : {&first, &second}) {
             const Values value{own}, theirs{7};
-            EvaluatedBatch evaluated =
+            EvaluatedPiece evaluated =
                 pair.evaluator.evaluate(circuit, 1, theirs, Outputs::opened, GarblerLabels::seeded);
-            GarbledBatch garbled = pair.garbler.garble(circuit, 1, evaluated.corrections(), Outputs::opened, value);
+            GarbledPiece garbled = pair.garbler.garble(circuit, 1, evaluated.corrections(), Outputs::opened, value);
             seeds->push_back(garbled.input_labels());
             if (seeds == &first) tables.push_back(all_tables(garbled));
         }
@@ -200,8 +200,8 @@ void a_seed_tells_nothing() {
     Pair pair;
     pair.extend(64);
     const Values zero{0};
-    EvaluatedBatch evaluated = pair.evaluator.evaluate(circuit, 1, zero);
-    GarbledBatch without = pair.garbler.garble(circuit, 1, evaluated.corrections());
+    EvaluatedPiece evaluated = pair.evaluator.evaluate(circuit, 1, zero);
+    GarbledPiece without = pair.garbler.garble(circuit, 1, evaluated.corrections());
     const Bytes labels = without.input_labels(zero);
     Block known{};
     Aes128(load_block(first[0].data())).encrypt(&known, &known, 1);
@@ -247,13 +247,13 @@ void wrong_messages() {
     CHECK_THROWS(pair.garbler.garble(circuit, 1, padded), MalformedError);
     CHECK_THROWS(pair.garbler.garble(circuit, 1, two), LengthError);
     CHECK(pair.garbler.ots_left() == pair.evaluator.ots_left());  // refusals took nothing
-    EvaluatedBatch evaluated = pair.evaluator.evaluate(circuit, 1, good);
-    GarbledBatch garbled = pair.garbler.garble(circuit, 1, evaluated.corrections());
+    EvaluatedPiece evaluated = pair.evaluator.evaluate(circuit, 1, good);
+    GarbledPiece garbled = pair.garbler.garble(circuit, 1, evaluated.corrections());
     const Bytes labels = garbled.input_labels(good);
     CHECK_THROWS(evaluated.set_labels({labels.data(), labels.size() - 1}), LengthError);
     for (const std::size_t bytes : {0u, 15u, 17u}) {
-        EvaluatedBatch told = pair.evaluator.evaluate(circuit, 1, good, Outputs::opened, GarblerLabels::seeded);
-        GarbledBatch seeded = pair.garbler.garble(circuit, 1, told.corrections(), Outputs::opened, good);
+        EvaluatedPiece told = pair.evaluator.evaluate(circuit, 1, good, Outputs::opened, GarblerLabels::seeded);
+        GarbledPiece seeded = pair.garbler.garble(circuit, 1, told.corrections(), Outputs::opened, good);
         const Bytes seed = seeded.input_labels(), wrong(bytes + 1);
         CHECK_THROWS(told.set_labels({wrong.data(), bytes}), LengthError);
         told.set_labels(seed);
@@ -277,8 +277,8 @@ void wire_is_reproducible() {
     CHECK(sha256(pair.extend(5000)) == "51118e30b25bb48fb55405193ac4d2af8255e1029e390dd5c2be1c4feb199b2b");
     const Circuit circuit = circuits::add(6);
     const Values mine{1, 2, 3}, theirs{60, 50, 40};
-    EvaluatedBatch evaluated = pair.evaluator.evaluate(circuit, 3, theirs);
-    GarbledBatch garbled = pair.garbler.garble(circuit, 3, evaluated.corrections());
+    EvaluatedPiece evaluated = pair.evaluator.evaluate(circuit, 3, theirs);
+    GarbledPiece garbled = pair.garbler.garble(circuit, 3, evaluated.corrections());
     CHECK(sha256(evaluated.corrections()) == "f2fba0d870e65dbae394d0711a68ff8abeb32de596be4de9ea3f038685ac2b7d");
     CHECK(sha256(garbled.input_labels(mine)) ==
           "bab242147a6e69fcb023695c9b01c91aa83c67ba5d0f3f75f18eaddfae4e7fb8");

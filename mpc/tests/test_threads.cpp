@@ -79,7 +79,7 @@ void garbler(const Circuit& circuit, Conversation* with) {
     const Bytes extension = with->to_garbler.receive();
     session.extend(extension);
     const Bytes corrections = with->to_garbler.receive();
-    GarbledBatch batch = session.garble(circuit, kInstances, corrections);
+    GarbledPiece batch = session.garble(circuit, kInstances, corrections);
     with->to_evaluator.send(batch.input_labels(with->mine));
     while (batch.tables_left() > 0) {
         Bytes chunk(kChunk);
@@ -95,7 +95,7 @@ void evaluator(const Circuit& circuit, Conversation* with) {
     const Bytes reply = with->to_evaluator.receive();
     with->to_garbler.send(session.receive_base(reply));
     with->to_garbler.send(session.extend(kInstances * circuit.evaluator_bits()));
-    EvaluatedBatch batch = session.evaluate(circuit, kInstances, with->theirs);
+    EvaluatedPiece batch = session.evaluate(circuit, kInstances, with->theirs);
     with->to_garbler.send(batch.corrections());
     const Bytes labels = with->to_evaluator.receive();
     batch.set_labels(labels);

@@ -36,7 +36,7 @@ void run(int count, char** values) {
         write_shares(arguments.output, batch.open_projection({arguments.share_bits}, message));
     } else {
         std::vector<std::uint64_t> mine;
-        tools::run_garbler(peer, hello, circuit, shares, [&](mpc::GarbledBatch& batch) {
+        tools::run_garbler(peer, hello, circuit, shares, [&](mpc::GarbledPiece& batch) {
             mpc::GarblerProjection projection = batch.project({arguments.share_bits});
             mine = std::move(projection.shares);
             return std::move(projection.message);

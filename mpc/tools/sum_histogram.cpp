@@ -31,7 +31,7 @@ void run(int count, char** values) {
         if (label >= classes) throw tools::ConnectionError("the peer's circuit gave no valid index");
         tools::write_private(arguments.output, std::to_string(label) + "\n");
     } else {
-        tools::run_garbler(peer, hello, circuit, shares, [](mpc::GarbledBatch& batch) { return batch.decoding(); });
+        tools::run_garbler(peer, hello, circuit, shares, [](mpc::GarbledPiece& batch) { return batch.decoding(); });
         std::fprintf(stderr, "The result is party 1's alone; %s was not created.\n", arguments.output.c_str());
     }
 }

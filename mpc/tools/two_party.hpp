@@ -44,7 +44,7 @@ inline void check_hello(const Hello& mine, const Bytes& message) {
 }
 
 // Party 1 up to the evaluated circuit; `output_bytes` is the length of the garbler's output message, returned.
-inline std::pair<mpc::EvaluatedBatch, Bytes> run_evaluator(Connection& peer, const Hello& hello,
+inline std::pair<mpc::EvaluatedPiece, Bytes> run_evaluator(Connection& peer, const Hello& hello,
                                                            const mpc::Circuit& circuit,
                                                            const std::vector<std::uint64_t>& shares,
                                                            std::size_t output_bytes) {
@@ -54,7 +54,7 @@ inline std::pair<mpc::EvaluatedBatch, Bytes> run_evaluator(Connection& peer, con
     const Bytes reply = peer.receive("base OTs", mpc::kSecondMessageBytes);
     const Bytes sums = session.receive_base(reply);
     const Bytes extension = session.extend(circuit.evaluator_bits());
-    mpc::EvaluatedBatch batch = session.evaluate(circuit, 1, shares, mpc::Outputs::opened, mpc::GarblerLabels::seeded);
+    mpc::EvaluatedPiece batch = session.evaluate(circuit, 1, shares, mpc::Outputs::opened, mpc::GarblerLabels::seeded);
     peer.send({sums, extension, batch.corrections()});
     const std::size_t tables = static_cast<std::size_t>(mpc::table_bytes(circuit, 1));
     const Bytes garbled = peer.receive("garbled circuit", tables + batch.label_bytes() + output_bytes);
@@ -79,7 +79,7 @@ void run_garbler(Connection& peer, const Hello& hello, const mpc::Circuit& circu
     session.finish_base(view.slice(0, mpc::kThirdMessageBytes));
     session.extend(view.slice(mpc::kThirdMessageBytes, extension));
     const ByteView chosen = view.from(mpc::kThirdMessageBytes + extension);
-    mpc::GarbledBatch batch = session.garble(circuit, 1, chosen, mpc::Outputs::opened, shares);
+    mpc::GarbledPiece batch = session.garble(circuit, 1, chosen, mpc::Outputs::opened, shares);
     Bytes tables(static_cast<std::size_t>(mpc::table_bytes(circuit, 1)));
     batch.next_tables(tables);
     const Bytes labels = batch.input_labels();

@@ -39,20 +39,20 @@ std::size_t message_bytes(const Circuit& circuit, std::size_t n, GarblerLabels l
 
 // ---- one batch, garbler then evaluator -----------------------------------------------------------------------------
 
-GarbledBatch::GarbledBatch(Garbling garbling)
+GarbledPiece::GarbledPiece(Garbling garbling)
     : garbling_(std::move(garbling)), tables_left_(garbling_.table_bytes()) {}
 
-std::size_t GarbledBatch::next_tables(MutableByteView out) {
+std::size_t GarbledPiece::next_tables(MutableByteView out) {
     const std::size_t written = garbling_.next_tables(out);
     tables_left_ -= written;
     return written;
 }
 
-std::size_t GarbledBatch::label_bytes() const {
+std::size_t GarbledPiece::label_bytes() const {
     return message_bytes(circuit(), instances(), seeded() ? GarblerLabels::seeded : GarblerLabels::sent);
 }
 
-void GarbledBatch::input_labels(std::optional<WordView> values, MutableByteView out) {
+void GarbledPiece::input_labels(std::optional<WordView> values, MutableByteView out) {
     if (seeded() == values.has_value())
         throw OrderError(seeded() ? "labels: this batch had the garbler's values when it was garbled"
                                   : "labels: the garbler's values are missing");
@@ -64,18 +64,18 @@ void GarbledBatch::input_labels(std::optional<WordView> values, MutableByteView 
     }
 }
 
-Bytes GarbledBatch::input_labels(std::optional<WordView> values) {
+Bytes GarbledPiece::input_labels(std::optional<WordView> values) {
     Bytes labels(label_bytes());
     input_labels(values, labels);
     return labels;
 }
 
-EvaluatedBatch::EvaluatedBatch(Evaluation evaluation, Blocks t, Bytes corrections, GarblerLabels labels)
+EvaluatedPiece::EvaluatedPiece(Evaluation evaluation, Blocks t, Bytes corrections, GarblerLabels labels)
     : evaluation_(std::move(evaluation)), t_(std::move(t)), corrections_(std::move(corrections)), labels_(labels) {}
 
-std::size_t EvaluatedBatch::label_bytes() const { return message_bytes(circuit(), instances(), labels_); }
+std::size_t EvaluatedPiece::label_bytes() const { return message_bytes(circuit(), instances(), labels_); }
 
-void EvaluatedBatch::set_labels(ByteView message) {
+void EvaluatedPiece::set_labels(ByteView message) {
     if (labelled_) throw OrderError("labels: set twice");
     check_length("labels", label_bytes(), message.size());
     if (labels_ == GarblerLabels::seeded) {
@@ -87,7 +87,7 @@ void EvaluatedBatch::set_labels(ByteView message) {
     labelled_ = true;
 }
 
-std::vector<std::uint64_t> EvaluatedBatch::open_projection(ProjectionRing ring, ByteView message) {
+std::vector<std::uint64_t> EvaluatedPiece::open_projection(ProjectionRing ring, ByteView message) {
     std::vector<std::uint64_t> shares = mpc::open_projection(evaluation_, ring, message);
     evaluation_.release_output_labels();
     return shares;
@@ -177,7 +177,7 @@ void GarblerSession::extend(ByteView message) {
 
 // ---- garbling ------------------------------------------------------------------------------------------------------
 
-EvaluatedBatch EvaluatorSession::evaluate(const Circuit& circuit, std::size_t n, WordView values, Outputs outputs,
+EvaluatedPiece EvaluatorSession::evaluate(const Circuit& circuit, std::size_t n, WordView values, Outputs outputs,
                                           GarblerLabels labels) {
     require_ready(cot_ != nullptr, "evaluation");
     const std::size_t needed = ots_needed(circuit, n, t_.size());
@@ -188,10 +188,10 @@ EvaluatedBatch EvaluatorSession::evaluate(const Circuit& circuit, std::size_t n,
         corrections[i] = static_cast<std::uint8_t>(corrections[i] ^ choices[i]);
     wipe(choices.data(), choices.size());
     next_index_ += hash_indices(circuit, n, format_);
-    return EvaluatedBatch(std::move(evaluation), t_.take(needed), std::move(corrections), labels);
+    return EvaluatedPiece(std::move(evaluation), t_.take(needed), std::move(corrections), labels);
 }
 
-GarbledBatch GarblerSession::garble(const Circuit& circuit, std::size_t n, ByteView corrections, Outputs outputs,
+GarbledPiece GarblerSession::garble(const Circuit& circuit, std::size_t n, ByteView corrections, Outputs outputs,
                                     std::optional<WordView> values) {
     require_ready(cot_ != nullptr, "garbling");
     const std::size_t needed = ots_needed(circuit, n, q_.size());
@@ -202,7 +202,7 @@ GarbledBatch GarblerSession::garble(const Circuit& circuit, std::size_t n, ByteV
     if (known) known->seed = randomness_.block();
     next_index_ += hash_indices(circuit, n, format_);
     Blocks zero_labels = corrected_labels(q_.take(needed), corrections, delta_);
-    return GarbledBatch(
+    return GarbledPiece(
         Garbling(circuit, n, keys, std::move(zero_labels), BatchOptions{format_, outputs}, std::move(known)));
 }
 

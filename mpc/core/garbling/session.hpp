@@ -60,7 +60,7 @@ enum class GarblerLabels : std::uint8_t {
 };
 
 // One circuit over n instances, the garbler's half. Methods as in garbling.hpp.
-class GarbledBatch {
+class GarbledPiece {
 public:
     const Circuit& circuit() const { return garbling_.circuit(); }
     std::size_t instances() const { return garbling_.instances(); }
@@ -78,7 +78,7 @@ public:
 
 private:
     friend class GarblerSession;
-    explicit GarbledBatch(Garbling garbling);
+    explicit GarbledPiece(Garbling garbling);
     bool seeded() const { return garbling_.input_seed() != nullptr; }
 
     Garbling garbling_;
@@ -86,7 +86,7 @@ private:
 };
 
 // The evaluator's half.
-class EvaluatedBatch {
+class EvaluatedPiece {
 public:
     const Circuit& circuit() const { return evaluation_.circuit(); }
     std::size_t instances() const { return evaluation_.instances(); }
@@ -104,7 +104,7 @@ public:
 
 private:
     friend class EvaluatorSession;
-    EvaluatedBatch(Evaluation evaluation, Blocks t, Bytes corrections, GarblerLabels labels);
+    EvaluatedPiece(Evaluation evaluation, Blocks t, Bytes corrections, GarblerLabels labels);
 
     Evaluation evaluation_;
     Blocks t_;  // until the labels are in
@@ -128,7 +128,7 @@ public:
     // Garbles n instances for the evaluator's `corrections`. Takes n * evaluator_bits OTs and throws OrderError if
     // there are fewer. Both sides say the same `outputs`. `values` (n x garbler words) are given if they are known now.
     // The batch is then seeded, which the evaluator must be told too.
-    GarbledBatch garble(const Circuit& circuit, std::size_t n, ByteView corrections, Outputs outputs = Outputs::opened,
+    GarbledPiece garble(const Circuit& circuit, std::size_t n, ByteView corrections, Outputs outputs = Outputs::opened,
                         std::optional<WordView> values = std::nullopt);
 
 private:
@@ -156,7 +156,7 @@ public:
     Bytes extend(std::size_t count);
     // Begins n instances with `values` (n x evaluator words). Takes n * evaluator_bits OTs and throws OrderError if
     // there are fewer. Both sides say the same `outputs`; `labels` are seeded if the garbler garbles with its values.
-    EvaluatedBatch evaluate(const Circuit& circuit, std::size_t n, WordView values, Outputs outputs = Outputs::opened,
+    EvaluatedPiece evaluate(const Circuit& circuit, std::size_t n, WordView values, Outputs outputs = Outputs::opened,
                             GarblerLabels labels = GarblerLabels::sent);
 
 private:

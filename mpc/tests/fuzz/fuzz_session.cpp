@@ -86,10 +86,10 @@ void batch(Input& input) {
     const Values mine = random_values(circuit().garbler_widths(), n, prg);
     const Values theirs = random_values(circuit().evaluator_widths(), n, prg);
     const std::optional<WordView> values = mine;
-    EvaluatedBatch evaluated = pair.evaluator.evaluate(circuit(), n, theirs, Outputs::opened,
+    EvaluatedPiece evaluated = pair.evaluator.evaluate(circuit(), n, theirs, Outputs::opened,
                                                        seeded ? GarblerLabels::seeded : GarblerLabels::sent);
     const Bytes corrections = evaluated.corrections();
-    std::optional<GarbledBatch> garbled;
+    std::optional<GarbledPiece> garbled;
     const auto garble = [&](const Bytes& taken) {
         garbled.emplace(
             pair.garbler.garble(circuit(), n, taken, Outputs::opened, seeded ? values : std::nullopt));

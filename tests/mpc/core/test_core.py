@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from mpc import _core
-from mpc._core import Circuit, Evaluation, EvaluatorSession, GarblerSession, Garbling
+from mpc._core import Circuit, EvaluatedPiece, EvaluatorSession, GarbledPiece, GarblerSession
 from mpc.errors import OrderError, ParameterError, PeerError, ProtocolError
 
 Words = NDArray[np.uint64]
@@ -38,7 +38,7 @@ def begin(
     tables: str = "half-gates",
     projected: bool = False,
     known: Words | None = None,
-) -> tuple[Garbling, Evaluation]:
+) -> tuple[GarbledPiece, EvaluatedPiece]:
     """Both sides of a batch. ``known``: the garbler's values, if it garbles with them."""
     garbler, evaluator = ready(seed, tables)
     garbler.extend(evaluator.extend(len(theirs) * circuit.evaluator_bits))
@@ -46,14 +46,14 @@ def begin(
     return garbler.garble(circuit, len(theirs), evaluation.corrections, projected, known), evaluation
 
 
-def pieces(garbling: Garbling, size: int) -> Iterator[bytes]:
+def pieces(garbling: GarbledPiece, size: int) -> Iterator[bytes]:
     """The tables, piece after piece."""
     memory = memoryview(bytearray(size))
     while written := garbling.write_tables(memory):
         yield bytes(memory[:written])
 
 
-def complete(garbling: Garbling, evaluation: Evaluation, mine: Words, chunk: int = 4096) -> None:
+def complete(garbling: GarbledPiece, evaluation: EvaluatedPiece, mine: Words, chunk: int = 4096) -> None:
     evaluation.set_labels(garbling.input_labels(mine))
     for piece in pieces(garbling, chunk):
         evaluation.feed_tables(piece)
@@ -285,8 +285,8 @@ def test_printing_shows_type_and_shape_only() -> None:
     shown = [repr(each) for each in (circuit, garbling, evaluation, garbler, evaluator)]
     assert shown == [
         f"<Circuit argmax(3, 4), {circuit.and_gates} AND gates>",
-        "<Garbling argmax(3, 4), n=2>",
-        "<Evaluation argmax(3, 4), n=2>",
+        "<GarbledPiece argmax(3, 4), n=2>",
+        "<EvaluatedPiece argmax(3, 4), n=2>",
         "<GarblerSession>",
         "<EvaluatorSession>",
     ]

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 import mpc
 import mpc.garbled.pieces
-from mpc._core import Circuit, Evaluation
+from mpc._core import Circuit, EvaluatedPiece
 from mpc.channels.memory import MemoryChannel, run_both_sides
 from mpc.channels.sockets import SocketChannel
 from mpc.garbled.batch import EvaluatedBatch, Projection
@@ -85,9 +85,9 @@ def test_choices_leave_before_the_piece_that_was_read_is_worked_on(monkeypatch: 
     garbler, evaluator = opened()
     finish, sent = EvaluatedBatch.open_shares, []
 
-    def observed(batch: EvaluatedBatch, evaluation: Evaluation, message: bytes) -> None:
+    def observed(batch: EvaluatedBatch, piece: EvaluatedPiece, message: bytes) -> None:
         sent.append(sum(label.endswith("choices") for label, _ in frames(evaluator, "sent")))
-        finish(batch, evaluation, message)
+        finish(batch, piece, message)
 
     monkeypatch.setattr(EvaluatedBatch, "open_shares", observed)
     run_both_sides(
