@@ -18,15 +18,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from mpc.lazy_names import lazy_names
+
 if TYPE_CHECKING:
     from mpc.garbled import Evaluator, Garbler, argmax, sum_histogram
 
 __all__ = ["Evaluator", "Garbler", "argmax", "sum_histogram"]
 
-
-def __getattr__(name: str) -> object:
-    if name in __all__:
-        from mpc import garbled  # noqa: PLC0415  (the point of this function)
-
-        return getattr(garbled, name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__ = lazy_names(__name__, dict.fromkeys(__all__, "garbled"))

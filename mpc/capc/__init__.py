@@ -14,8 +14,9 @@ The public names are loaded at their first use, so that importing a light module
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING
+
+from mpc.lazy_names import lazy_names
 
 if TYPE_CHECKING:
     from mpc.capc.clear import labels_of, plaintext_labels
@@ -24,17 +25,6 @@ if TYPE_CHECKING:
     from mpc.capc.release import ABSTAINED, Labels, answered
     from mpc.capc.roles import CapcRandomness
 
-_MODULES = {
-    "ABSTAINED": "release",
-    "CapcRandomness": "roles",
-    "CapcRun": "protocol",
-    "Labels": "release",
-    "PublicParameters": "parameters",
-    "answered": "release",
-    "labels_of": "clear",
-    "plaintext_labels": "clear",
-    "run_capc": "protocol",
-}
 
 __all__ = [
     "ABSTAINED",
@@ -48,8 +38,17 @@ __all__ = [
     "run_capc",
 ]
 
-
-def __getattr__(name: str) -> object:
-    if name in _MODULES:
-        return getattr(import_module(f"mpc.capc.{_MODULES[name]}"), name)
-    raise AttributeError(f"module 'mpc.capc' has no attribute {name!r}")
+__getattr__ = lazy_names(
+    __name__,
+    {
+        "ABSTAINED": "release",
+        "CapcRandomness": "roles",
+        "CapcRun": "protocol",
+        "Labels": "release",
+        "PublicParameters": "parameters",
+        "answered": "release",
+        "labels_of": "clear",
+        "plaintext_labels": "clear",
+        "run_capc": "protocol",
+    },
+)

@@ -14,8 +14,9 @@ A module is loaded when one of its names is first used, so that a channel in mem
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING
+
+from mpc.lazy_names import lazy_names
 
 if TYPE_CHECKING:
     from mpc.channels.credentials import Credentials
@@ -40,23 +41,20 @@ __all__ = [
     "run_both_sides",
 ]
 
-_MODULES = {
-    "Channel": "frames",
-    "Credentials": "credentials",
-    "Hello": "hello",
-    "Listener": "tls",
-    "MemoryChannel": "memory",
-    "SocketChannel": "sockets",
-    "TlsChannel": "tls",
-    "Traffic": "frames",
-    "connect": "tls",
-    "exchange_hello": "hello",
-    "memory_pair": "memory",
-    "run_both_sides": "memory",
-}
-
-
-def __getattr__(name: str) -> object:
-    if name in _MODULES:
-        return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__ = lazy_names(
+    __name__,
+    {
+        "Channel": "frames",
+        "Credentials": "credentials",
+        "Hello": "hello",
+        "Listener": "tls",
+        "MemoryChannel": "memory",
+        "SocketChannel": "sockets",
+        "TlsChannel": "tls",
+        "Traffic": "frames",
+        "connect": "tls",
+        "exchange_hello": "hello",
+        "memory_pair": "memory",
+        "run_both_sides": "memory",
+    },
+)

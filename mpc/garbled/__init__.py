@@ -14,8 +14,9 @@ Start to read in :mod:`mpc.garbled.session`. A module is loaded when one of its 
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING
+
+from mpc.lazy_names import lazy_names
 
 if TYPE_CHECKING:
     from mpc.garbled.batch import Circuits, EvaluatedBatch, GarbledBatch, Projection
@@ -35,20 +36,17 @@ __all__ = [
     "sum_histogram",
 ]
 
-_MODULES = {
-    "Circuits": "batch",
-    "EvaluatedBatch": "batch",
-    "Evaluator": "session",
-    "GarbledBatch": "batch",
-    "Garbler": "session",
-    "Projection": "batch",
-    "Tables": "pieces",
-    "argmax": "one_call",
-    "sum_histogram": "one_call",
-}
-
-
-def __getattr__(name: str) -> object:
-    if name in _MODULES:
-        return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__ = lazy_names(
+    __name__,
+    {
+        "Circuits": "batch",
+        "EvaluatedBatch": "batch",
+        "Evaluator": "session",
+        "GarbledBatch": "batch",
+        "Garbler": "session",
+        "Projection": "batch",
+        "Tables": "pieces",
+        "argmax": "one_call",
+        "sum_histogram": "one_call",
+    },
+)
