@@ -32,7 +32,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "parties.frame": ("mpc.errors", "mpc.channels"),
     "parties.ledger": ("parties.frame", "mpc.errors", "mpc.dp"),
     "parties.learning": ("parties.frame", "mpc.inference"),
-    "parties.capc": (*GROUND, *SHARED, "mpc.capc", "parties.frame", "parties.learning", "parties.ledger"),
+    "parties.capc": (*GROUND, *SHARED[1:], "mpc.capc", "parties.frame", "parties.learning", "parties.ledger"),
     "parties.protocols": ("parties.frame",),  # the wings by name, see there
     "orchestrator": ("parties", "parties.frame"),
     "run_protocol": ("orchestrator", "parties.protocols"),
@@ -61,6 +61,8 @@ FOREIGN = {
 }  # fmt: skip
 NEUTRAL = ("orchestrator", "parties/frame")
 
+PROGRAM = re.compile(r"(mpc|parties|orchestrator)(\.\w+)+")
+
 
 def modules() -> dict[str, Path]:
     """Every module of the project by its name."""
@@ -73,13 +75,20 @@ def modules() -> dict[str, Path]:
 
 
 def imported(path: Path) -> set[str]:
-    names = set()
+    """What a file imports, and the modules that it names as programs."""
+    names = programs_of(path)
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
             names |= {f"{node.module}.{alias.name}" for alias in node.names}
     return names
+
+
+def programs_of(path: Path) -> set[str]:
+    """The project's modules that a file names in strings, which is how a program to start is named."""
+    strings = {node.value for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Constant)}
+    return {text for text in strings if isinstance(text, str) and PROGRAM.fullmatch(text)}
 
 
 def wing_of(module: str, wings: tuple[str, ...] = tuple(MAY_IMPORT)) -> str:
@@ -95,6 +104,19 @@ def test_a_module_imports_only_what_its_wing_may(module: str) -> None:
     targets = {name for name in imported(modules()[module]) if name.split(".")[0] in ("mpc", "parties", "orchestrator")}
     found = {wing_of(name) for name in targets} - {wing}
     assert found - set(MAY_IMPORT[wing]) == set()
+
+
+def test_every_arrow_of_the_table_is_really_there() -> None:
+    """Only the ground floor is free for all, whether or not a wing needs each of its rooms today."""
+    found = {(wing_of(module), wing_of(name)) for module, path in modules().items() for name in imported(path)}
+    drawn = {(wing, other) for wing, others in MAY_IMPORT.items() for other in others if other not in GROUND}
+    assert drawn - found == set()
+
+
+def test_every_program_that_is_started_is_there() -> None:
+    started = {name for path in modules().values() for name in programs_of(path)}
+    assert "orchestrator.dashboard" in started
+    assert started - set(modules()) == set()
 
 
 @pytest.mark.parametrize("module", [name for name in modules() if wing_of(name) == "mpc.inference"])
@@ -119,13 +141,21 @@ def test_the_table_itself_has_no_circle(table: dict[str, tuple[str, ...]]) -> No
         floors |= {wing: 1 + max((floors[other] for other in below[wing]), default=0) for wing in ready}
 
 
-@pytest.mark.parametrize("wing", PROTOCOL_WINGS)
-def test_a_protocol_stands_on_no_other_protocol(wing: str) -> None:
-    others = set(PROTOCOL_WINGS) - {wing}
-    for side in ("mpc", "parties"):
-        assert not {f"{top}.{other}" for top in ("mpc", "parties") for other in others} & set(
-            MAY_IMPORT[f"{side}.{wing}"]
-        )
+def crossing(table: dict[str, tuple[str, ...]], protocols: tuple[str, ...]) -> set[tuple[str, str]]:
+    """The arrows of a table from one protocol's wings to another's."""
+    owner = {f"{side}.{protocol}": protocol for side in ("mpc", "parties") for protocol in protocols}
+    return {
+        (wing, other)
+        for wing, others in table.items()
+        for other in others
+        if wing in owner and owner.get(other, owner[wing]) != owner[wing]
+    }
+
+
+def test_a_protocol_stands_on_no_other_protocol() -> None:
+    assert crossing(MAY_IMPORT, PROTOCOL_WINGS) == set()
+    second = MAY_IMPORT | {"mpc.second": ("mpc.ring", "mpc.capc"), "parties.second": ("mpc.second", "parties.frame")}
+    assert crossing(second, (*PROTOCOL_WINGS, "second")) == {("mpc.second", "mpc.capc")}
 
 
 @pytest.mark.parametrize("folder", NEUTRAL)

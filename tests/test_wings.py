@@ -114,7 +114,7 @@ def files_of(wing: str, folder: Path) -> list[Path]:
     """The files of a wing and of its tests, without those of wings that lie within it."""
     place = Path(*wing.split("."))
     found = []
-    for top in (folder / place, folder / "tests" / place):
+    for top in (folder / place, folder / "tests" / place, folder / "tests" / "vectors" / place.name):
         found += [path for path in top.rglob("*") if path.is_file()]
     found += (folder / place.parent).glob(f"{place.name}.*")
     found += (folder / "tests" / place.parent).glob(f"test_{place.name}.py")
@@ -126,6 +126,8 @@ def _mirrored(path: Path) -> str:
     parts = path.with_name(path.name.split(".")[0]).parts
     if parts[0] == "tests":
         parts = (*parts[1:-1], parts[-1].removeprefix("test_"))
+    if parts[0] == "vectors":  # of a protocol's computation
+        parts = ("mpc", *parts[1:])
     name = ".".join(parts).removesuffix(".__init__")
     return re.sub(r"^mpc\.core\b", "mpc._core", name)  # the compiled core and its sources
 

@@ -1,4 +1,4 @@
-"""Write the vectors anew: `python -m tests.vectors.make [--force]`.
+"""Write the vectors anew: `python -m tests.vectors.capc.make [--force]`.
 
 It refuses to overwrite without `--force`, because vectors change only where the protocol is meant to change.
 """
@@ -18,9 +18,9 @@ from mpc.channels.hello import Hello
 from mpc.errors import PeerError, ProtocolError
 from mpc.paillier.scheme import SecretKey
 from mpc.randomness import SeededRandomness
-from tests.vectors.inputs import KEY_BITS, SCENARIOS, scenario
-from tests.vectors.messages import STRUCTS, body_of, receive
-from tests.vectors.scenario import (
+from tests.vectors.capc.inputs import KEY_BITS, SCENARIOS, scenario
+from tests.vectors.capc.messages import STRUCTS, body_of, receive
+from tests.vectors.capc.scenario import (
     FOLDER,
     MESSAGES,
     REFUSED,
@@ -303,7 +303,7 @@ def write(path: Path, content: Any, force: bool) -> None:
 
 
 def main(arguments: Sequence[str]) -> int:
-    parser = argparse.ArgumentParser(prog="python -m tests.vectors.make", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m tests.vectors.capc.make", description=__doc__)
     parser.add_argument("--force", action="store_true", help="overwrite the files that are there")
     force = parser.parse_args(arguments).force
     files = {name: FOLDER / f"{name}.json" for name in SCENARIOS}

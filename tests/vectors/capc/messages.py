@@ -12,7 +12,7 @@ from mpc.channels.frames import Channel
 from mpc.channels.hello import Hello, exchange_hello
 from mpc.channels.memory import memory_pair
 from mpc.inference.pool import AnsweringPool, Order
-from tests.vectors.scenario import Vector
+from tests.vectors.capc.scenario import Vector
 
 State = dict[str, Any]
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from mpc.capc import PublicParameters
 from mpc.inference import AvgPool2d, Conv2d, Flatten, LeakyReLU, Linear, MaxPool2d, Network, ReLU
-from tests.vectors.scenario import Vector
+from tests.vectors.capc.scenario import Vector
 
 FRACTION_BITS, RING_BITS, KEY_BITS = 6, 27, 1024
 INPUTS, HIDDEN = 5, 3

@@ -24,7 +24,7 @@ from mpc.inference.models.quantise import FixedWeights
 from mpc.randomness import RoleRandomness
 from mpc.ring import Ring
 
-FOLDER = Path(__file__).parent / "capc"
+FOLDER = Path(__file__).parent
 REFUSED, MESSAGES = FOLDER / "refused.json", FOLDER / "messages.json"
 
 Vector = dict[str, Any]

@@ -13,8 +13,8 @@ import pytest
 
 from mpc import errors
 from mpc.capc import ABSTAINED, plaintext_labels
-from tests.vectors import make, messages
-from tests.vectors.scenario import (
+from tests.vectors.capc import make, messages
+from tests.vectors.capc.scenario import (
     MESSAGES,
     REFUSED,
     Vector,
