@@ -22,7 +22,7 @@ class MpcError(Exception):
 
 
 class ParameterError(MpcError, ValueError):
-    """An argument of the caller has an unusable shape, width, ring or range, or a call is out of turn."""
+    """An argument of the caller has an unusable shape, width, ring or range."""
 
 
 class RangeError(ParameterError):

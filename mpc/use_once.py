@@ -1,10 +1,10 @@
-"""Values that may be used only once, such as a mask: used a second time it would open the difference of two secrets."""
+"""Values that may be used only once, such as a mask. A mask that is used twice opens the difference of two secrets."""
 
 from __future__ import annotations
 
 from typing import Generic, TypeVar
 
-from mpc.errors import ParameterError
+from mpc.errors import OrderError
 
 T = TypeVar("T")
 
@@ -29,12 +29,12 @@ class UseOnce(Generic[T]):
         """Return the value, the first time.
 
         Raises:
-            ParameterError: the second time.
+            OrderError: the second time.
         """
         try:
             return self._held.pop()  # one step: two threads cannot both have it
         except IndexError:
-            raise ParameterError(f"expected {self._name} that is fresh, found one that was used before") from None
+            raise OrderError(f"expected {self._name} that is fresh, found one that was used before") from None
 
     def __repr__(self) -> str:
         return f"UseOnce({self._name}, {'used' if self.used else 'fresh'})"

@@ -55,7 +55,7 @@ class QueryingNonlinear:
         """Evaluate online under the AP's wire labels, and send it x' - m - r'.
 
         Raises:
-            ParameterError: the second time.
+            OrderError: the second time.
         """
         batch, next_mask = self._prepared.take()
         batch.receive_inputs()
@@ -84,7 +84,7 @@ class AnsweringNonlinear:
         """Send the wire labels of this side's share of y online, ``(n, *shape before)``, and return its x' - r'.
 
         Raises:
-            ParameterError: the second time.
+            OrderError: the second time.
         """
         batch = self._prepared.take()
         batch.send_inputs(self._layer.circuit_rows(share))

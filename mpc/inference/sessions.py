@@ -170,8 +170,9 @@ class QueryingInference:
             queries: fixed point with f fraction bits, ``(batch, *input_shape)``.
 
         Raises:
-            ParameterError, RangeError: queries that the network does not take, or a correlation used before. Nothing
-                has been sent then, and a fresh correlation is still good.
+            ParameterError, RangeError: queries that the network does not take. Nothing has been sent then, and the
+                correlation is still good.
+            OrderError: a correlation used before.
             ProtocolError: a malformed message.
         """
         check_queries(self.architecture, queries)
@@ -264,7 +265,7 @@ class AnsweringInference:
         """Return this side's shares of the logits, ``(batch, classes)`` in Z_2^l. The correlation is used up.
 
         Raises:
-            ParameterError: a correlation used before.
+            OrderError: a correlation used before.
             ProtocolError: a malformed message.
         """
         added, nonlinear = correlation.prepared.take()

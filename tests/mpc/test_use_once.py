@@ -9,7 +9,7 @@ from contextlib import suppress
 
 import pytest
 
-from mpc.errors import ParameterError
+from mpc.errors import OrderError
 from mpc.use_once import UseOnce
 
 
@@ -24,14 +24,14 @@ def test_the_second_time_is_refused_by_name() -> None:
     assert once.take() is mask
     assert (once.used, repr(once)) == (True, "UseOnce(a mask, used)")
     for _ in range(2):
-        with pytest.raises(ParameterError, match="expected a mask that is fresh, found one that was used before"):
+        with pytest.raises(OrderError, match="expected a mask that is fresh, found one that was used before"):
             once.take()
 
 
 def test_none_is_a_value_too() -> None:
     once = UseOnce(None, "nothing")
     assert once.take() is None
-    with pytest.raises(ParameterError):
+    with pytest.raises(OrderError):
         once.take()
 
 
@@ -48,7 +48,7 @@ def test_of_many_threads_one_has_it() -> None:
 
         def take(once: UseOnce[int] = once, start: threading.Barrier = start, taken: list[int] = taken) -> None:
             start.wait()
-            with suppress(ParameterError):
+            with suppress(OrderError):
                 taken.append(once.take())
 
         threads = [threading.Thread(target=take) for _ in range(8)]

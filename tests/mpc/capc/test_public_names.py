@@ -9,28 +9,13 @@ from importlib import import_module
 import pytest
 
 
-@pytest.mark.parametrize("package", ["mpc.capc", "mpc.dp", "mpc.paillier"])
+@pytest.mark.parametrize("package", ["mpc.capc", "mpc.dp", "mpc.inference", "mpc.paillier"])
 def test_every_public_name_is_there_once(package: str) -> None:
     module = import_module(package)
     assert [name for name in module.__all__ if getattr(module, name) is None] == []
     assert len(set(module.__all__)) == len(module.__all__)
     with pytest.raises(AttributeError, match=f"'{package}' has no attribute 'nothing'"):
         module.nothing  # noqa: B018
-
-
-def test_a_name_is_the_one_of_its_module() -> None:
-    from mpc.capc import CapcRandomness, PublicParameters, plaintext_labels, run_capc
-    from mpc.capc.clear import plaintext_labels as of_clear
-    from mpc.capc.parameters import PublicParameters as OfParameters
-    from mpc.capc.protocol import run_capc as of_protocol
-    from mpc.capc.roles import CapcRandomness as OfRoles
-
-    assert (CapcRandomness, PublicParameters, plaintext_labels, run_capc) == (
-        OfRoles,
-        OfParameters,
-        of_clear,
-        of_protocol,
-    )
 
 
 def test_a_turn_is_imported_without_the_protocol() -> None:

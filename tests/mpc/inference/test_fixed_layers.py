@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from mpc.channels.memory import memory_pair, run_both_sides
-from mpc.errors import ParameterError
+from mpc.errors import OrderError
 from mpc.garbled.session import Evaluator, Garbler
 from mpc.inference import Architecture
 from mpc.inference.models.fixed import (
@@ -90,9 +90,9 @@ def test_the_circuit_on_shares_is_the_clear_function_and_serves_once(layer: Nonl
     result = RING.signed(RING.add(masked, mask))
     np.testing.assert_array_equal(result, layer.clear(values, dropped_bits, FRACTION_BITS))
     assert (result.min() < 0) == layer.signed
-    with pytest.raises(ParameterError, match="a circuit and its mask that is fresh, found one that was used before"):
+    with pytest.raises(OrderError, match="a circuit and its mask that is fresh, found one that was used before"):
         asked.run(querying)
-    with pytest.raises(ParameterError, match="a circuit that is fresh, found one that was used before"):
+    with pytest.raises(OrderError, match="a circuit that is fresh, found one that was used before"):
         served.run(answering, other)
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from mpc.channels.frames import Channel
 from mpc.channels.memory import memory_pair, run_both_sides
-from mpc.errors import MpcError, ParameterError, ProtocolError, RangeError
+from mpc.errors import MpcError, OrderError, ParameterError, ProtocolError, RangeError
 from mpc.garbled.session import Circuits, Evaluator, Garbler
 from mpc.inference import AnsweringInference, LeakyReLU, Linear, Network, NetworkWeights, QueryingInference, ReLU
 from mpc.inference.linear.encoding import Layout
@@ -102,9 +102,9 @@ def test_a_correlation_serves_once(session: Session, network: Network) -> None:
     asked, served = run_both_sides(lambda: session.querying.prepare(1), lambda: session.answering.prepare(1))
     queries = network.encode_inputs(np.zeros((1, 64)))
     run_both_sides(lambda: session.querying.infer(asked, queries), lambda: session.answering.infer(served))
-    with pytest.raises(ParameterError, match="a correlation that is fresh, found one that was used before"):
+    with pytest.raises(OrderError, match="a correlation that is fresh, found one that was used before"):
         session.querying.infer(asked, queries)
-    with pytest.raises(ParameterError, match="a correlation that is fresh, found one that was used before"):
+    with pytest.raises(OrderError, match="a correlation that is fresh, found one that was used before"):
         session.answering.infer(served)
 
 

@@ -65,6 +65,11 @@ def test_the_labels_follow_from_what_the_vector_gives_in_the_open(name: str) -> 
     if "limits" in values:
         labels = np.where(counts.max(axis=1) >= values["limits"], labels, ABSTAINED)
     assert labels.tolist() == vector["labels"]
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_the_labels_are_those_of_the_vote_in_the_clear(name: str) -> None:
+    vector = SCENARIOS[name]
     clear = plaintext_labels(queries_of(vector), networks_of(vector), parameters_of(vector), randomness_of(vector))
     assert clear.tolist() == vector["labels"]
 
