@@ -7,6 +7,7 @@ journal's lock.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -95,16 +96,31 @@ class Ledger:
             spent = self._spent(journal, account)
 
             def total(count: int) -> float:
-                return self._epsilon_of([*spent, *(cost.times(count) for cost in costs)])
+                return self._counted([*spent, *(cost.times(count) for cost in costs)])
 
             granted = times if self._budget is None else _largest_within(total, times, self._budget)
-            if granted == 0:
+            if granted == 0 and self._budget is not None:
+                limit, found = _apart(self._budget, total(1))
                 raise BudgetExceededError(
-                    f"expected at most epsilon {self._budget:g} for {account}, found {total(1):.3g} with one more query"
+                    f"expected at most epsilon {limit} for {account}, found {found} with one more query"
+                    + _because(uncountable(spent))
                 )
+            account_then = Account(granted, total(granted))  # before anything is written
             charged = tuple(cost.times(granted) for cost in costs)
             journal.append(msgspec.json.encode(Charge(account, session, time.time(), charged)))
-            return Account(granted, total(granted))
+            return account_then
+
+    def allows(self, account: str, costs: Sequence[Cost]) -> None:
+        """Raise `BudgetExceededError` where the account has no room for these costs. Nothing is recorded."""
+        with _errors(), locked(self._path) as journal:
+            spent = self._spent(journal, account)
+        total = self._counted([*spent, *costs])
+        if self._budget is not None and not total <= self._budget:
+            limit, found = _apart(self._budget, total)
+            raise BudgetExceededError(
+                f"expected at most epsilon {limit} for {account}, found {found} with one more query"
+                + _because(uncountable(spent))
+            )
 
     def give_back(self, account: str, session: str, costs: Sequence[Cost]) -> float:
         """Take costs off an account that were charged in this session and were not spent, and return the total.
@@ -124,9 +140,9 @@ class Ledger:
                 if not 0 <= cost.count <= largest:
                     raise LedgerError(f"expected at most {largest} times {cost.what} to give back, found {cost.count}")
             returned = tuple(cost.times(-1) for cost in costs)
-            spent = [*self._spent(journal, account), *returned]
+            total = self._counted([*self._spent(journal, account), *returned])
             journal.append(msgspec.json.encode(Charge(account, session, time.time(), returned)))
-            return self._epsilon_of(spent)
+            return total
 
     def charges(self) -> list[Charge]:
         """Return everything that is recorded."""
@@ -136,7 +152,12 @@ class Ledger:
     def spent(self, account: str) -> float:
         """Return the epsilon that one account has spent."""
         with _errors(), locked(self._path) as journal:
-            return self._epsilon_of(self._spent(journal, account))
+            return self._counted(self._spent(journal, account))
+
+    def uncountable(self, account: str) -> str:
+        """Say what in an account has no finite epsilon, or nothing."""
+        with _errors(), locked(self._path) as journal:
+            return uncountable(self._spent(journal, account))
 
     def released(self) -> dict[str, dict[str, int]]:
         """Return, for each account, the number of releases of each kind that it was charged, less those given back."""
@@ -146,6 +167,14 @@ class Ledger:
             for cost in entry.costs:
                 released[cost.what] = released.get(cost.what, 0) + cost.count
         return counts
+
+    def _counted(self, costs: Sequence[Cost]) -> float:
+        """Return epsilon, which is infinite where the accountant has no figure."""
+        try:
+            total = self._epsilon_of(costs)
+        except (ValueError, ArithmeticError):
+            return math.inf
+        return math.inf if math.isnan(total) else total
 
     def _spent(self, journal: OpenJournal, account: str) -> list[Cost]:
         return [cost for entry in self._entries(journal) if entry.account == account for cost in entry.costs]
@@ -158,6 +187,26 @@ class Ledger:
             except (msgspec.DecodeError, msgspec.ValidationError) as error:
                 raise LedgerError(f"expected a charge in line {number} of {self._path}, found {line[:60]!r}") from error
         return charges
+
+
+def uncountable(costs: Sequence[Cost]) -> str:
+    """Say which noise scale of these costs has no finite epsilon. It is empty where all have one."""
+    for cost in costs:
+        if not cost.countable:
+            return f"the account holds a charge at noise scale {cost.sigma[:24]}, which cannot be counted"
+    return ""
+
+
+def _because(reason: str) -> str:
+    return f": {reason}" if reason else ""
+
+
+def _apart(limit: float, found: float) -> tuple[str, str]:
+    """Return two different numbers in so many digits that they differ."""
+    for digits in range(3, 17):
+        if float(f"{limit:.{digits}g}") < float(f"{found:.{digits}g}"):
+            return f"{limit:.{max(digits, 6)}g}", f"{found:.{digits}g}"
+    return repr(limit), repr(found)
 
 
 def _entry(line: bytes) -> Charge:

@@ -29,5 +29,7 @@ def budget_view(config: CapcConfig, files: Path, _: object = None) -> Summary:
         words = f"epsilon {epsilon_text(spent if math.isfinite(spent) else None, str(config.delta))} spent"
         if config.epsilon_budget is not None:
             words += f", {max(0.0, config.epsilon_budget - spent):.3g} of {config.epsilon_budget:g} left"
+        if reason := ledger.uncountable(account):
+            words += f" ({reason})"
         lines.append((account, words + ", for " + ", ".join(f"{count} {kind}s" for kind, count in released.items())))
     return Summary(tuple(lines))

@@ -25,7 +25,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 from functools import partial
 
@@ -34,7 +33,7 @@ from mpc.capc.budget import GuardiansAccount
 from mpc.capc.turns import guardian_give_turn
 from mpc.channels.frames import Channel
 from mpc.channels.tls import TlsChannel
-from mpc.dp.accountant import epsilon, load_accountant
+from mpc.dp.accountant import epsilon
 from mpc.garbled.session import Garbler
 from mpc.inference import Dealer, dealer_give_seeds
 from mpc.paillier.scheme import SecretKey
@@ -49,7 +48,6 @@ def privacy_guardian(party: Party[GuardianSettings]) -> None:
     """Play the privacy guardian."""
     settings, progress = party.settings, party.progress
     parameters = settings.parameters
-    ThreadPoolExecutor(1).submit(load_accountant)  # takes a second, in which the other parties connect
 
     with Connections(settings, party.folder, GUARDIAN, settings.digest()) as connections:
         listener = connections.listen(settings.listen)

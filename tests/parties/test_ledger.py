@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import multiprocessing
 import os
 import signal
@@ -192,3 +193,71 @@ def test_entries_of_an_older_ledger_count(tmp_path: Path) -> None:
     assert ledger.charge("client", "b", ANSWER, 4).granted == 2
     assert (ledger.spent("client"), ledger.spent("other")) == (5, 0)
     assert b"querying_party" not in path.read_bytes().splitlines()[1]
+
+
+LINE = '{"account":"%s","session":"a","time":1.5,"costs":[{"what":"answer","sigma":"%s","count":%s,"moved":%s}]}\n'
+UNCOUNTABLE = [
+    ("1/1" + "0" * 17 + "0" * 60, "1", "2"),
+    ("1e-160", "1", "2"),
+    ("1/0", "1", "2"),
+    ("-2", "1", "2"),
+    ("many", "1", "2"),
+    ("nan", "1", "2"),
+    ("1e999999999", "1", "2"),
+    ("3", "1", "-2"),
+    ("1/" + "7" * 60, "1", "2"),
+]
+
+
+@pytest.mark.parametrize(("sigma", "count", "moved"), UNCOUNTABLE)
+def test_a_line_that_cannot_be_counted_is_infinite_and_stops_no_other_account(
+    tmp_path: Path, sigma: str, count: str, moved: str
+) -> None:
+    path = tmp_path / "ledger.jsonl"
+    path.write_text(LINE % ("hurt", sigma, count, moved))
+    ledger = Ledger(path, partial(epsilon, delta=1e-5), 30.0)
+    assert ledger.charge("well", "b", ANSWER, 1).granted == 1
+    assert ledger.spent("hurt") == math.inf
+    assert ledger.uncountable("hurt").startswith(f"the account holds a charge at noise scale {sigma[:24]}")
+    assert (ledger.spent("well"), ledger.uncountable("well")) == (epsilon(ANSWER, 1e-5), "")
+    with pytest.raises(BudgetExceededError, match="found inf with one more query: the account holds a charge at noise"):
+        ledger.charge("hurt", "b", ANSWER, 1)
+    assert Ledger(path, partial(epsilon, delta=1e-5), None).charge("hurt", "b", ANSWER, 1).total == math.inf
+
+
+@pytest.mark.parametrize("wrong", [OverflowError, ZeroDivisionError, ValueError, math.nan])
+def test_what_an_accountant_has_no_figure_for_is_infinite_before_it_is_written(tmp_path: Path, wrong: Any) -> None:
+    path = tmp_path / "ledger.jsonl"
+
+    def no_figure(_: Sequence[Cost]) -> float:
+        if isinstance(wrong, float):
+            return wrong
+        raise wrong("no figure")
+
+    with pytest.raises(BudgetExceededError):
+        Ledger(path, no_figure, 5.0).charge("client", "a", ANSWER, 1)
+    assert path.read_bytes() == b""
+    assert Ledger(path, no_figure, None).charge("client", "a", ANSWER, 1).total == math.inf
+
+
+def test_epsilon_is_known_before_a_charge_is_written(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.jsonl"
+
+    def broken(_: Sequence[Cost]) -> float:
+        raise RuntimeError("the accountant broke")
+
+    with pytest.raises(RuntimeError):
+        Ledger(path, broken, None).charge("client", "a", ANSWER, 1)
+    assert path.read_bytes() == b""
+
+
+def test_a_refusals_two_numbers_differ(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "ledger.jsonl", lambda spent: 10.004 if spent else 0.0, 10.0)
+    with pytest.raises(BudgetExceededError, match=r"at most epsilon 10 for client, found 10\.004 with"):
+        ledger.charge("client", "a", ANSWER, 1)
+
+
+def test_more_given_back_than_was_charged_is_no_credit(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.jsonl"
+    path.write_text(LINE % ("hurt", "2", "-3", "2"))
+    assert Ledger(path, partial(epsilon, delta=1e-5), 30.0).spent("hurt") == math.inf

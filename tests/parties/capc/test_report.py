@@ -119,8 +119,6 @@ def test_the_whole_page_stands(tmp_path: Path, reports: list[dict[str, Any]]) ->
 
 def test_every_step_that_a_party_names_is_explained() -> None:
     source = Path(report_page.__file__).parents[2] / "parties" / "capc"
-    text = "".join(
-        (source / f"{name}.py").read_text() for name in ("client", "server", "privacy_guardian", "campaign")
-    )
+    text = "".join((source / f"{name}.py").read_text() for name in ("client", "server", "privacy_guardian", "campaign"))
     for step_name in STEPS:
         assert f'"{step_name}"' in text
