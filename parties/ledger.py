@@ -33,7 +33,8 @@ class Charge(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         account: the name of the account.
         session: the run in which it was charged.
         time: in seconds since 1970.
-        costs: what it was charged at once. Negative counts were given back.
+        costs: what it was charged at once. Older ledgers hold negative counts, of answers that were given back for
+            abstentions. They are not taken off, because epsilon must not depend on answers.
     """
 
     account: str
@@ -122,28 +123,6 @@ class Ledger:
                 + _because(uncountable(spent))
             )
 
-    def give_back(self, account: str, session: str, costs: Sequence[Cost]) -> float:
-        """Take costs off an account that were charged in this session and were not spent, and return the total.
-
-        Raises:
-            LedgerError: more is given back than the session was charged.
-        """
-        with _errors(), locked(self._path) as journal:
-            charged: dict[tuple[str, str, int], int] = {}
-            for entry in self._entries(journal):
-                if (entry.account, entry.session) == (account, session):
-                    for cost in entry.costs:
-                        key = cost.what, cost.sigma, cost.sensitivity
-                        charged[key] = charged.get(key, 0) + cost.count
-            for cost in costs:
-                largest = charged.get((cost.what, cost.sigma, cost.sensitivity), 0)
-                if not 0 <= cost.count <= largest:
-                    raise LedgerError(f"expected at most {largest} times {cost.what} to give back, found {cost.count}")
-            returned = tuple(cost.times(-1) for cost in costs)
-            total = self._counted([*self._spent(journal, account), *returned])
-            journal.append(msgspec.json.encode(Charge(account, session, time.time(), returned)))
-            return total
-
     def charges(self) -> list[Charge]:
         """Return everything that is recorded."""
         with _errors(), locked(self._path) as journal:
@@ -160,11 +139,11 @@ class Ledger:
             return uncountable(self._spent(journal, account))
 
     def released(self) -> dict[str, dict[str, int]]:
-        """Return, for each account, the number of releases of each kind that it was charged, less those given back."""
+        """Return, for each account, the number of releases of each kind that it was charged."""
         counts: dict[str, dict[str, int]] = {}
         for entry in self.charges():
             released = counts.setdefault(entry.account, {})
-            for cost in entry.costs:
+            for cost in _charged(entry):
                 released[cost.what] = released.get(cost.what, 0) + cost.count
         return counts
 
@@ -177,7 +156,7 @@ class Ledger:
         return math.inf if math.isnan(total) else total
 
     def _spent(self, journal: OpenJournal, account: str) -> list[Cost]:
-        return [cost for entry in self._entries(journal) if entry.account == account for cost in entry.costs]
+        return [cost for entry in self._entries(journal) if entry.account == account for cost in _charged(entry)]
 
     def _entries(self, journal: OpenJournal) -> list[Charge]:
         charges = []
@@ -187,6 +166,10 @@ class Ledger:
             except (msgspec.DecodeError, msgspec.ValidationError) as error:
                 raise LedgerError(f"expected a charge in line {number} of {self._path}, found {line[:60]!r}") from error
         return charges
+
+
+def _charged(entry: Charge) -> list[Cost]:
+    return [cost for cost in entry.costs if cost.count > 0]
 
 
 def uncountable(costs: Sequence[Cost]) -> str:

@@ -21,7 +21,6 @@ from mpc.capc.budget import (
     GuardiansAccount,
     querying_end,
     querying_request_batch,
-    querying_tell_abstained,
 )
 from mpc.capc.protocol import run_capc
 from mpc.capc.turns import guardian_give_turn, querying_await_turn
@@ -193,11 +192,10 @@ def steps_of_the_parties(folder: Path) -> Iterator[tuple[str, MemoryChannel]]:
 
     def ask() -> None:
         querying_request_batch(client, 2)
-        querying_tell_abstained(client, 1)
         querying_end(client)
 
     def grant() -> None:
-        account.credit(account.charge())
+        account.charge()
         account.charge()
 
     run_both_sides(ask, grant)

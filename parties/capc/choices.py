@@ -146,8 +146,9 @@ class Privacy(BaseModel):
         json_schema_extra=_flag("votes"),
     )
     credit_abstentions: bool = Field(
-        True,
-        description="tell the guardian how many queries of a batch got no label, so that it charges no answer for them",
+        False,
+        description="only false, which charges the answer of every query: the guardian draws the threshold's noise, so "
+        "that it may not be told how many queries got no label",
         json_schema_extra=_flag("yes or no"),
     )
     delta: Decimal = Field(

@@ -34,8 +34,8 @@ from dataclasses import dataclass
 from functools import partial
 
 from mpc.capc import aggregation, vote
-from mpc.capc.budget import Spent, querying_end, querying_request_batch, querying_tell_abstained
-from mpc.capc.release import Labels, answered
+from mpc.capc.budget import Spent, querying_end, querying_request_batch
+from mpc.capc.release import Labels
 from mpc.capc.turns import querying_await_turn
 from mpc.channels.frames import Channel
 from mpc.errors import BudgetExceededError
@@ -108,9 +108,6 @@ def client(party: Party[QueryingSettings]) -> None:
             left = len(encoded) - done - len(batch)
             with connections.meanwhile(servers, partial(_prepare_ahead, settings.batch_size, left)):
                 labels = _release(party, guardian, evaluator, key, votes)
-                if settings.credit_abstentions:
-                    with progress.step("3", "abstentions", channel=guardian):
-                        spent = querying_tell_abstained(guardian, int((~answered(labels)).sum()))
                 asking.answered(done, labels, spent)
             done += len(batch)
         for server in servers:

@@ -76,6 +76,11 @@ class CapcConfig(Waiting, Cryptography, Models, Privacy, Questions, Participants
                 f"colluding: expected fewer than the {self.n_parties} answering parties, and noise_by parties, "
                 f"found {self.colluding} and {self.noise_by}"
             )
+        if self.credit_abstentions:
+            raise ValueError(
+                "credit_abstentions: expected false, found true: the guardian draws the threshold's noise, so each "
+                "abstention it is told of would bound the top count exactly"
+            )
         if self.noise_parts and self.threshold:
             raise ValueError("noise_by: expected guardian with a threshold, whose check needs counts without noise")
         if self.noise_parts and 4 * self.sigma**2 < self.noise_parts:

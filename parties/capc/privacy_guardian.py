@@ -14,8 +14,8 @@
     label  <---------------------    garbled noisy argmax                       3
 
 It learns how many queries are answered, and the sum of the APs' masks, which is uniform noise. It does not learn any
-query, logit, vote, histogram or label. With a threshold and `credit_abstentions` it also learns how many queries of a
-batch got no label. As a dealer it also learns the shape of each AP's network, and how many queries the AP prepares for.
+query, logit, vote, histogram or label. It is not told how many queries
+got no label. As a dealer it also learns the shape of each AP's network, and how many queries the AP prepares for.
 All parties are trusted to follow the protocol (semi-honest), and PG to collude with nobody.
 
     python -m parties.capc.privacy_guardian --settings PATH
@@ -133,8 +133,6 @@ def _serve(
         noisy_share = Ring(parameters.width).add(mask_sums, noise)
         with progress.step("3", parameters.release.title, channel=client):
             parameters.release.guardian(garbler, mask_sums, noisy_share)
-        if party.settings.credit_abstentions:
-            account.credit(count)
 
 
 def _account(party: Party[GuardianSettings], turn: AskingTurn, client: Channel) -> GuardiansAccount:

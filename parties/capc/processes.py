@@ -147,7 +147,6 @@ class Processes:
             "n_queries": config.n_queries,
             "batch_size": config.batch_size,
             "pool": config.pool,
-            "credit_abstentions": config.threshold > 0 and config.credit_abstentions,
         }
 
     def _address(self, name: str) -> Address:

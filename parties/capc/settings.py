@@ -40,19 +40,16 @@ class CapcSettings(PartySettings):
         n_queries: the most queries that each querying party has.
         batch_size: the most queries that go through the protocol at once.
         pool: number of batches that a querying and an answering party prepare ahead.
-        credit_abstentions: whether the guardian is told how many queries of a batch got no label, so that it charges
-            no answer for them.
     """
 
     parameters: Parameters
     n_queries: int
     batch_size: int
     pool: int
-    credit_abstentions: bool
 
     def digest(self) -> str:
         """Return a digest of all that the parties of a run must agree on, for the hello."""
-        agreed = (self.parameters.digest(), self.n_queries, self.batch_size, self.pool, self.credit_abstentions)
+        agreed = (self.parameters.digest(), self.n_queries, self.batch_size, self.pool)
         return hashlib.sha256(" ".join(map(str, agreed)).encode()).hexdigest()
 
 

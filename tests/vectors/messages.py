@@ -22,7 +22,6 @@ STRUCTS: dict[str, type[msgspec.Struct]] = {
     "pool/order": Order,
     "budget/request": budget.BatchRequest,
     "budget/spent": budget.Spent,
-    "budget/abstained": budget.Abstained,
 }
 
 # Each takes the receiver's end and what the receiver knows by then.
@@ -36,7 +35,6 @@ RECEIVERS: dict[str, Callable[[Channel, State], object]] = {
     ).next(),
     "budget/request": lambda channel, state: budget.guardian_receive_request(channel, state["max_queries"]),
     "budget/spent": lambda channel, state: budget.querying_receive_spent(channel, state["requested"]),
-    "budget/abstained": lambda channel, state: budget.guardian_receive_abstained(channel, state["answered"]),
 }
 
 
