@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,6 +62,21 @@ class Account:
     total: float
 
 
+@dataclass(frozen=True)
+class Room:
+    """What an account has room for.
+
+    Attributes:
+        times: how many times the costs in question fit.
+        total: epsilon of everything that it was charged.
+        refusal: the reason why no more fit, in one sentence, or nothing.
+    """
+
+    times: int
+    total: float
+    refusal: str
+
+
 EpsilonOf = Callable[[Sequence[Cost]], float]
 """An accountant, which returns the epsilon of all costs together, at a delta of its own."""
 
@@ -73,15 +88,19 @@ class Ledger:
         path: the file, in its owner's private folder. It is made with mode 0600 when absent.
         epsilon_of: the accountant.
         budget: epsilon that one account may spend in all. None for accounting without a limit.
+        older: names that accounts had in older ledgers. What was charged under them counts as well.
     """
 
-    def __init__(self, path: Path, epsilon_of: EpsilonOf, budget: float | None) -> None:
+    def __init__(
+        self, path: Path, epsilon_of: EpsilonOf, budget: float | None, older: Mapping[str, str] | None = None
+    ) -> None:
+        self._older = dict(older or {})
         self._path = path
         self._epsilon_of = epsilon_of
         self._budget = budget
 
-    def charge(self, account: str, session: str, costs: Sequence[Cost], times: int) -> Account:
-        """Charge an account durably, as many times as the budget allows, and at least once.
+    def charge(self, account: str, session: str, costs: Sequence[Cost], times: int, least: int = 1) -> Account:
+        """Charge an account durably, as many times as the budget allows, and at least `least` times.
 
         Args:
             account: its name.
@@ -90,7 +109,7 @@ class Ledger:
             times: number of answers that are wanted, which is the most that is charged.
 
         Raises:
-            BudgetExceededError: not even one answer fits the budget. Nothing is recorded.
+            BudgetExceededError: not even `least` answers fit the budget. Nothing is recorded.
             LedgerError: the file is not a ledger or cannot be written.
         """
         with _errors(), locked(self._path) as journal:
@@ -100,28 +119,32 @@ class Ledger:
                 return self._counted([*spent, *(cost.times(count) for cost in costs)])
 
             granted = times if self._budget is None else _largest_within(total, times, self._budget)
-            if granted == 0 and self._budget is not None:
-                limit, found = _apart(self._budget, total(1))
-                raise BudgetExceededError(
-                    f"expected at most epsilon {limit} for {account}, found {found} with one more query"
-                    + _because(uncountable(spent))
-                )
+            if granted < least and self._budget is not None:
+                raise BudgetExceededError(self._refusal(account, spent, total(granted + 1), granted))
             account_then = Account(granted, total(granted))  # before anything is written
             charged = tuple(cost.times(granted) for cost in costs)
             journal.append(msgspec.json.encode(Charge(account, session, time.time(), charged)))
             return account_then
 
-    def allows(self, account: str, costs: Sequence[Cost]) -> None:
-        """Raise `BudgetExceededError` where the account has no room for these costs. Nothing is recorded."""
+    def room(self, account: str, costs: Sequence[Cost], times: int) -> Room:
+        """Return how many times these costs would fit, up to `times`, and why no more. Nothing is recorded."""
         with _errors(), locked(self._path) as journal:
             spent = self._spent(journal, account)
-        total = self._counted([*spent, *costs])
-        if self._budget is not None and not total <= self._budget:
-            limit, found = _apart(self._budget, total)
-            raise BudgetExceededError(
-                f"expected at most epsilon {limit} for {account}, found {found} with one more query"
-                + _because(uncountable(spent))
-            )
+
+        def total(count: int) -> float:
+            return self._counted([*spent, *(cost.times(count) for cost in costs)])
+
+        if self._budget is None:
+            return Room(times, total(0), "")
+        fits = _largest_within(total, times, self._budget)
+        return Room(fits, total(0), "" if fits == times else self._refusal(account, spent, total(fits + 1), fits))
+
+    def _refusal(self, account: str, spent: Sequence[Cost], found: float, fits: int) -> str:
+        limit, more = _apart(self._budget or 0.0, found)
+        query = "one more query" if fits == 0 else f"{fits + 1} more queries"
+        return f"expected at most epsilon {limit} for {account}, found {more} with {query}" + _because(
+            uncountable(spent)
+        )
 
     def charges(self) -> list[Charge]:
         """Return everything that is recorded."""
@@ -156,7 +179,8 @@ class Ledger:
         return math.inf if math.isnan(total) else total
 
     def _spent(self, journal: OpenJournal, account: str) -> list[Cost]:
-        return [cost for entry in self._entries(journal) if entry.account == account for cost in _charged(entry)]
+        names = {account, self._older.get(account, account)}
+        return [cost for entry in self._entries(journal) if entry.account in names for cost in _charged(entry)]
 
     def _entries(self, journal: OpenJournal) -> list[Charge]:
         charges = []

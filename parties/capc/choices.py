@@ -161,7 +161,14 @@ class Privacy(BaseModel):
     epsilon_budget: float | None = Field(
         None,
         gt=0,
-        description="epsilon that the querying party may spend in all on this dataset, over all runs; default no limit",
+        description="epsilon that the querying party may spend on these records, over all runs; default no limit",
+        json_schema_extra=_flag("epsilon"),
+    )
+    owner_epsilon_budget: float | None = Field(
+        None,
+        gt=0,
+        description="epsilon that a data owner's records may lose in all, to everybody who asks, over all runs; "
+        "every answering party keeps this account itself; default no limit",
         json_schema_extra=_flag("epsilon"),
     )
 

@@ -141,7 +141,7 @@ def _account(party: Party[GuardianSettings], turn: AskingTurn, client: Channel) 
     accountant = partial(epsilon, delta=float(settings.delta))
     return GuardiansAccount(
         channel=client,
-        ledger=Ledger(settings.ledger, accountant, settings.epsilon_budget),
+        ledger=Ledger(settings.ledger, accountant, settings.epsilon_budget, {turn.account: turn.older_account}),
         account=turn.account,
         session=settings.session,
         query_costs=settings.parameters.costs,

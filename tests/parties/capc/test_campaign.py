@@ -82,7 +82,7 @@ def test_the_budget_ends_a_campaign_with_what_it_has(tmp_path: Path) -> None:
         (report,) = reports(run)
     assert 8 < report["answered"] < 10  # two batches of four, and one query of the third
     assert report["epsilon_total"] < 6 == report["epsilon_budget"]
-    assert "expected at most epsilon 6 for digits/party-0" in report["refusal"]
+    assert f"expected at most epsilon 6 for {account_of(tmp_path, **choices)}" in report["refusal"]
     assert report["accuracy"]["after"] is not None
     epsilons = [query["epsilon"] for query in report["queries"]]
     assert epsilons == sorted(epsilons)
@@ -173,7 +173,7 @@ def plan(tmp_path: Path, **choices: Any) -> tuple[list[QueryingSettings], Guardi
 
 
 def account_of(tmp_path: Path, **choices: Any) -> str:
-    return plan(tmp_path, **choices)[1].turns[0].account
+    return plan(tmp_path / "elsewhere", **choices)[1].turns[0].account
 
 
 def answers_file(tmp_path: Path, **choices: Any) -> Path:
@@ -202,7 +202,9 @@ def test_answers_belong_to_one_campaign_whatever_its_length(tmp_path: Path) -> N
 
 def test_the_guardian_has_an_account_for_every_querying_party(tmp_path: Path) -> None:
     clients, guardian = plan(tmp_path, qp_id=[3, 1], **CAMPAIGN)
-    assert [turn.account for turn in guardian.turns] == ["digits/party-3", "digits/party-1"]
+    names = [turn.account.partition("/")[0] for turn in guardian.turns]
+    assert names == ["party-3-of-4", "party-1-of-4"]
+    assert [turn.older_account for turn in guardian.turns] == ["digits/party-3", "digits/party-1"]
     assert [turn.servers for turn in guardian.turns] == [
         ("server-0", "server-1", "server-2"),
         ("server-0", "server-2", "server-3"),

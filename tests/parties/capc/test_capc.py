@@ -182,12 +182,13 @@ def test_settings_hold_only_what_the_party_may_know(tmp_path: Path) -> None:
         if process.name.startswith("server"):
             assert not any(other in text for other in others)
             assert "ledger" not in text
+            assert json.loads(text)["odometer"].endswith(f"owner-{json.loads(text)['owner']}/odometer.jsonl")
             assert "123" not in text  # which queries
         if process.name == "privacy-guardian":
             assert not any(word in json.loads(text) for word in ("training", "first_query", "cache"))
             assert "123" not in text
         if process.name == "client":
-            assert not any(word in json.loads(text) for word in ("training", "ledger", "epsilon_budget"))
+            assert not any(word in json.loads(text) for word in ("training", "ledger", "odometer"))
         assert "secret-place" not in text
         assert '"seed"' not in text or process.name.startswith("server")
 
