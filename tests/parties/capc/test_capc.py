@@ -237,11 +237,11 @@ def test_the_summary_shows_labels_agreement_privacy_and_warnings() -> None:
     assert ("query 0", "label 7") in summary.lines
     assert ("query 1", "label 3 (correct is 2)") in summary.lines
     assert ("agree", "1 of 2") in summary.lines
-    assert ("epsilon spent", "6.7 at delta 1e-05") in summary.lines
+    assert ("epsilon spent in this run", "6.7 at delta 1e-05") in summary.lines
     assert ("epsilon spent in all runs", "13.1 at delta 1e-05") in summary.lines
     assert summary.lines.count(("trust", "nobody")) == 1
     assert summary.warnings == ("!",)
-    assert ("epsilon spent", "without bound") in CAPC.summary(result(epsilon=None, total=None)).lines
+    assert ("epsilon spent in all runs", "without bound") in CAPC.summary(result(epsilon=None, total=None)).lines
 
 
 def test_the_default_file_holds_every_key_at_its_default() -> None:
