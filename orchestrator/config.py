@@ -181,7 +181,7 @@ def _command_parser(word: str, protocol: RunnableProtocol, protocols: Mapping[st
     parser = FlagParser(f"{command.help[:1].upper()}{command.help[1:]}. This starts no parties.", command=f"{word} ")
     _add_choices(parser, protocols)
     parser.add_model(command.Options, word)
-    parser.add_model(RunOptions, "run", only=("files_dir",))
+    parser.add_model(RunOptions, "run")  # so that a run's own command line serves, with `--budget` added to it
     parser.add_model(protocol.Config, protocol.name)
     return parser
 

@@ -97,6 +97,8 @@ def _warn(console: Console, warnings: Sequence[str]) -> None:
 
 
 def _lines(console: Console, summary: Summary) -> None:
+    if summary.lead:
+        console.print(summary.lead, markup=False, highlight=False, soft_wrap=True)
     for name, value in summary.lines:
         console.print(f"{name}: {value}", markup=False, highlight=False, soft_wrap=True)
 

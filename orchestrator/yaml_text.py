@@ -6,6 +6,7 @@ are decimal, `true` and `false` are the only booleans, and everything else is te
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Hashable
 from pathlib import Path
@@ -35,6 +36,13 @@ class _Loader(yaml.SafeLoader):
     def construct_yaml_int(self, node: yaml.ScalarNode) -> int:
         return int(self.construct_scalar(node), 10)
 
+    def construct_yaml_float(self, node: yaml.ScalarNode) -> Any:
+        """Return the number, or its text where a float would make 0 or infinity of it."""
+        value, text = super().construct_yaml_float(node), str(self.construct_scalar(node))
+        digits = re.split("[eE]", text)[0]
+        lost = (value == 0 and re.search("[1-9]", digits)) or (math.isinf(value) and digits[-1].isdigit())
+        return text if lost else value
+
 
 for _tag, _pattern, _first in (
     ("bool", r"true|True|TRUE|false|False|FALSE", "tTfF"),
@@ -49,6 +57,7 @@ for _tag, _pattern, _first in (
 ):
     _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(f"^(?:{_pattern})$"), list(_first))
 _Loader.add_constructor("tag:yaml.org,2002:int", _Loader.construct_yaml_int)
+_Loader.add_constructor("tag:yaml.org,2002:float", _Loader.construct_yaml_float)
 
 
 def read_file(path: Path) -> dict[str, Any]:

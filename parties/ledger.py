@@ -7,8 +7,9 @@ journal's lock.
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,7 +33,8 @@ class Charge(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         account: the name of the account.
         session: the run in which it was charged.
         time: in seconds since 1970.
-        costs: what it was charged at once. Negative counts were given back.
+        costs: what it was charged at once. Older ledgers hold negative counts, of answers that were given back for
+            abstentions. They are not taken off, because epsilon must not depend on answers.
     """
 
     account: str
@@ -60,6 +62,21 @@ class Account:
     total: float
 
 
+@dataclass(frozen=True)
+class Room:
+    """What an account has room for.
+
+    Attributes:
+        times: how many times the costs in question fit.
+        total: epsilon of everything that it was charged.
+        refusal: the reason why no more fit, in one sentence, or nothing.
+    """
+
+    times: int
+    total: float
+    refusal: str
+
+
 EpsilonOf = Callable[[Sequence[Cost]], float]
 """An accountant, which returns the epsilon of all costs together, at a delta of its own."""
 
@@ -71,15 +88,19 @@ class Ledger:
         path: the file, in its owner's private folder. It is made with mode 0600 when absent.
         epsilon_of: the accountant.
         budget: epsilon that one account may spend in all. None for accounting without a limit.
+        older: names that accounts had in older ledgers. What was charged under them counts as well.
     """
 
-    def __init__(self, path: Path, epsilon_of: EpsilonOf, budget: float | None) -> None:
+    def __init__(
+        self, path: Path, epsilon_of: EpsilonOf, budget: float | None, older: Mapping[str, str] | None = None
+    ) -> None:
+        self._older = dict(older or {})
         self._path = path
         self._epsilon_of = epsilon_of
         self._budget = budget
 
-    def charge(self, account: str, session: str, costs: Sequence[Cost], times: int) -> Account:
-        """Charge an account durably, as many times as the budget allows, and at least once.
+    def charge(self, account: str, session: str, costs: Sequence[Cost], times: int, least: int = 1) -> Account:
+        """Charge an account durably, as many times as the budget allows, and at least `least` times.
 
         Args:
             account: its name.
@@ -88,45 +109,42 @@ class Ledger:
             times: number of answers that are wanted, which is the most that is charged.
 
         Raises:
-            BudgetExceededError: not even one answer fits the budget. Nothing is recorded.
+            BudgetExceededError: not even `least` answers fit the budget. Nothing is recorded.
             LedgerError: the file is not a ledger or cannot be written.
         """
         with _errors(), locked(self._path) as journal:
             spent = self._spent(journal, account)
 
             def total(count: int) -> float:
-                return self._epsilon_of([*spent, *(cost.times(count) for cost in costs)])
+                return self._counted([*spent, *(cost.times(count) for cost in costs)])
 
             granted = times if self._budget is None else _largest_within(total, times, self._budget)
-            if granted == 0:
-                raise BudgetExceededError(
-                    f"expected at most epsilon {self._budget:g} for {account}, found {total(1):.3g} with one more query"
-                )
+            if granted < least and self._budget is not None:
+                raise BudgetExceededError(self._refusal(account, spent, total(granted + 1), granted))
+            account_then = Account(granted, total(granted))  # before anything is written
             charged = tuple(cost.times(granted) for cost in costs)
             journal.append(msgspec.json.encode(Charge(account, session, time.time(), charged)))
-            return Account(granted, total(granted))
+            return account_then
 
-    def give_back(self, account: str, session: str, costs: Sequence[Cost]) -> float:
-        """Take costs off an account that were charged in this session and were not spent, and return the total.
-
-        Raises:
-            LedgerError: more is given back than the session was charged.
-        """
+    def room(self, account: str, costs: Sequence[Cost], times: int) -> Room:
+        """Return how many times these costs would fit, up to `times`, and why no more. Nothing is recorded."""
         with _errors(), locked(self._path) as journal:
-            charged: dict[tuple[str, str, int], int] = {}
-            for entry in self._entries(journal):
-                if (entry.account, entry.session) == (account, session):
-                    for cost in entry.costs:
-                        key = cost.what, cost.sigma, cost.sensitivity
-                        charged[key] = charged.get(key, 0) + cost.count
-            for cost in costs:
-                largest = charged.get((cost.what, cost.sigma, cost.sensitivity), 0)
-                if not 0 <= cost.count <= largest:
-                    raise LedgerError(f"expected at most {largest} times {cost.what} to give back, found {cost.count}")
-            returned = tuple(cost.times(-1) for cost in costs)
-            spent = [*self._spent(journal, account), *returned]
-            journal.append(msgspec.json.encode(Charge(account, session, time.time(), returned)))
-            return self._epsilon_of(spent)
+            spent = self._spent(journal, account)
+
+        def total(count: int) -> float:
+            return self._counted([*spent, *(cost.times(count) for cost in costs)])
+
+        if self._budget is None:
+            return Room(times, total(0), "")
+        fits = _largest_within(total, times, self._budget)
+        return Room(fits, total(0), "" if fits == times else self._refusal(account, spent, total(fits + 1), fits))
+
+    def _refusal(self, account: str, spent: Sequence[Cost], found: float, fits: int) -> str:
+        limit, more = _apart(self._budget or 0.0, found)
+        query = "one more query" if fits == 0 else f"{fits + 1} more queries"
+        return f"expected at most epsilon {limit} for {account}, found {more} with {query}" + _because(
+            uncountable(spent)
+        )
 
     def charges(self) -> list[Charge]:
         """Return everything that is recorded."""
@@ -136,19 +154,33 @@ class Ledger:
     def spent(self, account: str) -> float:
         """Return the epsilon that one account has spent."""
         with _errors(), locked(self._path) as journal:
-            return self._epsilon_of(self._spent(journal, account))
+            return self._counted(self._spent(journal, account))
+
+    def uncountable(self, account: str) -> str:
+        """Say what in an account has no finite epsilon, or nothing."""
+        with _errors(), locked(self._path) as journal:
+            return uncountable(self._spent(journal, account))
 
     def released(self) -> dict[str, dict[str, int]]:
-        """Return, for each account, the number of releases of each kind that it was charged, less those given back."""
+        """Return, for each account, the number of releases of each kind that it was charged."""
         counts: dict[str, dict[str, int]] = {}
         for entry in self.charges():
             released = counts.setdefault(entry.account, {})
-            for cost in entry.costs:
+            for cost in _charged(entry):
                 released[cost.what] = released.get(cost.what, 0) + cost.count
         return counts
 
+    def _counted(self, costs: Sequence[Cost]) -> float:
+        """Return epsilon, which is infinite where the accountant has no figure."""
+        try:
+            total = self._epsilon_of(costs)
+        except (ValueError, ArithmeticError):
+            return math.inf
+        return math.inf if math.isnan(total) else total
+
     def _spent(self, journal: OpenJournal, account: str) -> list[Cost]:
-        return [cost for entry in self._entries(journal) if entry.account == account for cost in entry.costs]
+        names = {account, self._older.get(account, account)}
+        return [cost for entry in self._entries(journal) if entry.account in names for cost in _charged(entry)]
 
     def _entries(self, journal: OpenJournal) -> list[Charge]:
         charges = []
@@ -158,6 +190,30 @@ class Ledger:
             except (msgspec.DecodeError, msgspec.ValidationError) as error:
                 raise LedgerError(f"expected a charge in line {number} of {self._path}, found {line[:60]!r}") from error
         return charges
+
+
+def _charged(entry: Charge) -> list[Cost]:
+    return [cost for cost in entry.costs if cost.count > 0]
+
+
+def uncountable(costs: Sequence[Cost]) -> str:
+    """Say which noise scale of these costs has no finite epsilon. It is empty where all have one."""
+    for cost in costs:
+        if not cost.countable:
+            return f"the account holds a charge at noise scale {cost.sigma[:24]}, which cannot be counted"
+    return ""
+
+
+def _because(reason: str) -> str:
+    return f": {reason}" if reason else ""
+
+
+def _apart(limit: float, found: float) -> tuple[str, str]:
+    """Return two different numbers in so many digits that they differ."""
+    for digits in range(3, 17):
+        if float(f"{limit:.{digits}g}") < float(f"{found:.{digits}g}"):
+            return f"{limit:.{max(digits, 6)}g}", f"{found:.{digits}g}"
+    return repr(limit), repr(found)
 
 
 def _entry(line: bytes) -> Charge:

@@ -4,13 +4,12 @@
     queries that it would like answered  -->  charges the ledger for as many as the budget allows; flushed to disk
     learns how many, or why none  <---------
     ...                                       the batch is answered
-    how many of them abstained  ----------->  gives their answers back; the checks stay charged       (threshold only)
-    learns what was spent then  <-----------
     0 queries: it has done  --------------->
 
 An interrupted run has paid for the answers of at most one batch that it did not get. This costs budget and never
-privacy. A run may choose (`credit_abstentions`) that the guardian is told of abstentions. The guardian then learns how
-many of a batch there are, but not which. Where it is not told, every answer is charged.
+privacy. Every answer is charged, also where the parties abstained. The guardian has drawn the noise on the threshold.
+To be told how many abstained would give it exact bounds on the top counts. The epsilon that is charged therefore does
+not depend on the answers.
 
 Below, each message stands with its sender's and its receiver's function. Then come the steps that consist of them.
 """
@@ -92,26 +91,6 @@ def querying_receive_spent(channel: Channel, requested: int) -> Spent:
     return spent
 
 
-# The abstentions, QP to PG.
-
-
-class Abstained(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How many of the batch's queries were not answered."""
-
-    queries: int
-
-
-def querying_send_abstained(channel: Channel, queries: int) -> None:
-    """QP: send how many queries of the batch were not answered."""
-    channel.send_message("budget/abstained", Abstained(queries))
-
-
-def guardian_receive_abstained(channel: Channel, answered: int) -> int:
-    """PG: receive how many of the `answered` queries abstained. Raises `ProtocolError` for more than these."""
-    queries = channel.recv_message("budget/abstained", Abstained).queries
-    return _at_most("abstentions of a batch", answered, queries, channel)
-
-
 def _at_most(what: str, largest: int, found: int, channel: Channel) -> int:
     if not 0 <= found <= largest:
         raise ProtocolError.mismatch(f"{what}, at most", largest, found, peer=channel.peer, step=channel.step)
@@ -128,15 +107,6 @@ def querying_request_batch(channel: Channel, queries: int) -> Spent:
     """
     querying_send_request(channel, queries)
     return querying_receive_spent(channel, queries)
-
-
-def querying_tell_abstained(channel: Channel, queries: int) -> Spent:
-    """QP: tell how many queries of the batch were not answered, and learn what is spent without these answers.
-
-    It faces :meth:`GuardiansAccount.credit`.
-    """
-    querying_send_abstained(channel, queries)
-    return channel.recv_message("budget/spent", Spent)
 
 
 def querying_end(channel: Channel) -> None:
@@ -166,10 +136,6 @@ class Ledger(Protocol):
 
     def charge(self, account: str, session: str, query_costs: Sequence[Cost], queries: int) -> Charged:
         """Charge for as many of the queries as the budget allows. Raises `BudgetExceededError` where none fits."""
-        ...
-
-    def give_back(self, account: str, session: str, costs: Sequence[Cost]) -> float:
-        """Take releases that did not happen off the account and return its total."""
         ...
 
     def spent(self, account: str) -> float:
@@ -214,20 +180,6 @@ class GuardiansAccount:
                 self._send("", charged.granted, charged.total)
                 return charged.granted
             return 0
-
-    def credit(self, answered: int) -> int:
-        """Learn how many of the `answered` queries abstained, and give their answers back.
-
-        It faces :func:`querying_tell_abstained`.
-        """
-        with self.channel.in_step("3"):
-            abstained = guardian_receive_abstained(self.channel, answered)
-            costs = [cost.times(abstained) for cost in self.query_costs if cost.what == "answer"]
-            if abstained:
-                self.ledger.give_back(self.account, self.session, costs)
-                self._run += [cost.times(-1) for cost in costs]
-            self._send("", answered, self.ledger.spent(self.account))
-            return abstained
 
     def _send(self, refusal: str, queries: int, total: float) -> None:
         budget = math.inf if self.budget is None else self.budget

@@ -12,7 +12,7 @@ from mpc.capc.confident import ConfidentArgmax, confident_bits
 from mpc.capc.majority import NoisyMajority
 from mpc.capc.release import NoisyArgmax, Release, histogram_bits
 from mpc.capc.vote import VOTING_RULES, Labelling, VotingRule
-from mpc.dp.accountant import Cost, answer_cost, check_cost
+from mpc.dp.accountant import Cost, answer_cost, check_cost, check_countable
 from mpc.dp.discrete_gaussian import noise_bound, part_scale
 from mpc.errors import ParameterError
 from mpc.garbled.session import Circuits, Tables
@@ -82,6 +82,8 @@ class PublicParameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
                 f"expected a threshold and its noise scale of at least 0, found {self.threshold} and "
                 f"{self.threshold_sigma}"
             )
+        check_countable(self.noise_scale)
+        check_countable(self.threshold_noise_scale)
         if self.labelling == "labels" and self.threshold:
             raise ParameterError("expected no threshold with labels: it is a rule for one class out of several")
 

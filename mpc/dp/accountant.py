@@ -6,21 +6,37 @@ therefore two discrete Gaussian mechanisms of sensitivity 1 side by side (L2 sen
 2n of them. Where a query has L labels of yes or no, one record can turn all L votes of its party. An answer is then L
 such mechanisms (L2 sensitivity sqrt L). All other releases of a query are counted in the same way (:class:`Cost`).
 
-The mechanisms are composed by their privacy loss distributions, rounded upwards (Koskela, Jälkö, Honkela 2020, in
-Google's dp-accounting). Whatever is computed from the noisy counts alone costs no more than they do.
+The mechanisms are composed by their exact privacy loss distributions, rounded upwards (:mod:`mpc.dp.lattice`).
+Whatever is computed from the noisy counts alone costs no more than they do.
+
+The figures are never below the truth. What cannot be counted has an infinite epsilon (:attr:`Cost.countable`), and a
+configuration with it is refused (:func:`check_countable`).
 """
 
 from __future__ import annotations
 
 import math
+import re
 from collections import Counter
 from collections.abc import Sequence
+from decimal import Decimal
 from fractions import Fraction
-from functools import lru_cache
 
 import msgspec
 
-_ROUNDING = 0.005  # rounding the privacy loss up to a grid adds at most this part of epsilon
+from mpc.dp.lattice import losses, together
+from mpc.errors import ParameterError
+
+LEAST_SIGMA, LARGEST_SIGMA = Fraction(1, 1000), Fraction(10**9)
+"""Noise scales that can be counted, besides 0. Smaller ones hide nothing, and their squares may be no floats."""
+LARGEST_DENOMINATOR = 10**18
+"""Of a noise scale. The noise is drawn by exact arithmetic on numbers of its square's length."""
+LEAST_DELTA = 1e-20
+"""Noise is cut at 12 sigma, which adds up to 2^-102 to delta for each integer. That is far below this delta."""
+
+_NUMBER = re.compile(r"[0-9]+(/[0-9]+|\.[0-9]*)?([eE][-+]?[0-9]{1,3})?")  # of which no huge fraction can be made
+_CUT = 2.0**-102
+_ROUNDING = 0.0005  # rounding each sigma's loss up to a common grid adds at most this part of the closed form
 _BEYOND_INTEREST = 100.0  # the closed-form bound is good enough here, and the exact composition slow
 
 
@@ -47,17 +63,32 @@ class Cost(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return Cost(self.what, self.sigma, self.sensitivity, self.count * count, self.parts)
 
     @property
+    def scale(self) -> Fraction | None:
+        """Sigma as a number. None where it cannot be counted."""
+        try:
+            sigma = Fraction(self.sigma) if len(self.sigma) < 100 and _NUMBER.fullmatch(self.sigma) else None
+        except (ValueError, ZeroDivisionError):
+            return None
+        return sigma if sigma is not None and _countable(sigma) else None
+
+    @property
+    def countable(self) -> bool:
+        """Whether the accountant has a figure for it. Otherwise its epsilon is infinite."""
+        known = self.scale is not None and self.sensitivity > 0 and self.parts > 0
+        return known and max(self.sensitivity, self.parts, abs(self.count)) < 2**63
+
+    @property
     def rho(self) -> float:
-        """Zero-concentrated differential privacy of one noisy integer, which is infinite at sigma 0.
+        """Zero-concentrated differential privacy of one noisy integer. It is infinite at sigma 0 or an uncountable one.
 
         For a discrete Gaussian it is 1/(2 sigma^2) (Canonne, Kamath, Steinke 2020, Theorem 4). For a sum of n of them
         at sigma of 1/2 or more it is (1/(sigma sqrt n) + tau)^2 / 2 with tau = 10 sum_{k=1}^{n-1} exp(-2 pi^2 sigma^2
         k/(k+1)). This is from Kairouz, Liu, Steinke 2021, on sums of discrete Gaussians. It is used in one dimension,
         as integers that do not move cost nothing.
         """
-        sigma = float(Fraction(self.sigma))
-        if sigma == 0:
+        if self.scale is None or self.scale == 0:
             return math.inf
+        sigma = float(self.scale)
         terms = (math.exp(-2 * math.pi**2 * sigma**2 * k / (k + 1)) for k in range(1, self.parts))
         return (1 / (sigma * math.sqrt(self.parts)) + 10 * sum(terms)) ** 2 / 2
 
@@ -76,9 +107,32 @@ def check_cost(sigma: Fraction | str) -> Cost:
     return Cost("check", str(sigma), 1, 1)
 
 
-def load_accountant() -> None:
-    """Import the library behind :func:`epsilon` ahead of its first use, because this takes a second."""
-    import dp_accounting.pld.privacy_loss_distribution  # noqa: F401, PLC0415
+def check_countable(sigma: Fraction | Decimal, delta: float | Decimal | None = None) -> None:
+    """Raise `ParameterError` for a noise scale or a delta that the accountant cannot count."""
+    if not _countable(sigma):
+        raise ParameterError(
+            f"expected a noise scale of 0, or of {float(LEAST_SIGMA):g} to {float(LARGEST_SIGMA):g} with at most 18 "
+            f"digits after the point, found {_short(sigma)}"
+        )
+    if delta is not None and not LEAST_DELTA <= delta < 1:
+        raise ParameterError(f"expected a delta of at least {LEAST_DELTA:g} and below 1, found {_short(delta)}")
+
+
+def _countable(sigma: Fraction | Decimal) -> bool:
+    if sigma == 0:
+        return True
+    # Decimals do not compare with fractions, and one far out of range would be a huge fraction.
+    least, largest = (LEAST_SIGMA, LARGEST_SIGMA) if isinstance(sigma, Fraction) else (Decimal("0.001"), Decimal(10**9))
+    if not least <= sigma <= largest:
+        return False
+    return Fraction(sigma).denominator <= LARGEST_DENOMINATOR
+
+
+def _short(number: Fraction | Decimal | float) -> str:
+    """Return a number in a few digits, however long it is."""
+    if isinstance(number, Fraction):
+        return f"about 1/{1 / float(number):.3g}" if 0 < float(number) < 1e-300 else f"{float(number):.17g}"
+    return f"{number:.17g}"
 
 
 def epsilon_bound(costs: Sequence[Cost], delta: float) -> float:
@@ -94,33 +148,29 @@ def epsilon_bound(costs: Sequence[Cost], delta: float) -> float:
 
 
 def epsilon(costs: Sequence[Cost], delta: float) -> float:
-    """Return the epsilon of all releases together, which is infinite at sigma 0.
+    """Return the epsilon of all releases together. It is infinite at sigma 0 and where something cannot be counted.
 
     The closed-form bound stands in for the exact composition beyond 100, and where noise is a sum of parts, whose exact
     loss no accountant has.
+
+    Raises:
+        ValueError: more releases given back than were charged.
     """
-    bound = epsilon_bound(costs, delta)
     integers = _noisy_integers(costs)
-    if bound == 0 or bound > _BEYOND_INTEREST or any(unit.parts > 1 for unit in integers):
+    if not integers:
+        return 0.0
+    delta -= sum(count * unit.parts for unit, count in integers.items()) * _CUT
+    if delta < LEAST_DELTA / 2 or not all(unit.countable for unit in integers):
+        return math.inf
+    bound = epsilon_bound(costs, delta)
+    if bound > _BEYOND_INTEREST or any(unit.parts > 1 for unit in integers):
         return bound
-    return min(bound, _composed(frozenset(integers.items()), _ROUNDING * bound / sum(integers.values()), delta))
+    each = [losses(float(Fraction(unit.sigma)), count) for unit, count in sorted(integers.items(), key=_by_sigma)]
+    return min(bound, together(each, _ROUNDING * bound / len(each)).epsilon(delta))
 
 
-@lru_cache(maxsize=64)
-def _composed(integers: frozenset[tuple[Cost, int]], interval: float, delta: float) -> float:
-    """Return the epsilon of so many noisy integers of each kind.
-
-    A charge asks for the same sum several times, to see how much fits the budget, for the account and for the run.
-    """
-    from dp_accounting.pld import privacy_loss_distribution as pld  # noqa: PLC0415  takes a second
-
-    total = pld.identity(value_discretization_interval=interval)
-    for unit, count in sorted(integers, key=lambda item: Fraction(item[0].sigma)):
-        one_count = pld.from_discrete_gaussian_mechanism(
-            float(Fraction(unit.sigma)), sensitivity=1, value_discretization_interval=interval
-        )
-        total = total.compose(one_count.self_compose(count))
-    return float(total.get_epsilon_for_delta(delta))
+def _by_sigma(item: tuple[Cost, int]) -> Fraction:
+    return Fraction(item[0].sigma)
 
 
 def _noisy_integers(costs: Sequence[Cost]) -> Counter[Cost]:
@@ -130,7 +180,11 @@ def _noisy_integers(costs: Sequence[Cost]) -> Counter[Cost]:
     """
     integers: Counter[Cost] = Counter()
     for cost in costs:
-        integers[Cost("integer", str(Fraction(cost.sigma)), 1, 1, cost.parts)] += cost.sensitivity * cost.count
+        sigma, sensitivity = cost.sigma if cost.scale is None else str(cost.scale), cost.sensitivity
+        if cost.countable:
+            integers[Cost("integer", sigma, 1, 1, cost.parts)] += sensitivity * cost.count
+        elif cost.count:  # kept apart from what can be counted
+            integers[Cost("integer", sigma, sensitivity, 1, cost.parts)] += cost.count
     if any(count < 0 for count in integers.values()):
         raise ValueError("expected no more releases given back than were charged")
     return +integers

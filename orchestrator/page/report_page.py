@@ -65,6 +65,7 @@ class Page:
             self._header(),
             self._failure(),
             self._losses(),
+            self._lead(),
             self._headlines(),
             self._warnings(),
             element("nav", element("ul", *links), title="Parts of this page"),
@@ -85,6 +86,9 @@ class Page:
         return element(
             "header", element("h1", f"{self.kept.protocol} · {self.kept.run}"), element("p", words, class_="soft")
         )
+
+    def _lead(self) -> Markup:
+        return element("p", self.summary.lead) if self.summary is not None and self.summary.lead else Markup("")
 
     def _headlines(self) -> Markup:
         shown = [*self._own_headlines(), *self._run_headlines()]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
@@ -16,18 +17,31 @@ from parties.ledger import Ledger
 LEDGER = "ledger.jsonl"
 """The guardian's accounts of all querying parties, over all runs, in its private folder that outlives a run."""
 
+ODOMETER = "odometer.jsonl"
+"""A data owner's own account of what its records have lost, in its private folder that outlives a run."""
+
 
 def budget_view(config: CapcConfig, files: Path, _: object = None) -> Summary:
-    """Return, for each account, what was released, the epsilon spent at `delta`, and what is left."""
+    """Return what each asking party and each data owner has spent at `delta`, for what, and what is left."""
     path = files / "durable" / GUARDIAN_NAME / LEDGER
-    if not path.exists():
-        return Summary((("ledger", f"none at {path}: nothing was spent"),))
-    ledger = Ledger(path, partial(epsilon, delta=float(config.delta)), config.epsilon_budget)
-    lines = [("ledger", str(path))]
+    lines = [("ledger", str(path) if path.exists() else f"none at {path}: nothing was spent")]
+    if path.exists():
+        lines += _accounts(path, config, config.epsilon_budget, "", "spent")
+    for odometer in sorted((files / "durable").glob(f"owner-*/{ODOMETER}"), key=lambda at: int(at.parent.name[6:])):
+        lines += _accounts(odometer, config, config.owner_epsilon_budget, "records of ", "lost to all who asked")
+    return Summary(tuple(lines))
+
+
+def _accounts(
+    path: Path, config: CapcConfig, budget: float | None, before: str, verb: str
+) -> Iterator[tuple[str, str]]:
+    ledger = Ledger(path, partial(epsilon, delta=float(config.delta)), budget)
     for account, released in ledger.released().items():
         spent = ledger.spent(account)
-        words = f"epsilon {epsilon_text(spent if math.isfinite(spent) else None, str(config.delta))} spent"
-        if config.epsilon_budget is not None:
-            words += f", {max(0.0, config.epsilon_budget - spent):.3g} of {config.epsilon_budget:g} left"
-        lines.append((account, words + ", for " + ", ".join(f"{count} {kind}s" for kind, count in released.items())))
-    return Summary(tuple(lines))
+        words = f"epsilon {epsilon_text(spent if math.isfinite(spent) else None, str(config.delta))} {verb}"
+        if budget is not None:
+            left = f"{max(0.0, budget - spent):.3g} of {budget:g} left"
+            words += f", {left}" if spent <= budget else f", over the budget of {budget:g}"
+        if reason := ledger.uncountable(account):
+            words += f" ({reason})"
+        yield before + account, words + ", for " + ", ".join(f"{count} {kind}s" for kind, count in released.items())

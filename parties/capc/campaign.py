@@ -19,7 +19,7 @@ import numpy as np
 
 from mpc.capc.budget import Spent
 from mpc.capc.release import Labels
-from parties.capc.results import Query, Results, answer_of, finite
+from parties.capc.results import Owners, Query, Results, answer_of, finite
 from parties.capc.settings import CampaignSettings, QueryingSettings
 from parties.frame.errors import PartyError
 from parties.frame.journal import JournalError, locked
@@ -136,7 +136,8 @@ class Campaign:
     def images(self) -> Images:
         return self._unlabelled.images[self._asked]
 
-    def answered(self, first: int, labels: Labels, spent: Spent) -> None:
+    def answered(self, first: int, labels: Labels, spent: Spent, owners: Owners) -> None:
+        self._results.owners = owners
         records = self._asked[first : first + len(labels)]
         run = self._party.settings.session
         batch = [
@@ -149,9 +150,10 @@ class Campaign:
         self._results.publish(spent, self._figures(None))
         self._results.tell(self._party.progress)
 
-    def refused(self, spent: Spent) -> None:
+    def refused(self, spent: Spent, owners: Owners) -> None:
+        self._results.owners = owners
         self._results.refuse(spent)
-        self._party.progress.note(f"the privacy guardian refuses more: {spent.refusal}")
+        self._party.progress.note(f"no more queries are answered: {spent.refusal}")
 
     def finish(self) -> None:
         """Train again, with the answers among the party's own records, and publish how both models do."""

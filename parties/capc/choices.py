@@ -146,8 +146,9 @@ class Privacy(BaseModel):
         json_schema_extra=_flag("votes"),
     )
     credit_abstentions: bool = Field(
-        True,
-        description="tell the guardian how many queries of a batch got no label, so that it charges no answer for them",
+        False,
+        description="only false, which charges the answer of every query: the guardian draws the threshold's noise, so "
+        "that it may not be told how many queries got no label",
         json_schema_extra=_flag("yes or no"),
     )
     delta: Decimal = Field(
@@ -160,7 +161,14 @@ class Privacy(BaseModel):
     epsilon_budget: float | None = Field(
         None,
         gt=0,
-        description="epsilon that the querying party may spend in all on this dataset, over all runs; default no limit",
+        description="epsilon that the querying party may spend on these records, over all runs; default no limit",
+        json_schema_extra=_flag("epsilon"),
+    )
+    owner_epsilon_budget: float | None = Field(
+        None,
+        gt=0,
+        description="epsilon that a data owner's records may lose in all, to everybody who asks, over all runs; "
+        "every answering party keeps this account itself; default no limit",
         json_schema_extra=_flag("epsilon"),
     )
 

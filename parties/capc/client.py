@@ -7,6 +7,7 @@
         <-----------------------------------------------------------  your turn     when those before it have done
         base OTs  <------------------------------------------------>  base OTs      (and  <--- seeds ---  of a dealer)
         connect, hello, base OTs  <->  connect, hello, base OTs                     all APs at once
+        <----------------------------  how many queries each will answer
     0'  prepare  ------------------->
         preprocessing  <------------>  preprocessing                               until the pool is full; again while
                                                                                    2 and 3 of every batch go on
@@ -15,7 +16,7 @@
     1a  x - r  --------------------->  network on shares
     1b  share of the logits            share of the logits
     1c  vote - m  <----------------->  fresh m
-    2   product of Enc(m)  <---------  Enc(m)
+    2   product of Enc(m)  <---------  odometer charged, Enc(m)
         product  ------------------------------------------------>  sum of m, + noise        (or AP --- m ---> PG)
     3   label  <--------------------------------------------------  noisy argmax
     4   train again, if it is a campaign
@@ -34,8 +35,9 @@ from dataclasses import dataclass
 from functools import partial
 
 from mpc.capc import aggregation, vote
-from mpc.capc.budget import Spent, querying_end, querying_request_batch, querying_tell_abstained
-from mpc.capc.release import Labels, answered
+from mpc.capc.budget import Spent, querying_end, querying_request_batch
+from mpc.capc.odometer import OwnersAccount, querying_receive_account
+from mpc.capc.release import Labels
 from mpc.capc.turns import querying_await_turn
 from mpc.channels.frames import Channel
 from mpc.errors import BudgetExceededError
@@ -56,13 +58,21 @@ VoteShares = tuple[Words, list[int]]
 """From one AP: the QP's shares of its votes, ``(n, classes)``, and the AP's masks, encrypted."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class AnsweringPeer:
-    """The QP's end towards one answering party."""
+    """The QP's end towards one answering party.
+
+    Attributes:
+        owner: the state of the party's own odometer, as it last said.
+        may_ask: how many queries it answers in this turn, and `refusal` why no more.
+    """
 
     channel: Channel
     inference: QueryingInference
     pool: QueryingPool[Prepared]
+    owner: OwnersAccount
+    may_ask: int
+    refusal: str
 
 
 def client(party: Party[QueryingSettings]) -> None:
@@ -91,28 +101,28 @@ def client(party: Party[QueryingSettings]) -> None:
         connections.begin()
         servers = connections.with_each(list(zip(channels, seeds, strict=True)), partial(_open_inference, party))
 
-        encoded = Ring(parameters.ring_bits).encode(asking.images, parameters.fraction_bits)
+        images = asking.images[: min(server.may_ask for server in servers)]
+        encoded = Ring(parameters.ring_bits).encode(images, parameters.fraction_bits)
         done, spent = 0, Spent("", 0, 0.0, 0.0)
         connections.with_each(servers, partial(_prepare_ahead, settings.batch_size, len(encoded)))
         while done < len(encoded):
             with progress.step("0", "privacy ledger", channel=guardian):
                 spent = querying_request_batch(guardian, min(settings.batch_size, len(encoded) - done))
             if spent.refusal:
-                asking.refused(spent)
+                asking.refused(spent, _owners(servers))
                 break
             batch = encoded[done : done + spent.queries]
-            with connections.meanwhile(servers, partial(_collect_votes, party, key, batch)) as working:
+            with connections.meanwhile(servers, partial(_collect_votes, party, key, batch, done)) as working:
                 if key:
                     key.prepare(parameters.packing.plaintexts(len(batch) * parameters.classes))
                 votes = working.results()
             left = len(encoded) - done - len(batch)
             with connections.meanwhile(servers, partial(_prepare_ahead, settings.batch_size, left)):
                 labels = _release(party, guardian, evaluator, key, votes)
-                if settings.credit_abstentions:
-                    with progress.step("3", "abstentions", channel=guardian):
-                        spent = querying_tell_abstained(guardian, int((~answered(labels)).sum()))
-                asking.answered(done, labels, spent)
+                asking.answered(done, labels, spent, _owners(servers))
             done += len(batch)
+        if len(images) < len(asking.images) and not spent.refusal:
+            asking.refused(spent := _owners_refusal(servers, spent), _owners(servers))
         for server in servers:
             server.pool.end()
         querying_end(guardian)
@@ -128,6 +138,7 @@ def _open_inference(party: Party[QueryingSettings], dialled: tuple[Channel, byte
     with progress.step("0", "base oblivious transfers and keys", channel=channel):
         evaluator = Evaluator.open(channel, tables=parameters.garbling, circuits=parameters.circuits)
         inference = QueryingInference.open(channel, evaluator, parameters, dealt=dealt)
+        owner = querying_receive_account(channel, party.settings.n_queries)
 
     def prepare(count: int) -> Prepared:
         with progress.step("0'", "preprocessing", channel=channel):
@@ -137,7 +148,20 @@ def _open_inference(party: Party[QueryingSettings], dialled: tuple[Channel, byte
                 evaluator, correlation.logit_shares, *widths, parameters.voting_rule
             )
 
-    return AnsweringPeer(channel, inference, QueryingPool(channel, prepare, party.settings.pool))
+    return AnsweringPeer(
+        channel, inference, QueryingPool(channel, prepare, party.settings.pool), owner, owner.queries, owner.refusal
+    )
+
+
+def _owners_refusal(servers: Sequence[AnsweringPeer], spent: Spent) -> Spent:
+    """Return the state of the budget with the refusal of the answering party that answers the fewest queries."""
+    fewest = min(servers, key=lambda server: server.may_ask)
+    refusal = f"{fewest.channel.peer} answers no more: {fewest.refusal}"
+    return Spent(refusal, 0, spent.run, spent.total, spent.budget)
+
+
+def _owners(servers: Sequence[AnsweringPeer]) -> dict[str, OwnersAccount]:
+    return {server.channel.peer: server.owner for server in servers}
 
 
 def _prepare_ahead(batch_size: int, left: int, server: AnsweringPeer) -> None:
@@ -149,7 +173,7 @@ def _prepare_ahead(batch_size: int, left: int, server: AnsweringPeer) -> None:
 
 
 def _collect_votes(
-    party: Party[QueryingSettings], key: PublicKey | None, encoded: Words, server: AnsweringPeer
+    party: Party[QueryingSettings], key: PublicKey | None, encoded: Words, done: int, server: AnsweringPeer
 ) -> VoteShares:
     """Take steps 1a to 2 with one answering party, for a batch of queries ``(n, *input_shape)`` in the ring."""
     progress, parameters, channel = party.progress, party.settings.parameters, server.channel
@@ -159,6 +183,8 @@ def _collect_votes(
         server.inference.infer(prepared, encoded)
     with progress.step("1c", f"{parameters.voting_rule.title}; the vote ends as two shares", channel=channel):
         vote_shares = vote.querying_vote(vote_circuit)
+    with progress.step("2", "the owner's odometer", channel=channel):
+        server.owner = querying_receive_account(channel, party.settings.n_queries - done - len(encoded))
     if key is None:
         return vote_shares, []  # the masks go to the guardian without passing here
     with progress.step("2", "answering party's masks", channel=channel):

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from fractions import Fraction
+from typing import Any
 
 from pydantic import ConfigDict, model_validator
 
+from mpc.dp.accountant import check_countable
+from mpc.errors import ParameterError
 from parties.capc.choices import Cryptography, Models, Participants, Privacy, Questions, Waiting
+
+
+def _refused_by(key: str, check: Callable[..., None], *values: Any) -> None:
+    try:
+        check(*values)
+    except ParameterError as error:
+        raise ValueError(f"{key}: {error}") from error
 
 
 # The fields of the last base come first.
@@ -40,6 +51,15 @@ class CapcConfig(Waiting, Cryptography, Models, Privacy, Questions, Participants
         return 300.0 + 10 * self.n_parties if self.connect_deadline_s is None else self.connect_deadline_s
 
     @model_validator(mode="after")
+    def _countable(self) -> CapcConfig:
+        """Refuse noise and delta that no accountant has a figure for, before exact fractions are made of them."""
+        for key in ("dp_noise_scale", "threshold_noise_scale"):
+            if (scale := getattr(self, key)) is not None:
+                _refused_by(key, check_countable, scale)
+        _refused_by("delta", check_countable, Fraction(0), self.delta)
+        return self
+
+    @model_validator(mode="after")
     def _consistent(self) -> CapcConfig:
         if max(self.qp_id) > self.n_parties:
             raise ValueError(
@@ -55,6 +75,11 @@ class CapcConfig(Waiting, Cryptography, Models, Privacy, Questions, Participants
             raise ValueError(
                 f"colluding: expected fewer than the {self.n_parties} answering parties, and noise_by parties, "
                 f"found {self.colluding} and {self.noise_by}"
+            )
+        if self.credit_abstentions:
+            raise ValueError(
+                "credit_abstentions: expected false, found true: the guardian draws the threshold's noise, so each "
+                "abstention it is told of would bound the top count exactly"
             )
         if self.noise_parts and self.threshold:
             raise ValueError("noise_by: expected guardian with a threshold, whose check needs counts without noise")

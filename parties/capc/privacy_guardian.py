@@ -14,8 +14,8 @@
     label  <---------------------    garbled noisy argmax                       3
 
 It learns how many queries are answered, and the sum of the APs' masks, which is uniform noise. It does not learn any
-query, logit, vote, histogram or label. With a threshold and `credit_abstentions` it also learns how many queries of a
-batch got no label. As a dealer it also learns the shape of each AP's network, and how many queries the AP prepares for.
+query, logit, vote, histogram or label. It is not told how many queries
+got no label. As a dealer it also learns the shape of each AP's network, and how many queries the AP prepares for.
 All parties are trusted to follow the protocol (semi-honest), and PG to collude with nobody.
 
     python -m parties.capc.privacy_guardian --settings PATH
@@ -25,7 +25,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 from functools import partial
 
@@ -34,7 +33,7 @@ from mpc.capc.budget import GuardiansAccount
 from mpc.capc.turns import guardian_give_turn
 from mpc.channels.frames import Channel
 from mpc.channels.tls import TlsChannel
-from mpc.dp.accountant import epsilon, load_accountant
+from mpc.dp.accountant import epsilon
 from mpc.garbled.session import Garbler
 from mpc.inference import Dealer, dealer_give_seeds
 from mpc.paillier.scheme import SecretKey
@@ -49,7 +48,6 @@ def privacy_guardian(party: Party[GuardianSettings]) -> None:
     """Play the privacy guardian."""
     settings, progress = party.settings, party.progress
     parameters = settings.parameters
-    ThreadPoolExecutor(1).submit(load_accountant)  # takes a second, in which the other parties connect
 
     with Connections(settings, party.folder, GUARDIAN, settings.digest()) as connections:
         listener = connections.listen(settings.listen)
@@ -135,8 +133,6 @@ def _serve(
         noisy_share = Ring(parameters.width).add(mask_sums, noise)
         with progress.step("3", parameters.release.title, channel=client):
             parameters.release.guardian(garbler, mask_sums, noisy_share)
-        if party.settings.credit_abstentions:
-            account.credit(count)
 
 
 def _account(party: Party[GuardianSettings], turn: AskingTurn, client: Channel) -> GuardiansAccount:
@@ -145,7 +141,7 @@ def _account(party: Party[GuardianSettings], turn: AskingTurn, client: Channel) 
     accountant = partial(epsilon, delta=float(settings.delta))
     return GuardiansAccount(
         channel=client,
-        ledger=Ledger(settings.ledger, accountant, settings.epsilon_budget),
+        ledger=Ledger(settings.ledger, accountant, settings.epsilon_budget, {turn.account: turn.older_account}),
         account=turn.account,
         session=settings.session,
         query_costs=settings.parameters.costs,

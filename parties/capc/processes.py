@@ -8,21 +8,26 @@ from __future__ import annotations
 
 import hashlib
 import os
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from mpc.capc.parameters import PublicParameters
-from parties.capc.budget_view import LEDGER
+from mpc.dp.accountant import epsilon
+from parties.capc.accounts import account_name
+from parties.capc.budget_view import LEDGER, ODOMETER
 from parties.capc.casting import GUARDIAN_NAME, RoleAssignment, SplitData, training_settings
 from parties.capc.config import CapcConfig
 from parties.capc.settings import AnsweringSettings, AskingTurn, CampaignSettings, GuardianSettings, QueryingSettings
+from parties.frame.errors import ConfigError
 from parties.frame.lifetime import process_started
 from parties.frame.plan import Process, Run, RunFolders
 from parties.frame.settings import Address, Peer, Supervisor
 from parties.learning.datasets import Dataset
 from parties.learning.training_settings import TrainingSettings
+from parties.ledger import Ledger
 
 
 class Processes:
@@ -45,6 +50,7 @@ class Processes:
         self._ports = {GUARDIAN_NAME: run.start_port}
         self._ports |= {name: run.start_port + 1 + index for index, name in enumerate(roles.servers)}
         self._parameters = parameters
+        self._accounts: dict[int, str] = {}
 
     def clients(self) -> list[Process]:
         """Return the querying parties, in the order of their turns."""
@@ -56,7 +62,6 @@ class Processes:
             servers=tuple(self._peer(server) for server in self._roles.answering(owner)),
             guardian=self._peer(GUARDIAN_NAME),
             first_query=self._config.first_query,
-            delta=self._config.delta,
             label_names=self._dataset.label_names,
             campaign=self._campaign(name, owner),
         )
@@ -92,7 +97,12 @@ class Processes:
     def guardian(self) -> Process:
         """Return the privacy guardian."""
         turns = [
-            AskingTurn(client=name, servers=self._roles.answering(owner), account=self._account(owner))
+            AskingTurn(
+                client=name,
+                servers=self._roles.answering(owner),
+                account=self._account(owner),
+                older_account=f"{self._dataset.name}/party-{owner}",
+            )
             for name, owner in self._roles.clients.items()
         ]
         settings = GuardianSettings(
@@ -100,8 +110,6 @@ class Processes:
             listen=self._address(GUARDIAN_NAME),
             turns=tuple(turns),
             ledger=(self._run.folders.durable(GUARDIAN_NAME) / LEDGER).resolve(),
-            epsilon_budget=self._config.epsilon_budget,
-            delta=self._config.delta,
         )
         return Process(
             GUARDIAN_NAME, "parties.capc.privacy_guardian", settings, "Privacy guardian", settings.listen.port
@@ -116,6 +124,9 @@ class Processes:
                 listen=self._address(name),
                 clients=tuple(client for client, asking in self._roles.clients.items() if asking != owner),
                 guardian=self._peer(GUARDIAN_NAME),
+                owner=owner,
+                owners=len(self._data.owned),
+                odometer=(self._run.folders.durable(f"owner-{owner}") / ODOMETER).resolve(),
                 training=self._training(index, owner),
                 cache=self._run.folders.cache(name).resolve(),
                 training_slot=_training_slot(self._run.folders, index),
@@ -125,12 +136,45 @@ class Processes:
             )
         return processes
 
+    def refuse_empty(self) -> None:
+        """Raise `ConfigError` where earlier runs have left no querying party anything to get."""
+        refusals = [self._refusal(owner) for owner in self._roles.clients.values()]
+        if all(refusals):
+            raise ConfigError(
+                f"budget: nobody would get a label, because of earlier runs: {'; '.join(refusals)}. `--budget` shows "
+                "all accounts. A larger budget, or for a new experiment a files_dir of its own, would go on."
+            )
+
+    def _refusal(self, asking: int) -> str:
+        """Return the reason why a querying party would get nothing, or nothing."""
+        config, costs, durable = self._config, self._parameters.costs, self._run.folders.files / "durable"
+        campaign = self._campaign(next(n for n, owner in self._roles.clients.items() if owner == asking), asking)
+        if campaign is not None and campaign.answers.exists():
+            return ""  # it goes on, and has labels
+        accountant, account = partial(epsilon, delta=float(config.delta)), self._account(asking)
+        path, older = durable / GUARDIAN_NAME / LEDGER, {account: f"{self._dataset.name}/party-{asking}"}
+        if path.exists():
+            refusal = Ledger(path, accountant, config.epsilon_budget, older).room(account, costs, 1).refusal
+            if refusal:
+                return refusal
+        for owner in (self._roles.servers[name] for name in self._roles.answering(asking)):
+            path = durable / f"owner-{owner}" / ODOMETER
+            if path.exists():
+                name = account_name(owner, len(self._data.owned), [self._data.owned[owner].images])
+                refusal = Ledger(path, accountant, config.owner_epsilon_budget).room(name, costs, 1).refusal
+                if refusal:
+                    return refusal
+        return ""
+
     def _training(self, index: int, owner: int) -> TrainingSettings:
         return training_settings(self._config, self._dataset, index, owner)
 
     def _account(self, owner: int) -> str:
-        """Return the name of a querying party in the ledger."""
-        return f"{self._dataset.name}/party-{owner}"
+        """Return the name of a querying party in the ledger, with a digest of all owners' records."""
+        if owner not in self._accounts:
+            parts = [records.images for records in self._data.owned]
+            self._accounts[owner] = account_name(owner, len(parts), parts)
+        return self._accounts[owner]
 
     def _common(self, name: str) -> dict[str, Any]:
         """Return what every party is told."""
@@ -147,7 +191,9 @@ class Processes:
             "n_queries": config.n_queries,
             "batch_size": config.batch_size,
             "pool": config.pool,
-            "credit_abstentions": config.threshold > 0 and config.credit_abstentions,
+            "delta": config.delta,
+            "epsilon_budget": config.epsilon_budget,
+            "owner_epsilon_budget": config.owner_epsilon_budget,
         }
 
     def _address(self, name: str) -> Address:

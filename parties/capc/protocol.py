@@ -49,6 +49,7 @@ class Capc:
         data = split_data(config, dataset)
         roles = RoleAssignment.of(config)
         processes = Processes(config, run, dataset, parameters, data, roles)
+        processes.refuse_empty()
         for name, owner in (roles.clients | roles.servers).items():
             data.owned[owner].write(run.folders.party(name) / "records.npz")
         for name in roles.clients:

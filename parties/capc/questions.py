@@ -11,7 +11,7 @@ from typing import Protocol
 from mpc.capc.budget import Spent
 from mpc.capc.release import Labels
 from parties.capc.campaign import Campaign
-from parties.capc.results import Query, Results, answer_of, finite
+from parties.capc.results import Owners, Query, Results, answer_of, finite
 from parties.capc.settings import QueryingSettings
 from parties.frame.process import Party
 from parties.learning.labels import label_of
@@ -26,12 +26,12 @@ class Questions(Protocol):
         """The queries, ``(n, *input_shape)``, in the order in which they are to be asked."""
         ...
 
-    def answered(self, first: int, labels: Labels, spent: Spent) -> None:
+    def answered(self, first: int, labels: Labels, spent: Spent, owners: Owners) -> None:
         """Take the labels of the images from ``first`` on. They are kept before this returns."""
         ...
 
-    def refused(self, spent: Spent) -> None:
-        """Take the guardian's refusal to have more queries answered."""
+    def refused(self, spent: Spent, owners: Owners) -> None:
+        """Take the refusal, of the guardian or of an answering party, to have more queries answered."""
         ...
 
     def finish(self) -> None:
@@ -54,14 +54,16 @@ class GivenQueries:
     def images(self) -> Images:
         return self._queries.images
 
-    def answered(self, first: int, labels: Labels, spent: Spent) -> None:
+    def answered(self, first: int, labels: Labels, spent: Spent, owners: Owners) -> None:
+        self._results.owners = owners
         correct = self._queries.labels[first : first + len(labels)]
         for position, (label, truth) in enumerate(zip(labels, correct, strict=True), self._first + first):
             self._results.add(Query(position, answer_of(label), label_of(truth), finite(spent.total), None, self._run))
         self._results.publish(spent)
         self._results.tell(self._progress)
 
-    def refused(self, spent: Spent) -> None:
+    def refused(self, spent: Spent, owners: Owners) -> None:
+        self._results.owners = owners
         if self._results.queries:
             self._results.refuse(spent)
 

@@ -24,6 +24,43 @@ QUERIES_SHOWN = 200  # of each querying party, in the table of labels
 Report = Mapping[str, Any]
 
 
+def lead(reports: Sequence[Report]) -> str:
+    """Return the result in one sentence: labels, how many are right, what they changed, and what they cost."""
+    queries = [query for report in reports for query in report["queries"] if not query["abstained"]]
+    right = sum(query["agree"] for query in queries)
+    campaigns = [report for report in reports if "accuracy" in report]
+    labels = f"{len(queries)} label{'' if len(queries) == 1 else 's'}{' bought' if campaigns else ''}"
+    parts = [labels + (f" by {len(reports)} parties" if len(reports) > 1 else "")]
+    if queries:
+        parts.append(f"{right / len(queries):.0%} of them right" if len(queries) > 1 else "right" if right else "wrong")
+    if campaigns:
+        gained = _mean([_after(report["accuracy"]) - report["accuracy"]["before"] for report in campaigns])
+        parts.append(f"model {100 * gained:+.1f} points" + (" on average" if len(campaigns) > 1 else ""))
+    total, budget = _largest(reports, "epsilon_total"), reports[0]["epsilon_budget"]
+    parts.append(f"epsilon {_number(total)}{of_budget(total, budget)}")
+    if any(report.get("owners") for report in reports):
+        lost, allowed = _largest(reports, "owner_epsilon"), reports[0]["owner_epsilon_budget"]
+        parts.append(f"{_number(lost)}{of_budget(lost, allowed)} for a data owner")
+    return ", ".join(parts)
+
+
+def of_budget(spent: float | None, budget: float | None) -> str:
+    """Return the budget beside what was spent, marked where it is exceeded. It is empty without a budget."""
+    if budget is None:
+        return ""
+    return f" of {budget:g}" + (", OVER THE BUDGET" if spent is None or spent > budget else "")
+
+
+def _largest(reports: Sequence[Report], key: str) -> float | None:
+    """Return the largest epsilon, or None where one has no bound."""
+    values = [report.get(key, 0.0) for report in reports]
+    return None if None in values else max(values)
+
+
+def _number(epsilon: float | None) -> str:
+    return "without bound" if epsilon is None else f"{epsilon:.3g}"
+
+
 def headlines(reports: Sequence[Report]) -> tuple[Headline, ...]:
     """Return what the labels changed, what they cost in privacy, and how many there are."""
     campaigns = [report for report in reports if "accuracy" in report]
@@ -44,7 +81,9 @@ def sections(reports: Sequence[Report]) -> tuple[Section, ...]:
     made = [_before_and_after(campaigns), _by_class(campaigns)] if campaigns else []
     asked = [(name, report) for name, report in named if report["queries"]]
     if asked:
-        made += [_privacy(asked), _label_section(asked)]
+        made += [_privacy(asked, named), _label_section(asked)]
+    elif refused := _refused(named):
+        made.append(Section("Privacy", "Nobody got a label.", refused))
     lines = dict.fromkeys(line for report in reports for line in report["trust"])
     made.append(Section("Trust", parts=(Table("", ("who has to keep to what",), tuple((line,) for line in lines)),)))
     return tuple(made)
@@ -84,12 +123,15 @@ def _labels(reports: Sequence[Report]) -> Headline:
 def _epsilon(reports: Sequence[Report]) -> Headline:
     delta = f"at delta {float(reports[0]['delta']):g}"
     each = "; the highest of the querying parties" if len(reports) > 1 else ""
-    totals = [report["epsilon_total"] for report in reports]
-    if any(total is None for total in totals):
-        return Headline("epsilon spent", "without bound", "there is no noise, and so no privacy")
-    budget = reports[0]["epsilon_budget"]
-    limit = "" if budget is None else f" of {budget:g}"
-    return Headline("epsilon spent", f"{max(totals):.3g}{limit}", delta + each)
+    total, run = _largest(reports, "epsilon_total"), _largest(reports, "epsilon")
+    if total is None:
+        return Headline("epsilon spent in all runs", "without bound", "there is no noise, and so no privacy")
+    note = f"{_number(run)} of it in this run, {delta}{each}"
+    if any(report.get("owners") for report in reports):
+        lost, allowed = _largest(reports, "owner_epsilon"), reports[0]["owner_epsilon_budget"]
+        note += f"; a data owner's records have lost {_number(lost)}{of_budget(lost, allowed)} to all who asked"
+    limit = of_budget(total, reports[0]["epsilon_budget"])
+    return Headline("epsilon spent in all runs", f"{total:.3g}{limit}", note)
 
 
 def _before_and_after(campaigns: Sequence[tuple[str, Report]]) -> Section:
@@ -136,7 +178,13 @@ def _by_class(campaigns: Sequence[tuple[str, Report]]) -> Section:
     return Section(f"Accuracy by {kind}", text, tuple(charts))
 
 
-def _privacy(asked: Sequence[tuple[str, Report]]) -> Section:
+def _refused(named: Sequence[tuple[str, Report]]) -> tuple[Table, ...]:
+    """Return a table of the parties whose budget ended, also of those that got nothing."""
+    rows = tuple((name, report["refusal"]) for name, report in named if report.get("refusal"))
+    return (Table("Ended by the budget", ("querying party", "why"), rows),) if rows else ()
+
+
+def _privacy(asked: Sequence[tuple[str, Report]], named: Sequence[tuple[str, Report]]) -> Section:
     budget = asked[0][1]["epsilon_budget"]
     if all(query["epsilon"] is None for _, report in asked for query in report["queries"]):
         return Section("Privacy", "There is no noise: epsilon has no bound. The labels give no differential privacy.")
@@ -152,9 +200,7 @@ def _privacy(asked: Sequence[tuple[str, Report]]) -> Section:
         "data-independent, composed over all that the querying party ever asked. A batch is charged at once, before it "
         "is answered."
     )
-    refusals = tuple((name, report["refusal"]) for name, report in asked if report.get("refusal"))
-    refused = (Table("Ended by the budget", ("querying party", "why"), refusals),) if refusals else ()
-    return Section("Privacy", text, (chart, *refused))
+    return Section("Privacy", text, (chart, *_refused(named)))
 
 
 def _label_section(asked: Sequence[tuple[str, Report]]) -> Section:

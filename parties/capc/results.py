@@ -1,12 +1,15 @@
 """The results that a querying party publishes. `result.json` is the only thing that leaves its private folder.
 
     {"n_parties": 3, "classes": 10, "labels": [], "dp_noise_scale": "1/2", "delta": "1e-5", "epsilon": 15.8,
-     "epsilon_total": 15.8, "epsilon_budget": null, "answered": 1, "abstained": 0, "label_accuracy": 1.0,
+     "epsilon_total": 15.8, "epsilon_budget": null, "owners": {"server-0": 15.8, ...}, "owner_epsilon": 15.8,
+     "owner_epsilon_budget": null, "answered": 1, "abstained": 0, "label_accuracy": 1.0,
      "refusal": null, "queries": [{"index": 0, "chosen_by": null, "predicted": 7, "abstained": false,
      "correct": 7, "agree": true, "epsilon": 15.8, "earlier_run": false}, ...], "trust": ["..."], "warnings": ["..."]}
 
 - `epsilon` is this run's, and `epsilon_total` is all that this querying party has spent. Both are null where no bound
   exists. The `epsilon` of a query is the total when it was answered.
+- `owners` is what each answering party's records have lost by then to everybody who ever asked, as the party itself
+  counts. `owner_epsilon` is the largest.
 - `predicted` is null where the parties abstained.
 - Where a query has several labels, `labels` names them all, `predicted` and `correct` name those that hold, and `agree`
   says whether all are right. `label_accuracy` counts single labels.
@@ -32,6 +35,7 @@ from typing import Any
 import numpy as np
 
 from mpc.capc.budget import Spent
+from mpc.capc.odometer import OwnersAccount
 from mpc.capc.release import ABSTAINED, Labels
 from mpc.inference import TRUST
 from parties.capc.settings import QueryingSettings
@@ -48,6 +52,10 @@ ASSUMPTION = (
 
 _NO_PRIVACY = 10.0  # beyond this epsilon a record can practically be told from its absence
 _MANY = 50  # with so many answering parties there is noise that hides a record and leaves the majority
+
+
+Owners = Mapping[str, OwnersAccount]
+"""What each answering party says about its own account, by its name."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +86,7 @@ class Results:
         self._path = path
         self._settings = settings
         self.queries: list[Query] = []
+        self.owners: Owners = {}
         self._spent = Spent("", 0, 0.0, 0.0)
         self._figures: Mapping[str, Any] = {}
         self._refusal: str | None = None
@@ -120,6 +129,9 @@ class Results:
             "epsilon": finite(spent.run),
             "epsilon_total": finite(spent.total),
             "epsilon_budget": finite(spent.budget),
+            "owners": {name: finite(owner.total) for name, owner in self.owners.items()},
+            "owner_epsilon": finite(max((owner.total for owner in self.owners.values()), default=0.0)),
+            "owner_epsilon_budget": settings.owner_epsilon_budget,
             "answered": len(agreeing),
             "abstained": len(self.queries) - len(agreeing),
             "label_accuracy": sum(agreeing) / len(agreeing) if agreeing else None,

@@ -7,12 +7,14 @@
                                          weights in NTT form       (or  connect again, for what is dealt)
     connect, hello  ------------------>                                              every QP in its turn
     base OTs  <---------------------->   base OTs
+    <---------------------------------   how many queries it will answer, by its own odometer
     prepare  ------------------------>                                               until the pool is full
     preprocessing  <----------------->   garbled circuits, W r - s  (or  <--- s ---)  0'
     use  ---------------------------->   the oldest of the pool, once                every batch
     x - r  -------------------------->   network on shares                           1a
     share of the logits                  share of the logits                         1b
     vote - m  <---------------------->   fresh m                                     1c
+    <---------------------------------   its odometer, charged                       2
     <---------------------------------   Enc(m)                    (or  m  ------>)  2, with noise if it is distributed
 
 It learns that a query came, and its shape. It does not learn the query, its own vote on it, the label, or which other
@@ -25,6 +27,7 @@ parties vote. Circuits that are streamed cross in 1a and 1c. All parties are tru
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from functools import partial
 
 from mpc.capc import aggregation, release, vote
@@ -35,6 +38,7 @@ from mpc.garbled.session import Garbler
 from mpc.inference import AnsweringCorrelation, AnsweringInference, AnsweringPool, Network, NetworkWeights
 from mpc.paillier.scheme import PublicKey
 from mpc.ring import Ring
+from parties.capc.odometer import Odometer
 from parties.capc.settings import ANSWERING, GUARDIAN, QUERYING, AnsweringSettings
 from parties.frame.connections import Connections
 from parties.frame.process import Party, run_party
@@ -49,6 +53,7 @@ def server(party: Party[AnsweringSettings]) -> None:
     """Play an answering party."""
     settings, progress = party.settings, party.progress
     parameters = settings.parameters
+    odometer = Odometer.of(party)
     network = _network(party)
 
     with Connections(settings, party.folder, ANSWERING, settings.digest()) as connections:
@@ -75,12 +80,16 @@ def server(party: Party[AnsweringSettings]) -> None:
             prepare = partial(_prepare, party, client, garbler, inference, key)
             pool = AnsweringPool(client, prepare, settings.pool, settings.batch_size)
             left = settings.n_queries
+            with client.in_step("0"):
+                odometer.tell(client, left)
             while (taken := _next(client, pool)) is not None:
                 count, prepared = taken
                 if count > left:
                     raise ProtocolError.mismatch("queries, at most", left, count, peer=client.peer, step="0'")
                 left -= count
-                _answer(party, client, guardian, inference, key, prepared)
+                _answer(
+                    party, client, guardian, inference, key, prepared, partial(odometer.charge, client, count, left)
+                )
             inference.end()
 
 
@@ -116,6 +125,7 @@ def _answer(
     inference: AnsweringInference,
     key: PublicKey | None,
     prepared: Prepared,
+    charge: Callable[[], None],
 ) -> None:
     """Take steps 1a to 2 for a batch of queries."""
     progress, parameters = party.progress, party.settings.parameters
@@ -126,6 +136,8 @@ def _answer(
         masks = vote.answering_vote(vote_circuit, logit_shares)
     noise = release.draw_noise(masks.shape, parameters.part_scale, parameters.width)  # 0 where PG draws it
     masks = Ring(parameters.width).add(masks, noise)
+    with progress.step("2", "the owner's odometer", channel=client):
+        charge()  # on the disk before the masks leave
     if key:
         with progress.step("2", "masks, encrypted", channel=client):
             aggregation.answering_encrypt(client, key, parameters.packing, masks)

@@ -1,8 +1,8 @@
 """The settings of one party, which are all that it is told. There is a type for each role.
 
 What is absent here a party cannot leak. An answering party is not told of queries, of other answering parties or of the
-guardian's accounts. The guardian is not told of any data. The records of a party lie in its private folder beside
-`settings.json`, so that their paths are not settings.
+guardian's accounts. All know the budgets, which are part of what they agree on. The guardian is not told of any data.
+The records of a party lie in its private folder beside `settings.json`, so that their paths are not settings.
 """
 
 from __future__ import annotations
@@ -40,20 +40,24 @@ class CapcSettings(PartySettings):
         n_queries: the most queries that each querying party has.
         batch_size: the most queries that go through the protocol at once.
         pool: number of batches that a querying and an answering party prepare ahead.
-        credit_abstentions: whether the guardian is told how many queries of a batch got no label, so that it charges
-            no answer for them.
+        delta: that every epsilon is counted at.
+        epsilon_budget: the epsilon that one querying party may spend in all. None keeps its account without a limit.
+        owner_epsilon_budget: the epsilon that one data owner's records may lose in all. None as above.
     """
 
     parameters: Parameters
     n_queries: int
     batch_size: int
     pool: int
-    credit_abstentions: bool
+    delta: Decimal
+    epsilon_budget: float | None
+    owner_epsilon_budget: float | None
 
     def digest(self) -> str:
         """Return a digest of all that the parties of a run must agree on, for the hello."""
-        agreed = (self.parameters.digest(), self.n_queries, self.batch_size, self.pool, self.credit_abstentions)
-        return hashlib.sha256(" ".join(map(str, agreed)).encode()).hexdigest()
+        agreed = (self.parameters.digest(), self.n_queries, self.batch_size, self.pool)
+        privacy = (self.delta.normalize(), self.epsilon_budget, self.owner_epsilon_budget)
+        return hashlib.sha256(" ".join(map(str, agreed + privacy)).encode()).hexdigest()
 
 
 class CampaignSettings(Strict):
@@ -85,7 +89,6 @@ class QueryingSettings(CapcSettings):
         servers: the answering parties that it asks.
         guardian: the privacy guardian.
         first_query: it asks about the test images from here on, unless a campaign chooses.
-        delta: for its report.
         label_names: the names of the labels, where a query has several.
         campaign: None where the queries are given.
     """
@@ -93,7 +96,6 @@ class QueryingSettings(CapcSettings):
     servers: tuple[Peer, ...]
     guardian: Peer
     first_query: int
-    delta: Decimal
     label_names: tuple[str, ...] = ()
     campaign: CampaignSettings | None = None
 
@@ -105,6 +107,8 @@ class AnsweringSettings(CapcSettings):
         listen: where it listens.
         clients: the querying parties, which ask one after the other.
         guardian: the privacy guardian.
+        owner, owners: its number as a data owner, of so many.
+        odometer: the file of its own account, in its private folder that outlives the run.
         training: of its model.
         cache: its private folder for trained models, which outlives the run.
         training_slot: an empty file. Its lock decides which of the parties on one machine may train now.
@@ -113,6 +117,9 @@ class AnsweringSettings(CapcSettings):
     listen: Address
     clients: tuple[str, ...]
     guardian: Peer
+    owner: int
+    owners: int
+    odometer: Path
     training: TrainingSettings
     cache: Path
     training_slot: Path
@@ -125,11 +132,13 @@ class AskingTurn(Strict):
         client: the querying party.
         servers: the parties that answer it.
         account: its name in the ledger.
+        older_account: the name that it had in older ledgers, whose charges count as well.
     """
 
     client: str
     servers: tuple[str, ...]
     account: str
+    older_account: str
 
 
 class GuardianSettings(CapcSettings):
@@ -139,12 +148,8 @@ class GuardianSettings(CapcSettings):
         listen: where it listens.
         turns: the querying parties that it serves, one after the other.
         ledger: the file of the accounts, in a private folder that outlives the run.
-        epsilon_budget: the epsilon that one account may spend in all. None keeps the accounts without a limit.
-        delta: that epsilon is counted at.
     """
 
     listen: Address
     turns: tuple[AskingTurn, ...]
     ledger: Path
-    epsilon_budget: float | None
-    delta: Decimal

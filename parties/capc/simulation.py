@@ -108,9 +108,6 @@ def _campaign(
             break
         batch = labels_of(counts[len(labels) : len(labels) + granted], parameters, noise_randomness)
         spent += [cost.times(granted) for cost in query_costs]
-        if parameters.threshold and config.credit_abstentions:
-            abstained = int((~answered(batch)).sum())
-            spent += [cost.times(-abstained) for cost in query_costs if cost.what == "answer"]
         labels = np.concatenate([labels, batch])
 
     records, counts = chosen[: len(labels)], counts[: len(labels)]

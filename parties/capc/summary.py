@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from parties.capc.report import headlines, sections
+from parties.capc.report import headlines, lead, of_budget, sections
 from parties.frame.plan import Summary
 
 Report = Mapping[str, Any]
@@ -22,7 +22,7 @@ def summary(result: Report) -> Summary:
     ]
     lines += [("trust", line) for line in dict.fromkeys(line for report in reports for line in report["trust"])]
     warnings = dict.fromkeys(warning for report in reports for warning in report["warnings"])
-    return Summary(tuple(lines), tuple(warnings), headlines(reports), sections(reports))
+    return Summary(tuple(lines), tuple(warnings), headlines(reports), sections(reports), lead(reports))
 
 
 def label_lines(report: Report) -> list[tuple[str, str]]:
@@ -81,10 +81,19 @@ def campaign_lines(report: Report) -> list[tuple[str, str]]:
 
 
 def _spent(report: Report) -> list[tuple[str, str]]:
-    """Return the epsilon of this run, that of all runs, and the refusal that ended them, if there was one."""
-    lines = [("epsilon spent", epsilon_text(report["epsilon"], report["delta"]))]
-    if report["epsilon_total"] != report["epsilon"]:
-        lines.append(("epsilon spent in all runs", epsilon_text(report["epsilon_total"], report["delta"])))
+    """Return the epsilon of this run, of all runs and of the data owners, and the refusal that ended them."""
+    delta = report["delta"]
+    total = epsilon_text(report["epsilon_total"], delta) + of_budget(report["epsilon_total"], report["epsilon_budget"])
+    lines = [
+        ("epsilon spent in this run", epsilon_text(report["epsilon"], delta)),
+        ("epsilon spent in all runs", total),
+    ]
+    if report.get("owners"):
+        lost = epsilon_text(report["owner_epsilon"], delta)
+        budget = of_budget(report["owner_epsilon"], report["owner_epsilon_budget"])
+        lines.append(
+            ("epsilon per data owner", f"{lost}{budget}, the most that records have lost to all who ever asked")
+        )
     if report.get("refusal"):
         lines.append(("ended by the budget", report["refusal"]))
     return lines

@@ -208,13 +208,15 @@ class Plan:
 class Summary:
     """What a person sees at the end. It has pairs of a name and a value, and warnings in plain words.
 
-    In a report the headlines stand on top and the sections follow. Without headlines the lines stand there.
+    In a report the lead, one sentence, stands on top, and headlines and sections follow. Without headlines the lines
+    stand there. A terminal shows the lead before the lines.
     """
 
     lines: tuple[tuple[str, str], ...]
     warnings: tuple[str, ...] = ()
     headlines: tuple[Headline, ...] = ()
     sections: tuple[Section, ...] = ()
+    lead: str = ""
 
 
 class NoOptions(BaseModel):

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import math
+import subprocess
+import sys
 from collections.abc import Sequence
+from decimal import Decimal
 from fractions import Fraction
 
 import numpy as np
@@ -12,9 +15,10 @@ from numpy.typing import NDArray
 from scipy.optimize import brentq
 from scipy.stats import norm
 
-from mpc.dp.accountant import Cost, answer_cost, check_cost
+from mpc.dp.accountant import Cost, answer_cost, check_cost, check_countable
 from mpc.dp.accountant import epsilon as epsilon_of
 from mpc.dp.accountant import epsilon_bound as bound_of
+from mpc.errors import ParameterError
 
 DELTA = 1e-5
 Answers = Sequence[tuple[Fraction | str | int, int]]
@@ -144,3 +148,82 @@ def test_a_sum_of_narrow_parts_costs_more_by_its_distance_from_a_gaussian() -> N
     distance = math.sqrt(2 * parts.rho) - 1 / (float(scale) * math.sqrt(20))
     assert first_terms < distance < 3 * first_terms
     assert parts.rho > 1.1 * one.rho
+
+
+@pytest.mark.parametrize("sigma", ["1/3", "1", "19/10", "2", "5", "123/10", "400"])
+@pytest.mark.parametrize("delta", [0.3, 1e-3, 1e-9, 1e-14])
+def test_epsilon_is_the_exact_sum_over_the_lattice_and_never_below_it(sigma: str, delta: float) -> None:
+    answers = 1 if sigma == "1/3" else 2 if sigma == "400" else 12
+    exact = exact_epsilon(answers, float(Fraction(sigma)), delta=delta) if delta_at_0(answers, sigma) > delta else 0.0
+    found = epsilon([(sigma, answers)], delta)
+    assert exact * (1 - 1e-12) <= found <= exact * (1 + 1e-3) + 1e-9
+
+
+def delta_at_0(answers: int, sigma: str) -> float:
+    """Total variation distance of n moved discrete Gaussians from unmoved ones, at most that of the continuous."""
+    return float(2 * norm.cdf(math.sqrt(2 * answers) / (2 * float(Fraction(sigma)))) - 1)
+
+
+@pytest.mark.parametrize(
+    ("answers", "sigma", "checks", "check_sigma", "delta"),
+    [(4, 2.5, 11, 6.0, 1e-4), (9, 7.0, 1, 1.5, 1e-6), (1, 1.0, 30, 9.0, 1e-9)],
+)
+def test_epsilon_across_two_sigmas_is_the_exact_one_to_half_a_percent_and_never_below(
+    answers: int, sigma: float, checks: int, check_sigma: float, delta: float
+) -> None:
+    exact = exact_epsilon(answers, sigma, checks, check_sigma, delta)
+    spent = [answer_cost(Fraction(sigma)).times(answers), check_cost(Fraction(check_sigma)).times(checks)]
+    assert exact <= epsilon_of(spent, delta) <= 1.005 * exact
+
+
+@pytest.mark.parametrize(("sigma", "count"), [("1", 3), ("3", 42), ("20", 900)])
+def test_a_numeric_accountant_agrees_where_it_works(sigma: str, count: int) -> None:
+    from dp_accounting.pld import privacy_loss_distribution as pld
+
+    one = pld.from_discrete_gaussian_mechanism(
+        float(sigma), sensitivity=1, value_discretization_interval=2e-5, pessimistic_estimate=True
+    )
+    theirs = one.self_compose(count).get_epsilon_for_delta(DELTA)
+    assert epsilon_of([check_cost(sigma).times(count)], DELTA) == pytest.approx(theirs, rel=0.005)
+
+
+def test_a_hundred_thousand_answers_are_counted_in_little_memory() -> None:
+    code = (
+        "import resource; from mpc.dp.accountant import answer_cost, check_cost, epsilon\n"
+        "resource.setrlimit(resource.RLIMIT_AS, (10**9, 10**9))\n"
+        "print(epsilon([answer_cost('400').times(100_000)], 1e-5))\n"
+        "print(epsilon([answer_cost('400').times(90_000), check_cost('2000').times(10**7)], 1e-5))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    one, two = map(float, done.stdout.split())
+    assert one == pytest.approx(analytic_gaussian(400, 100_000), rel=1e-3)
+    mean = math.sqrt(180_000 / 400**2 + 10**7 / 2000**2)
+    assert two == pytest.approx(analytic_gaussian(math.sqrt(2) / mean, 1), rel=0.01)
+
+
+@pytest.mark.parametrize("sigma", ["1e-160", "1e-999999999", "0.0009", "2e9", "0.1234567890123456789", "1e999999999"])
+def test_a_noise_scale_that_cannot_be_counted_is_refused_with_the_number(sigma: str) -> None:
+    with pytest.raises(ParameterError, match=r"expected a noise scale of 0, or of 0\.001 .* found"):
+        check_countable(Decimal(sigma))
+    if "9999999" not in sigma:
+        with pytest.raises(ParameterError, match="found"):
+            check_countable(Fraction(sigma))
+        assert math.isinf(epsilon_of([answer_cost(sigma)], DELTA))
+        assert math.isinf(epsilon_of([answer_cost("3"), answer_cost(sigma)], DELTA))
+
+
+def test_a_delta_that_the_cut_of_the_noise_would_fill_is_refused() -> None:
+    for delta in (Decimal("1e-320"), Decimal("1e-999999"), 1e-21, 0.0, 1.0):
+        with pytest.raises(ParameterError, match="expected a delta of at least 1e-20"):
+            check_countable(Fraction(3), delta)
+    check_countable(Fraction(3), 1e-20)
+    assert math.isinf(epsilon([("3", 1)], 1e-320))
+    assert math.isinf(epsilon([("3", 2**40)], 1e-20))  # so many cuts are more than delta
+    assert epsilon([("3", 1)], 1e-20) < math.inf
+
+
+def test_a_release_that_cannot_be_counted_is_free_only_when_it_did_not_happen() -> None:
+    odd = Cost("answer", "1e-200", 2, 3)
+    assert epsilon_of([odd, odd.times(-1)], DELTA) == 0
+    assert math.isinf(epsilon_of([Cost("answer", "3", -1, 1)], DELTA))
+    assert math.isinf(epsilon_of([Cost("answer", "3", 2, 1, parts=0)], DELTA))

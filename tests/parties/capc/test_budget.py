@@ -12,13 +12,11 @@ from typing import Any
 import pytest
 
 from mpc.capc.budget import (
-    Abstained,
     BatchRequest,
     GuardiansAccount,
     Spent,
     querying_end,
     querying_request_batch,
-    querying_tell_abstained,
 )
 from mpc.channels.memory import MemoryChannel, memory_pair, run_both_sides
 from mpc.dp.accountant import Cost
@@ -73,20 +71,6 @@ def test_the_budgets_rest_is_granted_and_what_exceeds_it_refused_in_words(tmp_pa
     assert "expected at most epsilon 5 for digits/party-0, found 6" in answers[2].refusal
     assert answers[2].total == 5
     assert serving.ledger.spent("digits/party-0") == 5
-
-
-def test_abstentions_are_given_back_but_not_their_checks(tmp_path: Path) -> None:
-    client, guardian = memory_pair("client", "privacy-guardian")
-    serving = account(guardian, tmp_path, 5.0)
-    run_both_sides(lambda: querying_request_batch(client, 4), serving.charge)
-    spent, _ = run_both_sides(lambda: querying_tell_abstained(client, 3), lambda: serving.credit(4))
-    assert (spent.run, spent.total) == (1, 1)
-    assert serving.ledger.released() == {"digits/party-0": {"answer": 1, "check": 4}}
-    spent, _ = run_both_sides(lambda: querying_request_batch(client, 1), serving.charge)
-    assert (spent.run, spent.total) == (2, 2)
-    client.send_message("budget/abstained", Abstained(2))
-    with pytest.raises(ProtocolError, match="abstentions of a batch, at most 1, found 2"):
-        serving.credit(1)
 
 
 def test_no_answer_is_possible_before_the_charge_is_on_the_disk(tmp_path: Path) -> None:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from mpc.capc.confident import ConfidentArgmax
 from mpc.dp.accountant import Cost, epsilon
+from mpc.randomness import SeededRandomness
 from parties.capc.budget_view import budget_view
 from parties.capc.campaign import Answer, Answers, AnswersError
 from parties.capc.config import CapcConfig
@@ -17,6 +21,7 @@ from parties.capc.settings import GuardianSettings, QueryingSettings
 from parties.capc.simulation import simulate
 from parties.frame.plan import Run, RunFolders
 from parties.protocols import PROTOCOLS
+from tests.parties.capc import overheard
 from tests.parties.capc.runs import QUICK, Running, running
 
 pytestmark = pytest.mark.xdist_group("campaigns")  # of the same models, which one worker trains once
@@ -77,7 +82,7 @@ def test_the_budget_ends_a_campaign_with_what_it_has(tmp_path: Path) -> None:
         (report,) = reports(run)
     assert 8 < report["answered"] < 10  # two batches of four, and one query of the third
     assert report["epsilon_total"] < 6 == report["epsilon_budget"]
-    assert "expected at most epsilon 6 for digits/party-0" in report["refusal"]
+    assert f"expected at most epsilon 6 for {account_of(tmp_path, **choices)}" in report["refusal"]
     assert report["accuracy"]["after"] is not None
     epsilons = [query["epsilon"] for query in report["queries"]]
     assert epsilons == sorted(epsilons)
@@ -87,7 +92,7 @@ def test_the_budget_ends_a_campaign_with_what_it_has(tmp_path: Path) -> None:
     assert again["accuracy"] == report["accuracy"]
     assert (again["epsilon"], again["epsilon_total"]) == (0, pytest.approx(report["epsilon_total"]))
     lines = dict(budget_view(CapcConfig(**choices), tmp_path / "files").lines)
-    assert lines["digits/party-0"].endswith("of 6 left, for 9 answers")
+    assert lines[account_of(tmp_path, **choices)].endswith("of 6 left, for 9 answers")
 
 
 def test_an_interrupted_campaign_asks_and_pays_for_nothing_twice(tmp_path: Path) -> None:
@@ -105,18 +110,48 @@ def test_an_interrupted_campaign_asks_and_pays_for_nothing_twice(tmp_path: Path)
     assert 12 <= sum(charge["costs"][0]["count"] for charge in ledger) <= 13  # the killed batch was paid for
 
 
-@pytest.mark.parametrize("credit", [True, False])
-def test_where_few_agree_the_parties_abstain_and_only_the_check_is_paid(tmp_path: Path, credit: bool) -> None:
-    choices = CAMPAIGN | {"threshold": 3, "threshold_noise_scale": "0.5", "credit_abstentions": credit}
-    with running(tmp_path, **choices | {"dp_noise_scale": "2"}) as run:
+def test_the_guardian_is_told_nothing_of_who_abstained_and_charges_every_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OVERHEARD", str(tmp_path))
+    choices = CAMPAIGN | {"threshold": 3, "threshold_noise_scale": "0.5", "dp_noise_scale": "2", "batch_size": 1}
+    with running(tmp_path, wrapper="tests.parties.capc.overheard", **choices) as run:
         (report,) = reports(run)
     assert report["abstained"] == sum(query["abstained"] for query in report["queries"])
     assert report["answered"] + report["abstained"] == 10
-    assert report["abstained"] > 0
+    assert report["abstained"] > 0 < report["answered"]
     assert all((query["predicted"] is None) == query["abstained"] for query in report["queries"])
     lines = dict(budget_view(CapcConfig(**choices), tmp_path / "files").lines)
-    paid = report["answered"] if credit else 10
-    assert lines["digits/party-0"].endswith(f"for 10 checks, {paid} answers")
+    assert lines[account_of(tmp_path, **choices)].endswith("for 10 checks, 10 answers")
+    each = Cost("check", "1/2", 1, 10), Cost("answer", "2", 2, 10)
+    assert report["epsilon"] == pytest.approx(epsilon(each, 1e-5))
+    batches: list[list[tuple[str, int]]] = [[]]  # what the guardian receives of the querying party, query by query
+    for peer, label, body in overheard.read(tmp_path, "privacy-guardian"):
+        if peer == "client" and label == "budget/request":
+            batches.append([])
+        if peer == "client":
+            batches[-1].append((re.sub(r"/\d+/", "/", label, count=1), len(body)))
+    steady = batches[2:-1]  # the first has the extension's start, the last is the end
+    assert len(steady) == 9
+    assert {label.partition("/")[0] for batch in batches for label, _ in batch} == {
+        "hello",
+        "budget",
+        "garbled",
+        "masks",
+    }
+
+
+def test_a_guardian_that_is_told_of_abstentions_would_know_the_top_count() -> None:
+    """The step that was taken out, in a copy: each credit compares the top count with a number that PG has drawn."""
+    release = ConfidentArgmax(11, Fraction(4), 8)
+    randomness = SeededRandomness(b"the guardian's own")
+    for top in (7, 10, 12):
+        limits = release.limits(4000, randomness)
+        abstained = top < limits  # as `querying` learns it, query by query, where batches are of one query
+        at_least, below = limits[~abstained].max(), limits[abstained].min()
+        assert (at_least, below - 1) == (top, top)  # with credits: exact
+        without = limits, int(limits.min()), int(limits.max())  # all that PG has now, and it has it for every top count
+        assert without[1] <= top < without[2]
 
 
 def test_noise_that_nobody_knows_is_charged_for_what_it_is(tmp_path: Path) -> None:
@@ -135,6 +170,10 @@ def plan(tmp_path: Path, **choices: Any) -> tuple[list[QueryingSettings], Guardi
     clients = [one for one in settings if isinstance(one, QueryingSettings)]
     (guardian,) = (one for one in settings if isinstance(one, GuardianSettings))
     return clients, guardian
+
+
+def account_of(tmp_path: Path, **choices: Any) -> str:
+    return plan(tmp_path / "elsewhere", **choices)[1].turns[0].account
 
 
 def answers_file(tmp_path: Path, **choices: Any) -> Path:
@@ -163,7 +202,9 @@ def test_answers_belong_to_one_campaign_whatever_its_length(tmp_path: Path) -> N
 
 def test_the_guardian_has_an_account_for_every_querying_party(tmp_path: Path) -> None:
     clients, guardian = plan(tmp_path, qp_id=[3, 1], **CAMPAIGN)
-    assert [turn.account for turn in guardian.turns] == ["digits/party-3", "digits/party-1"]
+    names = [turn.account.partition("/")[0] for turn in guardian.turns]
+    assert names == ["party-3-of-4", "party-1-of-4"]
+    assert [turn.older_account for turn in guardian.turns] == ["digits/party-3", "digits/party-1"]
     assert [turn.servers for turn in guardian.turns] == [
         ("server-0", "server-1", "server-2"),
         ("server-0", "server-2", "server-3"),

@@ -62,6 +62,11 @@ def test_delta_may_be_a_string_as_yaml_reads_it() -> None:
         ({"dp_noise_scale": "much"}, "dp_noise_scale"),
         ({"delta": 0}, "delta"),
         ({"delta": 1}, "delta"),
+        ({"delta": "1e-321"}, "delta"),
+        ({"dp_noise_scale": "1e-150"}, "dp_noise_scale"),
+        ({"dp_noise_scale": "1e-88888888"}, "dp_noise_scale"),
+        ({"dp_noise_scale": "0.70000000000000000000001"}, "dp_noise_scale"),
+        ({"n_parties": 3, "threshold": 2, "threshold_noise_scale": "1e-7"}, "threshold_noise_scale"),
         ({"paillier_bits": 1024}, "paillier_bits"),
         ({"ring_bits": 64}, "ring_bits"),
         ({"aggregation": "shamir"}, "aggregation"),
@@ -177,12 +182,13 @@ def test_settings_hold_only_what_the_party_may_know(tmp_path: Path) -> None:
         if process.name.startswith("server"):
             assert not any(other in text for other in others)
             assert "ledger" not in text
+            assert json.loads(text)["odometer"].endswith(f"owner-{json.loads(text)['owner']}/odometer.jsonl")
             assert "123" not in text  # which queries
         if process.name == "privacy-guardian":
             assert not any(word in json.loads(text) for word in ("training", "first_query", "cache"))
             assert "123" not in text
         if process.name == "client":
-            assert not any(word in json.loads(text) for word in ("training", "ledger", "epsilon_budget"))
+            assert not any(word in json.loads(text) for word in ("training", "ledger", "odometer"))
         assert "secret-place" not in text
         assert '"seed"' not in text or process.name.startswith("server")
 
@@ -231,11 +237,11 @@ def test_the_summary_shows_labels_agreement_privacy_and_warnings() -> None:
     assert ("query 0", "label 7") in summary.lines
     assert ("query 1", "label 3 (correct is 2)") in summary.lines
     assert ("agree", "1 of 2") in summary.lines
-    assert ("epsilon spent", "6.7 at delta 1e-05") in summary.lines
+    assert ("epsilon spent in this run", "6.7 at delta 1e-05") in summary.lines
     assert ("epsilon spent in all runs", "13.1 at delta 1e-05") in summary.lines
     assert summary.lines.count(("trust", "nobody")) == 1
     assert summary.warnings == ("!",)
-    assert ("epsilon spent", "without bound") in CAPC.summary(result(epsilon=None, total=None)).lines
+    assert ("epsilon spent in all runs", "without bound") in CAPC.summary(result(epsilon=None, total=None)).lines
 
 
 def test_the_default_file_holds_every_key_at_its_default() -> None:

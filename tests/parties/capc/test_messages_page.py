@@ -16,8 +16,8 @@ from mpc.capc.budget import (
     GuardiansAccount,
     querying_end,
     querying_request_batch,
-    querying_tell_abstained,
 )
+from mpc.capc.odometer import OwnersAccount, answering_send_account, querying_receive_account
 from mpc.capc.protocol import run_capc
 from mpc.capc.turns import guardian_give_turn, querying_await_turn
 from mpc.channels.memory import MemoryChannel, memory_pair, run_both_sides
@@ -52,6 +52,11 @@ def steps_of_the_parties(folder: Path) -> Iterator[tuple[str, MemoryChannel]]:
     """What parties say to each other around the protocol, from the functions that they call."""
     client, guardian = memory_pair("client", "privacy-guardian")
     run_both_sides(lambda: querying_await_turn(client), lambda: guardian_give_turn(guardian))
+    asking_end, answering_end = memory_pair("client", "server-0")
+    answering_send_account(answering_end, OwnersAccount("", 1, 0.5))
+    querying_receive_account(asking_end, 1)
+    yield "client", asking_end
+    yield "server-0", answering_end
     account = GuardiansAccount(
         channel=guardian,
         ledger=Ledger(folder / "ledger", lambda costs: float(sum(cost.count for cost in costs)), None),
@@ -65,11 +70,10 @@ def steps_of_the_parties(folder: Path) -> Iterator[tuple[str, MemoryChannel]]:
 
     def ask() -> None:
         querying_request_batch(client, 2)
-        querying_tell_abstained(client, 1)
         querying_end(client)
 
     def grant() -> None:
-        account.credit(account.charge())
+        account.charge()
         account.charge()
 
     run_both_sides(ask, grant)

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from orchestrator.page import report_page
-from parties.capc.report import STEPS, headlines, sections
-from parties.frame.charts import Chart
+from parties.capc.report import STEPS, headlines, lead, sections
+from parties.frame.charts import Chart, Table
 from parties.frame.plan import Pane
 from parties.protocols import PROTOCOLS
 from tests.orchestrator.recorded import advanced, recorded, step
@@ -62,14 +62,14 @@ def said(reports: list[dict[str, Any]]) -> dict[str, tuple[str, str]]:
 def test_one_query_is_headed_by_its_label() -> None:
     found = said([report(query(0, 7, 7))])
     assert found["label"] == ("7", "correct label 7")
-    assert found["epsilon spent"] == ("2.5", "at delta 1e-05")
+    assert found["epsilon spent in all runs"] == ("2.5", "2.5 of it in this run, at delta 1e-05")
     assert said([report(query(0, None, 7))])["label"][0] == "abstained"
     assert said([report(query(0, [], ["fog", "ice"]))])["label"] == ("none", "correct label fog, ice")
 
 
 def test_without_noise_no_epsilon_is_claimed() -> None:
     reports = [report(query(0, 1, 1, None), query(1, 2, 3, None), epsilon_total=None)]
-    assert said(reports)["epsilon spent"][0] == "without bound"
+    assert said(reports)["epsilon spent in all runs"][0] == "without bound"
     assert said(reports)["correct labels"][0] == "1 of 2"
     (privacy,) = [section for section in sections(reports) if section.title == "Privacy"]
     assert privacy.parts == ()
@@ -81,7 +81,48 @@ def test_a_campaign_is_headed_by_what_it_changed() -> None:
     assert found["accuracy"][0] == "37.5 → 50.0%"
     assert found["accuracy"][1].startswith("before and after: +12.5 points, mean of 2 querying parties")
     assert found["queries answered"] == ("2", "1 of them correct, 1 abstained")
-    assert found["epsilon spent"][0] == "9.5 of 10"
+    assert found["epsilon spent in all runs"][0] == "9.5 of 10"
+
+
+OWNERS = {"owners": {"server-0": 20.22}, "owner_epsilon": 20.22, "owner_epsilon_budget": 15.0}
+
+
+def test_a_report_begins_with_one_sentence() -> None:
+    assert (
+        lead(CAMPAIGNS)
+        == "2 labels bought by 2 parties, 50% of them right, model +12.5 points on average, epsilon 9.5 of 10"
+    )
+    assert lead([report(query(0, 7, 7), **OWNERS)]) == (
+        "1 label, right, epsilon 2.5, 20.2 of 15, OVER THE BUDGET for a data owner"
+    )
+    assert lead([report(query(0, 7, 6), epsilon_total=None, epsilon_budget=3.0)]) == (
+        "1 label, wrong, epsilon without bound of 3, OVER THE BUDGET"
+    )
+
+
+def test_what_is_over_a_budget_is_marked_and_both_accounts_are_shown() -> None:
+    over = report(query(0, 7, 7), epsilon=1.0, epsilon_total=11.0, epsilon_budget=10.0, **OWNERS)
+    assert said([over])["epsilon spent in all runs"] == (
+        "11 of 10, OVER THE BUDGET",
+        "1 of it in this run, at delta 1e-05; a data owner's records have lost 20.2 of 15, OVER THE BUDGET to all who "
+        "asked",
+    )
+    lines = dict(PROTOCOLS["capc"].summary(over).lines)
+    assert lines["epsilon spent in this run"] == "1 at delta 1e-05"
+    assert lines["epsilon spent in all runs"] == "11 at delta 1e-05 of 10, OVER THE BUDGET"
+    assert lines["epsilon per data owner"].startswith("20.2 at delta 1e-05 of 15, OVER THE BUDGET")
+
+
+def test_who_got_nothing_is_named_beside_the_others() -> None:
+    none = campaign(1, 0.5, 0.5, refusal="nothing is left")
+    for reports, names in (
+        ([CAMPAIGNS[0], none], ["party 1"]),
+        ([none], ["party 1"]),
+        ([*CAMPAIGNS, none], ["party 2", "party 1"]),
+    ):
+        (privacy,) = [section for section in sections(reports) if section.title == "Privacy"]
+        (table,) = [part for part in privacy.parts if isinstance(part, Table)]
+        assert (table.title, [row[0] for row in table.rows]) == ("Ended by the budget", names)
 
 
 def charts(reports: list[dict[str, Any]]) -> dict[str, Chart]:

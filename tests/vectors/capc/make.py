@@ -216,6 +216,7 @@ def messages() -> list[Vector]:
     known = {"own": own, "expected_role": "querying party"}
     hello = own | {"role": "querying party"}
     spent = {"refusal": "", "queries": 2, "run": 0.5, "total": 1.5, "budget": 4.0}
+    owner = {"refusal": "", "queries": 2, "total": 1.5, "budget": 4.0}
     batch, pool = {"max_queries": 4}, {"pool": 2, "max_queries": 4}
     taken: list[tuple[str, str, str, str, Vector, Vector]] = [
         ("hello", client, server, "hello", known, hello),
@@ -225,7 +226,8 @@ def messages() -> list[Vector]:
         ("budget/request", client, guardian, "0", batch, {"queries": 0}),
         ("budget/spent", guardian, client, "0", {"requested": 3}, spent),
         ("budget/spent", guardian, client, "0", {"requested": 3}, spent | {"refusal": "no budget", "queries": 0}),
-        ("budget/abstained", client, guardian, "3", {"answered": 2}, {"queries": 2}),
+        ("owner/account", server, client, "0", {"most": 2}, owner),
+        ("owner/account", server, client, "2", {"most": 2}, owner | {"refusal": "no budget", "queries": 1}),
     ]
     bad: list[tuple[str, str, str, str, str, Vector, Any]] = [
         ("a wrong role", "hello", client, server, "hello", known, hello | {"role": "privacy guardian"}),
@@ -246,9 +248,10 @@ def messages() -> list[Vector]:
         ("more than was asked for", "budget/spent", guardian, client, "0", {"requested": 1}, spent),
         ("none and no reason", "budget/spent", guardian, client, "0", {"requested": 3}, spent | {"queries": 0}),
         ("some and a reason", "budget/spent", guardian, client, "0", {"requested": 3}, spent | {"refusal": "no"}),
+        ("more than are left", "owner/account", server, client, "2", {"most": 1}, owner),
+        ("fewer than none", "owner/account", server, client, "2", {"most": 2}, owner | {"queries": -1}),
+        ("fewer and no reason", "owner/account", server, client, "0", {"most": 3}, owner),
         ("words for a number", "budget/spent", guardian, client, "0", {"requested": 3}, spent | {"run": "0.5"}),
-        ("more than were answered", "budget/abstained", client, guardian, "3", {"answered": 2}, {"queries": 3}),
-        ("fewer than none", "budget/abstained", client, guardian, "3", {"answered": 2}, {"queries": -1}),
     ]
     rows: list[Vector] = []
     for message, sender, receiver, step, state, fields in taken:
@@ -257,7 +260,7 @@ def messages() -> list[Vector]:
         receive(rows[-1])
     rows.append(
         {"name": "a message of another name", "message": "budget/request", "from": client, "to": guardian, "step": "0"}
-        | {"state": batch, "named": "budget/abstained", "body": body_of("budget/request", {"queries": 1}).hex()}
+        | {"state": batch, "named": "budget/spent", "body": body_of("budget/request", {"queries": 1}).hex()}
         | {"error": ProtocolError.__name__}
     )
     for name, message, sender, receiver, step, state, content in bad:

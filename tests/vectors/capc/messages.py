@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from mpc.capc import budget, turns
+from mpc.capc import budget, odometer, turns
 from mpc.channels.frames import Channel
 from mpc.channels.hello import Hello, exchange_hello
 from mpc.channels.memory import memory_pair
@@ -22,7 +22,7 @@ STRUCTS: dict[str, type[msgspec.Struct]] = {
     "pool/order": Order,
     "budget/request": budget.BatchRequest,
     "budget/spent": budget.Spent,
-    "budget/abstained": budget.Abstained,
+    "owner/account": odometer.OwnersAccount,
 }
 
 # Each takes the receiver's end and what the receiver knows by then.
@@ -36,7 +36,7 @@ RECEIVERS: dict[str, Callable[[Channel, State], object]] = {
     ).next(),
     "budget/request": lambda channel, state: budget.guardian_receive_request(channel, state["max_queries"]),
     "budget/spent": lambda channel, state: budget.querying_receive_spent(channel, state["requested"]),
-    "budget/abstained": lambda channel, state: budget.guardian_receive_abstained(channel, state["answered"]),
+    "owner/account": lambda channel, state: odometer.querying_receive_account(channel, state["most"]),
 }
 
 

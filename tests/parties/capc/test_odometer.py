@@ -1,0 +1,180 @@
+"""A data owner's own account: its name, what it counts, what it refuses, and when it is charged."""
+
+from __future__ import annotations
+
+import json
+from contextlib import nullcontext
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+
+from mpc.capc.odometer import OwnersAccount, answering_send_account, querying_receive_account
+from mpc.capc.parameters import PublicParameters
+from mpc.channels.memory import memory_pair
+from mpc.dp.accountant import answer_cost, epsilon
+from mpc.errors import BudgetExceededError, ProtocolError
+from parties.capc import server
+from parties.capc.accounts import account_name
+from parties.capc.budget_view import budget_view
+from parties.capc.config import CapcConfig
+from parties.capc.odometer import Odometer
+from parties.capc.settings import AnsweringSettings, CapcSettings, GuardianSettings
+from parties.frame.errors import ConfigError
+from parties.frame.plan import Run, RunFolders
+from parties.ledger import Ledger
+from parties.protocols import PROTOCOLS
+from tests.parties.capc.runs import running
+
+CONFIGS = Path(__file__).parents[3] / "configs"
+
+
+def settings_of(tmp_path: Path, **choices: Any) -> list[Any]:
+    run = Run(RunFolders(tmp_path / "files", tmp_path / "logs", "test"), "session-1", 40000)
+    return [process.settings for process in PROTOCOLS["capc"].plan(CapcConfig(**choices), run).processes]
+
+
+def accounts(tmp_path: Path, **choices: Any) -> set[str]:
+    return {
+        turn.account
+        for settings in settings_of(tmp_path, **choices)
+        if isinstance(settings, GuardianSettings)
+        for turn in settings.turns
+    }
+
+
+def test_an_account_follows_the_owner_and_its_images() -> None:
+    images = np.random.default_rng(4).uniform(size=(5, 1, 2, 2)).astype(np.float32)
+    name = account_name(3, 6, [images])
+    assert name == account_name(3, 6, [images[::-1]]) == account_name(3, 6, [images[:2], images[2:]])
+    assert name.startswith("party-3-of-6/")
+    changed = images.copy()
+    changed[4, 0, 1, 1] += 1
+    assert (
+        len({name, account_name(2, 6, [images]), account_name(3, 6, [images[1:]]), account_name(3, 6, [changed])}) == 4
+    )
+
+
+def test_two_names_for_the_same_records_have_one_account(tmp_path: Path) -> None:
+    digits = accounts(tmp_path, dataset="digits", n_parties=4, qp_id=[1, 2])
+    assert accounts(tmp_path, dataset="digit-traits", num_classes=3, n_parties=4, qp_id=[1, 2]) == digits
+    assert len(digits) == 2
+
+
+def test_the_demo_and_the_shipped_scenarios_share_no_account(tmp_path: Path) -> None:
+    seen: list[set[str]] = [accounts(tmp_path)]
+    for name in ("hospitals", "clinics", "heterogeneous", "multilabel"):
+        seen.append(accounts(tmp_path, **yaml.safe_load((CONFIGS / f"{name}.yaml").read_text())["capc"]))
+    assert sum(map(len, seen)) == len(set.union(*seen)) == 1 + 3 + 3 + 1 + 3
+
+
+def test_budgets_and_delta_are_part_of_what_the_parties_agree_on(tmp_path: Path) -> None:
+    usual = {"epsilon_budget": 5.0, "owner_epsilon_budget": 7.0, "delta": "1e-5"}
+    digests = []
+    for change in ({}, {"epsilon_budget": 6.0}, {"owner_epsilon_budget": None}, {"delta": "2e-5"}):
+        kinds = settings_of(tmp_path, **usual | change)
+        assert all(isinstance(settings, CapcSettings) for settings in kinds)
+        (digest,) = {settings.digest() for settings in kinds}
+        digests.append(digest)
+    assert len(set(digests)) == 4
+
+
+def test_a_querying_party_refuses_an_account_that_makes_no_sense() -> None:
+    client, owner = memory_pair("client", "server-0")
+    for account, words in (
+        (OwnersAccount("", 3, 1.0), "an owner will answer, at most 2, found 3"),
+        (OwnersAccount("", 1, 1.0), "expected a reason why 1 of 2"),
+        (OwnersAccount("spent", -1, 1.0), "at most 2, found -1"),
+    ):
+        answering_send_account(owner, account)
+        with pytest.raises(ProtocolError, match=words):
+            querying_receive_account(client, 2)
+
+
+def odometer(tmp_path: Path, budget: float | None) -> Odometer:
+    ledger = Ledger(tmp_path / "odometer.jsonl", lambda spent: float(sum(cost.count for cost in spent)), budget)
+    return Odometer(ledger, "party-0-of-2/ab", "session", (answer_cost("2"),), budget)
+
+
+def test_an_owner_answers_a_whole_batch_or_nothing(tmp_path: Path) -> None:
+    client, owner = memory_pair("client", "server-0")
+    own = odometer(tmp_path, 5.0)
+    own.tell(owner, 9)
+    assert querying_receive_account(client, 9).queries == 5
+    own.charge(owner, 3, 6)
+    told = querying_receive_account(client, 6)
+    assert (told.queries, told.total, told.budget) == (2, 3.0, 5.0)
+    assert "at most epsilon 5 for party-0-of-2/ab, found 6 with 3 more queries" in told.refusal
+    with pytest.raises(BudgetExceededError, match="party-0-of-2/ab"):
+        own.charge(owner, 3, 3)
+    assert own.ledger.spent("party-0-of-2/ab") == 3
+
+
+def test_no_mask_leaves_before_the_charge_is_on_the_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The answering program's own step, with the network and the vote left out."""
+    parameters = PublicParameters(
+        parties=2, classes=3, input_shape=(1,), ring_bits=40, fraction_bits=12, sigma="2", aggregation="direct"
+    )
+    progress = SimpleNamespace(step=lambda *_, **__: nullcontext())
+    party: Any = SimpleNamespace(progress=progress, settings=SimpleNamespace(parameters=parameters))
+    inference: Any = SimpleNamespace(infer=lambda _: None)
+    monkeypatch.setattr(server.vote, "answering_vote", lambda *_: np.zeros((1, 3), np.uint64))
+    answering, client = memory_pair("server-0", "client")
+    to_guardian, guardian = memory_pair("server-0", "privacy-guardian")
+
+    def refuses() -> None:
+        raise BudgetExceededError("spent")
+
+    prepared: Any = (None, None)
+    with pytest.raises(BudgetExceededError):
+        server._answer(party, answering, to_guardian, inference, None, prepared, refuses)
+    assert guardian.transcript == client.transcript == to_guardian.transcript == answering.transcript == []
+    order: list[str] = []
+    server._answer(party, answering, to_guardian, inference, None, prepared, lambda: order.append("charged"))
+    assert order == ["charged"]
+    assert [label for _, label, _ in to_guardian.transcript] == ["masks/plain"]
+
+
+ASKED = {
+    "n_parties": 3,
+    "models": "logistic-regression",
+    "strategy": "random",
+    "unlabelled": 900,
+    "batch_size": 4,
+    "n_queries": 6,
+    "dp_noise_scale": "3",
+    "qp_id": "0,1",
+}
+
+
+def test_what_a_record_loses_to_all_who_ask_is_counted_and_bounded_by_its_owner(tmp_path: Path) -> None:
+    nine = epsilon([answer_cost("3").times(9)], 1e-5)
+    choices = ASKED | {"owner_epsilon_budget": nine + 0.01, "epsilon_budget": 50.0}
+    with running(tmp_path, **choices) as run:
+        for name, status in run.wait().items():
+            assert status["ok"], f"{name}: {status}"
+        first, second = (json.loads(run.folders.result(f"client-{asker}").read_text()) for asker in (0, 1))
+        owners = {s.owner: s.odometer for p in run.plan.processes if isinstance(s := p.settings, AnsweringSettings)}
+    assert (first["answered"], second["answered"]) == (6, 3)
+    assert first["refusal"] is None
+    assert "server-2 answers no more: expected at most epsilon" in second["refusal"]
+    six, three = (epsilon([answer_cost("3").times(n)], 1e-5) for n in (6, 3))
+    assert first["owners"] == pytest.approx({"server-1": six, "server-2": six, "server-3": six})
+    assert second["owners"] == pytest.approx({"server-0": three, "server-2": nine, "server-3": nine})
+    assert second["owner_epsilon"] == pytest.approx(nine)
+    assert second["epsilon_total"] == pytest.approx(three)
+    counted = {owner: Ledger(path, lambda costs: sum(c.count for c in costs), None) for owner, path in owners.items()}
+    assert {owner: list(ledger.released().values()) for owner, ledger in counted.items()} == {
+        owner: [{"answer": count}] for owner, count in ((0, 3), (1, 6), (2, 9), (3, 9))
+    }
+    shown = budget_view(CapcConfig(**choices), tmp_path / "files").lines
+    assert sum(name.startswith("records of party-") and "lost to all who asked" in text for name, text in shown) == 4
+    assert sum(name.startswith("party-") for name, _ in shown) == 2
+    with (
+        pytest.raises(ConfigError, match=r"nobody would get a label.*for party-[01]-of-4/.*files_dir"),
+        running(tmp_path, "again", **choices | {"strategy": "given", "unlabelled": 1, "owner_epsilon_budget": 1e-3}),
+    ):
+        pass
