@@ -95,7 +95,7 @@ class Network:
         )
         _check_shapes(architecture, [(real.weight.shape, real.bias.shape) for real in quantised.weights])
         drawn = draw_samples(shape, ends, quantised, samples)
-        scales: Scales | None = choose_scales(quantised, architecture, drawn)
+        scales: Scales | None = choose_scales(quantised, architecture, drawn.all)
         while scales is not None:  # until the ring holds the worst case
             chosen = scales
             architecture = msgspec.structs.replace(architecture, weight_bits=chosen.public)
@@ -109,7 +109,7 @@ class Network:
             needed = min(max(needed, smallest, SMALLEST_RING_BITS), LARGEST_RING_BITS)
             architecture = msgspec.structs.replace(architecture, ring_bits=needed)
         network = cls.from_weights(architecture, fixed)
-        encoded = np.clip(np.rint(np.ldexp(drawn, fraction_bits)), low, high).astype(np.int64)
+        encoded = np.clip(np.rint(np.ldexp(drawn.all, fraction_bits)), low, high).astype(np.int64)
         logits = network.decode_logits(network.run_clear(encoded))
         precision = check_precision(layers, quantised, chosen, architecture, drawn, logits)
         return dataclasses.replace(network, precision=precision)

@@ -95,7 +95,7 @@ def from_onnx(path: str | Path) -> ConvertedLayers:
     def original(values: Floats) -> Floats:
         queries = values.astype(kind)
         batches = np.split(queries, len(queries)) if alone else [queries]
-        return np.concatenate([reals(list(evaluator.run(None, {entry.name: one}))[0], source) for one in batches])
+        return np.concatenate([reals(next(iter(evaluator.run(None, {entry.name: one}))), source) for one in batches])
 
     return ConvertedLayers(layers, original, source, unit)
 

@@ -91,6 +91,8 @@ def _linear(model: Any, name: str) -> tuple[list[FloatLayer], _Transform]:
         warnings.simplefilter("ignore")
         dimensions = np.ndim(model.predict(np.zeros((1, coefficients.shape[1]))))
     require(dimensions == 1, name, "one label", "several")
+    pairs = classes > 2 and hasattr(model, "dual_coef_")
+    require(not pairs, name, "a decision for every class", "one for every pair of classes")
     rows = 1 if classes == 2 else classes
     require(len(coefficients) == rows, name, f"coefficients of {classes} classes", f"{len(coefficients)} rows")
 

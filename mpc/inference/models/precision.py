@@ -113,7 +113,20 @@ class Scales:
         return Scales(self.fraction_bits, tuple(bits), tuple(scales)) if changed else None
 
 
-def draw_samples(shape: Shape, ends: tuple[float, float], quantised: Quantised, given: ArrayLike | None) -> Floats:
+@dataclass(frozen=True)
+class Samples:
+    """Sample queries ``(n, *shape)``, of which the caller's are the first."""
+
+    all: Floats
+    given: int
+
+    @property
+    def compared(self) -> Floats:
+        """Those on which the original runs, which can be slow: the caller's, the corners, and a few others."""
+        return np.concatenate([self.all[: self.given], self.all[self.given :][-4 - _COMPARED :]])
+
+
+def draw_samples(shape: Shape, ends: tuple[float, float], quantised: Quantised, given: ArrayLike | None) -> Samples:
     """Return sample queries: the caller's, uniform ones, and corners of the range.
 
     They are the same in every run. No secret depends on them.
@@ -130,14 +143,14 @@ def draw_samples(shape: Shape, ends: tuple[float, float], quantised: Quantised, 
     drawn = rng.uniform(low, high, (count, *shape))
     corners = rng.choice(np.array([low, high]), (2, *shape))
     samples = [drawn, np.full((1, *shape), low), np.full((1, *shape), high), corners]
+    mine = np.empty((0, *shape))
     if given is not None:
         mine = reals(given, "samples")
         if mine.shape[1:] != shape or not len(mine):
             raise ParameterError(f"expected samples of shape (n, {', '.join(map(str, shape))}), found {mine.shape}")
         if not (mine.min() >= low and mine.max() <= high):
             raise RangeError(f"expected samples from {low} to {high}, found {mine.min()} to {mine.max()}")
-        samples = [mine, *samples]
-    return np.concatenate(samples)
+    return Samples(np.concatenate([mine, *samples]), len(mine))
 
 
 def choose_scales(quantised: Quantised, topology: Topology, samples: Floats) -> Scales:
@@ -181,7 +194,7 @@ def check_precision(
     quantised: Quantised,
     scales: Scales,
     topology: Topology,
-    samples: Floats,
+    drawn: Samples,
     logits: Floats,
 ) -> Precision:
     """Hold the fixed-point logits of samples to the float layers, and these to the model that they come from.
@@ -190,8 +203,8 @@ def check_precision(
         ParameterError: a difference beyond what was derived, with the numbers.
         RangeError: a layer whose weights are mostly lost in rounding, with the bits that would do.
     """
-    original = layers.compare(samples[-4 - _COMPARED :]) if isinstance(layers, ConvertedLayers) else None
-    floats = [layer for layer in layers if isinstance(layer, FloatLayer)]
+    original = layers.compare(drawn.compared) if isinstance(layers, ConvertedLayers) else None
+    floats, samples = [layer for layer in layers if isinstance(layer, FloatLayer)], drawn.all
     expected = run(floats, samples)
     low, high = _error_bound(quantised, scales, topology, samples)
     # Folding and the comparison itself are done in float64.
