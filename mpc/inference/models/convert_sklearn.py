@@ -18,6 +18,7 @@ from mpc.inference.models.converted import DOUBLE, SINGLE, ConvertedLayers, requ
 from mpc.inference.models.floats import BatchNorm, Flatten, FloatLayer, Floats, Linear, ReLU
 from mpc.inference.models.floats.layer import reals
 
+_DUAL = 2.0**-40  # a decision summed over support vectors, whose terms cancel
 _SUPPORTED = "LogisticRegression, LinearSVC, MLPClassifier"
 _Transform = Callable[[Floats], Floats]
 
@@ -67,9 +68,8 @@ def from_sklearn(model: Any) -> ConvertedLayers:
     parts = [getattr(final, key, None) for key in ("coef_", "intercept_")]
     parts += [*getattr(final, "coefs_", []), *getattr(final, "intercepts_", [])]
     single = any(getattr(part, "dtype", None) in (np.float32, np.float16) for part in parts)
-    return ConvertedLayers(
-        [Flatten(), *scaled, *layers], original, f"the estimator {name}", SINGLE if single else DOUBLE
-    )
+    unit = SINGLE if single else _DUAL if hasattr(final, "dual_coef_") else DOUBLE
+    return ConvertedLayers([Flatten(), *scaled, *layers], original, f"the estimator {name}", unit)
 
 
 def _check_predictions(logits: Floats, predicted: Any, classes: Any, name: str) -> None:

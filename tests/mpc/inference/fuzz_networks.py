@@ -11,12 +11,13 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import io
+import os
 import re
+import sys
 import tempfile
 import warnings
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -168,7 +169,7 @@ def from_an_onnx_file(rng: np.random.Generator, folder: Path) -> Sample:
     module, shape = torch_network(rng)
     path = folder / "network.onnx"
     try:
-        with contextlib.redirect_stdout(io.StringIO()):  # the exporter prints the graphs that it cannot write
+        with quiet():  # the exporter prints the graphs that it cannot write
             torch.onnx.export(
                 module.float(), (torch.zeros(2, *shape),), str(path), dynamo=False, input_names=["x"],
                 dynamic_axes={"x": {0: "n"}},
@@ -215,6 +216,20 @@ def from_an_estimator(rng: np.random.Generator, folder: Path) -> Sample:
 
     kind = "sklearn mlp" if isinstance(estimator, neural_network.MLPClassifier) else "sklearn"
     return Sample(kind, lambda: from_sklearn(whole), (features,), (0.0, 1.0), original)
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Send what C++ code prints nowhere."""
+    sys.stdout.flush()
+    kept, nowhere = os.dup(1), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 1)
+        os.close(kept)
+        os.close(nowhere)
 
 
 MAKERS = (from_a_torch_module, from_a_torch_module, from_an_onnx_file, from_an_estimator)

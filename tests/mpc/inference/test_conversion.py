@@ -19,6 +19,7 @@ from torch import nn
 from mpc.errors import ParameterError, RangeError
 from mpc.inference import Linear, Network, ReLU, from_onnx, from_sklearn, from_torch
 from mpc.inference.models.converted import SINGLE, ConvertedLayers
+from mpc.inference.models.fixed import MaxPool, Rectify
 from tests.mpc.inference.examples import Session
 from tests.mpc.inference.fuzz_networks import fuzz
 from tests.mpc.inference.test_convert import write_onnx
@@ -339,12 +340,12 @@ def test_a_twin_outside_its_bound_is_refused(monkeypatch: pytest.MonkeyPatch, di
         Network.from_layers(layers, (3,), fraction_bits=10)
 
 
-def test_sums_of_unequal_memory_order_reach_the_circuits() -> None:
-    model = nn.Sequential(nn.Conv2d(1, 2, 3), nn.AvgPool2d((1, 2), (2, 1)), nn.ReLU(), nn.Flatten(), nn.Linear(8, 2))
-    network = Network.from_layers(from_torch(model), (1, 5, 5), ring_bits=45)
-    encoded = network.encode_inputs(np.random.default_rng(0).uniform(0, 1, (1, 1, 5, 5)))
-    left, right = Session.open(network).run(encoded)
-    np.testing.assert_array_equal(network.ring.signed(network.ring.add(left, right)), network.run_clear(encoded))
+@pytest.mark.parametrize("layer", [Rectify(), MaxPool((1, 1), (1, 1))])
+def test_circuits_get_shares_in_a_row_whatever_order_memory_has(layer) -> None:
+    shares = np.arange(64, dtype=np.uint64).reshape(4, 8, 2, 1)[:, :, :1]  # every other word
+    rows = layer.circuit_rows(shares)
+    assert rows.flags.c_contiguous
+    np.testing.assert_array_equal(rows[:, 0], np.arange(0, 64, 2))
 
 
 def test_random_networks_are_right_or_refused() -> None:
