@@ -13,8 +13,9 @@ A party makes a :class:`Network` from float layers and opens its side of a sessi
 from mpc.inference.linear.architecture import Architecture
 from mpc.inference.linear.dealt import TRUST, Dealer, dealer_give_seeds, querying_take_seeds
 from mpc.inference.linear.weights import NetworkWeights
-from mpc.inference.models.convert import from_sklearn, from_torch
 from mpc.inference.models.convert_onnx import from_onnx
+from mpc.inference.models.convert_sklearn import from_sklearn
+from mpc.inference.models.convert_torch import from_torch
 from mpc.inference.models.floats import (
     AdaptiveAvgPool2d,
     AvgPool2d,

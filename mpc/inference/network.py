@@ -6,6 +6,7 @@ result, bit by bit. Fixed-point rounding is part of the network, not of the prot
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import math
 from collections.abc import Sequence
@@ -20,9 +21,12 @@ from mpc.inference.linear.architecture import Architecture
 from mpc.inference.linear.encoding import plan
 from mpc.inference.linear.rlwe import DEGREES, LARGEST_NORM_BITS
 from mpc.inference.models.fixed import FixedWeights, Nonlinearity, PrivateLayer, Step
+from mpc.inference.models.floats.layer import finite_range, reals, whole_numbers
 from mpc.inference.models.limits import LARGEST_BATCH, LARGEST_RING_BITS, SMALLEST_RING_BITS
+from mpc.inference.models.precision import Precision, Scales, check_precision, choose_scales, draw_samples
 from mpc.inference.models.quantise import quantise
 from mpc.inference.models.ranges import LayerRange, check_ranges, worst_case
+from mpc.inference.models.shapes import Shape
 from mpc.ring import Ring, Words
 
 
@@ -34,11 +38,13 @@ class Network:
         architecture: public.
         weights: of the private layers, in order.
         ranges: the worst case after every layer.
+        precision: how close it came to its float layers, if it was made of some.
     """
 
     architecture: Architecture
     weights: tuple[FixedWeights, ...]
     ranges: tuple[LayerRange, ...]
+    precision: Precision | None = None
 
     @classmethod
     def from_layers(
@@ -49,8 +55,12 @@ class Network:
         fraction_bits: int = 12,
         ring_bits: int | None = 41,
         session_queries: int = 2048,
+        samples: ArrayLike | None = None,
     ) -> Network:
-        """Quantise float layers (:mod:`mpc.inference.models.floats`), weights at 2^f, biases at 2^(2f).
+        """Quantise float layers (:mod:`mpc.inference.models.floats`) and hold the result to them on sample queries.
+
+        Layers of a converter are also held to the model that they come from. Weights are at 2^f, or finer where they
+        are small. See :mod:`mpc.inference.models.precision`, which may warn.
 
         Args:
             layers: ending with the one that gives the logits, not with a softmax.
@@ -59,26 +69,50 @@ class Network:
             fraction_bits: f.
             ring_bits: l. None means the narrowest ring that holds every worst case.
             session_queries: for how many queries the weights stay hidden within 2^-40. See :meth:`leakage_bits`.
+            samples: queries ``(n, *input_shape)`` like those that will come, for the comparison. Others are drawn.
 
         Raises:
-            ParameterError: layers that are not supported or do not fit each other, named.
+            ParameterError: layers that are not supported or do not fit each other, named, or a result that differs
+                from them, or they from the model that they come from, by more than rounding explains.
             RangeError: weights, or worst-case values, that do not fit the ring, with the layer and the numbers.
         """
-        low, high = (math.floor(math.ldexp(end, fraction_bits) + 0.5) for end in input_range)
-        public, fixed = quantise(layers, tuple(input_shape), fraction_bits)
+        shape = whole_numbers(input_shape, "input_shape")
+        fraction_bits, session_queries = whole_numbers(
+            (fraction_bits, session_queries), "fraction_bits, session_queries"
+        )
+        if ring_bits is not None:
+            (ring_bits,) = whole_numbers((ring_bits,), "ring_bits")
+        ends = finite_range(input_range)
+        low, high = (math.floor(math.ldexp(end, fraction_bits) + 0.5) for end in ends)
+        quantised = quantise(layers, shape, fraction_bits)
         architecture = Architecture(
-            input_shape=tuple(input_shape),
+            input_shape=shape,
             input_range=(low, high),
-            layers=tuple(public),
+            layers=tuple(quantised.layers),
             fraction_bits=fraction_bits,
             ring_bits=LARGEST_RING_BITS if ring_bits is None else ring_bits,
             session_queries=session_queries,
         )
+        _check_shapes(architecture, [(real.weight.shape, real.bias.shape) for real in quantised.weights])
+        drawn = draw_samples(shape, ends, quantised, samples)
+        scales: Scales | None = choose_scales(quantised, architecture, drawn.all)
+        while scales is not None:  # until the ring holds the worst case
+            chosen = scales
+            architecture = msgspec.structs.replace(architecture, weight_bits=chosen.public)
+            fixed = chosen.fixed(quantised)
+            ranges = worst_case(architecture, fixed)
+            scales = chosen.lowered(architecture, ranges)
         if ring_bits is None:
-            needed = max(found.ring_bits for found in worst_case(architecture, fixed))
-            needed = min(max(needed, 2 * fraction_bits, SMALLEST_RING_BITS), LARGEST_RING_BITS)
+            needed = max(found.ring_bits for found in ranges)
+            widest = fraction_bits + max(architecture.private_bits) + 1
+            smallest = 2 * fraction_bits if chosen.public is msgspec.UNSET else widest
+            needed = min(max(needed, smallest, SMALLEST_RING_BITS), LARGEST_RING_BITS)
             architecture = msgspec.structs.replace(architecture, ring_bits=needed)
-        return cls.from_weights(architecture, fixed)
+        network = cls.from_weights(architecture, fixed)
+        encoded = np.clip(np.rint(np.ldexp(drawn.all, fraction_bits)), low, high).astype(np.int64)
+        logits = network.decode_logits(network.run_clear(encoded))
+        precision = check_precision(layers, quantised, chosen, architecture, drawn, logits)
+        return dataclasses.replace(network, precision=precision)
 
     @classmethod
     def from_weights(cls, architecture: Architecture, weights: Sequence[FixedWeights]) -> Network:
@@ -88,17 +122,7 @@ class Network:
             ParameterError: shapes that differ, or weights too large for the flooding.
             RangeError: see :func:`~mpc.inference.models.ranges.check_ranges`.
         """
-        private = [
-            (step.name, step.layer.convolution(step.before))
-            for step in architecture.steps()
-            if isinstance(step.layer, PrivateLayer)
-        ]
-        if len(private) != len(weights):
-            raise ParameterError(f"expected weights of {len(private)} private layers, found {len(weights)}")
-        for (name, shape), fixed in zip(private, weights, strict=True):
-            expected = shape.weight_shape
-            if fixed.weights.shape != expected or fixed.bias.shape != expected[:1]:
-                raise ParameterError(f"expected weights of shape {expected} in {name}, found {fixed.weights.shape}")
+        _check_shapes(architecture, [(fixed.weights.shape, fixed.bias.shape) for fixed in weights])
         ranges = check_ranges(architecture, weights)
         return cls(_with_encryption(architecture, weights), tuple(weights), tuple(ranges))
 
@@ -132,16 +156,18 @@ class Network:
         Raises:
             ParameterError, RangeError: wrong shape, or values outside the input range.
         """
-        encoded = self.ring.encode(values, self.architecture.fraction_bits)
+        encoded = self.ring.encode(reals(values, "queries"), self.architecture.fraction_bits)
         check_queries(self.architecture, encoded)
         return encoded
 
     def decode_logits(self, logits: NDArray[np.int64] | Words) -> NDArray[np.float64]:
         """Decode fixed-point logits, signed or as ring elements, to real numbers."""
-        return self.ring.decode(self.ring.reduce(logits), 2 * self.architecture.fraction_bits)
+        return self.ring.decode(self.ring.reduce(logits), self.architecture.logit_bits)
 
     def run_clear(self, queries: NDArray[np.int64] | Words) -> NDArray[np.int64]:
-        """Compute fixed-point queries ``(n, *input_shape)`` to fixed-point logits ``(n, classes)``, scale 2^(2f)."""
+        """Compute fixed-point queries ``(n, *input_shape)`` to fixed-point logits ``(n, classes)``.
+
+        They carry f fraction bits and those of the last layer's weights."""
         check_queries(self.architecture, queries)
         ring, values = self.ring, self.ring.reduce(queries)
         weights = iter(self.weights)
@@ -182,6 +208,21 @@ def check_queries(architecture: Architecture, queries: NDArray[np.int64] | Words
         raise RangeError(
             f"expected queries from {low} to {high} in fixed point, found {values.min()} to {values.max()}"
         )
+
+
+def _check_shapes(architecture: Architecture, found: Sequence[tuple[Shape, Shape]]) -> None:
+    """Refuse weights and biases of other shapes than the architecture's."""
+    private = [
+        (step.name, step.layer.convolution(step.before))
+        for step in architecture.steps()
+        if isinstance(step.layer, PrivateLayer)
+    ]
+    if len(private) != len(found):
+        raise ParameterError(f"expected weights of {len(private)} private layers, found {len(found)}")
+    for (name, shape), (weights, bias) in zip(private, found, strict=True):
+        expected = shape.weight_shape
+        if weights != expected or bias != expected[:1]:
+            raise ParameterError(f"expected weights of shape {expected} in {name}, found {weights}")
 
 
 def _with_encryption(architecture: Architecture, weights: Sequence[FixedWeights]) -> Architecture:

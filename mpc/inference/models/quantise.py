@@ -1,26 +1,23 @@
-"""The conversion of float layers to public layers and private weights. Here floats enter the ring."""
+"""The conversion of float layers to public layers and folded private weights."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from mpc.errors import ParameterError
-from mpc.inference.models.fixed import AnyLayer, FixedWeights
 from mpc.inference.models.floats import SUPPORTED, FloatLayer
-from mpc.inference.models.quantiser import Quantiser
+from mpc.inference.models.quantiser import Quantised, Quantiser
 from mpc.inference.models.shapes import Shape
 
 
-def quantise(
-    layers: Sequence[object], input_shape: Shape, fraction_bits: int
-) -> tuple[list[AnyLayer], list[FixedWeights]]:
-    """Return public layers and private weights.
+def quantise(layers: Sequence[object], input_shape: Shape, fraction_bits: int) -> Quantised:
+    """Return public layers and private weights, folded and not rounded yet.
 
     Two private layers in a row get a rescaling between them. A ReLU on values that are not negative is dropped.
 
     Raises:
         ParameterError: a layer that is not supported or does not fit its place, with its name.
-        RangeError: a weight or bias that is not finite or far too large.
+        RangeError: a weight or bias that is not finite.
     """
     quantiser = Quantiser(input_shape, fraction_bits)
     for index, layer in enumerate(layers):

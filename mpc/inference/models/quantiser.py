@@ -6,7 +6,9 @@ The factor goes into the weights of a neighbouring private layer:
 * A pool on narrow values (after a ReLU, or on the input) goes into the weights of the next private layer, but not into
   its bias.
 * A pool on wide values (between a private layer and its ReLU, or after the last one) goes into the weights and the
-  bias of that private layer. Weights then lose log2(window size) of their f fraction bits.
+  bias of that private layer.
+
+Weights that this makes too small for f fraction bits get more of them. See :mod:`mpc.inference.models.precision`.
 
 Batch normalisation is folded into the private layer before it, or else into the next one. Neither is exact where a
 non-linearity or zero padding lies between. It is then a private layer of its own, with a number a channel.
@@ -14,7 +16,7 @@ non-linearity or zero padding lies between. It is then a private layer of its ow
 Adaptive pooling over unequal windows goes into the Linear layer after it. Max pooling and ReLU, in either order, are
 one circuit.
 
-The circuits drop f bits, which rounds down. Half a unit of what stays goes into the bias before them. Activations are
+The circuits drop bits, which rounds down. Half a unit of what stays goes into the bias before them. Activations are
 so rounded to nearest, for free.
 """
 
@@ -47,12 +49,42 @@ LARGEST_BIAS_BITS = 62
 
 
 @dataclass(repr=False)
-class _FloatWeights:
-    """The weights of a private layer that is not quantised yet."""
+class RealWeights:
+    """The weights ``(outputs, channels, kh, kw)`` and bias of a private layer, with all that was folded into them.
+
+    Attributes:
+        half: what the bias gets besides, so that dropping bits rounds to nearest.
+    """
 
     name: str
     weight: Floats
     bias: Floats
+    half: float = 0.0
+
+    def fixed(self, fraction_bits: int, weight_bits: int, before: int, after: int) -> FixedWeights:
+        """Return the weights at 2^weight_bits, for inputs at 2^(f + before) and activations at 2^(f + after).
+
+        Raises:
+            RangeError: a weight or bias that is not finite or far too large.
+        """
+        weight, bias = np.ldexp(self.weight, after - before), np.ldexp(self.bias, after) + self.half
+        return FixedWeights(
+            _scaled(weight, weight_bits, LARGEST_WEIGHT_BITS, self.name),
+            _scaled(bias, fraction_bits + weight_bits, LARGEST_BIAS_BITS, self.name),
+        )
+
+
+@dataclass(frozen=True, repr=False)
+class Quantised:
+    """A network whose layers are public and whose private weights are still real numbers.
+
+    Attributes:
+        slopes: of leaky ReLUs, before rounding, by their place.
+    """
+
+    layers: list[AnyLayer]
+    weights: list[RealWeights]
+    slopes: dict[int, float]
 
 
 class Quantiser:
@@ -60,7 +92,8 @@ class Quantiser:
 
     def __init__(self, input_shape: Shape, fraction_bits: int) -> None:
         self._public: list[AnyLayer] = []
-        self._floats: list[_FloatWeights] = []
+        self._floats: list[RealWeights] = []
+        self._slopes: dict[int, float] = {}
         self._input_shape = input_shape
         self._fraction_bits = fraction_bits
         self._wide = False  # values carry 2f fraction bits: after a private layer, up to the next non-linearity
@@ -80,28 +113,23 @@ class Quantiser:
             shape = public.output_shape(shape, f"layer {index} ({public.kind})")
         return shape
 
-    def finish(self, last: str) -> tuple[list[AnyLayer], list[FixedWeights]]:
-        """Return the public layers and the private weights as integers.
+    def finish(self, last: str) -> Quantised:
+        """Return the public layers and the private weights.
 
         Args:
             last: the name of the last float layer.
 
         Raises:
             ParameterError: the network does not end with a private layer.
-            RangeError: a weight or bias that is not finite or far too large.
         """
         self.refuse_unequal_means("nothing")
         self._settle()
         if not self._wide:
             raise ParameterError(f"expected a Conv2d or Linear layer to give the logits, found {last} at the end")
-        bits = self._fraction_bits
-        return self._public, [
-            FixedWeights(
-                _scaled(layer.weight, bits, LARGEST_WEIGHT_BITS, layer.name),
-                _scaled(layer.bias, 2 * bits, LARGEST_BIAS_BITS, layer.name),
-            )
-            for layer in self._floats
-        ]
+        for layer in self._floats:
+            if not (np.isfinite(layer.weight).all() and np.isfinite(layer.bias).all()):
+                raise RangeError(f"expected finite weights in {layer.name}, found NaN or infinity")
+        return Quantised(self._public, self._floats, self._slopes)
 
     def refuse_unequal_means(self, found: str) -> None:
         """Refuse a layer that cannot follow means over unequal windows, if there are any."""
@@ -169,6 +197,7 @@ class Quantiser:
         self._settle()
         if self._wide or not self._positive:
             self._narrow(LeakyRectify(fixed), positive=False)
+            self._slopes[len(self._public) - 1] = slope
 
     def maximum(self, kernel: Pair, stride: Pair, padding: Sides) -> None:
         """Add max pooling."""
@@ -206,7 +235,7 @@ class Quantiser:
         self._public.append(FlattenShape())
 
     def _add(self, public: Convolve | Dense, weight: Floats, bias: Floats, name: str) -> None:
-        self._floats.append(_FloatWeights(name, weight, bias))
+        self._floats.append(RealWeights(name, weight, bias))
         self._public.append(public)
         self._wide, self._pending, self._share, self._edges = True, Pending.nothing(), 1.0, False
 
@@ -223,8 +252,7 @@ class Quantiser:
     def _narrow(self, layer: AnyLayer, *, positive: bool) -> None:
         """Add a layer after which values are narrow. Wide ones before it are rounded to nearest."""
         if self._wide:
-            before = self._floats[-1]
-            before.bias = before.bias + math.ldexp(0.5, -self._fraction_bits) * self._share
+            self._floats[-1].half = math.ldexp(0.5, -self._fraction_bits) * self._share
         self._public.append(layer)
         self._wide, self._positive = False, positive
 

@@ -20,7 +20,7 @@ from mpc.channels.frames import Buffer
 from mpc.channels.memory import MemoryChannel
 from mpc.errors import PeerError
 from mpc.inference import Architecture, Network
-from mpc.inference.models.quantise import FixedWeights
+from mpc.inference.models.fixed import FixedWeights
 from mpc.randomness import RoleRandomness
 from mpc.ring import Ring
 

@@ -149,7 +149,7 @@ class Nonlinearity(Layer, frozen=True):
 
     def circuit_rows(self, shares: Words) -> Words:
         """Lay one party's shares out as the circuit takes them, with a row an output and a word a value."""
-        return shares.reshape(-1, 1)
+        return np.ascontiguousarray(shares.reshape(-1, 1))
 
     def interval(
         self, low: Integers, high: Integers, dropped_bits: int, fraction_bits: int

@@ -66,7 +66,7 @@ class MaxPool(Nonlinearity, frozen=True, tag="MaxPool"):
     def circuit_rows(self, shares: Words) -> Words:
         """Lay the shares out with a row a window."""
         windows = windows_of(shares, self.kernel, self.stride, self.padding)
-        return np.asarray(windows.reshape(-1, math.prod(self.kernel)))
+        return np.ascontiguousarray(windows.reshape(-1, math.prod(self.kernel)))
 
     def rectified(self) -> MaxPool:
         """Return this layer with ``rectify``."""

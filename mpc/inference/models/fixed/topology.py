@@ -36,7 +36,8 @@ class Step:
     Attributes:
         name: for sentences.
         before, after: one query's shape at its input and at its output.
-        dropped_bits: how many bits a non-linearity drops here, which is f on wide values and 0 on narrow ones.
+        dropped_bits: how many bits a non-linearity drops here. On wide values they are the weight bits of the private
+            layer before, on narrow ones there are none.
     """
 
     name: str
@@ -56,6 +57,8 @@ class Topology(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         layers: in order. The last private one leaves the logits.
         fraction_bits: f.
         ring_bits: l. All shares lie in Z_2^l.
+        weight_bits: g, the fraction bits of each private layer's weights. Its outputs carry f + g, and the
+            non-linearity behind it drops g. Left out, they are all f.
 
     Raises:
         ParameterError: shapes that do not fit each other, or anything beyond the limits.
@@ -66,6 +69,7 @@ class Topology(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     layers: tuple[AnyLayer, ...]
     fraction_bits: int
     ring_bits: int
+    weight_bits: tuple[int, ...] | msgspec.UnsetType = msgspec.UNSET
 
     def __post_init__(self) -> None:
         require(1 <= len(self.layers) <= LARGEST_DEPTH, f"1 to {LARGEST_DEPTH} layers", len(self.layers))
@@ -76,8 +80,27 @@ class Topology(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         low, high = self.input_range
         limit = 1 << (self.ring_bits - 1)
         require(-limit < low <= high < limit, "an input range within the ring", self.input_range)
+        if self.weight_bits is not msgspec.UNSET:
+            most = self.ring_bits - 1 - self.fraction_bits
+            private = sum(isinstance(layer, PrivateLayer) for layer in self.layers)
+            require(len(self.weight_bits) == private, f"weight bits of {private} private layers", len(self.weight_bits))
+            require(all(1 <= bits <= most for bits in self.weight_bits), f"1 to {most} weight bits", self.weight_bits)
+            canonical = any(bits != self.fraction_bits for bits in self.weight_bits)
+            require(canonical, "weight bits left out where all are the fraction bits", self.weight_bits)
         for _ in self.steps():  # checks as it goes
             pass
+
+    @property
+    def private_bits(self) -> tuple[int, ...]:
+        """The fraction bits of each private layer's weights."""
+        if self.weight_bits is not msgspec.UNSET:
+            return self.weight_bits
+        return (self.fraction_bits,) * sum(isinstance(layer, PrivateLayer) for layer in self.layers)
+
+    @property
+    def logit_bits(self) -> int:
+        """The fraction bits of the logits."""
+        return self.fraction_bits + self.private_bits[-1]
 
     @property
     def classes(self) -> int:
@@ -92,12 +115,15 @@ class Topology(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         """
         shape, wide = self.input_shape, False
         check_tensor(shape, "input")
+        weight_bits, dropped = iter(self.private_bits), 0
         for index, layer in enumerate(self.layers):
             name = f"layer {index} ({layer.kind})"
             layer.check_place(name, wide, self.fraction_bits)
             after = layer.output_shape(shape, name)
             check_tensor(after, name)
-            yield Step(name, layer, shape, after, self.fraction_bits if wide else 0)
+            if isinstance(layer, PrivateLayer):
+                dropped = next(weight_bits)
+            yield Step(name, layer, shape, after, dropped if wide else 0)
             shape, wide = after, layer.leaves_wide(wide)
         require(wide, "a private layer as the last one but public maps", self.layers[-1].kind)
         require(len(shape) == 1, "one row of logits at the end", shape)

@@ -46,6 +46,10 @@ class LeakyReLU(FloatLayer):
         """Compute x, or slope x where x is negative."""
         return np.asarray(np.where(values >= 0, values, self.slope * values))
 
+    def rounding(self, values: Floats, error: Floats, unit: float) -> Floats:
+        """Add the rounding of one product."""
+        return error * max(1.0, abs(self.slope)) + unit * abs(self.slope) * np.abs(values)
+
     def enter(self, quantiser: Quantiser, name: str) -> None:
         """Become a circuit, which is that of ReLU with a slope of 0."""
         if self.slope == 0:

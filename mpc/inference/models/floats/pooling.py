@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 
 from mpc.errors import ParameterError
 from mpc.inference.models.arithmetic import windows_of
-from mpc.inference.models.floats.layer import FloatLayer, Floats, Pair, Sides, check_image, pair, sides
+from mpc.inference.models.floats.layer import FloatLayer, Floats, Pair, Sides, check_image, gamma, pair, sides
 from mpc.inference.models.quantiser import Quantiser
 from mpc.inference.models.shapes import NO_PADDING, Shape
 
@@ -40,6 +41,10 @@ class AvgPool2d(_Pool):
     def clear(self, values: Floats) -> Floats:
         """Compute the mean of each window."""
         return np.asarray(windows_of(values, *self._windows()).mean(axis=-1))
+
+    def rounding(self, values: Floats, error: Floats, unit: float) -> Floats:
+        """Add the rounding of a sum."""
+        return self.clear(error) + gamma(math.prod(pair(self.kernel)), unit) * self.clear(np.abs(values))
 
     def enter(self, quantiser: Quantiser, name: str) -> None:
         """Become a sum, and a factor of a neighbouring layer."""
@@ -80,7 +85,12 @@ class AdaptiveAvgPool2d(FloatLayer):
         """Compute the mean of each window."""
         rows, columns = pair(self.output)
         height, width = values.shape[2:]
-        return np.asarray(np.einsum("nchw,ih,jw->ncij", values, _means(height, rows), _means(width, columns)))
+        means = np.einsum("nchw,ih,jw->ncij", values, _means(height, rows), _means(width, columns), optimize=True)
+        return np.asarray(means)
+
+    def rounding(self, values: Floats, error: Floats, unit: float) -> Floats:
+        """Add the rounding of a sum."""
+        return self.clear(error) + gamma(math.prod(values.shape[2:]), unit) * self.clear(np.abs(values))
 
     def enter(self, quantiser: Quantiser, name: str) -> None:
         """Become average pooling over equal windows, or else a part of the Linear layer that follows."""

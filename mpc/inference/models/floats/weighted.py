@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 from dataclasses import dataclass, replace
 from typing import TypeVar
@@ -12,7 +13,7 @@ from numpy.typing import ArrayLike
 from mpc.errors import ParameterError
 from mpc.inference.models.arithmetic import padded
 from mpc.inference.models.fixed import Convolve, Dense
-from mpc.inference.models.floats.layer import FloatLayer, Floats, Pair, Sides, check_image, pair, sides
+from mpc.inference.models.floats.layer import FloatLayer, Floats, Pair, Sides, check_image, gamma, pair, reals, sides
 from mpc.inference.models.quantiser import Quantiser
 from mpc.inference.models.shapes import Shape
 
@@ -38,8 +39,15 @@ class WeightedLayer(FloatLayer):
             ParameterError: weights or bias of another shape, with the layer's name.
         """
 
+    def rounding(self, values: Floats, error: Floats, unit: float) -> Floats:
+        """Add the rounding of a sum of products."""
+        weight, bias = np.abs(reals(self.weight, repr(self))), np.abs(reals(self.bias, repr(self)))
+        terms = math.prod(weight.shape[1:])
+        product = self.filled(weight, np.zeros_like(bias)).clear(error)
+        return product + gamma(terms, unit) * self.filled(weight, bias).clear(np.abs(values) + error)
+
     def _checked(self, dimensions: int, name: str) -> tuple[Floats, Floats]:
-        weight, bias = np.asarray(self.weight, np.float64), np.asarray(self.bias, np.float64)
+        weight, bias = reals(self.weight, name), reals(self.bias, name)
         if weight.ndim != dimensions or 0 in weight.shape:
             raise ParameterError(f"expected weights of {dimensions} dimensions in {name}, found shape {weight.shape}")
         if bias.shape != weight.shape[:1]:
@@ -159,13 +167,23 @@ class BatchNorm(FloatLayer):
         ones = (1,) * (values.ndim - 2)
         return np.asarray(values * factor.reshape(-1, *ones) + shift.reshape(-1, *ones))
 
+    def rounding(self, values: Floats, error: Floats, unit: float) -> Floats:
+        """Add the rounding of a difference, a few products and a sum."""
+        channels, ones = values.shape[1], (1,) * (values.ndim - 2)
+        factor, _ = self._affine(channels, repr(self))
+        centre = np.broadcast_to(np.abs(reals(self.mean, repr(self)) * factor), (channels,))
+        constant = centre + np.abs(np.broadcast_to(reals(self.shift, repr(self)), (channels,)))
+        stretched = np.abs(factor).reshape(-1, *ones)
+        size = stretched * (np.abs(values) + error) + constant.reshape(-1, *ones)
+        return np.asarray(stretched * error + gamma(8, unit) * size)
+
     def enter(self, quantiser: Quantiser, name: str) -> None:
         """Become a factor and a constant for every channel."""
         quantiser.normalise(*self._affine(quantiser.shape()[0], name), name)
 
     def _affine(self, channels: int, name: str) -> tuple[Floats, Floats]:
         """The layer as factor x + shift, a number a channel each."""
-        parts = [np.asarray(p, np.float64) for p in (self.mean, self.variance, self.scale, self.shift)]
+        parts = [reals(p, name) for p in (self.mean, self.variance, self.scale, self.shift)]
         if any(part.shape not in ((), (1,), (channels,)) for part in parts):
             raise ParameterError(f"expected {channels} channels in {name}, found {max(part.size for part in parts)}")
         mean, variance, scale, shift = (np.broadcast_to(part, (channels,)) for part in parts)
