@@ -74,8 +74,8 @@ class RunOptions(BaseModel):
     @field_validator("session")
     @classmethod
     def _usable_as_a_name(cls, value: str | None) -> str | None:
-        if value is not None and not re.fullmatch(r"[A-Za-z0-9_-]{1,40}", value):
-            raise ValueError(f"expected 1 to 40 letters, digits, `-` or `_`, found {value!r}")
+        if value is not None and not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_-]{,39}", value):
+            raise ValueError(f"expected 1 to 40 letters, digits, `_` or, not first, `-`, found {value!r}")
         return value
 
 
@@ -107,6 +107,9 @@ def configure(arguments: list[str], protocols: Mapping[str, RunnableProtocol]) -
     """Return the configuration that the arguments and the file named by `--config` ask for. Raises `ConfigError`."""
     if not protocols:
         raise ConfigError("protocol: expected at least one in the folder `parties`, found none.")
+    for argument in arguments:
+        if not argument.isascii() and argument.encode(errors="replace").decode() != argument:
+            raise ConfigError(f"{argument!a}: expected text in UTF-8, found other bytes.")
     path, name = _file_and_protocol(arguments)
     document = read_file(path) if path else {}
     protocol = _protocol(name or document.get("protocol"), protocols)

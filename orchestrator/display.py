@@ -56,13 +56,15 @@ class RunDisplay:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.hide()
-        self._log.close()
+        with contextlib.suppress(OSError):
+            self._log.close()
 
     def say(self, text: str, *, shown: bool = True, when: float | None = None) -> None:
         """Write a line to the run's log, and to the terminal where no picture shows the same."""
         seconds = max(0.0, (when or time.time()) - self.scene.started)
         line = f"{seconds:8.2f} s  {text}"
-        self._log.write(f"{line}\n")
+        with contextlib.suppress(OSError):  # a full disk, and no log is worth a run
+            self._log.write(f"{line}\n")
         if shown and not self._console.is_terminal:
             self._console.print(line, markup=False, highlight=False, soft_wrap=True)
 

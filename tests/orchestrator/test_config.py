@@ -106,7 +106,7 @@ def test_scalars_are_read_as_a_person_means_them(text: str, value: object) -> No
         (["--deadline_s", "0"], "deadline_s: expected a number above 0, found 0 in --deadline_s."),
         (["--deadline_s", "soon"], "deadline_s: expected a number, found 'soon' in --deadline_s."),
         (["--launcher", "screen"], "launcher: expected 'tmux' or 'process', found 'screen' in --launcher."),
-        (["--session", "a:b"], "session: expected 1 to 40 letters, digits, `-` or `_`, found 'a:b'."),
+        (["--session", "a:b"], "session: expected 1 to 40 letters, digits, `_` or, not first, `-`, found 'a:b'."),
         (["--start_port", "65536"], "start_port: expected a number of at most 65535, found 65536 in --start_port."),
         (["--silence_s", ".inf"], "silence_s: expected a finite number, found inf in --silence_s."),
         (["--protocol", "chess"], "protocol: expected one of game, found 'chess'."),
