@@ -9,8 +9,10 @@ ended it. A command may have a status of its own.
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
@@ -45,6 +47,7 @@ def _run(protocols: Mapping[str, RunnableProtocol], arguments: list[str] | None)
     console = plain_console(WIDTH)
     try:
         configuration = configure(sys.argv[1:] if arguments is None else arguments, protocols)
+        console.quiet = configuration.output != "text"
         return _do(configuration, console, protocols)
     except ConfigError as error:
         return _say(str(error), 2)
@@ -68,6 +71,8 @@ def _do(configuration: Configuration, console: Console, protocols: Mapping[str, 
         report.show_files(console, Report=_rewrite_report(configuration.run, configuration.report, protocols))
         return 0
     outcome = execute(configuration, console)
+    if configuration.output == "json":
+        print(outcome.result_file.read_text(encoding="utf-8"), end="")
     files = (outcome.result_file, outcome.report_file)
     report.show(console, outcome.accounts, outcome.summary, *files, outcome.lost)
     return 0
@@ -78,16 +83,34 @@ def _run_command(chosen: ChosenCommand, configuration: Configuration, console: C
         outcome = chosen.command.run(configuration.settings, configuration.run.files_dir, chosen.options)
     if isinstance(outcome, int):
         return outcome
+    if configuration.output == "json":
+        print(json.dumps({"lines": dict(outcome.lines), "warnings": list(outcome.warnings)}, indent=2))
     report.show_summary(console, outcome)
     return 0
 
 
 def _rewrite_report(options: RunOptions, run: str, protocols: Mapping[str, RunnableProtocol]) -> Path:
-    folders = RunFolders(options.files_dir.resolve(), options.logs_dir.resolve(), run)
+    folders = RunFolders(options.files_dir.resolve(), options.logs_dir.resolve(), "")
+    folders = replace(folders, run=_name_of(run, folders))
     protocol = protocols.get(record.read(folders).protocol)
     if protocol is None:
         raise ConfigError(f"report: expected a run of {' or '.join(protocols)}, found another protocol's.")
     return report_page.write(folders, protocol)
+
+
+def _name_of(run: str, folders: RunFolders) -> str:
+    """Return the name of a run that is given by its name, its folder, or a file in it. Raises `ConfigError`."""
+    if "/" not in run and run not in ("", ".", ".."):
+        return run
+    path = Path(run).resolve()
+    if path.is_file():
+        path = path.parent
+    if path.parent not in (folders.files, folders.logs):
+        raise ConfigError(
+            f"report: expected a run in {folders.files} or {folders.logs} (see --files_dir and --logs_dir), "
+            f"found {run!r}."
+        )
+    return path.name
 
 
 def _say(sentence: str, status: int) -> int:

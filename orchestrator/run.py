@@ -79,7 +79,7 @@ def execute(configuration: Configuration, console: Console) -> Outcome:
                 recorder = Recorder(folders, configuration.protocol.name, started, plan, settings)
                 with recorder.until_end():
                     log, title = folders.logs / run / "run.log", f"{configuration.protocol.name} · {run}"
-                    with RunDisplay(plan, console, log, title) as display:
+                    with RunDisplay(plan, console, log, title, options.progress) as display:
                         _announce(display, console, folders, launcher, note)
                         running = Running(configuration.run, plan, folders, launcher, guard, display, recorder)
                         accounts = running.until_end()
