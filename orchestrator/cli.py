@@ -9,22 +9,21 @@ ended it. A command may have a status of its own.
 
 from __future__ import annotations
 
-import contextlib
-import io
-import os
+import json
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import TextIO
 
 from rich.console import Console
 
 from orchestrator import record, report
 from orchestrator.config import ChosenCommand, Configuration, RunOptions, configure
-from orchestrator.errors import Interrupted, RunFailed
+from orchestrator.errors import Interrupted, RunFailed, in_a_sentence
 from orchestrator.interruption import signals_raise
 from orchestrator.page import report_page
 from orchestrator.run import execute
+from orchestrator.streams import plain_console, steady_streams
 from parties.frame.errors import ConfigError, PartyError
 from parties.frame.plan import RunFolders, RunnableProtocol
 
@@ -33,17 +32,22 @@ WIDTH = 120  # of tables where no terminal says its own
 
 def main(protocols: Mapping[str, RunnableProtocol], arguments: list[str] | None = None) -> int:
     """Run what the arguments ask for and return the exit status. A failure is one sentence on standard error."""
-    status = _run(protocols, arguments)
-    heard = [_let_go(stream) for stream in (sys.stdout, sys.stderr)]
-    return status if status or all(heard) else 1
+    with steady_streams() as output:
+        try:
+            status = _run(protocols, arguments)
+        except SystemExit as left:  # after the help
+            status = left.code if isinstance(left.code, int) else 0
+        output.flush()
+        if output.refused is not None and status == 0:
+            status = _say(f"standard output: expected to write all of it, found: {output.refused.strerror}.", 1)
+    return status
 
 
 def _run(protocols: Mapping[str, RunnableProtocol], arguments: list[str] | None) -> int:
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")  # an arrow must not end a run on a terminal that cannot show it
-    console = Console() if sys.stdout.isatty() else Console(width=WIDTH)
+    console = plain_console(WIDTH)
     try:
         configuration = configure(sys.argv[1:] if arguments is None else arguments, protocols)
+        console.quiet = configuration.output != "text"
         return _do(configuration, console, protocols)
     except ConfigError as error:
         return _say(str(error), 2)
@@ -53,6 +57,8 @@ def _run(protocols: Mapping[str, RunnableProtocol], arguments: list[str] | None)
         if error.report is not None:
             report.show_files(console, Report=error.report)
         return _say(str(error), 1)
+    except OSError as error:  # a full disk, a folder that is gone
+        return _say(in_a_sentence(error), 1)
     except Interrupted as error:
         return _say(str(error), 128 + error.number)
 
@@ -65,6 +71,8 @@ def _do(configuration: Configuration, console: Console, protocols: Mapping[str, 
         report.show_files(console, Report=_rewrite_report(configuration.run, configuration.report, protocols))
         return 0
     outcome = execute(configuration, console)
+    if configuration.output == "json":
+        print(outcome.result_file.read_text(encoding="utf-8"), end="")
     files = (outcome.result_file, outcome.report_file)
     report.show(console, outcome.accounts, outcome.summary, *files, outcome.lost)
     return 0
@@ -75,33 +83,37 @@ def _run_command(chosen: ChosenCommand, configuration: Configuration, console: C
         outcome = chosen.command.run(configuration.settings, configuration.run.files_dir, chosen.options)
     if isinstance(outcome, int):
         return outcome
+    if configuration.output == "json":
+        print(json.dumps({"lines": dict(outcome.lines), "warnings": list(outcome.warnings)}, indent=2))
     report.show_summary(console, outcome)
     return 0
 
 
 def _rewrite_report(options: RunOptions, run: str, protocols: Mapping[str, RunnableProtocol]) -> Path:
-    folders = RunFolders(options.files_dir.resolve(), options.logs_dir.resolve(), run)
+    folders = RunFolders(options.files_dir.resolve(), options.logs_dir.resolve(), "")
+    folders = replace(folders, run=_name_of(run, folders))
     protocol = protocols.get(record.read(folders).protocol)
     if protocol is None:
         raise ConfigError(f"report: expected a run of {' or '.join(protocols)}, found another protocol's.")
     return report_page.write(folders, protocol)
 
 
+def _name_of(run: str, folders: RunFolders) -> str:
+    """Return the name of a run that is given by its name, its folder, or a file in it. Raises `ConfigError`."""
+    if "/" not in run and run not in ("", ".", ".."):
+        return run
+    path = Path(run).resolve()
+    if path.is_file():
+        path = path.parent
+    if path.parent not in (folders.files, folders.logs):
+        raise ConfigError(
+            f"report: expected a run in {folders.files} or {folders.logs} (see --files_dir and --logs_dir), "
+            f"found {run!r}."
+        )
+    return path.name
+
+
 def _say(sentence: str, status: int) -> int:
-    with contextlib.suppress(OSError):  # the terminal may have hung up
-        print(sentence, file=sys.stderr, flush=True)
+    """Print one line. What a path holds beside letters is shown as in a program."""
+    print("".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in sentence), file=sys.stderr)
     return status
-
-
-def _let_go(stream: TextIO) -> bool:
-    """Write what is still held back. Return false if it cannot be written.
-
-    The interpreter's own attempt, at its end, would fail for the same reason and replace our status by 120.
-    """
-    try:
-        stream.flush()
-    except OSError:
-        with contextlib.suppress(OSError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
-        return False
-    return True

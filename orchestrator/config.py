@@ -16,6 +16,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -26,12 +27,13 @@ from orchestrator.flags import FlagParser, is_flag, names_of
 from orchestrator.yaml_text import read_file
 from parties.frame.errors import ConfigError
 from parties.frame.plan import Command, RunnableProtocol
+from parties.frame.start import HOME
 
 Model = TypeVar("Model", bound=BaseModel)
 
 
-def _key(unit: str) -> dict[str, Any]:
-    return {"flag": True, "unit": unit}
+def _key(unit: str, basic: bool = False) -> dict[str, Any]:
+    return {"flag": True, "unit": unit, "basic": basic}
 
 
 class RunOptions(BaseModel):
@@ -40,7 +42,7 @@ class RunOptions(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     launcher: Literal["tmux", "process"] = Field(
-        "tmux", description="panes to look at, or plain processes", json_schema_extra=_key("name")
+        "tmux", description="panes to look at, or plain processes", json_schema_extra=_key("name", basic=True)
     )
     start_port: int = Field(
         23700,
@@ -56,6 +58,12 @@ class RunOptions(BaseModel):
     )
     attach: bool = Field(
         False, description="show the panes in this terminal while it runs", json_schema_extra={"flag": True}
+    )
+    progress: Literal["live", "lines", "none"] | None = Field(
+        None,
+        description="what to see while it runs: a live picture, plain lines, or nothing; default live on a terminal, "
+        "lines elsewhere",
+        json_schema_extra=_key("name", basic=True),
     )
     log_timing_file: Path | None = Field(
         None,
@@ -74,8 +82,8 @@ class RunOptions(BaseModel):
     @field_validator("session")
     @classmethod
     def _usable_as_a_name(cls, value: str | None) -> str | None:
-        if value is not None and not re.fullmatch(r"[A-Za-z0-9_-]{1,40}", value):
-            raise ValueError(f"expected 1 to 40 letters, digits, `-` or `_`, found {value!r}")
+        if value is not None and not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_-]{,39}", value):
+            raise ValueError(f"expected 1 to 40 letters, digits, `_` or, not first, `-`, found {value!r}")
         return value
 
 
@@ -94,6 +102,7 @@ class Configuration:
     Attributes:
         chosen: the command to run in place of the parties.
         report: the run whose report is to be written again, in place of a run.
+        output: what standard output gets, which is text, the result document alone, or nothing.
     """
 
     protocol: RunnableProtocol
@@ -101,12 +110,16 @@ class Configuration:
     run: RunOptions
     chosen: ChosenCommand | None = None
     report: str | None = None
+    output: Literal["text", "json", "none"] = "text"
 
 
 def configure(arguments: list[str], protocols: Mapping[str, RunnableProtocol]) -> Configuration:
     """Return the configuration that the arguments and the file named by `--config` ask for. Raises `ConfigError`."""
     if not protocols:
         raise ConfigError("protocol: expected at least one in the folder `parties`, found none.")
+    for argument in arguments:
+        if not argument.isascii() and argument.encode(errors="replace").decode() != argument:
+            raise ConfigError(f"{argument!a}: expected text in UTF-8, found other bytes.")
     path, name = _file_and_protocol(arguments)
     document = read_file(path) if path else {}
     protocol = _protocol(name or document.get("protocol"), protocols)
@@ -124,6 +137,7 @@ def configure(arguments: list[str], protocols: Mapping[str, RunnableProtocol]) -
         run=_merge(RunOptions, document.get("run"), given, f"{path} under `run:`"),
         chosen=chosen,
         report=given.get("report"),
+        output="json" if "json" in given else "none" if "quiet" in given else "text",
     )
 
 
@@ -156,24 +170,46 @@ def _command(
     raise ConfigError(f"{word}: unknown command of {protocol.name}{sentences.suggestion(word, commands)}")
 
 
+STATUSES = """exit status:
+  0    it ended well
+  1    it failed, or standard output could not be written
+  2    it cannot be run as configured
+  130  it was interrupted (Ctrl-C); 128 + n for signal n
+  A command may have a status of its own. A reader of standard output that leaves early is no failure."""
+
+EXAMPLES = """examples:
+  run_protocol.py                                     run with the defaults
+  run_protocol.py --config FILE --launcher process    run what a YAML file says, without panes
+  run_protocol.py --json > result.json                keep the result and see nothing else
+  run_protocol.py --report RUN                        write the report of an earlier run again"""
+
+ENVIRONMENT = {"TMUX_TMPDIR": "folder of the sockets of tmux", "NO_COLOR": "no colours, if it is set"}
+
+
 def _parser(protocol: RunnableProtocol, protocols: Mapping[str, RunnableProtocol]) -> FlagParser:
-    lines = [f"  {name:18} {command.help}" for name, command in protocol.commands.items()]
-    commands = "\n".join(["commands, each with flags of its own (COMMAND --help):", *lines]) if lines else ""
+    commands = _listed("commands, each with flags of its own (COMMAND --help):", {
+        name: command.help for name, command in protocol.commands.items()
+    })  # fmt: skip
+    variables = _listed("environment:", {**ENVIRONMENT, **getattr(protocol, "environment", {})})
     parser = FlagParser(
         f"Run {protocol.name} among processes on this machine and show the result. "
         "Flags override the YAML file. What neither gives has the default.",
-        commands,
-        "[COMMAND] " if lines else "",
+        "\n\n".join(part for part in (commands, EXAMPLES, STATUSES, variables) if part),
+        "[COMMAND] " if commands else "",
     )
     _add_choices(parser, protocols)
     parser.add_argument(
         "--report",
         metavar="RUN",
-        help="write the report of an earlier run, which has the name of its logs, and run nothing",
+        help="write the report of an earlier run, given by its name or by its folder, and run nothing",
     )
-    parser.add_model(RunOptions, "run")
     parser.add_model(protocol.Config, protocol.name)
+    parser.add_model(RunOptions, "run")
     return parser
+
+
+def _listed(heading: str, lines: Mapping[str, str]) -> str:
+    return "\n".join([heading, *(f"  {name:18} {text}" for name, text in lines.items())]) if lines else ""
 
 
 def _command_parser(word: str, protocol: RunnableProtocol, protocols: Mapping[str, RunnableProtocol]) -> FlagParser:
@@ -191,6 +227,20 @@ def _add_choices(parser: FlagParser, protocols: Mapping[str, RunnableProtocol]) 
     parser.add_argument(
         "--protocol", metavar="{" + ",".join(protocols) + "}", help=f"what to run (default {next(iter(protocols))})"
     )
+    parser.add_argument("--version", action="version", version=f"%(prog)s {version()}", help="print the version")
+    parser.add_argument("--json", action="store_true", help="print the result as one JSON document and nothing else")
+    parser.add_argument("--quiet", action="store_true", help="print nothing but a failure")
+
+
+def version() -> str:
+    """Return the version of the project, from its own folder or from its installation."""
+    recipe = HOME / "pyproject.toml"
+    if recipe.is_file():
+        found = re.search(r'^version = "(.+)"', recipe.read_text(encoding="utf-8"), re.MULTILINE)
+        if found:
+            return found[1]
+    names = metadata.packages_distributions().get(__name__.partition(".")[0], [])
+    return metadata.version(names[0]) if names else "unknown"
 
 
 def _protocol(name: Any, protocols: Mapping[str, RunnableProtocol]) -> RunnableProtocol:

@@ -16,8 +16,10 @@ from rich.console import Console
 from rich.live import Live
 
 from orchestrator import record
+from orchestrator.errors import in_a_sentence
 from orchestrator.record import Record
 from orchestrator.scene import Scene
+from orchestrator.streams import plain_console, steady_streams
 from parties.frame.errors import ConfigError
 from parties.frame.plan import RunFolders
 
@@ -91,8 +93,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--run", metavar="NAME", help="the run's name; default the one that was started last")
     parser.add_argument("--files_dir", type=Path, default=Path("files"), help="where runs keep their files")
     parser.add_argument("--logs_dir", type=Path, default=Path("logs"), help="where runs keep their logs")
-    chosen = parser.parse_args(arguments)
-    console = Console() if sys.stdout.isatty() else Console(width=WIDTH, height=HEIGHT)
+    with steady_streams():
+        return _show_run(parser.parse_args(arguments))
+
+
+def _show_run(chosen: argparse.Namespace) -> int:
+    console = plain_console(WIDTH, HEIGHT)
     try:
         run = chosen.run or record.latest(chosen.logs_dir)
         with contextlib.suppress(KeyboardInterrupt):
@@ -100,6 +106,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ConfigError as error:
         print(error, file=sys.stderr)
         return 2
+    except OSError as error:
+        print(in_a_sentence(error), file=sys.stderr)
+        return 1
     return 0
 
 

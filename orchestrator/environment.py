@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
-
-import parties
 
 MARKER = "ORCHESTRATED_RUN"  # in every process of a run, so that the teardown finds all of them
 PARTY_MARKER = "ORCHESTRATED_PARTY"  # in every process of one party, its children among them
 _PASSED_ON = ("PATH", "HOME", "TMPDIR", "LD_LIBRARY_PATH")
 _THREAD_LIMITS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
-_PACKAGES = Path(parties.__file__).resolve().parent.parent
 
 
 def party_environment(run: str, processes: int) -> dict[str, str]:
@@ -20,12 +16,7 @@ def party_environment(run: str, processes: int) -> dict[str, str]:
     environment = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
     environment.setdefault("PATH", os.defpath)
     environment |= dict.fromkeys(_THREAD_LIMITS, str(threads))
-    environment |= {
-        "LANG": "C.UTF-8",
-        "PYTHONPATH": str(_PACKAGES),
-        "PYTHONUNBUFFERED": "1",
-        MARKER: run,
-    }
+    environment |= {"LANG": "C.UTF-8", MARKER: run}
     return environment
 
 

@@ -23,6 +23,10 @@ class RunFailed(Exception):
         pointer = f" (see {log})" if log else ""
         super().__init__(f"{subject}{reason.rstrip('. ')}{pointer}.")
 
+    def add(self, sentence: str) -> None:
+        """Say what went wrong afterwards, too."""
+        self.args = (f"{str(self).rstrip('.')}, and {sentence.rstrip('.')}.",)
+
 
 class LaunchError(RunFailed):
     """A process or a pane could not be started."""
@@ -34,3 +38,12 @@ class Interrupted(BaseException):
     def __init__(self, number: int):
         self.number = signal.Signals(number)
         super().__init__(f"Ended by {self.number.name}.")
+
+
+def in_a_sentence(error: Exception) -> str:
+    """Return what the operating system refused, and of which file if it says so."""
+    if not isinstance(error, OSError):
+        return str(error)
+    what = (error.strerror or str(error) or type(error).__name__).rstrip(".")
+    place = error.filename2 or error.filename
+    return f"{place}: {what}." if place is not None else f"A file could not be read or written: {what}."

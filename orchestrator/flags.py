@@ -8,8 +8,10 @@ field (its validation alias) are flags and keys as well.
 from __future__ import annotations
 
 import argparse
+import inspect
 import textwrap
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
+from types import NoneType
 from typing import Any, NoReturn, get_args
 
 from pydantic import AliasChoices, BaseModel
@@ -19,6 +21,7 @@ from orchestrator.sentences import suggestion
 from orchestrator.yaml_text import read_scalar
 from parties.frame.errors import ConfigError
 
+BASIC = "basic flags"
 _UNSET: Any = object()
 
 
@@ -41,15 +44,32 @@ class FlagParser(argparse.ArgumentParser):
         raise ConfigError(f"{message.removeprefix('argument ').rstrip('.')}.")
 
     def add_model(self, model: type[BaseModel], title: str, only: Collection[str] | None = None) -> None:
-        """Add a flag for each flagged field, or for `only` those fields, under `title` in the help."""
-        group = self.add_argument_group(title)
+        """Add a flag for each flagged field, or for `only` those fields, under `title` in the help.
+
+        The fields of a base class stand under what its docstring says that they are about.
+        """
+        groups: dict[str, argparse._ArgumentGroup] = {}
         for name, field in model.model_fields.items():
             if only is not None and name not in only:
                 continue
             if is_flag(field):
-                _add_field(group, name, field)
+                about = BASIC if is_basic(field) else _about(model, name, title)
+                if about not in groups:
+                    groups[about] = self._group(about)
+                _add_field(groups[about], name, field)
             else:
                 self._only_in_files[f"--{name}"] = title
+
+    def _group(self, title: str) -> argparse._ArgumentGroup:
+        """Return the group of this title in the help. It is made when absent, the basic flags first."""
+        for group in self._action_groups:
+            if group.title == title:
+                return group
+        group = self.add_argument_group(title)
+        if title == BASIC:
+            self._action_groups.remove(group)
+            self._action_groups.insert(0, group)
+        return group
 
     def read(self, arguments: list[str], words: Collection[str] = ()) -> dict[str, Any]:
         """Return the flags that were given, by name. Raises `ConfigError` for an unknown flag.
@@ -69,6 +89,30 @@ class FlagParser(argparse.ArgumentParser):
         return {name: value for name, value in vars(given).items() if value is not _UNSET}
 
 
+class _Switch(argparse.Action):
+    """A flag that is on by its name and off by the same name behind `no_`."""
+
+    def __init__(self, option_strings: Sequence[str], dest: str, **more: Any) -> None:
+        super().__init__(option_strings, dest, nargs=0, **more)
+
+    def __call__(self, _: Any, namespace: argparse.Namespace, __: Any, option: str | None = None) -> None:
+        setattr(namespace, self.dest, not (option or "").startswith("--no_"))
+
+
+def is_basic(field: FieldInfo) -> bool:
+    extra = field.json_schema_extra
+    return isinstance(extra, dict) and bool(extra.get("basic"))
+
+
+def _about(model: type[BaseModel], name: str, title: str) -> str:
+    """Return what the class that declares a field is about, in the words of its docstring, or only the title."""
+    owner = next(kind for kind in model.__mro__ if name in inspect.get_annotations(kind))
+    if owner is model:
+        return title
+    about = (owner.__doc__ or "").strip().partition("\n")[0].rstrip(".").removeprefix("Choices about ")
+    return f"{title}, {about}" if about else title
+
+
 def is_flag(field: FieldInfo) -> bool:
     extra = field.json_schema_extra
     return isinstance(extra, dict) and bool(extra.get("flag"))
@@ -86,11 +130,12 @@ def _add_field(group: argparse._ArgumentGroup, name: str, field: FieldInfo) -> N
     unit = f" [{extra['unit']}]" if "unit" in extra else ""
     default = field.get_default()
     shown = f" (default {default_text(default)})" if default not in (None, False) else ""
+    shown = " (on by default)" if default is True else shown
     text = f"{field.description or ''}{unit}{shown}".replace("%", "%%")
     options = [f"--{option}" for option in names_of(name, field)]
     if field.annotation is bool:
-        group.add_argument(*options, dest=name, help=text, action="store_true")
-        group.add_argument(f"--no_{name}", dest=name, help=argparse.SUPPRESS, action="store_false")
+        options += [f"--no_{option.removeprefix('--')}" for option in options]
+        group.add_argument(*options, dest=name, help=text, action=_Switch)
     else:
         choices = _choices(field.annotation)
         shape = "{" + ",".join(choices) + "}" if choices else name.rsplit("_", 1)[-1].upper()
@@ -103,8 +148,11 @@ def default_text(value: Any) -> str:
 
 
 def _choices(annotation: Any) -> list[str]:
-    arguments = get_args(annotation)
-    return list(arguments) if arguments and all(isinstance(choice, str) for choice in arguments) else []
+    """Return the words that the field takes, also where it may be None."""
+    kinds = [kind for kind in get_args(annotation) if kind is not NoneType]
+    if len(kinds) == 1 and not isinstance(kinds[0], str):
+        return _choices(kinds[0])
+    return kinds if kinds and all(isinstance(choice, str) for choice in kinds) else []
 
 
 def _is_text(field: FieldInfo) -> bool:

@@ -6,6 +6,7 @@ look at the run while it lasts, and to write its report at any time after.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections.abc import Iterator
@@ -98,7 +99,8 @@ class Recorder:
     def add_loss(self, loss: Loss) -> None:
         """Write down that the run goes on without a party."""
         self.record = msgspec.structs.replace(self.record, lost=(*self.record.lost, loss))
-        self.record.write(self._folders)
+        with contextlib.suppress(OSError):  # the run goes on, and writes it again at its end
+            self.record.write(self._folders)
 
     @contextmanager
     def until_end(self) -> Iterator[None]:
@@ -111,7 +113,9 @@ class Recorder:
             raise
         finally:
             self.record = self.record.closed(time.time(), ended_by)
-            self.record.write(self._folders)
+            # What ended the run is the news, and not that it cannot be written down as well.
+            with contextlib.suppress(*([OSError] if ended_by else [])):
+                self.record.write(self._folders)
 
 
 def read(folders: RunFolders) -> Record:

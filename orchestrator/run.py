@@ -5,6 +5,7 @@ It makes folders, plan and keys, starts the processes and watches them. Whatever
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import secrets
@@ -24,7 +25,7 @@ from orchestrator.accounts import Accounts
 from orchestrator.config import Configuration, RunOptions
 from orchestrator.display import RunDisplay
 from orchestrator.environment import MARKER
-from orchestrator.errors import RunFailed
+from orchestrator.errors import RunFailed, in_a_sentence
 from orchestrator.folders import keep_events, make_folders, run_name
 from orchestrator.interruption import ignore_signals, signals_raise
 from orchestrator.launchers import Launcher
@@ -78,13 +79,16 @@ def execute(configuration: Configuration, console: Console) -> Outcome:
                 recorder = Recorder(folders, configuration.protocol.name, started, plan, settings)
                 with recorder.until_end():
                     log, title = folders.logs / run / "run.log", f"{configuration.protocol.name} · {run}"
-                    with RunDisplay(plan, console, log, title) as display:
+                    with RunDisplay(plan, console, log, title, options.progress) as display:
                         _announce(display, console, folders, launcher, note)
                         running = Running(configuration.run, plan, folders, launcher, guard, display, recorder)
                         accounts = running.until_end()
                     result = _read_result(plan, folders)
         except RunFailed as error:
-            error.report = report_page.write(folders, configuration.protocol)
+            try:
+                error.report = report_page.write(folders, configuration.protocol)
+            except (OSError, ConfigError) as second:
+                error.add(f"its report could not be written: {in_a_sentence(second)}")
             raise
         return _write_report(configuration, plan, folders, result, accounts, recorder)
 
@@ -131,7 +135,7 @@ def _plan(configuration: Configuration, folders: RunFolders) -> Plan:
 
 def _announce(display: RunDisplay, console: Console, folders: RunFolders, launcher: Launcher, note: str | None) -> None:
     if note:
-        console.print(f"{note}: the parties run as plain processes.", highlight=False, soft_wrap=True)
+        console.print(f"{note}: the parties run as plain processes.", soft_wrap=True)
     lines = [f"Logs: {folders.logs / folders.run}"]
     if isinstance(launcher, TmuxLauncher):
         lines.append(f"Panes: {' '.join(launcher.command)} attach")
@@ -162,7 +166,8 @@ def _guarded(folders: RunFolders, launcher: Launcher) -> Iterator[Guard]:
         keep_events(folders)
         guard.end_run()
         launcher.close()
-        _tidy_logs(folders)
+        with contextlib.suppress(OSError):  # somebody else has tidied
+            _tidy_logs(folders)
 
 
 def _tidy_logs(folders: RunFolders) -> None:

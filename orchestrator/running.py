@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -19,6 +18,7 @@ from orchestrator.record import Recorder
 from orchestrator.teardown import Guard, Remains, end_processes
 from orchestrator.watch import Watch, output_file
 from parties.frame.plan import Plan, RunFolders, write_settings
+from parties.frame.start import python_command
 
 RUN_LOG_PANE = 2  # where the reference demo shows it
 
@@ -101,7 +101,7 @@ def _specs(plan: Plan, folders: RunFolders) -> list[ProcessSpec]:
         settings = write_settings(process, folders)
         log = folders.log(process.name)
         log.touch(mode=0o600)
-        arguments = (sys.executable, "-m", process.module, "--settings", str(settings))
+        arguments = python_command(process.module, "--settings", str(settings))
         variables = environment | marker_of(folders.run, process.name)
         specs.append(ProcessSpec(process.name, arguments, variables, log, output_file(folders, process.name)))
     return specs
@@ -109,7 +109,7 @@ def _specs(plan: Plan, folders: RunFolders) -> list[ProcessSpec]:
 
 def _dashboard(folders: RunFolders) -> tuple[str, ...]:
     places = ("--run", folders.run, "--files_dir", str(folders.files), "--logs_dir", str(folders.logs))
-    return (sys.executable, "-m", "orchestrator.dashboard", *places)
+    return python_command("orchestrator.dashboard", *places)
 
 
 def _log_views(plan: Plan, folders: RunFolders) -> list[LogView]:

@@ -9,6 +9,9 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
+NEAR = 0.72  # of the letters in common, or a word is no hint
+SHORTEST_PART = 3
+
 # What was expected, by pydantic's error type; `{}` names are in the error's context.
 _EXPECTED = {
     "int_type": "a whole number",
@@ -38,9 +41,23 @@ _EXPECTED = {
 
 
 def suggestion(word: str, known: Iterable[str]) -> str:
-    """Return `, did you mean 'x'?` for the known word nearest to `word`, or only the full stop."""
-    near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
-    return f", did you mean {near[0]!r}?" if near else "."
+    """Return `, did you mean 'x'?` for the known word nearest to `word`, or only the full stop.
+
+    Dashes do not count. A word that is the beginning or a part of a known one, such as `port` of `start_port`, is near.
+    """
+    wanted = _bare(word)
+    ranked = []
+    for name in known:
+        bare = _bare(name)
+        ratio = difflib.SequenceMatcher(None, wanted, bare).ratio()
+        part = len(wanted) >= SHORTEST_PART and (bare.startswith(wanted) or wanted in bare.split("_"))
+        if part or ratio >= NEAR:
+            ranked.append((part, ratio, name))
+    return f", did you mean {max(ranked)[2]!r}?" if ranked else "."
+
+
+def _bare(word: str) -> str:
+    return word.lstrip("-").replace("-", "_").lower()
 
 
 def unknown_key(key: str, known: Iterable[str], where: str) -> str:
@@ -71,9 +88,14 @@ def _expected(complaint: ErrorDetails) -> str:
     if template is None:
         return complaint["msg"].removeprefix("Input should be ")
     context = complaint.get("ctx", {})
-    return template.format_map(
-        {key: f"{value:g}" if isinstance(value, float) else value for key, value in context.items()}
-    )
+    return template.format_map({key: _exactly(value) for key, value in context.items()})
+
+
+def _exactly(value: Any) -> Any:
+    """Return a bound as short as it can be without being another number, or else it may look like what was found."""
+    if not isinstance(value, float):
+        return value
+    return f"{value:g}" if float(f"{value:g}") == value else repr(value)
 
 
 def _shown(value: Any) -> str:

@@ -9,6 +9,8 @@ began. Where the plan tolerates the loss of a party, the watch ends that party a
 
 from __future__ import annotations
 
+import contextlib
+import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -22,6 +24,7 @@ from orchestrator.stuck import stuck_party, without_idle_services
 from parties.frame.plan import Plan, RunFolders
 
 POLL_S = 0.1
+ROOM = 16_384  # bytes that a disk has left at least, or it is full
 SETTLE_S = 1.0  # after the first failure, for the failures that it causes
 
 
@@ -118,7 +121,11 @@ class Watch:
     # -- what the parties say and how they end ------------------------------------------------------------------------
 
     def _volume(self) -> int:
-        return sum(log.stat().st_size for log in self._logs if log.exists())
+        total = 0
+        for log in self._logs:
+            with contextlib.suppress(OSError):
+                total += log.stat().st_size
+        return total
 
     def _read_events(self) -> bool:
         news = [(event, name) for name, file in self._files.items() for event in file.read_new()]
@@ -174,6 +181,7 @@ class Watch:
             reason = str(how) if how != Exit(code=0) else "it ended without saying how"
             printed = self._last_line(name)
             reason += f" after printing {printed!r}" if printed else ""
+            reason += "".join(f"; the disk of {folder} is full" for folder in _full_disks(self.folders))
             self._failures[name] = Failure(name, reason, state.step_name, None, time.time(), spoke=False)
         else:
             when = state.failure.t if state.failure else self.folders.status(name).stat().st_mtime
@@ -252,6 +260,17 @@ def _last_words(event: Event | None, status: Status | None) -> Status | None:
     if event is not None:
         return Status(ok=False, error=event.detail, step=event.step, peer=event.peer)
     return None
+
+
+def _full_disks(folders: RunFolders) -> list[Path]:
+    """Return those of the run's folders whose disks have no room for a few lines."""
+    found = []
+    for folder in (folders.files, folders.logs):
+        with contextlib.suppress(OSError):
+            left = os.statvfs(folder)
+            if left.f_bavail * left.f_frsize < ROOM:
+                found.append(folder)
+    return found
 
 
 def output_file(folders: RunFolders, name: str) -> Path:

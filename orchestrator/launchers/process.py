@@ -23,8 +23,8 @@ class ProcessLauncher:
 
     def start(self, specs: Sequence[ProcessSpec]) -> Mapping[str, int]:
         for spec in specs:
-            with spec.output.open("wb") as output:
-                try:
+            try:
+                with spec.output.open("wb") as output:
                     self._children[spec.name] = subprocess.Popen(
                         spec.arguments,
                         env=dict(spec.environment),
@@ -32,9 +32,10 @@ class ProcessLauncher:
                         stdout=output,
                         stderr=subprocess.STDOUT,
                         start_new_session=True,  # Ctrl-C ends the orchestrator, which ends the parties in order
+                        cwd="/",
                     )
-                except OSError as error:
-                    raise LaunchError(f"it could not be started ({error})", party=spec.name) from error
+            except OSError as error:
+                raise LaunchError(f"it could not be started ({error})", party=spec.name) from error
         return {spec.name: self._children[spec.name].pid for spec in specs}
 
     def ended(self) -> Mapping[str, Exit]:

@@ -18,7 +18,7 @@ from collections.abc import Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 
-from libtmux import Pane, Server, Session, Window
+from libtmux import Server
 from libtmux.exc import LibTmuxException
 
 from orchestrator.errors import LaunchError
@@ -28,7 +28,7 @@ OLDEST = (3, 2)
 CONFIGURATION = Path(__file__).with_name("tmux.conf")
 PANES_A_WINDOW = 6
 COLUMNS, ROWS = 220, 60  # until somebody attaches
-_WAITING = "exec sleep 2000000"
+_WAITING = ("sleep", "2000000")
 _STATE = "#{pane_id}|#{pane_dead}|#{pane_dead_status}|#{pane_dead_signal}"
 
 
@@ -61,12 +61,11 @@ class TmuxLauncher:
         self._session_name = session
         _speak_utf8()
         self._server = Server(socket_name=server_name, config_file=str(CONFIGURATION))
-        self._panes: dict[str, Pane] = {}
+        self._panes: dict[str, str] = {}  # each process's pane
         self._outputs: dict[str, Path] = {}
         self._ended: dict[str, Exit] = {}
         self._unclear: set[str] = set()
         self._groups: dict[str, int] = {}
-        self._session: Session | None = None
         self._windows = 0  # of parties, so far
 
     def open(
@@ -74,38 +73,29 @@ class TmuxLauncher:
     ) -> tuple[int, ...]:
         """Make window 0 with a pane for each view in its order, and window 1 with the dashboard."""
         prefix = _with_environment(environment)
-        try:
-            logs = self._first_window()
-            self._session = logs.session
-            for pane, view in zip(self._fill(logs, len(views)), views, strict=True):
-                follow = ("tail", "-n", "+1", "-F", *(log.name for log in view.logs))
-                _run_in(pane, view.title, (*prefix, *follow), folder=view.logs[0].parent)
-            if dashboard:
-                window = self._session.new_window("dashboard", window_shell=_WAITING)
-                _run_in(window.panes[0], "dashboard", (*prefix, *dashboard), folder=Path.cwd())
-            self._select_logs()
-        except LibTmuxException as error:
-            raise LaunchError(f"tmux could not make the panes ({error})") from error
+        size = ("-x", str(COLUMNS), "-y", str(ROWS))
+        logs = self._window("new-session", "-d", "-s", self._session_name, "-n", "logs", *size)
+        for pane, view in zip(self._fill(logs, len(views)), views, strict=True):
+            folder, names = _followed(view.logs)
+            self._run_in(pane, view.title, (*prefix, "tail", "-n", "+1", "-F", "--", *names), folder)
+        if dashboard:
+            self._run_in(self._new_window("dashboard"), "dashboard", (*prefix, *dashboard))
+        self._select_logs()
         return tuple(self._pids().values())
 
     def start(self, specs: Sequence[ProcessSpec]) -> Mapping[str, int]:
         """Start each process in a pane of one of the windows after the first two."""
-        assert self._session is not None, "expected `open` before `start`"  # noqa: S101
         waiting = iter(specs)
-        try:
-            while group := list(islice(waiting, PANES_A_WINDOW)):
-                self._windows += 1
-                window = self._session.new_window(f"parties-{self._windows}", window_shell=_WAITING)
-                for pane, spec in zip(self._fill(window, len(group)), group, strict=True):
-                    self._panes[spec.name] = pane
-                    self._outputs[spec.name] = spec.output
-                    prefix = _with_environment(spec.environment)
-                    _run_in(pane, spec.name, (*prefix, *spec.arguments), folder=Path.cwd())
-            self._select_logs()
-        except LibTmuxException as error:
-            raise LaunchError(f"tmux could not make the panes ({error})") from error
+        while group := list(islice(waiting, PANES_A_WINDOW)):
+            self._windows += 1
+            window = self._new_window(f"parties-{self._windows}")
+            for pane, spec in zip(self._fill(window, len(group)), group, strict=True):
+                self._panes[spec.name] = pane
+                self._outputs[spec.name] = spec.output
+                self._run_in(pane, spec.name, (*_with_environment(spec.environment), *spec.arguments))
+        self._select_logs()
         pids = self._pids()
-        started = {spec.name: pids.get(str(self._panes[spec.name].pane_id)) for spec in specs}
+        started = {spec.name: pids.get(self._panes[spec.name]) for spec in specs}
         self._groups |= {name: pid for name, pid in started.items() if pid is not None}  # a pane may be closed already
         return {name: pid for name, pid in started.items() if pid is not None}
 
@@ -117,21 +107,21 @@ class TmuxLauncher:
     def _pids(self) -> dict[str, int]:
         """Return the process in each pane by the pane's id."""
         form = "#{pane_id} #{pane_pid}"
-        lines = self._server.cmd("list-panes", "-s", "-F", form, target=self._session_name).stdout
+        lines = self._tmux("list-panes", "-s", "-F", form, "-t", self._session_name)
         return {pane: int(pid) for pane, pid in map(str.split, lines)}
 
     def _select_logs(self) -> None:
         """Show the window of logs to a person who attaches."""
-        self._check(self._server.cmd("select-pane", target=f"{self._session_name}:0.0"))
+        self._tmux("select-pane", "-t", f"{self._session_name}:0.0")
 
     def ended(self) -> Mapping[str, Exit]:
-        listing = self._server.cmd("list-panes", "-s", "-F", _STATE, target=self._session_name)
         states = {}
-        if listing.returncode == 0:
-            states = {row[0]: row[1:] for row in (line.split("|") for line in listing.stdout)}
+        with contextlib.suppress(LaunchError):  # somebody has ended the server
+            lines = self._tmux("list-panes", "-s", "-F", _STATE, "-t", self._session_name)
+            states = {row[0]: row[1:] for row in (line.split("|") for line in lines)}
         for name, pane in self._panes.items():
             if name not in self._ended:
-                found = self._exit(name, states.get(str(pane.pane_id)))
+                found = self._exit(name, states.get(pane))
                 if found is not None:
                     self._ended[name] = found
         return self._ended
@@ -151,17 +141,18 @@ class TmuxLauncher:
             return Exit()
         # Before 3.5 tmux may see the pane close before it has taken the exit status. A job's end makes it look again.
         self._unclear.add(name)
-        self._server.cmd("run-shell", "-b", "true")
+        self._tmux("run-shell", "-b", "true")
         return None
 
     def keep_output(self, name: str) -> None:
         try:
-            lines = self._panes[name].cmd("capture-pane", "-p", "-J", "-S", "-").stdout  # wrapped lines as one
-        except LibTmuxException:  # the pane is gone, and what it showed with it
+            lines = self._tmux("capture-pane", "-p", "-J", "-S", "-", "-t", self._panes[name])  # wrapped lines as one
+        except (LaunchError, KeyError):  # the pane is gone, and what it showed with it
             return
         text = "\n".join(line.rstrip() for line in lines if not line.startswith("Pane is dead")).strip()
         if text:
-            self._outputs[name].write_text(f"{text}\n", encoding="utf-8")
+            with contextlib.suppress(OSError):  # a full disk
+                self._outputs[name].write_text(f"{text}\n", encoding="utf-8")
 
     def close(self) -> None:
         """Do nothing, because the teardown has ended the server, and with it the panes."""
@@ -171,35 +162,58 @@ class TmuxLauncher:
         environment = {name: value for name, value in os.environ.items() if name not in ("TMUX", "TMUX_PANE")}
         return subprocess.Popen([*self.command, "attach", "-t", self._session_name], env=environment)
 
-    def _first_window(self) -> Window:
-        session = self._server.new_session(
-            self._session_name, window_name="logs", window_command=_WAITING, x=COLUMNS, y=ROWS
-        )
-        return session.active_window
+    def _new_window(self, name: str) -> str:
+        return self._window("new-window", "-d", "-t", f"{self._session_name}:", "-n", name)
 
-    def _fill(self, window: Window, count: int) -> list[Pane]:
-        """Return `count` waiting panes in the window, tiled, in reading order."""
+    def _window(self, *command: str) -> str:
+        """Make a window with a waiting pane and return that pane."""
+        return self._tmux(*command, "-P", "-F", "#{pane_id}", "-c", "/", *_WAITING)[0]
+
+    def _fill(self, pane: str, count: int) -> list[str]:
+        """Return `count` waiting panes in the window of `pane`, tiled, in reading order."""
         for _ in range(count - 1):
-            window.split(shell=_WAITING)
-            window.select_layout("tiled")  # each time, or the next split finds no room
-        return sorted(window.panes, key=lambda pane: int(pane.pane_index or 0))
+            self._tmux("split-window", "-d", "-t", pane, "-c", "/", *_WAITING)
+            self._tmux("select-layout", "-t", pane, "tiled")  # each time, or the next split finds no room
+        return self._tmux("list-panes", "-t", pane, "-F", "#{pane_id}")
 
-    @staticmethod
-    def _check(answer: object) -> None:
-        stderr = getattr(answer, "stderr", None)
-        if stderr:
-            raise LibTmuxException(" ".join(stderr))
+    def _run_in(self, pane: str, title: str, arguments: Sequence[str], folder: str = "/") -> None:
+        self._tmux("select-pane", "-t", pane, "-T", _literal(title))
+        self._tmux("respawn-pane", "-k", "-t", pane, "-c", _literal(folder), *arguments)
+
+    def _tmux(self, *arguments: str) -> list[str]:
+        """Give the run's server a command and return the lines of its answer. Raises `LaunchError`."""
+        try:
+            answer = self._server.cmd(*map(_one_argument, arguments))
+        except (LibTmuxException, OSError) as error:
+            raise LaunchError(f"tmux could not make the panes ({error})") from error
+        if answer.stderr:
+            raise LaunchError(f"tmux could not make the panes ({' '.join(answer.stderr)})")
+        return list(answer.stdout)
+
+
+def _one_argument(argument: str) -> str:
+    """Return what tmux reads as this argument. It takes a semicolon at the end of one for the end of the command."""
+    return f"{argument[:-1]}\\;" if argument.endswith(";") else argument
+
+
+def _literal(text: str) -> str:
+    """Return what tmux shows as this text where it expands `#{...}`."""
+    return text.replace("#", "##")
+
+
+def _followed(logs: Sequence[Path]) -> tuple[str, list[str]]:
+    """Return the folder to follow logs from, and what to call them there, which is their short names if possible.
+
+    tmux prints the current folder of every pane on a line of its own, which a line break would end.
+    """
+    folder = str(logs[0].parent)
+    return (folder, [log.name for log in logs]) if folder.isprintable() else ("/", list(map(str, logs)))
 
 
 def _with_environment(environment: Mapping[str, str]) -> tuple[str, ...]:
     """Return the command that runs another one with these variables and no others."""
     variables = [f"{name}={value}" for name, value in {**environment, "TERM": "screen-256color"}.items()]
     return ("env", "-i", *variables)
-
-
-def _run_in(pane: Pane, title: str, arguments: Sequence[str], folder: Path) -> None:
-    pane.set_title(title)
-    TmuxLauncher._check(pane.cmd("respawn-pane", "-k", "-c", str(folder), *arguments))
 
 
 def _speak_utf8() -> None:

@@ -13,9 +13,9 @@ from typing import Annotated, Any, Literal
 from pydantic import AliasChoices, BaseModel, BeforeValidator, Field
 
 
-def _flag(unit: str) -> dict[str, Any]:
-    """Return the marks of a key that is a flag, too."""
-    return {"flag": True, "unit": unit}
+def _flag(unit: str, basic: bool = False) -> dict[str, Any]:
+    """Return the marks of a key that is a flag, too, among the first in the help if it is basic."""
+    return {"flag": True, "unit": unit, "basic": basic}
 
 
 def _key(unit: str) -> dict[str, Any]:
@@ -43,7 +43,9 @@ def _listed_numbers(value: Any) -> Any:
 class Participants(BaseModel):
     """Choices about who takes part."""
 
-    n_parties: int = Field(1, ge=1, le=250, description="answering parties (K)", json_schema_extra=_flag("parties"))
+    n_parties: int = Field(
+        1, ge=1, le=250, description="answering parties (K)", json_schema_extra=_flag("parties", basic=True)
+    )
     qp_id: Annotated[tuple[Annotated[int, Field(ge=0)], ...], BeforeValidator(_listed_numbers)] = Field(
         (0,),
         min_length=1,
@@ -59,7 +61,7 @@ class Questions(BaseModel):
         "digits",
         description="digits (8x8, built in), breast-cancer (30 measurements, built in), digit-traits (digits, with "
         "three labels of which any number hold) or mnist (28x28, from data_dir)",
-        json_schema_extra=_flag("name"),
+        json_schema_extra=_flag("name", basic=True),
     )
     data_dir: Path | None = Field(
         None,
@@ -77,7 +79,7 @@ class Questions(BaseModel):
         "given",
         description="what is asked: given test images, or a campaign: unlabelled records that the querying party's "
         "own model chooses, and a model trained again with the answers",
-        json_schema_extra=_flag("name"),
+        json_schema_extra=_flag("name", basic=True),
     )
     unlabelled: int = Field(
         240,
@@ -92,7 +94,9 @@ class Questions(BaseModel):
         description="index of the first query in the test set",
         json_schema_extra=_flag("index"),
     )
-    n_queries: int = Field(1, ge=1, description="queries of a querying party", json_schema_extra=_flag("queries"))
+    n_queries: int = Field(
+        1, ge=1, description="queries of a querying party", json_schema_extra=_flag("queries", basic=True)
+    )
     batch_size: int = Field(
         1,
         ge=1,
@@ -118,7 +122,7 @@ class Privacy(BaseModel):
         le=1_000_000,
         description="standard deviation of the noise on each class's or label's count of votes; "
         "0 is no privacy; default n_parties / 6, about the most that a clear majority survives",
-        json_schema_extra=_flag("votes"),
+        json_schema_extra=_flag("votes", basic=True),
     )
     noise_by: Literal["guardian", "parties"] = Field(
         "guardian",
@@ -162,7 +166,7 @@ class Privacy(BaseModel):
         None,
         gt=0,
         description="epsilon that the querying party may spend on these records, over all runs; default no limit",
-        json_schema_extra=_flag("epsilon"),
+        json_schema_extra=_flag("epsilon", basic=True),
     )
     owner_epsilon_budget: float | None = Field(
         None,
@@ -180,7 +184,7 @@ class Models(BaseModel):
         ("mlp",),
         min_length=1,
         description="architectures, dealt to the answering parties in turn",
-        json_schema_extra=_flag("names, comma-separated"),
+        json_schema_extra=_flag("names, comma-separated", basic=True),
     )
     split: Literal["stratified", "iid"] = Field(
         "stratified", description="how the data owners' parts are drawn", json_schema_extra=_flag("name")

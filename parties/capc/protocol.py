@@ -23,6 +23,7 @@ class Capc:
 
     name = "capc"
     Config = CapcConfig
+    environment: Mapping[str, str] = {"CAPC_DATA_DIR": "folder with the MNIST files where data_dir is not given"}
 
     @property
     def commands(self) -> Mapping[str, Command]:

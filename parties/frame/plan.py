@@ -105,7 +105,7 @@ class Run:
 
 @dataclass(frozen=True)
 class Process:
-    """One party's process, which is `python -m module --settings PATH`.
+    """One party's process, which is `python -m module --settings PATH`, isolated as `parties.frame.start` says.
 
     Attributes:
         name: its certificate's name, its folder's and its log's.

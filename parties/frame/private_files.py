@@ -15,8 +15,18 @@ def make_private_folder(path: Path) -> Path:
 
 
 def write_private(path: Path, content: bytes) -> None:
-    """Replace `path` by a file of mode 0600 with this content, atomically and durably."""
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # mkstemp makes it 0600
+    """Replace `path` by a file of mode 0600 with this content, atomically and durably.
+
+    Raises `OSError`, which names `path`.
+    """
+    try:
+        _write(path, content)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror or str(error), str(path)) from error
+
+
+def _write(path: Path, content: bytes) -> None:
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".new-")  # mkstemp makes it 0600
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(content)

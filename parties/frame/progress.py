@@ -13,17 +13,17 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, TextIO
 
 from loguru import logger
 
 from mpc.channels.frames import Channel
-from mpc.errors import MpcError
+from mpc.errors import DeadlineError, MpcError
 from parties.frame.charts import Figure
 from parties.frame.errors import PartyError
 from parties.frame.lifetime import Ended
@@ -44,14 +44,17 @@ class Progress:
     def __init__(self, party: str, log: Path, folder: Path, *, echo: bool) -> None:
         log.parent.mkdir(parents=True, exist_ok=True)
         self._log = logger.bind(party=party)
-        self._sinks = [self._add(log, party)] + ([self._add(sys.stderr, party)] if echo else [])
-        descriptor = os.open(folder / "events.jsonl", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-        self._events = os.fdopen(descriptor, "w", encoding="utf-8")
+        # Opened here, because loguru takes braces in a path for a template.
+        self._log_file = log.open("a", encoding="utf-8", buffering=1)
+        streams = [self._log_file, *([sys.stderr] if echo and sys.stderr is not None else [])]
+        self._sinks = [self._add(_unfailing(stream), party) for stream in streams]
+        self._events_path = folder / "events.jsonl"
+        self._events: int | None = os.open(self._events_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         self._status = folder / "status.json"
         self._lock = threading.Lock()
         self._failed_at: tuple[str, str] | None = None
 
-    def _add(self, sink: Any, party: str) -> int:
+    def _add(self, sink: Callable[[str], None], party: str) -> int:
         return logger.add(
             sink,
             format=_FORMAT,
@@ -65,19 +68,32 @@ class Progress:
         return self
 
     def __exit__(self, _: type[BaseException] | None, error: BaseException | None, __: TracebackType | None) -> None:
-        self._events.close()
+        with self._lock:
+            if self._events is not None:
+                os.close(self._events)
+            self._events = None
         for sink in self._sinks:
             with contextlib.suppress(ValueError):  # all sinks were cleared before
                 logger.remove(sink)
+        with contextlib.suppress(OSError):
+            self._log_file.close()
 
     def event(self, event: str, **fields: Any) -> None:
-        """Write one line to `events.jsonl`. Fields that are None or empty are left out."""
+        """Write one line to `events.jsonl`. Fields that are None or empty are left out.
+
+        Raises `PartyError` when the disk does not take it.
+        """
         kept = {key: value for key, value in fields.items() if value not in (None, "")}
-        line = json.dumps({"t": time.time(), "event": event, **kept})
+        line = json.dumps({"t": time.time(), "event": event, **kept}).encode() + b"\n"
         with self._lock:
-            if not self._events.closed:
-                self._events.write(line + "\n")
-                self._events.flush()
+            if self._events is None:
+                return
+            try:
+                written = os.write(self._events, line)
+            except OSError as error:
+                raise PartyError(f"cannot write to {self._events_path}: {error.strerror}") from error
+            if written != len(line):
+                raise PartyError(f"cannot write to {self._events_path}: the disk took less than a line")
 
     def note(self, text: str) -> None:
         """Write a sentence to the log and the report."""
@@ -141,15 +157,32 @@ class Progress:
         """Report the error that ends the party, as one sentence with its step. Details of a bug go to the log alone."""
         step, peer = self._failed_at or ("", "")
         step, peer = getattr(error, "step", "") or step, getattr(error, "peer", "") or peer
+        if isinstance(error, Ended):
+            peer = ""  # whatever it was doing with a peer, that peer is not to blame
         if isinstance(error, EXPECTED):
             sentence = str(error)
         else:
             words = f": {error}" if isinstance(error, _NAMES_ONLY) else " (message withheld: it may hold a value)"
             sentence = f"unexpected {type(error).__name__}{words}"
             self._log.error("".join(traceback.format_tb(error.__traceback__)) + sentence)
-        self._write_status({"ok": False, "error": sentence, "step": step or None, "peer": peer or None})
-        self.event("failed", step=step, peer=peer, detail=sentence)
+        late = {"late": True} if isinstance(error, DeadlineError) else {}  # the peer said nothing at all
         self._log.error(f"failed: {sentence}")
+        # On a full disk the log or the terminal may still say it, and the exit status does.
+        with contextlib.suppress(OSError):
+            self._write_status({"ok": False, "error": sentence, "step": step or None, "peer": peer or None, **late})
+        with contextlib.suppress(PartyError):
+            self.event("failed", step=step, peer=peer, detail=sentence, **late)
 
     def _write_status(self, status: dict[str, Any]) -> None:
         write_private(self._status, json.dumps(status).encode() + b"\n")
+
+
+def _unfailing(stream: TextIO) -> Callable[[str], None]:
+    """Return what writes to a stream and goes on without it when it is full or gone, because no log is worth a run."""
+
+    def write(line: str) -> None:
+        with contextlib.suppress(OSError, ValueError):
+            stream.write(line)
+            stream.flush()
+
+    return write

@@ -18,6 +18,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict
 
 from parties.frame.errors import PartyError
+from parties.frame.start import python_command
 from parties.learning.models import SKLEARN, Model
 from parties.learning.records import DataError, Records
 from parties.learning.training_settings import TrainingSettings
@@ -60,7 +61,7 @@ def trained_model(settings: TrainingSettings, records: Path, cache: Path, slot: 
     job = TrainingJob(settings=settings, records=records, model=path)
     with _turn(slot):
         child = subprocess.run(
-            [sys.executable, "-m", "parties.learning.training"],
+            python_command("parties.learning.training"),
             input=job.model_dump_json().encode(),
             capture_output=True,
             check=False,

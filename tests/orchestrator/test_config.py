@@ -11,6 +11,7 @@ from contextlib import redirect_stdout
 from pathlib import Path
 
 import pytest
+from pydantic import BaseModel, Field
 
 from orchestrator.config import Configuration, configure
 from orchestrator.yaml_text import read_scalar
@@ -102,12 +103,16 @@ def test_scalars_are_read_as_a_person_means_them(text: str, value: object) -> No
         (["--n-players", "3"], "--n-players: unknown flag, did you mean '--players'?"),
         (["--xyzzy"], "--xyzzy: unknown flag."),
         (["--play", "3"], "--play: unknown flag, did you mean '--players'?"),
+        (["--line", "3"], "--line: unknown flag."),
+        (["--port", "3"], "--port: unknown flag, did you mean '--start_port'?"),
+        (["--silence", "3"], "--silence: unknown flag, did you mean '--silence_s'?"),
+        (["--share_s", "3"], "--share_s: unknown flag."),
         (["3"], "3: unknown command of game."),
         (["--share", "0.5"], "--share: no flag, expected in the YAML file under `game:`."),
         (["--deadline_s", "0"], "deadline_s: expected a number above 0, found 0 in --deadline_s."),
         (["--deadline_s", "soon"], "deadline_s: expected a number, found 'soon' in --deadline_s."),
         (["--launcher", "screen"], "launcher: expected 'tmux' or 'process', found 'screen' in --launcher."),
-        (["--session", "a:b"], "session: expected 1 to 40 letters, digits, `-` or `_`, found 'a:b'."),
+        (["--session", "a:b"], "session: expected 1 to 40 letters, digits, `_` or, not first, `-`, found 'a:b'."),
         (["--start_port", "65536"], "start_port: expected a number of at most 65535, found 65536 in --start_port."),
         (["--silence_s", ".inf"], "silence_s: expected a finite number, found inf in --silence_s."),
         (["--protocol", "chess"], "protocol: expected one of game, found 'chess'."),
@@ -161,9 +166,39 @@ def test_the_help_names_every_flag_with_unit_and_default() -> None:
     assert left.value.code == 0
     text = re.sub(r"\s+", " ", said.getvalue())
     for flag in ("config", "protocol", "launcher", "start_port", "session", "attach", "log_timing_file", "silence_s"):
-        assert f"--{flag} " in text
+        assert re.search(f"--{flag}[ ,]", text)
     assert "--players PLAYERS players [players] (default 3)" in text
     assert "--share" not in text
+
+
+def help_text(*flags: str) -> str:
+    said = io.StringIO()
+    with redirect_stdout(said), pytest.raises(SystemExit):
+        ask(*flags, "--help")
+    return said.getvalue()
+
+
+def test_the_help_begins_with_the_basic_flags_and_says_how_a_run_may_end() -> None:
+    text = help_text()
+    assert text.index("basic flags:") < text.index("--launcher {tmux,process}") < text.index("  --config FILE")
+    assert text.index("  --config FILE") < text.index("--silence_s S")
+    assert "--progress {live,lines,none}" in text
+    assert "--attach, --no_attach" in text
+    for heading in ("examples:", "exit status:", "environment:"):
+        assert f"\n{heading}\n" in text
+    assert "\n  130  it was interrupted" in text
+
+
+def test_a_bound_is_never_rounded_to_what_was_found() -> None:
+    class Narrow(BaseModel):
+        share: float = Field(0.5, le=10.00000004, json_schema_extra={"flag": True})
+
+    class Tight(GameProtocol):
+        Config = Narrow
+
+    with pytest.raises(ConfigError) as caught:
+        configure(["--share", "10.00000005"], {"game": Tight()})
+    assert str(caught.value) == ("share: expected a number of at most 10.00000004, found 10.00000005 in --share.")
 
 
 def test_a_taken_port_is_one_sentence_and_nothing_is_started(play: Callable[..., Game]) -> None:

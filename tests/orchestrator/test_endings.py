@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -166,23 +167,118 @@ def test_nohup_is_respected(play: Callable[..., Game], launcher: str) -> None:
     game.assert_nothing_left(result=True)
 
 
+def command(launcher: str, folder: Path, *flags: str) -> list[str]:
+    where = ("--files_dir", f"{folder}/files", "--logs_dir", f"{folder}/logs", "--start_port", str(free_ports(3)))
+    program = (
+        f"import sys; sys.path.insert(0, {str(ROOT)!r}); "
+        "from tests.orchestrator.game import Game, main; sys.exit(main({'game': Game()}))"
+    )
+    return [sys.executable, "-c", program, "--launcher", launcher, *where, *flags]
+
+
 def test_nobody_reads_the_output_any_more(launcher: str, tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "tests.orchestrator.game", "--launcher", launcher, "--manner", "hang"]
-    command += [
-        "--start_port",
-        str(free_ports(3)),
-        "--files_dir",
-        f"{tmp_path}/files",
-        "--logs_dir",
-        f"{tmp_path}/logs",
-    ]
-    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    process = subprocess.Popen(
+        command(launcher, tmp_path, "--throw_s", "1"), cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
     assert process.stdout is not None
     assert process.stderr is not None
     assert process.stdout.readline().startswith(b"Logs: ")
     process.stdout.close()
-    assert process.wait(PATIENCE_S) == 1  # quietly, as `| head` expects
+    assert process.wait(PATIENCE_S) == 0  # as `| head -1` expects: the run went well
     assert process.stderr.read() == b""
     (run,) = os.listdir(tmp_path / "logs")
     assert not processes_of(run)
-    assert not os.listdir(tmp_path / "files")
+    assert (tmp_path / "files" / run / "result.json").exists()
+
+
+def test_a_full_standard_output_is_one_sentence_and_the_run_ends_well(launcher: str, tmp_path: Path) -> None:
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            command(launcher, tmp_path), cwd=ROOT, stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert done.returncode == 1
+    assert done.stderr == "standard output: expected to write all of it, found: No space left on device.\n"
+    (run,) = os.listdir(tmp_path / "logs")
+    assert (tmp_path / "files" / run / "result.json").exists()
+
+
+@pytest.mark.parametrize(
+    "name", ["f{time}", "x;", "y\\;", "#{pane_id} #S", "two\nlines", "%H $HOME `id` 'q' \"", "é", "-"]
+)
+def test_a_folder_may_have_any_name(launcher: str, tmp_path: Path, name: str) -> None:
+    top = tmp_path / name
+    top.mkdir()
+    places = ("--files_dir", f"{top}/f{name}", "--logs_dir", f"{top}/l{name}", "--log_timing_file", f"{top}/t{name}")
+    done = subprocess.run(command(launcher, tmp_path, *places), cwd=top, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert os.listdir(tmp_path) == [name]
+    assert sorted(os.listdir(top)) == sorted([f"f{name}", f"l{name}", f"t{name}"])
+    (run,) = os.listdir(top / f"l{name}")
+    assert {f"player-{number}.log" for number in range(3)} <= set(os.listdir(top / f"l{name}" / run))
+
+
+def test_a_name_that_no_system_takes_is_one_sentence(launcher: str, tmp_path: Path) -> None:
+    for name, sentence in (
+        ("n" * 300, rb"files_dir: expected to make .*, found File name too long\.\n"),
+        (os.fsdecode(b"\xff"), rb"'.*udcff/files': expected text in UTF-8, found other bytes\.\n"),
+    ):
+        done = subprocess.run(command(launcher, tmp_path / name), cwd=ROOT, capture_output=True, check=False)
+        assert done.returncode == 2
+        assert re.fullmatch(sentence, done.stderr), done.stderr
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount a small disk")
+@pytest.mark.parametrize("size", ["5k", "37k", "59k", "91k", "400k"])
+def test_a_full_disk_is_one_sentence(launcher: str, tmp_path: Path, size: str) -> None:
+    small = tmp_path / "small"
+    small.mkdir()
+    mount = 'mount -t tmpfs -o "size=$1" tmpfs "$2" && shift 2 && exec "$@"'
+    inside = ["unshare", "-m", "bash", "-c", mount, "bash", size, str(small), *command(launcher, small)]
+    done = subprocess.run(inside, cwd=ROOT, capture_output=True, text=True, check=False)
+    if "Operation not permitted" in done.stderr or "permission denied" in done.stderr:
+        pytest.skip("no small disk may be mounted here")
+    if size == "400k":
+        assert (done.returncode, done.stderr) == (0, "")
+        return
+    assert done.returncode == 1
+    assert re.search(r"No space left on device|the disk of \S+ is full", done.stderr), done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+SHARED = Path("/dev/shm")  # noqa: S108  another file system than that of temporary files
+
+
+@pytest.mark.skipif(not os.access(SHARED, os.W_OK), reason="needs a second file system")
+def test_logs_may_lie_on_another_disk(launcher: str, tmp_path: Path) -> None:
+    with tempfile.TemporaryDirectory(dir=SHARED) as elsewhere:
+        flags = command(launcher, tmp_path, "--logs_dir", elsewhere)
+        done = subprocess.run(flags, cwd=ROOT, capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stderr) == (0, "")
+        (run,) = os.listdir(elsewhere)
+        assert (Path(elsewhere) / run / "player-1.events.jsonl").stat().st_size > 0
+        assert sorted(os.listdir(tmp_path / "files" / run)) == ["report.html", "result.json"]
+
+
+def test_what_lies_in_the_current_folder_is_not_imported(
+    play: Callable[..., Game], launcher: str, tmp_path: Path
+) -> None:
+    mark = tmp_path / "was-imported"
+    here = tmp_path / "here"
+    here.mkdir()
+    for name in ("argparse", "json", "signal", "socket", "runpy", "site", "sitecustomize", "usercustomize", "rich"):
+        (here / f"{name}.py").write_text(f"open({str(mark)!r}, 'a').write({name!r})\n")
+    start = (
+        f"import os, sys; sys.path.insert(0, {str(ROOT)!r}); import tests.orchestrator.game as g; "
+        f"os.chdir({str(here)!r}); os.environ['PYTHONPATH'] = '.'; sys.exit(g.main({{'game': g.Game()}}, sys.argv[1:]))"
+    )
+    flags = command(launcher, tmp_path, "--scored")[3:]
+    port = str(free_ports(4))
+    done = subprocess.run(
+        [sys.executable, "-c", start, *flags, "--start_port", port],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert not mark.exists(), mark.read_text()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +13,8 @@ import numpy as np
 import pytest
 
 from mpc.channels.memory import memory_pair
-from mpc.errors import ProtocolError
+from mpc.errors import DeadlineError, ProtocolError, TransportError
+from parties.frame.errors import PartyError
 from parties.frame.lifetime import Ended
 from parties.frame.progress import Progress
 
@@ -97,8 +99,34 @@ def fail_in_step(progress: Progress, error: BaseException) -> None:
 
 
 def test_an_error_without_a_place_gets_that_of_the_step_that_failed(progress: Progress, tmp_path: Path) -> None:
+    fail_in_step(progress, PartyError("the book is full"))
+    assert status(tmp_path) == {"ok": False, "error": "the book is full", "step": "2", "peer": "client"}
+
+
+def test_a_party_that_is_told_to_end_blames_no_peer(progress: Progress, tmp_path: Path) -> None:
     fail_in_step(progress, Ended("told to end"))
-    assert status(tmp_path) == {"ok": False, "error": "told to end", "step": "2", "peer": "client"}
+    assert status(tmp_path) == {"ok": False, "error": "told to end", "step": "2", "peer": None}
+
+
+def test_a_peer_that_said_nothing_in_time_is_told_from_one_that_said_the_wrong_thing(
+    progress: Progress, tmp_path: Path
+) -> None:
+    fail_in_step(progress, DeadlineError("no message within 3 s", peer="client", step="2"))
+    assert status(tmp_path)["late"] is True
+    fail_in_step(progress, TransportError("the peer closed the connection", peer="client", step="2"))
+    assert "late" not in status(tmp_path)
+
+
+def test_a_full_disk_is_one_sentence(progress: Progress, tmp_path: Path) -> None:
+    descriptor = progress._events
+    assert descriptor is not None
+    full = os.open("/dev/full", os.O_WRONLY)
+    os.dup2(full, descriptor)
+    os.close(full)
+    with pytest.raises(PartyError, match=r"cannot write to .*events\.jsonl: No space left on device"):
+        progress.note("something")
+    progress.failed(PartyError("it is over"))  # as well as it can
+    assert status(tmp_path)["error"] == "it is over"
 
 
 def test_a_bug_leaves_a_traceback_in_the_log_and_no_value_anywhere(progress: Progress, tmp_path: Path) -> None:

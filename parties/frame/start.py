@@ -1,0 +1,71 @@
+"""Start a module of this project in a Python of its own, in which only Python's and the installed modules are found.
+
+    python -I -u .../parties/frame/start.py MODULE [arguments]
+
+`python -m MODULE` looks for every module in the current folder first. A file such as `random.py` there would run inside
+a process that holds keys. Isolated (`-I`), Python looks neither there nor where the user's PYTHON* variables
+point. The project's own packages are then found by name in the folder that holds them, and nothing else is taken from
+that folder. The module needs only the standard library.
+"""
+
+from __future__ import annotations
+
+import runpy
+import site
+import sys
+from collections.abc import Sequence
+from importlib.machinery import ModuleSpec, PathFinder
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+__all__ = ["HOME", "python_command"]
+
+HOME = Path(__file__).resolve().parents[2]
+"""The folder that holds the project's packages, a checkout or the installed packages' folder."""
+
+_PACKAGES = ("mpc", "orchestrator", "parties")
+_CORE = "mpc._core"
+
+
+def python_command(module: str, *arguments: str) -> tuple[str, ...]:
+    """Return the command that runs a module of the project, whatever the current folder and the environment hold."""
+    return (sys.executable, "-I", "-u", str(Path(__file__).resolve()), module, *arguments)
+
+
+class _Own:
+    """Finds the project's packages, and the one that the module to start belongs to, in the project's folder alone.
+
+    An editable installation keeps the compiled core elsewhere. Its finder is asked for that and for nothing else.
+    """
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self._names = frozenset(names)
+        self._others: list[Any] = [finder for finder in sys.meta_path if finder is not PathFinder and _knows_us(finder)]
+        sys.meta_path[:] = [self, *(finder for finder in sys.meta_path if finder not in self._others)]
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        if name in self._names:
+            return PathFinder.find_spec(name, [str(HOME)], target)
+        if name == _CORE:
+            found = (finder.find_spec(name, path, target) for finder in (PathFinder, *self._others))
+            return next((spec for spec in found if spec is not None), None)
+        return None
+
+
+def _knows_us(finder: Any) -> bool:
+    return hasattr(finder, "find_spec") and finder.find_spec(_PACKAGES[0], None, None) is not None
+
+
+def _start(module: str, arguments: Sequence[str]) -> None:
+    if sys.prefix == sys.base_prefix:  # no virtual environment: packages that the user installed count, as usual
+        site.addsitedir(site.getusersitepackages())
+    _Own((*_PACKAGES, module.partition(".")[0]))
+    sys.argv = [module, *arguments]
+    runpy.run_module(module, run_name="__main__", alter_sys=True)
+
+
+if __name__ == "__main__":
+    _start(sys.argv[1], sys.argv[2:])

@@ -1,0 +1,64 @@
+"""Programs that hold keys import nothing from the current folder or from where the user's PYTHON* variables point."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from parties.frame.start import HOME, python_command
+
+SHADOWS = ("calendar", "queue", "random", "secrets", "sitecustomize", "usercustomize", "numpy", "mpc", "parties")
+PROGRAMS = {
+    "a launcher": (sys.executable, str(HOME / "run_protocol.py"), "--help"),
+    "a dashboard": python_command("orchestrator.dashboard", "--help"),
+    "a party": python_command("tests.orchestrator.scorekeeper", "--help"),
+}
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_nothing_is_imported_from_the_current_folder(program: str, tmp_path: Path) -> None:
+    mark = tmp_path / "was-imported"
+    for name in SHADOWS:
+        (tmp_path / f"{name}.py").write_text(f"open({str(mark)!r}, 'a').write({name!r})\n")
+    environment = {**os.environ, "PYTHONPATH": "."}
+    before = subprocess.run([sys.executable, "-c", "import queue"], cwd=tmp_path, env=environment, check=True)
+    assert before.returncode == 0
+    assert "queue" in mark.read_text()  # which is what the rest is about
+    if program == "a launcher":
+        environment.pop("PYTHONPATH")  # its first moments are before it leaves the user's variables
+    mark.unlink()
+    done = subprocess.run(PROGRAMS[program], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "usage:" in done.stdout
+    assert not mark.exists(), mark.read_text()
+
+
+def test_the_users_variables_do_not_reach_a_program(tmp_path: Path) -> None:
+    (tmp_path / "told.py").write_text("import sys; print(sys.flags.isolated, sys.flags.optimize, sys.argv)\n")
+    start = tmp_path / "parties" / "frame" / "start.py"
+    start.parent.mkdir(parents=True)
+    start.write_bytes((HOME / "parties" / "frame" / "start.py").read_bytes())
+    environment = {**os.environ, "PYTHONOPTIMIZE": "2", "PYTHONINSPECT": "1", "PYTHONSTARTUP": "told.py"}
+    command = [str(start) if word.endswith("start.py") else word for word in python_command("told", "a;", "#{b}")]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("1 0 [")
+    assert done.stdout.endswith("'a;', '#{b}']\n")
+
+
+def test_a_deleted_part_of_the_project_is_not_taken_from_an_installation(tmp_path: Path) -> None:
+    for name in ("parties/frame/start.py", "parties/__init__.py"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes((HOME / name).read_bytes())
+    (tmp_path / "ask.py").write_text("from importlib.util import find_spec; print(find_spec('parties.ledger'))\n")
+    command = [sys.executable, "-I", str(tmp_path / "parties" / "frame" / "start.py"), "ask"]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "None\n"
+
+
+def test_the_launcher_works_where_standard_streams_are_closed(tmp_path: Path) -> None:
+    script = f"'{sys.executable}' '{HOME}/run_protocol.py' --help <&- >&- 2>&-; echo $? > status"
+    subprocess.run(["bash", "-c", script], cwd=tmp_path, check=True)
+    assert (tmp_path / "status").read_text() == "0\n"
