@@ -30,7 +30,7 @@ class PublicParameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
         classes: number of logits, which are C classes of which one is right, or L labels that each are a yes or no.
         input_shape: of one query.
         ring_bits: inference and logits live in Z_2^ring_bits.
-        fraction_bits: of inputs and weights; products carry twice as many.
+        fraction_bits: of inputs and activations, and of weights unless these are small.
         sigma: scale of the discrete Gaussian on each count, an exact rational written "3/2" or "2".
         aggregation: the way in which the masks reach the Privacy Guardian.
         key_bits: of the Paillier modulus.

@@ -82,6 +82,8 @@ class Network:
         )
         if ring_bits is not None:
             (ring_bits,) = whole_numbers((ring_bits,), "ring_bits")
+        if not 1 <= fraction_bits <= LARGEST_RING_BITS // 2:
+            raise ParameterError(f"expected 1 to {LARGEST_RING_BITS // 2} fraction bits, found {fraction_bits}")
         ends = finite_range(input_range)
         low, high = (math.floor(math.ldexp(end, fraction_bits) + 0.5) for end in ends)
         quantised = quantise(layers, shape, fraction_bits)
@@ -193,8 +195,9 @@ def check_queries(architecture: Architecture, queries: NDArray[np.int64] | Words
         ParameterError: wrong shape, no queries, too many, or integers that are not 64 bits wide.
         RangeError: a value outside the input range.
     """
-    if queries.dtype not in (np.int64, np.uint64):
-        raise ParameterError(f"expected fixed-point queries of 64-bit integers, found {queries.dtype}")
+    kind = getattr(queries, "dtype", type(queries).__name__)
+    if kind not in (np.int64, np.uint64):
+        raise ParameterError(f"expected fixed-point queries of 64-bit integers, found {kind}")
     if queries.shape[1:] != architecture.input_shape or not 1 <= len(queries) <= LARGEST_BATCH:
         raise ParameterError(
             f"expected 1 to {LARGEST_BATCH} queries of shape {architecture.input_shape}, found {queries.shape}"

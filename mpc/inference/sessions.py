@@ -16,8 +16,8 @@ owner of the input, for a batch of queries at a time::
 
 With ``circuits="streamed"`` (:mod:`mpc.garbled.session`) OTs and tables cross in ``infer``, where the labels do.
 
-The two results are additive shares of the logits over Z_2^l, at scale 2^(2f), each uniform on its own. The QP knows its
-own share before the query is known. It learns the architecture. The AP learns how many queries came.
+The two results are additive shares of the logits over Z_2^l, at scale 2^(f + g), each uniform on its own. The QP knows
+its own share before the query is known. It learns the architecture. The AP learns how many queries came.
 
 A correlation serves one batch. Used again it would open x - x', so a second use is refused.
 """

@@ -6,8 +6,8 @@ al. 2018, Table 1, ternary secret, classical, 128 bits), which allows 109 bits f
 
 A reply is flooded. All replies of a session together depend on more of the weights than the values W r - s by a
 statistical distance of at most 2^-40. The flooding needs two public bounds. One is the number of results. The other is,
-for each layer, a power of two above the Euclidean norm of its weights. The exponents are part of the architecture. They
-are all that the querying party learns of a layer's weights.
+for each layer, a power of two above the Euclidean norm of its weights. The exponents are part of the architecture. With
+the number of fraction bits, they are all that the querying party learns of a layer's weights.
 """
 
 from __future__ import annotations

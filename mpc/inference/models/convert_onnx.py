@@ -85,6 +85,7 @@ def from_onnx(path: str | Path) -> ConvertedLayers:
     source = f"the file {Path(path).name}"
     layers, alone, entry = _layers(onnx, model)
     try:
+        _pad_apart(onnx, model)
         evaluator = ReferenceEvaluator(model)
     except Exception as error:
         raise ParameterError(
@@ -175,6 +176,33 @@ def _computed(onnx: Any, model: Any, node: Any, constants: dict[str, Any], name:
         if not isinstance(value, np.ndarray | np.generic):
             raise ParameterError(f"expected a tensor as value of {name}, found {type(value).__name__}")
     return {key: np.asarray(value) for key, value in found.items()}
+
+
+def _pad_apart(onnx: Any, model: Any) -> None:
+    """Pad before max pooling, not in it.
+
+    onnx's reference evaluator mixes up the sides there if they differ (found with onnx 1.23), and pads well by itself.
+    """
+    if max((one.version for one in model.opset_import if one.domain in _DOMAINS), default=0) < 11:
+        return  # Pad had attributes instead of inputs
+    double = model.graph.input[0].type.tensor_type.elem_type == onnx.TensorProto.DOUBLE
+    nodes = []
+    for index, node in enumerate(model.graph.node):
+        pads = next((attribute for attribute in node.attribute if attribute.name == "pads"), None)
+        if node.op_type == "MaxPool" and pads is not None and any(pads.ints):
+            top, left, bottom, right = pads.ints
+            names = [f"padded apart {index} {part}" for part in ("sides", "value", "image")]
+            lowest = np.array(-np.inf, np.float64 if double else np.float32)
+            sides = np.array([0, 0, top, left, 0, 0, bottom, right], np.int64)
+            for name, value in zip(names, (sides, lowest), strict=False):
+                model.graph.initializer.append(onnx.numpy_helper.from_array(value, name))
+            nodes.append(onnx.helper.make_node("Pad", [node.input[0], *names[:2]], names[2:]))
+            node.input[0] = names[2]
+            node.attribute.remove(pads)
+        nodes.append(node)
+    whole = [onnx.NodeProto.FromString(node.SerializeToString()) for node in nodes]
+    del model.graph.node[:]
+    model.graph.node.extend(whole)
 
 
 def _without_halves(onnx: Any, model: Any) -> float:

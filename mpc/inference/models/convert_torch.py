@@ -57,6 +57,7 @@ def from_torch(module: Any) -> ConvertedLayers:
         raise ParameterError("expected the package torch for a torch module") from error
     require(isinstance(module, torch.nn.Module), "from_torch", "a torch.nn.Module", type(module).__name__)
     source = f"the module {type(module).__name__}"
+    _refuse_hooks(torch, module)
     try:
         module = copy.deepcopy(module)  # what its owner does to it later changes nothing here
     except Exception as error:
@@ -64,7 +65,6 @@ def from_torch(module: Any) -> ConvertedLayers:
             f"expected a module that can be copied, found {source} ({type(error).__name__}: {first_line(error)})"
         ) from error
     module.eval()
-    _refuse_hooks(torch, module)
     if _known(torch, module) not in (None, "Sequential"):
         module = torch.nn.Sequential(module)
     layers = _Chain(torch, module).layers()
@@ -119,6 +119,7 @@ class _Chain:
         self._torch = torch
         self._module = module
         self._layers: list[FloatLayer] = []
+        self._given: dict[str, Any] = {}  # inputs of forward with a default
 
     def layers(self) -> list[FloatLayer]:
         """Follow the calls from the input to the output."""
@@ -130,7 +131,10 @@ class _Chain:
         current: Any = None
         for node in graph.nodes:
             if node.op == "placeholder":
-                require(current is None, f"input {node.target}", "one input", "another")
+                if current is not None:  # one with a default, which has become a constant
+                    default = not node.users and node.target.rsplit("_", 1)[0] in self._given
+                    require(default, f"input {node.target}", "one input", "another")
+                    continue
                 current = node
                 known[node] = None
             elif node.op == "output":
@@ -145,8 +149,8 @@ class _Chain:
                     current = node
         return self._layers
 
-    def _number(self, node: Any, name: str, known: dict[Any, Any], current: Any) -> _Size | None:
-        """What a call computes from the shape, or None where it computes a tensor."""
+    def _number(self, node: Any, name: str, known: dict[Any, Any], current: Any) -> Any:
+        """What a call computes from the shape or from constants, or None where it computes on the query."""
         source = node.args[0] if node.args else None
         if node.op == "call_method" and node.target in ("size", "dim") and source is current:
             place = node.args[1] if len(node.args) > 1 else node.kwargs.get("dim")
@@ -155,9 +159,18 @@ class _Chain:
             require(node.args[1] == "shape", name, "the shape of a tensor", node.args[1])
             return _Size(None)
         if node.target is operator.getitem and isinstance(known.get(source), _Size):
-            return known[source].at(node.args[1])  # type: ignore[no-any-return]
-        from_sizes = all(known[one] is not None for one in node.all_input_nodes)
-        return _Size(-2) if from_sizes else None  # some number that only the shape settles
+            return known[source].at(node.args[1])
+        if any(known[one] is None for one in node.all_input_nodes) or node.op == "call_module":
+            return None
+        if not node.all_input_nodes or any(isinstance(known[one], _Size) for one in node.all_input_nodes):
+            return _Size(-2)  # some number that only the shape settles
+        args, kwargs = self._resolved(node, known)
+        with self._torch.no_grad():
+            return (
+                getattr(args[0], node.target)(*args[1:], **kwargs)
+                if node.op == "call_method"
+                else node.target(*args, **kwargs)
+            )
 
     def _step(self, node: Any, name: str, known: dict[Any, Any], current: Any) -> None:
         """Convert a call that takes the last result, once."""
@@ -177,9 +190,9 @@ class _Chain:
             def is_leaf_module(self, module: Any, path: str) -> bool:
                 return _known(chain._torch, module) not in (None, "Sequential")
 
-        parameters = list(inspect.signature(self._module.forward).parameters.values())[1:]
-        given = {one.name: one.default for one in parameters if one.default is not one.empty}
         try:
+            parameters = list(inspect.signature(self._module.forward).parameters.values())[1:]
+            self._given = given = {one.name: one.default for one in parameters if one.default is not one.empty}
             return Tracer().trace(self._module, concrete_args=given or None)
         except Exception as error:
             raise ParameterError(
@@ -210,10 +223,13 @@ class _Chain:
             raise ParameterError(
                 f"expected one of {', '.join(sorted(table))}, found {name}{_ADVICE.get(called.strip('_'), '')}"
             )
+        return table[called](Call(name, *self._resolved(node, known), first, _tensor))
+
+    def _resolved(self, node: Any, known: dict[Any, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """A call's arguments, in which constants stand for the nodes that give them."""
         resolve = self._torch.fx.node.map_arg
         args = resolve(node.args, lambda one: known[one])
-        kwargs = resolve(dict(node.kwargs), lambda one: known[one])
-        return table[called](Call(name, tuple(args), dict(kwargs), first, _tensor))
+        return tuple(args), dict(resolve(dict(node.kwargs), lambda one: known[one]))
 
 
 class _Size:

@@ -65,6 +65,20 @@ class Call:
         """Refuse the call if this does not hold."""
         require(holds, self.name, expected, found)
 
+    def channels(self, value: Any) -> Floats:
+        """Return a constant number, or one a channel or a value of a row.
+
+        Raises:
+            ParameterError: a tensor of another shape, or no number.
+        """
+        if not hasattr(value, "detach") or value.numel() == 1:
+            return np.array([self.number(value)])
+        values = self.tensor(value, self.name)
+        lead = values[0] if values.ndim == 4 and len(values) == 1 else values
+        row, planes = lead.ndim == 1, lead.ndim == 3 and lead.shape[1:] == (1, 1)
+        self.require(row or planes, "one number a channel", f"a tensor of shape {values.shape}")
+        return lead.reshape(-1)
+
     def number(self, value: Any) -> float:
         """Return a constant number.
 
@@ -159,16 +173,24 @@ def _adaptive_pool(call: Call) -> list[FloatLayer]:
 
 def _linear(call: Call) -> list[FloatLayer]:
     weight, bias = call.read(("weight", None), ("bias", None))
-    call.require(hasattr(weight, "detach"), "constant weights", type(weight).__name__)
+    call.require(hasattr(weight, "detach"), "constant weights", "other ones")
     values = call.tensor(weight, call.name)
     return [Linear(values, np.zeros(len(values)) if bias is None else call.tensor(bias, call.name))]
+
+
+def _matmul(call: Call) -> list[FloatLayer]:
+    (weight,) = call.read(("other", None))
+    call.require(hasattr(weight, "detach"), "constant weights", "other ones")
+    values = call.tensor(weight, call.name)
+    call.require(values.ndim == 2, "a matrix", f"shape {values.shape}")
+    return [Linear(values.T, np.zeros(values.shape[1]))]
 
 
 def _convolution(call: Call) -> list[FloatLayer]:
     weight, bias, stride, padding, dilation, groups = call.read(
         ("weight", None), ("bias", None), ("stride", 1), ("padding", 0), ("dilation", 1), ("groups", 1)
     )
-    call.require(hasattr(weight, "detach"), "constant weights", type(weight).__name__)
+    call.require(hasattr(weight, "detach"), "constant weights", "other ones")
     call.require(pair(dilation) == (1, 1), "a dilation of 1", dilation)
     call.require(not isinstance(padding, str), "padding in numbers", padding)
     values, (rows, columns) = call.tensor(weight, call.name), pair(padding)
@@ -181,29 +203,28 @@ def _same(call: Call) -> list[FloatLayer]:
     return []
 
 
-def _affine(combine: Callable[[float, bool], tuple[float, float]]) -> Callable[[Call], list[FloatLayer]]:
-    """Make layers of a call with one number, from the factor and the shift that it stands for."""
+def _affine(combine: Callable[[Floats, bool], tuple[Floats, Floats]]) -> Callable[[Call], list[FloatLayer]]:
+    """Make layers of a call with a number or one a channel, from the factor and the shift that it stands for."""
 
     def convert(call: Call) -> list[FloatLayer]:
         call.require(len(call.args) == 2 and not call.kwargs, "one number", "other arguments")
-        number = call.number(call.args[1] if call.first else call.args[0])
-        if not np.isfinite(number):
-            raise ParameterError(f"expected a finite number in {call.name}, found {number}")
+        number = call.channels(call.args[1] if call.first else call.args[0])
+        call.require(bool(np.isfinite(number).all()), "finite numbers", number)
         factor, shift = combine(number, call.first)
-        return [BatchNorm(0.0, 1.0, factor, shift, 0.0)]
+        return [BatchNorm(np.zeros_like(factor), np.ones_like(factor), factor, shift, 0.0)]
 
     return convert
 
 
-def _divide(number: float, first: bool) -> tuple[float, float]:
-    if not first or number == 0:
+def _divide(number: Floats, first: bool) -> tuple[Floats, Floats]:
+    if not first or not number.all():
         raise ParameterError(f"expected a division by a number other than zero, found {'zero' if first else 'another'}")
-    return 1 / number, 0.0
+    return 1 / number, 0 * number
 
 
-_ADD = _affine(lambda number, first: (1.0, number))
-_SUBTRACT = _affine(lambda number, first: (1.0, -number) if first else (-1.0, number))
-_MULTIPLY = _affine(lambda number, first: (number, 0.0))
+_ADD = _affine(lambda number, first: (np.ones_like(number), number))
+_SUBTRACT = _affine(lambda number, first: (np.ones_like(number), -number) if first else (-np.ones_like(number), number))
+_MULTIPLY = _affine(lambda number, first: (number, 0 * number))
 _DIVIDE = _affine(_divide)
 
 _BOTH: dict[str, Callable[[Call], list[FloatLayer]]] = {
@@ -217,6 +238,7 @@ _BOTH: dict[str, Callable[[Call], list[FloatLayer]]] = {
     "sub": _SUBTRACT,
     "mul": _MULTIPLY,
     "div": _DIVIDE,
+    "matmul": _matmul,
 }
 METHODS: dict[str, Callable[[Call], list[FloatLayer]]] = _BOTH | {
     "view": _view,

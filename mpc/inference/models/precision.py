@@ -177,7 +177,7 @@ def _weight_bits(weight: Floats, fraction_bits: int, most: int) -> int:
     """The fraction bits for weights of one layer, f if these are fine enough."""
     rows = weight.reshape(len(weight), -1)
     norms = np.linalg.norm(rows, axis=1)
-    if not norms.max() > 0:
+    if not 0 < norms.max() < np.inf:
         return fraction_bits
     rows, norms = rows[norms > _NEGLIGIBLE * norms.max()], norms[norms > _NEGLIGIBLE * norms.max()]
     lost = np.linalg.norm(rows - np.ldexp(np.rint(np.ldexp(rows, fraction_bits)), -fraction_bits), axis=1) / norms

@@ -19,6 +19,8 @@ def quantise(layers: Sequence[object], input_shape: Shape, fraction_bits: int) -
         ParameterError: a layer that is not supported or does not fit its place, with its name.
         RangeError: a weight or bias that is not finite.
     """
+    if not isinstance(layers, Sequence) or isinstance(layers, str):
+        raise ParameterError(f"expected a list of layers, found {type(layers).__name__}")
     quantiser = Quantiser(input_shape, fraction_bits)
     for index, layer in enumerate(layers):
         name = f"layer {index} ({type(layer).__name__})"

@@ -96,7 +96,7 @@ class Quantiser:
         self._slopes: dict[int, float] = {}
         self._input_shape = input_shape
         self._fraction_bits = fraction_bits
-        self._wide = False  # values carry 2f fraction bits: after a private layer, up to the next non-linearity
+        self._wide = False  # values carry f + g fraction bits: after a private layer, up to the next non-linearity
         self._pending = Pending.nothing()  # what layers on narrow values leave to the next private layer
         self._share = 1.0  # the factor that pools on wide values put into the last private layer
         self._edges = False  # a pool on wide values padded them: a constant no longer goes into the bias before it

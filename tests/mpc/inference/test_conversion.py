@@ -17,7 +17,7 @@ from sklearn.svm import SVC
 from torch import nn
 
 from mpc.errors import ParameterError, RangeError
-from mpc.inference import Linear, Network, ReLU, from_onnx, from_sklearn, from_torch
+from mpc.inference import AvgPool2d, Conv2d, Flatten, Linear, Network, ReLU, from_onnx, from_sklearn, from_torch
 from mpc.inference.models.converted import SINGLE, ConvertedLayers
 from mpc.inference.models.fixed import MaxPool, Rectify
 from tests.mpc.inference.examples import Session
@@ -88,6 +88,23 @@ def test_conversion_leaves_the_module_as_it_was() -> None:
     with torch.no_grad():
         model[0].weight.zero_()  # training goes on: the layers stay what they were, and so does their original
     assert len(Network.from_layers(layers, (4,)).weights) == 2
+
+
+class Normalised(nn.Module):
+    """Scaled by numbers a channel, with weights that are computed, and an input that has a default."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight, self.conv = nn.Parameter(torch.randn(3, 12)), nn.Conv2d(3, 3, 2)
+        self.register_buffer("mean", torch.tensor([0.1, 0.2, 0.3]).reshape(1, 3, 1, 1))
+
+    def forward(self, image: torch.Tensor, slope: float = 0.2) -> torch.Tensor:
+        image = nn.functional.leaky_relu(self.conv((image - self.mean) / self.mean), slope)
+        return torch.flatten(image, 1) @ (self.weight * 0.5).t()
+
+
+def test_numbers_a_channel_and_computed_weights_are_constants() -> None:
+    assert error_of(Normalised(), (3, 3, 3)) < 0.02
 
 
 class Residual(nn.Module):
@@ -189,6 +206,21 @@ def test_onnx_files_for_one_query_are_run_query_by_query(tmp_path: Path) -> None
     assert len(Network.from_layers(from_onnx(path), (1, 5, 5)).weights) == 2
 
 
+def test_onnx_max_pooling_with_sides_that_differ_is_held_to_the_right_windows(tmp_path: Path) -> None:
+    model = nn.Sequential(
+        nn.Conv2d(1, 2, 1), nn.ReLU(), nn.MaxPool2d((2, 3), 1, (0, 1)), nn.Flatten(), nn.Linear(40, 3)
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        axes = {"x": {0: "n"}}
+        given = (torch.zeros(2, 1, 5, 5),)
+        torch.onnx.export(model.eval(), given, str(tmp_path / "n"), dynamo=False, input_names=["x"], dynamic_axes=axes)
+    network = Network.from_layers(from_onnx(tmp_path / "n"), (1, 5, 5), ring_bits=45)
+    twin = Network.from_layers(from_torch(model), (1, 5, 5), ring_bits=45)
+    queries = network.encode_inputs(np.random.default_rng(0).uniform(0, 1, (3, 1, 5, 5)))
+    np.testing.assert_array_equal(network.run_clear(queries), twin.run_clear(queries))
+
+
 @pytest.mark.parametrize(
     ("build", "constants", "message"),
     [
@@ -270,6 +302,12 @@ def test_estimators_that_decide_otherwise_are_refused() -> None:
         (lambda: Network.from_layers([Linear(np.eye(2), [0, 0])], (2.5,)), ParameterError),
         (lambda: Network.from_layers([Linear(np.eye(2), [0, 0])], (2,)).encode_inputs([["1", "2"]]), ParameterError),
         (lambda: Network.from_layers([Linear(np.eye(2), [0, 0])], (2,)).encode_inputs([[1j, 0]]), ParameterError),
+        (lambda: Network.from_layers([Linear(np.eye(2) * 1e300, [0, 0])], (2,)), RangeError),
+        (lambda: Network.from_layers([Linear(np.eye(2), [0, 0])], (2,), fraction_bits=3000), ParameterError),
+        (lambda: Network.from_layers([AvgPool2d(0), Flatten(), Linear([[1.0]], [0])], (1, 2, 2)), ParameterError),
+        (lambda: Network.from_layers([Conv2d(np.ones((1, 1, 1, 1)), [0], groups="a"), Flatten()], (1, 2, 2)),
+         ParameterError),
+        (lambda: Network.from_layers(None, (2,)), ParameterError),
         (lambda: from_torch("a model"), ParameterError),
     ],
 )  # fmt: skip

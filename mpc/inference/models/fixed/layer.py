@@ -1,7 +1,8 @@
 """What every fixed-point layer can say about itself, and the three kinds of layers.
 
-Values are in fixed point. Inputs and activations carry f fraction bits ("narrow"). The outputs of private layers carry
-2f ("wide"). A non-linearity brings wide values back to narrow ones, exactly. Logits leave wide.
+Values are in fixed point. Inputs and activations carry f fraction bits ("narrow"). The weights of a private layer carry
+g, which is f unless they are small, and its outputs f + g ("wide"). A non-linearity brings wide values back to narrow
+ones, exactly. Logits leave wide.
 
 A layer's class owns its output shape, its range and how its inputs lie. Beyond that each kind owns what both parties
 do with it:
@@ -66,7 +67,7 @@ class Layer(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag=True):
 
 @dataclass(frozen=True, repr=False)
 class FixedWeights:
-    """The weights of one private layer: ``(outputs, channels, kh, kw)`` at scale 2^f, bias ``(outputs,)`` at 2^(2f)."""
+    """The weights of one private layer: ``(outputs, channels, kh, kw)`` at 2^g, bias ``(outputs,)`` at 2^(f + g)."""
 
     weights: NDArray[np.int64]
     bias: NDArray[np.int64]
@@ -83,7 +84,7 @@ class PrivateLayer(Layer, frozen=True):
         require(not wide, f"a ReLU or rescaling before {name}", "two private layers in a row")
 
     def leaves_wide(self, wide: bool) -> bool:
-        """Products carry 2f fraction bits."""
+        """Products carry f + g fraction bits."""
         return True
 
     @abstractmethod

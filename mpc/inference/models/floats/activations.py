@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mpc.inference.models.floats.layer import FloatLayer, Floats
+from mpc.errors import ParameterError
+from mpc.inference.models.floats.layer import FloatLayer, Floats, reals
 from mpc.inference.models.quantiser import Quantiser
 from mpc.inference.models.shapes import Shape
 
@@ -52,10 +53,13 @@ class LeakyReLU(FloatLayer):
 
     def enter(self, quantiser: Quantiser, name: str) -> None:
         """Become a circuit, which is that of ReLU with a slope of 0."""
-        if self.slope == 0:
+        slope = reals(self.slope, name)
+        if slope.shape:
+            raise ParameterError(f"expected one slope in {name}, found {slope.size}")
+        if slope == 0:
             quantiser.rectify(name)
         else:
-            quantiser.rectify_leakily(self.slope, name)
+            quantiser.rectify_leakily(float(slope), name)
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from mpc.errors import ParameterError, RangeError
 from mpc.inference.models import shapes
+from mpc.inference.models.limits import LARGEST_RING_BITS
 from mpc.inference.models.quantiser import Quantiser
 from mpc.inference.models.shapes import Shape
 
@@ -142,12 +143,13 @@ def reals(values: Any, name: str) -> Floats:
         ParameterError: no real numbers.
     """
     try:
+        values = values.detach() if hasattr(values, "detach") else values
         dense = values.toarray() if hasattr(values, "toarray") else values
         array = np.asarray(dense)
         if array.dtype.kind not in "biuf":
             raise TypeError(f"numbers of type {array.dtype}")
         return array.astype(np.float64)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, RuntimeError) as error:
         raise ParameterError(f"expected real numbers in {name}, found {first_line(error)}") from error
 
 
@@ -168,7 +170,7 @@ def finite_range(ends: Any) -> tuple[float, float]:
 
     Raises:
         ParameterError: other than two numbers.
-        RangeError: ends that are infinite, undefined or in the wrong order.
+        RangeError: ends that are infinite, undefined or beyond any ring.
     """
     array = reals(ends, "input_range")
     if array.shape != (2,):
@@ -176,4 +178,6 @@ def finite_range(ends: Any) -> tuple[float, float]:
     low, high = float(array[0]), float(array[1])
     if not (math.isfinite(low) and math.isfinite(high)):
         raise RangeError(f"expected a finite input range, found {low} to {high}")
+    if max(abs(low), abs(high)) >= 1 << LARGEST_RING_BITS:
+        raise RangeError(f"expected an input range within 2^{LARGEST_RING_BITS}, found {low:g} to {high:g}")
     return low, high

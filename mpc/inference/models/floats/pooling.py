@@ -31,7 +31,10 @@ class _Pool(FloatLayer):
 
     def _windows(self) -> tuple[tuple[int, int], tuple[int, int], tuple[int, int, int, int]]:
         """Kernel, stride and padding."""
-        return pair(self.kernel), pair(self.kernel if self.stride is None else self.stride), sides(self.padding)
+        kernel, stride = pair(self.kernel), pair(self.kernel if self.stride is None else self.stride)
+        if min(*kernel, *stride) < 1:
+            raise ParameterError(f"expected windows and strides of 1 or more in {self}, found {kernel} and {stride}")
+        return kernel, stride, sides(self.padding)
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,18 @@ from numpy.typing import ArrayLike
 from mpc.errors import ParameterError
 from mpc.inference.models.arithmetic import padded
 from mpc.inference.models.fixed import Convolve, Dense
-from mpc.inference.models.floats.layer import FloatLayer, Floats, Pair, Sides, check_image, gamma, pair, reals, sides
+from mpc.inference.models.floats.layer import (
+    FloatLayer,
+    Floats,
+    Pair,
+    Sides,
+    check_image,
+    gamma,
+    pair,
+    reals,
+    sides,
+    whole_numbers,
+)
 from mpc.inference.models.quantiser import Quantiser
 from mpc.inference.models.shapes import Shape
 
@@ -99,13 +110,14 @@ class Conv2d(WeightedLayer):
     def kernels(self, name: str) -> tuple[Floats, Floats]:
         """Return the weights with those between different groups filled in as zeros, and the bias."""
         weight, bias = self._checked(4, name)
-        if self.groups == 1:
+        (groups,) = whole_numbers((self.groups,), f"groups of {name}")
+        if groups == 1:
             return weight, bias
-        if self.groups < 1 or len(weight) % self.groups:
-            raise ParameterError(f"expected groups that divide {len(weight)} outputs in {name}, found {self.groups}")
-        outputs, inputs = len(weight) // self.groups, weight.shape[1]
-        whole = np.zeros((len(weight), inputs * self.groups, *weight.shape[2:]))
-        for group in range(self.groups):
+        if groups < 1 or len(weight) % groups:
+            raise ParameterError(f"expected groups that divide {len(weight)} outputs in {name}, found {groups}")
+        outputs, inputs = len(weight) // groups, weight.shape[1]
+        whole = np.zeros((len(weight), inputs * groups, *weight.shape[2:]))
+        for group in range(groups):
             rows = slice(group * outputs, (group + 1) * outputs)
             whole[rows, group * inputs : (group + 1) * inputs] = weight[rows]
         return whole, bias
@@ -187,9 +199,10 @@ class BatchNorm(FloatLayer):
         if any(part.shape not in ((), (1,), (channels,)) for part in parts):
             raise ParameterError(f"expected {channels} channels in {name}, found {max(part.size for part in parts)}")
         mean, variance, scale, shift = (np.broadcast_to(part, (channels,)) for part in parts)
-        if (variance + self.epsilon <= 0).any():
+        epsilon = reals(self.epsilon, name)
+        if epsilon.shape or (variance + epsilon <= 0).any():
             raise ParameterError(f"expected variances above zero in {name}")
-        factor = scale / np.sqrt(variance + self.epsilon)
+        factor = scale / np.sqrt(variance + epsilon)
         return factor, shift - mean * factor
 
     def __repr__(self) -> str:
