@@ -92,7 +92,7 @@ namespace {
 // width.
 void noise_is_bounded_and_flooded() {
     constexpr std::size_t degree = 4096, inputs = 2;
-    constexpr int bits = 38;
+    constexpr int bits = 36;
     const std::uint64_t norm = inputs * degree * 255 * 255;
     const Run run(degree, bits, {{norm, degree}});
     const Probe probe{run.key, run.evaluator};
