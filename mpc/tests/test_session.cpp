@@ -1,5 +1,11 @@
 // Sessions end to end. It covers many batches from one set of base OTs, surplus OTs, calls out of turn, messages of the
 // wrong length or content, and reproducible bytes.
+#include <pthread.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cstring>
+
 #include "core/base/bit_matrix.hpp"
 #include "core/base/error.hpp"
 #include "core/base/sha256.hpp"
@@ -268,6 +274,118 @@ void wrong_messages() {
     CHECK_THROWS(garbled.project({8}), OrderError);  // outputs of more than a bit, and not made to be projected
 }
 
+// What two sessions did on a stack of their own, which is then searched for delta.
+struct Stack {
+    alignas(64) static std::uint8_t memory[std::size_t{1} << 20];
+
+    static void run(void* (*body)(void*)) {
+        std::memset(memory, 0, sizeof memory);
+        pthread_attr_t attributes;
+        pthread_t thread;
+        CHECK(pthread_attr_init(&attributes) == 0);
+        CHECK(pthread_attr_setstack(&attributes, memory, sizeof memory) == 0);
+        CHECK(pthread_create(&thread, &attributes, body, nullptr) == 0);
+        pthread_join(thread, nullptr);
+        pthread_attr_destroy(&attributes);
+    }
+
+    // Places where either half of the block stands, whatever its alignment.
+    static int found(const Block& block) {
+        int places = 0;
+        for (const std::uint64_t half : {block.lo, block.hi}) {
+            for (std::size_t i = 0; i + sizeof half <= sizeof memory; ++i) {
+                places += std::memcmp(memory + i, &half, sizeof half) == 0 ? 1 : 0;
+            }
+        }
+        return places;
+    }
+};
+alignas(64) std::uint8_t Stack::memory[std::size_t{1} << 20];
+
+Block delta_of_pair() {
+    Block delta = Prg(Block{11, 1}).block();
+    delta.lo |= 1;
+    return delta;
+}
+
+void* leave_delta(void*) {
+    volatile std::uint64_t left = delta_of_pair().lo;
+    (void)left;
+    return nullptr;
+}
+
+void* run_sessions(void*) {
+    for (const TableFormat format : {TableFormat::half_gates, TableFormat::three_halves}) {
+        Pair pair(format);
+        Prg prg(Block{3, 3});
+        for (const std::size_t n : {1u, 33u, 70u}) {
+            for (const Circuit& circuit : {circuits::argmax(5, 9), circuits::less_than(64)}) {
+                pair.extend(n * circuit.evaluator_bits());
+                run_batch(pair, circuit, n, prg, n == 33);
+            }
+        }
+    }
+    return nullptr;
+}
+
+void delta_is_not_left_on_the_stack() {
+#if !defined(__SANITIZE_ADDRESS__)
+    Stack::run(leave_delta);
+    CHECK(Stack::found(delta_of_pair()) > 0);  // so the search finds what is there
+    Stack::run(run_sessions);
+    CHECK(Stack::found(delta_of_pair()) == 0);
+#endif
+}
+
+// Whether `body` is refused, with OrderError, in a fork of this process.
+template <class Body>
+bool refused_in_a_fork(Body body) {
+    const pid_t child = fork();
+    if (child == 0) {
+        int status = 1;
+        try {
+            body();
+        } catch (const OrderError&) {
+            status = 0;
+        } catch (...) {
+        }
+        _exit(status);
+    }
+    int status = 1;
+    return waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
+void a_fork_is_refused() {
+    Pair pair;
+    pair.extend(128);
+    const Circuit circuit = circuits::add(4);
+    const Values value{5};
+    EvaluatedPiece evaluated = pair.evaluator.evaluate(circuit, 1, value);
+    GarbledPiece garbled = pair.garbler.garble(circuit, 1, evaluated.corrections());
+    Bytes tables(static_cast<std::size_t>(garbled.tables_left()));
+    const Bytes block(extension_bytes(1)), corrections = evaluated.corrections();
+    CHECK(refused_in_a_fork([&] { garbled.next_tables(tables); }));
+    CHECK(refused_in_a_fork([&] { garbled.input_labels(value); }));
+    CHECK(refused_in_a_fork([&] { pair.garbler.extend(block); }));
+    CHECK(refused_in_a_fork([&] { pair.garbler.garble(circuit, 1, corrections); }));
+    CHECK(refused_in_a_fork([&] { pair.evaluator.extend(1); }));
+    CHECK(refused_in_a_fork([&] { pair.evaluator.evaluate(circuit, 1, value); }));
+    const Bytes labels = garbled.input_labels(value);
+    CHECK(refused_in_a_fork([&] { evaluated.set_labels(labels); }));
+    evaluated.set_labels(labels);  // in this process all goes on
+    CHECK(garbled.next_tables(tables) == tables.size());
+    CHECK(refused_in_a_fork([&] { evaluated.feed_tables(tables); }));
+    evaluated.feed_tables(tables);
+    CHECK(refused_in_a_fork([&] { evaluated.colours(); }));
+    CHECK(refused_in_a_fork([&] { garbled.decoding(); }));
+    CHECK(evaluated.decode(garbled.decoding()) == Values{10});
+    GarblerSession garbler;
+    EvaluatorSession evaluator;
+    CHECK(refused_in_a_fork([&] { evaluator.start_base(); }));
+    const Bytes first = evaluator.start_base();
+    CHECK(refused_in_a_fork([&] { garbler.receive_base(first); }));
+}
+
 // Known answers under fixed seeds: a change of these digests is a change of the protocol.
 void wire_is_reproducible() {
     Pair pair;
@@ -293,6 +411,8 @@ int main() {
     check::run("calls_out_of_turn", calls_out_of_turn);
     check::run("wrong_messages", wrong_messages);
     check::run("a_seed_tells_nothing", a_seed_tells_nothing);
+    check::run_on_all_levels("delta_is_not_left_on_the_stack", delta_is_not_left_on_the_stack);
+    check::run("a_fork_is_refused", a_fork_is_refused);
     check::run_on_all_levels("wire_is_reproducible", wire_is_reproducible);
     return check::result();
 }

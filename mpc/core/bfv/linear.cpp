@@ -211,6 +211,7 @@ void Evaluator::charge(std::size_t layer, std::size_t results) const {
 }
 
 Bytes Evaluator::apply(const Weights& weights, ByteView upload, WordView masks, const Selection& selection) const {
+    process_.require("encrypted linear map");
     if (weights.parameters_ != parameters_) throw ParameterError("expected weights loaded under the same parameters");
     const std::size_t outputs = weights.outputs(), batch = selection.polynomials() / outputs;
     if (batch == 0 || batch * outputs != selection.polynomials()) {

@@ -50,7 +50,17 @@ std::uint64_t hash_indices(const Circuit& circuit, std::size_t n, TableFormat fo
     return gate_indices(circuit, n, format) + tiles * circuit.output_bits();
 }
 
+void check_instances(const Circuit& circuit, std::size_t n) {
+    constexpr std::size_t most = std::size_t{1} << 45;  // gates and bits, of at most 32 bytes each
+    const std::size_t each = std::max({circuit.and_gates(), circuit.garbler_bits(), circuit.evaluator_bits(),
+                                       64 * circuit.output_bits(), std::size_t{1}});
+    if (n > most / each)
+        throw ParameterError(circuit.name() + ": expected at most " + std::to_string(most / each) +
+                             " instances, found " + std::to_string(n));
+}
+
 std::uint64_t table_bytes(const Circuit& circuit, std::size_t n, TableFormat format) {
+    check_instances(circuit, n);
     const std::size_t whole_tiles = n / kTile, rest = n % kTile;
     return std::uint64_t{whole_tiles * row_bytes(format, kTile) + row_bytes(format, rest)} * circuit.and_gates();
 }

@@ -30,6 +30,9 @@
 // LengthError and MalformedError speak of the peer's message, OrderError of a call out of turn, ParameterError of the
 // caller's own arguments. A failed call leaves the session as it was, except that receive_base and finish_base leave it
 // unusable.
+//
+// Sessions and pieces belong to the process that made them and refuse to work in a fork of it (OrderError). Every step
+// that holds secrets overwrites the stack that it used.
 #pragma once
 
 #include <cstddef>
@@ -41,6 +44,7 @@
 
 #include "core/aes/prg.hpp"
 #include "core/base/byte_view.hpp"
+#include "core/base/process.hpp"
 #include "core/garbling/garbling.hpp"
 #include "core/garbling/projection.hpp"
 #include "core/ot/ot_extension.hpp"
@@ -72,15 +76,16 @@ public:
     void input_labels(std::optional<WordView> values, MutableByteView out);
     Bytes input_labels(std::optional<WordView> values = std::nullopt);
     std::size_t label_bytes() const;
-    Bytes decoding() const { return garbling_.decoding(); }
-    std::vector<std::uint64_t> decode(ByteView colours) const { return garbling_.decode(colours); }
-    GarblerProjection project(ProjectionRing ring) { return mpc::project(garbling_, ring); }
+    Bytes decoding() const;
+    std::vector<std::uint64_t> decode(ByteView colours) const;
+    GarblerProjection project(ProjectionRing ring);
 
 private:
     friend class GarblerSession;
     explicit GarbledPiece(Garbling garbling);
     bool seeded() const { return garbling_.input_seed() != nullptr; }
 
+    OneProcess process_;
     Garbling garbling_;
     std::uint64_t tables_left_;
 };
@@ -93,12 +98,12 @@ public:
 
     // What the garbler needs before it garbles.
     const Bytes& corrections() const { return corrections_; }
-    void feed_tables(ByteView chunk) { evaluation_.feed(chunk); }
+    void feed_tables(ByteView chunk);
     // Takes the message of `input_labels`, once.
     void set_labels(ByteView message);
     std::size_t label_bytes() const;
-    Bytes colours() const { return evaluation_.colours(); }
-    std::vector<std::uint64_t> decode(ByteView decoding) const { return evaluation_.decode(decoding); }
+    Bytes colours() const;
+    std::vector<std::uint64_t> decode(ByteView decoding) const;
     // Opens this side's shares, once. A refused message may be followed by another.
     std::vector<std::uint64_t> open_projection(ProjectionRing ring, ByteView message);
 
@@ -106,6 +111,7 @@ private:
     friend class EvaluatorSession;
     EvaluatedPiece(Evaluation evaluation, Blocks t, Bytes corrections, GarblerLabels labels);
 
+    OneProcess process_;
     Evaluation evaluation_;
     Blocks t_;  // until the labels are in
     Bytes corrections_;
@@ -132,6 +138,7 @@ public:
                         std::optional<WordView> values = std::nullopt);
 
 private:
+    OneProcess process_;
     Prg randomness_;
     TableFormat format_;
     Block delta_, salt_;
@@ -160,6 +167,7 @@ public:
                             GarblerLabels labels = GarblerLabels::sent);
 
 private:
+    OneProcess process_;
     Prg randomness_;
     TableFormat format_;
     Block salt_;

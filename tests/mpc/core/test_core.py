@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import resource
 from collections.abc import Callable, Iterator
 
 import nacl.bindings as sodium
@@ -411,6 +413,37 @@ def test_parameters_out_of_range() -> None:
         garbling.project(3)
     with pytest.raises(OrderError, match="not made to be"):
         garbling.project(8)
+
+
+@pytest.mark.parametrize("n", [1 << 44, 1 << 61, 1 << 63])
+def test_sizes_beyond_all_limits_are_refused_before_anything_is_allocated(n: int) -> None:
+    circuit = Circuit.less_than(64)
+    evaluator = ready()[1]
+    for make in (
+        lambda: circuit.table_bytes(n),
+        lambda: circuit.table_bytes(n, "three-halves"),
+        lambda: circuit.projection_bytes(n, 64),
+        lambda: evaluator.extend(n),
+    ):
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        with pytest.raises(ParameterError):
+            make()
+        assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 10_000  # KiB
+    assert circuit.table_bytes(1 << 20) == 32 * circuit.and_gates << 20
+
+
+def test_a_session_refuses_to_go_on_in_a_fork() -> None:
+    garbler, evaluator = ready()
+    child = os.fork()
+    if child == 0:
+        try:
+            evaluator.extend(1)
+        except OrderError as error:
+            os._exit(0 if "after a fork" in str(error) else 2)
+        os._exit(1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    garbler.extend(evaluator.extend(1))
+    assert garbler.ots_left == evaluator.ots_left == 128
 
 
 # -- the base OTs, against libsodium and another library's AES ---------------------------------------------------------

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import math
+import os
+import resource
 import struct
 import threading
 from collections.abc import Sequence
@@ -18,7 +20,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from mpc._core import RlweEvaluator, RlweParameters, RlweSecretKey
-from mpc.errors import ParameterError, ProtocolError
+from mpc.errors import OrderError, ParameterError, ProtocolError
 
 SEED = bytes(range(32))
 Words = NDArray[np.uint64]
@@ -304,6 +306,45 @@ def test_unusable_parameters_are_refused(arguments: tuple[object, ...], message:
 
 
 # ---- refusals, threads, printing
+
+
+@pytest.mark.parametrize("polynomials", [2, 1 << 24, 1 << 40, 1 << 63])
+def test_sizes_beyond_all_limits_are_refused_before_anything_is_allocated(polynomials: int) -> None:
+    parameters = RlweParameters(4096, 20, [(4, 1000)])
+    key = RlweSecretKey(parameters)
+    evaluator = RlweEvaluator(parameters, key.public_key())
+    loaded = evaluator.load(ones(), 0)
+    position, mask = np.array([7], dtype=np.int64), np.zeros(1, dtype=np.uint64)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    for make in (
+        lambda: parameters.reply_bytes(position, polynomials),
+        lambda: key.decrypt(b"", position, polynomials),
+        lambda: evaluator.apply(loaded, b"", mask, position, polynomials),
+    ):
+        with pytest.raises(ParameterError, match="expected a result in every polynomial"):
+            make()
+    if polynomials > 1 << 24:
+        with pytest.raises(ParameterError, match="at most 16777216 polynomials"):
+            parameters.upload_bytes(polynomials)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 10_000  # KiB
+
+
+def test_an_evaluator_refuses_to_answer_in_a_fork() -> None:
+    parameters = RlweParameters(4096, 20, [(4, 1)])
+    key = RlweSecretKey(parameters)
+    evaluator = RlweEvaluator(parameters, key.public_key())
+    loaded, upload = evaluator.load(ones(), 0), key.encrypt(np.full((1, 4096), 9, dtype=np.uint64))
+    position, mask = np.array([7], dtype=np.int64), np.zeros(1, dtype=np.uint64)
+    child = os.fork()
+    if child == 0:
+        try:
+            evaluator.apply(loaded, upload, mask, position)
+        except OrderError as error:
+            os._exit(0 if "after a fork" in str(error) else 2)
+        os._exit(1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    reply = evaluator.apply(loaded, upload, mask, position)
+    assert key.decrypt(reply, position, 1) == [9]
 
 
 @pytest.fixture
