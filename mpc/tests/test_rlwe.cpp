@@ -174,9 +174,9 @@ void bytes_are_the_known_ones() {
     const Weights loaded = run.evaluator.load(weights.data(), 2, 2, 0);
     const Bytes upload = run.key.encrypt(messages);
     const Bytes reply = run.reply(loaded, upload, masks, select({7, 4095, 4096 + 11}, 2, 4096));
-    CHECK(digest(run.key.public_key()) == "0f95dc7dc020e4ec329e1f5914ece446cd417def13fb92bba18f84a68b0343b2");
-    CHECK(digest(upload) == "3fc26dc8cf4c9c4026e908130af4da5421394d142e4d44a2c36e35c63c9b4984");
-    CHECK(digest(reply) == "5b8e2fd5decc9044d3ca7ccbb9b037ba8ed51a7db3b774313e382a574f161b62");
+    CHECK(digest(run.key.public_key()) == "2d1377848fb6ca211bd6a99872ea469770d1b6aebb6704734a59b6cc3dac5104");
+    CHECK(digest(upload) == "2b7f294cc8cb8cfc603a9bea882e10a217a1a2e97e34584a96f76bbd530c8d31");
+    CHECK(digest(reply) == "9370e7cef211b910eaf459019a5598c8f95f35f087f9c67ce80ac6ecd08abc4e");
 }
 
 void keys_and_uploads_are_fresh() {

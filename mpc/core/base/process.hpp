@@ -29,8 +29,8 @@ private:
     pid_t born_in_ = ::getpid();
 };
 
-// Bytes of stack below a step that are overwritten when it ends. The base OTs and their extension hold a tile of rows
-// there, the other steps a few labels and round keys.
+// Bytes of stack below a step that are overwritten when it ends. The base OTs hold tables of points there, the other
+// steps a few labels and round keys, or a tile of leaves.
 constexpr std::size_t kDeepStack = std::size_t{80} << 10, kShallowStack = std::size_t{20} << 10;
 
 template <std::size_t bytes>

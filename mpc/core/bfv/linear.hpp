@@ -21,11 +21,11 @@
 #include <optional>
 #include <vector>
 
+#include "core/aes/seeds.hpp"
 #include "core/base/process.hpp"
 #include "core/bfv/parameters.hpp"
 #include "core/bfv/scaling.hpp"
 #include "core/bfv/wire.hpp"
-#include "core/lattice/seeds.hpp"
 
 namespace mpc::bfv {
 
@@ -53,7 +53,7 @@ private:
 
     SharedParameters parameters_;
     Scaling scaling_;
-    std::unique_ptr<lattice::SeedSource> seeds_;
+    std::unique_ptr<SeedSource> seeds_;
     lattice::Words secret_;             // transformed, modulo each prime
     lattice::Factor inverse_of_first_;  // of the first prime modulo the second
     Bytes public_key_;
@@ -113,7 +113,7 @@ private:
     OneProcess process_;
     SharedParameters parameters_;
     Scaling scaling_;
-    std::unique_ptr<lattice::SeedSource> seeds_;
+    std::unique_ptr<SeedSource> seeds_;
     Ciphertexts public_key_;
     std::unique_ptr<std::atomic<std::uint64_t>[]> answered_;  // results given, layer by layer
 };

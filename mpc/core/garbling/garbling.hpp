@@ -143,7 +143,8 @@ private:
     TileWalk walk_;
     Block delta_;
     HashKeys projection_keys_;
-    // The garbler's zero labels are AES(place) with high half 0. Dice (three halves) have high half 2.
+    // The garbler's zero labels are AES(place) with high half 0. Dice (three halves) have high half 2. Both are bound to
+    // the session's salt and the batch's first hash index, so that no two garblings encrypt the same blocks.
     Aes128 label_stream_;
     std::optional<KnownInputs> known_;
     std::optional<Aes128> known_stream_;  // the labels of known values are AES(place)

@@ -15,7 +15,7 @@ void check_length(const char* what, std::size_t expected, std::size_t found) {
 }
 
 void require_ready(bool ready, const char* step) {
-    if (!ready) throw OrderError(std::string(step) + ": the base OTs are not finished");
+    if (!ready) throw OrderError(std::string(step) + ": the base OTs are not finished, or a check has failed");
 }
 
 // n * evaluator bits, refused where the product (or the memory for its labels) would overflow.
@@ -136,25 +136,26 @@ std::vector<std::uint64_t> EvaluatedPiece::open_projection(ProjectionRing ring, 
 
 // ---- base OTs ------------------------------------------------------------------------------------------------------
 
-GarblerSession::GarblerSession(Prg randomness, TableFormat format)
-    : randomness_(std::move(randomness)), format_(format) {
+GarblerSession::GarblerSession(const std::optional<Block>& injected, TableFormat format)
+    : seeds_(injected), format_(format) {
     leaving_no_trace<kShallowStack>([&] {
-        delta_ = randomness_.block();
+        delta_ = seeds_.next();
         delta_.lo |= 1;  // point and permute: the two labels of a wire differ in their permute bit
-        salt_ = randomness_.block();
+        salt_ = seeds_.next();
     });
 }
 
 GarblerSession::~GarblerSession() { wipe(&delta_, sizeof delta_); }
 
-EvaluatorSession::EvaluatorSession(Prg randomness, TableFormat format)
-    : randomness_(std::move(randomness)), format_(format) {}
+EvaluatorSession::EvaluatorSession(const std::optional<Block>& injected, TableFormat format)
+    : seeds_(injected), format_(format) {}
 
 Bytes EvaluatorSession::start_base() {
     process_.require("base OT");
     return leaving_no_trace<kDeepStack>([&] {
         if (started_) throw OrderError("base OT: started twice");
-        base_ = std::make_unique<BaseOtSender>(randomness_);
+        Prg randomness = seeds_.stream();
+        base_ = std::make_unique<BaseOtSender>(randomness);
         started_ = true;
         const ByteView message = base_->message();
         return Bytes(message.begin(), message.end());
@@ -164,12 +165,13 @@ Bytes EvaluatorSession::start_base() {
 Bytes GarblerSession::receive_base(ByteView message) {
     process_.require("base OT");
     return leaving_no_trace<kDeepStack>([&] {
-        if (cot_ || !base_keys_.empty()) throw OrderError("base OT: first message received twice");
+        if (cot_ || deviated_ || !base_keys_.empty()) throw OrderError("base OT: first message received twice");
         check_length("base OT, first message", kFirstMessageBytes, message.size());
         Bytes reply(kSecondMessageBytes);
         store_block(reply.data(), salt_);
         const MutableByteView points = MutableByteView(reply).from(kSaltBytes);
-        base_keys_ = base_ot_receive(message, CotSender::base_choices(delta_), randomness_, points);
+        Prg randomness = seeds_.stream();
+        base_keys_ = base_ot_receive(message, CotSender::base_choices(delta_), randomness, points);
         return reply;
     });
 }
@@ -181,8 +183,8 @@ Bytes EvaluatorSession::receive_base(ByteView message) {
         check_length("base OT, reply", kSecondMessageBytes, message.size());
         std::vector<KeyPair> keys = base_->finish(message.from(kSaltBytes));
         Bytes sums(kTreeMessageBytes);
-        cot_ = std::make_unique<CotReceiver>(keys, sums);
         salt_ = load_block(message.data());
+        cot_ = std::make_unique<CotReceiver>(keys, salt_, sums);
         base_.reset();
         wipe(keys.data(), keys.size() * sizeof(KeyPair));
         return sums;
@@ -194,8 +196,11 @@ void GarblerSession::finish_base(ByteView message) {
     leaving_no_trace<kDeepStack>([&] {
         if (cot_ || base_keys_.empty()) throw OrderError("base OT: third message out of turn");
         check_length("base OT, third message", kThirdMessageBytes, message.size());
-        cot_ = std::make_unique<CotSender>(delta_, base_keys_, message);
+        auto cot = std::make_unique<CotSender>(delta_, base_keys_, salt_, message);
         Blocks().swap(base_keys_);
+        deviated_ = !cot->trees_agree();
+        if (deviated_) throw MalformedError("base OT, third message: the trees of the OT extension are not consistent");
+        cot_ = std::move(cot);
     });
 }
 
@@ -208,10 +213,10 @@ std::size_t EvaluatorSession::extension_message_bytes(std::size_t count) {
 
 void EvaluatorSession::extend(std::size_t count, MutableByteView message) {
     process_.require("OT extension");
-    leaving_no_trace<kDeepStack>([&] {
+    leaving_no_trace<kShallowStack>([&] {
         require_ready(cot_ != nullptr, "OT extension");
         check_length("room for the OT extension", extension_message_bytes(count), message.size());
-        const std::size_t blocks = message.size() / extension_bytes(1);
+        const std::size_t blocks = extension_blocks(message.size());
         Block* t = t_.grow(128 * blocks);
         cot_->extend(blocks, message, t, u_.grow(blocks));
     });
@@ -225,14 +230,14 @@ Bytes EvaluatorSession::extend(std::size_t count) {
 
 void GarblerSession::extend(ByteView message) {
     process_.require("OT extension");
-    leaving_no_trace<kDeepStack>([&] {
+    leaving_no_trace<kShallowStack>([&] {
         require_ready(cot_ != nullptr, "OT extension");
-        const std::size_t unit = extension_bytes(1), bytes = message.size();
-        if (bytes == 0 || bytes % unit != 0)
-            throw LengthError("OT extension, bytes in multiples of " + std::to_string(unit),
-                              std::max<std::size_t>(unit, bytes / unit * unit), bytes);
-        const std::size_t blocks = bytes / unit;
-        cot_->extend(blocks, message, q_.grow(128 * blocks));
+        const std::size_t blocks = extension_blocks(message.size());
+        deviated_ = cot_->extend(blocks, message, q_.grow(128 * blocks)) != 0;
+        if (deviated_) {
+            cot_.reset();  // a second try would be a second guess at delta
+            throw MalformedError("OT extension: the consistency check failed; the session is over");
+        }
     });
 }
 
@@ -264,8 +269,8 @@ GarbledPiece GarblerSession::garble(const Circuit& circuit, std::size_t n, ByteV
         check_packed("corrections of the evaluator's choices", corrections, needed);
         std::optional<KnownInputs> known;
         if (values) known = KnownInputs{{}, pack_values(circuit.garbler_widths(), *values, n)};
-        const GarblingKeys keys{delta_, randomness_.block(), {salt_, next_index_}};
-        if (known) known->seed = randomness_.block();
+        const GarblingKeys keys{delta_, seeds_.next(), {salt_, next_index_}};
+        if (known) known->seed = seeds_.next();
         next_index_ += hash_indices(circuit, n, format_);
         Blocks zero_labels = corrected_labels(q_.take(needed), corrections, delta_);
         return GarbledPiece(

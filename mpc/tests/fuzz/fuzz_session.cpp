@@ -15,8 +15,8 @@ using fuzz::refused;
 namespace {
 
 struct Pair {
-    GarblerSession garbler{Prg(Block{1, 1})};
-    EvaluatorSession evaluator{Prg(Block{2, 2})};
+    GarblerSession garbler{Block{1, 1}};
+    EvaluatorSession evaluator{Block{2, 2}};
     Bytes first, reply, sums;
 
     Pair() {
@@ -40,7 +40,7 @@ const Circuit& circuit() {
 
 void base_ots_of_the_garbler(Input& input) {
     const Pair& honest = *lasting;
-    GarblerSession session(Prg(Block{3, 3}));
+    GarblerSession session(Block{3, 3});
     const Bytes first = input.message(honest.first);
     if (refused([&] { (void)session.receive_base(first); })) REQUIRE(first != honest.first);
     const Bytes sums = input.message(honest.sums);
@@ -53,7 +53,7 @@ void base_ots_of_the_garbler(Input& input) {
 }
 
 void base_ots_of_the_evaluator(Input& input) {
-    EvaluatorSession session(Prg(Block{2, 2}));
+    EvaluatorSession session(Block{2, 2});
     const Bytes first = session.start_base();
     const Bytes reply = input.message(lasting->reply);
     if (refused([&] { (void)session.receive_base(reply); })) {
