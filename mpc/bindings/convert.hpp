@@ -119,7 +119,7 @@ template <typename T>
 class Locked {
 public:
     explicit Locked(T&& state) : state_(std::move(state)) {}              // batches
-    Locked(Prg randomness, TableFormat format) : state_(std::move(randomness), format) {}  // sessions
+    Locked(const std::optional<Block>& seed, TableFormat format) : state_(seed, format) {}  // sessions
     Locked(const Locked&) = delete;
     Locked& operator=(const Locked&) = delete;
 

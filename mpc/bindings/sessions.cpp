@@ -12,16 +12,11 @@ namespace mpc::bindings {
 
 namespace {
 
-Prg prg_of(nb::handle randomness) {
-    const std::optional<Block> seed = seed_of(randomness);
-    return seed ? Prg(*seed) : Prg::from_system();
-}
-
 template <typename Session>
 void bind_base(nb::class_<Locked<Session>>& type) {
     type.def("__init__",
              [](Locked<Session>* self, nb::handle randomness, const std::string& tables) {
-                 new (self) Locked<Session>(prg_of(randomness), format_of(tables));
+                 new (self) Locked<Session>(seed_of(randomness), format_of(tables));
              },
              nb::arg("randomness") = nb::none(), nb::arg("tables") = "half-gates")
         .def("receive_base",

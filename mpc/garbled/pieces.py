@@ -34,6 +34,7 @@ FRAME_BYTES = 1 << 19  # of tables in a frame: large enough for the link, small 
 OTS_A_PIECE = 1 << 16  # about so many OTs, whose labels fit the second cache
 TILE = 32  # instances that share a hash key
 OTS_A_BLOCK, BLOCK_BYTES = 128, 496  # an OT extension comes in blocks of so many OTs, each of so many bytes
+CHECK_BYTES = BLOCK_BYTES + 48  # and so many for its consistency check
 CACHE_LINE = 64
 
 Tables = Literal["half-gates", "three-halves"]
@@ -96,7 +97,7 @@ class GarblerPieces:
         """Receive the corrections of a piece, behind an OT extension where OTs are short."""
         needed = (rows.stop - rows.start) * batch.circuit.evaluator_bits
         missing = max(0, needed - self._session.ots_left)
-        extension = -(-missing // OTS_A_BLOCK) * BLOCK_BYTES
+        extension = -(-missing // OTS_A_BLOCK) * BLOCK_BYTES + CHECK_BYTES if missing else 0
         return self._channel.recv(f"{batch.name}/choices", extension + packed_size(needed, 1))
 
     def send_tables(self, batch: GarbledBatch, piece: GarbledPiece, labels: bytes = b"") -> None:

@@ -3,7 +3,7 @@
     Evaluator                                                       Garbler
     open:     first base-OT message                       ------>
                                                           <------   salt, 128 points
-              tree sums                                   ------>
+              tree sums, their check                      ------>
     prepare, piece by piece:
               OT extension (if any is short), corrections ------>
                                                           <------   tables, in frames
@@ -19,8 +19,9 @@ This is Yao's protocol with half gates (Zahur, Rosulek, Evans, EUROCRYPT 2015) o
 2021). Three halves take a quarter fewer bytes for half as much computation again, see docs/circuits.md. The evaluator's
 inputs go by OT extension (Roy, CRYPTO 2022) from base OTs of Chou and Orlandi (LATINCRYPT 2015).
 
-Both sides are trusted to follow the protocol (semi-honest). Each learns its own inputs and what an output step gives
-it, and nothing else.
+The garbler is trusted to follow the protocol. An evaluator that deviates is refused, or guesses bits of the garbler's
+offset at the risk of being refused (``mpc/core/ot``). Each learns its own inputs and what an output step gives it, and
+nothing else.
 
 Both sides make the same calls in the same order. Every message is labelled with the batch's number, circuit and size,
 so that a mismatch is refused and not computed upon. How pieces follow each other, and why the
@@ -50,7 +51,7 @@ from mpc.ring import Words
 
 __all__ = ["Circuits", "Evaluator", "Garbler", "Tables"]
 
-POINT_BYTES, REPLY_BYTES, SUMS_BYTES = 32, 4112, 3072  # the three base-OT messages
+POINT_BYTES, REPLY_BYTES, SUMS_BYTES = 32, 4112, 4128  # the three base-OT messages
 
 
 def _seed(randomness: Randomness | None) -> bytes | None:

@@ -69,15 +69,20 @@ void base_ots_and_extension() {
     std::vector<KeyPair> pairs = base.finish(points);
     make_secret(keys.data(), keys.size());
     make_secret(pairs.data(), pairs.size());
-    CotReceiver receiver(pairs, sums);
+    const Block salt{5, 6};
+    CotReceiver receiver(pairs, salt, sums);
     make_public(sums.data(), sums.size());  // sent
-    CotSender sender(delta, keys, sums);
+    CotSender sender(delta, keys, salt, sums);
+    make_public(&sender.tree_difference(), 1);  // whether it goes on shows
+    CHECK(sender.trees_agree());
     constexpr std::size_t columns = 3;
     Bytes message(extension_bytes(columns));
     Blocks t(128 * columns), q(128 * columns), u(columns);
     receiver.extend(columns, message, t.data(), u.data());
     make_public(message.data(), message.size());  // sent
-    sender.extend(columns, message, q.data());
+    std::uint64_t differs = sender.extend(columns, message, q.data());
+    make_public(&differs, 1);
+    CHECK(differs == 0);
     make_public(&delta, 1);
     make_public(t.data(), t.size());
     make_public(q.data(), q.size());

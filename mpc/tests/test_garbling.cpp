@@ -200,8 +200,8 @@ void known_answer() {
         digest ^= next;
     }
     const std::string found = check::hex(&digest, sizeof digest);
-    CHECK(found == "3730a809b85e8699394cdf696a596ebe");
-    if (found != "3730a809b85e8699394cdf696a596ebe") std::printf("  found %s\n", found.c_str());
+    CHECK(found == "e6883fc9c32c75d59c8f7e8a42017bf8");
+    if (found != "e6883fc9c32c75d59c8f7e8a42017bf8") std::printf("  found %s\n", found.c_str());
 }
 
 void colours_as_specified() {
@@ -225,7 +225,7 @@ void half_gates_as_specified() {
     const Bytes tables = all_tables(garbling, 4096);
     const Blocks zero_b = corrected_labels(setting.q, setting.corrections, setting.delta);
     Blocks zero_a(40);
-    Aes128(setting.label_seed).counter_mode(0, 0, zero_a.data(), zero_a.size());
+    Aes128(setting.label_seed, setting.salt ^ Block{0, kFirstIndex << 8}).counter_mode(0, 0, zero_a.data(), zero_a.size());
     for (std::size_t i = 0; i < 40; ++i) {
         const std::size_t tile = i / kTile;
         const std::size_t lanes = tile == 0 ? 32 : 8;

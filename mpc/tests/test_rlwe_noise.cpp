@@ -92,7 +92,7 @@ namespace {
 // width.
 void noise_is_bounded_and_flooded() {
     constexpr std::size_t degree = 4096, inputs = 2;
-    constexpr int bits = 38;
+    constexpr int bits = 36;
     const std::uint64_t norm = inputs * degree * 255 * 255;
     const Run run(degree, bits, {{norm, degree}});
     const Probe probe{run.key, run.evaluator};
@@ -126,7 +126,8 @@ void noise_is_bounded_and_flooded() {
     const double measured = std::sqrt(squares / samples);
     std::printf("  noise: deviation %.0f measured, %.0f derived; largest %.0f of %.0f\n", measured, deviation, largest,
                 9 * (deviation + 0.5));
-    CHECK(measured < deviation && measured > 0.8 * deviation);
+    // The bound is on the mean over the upload's 8192 noises, whose mean square has a standard deviation of 1.6 %.
+    CHECK(measured < 1.035 * deviation && measured > 0.8 * deviation);
     CHECK(largest < 9 * (deviation + 0.5));
     // The statistical distance of all results together, from what was measured instead of the bound.
     CHECK(static_cast<double>(degree) * measured / (2 * width) < std::ldexp(1.0, -40));

@@ -319,7 +319,7 @@ void samplers_have_their_distributions() {
 }
 
 void parameters_hold_the_standard() {
-    CHECK(largest_modulus_bits(4096) == 109 && largest_modulus_bits(8192) == 218);
+    CHECK(largest_modulus_bits(4096) == 106 && largest_modulus_bits(8192) == 214);
     CHECK_THROWS(largest_modulus_bits(2048), ParameterError);
     const std::vector<LayerBound> layers{{std::uint64_t{1} << 36, 1000}};
     for (int bits = kSmallestPlainBits; bits <= kLargestPlainBits; ++bits) {
@@ -335,7 +335,9 @@ void parameters_hold_the_standard() {
         const double noise = std::exp2(parameters.flood_bits() + parameters.reply_bits() - modulus);
         CHECK(noise + 9 * std::sqrt(8192.0 / 12) + 2 < 512);
     }
-    CHECK(Parameters(4096, 41, {{980 * 12 * std::uint64_t{2047 * 2047}, 100}}, 40).modulus_bits() <= 109);
+    const std::vector<LayerBound> wide{{980 * 12 * std::uint64_t{2047 * 2047}, 100}};
+    CHECK(Parameters(4096, 39, wide, 40).modulus_bits() == 106);
+    CHECK_THROWS(Parameters(4096, 40, wide, 40), ParameterError);
     CHECK_THROWS(Parameters(4096, 54, layers, 40), ParameterError);
     CHECK_THROWS(Parameters(8192, 55, layers, 40), ParameterError);
     CHECK_THROWS(Parameters(8192, 1, layers, 40), ParameterError);

@@ -1,5 +1,11 @@
 // Sessions end to end. It covers many batches from one set of base OTs, surplus OTs, calls out of turn, messages of the
 // wrong length or content, and reproducible bytes.
+#include <pthread.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cstring>
+
 #include "core/base/bit_matrix.hpp"
 #include "core/base/error.hpp"
 #include "core/base/sha256.hpp"
@@ -30,7 +36,7 @@ struct Pair {
     Bytes first, reply, sums;
 
     explicit Pair(TableFormat format = TableFormat::half_gates)
-        : garbler(Prg(Block{11, 1}), format), evaluator(Prg(Block{22, 2}), format) {
+        : garbler(Block{11, 1}, format), evaluator(Block{22, 2}, format) {
         first = evaluator.start_base();
         reply = garbler.receive_base(first);
         sums = evaluator.receive_base(reply);
@@ -232,7 +238,7 @@ void wrong_messages() {
         CHECK_THROWS(garbler.finish_base(sums), LengthError);
     }
     const Bytes message = pair.evaluator.extend(300);
-    for (const std::size_t bytes : {std::size_t{0}, message.size() - 1, std::size_t{495}})
+    for (const std::size_t bytes : {std::size_t{0}, message.size() - 1, std::size_t{495}, std::size_t{544}, extension_bytes(0)})
         CHECK_THROWS(pair.garbler.extend({message.data(), bytes}), LengthError);
     CHECK(pair.garbler.ots_left() == 0);
     pair.garbler.extend(message);
@@ -268,20 +274,159 @@ void wrong_messages() {
     CHECK_THROWS(garbled.project({8}), OrderError);  // outputs of more than a bit, and not made to be projected
 }
 
+// What two sessions did on a stack of their own, which is then searched for delta.
+struct Stack {
+    alignas(64) static std::uint8_t memory[std::size_t{1} << 20];
+
+    static void run(void* (*body)(void*)) {
+        std::memset(memory, 0, sizeof memory);
+        pthread_attr_t attributes;
+        pthread_t thread;
+        CHECK(pthread_attr_init(&attributes) == 0);
+        CHECK(pthread_attr_setstack(&attributes, memory, sizeof memory) == 0);
+        CHECK(pthread_create(&thread, &attributes, body, nullptr) == 0);
+        pthread_join(thread, nullptr);
+        pthread_attr_destroy(&attributes);
+    }
+
+    // Places where either half of the block stands, whatever its alignment.
+    static int found(const Block& block) {
+        int places = 0;
+        for (const std::uint64_t half : {block.lo, block.hi}) {
+            for (std::size_t i = 0; i + sizeof half <= sizeof memory; ++i) {
+                places += std::memcmp(memory + i, &half, sizeof half) == 0 ? 1 : 0;
+            }
+        }
+        return places;
+    }
+};
+alignas(64) std::uint8_t Stack::memory[std::size_t{1} << 20];
+
+Block delta_of_pair() {
+    Block delta = Prg(Block{11, 1}).block();
+    delta.lo |= 1;
+    return delta;
+}
+
+void* leave_delta(void*) {
+    volatile std::uint64_t left = delta_of_pair().lo;
+    (void)left;
+    return nullptr;
+}
+
+void* run_sessions(void*) {
+    for (const TableFormat format : {TableFormat::half_gates, TableFormat::three_halves}) {
+        Pair pair(format);
+        Prg prg(Block{3, 3});
+        for (const std::size_t n : {1u, 33u, 70u}) {
+            for (const Circuit& circuit : {circuits::argmax(5, 9), circuits::less_than(64)}) {
+                pair.extend(n * circuit.evaluator_bits());
+                run_batch(pair, circuit, n, prg, n == 33);
+            }
+        }
+    }
+    return nullptr;
+}
+
+void delta_is_not_left_on_the_stack() {
+#if !defined(__SANITIZE_ADDRESS__)
+    Stack::run(leave_delta);
+    CHECK(Stack::found(delta_of_pair()) > 0);  // so the search finds what is there
+    Stack::run(run_sessions);
+    CHECK(Stack::found(delta_of_pair()) == 0);
+#endif
+}
+
+// Whether `body` is refused, with OrderError, in a fork of this process.
+template <class Body>
+bool refused_in_a_fork(Body body) {
+    const pid_t child = fork();
+    if (child == 0) {
+        int status = 1;
+        try {
+            body();
+        } catch (const OrderError&) {
+            status = 0;
+        } catch (...) {
+        }
+        _exit(status);
+    }
+    int status = 1;
+    return waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
+void a_fork_is_refused() {
+    Pair pair;
+    pair.extend(128);
+    const Circuit circuit = circuits::add(4);
+    const Values value{5};
+    EvaluatedPiece evaluated = pair.evaluator.evaluate(circuit, 1, value);
+    GarbledPiece garbled = pair.garbler.garble(circuit, 1, evaluated.corrections());
+    Bytes tables(static_cast<std::size_t>(garbled.tables_left()));
+    const Bytes block(extension_bytes(1)), corrections = evaluated.corrections();
+    CHECK(refused_in_a_fork([&] { garbled.next_tables(tables); }));
+    CHECK(refused_in_a_fork([&] { garbled.input_labels(value); }));
+    CHECK(refused_in_a_fork([&] { pair.garbler.extend(block); }));
+    CHECK(refused_in_a_fork([&] { pair.garbler.garble(circuit, 1, corrections); }));
+    CHECK(refused_in_a_fork([&] { pair.evaluator.extend(1); }));
+    CHECK(refused_in_a_fork([&] { pair.evaluator.evaluate(circuit, 1, value); }));
+    const Bytes labels = garbled.input_labels(value);
+    CHECK(refused_in_a_fork([&] { evaluated.set_labels(labels); }));
+    evaluated.set_labels(labels);  // in this process all goes on
+    CHECK(garbled.next_tables(tables) == tables.size());
+    CHECK(refused_in_a_fork([&] { evaluated.feed_tables(tables); }));
+    evaluated.feed_tables(tables);
+    CHECK(refused_in_a_fork([&] { evaluated.colours(); }));
+    CHECK(refused_in_a_fork([&] { garbled.decoding(); }));
+    CHECK(evaluated.decode(garbled.decoding()) == Values{10});
+    GarblerSession garbler;
+    EvaluatorSession evaluator;
+    CHECK(refused_in_a_fork([&] { evaluator.start_base(); }));
+    const Bytes first = evaluator.start_base();
+    CHECK(refused_in_a_fork([&] { garbler.receive_base(first); }));
+}
+
+// After a check has failed nothing goes on: each further try would be a guess at delta.
+void a_deviation_ends_the_session() {
+    const Circuit circuit = circuits::add(4);
+    for (const std::size_t place : {0u, 700u, 1040u, 1080u}) {
+        Pair pair;
+        pair.extend(64);
+        const Values value{5};
+        const EvaluatedPiece evaluated = pair.evaluator.evaluate(circuit, 1, value);
+        Bytes message = pair.evaluator.extend(200);
+        message[place] = static_cast<std::uint8_t>(message[place] ^ 1);
+        CHECK_THROWS(pair.garbler.extend(message), MalformedError);
+        message[place] = static_cast<std::uint8_t>(message[place] ^ 1);
+        CHECK_THROWS(pair.garbler.extend(message), OrderError);
+        CHECK_THROWS(pair.garbler.garble(circuit, 1, evaluated.corrections()), OrderError);
+        CHECK_THROWS(pair.garbler.receive_base(pair.first), OrderError);
+    }
+    GarblerSession garbler;
+    EvaluatorSession evaluator;
+    const Bytes first = evaluator.start_base();
+    Bytes sums = evaluator.receive_base(garbler.receive_base(first));
+    sums.back() = static_cast<std::uint8_t>(sums.back() ^ 1);
+    CHECK_THROWS(garbler.finish_base(sums), MalformedError);
+    sums.back() = static_cast<std::uint8_t>(sums.back() ^ 1);
+    CHECK_THROWS(garbler.finish_base(sums), OrderError);
+    CHECK_THROWS(garbler.receive_base(first), OrderError);
+}
+
 // Known answers under fixed seeds: a change of these digests is a change of the protocol.
 void wire_is_reproducible() {
     Pair pair;
-    CHECK(sha256(pair.first) == "c51cd0e5927730309b9b4a0ef69f32601d6aa5b6db45110c64a723cc93077fbb");
-    CHECK(sha256(pair.reply) == "74b6667d9e26fb343957cc8abf779eeaec9dfdd8e875dccb50264b1a0d440e61");
-    CHECK(sha256(pair.sums) == "34ab78931be08851f495eb0172d7245a3b36976050864f429f10a72daa63fb7b");
-    CHECK(sha256(pair.extend(5000)) == "51118e30b25bb48fb55405193ac4d2af8255e1029e390dd5c2be1c4feb199b2b");
+    CHECK(sha256(pair.first) == "010041ef23dc000b1a928d6a188dced6d7cf35689301eca52a3dc6a3f4a4c0fb");
+    CHECK(sha256(pair.reply) == "431edba197737100bc9b33e03bd4636fc0d05bad7821158cee6bc39cd34dbf90");
+    CHECK(sha256(pair.sums) == "74d2bf3a1588671bc29e0a32d268b28c62a20495d905b7ed8539c3109537ce60");
+    CHECK(sha256(pair.extend(5000)) == "6fc594bc931411f13af9f5052a38a6efe9d54c3a24d3c9b7943c3b93dd4da4b5");
     const Circuit circuit = circuits::add(6);
     const Values mine{1, 2, 3}, theirs{60, 50, 40};
     EvaluatedPiece evaluated = pair.evaluator.evaluate(circuit, 3, theirs);
     GarbledPiece garbled = pair.garbler.garble(circuit, 3, evaluated.corrections());
-    CHECK(sha256(evaluated.corrections()) == "f2fba0d870e65dbae394d0711a68ff8abeb32de596be4de9ea3f038685ac2b7d");
+    CHECK(sha256(evaluated.corrections()) == "19100b145181ce40b447597ffff724b59cd4749c6ec47a8841ed362056639f24");
     CHECK(sha256(garbled.input_labels(mine)) ==
-          "bab242147a6e69fcb023695c9b01c91aa83c67ba5d0f3f75f18eaddfae4e7fb8");
+          "8cf50f7b8ca1c1566676aa8c84734a52efcc676a8cf74c9cada6126e7d436a93");
 }
 
 }  // namespace
@@ -293,6 +438,9 @@ int main() {
     check::run("calls_out_of_turn", calls_out_of_turn);
     check::run("wrong_messages", wrong_messages);
     check::run("a_seed_tells_nothing", a_seed_tells_nothing);
+    check::run_on_all_levels("delta_is_not_left_on_the_stack", delta_is_not_left_on_the_stack);
+    check::run("a_fork_is_refused", a_fork_is_refused);
+    check::run("a_deviation_ends_the_session", a_deviation_ends_the_session);
     check::run_on_all_levels("wire_is_reproducible", wire_is_reproducible);
     return check::result();
 }

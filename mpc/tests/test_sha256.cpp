@@ -31,9 +31,26 @@ void published_vectors() {
             CHECK(digest_of(v.text, step) == v.digest);
 }
 
+void two_side_by_side() {
+    const std::string a(1001, 'a'), b(1001, 'b');
+    const auto* const first = reinterpret_cast<const std::uint8_t*>(a.data());
+    const auto* const second = reinterpret_cast<const std::uint8_t*>(b.data());
+    for (const std::size_t bytes : {0u, 1u, 64u, 127u, 128u, 1000u}) {
+        for (const std::size_t before : {0u, 1u}) {
+            Sha256 one, two;
+            one.update(first, before);
+            Sha256::update_both(one, first, two, second, bytes);
+            const Sha256::Digest x = one.digest(), y = two.digest();
+            CHECK(check::hex(x.data(), x.size()) == digest_of(a.substr(0, bytes + before), 64));
+            CHECK(check::hex(y.data(), y.size()) == digest_of(b.substr(0, bytes), 64));
+        }
+    }
+}
+
 }  // namespace
 
 int main() {
-    check::run("published_vectors", published_vectors);
+    check::run_on_all_levels("two_side_by_side", two_side_by_side);
+    check::run_on_all_levels("published_vectors", published_vectors);
     return check::result();
 }

@@ -15,7 +15,7 @@ namespace mpc::tools {
 
 // What both sides must agree on.
 struct Hello {
-    std::uint32_t version = 1;
+    std::uint32_t version = 2;
     std::uint32_t tool = 0;  // 1 argmax, 2 sum_histogram
     std::uint32_t values = 0;
     std::uint32_t bits = 0;

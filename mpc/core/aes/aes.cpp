@@ -5,7 +5,10 @@
 
 namespace mpc {
 
-Aes128::Aes128(const Block& key) { cipher_kernels().expand_key(key, &round_keys_); }
+Aes128::Aes128(const Block& key, const Block& tweak) {
+    cipher_kernels().expand_key(key, &round_keys_);
+    round_keys_.keys[0] ^= tweak;  // the first thing that is added to a block
+}
 
 void Aes128::encrypt(const Block* in, Block* out, std::size_t count) const {
     cipher_kernels().encrypt(round_keys_, in, out, count);

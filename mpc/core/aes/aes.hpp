@@ -14,7 +14,8 @@ struct RoundKeys {
 
 class Aes128 {
 public:
-    explicit Aes128(const Block& key);
+    // Encrypts x as AES_key(x ^ tweak).
+    explicit Aes128(const Block& key, const Block& tweak = Block{});
     ~Aes128() { wipe(&round_keys_, sizeof round_keys_); }
     Aes128(const Aes128&) = default;
     Aes128& operator=(const Aes128&) = default;

@@ -13,12 +13,12 @@ namespace mpc {
 void system_random(void* out, std::size_t bytes);
 Block system_random_block();
 
-// A deterministic stream of AES_seed(0), AES_seed(1), ... Each request starts at a fresh block, so a request of
+// A deterministic stream of AES_seed(place ^ 0), AES_seed(place ^ 1), ... The place keeps streams under many seeds from
+// encrypting the same blocks, which one search could be for all of. Each request starts at a fresh block, so a request of
 // k bytes consumes ceil(k / 16) blocks: the same sequence of requests gives the same bytes. One seed, one purpose.
 class Prg {
 public:
-    explicit Prg(const Block& seed) : aes_(seed) {}
-    static Prg from_system() { return Prg(system_random_block()); }
+    explicit Prg(const Block& seed, const Block& place = Block{}) : aes_(seed, place) {}
 
     void fill(void* out, std::size_t bytes);
     void fill_blocks(Block* out, std::size_t count);

@@ -5,6 +5,12 @@
 #include <cstring>
 
 #include "core/base/block.hpp"
+#include "core/base/cpu.hpp"
+
+#if defined(MPC_X86_KERNELS)
+#include <cpuid.h>
+#include <immintrin.h>
+#endif
 
 namespace mpc {
 namespace {
@@ -26,18 +32,7 @@ std::uint32_t load_big(const std::uint8_t* p) {
     return (std::uint32_t{p[0]} << 24) | (std::uint32_t{p[1]} << 16) | (std::uint32_t{p[2]} << 8) | p[3];
 }
 
-}  // namespace
-
-Sha256::Sha256()
-    : state_{0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19},
-      buffer_{} {}
-
-Sha256::~Sha256() {
-    wipe(state_, sizeof state_);
-    wipe(buffer_, sizeof buffer_);
-}
-
-void Sha256::compress(const std::uint8_t* block) {
+void compress_portable(std::uint32_t* state, const std::uint8_t* block) {
     std::uint32_t w[64];
     for (int i = 0; i < 16; ++i) w[i] = load_big(block + 4 * i);
     for (int i = 16; i < 64; ++i) {
@@ -45,8 +40,8 @@ void Sha256::compress(const std::uint8_t* block) {
         const std::uint32_t s1 = rotate(w[i - 2], 17) ^ rotate(w[i - 2], 19) ^ (w[i - 2] >> 10);
         w[i] = w[i - 16] + s0 + w[i - 7] + s1;
     }
-    std::uint32_t a = state_[0], b = state_[1], c = state_[2], d = state_[3];
-    std::uint32_t e = state_[4], f = state_[5], g = state_[6], h = state_[7];
+    std::uint32_t a = state[0], b = state[1], c = state[2], d = state[3];
+    std::uint32_t e = state[4], f = state[5], g = state[6], h = state[7];
     for (int i = 0; i < 64; ++i) {
         const std::uint32_t s1 = rotate(e, 6) ^ rotate(e, 11) ^ rotate(e, 25);
         const std::uint32_t t1 = h + s1 + ((e & f) ^ (~e & g)) + kRound[i] + w[i];
@@ -62,20 +57,126 @@ void Sha256::compress(const std::uint8_t* block) {
         a = t1 + t2;
     }
     const std::uint32_t sum[8] = {a, b, c, d, e, f, g, h};
-    for (int i = 0; i < 8; ++i) state_[i] += sum[i];
+    for (int i = 0; i < 8; ++i) state[i] += sum[i];
+}
+
+#if defined(MPC_X86_KERNELS)
+// By the SHA instructions: four rounds at a time, the message schedule in four vectors of four words. Of `lanes`
+// messages side by side, as one message waits for its own rounds.
+template <int lanes>
+__attribute__((target("sha,sse4.1,ssse3"))) void compress_sha(std::uint32_t* const (&state)[lanes],
+                                                              const std::uint8_t* const (&data)[lanes],
+                                                              std::size_t blocks) {
+    const __m128i big = _mm_set_epi64x(0x0c0d0e0f08090a0b, 0x0405060700010203);
+    __m128i abef[lanes], cdgh[lanes];
+    for (int k = 0; k < lanes; ++k) {
+        const __m128i dcba = _mm_loadu_si128(reinterpret_cast<const __m128i*>(state[k]));
+        const __m128i hgfe = _mm_loadu_si128(reinterpret_cast<const __m128i*>(state[k] + 4));
+        const __m128i cdab = _mm_shuffle_epi32(dcba, 0xb1), efgh = _mm_shuffle_epi32(hgfe, 0x1b);
+        abef[k] = _mm_alignr_epi8(cdab, efgh, 8);
+        cdgh[k] = _mm_blend_epi16(efgh, cdab, 0xf0);
+    }
+    for (std::size_t block = 0; block < blocks; ++block) {
+        __m128i abef_before[lanes], cdgh_before[lanes], w[lanes][4];
+        for (int k = 0; k < lanes; ++k) {
+            abef_before[k] = abef[k];
+            cdgh_before[k] = cdgh[k];
+            for (int i = 0; i < 4; ++i) {
+                const auto* const four = reinterpret_cast<const __m128i*>(data[k] + 64 * block + 16 * i);
+                w[k][i] = _mm_shuffle_epi8(_mm_loadu_si128(four), big);
+            }
+        }
+#pragma GCC unroll 16
+        for (int i = 0; i < 16; ++i) {
+            const __m128i constants = _mm_loadu_si128(reinterpret_cast<const __m128i*>(kRound + 4 * i));
+#pragma GCC unroll 2
+            for (int k = 0; k < lanes; ++k) {
+                const __m128i now = w[k][i & 3], sum = _mm_add_epi32(now, constants);
+                cdgh[k] = _mm_sha256rnds2_epu32(cdgh[k], abef[k], sum);
+                abef[k] = _mm_sha256rnds2_epu32(abef[k], cdgh[k], _mm_shuffle_epi32(sum, 0x0e));
+                if (i < 12) {  // the word that is needed four steps on takes the place of this one
+                    const __m128i three = w[k][(i + 3) & 3];
+                    const __m128i first = _mm_add_epi32(_mm_sha256msg1_epu32(now, w[k][(i + 1) & 3]),
+                                                        _mm_alignr_epi8(three, w[k][(i + 2) & 3], 4));
+                    w[k][i & 3] = _mm_sha256msg2_epu32(first, three);
+                }
+            }
+        }
+        for (int k = 0; k < lanes; ++k) {
+            abef[k] = _mm_add_epi32(abef[k], abef_before[k]);
+            cdgh[k] = _mm_add_epi32(cdgh[k], cdgh_before[k]);
+        }
+    }
+    for (int k = 0; k < lanes; ++k) {
+        const __m128i cdab = _mm_shuffle_epi32(abef[k], 0x1b), efgh = _mm_shuffle_epi32(cdgh[k], 0xb1);
+        _mm_storeu_si128(reinterpret_cast<__m128i*>(state[k]), _mm_blend_epi16(cdab, efgh, 0xf0));
+        _mm_storeu_si128(reinterpret_cast<__m128i*>(state[k] + 4), _mm_alignr_epi8(efgh, cdab, 8));
+    }
+}
+
+bool has_sha() {
+    static const bool found = [] {
+        unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
+        return __builtin_cpu_supports("sse4.1") != 0 && __get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) != 0 &&
+               ((ebx >> 29) & 1) != 0;
+    }();
+    return found && cpu::level() != cpu::Level::portable;
+}
+#endif
+
+}  // namespace
+
+Sha256::Sha256()
+    : state_{0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19},
+      buffer_{} {}
+
+Sha256::~Sha256() {
+    wipe(state_, sizeof state_);
+    wipe(buffer_, sizeof buffer_);
+}
+
+void Sha256::compress(const std::uint8_t* data, std::size_t blocks) {
+#if defined(MPC_X86_KERNELS)
+    if (has_sha()) return compress_sha<1>({state_}, {data}, blocks);
+#endif
+    for (; blocks > 0; --blocks, data += sizeof buffer_) compress_portable(state_, data);
+}
+
+void Sha256::update_both(Sha256& one, const std::uint8_t* first, Sha256& two, const std::uint8_t* second,
+                         std::size_t bytes) {
+#if defined(MPC_X86_KERNELS)
+    if (has_sha() && one.buffered_ == 0 && two.buffered_ == 0) {
+        const std::size_t blocks = bytes / sizeof one.buffer_, done = blocks * sizeof one.buffer_;
+        compress_sha<2>({one.state_, two.state_}, {first, second}, blocks);
+        one.total_ += done;
+        two.total_ += done;
+        first += done;
+        second += done;
+        bytes -= done;
+    }
+#endif
+    one.update(first, bytes);
+    two.update(second, bytes);
 }
 
 Sha256& Sha256::update(const void* data, std::size_t bytes) {
     const auto* in = static_cast<const std::uint8_t*>(data);
     total_ += bytes;
     while (bytes > 0) {
+        if (buffered_ == 0 && bytes >= sizeof buffer_) {
+            const std::size_t blocks = bytes / sizeof buffer_;
+            compress(in, blocks);
+            in += blocks * sizeof buffer_;
+            bytes -= blocks * sizeof buffer_;
+            continue;
+        }
         const std::size_t take = std::min(bytes, sizeof buffer_ - buffered_);
         std::memcpy(buffer_ + buffered_, in, take);
         buffered_ += take;
         in += take;
         bytes -= take;
         if (buffered_ == sizeof buffer_) {
-            compress(buffer_);
+            compress(buffer_, 1);
             buffered_ = 0;
         }
     }

@@ -53,7 +53,7 @@ SecretKey::SecretKey(SharedParameters parameters, const std::optional<Block>& in
     : parameters_(std::move(parameters)), scaling_(*parameters_), seeds_(std::make_unique<SeedSource>(injected)),
       secret_(parameters_->words()) {
     SignedWords secret(parameters_->degree());
-    Prg prg(seeds_->next());
+    Prg prg = seeds_->stream();
     ternary(prg, secret);
     for (std::size_t i = 0; i < parameters_->primes().size(); ++i) {
         lift_and_transform(parameters_->primes()[i], secret, &secret_[i * parameters_->degree()]);
@@ -72,7 +72,7 @@ Bytes SecretKey::encrypt(WordView messages) const {
     const Block public_seed = seeds_->next();
     store_block(upload.data(), public_seed);
     MutableByteView rest = MutableByteView(upload).from(sizeof public_seed);
-    Prg uniform(public_seed), hidden(seeds_->next());
+    Prg uniform(public_seed), hidden = seeds_->stream();
     SignedWords error(degree);
     Words dither(degree), first(degree), second(degree);
     for (std::size_t j = 0; j < polynomials; ++j) {
@@ -211,6 +211,7 @@ void Evaluator::charge(std::size_t layer, std::size_t results) const {
 }
 
 Bytes Evaluator::apply(const Weights& weights, ByteView upload, WordView masks, const Selection& selection) const {
+    process_.require("encrypted linear map");
     if (weights.parameters_ != parameters_) throw ParameterError("expected weights loaded under the same parameters");
     const std::size_t outputs = weights.outputs(), batch = selection.polynomials() / outputs;
     if (batch == 0 || batch * outputs != selection.polynomials()) {
@@ -230,7 +231,7 @@ Bytes Evaluator::apply(const Weights& weights, ByteView upload, WordView masks, 
     Bytes reply(reply_bytes(*parameters_, selection));
     MutableByteView rest = reply;
     Scratch scratch(*parameters_, weights.inputs());
-    Prg prg(seeds_->next());
+    Prg prg = seeds_->stream();
     for (std::size_t polynomial = 0; polynomial < selection.polynomials(); ++polynomial) {
         combine(weights, polynomial % outputs, inputs, polynomial / outputs, prg, scratch);
         hide(masks.data(), selection, polynomial, prg, scratch);

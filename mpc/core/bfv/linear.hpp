@@ -10,7 +10,8 @@
 // statistical distance that parameters.hpp derives. The answering party learns nothing of r (RLWE). An encryption is
 // Enc(r) = (floor((q r + dither) / 2^l) + e - a s, a) with `a` from a public seed. The parties are semi-honest. A
 // querying party that chose its noise freely could make the flood too narrow. Calls on one object may run in several
-// threads at once.
+// threads at once. An evaluator counts the results that its flood covers. So it answers in its own process only and
+// refuses in a fork of it.
 #pragma once
 
 #include <atomic>
@@ -20,10 +21,11 @@
 #include <optional>
 #include <vector>
 
+#include "core/aes/seeds.hpp"
+#include "core/base/process.hpp"
 #include "core/bfv/parameters.hpp"
 #include "core/bfv/scaling.hpp"
 #include "core/bfv/wire.hpp"
-#include "core/lattice/seeds.hpp"
 
 namespace mpc::bfv {
 
@@ -51,7 +53,7 @@ private:
 
     SharedParameters parameters_;
     Scaling scaling_;
-    std::unique_ptr<lattice::SeedSource> seeds_;
+    std::unique_ptr<SeedSource> seeds_;
     lattice::Words secret_;             // transformed, modulo each prime
     lattice::Factor inverse_of_first_;  // of the first prime modulo the second
     Bytes public_key_;
@@ -66,6 +68,7 @@ public:
 
 private:
     friend class Evaluator;
+    friend struct Probe;
     Weights() = default;
 
     SharedParameters parameters_;
@@ -86,7 +89,8 @@ public:
 
     // Answers an upload of batch * inputs polynomials with batch * outputs polynomials, batch-major. `masks`, one a
     // selected result, below 2^l, are added to the results. Throws LengthError and MalformedError on the upload,
-    // LimitError when more results of the layer are asked for than its bound allows, ParameterError on the rest.
+    // LimitError when more results of the layer are asked for than its bound allows, OrderError in a forked process,
+    // ParameterError on the rest.
     Bytes apply(const Weights& weights, ByteView upload, WordView masks, const Selection& selection) const;
 
 private:
@@ -106,9 +110,10 @@ private:
     void hide(const std::uint64_t* masks, const Selection& selection, std::size_t polynomial, Prg& prg,
               Scratch& scratch) const;
 
+    OneProcess process_;
     SharedParameters parameters_;
     Scaling scaling_;
-    std::unique_ptr<lattice::SeedSource> seeds_;
+    std::unique_ptr<SeedSource> seeds_;
     Ciphertexts public_key_;
     std::unique_ptr<std::atomic<std::uint64_t>[]> answered_;  // results given, layer by layer
 };

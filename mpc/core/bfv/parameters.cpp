@@ -23,8 +23,8 @@ constexpr double kTail = 9;  // standard deviations; 2 exp(-kTail^2 / 2) < 2^-57
 }  // namespace
 
 int largest_modulus_bits(std::size_t degree) {
-    if (degree == 4096) return 109;
-    if (degree == 8192) return 218;
+    if (degree == 4096) return 106;
+    if (degree == 8192) return 214;
     throw ParameterError("expected degree 4096 or 8192, found " + std::to_string(degree));
 }
 

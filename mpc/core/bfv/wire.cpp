@@ -13,6 +13,12 @@ namespace mpc::bfv {
 using namespace lattice;
 
 Selection::Selection(View<const std::int64_t> positions, std::size_t polynomials, std::size_t degree) {
+    if (polynomials > positions.size() || polynomials > kMostPolynomials) {
+        throw ParameterError("expected a result in every polynomial, found " + std::to_string(positions.size()) +
+                             " positions for " + std::to_string(polynomials) + " polynomials");
+    }
+    begin_.reserve(polynomials + 1);
+    coefficients_.reserve(positions.size());
     begin_.push_back(0);
     std::int64_t last = -1;
     for (std::size_t i = 0; i < positions.size(); ++i) {
@@ -42,6 +48,10 @@ std::size_t polynomial_bytes(const Parameters& parameters) {
 }
 
 std::size_t upload_bytes(const Parameters& parameters, std::size_t polynomials) {
+    if (polynomials > kMostPolynomials) {
+        throw ParameterError("expected at most " + std::to_string(kMostPolynomials) + " polynomials, found " +
+                             std::to_string(polynomials));
+    }
     return sizeof(Block) + polynomials * polynomial_bytes(parameters);
 }
 

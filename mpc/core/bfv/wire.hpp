@@ -25,7 +25,8 @@ namespace mpc::bfv {
 // The results of a reply, by position. A result is coefficient `position % N` of polynomial number `position / N`.
 class Selection {
 public:
-    // Takes positions that ascend strictly, at least one in every polynomial. Throws ParameterError otherwise.
+    // Takes positions that ascend strictly, at least one in every polynomial. Throws ParameterError otherwise, before
+    // anything is allocated for polynomials that can have none.
     Selection(View<const std::int64_t> positions, std::size_t polynomials, std::size_t degree);
 
     std::size_t polynomials() const { return begin_.size() - 1; }
@@ -39,7 +40,10 @@ private:
     std::vector<std::size_t> begin_;
 };
 
+constexpr std::size_t kMostPolynomials = std::size_t{1} << 24;  // of one message
+
 std::size_t polynomial_bytes(const Parameters& parameters);
+// Throws ParameterError for more polynomials than kMostPolynomials.
 std::size_t upload_bytes(const Parameters& parameters, std::size_t polynomials);
 std::size_t reply_bytes(const Parameters& parameters, const Selection& selection);
 

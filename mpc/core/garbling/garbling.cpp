@@ -39,6 +39,9 @@ HashKeys projection_keys(const Circuit& circuit, std::size_t n, const HashKeys& 
     return HashKeys{keys.salt, keys.first_index + gate_indices(circuit, n, format)};
 }
 
+// Where the secret label streams of a garbling begin. Streams are told apart by the lowest byte of the high half.
+Block label_place(const HashKeys& keys) { return keys.salt ^ Block{0, keys.first_index << 8}; }
+
 bool keeps_labels(const Circuit& circuit, const BatchOptions& options) {
     return options.outputs == Outputs::projected || circuit.has_bit_outputs();
 }
@@ -50,7 +53,17 @@ std::uint64_t hash_indices(const Circuit& circuit, std::size_t n, TableFormat fo
     return gate_indices(circuit, n, format) + tiles * circuit.output_bits();
 }
 
+void check_instances(const Circuit& circuit, std::size_t n) {
+    constexpr std::size_t most = std::size_t{1} << 45;  // gates and bits, of at most 32 bytes each
+    const std::size_t each = std::max({circuit.and_gates(), circuit.garbler_bits(), circuit.evaluator_bits(),
+                                       64 * circuit.output_bits(), std::size_t{1}});
+    if (n > most / each)
+        throw ParameterError(circuit.name() + ": expected at most " + std::to_string(most / each) +
+                             " instances, found " + std::to_string(n));
+}
+
 std::uint64_t table_bytes(const Circuit& circuit, std::size_t n, TableFormat format) {
+    check_instances(circuit, n);
     const std::size_t whole_tiles = n / kTile, rest = n % kTile;
     return std::uint64_t{whole_tiles * row_bytes(format, kTile) + row_bytes(format, rest)} * circuit.and_gates();
 }
@@ -66,7 +79,7 @@ Blocks corrected_labels(Blocks q, ByteView corrections, const Block& delta) {
 Garbling::Garbling(const Circuit& circuit, std::size_t n, const GarblingKeys& keys, Blocks evaluator_zero_labels,
                    BatchOptions options, std::optional<KnownInputs> known)
     : walk_(circuit, n, keys.hash, options.format), delta_(keys.delta),
-      projection_keys_(mpc::projection_keys(circuit, n, keys.hash, options.format)), label_stream_(keys.label_seed),
+      projection_keys_(mpc::projection_keys(circuit, n, keys.hash, options.format)), label_stream_(keys.label_seed, label_place(keys.hash)),
       known_(std::move(known)), evaluator_zero_labels_(std::move(evaluator_zero_labels)),
       permute_bits_(bytes_of_bits(n * circuit.output_bits())), keep_labels_(keeps_labels(circuit, options)) {
     if (delta_.colour() != 1) throw ParameterError("delta must have its lowest bit set");

@@ -80,9 +80,11 @@ struct BatchOptions {
     Outputs outputs = Outputs::opened;
 };
 
+// Throws ParameterError for so many instances that their tables or labels would not fit 2^50 bytes.
+void check_instances(const Circuit& circuit, std::size_t n);
 // Counts the hash indices that a garbling of n instances takes, projection included.
 std::uint64_t hash_indices(const Circuit& circuit, std::size_t n, TableFormat format = TableFormat::half_gates);
-// Counts the bytes of all tables of n instances.
+// Counts the bytes of all tables of n instances. Throws ParameterError as check_instances does.
 std::uint64_t table_bytes(const Circuit& circuit, std::size_t n, TableFormat format = TableFormat::half_gates);
 
 // Returns zero_labels[k] = q[k] ^ d_k delta, d packed. Throws LengthError unless d has q.size() bits, and
@@ -141,7 +143,8 @@ private:
     TileWalk walk_;
     Block delta_;
     HashKeys projection_keys_;
-    // The garbler's zero labels are AES(place) with high half 0. Dice (three halves) have high half 2.
+    // The garbler's zero labels are AES(place) with high half 0. Dice (three halves) have high half 2. Both are bound to
+    // the session's salt and the batch's first hash index, so that no two garblings encrypt the same blocks.
     Aes128 label_stream_;
     std::optional<KnownInputs> known_;
     std::optional<Aes128> known_stream_;  // the labels of known values are AES(place)

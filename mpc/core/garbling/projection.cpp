@@ -37,6 +37,7 @@ ProjectionRun run_of(const Circuit& circuit, std::size_t n, ProjectionRing ring,
 }  // namespace
 
 std::size_t projection_bytes(const Circuit& circuit, std::size_t n, unsigned width) {
+    check_instances(circuit, n);
     return bytes_of_bits(n * bits_an_instance(circuit, width));
 }
 

@@ -15,14 +15,13 @@ void check_length(const char* what, std::size_t expected, std::size_t found) {
 }
 
 void require_ready(bool ready, const char* step) {
-    if (!ready) throw OrderError(std::string(step) + ": the base OTs are not finished");
+    if (!ready) throw OrderError(std::string(step) + ": the base OTs are not finished, or a check has failed");
 }
 
 // n * evaluator bits, refused where the product (or the memory for its labels) would overflow.
 std::size_t ots_needed(const Circuit& circuit, std::size_t n, std::size_t left) {
     if (n == 0) throw ParameterError(circuit.name() + ": expected at least one instance");
-    const std::size_t bits = std::max<std::size_t>(circuit.evaluator_bits(), 1);
-    if (n > (std::size_t{1} << 40) / bits) throw ParameterError(circuit.name() + ": too many instances");
+    check_instances(circuit, n);
     const std::size_t needed = n * circuit.evaluator_bits();
     if (needed > left)
         throw OrderError(circuit.name() + ": needs " + std::to_string(needed) + " OTs, and " + std::to_string(left) +
@@ -43,9 +42,12 @@ GarbledPiece::GarbledPiece(Garbling garbling)
     : garbling_(std::move(garbling)), tables_left_(garbling_.table_bytes()) {}
 
 std::size_t GarbledPiece::next_tables(MutableByteView out) {
-    const std::size_t written = garbling_.next_tables(out);
-    tables_left_ -= written;
-    return written;
+    process_.require("tables");
+    return leaving_no_trace<kShallowStack>([&] {
+        const std::size_t written = garbling_.next_tables(out);
+        tables_left_ -= written;
+        return written;
+    });
 }
 
 std::size_t GarbledPiece::label_bytes() const {
@@ -53,15 +55,18 @@ std::size_t GarbledPiece::label_bytes() const {
 }
 
 void GarbledPiece::input_labels(std::optional<WordView> values, MutableByteView out) {
-    if (seeded() == values.has_value())
-        throw OrderError(seeded() ? "labels: this batch had the garbler's values when it was garbled"
-                                  : "labels: the garbler's values are missing");
-    if (seeded()) {
-        check_length("room for labels", label_bytes(), out.size());
-        store_block(out.data(), *garbling_.input_seed());
-    } else {
-        garbling_.input_labels(*values, out);
-    }
+    process_.require("labels");
+    leaving_no_trace<kShallowStack>([&] {
+        if (seeded() == values.has_value())
+            throw OrderError(seeded() ? "labels: this batch had the garbler's values when it was garbled"
+                                      : "labels: the garbler's values are missing");
+        if (seeded()) {
+            check_length("room for labels", label_bytes(), out.size());
+            store_block(out.data(), *garbling_.input_seed());
+        } else {
+            garbling_.input_labels(*values, out);
+        }
+    });
 }
 
 Bytes GarbledPiece::input_labels(std::optional<WordView> values) {
@@ -70,93 +75,151 @@ Bytes GarbledPiece::input_labels(std::optional<WordView> values) {
     return labels;
 }
 
+Bytes GarbledPiece::decoding() const {
+    process_.require("decoding");
+    return garbling_.decoding();
+}
+
+std::vector<std::uint64_t> GarbledPiece::decode(ByteView colours) const {
+    process_.require("decoding");
+    return garbling_.decode(colours);
+}
+
+GarblerProjection GarbledPiece::project(ProjectionRing ring) {
+    process_.require("projection");
+    return leaving_no_trace<kShallowStack>([&] { return mpc::project(garbling_, ring); });
+}
+
 EvaluatedPiece::EvaluatedPiece(Evaluation evaluation, Blocks t, Bytes corrections, GarblerLabels labels)
     : evaluation_(std::move(evaluation)), t_(std::move(t)), corrections_(std::move(corrections)), labels_(labels) {}
 
 std::size_t EvaluatedPiece::label_bytes() const { return message_bytes(circuit(), instances(), labels_); }
 
 void EvaluatedPiece::set_labels(ByteView message) {
-    if (labelled_) throw OrderError("labels: set twice");
-    check_length("labels", label_bytes(), message.size());
-    if (labels_ == GarblerLabels::seeded) {
-        evaluation_.set_labels(load_block(message.data()), std::move(t_));
-    } else {
-        evaluation_.set_labels(message, std::move(t_));
-    }
-    t_.clear();
-    labelled_ = true;
+    process_.require("labels");
+    leaving_no_trace<kShallowStack>([&] {
+        if (labelled_) throw OrderError("labels: set twice");
+        check_length("labels", label_bytes(), message.size());
+        if (labels_ == GarblerLabels::seeded) {
+            evaluation_.set_labels(load_block(message.data()), std::move(t_));
+        } else {
+            evaluation_.set_labels(message, std::move(t_));
+        }
+        t_.clear();
+        labelled_ = true;
+    });
+}
+
+void EvaluatedPiece::feed_tables(ByteView chunk) {
+    process_.require("tables");
+    leaving_no_trace<kShallowStack>([&] { evaluation_.feed(chunk); });
+}
+
+Bytes EvaluatedPiece::colours() const {
+    process_.require("colour bits");
+    return evaluation_.colours();
+}
+
+std::vector<std::uint64_t> EvaluatedPiece::decode(ByteView decoding) const {
+    process_.require("decoding");
+    return evaluation_.decode(decoding);
 }
 
 std::vector<std::uint64_t> EvaluatedPiece::open_projection(ProjectionRing ring, ByteView message) {
-    std::vector<std::uint64_t> shares = mpc::open_projection(evaluation_, ring, message);
-    evaluation_.release_output_labels();
-    return shares;
+    process_.require("projection");
+    return leaving_no_trace<kShallowStack>([&] {
+        std::vector<std::uint64_t> shares = mpc::open_projection(evaluation_, ring, message);
+        evaluation_.release_output_labels();
+        return shares;
+    });
 }
 
 // ---- base OTs ------------------------------------------------------------------------------------------------------
 
-GarblerSession::GarblerSession(Prg randomness, TableFormat format)
-    : randomness_(std::move(randomness)), format_(format) {
-    delta_ = randomness_.block();
-    delta_.lo |= 1;  // point and permute: the two labels of a wire differ in their permute bit
-    salt_ = randomness_.block();
+GarblerSession::GarblerSession(const std::optional<Block>& injected, TableFormat format)
+    : seeds_(injected), format_(format) {
+    leaving_no_trace<kShallowStack>([&] {
+        delta_ = seeds_.next();
+        delta_.lo |= 1;  // point and permute: the two labels of a wire differ in their permute bit
+        salt_ = seeds_.next();
+    });
 }
 
 GarblerSession::~GarblerSession() { wipe(&delta_, sizeof delta_); }
 
-EvaluatorSession::EvaluatorSession(Prg randomness, TableFormat format)
-    : randomness_(std::move(randomness)), format_(format) {}
+EvaluatorSession::EvaluatorSession(const std::optional<Block>& injected, TableFormat format)
+    : seeds_(injected), format_(format) {}
 
 Bytes EvaluatorSession::start_base() {
-    if (started_) throw OrderError("base OT: started twice");
-    base_ = std::make_unique<BaseOtSender>(randomness_);
-    started_ = true;
-    const ByteView message = base_->message();
-    return Bytes(message.begin(), message.end());
+    process_.require("base OT");
+    return leaving_no_trace<kDeepStack>([&] {
+        if (started_) throw OrderError("base OT: started twice");
+        Prg randomness = seeds_.stream();
+        base_ = std::make_unique<BaseOtSender>(randomness);
+        started_ = true;
+        const ByteView message = base_->message();
+        return Bytes(message.begin(), message.end());
+    });
 }
 
 Bytes GarblerSession::receive_base(ByteView message) {
-    if (cot_ || !base_keys_.empty()) throw OrderError("base OT: first message received twice");
-    check_length("base OT, first message", kFirstMessageBytes, message.size());
-    Bytes reply(kSecondMessageBytes);
-    store_block(reply.data(), salt_);
-    const MutableByteView points = MutableByteView(reply).from(kSaltBytes);
-    base_keys_ = base_ot_receive(message, CotSender::base_choices(delta_), randomness_, points);
-    return reply;
+    process_.require("base OT");
+    return leaving_no_trace<kDeepStack>([&] {
+        if (cot_ || deviated_ || !base_keys_.empty()) throw OrderError("base OT: first message received twice");
+        check_length("base OT, first message", kFirstMessageBytes, message.size());
+        Bytes reply(kSecondMessageBytes);
+        store_block(reply.data(), salt_);
+        const MutableByteView points = MutableByteView(reply).from(kSaltBytes);
+        Prg randomness = seeds_.stream();
+        base_keys_ = base_ot_receive(message, CotSender::base_choices(delta_), randomness, points);
+        return reply;
+    });
 }
 
 Bytes EvaluatorSession::receive_base(ByteView message) {
-    if (!base_) throw OrderError(cot_ ? "base OT: reply received twice" : "base OT: reply before the start");
-    check_length("base OT, reply", kSecondMessageBytes, message.size());
-    std::vector<KeyPair> keys = base_->finish(message.from(kSaltBytes));
-    Bytes sums(kTreeMessageBytes);
-    cot_ = std::make_unique<CotReceiver>(keys, sums);
-    salt_ = load_block(message.data());
-    base_.reset();
-    wipe(keys.data(), keys.size() * sizeof(KeyPair));
-    return sums;
+    process_.require("base OT");
+    return leaving_no_trace<kDeepStack>([&] {
+        if (!base_) throw OrderError(cot_ ? "base OT: reply received twice" : "base OT: reply before the start");
+        check_length("base OT, reply", kSecondMessageBytes, message.size());
+        std::vector<KeyPair> keys = base_->finish(message.from(kSaltBytes));
+        Bytes sums(kTreeMessageBytes);
+        salt_ = load_block(message.data());
+        cot_ = std::make_unique<CotReceiver>(keys, salt_, sums);
+        base_.reset();
+        wipe(keys.data(), keys.size() * sizeof(KeyPair));
+        return sums;
+    });
 }
 
 void GarblerSession::finish_base(ByteView message) {
-    if (cot_ || base_keys_.empty()) throw OrderError("base OT: third message out of turn");
-    check_length("base OT, third message", kThirdMessageBytes, message.size());
-    cot_ = std::make_unique<CotSender>(delta_, base_keys_, message);
-    Blocks().swap(base_keys_);
+    process_.require("base OT");
+    leaving_no_trace<kDeepStack>([&] {
+        if (cot_ || base_keys_.empty()) throw OrderError("base OT: third message out of turn");
+        check_length("base OT, third message", kThirdMessageBytes, message.size());
+        auto cot = std::make_unique<CotSender>(delta_, base_keys_, salt_, message);
+        Blocks().swap(base_keys_);
+        deviated_ = !cot->trees_agree();
+        if (deviated_) throw MalformedError("base OT, third message: the trees of the OT extension are not consistent");
+        cot_ = std::move(cot);
+    });
 }
 
 // ---- OT extension --------------------------------------------------------------------------------------------------
 
 std::size_t EvaluatorSession::extension_message_bytes(std::size_t count) {
-    if (count == 0 || count > (std::size_t{1} << 36)) throw ParameterError("OT extension: expected 1 to 2^36 OTs");
+    if (count == 0 || count > (std::size_t{1} << 28)) throw ParameterError("OT extension: expected 1 to 2^28 OTs");
     return extension_bytes((count + 127) / 128);
 }
 
 void EvaluatorSession::extend(std::size_t count, MutableByteView message) {
-    require_ready(cot_ != nullptr, "OT extension");
-    check_length("room for the OT extension", extension_message_bytes(count), message.size());
-    const std::size_t blocks = message.size() / extension_bytes(1);
-    Block* t = t_.grow(128 * blocks);
-    cot_->extend(blocks, message, t, u_.grow(blocks));
+    process_.require("OT extension");
+    leaving_no_trace<kShallowStack>([&] {
+        require_ready(cot_ != nullptr, "OT extension");
+        check_length("room for the OT extension", extension_message_bytes(count), message.size());
+        const std::size_t blocks = extension_blocks(message.size());
+        Block* t = t_.grow(128 * blocks);
+        cot_->extend(blocks, message, t, u_.grow(blocks));
+    });
 }
 
 Bytes EvaluatorSession::extend(std::size_t count) {
@@ -166,44 +229,53 @@ Bytes EvaluatorSession::extend(std::size_t count) {
 }
 
 void GarblerSession::extend(ByteView message) {
-    require_ready(cot_ != nullptr, "OT extension");
-    const std::size_t unit = extension_bytes(1), bytes = message.size();
-    if (bytes == 0 || bytes % unit != 0)
-        throw LengthError("OT extension, bytes in multiples of " + std::to_string(unit),
-                          std::max<std::size_t>(unit, bytes / unit * unit), bytes);
-    const std::size_t blocks = bytes / unit;
-    cot_->extend(blocks, message, q_.grow(128 * blocks));
+    process_.require("OT extension");
+    leaving_no_trace<kShallowStack>([&] {
+        require_ready(cot_ != nullptr, "OT extension");
+        const std::size_t blocks = extension_blocks(message.size());
+        deviated_ = cot_->extend(blocks, message, q_.grow(128 * blocks)) != 0;
+        if (deviated_) {
+            cot_.reset();  // a second try would be a second guess at delta
+            throw MalformedError("OT extension: the consistency check failed; the session is over");
+        }
+    });
 }
 
 // ---- garbling ------------------------------------------------------------------------------------------------------
 
 EvaluatedPiece EvaluatorSession::evaluate(const Circuit& circuit, std::size_t n, WordView values, Outputs outputs,
                                           GarblerLabels labels) {
-    require_ready(cot_ != nullptr, "evaluation");
-    const std::size_t needed = ots_needed(circuit, n, t_.size());
-    Bytes choices = pack_values(circuit.evaluator_widths(), values, n);
-    Evaluation evaluation(circuit, n, HashKeys{salt_, next_index_}, BatchOptions{format_, outputs});
-    Bytes corrections = u_.take(needed);
-    for (std::size_t i = 0; i < choices.size(); ++i)
-        corrections[i] = static_cast<std::uint8_t>(corrections[i] ^ choices[i]);
-    wipe(choices.data(), choices.size());
-    next_index_ += hash_indices(circuit, n, format_);
-    return EvaluatedPiece(std::move(evaluation), t_.take(needed), std::move(corrections), labels);
+    process_.require("evaluation");
+    return leaving_no_trace<kShallowStack>([&] {
+        require_ready(cot_ != nullptr, "evaluation");
+        const std::size_t needed = ots_needed(circuit, n, t_.size());
+        Bytes choices = pack_values(circuit.evaluator_widths(), values, n);
+        Evaluation evaluation(circuit, n, HashKeys{salt_, next_index_}, BatchOptions{format_, outputs});
+        Bytes corrections = u_.take(needed);
+        for (std::size_t i = 0; i < choices.size(); ++i)
+            corrections[i] = static_cast<std::uint8_t>(corrections[i] ^ choices[i]);
+        wipe(choices.data(), choices.size());
+        next_index_ += hash_indices(circuit, n, format_);
+        return EvaluatedPiece(std::move(evaluation), t_.take(needed), std::move(corrections), labels);
+    });
 }
 
 GarbledPiece GarblerSession::garble(const Circuit& circuit, std::size_t n, ByteView corrections, Outputs outputs,
                                     std::optional<WordView> values) {
-    require_ready(cot_ != nullptr, "garbling");
-    const std::size_t needed = ots_needed(circuit, n, q_.size());
-    check_packed("corrections of the evaluator's choices", corrections, needed);
-    std::optional<KnownInputs> known;
-    if (values) known = KnownInputs{{}, pack_values(circuit.garbler_widths(), *values, n)};
-    const GarblingKeys keys{delta_, randomness_.block(), {salt_, next_index_}};
-    if (known) known->seed = randomness_.block();
-    next_index_ += hash_indices(circuit, n, format_);
-    Blocks zero_labels = corrected_labels(q_.take(needed), corrections, delta_);
-    return GarbledPiece(
-        Garbling(circuit, n, keys, std::move(zero_labels), BatchOptions{format_, outputs}, std::move(known)));
+    process_.require("garbling");
+    return leaving_no_trace<kShallowStack>([&] {
+        require_ready(cot_ != nullptr, "garbling");
+        const std::size_t needed = ots_needed(circuit, n, q_.size());
+        check_packed("corrections of the evaluator's choices", corrections, needed);
+        std::optional<KnownInputs> known;
+        if (values) known = KnownInputs{{}, pack_values(circuit.garbler_widths(), *values, n)};
+        const GarblingKeys keys{delta_, seeds_.next(), {salt_, next_index_}};
+        if (known) known->seed = seeds_.next();
+        next_index_ += hash_indices(circuit, n, format_);
+        Blocks zero_labels = corrected_labels(q_.take(needed), corrections, delta_);
+        return GarbledPiece(
+            Garbling(circuit, n, keys, std::move(zero_labels), BatchOptions{format_, outputs}, std::move(known)));
+    });
 }
 
 }  // namespace mpc

@@ -4,8 +4,8 @@
 //     evaluator                                             garbler (delta, salt drawn at birth)
 //     start_base()        ---- A (32 B) ---------------->   receive_base()
 //     receive_base()      <--- salt, 128 points (4112 B) -
-//                         ---- tree sums (3072 B) ------>   finish_base()
-//     extend(count)       ---- 496 B a 128 OTs --------->   extend()                        as often as needed
+//                         ---- tree sums (4128 B) ------>   finish_base(), checks the trees
+//     extend(count)       ---- 496 B a 128 OTs, 544 B ->   extend(), checks the message    as often as needed
 //     evaluate(circuit, n, values)                          garble(circuit, n, corrections)
 //
 // The free-XOR offset of the garbling is the offset delta of the correlated OTs, so an evaluator's input label comes
@@ -20,16 +20,18 @@
 // (4) d is c under the one-time pad u, which hides c from the garbler.
 //
 // A garbler that knows its values when it garbles sends one block in the place of its labels, from which both make
-// them. garbling.hpp says how, and why that is sound. The block is drawn from the session's randomness, like the salt,
-// which is public too, and it serves this batch alone.
+// them. garbling.hpp says how, and why that is sound. The block is drawn for this batch alone.
 //
 // Both sides count OTs and hash indices. They stay in step because both make the same calls in the same order. Once
 // made, a batch is independent of its session, as its labels are its own. So it may be used after the next one was
 // begun.
 //
 // LengthError and MalformedError speak of the peer's message, OrderError of a call out of turn, ParameterError of the
-// caller's own arguments. A failed call leaves the session as it was, except that receive_base and finish_base leave it
-// unusable.
+// caller's own arguments. A failed call leaves the session as it was, except that receive_base, finish_base and a failed
+// check of the OT extension leave it unusable.
+//
+// Sessions and pieces belong to the process that made them and refuse to work in a fork of it (OrderError). Every step
+// that holds secrets overwrites the stack that it used.
 #pragma once
 
 #include <cstddef>
@@ -39,8 +41,9 @@
 #include <utility>
 #include <vector>
 
-#include "core/aes/prg.hpp"
+#include "core/aes/seeds.hpp"
 #include "core/base/byte_view.hpp"
+#include "core/base/process.hpp"
 #include "core/garbling/garbling.hpp"
 #include "core/garbling/projection.hpp"
 #include "core/ot/ot_extension.hpp"
@@ -72,15 +75,16 @@ public:
     void input_labels(std::optional<WordView> values, MutableByteView out);
     Bytes input_labels(std::optional<WordView> values = std::nullopt);
     std::size_t label_bytes() const;
-    Bytes decoding() const { return garbling_.decoding(); }
-    std::vector<std::uint64_t> decode(ByteView colours) const { return garbling_.decode(colours); }
-    GarblerProjection project(ProjectionRing ring) { return mpc::project(garbling_, ring); }
+    Bytes decoding() const;
+    std::vector<std::uint64_t> decode(ByteView colours) const;
+    GarblerProjection project(ProjectionRing ring);
 
 private:
     friend class GarblerSession;
     explicit GarbledPiece(Garbling garbling);
     bool seeded() const { return garbling_.input_seed() != nullptr; }
 
+    OneProcess process_;
     Garbling garbling_;
     std::uint64_t tables_left_;
 };
@@ -93,12 +97,12 @@ public:
 
     // What the garbler needs before it garbles.
     const Bytes& corrections() const { return corrections_; }
-    void feed_tables(ByteView chunk) { evaluation_.feed(chunk); }
+    void feed_tables(ByteView chunk);
     // Takes the message of `input_labels`, once.
     void set_labels(ByteView message);
     std::size_t label_bytes() const;
-    Bytes colours() const { return evaluation_.colours(); }
-    std::vector<std::uint64_t> decode(ByteView decoding) const { return evaluation_.decode(decoding); }
+    Bytes colours() const;
+    std::vector<std::uint64_t> decode(ByteView decoding) const;
     // Opens this side's shares, once. A refused message may be followed by another.
     std::vector<std::uint64_t> open_projection(ProjectionRing ring, ByteView message);
 
@@ -106,6 +110,7 @@ private:
     friend class EvaluatorSession;
     EvaluatedPiece(Evaluation evaluation, Blocks t, Bytes corrections, GarblerLabels labels);
 
+    OneProcess process_;
     Evaluation evaluation_;
     Blocks t_;  // until the labels are in
     Bytes corrections_;
@@ -115,10 +120,10 @@ private:
 
 class GarblerSession {
 public:
-    // Draws all of the session's randomness from `randomness`. A fixed seed is for known-answer tests only. Both sides
-    // name the same format, for all their batches.
-    explicit GarblerSession(Prg randomness, TableFormat format = TableFormat::half_gates);
-    GarblerSession() : GarblerSession(Prg::from_system()) {}
+    // Draws each secret and each public block by itself from the operating system. An injected seed is for known-answer
+    // tests only. Both sides name the same format, for all their batches.
+    explicit GarblerSession(const std::optional<Block>& injected = std::nullopt,
+                            TableFormat format = TableFormat::half_gates);
     ~GarblerSession();
 
     Bytes receive_base(ByteView message);
@@ -132,19 +137,21 @@ public:
                         std::optional<WordView> values = std::nullopt);
 
 private:
-    Prg randomness_;
+    OneProcess process_;
+    SeedSource seeds_;
     TableFormat format_;
     Block delta_, salt_;
     Blocks base_keys_;
     std::unique_ptr<CotSender> cot_;
+    bool deviated_ = false;  // the peer, and so the session is over
     BlockPool q_;
     std::uint64_t next_index_ = 0;
 };
 
 class EvaluatorSession {
 public:
-    explicit EvaluatorSession(Prg randomness, TableFormat format = TableFormat::half_gates);
-    EvaluatorSession() : EvaluatorSession(Prg::from_system()) {}
+    explicit EvaluatorSession(const std::optional<Block>& injected = std::nullopt,
+                              TableFormat format = TableFormat::half_gates);
 
     Bytes start_base();
     Bytes receive_base(ByteView message);
@@ -160,7 +167,8 @@ public:
                             GarblerLabels labels = GarblerLabels::sent);
 
 private:
-    Prg randomness_;
+    OneProcess process_;
+    SeedSource seeds_;
     TableFormat format_;
     Block salt_;
     bool started_ = false;

@@ -7,14 +7,19 @@
 //     P_i1 = P_i0 - 8 a A
 //     k_ix = H(i, A, B_i, P_ix)                           k_i,c_i = H(i, A, B_i, P_i)
 //
-// The sender ends with two keys an instance, the receiver with the one that it chose. Security is semi-honest. The
-// receiver's bits are hidden perfectly, as B_i is uniform either way. The other key is hidden if computational
-// Diffie-Hellman is hard, with H a random oracle (SHA-256 over fixed-length input). There is a known limit against
+// The sender ends with two keys an instance, the receiver with the one that it chose. The receiver's bits are hidden
+// perfectly, as B_i is uniform either way. The other key is hidden if computational Diffie-Hellman is hard, with H a random oracle (SHA-256 over fixed-length input). There is a known limit against
 // malicious parties, where the scheme is not universally composable as stated (Genc, Iovino, Rial, "The simplest
-// protocol for oblivious transfer revisited", 2017/370). This library claims semi-honest security only. Two cheap
-// checks are made all the same. A must lie in the prime-order subgroup, as otherwise B_i would show c_i by its
-// small-order component. The factor 8 clears the cofactor of B_i, so that a small-order component teaches its sender
-// nothing about a.
+// protocol for oblivious transfer revisited", 2017/370).
+//
+// What is claimed. Against a receiver that deviates nothing: the project's garbler is honest. A sender that deviates
+// learns no choice bit from B_i. It can send keys or sums that do not fit each other, which the check of the trees
+// (ot_extension.hpp) turns into a refusal or a guess at choice bits. What keys it knows can be read off its queries to H
+// under gap Diffie-Hellman, in the random oracle model.
+//
+// Two checks are made here. A must lie in the prime-order subgroup, as otherwise B_i would show c_i by its small-order
+// component. The factor 8 clears the cofactor of B_i, so that a small-order component teaches its sender nothing about
+// a.
 #pragma once
 
 #include <cstddef>

@@ -2,11 +2,14 @@
 #include "core/ot/ot_extension.hpp"
 
 #include <algorithm>
+#include <string>
 
 #include "core/aes/kernels.hpp"
 #include "core/aes/prg.hpp"
 #include "core/base/cpu.hpp"
+#include "core/base/error.hpp"
 #include "core/base/transpose.hpp"
+#include "core/ot/ot_check.hpp"
 
 namespace mpc {
 namespace {
@@ -15,7 +18,6 @@ constexpr std::size_t kTileBlocks = kRowBlocks;  // columns go 2048 at a time: 3
 constexpr std::size_t kTileBytes = kTileBlocks * sizeof(Block);  // of one column, in whole vectors
 
 struct Tile {
-    alignas(64) Block rows[kBaseOts][kTileBlocks];
     alignas(64) Block leaf[kLeaves][kTileBlocks];
     alignas(64) std::uint8_t first[kTileBytes];  // U_0
     alignas(64) std::uint8_t sum[kTileBytes];    // U_i + U_0 of a tree, where the message has no room for whole vectors
@@ -88,12 +90,95 @@ Fold fold_kernel() {
     return fold_generic;
 }
 
-// Children of a tree node: the first two blocks of AES-128 in counter mode under the node.
-void children(const Block& node, Block out[2]) { Prg(node).fill_blocks(out, 2); }
-
-void expand_leaves(const Block (&nodes)[kLeaves], RoundKeys* out) {
-    for (std::size_t x = 0; x < kLeaves; ++x) cipher_kernels().expand_key(nodes[x], &out[x]);
+// Where the counters of a tree's nodes at one level begin; those of its leaves are at level kTreeDepth.
+Block node_place(const Block& salt, std::size_t tree, std::size_t level) {
+    return salt ^ Block{0, (std::uint64_t{tree} << 8) | level};
 }
+
+// Children of a tree node: the first two blocks of AES-128 in counter mode under the node.
+void children(const Block& node, const Block& place, Block out[2]) { Prg(node, place).fill_blocks(out, 2); }
+
+// What a last node becomes: the key of its leaf, and t_x for the check.
+struct Leaf {
+    Block key;
+    Block check[2];
+};
+
+Leaf leaf_of(const Block& node, const Block& salt, std::size_t tree) {
+    Leaf leaf;
+    Prg(node, node_place(salt, tree, kTreeDepth - 1)).fill_blocks(&leaf.key, 3);
+    return leaf;
+}
+static_assert(sizeof(Leaf) == 3 * sizeof(Block), "a leaf is filled at once");
+
+void expand_leaf(const Leaf& leaf, const Block& salt, std::size_t tree, RoundKeys* out) {
+    cipher_kernels().expand_key(leaf.key, out);
+    out->keys[0] ^= node_place(salt, tree, kTreeDepth);
+}
+
+Sha256 tree_hash(const Block& salt) {
+    static constexpr char kDomain[] = "capc OT trees 1";
+    return Sha256().update(kDomain, sizeof kDomain - 1).update(&salt, sizeof salt);
+}
+
+// The challenge of an extension: what R is drawn from once all columns are fixed. A hash of the hashes of both halves
+// (their number of bytes is even).
+Block challenge_of(const Block& salt, std::uint64_t position, ByteView columns) {
+    static constexpr char kDomain[] = "capc OT extension 1";
+    std::uint8_t numbers[16];
+    for (std::size_t i = 0; i < 8; ++i) {
+        numbers[i] = static_cast<std::uint8_t>(position >> (8 * i));
+        numbers[8 + i] = static_cast<std::uint8_t>(std::uint64_t{columns.size()} >> (8 * i));
+    }
+    Sha256 hash;
+    hash.update(kDomain, sizeof kDomain - 1).update(&salt, sizeof salt).update(numbers, sizeof numbers);
+    const std::size_t half = columns.size() / 2;
+    Sha256 one, two;
+    Sha256::update_both(one, columns.data(), two, columns.from(half).data(), half);
+    const Sha256::Digest first = one.digest(), second = two.digest();
+    hash.update(first.data(), first.size()).update(second.data(), second.size());
+    return load_block(hash.digest().data());
+}
+
+Sha256::Digest row_digest(const Block& challenge, const Block (&values)[kBaseOts]) {
+    static constexpr char kDomain[] = "capc OT rows 1";
+    Sha256 hash;
+    hash.update(kDomain, sizeof kDomain - 1).update(&challenge, sizeof challenge);
+    return hash.update(values, sizeof values).digest();
+}
+
+// Not zero if they differ; no branch.
+std::uint64_t difference(const Sha256::Digest& found, const std::uint8_t* expected) {
+    std::uint64_t all = 0;
+    for (std::size_t i = 0; i < found.size(); ++i) all |= static_cast<std::uint64_t>(found[i] ^ expected[i]);
+    return all;
+}
+
+// All rows of an extension: tile by tile, of each the 128 rows of kTileBlocks blocks.
+class Rows {
+public:
+    explicit Rows(std::size_t column_blocks)
+        : column_blocks_(column_blocks),
+          blocks_((column_blocks + kTileBlocks - 1) / kTileBlocks * kBaseOts * kTileBlocks) {}
+
+    Block (*tile(std::size_t first))[kTileBlocks] {
+        return reinterpret_cast<Block(*)[kTileBlocks]>(blocks_.data() + first / kTileBlocks * kBaseOts * kTileBlocks);
+    }
+    // Hashes all rows, and transposes all but the last column block.
+    void finish(RowHash& hash, Block* out) {
+        for (std::size_t first = 0; first < column_blocks_; first += kTileBlocks) {
+            const std::size_t blocks = std::min(kTileBlocks, column_blocks_ - first);
+            const Block(*rows)[kTileBlocks] = tile(first);
+            for (std::size_t r = 0; r < kBaseOts; ++r) hash.add(r, first, rows[r], blocks);
+            const std::size_t used = std::min(blocks, column_blocks_ - 1 - first);
+            if (used > 0) transpose_rows(rows, used, out + 128 * first);
+        }
+    }
+
+private:
+    std::size_t column_blocks_;
+    Blocks blocks_;
+};
 
 // The two sums of one level of a tree in the message of all trees.
 template <typename Byte>
@@ -109,8 +194,20 @@ std::uint64_t path_bit(const Block& delta, std::size_t tree, std::size_t level) 
 
 }  // namespace
 
-CotReceiver::CotReceiver(const std::vector<KeyPair>& base_keys, MutableByteView message)
-    : leaves_(kTrees * kLeaves) {
+std::size_t extension_blocks(std::size_t bytes) {
+    const std::size_t columns = bytes < kCheckBytes ? 0 : (bytes - kCheckBytes) / kColumnBytes;
+    if (columns < 2 || bytes != kColumnBytes * columns + kCheckBytes) {
+        throw LengthError("OT extension, bytes in multiples of " + std::to_string(kColumnBytes) + " behind " +
+                              std::to_string(kColumnBytes + kCheckBytes),
+                          extension_bytes(std::max<std::size_t>(columns, 2) - 1), bytes);
+    }
+    return columns - 1;
+}
+
+CotReceiver::CotReceiver(const std::vector<KeyPair>& base_keys, const Block& salt, MutableByteView message)
+    : salt_(salt), leaves_(kTrees * kLeaves) {
+    Sha256 hash = tree_hash(salt);
+    MutableByteView checks = message.from(kTreeSumsBytes);
     for (std::size_t tree = 0; tree < kTrees; ++tree) {
         const KeyPair* keys = &base_keys[kTreeDepth * tree];
         Block nodes[kLeaves] = {keys[0].key[0], keys[0].key[1]};
@@ -118,7 +215,7 @@ CotReceiver::CotReceiver(const std::vector<KeyPair>& base_keys, MutableByteView 
             Block next[kLeaves];
             Block sums[2] = {keys[level].key[0], keys[level].key[1]};
             for (std::size_t k = 0; k < (std::size_t{1} << level); ++k) {
-                children(nodes[k], &next[2 * k]);
+                children(nodes[k], node_place(salt, tree, level - 1), &next[2 * k]);
                 sums[0] ^= next[2 * k];
                 sums[1] ^= next[2 * k + 1];
             }
@@ -126,33 +223,60 @@ CotReceiver::CotReceiver(const std::vector<KeyPair>& base_keys, MutableByteView 
             wipe(next, sizeof next);
             std::memcpy(tree_message(message, tree, level), sums, sizeof sums);
         }
-        expand_leaves(nodes, &leaves_[tree * kLeaves]);
+        Block sum[2] = {};
+        for (std::size_t x = 0; x < kLeaves; ++x) {
+            Leaf leaf = leaf_of(nodes[x], salt, tree);
+            expand_leaf(leaf, salt, tree, &leaves_[tree * kLeaves + x]);
+            hash.update(leaf.check, sizeof leaf.check);
+            for (std::size_t i = 0; i < 2; ++i) sum[i] ^= leaf.check[i];
+            wipe(&leaf, sizeof leaf);
+        }
+        std::memcpy(checks.slice(0, sizeof sum).data(), sum, sizeof sum);
+        checks = checks.from(sizeof sum);
         wipe(nodes, sizeof nodes);
     }
+    const Sha256::Digest digest = hash.digest();
+    std::memcpy(checks.slice(0, digest.size()).data(), digest.data(), digest.size());
 }
 
 void CotReceiver::extend(std::size_t column_blocks, MutableByteView message, Block* t, Block* u) {
     const Fold fold = fold_kernel();
     const auto streams = cipher_kernels().streams;
+    const std::size_t total = column_blocks + 1;  // the last one for the check alone
+    const MutableByteView columns = message.slice(0, kColumnBytes * total);
+    MutableByteView rest = columns;
+    Rows rows(total);
+    Blocks choices(total);
     Tile tile;
-    for (std::size_t done = 0; done < column_blocks; done += kTileBlocks) {
-        const std::size_t blocks = std::min(kTileBlocks, column_blocks - done);
+    for (std::size_t done = 0; done < total; done += kTileBlocks) {
+        const std::size_t blocks = std::min(kTileBlocks, total - done);
         const bool whole = blocks == kTileBlocks;
         const auto tree = [&](std::size_t i, const std::uint8_t* in, std::uint8_t* out) {
-            streams(&leaves_[i * kLeaves], kLeaves, position_, tile.leaf[0], kTileBlocks, blocks);
-            fold(tile.leaf, 0, in, out, &tile.rows[kTreeDepth * i]);
+            streams(&leaves_[i * kLeaves], kLeaves, position_ + done, tile.leaf[0], kTileBlocks, blocks);
+            fold(tile.leaf, 0, in, out, rows.tile(done) + kTreeDepth * i);
         };
         std::memset(tile.sum, 0, sizeof tile.sum);
         tree(0, tile.sum, tile.first);
-        for (std::size_t i = 1; i < kTrees; ++i, message = message.from(blocks * sizeof(Block))) {
-            const MutableByteView row = message.slice(0, blocks * sizeof(Block));
+        for (std::size_t i = 1; i < kTrees; ++i, rest = rest.from(blocks * sizeof(Block))) {
+            const MutableByteView row = rest.slice(0, blocks * sizeof(Block));
             tree(i, tile.first, whole ? row.data() : tile.sum);
             if (!whole) std::memcpy(row.data(), tile.sum, row.size());
         }
-        transpose_rows(tile.rows, blocks, t + 128 * done);
-        std::memcpy(u + done, tile.first, blocks * sizeof(Block));
-        position_ += blocks;
+        std::memcpy(choices.data() + done, tile.first, blocks * sizeof(Block));
     }
+    std::copy(choices.begin(), choices.end() - 1, u);
+    const Block challenge = challenge_of(salt_, position_, columns);
+    position_ += total;
+    RowHash hash(challenge, total, kBaseOts + 1);
+    rows.finish(hash, t);
+    hash.add(kBaseOts, 0, choices.data(), total);
+    Block values[kBaseOts];
+    for (std::size_t r = 0; r < kBaseOts; ++r) values[r] = hash.value(r);
+    const MutableByteView check = message.from(columns.size());
+    store_block(check.slice(0, sizeof(Block)).data(), hash.value(kBaseOts));
+    const Sha256::Digest digest = row_digest(challenge, values);
+    std::memcpy(check.slice(sizeof(Block), digest.size()).data(), digest.data(), digest.size());
+    wipe(values, sizeof values);
 }
 
 std::array<std::uint8_t, kBaseOts> CotSender::base_choices(const Block& delta) {
@@ -165,8 +289,10 @@ std::array<std::uint8_t, kBaseOts> CotSender::base_choices(const Block& delta) {
 
 // Nodes are held by their distance from the path, so no address depends on delta: node y at a level is the one whose
 // number differs from alpha's prefix by y, and node 0 (the path) stays a dummy of zeros.
-CotSender::CotSender(const Block& delta, const Blocks& base_keys, ByteView message)
-    : delta_(delta), leaves_(kTrees * kLeaves) {
+CotSender::CotSender(const Block& delta, const Blocks& base_keys, const Block& salt, ByteView message)
+    : delta_(delta), salt_(salt), leaves_(kTrees * kLeaves) {
+    Sha256 hash = tree_hash(salt);
+    ByteView checks = message.from(kTreeSumsBytes);
     for (std::size_t tree = 0; tree < kTrees; ++tree) {
         const Block* keys = &base_keys[kTreeDepth * tree];
         Block nodes[kLeaves] = {Block{}, keys[0]};
@@ -179,7 +305,7 @@ CotSender::CotSender(const Block& delta, const Blocks& base_keys, ByteView messa
             Block sibling = keys[level] ^ sums[1] ^ (path & (sums[0] ^ sums[1]));
             for (std::size_t y = 1; y < (std::size_t{1} << level); ++y) {
                 Block pair[2];
-                children(nodes[y], pair);
+                children(nodes[y], node_place(salt, tree, level - 1), pair);
                 const Block swap = path & (pair[0] ^ pair[1]);
                 next[2 * y] = pair[0] ^ swap;
                 next[2 * y + 1] = pair[1] ^ swap;
@@ -189,34 +315,74 @@ CotSender::CotSender(const Block& delta, const Blocks& base_keys, ByteView messa
             std::copy(next, next + kLeaves, nodes);
             wipe(next, sizeof next);
         }
-        expand_leaves(nodes, &leaves_[tree * kLeaves]);
+        Block check[kLeaves][2] = {};  // by distance from alpha
+        std::memcpy(check[0], checks.slice(0, sizeof check[0]).data(), sizeof check[0]);
+        checks = checks.from(sizeof check[0]);
+        for (std::size_t y = 0; y < kLeaves; ++y) {
+            Leaf leaf = leaf_of(nodes[y], salt, tree);
+            expand_leaf(leaf, salt, tree, &leaves_[tree * kLeaves + y]);
+            for (std::size_t i = 0; i < 2 && y > 0; ++i) {
+                check[y][i] = leaf.check[i];
+                check[0][i] ^= leaf.check[i];  // all but t_alpha taken from the sum
+            }
+            wipe(&leaf, sizeof leaf);
+        }
+        for (std::size_t level = 0; level < kTreeDepth; ++level) {  // leaf x = y + alpha to its own place
+            const Block swap = mask_of(path_bit(delta, tree, level));
+            const std::size_t bit = kLeaves >> (level + 1);
+            for (std::size_t y = 0; y < kLeaves; ++y) {
+                for (std::size_t i = 0; i < 2 && (y & bit) == 0; ++i) {
+                    const Block change = swap & (check[y][i] ^ check[y | bit][i]);
+                    check[y][i] ^= change;
+                    check[y | bit][i] ^= change;
+                }
+            }
+        }
+        hash.update(check, sizeof check);
+        wipe(check, sizeof check);
         wipe(nodes, sizeof nodes);
     }
+    tree_difference_ = difference(hash.digest(), checks.slice(0, Sha256::kDigestBytes).data());
 }
 
-void CotSender::extend(std::size_t column_blocks, ByteView message, Block* q) {
+std::uint64_t CotSender::extend(std::size_t column_blocks, ByteView message, Block* q) {
     const Fold fold = fold_kernel();
     const auto streams = cipher_kernels().streams;
+    const std::size_t total = column_blocks + 1;
+    const ByteView columns = message.slice(0, kColumnBytes * total);
+    ByteView rest = columns;
+    Rows rows(total);
     Tile tile;
-    for (std::size_t done = 0; done < column_blocks; done += kTileBlocks) {
-        const std::size_t blocks = std::min(kTileBlocks, column_blocks - done);
+    for (std::size_t done = 0; done < total; done += kTileBlocks) {
+        const std::size_t blocks = std::min(kTileBlocks, total - done);
         const bool whole = blocks == kTileBlocks;
         const auto tree = [&](std::size_t i, std::uint64_t alpha, const std::uint8_t* in) {
             // tile.leaf[0] stays zero: the leaf at distance 0 has coefficient 0 in W.
-            streams(&leaves_[i * kLeaves + 1], kLeaves - 1, position_, tile.leaf[1], kTileBlocks, blocks);
-            fold(tile.leaf, alpha, in, tile.first, &tile.rows[kTreeDepth * i]);  // what it leaves there means nothing
+            streams(&leaves_[i * kLeaves + 1], kLeaves - 1, position_ + done, tile.leaf[1], kTileBlocks, blocks);
+            fold(tile.leaf, alpha, in, tile.first, rows.tile(done) + kTreeDepth * i);  // `first` means nothing here
         };
         tree(0, 0, tile.sum);
-        for (std::size_t i = 1; i < kTrees; ++i, message = message.from(blocks * sizeof(Block))) {
-            const ByteView row = message.slice(0, blocks * sizeof(Block));
+        for (std::size_t i = 1; i < kTrees; ++i, rest = rest.from(blocks * sizeof(Block))) {
+            const ByteView row = rest.slice(0, blocks * sizeof(Block));
             const std::size_t bit = kTreeDepth * i;
             const std::uint64_t alpha = (bit < 64 ? delta_.lo : delta_.hi) >> (bit % 64);
             if (!whole) std::memcpy(tile.sum, row.data(), row.size());
             tree(i, alpha, whole ? row.data() : tile.sum);
         }
-        transpose_rows(tile.rows, blocks, q + 128 * done);
-        position_ += blocks;
     }
+    const Block challenge = challenge_of(salt_, position_, columns);
+    position_ += total;
+    RowHash hash(challenge, total, kBaseOts);
+    rows.finish(hash, q);
+    const ByteView check = message.from(columns.size());
+    const Block choices = load_block(check.slice(0, sizeof(Block)).data());
+    Block values[kBaseOts];
+    for (std::size_t r = 0; r < kBaseOts; ++r) {
+        values[r] = hash.value(r) ^ (mask_of((r < 64 ? delta_.lo : delta_.hi) >> (r % 64)) & choices);
+    }
+    const Sha256::Digest digest = row_digest(challenge, values);
+    wipe(values, sizeof values);
+    return difference(digest, check.slice(sizeof(Block), digest.size()).data());
 }
 
 }  // namespace mpc

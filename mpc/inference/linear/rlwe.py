@@ -1,8 +1,10 @@
 """The encryption under the linear layers, and how its parameters follow from what is public about a network.
 
 The scheme is BFV over Z_q[X]/(X^N + 1) with plaintext modulus 2^l, in C++ (``mpc/core/rlwe``). Scheme, noise, flooding
-and exactness are derived in its ``parameters.hpp``. q is held to the HomomorphicEncryption.org standard (Albrecht et
-al. 2018, Table 1, ternary secret, classical, 128 bits), which allows 109 bits for N = 4096 and 218 for N = 8192.
+and exactness are derived in its ``parameters.hpp``. q has at most 106 bits for N = 4096 and 214 for N = 8192. For
+these the lattice-estimator of Albrecht, Player and Scott gives 128.9 and 128.2 bits of security. The table of the
+HomomorphicEncryption.org standard (Albrecht et al. 2018) allows 109 and 218, for which it gives 125.1
+and 125.8.
 
 A reply is flooded. All replies of a session together depend on more of the weights than the values W r - s by a
 statistical distance of at most 2^-40. The flooding needs two public bounds. One is the number of results. The other is,

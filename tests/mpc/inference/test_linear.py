@@ -107,8 +107,8 @@ def test_known_answer() -> None:
     upload, reply = run(b"seed")
     assert (upload, reply) == run(b"seed")
     assert (hashlib.sha256(upload).hexdigest(), hashlib.sha256(reply).hexdigest()) == (
-        "2fa4ede2af132ec8b61f79c7f5e68cc0f5bb9cbc06f89cdee5413c0faef125f8",
-        "9a46c47d5380dc8cd13813356462c5b72e46c8cf5e877f1f138b85f95149df9d",
+        "f6fe2076759b1bfbdfe799fc5e69c1d92db09c4ad0cd9aff10051217c66d5c22",
+        "13736fe424f8db18f7ce3e4c726fd2f9be4ae3c0d79249d54e18f0bda7cf669b",
     )
 
 

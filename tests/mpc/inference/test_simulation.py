@@ -23,7 +23,7 @@ from scipy import stats
 from mpc._core import Circuit, RlweEvaluator, RlweSecretKey
 from mpc.channels.frames import Channel
 from mpc.garbled.batch import EvaluatedBatch
-from mpc.garbled.pieces import BLOCK_BYTES, FRAME_BYTES, OTS_A_BLOCK
+from mpc.garbled.pieces import BLOCK_BYTES, CHECK_BYTES, FRAME_BYTES, OTS_A_BLOCK
 from mpc.garbled.session import POINT_BYTES, REPLY_BYTES, SUMS_BYTES, Circuits
 from mpc.inference import Architecture, Linear, Network, ReLU
 from mpc.inference.linear import encrypted as linear
@@ -209,7 +209,8 @@ def simulated_answering(public: Architecture, sending: Circuits) -> View:
             needed = count * circuit.evaluator_bits
             blocks = -(-max(0, needed - left) // OTS_A_BLOCK)
             left += blocks * OTS_A_BLOCK - needed
-            messages.append((f"{name}/choices", SYSTEM.bytes(blocks * BLOCK_BYTES + packed_size(needed, 1))))
+            extension = blocks * BLOCK_BYTES + CHECK_BYTES if blocks else 0
+            messages.append((f"{name}/choices", SYSTEM.bytes(extension + packed_size(needed, 1))))
         (choices,) = [place for place, (label, _) in enumerate(messages) if label.endswith("/choices")]
         messages.insert(choices if sending == "streamed" else choices + 1, ("inference/input", drawn(BATCH, INPUTS)))
         messages.append(("inference/masked", drawn(BATCH, HIDDEN)))

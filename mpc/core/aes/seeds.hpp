@@ -1,4 +1,8 @@
-// Gives the seeds of a key's operations. They come from the operating system, or in tests from one injected seed.
+// Gives the seeds of a session's or key's operations. They come from the operating system, or in tests from one
+// injected seed.
+//
+// What is public, such as a salt, never comes from a cipher under a secret key. Otherwise whoever watches T sessions
+// could search for the key of any of them, with 2^128 / T work.
 #pragma once
 
 #include <mutex>
@@ -7,7 +11,7 @@
 #include "core/aes/prg.hpp"
 #include "core/base/block.hpp"
 
-namespace mpc::lattice {
+namespace mpc {
 
 // Threads may share one. With an injected seed the order of calls decides which operation gets which seed.
 class SeedSource {
@@ -23,9 +27,16 @@ public:
         return stream_->block();
     }
 
+    // A stream for secrets. Its key and the place of its counter are both drawn: no two streams encrypt the same known
+    // blocks.
+    Prg stream() {
+        const Block key = next(), place = next();
+        return Prg(key, place);
+    }
+
 private:
     std::optional<Prg> stream_;
     std::mutex turn_;
 };
 
-}  // namespace mpc::lattice
+}  // namespace mpc
