@@ -7,6 +7,7 @@ import multiprocessing
 import os
 import signal
 import stat
+import time
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -65,8 +66,14 @@ def test_an_unfinished_line_is_dropped_and_a_damaged_one_stops_the_guardian(tmp_
         ledger.charge("client", "a", ANSWER, 1)
 
 
+def slowly(spent: Sequence[Cost]) -> float:
+    """An accountant that takes so long that two racers would meet, were it not for the lock."""
+    time.sleep(0.002)
+    return one_per_answer(spent)
+
+
 def _charge_many(path: Path, times: int) -> None:
-    ledger = Ledger(path, one_per_answer, 50.0)
+    ledger = Ledger(path, slowly, 50.0)
     for _ in range(times):
         try:
             ledger.charge("client", "race", ANSWER, 1)
@@ -152,6 +159,19 @@ def test_a_disk_that_does_not_flush_is_no_charge(tmp_path: Path, monkeypatch: py
     monkeypatch.setattr(os, "fsync", broken)
     with pytest.raises(LedgerError, match="Input/output error"):
         Ledger(tmp_path / "ledger.jsonl", one_per_answer, None).charge("client", "a", ANSWER, 1)
+
+
+def test_a_short_write_is_no_charge(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, real = tmp_path / "ledger.jsonl", os.write
+    ledger = Ledger(path, one_per_answer, 5.0)
+    ledger.charge("client", "a", ANSWER, 1)
+    for taken in (0, 1, 40):
+        with monkeypatch.context() as full:
+            full.setattr(os, "write", lambda d, content, taken=taken: real(d, content[:taken]))
+            with pytest.raises(LedgerError, match="whole line"):
+                ledger.charge("client", "a", ANSWER, 2)
+        assert ledger.spent("client") == 1
+    assert ledger.charge("client", "a", ANSWER, 9).granted == 4
 
 
 def test_the_folders_entry_of_a_new_ledger_is_flushed_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

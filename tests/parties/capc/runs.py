@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from mpc.capc.clear import plaintext_labels
+from mpc.capc.roles import CapcRandomness
 from orchestrator import certificates
 from parties.capc.config import CapcConfig
 from parties.capc.settings import AnsweringSettings
@@ -90,8 +91,11 @@ def running(top: Path, name: str = "run", wrapper: str | None = None, **choices:
         trained.keep(caches)
 
 
-def expected_labels(run: Running) -> list[int]:
-    """The majority of the very models that the answering parties have trained, in the clear; ties to the lowest."""
+def expected_labels(run: Running, randomness: CapcRandomness | None = None) -> list[int]:
+    """The majority of the very models that the answering parties have trained, in the clear; ties to the lowest.
+
+    With randomness it is the label under the noise that follows from it, -1 for an abstention.
+    """
     queries = Records.read(run.folders.party("client") / "queries.npz")
     networks, parameters = [], None
     for process in run.plan.processes:
@@ -108,4 +112,4 @@ def expected_labels(run: Running) -> list[int]:
                 )
             )
     assert parameters is not None
-    return [int(label) for label in plaintext_labels(queries.images, networks, parameters)]
+    return [int(label) for label in plaintext_labels(queries.images, networks, parameters, randomness)]

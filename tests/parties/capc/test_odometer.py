@@ -25,6 +25,7 @@ from parties.capc.odometer import Odometer
 from parties.capc.settings import AnsweringSettings, CapcSettings, GuardianSettings
 from parties.frame.errors import ConfigError
 from parties.frame.plan import Run, RunFolders
+from parties.learning.records import Records
 from parties.ledger import Ledger
 from parties.protocols import PROTOCOLS
 from tests.parties.capc.runs import running
@@ -56,6 +57,20 @@ def test_an_account_follows_the_owner_and_its_images() -> None:
     assert (
         len({name, account_name(2, 6, [images]), account_name(3, 6, [images[1:]]), account_name(3, 6, [changed])}) == 4
     )
+
+
+def test_a_digest_of_records_covers_images_and_labels() -> None:
+    """It is the key of a model in the cache and of a campaign's answers."""
+    images = np.random.default_rng(5).uniform(size=(4, 1, 2, 3)).astype(np.float32)
+    labels = np.array([0, 1, 2, 1])
+    digests = {Records(images, labels).digest()}
+    for image in range(4):
+        changed, relabelled = images.copy(), labels.copy()
+        changed[image, 0, image % 2, 2] += 1e-3
+        relabelled[image] += 1
+        digests |= {Records(changed, labels).digest(), Records(images, relabelled).digest()}
+    assert len(digests) == 9
+    assert Records(images.reshape(4, 1, 3, 2), labels).digest() not in digests
 
 
 def test_two_names_for_the_same_records_have_one_account(tmp_path: Path) -> None:
