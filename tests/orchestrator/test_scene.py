@@ -15,7 +15,7 @@ from orchestrator.advance import advance
 from orchestrator.dashboard import Dashboard, main
 from orchestrator.events import Event, Figure, PartyState
 from orchestrator.record import Failed
-from orchestrator.stuck import stuck_party
+from orchestrator.stuck import Stuck, stuck_party, waited_for
 from parties.frame.plan import Pane
 from tests.orchestrator.conftest import ROOT
 from tests.orchestrator.recorded import START, advanced, recorded, step
@@ -123,7 +123,37 @@ def test_who_only_waits_is_not_to_blame() -> None:
         state("early", begins(3, awaits=("asker",))),
         state("idle"),
     ]
-    assert stuck_party([*waiting, trainer]) == (trainer, [])
+    assert stuck_party([*waiting, trainer]) == Stuck(trainer, waiters=("keeper",))
+
+
+def test_who_waits_for_one_that_has_begun_nothing_is_not_to_blame() -> None:
+    absent, finished = state("absent"), state("between", begins(1), Event("step_finished", t=9, step="1"))
+    asker = state("asker", begins(2, peer="between"), begins(2, awaits=("between",)))
+    assert stuck_party([asker, finished, state("idle")]) == Stuck(finished, waiters=("asker",))
+    other = state("other", begins(3, peer="absent"))
+    assert stuck_party([asker, finished, other, absent]) == Stuck(absent, waiters=("other",))
+    alone = state("alone", begins(0))
+    assert stuck_party([asker, finished, alone]).party is finished  # nobody waits for the one that works alone
+
+
+def test_a_stopped_process_is_to_blame_before_all_others() -> None:
+    first, second = state("first", begins(1, peer="second")), state("second", begins(2, peer="first"))
+    assert stuck_party([first, second], {"second"}) == Stuck(second, is_stopped=True, waiters=("first",))
+    stuck = stuck_party([first, second, state("idle")], {"idle"})
+    assert stuck.words("3 s passed") == "its process is stopped, and 3 s passed"
+
+
+def test_who_gave_up_waiting_names_the_one_at_the_end_of_the_chain() -> None:
+    asker = state("asker", begins(1, peer="keeper"))
+    keeper = state("keeper", begins(1, peer="trainer"), begins(1, peer="asker"))
+    trainer = state("trainer", begins(1))
+    everybody = [asker, keeper, trainer, state("other", begins(0))]
+    assert waited_for("asker", "keeper", everybody, ()) == Stuck(trainer, waiters=("asker",))
+    assert waited_for("asker", "keeper", [asker, keeper], ()) == Stuck(keeper, waiters=("asker",))
+    halted = waited_for("asker", "keeper", everybody, {"keeper"})
+    assert halted == Stuck(keeper, is_stopped=True, waiters=("asker",))
+    assert waited_for("asker", "keeper", everybody, {"other"}) == Stuck(trainer, waiters=("asker",))
+    assert waited_for("asker", "stranger", everybody, ()) is None
 
 
 def test_where_two_wait_for_each_other_the_silent_one_is_named_and_the_other_too() -> None:
@@ -132,9 +162,11 @@ def test_where_two_wait_for_each_other_the_silent_one_is_named_and_the_other_too
         "asker", begins(5, peer="silent"), begins(6, peer="other"), Event("step_finished", t=7, step="1", peer="other")
     )
     keeper = state("keeper", begins(1, peer="asker"))
-    assert stuck_party([keeper, asker, silent]) == (silent, ["asker"])
+    stuck = stuck_party([keeper, asker, silent])
+    assert stuck == Stuck(silent, circle=("asker",))
+    assert stuck.words("3 s passed") == "3 s passed, while it and asker waited for each other"
 
 
 def test_where_nobody_is_in_a_step_the_silent_one_is_named() -> None:
     quiet = state("quiet", Event("listening", t=1))
-    assert stuck_party([state("loud", Event("note", t=2)), quiet]) == (quiet, [])
+    assert stuck_party([state("loud", Event("note", t=2)), quiet]) == Stuck(quiet)

@@ -53,7 +53,7 @@ def run(tmp_path: Path) -> Iterator[Callable[..., Game]]:
 def process_of(game: Game, party: str) -> int:
     (pid,) = [
         pid for pid, command in processes_of(game.run).items()
-        if re.search(rf"-m parties\.[\w.]+ --settings \S+/{party}/settings\.json", command) and "env -i" not in command
+        if re.search(rf"/start\.py parties\.[\w.]+ --settings \S+/{party}/settings\.json", command) and "env -i" not in command
     ]  # fmt: skip
     return pid
 
