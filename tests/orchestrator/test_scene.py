@@ -15,6 +15,7 @@ from orchestrator.advance import advance
 from orchestrator.dashboard import Dashboard, main
 from orchestrator.events import Event, Figure, PartyState
 from orchestrator.record import Failed
+from orchestrator.scene import figure_words
 from orchestrator.stuck import Stuck, stuck_party, waited_for
 from parties.frame.plan import Pane
 from tests.orchestrator.conftest import ROOT
@@ -113,6 +114,24 @@ def test_what_was_done_before_does_not_count_for_the_pace() -> None:
     assert ended is not None
     assert (ended.of, ended.seconds_left) == (12, None)
     assert advance([state("b")], now=time.time()) is None
+
+
+def test_the_pace_does_not_count_what_came_before_the_first_piece() -> None:
+    def told(*pairs: tuple[float, int]) -> list[Event]:
+        return [Event("advanced", t=t, done=done, of=4, unit="throws") for t, done in pairs]
+
+    one = advance([state("a", *told((1, 0), (90, 1)))], now=90)
+    assert one is not None
+    assert (one.seconds_each, one.seconds_left) == (None, 267.0)
+    both = advance([state("a", *told((1, 0), (90, 1))), state("b", *told((1, 0), (50, 1), (54, 2)))], now=90)
+    assert both is not None
+    assert (both.seconds_each, both.seconds_left) == (4.0, 20.0)
+
+
+def test_a_figure_shows_enough_digits_to_differ_from_its_most() -> None:
+    assert figure_words(Figure("spent", 9.9996, 10.0)) == "spent 9.9996 of 10"
+    assert figure_words(Figure("spent", 10.0, 10.0)) == "spent 10 of 10"
+    assert figure_words(Figure("spent", 4.25, 10.0)) == "spent 4.25 of 10"
 
 
 def test_who_only_waits_is_not_to_blame() -> None:
