@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from orchestrator.events import PartyState
+from orchestrator.events import Event, PartyState
 
 
 @dataclass(frozen=True)
 class Advance:
     """The work of all parties that report how much they have done.
 
-    `seconds_each` is for one piece of it, `seconds_left` for the rest. They are None as long as too little is known.
+    `seconds_each` is for one piece of it once a party is under way, without its first piece, for which others may have
+    to appear. `seconds_left` is for the rest, roughly. They are None as long as too little is known.
     """
 
     done: int
@@ -25,7 +26,8 @@ class Advance:
 def advance(states: Iterable[PartyState], now: float) -> Advance | None:
     """Return the advance of a run, or None when no party reports any. A party that has ended will do no more."""
     done = left = 0
-    pieces, seconds, unit, last = 0, 0.0, "", 0.0
+    unit, last = "", 0.0
+    paced, rough = _Pace(), _Pace()  # the rough one holds the first piece, too, for which others may have to appear
     for state in states:
         if state.began is None or state.advanced is None:
             continue
@@ -33,11 +35,26 @@ def advance(states: Iterable[PartyState], now: float) -> Advance | None:
         done += state.advanced.done or 0
         if state.outcome not in ("finished", "failed", "lost"):
             left += max(0, (state.advanced.of or 0) - (state.advanced.done or 0))
-        since = state.gained if state.gained and state.gained.t < state.advanced.t else state.began
-        pieces += (state.advanced.done or 0) - (since.done or 0)
-        seconds += state.advanced.t - since.t
+        if state.gained is not None and state.gained.t < state.advanced.t:
+            paced.add(state.gained, state.advanced)
+        else:
+            rough.add(state.began, state.advanced)
     if not last:
         return None
-    each = seconds / pieces if pieces > 0 else None
+    each = paced.each or rough.each
     to_go = None if each is None else max(0.0, each * left - max(0.0, now - last))
-    return Advance(done, done + left, unit, each, to_go if left else None)
+    return Advance(done, done + left, unit, paced.each, to_go if left else None)
+
+
+@dataclass
+class _Pace:
+    pieces: int = 0
+    seconds: float = 0.0
+
+    def add(self, since: Event, until: Event) -> None:
+        self.pieces += (until.done or 0) - (since.done or 0)
+        self.seconds += until.t - since.t
+
+    @property
+    def each(self) -> float | None:
+        return self.seconds / self.pieces if self.pieces > 0 else None

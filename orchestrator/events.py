@@ -20,7 +20,8 @@ class Event(msgspec.Struct, frozen=True):
     """One line of an event file.
 
     `event` is listening, step_started, step_finished, advanced, note, finished or failed. A party in a step needs its
-    `peer`, or those that it `awaits`. What has advanced is `done` of `of` in `unit`, and `figures` go with it.
+    `peer`, or those that it `awaits`. What has advanced is `done` of `of` in `unit`, and `figures` go with it. A party
+    that failed is `late` if it failed because its peer said nothing in time.
     """
 
     event: str
@@ -37,15 +38,17 @@ class Event(msgspec.Struct, frozen=True):
     of: int | None = None
     unit: str | None = None
     figures: tuple[Figure, ...] = ()
+    late: bool = False
 
 
 class Status(msgspec.Struct, frozen=True):
-    """How a party says that it ended."""
+    """How a party says that it ended. It is `late` where its peer said nothing in time."""
 
     ok: bool
     error: str | None = None
     step: str | None = None
     peer: str | None = None
+    late: bool = False
 
 
 @dataclass

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from orchestrator.accounts import Accounts
 from orchestrator.config import RunOptions
@@ -15,7 +16,7 @@ from orchestrator.launchers import Launcher, LogView, ProcessSpec
 from orchestrator.launchers.tmux import TmuxLauncher
 from orchestrator.losses import Loss
 from orchestrator.record import Recorder
-from orchestrator.teardown import Guard, Remains, end_processes
+from orchestrator.teardown import HAS_PROC, Guard, Remains, end_processes, running
 from orchestrator.watch import Watch, output_file
 from parties.frame.plan import Plan, RunFolders, write_settings
 from parties.frame.start import python_command
@@ -46,7 +47,15 @@ class Running:
         self._start(first or specs)
         silence_s = self.options.silence_s
         watch = Watch(
-            plan, self.folders, launcher, silence_s, display.tell, self._lose, self._end_party, display.states
+            plan,
+            self.folders,
+            launcher,
+            silence_s,
+            display.tell,
+            self._lose,
+            self._end_party,
+            display.states,
+            self._is_stopped,
         )
         client = launcher.attach() if self.options.attach and isinstance(launcher, TmuxLauncher) else None
 
@@ -81,9 +90,24 @@ class Running:
 
     def _end_party(self, name: str) -> None:
         """End all processes of one party, as the teardown ends those of all."""
+        end_processes(self._remains(name))
+
+    def _is_stopped(self, name: str) -> bool:
+        """Tell whether one of a party's processes was stopped (SIGSTOP, a debugger)."""
+        return HAS_PROC and any(_state(pid) in "Tt" for pid in running(self._remains(name)))
+
+    def _remains(self, name: str) -> Remains:
         ((variable, value),) = marker_of(self.folders.run, name).items()
         groups = (self.groups[name],) if name in self.groups else ()
-        end_processes(Remains(marker=f"{variable}={value}", groups=groups))
+        return Remains(marker=f"{variable}={value}", groups=groups)
+
+
+def _state(pid: int) -> str:
+    """Return the letter of a process's state (proc(5)), or a dash where there is no such process any more."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return "-"
 
 
 def _end_client(client: subprocess.Popen[bytes]) -> None:

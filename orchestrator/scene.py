@@ -146,8 +146,18 @@ class Scene:
 
 def figure_words(figure: Figure) -> str:
     """Return a figure as a few words, such as `spent 4.2 of 10`."""
-    value = figure.value if isinstance(figure.value, str) else f"{figure.value:.3g}"
-    return f"{figure.name} {value}" + ("" if figure.of is None else f" of {figure.of:g}")
+    return f"{figure.name} {figure_value(figure)}"
+
+
+def figure_value(figure: Figure) -> str:
+    """Return a figure's value and the most that it may come to, with enough digits to tell one from the other."""
+    if isinstance(figure.value, str):
+        value = figure.value
+    else:
+        value = f"{figure.value:.3g}"
+        if figure.of is not None and figure.value != figure.of and value == f"{figure.of:.3g}":
+            value = f"{figure.value:.8g}"
+    return value + ("" if figure.of is None else f" of {figure.of:g}")
 
 
 def _row(state: PartyState, now: float) -> tuple[str, ...]:

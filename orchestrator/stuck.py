@@ -3,27 +3,86 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from orchestrator.events import PartyState
+from orchestrator.losses import in_words
 
 
-def stuck_party(waiting: Sequence[PartyState]) -> tuple[PartyState, list[str]]:
-    """Return the one of the parties that keeps the others waiting, and the parties that wait for it in a circle.
+@dataclass(frozen=True)
+class Stuck:
+    """The party that keeps the others waiting.
 
-    That party is in a step that needs no other party. Of several it is the one that has been there for longest. Where
-    all wait, some wait for each other, and of those it is the one that has been silent for longest.
+    Attributes:
+        is_stopped: its process was stopped from outside (SIGSTOP, a debugger).
+        circle: the parties that wait for it and for which it waits.
+        waiters: the parties that wait for it in vain, where there is no circle.
     """
-    busy = {state.name: state for state in waiting if state.open_steps}
-    if not busy:
-        return min(waiting, key=lambda state: state.last_sign), []
-    needs = {name: {peer for peer in state.needed if peer in busy} for name, state in busy.items()}
-    alone = [state for name, state in busy.items() if not needs[name]]
+
+    party: PartyState
+    is_stopped: bool = False
+    circle: tuple[str, ...] = ()
+    waiters: tuple[str, ...] = ()
+
+    def words(self, reason: str) -> str:
+        """Return the reason why the run was given up, with who waited for whom."""
+        if self.is_stopped:
+            reason = f"its process is stopped, and {reason}"
+        if self.circle:
+            return f"{reason}, while it and {in_words(self.circle)} waited for each other"
+        return f"{reason}, while {in_words(self.waiters)} waited for it" if self.waiters else reason
+
+
+def stuck_party(waiting: Sequence[PartyState], stopped: Collection[str] = ()) -> Stuck:
+    """Return the one of the parties that keeps the others waiting.
+
+    A party whose process is `stopped` is to blame before all others. Otherwise it is a party that needs no other one,
+    because it works alone or has begun nothing although others need it. Those that are needed come first, and of
+    several the one that has been so for longest. Where all wait, some wait for each other, and of those it is the one
+    that has been silent for longest.
+    """
+    names = {state.name for state in waiting}
+    needs = {state.name: state.needed & names - {state.name} for state in waiting}
+    needed = {peer for peers in needs.values() for peer in peers}
+    halted = [state for state in waiting if state.name in stopped]
+    if halted:
+        party = min(halted, key=lambda state: (state.name not in needed, state.last_sign))
+        return Stuck(party, is_stopped=True, waiters=_waiters(party.name, needs))
+    alone = [state for state in waiting if not needs[state.name] and (state.open_steps or state.name in needed)]
     if alone:
-        return min(alone, key=lambda state: min(step.t for step in state.open_steps.values())), []
-    reached = {name: _reached(name, needs) for name in busy}
-    circle = [state for name, state in busy.items() if name in reached[name]]
-    stuck = min(circle, key=lambda state: state.last_sign)
-    return stuck, sorted(name for name in reached[stuck.name] if stuck.name in needs[name])
+        party = min(alone, key=lambda state: (state.name not in needed, _since(state)))
+        return Stuck(party, waiters=_waiters(party.name, needs))
+    if not needed:
+        return Stuck(min(waiting, key=lambda state: state.last_sign))
+    reached = {name: _reached(name, needs) for name in names}
+    circle = [state for state in waiting if state.name in reached[state.name]]
+    party = min(circle, key=lambda state: state.last_sign)
+    return Stuck(party, circle=tuple(sorted(name for name in reached[party.name] if party.name in needs[name])))
+
+
+def waited_for(party: str, peer: str, waiting: Sequence[PartyState], stopped: Collection[str]) -> Stuck | None:
+    """Return whom `party` waited for when it gave up waiting for `peer`.
+
+    It is the peer, or the one for which the peer waits in its turn. It is None when the peer has ended.
+    """
+    others = [state for state in waiting if state.name != party]
+    needs = {state.name: state.needed - {party} for state in others}
+    if peer not in needs:
+        return None
+    along = _reached(peer, needs) | {peer}
+    found = stuck_party([state for state in others if state.name in along], stopped)
+    if found.circle or (not found.is_stopped and needs[peer] & set(needs) == set()):
+        found = Stuck(next(state for state in others if state.name == peer), is_stopped=peer in stopped)
+    return replace(found, circle=(), waiters=(party,))
+
+
+def _waiters(name: str, needs: Mapping[str, set[str]]) -> tuple[str, ...]:
+    return tuple(sorted(other for other, peers in needs.items() if name in peers))
+
+
+def _since(state: PartyState) -> float:
+    """Return since when a party has been where it is."""
+    return min((step.t for step in state.open_steps.values()), default=state.last_sign)
 
 
 def without_idle_services(waiting: Sequence[PartyState], services: Collection[str]) -> Sequence[PartyState]:

@@ -20,7 +20,7 @@ from orchestrator.errors import RunFailed
 from orchestrator.events import Event, EventFile, PartyState, Status, read_status
 from orchestrator.launchers import Exit, Launcher
 from orchestrator.losses import Loss, beyond_tolerance, exceeded
-from orchestrator.stuck import stuck_party, without_idle_services
+from orchestrator.stuck import stuck_party, waited_for, without_idle_services
 from parties.frame.plan import Plan, RunFolders
 
 POLL_S = 0.1
@@ -30,7 +30,10 @@ SETTLE_S = 1.0  # after the first failure, for the failures that it causes
 
 @dataclass(frozen=True)
 class Failure:
-    """How one party failed. `spoke` tells whether it reported the failure itself or was cut off."""
+    """How one party failed.
+
+    `spoke` tells whether it reported the failure itself or was cut off, `late` whether its peer said nothing in time.
+    """
 
     party: str
     reason: str
@@ -38,6 +41,7 @@ class Failure:
     peer: str | None
     when: float
     spoke: bool
+    late: bool = False
 
 
 @dataclass
@@ -49,6 +53,7 @@ class Watch:
         tell: called with each party's new events in order, after its state in `states` has taken them in.
         lose: called with each loss that the plan tolerates.
         end_party: ends whatever is left of a lost party's processes.
+        is_stopped: tells whether a party's process was stopped from outside.
     """
 
     plan: Plan
@@ -59,6 +64,7 @@ class Watch:
     lose: Callable[[Loss], None]
     end_party: Callable[[str], None]
     states: dict[str, PartyState] = field(default_factory=dict)
+    is_stopped: Callable[[str], bool] = lambda _: False
 
     def __post_init__(self) -> None:
         names = [process.name for process in self.plan.processes]
@@ -187,7 +193,9 @@ class Watch:
             when = state.failure.t if state.failure else self.folders.status(name).stat().st_mtime
             step = said.step or state.step_name
             output_file(self.folders, name).unlink(missing_ok=True)
-            self._failures[name] = Failure(name, said.error or str(how), step, said.peer, when, spoke=True)
+            self._failures[name] = Failure(
+                name, said.error or str(how), step, said.peer, when, spoke=True, late=said.late
+            )
 
     def _last_line(self, name: str) -> str:
         """Return the last line that the process printed and did not also log."""
@@ -221,14 +229,37 @@ class Watch:
         """Name the party in which the failure began.
 
         A party that was cut off comes before one that complains. A party that blames none comes before one that blames
-        a party that failed too. Otherwise the earlier comes first.
+        a party that failed too. Otherwise the earlier comes first. Where the first has only waited in vain, it is the
+        party for which it waited.
         """
         candidates = [self._failures[name] for name in fatal]
         first = min(candidates, key=lambda one: (one.spoke, one.peer in self._failures, one.when))
+        waited = self._waited_for(first)
+        if waited is not None:
+            return waited
         reason, tolerance = first.reason, self.plan.tolerance_of(first.party)
         if tolerance is not None:
             reason = f"{reason.rstrip('. ')}; {exceeded(tolerance, first.party, self._lost | set(self._failures))}"
         return RunFailed(reason, party=first.party, step=first.step, log=self._log_of(first))
+
+    def _waited_for(self, late: Failure) -> RunFailed | None:
+        """Return the failure of the party that another has waited for in vain, or None if that is not what happened."""
+        if not late.late or late.peer is None:
+            return None
+        found = waited_for(late.party, late.peer, self._waiting(), self._stopped())
+        if found is None:
+            return None
+        name = found.party.name
+        said = f"{late.party} waited for it in vain ({late.reason.rstrip('. ')})"
+        if found.is_stopped:
+            said = f"its process is stopped, and {said}"
+        return RunFailed(said, party=name, step=found.party.step_name, log=self.folders.log(name))
+
+    def _waiting(self) -> list[PartyState]:
+        return [state for name, state in self.states.items() if name not in self._ended]
+
+    def _stopped(self) -> set[str]:
+        return {name for name in self.states if name not in self._ended and self.is_stopped(name)}
 
     def _log_of(self, failure: Failure) -> Path:
         """Return the file to read on, which is what the process printed where it reported nothing."""
@@ -246,11 +277,11 @@ class Watch:
         self._fail(overdue.party, overdue.reason)
 
     def _overdue(self, reason: str) -> RunFailed:
-        waiting = [state for name, state in self.states.items() if name not in self._ended]
-        stuck, others = stuck_party(without_idle_services(waiting, self.plan.services))
-        if others:
-            reason += f", while it and {' and '.join(others)} waited for each other"
-        return RunFailed(reason, party=stuck.name, step=stuck.step_name, log=self.folders.log(stuck.name))
+        waiting, stopped = self._waiting(), self._stopped()
+        involved = without_idle_services(waiting, self.plan.services)
+        stuck = stuck_party(waiting if stopped else involved, stopped)
+        party = stuck.party
+        return RunFailed(stuck.words(reason), party=party.name, step=party.step_name, log=self.folders.log(party.name))
 
 
 def _last_words(event: Event | None, status: Status | None) -> Status | None:
@@ -258,7 +289,7 @@ def _last_words(event: Event | None, status: Status | None) -> Status | None:
     if status is not None and not status.ok:
         return status
     if event is not None:
-        return Status(ok=False, error=event.detail, step=event.step, peer=event.peer)
+        return Status(ok=False, error=event.detail, step=event.step, peer=event.peer, late=event.late)
     return None
 
 

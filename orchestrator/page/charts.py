@@ -13,26 +13,33 @@ from orchestrator.page.markup import Markup, element, escape, joined, table
 from parties.frame.charts import Chart, Series
 
 WIDTH = 600.0
+FEWEST_PLACES = 2  # of a line
 COLOURS = 8  # that the style has; more series begin again
 _BAR, _GAP = 15.0, 9.0
-_GLYPH = 7.0  # width of a letter, generously
+GLYPH = 8.0  # width of a letter, generously, also in the larger letters on a narrow screen
 _LEFT_MOST = 240.0  # that the names of places may take
 
 
 def drawn(chart: Chart) -> Markup:
-    """Return the chart, its legend and its numbers."""
+    """Return the chart, its legend and its numbers. A line through a single place would show nothing but a dot."""
+    if chart.kind == "lines" and len(chart.places) < FEWEST_PLACES:
+        return element("figure", element("figcaption", chart.title), _numbers(chart))
     picture = _bars(chart) if chart.kind == "bars" else _lines(chart)
     parts = [element("figcaption", chart.title)]
     if len(chart.series) > 1:
         parts.append(legend([series.name for series in chart.series]))
     parts.append(element("div", picture, class_="wide"))
+    parts.append(element("details", element("summary", "The numbers"), _numbers(chart)))
+    return element("figure", *parts)
+
+
+def _numbers(chart: Chart) -> Markup:
     headings = [chart.axis or "", *(series.name for series in chart.series)]
     rows = [
         [_place(place), *(_value(series.values[index], chart.unit) for series in chart.series)]
         for index, place in enumerate(chart.places)
     ]
-    parts.append(element("details", element("summary", "The numbers"), table(headings, rows)))
-    return element("figure", *parts)
+    return table(headings, rows)
 
 
 def legend(names: Sequence[str]) -> Markup:
@@ -70,7 +77,7 @@ def ticks(most: float, count: int = 5) -> list[float]:
 def _bars(chart: Chart) -> Markup:
     """Draw a row for each place with a bar for each series, its value behind it."""
     longest = max((len(_place(place)) for place in chart.places), default=0)
-    left = min(_LEFT_MOST, 12 + _GLYPH * longest)
+    left = min(_LEFT_MOST, 12 + GLYPH * longest)
     right = 64.0
     marks = ticks(chart.most or _largest(chart))
     scale = (WIDTH - left - right) / marks[-1]
@@ -148,7 +155,7 @@ def _place(place: str | float) -> str:
 
 
 def _cut(name: str, width: float) -> str:
-    letters = int((width - 12) / _GLYPH)
+    letters = int((width - 12) / GLYPH)
     return name if len(name) <= letters else f"{name[: letters - 1]}…"
 
 

@@ -16,6 +16,7 @@ from orchestrator.events import PartyState
 from orchestrator.page import charts, run_parts, timeline
 from orchestrator.page.markup import Markup, element, joined, table
 from orchestrator.record import Record
+from orchestrator.scene import figure_value
 from parties.frame.charts import Chart, Headline, Section
 from parties.frame.errors import ConfigError
 from parties.frame.plan import RunFolders, RunnableProtocol, Summary
@@ -115,6 +116,7 @@ class Page:
         if whole is not None:
             if self.kept.outcome != "finished":
                 made.append(Headline(whole.unit, f"{whole.done}", "done before it ended"))
+                made += self._last_figures()
             if whole.seconds_each is not None and whole.done:
                 note = f"for each of {whole.done} {whole.unit}, once they are under way"
                 made.append(Headline("pace", in_time(whole.seconds_each), note))
@@ -123,6 +125,14 @@ class Page:
             Headline("whole run", in_time(seconds), f"{len(self._states)} parties, {in_bytes(moved)} between them")
         )
         return made
+
+    def _last_figures(self) -> list[Headline]:
+        """Return what the parties of a run without a result said last of their figures, such as what was spent."""
+        return [
+            Headline(figure.name, figure_value(figure), f"{name}, when it said so last")
+            for name, state in self._states.items()
+            for figure in (state.advanced.figures if state.advanced else ())
+        ]
 
     def _failure(self) -> Markup:
         failed = self.kept.failed

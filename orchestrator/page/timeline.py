@@ -85,7 +85,7 @@ def drawn(
     """Draw the lanes over the window, in seconds since `zero`, and list how long each party was in each step."""
     began, ended = window
     shown = lanes[:LANES]
-    left = min(220.0, 14 + 7.0 * max((len(name) for name in shown), default=0))
+    left = min(220.0, 14 + charts.GLYPH * max((len(name) for name in shown), default=0))
     offset = began - (began if zero is None else zero)
     marks = charts.ticks(ended - began, 8)
     marks = [mark for mark in (offset - offset % marks[1] + mark for mark in marks) if offset <= mark]

@@ -19,7 +19,9 @@ from parties.frame.errors import ConfigError, PartyError
 from parties.frame.plan import Command, Plan, Process, Run, Summary, Tolerance
 from parties.frame.settings import Address, PartySettings
 
-Manner = Literal["fair", "raise", "silent_exit", "lie", "hang", "stubborn", "complain", "garble", "print_and_die"]
+Manner = Literal[
+    "fair", "raise", "silent_exit", "lie", "hang", "stubborn", "complain", "garble", "print_and_die", "mute", "late"
+]
 KeepersManner = Literal["fair", "leaves", "upset", "stubborn", "deaf"]
 JudgesManner = Literal["fair", "complain", "hang", "stubborn"]
 KEEPER = "scorekeeper"

@@ -54,6 +54,12 @@ def misbehave(settings: PlayerSettings) -> None:
         case "print_and_die":
             print("out of breath", flush=True)
             os.kill(os.getpid(), signal.SIGKILL)
+        case "late":  # it gives up on the one that it waits for
+            detail = "no message within 3 s"
+            peer = f"player-{int(settings.name.split('-')[1]) + 1}"
+            tell(settings, "failed", step="throw", peer=peer, detail=detail, late=True)
+            leave(settings, error=detail, step="throw", peer=peer, late=True)
+            sys.exit(1)
         case "hang" | "stubborn":
             if settings.manner == "stubborn":
                 for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
@@ -97,6 +103,8 @@ def main() -> None:
         tell(settings, "listening")
         number = int(settings.name.split("-")[1])
         ball = b"ball"
+        if settings.manner == "mute":  # it begins nothing and says nothing, and others wait for it
+            time.sleep(600)
         if number > 0:
             tell(settings, "step_started", step="catch", title="wait for it", peer=f"player-{number - 1}")
             ball = receive(listener)

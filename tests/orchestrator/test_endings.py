@@ -79,13 +79,41 @@ def test_a_killed_party_ends_the_run(play: Callable[..., Game], launcher: str, w
     game.assert_nothing_left(result=False)
 
 
-def test_a_party_that_stops_breathing_ends_the_run(play: Callable[..., Game], launcher: str) -> None:
-    game = play("--launcher", launcher, "--throw_s", "600", "--silence_s", "6")
-    game.wait_until_said("player-0: begins step throw")
-    os.kill(game.player(0), signal.SIGSTOP)
+@pytest.mark.parametrize("who", [0, 1, 2])
+def test_a_stopped_party_is_to_blame(play: Callable[..., Game], launcher: str, who: int) -> None:
+    manner = ("--throw_s", "600") if who != 1 else ("--manner", "hang")
+    game = play("--launcher", launcher, *manner, "--silence_s", "6")
+    game.wait_until_said("player-2: begins step catch")
+    game.wait_until_said("player-1: note: daydreaming" if who == 1 else "player-0: begins step throw")
+    os.kill(game.player(who), signal.SIGSTOP)
     assert game.wait() == 1
-    assert "failed in step" in game.sentence
-    assert "no party said anything for 6 s" in game.sentence
+    if launcher == "tmux":  # it wakes what was stopped in its panes
+        assert "failed in step" in game.sentence
+        assert "no party said anything for 6 s, while it and player-" in game.sentence
+        game.assert_nothing_left(result=False)
+        return
+    words = rf"player-{who} failed in step \w+: its process is stopped, and no party said anything for 6 s"
+    waiter = "" if who == 2 else rf", while player-{'1' if who == 0 else '2'} waited for it"
+    assert re.match(words + waiter, game.sentence), game.sentence
+    game.assert_nothing_left(result=False)
+
+
+@pytest.mark.parametrize(("flag", "reason"), [("--silence_s", "no party said"), ("--deadline_s", "the run's deadline")])
+def test_a_silent_party_without_a_step_is_to_blame(
+    play: Callable[..., Game], launcher: str, flag: str, reason: str
+) -> None:
+    game = play("--launcher", launcher, "--manner", "mute", flag, "8")
+    assert game.wait() == 1
+    assert game.sentence.startswith(f"player-1 failed: {reason}"), game.sentence
+    assert "while player-2 waited for it" in game.sentence
+    game.assert_nothing_left(result=False)
+
+
+def test_who_gives_up_waiting_is_not_to_blame(play: Callable[..., Game], launcher: str) -> None:
+    game = play("--launcher", launcher, "--manner", "late", "--throw_s", "1")
+    assert game.wait() == 1
+    words = "player-2 failed in step catch: player-1 waited for it in vain (no message within 3 s)"
+    assert game.sentence.startswith(words), game.sentence
     game.assert_nothing_left(result=False)
 
 

@@ -176,3 +176,19 @@ def test_time_with_several_peers_at_once_counts_once() -> None:
 @pytest.mark.parametrize(("most", "last"), [(1, 1), (97, 100), (0.03, 0.03), (7.61, 8), (0, 1), (123456, 150_000)])
 def test_a_scale_ends_at_a_round_number_that_holds_the_largest(most: float, last: float) -> None:
     assert most <= charts.ticks(most)[-1] == pytest.approx(last)
+
+
+def test_a_failed_run_shows_what_was_said_last_of_what_it_spent(tmp_path: Path) -> None:
+    folders = played(tmp_path, outcome="failed", failed=Failed("it fell", "player-1", "1", None))
+    _, text = page(folders, Game())
+    assert "<dt>spent</dt>" in text
+    assert ">2 of 10<" in text  # half of the four throws that were done
+    assert "player-0, when it said so last" in text
+
+
+def test_a_line_through_a_single_place_is_a_table_alone() -> None:
+    one = charts.drawn(Chart("lines", "Spent", (1.0,), (Series("spent", (0.5,)),), "", "throws"))
+    assert "<svg" not in one
+    assert "Spent" in one
+    assert "0.5" in one
+    assert "<svg" in charts.drawn(Chart("lines", "Spent", (1.0, 2.0), (Series("spent", (0.5, 1.0)),)))

@@ -15,7 +15,8 @@ from orchestrator.advance import advance
 from orchestrator.dashboard import Dashboard, main
 from orchestrator.events import Event, Figure, PartyState
 from orchestrator.record import Failed
-from orchestrator.stuck import stuck_party
+from orchestrator.scene import figure_words
+from orchestrator.stuck import Stuck, stuck_party, waited_for
 from parties.frame.plan import Pane
 from tests.orchestrator.conftest import ROOT
 from tests.orchestrator.recorded import START, advanced, recorded, step
@@ -115,6 +116,24 @@ def test_what_was_done_before_does_not_count_for_the_pace() -> None:
     assert advance([state("b")], now=time.time()) is None
 
 
+def test_the_pace_does_not_count_what_came_before_the_first_piece() -> None:
+    def told(*pairs: tuple[float, int]) -> list[Event]:
+        return [Event("advanced", t=t, done=done, of=4, unit="throws") for t, done in pairs]
+
+    one = advance([state("a", *told((1, 0), (90, 1)))], now=90)
+    assert one is not None
+    assert (one.seconds_each, one.seconds_left) == (None, 267.0)
+    both = advance([state("a", *told((1, 0), (90, 1))), state("b", *told((1, 0), (50, 1), (54, 2)))], now=90)
+    assert both is not None
+    assert (both.seconds_each, both.seconds_left) == (4.0, 20.0)
+
+
+def test_a_figure_shows_enough_digits_to_differ_from_its_most() -> None:
+    assert figure_words(Figure("spent", 9.9996, 10.0)) == "spent 9.9996 of 10"
+    assert figure_words(Figure("spent", 10.0, 10.0)) == "spent 10 of 10"
+    assert figure_words(Figure("spent", 4.25, 10.0)) == "spent 4.25 of 10"
+
+
 def test_who_only_waits_is_not_to_blame() -> None:
     trainer = state("trainer", begins(50))
     waiting = [
@@ -123,7 +142,37 @@ def test_who_only_waits_is_not_to_blame() -> None:
         state("early", begins(3, awaits=("asker",))),
         state("idle"),
     ]
-    assert stuck_party([*waiting, trainer]) == (trainer, [])
+    assert stuck_party([*waiting, trainer]) == Stuck(trainer, waiters=("keeper",))
+
+
+def test_who_waits_for_one_that_has_begun_nothing_is_not_to_blame() -> None:
+    absent, finished = state("absent"), state("between", begins(1), Event("step_finished", t=9, step="1"))
+    asker = state("asker", begins(2, peer="between"), begins(2, awaits=("between",)))
+    assert stuck_party([asker, finished, state("idle")]) == Stuck(finished, waiters=("asker",))
+    other = state("other", begins(3, peer="absent"))
+    assert stuck_party([asker, finished, other, absent]) == Stuck(absent, waiters=("other",))
+    alone = state("alone", begins(0))
+    assert stuck_party([asker, finished, alone]).party is finished  # nobody waits for the one that works alone
+
+
+def test_a_stopped_process_is_to_blame_before_all_others() -> None:
+    first, second = state("first", begins(1, peer="second")), state("second", begins(2, peer="first"))
+    assert stuck_party([first, second], {"second"}) == Stuck(second, is_stopped=True, waiters=("first",))
+    stuck = stuck_party([first, second, state("idle")], {"idle"})
+    assert stuck.words("3 s passed") == "its process is stopped, and 3 s passed"
+
+
+def test_who_gave_up_waiting_names_the_one_at_the_end_of_the_chain() -> None:
+    asker = state("asker", begins(1, peer="keeper"))
+    keeper = state("keeper", begins(1, peer="trainer"), begins(1, peer="asker"))
+    trainer = state("trainer", begins(1))
+    everybody = [asker, keeper, trainer, state("other", begins(0))]
+    assert waited_for("asker", "keeper", everybody, ()) == Stuck(trainer, waiters=("asker",))
+    assert waited_for("asker", "keeper", [asker, keeper], ()) == Stuck(keeper, waiters=("asker",))
+    halted = waited_for("asker", "keeper", everybody, {"keeper"})
+    assert halted == Stuck(keeper, is_stopped=True, waiters=("asker",))
+    assert waited_for("asker", "keeper", everybody, {"other"}) == Stuck(trainer, waiters=("asker",))
+    assert waited_for("asker", "stranger", everybody, ()) is None
 
 
 def test_where_two_wait_for_each_other_the_silent_one_is_named_and_the_other_too() -> None:
@@ -132,9 +181,11 @@ def test_where_two_wait_for_each_other_the_silent_one_is_named_and_the_other_too
         "asker", begins(5, peer="silent"), begins(6, peer="other"), Event("step_finished", t=7, step="1", peer="other")
     )
     keeper = state("keeper", begins(1, peer="asker"))
-    assert stuck_party([keeper, asker, silent]) == (silent, ["asker"])
+    stuck = stuck_party([keeper, asker, silent])
+    assert stuck == Stuck(silent, circle=("asker",))
+    assert stuck.words("3 s passed") == "3 s passed, while it and asker waited for each other"
 
 
 def test_where_nobody_is_in_a_step_the_silent_one_is_named() -> None:
     quiet = state("quiet", Event("listening", t=1))
-    assert stuck_party([state("loud", Event("note", t=2)), quiet]) == (quiet, [])
+    assert stuck_party([state("loud", Event("note", t=2)), quiet]) == Stuck(quiet)

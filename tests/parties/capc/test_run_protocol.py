@@ -51,9 +51,11 @@ def run(tmp_path: Path) -> Iterator[Callable[..., Game]]:
 
 
 def process_of(game: Game, party: str) -> int:
-    (pid,) = [
-        pid for pid, command in processes_of(game.run).items()
-        if re.search(rf"-m parties\.[\w.]+ --settings \S+/{party}/settings\.json", command) and "env -i" not in command
+    # A party that is about to start a child is there twice for a moment, and the party itself came first.
+    its = re.compile(rf"/start\.py parties\.[\w.]+ --settings \S+/{party}/settings\.json")
+    pid, *_ = [
+        pid for pid, command in sorted(processes_of(game.run).items())
+        if its.search(command) and "env -i" not in command
     ]  # fmt: skip
     return pid
 
