@@ -34,7 +34,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "parties.learning": ("parties.frame", "mpc.inference"),
     "parties.capc": (*GROUND, *SHARED[1:], "mpc.capc", "parties.frame", "parties.learning", "parties.ledger"),
     "parties.protocols": ("parties.frame",),  # the wings by name, see there
-    "orchestrator": ("parties", "parties.frame"),
+    "orchestrator": ("parties.frame",),
     "run_protocol": ("orchestrator", "parties.protocols"),
 }
 PROTOCOL_WINGS = ("capc",)
@@ -61,7 +61,7 @@ FOREIGN = {
 }  # fmt: skip
 NEUTRAL = ("orchestrator", "parties/frame")
 
-PROGRAM = re.compile(r"(mpc|parties|orchestrator)(\.\w+)+")
+PROGRAM = re.compile(r"(mpc|parties|orchestrator)(\.[a-z]\w*)+")
 
 
 def modules() -> dict[str, Path]:

@@ -131,7 +131,7 @@ class Network:
     def leakage_bits(self) -> float:
         """Return log2 of the statistical distance by which one query's replies depend on more than their plaintext.
 
-        It is a sum over the replies' coefficients of (bound on E|n|) / 2W, see ``mpc/core/rlwe/parameters.hpp``. For
+        It is a sum over the replies' coefficients of (bound on E|n|) / 2W, see ``mpc/core/bfv/parameters.hpp``. For
         any layout, the weights behind one coefficient are among the layer's.
         """
         parameters = self.architecture.rlwe()

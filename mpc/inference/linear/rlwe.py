@@ -1,6 +1,6 @@
 """The encryption under the linear layers, and how its parameters follow from what is public about a network.
 
-The scheme is BFV over Z_q[X]/(X^N + 1) with plaintext modulus 2^l, in C++ (``mpc/core/rlwe``). Scheme, noise, flooding
+The scheme is BFV over Z_q[X]/(X^N + 1) with plaintext modulus 2^l, in C++ (``mpc/core/bfv``). Scheme, noise, flooding
 and exactness are derived in its ``parameters.hpp``. q has at most 106 bits for N = 4096 and 214 for N = 8192. For
 these the lattice-estimator of Albrecht, Player and Scott gives 128.9 and 128.2 bits of security. The table of the
 HomomorphicEncryption.org standard (Albrecht et al. 2018) allows 109 and 218, for which it gives 125.1

@@ -217,7 +217,7 @@ def test_a_campaign_of_real_parties_is_the_campaign_in_the_clear(tmp_path: Path)
 def test_a_summary_names_the_labels_that_hold() -> None:
     query = {"index": 0, "predicted": ["loop", "even"], "correct": [], "agree": False}
     report = {"queries": [query], "labels": ["loop", "bowl", "even"], "label_accuracy": 1 / 3}
-    lines = dict(label_lines(report | {"epsilon": 1.0, "epsilon_total": 1.0, "delta": "1e-5"}))
+    lines = dict(label_lines(report | {"epsilon": 1.0, "epsilon_total": 1.0, "epsilon_budget": None, "delta": "1e-5"}))
     assert lines["predicted label"] == "loop, even"
     assert lines["correct label"] == "none of loop, bowl, even"
     assert lines["correct labels"] == "33% of loop, bowl, even"
