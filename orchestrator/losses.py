@@ -1,4 +1,4 @@
-"""Parties that a run has lost, and the groups of which so many may be."""
+"""Parties that a run has lost, and the groups that may lose some of their parties."""
 
 from __future__ import annotations
 

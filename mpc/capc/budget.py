@@ -131,7 +131,7 @@ class Charged(Protocol):
         ...
 
 
-class Ledger(Protocol):
+class GuardiansLedger(Protocol):
     """The guardian's ledger, as far as this step needs it. It charges durably before an answer is possible."""
 
     def charge(self, account: str, session: str, query_costs: Sequence[Cost], queries: int) -> Charged:
@@ -154,7 +154,7 @@ class GuardiansAccount:
     """
 
     channel: Channel
-    ledger: Ledger
+    ledger: GuardiansLedger
     account: str
     session: str
     query_costs: Sequence[Cost]
@@ -166,8 +166,8 @@ class GuardiansAccount:
     def charge(self) -> int:
         """Receive the next request and charge for it. Return how many queries may be answered, or 0 at the end.
 
-        A request of which nothing fits the budget is refused in words. The next request is received then. It faces
-        :func:`querying_request_batch` and :func:`querying_end`.
+        If not even one query fits the budget, the request is refused with a reason, and the next one is received. This
+        faces :func:`querying_request_batch` and :func:`querying_end`.
         """
         with self.channel.in_step("0"):
             while requested := guardian_receive_request(self.channel, self.max_queries):

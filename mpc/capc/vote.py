@@ -58,9 +58,10 @@ class VotingRule:
 
     Attributes:
         title: name of the computation, for people.
-        circuit: of so many classes or labels, over logits of so many bits. It has an output bit for each.
+        circuit: makes the circuit, given the number of classes or labels and the bits of a logit. It has an output bit
+            for each class or label.
         votes: the same in the clear, of signed logits ``(n, classes)``. The result is 0 or 1.
-        sensitivity: how many of so many counts one changed vote can move, each by 1.
+        sensitivity: gives the number of counts that one changed vote can move, each by 1, given how many there are.
     """
 
     title: str

@@ -55,9 +55,9 @@ class FrameMemory:
         self._memory = memoryview(b"")
 
     def take(self, size: int, head: int = 0) -> memoryview:
-        """Return ``size`` bytes, of which what follows the first ``head`` begins a cache line.
+        """Return ``size`` bytes. The byte after the first ``head`` bytes begins a cache line.
 
-        Vectors across two lines cost twice.
+        A vector that crosses two cache lines costs twice as much.
         """
         skipped = -head % CACHE_LINE
         if len(self._memory) < skipped + size:
@@ -126,11 +126,11 @@ class EvaluatorPieces:
     def evaluate(
         self, batch: EvaluatedBatch, values: Words
     ) -> Iterator[tuple[slice, EvaluatedPiece, Callable[[], None]]]:
-        """Yield piece after piece, with a call that sends choices.
+        """Yield piece after piece, each with a call that sends the choices for the piece two ahead.
 
-        The choices of this piece and of the next one are sent by then, and those of the one after that are made. The
-        call sends these. The garbler waits for them, so the call is due as soon as this piece is read and before it is
-        worked on.
+        When piece k is yielded, the choices for pieces k and k + 1 have been sent, and those for piece k + 2 have been
+        made. The call sends the latter. The garbler waits for them, so make the call as soon as piece k is read, before
+        working on it.
         """
         pieces = pieces_of(batch.circuit, batch.n)
         begun: deque[EvaluatedPiece] = deque()

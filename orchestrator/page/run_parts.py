@@ -122,7 +122,7 @@ def notes_part(notes: Sequence[tuple[float, str, str]]) -> Markup:
 
 
 def _unit(most: int) -> tuple[int, str]:
-    """Return the unit for bytes of which there are `most` at the most."""
+    """Return the unit in which a number of bytes up to `most` is shown."""
     return (1_000_000, " MB") if most >= 1_000_000 else (1_000, " kB")
 
 

@@ -54,7 +54,7 @@ class Participants(BaseModel):
     )
 
 
-class Questions(BaseModel):
+class Asking(BaseModel):
     """Choices about what is asked."""
 
     dataset: Literal["digits", "breast-cancer", "digit-traits", "mnist"] = Field(
@@ -132,7 +132,7 @@ class Privacy(BaseModel):
     colluding: int = Field(
         0,
         ge=0,
-        description="answering parties that may tell their parts of the noise and the rest still is dp_noise_scale",
+        description="answering parties that may show their part of the noise; the others alone reach dp_noise_scale",
         json_schema_extra=_flag("parties"),
     )
     threshold: int = Field(
@@ -192,7 +192,7 @@ class Models(BaseModel):
     missing_classes: int = Field(
         0,
         ge=0,
-        description="classes, or combinations of labels, of which each data owner has no record, other ones each",
+        description="classes, or combinations of labels, that a data owner has no record of; each owner lacks others",
         json_schema_extra=_flag("classes"),
     )
     seed: int = Field(

@@ -10,7 +10,7 @@ from pydantic import ConfigDict, model_validator
 
 from mpc.dp.accountant import check_countable
 from mpc.errors import ParameterError
-from parties.capc.choices import Cryptography, Models, Participants, Privacy, Questions, Waiting
+from parties.capc.choices import Asking, Cryptography, Models, Participants, Privacy, Waiting
 
 
 def _refused_by(key: str, check: Callable[..., None], *values: Any) -> None:
@@ -21,7 +21,7 @@ def _refused_by(key: str, check: Callable[..., None], *values: Any) -> None:
 
 
 # The fields of the last base come first.
-class CapcConfig(Waiting, Cryptography, Models, Privacy, Questions, Participants):
+class CapcConfig(Waiting, Cryptography, Models, Privacy, Asking, Participants):
     """Everything that one may choose about a CaPC run."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)

@@ -1,7 +1,8 @@
 """What a protocol tells its launcher.
 
-A protocol names its processes, says what each of them may know, and shows a result. The launcher reads only this file.
-It holds no word of a particular protocol, so another protocol is one more name in `parties/protocols.py`.
+A protocol names its processes, says what each of them may know, and shows a result. Besides this file the launcher
+reads only the errors, the charts and the private files of this folder. It holds no word of a particular protocol, so
+another protocol is one more name in `parties/protocols.py`.
 """
 
 from __future__ import annotations
@@ -175,7 +176,7 @@ class Plan:
         if unknown := sorted({*self.reporters, *self.ready_first, *tolerated} - names):
             raise ValueError(f"expected names of processes, found {', '.join(unknown)}")
         if len(set(tolerated)) != len(tolerated):
-            raise ValueError("expected each party in at most one group of which some may be lost")
+            raise ValueError("expected each party in at most one group that may lose parties")
         if set(tolerated) & set(self.reporters):
             raise ValueError("expected no reporter among the parties that may be lost")
         if all(process.serves for process in self.processes):
@@ -200,7 +201,7 @@ class Plan:
         return tuple(Pane(title, tuple(names)) for title, names in grouped.items())
 
     def tolerance_of(self, party: str) -> Tolerance | None:
-        """Return the group of which some may be lost that this party is in, or None."""
+        """Return the party's group if that group may lose parties, or None."""
         return next((tolerance for tolerance in self.tolerates if party in tolerance.group), None)
 
 

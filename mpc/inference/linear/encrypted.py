@@ -27,10 +27,9 @@ from mpc.errors import ParameterError, ProtocolError
 from mpc.inference.linear.architecture import Architecture
 from mpc.inference.linear.encoding import Layout, plan
 from mpc.inference.linear.masks import draw_masks
-from mpc.inference.linear.rlwe import kernel_seed
 from mpc.inference.linear.weights import LayerWeights, NetworkWeights
 from mpc.inference.models.shapes import Convolution
-from mpc.randomness import SYSTEM, Randomness
+from mpc.randomness import SYSTEM, Randomness, core_seed
 from mpc.ring import Ring, Words
 
 UPLOADS_A_WINDOW = 64  # 8 MB at N = 8192: bounds the memory of both sides, and the wait for the first reply
@@ -153,7 +152,7 @@ class QueryingEncrypted:
                 parameters = architecture.rlwe()
             except ParameterError as error:  # the architecture is the peer's
                 raise ProtocolError(str(error)) from error
-        key = RlweSecretKey(parameters, kernel_seed(randomness))
+        key = RlweSecretKey(parameters, core_seed(randomness))
         channel.send("network/key", key.public_key())
         self._channel = channel
         self._architecture = architecture
@@ -183,7 +182,7 @@ class AnsweringEncrypted:
         parameters = architecture.rlwe()
         key = channel.recv("network/key", parameters.upload_bytes(1))
         with channel.naming_peer():
-            evaluator = RlweEvaluator(parameters, key, kernel_seed(randomness))
+            evaluator = RlweEvaluator(parameters, key, core_seed(randomness))
         self._channel = channel
         self._layers = [AnsweringLinear(layer, evaluator, randomness) for layer in weights.layers]
 

@@ -17,12 +17,10 @@ from __future__ import annotations
 import functools
 
 from mpc._core import RlweParameters
-from mpc.randomness import SYSTEM, Randomness
 
 DEGREES = (4096, 8192)
 LARGEST_NORM_BITS = 29
 STATISTICAL_BITS = 40  # of a whole session
-_SEED_BYTES = 32
 
 
 @functools.lru_cache(maxsize=32)
@@ -34,8 +32,3 @@ def rlwe_parameters(degree: int, ring_bits: int, layers: tuple[tuple[int, int], 
     """
     bounds = [(1 << (2 * norm_bits), results) for norm_bits, results in layers]
     return RlweParameters(degree, ring_bits, bounds, STATISTICAL_BITS)
-
-
-def kernel_seed(randomness: Randomness) -> bytes | None:
-    """Draw the kernel's seed from the injected randomness. None stands for the operating system's."""
-    return None if randomness is SYSTEM else randomness.bytes(_SEED_BYTES)

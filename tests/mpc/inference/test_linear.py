@@ -22,11 +22,11 @@ from mpc.inference.linear.encrypted import (
     querying_correlate,
     windows,
 )
-from mpc.inference.linear.rlwe import kernel_seed, rlwe_parameters
+from mpc.inference.linear.rlwe import rlwe_parameters
 from mpc.inference.linear.weights import LayerWeights
 from mpc.inference.models.arithmetic import convolve
 from mpc.inference.models.shapes import Convolution
-from mpc.randomness import SYSTEM, Randomness, SeededRandomness
+from mpc.randomness import SYSTEM, Randomness, SeededRandomness, core_seed
 from mpc.ring import Ring, Words
 from tests.mpc.inference.examples import run_both_sides
 
@@ -36,8 +36,8 @@ Keys = tuple[RlweSecretKey, RlweEvaluator]
 
 
 def keys(mine: Randomness = SYSTEM, theirs: Randomness = SYSTEM) -> Keys:
-    key = RlweSecretKey(PARAMETERS, kernel_seed(mine))
-    return key, RlweEvaluator(PARAMETERS, key.public_key(), kernel_seed(theirs))
+    key = RlweSecretKey(PARAMETERS, core_seed(mine))
+    return key, RlweEvaluator(PARAMETERS, key.public_key(), core_seed(theirs))
 
 
 def sides(
