@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import tempfile
 from pathlib import Path
 
@@ -13,6 +14,7 @@ _SHARED = pytest.StashKey[tempfile.TemporaryDirectory[str]]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # tests send it; under nohup every process would inherit its neglect
     if not hasattr(config, "workerinput"):  # a worker has its environment from the process that starts it
         config.stash[_SHARED] = tempfile.TemporaryDirectory(prefix="capc-tests-")
         trained.share_in(Path(config.stash[_SHARED].name))

@@ -32,8 +32,8 @@ def test_nothing_is_imported_from_the_current_folder(program: str, tmp_path: Pat
         environment.pop("PYTHONPATH")  # its first moments are before it leaves the user's variables
     mark.unlink()
     done = subprocess.run(PROGRAMS[program], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert "usage:" in done.stdout
+    without_protocols = "expected at least one in the folder `parties`" in done.stderr  # which a launcher says first
+    assert without_protocols or (done.returncode == 0 and "usage:" in done.stdout), done.stderr
     assert not mark.exists(), mark.read_text()
 
 
