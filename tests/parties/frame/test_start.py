@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from parties.frame.start import HOME, python_command
+from parties.protocols import PROTOCOLS
 
 SHADOWS = ("calendar", "queue", "random", "secrets", "sitecustomize", "usercustomize", "numpy", "mpc", "parties")
 PROGRAMS = {
@@ -58,6 +59,7 @@ def test_a_deleted_part_of_the_project_is_not_taken_from_an_installation(tmp_pat
     assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "None\n"
 
 
+@pytest.mark.skipif(not PROTOCOLS, reason="no protocol is there to be explained")
 def test_the_launcher_works_where_standard_streams_are_closed(tmp_path: Path) -> None:
     script = f"'{sys.executable}' '{HOME}/run_protocol.py' --help <&- >&- 2>&-; echo $? > status"
     subprocess.run(["bash", "-c", script], cwd=tmp_path, check=True)
