@@ -20,7 +20,7 @@ from tests.test_layers import MAY_IMPORT, PROTOCOL_WINGS, wing_of
 # Imports every module of each folder that it is told, in a process of its own, and prints what is wrong. What
 # the project imports of others is imported before, once, because that takes far longer.
 IMPORTER = """
-import importlib, json, os, pathlib, sys
+import contextlib, importlib, json, os, pathlib, sys
 
 def import_all(folder):
     wrong = {}
@@ -37,10 +37,8 @@ def import_all(folder):
 
 sys.path = [place for place in sys.path if place and not os.path.exists(os.path.join(place, "mpc", "__init__.py"))]
 for name in json.loads(sys.stdin.readline()):
-    try:
+    with contextlib.suppress(Exception):  # some cannot be imported by themselves
         importlib.import_module(name)
-    except Exception:
-        pass  # it cannot be imported by itself
 for line in sys.stdin:
     reading, writing = os.pipe()
     if os.fork() == 0:

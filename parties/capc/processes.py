@@ -22,9 +22,8 @@ from parties.capc.casting import GUARDIAN_NAME, RoleAssignment, SplitData, train
 from parties.capc.config import CapcConfig
 from parties.capc.settings import AnsweringSettings, AskingTurn, CampaignSettings, GuardianSettings, QueryingSettings
 from parties.frame.errors import ConfigError
-from parties.frame.lifetime import process_started
 from parties.frame.plan import Process, Run, RunFolders
-from parties.frame.settings import Address, Peer, Supervisor
+from parties.frame.settings import Address, Peer
 from parties.learning.datasets import Dataset
 from parties.learning.training_settings import TrainingSettings
 from parties.ledger import Ledger
@@ -178,12 +177,9 @@ class Processes:
 
     def _common(self, name: str) -> dict[str, Any]:
         """Return what every party is told."""
-        config, pid = self._config, self._run.supervisor_pid
+        config = self._config
         return {
-            "name": name,
-            "session": self._run.session,
-            "log": self._run.folders.log(name).resolve(),
-            "supervisor": None if pid is None else Supervisor(pid=pid, started=process_started(pid)),
+            **self._run.common_settings(name),
             "connect_deadline_s": config.patience_s,
             "message_deadline_s": config.message_deadline_s,
             "run_deadline_s": config.run_deadline_s,
