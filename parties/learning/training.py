@@ -1,14 +1,16 @@
-"""Training a party's model on its own records, in a child process, with the result kept for the next run.
+"""A party's model, trained on its own records or taken from its own file, in a child process that is kept for later.
 
-The child (``python -m parties.learning.training``) imports torch or scikit-learn. It trains on one thread under a fixed
-seed, writes the weights into the party's private cache and ends. A party that serves thus never holds torch in memory.
-The file's name is a digest of records, architecture, seed and every hyper-parameter.
+The child (``python -m parties.learning.training``) imports torch, onnx or scikit-learn. It trains on one thread under a
+fixed seed, or converts the file, writes the model into the party's private cache and ends. A party that serves thus
+never holds such a library in memory. The file's name is a digest of records, architecture, seed and every
+hyper-parameter, or of the file and what it is fitted to.
 """
 
 from __future__ import annotations
 
 import fcntl
 import hashlib
+import json
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -17,8 +19,11 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
+from mpc.errors import MpcError
 from parties.frame.errors import PartyError
+from parties.frame.private_files import write_private
 from parties.frame.start import python_command
+from parties.learning.model_files.layers_file import read_layers, write_layers
 from parties.learning.models import SKLEARN, Model
 from parties.learning.records import DataError, Records
 from parties.learning.training_settings import TrainingSettings
@@ -31,34 +36,84 @@ class TrainingError(PartyError):
 
 
 class TrainingJob(BaseModel):
-    """The child's task, with the paths of the records and of the model."""
+    """The child's task, with the paths of the records and of the model.
+
+    Attributes:
+        start: the model to train further, or None to train a new one or to convert a file.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     settings: TrainingSettings
     records: Path
     model: Path
+    start: Path | None = None
 
 
-def model_path(settings: TrainingSettings, records: Records, cache: Path) -> Path:
+def model_path(settings: TrainingSettings, records: Records, cache: Path, further: bool = False) -> Path:
     """Return the file in the party's cache for exactly this model."""
-    key = f"{_FORMAT}\n{settings.model_dump_json()}\n{settings.layers}\n{records.digest()}"
+    layers = f"{settings.layers}" if settings.source is None else f"further {further}"
+    key = f"{_FORMAT}\n{settings.identity()}\n{layers}\n{records.digest()}"
     return cache / f"model-{hashlib.sha256(key.encode()).hexdigest()[:32]}.npz"
 
 
 def trained_model(settings: TrainingSettings, records: Path, cache: Path, slot: Path) -> tuple[Model, bool]:
     """Return the party's model, and whether the cache had it.
 
-    `slot` is a lock file. Of the parties that share one, a single one trains at a time.
+    A model from a file is converted and fitted. Its report for the owner lies beside it in the cache, see
+    :func:`own_report`. `slot` is a lock file. Of the parties that share one, a single one trains at a time.
     Raises `TrainingError` when the child fails.
     """
     path = model_path(settings, Records.read(records), cache)
-    if path.exists():
+    if path.exists() and (settings.source is None or settings.source.cacheable):
         try:
-            return Model.read(path, settings.image_shape, settings.layers), True
+            return _read(path, settings), True
         except DataError:
             path.unlink()  # a damaged cache is no reason to fail: train again
-    job = TrainingJob(settings=settings, records=records, model=path)
+    _in_child(TrainingJob(settings=settings, records=records, model=path), slot)
+    return _read(path, settings), False
+
+
+def trained_further(
+    settings: TrainingSettings, start: Path, records: Path, cache: Path, slot: Path
+) -> tuple[Model, bool]:
+    """Return the party's model after more training, and whether the cache had it.
+
+    A model of an architecture is trained anew on these records. One from a file goes on from its weights. `start` holds
+    the records that it was converted with.
+    """
+    if settings.source is None:
+        return trained_model(settings, records, cache, slot)
+    path = model_path(settings, Records.read(records), cache, further=True)
+    if path.exists() and settings.source.cacheable:
+        try:
+            return _read(path, settings), True
+        except DataError:
+            path.unlink()
+    before = model_path(settings, Records.read(start), cache)
+    _in_child(TrainingJob(settings=settings, records=records, model=path, start=before), slot)
+    return _read(path, settings), False
+
+
+def own_report(settings: TrainingSettings, records: Path, cache: Path) -> list[str]:
+    """Return what the owner of a model from a file is told about it, in sentences that are for the owner alone."""
+    path = model_path(settings, Records.read(records), cache).with_suffix(".json")
+    try:
+        return [str(line) for line in json.loads(path.read_bytes())["lines"]]
+    except (OSError, ValueError, KeyError) as error:
+        raise DataError(f"{path} cannot be read as a report about a model ({type(error).__name__})") from error
+
+
+def _read(path: Path, settings: TrainingSettings) -> Model:
+    if settings.source is None:
+        return Model.read(path, settings.image_shape, settings.layers)
+    layers, shape, _ = read_layers(path)
+    if shape != settings.image_shape:
+        raise DataError(f"{path}: expected a model for records of {settings.image_shape}, found {shape}")
+    return Model(settings.image_shape, layers)
+
+
+def _in_child(job: TrainingJob, slot: Path) -> None:
     with _turn(slot):
         child = subprocess.run(
             python_command("parties.learning.training"),
@@ -68,8 +123,8 @@ def trained_model(settings: TrainingSettings, records: Path, cache: Path, slot: 
         )
     if child.returncode != 0:
         words = child.stderr.decode(errors="replace").strip().splitlines()
-        raise TrainingError(f"training the model failed: {words[-1] if words else 'no message'}")
-    return Model.read(path, settings.image_shape, settings.layers), False
+        what = "training the model failed" if job.settings.source is None else "the party's own model"
+        raise TrainingError(f"{what}: {words[-1] if words else 'no message'}")
 
 
 @contextmanager
@@ -80,20 +135,45 @@ def _turn(slot: Path) -> Iterator[None]:
         yield
 
 
-def train(settings: TrainingSettings, records: Records) -> Model:
-    """Train by the framework that the architecture belongs to. The same input gives the same weights."""
-    if settings.architecture in SKLEARN:
+def train(settings: TrainingSettings, records: Records, start: Model | None = None) -> Model:
+    """Train by the framework that the architecture belongs to, or further from a model.
+
+    Of a `source` alone nothing is trained. The file is converted. The same input gives the same weights.
+    """
+    if settings.source is not None and start is None:
+        from parties.learning.model_files.conversion import convert  # noqa: PLC0415  only the child pays for it
+
+        return convert(settings, records)[0]
+    if settings.architecture in SKLEARN and start is None:
         from parties.learning.training_sklearn import fit  # noqa: PLC0415  only the child pays for it
-    else:
-        from parties.learning.training_torch import fit  # noqa: PLC0415  only the child pays for it
-    return fit(settings, records)
+
+        return fit(settings, records)
+    from parties.learning.training_torch import fit as fit_by_torch  # noqa: PLC0415  only the child pays for it
+
+    return fit_by_torch(settings, records, start)
 
 
-def main() -> None:
-    """Run the child. A `TrainingJob` comes on standard input."""
+def main() -> int:
+    """Run the child. A `TrainingJob` comes on standard input. Return the exit status."""
     job = TrainingJob.model_validate_json(sys.stdin.read())
-    train(job.settings, Records.read(job.records)).write(job.model)
+    records, source = Records.read(job.records), job.settings.source
+    if source is None:
+        train(job.settings, records).write(job.model)
+        return 0
+    try:
+        if job.start is None:
+            from parties.learning.model_files.conversion import convert  # noqa: PLC0415  only the child pays for it
+
+            model, report = convert(job.settings, records)
+            write_private(job.model.with_suffix(".json"), json.dumps(report.plain()).encode())
+        else:
+            model = train(job.settings, records, _read(job.start, job.settings))
+    except (MpcError, PartyError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    write_layers(job.model, model.layers, model.image_shape, source.class_names)
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
