@@ -113,6 +113,20 @@ def from_onnx(path: str | Path, drop_endings: bool = False) -> ConvertedLayers:
     return ConvertedLayers(chain.layers, computed_by(evaluator), source, unit, chain.endings, computed_by(whole))
 
 
+def unsupported_nodes(path: str | Path) -> list[tuple[str, str]]:
+    """Return the place and the operator of every node of an ONNX file that no layer stands for, of constants aside."""
+    import onnx  # noqa: PLC0415 - an optional extra
+
+    graph = onnx.load(str(path)).graph
+    constant, found = {tensor.name for tensor in graph.initializer}, []
+    for index, node in enumerate(graph.node):
+        if {one for one in node.input if one} <= constant:
+            constant.update(node.output)
+        elif node.op_type not in _NODES and ending_of(node.op_type) is None:
+            found.append((f"node {index}", node.op_type))
+    return found
+
+
 @dataclass(frozen=True, repr=False)
 class _Chain:
     """What a graph holds, with its input, the name of its logits, and whether it takes one query at a time."""

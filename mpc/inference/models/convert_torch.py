@@ -19,23 +19,11 @@ import numpy as np
 
 from mpc.errors import ParameterError
 from mpc.inference.models.convert_torch_calls import FUNCTIONS, METHODS, OPERATORS, Call
+from mpc.inference.models.convert_torch_modules import MODULES, tensor_values
 from mpc.inference.models.converted import DOUBLE, SINGLE, ConvertedLayers, require
 from mpc.inference.models.endings import ending_of
-from mpc.inference.models.floats import (
-    AdaptiveAvgPool2d,
-    AvgPool2d,
-    BatchNorm,
-    Conv2d,
-    Flatten,
-    FloatLayer,
-    Floats,
-    LeakyReLU,
-    Linear,
-    MaxPool2d,
-    ReLU,
-)
-from mpc.inference.models.floats.layer import first_line, pair
-from mpc.inference.models.shapes import Sides
+from mpc.inference.models.floats import FloatLayer, Floats
+from mpc.inference.models.floats.layer import first_line
 
 _ADVICE = {
     name: "; leave it out, the largest logit is the same"
@@ -74,6 +62,20 @@ def from_torch(module: Any, drop_endings: bool = False) -> ConvertedLayers:
     if _known(torch, module) not in (None, "Sequential"):
         module = torch.nn.Sequential(module)
     return _compared(torch, _Chain(torch, module, drop_endings), module, source)
+
+
+def unsupported_parts(model: Any) -> list[tuple[str, str]]:
+    """Return the place and the kind of each module of torch.nn, or call in a program, that no layer stands for."""
+    import torch  # noqa: PLC0415 - the model's owner has it
+
+    if isinstance(model, torch.nn.Module):
+        parts = [(f"module {path or '0'}", _known(torch, part)) for path, part in model.named_modules()]
+        known = {*MODULES, "Sequential", "ModuleList"}
+    else:
+        calls = (node for node in model.graph.nodes if node.op == "call_function")
+        parts = [(f"call {node.name}", str(node.target).split(".")[1]) for node in calls]
+        known = {*OPERATORS, "sym_size"}
+    return [(place, kind) for place, kind in parts if kind and kind not in known and ending_of(kind) is None]
 
 
 def _from_program(torch: Any, program: Any, drop_endings: bool) -> ConvertedLayers:
@@ -293,10 +295,10 @@ class _Chain:
         if node.op == "call_module":
             module = self._module.get_submodule(node.target)
             kind = _known(self._torch, module) or ""
-            if kind not in _MODULES:
-                raise ParameterError(f"expected one of {', '.join(_MODULES)}, found {name}{_ADVICE.get(kind, '')}")
+            if kind not in MODULES:
+                raise ParameterError(f"expected one of {', '.join(MODULES)}, found {name}{_ADVICE.get(kind, '')}")
             require(first and len(node.args) == 1 and not node.kwargs, name, "one input", node.args)
-            layer = _MODULES[kind](module, name)
+            layer = MODULES[kind](module, name)
             return [] if layer is None else [layer]
         called = self._called(node)
         if node.target is self._torch.nn.functional.max_pool2d:
@@ -306,7 +308,7 @@ class _Chain:
             raise ParameterError(
                 f"expected one of {', '.join(sorted(table))}, found {name}{_ADVICE.get(called.strip('_'), '')}"
             )
-        return table[called](Call(name, *self._resolved(node, known), first, _tensor))
+        return table[called](Call(name, *self._resolved(node, known), first, tensor_values))
 
     def _resolved(self, node: Any, known: dict[Any, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """A call's arguments, in which constants stand for the nodes that give them."""
@@ -331,121 +333,3 @@ class _Size:
 
     def __index__(self) -> int:
         raise ParameterError("expected a number that does not depend on the query's shape, found one that does")
-
-
-def _tensor(tensor: Any, name: str) -> Floats:
-    """Return a tensor's values as float64.
-
-    Raises:
-        ParameterError: it has none, or none that are real numbers.
-    """
-    try:
-        dense = tensor.detach()
-        if dense.is_complex():
-            raise TypeError(f"numbers of type {dense.dtype}")
-        if dense.is_quantized:
-            dense = dense.dequantize()
-        if dense.layout is not _strided():
-            dense = dense.to_dense()
-        return np.asarray(dense.cpu().double().numpy(), np.float64).copy()
-    except Exception as error:
-        raise ParameterError(
-            f"expected real numbers in {name}, found {getattr(tensor, 'dtype', type(tensor).__name__)} on "
-            f"{getattr(tensor, 'device', 'no device')} ({type(error).__name__}: {first_line(error)})"
-        ) from error
-
-
-def _strided() -> Any:
-    import torch  # noqa: PLC0415
-
-    return torch.strided
-
-
-def _bias(tensor: Any, outputs: int, name: str) -> Floats:
-    return np.zeros(outputs) if tensor is None else _tensor(tensor, name)
-
-
-def _linear(module: Any, name: str) -> FloatLayer:
-    weight = _tensor(module.weight, name)
-    return Linear(weight, _bias(module.bias, len(weight), name))
-
-
-def _convolution(module: Any, name: str) -> FloatLayer:
-    require(module.padding_mode == "zeros", name, "zeros as padding", module.padding_mode)
-    require(pair(module.dilation) == (1, 1), name, "a dilation of 1", module.dilation)
-    weight = _tensor(module.weight, name)
-    require(weight.ndim == 4, name, "weights of 4 dimensions", weight.ndim)
-    stride, groups = pair(module.stride), operator.index(module.groups)
-    return Conv2d(weight, _bias(module.bias, len(weight), name), stride, zeros(module.padding, weight), groups)
-
-
-def zeros(padding: Any, weight: Floats) -> Sides:
-    """Return the padding of a convolution on each side."""
-    if padding == "valid":
-        return (0, 0, 0, 0)
-    if padding == "same":  # torch puts the odd zero at the end
-        rows, columns = (size - 1 for size in weight.shape[2:])
-        return (rows // 2, rows - rows // 2, columns // 2, columns - columns // 2)
-    return _sides(padding)
-
-
-def _sides(padding: Any) -> Sides:
-    rows, columns = pair(padding)
-    return rows, rows, columns, columns
-
-
-def _normalisation(module: Any, name: str) -> FloatLayer:
-    require(module.running_mean is not None, name, "running statistics", "none")
-    mean, variance = _tensor(module.running_mean, name), _tensor(module.running_var, name)
-    scale = np.ones(len(mean)) if module.weight is None else _tensor(module.weight, name)
-    return BatchNorm(mean, variance, scale, _bias(module.bias, len(mean), name), float(module.eps))
-
-
-def _max_pool(module: Any, name: str) -> FloatLayer:
-    require(pair(module.dilation) == (1, 1), name, "a dilation of 1", module.dilation)
-    require(not module.ceil_mode, name, "ceil_mode off", "on")
-    require(not module.return_indices, name, "return_indices off", "on")
-    return MaxPool2d(pair(module.kernel_size), pair(module.stride), _sides(module.padding))
-
-
-def _average_pool(module: Any, name: str) -> FloatLayer:
-    padding = _sides(module.padding)
-    require(not module.ceil_mode, name, "ceil_mode off", "on")
-    require(module.divisor_override is None, name, "no divisor_override", module.divisor_override)
-    require(module.count_include_pad or not any(padding), name, "count_include_pad with padding", "none")
-    return AvgPool2d(pair(module.kernel_size), pair(module.stride), padding)
-
-
-def _adaptive_pool(module: Any, name: str) -> FloatLayer:
-    sizes = module.output_size
-    require(not isinstance(sizes, tuple | list) or None not in sizes, name, "a whole output size", sizes)
-    return AdaptiveAvgPool2d(pair(sizes))
-
-
-def _flatten(module: Any, name: str) -> FloatLayer:
-    dimensions = (module.start_dim, module.end_dim)
-    require(dimensions in ((1, -1), (1, 3)), name, "all dimensions but the first", dimensions)
-    return Flatten()
-
-
-def _nothing(module: Any, name: str) -> None:
-    """Dropout in eval mode and the like."""
-
-
-_MODULES: dict[str, Callable[[Any, str], FloatLayer | None]] = {
-    "Linear": _linear,
-    "Conv2d": _convolution,
-    "BatchNorm1d": _normalisation,
-    "BatchNorm2d": _normalisation,
-    "ReLU": lambda module, name: ReLU(),
-    "LeakyReLU": lambda module, name: LeakyReLU(float(module.negative_slope)),
-    "MaxPool2d": _max_pool,
-    "AvgPool2d": _average_pool,
-    "AdaptiveAvgPool2d": _adaptive_pool,
-    "Flatten": _flatten,
-    "Dropout": _nothing,
-    "Dropout1d": _nothing,
-    "Dropout2d": _nothing,
-    "AlphaDropout": _nothing,
-    "Identity": _nothing,
-}

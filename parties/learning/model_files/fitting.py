@@ -59,6 +59,11 @@ def fitted(
     return layers, words
 
 
+def outputs_of(model: ReadModel, shape: Shape) -> int:
+    """Return how many outputs a model has for records of a shape. Raises `ParameterError` where they do not fit it."""
+    return _outputs(_with_records(model.layers, shape)[0], shape)
+
+
 def takes_rows(layers: list[FloatLayer]) -> bool:
     """Return whether the first layer that minds the shape wants rows of values."""
     for layer in layers:

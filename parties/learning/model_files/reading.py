@@ -12,7 +12,8 @@ import shutil
 import sys
 import tempfile
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,8 @@ import numpy as np
 
 from mpc.errors import ParameterError
 from mpc.inference import from_onnx, from_sklearn, from_torch
+from mpc.inference.models.convert_onnx import unsupported_nodes
+from mpc.inference.models.convert_torch import unsupported_parts
 from mpc.inference.models.converted import ConvertedLayers
 from parties.learning.model_files.source import ModelSource, companions, file_digest
 
@@ -48,6 +51,30 @@ def read_model(source: ModelSource) -> ReadModel:
 
     Raises `ParameterError` for a file that has changed, that cannot be read, or that has a layer that is not supported.
     """
+    with _copied(source) as copy, warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        found = _READERS[source.kind](copy, source)
+    versions = [str(one.message).splitlines()[0] for one in caught if "Version" in one.category.__name__]
+    dropped = [f"the {ending} at the end is left out, the largest logit is the same" for ending in found.layers.endings]
+    return ReadModel(found.layers, [*found.words, *dropped, *dict.fromkeys(versions)], found.classes)
+
+
+def unsupported_layers(source: ModelSource) -> list[tuple[str, str]]:
+    """Return the place and the kind of every layer of a file that has no counterpart here.
+
+    Calls in a torch module's ``forward`` and the parts of an estimator are not listed. Raises `ParameterError`.
+    """
+    with _copied(source) as copy:
+        if source.kind == "ONNX":
+            return unsupported_nodes(copy)
+        if source.kind == "torch.export":
+            return unsupported_parts(_program(copy))
+        return unsupported_parts(_module(copy, source)[0]) if source.kind == "state dict" else []
+
+
+@contextmanager
+def _copied(source: ModelSource) -> Iterator[Path]:
+    """Copy the file, and refuse it unless it is the one that was meant."""
     with tempfile.TemporaryDirectory(prefix="capc-model-") as folder:
         copy = Path(folder) / source.file.name
         try:
@@ -57,25 +84,29 @@ def read_model(source: ModelSource) -> ReadModel:
             raise ParameterError(f"the file cannot be read ({error.strerror or error})") from error
         if file_digest(copy) != source.digest:
             raise ParameterError("expected the file that the run was planned with, found that it has changed since")
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always")
-            found = _READERS[source.kind](copy, source)
-    versions = [str(one.message).splitlines()[0] for one in caught if "Version" in one.category.__name__]
-    dropped = [f"the {ending} at the end is left out, the largest logit is the same" for ending in found.layers.endings]
-    return ReadModel(found.layers, [*found.words, *dropped, *dict.fromkeys(versions)], found.classes)
+        yield copy
 
 
 def _onnx(file: Path, source: ModelSource) -> ReadModel:
     return ReadModel(from_onnx(file, drop_endings=True))
 
 
-def _program(file: Path, source: ModelSource) -> ReadModel:
+def _exported(file: Path, source: ModelSource) -> ReadModel:
+    return ReadModel(from_torch(_program(file), drop_endings=True))
+
+
+def _program(file: Path) -> Any:
     torch = _library("torch")
-    program = _loaded(file, lambda: torch.export.load(file), "a program of torch.export")
-    return ReadModel(from_torch(program, drop_endings=True))
+    return _loaded(file, lambda: torch.export.load(file), "a program of torch.export")
 
 
 def _state_dict(file: Path, source: ModelSource) -> ReadModel:
+    module, words = _module(file, source)
+    return ReadModel(from_torch(module, drop_endings=True), words)
+
+
+def _module(file: Path, source: ModelSource) -> tuple[Any, list[str]]:
+    """Return the factory's module with the weights of the file, and what its owner is told."""
     torch = _library("torch")
     state = _loaded(file, lambda: torch.load(file, map_location="cpu", weights_only=True), "a state dict")
     words = []
@@ -94,7 +125,7 @@ def _state_dict(file: Path, source: ModelSource) -> ReadModel:
         raise ParameterError(
             f"factory {source.factory}: expected a module with the weights of the file, found: {' '.join(lines[1:3])}"
         ) from error
-    return ReadModel(from_torch(module.eval(), drop_endings=True), words)
+    return module.eval(), words
 
 
 def _skops(file: Path, source: ModelSource) -> ReadModel:
@@ -129,7 +160,7 @@ def class_text(value: Any) -> str:
 
 _READERS: dict[str, Callable[[Path, ModelSource], ReadModel]] = {
     "ONNX": _onnx,
-    "torch.export": _program,
+    "torch.export": _exported,
     "state dict": _state_dict,
     "skops": _skops,
     "joblib": _joblib,
