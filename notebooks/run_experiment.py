@@ -88,7 +88,7 @@ models = {
     name: train(training_settings(config, dataset, max(0, position - 1), owner), data.owned[owner])
     for position, (name, owner) in enumerate(owners.items())
 }
-own, unlabelled = data.owned[0], data.asked["unlabelled"]
+own, unlabelled = data.owned[0], data.asked[0].records
 chosen = order_to_ask(config.strategy, models["client"], own, unlabelled, config.seed)[: config.n_queries]
 queries = unlabelled.take(chosen)
 

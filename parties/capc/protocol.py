@@ -6,16 +6,18 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel, ConfigDict, Field
+
 from parties.capc import summary
 from parties.capc.budget_view import budget_view
-from parties.capc.casting import RoleAssignment, data_folder, public_parameters, split_data
+from parties.capc.casting import RoleAssignment, load_data, public_parameters, split_data, with_queries
 from parties.capc.config import CapcConfig
 from parties.capc.processes import Processes
 from parties.capc.report import STEPS
 from parties.capc.simulation import SimulationOptions, simulation_lines
 from parties.frame.plan import Command, Plan, Run, Summary
-from parties.learning.datasets import load_dataset
 from parties.learning.models import architecture
+from parties.learning.own.describe import described
 
 
 class Capc:
@@ -30,6 +32,7 @@ class Capc:
         """What can be shown without a run."""
         return {
             "budget": Command("show what each querying party has spent of its privacy budget", budget_view),
+            "describe": Command("show what a file of your own holds, and YAML for it", describe, DescribeOptions),
             "simulation": Command("run a campaign in the clear, in one process", simulation_command, SimulationOptions),
         }
 
@@ -37,25 +40,28 @@ class Capc:
         """Return the plan of a run, and write each party's own data into its private folder.
 
         There are the querying parties, the answering parties and one privacy guardian. Querying and answering parties
-        get `records.npz`. A querying party also gets `queries.npz`, or in a campaign `unlabelled.npz` and
-        `held_out.npz`.
+        get `records.npz`. A querying party also gets `queries.npz`, or in a campaign `unlabelled.npz`, and
+        `held_out.npz` where there are records to measure on. A loader of own records runs here.
 
         Raises:
             ConfigError: a choice that cannot be run.
         """
-        dataset = load_dataset(config.dataset, data_folder(config))
+        dataset = load_data(config)
         parameters = public_parameters(config, dataset)
         for model in config.models:
             architecture(model, dataset.image_shape, dataset.classes)  # refuses a name that it does not know
         data = split_data(config, dataset)
+        config = with_queries(config, data)
         roles = RoleAssignment.of(config)
         processes = Processes(config, run, dataset, parameters, data, roles)
         processes.refuse_empty()
         for name, owner in (roles.clients | roles.servers).items():
             data.owned[owner].write(run.folders.party(name) / "records.npz")
-        for name in roles.clients:
-            for part, records in data.asked.items():
-                records.write(run.folders.party(name) / f"{part}.npz")
+        for name, owner in roles.clients.items():
+            asked, folder = data.asked[owner], run.folders.party(name)
+            asked.records.write(folder / ("queries.npz" if config.strategy == "given" else "unlabelled.npz"))
+            if asked.held_out is not None:
+                asked.held_out.write(folder / "held_out.npz")
         first, *others = roles.clients
         return Plan(
             (*processes.clients(), *processes.servers(), processes.guardian()),
@@ -63,6 +69,7 @@ class Capc:
             deadline_s=config.run_deadline_s,
             more_reporters=tuple(others),
             steps=STEPS,
+            notes=dataset.notes,
         )
 
     def summary(self, result: Mapping[str, Any]) -> Summary:
@@ -73,7 +80,37 @@ class Capc:
 PROTOCOL = Capc()
 
 
+class DescribeOptions(BaseModel):
+    """The flags of `describe`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    file: Path = Field(
+        Path("records.csv"),
+        description="your own file, in CSV, Parquet or NPZ",
+        json_schema_extra={"flag": True, "unit": "path"},
+    )
+    label: str | None = Field(
+        None,
+        description="the column with the class; default the last with few values",
+        json_schema_extra={"flag": True, "unit": "column"},
+    )
+    delimiter: str = Field(
+        ",",
+        min_length=1,
+        max_length=1,
+        description="what separates the columns of a CSV file",
+        json_schema_extra={"flag": True, "unit": "character"},
+    )
+
+
+def describe(_: CapcConfig, __: Path, options: DescribeOptions) -> int:
+    """Print what a file holds, and a configuration for it, to its owner alone."""
+    print("\n".join(described(options.file, options.delimiter, options.label)))
+    return 0
+
+
 def simulation_command(config: CapcConfig, _: Path, options: SimulationOptions) -> Summary:
     """Return what every querying party would gain, and the average, for each experiment seed."""
-    config = config.model_copy(update={"data_dir": data_folder(config)})
-    return Summary(tuple(simulation_lines(config, options.seeds)))
+    dataset = load_data(config)
+    return Summary(tuple(simulation_lines(config, options.seeds, dataset)), dataset.notes)

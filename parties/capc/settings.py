@@ -8,6 +8,7 @@ The records of a party lie in its private folder beside `settings.json`, so that
 from __future__ import annotations
 
 import hashlib
+import json
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any
@@ -43,6 +44,7 @@ class CapcSettings(PartySettings):
         delta: that every epsilon is counted at.
         epsilon_budget: the epsilon that one querying party may spend in all. None keeps its account without a limit.
         owner_epsilon_budget: the epsilon that one data owner's records may lose in all. None as above.
+        data: the public preprocessing of everybody's records, or the dataset's name, in plain values.
     """
 
     parameters: Parameters
@@ -52,19 +54,20 @@ class CapcSettings(PartySettings):
     delta: Decimal
     epsilon_budget: float | None
     owner_epsilon_budget: float | None
+    data: dict[str, Any]
 
     def digest(self) -> str:
         """Return a digest of all that the parties of a run must agree on, for the hello."""
         agreed = (self.parameters.digest(), self.n_queries, self.batch_size, self.pool)
         privacy = (self.delta.normalize(), self.epsilon_budget, self.owner_epsilon_budget)
-        return hashlib.sha256(" ".join(map(str, agreed + privacy)).encode()).hexdigest()
+        data = json.dumps(self.data, sort_keys=True)
+        return hashlib.sha256(" ".join(map(str, (*agreed, *privacy, data))).encode()).hexdigest()
 
 
 class CampaignSettings(Strict):
     """The way in which a querying party gets a better model from labels that it buys.
 
     Attributes:
-        querying_party: number of the data owner.
         strategy: how it chooses among its unlabelled records.
         seed: of the experiment, for what the strategy leaves to chance.
         training: of its own model, before and after.
@@ -73,7 +76,6 @@ class CampaignSettings(Strict):
         training_slot: as an answering party's.
     """
 
-    querying_party: int
     strategy: Strategy
     seed: int
     training: TrainingSettings
@@ -88,15 +90,21 @@ class QueryingSettings(CapcSettings):
     Attributes:
         servers: the answering parties that it asks.
         guardian: the privacy guardian.
-        first_query: it asks about the test images from here on, unless a campaign chooses.
+        querying_party: its number as a data owner.
+        owner_name: its name as a data owner, or nothing.
+        first_query: it asks about the given records from here on, unless a campaign chooses.
         label_names: the names of the labels, where a query has several.
+        class_values: the values that stand for the classes, or nothing where those are numbers.
         campaign: None where the queries are given.
     """
 
     servers: tuple[Peer, ...]
     guardian: Peer
+    querying_party: int
     first_query: int
+    owner_name: str = ""
     label_names: tuple[str, ...] = ()
+    class_values: tuple[bool | int | str, ...] = ()
     campaign: CampaignSettings | None = None
 
 
@@ -108,6 +116,7 @@ class AnsweringSettings(CapcSettings):
         clients: the querying parties, which ask one after the other.
         guardian: the privacy guardian.
         owner, owners: its number as a data owner, of so many.
+        owner_name: its name as a data owner, or nothing.
         odometer: the file of its own account, in its private folder that outlives the run.
         training: of its model.
         cache: its private folder for trained models, which outlives the run.
@@ -119,6 +128,7 @@ class AnsweringSettings(CapcSettings):
     guardian: Peer
     owner: int
     owners: int
+    owner_name: str = ""
     odometer: Path
     training: TrainingSettings
     cache: Path
