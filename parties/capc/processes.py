@@ -25,6 +25,7 @@ from parties.capc.settings import AnsweringSettings, AskingTurn, CampaignSetting
 from parties.frame.errors import ConfigError
 from parties.frame.plan import Process, Run, RunFolders
 from parties.frame.settings import Address, Peer
+from parties.learning.model_files.exporting import cannot_export
 from parties.learning.parts import Dataset, SplitData
 from parties.learning.records import Images
 from parties.learning.training_settings import TrainingSettings
@@ -67,6 +68,7 @@ class Processes:
             first_query=self._config.first_query,
             label_names=self._dataset.label_names,
             class_values=self._dataset.class_values,
+            labels_out=self._out(self._config.labels_out, owner),
             campaign=self._campaign(name, owner),
         )
         return Process(name, "parties.capc.client", settings, "Client (querying party)")
@@ -83,7 +85,7 @@ class Processes:
             self._account(owner),
             config.strategy,
             parameters.digest(),
-            training.model_dump_json(),
+            training.identity(),
             self._data.owned[owner].digest(),
             self._data.asked[owner].records.digest(),
         ]
@@ -97,7 +99,22 @@ class Processes:
             answers=folders.durable(self._folder("client", owner)).resolve() / f"answers-{identity}.jsonl",
             cache=folders.cache(name).resolve(),
             training_slot=_training_slot(folders, owner),
+            model_out=self._out(config.model_out, owner),
         )
+
+    def _out(self, path: Path | None, owner: int) -> Path | None:
+        """Return the path that a querying party writes to, for itself."""
+        name = self._data.names[owner] or str(owner)
+        return None if path is None else path.absolute().with_name(path.name.replace("{party}", name))
+
+    def refuse_outputs(self) -> None:
+        """Raise `ConfigError` where what the querying parties want as files cannot be written."""
+        for owner in self._roles.clients.values():
+            labels, model = self._out(self._config.labels_out, owner), self._out(self._config.model_out, owner)
+            if labels is not None and not labels.parent.is_dir():
+                raise ConfigError(f"labels_out: expected a folder {labels.parent}, found none")
+            if model is not None and (complaint := cannot_export(model)):
+                raise ConfigError(f"model_out: {complaint}")
 
     def guardian(self) -> Process:
         """Return the privacy guardian."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,12 +11,23 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from parties.capc import summary
 from parties.capc.budget_view import budget_view
-from parties.capc.casting import RoleAssignment, load_data, public_parameters, split_data, with_queries
+from parties.capc.casting import (
+    RoleAssignment,
+    ids_of,
+    load_data,
+    model_of,
+    public_parameters,
+    split_data,
+    with_queries,
+)
 from parties.capc.config import CapcConfig
+from parties.capc.labels_out import IDS
+from parties.capc.model_check_view import ModelCheckOptions, model_check_command
 from parties.capc.processes import Processes
 from parties.capc.report import STEPS
 from parties.capc.simulation import SimulationOptions, simulation_lines
 from parties.frame.plan import Command, Plan, Run, Summary
+from parties.frame.private_files import write_private
 from parties.learning.models import architecture
 from parties.learning.own.describe import described
 
@@ -33,6 +45,7 @@ class Capc:
         return {
             "budget": Command("show what each querying party has spent of its privacy budget", budget_view),
             "describe": Command("show what a file of your own holds, and YAML for it", describe, DescribeOptions),
+            "model-check": Command("show what a model's file would cost", model_check_command, ModelCheckOptions),
             "simulation": Command("run a campaign in the clear, in one process", simulation_command, SimulationOptions),
         }
 
@@ -48,12 +61,14 @@ class Capc:
         """
         dataset = load_data(config)
         parameters = public_parameters(config, dataset)
-        for model in config.models:
-            architecture(model, dataset.image_shape, dataset.classes)  # refuses a name that it does not know
+        for model in (*config.models, *(model_of(config, owner, owner) for owner in range(config.n_parties + 1))):
+            if isinstance(model, str):
+                architecture(model, dataset.image_shape, dataset.classes)  # refuses a name that it does not know
         data = split_data(config, dataset)
         config = with_queries(config, data)
         roles = RoleAssignment.of(config)
         processes = Processes(config, run, dataset, parameters, data, roles)
+        processes.refuse_outputs()
         processes.refuse_empty()
         for name, owner in (roles.clients | roles.servers).items():
             data.owned[owner].write(run.folders.party(name) / "records.npz")
@@ -62,6 +77,8 @@ class Capc:
             asked.records.write(folder / ("queries.npz" if config.strategy == "given" else "unlabelled.npz"))
             if asked.held_out is not None:
                 asked.held_out.write(folder / "held_out.npz")
+            if (ids := ids_of(config, owner)) is not None:
+                write_private(folder / IDS, json.dumps(ids).encode())
         first, *others = roles.clients
         return Plan(
             (*processes.clients(), *processes.servers(), processes.guardian()),

@@ -74,6 +74,7 @@ class CampaignSettings(Strict):
         answers: the file, in its private folder that outlives the run, with every answer of this very campaign.
         cache: as an answering party's.
         training_slot: as an answering party's.
+        model_out: the file that it writes its better model to, for itself.
     """
 
     strategy: Strategy
@@ -82,6 +83,7 @@ class CampaignSettings(Strict):
     answers: Path
     cache: Path
     training_slot: Path
+    model_out: Path | None = None
 
 
 class QueryingSettings(CapcSettings):
@@ -95,6 +97,7 @@ class QueryingSettings(CapcSettings):
         first_query: it asks about the given records from here on, unless a campaign chooses.
         label_names: the names of the labels, where a query has several.
         class_values: the values that stand for the classes, or nothing where those are numbers.
+        labels_out: the file that it writes its labels to, for itself.
         campaign: None where the queries are given.
     """
 
@@ -105,6 +108,7 @@ class QueryingSettings(CapcSettings):
     owner_name: str = ""
     label_names: tuple[str, ...] = ()
     class_values: tuple[bool | int | str, ...] = ()
+    labels_out: Path | None = None
     campaign: CampaignSettings | None = None
 
 

@@ -22,6 +22,7 @@ from pydantic import BaseModel, ConfigDict
 from mpc.errors import MpcError
 from parties.frame.errors import PartyError
 from parties.frame.private_files import write_private
+from parties.frame.progress import Progress
 from parties.frame.start import python_command
 from parties.learning.model_files.layers_file import read_layers, write_layers
 from parties.learning.models import SKLEARN, Model
@@ -29,6 +30,10 @@ from parties.learning.records import DataError, Records
 from parties.learning.training_settings import TrainingSettings
 
 _FORMAT = 3  # raise it when the same settings would train another model, or its layers are described otherwise
+
+
+OWN_MODEL = "own-model.txt"
+"""What a party is told about its model from a file, in its private folder that outlives the run."""
 
 
 class TrainingError(PartyError):
@@ -102,6 +107,18 @@ def own_report(settings: TrainingSettings, records: Path, cache: Path) -> list[s
         return [str(line) for line in json.loads(path.read_bytes())["lines"]]
     except (OSError, ValueError, KeyError) as error:
         raise DataError(f"{path} cannot be read as a report about a model ({type(error).__name__})") from error
+
+
+def tell_owner(settings: TrainingSettings, cache: Path, folder: Path, progress: Progress) -> None:
+    """Write what the owner of a model from a file is told about it beside the model, for the owner alone.
+
+    The log, which everybody may read, says only where.
+    """
+    if settings.source is None:
+        return
+    lines = own_report(settings, folder / "records.npz", cache)
+    write_private(cache / OWN_MODEL, "".join(f"{line}\n" for line in lines).encode())
+    progress.note(f"what was found about the model is for its owner alone, in {OWN_MODEL} in the private cache")
 
 
 def _read(path: Path, settings: TrainingSettings) -> Model:

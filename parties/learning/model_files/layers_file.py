@@ -66,6 +66,13 @@ _SETTINGS: dict[type[FloatLayer], Callable[[Any], dict[str, Any]]] = {
 _KINDS = {kind.__name__: kind for kind in _SETTINGS}
 
 
+def without_rows(layers: Sequence[FloatLayer], shape: tuple[int, ...]) -> tuple[list[FloatLayer], tuple[int, ...]]:
+    """Return layers and input shape for rows of values where a record is one row anyway."""
+    if shape[:-1] == (1, 1) and layers and isinstance(layers[0], Flatten):
+        return list(layers[1:]), shape[-1:]
+    return list(layers), shape
+
+
 def write_layers(path: Path, layers: Sequence[FloatLayer], shape: tuple[int, ...], classes: Sequence[str] = ()) -> None:
     """Write for the owner alone (0600), atomically."""
     described, arrays = [], {}

@@ -32,17 +32,11 @@ from mpc.inference.models.floats import (
 from mpc.inference.models.floats.layer import pair, reals, sides
 from parties.frame.private_files import write_private
 from parties.learning.labels import Labelling
+from parties.learning.model_files.layers_file import without_rows
 
 OPSET, _IR_VERSION = 17, 8
 INPUT, OUTPUT = "records", "logits"
 _SAMPLES = 16
-
-
-def without_rows(layers: Sequence[FloatLayer], shape: tuple[int, ...]) -> tuple[list[FloatLayer], tuple[int, ...]]:
-    """Return layers and input shape for rows of values where a record is one row anyway."""
-    if shape[:-1] == (1, 1) and layers and isinstance(layers[0], Flatten):
-        return list(layers[1:]), shape[-1:]
-    return list(layers), shape
 
 
 def write_onnx(

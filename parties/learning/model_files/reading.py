@@ -55,7 +55,7 @@ def read_model(source: ModelSource) -> ReadModel:
         warnings.simplefilter("always")
         found = _READERS[source.kind](copy, source)
     versions = [str(one.message).splitlines()[0] for one in caught if "Version" in one.category.__name__]
-    dropped = [f"the {ending} at the end is left out, the largest logit is the same" for ending in found.layers.endings]
+    dropped = [f"the {ending} at the end is left out, which changes no label" for ending in found.layers.endings]
     return ReadModel(found.layers, [*found.words, *dropped, *dict.fromkeys(versions)], found.classes)
 
 
