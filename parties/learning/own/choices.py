@@ -313,13 +313,21 @@ class DataChoices(_Strict):
         return scale
 
     @property
+    def sources(self) -> tuple[Path, ...]:
+        """Every source that there is."""
+        found = [self.records, self.held_out, self.unlabelled]
+        for files in self.parties:
+            found += [files.records, files.held_out, files.unlabelled]
+        return tuple(source for source in found if source is not None)
+
+    @property
     def outputs(self) -> int:
         """The number of classes or labels."""
         return len(self.labels or self.classes)
 
     def agreed(self) -> dict[str, Any]:
         """Return what the parties of a run must agree on, in plain values. It holds no path and no name of a party."""
-        private = {"records", "held_out", "unlabelled", "parties", "path"}
+        private = {"records", "held_out", "unlabelled", "parties", "path", "delimiter"}
         return self.model_dump(mode="json", by_alias=True, exclude=private)
 
 
