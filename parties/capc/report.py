@@ -167,15 +167,16 @@ def _before_and_after(campaigns: Sequence[tuple[str, Report]]) -> Section:
             Series("after", tuple(_percent(_after(accuracy)) for accuracy in accuracies)),
         ), "%", "querying party", most=100.0,
     )  # fmt: skip
+    known = any(compared(query) for _, report in campaigns for query in report["queries"])
     rows = []
     for name, report in campaigns:
         accuracy = report["accuracy"]
         gained = 100 * (_after(accuracy) - accuracy["before"])
         share = "–" if report["label_accuracy"] is None else f"{report['label_accuracy']:.0%}"
-        rows.append(
-            (name, report["strategy"], str(report["own_records"]), str(report["answered"]), share, f"{gained:+.1f}")
-        )
-    headings = ("querying party", "chooses by", "own records", "labels bought", "of them correct", "points gained")
+        bought = (str(report["own_records"]), str(report["answered"]), *((share,) if known else ()))
+        rows.append((name, report["strategy"], *bought, f"{gained:+.1f}"))
+    correct = ("of them correct",) if known else ()
+    headings = ("querying party", "chooses by", "own records", "labels bought", *correct, "points gained")
     text = "Each querying party trains on its own records, asks about others, and trains again with the labels it got."
     return Section("Accuracy", text, (chart, Table("", headings, tuple(rows))))
 

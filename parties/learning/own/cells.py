@@ -35,10 +35,16 @@ _LABEL_BITS: dict[Any, int] = {"0": 0, "1": 1, "0.0": 0, "1.0": 1, "false": 0, "
 
 @dataclass
 class Counts:
-    """What was done to the cells of one file, as counts, which are all that is told of it."""
+    """What was done to the cells of one file, as counts, which are all that is told of it.
+
+    Attributes:
+        cut, filled: by column, how many numbers lay beyond the scale, and how many cells had no value.
+        equal: the columns whose constants are just what the file holds.
+    """
 
     cut: dict[str, int] = field(default_factory=dict)
     filled: dict[str, int] = field(default_factory=dict)
+    equal: list[str] = field(default_factory=list)
 
 
 def refusal(table: Table, row: int, column: str, expected: str, found: object, hint: str = "") -> DataError:

@@ -24,7 +24,14 @@ from pydantic import (
 from parties.frame.plan import PathInFile
 from parties.learning.model_files.choices import ModelFile
 
-ClassValue = bool | int | str
+
+def _class_value(value: Any) -> bool | int | str:
+    if isinstance(value, bool | int | str):
+        return value
+    raise ValueError(f"expected text, a whole number, or true or false, found {value!r}")
+
+
+ClassValue = Annotated[bool | int | str, PlainValidator(_class_value)]
 """The value of a class in the label column. Bool comes before int, because Python takes true for 1."""
 
 Outside = Literal["cut", "refuse"]
@@ -88,6 +95,18 @@ def _scales(value: Any) -> Scales:
     return _scale(value, "")
 
 
+def _missing(value: Any) -> Any:
+    """Return `refuse`, or by column the constant that stands in."""
+    if value == "refuse":
+        return value
+    if not isinstance(value, dict):
+        raise ValueError(f"expected refuse, or columns and what stands in for a value, found {value!r}")
+    for column, constant in value.items():
+        if not isinstance(constant, bool | int | float | str):
+            raise ValueError(f"{column}: expected a number, text, or true or false, found {constant!r}")
+    return value
+
+
 def _plain(scales: Scales) -> Any:
     if isinstance(scales, dict):
         return {name: _plain(one) for name, one in scales.items()}
@@ -113,7 +132,9 @@ def _scale(value: Any, where: str) -> Scale:
         first = error.errors()[0]
         key = "".join(f"{part}: " for part in first["loc"])
         words = first["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
-        raise ValueError(f"{where}{key}{words if words.startswith('expected') else 'expected ' + words}") from None
+        if not words.startswith("expected"):
+            words = f"expected a number {words}, found {first['input']!r}"
+        raise ValueError(f"{where}{key}{words}") from None
 
 
 class ImageChoices(_Strict):
@@ -193,7 +214,7 @@ class DataChoices(_Strict):
     classes: tuple[ClassValue, ...] = ()
     scale: Annotated[Scales, PlainValidator(_scales), PlainSerializer(_plain)] = None
     categories: dict[str, tuple[ClassValue, ...]] = {}
-    missing: Literal["refuse"] | dict[str, float | ClassValue] = "refuse"
+    missing: Annotated[Literal["refuse"] | dict[str, bool | int | float | str], PlainValidator(_missing)] = "refuse"
     image: ImageChoices | None = None
     delimiter: str = Field(",", min_length=1, max_length=1)
     id: str | None = None
@@ -320,13 +341,21 @@ class DataChoices(_Strict):
         return scale
 
     @property
+    def sources(self) -> tuple[Path, ...]:
+        """Every source that there is."""
+        found = [self.records, self.held_out, self.unlabelled]
+        for files in self.parties:
+            found += [files.records, files.held_out, files.unlabelled]
+        return tuple(source for source in found if source is not None)
+
+    @property
     def outputs(self) -> int:
         """The number of classes or labels."""
         return len(self.labels or self.classes)
 
     def agreed(self) -> dict[str, Any]:
         """Return what the parties of a run must agree on, in plain values. It holds no path and no name of a party."""
-        private = {"records", "held_out", "unlabelled", "parties", "path", "id"}
+        private = {"records", "held_out", "unlabelled", "parties", "path", "delimiter", "id"}
         return self.model_dump(mode="json", by_alias=True, exclude=private)
 
 

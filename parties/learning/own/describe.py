@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,6 +23,7 @@ from parties.learning.own.tables import Table, read_table
 from parties.learning.records import DataError
 
 _FEW = 10  # different values of a column that may be classes or categories
+_CODE = re.compile(r"0[0-9]")  # leading zeros belong to codes, not to numbers
 
 
 def described(path: Path, delimiter: str = ",", label: str | None = None) -> list[str]:
@@ -55,7 +57,8 @@ class _Column:
         different = Counter(self._present.tolist())
         if len(different) <= _FEW:
             self.values = sorted(different, key=str)
-        if len(numbers):
+        coded = any(isinstance(value, str) and _CODE.match(value) for value in different)
+        if len(numbers) and not coded:
             self.bounds = _outwards(numbers)
         self.different = len(different)
 

@@ -7,6 +7,7 @@ has one for each of its values.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 from parties.learning.labels import Labels
 from parties.learning.own import cells, pictures
 from parties.learning.own.cells import Counts, Numbers
-from parties.learning.own.choices import DataChoices
+from parties.learning.own.choices import DataChoices, Scale
 from parties.learning.own.loader import loader
 from parties.learning.own.tables import Table, read_table
 from parties.learning.records import AskedRecords, DataError, Records
@@ -32,8 +33,13 @@ class Reader:
         self._choices = choices
         self._load = None if choices.loader is None else loader(choices)
         self.notes: list[str] = []
-        self.left_out: dict[str, int] = {}
+        self.left_out: dict[Path, int] = {}
         self._read: dict[Path, AskedRecords] = {}
+        self._top = Path(os.path.commonpath([source.absolute().parent for source in choices.sources]))
+
+    def named(self, path: Path) -> str:
+        """Return a source's name in notes, which begins below the folder that holds all sources."""
+        return str(path.absolute().relative_to(self._top)) if self._top in path.absolute().parents else path.name
 
     def records(self, path: Path) -> Records:
         """Read a source whose records must all have labels. Raises `DataError`."""
@@ -77,9 +83,8 @@ class Reader:
         table = read_table(path, [*choices.features, *labels], choices.delimiter)
         planes = [self._inputs(table, column, counts) for column in choices.features]
         if table.others:
-            self.left_out[path.name] = len(table.others)
+            self.left_out[path] = len(table.others)
         self._tell(path, counts)
-        self._compare_constants(table)
         return np.concatenate(planes, axis=1)[:, None, None], self._labels(table)
 
     def _inputs(self, table: Table, column: str, counts: Counts) -> Numbers:
@@ -89,6 +94,8 @@ class Reader:
             found = cells.filled(table, column, choices.missing, "a number", counts)
             values = cells.numbers(table, column, found)
             scale = choices.scale_of(column)
+            if _computed_from(values, scale):
+                counts.equal.append(column)
             return cells.scaled(table.path, column, values, scale.bounds, scale.outside, counts)[:, None]
         values_of = choices.categories[column]
         found = cells.filled(table, column, choices.missing, f"one of {', '.join(map(str, values_of))}", counts)
@@ -116,24 +123,6 @@ class Reader:
             return np.stack([cells.bits(table, name) for name in names], axis=1)
         return cells.one_of(table, names[0], table.columns[names[0]], choices.classes)
 
-    def _compare_constants(self, table: Table) -> None:
-        """Note constants that equal what this file holds, because they reveal something of private records."""
-        equal = 0
-        for column in self._choices.numbers:
-            values = table.columns[column]
-            if cells.absent(values).any():
-                continue
-            numbers, scale = cells.numbers(table, column, values), self._choices.scale_of(column)
-            pairs = [(scale.minimum, numbers.min()), (scale.maximum, numbers.max())]
-            if scale.mean is not None:
-                pairs = [(scale.mean, numbers.mean())]
-            equal += all(stated is not None and np.isclose(stated, own, _EQUAL, 0) for stated, own in pairs)
-        if equal:
-            self.notes.append(
-                f"scale: the constants of {equal} of {len(self._choices.numbers)} columns equal what {table.path.name} "
-                "holds. Constants that were computed from private records reveal something of them to all parties"
-            )
-
     def _tell(self, path: Path, counts: Counts) -> None:
         for words, by_column in (
             ("numbers were cut to the stated scale", counts.cut),
@@ -141,7 +130,13 @@ class Reader:
         ):
             if by_column:
                 what = f"{sum(by_column.values())} {words} in {len(by_column)} columns"
-                self.notes.append(f"{path.name}: {what}")
+                self.notes.append(f"{self.named(path)}: {what}")
+        if counts.equal:
+            self.notes.append(
+                f"scale: the constants of {len(counts.equal)} of {len(self._choices.numbers)} columns equal what "
+                f"{self.named(path)} holds. Constants that were computed from private records reveal something of them "
+                "to all parties"
+            )
 
     # -- images and arrays -------------------------------------------------------------------------------------------
 
@@ -151,7 +146,7 @@ class Reader:
         if choices.labels:
             raise DataError(f"{path}: expected an NPZ file, whose images may have several labels, found a folder")
         images, labels, counts = pictures.read_folder(path, choices.image, choices.classes)
-        self.notes += [f"{path.name}: {count} {what}" for what, count in counts.items()]
+        self.notes += [f"{self.named(path)}: {count} {what}" for what, count in counts.items()]
         return self._ranged(path, images), labels
 
     def _images(self, path: Path) -> tuple[NDArray[Any], Labels | None]:
@@ -205,6 +200,14 @@ class Reader:
                 f"{labels.min()}..{labels.max()}"
             )
         return images, whole
+
+
+def _computed_from(values: Numbers, scale: Scale) -> bool:
+    """Tell whether the constants of a scale are the smallest and largest of these numbers, or their mean."""
+    pairs = [(scale.minimum, values.min()), (scale.maximum, values.max())]
+    if scale.mean is not None:
+        pairs = [(scale.mean, values.mean())]
+    return all(stated is not None and bool(np.isclose(stated, own, _EQUAL, 0)) for stated, own in pairs)
 
 
 def _arrays(path: Path, columns: dict[str, NDArray[Any]]) -> Table:

@@ -29,7 +29,7 @@ def own_dataset(choices: DataChoices) -> Dataset:
         pool = reader.records(choices.records)
         test = None if choices.held_out is None else reader.records(choices.held_out)
         unlabelled = None if choices.unlabelled is None else reader.asked(choices.unlabelled)
-        sources = [_Owner(choices.records.name, pool, unlabelled, test)]
+        sources = [_Owner(reader.named(choices.records), pool, unlabelled, test)]
     else:
         sources = [_of_party(reader, files) for files in choices.parties]
     _check_shapes(sources)
@@ -89,7 +89,7 @@ class _Owner:
 
 def _of_party(reader: Reader, files: PartyFiles) -> _Owner:
     return _Owner(
-        files.name or files.records.name,
+        files.name or reader.named(files.records),
         reader.records(files.records),
         None if files.unlabelled is None else reader.asked(files.unlabelled),
         None if files.held_out is None else reader.records(files.held_out),
@@ -104,8 +104,8 @@ def _check_shapes(owners: list[_Owner]) -> None:
 
 
 def _left_out(reader: Reader) -> Iterable[str]:
-    if reader.left_out:
-        files = [f"{count} in {name}" for name, count in reader.left_out.items()]
+    if left_out := [(reader.named(path), count) for path, count in reader.left_out.items()]:
+        files = [f"{count} in {name}" for name, count in left_out]
         yield f"columns that are not among the features are not used: {_some(files)}"
 
 
@@ -118,12 +118,12 @@ def _private(choices: DataChoices) -> Iterable[str]:
 
 def _overlaps(owners: list[_Owner]) -> Iterable[str]:
     """Note records that are trained on and also asked about or measured on, which makes accuracy look better."""
-    trained = {owner.name: _marks(owner.records) for owner in owners}
-    everybody = set().union(*trained.values())
-    for owner in owners:
+    trained = [_marks(owner.records) for owner in owners]
+    everybody = set().union(*trained)
+    for owner, trained_on in zip(owners, trained, strict=True):
         for key, records in owner.asked:
             marks = _marks(records)
-            shared, own = len(marks & everybody), len(marks & trained[owner.name])
+            shared, own = len(marks & everybody), len(marks & trained_on)
             if shared:
                 yield (
                     f"{owner.name}: {shared} of the {len(marks)} different records in {key} are also among training "

@@ -82,7 +82,7 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "an empty range": ({"scale": {"minimum": 1, "maximum": 1}}, "a minimum below the maximum, found 1 and 1"),
     "an unknown constant": ({"scale": {"minimum": 0, "max": 1}}, "expected some of minimum, .*, found max"),
     "a word": ({"scale": {"minimum": "low", "maximum": 1}}, "minimum: expected a number, found 'low'"),
-    "no deviation": ({"scale": {"mean": 1, "deviation": 0}}, "deviation: expected greater than 0"),
+    "no deviation": ({"scale": {"mean": 1, "deviation": 0}}, "deviation: expected a number greater than 0, found 0"),
     "a feature twice": ({"features": ["a", "a"]}, "expected every column once, found 'a' twice"),
     "no features": ({"features": []}, "features: expected the columns that the network gets, or `image`"),
     "the label as feature": ({"features": ["diagnosis"]}, "features: expected no label among them"),
@@ -122,7 +122,10 @@ def test_records_that_make_no_sense_are_refused_in_a_sentence(tmp_path: Path, na
         ({"image": {"size": [8]}}, r"data\.image\.size\.1: expected a value, found nothing"),
         ({"image": {"size": [8, 8], "color": "grey"}}, r"data\.image\.color: unknown key .* did you mean 'colour'"),
         ({"features": "a"}, r"data\.features: expected a list, found 'a'"),
-        ({"classes": [1.5, 2]}, r"data\.classes"),
+        ({"classes": [1.5, 2]}, r"data\.classes\.0: expected text, a whole number, or true or false, found 1\.5"),
+        ({"missing": "fill"}, r"data\.missing: expected refuse, or columns and what stands in .* found 'fill'"),
+        ({"missing": {"a": [1]}}, r"data\.missing: a: expected a number, text, or true or false, found \[1\]"),
+        ({"delimiter": "ab"}, r"data\.delimiter: expected at most 1 characters, found 'ab'"),
     ],
 )
 def test_a_mistake_within_data_is_named_by_its_place(tmp_path: Path, data: dict[str, Any], words: str) -> None:
