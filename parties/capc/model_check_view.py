@@ -79,8 +79,8 @@ def refusal_text(found: Mapping[str, Any]) -> str:
 
 def check_lines(found: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Yield what was found as names and values."""
-    for word in found["words"]:
-        yield "note", word
+    for place, word in enumerate(found["words"], 1):
+        yield f"note {place}", word
     for place, layer in enumerate(found["layers"]):
         yield f"layer {place}", f"{layer['layer']} gives {' x '.join(map(str, layer['output']))}"
     yield "comparisons", f"{found['relus']:,} values go through a ReLU or a maximum"

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import json
 import pickle
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -184,6 +186,21 @@ def test_code_in_a_file_does_not_run(kind: str, tmp_path: Path) -> None:
         write_skops(_Harm(mark), path)
     with pytest.raises(ParameterError, match=r"does not load|types of scikit-learn"):
         convert(settings(source_of(path, **more)), Records(np.zeros((1, 1, 1, 30), np.float32), np.zeros(1, np.int64)))
+    assert not mark.exists()
+
+
+def test_a_program_with_code_in_it_is_not_loaded_without_trust(tmp_path: Path) -> None:
+    """`torch.export.load` runs a pickle that lies among the sample inputs, as was tried with torch 2.13."""
+    whole, path, mark = io.BytesIO(), tmp_path / "net.pt2", tmp_path / "mark"
+    torch.export.save(torch.export.export(nn.Linear(30, 2), (torch.rand(1, 30),)), whole)
+    harm = io.BytesIO()
+    torch.save(_Harm(mark), harm)
+    with zipfile.ZipFile(whole) as old, zipfile.ZipFile(path, "w") as new:
+        for one in old.infolist():
+            content = harm.getvalue() if "sample_inputs" in one.filename else old.read(one.filename)
+            new.writestr(one.filename, content)
+    with pytest.raises(ConfigError, match=r"cannot run code, found one by torch\.export"):
+        source_of(path)
     assert not mark.exists()
 
 
