@@ -16,6 +16,7 @@ import msgspec
 
 from mpc.capc.parameters import PublicParameters
 from mpc.dp.accountant import epsilon
+from mpc.extras import missing
 from parties.capc.accounts import account_name
 from parties.capc.budget_view import LEDGER, ODOMETER
 from parties.capc.casting import GUARDIAN_NAME, RoleAssignment, SplitData, training_settings
@@ -25,6 +26,7 @@ from parties.frame.errors import ConfigError
 from parties.frame.plan import Process, Run, RunFolders
 from parties.frame.settings import Address, Peer
 from parties.learning.datasets import Dataset
+from parties.learning.training import missing_to_train, model_path
 from parties.learning.training_settings import TrainingSettings
 from parties.ledger import Ledger
 
@@ -134,6 +136,20 @@ class Processes:
                 Process(name, "parties.capc.server", settings, "Servers (answering parties)", settings.listen.port)
             )
         return processes
+
+    def refuse_missing(self) -> None:
+        """Raise `ConfigError` where a package is not installed that a party would need in this run."""
+        if self._config.aggregation == "paillier" and (complaint := missing("phe", "aggregation by paillier")):
+            raise ConfigError(f"aggregation: {complaint}. `--aggregation direct` needs none.")
+        servers, folders = enumerate(self._roles.servers.items()), self._run.folders
+        jobs = [(self._training(index, owner), owner, folders.cache(name)) for index, (name, owner) in servers]
+        if self._config.strategy != "given":
+            clients = self._roles.clients.items()
+            jobs += [(self._training(owner, owner), owner, folders.cache(name)) for name, owner in clients]
+        for settings, owner, cache in jobs:
+            complaint = missing_to_train(settings)
+            if complaint and not model_path(settings, self._data.owned[owner], cache).exists():
+                raise ConfigError(f"models: {complaint}.")
 
     def refuse_empty(self) -> None:
         """Raise `ConfigError` where earlier runs have left no querying party anything to get."""

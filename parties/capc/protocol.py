@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from parties.capc import summary
-from parties.capc.budget_view import budget_view
 from parties.capc.casting import RoleAssignment, data_folder, public_parameters, split_data
 from parties.capc.config import CapcConfig
 from parties.capc.processes import Processes
 from parties.capc.report import STEPS
-from parties.capc.simulation import SimulationOptions, simulation_lines
 from parties.frame.plan import Command, Plan, Run, Summary
 from parties.learning.datasets import load_dataset
 from parties.learning.models import architecture
@@ -29,8 +26,17 @@ class Capc:
     def commands(self) -> Mapping[str, Command]:
         """What can be shown without a run."""
         return {
-            "budget": Command("show what each querying party has spent of its privacy budget", budget_view),
-            "simulation": Command("run a campaign in the clear, in one process", simulation_command, SimulationOptions),
+            "budget": Command(
+                "show what each querying party has spent of its privacy budget",
+                "parties.capc.budget_view:budget_view",
+                group="look at runs",
+            ),
+            "simulation": Command(
+                "run a campaign in the clear, in one process",
+                "parties.capc.simulation:simulation",
+                "parties.capc.simulation:SimulationOptions",
+                "try settings",
+            ),
         }
 
     def plan(self, config: CapcConfig, run: Run) -> Plan:
@@ -50,6 +56,7 @@ class Capc:
         data = split_data(config, dataset)
         roles = RoleAssignment.of(config)
         processes = Processes(config, run, dataset, parameters, data, roles)
+        processes.refuse_missing()
         processes.refuse_empty()
         for name, owner in (roles.clients | roles.servers).items():
             data.owned[owner].write(run.folders.party(name) / "records.npz")
@@ -71,9 +78,3 @@ class Capc:
 
 
 PROTOCOL = Capc()
-
-
-def simulation_command(config: CapcConfig, _: Path, options: SimulationOptions) -> Summary:
-    """Return what every querying party would gain, and the average, for each experiment seed."""
-    config = config.model_copy(update={"data_dir": data_folder(config)})
-    return Summary(tuple(simulation_lines(config, options.seeds)))

@@ -8,14 +8,11 @@ which is so in no run. Without noise its labels are those of a run. With noise i
 
 from __future__ import annotations
 
-import argparse
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import yaml
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -26,9 +23,10 @@ from mpc.dp.data_dependent import data_dependent_epsilon
 from mpc.randomness import SYSTEM, Randomness
 from mpc.ring import Ring
 from parties.capc.campaign import Accuracy
-from parties.capc.casting import RoleAssignment, public_parameters, split_data, training_settings
+from parties.capc.casting import RoleAssignment, data_folder, public_parameters, split_data, training_settings
 from parties.capc.config import CapcConfig
 from parties.frame.errors import ConfigError
+from parties.frame.plan import Summary
 from parties.learning.datasets import Dataset, load_dataset
 from parties.learning.labels import Labels
 from parties.learning.models import Model
@@ -205,17 +203,7 @@ def simulation_lines(config: CapcConfig, seeds: str) -> Iterator[tuple[str, str]
     yield "average", f"{before:.3f} -> {after:.3f}, {100 * (after - before):+.1f} points"
 
 
-def main() -> None:
-    """Print what every querying party gained, and the average."""
-    parser = argparse.ArgumentParser(description="Run a campaign in the clear.")
-    parser.add_argument("--config", type=Path, required=True, help="YAML file with a campaign")
-    parser.add_argument("--seeds", default="0", help="experiment seeds, comma-separated")
-    arguments = parser.parse_args()
-    keys = yaml.safe_load(arguments.config.read_text())["capc"]
-    keys["data_dir"] = keys.get("data_dir") or os.environ.get("CAPC_DATA_DIR")
-    for name, value in simulation_lines(CapcConfig(**keys), arguments.seeds):
-        print(f"{name}: {value}")
-
-
-if __name__ == "__main__":
-    main()
+def simulation(config: CapcConfig, _: Path, options: SimulationOptions) -> Summary:
+    """Return what every querying party would gain, and the average, for each experiment seed."""
+    config = config.model_copy(update={"data_dir": data_folder(config)})
+    return Summary(tuple(simulation_lines(config, options.seeds)))

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
+from mpc.extras import missing
 from parties.frame.errors import PartyError
 from parties.frame.start import python_command
 from parties.learning.models import SKLEARN, Model
@@ -80,8 +81,21 @@ def _turn(slot: Path) -> Iterator[None]:
         yield
 
 
+def missing_to_train(settings: TrainingSettings) -> str:
+    """Return what is wrong where the framework that would train this model is not installed, or nothing."""
+    if settings.architecture in SKLEARN:
+        return ""
+    complaint = missing("torch", f"training {settings.architecture}")
+    return complaint and f"{complaint}; models that scikit-learn trains are {', '.join(SKLEARN)}"
+
+
 def train(settings: TrainingSettings, records: Records) -> Model:
-    """Train by the framework that the architecture belongs to. The same input gives the same weights."""
+    """Train by the framework that the architecture belongs to. The same input gives the same weights.
+
+    Raises `TrainingError` where that framework is not installed.
+    """
+    if complaint := missing_to_train(settings):
+        raise TrainingError(f"{complaint}.")
     if settings.architecture in SKLEARN:
         from parties.learning.training_sklearn import fit  # noqa: PLC0415  only the child pays for it
     else:
@@ -92,7 +106,10 @@ def train(settings: TrainingSettings, records: Records) -> Model:
 def main() -> None:
     """Run the child. A `TrainingJob` comes on standard input."""
     job = TrainingJob.model_validate_json(sys.stdin.read())
-    train(job.settings, Records.read(job.records)).write(job.model)
+    try:
+        train(job.settings, Records.read(job.records)).write(job.model)
+    except TrainingError as error:
+        sys.exit(str(error))
 
 
 if __name__ == "__main__":

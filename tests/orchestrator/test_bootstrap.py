@@ -92,7 +92,8 @@ def test_the_digest_follows_the_sources(bootstrap: ModuleType, tmp_path: Path) -
 
 
 def test_it_reads_the_build_requirements(bootstrap: ModuleType) -> None:
-    assert [bootstrap.bare_name(line) for line in bootstrap.build_requirements()] == ["scikit-build-core", "nanobind"]
+    for key, names in (("requires", ["scikit-build-core", "nanobind"]), ("train", ["torch"])):
+        assert [bootstrap.bare_name(line) for line in bootstrap.requirements(key)] == names
 
 
 def test_the_makefile_calls_it() -> None:

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from mpc.errors import ParameterError
+from mpc.extras import needed
 from mpc.inference.models.convert_torch_calls import FUNCTIONS, METHODS, Call
 from mpc.inference.models.converted import DOUBLE, SINGLE, ConvertedLayers, require
 from mpc.inference.models.floats import (
@@ -51,10 +52,7 @@ def from_torch(module: Any) -> ConvertedLayers:
         ParameterError: a call, a module or a setting that is not supported, calls that are no chain, or a module that
             ``torch.fx`` cannot follow, with its place and name.
     """
-    try:
-        import torch  # noqa: PLC0415 - the model's owner has it
-    except ImportError as error:
-        raise ParameterError("expected the package torch for a torch module") from error
+    torch = needed("torch", "a torch module")
     require(isinstance(module, torch.nn.Module), "from_torch", "a torch.nn.Module", type(module).__name__)
     source = f"the module {type(module).__name__}"
     _refuse_hooks(torch, module)
