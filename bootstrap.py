@@ -142,14 +142,13 @@ def install_torch(pip: "list[str]") -> None:
     own_index = ["--index-url", CPU_WHEELS]
     for where in ([TRIED_TORCH], [wanted, *own_index]):
         command = [*pip, "--no-deps", "--only-binary", ":all:", *where]
-        if subprocess.run(command, capture_output=True, check=False).returncode == 0:
+        if succeeds(command):
             return
     say(f"found no torch without CUDA at {CPU_WHEELS}: pip takes what it finds, which may be gigabytes")
 
 
 def has_torch() -> bool:
-    command = [str(PYTHON), "-c", "import importlib.util, sys; sys.exit(importlib.util.find_spec('torch') is None)"]
-    return subprocess.run(command, check=False).returncode == 0
+    return succeeds([str(PYTHON), "-c", "import importlib.util, sys; sys.exit(not importlib.util.find_spec('torch'))"])
 
 
 def build_native() -> None:
@@ -272,11 +271,21 @@ def clean() -> None:
 # -- small things ----------------------------------------------------------------------------------------------------
 
 
-def execute(command: "list[str]", quiet: bool = False, **variables: str) -> None:
-    """Run a command in the project's folder with `.venv/bin` first on the path; a failure ends the program."""
+def succeeds(command: "list[str]") -> bool:
+    return subprocess.run(command, cwd=ROOT, env=surroundings(), capture_output=True, check=False).returncode == 0
+
+
+def surroundings(**variables: str) -> "dict[str, str]":
+    """The environment of a command, with `.venv/bin` first on the path and none of the user's modules."""
     environment = {**os.environ, **variables}
     environment["PATH"] = f"{ENVIRONMENT / 'bin'}{os.pathsep}{environment.get('PATH', os.defpath)}"
     environment.pop("PYTHONPATH", None)
+    return environment
+
+
+def execute(command: "list[str]", quiet: bool = False, **variables: str) -> None:
+    """Run a command in the project's folder with `.venv/bin` first on the path; a failure ends the program."""
+    environment = surroundings(**variables)
     program = shutil.which(command[0], path=environment["PATH"]) or command[0]
     output = subprocess.PIPE if quiet else None
     done = subprocess.run(

@@ -8,13 +8,14 @@ which is so in no run. Without noise its labels are those of a run. With noise i
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from mpc.capc.clear import labels_of
 from mpc.capc.release import answered
@@ -174,10 +175,16 @@ class SimulationOptions(BaseModel):
 
     seeds: str = Field(
         "0",
-        pattern=r"^\d+(,\d+)*$",
         description="experiment seeds, comma-separated",
         json_schema_extra={"flag": True, "unit": "numbers"},
     )
+
+    @field_validator("seeds")
+    @classmethod
+    def _numbers(cls, value: str) -> str:
+        if not re.fullmatch("[0-9]+(,[0-9]+)*", value):
+            raise ValueError(f"expected whole numbers with commas between them, such as 0,1,2, found {value!r}")
+        return value
 
 
 def simulation_lines(config: CapcConfig, seeds: str) -> Iterator[tuple[str, str]]:
