@@ -22,7 +22,7 @@ from parties.frame.errors import PartyError
 def main(arguments, name):
     if "fail" in arguments:
         raise PartyError("it is of no use.")
-    print(name, *arguments)
+    print(name, arguments)
     return 3
 """
 
@@ -46,7 +46,7 @@ def test_a_program_is_imported_when_it_is_called_and_gets_its_own_arguments(
     line: CommandLine, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main({}, ["watch", "--players", "x"], line) == 3
-    assert capsys.readouterr().out == "play watch --players x\n"
+    assert capsys.readouterr().out == "play watch ['--players', 'x']\n"
     del sys.modules["a_program_of_its_own"]
     with redirect_stdout(io.StringIO()) as said:
         assert main({"game": Game()}, ["--help"], line) == 0
@@ -59,7 +59,7 @@ def test_a_program_is_imported_when_it_is_called_and_gets_its_own_arguments(
 def test_a_program_may_have_two_words(line: CommandLine, capsys: pytest.CaptureFixture[str]) -> None:
     assert main({}, ["watch", "again", "now"], line) == 3
     assert main({}, ["watch", "now", "again"], line) == 3
-    assert capsys.readouterr().out == "play watch again now\nplay watch now again\n"
+    assert capsys.readouterr().out == "play watch again ['now']\nplay watch ['now', 'again']\n"
 
 
 def test_a_program_that_fails_is_one_sentence(line: CommandLine, capsys: pytest.CaptureFixture[str]) -> None:
