@@ -99,18 +99,12 @@ def test_what_needs_one_of_them_says_so_and_how_to_get_it(bare: Path, tmp_path: 
     ]
 
 
-def test_parties_that_train_with_scikit_learn_and_add_up_directly_need_neither(python: Path, tmp_path: Path) -> None:
-    done = start(
-        python,
-        tmp_path,
-        "--aggregation",
-        "direct",
-        "--models",
-        "logistic-regression",
-        "--dp_noise_scale",
-        "0",
-        "--json",
-    )
+@pytest.mark.parametrize("preprocessing", ["he", pytest.param("dealer", marks=pytest.mark.slow)])
+def test_parties_that_train_with_scikit_learn_and_add_up_directly_need_neither(
+    preprocessing: str, python: Path, tmp_path: Path
+) -> None:
+    flags = ("--aggregation", "direct", "--models", "logistic-regression", "--preprocessing", preprocessing, "--json")
+    done = start(python, tmp_path, *flags)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["protocol"] == "capc"
 
