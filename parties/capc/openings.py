@@ -22,7 +22,7 @@ from mpc.capc.batches import State
 from mpc.ring import Words
 from parties.frame.errors import PartyError
 from parties.frame.journal import JournalError, OpenJournal, locked
-from parties.frame.private_files import make_private_folder, write_private
+from parties.frame.private_files import make_private_folder, remove_unfinished, write_private
 
 MOST_REPEATS = 3
 """How often step 3 of one batch is repeated. A party that lost its labels more often pays for another batch."""
@@ -99,6 +99,7 @@ class PartyOpenings:
     def _journal(self) -> Iterator[OpenJournal]:
         try:
             with locked(make_private_folder(self.folder) / "opened.jsonl") as journal:
+                remove_unfinished(self.folder)  # shares are written under this lock alone
                 yield journal
         except (JournalError, OSError, msgspec.DecodeError, msgspec.ValidationError) as error:
             raise OpeningsError(f"expected the guardian's notes in {self.folder}, found: {error}") from error

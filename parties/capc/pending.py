@@ -16,7 +16,7 @@ import numpy as np
 from mpc.capc.batches import NO_BATCH, draw_name
 from mpc.ring import Words
 from parties.frame.errors import PartyError
-from parties.frame.private_files import write_private
+from parties.frame.private_files import make_private_folder, remove_unfinished, write_private
 
 
 class PendingError(PartyError):
@@ -54,12 +54,14 @@ class Batch:
 
 
 class PendingBatch:
-    """The file. Without `durable` nothing is written, and every batch is a new one."""
+    """The file, in a folder of its own. Without `durable` nothing is written, and every batch is a new one."""
 
-    def __init__(self, path: Path, *, durable: bool) -> None:
-        self._path = path
+    def __init__(self, folder: Path, *, durable: bool) -> None:
+        self._path = path = folder / "batch.json"
         self._durable = durable
         self._content: _Content | None = None
+        if durable:
+            remove_unfinished(make_private_folder(folder))
         if durable and path.exists():
             try:
                 self._content = msgspec.json.decode(path.read_bytes(), type=_Content)

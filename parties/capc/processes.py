@@ -98,7 +98,7 @@ class Processes:
         """Return where a querying party keeps an unfinished batch, beside its campaign's answers or in its own run."""
         campaign = self._campaign(name, owner)
         folder = self._run.folders.party(name).resolve()
-        return folder / "pending.json" if campaign is None else campaign.answers.with_suffix(".pending.json")
+        return folder / "pending" if campaign is None else campaign.answers.with_suffix(".pending")
 
     def guardian(self) -> Process:
         """Return the privacy guardian."""

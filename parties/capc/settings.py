@@ -91,7 +91,7 @@ class QueryingSettings(CapcSettings):
     Attributes:
         servers: the answering parties that it asks.
         guardian: the privacy guardian.
-        pending: the file, in its private folder, of a batch that it has asked for and has no labels of.
+        pending: its private folder for a batch that it has asked for and has no labels of.
         first_query: it asks about the test images from here on, unless a campaign chooses.
         label_names: the names of the labels, where a query has several.
         campaign: None where the queries are given.

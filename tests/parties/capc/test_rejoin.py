@@ -111,9 +111,11 @@ def test_a_guardian_that_died_between_share_and_note_has_opened_nothing(tmp_path
     openings._keep(batch, SHARE)
     with (openings.folder / "opened.jsonl").open("ab") as journal:
         journal.write(b'{"account": "party-0-o')  # torn
+    (openings.folder / ".new-abc").write_bytes(b"share")  # and a share that was being written
     assert openings.state(ACCOUNT, batch) == "open"
     openings.open(ACCOUNT, batch, SHARE + 5)
     assert (openings.open_again(ACCOUNT, batch) == SHARE + 5).all()
+    assert not (openings.folder / ".new-abc").exists()
 
 
 def guardians_account(channel: object, folder: Path) -> GuardiansAccount:
@@ -178,12 +180,12 @@ def test_only_rules_that_look_at_nothing_but_noisy_counts_are_repeated() -> None
 
 
 def test_a_party_that_comes_back_asks_for_the_same_batch(tmp_path: Path) -> None:
-    path = tmp_path / "pending.json"
+    path = tmp_path / "pending"
     pending = PendingBatch(path, durable=True)
     assert pending.name == NO_BATCH
     batch = pending.next(QUERIES, 2)
     assert (batch.queries, batch.share, len(batch.name)) == (2, None, 16)
-    assert path.stat().st_mode & 0o777 == 0o600
+    assert (path / "batch.json").stat().st_mode & 0o777 == 0o600
     again = PendingBatch(path, durable=True)
     assert again.name == batch.name
     assert again.next(QUERIES, 4).queries == 2  # whatever a batch may have by now
@@ -193,12 +195,12 @@ def test_a_party_that_comes_back_asks_for_the_same_batch(tmp_path: Path) -> None
     assert kept.share is not None
     assert (kept.share == SHARE).all()
     again.finish()
-    assert not path.exists()
+    assert list(path.iterdir()) == []
     assert again.next(QUERIES[2:], 2).name != batch.name
 
 
 def test_a_batch_that_the_guardian_cut_comes_back_as_it_was_granted(tmp_path: Path) -> None:
-    path = tmp_path / "pending.json"
+    path = tmp_path / "pending"
     pending = PendingBatch(path, durable=True)
     name = pending.next(QUERIES, 4).name
     pending.grant(QUERIES, 3)
@@ -207,19 +209,19 @@ def test_a_batch_that_the_guardian_cut_comes_back_as_it_was_granted(tmp_path: Pa
 
 
 def test_other_queries_are_not_asked_by_an_old_name(tmp_path: Path) -> None:
-    path = tmp_path / "pending.json"
+    path = tmp_path / "pending"
     old = PendingBatch(path, durable=True).next(QUERIES, 2)
     assert PendingBatch(path, durable=True).next(QUERIES[1:], 2).name != old.name
 
 
 def test_a_file_that_cannot_be_read_is_a_sentence(tmp_path: Path) -> None:
-    (tmp_path / "pending.json").write_bytes(b"{")
+    (tmp_path / "batch.json").write_bytes(b"{")
     with pytest.raises(PendingError, match="expected an unfinished batch in"):
-        PendingBatch(tmp_path / "pending.json", durable=True)
+        PendingBatch(tmp_path, durable=True)
 
 
 def test_without_rejoining_nothing_is_written(tmp_path: Path) -> None:
-    pending = PendingBatch(tmp_path / "pending.json", durable=False)
+    pending = PendingBatch(tmp_path / "pending", durable=False)
     pending.next(QUERIES, 2)
     pending.keep(SHARE)
     assert list(tmp_path.iterdir()) == []
@@ -267,4 +269,4 @@ def test_a_party_that_is_killed_and_comes_back_costs_nothing_again(
         for owner in (1, 2):
             assert sum(ledger_entries(durable / f"owner-{owner}" / "odometer.jsonl")) == 6
         assert [path.name for path in (durable / "privacy-guardian" / "openings").iterdir()] == ["opened.jsonl"]
-        assert not (run.folders.party("client") / "pending.json").exists()
+        assert list((run.folders.party("client") / "pending").iterdir()) == []
