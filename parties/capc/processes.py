@@ -62,6 +62,7 @@ class Processes:
             **self._common(name),
             servers=tuple(self._peer(server) for server in self._roles.answering(owner)),
             guardian=self._peer(GUARDIAN_NAME),
+            pending=self._pending(name, owner),
             first_query=self._config.first_query,
             label_names=self._dataset.label_names,
             campaign=self._campaign(name, owner),
@@ -95,6 +96,12 @@ class Processes:
             training_slot=_training_slot(folders, owner),
         )
 
+    def _pending(self, name: str, owner: int) -> Path:
+        """Return where a querying party keeps an unfinished batch, beside its campaign's answers or in its own run."""
+        campaign = self._campaign(name, owner)
+        folder = self._run.folders.party(name).resolve()
+        return folder / "pending" if campaign is None else campaign.answers.with_suffix(".pending")
+
     def guardian(self) -> Process:
         """Return the privacy guardian."""
         turns = [
@@ -111,6 +118,7 @@ class Processes:
             listen=self._address(GUARDIAN_NAME),
             turns=tuple(turns),
             ledger=(self._run.folders.durable(GUARDIAN_NAME) / LEDGER).resolve(),
+            openings=(self._run.folders.durable(GUARDIAN_NAME) / "openings").resolve(),
         )
         return Process(
             GUARDIAN_NAME, "parties.capc.privacy_guardian", settings, "Privacy guardian", settings.listen.port
@@ -206,6 +214,7 @@ class Processes:
             "delta": config.delta,
             "epsilon_budget": config.epsilon_budget,
             "owner_epsilon_budget": config.owner_epsilon_budget,
+            "rejoin_s": config.rejoin_s,
         }
 
     def _address(self, name: str) -> Address:

@@ -43,6 +43,8 @@ class CapcSettings(PartySettings):
         delta: that every epsilon is counted at.
         epsilon_budget: the epsilon that one querying party may spend in all. None keeps its account without a limit.
         owner_epsilon_budget: the epsilon that one data owner's records may lose in all. None as above.
+        rejoin_s: for how many seconds a querying party tries again when it has lost another party. 0 is not at all, and
+            then every request is charged.
     """
 
     parameters: Parameters
@@ -52,11 +54,12 @@ class CapcSettings(PartySettings):
     delta: Decimal
     epsilon_budget: float | None
     owner_epsilon_budget: float | None
+    rejoin_s: float
 
     def digest(self) -> str:
         """Return a digest of all that the parties of a run must agree on, for the hello."""
         agreed = (self.parameters.digest(), self.n_queries, self.batch_size, self.pool)
-        privacy = (self.delta.normalize(), self.epsilon_budget, self.owner_epsilon_budget)
+        privacy = (self.delta.normalize(), self.epsilon_budget, self.owner_epsilon_budget, self.rejoin_s > 0)
         return hashlib.sha256(" ".join(map(str, agreed + privacy)).encode()).hexdigest()
 
 
@@ -88,6 +91,7 @@ class QueryingSettings(CapcSettings):
     Attributes:
         servers: the answering parties that it asks.
         guardian: the privacy guardian.
+        pending: its private folder for a batch that it has asked for and has no labels of.
         first_query: it asks about the test images from here on, unless a campaign chooses.
         label_names: the names of the labels, where a query has several.
         campaign: None where the queries are given.
@@ -95,6 +99,7 @@ class QueryingSettings(CapcSettings):
 
     servers: tuple[Peer, ...]
     guardian: Peer
+    pending: Path
     first_query: int
     label_names: tuple[str, ...] = ()
     campaign: CampaignSettings | None = None
@@ -148,8 +153,10 @@ class GuardianSettings(CapcSettings):
         listen: where it listens.
         turns: the querying parties that it serves, one after the other.
         ledger: the file of the accounts, in a private folder that outlives the run.
+        openings: the folder of its notes of batches whose labels were possible, which outlives the run.
     """
 
     listen: Address
     turns: tuple[AskingTurn, ...]
     ledger: Path
+    openings: Path
