@@ -1,7 +1,8 @@
 # CaPC on one machine, every party a process in a tmux pane. Build it and run the default job, which ends with the label:
 #   docker build -t capc . && docker run --rm -it capc
 # Flags go to run_protocol.py: `docker run --rm -it capc --n_parties 3 --attach`.
-# `--build-arg PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu` keeps gigabytes of CUDA out of the image.
+# torch comes without CUDA. `--build-arg PIP_EXTRA_INDEX_URL=URL` adds an index of packages.
+# The image holds phe, which is GPL-3.0. Who passes it on passes on a combined work, see the README's last section.
 FROM debian:bookworm-slim AS base
 RUN apt-get update -qq \
     && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends python3 tmux >/dev/null \

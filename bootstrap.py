@@ -30,6 +30,8 @@ ENVIRONMENT = ROOT / ".venv"
 PYTHON = ENVIRONMENT / "bin" / "python"
 NATIVE = ROOT / "build" / "mpc"
 SANITIZERS = ("address,undefined", "thread")
+TRIED_TORCH = "torch==2.13.0+cpu"  # with which the tests were run; only wheels without CUDA bear this mark
+CPU_WHEELS = "https://download.pytorch.org/whl/cpu"
 SOURCE_SUFFIXES = {".cpp", ".hpp", ".cc", ".h", ".inc", ".cmake"}
 
 
@@ -120,11 +122,33 @@ def install(with_tests: bool) -> None:
         execute([sys.executable, "-m", "venv", "--clear", str(ENVIRONMENT)])
     say("installing CaPC and what it needs into .venv (the first time takes a few minutes)")
     pip = [str(PYTHON), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    tools = build_requirements() + [tool for tool in ("cmake>=3.26", "ninja") if not shutil.which(bare_name(tool))]
+    tools = requirements("requires") + [tool for tool in ("cmake>=3.26", "ninja") if not shutil.which(bare_name(tool))]
     execute([*pip, *tools], CXX=compiler)
-    extras = "[test]" if with_tests else ""
-    execute([*pip, "--no-build-isolation", "--editable", f"{ROOT}{extras}"], CXX=compiler)
+    install_torch(pip)
+    extras = "train,test" if with_tests else "train"  # the demo's parties train with torch
+    execute([*pip, "--no-build-isolation", "--editable", f"{ROOT}[{extras}]"], CXX=compiler)
     stamp.write_text(wanted)
+
+
+def install_torch(pip: "list[str]") -> None:
+    """Install torch without CUDA, whose gigabytes PyPI's wheel for Linux brings along; leave one that is there alone.
+
+    A wheel without CUDA where pip looks anyhow comes first, then torch's own index. Where neither has one, the
+    installation that follows takes what pip finds.
+    """
+    if sys.platform != "linux" or has_torch():
+        return
+    (wanted,) = requirements("train")
+    own_index = ["--index-url", CPU_WHEELS]
+    for where in ([TRIED_TORCH], [wanted, *own_index]):
+        command = [*pip, "--no-deps", "--only-binary", ":all:", *where]
+        if succeeds(command):
+            return
+    say(f"found no torch without CUDA at {CPU_WHEELS}: pip takes what it finds, which may be gigabytes")
+
+
+def has_torch() -> bool:
+    return succeeds([str(PYTHON), "-c", "import importlib.util, sys; sys.exit(not importlib.util.find_spec('torch'))"])
 
 
 def build_native() -> None:
@@ -161,18 +185,21 @@ def sources_digest() -> str:
     for path in [ROOT / "pyproject.toml", *sorted(sources)]:
         digest.update(str(path.relative_to(ROOT)).encode() + b"\0" + path.read_bytes() + b"\0")
     # An editable installation knows each module by its file, so that a new or moved file asks for another one.
-    for package in ("mpc", "parties", "orchestrator"):
+    for package in ("capc", "mpc", "parties", "orchestrator"):
         for path in sorted((ROOT / package).rglob("*.py")):
             digest.update(str(path.relative_to(ROOT)).encode() + b"\0")
     return digest.hexdigest()
 
 
-def build_requirements() -> "list[str]":
-    """The requirements of `[build-system]`; Python 3.10 has no TOML reader, and this one line needs none."""
+def requirements(key: str) -> "list[str]":
+    """The list of requirements at a key of pyproject.toml, such as `requires` of `[build-system]`, or an extra's.
+
+    Python 3.10 has no TOML reader, and a list of one line needs none.
+    """
     text = (ROOT / "pyproject.toml").read_text()
-    match = re.search(r"^\[build-system\]\s*^requires\s*=\s*(\[[^\]]*\])", text, re.MULTILINE)
+    match = re.search(rf"^{key}\s*=\s*(\[.*\])$", text, re.MULTILINE)
     if match is None:
-        stop("pyproject.toml: expected [build-system] to begin with `requires = [...]`, found none.")
+        stop(f"pyproject.toml: expected a line `{key} = [...]`, found none.")
     return ast.literal_eval(match.group(1))
 
 
@@ -244,11 +271,21 @@ def clean() -> None:
 # -- small things ----------------------------------------------------------------------------------------------------
 
 
-def execute(command: "list[str]", quiet: bool = False, **variables: str) -> None:
-    """Run a command in the project's folder with `.venv/bin` first on the path; a failure ends the program."""
+def succeeds(command: "list[str]") -> bool:
+    return subprocess.run(command, cwd=ROOT, env=surroundings(), capture_output=True, check=False).returncode == 0
+
+
+def surroundings(**variables: str) -> "dict[str, str]":
+    """The environment of a command, with `.venv/bin` first on the path and none of the user's modules."""
     environment = {**os.environ, **variables}
     environment["PATH"] = f"{ENVIRONMENT / 'bin'}{os.pathsep}{environment.get('PATH', os.defpath)}"
     environment.pop("PYTHONPATH", None)
+    return environment
+
+
+def execute(command: "list[str]", quiet: bool = False, **variables: str) -> None:
+    """Run a command in the project's folder with `.venv/bin` first on the path; a failure ends the program."""
+    environment = surroundings(**variables)
     program = shutil.which(command[0], path=environment["PATH"]) or command[0]
     output = subprocess.PIPE if quiet else None
     done = subprocess.run(

@@ -4,13 +4,7 @@ import os
 import sys
 
 if __name__ == "__main__":
-    if __spec__ is None or not sys.flags.isolated:
-        # This process makes keys: again, as the parties are started, out of reach of files in the current folder.
-        while (number := os.open(os.devnull, os.O_RDWR)) <= 2:
-            os.set_inheritable(number, True)  # a standard stream was closed, and libraries expect all three
-        start = os.path.join(os.path.dirname(os.path.abspath(__file__)), "parties", "frame", "start.py")
-        os.execv(sys.executable, [sys.executable, "-I", start, "run_protocol", *sys.argv[1:]])  # noqa: S606
-    from orchestrator.cli import main
-    from parties.protocols import PROTOCOLS
+    sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))  # isolated, Python does not look beside this file
+    from capc.start import main
 
-    sys.exit(main(PROTOCOLS))
+    main(os.path.basename(__file__))

@@ -392,7 +392,7 @@ for parties, scale, run in tried:
 
 # %% [markdown]
 # More parties carry more noise, so that the same gain costs less privacy. With one seed the points scatter. The average
-# over several seeds comes from `python -m parties.capc.simulation --config configs/hospitals.yaml --seeds 0,1,2`.
+# over several seeds comes from `python run_protocol.py simulation --config configs/hospitals.yaml --seeds 0,1,2`.
 #
 # ## 9 · The campaign, for real
 #

@@ -1,7 +1,8 @@
-"""The command line of `run_protocol.py`, from arguments to an exit status.
+"""The command line, from arguments to an exit status.
 
     run_protocol.py [--config FILE] [flags]              run a protocol
     run_protocol.py COMMAND [--config FILE] [flags]      run an offline command of a protocol
+    run_protocol.py PROGRAM [flags]                      run a program that belongs to no protocol
 
 The status is 0 when it ended well, 1 when it failed, 2 when it cannot be run as configured, and 128 + n when signal n
 ended it. A command may have a status of its own.
@@ -18,6 +19,7 @@ from pathlib import Path
 from rich.console import Console
 
 from orchestrator import record, report
+from orchestrator.command_line import CommandLine, leading_command
 from orchestrator.config import ChosenCommand, Configuration, RunOptions, configure
 from orchestrator.errors import Interrupted, RunFailed, in_a_sentence
 from orchestrator.interruption import signals_raise
@@ -30,11 +32,13 @@ from parties.frame.plan import RunFolders, RunnableProtocol
 WIDTH = 120  # of tables where no terminal says its own
 
 
-def main(protocols: Mapping[str, RunnableProtocol], arguments: list[str] | None = None) -> int:
+def main(
+    protocols: Mapping[str, RunnableProtocol], arguments: list[str] | None = None, line: CommandLine | None = None
+) -> int:
     """Run what the arguments ask for and return the exit status. A failure is one sentence on standard error."""
     with steady_streams() as output:
         try:
-            status = _run(protocols, arguments)
+            status = _run(protocols, sys.argv[1:] if arguments is None else arguments, line or CommandLine())
         except SystemExit as left:  # after the help
             status = left.code if isinstance(left.code, int) else 0
         output.flush()
@@ -43,12 +47,11 @@ def main(protocols: Mapping[str, RunnableProtocol], arguments: list[str] | None 
     return status
 
 
-def _run(protocols: Mapping[str, RunnableProtocol], arguments: list[str] | None) -> int:
+def _run(protocols: Mapping[str, RunnableProtocol], arguments: list[str], line: CommandLine) -> int:
     console = plain_console(WIDTH)
     try:
-        configuration = configure(sys.argv[1:] if arguments is None else arguments, protocols)
-        console.quiet = configuration.output != "text"
-        return _do(configuration, console, protocols)
+        found = leading_command(arguments, line.programs)
+        return _run_program(found, line) if found else _do(configure(arguments, protocols, line), console, protocols)
     except ConfigError as error:
         return _say(str(error), 2)
     except PartyError as error:
@@ -65,6 +68,7 @@ def _run(protocols: Mapping[str, RunnableProtocol], arguments: list[str] | None)
 
 def _do(configuration: Configuration, console: Console, protocols: Mapping[str, RunnableProtocol]) -> int:
     """Run the command, write the report again, or run the protocol, whichever is asked for."""
+    console.quiet = configuration.output != "text"
     if configuration.chosen is not None:
         return _run_command(configuration.chosen, configuration, console)
     if configuration.report is not None:
@@ -78,9 +82,14 @@ def _do(configuration: Configuration, console: Console, protocols: Mapping[str, 
     return 0
 
 
+def _run_program(found: tuple[str, list[str]], line: CommandLine) -> int:
+    word, arguments = found
+    return line.programs[word].run(arguments, f"{line.name} {word}")
+
+
 def _run_command(chosen: ChosenCommand, configuration: Configuration, console: Console) -> int:
     with signals_raise():
-        outcome = chosen.command.run(configuration.settings, configuration.run.files_dir, chosen.options)
+        outcome = chosen.command.function(configuration.settings, configuration.run.files_dir, chosen.options)
     if isinstance(outcome, int):
         return outcome
     if configuration.output == "json":

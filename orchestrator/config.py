@@ -16,18 +16,17 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from orchestrator import sentences
+from orchestrator.command_line import CommandLine, Program, leading_command
 from orchestrator.flags import FlagParser, is_flag, names_of
 from orchestrator.yaml_text import read_file
 from parties.frame.errors import ConfigError
 from parties.frame.plan import FOLDER, Command, RunnableProtocol
-from parties.frame.start import HOME
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -113,24 +112,27 @@ class Configuration:
     output: Literal["text", "json", "none"] = "text"
 
 
-def configure(arguments: list[str], protocols: Mapping[str, RunnableProtocol]) -> Configuration:
+def configure(
+    arguments: list[str], protocols: Mapping[str, RunnableProtocol], line: CommandLine | None = None
+) -> Configuration:
     """Return the configuration that the arguments and the file named by `--config` ask for. Raises `ConfigError`."""
+    line = line or CommandLine()
     if not protocols:
         raise ConfigError("protocol: expected at least one in the folder `parties`, found none.")
     for argument in arguments:
         if not argument.isascii() and argument.encode(errors="replace").decode() != argument:
             raise ConfigError(f"{argument!a}: expected text in UTF-8, found other bytes.")
-    path, name = _file_and_protocol(arguments)
+    path, name = _file_and_protocol(arguments, line)
     document = read_file(path) if path else {}
     protocol = _protocol(name or document.get("protocol"), protocols)
     _check_sections(document, protocol, str(path))
-    word, arguments = _command(arguments, protocol, protocols)
-    parser = _command_parser(word, protocol, protocols) if word else _parser(protocol, protocols)
+    word, arguments = _command(arguments, protocol, protocols, line)
+    parser = _command_parser(word, protocol, protocols, line) if word else _parser(protocol, protocols, line)
     given = parser.read(arguments, protocol.commands)
     chosen = None
     if word:
         command = protocol.commands[word]
-        chosen = ChosenCommand(command, _merge(command.Options, None, given, f"the flags of {word}"))
+        chosen = ChosenCommand(command, _merge(command.options, None, given, f"the flags of {word}"))
     where = f"{path} under `{protocol.name}:`"
     return Configuration(
         protocol=protocol,
@@ -142,33 +144,34 @@ def configure(arguments: list[str], protocols: Mapping[str, RunnableProtocol]) -
     )
 
 
-def _file_and_protocol(arguments: list[str]) -> tuple[Path | None, str | None]:
-    """Return `--config` and `--protocol`, which decide what the other flags are."""
-    parser = FlagParser("")
-    parser.add_argument("--config", type=Path, default=None)
+def _file_and_protocol(arguments: list[str], line: CommandLine) -> tuple[Path | None, str | None]:
+    """Return the file of `--config`, and `--protocol`. They decide what the other flags are."""
+    parser = FlagParser(line.name)
+    parser.add_argument("--config", default=None)
     parser.add_argument("--protocol", default=None)
     words = [word for word in arguments if word not in ("-h", "--help")]
     chosen, _ = parser.parse_known_args(words)
-    return chosen.config, chosen.protocol
+    return None if chosen.config is None else line.config(chosen.config), chosen.protocol
 
 
 def _command(
-    arguments: list[str], protocol: RunnableProtocol, protocols: Mapping[str, RunnableProtocol]
+    arguments: list[str], protocol: RunnableProtocol, protocols: Mapping[str, RunnableProtocol], line: CommandLine
 ) -> tuple[str | None, list[str]]:
-    """Return the command that is asked for, as the first word or as a flag of its name, and the other arguments."""
+    """Return the command that is asked for, by its words or as a flag of its name, and the other arguments."""
     commands = protocol.commands
     for argument in arguments:
         if argument.startswith("--") and argument[2:] in commands:
             return argument[2:], [other for other in arguments if other != argument]
     if not arguments or arguments[0].startswith("-"):
         return None, arguments
-    word, *rest = arguments
-    if word in commands:
-        return word, rest
+    if found := leading_command(arguments, commands):
+        return found
+    word = arguments[0]
     owners = [name for name, other in protocols.items() if word in other.commands]
     if owners:
         raise ConfigError(f"{word}: a command of {owners[0]}, expected with --protocol {owners[0]}.")
-    raise ConfigError(f"{word}: unknown command of {protocol.name}{sentences.suggestion(word, commands)}")
+    near = sentences.suggestion(word, [*commands, *line.programs])
+    raise ConfigError(f"{word}: unknown command of {protocol.name}{near}")
 
 
 STATUSES = """exit status:
@@ -179,26 +182,25 @@ STATUSES = """exit status:
   A command may have a status of its own. A reader of standard output that leaves early is no failure."""
 
 EXAMPLES = """examples:
-  run_protocol.py                                     run with the defaults
-  run_protocol.py --config FILE --launcher process    run what a YAML file says, without panes
-  run_protocol.py --json > result.json                keep the result and see nothing else
-  run_protocol.py --report RUN                        write the report of an earlier run again"""
+  {0}                                     run with the defaults
+  {0} --config FILE --launcher process    run what a YAML file says, without panes
+  {0} --json > result.json                keep the result and see nothing else
+  {0} --report RUN                        write the report of an earlier run again"""
 
 ENVIRONMENT = {"TMUX_TMPDIR": "folder of the sockets of tmux", "NO_COLOR": "no colours, if it is set"}
 
 
-def _parser(protocol: RunnableProtocol, protocols: Mapping[str, RunnableProtocol]) -> FlagParser:
-    commands = _listed("commands, each with flags of its own (COMMAND --help):", {
-        name: command.help for name, command in protocol.commands.items()
-    })  # fmt: skip
+def _parser(protocol: RunnableProtocol, protocols: Mapping[str, RunnableProtocol], line: CommandLine) -> FlagParser:
+    commands = _commands(protocol, line)
     variables = _listed("environment:", {**ENVIRONMENT, **getattr(protocol, "environment", {})})
     parser = FlagParser(
+        line.name,
         f"Run {protocol.name} among processes on this machine and show the result. "
         "Flags override the YAML file. What neither gives has the default.",
-        "\n\n".join(part for part in (commands, EXAMPLES, STATUSES, variables) if part),
+        "\n\n".join(part for part in (commands, EXAMPLES.format(line.name), STATUSES, variables) if part),
         "[COMMAND] " if commands else "",
     )
-    _add_choices(parser, protocols)
+    _add_choices(parser, protocols, line)
     parser.add_argument(
         "--report",
         metavar="RUN",
@@ -209,39 +211,41 @@ def _parser(protocol: RunnableProtocol, protocols: Mapping[str, RunnableProtocol
     return parser
 
 
+def _commands(protocol: RunnableProtocol, line: CommandLine) -> str:
+    """Return the commands of the protocol and the programs beside it, in groups."""
+    groups: dict[str, dict[str, str]] = {}
+    entries: list[tuple[str, Command | Program]] = [*protocol.commands.items(), *line.programs.items()]
+    for name, entry in entries:
+        groups.setdefault(entry.group, {})[name] = entry.help
+    tables = [_listed(f"commands to {group}:" if group else "commands:", lines) for group, lines in groups.items()]
+    return "\n\n".join([*tables, "Each command has flags of its own, see COMMAND --help."]) if tables else ""
+
+
 def _listed(heading: str, lines: Mapping[str, str]) -> str:
     return "\n".join([heading, *(f"  {name:18} {text}" for name, text in lines.items())]) if lines else ""
 
 
-def _command_parser(word: str, protocol: RunnableProtocol, protocols: Mapping[str, RunnableProtocol]) -> FlagParser:
+def _command_parser(
+    word: str, protocol: RunnableProtocol, protocols: Mapping[str, RunnableProtocol], line: CommandLine
+) -> FlagParser:
     command = protocol.commands[word]
-    parser = FlagParser(f"{command.help[:1].upper()}{command.help[1:]}. This starts no parties.", command=f"{word} ")
-    _add_choices(parser, protocols)
-    parser.add_model(command.Options, word)
+    about = f"{command.help[:1].upper()}{command.help[1:]}. This starts no parties."
+    parser = FlagParser(line.name, about, command=f"{word} ")
+    _add_choices(parser, protocols, line)
+    parser.add_model(command.options, word)
     parser.add_model(RunOptions, "run")  # so that a run's own command line serves, with `--budget` added to it
     parser.add_model(protocol.Config, protocol.name)
     return parser
 
 
-def _add_choices(parser: FlagParser, protocols: Mapping[str, RunnableProtocol]) -> None:
-    parser.add_argument("--config", metavar="FILE", help="YAML file to read first")
+def _add_choices(parser: FlagParser, protocols: Mapping[str, RunnableProtocol], line: CommandLine) -> None:
+    parser.add_argument("--config", metavar="FILE", help="YAML file to read first, or the name of one that comes along")
     parser.add_argument(
         "--protocol", metavar="{" + ",".join(protocols) + "}", help=f"what to run (default {next(iter(protocols))})"
     )
-    parser.add_argument("--version", action="version", version=f"%(prog)s {version()}", help="print the version")
+    parser.add_argument("--version", action="version", version=f"%(prog)s {line.version}", help="print the version")
     parser.add_argument("--json", action="store_true", help="print the result as one JSON document and nothing else")
     parser.add_argument("--quiet", action="store_true", help="print nothing but a failure")
-
-
-def version() -> str:
-    """Return the version of the project, from its own folder or from its installation."""
-    recipe = HOME / "pyproject.toml"
-    if recipe.is_file():
-        found = re.search(r'^version = "(.+)"', recipe.read_text(encoding="utf-8"), re.MULTILINE)
-        if found:
-            return found[1]
-    names = metadata.packages_distributions().get(__name__.partition(".")[0], [])
-    return metadata.version(names[0]) if names else "unknown"
 
 
 def _protocol(name: Any, protocols: Mapping[str, RunnableProtocol]) -> RunnableProtocol:

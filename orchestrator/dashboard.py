@@ -85,11 +85,9 @@ def show(dashboard: Dashboard, console: Console) -> None:
     console.print(dashboard.scene.draw(console.size.width, console.size.height - 1, dashboard.now))
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(arguments: Sequence[str] | None = None, name: str = "python -m orchestrator.dashboard") -> int:
     """Show the run and return 0, or 2 for a run that is not there."""
-    parser = argparse.ArgumentParser(
-        prog="python -m orchestrator.dashboard", description="Look at a run while it lasts."
-    )
+    parser = argparse.ArgumentParser(prog=name, description="Look at a run while it lasts.")
     parser.add_argument("--run", metavar="NAME", help="the run's name; default the one that was started last")
     parser.add_argument("--files_dir", type=Path, default=Path("files"), help="where runs keep their files")
     parser.add_argument("--logs_dir", type=Path, default=Path("logs"), help="where runs keep their logs")

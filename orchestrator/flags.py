@@ -28,9 +28,9 @@ _UNSET: Any = object()
 class FlagParser(argparse.ArgumentParser):
     """argparse that raises `ConfigError` with one sentence instead of printing its usage and leaving."""
 
-    def __init__(self, description: str, epilog: str = "", command: str = ""):
+    def __init__(self, program: str, description: str = "", epilog: str = "", command: str = ""):
         super().__init__(
-            prog="run_protocol.py",
+            prog=program,
             usage=f"%(prog)s {command}[--config FILE] [flags]",
             description=textwrap.fill(description, 100),
             epilog=epilog,

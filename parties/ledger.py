@@ -35,12 +35,14 @@ class Charge(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         time: in seconds since 1970.
         costs: what it was charged at once. Older ledgers hold negative counts, of answers that were given back for
             abstentions. They are not taken off, because epsilon must not depend on answers.
+        batch: the name of what was charged for, or nothing. A line without costs says that it was asked for again.
     """
 
     account: str
     session: str
     time: float
     costs: tuple[Cost, ...]
+    batch: str = ""
 
 
 class _OlderCharge(Charge, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -99,14 +101,29 @@ class Ledger:
         self._epsilon_of = epsilon_of
         self._budget = budget
 
-    def charge(self, account: str, session: str, costs: Sequence[Cost], times: int, least: int = 1) -> Account:
+    def charge(
+        self,
+        account: str,
+        session: str,
+        costs: Sequence[Cost],
+        times: int,
+        least: int = 1,
+        *,
+        batch: str = "",
+        again: int | None = None,
+    ) -> Account:
         """Charge an account durably, as many times as the budget allows, and at least `least` times.
+
+        A batch that this account was charged for before is not charged a second time.
 
         Args:
             account: its name.
             session: the run.
             costs: the costs of one answer.
             times: number of answers that are wanted, which is the most that is charged.
+            batch: the name of the batch. It is empty for a charge that nobody will ask for again.
+            again: how often the same batch costs nothing again. After that it is charged as a new one. None stands for
+                any number of times.
 
         Raises:
             BudgetExceededError: not even `least` answers fit the budget. Nothing is recorded.
@@ -118,13 +135,30 @@ class Ledger:
             def total(count: int) -> float:
                 return self._counted([*spent, *(cost.times(count) for cost in costs)])
 
+            paid = self._paid(journal, account, batch, again)
+            if paid >= least and (paid >= times or again is None):
+                if again is not None:
+                    journal.append(msgspec.json.encode(Charge(account, session, time.time(), (), batch)))
+                return Account(min(paid, times), total(0))
             granted = times if self._budget is None else _largest_within(total, times, self._budget)
             if granted < least and self._budget is not None:
                 raise BudgetExceededError(self._refusal(account, spent, total(granted + 1), granted))
             account_then = Account(granted, total(granted))  # before anything is written
             charged = tuple(cost.times(granted) for cost in costs)
-            journal.append(msgspec.json.encode(Charge(account, session, time.time(), charged)))
+            journal.append(msgspec.json.encode(Charge(account, session, time.time(), charged, batch)))
             return account_then
+
+    def paid(self, account: str, batch: str, again: int | None = None) -> int:
+        """Return how many answers of a batch this account was charged for and may still get at no further cost."""
+        with _errors(), locked(self._path) as journal:
+            return self._paid(journal, account, batch, again)
+
+    def _paid(self, journal: OpenJournal, account: str, batch: str, again: int | None) -> int:
+        paid, asked = 0, 0
+        for entry in self._entries(journal) if batch else ():
+            if (entry.account, entry.batch) == (account, batch):
+                paid, asked = (entry.costs[0].count, 0) if entry.costs else (paid, asked + 1)
+        return paid if again is None or asked < again else 0
 
     def room(self, account: str, costs: Sequence[Cost], times: int) -> Room:
         """Return how many times these costs would fit, up to `times`, and why no more. Nothing is recorded."""

@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-_FOLDERS = ("mpc", "parties", "orchestrator", "tests", "configs", "benchmarks", "docs", "notebooks")
+_FOLDERS = ("capc", "mpc", "parties", "orchestrator", "tests", "configs", "benchmarks", "docs", "notebooks")
 _LEFT_OUT = shutil.ignore_patterns("__pycache__", "*.so", "bin", "build", ".*")
 
 # An installation of the project elsewhere must not lend a copy what was deleted in it.

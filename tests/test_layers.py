@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 
-GROUND = ("mpc.errors", "mpc.lazy_names", "mpc.randomness", "mpc.ring", "mpc.use_once")
+GROUND = ("mpc.errors", "mpc.extras", "mpc.lazy_names", "mpc.randomness", "mpc.ring", "mpc.use_once")
 SHARED = ("mpc._core", "mpc.channels", "mpc.garbled", "mpc.paillier", "mpc.dp", "mpc.inference")  # by every protocol
 
 # Who may import whom. A wing is a folder or a file; a file belongs to the longest name that fits.
@@ -18,6 +18,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "mpc": ("mpc.garbled", "mpc.lazy_names"),  # the public names
     "mpc._core": (),
     "mpc.errors": (),
+    "mpc.extras": ("mpc.errors",),
     "mpc.lazy_names": (),
     "mpc.randomness": ("mpc.errors",),
     "mpc.ring": ("mpc.errors", "mpc.randomness"),
@@ -31,11 +32,12 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "parties": (),
     "parties.frame": ("mpc.errors", "mpc.channels"),
     "parties.ledger": ("parties.frame", "mpc.errors", "mpc.dp"),
-    "parties.learning": ("parties.frame", "mpc.errors", "mpc.inference"),
+    "parties.learning": ("parties.frame", "mpc.errors", "mpc.extras", "mpc.inference"),
     "parties.capc": (*GROUND, *SHARED[1:], "mpc.capc", "parties.frame", "parties.learning", "parties.ledger"),
     "parties.protocols": ("parties.frame",),  # the wings by name, see there
     "orchestrator": ("parties.frame",),
-    "run_protocol": ("orchestrator", "parties.protocols"),
+    "capc": ("orchestrator", "parties.protocols"),  # the command
+    "run_protocol": ("capc",),
 }
 PROTOCOL_WINGS = ("capc",)
 
@@ -51,7 +53,7 @@ ROOMS_OF_INFERENCE: dict[str, tuple[str, ...]] = {
 }
 
 # Of the frame the orchestrator needs only what a protocol tells its launcher.
-TOLD_TO_THE_LAUNCHER = {"plan", "errors", "charts", "private_files", "start"}
+TOLD_TO_THE_LAUNCHER = {"plan", "errors", "charts", "private_files", "start", "certificates", "journal"}
 
 # Words of one protocol, of privacy and of cryptography beyond certificates.
 FOREIGN = {
@@ -61,13 +63,13 @@ FOREIGN = {
 }  # fmt: skip
 NEUTRAL = ("orchestrator", "parties/frame")
 
-PROGRAM = re.compile(r"(mpc|parties|orchestrator)(\.[a-z]\w*)+")
+PROGRAM = re.compile(r"((?:capc|mpc|parties|orchestrator)(?:\.[a-z]\w*)+)(?::\w+)?")
 
 
 def modules() -> dict[str, Path]:
     """Every module of the project by its name."""
     found = {"run_protocol": ROOT / "run_protocol.py"}
-    for top in ("mpc", "parties", "orchestrator"):
+    for top in ("capc", "mpc", "parties", "orchestrator"):
         for path in sorted((ROOT / top).rglob("*.py")):
             name = ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
             found[name] = path
@@ -88,7 +90,7 @@ def imported(path: Path) -> set[str]:
 def programs_of(path: Path) -> set[str]:
     """The project's modules that a file names in strings, which is how a program to start is named."""
     strings = {node.value for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Constant)}
-    return {text for text in strings if isinstance(text, str) and PROGRAM.fullmatch(text)}
+    return {found[1] for text in strings if isinstance(text, str) and (found := PROGRAM.fullmatch(text))}
 
 
 def wing_of(module: str, wings: tuple[str, ...] = tuple(MAY_IMPORT)) -> str:
@@ -101,7 +103,9 @@ def wing_of(module: str, wings: tuple[str, ...] = tuple(MAY_IMPORT)) -> str:
 def test_a_module_imports_only_what_its_wing_may(module: str) -> None:
     wing = wing_of(module)
     assert wing, f"{module} is in no wing of the table"
-    targets = {name for name in imported(modules()[module]) if name.split(".")[0] in ("mpc", "parties", "orchestrator")}
+    targets = {
+        name for name in imported(modules()[module]) if name.split(".")[0] in ("capc", "mpc", "parties", "orchestrator")
+    }
     found = {wing_of(name) for name in targets} - {wing}
     assert found - set(MAY_IMPORT[wing]) == set()
 

@@ -26,8 +26,8 @@ def import_all(folder):
     wrong = {}
     for path in sorted(pathlib.Path(folder).rglob("*.py")):
         parts = path.relative_to(folder).with_suffix("").parts
-        known = parts[0] in ("mpc", "parties", "orchestrator") and parts[1] != "tests" or parts == ("run_protocol",)
-        if known and parts[-1] != "__main__":
+        known = parts[0] in ("capc", "mpc", "parties", "orchestrator") and parts[1] != "tests"
+        if (known or parts == ("run_protocol",)) and parts[-1] != "__main__":
             name = ".".join(parts).removesuffix(".__init__")
             try:
                 assert importlib.import_module(name).__file__.startswith(folder), "it comes from elsewhere"
@@ -46,7 +46,7 @@ for line in sys.stdin:
         os.chdir(folder)
         sys.path.insert(0, folder)
         wrong = import_all(folder)
-        others = [name for name in sys.modules if name.split(".")[0] not in ("mpc", "parties", "orchestrator")]
+        others = [name for name in sys.modules if name.split(".")[0] not in ("capc", "mpc", "parties", "orchestrator")]
         with os.fdopen(writing, "w") as answer:
             json.dump({"wrong": wrong, "others": others}, answer)
         os._exit(0)
@@ -157,7 +157,7 @@ def test_what_stands_on_a_wing_falls_with_it(project: Path, importer: Importer, 
         path.unlink()
     found = importer.ask(left)["wrong"]
     assert "parties.ledger" in found
-    assert {wing_of(module) for module in found} <= standing_on(["mpc.dp"]) | {"parties.protocols", "run_protocol"}
+    assert {wing_of(module) for module in found} <= standing_on(["mpc.dp"]) | {"parties.protocols", "capc"}
 
 
 @pytest.mark.parametrize("protocol", PROTOCOL_WINGS)

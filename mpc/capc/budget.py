@@ -1,15 +1,16 @@
 """The privacy budget between guardian and querying party. A batch is charged before it can be answered.
 
     QP                                        PG
-    queries that it would like answered  -->  charges the ledger for as many as the budget allows; flushed to disk
+    queries that it would like answered,
+    and the batch's name  ----------------->  charges the ledger for as many as the budget allows; flushed to disk
     learns how many, or why none  <---------
     ...                                       the batch is answered
     0 queries: it has done  --------------->
 
-An interrupted run has paid for the answers of at most one batch that it did not get. This costs budget and never
-privacy. Every answer is charged, also where the parties abstained. The guardian has drawn the noise on the threshold.
-To be told how many abstained would give it exact bounds on the top counts. The epsilon that is charged therefore does
-not depend on the answers.
+A batch has a name, which the querying party draws. A batch that was interrupted is asked for again by its name, and
+costs nothing again (:mod:`mpc.capc.batches`). Every answer is charged, also where the parties abstained. The guardian
+has drawn the noise on the threshold. To be told how many abstained would give it exact bounds on the top counts. The
+epsilon that is charged therefore does not depend on the answers.
 
 Below, each message stands with its sender's and its receiver's function. Then come the steps that consist of them.
 """
@@ -23,6 +24,7 @@ from typing import Protocol
 
 import msgspec
 
+from mpc.capc.batches import NO_BATCH, Openings, State, check_name
 from mpc.channels.frames import Channel
 from mpc.dp.accountant import Cost
 from mpc.errors import BudgetExceededError, ProtocolError
@@ -31,20 +33,27 @@ from mpc.errors import BudgetExceededError, ProtocolError
 
 
 class BatchRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How many queries the QP would like answered now. 0 says that it has no more."""
+    """How many queries the QP would like answered now, and the batch's name. 0 queries say that it has no more."""
 
     queries: int
+    batch: bytes = NO_BATCH
 
 
-def querying_send_request(channel: Channel, queries: int) -> None:
+def querying_send_request(channel: Channel, queries: int, batch: bytes = NO_BATCH) -> None:
     """QP: send the request."""
-    channel.send_message("budget/request", BatchRequest(queries))
+    channel.send_message("budget/request", BatchRequest(queries, batch))
 
 
-def guardian_receive_request(channel: Channel, max_queries: int) -> int:
-    """PG: receive the request. Raises `ProtocolError` for more queries than a batch may have, or fewer than none."""
-    queries = channel.recv_message("budget/request", BatchRequest).queries
-    return _at_most("queries of a batch", max_queries, queries, channel)
+def guardian_receive_request(channel: Channel, max_queries: int) -> BatchRequest:
+    """PG: receive the request.
+
+    Raises:
+        ProtocolError: more queries than a batch may have, or fewer than none, or a name of another length.
+    """
+    request = channel.recv_message("budget/request", BatchRequest)
+    _at_most("queries of a batch", max_queries, request.queries, channel)
+    check_name(channel, request.batch, may_be_none=request.queries == 0)
+    return request
 
 
 # How much was granted and spent, PG to QP.
@@ -56,6 +65,7 @@ class Spent(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     Attributes:
         refusal: the reason why none may, in one sentence. It is empty if some may.
         queries: how many may.
+        state: of the batch, see :data:`mpc.capc.batches.State`.
         run: epsilon of this run's answers, these included. It is infinite without noise.
         total: epsilon of all the querying party's answers, this run's included.
         budget: epsilon that it may spend in all. It is infinite without a limit.
@@ -66,6 +76,7 @@ class Spent(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     run: float
     total: float
     budget: float = math.inf
+    state: State = "open"
 
 
 def guardian_send_spent(channel: Channel, spent: Spent) -> None:
@@ -100,12 +111,12 @@ def _at_most(what: str, largest: int, found: int, channel: Channel) -> int:
 # The querying party's steps.
 
 
-def querying_request_batch(channel: Channel, queries: int) -> Spent:
-    """QP: ask for a batch. The guardian may grant fewer queries or none.
+def querying_request_batch(channel: Channel, queries: int, batch: bytes) -> Spent:
+    """QP: ask for a batch by its name. The guardian may grant fewer queries or none.
 
     It faces :meth:`GuardiansAccount.charge`.
     """
-    querying_send_request(channel, queries)
+    querying_send_request(channel, queries, batch)
     return querying_receive_spent(channel, queries)
 
 
@@ -134,13 +145,31 @@ class Charged(Protocol):
 class GuardiansLedger(Protocol):
     """The guardian's ledger, as far as this step needs it. It charges durably before an answer is possible."""
 
-    def charge(self, account: str, session: str, query_costs: Sequence[Cost], queries: int) -> Charged:
-        """Charge for as many of the queries as the budget allows. Raises `BudgetExceededError` where none fits."""
+    def charge(self, account: str, session: str, query_costs: Sequence[Cost], queries: int, *, batch: str) -> Charged:
+        """Charge for as many of the queries as the budget allows, but nothing for a batch that was charged before.
+
+        Raises `BudgetExceededError` where none fits.
+        """
         ...
 
     def spent(self, account: str) -> float:
         """Return the epsilon that the account has spent."""
         ...
+
+
+@dataclass(frozen=True)
+class Granted:
+    """A batch that may be answered now.
+
+    Attributes:
+        queries: how many of its queries.
+        batch: its name.
+        repeat: whether its labels were possible before, so that step 3 alone is repeated.
+    """
+
+    queries: int
+    batch: bytes
+    repeat: bool
 
 
 @dataclass
@@ -151,10 +180,13 @@ class GuardiansAccount:
         query_costs: what one query costs.
         max_queries: how many queries one batch may have.
         epsilon_of: the accountant, for the run alone. The ledger has its own for the account.
+        openings: the batches whose labels were possible before. None where no batch may be asked for again, so that
+            every request is charged.
     """
 
     channel: Channel
     ledger: GuardiansLedger
+    openings: Openings | None
     account: str
     session: str
     query_costs: Sequence[Cost]
@@ -163,24 +195,40 @@ class GuardiansAccount:
     budget: float | None
     _run: list[Cost] = field(default_factory=list)
 
-    def charge(self) -> int:
-        """Receive the next request and charge for it. Return how many queries may be answered, or 0 at the end.
+    def charge(self) -> Granted | None:
+        """Receive the next request and charge for it. Return the batch that may be answered, or None at the end.
 
-        If not even one query fits the budget, the request is refused with a reason, and the next one is received. This
-        faces :func:`querying_request_batch` and :func:`querying_end`.
+        If not even one query fits the budget, the request is refused with a reason, and the next one is received. So it
+        is where the labels of the batch were possible before and cannot be given again. Either way, a request says that
+        the QP has the labels of all other batches. This faces :func:`querying_request_batch` and :func:`querying_end`.
         """
         with self.channel.in_step("0"):
-            while requested := guardian_receive_request(self.channel, self.max_queries):
+            while (request := guardian_receive_request(self.channel, self.max_queries)).queries:
+                state, name = self._state(request.batch), request.batch.hex() if self.openings else ""
+                if state == "closed":
+                    refusal = "expected a batch without labels yet, found one whose labels were possible before"
+                    self._send(refusal, 0, self.ledger.spent(self.account), state)
+                    continue
                 try:
-                    charged = self.ledger.charge(self.account, self.session, self.query_costs, requested)
+                    charged = self.ledger.charge(
+                        self.account, self.session, self.query_costs, request.queries, batch=name
+                    )
                 except BudgetExceededError as error:
                     self._send(str(error), 0, self.ledger.spent(self.account))
                     continue
                 self._run += [cost.times(charged.granted) for cost in self.query_costs]
-                self._send("", charged.granted, charged.total)
-                return charged.granted
-            return 0
+                self._send("", charged.granted, charged.total, state)
+                return Granted(charged.granted, request.batch, state == "repeat")
+            self._state(NO_BATCH)
+            return None
 
-    def _send(self, refusal: str, queries: int, total: float) -> None:
+    def _state(self, batch: bytes) -> State:
+        """Return what may happen to a batch, after wiping what is kept for all others."""
+        if self.openings is None:
+            return "open"
+        self.openings.forget_others(self.account, batch)
+        return self.openings.state(self.account, batch)
+
+    def _send(self, refusal: str, queries: int, total: float, state: State = "open") -> None:
         budget = math.inf if self.budget is None else self.budget
-        guardian_send_spent(self.channel, Spent(refusal, queries, self.epsilon_of(self._run), total, budget))
+        guardian_send_spent(self.channel, Spent(refusal, queries, self.epsilon_of(self._run), total, budget, state))

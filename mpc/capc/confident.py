@@ -54,6 +54,7 @@ class ConfidentArgmax:
     threshold_sigma: Fraction
     width: int
     title = "noisy argmax where enough parties agree"
+    repeatable = False  # the check looks at counts without noise
 
     def limits(self, count: int, randomness: Randomness = SYSTEM) -> NDArray[np.int64]:
         """PG: return the limits ``(count,)`` that the largest count of each query has to reach, T less fresh noise."""

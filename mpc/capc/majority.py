@@ -46,6 +46,7 @@ class NoisyMajority:
     parties: int
     width: int
     title = "noisy majority of each label"
+    repeatable = True
 
     def guardian(self, garbler: Garbler, mask_sums: Words, noisy_share: Words, randomness: Randomness = SYSTEM) -> None:
         ring = Ring(self.width)

@@ -48,6 +48,11 @@ class Release(Protocol):
         """Name of the computation, for people."""
         ...
 
+    @property
+    def repeatable(self) -> bool:
+        """Whether the labels are computed from the noisy counts alone, so that repeating the step gives no more."""
+        ...
+
     def guardian(self, garbler: Garbler, mask_sums: Words, noisy_share: Words, randomness: Randomness = SYSTEM) -> None:
         """PG: garble for its shares of the counts without and with noise.
 
@@ -93,6 +98,7 @@ class NoisyArgmax:
 
     width: int
     title = "noisy argmax"
+    repeatable = True
 
     def guardian(self, garbler: Garbler, mask_sums: Words, noisy_share: Words, randomness: Randomness = SYSTEM) -> None:
         batch = garbler.garble(Circuit.sum_histogram(noisy_share.shape[1], self.width), noisy_share)

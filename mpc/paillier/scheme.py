@@ -22,9 +22,9 @@ from collections import deque
 from functools import cached_property
 
 import gmpy2
-from phe import paillier as phe_paillier
 
 from mpc.errors import ProtocolError
+from mpc.extras import needed
 from mpc.paillier.fixed_base import FixedBase
 from mpc.paillier.packing import KEY_BITS
 from mpc.randomness import SYSTEM, Randomness, uniform_below
@@ -111,9 +111,12 @@ class PublicKey:
 
 
 class SecretKey:
-    """The Privacy Guardian's key pair."""
+    """The Privacy Guardian's key pair. Raises `ParameterError` where the package phe is not installed."""
 
     def __init__(self, key_bits: int = KEY_BITS, randomness: Randomness = SYSTEM) -> None:
+        needed("phe", "the decryption of Paillier")
+        from phe import paillier as phe_paillier  # noqa: PLC0415 - the holder of a secret key alone needs it
+
         p = _blum_prime(key_bits // 2, randomness)
         q = _blum_prime(key_bits // 2, randomness, p)
         modulus = p * q

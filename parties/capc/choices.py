@@ -307,3 +307,10 @@ class Waiting(BaseModel):
     run_deadline_s: float = Field(
         3600, gt=0, description="how long a run may last in all", json_schema_extra=_flag("seconds")
     )
+    rejoin_s: float = Field(
+        0,
+        ge=0,
+        description="how long a querying party tries again when it has lost a party that may come back; an interrupted "
+        "batch is then asked again at no further charge; 0 is not at all",
+        json_schema_extra=_key("seconds"),
+    )

@@ -12,12 +12,13 @@
         preprocessing  <------------>  preprocessing                               until the pool is full; again while
                                                                                    2 and 3 of every batch go on
     0   how many queries?  <--------------------------------------->  ledger charged, every batch
-    0'  use  ----------------------->                                              the oldest of the pool, once
+    0'  use, and the batch's name  ->                                              the oldest of the pool, once
     1a  x - r  --------------------->  network on shares
     1b  share of the logits            share of the logits
     1c  vote - m  <----------------->  fresh m
     2   product of Enc(m)  <---------  odometer charged, Enc(m)
         product  ------------------------------------------------>  sum of m, + noise        (or AP --- m ---> PG)
+        keeps its share; ready  --------------------------------->
     3   label  <--------------------------------------------------  noisy argmax
     4   train again, if it is a campaign
 
@@ -30,29 +31,35 @@ cannot open. All parties are trusted to follow the protocol (semi-honest), and P
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 from mpc.capc import aggregation, vote
+from mpc.capc.batches import querying_name_batch, querying_say_ready
 from mpc.capc.budget import Spent, querying_end, querying_request_batch
 from mpc.capc.odometer import OwnersAccount, querying_receive_account
 from mpc.capc.release import Labels
 from mpc.capc.turns import querying_await_turn
 from mpc.channels.frames import Channel
-from mpc.errors import BudgetExceededError
+from mpc.errors import BudgetExceededError, ProtocolError, TransportError
 from mpc.garbled.batch import EvaluatedBatch
 from mpc.garbled.session import Evaluator
 from mpc.inference import QueryingCorrelation, QueryingInference, QueryingPool, querying_take_seeds
 from mpc.paillier.scheme import PublicKey
 from mpc.ring import Ring, Words
-from parties.capc.questions import questions
+from parties.capc.pending import Batch, PendingBatch
+from parties.capc.questions import Questions, questions
 from parties.capc.settings import ANSWERING, GUARDIAN, QUERYING, QueryingSettings
 from parties.frame.connections import Connections
 from parties.frame.process import Party, run_party
 
 Prepared = tuple[QueryingCorrelation, EvaluatedBatch]
 """What a batch needs: for private inference, and for the vote."""
+
+_PAUSE_S = 1.0
+"""Between a session that broke and the next, in which a party that was lost may start again."""
 
 VoteShares = tuple[Words, list[int]]
 """From one AP: the QP's shares of its votes, ``(n, classes)``, and the AP's masks, encrypted."""
@@ -75,11 +82,45 @@ class AnsweringPeer:
     refusal: str
 
 
+@dataclass
+class Asked:
+    """How far the queries are, over all sessions.
+
+    Attributes:
+        done: how many are answered.
+        spent: what the guardian said last.
+    """
+
+    done: int = 0
+    spent: Spent = field(default_factory=lambda: Spent("", 0, 0.0, 0.0))
+
+
 def client(party: Party[QueryingSettings]) -> None:
-    """Play the querying party."""
+    """Play the querying party. Where it loses another party, it asks for the rest in a new session for `rejoin_s`."""
+    settings = party.settings
+    asking, asked = questions(party), Asked()
+    pending = PendingBatch(settings.pending, durable=settings.rejoin_s > 0)
+    began, before = time.monotonic(), -1
+    while True:
+        if asked.done > before:
+            began, before = time.monotonic(), asked.done
+        try:
+            _ask(party, asking, pending, asked)
+            break
+        except TransportError as error:
+            if time.monotonic() - began > settings.rejoin_s:
+                raise
+            party.progress.note(f"{error.peer or 'a party'} was lost, and what is left is asked again ({error})")
+            time.sleep(_PAUSE_S)
+    if asked.done == 0 and asked.spent.refusal and settings.campaign is None:
+        raise BudgetExceededError(asked.spent.refusal)
+    asking.finish()
+
+
+def _ask(party: Party[QueryingSettings], asking: Questions, pending: PendingBatch, asked: Asked) -> None:
+    """Ask what is left, in one session with all parties."""
     settings, progress = party.settings, party.progress
     parameters = settings.parameters
-    asking = questions(party)
 
     with Connections(settings, party.folder, QUERYING, settings.digest()) as connections:
         with progress.step("0", "connect", awaits=[settings.guardian.name]):
@@ -99,45 +140,80 @@ def client(party: Party[QueryingSettings]) -> None:
         with progress.step("0", "connect", awaits=[peer.name for peer in settings.servers]):
             channels = connections.with_each(settings.servers, lambda peer: connections.dial(peer, ANSWERING))
         connections.begin()
-        servers = connections.with_each(list(zip(channels, seeds, strict=True)), partial(_open_inference, party))
+        opening = partial(_open_inference, party, pending.name)
+        servers = connections.with_each(list(zip(channels, seeds, strict=True)), opening)
 
-        images = asking.images[: min(server.may_ask for server in servers)]
-        encoded = Ring(parameters.ring_bits).encode(images, parameters.fraction_bits)
-        done, spent = 0, Spent("", 0, 0.0, 0.0)
-        connections.with_each(servers, partial(_prepare_ahead, settings.batch_size, len(encoded)))
-        while done < len(encoded):
-            with progress.step("0", "privacy ledger", channel=guardian):
-                spent = querying_request_batch(guardian, min(settings.batch_size, len(encoded) - done))
-            if spent.refusal:
-                asking.refused(spent, _owners(servers))
-                break
-            batch = encoded[done : done + spent.queries]
-            with connections.meanwhile(servers, partial(_collect_votes, party, key, batch, done)) as working:
-                if key:
-                    key.prepare(parameters.packing.plaintexts(len(batch) * parameters.classes))
-                votes = working.results()
-            left = len(encoded) - done - len(batch)
-            with connections.meanwhile(servers, partial(_prepare_ahead, settings.batch_size, left)):
-                labels = _release(party, guardian, evaluator, key, votes)
-                asking.answered(done, labels, spent, _owners(servers))
-            done += len(batch)
-        if len(images) < len(asking.images) and not spent.refusal:
-            asking.refused(spent := _owners_refusal(servers, spent), _owners(servers))
+        session = Session(party, connections, guardian, evaluator, key, servers)
+        may_ask = asked.done + min(server.may_ask for server in servers)
+        encoded = Ring(parameters.ring_bits).encode(asking.images[:may_ask], parameters.fraction_bits)
+        connections.with_each(servers, partial(_prepare_ahead, settings.batch_size, len(encoded) - asked.done))
+        while asked.done < len(encoded) and _ask_batch(session, encoded[asked.done :], asking, pending, asked):
+            pass
+        if may_ask < len(asking.images) and not asked.spent.refusal:
+            asked.spent = _owners_refusal(servers, asked.spent)
+            asking.refused(asked.spent, _owners(servers))
         for server in servers:
             server.pool.end()
         querying_end(guardian)
-    if done == 0 and spent.refusal and settings.campaign is None:
-        raise BudgetExceededError(spent.refusal)
-    asking.finish()
 
 
-def _open_inference(party: Party[QueryingSettings], dialled: tuple[Channel, bytes | None]) -> AnsweringPeer:
+@dataclass
+class Session:
+    """A querying party's session with the guardian and every answering party, in which `done` queries were asked."""
+
+    party: Party[QueryingSettings]
+    connections: Connections
+    guardian: Channel
+    evaluator: Evaluator
+    key: PublicKey | None
+    servers: Sequence[AnsweringPeer]
+    done: int = 0
+
+
+def _ask_batch(session: Session, left: Words, asking: Questions, pending: PendingBatch, asked: Asked) -> bool:
+    """Ask for the next batch of the queries that are `left`, and return whether more may be asked."""
+    party, connections, servers = session.party, session.connections, session.servers
+    settings, progress, key = party.settings, party.progress, session.key
+    batch = pending.next(left, settings.batch_size)
+    with progress.step("0", "privacy ledger", channel=session.guardian):
+        asked.spent = spent = querying_request_batch(session.guardian, batch.queries, batch.name)
+    if spent.state == "closed":
+        progress.note("a batch that was interrupted cannot be answered again, and is asked as a new one")
+        pending.finish()
+        return True
+    if spent.refusal:
+        asking.refused(spent, _owners(servers))
+        return False
+    pending.grant(left, spent.queries)
+    queries = left[: spent.queries]
+    if spent.state == "repeat":
+        asking.answered(asked.done, _repeat(session, batch), spent, _owners(servers))
+    else:
+        session.done += len(queries)
+        collect = partial(_collect_votes, party, key, queries, batch.name, settings.n_queries - session.done)
+        with connections.meanwhile(servers, collect) as working:
+            if key:
+                key.prepare(settings.parameters.packing.plaintexts(len(queries) * settings.parameters.classes))
+            votes = working.results()
+        ahead = partial(_prepare_ahead, settings.batch_size, len(left) - len(queries))
+        with connections.meanwhile(servers, ahead):
+            labels = _release(session, votes, pending)
+            asking.answered(asked.done, labels, spent, _owners(servers))
+    pending.finish()
+    asked.done += len(queries)
+    return True
+
+
+def _open_inference(
+    party: Party[QueryingSettings], interrupted: bytes, dialled: tuple[Channel, bytes | None]
+) -> AnsweringPeer:
     """Take step 0 with one answering party, which is dialled, with the dealer's seed for it if there is a dealer."""
     progress, parameters = party.progress, party.settings.parameters
     channel, dealt = dialled
     with progress.step("0", "base oblivious transfers and keys", channel=channel):
         evaluator = Evaluator.open(channel, tables=parameters.garbling, circuits=parameters.circuits)
         inference = QueryingInference.open(channel, evaluator, parameters, dealt=dealt)
+        querying_name_batch(channel, interrupted)
         owner = querying_receive_account(channel, party.settings.n_queries)
 
     def prepare(count: int) -> Prepared:
@@ -173,39 +249,60 @@ def _prepare_ahead(batch_size: int, left: int, server: AnsweringPeer) -> None:
 
 
 def _collect_votes(
-    party: Party[QueryingSettings], key: PublicKey | None, encoded: Words, done: int, server: AnsweringPeer
+    party: Party[QueryingSettings],
+    key: PublicKey | None,
+    encoded: Words,
+    batch: bytes,
+    left: int,
+    server: AnsweringPeer,
 ) -> VoteShares:
-    """Take steps 1a to 2 with one answering party, for a batch of queries ``(n, *input_shape)`` in the ring."""
+    """Take steps 1a to 2 with one answering party, for a batch of queries ``(n, *input_shape)`` in the ring.
+
+    After it, so many queries are `left` in this session.
+    """
     progress, parameters, channel = party.progress, party.settings.parameters, server.channel
     with channel.in_step("0'"):
         prepared, vote_circuit = server.pool.take(len(encoded))
+        querying_name_batch(channel, batch)
     with progress.step("1a", "private inference; the logits end as two shares (1b)", channel=channel):
         server.inference.infer(prepared, encoded)
     with progress.step("1c", f"{parameters.voting_rule.title}; the vote ends as two shares", channel=channel):
         vote_shares = vote.querying_vote(vote_circuit)
     with progress.step("2", "the owner's odometer", channel=channel):
-        server.owner = querying_receive_account(channel, party.settings.n_queries - done - len(encoded))
+        server.owner = querying_receive_account(channel, left)
     if key is None:
         return vote_shares, []  # the masks go to the guardian without passing here
     with progress.step("2", "answering party's masks", channel=channel):
         return vote_shares, aggregation.querying_collect(channel, key, parameters.packing, vote_shares.size)
 
 
-def _release(
-    party: Party[QueryingSettings],
-    guardian: Channel,
-    evaluator: Evaluator,
-    key: PublicKey | None,
-    votes: list[VoteShares],
-) -> Labels:
+def _release(session: Session, votes: list[VoteShares], pending: PendingBatch) -> Labels:
     """Take steps 2 and 3 with the guardian, and return the labels of a batch."""
-    progress, parameters = party.progress, party.settings.parameters
+    parameters, guardian = session.party.settings.parameters, session.guardian
     share_sums = Ring(parameters.width).add(*(vote_shares for vote_shares, _ in votes))
-    if key:
-        with progress.step("2", "sum of the masks, encrypted", channel=guardian):
-            aggregation.querying_forward(guardian, key, parameters.packing, [masks for _, masks in votes])
-    with progress.step("3", f"{parameters.release.title}; the label", channel=guardian):
-        return parameters.release.querying(evaluator, share_sums)
+    if session.key:
+        with session.party.progress.step("2", "sum of the masks, encrypted", channel=guardian):
+            collected = [masks for _, masks in votes]
+            aggregation.querying_forward(guardian, session.key, parameters.packing, collected)
+    pending.keep(share_sums)
+    return _labels(session, share_sums)
+
+
+def _repeat(session: Session, batch: Batch) -> Labels:
+    """Repeat step 3 for a batch whose labels were possible before. Raises `ProtocolError` without a kept share."""
+    if batch.share is None:
+        raise ProtocolError(
+            "expected a batch that was not as far as step 3, found it opened", peer=session.guardian.peer, step="3"
+        )
+    return _labels(session, batch.share)
+
+
+def _labels(session: Session, share_sums: Words) -> Labels:
+    """Take step 3 with the guardian."""
+    release = session.party.settings.parameters.release
+    with session.party.progress.step("3", f"{release.title}; the label", channel=session.guardian):
+        querying_say_ready(session.guardian)
+        return release.querying(session.evaluator, share_sums)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from functools import partial
 
+from mpc.capc.batches import NO_BATCH
 from mpc.capc.odometer import OwnersAccount, answering_send_account
 from mpc.channels.frames import Channel
 from mpc.dp.accountant import Cost, epsilon
@@ -14,6 +15,13 @@ from parties.capc.settings import AnsweringSettings
 from parties.frame.process import Party
 from parties.learning.records import Records
 from parties.ledger import Ledger
+
+MOST_TIMES_AGAIN = 3
+"""How often a batch that was interrupted is answered again at no cost.
+
+For these times the owner relies on the guardian, which lets the labels of one batch be possible once. A querying party
+that deviates could otherwise ask other queries by the name of a batch that was charged. After them the owner counts a
+new batch."""
 
 
 @dataclass
@@ -25,6 +33,7 @@ class Odometer:
     session: str
     query_costs: tuple[Cost, ...]
     budget: float | None
+    rejoin: bool
 
     @classmethod
     def of(cls, party: Party[AnsweringSettings]) -> Odometer:
@@ -37,19 +46,28 @@ class Odometer:
             settings.session,
             settings.parameters.costs,
             settings.owner_epsilon_budget,
+            settings.rejoin_s > 0,
         )
 
-    def tell(self, client: Channel, left: int) -> None:
-        """Tell a querying party how many of the `left` queries that it may ask will be answered."""
-        room = self.ledger.room(self.account, self.query_costs, left)
-        budget = math.inf if self.budget is None else self.budget
-        answering_send_account(client, OwnersAccount(room.refusal, room.times, room.total, budget))
+    def tell(self, client: Channel, left: int, interrupted: bytes = NO_BATCH) -> None:
+        """Tell a querying party how many of the `left` queries that it may ask will be answered.
 
-    def charge(self, client: Channel, count: int, left: int) -> None:
+        What was charged for an `interrupted` batch is among them.
+        """
+        paid = self.ledger.paid(self.account, interrupted.hex(), MOST_TIMES_AGAIN) if self.rejoin else 0
+        room = self.ledger.room(self.account, self.query_costs, max(0, left - paid))
+        budget = math.inf if self.budget is None else self.budget
+        account = OwnersAccount(room.refusal, min(left, room.times + paid), room.total, budget)
+        answering_send_account(client, account)
+
+    def charge(self, client: Channel, batch: bytes, count: int, left: int) -> None:
         """Charge for a batch of `count` queries, durably, and tell the querying party.
 
         Raises:
             BudgetExceededError: the batch does not fit. Nothing is charged, and nothing may leave.
         """
-        self.ledger.charge(self.account, self.session, self.query_costs, count, least=count)
+        name = batch.hex() if self.rejoin else ""
+        self.ledger.charge(
+            self.account, self.session, self.query_costs, count, least=count, batch=name, again=MOST_TIMES_AGAIN
+        )
         self.tell(client, left)

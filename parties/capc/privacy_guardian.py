@@ -11,6 +11,7 @@
     how many queries?  <--------->   ledger charged, as far as the budget goes   0, every batch
     product of Enc(m)  ---------->   sum of m                 (or  <--- m ---)  2
                                      + discrete Gaussian noise, unless the APs added it
+    ready  --------------------->    notes that the label is possible, if interrupted batches are asked again
     label  <---------------------    garbled noisy argmax                       3
 
 It learns how many queries are answered, and the sum of the APs' masks, which is uniform noise. It does not learn any
@@ -28,7 +29,7 @@ from collections.abc import Mapping
 from fractions import Fraction
 from functools import partial
 
-from mpc.capc import aggregation, release
+from mpc.capc import aggregation, batches, release
 from mpc.capc.budget import GuardiansAccount
 from mpc.capc.turns import guardian_give_turn
 from mpc.channels.frames import Channel
@@ -38,6 +39,7 @@ from mpc.garbled.session import Garbler
 from mpc.inference import Dealer, dealer_give_seeds
 from mpc.paillier.scheme import SecretKey
 from mpc.ring import Ring
+from parties.capc.openings import PartyOpenings
 from parties.capc.settings import ANSWERING, GUARDIAN, QUERYING, AskingTurn, GuardianSettings
 from parties.frame.connections import Connections
 from parties.frame.process import Party, run_party
@@ -118,11 +120,19 @@ def _serve(
     """Serve one querying party in its turn, for every batch that its budget allows."""
     progress, parameters = party.progress, party.settings.parameters
     client, servers = channels[turn.client], [channels[name] for name in turn.servers]
-    account = _account(party, turn, client)
+    openings = PartyOpenings(party.settings.openings, party.settings.session) if party.settings.rejoin_s else None
+    account = _account(party, turn, client, openings)
     scale = Fraction(0) if parameters.noise_parts else parameters.noise_scale
-    while count := account.charge():
-        progress.note(f"{turn.account} is charged for {count} {'query' if count == 1 else 'queries'}")
-        shape = count, parameters.classes
+    while granted := account.charge():
+        count, shape = granted.queries, (granted.queries, parameters.classes)
+        if openings and granted.repeat:
+            progress.note(f"the last step of {_queries(count)} is repeated for {turn.account}, at no charge")
+            kept = openings.open_again(turn.account, granted.batch)
+            with progress.step("3", parameters.release.title, channel=client):
+                batches.guardian_await_ready(client)
+                parameters.release.guardian(garbler, kept, kept)
+            continue
+        progress.note(f"{turn.account} is charged for {_queries(count)}")
         noise = release.draw_noise(shape, scale, parameters.width)  # while the APs work
         if key:
             with progress.step("2", "sum of the masks, decrypted", channel=client):
@@ -132,16 +142,26 @@ def _serve(
                 mask_sums = aggregation.guardian_add(servers, shape, parameters.width)
         noisy_share = Ring(parameters.width).add(mask_sums, noise)
         with progress.step("3", parameters.release.title, channel=client):
+            batches.guardian_await_ready(client)
+            if openings:  # on the disk before any label is possible
+                openings.open(turn.account, granted.batch, noisy_share if parameters.release.repeatable else None)
             parameters.release.guardian(garbler, mask_sums, noisy_share)
 
 
-def _account(party: Party[GuardianSettings], turn: AskingTurn, client: Channel) -> GuardiansAccount:
+def _queries(count: int) -> str:
+    return f"{count} {'query' if count == 1 else 'queries'}"
+
+
+def _account(
+    party: Party[GuardianSettings], turn: AskingTurn, client: Channel, openings: PartyOpenings | None
+) -> GuardiansAccount:
     """Return the querying party's account in the ledger, which is charged before every batch."""
     settings = party.settings
     accountant = partial(epsilon, delta=float(settings.delta))
     return GuardiansAccount(
         channel=client,
         ledger=Ledger(settings.ledger, accountant, settings.epsilon_budget, {turn.account: turn.older_account}),
+        openings=openings,
         account=turn.account,
         session=settings.session,
         query_costs=settings.parameters.costs,

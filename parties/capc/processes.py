@@ -17,6 +17,7 @@ import msgspec
 
 from mpc.capc.parameters import PublicParameters
 from mpc.dp.accountant import epsilon
+from mpc.extras import missing
 from parties.capc.accounts import account_name, folder_of
 from parties.capc.budget_view import LEDGER, ODOMETER
 from parties.capc.casting import GUARDIAN_NAME, RoleAssignment, training_settings
@@ -28,6 +29,7 @@ from parties.frame.settings import Address, Peer
 from parties.learning.model_files.exporting import cannot_export
 from parties.learning.parts import Dataset, SplitData
 from parties.learning.records import Images
+from parties.learning.training import missing_to_train, missing_to_train_further, model_path
 from parties.learning.training_settings import TrainingSettings
 from parties.ledger import Ledger
 
@@ -65,6 +67,7 @@ class Processes:
             guardian=self._peer(GUARDIAN_NAME),
             querying_party=owner,
             owner_name=self._data.names[owner],
+            pending=self._pending(name, owner),
             first_query=self._config.first_query,
             label_names=self._dataset.label_names,
             class_values=self._dataset.class_values,
@@ -116,6 +119,12 @@ class Processes:
             if model is not None and (complaint := cannot_export(model)):
                 raise ConfigError(f"model_out: {complaint}")
 
+    def _pending(self, name: str, owner: int) -> Path:
+        """Return where a querying party keeps an unfinished batch, beside its campaign's answers or in its own run."""
+        campaign = self._campaign(name, owner)
+        folder = self._run.folders.party(name).resolve()
+        return folder / "pending" if campaign is None else campaign.answers.with_suffix(".pending")
+
     def guardian(self) -> Process:
         """Return the privacy guardian."""
         turns = [
@@ -132,6 +141,7 @@ class Processes:
             listen=self._address(GUARDIAN_NAME),
             turns=tuple(turns),
             ledger=(self._run.folders.durable(GUARDIAN_NAME) / LEDGER).resolve(),
+            openings=(self._run.folders.durable(GUARDIAN_NAME) / "openings").resolve(),
         )
         return Process(
             GUARDIAN_NAME, "parties.capc.privacy_guardian", settings, "Privacy guardian", settings.listen.port
@@ -158,6 +168,25 @@ class Processes:
                 Process(name, "parties.capc.server", settings, "Servers (answering parties)", settings.listen.port)
             )
         return processes
+
+    def refuse_missing(self) -> None:
+        """Raise `ConfigError` where a package is not installed that a party would need in this run."""
+        if self._config.aggregation == "paillier" and (complaint := missing("phe", "aggregation by paillier")):
+            raise ConfigError(f"aggregation: {complaint}. `--aggregation direct` needs none.")
+        servers, folders = enumerate(self._roles.servers.items()), self._run.folders
+        jobs = [(self._training(index, owner), owner, folders.cache(name)) for index, (name, owner) in servers]
+        if self._config.strategy != "given":
+            clients = self._roles.clients.items()
+            jobs += [(self._training(owner, owner), owner, folders.cache(name)) for name, owner in clients]
+        for settings, owner, cache in jobs:
+            complaint = missing_to_train(settings)
+            if complaint and not model_path(settings, self._data.owned[owner], cache).exists():
+                raise ConfigError(f"models: {complaint}.")
+        if self._config.strategy != "given":
+            for owner in self._roles.clients.values():
+                settings = self._training(owner, owner)
+                if settings.source is not None and (complaint := missing_to_train_further(settings)):
+                    raise ConfigError(f"models: {complaint}.")
 
     def refuse_empty(self) -> None:
         """Raise `ConfigError` where earlier runs have left no querying party anything to get."""
@@ -225,6 +254,7 @@ class Processes:
             "epsilon_budget": config.epsilon_budget,
             "owner_epsilon_budget": config.owner_epsilon_budget,
             "data": dict(self._dataset.agreed),
+            "rejoin_s": config.rejoin_s,
         }
 
     def _address(self, name: str) -> Address:

@@ -10,7 +10,6 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from parties.capc import summary
-from parties.capc.budget_view import budget_view
 from parties.capc.casting import (
     RoleAssignment,
     ids_of,
@@ -22,10 +21,8 @@ from parties.capc.casting import (
 )
 from parties.capc.config import CapcConfig
 from parties.capc.labels_out import IDS
-from parties.capc.model_check_view import ModelCheckOptions, model_check_command
 from parties.capc.processes import Processes
 from parties.capc.report import STEPS
-from parties.capc.simulation import SimulationOptions, simulation_lines
 from parties.frame.plan import Command, Plan, Run, Summary
 from parties.frame.private_files import write_private
 from parties.learning.models import architecture
@@ -43,10 +40,26 @@ class Capc:
     def commands(self) -> Mapping[str, Command]:
         """What can be shown without a run."""
         return {
-            "budget": Command("show what each querying party has spent of its privacy budget", budget_view),
-            "describe": Command("show what a file of your own holds, and YAML for it", describe, DescribeOptions),
-            "model-check": Command("show what a model's file would cost", model_check_command, ModelCheckOptions),
-            "simulation": Command("run a campaign in the clear, in one process", simulation_command, SimulationOptions),
+            "budget": Command(
+                "show what each querying party has spent of its privacy budget",
+                "parties.capc.budget_view:budget_view",
+                group="look at runs",
+            ),
+            "describe": Command(
+                "show what a file of your own holds, and YAML for it", describe, DescribeOptions, "bring your own"
+            ),
+            "model-check": Command(
+                "show what a model's file would cost",
+                "parties.capc.model_check_view:model_check_command",
+                "parties.capc.model_check_view:ModelCheckOptions",
+                "bring your own",
+            ),
+            "simulation": Command(
+                "run a campaign in the clear, in one process",
+                "parties.capc.simulation:simulation",
+                "parties.capc.simulation:SimulationOptions",
+                "try settings",
+            ),
         }
 
     def plan(self, config: CapcConfig, run: Run) -> Plan:
@@ -69,6 +82,7 @@ class Capc:
         roles = RoleAssignment.of(config)
         processes = Processes(config, run, dataset, parameters, data, roles)
         processes.refuse_outputs()
+        processes.refuse_missing()
         processes.refuse_empty()
         for name, owner in (roles.clients | roles.servers).items():
             data.owned[owner].write(run.folders.party(name) / "records.npz")
@@ -125,9 +139,3 @@ def describe(_: CapcConfig, __: Path, options: DescribeOptions) -> int:
     """Print what a file holds, and a configuration for it, to its owner alone."""
     print("\n".join(described(options.file, options.delimiter, options.label)))
     return 0
-
-
-def simulation_command(config: CapcConfig, _: Path, options: SimulationOptions) -> Summary:
-    """Return what every querying party would gain, and the average, for each experiment seed."""
-    dataset = load_data(config)
-    return Summary(tuple(simulation_lines(config, options.seeds, dataset)), dataset.notes)

@@ -10,7 +10,7 @@
     <---------------------------------   how many queries it will answer, by its own odometer
     prepare  ------------------------>                                               until the pool is full
     preprocessing  <----------------->   garbled circuits, W r - s  (or  <--- s ---)  0'
-    use  ---------------------------->   the oldest of the pool, once                every batch
+    use, and the batch's name  ------>   the oldest of the pool, once                every batch
     x - r  -------------------------->   network on shares                           1a
     share of the logits                  share of the logits                         1b
     vote - m  <---------------------->   fresh m                                     1c
@@ -30,7 +30,7 @@ import sys
 from collections.abc import Callable
 from functools import partial
 
-from mpc.capc import aggregation, release, vote
+from mpc.capc import aggregation, batches, release, vote
 from mpc.channels.frames import Channel
 from mpc.errors import ProtocolError
 from mpc.garbled.batch import GarbledBatch
@@ -81,15 +81,15 @@ def server(party: Party[AnsweringSettings]) -> None:
             pool = AnsweringPool(client, prepare, settings.pool, settings.batch_size)
             left = settings.n_queries
             with client.in_step("0"):
-                odometer.tell(client, left)
+                interrupted = batches.answering_receive_name(client, may_be_none=True)
+                odometer.tell(client, left, interrupted)
             while (taken := _next(client, pool)) is not None:
-                count, prepared = taken
+                count, prepared, batch = taken
                 if count > left:
                     raise ProtocolError.mismatch("queries, at most", left, count, peer=client.peer, step="0'")
                 left -= count
-                _answer(
-                    party, client, guardian, inference, key, prepared, partial(odometer.charge, client, count, left)
-                )
+                charge = partial(odometer.charge, client, batch, count, left)
+                _answer(party, client, guardian, inference, key, prepared, charge)
             inference.end()
 
 
@@ -112,10 +112,11 @@ def _prepare(
         return correlation, vote_circuit
 
 
-def _next(client: Channel, pool: AnsweringPool[Prepared]) -> tuple[int, Prepared] | None:
-    """Prepare batches as the QP requests, and return the one that it uses. None when it has asked all."""
+def _next(client: Channel, pool: AnsweringPool[Prepared]) -> tuple[int, Prepared, bytes] | None:
+    """Prepare batches as the QP requests, and return the one that it uses and its name. None when it has asked all."""
     with client.in_step("0'"):
-        return pool.next()
+        taken = pool.next()
+        return None if taken is None else (*taken, batches.answering_receive_name(client))
 
 
 def _answer(

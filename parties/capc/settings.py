@@ -45,6 +45,8 @@ class CapcSettings(PartySettings):
         epsilon_budget: the epsilon that one querying party may spend in all. None keeps its account without a limit.
         owner_epsilon_budget: the epsilon that one data owner's records may lose in all. None as above.
         data: the public preprocessing of everybody's records, or the dataset's name, in plain values.
+        rejoin_s: for how many seconds a querying party tries again when it has lost another party. 0 is not at all, and
+            then every request is charged.
     """
 
     parameters: Parameters
@@ -55,11 +57,12 @@ class CapcSettings(PartySettings):
     epsilon_budget: float | None
     owner_epsilon_budget: float | None
     data: dict[str, Any]
+    rejoin_s: float
 
     def digest(self) -> str:
         """Return a digest of all that the parties of a run must agree on, for the hello."""
         agreed = (self.parameters.digest(), self.n_queries, self.batch_size, self.pool)
-        privacy = (self.delta.normalize(), self.epsilon_budget, self.owner_epsilon_budget)
+        privacy = (self.delta.normalize(), self.epsilon_budget, self.owner_epsilon_budget, self.rejoin_s > 0)
         data = json.dumps(self.data, sort_keys=True)
         return hashlib.sha256(" ".join(map(str, (*agreed, *privacy, data))).encode()).hexdigest()
 
@@ -94,6 +97,7 @@ class QueryingSettings(CapcSettings):
         guardian: the privacy guardian.
         querying_party: its number as a data owner.
         owner_name: its name as a data owner, or nothing.
+        pending: its private folder for a batch that it has asked for and has no labels of.
         first_query: it asks about the given records from here on, unless a campaign chooses.
         label_names: the names of the labels, where a query has several.
         class_values: the values that stand for the classes, or nothing where those are numbers.
@@ -104,6 +108,7 @@ class QueryingSettings(CapcSettings):
     servers: tuple[Peer, ...]
     guardian: Peer
     querying_party: int
+    pending: Path
     first_query: int
     owner_name: str = ""
     label_names: tuple[str, ...] = ()
@@ -162,8 +167,10 @@ class GuardianSettings(CapcSettings):
         listen: where it listens.
         turns: the querying parties that it serves, one after the other.
         ledger: the file of the accounts, in a private folder that outlives the run.
+        openings: the folder of its notes of batches whose labels were possible, which outlives the run.
     """
 
     listen: Address
     turns: tuple[AskingTurn, ...]
     ledger: Path
+    openings: Path

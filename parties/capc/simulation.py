@@ -8,15 +8,14 @@ which is so in no run. Without noise its labels are those of a run. With noise i
 
 from __future__ import annotations
 
-import argparse
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import yaml
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from mpc.capc.clear import labels_of
 from mpc.capc.release import answered
@@ -35,7 +34,7 @@ from parties.capc.casting import (
 )
 from parties.capc.config import CapcConfig
 from parties.frame.errors import ConfigError
-from parties.frame.plan import FOLDER
+from parties.frame.plan import Summary
 from parties.learning.labels import Labels
 from parties.learning.models import Model
 from parties.learning.network import fixed_point
@@ -189,10 +188,16 @@ class SimulationOptions(BaseModel):
 
     seeds: str = Field(
         "0",
-        pattern=r"^\d+(,\d+)*$",
         description="experiment seeds, comma-separated",
         json_schema_extra={"flag": True, "unit": "numbers"},
     )
+
+    @field_validator("seeds")
+    @classmethod
+    def _numbers(cls, value: str) -> str:
+        if not re.fullmatch("[0-9]+(,[0-9]+)*", value):
+            raise ValueError(f"expected whole numbers with commas between them, such as 0,1,2, found {value!r}")
+        return value
 
 
 def simulation_lines(config: CapcConfig, seeds: str, dataset: Dataset | None = None) -> Iterator[tuple[str, str]]:
@@ -226,17 +231,7 @@ def _gain(campaign: Simulated) -> str:
     return f"{words}, {(~got).sum()} abstained, epsilon {campaign.epsilon:.3g}"
 
 
-def main() -> None:
-    """Print what every querying party gained, and the average."""
-    parser = argparse.ArgumentParser(description="Run a campaign in the clear.")
-    parser.add_argument("--config", type=Path, required=True, help="YAML file with a campaign")
-    parser.add_argument("--seeds", default="0", help="experiment seeds, comma-separated")
-    arguments = parser.parse_args()
-    keys = yaml.safe_load(arguments.config.read_text())["capc"]
-    config = CapcConfig.model_validate(keys, context={FOLDER: arguments.config.absolute().parent})
-    for name, value in simulation_lines(config, arguments.seeds):
-        print(f"{name}: {value}")
-
-
-if __name__ == "__main__":
-    main()
+def simulation(config: CapcConfig, _: Path, options: SimulationOptions) -> Summary:
+    """Return what every querying party would gain, and the average, for each experiment seed."""
+    dataset = load_data(config)
+    return Summary(tuple(simulation_lines(config, options.seeds, dataset)), dataset.notes)

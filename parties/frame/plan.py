@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import Any, Protocol
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationInfo
@@ -253,11 +254,28 @@ class Command:
         run: gets the configuration, the folder of all runs' files and the command's options. Returns a summary to show,
             or an exit status after it has printed by itself. Raises `PartyError` for a failure that is one sentence.
         Options: its own flags, declared like those of `RunnableProtocol.Config`.
+        group: what commands like it are for, such as `look at runs`. The help lists them together.
+
+    `run` and `Options` may be given as `module:name`, and are imported when the command is asked for.
     """
 
     help: str
-    run: Callable[[Any, Path, Any], Summary | int]
-    Options: type[BaseModel] = NoOptions
+    run: Callable[[Any, Path, Any], Summary | int] | str
+    Options: type[BaseModel] | str = NoOptions
+    group: str = ""
+
+    @property
+    def function(self) -> Callable[[Any, Path, Any], Summary | int]:
+        """What it runs."""
+        found: Callable[[Any, Path, Any], Summary | int]
+        found = resolve_name(self.run) if isinstance(self.run, str) else self.run
+        return found
+
+    @property
+    def options(self) -> type[BaseModel]:
+        """The model of its own flags."""
+        found: type[BaseModel] = resolve_name(self.Options) if isinstance(self.Options, str) else self.Options
+        return found
 
 
 class RunnableProtocol(Protocol):

@@ -6,6 +6,8 @@ import os
 import tempfile
 from pathlib import Path
 
+_UNFINISHED = ".new-"
+
 
 def make_private_folder(path: Path) -> Path:
     """Make the folder with mode 0700, whatever the umask, and return it. Folders above it keep their modes."""
@@ -25,8 +27,14 @@ def write_private(path: Path, content: bytes) -> None:
         raise OSError(error.errno, error.strerror or str(error), str(path)) from error
 
 
+def remove_unfinished(folder: Path) -> None:
+    """Remove what killed writers have left in a folder. Nobody may be writing there meanwhile."""
+    for path in folder.glob(f"{_UNFINISHED}*"):
+        path.unlink(missing_ok=True)
+
+
 def _write(path: Path, content: bytes) -> None:
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".new-")  # mkstemp makes it 0600
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=_UNFINISHED)  # mkstemp makes it 0600
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(content)

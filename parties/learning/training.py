@@ -20,11 +20,13 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict
 
 from mpc.errors import MpcError
+from mpc.extras import missing
 from parties.frame.errors import PartyError
 from parties.frame.private_files import write_private
 from parties.frame.progress import Progress
 from parties.frame.start import python_command
 from parties.learning.model_files.layers_file import read_layers, write_layers
+from parties.learning.model_files.source import missing_to_read
 from parties.learning.models import SKLEARN, Model
 from parties.learning.records import DataError, Records
 from parties.learning.training_settings import TrainingSettings
@@ -152,11 +154,32 @@ def _turn(slot: Path) -> Iterator[None]:
         yield
 
 
+def missing_to_train(settings: TrainingSettings) -> str:
+    """Return what is wrong where what trains this model, or converts its file, is not installed, or nothing."""
+    if settings.source is not None:
+        return missing_to_read(settings.source)
+    if settings.architecture in SKLEARN:
+        return ""
+    complaint = missing("torch", f"training {settings.architecture}")
+    return complaint and f"{complaint}; models that scikit-learn trains are {', '.join(SKLEARN)}"
+
+
+def missing_to_train_further(settings: TrainingSettings) -> str:
+    """Return what is wrong where what trains a model further that comes from a file is not installed, or nothing."""
+    if settings.source is None:
+        return missing_to_train(settings)
+    complaint = missing("torch", "training a model from a file further")
+    return complaint and f"{complaint}; a party without torch can ask with an architecture that scikit-learn trains"
+
+
 def train(settings: TrainingSettings, records: Records, start: Model | None = None) -> Model:
     """Train by the framework that the architecture belongs to, or further from a model.
 
     Of a `source` alone nothing is trained. The file is converted. The same input gives the same weights.
+    Raises `TrainingError` where what does that is not installed.
     """
+    if complaint := missing_to_train(settings) if start is None else missing_to_train_further(settings):
+        raise TrainingError(f"{complaint}.")
     if settings.source is not None and start is None:
         from parties.learning.model_files.conversion import convert  # noqa: PLC0415  only the child pays for it
 
@@ -174,11 +197,13 @@ def main() -> int:
     """Run the child. A `TrainingJob` comes on standard input. Return the exit status."""
     job = TrainingJob.model_validate_json(sys.stdin.read())
     records, source = Records.read(job.records), job.settings.source
-    if source is None:
-        train(job.settings, records).write(job.model)
-        return 0
     try:
+        if source is None:
+            train(job.settings, records).write(job.model)
+            return 0
         if job.start is None:
+            if complaint := missing_to_train(job.settings):
+                raise TrainingError(f"{complaint}.")
             from parties.learning.model_files.conversion import convert  # noqa: PLC0415  only the child pays for it
 
             model, report = convert(job.settings, records)

@@ -92,7 +92,8 @@ def test_the_digest_follows_the_sources(bootstrap: ModuleType, tmp_path: Path) -
 
 
 def test_it_reads_the_build_requirements(bootstrap: ModuleType) -> None:
-    assert [bootstrap.bare_name(line) for line in bootstrap.build_requirements()] == ["scikit-build-core", "nanobind"]
+    for key, names in (("requires", ["scikit-build-core", "nanobind"]), ("train", ["torch"])):
+        assert [bootstrap.bare_name(line) for line in bootstrap.requirements(key)] == names
 
 
 def test_the_makefile_calls_it() -> None:
@@ -102,3 +103,59 @@ def test_the_makefile_calls_it() -> None:
             command, cwd=ROOT, env={"PATH": os.environ["PATH"]}, capture_output=True, text=True, check=True
         )
         assert done.stdout == f"python3 bootstrap.py {target}\n"
+
+
+TRIED = ["torch==2.13.0+cpu"]
+FROM_ITS_INDEX = ["torch>=2.6,<3", "--index-url", "https://download.pytorch.org/whl/cpu"]
+
+
+@pytest.mark.parametrize(
+    ("there", "system", "found_by", "asked", "said"),
+    [
+        (True, "linux", None, [], ""),
+        (False, "darwin", None, [], ""),
+        (False, "linux", TRIED, [TRIED], ""),
+        (False, "linux", FROM_ITS_INDEX, [TRIED, FROM_ITS_INDEX], ""),
+        (False, "linux", None, [TRIED, FROM_ITS_INDEX], "== found no torch without CUDA at https://download."),
+    ],
+)
+def test_torch_comes_without_cuda(
+    bootstrap: ModuleType,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    there: bool,
+    system: str,
+    found_by: list[str] | None,
+    asked: list[list[str]],
+    said: str,
+) -> None:
+    commands: list[list[str]] = []
+
+    def run(command: list[str]) -> bool:
+        if command[0] != "pip":
+            return there
+        commands.append(command[4:])
+        assert command[:4] == ["pip", "--no-deps", "--only-binary", ":all:"]
+        return command[4:] == found_by
+
+    monkeypatch.setattr(bootstrap, "succeeds", run)
+    monkeypatch.setattr(bootstrap.sys, "platform", system)
+    bootstrap.install_torch(["pip"])
+    assert commands == asked
+    assert capsys.readouterr().out.startswith(said)
+    assert bool(said) == (len(commands) == 2 and found_by is None)
+
+
+def test_the_demo_installs_what_its_parties_train_with(
+    bootstrap: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    done: list[list[str]] = []
+    monkeypatch.setattr(bootstrap, "ENVIRONMENT", tmp_path / ".venv")
+    (tmp_path / ".venv").mkdir()
+    for name in ("find_compiler", "check_python_parts", "install_torch"):
+        monkeypatch.setattr(bootstrap, name, lambda *_: "c++")
+    monkeypatch.setattr(bootstrap, "execute", lambda command, **_: done.append(command))
+    bootstrap.install(with_tests=False)
+    assert done[-1][-1] == f"{tmp_path}[train]"
+    bootstrap.install(with_tests=True)
+    assert done[-1][-1] == f"{tmp_path}[train,test]"

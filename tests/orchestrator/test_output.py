@@ -13,6 +13,7 @@ import pytest
 from rich.console import Console
 
 from orchestrator.cli import main
+from orchestrator.command_line import CommandLine
 from orchestrator.display import RunDisplay
 from orchestrator.events import Event
 from parties.frame.plan import Pane, Plan, Process
@@ -78,9 +79,9 @@ def test_help_may_be_read_in_part(tmp_path: Path) -> None:
     assert done.stdout.startswith("usage: run_protocol.py")
 
 
-def test_the_version_is_a_number(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main({"game": GameProtocol()}, ["--version"]) == 0
-    assert capsys.readouterr().out.split()[1].count(".") == 2
+def test_the_version_stands_behind_the_name(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main({"game": GameProtocol()}, ["--version"], CommandLine("play", "1.2.3")) == 0
+    assert capsys.readouterr().out == "play 1.2.3\n"
 
 
 def test_a_report_is_asked_for_by_name_folder_or_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

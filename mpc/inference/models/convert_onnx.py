@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpc.errors import ParameterError
+from mpc.extras import needed
 from mpc.inference.models.converted import DOUBLE, SINGLE, ConvertedLayers
 from mpc.inference.models.endings import ending_of
 from mpc.inference.models.floats import (
@@ -76,11 +77,9 @@ def from_onnx(path: str | Path, drop_endings: bool = False) -> ConvertedLayers:
     Raises:
         ParameterError: no ONNX file, a graph that is no chain, or a node or setting that is not supported, by name.
     """
-    try:
-        import onnx  # noqa: PLC0415 - an optional extra
-        from onnx.reference import ReferenceEvaluator  # noqa: PLC0415
-    except ImportError as error:
-        raise ParameterError("expected the package onnx for ONNX files: pip install 'capc[onnx]'") from error
+    onnx = needed("onnx", "ONNX files")
+    from onnx.reference import ReferenceEvaluator  # noqa: PLC0415 - not a part of `import onnx`
+
     try:
         model = onnx.load(str(path))
     except Exception as error:
@@ -115,8 +114,7 @@ def from_onnx(path: str | Path, drop_endings: bool = False) -> ConvertedLayers:
 
 def unsupported_nodes(path: str | Path) -> list[tuple[str, str]]:
     """Return the place and the operator of every node of an ONNX file that no layer stands for, of constants aside."""
-    import onnx  # noqa: PLC0415 - an optional extra
-
+    onnx = needed("onnx", "ONNX files")
     graph = onnx.load(str(path)).graph
     constant, found = {tensor.name for tensor in graph.initializer}, []
     for index, node in enumerate(graph.node):

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from mpc.errors import ParameterError
+from mpc.extras import needed
 from mpc.inference.models.convert_torch_calls import FUNCTIONS, METHODS, OPERATORS, Call
 from mpc.inference.models.convert_torch_modules import MODULES, tensor_values
 from mpc.inference.models.converted import DOUBLE, SINGLE, ConvertedLayers, require
@@ -43,10 +44,7 @@ def from_torch(module: Any, drop_endings: bool = False) -> ConvertedLayers:
         ParameterError: a call, a module or a setting that is not supported, calls that are no chain, or a module that
             ``torch.fx`` cannot follow, with its place and name.
     """
-    try:
-        import torch  # noqa: PLC0415 - the model's owner has it
-    except ImportError as error:
-        raise ParameterError("expected the package torch for a torch module") from error
+    torch = needed("torch", "a torch module")
     if type(module).__name__ == "ExportedProgram":
         return _from_program(torch, module, drop_endings)
     require(isinstance(module, torch.nn.Module), "from_torch", "a torch.nn.Module", type(module).__name__)
@@ -66,8 +64,7 @@ def from_torch(module: Any, drop_endings: bool = False) -> ConvertedLayers:
 
 def unsupported_parts(model: Any) -> list[tuple[str, str]]:
     """Return the place and the kind of each module of torch.nn, or call in a program, that no layer stands for."""
-    import torch  # noqa: PLC0415 - the model's owner has it
-
+    torch = needed("torch", "a torch module")
     if isinstance(model, torch.nn.Module):
         parts = [(f"module {path or '0'}", _known(torch, part)) for path, part in model.named_modules()]
         known = {*MODULES, "Sequential", "ModuleList"}

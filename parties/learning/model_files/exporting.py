@@ -5,12 +5,12 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Sequence
-from importlib.util import find_spec
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
 from mpc.errors import MpcError
+from mpc.extras import missing
 from parties.frame.errors import PartyError
 from parties.frame.start import python_command
 from parties.learning.labels import Labelling
@@ -38,8 +38,8 @@ def cannot_export(out: Path) -> str:
     """Return why a model cannot be written to this path, or nothing."""
     if out.suffix not in ENDS:
         return f"expected a name that ends in {' or '.join(ENDS)}, found {out}"
-    if out.suffix == ".onnx" and find_spec("onnx") is None:
-        return "expected the package onnx for an ONNX file (pip install 'capc[onnx]'), or a name that ends in .npz"
+    if out.suffix == ".onnx" and (complaint := missing("onnx", "an ONNX file")):
+        return f"{complaint}; a name that ends in .npz needs none"
     return "" if out.parent.is_dir() else f"expected a folder {out.parent}, found none"
 
 

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from mpc.extras import needed
 from mpc.inference.models.converted import SINGLE, ConvertedLayers
 from mpc.inference.models.floats import (
     AdaptiveAvgPool2d,
@@ -46,8 +47,8 @@ def write_onnx(
 
     Raises `ParameterError` if the file computes other logits than the layers by more than rounding explains.
     """
-    import onnx  # noqa: PLC0415 - an optional extra
-    from onnx.reference import ReferenceEvaluator  # noqa: PLC0415
+    onnx = needed("onnx", "an ONNX file")
+    from onnx.reference import ReferenceEvaluator  # noqa: PLC0415 - not a part of `import onnx`
 
     layers, shape = without_rows(layers, shape)
     graph = _Graph(onnx.helper)

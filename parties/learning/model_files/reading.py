@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from mpc.errors import ParameterError
+from mpc.extras import needed
 from mpc.inference import from_onnx, from_sklearn, from_torch
 from mpc.inference.models.convert_onnx import unsupported_nodes
 from mpc.inference.models.convert_torch import unsupported_parts
@@ -96,7 +97,7 @@ def _exported(file: Path, source: ModelSource) -> ReadModel:
 
 
 def _program(file: Path) -> Any:
-    torch = _library("torch")
+    torch = needed("torch", "a model of torch")
     return _loaded(file, lambda: torch.export.load(file), "a program of torch.export")
 
 
@@ -107,7 +108,7 @@ def _state_dict(file: Path, source: ModelSource) -> ReadModel:
 
 def _module(file: Path, source: ModelSource) -> tuple[Any, list[str]]:
     """Return the factory's module with the weights of the file, and what its owner is told."""
-    torch = _library("torch")
+    torch = needed("torch", "a model of torch")
     state = _loaded(file, lambda: torch.load(file, map_location="cpu", weights_only=True), "a state dict")
     words = []
     if isinstance(state, Mapping) and isinstance(state.get("state_dict"), Mapping):
@@ -129,7 +130,8 @@ def _module(file: Path, source: ModelSource) -> tuple[Any, list[str]]:
 
 
 def _skops(file: Path, source: ModelSource) -> ReadModel:
-    skops = _library("skops.io")
+    needed("skops", "a skops file")
+    skops = importlib.import_module("skops.io")
     unknown = _loaded(file, lambda: skops.get_untrusted_types(file=file), "a skops file")
     if strange := [name for name in unknown if name not in _TRUSTED]:
         raise ParameterError(f"expected types of scikit-learn and numpy alone, found {', '.join(strange)}")
@@ -137,7 +139,7 @@ def _skops(file: Path, source: ModelSource) -> ReadModel:
 
 
 def _joblib(file: Path, source: ModelSource) -> ReadModel:
-    joblib = _library("joblib")
+    joblib = importlib.import_module("joblib")  # scikit-learn brings it
     return _estimator(_loaded(file, lambda: joblib.load(file), "a joblib file"))
 
 
@@ -166,18 +168,6 @@ _READERS: dict[str, Callable[[Path, ModelSource], ReadModel]] = {
     "joblib": _joblib,
     "pickle": _pickled,
 }
-
-
-def _library(name: str) -> Any:
-    """Import a library that reads models.
-
-    Raises `ParameterError` with the command that installs it.
-    """
-    try:
-        return importlib.import_module(name)
-    except ImportError as error:
-        package = name.partition(".")[0]
-        raise ParameterError(f"expected the package {package} for this kind of file: pip install {package}") from error
 
 
 def _loaded(file: Path, load: Callable[[], Any], what: str) -> Any:

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from mpc.extras import missing
 from parties.frame.errors import ConfigError
 
 KINDS = {
@@ -33,6 +34,8 @@ KINDS = {
 
 RUN_CODE = ("torch.export", "joblib", "pickle")
 """The kinds that can run code when they are loaded."""
+
+_PACKAGES = {"ONNX": "onnx", "torch.export": "torch", "state dict": "torch", "skops": "skops"}
 
 PICKLE_WARNING = (
     "trust_pickle: loading this file can run any code that lies in it, with all rights of the party. Use it for files "
@@ -75,6 +78,12 @@ class ModelSource(BaseModel):
     def cacheable(self) -> bool:
         """Whether the digest says all that the model depends on. The code of a factory is not in it."""
         return self.factory is None
+
+
+def missing_to_read(source: ModelSource) -> str:
+    """Return what is wrong where the package that reads such a file is not installed, or nothing."""
+    package = _PACKAGES.get(source.kind)
+    return missing(package, f"a model {source.title}") if package else ""
 
 
 def model_source(

@@ -11,8 +11,10 @@ from typing import Any
 
 import pytest
 
+from mpc.capc.batches import draw_name
 from mpc.capc.budget import (
     BatchRequest,
+    Granted,
     GuardiansAccount,
     Spent,
     querying_end,
@@ -22,6 +24,7 @@ from mpc.channels.memory import MemoryChannel, memory_pair, run_both_sides
 from mpc.dp.accountant import Cost
 from mpc.errors import ProtocolError
 from parties.capc.config import CapcConfig
+from parties.capc.openings import PartyOpenings
 from parties.capc.results import Query, Results
 from parties.capc.settings import QueryingSettings
 from parties.frame.plan import Run, RunFolders
@@ -35,9 +38,11 @@ def count(spent: Sequence[Cost]) -> float:
     return float(sum(cost.count for cost in spent if cost.what == "answer"))
 
 
-def account(channel: MemoryChannel, path: Path, budget: float | None) -> GuardiansAccount:
+def account(
+    channel: MemoryChannel, path: Path, budget: float | None, openings: PartyOpenings | None = None
+) -> GuardiansAccount:
     ledger = Ledger(path / "ledger.jsonl", count, budget)
-    return GuardiansAccount(channel, ledger, "digits/party-0", "session-1", EACH, 4, count, budget)
+    return GuardiansAccount(channel, ledger, openings, "digits/party-0", "session-1", EACH, 4, count, budget)
 
 
 def test_every_batch_is_charged_and_the_querying_party_told_of_the_run_and_all_runs(tmp_path: Path) -> None:
@@ -45,11 +50,12 @@ def test_every_batch_is_charged_and_the_querying_party_told_of_the_run_and_all_r
     for earlier in (0, 5):
         serving = account(guardian, tmp_path, None)
         for wished, run in ((3, 3.0), (2, 5.0)):
-            spent, granted = run_both_sides(partial(querying_request_batch, client, wished), serving.charge)
-            assert granted == wished
+            name = draw_name()
+            spent, granted = run_both_sides(partial(querying_request_batch, client, wished, name), serving.charge)
+            assert granted == Granted(wished, name, repeat=False)
             assert spent == Spent("", wished, run, earlier + run)
         _, granted = run_both_sides(lambda: querying_end(client), serving.charge)
-        assert granted == 0
+        assert granted is None
 
 
 def test_the_budgets_rest_is_granted_and_what_exceeds_it_refused_in_words(tmp_path: Path) -> None:
@@ -59,11 +65,11 @@ def test_the_budgets_rest_is_granted_and_what_exceeds_it_refused_in_words(tmp_pa
 
     def ask() -> None:
         for _ in range(3):
-            answers.append(querying_request_batch(client, 4))
+            answers.append(querying_request_batch(client, 4, draw_name()))
         querying_end(client)
 
     def serve() -> list[int]:
-        return [serving.charge() for _ in range(3)]
+        return [granted.queries if granted else 0 for granted in (serving.charge() for _ in range(3))]
 
     _, granted = run_both_sides(ask, serve)
     assert granted == [4, 1, 0]
@@ -76,7 +82,7 @@ def test_the_budgets_rest_is_granted_and_what_exceeds_it_refused_in_words(tmp_pa
 def test_no_answer_is_possible_before_the_charge_is_on_the_disk(tmp_path: Path) -> None:
     client, guardian = memory_pair("client", "privacy-guardian")
     broken = account(guardian, tmp_path / "absent", None)
-    client.send_message("budget/request", BatchRequest(1))
+    client.send_message("budget/request", BatchRequest(1, draw_name()))
     with pytest.raises(LedgerError, match="cannot open"):
         broken.charge()
     assert [direction for direction, _, _ in guardian.transcript] == ["received"]
@@ -87,12 +93,15 @@ def test_other_messages_and_other_numbers_are_refused(tmp_path: Path) -> None:
     client.send("budget/request", b"\x81\xa3run\xcb")
     with pytest.raises(ProtocolError, match="expected a BatchRequest"):
         account(guardian, tmp_path, None).charge()
-    client.send_message("budget/request", BatchRequest(5))
+    client.send_message("budget/request", BatchRequest(5, draw_name()))
     with pytest.raises(ProtocolError, match="queries of a batch, at most 4, found 5"):
+        account(guardian, tmp_path, None).charge()
+    client.send_message("budget/request", BatchRequest(1, b"short"))
+    with pytest.raises(ProtocolError, match="expected bytes in the name of a batch 16, found 5"):
         account(guardian, tmp_path, None).charge()
     guardian.send_message("budget/spent", Spent("", 3, 1.0, 1.0))
     with pytest.raises(ProtocolError, match="queries granted, at most 2, found 3"):
-        querying_request_batch(client, 2)
+        querying_request_batch(client, 2, draw_name())
 
 
 def published(tmp_path: Path, spent: Spent, *batches: list[int | None]) -> dict[str, Any]:

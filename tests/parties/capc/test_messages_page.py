@@ -12,6 +12,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from mpc.capc.batches import answering_receive_name, guardian_await_ready, querying_name_batch, querying_say_ready
 from mpc.capc.budget import (
     GuardiansAccount,
     querying_end,
@@ -53,6 +54,8 @@ def steps_of_the_parties(folder: Path) -> Iterator[tuple[str, MemoryChannel]]:
     client, guardian = memory_pair("client", "privacy-guardian")
     run_both_sides(lambda: querying_await_turn(client), lambda: guardian_give_turn(guardian))
     asking_end, answering_end = memory_pair("client", "server-0")
+    querying_name_batch(asking_end, bytes(16))
+    answering_receive_name(answering_end)
     answering_send_account(answering_end, OwnersAccount("", 1, 0.5))
     querying_receive_account(asking_end, 1)
     yield "client", asking_end
@@ -64,16 +67,19 @@ def steps_of_the_parties(folder: Path) -> Iterator[tuple[str, MemoryChannel]]:
         session="session",
         query_costs=parameters(2, "1", threshold=1, threshold_sigma="1").costs,
         max_queries=2,
+        openings=None,
         epsilon_of=lambda costs: 0.0,
         budget=None,
     )
 
     def ask() -> None:
-        querying_request_batch(client, 2)
+        querying_request_batch(client, 2, bytes(16))
+        querying_say_ready(client)
         querying_end(client)
 
     def grant() -> None:
         account.charge()
+        guardian_await_ready(guardian)
         account.charge()
 
     run_both_sides(ask, grant)

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import yaml
 
+from mpc.capc.batches import NO_BATCH, draw_name
 from mpc.capc.odometer import OwnersAccount, answering_send_account, querying_receive_account
 from mpc.capc.parameters import PublicParameters
 from mpc.channels.memory import memory_pair
@@ -109,9 +110,9 @@ def test_a_querying_party_refuses_an_account_that_makes_no_sense() -> None:
             querying_receive_account(client, 2)
 
 
-def odometer(tmp_path: Path, budget: float | None) -> Odometer:
+def odometer(tmp_path: Path, budget: float | None, *, rejoin: bool = False) -> Odometer:
     ledger = Ledger(tmp_path / "odometer.jsonl", lambda spent: float(sum(cost.count for cost in spent)), budget)
-    return Odometer(ledger, "party-0-of-2/ab", "session", (answer_cost("2"),), budget)
+    return Odometer(ledger, "party-0-of-2/ab", "session", (answer_cost("2"),), budget, rejoin)
 
 
 def test_an_owner_answers_a_whole_batch_or_nothing(tmp_path: Path) -> None:
@@ -119,13 +120,46 @@ def test_an_owner_answers_a_whole_batch_or_nothing(tmp_path: Path) -> None:
     own = odometer(tmp_path, 5.0)
     own.tell(owner, 9)
     assert querying_receive_account(client, 9).queries == 5
-    own.charge(owner, 3, 6)
+    own.charge(owner, draw_name(), 3, 6)
     told = querying_receive_account(client, 6)
     assert (told.queries, told.total, told.budget) == (2, 3.0, 5.0)
     assert "at most epsilon 5 for party-0-of-2/ab, found 6 with 3 more queries" in told.refusal
     with pytest.raises(BudgetExceededError, match="party-0-of-2/ab"):
-        own.charge(owner, 3, 3)
+        own.charge(owner, draw_name(), 3, 3)
     assert own.ledger.spent("party-0-of-2/ab") == 3
+
+
+def test_a_batch_that_was_interrupted_is_charged_once_and_after_three_more_times_anew(tmp_path: Path) -> None:
+    client, owner = memory_pair("client", "server-0")
+    own, name = odometer(tmp_path, 5.0, rejoin=True), draw_name()
+    told = []
+    for _ in range(5):
+        own.charge(owner, name, 2, 9)
+        told.append(querying_receive_account(client, 9).total)
+    assert told == [2, 2, 2, 2, 4]  # the first time, three times again, and as a new batch
+    own.charge(owner, name, 2, 9)
+    assert querying_receive_account(client, 9).total == 4
+
+
+def test_what_was_charged_for_an_interrupted_batch_may_still_be_asked(tmp_path: Path) -> None:
+    client, owner = memory_pair("client", "server-0")
+    own, name = odometer(tmp_path, 3.0, rejoin=True), draw_name()
+    own.charge(owner, name, 3, 0)
+    querying_receive_account(client, 0)
+    for interrupted, queries in ((NO_BATCH, 0), (draw_name(), 0), (name, 3)):
+        own.tell(owner, 7, interrupted)
+        assert querying_receive_account(client, 7).queries == queries
+    with pytest.raises(BudgetExceededError):
+        own.charge(owner, draw_name(), 1, 0)
+
+
+def test_more_queries_than_were_charged_by_a_name_are_charged(tmp_path: Path) -> None:
+    """Otherwise a querying party that deviates would be answered many queries for the price of one."""
+    _, owner = memory_pair("client", "server-0")
+    own, name = odometer(tmp_path, None, rejoin=True), draw_name()
+    own.charge(owner, name, 1, 9)
+    own.charge(owner, name, 4, 9)
+    assert own.ledger.spent("party-0-of-2/ab") == 5
 
 
 def test_no_mask_leaves_before_the_charge_is_on_the_disk(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,6 +6,7 @@ It refuses to overwrite without `--force`, because vectors change only where the
 from __future__ import annotations
 
 import argparse
+import base64
 import json
 import sys
 from collections.abc import Sequence
@@ -215,15 +216,19 @@ def messages() -> list[Vector]:
     own = {"role": "answering party", "session": "s", "parameters": "ab" * 32, "version": 1}
     known = {"own": own, "expected_role": "querying party"}
     hello = own | {"role": "querying party"}
-    spent = {"refusal": "", "queries": 2, "run": 0.5, "total": 1.5, "budget": 4.0}
+    spent = {"refusal": "", "queries": 2, "run": 0.5, "total": 1.5, "budget": 4.0, "state": "open"}
     owner = {"refusal": "", "queries": 2, "total": 1.5, "budget": 4.0}
+    name = base64.b64encode(bytes(range(16))).decode()
     batch, pool = {"max_queries": 4}, {"pool": 2, "max_queries": 4}
     taken: list[tuple[str, str, str, str, Vector, Vector]] = [
         ("hello", client, server, "hello", known, hello),
         ("turn", guardian, client, "0", {}, {}),
         ("pool/order", client, server, "0'", pool, {"kind": "end", "batch": 0}),
-        ("budget/request", client, guardian, "0", batch, {"queries": 4}),
-        ("budget/request", client, guardian, "0", batch, {"queries": 0}),
+        ("batch/name", client, server, "0", {"first": True}, {"batch": ""}),
+        ("batch/name", client, server, "0'", {"first": False}, {"batch": name}),
+        ("release/ready", client, guardian, "3", {}, {}),
+        ("budget/request", client, guardian, "0", batch, {"queries": 4, "batch": name}),
+        ("budget/request", client, guardian, "0", batch, {"queries": 0, "batch": ""}),
         ("budget/spent", guardian, client, "0", {"requested": 3}, spent),
         ("budget/spent", guardian, client, "0", {"requested": 3}, spent | {"refusal": "no budget", "queries": 0}),
         ("owner/account", server, client, "0", {"most": 2}, owner),
@@ -239,10 +244,31 @@ def messages() -> list[Vector]:
         ("a correlation never prepared", "pool/order", client, server, "0'", pool, {"kind": "use", "batch": 2}),
         ("an order that nobody knows", "pool/order", client, server, "0'", pool, {"kind": "reuse", "batch": 2}),
         ("an end with queries", "pool/order", client, server, "0'", pool, {"kind": "end", "batch": 2}),
-        ("more than a batch may have", "budget/request", client, guardian, "0", batch, {"queries": 5}),
+        (
+            "more than a batch may have",
+            "budget/request",
+            client,
+            guardian,
+            "0",
+            batch,
+            {"queries": 5, "batch": bytes(16)},
+        ),
+        ("a batch without a name", "budget/request", client, guardian, "0", batch, {"queries": 2}),
+        ("a short name", "budget/request", client, guardian, "0", batch, {"queries": 2, "batch": bytes(8)}),
+        ("no name", "batch/name", client, server, "0'", {"first": False}, {"batch": b""}),
+        ("a long name", "batch/name", client, server, "0", {"first": True}, {"batch": bytes(17)}),
+        ("a field that nobody knows", "release/ready", client, guardian, "3", {}, {"share": 1}),
         ("fewer than none", "budget/request", client, guardian, "0", batch, {"queries": -1}),
         ("half a query", "budget/request", client, guardian, "0", batch, {"queries": 0.5}),
-        ("bytes left over", "budget/request", client, guardian, "0", batch, b"\x81\xa7queries\x04\xc0"),
+        (
+            "bytes left over",
+            "budget/request",
+            client,
+            guardian,
+            "0",
+            batch,
+            msgspec.msgpack.encode({"queries": 4, "batch": bytes(16)}) + b"\xc0",
+        ),
         ("nothing", "budget/request", client, guardian, "0", batch, b""),
         ("a field missing", "budget/request", client, guardian, "0", batch, {}),
         ("more than was asked for", "budget/spent", guardian, client, "0", {"requested": 1}, spent),
@@ -251,6 +277,15 @@ def messages() -> list[Vector]:
         ("more than are left", "owner/account", server, client, "2", {"most": 1}, owner),
         ("fewer than none", "owner/account", server, client, "2", {"most": 2}, owner | {"queries": -1}),
         ("fewer and no reason", "owner/account", server, client, "0", {"most": 3}, owner),
+        (
+            "a state that nobody knows",
+            "budget/spent",
+            guardian,
+            client,
+            "0",
+            {"requested": 3},
+            spent | {"state": "ajar"},
+        ),
         ("words for a number", "budget/spent", guardian, client, "0", {"requested": 3}, spent | {"run": "0.5"}),
     ]
     rows: list[Vector] = []

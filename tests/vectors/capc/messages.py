@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from mpc.capc import budget, odometer, turns
+from mpc.capc import batches, budget, odometer, turns
 from mpc.channels.frames import Channel
 from mpc.channels.hello import Hello, exchange_hello
 from mpc.channels.memory import memory_pair
@@ -20,6 +20,8 @@ STRUCTS: dict[str, type[msgspec.Struct]] = {
     "hello": Hello,
     "turn": turns.YourTurn,
     "pool/order": Order,
+    "batch/name": batches.BatchName,
+    "release/ready": batches.Ready,
     "budget/request": budget.BatchRequest,
     "budget/spent": budget.Spent,
     "owner/account": odometer.OwnersAccount,
@@ -34,6 +36,8 @@ RECEIVERS: dict[str, Callable[[Channel, State], object]] = {
     "pool/order": lambda channel, state: AnsweringPool(
         channel, lambda queries: queries, state["pool"], state["max_queries"]
     ).next(),
+    "batch/name": lambda channel, state: batches.answering_receive_name(channel, may_be_none=state["first"]),
+    "release/ready": lambda channel, state: batches.guardian_await_ready(channel),
     "budget/request": lambda channel, state: budget.guardian_receive_request(channel, state["max_queries"]),
     "budget/spent": lambda channel, state: budget.querying_receive_spent(channel, state["requested"]),
     "owner/account": lambda channel, state: odometer.querying_receive_account(channel, state["most"]),

@@ -1,0 +1,132 @@
+"""The guardian's notes of the batches whose labels were possible, with its share of each for a repetition of step 3.
+
+The notes are a journal that is never rewritten. So a batch that was opened once is never opened a second time with
+other noise, whatever crashes. The shares are files of their own, which are wiped when the querying party has its
+labels. Both lie in the guardian's private folder that outlives a run.
+"""
+
+from __future__ import annotations
+
+import io
+import time
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+from mpc.capc.batches import State
+from mpc.ring import Words
+from parties.frame.errors import PartyError
+from parties.frame.journal import JournalError, OpenJournal, locked
+from parties.frame.private_files import make_private_folder, remove_unfinished, write_private
+
+MOST_REPEATS = 3
+"""How often step 3 of one batch is repeated. A party that lost its labels more often pays for another batch."""
+
+
+class OpeningsError(PartyError):
+    """The notes cannot be read or written, so that no label may be possible."""
+
+
+class Opened(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One line of the journal, which is one opening of a batch, the first or a repeated one."""
+
+    account: str
+    batch: str
+    session: str
+    time: float
+
+
+@dataclass(frozen=True)
+class PartyOpenings:
+    """The notes of one guardian.
+
+    Attributes:
+        folder: private, and outlives the run.
+        session: the run.
+    """
+
+    folder: Path
+    session: str
+
+    def state(self, account: str, batch: bytes) -> State:
+        """Return what may happen to a batch. Raises `OpeningsError`."""
+        with self._journal() as journal:
+            opened = _count(journal, account, batch)
+        if not opened:
+            return "open"
+        return "repeat" if self._share(batch).exists() and opened <= MOST_REPEATS else "closed"
+
+    def open(self, account: str, batch: bytes, noisy_share: Words | None) -> None:
+        """Note durably that labels of this batch are possible from now on.
+
+        Args:
+            noisy_share: PG's share of the noisy counts, ``(n, classes)`` in Z_2^width, which is kept for a repetition.
+                None where the batch must not be repeated.
+
+        Raises:
+            OpeningsError: labels were possible before, or the disk does not take the note.
+        """
+        with self._journal() as journal:
+            if _count(journal, account, batch):
+                raise OpeningsError("expected a batch without labels yet, found one that another session has opened")
+            if noisy_share is not None:
+                self._keep(batch, noisy_share)
+            self._note(journal, account, batch)
+
+    def open_again(self, account: str, batch: bytes) -> Words:
+        """Note durably that step 3 is repeated, and return the share that was kept. Raises `OpeningsError`."""
+        with self._journal() as journal:
+            opened = _count(journal, account, batch)
+            if not 0 < opened <= MOST_REPEATS:
+                raise OpeningsError(f"expected 1 to {MOST_REPEATS} earlier openings of a batch, found {opened}")
+            share = self._read(batch)
+            self._note(journal, account, batch)
+            return share
+
+    def forget_others(self, account: str, batch: bytes) -> None:
+        """Wipe the shares of all other batches of this account."""
+        with self._journal() as journal:
+            names = {one.batch for one in _opened(journal) if one.account == account} - {batch.hex()}
+        for name in names:
+            self._share(bytes.fromhex(name)).unlink(missing_ok=True)
+
+    @contextmanager
+    def _journal(self) -> Iterator[OpenJournal]:
+        try:
+            with locked(make_private_folder(self.folder) / "opened.jsonl") as journal:
+                remove_unfinished(self.folder)  # shares are written under this lock alone
+                yield journal
+        except (JournalError, OSError, msgspec.DecodeError, msgspec.ValidationError) as error:
+            raise OpeningsError(f"expected the guardian's notes in {self.folder}, found: {error}") from error
+
+    def _note(self, journal: OpenJournal, account: str, batch: bytes) -> None:
+        journal.append(msgspec.json.encode(Opened(account, batch.hex(), self.session, time.time())))
+
+    def _share(self, batch: bytes) -> Path:
+        return self.folder / f"share-{batch.hex()}.npz"
+
+    def _keep(self, batch: bytes, share: Words) -> None:
+        buffer = io.BytesIO()
+        np.savez(buffer, share=share)
+        write_private(self._share(batch), buffer.getvalue())
+
+    def _read(self, batch: bytes) -> Words:
+        try:
+            with np.load(self._share(batch), allow_pickle=False) as file:
+                share: Words = file["share"].astype(np.uint64)
+                return share
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+            raise OpeningsError(f"expected the share of a batch, found none ({type(error).__name__})") from error
+
+
+def _opened(journal: OpenJournal) -> list[Opened]:
+    return [msgspec.json.decode(line, type=Opened) for line in journal.lines]
+
+
+def _count(journal: OpenJournal, account: str, batch: bytes) -> int:
+    return sum((one.account, one.batch) == (account, batch.hex()) for one in _opened(journal))
