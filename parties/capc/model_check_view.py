@@ -12,7 +12,7 @@ from parties.capc.config import CapcConfig
 from parties.capc.model_check import check_model
 from parties.frame.errors import ConfigError
 from parties.frame.plan import Summary
-from parties.learning.model_files.source import model_source
+from parties.learning.model_files.source import PICKLE_WARNING, RUN_CODE, model_source
 
 
 def _flag(unit: str) -> dict[str, Any]:
@@ -65,7 +65,8 @@ def model_check_command(config: CapcConfig, _: Path, options: ModelCheckOptions)
     found = check_model(source, shape, (low, high), config, options.samples, options.labelling)
     if found["refusal"] is not None:
         raise ConfigError(f"model {options.file}: {refusal_text(found)}")
-    return Summary(tuple(check_lines(found)), document=found)
+    warned = (PICKLE_WARNING,) if source.kind in RUN_CODE else ()
+    return Summary(tuple(check_lines(found)), warned, document=found)
 
 
 def refusal_text(found: Mapping[str, Any]) -> str:

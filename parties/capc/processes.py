@@ -27,6 +27,7 @@ from parties.frame.errors import ConfigError
 from parties.frame.plan import Process, Run, RunFolders
 from parties.frame.settings import Address, Peer
 from parties.learning.model_files.exporting import cannot_export
+from parties.learning.model_files.source import PICKLE_WARNING, RUN_CODE
 from parties.learning.parts import Dataset, SplitData
 from parties.learning.records import Images
 from parties.learning.training import missing_to_train, missing_to_train_further, model_path
@@ -168,6 +169,14 @@ class Processes:
                 Process(name, "parties.capc.server", settings, "Servers (answering parties)", settings.listen.port)
             )
         return processes
+
+    def notes(self) -> tuple[str, ...]:
+        """Return what the person who starts the run should know of the parties' own models."""
+        trainings = [self._training(index, owner) for index, owner in enumerate(self._roles.servers.values())]
+        if self._config.strategy != "given":
+            trainings += [self._training(owner, owner) for owner in self._roles.clients.values()]
+        risky = any(one.source is not None and one.source.kind in RUN_CODE for one in trainings)
+        return (PICKLE_WARNING,) if risky else ()
 
     def refuse_missing(self) -> None:
         """Raise `ConfigError` where a package is not installed that a party would need in this run."""

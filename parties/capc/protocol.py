@@ -100,7 +100,7 @@ class Capc:
             deadline_s=config.run_deadline_s,
             more_reporters=tuple(others),
             steps=STEPS,
-            notes=dataset.notes,
+            notes=(*dataset.notes, *processes.notes()),
         )
 
     def summary(self, result: Mapping[str, Any]) -> Summary:

@@ -72,7 +72,7 @@ def trained_model(settings: TrainingSettings, records: Path, cache: Path, slot: 
     Raises `TrainingError` when the child fails.
     """
     path = model_path(settings, Records.read(records), cache)
-    if path.exists() and (settings.source is None or settings.source.cacheable):
+    if path.exists() and (settings.source is None or (settings.source.cacheable and _report_of(path).exists())):
         try:
             return _read(path, settings), True
         except DataError:
@@ -104,11 +104,15 @@ def trained_further(
 
 def own_report(settings: TrainingSettings, records: Path, cache: Path) -> list[str]:
     """Return what the owner of a model from a file is told about it, in sentences that are for the owner alone."""
-    path = model_path(settings, Records.read(records), cache).with_suffix(".json")
+    path = _report_of(model_path(settings, Records.read(records), cache))
     try:
         return [str(line) for line in json.loads(path.read_bytes())["lines"]]
     except (OSError, ValueError, KeyError) as error:
         raise DataError(f"{path} cannot be read as a report about a model ({type(error).__name__})") from error
+
+
+def _report_of(model: Path) -> Path:
+    return model.with_suffix(".json")
 
 
 def tell_owner(settings: TrainingSettings, cache: Path, folder: Path, progress: Progress) -> None:
@@ -207,7 +211,7 @@ def main() -> int:
             from parties.learning.model_files.conversion import convert  # noqa: PLC0415  only the child pays for it
 
             model, report = convert(job.settings, records)
-            write_private(job.model.with_suffix(".json"), json.dumps(report.plain()).encode())
+            write_private(_report_of(job.model), json.dumps(report.plain()).encode())
         else:
             model = train(job.settings, records, _read(job.start, job.settings))
     except (MpcError, PartyError) as error:

@@ -171,7 +171,9 @@ def test_a_pickle_is_refused_unless_the_configuration_trusts_it(federation: Path
     data["parties"][1]["model"] = {"file": tmp_path / "clf.pkl"}
     with pytest.raises(ConfigError, match="trust_pickle: true"):
         plan_of(tmp_path, federation, data=data)
-    plan_of(tmp_path, federation, data=data, trust_pickle=True)
+    plan = plan_of(tmp_path, federation, data=data, trust_pickle=True)
+    assert any("can run any code" in note for note in plan.notes)
+    assert not any("can run any code" in note for note in plan_of(tmp_path, federation).notes)
 
 
 @pytest.mark.parametrize(

@@ -241,6 +241,17 @@ assert not {{"torch", "sklearn", "onnx", "skops"}} & set(sys.modules)
     subprocess.run([sys.executable, "-c", script], check=True)
 
 
+def test_a_model_whose_report_is_gone_is_converted_again(biopsies: Any, tmp_path: Path) -> None:
+    write_skops(estimator(biopsies), tmp_path / "clf.skops")
+    chosen, records = settings(source_of(tmp_path / "clf.skops", ("0", "1"))), tmp_path / "records.npz"
+    biopsies.pool.write(records)
+    trained_model(chosen, records, tmp_path, tmp_path / "slot")
+    model_path(chosen, biopsies.pool, tmp_path).with_suffix(".json").unlink()
+    _, cached = trained_model(chosen, records, tmp_path, tmp_path / "slot")
+    assert not cached
+    assert own_report(chosen, records, tmp_path)
+
+
 def test_a_file_that_changes_after_the_plan_is_refused(biopsies: Any, tmp_path: Path) -> None:
     write_skops(estimator(biopsies), tmp_path / "clf.skops")
     chosen = settings(source_of(tmp_path / "clf.skops", ("0", "1")))
