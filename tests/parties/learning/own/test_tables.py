@@ -303,6 +303,19 @@ def test_a_scale_is_affine_and_cut(value: float, low: float, width: float) -> No
     assert float(min(max(exact, Fraction(0)), Fraction(1))) == pytest.approx(found, abs=1e-9)
 
 
+@given(texts=st.lists(st.text(alphabet="0123456789.eE+- _,infa\u0661\t\n", max_size=6), min_size=1, max_size=3))
+def test_a_column_at_once_is_its_cells_one_by_one(texts: list[str]) -> None:
+    from parties.learning.own.cells import numbers, plain_numbers
+
+    column = np.array(texts, object)
+    table = tables.Table(Path("a"), len(texts), {"c": column}, (), is_text=True)
+    found = plain_numbers(column)
+    if found is not None:
+        assert found.tolist() == numbers(table, "c", column).tolist()
+    elif all(re.fullmatch(r"[0-9]{1,5}", text) for text in texts):
+        raise AssertionError("plain digits are numbers")
+
+
 def test_a_library_that_is_not_installed_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def absent(name: str) -> Any:
         raise ImportError(name)
