@@ -113,6 +113,8 @@ def label_words(label: Any) -> str:
     """Return a label for people, of several labels those that hold. A dash where the parties abstained."""
     if label is None:
         return "–"
+    if isinstance(label, bool):
+        return "true" if label else "false"
     return (", ".join(label) or "none") if isinstance(label, list) else str(label)
 
 

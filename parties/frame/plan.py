@@ -282,7 +282,8 @@ class RunnableProtocol(Protocol):
     """A protocol that the launcher can run.
 
     `Config` is frozen and refuses unknown keys. A field whose `json_schema_extra` has `flag` true is also a
-    command-line flag of the same name, with its `description` and `unit` as help.
+    command-line flag of the same name, with its `description` and `unit` as help. A path that is marked `PathInFile` is
+    relative to the configuration's file.
     """
 
     @property

@@ -19,10 +19,11 @@ from parties.learning.own import cells, pictures
 from parties.learning.own.cells import Counts, Numbers
 from parties.learning.own.choices import DataChoices, Scale
 from parties.learning.own.loader import loader
-from parties.learning.own.tables import Table, read_table
-from parties.learning.records import AskedRecords, DataError, Records
+from parties.learning.own.tables import LARGEST, Table, read_table
+from parties.learning.records import AskedRecords, DataError, Images, Records
 
 _PIXELS = "pixels"
+_INPUT_BYTES = 4
 _EQUAL = 1e-9  # relative; constants that are so near to what a file holds were computed from it
 
 
@@ -81,27 +82,40 @@ class Reader:
         choices, counts = self._choices, Counts()
         labels = choices.labels or (str(choices.label),)
         table = read_table(path, [*choices.features, *labels], choices.delimiter)
+        inputs = sum(len(choices.categories.get(column, " ")) for column in choices.features)
+        if table.rows * inputs * _INPUT_BYTES > LARGEST:
+            raise DataError(
+                f"{path}: expected inputs of at most {LARGEST} bytes, found {table.rows} rows of {inputs}: take a "
+                "sample"
+            )
         planes = [self._inputs(table, column, counts) for column in choices.features]
         if table.others:
             self.left_out[path] = len(table.others)
         self._tell(path, counts)
         return np.concatenate(planes, axis=1)[:, None, None], self._labels(table)
 
-    def _inputs(self, table: Table, column: str, counts: Counts) -> Numbers:
+    def _inputs(self, table: Table, column: str, counts: Counts) -> Images:
         """Return the inputs that a feature becomes, ``(n, inputs)``."""
         choices = self._choices
         if column not in choices.categories:
-            found = cells.filled(table, column, choices.missing, "a number", counts)
-            values = cells.numbers(table, column, found)
+            values = self._numbers(table, column, counts)
             scale = choices.scale_of(column)
             if _computed_from(values, scale):
                 counts.equal.append(column)
-            return cells.scaled(table.path, column, values, scale.bounds, scale.outside, counts)[:, None]
+            ranged = cells.scaled(table.path, column, values, scale.bounds, scale.outside, counts)
+            return ranged.astype(np.float32)[:, None]
         values_of = choices.categories[column]
         found = cells.filled(table, column, choices.missing, f"one of {', '.join(map(str, values_of))}", counts)
         places = cells.one_of(table, column, found, values_of)
-        inputs: Numbers = np.eye(len(values_of))[places]
+        inputs: Images = np.eye(len(values_of), dtype=np.float32)[places]
         return inputs
+
+    def _numbers(self, table: Table, column: str, counts: Counts) -> Numbers:
+        values = cells.plain_numbers(table.column(column, "a feature")) if table.is_text else None
+        if values is None:
+            found = cells.filled(table, column, self._choices.missing, "a number", counts)
+            values = cells.numbers(table, column, found)
+        return values
 
     def _labels(self, table: Table) -> Labels | None:
         """Return the labels, or None where no record has any."""

@@ -5,7 +5,8 @@
 - Parquet. Cells keep their types.
 - NPZ, with an array ``(n,)`` for each column. Nothing is unpickled.
 
-A file may have 1 GiB, and what is read of it may take as much in memory. Rows are counted from 1, below the header.
+A file may have 1 GiB, unpacked too, and its inputs may take as much in memory. Rows are counted from 1, below the
+header.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import io
 import re
 import zipfile
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -47,7 +48,7 @@ class Table:
 
     path: Path
     rows: int
-    columns: dict[str, NDArray[Any]]
+    columns: Mapping[str, NDArray[Any]]
     others: tuple[str, ...]
     is_text: bool
 
@@ -59,6 +60,28 @@ class Table:
         if name in self.columns:
             return self.columns[name]
         raise _no_column(self.path, name, purpose, [*self.columns, *self.others])
+
+
+class _Columns(Mapping[str, NDArray[Any]]):
+    """Columns as pyarrow holds them, which is compact. Each becomes an array when it is asked for, and is not kept."""
+
+    def __init__(self, table: Any, names: list[str]) -> None:
+        self._table = table
+        self._names = names
+
+    def __getitem__(self, name: str) -> NDArray[Any]:
+        if name not in self._names:
+            raise KeyError(name)
+        return _cells(self._table.column(name))
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._names
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
 
 
 def read_table(path: Path, wanted: Iterable[str] | None, delimiter: str = ",") -> Table:
@@ -74,7 +97,8 @@ def read_table(path: Path, wanted: Iterable[str] | None, delimiter: str = ",") -
     if name.endswith(".parquet"):
         return _read_parquet(path, wanted)
     if name.endswith(".npz"):
-        return _table(path, _checked_arrays(read_arrays(path, wanted), path), array_names(path), is_text=False)
+        arrays = read_arrays(path, wanted)
+        return _table(path, arrays, _length(arrays, path), array_names(path), is_text=False)
     raise DataError(f"{path}: expected a file of {', '.join(TABLES)}, or a folder of images, found another name")
 
 
@@ -95,11 +119,7 @@ def _too_large(path: Path, size: int) -> DataError:
     )
 
 
-def _table(path: Path, columns: dict[str, NDArray[Any]], names: list[str], is_text: bool) -> Table:
-    lengths = {len(column) for column in columns.values()}
-    if len(lengths) > 1:
-        raise DataError(f"{path}: expected columns of one length, found {sorted(lengths)}")
-    rows = lengths.pop() if lengths else 0
+def _table(path: Path, columns: Mapping[str, NDArray[Any]], rows: int, names: list[str], is_text: bool) -> Table:
     if columns and not rows:
         raise DataError(f"{path}: expected at least one row below the header, found none")
     return Table(path, rows, columns, tuple(name for name in names if name not in columns), is_text)
@@ -138,8 +158,7 @@ def _read_csv(path: Path, wanted: Iterable[str] | None, delimiter: str) -> Table
         raise DataError(f"{path}{_csv_mistake(str(error))}") from None  # the message holds a row
     if table.nbytes > LARGEST:
         raise _too_large(path, table.nbytes)
-    columns = {name: table.column(name).to_numpy() for name in chosen}
-    return _table(path, columns, names, is_text=True)
+    return _table(path, _Columns(table, chosen), table.num_rows, names, is_text=True)
 
 
 def _content(path: Path) -> bytes:
@@ -208,8 +227,7 @@ def _read_parquet(path: Path, wanted: Iterable[str] | None) -> Table:
         raise DataError(f"{path}: expected a Parquet file, found another ({type(error).__name__})") from error
     for name in chosen:
         _check_kind(path, name, table.schema.field(name).type)
-    columns = {name: _cells(table.column(name)) for name in chosen}
-    return _table(path, columns, names, is_text=False)
+    return _table(path, _Columns(table, chosen), table.num_rows, names, is_text=False)
 
 
 def _cells(column: Any) -> NDArray[Any]:
@@ -261,11 +279,15 @@ def read_arrays(path: Path, wanted: Iterable[str] | None) -> dict[str, NDArray[A
     return arrays
 
 
-def _checked_arrays(arrays: dict[str, NDArray[Any]], path: Path) -> dict[str, NDArray[Any]]:
+def _length(arrays: dict[str, NDArray[Any]], path: Path) -> int:
+    """Return the length that all columns have. Raises `DataError` where they differ, or are no columns."""
     for name, array in arrays.items():
         if array.ndim != 1:
             raise DataError(f"{path}, array {name!r}: expected a column (n,), found shape {array.shape}")
-    return arrays
+    lengths = {len(array) for array in arrays.values()}
+    if len(lengths) > 1:
+        raise DataError(f"{path}: expected columns of one length, found {sorted(lengths)}")
+    return lengths.pop() if lengths else 0
 
 
 def _no_column(path: Path, name: str, purpose: str, there: list[str]) -> DataError:

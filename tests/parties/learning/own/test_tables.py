@@ -50,21 +50,21 @@ def test_inputs_follow_the_features_their_scales_and_categories(tmp_path: Path) 
     assert records.labels.tolist() == [1, 0]
 
 
-@pytest.mark.parametrize(
-    ("name", "content"),
-    [
-        ("bom.csv", b"\xef\xbb\xbf" + ROWS.encode()),
-        ("packed.csv.gz", gzip.compress(ROWS.encode())),
-        ("windows.csv", ROWS.replace("\n", "\r\n").encode()),
-        ("quoted.csv", b'"age","sex","dose","diagnosis"\n"25","m","10","well"\n"50","f","20","ill"\n'),
-        ("order.csv", b"diagnosis,dose,sex,age\nwell,10,m,25\nill,20,f,50\n"),
-        ("more.csv", b"id,age,sex,dose,diagnosis\n07,25,m,10,well\n08,50,f,20,ill\n"),
-        ("blank.csv", b"age,sex,dose,diagnosis\n 25 ,m,1e1,well\n\n50.0,f,+20,ill\n\n"),
-    ],
-)
-def test_the_same_table_in_another_form_gives_the_same_records(tmp_path: Path, name: str, content: bytes) -> None:
+FORMS = {
+    "bom.csv": b"\xef\xbb\xbf" + ROWS.encode(),
+    "packed.csv.gz": gzip.compress(ROWS.encode()),
+    "windows.csv": ROWS.replace("\n", "\r\n").encode(),
+    "quoted.csv": b'"age","sex","dose","diagnosis"\n"25","m","10","well"\n"50","f","20","ill"\n',
+    "order.csv": b"diagnosis,dose,sex,age\nwell,10,m,25\nill,20,f,50\n",
+    "more.csv": b"id,age,sex,dose,diagnosis\n07,25,m,10,well\n08,50,f,20,ill\n",
+    "blank.csv": b"age,sex,dose,diagnosis\n 25 ,m,1e1,well\n\n50.0,f,+20,ill\n\n",
+}
+
+
+@pytest.mark.parametrize("name", FORMS)
+def test_the_same_table_in_another_form_gives_the_same_records(tmp_path: Path, name: str) -> None:
     expected = reader().records(written(tmp_path, ROWS))
-    assert reader().records(written(tmp_path, content, name)).digest() == expected.digest()
+    assert reader().records(written(tmp_path, FORMS[name], name)).digest() == expected.digest()
 
 
 def test_parquet_and_npz_give_what_csv_gives(tmp_path: Path) -> None:
@@ -301,6 +301,19 @@ def test_a_scale_is_affine_and_cut(value: float, low: float, width: float) -> No
     (found,) = scaled(Path("a"), "c", np.array([value]), (low, high), "cut", Counts())
     exact = (Fraction(value) - Fraction(low)) / (Fraction(high) - Fraction(low))
     assert float(min(max(exact, Fraction(0)), Fraction(1))) == pytest.approx(found, abs=1e-9)
+
+
+@given(texts=st.lists(st.text(alphabet="0123456789.eE+- _,infa\u0661\t\n", max_size=6), min_size=1, max_size=3))
+def test_a_column_at_once_is_its_cells_one_by_one(texts: list[str]) -> None:
+    from parties.learning.own.cells import numbers, plain_numbers
+
+    column = np.array(texts, object)
+    table = tables.Table(Path("a"), len(texts), {"c": column}, (), is_text=True)
+    found = plain_numbers(column)
+    if found is not None:
+        assert found.tolist() == numbers(table, "c", column).tolist()
+    elif all(re.fullmatch(r"[0-9]{1,5}", text) for text in texts):
+        raise AssertionError("plain digits are numbers")
 
 
 def test_a_library_that_is_not_installed_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
