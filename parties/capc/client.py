@@ -81,7 +81,7 @@ def client(party: Party[QueryingSettings]) -> None:
     parameters = settings.parameters
     asking = questions(party)
 
-    with Connections(settings, party.folder, QUERYING, settings.digest()) as connections:
+    with Connections(settings, party.folder, QUERYING, settings.agreed(), progress.note) as connections:
         with progress.step("0", "connect", awaits=[settings.guardian.name]):
             guardian = connections.dial(settings.guardian, GUARDIAN)
         key = None
