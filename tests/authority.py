@@ -37,7 +37,10 @@ class Authority:
     ) -> Credentials:
         """Credentials of that common name. Its DNS names are that one alone if none are given."""
         key = Ed25519PrivateKey.generate()
-        credentials = Credentials(self.folder / f"{name}.pem", self.folder / f"{name}.key", self.path)
+        stem, again = name, 1
+        while (self.folder / f"{stem}.pem").exists():
+            stem, again = f"{name}-{again}", again + 1
+        credentials = Credentials(self.folder / f"{stem}.pem", self.folder / f"{stem}.key", self.path)
         credentials.certificate.write_bytes(
             self._sign(name, key, [name] if dns_names is None else dns_names, since, until)
         )

@@ -39,6 +39,7 @@ GREETING_S = 3.0  # for handshake and hello of one that comes
 AT_THE_DOOR = 64  # connections at once that have not said hello yet
 
 _ATTEMPT_S = 3.0  # for one attempt to reach a port, whose queue may be full
+_FAREWELL_S = 1.0  # that a refused listening side has to close
 _FAREWELL_BYTES = 1 << 16  # that a refused peer may still send
 _NOTED = 20  # different reasons of refusals that are noted
 _REASONS = 5  # that a sentence lists
@@ -82,7 +83,11 @@ def connect(
                 _check_name(channel, own)
                 exchange_hello(channel, own, role, speaks_first=True, agreed=agreed)
                 return channel
-            except (DeadlineError, RefusedError, ProtocolError):
+            except (RefusedError, ProtocolError):
+                _see_off(plain, time.monotonic() + _FAREWELL_S)
+                plain.close()
+                raise
+            except DeadlineError:
                 plain.close()
                 raise
             except TransportError as error:  # dropped without a reason, perhaps for others at the door
@@ -123,9 +128,27 @@ def _check_name(channel: TlsChannel, own: Hello) -> None:
     except RefusedError as unnamed:
         error = unnamed
     error.peer = channel.peer
+    _refuse(channel, own)
+    raise error
+
+
+def _refuse(channel: TlsChannel, own: Hello) -> None:
+    """Tell the peer that its name is not the expected one, if it still listens."""
     with contextlib.suppress(TransportError):
         channel.send_message("hello", msgspec.structs.replace(own, refused="name"))
-    raise error
+
+
+def _see_off(plain: socket.socket, expires: float) -> None:
+    """Say that no more follows, and let the peer read why, until it closes or the monotonic instant has passed."""
+    with contextlib.suppress(OSError):  # already gone
+        plain.setblocking(False)
+        plain.shutdown(socket.SHUT_WR)
+        left = _FAREWELL_BYTES
+        while left > 0 and wait_for(plain, select.POLLIN, expires):
+            count = len(plain.recv(1 << 12))
+            if count == 0:
+                break
+            left -= count
 
 
 class _Arrival:
@@ -166,15 +189,7 @@ class _Arrival:
 
     def see_off(self) -> None:
         """Close the connection, after the peer has had time to read why."""
-        with contextlib.suppress(OSError):  # already gone
-            self.plain.setblocking(False)
-            self.plain.shutdown(socket.SHUT_WR)
-            left = _FAREWELL_BYTES
-            while left > 0 and wait_for(self.plain, select.POLLIN, self.expires):
-                count = len(self.plain.recv(1 << 12))
-                if count == 0:
-                    break
-                left -= count
+        _see_off(self.plain, self.expires)
         with self._lock:
             self.plain.close()
 
@@ -309,7 +324,7 @@ class Listener:
             if channel.peer not in roles:
                 raise RefusedError("this party is not expected now", peer=channel.peer, step="accept")
         except RefusedError:
-            channel.send_message("hello", msgspec.structs.replace(self._own, refused="name"))
+            _refuse(channel, self._own)
             raise
         exchange_hello(channel, self._own, roles[channel.peer], speaks_first=False, agreed=self._agreed)
         return channel
