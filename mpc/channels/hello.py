@@ -77,6 +77,13 @@ def exchange_hello(
         RefusedError: the other side expects another name in this party's certificate.
         ProtocolError: the other side has another role than expected, or the two differ in anything else.
     """
+    with channel.in_step("hello"):
+        return _exchange_hello(channel, own, expected_role, speaks_first, agreed)
+
+
+def _exchange_hello(
+    channel: Channel, own: Hello, expected_role: str, speaks_first: bool, agreed: Mapping[str, str] | None
+) -> Hello:
     if speaks_first:
         with suppress(TransportError):  # a refusal may have come before, and is to be read now
             channel.send_message("hello", own)
