@@ -201,7 +201,7 @@ def test_what_the_answering_party_receives_about_a_query_is_uniform() -> None:
     assert len(masked) >= 3, labels
     for body in masked:
         assert uniform_bits(body)
-    assert not [label for label in labels if label.endswith("/labels")]  # the garbler gets no wire labels, it sends them
+    assert not [label for label in labels if label.endswith("/labels")]  # the garbler only sends those
 
 
 def test_the_guardian_receives_a_uniform_sum_and_nothing_of_the_vote() -> None:
