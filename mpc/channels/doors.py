@@ -299,6 +299,8 @@ class Listener:
             outcome: TlsChannel | BaseException = self._channel(arrival)
             if not arrival.enter():
                 raise TransportError(arrival.dropped, step="accept")
+        except OSError as error:
+            outcome = TransportError(f"the connection broke ({error})", step="accept")
         except BaseException as error:  # noqa: BLE001  a bug is raised again in the thread that accepts
             outcome = error
         with self._lock:
@@ -356,8 +358,8 @@ class Listener:
         """Return the end of a sentence that says who was dropped, most frequent reasons first."""
         if not self._reasons:
             return ""
-        listed = [f"{reason} ({count} times)" for reason, count in self._reasons.most_common(_REASONS)]
-        return f", dropped {self._reasons.total()} others: {'; '.join(listed)}"
+        listed = [f"{reason} ({count}x)" for reason, count in self._reasons.most_common(_REASONS)]
+        return f", dropped meanwhile: {'; '.join(listed)}"
 
     def close(self) -> None:
         """Stop listening and drop everybody who is still at the door. It may be called again."""

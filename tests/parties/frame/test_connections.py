@@ -118,7 +118,7 @@ def test_another_name_is_refused_and_both_sides_say_so(client: Connections, fold
     assert "expected privacy-guardian in the peer's certificate, found server-0" in str(error)
     assert isinstance(waited, DeadlineError)
     reason = "client: the peer refused this party: it expects another name in this party's certificate"
-    assert str(waited) == f"step accept: no connection from client within 2 s, dropped 1 others: {reason} (1 times)"
+    assert str(waited) == f"step accept: no connection from client within 2 s, dropped meanwhile: {reason} (1x)"
     assert notes == [f"dropped a connection from 127.0.0.1: {reason}"]
 
 
@@ -130,7 +130,7 @@ def test_who_is_not_expected_is_not_let_in_and_both_sides_say_so(folders: RunFol
             lambda: server.accept(listener, {"client": QUERYING}, 2.0), lambda: intruder.dial(where, ANSWERING)
         )
     assert isinstance(waited, DeadlineError)
-    assert "dropped 1 others: privacy-guardian: this party is not expected now (1 times)" in str(waited)
+    assert "dropped meanwhile: privacy-guardian: this party is not expected now (1x)" in str(waited)
     assert isinstance(error, RefusedError)
     assert "the peer refused this party: it expects another name in this party's certificate" in str(error)
 
