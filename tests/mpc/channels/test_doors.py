@@ -20,7 +20,7 @@ from mpc.channels.hello import Hello, digest_of
 from mpc.channels.tls import TlsChannel, handshake
 from mpc.errors import DeadlineError, ProtocolError, TransportError
 from tests.authority import issue
-from tests.mpc.channels.meeting import ANSWERING, accept, dial, door, outcomes, strangers
+from tests.mpc.channels.meeting import ANSWERING, PATIENCE_S, accept, dial, door, outcomes, strangers
 
 HELLO = Hello(ANSWERING, "session", digest_of({}))
 
@@ -184,6 +184,7 @@ def test_whoever_has_shown_a_certificate_is_dropped_last(
 def test_who_was_dropped_without_a_reason_comes_again(parties: dict[str, Credentials]) -> None:
     """Before the handshake, and after it."""
     with socket.create_server(("127.0.0.1", 0)) as plain:
+        plain.settimeout(PATIENCE_S)
         port = plain.getsockname()[1]
 
         def drop_two() -> object:
@@ -209,6 +210,7 @@ def test_who_was_dropped_without_a_reason_comes_again(parties: dict[str, Credent
 
 def test_who_is_dropped_again_and_again_hears_of_it_in_the_end(parties: dict[str, Credentials]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as plain:
+        plain.settimeout(PATIENCE_S)
         over = threading.Event()
 
         def drop_all() -> None:
@@ -232,6 +234,7 @@ def test_who_is_dropped_again_and_again_hears_of_it_in_the_end(parties: dict[str
 
 def test_a_silent_listening_side_is_given_up(parties: dict[str, Credentials]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as plain:
+        plain.settimeout(PATIENCE_S)
         began = time.monotonic()
         with pytest.raises(DeadlineError, match=r"step connect server-0: no TLS handshake within 0\.\d+ s"):
             dial(plain.getsockname()[1], parties["client"], within_s=0.5)
@@ -240,6 +243,7 @@ def test_a_silent_listening_side_is_given_up(parties: dict[str, Credentials]) ->
 
 def test_a_listening_side_that_says_no_hello_is_given_up(parties: dict[str, Credentials]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as plain:
+        plain.settimeout(PATIENCE_S)
         kept = []
 
         def silent() -> None:

@@ -16,7 +16,7 @@ from mpc.channels.credentials import Credentials
 from mpc.channels.tls import TlsChannel
 from mpc.errors import DeadlineError, RefusedError
 from tests.authority import Authority
-from tests.mpc.channels.meeting import accept, dial, door, outcomes
+from tests.mpc.channels.meeting import PATIENCE_S, accept, dial, door, outcomes
 
 HOURS = datetime.timedelta(hours=1)
 WAIT_S = 2.0
@@ -166,6 +166,7 @@ def test_older_tls_is_refused(server: Credentials, client: Credentials) -> None:
 
 def test_a_listening_side_that_speaks_no_tls_is_named(client: Credentials) -> None:
     with socket.create_server(("127.0.0.1", 0)) as plain:
+        plain.settimeout(PATIENCE_S)
 
         def answer() -> None:
             with plain.accept()[0] as connection:
