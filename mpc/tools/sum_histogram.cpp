@@ -39,5 +39,5 @@ void run(int count, char** values) {
 }  // namespace
 
 int main(int count, char** values) {
-    return tools::run_tool(kUsage, [&] { run(count, values); });
+    return tools::run_tool(kUsage, count, values, [&] { run(count, values); });
 }

@@ -281,3 +281,11 @@ def test_a_peer_that_talks_nonsense_is_refused(tmp_path: Path) -> None:
         assert party.returncode == 1
         assert said.startswith("hello: ")
         assert not (tmp_path / "out1").exists()
+
+
+@pytest.mark.parametrize("program", ["argmax", "sum_histogram"])
+@pytest.mark.parametrize("asked", [["--help"], ["1", "-h"]])
+def test_help_prints_the_usage_and_is_no_error(program: str, asked: list[str]) -> None:
+    ended = subprocess.run([str(PROGRAMS / program), *asked], check=False, capture_output=True, text=True, timeout=30)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert ended.stdout.startswith(f"usage: {program} PARTY PORT INPUT OUTPUT")
