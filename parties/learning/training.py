@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -67,9 +68,16 @@ def trained_model(settings: TrainingSettings, records: Path, cache: Path, slot: 
             check=False,
         )
     if child.returncode != 0:
-        words = child.stderr.decode(errors="replace").strip().splitlines()
-        raise TrainingError(f"training the model failed: {words[-1] if words else 'no message'}")
+        raise TrainingError(f"training the model failed: {_ending(child)}")
     return Model.read(path, settings.image_shape, settings.layers), False
+
+
+def _ending(child: subprocess.CompletedProcess[bytes]) -> str:
+    """Say how the child ended, by its own last words where it has chosen its end."""
+    if child.returncode < 0:
+        return f"its process was ended by {signal.Signals(-child.returncode).name}"
+    words = child.stderr.decode(errors="replace").strip().splitlines()
+    return words[-1] if words else f"its process ended with status {child.returncode} and no message"
 
 
 @contextmanager

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from parties.frame.errors import ConfigError
+from parties.learning import training
 from parties.learning.datasets import load_dataset
 from parties.learning.models import SKLEARN, TORCH, Model, architecture
 from parties.learning.records import DataError, Records
@@ -139,6 +140,22 @@ def test_a_training_that_fails_is_one_sentence(records: Records, tmp_path: Path)
     with pytest.raises(TrainingError, match=r"training the model failed: \S+"):
         trained_model(settings(), own, tmp_path, tmp_path / "slot")
     assert not list(tmp_path.glob("model-*"))
+
+
+@pytest.mark.parametrize(
+    ("program", "words"),
+    [
+        ("import os, signal; os.kill(os.getpid(), signal.SIGKILL)", "its process was ended by SIGKILL"),
+        ("import sys; sys.exit(3)", "its process ended with status 3 and no message"),
+    ],
+)
+def test_a_training_that_is_cut_off_says_how(
+    records: Records, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, program: str, words: str
+) -> None:
+    monkeypatch.setattr(training, "python_command", lambda _: (sys.executable, "-c", program))
+    records.write(tmp_path / "records.npz")
+    with pytest.raises(TrainingError, match=f"training the model failed: {words}"):
+        trained_model(settings(), tmp_path / "records.npz", tmp_path, tmp_path / "slot")
 
 
 def test_a_model_file_of_other_shapes_or_values_is_refused(records: Records, tmp_path: Path) -> None:
