@@ -44,7 +44,6 @@ class Running:
         environment = party_environment(self.folders.run, len(specs))
         self.guard.add_groups(launcher.open(_log_views(plan, self.folders), environment, _dashboard(self.folders)))
         first = [spec for spec in specs if spec.name in plan.ready_first]
-        self._start(first or specs)
         silence_s = self.options.silence_s
         watch = Watch(
             plan,
@@ -57,6 +56,7 @@ class Running:
             display.states,
             self._is_stopped,
         )
+        self._start(first or specs)  # after the watch, whose deadline must pass before the parties' own
         client = launcher.attach() if self.options.attach and isinstance(launcher, TmuxLauncher) else None
 
         def draw() -> None:
