@@ -25,6 +25,8 @@ from typing import TypeVar
 from mpc.channels.credentials import Credentials
 from mpc.channels.hello import Hello, exchange_hello
 from mpc.channels.tls import Listener, TlsChannel, connect
+from mpc.errors import DeadlineError
+from parties.frame.errors import AbsentError
 from parties.frame.settings import Address, PartySettings, Peer
 from parties.frame.workers import Workers
 
@@ -93,10 +95,13 @@ class Connections:
     def accept(self, listener: Listener, roles: dict[str, str], within_s: float | None = None) -> TlsChannel:
         """Return the next connection from one of the named parties, each of which has the role given.
 
-        `within_s` is how long that may take. None stands for the connect deadline.
+        `within_s` is how long that may take. None stands for the connect deadline. Raises `AbsentError` after that.
         """
         within_s = self._settings.connect_deadline_s if within_s is None else within_s
-        channel = listener.accept(frozenset(roles), within_s=within_s)
+        try:
+            channel = listener.accept(frozenset(roles), within_s=within_s)
+        except DeadlineError as error:
+            raise AbsentError(error.args[0], awaits=tuple(sorted(roles)), step=error.step) from error
         self._open.append(channel)
         exchange_hello(channel, self._hello, roles[channel.peer], speaks_first=False)
         return channel

@@ -12,6 +12,7 @@ from mpc.channels.frames import Channel
 from mpc.errors import DeadlineError, MpcError, ProtocolError, TransportError
 from orchestrator import certificates
 from parties.frame.connections import Connections
+from parties.frame.errors import AbsentError
 from parties.frame.plan import RunFolders
 from parties.frame.settings import Address, PartySettings, Peer
 
@@ -113,7 +114,15 @@ def test_who_is_not_expected_is_not_let_in(folders: RunFolders) -> None:
         while len(failures) < 2:
             assert time.monotonic() < expires
             time.sleep(0.01)
-    assert {type(error) for error in failures} <= {DeadlineError, TransportError}
+    assert {type(error) for error in failures} <= {AbsentError, DeadlineError, TransportError}
+
+
+def test_those_who_do_not_come_are_named(folders: RunFolders) -> None:
+    with Connections(settings(folders, "server-0"), folders.party("server-0"), ANSWERING, "agreed") as server:
+        listener = server.listen(Address(host="127.0.0.1", port=0))
+        with pytest.raises(AbsentError, match=r"no connection from a, b within 0\.1 s") as caught:
+            server.accept(listener, {"b": QUERYING, "a": GUARDIAN}, within_s=0.1)
+    assert caught.value.awaits == ("a", "b")
 
 
 def test_a_peer_may_keep_silent_for_as_long_as_others_may_take_to_appear(folders: RunFolders) -> None:
