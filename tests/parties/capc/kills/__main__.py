@@ -86,12 +86,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--kills", type=int, default=200, metavar="N", help="cases with a signal. Default 200")
     parser.add_argument("--strangers", type=int, default=50, metavar="N", help="strangers, four in a run. Default 50")
     parser.add_argument("--seed", type=int, default=1, help="of the cases. Default 1")
+    parser.add_argument("--signals", nargs="+", choices=cases.SIGNALS, default=cases.SIGNALS, help="Default: all")
     parser.add_argument("--case", type=int, action="append", help="carry out this case of the seed alone; repeatable")
     parser.add_argument("--jobs", type=int, default=2, help="cases at a time. Default 2")
     parser.add_argument("--folder", type=Path, help="where failed runs are kept. Default: a new one")
     chosen = parser.parse_args(arguments)
     top = (chosen.folder or Path(tempfile.mkdtemp(prefix="kills-"))).resolve()
-    kills = cases.draw(chosen.seed, max(chosen.kills, *(number + 1 for number in chosen.case or [0])))
+    kills = cases.draw(chosen.seed, max(chosen.kills, *(number + 1 for number in chosen.case or [0])), chosen.signals)
     if chosen.case is not None:
         kills, chosen.strangers = [kills[number] for number in chosen.case], 0
     visits = strangers.draw(chosen.seed, chosen.strangers)

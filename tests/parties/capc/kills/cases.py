@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -115,11 +116,11 @@ class Case:
         return f"{self.scenario.name}, {self.launcher}: {who}, {self.signal} after {moment}{first}"
 
 
-def draw(seed: int, count: int) -> list[Case]:
-    """Return the first `count` cases of a seed."""
+def draw(seed: int, count: int, signals: Sequence[str] = SIGNALS) -> list[Case]:
+    """Return the first `count` cases of a seed, with these signals alone."""
     combinations = [
         combination
-        for combination in itertools.product(_KINDS, SIGNALS, LAUNCHERS)
+        for combination in itertools.product(_KINDS, signals, LAUNCHERS)
         if combination[:2] != (LAUNCHER, "STOP")  # nobody is left who could end the run
     ]
     cases: list[Case] = []
