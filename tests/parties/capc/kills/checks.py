@@ -9,7 +9,6 @@ import re
 import socket
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,7 @@ from parties.capc.casting import GUARDIAN_NAME
 from tests.parties.capc.kills.cases import LAUNCHER, Case
 from tests.parties.capc.kills.trial import PORTS, Reference, Trial, labels
 
-_GUARD_S = 15.0  # for the guard of a killed launcher
+_GUARD_S = 15.0
 _NUMBERS = {"KILL": 9, "TERM": 15, "INT": 2, "HUP": 1}
 
 
@@ -27,11 +26,19 @@ def faults(case: Case | None, trial: Trial, status: int | None, undisturbed: Ref
     """Return what is wrong, a sentence each. Without a case the run must have gone well."""
     if status is None:
         return [f"it hangs: {', '.join(one.command for one in trial.processes())}"]
-    found = list(_left_behind(trial))
+    found = list(left_behind(trial)) + status_faults(case, trial, status, undisturbed)
+    return found + list(_accounts(trial, undisturbed, went_well=status == 0))
+
+
+def status_faults(case: Case | None, trial: Trial, status: int, undisturbed: Reference) -> list[str]:
+    """Return what is wrong with status, labels and blame."""
+    found = []
     if status == 0:
-        with suppress(OSError):
-            if labels(trial) != undisturbed.labels:
-                found.append(f"expected the labels {undisturbed.labels}, found {labels(trial)}")
+        try:
+            if (got := labels(trial)) != undisturbed.labels:
+                found.append(f"expected the labels {undisturbed.labels}, found {got}")
+        except OSError as error:
+            found.append(f"expected a result, found none: {error}")
     if case is None or not trial.signalled or case.signal == "STOP+CONT":
         if status != 0:
             found.append(f"expected it to go well, found status {status}: {trial.sentence.strip()}")
@@ -39,7 +46,6 @@ def faults(case: Case | None, trial: Trial, status: int | None, undisturbed: Ref
         found += _launchers_end(case, trial, status)
     else:
         found += _blame(case, trial, status)
-    found += _accounts(trial, undisturbed, went_well=status == 0)
     return found
 
 
@@ -76,7 +82,7 @@ def _blame(case: Case, trial: Trial, status: int) -> Iterator[str]:
         yield f"expected status 1 and one sentence, found {status} and {sentence!r}"
     if not re.match(rf"{re.escape(case.victim)} failed[: ]", sentence):
         yield f"expected {case.victim} to be blamed, found: {sentence.strip()}"
-    if "Traceback" in sentence or re.search(r"\bunexpected \w+(Error|Exit|Interrupt)\b|\bno message\b", sentence):
+    if "Traceback" in sentence or re.search(r"\bunexpected \w+(Error|Exit|Interrupt)\b|failed: no message\b", sentence):
         yield f"expected a reason in plain words, found: {sentence.strip()}"
     expected = _reason(case)
     if not re.search(expected, sentence):
@@ -100,8 +106,9 @@ def _said(trial: Trial, party: str, event: str) -> bool:
 # -- what is left ------------------------------------------------------------------------------------------------------
 
 
-def _left_behind(trial: Trial) -> Iterator[str]:
-    expires = time.monotonic() + _GUARD_S
+def left_behind(trial: Trial, within_s: float = _GUARD_S) -> Iterator[str]:
+    """Yield all that is there still. Processes have some time to end, for the guard of a killed launcher."""
+    expires = time.monotonic() + within_s
     while (left := trial.processes()) and time.monotonic() < expires:
         time.sleep(0.05)
     for one in left:
@@ -157,19 +164,20 @@ def _accounts(trial: Trial, undisturbed: Reference, *, went_well: bool) -> Itera
     told = _charges_told(trial)
     before, after = (_lines(top / GUARDIAN_NAME / LEDGER) for top in (undisturbed.files / "durable", files))
     asked = config.batch_size * sum(_count(trial, client, "step_started", "privacy ledger") for client in roles.clients)
-    yield from _account("the ledger", before, after, told, asked if trial.events(GUARDIAN_NAME) else in_all)
+    yield from account("the ledger", before, after, told, asked if trial.events(GUARDIAN_NAME) else in_all)
     if went_well and _charged(after) - _charged(before) != in_all:
         yield f"expected {in_all} queries in the ledger, found {_charged(after) - _charged(before)}"
     for server, owner in roles.servers.items():
         before, after = (_lines(top / f"owner-{owner}" / ODOMETER) for top in (undisturbed.files / "durable", files))
         sent = config.batch_size * _count(trial, server, "step_started", "masks")
         began = config.batch_size * _count(trial, server, "step_started", "the owner's odometer")
-        yield from _account(
+        yield from account(
             f"the odometer of owner {owner}", before, after, sent, began if trial.events(server) else in_all
         )
 
 
-def _account(name: str, before: list[Any], after: list[Any], least: int, most: int) -> Iterator[str]:
+def account(name: str, before: list[Any], after: list[Any], least: int, most: int) -> Iterator[str]:
+    """Yield what is wrong with a journal, which had these entries before and has those after the run."""
     if after[: len(before)] != before:
         yield f"{name} has lost earlier charges"
     charged = _charged(after) - _charged(before)

@@ -25,7 +25,7 @@ from tests.ports import free_ports
 
 PORTS = 6
 LIMIT_S = 120.0  # beyond what a case waits for, a run that has not ended hangs
-_MARK = "KILLS_TRIAL"  # carried by launcher, guard and tmux server; the parties have an environment of their own
+MARK = "KILLS_TRIAL"  # carried by launcher, guard and tmux server; the parties have an environment of their own
 _LOOK_S = 0.03
 _given: set[int] = set()
 _giving = threading.Lock()
@@ -89,7 +89,7 @@ class Trial:
 
     def processes(self) -> list[Process]:
         """Return all that live, by the mark in their environment, the run's name in their command or their session."""
-        marks = {f"{_MARK}={self.folder}".encode()}
+        marks = {f"{MARK}={self.folder}".encode()}
         if run := self.run:
             marks.add(f"{MARKER}={run}".encode())
         found = []
@@ -205,7 +205,7 @@ def started(scenario: Scenario, launcher: str, waits: Waits, folder: Path, files
         process = subprocess.Popen(
             command,
             cwd=ROOT,
-            env=os.environ | {_MARK: str(folder)},
+            env=os.environ | {MARK: str(folder)},
             stdin=subprocess.DEVNULL,
             stdout=out,
             stderr=err,
