@@ -181,7 +181,7 @@ def test_the_orchestrator_imports_only_what_a_protocol_tells_its_launcher() -> N
 @pytest.mark.parametrize("layer", ["parties", "mpc"])
 def test_panes_are_the_orchestrators(layer: str) -> None:
     for path in (ROOT / layer).rglob("*.py"):
-        assert not any(name.split(".")[0] == "libtmux" for name in imported(path)), path
+        assert not any("tmux" in name for name in imported(path)), path
 
 
 def test_the_guard_needs_only_the_standard_library() -> None:

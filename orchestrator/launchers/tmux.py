@@ -18,9 +18,7 @@ from collections.abc import Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 
-from libtmux import Server
-from libtmux.exc import LibTmuxException
-
+from orchestrator.environment import PANES_MARKER
 from orchestrator.errors import LaunchError
 from orchestrator.launchers import Exit, LogView, ProcessSpec
 
@@ -28,6 +26,7 @@ OLDEST = (3, 2)
 CONFIGURATION = Path(__file__).with_name("tmux.conf")
 PANES_A_WINDOW = 6
 COLUMNS, ROWS = 220, 60  # until somebody attaches
+ANSWER_S = 20.0  # for the server to answer; it may have been stopped
 _WAITING = ("sleep", "2000000")
 _STATE = "#{pane_id}|#{pane_dead}|#{pane_dead_status}|#{pane_dead_signal}"
 
@@ -47,6 +46,10 @@ def unavailable() -> str | None:
     return None
 
 
+class NoAnswer(LaunchError):
+    """The tmux server is there and does not answer."""
+
+
 class TmuxLauncher:
     """Starts each process in a pane.
 
@@ -59,8 +62,8 @@ class TmuxLauncher:
         self.command = ("tmux", "-L", server_name)
         self.socket = _socket_folder() / server_name
         self._session_name = session
+        self.marker = f"{PANES_MARKER}={server_name}"
         _speak_utf8()
-        self._server = Server(socket_name=server_name, config_file=str(CONFIGURATION))
         self._panes: dict[str, str] = {}  # each process's pane
         self._outputs: dict[str, Path] = {}
         self._ended: dict[str, Exit] = {}
@@ -115,10 +118,13 @@ class TmuxLauncher:
         self._tmux("select-pane", "-t", f"{self._session_name}:0.0")
 
     def ended(self) -> Mapping[str, Exit]:
-        states = {}
-        with contextlib.suppress(LaunchError):  # somebody has ended the server
+        try:
             lines = self._tmux("list-panes", "-s", "-F", _STATE, "-t", self._session_name)
-            states = {row[0]: row[1:] for row in (line.split("|") for line in lines)}
+        except NoAnswer:
+            raise
+        except LaunchError:  # somebody has ended the server
+            lines = []
+        states = {row[0]: row[1:] for row in (line.split("|") for line in lines)}
         for name, pane in self._panes.items():
             if name not in self._ended:
                 found = self._exit(name, states.get(pane))
@@ -181,14 +187,28 @@ class TmuxLauncher:
         self._tmux("respawn-pane", "-k", "-t", pane, "-c", _literal(folder), *arguments)
 
     def _tmux(self, *arguments: str) -> list[str]:
-        """Give the run's server a command and return the lines of its answer. Raises `LaunchError`."""
+        """Give the run's server a command and return the lines of its answer.
+
+        Raises `NoAnswer` when none comes in time, and otherwise `LaunchError`.
+        """
+        variable, _, value = self.marker.partition("=")
         try:
-            answer = self._server.cmd(*map(_one_argument, arguments))
-        except (LibTmuxException, OSError) as error:
+            answer = subprocess.run(
+                [*self.command, "-f", str(CONFIGURATION), *map(_one_argument, arguments)],
+                env=os.environ | {variable: value},  # the first command starts the server, which keeps it
+                capture_output=True,
+                encoding="utf-8",
+                errors="backslashreplace",
+                timeout=ANSWER_S,
+                check=False,
+            )
+        except subprocess.TimeoutExpired as error:
+            raise NoAnswer(f"tmux did not answer within {ANSWER_S:g} s") from error
+        except OSError as error:
             raise LaunchError(f"tmux could not make the panes ({error})") from error
         if answer.stderr:
-            raise LaunchError(f"tmux could not make the panes ({' '.join(answer.stderr)})")
-        return list(answer.stdout)
+            raise LaunchError(f"tmux could not make the panes ({' '.join(answer.stderr.split())})")
+        return answer.stdout.rstrip("\n").split("\n") if answer.stdout else []
 
 
 def _one_argument(argument: str) -> str:
@@ -219,8 +239,8 @@ def _with_environment(environment: Mapping[str, str]) -> tuple[str, ...]:
 def _speak_utf8() -> None:
     """Put a UTF-8 locale into this process's environment if it has none.
 
-    tmux replaces all that is not ASCII, libtmux's separator included, for a client whose locale is not UTF-8. The
-    environment is the only way to tell it. Parties have an environment of their own.
+    tmux replaces all that is not ASCII for a client whose locale is not UTF-8. The environment is the only way to tell
+    it. Parties have an environment of their own.
     """
     locale = os.environ.get("LC_ALL") or os.environ.get("LC_CTYPE") or os.environ.get("LANG") or ""
     if not re.search("utf-?8", locale, re.IGNORECASE):
