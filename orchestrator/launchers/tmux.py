@@ -122,8 +122,8 @@ class TmuxLauncher:
             lines = self._tmux("list-panes", "-s", "-F", _STATE, "-t", self._session_name)
         except NoAnswer:
             raise
-        except LaunchError:  # somebody has ended the server
-            lines = []
+        except LaunchError as error:  # no party is to blame, although their terminals went with it
+            raise LaunchError("the run's tmux server has ended") from error
         states = {row[0]: row[1:] for row in (line.split("|") for line in lines)}
         for name, pane in self._panes.items():
             if name not in self._ended:
