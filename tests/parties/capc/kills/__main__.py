@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -91,15 +92,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--jobs", type=int, default=2, help="cases at a time. Default 2")
     parser.add_argument("--folder", type=Path, help="where failed runs are kept. Default: a new one")
     chosen = parser.parse_args(arguments)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in the background, also by all who inherit it
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     top = (chosen.folder or Path(tempfile.mkdtemp(prefix="kills-"))).resolve()
-    kills = cases.draw(chosen.seed, max(chosen.kills, *(number + 1 for number in chosen.case or [0])), chosen.signals)
-    if chosen.case is not None:
-        kills, chosen.strangers = [kills[number] for number in chosen.case], 0
+    numbers = chosen.case or []
+    kills = cases.draw(chosen.seed, max([chosen.kills, *(number + 1 for number in numbers)]), chosen.signals)
+    if numbers:
+        kills, chosen.strangers = [kills[number] for number in numbers], 0
     visits = strangers.draw(chosen.seed, chosen.strangers)
     print(
         f"seed {chosen.seed}: {len(kills)} kills, {chosen.strangers} strangers in {len(visits)} runs; {top}", flush=True
     )
-    undisturbed = undisturbed_runs(list(SCENARIOS.values()), top)
+    used = {one.scenario.name for one in (*kills, *visits)}
+    undisturbed = undisturbed_runs([scenario for name, scenario in SCENARIOS.items() if name in used], top)
 
     work: list[tuple[str, Callable[[Path], Outcome]]] = [
         (f"case-{case.number}", lambda folder, case=case: carry_out(case, undisturbed, folder)) for case in kills

@@ -48,7 +48,7 @@ class Trial:
 
     Attributes:
         seen: groups and sessions of its processes, collected while it lasts.
-        signalled: whether the victim was there to get the signal.
+        signalled: whether the victim was there to get the signal, and `signalled_at` when, in seconds since 1970.
     """
 
     scenario: Scenario
@@ -58,6 +58,7 @@ class Trial:
     began: float
     seen: set[int] = field(default_factory=set)
     signalled: bool = False
+    signalled_at: float = 0.0
 
     @property
     def said(self) -> str:
@@ -262,6 +263,7 @@ def disturb(case: Case, trial: Trial, undisturbed: Reference) -> None:
     if pid is None or trial.over:
         return
     first, _, then = case.signal.partition("+")
+    trial.signalled_at = time.time()
     with suppress(ProcessLookupError):
         os.kill(pid, getattr(signal, f"SIG{first}"))
         trial.signalled = True
