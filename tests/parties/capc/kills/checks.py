@@ -99,7 +99,7 @@ def _reason(case: Case) -> str:
     if case.signal == "STOP":
         return "its process is stopped"
     if case.is_child:
-        return f"training the model failed: its process was ended by {name}"
+        return f"training the model failed: (its process was ended|told to end) by {name}"
     return f"it was ended by {name}" if case.signal == "KILL" else f"told to end by {name}|it was ended by {name}"
 
 
