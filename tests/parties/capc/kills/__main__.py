@@ -140,7 +140,7 @@ def _conclude(outcomes: Sequence[Outcome], wrong: Sequence[Outcome], busy: Seque
     missed = sum(not outcome.hit for outcome in outcomes)
     print(f"\n{counts['case']} kills ({missed} after the victim's end), {counts['visit']} runs with strangers")
     print(f"load of the machine: {os.getloadavg()[0]:.1f}")
-    print(f"{len(wrong)} failed, {len(busy)} failed by a deadline beside other cases and not alone")
+    print(f"{len(wrong)} failed, {len(busy)} failed by a deadline or a taken port beside other cases and not alone")
     for title, group in (("failed", wrong), ("not alone", busy)):
         for outcome in group:
             print(f"{title}: {outcome.what} {outcome.number}: {outcome.title} ({outcome.folder})")

@@ -51,8 +51,9 @@ def status_faults(case: Case | None, trial: Trial, status: int, undisturbed: Ref
 
 
 def is_of_time(fault: str) -> bool:
-    """Tell whether a busy machine may be the reason, so that the case has to be tried again alone."""
-    return bool(re.search(r"it hangs|within [\d.]+ s|said anything for|deadline of|lasted longer", fault))
+    """Tell whether other programs of the machine may be the reason, so that the case has to be tried again alone."""
+    reasons = r"it hangs|within [\d.]+ s|said anything for|deadline of|lasted longer|Address already in use"
+    return bool(re.search(reasons, fault))
 
 
 # -- status and blame --------------------------------------------------------------------------------------------------
