@@ -27,6 +27,8 @@ from mpc.channels.credentials import Credentials
 from mpc.channels.doors import Listener, connect
 from mpc.channels.hello import Hello, digest_of
 from mpc.channels.tls import TlsChannel
+from mpc.errors import DeadlineError
+from parties.frame.errors import AbsentError
 from parties.frame.settings import Address, PartySettings, Peer
 from parties.frame.workers import Workers
 
@@ -114,9 +116,13 @@ class Connections:
     def accept(self, listener: Listener, roles: dict[str, str], within_s: float | None = None) -> TlsChannel:
         """Return the next connection from one of the named parties, each of which has the role given.
 
-        `within_s` is how long that may take. None stands for the connect deadline.
+        `within_s` is how long that may take. None stands for the connect deadline. Raises `AbsentError` after that.
         """
-        channel = listener.accept(roles, within_s=self._settings.connect_deadline_s if within_s is None else within_s)
+        try:
+            within_s = self._settings.connect_deadline_s if within_s is None else within_s
+            channel = listener.accept(roles, within_s=within_s)
+        except DeadlineError as error:
+            raise AbsentError(error.args[0], awaits=tuple(sorted(roles)), step=error.step) from error
         self._open.append(channel)
         return channel
 
