@@ -50,6 +50,7 @@ from parties.capc.questions import questions
 from parties.capc.settings import ANSWERING, GUARDIAN, QUERYING, QueryingSettings
 from parties.frame.connections import Connections
 from parties.frame.process import Party, run_party
+from parties.learning.network import public_layers
 
 Prepared = tuple[QueryingCorrelation, EvaluatedBatch]
 """What a batch needs: for private inference, and for the vote."""
@@ -99,7 +100,9 @@ def client(party: Party[QueryingSettings]) -> None:
         with progress.step("0", "connect", awaits=[peer.name for peer in settings.servers]):
             channels = connections.with_each(settings.servers, lambda peer: connections.dial(peer, ANSWERING))
         connections.begin()
-        servers = connections.with_each(list(zip(channels, seeds, strict=True)), partial(_open_inference, party))
+        servers = connections.with_each(
+            list(zip(channels, seeds, settings.architectures, strict=True)), partial(_open_inference, party)
+        )
 
         images = asking.images[: min(server.may_ask for server in servers)]
         encoded = Ring(parameters.ring_bits).encode(images, parameters.fraction_bits)
@@ -131,13 +134,17 @@ def client(party: Party[QueryingSettings]) -> None:
     asking.finish()
 
 
-def _open_inference(party: Party[QueryingSettings], dialled: tuple[Channel, bytes | None]) -> AnsweringPeer:
-    """Take step 0 with one answering party, which is dialled, with the dealer's seed for it if there is a dealer."""
+def _open_inference(party: Party[QueryingSettings], dialled: tuple[Channel, bytes | None, str]) -> AnsweringPeer:
+    """Take step 0 with one answering party, which is dialled.
+
+    The dealer's seed for it comes along, if there is a dealer, and the name of its architecture.
+    """
     progress, parameters = party.progress, party.settings.parameters
-    channel, dealt = dialled
+    channel, dealt, architecture = dialled
     with progress.step("0", "base oblivious transfers and keys", channel=channel):
         evaluator = Evaluator.open(channel, tables=parameters.garbling, circuits=parameters.circuits)
-        inference = QueryingInference.open(channel, evaluator, parameters, dealt=dealt)
+        layers = public_layers(architecture, parameters)
+        inference = QueryingInference.open(channel, evaluator, parameters, dealt=dealt, layers=layers)
         owner = querying_receive_account(channel, party.settings.n_queries)
 
     def prepare(count: int) -> Prepared:
