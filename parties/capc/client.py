@@ -54,6 +54,7 @@ from parties.capc.questions import Questions, questions
 from parties.capc.settings import ANSWERING, GUARDIAN, QUERYING, QueryingSettings
 from parties.frame.connections import Connections
 from parties.frame.process import Party, run_party
+from parties.learning.network import public_layers
 
 Prepared = tuple[QueryingCorrelation, EvaluatedBatch]
 """What a batch needs: for private inference, and for the vote."""
@@ -122,7 +123,7 @@ def _ask(party: Party[QueryingSettings], asking: Questions, pending: PendingBatc
     settings, progress = party.settings, party.progress
     parameters = settings.parameters
 
-    with Connections(settings, party.folder, QUERYING, settings.digest()) as connections:
+    with Connections(settings, party.folder, QUERYING, settings.agreed(), progress.note) as connections:
         with progress.step("0", "connect", awaits=[settings.guardian.name]):
             guardian = connections.dial(settings.guardian, GUARDIAN)
         key = None
@@ -141,7 +142,8 @@ def _ask(party: Party[QueryingSettings], asking: Questions, pending: PendingBatc
             channels = connections.with_each(settings.servers, lambda peer: connections.dial(peer, ANSWERING))
         connections.begin()
         opening = partial(_open_inference, party, pending.name)
-        servers = connections.with_each(list(zip(channels, seeds, strict=True)), opening)
+        dialled = list(zip(channels, seeds, settings.architectures, strict=True))
+        servers = connections.with_each(dialled, opening)
 
         session = Session(party, connections, guardian, evaluator, key, servers)
         may_ask = asked.done + min(server.may_ask for server in servers)
@@ -205,14 +207,18 @@ def _ask_batch(session: Session, left: Words, asking: Questions, pending: Pendin
 
 
 def _open_inference(
-    party: Party[QueryingSettings], interrupted: bytes, dialled: tuple[Channel, bytes | None]
+    party: Party[QueryingSettings], interrupted: bytes, dialled: tuple[Channel, bytes | None, str | None]
 ) -> AnsweringPeer:
-    """Take step 0 with one answering party, which is dialled, with the dealer's seed for it if there is a dealer."""
+    """Take step 0 with one answering party, which is dialled.
+
+    The dealer's seed for it comes along, if there is a dealer, and the name of its architecture, if it has one.
+    """
     progress, parameters = party.progress, party.settings.parameters
-    channel, dealt = dialled
+    channel, dealt, architecture = dialled
     with progress.step("0", "base oblivious transfers and keys", channel=channel):
         evaluator = Evaluator.open(channel, tables=parameters.garbling, circuits=parameters.circuits)
-        inference = QueryingInference.open(channel, evaluator, parameters, dealt=dealt)
+        layers = None if architecture is None else public_layers(architecture, parameters)
+        inference = QueryingInference.open(channel, evaluator, parameters, dealt=dealt, layers=layers)
         querying_name_batch(channel, interrupted)
         owner = querying_receive_account(channel, party.settings.n_queries)
 

@@ -31,6 +31,7 @@ from mpc.garbled.session import Evaluator, Garbler
 from mpc.inference import AnsweringInference, Network, QueryingInference
 from mpc.inference.models.fixed import LeakyRectify, MaxPool, Rectify
 from mpc.inference.models.floats import FloatLayer, Floats, run
+from mpc.inference.models.limits import LARGEST_RING_BITS
 from parties.capc.config import CapcConfig
 from parties.frame.errors import ConfigError
 from parties.frame.start import python_command
@@ -82,6 +83,8 @@ class Agreed:
     classes: int
     ring_bits: int
     fraction_bits: int
+    weight_norm: int
+    weight_bits: int | None
 
 
 def check_model(
@@ -175,8 +178,9 @@ def _network(
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         network = Network.from_layers(
-            layers, shape, ends, config.fraction_bits, config.ring_bits, config.n_queries * 2, samples=samples
-        )
+            layers, shape, ends, config.fraction_bits, config.ring_bits, config.n_queries * 2, samples=samples,
+            weight_norm=config.weight_norm, weight_bits=config.weight_bits, beyond_bounds=config.beyond_bounds,
+        )  # fmt: skip
     return network, [str(one.message) for one in caught]
 
 
@@ -186,17 +190,16 @@ def _would_fit(
     """Return with which other choices the model would fit, or what to do where there are none."""
     for bits in range(config.fraction_bits, 3, -1):
         try:
-            network, _ = _network(
-                layers, shape, ends, config.model_copy(update={"fraction_bits": bits, "ring_bits": None}), samples
-            )
+            widest = config.model_copy(update={"fraction_bits": bits, "ring_bits": LARGEST_RING_BITS})
+            network, _ = _network(layers, shape, ends, widest, samples)
         except RangeError:
             continue
         except MpcError:
             break
         agree = network.precision.labels if network.precision else 1.0
         return (
-            f"it fits with fraction_bits {bits} and ring_bits {network.architecture.ring_bits}, where {agree:.0%} of "
-            "the samples get the same label as in floats"
+            f"it fits with fraction_bits {bits} and ring_bits {LARGEST_RING_BITS}, where {agree:.0%} of the samples "
+            "get the same label as in floats"
         )
     return "smaller weights would fit: train with more weight decay, or with batch normalisation"
 
@@ -207,7 +210,10 @@ def measure(network: Network, config: CapcConfig, query: Floats) -> tuple[Cost, 
     The base oblivious transfers and the keys, which serve a whole session, are not in it.
     """
     architecture = network.architecture
-    agreed = Agreed(architecture.input_shape, architecture.classes, architecture.ring_bits, architecture.fraction_bits)
+    agreed = Agreed(
+        architecture.input_shape, architecture.classes, architecture.ring_bits, architecture.fraction_bits,
+        config.weight_norm, config.weight_bits,
+    )  # fmt: skip
     asking, answering = memory_pair("querying party", "answering party", _DEADLINE_S)
     tables: Literal["half-gates", "three-halves"] = config.garbling
     evaluator, garbler = run_both_sides(

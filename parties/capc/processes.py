@@ -65,6 +65,7 @@ class Processes:
         settings = QueryingSettings(
             **self._common(name),
             servers=tuple(self._peer(server) for server in self._roles.answering(owner)),
+            architectures=tuple(self._public_architecture(server) for server in self._roles.answering(owner)),
             guardian=self._peer(GUARDIAN_NAME),
             querying_party=owner,
             owner_name=self._data.names[owner],
@@ -105,6 +106,11 @@ class Processes:
             training_slot=_training_slot(folders, owner),
             model_out=self._out(config.model_out, owner),
         )
+
+    def _public_architecture(self, server: str) -> str | None:
+        """Return the name of an answering party's architecture, or None for one from its owner's file."""
+        settings = self._training(list(self._roles.servers).index(server), self._roles.servers[server])
+        return settings.architecture if settings.source is None else None
 
     def _out(self, path: Path | None, owner: int) -> Path | None:
         """Return the path that a querying party writes to, for itself."""
@@ -162,6 +168,7 @@ class Processes:
                 owner_name=self._data.names[owner],
                 odometer=(self._run.folders.durable(self._folder("owner", owner)) / ODOMETER).resolve(),
                 training=self._training(index, owner),
+                beyond_bounds=self._config.beyond_bounds,
                 cache=self._run.folders.cache(name).resolve(),
                 training_slot=_training_slot(self._run.folders, index),
             )

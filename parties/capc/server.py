@@ -56,7 +56,7 @@ def server(party: Party[AnsweringSettings]) -> None:
     odometer = Odometer.of(party)
     network = _network(party)
 
-    with Connections(settings, party.folder, ANSWERING, settings.digest()) as connections:
+    with Connections(settings, party.folder, ANSWERING, settings.agreed(), progress.note) as connections:
         listener = connections.listen(settings.listen)
         progress.listening(listener.port)
         with progress.step("0", "connect", awaits=[settings.guardian.name]):
@@ -160,7 +160,7 @@ def _network(party: Party[AnsweringSettings]) -> Network:
         # A querying party may leave what the pool holds unused. What it was sent counts nevertheless.
         ahead = (settings.pool + 1) * min(settings.batch_size, settings.n_queries)
         queries = (settings.n_queries + ahead) * len(settings.clients)
-        return fixed_point(model, settings.parameters.ring_bits, settings.parameters.fraction_bits, queries)
+        return fixed_point(model, settings.parameters, queries, settings.beyond_bounds)
 
 
 def _transformed(party: Party[AnsweringSettings], network: Network) -> NetworkWeights:

@@ -7,7 +7,6 @@ The records of a party lie in its private folder beside `settings.json`, so that
 
 from __future__ import annotations
 
-import hashlib
 import json
 from decimal import Decimal
 from pathlib import Path
@@ -17,6 +16,7 @@ import msgspec
 from pydantic import PlainSerializer, PlainValidator
 
 from mpc.capc.parameters import PublicParameters
+from mpc.inference.models.bounds import Beyond
 from parties.frame.settings import Address, PartySettings, Peer, Strict
 from parties.learning.selection import Strategy
 from parties.learning.training_settings import TrainingSettings
@@ -59,12 +59,23 @@ class CapcSettings(PartySettings):
     data: dict[str, Any]
     rejoin_s: float
 
-    def digest(self) -> str:
-        """Return a digest of all that the parties of a run must agree on, for the hello."""
-        agreed = (self.parameters.digest(), self.n_queries, self.batch_size, self.pool)
-        privacy = (self.delta.normalize(), self.epsilon_budget, self.owner_epsilon_budget, self.rejoin_s > 0)
-        data = json.dumps(self.data, sort_keys=True)
-        return hashlib.sha256(" ".join(map(str, (*agreed, *privacy, data))).encode()).hexdigest()
+    def agreed(self) -> dict[str, str]:
+        """Return all that the parties of a run must agree on, as text by name, for the hello.
+
+        It is every setting of this class, and every one of the public parameters. All are public.
+        """
+        shared = {name: getattr(self, name) for name in CapcSettings.model_fields.keys() - PartySettings.model_fields}
+        parameters: PublicParameters = shared.pop("parameters")
+        return {name: _text(value) for name, value in sorted((shared | msgspec.structs.asdict(parameters)).items())}
+
+
+def _text(value: Any) -> str:
+    """Return a setting as text that is the same for equal values, such as 10 and 10.0, and different otherwise."""
+    if isinstance(value, float | Decimal):
+        return f"{Decimal(repr(value) if isinstance(value, float) else value).normalize():f}"
+    if isinstance(value, dict):
+        return json.dumps(value, sort_keys=True)
+    return "none" if value is None else str(value)
 
 
 class CampaignSettings(Strict):
@@ -94,6 +105,7 @@ class QueryingSettings(CapcSettings):
 
     Attributes:
         servers: the answering parties that it asks.
+        architectures: the name of each one's architecture, in the same order. None is one that its owner chose.
         guardian: the privacy guardian.
         querying_party: its number as a data owner.
         owner_name: its name as a data owner, or nothing.
@@ -106,6 +118,7 @@ class QueryingSettings(CapcSettings):
     """
 
     servers: tuple[Peer, ...]
+    architectures: tuple[str | None, ...]
     guardian: Peer
     querying_party: int
     pending: Path
@@ -128,6 +141,7 @@ class AnsweringSettings(CapcSettings):
         owner_name: its name as a data owner, or nothing.
         odometer: the file of its own account, in its private folder that outlives the run.
         training: of its model.
+        beyond_bounds: whether weights beyond the public bounds are scaled down or refused.
         cache: its private folder for trained models, which outlives the run.
         training_slot: an empty file. Its lock decides which of the parties on one machine may train now.
     """
@@ -140,6 +154,7 @@ class AnsweringSettings(CapcSettings):
     owner_name: str = ""
     odometer: Path
     training: TrainingSettings
+    beyond_bounds: Beyond
     cache: Path
     training_slot: Path
 

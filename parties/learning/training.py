@@ -2,8 +2,9 @@
 
 The child (``python -m parties.learning.training``) imports torch, onnx or scikit-learn. It trains on one thread under a
 fixed seed, or converts the file, writes the model into the party's private cache and ends. A party that serves thus
-never holds such a library in memory. The file's name is a digest of records, architecture, seed and every
-hyper-parameter, or of the file and what it is fitted to.
+never holds such a library in memory. The child ends with its party, and a signal that ends it leaves no half-written
+model. The file's name is a digest of records, architecture, seed and every hyper-parameter, or of the file and what it
+is fitted to.
 """
 
 from __future__ import annotations
@@ -11,6 +12,9 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import json
+import math
+import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -22,8 +26,10 @@ from pydantic import BaseModel, ConfigDict
 from mpc.errors import MpcError
 from mpc.extras import missing
 from parties.frame.errors import PartyError
+from parties.frame.lifetime import Ended, lifetime, process_started
 from parties.frame.private_files import write_private
 from parties.frame.progress import Progress
+from parties.frame.settings import Supervisor
 from parties.frame.start import python_command
 from parties.learning.model_files.layers_file import read_layers, write_layers
 from parties.learning.model_files.source import missing_to_read
@@ -43,7 +49,7 @@ class TrainingError(PartyError):
 
 
 class TrainingJob(BaseModel):
-    """The child's task, with the paths of the records and of the model.
+    """The child's task, with the paths of the records and of the model. The child exits when `supervisor` is gone.
 
     Attributes:
         start: the model to train further, or None to train a new one or to convert a file.
@@ -54,6 +60,7 @@ class TrainingJob(BaseModel):
     settings: TrainingSettings
     records: Path
     model: Path
+    supervisor: Supervisor
     start: Path | None = None
 
 
@@ -77,7 +84,7 @@ def trained_model(settings: TrainingSettings, records: Path, cache: Path, slot: 
             return _read(path, settings), True
         except DataError:
             path.unlink()  # a damaged cache is no reason to fail: train again
-    _in_child(TrainingJob(settings=settings, records=records, model=path), slot)
+    _in_child(_job(settings, records, path), slot)
     return _read(path, settings), False
 
 
@@ -97,8 +104,7 @@ def trained_further(
             return _read(path, settings), True
         except DataError:
             path.unlink()
-    before = model_path(settings, Records.read(start), cache)
-    _in_child(TrainingJob(settings=settings, records=records, model=path, start=before), slot)
+    _in_child(_job(settings, records, path, model_path(settings, Records.read(start), cache)), slot)
     return _read(path, settings), False
 
 
@@ -136,6 +142,11 @@ def _read(path: Path, settings: TrainingSettings) -> Model:
     return Model(settings.image_shape, layers)
 
 
+def _job(settings: TrainingSettings, records: Path, model: Path, start: Path | None = None) -> TrainingJob:
+    supervisor = Supervisor(pid=os.getpid(), started=process_started(os.getpid()))
+    return TrainingJob(settings=settings, records=records, model=model, supervisor=supervisor, start=start)
+
+
 def _in_child(job: TrainingJob, slot: Path) -> None:
     with _turn(slot):
         child = subprocess.run(
@@ -145,9 +156,16 @@ def _in_child(job: TrainingJob, slot: Path) -> None:
             check=False,
         )
     if child.returncode != 0:
-        words = child.stderr.decode(errors="replace").strip().splitlines()
         what = "training the model failed" if job.settings.source is None else "the party's own model"
-        raise TrainingError(f"{what}: {words[-1] if words else 'no message'}")
+        raise TrainingError(f"{what}: {_ending(child)}")
+
+
+def _ending(child: subprocess.CompletedProcess[bytes]) -> str:
+    """Say how the child ended, by its own last words where it has chosen its end."""
+    if child.returncode < 0:
+        return f"its process was ended by {signal.Signals(-child.returncode).name}"
+    words = child.stderr.decode(errors="replace").strip().splitlines()
+    return words[-1] if words else f"its process ended with status {child.returncode} and no message"
 
 
 @contextmanager
@@ -198,26 +216,27 @@ def train(settings: TrainingSettings, records: Records, start: Model | None = No
 
 
 def main() -> int:
-    """Run the child. A `TrainingJob` comes on standard input. Return the exit status."""
+    """Run the child and return its exit status. A `TrainingJob` comes on standard input."""
     job = TrainingJob.model_validate_json(sys.stdin.read())
     records, source = Records.read(job.records), job.settings.source
     try:
-        if source is None:
-            train(job.settings, records).write(job.model)
-            return 0
-        if job.start is None:
-            if complaint := missing_to_train(job.settings):
-                raise TrainingError(f"{complaint}.")
-            from parties.learning.model_files.conversion import convert  # noqa: PLC0415  only the child pays for it
+        with lifetime(job.supervisor.pid, job.supervisor.started, math.inf):
+            if source is None:
+                train(job.settings, records).write(job.model)
+                return 0
+            if job.start is not None:
+                model = train(job.settings, records, _read(job.start, job.settings))
+            else:
+                if complaint := missing_to_train(job.settings):
+                    raise TrainingError(f"{complaint}.")
+                from parties.learning.model_files.conversion import convert  # noqa: PLC0415  only the child pays
 
-            model, report = convert(job.settings, records)
-            write_private(_report_of(job.model), json.dumps(report.plain()).encode())
-        else:
-            model = train(job.settings, records, _read(job.start, job.settings))
-    except (MpcError, PartyError) as error:
+                model, report = convert(job.settings, records)
+                write_private(_report_of(job.model), json.dumps(report.plain()).encode())
+            write_layers(job.model, model.layers, model.image_shape, source.class_names)
+    except (Ended, MpcError, PartyError) as error:
         print(error, file=sys.stderr)
         return 1
-    write_layers(job.model, model.layers, model.image_shape, source.class_names)
     return 0
 
 

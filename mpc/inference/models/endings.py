@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from mpc.errors import ParameterError
+from mpc.inference.models.bounds import up_to
 from mpc.inference.models.floats import Floats
 
 _ROUNDING = 2.0**-16  # of an exponential in float32, with room for cheap approximations
@@ -81,5 +82,5 @@ def check_endings(endings: Sequence[str], logits: Floats, outputs: Floats, allow
     if wrong.any():
         raise ParameterError(
             f"expected the {words} over the classes at the end of {source}, found outputs that differ from it by "
-            f"{difference:.3g}"
+            f"up to {up_to(difference)}"
         )
