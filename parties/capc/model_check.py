@@ -190,7 +190,9 @@ def _would_fit(
     """Return with which other choices the model would fit, or what to do where there are none."""
     for bits in range(config.fraction_bits, 3, -1):
         try:
-            widest = config.model_copy(update={"fraction_bits": bits, "ring_bits": LARGEST_RING_BITS})
+            widest = config.model_copy(
+                update={"fraction_bits": bits, "ring_bits": LARGEST_RING_BITS, "beyond_bounds": "scale"}
+            )
             network, _ = _network(layers, shape, ends, widest, samples)
         except RangeError:
             continue
@@ -198,8 +200,8 @@ def _would_fit(
             break
         agree = network.precision.labels if network.precision else 1.0
         return (
-            f"it fits with fraction_bits {bits} and ring_bits {LARGEST_RING_BITS}, where {agree:.0%} of the samples "
-            "get the same label as in floats"
+            f"it fits with fraction_bits {bits}, ring_bits {LARGEST_RING_BITS} and beyond_bounds scale, where "
+            f"{agree:.0%} of the samples get the same label as in floats"
         )
     return "smaller weights would fit: train with more weight decay, or with batch normalisation"
 

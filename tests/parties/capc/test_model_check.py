@@ -118,12 +118,13 @@ def test_a_layer_without_a_counterpart_is_named_with_what_to_use(tmp_path: Path)
     assert "node 1 (Tanh): use ReLU or LeakyReLU" in refusal_text(found)
 
 
-def test_a_model_that_overflows_says_what_would_fit(tmp_path: Path) -> None:
-    large = [Linear(RNG.normal(size=(8, 6)) * 2000, np.zeros(8)), ReLU(), LAYERS[2]]
+@pytest.mark.parametrize(("narrow", "words"), [({"ring_bits": 28}, "bits"), ({"beyond_bounds": "refuse"}, "norm")])
+def test_a_model_that_does_not_fit_says_what_would(narrow: dict[str, Any], words: str, tmp_path: Path) -> None:
+    large = [Linear(RNG.normal(size=(8, 6)) * 40, np.zeros(8)), ReLU(), LAYERS[2]]
     source = written(tmp_path / "net.onnx", large, (6,))
-    found = check_model(source, (6,), (0.0, 1.0), CONFIG.model_copy(update={"ring_bits": 36}))
-    assert "ring" in found["refusal"]
-    assert "it fits with fraction_bits" in found["would_fit"]
+    found = check_model(source, (6,), (0.0, 1.0), CONFIG.model_copy(update=narrow))
+    assert words in found["refusal"]
+    assert found["would_fit"].startswith("it fits with fraction_bits 13, ring_bits 45 and beyond_bounds scale")
 
 
 @pytest.mark.parametrize(
