@@ -17,6 +17,7 @@ from parties.capc.config import CapcConfig
 from parties.capc.labels_out import write_labels
 from parties.capc.results import Query
 from parties.capc.settings import AnsweringSettings, QueryingSettings
+from parties.capc.simulation import simulate
 from parties.frame.errors import ConfigError
 from parties.frame.plan import Plan, Run, RunFolders
 from parties.learning.training import OWN_MODEL
@@ -122,7 +123,7 @@ def test_labels_and_a_better_model_come_out_of_models_that_other_tools_made(fede
     session = runtime.InferenceSession(str(out["model_out"]), providers=["CPUExecutionProvider"])
     properties = session.get_modelmeta().custom_metadata_map
     assert json.loads(properties["classes"]) == clinics.CLASSES
-    values, truth = held_out(federation)
+    values, truth = read_rows(federation / "test.csv")
     (logits,) = session.run(None, {"records": values.astype(np.float32)})
     right = (np.array(clinics.CLASSES)[logits.argmax(1)] == truth).mean()
     assert right == pytest.approx(result["accuracy"]["after"], abs=1e-9)
@@ -133,8 +134,8 @@ def test_labels_and_a_better_model_come_out_of_models_that_other_tools_made(fede
     assert "net.onnx" not in logs
 
 
-def held_out(folder: Path) -> tuple[np.ndarray, np.ndarray]:
-    with (folder / "test.csv").open(newline="") as file:
+def read_rows(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    with path.open(newline="") as file:
         rows = list(csv.DictReader(file))
     low, high = np.array(list(clinics.BOUNDS.values()), float).T
     values = np.array([[float(row[name]) for name in clinics.BOUNDS] for row in rows])
@@ -154,6 +155,31 @@ def test_each_party_gets_its_own_model_and_no_other(federation: Path, tmp_path: 
     assert asking.campaign.training.source.class_names == tuple(clinics.CLASSES)
     text = {process.name: process.settings.model_dump_json() for process in plan.processes}
     assert [name for name, settings in text.items() if "net.onnx" in settings] == ["client"]
+
+
+def test_a_campaign_makes_the_model_that_was_brought_better(tmp_path: Path) -> None:
+    """The model of a clinic with six biopsies goes on from its weights with labels of four others, in the clear."""
+    skops = pytest.importorskip("skops.io")
+    from sklearn.linear_model import LogisticRegression
+
+    clinics.write(tmp_path)
+    with (tmp_path / "clinic-0.csv").open(newline="") as file:
+        head, *rows = list(csv.reader(file))
+    kinds = [[row for row in rows if row[-1] == kind] for kind in clinics.CLASSES]
+    with (tmp_path / "few.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([head, *kinds[0][:2], *kinds[1][:4]])
+    values, labels = read_rows(tmp_path / "few.csv")
+    skops.dump(LogisticRegression().fit(values, labels), tmp_path / "few.skops")
+    data = clinics.choices(tmp_path, held_out=tmp_path / "test.csv", model={"file": tmp_path / "few.skops"})
+    data["parties"][0]["records"] = tmp_path / "few.csv"
+    config = CapcConfig(
+        data=data, models="logistic-regression", strategy="margin", n_queries=40, batch_size=40, dp_noise_scale=0,
+        epochs=60, weight_decay=0.01,
+    )  # fmt: skip
+    (campaign,) = simulate(config)
+    assert campaign.before is not None
+    assert campaign.after is not None
+    assert campaign.after.overall > campaign.before.overall + 0.1
 
 
 def test_models_in_a_list_are_dealt_in_turn(federation: Path, tmp_path: Path) -> None:
