@@ -107,18 +107,18 @@ def _run_all(mutants: list[Mutant], known: Coverage, options: argparse.Namespace
         for line in options.results.read_text().splitlines():
             result = json.loads(line)
             done[_name(result)] = result
+    left = [mutant for mutant in mutants if _name(report(mutant, Outcome("not reached"))) not in done]
     with tempfile.TemporaryDirectory(prefix="mut-") as folder, contextlib.ExitStack() as closing:
         stream = closing.enter_context(options.results.open("a")) if options.results else None
         copies: SimpleQueue[Copy] = SimpleQueue()
-        for number in range(min(options.workers, len(mutants))):
+        for number in range(min(options.workers, len(left))):
             copy = Copy(Path(folder) / str(number), number)
             closing.callback(copy.end)
             copies.put(copy)
 
         def one(mutant: Mutant) -> dict[str, Any]:
-            empty = report(mutant, Outcome("not reached"))
-            if _name(empty) in done:
-                return done[_name(empty)]
+            if mutant not in left:
+                return done[_name(report(mutant, Outcome("not reached")))]
             copy = copies.get()
             try:
                 result = report(mutant, _tried(copy, mutant, known, options))

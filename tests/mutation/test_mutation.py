@@ -11,6 +11,7 @@ import pytest
 
 from tests.copies import ROOT
 from tests.mutation.mutants import mutants_of
+from tests.mutation.picked import picked_mutants
 
 SOURCE = '''
 """Text: 1 + 1."""
@@ -61,6 +62,7 @@ def test_a_mutant_changes_its_own_text_alone() -> None:
         ]
 
 
+@pytest.mark.timeout(900)
 @pytest.mark.slow  # copies the project and starts pytest nine times
 def test_a_fixed_sample_is_killed_by_its_tests_and_survives_others(tmp_path: Path) -> None:
     """The tests of `UseOnce` notice its mutants, and none of another file, which they do not even import."""
@@ -73,7 +75,7 @@ def test_a_fixed_sample_is_killed_by_its_tests_and_survives_others(tmp_path: Pat
         command += ["--only", f"{file}:{line}"]
     command += ["--tests", "tests/mpc/test_use_once.py"]
     checkout = {file: (ROOT / file).read_text() for file, _ in (used, other)}
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=280, check=False)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=600, check=False)
     assert {file: (ROOT / file).read_text() for file in checkout} == checkout
     found = [json.loads(line) for line in results.read_text().splitlines()]
     assert len(found) >= 5, done.stderr
@@ -82,9 +84,17 @@ def test_a_fixed_sample_is_killed_by_its_tests_and_survives_others(tmp_path: Pat
     assert done.returncode == 1
     assert done.stdout.splitlines()[-1].startswith(f"{len(found)} mutants: ")
     # An interrupted search goes on where it was.
-    again = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=280, check=False)
+    again = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=200, check=False)
     assert again.stdout.splitlines()[-1] == done.stdout.splitlines()[-1]
     assert len(results.read_text().splitlines()) == len(found)
+
+
+def test_every_picked_defence_stands_in_the_code_and_can_be_taken_out() -> None:
+    found = picked_mutants()
+    assert len(found) >= 60
+    for mutant in found:
+        changed = mutant.applied((ROOT / mutant.file).read_text())
+        compile(changed, mutant.file, "exec")
 
 
 def _line_of(file: str, text: str) -> int:
