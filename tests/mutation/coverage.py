@@ -141,7 +141,7 @@ def _record(known: Coverage, files: list[str], workers: int) -> None:
         tracing = str(copy / "tests" / "mutation" / "tracing.py")
         follow = _FOLLOW.format(tracing=tracing, home=str(copy), folder=str(recorded))
         _in_every_process(copy, follow)
-        command = ["nice", sys.executable, "-m", "pytest", "-q", "-n", str(workers), "-m", "not slow"]
+        command = [sys.executable, "-m", "pytest", "-q", "-n", str(workers), "-m", "not slow"]
         command += ["-p", "tests.mutation.recording", "-p", "no:cacheprovider", *files]
         done = subprocess.run(
             command, cwd=copy, env=environment_of(copy), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,

@@ -56,7 +56,7 @@ class Copy:
             "TMPDIR": str(self._temporary),
             "PYTEST_XDIST_WORKER": f"gw{number}",  # ports of its own, see tests/ports.py
         }
-        command = ["nice", sys.executable, "-m", "tests.mutation.server"]
+        command = [sys.executable, "-m", "tests.mutation.server"]
         self._server = subprocess.Popen(
             command, cwd=self._copy, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 from itertools import product
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -12,6 +13,7 @@ from mpc.capc.confident import ConfidentArgmax, confident_bits
 from mpc.capc.parameters import PublicParameters
 from mpc.capc.release import NoisyArgmax, checked_labels, histogram_bits
 from mpc.channels.memory import memory_pair, run_both_sides
+from mpc.dp.accountant import Cost
 from mpc.dp.discrete_gaussian import noise_bound, part_scale
 from mpc.errors import ParameterError, ProtocolError
 from mpc.garbled.session import Evaluator, Garbler
@@ -44,6 +46,19 @@ def in_parts(parties: int, sigma: str, noise_parts: int, classes: int = 3) -> Pu
         parties=parties, classes=classes, input_shape=(1,), ring_bits=30, fraction_bits=4, sigma=sigma, key_bits=1024,
         noise_parts=noise_parts,
     )  # fmt: skip
+
+
+def test_every_noisy_number_that_a_query_releases_is_charged() -> None:
+    """A label moves two counts. A check of the threshold is one more number, with noise of its own."""
+    fields = msgspec.structs.asdict(in_parts(9, "2", 0))
+    label = Cost("answer", "2", 2, 1)
+    assert PublicParameters(**fields).costs == (label,)
+    checked = PublicParameters(**fields | {"threshold": 5, "threshold_sigma": "3"})
+    assert checked.costs == (Cost("check", "3", 1, 1), label)
+    traits = PublicParameters(**fields | {"labelling": "labels"})
+    assert traits.costs == (Cost("answer", "2", traits.classes, 1),)
+    parts = in_parts(9, "2", 4)
+    assert parts.costs == (Cost("answer", str(parts.part_scale), 2, 1, parts=4),)
 
 
 def test_a_part_of_one_half_is_taken_and_a_smaller_one_refused() -> None:
