@@ -64,7 +64,7 @@ def difference(before: str, after: str) -> str:
 
 
 def mutants_of(file: str, source: str) -> list[Mutant]:
-    """Return all mutants of a file that still can be parsed, in the order of its text."""
+    """Return all mutants of a file, in the order of its text."""
     found = _Finder(file, source)
     found.visit(ast.parse(source))
     return sorted(set(found.mutants))
@@ -232,12 +232,7 @@ class _Finder(ast.NodeVisitor):
     def _add(self, node: ast.expr | ast.stmt, operator: str, new: str) -> None:
         start = self._lines[node.lineno - 1] + node.col_offset
         end = self._lines[(node.end_lineno or node.lineno) - 1] + (node.end_col_offset or 0)
-        mutant = Mutant(self._file, node.lineno, start, end, operator, new, *self._range)
-        try:
-            compile(mutant.applied(self._source), self._file, "exec", dont_inherit=True)
-        except SyntaxError:
-            return
-        self.mutants.append(mutant)
+        self.mutants.append(Mutant(self._file, node.lineno, start, end, operator, new, *self._range))
 
 
 def _is_log(node: ast.Call) -> bool:

@@ -55,6 +55,7 @@ def test_the_mutants_of_a_text_are_these() -> None:
 
 def test_a_mutant_changes_its_own_text_alone() -> None:
     for mutant in mutants_of("a.py", SOURCE):
+        compile(mutant.applied(SOURCE), "a.py", "exec")
         before, after = SOURCE.splitlines(), mutant.applied(SOURCE).splitlines()
         assert len(before) == len(after)
         assert [number for number, pair in enumerate(zip(before, after, strict=True), 1) if len({*pair}) == 2] == [
