@@ -96,6 +96,7 @@ class Copy:
         arguments = ["-q", "-x", "-p", "no:cacheprovider", "--tb=no", f"@{chosen}"]
         child = int(self._ask(json.dumps([arguments, str(output)])))
         late = threading.Timer(limit_s, _end_group, [child])
+        late.daemon = True
         late.start()
         status = int(self._ask())
         ended = late.finished.is_set()
