@@ -67,9 +67,9 @@ class Processes:
             servers=tuple(self._peer(server) for server in self._roles.answering(owner)),
             architectures=tuple(self._public_architecture(server) for server in self._roles.answering(owner)),
             guardian=self._peer(GUARDIAN_NAME),
+            pending=self._pending(name, owner),
             querying_party=owner,
             owner_name=self._data.names[owner],
-            pending=self._pending(name, owner),
             first_query=self._config.first_query,
             label_names=self._dataset.label_names,
             class_values=self._dataset.class_values,
@@ -269,8 +269,8 @@ class Processes:
             "delta": config.delta,
             "epsilon_budget": config.epsilon_budget,
             "owner_epsilon_budget": config.owner_epsilon_budget,
-            "data": dict(self._dataset.agreed),
             "rejoin_s": config.rejoin_s,
+            "data": dict(self._dataset.agreed),
         }
 
     def _address(self, name: str) -> Address:

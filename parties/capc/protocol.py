@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
-
-from pydantic import BaseModel, ConfigDict, Field
 
 from parties.capc import summary
 from parties.capc.casting import (
@@ -26,7 +23,6 @@ from parties.capc.report import STEPS
 from parties.frame.plan import Command, Plan, Run, Summary
 from parties.frame.private_files import write_private
 from parties.learning.models import architecture
-from parties.learning.own.describe import described
 
 
 class Capc:
@@ -46,13 +42,16 @@ class Capc:
                 group="look at runs",
             ),
             "describe": Command(
-                "show what a file of your own holds, and YAML for it", describe, DescribeOptions, "bring your own"
+                "show what a file of your own holds, and YAML for it",
+                "parties.capc.own_data:describe",
+                "parties.capc.own_data:DescribeOptions",
+                "try settings",
             ),
             "model-check": Command(
                 "show what a model's file would cost",
                 "parties.capc.model_check_view:model_check_command",
                 "parties.capc.model_check_view:ModelCheckOptions",
-                "bring your own",
+                "try settings",
             ),
             "simulation": Command(
                 "run a campaign in the clear, in one process",
@@ -109,33 +108,3 @@ class Capc:
 
 
 PROTOCOL = Capc()
-
-
-class DescribeOptions(BaseModel):
-    """The flags of `describe`."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    file: Path = Field(
-        Path("records.csv"),
-        description="your own file, in CSV, Parquet or NPZ",
-        json_schema_extra={"flag": True, "unit": "path"},
-    )
-    label: str | None = Field(
-        None,
-        description="the column with the class; default the last with few values",
-        json_schema_extra={"flag": True, "unit": "column"},
-    )
-    delimiter: str = Field(
-        ",",
-        min_length=1,
-        max_length=1,
-        description="what separates the columns of a CSV file",
-        json_schema_extra={"flag": True, "unit": "character"},
-    )
-
-
-def describe(_: CapcConfig, __: Path, options: DescribeOptions) -> int:
-    """Print what a file holds, and a configuration for it, to its owner alone."""
-    print("\n".join(described(options.file, options.delimiter, options.label)))
-    return 0

@@ -44,9 +44,9 @@ class CapcSettings(PartySettings):
         delta: that every epsilon is counted at.
         epsilon_budget: the epsilon that one querying party may spend in all. None keeps its account without a limit.
         owner_epsilon_budget: the epsilon that one data owner's records may lose in all. None as above.
-        data: the public preprocessing of everybody's records, or the dataset's name, in plain values.
         rejoin_s: for how many seconds a querying party tries again when it has lost another party. 0 is not at all, and
             then every request is charged.
+        data: the public preprocessing of everybody's records, or the dataset's name, in plain values.
     """
 
     parameters: Parameters
@@ -56,8 +56,8 @@ class CapcSettings(PartySettings):
     delta: Decimal
     epsilon_budget: float | None
     owner_epsilon_budget: float | None
-    data: dict[str, Any]
     rejoin_s: float
+    data: dict[str, Any]
 
     def agreed(self) -> dict[str, str]:
         """Return all that the parties of a run must agree on, as text by name, for the hello.
@@ -66,14 +66,16 @@ class CapcSettings(PartySettings):
         """
         shared = {name: getattr(self, name) for name in CapcSettings.model_fields.keys() - PartySettings.model_fields}
         parameters: PublicParameters = shared.pop("parameters")
-        return {name: _text(value) for name, value in sorted((shared | msgspec.structs.asdict(parameters)).items())}
+        data = {f"data.{name}": value for name, value in shared.pop("data").items()}
+        values = shared | data | msgspec.structs.asdict(parameters)
+        return {name: _text(value) for name, value in sorted(values.items())}
 
 
 def _text(value: Any) -> str:
     """Return a setting as text that is the same for equal values, such as 10 and 10.0, and different otherwise."""
     if isinstance(value, float | Decimal):
         return f"{Decimal(repr(value) if isinstance(value, float) else value).normalize():f}"
-    if isinstance(value, dict):
+    if isinstance(value, dict | list | tuple):
         return json.dumps(value, sort_keys=True)
     return "none" if value is None else str(value)
 
@@ -107,9 +109,9 @@ class QueryingSettings(CapcSettings):
         servers: the answering parties that it asks.
         architectures: the name of each one's architecture, in the same order. None is one that its owner chose.
         guardian: the privacy guardian.
+        pending: its private folder for a batch that it has asked for and has no labels of.
         querying_party: its number as a data owner.
         owner_name: its name as a data owner, or nothing.
-        pending: its private folder for a batch that it has asked for and has no labels of.
         first_query: it asks about the given records from here on, unless a campaign chooses.
         label_names: the names of the labels, where a query has several.
         class_values: the values that stand for the classes, or nothing where those are numbers.
@@ -120,8 +122,8 @@ class QueryingSettings(CapcSettings):
     servers: tuple[Peer, ...]
     architectures: tuple[str | None, ...]
     guardian: Peer
-    querying_party: int
     pending: Path
+    querying_party: int
     first_query: int
     owner_name: str = ""
     label_names: tuple[str, ...] = ()
