@@ -92,7 +92,7 @@ def flags() -> set[str]:
     """Of `run_protocol.py`, and of every other program of the project."""
     command = [sys.executable, "run_protocol.py", "--help"]
     text = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    tops = ("benchmarks", "orchestrator", "parties", "tests/mutation", "tests/vectors")
+    tops = ("benchmarks", "orchestrator", "parties", "tests/vectors", "tests/mutation")
     sources = [path for top in tops for path in (ROOT / top).rglob("*.py")]
     text += "".join(path.read_text() for path in sources)
     text += "".join(f" --{name}" for one in PROTOCOLS["capc"].commands.values() for name in one.options.model_fields)
