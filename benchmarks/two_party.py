@@ -12,14 +12,31 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
+from mpc.channels.credentials import Credentials
+from mpc.channels.doors import Listener, connect
 from mpc.channels.frames import Channel
+from mpc.channels.hello import Hello
 from mpc.channels.sockets import SocketChannel
-from mpc.channels.tls import Listener, connect
 from tests.authority import issue
 
 Transport = Literal["tcp", "tls"]
 Side = Callable[[Channel], Any]
 Sides = Callable[[list[Channel]], Any]
+
+
+HELLO = Hello("side", "benchmark", "")
+
+
+def _listen(credentials: Credentials) -> Listener:
+    return Listener(("127.0.0.1", 0), credentials, HELLO, deadline_s=300)
+
+
+def _accept(listener: Listener, peer: str) -> Channel:
+    return listener.accept({peer: HELLO.role}, within_s=30)
+
+
+def _dial(port: int, peer: str, own: Credentials) -> Channel:
+    return connect(("127.0.0.1", port), peer, own, HELLO, HELLO.role, deadline_s=300, connect_within_s=30)
 
 
 def run_two_party(garbler: Side, evaluator: Side, transport: Transport) -> tuple[Any, ...]:
@@ -28,14 +45,13 @@ def run_two_party(garbler: Side, evaluator: Side, transport: Transport) -> tuple
     with tempfile.TemporaryDirectory() as folder:
         credentials = issue(Path(folder), "garbler", "evaluator")
         if transport == "tls":
-            with Listener(("127.0.0.1", 0), credentials["garbler"], deadline_s=300) as listener:
-                address = ("127.0.0.1", listener.port)
+            with _listen(credentials["garbler"]) as listener:
 
                 def meet_garbler() -> Channel:
-                    return listener.accept(frozenset({"evaluator"}), within_s=30)
+                    return _accept(listener, "evaluator")
 
                 def meet_evaluator() -> Channel:
-                    return connect(address, "garbler", credentials["evaluator"], deadline_s=300, connect_within_s=30)
+                    return _dial(listener.port, "garbler", credentials["evaluator"])
 
                 return _both(context, (garbler, meet_garbler), (evaluator, meet_evaluator))
         with socket.create_server(("127.0.0.1", 0)) as server:
@@ -55,18 +71,13 @@ def run_many(garbler: Sides, evaluator: Sides, connections: int) -> tuple[Any, .
     context = multiprocessing.get_context("fork")
     with tempfile.TemporaryDirectory() as folder:
         credentials = issue(Path(folder), "garbler", "evaluator")
-        with Listener(("127.0.0.1", 0), credentials["garbler"], deadline_s=300) as listener:
-            address = ("127.0.0.1", listener.port)
+        with _listen(credentials["garbler"]) as listener:
 
             def meet_garbler() -> list[Channel]:
-                allowed = frozenset({"evaluator"})
-                return [listener.accept(allowed, within_s=30) for _ in range(connections)]
+                return [_accept(listener, "evaluator") for _ in range(connections)]
 
             def meet_evaluator() -> list[Channel]:
-                mine = credentials["evaluator"]
-                return [
-                    connect(address, "garbler", mine, deadline_s=300, connect_within_s=30) for _ in range(connections)
-                ]
+                return [_dial(listener.port, "garbler", credentials["evaluator"]) for _ in range(connections)]
 
             return _both(context, (garbler, meet_garbler), (evaluator, meet_evaluator), pinned=connections == 1)
 
@@ -79,21 +90,17 @@ def run_with_dealer(dealer: Sides, garbler: Sides, evaluator: Sides) -> tuple[An
     context = multiprocessing.get_context("fork")
     with tempfile.TemporaryDirectory() as folder:
         credentials = issue(Path(folder), "dealer", "garbler", "evaluator")
-        with (
-            Listener(("127.0.0.1", 0), credentials["dealer"], deadline_s=300) as dealers,
-            Listener(("127.0.0.1", 0), credentials["garbler"], deadline_s=300) as garblers,
-        ):
+        with _listen(credentials["dealer"]) as dealers, _listen(credentials["garbler"]) as garblers:
             ports = {"dealer": dealers.port, "garbler": garblers.port}
 
             def dial(own: str, peer: str) -> Channel:
-                address = ("127.0.0.1", ports[peer])
-                return connect(address, peer, credentials[own], deadline_s=300, connect_within_s=30)
+                return _dial(ports[peer], peer, credentials[own])
 
             def meet_dealer() -> list[Channel]:
-                return [dealers.accept(frozenset({peer}), within_s=30) for peer in ("evaluator", "garbler")]
+                return [_accept(dealers, peer) for peer in ("evaluator", "garbler")]
 
             def meet_garbler() -> list[Channel]:
-                evaluators = garblers.accept(frozenset({"evaluator"}), within_s=30)
+                evaluators = _accept(garblers, "evaluator")
                 return [evaluators, dial("garbler", "dealer")]
 
             def meet_evaluator() -> list[Channel]:

@@ -8,7 +8,8 @@
     └── PeerError                 one peer, in one step
         ├── ProtocolError         a message of it is not what the protocol allows
         └── TransportError        the connection to it
-            └── DeadlineError     it did not answer in time
+            ├── DeadlineError     it did not answer in time
+            └── RefusedError      one side does not accept the other, and says why
 
 The message of an error is one sentence. It says what was expected and what was found, and holds no secret. A
 :class:`PeerError` also names the peer and the step.
@@ -71,3 +72,7 @@ class TransportError(PeerError):
 
 class DeadlineError(TransportError):
     """A peer did not answer in time."""
+
+
+class RefusedError(TransportError):
+    """One side does not accept the other. The sentence says why, so another attempt would end in the same way."""

@@ -1,8 +1,9 @@
-"""A certificate authority for tests: Ed25519, one certificate a name."""
+"""A certificate authority for tests: Ed25519, and one certificate a name unless a test wants it otherwise."""
 
 from __future__ import annotations
 
 import datetime
+from collections.abc import Sequence
 from pathlib import Path
 
 from cryptography import x509
@@ -12,49 +13,71 @@ from cryptography.x509.oid import NameOID
 
 from mpc.channels.credentials import Credentials
 
+LATE = datetime.timedelta(minutes=-5)
+DAY = datetime.timedelta(days=1)
 
-def issue(folder: Path, *names: str) -> dict[str, Credentials]:
-    """Credentials for every name, signed by one fresh authority."""
-    folder.mkdir(parents=True, exist_ok=True)
-    authority_key = Ed25519PrivateKey.generate()
-    authority_name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test authority")])
-    authority = _certificate(authority_name, authority_name, authority_key, authority_key, None)
-    authority_path = folder / "ca.pem"
-    authority_path.write_bytes(authority.public_bytes(serialization.Encoding.PEM))
-    issued = {}
-    for name in names:
+
+class Authority:
+    """Signs certificates, whose files it puts into a folder."""
+
+    def __init__(self, folder: Path, name: str = "test authority") -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.folder = folder
+        self._name = name
+        self._key = Ed25519PrivateKey.generate()
+        self.path = folder / "ca.pem"
+        self.path.write_bytes(self._sign(name, self._key, None, LATE, DAY))
+
+    def issue(
+        self,
+        name: str,
+        dns_names: Sequence[str] | None = None,
+        since: datetime.timedelta = LATE,
+        until: datetime.timedelta = DAY,
+    ) -> Credentials:
+        """Credentials of that common name. Its DNS names are that one alone if none are given."""
         key = Ed25519PrivateKey.generate()
-        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-        certificate = _certificate(subject, authority_name, key, authority_key, name)
-        credentials = Credentials(folder / f"{name}.pem", folder / f"{name}.key", authority_path)
-        credentials.certificate.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+        stem, again = name, 1
+        while (self.folder / f"{stem}.pem").exists():
+            stem, again = f"{name}-{again}", again + 1
+        credentials = Credentials(self.folder / f"{stem}.pem", self.folder / f"{stem}.key", self.path)
+        credentials.certificate.write_bytes(
+            self._sign(name, key, [name] if dns_names is None else dns_names, since, until)
+        )
         credentials.key.write_bytes(
             key.private_bytes(
                 serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
             )
         )
-        issued[name] = credentials
-    return issued
+        return credentials
+
+    def _sign(
+        self,
+        name: str,
+        key: Ed25519PrivateKey,
+        dns_names: Sequence[str] | None,
+        since: datetime.timedelta,
+        until: datetime.timedelta,
+    ) -> bytes:
+        """A certificate, which is the authority's own where `dns_names` is None."""
+        now = datetime.datetime.now(datetime.timezone.utc)
+        builder = (
+            x509.CertificateBuilder()
+            .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]))
+            .issuer_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, self._name)]))
+            .public_key(key.public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(now + since)
+            .not_valid_after(now + until)
+            .add_extension(x509.BasicConstraints(ca=dns_names is None, path_length=None), critical=True)
+        )
+        if dns_names:
+            alternative = x509.SubjectAlternativeName([x509.DNSName(one) for one in dns_names])
+            builder = builder.add_extension(alternative, critical=False)
+        return builder.sign(self._key, None).public_bytes(serialization.Encoding.PEM)
 
 
-def _certificate(
-    subject: x509.Name,
-    issuer: x509.Name,
-    key: Ed25519PrivateKey,
-    signer: Ed25519PrivateKey,
-    dns_name: str | None,
-) -> x509.Certificate:
-    now = datetime.datetime.now(datetime.timezone.utc)
-    builder = (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(issuer)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(minutes=5))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(x509.BasicConstraints(ca=dns_name is None, path_length=None), critical=True)
-    )
-    if dns_name is not None:
-        builder = builder.add_extension(x509.SubjectAlternativeName([x509.DNSName(dns_name)]), critical=False)
-    return builder.sign(signer, None)
+def issue(folder: Path, *names: str) -> dict[str, Credentials]:
+    """Credentials for every name, signed by one fresh authority."""
+    authority = Authority(folder)
+    return {name: authority.issue(name) for name in names}

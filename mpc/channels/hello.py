@@ -1,16 +1,33 @@
-"""The first message each way, by which two parties see that they are in the same run.
+"""The first messages each way, by which two parties see that they are in the same run.
 
 dialling side                                             listening side
 role, session, digest, wire version  ------------------>
                                      <------------------  role, session, digest, wire version
+only where the digests differ:
+public parameters                    ------------------>
+                                     <------------------  public parameters
+
+Both sides then name every parameter that differs, with both values. All of these messages hold public values only.
 """
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Literal
+
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from mpc.channels.frames import WIRE_VERSION, Channel
-from mpc.errors import ProtocolError
+from mpc.errors import PeerError, ProtocolError, RefusedError, TransportError
+
+_HELLO_BYTES = 1 << 12  # the longest hello
+_AGREED_BYTES = 1 << 16  # the longest list of public parameters
+_DIFFERENCE_S = 3.0  # how long the other side's list may take
+_LISTED = 8  # differences that a sentence lists
+_SHOWN = 80  # characters of a value that a sentence shows
 
 
 class Hello(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -19,34 +36,122 @@ class Hello(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     Attributes:
         role: its part in the protocol.
         session: the run that it is in.
-        parameters: digest of the public parameters that all parties must agree on.
+        parameters: digest of the public parameters that all parties must agree on, see :func:`digest_of`.
         version: of the frames.
+        refused: "name" where the party goes no further, because it expects another name in the peer's certificate.
     """
 
     role: str
     session: str
     parameters: str
     version: int = WIRE_VERSION
+    refused: Literal["name"] | UnsetType = UNSET
 
 
-def exchange_hello(channel: Channel, own: Hello, expected_role: str, *, speaks_first: bool) -> Hello:
+class Agreed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The public parameters behind a digest, each by its name, with the value as text."""
+
+    parameters: dict[str, str]
+
+
+def digest_of(parameters: Mapping[str, str]) -> str:
+    """Return the SHA-256, in hex, of the parameters' canonical encoding, which is MessagePack in the order of names."""
+    return hashlib.sha256(msgspec.msgpack.encode(sorted(parameters.items()))).hexdigest()
+
+
+def exchange_hello(
+    channel: Channel,
+    own: Hello,
+    expected_role: str,
+    *,
+    speaks_first: bool,
+    agreed: Mapping[str, str] | None = None,
+) -> Hello:
     """Send this side's hello, and return the other side's.
 
+    Args:
+        agreed: the parameters that ``own.parameters`` is the digest of. Where both sides have them, the error for
+            other parameters names each that differs. Without them it can only show the digests.
+
     Raises:
+        RefusedError: the other side expects another name in this party's certificate.
         ProtocolError: the other side has another role than expected, or the two differ in anything else.
     """
+    with channel.in_step("hello"):
+        return _exchange_hello(channel, own, expected_role, speaks_first, agreed)
+
+
+def _exchange_hello(
+    channel: Channel, own: Hello, expected_role: str, speaks_first: bool, agreed: Mapping[str, str] | None
+) -> Hello:
     if speaks_first:
-        channel.send_message("hello", own)
-        other = channel.recv_message("hello", Hello)
+        with suppress(TransportError):  # a refusal may have come before, and is to be read now
+            channel.send_message("hello", own)
+        other = channel.recv_message("hello", Hello, limit=_HELLO_BYTES)
     else:
-        other = channel.recv_message("hello", Hello)
-        channel.send_message("hello", own)
+        other = channel.recv_message("hello", Hello, limit=_HELLO_BYTES)
+        if other.refused is UNSET:
+            channel.send_message("hello", own)
+    if other.refused is not UNSET:
+        raise RefusedError(
+            "the peer refused this party: it expects another name in this party's certificate",
+            peer=channel.peer,
+            step="hello",
+        )
+    differences = f"expected digest of public parameters {own.parameters}, found {other.parameters}"
+    if agreed is not None and _alike_but_for_parameters(own, other):
+        differences = _exchange_parameters(channel, agreed, other, differences, speaks_first=speaks_first)
     for what, expected, found in (
         ("wire version", own.version, other.version),
         ("role", expected_role, other.role),
         ("session", own.session, other.session),
-        ("digest of public parameters", own.parameters, other.parameters),
     ):
         if expected != found:
-            raise ProtocolError.mismatch(what, expected, found, peer=channel.peer, step="hello")
+            raise ProtocolError.mismatch(what, _shown(expected), _shown(found), peer=channel.peer, step="hello")
+    if own.parameters != other.parameters:
+        raise ProtocolError(differences, peer=channel.peer, step="hello")
     return other
+
+
+def _alike_but_for_parameters(own: Hello, other: Hello) -> bool:
+    """Return whether both sides, which see the same two hellos, exchange their parameters."""
+    return (own.version, own.session) == (other.version, other.session) and own.parameters != other.parameters
+
+
+def _exchange_parameters(
+    channel: Channel, agreed: Mapping[str, str], other: Hello, differences: str, *, speaks_first: bool
+) -> str:
+    """Send this side's parameters and return what differs in the other side's, or ``differences`` without them."""
+    patience_s, channel.deadline_s = channel.deadline_s, min(channel.deadline_s, _DIFFERENCE_S)
+    try:
+        if speaks_first:
+            channel.send_message("hello/parameters", Agreed(dict(agreed)))
+        theirs = channel.recv_message("hello/parameters", Agreed, limit=_AGREED_BYTES).parameters
+        if not speaks_first:
+            channel.send_message("hello/parameters", Agreed(dict(agreed)))
+    except PeerError:
+        return differences  # the hello is refused all the same
+    finally:
+        channel.deadline_s = patience_s
+    if digest_of(theirs) != other.parameters:
+        return f"{differences}, whose parameters have another digest ({digest_of(theirs)})"
+    return differing(agreed, theirs, channel.peer)
+
+
+def differing(own: Mapping[str, str], theirs: Mapping[str, str], peer: str) -> str:
+    """Return a sentence that names each parameter with other values here and at ``peer``, which may say anything."""
+    names = [name for name in (*own, *sorted(theirs.keys() - own.keys())) if own.get(name) != theirs.get(name)]
+    shown = [f"{_shown(name)}: here {_value(own, name)}, at {peer} {_value(theirs, name)}" for name in names[:_LISTED]]
+    more = [f"and {len(names) - _LISTED} more"] if len(names) > _LISTED else []
+    return f"the public parameters differ in {'; '.join(shown + more)}"
+
+
+def _value(parameters: Mapping[str, str], name: str) -> str:
+    return _shown(parameters[name]) if name in parameters else "absent"
+
+
+def _shown(value: object) -> str:
+    """Return what a peer may have sent for a sentence, which is cut to a length and in printable ASCII."""
+    text = str(value)
+    text = text if text.isascii() and text.isprintable() else ascii(text)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."

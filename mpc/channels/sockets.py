@@ -12,9 +12,9 @@ import time
 
 from OpenSSL import SSL
 
-from mpc.channels.credentials import reason_of
+from mpc.channels.credentials import reason_of, refusal_in
 from mpc.channels.frames import Buffer, Channel
-from mpc.errors import DeadlineError, TransportError
+from mpc.errors import DeadlineError, RefusedError, TransportError
 
 _READ_AHEAD_BYTES = 1 << 12  # what may be taken from a connection beyond what is asked for
 _PARTS_AT_ONCE = 512  # for one call to the operating system, which takes 1024 at most
@@ -98,6 +98,8 @@ class SocketChannel(Channel):
         """Return this layer's error for one of the socket's calls. ``late`` is the sentence for a timeout."""
         if isinstance(error, TimeoutError | BlockingIOError):
             return DeadlineError(late, peer=self.peer, step=self.step)
+        if refusal := refusal_in(error):
+            return RefusedError(refusal, peer=self.peer, step=self.step)
         return TransportError(f"the connection broke ({reason_of(error)})", peer=self.peer, step=self.step)
 
     def interrupt(self) -> None:

@@ -1,12 +1,7 @@
 """Channels over TCP with TLS 1.3, in which both sides show a certificate of the run's own authority.
 
-    dialling side (connect)                          listening side (Listener)
-    TCP, again until the other side listens  ----->
-    TLS 1.3 handshake  <-------------------------->
-    checks the name that it dialled                  learns the name from the certificate, and checks that it is allowed
-
-Certificates are Ed25519. TLS 1.3 (RFC 8446) is used with AES-128-GCM alone. No session is resumed, and nothing is
-compressed.
+:mod:`mpc.channels.doors` makes the connections. Certificates are Ed25519. TLS 1.3 (RFC 8446) is used with AES-128-GCM
+alone. No session is resumed, and nothing is compressed.
 
 TLS is pyOpenSSL's, which brings an OpenSSL of its own. The one behind Python's ``ssl`` may be years older, and OpenSSL
 3.0 takes twice as long for a record.
@@ -23,17 +18,16 @@ from typing import Any
 from cryptography.hazmat.bindings.openssl.binding import Binding
 from OpenSSL import SSL
 
-from mpc.channels.credentials import Credentials, dns_name, reason_of
+from mpc.channels.credentials import handshake_error
 from mpc.channels.frames import Buffer
 from mpc.channels.sockets import SocketChannel, check_not_later_than
-from mpc.errors import DeadlineError, ProtocolError, TransportError
+from mpc.errors import DeadlineError
 
 _RECORD_BYTES = 1 << 14  # of data in a TLS record, at most
-_STRANGERS_S = 10.0  # a stranger that says nothing may keep the listener for no longer
 _OPENSSL = Binding()  # the library that pyOpenSSL calls, by its C names
 
 
-class _Connection(SSL.Connection):
+class TlsConnection(SSL.Connection):
     """A connection of pyOpenSSL with a read straight into the caller's memory.
 
     The library's own ``recv_into`` allocates memory for every record and copies the record out of it, which costs as
@@ -58,7 +52,7 @@ class TlsChannel(SocketChannel):
         tls: the connection, which tells version and cipher.
     """
 
-    def __init__(self, peer: str, deadline_s: float, connection: socket.socket, tls: _Connection) -> None:
+    def __init__(self, peer: str, deadline_s: float, connection: socket.socket, tls: TlsConnection) -> None:
         super().__init__(peer, deadline_s, connection)
         self.tls = tls
 
@@ -121,13 +115,21 @@ class TlsChannel(SocketChannel):
         return filled
 
 
-def _handshake(plain: socket.socket, context: SSL.Context, within_s: float, *, server_side: bool) -> _Connection:
-    """Return the connection after a TLS handshake over ``plain``.
+def handshake(
+    plain: socket.socket, context: SSL.Context, within_s: float, *, server_side: bool, peer: str = "", step: str
+) -> TlsConnection:
+    """Return the connection after a TLS handshake over ``plain``, which becomes non-blocking.
 
-    Raises SSL.Error, TimeoutError, OSError or, from the verification of the certificate, ProtocolError.
+    In TLS 1.3 the dialling side is done before the listening side has looked at its certificate. So the dialling side
+    may see a refusal only when it next reads.
+
+    Raises:
+        DeadlineError: the other side was not done in time.
+        RefusedError: one side does not accept the other's certificate or version of TLS.
+        TransportError: the connection broke.
     """
     plain.setblocking(False)
-    tls = _Connection(context, plain)
+    tls = TlsConnection(context, plain)
     if server_side:
         tls.set_accept_state()
     else:
@@ -138,122 +140,17 @@ def _handshake(plain: socket.socket, context: SSL.Context, within_s: float, *, s
             tls.do_handshake()
             return tls
         except SSL.WantReadError:
-            _wait(plain, select.POLLIN, expires)
+            event = select.POLLIN
         except SSL.WantWriteError:
-            _wait(plain, select.POLLOUT, expires)
+            event = select.POLLOUT
+        except (SSL.Error, OSError) as error:
+            raise handshake_error(error, tls, peer, step) from error
+        if not wait_for(plain, event, expires):
+            raise DeadlineError(f"no TLS handshake within {within_s:g} s", peer=peer, step=step)
 
 
-def _wait(plain: socket.socket, event: int, expires: float) -> None:
-    """Wait for an event of the socket. Raises TimeoutError after the monotonic instant ``expires``."""
+def wait_for(plain: socket.socket, event: int, expires: float) -> bool:
+    """Wait for an event of the socket, and return whether it came before the monotonic instant ``expires``."""
     poll = select.poll()
     poll.register(plain, event)
-    if not poll.poll(max(0.0, expires - time.monotonic()) * 1e3):
-        raise TimeoutError("timed out")
-
-
-def connect(
-    address: tuple[str, int],
-    peer: str,
-    credentials: Credentials,
-    *,
-    deadline_s: float,
-    connect_within_s: float,
-) -> TlsChannel:
-    """Return a channel to ``peer``, which may begin to listen until ``connect_within_s`` has passed.
-
-    ``deadline_s`` is the channel's, for one message.
-
-    Raises:
-        DeadlineError: nobody listened in time.
-        TransportError: the authority has not signed the peer's certificate, or it names another party.
-    """
-    context = credentials.context(peer)
-    expires = time.monotonic() + connect_within_s
-    pause_s = 0.005
-    while True:
-        remaining = expires - time.monotonic()
-        if remaining <= 0:
-            raise DeadlineError(
-                f"nobody accepted a connection at {address[0]}:{address[1]} within {connect_within_s:g} s",
-                peer=peer,
-                step="connect",
-            )
-        try:
-            plain = socket.create_connection(address, timeout=remaining)
-            break
-        except (ConnectionRefusedError, ConnectionResetError, TimeoutError):
-            time.sleep(min(pause_s, max(0.0, remaining)))
-            pause_s = min(0.2, pause_s * 1.5)
-        except OSError as error:
-            raise TransportError(
-                f"cannot reach {address[0]}:{address[1]} ({error})", peer=peer, step="connect"
-            ) from error
-    try:
-        tls = _handshake(plain, context, max(0.001, expires - time.monotonic()), server_side=False)
-    except (SSL.Error, OSError, ProtocolError) as error:
-        plain.close()
-        raise TransportError(f"the TLS handshake failed ({reason_of(error)})", peer=peer, step="connect") from error
-    return TlsChannel(peer, deadline_s, plain, tls)
-
-
-class Listener:
-    """A listening socket that turns authenticated connections into channels."""
-
-    def __init__(self, address: tuple[str, int], credentials: Credentials, *, deadline_s: float) -> None:
-        self._context = credentials.context()
-        self._deadline_s = deadline_s
-        try:
-            self._socket = socket.create_server(address, backlog=64)
-        except OSError as error:
-            raise TransportError(f"cannot listen at {address[0]}:{address[1]} ({error})", step="listen") from error
-
-    @property
-    def port(self) -> int:
-        """The port that is listened on, which the operating system chose if 0 was asked for."""
-        return int(self._socket.getsockname()[1])
-
-    def accept(self, allowed: frozenset[str], *, within_s: float) -> TlsChannel:
-        """Return the next connection from one of the ``allowed`` names.
-
-        Connections without an accepted certificate are dropped and do not count, so that a stranger cannot end a run.
-
-        Raises:
-            DeadlineError: none of them came in time.
-        """
-        expires = time.monotonic() + within_s
-        while True:
-            remaining = expires - time.monotonic()
-            if remaining <= 0:
-                names = ", ".join(sorted(allowed))
-                raise DeadlineError(f"no connection from {names} within {within_s:g} s", step="accept")
-            self._socket.settimeout(remaining)
-            try:
-                plain, _ = self._socket.accept()
-            except TimeoutError:
-                continue
-            channel = self._authenticate(plain, allowed, remaining)
-            if channel is not None:
-                return channel
-
-    def _authenticate(self, plain: socket.socket, allowed: frozenset[str], within_s: float) -> TlsChannel | None:
-        """Return a channel if the handshake shows an allowed name. Otherwise close the connection and return None."""
-        try:
-            tls = _handshake(plain, self._context, min(within_s, _STRANGERS_S), server_side=True)
-            certificate = tls.get_peer_certificate(as_cryptography=True)
-            peer = None if certificate is None else dns_name(certificate)
-        except (SSL.Error, OSError, ProtocolError):
-            plain.close()
-            return None
-        if peer not in allowed:
-            plain.close()
-            return None
-        return TlsChannel(peer, self._deadline_s, plain, tls)
-
-    def close(self) -> None:
-        self._socket.close()
-
-    def __enter__(self) -> Listener:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
+    return bool(poll.poll(max(0.0, expires - time.monotonic()) * 1e3))

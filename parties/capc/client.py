@@ -122,7 +122,7 @@ def _ask(party: Party[QueryingSettings], asking: Questions, pending: PendingBatc
     settings, progress = party.settings, party.progress
     parameters = settings.parameters
 
-    with Connections(settings, party.folder, QUERYING, settings.digest()) as connections:
+    with Connections(settings, party.folder, QUERYING, settings.agreed(), progress.note) as connections:
         with progress.step("0", "connect", awaits=[settings.guardian.name]):
             guardian = connections.dial(settings.guardian, GUARDIAN)
         key = None

@@ -51,7 +51,7 @@ def privacy_guardian(party: Party[GuardianSettings]) -> None:
     settings, progress = party.settings, party.progress
     parameters = settings.parameters
 
-    with Connections(settings, party.folder, GUARDIAN, settings.digest()) as connections:
+    with Connections(settings, party.folder, GUARDIAN, settings.agreed(), progress.note) as connections:
         listener = connections.listen(settings.listen)
         progress.listening(listener.port)
         key = None

@@ -56,7 +56,7 @@ def server(party: Party[AnsweringSettings]) -> None:
     odometer = Odometer.of(party)
     network = _network(party)
 
-    with Connections(settings, party.folder, ANSWERING, settings.digest()) as connections:
+    with Connections(settings, party.folder, ANSWERING, settings.agreed(), progress.note) as connections:
         listener = connections.listen(settings.listen)
         progress.listening(listener.port)
         with progress.step("0", "connect", awaits=[settings.guardian.name]):

@@ -7,7 +7,6 @@ The records of a party lie in its private folder beside `settings.json`, so that
 
 from __future__ import annotations
 
-import hashlib
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any
@@ -56,11 +55,23 @@ class CapcSettings(PartySettings):
     owner_epsilon_budget: float | None
     rejoin_s: float
 
-    def digest(self) -> str:
-        """Return a digest of all that the parties of a run must agree on, for the hello."""
-        agreed = (self.parameters.digest(), self.n_queries, self.batch_size, self.pool)
-        privacy = (self.delta.normalize(), self.epsilon_budget, self.owner_epsilon_budget, self.rejoin_s > 0)
-        return hashlib.sha256(" ".join(map(str, agreed + privacy)).encode()).hexdigest()
+    def agreed(self) -> dict[str, str]:
+        """Return all that the parties of a run must agree on, as text by name, for the hello.
+
+        It is every setting of this class, and every one of the public parameters. All are public. How long a querying
+        party tries again is its own affair, but not whether it does.
+        """
+        shared = {name: getattr(self, name) for name in CapcSettings.model_fields.keys() - PartySettings.model_fields}
+        parameters: PublicParameters = shared.pop("parameters")
+        shared["rejoin_s"] = shared["rejoin_s"] > 0
+        return {name: _text(value) for name, value in sorted((shared | msgspec.structs.asdict(parameters)).items())}
+
+
+def _text(value: Any) -> str:
+    """Return a setting as text that is the same for equal values, such as 10 and 10.0, and different otherwise."""
+    if isinstance(value, float | Decimal):
+        return f"{Decimal(repr(value) if isinstance(value, float) else value).normalize():f}"
+    return "none" if value is None else str(value)
 
 
 class CampaignSettings(Strict):

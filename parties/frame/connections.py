@@ -5,6 +5,7 @@
     TLS 1.3, both certificates; each checks the other's name
     hello: role, session, digest  ---------->
           <----------  hello: role, session, digest
+    where the digests differ, the public parameters themselves, both ways, so that both name what differs
 
 One thread uses a connection at a time. No connection is closed while a thread may use it, because the operating system
 gives the number of a closed socket to the next file that is opened, and a late record would be written into that file.
@@ -16,15 +17,16 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import TypeVar
 
 from mpc.channels.credentials import Credentials
-from mpc.channels.hello import Hello, exchange_hello
-from mpc.channels.tls import Listener, TlsChannel, connect
+from mpc.channels.doors import Listener, connect
+from mpc.channels.hello import Hello, digest_of
+from mpc.channels.tls import TlsChannel
 from parties.frame.settings import Address, PartySettings, Peer
 from parties.frame.workers import Workers
 
@@ -51,13 +53,24 @@ class Connections:
         settings: name, session and deadlines.
         folder: the party's private folder, with its credentials.
         role: the party's role, in the protocol's own words.
-        agreed: a digest of all that the parties of the protocol must agree on. The hello compares it.
+        agreed: all that the parties of the protocol must agree on, as text by name. The hello compares its digest. A
+            peer of the run with another digest is shown all of it, so it holds public values only.
+        note: gets a sentence when a connection is dropped for a new reason, such as a party's `Progress.note`.
     """
 
-    def __init__(self, settings: PartySettings, folder: Path, role: str, agreed: str) -> None:
+    def __init__(
+        self,
+        settings: PartySettings,
+        folder: Path,
+        role: str,
+        agreed: Mapping[str, str],
+        note: Callable[[str], None] = lambda _: None,
+    ) -> None:
         self._settings = settings
         self._credentials = credentials(folder)
-        self._hello = Hello(role, settings.session, agreed)
+        self._agreed = agreed
+        self._hello = Hello(role, settings.session, digest_of(agreed))
+        self._note = note
         self._open: list[TlsChannel | Listener] = []
         self._workers: list[threading.Thread] = []
 
@@ -76,17 +89,25 @@ class Connections:
             (peer.host, peer.port),
             peer.name,
             self._credentials,
+            self._hello,
+            role,
+            agreed=self._agreed,
             deadline_s=self._settings.connect_deadline_s,
             connect_within_s=self._settings.connect_deadline_s,
         )
         self._open.append(channel)
-        exchange_hello(channel, self._hello, role, speaks_first=True)
         return channel
 
     def listen(self, address: Address) -> Listener:
         """Bind the party's port."""
-        where = (address.host, address.port)
-        listener = Listener(where, self._credentials, deadline_s=self._settings.connect_deadline_s)
+        listener = Listener(
+            (address.host, address.port),
+            self._credentials,
+            self._hello,
+            agreed=self._agreed,
+            deadline_s=self._settings.connect_deadline_s,
+            note=self._note,
+        )
         self._open.append(listener)
         return listener
 
@@ -95,10 +116,8 @@ class Connections:
 
         `within_s` is how long that may take. None stands for the connect deadline.
         """
-        within_s = self._settings.connect_deadline_s if within_s is None else within_s
-        channel = listener.accept(frozenset(roles), within_s=within_s)
+        channel = listener.accept(roles, within_s=self._settings.connect_deadline_s if within_s is None else within_s)
         self._open.append(channel)
-        exchange_hello(channel, self._hello, roles[channel.peer], speaks_first=False)
         return channel
 
     def begin(self) -> None:

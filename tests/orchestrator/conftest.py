@@ -115,14 +115,23 @@ class Game:
 
 @pytest.fixture
 def play(tmp_path: Path) -> Iterator[Callable[..., Game]]:
-    """Starts `python -m tests.orchestrator.game` with these flags; ends what a failing test has left running."""
+    """Starts `python -m tests.orchestrator.game`, or another protocol's, with these flags; ends what a failing test has
+    left running."""
     games = []
 
-    def start(*flags: str, players: int = 3, others: int = 0, prefix: tuple[str, ...] = (), **variables: str) -> Game:
+    def start(
+        *flags: str,
+        players: int = 3,
+        others: int = 0,
+        prefix: tuple[str, ...] = (),
+        module: str = "game",
+        **variables: str,
+    ) -> Game:
         number = len(games)
         output, errors = tmp_path / f"output-{number}", tmp_path / f"errors-{number}"
         start_port = free_ports(players + others)
-        command = [*prefix, sys.executable, "-m", "tests.orchestrator.game", "--players", str(players)]
+        command = [*prefix, sys.executable, "-m", f"tests.orchestrator.{module}"]
+        command += ["--players", str(players)] if module == "game" else []
         command += ["--start_port", str(start_port), *flags]
         command += ["--files_dir", str(tmp_path / "files"), "--logs_dir", str(tmp_path / "logs")]
         environment = {name: value for name, value in {**os.environ, **variables}.items() if value}

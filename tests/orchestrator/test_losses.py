@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -136,6 +137,24 @@ def test_the_keys_of_a_lost_party_stay_until_the_end(play: Callable[..., Game]) 
     assert game.wait() == 143
     wait_for(lambda: not folder.exists(), "the teardown")
     game.assert_nothing_left(result=False)
+
+
+@launchers
+def test_who_talks_to_the_lost_one_over_tls_goes_on_with_the_others(play: Callable[..., Game], launcher: str) -> None:
+    """The peer that is killed ends a conversation in the middle, and no other conversation."""
+    game = play("--launcher", launcher, module="witnesses", players=0, others=3)
+    game.wait_until_said("reader: begins step 2 (ask)")
+    os.kill(game.party("witness-1"), signal.SIGKILL)
+    assert game.wait() == 0, game.sentence
+    assert "witness-1 was lost in step 2: it was ended by SIGKILL. The run goes on.\n" in game.said
+    assert re.search(
+        r"reader: note: goes on without witness-1: witness-1: the (peer closed the )?connection", game.said
+    )
+    files = game.folder / "files" / game.run
+    result = json.loads((files / "result.json").read_text())
+    assert [loss["party"] for loss in result["lost"]] == ["witness-1"]
+    assert result["result"] == {"lost": ["witness-1"], "heard": ["witness-0 yes", "witness-2 yes"]}
+    game.assert_nothing_left(result=True)
 
 
 def test_the_dashboard_and_the_report_show_it_in_words(tmp_path: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-import ssl
 import subprocess
 import sys
 import threading
@@ -16,13 +15,13 @@ import numpy as np
 import pytest
 
 from mpc.channels.credentials import Credentials
-from mpc.channels.frames import Channel
 from mpc.channels.hello import Hello, exchange_hello
 from mpc.channels.memory import memory_pair, run_both_sides
 from mpc.channels.sockets import SocketChannel
-from mpc.channels.tls import Listener, TlsChannel, connect
+from mpc.channels.tls import TlsChannel
 from mpc.errors import DeadlineError, ParameterError, ProtocolError, TransportError
 from tests.authority import issue
+from tests.mpc.channels.meeting import meet
 
 
 class Note(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -131,21 +130,7 @@ def authority(tmp_path: Path) -> dict[str, Credentials]:
 
 
 def _pair(authority: dict[str, Credentials], deadline_s: float = 5.0) -> tuple[TlsChannel, TlsChannel]:
-    with Listener(("127.0.0.1", 0), authority["server-0"], deadline_s=deadline_s) as listener:
-        accepted: list[TlsChannel] = []
-        thread = threading.Thread(
-            target=lambda: accepted.append(listener.accept(frozenset({"client"}), within_s=5)), daemon=True
-        )
-        thread.start()
-        dialled = connect(
-            ("127.0.0.1", listener.port),
-            "server-0",
-            authority["client"],
-            deadline_s=deadline_s,
-            connect_within_s=5,
-        )
-        thread.join(5)
-    return accepted[0], dialled
+    return meet(authority["server-0"], authority["client"], deadline_s)
 
 
 def test_tls_carries_large_frames_both_ways_and_knows_the_peer(authority: dict[str, Credentials]) -> None:
@@ -201,72 +186,6 @@ def test_credentials_that_do_not_fit_are_named(authority: dict[str, Credentials]
     mixed = replace(authority["client"], key=authority["stranger"].key)
     with pytest.raises(TransportError, match=r"cannot use the credentials beside .*client.pem \(.*mismatch"):
         mixed.context()
-
-
-def test_strangers_do_not_get_in_and_do_not_end_the_wait(authority: dict[str, Credentials], tmp_path: Path) -> None:
-    foreign = issue(tmp_path / "elsewhere", "client")["client"]
-    with Listener(("127.0.0.1", 0), authority["server-0"], deadline_s=2) as listener:
-        accepted: list[Channel] = []
-        thread = threading.Thread(
-            target=lambda: accepted.append(listener.accept(frozenset({"client"}), within_s=10)), daemon=True
-        )
-        thread.start()
-        address = ("127.0.0.1", listener.port)
-        with socket.create_connection(address) as plain:
-            plain.sendall(b"GET / HTTP/1.1\r\n\r\n")
-        for credentials in (foreign, authority["stranger"]):
-            with pytest.raises(TransportError):
-                intruder = connect(address, "server-0", credentials, deadline_s=2, connect_within_s=2)
-                intruder.recv("hello")
-        assert not accepted
-        connect(address, "server-0", authority["client"], deadline_s=2, connect_within_s=2)
-        thread.join(10)
-    assert [channel.peer for channel in accepted] == ["client"]
-
-
-def _accepts_nobody(listener: Listener) -> None:
-    with pytest.raises(DeadlineError):
-        listener.accept(frozenset({"client"}), within_s=1)
-
-
-def test_a_server_with_another_name_is_refused(authority: dict[str, Credentials]) -> None:
-    with Listener(("127.0.0.1", 0), authority["stranger"], deadline_s=2) as listener:
-        waiting = threading.Thread(target=_accepts_nobody, args=(listener,), daemon=True)
-        waiting.start()
-        with pytest.raises(TransportError, match=r"handshake failed.*server-0"):
-            connect(
-                ("127.0.0.1", listener.port),
-                "server-0",
-                authority["client"],
-                deadline_s=2,
-                connect_within_s=2,
-            )
-        waiting.join(5)
-
-
-def test_older_tls_is_refused(authority: dict[str, Credentials]) -> None:
-    with Listener(("127.0.0.1", 0), authority["server-0"], deadline_s=2) as listener:
-        waiting = threading.Thread(target=_accepts_nobody, args=(listener,), daemon=True)
-        waiting.start()
-        context = ssl.create_default_context(cafile=str(authority["client"].authority))
-        context.load_cert_chain(str(authority["client"].certificate), str(authority["client"].key))
-        context.maximum_version = ssl.TLSVersion.TLSv1_2
-        with socket.create_connection(("127.0.0.1", listener.port)) as plain, pytest.raises(ssl.SSLError):
-            context.wrap_socket(plain, server_hostname="server-0")
-        waiting.join(5)
-
-
-def test_nobody_listening_ends_with_the_address_and_the_wait(authority: dict[str, Credentials]) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    with pytest.raises(DeadlineError, match=rf"127.0.0.1:{port} within 0.1 s"):
-        connect(("127.0.0.1", port), "server-0", authority["client"], deadline_s=1, connect_within_s=0.1)
-
-
-def test_a_taken_port_is_named(authority: dict[str, Credentials]) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        with pytest.raises(TransportError, match=r"cannot listen at 127.0.0.1:\d+"):
-            Listener(taken.getsockname(), authority["client"], deadline_s=1)
 
 
 def test_a_message_of_very_many_parts_crosses_a_socket() -> None:

@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,8 +65,16 @@ class Running:
 
 
 @contextmanager
-def running(top: Path, name: str = "run", wrapper: str | None = None, **choices: Any) -> Iterator[Running]:
+def running(
+    top: Path,
+    name: str = "run",
+    wrapper: str | None = None,
+    prepare: Callable[[Plan, RunFolders], Plan] = lambda plan, _: plan,
+    **choices: Any,
+) -> Iterator[Running]:
     """All parties of a run, each started by module `wrapper` if that is given; none is left at the end.
+
+    `prepare` may change the plan and the parties' folders before the start.
 
     A model that a run of this test session has trained is not trained again.
     """
@@ -75,6 +83,7 @@ def running(top: Path, name: str = "run", wrapper: str | None = None, **choices:
     run = Run(folders, f"session-{name}", free_ports(config.n_parties + 2), supervisor_pid=os.getpid())
     plan = PROTOCOLS["capc"].plan(config, run)
     certificates.issue(name, [(process.name, folders.party(process.name)) for process in plan.processes])
+    plan = prepare(plan, folders)
     caches = [folders.cache(process.name) for process in plan.processes]
     trained.fill(caches)
     processes = {}

@@ -143,12 +143,12 @@ def test_every_row_is_really_sent_by_everybody_it_names(sent: Sent) -> None:
 
 
 def test_what_is_said_not_to_be_sent_is_not(sent: Sent) -> None:
-    for row in rows_of("Not sent by CaPC"):
+    for row in rows_of("Not sent in a run that goes on"):
         assert not [label for label in sent if re.fullmatch(as_pattern(row), label)]
 
 
 def test_every_label_in_the_code_has_a_row() -> None:
-    rows = {**rows_of("Rows"), **rows_of("Not sent by CaPC")}
+    rows = {**rows_of("Rows"), **rows_of("Not sent in a run that goes on")}
     speaking = {"send", "recv", "recv_into", "send_words", "recv_words", "send_message", "recv_message"}
     written = set()
     for path in [*(ROOT / "mpc").rglob("*.py"), *(ROOT / "parties").rglob("*.py")]:

@@ -89,13 +89,26 @@ def test_the_demo_and_the_shipped_scenarios_share_no_account(tmp_path: Path) -> 
 
 def test_budgets_and_delta_are_part_of_what_the_parties_agree_on(tmp_path: Path) -> None:
     usual = {"epsilon_budget": 5.0, "owner_epsilon_budget": 7.0, "delta": "1e-5"}
-    digests = []
+    agreed = []
     for change in ({}, {"epsilon_budget": 6.0}, {"owner_epsilon_budget": None}, {"delta": "2e-5"}):
         kinds = settings_of(tmp_path, **usual | change)
         assert all(isinstance(settings, CapcSettings) for settings in kinds)
-        (digest,) = {settings.digest() for settings in kinds}
-        digests.append(digest)
-    assert len(set(digests)) == 4
+        first, *others = [settings.agreed() for settings in kinds]
+        assert all(other == first for other in others)
+        agreed.append(first)
+    changed = [{name for name, value in agreed[0].items() if other[name] != value} for other in agreed]
+    assert changed == [set(), {"epsilon_budget"}, {"owner_epsilon_budget"}, {"delta"}]
+    assert (agreed[0]["epsilon_budget"], agreed[2]["owner_epsilon_budget"], agreed[3]["delta"]) == (
+        "5", "none", "0.00002",
+    )  # fmt: skip
+
+
+def test_every_public_parameter_and_shared_setting_is_agreed_on(tmp_path: Path) -> None:
+    """And nothing that belongs to one party or to one machine."""
+    shared = {"n_queries", "batch_size", "pool", "delta", "epsilon_budget", "owner_epsilon_budget"}
+    for settings in settings_of(tmp_path):
+        assert set(settings.agreed()) == shared | set(PublicParameters.__struct_fields__)
+        assert len(settings.agreed()) == len(shared) + len(PublicParameters.__struct_fields__)
 
 
 def test_a_querying_party_refuses_an_account_that_makes_no_sense() -> None:

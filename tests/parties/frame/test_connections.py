@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 import pytest
 
 from mpc.channels.frames import Channel
-from mpc.errors import DeadlineError, MpcError, ProtocolError, TransportError
+from mpc.errors import DeadlineError, ProtocolError, RefusedError, TransportError
 from orchestrator import certificates
 from parties.frame.connections import Connections
 from parties.frame.plan import RunFolders
 from parties.frame.settings import Address, PartySettings, Peer
+from tests.mpc.channels.meeting import outcomes
 
 NAMES = ("client", "server-0", "privacy-guardian")
 QUERYING, ANSWERING, GUARDIAN = "one who asks", "one who answers", "a third one"
@@ -34,8 +35,18 @@ def settings(folders: RunFolders, name: str, session: str = "session-1") -> Part
     )  # fmt: skip
 
 
-def party(folders: RunFolders, name: str, role: str, agreed: str = "agreed", session: str = "session-1") -> Connections:
-    return Connections(settings(folders, name, session), folders.party(name), role, agreed)
+AGREED = {"epsilon_budget": "10", "pool": "2"}
+
+
+def party(
+    folders: RunFolders,
+    name: str,
+    role: str,
+    agreed: Mapping[str, str] = AGREED,
+    session: str = "session-1",
+    note: Callable[[str], None] = lambda _: None,
+) -> Connections:
+    return Connections(settings(folders, name, session), folders.party(name), role, agreed, note)
 
 
 @pytest.fixture
@@ -71,9 +82,23 @@ def test_another_session_is_refused(client: Connections, folders: RunFolders) ->
         meet(client, party(folders, "server-0", ANSWERING, session="session-2"))
 
 
-def test_other_public_parameters_are_refused(client: Connections, folders: RunFolders) -> None:
-    with pytest.raises(ProtocolError, match="digest of public parameters"):
-        meet(client, party(folders, "server-0", ANSWERING, agreed="something else"))
+def test_other_public_parameters_are_refused_and_named_on_both_sides(client: Connections, folders: RunFolders) -> None:
+    with party(folders, "server-0", ANSWERING, agreed={"epsilon_budget": "8", "sigma": "3"}) as server:
+        listener = server.listen(Address(host="127.0.0.1", port=0))
+        where = Peer(name="server-0", host="127.0.0.1", port=listener.port)
+        ours, theirs = outcomes(
+            lambda: client.dial(where, ANSWERING), lambda: server.accept(listener, {"client": QUERYING})
+        )
+    assert isinstance(ours, ProtocolError)
+    assert isinstance(theirs, ProtocolError)
+    assert str(ours) == (
+        "step hello server-0: the public parameters differ in epsilon_budget: here 10, at server-0 8; "
+        "pool: here 2, at server-0 absent; sigma: here absent, at server-0 3"
+    )
+    assert str(theirs) == (
+        "step hello client: the public parameters differ in epsilon_budget: here 8, at client 10; "
+        "sigma: here 3, at client absent; pool: here absent, at client 2"
+    )
 
 
 def test_another_role_is_refused(client: Connections, folders: RunFolders) -> None:
@@ -81,44 +106,38 @@ def test_another_role_is_refused(client: Connections, folders: RunFolders) -> No
         meet(client, party(folders, "server-0", GUARDIAN))
 
 
-def test_another_name_is_refused(client: Connections, folders: RunFolders) -> None:
-    with pytest.raises(MpcError) as caught:
-        meet(client, party(folders, "server-0", ANSWERING), peer="privacy-guardian", expects=GUARDIAN)
-    assert isinstance(caught.value, TransportError)
+def test_another_name_is_refused_and_both_sides_say_so(client: Connections, folders: RunFolders) -> None:
+    notes: list[str] = []
+    with party(folders, "server-0", ANSWERING, note=notes.append) as server:
+        listener = server.listen(Address(host="127.0.0.1", port=0))
+        where = Peer(name="privacy-guardian", host="127.0.0.1", port=listener.port)
+        error, waited = outcomes(
+            lambda: client.dial(where, GUARDIAN), lambda: server.accept(listener, {"client": QUERYING}, 2.0)
+        )
+    assert isinstance(error, RefusedError)
+    assert "expected privacy-guardian in the peer's certificate, found server-0" in str(error)
+    assert isinstance(waited, DeadlineError)
+    reason = "client: the peer refused this party: it expects another name in this party's certificate"
+    assert str(waited) == f"step accept: no connection from client within 2 s, dropped meanwhile: {reason} (1x)"
+    assert notes == [f"dropped a connection from 127.0.0.1: {reason}"]
 
 
-def test_who_is_not_expected_is_not_let_in(folders: RunFolders) -> None:
-    waiting = settings(folders, "server-0").model_copy(update={"connect_deadline_s": 0.5})
-    with (
-        Connections(waiting, folders.party("server-0"), ANSWERING, "agreed") as server,
-        party(folders, "privacy-guardian", GUARDIAN) as intruder,
-    ):
+def test_who_is_not_expected_is_not_let_in_and_both_sides_say_so(folders: RunFolders) -> None:
+    with party(folders, "server-0", ANSWERING) as server, party(folders, "privacy-guardian", GUARDIAN) as intruder:
         listener = server.listen(Address(host="127.0.0.1", port=0))
         where = Peer(name="server-0", host="127.0.0.1", port=listener.port)
-        sides: list[Callable[[], Channel]] = [
-            lambda: server.accept(listener, {"client": QUERYING}),
-            lambda: intruder.dial(where, ANSWERING),
-        ]
-        failures = []
-        for side in sides:  # at once: the intruder dials while the server waits
-
-            def run(side: Callable[[], Channel] = side) -> None:
-                try:
-                    side()
-                except MpcError as error:
-                    failures.append(error)
-
-            threading.Thread(target=run, daemon=True).start()
-        expires = time.monotonic() + 60
-        while len(failures) < 2:
-            assert time.monotonic() < expires
-            time.sleep(0.01)
-    assert {type(error) for error in failures} <= {DeadlineError, TransportError}
+        waited, error = outcomes(
+            lambda: server.accept(listener, {"client": QUERYING}, 2.0), lambda: intruder.dial(where, ANSWERING)
+        )
+    assert isinstance(waited, DeadlineError)
+    assert "dropped meanwhile: privacy-guardian: this party is not expected now (1x)" in str(waited)
+    assert isinstance(error, RefusedError)
+    assert "the peer refused this party: it expects another name in this party's certificate" in str(error)
 
 
 def test_a_peer_may_keep_silent_for_as_long_as_others_may_take_to_appear(folders: RunFolders) -> None:
     patient = settings(folders, "server-0").model_copy(update={"connect_deadline_s": 50.0})
-    with Connections(patient, folders.party("server-0"), ANSWERING, "agreed") as server:
+    with Connections(patient, folders.party("server-0"), ANSWERING, AGREED) as server:
         with party(folders, "client", QUERYING) as client:
             listener = server.listen(Address(host="127.0.0.1", port=0))
             where = Peer(name="server-0", host="127.0.0.1", port=listener.port)
