@@ -218,7 +218,109 @@ void trees_that_do_not_agree_are_refused() {
     CHECK(refused > kTreeMessageBytes / sizeof(Block) / 2);
 }
 
-// The hash of rows against a product bit by bit, on every level.
+// The product in GF(2)[x] / (x^128 + x^7 + x^2 + x + 1), bit by bit.
+Block product(const Block& a, Block x) {
+    Block sum{};
+    for (std::size_t bit = 0; bit < 128; ++bit) {
+        sum ^= mask_of((bit < 64 ? a.lo : a.hi) >> (bit % 64)) & x;
+        const std::uint64_t top = x.hi >> 63;
+        x = Block{(x.lo << 1) ^ (0x87 & (std::uint64_t{0} - top)), (x.hi << 1) | (x.lo >> 63)};
+    }
+    return sum;
+}
+
+// A receiver that deviates, written down a second time from what the header says. In one tree it sends the columns of
+// U_0 + e, and it names the hashes that fit if the tree's bits of delta are `guess`.
+struct Deviating {
+    Block u[2], v[kBaseOts][2];  // U_0 and the rows of V, of one column block and the one for the check
+    Bytes message = Bytes(extension_bytes(1));
+
+    // A twin that makes one block more gives away the columns that serve the check alone.
+    explicit Deviating(Pair& pair) {
+        Pair twin;
+        Bytes longer(extension_bytes(2));
+        Blocks t(256), more(256);
+        Blocks none(1);
+        twin.receiver->extend(2, longer, t.data(), u);
+        pair.receiver->extend(1, message, more.data(), none.data());
+        CHECK(none[0] == u[0] && more[5] == t[5]);
+        for (std::size_t r = 0; r < kBaseOts; ++r) {
+            for (std::size_t b = 0; b < 2; ++b) {
+                Block row{};
+                for (std::size_t c = 0; c < 128; ++c) {
+                    const Block& column = t[128 * b + c];
+                    const std::uint64_t bit = ((r < 64 ? column.lo : column.hi) >> (r % 64)) & 1;
+                    (c < 64 ? row.lo : row.hi) |= bit << (c % 64);
+                }
+                v[r][b] = row;
+            }
+        }
+    }
+
+    void change(std::size_t tree, const Block& e) {
+        Block columns = load_block(&message[(tree - 1) * 32]);
+        store_block(&message[(tree - 1) * 32], columns ^= e);
+    }
+
+    Block challenge() const {
+        constexpr std::uint64_t bytes = 2 * kColumnBytes, position = 0;
+        const Sha256::Digest one = Sha256().update(message.data(), bytes / 2).digest();
+        const Sha256::Digest two = Sha256().update(message.data() + bytes / 2, bytes / 2).digest();
+        Sha256 hash;
+        hash.update("capc OT extension 1", 19).update(&kSalt, 16).update(&position, 8).update(&bytes, 8);
+        return load_block(hash.update(one.data(), 32).update(two.data(), 32).digest().data());
+    }
+
+    // The check, for an error e in one tree.
+    void write_check(std::size_t tree, const Block& e, std::uint64_t guess) {
+        const Block chosen = challenge();
+        Block chi;
+        Aes128(chosen).counter_mode(0, 0, &chi, 1);
+        const auto hashed = [&](const Block* row) { return product(chi, row[0]) ^ row[1]; };
+        store_block(&message[2 * kColumnBytes], hashed(u));
+        Sha256 hash;
+        hash.update("capc OT rows 2", 14).update(&chosen, 16);
+        for (std::size_t i = 0; i < kTrees; ++i) {
+            Block value{};
+            for (std::size_t b = 0; b < kTreeDepth; ++b)
+                value ^= product(Block{std::uint64_t{1} << b, 0}, hashed(v[kTreeDepth * i + b]));
+            if (i == tree) value ^= product(product(chi, e), Block{guess, 0});
+            hash.update(&value, 16);
+        }
+        const Sha256::Digest digest = hash.digest();
+        std::copy(digest.begin(), digest.end(), message.end() - 32);
+    }
+};
+
+void the_check_is_what_the_header_says() {
+    Pair pair;
+    Deviating receiver(pair);
+    const Bytes before = receiver.message;
+    receiver.write_check(kTrees, Block{}, 0);
+    CHECK(receiver.message == before);
+}
+
+// Of the sixteen guesses at a tree's bits of delta the right one passes, and no other.
+void a_guess_at_delta_passes_if_it_is_right() {
+    for (const std::size_t tree : {1u, 15u, 16u, 31u}) {
+        const std::size_t bit = kTreeDepth * tree;
+        std::size_t passed = 0;
+        for (std::uint64_t guess = 0; guess < kLeaves; ++guess) {
+            Pair pair;
+            Deviating receiver(pair);
+            const Block e{guess + 1, std::uint64_t{1} << 63};
+            receiver.change(tree, e);
+            receiver.write_check(tree, e, guess);
+            Blocks q(128);
+            const bool right = (((bit < 64 ? pair.delta.lo : pair.delta.hi) >> (bit % 64)) & 15) == guess;
+            CHECK((pair.sender->extend(1, receiver.message, q.data()) == 0) == right);
+            passed += right ? 1 : 0;
+        }
+        CHECK(passed == 1);
+    }
+}
+
+// The hash of rows against that product, on every level.
 void row_hash_is_a_product_in_the_field() {
     Prg prg(Block{4, 4});
     const Block challenge = prg.block();
@@ -228,20 +330,15 @@ void row_hash_is_a_product_in_the_field() {
         chi[blocks - 1] = Block{1, 0};
         prg.fill_blocks(row.data(), blocks);
         Block expected{};
-        for (std::size_t b = 0; b < blocks; ++b) {
-            Block x = row[b];
-            for (std::size_t bit = 0; bit < 128; ++bit) {
-                expected ^= mask_of((bit < 64 ? chi[b].lo : chi[b].hi) >> (bit % 64)) & x;
-                const std::uint64_t top = x.hi >> 63;
-                x = Block{(x.lo << 1) ^ (0x87 & (std::uint64_t{0} - top)), (x.hi << 1) | (x.lo >> 63)};
-            }
-        }
+        for (std::size_t b = 0; b < blocks; ++b) expected ^= product(chi[b], row[b]);
         RowHash hash(challenge, blocks, 2);
         for (std::size_t first = 0; first < blocks; first += 16) {
             hash.add(1, first, row.data() + first, std::min<std::size_t>(16, blocks - first));
         }
         CHECK(hash.value(1) == expected && hash.value(0) == Block{});
     }
+    for (const Block& a : {Block{1, 0}, Block{~std::uint64_t{0}, ~std::uint64_t{0}}, Block{0, std::uint64_t{1} << 63}})
+        CHECK(times_x(a) == product(Block{2, 0}, a));
 }
 
 // Known answers under fixed seeds: a change of these digests is a change of the protocol.
@@ -260,7 +357,7 @@ void wire_is_reproducible() {
         const auto* raw = reinterpret_cast<const std::uint8_t*>(q.data());
         blocks.insert(blocks.end(), raw, raw + q.size() * sizeof(Block));
     }
-    CHECK(sha256(wire) == "cf169b5c83ea697cb2f265258bd98d8ea2fb274d2263ea067db4549b63899174");
+    CHECK(sha256(wire) == "0f36220b8c22cbc443754bfbbc8382d40f2d9ab739ef4831bdf7849da5ad4c2f");
     CHECK(sha256(blocks) == "ff74c8b4444f4f24e712bad44731c1f464ef6ca8a4742792b60467bd2964a880");
 }
 
@@ -271,7 +368,9 @@ int main() {
     check::run("bad_points_are_refused", bad_points_are_refused);
     check::run_on_all_levels("correlation_holds", correlation_holds);
     check::run_on_all_levels("row_hash_is_a_product_in_the_field", row_hash_is_a_product_in_the_field);
-    check::run("a_changed_extension_is_refused", a_changed_extension_is_refused);
+    check::run_on_all_levels("the_check_is_what_the_header_says", the_check_is_what_the_header_says);
+    check::run("a_guess_at_delta_passes_if_it_is_right", a_guess_at_delta_passes_if_it_is_right);
+    check::run_on_all_levels("a_changed_extension_is_refused", a_changed_extension_is_refused);
     check::run("delta_is_safe_from_a_changed_extension", delta_is_safe_from_a_changed_extension);
     check::run("trees_that_do_not_agree_are_refused", trees_that_do_not_agree_are_refused);
     check::run_on_all_levels("wire_is_reproducible", wire_is_reproducible);

@@ -28,7 +28,7 @@ void run(int count, char** values) {
     const std::vector<std::uint64_t> shares = tools::read_shares(arguments.input, arguments.bits);
     const auto classes = static_cast<unsigned>(shares.size());
     const mpc::Circuit circuit = mpc::circuits::argmax(classes, arguments.bits);
-    const tools::Hello hello{1, 1, classes, arguments.bits, arguments.share_bits};
+    const tools::Hello hello{tools::kProtocolVersion, 1, classes, arguments.bits, arguments.share_bits};
     tools::Connection peer = tools::open_connection(arguments);
     if (arguments.evaluator) {
         const std::size_t projection = mpc::projection_bytes(circuit, 1, arguments.share_bits);
@@ -48,5 +48,5 @@ void run(int count, char** values) {
 }  // namespace
 
 int main(int count, char** values) {
-    return tools::run_tool(kUsage, [&] { run(count, values); });
+    return tools::run_tool(kUsage, count, values, [&] { run(count, values); });
 }

@@ -1,7 +1,8 @@
 // Arguments, share files and exit codes of the stand-alone executables.
 //
 // A share file holds one vector in one line, as comma-separated integers, signed or unsigned. Bad arguments and bad
-// files end the program with one sentence and exit code 2, a failed run with one sentence and exit code 1.
+// files end the program with one sentence and exit code 2, a failed run with one sentence and exit code 1. --help prints
+// the usage and is no error.
 #pragma once
 
 #include <fcntl.h>
@@ -145,9 +146,15 @@ inline void write_private(const std::string& path, const std::string& text) {
     }
 }
 
-// Runs `body`, turning every error into one sentence and an exit code.
+// Runs `body`, turning every error into one sentence and an exit code. If the user asks for help it prints `usage`
+// instead.
 template <typename Body>
-int run_tool(const char* usage, Body body) {
+int run_tool(const char* usage, int count, char** values, Body body) {
+    for (int i = 1; i < count; ++i) {
+        const std::string argument = values[i];
+        if (argument != "--help" && argument != "-h") continue;
+        return std::fputs(usage, stdout) >= 0 && std::fflush(stdout) == 0 ? 0 : kFailed;
+    }
     try {
         body();
         return 0;

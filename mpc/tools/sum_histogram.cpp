@@ -22,7 +22,7 @@ void run(int count, char** values) {
     const std::vector<std::uint64_t> shares = tools::read_shares(arguments.input, arguments.bits);
     const auto classes = static_cast<unsigned>(shares.size());
     const mpc::Circuit circuit = mpc::circuits::sum_histogram(classes, arguments.bits);
-    const tools::Hello hello{1, 2, classes, arguments.bits, 0};
+    const tools::Hello hello{tools::kProtocolVersion, 2, classes, arguments.bits, 0};
     tools::Connection peer = tools::open_connection(arguments);
     if (arguments.evaluator) {
         const std::size_t colours = (circuit.output_bits() + 7) / 8;
@@ -39,5 +39,5 @@ void run(int count, char** values) {
 }  // namespace
 
 int main(int count, char** values) {
-    return tools::run_tool(kUsage, [&] { run(count, values); });
+    return tools::run_tool(kUsage, count, values, [&] { run(count, values); });
 }

@@ -13,9 +13,11 @@
 
 namespace mpc::tools {
 
+constexpr std::uint32_t kProtocolVersion = 3;  // of the messages above and what is in them
+
 // What both sides must agree on.
 struct Hello {
-    std::uint32_t version = 2;
+    std::uint32_t version = kProtocolVersion;
     std::uint32_t tool = 0;  // 1 argmax, 2 sum_histogram
     std::uint32_t values = 0;
     std::uint32_t bits = 0;

@@ -60,12 +60,18 @@ void counter_mode(const RoundKeys& keys, std::uint64_t first, std::uint64_t high
     in_groups<V, 8>(count, CounterMode<V>{keys, first, high, out});
 }
 
-// Four vectors a key at a time, which is what OT extension asks for: a function call a key would cost a fifth more.
+// Four vectors a key at a time, which is what OT extension asks for: a function call a key would cost a fifth more. Two
+// where there are fewer blocks, as in a small extension.
 template <class V>
 void streams(const RoundKeys* keys, std::size_t key_count, std::uint64_t first, Block* out, std::size_t stride,
              std::size_t count) {
     for (std::size_t k = 0; k < key_count; ++k) {
-        in_groups<V, 4>(count, CounterMode<V>{keys[k], first, 0, out + k * stride});
+        const CounterMode<V> stream{keys[k], first, 0, out + k * stride};
+        if (count >= 4 * V::blocks) {
+            in_groups<V, 4>(count, stream);
+        } else {
+            in_groups<V, 2>(count, stream);
+        }
     }
 }
 

@@ -30,7 +30,7 @@ private:
 };
 
 // Bytes of stack below a step that are overwritten when it ends. The base OTs hold tables of points there, the other
-// steps a few labels and round keys, or a tile of leaves.
+// steps a few labels and round keys, or the bytes of rows that are transposed.
 constexpr std::size_t kDeepStack = std::size_t{80} << 10, kShallowStack = std::size_t{20} << 10;
 
 template <std::size_t bytes>

@@ -185,12 +185,10 @@ Sha256& Sha256::update(const void* data, std::size_t bytes) {
 
 Sha256::Digest Sha256::digest() {
     const std::uint64_t bits = total_ * 8;
-    const std::uint8_t one = 0x80, zero = 0;
-    update(&one, 1);
-    while (buffered_ != 56) update(&zero, 1);
-    std::uint8_t length[8];
-    for (int i = 0; i < 8; ++i) length[i] = static_cast<std::uint8_t>(bits >> (56 - 8 * i));
-    update(length, sizeof length);
+    std::uint8_t end[72] = {0x80};  // zeros up to the last 8 bytes of a block, which are the length
+    const std::size_t length_at = 1 + (119 - buffered_) % 64;
+    for (std::size_t i = 0; i < 8; ++i) end[length_at + i] = static_cast<std::uint8_t>(bits >> (56 - 8 * i));
+    update(end, length_at + 8);
     Digest out;
     for (std::size_t i = 0; i < kDigestBytes; ++i)
         out[i] = static_cast<std::uint8_t>(state_[i / 4] >> (24 - 8 * (i % 4)));

@@ -20,7 +20,7 @@ std::uint64_t transpose8(std::uint64_t x) {
     return x ^ t ^ (t << 28);
 }
 
-void transpose_portable(const Block* rows, Block* out) {
+void transpose_portable_block(const Block* rows, Block* out) {
     const auto* in = reinterpret_cast<const std::uint8_t*>(rows);
     auto* bytes = reinterpret_cast<std::uint8_t*>(out);
     for (std::size_t group = 0; group < 16; ++group) {
@@ -33,6 +33,10 @@ void transpose_portable(const Block* rows, Block* out) {
                 bytes[(8 * column + k) * sizeof(Block) + group] = static_cast<std::uint8_t>(word >> (8 * k));
         }
     }
+}
+
+void transpose_portable(const Block* rows, std::size_t column_blocks, Block* out) {
+    for (std::size_t c = 0; c < column_blocks; ++c) transpose_portable_block(rows + c, out + 128 * c);
 }
 
 #if defined(MPC_X86_KERNELS)
@@ -48,32 +52,52 @@ void transpose_portable(const Block* rows, Block* out) {
         for (int k = 0; k < 16; ++k) v[k] = next[k];                \
     }
 
-__attribute__((target("avx2"))) void transpose_avx2(const Block* rows, Block* out) {
-    auto* words = reinterpret_cast<std::uint32_t*>(out);
-    for (std::size_t quarter = 0; quarter < 4; ++quarter) {
-        __m256i v[16];
-        const Block* in = rows + 32 * quarter * kRowBlocks;
-        for (std::size_t k = 0; k < 16; ++k) {
-            const __m128i low = _mm_loadu_si128(reinterpret_cast<const __m128i*>(in + k * kRowBlocks));
-            const __m128i high = _mm_loadu_si128(reinterpret_cast<const __m128i*>(in + (k + 16) * kRowBlocks));
-            v[k] = _mm256_inserti128_si256(_mm256_castsi128_si256(low), high, 1);
-        }
-        MPC_BYTE_TRANSPOSE(__m256i, _mm256_unpacklo_epi8, _mm256_unpackhi_epi8)
-        for (std::size_t column = 0; column < 16; ++column) {
-            __m256i x = v[column];
-            for (std::size_t bit = 8; bit-- > 0;) {
-                const auto word = static_cast<std::uint32_t>(_mm256_movemask_epi8(x));
-                std::memcpy(words + 4 * (8 * column + bit) + quarter, &word, sizeof word);
-                x = _mm256_add_epi8(x, x);
+// Eight rows at a time: swapping bits between rows 1, 2 and 4 apart transposes the 8 x 8 bits under each other, so that
+// byte j of vector k holds column 8 j + k of these rows. Then bytes, for each k by itself. Either lane of a vector is a
+// block of columns of its own.
+__attribute__((target("avx2"))) void transpose_avx2(const Block* rows, std::size_t column_blocks, Block* out) {
+    const __m256i keep[3] = {_mm256_set1_epi8(0x55), _mm256_set1_epi8(0x33), _mm256_set1_epi8(0x0f)};
+    for (std::size_t c = 0; c < column_blocks; c += 2) {  // a row has an even number of blocks
+        __m256i bytes[8][16];
+        for (std::size_t group = 0; group < 16; ++group) {
+            __m256i r[8];
+            for (std::size_t k = 0; k < 8; ++k)
+                r[k] = _mm256_loadu_si256(
+                    reinterpret_cast<const __m256i*>(rows + (8 * group + k) * kRowBlocks + c));
+#pragma GCC unroll 3
+            for (int step = 0; step < 3; ++step) {
+                const int apart = 1 << step;
+#pragma GCC unroll 8
+                for (int k = 0; k < 8; ++k) {
+                    if ((k & apart) != 0) continue;
+                    __m256i &low = r[k], &high = r[k + apart];
+                    const __m256i swap =
+                        _mm256_and_si256(_mm256_xor_si256(_mm256_srli_epi64(low, apart), high), keep[step]);
+                    high = _mm256_xor_si256(high, swap);
+                    low = _mm256_xor_si256(low, _mm256_slli_epi64(swap, apart));
+                }
             }
+            for (std::size_t k = 0; k < 8; ++k) bytes[k][group] = r[k];
+        }
+        for (std::size_t bit = 0; bit < 8; ++bit) {
+            __m256i(&v)[16] = bytes[bit];
+            MPC_BYTE_TRANSPOSE(__m256i, _mm256_unpacklo_epi8, _mm256_unpackhi_epi8)
+            Block* to = out + 128 * c + bit;
+            for (std::size_t j = 0; j < 16; ++j)
+                _mm_store_si128(reinterpret_cast<__m128i*>(to + 8 * j), _mm256_castsi256_si128(v[j]));
+            if (c + 1 == column_blocks) continue;
+            for (std::size_t j = 0; j < 16; ++j)
+                _mm_store_si128(reinterpret_cast<__m128i*>(to + 128 + 8 * j), _mm256_extracti128_si256(v[j], 1));
         }
     }
 }
+static_assert(kRowBlocks % 2 == 0, "two blocks of a row are loaded at once");
 
 constexpr long long kOnes = 0x0101010101010101;
 
 // With GFNI eight 8 x 8 bit matrices are transposed at once, as products of their rows and unit vectors.
-__attribute__((target("avx512f,avx512bw,avx512vbmi,gfni"))) void transpose_gfni(const Block* rows, Block* out) {
+__attribute__((target("avx512f,avx512bw,avx512vbmi,gfni"))) void transpose_gfni_block(const Block* rows,
+                                                                                         Block* out) {
     const __m512i units = _mm512_set1_epi64(static_cast<long long>(0x8040201008040201));
     // Byte 8 g + i, rows 8 g to 8 g + 7 of column i, becomes byte g of that column; in the order 0, 4, 1, 5, ...
     const __m512i columns = _mm512_add_epi8(
@@ -105,11 +129,15 @@ __attribute__((target("avx512f,avx512bw,avx512vbmi,gfni"))) void transpose_gfni(
     }
 }
 
+void transpose_gfni(const Block* rows, std::size_t column_blocks, Block* out) {
+    for (std::size_t c = 0; c < column_blocks; ++c) transpose_gfni_block(rows + c, out + 128 * c);
+}
+
 #undef MPC_BYTE_TRANSPOSE
 
 #endif
 
-using Kernel = void (*)(const Block*, Block*);
+using Kernel = void (*)(const Block*, std::size_t, Block*);
 
 Kernel kernel() {
 #if defined(MPC_X86_KERNELS)
@@ -124,8 +152,7 @@ Kernel kernel() {
 }  // namespace
 
 void transpose_rows(const Block (*rows)[kRowBlocks], std::size_t column_blocks, Block* out) {
-    const Kernel transpose = kernel();
-    for (std::size_t c = 0; c < column_blocks; ++c) transpose(&rows[0][c], out + 128 * c);
+    kernel()(rows[0], column_blocks, out);
 }
 
 }  // namespace mpc

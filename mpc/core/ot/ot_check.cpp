@@ -91,6 +91,11 @@ Accumulate accumulate_kernel() {
 
 }  // namespace
 
+Block times_x(const Block& a) {
+    const std::uint64_t over = std::uint64_t{0} - (a.hi >> 63);
+    return Block{(a.lo << 1) ^ (over & 0x87), (a.hi << 1) | (a.lo >> 63)};
+}
+
 RowHash::RowHash(const Block& challenge, std::size_t blocks, std::size_t rows) : chi_(blocks), sums_(rows) {
     Aes128(challenge).counter_mode(0, 0, chi_.data(), blocks);
     chi_[blocks - 1] = Block{1, 0};

@@ -2,6 +2,7 @@
 #include "core/ot/ot_extension.hpp"
 
 #include <algorithm>
+#include <memory>
 #include <string>
 
 #include "core/aes/kernels.hpp"
@@ -18,11 +19,19 @@ constexpr std::size_t kTileBlocks = kRowBlocks;  // columns go 2048 at a time: 3
 constexpr std::size_t kTileBytes = kTileBlocks * sizeof(Block);  // of one column, in whole vectors
 
 struct Tile {
+    union {  // which keeps them from being zeroed
+        alignas(64) Block rows[kBaseOts][kTileBlocks];
+    };
     alignas(64) Block leaf[kLeaves][kTileBlocks];
     alignas(64) std::uint8_t first[kTileBytes];  // U_0
     alignas(64) std::uint8_t sum[kTileBytes];    // U_i + U_0 of a tree, where the message has no room for whole vectors
 
-    Tile() { std::memset(static_cast<void*>(this), 0, sizeof *this); }
+    // Only what is read before it is written.
+    Tile() {
+        std::memset(static_cast<void*>(leaf), 0, sizeof leaf);
+        std::memset(first, 0, sizeof first);
+        std::memset(sum, 0, sizeof sum);
+    }
     ~Tile() { wipe(this, sizeof *this); }
 };
 
@@ -38,14 +47,24 @@ struct VectorOf {
     static MPC_INLINE void store(void* to, const T& x) { std::memcpy(to, &x, sizeof x); }
 };
 
+// The words of each block in the other order.
+MPC_INLINE void swap_words(VectorOf<16>::T& x) { x = VectorOf<16>::T{x[1], x[0]}; }
+MPC_INLINE void swap_words(VectorOf<32>::T& x) { x = VectorOf<32>::T{x[1], x[0], x[3], x[2]}; }
+MPC_INLINE void swap_words(VectorOf<64>::T& x) {
+    x = VectorOf<64>::T{x[1], x[0], x[3], x[2], x[5], x[4], x[7], x[6]};
+}
+
 // Of one tree: row b = XOR of the leaves x whose bit b is set, and of `in` where bit b of alpha is; out = `in` XOR all
-// leaves. Halving the list once a bit costs 26 XORs of rows instead of 43.
+// leaves. Halving the list once a bit costs 26 XORs of rows instead of 43. `joined` = the sum of x^b row b for the check
+// (ot_check.hpp). The first `blocks` blocks of each, and what fills the last vector.
 template <std::size_t bytes>
-MPC_INLINE void fold_body(const Block (*leaf)[kTileBlocks], std::uint64_t alpha, const std::uint8_t* in,
-                          std::uint8_t* out, Block (*rows)[kTileBlocks]) {
+MPC_INLINE void fold_body(const Block (*leaf)[kTileBlocks], std::uint64_t alpha, std::size_t blocks,
+                          const std::uint8_t* in, std::uint8_t* out, Block (*rows)[kTileBlocks], Block* joined) {
     using Vector = VectorOf<bytes>;
-    for (std::size_t c = 0; c < kTileBlocks; c += bytes / sizeof(Block)) {
-        typename Vector::T l[kLeaves], more;
+    typename Vector::T low_words;
+    for (std::size_t w = 0; w < bytes / sizeof(std::uint64_t); ++w) low_words[w] = std::uint64_t{0} - (w % 2 == 0);
+    for (std::size_t c = 0; c < blocks; c += bytes / sizeof(Block)) {
+        typename Vector::T l[kLeaves], more, sum, carry;
         for (std::size_t x = 0; x < kLeaves; ++x) Vector::load(l[x], &leaf[x][c]);
         Vector::load(more, in + c * sizeof(Block));
         for (std::size_t b = 0; b < kTreeDepth; ++b) {
@@ -57,28 +76,40 @@ MPC_INLINE void fold_body(const Block (*leaf)[kTileBlocks], std::uint64_t alpha,
                 l[k] = l[2 * k] ^ l[2 * k + 1];
             }
             Vector::store(&rows[b][c], odd);
+            if (b == 0) {
+                sum = odd;
+                carry = odd ^ odd;
+            } else {
+                sum ^= odd << b;
+                carry ^= odd >> (64 - b);  // out of each word
+            }
         }
         Vector::store(out + c * sizeof(Block), l[0] ^ more);
+        // The low word's carry goes to the high word, the high word's to x^128 = x^7 + x^2 + x + 1.
+        swap_words(carry);
+        const typename Vector::T over = carry & low_words;
+        Vector::store(&joined[c], sum ^ carry ^ (over << 1) ^ (over << 2) ^ (over << 7));
     }
 }
 
-using Fold = void (*)(const Block (*)[kTileBlocks], std::uint64_t, const std::uint8_t*, std::uint8_t*,
-                      Block (*)[kTileBlocks]);
+using Fold = void (*)(const Block (*)[kTileBlocks], std::uint64_t, std::size_t, const std::uint8_t*, std::uint8_t*,
+                      Block (*)[kTileBlocks], Block*);
 
-void fold_generic(const Block (*leaf)[kTileBlocks], std::uint64_t alpha, const std::uint8_t* in, std::uint8_t* out,
-                  Block (*rows)[kTileBlocks]) {
-    fold_body<16>(leaf, alpha, in, out, rows);
+void fold_generic(const Block (*leaf)[kTileBlocks], std::uint64_t alpha, std::size_t blocks, const std::uint8_t* in,
+                  std::uint8_t* out, Block (*rows)[kTileBlocks], Block* joined) {
+    fold_body<16>(leaf, alpha, blocks, in, out, rows, joined);
 }
 
 #if defined(MPC_X86_KERNELS)
 __attribute__((target("avx2"))) void fold_avx2(const Block (*leaf)[kTileBlocks], std::uint64_t alpha,
-                                               const std::uint8_t* in, std::uint8_t* out, Block (*rows)[kTileBlocks]) {
-    fold_body<32>(leaf, alpha, in, out, rows);
+                                               std::size_t blocks, const std::uint8_t* in, std::uint8_t* out,
+                                               Block (*rows)[kTileBlocks], Block* joined) {
+    fold_body<32>(leaf, alpha, blocks, in, out, rows, joined);
 }
 __attribute__((target("avx512f"))) void fold_avx512(const Block (*leaf)[kTileBlocks], std::uint64_t alpha,
-                                                    const std::uint8_t* in, std::uint8_t* out,
-                                                    Block (*rows)[kTileBlocks]) {
-    fold_body<64>(leaf, alpha, in, out, rows);
+                                                    std::size_t blocks, const std::uint8_t* in, std::uint8_t* out,
+                                                    Block (*rows)[kTileBlocks], Block* joined) {
+    fold_body<64>(leaf, alpha, blocks, in, out, rows, joined);
 }
 #endif
 
@@ -140,8 +171,8 @@ Block challenge_of(const Block& salt, std::uint64_t position, ByteView columns) 
     return load_block(hash.digest().data());
 }
 
-Sha256::Digest row_digest(const Block& challenge, const Block (&values)[kBaseOts]) {
-    static constexpr char kDomain[] = "capc OT rows 1";
+Sha256::Digest row_digest(const Block& challenge, const Block (&values)[kTrees]) {
+    static constexpr char kDomain[] = "capc OT rows 2";
     Sha256 hash;
     hash.update(kDomain, sizeof kDomain - 1).update(&challenge, sizeof challenge);
     return hash.update(values, sizeof values).digest();
@@ -154,24 +185,21 @@ std::uint64_t difference(const Sha256::Digest& found, const std::uint8_t* expect
     return all;
 }
 
-// All rows of an extension: tile by tile, of each the 128 rows of kTileBlocks blocks.
-class Rows {
+// The joined rows of all trees, tile by tile: what the check needs once the challenge is known.
+class JoinedRows {
 public:
-    explicit Rows(std::size_t column_blocks)
+    explicit JoinedRows(std::size_t column_blocks)
         : column_blocks_(column_blocks),
-          blocks_((column_blocks + kTileBlocks - 1) / kTileBlocks * kBaseOts * kTileBlocks) {}
+          blocks_((column_blocks + kTileBlocks - 1) / kTileBlocks * kTrees * kTileBlocks) {}
 
-    Block (*tile(std::size_t first))[kTileBlocks] {
-        return reinterpret_cast<Block(*)[kTileBlocks]>(blocks_.data() + first / kTileBlocks * kBaseOts * kTileBlocks);
+    Block* tree(std::size_t first, std::size_t tree) {
+        return blocks_.data() + (first / kTileBlocks * kTrees + tree) * kTileBlocks;
     }
-    // Hashes all rows, and transposes all but the last column block.
-    void finish(RowHash& hash, Block* out) {
+    // Row i of the hash is that of tree i.
+    void add_to(RowHash& hash) {
         for (std::size_t first = 0; first < column_blocks_; first += kTileBlocks) {
             const std::size_t blocks = std::min(kTileBlocks, column_blocks_ - first);
-            const Block(*rows)[kTileBlocks] = tile(first);
-            for (std::size_t r = 0; r < kBaseOts; ++r) hash.add(r, first, rows[r], blocks);
-            const std::size_t used = std::min(blocks, column_blocks_ - 1 - first);
-            if (used > 0) transpose_rows(rows, used, out + 128 * first);
+            for (std::size_t i = 0; i < kTrees; ++i) hash.add(i, first, tree(first, i), blocks);
         }
     }
 
@@ -245,15 +273,16 @@ void CotReceiver::extend(std::size_t column_blocks, MutableByteView message, Blo
     const std::size_t total = column_blocks + 1;  // the last one for the check alone
     const MutableByteView columns = message.slice(0, kColumnBytes * total);
     MutableByteView rest = columns;
-    Rows rows(total);
+    JoinedRows joined(total);
     Blocks choices(total);
-    Tile tile;
+    const auto held = std::make_unique<Tile>();  // not on the stack, which is overwritten only so far
+    Tile& tile = *held;
     for (std::size_t done = 0; done < total; done += kTileBlocks) {
         const std::size_t blocks = std::min(kTileBlocks, total - done);
         const bool whole = blocks == kTileBlocks;
         const auto tree = [&](std::size_t i, const std::uint8_t* in, std::uint8_t* out) {
             streams(&leaves_[i * kLeaves], kLeaves, position_ + done, tile.leaf[0], kTileBlocks, blocks);
-            fold(tile.leaf, 0, in, out, rows.tile(done) + kTreeDepth * i);
+            fold(tile.leaf, 0, blocks, in, out, tile.rows + kTreeDepth * i, joined.tree(done, i));
         };
         std::memset(tile.sum, 0, sizeof tile.sum);
         tree(0, tile.sum, tile.first);
@@ -263,17 +292,18 @@ void CotReceiver::extend(std::size_t column_blocks, MutableByteView message, Blo
             if (!whole) std::memcpy(row.data(), tile.sum, row.size());
         }
         std::memcpy(choices.data() + done, tile.first, blocks * sizeof(Block));
+        transpose_rows(tile.rows, std::min(blocks, column_blocks - done), t + 128 * done);
     }
     std::copy(choices.begin(), choices.end() - 1, u);
     const Block challenge = challenge_of(salt_, position_, columns);
     position_ += total;
-    RowHash hash(challenge, total, kBaseOts + 1);
-    rows.finish(hash, t);
-    hash.add(kBaseOts, 0, choices.data(), total);
-    Block values[kBaseOts];
-    for (std::size_t r = 0; r < kBaseOts; ++r) values[r] = hash.value(r);
+    RowHash hash(challenge, total, kTrees + 1);
+    joined.add_to(hash);
+    hash.add(kTrees, 0, choices.data(), total);
+    Block values[kTrees];
+    for (std::size_t i = 0; i < kTrees; ++i) values[i] = hash.value(i);
     const MutableByteView check = message.from(columns.size());
-    store_block(check.slice(0, sizeof(Block)).data(), hash.value(kBaseOts));
+    store_block(check.slice(0, sizeof(Block)).data(), hash.value(kTrees));
     const Sha256::Digest digest = row_digest(challenge, values);
     std::memcpy(check.slice(sizeof(Block), digest.size()).data(), digest.data(), digest.size());
     wipe(values, sizeof values);
@@ -351,15 +381,17 @@ std::uint64_t CotSender::extend(std::size_t column_blocks, ByteView message, Blo
     const std::size_t total = column_blocks + 1;
     const ByteView columns = message.slice(0, kColumnBytes * total);
     ByteView rest = columns;
-    Rows rows(total);
-    Tile tile;
+    JoinedRows joined(total);
+    const auto held = std::make_unique<Tile>();  // not on the stack, which is overwritten only so far
+    Tile& tile = *held;
     for (std::size_t done = 0; done < total; done += kTileBlocks) {
         const std::size_t blocks = std::min(kTileBlocks, total - done);
         const bool whole = blocks == kTileBlocks;
         const auto tree = [&](std::size_t i, std::uint64_t alpha, const std::uint8_t* in) {
             // tile.leaf[0] stays zero: the leaf at distance 0 has coefficient 0 in W.
             streams(&leaves_[i * kLeaves + 1], kLeaves - 1, position_ + done, tile.leaf[1], kTileBlocks, blocks);
-            fold(tile.leaf, alpha, in, tile.first, rows.tile(done) + kTreeDepth * i);  // `first` means nothing here
+            // `first` means nothing here.
+            fold(tile.leaf, alpha, blocks, in, tile.first, tile.rows + kTreeDepth * i, joined.tree(done, i));
         };
         tree(0, 0, tile.sum);
         for (std::size_t i = 1; i < kTrees; ++i, rest = rest.from(blocks * sizeof(Block))) {
@@ -369,16 +401,21 @@ std::uint64_t CotSender::extend(std::size_t column_blocks, ByteView message, Blo
             if (!whole) std::memcpy(tile.sum, row.data(), row.size());
             tree(i, alpha, whole ? row.data() : tile.sum);
         }
+        transpose_rows(tile.rows, std::min(blocks, column_blocks - done), q + 128 * done);
     }
     const Block challenge = challenge_of(salt_, position_, columns);
     position_ += total;
-    RowHash hash(challenge, total, kBaseOts);
-    rows.finish(hash, q);
+    RowHash hash(challenge, total, kTrees);
+    joined.add_to(hash);
     const ByteView check = message.from(columns.size());
-    const Block choices = load_block(check.slice(0, sizeof(Block)).data());
-    Block values[kBaseOts];
-    for (std::size_t r = 0; r < kBaseOts; ++r) {
-        values[r] = hash.value(r) ^ (mask_of((r < 64 ? delta_.lo : delta_.hi) >> (r % 64)) & choices);
+    Block values[kTrees];
+    for (std::size_t i = 0; i < kTrees; ++i) values[i] = hash.value(i);
+    Block choices = load_block(check.slice(0, sizeof(Block)).data());  // R(U_0) x^b, as the peer says
+    for (std::size_t b = 0; b < kTreeDepth; ++b, choices = times_x(choices)) {
+        for (std::size_t i = 0; i < kTrees; ++i) {
+            const std::size_t bit = kTreeDepth * i + b;
+            values[i] ^= mask_of((bit < 64 ? delta_.lo : delta_.hi) >> (bit % 64)) & choices;
+        }
     }
     const Sha256::Digest digest = row_digest(challenge, values);
     wipe(values, sizeof values);

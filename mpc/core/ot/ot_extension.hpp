@@ -7,7 +7,7 @@
 //     sums of the levels, sums and hash of t_x ------------->    checks the hash
 //     U_i = sum_x r_x,  V_i = sum_x r_x x   (x in GF(2)^4)       W_i = sum_x r_x (x + alpha)  =  V_i + U_i alpha
 //     U_i + U_0, i = 1..31    ----------------------------->     W_i += (U_i + U_0) alpha
-//     R(U_0), hash of all R(V)  --------------------------->     checks R(W) = R(V) + R(U_0) delta
+//     R(U_0), hash of all R([V_i])  ----------------------->     checks R([W_i]) = R([V_i]) + R(U_0) [alpha]
 //     t_j = column j of V,  u_j = bit j of U_0                   q_j = column j of W = t_j + u_j delta
 //
 // This is the paper's small-field VOLE over F_2 from punctured GGM trees, repeated 128/4 times. The choice bits are
@@ -17,12 +17,13 @@
 // the t_x of each tree and one hash of all of them. The sender finds the t_alpha that it does not know from the sum. So
 // base-OT keys or sums that do not belong to one tree pass only for the alphas that the receiver has guessed.
 //
-// The check of the extension (figure 8). R is a linear hash of the columns (ot_check.hpp) for a challenge that follows
-// by Fiat and Shamir from salt, position and all U_i + U_0. The last 128 columns serve the check alone and mask what it
-// shows. A message with U_i + U_0 that do not belong to one U_0 passes, for each hash the receiver computes, with
-// probability 2^-128, or else for those alphas alone that the receiver has guessed: c bits of delta are right with
-// probability 2^-c, and if they are not, the sender stops. The caller never goes on after a failed check. So a
-// session gives away at most that one guess. SHA-256 is a random oracle here.
+// The check of the extension (figure 8). R is a linear hash of rows for a challenge that follows by Fiat and Shamir from
+// salt, position and all U_i + U_0. [V_i] joins the four rows of a tree into one; ot_check.hpp says why that is sound.
+// The last 128 columns serve the check alone and mask what it shows. A message with U_i + U_0 that do not belong to one
+// U_0 passes, for each hash the receiver computes, with probability 2^-128, or else for those alphas alone that the
+// receiver has guessed: c bits of delta are right with probability 2^-c, and if they are not, the sender stops. The
+// caller never goes on after a failed check. So a session gives away at most that one guess. SHA-256 is a random oracle
+// here.
 //
 // What each side learns. The sender sees base-OT points and U_i + U_0, which leaf r_alpha hides (it is pseudo-random by
 // the GGM tree). The receiver sees nothing of delta after the base OTs. Nodes and leaves are AES-128 in counter mode

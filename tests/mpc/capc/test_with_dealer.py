@@ -34,6 +34,8 @@ def test_capc_with_a_dealer_gives_the_plaintext_labels(aggregation: str) -> None
     labels = {label for channel in run.views["server-1"] for _, label, _ in channel.transcript}
     assert "linear/0/dealt" in labels
     assert "linear/0/upload" not in labels
-    for channel in run.views["privacy-guardian"][1:]:
+    dealing = run.views["privacy-guardian"][1:]
+    assert len(dealing) == len(networks)
+    for channel in dealing:
         received = {label for way, label, _ in channel.transcript if way == "received"}
         assert received - {"hello", "masks/plain"} == {"dealer/architecture", "dealer/request"}

@@ -134,10 +134,12 @@ def extension(leaves: list[list[tuple[bytes, bytes]]], salt: bytes) -> bytes:
         first, last = int.from_bytes(row[:16], "little"), int.from_bytes(row[16:], "little")
         return (field_product(chi, first) ^ last).to_bytes(16, "little")
 
-    values = [
-        hashed(added_all([row for x, row in enumerate(tree) if x >> bit & 1])) for tree in rows for bit in range(4)
-    ]
-    return columns + hashed(sums[0]) + hashlib.sha256(b"capc OT rows 1" + challenge + b"".join(values)).digest()
+    values = []
+    for tree in rows:
+        bits = [hashed(added_all([row for x, row in enumerate(tree) if x >> bit & 1])) for bit in range(4)]
+        joined = [field_product(1 << bit, int.from_bytes(row, "little")) for bit, row in enumerate(bits)]
+        values.append(added_all([product.to_bytes(16, "little") for product in joined]))
+    return columns + hashed(sums[0]) + hashlib.sha256(b"capc OT rows 2" + challenge + b"".join(values)).digest()
 
 
 def added_all(rows: list[bytes]) -> bytes:

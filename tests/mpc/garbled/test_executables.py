@@ -206,8 +206,8 @@ def test_frames_are_those_of_the_baseline(tmp_path: Path) -> None:
         shape = b"".join(len(body).to_bytes(8, "little") for body in bodies)
         digests[name] = hashlib.sha256(shape + bodies[0][:20]).hexdigest()
     assert digests == {
-        "evaluator": "7010be912ca87ab142d1165c5f12cdb0c5c7a750529dc49f337d0908fdc9c80b",
-        "garbler": "1b5b33e8f3c2d525898492067bb10280d0fcbd845949f55c6864cf8476ad32e2",
+        "evaluator": "9d5069781426d0c394e40b70400463a87be248331c7a081d6b4d010d72931c30",
+        "garbler": "d97e52838893b1597376e0af52c590a398c12a0666e6376a743ffdab746e0b4e",
     }
 
 
@@ -281,3 +281,11 @@ def test_a_peer_that_talks_nonsense_is_refused(tmp_path: Path) -> None:
         assert party.returncode == 1
         assert said.startswith("hello: ")
         assert not (tmp_path / "out1").exists()
+
+
+@pytest.mark.parametrize("program", ["argmax", "sum_histogram"])
+@pytest.mark.parametrize("asked", [["--help"], ["1", "-h"]])
+def test_help_prints_the_usage_and_is_no_error(program: str, asked: list[str]) -> None:
+    ended = subprocess.run([str(PROGRAMS / program), *asked], check=False, capture_output=True, text=True, timeout=30)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert ended.stdout.startswith(f"usage: {program} PARTY PORT INPUT OUTPUT")

@@ -161,7 +161,9 @@ def test_private_files_are_for_their_owner_alone(tmp_path: Path) -> None:
             assert file.stat().st_mode & 0o777 == 0o600, file
         assert path.parent.stat().st_mode & 0o777 == 0o700
     for kind in ("cache", "durable"):
-        for folder in (tmp_path / "files" / kind).iterdir():
+        folders = list((tmp_path / "files" / kind).iterdir())
+        assert folders
+        for folder in folders:
             assert folder.stat().st_mode & 0o777 == 0o700
 
 

@@ -40,16 +40,17 @@ def test_nothing_that_a_party_drew_is_at_rest(
     assert len(list(secrets_folder.iterdir())) == 4
     assert len(secrets) > MINIMUM_SECRETS
     written = {form for secret in secrets for form in forms(secret)}
-    read = 0
+    read, numbers = 0, 0
     for path in top.rglob("*"):
         if not path.is_file() or path.suffix in {".npz", ".pem"}:
             continue  # the parties' own data and certificates, in folders of mode 0700
         found = numbers_in(path.read_text())
-        read += 1
+        read, numbers = read + 1, numbers + len(found)
         for number in found:
             assert number not in written, path
             assert not any(form.startswith(number) for form in written if len(number) >= 16), path
     assert read >= 12
+    assert numbers > 20  # that were compared
 
 
 def test_the_search_finds_a_secret_that_is_there() -> None:
