@@ -65,7 +65,8 @@ class Credentials:
             context.use_privatekey_file(str(self.key))
             context.check_privatekey()
             if self.revoked is not None:
-                store = context.get_cert_store()
+                if (store := context.get_cert_store()) is None:
+                    raise ValueError("OpenSSL has no store for a list of revoked certificates")
                 store.add_crl(x509.load_pem_x509_crl(self.revoked.read_bytes()))
                 store.set_flags(crypto.X509StoreFlags.CRL_CHECK)
         except (SSL.Error, crypto.Error, OSError, ValueError) as error:

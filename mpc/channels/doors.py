@@ -255,9 +255,7 @@ class Listener:
         """The port that is listened on, which the operating system chose if 0 was asked for."""
         return int(self._socket.getsockname()[1])
 
-    def accept(
-        self, roles: Mapping[str, str], *, within_s: float, beside: TlsChannel | None = None
-    ) -> TlsChannel:
+    def accept(self, roles: Mapping[str, str], *, within_s: float, beside: TlsChannel | None = None) -> TlsChannel:
         """Return the next connection from one of the named parties, each of which has the role given.
 
         Whoever shows no accepted certificate, or says no hello in time, is dropped and does not count. So a stranger
@@ -343,7 +341,9 @@ class Listener:
 
     def _channel(self, arrival: _Arrival) -> TlsChannel:
         """Return the channel of an expected party that has said hello. Raises PeerError."""
-        context = self._credentials.context()  # anew for each that comes, because a certificate may be revoked meanwhile
+        context = (
+            self._credentials.context()
+        )  # anew for each that comes, because a certificate may be revoked meanwhile
         tls = handshake(arrival.plain, context, arrival.left_s, server_side=True, step="accept")
         arrival.certified = True
         channel = TlsChannel("a stranger", arrival.left_s, arrival.plain, tls)

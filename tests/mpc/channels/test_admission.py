@@ -102,9 +102,7 @@ def test_a_session_whose_bringer_came_to_nothing_is_forgotten() -> None:
     assert admission.session == ""
 
 
-def test_the_wait_ends_when_the_peer_beside_leaves(
-    service: tuple[Listener, Admission], authority: Authority
-) -> None:
+def test_the_wait_ends_when_the_peer_beside_leaves(service: tuple[Listener, Admission], authority: Authority) -> None:
     listener, _ = service
     client = authority.issue("client")
     accepted, dialled = outcomes(lambda: accept(listener), lambda: dial(listener.port, client, session=A, agreed={}))
