@@ -53,7 +53,9 @@ ROOMS_OF_INFERENCE: dict[str, tuple[str, ...]] = {
 }
 
 # Of the frame the orchestrator needs only what a protocol tells its launcher.
-TOLD_TO_THE_LAUNCHER = {"plan", "errors", "charts", "private_files", "start", "certificates", "journal"}
+TOLD_TO_THE_LAUNCHER = {
+    "plan", "errors", "charts", "private_files", "start", "certificates", "journal", "members", "settings", "turnstile",
+}  # fmt: skip
 
 # Words of one protocol, of privacy and of cryptography beyond certificates.
 FOREIGN = {
