@@ -116,7 +116,7 @@ ring = Ring(parameters.ring_bits)  # of private inference
 votes_ring = Ring(parameters.width)  # of votes: as wide as the largest count and the largest noise need
 servers = [name for name in owners if name != "client"]
 networks = {
-    name: fixed_point(models[name], config.ring_bits, config.fraction_bits, config.n_queries) for name in servers
+    name: fixed_point(models[name], parameters, config.n_queries, config.beyond_bounds) for name in servers
 }
 encoded = ring.encode(queries.images, parameters.fraction_bits)
 print(f"ring of private inference: 2^{parameters.ring_bits}; ring of votes: 2^{parameters.width}")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import signal
 import sys
 import time
 from collections.abc import Sequence
@@ -99,6 +100,7 @@ def _show_run(chosen: argparse.Namespace) -> int:
     console = plain_console(WIDTH, HEIGHT)
     try:
         run = chosen.run or record.latest(chosen.logs_dir)
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # Ctrl-C gives the terminal back first
         with contextlib.suppress(KeyboardInterrupt):
             show(Dashboard(RunFolders(chosen.files_dir, chosen.logs_dir, run)), console)
     except ConfigError as error:

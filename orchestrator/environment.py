@@ -6,6 +6,7 @@ import os
 
 MARKER = "ORCHESTRATED_RUN"  # in every process of a run, so that the teardown finds all of them
 PARTY_MARKER = "ORCHESTRATED_PARTY"  # in every process of one party, its children among them
+PANES_MARKER = "ORCHESTRATED_PANES"  # in a run's tmux server and in what waits in its panes
 _PASSED_ON = ("PATH", "HOME", "TMPDIR", "LD_LIBRARY_PATH")
 _THREAD_LIMITS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 

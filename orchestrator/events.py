@@ -42,13 +42,17 @@ class Event(msgspec.Struct, frozen=True):
 
 
 class Status(msgspec.Struct, frozen=True):
-    """How a party says that it ended. It is `late` where its peer said nothing in time."""
+    """How a party says that it ended.
+
+    It is `late` where its peer said nothing in time, or where none of those that it `awaits` came in time.
+    """
 
     ok: bool
     error: str | None = None
     step: str | None = None
     peer: str | None = None
     late: bool = False
+    awaits: tuple[str, ...] = ()
 
 
 @dataclass

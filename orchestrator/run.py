@@ -156,6 +156,7 @@ def _guarded(folders: RunFolders, launcher: Launcher) -> Iterator[Guard]:
             marker=remains.marker,
             private=remains.private,
             tmux=launcher.command,
+            panes=launcher.marker,
             socket=str(launcher.socket),
         )
     guard = Guard(remains)

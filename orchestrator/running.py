@@ -16,7 +16,7 @@ from orchestrator.launchers import Launcher, LogView, ProcessSpec
 from orchestrator.launchers.tmux import TmuxLauncher
 from orchestrator.losses import Loss
 from orchestrator.record import Recorder
-from orchestrator.teardown import HAS_PROC, Guard, Remains, end_processes, running
+from orchestrator.teardown import GRACE_S, HAS_PROC, Guard, Remains, end_processes, running
 from orchestrator.watch import Watch, output_file
 from parties.frame.plan import Plan, RunFolders, write_settings
 from parties.frame.start import python_command
@@ -44,7 +44,6 @@ class Running:
         environment = party_environment(self.folders.run, len(specs))
         self.guard.add_groups(launcher.open(_log_views(plan, self.folders), environment, _dashboard(self.folders)))
         first = [spec for spec in specs if spec.name in plan.ready_first]
-        self._start(first or specs)
         silence_s = self.options.silence_s
         watch = Watch(
             plan,
@@ -57,6 +56,7 @@ class Running:
             display.states,
             self._is_stopped,
         )
+        self._start(first or specs)  # after the watch, whose deadline must pass before the parties' own
         client = launcher.attach() if self.options.attach and isinstance(launcher, TmuxLauncher) else None
 
         def draw() -> None:
@@ -114,7 +114,11 @@ def _end_client(client: subprocess.Popen[bytes]) -> None:
     """Give the terminal back before anything else is written to it. The client restores it on its way out."""
     if client.poll() is None:
         client.terminate()
-        client.wait()
+        try:
+            client.wait(GRACE_S)
+        except subprocess.TimeoutExpired:  # it waits for a server that was stopped
+            client.kill()
+            client.wait()
 
 
 def _specs(plan: Plan, folders: RunFolders) -> list[ProcessSpec]:

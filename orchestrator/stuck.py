@@ -60,19 +60,22 @@ def stuck_party(waiting: Sequence[PartyState], stopped: Collection[str] = ()) ->
     return Stuck(party, circle=tuple(sorted(name for name in reached[party.name] if party.name in needs[name])))
 
 
-def waited_for(party: str, peer: str, waiting: Sequence[PartyState], stopped: Collection[str]) -> Stuck | None:
-    """Return whom `party` waited for when it gave up waiting for `peer`.
+def waited_for(
+    party: str, peers: Collection[str], waiting: Sequence[PartyState], stopped: Collection[str]
+) -> Stuck | None:
+    """Return whom `party` waited for when it gave up waiting for any of the `peers`.
 
-    It is the peer, or the one for which the peer waits in its turn. It is None when the peer has ended.
+    It is one of the peers, or one for which a peer waits in its turn. It is None when all of the peers have ended.
     """
     others = [state for state in waiting if state.name != party]
     needs = {state.name: state.needed - {party} for state in others}
-    if peer not in needs:
+    awaited = [state for state in others if state.name in peers]
+    if not awaited:
         return None
-    along = _reached(peer, needs) | {peer}
+    along = {state.name for state in awaited}.union(*(_reached(state.name, needs) for state in awaited))
     found = stuck_party([state for state in others if state.name in along], stopped)
-    if found.circle or (not found.is_stopped and needs[peer] & set(needs) == set()):
-        found = Stuck(next(state for state in others if state.name == peer), is_stopped=peer in stopped)
+    if found.circle:
+        found = Stuck(min(awaited, key=lambda state: state.last_sign))
     return replace(found, circle=(), waiters=(party,))
 
 

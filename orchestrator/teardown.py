@@ -32,6 +32,7 @@ class Remains:
         marker: its processes carry this in their environment.
         groups: the process groups, needed only where there is no /proc to find the marker in.
         tmux: the command that reaches the run's own tmux server.
+        panes: that server, and what waits in its panes, carry this in their environment.
         socket: that server's socket.
         private: folders whose subfolders hold keys.
     """
@@ -39,6 +40,7 @@ class Remains:
     marker: str
     groups: tuple[int, ...] = ()
     tmux: tuple[str, ...] = ()
+    panes: str = ""
     socket: str = ""
     private: tuple[str, ...] = ()
 
@@ -49,6 +51,7 @@ def end_run(remains: Remains) -> None:
     if remains.tmux:
         with contextlib.suppress(OSError, subprocess.TimeoutExpired):
             subprocess.run([*remains.tmux, "kill-server"], capture_output=True, timeout=GRACE_S, check=False)
+        end_processes(replace(remains, marker=remains.panes))  # a stopped server does not heed the command
         Path(remains.socket).unlink(missing_ok=True)
     for folder in map(Path, remains.private):
         _empty(folder)

@@ -26,19 +26,20 @@ from parties.frame.plan import Plan, RunFolders
 POLL_S = 0.1
 ROOM = 16_384  # bytes that a disk has left at least, or it is full
 SETTLE_S = 1.0  # after the first failure, for the failures that it causes
+NOBODY: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
 class Failure:
     """How one party failed.
 
-    `spoke` tells whether it reported the failure itself or was cut off, `late` whether its peer said nothing in time.
+    `spoke` tells whether it reported the failure itself or was cut off, `late` whether its peers said nothing in time.
     """
 
     party: str
     reason: str
     step: str | None
-    peer: str | None
+    peers: frozenset[str]
     when: float
     spoke: bool
     late: bool = False
@@ -173,7 +174,7 @@ class Watch:
     def _fail(self, name: str, reason: str) -> None:
         """Hold a failure against a party that did not report it itself."""
         self.states[name].outcome = "failed"
-        self._failures[name] = Failure(name, reason, self.states[name].step_name, None, time.time(), spoke=True)
+        self._failures[name] = Failure(name, reason, self.states[name].step_name, NOBODY, time.time(), spoke=True)
 
     def _blame(self, name: str, how: Exit) -> None:
         state = self.states[name]
@@ -188,14 +189,13 @@ class Watch:
             printed = self._last_line(name)
             reason += f" after printing {printed!r}" if printed else ""
             reason += "".join(f"; the disk of {folder} is full" for folder in _full_disks(self.folders))
-            self._failures[name] = Failure(name, reason, state.step_name, None, time.time(), spoke=False)
+            self._failures[name] = Failure(name, reason, state.step_name, NOBODY, time.time(), spoke=False)
         else:
             when = state.failure.t if state.failure else self.folders.status(name).stat().st_mtime
             step = said.step or state.step_name
             output_file(self.folders, name).unlink(missing_ok=True)
-            self._failures[name] = Failure(
-                name, said.error or str(how), step, said.peer, when, spoke=True, late=said.late
-            )
+            peers = frozenset({said.peer} if said.peer else said.awaits)
+            self._failures[name] = Failure(name, said.error or str(how), step, peers, when, spoke=True, late=said.late)
 
     def _last_line(self, name: str) -> str:
         """Return the last line that the process printed and did not also log."""
@@ -233,7 +233,7 @@ class Watch:
         party for which it waited.
         """
         candidates = [self._failures[name] for name in fatal]
-        first = min(candidates, key=lambda one: (one.spoke, one.peer in self._failures, one.when))
+        first = min(candidates, key=lambda one: (one.spoke, not one.peers.isdisjoint(self._failures), one.when))
         waited = self._waited_for(first)
         if waited is not None:
             return waited
@@ -244,9 +244,9 @@ class Watch:
 
     def _waited_for(self, late: Failure) -> RunFailed | None:
         """Return the failure of the party that another has waited for in vain, or None if that is not what happened."""
-        if not late.late or late.peer is None:
+        if not late.late:
             return None
-        found = waited_for(late.party, late.peer, self._waiting(), self._stopped())
+        found = waited_for(late.party, late.peers, self._waiting(), self._stopped())
         if found is None:
             return None
         name = found.party.name
@@ -289,7 +289,9 @@ def _last_words(event: Event | None, status: Status | None) -> Status | None:
     if status is not None and not status.ok:
         return status
     if event is not None:
-        return Status(ok=False, error=event.detail, step=event.step, peer=event.peer, late=event.late)
+        return Status(
+            ok=False, error=event.detail, step=event.step, peer=event.peer, late=event.late, awaits=event.awaits
+        )
     return None
 
 

@@ -191,7 +191,7 @@ def test_panes_are_the_orchestrators(layer: str) -> None:
     paths = list((ROOT / layer).rglob("*.py"))
     assert len(paths) > 10
     for path in paths:
-        assert not any(name.split(".")[0] == "libtmux" for name in imported(path)), path
+        assert not any("tmux" in name for name in imported(path)), path
 
 
 def test_the_guard_needs_only_the_standard_library() -> None:

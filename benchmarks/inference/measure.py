@@ -32,6 +32,7 @@ from mpc.inference import (
     querying_take_seeds,
 )
 from mpc.inference.models.fixed import Nonlinearity, PrivateLayer
+from mpc.inference.models.limits import LARGEST_RING_BITS
 from mpc.ring import Words
 from tests.mpc.inference.examples import Agreement
 
@@ -40,10 +41,11 @@ Bytes = dict[str, int]  # by "layer: what"
 
 
 def fixed(model: Model, fraction_bits: int) -> Network:
-    """In the narrowest ring that holds every worst case."""
-    return Network.from_layers(
-        model.layers, model.shape, fraction_bits=fraction_bits, ring_bits=None, session_queries=SESSION_QUERIES
-    )
+    """In the narrowest ring that holds every worst case, which is what its owner could have had agreed."""
+    given = {"fraction_bits": fraction_bits, "session_queries": SESSION_QUERIES}
+    wide = Network.from_layers(model.layers, model.shape, ring_bits=LARGEST_RING_BITS, **given)
+    needed = max(2 * fraction_bits, *(found.ring_bits for found in wide.ranges))
+    return Network.from_layers(model.layers, model.shape, ring_bits=needed, **given)
 
 
 def error_of(model: Model, network: Network) -> float:

@@ -16,6 +16,7 @@ from mpc.dp.accountant import Cost, answer_cost, check_cost, check_countable
 from mpc.dp.discrete_gaussian import noise_bound, part_scale
 from mpc.errors import ParameterError
 from mpc.garbled.session import Circuits, Tables
+from mpc.inference.models.bounds import WEIGHT_NORM, check_weight_norm
 from mpc.paillier.packing import KEY_BITS, Packing
 
 Aggregation = Literal["paillier", "direct"]
@@ -30,7 +31,9 @@ class PublicParameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
         classes: number of logits, which are C classes of which one is right, or L labels that each are a yes or no.
         input_shape: of one query.
         ring_bits: inference and logits live in Z_2^ring_bits.
-        fraction_bits: of inputs and activations, and of weights unless these are small.
+        fraction_bits: of inputs and activations.
+        weight_norm: bound on the weights of every model's layers, see :mod:`mpc.inference.models.bounds`.
+        weight_bits: fraction bits of the weights of every model's layers. None derives them from the layers' shapes.
         sigma: scale of the discrete Gaussian on each count, an exact rational written "3/2" or "2".
         aggregation: the way in which the masks reach the Privacy Guardian.
         key_bits: of the Paillier modulus.
@@ -59,6 +62,8 @@ class PublicParameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     threshold: int = 0
     threshold_sigma: str = "0"
     labelling: Labelling = "class"
+    weight_norm: int = WEIGHT_NORM
+    weight_bits: int | None = None
 
     def __post_init__(self) -> None:
         fewest = 2 if self.labelling == "class" else 1
@@ -81,6 +86,11 @@ class PublicParameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
             raise ParameterError(
                 f"expected a threshold and its noise scale of at least 0, found {self.threshold} and "
                 f"{self.threshold_sigma}"
+            )
+        check_weight_norm(self.weight_norm)
+        if self.weight_bits is not None and not 1 <= self.weight_bits < self.ring_bits - self.fraction_bits:
+            raise ParameterError(
+                f"expected 1 to {self.ring_bits - self.fraction_bits - 1} weight bits, found {self.weight_bits}"
             )
         check_countable(self.noise_scale)
         check_countable(self.threshold_noise_scale)

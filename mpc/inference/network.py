@@ -18,14 +18,14 @@ from numpy.typing import ArrayLike, NDArray
 
 from mpc.errors import ParameterError, RangeError
 from mpc.inference.linear.architecture import Architecture
-from mpc.inference.linear.encoding import plan
-from mpc.inference.linear.rlwe import DEGREES, LARGEST_NORM_BITS
+from mpc.inference.models.bounds import WEIGHT_NORM, Beyond, norm_squared, public_ring_bits, within_norm
 from mpc.inference.models.fixed import FixedWeights, Nonlinearity, PrivateLayer, Step
 from mpc.inference.models.floats.layer import finite_range, reals, whole_numbers
 from mpc.inference.models.limits import LARGEST_BATCH, LARGEST_RING_BITS, SMALLEST_RING_BITS
-from mpc.inference.models.precision import Precision, Scales, check_precision, choose_scales, draw_samples
+from mpc.inference.models.precision import Precision, check_precision, draw_samples
 from mpc.inference.models.quantise import quantise
 from mpc.inference.models.ranges import LayerRange, check_ranges, worst_case
+from mpc.inference.models.scales import Scales, choose_scales
 from mpc.inference.models.shapes import Shape
 from mpc.ring import Ring, Words
 
@@ -39,12 +39,14 @@ class Network:
         weights: of the private layers, in order.
         ranges: the worst case after every layer.
         precision: how close it came to its float layers, if it was made of some.
+        logit_scale_bits: s, private. The logits are those of the float layers times 2^s, besides their fraction bits.
     """
 
     architecture: Architecture
     weights: tuple[FixedWeights, ...]
     ranges: tuple[LayerRange, ...]
     precision: Precision | None = None
+    logit_scale_bits: int = 0
 
     @classmethod
     def from_layers(
@@ -56,25 +58,40 @@ class Network:
         ring_bits: int | None = 41,
         session_queries: int = 2048,
         samples: ArrayLike | None = None,
+        *,
+        weight_norm: int = WEIGHT_NORM,
+        weight_bits: int | tuple[int, ...] | None = None,
+        beyond_bounds: Beyond = "scale",
     ) -> Network:
         """Quantise float layers (:mod:`mpc.inference.models.floats`) and hold the result to them on sample queries.
 
-        Layers of a converter are also held to the model that they come from. Weights are at 2^f, or finer where they
-        are small. See :mod:`mpc.inference.models.precision`, which may warn.
+        Layers of a converter are also held to the model that they come from. The architecture says nothing about the
+        weights: it follows from the layers' shapes and the arguments but ``samples``. Weights are at 2^f, or finer
+        where their shapes let expect small ones. Powers of two within the weights, which are private, do the rest. See
+        :mod:`mpc.inference.models.bounds`, ``scales`` and ``precision``, which may warn.
 
         Args:
             layers: ending with the one that gives the logits, not with a softmax.
             input_shape: ``(channels, height, width)`` or ``(values,)`` of one query.
             input_range: smallest and largest value that a query may contain. Both are public.
             fraction_bits: f.
-            ring_bits: l. None means the narrowest ring that holds every worst case.
+            ring_bits: l. None means a ring for networks within the public bounds, at most 45. A narrower one that holds
+                the worst case of these very weights is found by trying. It would say something about them.
             session_queries: for how many queries the weights stay hidden within 2^-40. See :meth:`leakage_bits`.
             samples: queries ``(n, *input_shape)`` like those that will come, for the comparison. Others are drawn.
+            weight_norm: N, a power of two, public. A layer with o outputs has weights of a norm of at most N sqrt(o),
+                all that is folded into them included.
+            weight_bits: g, the fraction bits of weights, public: one for all layers or one for each. None derives them.
+            beyond_bounds: the owner's choice for weights beyond N. Their layer is scaled down by a power of two, or
+                they are refused. When it is scaled, the layers behind make up for it as far as they may. The rest
+                stays in the logits, whose order and signs it leaves alone. It costs so many bits of precision, which
+                the comparison measures, and nobody else learns of it. A refusal shows.
 
         Raises:
             ParameterError: layers that are not supported or do not fit each other, named, or a result that differs
                 from them, or they from the model that they come from, by more than rounding explains.
-            RangeError: weights, or worst-case values, that do not fit the ring, with the layer and the numbers.
+            RangeError: weights, or worst-case values, that do not fit bounds or ring, with the layer and the numbers of
+                bits.
         """
         shape = whole_numbers(input_shape, "input_shape")
         fraction_bits, session_queries = whole_numbers(
@@ -94,39 +111,39 @@ class Network:
             fraction_bits=fraction_bits,
             ring_bits=LARGEST_RING_BITS if ring_bits is None else ring_bits,
             session_queries=session_queries,
-        )
+        ).bounded(weight_norm, weight_bits)
+        if ring_bits is None:
+            architecture = _narrowed(architecture, weight_norm)
         _check_shapes(architecture, [(real.weight.shape, real.bias.shape) for real in quantised.weights])
         drawn = draw_samples(shape, ends, quantised, samples)
-        scales: Scales | None = choose_scales(quantised, architecture, drawn.all)
-        while scales is not None:  # until the ring holds the worst case
-            chosen = scales
-            architecture = msgspec.structs.replace(architecture, weight_bits=chosen.public)
-            fixed = chosen.fixed(quantised)
-            ranges = worst_case(architecture, fixed)
-            scales = chosen.lowered(architecture, ranges)
-        if ring_bits is None:
-            needed = max(found.ring_bits for found in ranges)
-            widest = fraction_bits + max(architecture.private_bits) + 1
-            smallest = 2 * fraction_bits if chosen.public is msgspec.UNSET else widest
-            needed = min(max(needed, smallest, SMALLEST_RING_BITS), LARGEST_RING_BITS)
-            architecture = msgspec.structs.replace(architecture, ring_bits=needed)
-        network = cls.from_weights(architecture, fixed)
+        scales = choose_scales(quantised, architecture, architecture.norm_bits, drawn.all, beyond_bounds)
+        lowered: Scales | None = scales
+        while lowered is not None:  # until the ring holds the worst case
+            scales = lowered
+            fixed = scales.fixed(quantised)
+            lowered = scales.lowered(architecture, worst_case(architecture, fixed))
+        network = dataclasses.replace(cls.from_weights(architecture, fixed), logit_scale_bits=scales.scale_bits[-1])
         encoded = np.clip(np.rint(np.ldexp(drawn.all, fraction_bits)), low, high).astype(np.int64)
         logits = network.decode_logits(network.run_clear(encoded))
-        precision = check_precision(layers, quantised, chosen, architecture, drawn, logits)
+        precision = check_precision(layers, quantised, scales, architecture, drawn, logits)
         return dataclasses.replace(network, precision=precision)
 
     @classmethod
     def from_weights(cls, architecture: Architecture, weights: Sequence[FixedWeights]) -> Network:
-        """Check weights against the architecture and the ring, and choose the ciphertexts' modulus for them.
+        """Check weights against the architecture, its public bounds and the ring.
+
+        An architecture without bounds gets the ones that follow from its shapes, with its weight bits as they are.
 
         Raises:
-            ParameterError: shapes that differ, or weights too large for the flooding.
-            RangeError: see :func:`~mpc.inference.models.ranges.check_ranges`.
+            ParameterError: shapes that differ.
+            RangeError: weights beyond a bound, or see :func:`~mpc.inference.models.ranges.check_ranges`.
         """
         _check_shapes(architecture, [(fixed.weights.shape, fixed.bias.shape) for fixed in weights])
+        if not architecture.norm_bits:
+            architecture = architecture.bounded(weight_bits=architecture.private_bits)
         ranges = check_ranges(architecture, weights)
-        return cls(_with_encryption(architecture, weights), tuple(weights), tuple(ranges))
+        _check_norms(architecture, weights)
+        return cls(architecture, tuple(weights), tuple(ranges))
 
     def leakage_bits(self) -> float:
         """Return log2 of the statistical distance by which one query's replies depend on more than their plaintext.
@@ -164,12 +181,13 @@ class Network:
 
     def decode_logits(self, logits: NDArray[np.int64] | Words) -> NDArray[np.float64]:
         """Decode fixed-point logits, signed or as ring elements, to real numbers."""
-        return self.ring.decode(self.ring.reduce(logits), self.architecture.logit_bits)
+        return self.ring.decode(self.ring.reduce(logits), self.architecture.logit_bits + self.logit_scale_bits)
 
     def run_clear(self, queries: NDArray[np.int64] | Words) -> NDArray[np.int64]:
         """Compute fixed-point queries ``(n, *input_shape)`` to fixed-point logits ``(n, classes)``.
 
-        They carry f fraction bits and those of the last layer's weights."""
+        They carry f fraction bits, those of the last layer's weights, and the private factor 2^s.
+        """
         check_queries(self.architecture, queries)
         ring, values = self.ring, self.ring.reduce(queries)
         weights = iter(self.weights)
@@ -208,9 +226,7 @@ def check_queries(architecture: Architecture, queries: NDArray[np.int64] | Words
     values = ring.signed(queries.astype(np.uint64)) if queries.dtype == np.uint64 else queries
     low, high = architecture.input_range
     if values.min() < low or values.max() > high:
-        raise RangeError(
-            f"expected queries from {low} to {high} in fixed point, found {values.min()} to {values.max()}"
-        )
+        raise RangeError(f"expected queries from {low} to {high} in fixed point, found values outside")
 
 
 def _check_shapes(architecture: Architecture, found: Sequence[tuple[Shape, Shape]]) -> None:
@@ -228,22 +244,21 @@ def _check_shapes(architecture: Architecture, found: Sequence[tuple[Shape, Shape
             raise ParameterError(f"expected weights of shape {expected} in {name}, found {weights}")
 
 
-def _with_encryption(architecture: Architecture, weights: Sequence[FixedWeights]) -> Architecture:
-    """Add the public bounds on the weights, and the cheaper of the degrees that they allow."""
-    squares = [sum(int(row @ row) for row in fixed.weights.reshape(len(fixed.weights), -1)) for fixed in weights]
-    norm_bits = tuple((max(total - 1, 0).bit_length() + 1) // 2 for total in squares)
-    if max(norm_bits) > LARGEST_NORM_BITS:
-        raise ParameterError(f"expected weights of a norm up to 2^{LARGEST_NORM_BITS}, found 2^{max(norm_bits)}")
-    candidates: list[tuple[float, Architecture]] = []
-    refusal: ParameterError | None = None
-    for degree in DEGREES:
-        try:
-            candidate = msgspec.structs.replace(architecture, norm_bits=norm_bits, degree=degree)
-        except ParameterError as error:
-            refusal = error
-            continue
-        cost = sum(plan(shape, 1, degree).cost_ms for _, _, shape in candidate.private_layers())
-        candidates.append((cost, candidate))
-    if not candidates:
-        raise ParameterError(f"expected smaller weights, a narrower ring or fewer queries a session: {refusal}")
-    return min(candidates, key=lambda pair: pair[0])[1]
+def _narrowed(architecture: Architecture, weight_norm: int) -> Architecture:
+    """Return the architecture with the ring that its public bounds need, or the widest one."""
+    bits, widest = architecture.fraction_bits, architecture.fraction_bits + max(architecture.private_bits) + 1
+    needed = max(public_ring_bits(architecture, weight_norm), widest, 2 * bits, SMALLEST_RING_BITS)
+    narrower = msgspec.structs.replace(architecture, ring_bits=min(needed, LARGEST_RING_BITS))
+    return narrower.bounded(weight_norm, architecture.private_bits)
+
+
+def _check_norms(architecture: Architecture, weights: Sequence[FixedWeights]) -> None:
+    """Refuse weights beyond the public bounds, for which the flooding is not made."""
+    names = [step.name for step in architecture.steps() if isinstance(step.layer, PrivateLayer)]
+    for name, fixed, bits in zip(names, weights, architecture.norm_bits, strict=True):
+        if not within_norm(fixed.weights, bits):
+            needed = ((norm_squared(fixed.weights) - 1).bit_length() + 1) // 2
+            raise RangeError(
+                f"expected weights of a norm up to 2^{bits} in {name}, the public bound, found one that needs {needed} "
+                "bits"
+            )

@@ -24,7 +24,7 @@ A correlation serves one batch. Used again it would open x - x', so a second use
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 from mpc.channels.frames import Channel
@@ -34,7 +34,7 @@ from mpc.inference.linear.architecture import Architecture
 from mpc.inference.linear.dealt import AnsweringDealt, QueryingDealt
 from mpc.inference.linear.encrypted import AnsweringEncrypted, QueryingEncrypted
 from mpc.inference.linear.weights import NetworkWeights
-from mpc.inference.models.fixed import Nonlinearity, PrivateLayer
+from mpc.inference.models.fixed import AnyLayer, Nonlinearity, PrivateLayer
 from mpc.inference.models.limits import LARGEST_BATCH
 from mpc.inference.network import Network, check_queries
 from mpc.inference.nonlinear import AnsweringNonlinear, QueryingNonlinear
@@ -54,6 +54,10 @@ class Agreement(Protocol):
     def ring_bits(self) -> int: ...
     @property
     def fraction_bits(self) -> int: ...
+    @property
+    def weight_norm(self) -> int: ...
+    @property
+    def weight_bits(self) -> int | None: ...
 
 
 class QueryingCorrelation:
@@ -119,18 +123,22 @@ class QueryingInference:
         randomness: Randomness = SYSTEM,
         *,
         dealt: bytes | None = None,
+        layers: Sequence[AnyLayer] | None = None,
     ) -> QueryingInference:
         """Receive and check the AP's architecture, and set up the linear layers.
+
+        Its bounds on weights, and all that follows from them, must be those that the agreement gives for its layers.
 
         Args:
             dealt: the dealer's seed for this AP, from which this side's shares of the linear layers' correlations
                 follow. None means that they come from the AP, under encryption.
+            layers: the layers that were agreed on. None means that the AP may choose them.
 
         Raises:
-            ProtocolError: an architecture beyond the limits, or not what was agreed.
+            ProtocolError: an architecture beyond the limits, or not what was agreed, with the field and both values.
         """
         architecture = channel.recv_message("network/architecture", Architecture)
-        for what, expected, found in _compared(agreement, architecture):
+        for what, expected, found in _compared(agreement, architecture, layers):
             if found != expected:
                 raise ProtocolError.mismatch(
                     f"{what} of the network", expected, found, peer=channel.peer, step=channel.step
@@ -224,7 +232,7 @@ class AnsweringInference:
             ProtocolError: a malformed key.
         """
         architecture = network.architecture
-        for what, expected, found in _compared(agreement, architecture):
+        for what, expected, found in _compared(agreement, architecture, None):
             if found != expected:
                 raise ParameterError(f"expected {what} {expected} of the network, found {found}")
         channel.send_message("network/architecture", architecture)
@@ -287,11 +295,24 @@ class AnsweringInference:
         self._linear.end()
 
 
-def _compared(agreement: Agreement, architecture: Architecture) -> Iterator[tuple[str, object, object]]:
+def _compared(
+    agreement: Agreement, architecture: Architecture, layers: Sequence[AnyLayer] | None
+) -> Iterator[tuple[str, object, object]]:
+    """Yield what is public about a network, with the value that was agreed and the one that it has."""
     yield "input shape", tuple(agreement.input_shape), architecture.input_shape
     yield "classes", agreement.classes, architecture.classes
     yield "ring bits", agreement.ring_bits, architecture.ring_bits
     yield "fraction bits", agreement.fraction_bits, architecture.fraction_bits
+    if layers is not None:
+        yield "layers", tuple(layers), architecture.layers
+    try:
+        expected = architecture.bounded(agreement.weight_norm, agreement.weight_bits)
+    except ParameterError as error:
+        yield "bounds on weights", "bounds that its layers can have", str(error)
+        return
+    yield "weight bits", expected.private_bits, architecture.private_bits
+    yield "norm bits", expected.norm_bits, architecture.norm_bits
+    yield "degree of the ciphertexts", expected.degree, architecture.degree
 
 
 def _check_batch(batch: int) -> None:

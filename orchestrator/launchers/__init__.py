@@ -66,7 +66,7 @@ class Launcher(Protocol):
         ...
 
     def ended(self) -> Mapping[str, Exit]:
-        """Return the processes that have ended so far."""
+        """Return the processes that have ended so far. Raises `LaunchError` when that cannot be told any more."""
         ...
 
     def ask_to_end(self, name: str) -> None:

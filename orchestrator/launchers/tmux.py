@@ -10,17 +10,21 @@ from __future__ import annotations
 
 import contextlib
 import os
+import queue
 import re
 import shutil
 import signal
 import subprocess
+import threading
 from collections.abc import Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 
 from libtmux import Server
+from libtmux.common import tmux_cmd
 from libtmux.exc import LibTmuxException
 
+from orchestrator.environment import PANES_MARKER
 from orchestrator.errors import LaunchError
 from orchestrator.launchers import Exit, LogView, ProcessSpec
 
@@ -28,6 +32,7 @@ OLDEST = (3, 2)
 CONFIGURATION = Path(__file__).with_name("tmux.conf")
 PANES_A_WINDOW = 6
 COLUMNS, ROWS = 220, 60  # until somebody attaches
+ANSWER_S = 20.0  # for the server to answer; it may have been stopped
 _WAITING = ("sleep", "2000000")
 _STATE = "#{pane_id}|#{pane_dead}|#{pane_dead_status}|#{pane_dead_signal}"
 
@@ -47,6 +52,10 @@ def unavailable() -> str | None:
     return None
 
 
+class NoAnswer(LaunchError):
+    """The tmux server is there and does not answer."""
+
+
 class TmuxLauncher:
     """Starts each process in a pane.
 
@@ -59,6 +68,7 @@ class TmuxLauncher:
         self.command = ("tmux", "-L", server_name)
         self.socket = _socket_folder() / server_name
         self._session_name = session
+        self.marker = f"{PANES_MARKER}={server_name}"
         _speak_utf8()
         self._server = Server(socket_name=server_name, config_file=str(CONFIGURATION))
         self._panes: dict[str, str] = {}  # each process's pane
@@ -115,10 +125,13 @@ class TmuxLauncher:
         self._tmux("select-pane", "-t", f"{self._session_name}:0.0")
 
     def ended(self) -> Mapping[str, Exit]:
-        states = {}
-        with contextlib.suppress(LaunchError):  # somebody has ended the server
+        try:
             lines = self._tmux("list-panes", "-s", "-F", _STATE, "-t", self._session_name)
-            states = {row[0]: row[1:] for row in (line.split("|") for line in lines)}
+        except NoAnswer:
+            raise
+        except LaunchError as error:  # no party is to blame, although their terminals went with it
+            raise LaunchError("the run's tmux server has ended") from error
+        states = {row[0]: row[1:] for row in (line.split("|") for line in lines)}
         for name, pane in self._panes.items():
             if name not in self._ended:
                 found = self._exit(name, states.get(pane))
@@ -181,11 +194,30 @@ class TmuxLauncher:
         self._tmux("respawn-pane", "-k", "-t", pane, "-c", _literal(folder), *arguments)
 
     def _tmux(self, *arguments: str) -> list[str]:
-        """Give the run's server a command and return the lines of its answer. Raises `LaunchError`."""
+        """Give the run's server a command and return the lines of its answer.
+
+        Raises `NoAnswer` when none comes in time, and otherwise `LaunchError`.
+        """
+        answers: queue.Queue[tmux_cmd | Exception] = queue.Queue()
+
+        def ask() -> None:
+            try:
+                answers.put(self._server.cmd(*map(_one_argument, arguments)))
+            except (LibTmuxException, OSError, UnicodeError) as error:
+                answers.put(error)
+
+        variable, _, value = self.marker.partition("=")
+        os.environ[variable] = value  # the first command starts the server, which keeps it
         try:
-            answer = self._server.cmd(*map(_one_argument, arguments))
-        except (LibTmuxException, OSError) as error:
-            raise LaunchError(f"tmux could not make the panes ({error})") from error
+            # In a thread, because libtmux waits for an answer without end.
+            threading.Thread(target=ask, daemon=True).start()
+            answer = answers.get(timeout=ANSWER_S)
+        except queue.Empty as error:
+            raise NoAnswer(f"tmux did not answer within {ANSWER_S:g} s") from error
+        finally:
+            os.environ.pop(variable, None)
+        if isinstance(answer, Exception):
+            raise LaunchError(f"tmux could not make the panes ({answer})") from answer
         if answer.stderr:
             raise LaunchError(f"tmux could not make the panes ({' '.join(answer.stderr)})")
         return list(answer.stdout)

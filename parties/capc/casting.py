@@ -103,6 +103,8 @@ def public_parameters(config: CapcConfig, dataset: Dataset) -> PublicParameters:
         threshold=config.threshold,
         threshold_sigma=str(config.threshold_sigma),
         labelling=dataset.labelling,
+        weight_norm=config.weight_norm,
+        weight_bits=config.weight_bits,
     )
 
 

@@ -230,6 +230,28 @@ class Cryptography(BaseModel):
     ring_bits: int = Field(
         41, ge=16, le=45, description="width of the ring that shares live in", json_schema_extra=_flag("bits")
     )
+    weight_norm: int = Field(
+        4,
+        ge=1,
+        le=65536,
+        description="bound on the weights of every layer of every model, which all parties know: the norm of an "
+        "output's weights, in the root mean square over a layer's outputs; a power of two",
+        json_schema_extra=_flag("norm"),
+    )
+    weight_bits: int | None = Field(
+        None,
+        ge=1,
+        le=44,
+        description="fraction bits of weights, which all parties know; default fraction_bits, or more where a layer's "
+        "shape lets expect small weights",
+        json_schema_extra=_flag("bits"),
+    )
+    beyond_bounds: Literal["scale", "refuse"] = Field(
+        "scale",
+        description="what an answering party does with weights beyond weight_norm: scale the layer down by a power of "
+        "two, which leaves labels alone but for rounding; or refuse to run, which everybody sees",
+        json_schema_extra=_flag("name"),
+    )
     preprocessing: Literal["he", "dealer"] = Field(
         "he",
         description="how the linear layers are prepared: he, under homomorphic encryption; or dealer, by the privacy "

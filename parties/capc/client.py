@@ -55,6 +55,7 @@ from parties.capc.questions import Questions, questions
 from parties.capc.settings import ANSWERING, GUARDIAN, QUERYING, QueryingSettings
 from parties.frame.connections import Connections
 from parties.frame.process import Party, run_party
+from parties.learning.network import public_layers
 
 Prepared = tuple[QueryingCorrelation, EvaluatedBatch]
 """What a batch needs: for private inference, and for the vote."""
@@ -142,7 +143,8 @@ def _ask(party: Party[QueryingSettings], asking: Questions, pending: PendingBatc
                 seeds = querying_take_seeds(guardian, len(settings.servers))
         connections.begin()
         opening = partial(_open_inference, party, pending.name)
-        servers = connections.with_each(list(zip(channels, seeds, strict=True)), opening)
+        dialled = list(zip(channels, seeds, settings.architectures, strict=True))
+        servers = connections.with_each(dialled, opening)
 
         session = Session(party, connections, guardian, evaluator, key, servers)
         may_ask = asked.done + min(server.may_ask for server in servers)
@@ -187,8 +189,15 @@ def _ask_batch(session: Session, left: Words, asking: Questions, pending: Pendin
         return False
     pending.grant(left, spent.queries)
     queries = left[: spent.queries]
+
+    def take(labels: Labels) -> None:
+        """Keep the labels. From here on the batch is done, whatever happens to a connection."""
+        asking.answered(asked.done, labels, spent, _owners(servers))
+        pending.finish()
+        asked.done += len(queries)
+
     if spent.state == "repeat":
-        asking.answered(asked.done, _repeat(session, batch), spent, _owners(servers))
+        take(_repeat(session, batch))
     else:
         session.done += len(queries)
         collect = partial(_collect_votes, party, key, queries, batch.name, settings.n_queries - session.done)
@@ -198,22 +207,23 @@ def _ask_batch(session: Session, left: Words, asking: Questions, pending: Pendin
             votes = working.results()
         ahead = partial(_prepare_ahead, settings.batch_size, len(left) - len(queries))
         with connections.meanwhile(servers, ahead):
-            labels = _release(session, votes, pending)
-            asking.answered(asked.done, labels, spent, _owners(servers))
-    pending.finish()
-    asked.done += len(queries)
+            take(_release(session, votes, pending))
     return True
 
 
 def _open_inference(
-    party: Party[QueryingSettings], interrupted: bytes, dialled: tuple[Channel, bytes | None]
+    party: Party[QueryingSettings], interrupted: bytes, dialled: tuple[Channel, bytes | None, str]
 ) -> AnsweringPeer:
-    """Take step 0 with one answering party, which is dialled, with the dealer's seed for it if there is a dealer."""
+    """Take step 0 with one answering party, which is dialled.
+
+    The dealer's seed for it comes along, if there is a dealer, and the name of its architecture.
+    """
     progress, parameters = party.progress, party.settings.parameters
-    channel, dealt = dialled
+    channel, dealt, architecture = dialled
     with progress.step("0", "base oblivious transfers and keys", channel=channel):
         evaluator = Evaluator.open(channel, tables=parameters.garbling, circuits=parameters.circuits)
-        inference = QueryingInference.open(channel, evaluator, parameters, dealt=dealt)
+        layers = public_layers(architecture, parameters)
+        inference = QueryingInference.open(channel, evaluator, parameters, dealt=dealt, layers=layers)
         querying_name_batch(channel, interrupted)
         owner = querying_receive_account(channel, party.settings.n_queries)
 

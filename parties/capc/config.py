@@ -10,6 +10,7 @@ from pydantic import ConfigDict, model_validator
 
 from mpc.dp.accountant import check_countable
 from mpc.errors import ParameterError
+from mpc.inference.models.bounds import check_weight_norm
 from parties.capc.choices import Asking, Cryptography, Models, Participants, Privacy, Waiting
 
 
@@ -87,6 +88,12 @@ class CapcConfig(Waiting, Cryptography, Models, Privacy, Asking, Participants):
             raise ValueError(
                 f"noise_by: expected a dp_noise_scale of at least {self.noise_parts**0.5 / 2:.3g}, so that every part "
                 f"has a scale of at least 1/2, found {float(self.sigma):g}"
+            )
+        _refused_by("weight_norm", check_weight_norm, self.weight_norm)
+        if self.weight_bits is not None and self.fraction_bits + self.weight_bits >= self.ring_bits:
+            raise ValueError(
+                f"weight_bits: expected at most {self.ring_bits - self.fraction_bits - 1} with {self.fraction_bits} "
+                f"fraction bits and {self.ring_bits} ring bits, found {self.weight_bits}"
             )
         if 2 * self.fraction_bits >= self.ring_bits:
             raise ValueError(

@@ -61,6 +61,10 @@ class Processes:
         settings = QueryingSettings(
             **self._common(name),
             servers=tuple(self._peer(server) for server in self._roles.answering(owner)),
+            architectures=tuple(
+                self._training(list(self._roles.servers).index(server), self._roles.servers[server]).architecture
+                for server in self._roles.answering(owner)
+            ),
             guardian=self._peer(GUARDIAN_NAME),
             pending=self._pending(name, owner),
             first_query=self._config.first_query,
@@ -137,6 +141,7 @@ class Processes:
                 owners=len(self._data.owned),
                 odometer=(self._run.folders.durable(f"owner-{owner}") / ODOMETER).resolve(),
                 training=self._training(index, owner),
+                beyond_bounds=self._config.beyond_bounds,
                 cache=self._run.folders.cache(name).resolve(),
                 training_slot=_training_slot(self._run.folders, index),
             )

@@ -200,7 +200,7 @@ def _network(party: Party[AnsweringSettings]) -> Model:
         # A querying party may leave what the pool holds unused. What it was sent counts nevertheless.
         ahead = (settings.pool + 1) * min(settings.batch_size, settings.n_queries)
         queries = (settings.n_queries + ahead) * len(settings.clients)
-        return Model(fixed_point(model, settings.parameters.ring_bits, settings.parameters.fraction_bits, queries))
+        return Model(fixed_point(model, settings.parameters, queries, settings.beyond_bounds))
 
 
 def _transformed(party: Party[AnsweringSettings], model: Model) -> Model:

@@ -15,6 +15,7 @@ import msgspec
 from pydantic import PlainSerializer, PlainValidator
 
 from mpc.capc.parameters import PublicParameters
+from mpc.inference.models.bounds import Beyond
 from parties.frame.settings import Address, PartySettings, Peer, Strict
 from parties.learning.selection import Strategy
 from parties.learning.training_settings import TrainingSettings
@@ -102,6 +103,7 @@ class QueryingSettings(CapcSettings):
     Attributes:
         servers: the answering parties that it asks.
         guardian: the privacy guardian.
+        architectures: the name of each one's architecture, in the same order.
         pending: its private folder for a batch that it has asked for and has no labels of.
         first_query: it asks about the test images from here on, unless a campaign chooses.
         label_names: the names of the labels, where a query has several.
@@ -109,6 +111,7 @@ class QueryingSettings(CapcSettings):
     """
 
     servers: tuple[Peer, ...]
+    architectures: tuple[str, ...]
     guardian: Peer
     pending: Path
     first_query: int
@@ -126,6 +129,7 @@ class AnsweringSettings(CapcSettings):
         owner, owners: its number as a data owner, of so many.
         odometer: the file of its own account, in its private folder that outlives the run.
         training: of its model.
+        beyond_bounds: whether weights beyond the public bounds are scaled down or refused.
         cache: its private folder for trained models, which outlives the run.
         training_slot: an empty file. Its lock decides which of the parties on one machine may train now.
     """
@@ -137,6 +141,7 @@ class AnsweringSettings(CapcSettings):
     owners: int
     odometer: Path
     training: TrainingSettings
+    beyond_bounds: Beyond
     cache: Path
     training_slot: Path
 

@@ -151,7 +151,7 @@ def _votes(config: CapcConfig, dataset: Dataset, models: Sequence[Model], querie
     counts = np.zeros((len(queries), parameters.classes), np.int64)
     for model in models:
         asked = config.n_queries * len(config.qp_id)
-        network = fixed_point(model, parameters.ring_bits, parameters.fraction_bits, asked)
+        network = fixed_point(model, parameters, asked, config.beyond_bounds)
         counts += parameters.voting_rule.votes(network.run_clear(encoded))
     return counts
 

@@ -30,6 +30,8 @@ from mpc.channels.credentials import Credentials
 from mpc.channels.doors import Listener, connect
 from mpc.channels.hello import NO_SESSION, Admission, Hello, digest_of
 from mpc.channels.tls import TlsChannel
+from mpc.errors import DeadlineError
+from parties.frame.errors import AbsentError
 from parties.frame.settings import Address, PartySettings, Peer
 from parties.frame.turnstile import Lock
 from parties.frame.workers import Workers
@@ -144,9 +146,14 @@ class Connections:
         Args:
             within_s: how long that may take. None stands for the connect deadline.
             beside: the wait ends as well when the peer of this channel leaves.
+
+        Raises `AbsentError` after the deadline.
         """
-        within_s = self._settings.connect_deadline_s if within_s is None else within_s
-        channel = listener.accept(roles, within_s=within_s, beside=beside)
+        try:
+            within_s = self._settings.connect_deadline_s if within_s is None else within_s
+            channel = listener.accept(roles, within_s=within_s, beside=beside)
+        except DeadlineError as error:
+            raise AbsentError(error.args[0], awaits=tuple(sorted(roles)), step=error.step) from error
         self._open.append(channel)
         return channel
 

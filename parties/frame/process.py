@@ -13,7 +13,7 @@ from typing import Generic, TypeVar
 from loguru import logger
 from pydantic import ValidationError
 
-from parties.frame.lifetime import lifetime
+from parties.frame.lifetime import Ended, ignore_signals, lifetime
 from parties.frame.progress import Progress
 from parties.frame.settings import PartySettings
 
@@ -56,14 +56,17 @@ def run_party(
     pid, started = (supervisor.pid, supervisor.started) if supervisor else (None, None)
     # A service waits to be needed. Its supervisor applies the deadline from the begin of the session.
     deadline_s = settings.run_deadline_s if settings.place is None else math.inf
-    with (
-        Progress(settings.name, settings.log, path.parent, echo=True) as progress,
-        lifetime(pid, started, deadline_s),
-    ):
+    with Progress(settings.name, settings.log, path.parent, echo=True) as progress:
         try:
-            role(Party(settings, path.parent, progress))
-            progress.finished()
-        except BaseException as error:  # noqa: BLE001  the status names it, and the process ends
+            with lifetime(pid, started, deadline_s):
+                try:
+                    role(Party(settings, path.parent, progress))
+                    progress.finished()
+                except BaseException as error:  # noqa: BLE001  the status names it, and the process ends
+                    ignore_signals()
+                    progress.failed(error)
+                    return 1
+        except Ended as error:  # a signal came outside of the role
             progress.failed(error)
             return 1
     return 0

@@ -25,7 +25,7 @@ from loguru import logger
 from mpc.channels.frames import Channel
 from mpc.errors import DeadlineError, MpcError
 from parties.frame.charts import Figure
-from parties.frame.errors import PartyError
+from parties.frame.errors import AbsentError, PartyError
 from parties.frame.lifetime import Ended
 from parties.frame.private_files import write_private
 
@@ -162,7 +162,7 @@ class Progress:
         """Report the error that ends the party, as one sentence with its step. Details of a bug go to the log alone."""
         step, peer = self._failed_at or ("", "")
         step, peer = getattr(error, "step", "") or step, getattr(error, "peer", "") or peer
-        if isinstance(error, Ended):
+        if isinstance(error, (Ended, AbsentError)):
             peer = ""  # whatever it was doing with a peer, that peer is not to blame
         if isinstance(error, EXPECTED):
             sentence = str(error)
@@ -170,7 +170,11 @@ class Progress:
             words = f": {error}" if isinstance(error, _NAMES_ONLY) else " (message withheld: it may hold a value)"
             sentence = f"unexpected {type(error).__name__}{words}"
             self._log.error("".join(traceback.format_tb(error.__traceback__)) + sentence)
-        late = {"late": True} if isinstance(error, DeadlineError) else {}  # the peer said nothing at all
+        late: dict[str, Any] = {}
+        if isinstance(error, DeadlineError):
+            late = {"late": True}  # the peer said nothing at all
+        if isinstance(error, AbsentError):
+            late = {"late": True, "awaits": error.awaits}
         self._log.error(f"failed: {sentence}")
         # On a full disk the log or the terminal may still say it, and the exit status does.
         with contextlib.suppress(OSError):

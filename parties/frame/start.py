@@ -11,6 +11,7 @@ that folder. The module needs only the standard library.
 from __future__ import annotations
 
 import runpy
+import signal
 import site
 import sys
 from collections.abc import Sequence
@@ -60,6 +61,8 @@ def _knows_us(finder: Any) -> bool:
 
 
 def _start(module: str, arguments: Sequence[str]) -> None:
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C before the module heeds it is an end and no traceback
     if sys.prefix == sys.base_prefix:  # no virtual environment: packages that the user installed count, as usual
         site.addsitedir(site.getusersitepackages())
     _Own((*_PACKAGES, module.partition(".")[0]))

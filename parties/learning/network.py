@@ -2,22 +2,55 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 from mpc.inference import Network
-from parties.learning.models import Model
+from mpc.inference.models.bounds import Beyond
+from mpc.inference.models.fixed import AnyLayer
+from mpc.inference.models.quantise import quantise
+from parties.learning.models import Model, architecture
 
 _INPUT_RANGE = (0.0, 1.0)  # of a pixel
 
 
-def fixed_point(model: Model, ring_bits: int, fraction_bits: int, queries: int) -> Network:
+class Agreed(Protocol):
+    """What the parties of a run agree on about all models."""
+
+    @property
+    def input_shape(self) -> tuple[int, ...]: ...
+    @property
+    def classes(self) -> int: ...
+    @property
+    def ring_bits(self) -> int: ...
+    @property
+    def fraction_bits(self) -> int: ...
+    @property
+    def weight_norm(self) -> int: ...
+    @property
+    def weight_bits(self) -> int | None: ...
+
+
+def fixed_point(model: Model, agreed: Agreed, queries: int, beyond_bounds: Beyond) -> Network:
     """Convert the model to a network in Z_2^ring_bits, to be asked `queries` times in a session.
 
-    Raises `mpc.errors.RangeError` if a layer could overflow the ring.
+    Raises `mpc.errors.RangeError` if a layer could overflow the ring, or for weights beyond the public bounds that are
+    to be refused.
     """
     return Network.from_layers(
         model.layers,
         input_shape=model.image_shape,
         input_range=_INPUT_RANGE,
-        fraction_bits=fraction_bits,
-        ring_bits=ring_bits,
+        fraction_bits=agreed.fraction_bits,
+        ring_bits=agreed.ring_bits,
         session_queries=queries,
+        weight_norm=agreed.weight_norm,
+        weight_bits=agreed.weight_bits,
+        beyond_bounds=beyond_bounds,
     )
+
+
+def public_layers(name: str, agreed: Agreed) -> tuple[AnyLayer, ...]:
+    """Return the public layers of every model of this architecture, without any weights."""
+    channels, height, width = agreed.input_shape
+    layers = architecture(name, (channels, height, width), agreed.classes)
+    return tuple(quantise(layers, agreed.input_shape, agreed.fraction_bits).layers)

@@ -2,6 +2,7 @@
 
 The child (``python -m parties.learning.training``) imports torch or scikit-learn. It trains on one thread under a fixed
 seed, writes the weights into the party's private cache and ends. A party that serves thus never holds torch in memory.
+The child ends with its party, and a signal that ends it leaves no half-written model.
 The file's name is a digest of records, architecture, seed and every hyper-parameter.
 """
 
@@ -9,6 +10,9 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import math
+import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -19,6 +23,8 @@ from pydantic import BaseModel, ConfigDict
 
 from mpc.extras import missing
 from parties.frame.errors import PartyError
+from parties.frame.lifetime import Ended, lifetime, process_started
+from parties.frame.settings import Supervisor
 from parties.frame.start import python_command
 from parties.learning.models import SKLEARN, Model
 from parties.learning.records import DataError, Records
@@ -32,13 +38,14 @@ class TrainingError(PartyError):
 
 
 class TrainingJob(BaseModel):
-    """The child's task, with the paths of the records and of the model."""
+    """The child's task, with the paths of the records and of the model. The child exits when `supervisor` is gone."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     settings: TrainingSettings
     records: Path
     model: Path
+    supervisor: Supervisor
 
 
 def model_path(settings: TrainingSettings, records: Records, cache: Path) -> Path:
@@ -59,7 +66,8 @@ def trained_model(settings: TrainingSettings, records: Path, cache: Path, slot: 
             return Model.read(path, settings.image_shape, settings.layers), True
         except DataError:
             path.unlink()  # a damaged cache is no reason to fail: train again
-    job = TrainingJob(settings=settings, records=records, model=path)
+    supervisor = Supervisor(pid=os.getpid(), started=process_started(os.getpid()))
+    job = TrainingJob(settings=settings, records=records, model=path, supervisor=supervisor)
     with _turn(slot):
         child = subprocess.run(
             python_command("parties.learning.training"),
@@ -68,9 +76,16 @@ def trained_model(settings: TrainingSettings, records: Path, cache: Path, slot: 
             check=False,
         )
     if child.returncode != 0:
-        words = child.stderr.decode(errors="replace").strip().splitlines()
-        raise TrainingError(f"training the model failed: {words[-1] if words else 'no message'}")
+        raise TrainingError(f"training the model failed: {_ending(child)}")
     return Model.read(path, settings.image_shape, settings.layers), False
+
+
+def _ending(child: subprocess.CompletedProcess[bytes]) -> str:
+    """Say how the child ended, by its own last words where it has chosen its end."""
+    if child.returncode < 0:
+        return f"its process was ended by {signal.Signals(-child.returncode).name}"
+    words = child.stderr.decode(errors="replace").strip().splitlines()
+    return words[-1] if words else f"its process ended with status {child.returncode} and no message"
 
 
 @contextmanager
@@ -103,14 +118,17 @@ def train(settings: TrainingSettings, records: Records) -> Model:
     return fit(settings, records)
 
 
-def main() -> None:
-    """Run the child. A `TrainingJob` comes on standard input."""
+def main() -> int:
+    """Run the child and return its exit status. A `TrainingJob` comes on standard input."""
     job = TrainingJob.model_validate_json(sys.stdin.read())
     try:
-        train(job.settings, Records.read(job.records)).write(job.model)
-    except TrainingError as error:
-        sys.exit(str(error))
+        with lifetime(job.supervisor.pid, job.supervisor.started, math.inf):
+            train(job.settings, Records.read(job.records)).write(job.model)
+    except (Ended, TrainingError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

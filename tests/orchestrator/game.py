@@ -20,7 +20,18 @@ from parties.frame.plan import Command, Plan, Process, Run, Summary, Tolerance
 from parties.frame.settings import Address, PartySettings
 
 Manner = Literal[
-    "fair", "raise", "silent_exit", "lie", "hang", "stubborn", "complain", "garble", "print_and_die", "mute", "late"
+    "fair",
+    "raise",
+    "silent_exit",
+    "lie",
+    "hang",
+    "stubborn",
+    "complain",
+    "garble",
+    "print_and_die",
+    "mute",
+    "late",
+    "alone",
 ]
 KeepersManner = Literal["fair", "leaves", "upset", "stubborn", "deaf"]
 JudgesManner = Literal["fair", "complain", "hang", "stubborn"]

@@ -54,11 +54,12 @@ def misbehave(settings: PlayerSettings) -> None:
         case "print_and_die":
             print("out of breath", flush=True)
             os.kill(os.getpid(), signal.SIGKILL)
-        case "late":  # it gives up on the one that it waits for
+        case "late" | "alone":  # it gives up on the one that it waits for, or on any that might come
             detail = "no message within 3 s"
-            peer = f"player-{int(settings.name.split('-')[1]) + 1}"
-            tell(settings, "failed", step="throw", peer=peer, detail=detail, late=True)
-            leave(settings, error=detail, step="throw", peer=peer, late=True)
+            other = f"player-{int(settings.name.split('-')[1]) + 1}"
+            whom = {"peer": other} if settings.manner == "late" else {"awaits": [other, "player-0"]}
+            tell(settings, "failed", step="throw", detail=detail, late=True, **whom)
+            leave(settings, error=detail, step="throw", late=True, **whom)
             sys.exit(1)
         case "hang" | "stubborn":
             if settings.manner == "stubborn":

@@ -109,8 +109,9 @@ def test_a_silent_party_without_a_step_is_to_blame(
     game.assert_nothing_left(result=False)
 
 
-def test_who_gives_up_waiting_is_not_to_blame(play: Callable[..., Game], launcher: str) -> None:
-    game = play("--launcher", launcher, "--manner", "late", "--throw_s", "1")
+@pytest.mark.parametrize("manner", ["late", "alone"])
+def test_who_gives_up_waiting_is_not_to_blame(play: Callable[..., Game], launcher: str, manner: str) -> None:
+    game = play("--launcher", launcher, "--manner", manner, "--throw_s", "1")
     assert game.wait() == 1
     words = "player-2 failed in step catch: player-1 waited for it in vain (no message within 3 s)"
     assert game.sentence.startswith(words), game.sentence

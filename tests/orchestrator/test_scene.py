@@ -167,12 +167,27 @@ def test_who_gave_up_waiting_names_the_one_at_the_end_of_the_chain() -> None:
     keeper = state("keeper", begins(1, peer="trainer"), begins(1, peer="asker"))
     trainer = state("trainer", begins(1))
     everybody = [asker, keeper, trainer, state("other", begins(0))]
-    assert waited_for("asker", "keeper", everybody, ()) == Stuck(trainer, waiters=("asker",))
-    assert waited_for("asker", "keeper", [asker, keeper], ()) == Stuck(keeper, waiters=("asker",))
-    halted = waited_for("asker", "keeper", everybody, {"keeper"})
+    assert waited_for("asker", {"keeper"}, everybody, ()) == Stuck(trainer, waiters=("asker",))
+    assert waited_for("asker", {"keeper"}, [asker, keeper], ()) == Stuck(keeper, waiters=("asker",))
+    halted = waited_for("asker", {"keeper"}, everybody, {"keeper"})
     assert halted == Stuck(keeper, is_stopped=True, waiters=("asker",))
-    assert waited_for("asker", "keeper", everybody, {"other"}) == Stuck(trainer, waiters=("asker",))
-    assert waited_for("asker", "stranger", everybody, ()) is None
+    assert waited_for("asker", {"keeper"}, everybody, {"other"}) == Stuck(trainer, waiters=("asker",))
+    assert waited_for("asker", {"stranger"}, everybody, ()) is None
+
+
+def test_who_gave_up_waiting_for_several_names_the_one_that_keeps_them() -> None:
+    asker = state("asker", begins(1, awaits=("keeper", "trainer", "gone")))
+    keeper, trainer = state("keeper", begins(1, peer="trainer")), state("trainer", begins(2))
+    everybody = [asker, keeper, trainer, state("other", begins(0))]
+    absent = {"keeper", "trainer", "gone"}
+    assert waited_for("asker", absent, everybody, ()) == Stuck(trainer, waiters=("asker",))
+    halted = waited_for("asker", absent, everybody, {"keeper"})
+    assert halted == Stuck(keeper, is_stopped=True, waiters=("asker",))
+    each_other = [asker, keeper, state("trainer", begins(0, peer="keeper"))]
+    found = waited_for("asker", absent, each_other, ())
+    assert found is not None
+    assert (found.party.name, found.circle) == ("trainer", ())
+    assert waited_for("asker", set(), everybody, ()) is None
 
 
 def test_where_two_wait_for_each_other_the_silent_one_is_named_and_the_other_too() -> None:

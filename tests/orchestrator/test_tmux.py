@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.launchers import tmux
+from parties.frame.lifetime import process_started
 from tests.orchestrator.conftest import PATIENCE_S, ROOT, Game, free_ports, wait_for
 
 pytestmark = pytest.mark.skipif(tmux.unavailable() is not None, reason="no usable tmux")
@@ -102,7 +103,23 @@ def test_somebody_closes_a_pane_or_the_server(play: Callable[..., Game], how: st
     target = ["-t", ":2.1"] if how == "kill-pane" else []
     subprocess.run(["tmux", "-L", game.run, how, *target], check=True)
     assert game.wait() == 1
-    assert re.match(r"player-[12] failed in step (throw|catch): it (disappeared|was ended by)", game.sentence)
+    if how == "kill-server":
+        assert game.sentence == "the run's tmux server has ended.\n"
+    else:
+        assert re.match(r"player-[12] failed in step (throw|catch): it (disappeared|was ended by)", game.sentence)
+    game.assert_nothing_left(result=False)
+
+
+def test_a_server_that_is_stopped_ends_the_run_and_is_ended(play: Callable[..., Game]) -> None:
+    game = dreaming(play)
+    shown = subprocess.run(
+        ["tmux", "-L", game.run, "display-message", "-p", "#{pid}"], capture_output=True, text=True, check=True
+    )
+    server = int(shown.stdout)
+    os.kill(server, signal.SIGSTOP)
+    assert game.wait() == 1
+    assert re.match(r"tmux did not answer within 20 s", game.sentence), game.sentence
+    wait_for(lambda: process_started(server) is None, "the end of the server")
     game.assert_nothing_left(result=False)
 
 

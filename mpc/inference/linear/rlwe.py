@@ -8,8 +8,8 @@ and 125.8.
 
 A reply is flooded. All replies of a session together depend on more of the weights than the values W r - s by a
 statistical distance of at most 2^-40. The flooding needs two public bounds. One is the number of results. The other is,
-for each layer, a power of two above the Euclidean norm of its weights. The exponents are part of the architecture. With
-the number of fraction bits, they are all that the querying party learns of a layer's weights.
+for each layer, a power of two above the Euclidean norm of its weights. The exponents are part of the architecture. They
+follow from shapes and from what the parties agree on, never from the weights. Larger weights are refused.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ import functools
 from mpc._core import RlweParameters
 
 DEGREES = (4096, 8192)
-LARGEST_NORM_BITS = 29
 STATISTICAL_BITS = 40  # of a whole session
 
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 import numpy as np
 
 from mpc.errors import ParameterError
+from mpc.inference.models.bounds import up_to
 from mpc.inference.models.floats import FloatLayer, Floats, run
 from mpc.inference.models.floats.layer import first_line, rounding
 
@@ -65,7 +66,7 @@ class ConvertedLayers(list[FloatLayer]):
                 index = np.unravel_index(int((difference - allowed[batch]).argmax()), difference.shape)
                 raise ParameterError(
                     f"expected the converted layers to compute what {self.source} computes, found logits that differ "
-                    f"by {difference[index]:.3g} where rounding explains {allowed[batch][index]:.3g}"
+                    f"by up to {up_to(difference[index])} where rounding explains {up_to(allowed[batch][index])}"
                 )
         return worst
 

@@ -19,6 +19,7 @@ class Pending:
     Scale and shift are one number for all channels, or a number a channel.
 
     Attributes:
+        normalised: whether there is a number a channel. It follows from the layers' kinds, never from the numbers.
         windows: behind it, the means of rows ``(oh, h)`` and of columns ``(ow, w)`` of adaptive pooling over unequal
             windows.
         name: of the layer that left this.
@@ -26,6 +27,7 @@ class Pending:
 
     scale: Floats
     shift: Floats
+    normalised: bool = False
     windows: tuple[Floats, Floats] | None = None
     name: str = ""
 
@@ -36,8 +38,8 @@ class Pending:
 
     @property
     def affine(self) -> bool:
-        """Whether it is more than a positive factor for all, and so does not commute with non-linearities and zeros."""
-        return len(self.scale) > 1 or self.scale[0] <= 0 or bool(self.shift.any())
+        """Whether it may be more than a positive factor for all, and so not commute with non-linearities and zeros."""
+        return self.normalised
 
     def over(self, channels: int) -> tuple[Floats, Floats]:
         """Return scale and shift for each of so many channels, or for each value of a flattened image.
@@ -53,7 +55,7 @@ class Pending:
     def then(self, factor: Floats, shift: Floats, name: str) -> Pending:
         """Return this with factor x + shift behind it."""
         scale, before = self.over(len(factor))
-        return replace(self, scale=scale * factor, shift=before * factor + shift, name=name)
+        return replace(self, scale=scale * factor, shift=before * factor + shift, normalised=True, name=name)
 
     def then_times(self, share: float) -> Pending:
         """Return this with a positive factor for all."""

@@ -29,6 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpc.errors import ParameterError, RangeError
+from mpc.inference.models.bounds import up_to
 from mpc.inference.models.fixed import (
     AnyLayer,
     Convolve,
@@ -265,6 +266,7 @@ def _scaled(reals: Floats, scale_bits: int, largest_bits: int, name: str) -> NDA
     limit = 2.0**largest_bits
     if np.abs(scaled).max(initial=0) >= limit:
         raise RangeError(
-            f"expected weights below {limit * 2.0**-scale_bits:g} in {name}, found {np.abs(reals).max():g}"
+            f"expected weights below {up_to(limit * 2.0**-scale_bits)} in {name}, found some up to "
+            f"{up_to(float(np.abs(reals).max()))}"
         )
     return scaled.astype(np.int64)

@@ -50,16 +50,15 @@ def check_ranges(topology: Topology, weights: Sequence[FixedWeights]) -> list[La
     """Return the intervals, if all fit the ring.
 
     Raises:
-        RangeError: a layer could reach 2^(ring_bits - 1). The sentence has its name, the bound, and a ring that would
-            do.
+        RangeError: a layer could reach 2^(ring_bits - 1). The sentence has its name, bit lengths, and a ring that
+            would do. It has no magnitude, which would be an extreme of the weights.
     """
     ranges = worst_case(topology, weights)
     needed = max(r.ring_bits for r in ranges)
     for found in ranges:
         if found.ring_bits > topology.ring_bits:
-            magnitude = max(abs(found.low), abs(found.high))
             raise RangeError(
-                f"{found.name} can reach {magnitude} (2^{magnitude.bit_length() - 1} or more), and the ring of "
+                f"{found.name} can reach 2^{found.ring_bits - 2} or more, and the ring of "
                 f"{topology.ring_bits} bits holds magnitudes below 2^{topology.ring_bits - 1}; "
                 + _advice(needed, topology.fraction_bits)
             )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 import numpy as np
@@ -24,6 +24,7 @@ from mpc.inference import (
     QueryingInference,
     ReLU,
 )
+from mpc.inference.models.bounds import WEIGHT_NORM
 
 Left = TypeVar("Left")
 Right = TypeVar("Right")
@@ -62,6 +63,8 @@ class Agreement:
     classes: int
     ring_bits: int
     fraction_bits: int
+    weight_norm: int = WEIGHT_NORM
+    weight_bits: int | None = None
 
     @classmethod
     def of(cls, network: Network) -> Agreement:
@@ -83,8 +86,9 @@ class Session:
         deadline_s: float = 60.0,
         prepared: NetworkWeights | None = None,
         circuits: Circuits = "ahead",
+        weight_norm: int = WEIGHT_NORM,
     ) -> Session:
-        agreement = Agreement.of(network)
+        agreement = replace(Agreement.of(network), weight_norm=weight_norm)
         mine, theirs = memory_pair("client", "server", deadline_s)
         evaluator, garbler = run_both_sides(
             lambda: Evaluator.open(mine, circuits=circuits), lambda: Garbler.open(theirs, circuits=circuits)

@@ -12,14 +12,14 @@ from mpc.errors import ParameterError, RangeError
 from mpc.inference import Architecture, AvgPool2d, Conv2d, Flatten, Linear, Network, ReLU
 from mpc.inference.models.fixed import Convolve, Dense, FixedWeights, FlattenShape, Rectify, Rescale, SumPool
 from mpc.inference.models.ranges import worst_case
-from tests.mpc.inference.examples import cryptonets_relu, everything, float_logits, mlp
+from tests.mpc.inference.examples import cryptonets_relu, everything, float_logits, mlp, uniform
 
 
 def single(weight: int, ring_bits: int, *, low: int = 0, high: int = 1, bias: int = 0) -> Network:
     """One weight, one input, one logit: y = weight * x + bias, exactly, with one fraction bit."""
     architecture = Architecture(
         input_shape=(1,), input_range=(low, high), layers=(Dense(1),), fraction_bits=1, ring_bits=ring_bits
-    )
+    ).bounded(weight_norm=32, weight_bits=1)
     fixed = FixedWeights(np.array([[[[weight]]]], dtype=np.int64), np.array([bias], dtype=np.int64))
     return Network.from_weights(architecture, [fixed])
 
@@ -32,17 +32,31 @@ def test_bound_of_the_ring_is_met_and_not_passed(sign: int) -> None:
     at_most = 2**15 - 1
     network = single(sign * 31, 16, high=1057)  # 31 * 1057 = 2^15 - 1
     assert (network.run_clear(np.array([[1057]])) == sign * at_most).all()
-    with pytest.raises(RangeError, match=r"layer 0 \(dense\) can reach 32768 .*below 2\^15; .*at least 17"):
+    with pytest.raises(RangeError, match=r"layer 0 \(dense\) can reach 2\^15 or more.*below 2\^15; .*at least 17"):
         single(sign * 31, 16, high=1057, bias=sign)
     assert single(sign * 31, 17, high=1057, bias=sign).ranges[-1].ring_bits == 17
 
 
-def test_the_narrowest_ring_is_found() -> None:
-    layers, shape = mlp(np.random.default_rng(0))
-    network = Network.from_layers(layers, shape, ring_bits=None)
-    assert network.architecture.ring_bits == max(r.ring_bits for r in network.ranges) < 41
+def test_a_ring_that_is_left_open_follows_from_public_bounds_and_holds_the_worst_case() -> None:
+    found = []
+    for seed, size in ((0, 1.0), (1, 3.0)):
+        layers, shape = mlp(np.random.default_rng(seed))
+        sized = [Linear(one.weight * size, one.bias) if isinstance(one, Linear) else one for one in layers]
+        found.append(Network.from_layers(sized, shape, ring_bits=None))
+        assert max(r.ring_bits for r in found[-1].ranges) <= found[-1].architecture.ring_bits
+    assert found[0].architecture == found[1].architecture
+    assert found[0].architecture.ring_bits < 41
+    # At the bounds: 64 inputs of 1 and one row with all of the norm, then a row that has it all.
+    extreme = [
+        Linear(np.concatenate([np.full((1, 64), 4 * 2**2.5 / 8), np.zeros((31, 64))]), np.zeros(32)),
+        ReLU(),
+        Linear(np.concatenate([np.eye(1, 32) * 12.6, np.zeros((9, 32))]), np.zeros(10)),
+    ]
+    assert max(r.ring_bits for r in Network.from_layers(extreme, (64,), ring_bits=None).ranges) > 35
+    needed = max(r.ring_bits for r in found[1].ranges)
+    Network.from_layers(sized, shape, ring_bits=needed)
     with pytest.raises(RangeError):
-        Network.from_layers(layers, shape, ring_bits=network.architecture.ring_bits - 1)
+        Network.from_layers(sized, shape, ring_bits=needed - 1)
 
 
 def test_overflow_in_a_hidden_layer_is_named_with_numbers() -> None:
@@ -51,21 +65,23 @@ def test_overflow_in_a_hidden_layer_is_named_with_numbers() -> None:
     assert isinstance(first, Linear)
     layers[0] = Linear(np.asarray(first.weight) * 5000, first.bias)
     with pytest.raises(
-        RangeError, match=r"layer 0 \(dense\) can reach \d+ .* ring of 30 bits .* ring_bits of at least"
+        RangeError, match=r"layer 0 \(dense\) can reach 2\^\d+ or more.* ring of 30 bits .* ring_bits of at least"
     ):
-        Network.from_layers(layers, shape, fraction_bits=12, ring_bits=30)
+        Network.from_layers(layers, shape, fraction_bits=12, ring_bits=30, weight_norm=1 << 14)
 
 
 def test_advice_names_fraction_bits_when_no_ring_is_wide_enough() -> None:
     with pytest.raises(RangeError, match=r"45 are possible: expected about 1[0-9] fraction bits"):
-        Network.from_layers([Linear(np.full((1, 64), 60.0), np.zeros(1))], (64,), fraction_bits=18, ring_bits=41)
+        Network.from_layers(
+            [Linear(np.full((1, 64), 60.0), np.zeros(1))], (64,), fraction_bits=18, ring_bits=41, weight_norm=512
+        )
 
 
 def test_sums_beyond_64_bits_are_still_exact() -> None:
     huge = Linear(np.full((1, 4096), 2.0**13), np.zeros(1))
     with pytest.raises(RangeError) as refusal:
-        Network.from_layers([huge], (4096,), input_range=(-(2.0**22), 2.0**22), fraction_bits=18, ring_bits=45)
-    assert f"can reach {4096 * 2**31 * 2**40} " in str(refusal.value)
+        Network.from_layers([huge], (4096,), (-(2.0**22), 2.0**22), 18, 45, weight_norm=1 << 16, weight_bits=8)
+    assert "can reach 2^70 or more" in str(refusal.value)  # 4096 * 2^18 * 2^40
 
 
 @settings(max_examples=25, deadline=None)
@@ -95,7 +111,7 @@ def test_no_value_ever_leaves_its_interval(seed: int) -> None:
 
 def test_padding_widens_an_interval_that_excludes_zero() -> None:
     layers = [Conv2d(np.ones((1, 1, 3, 3)), np.zeros(1), padding=1), Flatten()]
-    network = Network.from_layers(layers, (1, 3, 3), (1.0, 2.0), 4, 30)
+    network = Network.from_layers(layers, (1, 3, 3), (1.0, 2.0), 4, 30, weight_bits=4)
     assert (network.ranges[1].low, network.ranges[1].high) == (4 * 2**8, 18 * 2**8)
 
 
@@ -120,7 +136,7 @@ def test_fixed_point_stays_close_to_float(build) -> None:
 
 def test_truncation_rounds_to_nearest() -> None:
     layers = [Linear([[1.0]], [0.0]), ReLU(), Linear([[1.0]], [0.0])]
-    network = Network.from_layers(layers, (1,), fraction_bits=4)
+    network = Network.from_layers(layers, (1,), fraction_bits=4, weight_bits=4)
     halves = msgspec.structs.replace(network.architecture, input_range=(0, 100))
     weights = [FixedWeights(np.full((1, 1, 1, 1), 8), network.weights[0].bias), network.weights[1]]
     rounded = Network.from_weights(halves, weights).run_clear(np.array([[0], [1], [2], [3], [5]]))
@@ -279,7 +295,11 @@ def test_unknown_fields_and_layers_are_refused() -> None:
 # --- the ciphertexts' modulus ----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("build", "degrees"), [(mlp, (4096, 8192)), (cryptonets_relu, (8192, 8192))])
+def linear(rng: np.random.Generator) -> tuple[list[object], tuple[int, ...]]:
+    return [Linear(uniform(rng, 10, 64), uniform(rng, 10))], (64,)
+
+
+@pytest.mark.parametrize(("build", "degrees"), [(linear, (4096, 8192)), (cryptonets_relu, (8192, 8192))])
 def test_leakage_chooses_degree_and_modulus(build, degrees: tuple[int, int]) -> None:
     layers, shape = build(np.random.default_rng(0))
     few = Network.from_layers(layers, shape, session_queries=8)
@@ -291,18 +311,31 @@ def test_leakage_chooses_degree_and_modulus(build, degrees: tuple[int, int]) -> 
         assert worst_case(network.architecture, network.weights) == list(network.ranges)
 
 
-def test_the_norm_of_weights_is_all_that_the_architecture_says_of_them() -> None:
+def test_the_architecture_is_the_same_for_all_weights_of_these_shapes() -> None:
     layers, shape = mlp(np.random.default_rng(0))
     network = Network.from_layers(layers, shape)
-    norms = [float(np.linalg.norm(fixed.weights.astype(float))) for fixed in network.weights]
-    for bits, norm in zip(network.architecture.norm_bits, norms, strict=True):
-        assert norm <= 2**bits < 2 * norm
-    smaller = [FixedWeights(fixed.weights * 9 // 10, fixed.bias) for fixed in network.weights]
-    assert Network.from_weights(network.architecture, smaller).architecture == network.architecture
+    for factor in (0.0, 1e-2, 0.9, 100.0):
+        sized = [Linear(one.weight * factor, one.bias * 2) if isinstance(one, Linear) else one for one in layers]
+        assert Network.from_layers(sized, shape).architecture == network.architecture
     zero = [FixedWeights(fixed.weights * 0, fixed.bias) for fixed in network.weights]
-    assert Network.from_weights(network.architecture, zero).architecture.norm_bits == (0, 0)
+    assert Network.from_weights(network.architecture, zero).architecture == network.architecture
 
 
-def test_weights_that_no_modulus_can_hide_are_refused() -> None:
-    with pytest.raises(ParameterError, match=r"norm up to 2\^29, found 2\^30"):
-        Network.from_layers([Linear([[2.0**18]], [0.0])], (1,), (0.0, 0.001), 12, 45)
+def test_weights_are_held_to_the_public_bound_exactly() -> None:
+    architecture = Architecture(
+        input_shape=(2,), input_range=(0, 1), layers=(Dense(1),), fraction_bits=1, ring_bits=45
+    ).bounded(weight_norm=1 << 16, weight_bits=13)
+    (bits,) = architecture.norm_bits
+    assert bits == 29
+    for left, right, good in (
+        (1 << 29, 0, True),
+        ((1 << 29) - 1, (1 << 15) - 1, True),
+        ((1 << 29) - 1, 1 << 15, False),
+    ):
+        fixed = FixedWeights(np.array([left, right]).reshape(1, 2, 1, 1), np.zeros(1, np.int64))
+        assert (left**2 + right**2 <= 4**bits) == good
+        if good:
+            Network.from_weights(architecture, [fixed])
+        else:
+            with pytest.raises(RangeError, match=r"norm up to 2\^29 in layer 0 \(dense\).* needs 30 bits"):
+                Network.from_weights(architecture, [fixed])

@@ -115,9 +115,9 @@ def expected_labels(run: Running, randomness: CapcRandomness | None = None) -> l
             networks.append(
                 fixed_point(
                     Model.read(path, training.image_shape, training.layers),
-                    parameters.ring_bits,
-                    parameters.fraction_bits,
+                    parameters,
                     1,
+                    settings.beyond_bounds,
                 )
             )
     assert parameters is not None

@@ -80,7 +80,7 @@ def test_secret_logits_of_200_images_agree_with_torch() -> None:
     parameters = PublicParameters(
         parties=1, classes=10, input_shape=(1, 28, 28), ring_bits=41, fraction_bits=FRACTION_BITS, sigma="0"
     )
-    network = fixed_point(model, parameters.ring_bits, parameters.fraction_bits, 200)
+    network = fixed_point(model, parameters, 200, "scale")
     images = pool.queries(0, 200).images
 
     querying, answering = memory_pair("client", "server-0")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 from pathlib import Path
 
@@ -106,3 +107,20 @@ def test_a_model_that_does_not_fit_the_ring_fails_before_anybody_is_asked(tmp_pa
         events = run.folders.events("server-0").read_text()
     assert "layer" in status["error"]
     assert "listening" not in events
+
+
+def test_weights_beyond_public_bounds_are_refused_at_their_owner_or_scaled_down(tmp_path: Path) -> None:
+    with running(
+        tmp_path, "refused", n_parties=1, models="logistic-regression", weight_norm=1, beyond_bounds="refuse"
+    ) as run:
+        assert run.processes["server-0"].wait(120) == 1
+        status = json.loads(run.folders.status("server-0").read_text())
+        events = run.folders.events("server-0").read_text()
+    assert re.search(
+        r"norm up to 2\^\d+ in layer \d \(Linear\), the public bound, found a norm that needs", status["error"]
+    )
+    assert not re.search(r"\d\.\d|\d{3}", status["error"])
+    assert "listening" not in events
+    with running(tmp_path, "scaled", n_parties=1, models="logistic-regression", weight_norm=1, dp_noise_scale=0) as run:
+        result = run.finish()
+        assert [query["predicted"] for query in result["queries"]] == expected_labels(run)

@@ -12,6 +12,7 @@ from mpc.channels.frames import Channel
 from mpc.errors import DeadlineError, ProtocolError, RefusedError, TransportError
 from orchestrator import certificates
 from parties.frame.connections import Connections
+from parties.frame.errors import AbsentError
 from parties.frame.plan import RunFolders
 from parties.frame.settings import Address, PartySettings, Peer
 from tests.mpc.channels.meeting import outcomes
@@ -129,10 +130,18 @@ def test_who_is_not_expected_is_not_let_in_and_both_sides_say_so(folders: RunFol
         waited, error = outcomes(
             lambda: server.accept(listener, {"client": QUERYING}, 2.0), lambda: intruder.dial(where, ANSWERING)
         )
-    assert isinstance(waited, DeadlineError)
+    assert isinstance(waited, AbsentError)
     assert "dropped meanwhile: privacy-guardian: this party is not expected now (1x)" in str(waited)
     assert isinstance(error, RefusedError)
     assert "the peer refused this party: it expects another name in this party's certificate" in str(error)
+
+
+def test_those_who_do_not_come_are_named(folders: RunFolders) -> None:
+    with party(folders, "server-0", ANSWERING) as server:
+        listener = server.listen(Address(host="127.0.0.1", port=0))
+        with pytest.raises(AbsentError, match=r"no connection from a, b within 0\.1 s") as caught:
+            server.accept(listener, {"b": QUERYING, "a": GUARDIAN}, within_s=0.1)
+    assert caught.value.awaits == ("a", "b")
 
 
 def test_a_peer_may_keep_silent_for_as_long_as_others_may_take_to_appear(folders: RunFolders) -> None:

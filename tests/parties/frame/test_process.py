@@ -91,7 +91,43 @@ def test_a_party_that_is_told_to_end_ends_with_a_status(tmp_path: Path, number: 
     begun(settings)
     party.send_signal(number)
     assert party.wait(60) == 1
-    assert status(settings)["error"] == "told to end"
+    assert status(settings)["error"] == f"told to end by {number.name}"
+
+
+def test_a_party_that_python_does_not_tell_is_killed_after_a_while(tmp_path: Path) -> None:
+    settings = settings_file(tmp_path)
+    body = """
+    import parties.frame.lifetime
+    parties.frame.lifetime._GRACE_S = 0.3
+    class Slow:
+        def __del__(self):
+            party.progress.note("finalising")
+            time.sleep(300)  # an exception in here is dropped
+    Slow()
+    party.progress.note("goes on")
+    time.sleep(300)
+    """
+    party = start(body, settings)
+    events = settings.parent / "events.jsonl"
+    wait_for(lambda: events.exists() and "finalising" in events.read_text())
+    party.send_signal(signal.SIGTERM)
+    _, shown = party.communicate(timeout=60)
+    assert party.returncode == 1
+    assert "goes on" in events.read_text()
+    assert shown.decode().splitlines()[-1] == "told to end by SIGTERM, and it had not ended 0.3 s later"
+
+
+def test_a_signal_after_the_work_is_a_status_and_no_traceback(tmp_path: Path) -> None:
+    settings = settings_file(tmp_path)
+    body = """
+    import os, signal, threading
+    threading.Event.set = lambda event: os.kill(os.getpid(), signal.SIGTERM)  # as the party leaves its lifetime
+    """
+    party = start(body, settings)
+    _, shown = party.communicate(timeout=60)
+    assert party.returncode == 1
+    assert status(settings)["error"] == "told to end by SIGTERM"
+    assert b"Traceback" not in shown
 
 
 SERVE = """
@@ -127,6 +163,16 @@ def test_a_service_that_is_told_twice_still_sweeps_up(tmp_path: Path) -> None:
     serving(settings)
     party.send_signal(signal.SIGTERM)
     time.sleep(0.3)
+    party.send_signal(signal.SIGTERM)
+    assert party.wait(60) == 0
+    assert "swept up" in (settings.parent / "events.jsonl").read_text()
+
+
+def test_a_service_may_sweep_up_for_longer_than_other_parties_may_take_to_end(tmp_path: Path) -> None:
+    settings = settings_file(tmp_path)
+    body = SERVE.replace('party.progress.note("swept', 'time.sleep(2.5); party.progress.note("swept')
+    party = start(f"\n    import parties.frame.lifetime\n    parties.frame.lifetime._GRACE_S = 0.3\n{body}", settings)
+    serving(settings)
     party.send_signal(signal.SIGTERM)
     assert party.wait(60) == 0
     assert "swept up" in (settings.parent / "events.jsonl").read_text()

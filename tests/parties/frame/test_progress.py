@@ -14,7 +14,7 @@ import pytest
 
 from mpc.channels.memory import memory_pair
 from mpc.errors import DeadlineError, ProtocolError, TransportError
-from parties.frame.errors import PartyError
+from parties.frame.errors import AbsentError, PartyError
 from parties.frame.lifetime import Ended
 from parties.frame.progress import Progress
 
@@ -115,6 +115,9 @@ def test_a_peer_that_said_nothing_in_time_is_told_from_one_that_said_the_wrong_t
     assert status(tmp_path)["late"] is True
     fail_in_step(progress, TransportError("the peer closed the connection", peer="client", step="2"))
     assert "late" not in status(tmp_path)
+    fail_in_step(progress, AbsentError("no connection from a, b within 3 s", awaits=("a", "b"), step="accept"))
+    found = status(tmp_path)
+    assert (found["late"], found["awaits"], found["peer"]) == (True, ["a", "b"], None)
 
 
 def test_a_full_disk_is_one_sentence(progress: Progress, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -48,6 +49,22 @@ def test_the_users_variables_do_not_reach_a_program(tmp_path: Path) -> None:
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     assert done.stdout.startswith("1 0 [")
     assert done.stdout.endswith("'a;', '#{b}']\n")
+
+
+def test_ctrl_c_before_a_program_heeds_it_is_no_traceback(tmp_path: Path) -> None:
+    start = tmp_path / "parties" / "frame" / "start.py"
+    start.parent.mkdir(parents=True)
+    start.write_bytes((HOME / "parties" / "frame" / "start.py").read_bytes())
+    (tmp_path / "slow.py").write_text("import time; print('begun', flush=True); time.sleep(60)\n")
+    heed = "import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL); os.execv(sys.argv[1], sys.argv[1:])"
+    hearing = [sys.executable, "-c", heed]  # Ctrl-C may be ignored where tests run
+    command = [*hearing, sys.executable, "-I", str(start), "slow"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as program:
+        assert program.stdout is not None
+        assert program.stdout.readline() == b"begun\n"
+        program.send_signal(signal.SIGINT)
+        _, said = program.communicate(timeout=60)
+    assert (program.returncode, said) == (-signal.SIGINT, b"")
 
 
 def test_a_deleted_part_of_the_project_is_not_taken_from_an_installation(tmp_path: Path) -> None:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from parties.frame.errors import ConfigError
+from parties.frame.lifetime import process_started
+from parties.learning import training
 from parties.learning.datasets import load_dataset
 from parties.learning.models import SKLEARN, TORCH, Model, architecture
 from parties.learning.records import DataError, Records
@@ -139,6 +144,62 @@ def test_a_training_that_fails_is_one_sentence(records: Records, tmp_path: Path)
     with pytest.raises(TrainingError, match=r"training the model failed: \S+"):
         trained_model(settings(), own, tmp_path, tmp_path / "slot")
     assert not list(tmp_path.glob("model-*"))
+
+
+@pytest.mark.parametrize(
+    ("program", "words"),
+    [
+        ("import os, signal; os.kill(os.getpid(), signal.SIGKILL)", "its process was ended by SIGKILL"),
+        ("import sys; sys.exit(3)", "its process ended with status 3 and no message"),
+    ],
+)
+def test_a_training_that_is_cut_off_says_how(
+    records: Records, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, program: str, words: str
+) -> None:
+    monkeypatch.setattr(training, "python_command", lambda _: (sys.executable, "-c", program))
+    records.write(tmp_path / "records.npz")
+    with pytest.raises(TrainingError, match=f"training the model failed: {words}"):
+        trained_model(settings(), tmp_path / "records.npz", tmp_path, tmp_path / "slot")
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="finds the child in /proc")
+@pytest.mark.parametrize("hit", ["child", "party"])
+def test_a_child_that_is_told_to_end_and_one_whose_party_dies_leave_nothing(
+    records: Records, tmp_path: Path, hit: str
+) -> None:
+    own, cache = tmp_path / "records.npz", tmp_path / "cache"
+    records.write(own)
+    cache.mkdir()
+    script = f"""
+from pathlib import Path
+from parties.learning.training import TrainingError, trained_model
+from parties.learning.training_settings import TrainingSettings
+settings = TrainingSettings.model_validate_json({settings(epochs=100_000).model_dump_json()!r})
+try:
+    trained_model(settings, Path({str(own)!r}), Path({str(cache)!r}), Path({str(tmp_path / "slot")!r}))
+except TrainingError as error:
+    print(error)
+"""
+    with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) as party:
+        children = Path(f"/proc/{party.pid}/task/{party.pid}/children")
+        expires = time.monotonic() + 120
+        while not (found := children.read_text().split()) or not heeds(int(found[0])):
+            assert time.monotonic() < expires
+            time.sleep(0.05)
+        child = int(found[0])
+        os.kill(child if hit == "child" else party.pid, signal.SIGTERM if hit == "child" else signal.SIGKILL)
+        said, _ = party.communicate(timeout=60)
+    while process_started(child) is not None:
+        assert time.monotonic() < expires
+        time.sleep(0.05)
+    assert said == ("training the model failed: told to end by SIGTERM\n" if hit == "child" else "")
+    assert list(cache.iterdir()) == []
+
+
+def heeds(pid: int) -> bool:
+    """Whether a process has a handler for SIGTERM, by the mask of the signals that it catches (proc(5))."""
+    (line,) = [line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("SigCgt")]
+    return bool(int(line.split()[1], 16) >> (signal.SIGTERM - 1) & 1)
 
 
 def test_a_model_file_of_other_shapes_or_values_is_refused(records: Records, tmp_path: Path) -> None:
