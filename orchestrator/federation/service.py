@@ -2,8 +2,8 @@
 
 The supervisor binds the port once. It holds no key and reads no message. Each session is served by a process of the
 role's own program, which inherits the socket, takes the session that a peer brings and ends with it. A second process
-stands by meanwhile, so that the next peer is greeted at once. So memory and open files do not grow, a session that fails
-costs itself alone, and its secrets end with its process.
+stands by meanwhile, so that the next peer is greeted at once. So memory and open files do not grow, a session that
+fails costs itself alone, and its secrets end with its process.
 
     supervisor                     process 1                     process 2
     binds the port  ------------>  takes the door
@@ -19,7 +19,6 @@ What outlives a session lies in the member's folder: accounts in `durable/`, wha
 
 from __future__ import annotations
 
-import json
 import os
 import secrets
 import shutil
@@ -27,7 +26,6 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import FrameType
@@ -40,6 +38,7 @@ from orchestrator.events import Event, EventFile, read_status
 from orchestrator.federation.records import Running, ServiceFolder, SessionEnded
 from orchestrator.folders import keep_events
 from parties.frame.errors import ConfigError
+from parties.frame.lifetime import process_started
 from parties.frame.plan import Plan, Process, RunFolders, write_settings
 from parties.frame.settings import Address, PartySettings, Place, Supervisor
 from parties.frame.start import python_command
@@ -97,7 +96,7 @@ class Service:
         if not lock.try_to_take():
             running = self.folder.running()
             raise ConfigError(
-                f"serve: expected no service for {self.folder.role} in {self.folder.member}, found one that runs already"
+                f"serve: expected no service for {self.folder.role} in {self.folder.member}, found one that runs"
                 + (f" (process {running.pid})." if running else ".")
             )
         before = {number: signal.signal(number, self._end) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)}
@@ -174,7 +173,7 @@ class Service:
         if not isinstance(settings, PartySettings):
             raise TypeError(f"expected settings of a party, found {type(settings).__name__}")
         place = Place(descriptor=descriptor, door=self.folder.door, session=self.folder.turn)
-        supervisor = Supervisor.of(os.getpid())
+        supervisor = Supervisor(pid=os.getpid(), started=process_started(os.getpid()))
         known = {"log": folders.log(process.name), "supervisor": supervisor, "credentials": self.credentials}
         return replace(process, settings=settings.model_copy(update=known | {"place": place}))
 
@@ -239,7 +238,9 @@ class Service:
         self._in_vain += 1
         self._not_before = time.monotonic() + pause_s
         log = session.folders.logs / session.folders.run
-        self._say(f"a process ended before a session ({reason or 'without a reason'}); the next in {pause_s:g} s: {log}")
+        self._say(
+            f"a process ended before a session ({reason or 'without a reason'}); the next in {pause_s:g} s: {log}"
+        )
         self._publish()
 
     # -- the end ------------------------------------------------------------------------------------------------------
@@ -272,11 +273,3 @@ class Service:
     @staticmethod
     def _say(text: str) -> None:
         logger.info(text)
-
-
-Notice = Callable[[str], None]
-
-
-def describe(line: str) -> str:
-    """Return one line of the journal of sessions for a person."""
-    return str(SessionEnded(**json.loads(line)))

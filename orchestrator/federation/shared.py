@@ -16,7 +16,7 @@ from orchestrator.config import Configuration, configure
 from orchestrator.federation.state import MemberFolder, state_folder
 from parties.frame.errors import ConfigError
 from parties.frame.members import Federation, Member
-from parties.frame.plan import FederatedProtocol, RunnableProtocol
+from parties.frame.plan import FederatedProtocol, RunnableProtocol, is_federated
 from parties.frame.private_files import write_private
 
 
@@ -71,9 +71,9 @@ def read_shared(file: Path, protocols: Mapping[str, RunnableProtocol], line: Com
     """Read the shared file. Raises `ConfigError`."""
     configuration = configure(["--config", str(file)], protocols, line)
     protocol, federation = configuration.protocol, configuration.federation
-    if federation is None:
+    if federation is None or not is_federated(protocol):
         raise ConfigError(f"federation: expected a section of this name in {file}, found none.")
-    return Shared(file.absolute(), protocol, configuration, federation)  # type: ignore[arg-type]  # as configure checks
+    return Shared(file.absolute(), protocol, configuration, federation)
 
 
 def find_membership(
@@ -119,4 +119,6 @@ def _read(folder: Path) -> _Whose | None:
     except FileNotFoundError:
         return None
     except (OSError, msgspec.DecodeError, msgspec.ValidationError) as error:
-        raise ConfigError(f"dir: expected a member's folder, found {_path(folder)}, which cannot be read ({error}).") from error
+        raise ConfigError(
+            f"dir: expected a member's folder, found {_path(folder)}, which cannot be read ({error})."
+        ) from error

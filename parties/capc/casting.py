@@ -13,13 +13,17 @@ from pathlib import Path
 from mpc.capc.parameters import PublicParameters
 from parties.capc.config import CapcConfig
 from parties.frame.errors import ConfigError
+from parties.frame.members import Federation
 from parties.learning.datasets import Dataset
 from parties.learning.records import Records
 from parties.learning.split import set_aside, split
 from parties.learning.training_settings import TrainingSettings
 
 GUARDIAN_NAME = "privacy-guardian"
-"""The name of the guardian's process, as in its certificate."""
+"""The name of the guardian's process in a run, as in its certificate."""
+
+GUARDS, ANSWERS, ASKS = "guardian", "answering", "asking"
+"""The roles of a federation's members."""
 
 
 @dataclass(frozen=True)
@@ -33,10 +37,14 @@ class RoleAssignment:
 
     clients: dict[str, int]
     servers: dict[str, int]
+    guardian: str = GUARDIAN_NAME
+    owners: int | None = None  # how many data owners there are; None is one more than answer
 
     @classmethod
-    def of(cls, config: CapcConfig) -> RoleAssignment:
-        """Assign the roles that a configuration says."""
+    def of(cls, config: CapcConfig, federation: Federation | None = None) -> RoleAssignment:
+        """Assign the roles that a configuration says, or that a federation's members play in a run on this machine."""
+        if federation is not None:
+            return of_federation(federation, asking="-asks")
         owners = range(config.n_parties + 1)
         if len(config.qp_id) > 1:
             return cls({f"client-{owner}": owner for owner in config.qp_id}, {f"server-{n}": n for n in owners})
@@ -46,6 +54,19 @@ class RoleAssignment:
     def answering(self, asking: int) -> tuple[str, ...]:
         """Return the names of the parties that answer the owner that asks, which are all others."""
         return tuple(name for name, owner in self.servers.items() if owner != asking)
+
+
+def of_federation(federation: Federation, asking: str = "") -> RoleAssignment:
+    """Return the roles of a federation's members, who are data owners in the order that they share.
+
+    A member with two programs has the certificate of its name for both. In a run each program has one of its own, and
+    then the name of the one that asks ends in `asking`.
+    """
+    owners = [one for one in federation.members if ANSWERS in one.role or ASKS in one.role]
+    numbered = list(enumerate(owners))
+    clients = {one.name + (asking if ANSWERS in one.role else ""): n for n, one in numbered if ASKS in one.role}
+    servers = {one.name: n for n, one in numbered if ANSWERS in one.role}
+    return RoleAssignment(clients, servers, federation.with_role(GUARDS)[0].name, len(owners))
 
 
 @dataclass(frozen=True)
@@ -62,8 +83,9 @@ class SplitData:
     asked: dict[str, Records]
 
 
-def split_data(config: CapcConfig, dataset: Dataset) -> SplitData:
-    """Return the dataset in parts. Which owners ask changes nothing about the parts."""
+def split_data(config: CapcConfig, dataset: Dataset, owners: int | None = None) -> SplitData:
+    """Return the dataset in parts, by default for one owner more than answer. Who asks changes nothing about them."""
+    owners = config.n_parties + 1 if owners is None else owners
     pool = dataset.pool
     if config.strategy == "given":
         asked = {"queries": dataset.queries(config.first_query, config.n_queries)}
@@ -71,7 +93,7 @@ def split_data(config: CapcConfig, dataset: Dataset) -> SplitData:
         aside, rest = set_aside(pool.labels, config.unlabelled, config.seed)
         asked = {"unlabelled": pool.take(aside), "held_out": dataset.test}
         pool = pool.take(rest)
-    parts = split(pool.labels, config.n_parties + 1, config.seed, config.split, config.missing_classes)
+    parts = split(pool.labels, owners, config.seed, config.split, config.missing_classes)
     return SplitData([pool.take(part) for part in parts], asked)
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from parties.capc import summary
+from parties.capc import member, summary
 from parties.capc.casting import RoleAssignment, data_folder, public_parameters, split_data
 from parties.capc.config import CapcConfig
 from parties.capc.processes import Processes
 from parties.capc.report import STEPS
-from parties.frame.plan import Command, Plan, Run, Summary
+from parties.frame.members import Federation
+from parties.frame.plan import Command, Plan, Role, Run, Summary
 from parties.learning.datasets import load_dataset
 from parties.learning.models import architecture
 
@@ -53,8 +54,8 @@ class Capc:
         parameters = public_parameters(config, dataset)
         for model in config.models:
             architecture(model, dataset.image_shape, dataset.classes)  # refuses a name that it does not know
-        data = split_data(config, dataset)
-        roles = RoleAssignment.of(config)
+        roles = RoleAssignment.of(config, run.federation)
+        data = split_data(config, dataset, roles.owners)
         processes = Processes(config, run, dataset, parameters, data, roles)
         processes.refuse_missing()
         processes.refuse_empty()
@@ -71,6 +72,19 @@ class Capc:
             more_reporters=tuple(others),
             steps=STEPS,
         )
+
+    @property
+    def roles(self) -> Mapping[str, Role]:
+        """What members of a federation do."""
+        return member.ROLES
+
+    def check_federation(self, config: CapcConfig, federation: Federation) -> None:
+        """Raise `ConfigError` where these members cannot take part as configured."""
+        member.check_federation(config, federation)
+
+    def member(self, config: CapcConfig, federation: Federation, name: str, role: str, run: Run) -> Plan:
+        """Return the plan of one member's one process, and write its own data into its private folder."""
+        return member.member(config, federation, name, role, run)
 
     def summary(self, result: Mapping[str, Any]) -> Summary:
         """Return what came out, for each querying party."""

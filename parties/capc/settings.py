@@ -127,6 +127,7 @@ class AnsweringSettings(CapcSettings):
         clients: the querying parties, which ask one after the other.
         guardian: the privacy guardian.
         owner, owners: its number as a data owner, of so many.
+        account: the name of its own account. It is empty where the name follows from number and records.
         odometer: the file of its own account, in its private folder that outlives the run.
         training: of its model.
         beyond_bounds: whether weights beyond the public bounds are scaled down or refused.
@@ -139,6 +140,7 @@ class AnsweringSettings(CapcSettings):
     guardian: Peer
     owner: int
     owners: int
+    account: str = ""
     odometer: Path
     training: TrainingSettings
     beyond_bounds: Beyond

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from pkgutil import resolve_name
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeGuard
 
 from pydantic import BaseModel, ConfigDict
 
@@ -34,6 +34,7 @@ __all__ = [
     "RunnableProtocol",
     "Summary",
     "Tolerance",
+    "is_federated",
     "write_settings",
 ]
 
@@ -327,6 +328,11 @@ class FederatedProtocol(RunnableProtocol, Protocol):
         the launcher, and one that opens a session makes its name from `run.session`. Raises `ConfigError`.
         """
         ...
+
+
+def is_federated(protocol: RunnableProtocol) -> TypeGuard[FederatedProtocol]:
+    """Return whether the parties of a protocol may be members of a federation."""
+    return hasattr(protocol, "member")
 
 
 def write_settings(process: Process, folders: RunFolders) -> Path:
