@@ -19,7 +19,6 @@ import msgspec
 from loguru import logger
 
 from orchestrator import report
-from orchestrator.config import RunOptions
 from orchestrator.federation.ask import ask as open_session
 from orchestrator.federation.identity import Identity
 from orchestrator.federation.records import ServiceFolder
@@ -56,17 +55,19 @@ def serve(protocols: Protocols, arguments: Sequence[str], name: str) -> int:
 def ask(protocols: Protocols, arguments: Sequence[str], name: str) -> int:
     """Open a session, and show what came out."""
     parser = member_flags(name, "Open a session with all others, and show what came out.")
-    parser.add_model(RunOptions, "run", only=("progress", "silence_s"))
+    shown = ("live", "lines", "none")
+    parser.add_argument("--progress", choices=shown, default=None, help="what to see while it lasts")
     _add_role(parser)
-    parser.add_argument("--json", action="store_true", help="print the result as one JSON document and nothing else")
+    parser.add_argument("--json", action="store_true", default=False, help="print the result as one JSON document and nothing else")
     given = parser.parse_args(arguments)
     membership = membership_of(protocols, given)
     role = membership.role(given.role, serves=False)
     options = membership.shared.configuration.run
-    chosen = {key: getattr(given, key) for key in ("progress", "silence_s") if hasattr(given, key)}
+    if given.progress is not None:
+        options = options.model_copy(update={"progress": given.progress})
     console = plain_console(_WIDTH)
     console.quiet = given.json
-    outcome = open_session(membership, role, RunOptions(**options.model_dump() | chosen), console)
+    outcome = open_session(membership, role, options, console)
     if given.json:
         print(outcome.result_file.read_text(encoding="utf-8"), end="")
     report.show(console, outcome.accounts, outcome.summary, outcome.result_file, outcome.report_file, outcome.lost)
@@ -76,7 +77,7 @@ def ask(protocols: Protocols, arguments: Sequence[str], name: str) -> int:
 def status(protocols: Protocols, arguments: Sequence[str], name: str) -> int:
     """Show whether the member's services run, and what they do. The status is 1 where one does not run."""
     parser = member_flags(name, "Show whether services run, and what they do. The exit status is 1 where one does not.")
-    parser.add_argument("--json", action="store_true", help="print it as one JSON document")
+    parser.add_argument("--json", action="store_true", default=False, help="print it as one JSON document")
     given = parser.parse_args(arguments)
     membership = membership_of(protocols, given)
     days = Identity(membership.name, membership.folder).days_left()

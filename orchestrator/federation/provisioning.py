@@ -31,7 +31,7 @@ _LARGEST = 1 << 20  # bytes of a file that somebody sent
 
 def init(protocols: Protocols, arguments: Sequence[str], name: str) -> int:
     """Make the authority of a federation."""
-    parser = FlagParser(name, "Make the authority of a federation, on the coordinator's machine.")
+    parser = FlagParser(name, "Make the authority of a federation, on the coordinator's machine.", command="FILE ")
     parser.add_argument("file", type=Path, metavar="FILE", help="the file that all members share")
     _add_dir(parser)
     given = parser.parse_args(arguments)

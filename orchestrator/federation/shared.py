@@ -59,11 +59,10 @@ class Membership:
         """Return the chosen role, or else the only one that serves, or that does not. Raises `ConfigError`."""
         roles = [role for role in self.member.role if self.shared.protocol.roles[role].serves == serves]
         what = "a role that serves" if serves else "a role that opens sessions"
-        if chosen is not None and chosen not in roles:
-            raise ConfigError(f"role: expected {what} of {self.name} ({', '.join(roles) or 'none'}), found {chosen!r}.")
-        if chosen is None and len(roles) != 1:
-            found = ", ".join(self.member.role)
-            raise ConfigError(f"role: expected {what} of {self.name}, found {found}: choose one by --role.")
+        if not roles or (chosen is not None and chosen not in roles):
+            raise ConfigError(f"role: expected {what}, found {chosen or ', '.join(self.member.role)} for {self.name}.")
+        if chosen is None and len(roles) > 1:
+            raise ConfigError(f"role: expected one of {', '.join(roles)} for {self.name} (--role), found none chosen.")
         return chosen or roles[0]
 
 
