@@ -88,7 +88,7 @@ models = {
     name: train(training_settings(config, dataset, max(0, position - 1), owner), data.owned[owner])
     for position, (name, owner) in enumerate(owners.items())
 }
-own, unlabelled = data.owned[0], data.asked["unlabelled"]
+own, unlabelled = data.owned[0], data.asked[0].records
 chosen = order_to_ask(config.strategy, models["client"], own, unlabelled, config.seed)[: config.n_queries]
 queries = unlabelled.take(chosen)
 
@@ -115,9 +115,7 @@ parameters = public_parameters(config, dataset)
 ring = Ring(parameters.ring_bits)  # of private inference
 votes_ring = Ring(parameters.width)  # of votes: as wide as the largest count and the largest noise need
 servers = [name for name in owners if name != "client"]
-networks = {
-    name: fixed_point(models[name], parameters, config.n_queries, config.beyond_bounds) for name in servers
-}
+networks = {name: fixed_point(models[name], parameters, config.n_queries, config.beyond_bounds) for name in servers}
 encoded = ring.encode(queries.images, parameters.fraction_bits)
 print(f"ring of private inference: 2^{parameters.ring_bits}; ring of votes: 2^{parameters.width}")
 print(f"noise on each count of votes: discrete Gaussian, standard deviation {parameters.noise_scale}")

@@ -28,7 +28,7 @@ from orchestrator.flags import FlagParser, is_flag, names_of
 from orchestrator.yaml_text import read_file
 from parties.frame.errors import ConfigError
 from parties.frame.members import Federation
-from parties.frame.plan import Command, RunnableProtocol, is_federated
+from parties.frame.plan import FOLDER, Command, RunnableProtocol, is_federated
 
 FEDERATION = "federation"
 """The section about the members of a federation."""
@@ -140,7 +140,8 @@ def configure(
     if word:
         command = protocol.commands[word]
         chosen = ChosenCommand(command, _merge(command.options, None, given, f"the flags of {word}"))
-    settings = _merge(protocol.Config, document.get(protocol.name), given, f"{path} under `{protocol.name}:`")
+    where = f"{path} under `{protocol.name}:`"
+    settings = _merge(protocol.Config, document.get(protocol.name), given, where, path and path.absolute().parent)
     return Configuration(
         protocol=protocol,
         settings=settings,
@@ -301,8 +302,17 @@ def _check_sections(document: Mapping[str, Any], protocol: RunnableProtocol, pat
             raise ConfigError(f"{key}: expected keys and values, found {value!r} in {path}.")
 
 
-def _merge(model: type[Model], section: dict[str, Any] | None, given: Mapping[str, Any], where: str) -> Model:
-    """Return the model with the file's section overridden by the flags. Errors say where a key came from."""
+def _merge(
+    model: type[Model],
+    section: dict[str, Any] | None,
+    given: Mapping[str, Any],
+    where: str,
+    folder: Path | None = None,
+) -> Model:
+    """Return the model with the file's section overridden by the flags. Errors say where a key came from.
+
+    `folder` is the file's own, which the paths in it may be relative to.
+    """
     values = dict(section or {})
     origins = dict.fromkeys(map(str, values), where)
     for name, field in model.model_fields.items():
@@ -316,6 +326,6 @@ def _merge(model: type[Model], section: dict[str, Any] | None, given: Mapping[st
             origins[name] = f"--{name}"
     try:
         # Through JSON, strictly: a list is a tuple and text a path, but no text is a number and no number text.
-        return model.model_validate_json(json.dumps(values), strict=True)
+        return model.model_validate_json(json.dumps(values), strict=True, context={FOLDER: folder})
     except ValidationError as error:
         raise ConfigError(sentences.validation_sentence(error, origins, model.model_fields)) from error

@@ -86,7 +86,7 @@ def execute(
                 with recorder.until_end():
                     log, title = folders.logs / run / "run.log", f"{configuration.protocol.name} · {run}"
                     with RunDisplay(plan, console, log, title, options.progress) as display:
-                        _announce(display, console, folders, launcher, note)
+                        _announce(display, console, folders, launcher, note, plan.notes)
                         running = Running(configuration.run, plan, folders, launcher, guard, display, recorder)
                         accounts = running.until_end()
                     result = _read_result(plan, folders)
@@ -140,10 +140,17 @@ def _plan(configuration: Configuration, folders: RunFolders) -> Plan:
     return plan
 
 
-def _announce(display: RunDisplay, console: Console, folders: RunFolders, launcher: Launcher, note: str | None) -> None:
+def _announce(
+    display: RunDisplay,
+    console: Console,
+    folders: RunFolders,
+    launcher: Launcher,
+    note: str | None,
+    notes: tuple[str, ...],
+) -> None:
     if note:
         console.print(f"{note}: the parties run as plain processes.", soft_wrap=True)
-    lines = [f"Logs: {folders.logs / folders.run}"]
+    lines = [*(f"note: {one}." for one in notes), f"Logs: {folders.logs / folders.run}"]
     if isinstance(launcher, TmuxLauncher):
         lines.append(f"Panes: {' '.join(launcher.command)} attach")
     for line in lines:
@@ -230,6 +237,7 @@ def _write_report(
         "started": datetime.fromtimestamp(started).astimezone().isoformat(timespec="seconds"),
         "seconds": time.time() - started,
         "configuration": configuration.settings.model_dump(mode="json"),
+        "notes": list(plan.notes),
     }
     report.write_result(result_file, header=header, result=result, accounts=accounts, summary=summary, lost=lost)
     report_file = report_page.write(folders, configuration.protocol)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, get_args
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 NEAR = 0.72  # of the letters in common, or a word is no hint
@@ -36,6 +36,12 @@ _EXPECTED = {
     "too_short": "at least {min_length} of them",
     "tuple_type": "a list",
     "list_type": "a list",
+    "dict_type": "keys and values",
+    "model_type": "keys and values",
+    "model_attributes_type": "keys and values",
+    "missing": "a value",
+    "string_too_short": "at least {min_length} characters",
+    "string_too_long": "at most {max_length} characters",
     "string_pattern_mismatch": "text that matches {pattern}",
 }
 
@@ -68,19 +74,42 @@ def validation_sentence(error: ValidationError, origins: Mapping[str, str], know
     """Return the first of pydantic's complaints as a sentence. `origins` tells where a key was given."""
     complaints = error.errors(include_url=False)
     first = complaints[0]
-    key = str(first["loc"][0]) if first["loc"] else ""
+    top, key = str(first["loc"][0]) if first["loc"] else "", ".".join(map(str, first["loc"]))
     if first["type"] == "extra_forbidden":
-        return unknown_key(key, known, origins.get(key, "the configuration"))
+        words = list(_keys_beside(first["loc"], known))
+        unknown = unknown_key(str(first["loc"][-1]), words, origins.get(top, "the configuration"))
+        return key.removesuffix(str(first["loc"][-1])) + unknown
     if first["type"] == "value_error":
         text = str(first.get("ctx", {}).get("error", first["msg"]))
         return f"{key}: {text.rstrip('.')}." if key and not text.startswith(key) else f"{text.rstrip('.')}."
-    sentence = f"{key}: expected {_expected(first)}, found {_shown(first['input'])}"
-    if key in origins:
-        sentence += f" in {origins[key]}"
-    others = sorted({str(complaint["loc"][0]) for complaint in complaints if complaint["loc"]} - {key})
+    found = "nothing" if first["type"] == "missing" else _shown(first["input"])
+    sentence = f"{key}: expected {_expected(first)}, found {found}"
+    if top in origins:
+        sentence += f" in {origins[top]}"
+    others = sorted({str(complaint["loc"][0]) for complaint in complaints if complaint["loc"]} - {top})
     if others:
         sentence += f" (and {', '.join(others)} must change as well)"
     return f"{sentence}."
+
+
+def _keys_beside(place: tuple[int | str, ...], known: Iterable[str]) -> Iterator[str]:
+    """Yield the keys that would be known at the place of an unknown one, which may lie within others."""
+    fields = known
+    for part in place[:-1]:
+        if isinstance(part, int) or not isinstance(fields, Mapping):
+            continue
+        field = fields.get(part)
+        models = list(_models_in(getattr(field, "annotation", None)))
+        fields = models[0].model_fields if models else ()
+    yield from fields
+
+
+def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
+    """Yield the models that a field may hold, alone or in a list."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for inner in get_args(annotation):
+        yield from _models_in(inner)
 
 
 def _expected(complaint: ErrorDetails) -> str:

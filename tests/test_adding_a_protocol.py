@@ -3,35 +3,17 @@
 from __future__ import annotations
 
 import re
-import shlex
 import shutil
 import subprocess
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from tests.copies import ROOT, copy_project, environment_of
-from tests.ports import free_ports
+from tests.copies import ROOT, copy_project
+from tests.page_blocks import blocks_of, run
 
 PAGE = ROOT / "docs" / "adding-a-protocol.md"
-_BLOCK = re.compile(r"^(?:`(?P<path>[\w./-]+)`\n)?```(?P<kind>\w*)\n(?P<body>.*?)^```$", re.MULTILINE | re.DOTALL)
-
-
-@dataclass(frozen=True)
-class Block:
-    """A code block of the page. `path` is the file that it is, or changes."""
-
-    kind: str
-    body: str
-    path: str
-
-
-def blocks() -> list[Block]:
-    found = [Block(one["kind"], one["body"], one["path"] or "") for one in _BLOCK.finditer(PAGE.read_text())]
-    assert PAGE.read_text().count("```") == 2 * len(found)
-    return found
 
 
 def change(file: Path, difference: str) -> None:
@@ -44,30 +26,10 @@ def change(file: Path, difference: str) -> None:
     file.write_text(text.replace(old, new))
 
 
-def run(console: str, folder: Path) -> None:
-    """Run the command after `$` and find the other lines, in this order, in what it prints. `...` fits anything."""
-    first, *expected = console.splitlines()
-    words = shlex.split(first.removeprefix("$ ").replace("python ", f"{sys.executable} ", 1))
-    if "--launcher" in words:
-        port = free_ports(2)  # the page's own may be taken
-        words += ["--start_port", str(port)]
-        expected = [line.replace("237...", f"{port}") for line in expected]
-    done = subprocess.run(
-        words, cwd=folder, env=environment_of(folder), capture_output=True, text=True, timeout=200, check=False
-    )
-    printed = (done.stdout + done.stderr).splitlines()
-    rest = iter(printed)
-    for line in expected:
-        pattern = ".*".join(map(re.escape, line.split("...")))
-        assert any(re.fullmatch(pattern, one) for one in rest), f"{first}\nno {line!r} in its place in\n" + "\n".join(
-            printed
-        )
-
-
 def test_the_page_builds_a_protocol_that_does_what_the_page_prints(tmp_path: Path) -> None:
     copy = copy_project(tmp_path / "project")
     commands = 0
-    for block in blocks():
+    for block in blocks_of(PAGE):
         file = copy / block.path
         if block.kind == "console":
             run(block.body, copy)
@@ -83,7 +45,7 @@ def test_the_page_builds_a_protocol_that_does_what_the_page_prints(tmp_path: Pat
 
 def test_the_page_prints_code_as_the_project_writes_it(tmp_path: Path) -> None:
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
-    for block in blocks():
+    for block in blocks_of(PAGE):
         if block.kind == "python":
             file = tmp_path / block.path
             file.parent.mkdir(parents=True, exist_ok=True)

@@ -58,7 +58,9 @@ def ask(protocols: Protocols, arguments: Sequence[str], name: str) -> int:
     shown = ("live", "lines", "none")
     parser.add_argument("--progress", choices=shown, default=None, help="what to see while it lasts")
     _add_role(parser)
-    parser.add_argument("--json", action="store_true", default=False, help="print the result as one JSON document and nothing else")
+    parser.add_argument(
+        "--json", action="store_true", default=False, help="print the result as one JSON document and nothing else"
+    )
     given = parser.parse_args(arguments)
     membership = membership_of(protocols, given)
     role = membership.role(given.role, serves=False)

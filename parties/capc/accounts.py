@@ -10,11 +10,17 @@ import numpy as np
 from parties.learning.records import Images
 
 
-def account_name(owner: int, owners: int, parts: Iterable[Images]) -> str:
-    """Return the name of data owner number `owner` out of so many, with a digest of the images ``(n, ...)``.
+def account_name(owner: int, owners: int, parts: Iterable[Images], name: str = "") -> str:
+    """Return the name of a data owner's account, with a digest of the images ``(n, ...)``.
 
-    The digest takes the images of all `parts` as a set. Neither their order nor their labels change it.
+    It is the owner's own `name` if it has one, and otherwise its number `owner` out of so many. The digest takes the
+    images of all `parts` as a set. Neither their order nor their labels change it.
     """
     images = {hashlib.sha256(np.ascontiguousarray(image, "<f4").tobytes()).digest() for part in parts for image in part}
     digest = hashlib.sha256(b"".join(sorted(images))).hexdigest()
-    return f"party-{owner}-of-{owners}/{digest[:16]}"
+    return f"{name or f'party-{owner}-of-{owners}'}/{digest[:16]}"
+
+
+def folder_of(kind: str, owner: int, name: str = "") -> str:
+    """Return the name of an owner's folder that outlives a run, which follows its own name like its account."""
+    return f"{kind}-{name or owner}"

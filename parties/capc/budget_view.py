@@ -27,9 +27,15 @@ def budget_view(config: CapcConfig, files: Path, _: object = None) -> Summary:
     lines = [("ledger", str(path) if path.exists() else f"none at {path}: nothing was spent")]
     if path.exists():
         lines += _accounts(path, config, config.epsilon_budget, "", "spent")
-    for odometer in sorted((files / "durable").glob(f"owner-*/{ODOMETER}"), key=lambda at: int(at.parent.name[6:])):
+    for odometer in sorted((files / "durable").glob(f"owner-*/{ODOMETER}"), key=lambda at: _in_order(at.parent.name)):
         lines += _accounts(odometer, config, config.owner_epsilon_budget, "records of ", "lost to all who asked")
     return Summary(tuple(lines))
+
+
+def _in_order(folder: str) -> tuple[bool, int, str]:
+    """Sort the folders of owners by number, and those with a name of their own after them."""
+    name = folder.partition("-")[2]
+    return not name.isdecimal(), int(name) if name.isdecimal() else 0, name
 
 
 def _accounts(

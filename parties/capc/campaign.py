@@ -1,7 +1,7 @@
 """A campaign, in which a querying party buys labels for a better model of its own.
 
 The party chooses from its unlabelled records by its own model. It keeps every answer that it pays for, and trains again
-with the answers among its records. It compares both models on held-out data.
+with the answers among its records. It compares both models on held-out data, if it has any.
 
 The answers lie in a journal that outlives the run, one line for each batch. A campaign that was interrupted is
 continued. What was answered is read from the journal, and is neither asked nor paid for again.
@@ -24,9 +24,9 @@ from parties.capc.settings import CampaignSettings, QueryingSettings
 from parties.frame.errors import PartyError
 from parties.frame.journal import JournalError, locked
 from parties.frame.process import Party
-from parties.learning.labels import Label, kind_of, label_of
+from parties.learning.labels import Label, kind_of
 from parties.learning.models import Model
-from parties.learning.records import Images, Records
+from parties.learning.records import AskedRecords, Images, Records
 from parties.learning.selection import order_to_ask
 from parties.learning.training import trained_model
 
@@ -111,10 +111,11 @@ class Campaign:
         self._settings = settings
         folder = party.folder
         self._own = Records.read(folder / "records.npz")
-        self._unlabelled = Records.read(folder / "unlabelled.npz")
-        self._held_out = Records.read(folder / "held_out.npz")
+        self._unlabelled = AskedRecords.read(folder / "unlabelled.npz")
+        held_out = folder / "held_out.npz"
+        self._held_out = Records.read(held_out) if held_out.exists() else None
         before = self._train("records.npz", "own model")
-        self._before = Accuracy.of(before, self._held_out)
+        self._before = self._measured(before)
         chosen = order_to_ask(settings.strategy, before, self._own, self._unlabelled, settings.seed)
         self._answers = Answers(settings.answers)
         self._results = Results(folder / "result.json", party.settings)
@@ -124,6 +125,7 @@ class Campaign:
         known = {answer.record for answer in earlier}
         asked = [int(record) for record in chosen[: party.settings.n_queries] if record not in known]
         self._asked = asked[: max(0, party.settings.n_queries - len(earlier))]
+        self._results.expected = len(earlier) + len(self._asked)
         spent = None
         if earlier:
             party.progress.note(f"{len(earlier)} queries were answered in earlier runs and are not asked again")
@@ -166,11 +168,18 @@ class Campaign:
             Records(
                 np.concatenate([self._own.images, more.images]), np.concatenate([self._own.labels, more.labels])
             ).write(self._party.folder / "records-after.npz")
-            after = Accuracy.of(self._train("records-after.npz", "model with the answers"), self._held_out)
+            after = self._measured(self._train("records-after.npz", "model with the answers"))
         self._results.publish(None, self._figures(after))
+        if self._before is None or after is None:
+            self._party.progress.note("there are no held-out records, so that no accuracy is measured")
+            return
         self._party.progress.note(
             f"accuracy on held-out records: {self._before.overall:.3f} before, {after.overall:.3f} after"
         )
+
+    def _measured(self, model: Model) -> Accuracy | None:
+        """Measure a model on the held-out records, if there are any."""
+        return None if self._held_out is None else Accuracy.of(model, self._held_out)
 
     def _train(self, records: str, title: str) -> Model:
         """Return the model that these records of the party give."""
@@ -180,36 +189,40 @@ class Campaign:
             return trained_model(settings.training, path, settings.cache, settings.training_slot)[0]
 
     def _query(self, answer: Answer) -> Query:
-        """Return an answer as the results show it, with the correct label."""
-        truth = label_of(self._unlabelled.labels[answer.record])
+        """Return an answer as the results show it, with the correct label where it is known."""
+        truth = self._unlabelled.truth(answer.record)
         return Query(answer.record, answer.label, truth, answer.epsilon, self._settings.strategy, answer.run)
 
     def _figures(self, after: Accuracy | None) -> dict[str, Any]:
         """Return what a campaign adds to the results. `after` is None until the model is trained again."""
-        kind, classes = kind_of(self._own.labels), self._party.settings.parameters.classes
-        rows = zip(
-            self._party.settings.label_names or range(classes),
-            kind.counts(self._own.labels, classes),
-            kind.counts(self._held_out.labels, classes),
-            self._before.by_class,
-            after.by_class if after else [None] * classes,
-            strict=True,
-        )
         return {
-            "querying_party": self._settings.querying_party,
             "strategy": self._settings.strategy,
             "model": self._settings.training.architecture,
             "own_records": len(self._own),
             "unlabelled_records": len(self._unlabelled),
-            "accuracy": {
-                "held_out_records": len(self._held_out),
-                "before": self._before.overall,
-                "after": after.overall if after else None,
-                "exact_before": self._before.exact,
-                "exact_after": after.exact if after else None,
-                "by_class": [
-                    dict(zip(("class", "own_records", "held_out_records", "before", "after"), row, strict=True))
-                    for row in rows
-                ],
-            },
+            "accuracy": None if self._before is None else self._compared(self._before, after),
+        }
+
+    def _compared(self, before: Accuracy, after: Accuracy | None) -> dict[str, Any]:
+        settings = self._party.settings
+        kind, classes = kind_of(self._own.labels), settings.parameters.classes
+        assert self._held_out is not None  # noqa: S101  (it was measured on them)
+        rows = zip(
+            settings.label_names or settings.class_values or range(classes),
+            kind.counts(self._own.labels, classes),
+            kind.counts(self._held_out.labels, classes),
+            before.by_class,
+            after.by_class if after else [None] * classes,
+            strict=True,
+        )
+        return {
+            "held_out_records": len(self._held_out),
+            "before": before.overall,
+            "after": after.overall if after else None,
+            "exact_before": before.exact,
+            "exact_after": after.exact if after else None,
+            "by_class": [
+                dict(zip(("class", "own_records", "held_out_records", "before", "after"), row, strict=True))
+                for row in rows
+            ],
         }

@@ -1,6 +1,7 @@
 """The roles of a run, whose records are whose, and what follows from the configuration for all parties.
 
-A run has `n_parties` + 1 data owners. Each has a part of the dataset. Some ask, and all others answer.
+A run has `n_parties` + 1 data owners. Each has a part of the dataset, or records of its own. Some ask, and all others
+answer.
 """
 
 from __future__ import annotations
@@ -14,9 +15,9 @@ from mpc.capc.parameters import PublicParameters
 from parties.capc.config import CapcConfig
 from parties.frame.errors import ConfigError
 from parties.frame.members import Federation
-from parties.learning.datasets import Dataset
-from parties.learning.records import Records
-from parties.learning.split import set_aside, split
+from parties.learning.datasets import load_dataset
+from parties.learning.own.records import own_dataset
+from parties.learning.parts import Dataset, PartsChoices, SplitData
 from parties.learning.training_settings import TrainingSettings
 
 GUARDIAN_NAME = "privacy-guardian"
@@ -69,32 +70,42 @@ def of_federation(federation: Federation, asking: str = "") -> RoleAssignment:
     return RoleAssignment(clients, servers, federation.with_role(GUARDS)[0].name, len(owners))
 
 
-@dataclass(frozen=True)
-class SplitData:
-    """The dataset in parts.
-
-    Attributes:
-        owned: the records of each data owner.
-        asked: what the querying parties ask about and measure by. That is `queries`, or in a campaign `unlabelled` and
-            `held_out`. The correct labels of `unlabelled` are for the experiment's report alone.
-    """
-
-    owned: list[Records]
-    asked: dict[str, Records]
+def load_data(config: CapcConfig) -> Dataset:
+    """Load the dataset that a configuration names, or its own records. Raises `ConfigError`."""
+    if config.data is not None:
+        return own_dataset(config.data)
+    return load_dataset(config.dataset, data_folder(config))
 
 
 def split_data(config: CapcConfig, dataset: Dataset, owners: int | None = None) -> SplitData:
     """Return the dataset in parts, by default for one owner more than answer. Who asks changes nothing about them."""
-    owners = config.n_parties + 1 if owners is None else owners
-    pool = dataset.pool
-    if config.strategy == "given":
-        asked = {"queries": dataset.queries(config.first_query, config.n_queries)}
-    else:
-        aside, rest = set_aside(pool.labels, config.unlabelled, config.seed)
-        asked = {"unlabelled": pool.take(aside), "held_out": dataset.test}
-        pool = pool.take(rest)
-    parts = split(pool.labels, owners, config.seed, config.split, config.missing_classes)
-    return SplitData([pool.take(part) for part in parts], asked)
+    follows = config.data is not None and "n_queries" not in config.model_fields_set
+    return dataset.parts(
+        PartsChoices(
+            owners=config.n_parties + 1 if owners is None else owners,
+            askers=config.qp_id,
+            seed=config.seed,
+            method=config.split,
+            missing_classes=config.missing_classes,
+            campaign=config.strategy != "given",
+            set_aside=config.unlabelled,
+            first=config.first_query,
+            count=None if follows else config.n_queries,
+        )
+    )
+
+
+def with_queries(config: CapcConfig, data: SplitData) -> CapcConfig:
+    """Return the configuration with the number of queries that follows from what is asked, where it is not given.
+
+    Raises `ConfigError` for more queries than any querying party has records for.
+    """
+    most = max(len(asked.records) for asked in data.asked.values())
+    if config.strategy == "given" and "n_queries" not in config.model_fields_set and config.data is not None:
+        return config.model_copy(update={"n_queries": most})
+    if config.n_queries > most:
+        raise ConfigError(f"n_queries: expected at most the {most} records to ask about, found {config.n_queries}")
+    return config
 
 
 def public_parameters(config: CapcConfig, dataset: Dataset) -> PublicParameters:

@@ -12,6 +12,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AliasChoices, BaseModel, BeforeValidator, Field
 
+from parties.learning.own.choices import DataChoices
+
 
 def _flag(unit: str, basic: bool = False) -> dict[str, Any]:
     """Return the marks of a key that is a flag, too, among the first in the help if it is basic."""
@@ -62,6 +64,11 @@ class Asking(BaseModel):
         description="digits (8x8, built in), breast-cancer (30 measurements, built in), digit-traits (digits, with "
         "three labels of which any number hold) or mnist (28x28, from data_dir)",
         json_schema_extra=_flag("name", basic=True),
+    )
+    data: DataChoices | None = Field(
+        None,
+        description="own records in place of a dataset: their public preprocessing, and the files of each data owner",
+        json_schema_extra=_key("keys and values"),
     )
     data_dir: Path | None = Field(
         None,

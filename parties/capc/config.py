@@ -52,6 +52,26 @@ class CapcConfig(Waiting, Cryptography, Models, Privacy, Asking, Participants):
         return 300.0 + 10 * self.n_parties if self.connect_deadline_s is None else self.connect_deadline_s
 
     @model_validator(mode="after")
+    def _follows_own_records(self) -> CapcConfig:
+        """Take the number of parties and classes from own records where they are not given, or else compare them."""
+        if self.data is None:
+            return self
+        if "dataset" in self.model_fields_set:
+            raise ValueError(f"dataset: expected it or data, found both {self.dataset} and data")
+        self._follow("num_classes", self.data.outputs, "classes or labels")
+        if self.data.parties:
+            self._follow("n_parties", len(self.data.parties) - 1, "parties, one of which asks,")
+        return self
+
+    def _follow(self, key: str, number: int, what: str) -> None:
+        if key not in self.model_fields_set:
+            self.__dict__[key] = number
+        elif getattr(self, key) != number:
+            raise ValueError(
+                f"{key}: expected {number}, which follows from the {what} under data, found {getattr(self, key)}"
+            )
+
+    @model_validator(mode="after")
     def _countable(self) -> CapcConfig:
         """Refuse noise and delta that no accountant has a figure for, before exact fractions are made of them."""
         for key in ("dp_noise_scale", "threshold_noise_scale"):
@@ -68,7 +88,7 @@ class CapcConfig(Waiting, Cryptography, Models, Privacy, Asking, Participants):
             )
         if len(set(self.qp_id)) < len(self.qp_id):
             raise ValueError(f"qp_id: expected every data owner at most once, found {','.join(map(str, self.qp_id))}")
-        if self.strategy != "given" and self.n_queries > self.unlabelled:
+        if self.strategy != "given" and self.data is None and self.n_queries > self.unlabelled:
             raise ValueError(
                 f"n_queries: expected at most the {self.unlabelled} unlabelled records, found {self.n_queries}"
             )

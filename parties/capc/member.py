@@ -1,31 +1,28 @@
 """One member of a federation: what it may do in CaPC, and the settings of its one process.
 
 Each member's machine makes its own settings from the file that all members share and from its own data. So no machine
-is told more than its role may know.
+is told more than its role may know. A run of all members on one machine takes the same file.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
+
 from mpc.channels.hello import session_of
-from parties.capc.casting import (
-    ANSWERS,
-    ASKS,
-    GUARDS,
-    data_folder,
-    of_federation,
-    public_parameters,
-    split_data,
-)
+from parties.capc.casting import ANSWERS, ASKS, GUARDS, load_data, of_federation, public_parameters, split_data
 from parties.capc.config import CapcConfig
 from parties.capc.processes import Processes
 from parties.capc.report import STEPS
 from parties.frame.errors import ConfigError
 from parties.frame.members import Federation
-from parties.frame.plan import Plan, Role, Run
-from parties.learning.datasets import load_dataset
+from parties.frame.plan import Plan, Role, Run, RunFolders
 from parties.learning.models import architecture
+from parties.learning.own.choices import DataChoices
+from parties.learning.own.records import own_dataset
+from parties.learning.parts import AskedData, Dataset, Holding, OwnersDataset, SplitData
+from parties.learning.records import Records
 
 ROLES = {
     GUARDS: Role("adds the noise, keeps the privacy ledger, and learns no query, vote or label", serves=True),
@@ -56,6 +53,32 @@ def check_federation(config: CapcConfig, federation: Federation) -> None:
             )
     if "qp_id" in config.model_fields_set:
         raise ConfigError(f"qp_id: expected none where members have roles, found {','.join(map(str, config.qp_id))}.")
+    if config.data is not None:
+        _check_data(config, config.data, federation)
+
+
+def _check_data(config: CapcConfig, data: DataChoices, federation: Federation) -> None:
+    """Raise `ConfigError` unless each owner of records has an entry of its name."""
+    owners = {member.name for member in federation.members if GUARDS not in member.role}
+    if not data.parties:
+        raise ConfigError("data: expected `parties`, one by name for each member with records, found a file for all.")
+    if (named := {files.name or "without a name" for files in data.parties}) != owners:
+        first = sorted(named ^ owners)[0]
+        where = "under data only" if first in named else "among the members only"
+        raise ConfigError(f"data: expected the same names under parties and among the members, found {first} {where}.")
+    if "n_queries" not in config.model_fields_set:
+        raise ConfigError("n_queries: expected to be given in a federation, because all members agree on it.")
+
+
+def for_members(config: CapcConfig, federation: Federation) -> CapcConfig:
+    """Return the configuration with numbers of data owners for members' names, for a run of all on this machine."""
+    numbers = {name: number for number, name in enumerate(_owners(federation))}
+    asking = tuple(numbers[member.name] for member in federation.with_role(ASKS))
+    data = config.data
+    if data is not None:
+        parties = sorted(data.parties, key=lambda files: numbers[files.name or ""])
+        data = data.model_copy(update={"parties": tuple(parties)})
+    return config.model_copy(update={"qp_id": asking, "data": data})
 
 
 def member(config: CapcConfig, federation: Federation, name: str, role: str, run: Run) -> Plan:
@@ -64,24 +87,72 @@ def member(config: CapcConfig, federation: Federation, name: str, role: str, run
     Raises:
         ConfigError: a choice that cannot be run.
     """
-    dataset = load_dataset(config.dataset, data_folder(config))
+    config = for_members(config, federation)
+    dataset, data = _own_data(config, federation, name)
     parameters = public_parameters(config, dataset)
     for model in config.models:
         architecture(model, dataset.image_shape, dataset.classes)  # refuses a name that it does not know
-    roles = of_federation(federation)
-    data = split_data(config, dataset, roles.owners)
-    processes = Processes(config, run, dataset, parameters, data, roles, deployed=federation)
-    folder = run.folders.party(name)
+    processes = Processes(config, run, dataset, parameters, data, of_federation(federation), deployed=federation)
     if role == GUARDS:
         process = processes.guardian()
     elif role == ANSWERS:
         process = processes.server(name)
-        data.owned[roles.servers[name]].write(folder / "records.npz")
     else:
         process = processes.client(name)
         session = {"session": session_of(name, run.session)}
         process = replace(process, settings=process.settings.model_copy(update=session))
-        data.owned[roles.clients[name]].write(folder / "records.npz")
-        for part, records in data.asked.items():
-            records.write(folder / f"{part}.npz")
-    return Plan((process,), reporter=process.name, deadline_s=config.run_deadline_s, steps=STEPS)
+    if role != GUARDS:
+        owner = _owners(federation).index(name)
+        data.owned[owner].write(run.folders.party(name) / "records.npz")
+    if role == ASKS:
+        write_asked(data.asked[owner], config, run.folders, name)
+    return Plan((process,), reporter=process.name, deadline_s=config.run_deadline_s, steps=STEPS, notes=dataset.notes)
+
+
+def write_asked(asked: AskedData, config: CapcConfig, folders: RunFolders, name: str) -> None:
+    """Write what a querying party asks about into its private folder."""
+    folder = folders.party(name)
+    asked.records.write(folder / ("queries.npz" if config.strategy == "given" else "unlabelled.npz"))
+    if asked.held_out is not None:
+        asked.held_out.write(folder / "held_out.npz")
+
+
+def _owners(federation: Federation) -> list[str]:
+    """Return the names of the members that own records, in the order of their numbers."""
+    return [member.name for member in federation.members if GUARDS not in member.role]
+
+
+def _own_data(config: CapcConfig, federation: Federation, name: str) -> tuple[Dataset, SplitData]:
+    """Return the dataset as far as this member may read it, and its own part of it. Those of others are empty.
+
+    A dataset that has a name is public. Of own records a member reads its own alone, and the guardian none.
+    """
+    owners, choices = _owners(federation), config.data
+    if choices is None:
+        dataset = load_data(config)
+        data = split_data(config, dataset, len(owners))
+        return dataset, replace(data, names=owners)
+    empty = _no_records(choices)
+    if name not in owners:
+        holding = Holding("", empty, None, None)
+        described = OwnersDataset(
+            name="of the members' own", classes=choices.outputs, label_names=choices.labels,
+            class_values=choices.classes, agreed=choices.agreed(), holdings=(holding,),
+        )  # fmt: skip
+        return described, SplitData([empty] * len(owners), {}, owners)
+    own = owners.index(name)
+    dataset = own_dataset(choices.model_copy(update={"parties": (choices.parties[own],)}))
+    asks = ASKS in federation.member(name).role
+    part = split_data(config.model_copy(update={"qp_id": (0,) if asks else ()}), dataset, 1)
+    owned = [part.owned[0] if number == own else empty for number in range(len(owners))]
+    return dataset, SplitData(owned, {own: part.asked[0]} if asks else {}, owners)
+
+
+def _no_records(choices: DataChoices) -> Records:
+    """Return no records in the public shape, which a member without records agrees on with all others."""
+    if choices.loader:
+        raise ConfigError("loader: expected files in a federation, whose guardian has no records to know a shape by.")
+    width = len(choices.numbers) + sum(len(values) for values in choices.categories.values())
+    shape = choices.image.shape if choices.image is not None else (1, 1, width)
+    labels = np.zeros((0, choices.outputs) if choices.labels else 0, np.int64)
+    return Records(np.zeros((0, *shape), np.float32), labels)

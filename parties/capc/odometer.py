@@ -42,7 +42,7 @@ class Odometer:
         images = Records.read(party.folder / "records.npz").images
         return cls(
             Ledger(settings.odometer, partial(epsilon, delta=float(settings.delta)), settings.owner_epsilon_budget),
-            settings.account or account_name(settings.owner, settings.owners, [images]),
+            settings.account or account_name(settings.owner, settings.owners, [images], settings.owner_name),
             settings.session,
             settings.parameters.costs,
             settings.owner_epsilon_budget,

@@ -7,6 +7,7 @@ the run's first port, the answering parties at those after it.
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 from functools import partial
 from pathlib import Path
@@ -17,16 +18,17 @@ import msgspec
 from mpc.capc.parameters import PublicParameters
 from mpc.dp.accountant import epsilon
 from mpc.extras import missing
-from parties.capc.accounts import account_name
+from parties.capc.accounts import account_name, folder_of
 from parties.capc.budget_view import LEDGER, ODOMETER
-from parties.capc.casting import GUARDIAN_NAME, RoleAssignment, SplitData, training_settings
+from parties.capc.casting import GUARDIAN_NAME, RoleAssignment, training_settings
 from parties.capc.config import CapcConfig
 from parties.capc.settings import AnsweringSettings, AskingTurn, CampaignSettings, GuardianSettings, QueryingSettings
 from parties.frame.errors import ConfigError
 from parties.frame.members import Federation
 from parties.frame.plan import Process, Run, RunFolders
 from parties.frame.settings import Address, Peer
-from parties.learning.datasets import Dataset
+from parties.learning.parts import Dataset, SplitData
+from parties.learning.records import Images
 from parties.learning.training import missing_to_train, model_path
 from parties.learning.training_settings import TrainingSettings
 from parties.ledger import Ledger
@@ -76,8 +78,11 @@ class Processes:
             ),
             guardian=self._peer(self._roles.guardian),
             pending=self._pending(name, owner),
+            querying_party=owner,
+            owner_name=self._data.names[owner],
             first_query=self._config.first_query,
             label_names=self._dataset.label_names,
+            class_values=self._dataset.class_values,
             campaign=self._campaign(name, owner),
         )
         return Process(name, "parties.capc.client", settings, "Client (querying party)")
@@ -98,21 +103,22 @@ class Processes:
         training = self._training(owner, owner)
         # How circuits are sent changes no answer, so that a campaign continues when that is chosen anew.
         parameters = msgspec.structs.replace(self._parameters, garbling="half-gates", circuits="ahead")
-        marks = (
+        marks = [
             self._account(owner),
             config.strategy,
             parameters.digest(),
             training.model_dump_json(),
             self._data.owned[owner].digest(),
-            self._data.asked["unlabelled"].digest(),
-        )
+            self._data.asked[owner].records.digest(),
+        ]
+        if config.data is not None:  # campaigns on datasets that have a name were named before there were others
+            marks.append(json.dumps(dict(self._dataset.agreed), sort_keys=True))
         identity = hashlib.sha256("\n".join(marks).encode()).hexdigest()[:32]
         return CampaignSettings(
-            querying_party=owner,
             strategy=config.strategy,
             seed=config.seed,
             training=training,
-            answers=folders.durable(self._folder("client", name, owner)).resolve() / f"answers-{identity}.jsonl",
+            answers=folders.durable(self._folder("client", owner)).resolve() / f"answers-{identity}.jsonl",
             cache=folders.cache(name).resolve(),
             training_slot=_training_slot(folders, owner),
         )
@@ -122,7 +128,9 @@ class Processes:
         campaign, folders = self._campaign(name, owner), self._run.folders
         if campaign is not None:
             return campaign.answers.with_suffix(".pending")
-        return (folders.party(name) if self._deployed is None else folders.durable(name)).resolve() / "pending"
+        if self._deployed is None:
+            return folders.party(name).resolve() / "pending"
+        return folders.durable(self._folder("client", owner)).resolve() / "pending"
 
     def guardian(self) -> Process:
         """Return the privacy guardian."""
@@ -131,7 +139,7 @@ class Processes:
                 client=name,
                 servers=self._roles.answering(owner),
                 account=self._account(owner),
-                older_account=f"{self._dataset.name}/party-{owner}",
+                older_account=self._older_account(owner),
             )
             for name, owner in self._roles.clients.items()
         ]
@@ -158,18 +166,15 @@ class Processes:
             guardian=self._peer(self._roles.guardian),
             owner=owner,
             owners=len(self._data.owned),
+            owner_name=self._data.names[owner],
             account=f"{self._deployed.name}/{name}" if self._deployed is not None else "",
-            odometer=(self._run.folders.durable(self._folder("owner", name, owner)) / ODOMETER).resolve(),
+            odometer=(self._run.folders.durable(self._folder("owner", owner)) / ODOMETER).resolve(),
             training=self._training(index, owner),
             beyond_bounds=self._config.beyond_bounds,
             cache=self._run.folders.cache(name).resolve(),
             training_slot=_training_slot(self._run.folders, index),
         )
         return Process(name, "parties.capc.server", settings, "Servers (answering parties)", settings.listen.port)
-
-    def _folder(self, kind: str, name: str, owner: int) -> str:
-        """Return the name of an owner's folder that outlives runs. A member's follows its name, not its number."""
-        return name if self._deployed is not None else f"{kind}-{owner}"
 
     def refuse_missing(self) -> None:
         """Raise `ConfigError` where a package is not installed that a party would need in this run."""
@@ -201,15 +206,15 @@ class Processes:
         if campaign is not None and campaign.answers.exists():
             return ""  # it goes on, and has labels
         accountant, account = partial(epsilon, delta=float(config.delta)), self._account(asking)
-        path, older = durable / GUARDIAN_NAME / LEDGER, {account: f"{self._dataset.name}/party-{asking}"}
+        path, older = durable / GUARDIAN_NAME / LEDGER, {account: self._older_account(asking)}
         if path.exists():
             refusal = Ledger(path, accountant, config.epsilon_budget, older).room(account, costs, 1).refusal
             if refusal:
                 return refusal
         for owner in (self._roles.servers[name] for name in self._roles.answering(asking)):
-            path = durable / f"owner-{owner}" / ODOMETER
+            path = durable / self._folder("owner", owner) / ODOMETER
             if path.exists():
-                name = account_name(owner, len(self._data.owned), [self._data.owned[owner].images])
+                name = self._name_of_account(owner, [self._data.owned[owner].images])
                 refusal = Ledger(path, accountant, config.owner_epsilon_budget).room(name, costs, 1).refusal
                 if refusal:
                     return refusal
@@ -228,8 +233,18 @@ class Processes:
             return f"{self._deployed.name}/{name}"
         if owner not in self._accounts:
             parts = [records.images for records in self._data.owned]
-            self._accounts[owner] = account_name(owner, len(parts), parts)
+            self._accounts[owner] = self._name_of_account(owner, parts)
         return self._accounts[owner]
+
+    def _name_of_account(self, owner: int, parts: list[Images]) -> str:
+        return account_name(owner, len(self._data.owned), parts, self._data.names[owner])
+
+    def _older_account(self, owner: int) -> str:
+        """Return the name in older ledgers, which knew only datasets with a name."""
+        return self._account(owner) if self._config.data is not None else f"{self._dataset.name}/party-{owner}"
+
+    def _folder(self, kind: str, owner: int) -> str:
+        return folder_of(kind, owner, self._data.names[owner])
 
     def _common(self, name: str) -> dict[str, Any]:
         """Return what every party is told."""
@@ -247,6 +262,7 @@ class Processes:
             "epsilon_budget": config.epsilon_budget,
             "owner_epsilon_budget": config.owner_epsilon_budget,
             "rejoin_s": config.rejoin_s,
+            "data": dict(self._dataset.agreed),
         }
 
     def _address(self, name: str) -> Address:

@@ -6,13 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from parties.capc import member, summary
-from parties.capc.casting import RoleAssignment, data_folder, public_parameters, split_data
+from parties.capc.casting import RoleAssignment, load_data, public_parameters, split_data, with_queries
 from parties.capc.config import CapcConfig
 from parties.capc.processes import Processes
 from parties.capc.report import STEPS
 from parties.frame.members import Federation
 from parties.frame.plan import Command, Plan, Role, Run, Summary
-from parties.learning.datasets import load_dataset
 from parties.learning.models import architecture
 
 
@@ -32,6 +31,12 @@ class Capc:
                 "parties.capc.budget_view:budget_view",
                 group="look at runs",
             ),
+            "describe": Command(
+                "show what a file of your own holds, and YAML for it",
+                "parties.capc.own_data:describe",
+                "parties.capc.own_data:DescribeOptions",
+                "try settings",
+            ),
             "simulation": Command(
                 "run a campaign in the clear, in one process",
                 "parties.capc.simulation:simulation",
@@ -44,26 +49,28 @@ class Capc:
         """Return the plan of a run, and write each party's own data into its private folder.
 
         There are the querying parties, the answering parties and one privacy guardian. Querying and answering parties
-        get `records.npz`. A querying party also gets `queries.npz`, or in a campaign `unlabelled.npz` and
-        `held_out.npz`.
+        get `records.npz`. A querying party also gets `queries.npz`, or in a campaign `unlabelled.npz`, and
+        `held_out.npz` where there are records to measure on. A loader of own records runs here.
 
         Raises:
             ConfigError: a choice that cannot be run.
         """
-        dataset = load_dataset(config.dataset, data_folder(config))
+        if run.federation is not None:
+            config = member.for_members(config, run.federation)
+        dataset = load_data(config)
         parameters = public_parameters(config, dataset)
         for model in config.models:
             architecture(model, dataset.image_shape, dataset.classes)  # refuses a name that it does not know
         roles = RoleAssignment.of(config, run.federation)
         data = split_data(config, dataset, roles.owners)
+        config = with_queries(config, data)
         processes = Processes(config, run, dataset, parameters, data, roles)
         processes.refuse_missing()
         processes.refuse_empty()
         for name, owner in (roles.clients | roles.servers).items():
             data.owned[owner].write(run.folders.party(name) / "records.npz")
-        for name in roles.clients:
-            for part, records in data.asked.items():
-                records.write(run.folders.party(name) / f"{part}.npz")
+        for name, owner in roles.clients.items():
+            member.write_asked(data.asked[owner], config, run.folders, name)
         first, *others = roles.clients
         return Plan(
             (*processes.clients(), *processes.servers(), processes.guardian()),
@@ -71,6 +78,7 @@ class Capc:
             deadline_s=config.run_deadline_s,
             more_reporters=tuple(others),
             steps=STEPS,
+            notes=dataset.notes,
         )
 
     @property

@@ -1,6 +1,6 @@
 """The queries that a querying party asks, batch by batch, and what becomes of the answers.
 
-There are two kinds. :class:`GivenQueries` are test images, which are asked for the sake of their labels. A
+There are two kinds. :class:`GivenQueries` are asked for the sake of their labels. A
 :class:`~parties.capc.campaign.Campaign` is about a better model.
 """
 
@@ -14,8 +14,7 @@ from parties.capc.campaign import Campaign
 from parties.capc.results import Owners, Query, Results, answer_of, finite
 from parties.capc.settings import QueryingSettings
 from parties.frame.process import Party
-from parties.learning.labels import label_of
-from parties.learning.records import Images, Records
+from parties.learning.records import AskedRecords, Images
 
 
 class Questions(Protocol):
@@ -40,14 +39,15 @@ class Questions(Protocol):
 
 
 class GivenQueries:
-    """Test images from `first_query` on. The methods are those of :class:`Questions`."""
+    """Given records, from `first_query` on. The methods are those of :class:`Questions`."""
 
     def __init__(self, party: Party[QueryingSettings]) -> None:
         self._first = party.settings.first_query
-        self._queries = Records.read(party.folder / "queries.npz")
+        self._queries = AskedRecords.read(party.folder / "queries.npz")
         self._results = Results(party.folder / "result.json", party.settings)
         self._run = party.settings.session
         self._progress = party.progress
+        self._results.expected = len(self._queries)
         self._results.tell(self._progress)
 
     @property
@@ -56,9 +56,9 @@ class GivenQueries:
 
     def answered(self, first: int, labels: Labels, spent: Spent, owners: Owners) -> None:
         self._results.owners = owners
-        correct = self._queries.labels[first : first + len(labels)]
-        for position, (label, truth) in enumerate(zip(labels, correct, strict=True), self._first + first):
-            self._results.add(Query(position, answer_of(label), label_of(truth), finite(spent.total), None, self._run))
+        for place, label in enumerate(labels, first):
+            truth = self._queries.truth(place)
+            self._results.add(Query(self._first + place, answer_of(label), truth, finite(spent.total), None, self._run))
         self._results.publish(spent)
         self._results.tell(self._progress)
 

@@ -5,7 +5,7 @@ Everything comes from what the querying parties published (`parties/capc/results
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from parties.frame.charts import Chart, Headline, Section, Series, Table
@@ -24,18 +24,26 @@ QUERIES_SHOWN = 200  # of each querying party, in the table of labels
 Report = Mapping[str, Any]
 
 
+def compared(query: Mapping[str, Any]) -> bool:
+    """Tell whether the truth of a query is known, so that its label can be called right or wrong."""
+    return "agree" in query
+
+
 def lead(reports: Sequence[Report]) -> str:
     """Return the result in one sentence: labels, how many are right, what they changed, and what they cost."""
     queries = [query for report in reports for query in report["queries"] if not query["abstained"]]
-    right = sum(query["agree"] for query in queries)
-    campaigns = [report for report in reports if "accuracy" in report]
+    right = [query["agree"] for query in queries if compared(query)]
+    campaigns = [report for report in reports if "strategy" in report]
+    measured = _measured(reports)
     labels = f"{len(queries)} label{'' if len(queries) == 1 else 's'}{' bought' if campaigns else ''}"
     parts = [labels + (f" by {len(reports)} parties" if len(reports) > 1 else "")]
-    if queries:
-        parts.append(f"{right / len(queries):.0%} of them right" if len(queries) > 1 else "right" if right else "wrong")
-    if campaigns:
-        gained = _mean([_after(report["accuracy"]) - report["accuracy"]["before"] for report in campaigns])
-        parts.append(f"model {100 * gained:+.1f} points" + (" on average" if len(campaigns) > 1 else ""))
+    if right:
+        of = "them" if len(right) == len(queries) else f"the {len(right)} whose truth is known"
+        words = f"{sum(right) / len(right):.0%} of {of} right"
+        parts.append(words if len(queries) > 1 else "right" if right[0] else "wrong")
+    if measured:
+        gained = _mean([_after(report["accuracy"]) - report["accuracy"]["before"] for report in measured])
+        parts.append(f"model {100 * gained:+.1f} points" + (" on average" if len(measured) > 1 else ""))
     total, budget = _largest(reports, "epsilon_total"), reports[0]["epsilon_budget"]
     parts.append(f"epsilon {_number(total)}{of_budget(total, budget)}")
     if any(report.get("owners") for report in reports):
@@ -63,10 +71,16 @@ def _number(epsilon: float | None) -> str:
 
 def headlines(reports: Sequence[Report]) -> tuple[Headline, ...]:
     """Return what the labels changed, what they cost in privacy, and how many there are."""
-    campaigns = [report for report in reports if "accuracy" in report]
-    made = [_accuracy(campaigns)] if campaigns else [_labels(reports)]
+    campaigns = [report for report in reports if "strategy" in report]
+    measured = _measured(reports)
+    made = [_accuracy(measured)] if measured else [] if campaigns else _labels(reports)
     answered, abstained = (sum(report[key] for report in reports) for key in ("answered", "abstained"))
-    right = [query["agree"] for report in reports for query in report["queries"] if not query["abstained"]]
+    right = [
+        query["agree"]
+        for report in reports
+        for query in report["queries"]
+        if not query["abstained"] and compared(query)
+    ]
     correct = f"{sum(right)} of them correct, " if campaigns and right else ""
     made.append(Headline("queries answered", str(answered), f"{correct}{abstained} abstained"))
     made.append(_epsilon(reports))
@@ -77,7 +91,7 @@ def headlines(reports: Sequence[Report]) -> tuple[Headline, ...]:
 def sections(reports: Sequence[Report]) -> tuple[Section, ...]:
     """Return sections with the accuracy before and after, epsilon over the queries, and the labels themselves."""
     named = [(name_of(report), report) for report in reports]
-    campaigns = [(name, report) for name, report in named if "accuracy" in report]
+    campaigns = [(name, report) for name, report in named if report.get("accuracy")]
     made = [_before_and_after(campaigns), _by_class(campaigns)] if campaigns else []
     asked = [(name, report) for name, report in named if report["queries"]]
     if asked:
@@ -90,34 +104,45 @@ def sections(reports: Sequence[Report]) -> tuple[Section, ...]:
 
 
 def name_of(report: Report) -> str:
-    """Return the name of a querying party, where there may be several."""
-    return f"party {report['querying_party']}" if "querying_party" in report else "the querying party"
+    """Return the name of a querying party: its own, or its number where there may be several."""
+    own = report.get("name")
+    return own or (f"party {report['querying_party']}" if "strategy" in report else "the querying party")
 
 
 def label_words(label: Any) -> str:
     """Return a label for people, of several labels those that hold. A dash where the parties abstained."""
     if label is None:
         return "–"
+    if isinstance(label, bool):
+        return "true" if label else "false"
     return (", ".join(label) or "none") if isinstance(label, list) else str(label)
+
+
+def _measured(reports: Sequence[Report]) -> list[Report]:
+    """Return the campaigns that had held-out records to measure accuracy on."""
+    return [report for report in reports if report.get("accuracy")]
 
 
 def _accuracy(campaigns: Sequence[Report]) -> Headline:
     before = _mean([report["accuracy"]["before"] for report in campaigns])
     after = _mean([_after(report["accuracy"]) for report in campaigns])
     over = f"mean of {len(campaigns)} querying parties, " if len(campaigns) > 1 else ""
-    held_out = campaigns[0]["accuracy"]["held_out_records"]
+    sizes = sorted({report["accuracy"]["held_out_records"] for report in campaigns})
+    held_out = str(sizes[0]) if len(sizes) == 1 else f"{sizes[0]} to {sizes[-1]}"
     note = f"before and after: {100 * (after - before):+.1f} points, {over}on {held_out} held-out records"
     return Headline("accuracy", f"{100 * before:.1f} → {after:.1%}", note)
 
 
-def _labels(reports: Sequence[Report]) -> Headline:
+def _labels(reports: Sequence[Report]) -> list[Headline]:
     queries = [query for report in reports for query in report["queries"]]
     if len(queries) == 1:
         (query,) = queries
-        correct = f"correct label {label_words(query['correct'])}"
-        return Headline("label", "abstained" if query["abstained"] else label_words(query["predicted"]), correct)
-    agreeing = sum(query["agree"] for query in queries)
-    return Headline("correct labels", f"{agreeing} of {len(queries)}", "compared with the dataset's own")
+        correct = f"correct label {label_words(query['correct'])}" if compared(query) else ""
+        return [Headline("label", "abstained" if query["abstained"] else label_words(query["predicted"]), correct)]
+    agreeing = [query["agree"] for query in queries if compared(query)]
+    if queries and not agreeing:
+        return []
+    return [Headline("correct labels", f"{sum(agreeing)} of {len(agreeing)}", "compared with the dataset's own")]
 
 
 def _epsilon(reports: Sequence[Report]) -> Headline:
@@ -144,15 +169,16 @@ def _before_and_after(campaigns: Sequence[tuple[str, Report]]) -> Section:
             Series("after", tuple(_percent(_after(accuracy)) for accuracy in accuracies)),
         ), "%", "querying party", most=100.0,
     )  # fmt: skip
+    known = any(compared(query) for _, report in campaigns for query in report["queries"])
     rows = []
     for name, report in campaigns:
         accuracy = report["accuracy"]
         gained = 100 * (_after(accuracy) - accuracy["before"])
         share = "–" if report["label_accuracy"] is None else f"{report['label_accuracy']:.0%}"
-        rows.append(
-            (name, report["strategy"], str(report["own_records"]), str(report["answered"]), share, f"{gained:+.1f}")
-        )
-    headings = ("querying party", "chooses by", "own records", "labels bought", "of them correct", "points gained")
+        bought = (str(report["own_records"]), str(report["answered"]), *((share,) if known else ()))
+        rows.append((name, report["strategy"], *bought, f"{gained:+.1f}"))
+    correct = ("of them correct",) if known else ()
+    headings = ("querying party", "chooses by", "own records", "labels bought", *correct, "points gained")
     text = "Each querying party trains on its own records, asks about others, and trains again with the labels it got."
     return Section("Accuracy", text, (chart, Table("", headings, tuple(rows))))
 
@@ -204,45 +230,61 @@ def _privacy(asked: Sequence[tuple[str, Report]], named: Sequence[tuple[str, Rep
 
 
 def _label_section(asked: Sequence[tuple[str, Report]]) -> Section:
-    counts = Chart(
-        "bars", "What became of the queries", tuple(name for name, _ in asked),
-        (
-            Series("correct label", tuple(sum(query["agree"] for query in report["queries"]) for _, report in asked)),
-            Series(
-                "wrong label",
-                tuple(
-                    sum(not query["agree"] and not query["abstained"] for query in report["queries"])
-                    for _, report in asked
-                ),
-            ),
-            Series("abstained", tuple(report["abstained"] for _, report in asked)),
-        ), "", "querying party",
-    )  # fmt: skip
-    parts: list[Chart | Table] = [counts]
-    if max(len(report["queries"]) for _, report in asked) > 1:
-        running = tuple(Series(name, _padded(_running_share(report["queries"]), asked)) for name, report in asked)
+    queries = {name: report["queries"] for name, report in asked}
+    known = any(compared(query) for those in queries.values() for query in those)
+    parts: list[Chart | Table] = [
+        Chart("bars", "What became of the queries", tuple(queries), _outcomes(queries, known), "", "querying party")
+    ]
+    if known and max(map(len, queries.values())) > 1:
+        running = tuple(Series(name, _padded(_running_share(those), asked)) for name, those in queries.items())
         title = "Share of labels so far that are correct"
         parts.append(Chart("lines", title, _places(asked), running, "%", "queries answered", most=100.0))
-    headings = ("querying party", "record", "label", "correct label", "agree", "epsilon by then", "asked")
+    headings = ("querying party", "record", "label", *(("correct label", "agree") if known else ()))
+    headings += ("epsilon by then", "asked")
     rows = [
         (
-            name, str(query["index"]), label_words(query["predicted"]), label_words(query["correct"]),
-            "yes" if query["agree"] else "abstained" if query["abstained"] else "no",
+            name, str(query["index"]), label_words(query["predicted"]), *(_truth(query) if known else ()),
             "∞" if query["epsilon"] is None else f"{query['epsilon']:.3g}",
             "in an earlier run" if query["earlier_run"] else "now",
         )
-        for name, report in asked for query in report["queries"][:QUERIES_SHOWN]
+        for name, those in queries.items() for query in those[:QUERIES_SHOWN]
     ]  # fmt: skip
     parts.append(Table("Every label", headings, tuple(rows)))
     return Section("Labels", "", tuple(parts))
+
+
+def _outcomes(queries: Mapping[str, Sequence[Mapping[str, Any]]], known: bool) -> tuple[Series, ...]:
+    """Return how many labels were correct and wrong where the truth is known, how many others there are, and none."""
+
+    def counted(title: str, test: Callable[[Mapping[str, Any]], bool]) -> Series:
+        return Series(title, tuple(sum(map(test, those)) for those in queries.values()))
+
+    made = []
+    if known:
+        made.append(counted("correct label", lambda query: compared(query) and query["agree"]))
+        made.append(
+            counted("wrong label", lambda query: compared(query) and not query["agree"] and not query["abstained"])
+        )
+    unknown = counted("label", lambda query: not compared(query) and not query["abstained"])
+    if any(unknown.values):
+        made.append(unknown)
+    return (*made, counted("abstained", lambda query: bool(query["abstained"])))
+
+
+def _truth(query: Mapping[str, Any]) -> tuple[str, str]:
+    """Return the correct label and whether it was given, or dashes where nobody knows it."""
+    if not compared(query):
+        return "–", "–"
+    agree = "yes" if query["agree"] else "abstained" if query["abstained"] else "no"
+    return label_words(query["correct"]), agree
 
 
 def _running_share(queries: Sequence[Mapping[str, Any]]) -> list[float | None]:
     shares: list[float | None] = []
     right = labelled = 0
     for query in queries:
-        right += bool(query["agree"])
-        labelled += not query["abstained"]
+        right += compared(query) and bool(query["agree"])
+        labelled += compared(query) and not query["abstained"]
         shares.append(100 * right / labelled if labelled else None)
     return shares
 

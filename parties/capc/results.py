@@ -1,21 +1,25 @@
 """The results that a querying party publishes. `result.json` is the only thing that leaves its private folder.
 
-    {"n_parties": 3, "classes": 10, "labels": [], "dp_noise_scale": "1/2", "delta": "1e-5", "epsilon": 15.8,
-     "epsilon_total": 15.8, "epsilon_budget": null, "owners": {"server-0": 15.8, ...}, "owner_epsilon": 15.8,
-     "owner_epsilon_budget": null, "answered": 1, "abstained": 0, "label_accuracy": 1.0,
-     "refusal": null, "queries": [{"index": 0, "chosen_by": null, "predicted": 7, "abstained": false,
-     "correct": 7, "agree": true, "epsilon": 15.8, "earlier_run": false}, ...], "trust": ["..."], "warnings": ["..."]}
+    {"querying_party": 0, "name": "", "n_parties": 3, "classes": 10, "labels": [], "dp_noise_scale": "1/2",
+     "delta": "1e-5", "epsilon": 15.8, "epsilon_total": 15.8, "epsilon_budget": null,
+     "owners": {"server-0": 15.8, ...}, "owner_epsilon": 15.8, "owner_epsilon_budget": null, "answered": 1,
+     "abstained": 0, "label_accuracy": 1.0, "refusal": null, "queries": [{"index": 0, "chosen_by": null,
+     "predicted": 7, "abstained": false, "correct": 7, "agree": true, "epsilon": 15.8, "earlier_run": false}, ...],
+     "trust": ["..."], "warnings": ["..."]}
 
 - `epsilon` is this run's, and `epsilon_total` is all that this querying party has spent. Both are null where no bound
   exists. The `epsilon` of a query is the total when it was answered.
 - `owners` is what each answering party's records have lost by then to everybody who ever asked, as the party itself
   counts. `owner_epsilon` is the largest.
-- `predicted` is null where the parties abstained.
+- `predicted` is null where the parties abstained. It is the class's number, or its value where records are one's own.
+- `correct` and `agree` are there for a query whose truth is known, and for no other. `label_accuracy` is over such
+  queries, and null where there is none.
 - Where a query has several labels, `labels` names them all, `predicted` and `correct` name those that hold, and `agree`
   says whether all are right. `label_accuracy` counts single labels.
 - `trust` names the assumptions under which nobody learns more than that.
 
-A campaign adds `querying_party`, `strategy`, `model`, `own_records`, `unlabelled_records` and `accuracy`, in which:
+A campaign adds `strategy`, `model`, `own_records`, `unlabelled_records` and `accuracy`. The last is null where there
+are no held-out records to measure on. In it:
 
 - `before` and `after` are over single labels where there are several. `after` is null until the campaign has ended.
 - `exact_before` and `exact_after` count records all of whose labels are right.
@@ -65,7 +69,7 @@ class Query:
     Attributes:
         index: in the test set, or among the unlabelled records.
         predicted: the label, or None where the parties abstained.
-        correct: the label in the dataset, for the experiment's report.
+        correct: the label in the dataset, for the experiment's report, or None where nobody knows it.
         epsilon: that had been spent in all, or None where no bound exists.
         chosen_by: the strategy, or None where the query was given.
         run: session of the run that asked it.
@@ -73,7 +77,7 @@ class Query:
 
     index: int
     predicted: Label | None
-    correct: Label
+    correct: Label | None
     epsilon: float | None
     chosen_by: str | None
     run: str
@@ -86,6 +90,7 @@ class Results:
         self._path = path
         self._settings = settings
         self.queries: list[Query] = []
+        self.expected: int | None = None  # how many there will be, where that is known
         self.owners: Owners = {}
         self._spent = Spent("", 0, 0.0, 0.0)
         self._figures: Mapping[str, Any] = {}
@@ -109,16 +114,24 @@ class Results:
     def tell(self, progress: Progress) -> None:
         """Report how far the queries are, and what they have cost."""
         total, budget = self._spent.total, finite(self._spent.budget)
+        of = self._settings.n_queries if self.expected is None else self.expected
         figures = (
             Figure("abstained", sum(query.predicted is None for query in self.queries)),
             Figure("epsilon", total if math.isfinite(total) else "without bound", budget),
         )
-        progress.advance(len(self.queries), self._settings.n_queries, "queries", figures)
+        progress.advance(len(self.queries), of, "queries", figures)
 
     def _content(self) -> dict[str, Any]:
         settings, spent = self._settings, self._spent
-        agreeing = [agreement(query.predicted, query.correct) for query in self.queries if query.predicted is not None]
+        labelled = [query for query in self.queries if query.predicted is not None]
+        agreeing = [
+            agreement(query.predicted, query.correct)
+            for query in labelled
+            if query.predicted is not None and query.correct is not None
+        ]
         return {
+            "querying_party": settings.querying_party,
+            "name": settings.owner_name,
             "n_parties": settings.parameters.parties,
             "classes": settings.parameters.classes,
             "labels": list(settings.label_names),
@@ -132,26 +145,28 @@ class Results:
             "owners": {name: finite(owner.total) for name, owner in self.owners.items()},
             "owner_epsilon": finite(max((owner.total for owner in self.owners.values()), default=0.0)),
             "owner_epsilon_budget": settings.owner_epsilon_budget,
-            "answered": len(agreeing),
-            "abstained": len(self.queries) - len(agreeing),
+            "answered": len(labelled),
+            "abstained": len(self.queries) - len(labelled),
             "label_accuracy": sum(agreeing) / len(agreeing) if agreeing else None,
             "refusal": self._refusal,
             **self._figures,
-            "queries": [
-                {
-                    "index": query.index,
-                    "chosen_by": query.chosen_by,
-                    "predicted": shown(query.predicted, settings.label_names),
-                    "abstained": query.predicted is None,
-                    "correct": shown(query.correct, settings.label_names),
-                    "agree": query.predicted == query.correct,
-                    "epsilon": query.epsilon,
-                    "earlier_run": query.run != settings.session,
-                }
-                for query in self.queries
-            ],
+            "queries": [self._shown(query) for query in self.queries],
             "trust": [ASSUMPTION, TRUST[settings.parameters.preprocessing]],
             "warnings": list(warnings(spent.total, settings.parameters.parties)) if self.queries else [],
+        }
+
+    def _shown(self, query: Query) -> dict[str, Any]:
+        """Return what is published of a query. Nothing is said of what is correct where nobody knows it."""
+        names, values = self._settings.label_names, self._settings.class_values
+        truth = {"correct": shown(query.correct, names, values), "agree": query.predicted == query.correct}
+        return {
+            "index": query.index,
+            "chosen_by": query.chosen_by,
+            "predicted": shown(query.predicted, names, values),
+            "abstained": query.predicted is None,
+            **(truth if query.correct is not None else {}),
+            "epsilon": query.epsilon,
+            "earlier_run": query.run != self._settings.session,
         }
 
 

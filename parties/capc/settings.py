@@ -7,6 +7,7 @@ The records of a party lie in its private folder beside `settings.json`, so that
 
 from __future__ import annotations
 
+import json
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any
@@ -45,6 +46,7 @@ class CapcSettings(PartySettings):
         owner_epsilon_budget: the epsilon that one data owner's records may lose in all. None as above.
         rejoin_s: for how many seconds a querying party tries again when it has lost another party. 0 is not at all, and
             then every request is charged.
+        data: the public preprocessing of everybody's records, or the dataset's name, in plain values.
     """
 
     parameters: Parameters
@@ -55,6 +57,7 @@ class CapcSettings(PartySettings):
     epsilon_budget: float | None
     owner_epsilon_budget: float | None
     rejoin_s: float
+    data: dict[str, Any]
 
     def agreed(self) -> dict[str, str]:
         """Return all that the parties of a run must agree on, as text by name, for the hello.
@@ -65,13 +68,17 @@ class CapcSettings(PartySettings):
         shared = {name: getattr(self, name) for name in CapcSettings.model_fields.keys() - PartySettings.model_fields}
         parameters: PublicParameters = shared.pop("parameters")
         shared["rejoin_s"] = shared["rejoin_s"] > 0
-        return {name: _text(value) for name, value in sorted((shared | msgspec.structs.asdict(parameters)).items())}
+        data = {f"data.{name}": value for name, value in shared.pop("data").items()}
+        values = shared | data | msgspec.structs.asdict(parameters)
+        return {name: _text(value) for name, value in sorted(values.items())}
 
 
 def _text(value: Any) -> str:
     """Return a setting as text that is the same for equal values, such as 10 and 10.0, and different otherwise."""
     if isinstance(value, float | Decimal):
         return f"{Decimal(repr(value) if isinstance(value, float) else value).normalize():f}"
+    if isinstance(value, dict | list | tuple):
+        return json.dumps(value, sort_keys=True)
     return "none" if value is None else str(value)
 
 
@@ -79,7 +86,6 @@ class CampaignSettings(Strict):
     """The way in which a querying party gets a better model from labels that it buys.
 
     Attributes:
-        querying_party: number of the data owner.
         strategy: how it chooses among its unlabelled records.
         seed: of the experiment, for what the strategy leaves to chance.
         training: of its own model, before and after.
@@ -88,7 +94,6 @@ class CampaignSettings(Strict):
         training_slot: as an answering party's.
     """
 
-    querying_party: int
     strategy: Strategy
     seed: int
     training: TrainingSettings
@@ -105,8 +110,11 @@ class QueryingSettings(CapcSettings):
         guardian: the privacy guardian.
         architectures: the name of each one's architecture, in the same order.
         pending: its private folder for a batch that it has asked for and has no labels of.
-        first_query: it asks about the test images from here on, unless a campaign chooses.
+        querying_party: its number as a data owner.
+        owner_name: its name as a data owner, or nothing.
+        first_query: it asks about the given records from here on, unless a campaign chooses.
         label_names: the names of the labels, where a query has several.
+        class_values: the values that stand for the classes, or nothing where those are numbers.
         campaign: None where the queries are given.
     """
 
@@ -114,8 +122,11 @@ class QueryingSettings(CapcSettings):
     architectures: tuple[str, ...]
     guardian: Peer
     pending: Path
+    querying_party: int
     first_query: int
+    owner_name: str = ""
     label_names: tuple[str, ...] = ()
+    class_values: tuple[bool | int | str, ...] = ()
     campaign: CampaignSettings | None = None
 
 
@@ -127,6 +138,7 @@ class AnsweringSettings(CapcSettings):
         clients: the querying parties, which ask one after the other.
         guardian: the privacy guardian.
         owner, owners: its number as a data owner, of so many.
+        owner_name: its name as a data owner, or nothing.
         account: the name of its own account. It is empty where the name follows from number and records.
         odometer: the file of its own account, in its private folder that outlives the run.
         training: of its model.
@@ -140,6 +152,7 @@ class AnsweringSettings(CapcSettings):
     guardian: Peer
     owner: int
     owners: int
+    owner_name: str = ""
     account: str = ""
     odometer: Path
     training: TrainingSettings

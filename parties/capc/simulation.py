@@ -24,15 +24,22 @@ from mpc.dp.data_dependent import data_dependent_epsilon
 from mpc.randomness import SYSTEM, Randomness
 from mpc.ring import Ring
 from parties.capc.campaign import Accuracy
-from parties.capc.casting import RoleAssignment, data_folder, public_parameters, split_data, training_settings
+from parties.capc.casting import (
+    RoleAssignment,
+    load_data,
+    public_parameters,
+    split_data,
+    training_settings,
+    with_queries,
+)
 from parties.capc.config import CapcConfig
 from parties.frame.errors import ConfigError
 from parties.frame.plan import Summary
-from parties.learning.datasets import Dataset, load_dataset
 from parties.learning.labels import Labels
 from parties.learning.models import Model
 from parties.learning.network import fixed_point
-from parties.learning.records import Records
+from parties.learning.parts import AskedData, Dataset
+from parties.learning.records import AskedRecords, Records
 from parties.learning.selection import order_to_ask
 from parties.learning.training import train
 
@@ -45,10 +52,10 @@ class Simulated:
         querying_party: number of the data owner.
         records: indices of the unlabelled records that it asked about, in order.
         labels: the labels that it got, as :data:`mpc.capc.release.Labels`.
-        correct: the labels in the dataset.
+        correct: the labels in the dataset, or None where nobody knows them.
         counts: the votes behind every answer, ``(n, classes)`` or ``(n, labels)``. In a run nobody sees them.
-        before: accuracy of its own model.
-        after: accuracy of the model with the answers.
+        before: accuracy of its own model, or None where there are no held-out records.
+        after: accuracy of the model with the answers, or None likewise.
         epsilon: the epsilon that was spent.
         analysed_epsilon: the epsilon given the votes (:mod:`mpc.dp.data_dependent`). It is not private and must not be
             published. None where the analysis does not apply (noise in parts).
@@ -57,24 +64,30 @@ class Simulated:
     querying_party: int
     records: list[int]
     labels: Labels
-    correct: Labels
+    correct: Labels | None
     counts: Labels
-    before: Accuracy
-    after: Accuracy
+    before: Accuracy | None
+    after: Accuracy | None
     epsilon: float
     analysed_epsilon: float | None
 
 
-def simulate(config: CapcConfig, noise_randomness: Randomness = SYSTEM) -> list[Simulated]:
-    """Return the campaigns of all querying parties of a configuration, each as if its account were empty."""
-    dataset = load_dataset(config.dataset, config.data_dir)
+def simulate(
+    config: CapcConfig, noise_randomness: Randomness = SYSTEM, dataset: Dataset | None = None
+) -> list[Simulated]:
+    """Return the campaigns of all querying parties of a configuration, each as if its account were empty.
+
+    The dataset is the configuration's own, which is loaded unless it is given.
+    """
+    dataset = load_data(config) if dataset is None else dataset
     roles, data = RoleAssignment.of(config), split_data(config, dataset)
+    config = with_queries(config, data)
     answering = {
         owner: train(training_settings(config, dataset, index, owner), data.owned[owner])
         for index, owner in enumerate(roles.servers.values())
     }
     return [
-        _campaign(config, dataset, owner, data.owned[owner], data.asked, answering, noise_randomness)
+        _campaign(config, dataset, owner, data.owned[owner], data.asked[owner], answering, noise_randomness)
         for owner in roles.clients.values()
     ]
 
@@ -84,14 +97,14 @@ def _campaign(
     dataset: Dataset,
     owner: int,
     own: Records,
-    asked: dict[str, Records],
+    asked: AskedData,
     answering: dict[int, Model],
     noise_randomness: Randomness,
 ) -> Simulated:
     if config.strategy == "given":
         raise ConfigError("strategy: expected a campaign, found given.")
     settings = training_settings(config, dataset, owner, owner)
-    unlabelled, held_out = asked["unlabelled"], asked["held_out"]
+    unlabelled, held_out = asked.records, asked.held_out
     before = train(settings, own)
     chosen = order_to_ask(config.strategy, before, own, unlabelled, config.seed)[: config.n_queries]
     others = [model for other, model in answering.items() if other != owner]
@@ -100,7 +113,7 @@ def _campaign(
     parameters = public_parameters(config, dataset)
     query_costs = parameters.costs
     spent: list[Cost] = []
-    labels = unlabelled.labels[:0]
+    labels = own.labels[:0]
     while len(labels) < len(chosen):
         granted = _granted(config, spent, query_costs, min(config.batch_size, len(chosen) - len(labels)))
         if granted == 0:
@@ -113,18 +126,18 @@ def _campaign(
     got = answered(labels)
     after = before
     if got.any():
-        more = unlabelled.take(records[got])
-        both = Records(np.concatenate([own.images, more.images]), np.concatenate([own.labels, labels[got]]))
+        more = unlabelled.images[records[got]]
+        both = Records(np.concatenate([own.images, more]), np.concatenate([own.labels, labels[got]]))
         after = train(settings, both)
     total, analysed = epsilon(spent, float(config.delta)), _analysed(config, dataset, counts, got)
     return Simulated(
         owner,
         [int(record) for record in records],
         labels,
-        unlabelled.labels[records],
+        None if unlabelled.labels is None else unlabelled.labels[records],
         counts,
-        Accuracy.of(before, held_out),
-        Accuracy.of(after, held_out),
+        None if held_out is None else Accuracy.of(before, held_out),
+        None if held_out is None else Accuracy.of(after, held_out),
         total,
         None if analysed is None else min(total, analysed),
     )
@@ -144,7 +157,7 @@ def _analysed(config: CapcConfig, dataset: Dataset, counts: Labels, got: NDArray
     )
 
 
-def _votes(config: CapcConfig, dataset: Dataset, models: Sequence[Model], queries: Records) -> Labels:
+def _votes(config: CapcConfig, dataset: Dataset, models: Sequence[Model], queries: AskedRecords) -> Labels:
     """Count how many of the fixed-point models vote for each class or label, ``(n, classes)``."""
     parameters = public_parameters(config, dataset)
     encoded = Ring(parameters.ring_bits).encode(queries.images, parameters.fraction_bits)
@@ -187,30 +200,38 @@ class SimulationOptions(BaseModel):
         return value
 
 
-def simulation_lines(config: CapcConfig, seeds: str) -> Iterator[tuple[str, str]]:
+def simulation_lines(config: CapcConfig, seeds: str, dataset: Dataset | None = None) -> Iterator[tuple[str, str]]:
     """Yield what every querying party gained under each seed, and the average, as names and values."""
+    dataset = load_data(config) if dataset is None else dataset
     gains = []
     for seed in seeds.split(","):
-        for campaign in simulate(config.model_copy(update={"seed": int(seed)})):
-            before, after = campaign.before.overall, campaign.after.overall
-            gains.append((before, after))
-            got = answered(campaign.labels)
-            right = (campaign.labels == campaign.correct)[got].mean() if got.any() else float("nan")
-            yield (
-                f"seed {seed}, party {campaign.querying_party}",
-                f"{before:.3f} -> {after:.3f} by {got.sum()} labels, {right:.0%} of them correct, "
-                f"{(~got).sum()} abstained, epsilon {campaign.epsilon:.3g}",
-            )
+        for campaign in simulate(config.model_copy(update={"seed": int(seed)}), dataset=dataset):
+            yield f"seed {seed}, party {campaign.querying_party}", _gain(campaign)
+            if campaign.before is not None and campaign.after is not None:
+                gains.append((campaign.before.overall, campaign.after.overall))
             if campaign.analysed_epsilon is not None:
                 yield (
                     "    given the votes",
                     f"epsilon {campaign.analysed_epsilon:.3g}, by an analysis that is not private",
                 )
-    before, after = np.mean(gains, axis=0)
-    yield "average", f"{before:.3f} -> {after:.3f}, {100 * (after - before):+.1f} points"
+    if gains:
+        before, after = np.mean(gains, axis=0)
+        yield "average", f"{before:.3f} -> {after:.3f}, {100 * (after - before):+.1f} points"
+
+
+def _gain(campaign: Simulated) -> str:
+    """Return what a campaign gained, as far as there are records to measure it on, and what it cost."""
+    got = answered(campaign.labels)
+    words = f"{got.sum()} labels"
+    if campaign.before is not None and campaign.after is not None:
+        words = f"{campaign.before.overall:.3f} -> {campaign.after.overall:.3f} by {words}"
+    if campaign.correct is not None:
+        right = (campaign.labels == campaign.correct)[got].mean() if got.any() else float("nan")
+        words += f", {right:.0%} of them correct"
+    return f"{words}, {(~got).sum()} abstained, epsilon {campaign.epsilon:.3g}"
 
 
 def simulation(config: CapcConfig, _: Path, options: SimulationOptions) -> Summary:
     """Return what every querying party would gain, and the average, for each experiment seed."""
-    config = config.model_copy(update={"data_dir": data_folder(config)})
-    return Summary(tuple(simulation_lines(config, options.seeds)))
+    dataset = load_data(config)
+    return Summary(tuple(simulation_lines(config, options.seeds, dataset)), dataset.notes)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from parties.capc.report import headlines, lead, of_budget, sections
+from parties.capc.report import compared, headlines, label_words, lead, of_budget, sections
 from parties.frame.plan import Summary
 
 Report = Mapping[str, Any]
@@ -18,7 +18,7 @@ def summary(result: Report) -> Summary:
     """Return what came out, for each querying party."""
     reports = result.get("reports", [result])
     lines = [
-        line for report in reports for line in (campaign_lines(report) if "accuracy" in report else label_lines(report))
+        line for report in reports for line in (campaign_lines(report) if "strategy" in report else label_lines(report))
     ]
     lines += [("trust", line) for line in dict.fromkeys(line for report in reports for line in report["trust"])]
     warnings = dict.fromkeys(warning for report in reports for warning in report["warnings"])
@@ -26,22 +26,22 @@ def summary(result: Report) -> Summary:
 
 
 def label_lines(report: Report) -> list[tuple[str, str]]:
-    """Return each label beside the correct one, how many agree, and what they cost in privacy."""
+    """Return each label, beside the correct one where that is known, how many agree, and what they cost in privacy."""
     queries = report["queries"]
     if len(queries) == 1:
         (query,) = queries
-        lines = [
-            ("query", str(query["index"])),
-            ("correct label", _label_text(query["correct"], report)),
-            ("predicted label", _label_text(query["predicted"], report)),
-        ]
+        lines = [("query", str(query["index"]))]
+        if compared(query):
+            lines.append(("correct label", _label_text(query["correct"], report)))
+        lines.append(("predicted label", _label_text(query["predicted"], report)))
     else:
         lines = [(f"query {query['index']}", _compared(query, report)) for query in queries[:10]]
     if len(queries) > 10:
         lines.append(("more queries", f"{len(queries) - 10}, in the result file"))
-    agreeing = sum(query["agree"] for query in queries)
-    lines.append(("agree", f"{agreeing} of {len(queries)}"))
-    if report.get("labels"):
+    agreeing = [query["agree"] for query in queries if compared(query)]
+    if agreeing:
+        lines.append(("agree", f"{sum(agreeing)} of {len(agreeing)}"))
+    if report.get("labels") and report["label_accuracy"] is not None:
         lines.append(("correct labels", f"{report['label_accuracy']:.0%} of {', '.join(report['labels'])}"))
     return lines + _spent(report)
 
@@ -49,28 +49,36 @@ def label_lines(report: Report) -> list[tuple[str, str]]:
 def _compared(query: Report, report: Report) -> str:
     """Return a label, and the correct one where it is another."""
     predicted = f"label {_label_text(query['predicted'], report)}"
-    return predicted if query["agree"] else f"{predicted} (correct is {_label_text(query['correct'], report)})"
+    return (
+        predicted
+        if not compared(query) or query["agree"]
+        else f"{predicted} (correct is {_label_text(query['correct'], report)})"
+    )
 
 
-def _label_text(label: int | list[str] | None, report: Report) -> str:
+def _label_text(label: bool | int | str | list[str] | None, report: Report) -> str:
     """Return a label, or those of several that hold."""
     if label is None:
         return "none, the parties abstained"
-    if isinstance(label, int):
-        return str(label)
-    return ", ".join(label) or f"none of {', '.join(report['labels'])}"
+    return f"none of {', '.join(report['labels'])}" if label == [] else label_words(label)
 
 
 def campaign_lines(report: Report) -> list[tuple[str, str]]:
     """Return how much better the model became, by how many labels, and what they cost in privacy."""
     accuracy = report["accuracy"]
     lines = [
-        ("querying party", f"{report['querying_party']}, model {report['model']}, strategy {report['strategy']}"),
+        (
+            "querying party",
+            f"{report.get('name') or report['querying_party']}, model {report['model']}, strategy {report['strategy']}",
+        ),
         ("queries answered", f"{report['answered']}, abstained {report['abstained']}"),
     ]
     if report["label_accuracy"] is not None:
         names = f" of {', '.join(report['labels'])}" if report.get("labels") else ""
         lines.append(("correct labels", f"{report['label_accuracy']:.0%}{names}"))
+    if accuracy is None:
+        lines.append(("accuracy", "not measured, because there are no held-out records"))
+        return lines + _spent(report)
     after = accuracy["before"] if accuracy["after"] is None else accuracy["after"]
     lines.append(("accuracy before", f"{accuracy['before']:.3f} on {accuracy['held_out_records']} held-out records"))
     lines.append(("accuracy after", f"{after:.3f} ({100 * (after - accuracy['before']):+.1f} points)"))

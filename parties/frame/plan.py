@@ -13,7 +13,7 @@ from pathlib import Path
 from pkgutil import resolve_name
 from typing import Any, Protocol, TypeGuard
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationInfo
 
 from parties.frame.charts import Headline, Section
 from parties.frame.lifetime import process_started
@@ -22,10 +22,12 @@ from parties.frame.private_files import make_private_folder, write_private
 from parties.frame.settings import Supervisor
 
 __all__ = [
+    "FOLDER",
     "Command",
     "FederatedProtocol",
     "NoOptions",
     "Pane",
+    "PathInFile",
     "Plan",
     "Process",
     "Role",
@@ -37,6 +39,19 @@ __all__ = [
     "is_federated",
     "write_settings",
 ]
+
+
+FOLDER = "folder"
+"""The key of the configuration file's folder in the context with which a protocol's `Config` is validated."""
+
+
+def _beside_the_file(path: Path, info: ValidationInfo) -> Path:
+    folder = (info.context or {}).get(FOLDER)
+    return path if folder is None else Path(folder) / path
+
+
+PathInFile = AfterValidator(_beside_the_file)
+"""Marks a path of a configuration that is relative to the configuration's file, wherever the run is started."""
 
 
 @dataclass(frozen=True)
@@ -167,6 +182,7 @@ class Plan:
         ready_first: parties that must be listening before the launcher starts the others.
         tolerates: groups of parties of which some may be lost. No reporter may be among them.
         grace_s: how long a service may take to end after it was asked to.
+        notes: sentences for the person who starts the run, shown before it starts and kept with its result.
     """
 
     processes: tuple[Process, ...]
@@ -177,6 +193,7 @@ class Plan:
     ready_first: tuple[str, ...] = ()
     tolerates: tuple[Tolerance, ...] = ()
     grace_s: float = 10.0
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Raises ValueError for a plan that contradicts itself, which is a bug of the protocol."""
@@ -272,7 +289,8 @@ class RunnableProtocol(Protocol):
     """A protocol that the launcher can run.
 
     `Config` is frozen and refuses unknown keys. A field whose `json_schema_extra` has `flag` true is also a
-    command-line flag of the same name, with its `description` and `unit` as help.
+    command-line flag of the same name, with its `description` and `unit` as help. A path that is marked `PathInFile` is
+    relative to the configuration's file.
     """
 
     @property

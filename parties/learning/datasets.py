@@ -1,4 +1,4 @@
-"""Datasets, and their split into test set and training pool. `parties/learning/split.py` gives the pool to its owners.
+"""The datasets that have a name. Each is split into a test set and a training pool, which is split among its owners.
 
 - ``digits``: 1,797 images of 8x8, 17 grey levels, from scikit-learn. Images 0..359 are the test set, the
   rest the pool.
@@ -16,7 +16,6 @@ The test set does not depend on the seed. Query number 7 is the same image in ev
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -24,7 +23,7 @@ import numpy as np
 
 from parties.frame.errors import ConfigError
 from parties.learning.idx import find_idx, read_idx
-from parties.learning.labels import Labelling, kind_of
+from parties.learning.parts import PooledDataset
 from parties.learning.records import DataError, Records
 
 _DIGITS_TEST = 360
@@ -34,41 +33,7 @@ _DEVIATIONS = 4.0  # where a standardised measurement is cut
 _TRAITS = {"loop": (0, 6, 8, 9), "bowl": (0, 3, 5, 6, 8), "even": (0, 2, 4, 6, 8)}
 
 
-@dataclass(frozen=True)
-class Dataset:
-    """A pool to split among the data owners, and a test set whose images are the queries.
-
-    `classes` is the number of classes, or of the labels that `label_names` has.
-    """
-
-    name: str
-    classes: int
-    pool: Records
-    test: Records
-    label_names: tuple[str, ...] = ()
-
-    @property
-    def labelling(self) -> Labelling:
-        """Whether records have a class or several labels."""
-        return kind_of(self.pool.labels).name
-
-    @property
-    def image_shape(self) -> tuple[int, int, int]:
-        """``(channels, height, width)``."""
-        channels, height, width = self.pool.images.shape[1:]
-        return channels, height, width
-
-    def queries(self, first: int, count: int) -> Records:
-        """Return test images ``first .. first+count-1``. Raises `ConfigError` where the test set ends before."""
-        if first + count > len(self.test):
-            raise ConfigError(
-                f"queries {first}..{first + count - 1} asked for, but the {self.name} test set has images "
-                f"0..{len(self.test) - 1}: choose a smaller first_query or n_queries"
-            )
-        return self.test.take(slice(first, first + count))
-
-
-def load_dataset(name: str, folder: Path | None) -> Dataset:
+def load_dataset(name: str, folder: Path | None) -> PooledDataset:
     """Load the dataset by its name in the configuration. `folder` is needed for mnist only."""
     if name == "digits":
         return _digits()
@@ -86,21 +51,31 @@ def load_dataset(name: str, folder: Path | None) -> Dataset:
     raise ConfigError(f"dataset {name!r} is not known; there are digits, breast-cancer, digit-traits and mnist")
 
 
-def _digits() -> Dataset:
+def _named(name: str, classes: int, pool: Records, test: Records, label_names: tuple[str, ...] = ()) -> PooledDataset:
+    agreed = {"dataset": name}
+    return PooledDataset(name=name, classes=classes, pool=pool, test=test, label_names=label_names, agreed=agreed)
+
+
+def _digits() -> PooledDataset:
+    return _named("digits", 10, *_digit_images())
+
+
+def _digit_images() -> tuple[Records, Records]:
+    """Return pool and test set."""
     rows = np.loadtxt(_shipped("digits.csv.gz"), delimiter=",")
     images = rows[:, :-1].reshape(-1, 1, _DIGITS_SIDE, _DIGITS_SIDE) / 16
     every = Records(images.astype(np.float32), rows[:, -1].astype(np.int64))
-    return Dataset("digits", 10, every.take(slice(_DIGITS_TEST, None)), every.take(slice(_DIGITS_TEST)))
+    return every.take(slice(_DIGITS_TEST, None)), every.take(slice(_DIGITS_TEST))
 
 
-def _breast_cancer() -> Dataset:
+def _breast_cancer() -> PooledDataset:
     rows = np.loadtxt(_shipped("breast_cancer.csv"), delimiter=",", skiprows=1)
     data = rows[:, :-1]
     standard = (data - data.mean(axis=0)) / data.std(axis=0)
     values = (np.clip(standard, -_DEVIATIONS, _DEVIATIONS) + _DEVIATIONS) / (2 * _DEVIATIONS)
     every = Records(values[:, None, None].astype(np.float32), rows[:, -1].astype(np.int64))
     tested = np.arange(len(every)) % 5 == 0
-    return Dataset("breast-cancer", 2, every.take(np.flatnonzero(~tested)), every.take(np.flatnonzero(tested)))
+    return _named("breast-cancer", 2, every.take(np.flatnonzero(~tested)), every.take(np.flatnonzero(tested)))
 
 
 def _shipped(name: str) -> Path:
@@ -111,21 +86,21 @@ def _shipped(name: str) -> Path:
     return Path(package.origin).parent / "datasets" / "data" / name
 
 
-def _digit_traits() -> Dataset:
+def _digit_traits() -> PooledDataset:
     def traits(records: Records) -> Records:
         bits = [np.isin(records.labels, members) for members in _TRAITS.values()]
         return Records(records.images, np.stack(bits, axis=1).astype(np.int64))
 
-    digits = _digits()
-    return Dataset("digit-traits", len(_TRAITS), traits(digits.pool), traits(digits.test), tuple(_TRAITS))
+    pool, test = _digit_images()
+    return _named("digit-traits", len(_TRAITS), traits(pool), traits(test), tuple(_TRAITS))
 
 
-def _mnist(folder: Path) -> Dataset:
+def _mnist(folder: Path) -> PooledDataset:
     held_out = _mnist_pair(folder, "t10k")
     if find_idx(folder, "train-images-idx3-ubyte") or find_idx(folder, "train-labels-idx1-ubyte"):
-        return Dataset("mnist", 10, _mnist_pair(folder, "train"), held_out)
+        return _named("mnist", 10, _mnist_pair(folder, "train"), held_out)
     border = len(held_out) // 5
-    return Dataset("mnist", 10, held_out.take(slice(border, None)), held_out.take(slice(border)))
+    return _named("mnist", 10, held_out.take(slice(border, None)), held_out.take(slice(border)))
 
 
 def _mnist_pair(folder: Path, prefix: str) -> Records:

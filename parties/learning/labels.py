@@ -133,8 +133,12 @@ def agreement(predicted: Label, correct: Label) -> float:
     return float(np.mean(np.equal(predicted, correct)))
 
 
-def shown(label: Label | None, names: Sequence[str]) -> int | list[str] | None:
-    """Show a label to people, as the class or the names of the labels that it has."""
-    if label is None or isinstance(label, int):
-        return label
+def shown(
+    label: Label | None, names: Sequence[str], values: Sequence[bool | int | str] = ()
+) -> bool | int | str | list[str] | None:
+    """Show a label to people, as the class, or its value where classes have some, or the names of the labels it has."""
+    if label is None:
+        return None
+    if isinstance(label, int):
+        return values[label] if values else label
     return [name for name, bit in zip(names, label, strict=True) if bit]

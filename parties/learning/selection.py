@@ -21,16 +21,16 @@ from numpy.typing import NDArray
 
 from parties.learning.labels import Floats, kind_of
 from parties.learning.models import Model
-from parties.learning.records import Records
+from parties.learning.records import AskedRecords, Records
 
 Strategy = Literal["random", "entropy", "margin", "k-center"]
 Order = NDArray[np.intp]
 
 
-def order_to_ask(strategy: Strategy, model: Model, own: Records, unlabelled: Records, seed: int) -> Order:
+def order_to_ask(strategy: Strategy, model: Model, own: Records, unlabelled: AskedRecords, seed: int) -> Order:
     """Return the unlabelled records' indices, the ones to ask about first. Ties are broken by a shuffle under `seed`.
 
-    `unlabelled` carries the correct labels of an experiment, which are not looked at.
+    `unlabelled` may carry the correct labels of an experiment, which are not looked at.
     """
     shuffled = np.random.default_rng([seed, 0x5E1EC7]).permutation(len(unlabelled))
     images = unlabelled.images[shuffled]

@@ -192,3 +192,28 @@ def test_a_line_through_a_single_place_is_a_table_alone() -> None:
     assert "Spent" in one
     assert "0.5" in one
     assert "<svg" in charts.drawn(Chart("lines", "Spent", (1.0, 2.0), (Series("spent", (0.5, 1.0)),)))
+
+
+@pytest.mark.parametrize(("first", "zero"), [(0, None), (20, 15)])
+def test_a_timelines_grid_stands_where_the_steps_begin_and_all_is_within_the_picture(
+    first: int, zero: float | None
+) -> None:
+    """Its seconds are those since `zero`, or since its own begin."""
+    steps = {str(number): f"step {number}" for number in range(10)}
+    found = [
+        timeline.Span("alice", name, title, first + int(name), first + int(name) + 0.5) for name, title in steps.items()
+    ]
+    (picture,) = re.findall(
+        r"<svg.*?</svg>", str(timeline.drawn("run", found, ["alice"], steps, (first, first + 10), zero)), re.S
+    )
+    ((width, height),) = [map(float, size) for size in re.findall(r'viewBox="0 0 (\S+) (\S+)"', picture)]
+    boxes = [float(x) for x in re.findall(r'd="M(\S+) ', picture)]
+    grid = [float(x) for x in re.findall(r'<line x1="(\S+?)"', picture)]
+    marks = [float(mark) for mark in re.findall(r'class="tick">(\d+)<', picture)]
+    assert len(marks) == len(grid) >= 5
+    assert [mark for mark in marks if mark in range(6, 9)]
+    begins = dict(zip(range(5 if zero else 0, 15 if zero else 10), sorted(boxes), strict=True))
+    for mark, x in zip(marks, grid, strict=True):
+        assert int(mark) not in begins or x == pytest.approx(begins[int(mark)], abs=0.06)
+    assert all(0 <= float(x) <= width for x in re.findall(r' x[12]?="(\S+?)"', picture))
+    assert all(0 <= float(y) <= height for y in re.findall(r' y[12]?="(\S+?)"', picture))

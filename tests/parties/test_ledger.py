@@ -39,6 +39,17 @@ def test_charges_add_up_per_party_and_survive_reopening(tmp_path: Path) -> None:
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
+def test_what_was_charged_under_an_older_name_counts(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.jsonl"
+    Ledger(path, one_per_answer, None).charge("digits/party-0", "a", ANSWER, 3)
+    Ledger(path, one_per_answer, None).charge("digits/party-1", "a", ANSWER, 9)
+    ledger = Ledger(path, one_per_answer, 5.0, {"party-0-of-2/abc": "digits/party-0"})
+    assert ledger.spent("party-0-of-2/abc") == 3
+    assert ledger.charge("party-0-of-2/abc", "b", ANSWER, 4).granted == 2
+    with pytest.raises(BudgetExceededError):
+        ledger.charge("party-0-of-2/abc", "b", ANSWER, 1)
+
+
 def test_as_many_are_granted_as_the_budget_allows_and_then_none(tmp_path: Path) -> None:
     ledger = Ledger(tmp_path / "ledger.jsonl", one_per_answer, 5.0)
     granted = [ledger.charge("client", "a", ANSWER, wished).granted for wished in (2, 2, 4)]

@@ -18,6 +18,7 @@ from scipy.stats import norm
 from mpc.dp.accountant import Cost, answer_cost, check_cost, check_countable
 from mpc.dp.accountant import epsilon as epsilon_of
 from mpc.dp.accountant import epsilon_bound as bound_of
+from mpc.dp.lattice import Losses, together
 from mpc.errors import ParameterError
 
 DELTA = 1e-5
@@ -148,6 +149,45 @@ def test_a_sum_of_narrow_parts_costs_more_by_its_distance_from_a_gaussian() -> N
     distance = math.sqrt(2 * parts.rho) - 1 / (float(scale) * math.sqrt(20))
     assert first_terms < distance < 3 * first_terms
     assert parts.rho > 1.1 * one.rho
+
+
+def exact_delta(sigma: float, parts: int, integers: int, epsilon: float) -> float:
+    """The delta of so many integers that each move by 1, under sums of discrete Gaussians, from their chances alone."""
+    support = np.arange(-math.ceil(12 * sigma), math.ceil(12 * sigma) + 1)
+    one = np.exp(-(support.astype(float) ** 2) / (2 * sigma**2))
+    here = np.ones(1)
+    for _ in range(parts):
+        here = np.convolve(here, one / one.sum())
+    here, moved = np.append(here, 0.0), np.insert(here, 0, 0.0)
+    for _ in range(integers - 1):
+        size = len(support) * parts
+        here, moved = (np.multiply.outer(chances, chances[:size]).ravel() for chances in (here, moved))
+    return float(np.maximum(here - math.exp(epsilon) * moved, 0).sum())
+
+
+@pytest.mark.parametrize("parts", [1, 2, 3, 9])
+@pytest.mark.parametrize("sigma", ["1/2", "11/20", "3/4", "1"])
+@pytest.mark.parametrize("integers", [1, 2])
+def test_the_cost_of_narrow_parts_is_never_below_what_their_very_chances_give(
+    sigma: str, parts: int, integers: int
+) -> None:
+    """Two integers are a class label, whose counts move by 1 each."""
+    cost = Cost("answer", sigma, integers, 1, parts=parts)
+    for delta in (1e-2, 1e-5):
+        spent = epsilon_of([cost], delta)
+        assert exact_delta(float(Fraction(sigma)), parts, integers, spent) <= delta
+        assert parts == 1 or spent == bound_of([cost], delta)
+
+
+def test_what_is_beyond_every_loss_counts_however_many_noise_scales_meet() -> None:
+    def of(infinite: float) -> Losses:
+        return Losses(np.array([-1.0, 1.0]), np.array([0.25, 0.75]), infinite)
+
+    for parts in ([of(3e-6)], [of(3e-6), of(0.0)], [of(0.0), of(3e-6)], [of(1e-6), of(1e-6), of(1e-6)]):
+        met = together(parts, 1e-3)
+        assert met.infinite == pytest.approx(3e-6)
+        assert math.isinf(met.epsilon(2.9e-6))
+        assert met.epsilon(3.1e-6) == pytest.approx(len(parts), abs=0.01)
 
 
 @pytest.mark.parametrize("sigma", ["1/3", "1", "19/10", "2", "5", "123/10", "400"])

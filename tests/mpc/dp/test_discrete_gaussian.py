@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from fractions import Fraction
 
 import numpy as np
@@ -50,9 +51,24 @@ def test_no_sample_exceeds_the_bound() -> None:
     assert np.abs(discrete_gaussian(sigma, (2000,))).max() <= 3
 
 
+def test_a_candidate_beyond_the_bound_is_drawn_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody waits for such a candidate: less than one sample in 2^102 lies there."""
+    candidates = iter([13, -13, 12, 0, -14, 100, -12])
+    module = importlib.import_module("mpc.dp.discrete_gaussian")  # the package has a function of this name
+    monkeypatch.setattr(module, "_discrete_laplace", lambda scale, randomness: next(candidates))
+    monkeypatch.setattr(module, "_bernoulli_exp", lambda gamma, randomness: True)
+    assert discrete_gaussian(Fraction(1), (3,)).tolist() == [12, 0, -12]
+    assert next(candidates, None) is None
+
+
+@pytest.mark.parametrize("sigma", [Fraction(1, 1000), Fraction(1, 12), Fraction(1, 5), Fraction(1), Fraction(97, 12)])
+def test_the_bound_is_the_least_integer_that_is_no_less_than_twelve_sigma(sigma: Fraction) -> None:
+    assert noise_bound(sigma) - 1 < 12 * sigma <= noise_bound(sigma)
+
+
 def test_known_answer_under_injected_randomness() -> None:
     again = [discrete_gaussian(Fraction(5, 2), (12,), SeededRandomness(b"known answer")).tolist() for _ in range(2)]
-    assert again[0] == again[1]
+    assert again[0] == again[1] == [-3, -1, 0, -2, 1, 0, 1, 0, -2, -2, 3, 0]
     assert again[0] != discrete_gaussian(Fraction(5, 2), (12,), SeededRandomness(b"another")).tolist()
 
 

@@ -14,6 +14,7 @@ from mpc._core import Circuit, EvaluatedPiece
 from mpc.channels.memory import MemoryChannel, run_both_sides
 from mpc.channels.sockets import SocketChannel
 from mpc.garbled.batch import EvaluatedBatch, Projection
+from mpc.garbled.pieces import BLOCK_BYTES, CHECK_BYTES, OTS_A_BLOCK
 from mpc.garbled.session import Evaluator, Garbler
 from tests.mpc.garbled.pair import frames, opened, prepared, words
 
@@ -118,3 +119,18 @@ def test_a_batch_cannot_jam_a_link_that_buffers_almost_nothing(monkeypatch: pyte
     np.testing.assert_array_equal(outputs, circuit.run(own_values, other_values))
     for channel in channels:
         channel.close()
+
+
+@pytest.mark.parametrize("beyond", [0, 1])
+def test_oblivious_transfers_are_extended_only_when_they_are_short(beyond: int) -> None:
+    """The second batch takes exactly what the first one has left, or one instance more."""
+    garbler, evaluator = opened()
+    circuit = Circuit.threshold(1, 8)
+    assert OTS_A_BLOCK % (2 * circuit.evaluator_bits) == 0
+    half = OTS_A_BLOCK // 2 // circuit.evaluator_bits
+    for count in (half, half + beyond):
+        prepared(garbler, evaluator, circuit, words((count, 1), 8, 1), words((count, 1), 8, 2))
+    first, second = (len(body) for label, body in frames(evaluator, "sent") if label.endswith("/choices"))
+    extension = BLOCK_BYTES + CHECK_BYTES
+    assert first == extension + half * circuit.evaluator_bits // 8
+    assert second == beyond * extension + (half + beyond) * circuit.evaluator_bits // 8

@@ -249,6 +249,22 @@ def test_a_value_beyond_its_word_is_the_callers_error() -> None:
         evaluator.prepare(Circuit.add(8), 1, np.array([[256]], dtype=np.uint64))
 
 
+def test_shares_are_there_after_their_step_and_only_with_a_projection() -> None:
+    garbler, evaluator = opened()
+    values = words((3, 1), 8, 1)
+    garbled, evaluated = run_both_sides(
+        lambda: garbler.prepare(Circuit.add(8), 3, projection=Projection(8)),
+        lambda: evaluator.prepare(Circuit.add(8), 3, values, projection=Projection(8)),
+    )
+    with pytest.raises(ParameterError, match="whose outputs are not shared"):
+        evaluated.shares()
+    run_both_sides(lambda: garbled.send_inputs(values), evaluated.receive_inputs)
+    assert garbled.shares().shape == evaluated.shares().shape
+    for batch in prepared(garbler, evaluator, Circuit.add(8), values, values):
+        with pytest.raises(ParameterError, match="whose outputs are not shared"):
+            batch.shares()
+
+
 def test_a_batch_streamed_into_shares_opens_no_outputs() -> None:
     garbler, evaluator = opened()
     values = np.zeros((3, 1), dtype=np.uint64)

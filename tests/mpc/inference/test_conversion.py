@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -68,6 +69,44 @@ class Doubling(nn.Linear):
 
 def test_forward_is_followed_through_functions_and_modules_called_twice() -> None:
     assert error_of(OwnForward(), (2, 9, 8)) < 0.003
+
+
+class Reshaped(nn.Module):
+    """Rows of an image by a call that the test chooses."""
+
+    def __init__(self, reshape: Callable[[torch.Tensor], torch.Tensor]) -> None:
+        super().__init__()
+        self.reshape, self.last = reshape, nn.Linear(12, 3)
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        return self.last(self.reshape(image))
+
+
+@pytest.mark.parametrize(
+    "reshape",
+    [
+        lambda image: image.view(image.size(0), -1),
+        lambda image: image.view((image.size(0), -1)),
+        lambda image: image.view([image.shape[0], 12]),
+        lambda image: image.view(-1, 12),
+        lambda image: image.reshape(image.shape[0], -1),
+        lambda image: image.reshape((-1, 12)),
+        lambda image: torch.reshape(image, (image.shape[0], -1)),
+        lambda image: image.flatten(1),
+        lambda image: torch.flatten(image, start_dim=1),
+    ],
+)
+def test_every_way_to_write_a_row_a_query_is_the_same(reshape: Callable[[torch.Tensor], torch.Tensor]) -> None:
+    assert error_of(Reshaped(reshape), (1, 3, 4)) < 0.002
+
+
+@pytest.mark.parametrize(
+    "reshape",
+    [lambda image: image.view(image.size(0), 3, 4), lambda image: image.view((1, -1)), lambda image: image.view(-1)],
+)
+def test_other_shapes_of_a_tensor_are_refused(reshape: Callable[[torch.Tensor], torch.Tensor]) -> None:
+    with pytest.raises(ParameterError, match=r"a row a query|one row for each query"):
+        from_torch(Reshaped(reshape))
 
 
 def test_what_a_subclass_computes_counts_not_its_base() -> None:

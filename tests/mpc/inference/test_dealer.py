@@ -17,7 +17,7 @@ from mpc.inference import (
     dealer_give_seeds,
     querying_take_seeds,
 )
-from mpc.inference.linear.dealt import CorrelationRequest, Keystream
+from mpc.inference.linear.dealt import CorrelationRequest, Keystream, _masks, _shares, _weight_pads
 from mpc.ring import Words, unpack_words
 from tests.mpc.inference.examples import Agreement, cryptonets_relu, everything, mlp, run_both_sides
 
@@ -111,6 +111,18 @@ def test_every_batch_has_masks_of_its_own() -> None:
     assert repr(Keystream(bytes(32), 1)) == "Keystream(<seed hidden>)"
     with pytest.raises(ParameterError, match="seed of 32 B, found 31"):
         Keystream(bytes(31), 0)
+
+
+def test_no_value_that_follows_from_a_seed_serves_twice() -> None:
+    """If u began as r does, an answering party, which knows A and A r - u, could solve for r and open the query."""
+    architecture = Network.from_layers(*mlp(np.random.default_rng(0))).architecture
+    seed = bytes(range(32))
+    drawn = _weight_pads(architecture, seed)
+    for number in (1, 2, 3):
+        drawn += _masks(architecture, 4, seed, number)[0] + _shares(architecture, 4, seed, number)
+    values = np.concatenate([part.reshape(-1) for part in drawn])
+    assert len(values) > 4000
+    assert len(np.unique(values)) == len(values)  # two of so many 41-bit values are equal with a chance of 4e-6
 
 
 def test_the_end_and_malformed_messages() -> None:

@@ -268,6 +268,8 @@ def test_architecture_survives_the_wire_and_has_a_digest() -> None:
         ),
         ({"session_queries": 0}, "queries a session"),
         ({"layers": (Rectify(), *GOOD.layers)}, "private layer before layer 0"),
+        ({"layers": (Rescale(), *GOOD.layers)}, "private layer before layer 0"),
+        ({"layers": (*GOOD.layers[:2], Rescale(), *GOOD.layers[2:])}, "private layer before layer 2"),
         ({"layers": (*GOOD.layers, Dense(3))}, "two private layers in a row"),
         ({"layers": GOOD.layers[:-1]}, "private layer as the last"),
         ({"layers": (FlattenShape(), Dense(1 << 17))}, "extents of 1"),

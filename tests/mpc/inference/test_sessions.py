@@ -108,6 +108,18 @@ def test_a_correlation_serves_once(session: Session, network: Network) -> None:
         session.answering.infer(served)
 
 
+def test_the_mask_of_a_query_is_wiped_once_it_has_hidden_it(session: Session, network: Network) -> None:
+    """What was sent, with the mask that hid it, is the query."""
+    asked, served = run_both_sides(lambda: session.querying.prepare(2), lambda: session.answering.prepare(2))
+    ((mask, _),) = asked.prepared._held
+    assert mask.shape == (2, 64)
+    assert mask.any()
+    queries = network.encode_inputs(np.zeros((2, 64)))
+    run_both_sides(lambda: session.querying.infer(asked, queries), lambda: session.answering.infer(served))
+    assert not mask.any()
+    assert asked.prepared._held == []
+
+
 def test_refused_queries_cost_nothing(session: Session, network: Network) -> None:
     asked, served = run_both_sides(lambda: session.querying.prepare(1), lambda: session.answering.prepare(1))
     sent = len(session.querying_channel.transcript)

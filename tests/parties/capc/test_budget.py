@@ -104,6 +104,34 @@ def test_other_messages_and_other_numbers_are_refused(tmp_path: Path) -> None:
         querying_request_batch(client, 2, draw_name())
 
 
+@pytest.mark.parametrize(
+    ("spent", "expected"),
+    [
+        (Spent("", 0, 1.0, 1.0), "expected a reason for a refusal, found '' and 0 queries granted"),
+        (Spent("used up", 1, 1.0, 1.0), "expected no reason for a refusal, found 'used up' and 1 queries granted"),
+        (Spent("used up", -1, 1.0, 1.0), "queries granted, at most 2, found -1"),
+        (Spent("", -1, 1.0, 1.0), "queries granted, at most 2, found -1"),
+    ],
+)
+def test_a_grant_that_would_be_asked_for_again_for_ever_is_refused(spent: Spent, expected: str) -> None:
+    """A querying party asks until all its queries are answered or refused. Neither would ever be the case."""
+    client, guardian = memory_pair("client", "privacy-guardian")
+    guardian.send_message("budget/spent", spent)
+    with pytest.raises(ProtocolError, match=expected):
+        querying_request_batch(client, 2)
+
+
+@pytest.mark.parametrize("count", [-1, -(2**40)])
+def test_a_request_for_fewer_than_no_queries_is_refused(count: int, tmp_path: Path) -> None:
+    """It would be neither charged nor the end."""
+    client, guardian = memory_pair("client", "privacy-guardian")
+    client.send_message("budget/request", BatchRequest(count))
+    serving = account(guardian, tmp_path, None)
+    with pytest.raises(ProtocolError, match=f"queries of a batch, at most 4, found {count}"):
+        serving.charge()
+    assert serving.ledger.charges() == []
+
+
 def published(tmp_path: Path, spent: Spent, *batches: list[int | None]) -> dict[str, Any]:
     run = Run(RunFolders(tmp_path / "files", tmp_path / "logs", "test"), "session-1", 40000)
     plan = PROTOCOLS["capc"].plan(CapcConfig(first_query=20, n_queries=3, batch_size=2), run)

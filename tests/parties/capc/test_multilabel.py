@@ -22,9 +22,10 @@ from parties.capc.simulation import simulate
 from parties.capc.summary import label_lines
 from parties.frame.errors import ConfigError
 from parties.frame.plan import Run, RunFolders
-from parties.learning.datasets import Dataset, load_dataset
+from parties.learning.datasets import load_dataset
 from parties.learning.labels import kind_of
 from parties.learning.models import ARCHITECTURES, Model, architecture
+from parties.learning.parts import PooledDataset as Dataset
 from parties.learning.records import DataError, Records
 from parties.learning.selection import Strategy, order_to_ask
 from parties.learning.split import split

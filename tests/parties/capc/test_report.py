@@ -67,6 +67,22 @@ def test_one_query_is_headed_by_its_label() -> None:
     assert said([report(query(0, [], ["fog", "ice"]))])["label"] == ("none", "correct label fog, ice")
 
 
+def test_without_truth_there_is_a_label_and_no_verdict() -> None:
+    unknown = [
+        {key: value for key, value in query(n, True, 0).items() if key not in ("correct", "agree")} for n in (0, 1)
+    ]
+    assert said([report(unknown[0])])["label"] == ("true", "")
+    assert "correct labels" not in said([report(*unknown)])
+    assert lead([report(*unknown)]).startswith("2 labels, epsilon")
+    mixed = [report(*unknown, query(2, 1, 1), query(3, None, 4))]
+    assert said(mixed)["correct labels"][0] == "1 of 2"
+    assert "100% of the 1 whose truth is known right" in lead(mixed)
+    (labels,) = [section for section in sections(mixed) if section.title == "Labels"]
+    outcomes = {series.name: series.values for series in labels.parts[0].series}
+    assert outcomes == {"correct label": (1,), "wrong label": (0,), "label": (2,), "abstained": (1,)}
+    assert [row[3:5] for row in labels.parts[-1].rows] == [("–", "–"), ("–", "–"), ("1", "yes"), ("4", "abstained")]
+
+
 def test_without_noise_no_epsilon_is_claimed() -> None:
     reports = [report(query(0, 1, 1, None), query(1, 2, 3, None), epsilon_total=None)]
     assert said(reports)["epsilon spent in all runs"][0] == "without bound"

@@ -154,3 +154,18 @@ def test_two_parties_in_one_process_keep_their_logs_apart(progress: Progress, tm
         second.note("for the client")
     assert "for the client" not in log(tmp_path)
     assert "for the server" not in (other / "client.log").read_text()
+
+
+def test_an_unexpected_error_is_told_without_the_value_of_any_variable(progress: Progress, tmp_path: Path) -> None:
+    share = int.from_bytes(os.urandom(8), "big") | 1 << 63
+
+    def divide(share: int, by: int) -> int:
+        return share // by
+
+    try:
+        divide(share, 0)
+    except ZeroDivisionError as error:
+        progress.failed(error)
+    assert "share // by" in log(tmp_path)  # the line is told, what it computed with is not
+    for path in (tmp_path / "logs" / "server-0.log", tmp_path / "events.jsonl", tmp_path / "status.json"):
+        assert str(share) not in path.read_text()

@@ -13,8 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from parties.frame.errors import ConfigError
-from parties.learning.datasets import Dataset, load_dataset
+from parties.learning.datasets import load_dataset
 from parties.learning.idx import read_idx
+from parties.learning.parts import PooledDataset as Dataset
 from parties.learning.records import DataError, Records
 from parties.learning.split import lacking, set_aside, split
 

@@ -1,0 +1,1 @@
+"""A search for tests that could not fail, by running them on changed code. See `python -m tests.mutation --help`."""

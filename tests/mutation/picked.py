@@ -1,0 +1,259 @@
+"""The defences of privacy, one after another taken out, each of which a test must notice.
+
+An entry is a file, a text that stands there once, and what stands in its place. An entry whose text has changed is
+refused with its place, so that the list cannot fall behind the code without a word.
+"""
+
+from __future__ import annotations
+
+import ast
+
+from tests.copies import ROOT
+from tests.mutation.mutants import Mutant
+
+PICKED: dict[str, list[tuple[str, str]]] = {
+    "mpc/dp/discrete_gaussian.py": [
+        ("        if abs(candidate) > bound:\n            continue\n", ""),
+        ("    return ceil(TAIL_SIGMAS * sigma)", "    return floor(TAIL_SIGMAS * sigma)"),
+        ("root if root * root >= wanted else root + 1", "root"),
+        (
+            "samples = [_sample(sigma, randomness) for _ in range(count)]",
+            "samples = [_sample(sigma, randomness)] * count",
+        ),
+        ("        if negative and magnitude == 0:\n            continue", "        if False:\n            continue"),
+        ("        if _bernoulli_exp(gamma, randomness):\n            return candidate", "        return candidate"),
+    ],
+    "mpc/dp/accountant.py": [
+        (
+            'integers[Cost("integer", sigma, 1, 1, cost.parts)] += sensitivity * cost.count',
+            'integers[Cost("integer", sigma, 1, 1, cost.parts)] += cost.count',
+        ),
+        ("    delta -= sum(count * unit.parts for unit, count in integers.items()) * _CUT\n", ""),
+        (" + 10 * sum(terms)) ** 2", ") ** 2"),
+        ('    return Cost("check", str(sigma), 1, 1)', '    return Cost("check", str(sigma), 1, 0)'),
+        (
+            "    if bound > _BEYOND_INTEREST or any(unit.parts > 1 for unit in integers):",
+            "    if bound > _BEYOND_INTEREST:",
+        ),
+    ],
+    "mpc/dp/lattice.py": [
+        ("        infinite += part.infinite\n", ""),
+        ("places = np.ceil(part.loss / step)", "places = np.floor(part.loss / step)"),
+    ],
+    "mpc/capc/release.py": [
+        ("    if (labels >= classes).any():", "    if (labels > classes).any():"),
+        (
+            "    return Ring(width).reduce(discrete_gaussian(sigma, shape, randomness))",
+            "    return Ring(width).reduce(0 * discrete_gaussian(sigma, shape, randomness))",
+        ),
+        (
+            "    return (parties + noise_bound(sigma)).bit_length() + 1",
+            "    return (parties + noise_bound(sigma)).bit_length()",
+        ),
+        (
+            "Circuit.sum_histogram(noisy_share.shape[1], self.width), noisy_share)",
+            "Circuit.sum_histogram(noisy_share.shape[1], self.width), mask_sums)",
+        ),
+    ],
+    "mpc/capc/confident.py": [
+        (
+            "self.threshold - discrete_gaussian(self.threshold_sigma, (count,), randomness)",
+            "self.threshold - discrete_gaussian(self.threshold_sigma, (1,), randomness).repeat(count)",
+        ),
+        (
+            "self.threshold - discrete_gaussian(self.threshold_sigma, (count,), randomness)",
+            "self.threshold - 0 * discrete_gaussian(self.threshold_sigma, (count,), randomness)",
+        ),
+        ("values = np.concatenate([gate, noisy_share], axis=1)", "values = np.concatenate([gate, mask_sums], axis=1)"),
+        ("noise_bound(threshold_sigma) + 1).bit_length() + 2", "noise_bound(threshold_sigma) + 1).bit_length() + 1"),
+    ],
+    "mpc/capc/parameters.py": [
+        (
+            "return (self.parties * (1 + noise_bound(self.part_scale))).bit_length() + 1",
+            "return (self.parties + noise_bound(self.noise_scale)).bit_length() + 1",
+        ),
+        ("if self.noise_parts and 0 < self.part_scale < Fraction(1, 2):", "if False:"),
+        ("        if self.noise_parts and self.threshold:", "        if False:"),
+        (
+            "return check_cost(self.threshold_sigma), answer_cost(self.sigma, sensitivity)",
+            "return (answer_cost(self.sigma, sensitivity),)",
+        ),
+    ],
+    "mpc/capc/budget.py": [
+        ("    if (spent.queries == 0) != bool(spent.refusal):", "    if False:"),
+        ("    if not 0 <= found <= largest:", "    if not found <= largest:"),
+        ("                self._run += [cost.times(charged.granted) for cost in self.query_costs]\n", ""),
+    ],
+    "mpc/capc/aggregation.py": [
+        (
+            "        if any(plaintext >= largest for plaintext in opened):",
+            "        if any(plaintext > largest for plaintext in opened):",
+        ),
+        ("        if found != expected:", "        if False:"),
+        ("    if len(collected) != packing.parties:", "    if len(collected) > packing.parties:"),
+    ],
+    "mpc/capc/odometer.py": [
+        ("    if not 0 <= account.queries <= most:", "    if not account.queries <= most:"),
+        ("    if account.queries < most and not account.refusal:", "    if False:"),
+    ],
+    "mpc/paillier/scheme.py": [
+        ("for zero in self.encrypt([0] * len(terms[0]))]", "for zero in [1] * len(terms[0])]"),
+        ("self._zeros.popleft() % self._square", "self._zeros[0] % self._square"),
+        ("or gmpy2.jacobi(base, modulus) != 1", ""),
+        ("if not 0 < value < self._square or gmpy2.gcd(value, self.modulus) != 1:", "if not 0 < value < self._square:"),
+        ("uniform_below(1 << self._powers.bits, self._randomness)", "uniform_below(2, self._randomness)"),
+    ],
+    "mpc/paillier/packing.py": [
+        ("return self.width + (self.parties - 1).bit_length()", "return self.width"),
+    ],
+    "mpc/randomness.py": [
+        ("        return os.urandom(count)", "        return bytes(count)"),
+        ("        if candidate < bound:\n            return candidate", "        return candidate % bound"),
+    ],
+    "mpc/use_once.py": [("self._held.pop()", "self._held[0]")],
+    "mpc/inference/pool.py": [
+        ("return order.batch, waiting.popleft()", "return order.batch, waiting[0]"),
+        ("            if self.ready > self._size:", "            if False:"),
+    ],
+    "mpc/inference/sessions.py": [
+        ("        self._queries_left -= batch\n", ""),
+        ("        mask.fill(0)\n", ""),
+        ("        if batch > self._queries_left:", "        if False:"),
+        (
+            "masked = self._ring.reduce(self._ring.reduce(queries) - mask)",
+            "masked = self._ring.reduce(queries) + 0 * mask",
+        ),
+    ],
+    "mpc/inference/nonlinear.py": [
+        ("self._ring.reduce(shares - next_mask)", "self._ring.reduce(shares)"),
+    ],
+    "mpc/inference/linear/encrypted.py": [
+        (
+            "        return self._ring.random((batch, *self.shape.output_shape), self._randomness)",
+            "        return np.zeros((batch, *self.shape.output_shape), np.uint64)",
+        ),
+    ],
+    "mpc/inference/linear/dealt.py": [
+        (
+            "masked = self._ring.reduce(weight.astype(np.uint64) - pad)",
+            "masked = self._ring.reduce(weight.astype(np.uint64) - 0 * pad)",
+        ),
+        (
+            "return draw_masks(architecture, batch, Keystream(seed, 2 * number))",
+            "return draw_masks(architecture, batch, Keystream(seed, 2))",
+        ),
+        ("Keystream(seed, 2 * number + 1)", "Keystream(seed, 2 * number)"),
+    ],
+    "mpc/channels/frames.py": [
+        ("        if sequence != self._received_frames & 0xFFFFFFFF:", "        if False:"),
+        ("        if length > limit:", "        if False:"),
+        ("        if size is not None and length != size:", "        if False:"),
+    ],
+    "mpc/channels/hello.py": [
+        ("        if expected != found:", "        if False:"),
+        ('        ("digest of public parameters", own.parameters, other.parameters),\n', ""),
+        ('        ("session", own.session, other.session),\n', ""),
+    ],
+    "mpc/channels/sockets.py": [("    if time.monotonic() >= expires:\n        raise TimeoutError", "    return")],
+    "parties/ledger.py": [
+        ("        return math.inf if math.isnan(total) else total", "        return total"),
+        ("            return math.inf\n", "            return 0.0\n"),
+        (
+            "low, high = (middle, high) if total(middle) <= budget else (low, middle)",
+            "low, high = (middle, high) if total(low) <= budget else (low, middle)",
+        ),
+        ("[cost for cost in entry.costs if cost.count > 0]", "list(entry.costs)"),
+        ("names = {account, self._older.get(account, account)}", "names = {account}"),
+        (
+            '                raise LedgerError(f"expected a charge in line',
+            '                continue\n                raise LedgerError(f"expected a charge in line',
+        ),
+    ],
+    "parties/frame/journal.py": [
+        ("        fcntl.flock(descriptor, fcntl.LOCK_EX)\n", ""),
+        ("            if written != len(content):", "            if False:"),
+        ("            os.fsync(self._descriptor)\n", ""),
+        ("                os.fsync(folder)", "                pass"),
+        ("            os.ftruncate(descriptor, complete)", "            pass"),
+        ("os.O_APPEND | os.O_CLOEXEC, 0o600)", "os.O_APPEND | os.O_CLOEXEC, 0o644)"),
+    ],
+    "parties/frame/private_files.py": [
+        ("    path.chmod(0o700)\n", ""),
+        ("            os.fsync(file.fileno())\n", ""),
+        ("        Path(temporary).unlink(missing_ok=True)\n", ""),
+        ("        os.replace(temporary, path)", "        os.replace(temporary, path)\n        os.chmod(path, 0o644)"),
+    ],
+    "parties/frame/lifetime.py": [
+        ("            elif time.monotonic() > expires:", "            elif False:"),
+        ("                if not over.wait(_GRACE_S):\n                    os._exit(1)\n", ""),
+    ],
+    "parties/learning/records.py": [
+        ('        digest.update(self.images.astype("<f4").tobytes())\n', ""),
+        ('        digest.update(self.labels.astype("<i8").tobytes())\n', ""),
+    ],
+    "parties/capc/accounts.py": [
+        ('b"".join(sorted(images))', 'b"".join(images)'),
+        ('np.ascontiguousarray(image, "<f4").tobytes()', "repr(image.shape).encode()"),
+    ],
+    "parties/capc/settings.py": [
+        ("self.parameters.digest(), self.n_queries,", "self.n_queries,"),
+        (
+            "privacy = (self.delta.normalize(), self.epsilon_budget, self.owner_epsilon_budget)",
+            "privacy = (self.delta.normalize(),)",
+        ),
+    ],
+    "parties/capc/odometer.py": [
+        ("self.query_costs, count, least=count)", "self.query_costs, count)"),
+    ],
+    "parties/capc/server.py": [
+        ("    masks = Ring(parameters.width).add(masks, noise)\n", ""),
+        ("        charge()  # on the disk before the masks leave", "        pass"),
+        ("                if count > left:", "                if False:"),
+        ("                left -= count\n", ""),
+    ],
+    "parties/capc/privacy_guardian.py": [
+        (
+            "noise = release.draw_noise(shape, scale, parameters.width)",
+            "noise = 0 * release.draw_noise(shape, scale, parameters.width)",
+        ),
+        (
+            "parameters.release.guardian(garbler, mask_sums, noisy_share)",
+            "parameters.release.guardian(garbler, noisy_share, mask_sums)",
+        ),
+        ("Ledger(settings.ledger, accountant, settings.epsilon_budget,", "Ledger(settings.ledger, accountant, None,"),
+    ],
+    "parties/capc/campaign.py": [
+        (
+            "for record in chosen[: party.settings.n_queries] if record not in known]",
+            "for record in chosen[: party.settings.n_queries]]",
+        ),
+    ],
+    "orchestrator/certificates.py": [
+        ("ca=is_authority,", "ca=True,"),
+        ("_SIGNS_CERTIFICATES if is_authority else _SIGNS_HANDSHAKES", "_SIGNS_CERTIFICATES"),
+    ],
+    "orchestrator/environment.py": [
+        (
+            "    environment = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}",
+            "    environment = dict(os.environ)",
+        ),
+    ],
+}
+
+
+def picked_mutants() -> list[Mutant]:
+    """Return the list as mutants. Raises `ValueError` with the place of a text that does not stand there once."""
+    return [_mutant(file, old, new) for file, entries in PICKED.items() for old, new in entries]
+
+
+def _mutant(file: str, old: str, new: str) -> Mutant:
+    source = (ROOT / file).read_text()
+    if source.count(old) != 1:
+        raise ValueError(f"{file}: expected this text once, found it {source.count(old)} times: {old.strip()!r}")
+    before = source[: source.index(old)]
+    start, first = len(before.encode()), before.count("\n") + 1
+    last = first + old.rstrip("\n").count("\n")
+    functions = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.FunctionDef)]
+    inside = any(node.body[0].lineno <= first <= (node.end_lineno or 0) for node in functions)
+    lines = (first, last) if inside else (0, 0)
+    return Mutant(file, first, start, start + len(old.encode()), "picked", new, *lines)

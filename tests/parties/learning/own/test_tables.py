@@ -1,0 +1,341 @@
+"""Tables of users' own: what is read is what the file says, and all else is refused by file, row and column."""
+
+from __future__ import annotations
+
+import datetime
+import gzip
+import re
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from parties.learning.own import extras, tables
+from parties.learning.own.choices import DataChoices
+from parties.learning.own.reading import Reader
+from parties.learning.records import DataError
+
+AGREED: dict[str, Any] = {
+    "features": ["age", "sex", "dose"],
+    "label": "diagnosis",
+    "classes": ["ill", "well"],
+    "scale": {"age": {"minimum": 0, "maximum": 100}, "dose": {"mean": 10, "deviation": 5, "clip": 2}},
+    "categories": {"sex": ["f", "m", "x"]},
+    "records": "records.csv",
+}
+ROWS = "age,sex,dose,diagnosis\n25,m,10,well\n50,f,20,ill\n"
+INPUTS = [[0.25, 0, 1, 0, 0.5], [0.5, 1, 0, 0, 1.0]]
+
+
+def reader(**changes: Any) -> Reader:
+    return Reader(DataChoices(**AGREED | changes))
+
+
+def written(folder: Path, text: str | bytes, name: str = "records.csv") -> Path:
+    path = folder / name
+    path.write_bytes(text.encode() if isinstance(text, str) else text)
+    return path
+
+
+def test_inputs_follow_the_features_their_scales_and_categories(tmp_path: Path) -> None:
+    records = reader().records(written(tmp_path, ROWS))
+    assert records.images.shape == (2, 1, 1, 5)
+    np.testing.assert_allclose(records.images.reshape(2, 5), INPUTS, atol=1e-7)
+    assert records.labels.tolist() == [1, 0]
+
+
+FORMS = {
+    "bom.csv": b"\xef\xbb\xbf" + ROWS.encode(),
+    "packed.csv.gz": gzip.compress(ROWS.encode()),
+    "windows.csv": ROWS.replace("\n", "\r\n").encode(),
+    "quoted.csv": b'"age","sex","dose","diagnosis"\n"25","m","10","well"\n"50","f","20","ill"\n',
+    "order.csv": b"diagnosis,dose,sex,age\nwell,10,m,25\nill,20,f,50\n",
+    "more.csv": b"id,age,sex,dose,diagnosis\n07,25,m,10,well\n08,50,f,20,ill\n",
+    "blank.csv": b"age,sex,dose,diagnosis\n 25 ,m,1e1,well\n\n50.0,f,+20,ill\n\n",
+}
+
+
+@pytest.mark.parametrize("name", FORMS)
+def test_the_same_table_in_another_form_gives_the_same_records(tmp_path: Path, name: str) -> None:
+    expected = reader().records(written(tmp_path, ROWS))
+    assert reader().records(written(tmp_path, FORMS[name], name)).digest() == expected.digest()
+
+
+def test_parquet_and_npz_give_what_csv_gives(tmp_path: Path) -> None:
+    expected = reader().records(written(tmp_path, ROWS)).digest()
+    columns = {"age": [25, 50], "sex": ["m", "f"], "dose": [10.0, 20.0], "diagnosis": ["well", "ill"]}
+    pq.write_table(pa.table(columns), tmp_path / "records.parquet")
+    np.savez(tmp_path / "records.npz", **{name: np.array(values) for name, values in columns.items()})
+    assert reader().records(tmp_path / "records.parquet").digest() == expected
+    assert reader().records(tmp_path / "records.npz").digest() == expected
+    coded = pa.table(columns | {"sex": pa.array(["m", "f"]).dictionary_encode(), "dose": [Decimal("10"), Decimal(20)]})
+    pq.write_table(coded, tmp_path / "coded.parquet")
+    assert reader().records(tmp_path / "coded.parquet").digest() == expected
+
+
+def test_another_delimiter_is_stated(tmp_path: Path) -> None:
+    path = written(tmp_path, ROWS.replace(",", ";"))
+    with pytest.raises(DataError, match=r"records\.csv: .*a comma, found a semicolon .* set delimiter to ';'"):
+        reader().records(path)
+    assert len(reader(delimiter=";").records(path)) == 2
+
+
+REFUSED = {
+    "duplicate columns": ("age,age,sex,dose,diagnosis\n1,2,m,1,ill\n", "different names, found 2 named 'age'"),
+    "a missing column": (ROWS.replace("dose", "Dose"), "a column 'dose' for a .* did you mean 'Dose'"),
+    "no label": ("age,sex,dose\n1,m,1\n", "expected labels, found none: expected the column diagnosis"),
+    "a short row": (ROWS + "30,f\n", "row 3: expected 4 cells, found 2"),
+    "a long row": (ROWS + "30,f,1,ill,9\n", "row 3: expected 4 cells, found 5"),
+    "a decimal comma": (ROWS + '"30,5",f,1,ill\n', "column 'age': expected a number, found '30,5': a decimal"),
+    "thousands": (ROWS + '"1,234.5",f,1,ill\n', "found '1,234.5': a separator of thousands"),
+    "a date": (ROWS + "2020-01-31,f,1,ill\n", "column 'age': expected a number, found '2020-01-31': a date"),
+    "a word": (ROWS + "old,f,1,ill\n", "found 'old': list the column under `categories:`"),
+    "infinity": (ROWS + "inf,f,1,ill\n", "row 3, column 'age': expected a number, found 'inf'"),
+    "too large": (ROWS + "1e400,f,1,ill\n", "row 3, column 'age': expected a finite number, found '1e400'"),
+    "nothing": (ROWS + ",f,1,ill\n", "row 3, column 'age': expected a number, found nothing in 1 of 3 rows: state"),
+    "no number": (ROWS + "NaN,f,1,ill\n", "found nothing in 1 of 3 rows"),
+    "another category": (ROWS + "30,w,1,ill\n", "row 3, column 'sex': expected one of f, m, x, found 'w'"),
+    "blanks": (ROWS + "30,f,1, ill\n", "column 'diagnosis': expected one of ill, well, found ' ill', with blanks"),
+    "capitals": (ROWS + "30,F,1,ill\n", "found 'F', which differs in capital letters"),
+    "a label too few": (ROWS + "30,f,1,\n", "column 'diagnosis': expected a label, found nothing, as in 1 of 3 rows"),
+    "an empty file": ("", "expected a table, found an empty file"),
+    "a header alone": ("age,sex,dose,diagnosis\n", "at least one row below the header, found none"),
+    "blank lines": ("\n\n", "expected a header with the names of the columns, found none"),
+    "other bytes": (ROWS.replace("m", "\u00e4").encode("latin-1"), "expected text in UTF-8, found other bytes"),
+    "an open quote": (ROWS + '"30,f,1,ill\n', "found"),
+    "a zip": (b"PK\x03\x04", "found"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_is_no_such_table_is_refused_by_its_place(tmp_path: Path, name: str) -> None:
+    content, words = REFUSED[name]
+    path = written(tmp_path, content)
+    with pytest.raises(DataError, match=words) as refused:
+        reader().records(path)
+    assert str(refused.value).startswith(str(path))
+    assert "\n" not in str(refused.value)
+
+
+def test_a_gzip_file_that_is_cut_or_huge_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = written(tmp_path, gzip.compress(ROWS.encode())[:-9], "records.csv.gz")
+    with pytest.raises(DataError, match="a whole gzip file"):
+        reader().records(path)
+    monkeypatch.setattr(tables, "LARGEST", 1000)
+    path.write_bytes(gzip.compress(ROWS.encode() + b"1,m,1,ill\n" * 1000))
+    with pytest.raises(DataError, match="at most 1000 bytes in memory"):
+        reader().records(path)
+    with pytest.raises(DataError, match=r"at most 1000 bytes, found 1\d{4}"):
+        reader().records(written(tmp_path, ROWS + "1,m,1,ill\n" * 1000))
+    pq.write_table(pa.table({"age": pa.array([1] * 100_000).dictionary_encode()}), tmp_path / "small.parquet")
+    monkeypatch.setattr(tables, "LARGEST", 100_000)
+    with pytest.raises(DataError, match="at most 100000 bytes in memory, found 400000"):
+        tables.read_table(tmp_path / "small.parquet", ["age"])
+    np.savez_compressed(tmp_path / "small.npz", age=np.zeros(100_000))
+    with pytest.raises(DataError, match="at most 100000 bytes in memory, found 8"):
+        tables.read_table(tmp_path / "small.npz", ["age"])
+
+
+def test_numbers_beyond_the_scale_are_cut_and_counted_or_refused(tmp_path: Path) -> None:
+    path = written(tmp_path, ROWS + "130,f,-5,ill\n-1,f,5,ill\n")
+    lenient = reader()
+    found = lenient.records(path).images.reshape(4, 5)
+    assert found[2:, 0].tolist() == [1, 0]
+    assert lenient.notes == ["records.csv: 3 numbers were cut to the stated scale in 2 columns"]
+    bounds = {"age": {"minimum": 0, "maximum": 100, "outside": "refuse"}, "dose": AGREED["scale"]["dose"]}
+    with pytest.raises(DataError, match=r"row 3, column 'age': expected numbers in 0\.\.100, found 130 among 2 beyond"):
+        reader(scale=bounds).records(path)
+
+
+def test_what_is_missing_is_filled_by_the_stated_constant_and_counted(tmp_path: Path) -> None:
+    filling = reader(missing={"age": 40, "sex": "x"})
+    found = filling.records(written(tmp_path, ROWS + ",,15,ill\n")).images.reshape(3, 5)
+    np.testing.assert_allclose(found[2], [0.4, 0, 0, 1, 0.75], atol=1e-7)
+    assert filling.notes == ["records.csv: 2 were filled in in 2 columns"]
+    with pytest.raises(DataError, match="column 'dose': expected a number, found nothing"):
+        filling.records(written(tmp_path, ROWS + "1,f,,ill\n", "other.csv"))
+    pq.write_table(
+        pa.table({"age": [25, None], "sex": ["m", None], "dose": [10.0, None], "diagnosis": ["well", "ill"]}),
+        tmp_path / "records.parquet",
+    )
+    whole = reader(missing={"age": 40, "sex": "x", "dose": 0}).records(tmp_path / "records.parquet")
+    np.testing.assert_allclose(whole.images.reshape(2, 5)[1], [0.4, 0, 0, 1, 0], atol=1e-7)
+
+
+@pytest.mark.parametrize(
+    ("classes", "cells", "places"),
+    [
+        ([0, 1], ["0", "1", "1.0", "0.0"], [0, 1, 1, 0]),
+        (["0", "1"], ["0", "1"], [0, 1]),
+        (["1", "0"], ["0", "1"], [1, 0]),
+        ([True, False], ["True", "false", "TRUE"], [0, 1, 0]),
+        (["01", "1"], ["1", "01"], [1, 0]),
+        (["-1", "+1"], ["+1", "-1"], [1, 0]),
+        ([-1, 1], ["1", "-1"], [1, 0]),
+    ],
+)
+def test_classes_are_numbers_words_or_truths(
+    tmp_path: Path, classes: list[Any], cells: list[str], places: list[int]
+) -> None:
+    text = "age,sex,dose,diagnosis\n" + "".join(f"1,f,1,{cell}\n" for cell in cells)
+    assert reader(classes=classes).records(written(tmp_path, text)).labels.tolist() == places
+
+
+@pytest.mark.parametrize(
+    ("classes", "cell", "words"),
+    [
+        ([0, 1], "01", "found '01', with leading zeros: quote"),
+        ([0, 1], "0.5", "found '0.5'"),
+        ([0, 1], "true", "found 'true'"),
+        (["0", "1"], "1.0", "found '1.0'"),
+        ([0, 1], "\u0661", "expected one of 0, 1"),
+    ],
+)
+def test_what_only_looks_like_a_class_is_none(tmp_path: Path, classes: list[Any], cell: str, words: str) -> None:
+    with pytest.raises(DataError, match=words):
+        reader(classes=classes).records(written(tmp_path, f"age,sex,dose,diagnosis\n1,f,1,{cell}\n"))
+
+
+@pytest.mark.parametrize(
+    ("classes", "cells", "places"),
+    [
+        ([0, 1], [0.0, 1.0], [0, 1]),  # whole numbers that were read as floats
+        ([0, 1], [0, 1], [0, 1]),
+        (["0", "1"], [0, 1], [0, 1]),
+        ([False, True], [True, False], [1, 0]),
+        ([0, 1], [True, False], None),
+        ([False, True], [1, 0], None),
+        ([0, 1], [0.5, 1.0], None),
+    ],
+)
+def test_typed_classes_keep_their_type(
+    tmp_path: Path, classes: list[Any], cells: list[Any], places: list[int] | None
+) -> None:
+    columns = {"age": [1, 2], "sex": ["f", "m"], "dose": [1, 2], "diagnosis": cells}
+    pq.write_table(pa.table(columns), tmp_path / "records.parquet")
+    if places is None:
+        with pytest.raises(DataError, match="row 1, column 'diagnosis': expected one of"):
+            reader(classes=classes).records(tmp_path / "records.parquet")
+    else:
+        assert reader(classes=classes).records(tmp_path / "records.parquet").labels.tolist() == places
+
+
+@pytest.mark.parametrize(
+    ("column", "words"),
+    [
+        ([True, False], "column 'age': expected a number, found True: list the column under `categories:`"),
+        ([datetime.date(2020, 1, 1)] * 2, r"column 'age': expected numbers, text or booleans, found date32"),
+        ([1.0, float("inf")], "row 2, column 'age': expected a finite number, found inf"),
+        ([[1], [2]], "expected numbers, text or booleans, found list"),
+        ([2**53 + 1, 0], "row 1, column 'age': expected a whole number of at most 2\\^53, found 9007199254740993"),
+    ],
+)
+def test_a_typed_column_that_is_no_number_is_refused(tmp_path: Path, column: list[Any], words: str) -> None:
+    columns = {"age": column, "sex": ["f", "m"], "dose": [1, 2], "diagnosis": ["ill", "well"]}
+    pq.write_table(pa.table(columns), tmp_path / "records.parquet")
+    with pytest.raises(DataError, match=words):
+        reader().records(tmp_path / "records.parquet")
+
+
+def test_an_npz_file_of_objects_is_not_unpickled(tmp_path: Path) -> None:
+    columns: dict[str, Any] = {"age": np.array([1, None], object), "sex": np.array(["f", "m"]), "dose": np.zeros(2)}
+    np.savez(tmp_path / "records.npz", **columns, diagnosis=np.array(["ill", "well"]))
+    with pytest.raises(DataError, match=r"array 'age': .*Python objects, which are not unpickled"):
+        reader().records(tmp_path / "records.npz")
+    np.savez(tmp_path / "records.npz", **columns | {"age": np.zeros((2, 1))}, diagnosis=np.array(["ill", "well"]))
+    with pytest.raises(DataError, match=r"array 'age': expected a column \(n,\), found shape \(2, 1\)"):
+        reader().records(tmp_path / "records.npz")
+    np.savez(tmp_path / "records.npz", **columns | {"age": np.zeros(3)}, diagnosis=np.array(["ill", "well"]))
+    with pytest.raises(DataError, match=r"columns of one length, found \[2, 3\]"):
+        reader().records(tmp_path / "records.npz")
+    written(tmp_path, b"no zip", "records.npz")
+    with pytest.raises(DataError, match="expected an NPZ file"):
+        reader().records(tmp_path / "records.npz")
+    written(tmp_path, b"no parquet", "records.parquet")
+    with pytest.raises(DataError, match="expected a Parquet file"):
+        reader().records(tmp_path / "records.parquet")
+
+
+def test_several_labels_are_columns_of_0_and_1(tmp_path: Path) -> None:
+    choices = {"label": None, "classes": [], "labels": ["fog", "ice"]}
+    text = "age,sex,dose,ice,fog\n1,f,1,1,0\n2,m,2,false,True\n3,m,2,0.0,1\n"
+    records = reader(**choices).records(written(tmp_path, text))
+    assert records.labels.tolist() == [[0, 1], [1, 0], [1, 0]]
+    with pytest.raises(DataError, match="row 4, column 'fog': expected 0 or 1, found '2'"):
+        reader(**choices).records(written(tmp_path, text + "3,m,2,0,2\n"))
+    with pytest.raises(DataError, match="a column 'fog' for a label, found none"):
+        reader(**choices).records(written(tmp_path, "age,sex,dose,ice\n1,f,1,1\n"))
+
+
+def test_what_is_asked_about_needs_no_labels(tmp_path: Path) -> None:
+    assert reader().asked(written(tmp_path, "age,sex,dose\n25,m,10\n")).labels is None
+    assert reader().asked(written(tmp_path, "age,sex,dose,diagnosis\n25,m,10,\n50,f,1,\n", "b.csv")).labels is None
+    known = reader().asked(written(tmp_path, ROWS, "c.csv")).labels
+    assert known is not None
+    assert known.tolist() == [1, 0]
+
+
+def test_one_row_is_enough(tmp_path: Path) -> None:
+    assert len(reader().records(written(tmp_path, "age,sex,dose,diagnosis\n25,m,10,well\n"))) == 1
+
+
+@given(
+    value=st.floats(-1e300, 1e300),
+    low=st.floats(-1e12, 1e12),
+    width=st.floats(1e-3, 1e12),
+)
+def test_a_scale_is_affine_and_cut(value: float, low: float, width: float) -> None:
+    from fractions import Fraction
+
+    from parties.learning.own.cells import Counts, scaled
+
+    high = low + width
+    if high <= low:
+        return
+    (found,) = scaled(Path("a"), "c", np.array([value]), (low, high), "cut", Counts())
+    exact = (Fraction(value) - Fraction(low)) / (Fraction(high) - Fraction(low))
+    assert float(min(max(exact, Fraction(0)), Fraction(1))) == pytest.approx(found, abs=1e-9)
+
+
+@given(texts=st.lists(st.text(alphabet="0123456789.eE+- _,infa\u0661\t\n", max_size=6), min_size=1, max_size=3))
+def test_a_column_at_once_is_its_cells_one_by_one(texts: list[str]) -> None:
+    from parties.learning.own.cells import numbers, plain_numbers
+
+    column = np.array(texts, object)
+    table = tables.Table(Path("a"), len(texts), {"c": column}, (), is_text=True)
+    found = plain_numbers(column)
+    if found is not None:
+        assert found.tolist() == numbers(table, "c", column).tolist()
+    elif all(re.fullmatch(r"[0-9]{1,5}", text) for text in texts):
+        raise AssertionError("plain digits are numbers")
+
+
+def test_a_library_that_is_not_installed_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def absent(name: str) -> Any:
+        raise ImportError(name)
+
+    monkeypatch.setattr(extras, "import_module", absent)
+    with pytest.raises(DataError, match=r"takes pyarrow, which is not installed: `pip install pyarrow`.*\[data\]"):
+        reader().records(written(tmp_path, ROWS))
+
+
+def test_constants_that_a_file_holds_are_noted(tmp_path: Path) -> None:
+    path = written(tmp_path, ROWS)
+    told = reader(scale={"age": {"minimum": 25, "maximum": 50}, "dose": {"mean": 15, "deviation": 5}})
+    told.records(path)
+    (note,) = told.notes
+    assert re.match(r"scale: the constants of 2 of 2 columns equal what records\.csv holds", note)
+    quiet = reader()
+    quiet.records(path)
+    assert quiet.notes == []
+
+
+def test_no_message_prints_a_table(tmp_path: Path) -> None:
+    table = tables.read_table(written(tmp_path, ROWS), None)
+    assert repr(table) == "Table(records.csv, rows=2, columns=4)"
