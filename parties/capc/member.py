@@ -30,6 +30,9 @@ ROLES = {
     ASKS: Role("asks, and alone learns the labels", serves=False),
 }
 
+QUERIES_IN_ALL = 1 << 16
+"""For how many queries a member's weights stay hidden in a federation, where the file does not say."""
+
 
 def check_federation(config: CapcConfig, federation: Federation) -> None:
     """Raise `ConfigError` where these members cannot take part in CaPC as configured."""
@@ -78,7 +81,8 @@ def for_members(config: CapcConfig, federation: Federation) -> CapcConfig:
     if data is not None:
         parties = sorted(data.parties, key=lambda files: numbers[files.name or ""])
         data = data.model_copy(update={"parties": tuple(parties)})
-    return config.model_copy(update={"qp_id": asking, "data": data})
+    queries_in_all = config.queries_in_all or QUERIES_IN_ALL
+    return config.model_copy(update={"qp_id": asking, "data": data, "queries_in_all": queries_in_all})
 
 
 def member(config: CapcConfig, federation: Federation, name: str, role: str, run: Run) -> Plan:

@@ -261,6 +261,7 @@ class Processes:
             "delta": config.delta,
             "epsilon_budget": config.epsilon_budget,
             "owner_epsilon_budget": config.owner_epsilon_budget,
+            "queries_in_all": config.queries_in_all,
             "rejoin_s": config.rejoin_s,
             "data": dict(self._dataset.agreed),
         }

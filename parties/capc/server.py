@@ -41,6 +41,7 @@ from mpc.garbled.session import Garbler
 from mpc.inference import AnsweringCorrelation, AnsweringInference, AnsweringPool, Network, NetworkWeights
 from mpc.paillier.scheme import PublicKey
 from mpc.ring import Ring
+from parties.capc.hidden import HiddenFor
 from parties.capc.odometer import Odometer
 from parties.capc.settings import ANSWERING, GUARDIAN, QUERYING, AnsweringSettings
 from parties.frame.connections import Connections
@@ -113,18 +114,19 @@ def _answer_all(
 ) -> None:
     """Answer one querying party, batch by batch, until it has asked all."""
     settings, progress, parameters = party.settings, party.progress, party.settings.parameters
-    odometer = Odometer.of(party)
+    odometer, hidden = Odometer.of(party), HiddenFor.of(settings)
     with progress.step("0", "base oblivious transfers and keys", channel=client):
         garbler = Garbler.open(client, tables=parameters.garbling, circuits=parameters.circuits)
         inference = AnsweringInference.open(
             client, garbler, model.network, parameters, dealer=guardian.dealer, prepared=model.weights
         )
     connections.begin()
-    prepare = partial(_prepare, party, client, garbler, inference, guardian.key)
+    prepare = partial(_prepare, party, client, garbler, inference, guardian.key, hidden)
     pool = AnsweringPool(client, prepare, settings.pool, settings.batch_size)
     left = settings.n_queries
     with client.in_step("0"):
         interrupted = batches.answering_receive_name(client, may_be_none=True)
+        odometer.limit(hidden.left(left), hidden.refusal)
         odometer.tell(client, left, interrupted)
     while (taken := _next(client, pool)) is not None:
         count, prepared, batch = taken
@@ -142,11 +144,13 @@ def _prepare(
     garbler: Garbler,
     inference: AnsweringInference,
     key: PublicKey | None,
+    hidden: HiddenFor,
     count: int,
 ) -> Prepared:
     """Take step 0' for a batch, which is all that does not depend on its queries."""
     parameters = party.settings.parameters
     with party.progress.step("0'", "preprocessing", channel=client):
+        hidden.take(count)  # on the disk before a reply leaves
         correlation = inference.prepare(count)
         widths = parameters.ring_bits, parameters.width
         vote_circuit = vote.answering_prepare(garbler, count, parameters.classes, *widths, parameters.voting_rule)
@@ -199,7 +203,7 @@ def _network(party: Party[AnsweringSettings]) -> Model:
         progress.note("the model comes from the cache" if cached else "the model is trained and kept in the cache")
         # A querying party may leave what the pool holds unused. What it was sent counts nevertheless.
         ahead = (settings.pool + 1) * min(settings.batch_size, settings.n_queries)
-        queries = (settings.n_queries + ahead) * len(settings.clients)
+        queries = settings.queries_in_all or (settings.n_queries + ahead) * len(settings.clients)
         return Model(fixed_point(model, settings.parameters, queries, settings.beyond_bounds))
 
 

@@ -44,6 +44,8 @@ class CapcSettings(PartySettings):
         delta: that every epsilon is counted at.
         epsilon_budget: the epsilon that one querying party may spend in all. None keeps its account without a limit.
         owner_epsilon_budget: the epsilon that one data owner's records may lose in all. None as above.
+        queries_in_all: the queries, over all runs, for which an answering party's weights stay hidden. None is as many
+            as one run has, and counts in one run alone.
         rejoin_s: for how many seconds a querying party tries again when it has lost another party. 0 is not at all, and
             then every request is charged.
         data: the public preprocessing of everybody's records, or the dataset's name, in plain values.
@@ -56,6 +58,7 @@ class CapcSettings(PartySettings):
     delta: Decimal
     epsilon_budget: float | None
     owner_epsilon_budget: float | None
+    queries_in_all: int | None
     rejoin_s: float
     data: dict[str, Any]
 
