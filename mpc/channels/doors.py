@@ -28,8 +28,8 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
+from functools import partial
 from types import TracebackType
-from typing import Literal
 
 import msgspec
 
@@ -140,10 +140,10 @@ def _check_name(channel: TlsChannel, own: Hello) -> None:
     raise error
 
 
-def _refuse(channel: TlsChannel, own: Hello, why: Literal["name", "busy"] = "name") -> None:
-    """Tell the peer why it is not let in, if it still listens."""
+def _refuse(channel: TlsChannel, own: Hello) -> None:
+    """Tell the peer that its name is not the expected one, if it still listens."""
     with contextlib.suppress(TransportError):
-        channel.send_message("hello", msgspec.structs.replace(own, refused=why))
+        channel.send_message("hello", msgspec.structs.replace(own, refused="name"))
 
 
 def _see_off(plain: socket.socket, expires: float) -> None:
@@ -350,16 +350,15 @@ class Listener:
         roles, admission = self._roles, self._admission
         try:
             channel.peer = peer_name(tls)
-            if channel.peer not in roles:
+            if channel.peer not in roles and admission is None:
                 raise RefusedError("this party is not expected now", peer=channel.peer, step="accept")
         except RefusedError:
-            _refuse(channel, self._own, "busy" if admission and admission.session else "name")
+            _refuse(channel, self._own)
             raise
-        role = roles[channel.peer]
-
-        def answer(other: Hello) -> Hello:
-            return admission.answer(self._own, other, role, channel.peer, arrival) if admission else self._own
-
+        role = roles.get(channel.peer)
+        answer = None
+        if admission is not None:
+            answer = partial(admission.answer, self._own, role=role, peer=channel.peer, arrival=arrival)
         exchange_hello(channel, self._own, role, speaks_first=False, agreed=self._agreed, answer=answer)
         return channel
 

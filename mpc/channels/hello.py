@@ -65,6 +65,9 @@ def digest_of(parameters: Mapping[str, str]) -> str:
     return hashlib.sha256(msgspec.msgpack.encode(sorted(parameters.items()))).hexdigest()
 
 
+CHECKING = "checking"
+"""The role of a party that looks whether a service would accept it, and hangs up."""
+
 NO_SESSION = "none"
 """What a listening side says of its session before it has taken one."""
 
@@ -94,16 +97,22 @@ class Admission:
         with self._lock:
             return self._session
 
-    def answer(self, own: Hello, other: Hello, role: str, peer: str, arrival: object) -> Hello:
+    def answer(self, own: Hello, other: Hello, role: str | None, peer: str, arrival: object) -> Hello:
         """Return this side's hello to a peer that should have this role, after taking its session if that fits.
 
-        `arrival` stands for the connection, see :meth:`withdraw`.
+        A peer that only checks gets the answer that it would get in its own session. One that has no role now is told
+        to come again while there is a session, and is refused for its name before. `arrival` stands for the
+        connection, see :meth:`withdraw`.
         """
+        if other.role == CHECKING:
+            return msgspec.structs.replace(own, session=other.session)
         fits = (other.version, other.role, other.parameters) == (own.version, role, own.parameters)
         opens = _SESSION.fullmatch(other.session) is not None and other.session.rpartition("/")[0] == peer
         with self._lock:
             if self._session and other.session != self._session:
                 return msgspec.structs.replace(own, refused="busy")
+            if role is None:
+                return msgspec.structs.replace(own, refused="name")
             if not self._session and not opens:
                 return own
             if not self._session and fits:
@@ -120,7 +129,7 @@ class Admission:
 def exchange_hello(
     channel: Channel,
     own: Hello,
-    expected_role: str,
+    expected_role: str | None,
     *,
     speaks_first: bool,
     agreed: Mapping[str, str] | None = None,
@@ -129,6 +138,7 @@ def exchange_hello(
     """Send this side's hello, and return the other side's.
 
     Args:
+        expected_role: the other side's. None refuses the other side, unless it only checks.
         answer: of a side that does not speak first, returns what it says after it has read the other side's hello. None
             stands for ``own``.
         agreed: the parameters that ``own.parameters`` is the digest of. Where both sides have them, the error for
@@ -146,7 +156,7 @@ def exchange_hello(
 def _exchange_hello(
     channel: Channel,
     own: Hello,
-    expected_role: str,
+    expected_role: str | None,
     speaks_first: bool,
     agreed: Mapping[str, str] | None,
     answer: Callable[[Hello], Hello] | None,
@@ -162,6 +172,8 @@ def _exchange_hello(
             channel.send_message("hello", own)
     if "busy" in (own.refused, other.refused):
         raise BusyError("the listening side serves another session", peer=channel.peer, step="hello")
+    if own.refused == "name":
+        raise RefusedError("this party is not expected now", peer=channel.peer, step="hello")
     if other.refused is not UNSET:
         raise RefusedError(
             "the peer refused this party: it expects another name in this party's certificate",
@@ -173,13 +185,15 @@ def _exchange_hello(
         differences = _exchange_parameters(channel, agreed, other, differences, speaks_first=speaks_first)
     for what, expected, found in (
         ("wire version", own.version, other.version),
-        ("role", expected_role, other.role),
+        ("role", CHECKING if answer and other.role == CHECKING else expected_role, other.role),
         ("session", own.session, other.session),
     ):
         if expected != found:
             raise ProtocolError.mismatch(what, _shown(expected), _shown(found), peer=channel.peer, step="hello")
     if own.parameters != other.parameters:
         raise ProtocolError(differences, peer=channel.peer, step="hello")
+    if answer and other.role == CHECKING:
+        raise RefusedError("it only checked, and found the same parameters", peer=channel.peer, step="hello")
     return other
 
 

@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 
 import msgspec
@@ -20,6 +21,8 @@ from loguru import logger
 
 from orchestrator import report
 from orchestrator.federation.ask import ask as open_session
+from orchestrator.federation.check import STATUS
+from orchestrator.federation.check import check as look
 from orchestrator.federation.identity import Identity
 from orchestrator.federation.records import ServiceFolder
 from orchestrator.federation.service import Service
@@ -129,6 +132,22 @@ def stop(protocols: Protocols, arguments: Sequence[str], name: str) -> int:
         raise ConfigError(f"stop: expected process {running.pid} to end within {_STOP_S:g} s, found that it goes on.")
     print(f"{role}: ended")
     return 0
+
+
+def check(protocols: Protocols, arguments: Sequence[str], name: str) -> int:
+    """Look for what would keep the member from taking part. The status is 0, 1 with a warning, or 2 where it cannot."""
+    about = "Look for what would keep a member from taking part, and say how to mend it."
+    parser = member_flags(name, f"{about} The exit status is 0, 1 with warnings, or 2 where it cannot take part.")
+    parser.add_argument("--json", action="store_true", default=False, help="print it as one JSON document")
+    given = parser.parse_args(arguments)
+    found = []
+    for finding in look(membership_of(protocols, given)):
+        found.append(finding)
+        if not given.json:
+            print(finding, flush=True)
+    if given.json:
+        print(json.dumps([asdict(finding) for finding in found], indent=2))
+    return max(STATUS[finding.state] for finding in found)
 
 
 def prune(protocols: Protocols, arguments: Sequence[str], name: str) -> int:

@@ -15,9 +15,11 @@ from parties.capc.casting import ANSWERS, ASKS, GUARDS, load_data, of_federation
 from parties.capc.config import CapcConfig
 from parties.capc.processes import Processes
 from parties.capc.report import STEPS
+from parties.capc.settings import ANSWERING, GUARDIAN, CapcSettings
 from parties.frame.errors import ConfigError
 from parties.frame.members import Federation
-from parties.frame.plan import Plan, Role, Run, RunFolders
+from parties.frame.plan import Plan, Reach, Role, Run, RunFolders
+from parties.frame.settings import Peer
 from parties.learning.models import architecture
 from parties.learning.own.choices import DataChoices
 from parties.learning.own.records import own_dataset
@@ -111,6 +113,22 @@ def member(config: CapcConfig, federation: Federation, name: str, role: str, run
     if role == ASKS:
         write_asked(data.asked[owner], config, run.folders, name)
     return Plan((process,), reporter=process.name, deadline_s=config.run_deadline_s, steps=STEPS, notes=dataset.notes)
+
+
+def reach(config: CapcConfig, federation: Federation, name: str, folders: RunFolders) -> Reach:
+    """Return the services of all other members, and what this one would say of itself. Its own data are read."""
+    run = Run(folders, session="", start_port=0)
+    settings = member(config, federation, name, federation.member(name).role[0], run).processes[0].settings
+    if not isinstance(settings, CapcSettings):
+        raise TypeError(f"expected settings of CaPC, found {type(settings).__name__}")
+    words = {GUARDS: GUARDIAN, ANSWERS: ANSWERING}
+    peers = [
+        (Peer(name=other.name, host=other.host, port=other.port), words[role])
+        for other in federation.members
+        for role in other.role
+        if role in words and other.name != name and other.host is not None and other.port is not None
+    ]
+    return Reach(settings.agreed(), tuple(peers))
 
 
 def write_asked(asked: AskedData, config: CapcConfig, folders: RunFolders, name: str) -> None:

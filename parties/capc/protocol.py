@@ -11,7 +11,7 @@ from parties.capc.config import CapcConfig
 from parties.capc.processes import Processes
 from parties.capc.report import STEPS
 from parties.frame.members import Federation
-from parties.frame.plan import Command, Plan, Role, Run, Summary
+from parties.frame.plan import Command, Plan, Reach, Role, Run, RunFolders, Summary
 from parties.learning.models import architecture
 
 
@@ -93,6 +93,10 @@ class Capc:
     def member(self, config: CapcConfig, federation: Federation, name: str, role: str, run: Run) -> Plan:
         """Return the plan of one member's one process, and write its own data into its private folder."""
         return member.member(config, federation, name, role, run)
+
+    def reach(self, config: CapcConfig, federation: Federation, name: str, folders: RunFolders) -> Reach:
+        """Return whom a member should reach, and what it would say. Its own data are read."""
+        return member.reach(config, federation, name, folders)
 
     def summary(self, result: Mapping[str, Any]) -> Summary:
         """Return what came out, for each querying party."""

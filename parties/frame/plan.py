@@ -19,7 +19,7 @@ from parties.frame.charts import Headline, Section
 from parties.frame.lifetime import process_started
 from parties.frame.members import Federation
 from parties.frame.private_files import make_private_folder, write_private
-from parties.frame.settings import Supervisor
+from parties.frame.settings import Peer, Supervisor
 
 __all__ = [
     "FOLDER",
@@ -30,6 +30,7 @@ __all__ = [
     "PathInFile",
     "Plan",
     "Process",
+    "Reach",
     "Role",
     "Run",
     "RunFolders",
@@ -327,6 +328,19 @@ class Role:
     serves: bool
 
 
+@dataclass(frozen=True)
+class Reach:
+    """Whom a member of a federation should reach, and what it would say of itself.
+
+    Attributes:
+        agreed: all that the members must agree on, as text by name.
+        peers: each service of another member, with its role in the protocol's own words.
+    """
+
+    agreed: Mapping[str, str]
+    peers: tuple[tuple[Peer, str], ...]
+
+
 class FederatedProtocol(RunnableProtocol, Protocol):
     """A protocol whose parties may be members of a federation, each on a machine of its own."""
 
@@ -345,6 +359,10 @@ class FederatedProtocol(RunnableProtocol, Protocol):
         Only what this member may know is read. A process of a role that serves gets its `place` and its `session` from
         the launcher, and one that opens a session makes its name from `run.session`. Raises `ConfigError`.
         """
+        ...
+
+    def reach(self, config: Any, federation: Federation, name: str, folders: RunFolders) -> Reach:
+        """Return whom a member should reach, and what it would say. Its own data are read. Raises `ConfigError`."""
         ...
 
 

@@ -82,6 +82,41 @@ def test_a_second_service_in_one_folder_is_refused(here: FederationHere) -> None
     assert f"found one that runs (process {here.service(GUARDIAN).running().pid})" in second.stderr  # type: ignore[union-attr]
 
 
+def check(here: FederationHere, name: str, *more: str) -> tuple[int, str]:
+    command = (*COMMAND, "check", "--dir", str(here.folder(name)), *more)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    return done.returncode, done.stdout + done.stderr
+
+
+def test_a_check_reaches_the_services_and_takes_no_session(here: FederationHere) -> None:
+    sessions = len(here.service(GUARDIAN).ended())
+    for name in ("clinic-a", GUARDIAN):
+        status, said = check(here, name)
+        assert status <= 1, said  # this machine may lack memory or features
+        assert "cannot" not in said
+        for other in {GUARDIAN, *ANSWERING} - {name}:
+            assert f"ok       {other} (" in said
+        assert f"the service runs as process {here.services[name].pid}" in said
+    here.until(lambda: here.said(GUARDIAN, "clinic-a: it only checked"), "the guardian says so")
+    assert len(here.service(GUARDIAN).ended()) == sessions
+    assert here.ask("clinic-a") == here.expected("clinic-a")
+
+
+def test_a_check_names_each_parameter_that_differs(here: FederationHere) -> None:
+    document = yaml.safe_load(here.file.read_text())
+    document["capc"] |= {"dp_noise_scale": 7, "batch_size": 2}
+    other = here.top / "checked.yaml"
+    other.write_text(yaml.safe_dump(document))
+    member = here.folder("clinic-a") / "member.json"
+    kept = member.read_bytes()
+    status, said = check(here, "clinic-a", "--config", str(other))
+    member.write_bytes(kept)
+    assert status == 2
+    assert "cannot   trustee (privacy guardian): the public parameters differ in" in said
+    assert "batch_size: here 2, at trustee 1" in said
+    assert "sigma: here 7, at trustee 0" in said
+
+
 def test_other_parameters_are_refused_on_both_sides_and_the_service_goes_on(here: FederationHere) -> None:
     document = yaml.safe_load(here.file.read_text())
     document["capc"]["dp_noise_scale"] = 7
