@@ -17,6 +17,7 @@ CPU_WHEELS = "https://download.pytorch.org/whl/cpu"
 _HOW = {
     "onnx": "pip install onnx",
     "phe": "pip install phe",
+    "skops": "pip install skops",
     "torch": f"pip install torch --extra-index-url {CPU_WHEELS}",
 }
 

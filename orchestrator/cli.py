@@ -93,7 +93,8 @@ def _run_command(chosen: ChosenCommand, configuration: Configuration, console: C
     if isinstance(outcome, int):
         return outcome
     if configuration.output == "json":
-        print(json.dumps({"lines": dict(outcome.lines), "warnings": list(outcome.warnings)}, indent=2))
+        lines = {"lines": dict(outcome.lines), "warnings": list(outcome.warnings)}
+        print(json.dumps(lines if outcome.document is None else outcome.document, indent=2))
     report.show_summary(console, outcome)
     return 0
 

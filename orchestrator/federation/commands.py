@@ -57,23 +57,17 @@ def serve(protocols: Protocols, arguments: Sequence[str], name: str) -> int:
 
 def ask(protocols: Protocols, arguments: Sequence[str], name: str) -> int:
     """Open a session, and show what came out."""
-    parser = member_flags(name, "Open a session with all others, and show what came out.")
-    shown = ("live", "lines", "none")
-    parser.add_argument("--progress", choices=shown, default=None, help="what to see while it lasts")
+    about = "Open a session with all others, and show what came out. All flags of a run are flags of this command, too."
+    parser = member_flags(name, about)
     _add_role(parser)
-    parser.add_argument(
-        "--json", action="store_true", default=False, help="print the result as one JSON document and nothing else"
-    )
-    given = parser.parse_args(arguments)
-    membership = membership_of(protocols, given)
+    given, flags = parser.parse_known_args(arguments)
+    membership = find_membership(protocols, config=given.config, name=given.name, folder=given.dir, flags=flags)
     role = membership.role(given.role, serves=False)
-    options = membership.shared.configuration.run
-    if given.progress is not None:
-        options = options.model_copy(update={"progress": given.progress})
+    configuration = membership.shared.configuration
     console = plain_console(_WIDTH)
-    console.quiet = given.json
-    outcome = open_session(membership, role, options, console)
-    if given.json:
+    console.quiet = configuration.output != "text"
+    outcome = open_session(membership, role, configuration.run, console)
+    if configuration.output == "json":
         print(outcome.result_file.read_text(encoding="utf-8"), end="")
     report.show(console, outcome.accounts, outcome.summary, outcome.result_file, outcome.report_file, outcome.lost)
     return 0

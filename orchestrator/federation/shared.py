@@ -5,13 +5,12 @@ A member's folder remembers whose it is and where the file lies. So a command ne
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 
-from orchestrator.command_line import CommandLine
 from orchestrator.config import Configuration, configure
 from orchestrator.federation.state import MemberFolder, state_folder
 from parties.frame.errors import ConfigError
@@ -66,9 +65,9 @@ class Membership:
         return chosen or roles[0]
 
 
-def read_shared(file: Path, protocols: Mapping[str, RunnableProtocol], line: CommandLine | None = None) -> Shared:
-    """Read the shared file. Raises `ConfigError`."""
-    configuration = configure(["--config", str(file)], protocols, line)
+def read_shared(file: Path, protocols: Mapping[str, RunnableProtocol], flags: Sequence[str] = ()) -> Shared:
+    """Read the shared file, which flags of a run override. Raises `ConfigError`."""
+    configuration = configure(["--config", str(file), *flags], protocols)
     protocol, federation = configuration.protocol, configuration.federation
     if federation is None or not is_federated(protocol):
         raise ConfigError(f"federation: expected a section of this name in {file}, found none.")
@@ -81,17 +80,18 @@ def find_membership(
     config: Path | None,
     name: str | None,
     folder: Path | None,
-    line: CommandLine | None = None,
+    flags: Sequence[str] = (),
 ) -> Membership:
     """Return the membership that these flags mean. What is not given comes from the folder.
 
-    Raises `ConfigError` where they do not say which, or contradict each other.
+    `flags` of a run override the shared file. Raises `ConfigError` where the flags do not say which member, or
+    contradict each other.
     """
     known = _read(folder) if folder is not None else None
     file = config or (Path(known.shared_file) if known else None)
     if file is None:
         raise ConfigError("config: expected the file that all members share (--config FILE), or a member's --dir.")
-    shared = read_shared(file, protocols, line)
+    shared = read_shared(file, protocols, flags)
     name = name or (known.name if known else None)
     if name is None:
         raise ConfigError(f"name: expected a member ({', '.join(shared.federation.names)}), found none given.")

@@ -25,10 +25,11 @@ from parties.frame.errors import PartyError
 from parties.frame.journal import JournalError, locked
 from parties.frame.process import Party
 from parties.learning.labels import Label, kind_of
+from parties.learning.model_files.exporting import export_model
 from parties.learning.models import Model
 from parties.learning.records import AskedRecords, Images, Records
 from parties.learning.selection import order_to_ask
-from parties.learning.training import trained_model
+from parties.learning.training import tell_owner, trained_further, trained_model
 
 
 class AnswersError(PartyError):
@@ -114,7 +115,7 @@ class Campaign:
         self._unlabelled = AskedRecords.read(folder / "unlabelled.npz")
         held_out = folder / "held_out.npz"
         self._held_out = Records.read(held_out) if held_out.exists() else None
-        before = self._train("records.npz", "own model")
+        self._model = before = self._train("records.npz", "own model")
         self._before = self._measured(before)
         chosen = order_to_ask(settings.strategy, before, self._own, self._unlabelled, settings.seed)
         self._answers = Answers(settings.answers)
@@ -160,7 +161,7 @@ class Campaign:
     def finish(self) -> None:
         """Train again, with the answers among the party's own records, and publish how both models do."""
         labelled = [query for query in self._results.queries if query.predicted is not None]
-        after = self._before
+        after, better = self._before, self._model
         if labelled:
             indices = np.array([query.index for query in labelled], dtype=np.intp)
             labels = np.array([query.predicted for query in labelled], dtype=self._own.labels.dtype)
@@ -168,8 +169,10 @@ class Campaign:
             Records(
                 np.concatenate([self._own.images, more.images]), np.concatenate([self._own.labels, more.labels])
             ).write(self._party.folder / "records-after.npz")
-            after = self._measured(self._train("records-after.npz", "model with the answers"))
+            better = self._train("records-after.npz", "model with the answers")
+            after = self._measured(better)
         self._results.publish(None, self._figures(after))
+        self._write(better)
         if self._before is None or after is None:
             self._party.progress.note("there are no held-out records, so that no accuracy is measured")
             return
@@ -185,8 +188,21 @@ class Campaign:
         """Return the model that these records of the party give."""
         settings = self._settings
         with self._party.progress.step("4" if records != "records.npz" else "0", f"train the {title}"):
-            path = self._party.folder / records
-            return trained_model(settings.training, path, settings.cache, settings.training_slot)[0]
+            own, path = self._party.folder / "records.npz", self._party.folder / records
+            if path != own:
+                return trained_further(settings.training, own, path, settings.cache, settings.training_slot)[0]
+            model = trained_model(settings.training, own, settings.cache, settings.training_slot)[0]
+            tell_owner(settings.training, settings.cache, self._party.folder, self._party.progress)
+            return model
+
+    def _write(self, model: Model) -> None:
+        """Write the better model for the party itself, where it wants it."""
+        settings, out = self._party.settings, self._settings.model_out
+        if out is None:
+            return
+        names = settings.label_names or settings.class_values or range(settings.parameters.classes)
+        with self._party.progress.step("4", "write the model for its owner"):
+            export_model(model, out, tuple(map(str, names)), settings.parameters.labelling, self._party.folder)
 
     def _query(self, answer: Answer) -> Query:
         """Return an answer as the results show it, with the correct label where it is known."""
@@ -197,7 +213,7 @@ class Campaign:
         """Return what a campaign adds to the results. `after` is None until the model is trained again."""
         return {
             "strategy": self._settings.strategy,
-            "model": self._settings.training.architecture,
+            "model": self._settings.training.title,
             "own_records": len(self._own),
             "unlabelled_records": len(self._unlabelled),
             "accuracy": None if self._before is None else self._compared(self._before, after),

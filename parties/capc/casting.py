@@ -16,7 +16,10 @@ from parties.capc.config import CapcConfig
 from parties.frame.errors import ConfigError
 from parties.frame.members import Federation
 from parties.learning.datasets import load_dataset
+from parties.learning.model_files.choices import ModelFile
+from parties.learning.model_files.source import model_source
 from parties.learning.own.records import own_dataset
+from parties.learning.own.tables import read_table
 from parties.learning.parts import Dataset, PartsChoices, SplitData
 from parties.learning.training_settings import TrainingSettings
 
@@ -142,10 +145,19 @@ def public_parameters(config: CapcConfig, dataset: Dataset) -> PublicParameters:
 
 
 def training_settings(config: CapcConfig, dataset: Dataset, index: int, owner: int) -> TrainingSettings:
-    """Return how an owner trains. The `index` chooses the architecture in turn, and the seed is the owner's own."""
+    """Return how an owner trains, or the file of its own model.
+
+    The `index` chooses the model in turn where the owner names none, and the seed is the owner's own. Raises
+    `ConfigError` for a file that cannot be a model.
+    """
     seed = hashlib.sha256(f"training {config.seed} {owner}".encode()).digest()
+    model, source = model_of(config, index, owner), None
+    if isinstance(model, ModelFile):
+        names = class_names(dataset)
+        source = model_source(model.file, model.factory, model.path, config.trust_pickle, names)
     return TrainingSettings(
-        architecture=config.models[index % len(config.models)],
+        architecture=model if isinstance(model, str) else "own",
+        source=source,
         image_shape=dataset.image_shape,
         classes=dataset.classes,
         seed=int.from_bytes(seed[:6], "big"),
@@ -155,6 +167,30 @@ def training_settings(config: CapcConfig, dataset: Dataset, index: int, owner: i
         batch=config.training_batch,
         labelling=dataset.labelling,
     )
+
+
+def model_of(config: CapcConfig, index: int, owner: int) -> str | ModelFile:
+    """Return an owner's model, which is the one it names, or the one of this index in turn."""
+    own = config.data.parties[owner].model if config.data is not None and config.data.parties else None
+    return config.models[index % len(config.models)] if own is None else own
+
+
+def class_names(dataset: Dataset) -> tuple[str, ...]:
+    """Return the names of classes or labels as text, which are numbers where there are no names."""
+    return tuple(map(str, dataset.label_names or dataset.class_values or range(dataset.classes)))
+
+
+def ids_of(config: CapcConfig, owner: int) -> list[str] | None:
+    """Return the ids of the records that an owner may ask about, or None where no column of them is named."""
+    data = config.data
+    if data is None or data.id is None:
+        return None
+    files = data.parties[owner] if data.parties else data
+    path = files.held_out if files.unlabelled is None else files.unlabelled
+    if path is None:
+        return None
+    table = read_table(path, [data.id], data.delimiter)
+    return [str(value) for value in table.column(data.id, "the id of a record").tolist()]
 
 
 def data_folder(config: CapcConfig) -> Path | None:

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AliasChoices, BaseModel, BeforeValidator, Field
 
+from parties.learning.model_files.choices import ModelFile
 from parties.learning.own.choices import DataChoices
 
 
@@ -196,11 +197,16 @@ class Privacy(BaseModel):
 class Models(BaseModel):
     """Choices about how the parties' models come about."""
 
-    models: Annotated[tuple[str, ...], BeforeValidator(_listed)] = Field(
+    models: Annotated[tuple[str | ModelFile, ...], BeforeValidator(_listed)] = Field(
         ("mlp",),
         min_length=1,
-        description="architectures, dealt to the answering parties in turn",
+        description="architectures, or in a file also {file: net.onnx}, dealt to the answering parties in turn",
         json_schema_extra=_flag("names, comma-separated", basic=True),
+    )
+    trust_pickle: bool = Field(
+        False,
+        description="load models' files that can run code (.pt2, .joblib, .pkl), of which the owner is the maker",
+        json_schema_extra=_flag("yes or no"),
     )
     split: Literal["stratified", "iid"] = Field(
         "stratified", description="how the data owners' parts are drawn", json_schema_extra=_flag("name")
@@ -230,6 +236,22 @@ class Models(BaseModel):
         json_schema_extra=_key("per step"),
     )
     training_batch: int = Field(32, ge=1, description="records in a training step", json_schema_extra=_key("records"))
+
+
+class Outputs(BaseModel):
+    """Choices about what the asking party gets as files of its own."""
+
+    labels_out: Path | None = Field(
+        None,
+        description="CSV file for the labels, of which only the asking party's user can read; with several asking "
+        "parties `{party}` in it stands for each",
+        json_schema_extra=_flag("path"),
+    )
+    model_out: Path | None = Field(
+        None,
+        description="file for the better model, .onnx or .npz, likewise; of a campaign",
+        json_schema_extra=_flag("path"),
+    )
 
 
 class Cryptography(BaseModel):

@@ -212,17 +212,17 @@ def _ask_batch(session: Session, left: Words, asking: Questions, pending: Pendin
 
 
 def _open_inference(
-    party: Party[QueryingSettings], interrupted: bytes, dialled: tuple[Channel, bytes | None, str]
+    party: Party[QueryingSettings], interrupted: bytes, dialled: tuple[Channel, bytes | None, str | None]
 ) -> AnsweringPeer:
     """Take step 0 with one answering party, which is dialled.
 
-    The dealer's seed for it comes along, if there is a dealer, and the name of its architecture.
+    The dealer's seed for it comes along, if there is a dealer, and the name of its architecture, if it has one.
     """
     progress, parameters = party.progress, party.settings.parameters
     channel, dealt, architecture = dialled
     with progress.step("0", "base oblivious transfers and keys", channel=channel):
         evaluator = Evaluator.open(channel, tables=parameters.garbling, circuits=parameters.circuits)
-        layers = public_layers(architecture, parameters)
+        layers = None if architecture is None else public_layers(architecture, parameters)
         inference = QueryingInference.open(channel, evaluator, parameters, dealt=dealt, layers=layers)
         querying_name_batch(channel, interrupted)
         owner = querying_receive_account(channel, party.settings.n_queries)

@@ -11,7 +11,7 @@ from pydantic import ConfigDict, model_validator
 from mpc.dp.accountant import check_countable
 from mpc.errors import ParameterError
 from mpc.inference.models.bounds import check_weight_norm
-from parties.capc.choices import Asking, Cryptography, Models, Participants, Privacy, Waiting
+from parties.capc.choices import Asking, Cryptography, Models, Outputs, Participants, Privacy, Waiting
 
 
 def _refused_by(key: str, check: Callable[..., None], *values: Any) -> None:
@@ -22,7 +22,7 @@ def _refused_by(key: str, check: Callable[..., None], *values: Any) -> None:
 
 
 # The fields of the last base come first.
-class CapcConfig(Waiting, Cryptography, Models, Privacy, Asking, Participants):
+class CapcConfig(Waiting, Cryptography, Outputs, Models, Privacy, Asking, Participants):
     """Everything that one may choose about a CaPC run."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -92,6 +92,7 @@ class CapcConfig(Waiting, Cryptography, Models, Privacy, Asking, Participants):
             raise ValueError(
                 f"n_queries: expected at most the {self.unlabelled} unlabelled records, found {self.n_queries}"
             )
+        self._check_outputs()
         if self.colluding and (self.noise_by == "guardian" or self.colluding >= self.n_parties):
             raise ValueError(
                 f"colluding: expected fewer than the {self.n_parties} answering parties, and noise_by parties, "
@@ -121,3 +122,14 @@ class CapcConfig(Waiting, Cryptography, Models, Privacy, Asking, Participants):
                 f"{self.ring_bits} bits"
             )
         return self
+
+    def _check_outputs(self) -> None:
+        for key, path in (("labels_out", self.labels_out), ("model_out", self.model_out)):
+            if path is not None and len(self.qp_id) > 1 and "{party}" not in path.name:
+                raise ValueError(
+                    f"{key}: expected {{party}} in the name of {path} with several asking parties, found none"
+                )
+        if self.labels_out is not None and self.labels_out.suffix != ".csv":
+            raise ValueError(f"labels_out: expected a name that ends in .csv, found {self.labels_out}")
+        if self.model_out is not None and self.strategy == "given":
+            raise ValueError("model_out: expected a campaign, which trains a better model, found strategy given")

@@ -6,19 +6,33 @@ is told more than its role may know. A run of all members on one machine takes t
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 
 from mpc.channels.hello import session_of
-from parties.capc.casting import ANSWERS, ASKS, GUARDS, load_data, of_federation, public_parameters, split_data
+from parties.capc.casting import (
+    ANSWERS,
+    ASKS,
+    GUARDS,
+    ids_of,
+    load_data,
+    model_of,
+    of_federation,
+    public_parameters,
+    split_data,
+)
 from parties.capc.config import CapcConfig
+from parties.capc.labels_out import IDS
 from parties.capc.processes import Processes
 from parties.capc.report import STEPS
 from parties.capc.settings import ANSWERING, GUARDIAN, CapcSettings
 from parties.frame.errors import ConfigError
 from parties.frame.members import Federation
 from parties.frame.plan import Plan, Reach, Role, Run, RunFolders
+from parties.frame.private_files import write_private
 from parties.frame.settings import Peer
 from parties.learning.models import architecture
 from parties.learning.own.choices import DataChoices
@@ -96,8 +110,9 @@ def member(config: CapcConfig, federation: Federation, name: str, role: str, run
     config = for_members(config, federation)
     dataset, data = _own_data(config, federation, name)
     parameters = public_parameters(config, dataset)
-    for model in config.models:
-        architecture(model, dataset.image_shape, dataset.classes)  # refuses a name that it does not know
+    for model in (*config.models, *(model_of(config, owner, owner) for owner in range(len(_owners(federation))))):
+        if isinstance(model, str):
+            architecture(model, dataset.image_shape, dataset.classes)  # refuses a name that it does not know
     processes = Processes(config, run, dataset, parameters, data, of_federation(federation), deployed=federation)
     if role == GUARDS:
         process = processes.guardian()
@@ -111,7 +126,8 @@ def member(config: CapcConfig, federation: Federation, name: str, role: str, run
         owner = _owners(federation).index(name)
         data.owned[owner].write(run.folders.party(name) / "records.npz")
     if role == ASKS:
-        write_asked(data.asked[owner], config, run.folders, name)
+        processes.refuse_outputs()
+        write_asked(data.asked[owner], config, owner, run.folders.party(name))
     return Plan((process,), reporter=process.name, deadline_s=config.run_deadline_s, steps=STEPS, notes=dataset.notes)
 
 
@@ -131,12 +147,13 @@ def reach(config: CapcConfig, federation: Federation, name: str, folders: RunFol
     return Reach(settings.agreed(), tuple(peers))
 
 
-def write_asked(asked: AskedData, config: CapcConfig, folders: RunFolders, name: str) -> None:
-    """Write what a querying party asks about into its private folder."""
-    folder = folders.party(name)
+def write_asked(asked: AskedData, config: CapcConfig, owner: int, folder: Path) -> None:
+    """Write what an owner that asks asks about into its private folder."""
     asked.records.write(folder / ("queries.npz" if config.strategy == "given" else "unlabelled.npz"))
     if asked.held_out is not None:
         asked.held_out.write(folder / "held_out.npz")
+    if (ids := ids_of(config, owner)) is not None:
+        write_private(folder / IDS, json.dumps(ids).encode())
 
 
 def _owners(federation: Federation) -> list[str]:

@@ -20,16 +20,18 @@ from mpc.dp.accountant import epsilon
 from mpc.extras import missing
 from parties.capc.accounts import account_name, folder_of
 from parties.capc.budget_view import LEDGER, ODOMETER
-from parties.capc.casting import GUARDIAN_NAME, RoleAssignment, training_settings
+from parties.capc.casting import GUARDIAN_NAME, RoleAssignment, model_of, training_settings
 from parties.capc.config import CapcConfig
 from parties.capc.settings import AnsweringSettings, AskingTurn, CampaignSettings, GuardianSettings, QueryingSettings
 from parties.frame.errors import ConfigError
 from parties.frame.members import Federation
 from parties.frame.plan import Process, Run, RunFolders
 from parties.frame.settings import Address, Peer
+from parties.learning.model_files.exporting import cannot_export
+from parties.learning.model_files.source import PICKLE_WARNING, RUN_CODE
 from parties.learning.parts import Dataset, SplitData
 from parties.learning.records import Images
-from parties.learning.training import missing_to_train, model_path
+from parties.learning.training import missing_to_train, missing_to_train_further, model_path
 from parties.learning.training_settings import TrainingSettings
 from parties.ledger import Ledger
 
@@ -72,10 +74,7 @@ class Processes:
         settings = QueryingSettings(
             **self._common(name),
             servers=tuple(self._peer(server) for server in self._roles.answering(owner)),
-            architectures=tuple(
-                self._training(list(self._roles.servers).index(server), self._roles.servers[server]).architecture
-                for server in self._roles.answering(owner)
-            ),
+            architectures=tuple(self._public_architecture(server) for server in self._roles.answering(owner)),
             guardian=self._peer(self._roles.guardian),
             pending=self._pending(name, owner),
             querying_party=owner,
@@ -83,6 +82,7 @@ class Processes:
             first_query=self._config.first_query,
             label_names=self._dataset.label_names,
             class_values=self._dataset.class_values,
+            labels_out=self._out(self._config.labels_out, owner),
             campaign=self._campaign(name, owner),
         )
         return Process(name, "parties.capc.client", settings, "Client (querying party)")
@@ -107,7 +107,7 @@ class Processes:
             self._account(owner),
             config.strategy,
             parameters.digest(),
-            training.model_dump_json(),
+            training.identity(),
             self._data.owned[owner].digest(),
             self._data.asked[owner].records.digest(),
         ]
@@ -121,7 +121,27 @@ class Processes:
             answers=folders.durable(self._folder("client", owner)).resolve() / f"answers-{identity}.jsonl",
             cache=folders.cache(name).resolve(),
             training_slot=_training_slot(folders, owner),
+            model_out=self._out(config.model_out, owner),
         )
+
+    def _public_architecture(self, server: str) -> str | None:
+        """Return the name of an answering party's architecture, or None for one from its owner's file."""
+        model = model_of(self._config, list(self._roles.servers).index(server), self._roles.servers[server])
+        return model if isinstance(model, str) else None
+
+    def _out(self, path: Path | None, owner: int) -> Path | None:
+        """Return the path that a querying party writes to, for itself."""
+        name = self._data.names[owner] or str(owner)
+        return None if path is None else path.absolute().with_name(path.name.replace("{party}", name))
+
+    def refuse_outputs(self) -> None:
+        """Raise `ConfigError` where what the querying parties want as files cannot be written."""
+        for owner in self._roles.clients.values():
+            labels, model = self._out(self._config.labels_out, owner), self._out(self._config.model_out, owner)
+            if labels is not None and not labels.parent.is_dir():
+                raise ConfigError(f"labels_out: expected a folder {labels.parent}, found none")
+            if model is not None and (complaint := cannot_export(model)):
+                raise ConfigError(f"model_out: {complaint}")
 
     def _pending(self, name: str, owner: int) -> Path:
         """Return where a querying party keeps an unfinished batch, beside its campaign's answers or in its own run."""
@@ -176,6 +196,14 @@ class Processes:
         )
         return Process(name, "parties.capc.server", settings, "Servers (answering parties)", settings.listen.port)
 
+    def notes(self) -> tuple[str, ...]:
+        """Return what the person who starts the run should know of the parties' own models."""
+        trainings = [self._training(index, owner) for index, owner in enumerate(self._roles.servers.values())]
+        if self._config.strategy != "given":
+            trainings += [self._training(owner, owner) for owner in self._roles.clients.values()]
+        risky = any(one.source is not None and one.source.kind in RUN_CODE for one in trainings)
+        return (PICKLE_WARNING,) if risky else ()
+
     def refuse_missing(self) -> None:
         """Raise `ConfigError` where a package is not installed that a party would need in this run."""
         if self._config.aggregation == "paillier" and (complaint := missing("phe", "aggregation by paillier")):
@@ -189,6 +217,11 @@ class Processes:
             complaint = missing_to_train(settings)
             if complaint and not model_path(settings, self._data.owned[owner], cache).exists():
                 raise ConfigError(f"models: {complaint}.")
+        if self._config.strategy != "given":
+            for owner in self._roles.clients.values():
+                settings = self._training(owner, owner)
+                if settings.source is not None and (complaint := missing_to_train_further(settings)):
+                    raise ConfigError(f"models: {complaint}.")
 
     def refuse_empty(self) -> None:
         """Raise `ConfigError` where earlier runs have left no querying party anything to get."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from parties.capc import member, summary
-from parties.capc.casting import RoleAssignment, load_data, public_parameters, split_data, with_queries
+from parties.capc.casting import RoleAssignment, load_data, model_of, public_parameters, split_data, with_queries
 from parties.capc.config import CapcConfig
 from parties.capc.processes import Processes
 from parties.capc.report import STEPS
@@ -37,6 +37,12 @@ class Capc:
                 "parties.capc.own_data:DescribeOptions",
                 "try settings",
             ),
+            "model-check": Command(
+                "show what a model's file would cost",
+                "parties.capc.model_check_view:model_check_command",
+                "parties.capc.model_check_view:ModelCheckOptions",
+                "try settings",
+            ),
             "simulation": Command(
                 "run a campaign in the clear, in one process",
                 "parties.capc.simulation:simulation",
@@ -59,18 +65,21 @@ class Capc:
             config = member.for_members(config, run.federation)
         dataset = load_data(config)
         parameters = public_parameters(config, dataset)
-        for model in config.models:
-            architecture(model, dataset.image_shape, dataset.classes)  # refuses a name that it does not know
         roles = RoleAssignment.of(config, run.federation)
+        owners = config.n_parties + 1 if roles.owners is None else roles.owners
+        for model in (*config.models, *(model_of(config, owner, owner) for owner in range(owners))):
+            if isinstance(model, str):
+                architecture(model, dataset.image_shape, dataset.classes)  # refuses a name that it does not know
         data = split_data(config, dataset, roles.owners)
         config = with_queries(config, data)
         processes = Processes(config, run, dataset, parameters, data, roles)
+        processes.refuse_outputs()
         processes.refuse_missing()
         processes.refuse_empty()
         for name, owner in (roles.clients | roles.servers).items():
             data.owned[owner].write(run.folders.party(name) / "records.npz")
         for name, owner in roles.clients.items():
-            member.write_asked(data.asked[owner], config, run.folders, name)
+            member.write_asked(data.asked[owner], config, owner, run.folders.party(name))
         first, *others = roles.clients
         return Plan(
             (*processes.clients(), *processes.servers(), processes.guardian()),
@@ -78,7 +87,7 @@ class Capc:
             deadline_s=config.run_deadline_s,
             more_reporters=tuple(others),
             steps=STEPS,
-            notes=dataset.notes,
+            notes=(*dataset.notes, *processes.notes()),
         )
 
     @property

@@ -42,6 +42,7 @@ from mpc.capc.budget import Spent
 from mpc.capc.odometer import OwnersAccount
 from mpc.capc.release import ABSTAINED, Labels
 from mpc.inference import TRUST
+from parties.capc.labels_out import read_ids, write_labels
 from parties.capc.settings import QueryingSettings
 from parties.frame.charts import Figure
 from parties.frame.private_files import write_private
@@ -89,6 +90,7 @@ class Results:
     def __init__(self, path: Path, settings: QueryingSettings) -> None:
         self._path = path
         self._settings = settings
+        self._ids = read_ids(path.parent)
         self.queries: list[Query] = []
         self.expected: int | None = None  # how many there will be, where that is known
         self.owners: Owners = {}
@@ -105,6 +107,8 @@ class Results:
         self._spent = spent or self._spent
         self._figures = figures or self._figures
         write_private(self._path, json.dumps(self._content(), indent=2).encode() + b"\n")
+        if self._settings.labels_out is not None:
+            write_labels(self._settings.labels_out, self.queries, self._settings, self._ids)
 
     def refuse(self, spent: Spent) -> None:
         """Publish that the guardian refuses to have more queries answered."""

@@ -47,7 +47,7 @@ from parties.capc.settings import ANSWERING, GUARDIAN, QUERYING, AnsweringSettin
 from parties.frame.connections import Connections
 from parties.frame.process import Party, run_party
 from parties.learning.network import fixed_point
-from parties.learning.training import trained_model
+from parties.learning.training import tell_owner, trained_model
 
 Prepared = tuple[AnsweringCorrelation, GarbledBatch]
 """What a batch needs: for private inference, and for the vote."""
@@ -196,11 +196,13 @@ def _answer(
 def _network(party: Party[AnsweringSettings]) -> Model:
     """Return the party's model in fixed point. One that could overflow the ring is refused here, before any peer."""
     settings, progress = party.settings, party.progress
-    with progress.step("0", f"model {settings.training.architecture}"):
+    with progress.step("0", f"model {settings.training.title}"):
         model, cached = trained_model(
             settings.training, party.folder / "records.npz", settings.cache, settings.training_slot
         )
-        progress.note("the model comes from the cache" if cached else "the model is trained and kept in the cache")
+        tell_owner(settings.training, settings.cache, party.folder, progress)
+        made = "trained" if settings.training.source is None else "converted"
+        progress.note("the model comes from the cache" if cached else f"the model is {made} and kept in the cache")
         # A querying party may leave what the pool holds unused. What it was sent counts nevertheless.
         ahead = (settings.pool + 1) * min(settings.batch_size, settings.n_queries)
         queries = settings.queries_in_all or (settings.n_queries + ahead) * len(settings.clients)

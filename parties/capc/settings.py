@@ -95,6 +95,7 @@ class CampaignSettings(Strict):
         answers: the file, in its private folder that outlives the run, with every answer of this very campaign.
         cache: as an answering party's.
         training_slot: as an answering party's.
+        model_out: the file that it writes its better model to, for itself.
     """
 
     strategy: Strategy
@@ -103,6 +104,7 @@ class CampaignSettings(Strict):
     answers: Path
     cache: Path
     training_slot: Path
+    model_out: Path | None = None
 
 
 class QueryingSettings(CapcSettings):
@@ -110,19 +112,20 @@ class QueryingSettings(CapcSettings):
 
     Attributes:
         servers: the answering parties that it asks.
+        architectures: the name of each one's architecture, in the same order. None is one that its owner chose.
         guardian: the privacy guardian.
-        architectures: the name of each one's architecture, in the same order.
         pending: its private folder for a batch that it has asked for and has no labels of.
         querying_party: its number as a data owner.
         owner_name: its name as a data owner, or nothing.
         first_query: it asks about the given records from here on, unless a campaign chooses.
         label_names: the names of the labels, where a query has several.
         class_values: the values that stand for the classes, or nothing where those are numbers.
+        labels_out: the file that it writes its labels to, for itself.
         campaign: None where the queries are given.
     """
 
     servers: tuple[Peer, ...]
-    architectures: tuple[str, ...]
+    architectures: tuple[str | None, ...]
     guardian: Peer
     pending: Path
     querying_party: int
@@ -130,6 +133,7 @@ class QueryingSettings(CapcSettings):
     owner_name: str = ""
     label_names: tuple[str, ...] = ()
     class_values: tuple[bool | int | str, ...] = ()
+    labels_out: Path | None = None
     campaign: CampaignSettings | None = None
 
 

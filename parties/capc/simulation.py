@@ -128,7 +128,7 @@ def _campaign(
     if got.any():
         more = unlabelled.images[records[got]]
         both = Records(np.concatenate([own.images, more]), np.concatenate([own.labels, labels[got]]))
-        after = train(settings, both)
+        after = train(settings, both, before if settings.source else None)
     total, analysed = epsilon(spent, float(config.delta)), _analysed(config, dataset, counts, got)
     return Simulated(
         owner,

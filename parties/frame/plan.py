@@ -237,7 +237,7 @@ class Summary:
     """What a person sees at the end. It has pairs of a name and a value, and warnings in plain words.
 
     In a report the lead, one sentence, stands on top, and headlines and sections follow. Without headlines the lines
-    stand there. A terminal shows the lead before the lines.
+    stand there. A terminal shows the lead before the lines. A program gets the document instead, if there is one.
     """
 
     lines: tuple[tuple[str, str], ...]
@@ -245,6 +245,7 @@ class Summary:
     headlines: tuple[Headline, ...] = ()
     sections: tuple[Section, ...] = ()
     lead: str = ""
+    document: Mapping[str, Any] | None = None
 
 
 class NoOptions(BaseModel):

@@ -28,7 +28,18 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from mpc.inference.models.floats import AvgPool2d, Conv2d, Flatten, FloatLayer, Floats, Linear, ReLU, WeightedLayer, run
+from mpc.inference.models.floats import (
+    AvgPool2d,
+    BatchNorm,
+    Conv2d,
+    Flatten,
+    FloatLayer,
+    Floats,
+    Linear,
+    ReLU,
+    WeightedLayer,
+    run,
+)
 from parties.frame.errors import ConfigError
 from parties.frame.private_files import write_private
 from parties.learning.records import DataError
@@ -108,7 +119,10 @@ class Model:
     layers: Layers
 
     def __post_init__(self) -> None:
-        if not all(np.isfinite(part).all() for pair in self.weights for part in pair):
+        scales = [
+            np.asarray(part) for layer in self.layers if isinstance(layer, BatchNorm) for part in vars(layer).values()
+        ]
+        if not all(np.isfinite(part).all() for part in (*scales, *(one for pair in self.weights for one in pair))):
             raise DataError("expected finite weights, found infinite or undefined ones")
 
     @classmethod

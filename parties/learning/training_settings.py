@@ -5,13 +5,15 @@ from __future__ import annotations
 from pydantic import BaseModel, ConfigDict
 
 from parties.learning.labels import Labelling
+from parties.learning.model_files.source import ModelSource
 from parties.learning.models import Layers, architecture
 
 
 class TrainingSettings(BaseModel):
     """Everything that a party's training depends on, apart from its records.
 
-    `classes` counts labels where `labelling` says that records have several.
+    `classes` counts labels where `labelling` says that records have several. With a `source` the model comes from a
+    file, and the rest says how it is trained further.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -25,6 +27,16 @@ class TrainingSettings(BaseModel):
     weight_decay: float
     batch: int
     labelling: Labelling = "class"
+    source: ModelSource | None = None
+
+    @property
+    def title(self) -> str:
+        """What may be said of the model to everybody."""
+        return self.architecture if self.source is None else self.source.title
+
+    def identity(self) -> str:
+        """Return all that the model depends on as text, without paths."""
+        return self.model_dump_json(exclude={"source": {"file", "path"}} if self.source else {"source": True})
 
     @property
     def layers(self) -> Layers:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -10,7 +11,19 @@ import torch
 from torch import nn
 from torch.optim.adamw import adamw
 
-from mpc.inference.models.floats import AvgPool2d, Conv2d, Flatten, FloatLayer, Linear, ReLU
+from mpc.inference.models.floats import (
+    AdaptiveAvgPool2d,
+    AvgPool2d,
+    BatchNorm,
+    Conv2d,
+    Flatten,
+    FloatLayer,
+    LeakyReLU,
+    Linear,
+    MaxPool2d,
+    ReLU,
+    WeightedLayer,
+)
 from mpc.inference.models.floats.layer import pair, sides
 from parties.learning.labels import Labelling
 from parties.learning.models import Layers, Model
@@ -18,17 +31,17 @@ from parties.learning.records import Records
 from parties.learning.training_settings import TrainingSettings
 
 
-def fit(settings: TrainingSettings, records: Records) -> Model:
-    """Fit the model by Adam with decoupled weight decay.
+def fit(settings: TrainingSettings, records: Records, start: Model | None = None) -> Model:
+    """Fit the model by Adam with decoupled weight decay, from initial weights, or from those of a model.
 
-    The loss is the cross-entropy of the softmax over classes, or of each label's sigmoid. The same input gives the same
-    weights.
+    The loss is the cross-entropy of the softmax over classes, or of each label's sigmoid. Batch normalisation keeps its
+    constants. The same input gives the same weights.
     """
     torch.manual_seed(settings.seed)
     torch.set_num_threads(1)  # sums in one order
     torch.set_deterministic_debug_mode("error")  # as `use_deterministic_algorithms`, which imports torch's compiler
-    template = settings.layers
-    network = module_of(template)
+    template = settings.layers if start is None else start.layers
+    network = module_of(template, filled=start is not None)
     optimiser = _AdamW(list(network.parameters()), settings.learning_rate, settings.weight_decay)
     images, labels = torch.from_numpy(records.images), torch.from_numpy(records.labels)
     cross_entropy = _CROSS_ENTROPY[settings.labelling]
@@ -40,15 +53,26 @@ def fit(settings: TrainingSettings, records: Records) -> Model:
     return Model.filled(settings.image_shape, template, pairs)
 
 
-def module_of(layers: Layers) -> nn.Sequential:
-    """Build torch's modules for an architecture, with torch's initial weights."""
-    return nn.Sequential(*(_MODULES[type(layer)](layer) for layer in layers))
+def module_of(layers: Layers, filled: bool = False) -> nn.Sequential:
+    """Build torch's modules for layers, with torch's initial weights, or filled with the layers' own."""
+    network = nn.Sequential(*(_MODULES[type(layer)](layer) for layer in layers))
+    if filled:
+        own = [part for layer in layers if isinstance(layer, WeightedLayer) for part in (layer.weight, layer.bias)]
+        with torch.no_grad():
+            for parameter, values in zip(network.parameters(), own, strict=True):
+                parameter.copy_(torch.from_numpy(np.asarray(values, np.float64)))
+    return network
 
 
 def _convolution(layer: Conv2d) -> nn.Module:
     outputs, inputs, *kernel = np.shape(layer.weight)
-    top, _, left, _ = sides(layer.padding)
-    return nn.Conv2d(inputs, outputs, tuple(kernel), pair(layer.stride), (top, left))
+    top, bottom, left, right = sides(layer.padding)
+    even = (top, left) == (bottom, right)
+    module = nn.Conv2d(
+        inputs * layer.groups, outputs, tuple(kernel), pair(layer.stride), (top, left) if even else 0,
+        groups=layer.groups,
+    )  # fmt: skip
+    return module if even else nn.Sequential(nn.ZeroPad2d((left, right, top, bottom)), module)
 
 
 def _dense(layer: Linear) -> nn.Module:
@@ -56,11 +80,41 @@ def _dense(layer: Linear) -> nn.Module:
     return nn.Linear(inputs, outputs)
 
 
+def _pool(kind: type[nn.Module], border: float) -> Callable[[Any], nn.Module]:
+    """Make pooling modules whose padding has this value and counts."""
+
+    def make(layer: AvgPool2d | MaxPool2d) -> nn.Module:
+        module = kind(pair(layer.kernel), pair(layer.kernel if layer.stride is None else layer.stride))
+        top, bottom, left, right = sides(layer.padding)
+        padded = any((top, bottom, left, right))
+        return nn.Sequential(nn.ConstantPad2d((left, right, top, bottom), border), module) if padded else module
+
+    return make
+
+
+class _Affine(nn.Module):
+    """Batch normalisation with constants that are not trained."""
+
+    def __init__(self, layer: BatchNorm) -> None:
+        super().__init__()
+        self._layer = layer
+
+    def forward(self, values: torch.Tensor) -> torch.Tensor:
+        channels, ones = values.shape[1], (1,) * (values.dim() - 2)
+        shift = self._layer.clear(np.zeros((1, channels, *ones)))
+        factor = self._layer.clear(np.ones((1, channels, *ones))) - shift
+        return values * torch.from_numpy(factor).to(values.dtype) + torch.from_numpy(shift).to(values.dtype)
+
+
 _MODULES: dict[type[FloatLayer], Callable[[Any], nn.Module]] = {
     Conv2d: _convolution,
     Linear: _dense,
-    AvgPool2d: lambda layer: nn.AvgPool2d(layer.kernel),
+    BatchNorm: _Affine,
+    AvgPool2d: _pool(nn.AvgPool2d, 0.0),
+    MaxPool2d: _pool(nn.MaxPool2d, -math.inf),
+    AdaptiveAvgPool2d: lambda layer: nn.AdaptiveAvgPool2d(pair(layer.output)),
     ReLU: lambda layer: nn.ReLU(),
+    LeakyReLU: lambda layer: nn.LeakyReLU(layer.slope),
     Flatten: lambda layer: nn.Flatten(),
 }
 

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from mpc.errors import ParameterError
 from mpc.extras import needed
 from mpc.inference.models.converted import DOUBLE, SINGLE, ConvertedLayers
+from mpc.inference.models.endings import ending_of
 from mpc.inference.models.floats import (
     AdaptiveAvgPool2d,
     AvgPool2d,
@@ -67,8 +68,11 @@ class _Node:
         return reals(self.inputs[index], self.name)
 
 
-def from_onnx(path: str | Path) -> ConvertedLayers:
+def from_onnx(path: str | Path, drop_endings: bool = False) -> ConvertedLayers:
     """Convert an ONNX file.
+
+    Args:
+        drop_endings: leave out a softmax, log softmax, sigmoid or arg max at the end (:mod:`.endings`).
 
     Raises:
         ParameterError: no ONNX file, a graph that is no chain, or a node or setting that is not supported, by name.
@@ -82,9 +86,14 @@ def from_onnx(path: str | Path) -> ConvertedLayers:
         raise ParameterError(f"expected an ONNX file, found {path} ({type(error).__name__})") from error
     unit = _without_halves(onnx, model)
     source = f"the file {Path(path).name}"
-    layers, alone, entry = _layers(onnx, model)
+    chain = _chain(onnx, model, drop_endings)
+    entry, alone = chain.entry, chain.alone
     try:
         _pad_apart(onnx, model)
+        whole = ReferenceEvaluator(model)
+        if chain.endings:
+            model.graph.output.append(onnx.ValueInfoProto(name=chain.logits))
+            del model.graph.output[0]
         evaluator = ReferenceEvaluator(model)
     except Exception as error:
         raise ParameterError(
@@ -92,16 +101,43 @@ def from_onnx(path: str | Path) -> ConvertedLayers:
         ) from error
     kind = np.float64 if entry.type.tensor_type.elem_type == onnx.TensorProto.DOUBLE else np.float32
 
-    def original(values: Floats) -> Floats:
-        queries = values.astype(kind)
-        batches = np.split(queries, len(queries)) if alone else [queries]
-        return np.concatenate([reals(next(iter(evaluator.run(None, {entry.name: one}))), source) for one in batches])
+    def computed_by(evaluator: Any) -> Callable[[Floats], Floats]:
+        def compute(values: Floats) -> Floats:
+            queries = values.astype(kind)
+            batches = np.split(queries, len(queries)) if alone else [queries]
+            return np.concatenate([reals(evaluator.run(None, {entry.name: one})[0], source) for one in batches])
 
-    return ConvertedLayers(layers, original, source, unit)
+        return compute
+
+    return ConvertedLayers(chain.layers, computed_by(evaluator), source, unit, chain.endings, computed_by(whole))
 
 
-def _layers(onnx: Any, model: Any) -> tuple[list[FloatLayer], bool, Any]:
-    """The layers, whether the file takes one query at a time, and its input."""
+def unsupported_nodes(path: str | Path) -> list[tuple[str, str]]:
+    """Return the place and the operator of every node of an ONNX file that no layer stands for, of constants aside."""
+    onnx = needed("onnx", "ONNX files")
+    graph = onnx.load(str(path)).graph
+    constant, found = {tensor.name for tensor in graph.initializer}, []
+    for index, node in enumerate(graph.node):
+        if {one for one in node.input if one} <= constant:
+            constant.update(node.output)
+        elif node.op_type not in _NODES and ending_of(node.op_type) is None:
+            found.append((f"node {index}", node.op_type))
+    return found
+
+
+@dataclass(frozen=True, repr=False)
+class _Chain:
+    """What a graph holds, with its input, the name of its logits, and whether it takes one query at a time."""
+
+    layers: list[FloatLayer]
+    entry: Any
+    alone: bool
+    logits: str
+    endings: list[str]
+
+
+def _chain(onnx: Any, model: Any, drop_endings: bool) -> _Chain:
+    """Follow the nodes from the input to the output."""
     graph = model.graph
     version = max((one.version for one in model.opset_import if one.domain in _DOMAINS), default=0)
     if version < _OLDEST_OPSET:
@@ -115,7 +151,7 @@ def _layers(onnx: Any, model: Any) -> tuple[list[FloatLayer], bool, Any]:
             f"expected one input and one output, found {len(inputs)} and {len(graph.output)}"
             + ("; a classifier of scikit-learn converts by from_sklearn" if len(graph.output) > 1 else "")
         )
-    entry, current, layers = inputs[0], inputs[0].name, list[FloatLayer]()
+    entry, current, logits, layers, endings = inputs[0], inputs[0].name, "", list[FloatLayer](), list[str]()
     if entry.type.tensor_type.elem_type not in (onnx.TensorProto.FLOAT, onnx.TensorProto.DOUBLE):
         raise ParameterError(f"expected an input of floats, found type {entry.type.tensor_type.elem_type}")
     dimensions = entry.type.tensor_type.shape.dim
@@ -129,11 +165,14 @@ def _layers(onnx: Any, model: Any) -> tuple[list[FloatLayer], bool, Any]:
         if not moving and (sources or node.op_type == "Constant"):
             constants.update(_computed(onnx, model, node, constants, name))
             continue
-        if node.op_type not in _NODES:
+        ending = ending_of(node.op_type) if drop_endings else None
+        if endings and ending is None and node.op_type not in ("Identity", "Cast"):
+            raise ParameterError(f"expected the {endings[-1]} as the last node, found {name} behind it")
+        if node.op_type not in _NODES and ending is None:
             raise ParameterError(f"expected one of {', '.join(_NODES)}, found {name}{_ADVICE.get(node.op_type, '')}")
         if moving != [current]:
             raise ParameterError(f"expected a chain, found {name} with inputs {', '.join(moving)} after {current}")
-        known, convert = _NODES[node.op_type]
+        known, convert = _NODES[node.op_type] if ending is None else (("axis", "keepdims", "select_last_index"), _last)
         attributes = {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}
         unknown = sorted(set(attributes) - set(known))
         values = [constants.get(source) if source else None for source in sources]
@@ -143,10 +182,13 @@ def _layers(onnx: Any, model: Any) -> tuple[list[FloatLayer], bool, Any]:
             found.moving == 0 or node.op_type == "Add", "the moving tensor as the first input", f"input {found.moving}"
         )
         convert(found, layers)
+        if ending is not None:
+            logits = logits or current
+            endings.append(ending)
         current = node.output[0]
     if current != graph.output[0].name:
         raise ParameterError(f"expected the last node to give the output {graph.output[0].name}, found {current}")
-    return layers, alone, entry
+    return _Chain(layers, entry, alone, logits or current, endings)
 
 
 def _computed(onnx: Any, model: Any, node: Any, constants: dict[str, Any], name: str) -> dict[str, NDArray[Any]]:
@@ -298,6 +340,13 @@ def _reshape(node: _Node, layers: list[FloatLayer]) -> None:
     node.require(shape[0] in queries, "a row for each query (0 or -1 rows)", shape)
     node.require(not (0 in shape and node.get("allowzero", 0)), "allowzero 0", 1)
     layers.append(Flatten())
+
+
+def _last(node: _Node, layers: list[FloatLayer]) -> None:
+    axis = node.get("axis", 0 if node.operator == "ArgMax" else -1)
+    if node.operator != "Sigmoid":
+        node.require(axis in (1, -1), "the axis of the classes (1 or -1)", axis)
+    node.require(not node.get("select_last_index", 0), "select_last_index 0", 1)
 
 
 def _dropout(node: _Node, layers: list[FloatLayer]) -> None:

@@ -19,23 +19,12 @@ import numpy as np
 
 from mpc.errors import ParameterError
 from mpc.extras import needed
-from mpc.inference.models.convert_torch_calls import FUNCTIONS, METHODS, Call
+from mpc.inference.models.convert_torch_calls import FUNCTIONS, METHODS, OPERATORS, Call
+from mpc.inference.models.convert_torch_modules import MODULES, tensor_values
 from mpc.inference.models.converted import DOUBLE, SINGLE, ConvertedLayers, require
-from mpc.inference.models.floats import (
-    AdaptiveAvgPool2d,
-    AvgPool2d,
-    BatchNorm,
-    Conv2d,
-    Flatten,
-    FloatLayer,
-    Floats,
-    LeakyReLU,
-    Linear,
-    MaxPool2d,
-    ReLU,
-)
-from mpc.inference.models.floats.layer import first_line, pair
-from mpc.inference.models.shapes import Sides
+from mpc.inference.models.endings import ending_of
+from mpc.inference.models.floats import FloatLayer, Floats
+from mpc.inference.models.floats.layer import first_line
 
 _ADVICE = {
     name: "; leave it out, the largest logit is the same"
@@ -43,16 +32,21 @@ _ADVICE = {
 }
 
 
-def from_torch(module: Any) -> ConvertedLayers:
-    """Convert a ``torch.nn.Module``, as in ``eval`` mode. It is left as it was.
+def from_torch(module: Any, drop_endings: bool = False) -> ConvertedLayers:
+    """Convert a ``torch.nn.Module``, as in ``eval`` mode, or a program of ``torch.export``. It is left as it was.
 
     The last layer must give the logits. Leave a softmax out, the largest logit is the same.
+
+    Args:
+        drop_endings: leave out a softmax, log softmax, sigmoid or arg max at the end (:mod:`.endings`).
 
     Raises:
         ParameterError: a call, a module or a setting that is not supported, calls that are no chain, or a module that
             ``torch.fx`` cannot follow, with its place and name.
     """
     torch = needed("torch", "a torch module")
+    if type(module).__name__ == "ExportedProgram":
+        return _from_program(torch, module, drop_endings)
     require(isinstance(module, torch.nn.Module), "from_torch", "a torch.nn.Module", type(module).__name__)
     source = f"the module {type(module).__name__}"
     _refuse_hooks(torch, module)
@@ -65,22 +59,61 @@ def from_torch(module: Any) -> ConvertedLayers:
     module.eval()
     if _known(torch, module) not in (None, "Sequential"):
         module = torch.nn.Sequential(module)
-    layers = _Chain(torch, module).layers()
+    return _compared(torch, _Chain(torch, module, drop_endings), module, source)
+
+
+def unsupported_parts(model: Any) -> list[tuple[str, str]]:
+    """Return the place and the kind of each module of torch.nn, or call in a program, that no layer stands for."""
+    torch = needed("torch", "a torch module")
+    if isinstance(model, torch.nn.Module):
+        parts = [(f"module {path or '0'}", _known(torch, part)) for path, part in model.named_modules()]
+        known = {*MODULES, "Sequential", "ModuleList"}
+    else:
+        calls = (node for node in model.graph.nodes if node.op == "call_function")
+        parts = [(f"call {node.name}", str(node.target).split(".")[1]) for node in calls]
+        known = {*OPERATORS, "sym_size"}
+    return [(place, kind) for place, kind in parts if kind and kind not in known and ending_of(kind) is None]
+
+
+def _from_program(torch: Any, program: Any, drop_endings: bool) -> ConvertedLayers:
+    """Convert a program, whose calls are those of torch's operators. One of a fixed batch runs on that many queries."""
+    source = "the exported program"
+    module = program.module()
+    shapes = [node.meta["val"].shape for node in module.graph.nodes if node.op == "placeholder"]
+    require(len(shapes) == 1 and bool(shapes[0]), source, "one input", len(shapes))
+    batch = shapes[0][0]
+    chain = _Chain(torch, module, drop_endings, module.graph)
+    return _compared(torch, chain, module, source, batch if isinstance(batch, int) else None)
+
+
+def _compared(torch: Any, chain: _Chain, module: Any, source: str, batch: int | None = None) -> ConvertedLayers:
+    """Convert the calls, and keep the module, which runs on so many queries at a time, to compare with."""
+    layers = chain.layers()
     tensors = [one for one in (*module.parameters(), *module.buffers()) if one.is_floating_point()]
     wide = any(one.dtype == torch.float64 for one in tensors)
     runs_in = torch.float64 if wide else torch.float32
 
-    def original(values: Floats) -> Floats:
-        converted = module.to(runs_in)  # exact, also from float16 and bfloat16
-        device = tensors[0].device if tensors else torch.device("cpu")
-        with torch.no_grad():
-            result = converted(torch.as_tensor(values, dtype=runs_in, device=device))
-        if not isinstance(result, torch.Tensor):
-            raise ParameterError(f"expected one tensor from {source}, found {type(result).__name__}")
-        return np.asarray(result.double().cpu().numpy(), np.float64)
+    def computed_by(module: Any) -> Callable[[Floats], Floats]:
+        def compute(values: Floats) -> Floats:
+            converted = module.to(runs_in)  # exact, also from float16 and bfloat16
+            device = tensors[0].device if tensors else torch.device("cpu")
+            size = batch or len(values)
+            filled = np.concatenate([values, np.zeros((-len(values) % size, *values.shape[1:]))])
+            with torch.no_grad():
+                inputs = torch.as_tensor(filled, dtype=runs_in, device=device)
+                results = [converted(part) for part in torch.split(inputs, size)]
+            for result in results:
+                if not isinstance(result, torch.Tensor):
+                    raise ParameterError(f"expected one tensor from {source}, found {type(result).__name__}")
+            found = torch.cat(results).double().cpu().numpy()
+            return np.asarray(found[: len(values)] if len(filled) > len(values) else found, np.float64)
+
+        return compute
 
     narrow = any(one.dtype != torch.float64 for one in tensors) or not tensors
-    return ConvertedLayers(layers, original, source, SINGLE if narrow else DOUBLE)
+    unit = SINGLE if narrow else DOUBLE
+    shorter = chain.without_endings() if chain.endings else module
+    return ConvertedLayers(layers, computed_by(shorter), source, unit, chain.endings, computed_by(module))
 
 
 def _refuse_hooks(torch: Any, module: Any) -> None:
@@ -113,15 +146,19 @@ def _known(torch: Any, module: Any) -> str | None:
 class _Chain:
     """The calls of a module in order, as layers."""
 
-    def __init__(self, torch: Any, module: Any) -> None:
+    def __init__(self, torch: Any, module: Any, drop_endings: bool, graph: Any = None) -> None:
         self._torch = torch
         self._module = module
+        self._graph = graph  # None where torch.fx has to follow the calls first
+        self._drop_endings = drop_endings
+        self._logits: Any = None  # the node in front of the endings
+        self.endings: list[str] = []
         self._layers: list[FloatLayer] = []
         self._given: dict[str, Any] = {}  # inputs of forward with a default
 
     def layers(self) -> list[FloatLayer]:
         """Follow the calls from the input to the output."""
-        graph = self._traced()
+        graph = self._graph = copy.deepcopy(self._graph) if self._graph is not None else self._traced()
         for node in reversed(list(graph.nodes)):  # a result that is not used means nothing, or the comparison shows it
             if not node.users and node.op not in ("placeholder", "output"):
                 graph.erase_node(node)
@@ -136,7 +173,9 @@ class _Chain:
                 current = node
                 known[node] = None
             elif node.op == "output":
-                require(node.args[0] is current, "the output", "the last result alone", node.args[0])
+                result = node.args[0]  # a program's is a tuple of all its results
+                result = result[0] if isinstance(result, tuple) and len(result) == 1 else result
+                require(result is current, "the output", "the last result alone", node.args[0])
             elif node.op == "get_attr":
                 known[node] = operator.attrgetter(node.target)(self._module)
             else:
@@ -147,12 +186,25 @@ class _Chain:
                     current = node
         return self._layers
 
+    def without_endings(self) -> Any:
+        """Return the module up to its logits, as one of torch.fx."""
+        graph = copy.deepcopy(self._graph)
+        nodes = list(graph.nodes)
+        logits = nodes[list(self._graph.nodes).index(self._logits)]
+        result = nodes[-1].args[0]
+        nodes[-1].args = ((logits,),) if isinstance(result, tuple) else (logits,)
+        for node in reversed(nodes[:-1]):
+            if not node.users and node.op != "placeholder":
+                graph.erase_node(node)
+        return self._torch.fx.GraphModule(self._module, graph)
+
     def _number(self, node: Any, name: str, known: dict[Any, Any], current: Any) -> Any:
         """What a call computes from the shape or from constants, or None where it computes on the query."""
         source = node.args[0] if node.args else None
-        if node.op == "call_method" and node.target in ("size", "dim") and source is current:
+        sized = node.op == "call_method" and node.target in ("size", "dim")
+        if (sized or self._operator(node) == "sym_size") and source is current:
             place = node.args[1] if len(node.args) > 1 else node.kwargs.get("dim")
-            return _Size(place if node.target == "size" else -2)
+            return _Size(-2 if node.target == "dim" else place)
         if node.target is getattr and source is current:
             require(node.args[1] == "shape", name, "the shape of a tensor", node.args[1])
             return _Size(None)
@@ -179,7 +231,40 @@ class _Chain:
                 f"expected a chain, each step taking the one before, found {name} of "
                 f"{', '.join(str(one) for one in moving)} after {current}"
             )
-        self._layers += self._converted(node, name, known, bool(node.args) and node.args[0] is current)
+        first = bool(node.args) and node.args[0] is current
+        ending = self._ending(node, name) if self._drop_endings else None
+        if ending is not None:
+            require(first, name, "the logits as the first argument", node.args)
+            self._logits = self._logits or current
+            self.endings.append(ending)
+            return
+        converted = self._converted(node, name, known, first)
+        if self.endings and converted:
+            raise ParameterError(f"expected the {self.endings[-1]} as the last step, found {name} behind it")
+        self._layers += converted
+
+    def _ending(self, node: Any, name: str) -> str | None:
+        """Return what may stand behind the logits, over the classes, if the call is that."""
+        if node.op == "call_module":
+            module = self._module.get_submodule(node.target)
+            called, axis = _known(self._torch, module) or "", getattr(module, "dim", None)
+        else:
+            called = self._called(node)
+            axis = node.kwargs.get("dim", node.args[1] if len(node.args) > 1 else None)
+        ending = ending_of(called)
+        if ending is not None and "sigmoid" not in ending:
+            required = ending == "arg max"  # of all values at once without an axis
+            require(axis in (1, -1) or (axis is None and not required), name, "the axis of the classes", axis)
+        return ending
+
+    def _operator(self, node: Any) -> str | None:
+        """Return the name of torch's operator that a program calls, without its overload."""
+        called = node.target if node.op == "call_function" else None
+        return str(called).split(".")[1] if isinstance(called, self._torch._ops.OpOverload) else None
+
+    def _called(self, node: Any) -> str:
+        called = node.target if isinstance(node.target, str) else getattr(node.target, "__name__", str(node.target))
+        return self._operator(node) or called
 
     def _traced(self) -> Any:
         torch, chain = self._torch, self
@@ -201,27 +286,26 @@ class _Chain:
     def _name(self, node: Any) -> str:
         if node.op == "call_module":
             return _name(node.target, self._module.get_submodule(node.target))
-        called = node.target if isinstance(node.target, str) else getattr(node.target, "__name__", str(node.target))
-        return f"call {node.name} ({called})"
+        return f"call {node.name} ({self._called(node)})"
 
     def _converted(self, node: Any, name: str, known: dict[Any, Any], first: bool) -> list[FloatLayer]:
         if node.op == "call_module":
             module = self._module.get_submodule(node.target)
             kind = _known(self._torch, module) or ""
-            if kind not in _MODULES:
-                raise ParameterError(f"expected one of {', '.join(_MODULES)}, found {name}{_ADVICE.get(kind, '')}")
+            if kind not in MODULES:
+                raise ParameterError(f"expected one of {', '.join(MODULES)}, found {name}{_ADVICE.get(kind, '')}")
             require(first and len(node.args) == 1 and not node.kwargs, name, "one input", node.args)
-            layer = _MODULES[kind](module, name)
+            layer = MODULES[kind](module, name)
             return [] if layer is None else [layer]
-        called = node.target if isinstance(node.target, str) else getattr(node.target, "__name__", str(node.target))
+        called = self._called(node)
         if node.target is self._torch.nn.functional.max_pool2d:
             called = "max_pool2d"
-        table = METHODS if node.op == "call_method" else FUNCTIONS
+        table = METHODS if node.op == "call_method" else OPERATORS if self._operator(node) else FUNCTIONS
         if called not in table:
             raise ParameterError(
                 f"expected one of {', '.join(sorted(table))}, found {name}{_ADVICE.get(called.strip('_'), '')}"
             )
-        return table[called](Call(name, *self._resolved(node, known), first, _tensor))
+        return table[called](Call(name, *self._resolved(node, known), first, tensor_values))
 
     def _resolved(self, node: Any, known: dict[Any, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """A call's arguments, in which constants stand for the nodes that give them."""
@@ -246,121 +330,3 @@ class _Size:
 
     def __index__(self) -> int:
         raise ParameterError("expected a number that does not depend on the query's shape, found one that does")
-
-
-def _tensor(tensor: Any, name: str) -> Floats:
-    """Return a tensor's values as float64.
-
-    Raises:
-        ParameterError: it has none, or none that are real numbers.
-    """
-    try:
-        dense = tensor.detach()
-        if dense.is_complex():
-            raise TypeError(f"numbers of type {dense.dtype}")
-        if dense.is_quantized:
-            dense = dense.dequantize()
-        if dense.layout is not _strided():
-            dense = dense.to_dense()
-        return np.asarray(dense.cpu().double().numpy(), np.float64).copy()
-    except Exception as error:
-        raise ParameterError(
-            f"expected real numbers in {name}, found {getattr(tensor, 'dtype', type(tensor).__name__)} on "
-            f"{getattr(tensor, 'device', 'no device')} ({type(error).__name__}: {first_line(error)})"
-        ) from error
-
-
-def _strided() -> Any:
-    import torch  # noqa: PLC0415
-
-    return torch.strided
-
-
-def _bias(tensor: Any, outputs: int, name: str) -> Floats:
-    return np.zeros(outputs) if tensor is None else _tensor(tensor, name)
-
-
-def _linear(module: Any, name: str) -> FloatLayer:
-    weight = _tensor(module.weight, name)
-    return Linear(weight, _bias(module.bias, len(weight), name))
-
-
-def _convolution(module: Any, name: str) -> FloatLayer:
-    require(module.padding_mode == "zeros", name, "zeros as padding", module.padding_mode)
-    require(pair(module.dilation) == (1, 1), name, "a dilation of 1", module.dilation)
-    weight = _tensor(module.weight, name)
-    require(weight.ndim == 4, name, "weights of 4 dimensions", weight.ndim)
-    stride, groups = pair(module.stride), operator.index(module.groups)
-    return Conv2d(weight, _bias(module.bias, len(weight), name), stride, zeros(module.padding, weight), groups)
-
-
-def zeros(padding: Any, weight: Floats) -> Sides:
-    """Return the padding of a convolution on each side."""
-    if padding == "valid":
-        return (0, 0, 0, 0)
-    if padding == "same":  # torch puts the odd zero at the end
-        rows, columns = (size - 1 for size in weight.shape[2:])
-        return (rows // 2, rows - rows // 2, columns // 2, columns - columns // 2)
-    return _sides(padding)
-
-
-def _sides(padding: Any) -> Sides:
-    rows, columns = pair(padding)
-    return rows, rows, columns, columns
-
-
-def _normalisation(module: Any, name: str) -> FloatLayer:
-    require(module.running_mean is not None, name, "running statistics", "none")
-    mean, variance = _tensor(module.running_mean, name), _tensor(module.running_var, name)
-    scale = np.ones(len(mean)) if module.weight is None else _tensor(module.weight, name)
-    return BatchNorm(mean, variance, scale, _bias(module.bias, len(mean), name), float(module.eps))
-
-
-def _max_pool(module: Any, name: str) -> FloatLayer:
-    require(pair(module.dilation) == (1, 1), name, "a dilation of 1", module.dilation)
-    require(not module.ceil_mode, name, "ceil_mode off", "on")
-    require(not module.return_indices, name, "return_indices off", "on")
-    return MaxPool2d(pair(module.kernel_size), pair(module.stride), _sides(module.padding))
-
-
-def _average_pool(module: Any, name: str) -> FloatLayer:
-    padding = _sides(module.padding)
-    require(not module.ceil_mode, name, "ceil_mode off", "on")
-    require(module.divisor_override is None, name, "no divisor_override", module.divisor_override)
-    require(module.count_include_pad or not any(padding), name, "count_include_pad with padding", "none")
-    return AvgPool2d(pair(module.kernel_size), pair(module.stride), padding)
-
-
-def _adaptive_pool(module: Any, name: str) -> FloatLayer:
-    sizes = module.output_size
-    require(not isinstance(sizes, tuple | list) or None not in sizes, name, "a whole output size", sizes)
-    return AdaptiveAvgPool2d(pair(sizes))
-
-
-def _flatten(module: Any, name: str) -> FloatLayer:
-    dimensions = (module.start_dim, module.end_dim)
-    require(dimensions in ((1, -1), (1, 3)), name, "all dimensions but the first", dimensions)
-    return Flatten()
-
-
-def _nothing(module: Any, name: str) -> None:
-    """Dropout in eval mode and the like."""
-
-
-_MODULES: dict[str, Callable[[Any, str], FloatLayer | None]] = {
-    "Linear": _linear,
-    "Conv2d": _convolution,
-    "BatchNorm1d": _normalisation,
-    "BatchNorm2d": _normalisation,
-    "ReLU": lambda module, name: ReLU(),
-    "LeakyReLU": lambda module, name: LeakyReLU(float(module.negative_slope)),
-    "MaxPool2d": _max_pool,
-    "AvgPool2d": _average_pool,
-    "AdaptiveAvgPool2d": _adaptive_pool,
-    "Flatten": _flatten,
-    "Dropout": _nothing,
-    "Dropout1d": _nothing,
-    "Dropout2d": _nothing,
-    "AlphaDropout": _nothing,
-    "Identity": _nothing,
-}

@@ -198,6 +198,20 @@ def _convolution(call: Call) -> list[FloatLayer]:
     return [Conv2d(values, constant, pair(stride), (rows, rows, columns, columns), groups)]
 
 
+def _normalisation(call: Call) -> list[FloatLayer]:
+    """Convert the operator, whose arguments stand in another order than the function's."""
+    scale, shift, mean, variance, training, _, epsilon, _ = call.read(
+        ("weight", None), ("bias", None), ("running_mean", None), ("running_var", None), ("training", False),
+        ("momentum", 0.1), ("eps", 1e-5), ("cudnn_enabled", False),
+    )  # fmt: skip
+    call.require(training is False, "training off", training)
+    call.require(mean is not None and variance is not None, "running statistics", "none")
+    mean, variance = call.tensor(mean, call.name), call.tensor(variance, call.name)
+    scale = 1.0 if scale is None else call.tensor(scale, call.name)
+    shift = 0.0 if shift is None else call.tensor(shift, call.name)
+    return [BatchNorm(mean, variance, scale, shift, call.number(epsilon))]
+
+
 def _same(call: Call) -> list[FloatLayer]:
     call.read()
     return []
@@ -258,3 +272,5 @@ FUNCTIONS: dict[str, Callable[[Call], list[FloatLayer]]] = _BOTH | {
     "conv2d": _convolution,
     "truediv": _DIVIDE,
 }
+OPERATORS: dict[str, Callable[[Call], list[FloatLayer]]] = METHODS | FUNCTIONS | {"batch_norm": _normalisation}
+"""Those of torch itself, which a program of ``torch.export`` calls."""

@@ -6,12 +6,13 @@ therefore kept beside the layers and both are run on samples as soon as the shap
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
 from mpc.errors import ParameterError
 from mpc.inference.models.bounds import up_to
+from mpc.inference.models.endings import check_endings
 from mpc.inference.models.floats import FloatLayer, Floats, run
 from mpc.inference.models.floats.layer import first_line, rounding
 
@@ -28,15 +29,25 @@ class ConvertedLayers(list[FloatLayer]):
         original: computes queries ``(n, *input shape)`` to the original's logits ``(n, outputs)``.
         source: the model in sentences.
         unit: the unit roundoff of the original's arithmetic.
+        endings: what the model computes behind its logits and was dropped, in order (:mod:`.endings`).
+        whole: the model with its endings, if it has some.
     """
 
     def __init__(
-        self, layers: Iterable[FloatLayer], original: Callable[[Floats], Floats], source: str, unit: float
+        self,
+        layers: Iterable[FloatLayer],
+        original: Callable[[Floats], Floats],
+        source: str,
+        unit: float,
+        endings: Sequence[str] = (),
+        whole: Callable[[Floats], Floats] | None = None,
     ) -> None:
         super().__init__(layers)
         self.original = original
         self.source = source
         self.unit = unit
+        self.endings = tuple(endings)
+        self.whole = whole
 
     def compare(self, samples: Floats) -> float:
         """Run layers and original on samples ``(n, *input shape)`` and return the largest difference of a logit.
@@ -51,7 +62,7 @@ class ConvertedLayers(list[FloatLayer]):
         batches = [slice(0, len(samples))] + ([slice(0, 1)] if len(samples) > 1 else [])
         worst = 0.0
         for batch in batches:
-            expected = self._run_original(samples[batch])
+            expected = self._run(self.original, samples[batch])
             found = mine[batch]
             if expected.shape != found.shape:
                 raise ParameterError(
@@ -68,11 +79,14 @@ class ConvertedLayers(list[FloatLayer]):
                     f"expected the converted layers to compute what {self.source} computes, found logits that differ "
                     f"by up to {up_to(difference[index])} where rounding explains {up_to(allowed[batch][index])}"
                 )
+            if self.whole is not None and self.endings:
+                outputs = self._run(self.whole, samples[batch])
+                check_endings(self.endings, expected, outputs, allowed[batch], self.source)
         return worst
 
-    def _run_original(self, samples: Floats) -> Floats:
+    def _run(self, model: Callable[[Floats], Floats], samples: Floats) -> Floats:
         try:
-            return np.asarray(self.original(samples), np.float64)
+            return np.asarray(model(samples), np.float64)
         except ParameterError:
             raise
         except Exception as error:

@@ -22,6 +22,7 @@ from pydantic import (
 )
 
 from parties.frame.plan import PathInFile
+from parties.learning.model_files.choices import ModelFile
 
 
 def _class_value(value: Any) -> bool | int | str:
@@ -165,12 +166,14 @@ class PartyFiles(_Strict):
         records: what its model is trained on, with labels.
         unlabelled: what it asks about. A label there is the truth, which only the report shows.
         held_out: what its models are measured on, with labels.
+        model: the party's own model, or the architecture that it trains. Without one `models` say it.
         name: of its account. Without one the account follows the owner's number.
     """
 
     records: Source
     unlabelled: Source | None = None
     held_out: Source | None = None
+    model: str | ModelFile | None = None
     name: str | None = None
 
     @field_validator("name")
@@ -197,6 +200,7 @@ class DataChoices(_Strict):
         missing: `refuse`, or by column what stands in for a value that is not there.
         image: the images that the network gets.
         delimiter: between the columns of a CSV file.
+        id: the column that tells the records apart that are asked about, for the file of labels.
         records, held_out, unlabelled: one source for all. The records are split among the data owners.
         parties: each data owner's own files instead, in the order of the owners' numbers.
         loader: a function by import path, `package.module:function`, that reads every source instead of a file format.
@@ -213,6 +217,7 @@ class DataChoices(_Strict):
     missing: Annotated[Literal["refuse"] | dict[str, bool | int | float | str], PlainValidator(_missing)] = "refuse"
     image: ImageChoices | None = None
     delimiter: str = Field(",", min_length=1, max_length=1)
+    id: str | None = None
     records: Source | None = None
     held_out: Source | None = None
     unlabelled: Source | None = None
@@ -280,6 +285,8 @@ class DataChoices(_Strict):
         if self.image is not None and tabular:
             raise ValueError(f"{tabular[0]}: expected none with images, found some")
         if self.loader or self.image:
+            if self.id is not None:
+                raise ValueError("id: expected none without a table, found some")
             if isinstance(self.scale, tuple | dict):
                 raise ValueError("scale: expected one for all pixels, found several")
             return
@@ -348,7 +355,7 @@ class DataChoices(_Strict):
 
     def agreed(self) -> dict[str, Any]:
         """Return what the parties of a run must agree on, in plain values. It holds no path and no name of a party."""
-        private = {"records", "held_out", "unlabelled", "parties", "path", "delimiter"}
+        private = {"records", "held_out", "unlabelled", "parties", "path", "delimiter", "id"}
         return self.model_dump(mode="json", by_alias=True, exclude=private)
 
 

@@ -118,14 +118,14 @@ def test_a_grant_that_would_be_asked_for_again_for_ever_is_refused(spent: Spent,
     client, guardian = memory_pair("client", "privacy-guardian")
     guardian.send_message("budget/spent", spent)
     with pytest.raises(ProtocolError, match=expected):
-        querying_request_batch(client, 2)
+        querying_request_batch(client, 2, draw_name())
 
 
 @pytest.mark.parametrize("count", [-1, -(2**40)])
 def test_a_request_for_fewer_than_no_queries_is_refused(count: int, tmp_path: Path) -> None:
     """It would be neither charged nor the end."""
     client, guardian = memory_pair("client", "privacy-guardian")
-    client.send_message("budget/request", BatchRequest(count))
+    client.send_message("budget/request", BatchRequest(count, draw_name()))
     serving = account(guardian, tmp_path, None)
     with pytest.raises(ProtocolError, match=f"queries of a batch, at most 4, found {count}"):
         serving.charge()

@@ -138,6 +138,7 @@ def test_the_guardian_is_told_nothing_of_who_abstained_and_charges_every_answer(
         "budget",
         "garbled",
         "masks",
+        "release",
     }
 
 

@@ -66,7 +66,7 @@ def test_dealt_correlations_give_the_same_labels_and_the_guardian_sees_shapes_an
         assert {label for label, _ in received} == {"hello", "dealer/architecture", "dealer/request", "masks/plain"}
         assert len(masks) == 3
     labels = {label for peer, label, _ in seen if peer == "client"}
-    assert {label.partition("/")[0] for label in labels} == {"hello", "budget", "garbled"}
+    assert {label.partition("/")[0] for label in labels} == {"hello", "budget", "garbled", "release"}
     received = {(peer, label): body for peer, label, body in overheard.read(tmp_path, "client")}
     assert len(received["privacy-guardian", "dealer/seeds"]) == 2 * SEED_BYTES
     assert ("privacy-guardian", "paillier/key") not in received

@@ -13,6 +13,7 @@ import pytest
 from orchestrator.config import RunOptions
 from parties.capc.config import CapcConfig
 from parties.capc.settings import ANSWERING, GUARDIAN, QUERYING
+from parties.protocols import PROTOCOLS
 
 ROOT = Path(__file__).resolve().parents[3]
 WHERE_PAGES_LIE = ("*.md", "docs/*.md", "files/README.md", "logs/README.md", "benchmarks/peers/*.md")
@@ -91,9 +92,10 @@ def flags() -> set[str]:
     """Of `run_protocol.py`, and of every other program of the project."""
     command = [sys.executable, "run_protocol.py", "--help"]
     text = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    tops = ("benchmarks", "orchestrator", "parties", "tests/vectors")
+    tops = ("benchmarks", "orchestrator", "parties", "tests/vectors", "tests/mutation")
     sources = [path for top in tops for path in (ROOT / top).rglob("*.py")]
     text += "".join(path.read_text() for path in sources)
+    text += "".join(f" --{name}" for one in PROTOCOLS["capc"].commands.values() for name in one.options.model_fields)
     return set(re.findall(r"(?<![\w-])--\w+", text))
 
 

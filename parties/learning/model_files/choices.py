@@ -1,0 +1,25 @@
+"""What a configuration says of a party's own model. The path is relative to the configuration's file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from parties.frame.plan import PathInFile
+
+
+class ModelFile(BaseModel):
+    """A model's file, see :mod:`parties.learning.model_files.source`.
+
+    Attributes:
+        factory: a function `package.module:function` that makes the torch module of a state dict.
+        path: the folder that the factory's package is found in, besides the installed ones.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    file: Annotated[Path, PathInFile]
+    factory: str | None = Field(None, pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")
+    path: Annotated[Path, PathInFile] | None = None
