@@ -9,7 +9,8 @@
         ├── ProtocolError         a message of it is not what the protocol allows
         └── TransportError        the connection to it
             ├── DeadlineError     it did not answer in time
-            └── RefusedError      one side does not accept the other, and says why
+            ├── RefusedError      one side does not accept the other, and says why
+            └── BusyError         the listening side serves another session now
 
 The message of an error is one sentence. It says what was expected and what was found, and holds no secret. A
 :class:`PeerError` also names the peer and the step.
@@ -72,6 +73,10 @@ class TransportError(PeerError):
 
 class DeadlineError(TransportError):
     """A peer did not answer in time."""
+
+
+class BusyError(TransportError):
+    """The listening side serves another session now. Another attempt may be accepted."""
 
 
 class RefusedError(TransportError):

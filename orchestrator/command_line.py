@@ -18,7 +18,8 @@ class Program:
 
     Attributes:
         help: what it does, in a few words.
-        module: holds `main(arguments, name)`, which returns the exit status. It is imported when it is asked for.
+        module: holds `main(arguments, name)`, which returns the exit status. It is imported when it is asked for. A
+            function of another name is given as `module:name`.
         group: what programs like it are for, such as `look at runs`.
     """
 
@@ -28,7 +29,8 @@ class Program:
 
     def run(self, arguments: Sequence[str], name: str) -> int:
         """Run it with these arguments, called by this name. Return the exit status."""
-        status: int = import_module(self.module).main(arguments, name)
+        module, _, function = self.module.partition(":")
+        status: int = getattr(import_module(module), function or "main")(arguments, name)
         return status
 
 

@@ -1,10 +1,11 @@
 """One run's configuration, read from a YAML file and flags before anything is started. Flags override the file.
 
-The file has one section for the launcher and one with the protocol's name:
+The file has one section for the launcher and one with the protocol's name, and may have one about members:
 
     protocol: NAME
     run: {launcher: tmux, start_port: 23700, ...}
     NAME: {...}
+    federation: {name: ..., members: [...]}
 
 The first word may be an offline command of the protocol, which is then run in place of the parties. An unknown key, an
 impossible value and a value of the wrong type are each one sentence (`ConfigError`).
@@ -26,7 +27,11 @@ from orchestrator.command_line import CommandLine, Program, leading_command
 from orchestrator.flags import FlagParser, is_flag, names_of
 from orchestrator.yaml_text import read_file
 from parties.frame.errors import ConfigError
-from parties.frame.plan import FOLDER, Command, RunnableProtocol
+from parties.frame.members import Federation
+from parties.frame.plan import FOLDER, Command, RunnableProtocol, is_federated
+
+FEDERATION = "federation"
+"""The section about the members of a federation."""
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -102,6 +107,7 @@ class Configuration:
         chosen: the command to run in place of the parties.
         report: the run whose report is to be written again, in place of a run.
         output: what standard output gets, which is text, the result document alone, or nothing.
+        federation: the members whose parts the parties of this run play, if the file has such a section.
     """
 
     protocol: RunnableProtocol
@@ -110,6 +116,7 @@ class Configuration:
     chosen: ChosenCommand | None = None
     report: str | None = None
     output: Literal["text", "json", "none"] = "text"
+    federation: Federation | None = None
 
 
 def configure(
@@ -134,14 +141,35 @@ def configure(
         command = protocol.commands[word]
         chosen = ChosenCommand(command, _merge(command.options, None, given, f"the flags of {word}"))
     where = f"{path} under `{protocol.name}:`"
+    settings = _merge(protocol.Config, document.get(protocol.name), given, where, path and path.absolute().parent)
     return Configuration(
         protocol=protocol,
-        settings=_merge(protocol.Config, document.get(protocol.name), given, where, path and path.absolute().parent),
+        settings=settings,
+        federation=_federation(document, protocol, settings, str(path)),
         run=_merge(RunOptions, document.get("run"), given, f"{path} under `run:`"),
         chosen=chosen,
         report=given.get("report"),
         output="json" if "json" in given else "none" if "quiet" in given else "text",
     )
+
+
+def _federation(
+    document: Mapping[str, Any], protocol: RunnableProtocol, settings: BaseModel, path: str
+) -> Federation | None:
+    """Return the section about a federation's members, whom the protocol accepts, if there is one."""
+    if document.get(FEDERATION) is None:
+        return None
+    if not is_federated(protocol):
+        raise ConfigError(f"federation: expected a protocol whose parties may be members, found {protocol.name}.")
+    federation = _merge(Federation, document[FEDERATION], {}, f"{path} under `{FEDERATION}:`")
+    if unknown := federation.unknown_roles(protocol.roles):
+        known = ", ".join(protocol.roles)
+        raise ConfigError(f"role: expected one of {known}, found {unknown[0]!r} in {path} under `{FEDERATION}:`.")
+    for member in federation.members:
+        if member.host is None and any(protocol.roles[role].serves for role in member.role):
+            raise ConfigError(f"host: expected host and port of {member.name}, which others connect to, found none.")
+    protocol.check_federation(settings, federation)
+    return federation
 
 
 def _file_and_protocol(arguments: list[str], line: CommandLine) -> tuple[Path | None, str | None]:
@@ -257,7 +285,11 @@ def _protocol(name: Any, protocols: Mapping[str, RunnableProtocol]) -> RunnableP
 
 
 def _check_sections(document: Mapping[str, Any], protocol: RunnableProtocol, path: str) -> None:
-    sections: dict[str, type[BaseModel]] = {"run": RunOptions, protocol.name: protocol.Config}
+    sections: dict[str, type[BaseModel]] = {
+        "run": RunOptions,
+        protocol.name: protocol.Config,
+        FEDERATION: Federation,
+    }
     for key, value in document.items():
         if key == "protocol":
             continue

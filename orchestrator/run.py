@@ -11,7 +11,7 @@ import os
 import secrets
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -55,8 +55,14 @@ class Outcome:
     lost: tuple[Loss, ...] = ()
 
 
-def execute(configuration: Configuration, console: Console) -> Outcome:
+def execute(
+    configuration: Configuration,
+    console: Console,
+    make_plan: Callable[[Configuration, RunFolders], Plan] | None = None,
+) -> Outcome:
     """Run to the end. Whatever happens, no process, pane, socket, port or key of the run is left.
+
+    `make_plan` returns the processes to run. By default they are all of the protocol's, with keys made for this run.
 
     Raises `ConfigError` when it could not be started as configured, `RunFailed` when a party or a deadline ended it,
     `Interrupted` when a signal did.
@@ -74,7 +80,7 @@ def execute(configuration: Configuration, console: Console) -> Outcome:
         folders = make_folders(options.files_dir, options.logs_dir, run)
         try:
             with _guarded(folders, launcher) as guard:
-                plan = _plan(configuration, folders)
+                plan = (make_plan or _plan)(configuration, folders)
                 settings = configuration.settings.model_dump(mode="json")
                 recorder = Recorder(folders, configuration.protocol.name, started, plan, settings)
                 with recorder.until_end():
@@ -126,6 +132,7 @@ def _plan(configuration: Configuration, folders: RunFolders) -> Plan:
         start_port=configuration.run.start_port,
         host=HOST,
         supervisor_pid=os.getpid(),
+        federation=configuration.federation,
     )
     plan = configuration.protocol.plan(configuration.settings, run)
     ports.check_free(HOST, [process.listens for process in plan.processes if process.listens is not None])

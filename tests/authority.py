@@ -51,6 +51,19 @@ class Authority:
         )
         return credentials
 
+    def revoke(self, *revoked: Credentials) -> Path:
+        """The file of a list that names these certificates, which replaces an older list."""
+        now = datetime.datetime.now(datetime.timezone.utc)
+        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, self._name)])
+        builder = x509.CertificateRevocationListBuilder().issuer_name(name).last_update(now + LATE)
+        builder = builder.next_update(now + DAY)
+        for one in revoked:
+            serial = x509.load_pem_x509_certificate(one.certificate.read_bytes()).serial_number
+            builder = builder.add_revoked_certificate(x509.RevokedCertificateBuilder(serial, now + LATE).build())
+        path = self.folder / "revoked.pem"
+        path.write_bytes(builder.sign(self._key, None).public_bytes(serialization.Encoding.PEM))
+        return path
+
     def _sign(
         self,
         name: str,

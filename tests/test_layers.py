@@ -53,7 +53,10 @@ ROOMS_OF_INFERENCE: dict[str, tuple[str, ...]] = {
 }
 
 # Of the frame the orchestrator needs only what a protocol tells its launcher.
-TOLD_TO_THE_LAUNCHER = {"plan", "errors", "charts", "private_files", "start", "certificates", "journal"}
+TOLD_TO_THE_LAUNCHER = {
+    "plan", "errors", "charts", "private_files", "start", "certificates", "journal", "members", "settings", "turnstile",
+    "lifetime", "reach",
+}  # fmt: skip
 
 # Words of one protocol, of privacy and of cryptography beyond certificates.
 FOREIGN = {

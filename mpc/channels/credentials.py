@@ -22,6 +22,7 @@ _ALERTS = {
     "bad certificate": "this party's certificate is not valid, or not yet",
     "certificate expired": "this party's certificate has expired",
     "certificate required": "this party showed no certificate",
+    "certificate revoked": "this party's certificate has been revoked",
     "decrypt error": "this party's certificate is not signed by the authority of the peer's run",
     "protocol version": "it speaks another version of TLS",
     "unknown ca": "this party's certificate is not from the authority of the peer's run",
@@ -30,11 +31,18 @@ _ALERTS = {
 
 @dataclass(frozen=True)
 class Credentials:
-    """Paths of a party's certificate, of its private key, and of the certificate of the run's authority."""
+    """Paths of what a party shows, and of what it judges others by.
+
+    Attributes:
+        certificate, key: the party's own certificate and its private key.
+        authority: the certificate of the run's or federation's authority.
+        revoked: the authority's list of revoked certificates (RFC 5280, section 5), or None where it keeps none.
+    """
 
     certificate: Path
     key: Path
     authority: Path
+    revoked: Path | None = None
 
     def context(self) -> SSL.Context:
         """Return a TLS 1.3 context that demands a certificate of the other side which the authority has signed.
@@ -56,7 +64,12 @@ class Credentials:
             context.use_certificate_chain_file(str(self.certificate))
             context.use_privatekey_file(str(self.key))
             context.check_privatekey()
-        except SSL.Error as error:
+            if self.revoked is not None:
+                if (store := context.get_cert_store()) is None:
+                    raise ValueError("OpenSSL has no store for a list of revoked certificates")
+                store.add_crl(x509.load_pem_x509_crl(self.revoked.read_bytes()))
+                store.set_flags(crypto.X509StoreFlags.CRL_CHECK)
+        except (SSL.Error, crypto.Error, OSError, ValueError) as error:
             raise TransportError(
                 f"cannot use the credentials beside {self.certificate} ({reason_of(error)})"
             ) from error

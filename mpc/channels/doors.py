@@ -14,6 +14,8 @@ so a crowd costs time and no run.
 
 A side that refuses the other says why, by an alert of TLS or in its hello. It then waits a moment for the other side to
 close, because data that nobody reads would make the operating system throw the reason away.
+
+The listening side of a service has no session before somebody brings one. See :class:`~mpc.channels.hello.Admission`.
 """
 
 from __future__ import annotations
@@ -26,14 +28,15 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
+from functools import partial
 from types import TracebackType
 
 import msgspec
 
 from mpc.channels.credentials import Credentials, peer_name
-from mpc.channels.hello import Hello, exchange_hello
+from mpc.channels.hello import Admission, Hello, exchange_hello
 from mpc.channels.tls import TlsChannel, handshake, wait_for
-from mpc.errors import DeadlineError, PeerError, ProtocolError, RefusedError, TransportError
+from mpc.errors import BusyError, DeadlineError, PeerError, ProtocolError, RefusedError, TransportError
 
 GREETING_S = 3.0  # for handshake and hello of one that comes
 AT_THE_DOOR = 64  # connections at once that have not said hello yet
@@ -44,6 +47,7 @@ _FAREWELL_BYTES = 1 << 16  # that a refused peer may still send
 _NOTED = 20  # different reasons of refusals that are noted
 _REASONS = 5  # that a sentence lists
 _POLL_S = 3600.0  # the longest wait in one call
+_BESIDE_S = 1.0  # between two looks whether a peer has left
 _JOIN_S = 1.0
 _NO_LINGERING = struct.pack("@ii", 1, 0)
 
@@ -90,6 +94,10 @@ def connect(
             except DeadlineError:
                 plain.close()
                 raise
+            except BusyError as error:
+                _see_off(plain, time.monotonic() + _FAREWELL_S)
+                plain.close()
+                broken = error
             except TransportError as error:  # dropped without a reason, perhaps for others at the door
                 plain.close()
                 broken = error
@@ -151,6 +159,14 @@ def _see_off(plain: socket.socket, expires: float) -> None:
             left -= count
 
 
+def bind(address: tuple[str, int]) -> socket.socket:
+    """Return a socket that listens. Raises `TransportError`."""
+    try:
+        return socket.create_server(address, backlog=2 * AT_THE_DOOR)
+    except OSError as error:
+        raise TransportError(f"cannot listen at {address[0]}:{address[1]} ({error})", step="listen") from error
+
+
 class _Arrival:
     """A connection at the door. Its thread greets it, and any thread may drop it.
 
@@ -198,22 +214,27 @@ class Listener:
     """A listening socket that turns connections of expected parties, which have said hello, into channels.
 
     Args:
+        address: to bind, or a socket that listens already. This object closes it.
         own, agreed: as for :func:`~mpc.channels.hello.exchange_hello`.
         deadline_s: the channels', for one message.
         note: gets a sentence when a connection is refused for a reason that is new.
+        admission: of a service. Whoever comes for another session, or does not fit, is then dropped and does not count.
     """
 
     def __init__(
         self,
-        address: tuple[str, int],
+        address: tuple[str, int] | socket.socket,
         credentials: Credentials,
         own: Hello,
         *,
         agreed: Mapping[str, str] | None = None,
         deadline_s: float,
         note: Callable[[str], None] = lambda _: None,
+        admission: Admission | None = None,
     ) -> None:
-        self._context = credentials.context()
+        credentials.context()  # refuses files that do not fit each other
+        self._credentials = credentials
+        self._admission = admission
         self._own = own
         self._agreed = agreed
         self._deadline_s = deadline_s
@@ -224,10 +245,7 @@ class Listener:
         self._arrivals: dict[_Arrival, threading.Thread] = {}
         self._met: list[tuple[_Arrival, TlsChannel | BaseException]] = []
         self._closed = False
-        try:
-            self._socket = socket.create_server(address, backlog=2 * AT_THE_DOOR)
-        except OSError as error:
-            raise TransportError(f"cannot listen at {address[0]}:{address[1]} ({error})", step="listen") from error
+        self._socket = address if isinstance(address, socket.socket) else bind(address)
         self._woken, self._wake = socket.socketpair()
         for end in (self._socket, self._woken, self._wake):
             end.setblocking(False)
@@ -237,15 +255,16 @@ class Listener:
         """The port that is listened on, which the operating system chose if 0 was asked for."""
         return int(self._socket.getsockname()[1])
 
-    def accept(self, roles: Mapping[str, str], *, within_s: float) -> TlsChannel:
+    def accept(self, roles: Mapping[str, str], *, within_s: float, beside: TlsChannel | None = None) -> TlsChannel:
         """Return the next connection from one of the named parties, each of which has the role given.
 
         Whoever shows no accepted certificate, or says no hello in time, is dropped and does not count. So a stranger
-        cannot end a run.
+        cannot end a run. The wait ends as well when the peer of the channel `beside` leaves.
 
         Raises:
             DeadlineError: none of them came in time. The sentence says who was dropped meanwhile, and why.
-            ProtocolError: one of them has another role, or is in another run.
+            TransportError: the peer of the channel `beside` has left.
+            ProtocolError: one of them has another role, or is in another run. A service drops it.
         """
         expires = time.monotonic() + within_s
         self._roles = dict(roles)
@@ -255,6 +274,8 @@ class Listener:
                     channel.deadline_s = self._deadline_s
                     return channel
                 channel.close()  # it was expected by an earlier call only
+            if beside is not None and beside.left:
+                raise TransportError("the peer closed the connection", peer=beside.peer, step="accept")
             now = time.monotonic()
             if now >= expires:
                 names = ", ".join(sorted(roles))
@@ -270,7 +291,8 @@ class Listener:
                 oldest = min(waiting, key=lambda arrival: (arrival.certified, arrival.expires))
                 oldest.drop(f"more than {AT_THE_DOOR} connections at the door")
             due = [arrival.expires for arrival in waiting if not arrival.dropped]
-            self._wait(min([expires, now + _POLL_S, *due]), strangers_too=not full)
+            poll_s = _POLL_S if beside is None else _BESIDE_S
+            self._wait(min([expires, now + poll_s, *due]), strangers_too=not full)
 
     def _wait(self, until: float, *, strangers_too: bool) -> None:
         """Wait until a thread at the door is done, somebody new comes, or the monotonic instant has passed."""
@@ -309,6 +331,8 @@ class Listener:
             else:
                 self._met.append((arrival, outcome))
         if isinstance(outcome, BaseException):
+            if self._admission:
+                self._admission.withdraw(arrival)
             self._rouse()
             arrival.see_off()
         with self._lock:
@@ -317,18 +341,25 @@ class Listener:
 
     def _channel(self, arrival: _Arrival) -> TlsChannel:
         """Return the channel of an expected party that has said hello. Raises PeerError."""
-        tls = handshake(arrival.plain, self._context, arrival.left_s, server_side=True, step="accept")
+        context = (
+            self._credentials.context()
+        )  # anew for each that comes, because a certificate may be revoked meanwhile
+        tls = handshake(arrival.plain, context, arrival.left_s, server_side=True, step="accept")
         arrival.certified = True
         channel = TlsChannel("a stranger", arrival.left_s, arrival.plain, tls)
-        roles = self._roles
+        roles, admission = self._roles, self._admission
         try:
             channel.peer = peer_name(tls)
-            if channel.peer not in roles:
+            if channel.peer not in roles and admission is None:
                 raise RefusedError("this party is not expected now", peer=channel.peer, step="accept")
         except RefusedError:
             _refuse(channel, self._own)
             raise
-        exchange_hello(channel, self._own, roles[channel.peer], speaks_first=False, agreed=self._agreed)
+        role = roles.get(channel.peer)
+        answer = None
+        if admission is not None:
+            answer = partial(admission.answer, self._own, role=role, peer=channel.peer, arrival=arrival)
+        exchange_hello(channel, self._own, role, speaks_first=False, agreed=self._agreed, answer=answer)
         return channel
 
     def _rouse(self) -> None:
@@ -346,7 +377,7 @@ class Listener:
                 arrival, outcome = self._met.pop(0)
             if isinstance(outcome, TlsChannel):
                 return outcome
-            if isinstance(outcome, ProtocolError) or not isinstance(outcome, PeerError):
+            if not isinstance(outcome, PeerError) or (isinstance(outcome, ProtocolError) and not self._admission):
                 raise outcome
             late = f"no hello within {GREETING_S:g} s" if isinstance(outcome, DeadlineError) else outcome.args[0]
             reason = arrival.dropped or (f"{outcome.peer}: {late}" if outcome.peer else str(late))

@@ -8,12 +8,17 @@ public parameters                    ------------------>
                                      <------------------  public parameters
 
 Both sides then name every parameter that differs, with both values. All of these messages hold public values only.
+
+A listening side may have no session of its own. It then takes the session of the first fitting hello (`Admission`), and
+tells others to come again.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+import re
+import threading
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Literal
 
@@ -21,7 +26,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from mpc.channels.frames import WIRE_VERSION, Channel
-from mpc.errors import PeerError, ProtocolError, RefusedError, TransportError
+from mpc.errors import BusyError, PeerError, ProtocolError, RefusedError, TransportError
 
 _HELLO_BYTES = 1 << 12  # the longest hello
 _AGREED_BYTES = 1 << 16  # the longest list of public parameters
@@ -38,14 +43,15 @@ class Hello(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         session: the run that it is in.
         parameters: digest of the public parameters that all parties must agree on, see :func:`digest_of`.
         version: of the frames.
-        refused: "name" where the party goes no further, because it expects another name in the peer's certificate.
+        refused: why the party goes no further, where it does not. It expects another name in the peer's certificate
+            ("name"), or serves another session now ("busy").
     """
 
     role: str
     session: str
     parameters: str
     version: int = WIRE_VERSION
-    refused: Literal["name"] | UnsetType = UNSET
+    refused: Literal["name", "busy"] | UnsetType = UNSET
 
 
 class Agreed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -59,30 +65,101 @@ def digest_of(parameters: Mapping[str, str]) -> str:
     return hashlib.sha256(msgspec.msgpack.encode(sorted(parameters.items()))).hexdigest()
 
 
+CHECKING = "checking"
+"""The role of a party that looks whether a service would accept it, and hangs up."""
+
+NO_SESSION = "none"
+"""What a listening side says of its session before it has taken one."""
+
+_SESSION = re.compile(r"[a-z0-9-]{1,63}/[0-9a-f]{32}")
+
+
+def session_of(name: str, digits: str) -> str:
+    """Return the name of a session that this party opens, which says whose it is. `digits` are 32 hex digits."""
+    return f"{name}/{digits}"
+
+
+class Admission:
+    """The one session of a listening side that has none of its own. The first fitting hello brings it.
+
+    A session is called after the party that opened it (`session_of`), whose certificate has the same name. So all
+    parties of the session know that they serve the same one. Several threads may use an admission at once.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._session = ""
+        self._brought_by: object = None
+
+    @property
+    def session(self) -> str:
+        """The session, or nothing before there is one."""
+        with self._lock:
+            return self._session
+
+    def answer(self, own: Hello, other: Hello, role: str | None, peer: str, arrival: object) -> Hello:
+        """Return this side's hello to a peer that should have this role, after taking its session if that fits.
+
+        A peer that only checks gets the answer that it would get in its own session. One that has no role now is told
+        to come again while there is a session, and is refused for its name before. `arrival` stands for the
+        connection, see :meth:`withdraw`.
+        """
+        if other.role == CHECKING:
+            return msgspec.structs.replace(own, session=other.session)
+        fits = (other.version, other.role, other.parameters) == (own.version, role, own.parameters)
+        opens = _SESSION.fullmatch(other.session) is not None and other.session.rpartition("/")[0] == peer
+        with self._lock:
+            if self._session and other.session != self._session:
+                return msgspec.structs.replace(own, refused="busy")
+            if role is None:
+                return msgspec.structs.replace(own, refused="name")
+            if not self._session and not opens:
+                return own
+            if not self._session and fits:
+                self._session, self._brought_by = other.session, arrival
+        return msgspec.structs.replace(own, session=other.session)
+
+    def withdraw(self, arrival: object) -> None:
+        """Forget the session if this connection has brought it and came to nothing."""
+        with self._lock:
+            if self._brought_by is arrival:
+                self._session, self._brought_by = "", None
+
+
 def exchange_hello(
     channel: Channel,
     own: Hello,
-    expected_role: str,
+    expected_role: str | None,
     *,
     speaks_first: bool,
     agreed: Mapping[str, str] | None = None,
+    answer: Callable[[Hello], Hello] | None = None,
 ) -> Hello:
     """Send this side's hello, and return the other side's.
 
     Args:
+        expected_role: the other side's. None refuses the other side, unless it only checks.
+        answer: of a side that does not speak first, returns what it says after it has read the other side's hello. None
+            stands for ``own``.
         agreed: the parameters that ``own.parameters`` is the digest of. Where both sides have them, the error for
             other parameters names each that differs. Without them it can only show the digests.
 
     Raises:
         RefusedError: the other side expects another name in this party's certificate.
+        BusyError: the listening side serves another session now.
         ProtocolError: the other side has another role than expected, or the two differ in anything else.
     """
     with channel.in_step("hello"):
-        return _exchange_hello(channel, own, expected_role, speaks_first, agreed)
+        return _exchange_hello(channel, own, expected_role, speaks_first, agreed, answer)
 
 
 def _exchange_hello(
-    channel: Channel, own: Hello, expected_role: str, speaks_first: bool, agreed: Mapping[str, str] | None
+    channel: Channel,
+    own: Hello,
+    expected_role: str | None,
+    speaks_first: bool,
+    agreed: Mapping[str, str] | None,
+    answer: Callable[[Hello], Hello] | None,
 ) -> Hello:
     if speaks_first:
         with suppress(TransportError):  # a refusal may have come before, and is to be read now
@@ -90,8 +167,13 @@ def _exchange_hello(
         other = channel.recv_message("hello", Hello, limit=_HELLO_BYTES)
     else:
         other = channel.recv_message("hello", Hello, limit=_HELLO_BYTES)
+        own = answer(other) if answer else own
         if other.refused is UNSET:
             channel.send_message("hello", own)
+    if "busy" in (own.refused, other.refused):
+        raise BusyError("the listening side serves another session", peer=channel.peer, step="hello")
+    if own.refused == "name":
+        raise RefusedError("this party is not expected now", peer=channel.peer, step="hello")
     if other.refused is not UNSET:
         raise RefusedError(
             "the peer refused this party: it expects another name in this party's certificate",
@@ -103,13 +185,15 @@ def _exchange_hello(
         differences = _exchange_parameters(channel, agreed, other, differences, speaks_first=speaks_first)
     for what, expected, found in (
         ("wire version", own.version, other.version),
-        ("role", expected_role, other.role),
+        ("role", CHECKING if answer and other.role == CHECKING else expected_role, other.role),
         ("session", own.session, other.session),
     ):
         if expected != found:
             raise ProtocolError.mismatch(what, _shown(expected), _shown(found), peer=channel.peer, step="hello")
     if own.parameters != other.parameters:
         raise ProtocolError(differences, peer=channel.peer, step="hello")
+    if answer and other.role == CHECKING:
+        raise RefusedError("it only checked, and found the same parameters", peer=channel.peer, step="hello")
     return other
 
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import select
 import socket
 import struct
 import time
@@ -101,6 +102,13 @@ class SocketChannel(Channel):
         if refusal := refusal_in(error):
             return RefusedError(refusal, peer=self.peer, step=self.step)
         return TransportError(f"the connection broke ({reason_of(error)})", peer=self.peer, step=self.step)
+
+    @property
+    def left(self) -> bool:
+        """Whether the peer has closed its end, or its machine has reset the connection."""
+        poll = select.poll()
+        poll.register(self._connection, select.POLLRDHUP)
+        return bool(poll.poll(0))
 
     def interrupt(self) -> None:
         """Make the call fail that a thread is waiting in. Any thread may do so, and :meth:`close` is still due."""

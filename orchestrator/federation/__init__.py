@@ -1,7 +1,14 @@
 """A federation of members on machines of their own. They share one file, and each makes its own key.
 
-- ``members``: who takes part, in which role, at which address. It is the section `federation` of the shared file.
+Who takes part, in which role, at which address, is the section `federation` of that file (`parties.frame.members`).
+
+- ``shared``: reads the file, and says which member and which folder a command is about.
 - ``state``: the folder on one machine that outlives every session.
 - ``authority``: signs members' certificates, and revokes them.
 - ``identity``: one member's key, its request for a certificate, and the certificate.
+- ``service``: a role that takes part in many sessions, with a process for each.
+- ``ask``: one session that a member opens.
+- ``control``: looks at services, ends them, and removes what old sessions left.
+- ``check``: what would keep a member from taking part, and how to mend it.
+- ``commands``: all of these as commands.
 """

@@ -20,10 +20,10 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.x509.oid import NameOID
 
-from orchestrator.federation.members import Federation
 from parties.frame.certificates import VALID_BEFORE, make_authority, now, pem, private_pem, sign_party
 from parties.frame.errors import PartyError
 from parties.frame.journal import JournalError, locked
+from parties.frame.members import Federation
 from parties.frame.private_files import write_private
 
 _LARGEST = 1 << 16  # bytes of a request; a real one has 400

@@ -41,6 +41,15 @@ class MemberFolder:
         """The private key, which was made here and is sent nowhere."""
         return self.path / "key.pem"
 
+    def check_installed(self) -> None:
+        """Raise `ConfigError` where the member has no certificate yet."""
+        for path in (self.key, self.certificate, self.authority, self.revoked):
+            if not path.exists():
+                raise ConfigError(
+                    f"dir: expected a key and a certificate in {self.path}, found no {path.name}: ask for a "
+                    "certificate by `request`, and put it into place by `install`."
+                )
+
     @property
     def next_key(self) -> Path:
         """The private key of a request that is not answered yet."""

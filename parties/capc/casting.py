@@ -14,6 +14,7 @@ from pathlib import Path
 from mpc.capc.parameters import PublicParameters
 from parties.capc.config import CapcConfig
 from parties.frame.errors import ConfigError
+from parties.frame.members import Federation
 from parties.learning.datasets import load_dataset
 from parties.learning.model_files.choices import ModelFile
 from parties.learning.model_files.source import model_source
@@ -23,7 +24,10 @@ from parties.learning.parts import Dataset, PartsChoices, SplitData
 from parties.learning.training_settings import TrainingSettings
 
 GUARDIAN_NAME = "privacy-guardian"
-"""The name of the guardian's process, as in its certificate."""
+"""The name of the guardian's process in a run, as in its certificate."""
+
+GUARDS, ANSWERS, ASKS = "guardian", "answering", "asking"
+"""The roles of a federation's members."""
 
 
 @dataclass(frozen=True)
@@ -37,10 +41,14 @@ class RoleAssignment:
 
     clients: dict[str, int]
     servers: dict[str, int]
+    guardian: str = GUARDIAN_NAME
+    owners: int | None = None  # how many data owners there are; None is one more than answer
 
     @classmethod
-    def of(cls, config: CapcConfig) -> RoleAssignment:
-        """Assign the roles that a configuration says."""
+    def of(cls, config: CapcConfig, federation: Federation | None = None) -> RoleAssignment:
+        """Assign the roles that a configuration says, or that a federation's members play in a run on this machine."""
+        if federation is not None:
+            return of_federation(federation, asking="-asks")
         owners = range(config.n_parties + 1)
         if len(config.qp_id) > 1:
             return cls({f"client-{owner}": owner for owner in config.qp_id}, {f"server-{n}": n for n in owners})
@@ -52,6 +60,19 @@ class RoleAssignment:
         return tuple(name for name, owner in self.servers.items() if owner != asking)
 
 
+def of_federation(federation: Federation, asking: str = "") -> RoleAssignment:
+    """Return the roles of a federation's members, who are data owners in the order that they share.
+
+    A member with two programs has the certificate of its name for both. In a run each program has one of its own, and
+    then the name of the one that asks ends in `asking`.
+    """
+    owners = [one for one in federation.members if ANSWERS in one.role or ASKS in one.role]
+    numbered = list(enumerate(owners))
+    clients = {one.name + (asking if ANSWERS in one.role else ""): n for n, one in numbered if ASKS in one.role}
+    servers = {one.name: n for n, one in numbered if ANSWERS in one.role}
+    return RoleAssignment(clients, servers, federation.with_role(GUARDS)[0].name, len(owners))
+
+
 def load_data(config: CapcConfig) -> Dataset:
     """Load the dataset that a configuration names, or its own records. Raises `ConfigError`."""
     if config.data is not None:
@@ -59,12 +80,12 @@ def load_data(config: CapcConfig) -> Dataset:
     return load_dataset(config.dataset, data_folder(config))
 
 
-def split_data(config: CapcConfig, dataset: Dataset) -> SplitData:
-    """Return the dataset in parts. Which owners ask changes nothing about what each owns."""
+def split_data(config: CapcConfig, dataset: Dataset, owners: int | None = None) -> SplitData:
+    """Return the dataset in parts, by default for one owner more than answer. Who asks changes nothing about them."""
     follows = config.data is not None and "n_queries" not in config.model_fields_set
     return dataset.parts(
         PartsChoices(
-            owners=config.n_parties + 1,
+            owners=config.n_parties + 1 if owners is None else owners,
             askers=config.qp_id,
             seed=config.seed,
             method=config.split,

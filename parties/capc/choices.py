@@ -184,6 +184,15 @@ class Privacy(BaseModel):
         json_schema_extra=_flag("epsilon"),
     )
 
+    queries_in_all: int | None = Field(
+        None,
+        ge=1,
+        le=1 << 20,
+        description="queries, over all runs and sessions, for which the weights of each answering party stay hidden; "
+        "each counts what it prepares, and refuses more; default what one run needs, and 65536 in a federation",
+        json_schema_extra=_flag("queries"),
+    )
+
 
 class Models(BaseModel):
     """Choices about how the parties' models come about."""

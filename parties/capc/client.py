@@ -5,8 +5,9 @@
         connect, hello  <------------------------------------------>  connect, hello
         <-----------------------------------------------------------  Paillier public key
         <-----------------------------------------------------------  your turn     when those before it have done
+        connect, hello  <----------->  connect, hello                               all APs at once
         base OTs  <------------------------------------------------>  base OTs      (and  <--- seeds ---  of a dealer)
-        connect, hello, base OTs  <->  connect, hello, base OTs                     all APs at once
+        base OTs  <----------------->  base OTs                                     all APs at once
         <----------------------------  how many queries each will answer
     0'  prepare  ------------------->
         preprocessing  <------------>  preprocessing                               until the pool is full; again while
@@ -132,14 +133,14 @@ def _ask(party: Party[QueryingSettings], asking: Questions, pending: PendingBatc
                 key = aggregation.party_receive_key(guardian, parameters.key_bits)
         guardian.deadline_s = settings.run_deadline_s  # others may have their turn before
         with guardian.in_step("0"), progress.step("0", "wait for its turn", awaits=[guardian.peer]):
-            querying_await_turn(guardian)
+            querying_await_turn(guardian, partial(progress.note, "another session goes on first"))
+        with progress.step("0", "connect", awaits=[peer.name for peer in settings.servers]):
+            channels = connections.with_each(settings.servers, lambda peer: connections.dial(peer, ANSWERING))
         seeds: Sequence[bytes | None] = [None] * len(settings.servers)
         with progress.step("0", "base oblivious transfers", channel=guardian):
             evaluator = Evaluator.open(guardian, tables=parameters.garbling)
             if parameters.preprocessing == "dealer":
                 seeds = querying_take_seeds(guardian, len(settings.servers))
-        with progress.step("0", "connect", awaits=[peer.name for peer in settings.servers]):
-            channels = connections.with_each(settings.servers, lambda peer: connections.dial(peer, ANSWERING))
         connections.begin()
         opening = partial(_open_inference, party, pending.name)
         dialled = list(zip(channels, seeds, settings.architectures, strict=True))
@@ -188,8 +189,15 @@ def _ask_batch(session: Session, left: Words, asking: Questions, pending: Pendin
         return False
     pending.grant(left, spent.queries)
     queries = left[: spent.queries]
+
+    def take(labels: Labels) -> None:
+        """Keep the labels. From here on the batch is done, whatever happens to a connection."""
+        asking.answered(asked.done, labels, spent, _owners(servers))
+        pending.finish()
+        asked.done += len(queries)
+
     if spent.state == "repeat":
-        asking.answered(asked.done, _repeat(session, batch), spent, _owners(servers))
+        take(_repeat(session, batch))
     else:
         session.done += len(queries)
         collect = partial(_collect_votes, party, key, queries, batch.name, settings.n_queries - session.done)
@@ -199,10 +207,7 @@ def _ask_batch(session: Session, left: Words, asking: Questions, pending: Pendin
             votes = working.results()
         ahead = partial(_prepare_ahead, settings.batch_size, len(left) - len(queries))
         with connections.meanwhile(servers, ahead):
-            labels = _release(session, votes, pending)
-            asking.answered(asked.done, labels, spent, _owners(servers))
-    pending.finish()
-    asked.done += len(queries)
+            take(_release(session, votes, pending))
     return True
 
 

@@ -34,6 +34,8 @@ class Odometer:
     query_costs: tuple[Cost, ...]
     budget: float | None
     rejoin: bool
+    limited_to: int | None = None
+    limited_because: str = ""
 
     @classmethod
     def of(cls, party: Party[AnsweringSettings]) -> Odometer:
@@ -42,7 +44,7 @@ class Odometer:
         images = Records.read(party.folder / "records.npz").images
         return cls(
             Ledger(settings.odometer, partial(epsilon, delta=float(settings.delta)), settings.owner_epsilon_budget),
-            account_name(settings.owner, settings.owners, [images], settings.owner_name),
+            settings.account or account_name(settings.owner, settings.owners, [images], settings.owner_name),
             settings.session,
             settings.parameters.costs,
             settings.owner_epsilon_budget,
@@ -57,8 +59,15 @@ class Odometer:
         paid = self.ledger.paid(self.account, interrupted.hex(), MOST_TIMES_AGAIN) if self.rejoin else 0
         room = self.ledger.room(self.account, self.query_costs, max(0, left - paid))
         budget = math.inf if self.budget is None else self.budget
-        account = OwnersAccount(room.refusal, min(left, room.times + paid), room.total, budget)
-        answering_send_account(client, account)
+        answers = min(left, room.times + paid)
+        refusal = room.refusal
+        if self.limited_to is not None and self.limited_to < answers:
+            answers, refusal = self.limited_to, self.limited_because
+        answering_send_account(client, OwnersAccount(refusal, answers, room.total, budget))
+
+    def limit(self, queries: int, because: str) -> None:
+        """Answer at most so many queries from now on, whatever the account has room for."""
+        self.limited_to, self.limited_because = queries, because
 
     def charge(self, client: Channel, batch: bytes, count: int, left: int) -> None:
         """Charge for a batch of `count` queries, durably, and tell the querying party.
@@ -70,4 +79,6 @@ class Odometer:
         self.ledger.charge(
             self.account, self.session, self.query_costs, count, least=count, batch=name, again=MOST_TIMES_AGAIN
         )
+        if self.limited_to is not None:
+            self.limited_to -= count
         self.tell(client, left)

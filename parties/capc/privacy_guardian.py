@@ -19,19 +19,22 @@ query, logit, vote, histogram or label. It is not told how many queries
 got no label. As a dealer it also learns the shape of each AP's network, and how many queries the AP prepares for.
 All parties are trusted to follow the protocol (semi-honest), and PG to collude with nobody.
 
+As a service it waits for one QP, which brings the session, gives it its turn, and then waits for the APs.
+
     python -m parties.capc.privacy_guardian --settings PATH
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from functools import partial
 
 from mpc.capc import aggregation, batches, release
 from mpc.capc.budget import GuardiansAccount
 from mpc.capc.turns import guardian_give_turn
+from mpc.channels.doors import Listener
 from mpc.channels.frames import Channel
 from mpc.channels.tls import TlsChannel
 from mpc.dp.accountant import epsilon
@@ -59,28 +62,23 @@ def privacy_guardian(party: Party[GuardianSettings]) -> None:
             with progress.step("0", f"Paillier key pair of {parameters.key_bits} bits"):
                 key = SecretKey(parameters.key_bits)
 
-        answering = {name: ANSWERING for turn in settings.turns for name in turn.servers}
-        expected = answering | {turn.client: QUERYING for turn in settings.turns}
-        dealt_to = answering if parameters.preprocessing == "dealer" else {}
-        channels: dict[str, Channel] = {}
-        dealing: dict[str, TlsChannel] = {}  # an answering party's second connection
-        with progress.step("0", "connect", awaits=list(expected)):
-            while missing := _without(expected, channels) | _without(dealt_to, dealing):
-                channel = connections.accept(listener, missing)
-                if channel.peer in channels:
-                    dealing[channel.peer] = channel
-                    continue
-                channels[channel.peer] = channel
-                if key:
-                    with progress.step("0", "public key", channel=channel):
-                        aggregation.guardian_publish_key(channel, key)
+        turns, channels = settings.turns, dict[str, TlsChannel]()
+        if settings.place is not None:
+            asking, session = _admit(party, connections, listener, key)
+            party = party.in_session(session)
+            turns = tuple(turn for turn in turns if turn.client == asking.peer)
+            channels[asking.peer] = asking
+        dealing = _meet(party, connections, listener, turns, channels, key)
+        if settings.place is not None:
+            connections.close_door(listener)
         connections.begin()
         for channel in dealing.values():
             channel.deadline_s = settings.run_deadline_s  # a party that has all it needs may be silent for long
-        for turn in settings.turns:
+        for turn in turns:
             client = channels[turn.client]
             with progress.step("0", "base oblivious transfers", channel=client):
-                guardian_give_turn(client)
+                if settings.place is None:
+                    guardian_give_turn(client)
                 garbler = Garbler.open(client, tables=parameters.garbling)
             dealers: list[tuple[TlsChannel, bytes]] = []
             if dealing:
@@ -89,6 +87,55 @@ def privacy_guardian(party: Party[GuardianSettings]) -> None:
                 dealers = [(dealing[name], seed) for name, seed in zip(turn.servers, seeds, strict=True)]
             with connections.meanwhile(dealers, partial(_deal, party)):
                 _serve(party, turn, channels, garbler, key)
+
+
+def _admit(
+    party: Party[GuardianSettings], connections: Connections, listener: Listener, key: SecretKey | None
+) -> tuple[TlsChannel, str]:
+    """Wait for a querying party that brings a session, and give it its turn when the session before it is over."""
+    progress = party.progress
+    client, session = connections.admit(listener, {turn.client: QUERYING for turn in party.settings.turns})
+    progress.admitted(client.peer, session)
+    _publish(party, client, key)
+    with client.in_step("0"):
+        connections.await_turn(partial(guardian_give_turn, client, now=False))
+        guardian_give_turn(client)
+    return client, session
+
+
+def _meet(
+    party: Party[GuardianSettings],
+    connections: Connections,
+    listener: Listener,
+    turns: Sequence[AskingTurn],
+    channels: dict[str, TlsChannel],
+    key: SecretKey | None,
+) -> dict[str, TlsChannel]:
+    """Wait for all parties of these turns that are not in `channels` yet, and add them.
+
+    Return a dealer's second connections to the answering parties. A service's wait ends when its querying party leaves.
+    """
+    answering = {name: ANSWERING for turn in turns for name in turn.servers}
+    expected = answering | {turn.client: QUERYING for turn in turns}
+    dealt_to = answering if party.settings.parameters.preprocessing == "dealer" else {}
+    dealing: dict[str, TlsChannel] = {}
+    beside = next(iter(channels.values()), None)
+    with party.progress.step("0", "connect", awaits=list(expected)):
+        while missing := _without(expected, channels) | _without(dealt_to, dealing):
+            channel = connections.accept(listener, missing, beside=beside)
+            if channel.peer in channels:
+                dealing[channel.peer] = channel
+                continue
+            channels[channel.peer] = channel
+            _publish(party, channel, key)
+    return dealing
+
+
+def _publish(party: Party[GuardianSettings], channel: Channel, key: SecretKey | None) -> None:
+    """Send a party the public key, if there is one."""
+    if key:
+        with party.progress.step("0", "public key", channel=channel):
+            aggregation.guardian_publish_key(channel, key)
 
 
 def _without(expected: dict[str, str], there: Mapping[str, Channel]) -> dict[str, str]:
@@ -113,7 +160,7 @@ def _deal(party: Party[GuardianSettings], to: tuple[TlsChannel, bytes]) -> None:
 def _serve(
     party: Party[GuardianSettings],
     turn: AskingTurn,
-    channels: dict[str, Channel],
+    channels: Mapping[str, Channel],
     garbler: Garbler,
     key: SecretKey | None,
 ) -> None:

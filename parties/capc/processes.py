@@ -20,10 +20,11 @@ from mpc.dp.accountant import epsilon
 from mpc.extras import missing
 from parties.capc.accounts import account_name, folder_of
 from parties.capc.budget_view import LEDGER, ODOMETER
-from parties.capc.casting import GUARDIAN_NAME, RoleAssignment, training_settings
+from parties.capc.casting import GUARDIAN_NAME, RoleAssignment, model_of, training_settings
 from parties.capc.config import CapcConfig
 from parties.capc.settings import AnsweringSettings, AskingTurn, CampaignSettings, GuardianSettings, QueryingSettings
 from parties.frame.errors import ConfigError
+from parties.frame.members import Federation
 from parties.frame.plan import Process, Run, RunFolders
 from parties.frame.settings import Address, Peer
 from parties.learning.model_files.exporting import cannot_export
@@ -46,14 +47,22 @@ class Processes:
         parameters: PublicParameters,
         data: SplitData,
         roles: RoleAssignment,
+        deployed: Federation | None = None,
     ) -> None:
         self._config = config
         self._run = run
         self._dataset = dataset
         self._data = data
         self._roles = roles
-        self._ports = {GUARDIAN_NAME: run.start_port}
-        self._ports |= {name: run.start_port + 1 + index for index, name in enumerate(roles.servers)}
+        self._deployed = deployed
+        listening = enumerate((roles.guardian, *roles.servers), run.start_port)
+        self._places = {name: Address(host=run.host, port=port) for port, name in listening}
+        if deployed is not None:
+            self._places = {
+                member.name: Address(host=member.host, port=member.port)
+                for member in deployed.members
+                if member.host is not None and member.port is not None
+            }
         self._parameters = parameters
         self._accounts: dict[int, str] = {}
 
@@ -66,7 +75,7 @@ class Processes:
             **self._common(name),
             servers=tuple(self._peer(server) for server in self._roles.answering(owner)),
             architectures=tuple(self._public_architecture(server) for server in self._roles.answering(owner)),
-            guardian=self._peer(GUARDIAN_NAME),
+            guardian=self._peer(self._roles.guardian),
             pending=self._pending(name, owner),
             querying_party=owner,
             owner_name=self._data.names[owner],
@@ -77,6 +86,14 @@ class Processes:
             campaign=self._campaign(name, owner),
         )
         return Process(name, "parties.capc.client", settings, "Client (querying party)")
+
+    def client(self, name: str) -> Process:
+        """Return one querying party."""
+        return self._client(name, self._roles.clients[name])
+
+    def server(self, name: str) -> Process:
+        """Return one answering party."""
+        return self._server(list(self._roles.servers).index(name), name, self._roles.servers[name])
 
     def _campaign(self, name: str, owner: int) -> CampaignSettings | None:
         """Return the settings of a campaign, with a file of answers that belongs to no other campaign."""
@@ -109,8 +126,8 @@ class Processes:
 
     def _public_architecture(self, server: str) -> str | None:
         """Return the name of an answering party's architecture, or None for one from its owner's file."""
-        settings = self._training(list(self._roles.servers).index(server), self._roles.servers[server])
-        return settings.architecture if settings.source is None else None
+        model = model_of(self._config, list(self._roles.servers).index(server), self._roles.servers[server])
+        return model if isinstance(model, str) else None
 
     def _out(self, path: Path | None, owner: int) -> Path | None:
         """Return the path that a querying party writes to, for itself."""
@@ -128,9 +145,12 @@ class Processes:
 
     def _pending(self, name: str, owner: int) -> Path:
         """Return where a querying party keeps an unfinished batch, beside its campaign's answers or in its own run."""
-        campaign = self._campaign(name, owner)
-        folder = self._run.folders.party(name).resolve()
-        return folder / "pending" if campaign is None else campaign.answers.with_suffix(".pending")
+        campaign, folders = self._campaign(name, owner), self._run.folders
+        if campaign is not None:
+            return campaign.answers.with_suffix(".pending")
+        if self._deployed is None:
+            return folders.party(name).resolve() / "pending"
+        return folders.durable(self._folder("client", owner)).resolve() / "pending"
 
     def guardian(self) -> Process:
         """Return the privacy guardian."""
@@ -144,38 +164,37 @@ class Processes:
             for name, owner in self._roles.clients.items()
         ]
         settings = GuardianSettings(
-            **self._common(GUARDIAN_NAME),
-            listen=self._address(GUARDIAN_NAME),
+            **self._common(self._roles.guardian),
+            listen=self._address(self._roles.guardian),
             turns=tuple(turns),
-            ledger=(self._run.folders.durable(GUARDIAN_NAME) / LEDGER).resolve(),
-            openings=(self._run.folders.durable(GUARDIAN_NAME) / "openings").resolve(),
+            ledger=(self._run.folders.durable(self._roles.guardian) / LEDGER).resolve(),
+            openings=(self._run.folders.durable(self._roles.guardian) / "openings").resolve(),
         )
         return Process(
-            GUARDIAN_NAME, "parties.capc.privacy_guardian", settings, "Privacy guardian", settings.listen.port
+            self._roles.guardian, "parties.capc.privacy_guardian", settings, "Privacy guardian", settings.listen.port
         )
 
     def servers(self) -> list[Process]:
         """Return the answering parties."""
-        processes = []
-        for index, (name, owner) in enumerate(self._roles.servers.items()):
-            settings = AnsweringSettings(
-                **self._common(name),
-                listen=self._address(name),
-                clients=tuple(client for client, asking in self._roles.clients.items() if asking != owner),
-                guardian=self._peer(GUARDIAN_NAME),
-                owner=owner,
-                owners=len(self._data.owned),
-                owner_name=self._data.names[owner],
-                odometer=(self._run.folders.durable(self._folder("owner", owner)) / ODOMETER).resolve(),
-                training=self._training(index, owner),
-                beyond_bounds=self._config.beyond_bounds,
-                cache=self._run.folders.cache(name).resolve(),
-                training_slot=_training_slot(self._run.folders, index),
-            )
-            processes.append(
-                Process(name, "parties.capc.server", settings, "Servers (answering parties)", settings.listen.port)
-            )
-        return processes
+        return [self._server(index, name, owner) for index, (name, owner) in enumerate(self._roles.servers.items())]
+
+    def _server(self, index: int, name: str, owner: int) -> Process:
+        settings = AnsweringSettings(
+            **self._common(name),
+            listen=self._address(name),
+            clients=tuple(client for client, asking in self._roles.clients.items() if asking != owner),
+            guardian=self._peer(self._roles.guardian),
+            owner=owner,
+            owners=len(self._data.owned),
+            owner_name=self._data.names[owner],
+            account=f"{self._deployed.name}/{name}" if self._deployed is not None else "",
+            odometer=(self._run.folders.durable(self._folder("owner", owner)) / ODOMETER).resolve(),
+            training=self._training(index, owner),
+            beyond_bounds=self._config.beyond_bounds,
+            cache=self._run.folders.cache(name).resolve(),
+            training_slot=_training_slot(self._run.folders, index),
+        )
+        return Process(name, "parties.capc.server", settings, "Servers (answering parties)", settings.listen.port)
 
     def notes(self) -> tuple[str, ...]:
         """Return what the person who starts the run should know of the parties' own models."""
@@ -238,7 +257,13 @@ class Processes:
         return training_settings(self._config, self._dataset, index, owner)
 
     def _account(self, owner: int) -> str:
-        """Return the name of a querying party in the ledger, with a digest of all owners' records."""
+        """Return the name of a querying party in the ledger, with a digest of all owners' records.
+
+        A federation's member has an account of its own name, whatever records there are.
+        """
+        if self._deployed is not None:
+            name = next(name for name, number in self._roles.clients.items() if number == owner)
+            return f"{self._deployed.name}/{name}"
         if owner not in self._accounts:
             parts = [records.images for records in self._data.owned]
             self._accounts[owner] = self._name_of_account(owner, parts)
@@ -269,15 +294,19 @@ class Processes:
             "delta": config.delta,
             "epsilon_budget": config.epsilon_budget,
             "owner_epsilon_budget": config.owner_epsilon_budget,
+            "queries_in_all": config.queries_in_all,
             "rejoin_s": config.rejoin_s,
             "data": dict(self._dataset.agreed),
         }
 
     def _address(self, name: str) -> Address:
-        return Address(host=self._run.host, port=self._ports[name])
+        """Return where a party listens, which may be another address than others connect to."""
+        place = self._places[name]
+        bind = self._deployed.member(name).bind if self._deployed is not None else None
+        return place if bind is None else Address(host=bind, port=place.port)
 
     def _peer(self, name: str) -> Peer:
-        return Peer(name=name, host=self._run.host, port=self._ports[name])
+        return Peer(name=name, host=self._places[name].host, port=self._places[name].port)
 
 
 def _training_slot(folders: RunFolders, index: int) -> Path:

@@ -2,26 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
-from parties.capc import summary
-from parties.capc.casting import (
-    RoleAssignment,
-    ids_of,
-    load_data,
-    model_of,
-    public_parameters,
-    split_data,
-    with_queries,
-)
+from parties.capc import member, summary
+from parties.capc.casting import RoleAssignment, load_data, model_of, public_parameters, split_data, with_queries
 from parties.capc.config import CapcConfig
-from parties.capc.labels_out import IDS
 from parties.capc.processes import Processes
 from parties.capc.report import STEPS
-from parties.frame.plan import Command, Plan, Run, Summary
-from parties.frame.private_files import write_private
+from parties.frame.members import Federation
+from parties.frame.plan import Command, Plan, Reach, Role, Run, RunFolders, Summary
 from parties.learning.models import architecture
 
 
@@ -71,14 +61,17 @@ class Capc:
         Raises:
             ConfigError: a choice that cannot be run.
         """
+        if run.federation is not None:
+            config = member.for_members(config, run.federation)
         dataset = load_data(config)
         parameters = public_parameters(config, dataset)
-        for model in (*config.models, *(model_of(config, owner, owner) for owner in range(config.n_parties + 1))):
+        roles = RoleAssignment.of(config, run.federation)
+        owners = config.n_parties + 1 if roles.owners is None else roles.owners
+        for model in (*config.models, *(model_of(config, owner, owner) for owner in range(owners))):
             if isinstance(model, str):
                 architecture(model, dataset.image_shape, dataset.classes)  # refuses a name that it does not know
-        data = split_data(config, dataset)
+        data = split_data(config, dataset, roles.owners)
         config = with_queries(config, data)
-        roles = RoleAssignment.of(config)
         processes = Processes(config, run, dataset, parameters, data, roles)
         processes.refuse_outputs()
         processes.refuse_missing()
@@ -86,12 +79,7 @@ class Capc:
         for name, owner in (roles.clients | roles.servers).items():
             data.owned[owner].write(run.folders.party(name) / "records.npz")
         for name, owner in roles.clients.items():
-            asked, folder = data.asked[owner], run.folders.party(name)
-            asked.records.write(folder / ("queries.npz" if config.strategy == "given" else "unlabelled.npz"))
-            if asked.held_out is not None:
-                asked.held_out.write(folder / "held_out.npz")
-            if (ids := ids_of(config, owner)) is not None:
-                write_private(folder / IDS, json.dumps(ids).encode())
+            member.write_asked(data.asked[owner], config, owner, run.folders.party(name))
         first, *others = roles.clients
         return Plan(
             (*processes.clients(), *processes.servers(), processes.guardian()),
@@ -101,6 +89,23 @@ class Capc:
             steps=STEPS,
             notes=(*dataset.notes, *processes.notes()),
         )
+
+    @property
+    def roles(self) -> Mapping[str, Role]:
+        """What members of a federation do."""
+        return member.ROLES
+
+    def check_federation(self, config: CapcConfig, federation: Federation) -> None:
+        """Raise `ConfigError` where these members cannot take part as configured."""
+        member.check_federation(config, federation)
+
+    def member(self, config: CapcConfig, federation: Federation, name: str, role: str, run: Run) -> Plan:
+        """Return the plan of one member's one process, and write its own data into its private folder."""
+        return member.member(config, federation, name, role, run)
+
+    def reach(self, config: CapcConfig, federation: Federation, name: str, folders: RunFolders) -> Reach:
+        """Return whom a member should reach, and what it would say. Its own data are read."""
+        return member.reach(config, federation, name, folders)
 
     def summary(self, result: Mapping[str, Any]) -> Summary:
         """Return what came out, for each querying party."""

@@ -21,6 +21,8 @@ It learns that a query came, and its shape. It does not learn the query, its own
 parties vote. Circuits that are streamed cross in 1a and 1c. All parties are trusted to follow the protocol
 (semi-honest), and PG to collude with nobody.
 
+As a service it waits for a QP first, which brings the session, and connects to PG then.
+
     python -m parties.capc.server --settings PATH
 """
 
@@ -28,6 +30,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 
 from mpc.capc import aggregation, batches, release, vote
@@ -38,6 +41,7 @@ from mpc.garbled.session import Garbler
 from mpc.inference import AnsweringCorrelation, AnsweringInference, AnsweringPool, Network, NetworkWeights
 from mpc.paillier.scheme import PublicKey
 from mpc.ring import Ring
+from parties.capc.hidden import HiddenFor
 from parties.capc.odometer import Odometer
 from parties.capc.settings import ANSWERING, GUARDIAN, QUERYING, AnsweringSettings
 from parties.frame.connections import Connections
@@ -52,45 +56,86 @@ Prepared = tuple[AnsweringCorrelation, GarbledBatch]
 def server(party: Party[AnsweringSettings]) -> None:
     """Play an answering party."""
     settings, progress = party.settings, party.progress
-    parameters = settings.parameters
-    odometer = Odometer.of(party)
-    network = _network(party)
+    model = _network(party)
 
     with Connections(settings, party.folder, ANSWERING, settings.agreed(), progress.note) as connections:
         listener = connections.listen(settings.listen)
         progress.listening(listener.port)
-        with progress.step("0", "connect", awaits=[settings.guardian.name]):
-            guardian = connections.dial(settings.guardian, GUARDIAN)
-            dealer = connections.dial(settings.guardian, GUARDIAN) if parameters.preprocessing == "dealer" else None
-        key = None
-        if parameters.aggregation == "paillier":
-            with progress.step("0", "guardian's public key", channel=guardian):
-                key = aggregation.party_receive_key(guardian, parameters.key_bits)
-        weights = None if dealer else _transformed(party, network)
+        if settings.place is not None:
+            model = _transformed(party, model)
+            client, session = connections.admit(listener, dict.fromkeys(settings.clients, QUERYING))
+            progress.admitted(client.peer, session)
+            party = party.in_session(session)
+            connections.await_turn()
+            connections.close_door(listener)
+            _answer_all(party, connections, client, _meet_guardian(party, connections), model)
+            return
+        guardian = _meet_guardian(party, connections)
+        model = _transformed(party, model)
         for turn, name in enumerate(settings.clients):
             within_s = settings.run_deadline_s if turn else settings.connect_deadline_s  # another's turn may be long
             with progress.step("0", "wait for the querying party", awaits=[name]):
                 client = connections.accept(listener, {name: QUERYING}, within_s)
-            with progress.step("0", "base oblivious transfers and keys", channel=client):
-                garbler = Garbler.open(client, tables=parameters.garbling, circuits=parameters.circuits)
-                inference = AnsweringInference.open(
-                    client, garbler, network, parameters, dealer=dealer, prepared=weights
-                )
-            connections.begin()
-            prepare = partial(_prepare, party, client, garbler, inference, key)
-            pool = AnsweringPool(client, prepare, settings.pool, settings.batch_size)
-            left = settings.n_queries
-            with client.in_step("0"):
-                interrupted = batches.answering_receive_name(client, may_be_none=True)
-                odometer.tell(client, left, interrupted)
-            while (taken := _next(client, pool)) is not None:
-                count, prepared, batch = taken
-                if count > left:
-                    raise ProtocolError.mismatch("queries, at most", left, count, peer=client.peer, step="0'")
-                left -= count
-                charge = partial(odometer.charge, client, batch, count, left)
-                _answer(party, client, guardian, inference, key, prepared, charge)
-            inference.end()
+            _answer_all(party, connections, client, guardian, model)
+
+
+@dataclass(frozen=True)
+class Guardian:
+    """The party's connections to the guardian: for all else and, where it is a dealer, for that. And its public key."""
+
+    channel: Channel
+    dealer: Channel | None
+    key: PublicKey | None
+
+
+@dataclass(frozen=True)
+class Model:
+    """The party's network and, where no dealer deals, its weights in the form for encrypted masks."""
+
+    network: Network
+    weights: NetworkWeights | None = None
+
+
+def _meet_guardian(party: Party[AnsweringSettings], connections: Connections) -> Guardian:
+    """Connect to the guardian, and receive its key if it has one."""
+    settings, progress, parameters = party.settings, party.progress, party.settings.parameters
+    with progress.step("0", "connect", awaits=[settings.guardian.name]):
+        guardian = connections.dial(settings.guardian, GUARDIAN)
+        dealer = connections.dial(settings.guardian, GUARDIAN) if parameters.preprocessing == "dealer" else None
+    key = None
+    if parameters.aggregation == "paillier":
+        with progress.step("0", "guardian's public key", channel=guardian):
+            key = aggregation.party_receive_key(guardian, parameters.key_bits)
+    return Guardian(guardian, dealer, key)
+
+
+def _answer_all(
+    party: Party[AnsweringSettings], connections: Connections, client: Channel, guardian: Guardian, model: Model
+) -> None:
+    """Answer one querying party, batch by batch, until it has asked all."""
+    settings, progress, parameters = party.settings, party.progress, party.settings.parameters
+    odometer, hidden = Odometer.of(party), HiddenFor.of(settings)
+    with progress.step("0", "base oblivious transfers and keys", channel=client):
+        garbler = Garbler.open(client, tables=parameters.garbling, circuits=parameters.circuits)
+        inference = AnsweringInference.open(
+            client, garbler, model.network, parameters, dealer=guardian.dealer, prepared=model.weights
+        )
+    connections.begin()
+    prepare = partial(_prepare, party, client, garbler, inference, guardian.key, hidden)
+    pool = AnsweringPool(client, prepare, settings.pool, settings.batch_size)
+    left = settings.n_queries
+    with client.in_step("0"):
+        interrupted = batches.answering_receive_name(client, may_be_none=True)
+        odometer.limit(hidden.left(left), hidden.refusal)
+        odometer.tell(client, left, interrupted)
+    while (taken := _next(client, pool)) is not None:
+        count, prepared, batch = taken
+        if count > left:
+            raise ProtocolError.mismatch("queries, at most", left, count, peer=client.peer, step="0'")
+        left -= count
+        charge = partial(odometer.charge, client, batch, count, left)
+        _answer(party, client, guardian, inference, prepared, charge)
+    inference.end()
 
 
 def _prepare(
@@ -99,11 +144,13 @@ def _prepare(
     garbler: Garbler,
     inference: AnsweringInference,
     key: PublicKey | None,
+    hidden: HiddenFor,
     count: int,
 ) -> Prepared:
     """Take step 0' for a batch, which is all that does not depend on its queries."""
     parameters = party.settings.parameters
     with party.progress.step("0'", "preprocessing", channel=client):
+        hidden.take(count)  # on the disk before a reply leaves
         correlation = inference.prepare(count)
         widths = parameters.ring_bits, parameters.width
         vote_circuit = vote.answering_prepare(garbler, count, parameters.classes, *widths, parameters.voting_rule)
@@ -122,9 +169,8 @@ def _next(client: Channel, pool: AnsweringPool[Prepared]) -> tuple[int, Prepared
 def _answer(
     party: Party[AnsweringSettings],
     client: Channel,
-    guardian: Channel,
+    guardian: Guardian,
     inference: AnsweringInference,
-    key: PublicKey | None,
     prepared: Prepared,
     charge: Callable[[], None],
 ) -> None:
@@ -139,15 +185,15 @@ def _answer(
     masks = Ring(parameters.width).add(masks, noise)
     with progress.step("2", "the owner's odometer", channel=client):
         charge()  # on the disk before the masks leave
-    if key:
+    if guardian.key:
         with progress.step("2", "masks, encrypted", channel=client):
-            aggregation.answering_encrypt(client, key, parameters.packing, masks)
+            aggregation.answering_encrypt(client, guardian.key, parameters.packing, masks)
     else:
-        with progress.step("2", "masks", channel=guardian):
-            aggregation.answering_send(guardian, masks, parameters.width)
+        with progress.step("2", "masks", channel=guardian.channel):
+            aggregation.answering_send(guardian.channel, masks, parameters.width)
 
 
-def _network(party: Party[AnsweringSettings]) -> Network:
+def _network(party: Party[AnsweringSettings]) -> Model:
     """Return the party's model in fixed point. One that could overflow the ring is refused here, before any peer."""
     settings, progress = party.settings, party.progress
     with progress.step("0", f"model {settings.training.title}"):
@@ -159,19 +205,21 @@ def _network(party: Party[AnsweringSettings]) -> Network:
         progress.note("the model comes from the cache" if cached else f"the model is {made} and kept in the cache")
         # A querying party may leave what the pool holds unused. What it was sent counts nevertheless.
         ahead = (settings.pool + 1) * min(settings.batch_size, settings.n_queries)
-        queries = (settings.n_queries + ahead) * len(settings.clients)
-        return fixed_point(model, settings.parameters, queries, settings.beyond_bounds)
+        queries = settings.queries_in_all or (settings.n_queries + ahead) * len(settings.clients)
+        return Model(fixed_point(model, settings.parameters, queries, settings.beyond_bounds))
 
 
-def _transformed(party: Party[AnsweringSettings], network: Network) -> NetworkWeights:
-    """Return the weights in the form for products with encrypted masks, for the batch sizes to be expected."""
-    settings = party.settings
+def _transformed(party: Party[AnsweringSettings], model: Model) -> Model:
+    """Add the weights in the form for products with encrypted masks, for the batch sizes to be expected."""
+    settings, network = party.settings, model.network
+    if settings.parameters.preprocessing == "dealer":
+        return model
     with party.progress.step("0", "weights in NTT form"):
         weights = NetworkWeights(network.architecture, [fixed.weights for fixed in network.weights])
         whole = min(settings.batch_size, settings.n_queries)
         for size in {whole, settings.n_queries % whole} - {0}:
             weights.transform(size)
-    return weights
+    return Model(network, weights)
 
 
 if __name__ == "__main__":

@@ -44,6 +44,8 @@ class CapcSettings(PartySettings):
         delta: that every epsilon is counted at.
         epsilon_budget: the epsilon that one querying party may spend in all. None keeps its account without a limit.
         owner_epsilon_budget: the epsilon that one data owner's records may lose in all. None as above.
+        queries_in_all: the queries, over all runs, for which an answering party's weights stay hidden. None is as many
+            as one run has, and counts in one run alone.
         rejoin_s: for how many seconds a querying party tries again when it has lost another party. 0 is not at all, and
             then every request is charged.
         data: the public preprocessing of everybody's records, or the dataset's name, in plain values.
@@ -56,16 +58,19 @@ class CapcSettings(PartySettings):
     delta: Decimal
     epsilon_budget: float | None
     owner_epsilon_budget: float | None
+    queries_in_all: int | None
     rejoin_s: float
     data: dict[str, Any]
 
     def agreed(self) -> dict[str, str]:
         """Return all that the parties of a run must agree on, as text by name, for the hello.
 
-        It is every setting of this class, and every one of the public parameters. All are public.
+        It is every setting of this class, and every one of the public parameters. All are public. How long a querying
+        party tries again is its own affair, but not whether it does.
         """
         shared = {name: getattr(self, name) for name in CapcSettings.model_fields.keys() - PartySettings.model_fields}
         parameters: PublicParameters = shared.pop("parameters")
+        shared["rejoin_s"] = shared["rejoin_s"] > 0
         data = {f"data.{name}": value for name, value in shared.pop("data").items()}
         values = shared | data | msgspec.structs.asdict(parameters)
         return {name: _text(value) for name, value in sorted(values.items())}
@@ -141,6 +146,7 @@ class AnsweringSettings(CapcSettings):
         guardian: the privacy guardian.
         owner, owners: its number as a data owner, of so many.
         owner_name: its name as a data owner, or nothing.
+        account: the name of its own account. It is empty where the name follows from number and records.
         odometer: the file of its own account, in its private folder that outlives the run.
         training: of its model.
         beyond_bounds: whether weights beyond the public bounds are scaled down or refused.
@@ -154,6 +160,7 @@ class AnsweringSettings(CapcSettings):
     owner: int
     owners: int
     owner_name: str = ""
+    account: str = ""
     odometer: Path
     training: TrainingSettings
     beyond_bounds: Beyond

@@ -15,21 +15,25 @@ connections are closed.
 
 from __future__ import annotations
 
+import math
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import TypeVar
 
 from mpc.channels.credentials import Credentials
 from mpc.channels.doors import Listener, connect
-from mpc.channels.hello import Hello, digest_of
+from mpc.channels.hello import NO_SESSION, Admission, Hello, digest_of
 from mpc.channels.tls import TlsChannel
 from mpc.errors import DeadlineError
 from parties.frame.errors import AbsentError
 from parties.frame.settings import Address, PartySettings, Peer
+from parties.frame.turnstile import Lock
 from parties.frame.workers import Workers
 
 __all__ = ["Connections", "credentials"]
@@ -40,9 +44,19 @@ Result = TypeVar("Result")
 _GRACE_S = 1.0  # for a thread to notice that its connection is gone; it may be computing, or dialling
 
 
-def credentials(folder: Path) -> Credentials:
-    """Return the certificate, key and authority in a party's private folder."""
-    return Credentials(folder / "certificate.pem", folder / "key.pem", folder / "ca.pem")
+def credentials(folder: Path, *, federation: bool = False) -> Credentials:
+    """Return the certificate, key and authority in a folder. In a federation there is a list of the revoked, too."""
+    revoked = folder / "revoked.pem" if federation else None
+    return Credentials(folder / "certificate.pem", folder / "key.pem", folder / "ca.pem", revoked)
+
+
+@dataclass(frozen=True)
+class _Turn:
+    """What a process of a service holds while it is at the door, and while it serves."""
+
+    admission: Admission
+    door: Lock
+    serving: Lock
 
 
 class Connections:
@@ -69,9 +83,13 @@ class Connections:
         note: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._settings = settings
-        self._credentials = credentials(folder)
+        federation = settings.credentials is not None
+        self._credentials = credentials(settings.credentials or folder, federation=federation)
         self._agreed = agreed
-        self._hello = Hello(role, settings.session, digest_of(agreed))
+        self._turn: _Turn | None = None
+        if settings.place is not None:
+            self._turn = _Turn(Admission(), Lock(settings.place.door), Lock(settings.place.session))
+        self._hello = Hello(role, settings.session if self._turn is None else NO_SESSION, digest_of(agreed))
         self._note = note
         self._open: list[TlsChannel | Listener] = []
         self._workers: list[threading.Thread] = []
@@ -101,30 +119,73 @@ class Connections:
         return channel
 
     def listen(self, address: Address) -> Listener:
-        """Bind the party's port."""
+        """Bind the party's port, or take the socket that a service's process inherits."""
+        place = self._settings.place
+        where = (address.host, address.port) if place is None else socket.socket(fileno=place.descriptor)
         listener = Listener(
-            (address.host, address.port),
+            where,
             self._credentials,
             self._hello,
             agreed=self._agreed,
             deadline_s=self._settings.connect_deadline_s,
             note=self._note,
+            admission=self._turn.admission if self._turn else None,
         )
         self._open.append(listener)
         return listener
 
-    def accept(self, listener: Listener, roles: dict[str, str], within_s: float | None = None) -> TlsChannel:
+    def accept(
+        self,
+        listener: Listener,
+        roles: dict[str, str],
+        within_s: float | None = None,
+        beside: TlsChannel | None = None,
+    ) -> TlsChannel:
         """Return the next connection from one of the named parties, each of which has the role given.
 
-        `within_s` is how long that may take. None stands for the connect deadline. Raises `AbsentError` after that.
+        Args:
+            within_s: how long that may take. None stands for the connect deadline.
+            beside: the wait ends as well when the peer of this channel leaves.
+
+        Raises `AbsentError` after the deadline.
         """
         try:
             within_s = self._settings.connect_deadline_s if within_s is None else within_s
-            channel = listener.accept(roles, within_s=within_s)
+            channel = listener.accept(roles, within_s=within_s, beside=beside)
         except DeadlineError as error:
             raise AbsentError(error.args[0], awaits=tuple(sorted(roles)), step=error.step) from error
         self._open.append(channel)
         return channel
+
+    # -- a process of a service ---------------------------------------------------------------------------------------
+
+    def admit(self, listener: Listener, roles: dict[str, str]) -> tuple[TlsChannel, str]:
+        """Return the first of the named parties that comes, and the session that it brings, for a service's process.
+
+        It waits until it is needed, without a deadline. From then on this party is in that session.
+        """
+        turn = self._taking_turns()
+        turn.door.take()
+        channel = self.accept(listener, roles, math.inf)
+        self._hello = Hello(self._hello.role, turn.admission.session, self._hello.parameters)
+        return channel, turn.admission.session
+
+    def await_turn(self, waiting: Callable[[], None] = lambda: None) -> None:
+        """Wait until the service's session before this one is over. Meanwhile call `waiting` again and again.
+
+        The wait has no deadline of its own. The earlier session has one, and its process ends with it.
+        """
+        self._taking_turns().serving.take(waiting)
+
+    def close_door(self, listener: Listener) -> None:
+        """Let the service's next process greet whoever comes, because all parties of this session are there."""
+        listener.close()
+        self._taking_turns().door.give_back()
+
+    def _taking_turns(self) -> _Turn:
+        if self._turn is None:
+            raise RuntimeError("expected a process of a service, found one of a run")
+        return self._turn
 
     def begin(self) -> None:
         """Apply the message deadline from now on, because all peers have appeared."""

@@ -11,28 +11,33 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from pkgutil import resolve_name
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeGuard
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationInfo
 
 from parties.frame.charts import Headline, Section
 from parties.frame.lifetime import process_started
+from parties.frame.members import Federation
 from parties.frame.private_files import make_private_folder, write_private
-from parties.frame.settings import Supervisor
+from parties.frame.settings import Peer, Supervisor
 
 __all__ = [
     "FOLDER",
     "Command",
+    "FederatedProtocol",
     "NoOptions",
     "Pane",
     "PathInFile",
     "Plan",
     "Process",
+    "Reach",
+    "Role",
     "Run",
     "RunFolders",
     "RunnableProtocol",
     "Summary",
     "Tolerance",
+    "is_federated",
     "write_settings",
 ]
 
@@ -101,6 +106,9 @@ class Run:
     `session` is fresh for every run and part of every hello. Ports from `start_port` up are the protocol's.
     A party exits when process `supervisor_pid` is gone. Each party finds `certificate.pem`, `key.pem` and `ca.pem` in
     its private folder. The launcher makes them after it has read the plan's names.
+
+    A run on this machine may stand for a `federation`. Its members are then the parties, and their addresses are left
+    aside.
     """
 
     folders: RunFolders
@@ -108,6 +116,7 @@ class Run:
     start_port: int
     host: str = "127.0.0.1"
     supervisor_pid: int | None = None
+    federation: Federation | None = None
 
     def common_settings(self, party: str) -> dict[str, Any]:
         """Return those of a party's `PartySettings` that only the launcher knows."""
@@ -304,6 +313,63 @@ class RunnableProtocol(Protocol):
     def commands(self) -> Mapping[str, Command]:
         """The offline programs by name. `run_protocol.py budget` and `run_protocol.py --budget` both call `budget`."""
         ...
+
+
+@dataclass(frozen=True)
+class Role:
+    """A part that a member of a federation may have.
+
+    Attributes:
+        help: what it does, in a few words.
+        serves: whether it listens, and takes part in one session after the other that others open. A role that does
+            not serve opens sessions itself.
+    """
+
+    help: str
+    serves: bool
+
+
+@dataclass(frozen=True)
+class Reach:
+    """Whom a member of a federation should reach, and what it would say of itself.
+
+    Attributes:
+        agreed: all that the members must agree on, as text by name.
+        peers: each service of another member, with its role in the protocol's own words.
+    """
+
+    agreed: Mapping[str, str]
+    peers: tuple[tuple[Peer, str], ...]
+
+
+class FederatedProtocol(RunnableProtocol, Protocol):
+    """A protocol whose parties may be members of a federation, each on a machine of its own."""
+
+    @property
+    def roles(self) -> Mapping[str, Role]:
+        """The parts that members may have, by the protocol's own words for them."""
+        ...
+
+    def check_federation(self, config: Any, federation: Federation) -> None:
+        """Raise `ConfigError` where these members cannot take part as configured."""
+        ...
+
+    def member(self, config: Any, federation: Federation, name: str, role: str, run: Run) -> Plan:
+        """Return the plan of one member's one process, for this role, and write the member's own data for it.
+
+        Only what this member may know is read. A process of a role that serves gets its `place` and its `session` from
+        the launcher, and one that opens a session makes its name from `run.session`. Raises `ConfigError`.
+        """
+        ...
+
+    def reach(self, config: Any, federation: Federation, name: str, folders: RunFolders) -> Reach:
+        """Return whom a member should reach, and what it would say. Its own data are read. Raises `ConfigError`."""
+        ...
+
+
+def is_federated(protocol: RunnableProtocol) -> TypeGuard[FederatedProtocol]:
+    """Return whether the parties of a protocol may be members of a federation."""
+    return hasattr(protocol, "member")
 
 
 def write_settings(process: Process, folders: RunFolders) -> Path:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Generic, TypeVar
 
@@ -29,6 +30,10 @@ class Party(Generic[Settings]):
     folder: Path
     progress: Progress
 
+    def in_session(self, session: str) -> Party[Settings]:
+        """Return the same party in a session that was brought to it."""
+        return replace(self, settings=self.settings.model_copy(update={"session": session}))
+
 
 def run_party(
     kind: type[Settings], role: Callable[[Party[Settings]], None], arguments: Sequence[str] | None = None
@@ -49,9 +54,11 @@ def run_party(
     logger.remove()
     supervisor = settings.supervisor
     pid, started = (supervisor.pid, supervisor.started) if supervisor else (None, None)
+    # A service waits to be needed. Its supervisor applies the deadline from the begin of the session.
+    deadline_s = settings.run_deadline_s if settings.place is None else math.inf
     with Progress(settings.name, settings.log, path.parent, echo=True) as progress:
         try:
-            with lifetime(pid, started, settings.run_deadline_s):
+            with lifetime(pid, started, deadline_s):
                 try:
                     role(Party(settings, path.parent, progress))
                     progress.finished()

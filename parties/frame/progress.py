@@ -114,6 +114,11 @@ class Progress:
         self._log.info(f"listening at port {port}")
         self.event("listening", detail=str(port))
 
+    def admitted(self, peer: str, session: str) -> None:
+        """Report that a service's process has taken part in a session since now, which this peer has brought."""
+        self._log.info(f"session {session}")
+        self.event("admitted", peer=peer, detail=session)
+
     @contextmanager
     def step(
         self, step: str, title: str, *, channel: Channel | None = None, peer: str = "", awaits: Sequence[str] = ()

@@ -1,8 +1,8 @@
 """What the process of any party has to know to start.
 
 A protocol adds in subclasses what its own roles may know. The launcher writes each party's own settings as JSON, for
-its owner alone. The party's certificate, its key and the authority's certificate lie beside `settings.json` in its
-private folder, so paths to those are not settings.
+its owner alone. In a run the party's certificate, its key and the authority's certificate lie beside
+`settings.json` in its private folder.
 """
 
 from __future__ import annotations
@@ -38,17 +38,33 @@ class Supervisor(Strict):
     started: str | None
 
 
+class Place(Strict):
+    """The place of one process in a service, which has a process for each session.
+
+    Attributes:
+        descriptor: number of the socket that listens, which the process inherits.
+        door, session: files of the locks in `parties.frame.turnstile`.
+    """
+
+    descriptor: int
+    door: Path
+    session: Path
+
+
 class PartySettings(Strict):
     """What every party knows, whatever the protocol.
 
     Attributes:
         name: the party's own name, as in its certificate.
-        session: fresh for every run. A peer of another run is refused.
+        session: fresh for every run. A peer of another run is refused. A service has none before a peer brings one.
         log: the file that the party logs to, which anybody may read.
         supervisor: the process that started the party, or None for a party that was started by hand.
         connect_deadline_s: how long all peers may take to appear.
         message_deadline_s: how long one message may take.
         run_deadline_s: how long the run may take in all.
+        credentials: the member's folder with certificate, key, authority and the list of revoked certificates, in a
+            federation. None in a run, where they lie beside the settings and nothing is revoked.
+        place: None where the process is no service's.
     """
 
     name: str
@@ -58,3 +74,5 @@ class PartySettings(Strict):
     connect_deadline_s: float
     message_deadline_s: float
     run_deadline_s: float
+    credentials: Path | None = None
+    place: Place | None = None

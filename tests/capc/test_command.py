@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from importlib import metadata
+from importlib import import_module, metadata
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -48,7 +48,9 @@ def test_the_version_is_the_installed_one(monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_every_program_is_there() -> None:
     for program in PROGRAMS.values():
-        assert find_spec(program.module) is not None
+        module, _, function = program.module.partition(":")
+        assert find_spec(module) is not None
+        assert callable(getattr(import_module(module), function or "main"))
         assert program.help
         assert program.group
 

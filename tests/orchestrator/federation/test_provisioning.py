@@ -16,9 +16,9 @@ from cryptography.hazmat.primitives.hashes import SHA256
 
 from orchestrator.federation.authority import Authority, CertificateError, fingerprint, key_fingerprint, read_request
 from orchestrator.federation.identity import Identity
-from orchestrator.federation.members import Federation
 from orchestrator.federation.state import MemberFolder, state_folder
 from parties.frame.certificates import common_name, make_authority, pem, sign_party
+from parties.frame.members import Federation
 from parties.frame.private_files import make_private_folder
 
 FEDERATION = Federation.model_validate({

@@ -1,0 +1,197 @@
+"""One member of a federation: what it may do in CaPC, and the settings of its one process.
+
+Each member's machine makes its own settings from the file that all members share and from its own data. So no machine
+is told more than its role may know. A run of all members on one machine takes the same file.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from mpc.channels.hello import session_of
+from parties.capc.casting import (
+    ANSWERS,
+    ASKS,
+    GUARDS,
+    ids_of,
+    load_data,
+    model_of,
+    of_federation,
+    public_parameters,
+    split_data,
+)
+from parties.capc.config import CapcConfig
+from parties.capc.labels_out import IDS
+from parties.capc.processes import Processes
+from parties.capc.report import STEPS
+from parties.capc.settings import ANSWERING, GUARDIAN, CapcSettings
+from parties.frame.errors import ConfigError
+from parties.frame.members import Federation
+from parties.frame.plan import Plan, Reach, Role, Run, RunFolders
+from parties.frame.private_files import write_private
+from parties.frame.settings import Peer
+from parties.learning.models import architecture
+from parties.learning.own.choices import DataChoices
+from parties.learning.own.records import own_dataset
+from parties.learning.parts import AskedData, Dataset, Holding, OwnersDataset, SplitData
+from parties.learning.records import Records
+
+ROLES = {
+    GUARDS: Role("adds the noise, keeps the privacy ledger, and learns no query, vote or label", serves=True),
+    ANSWERS: Role("owns records and a model, and votes on queries that it cannot see", serves=True),
+    ASKS: Role("asks, and alone learns the labels", serves=False),
+}
+
+QUERIES_IN_ALL = 1 << 16
+"""For how many queries a member's weights stay hidden in a federation, where the file does not say."""
+
+
+def check_federation(config: CapcConfig, federation: Federation) -> None:
+    """Raise `ConfigError` where these members cannot take part in CaPC as configured."""
+    guardians = [member.name for member in federation.with_role(GUARDS)]
+    if len(guardians) != 1:
+        raise ConfigError(f"role: expected one member with role {GUARDS}, found {', '.join(guardians) or 'none'}.")
+    if len(federation.member(guardians[0]).role) > 1:
+        raise ConfigError(
+            f"role: expected {guardians[0]} to be {GUARDS} alone, which must work together with nobody, found "
+            f"{', '.join(federation.member(guardians[0]).role)}."
+        )
+    asking, answering = federation.with_role(ASKS), federation.with_role(ANSWERS)
+    if not asking:
+        raise ConfigError(f"role: expected a member with role {ASKS}, found none.")
+    for member in asking:
+        others = sum(other.name != member.name for other in answering)
+        if others != config.n_parties:
+            raise ConfigError(
+                f"n_parties: expected {others}, which is how many others answer {member.name}, found "
+                f"{config.n_parties}."
+            )
+    if "qp_id" in config.model_fields_set:
+        raise ConfigError(f"qp_id: expected none where members have roles, found {','.join(map(str, config.qp_id))}.")
+    if config.data is not None:
+        _check_data(config, config.data, federation)
+
+
+def _check_data(config: CapcConfig, data: DataChoices, federation: Federation) -> None:
+    """Raise `ConfigError` unless each owner of records has an entry of its name."""
+    owners = {member.name for member in federation.members if GUARDS not in member.role}
+    if not data.parties:
+        raise ConfigError("data: expected `parties`, one by name for each member with records, found a file for all.")
+    if (named := {files.name or "without a name" for files in data.parties}) != owners:
+        first = sorted(named ^ owners)[0]
+        where = "under data only" if first in named else "among the members only"
+        raise ConfigError(f"data: expected the same names under parties and among the members, found {first} {where}.")
+    if "n_queries" not in config.model_fields_set:
+        raise ConfigError("n_queries: expected to be given in a federation, because all members agree on it.")
+
+
+def for_members(config: CapcConfig, federation: Federation) -> CapcConfig:
+    """Return the configuration with numbers of data owners for members' names, for a run of all on this machine."""
+    numbers = {name: number for number, name in enumerate(_owners(federation))}
+    asking = tuple(numbers[member.name] for member in federation.with_role(ASKS))
+    data = config.data
+    if data is not None:
+        parties = sorted(data.parties, key=lambda files: numbers[files.name or ""])
+        data = data.model_copy(update={"parties": tuple(parties)})
+    queries_in_all = config.queries_in_all or QUERIES_IN_ALL
+    return config.model_copy(update={"qp_id": asking, "data": data, "queries_in_all": queries_in_all})
+
+
+def member(config: CapcConfig, federation: Federation, name: str, role: str, run: Run) -> Plan:
+    """Return the plan of one member's one process, and write its own data into its private folder.
+
+    Raises:
+        ConfigError: a choice that cannot be run.
+    """
+    config = for_members(config, federation)
+    dataset, data = _own_data(config, federation, name)
+    parameters = public_parameters(config, dataset)
+    for model in (*config.models, *(model_of(config, owner, owner) for owner in range(len(_owners(federation))))):
+        if isinstance(model, str):
+            architecture(model, dataset.image_shape, dataset.classes)  # refuses a name that it does not know
+    processes = Processes(config, run, dataset, parameters, data, of_federation(federation), deployed=federation)
+    if role == GUARDS:
+        process = processes.guardian()
+    elif role == ANSWERS:
+        process = processes.server(name)
+    else:
+        process = processes.client(name)
+        session = {"session": session_of(name, run.session)}
+        process = replace(process, settings=process.settings.model_copy(update=session))
+    if role != GUARDS:
+        owner = _owners(federation).index(name)
+        data.owned[owner].write(run.folders.party(name) / "records.npz")
+    if role == ASKS:
+        processes.refuse_outputs()
+        write_asked(data.asked[owner], config, owner, run.folders.party(name))
+    return Plan((process,), reporter=process.name, deadline_s=config.run_deadline_s, steps=STEPS, notes=dataset.notes)
+
+
+def reach(config: CapcConfig, federation: Federation, name: str, folders: RunFolders) -> Reach:
+    """Return the services of all other members, and what this one would say of itself. Its own data are read."""
+    run = Run(folders, session="", start_port=0)
+    settings = member(config, federation, name, federation.member(name).role[0], run).processes[0].settings
+    if not isinstance(settings, CapcSettings):
+        raise TypeError(f"expected settings of CaPC, found {type(settings).__name__}")
+    words = {GUARDS: GUARDIAN, ANSWERS: ANSWERING}
+    peers = [
+        (Peer(name=other.name, host=other.host, port=other.port), words[role])
+        for other in federation.members
+        for role in other.role
+        if role in words and other.name != name and other.host is not None and other.port is not None
+    ]
+    return Reach(settings.agreed(), tuple(peers))
+
+
+def write_asked(asked: AskedData, config: CapcConfig, owner: int, folder: Path) -> None:
+    """Write what an owner that asks asks about into its private folder."""
+    asked.records.write(folder / ("queries.npz" if config.strategy == "given" else "unlabelled.npz"))
+    if asked.held_out is not None:
+        asked.held_out.write(folder / "held_out.npz")
+    if (ids := ids_of(config, owner)) is not None:
+        write_private(folder / IDS, json.dumps(ids).encode())
+
+
+def _owners(federation: Federation) -> list[str]:
+    """Return the names of the members that own records, in the order of their numbers."""
+    return [member.name for member in federation.members if GUARDS not in member.role]
+
+
+def _own_data(config: CapcConfig, federation: Federation, name: str) -> tuple[Dataset, SplitData]:
+    """Return the dataset as far as this member may read it, and its own part of it. Those of others are empty.
+
+    A dataset that has a name is public. Of own records a member reads its own alone, and the guardian none.
+    """
+    owners, choices = _owners(federation), config.data
+    if choices is None:
+        dataset = load_data(config)
+        data = split_data(config, dataset, len(owners))
+        return dataset, replace(data, names=owners)
+    empty = _no_records(choices)
+    if name not in owners:
+        holding = Holding("", empty, None, None)
+        described = OwnersDataset(
+            name="of the members' own", classes=choices.outputs, label_names=choices.labels,
+            class_values=choices.classes, agreed=choices.agreed(), holdings=(holding,),
+        )  # fmt: skip
+        return described, SplitData([empty] * len(owners), {}, owners)
+    own = owners.index(name)
+    dataset = own_dataset(choices.model_copy(update={"parties": (choices.parties[own],)}))
+    asks = ASKS in federation.member(name).role
+    part = split_data(config.model_copy(update={"qp_id": (0,) if asks else ()}), dataset, 1)
+    owned = [part.owned[0] if number == own else empty for number in range(len(owners))]
+    return dataset, SplitData(owned, {own: part.asked[0]} if asks else {}, owners)
+
+
+def _no_records(choices: DataChoices) -> Records:
+    """Return no records in the public shape, which a member without records agrees on with all others."""
+    if choices.loader:
+        raise ConfigError("loader: expected files in a federation, whose guardian has no records to know a shape by.")
+    width = len(choices.numbers) + sum(len(values) for values in choices.categories.values())
+    shape = choices.image.shape if choices.image is not None else (1, 1, width)
+    labels = np.zeros((0, choices.outputs) if choices.labels else 0, np.int64)
+    return Records(np.zeros((0, *shape), np.float32), labels)

@@ -1,0 +1,182 @@
+"""A federation's members as services that take part in one session after the other, with real processes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+from orchestrator.federation.authority import Authority
+from orchestrator.federation.identity import Identity
+from orchestrator.federation.shared import read_shared
+from orchestrator.federation.state import MemberFolder
+from parties.frame.certificates import pem
+from parties.frame.private_files import make_private_folder
+from parties.protocols import PROTOCOLS
+from tests.parties.capc.federations import ANSWERING, COMMAND, GUARDIAN, FederationHere, federation, is_alive, join
+
+
+@pytest.fixture(scope="module")
+def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FederationHere]:
+    """Services that all tests of this file share, one after the other."""
+    with federation(tmp_path_factory.mktemp("federation"), rejoin_s=60) as here:
+        here.serve(GUARDIAN, *ANSWERING)
+        yield here
+
+
+def test_two_who_ask_at_once_are_served_one_after_the_other_and_charged_apart(here: FederationHere) -> None:
+    before = {name: here.charged(name) for name in (GUARDIAN, "clinic-c")}
+    first, second = here.start_asking("clinic-a"), here.start_asking("clinic-b")
+    assert [here.answer(first), here.answer(second)] == [here.expected("clinic-a"), here.expected("clinic-b")]
+    after = {name: here.charged(name) for name in before}
+    assert gained(before, after, GUARDIAN) == {"clinics/clinic-a": 2, "clinics/clinic-b": 2}
+    assert gained(before, after, "clinic-c") == {"clinics/clinic-c": 4}
+    here.until(lambda: len(here.service(GUARDIAN).ended()) >= 2, "the guardian has written both sessions down")
+    one, other = here.service(GUARDIAN).ended()[-2:]
+    assert {one.peer, other.peer} == {"clinic-a", "clinic-b"}
+    assert {one.outcome, other.outcome} == {"finished"}
+    assert one.session.startswith(f"{one.peer}/")
+
+
+@pytest.mark.parametrize("killed", [GUARDIAN, "clinic-c"])
+def test_a_session_that_is_killed_ends_alone_and_costs_nothing_again(here: FederationHere, killed: str) -> None:
+    before, sessions = here.charged(GUARDIAN), len(here.service(killed).ended())
+    asked = here.start_asking("clinic-a")
+    os.kill(here.serving(killed, '"step": "0\'"' if killed != GUARDIAN else '"step": "2"'), signal.SIGKILL)
+    assert here.answer(asked) == here.expected("clinic-a")
+    assert here.charged(GUARDIAN)["clinics/clinic-a"] - before["clinics/clinic-a"] == 2
+    here.until(lambda: len(here.service(killed).ended()) >= sessions + 2, "both sessions are written down")
+    broken, whole = here.service(killed).ended()[sessions:][:2]
+    assert (broken.outcome, broken.reason, whole.outcome) == ("failed", "ended by SIGKILL", "finished")
+    assert broken.session == whole.session
+    assert here.services[killed].poll() is None
+
+
+def test_services_that_are_ended_or_killed_come_back_with_their_accounts(here: FederationHere) -> None:
+    before = {name: here.charged(name) for name in (GUARDIAN, "clinic-b")}
+    assert here.end(GUARDIAN, signal.SIGTERM) == 0
+    left = here.processes("clinic-b")
+    here.end("clinic-b", signal.SIGKILL)
+    here.serve(GUARDIAN, "clinic-b")
+    here.until(lambda: not any(map(is_alive, left)), "the processes of a killed service end")
+    assert here.ask("clinic-a") == here.expected("clinic-a")
+    after = {name: here.charged(name) for name in before}
+    assert gained(before, after, GUARDIAN) == {"clinics/clinic-a": 2}
+    assert gained(before, after, "clinic-b") == {"clinics/clinic-b": 2}
+
+
+def test_a_second_service_in_one_folder_is_refused(here: FederationHere) -> None:
+    second = subprocess.run(
+        (*COMMAND, "serve", "--dir", str(here.folder(GUARDIAN))),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert second.returncode == 2
+    assert f"found one that runs (process {here.service(GUARDIAN).running().pid})" in second.stderr  # type: ignore[union-attr]
+
+
+def check(here: FederationHere, name: str, *more: str) -> tuple[int, str]:
+    command = (*COMMAND, "check", "--dir", str(here.folder(name)), *more)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    return done.returncode, done.stdout + done.stderr
+
+
+def test_a_check_reaches_the_services_and_takes_no_session(here: FederationHere) -> None:
+    sessions = len(here.service(GUARDIAN).ended())
+    for name in ("clinic-a", GUARDIAN):
+        status, said = check(here, name)
+        assert status <= 1, said  # this machine may lack memory or features
+        assert "cannot" not in said
+        for other in {GUARDIAN, *ANSWERING} - {name}:
+            assert f"ok       {other} (" in said
+        assert f"the service runs as process {here.services[name].pid}" in said
+    here.until(lambda: here.said(GUARDIAN, "clinic-a: it only checked"), "the guardian says so")
+    assert len(here.service(GUARDIAN).ended()) == sessions
+    assert here.ask("clinic-a") == here.expected("clinic-a")
+
+
+def test_a_check_names_each_parameter_that_differs(here: FederationHere) -> None:
+    document = yaml.safe_load(here.file.read_text())
+    document["capc"] |= {"dp_noise_scale": 7, "batch_size": 2}
+    other = here.top / "checked.yaml"
+    other.write_text(yaml.safe_dump(document))
+    member = here.folder("clinic-a") / "member.json"
+    kept = member.read_bytes()
+    status, said = check(here, "clinic-a", "--config", str(other))
+    member.write_bytes(kept)
+    assert status == 2
+    assert "cannot   trustee (privacy guardian): the public parameters differ in" in said
+    assert "batch_size: here 2, at trustee 1" in said
+    assert "sigma: here 7, at trustee 0" in said
+
+
+def test_other_parameters_are_refused_on_both_sides_and_the_service_goes_on(here: FederationHere) -> None:
+    document = yaml.safe_load(here.file.read_text())
+    document["capc"]["dp_noise_scale"] = 7
+    other = here.top / "other.yaml"
+    other.write_text(yaml.safe_dump(document))
+    member = here.folder("clinic-b") / "member.json"
+    kept = member.read_bytes()
+    asked = here.start_asking("clinic-b", config=str(other))
+    _, errors = asked.communicate(timeout=60)
+    member.write_bytes(kept)
+    assert asked.returncode == 1
+    assert "the public parameters differ in sigma: here 7, at trustee 0" in errors
+    here.until(
+        lambda: here.said(GUARDIAN, "the public parameters differ in sigma: here 0, at clinic-b 7"), "it says so"
+    )
+    assert here.ask("clinic-b") == here.expected("clinic-b")
+
+
+def test_a_member_of_a_foreign_authority_is_refused_on_both_sides(here: FederationHere, tmp_path: Path) -> None:
+    shared = read_shared(here.file, PROTOCOLS)
+    foreign = Authority.make(make_private_folder(tmp_path / "foreign"), shared.federation)
+    stranger = FederationHere(tmp_path)
+    (tmp_path / "federation.yaml").write_text(here.file.read_text())
+    join(stranger, foreign, "clinic-a")
+    assert "the peer's certificate is refused" in stranger.refusal("clinic-a")
+    here.until(lambda: here.said(GUARDIAN, "this party's certificate is not"), "the guardian says so")
+
+
+def test_a_revoked_member_is_refused_on_both_sides_from_then_on(here: FederationHere) -> None:
+    shared = read_shared(here.file, PROTOCOLS)
+    authority = Authority(here.top / "authority", shared.federation)
+    authority.revoke("clinic-b")
+    guardian = Identity(GUARDIAN, MemberFolder(here.folder(GUARDIAN)))
+    assert guardian.install_revoked(pem(authority.revocation_list())) == 1
+    assert "this party's certificate has been revoked" in here.refusal("clinic-b")
+    here.until(lambda: here.said(GUARDIAN, "the peer's certificate is refused (certificate revoked)"), "it says so")
+    join(here, authority, "clinic-b")  # a new certificate for a new key, which the services take for their next process
+    assert here.ask("clinic-b") == here.expected("clinic-b")
+
+
+def test_nothing_is_left_of_services_that_were_stopped(here: FederationHere) -> None:
+    for name in (GUARDIAN, *ANSWERING):
+        stopped = subprocess.run(
+            (*COMMAND, "stop", "--dir", str(here.folder(name))), capture_output=True, text=True, timeout=60, check=False
+        )
+        assert (stopped.returncode, stopped.stdout[-6:]) == (0, "ended\n"), stopped.stderr
+        assert here.services.pop(name).wait(10) == 0
+        assert here.processes(name) == []
+        assert list(here.folder(name).glob("sessions/*")) == []
+        status = subprocess.run(
+            (*COMMAND, "status", "--dir", str(here.folder(name))),
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert status.returncode == 1
+        assert "no service runs" in status.stdout
+
+
+def gained(before: dict[str, dict[str, int]], after: dict[str, dict[str, int]], name: str) -> dict[str, int]:
+    counts = {account: count - before[name].get(account, 0) for account, count in after[name].items()}
+    return {account: count for account, count in counts.items() if count}
