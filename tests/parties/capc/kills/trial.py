@@ -188,7 +188,7 @@ def started(scenario: Scenario, launcher: str, waits: Waits, folder: Path, files
     for kept in ("cache", "durable"):
         if files is not None and (files / kept).exists():
             shutil.copytree(files / kept, folder / "files" / kept)
-    port = _ports()
+    port = _take_ports()
     configuration = {
         "protocol": "capc",
         "run": {"launcher": launcher, "silence_s": waits.silence_s, "start_port": port, "progress": "none"},
@@ -221,16 +221,18 @@ def started(scenario: Scenario, launcher: str, waits: Waits, folder: Path, files
                 with suppress(ProcessLookupError):
                     os.kill(one.pid, signal.SIGKILL)
         process.wait()
+        _given.difference_update(range(port, port + PORTS))
 
 
-def _ports() -> int:
-    """Return the first of some ports that no other trial of this process has been given."""
+def _take_ports() -> int:
+    """Return the first of some ports that no other trial of this process has now."""
     with _giving:
-        while True:
+        for _ in range(1000):
             first = free_ports(PORTS)
             if not _given & set(range(first, first + PORTS)):
                 _given.update(range(first, first + PORTS))
                 return first
+    raise AssertionError("no ports that other trials have not taken")
 
 
 def _process(entry: Path) -> Process:
