@@ -217,3 +217,14 @@ def test_a_timelines_grid_stands_where_the_steps_begin_and_all_is_within_the_pic
         assert int(mark) not in begins or x == pytest.approx(begins[int(mark)], abs=0.06)
     assert all(0 <= float(x) <= width for x in re.findall(r' x[12]?="(\S+?)"', picture))
     assert all(0 <= float(y) <= height for y in re.findall(r' y[12]?="(\S+?)"', picture))
+
+
+def test_the_names_of_bars_are_whole_as_long_as_there_is_room_for_them() -> None:
+    def named(*places: str) -> str:
+        return str(charts.drawn(Chart("bars", "Catches", places, (Series("caught", (1.0,) * len(places)),))))
+
+    assert all(f">{name}</text>" in named("ab", "a-longer-name") for name in ("ab", "a-longer-name"))
+    shown = named("ab", "x" * 200)
+    assert ">ab</text>" in shown
+    (cut,) = re.findall(r">(x+)…</text>", shown)
+    assert 10 < len(cut) < 40

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import subprocess
 import sys
 import time
@@ -14,7 +15,7 @@ from rich.console import Console
 from orchestrator.advance import advance
 from orchestrator.dashboard import Dashboard, main
 from orchestrator.events import Event, Figure, PartyState
-from orchestrator.record import Failed
+from orchestrator.record import Failed, latest
 from orchestrator.scene import figure_words
 from orchestrator.stuck import Stuck, stuck_party, waited_for
 from parties.frame.plan import Pane
@@ -72,6 +73,14 @@ def test_by_hand_it_shows_the_latest_run_and_ends(tmp_path: Path) -> None:
     shown = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=True).stdout
     assert "game · the-run" in shown
     assert "finished" in shown
+
+
+def test_the_latest_run_is_the_one_that_was_started_last_whatever_its_name(tmp_path: Path) -> None:
+    for age, run in enumerate(["b", "c", "a"]):  # youngest first
+        (tmp_path / run).mkdir()
+        (tmp_path / run / "run.json").touch()
+        os.utime(tmp_path / run / "run.json", (1e9 - age, 1e9 - age))
+    assert latest(tmp_path) == "b"
 
 
 def test_a_run_that_is_not_there_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
