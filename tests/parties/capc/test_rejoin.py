@@ -24,6 +24,7 @@ from mpc.garbled.session import Evaluator, Garbler
 from mpc.ring import Ring
 from parties.capc.openings import MOST_REPEATS, OpeningsError, PartyOpenings
 from parties.capc.pending import PendingBatch, PendingError
+from parties.frame.private_files import make_private_folder
 from parties.ledger import Ledger
 from tests.parties.capc.runs import Running, expected_labels, running
 
@@ -116,6 +117,17 @@ def test_a_guardian_that_died_between_share_and_note_has_opened_nothing(tmp_path
     openings.open(ACCOUNT, batch, SHARE + 5)
     assert (openings.open_again(ACCOUNT, batch) == SHARE + 5).all()
     assert not (openings.folder / ".new-abc").exists()
+
+
+def test_a_share_without_a_note_is_no_opening_that_could_be_repeated(tmp_path: Path) -> None:
+    openings, batch = PartyOpenings(tmp_path / "openings", "s"), draw_name()
+    make_private_folder(openings.folder)
+    openings._keep(batch, SHARE)
+    with pytest.raises(OpeningsError, match="1 to 3 earlier openings of a batch, found 0"):
+        openings.open_again(ACCOUNT, batch)
+    openings.open(ACCOUNT, batch, SHARE)
+    with pytest.raises(OpeningsError, match="1 to 3 earlier openings of a batch, found 0"):
+        openings.open_again("somebody else", batch)
 
 
 def guardians_account(channel: object, folder: Path) -> GuardiansAccount:
