@@ -223,7 +223,16 @@ def test_a_batch_that_the_guardian_cut_comes_back_as_it_was_granted(tmp_path: Pa
 def test_other_queries_are_not_asked_by_an_old_name(tmp_path: Path) -> None:
     path = tmp_path / "pending"
     old = PendingBatch(path, durable=True).next(QUERIES, 2)
-    assert PendingBatch(path, durable=True).next(QUERIES[1:], 2).name != old.name
+    names = {old.name}
+    for others in (QUERIES[1:], QUERIES[:1], QUERIES.reshape(5, 2, 2), QUERIES + 1):
+        names.add(PendingBatch(path, durable=True).next(others, 2).name)
+    assert len(names) == 5
+
+
+def test_a_file_that_was_being_written_is_wiped(tmp_path: Path) -> None:
+    (tmp_path / ".new-abc").write_bytes(b"shares")
+    PendingBatch(tmp_path, durable=True)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_file_that_cannot_be_read_is_a_sentence(tmp_path: Path) -> None:
