@@ -194,7 +194,11 @@ PICKED: dict[str, list[tuple[str, str]]] = {
     ],
     "mpc/channels/credentials.py": [
         (" | SSL.VERIFY_FAIL_IF_NO_PEER_CERT", ""),
-        ("        context.set_session_cache_mode(SSL.SESS_CACHE_OFF)\n", '        context.set_session_id(b"x")\n'),
+        (
+            "        context.set_session_cache_mode(SSL.SESS_CACHE_OFF)\n"
+            "        context.set_options(SSL.OP_NO_TICKET)\n",
+            '        context.set_session_id(b"x")\n',
+        ),
         ("len(names) != 1", "len(names) < 1"),
         ("return bool(good)", "return True"),
     ],

@@ -94,6 +94,13 @@ def test_what_cannot_be_run_is_refused_by_its_key(choices: dict[str, Any], key: 
         CapcConfig(**choices)
 
 
+def test_every_part_of_the_noise_has_a_scale_of_one_half_or_more() -> None:
+    parts = {"noise_by": "parties", "n_parties": 9}
+    assert CapcConfig(**parts, dp_noise_scale="1.5").noise_parts == 9  # nine parts of 1/2 each
+    with pytest.raises(ValidationError, match=r"noise_by: expected a dp_noise_scale of at least 1\.5, .* found 1\.49"):
+        CapcConfig(**parts, dp_noise_scale="1.49")
+
+
 @pytest.mark.parametrize(
     ("choices", "words"),
     [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -13,13 +14,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mpc.capc.batches import NO_BATCH, draw_name
+from mpc.capc.batches import NO_BATCH, answering_receive_name, draw_name, querying_name_batch
 from mpc.capc.budget import Granted, GuardiansAccount, querying_end, querying_request_batch
 from mpc.capc.confident import ConfidentArgmax
 from mpc.capc.majority import NoisyMajority
 from mpc.capc.release import NoisyArgmax
 from mpc.channels.memory import memory_pair, run_both_sides
 from mpc.dp.accountant import Cost, answer_cost
+from mpc.errors import ProtocolError
 from mpc.garbled.session import Evaluator, Garbler
 from mpc.ring import Ring
 from parties.capc.openings import MOST_REPEATS, OpeningsError, PartyOpenings
@@ -65,6 +67,22 @@ def test_a_ledger_from_before_names_is_read(tmp_path: Path) -> None:
     line = b'{"account":"a","session":"s","time":1.0,"costs":[{"what":"answer","sigma":"2","moved":2,"count":3}]}\n'
     path.write_bytes(line)
     assert Ledger(path, count, None).charge("a", "s", (answer_cost("2"),), 1, batch="").total == 4
+
+
+@pytest.mark.parametrize("length", [0, 1, 15, 17, 1000])
+@pytest.mark.parametrize("may_be_none", [True, False])
+def test_an_answering_party_takes_names_of_one_length_alone(length: int, may_be_none: bool) -> None:
+    client, server = memory_pair("client", "server-0")
+    querying_name_batch(client, bytes(length))
+    with contextlib.nullcontext() if length == 0 and may_be_none else pytest.raises(ProtocolError) as refusal:
+        assert answering_receive_name(server, may_be_none=may_be_none) == NO_BATCH
+    if refusal is not None:
+        assert f"expected bytes in the name of a batch 16, found {length}" in str(refusal.value)
+
+
+def test_a_name_is_never_drawn_twice() -> None:
+    assert len({draw_name() for _ in range(1000)}) == 1000
+    assert len(draw_name()) == 16
 
 
 # -- the guardian's notes --------------------------------------------------------------------------------------------
