@@ -178,6 +178,17 @@ def test_what_the_guardian_grants_before_and_after_the_opening(tmp_path: Path) -
     assert run_both_sides(ask_for_what_is_closed, serving.charge) == ("closed", None)
 
 
+def test_a_querying_party_that_has_done_leaves_the_guardian_no_share(tmp_path: Path) -> None:
+    client, guardian = memory_pair("client", "privacy-guardian")
+    serving, batch = guardians_account(guardian, tmp_path), draw_name()
+    openings = PartyOpenings(tmp_path / "openings", "s")
+    openings.open(ACCOUNT, batch, SHARE)
+    assert openings.state(ACCOUNT, batch) == "repeat"
+    assert run_both_sides(lambda: querying_end(client), serving.charge)[1] is None
+    assert openings.state(ACCOUNT, batch) == "closed"
+    assert [path.name for path in openings.folder.iterdir()] == ["opened.jsonl"]
+
+
 # -- the release -----------------------------------------------------------------------------------------------------
 
 
