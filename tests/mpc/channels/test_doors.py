@@ -105,6 +105,37 @@ def test_a_certified_peer_without_a_hello_holds_nothing(parties: dict[str, Crede
         end.close()
 
 
+def test_who_came_while_another_call_expected_it_is_not_taken_by_a_later_one(
+    parties: dict[str, Credentials], opened: ExitStack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listener = opened.enter_context(door(parties["server-0"]))
+    taken, next_met = [], listener._next_met
+
+    def when_both_are_there() -> TlsChannel | None:
+        if not taken and len(listener._met) < 2:
+            return None
+        taken.append(next_met())
+        return taken[-1]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(listener, "_next_met", when_both_are_there)
+        first, *dialled = outcomes(
+            lambda: accept(listener, "client", "client-1"),
+            *(lambda name=name: dial(listener.port, parties[name]) for name in ("client", "client-1")),  # type: ignore[misc]
+        )
+    assert isinstance(first, TlsChannel), first
+    ends = dict(zip(("client", "client-1"), dialled, strict=True))
+    with pytest.raises(DeadlineError, match=f"no connection from {first.peer} within 1 s"):
+        accept(listener, first.peer, within_s=1)
+    (other,) = {*ends} - {first.peer}
+    with pytest.raises(TransportError, match=r"closed|broke"):
+        ends[other].recv("anything")  # type: ignore[attr-defined]
+    first.send("ping", b"x")
+    assert bytes(ends[first.peer].recv("ping")) == b"x"  # type: ignore[attr-defined]
+    for end in (first, *ends.values()):
+        end.close()  # type: ignore[attr-defined]
+
+
 def test_a_hello_that_trickles_in_is_given_up_in_time(
     parties: dict[str, Credentials], opened: ExitStack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
