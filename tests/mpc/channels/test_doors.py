@@ -136,6 +136,54 @@ def test_who_came_while_another_call_expected_it_is_not_taken_by_a_later_one(
         end.close()  # type: ignore[attr-defined]
 
 
+def test_a_connection_is_dropped_or_becomes_a_channel_and_never_both() -> None:
+    for drop_first in (True, False):
+        ours, theirs = socket.socketpair()
+        arrival = doors._Arrival(ours, "here")
+        with closing(ours), closing(theirs):
+            if drop_first:
+                arrival.drop("too late")
+                assert not arrival.enter()
+            else:
+                assert arrival.enter()
+                arrival.drop("too late")
+            assert arrival.dropped == ("too late" if drop_first else "")
+            theirs.settimeout(0.2)
+            if drop_first:
+                assert theirs.recv(1) == b""
+            else:
+                ours.sendall(b"x")
+                assert theirs.recv(1) == b"x"
+
+
+def test_who_is_greeted_while_the_door_closes_is_shown_out(
+    parties: dict[str, Credentials], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The connection has become a channel, and nobody would ever take or close it."""
+    listener = door(parties["server-0"])
+    ours, theirs = socket.socketpair()
+    arrival, before = doors._Arrival(ours, "here"), threading.Thread()
+    enter = arrival.enter
+
+    def enter_and_close() -> bool:
+        entered = enter()
+        listener.close()
+        return entered
+
+    before.start()
+    listener._arrivals[arrival] = before
+    arrival.expires = time.monotonic()  # until then the peer could read why
+    monkeypatch.setattr(arrival, "enter", enter_and_close)
+    monkeypatch.setattr(listener, "_channel", lambda _: object())
+    with closing(theirs):
+        listener._greet(arrival)
+        theirs.settimeout(5)
+        assert theirs.recv(1) == b""
+    assert ours.fileno() == -1
+    assert listener._arrivals == {}
+    assert listener._met == []
+
+
 def test_a_hello_that_trickles_in_is_given_up_in_time(
     parties: dict[str, Credentials], opened: ExitStack, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -167,6 +167,34 @@ def test_what_was_charged_for_an_interrupted_batch_may_still_be_asked(tmp_path: 
         own.charge(owner, draw_name(), 1, 0)
 
 
+def test_without_rejoining_a_name_that_comes_again_is_charged_again(tmp_path: Path) -> None:
+    client, owner = memory_pair("client", "server-0")
+    own, name = odometer(tmp_path, 5.0), draw_name()
+    for total in (2, 4):
+        own.charge(owner, name, 2, 9)
+        assert querying_receive_account(client, 9).total == total
+    own.tell(owner, 9, name)
+    assert querying_receive_account(client, 9).queries == 1  # nothing is paid for
+    other = tmp_path / "other"
+    other.mkdir()
+    odometer(other, 5.0, rejoin=True).charge(owner, name, 2, 9)  # in an earlier run
+    querying_receive_account(client, 9)
+    odometer(other, 5.0).tell(owner, 9, name)
+    assert querying_receive_account(client, 9).queries == 3
+
+
+def test_an_owner_refuses_nothing_where_what_was_charged_is_all_that_is_left(tmp_path: Path) -> None:
+    client, owner = memory_pair("client", "server-0")
+    own, name = odometer(tmp_path, 3.0, rejoin=True), draw_name()
+    own.charge(owner, name, 3, 0)
+    querying_receive_account(client, 0)
+    own.tell(owner, 3, name)
+    told = querying_receive_account(client, 3)
+    assert (told.queries, told.refusal, told.total) == (3, "", 3.0)
+    own.tell(owner, 2, name)  # fewer than were charged
+    assert querying_receive_account(client, 2).queries == 2
+
+
 def test_more_queries_than_were_charged_by_a_name_are_charged(tmp_path: Path) -> None:
     """Otherwise a querying party that deviates would be answered many queries for the price of one."""
     _, owner = memory_pair("client", "server-0")
