@@ -25,8 +25,8 @@ from parties.capc.config import CapcConfig
 from parties.capc.odometer import Odometer
 from parties.capc.settings import AnsweringSettings, CapcSettings, GuardianSettings
 from parties.frame.errors import ConfigError
-from parties.frame.plan import Run, RunFolders
-from parties.learning.records import Records
+from parties.frame.plan import Plan, Run, RunFolders
+from parties.learning.records import AskedRecords, Records
 from parties.ledger import Ledger
 from parties.protocols import PROTOCOLS
 from tests.parties.capc.runs import running
@@ -227,6 +227,26 @@ def test_no_mask_leaves_before_the_charge_is_on_the_disk(monkeypatch: pytest.Mon
     server._answer(party, answering, to_guardian, inference, None, prepared, lambda: order.append("charged"))
     assert order == ["charged"]
     assert [label for _, label, _ in to_guardian.transcript] == ["masks/plain"]
+
+
+def test_a_party_that_asks_more_than_was_agreed_on_is_refused_by_every_owner(tmp_path: Path) -> None:
+    def prepare(plan: Plan, folders: RunFolders) -> Plan:
+        path = folders.party("client") / "queries.npz"
+        agreed = AskedRecords.read(path)
+        assert len(agreed) == 3
+        AskedRecords(np.tile(agreed.images, (2, 1, 1, 1)), np.tile(agreed.labels, 2)).write(path)
+        return plan
+
+    choices = {"models": "logistic-regression", "n_queries": 3, "batch_size": 2, "rejoin_s": 0}
+    with running(tmp_path, wrapper="tests.parties.capc.greedy", prepare=prepare, **choices) as run:
+        found = run.wait()
+        for index in range(2):
+            said = found[f"server-{index}"]
+            assert not said["ok"]
+            assert "queries, at most 1, found 2" in said["error"] or "client" in said["error"]
+            lines = (tmp_path / "files" / "durable" / f"owner-{index + 1}" / "odometer.jsonl").read_text().splitlines()
+            assert len(lines) == 1  # the first batch of two
+        assert any("queries, at most 1, found 2" in found[f"server-{index}"]["error"] for index in range(2))
 
 
 ASKED = {
