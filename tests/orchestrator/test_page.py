@@ -109,11 +109,11 @@ def test_a_finished_runs_report_has_every_figure(tmp_path: Path) -> None:
         "Every throw",
         "budget",
         "1  the only step",
-        "1:00",
         "5.00 s",
         "player-2",
     ):
         assert words in whole.words, words
+    assert "1:00" in whole.words.splitlines()  # from the start to the end, and no longer
     assert whole.words.count(HOSTILE) >= 6  # as text, wherever it was given
     assert "for each of 4 throws" in whole.words
     assert "4 kB between them" in whole.words
@@ -217,3 +217,15 @@ def test_a_timelines_grid_stands_where_the_steps_begin_and_all_is_within_the_pic
         assert int(mark) not in begins or x == pytest.approx(begins[int(mark)], abs=0.06)
     assert all(0 <= float(x) <= width for x in re.findall(r' x[12]?="(\S+?)"', picture))
     assert all(0 <= float(y) <= height for y in re.findall(r' y[12]?="(\S+?)"', picture))
+
+
+def test_the_names_of_bars_are_whole_as_long_as_there_is_room_for_them() -> None:
+    def named(*places: str) -> str:
+        return str(charts.drawn(Chart("bars", "Catches", places, (Series("caught", (1.0,) * len(places)),))))
+
+    assert named("ab").count('text-anchor="end">ab</text>') == 1  # it ends where the bar begins
+    assert all(f">{name}</text>" in named("ab", "a-longer-name") for name in ("ab", "a-longer-name"))
+    shown = named("ab", "x" * 200)
+    assert ">ab</text>" in shown
+    (cut,) = re.findall(r">(x+)…</text>", shown)
+    assert 10 < len(cut) < 40

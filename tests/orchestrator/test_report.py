@@ -45,6 +45,14 @@ def test_both_ends_of_a_link_are_one_line(accounts: Accounts) -> None:
     assert found == {("1", ("a", "b")): (0.7, 100, 7), ("1", ("a", "c")): (0.2, 50, 5), ("2", ("c", "-")): (0.1, 0, 0)}
 
 
+def test_what_has_not_finished_and_what_is_no_step_has_no_line() -> None:
+    made = Accounts(PLAN.panes)
+    for event in ("step_started", "advanced", "note", "finished"):
+        made.tell("a", Event(event, t=1.0, step="1", title="title", peer="b", sent=100))
+    made.tell("a", Event("step_finished", t=2.0, seconds=1.0, sent=100))
+    assert made.lines() == []
+
+
 def test_a_repeated_step_adds_up_at_each_end(accounts: Accounts) -> None:
     accounts.tell("a", finished("1", "b", 0.5, sent=100, received=7))
     accounts.tell("b", finished("1", "a", 0.7, sent=7, received=100))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import os
+import re
 import subprocess
 import sys
 import time
@@ -14,9 +16,9 @@ from rich.console import Console
 from orchestrator.advance import advance
 from orchestrator.dashboard import Dashboard, main
 from orchestrator.events import Event, Figure, PartyState
-from orchestrator.record import Failed
+from orchestrator.record import Failed, latest
 from orchestrator.scene import figure_words
-from orchestrator.stuck import Stuck, stuck_party, waited_for
+from orchestrator.stuck import Stuck, stuck_party, waited_for, without_idle_services
 from parties.frame.plan import Pane
 from tests.orchestrator.conftest import ROOT
 from tests.orchestrator.recorded import START, advanced, recorded, step
@@ -72,6 +74,14 @@ def test_by_hand_it_shows_the_latest_run_and_ends(tmp_path: Path) -> None:
     shown = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=True).stdout
     assert "game · the-run" in shown
     assert "finished" in shown
+
+
+def test_the_latest_run_is_the_one_that_was_started_last_whatever_its_name(tmp_path: Path) -> None:
+    for age, run in enumerate(["b", "c", "a"]):  # youngest first
+        (tmp_path / run).mkdir()
+        (tmp_path / run / "run.json").touch()
+        os.utime(tmp_path / run / "run.json", (1e9 - age, 1e9 - age))
+    assert latest(tmp_path) == "b"
 
 
 def test_a_run_that_is_not_there_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -160,6 +170,23 @@ def test_a_stopped_process_is_to_blame_before_all_others() -> None:
     assert stuck_party([first, second], {"second"}) == Stuck(second, is_stopped=True, waiters=("first",))
     stuck = stuck_party([first, second, state("idle")], {"idle"})
     assert stuck.words("3 s passed") == "its process is stopped, and 3 s passed"
+
+
+def test_a_step_that_has_just_begun_has_taken_no_time_whatever_the_clocks_say(tmp_path: Path) -> None:
+    for begun in (25.0, 26.5):  # it is looked at after 25 s
+        events = {"player-0": step(begun, None, "player-7")}
+        picture = drawn(Dashboard(recorded(tmp_path / str(begun), PANES, events, outcome="running")), 110, 60)
+        (row,) = [line for line in picture.splitlines() if "with player-7" in line]
+        assert re.search(r" 0(\.0+)? m?s ", row), row
+
+
+def test_a_service_counts_where_anybody_waits_for_it_at_however_many_removes() -> None:
+    asker = state("asker", begins(1, peer="near"))
+    near, far = state("near", begins(1, peer="far")), state("far", begins(1, peer="near"))
+    idle = state("idle", begins(0))
+    services = {"near", "far", "idle"}
+    assert without_idle_services([asker, near, far, idle], services) == [asker, near, far]
+    assert without_idle_services([near, far, idle], services) == [near, far, idle]
 
 
 def test_who_gave_up_waiting_names_the_one_at_the_end_of_the_chain() -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.launchers import tmux
+from orchestrator.launchers import Exit, tmux
 from parties.frame.lifetime import process_started
 from tests.orchestrator.conftest import PATIENCE_S, ROOT, Game, free_ports, wait_for
 
@@ -256,3 +256,38 @@ def test_attach_needs_a_terminal(play: Callable[..., Game]) -> None:
     game = play("--attach")
     assert game.wait() == 2
     assert game.sentence == "attach: expected a terminal, found none.\n"
+
+
+class Silent(tmux.TmuxLauncher):
+    """Panes that are there without a server. What would be said to the server is kept."""
+
+    def __init__(self, *rows: str) -> None:
+        super().__init__("nobody", "nothing")
+        self._panes = {"player": "%1"}
+        self.rows = [*rows]
+        self.asked: list[str] = []
+
+    def _tmux(self, *arguments: str) -> list[str]:
+        self.asked.append(arguments[0])
+        return [self.rows.pop(0)] if arguments[0] == "list-panes" else []
+
+
+@pytest.mark.parametrize(
+    ("rows", "expected"),
+    [
+        (["%1|0||"], [None]),
+        (["%1|1|3|"], [Exit(code=3)]),
+        (["%1|1|0|"], [Exit(code=0)]),
+        (["%1|1||9"], [Exit(signal=9)]),
+        (["%1|1||KILL"], [Exit(signal=9)]),
+        (["%2|0||"], [Exit()]),
+        (["%1|1||", "%1|1|0|"], [None, Exit(code=0)]),  # the status comes after the end
+        (["%1|1||", "%1|1||"], [None, Exit()]),  # the status never comes
+    ],
+)
+def test_how_a_pane_ended_is_what_tmux_says_of_it_at_the_second_look_at_the_latest(
+    rows: list[str], expected: list[Exit | None]
+) -> None:
+    launcher = Silent(*rows)
+    assert [dict(launcher.ended()).get("player") for _ in rows] == expected
+    assert launcher.asked.count("run-shell") == len(rows) - 1  # asks tmux to look again, once

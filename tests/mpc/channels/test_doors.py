@@ -105,6 +105,85 @@ def test_a_certified_peer_without_a_hello_holds_nothing(parties: dict[str, Crede
         end.close()
 
 
+def test_who_came_while_another_call_expected_it_is_not_taken_by_a_later_one(
+    parties: dict[str, Credentials], opened: ExitStack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listener = opened.enter_context(door(parties["server-0"]))
+    taken, next_met = [], listener._next_met
+
+    def when_both_are_there() -> TlsChannel | None:
+        if not taken and len(listener._met) < 2:
+            return None
+        taken.append(next_met())
+        return taken[-1]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(listener, "_next_met", when_both_are_there)
+        first, *dialled = outcomes(
+            lambda: accept(listener, "client", "client-1"),
+            *(lambda name=name: dial(listener.port, parties[name]) for name in ("client", "client-1")),  # type: ignore[misc]
+        )
+    assert isinstance(first, TlsChannel), first
+    ends = dict(zip(("client", "client-1"), dialled, strict=True))
+    with pytest.raises(DeadlineError, match=f"no connection from {first.peer} within 1 s"):
+        accept(listener, first.peer, within_s=1)
+    (other,) = {*ends} - {first.peer}
+    with pytest.raises(TransportError, match=r"closed|broke"):
+        ends[other].recv("anything")  # type: ignore[attr-defined]
+    first.send("ping", b"x")
+    assert bytes(ends[first.peer].recv("ping")) == b"x"  # type: ignore[attr-defined]
+    for end in (first, *ends.values()):
+        end.close()  # type: ignore[attr-defined]
+
+
+def test_a_connection_is_dropped_or_becomes_a_channel_and_never_both() -> None:
+    for drop_first in (True, False):
+        ours, theirs = socket.socketpair()
+        arrival = doors._Arrival(ours, "here")
+        with closing(ours), closing(theirs):
+            if drop_first:
+                arrival.drop("too late")
+                assert not arrival.enter()
+            else:
+                assert arrival.enter()
+                arrival.drop("too late")
+            assert arrival.dropped == ("too late" if drop_first else "")
+            theirs.settimeout(0.2)
+            if drop_first:
+                assert theirs.recv(1) == b""
+            else:
+                ours.sendall(b"x")
+                assert theirs.recv(1) == b"x"
+
+
+def test_who_is_greeted_while_the_door_closes_is_shown_out(
+    parties: dict[str, Credentials], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The connection has become a channel, and nobody would ever take or close it."""
+    listener = door(parties["server-0"])
+    ours, theirs = socket.socketpair()
+    arrival, before = doors._Arrival(ours, "here"), threading.Thread()
+    enter = arrival.enter
+
+    def enter_and_close() -> bool:
+        entered = enter()
+        listener.close()
+        return entered
+
+    before.start()
+    listener._arrivals[arrival] = before
+    arrival.expires = time.monotonic()  # until then the peer could read why
+    monkeypatch.setattr(arrival, "enter", enter_and_close)
+    monkeypatch.setattr(listener, "_channel", lambda _: object())
+    with closing(theirs):
+        listener._greet(arrival)
+        theirs.settimeout(5)
+        assert theirs.recv(1) == b""
+    assert ours.fileno() == -1
+    assert listener._arrivals == {}
+    assert listener._met == []
+
+
 def test_a_hello_that_trickles_in_is_given_up_in_time(
     parties: dict[str, Credentials], opened: ExitStack, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import msgspec
 import pytest
 
-from mpc.channels.frames import Channel
+from mpc.channels.frames import WIRE_VERSION, Channel
 from mpc.channels.hello import Agreed, Hello, digest_of, exchange_hello
 from mpc.channels.memory import MemoryChannel, memory_pair
 from mpc.errors import PeerError, ProtocolError, RefusedError
@@ -70,6 +70,21 @@ def test_nothing_more_is_sent_where_parties_agree_or_are_in_other_runs() -> None
         )
         assert [isinstance(side, Hello) for side in sides] == [fine, fine]
         assert [label for _, label, _ in first.transcript] == ["hello", "hello"]
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"version": 99}, f"expected wire version {WIRE_VERSION}, found 99"),
+        ({"role": "somebody"}, "expected role one who asks, found somebody"),
+        ({"session": "yesterday's"}, "expected session s, found yesterday's"),
+        ({"parameters": digest_of(THEIRS)}, f"{digest_of(OURS)}, found {digest_of(THEIRS)}"),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+)
+def test_each_field_of_a_hello_is_compared_alone(change: dict[str, object], words: str) -> None:
+    other = msgspec.structs.replace(hello(QUERYING, OURS), **change)
+    assert words in against(lambda channel: channel.send_message("hello", other), agreed=None)[0]
 
 
 def test_another_role_is_named_also_where_parameters_differ() -> None:

@@ -60,3 +60,12 @@ def test_who_abstained_costs_a_check_alone() -> None:
     assert 0 < none < some < data_dependent_epsilon(counts, 3, 1e-4, **check)
     assert math.isinf(data_dependent_epsilon(counts, 0, 1e-4))
     assert data_dependent_epsilon(counts, 3, 1e-4, answered=np.zeros(10, bool)) == 0
+
+
+@pytest.mark.parametrize("sigma", [1.0, 3.0, 10.0, 40.0, 100.0, 300.0])
+def test_the_grid_of_orders_is_near_the_best_order_at_every_noise_scale(sigma: float) -> None:
+    """Of split votes a label costs order / sigma^2, whose best order has a closed form."""
+    delta = 1e-5
+    best = (1 + 2 * math.sqrt(math.log(1 / delta)) * sigma) / sigma**2
+    found = data_dependent_epsilon(np.array([[7, 7, 7]]), sigma, delta)
+    assert best <= found <= 1.05 * best

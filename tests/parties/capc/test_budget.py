@@ -96,9 +96,10 @@ def test_other_messages_and_other_numbers_are_refused(tmp_path: Path) -> None:
     client.send_message("budget/request", BatchRequest(5, draw_name()))
     with pytest.raises(ProtocolError, match="queries of a batch, at most 4, found 5"):
         account(guardian, tmp_path, None).charge()
-    client.send_message("budget/request", BatchRequest(1, b"short"))
-    with pytest.raises(ProtocolError, match="expected bytes in the name of a batch 16, found 5"):
-        account(guardian, tmp_path, None).charge()
+    for name in (b"", b"short", bytes(17)):
+        client.send_message("budget/request", BatchRequest(1, name))
+        with pytest.raises(ProtocolError, match=f"expected bytes in the name of a batch 16, found {len(name)}"):
+            account(guardian, tmp_path, None).charge()
     guardian.send_message("budget/spent", Spent("", 3, 1.0, 1.0))
     with pytest.raises(ProtocolError, match="queries granted, at most 2, found 3"):
         querying_request_batch(client, 2, draw_name())

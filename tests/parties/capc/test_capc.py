@@ -94,6 +94,20 @@ def test_what_cannot_be_run_is_refused_by_its_key(choices: dict[str, Any], key: 
         CapcConfig(**choices)
 
 
+def test_the_thresholds_noise_is_the_labels_unless_it_is_given_and_none_without_a_threshold() -> None:
+    scales = {"dp_noise_scale": "3", "threshold_noise_scale": "0.1"}
+    assert CapcConfig(**scales).threshold_sigma == 0
+    assert CapcConfig(**scales, n_parties=5, threshold=2).threshold_sigma == Fraction(1, 10)
+    assert CapcConfig(dp_noise_scale="3", n_parties=5, threshold=2).threshold_sigma == 3
+
+
+def test_every_part_of_the_noise_has_a_scale_of_one_half_or_more() -> None:
+    parts = {"noise_by": "parties", "n_parties": 9}
+    assert CapcConfig(**parts, dp_noise_scale="1.5").noise_parts == 9  # nine parts of 1/2 each
+    with pytest.raises(ValidationError, match=r"noise_by: expected a dp_noise_scale of at least 1\.5, .* found 1\.49"):
+        CapcConfig(**parts, dp_noise_scale="1.49")
+
+
 @pytest.mark.parametrize(
     ("choices", "words"),
     [

@@ -25,8 +25,8 @@ from parties.capc.config import CapcConfig
 from parties.capc.odometer import Odometer
 from parties.capc.settings import AnsweringSettings, CapcSettings, GuardianSettings
 from parties.frame.errors import ConfigError
-from parties.frame.plan import Run, RunFolders
-from parties.learning.records import Records
+from parties.frame.plan import Plan, Run, RunFolders
+from parties.learning.records import AskedRecords, Records
 from parties.ledger import Ledger
 from parties.protocols import PROTOCOLS
 from tests.parties.capc.runs import running
@@ -167,6 +167,34 @@ def test_what_was_charged_for_an_interrupted_batch_may_still_be_asked(tmp_path: 
         own.charge(owner, draw_name(), 1, 0)
 
 
+def test_without_rejoining_a_name_that_comes_again_is_charged_again(tmp_path: Path) -> None:
+    client, owner = memory_pair("client", "server-0")
+    own, name = odometer(tmp_path, 5.0), draw_name()
+    for total in (2, 4):
+        own.charge(owner, name, 2, 9)
+        assert querying_receive_account(client, 9).total == total
+    own.tell(owner, 9, name)
+    assert querying_receive_account(client, 9).queries == 1  # nothing is paid for
+    other = tmp_path / "other"
+    other.mkdir()
+    odometer(other, 5.0, rejoin=True).charge(owner, name, 2, 9)  # in an earlier run
+    querying_receive_account(client, 9)
+    odometer(other, 5.0).tell(owner, 9, name)
+    assert querying_receive_account(client, 9).queries == 3
+
+
+def test_an_owner_refuses_nothing_where_what_was_charged_is_all_that_is_left(tmp_path: Path) -> None:
+    client, owner = memory_pair("client", "server-0")
+    own, name = odometer(tmp_path, 3.0, rejoin=True), draw_name()
+    own.charge(owner, name, 3, 0)
+    querying_receive_account(client, 0)
+    own.tell(owner, 3, name)
+    told = querying_receive_account(client, 3)
+    assert (told.queries, told.refusal, told.total) == (3, "", 3.0)
+    own.tell(owner, 2, name)  # fewer than were charged
+    assert querying_receive_account(client, 2).queries == 2
+
+
 def test_more_queries_than_were_charged_by_a_name_are_charged(tmp_path: Path) -> None:
     """Otherwise a querying party that deviates would be answered many queries for the price of one."""
     _, owner = memory_pair("client", "server-0")
@@ -199,6 +227,26 @@ def test_no_mask_leaves_before_the_charge_is_on_the_disk(monkeypatch: pytest.Mon
     server._answer(party, answering, to_guardian, inference, None, prepared, lambda: order.append("charged"))
     assert order == ["charged"]
     assert [label for _, label, _ in to_guardian.transcript] == ["masks/plain"]
+
+
+def test_a_party_that_asks_more_than_was_agreed_on_is_refused_by_every_owner(tmp_path: Path) -> None:
+    def prepare(plan: Plan, folders: RunFolders) -> Plan:
+        path = folders.party("client") / "queries.npz"
+        agreed = AskedRecords.read(path)
+        assert len(agreed) == 3
+        AskedRecords(np.tile(agreed.images, (2, 1, 1, 1)), np.tile(agreed.labels, 2)).write(path)
+        return plan
+
+    choices = {"models": "logistic-regression", "n_queries": 3, "batch_size": 2, "rejoin_s": 0}
+    with running(tmp_path, wrapper="tests.parties.capc.greedy", prepare=prepare, **choices) as run:
+        found = run.wait()
+        for index in range(2):
+            said = found[f"server-{index}"]
+            assert not said["ok"]
+            assert "queries, at most 1, found 2" in said["error"] or "client" in said["error"]
+            lines = (tmp_path / "files" / "durable" / f"owner-{index + 1}" / "odometer.jsonl").read_text().splitlines()
+            assert len(lines) == 1  # the first batch of two
+        assert any("queries, at most 1, found 2" in found[f"server-{index}"]["error"] for index in range(2))
 
 
 ASKED = {

@@ -219,6 +219,18 @@ def test_what_all_agree_on_is_in_the_digest_and_holds_no_path(tmp_path: Path, fi
     assert digests(tmp_path, dataset="digits") != digests(tmp_path, dataset="breast-cancer", num_classes=2)
 
 
+def test_no_party_is_told_of_a_file_whatever_holds_the_records(tmp_path: Path, files: Path) -> None:
+    own = clinics.choices(files)
+    shared = {key: value for key, value in own.items() if key != "parties"}
+    shared |= {"records": files / "clinic-1.csv", "held_out": files / "test.csv", "unlabelled": files / "ask.csv"}
+    own["parties"][0] |= {"held_out": files / "test.csv"}
+    for data, more in ((own, {}), (shared, {"n_parties": 3, "strategy": "margin", "n_queries": 4})):
+        plan, _ = plan_of(tmp_path, data=data, **more)
+        for settings in settings_of(plan, CapcSettings):
+            told = settings.model_dump_json() + str(settings.agreed())
+            assert not [file.name for file in files.glob("*.csv") if file.name in told]
+
+
 def test_accounts_and_folders_follow_an_owners_name_and_records(tmp_path: Path, files: Path) -> None:
     data = clinics.choices(files)
     plan, _ = plan_of(tmp_path, data=data, strategy="random", n_queries=3)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -13,17 +14,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mpc.capc.batches import NO_BATCH, draw_name
+from mpc.capc.batches import NO_BATCH, answering_receive_name, draw_name, querying_name_batch
 from mpc.capc.budget import Granted, GuardiansAccount, querying_end, querying_request_batch
 from mpc.capc.confident import ConfidentArgmax
 from mpc.capc.majority import NoisyMajority
 from mpc.capc.release import NoisyArgmax
 from mpc.channels.memory import memory_pair, run_both_sides
 from mpc.dp.accountant import Cost, answer_cost
+from mpc.errors import ProtocolError
 from mpc.garbled.session import Evaluator, Garbler
 from mpc.ring import Ring
 from parties.capc.openings import MOST_REPEATS, OpeningsError, PartyOpenings
 from parties.capc.pending import PendingBatch, PendingError
+from parties.frame.private_files import make_private_folder
 from parties.ledger import Ledger
 from tests.parties.capc.runs import Running, expected_labels, running
 
@@ -64,6 +67,22 @@ def test_a_ledger_from_before_names_is_read(tmp_path: Path) -> None:
     line = b'{"account":"a","session":"s","time":1.0,"costs":[{"what":"answer","sigma":"2","moved":2,"count":3}]}\n'
     path.write_bytes(line)
     assert Ledger(path, count, None).charge("a", "s", (answer_cost("2"),), 1, batch="").total == 4
+
+
+@pytest.mark.parametrize("length", [0, 1, 15, 17, 1000])
+@pytest.mark.parametrize("may_be_none", [True, False])
+def test_an_answering_party_takes_names_of_one_length_alone(length: int, may_be_none: bool) -> None:
+    client, server = memory_pair("client", "server-0")
+    querying_name_batch(client, bytes(length))
+    with contextlib.nullcontext() if length == 0 and may_be_none else pytest.raises(ProtocolError) as refusal:
+        assert answering_receive_name(server, may_be_none=may_be_none) == NO_BATCH
+    if refusal is not None:
+        assert f"expected bytes in the name of a batch 16, found {length}" in str(refusal.value)
+
+
+def test_a_name_is_never_drawn_twice() -> None:
+    assert len({draw_name() for _ in range(1000)}) == 1000
+    assert len(draw_name()) == 16
 
 
 # -- the guardian's notes --------------------------------------------------------------------------------------------
@@ -118,6 +137,17 @@ def test_a_guardian_that_died_between_share_and_note_has_opened_nothing(tmp_path
     assert not (openings.folder / ".new-abc").exists()
 
 
+def test_a_share_without_a_note_is_no_opening_that_could_be_repeated(tmp_path: Path) -> None:
+    openings, batch = PartyOpenings(tmp_path / "openings", "s"), draw_name()
+    make_private_folder(openings.folder)
+    openings._keep(batch, SHARE)
+    with pytest.raises(OpeningsError, match="1 to 3 earlier openings of a batch, found 0"):
+        openings.open_again(ACCOUNT, batch)
+    openings.open(ACCOUNT, batch, SHARE)
+    with pytest.raises(OpeningsError, match="1 to 3 earlier openings of a batch, found 0"):
+        openings.open_again("somebody else", batch)
+
+
 def guardians_account(channel: object, folder: Path) -> GuardiansAccount:
     ledger, openings = Ledger(folder / "ledger.jsonl", count, 9.0), PartyOpenings(folder / "openings", "s")
     return GuardiansAccount(channel, ledger, openings, ACCOUNT, "s", (answer_cost("2"),), 4, count, 9.0)  # type: ignore[arg-type]
@@ -146,6 +176,17 @@ def test_what_the_guardian_grants_before_and_after_the_opening(tmp_path: Path) -
         return refused.state
 
     assert run_both_sides(ask_for_what_is_closed, serving.charge) == ("closed", None)
+
+
+def test_a_querying_party_that_has_done_leaves_the_guardian_no_share(tmp_path: Path) -> None:
+    client, guardian = memory_pair("client", "privacy-guardian")
+    serving, batch = guardians_account(guardian, tmp_path), draw_name()
+    openings = PartyOpenings(tmp_path / "openings", "s")
+    openings.open(ACCOUNT, batch, SHARE)
+    assert openings.state(ACCOUNT, batch) == "repeat"
+    assert run_both_sides(lambda: querying_end(client), serving.charge)[1] is None
+    assert openings.state(ACCOUNT, batch) == "closed"
+    assert [path.name for path in openings.folder.iterdir()] == ["opened.jsonl"]
 
 
 # -- the release -----------------------------------------------------------------------------------------------------
@@ -211,7 +252,16 @@ def test_a_batch_that_the_guardian_cut_comes_back_as_it_was_granted(tmp_path: Pa
 def test_other_queries_are_not_asked_by_an_old_name(tmp_path: Path) -> None:
     path = tmp_path / "pending"
     old = PendingBatch(path, durable=True).next(QUERIES, 2)
-    assert PendingBatch(path, durable=True).next(QUERIES[1:], 2).name != old.name
+    names = {old.name}
+    for others in (QUERIES[1:], QUERIES[:1], QUERIES.reshape(5, 2, 2), QUERIES + 1):
+        names.add(PendingBatch(path, durable=True).next(others, 2).name)
+    assert len(names) == 5
+
+
+def test_a_file_that_was_being_written_is_wiped(tmp_path: Path) -> None:
+    (tmp_path / ".new-abc").write_bytes(b"shares")
+    PendingBatch(tmp_path, durable=True)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_file_that_cannot_be_read_is_a_sentence(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ import pytest
 
 from mpc.channels.memory import memory_pair
 from mpc.errors import DeadlineError, ProtocolError, TransportError
+from parties.frame.charts import Figure
 from parties.frame.errors import AbsentError, PartyError
 from parties.frame.lifetime import Ended
 from parties.frame.progress import Progress
@@ -59,6 +60,14 @@ def test_a_step_tells_its_seconds_and_the_bytes_of_its_channel(progress: Progres
     assert second["received"] == 0
     assert "step 1a: inference with client: done in" in log(tmp_path)
     assert (tmp_path / "events.jsonl").stat().st_mode & 0o777 == 0o600
+
+
+def test_the_log_says_how_far_the_work_is_with_every_figure(progress: Progress, tmp_path: Path) -> None:
+    figures = (Figure("epsilon", 1.23456, of=10.0), Figure("labels", 3.0), Figure("strategy", "entropy"))
+    progress.advance(7, 30, "queries", figures)
+    assert "7 of 30 queries, epsilon 1.23 of 10, labels 3, strategy entropy\n" in log(tmp_path)
+    (event,) = events(tmp_path)
+    assert [figure["name"] for figure in event["figures"]] == ["epsilon", "labels", "strategy"]
 
 
 def test_events_of_many_threads_stay_whole(progress: Progress, tmp_path: Path) -> None:

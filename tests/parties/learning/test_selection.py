@@ -7,6 +7,7 @@ from typing import get_args
 import numpy as np
 import pytest
 
+from parties.learning.labels import LABEL_KINDS
 from parties.learning.models import Model, architecture
 from parties.learning.records import Records
 from parties.learning.selection import Strategy, order_to_ask
@@ -45,6 +46,17 @@ def test_entropy_asks_where_all_classes_are_alike() -> None:
 
 def test_margin_asks_where_two_classes_are_alike() -> None:
     assert order("margin") == [2, 1, 3, 0]
+
+
+def test_doubt_does_not_depend_on_what_is_added_to_all_logits_of_a_record() -> None:
+    """Records with large logits stand beside others with small ones, as outside of what a model has learnt."""
+    logits, kind = np.array([[1.0, 0.0, -2.0], [0.0, 0.0, 0.0]]), LABEL_KINDS["class"]
+    shares = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    for added in (0.0, 2000.0, -2000.0):
+        shifted = logits + np.array([[added], [0.0]])
+        np.testing.assert_allclose(kind.entropy(shifted), -(shares * np.log(shares)).sum(axis=1))
+        ranked = np.sort(shares, axis=1)
+        np.testing.assert_allclose(kind.margin(shifted), ranked[:, -1] - ranked[:, -2], atol=1e-12)
 
 
 def test_k_center_asks_where_nothing_is_near() -> None:

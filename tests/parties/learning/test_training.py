@@ -18,7 +18,7 @@ from parties.learning import training
 from parties.learning.datasets import load_dataset
 from parties.learning.models import SKLEARN, TORCH, Model, architecture
 from parties.learning.records import DataError, Records
-from parties.learning.training import TrainingError, model_path, train, trained_model
+from parties.learning.training import TrainingError, _turn, model_path, train, trained_model
 from parties.learning.training_settings import TrainingSettings
 
 DIGITS, MNIST = (1, 8, 8), (1, 28, 28)
@@ -99,6 +99,25 @@ def test_training_learns_and_repeats_exactly(records: Records) -> None:
     assert not np.array_equal(model.weights[0][0], other.weights[0][0])
 
 
+@pytest.mark.parametrize(
+    ("name", "changes"),
+    [
+        ("mlp", {"seed": 6, "epochs": 2, "learning_rate": 0.01, "weight_decay": 0.1, "batch": 16}),
+        ("sklearn-mlp", {"seed": 6, "epochs": 1, "learning_rate": 0.01}),
+    ],
+)
+def test_every_setting_of_a_training_changes_the_model(name: str, changes: dict[str, float], records: Records) -> None:
+    usual = train(settings(architecture=name), records).weights[0][0]
+    for setting, value in changes.items():
+        other = train(settings(architecture=name, **{setting: value}), records).weights[0][0]
+        assert not np.array_equal(usual, other), setting
+
+
+def test_parties_take_turns_in_a_folder_that_is_not_there_yet(tmp_path: Path) -> None:
+    with _turn(tmp_path / "nobody" / "was" / "here" / "slot"):
+        assert (tmp_path / "nobody" / "was" / "here" / "slot").exists()
+
+
 def test_the_second_time_the_model_comes_from_the_cache_without_torch(records: Records, tmp_path: Path) -> None:
     own, cache, slot = tmp_path / "records.npz", tmp_path / "cache", tmp_path / "slot"
     records.write(own)
@@ -122,7 +141,15 @@ print(model.weights[0][0].sum())
 
 
 def test_the_cache_is_of_exactly_these_records_and_settings(records: Records, tmp_path: Path) -> None:
-    changes = ({}, {"seed": 6}, {"epochs": 4}, {"architecture": "linear"}, {"weight_decay": 0.1}, {"batch": 16})
+    changes = (
+        {},
+        {"seed": 6},
+        {"epochs": 4},
+        {"architecture": "linear"},
+        {"weight_decay": 0.1},
+        {"batch": 16},
+        {"learning_rate": 0.006},
+    )
     paths = {model_path(settings(**change), records, tmp_path) for change in changes}
     paths.add(model_path(settings(), records.take(slice(199)), tmp_path))
     assert len(paths) == len(changes) + 1
