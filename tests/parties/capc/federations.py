@@ -89,9 +89,9 @@ class FederationHere:
             assert time.monotonic() < expires, f"expected that {what}"
             time.sleep(0.02)
 
-    def processes(self, name: str) -> list[int]:
-        """The processes of a member's sessions."""
-        marker = str(self.folder(name) / "sessions").encode()
+    def processes(self, name: str, of: str = "sessions") -> list[int]:
+        """The processes of a member's sessions, or those whose folder begins with another word."""
+        marker = str(self.folder(name) / of).encode()
         found = []
         for entry in Path("/proc").iterdir():
             if entry.name.isdigit():
