@@ -18,7 +18,14 @@ from numpy.typing import ArrayLike, NDArray
 
 from mpc.errors import ParameterError, RangeError
 from mpc.inference.linear.architecture import Architecture
-from mpc.inference.models.bounds import WEIGHT_NORM, Beyond, norm_squared, public_ring_bits, within_norm
+from mpc.inference.models.bounds import (
+    WEIGHT_NORM,
+    Beyond,
+    norm_squared,
+    public_bits_ring,
+    public_ring_bits,
+    within_norm,
+)
 from mpc.inference.models.fixed import FixedWeights, Nonlinearity, PrivateLayer, Step
 from mpc.inference.models.floats.layer import finite_range, reals, whole_numbers
 from mpc.inference.models.limits import LARGEST_BATCH, LARGEST_RING_BITS, SMALLEST_RING_BITS
@@ -113,7 +120,7 @@ class Network:
             session_queries=session_queries,
         ).bounded(weight_norm, weight_bits)
         if ring_bits is None:
-            architecture = _narrowed(architecture, weight_norm)
+            architecture = _narrowed(architecture, weight_norm, weight_bits)
         _check_shapes(architecture, [(real.weight.shape, real.bias.shape) for real in quantised.weights])
         drawn = draw_samples(shape, ends, quantised, samples)
         scales = choose_scales(quantised, architecture, architecture.norm_bits, drawn.all, beyond_bounds)
@@ -244,12 +251,16 @@ def _check_shapes(architecture: Architecture, found: Sequence[tuple[Shape, Shape
             raise ParameterError(f"expected weights of shape {expected} in {name}, found {weights}")
 
 
-def _narrowed(architecture: Architecture, weight_norm: int) -> Architecture:
-    """Return the architecture with the ring that its public bounds need, or the widest one."""
-    bits, widest = architecture.fraction_bits, architecture.fraction_bits + max(architecture.private_bits) + 1
-    needed = max(public_ring_bits(architecture, weight_norm), widest, 2 * bits, SMALLEST_RING_BITS)
+def _narrowed(architecture: Architecture, weight_norm: int, weight_bits: int | tuple[int, ...] | None) -> Architecture:
+    """Return the architecture with the ring that its public bounds need, or the widest one.
+
+    Where weight bits follow from shapes, they follow from the ring, too. The ring leaves them as they are.
+    """
+    fraction_bits = architecture.fraction_bits
+    widest = public_bits_ring(architecture) if weight_bits is None else fraction_bits + max(architecture.private_bits)
+    needed = max(public_ring_bits(architecture, weight_norm), widest + 1, 2 * fraction_bits, SMALLEST_RING_BITS)
     narrower = msgspec.structs.replace(architecture, ring_bits=min(needed, LARGEST_RING_BITS))
-    return narrower.bounded(weight_norm, architecture.private_bits)
+    return narrower.bounded(weight_norm, weight_bits)
 
 
 def _check_norms(architecture: Architecture, weights: Sequence[FixedWeights]) -> None:

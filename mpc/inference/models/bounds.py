@@ -58,6 +58,12 @@ def public_weight_bits(topology: Topology) -> tuple[int, ...]:
     return tuple(found)
 
 
+def public_bits_ring(topology: Topology) -> int:
+    """Return how many bits of a ring :func:`public_weight_bits` takes up, if it is to give these weight bits again."""
+    finer = [bits for bits in topology.private_bits if bits != topology.fraction_bits]
+    return topology.fraction_bits + (max(finer) + _HEADROOM_BITS if finer else topology.fraction_bits)
+
+
 def stated_weight_bits(topology: Topology, stated: int | Sequence[int]) -> tuple[int, ...]:
     """Return g for every private layer as stated, either one number for all or one for each.
 

@@ -207,3 +207,14 @@ def test_a_querying_party_refuses_other_layers_than_those_agreed() -> None:
 @given(st.lists(st.integers(-(2**32) + 1, 2**32 - 1), min_size=1, max_size=20))
 def test_the_norm_is_exact(weights: list[int]) -> None:
     assert norm_squared(np.array(weights, np.int64)) == sum(one * one for one in weights)
+
+
+@pytest.mark.parametrize("fraction_bits", [2, 4, 9, 15])
+@pytest.mark.parametrize("inputs", [1, 300, 40_000])
+def test_a_ring_that_follows_from_the_bounds_leaves_them_as_they_are(inputs: int, fraction_bits: int) -> None:
+    """Weight bits follow from the ring, too. A peer that is told the ring derives the same ones."""
+    weight = np.random.default_rng(4).normal(size=(2, inputs)) / math.sqrt(inputs)
+    network = Network.from_layers([Linear(weight, np.zeros(2))], (inputs,), (0, 1), fraction_bits, None)
+    architecture = network.architecture
+    assert architecture.bounded() == architecture
+    assert architecture.private_bits != (fraction_bits,) or inputs < 40_000 or fraction_bits > 12
