@@ -19,6 +19,7 @@ What outlives a session lies in the member's folder: accounts in `durable/`, wha
 
 from __future__ import annotations
 
+import math
 import os
 import secrets
 import shutil
@@ -56,13 +57,19 @@ _BACKLOG = 128
 
 @dataclass
 class _Session:
-    """A process, and how far it is. `admitted` is the event that says which session it serves."""
+    """A process, and how far it is.
+
+    Attributes:
+        admitted: the event that says which session it serves, or waits to serve.
+        serving_since: when its turn came, by the monotonic clock.
+    """
 
     name: str
     process: subprocess.Popen[bytes]
     folders: RunFolders
     events: EventFile
     admitted: Event | None = None
+    serving_since: float | None = None
     told_to_end: float | None = None
 
 
@@ -191,9 +198,16 @@ class Service:
         elif session.told_to_end is not None:
             if time.monotonic() - session.told_to_end > _GRACE_S:
                 session.process.kill()
-        elif session.admitted is not None and time.time() - session.admitted.t > self.plan.deadline_s:
+        elif session.admitted is not None and self._serving_for(session) > self.plan.deadline_s:
             self._say(f"session {session.admitted.detail} lasts longer than its deadline of {self.plan.deadline_s:g} s")
             self._tell_to_end(session)
+
+    def _serving_for(self, session: _Session) -> float:
+        """Return for how many seconds a session has had its turn, which is that of the oldest."""
+        oldest = min(self._sessions, key=lambda one: one.admitted.t if one.admitted else math.inf)
+        if session.serving_since is None and session is oldest:
+            session.serving_since = time.monotonic()
+        return 0.0 if session.serving_since is None else time.monotonic() - session.serving_since
 
     def _tell_to_end(self, session: _Session) -> None:
         session.told_to_end = time.monotonic()

@@ -7,6 +7,7 @@ from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from mpc.channels.credentials import Credentials
@@ -95,6 +96,9 @@ def test_a_session_whose_bringer_came_to_nothing_is_forgotten() -> None:
     admission, own = Admission(), Hello("one who answers", NO_SESSION, "digest")
     first, second = object(), object()
     hello = Hello("one who asks", A, "digest")
+    for other in ({"parameters": "another digest"}, {"role": "one who answers"}, {"version": 7}):
+        admission.answer(own, msgspec.structs.replace(hello, **other), "one who asks", "client", first)
+        assert admission.session == ""  # not even until this connection ends
     assert admission.answer(own, hello, "one who asks", "client", first).session == A
     admission.withdraw(second)
     assert admission.session == A

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -47,9 +47,13 @@ PATIENCE_S = 120.0
 
 @dataclass
 class FederationHere:
-    """The folders, and the services that were started."""
+    """The folders, and the services that were started.
+
+    `within` holds, by member, the words before each of its commands.
+    """
 
     top: Path
+    within: dict[str, tuple[str, ...]] = field(default_factory=dict)
     services: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
     @property
@@ -69,7 +73,7 @@ class FederationHere:
         for name in names:
             log = (self.top / f"{name}.out").open("ab")
             with log:
-                command = (*COMMAND, "serve", "--dir", str(self.folder(name)))
+                command = (*self.within.get(name, ()), *COMMAND, "serve", "--dir", str(self.folder(name)))
                 self.services[name] = subprocess.Popen(command, stdout=log, stderr=log, cwd="/")
         for name in names:
             self.until(lambda name=name: self.service(name).running() is not None, f"{name} serves")
@@ -85,9 +89,9 @@ class FederationHere:
             assert time.monotonic() < expires, f"expected that {what}"
             time.sleep(0.02)
 
-    def processes(self, name: str) -> list[int]:
-        """The processes of a member's sessions."""
-        marker = str(self.folder(name) / "sessions").encode()
+    def processes(self, name: str, of: str = "sessions") -> list[int]:
+        """The processes of a member's sessions, or those whose folder begins with another word."""
+        marker = str(self.folder(name) / of).encode()
         found = []
         for entry in Path("/proc").iterdir():
             if entry.name.isdigit():
@@ -119,7 +123,8 @@ class FederationHere:
 
     def start_asking(self, name: str, **more: str) -> subprocess.Popen[str]:
         flags = [part for key, value in more.items() for part in (f"--{key}", value)]
-        command = (*COMMAND, "ask", "--dir", str(self.folder(name)), "--json", "--progress", "none", *flags)
+        asking = ("ask", "--dir", str(self.folder(name)), "--json", "--progress", "none", *flags)
+        command = (*self.within.get(name, ()), *COMMAND, *asking)
         return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd="/")
 
     def answer(self, asked: subprocess.Popen[str]) -> list[int]:
@@ -181,12 +186,17 @@ class FederationHere:
 
 
 @contextmanager
-def federation(top: Path, **choices: Any) -> Iterator[FederationHere]:
+def federation(
+    top: Path,
+    hosts: Sequence[str] = ("127.0.0.1",) * 4,
+    within: dict[str, tuple[str, ...]] | None = None,
+    **choices: Any,
+) -> Iterator[FederationHere]:
     """A federation whose members have certificates. Nothing of it runs at the end."""
-    here = FederationHere(top)
+    here = FederationHere(top, within or {})
     port = free_ports(4)
     members: list[dict[str, Any]] = [
-        {"name": name, "role": "guardian" if name == GUARDIAN else ["answering"], "host": "127.0.0.1", "port": port + n}
+        {"name": name, "role": "guardian" if name == GUARDIAN else ["answering"], "host": hosts[n], "port": port + n}
         for n, name in enumerate((GUARDIAN, *ANSWERING))
     ]
     for member in members:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -18,7 +19,17 @@ from orchestrator.federation.state import MemberFolder
 from parties.frame.certificates import pem
 from parties.frame.private_files import make_private_folder
 from parties.protocols import PROTOCOLS
-from tests.parties.capc.federations import ANSWERING, COMMAND, GUARDIAN, FederationHere, federation, is_alive, join
+from tests.parties.capc.federations import (
+    ANSWERING,
+    ASKING,
+    COMMAND,
+    GUARDIAN,
+    FederationHere,
+    federation,
+    is_alive,
+    join,
+)
+from tests.ports import free_ports
 
 
 @pytest.fixture(scope="module")
@@ -80,6 +91,19 @@ def test_a_second_service_in_one_folder_is_refused(here: FederationHere) -> None
     )
     assert second.returncode == 2
     assert f"found one that runs (process {here.service(GUARDIAN).running().pid})" in second.stderr  # type: ignore[union-attr]
+
+
+def test_the_same_file_runs_all_members_on_this_machine_with_the_same_labels(
+    here: FederationHere, tmp_path: Path
+) -> None:
+    flags = ("--config", str(here.file), "--launcher", "process", "--start_port", str(free_ports(4)), "--json")
+    run = subprocess.run((*COMMAND, *flags), cwd=tmp_path, capture_output=True, text=True, timeout=200, check=False)
+    assert run.returncode == 0, run.stderr
+    reports = json.loads(run.stdout)["result"]["reports"]
+    labels = [[query["predicted"] for query in report["queries"]] for report in reports]
+    assert labels == [here.expected(name) for name in ASKING]
+    names = {path.name for path in tmp_path.glob("files/durable/*")}
+    assert {f"owner-{number}" for number in range(3)} <= names  # a rehearsal has accounts of its own
 
 
 def check(here: FederationHere, name: str, *more: str) -> tuple[int, str]:
@@ -175,6 +199,32 @@ def test_nothing_is_left_of_services_that_were_stopped(here: FederationHere) -> 
         )
         assert status.returncode == 1
         assert "no service runs" in status.stdout
+
+
+def test_a_session_that_stands_still_ends_at_its_deadline_and_lets_the_next_one_in(tmp_path: Path) -> None:
+    with federation(tmp_path, run_deadline_s=30) as here:
+        here.serve(GUARDIAN, *ANSWERING)
+        asked = here.start_asking("clinic-a")
+        here.serving(GUARDIAN, '"admitted"')
+        stopped = [asked.pid, *here.processes("clinic-a", "ask-")]  # its launcher would end it in time
+        for pid in stopped:
+            os.kill(pid, signal.SIGSTOP)
+        following = here.start_asking("clinic-b")
+        try:
+            assert here.answer(following) == here.expected("clinic-b")
+        finally:
+            for pid in stopped:
+                os.kill(pid, signal.SIGCONT)
+            asked.terminate()
+            asked.communicate(timeout=60)
+        first, second = here.service(GUARDIAN).ended()
+        assert (first.peer, first.outcome, second.peer, second.outcome) == (
+            "clinic-a",
+            "failed",
+            "clinic-b",
+            "finished",
+        )
+        assert "lasts longer than its deadline of 30 s" in here.logs()
 
 
 def gained(before: dict[str, dict[str, int]], after: dict[str, dict[str, int]], name: str) -> dict[str, int]:
