@@ -84,7 +84,6 @@ class Processes:
             class_values=self._dataset.class_values,
             labels_out=self._out(self._config.labels_out, owner),
             campaign=self._campaign(name, owner),
-            answers=self._given_answers(owner),
         )
         return Process(name, "parties.capc.client", settings, "Client (querying party)")
 
@@ -152,20 +151,6 @@ class Processes:
         if self._deployed is None:
             return folders.party(name).resolve() / "pending"
         return folders.durable(self._folder("client", owner)).resolve() / "pending"
-
-    def _given_answers(self, owner: int) -> Path | None:
-        """Return where the answers to given queries outlive a session, on a machine of the party's own."""
-        if self._config.strategy != "given" or self._deployed is None:
-            return None
-        marks = (
-            self._account(owner),
-            self._parameters.digest(),
-            self._data.asked[owner].records.digest(),
-            json.dumps(dict(self._dataset.agreed), sort_keys=True),
-        )
-        identity = hashlib.sha256("\n".join(marks).encode()).hexdigest()[:32]
-        folder = self._run.folders.durable(self._folder("client", owner)).resolve()
-        return folder / f"given-{identity}.jsonl"
 
     def guardian(self) -> Process:
         """Return the privacy guardian."""
