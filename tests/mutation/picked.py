@@ -181,7 +181,7 @@ PICKED: dict[str, list[tuple[str, str]]] = {
     ],
     "mpc/channels/doors.py": [
         ("        if found == channel.peer:\n", "        if found:\n"),
-        ("            if channel.peer not in roles:", "            if False:"),
+        ("            if channel.peer not in roles and admission is None:", "            if False:"),
         ("                if channel.peer in roles:\n", "                if True:\n"),
         ("if plain.getsockname() != plain.getpeername():", "if True:"),
         ("                if now >= arrival.expires:", "                if False:"),

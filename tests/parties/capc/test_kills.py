@@ -17,7 +17,8 @@ from tests.parties.capc.kills import cases, checks, strangers
 from tests.parties.capc.kills.__main__ import carry_out, receive, undisturbed_runs
 from tests.parties.capc.kills.cases import LAUNCHER, LAUNCHERS, SCENARIOS, SIGNALS, Case, Scenario, Waits
 from tests.parties.capc.kills.strangers import MANNERS, Visit, Visits
-from tests.parties.capc.kills.trial import MARK, Reference, Trial
+from tests.parties.capc.kills.trial import MARK, PORTS, Reference, Trial
+from tests.ports import free_ports
 
 ENCRYPTED, TRAINING = SCENARIOS["encrypted"], SCENARIOS["training"]
 PANES = LAUNCHERS[-1]
@@ -99,9 +100,7 @@ def trial(tmp_path: Path) -> Trial:
     for folder in (f"files/{RUN}", "files/durable", f"logs/{RUN}"):
         (tmp_path / folder).mkdir(parents=True)
     (tmp_path / "files" / RUN / "result.json").write_text(json.dumps({"result": {"queries": [{"predicted": 3}]}}))
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    return Trial(ENCRYPTED, tmp_path, port, process, time.monotonic(), signalled=True)
+    return Trial(ENCRYPTED, tmp_path, free_ports(PORTS), process, time.monotonic(), signalled=True)
 
 
 def left(trial: Trial) -> list[str]:

@@ -216,15 +216,17 @@ def test_no_mask_leaves_before_the_charge_is_on_the_disk(monkeypatch: pytest.Mon
     answering, client = memory_pair("server-0", "client")
     to_guardian, guardian = memory_pair("server-0", "privacy-guardian")
 
+    to = server.Guardian(to_guardian, None, None)
+
     def refuses() -> None:
         raise BudgetExceededError("spent")
 
     prepared: Any = (None, None)
     with pytest.raises(BudgetExceededError):
-        server._answer(party, answering, to_guardian, inference, None, prepared, refuses)
+        server._answer(party, answering, to, inference, prepared, refuses)
     assert guardian.transcript == client.transcript == to_guardian.transcript == answering.transcript == []
     order: list[str] = []
-    server._answer(party, answering, to_guardian, inference, None, prepared, lambda: order.append("charged"))
+    server._answer(party, answering, to, inference, prepared, lambda: order.append("charged"))
     assert order == ["charged"]
     assert [label for _, label, _ in to_guardian.transcript] == ["masks/plain"]
 
