@@ -323,20 +323,20 @@ PICKED: dict[str, list[tuple[str, str]]] = {
     ],
     "parties/learning/own/choices.py": [
         (
-            'private = {"records", "held_out", "unlabelled", "parties", "path", "delimiter"}',
-            'private = {"records", "held_out", "unlabelled", "path", "delimiter"}',
+            'private = {"records", "held_out", "unlabelled", "parties", "path", "delimiter", "id"}',
+            'private = {"records", "held_out", "unlabelled", "path", "delimiter", "id"}',
         ),
         (
-            'private = {"records", "held_out", "unlabelled", "parties", "path", "delimiter"}',
-            'private = {"held_out", "unlabelled", "parties", "path", "delimiter"}',
+            'private = {"records", "held_out", "unlabelled", "parties", "path", "delimiter", "id"}',
+            'private = {"held_out", "unlabelled", "parties", "path", "delimiter", "id"}',
         ),
         ('        return self.model_dump(mode="json", by_alias=True, exclude=private)', "        return {}"),
     ],
     "parties/capc/server.py": [
         ("    masks = Ring(parameters.width).add(masks, noise)\n", ""),
         ("        charge()  # on the disk before the masks leave", "        pass"),
-        ("                if count > left:", "                if False:"),
-        ("                left -= count\n", ""),
+        ("        if count > left:", "        if False:"),
+        ("        left -= count\n", ""),
     ],
     "parties/capc/privacy_guardian.py": [
         (
