@@ -61,9 +61,13 @@ def test_whoever_is_hit_is_named_and_nothing_is_left(
 def test_a_party_is_named_for_its_training_child(signal: str, tmp_path: Path) -> None:
     waits = Waits("silence", silence_s=15) if signal == "STOP" else Waits()
     chosen = case("server-0", signal, PANES, TRAINING, waits)
-    outcome = carry_out(chosen, undisturbed_runs([TRAINING], tmp_path), tmp_path / "case")
-    assert not outcome.faults, outcome
-    assert outcome.hit
+    undisturbed = undisturbed_runs([TRAINING], tmp_path)
+    for attempt in range(5):  # a child that trains faster than in the undisturbed run has ended before the signal
+        outcome = carry_out(chosen, undisturbed, tmp_path / f"case-{attempt}")
+        assert not outcome.faults, outcome
+        if outcome.hit:
+            return
+    pytest.fail("expected the signal to reach a training child in one of five runs, found that all had ended")
 
 
 def test_strangers_change_nothing(undisturbed: dict[str, Reference], tmp_path: Path) -> None:
