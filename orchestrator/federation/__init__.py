@@ -8,7 +8,7 @@ Who takes part, in which role, at which address, is the section `federation` of 
 - ``identity``: one member's key, its request for a certificate, and the certificate.
 - ``service``: a role that takes part in many sessions, with a process for each.
 - ``ask``: one session that a member opens.
-- ``control``: looks at services, ends them, and removes what old sessions left.
+- ``records``: what a service keeps on the disk, and what is removed of it.
 - ``check``: what would keep a member from taking part, and how to mend it.
-- ``commands``: all of these as commands.
+- ``provisioning``, ``commands``: all of these as commands, for certificates and for sessions.
 """

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import datetime
 import hashlib
+import hmac
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -215,6 +216,16 @@ def read_private_key(path: Path) -> Ed25519PrivateKey:
 def fingerprint(certificate: x509.Certificate) -> str:
     """Return SHA-256 of a certificate in hex, as `openssl x509 -fingerprint -sha256` gives it without colons."""
     return hashlib.sha256(certificate.public_bytes(serialization.Encoding.DER)).hexdigest()
+
+
+def check_fingerprint(what: str, expected: str, found: str, whom: str) -> None:
+    """Raise `CertificateError` unless a fingerprint is the one that came by another way. `whom` is to be asked then.
+
+    The expected one may have colons and capitals.
+    """
+    wanted = expected.replace(":", "").strip().lower()
+    if not hmac.compare_digest(wanted.encode(), found.encode()):
+        raise CertificateError(f"fingerprint of the {what}: expected {wanted}, found {found}: ask {whom}")
 
 
 def key_fingerprint(key: Ed25519PublicKey) -> str:

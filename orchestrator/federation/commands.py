@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import signal
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -24,7 +25,7 @@ from orchestrator.federation.ask import ask as open_session
 from orchestrator.federation.check import STATUS
 from orchestrator.federation.check import check as look
 from orchestrator.federation.identity import Identity
-from orchestrator.federation.records import ServiceFolder
+from orchestrator.federation.records import Running, ServiceFolder
 from orchestrator.federation.service import Service
 from orchestrator.federation.shared import Membership, find_membership
 from orchestrator.flags import FlagParser
@@ -121,7 +122,7 @@ def stop(protocols: Protocols, arguments: Sequence[str], name: str) -> int:
     if running is None:
         print(f"{role}: no service runs")
         return 0
-    os.kill(running.pid, 15)
+    os.kill(running.pid, signal.SIGTERM)
     if not folder.wait_until_ended(_STOP_S):
         raise ConfigError(f"stop: expected process {running.pid} to end within {_STOP_S:g} s, found that it goes on.")
     print(f"{role}: ended")
@@ -185,15 +186,14 @@ def _serving_roles(membership: Membership) -> list[str]:
     return [role for role in membership.member.role if roles[role].serves]
 
 
-def _described(running: object) -> str:
+def _described(running: Running | None) -> str:
     if running is None:
         return "no service runs"
-    known = msgspec.to_builtins(running)
-    now = "; ".join(known["now"]) or "waits for a session"
-    trouble = f", {known['in_vain']} processes in a row ended before a session" if known["in_vain"] else ""
+    now = "; ".join(running.now) or "waits for a session"
+    trouble = f", {running.in_vain} processes in a row ended before a session" if running.in_vain else ""
     return (
-        f"runs at {known['address']} as process {known['pid']}, {known['served']} sessions since it started, "
-        f"{known['failed']} of them failed{trouble}; {now}"
+        f"runs at {running.address} as process {running.pid}, {running.served} sessions since it started, "
+        f"{running.failed} of them failed{trouble}; {now}"
     )
 
 

@@ -11,7 +11,6 @@ A certificate is renewed in the same way, with a new key. The old one serves unt
 from __future__ import annotations
 
 import datetime
-import hmac
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +21,7 @@ from cryptography.x509.oid import NameOID
 
 from orchestrator.federation.authority import (
     CertificateError,
+    check_fingerprint,
     fingerprint,
     key_fingerprint,
     read_certificate,
@@ -64,7 +64,7 @@ class Identity:
             CertificateError: anything does not fit. Nothing is changed then.
         """
         certificate, authority, revoked = _parts(bundle)
-        _check_fingerprint(authority, expected)
+        check_fingerprint("authority", expected, fingerprint(authority), "the coordinator")
         _check_signed(certificate, authority, revoked)
         name = str(certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)[0].value)
         if name != self.name:
@@ -143,12 +143,6 @@ def _parts(bundle: bytes) -> tuple[x509.Certificate, x509.Certificate, x509.Cert
             f"expected two certificates, the member's and the authority's, found {len(certificates)}"
         )
     return certificates[0], certificates[1], revoked
-
-
-def _check_fingerprint(authority: x509.Certificate, expected: str) -> None:
-    wanted, found = expected.replace(":", "").strip().lower(), fingerprint(authority)
-    if not hmac.compare_digest(wanted.encode(), found.encode()):
-        raise CertificateError(f"fingerprint of the authority: expected {wanted}, found {found}: ask the coordinator")
 
 
 def _check_signed(

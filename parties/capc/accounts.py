@@ -5,9 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 
-import numpy as np
-
-from parties.learning.records import Images
+from parties.learning.records import Images, image_digests
 
 
 def account_name(owner: int, owners: int, parts: Iterable[Images], name: str = "") -> str:
@@ -16,7 +14,7 @@ def account_name(owner: int, owners: int, parts: Iterable[Images], name: str = "
     It is the owner's own `name` if it has one, and otherwise its number `owner` out of so many. The digest takes the
     images of all `parts` as a set. Neither their order nor their labels change it.
     """
-    images = {hashlib.sha256(np.ascontiguousarray(image, "<f4").tobytes()).digest() for part in parts for image in part}
+    images = set[bytes]().union(*map(image_digests, parts))
     digest = hashlib.sha256(b"".join(sorted(images))).hexdigest()
     return f"{name or f'party-{owner}-of-{owners}'}/{digest[:16]}"
 

@@ -10,6 +10,7 @@ continued. What was answered is read from the journal, and is neither asked nor 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -200,9 +201,14 @@ class Campaign:
         settings, out = self._party.settings, self._settings.model_out
         if out is None:
             return
-        names = settings.label_names or settings.class_values or range(settings.parameters.classes)
         with self._party.progress.step("4", "write the model for its owner"):
-            export_model(model, out, tuple(map(str, names)), settings.parameters.labelling, self._party.folder)
+            export_model(model, out, tuple(map(str, self._names)), settings.parameters.labelling, self._party.folder)
+
+    @property
+    def _names(self) -> Sequence[object]:
+        """The names of labels or classes, which are numbers where there are no names."""
+        settings = self._party.settings
+        return settings.label_names or settings.class_values or range(settings.parameters.classes)
 
     def _query(self, answer: Answer) -> Query:
         """Return an answer as the results show it, with the correct label where it is known."""
@@ -224,7 +230,7 @@ class Campaign:
         kind, classes = kind_of(self._own.labels), settings.parameters.classes
         assert self._held_out is not None  # noqa: S101  (it was measured on them)
         rows = zip(
-            settings.label_names or settings.class_values or range(classes),
+            self._names,
             kind.counts(self._own.labels, classes),
             kind.counts(self._held_out.labels, classes),
             before.by_class,

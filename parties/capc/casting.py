@@ -18,6 +18,7 @@ from parties.frame.members import Federation
 from parties.learning.datasets import load_dataset
 from parties.learning.model_files.choices import ModelFile
 from parties.learning.model_files.source import model_source
+from parties.learning.models import architecture
 from parties.learning.own.records import own_dataset
 from parties.learning.own.tables import read_table
 from parties.learning.parts import Dataset, PartsChoices, SplitData
@@ -173,6 +174,13 @@ def model_of(config: CapcConfig, index: int, owner: int) -> str | ModelFile:
     """Return an owner's model, which is the one it names, or the one of this index in turn."""
     own = config.data.parties[owner].model if config.data is not None and config.data.parties else None
     return config.models[index % len(config.models)] if own is None else own
+
+
+def refuse_unknown_models(config: CapcConfig, dataset: Dataset, owners: int) -> None:
+    """Raise `ConfigError` for the name of a model that is not known, or that does not fit the records."""
+    for model in (*config.models, *(model_of(config, owner, owner) for owner in range(owners))):
+        if isinstance(model, str):
+            architecture(model, dataset.image_shape, dataset.classes)
 
 
 def class_names(dataset: Dataset) -> tuple[str, ...]:

@@ -19,9 +19,9 @@ from parties.capc.casting import (
     GUARDS,
     ids_of,
     load_data,
-    model_of,
     of_federation,
     public_parameters,
+    refuse_unknown_models,
     split_data,
 )
 from parties.capc.config import CapcConfig
@@ -34,7 +34,6 @@ from parties.frame.members import Federation
 from parties.frame.plan import Plan, Reach, Role, Run, RunFolders
 from parties.frame.private_files import write_private
 from parties.frame.settings import Peer
-from parties.learning.models import architecture
 from parties.learning.own.choices import DataChoices
 from parties.learning.own.records import own_dataset
 from parties.learning.parts import AskedData, Dataset, Holding, OwnersDataset, SplitData
@@ -110,9 +109,7 @@ def member(config: CapcConfig, federation: Federation, name: str, role: str, run
     config = for_members(config, federation)
     dataset, data = _own_data(config, federation, name)
     parameters = public_parameters(config, dataset)
-    for model in (*config.models, *(model_of(config, owner, owner) for owner in range(len(_owners(federation))))):
-        if isinstance(model, str):
-            architecture(model, dataset.image_shape, dataset.classes)  # refuses a name that it does not know
+    refuse_unknown_models(config, dataset, len(_owners(federation)))
     processes = Processes(config, run, dataset, parameters, data, of_federation(federation), deployed=federation)
     if role == GUARDS:
         process = processes.guardian()

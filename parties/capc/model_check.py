@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import json
 import math
-import subprocess
 import tempfile
 import time
 import warnings
@@ -33,8 +32,8 @@ from mpc.inference.models.fixed import LeakyRectify, MaxPool, Rectify
 from mpc.inference.models.floats import FloatLayer, Floats, run
 from mpc.inference.models.limits import LARGEST_RING_BITS
 from parties.capc.config import CapcConfig
+from parties.frame.child import ending, run_child
 from parties.frame.errors import ConfigError
-from parties.frame.start import python_command
 from parties.learning.labels import LABEL_KINDS, Labelling
 from parties.learning.model_files.checking import CheckJob
 from parties.learning.model_files.layers_file import read_layers
@@ -131,16 +130,9 @@ def check_model(
 
 
 def _in_child(job: CheckJob) -> dict[str, Any]:
-    child = subprocess.run(
-        python_command("parties.learning.model_files.checking"),
-        input=job.model_dump_json().encode(),
-        capture_output=True,
-        check=False,
-        timeout=_DEADLINE_S,
-    )
+    child = run_child("parties.learning.model_files.checking", job, _DEADLINE_S)
     if child.returncode != 0:
-        words = child.stderr.decode(errors="replace").strip().splitlines()
-        raise ConfigError(f"model {job.source.file}: the check failed: {words[-1] if words else 'no message'}")
+        raise ConfigError(f"model {job.source.file}: the check failed: {ending(child)}")
     found: dict[str, Any] = json.loads(child.stdout.splitlines()[-1])
     return found
 

@@ -24,6 +24,8 @@ from parties.frame.errors import PartyError
 from parties.frame.journal import JournalError, OpenJournal, locked
 from parties.frame.private_files import make_private_folder, remove_unfinished, write_private
 
+_SHARE = "share-"
+
 MOST_REPEATS = 3
 """How often step 3 of one batch is repeated. A party that lost its labels more often pays for another batch."""
 
@@ -92,8 +94,9 @@ class PartyOpenings:
         """Wipe the shares of all other batches of this account."""
         with self._journal() as journal:
             names = {one.batch for one in _opened(journal) if one.account == account} - {batch.hex()}
-        for name in names:
-            self._share(bytes.fromhex(name)).unlink(missing_ok=True)
+        for path in self.folder.glob(f"{_SHARE}*.npz"):  # few, while the journal of all openings grows for ever
+            if path.stem.removeprefix(_SHARE) in names:
+                path.unlink(missing_ok=True)
 
     @contextmanager
     def _journal(self) -> Iterator[OpenJournal]:
@@ -108,7 +111,7 @@ class PartyOpenings:
         journal.append(msgspec.json.encode(Opened(account, batch.hex(), self.session, time.time())))
 
     def _share(self, batch: bytes) -> Path:
-        return self.folder / f"share-{batch.hex()}.npz"
+        return self.folder / f"{_SHARE}{batch.hex()}.npz"
 
     def _keep(self, batch: bytes, share: Words) -> None:
         buffer = io.BytesIO()

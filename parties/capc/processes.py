@@ -71,19 +71,20 @@ class Processes:
         return [self._client(name, owner) for name, owner in self._roles.clients.items()]
 
     def _client(self, name: str, owner: int) -> Process:
+        campaign = self._campaign(name, owner)
         settings = QueryingSettings(
             **self._common(name),
             servers=tuple(self._peer(server) for server in self._roles.answering(owner)),
             architectures=tuple(self._public_architecture(server) for server in self._roles.answering(owner)),
             guardian=self._peer(self._roles.guardian),
-            pending=self._pending(name, owner),
+            pending=self._pending(name, owner, campaign),
             querying_party=owner,
             owner_name=self._data.names[owner],
             first_query=self._config.first_query,
             label_names=self._dataset.label_names,
             class_values=self._dataset.class_values,
             labels_out=self._out(self._config.labels_out, owner),
-            campaign=self._campaign(name, owner),
+            campaign=campaign,
         )
         return Process(name, "parties.capc.client", settings, "Client (querying party)")
 
@@ -143,9 +144,9 @@ class Processes:
             if model is not None and (complaint := cannot_export(model)):
                 raise ConfigError(f"model_out: {complaint}")
 
-    def _pending(self, name: str, owner: int) -> Path:
+    def _pending(self, name: str, owner: int, campaign: CampaignSettings | None) -> Path:
         """Return where a querying party keeps an unfinished batch, beside its campaign's answers or in its own run."""
-        campaign, folders = self._campaign(name, owner), self._run.folders
+        folders = self._run.folders
         if campaign is not None:
             return campaign.answers.with_suffix(".pending")
         if self._deployed is None:

@@ -6,13 +6,19 @@ from collections.abc import Mapping
 from typing import Any
 
 from parties.capc import member, summary
-from parties.capc.casting import RoleAssignment, load_data, model_of, public_parameters, split_data, with_queries
+from parties.capc.casting import (
+    RoleAssignment,
+    load_data,
+    public_parameters,
+    refuse_unknown_models,
+    split_data,
+    with_queries,
+)
 from parties.capc.config import CapcConfig
 from parties.capc.processes import Processes
 from parties.capc.report import STEPS
 from parties.frame.members import Federation
 from parties.frame.plan import Command, Plan, Reach, Role, Run, RunFolders, Summary
-from parties.learning.models import architecture
 
 
 class Capc:
@@ -67,9 +73,7 @@ class Capc:
         parameters = public_parameters(config, dataset)
         roles = RoleAssignment.of(config, run.federation)
         owners = config.n_parties + 1 if roles.owners is None else roles.owners
-        for model in (*config.models, *(model_of(config, owner, owner) for owner in range(owners))):
-            if isinstance(model, str):
-                architecture(model, dataset.image_shape, dataset.classes)  # refuses a name that it does not know
+        refuse_unknown_models(config, dataset, owners)
         data = split_data(config, dataset, roles.owners)
         config = with_queries(config, data)
         processes = Processes(config, run, dataset, parameters, data, roles)

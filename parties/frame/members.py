@@ -24,6 +24,12 @@ AUTHORITY = "authority"
 """The name of the authority's folder, beside those of the members."""
 
 
+def _checked_name(value: str) -> str:
+    if not NAME.fullmatch(value):
+        raise ValueError(f"expected 1 to 63 small letters, digits and, inside, hyphens, found {value!r}")
+    return value
+
+
 def _several(value: Any) -> Any:
     return (value,) if isinstance(value, str) else tuple(value) if isinstance(value, list) else value
 
@@ -49,9 +55,7 @@ class Member(BaseModel):
     @field_validator("name")
     @classmethod
     def _is_part_of_a_dns_name(cls, value: str) -> str:
-        if not NAME.fullmatch(value):
-            raise ValueError(f"expected 1 to 63 small letters, digits and, inside, hyphens, found {value!r}")
-        return value
+        return _checked_name(value)
 
     @field_validator("role")
     @classmethod
@@ -87,9 +91,7 @@ class Federation(BaseModel):
     @field_validator("name")
     @classmethod
     def _names_a_folder(cls, value: str) -> str:
-        if not NAME.fullmatch(value):
-            raise ValueError(f"expected 1 to 63 small letters, digits and, inside, hyphens, found {value!r}")
-        return value
+        return _checked_name(value)
 
     @model_validator(mode="after")
     def _no_two_alike(self) -> Federation:
@@ -105,7 +107,7 @@ class Federation(BaseModel):
 
     def member(self, name: str) -> Member:
         """Return the member of this name. Raises `KeyError`."""
-        return next(member for member in self.members if member.name == name) if name in self.names else _none(name)
+        return {member.name: member for member in self.members}[name]
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -118,7 +120,3 @@ class Federation(BaseModel):
     def unknown_roles(self, known: Collection[str]) -> tuple[str, ...]:
         """Return the roles in this section that the protocol does not have."""
         return tuple(sorted({role for member in self.members for role in member.role} - set(known)))
-
-
-def _none(name: str) -> Member:
-    raise KeyError(name)

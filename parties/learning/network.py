@@ -2,35 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Protocol
-
 from mpc.inference import Network
 from mpc.inference.models.bounds import Beyond
 from mpc.inference.models.fixed import AnyLayer
 from mpc.inference.models.quantise import quantise
+from mpc.inference.sessions import Agreement
 from parties.learning.models import Model, architecture
 
 _INPUT_RANGE = (0.0, 1.0)  # of a pixel
 
 
-class Agreed(Protocol):
-    """What the parties of a run agree on about all models."""
-
-    @property
-    def input_shape(self) -> tuple[int, ...]: ...
-    @property
-    def classes(self) -> int: ...
-    @property
-    def ring_bits(self) -> int: ...
-    @property
-    def fraction_bits(self) -> int: ...
-    @property
-    def weight_norm(self) -> int: ...
-    @property
-    def weight_bits(self) -> int | None: ...
-
-
-def fixed_point(model: Model, agreed: Agreed, queries: int, beyond_bounds: Beyond) -> Network:
+def fixed_point(model: Model, agreed: Agreement, queries: int, beyond_bounds: Beyond) -> Network:
     """Convert the model to a network in Z_2^ring_bits, to be asked `queries` times in a session.
 
     Raises `mpc.errors.RangeError` if a layer could overflow the ring, or for weights beyond the public bounds that are
@@ -49,7 +31,7 @@ def fixed_point(model: Model, agreed: Agreed, queries: int, beyond_bounds: Beyon
     )
 
 
-def public_layers(name: str, agreed: Agreed) -> tuple[AnyLayer, ...]:
+def public_layers(name: str, agreed: Agreement) -> tuple[AnyLayer, ...]:
     """Return the public layers of every model of this architecture, without any weights."""
     channels, height, width = agreed.input_shape
     layers = architecture(name, (channels, height, width), agreed.classes)

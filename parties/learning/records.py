@@ -19,6 +19,11 @@ from parties.learning.labels import Label, Labels, label_of
 Images = NDArray[np.float32]  # (n, channels, height, width), 0..1
 
 
+def image_digests(images: Images) -> set[bytes]:
+    """Return SHA-256 of each image ``(n, ...)``, as a set. Neither their order nor their labels change it."""
+    return {hashlib.sha256(np.ascontiguousarray(image, "<f4").tobytes()).digest() for image in images}
+
+
 Kind = TypeVar("Kind", bound="AskedRecords")
 
 

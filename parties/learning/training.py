@@ -14,28 +14,30 @@ import hashlib
 import json
 import math
 import os
-import signal
-import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict
 
 from mpc.errors import MpcError
 from mpc.extras import missing
+from parties.frame.child import ending, run_child
 from parties.frame.errors import PartyError
 from parties.frame.lifetime import Ended, lifetime, process_started
 from parties.frame.private_files import write_private
 from parties.frame.progress import Progress
 from parties.frame.settings import Supervisor
-from parties.frame.start import python_command
 from parties.learning.model_files.layers_file import read_layers, write_layers
 from parties.learning.model_files.source import missing_to_read
 from parties.learning.models import SKLEARN, Model
 from parties.learning.records import DataError, Records
 from parties.learning.training_settings import TrainingSettings
+
+if TYPE_CHECKING:
+    from parties.learning.model_files.conversion import Report
 
 _FORMAT = 3  # raise it when the same settings would train another model, or its layers are described otherwise
 
@@ -149,23 +151,10 @@ def _job(settings: TrainingSettings, records: Path, model: Path, start: Path | N
 
 def _in_child(job: TrainingJob, slot: Path) -> None:
     with _turn(slot):
-        child = subprocess.run(
-            python_command("parties.learning.training"),
-            input=job.model_dump_json().encode(),
-            capture_output=True,
-            check=False,
-        )
+        child = run_child("parties.learning.training", job)
     if child.returncode != 0:
         what = "training the model failed" if job.settings.source is None else "the party's own model"
-        raise TrainingError(f"{what}: {_ending(child)}")
-
-
-def _ending(child: subprocess.CompletedProcess[bytes]) -> str:
-    """Say how the child ended, by its own last words where it has chosen its end."""
-    if child.returncode < 0:
-        return f"its process was ended by {signal.Signals(-child.returncode).name}"
-    words = child.stderr.decode(errors="replace").strip().splitlines()
-    return words[-1] if words else f"its process ended with status {child.returncode} and no message"
+        raise TrainingError(f"{what}: {ending(child)}")
 
 
 @contextmanager
@@ -200,12 +189,10 @@ def train(settings: TrainingSettings, records: Records, start: Model | None = No
     Of a `source` alone nothing is trained. The file is converted. The same input gives the same weights.
     Raises `TrainingError` where what does that is not installed.
     """
+    if settings.source is not None and start is None:
+        return _converted(settings, records)[0]
     if complaint := missing_to_train(settings) if start is None else missing_to_train_further(settings):
         raise TrainingError(f"{complaint}.")
-    if settings.source is not None and start is None:
-        from parties.learning.model_files.conversion import convert  # noqa: PLC0415  only the child pays for it
-
-        return convert(settings, records)[0]
     if settings.architecture in SKLEARN and start is None:
         from parties.learning.training_sklearn import fit  # noqa: PLC0415  only the child pays for it
 
@@ -213,6 +200,15 @@ def train(settings: TrainingSettings, records: Records, start: Model | None = No
     from parties.learning.training_torch import fit as fit_by_torch  # noqa: PLC0415  only the child pays for it
 
     return fit_by_torch(settings, records, start)
+
+
+def _converted(settings: TrainingSettings, records: Records) -> tuple[Model, Report]:
+    """Return the model of a party's own file, and the report for its owner."""
+    if complaint := missing_to_train(settings):
+        raise TrainingError(f"{complaint}.")
+    from parties.learning.model_files.conversion import convert  # noqa: PLC0415  only the child pays for it
+
+    return convert(settings, records)
 
 
 def main() -> int:
@@ -227,11 +223,7 @@ def main() -> int:
             if job.start is not None:
                 model = train(job.settings, records, _read(job.start, job.settings))
             else:
-                if complaint := missing_to_train(job.settings):
-                    raise TrainingError(f"{complaint}.")
-                from parties.learning.model_files.conversion import convert  # noqa: PLC0415  only the child pays
-
-                model, report = convert(job.settings, records)
+                model, report = _converted(job.settings, records)
                 write_private(_report_of(job.model), json.dumps(report.plain()).encode())
             write_layers(job.model, model.layers, model.image_shape, source.class_names)
     except (Ended, MpcError, PartyError) as error:

@@ -100,10 +100,12 @@ class _Affine(nn.Module):
         self._layer = layer
 
     def forward(self, values: torch.Tensor) -> torch.Tensor:
-        channels, ones = values.shape[1], (1,) * (values.dim() - 2)
-        shift = self._layer.clear(np.zeros((1, channels, *ones)))
-        factor = self._layer.clear(np.ones((1, channels, *ones))) - shift
-        return values * torch.from_numpy(factor).to(values.dtype) + torch.from_numpy(shift).to(values.dtype)
+        ones = (1,) * (values.dim() - 2)
+        factor, shift = (
+            torch.from_numpy(part).to(values.dtype).reshape(-1, *ones)
+            for part in self._layer.affine(values.shape[1], repr(self._layer))
+        )
+        return values * factor + shift
 
 
 _MODULES: dict[type[FloatLayer], Callable[[Any], nn.Module]] = {

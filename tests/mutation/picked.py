@@ -264,10 +264,10 @@ PICKED: dict[str, list[tuple[str, str]]] = {
     "parties/learning/records.py": [
         ('        digest.update(self.images.astype("<f4").tobytes())\n', ""),
         ('        digest.update(self.labels.astype("<i8").tobytes())\n', ""),
+        ('np.ascontiguousarray(image, "<f4").tobytes()', "repr(image.shape).encode()"),
     ],
     "parties/capc/accounts.py": [
         ('b"".join(sorted(images))', 'b"".join(images)'),
-        ('np.ascontiguousarray(image, "<f4").tobytes()', "repr(image.shape).encode()"),
     ],
     "parties/capc/settings.py": [
         ("        values = shared | data | msgspec.structs.asdict(parameters)", "        values = shared | data"),
@@ -300,7 +300,7 @@ PICKED: dict[str, list[tuple[str, str]]] = {
             "                self._keep(batch, noisy_share)\n            self._note(journal, account, batch)\n",
             "                self._keep(batch, noisy_share)\n",
         ),
-        ("            self._share(bytes.fromhex(name)).unlink(missing_ok=True)", "            pass"),
+        ("                path.unlink(missing_ok=True)", "                pass"),
         (" if one.account == account} - {batch.hex()}", "} - {batch.hex()}"),
         ("} - {batch.hex()}", "}"),
         ("sum((one.account, one.batch) == (account, batch.hex())", "sum(one.batch == batch.hex()"),

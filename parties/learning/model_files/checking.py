@@ -44,7 +44,7 @@ _ADVICE = {
     "fixed": "an MLP or a CNN over inputs of a fixed size",
     "end": "nothing: it may stand at the end alone, where it is left out",
 }
-_OTHERWISE = "one of the layers in the list of docs/own-data.md"
+_OTHERWISE = "one of the layers in the list of docs/own-models.md"
 
 
 class CheckJob(BaseModel):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,8 +10,8 @@ from pydantic import BaseModel, ConfigDict
 
 from mpc.errors import MpcError
 from mpc.extras import missing
+from parties.frame.child import ending, run_child
 from parties.frame.errors import PartyError
-from parties.frame.start import python_command
 from parties.learning.labels import Labelling
 from parties.learning.model_files.layers_file import read_layers, without_rows, write_layers
 from parties.learning.models import Model
@@ -54,15 +53,9 @@ def export_model(model: Model, out: Path, classes: Sequence[str], labelling: Lab
         return
     job = _Job(layers=folder / "model-out.npz", out=out, labelling=labelling)
     write_layers(job.layers, layers, shape, classes)
-    child = subprocess.run(
-        python_command("parties.learning.model_files.exporting"),
-        input=job.model_dump_json().encode(),
-        capture_output=True,
-        check=False,
-    )
+    child = run_child("parties.learning.model_files.exporting", job)
     if child.returncode != 0:
-        words = child.stderr.decode(errors="replace").strip().splitlines()
-        raise ExportError(f"the model could not be written to {out}: {words[-1] if words else 'no message'}")
+        raise ExportError(f"the model could not be written to {out}: {ending(child)}")
 
 
 def main() -> int:

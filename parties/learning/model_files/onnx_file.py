@@ -114,11 +114,8 @@ def _convolution(graph: _Graph, layer: Conv2d, shape: tuple[int, ...]) -> None:
 
 
 def _normalisation(graph: _Graph, layer: BatchNorm, shape: tuple[int, ...]) -> None:
-    ones = (1,) * (len(shape) - 1)
-    shift = layer.clear(np.zeros((1, shape[0], *ones)))
-    factor = layer.clear(np.ones((1, shape[0], *ones))) - shift
     # Mean 0, variance 1 and no epsilon. What is left is a factor and a constant for every channel.
-    parts = [factor.reshape(-1), shift.reshape(-1), np.zeros(shape[0]), np.ones(shape[0])]
+    parts = [*layer.affine(shape[0], repr(layer)), np.zeros(shape[0]), np.ones(shape[0])]
     graph.node("BatchNormalization", after=[graph.constant(part) for part in parts], epsilon=0.0)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +13,7 @@ from parties.learning.own.choices import DataChoices, PartyFiles
 from parties.learning.own.loader import loader_digest
 from parties.learning.own.reading import Reader
 from parties.learning.parts import Dataset, Holding, OwnersDataset, PooledDataset
-from parties.learning.records import AskedRecords, DataError, Records
+from parties.learning.records import AskedRecords, DataError, Records, image_digests
 
 _PRIVATE = (
     "scale: the constants are marked `from: private`. They were computed from private records, of which they reveal "
@@ -118,21 +117,17 @@ def _private(choices: DataChoices) -> Iterable[str]:
 
 def _overlaps(owners: list[_Owner]) -> Iterable[str]:
     """Note records that are trained on and also asked about or measured on, which makes accuracy look better."""
-    trained = [_marks(owner.records) for owner in owners]
+    trained = [image_digests(owner.records.images) for owner in owners]
     everybody = set().union(*trained)
     for owner, trained_on in zip(owners, trained, strict=True):
         for key, records in owner.asked:
-            marks = _marks(records)
+            marks = image_digests(records.images)
             shared, own = len(marks & everybody), len(marks & trained_on)
             if shared:
                 yield (
                     f"{owner.name}: {shared} of the {len(marks)} different records in {key} are also among training "
                     f"records, {own} of them among its own, so that accuracy looks better than it is"
                 )
-
-
-def _marks(records: AskedRecords) -> set[bytes]:
-    return {hashlib.sha256(np.ascontiguousarray(image, "<f4").tobytes()).digest() for image in records.images}
 
 
 def _classes(choices: DataChoices, owners: list[_Owner]) -> Iterable[str]:

@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from parties.frame import child
 from parties.frame.errors import ConfigError
 from parties.frame.lifetime import process_started
-from parties.learning import training
 from parties.learning.datasets import load_dataset
 from parties.learning.models import SKLEARN, TORCH, Model, architecture
 from parties.learning.records import DataError, Records
@@ -183,7 +183,7 @@ def test_a_training_that_fails_is_one_sentence(records: Records, tmp_path: Path)
 def test_a_training_that_is_cut_off_says_how(
     records: Records, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, program: str, words: str
 ) -> None:
-    monkeypatch.setattr(training, "python_command", lambda _: (sys.executable, "-c", program))
+    monkeypatch.setattr(child, "python_command", lambda _: (sys.executable, "-c", program))
     records.write(tmp_path / "records.npz")
     with pytest.raises(TrainingError, match=f"training the model failed: {words}"):
         trained_model(settings(), tmp_path / "records.npz", tmp_path, tmp_path / "slot")

@@ -170,19 +170,19 @@ class BatchNorm(FloatLayer):
 
     def output_shape(self, shape: Shape) -> Shape:
         """Return the shape of the input."""
-        self._affine(shape[0], repr(self))
+        self.affine(shape[0], repr(self))
         return shape
 
     def clear(self, values: Floats) -> Floats:
         """Scale and shift every channel."""
-        factor, shift = self._affine(values.shape[1], repr(self))
+        factor, shift = self.affine(values.shape[1], repr(self))
         ones = (1,) * (values.ndim - 2)
         return np.asarray(values * factor.reshape(-1, *ones) + shift.reshape(-1, *ones))
 
     def rounding(self, values: Floats, error: Floats, unit: float) -> Floats:
         """Add the rounding of a difference, a few products and a sum."""
         channels, ones = values.shape[1], (1,) * (values.ndim - 2)
-        factor, _ = self._affine(channels, repr(self))
+        factor, _ = self.affine(channels, repr(self))
         centre = np.broadcast_to(np.abs(reals(self.mean, repr(self)) * factor), (channels,))
         constant = centre + np.abs(np.broadcast_to(reals(self.shift, repr(self)), (channels,)))
         stretched = np.abs(factor).reshape(-1, *ones)
@@ -191,10 +191,10 @@ class BatchNorm(FloatLayer):
 
     def enter(self, quantiser: Quantiser, name: str) -> None:
         """Become a factor and a constant for every channel."""
-        quantiser.normalise(*self._affine(quantiser.shape()[0], name), name)
+        quantiser.normalise(*self.affine(quantiser.shape()[0], name), name)
 
-    def _affine(self, channels: int, name: str) -> tuple[Floats, Floats]:
-        """The layer as factor x + shift, a number a channel each."""
+    def affine(self, channels: int, name: str) -> tuple[Floats, Floats]:
+        """Return the layer as factor x + shift, a number a channel ``(channels,)`` each. Raises `ParameterError`."""
         parts = [reals(p, name) for p in (self.mean, self.variance, self.scale, self.shift)]
         if any(part.shape not in ((), (1,), (channels,)) for part in parts):
             raise ParameterError(f"expected {channels} channels in {name}, found {max(part.size for part in parts)}")
