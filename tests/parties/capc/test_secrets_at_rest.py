@@ -25,6 +25,20 @@ def numbers_in(text: str) -> set[str]:
     return set(re.findall(r"[0-9a-f]{8,}", text.lower()))
 
 
+def files_of(top: Path) -> list[Path]:
+    """Every file of a run but the parties' own data and certificates, which stand in folders of mode 0700."""
+    return [path for path in sorted(top.rglob("*")) if path.is_file() and path.suffix not in {".npz", ".pem"}]
+
+
+def found(path: Path, written: set[str]) -> list[str]:
+    """The numbers in a file that are one of the forms, or the first 16 digits or more of one."""
+    return [
+        number
+        for number in numbers_in(path.read_text())
+        if number in written or (len(number) >= 16 and any(form.startswith(number) for form in written))
+    ]
+
+
 @pytest.mark.parametrize("aggregation", ["paillier", "direct"])
 def test_nothing_that_a_party_drew_is_at_rest(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, aggregation: str
@@ -40,17 +54,15 @@ def test_nothing_that_a_party_drew_is_at_rest(
     assert len(list(secrets_folder.iterdir())) == 4
     assert len(secrets) > MINIMUM_SECRETS
     written = {form for secret in secrets for form in forms(secret)}
-    read, numbers = 0, 0
-    for path in top.rglob("*"):
-        if not path.is_file() or path.suffix in {".npz", ".pem"}:
-            continue  # the parties' own data and certificates, in folders of mode 0700
-        found = numbers_in(path.read_text())
-        read, numbers = read + 1, numbers + len(found)
-        for number in found:
-            assert number not in written, path
-            assert not any(form.startswith(number) for form in written if len(number) >= 16), path
-    assert read >= 12
-    assert numbers > 20  # that were compared
+    files = files_of(top)
+    assert len(files) >= 12
+    for path in files:
+        assert not found(path, written), path
+    planted = sorted(secrets, key=len)[-1]
+    for path in files:  # the same search would have found it in every one of them
+        with path.open("a") as file:
+            file.write(f" {planted} ")
+        assert found(path, written) == [planted], path
 
 
 def test_the_search_finds_a_secret_that_is_there() -> None:
