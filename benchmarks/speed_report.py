@@ -120,8 +120,17 @@ def add_flag(parser: argparse.ArgumentParser) -> None:
 
 
 def write(table: Table, measured: Sequence[Sequence[str]], page: Path = PAGE) -> None:
-    """Put the measured rows into the page, with today as the day on which they were taken."""
-    page.write_text(table.replace(page.read_text(), measured, date.today().isoformat()))
+    """Put the measured rows into the page, with today and the processor that they were taken on."""
+    page.write_text(table.replace(page.read_text(), measured, f"{date.today().isoformat()}, {processor()}"))
+
+
+def processor(about: Path = Path("/proc/cpuinfo")) -> str:
+    """Return this processor's maker and its widest vectors, which decide how fast the engine is."""
+    facts = dict(line.split(":", 1) for line in about.read_text().splitlines() if ":" in line) if about.exists() else {}
+    known = {name.strip(): text.split() for name, text in facts.items()}
+    flags = known.get("flags", [])
+    wide = "VAES-512" if {"vaes", "avx512f"} <= {*flags} else "VAES-256" if "vaes" in flags else "no VAES"
+    return f"{' '.join(known.get('model name', ['unknown'])[:2])}, {wide}"
 
 
 def inference_rows(results: Row) -> list[list[str]]:
@@ -143,12 +152,14 @@ def size_rows(results: Row) -> list[list[str]]:
     rows = []
     for name, row in results.get("rows", {}).items():
         memory = max(row["memory_mb"], row["server"]["memory_mb"])
-        rows.append([WORK[name], "ours", f"{row['mb']:.2f}", f"{row['error']:.4f}", f"{memory:.0f}"])
+        rows.append([WORK[name], "ours", f"{row['mb'] / row['batch']:.2f}", f"{row['error']:.4f}", f"{memory:.0f}"])
         for peer, found in row["peers"].items():
             if "ratio" in found:
                 run = found["runs"][-1]
                 memory = max(run["memory_mb"], *run["other_memory_mb"])
-                rows.append([WORK[name], PEERS[peer], f"{run['mb']:.2f}", f"{run['error']:.4f}", f"{memory:.0f}"])
+                rows.append(
+                    [WORK[name], PEERS[peer], f"{run['mb'] / row['batch']:.2f}", f"{run['error']:.4f}", f"{memory:.0f}"]
+                )
     return rows
 
 

@@ -46,10 +46,10 @@ NEW_NETWORK = 0x40000000  # CLONE_NEWNET, linux/sched.h
 def measure(transport: Transport, count: int) -> dict[str, Any]:
     """Median seconds and bytes from the garbler, by format; the first run of each does not count."""
 
-    def garbler_side(channel: Channel) -> dict[str, int]:
+    def garbler_side(channel: Channel) -> dict[Tables, int]:
         sides = {tables: Garbler.open(channel, tables=tables) for tables in FORMATS}
         shares = uniform_words((count, 1), 32)
-        sent = {}
+        sent: dict[Tables, int] = {}
         for _ in range(RUNS):
             for tables, garbler in sides.items():
                 before = sum(step.sent for step in channel.traffic.values())
@@ -59,10 +59,10 @@ def measure(transport: Transport, count: int) -> dict[str, Any]:
                 sent[tables] = sum(step.sent for step in channel.traffic.values()) - before
         return sent
 
-    def evaluator_side(channel: Channel) -> dict[str, list[float]]:
+    def evaluator_side(channel: Channel) -> dict[Tables, list[float]]:
         sides = {tables: Evaluator.open(channel, tables=tables) for tables in FORMATS}
         shares = uniform_words((count, 1), 32)
-        taken: dict[str, list[float]] = {tables: [] for tables in FORMATS}
+        taken: dict[Tables, list[float]] = {tables: [] for tables in FORMATS}
         for _ in range(RUNS):
             for tables, evaluator in sides.items():
                 started = time.perf_counter()
@@ -73,7 +73,7 @@ def measure(transport: Transport, count: int) -> dict[str, Any]:
         return taken
 
     sent, taken = run_two_party(garbler_side, evaluator_side, transport)
-    rows = {
+    rows: dict[str, Any] = {
         tables: {
             "seconds": statistics.median(taken[tables][1:]),
             "min_s": min(taken[tables][1:]),

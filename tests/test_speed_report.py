@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import speed_report
+from benchmarks import engine, speed_report
 from benchmarks.speed_report import PAGE, TABLES, Table, write
+from mpc._core import Circuit
+from mpc.garbled.batch import Projection
 
 
 @pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
@@ -28,6 +30,7 @@ def test_new_figures_take_the_place_of_old_ones_and_others_stay(tmp_path: Path) 
     write(table, [["b", "4", "5"], ["c", "6", "7"]], page)
     rows = table.rows(page.read_text())
     assert [row[:3] for row in rows] == [("a", "1", "2"), ("b", "4", "5"), ("c", "6", "7")]
+    assert all(row[3].endswith(speed_report.processor()) for row in rows[1:])
     assert [row[3] == "2000-01-01" for row in rows] == [True, False, False]
     assert page.read_text().startswith("before\n")
     assert page.read_text().endswith("\nafter\n")
@@ -43,7 +46,8 @@ def test_a_page_without_the_one_place_is_refused(spoil: Callable[[str], str]) ->
 def test_every_benchmarks_results_become_rows_of_its_table() -> None:
     peer = {"ms": 9.0, "mb": 1.0, "error": 0.1, "memory_mb": 7.0, "other_memory_mb": [8.0]}
     inference = {
-        "ms": 3.0, "online_ms": 1.0, "mb": 2.0, "error": 0.2, "memory_mb": 5.0, "server": {"memory_mb": 6.0},
+        "batch": 2, "ms": 3.0, "online_ms": 1.0, "mb": 4.0, "error": 0.2, "memory_mb": 5.0,
+        "server": {"memory_mb": 6.0},
         "peers": {
             "spu cheetah": {"ratio": 3.0, "ratio_range": [2.0, 4.0], "ms": 9.0, "runs": [peer]},
             "spu semi2k": {"missing": "no environment"},
@@ -57,7 +61,7 @@ def test_every_benchmarks_results_become_rows_of_its_table() -> None:
     ]
     assert speed_report.size_rows(results) == [
         [work, "ours", "2.00", "0.2000", "6"],
-        [work, "Cheetah (SPU)", "1.00", "0.1000", "8"],
+        [work, "Cheetah (SPU)", "0.50", "0.1000", "8"],
         [other, "ours", "2.00", "0.2000", "6"],
     ]
     kernel = {"level": "vaes512", "relu(41, 12) x 64": {"garble_of_aes": 0.7, "evaluate_of_aes": 0.6}}
@@ -86,3 +90,22 @@ def test_a_row_of_another_width_is_refused() -> None:
     table = Table("speeds", "engine", ("work", "TCP", "TLS"))
     with pytest.raises(ValueError, match="expected 3 cells"):
         table.replace(f"{table.begin}\n{table.end}\n", [["a", "1"]], "today")
+
+
+@pytest.mark.parametrize(
+    ("flags", "expected"),
+    [("aes vaes avx512f", "AMD EPYC, VAES-512"), ("aes vaes avx2", "AMD EPYC, VAES-256"), ("aes", "AMD EPYC, no VAES")],
+)
+def test_a_row_names_the_processor(tmp_path: Path, flags: str, expected: str) -> None:
+    about = tmp_path / "cpuinfo"
+    about.write_text(f"processor\t: 0\nmodel name\t: AMD EPYC 7000\nflags\t\t: fpu {flags} sse\n")
+    assert speed_report.processor(about) == expected
+    assert speed_report.processor(tmp_path / "none") == "unknown, no VAES"
+
+
+def test_the_engines_figures_can_be_taken() -> None:
+    ot = engine.measure_ot_extension(count=128, times=1)
+    assert ot["ots"] == 128
+    assert ot["bytes_each"] < 40
+    row = engine.measure_circuit(Circuit.relu(8, 0), 64, "tcp", "prepared", Projection(8), times=1)
+    assert row["and_gates"] == 64 * Circuit.relu(8, 0).and_gates

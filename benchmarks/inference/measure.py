@@ -42,10 +42,15 @@ Bytes = dict[str, int]  # by "layer: what"
 
 def fixed(model: Model, fraction_bits: int) -> Network:
     """In the narrowest ring that holds every worst case, which is what its owner could have had agreed."""
-    given = {"fraction_bits": fraction_bits, "session_queries": SESSION_QUERIES}
-    wide = Network.from_layers(model.layers, model.shape, ring_bits=LARGEST_RING_BITS, **given)
+
+    def converted(ring_bits: int) -> Network:
+        return Network.from_layers(
+            model.layers, model.shape, fraction_bits=fraction_bits, session_queries=SESSION_QUERIES, ring_bits=ring_bits
+        )
+
+    wide = converted(LARGEST_RING_BITS)
     needed = max(2 * fraction_bits, *(found.ring_bits for found in wide.ranges))
-    return Network.from_layers(model.layers, model.shape, ring_bits=needed, **given)
+    return converted(needed)
 
 
 def error_of(model: Model, network: Network) -> float:
@@ -158,7 +163,7 @@ class Work:
             for _ in range(self.repetitions + 1):
                 correlation = pairs[channel].prepare(self.batch)
                 channel.send("ready")
-                shares = pairs[channel].infer(correlation)
+                shares: Words = pairs[channel].infer(correlation)
                 channel.send("done")
             return shares
 
@@ -188,12 +193,12 @@ class Work:
         pairs = dict(zip(channels, sides, strict=True))
 
         def prepare(channel: Channel) -> QueryingCorrelation:
-            correlation = pairs[channel].prepare(self.batch)
+            correlation: QueryingCorrelation = pairs[channel].prepare(self.batch)
             channel.recv("ready", 0)
             return correlation
 
         def infer(channel: Channel) -> Words:
-            shares = pairs[channel].infer(prepared[channel], self.queries)
+            shares: Words = pairs[channel].infer(prepared[channel], self.queries)
             channel.recv("done", 0)
             return shares
 

@@ -63,7 +63,7 @@ def model(name: str, folder: Path) -> Model:
 
 
 def _write(path: Path, layers: Sequence[Any], inputs: Any, logits: Any, labels: Any) -> None:
-    fields = {
+    fields: dict[str, Any] = {
         f"{index}.{field.name}": np.asarray(getattr(layer, field.name))
         for index, layer in enumerate(layers)
         for field in dataclasses.fields(layer)
@@ -91,17 +91,17 @@ def _train(name: str, path: Path) -> None:
     trained = len(images) - 200 if name == "lenet" else TRAINED_ON
     optimiser = torch.optim.AdamW(module.parameters(), 2e-3)
     for _ in range(epochs):
-        for part in torch.randperm(trained).split(64):
+        for part in torch.randperm(trained).split(64):  # type: ignore[no-untyped-call]
             optimiser.zero_grad()
-            functional.cross_entropy(module(images[part]), labels[part]).backward()
+            functional.cross_entropy(module(images[part]), labels[part]).backward()  # type: ignore[no-untyped-call]
             optimiser.step()
     module.eval()
     with torch.no_grad():
         last = module[-1]
         if name != "lenet" and isinstance(last, nn.Linear):
             factor = LARGEST_LOGIT / module(images).abs().max()
-            last.weight *= factor
-            last.bias *= factor
+            last.weight.mul_(factor)
+            last.bias.mul_(factor)
         held_out = images[trained : trained + 200]
         logits = module(held_out)
     _write(

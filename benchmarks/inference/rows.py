@@ -86,7 +86,7 @@ def compare(row: Row, model: Model, fraction_bits: int, pythons: dict[str, str],
     if not mine:
         mine = [measured()]
     middle = sorted(mine, key=lambda run: run["ms"])[len(mine) // 2]
-    return {"row": row.name, **middle, "ms_of_runs": [run["ms"] for run in mine], "peers": peers}
+    return {"row": row.name, "batch": row.batch, **middle, "ms_of_runs": [run["ms"] for run in mine], "peers": peers}
 
 
 def run_peer(python: str, environment: str, protocol: str, model: Model, row: Row) -> dict[str, Any]:
