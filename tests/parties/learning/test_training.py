@@ -289,6 +289,17 @@ def test_two_classes_and_one_class_are_models_too(name: str) -> None:
     assert single.logits(biopsies.test.images).argmax(1).min() == 1
 
 
+def test_a_label_that_all_records_share_has_a_constant_logit_of_one() -> None:
+    traits = load_dataset("digit-traits", None)
+    labels = traits.pool.labels.copy()
+    labels[:, 0], labels[:, 1] = 1, 0
+    records = Records(traits.pool.images, labels)
+    changes = {"architecture": "logistic-regression", "image_shape": traits.image_shape, "classes": labels.shape[1]}
+    weights, bias = train(settings(labelling="labels", **changes), records).weights[-1]
+    assert not weights[:2].any()
+    assert bias[:2].tolist() == [1.0, -1.0]
+
+
 def test_measurements_are_no_images() -> None:
     with pytest.raises(ConfigError, match="no convolution for records of shape"):
         architecture("cnn-avgpool", (1, 1, 30), 2)

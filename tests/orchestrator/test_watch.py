@@ -1,0 +1,99 @@
+"""When the watch judges after a failure, with a launcher that says what it is told to say."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+
+from orchestrator import watch as watching
+from orchestrator.errors import RunFailed
+from orchestrator.launchers import Exit
+from orchestrator.losses import Loss
+from orchestrator.watch import Watch
+from parties.frame.plan import NoOptions, Plan, Process, RunFolders, Tolerance
+
+NAMES = ("cause", "victim", "bystander")
+KILLED = Exit(signal=9)
+
+
+class Told:
+    """A launcher whose processes end when a test says so, in seconds from its start."""
+
+    def __init__(self, ends: Mapping[str, tuple[float, Exit]]) -> None:
+        self.began, self.ends = time.monotonic(), ends
+
+    def ended(self) -> Mapping[str, Exit]:
+        past = time.monotonic() - self.began
+        return {name: how for name, (when, how) in self.ends.items() if past >= when}
+
+    def keep_output(self, name: str) -> None:
+        pass
+
+
+@pytest.fixture
+def watched(tmp_path: Path) -> Callable[..., tuple[Watch, list[Loss], list[str]]]:
+    def watched(
+        ends: Mapping[str, tuple[float, Exit]], tolerates: tuple[Tolerance, ...] = ()
+    ) -> tuple[Watch, list[Loss], list[str]]:
+        folders = RunFolders(tmp_path / "files", tmp_path / "logs", "the-run")
+        for folder in (folders.logs / folders.run, folders.files / folders.run):
+            folder.mkdir(parents=True)
+        for name in NAMES:
+            folders.party(name).mkdir(parents=True, exist_ok=True)
+            folders.log(name).touch()
+        processes = tuple(Process(name, "nowhere", NoOptions(), name) for name in NAMES)
+        plan = Plan(processes, NAMES[0], 60.0, tolerates=tolerates)
+        lost: list[Loss] = []
+        made_to_end: list[str] = []
+        watch = Watch(plan, folders, Told(ends), 30.0, lambda *_: None, lost.append, made_to_end.append)  # type: ignore[arg-type]
+        return watch, lost, made_to_end
+
+    return watched
+
+
+def fails(watch: Watch, name: str, error: str, peer: str | None = None) -> None:
+    status = {"ok": False, "error": error, **({"peer": peer} if peer else {})}
+    watch.folders.status(name).write_text(json.dumps(status))
+
+
+def test_the_failures_that_a_failure_causes_are_waited_for(
+    watched: Callable[..., tuple[Watch, list[Loss], list[str]]],
+) -> None:
+    watch, _, _ = watched({"victim": (0.0, Exit(code=1)), "cause": (0.4, KILLED)})
+    fails(watch, "victim", "the connection to cause is lost", "cause")
+    with pytest.raises(RunFailed) as found:
+        watch.until_done()
+    assert found.value.party == "cause"
+
+
+def test_nothing_is_waited_for_once_every_party_has_ended(
+    watched: Callable[..., tuple[Watch, list[Loss], list[str]]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watching, "SETTLE_S", 1000.0)
+    watch, _, _ = watched(dict.fromkeys(NAMES, (0.0, KILLED)))
+    began = time.monotonic()
+    with pytest.raises(RunFailed):
+        watch.until_done()
+    assert time.monotonic() - began < 30
+
+
+@pytest.mark.parametrize("goes_on", [True, False])
+def test_a_lost_party_is_made_to_end_where_the_run_goes_on(
+    watched: Callable[..., tuple[Watch, list[Loss], list[str]]], goes_on: bool
+) -> None:
+    ends = {"victim": (0.0, KILLED), "bystander": (0.0, KILLED if not goes_on else Exit(code=0))}
+    watch, lost, made_to_end = watched(ends | {"cause": (1.5, Exit(code=0))}, (Tolerance(("victim",), 1),))
+    for name in ("bystander", "cause"):
+        if goes_on or name == "cause":
+            watch.folders.status(name).write_text(json.dumps({"ok": True}))
+    if goes_on:
+        watch.until_done()
+    else:
+        with pytest.raises(RunFailed, match="SIGKILL"):
+            watch.until_done()
+    assert [loss.party for loss in lost] == ["victim"]
+    assert made_to_end == (["victim"] if goes_on else [])
