@@ -19,11 +19,11 @@ from parties.frame.settings import PartySettings
 from parties.frame.turnstile import Lock
 
 
-def ask(membership: Membership, role: str, options: RunOptions, console: Console) -> Outcome:
+def ask(membership: Membership, role: str, options: RunOptions, console: Console, *, fresh: bool = False) -> Outcome:
     """Open a session and follow it to its end. Raises as `orchestrator.run.execute` does.
 
-    The member's accounts, and what it has asked and not been answered, outlive the session in its folder. So only one
-    session of this role goes on at a time.
+    The member's accounts, and what an unfinished session has asked and got, outlive the session in its folder. So only
+    one session of this role goes on at a time. `fresh` gives up what an earlier one has left unfinished.
     """
     folder = membership.folder
     folder.check_installed()
@@ -34,15 +34,18 @@ def ask(membership: Membership, role: str, options: RunOptions, console: Console
         shared = membership.shared.configuration
         places = {"files_dir": folder.path, "logs_dir": folder.path / "logs", "launcher": "process", "session": "ask"}
         configuration = replace(shared, run=options.model_copy(update=places))
-        return execute(configuration, console, partial(_plan, membership, role))
+        outcome = execute(configuration, console, partial(_plan, membership, role, fresh))
+        if outcome.plan.delivered is not None:
+            outcome.plan.delivered()
+        return outcome
     finally:
         lock.give_back()
 
 
-def _plan(membership: Membership, role: str, configuration: Configuration, folders: RunFolders) -> Plan:
+def _plan(membership: Membership, role: str, fresh: bool, configuration: Configuration, folders: RunFolders) -> Plan:
     """Return the plan of this member's process, which uses the keys in the member's folder."""
     shared = membership.shared
-    run = Run(folders, session=secrets.token_hex(16), start_port=0, supervisor_pid=os.getpid())
+    run = Run(folders, session=secrets.token_hex(16), start_port=0, supervisor_pid=os.getpid(), fresh=fresh)
     plan = shared.protocol.member(configuration.settings, shared.federation, membership.name, role, run)
     process = plan.processes[0]
     if not isinstance(process.settings, PartySettings):

@@ -61,13 +61,16 @@ def ask(protocols: Protocols, arguments: Sequence[str], name: str) -> int:
     about = "Open a session with all others, and show what came out. All flags of a run are flags of this command, too."
     parser = member_flags(name, about)
     _add_role(parser)
+    parser.add_argument(
+        "--fresh", action="store_true", default=False, help="give up what an earlier session has left unfinished"
+    )
     given, flags = parser.parse_known_args(arguments)
     membership = find_membership(protocols, config=given.config, name=given.name, folder=given.dir, flags=flags)
     role = membership.role(given.role, serves=False)
     configuration = membership.shared.configuration
     console = plain_console(_WIDTH)
     console.quiet = configuration.output != "text"
-    outcome = open_session(membership, role, configuration.run, console)
+    outcome = open_session(membership, role, configuration.run, console, fresh=given.fresh)
     if configuration.output == "json":
         print(outcome.result_file.read_text(encoding="utf-8"), end="")
     report.show(console, outcome.accounts, outcome.summary, outcome.result_file, outcome.report_file, outcome.lost)

@@ -10,75 +10,24 @@ continued. What was answered is read from the journal, and is neither asked nor 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-import msgspec
 import numpy as np
 
 from mpc.capc.budget import Spent
 from mpc.capc.release import Labels
+from parties.capc.answers import Answer, Answers
 from parties.capc.results import Owners, Query, Results, answer_of, finite
 from parties.capc.settings import CampaignSettings, QueryingSettings
-from parties.frame.errors import PartyError
-from parties.frame.journal import JournalError, locked
 from parties.frame.process import Party
-from parties.learning.labels import Label, kind_of
+from parties.learning.labels import kind_of
 from parties.learning.model_files.exporting import export_model
 from parties.learning.models import Model
 from parties.learning.records import AskedRecords, Images, Records
 from parties.learning.selection import order_to_ask
 from parties.learning.training import tell_owner, trained_further, trained_model
-
-
-class AnswersError(PartyError):
-    """The file of answers cannot be read or written."""
-
-
-class Answer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The answer to one query.
-
-    Attributes:
-        record: index of the unlabelled record.
-        label: its label, or None where the parties abstained.
-        epsilon: that the querying party had spent in all when it got the answer. None without noise.
-        run: session of the run.
-    """
-
-    record: int
-    label: Label | None
-    epsilon: float | None
-    run: str
-
-
-class Answers:
-    """All answers of one campaign. The file's name says which campaign it is."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    def read(self) -> list[Answer]:
-        """Return the answers in the order in which they came. Raises `AnswersError`."""
-        try:
-            with locked(self._path) as journal:
-                return [msgspec.json.decode(answer, type=Answer) for line in journal.lines for answer in _answers(line)]
-        except (JournalError, msgspec.DecodeError, msgspec.ValidationError) as error:
-            raise AnswersError(f"expected answers in {self._path}, found: {error}") from error
-
-    def add(self, batch: list[Answer]) -> None:
-        """Keep the answers of a batch durably, all or none. Raises `AnswersError`."""
-        try:
-            with locked(self._path) as journal:
-                journal.append(msgspec.json.encode(batch))
-        except JournalError as error:
-            raise AnswersError(str(error)) from error
-
-
-def _answers(line: bytes) -> list[msgspec.Raw]:
-    """Return the answers of one line of the journal, which is one batch."""
-    return msgspec.json.decode(line, type=list[msgspec.Raw])
 
 
 @dataclass(frozen=True)
@@ -125,6 +74,7 @@ class Campaign:
         for answer in earlier:
             self._results.add(self._query(answer))
         known = {answer.record for answer in earlier}
+        self._kept = frozenset(answer.batch for answer in earlier)
         asked = [int(record) for record in chosen[: party.settings.n_queries] if record not in known]
         self._asked = asked[: max(0, party.settings.n_queries - len(earlier))]
         self._results.expected = len(earlier) + len(self._asked)
@@ -140,16 +90,20 @@ class Campaign:
     def images(self) -> Images:
         return self._unlabelled.images[self._asked]
 
-    def answered(self, first: int, labels: Labels, spent: Spent, owners: Owners) -> None:
+    @property
+    def kept(self) -> Collection[str]:
+        return self._kept
+
+    def answered(self, first: int, batch: bytes, labels: Labels, spent: Spent, owners: Owners) -> None:
         self._results.owners = owners
         records = self._asked[first : first + len(labels)]
         run = self._party.settings.session
-        batch = [
-            Answer(record, answer_of(label), finite(spent.total), run)
+        answers = [
+            Answer(record, answer_of(label), finite(spent.total), run, batch=batch.hex())
             for record, label in zip(records, labels, strict=True)
         ]
-        self._answers.add(batch)
-        for answer in batch:
+        self._answers.add(answers)
+        for answer in answers:
             self._results.add(self._query(answer))
         self._results.publish(spent, self._figures(None))
         self._results.tell(self._party.progress)

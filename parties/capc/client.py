@@ -44,7 +44,7 @@ from mpc.capc.odometer import OwnersAccount, querying_receive_account
 from mpc.capc.release import Labels
 from mpc.capc.turns import querying_await_turn
 from mpc.channels.frames import Channel
-from mpc.errors import BudgetExceededError, ProtocolError, TransportError
+from mpc.errors import ProtocolError, TransportError
 from mpc.garbled.batch import EvaluatedBatch
 from mpc.garbled.session import Evaluator
 from mpc.inference import QueryingCorrelation, QueryingInference, QueryingPool, querying_take_seeds
@@ -102,8 +102,12 @@ def client(party: Party[QueryingSettings]) -> None:
     settings = party.settings
     asking, asked = questions(party), Asked()
     pending = PendingBatch(settings.pending, durable=settings.rejoin_s > 0)
+    pending.settle(asking.kept)
     began, before = time.monotonic(), -1
-    while True:
+    nothing_left = settings.answers is not None and not len(
+        asking.images
+    )  # an earlier session was ended after its last
+    while not nothing_left:
         if asked.done > before:
             began, before = time.monotonic(), asked.done
         try:
@@ -114,8 +118,6 @@ def client(party: Party[QueryingSettings]) -> None:
                 raise
             party.progress.note(f"{error.peer or 'a party'} was lost, and what is left is asked again ({error})")
             time.sleep(_PAUSE_S)
-    if asked.done == 0 and asked.spent.refusal and settings.campaign is None:
-        raise BudgetExceededError(asked.spent.refusal)
     asking.finish()
 
 
@@ -192,7 +194,7 @@ def _ask_batch(session: Session, left: Words, asking: Questions, pending: Pendin
 
     def take(labels: Labels) -> None:
         """Keep the labels. From here on the batch is done, whatever happens to a connection."""
-        asking.answered(asked.done, labels, spent, _owners(servers))
+        asking.answered(asked.done, batch.name, labels, spent, _owners(servers))
         pending.finish()
         asked.done += len(queries)
 

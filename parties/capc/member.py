@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from mpc.channels.hello import session_of
+from parties.capc.answers import GivenAnswers
 from parties.capc.casting import (
     ANSWERS,
     ASKS,
@@ -26,12 +27,13 @@ from parties.capc.casting import (
 )
 from parties.capc.config import CapcConfig
 from parties.capc.labels_out import IDS
+from parties.capc.pending import PendingBatch
 from parties.capc.processes import Processes
 from parties.capc.report import STEPS
-from parties.capc.settings import ANSWERING, GUARDIAN, CapcSettings
+from parties.capc.settings import ANSWERING, GUARDIAN, CapcSettings, QueryingSettings
 from parties.frame.errors import ConfigError
 from parties.frame.members import Federation
-from parties.frame.plan import Plan, Reach, Role, Run, RunFolders
+from parties.frame.plan import Plan, Process, Reach, Role, Run, RunFolders
 from parties.frame.private_files import write_private
 from parties.frame.settings import Peer
 from parties.learning.own.choices import DataChoices
@@ -122,10 +124,36 @@ def member(config: CapcConfig, federation: Federation, name: str, role: str, run
     if role != GUARDS:
         owner = _owners(federation).index(name)
         data.owned[owner].write(run.folders.party(name) / "records.npz")
+    notes, given = dataset.notes, None
     if role == ASKS:
         processes.refuse_outputs()
         write_asked(data.asked[owner], config, owner, run.folders.party(name))
-    return Plan((process,), reporter=process.name, deadline_s=config.run_deadline_s, steps=STEPS, notes=dataset.notes)
+        given = processes.given_answers(owner)
+        if run.fresh and given is None:
+            raise ConfigError(
+                f"fresh: expected strategy given, found {config.strategy}, whose campaign keeps its answers. Another "
+                "`seed` begins another campaign."
+            )
+        if given is not None:
+            said = _give_up(process, given) if run.fresh else given.said()
+            notes = (*notes, said) if said else notes
+    return Plan(
+        (process,),
+        reporter=process.name,
+        deadline_s=config.run_deadline_s,
+        steps=STEPS,
+        notes=notes,
+        delivered=None if given is None else given.delivered,
+    )
+
+
+def _give_up(process: Process, given: GivenAnswers) -> str:
+    """Put what an unfinished asking has bought aside, and say so. A batch whose answers are among it is done."""
+    settings = process.settings
+    if not isinstance(settings, QueryingSettings):
+        raise TypeError(f"expected settings of a querying party, found {type(settings).__name__}")
+    PendingBatch(settings.pending, durable=settings.rejoin_s > 0).settle(given.batches())
+    return given.give_up()
 
 
 def reach(config: CapcConfig, federation: Federation, name: str, folders: RunFolders) -> Reach:

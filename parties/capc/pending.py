@@ -7,6 +7,7 @@ possible, and removed when the labels are kept. So a party that comes back asks 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -72,6 +73,15 @@ class PendingBatch:
     def name(self) -> bytes:
         """The name of the unfinished batch, or nothing."""
         return self._content.batch if self._content else NO_BATCH
+
+    def settle(self, kept: Collection[str]) -> None:
+        """Forget the batch if it is among these names in hex, whose labels are kept.
+
+        A party may have been killed after it had kept the labels and before it forgot the batch. The next queries could
+        be equal to those of the batch, and would get its labels again.
+        """
+        if self.name.hex() in kept:
+            self.finish()
 
     def next(self, left: Words, most: int) -> Batch:
         """Return the batch to ask for, which is the unfinished one if these queries begin with it.

@@ -19,6 +19,7 @@ from mpc.capc.parameters import PublicParameters
 from mpc.dp.accountant import epsilon
 from mpc.extras import missing
 from parties.capc.accounts import account_name, folder_of
+from parties.capc.answers import GivenAnswers, record_digests
 from parties.capc.budget_view import LEDGER, ODOMETER
 from parties.capc.casting import GUARDIAN_NAME, RoleAssignment, model_of, training_settings
 from parties.capc.config import CapcConfig
@@ -85,6 +86,7 @@ class Processes:
             class_values=self._dataset.class_values,
             labels_out=self._out(self._config.labels_out, owner),
             campaign=campaign,
+            answers=self._answers(owner),
         )
         return Process(name, "parties.capc.client", settings, "Client (querying party)")
 
@@ -102,12 +104,10 @@ class Processes:
         if config.strategy == "given":
             return None
         training = self._training(owner, owner)
-        # How circuits are sent changes no answer, so that a campaign continues when that is chosen anew.
-        parameters = msgspec.structs.replace(self._parameters, garbling="half-gates", circuits="ahead")
         marks = [
             self._account(owner),
             config.strategy,
-            parameters.digest(),
+            self._what_answers_depend_on(),
             training.identity(),
             self._data.owned[owner].digest(),
             self._data.asked[owner].records.digest(),
@@ -145,13 +145,32 @@ class Processes:
                 raise ConfigError(f"model_out: {complaint}")
 
     def _pending(self, name: str, owner: int, campaign: CampaignSettings | None) -> Path:
-        """Return where a querying party keeps an unfinished batch, beside its campaign's answers or in its own run."""
-        folders = self._run.folders
-        if campaign is not None:
-            return campaign.answers.with_suffix(".pending")
-        if self._deployed is None:
-            return folders.party(name).resolve() / "pending"
-        return folders.durable(self._folder("client", owner)).resolve() / "pending"
+        """Return where a querying party keeps an unfinished batch, beside its answers or in its own run.
+
+        What it asks under other parameters is another batch, with another charge.
+        """
+        answers = self._answers(owner) if campaign is None else campaign.answers
+        return (
+            self._run.folders.party(name).resolve() / "pending" if answers is None else answers.with_suffix(".pending")
+        )
+
+    def _what_answers_depend_on(self) -> str:
+        """Return a digest of the public parameters. How circuits are sent changes no answer, and is left out."""
+        return msgspec.structs.replace(self._parameters, garbling="half-gates", circuits="ahead").digest()
+
+    def _answers(self, owner: int) -> Path | None:
+        """Return where answers to given queries outlive a session, on a machine of the party's own."""
+        if self._config.strategy != "given" or self._deployed is None:
+            return None
+        agreed = json.dumps(dict(self._dataset.agreed), sort_keys=True)
+        marks = (self._account(owner), self._what_answers_depend_on(), agreed)
+        identity = hashlib.sha256("\n".join(marks).encode()).hexdigest()[:32]
+        return self._run.folders.durable(self._folder("client", owner)).resolve() / f"given-{identity}.jsonl"
+
+    def given_answers(self, owner: int) -> GivenAnswers | None:
+        """Return what a querying party has bought of the answers to its given queries, or None where it keeps none."""
+        path = self._answers(owner)
+        return None if path is None else GivenAnswers(path, record_digests(self._data.asked[owner].records.images))
 
     def guardian(self) -> Process:
         """Return the privacy guardian."""

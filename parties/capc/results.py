@@ -7,8 +7,8 @@
      "predicted": 7, "abstained": false, "correct": 7, "agree": true, "epsilon": 15.8, "earlier_run": false}, ...],
      "trust": ["..."], "warnings": ["..."]}
 
-- `epsilon` is this run's, and `epsilon_total` is all that this querying party has spent. Both are null where no bound
-  exists. The `epsilon` of a query is the total when it was answered.
+- `epsilon` is this run's, and `epsilon_total` is all that this querying party had spent when it got its last answer.
+  Both are null where no bound exists. The `epsilon` of a query is the total when it was answered.
 - `owners` is what each answering party's records have lost by then to everybody who ever asked, as the party itself
   counts. `owner_epsilon` is the largest.
 - `predicted` is null where the parties abstained. It is the class's number, or its value where records are one's own.

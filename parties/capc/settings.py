@@ -122,6 +122,8 @@ class QueryingSettings(CapcSettings):
         class_values: the values that stand for the classes, or nothing where those are numbers.
         labels_out: the file that it writes its labels to, for itself.
         campaign: None where the queries are given.
+        answers: the file, in its private folder that outlives the session, with what it has bought of the answers to
+            given queries. None where these are asked anew in every run.
     """
 
     servers: tuple[Peer, ...]
@@ -135,6 +137,7 @@ class QueryingSettings(CapcSettings):
     class_values: tuple[bool | int | str, ...] = ()
     labels_out: Path | None = None
     campaign: CampaignSettings | None = None
+    answers: Path | None = None
 
 
 class AnsweringSettings(CapcSettings):

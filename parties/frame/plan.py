@@ -108,7 +108,7 @@ class Run:
     its private folder. The launcher makes them after it has read the plan's names.
 
     A run on this machine may stand for a `federation`. Its members are then the parties, and their addresses are left
-    aside.
+    aside. With `fresh` a member gives up what an earlier session of its own has left unfinished.
     """
 
     folders: RunFolders
@@ -117,6 +117,7 @@ class Run:
     host: str = "127.0.0.1"
     supervisor_pid: int | None = None
     federation: Federation | None = None
+    fresh: bool = False
 
     def common_settings(self, party: str) -> dict[str, Any]:
         """Return those of a party's `PartySettings` that only the launcher knows."""
@@ -184,6 +185,7 @@ class Plan:
         tolerates: groups of parties of which some may be lost. No reporter may be among them.
         grace_s: how long a service may take to end after it was asked to.
         notes: sentences for the person who starts the run, shown before it starts and kept with its result.
+        delivered: is called when the run has ended well and its result is where it remains, if it is given.
     """
 
     processes: tuple[Process, ...]
@@ -195,6 +197,7 @@ class Plan:
     tolerates: tuple[Tolerance, ...] = ()
     grace_s: float = 10.0
     notes: tuple[str, ...] = ()
+    delivered: Callable[[], None] | None = None
 
     def __post_init__(self) -> None:
         """Raises ValueError for a plan that contradicts itself, which is a bug of the protocol."""

@@ -121,8 +121,9 @@ class FederationHere:
 
     # -- asking -------------------------------------------------------------------------------------------------------
 
-    def start_asking(self, name: str, **more: str) -> subprocess.Popen[str]:
-        flags = [part for key, value in more.items() for part in (f"--{key}", value)]
+    def start_asking(self, name: str, **more: str | None) -> subprocess.Popen[str]:
+        """Start a session with these flags. One whose value is None has none."""
+        flags = [part for key, value in more.items() for part in (f"--{key}", value) if part is not None]
         asking = ("ask", "--dir", str(self.folder(name)), "--json", "--progress", "none", *flags)
         command = (*self.within.get(name, ()), *COMMAND, *asking)
         return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd="/")

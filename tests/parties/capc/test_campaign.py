@@ -14,8 +14,8 @@ import pytest
 from mpc.capc.confident import ConfidentArgmax
 from mpc.dp.accountant import Cost, epsilon
 from mpc.randomness import SeededRandomness
+from parties.capc.answers import Answer, Answers, AnswersError
 from parties.capc.budget_view import budget_view
-from parties.capc.campaign import Answer, Answers, AnswersError
 from parties.capc.config import CapcConfig
 from parties.capc.settings import GuardianSettings, QueryingSettings
 from parties.capc.simulation import simulate

@@ -14,7 +14,7 @@ from scipy.stats import norm
 
 from mpc.dp.accountant import epsilon
 from mpc.dp.data_dependent import rdp_of_majorities
-from parties.capc.campaign import Answer, Answers
+from parties.capc.answers import Answer, Answers
 from parties.capc.casting import public_parameters
 from parties.capc.config import CapcConfig
 from parties.capc.protocol import Capc

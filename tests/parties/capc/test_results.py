@@ -47,8 +47,8 @@ def test_given_queries_tell_how_far_they_are_from_the_beginning_on(tmp_path: Pat
         assert np.array_equal(asking.images, images)
         asking.refused(Spent("used up", 0, 0.0, 9.0), {})
         assert not (tmp_path / "result.json").exists()  # nothing to keep
-        asking.answered(0, np.array([4, 5]), Spent("", 2, 2.5, 4.0, 10.0), {})
-        asking.answered(2, np.array([1]), Spent("", 1, 3.5, 5.0, 10.0), {})
+        asking.answered(0, b"batch", np.array([4, 5]), Spent("", 2, 2.5, 4.0, 10.0), {})
+        asking.answered(2, b"batch", np.array([1]), Spent("", 1, 3.5, 5.0, 10.0), {})
     told = [json.loads(line) for line in (tmp_path / "events.jsonl").read_text().splitlines()]
     assert [(event["done"], event["of"], event["unit"]) for event in told] == [
         (0, 3, "queries"),
