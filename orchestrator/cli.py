@@ -22,6 +22,7 @@ from orchestrator import record, report
 from orchestrator.command_line import CommandLine, leading_command
 from orchestrator.config import ChosenCommand, Configuration, RunOptions, configure
 from orchestrator.errors import Interrupted, RunFailed, in_a_sentence
+from orchestrator.federation.offline import on_behalf
 from orchestrator.interruption import signals_raise
 from orchestrator.page import report_page
 from orchestrator.run import execute
@@ -51,7 +52,7 @@ def _run(protocols: Mapping[str, RunnableProtocol], arguments: list[str], line: 
     console = plain_console(WIDTH)
     try:
         found = leading_command(arguments, line.programs)
-        return _run_program(found, line) if found else _do(configure(arguments, protocols, line), console, protocols)
+        return _run_program(found, line) if found else _do(_configured(protocols, arguments, line), console, protocols)
     except ConfigError as error:
         return _say(str(error), 2)
     except PartyError as error:
@@ -64,6 +65,10 @@ def _run(protocols: Mapping[str, RunnableProtocol], arguments: list[str], line: 
         return _say(in_a_sentence(error), 1)
     except Interrupted as error:
         return _say(str(error), 128 + error.number)
+
+
+def _configured(protocols: Mapping[str, RunnableProtocol], arguments: list[str], line: CommandLine) -> Configuration:
+    return configure(on_behalf(protocols, arguments), protocols, line)
 
 
 def _do(configuration: Configuration, console: Console, protocols: Mapping[str, RunnableProtocol]) -> int:

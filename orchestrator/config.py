@@ -24,7 +24,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from orchestrator import sentences
 from orchestrator.command_line import CommandLine, Program, leading_command
-from orchestrator.flags import FlagParser, is_flag, names_of
+from orchestrator.flags import FlagParser, has_a_place, is_flag, names_of
 from orchestrator.yaml_text import read_file
 from parties.frame.errors import ConfigError
 from parties.frame.members import Federation
@@ -258,7 +258,8 @@ def _command_parser(
 ) -> FlagParser:
     command = protocol.commands[word]
     about = f"{command.help[:1].upper()}{command.help[1:]}. This starts no parties."
-    parser = FlagParser(line.name, about, command=f"{word} ")
+    places = [name.upper() for name, field in command.options.model_fields.items() if has_a_place(field)]
+    parser = FlagParser(line.name, about, command=" ".join([word, *places, ""]))
     _add_choices(parser, protocols, line)
     parser.add_model(command.options, word)
     parser.add_model(RunOptions, "run")  # so that a run's own command line serves, with `--budget` added to it

@@ -2,13 +2,15 @@
 
 A field whose `json_schema_extra` says `"flag": True` is a flag of the same name; its description, unit and default are
 the help. A flag's value is read like the same text in a YAML file, so that both are equally strict. Other names of a
-field (its validation alias) are flags and keys as well.
+field (its validation alias) are flags and keys as well. A field with `"place": True` may also be given without its
+flag, by its place after the command. A flag may be written with hyphens in place of underscores.
 """
 
 from __future__ import annotations
 
 import argparse
 import inspect
+import sys
 import textwrap
 from collections.abc import Collection, Sequence
 from types import NoneType
@@ -71,6 +73,19 @@ class FlagParser(argparse.ArgumentParser):
             self._action_groups.insert(0, group)
         return group
 
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:  # as argparse has it, without types
+        """Return what was given and what is unknown, as argparse does. `--model-out` is `--model_out`."""
+        given = sys.argv[1:] if args is None else args
+        return super().parse_known_args([self._underscored(argument) for argument in given], namespace)
+
+    def _underscored(self, argument: str) -> str:
+        word, equals, value = argument.partition("=")
+        name = f"--{word[2:].replace('-', '_')}"
+        meant = (
+            word.startswith("--") and word not in self._option_string_actions and name in self._option_string_actions
+        )
+        return f"{name}{equals}{value}" if meant else argument
+
     def read(self, arguments: list[str], words: Collection[str] = ()) -> dict[str, Any]:
         """Return the flags that were given, by name. Raises `ConfigError` for an unknown flag.
 
@@ -118,6 +133,12 @@ def is_flag(field: FieldInfo) -> bool:
     return isinstance(extra, dict) and bool(extra.get("flag"))
 
 
+def has_a_place(field: FieldInfo) -> bool:
+    """Tell whether the field may be given without its flag, by its place after the command."""
+    extra = field.json_schema_extra
+    return isinstance(extra, dict) and bool(extra.get("place"))
+
+
 def names_of(name: str, field: FieldInfo) -> tuple[str, ...]:
     """Return the field's own name, then its other names."""
     alias = field.validation_alias
@@ -141,6 +162,15 @@ def _add_field(group: argparse._ArgumentGroup, name: str, field: FieldInfo) -> N
         shape = "{" + ",".join(choices) + "}" if choices else name.rsplit("_", 1)[-1].upper()
         kind = str if _is_text(field) else read_scalar
         group.add_argument(*options, dest=name, help=text, metavar=shape, type=kind)
+        if has_a_place(field):
+            group.add_argument(
+                name,
+                nargs="?",
+                default=argparse.SUPPRESS,
+                metavar=name.upper(),
+                type=kind,
+                help=f"the same as {options[0]}",
+            )
 
 
 def default_text(value: Any) -> str:

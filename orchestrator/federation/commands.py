@@ -25,6 +25,7 @@ from orchestrator.federation.ask import ask as open_session
 from orchestrator.federation.check import STATUS
 from orchestrator.federation.check import check as look
 from orchestrator.federation.identity import Identity
+from orchestrator.federation.offline import member_flags
 from orchestrator.federation.records import Running, ServiceFolder
 from orchestrator.federation.service import Service
 from orchestrator.federation.shared import Membership, find_membership
@@ -163,17 +164,6 @@ def prune(protocols: Protocols, arguments: Sequence[str], name: str) -> int:
 
 
 # -- what the commands share -------------------------------------------------------------------------------------------
-
-
-def member_flags(name: str, about: str) -> FlagParser:
-    """Return a parser with the flags that say on whose behalf a command is given."""
-    parser = FlagParser(name, about)
-    parser.add_argument("--config", type=Path, default=None, metavar="FILE", help="the file that all members share")
-    parser.add_argument("--name", default=None, metavar="MEMBER", help="the member's name in that file")
-    parser.add_argument(
-        "--dir", type=Path, default=None, metavar="DIR", help="the member's folder (default: in $XDG_STATE_HOME)"
-    )
-    return parser
 
 
 def membership_of(protocols: Protocols, given: argparse.Namespace) -> Membership:

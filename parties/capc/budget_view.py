@@ -1,4 +1,7 @@
-"""The view of the privacy budget, which shows every account in the guardian's ledger without a run."""
+"""The view of the privacy budget, which shows every account that lies in a folder, without a run.
+
+The folder is that of all runs, or a federation's member's. A guardian's holds the ledger, and an owner's its odometer.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,6 @@ from functools import partial
 from pathlib import Path
 
 from mpc.dp.accountant import epsilon
-from parties.capc.casting import GUARDIAN_NAME
 from parties.capc.config import CapcConfig
 from parties.capc.summary import epsilon_text
 from parties.frame.plan import Summary
@@ -20,16 +22,25 @@ LEDGER = "ledger.jsonl"
 ODOMETER = "odometer.jsonl"
 """A data owner's own account of what its records have lost, in its private folder that outlives a run."""
 
+DURABLE = "durable"
+"""The folder with what outlives a run, see `parties.frame.plan.RunFolders`."""
+
 
 def budget_view(config: CapcConfig, files: Path, _: object = None) -> Summary:
     """Return what each asking party and each data owner has spent at `delta`, for what, and what is left."""
-    path = files / "durable" / GUARDIAN_NAME / LEDGER
-    lines = [("ledger", str(path) if path.exists() else f"none at {path}: nothing was spent")]
-    if path.exists():
-        lines += _accounts(path, config, config.epsilon_budget, "", "spent")
-    for odometer in sorted((files / "durable").glob(f"owner-*/{ODOMETER}"), key=lambda at: _in_order(at.parent.name)):
-        lines += _accounts(odometer, config, config.owner_epsilon_budget, "records of ", "lost to all who asked")
+    ledgers, odometers = account_files(files)
+    lines = [] if ledgers or odometers else [("ledger", f"none in {files / DURABLE}: nothing was spent")]
+    for path in ledgers:
+        lines += [("ledger", str(path)), *_accounts(path, config, config.epsilon_budget, "", "spent")]
+    for path in odometers:
+        lines += _accounts(path, config, config.owner_epsilon_budget, "records of ", "lost to all who asked")
     return Summary(tuple(lines))
+
+
+def account_files(files: Path) -> tuple[list[Path], list[Path]]:
+    """Return the ledgers of guardians and the odometers of owners in a folder, in the order in which they are shown."""
+    odometers = (files / DURABLE).glob(f"owner-*/{ODOMETER}")
+    return sorted((files / DURABLE).glob(f"*/{LEDGER}")), sorted(odometers, key=lambda at: _in_order(at.parent.name))
 
 
 def _in_order(folder: str) -> tuple[bool, int, str]:

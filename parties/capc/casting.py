@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -72,6 +73,29 @@ def of_federation(federation: Federation, asking: str = "") -> RoleAssignment:
     clients = {one.name + (asking if ANSWERS in one.role else ""): n for n, one in numbered if ASKS in one.role}
     servers = {one.name: n for n, one in numbered if ANSWERS in one.role}
     return RoleAssignment(clients, servers, federation.with_role(GUARDS)[0].name, len(owners))
+
+
+def with_own_queries(config: CapcConfig, asking: Sequence[int]) -> CapcConfig:
+    """Return the configuration whose `queries`, if there are any, are the `unlabelled` of the one owner that asks.
+
+    Raises `ConfigError` where nobody, or more than one, would ask about them, or where records are no owner's own.
+    """
+    if config.queries is None:
+        return config
+    data, path = config.data, config.queries.absolute()
+    if data is None:
+        raise ConfigError(f"queries: expected own records (`data`) to prepare them as, found dataset {config.dataset}.")
+    if len(asking) != 1:
+        raise ConfigError(f"queries: expected one party that asks about them, found {len(asking)}.")
+    if data.parties:
+        parties = [
+            files.model_copy(update={"unlabelled": path}) if owner == asking[0] else files
+            for owner, files in enumerate(data.parties)
+        ]
+        data = data.model_copy(update={"parties": tuple(parties)})
+    else:
+        data = data.model_copy(update={"unlabelled": path})
+    return config.model_copy(update={"data": data})
 
 
 def load_data(config: CapcConfig) -> Dataset:

@@ -105,6 +105,12 @@ class Asking(BaseModel):
     n_queries: int = Field(
         1, ge=1, description="queries of a querying party", json_schema_extra=_flag("queries", basic=True)
     )
+    queries: Path | None = Field(
+        None,
+        description="the asking party's own records to ask about, in place of its `unlabelled` under `data:`; with or "
+        "without labels",
+        json_schema_extra=_flag("path"),
+    )
     batch_size: int = Field(
         1,
         ge=1,
@@ -243,6 +249,7 @@ class Outputs(BaseModel):
 
     labels_out: Path | None = Field(
         None,
+        validation_alias=AliasChoices("labels_out", "out"),
         description="CSV file for the labels, of which only the asking party's user can read; with several asking "
         "parties `{party}` in it stands for each",
         json_schema_extra=_flag("path"),

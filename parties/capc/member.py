@@ -24,6 +24,7 @@ from parties.capc.casting import (
     public_parameters,
     refuse_unknown_models,
     split_data,
+    with_own_queries,
 )
 from parties.capc.config import CapcConfig
 from parties.capc.labels_out import IDS
@@ -109,6 +110,8 @@ def member(config: CapcConfig, federation: Federation, name: str, role: str, run
         ConfigError: a choice that cannot be run.
     """
     config = for_members(config, federation)
+    if role == ASKS:
+        config = with_own_queries(config, [_owners(federation).index(name)])
     dataset, data = _own_data(config, federation, name)
     parameters = public_parameters(config, dataset)
     refuse_unknown_models(config, dataset, len(_owners(federation)))
@@ -121,6 +124,7 @@ def member(config: CapcConfig, federation: Federation, name: str, role: str, run
         process = processes.client(name)
         session = {"session": session_of(name, run.session)}
         process = replace(process, settings=process.settings.model_copy(update=session))
+    notes = dataset.notes
     if role != GUARDS:
         owner = _owners(federation).index(name)
         data.owned[owner].write(run.folders.party(name) / "records.npz")
@@ -128,6 +132,7 @@ def member(config: CapcConfig, federation: Federation, name: str, role: str, run
     if role == ASKS:
         processes.refuse_outputs()
         write_asked(data.asked[owner], config, owner, run.folders.party(name))
+        notes += _not_asked(config, dataset, len(data.asked[owner].records))
         given = processes.given_answers(owner)
         if run.fresh and given is None:
             raise ConfigError(
@@ -179,6 +184,20 @@ def write_asked(asked: AskedData, config: CapcConfig, owner: int, folder: Path) 
         asked.held_out.write(folder / "held_out.npz")
     if (ids := ids_of(config, owner)) is not None:
         write_private(folder / IDS, json.dumps(ids).encode())
+
+
+def _not_asked(config: CapcConfig, dataset: Dataset, asked: int) -> tuple[str, ...]:
+    """Return a note where a member's own file holds more given records than this session may ask about."""
+    if config.strategy != "given" or not isinstance(dataset, OwnersDataset):
+        return ()
+    (holding,) = dataset.holdings
+    given = holding.held_out if holding.unlabelled is None else holding.unlabelled
+    first, there = config.first_query, 0 if given is None else len(given)
+    if asked == there:
+        return ()
+    last = first + asked
+    because = f"by first_query {first} and n_queries {config.n_queries}"
+    return (f"records {first + 1} to {last} of {there} are asked about, {because}",)
 
 
 def _owners(federation: Federation) -> list[str]:

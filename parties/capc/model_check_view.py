@@ -1,4 +1,4 @@
-"""The command `model-check`: its flags, and what the check found as lines for a person or as one JSON document."""
+"""The command `model check`: its flags, and what the check found as lines for a person or as one JSON document."""
 
 from __future__ import annotations
 
@@ -25,7 +25,8 @@ class ModelCheckOptions(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     file: Path = Field(
-        description="the model: .onnx, .pt, .skops, .pt2, .joblib or .pkl", json_schema_extra=_flag("path")
+        description="the model: .onnx, .pt, .skops, .pt2, .joblib or .pkl",
+        json_schema_extra=_flag("path") | {"place": True},
     )
     input: str = Field(
         pattern=r"^\d+(,\d+,\d+)?$",

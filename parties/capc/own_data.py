@@ -18,7 +18,7 @@ class DescribeOptions(BaseModel):
     file: Path = Field(
         Path("records.csv"),
         description="your own file, in CSV, Parquet or NPZ",
-        json_schema_extra={"flag": True, "unit": "path"},
+        json_schema_extra={"flag": True, "unit": "path", "place": True},
     )
     label: str | None = Field(
         None,

@@ -12,6 +12,7 @@ from parties.capc.casting import (
     public_parameters,
     refuse_unknown_models,
     split_data,
+    with_own_queries,
     with_queries,
 )
 from parties.capc.config import CapcConfig
@@ -43,7 +44,7 @@ class Capc:
                 "parties.capc.own_data:DescribeOptions",
                 "try settings",
             ),
-            "model-check": Command(
+            "model check": Command(
                 "show what a model's file would cost",
                 "parties.capc.model_check_view:model_check_command",
                 "parties.capc.model_check_view:ModelCheckOptions",
@@ -69,6 +70,7 @@ class Capc:
         """
         if run.federation is not None:
             config = member.for_members(config, run.federation)
+        config = with_own_queries(config, config.qp_id)
         dataset = load_data(config)
         parameters = public_parameters(config, dataset)
         roles = RoleAssignment.of(config, run.federation)

@@ -30,6 +30,7 @@ from parties.capc.casting import (
     public_parameters,
     split_data,
     training_settings,
+    with_own_queries,
     with_queries,
 )
 from parties.capc.config import CapcConfig
@@ -233,5 +234,6 @@ def _gain(campaign: Simulated) -> str:
 
 def simulation(config: CapcConfig, _: Path, options: SimulationOptions) -> Summary:
     """Return what every querying party would gain, and the average, for each experiment seed."""
+    config = with_own_queries(config, config.qp_id)
     dataset = load_data(config)
     return Summary(tuple(simulation_lines(config, options.seeds, dataset)), dataset.notes)

@@ -259,5 +259,5 @@ def test_the_command_says_what_a_model_costs(federation: Path) -> None:
 
 
 def check(folder: Path, file: str, *more: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "run_protocol.py", "model-check", "--file", str(folder / file), "--input", "4", *more]
+    command = [sys.executable, "run_protocol.py", "model", "check", str(folder / file), "--input", "4", *more]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)

@@ -1,0 +1,171 @@
+"""What a member of a federation reads of its own: the questions that a command names, and its accounts."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+
+from mpc.dp.accountant import Cost, epsilon
+from orchestrator.cli import main
+from orchestrator.config import configure
+from orchestrator.federation.shared import Shared, read_shared
+from parties.frame.errors import ConfigError
+from parties.frame.plan import Plan, Run, RunFolders
+from parties.frame.private_files import make_private_folder
+from parties.learning.records import AskedRecords, DataError
+from parties.ledger import Ledger
+from parties.protocols import PROTOCOLS
+from tests.parties.capc import clinics
+
+MEMBERS = ("trustee", "clinic-a", "clinic-b", "clinic-c", "clinic-d", "clinic-e")
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """The file that five clinics and a guardian share."""
+    folder = tmp_path / "data"
+    folder.mkdir()
+    clinics.write(folder)
+    data = clinics.choices(folder)
+    for files, name in zip(data["parties"], MEMBERS[1:], strict=True):
+        files["name"] = name
+    return write(tmp_path, {"data": data})
+
+
+def write(folder: Path, more: dict[str, Any]) -> Path:
+    members: list[dict[str, Any]] = [
+        {"name": name, "role": "answering", "host": "127.0.0.1", "port": 7100 + place}
+        for place, name in enumerate(MEMBERS)
+    ]
+    members[0]["role"], members[1]["role"] = "guardian", ["answering", "asking"]
+    capc = {"n_parties": 4, "n_queries": 3, "models": ["logistic-regression"], "epsilon_budget": 20.0} | more
+    document = {"protocol": "capc", "federation": {"name": "clinics", "members": members}, "capc": capc}
+    path = folder / "federation.yaml"
+    path.write_text(yaml.safe_dump(json.loads(json.dumps(document, default=str))))
+    return path
+
+
+def plan_of(folder: Path, shared: Shared, name: str = "clinic-a", role: str = "asking") -> tuple[Plan, RunFolders]:
+    folders = RunFolders(folder / name, folder / name, "run")
+    return (
+        shared.protocol.member(
+            shared.configuration.settings, shared.federation, name, role, Run(folders, session="0" * 32, start_port=0)
+        ),
+        folders,
+    )
+
+
+def asked(folder: Path, file: Path, *flags: str) -> tuple[AskedRecords, Plan]:
+    plan, folders = plan_of(folder, read_shared(file, PROTOCOLS, flags))
+    return AskedRecords.read(folders.party("clinic-a") / "queries.npz"), plan
+
+
+# -- questions that the command names ---------------------------------------------------------------------------------
+
+
+def rows_of(path: Path) -> list[list[str]]:
+    with path.open(newline="") as rows:
+        return list(csv.reader(rows))
+
+
+def test_the_questions_of_a_command_pass_the_same_door_in_every_format(tmp_path: Path, file: Path) -> None:
+    header, *rows = rows_of(tmp_path / "data" / "ask.csv")
+    chosen, by_column = rows[5:8], dict(zip(header, zip(*rows[5:8], strict=True), strict=True))
+    with (tmp_path / "q.csv").open("w", newline="") as text:
+        csv.writer(text).writerows([header, *chosen])
+    np.savez(tmp_path / "q.npz", **{name: np.array(column, float) for name, column in by_column.items()})  # type: ignore[arg-type]
+    pq = pytest.importorskip("pyarrow.parquet")
+    pa = pytest.importorskip("pyarrow")
+    pq.write_table(
+        pa.table({name: [*map(float, column)] for name, column in by_column.items()}), tmp_path / "q.parquet"
+    )
+    expected, _ = asked(tmp_path, file, "--first_query", "5")
+    assert len(expected) == 3
+    for name in ("q.csv", "q.npz", "q.parquet"):
+        found, plan = asked(tmp_path, file, "--queries", str(tmp_path / name))
+        assert np.array_equal(found.images, expected.images), name
+        assert found.labels is None
+        assert not [note for note in plan.notes if "asked about" in note]
+
+
+def test_a_truth_that_comes_along_is_taken_and_fewer_questions_than_agreed_are_all_asked(
+    tmp_path: Path, file: Path
+) -> None:
+    header, *rows = rows_of(tmp_path / "data" / "test.csv")
+    with (tmp_path / "q.csv").open("w", newline="") as text:
+        csv.writer(text).writerows([header, *rows[:2]])
+    found, _ = asked(tmp_path, file, "--queries", str(tmp_path / "q.csv"))
+    assert found.labels is not None
+    assert found.labels.tolist() == [clinics.CLASSES.index(row[-1]) for row in rows[:2]]
+
+
+def test_more_questions_than_agreed_are_said_in_numbers(tmp_path: Path, file: Path) -> None:
+    found, plan = asked(tmp_path, file, "--queries", str(tmp_path / "data" / "ask.csv"), "--first_query", "2")
+    assert len(found) == 3
+    assert plan.notes[-1] == "records 3 to 5 of 47 are asked about, by first_query 2 and n_queries 3"
+
+
+def test_questions_that_do_not_fit_are_refused(tmp_path: Path, file: Path) -> None:
+    (tmp_path / "q.csv").write_text("mean radius\n12.5\n")
+    with pytest.raises(DataError, match=r"q.csv.*mean texture"):
+        asked(tmp_path, file, "--queries", str(tmp_path / "q.csv"))
+    with pytest.raises(ConfigError, match=r"queries: expected own records .`data`. to prepare them as, found dataset"):
+        asked(tmp_path, write(tmp_path, {}), "--queries", str(tmp_path / "q.csv"))
+
+
+def test_the_flags_of_a_command_have_the_names_that_a_person_tries(file: Path) -> None:
+    flags = ["--out", "labels.csv", "--model-out", "better.onnx", "--n-queries=2", "--strategy", "margin"]
+    config: Any = configure(["--config", str(file), *flags], PROTOCOLS).settings
+    assert (str(config.labels_out), str(config.model_out), config.n_queries) == ("labels.csv", "better.onnx", 2)
+    chosen = configure(["model", "check", "net.onnx", "--input", "4", "--trust-pickle"], PROTOCOLS).chosen
+    assert chosen is not None
+    assert chosen.options.file == Path("net.onnx")  # type: ignore[attr-defined]
+    with pytest.raises(ConfigError, match=r"^--model-uot: unknown flag, did you mean '--model_out'\?$"):
+        configure(["--model-uot", "x"], PROTOCOLS)
+
+
+# -- accounts ---------------------------------------------------------------------------------------------------------
+
+COST = Cost("answer", "4", 2, 1)
+
+
+def charge(path: Path, account: str, times: int) -> float:
+    """Charge an account and return the epsilon that is spent then, computed from the costs alone."""
+    make_private_folder(path.parent)
+    Ledger(path, lambda costs: epsilon(costs, 1e-5), None).charge(account, "s", [COST], times)
+    return epsilon([COST.times(times)], 1e-5)
+
+
+def test_the_budget_of_a_members_folder_is_in_its_own_ledgers(
+    tmp_path: Path, file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = make_private_folder(tmp_path / "trustee")
+    spent = charge(folder / "durable" / "trustee" / "ledger.jsonl", "clinics/clinic-a", 3)
+    flags = ["--config", str(file), "--name", "trustee", "--dir", str(folder)]
+    assert main(PROTOCOLS, ["budget", *flags]) == 0
+    printed = capsys.readouterr().out
+    assert f"clinics/clinic-a: epsilon {spent:.3g} at delta 1e-05 spent, {20 - spent:.3g} of 20 left" in printed
+    assert "for 3 answers" in printed
+    assert main(PROTOCOLS, ["budget", "--dir", str(folder), "--json"]) == 0  # the folder knows the file
+    lines = json.loads(capsys.readouterr().out)["lines"]
+    assert lines["ledger"] == str(folder / "durable" / "trustee" / "ledger.jsonl")
+
+    other = make_private_folder(tmp_path / "clinic-b")
+    lost = charge(other / "durable" / "owner-clinic-b" / "odometer.jsonl", "clinics/clinic-b", 2)
+    assert main(PROTOCOLS, ["budget", "--config", str(file), "--name", "clinic-b", "--dir", str(other)]) == 0
+    printed = capsys.readouterr().out
+    assert printed.startswith(f"records of clinics/clinic-b: epsilon {lost:.3g} at delta 1e-05 lost to all who asked")
+    assert "ledger" not in printed  # it keeps none
+
+
+def test_a_member_that_is_none_has_no_budget(tmp_path: Path, file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(PROTOCOLS, ["budget", "--config", str(file), "--name", "clinic-z", "--dir", str(tmp_path / "z")]) == 2
+    assert "name: expected one of trustee, clinic-a" in capsys.readouterr().err
+    assert main(PROTOCOLS, ["budget", "--dir", str(tmp_path / "z")]) == 2
+    assert "expected the file that all members share" in capsys.readouterr().err
