@@ -27,6 +27,7 @@ from parties.capc.casting import (
 from parties.capc.config import CapcConfig
 from parties.capc.labels_out import IDS
 from parties.capc.processes import Processes
+from parties.capc.releases import with_release
 from parties.capc.report import STEPS
 from parties.capc.settings import ANSWERING, GUARDIAN, CapcSettings
 from parties.frame.errors import ConfigError
@@ -108,6 +109,7 @@ def member(config: CapcConfig, federation: Federation, name: str, role: str, run
     """
     config = for_members(config, federation)
     dataset, data = _own_data(config, federation, name)
+    config = with_release(config, dataset)
     parameters = public_parameters(config, dataset)
     refuse_unknown_models(config, dataset, len(_owners(federation)))
     processes = Processes(config, run, dataset, parameters, data, of_federation(federation), deployed=federation)
