@@ -67,7 +67,9 @@ class Campaign:
         self._held_out = Records.read(held_out) if held_out.exists() else None
         self._model = before = self._train("records.npz", "own model")
         self._before = self._measured(before)
-        chosen = order_to_ask(settings.strategy, before, self._own, self._unlabelled, settings.seed)
+        chosen = order_to_ask(
+            settings.strategy, before, self._own, self._unlabelled, settings.seed, settings.code_dir, folder
+        )
         self._answers = Answers(settings.answers)
         self._results = Results(folder / "result.json", party.settings)
         earlier = self._answers.read()

@@ -16,6 +16,7 @@ from mpc.capc.parameters import PublicParameters
 from parties.capc.config import CapcConfig
 from parties.frame.errors import ConfigError
 from parties.frame.members import Federation
+from parties.learning.architectures import own_architecture
 from parties.learning.datasets import load_dataset
 from parties.learning.model_files.choices import ModelFile
 from parties.learning.model_files.source import model_source
@@ -102,7 +103,7 @@ def load_data(config: CapcConfig) -> Dataset:
     """Load the dataset that a configuration names, or its own records. Raises `ConfigError`."""
     if config.data is not None:
         return own_dataset(config.data)
-    return load_dataset(config.dataset, data_folder(config))
+    return load_dataset(config.dataset, data_folder(config), config.code_dir)
 
 
 def split_data(config: CapcConfig, dataset: Dataset, owners: int | None = None) -> SplitData:
@@ -176,13 +177,16 @@ def training_settings(config: CapcConfig, dataset: Dataset, index: int, owner: i
     `ConfigError` for a file that cannot be a model.
     """
     seed = hashlib.sha256(f"training {config.seed} {owner}".encode()).digest()
-    model, source = model_of(config, index, owner), None
-    if isinstance(model, ModelFile):
+    model, source, template = model_of(config, index, owner), None, None
+    if isinstance(model, str):
+        template = own_architecture(model, dataset.image_shape, dataset.classes, config.code_dir)
+    else:
         names = class_names(dataset)
         source = model_source(model.file, model.factory, model.path, config.trust_pickle, names)
     return TrainingSettings(
         architecture=model if isinstance(model, str) else "own",
         source=source,
+        template=template,
         image_shape=dataset.image_shape,
         classes=dataset.classes,
         seed=int.from_bytes(seed[:6], "big"),
@@ -202,9 +206,10 @@ def model_of(config: CapcConfig, index: int, owner: int) -> str | ModelFile:
 
 def refuse_unknown_models(config: CapcConfig, dataset: Dataset, owners: int) -> None:
     """Raise `ConfigError` for the name of a model that is not known, or that does not fit the records."""
+    shape = dataset.image_shape, dataset.classes
     for model in (*config.models, *(model_of(config, owner, owner) for owner in range(owners))):
-        if isinstance(model, str):
-            architecture(model, dataset.image_shape, dataset.classes)
+        if isinstance(model, str) and own_architecture(model, *shape, config.code_dir) is None:
+            architecture(model, *shape)
 
 
 def class_names(dataset: Dataset) -> tuple[str, ...]:

@@ -10,10 +10,19 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AliasChoices, BaseModel, BeforeValidator, Field
+from pydantic import AfterValidator, AliasChoices, BaseModel, BeforeValidator, Field
 
+from parties.capc.forms import RELEASES
+from parties.frame.plan import PathInFile
+from parties.learning.datasets import DATASETS
+from parties.learning.extensions.registry import Kind
 from parties.learning.model_files.choices import ModelFile
+from parties.learning.models import MODELS
 from parties.learning.own.choices import DataChoices
+from parties.learning.selection import STRATEGIES
+
+GIVEN = "given"
+"""The strategy of a run that is no campaign."""
 
 
 def _flag(unit: str, basic: bool = False) -> dict[str, Any]:
@@ -43,6 +52,16 @@ def _listed_numbers(value: Any) -> Any:
     return words
 
 
+def _others(kind: Kind) -> str:
+    """Return what a key takes beside what is built in, as the end of a sentence of the help."""
+    installed = kind.names[len(kind.built_in) :]
+    return "".join(f", {name}" for name in installed) + ", or a function as package.module:function"
+
+
+def _strategy(name: str) -> str:
+    return name if name == GIVEN else STRATEGIES.check(name)
+
+
 class Participants(BaseModel):
     """Choices about who takes part."""
 
@@ -60,10 +79,10 @@ class Participants(BaseModel):
 class Asking(BaseModel):
     """Choices about what is asked."""
 
-    dataset: Literal["digits", "breast-cancer", "digit-traits", "mnist"] = Field(
+    dataset: Annotated[str, AfterValidator(DATASETS.check)] = Field(
         "digits",
         description="digits (8x8, built in), breast-cancer (30 measurements, built in), digit-traits (digits, with "
-        "three labels of which any number hold) or mnist (28x28, from data_dir)",
+        f"three labels of which any number hold), mnist (28x28, from data_dir){_others(DATASETS)}",
         json_schema_extra=_flag("name", basic=True),
     )
     data: DataChoices | None = Field(
@@ -76,6 +95,12 @@ class Asking(BaseModel):
         description="folder with the MNIST files; default the environment variable CAPC_DATA_DIR",
         json_schema_extra=_flag("path"),
     )
+    code_dir: Annotated[Path, PathInFile] | None = Field(
+        None,
+        description="folder with modules of your own, for functions that dataset, models, strategy or release name; "
+        "default the installed packages alone",
+        json_schema_extra=_key("path"),
+    )
     num_classes: int = Field(
         10,
         ge=2,
@@ -83,10 +108,11 @@ class Asking(BaseModel):
         description="classes, or labels where any number of them may hold; must match the dataset",
         json_schema_extra=_flag("classes"),
     )
-    strategy: Literal["given", "random", "entropy", "margin", "k-center"] = Field(
+    strategy: Annotated[str, AfterValidator(_strategy)] = Field(
         "given",
         description="what is asked: given test images, or a campaign: unlabelled records that the querying party's "
-        "own model chooses, and a model trained again with the answers",
+        "own model chooses, and a model trained again with the answers; the campaigns are "
+        f"{', '.join(STRATEGIES.built_in)}{_others(STRATEGIES)}",
         json_schema_extra=_flag("name", basic=True),
     )
     unlabelled: int = Field(
@@ -149,6 +175,13 @@ class Privacy(BaseModel):
         description="answering parties that may show their part of the noise; the others alone reach dp_noise_scale",
         json_schema_extra=_flag("parties"),
     )
+    release: Annotated[str, AfterValidator(RELEASES.check)] | None = Field(
+        None,
+        description="rule by which votes become labels: argmax, confident-argmax (with a threshold) or majority (of "
+        f"several labels){_others(RELEASES)}, which then says the noise and the threshold; default what follows from "
+        "threshold and labels",
+        json_schema_extra=_flag("name"),
+    )
     threshold: int = Field(
         0,
         ge=0,
@@ -206,7 +239,8 @@ class Models(BaseModel):
     models: Annotated[tuple[str | ModelFile, ...], BeforeValidator(_listed)] = Field(
         ("mlp",),
         min_length=1,
-        description="architectures, or in a file also {file: net.onnx}, dealt to the answering parties in turn",
+        description=f"architectures, of {', '.join(MODELS.built_in)}{_others(MODELS)}, or in a file also "
+        "{file: net.onnx}, dealt to the answering parties in turn",
         json_schema_extra=_flag("names, comma-separated", basic=True),
     )
     trust_pickle: bool = Field(

@@ -30,6 +30,7 @@ from parties.capc.config import CapcConfig
 from parties.capc.labels_out import IDS
 from parties.capc.pending import PendingBatch
 from parties.capc.processes import Processes
+from parties.capc.releases import with_release
 from parties.capc.report import STEPS
 from parties.capc.settings import ANSWERING, GUARDIAN, CapcSettings, QueryingSettings
 from parties.frame.errors import ConfigError
@@ -113,6 +114,7 @@ def member(config: CapcConfig, federation: Federation, name: str, role: str, run
     if role == ASKS:
         config = with_own_queries(config, [_owners(federation).index(name)])
     dataset, data = _own_data(config, federation, name)
+    config = with_release(config, dataset)
     parameters = public_parameters(config, dataset)
     refuse_unknown_models(config, dataset, len(_owners(federation)))
     processes = Processes(config, run, dataset, parameters, data, of_federation(federation), deployed=federation)

@@ -23,6 +23,7 @@ from parties.capc.answers import GivenAnswers, record_digests
 from parties.capc.budget_view import LEDGER, ODOMETER
 from parties.capc.casting import GUARDIAN_NAME, RoleAssignment, model_of, training_settings
 from parties.capc.config import CapcConfig
+from parties.capc.releases import release_agreed
 from parties.capc.settings import AnsweringSettings, AskingTurn, CampaignSettings, GuardianSettings, QueryingSettings
 from parties.frame.errors import ConfigError
 from parties.frame.members import Federation
@@ -30,6 +31,7 @@ from parties.frame.plan import Process, Run, RunFolders
 from parties.frame.settings import Address, Peer
 from parties.learning.model_files.exporting import cannot_export
 from parties.learning.model_files.source import PICKLE_WARNING, RUN_CODE
+from parties.learning.models import MODELS
 from parties.learning.parts import Dataset, SplitData
 from parties.learning.records import Images
 from parties.learning.training import missing_to_train, missing_to_train_further, model_path
@@ -123,12 +125,13 @@ class Processes:
             cache=folders.cache(name).resolve(),
             training_slot=_training_slot(folders, owner),
             model_out=self._out(config.model_out, owner),
+            code_dir=None if config.code_dir is None else config.code_dir.absolute(),
         )
 
     def _public_architecture(self, server: str) -> str | None:
-        """Return the name of an answering party's architecture, or None for one from its owner's file."""
+        """Return the name of an answering party's architecture, or None for one of its owner's own."""
         model = model_of(self._config, list(self._roles.servers).index(server), self._roles.servers[server])
-        return model if isinstance(model, str) else None
+        return model if isinstance(model, str) and model in MODELS.built_in else None
 
     def _out(self, path: Path | None, owner: int) -> Path | None:
         """Return the path that a querying party writes to, for itself."""
@@ -317,6 +320,7 @@ class Processes:
             "queries_in_all": config.queries_in_all,
             "rejoin_s": config.rejoin_s,
             "data": dict(self._dataset.agreed),
+            "release": release_agreed(config, self._dataset.labelling),
         }
 
     def _address(self, name: str) -> Address:

@@ -17,6 +17,7 @@ from parties.capc.casting import (
 )
 from parties.capc.config import CapcConfig
 from parties.capc.processes import Processes
+from parties.capc.releases import with_release
 from parties.capc.report import STEPS
 from parties.frame.members import Federation
 from parties.frame.plan import Command, Plan, Reach, Role, Run, RunFolders, Summary
@@ -63,7 +64,8 @@ class Capc:
 
         There are the querying parties, the answering parties and one privacy guardian. Querying and answering parties
         get `records.npz`. A querying party also gets `queries.npz`, or in a campaign `unlabelled.npz`, and
-        `held_out.npz` where there are records to measure on. A loader of own records runs here.
+        `held_out.npz` where there are records to measure on. A loader of own records runs here, and other functions of
+        a user's own in a child process.
 
         Raises:
             ConfigError: a choice that cannot be run.
@@ -72,6 +74,7 @@ class Capc:
             config = member.for_members(config, run.federation)
         config = with_own_queries(config, config.qp_id)
         dataset = load_data(config)
+        config = with_release(config, dataset)
         parameters = public_parameters(config, dataset)
         roles = RoleAssignment.of(config, run.federation)
         owners = config.n_parties + 1 if roles.owners is None else roles.owners

@@ -18,7 +18,6 @@ from pydantic import PlainSerializer, PlainValidator
 from mpc.capc.parameters import PublicParameters
 from mpc.inference.models.bounds import Beyond
 from parties.frame.settings import Address, PartySettings, Peer, Strict
-from parties.learning.selection import Strategy
 from parties.learning.training_settings import TrainingSettings
 
 
@@ -49,6 +48,7 @@ class CapcSettings(PartySettings):
         rejoin_s: for how many seconds a querying party tries again when it has lost another party. 0 is not at all, and
             then every request is charged.
         data: the public preprocessing of everybody's records, or the dataset's name, in plain values.
+        release: the name of the release rule, and the digest of what it says, or nothing where none is named.
     """
 
     parameters: Parameters
@@ -61,6 +61,7 @@ class CapcSettings(PartySettings):
     queries_in_all: int | None
     rejoin_s: float
     data: dict[str, Any]
+    release: str = ""
 
     def agreed(self) -> dict[str, str]:
         """Return all that the parties of a run must agree on, as text by name, for the hello.
@@ -90,6 +91,7 @@ class CampaignSettings(Strict):
 
     Attributes:
         strategy: how it chooses among its unlabelled records.
+        code_dir: the folder in which the module of a strategy of its own is looked for as well.
         seed: of the experiment, for what the strategy leaves to chance.
         training: of its own model, before and after.
         answers: the file, in its private folder that outlives the run, with every answer of this very campaign.
@@ -98,13 +100,14 @@ class CampaignSettings(Strict):
         model_out: the file that it writes its better model to, for itself.
     """
 
-    strategy: Strategy
+    strategy: str
     seed: int
     training: TrainingSettings
     answers: Path
     cache: Path
     training_slot: Path
     model_out: Path | None = None
+    code_dir: Path | None = None
 
 
 class QueryingSettings(CapcSettings):

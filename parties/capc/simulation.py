@@ -34,6 +34,7 @@ from parties.capc.casting import (
     with_queries,
 )
 from parties.capc.config import CapcConfig
+from parties.capc.releases import with_release
 from parties.frame.errors import ConfigError
 from parties.frame.plan import Summary
 from parties.learning.labels import Labels
@@ -81,6 +82,7 @@ def simulate(
     The dataset is the configuration's own, which is loaded unless it is given.
     """
     dataset = load_data(config) if dataset is None else dataset
+    config = with_release(config, dataset)
     roles, data = RoleAssignment.of(config), split_data(config, dataset)
     config = with_queries(config, data)
     answering = {
@@ -107,7 +109,7 @@ def _campaign(
     settings = training_settings(config, dataset, owner, owner)
     unlabelled, held_out = asked.records, asked.held_out
     before = train(settings, own)
-    chosen = order_to_ask(config.strategy, before, own, unlabelled, config.seed)[: config.n_queries]
+    chosen = order_to_ask(config.strategy, before, own, unlabelled, config.seed, config.code_dir)[: config.n_queries]
     others = [model for other, model in answering.items() if other != owner]
     counts = _votes(config, dataset, others, unlabelled.take(chosen))
 

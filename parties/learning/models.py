@@ -15,6 +15,8 @@ These are trained by torch. The following are trained by scikit-learn, which giv
 
 - ``logistic-regression``, ``linear-svm``: one dense layer.
 - ``sklearn-mlp``: one hidden layer of 32 units with ReLU.
+
+A function of a user's own is an architecture, too (:mod:`parties.learning.architectures`), and torch trains it.
 """
 
 from __future__ import annotations
@@ -42,6 +44,7 @@ from mpc.inference.models.floats import (
 )
 from parties.frame.errors import ConfigError
 from parties.frame.private_files import write_private
+from parties.learning.extensions.registry import Kind
 from parties.learning.records import DataError
 
 Shape = tuple[int, ...]
@@ -55,6 +58,9 @@ A dense layer's weights are ``(outputs, inputs)``, a convolution's are ``(out ch
 TORCH = ("linear", "mlp", "cryptonets-relu", "cnn-avgpool")
 SKLEARN = ("logistic-regression", "linear-svm", "sklearn-mlp")
 ARCHITECTURES = TORCH + SKLEARN
+MODELS = Kind("models", "models", ARCHITECTURES)
+"""The architectures that have a name."""
+
 _SMALLEST_IMAGE = 4  # pixels a side, for a convolution and pooling
 
 
@@ -77,7 +83,10 @@ def architecture(name: str, image_shape: tuple[int, int, int], classes: int) -> 
     if name == "cnn-avgpool":
         conv = conv if large else _conv(5, 3, 1, 1)
         return _chain(image_shape, conv, _relu, _pool, _flatten, _linear(classes))
-    raise ConfigError(f"architecture {name!r} is not known; there are {', '.join(ARCHITECTURES)}")
+    raise ConfigError(
+        f"architecture {name!r} is not known; there are {', '.join(MODELS.names)}, or a function of your own as "
+        "package.module:function"
+    )
 
 
 _Maker = Callable[[Shape], FloatLayer]  # of a layer, from the shape of its input

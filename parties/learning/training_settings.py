@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from pydantic import BaseModel, ConfigDict
 
+from parties.learning.architectures import described
 from parties.learning.labels import Labelling
 from parties.learning.model_files.source import ModelSource
 from parties.learning.models import Layers, architecture
@@ -12,6 +15,7 @@ from parties.learning.models import Layers, architecture
 class TrainingSettings(BaseModel):
     """Everything that a party's training depends on, apart from its records.
 
+    `template` is the text of an architecture of a user's own (:mod:`parties.learning.architectures`), or None.
     `classes` counts labels where `labelling` says that records have several. With a `source` the model comes from a
     file, and the rest says how it is trained further.
     """
@@ -28,6 +32,7 @@ class TrainingSettings(BaseModel):
     batch: int
     labelling: Labelling = "class"
     source: ModelSource | None = None
+    template: str | None = None
 
     @property
     def title(self) -> str:
@@ -36,9 +41,12 @@ class TrainingSettings(BaseModel):
 
     def identity(self) -> str:
         """Return all that the model depends on as text, without paths."""
-        return self.model_dump_json(exclude={"source": {"file", "path"}} if self.source else {"source": True})
+        left_out: dict[str, Any] = {"source": {"file", "path"} if self.source else True}
+        return self.model_dump_json(exclude=left_out | ({} if self.template else {"template": True}))
 
     @property
     def layers(self) -> Layers:
         """The architecture, with zero weights."""
+        if self.template is not None:
+            return described(self.template)
         return architecture(self.architecture, self.image_shape, self.classes)

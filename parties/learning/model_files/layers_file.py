@@ -63,7 +63,13 @@ _SETTINGS: dict[type[FloatLayer], Callable[[Any], dict[str, Any]]] = {
     AdaptiveAvgPool2d: lambda one: {"output": pair(one.output)},
     Flatten: lambda one: {},
 }
-_KINDS = {kind.__name__: kind for kind in _SETTINGS}
+KINDS = {kind.__name__: kind for kind in _SETTINGS}
+"""The float layers by name."""
+
+
+def settings_of(layer: FloatLayer) -> dict[str, Any]:
+    """Return a layer's settings beside its arrays, as plain values."""
+    return _SETTINGS[type(layer)](layer)
 
 
 def without_rows(layers: Sequence[FloatLayer], shape: tuple[int, ...]) -> tuple[list[FloatLayer], tuple[int, ...]]:
@@ -77,7 +83,7 @@ def write_layers(path: Path, layers: Sequence[FloatLayer], shape: tuple[int, ...
     """Write for the owner alone (0600), atomically."""
     described, arrays = [], {}
     for place, layer in enumerate(layers):
-        described.append({"kind": type(layer).__name__} | _SETTINGS[type(layer)](layer))
+        described.append({"kind": type(layer).__name__} | settings_of(layer))
         for name, attribute in _ARRAYS.get(type(layer), {}).items():
             arrays[f"{place}.{name}"] = reals(getattr(layer, attribute), repr(layer))
     description = {"format": _FORMAT, "input_shape": list(shape), "classes": list(classes), "layers": described}
@@ -103,7 +109,7 @@ def read_layers(path: Path) -> tuple[tuple[FloatLayer, ...], tuple[int, ...], tu
 
 
 def _layer(place: int, settings: dict[str, Any], arrays: _Arrays) -> FloatLayer:
-    kind = _KINDS[settings.pop("kind")]
+    kind = KINDS[settings.pop("kind")]
     given: Mapping[str, Any] = {
         attribute: arrays.pop(f"{place}.{name}") for name, attribute in _ARRAYS.get(kind, {}).items()
     }
