@@ -10,7 +10,8 @@
         └── TransportError        the connection to it
             ├── DeadlineError     it did not answer in time
             ├── RefusedError      one side does not accept the other, and says why
-            └── BusyError         the listening side serves another session now
+            ├── BusyError         the listening side serves another session now
+            └── QuorumError       fewer parties came than must take part
 
 The message of an error is one sentence. It says what was expected and what was found, and holds no secret. A
 :class:`PeerError` also names the peer and the step.
@@ -77,6 +78,10 @@ class DeadlineError(TransportError):
 
 class BusyError(TransportError):
     """The listening side serves another session now. Another attempt may be accepted."""
+
+
+class QuorumError(TransportError):
+    """Fewer parties came to a session than must take part in it. The sentence names those that are missing."""
 
 
 class RefusedError(TransportError):

@@ -114,7 +114,7 @@ class Ledger:
     ) -> Account:
         """Charge an account durably, as many times as the budget allows, and at least `least` times.
 
-        A batch that this account was charged for before is not charged a second time.
+        A batch that this account was charged for before is not charged a second time at the same costs.
 
         Args:
             account: its name.
@@ -135,7 +135,7 @@ class Ledger:
             def total(count: int) -> float:
                 return self._counted([*spent, *(cost.times(count) for cost in costs)])
 
-            paid = self._paid(journal, account, batch, again)
+            paid = self._paid(journal, account, batch, costs, again)
             if paid >= least and (paid >= times or again is None):
                 if again is not None:
                     journal.append(msgspec.json.encode(Charge(account, session, time.time(), (), batch)))
@@ -148,16 +148,23 @@ class Ledger:
             journal.append(msgspec.json.encode(Charge(account, session, time.time(), charged, batch)))
             return account_then
 
-    def paid(self, account: str, batch: str, again: int | None = None) -> int:
-        """Return how many answers of a batch this account was charged for and may still get at no further cost."""
-        with _errors(), locked(self._path) as journal:
-            return self._paid(journal, account, batch, again)
+    def paid(self, account: str, batch: str, costs: Sequence[Cost], again: int | None = None) -> int:
+        """Return how many answers of a batch this account was charged for and may still get at no further cost.
 
-    def _paid(self, journal: OpenJournal, account: str, batch: str, again: int | None) -> int:
+        What was charged at other costs than those of an answer now does not count.
+        """
+        with _errors(), locked(self._path) as journal:
+            return self._paid(journal, account, batch, costs, again)
+
+    def _paid(self, journal: OpenJournal, account: str, batch: str, costs: Sequence[Cost], again: int | None) -> int:
         paid, asked = 0, 0
         for entry in self._entries(journal) if batch else ():
-            if (entry.account, entry.batch) == (account, batch):
-                paid, asked = (entry.costs[0].count, 0) if entry.costs else (paid, asked + 1)
+            if (entry.account, entry.batch) != (account, batch):
+                continue
+            if not entry.costs:
+                asked += 1
+            elif entry.costs == tuple(cost.times(entry.costs[0].count) for cost in costs):
+                paid, asked = entry.costs[0].count, 0
         return paid if again is None or asked < again else 0
 
     def room(self, account: str, costs: Sequence[Cost], times: int) -> Room:

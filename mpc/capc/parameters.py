@@ -82,6 +82,8 @@ class PublicParameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
             raise ParameterError(
                 f"expected a scale of at least 1/2 for each part of the noise, found {float(self.part_scale):.3g}"
             )
+        if self.noise_parts * self.part_scale**2 < (self.noise_scale**2 if self.noise_parts else 0):
+            raise ParameterError(f"expected {self.noise_parts} parts that reach the whole noise, found less")
         if self.threshold < 0 or self.threshold_noise_scale < 0:
             raise ParameterError(
                 f"expected a threshold and its noise scale of at least 0, found {self.threshold} and "

@@ -54,6 +54,17 @@ def test_a_batch_is_charged_once_by_its_name(tmp_path: Path) -> None:
     assert ledger.charge(ACCOUNT, "a", costs, 1).total == 9  # without a name everything is charged
 
 
+def test_a_name_pays_for_the_same_costs_alone(tmp_path: Path) -> None:
+    """After other noise was agreed on, an old name would get answers that cost more than what was charged."""
+    ledger = Ledger(tmp_path / "ledger.jsonl", count, None)
+    mild, strong = (answer_cost("8"),), (answer_cost("2"),)
+    assert ledger.charge(ACCOUNT, "a", mild, 3, batch="one").total == 3
+    assert ledger.charge(ACCOUNT, "b", strong, 3, batch="one").total == 6
+    assert (ledger.paid(ACCOUNT, "one", mild), ledger.paid(ACCOUNT, "one", strong)) == (3, 3)
+    assert ledger.paid(ACCOUNT, "one", (answer_cost("2", 3),)) == 0
+    assert ledger.charge(ACCOUNT, "c", strong, 3, batch="one").total == 6
+
+
 def test_a_batch_that_the_budget_cut_stays_cut(tmp_path: Path) -> None:
     ledger = Ledger(tmp_path / "ledger.jsonl", count, 2.0)
     costs = (answer_cost("2"),)
