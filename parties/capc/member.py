@@ -126,7 +126,6 @@ def member(config: CapcConfig, federation: Federation, name: str, role: str, run
         process = processes.client(name)
         session = {"session": session_of(name, run.session)}
         process = replace(process, settings=process.settings.model_copy(update=session))
-    notes = dataset.notes
     if role != GUARDS:
         owner = _owners(federation).index(name)
         data.owned[owner].write(run.folders.party(name) / "records.npz")
