@@ -95,7 +95,7 @@ def _rdp(unlikely: float, sigma: float, orders: Floats) -> Floats:
     mu1 = mu2 + 1
     epsilon1, epsilon2 = mu1 / sigma**2, mu2 / sigma**2
     largest_q = (mu2 - 1) * epsilon2 - mu2 * math.log(mu1 / (mu1 - 1) * mu2 / (mu2 - 1))
-    if log_q > largest_q or log_q + epsilon2 >= 0:
+    if log_q > largest_q:  # the theorem's other condition, q e^epsilon2 < 1, is that mu2 > 1
         return whatever
     log_rest = math.log1p(-math.exp(log_q))
     log_a = (orders - 1) * (log_rest - math.log(-math.expm1((log_q + epsilon2) * (mu2 - 1) / mu2)))

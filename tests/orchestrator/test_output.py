@@ -71,6 +71,18 @@ def test_repeated_steps_are_printed_once_and_advance_once_a_second(tmp_path: Pat
     assert (tmp_path / "run.log").read_text().count("\n") == 900
 
 
+def test_the_live_picture_is_drawn_on_the_console_that_was_given(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    terminal = io.StringIO()
+    plan = Plan((Process("a", "m", Nothing(), "a"),), "a", 1.0)
+    console = Console(file=terminal, width=100, force_terminal=True)
+    with RunDisplay(plan, console, tmp_path / "run.log", "the title", "live") as display:
+        display.show()
+    assert "the title" in terminal.getvalue()
+    assert capsys.readouterr().out == ""
+
+
 @pytest.mark.skipif(not PROTOCOLS, reason="no protocol is there to be explained")
 def test_help_may_be_read_in_part(tmp_path: Path) -> None:
     script = f"set -o pipefail; '{sys.executable}' '{ROOT}/run_protocol.py' --help | head -1"
