@@ -56,7 +56,9 @@ class Odometer:
 
         What was charged for an `interrupted` batch is among them.
         """
-        paid = self.ledger.paid(self.account, interrupted.hex(), MOST_TIMES_AGAIN) if self.rejoin else 0
+        paid = 0
+        if self.rejoin:
+            paid = self.ledger.paid(self.account, interrupted.hex(), self.query_costs, MOST_TIMES_AGAIN)
         room = self.ledger.room(self.account, self.query_costs, max(0, left - paid))
         budget = math.inf if self.budget is None else self.budget
         answers = min(left, room.times + paid)
