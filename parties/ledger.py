@@ -11,7 +11,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
@@ -19,7 +19,7 @@ import msgspec
 from mpc.dp.accountant import Cost
 from mpc.errors import BudgetExceededError
 from parties.frame.errors import PartyError
-from parties.frame.journal import JournalError, OpenJournal, locked
+from parties.frame.journal import FoldedJournal, JournalError, locked
 
 
 class LedgerError(PartyError):
@@ -79,6 +79,49 @@ class Room:
     refusal: str
 
 
+_Kind = tuple[str, str, int, int]
+"""What a cost is, whatever its count: the kind of release, sigma, sensitivity and parts."""
+
+
+@dataclass
+class _Batch:
+    """What an account was charged last for one batch, at the same costs of an answer.
+
+    Attributes:
+        answers: how many.
+        again: how often it was asked for at no cost since.
+    """
+
+    answers: int
+    again: int = 0
+
+
+@dataclass
+class _Accounts:
+    """What all lines together say.
+
+    Attributes:
+        spent: the releases of each account by kind.
+        batches: by account and name, and then by the kinds of an answer's costs.
+    """
+
+    spent: dict[str, dict[_Kind, int]] = field(default_factory=dict)
+    batches: dict[tuple[str, str], dict[tuple[_Kind, ...], _Batch]] = field(default_factory=dict)
+
+    def add(self, entry: Charge) -> None:
+        releases = self.spent.setdefault(entry.account, {})
+        for cost in _charged(entry):
+            releases[_kind(cost)] = releases.get(_kind(cost), 0) + cost.count
+        if not entry.batch:
+            return
+        batches = self.batches.setdefault((entry.account, entry.batch), {})
+        if entry.costs:
+            batches[tuple(map(_kind, entry.costs))] = _Batch(entry.costs[0].count)
+        else:  # it does not say at which costs, so it counts for all
+            for batch in batches.values():
+                batch.again += 1
+
+
 EpsilonOf = Callable[[Sequence[Cost]], float]
 """An accountant, which returns the epsilon of all costs together, at a delta of its own."""
 
@@ -100,6 +143,7 @@ class Ledger:
         self._path = path
         self._epsilon_of = epsilon_of
         self._budget = budget
+        self._journal = FoldedJournal(path, _Accounts, self._take)
 
     def charge(
         self,
@@ -114,7 +158,7 @@ class Ledger:
     ) -> Account:
         """Charge an account durably, as many times as the budget allows, and at least `least` times.
 
-        A batch that this account was charged for before is not charged a second time at the same costs.
+        A batch that this account was charged for before, at the same costs of an answer, is not charged a second time.
 
         Args:
             account: its name.
@@ -129,13 +173,13 @@ class Ledger:
             BudgetExceededError: not even `least` answers fit the budget. Nothing is recorded.
             LedgerError: the file is not a ledger or cannot be written.
         """
-        with _errors(), locked(self._path) as journal:
-            spent = self._spent(journal, account)
+        with _errors(), self._journal.locked() as journal:
+            spent = self._spent(journal.state, account)
 
             def total(count: int) -> float:
                 return self._counted([*spent, *(cost.times(count) for cost in costs)])
 
-            paid = self._paid(journal, account, batch, costs, again)
+            paid = _paid(journal.state, account, batch, costs, again)
             if paid >= least and (paid >= times or again is None):
                 if again is not None:
                     journal.append(msgspec.json.encode(Charge(account, session, time.time(), (), batch)))
@@ -151,26 +195,15 @@ class Ledger:
     def paid(self, account: str, batch: str, costs: Sequence[Cost], again: int | None = None) -> int:
         """Return how many answers of a batch this account was charged for and may still get at no further cost.
 
-        What was charged at other costs than those of an answer now does not count.
+        They were charged at these costs of an answer.
         """
-        with _errors(), locked(self._path) as journal:
-            return self._paid(journal, account, batch, costs, again)
-
-    def _paid(self, journal: OpenJournal, account: str, batch: str, costs: Sequence[Cost], again: int | None) -> int:
-        paid, asked = 0, 0
-        for entry in self._entries(journal) if batch else ():
-            if (entry.account, entry.batch) != (account, batch):
-                continue
-            if not entry.costs:
-                asked += 1
-            elif entry.costs == tuple(cost.times(entry.costs[0].count) for cost in costs):
-                paid, asked = entry.costs[0].count, 0
-        return paid if again is None or asked < again else 0
+        with _errors(), self._journal.locked() as journal:
+            return _paid(journal.state, account, batch, costs, again)
 
     def room(self, account: str, costs: Sequence[Cost], times: int) -> Room:
         """Return how many times these costs would fit, up to `times`, and why no more. Nothing is recorded."""
-        with _errors(), locked(self._path) as journal:
-            spent = self._spent(journal, account)
+        with _errors(), self._journal.locked() as journal:
+            spent = self._spent(journal.state, account)
 
         def total(count: int) -> float:
             return self._counted([*spent, *(cost.times(count) for cost in costs)])
@@ -190,17 +223,17 @@ class Ledger:
     def charges(self) -> list[Charge]:
         """Return everything that is recorded."""
         with _errors(), locked(self._path) as journal:
-            return self._entries(journal)
+            return [self._entry(number, line) for number, line in enumerate(journal.lines, 1)]
 
     def spent(self, account: str) -> float:
         """Return the epsilon that one account has spent."""
-        with _errors(), locked(self._path) as journal:
-            return self._counted(self._spent(journal, account))
+        with _errors(), self._journal.locked() as journal:
+            return self._counted(self._spent(journal.state, account))
 
     def uncountable(self, account: str) -> str:
         """Say what in an account has no finite epsilon, or nothing."""
-        with _errors(), locked(self._path) as journal:
-            return uncountable(self._spent(journal, account))
+        with _errors(), self._journal.locked() as journal:
+            return uncountable(self._spent(journal.state, account))
 
     def released(self) -> dict[str, dict[str, int]]:
         """Return, for each account, the number of releases of each kind that it was charged."""
@@ -219,18 +252,32 @@ class Ledger:
             return math.inf
         return math.inf if math.isnan(total) else total
 
-    def _spent(self, journal: OpenJournal, account: str) -> list[Cost]:
+    def _spent(self, accounts: _Accounts, account: str) -> list[Cost]:
+        """Return what an account was charged, one cost for each kind of release."""
         names = {account, self._older.get(account, account)}
-        return [cost for entry in self._entries(journal) if entry.account in names for cost in _charged(entry)]
+        return [
+            Cost(what, sigma, sensitivity, count, parts)
+            for name in sorted(names)
+            for (what, sigma, sensitivity, parts), count in accounts.spent.get(name, {}).items()
+        ]
 
-    def _entries(self, journal: OpenJournal) -> list[Charge]:
-        charges = []
-        for number, line in enumerate(journal.lines, 1):
-            try:
-                charges.append(_entry(line))
-            except (msgspec.DecodeError, msgspec.ValidationError) as error:
-                raise LedgerError(f"expected a charge in line {number} of {self._path}, found {line[:60]!r}") from error
-        return charges
+    def _take(self, accounts: _Accounts, number: int, line: bytes) -> None:
+        accounts.add(self._entry(number, line))
+
+    def _entry(self, number: int, line: bytes) -> Charge:
+        try:
+            return _entry(line)
+        except (msgspec.DecodeError, msgspec.ValidationError) as error:
+            raise LedgerError(f"expected a charge in line {number} of {self._path}, found {line[:60]!r}") from error
+
+
+def _paid(accounts: _Accounts, account: str, batch: str, costs: Sequence[Cost], again: int | None) -> int:
+    paid = accounts.batches.get((account, batch), {}).get(tuple(map(_kind, costs)))
+    return 0 if paid is None or (again is not None and paid.again >= again) else paid.answers
+
+
+def _kind(cost: Cost) -> _Kind:
+    return cost.what, cost.sigma, cost.sensitivity, cost.parts
 
 
 def _charged(entry: Charge) -> list[Cost]:

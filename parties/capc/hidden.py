@@ -77,7 +77,7 @@ class HiddenFor:
 
 def _count(journal: OpenJournal, path: Path) -> int:
     """Return the queries up to now. Raises `PreparedError`."""
-    last = journal.lines[-1] if journal.lines else b"0"
+    last = journal.last or b"0"
     if not last.isdigit():
         raise PreparedError(f"expected a number in the last line of {path}, found {last[:40]!r}")
     return int(last)

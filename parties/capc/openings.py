@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import time
 import zipfile
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,10 +22,13 @@ import numpy as np
 from mpc.capc.batches import State
 from mpc.ring import Words
 from parties.frame.errors import PartyError
-from parties.frame.journal import JournalError, OpenJournal, locked
+from parties.frame.journal import FoldedJournal, JournalError, OpenFolded
 from parties.frame.private_files import make_private_folder, remove_unfinished, write_private
 
 _SHARE = "share-"
+
+_Counts = Counter[tuple[str, str]]
+"""How often each batch was opened, by account and by the batch's name in hex."""
 
 MOST_REPEATS = 3
 """How often step 3 of one batch is repeated. A party that lost its labels more often pays for another batch."""
@@ -43,7 +47,7 @@ class Opened(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     time: float
 
 
-@dataclass(frozen=True)
+@dataclass
 class PartyOpenings:
     """The notes of one guardian.
 
@@ -55,10 +59,13 @@ class PartyOpenings:
     folder: Path
     session: str
 
+    def __post_init__(self) -> None:
+        self._notes = FoldedJournal(self.folder / "opened.jsonl", Counter, _take)
+
     def state(self, account: str, batch: bytes) -> State:
         """Return what may happen to a batch. Raises `OpeningsError`."""
         with self._journal() as journal:
-            opened = _count(journal, account, batch)
+            opened = _count(journal.state, account, batch)
         if not opened:
             return "open"
         return "repeat" if self._share(batch).exists() and opened <= MOST_REPEATS else "closed"
@@ -74,7 +81,7 @@ class PartyOpenings:
             OpeningsError: labels were possible before, or the disk does not take the note.
         """
         with self._journal() as journal:
-            if _count(journal, account, batch):
+            if _count(journal.state, account, batch):
                 raise OpeningsError("expected a batch without labels yet, found one that another session has opened")
             if noisy_share is not None:
                 self._keep(batch, noisy_share)
@@ -83,7 +90,7 @@ class PartyOpenings:
     def open_again(self, account: str, batch: bytes) -> Words:
         """Note durably that step 3 is repeated, and return the share that was kept. Raises `OpeningsError`."""
         with self._journal() as journal:
-            opened = _count(journal, account, batch)
+            opened = _count(journal.state, account, batch)
             if not 0 < opened <= MOST_REPEATS:
                 raise OpeningsError(f"expected 1 to {MOST_REPEATS} earlier openings of a batch, found {opened}")
             share = self._read(batch)
@@ -93,21 +100,22 @@ class PartyOpenings:
     def forget_others(self, account: str, batch: bytes) -> None:
         """Wipe the shares of all other batches of this account."""
         with self._journal() as journal:
-            names = {one.batch for one in _opened(journal) if one.account == account} - {batch.hex()}
-        for path in self.folder.glob(f"{_SHARE}*.npz"):  # few, while the journal of all openings grows for ever
-            if path.stem.removeprefix(_SHARE) in names:
-                path.unlink(missing_ok=True)
+            for path in self.folder.glob(f"{_SHARE}*.npz"):  # few, while the journal of all openings grows for ever
+                name = path.stem.removeprefix(_SHARE)
+                if name != batch.hex() and (account, name) in journal.state:
+                    path.unlink(missing_ok=True)
 
     @contextmanager
-    def _journal(self) -> Iterator[OpenJournal]:
+    def _journal(self) -> Iterator[OpenFolded[_Counts]]:
         try:
-            with locked(make_private_folder(self.folder) / "opened.jsonl") as journal:
+            make_private_folder(self.folder)
+            with self._notes.locked() as journal:
                 remove_unfinished(self.folder)  # shares are written under this lock alone
                 yield journal
         except (JournalError, OSError, msgspec.DecodeError, msgspec.ValidationError) as error:
             raise OpeningsError(f"expected the guardian's notes in {self.folder}, found: {error}") from error
 
-    def _note(self, journal: OpenJournal, account: str, batch: bytes) -> None:
+    def _note(self, journal: OpenFolded[_Counts], account: str, batch: bytes) -> None:
         journal.append(msgspec.json.encode(Opened(account, batch.hex(), self.session, time.time())))
 
     def _share(self, batch: bytes) -> Path:
@@ -127,9 +135,10 @@ class PartyOpenings:
             raise OpeningsError(f"expected the share of a batch, found none ({type(error).__name__})") from error
 
 
-def _opened(journal: OpenJournal) -> list[Opened]:
-    return [msgspec.json.decode(line, type=Opened) for line in journal.lines]
+def _take(counts: _Counts, _: int, line: bytes) -> None:
+    one = msgspec.json.decode(line, type=Opened)
+    counts[one.account, one.batch] += 1
 
 
-def _count(journal: OpenJournal, account: str, batch: bytes) -> int:
-    return sum((one.account, one.batch) == (account, batch.hex()) for one in _opened(journal))
+def _count(counts: _Counts, account: str, batch: bytes) -> int:
+    return counts[account, batch.hex()]

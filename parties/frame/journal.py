@@ -4,18 +4,26 @@ A line that was appended is on the disk, whatever happens to its writer. A write
 writers wait for each other. Appending returns after the line, and the folder's entry for a new file, were flushed to
 the disk. A crash leaves at most an unfinished last line. No caller was told that this line is there, and the next
 writer cuts it off.
+
+A journal grows for years. Appending does not read what is there. Who needs what all lines together say keeps it
+(:class:`FoldedJournal`) for as long as nobody else writes.
 """
 
 from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Generic, TypeVar
 
 from parties.frame.errors import PartyError
+
+State = TypeVar("State")
+
+_CHUNK = 1 << 16
 
 
 class JournalError(PartyError):
@@ -24,15 +32,26 @@ class JournalError(PartyError):
 
 @dataclass(frozen=True)
 class OpenJournal:
-    """A journal whose lock is held.
-
-    Attributes:
-        lines: all whole lines that were appended before.
-    """
+    """A journal whose lock is held, and which ends with a whole line."""
 
     path: Path
-    lines: tuple[bytes, ...]
     _descriptor: int
+
+    @property
+    def lines(self) -> tuple[bytes, ...]:
+        """All whole lines, which are read now. Raises `JournalError`."""
+        size = os.fstat(self._descriptor).st_size
+        data = os.pread(self._descriptor, size, 0)
+        if len(data) != size:
+            raise JournalError(f"expected {size} bytes in {self.path}, the disk gave {len(data)}")
+        return tuple(data[: data.rfind(b"\n") + 1].splitlines())
+
+    @property
+    def last(self) -> bytes:
+        """The last line, or nothing where there is none. The lines before it are not read."""
+        size = os.fstat(self._descriptor).st_size
+        start = _whole_lines(self._descriptor, max(0, size - 1))
+        return os.pread(self._descriptor, size - start, start).rstrip(b"\n")
 
     def append(self, line: bytes) -> None:
         """Add one line, durably. Raises `JournalError` when the line may not be on the disk."""
@@ -61,10 +80,82 @@ def locked(path: Path) -> Iterator[OpenJournal]:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         size = os.fstat(descriptor).st_size
-        data = os.pread(descriptor, size, 0)
-        complete = data.rfind(b"\n") + 1
+        complete = _whole_lines(descriptor, size)
         if complete < size:
             os.ftruncate(descriptor, complete)
-        yield OpenJournal(path, tuple(data[:complete].splitlines()), descriptor)
+        yield OpenJournal(path, descriptor)
     finally:
         os.close(descriptor)
+
+
+def _whole_lines(descriptor: int, size: int) -> int:
+    """Return the length of all whole lines, which is looked for from the end on."""
+    end = size
+    while end > 0:
+        start = max(0, end - _CHUNK)
+        found = os.pread(descriptor, end - start, start).rfind(b"\n")
+        if found >= 0:
+            return start + found + 1
+        end = start
+    return 0
+
+
+@dataclass
+class FoldedJournal(Generic[State]):
+    """A journal, and what all its lines together say.
+
+    Whoever opens it again reads nothing while the file is the one that was left. Once anybody else has written to it,
+    or has put another file in its place, all of it is read again.
+
+    Attributes:
+        begin: returns the state of an empty journal.
+        fold: takes a line, with its number from 1 on, into the state. What it raises leaves nothing kept.
+    """
+
+    path: Path
+    begin: Callable[[], State]
+    fold: Callable[[State, int, bytes], None]
+    _state: State | None = None
+    _lines: int = 0
+    _stamp: tuple[int, ...] = ()
+
+    @contextmanager
+    def locked(self) -> Iterator[OpenFolded[State]]:
+        """Open it for this writer alone, as :func:`locked` does."""
+        with locked(self.path) as journal:
+            yield OpenFolded(self, journal, self._state_of(journal))
+
+    def _state_of(self, journal: OpenJournal) -> State:
+        if self._state is not None and self._stamp == _stamp(journal):
+            return self._state
+        self._stamp, state, lines = (), self.begin(), journal.lines
+        for number, line in enumerate(lines, 1):
+            self.fold(state, number, line)
+        self._state, self._lines, self._stamp = state, len(lines), _stamp(journal)
+        return state
+
+    def _append(self, journal: OpenJournal, line: bytes, state: State) -> None:
+        self._stamp = ()  # until the line is on the disk, and taken in
+        journal.append(line)
+        self._lines += 1
+        self.fold(state, self._lines, line)
+        self._stamp = _stamp(journal)
+
+
+@dataclass(frozen=True)
+class OpenFolded(Generic[State]):
+    """A folded journal whose lock is held, and its state."""
+
+    _folded: FoldedJournal[State]
+    _journal: OpenJournal
+    state: State
+
+    def append(self, line: bytes) -> None:
+        """Add one line durably, as :meth:`OpenJournal.append` does, and take it into the state."""
+        self._folded._append(self._journal, line, self.state)
+
+
+def _stamp(journal: OpenJournal) -> tuple[int, ...]:
+    """Return what changes with every change of the file, and with every other file in its place."""
+    now = os.fstat(journal._descriptor)
+    return now.st_dev, now.st_ino, now.st_size, now.st_mtime_ns, now.st_ctime_ns
