@@ -79,6 +79,21 @@ class Room:
     refusal: str
 
 
+@dataclass(frozen=True)
+class Totals:
+    """What an account was charged in all.
+
+    Attributes:
+        released: number of releases by their kind.
+        charges: how many times it was charged.
+        epsilon: of everything. It is infinite where no bound exists.
+    """
+
+    released: dict[str, int]
+    charges: int
+    epsilon: float
+
+
 EpsilonOf = Callable[[Sequence[Cost]], float]
 """An accountant, which returns the epsilon of all costs together, at a delta of its own."""
 
@@ -190,6 +205,17 @@ class Ledger:
         with _errors(), locked(self._path) as journal:
             return self._counted(self._spent(journal, account))
 
+    def totals(self) -> dict[str, Totals]:
+        """Return what every account was charged in all. The journal is locked while it is read, and not longer."""
+        entries: dict[str, list[Charge]] = {}
+        for entry in self.charges():
+            entries.setdefault(entry.account, []).append(entry)
+        found = {}
+        for account, charges in entries.items():
+            costs = [cost for entry in charges for cost in _charged(entry)]
+            found[account] = Totals(_releases(costs), sum(bool(_charged(one)) for one in charges), self._counted(costs))
+        return found
+
     def uncountable(self, account: str) -> str:
         """Say what in an account has no finite epsilon, or nothing."""
         with _errors(), locked(self._path) as journal:
@@ -197,12 +223,7 @@ class Ledger:
 
     def released(self) -> dict[str, dict[str, int]]:
         """Return, for each account, the number of releases of each kind that it was charged."""
-        counts: dict[str, dict[str, int]] = {}
-        for entry in self.charges():
-            released = counts.setdefault(entry.account, {})
-            for cost in _charged(entry):
-                released[cost.what] = released.get(cost.what, 0) + cost.count
-        return counts
+        return {account: totals.released for account, totals in self.totals().items()}
 
     def _counted(self, costs: Sequence[Cost]) -> float:
         """Return epsilon, which is infinite where the accountant has no figure."""
@@ -224,6 +245,13 @@ class Ledger:
             except (msgspec.DecodeError, msgspec.ValidationError) as error:
                 raise LedgerError(f"expected a charge in line {number} of {self._path}, found {line[:60]!r}") from error
         return charges
+
+
+def _releases(costs: Sequence[Cost]) -> dict[str, int]:
+    counts: dict[str, int] = {}
+    for cost in costs:
+        counts[cost.what] = counts.get(cost.what, 0) + cost.count
+    return counts
 
 
 def _charged(entry: Charge) -> list[Cost]:

@@ -15,9 +15,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from orchestrator.federation.authority import Authority, check_fingerprint, fingerprint, key_fingerprint, read_request
-from orchestrator.federation.commands import Protocols, membership_of
+from orchestrator.federation.behalf import Protocols, member_flags, membership_of
 from orchestrator.federation.identity import Identity
-from orchestrator.federation.offline import member_flags
 from orchestrator.federation.shared import Shared, read_shared
 from orchestrator.federation.state import state_folder
 from orchestrator.flags import FlagParser

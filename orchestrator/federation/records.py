@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import math
+import os
 import shutil
 import time
 from dataclasses import dataclass
@@ -136,6 +138,18 @@ class ServiceFolder:
 
     def write_running(self, running: Running) -> None:
         write_private(self._running, msgspec.json.encode(running) + b"\n")
+
+    def give_sign(self) -> None:
+        """Give a sign of life, which is the time of the file that says that it runs."""
+        with contextlib.suppress(FileNotFoundError):
+            os.utime(self._running)
+
+    def silent_for(self) -> float:
+        """Return for how many seconds a service has given no sign of life, or infinity where it never did."""
+        try:
+            return max(0.0, time.time() - self._running.stat().st_mtime)
+        except FileNotFoundError:
+            return math.inf
 
     def forget_running(self) -> None:
         self._running.unlink(missing_ok=True)
