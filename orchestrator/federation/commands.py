@@ -25,7 +25,7 @@ from orchestrator.federation.behalf import Protocols, add_role, member_flags, me
 from orchestrator.federation.check import STATUS
 from orchestrator.federation.check import check as look
 from orchestrator.federation.identity import Identity
-from orchestrator.federation.records import ServiceFolder
+from orchestrator.federation.records import ServiceFolder, prune_opened
 from orchestrator.federation.service import Service
 from orchestrator.federation.shared import Membership, find_membership
 from orchestrator.federation.signs import Listening, Signs
@@ -122,6 +122,8 @@ def prune(protocols: Protocols, arguments: Sequence[str], name: str) -> int:
     for role in serving_roles(membership):
         removed = ServiceFolder(membership.folder.path, role).prune(given.keep)
         print(f"{role}: removed the logs of {removed} sessions")
+    if opened := prune_opened(membership.folder.path / "logs", given.keep):
+        print(f"opened by this member: removed the logs of {opened} sessions")
     return 0
 
 

@@ -18,7 +18,7 @@ import msgspec
 from orchestrator import report as reports
 from orchestrator.federation.behalf import Protocols, add_role, member_flags, membership_of, serving_roles
 from orchestrator.federation.identity import Identity
-from orchestrator.federation.records import Running, ServiceFolder, SessionEnded
+from orchestrator.federation.records import Running, ServiceFolder, SessionEnded, opened
 from orchestrator.federation.session_events import SessionEvents
 from orchestrator.federation.shared import Membership
 from orchestrator.federation.signs import complaint
@@ -139,8 +139,7 @@ def _counted(ended: Sequence[SessionEnded]) -> dict[str, int]:
 def _page(membership: Membership, run: str | None) -> Path | None:
     """Write the report of a session that the member opened, and return its path, or None where there is no session."""
     path = membership.folder.path
-    opened = sorted((path / "logs").glob("ask-*/run.json"), key=lambda at: at.stat().st_mtime)
-    names = [at.parent.name for at in opened]
+    names = [folder.name for folder in opened(path / "logs") if (folder / "run.json").exists()]
     if run is not None and run not in names:
         raise ConfigError(
             f"run: expected one of {', '.join(names[-5:]) or 'none, because no session is there'}, found {run!r}."

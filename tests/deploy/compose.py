@@ -135,7 +135,7 @@ class FromImage:
     containers: list[str] = field(default_factory=list)
 
     def folder(self, volume: str) -> Path:
-        """The volume, which belongs to the image's user as an engine's new volume belongs to the mount point's owner."""
+        """The volume. It belongs to the image's user, as an engine's new volume to the owner of the mount point."""
         path = self.top / volume
         if not path.exists():
             path.mkdir(mode=0o700)
