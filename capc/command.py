@@ -26,6 +26,8 @@ PROGRAMS = {
     "serve": Program("take part in one session after the other", "capc.federation:serve", TAKE_PART),
     "ask": Program("open a session", "capc.federation:ask", TAKE_PART),
     "status": Program("show whether services run, and what they do", "capc.federation:status", TAKE_PART),
+    "health": Program("tell whether services are well", "capc.federation:health", TAKE_PART),
+    "report": Program("show what a member took part in and has spent", "capc.federation:report", TAKE_PART),
     "log": Program("show the sessions that a service has taken part in", "capc.federation:log", TAKE_PART),
     "stop": Program("end a service in order", "capc.federation:stop", TAKE_PART),
     "prune": Program("remove what old sessions left, but no account", "capc.federation:prune", TAKE_PART),

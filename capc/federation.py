@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from orchestrator.federation import commands, provisioning
+from orchestrator.federation import commands, looking, provisioning
+from orchestrator.federation.behalf import Protocols
 from parties.protocols import PROTOCOLS
 
 Main = Callable[[Sequence[str], str], int]
 
 
-def _with_protocols(command: Callable[[commands.Protocols, Sequence[str], str], int]) -> Main:
+def _with_protocols(command: Callable[[Protocols, Sequence[str], str], int]) -> Main:
     def main(arguments: Sequence[str], name: str) -> int:
         return command(PROTOCOLS, arguments, name)
 
@@ -27,7 +28,9 @@ update = _with_protocols(provisioning.update)
 check = _with_protocols(commands.check)
 serve = _with_protocols(commands.serve)
 ask = _with_protocols(commands.ask)
-status = _with_protocols(commands.status)
-log = _with_protocols(commands.log)
+status = _with_protocols(looking.status)
+health = _with_protocols(looking.health)
+log = _with_protocols(looking.log)
+report = _with_protocols(looking.report)
 stop = _with_protocols(commands.stop)
 prune = _with_protocols(commands.prune)

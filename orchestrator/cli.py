@@ -22,7 +22,7 @@ from orchestrator import record, report
 from orchestrator.command_line import CommandLine, leading_command
 from orchestrator.config import ChosenCommand, Configuration, RunOptions, configure
 from orchestrator.errors import Interrupted, RunFailed, in_a_sentence
-from orchestrator.federation.offline import on_behalf
+from orchestrator.federation.behalf import on_behalf
 from orchestrator.interruption import signals_raise
 from orchestrator.page import report_page
 from orchestrator.run import execute

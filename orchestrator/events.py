@@ -19,9 +19,10 @@ NOTES_KEPT = 20
 class Event(msgspec.Struct, frozen=True):
     """One line of an event file.
 
-    `event` is listening, step_started, step_finished, advanced, note, finished or failed. A party in a step needs its
-    `peer`, or those that it `awaits`. What has advanced is `done` of `of` in `unit`, and `figures` go with it. A party
-    that failed is `late` if it failed because its peer said nothing in time.
+    `event` is listening, step_started, step_finished, in_line, out_of_line, advanced, note, finished or failed. Between
+    in_line and out_of_line a party waits for other sessions, and its own time begins after that. A party in a step
+    needs its `peer`, or those that it `awaits`. What has advanced is `done` of `of` in `unit`, and `figures` go with
+    it. A party that failed is `late` if it failed because its peer said nothing in time.
     """
 
     event: str

@@ -77,7 +77,8 @@ class Watch:
         self._done: set[str] = set()
         self._lost: set[str] = set()
         self._asked: dict[str, float] = {}  # the services that were asked to end, and when
-        self._started = time.monotonic()
+        self._began = time.monotonic()  # what the deadline counts from
+        self._in_line = False  # for its turn at a service, which the deadline does not cover
 
     def until_ready(self, between_rounds: Callable[[], None] = lambda: None) -> None:
         """Return when all parties that the plan wants `ready_first` are listening. Raises `RunFailed`."""
@@ -119,7 +120,7 @@ class Watch:
                     continue
             elif reached():
                 return
-            elif now - self._started > self.plan.deadline_s:
+            elif not self._in_line and now - self._began > self.plan.deadline_s:
                 raise self._overdue(f"the run's deadline of {self.plan.deadline_s:g} s passed")
             elif now - last_sign > self.silence_s:
                 self._break_silence(f"no party said anything for {self.silence_s:g} s")
@@ -139,6 +140,8 @@ class Watch:
         for event, name in sorted(news, key=lambda one: one[0].t):
             self.states[name].apply(event)
             self.tell(name, event)
+            if event.event in ("in_line", "out_of_line"):
+                self._in_line, self._began = event.event == "in_line", time.monotonic()
             if event.event == "failed" and name not in self._ended:
                 self._blame(name, Exit(code=1))
         return bool(news)

@@ -122,6 +122,21 @@ class _Accounts:
                 batch.again += 1
 
 
+@dataclass(frozen=True)
+class Totals:
+    """What an account was charged in all.
+
+    Attributes:
+        released: number of releases by their kind.
+        charges: how many times it was charged.
+        epsilon: of everything. It is infinite where no bound exists.
+    """
+
+    released: dict[str, int]
+    charges: int
+    epsilon: float
+
+
 EpsilonOf = Callable[[Sequence[Cost]], float]
 """An accountant, which returns the epsilon of all costs together, at a delta of its own."""
 
@@ -230,6 +245,17 @@ class Ledger:
         with _errors(), self._journal.locked() as journal:
             return self._counted(self._spent(journal.state, account))
 
+    def totals(self) -> dict[str, Totals]:
+        """Return what every account was charged in all. The journal is locked while it is read, and not longer."""
+        entries: dict[str, list[Charge]] = {}
+        for entry in self.charges():
+            entries.setdefault(entry.account, []).append(entry)
+        found = {}
+        for account, charges in entries.items():
+            costs = [cost for entry in charges for cost in _charged(entry)]
+            found[account] = Totals(_releases(costs), sum(bool(_charged(one)) for one in charges), self._counted(costs))
+        return found
+
     def uncountable(self, account: str) -> str:
         """Say what in an account has no finite epsilon, or nothing."""
         with _errors(), self._journal.locked() as journal:
@@ -237,12 +263,7 @@ class Ledger:
 
     def released(self) -> dict[str, dict[str, int]]:
         """Return, for each account, the number of releases of each kind that it was charged."""
-        counts: dict[str, dict[str, int]] = {}
-        for entry in self.charges():
-            released = counts.setdefault(entry.account, {})
-            for cost in _charged(entry):
-                released[cost.what] = released.get(cost.what, 0) + cost.count
-        return counts
+        return {account: totals.released for account, totals in self.totals().items()}
 
     def _counted(self, costs: Sequence[Cost]) -> float:
         """Return epsilon, which is infinite where the accountant has no figure."""
@@ -278,6 +299,13 @@ def _paid(accounts: _Accounts, account: str, batch: str, costs: Sequence[Cost], 
 
 def _kind(cost: Cost) -> _Kind:
     return cost.what, cost.sigma, cost.sensitivity, cost.parts
+
+
+def _releases(costs: Sequence[Cost]) -> dict[str, int]:
+    counts: dict[str, int] = {}
+    for cost in costs:
+        counts[cost.what] = counts.get(cost.what, 0) + cost.count
+    return counts
 
 
 def _charged(entry: Charge) -> list[Cost]:

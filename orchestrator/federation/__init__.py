@@ -10,6 +10,9 @@ Who takes part, in which role, at which address, is the section `federation` of 
 - ``ask``: one session that a member opens.
 - ``records``: what a service keeps on the disk, and what is removed of it.
 - ``check``: what would keep a member from taking part, and how to mend it.
-- ``offline``: an offline command of the protocol on a member's accounts.
-- ``provisioning``, ``commands``: all of these as commands, for certificates and for sessions.
+- ``behalf``: on whose behalf a command is given.
+- ``signs``: what a service shows of itself while it runs, and whether it is well.
+- ``metrics``: the same as figures at an address.
+- ``session_events``: the events of a service's sessions.
+- ``provisioning``, ``commands``, ``looking``: all of these as commands, for certificates and for sessions.
 """

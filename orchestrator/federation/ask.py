@@ -10,6 +10,7 @@ from functools import partial
 from rich.console import Console
 
 from orchestrator.config import Configuration, RunOptions
+from orchestrator.federation.records import OPENED
 from orchestrator.federation.shared import Membership
 from orchestrator.run import Outcome, execute
 from parties.frame.errors import ConfigError
@@ -32,7 +33,7 @@ def ask(membership: Membership, role: str, options: RunOptions, console: Console
         raise ConfigError(f"ask: expected one session of {membership.name} at a time, found one that goes on.")
     try:
         shared = membership.shared.configuration
-        places = {"files_dir": folder.path, "logs_dir": folder.path / "logs", "launcher": "process", "session": "ask"}
+        places = {"files_dir": folder.path, "logs_dir": folder.path / "logs", "launcher": "process", "session": OPENED}
         configuration = replace(shared, run=options.model_copy(update=places))
         outcome = execute(configuration, console, partial(_plan, membership, role, fresh))
         if outcome.plan.delivered is not None:

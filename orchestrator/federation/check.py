@@ -18,6 +18,7 @@ from cryptography import x509
 from orchestrator.federation.authority import read_certificate, read_private_key
 from orchestrator.federation.records import ServiceFolder
 from orchestrator.federation.shared import Membership
+from orchestrator.federation.signs import DAYS_LEFT
 from parties.frame.certificates import now
 from parties.frame.errors import PartyError
 from parties.frame.plan import RunFolders
@@ -28,7 +29,6 @@ State = Literal["ok", "warning", "cannot"]
 STATUS: dict[State, int] = {"ok": 0, "warning": 1, "cannot": 2}
 """The exit status of each, of which the worst counts."""
 
-_DAYS_LEFT = 21
 _MEMORY, _DISK, _LEAST_DISK = 1 << 30, 1 << 30, 50 << 20  # bytes
 _REACH_S = 8.0
 
@@ -127,9 +127,11 @@ def _certificates(membership: Membership) -> Iterator[Finding]:
         yield Finding("cannot", "certificate", "it was revoked", ask)
     for what, one in (("certificate", own), ("authority", authority)):
         days = (one.not_valid_after_utc - now()) / datetime.timedelta(days=1)
-        state: State = "ok" if days > _DAYS_LEFT else "warning" if days > 0 else "cannot"
-        mend = "" if state == "ok" else "`cert renew`" if what == "certificate" else "the coordinator makes a new one"
-        yield Finding(state, what, f"{days:.0f} days left", mend)
+        state: State = "ok" if days > DAYS_LEFT else "warning" if days > 0 else "cannot"
+        renew = "`cert renew`, and `install` what the coordinator makes of it by `approve`"
+        mend = "" if state == "ok" else renew if what == "certificate" else "the coordinator makes a new one by `init`"
+        ended = f"it ended on {one.not_valid_after_utc:%Y-%m-%d %H:%M} UTC, and every handshake is refused"
+        yield Finding(state, what, ended if days <= 0 else f"{days:.0f} days left", mend)
 
 
 def _ports(membership: Membership) -> Iterator[Finding]:

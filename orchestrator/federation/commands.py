@@ -1,4 +1,4 @@
-"""What a member of a federation does by commands: serve, ask, and look at what goes on.
+"""What a member of a federation does by commands: serve, ask, check and tidy. `looking` has those that only look.
 
 Each function gets the protocols, the arguments and the words that called it, and returns the exit status. A failure is
 raised as a sentence.
@@ -6,36 +6,33 @@ raised as a sentence.
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import signal
 import sys
-import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
+from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 
-import msgspec
 from loguru import logger
 
 from orchestrator import report
 from orchestrator.federation.ask import ask as open_session
+from orchestrator.federation.behalf import Protocols, add_role, member_flags, membership_of, serving_roles
 from orchestrator.federation.check import STATUS
 from orchestrator.federation.check import check as look
 from orchestrator.federation.identity import Identity
-from orchestrator.federation.offline import member_flags
-from orchestrator.federation.records import Running, ServiceFolder
+from orchestrator.federation.records import ServiceFolder, prune_opened
 from orchestrator.federation.service import Service
 from orchestrator.federation.shared import Membership, find_membership
-from orchestrator.flags import FlagParser
+from orchestrator.federation.signs import Listening, Signs
 from orchestrator.streams import plain_console
 from parties.frame.errors import ConfigError
-from parties.frame.plan import Run, RunFolders, RunnableProtocol
+from parties.frame.plan import Run, RunFolders
 from parties.frame.settings import Address
-
-Protocols = Mapping[str, RunnableProtocol]
 
 _LOG_BYTES, _LOGS = 2_000_000, 5  # of a supervisor's log before it is put aside, and how many of those are kept
 _STOP_S = 40.0
@@ -45,15 +42,18 @@ _WIDTH = 120
 def serve(protocols: Protocols, arguments: Sequence[str], name: str) -> int:
     """Take part in one session after the other, until a signal ends it."""
     parser = member_flags(name, "Take part in one session after the other that others open, until it is told to end.")
-    _add_role(parser)
+    add_role(parser)
+    parser.add_argument(
+        "--metrics", default=None, metavar="HOST:PORT", help="show figures there for Prometheus, such as 127.0.0.1:9464"
+    )
     given = parser.parse_args(arguments)
     membership = membership_of(protocols, given)
     role = membership.role(given.role, serves=True)
-    membership.folder.check_installed()
+    _check_certificate(membership)
     os.umask(0o077)
     folder = ServiceFolder(membership.folder.path, role)
-    with _logging(folder.log):
-        _service(membership, role, folder).run()
+    with _logging(folder.log), _metrics(membership, role, given.metrics) as metrics:
+        _service(membership, role, folder, metrics).run()
     return 0
 
 
@@ -61,13 +61,14 @@ def ask(protocols: Protocols, arguments: Sequence[str], name: str) -> int:
     """Open a session, and show what came out."""
     about = "Open a session with all others, and show what came out. All flags of a run are flags of this command, too."
     parser = member_flags(name, about)
-    _add_role(parser)
+    add_role(parser)
     parser.add_argument(
         "--fresh", action="store_true", default=False, help="give up what an earlier session has left unfinished"
     )
     given, flags = parser.parse_known_args(arguments)
     membership = find_membership(protocols, config=given.config, name=given.name, folder=given.dir, flags=flags)
     role = membership.role(given.role, serves=False)
+    _check_certificate(membership)
     configuration = membership.shared.configuration
     console = plain_console(_WIDTH)
     console.quiet = configuration.output != "text"
@@ -78,46 +79,10 @@ def ask(protocols: Protocols, arguments: Sequence[str], name: str) -> int:
     return 0
 
 
-def status(protocols: Protocols, arguments: Sequence[str], name: str) -> int:
-    """Show whether the member's services run, and what they do. The status is 1 where one does not run."""
-    parser = member_flags(name, "Show whether services run, and what they do. The exit status is 1 where one does not.")
-    parser.add_argument("--json", action="store_true", default=False, help="print it as one JSON document")
-    given = parser.parse_args(arguments)
-    membership = membership_of(protocols, given)
-    days = Identity(membership.name, membership.folder).days_left()
-    roles = {role: ServiceFolder(membership.folder.path, role) for role in _serving_roles(membership)}
-    running = {role: folder.running() for role, folder in roles.items()}
-    if given.json:
-        shown = {role: None if one is None else msgspec.to_builtins(one) for role, one in running.items()}
-        print(json.dumps({"name": membership.name, "certificate_days": days, "services": shown}, indent=2))
-    else:
-        print(f"{membership.name}: certificate valid for {days:.0f} days, files in {membership.folder.path}")
-        for role, one in running.items():
-            print(f"{role}: {_described(one)}")
-            for ended in roles[role].ended()[-3:]:
-                print(f"  {ended}")
-    return 0 if all(running.values()) else 1
-
-
-def log(protocols: Protocols, arguments: Sequence[str], name: str) -> int:
-    """Show the last sessions that a service has taken part in, and where their logs are."""
-    parser = member_flags(name, "Show the last sessions that a service has taken part in, and where their logs are.")
-    _add_role(parser)
-    parser.add_argument("--count", type=int, default=20, metavar="N", help="how many (default 20)")
-    given = parser.parse_args(arguments)
-    membership = membership_of(protocols, given)
-    folder = ServiceFolder(membership.folder.path, membership.role(given.role, serves=True))
-    for ended in folder.ended()[-given.count :]:
-        when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(ended.began))
-        print(f"{when}  {ended}  ({folder.logs / 'sessions' / ended.log})")
-    print(f"Log of the service: {folder.log}")
-    return 0
-
-
 def stop(protocols: Protocols, arguments: Sequence[str], name: str) -> int:
     """End a service in order, and wait until it has ended."""
     parser = member_flags(name, "End a service in order, and wait until it has ended.")
-    _add_role(parser)
+    add_role(parser)
     given = parser.parse_args(arguments)
     membership = membership_of(protocols, given)
     role = membership.role(given.role, serves=True)
@@ -157,40 +122,48 @@ def prune(protocols: Protocols, arguments: Sequence[str], name: str) -> int:
     if given.keep < 0:
         raise ConfigError(f"keep: expected at least 0, found {given.keep}.")
     membership = membership_of(protocols, given)
-    for role in _serving_roles(membership):
+    for role in serving_roles(membership):
         removed = ServiceFolder(membership.folder.path, role).prune(given.keep)
         print(f"{role}: removed the logs of {removed} sessions")
+    if opened := prune_opened(membership.folder.path / "logs", given.keep):
+        print(f"opened by this member: removed the logs of {opened} sessions")
     return 0
 
 
 # -- what the commands share -------------------------------------------------------------------------------------------
 
 
-def membership_of(protocols: Protocols, given: argparse.Namespace) -> Membership:
-    return find_membership(protocols, config=given.config, name=given.name, folder=given.dir)
+def _check_certificate(membership: Membership) -> None:
+    """Raise an error, which says how to mend it, where the member has no certificate or its certificate has ended."""
+    membership.folder.check_installed()
+    Identity(membership.name, membership.folder).check_valid()
 
 
-def _add_role(parser: FlagParser) -> None:
-    parser.add_argument("--role", default=None, metavar="ROLE", help="which of the member's roles, if it has several")
+@contextmanager
+def _metrics(membership: Membership, role: str, where: str | None) -> Iterator[Listening | None]:
+    """Show figures at an address, if there is one. Raises `ConfigError`."""
+    if where is None:
+        yield None
+        return
+    if find_spec("prometheus_client") is None:
+        raise ConfigError("metrics: expected the package prometheus-client, found none: pip install 'capc[metrics]'.")
+    from orchestrator.federation.metrics import Metrics, address_of, is_of_this_machine  # noqa: PLC0415 - see above
+
+    shared, address = membership.shared, address_of(where)
+    measures = partial(shared.protocol.measures, shared.configuration.settings, membership.folder.path)
+    metrics = Metrics(shared.protocol.name, role, measures, Identity(membership.name, membership.folder).days_left)
+    server = metrics.serve(address)
+    logger.info(f"metrics at http://{address.host}:{address.port}/metrics")
+    if not is_of_this_machine(address.host):
+        logger.info(f"metrics: whoever reaches {address.host} reads them, without encryption and without a password")
+    try:
+        yield metrics
+    finally:
+        server.shutdown()
+        server.server_close()
 
 
-def _serving_roles(membership: Membership) -> list[str]:
-    roles = membership.shared.protocol.roles
-    return [role for role in membership.member.role if roles[role].serves]
-
-
-def _described(running: Running | None) -> str:
-    if running is None:
-        return "no service runs"
-    now = "; ".join(running.now) or "waits for a session"
-    trouble = f", {running.in_vain} processes in a row ended before a session" if running.in_vain else ""
-    return (
-        f"runs at {running.address} as process {running.pid}, {running.served} sessions since it started, "
-        f"{running.failed} of them failed{trouble}; {now}"
-    )
-
-
-def _service(membership: Membership, role: str, folder: ServiceFolder) -> Service:
+def _service(membership: Membership, role: str, folder: ServiceFolder, listening: Listening | None) -> Service:
     """Return the service, after the member's own data were made ready."""
     shared, member = membership.shared, membership.member
     folders = RunFolders(membership.folder.path, folder.logs, f"roles/{role}")
@@ -202,7 +175,8 @@ def _service(membership: Membership, role: str, folder: ServiceFolder) -> Servic
     if member.port is None:
         raise ConfigError(f"port: expected one of {member.name}, which serves, found none.")
     where = member.bind or member.host or ""
-    return Service(folder, plan, data, Address(host=where, port=member.port), membership.folder.path)
+    signs = Signs(folder, Identity(membership.name, membership.folder), logger.info, listening)
+    return Service(folder, plan, data, Address(host=where, port=member.port), membership.folder.path, signs)
 
 
 @contextmanager

@@ -125,8 +125,19 @@ class Identity:
 
     def days_left(self) -> float:
         """Return how many days the installed certificate is still valid. Raises `CertificateError`."""
-        left = read_certificate(self.folder.certificate).not_valid_after_utc - now()
-        return left / datetime.timedelta(days=1)
+        return (self.ends() - now()) / datetime.timedelta(days=1)
+
+    def ends(self) -> datetime.datetime:
+        """Return when the installed certificate ends, in UTC. Raises `CertificateError`."""
+        return read_certificate(self.folder.certificate).not_valid_after_utc
+
+    def check_valid(self) -> None:
+        """Raise `CertificateError` where the installed certificate has ended, with how to mend it."""
+        if self.days_left() <= 0:
+            raise CertificateError(
+                f"certificate: expected one that is valid, found that {self.name}'s ended on "
+                f"{self.ends():%Y-%m-%d %H:%M} UTC: make a new one by `cert renew`, `approve` and `install`"
+            )
 
 
 def _parts(bundle: bytes) -> tuple[x509.Certificate, x509.Certificate, x509.CertificateRevocationList]:

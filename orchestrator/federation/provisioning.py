@@ -15,9 +15,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from orchestrator.federation.authority import Authority, check_fingerprint, fingerprint, key_fingerprint, read_request
-from orchestrator.federation.commands import Protocols, membership_of
+from orchestrator.federation.behalf import Protocols, member_flags, membership_of
 from orchestrator.federation.identity import Identity
-from orchestrator.federation.offline import member_flags
 from orchestrator.federation.shared import Shared, read_shared
 from orchestrator.federation.state import state_folder
 from orchestrator.flags import FlagParser
@@ -45,8 +44,13 @@ def init(protocols: Protocols, arguments: Sequence[str], name: str) -> int:
 def request(protocols: Protocols, arguments: Sequence[str], name: str) -> int:
     """Make a key, and a request for its certificate."""
     parser = member_flags(name, "Make a key, which stays in the member's folder, and a request for its certificate.")
-    membership = membership_of(protocols, parser.parse_args(arguments))
+    parser.add_argument("--out", type=Path, default=None, metavar="FILE", help="write the request here as well")
+    given = parser.parse_args(arguments)
+    membership = membership_of(protocols, given)
     path, key = Identity(membership.name, membership.folder).request()
+    if given.out is not None:
+        write_private(given.out, path.read_bytes())
+        path = given.out
     print(f"Send this file to the coordinator: {path}")
     print(f"Its fingerprint, for the coordinator to compare: {key}")
     return 0

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import math
+import os
 import shutil
 import time
 from dataclasses import dataclass
@@ -15,6 +17,9 @@ from parties.frame.private_files import make_private_folder, write_private
 from parties.frame.turnstile import Lock
 
 MOST_LINES = 5000  # of the journal, which is halved beyond
+
+OPENED = "ask"
+"""How the runs of sessions begin that a member opened."""
 
 _WAIT_S = 0.1
 
@@ -137,6 +142,18 @@ class ServiceFolder:
     def write_running(self, running: Running) -> None:
         write_private(self._running, msgspec.json.encode(running) + b"\n")
 
+    def give_sign(self) -> None:
+        """Give a sign of life, which is the time of the file that says that it runs."""
+        with contextlib.suppress(FileNotFoundError):
+            os.utime(self._running)
+
+    def silent_for(self) -> float:
+        """Return for how many seconds a service has given no sign of life, or infinity where it never did."""
+        try:
+            return max(0.0, time.time() - self._running.stat().st_mtime)
+        except FileNotFoundError:
+            return math.inf
+
     def forget_running(self) -> None:
         self._running.unlink(missing_ok=True)
 
@@ -162,9 +179,26 @@ class ServiceFolder:
 
     def prune(self, keep: int) -> int:
         """Remove the logs of all but the newest `keep` sessions, and return how many. Accounts are not touched."""
-        folder = self.logs / "sessions"
-        names = sorted(folder.glob(f"{self.role}-*"), key=lambda path: path.stat().st_mtime)
-        old = names[: max(0, len(names) - keep)]
-        for path in old:
-            shutil.rmtree(path, ignore_errors=True)
-        return len(old)
+        return _remove_old(_by_age(self.logs / "sessions", f"{self.role}-*"), keep, self.member / "sessions")
+
+
+def opened(logs: Path) -> list[Path]:
+    """Return the folders with the logs of the sessions that a member opened, the oldest first."""
+    return _by_age(logs, f"{OPENED}-*")
+
+
+def prune_opened(logs: Path, keep: int) -> int:
+    """Remove the logs of all but the newest `keep` sessions that a member opened, and return how many."""
+    return _remove_old(opened(logs), keep, logs.parent)
+
+
+def _by_age(folder: Path, pattern: str) -> list[Path]:
+    return sorted(folder.glob(pattern), key=lambda path: path.stat().st_mtime)
+
+
+def _remove_old(folders: list[Path], keep: int, private: Path) -> int:
+    """Remove old folders of logs, but none of a session that goes on, which has a party's folder in a private one."""
+    old = [path for path in folders[: max(0, len(folders) - keep)] if not any((private / path.name).glob("*/"))]
+    for path in old:
+        shutil.rmtree(path, ignore_errors=True)
+    return len(old)

@@ -37,6 +37,7 @@ from orchestrator.environment import marker_of, party_environment
 from orchestrator.errors import RunFailed
 from orchestrator.events import Event, EventFile, read_status
 from orchestrator.federation.records import Running, ServiceFolder, SessionEnded
+from orchestrator.federation.signs import Signs
 from orchestrator.folders import keep_events
 from parties.frame.errors import ConfigError
 from parties.frame.lifetime import process_started
@@ -83,6 +84,7 @@ class Service:
         data: the folder with what the member's own data became.
         address: where it listens.
         credentials: the folder with the member's key and certificate.
+        signs: what it shows of itself meanwhile.
     """
 
     folder: ServiceFolder
@@ -90,6 +92,7 @@ class Service:
     data: Path
     address: Address
     credentials: Path
+    signs: Signs
     _sessions: list[_Session] = field(default_factory=list)
     _served: int = 0
     _failed: int = 0
@@ -143,6 +146,7 @@ class Service:
             while len(self._sessions) < STANDING_BY and time.monotonic() >= self._not_before and not self._ending:
                 self._sessions.append(self._start(door))
                 self._publish()
+            self.signs.give()
             time.sleep(_POLL_S)
 
     # -- one session --------------------------------------------------------------------------------------------------
@@ -188,6 +192,7 @@ class Service:
         """Take in what a process says, hold it to its deadline, and see to its end."""
         exited = session.process.poll() is not None  # asked before the reading, so that all that it said is known
         for event in session.events.read_new():
+            self.signs.tell(event)
             if event.event == "admitted" and session.admitted is None:
                 session.admitted = event
                 self._in_vain = 0
@@ -239,6 +244,7 @@ class Service:
             log=session.name,
         )
         self.folder.append(ended)
+        self.signs.ended(ended)
         self._say(str(ended))
         self._publish()
         self.folder.prune(KEPT)

@@ -6,13 +6,14 @@ The folder is that of all runs, or a federation's member's. A guardian's holds t
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from functools import partial
+from collections.abc import Iterator, Sequence
+from functools import lru_cache, partial
 from pathlib import Path
 
 from mpc.dp.accountant import epsilon
 from parties.capc.config import CapcConfig
 from parties.capc.summary import epsilon_text
+from parties.frame.charts import Measure
 from parties.frame.plan import Summary
 from parties.ledger import Ledger
 
@@ -62,3 +63,43 @@ def _accounts(
         if reason := ledger.uncountable(account):
             words += f" ({reason})"
         yield before + account, words + ", for " + ", ".join(f"{count} {kind}s" for kind, count in released.items())
+
+
+# -- the same for a program that watches -------------------------------------------------------------------------------
+
+ASKING, OWNING = "asking", "owning"
+"""Whether an account bounds what one party learns, or what one owner's records lose to all who ask."""
+
+
+def budget_measures(config: CapcConfig, files: Path) -> Sequence[Measure]:
+    """Return the queries, batches and epsilon of each account in a folder. Files that did not change cost nothing."""
+    ledgers, odometers = account_files(files)
+    found: list[Measure] = []
+    for paths, kind, budget in (
+        (ledgers, ASKING, config.epsilon_budget),
+        (odometers, OWNING, config.owner_epsilon_budget),
+    ):
+        for path in paths:
+            state = path.stat()
+            found += _measures_of(path, state.st_size, state.st_mtime_ns, kind, float(config.delta), budget)
+    return found
+
+
+@lru_cache(maxsize=64)
+def _measures_of(
+    path: Path, size: int, changed_ns: int, kind: str, delta: float, budget: float | None
+) -> tuple[Measure, ...]:
+    """Return the figures of one file, which is another one to this cache when its size or time is another."""
+    del size, changed_ns
+    ledger, found = Ledger(path, partial(epsilon, delta=delta), budget), list[Measure]()
+    for account, totals in ledger.totals().items():
+        labels, answers, spent = {"account": account, "kind": kind}, totals.released.get("answer", 0), totals.epsilon
+        found += [
+            Measure("queries", "Queries that an account was charged for.", answers, labels, grows=True),
+            Measure("batches", "Batches that an account was charged for.", totals.charges, labels, grows=True),
+            Measure("epsilon_spent", f"Epsilon that an account has spent, at delta {delta:g}.", spent, labels),
+        ]
+        if budget is not None:
+            left = max(0.0, budget - spent)
+            found.append(Measure("epsilon_left", "Epsilon that an account may still spend.", left, labels))
+    return tuple(found)

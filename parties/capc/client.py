@@ -34,6 +34,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -134,7 +135,8 @@ def _ask(party: Party[QueryingSettings], asking: Questions, pending: PendingBatc
             with progress.step("0", "guardian's public key", channel=guardian):
                 key = aggregation.party_receive_key(guardian, parameters.key_bits)
         guardian.deadline_s = settings.run_deadline_s  # others may have their turn before
-        with guardian.in_step("0"), progress.step("0", "wait for its turn", awaits=[guardian.peer]):
+        in_line = nullcontext() if settings.credentials is None else progress.in_line()
+        with in_line, guardian.in_step("0"), progress.step("0", "wait for its turn", awaits=[guardian.peer]):
             querying_await_turn(guardian, partial(progress.note, "another session goes on first"))
         with progress.step("0", "connect", awaits=[peer.name for peer in settings.servers]):
             channels = connections.with_each(settings.servers, lambda peer: connections.dial(peer, ANSWERING))

@@ -7,6 +7,7 @@ is told more than its role may know. A run of all members on one machine takes t
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -39,9 +40,10 @@ from parties.frame.plan import Plan, Process, Reach, Role, Run, RunFolders
 from parties.frame.private_files import write_private
 from parties.frame.settings import Peer
 from parties.learning.own.choices import DataChoices
+from parties.learning.own.loader import loader_digest
 from parties.learning.own.records import own_dataset
 from parties.learning.parts import AskedData, Dataset, Holding, OwnersDataset, SplitData
-from parties.learning.records import Records
+from parties.learning.records import DataError, Records
 
 ROLES = {
     GUARDS: Role("adds the noise, keeps the privacy ledger, and learns no query, vote or label", serves=True),
@@ -232,11 +234,26 @@ def _own_data(config: CapcConfig, federation: Federation, name: str) -> tuple[Da
     return dataset, SplitData(owned, {own: part.asked[0]} if asks else {}, owners)
 
 
+def _without_digest(choices: DataChoices) -> str:
+    """Say which digest of the loader is missing in the shared file, and this member's own where it has the loader."""
+    own = ""
+    with suppress(DataError):
+        own = f" This member's is {loader_digest(choices)}."
+    return (
+        "loader_digest: expected SHA-256 of the loader's file under data, because not every member has the loader and "
+        f"all must prepare records alike, found none.{own}"
+    )
+
+
 def _no_records(choices: DataChoices) -> Records:
     """Return no records in the public shape, which a member without records agrees on with all others."""
-    if choices.loader:
-        raise ConfigError("loader: expected files in a federation, whose guardian has no records to know a shape by.")
-    width = len(choices.numbers) + sum(len(values) for values in choices.categories.values())
-    shape = choices.image.shape if choices.image is not None else (1, 1, width)
+    shape = choices.image_shape
+    if shape is None:
+        raise ConfigError(
+            "shape: expected the shape of a record that the loader gives, such as [30] or [1, 28, 28], because not "
+            "every member has records to know it by, found none under data."
+        )
+    if choices.loader and choices.loader_digest is None:
+        raise ConfigError(_without_digest(choices))
     labels = np.zeros((0, choices.outputs) if choices.labels else 0, np.int64)
     return Records(np.zeros((0, *shape), np.float32), labels)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from parties.capc import member, summary
+from parties.capc.budget_view import budget_measures, budget_view
 from parties.capc.casting import (
     RoleAssignment,
     load_data,
@@ -19,6 +21,7 @@ from parties.capc.config import CapcConfig
 from parties.capc.processes import Processes
 from parties.capc.releases import with_release
 from parties.capc.report import STEPS
+from parties.frame.charts import Measure
 from parties.frame.members import Federation
 from parties.frame.plan import Command, Plan, Reach, Role, Run, RunFolders, Summary
 
@@ -115,6 +118,14 @@ class Capc:
     def reach(self, config: CapcConfig, federation: Federation, name: str, folders: RunFolders) -> Reach:
         """Return whom a member should reach, and what it would say. Its own data are read."""
         return member.reach(config, federation, name, folders)
+
+    def accounts(self, config: CapcConfig, files: Path) -> Summary:
+        """Return what the accounts in a member's folder hold, in the words of the command `budget`."""
+        return budget_view(config, files)
+
+    def measures(self, config: CapcConfig, files: Path) -> Sequence[Measure]:
+        """Return the queries and the epsilon of each account in a member's folder."""
+        return budget_measures(config, files)
 
     def summary(self, result: Mapping[str, Any]) -> Summary:
         """Return what came out, for each querying party."""

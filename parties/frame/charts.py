@@ -6,6 +6,7 @@ mean. Values are numbers or text that anybody may read.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -17,6 +18,25 @@ class Figure:
     name: str
     value: float | str
     of: float | None = None
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A figure of a member's accounts, for whoever watches it over months.
+
+    Attributes:
+        name: in small letters and underscores, with its unit.
+        help: what it is, in a sentence.
+        value: a number, which may be infinite.
+        labels: what tells the figures of one name apart.
+        grows: whether it counts something, and never falls.
+    """
+
+    name: str
+    help: str
+    value: float
+    labels: Mapping[str, str] = field(default_factory=dict)
+    grows: bool = False
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ another protocol is one more name in `parties/protocols.py`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from pkgutil import resolve_name
@@ -15,7 +15,7 @@ from typing import Any, Protocol, TypeGuard
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationInfo
 
-from parties.frame.charts import Headline, Section
+from parties.frame.charts import Headline, Measure, Section
 from parties.frame.lifetime import process_started
 from parties.frame.members import Federation
 from parties.frame.private_files import make_private_folder, write_private
@@ -367,6 +367,14 @@ class FederatedProtocol(RunnableProtocol, Protocol):
 
     def reach(self, config: Any, federation: Federation, name: str, folders: RunFolders) -> Reach:
         """Return whom a member should reach, and what it would say. Its own data are read. Raises `ConfigError`."""
+        ...
+
+    def accounts(self, config: Any, files: Path) -> Summary:
+        """Return what the accounts in a member's folder `files` hold. Raises `PartyError`."""
+        ...
+
+    def measures(self, config: Any, files: Path) -> Sequence[Measure]:
+        """Return the same as figures to watch. It is called often, so that it must be quick. Raises `PartyError`."""
         ...
 
 

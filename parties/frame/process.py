@@ -54,8 +54,8 @@ def run_party(
     logger.remove()
     supervisor = settings.supervisor
     pid, started = (supervisor.pid, supervisor.started) if supervisor else (None, None)
-    # A service waits to be needed. Its supervisor applies the deadline from the begin of the session.
-    deadline_s = settings.run_deadline_s if settings.place is None else math.inf
+    # A member of a federation waits to be needed, or in line. Its supervisor applies the deadline from its turn on.
+    deadline_s = settings.run_deadline_s if settings.place is None and settings.credentials is None else math.inf
     with Progress(settings.name, settings.log, path.parent, echo=True) as progress:
         try:
             with lifetime(pid, started, deadline_s):

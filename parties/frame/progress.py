@@ -120,6 +120,15 @@ class Progress:
         self.event("admitted", peer=peer, detail=session)
 
     @contextmanager
+    def in_line(self) -> Iterator[None]:
+        """Report that the party waits in a service's line for its turn, which is none of its own session's time."""
+        self.event("in_line")
+        try:
+            yield
+        finally:
+            self.event("out_of_line")
+
+    @contextmanager
     def step(
         self, step: str, title: str, *, channel: Channel | None = None, peer: str = "", awaits: Sequence[str] = ()
     ) -> Iterator[None]:

@@ -10,9 +10,12 @@ from pathlib import Path
 import pytest
 
 from orchestrator.cli import main
-from orchestrator.launchers import ProcessSpec
+from orchestrator.errors import RunFailed
+from orchestrator.launchers import Exit, ProcessSpec
 from orchestrator.launchers.process import ProcessLauncher
 from orchestrator.watch import Watch
+from parties.frame.plan import Plan, Process, RunFolders
+from parties.frame.settings import Address
 from tests.orchestrator.conftest import free_ports
 from tests.orchestrator.game import Game as GameProtocol
 
@@ -27,7 +30,7 @@ def test_the_runs_deadline_begins_before_the_parties_own(tmp_path: Path, monkeyp
         return start(launcher, specs)
 
     def noted(watch: Watch, between_rounds: Callable[[], None]) -> None:
-        deadlines.append(watch._started + watch.plan.deadline_s)
+        deadlines.append(watch._began + watch.plan.deadline_s)
         until_done(watch, between_rounds)
 
     monkeypatch.setattr(ProcessLauncher, "start", slow_start)
@@ -40,3 +43,35 @@ def test_the_runs_deadline_begins_before_the_parties_own(tmp_path: Path, monkeyp
     finally:
         os.umask(umask)
     assert deadlines[0] <= started[0] + 50
+
+
+class _Idle:
+    """A launcher whose processes go on and on."""
+
+    def ended(self) -> Mapping[str, Exit]:
+        return {}
+
+
+def test_the_deadline_counts_from_the_turn_and_not_in_line(tmp_path: Path) -> None:
+    folders = RunFolders(tmp_path / "files", tmp_path / "logs", "run")
+    process = Process("asker", "nowhere", Address(host="", port=1), "asker")
+    watch = Watch(
+        Plan((process,), "asker", deadline_s=1.0), folders, _Idle(), 60.0,  # type: ignore[arg-type]
+        lambda *_: None, lambda _: None, lambda _: None,
+    )  # fmt: skip
+    began, left = time.monotonic(), [0.0]
+
+    def say(event: str) -> None:
+        with folders.events("asker").open("a") as events:
+            events.write(f'{{"event": "{event}", "t": {time.time()}}}\n')
+
+    def wait_in_line() -> None:
+        if not left[0] and time.monotonic() - began > 2.5:
+            say("out_of_line")
+            left[0] = time.monotonic()
+
+    say("in_line")
+    with pytest.raises(RunFailed, match="the run's deadline of 1 s passed"):
+        watch.until_done(wait_in_line)
+    assert left[0]
+    assert time.monotonic() - left[0] > 0.9

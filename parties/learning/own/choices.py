@@ -204,6 +204,9 @@ class DataChoices(_Strict):
         records, held_out, unlabelled: one source for all. The records are split among the data owners.
         parties: each data owner's own files instead, in the order of the owners' numbers.
         loader: a function by import path, `package.module:function`, that reads every source instead of a file format.
+        shape: of one record that the loader gives, ``(values,)`` or ``(channels, height, width)``. Without it the
+            records say it, which whoever has none cannot know.
+        loader_digest: SHA-256 of the loader's file in hex, for whoever has no loader. Everybody else's must have it.
         path: the folder that the loader's package is found in.
         options: what the loader gets besides the source.
     """
@@ -223,6 +226,8 @@ class DataChoices(_Strict):
     unlabelled: Source | None = None
     parties: tuple[PartyFiles, ...] = ()
     loader: str | None = Field(None, pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")
+    shape: tuple[Annotated[int, Field(ge=1)], ...] | None = None
+    loader_digest: str | None = Field(None, pattern=r"^[0-9a-f]{64}$")
     path: Source | None = None
     options: dict[str, Any] = {}
 
@@ -241,6 +246,13 @@ class DataChoices(_Strict):
         if len(classes) == 1:
             raise ValueError("expected at least 2 of them, found 1")
         return classes
+
+    @field_validator("shape")
+    @classmethod
+    def _of_a_record(cls, shape: tuple[int, ...] | None) -> tuple[int, ...] | None:
+        if shape is not None and len(shape) not in (1, 3):
+            raise ValueError(f"expected [values] or [channels, height, width], found {list(shape)}")
+        return shape
 
     @field_validator("categories")
     @classmethod
@@ -276,8 +288,10 @@ class DataChoices(_Strict):
         """Raise ValueError for keys that do not go with a loader, with images or with a table."""
         tabular = [key for key in ("features", "categories") if getattr(self, key)]
         tabular += ["missing"] if self.missing != "refuse" else []
-        if self.loader is None and (self.path or self.options):
-            raise ValueError(f"{'path' if self.path else 'options'}: expected only with a loader, found none")
+        if self.loader is None:
+            for key in ("path", "options", "shape", "loader_digest"):
+                if getattr(self, key):
+                    raise ValueError(f"{key}: expected only with a loader, found none")
         if self.loader and (
             found := tabular + [key for key in ("scale", "image", "label") if getattr(self, key) is not None]
         ):
@@ -356,7 +370,20 @@ class DataChoices(_Strict):
     def agreed(self) -> dict[str, Any]:
         """Return what the parties of a run must agree on, in plain values. It holds no path and no name of a party."""
         private = {"records", "held_out", "unlabelled", "parties", "path", "delimiter", "id"}
-        return self.model_dump(mode="json", by_alias=True, exclude=private)
+        stated_only = {name for name in ("shape", "loader_digest") if getattr(self, name) is None}
+        return self.model_dump(mode="json", by_alias=True, exclude=private | stated_only)
+
+    @property
+    def image_shape(self) -> tuple[int, int, int] | None:
+        """``(channels, height, width)`` of a record, as far as it is stated. A row of values is ``(1, 1, values)``."""
+        if self.image is not None:
+            return self.image.shape
+        if self.loader is None:
+            return 1, 1, len(self.numbers) + sum(len(values) for values in self.categories.values())
+        if self.shape is None:
+            return None
+        channels, height, width = self.shape if len(self.shape) == 3 else (1, 1, *self.shape)
+        return channels, height, width
 
 
 def _refuse_alike(values: tuple[ClassValue, ...], where: str = "") -> None:

@@ -71,7 +71,12 @@ def loader_digest(choices: DataChoices) -> str:
         content = b""
     if not content:
         raise DataError(f"loader {name}: expected a function in a Python file, found none")
-    return hashlib.sha256(content).hexdigest()
+    digest = hashlib.sha256(content).hexdigest()
+    if choices.loader_digest not in (None, digest):
+        raise DataError(
+            f"loader {name}: expected the file with SHA-256 {choices.loader_digest}, found {digest} in {file}"
+        )
+    return digest
 
 
 def _function(name: str, folder: Path | None) -> Callable[[Path, dict[str, Any]], Any]:

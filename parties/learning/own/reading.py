@@ -204,6 +204,12 @@ class Reader:
                 f"{inputs.shape}"
             )
         images = inputs[:, None, None] if inputs.ndim == 2 else inputs
+        stated = self._choices.image_shape
+        if stated is not None and images.shape[1:] != stated:
+            raise DataError(
+                f"{path}: expected records of the stated shape {list(self._choices.shape or ())} of the loader, found "
+                f"{list(inputs.shape[1:])}"
+            )
         if labels is None:
             return images, None
         whole = labels.astype(np.int64)

@@ -49,11 +49,12 @@ PATIENCE_S = 120.0
 class FederationHere:
     """The folders, and the services that were started.
 
-    `within` holds, by member, the words before each of its commands.
+    `within` holds, by member, the words before each of its commands, and `flags` those after its `serve`.
     """
 
     top: Path
     within: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    flags: dict[str, tuple[str, ...]] = field(default_factory=dict)
     services: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
     @property
@@ -74,6 +75,7 @@ class FederationHere:
             log = (self.top / f"{name}.out").open("ab")
             with log:
                 command = (*self.within.get(name, ()), *COMMAND, "serve", "--dir", str(self.folder(name)))
+                command += self.flags.get(name, ())
                 self.services[name] = subprocess.Popen(command, stdout=log, stderr=log, cwd="/")
         for name in names:
             self.until(lambda name=name: self.service(name).running() is not None, f"{name} serves")

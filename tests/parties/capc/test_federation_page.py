@@ -122,7 +122,7 @@ def test_the_page_gets_labels_as_it_says(tmp_path: Path) -> None:
             service.terminate()
         for service in walk.services:
             service.wait(60)
-    assert commands == 13
+    assert commands == 17
     assert {row["label"] for row in labels} <= {"malignant", "benign"}
     assert len(labels) == 3
     for name in MEMBERS:  # nobody has what others own

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from mpc.dp.accountant import Cost, epsilon
 from orchestrator.cli import main
 from orchestrator.config import configure
 from orchestrator.federation.shared import Shared, read_shared
+from parties.capc.settings import CapcSettings
 from parties.frame.errors import ConfigError
 from parties.frame.plan import Plan, Run, RunFolders
 from parties.frame.private_files import make_private_folder
@@ -169,3 +171,71 @@ def test_a_member_that_is_none_has_no_budget(tmp_path: Path, file: Path, capsys:
     assert "name: expected one of trustee, clinic-a" in capsys.readouterr().err
     assert main(PROTOCOLS, ["budget", "--dir", str(tmp_path / "z")]) == 2
     assert "expected the file that all members share" in capsys.readouterr().err
+
+
+# -- a loader ---------------------------------------------------------------------------------------------------------
+
+LOADER = """
+import numpy as np
+
+def load(source, options):
+    values = np.loadtxt(source, ndmin=2)
+    return {"inputs": values[:, :-1], "labels": values[:, -1]}
+"""
+
+
+def loaded(tmp_path: Path, **stated: Any) -> Path:
+    """A federation whose members read their records by a loader, for what the shared file states of it."""
+    folder = tmp_path / "own"
+    folder.mkdir(exist_ok=True)
+    (folder / f"loader_of_{tmp_path.name}.py").write_text(LOADER)
+    generator = np.random.default_rng(1)
+    for name in MEMBERS[1:]:
+        rows = np.column_stack([generator.random((12, 3)), np.arange(12) % 2])
+        np.savetxt(folder / f"{name}.txt", rows)
+    data = {
+        "classes": [0, 1], "loader": f"loader_of_{tmp_path.name}:load", "path": folder,
+        "parties": [
+            {"name": name, "records": folder / f"{name}.txt", "unlabelled": folder / f"{name}.txt"}
+            for name in MEMBERS[1:]
+        ],
+    }  # fmt: skip
+    return write(tmp_path, {"data": data | stated, "num_classes": 2})
+
+
+def digest(tmp_path: Path) -> str:
+    return hashlib.sha256((tmp_path / "own" / f"loader_of_{tmp_path.name}.py").read_bytes()).hexdigest()
+
+
+def agreed(tmp_path: Path, file: Path, name: str, role: str) -> dict[str, str]:
+    settings = plan_of(tmp_path, read_shared(file, PROTOCOLS), name, role)[0].processes[0].settings
+    assert isinstance(settings, CapcSettings)
+    return settings.agreed()
+
+
+def test_a_guardian_agrees_with_members_whose_records_a_loader_reads(tmp_path: Path) -> None:
+    loaded(tmp_path)
+    file = loaded(tmp_path, shape=[3], loader_digest=digest(tmp_path))
+    guardians = agreed(tmp_path, file, "trustee", "guardian")
+    assert guardians == agreed(tmp_path, file, "clinic-b", "answering") == agreed(tmp_path, file, "clinic-a", "asking")
+    assert guardians["data.loader_digest"] == digest(tmp_path)
+    assert json.loads(guardians["input_shape"]) == [1, 1, 3]
+
+
+def test_a_loader_is_refused_where_the_file_does_not_state_what_it_gives(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"^shape: expected the shape of a record that the loader gives"):
+        agreed(tmp_path, loaded(tmp_path), "trustee", "guardian")
+    with pytest.raises(ConfigError, match=rf"^loader_digest: .* This member's is {digest(tmp_path)}\.$"):
+        agreed(tmp_path, loaded(tmp_path, shape=[3]), "clinic-b", "answering")
+
+
+def test_records_of_another_shape_or_by_another_loader_are_refused_with_both(tmp_path: Path) -> None:
+    loaded(tmp_path)
+    file = loaded(tmp_path, shape=[4], loader_digest=digest(tmp_path))
+    with pytest.raises(DataError, match=r"clinic-b.txt: expected records of the stated shape \[4\] .* found \[3\]"):
+        agreed(tmp_path, file, "clinic-b", "answering")
+    file = loaded(tmp_path, shape=[1, 1, 3], loader_digest="0" * 64)
+    with pytest.raises(DataError, match=f"expected the file with SHA-256 {'0' * 64}, found {digest(tmp_path)}"):
+        agreed(tmp_path, file, "clinic-b", "answering")
+    with pytest.raises(ConfigError, match=r"shape: expected \[values\] or \[channels, height, width\]"):
+        read_shared(loaded(tmp_path, shape=[1, 3]), PROTOCOLS)
