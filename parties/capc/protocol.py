@@ -15,6 +15,7 @@ from parties.capc.casting import (
     with_queries,
 )
 from parties.capc.config import CapcConfig
+from parties.capc.memory import TRAININGS_BYTES
 from parties.capc.processes import Processes
 from parties.capc.report import STEPS
 from parties.frame.members import Federation
@@ -92,6 +93,7 @@ class Capc:
             more_reporters=tuple(others),
             steps=STEPS,
             notes=(*dataset.notes, *processes.notes()),
+            memory_bytes=TRAININGS_BYTES,
         )
 
     @property
