@@ -15,6 +15,7 @@ from rich.console import Console, RenderableType
 from rich.live import Live
 
 from orchestrator.accounts import in_bytes
+from orchestrator.counts import StepCounts
 from orchestrator.events import Event, PartyState
 from orchestrator.losses import Loss
 from orchestrator.scene import Scene, figure_words
@@ -40,6 +41,7 @@ class RunDisplay:
         self._is_live = progress == "live" and console.is_terminal
         self._prints_lines = progress == "lines" or (progress == "live" and not self._is_live)
         self._printed: set[tuple[str, ...]] = set()  # the steps that were printed once
+        self._counts = StepCounts(time.time())
         self._advanced: dict[str, float] = {}  # when each party's advance was printed last
 
     def show(self) -> None:
@@ -80,6 +82,8 @@ class RunDisplay:
         if event.event in _SHOWN:
             shown = self._few or party in self._reporters or event.event == "failed"
             self.say(f"{party}: {in_words(event)}", shown=shown and self._is_news(party, event), when=event.t)
+        if not self._few and party not in self._reporters and (line := self._counts.line(party, event)) is not None:
+            self.say(line, when=event.t)
 
     def _is_news(self, party: str, event: Event) -> bool:
         """Tell whether to print an event. A step is printed once for each peer, what is done once a second at most.

@@ -13,14 +13,14 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
-from orchestrator import certificates, ports, report
+from orchestrator import certificates, memory, ports, report
 from orchestrator.accounts import Accounts
 from orchestrator.config import Configuration, RunOptions
 from orchestrator.display import RunDisplay
@@ -81,6 +81,7 @@ def execute(
         try:
             with _guarded(folders, launcher) as guard:
                 plan = (make_plan or _plan)(configuration, folders)
+                plan = _with_memory_checked(plan, launcher)
                 settings = configuration.settings.model_dump(mode="json")
                 recorder = Recorder(folders, configuration.protocol.name, started, plan, settings)
                 with recorder.until_end():
@@ -138,6 +139,12 @@ def _plan(configuration: Configuration, folders: RunFolders) -> Plan:
     ports.check_free(HOST, [process.listens for process in plan.processes if process.listens is not None])
     certificates.issue(folders.run, [(process.name, folders.party(process.name)) for process in plan.processes])
     return plan
+
+
+def _with_memory_checked(plan: Plan, launcher: Launcher) -> Plan:
+    """Return the plan with a note where memory is scarce. Raises `ConfigError` where there is too little."""
+    warning = memory.check(plan, memory.Memory.of_this_machine(), panes=isinstance(launcher, TmuxLauncher))
+    return plan if warning is None else replace(plan, notes=(*plan.notes, warning))
 
 
 def _announce(

@@ -13,6 +13,7 @@ from orchestrator.display import RunDisplay
 from orchestrator.environment import marker_of, party_environment
 from orchestrator.errors import RunFailed
 from orchestrator.launchers import Launcher, LogView, ProcessSpec
+from orchestrator.launchers.forks import Forks
 from orchestrator.launchers.tmux import TmuxLauncher
 from orchestrator.losses import Loss
 from orchestrator.record import Recorder
@@ -21,6 +22,7 @@ from orchestrator.watch import Watch, output_file
 from parties.frame.plan import Plan, RunFolders, write_settings
 from parties.frame.start import python_command
 
+FORKS = ".forks"  # a folder beside those of the parties, whose names do not begin so
 RUN_LOG_PANE = 2  # where the reference demo shows it
 
 
@@ -42,7 +44,8 @@ class Running:
         plan, display, launcher = self.plan, self.display, self.launcher
         specs = _specs(plan, self.folders)
         environment = party_environment(self.folders.run, len(specs))
-        self.guard.add_groups(launcher.open(_log_views(plan, self.folders), environment, _dashboard(self.folders)))
+        views, dashboard = _log_views(plan, self.folders), _dashboard(self.folders)
+        self.guard.add_groups(launcher.open(_forks(plan, self.folders), views, environment, dashboard))
         first = [spec for spec in specs if spec.name in plan.ready_first]
         silence_s = self.options.silence_s
         watch = Watch(
@@ -129,10 +132,15 @@ def _specs(plan: Plan, folders: RunFolders) -> list[ProcessSpec]:
         settings = write_settings(process, folders)
         log = folders.log(process.name)
         log.touch(mode=0o600)
-        arguments = python_command(process.module, "--settings", str(settings))
         variables = environment | marker_of(folders.run, process.name)
-        specs.append(ProcessSpec(process.name, arguments, variables, log, output_file(folders, process.name)))
+        output = output_file(folders, process.name)
+        specs.append(ProcessSpec(process.name, process.module, settings, variables, log, output))
     return specs
+
+
+def _forks(plan: Plan, folders: RunFolders) -> Forks:
+    modules = [process.module for process in plan.processes]
+    return Forks(folders.party(FORKS), output_file(folders, "fork-server"), modules)
 
 
 def _dashboard(folders: RunFolders) -> tuple[str, ...]:

@@ -57,12 +57,18 @@ public:
         for (;;) {
             Connection connection{Socket(::socket(address.family(), SOCK_STREAM | SOCK_CLOEXEC, 0)), deadline};
             if (connection.socket_.fd < 0) fail("cannot open a socket");
-            if (::connect(connection.socket_.fd, address.get(), address.size) == 0) {
-                connection.set_options();
-                return connection;
-            }
             const std::string place = host + ":" + std::to_string(port);
-            if (errno != ECONNREFUSED && errno != EINTR) fail("cannot connect to " + place);
+            if (::connect(connection.socket_.fd, address.get(), address.size) == 0) {
+                if (!connection.leads_to_itself()) {
+                    connection.set_options();
+                    return connection;
+                }
+                // Closed as usual it would keep the peer from binding its port for another minute.
+                const linger none{1, 0};
+                ::setsockopt(connection.socket_.fd, SOL_SOCKET, SO_LINGER, &none, sizeof none);
+            } else if (errno != ECONNREFUSED && errno != EINTR) {
+                fail("cannot connect to " + place);
+            }
             if (Clock::now() >= deadline) throw ConnectionError("nobody listened on " + place + " before the deadline");
             ::poll(nullptr, 0, 1);  // 1 ms, then the next try
         }
@@ -159,6 +165,15 @@ private:
             if (ready > 0) return;
             if (ready < 0 && errno != EINTR) fail("cannot wait for the peer");
         }
+    }
+
+    // Whether the system chose the dialled port for this end, too, and connected the socket to itself.
+    bool leads_to_itself() const {
+        sockaddr_storage own{}, other{};
+        socklen_t own_size = sizeof own, other_size = sizeof other;
+        return ::getsockname(socket_.fd, reinterpret_cast<sockaddr*>(&own), &own_size) == 0 &&
+               ::getpeername(socket_.fd, reinterpret_cast<sockaddr*>(&other), &other_size) == 0 &&
+               own_size == other_size && std::memcmp(&own, &other, own_size) == 0;
     }
 
     void set_options() const {

@@ -1,6 +1,7 @@
 """Ways to start a run's processes, in panes of a terminal multiplexer or plainly.
 
-Both start the same processes with the same environment. They differ in what a person can look at.
+Both start the same processes with the same environment, by one process that has imported the parties' modules. They
+differ in what a person can look at.
 """
 
 from __future__ import annotations
@@ -9,18 +10,22 @@ import signal
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from orchestrator.launchers.forks import Forks
 
 
 @dataclass(frozen=True)
 class ProcessSpec:
-    """How to start one party's process.
+    """How to start one party's process, which is `python -m module --settings PATH`.
 
     What the process prints to its terminal may be kept in `output`, beside its own `log`.
     """
 
     name: str
-    arguments: tuple[str, ...]
+    module: str
+    settings: Path
     environment: Mapping[str, str]
     log: Path
     output: Path
@@ -53,9 +58,9 @@ class Launcher(Protocol):
     """Starts processes and tells which of them have ended. Ending them is the teardown's work."""
 
     def open(
-        self, views: Sequence[LogView], environment: Mapping[str, str], dashboard: Sequence[str] = ()
+        self, forks: Forks, views: Sequence[LogView], environment: Mapping[str, str], dashboard: Sequence[str] = ()
     ) -> tuple[int, ...]:
-        """Make the panes to look at and return their process groups. Raises `LaunchError`.
+        """Start the fork server, make the panes to look at, and return their process groups. Raises `LaunchError`.
 
         `dashboard` is a program that is shown where there are panes. The run does not depend on how it ends.
         """

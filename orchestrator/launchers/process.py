@@ -2,56 +2,48 @@
 
 from __future__ import annotations
 
-import subprocess
+import signal
 from collections.abc import Mapping, Sequence
 
-from orchestrator.errors import LaunchError
 from orchestrator.launchers import Exit, LogView, ProcessSpec
+from orchestrator.launchers.forks import Forks, exit_of
+from parties.frame.forks import Fork
 
 
 class ProcessLauncher:
-    """Starts each process as a child of this one."""
+    """Has each process forked, without a terminal."""
 
     def __init__(self) -> None:
-        self._children: dict[str, subprocess.Popen[bytes]] = {}
+        self._forks: Forks | None = None
+        self._parties: dict[str, Fork] = {}
 
     def open(
-        self, views: Sequence[LogView], environment: Mapping[str, str], dashboard: Sequence[str] = ()
+        self, forks: Forks, views: Sequence[LogView], environment: Mapping[str, str], dashboard: Sequence[str] = ()
     ) -> tuple[int, ...]:
-        """Do nothing, because there are no panes."""
+        """Start the fork server. There are no panes."""
+        self._forks = forks
+        forks.open(environment)
         return ()
 
     def start(self, specs: Sequence[ProcessSpec]) -> Mapping[str, int]:
+        if self._forks is None:
+            raise RuntimeError("expected a launcher that was opened")
         for spec in specs:
-            try:
-                with spec.output.open("wb") as output:
-                    self._children[spec.name] = subprocess.Popen(
-                        spec.arguments,
-                        env=dict(spec.environment),
-                        stdin=subprocess.DEVNULL,
-                        stdout=output,
-                        stderr=subprocess.STDOUT,
-                        start_new_session=True,  # Ctrl-C ends the orchestrator, which ends the parties in order
-                        cwd="/",
-                    )
-            except OSError as error:
-                raise LaunchError(f"it could not be started ({error})", party=spec.name) from error
-        return {spec.name: self._children[spec.name].pid for spec in specs}
+            self._parties[spec.name] = self._forks.start(spec)
+        return {spec.name: self._parties[spec.name].pid for spec in specs}
 
     def ended(self) -> Mapping[str, Exit]:
-        exits = {}
-        for name, child in self._children.items():
-            status = child.poll()
-            if status is not None:
-                exits[name] = Exit(code=status) if status >= 0 else Exit(signal=-status)
-        return exits
+        exits = {name: exit_of(party) for name, party in self._parties.items()}
+        return {name: found for name, found in exits.items() if found is not None}
 
     def ask_to_end(self, name: str) -> None:
-        self._children[name].terminate()
+        self._parties[name].send_signal(signal.SIGTERM)
 
     def keep_output(self, name: str) -> None:
         """Do nothing, because the output went to the file directly."""
 
     def close(self) -> None:
-        for child in self._children.values():
-            child.wait()  # the teardown has ended it, and this collects its exit status
+        for party in self._parties.values():
+            party.close()
+        if self._forks is not None:
+            self._forks.close()

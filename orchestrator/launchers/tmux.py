@@ -27,6 +27,7 @@ from libtmux.exc import LibTmuxException
 from orchestrator.environment import PANES_MARKER
 from orchestrator.errors import LaunchError
 from orchestrator.launchers import Exit, LogView, ProcessSpec
+from orchestrator.launchers.forks import Forks
 
 OLDEST = (3, 2)
 CONFIGURATION = Path(__file__).with_name("tmux.conf")
@@ -77,11 +78,14 @@ class TmuxLauncher:
         self._unclear: set[str] = set()
         self._groups: dict[str, int] = {}
         self._windows = 0  # of parties, so far
+        self._forks: Forks | None = None
 
     def open(
-        self, views: Sequence[LogView], environment: Mapping[str, str], dashboard: Sequence[str] = ()
+        self, forks: Forks, views: Sequence[LogView], environment: Mapping[str, str], dashboard: Sequence[str] = ()
     ) -> tuple[int, ...]:
         """Make window 0 with a pane for each view in its order, and window 1 with the dashboard."""
+        self._forks = forks
+        forks.open(environment)
         prefix = _with_environment(environment)
         size = ("-x", str(COLUMNS), "-y", str(ROWS))
         logs = self._window("new-session", "-d", "-s", self._session_name, "-n", "logs", *size)
@@ -95,6 +99,9 @@ class TmuxLauncher:
 
     def start(self, specs: Sequence[ProcessSpec]) -> Mapping[str, int]:
         """Start each process in a pane of one of the windows after the first two."""
+        forks = self._forks
+        if forks is None:
+            raise RuntimeError("expected a launcher that was opened")
         waiting = iter(specs)
         while group := list(islice(waiting, PANES_A_WINDOW)):
             self._windows += 1
@@ -102,7 +109,8 @@ class TmuxLauncher:
             for pane, spec in zip(self._fill(window, len(group)), group, strict=True):
                 self._panes[spec.name] = pane
                 self._outputs[spec.name] = spec.output
-                self._run_in(pane, spec.name, (*_with_environment(spec.environment), *spec.arguments))
+                variables = _with_environment(forks.environment(spec))
+                self._run_in(pane, spec.name, (*variables, *forks.pane_command(spec)))
         self._select_logs()
         pids = self._pids()
         started = {spec.name: pids.get(self._panes[spec.name]) for spec in specs}
@@ -168,7 +176,9 @@ class TmuxLauncher:
                 self._outputs[name].write_text(f"{text}\n", encoding="utf-8")
 
     def close(self) -> None:
-        """Do nothing, because the teardown has ended the server, and with it the panes."""
+        """Release the fork server. The teardown has ended the tmux server, and with it the panes."""
+        if self._forks is not None:
+            self._forks.close()
 
     def attach(self) -> subprocess.Popen[bytes]:
         """Show the session in this terminal, also from within another tmux."""

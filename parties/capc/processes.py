@@ -23,6 +23,7 @@ from parties.capc.answers import GivenAnswers, record_digests
 from parties.capc.budget_view import LEDGER, ODOMETER
 from parties.capc.casting import GUARDIAN_NAME, RoleAssignment, model_of, training_settings
 from parties.capc.config import CapcConfig
+from parties.capc.memory import Memory
 from parties.capc.releases import release_agreed
 from parties.capc.settings import AnsweringSettings, AskingTurn, CampaignSettings, GuardianSettings, QueryingSettings
 from parties.frame.errors import ConfigError
@@ -68,6 +69,7 @@ class Processes:
             }
         self._parameters = parameters
         self._accounts: dict[int, str] = {}
+        self._memory = Memory(config, dataset.image_shape, dataset.classes)
 
     def clients(self) -> list[Process]:
         """Return the querying parties, in the order of their turns."""
@@ -90,7 +92,8 @@ class Processes:
             campaign=campaign,
             answers=self._answers(owner),
         )
-        return Process(name, "parties.capc.client", settings, "Client (querying party)")
+        memory = self._memory.querying(settings.architectures)
+        return Process(name, "parties.capc.client", settings, "Client (querying party)", memory_bytes=memory)
 
     def client(self, name: str) -> Process:
         """Return one querying party."""
@@ -194,7 +197,12 @@ class Processes:
             openings=(self._run.folders.durable(self._roles.guardian) / "openings").resolve(),
         )
         return Process(
-            self._roles.guardian, "parties.capc.privacy_guardian", settings, "Privacy guardian", settings.listen.port
+            self._roles.guardian,
+            "parties.capc.privacy_guardian",
+            settings,
+            "Privacy guardian",
+            settings.listen.port,
+            memory_bytes=self._memory.guardian(),
         )
 
     def servers(self) -> list[Process]:
@@ -217,7 +225,14 @@ class Processes:
             cache=self._run.folders.cache(name).resolve(),
             training_slot=_training_slot(self._run.folders, index),
         )
-        return Process(name, "parties.capc.server", settings, "Servers (answering parties)", settings.listen.port)
+        return Process(
+            name,
+            "parties.capc.server",
+            settings,
+            "Servers (answering parties)",
+            settings.listen.port,
+            memory_bytes=self._memory.answering(self._public_architecture(name)),
+        )
 
     def notes(self) -> tuple[str, ...]:
         """Return what the person who starts the run should know of the parties' own models."""

@@ -18,6 +18,7 @@ from parties.capc.casting import (
     with_queries,
 )
 from parties.capc.config import CapcConfig
+from parties.capc.memory import TRAININGS_BYTES
 from parties.capc.processes import Processes
 from parties.capc.releases import with_release
 from parties.capc.report import STEPS
@@ -100,6 +101,7 @@ class Capc:
             more_reporters=tuple(others),
             steps=STEPS,
             notes=(*dataset.notes, *processes.notes()),
+            memory_bytes=TRAININGS_BYTES,
         )
 
     @property

@@ -140,6 +140,7 @@ class Process:
         listens: the port that it binds, or None for a process that only connects.
         serves: whether it is a service. A service has no end of its own. Once all other processes have ended well, it
             is asked to end (SIGTERM), see `parties.frame.lifetime.serving`. A service that ends earlier has failed.
+        memory_bytes: what it holds at most beside what it has in common with other processes, as far as is known.
     """
 
     name: str
@@ -148,6 +149,7 @@ class Process:
     pane: str
     listens: int | None = None
     serves: bool = False
+    memory_bytes: int = 0
 
 
 @dataclass(frozen=True)
@@ -186,6 +188,7 @@ class Plan:
         grace_s: how long a service may take to end after it was asked to.
         notes: sentences for the person who starts the run, shown before it starts and kept with its result.
         delivered: is called when the run has ended well and its result is where it remains, if it is given.
+        memory_bytes: what the run holds at most beside its parties, such as programs that parties start in turn.
     """
 
     processes: tuple[Process, ...]
@@ -198,6 +201,7 @@ class Plan:
     grace_s: float = 10.0
     notes: tuple[str, ...] = ()
     delivered: Callable[[], None] | None = None
+    memory_bytes: int = 0
 
     def __post_init__(self) -> None:
         """Raises ValueError for a plan that contradicts itself, which is a bug of the protocol."""

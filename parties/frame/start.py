@@ -20,7 +20,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-__all__ = ["HOME", "python_command"]
+__all__ = ["HOME", "find_own", "python_command", "run_module"]
 
 HOME = Path(__file__).resolve().parents[2]
 """The folder that holds the project's packages, a checkout or the installed packages' folder."""
@@ -65,7 +65,18 @@ def _start(module: str, arguments: Sequence[str]) -> None:
         signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C before the module heeds it is an end and no traceback
     if sys.prefix == sys.base_prefix:  # no virtual environment: packages that the user installed count, as usual
         site.addsitedir(site.getusersitepackages())
-    _Own((*_PACKAGES, module.partition(".")[0]))
+    find_own([module.partition(".")[0]])
+    run_module(module, arguments)
+
+
+def find_own(packages: Sequence[str]) -> None:
+    """Take the project's packages, and these, from the project's folder alone."""
+    _Own((*_PACKAGES, *packages))
+
+
+def run_module(module: str, arguments: Sequence[str]) -> None:
+    """Run a module as the program, from its beginning even where it was imported before."""
+    sys.modules.pop(module, None)
     sys.argv = [module, *arguments]
     runpy.run_module(module, run_name="__main__", alter_sys=True)
 

@@ -151,10 +151,18 @@ def _job(settings: TrainingSettings, records: Path, model: Path, start: Path | N
 
 def _in_child(job: TrainingJob, slot: Path) -> None:
     with _turn(slot):
-        child = run_child("parties.learning.training", job)
+        child = run_child("parties.learning.training", job, imports=_imports(job))
     if child.returncode != 0:
         what = "training the model failed" if job.settings.source is None else "the party's own model"
         raise TrainingError(f"{what}: {ending(child)}")
+
+
+def _imports(job: TrainingJob) -> tuple[str, ...]:
+    """Return what the child imports for its job, of which nothing depends on the party."""
+    if job.settings.source is not None and job.start is None:
+        return ("parties.learning.model_files.conversion",)
+    by_scikit_learn = job.settings.architecture in SKLEARN and job.start is None
+    return ("parties.learning.training_sklearn" if by_scikit_learn else "parties.learning.training_torch",)
 
 
 @contextmanager

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import random
+import shlex
+import shutil
 import socket
 import stat
 import struct
@@ -19,12 +21,19 @@ from mpc._core import Circuit
 PROGRAMS = Path(mpc.__file__).parent / "bin"
 MODULUS = 2**64
 Frames = dict[str, list[bytes]]
+UNSHARE = ("unshare", "--net", "--user", "--map-root-user")
 
 
 @pytest.fixture(autouse=True)
 def _built() -> None:
     if not (PROGRAMS / "argmax").exists():
         pytest.fail(f"{PROGRAMS}/argmax is not built: cmake -S mpc -B build/mpc && cmake --build build/mpc")
+
+
+def can_unshare() -> bool:
+    """Whether a network namespace can be made here."""
+    tools = shutil.which("unshare") and shutil.which("ip")
+    return bool(tools) and subprocess.run([*UNSHARE, "true"], capture_output=True, check=False).returncode == 0
 
 
 def free_port() -> int:
@@ -267,6 +276,18 @@ def test_an_absent_peer_ends_the_wait(tmp_path: Path, party: int) -> None:
     said = waiting.communicate(timeout=60)[1]
     assert waiting.returncode == 1
     assert "before the deadline" in said
+
+
+@pytest.mark.skipif(not can_unshare(), reason="no network namespace may be made")
+def test_a_port_that_is_connected_to_itself_is_not_a_peer(tmp_path: Path) -> None:
+    """Here the system has a single port to choose from for the dialling end, which is the dialled one."""
+    write(tmp_path, ([1, 2], [1, 2]))
+    places = (str(tmp_path / "in2"), str(tmp_path / "out2"))
+    command = shlex.join([str(PROGRAMS / "argmax"), "2", "40000", *places, "--deadline", "1"])
+    only = "ip link set lo up && echo '40000 40000' > /proc/sys/net/ipv4/ip_local_port_range"
+    ended = subprocess.run([*UNSHARE, "sh", "-c", f"{only} && exec {command}"], capture_output=True, check=False)
+    assert b"nobody listened on 127.0.0.1:40000 before the deadline" in ended.stderr
+    assert ended.returncode == 1
 
 
 def test_a_peer_that_talks_nonsense_is_refused(tmp_path: Path) -> None:
