@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pkgutil import resolve_name
 from typing import Any
 
 from parties.capc import member, summary
@@ -19,7 +20,7 @@ from parties.capc.processes import Processes
 from parties.capc.releases import with_release
 from parties.capc.report import STEPS
 from parties.frame.members import Federation
-from parties.frame.plan import Command, Plan, Reach, Role, Run, RunFolders, Summary
+from parties.frame.plan import Command, Plan, Reach, Role, Run, RunFolders, Summary, Trials
 
 
 class Capc:
@@ -57,6 +58,12 @@ class Capc:
                 "try settings",
             ),
         }
+
+    @property
+    def trials(self) -> Trials:
+        """How a configuration is tried many times."""
+        found: Trials = resolve_name("parties.capc.trial:TRIALS")
+        return found
 
     def plan(self, config: CapcConfig, run: Run) -> Plan:
         """Return the plan of a run, and write each party's own data into its private folder.
