@@ -18,6 +18,7 @@ JOIN, TAKE_PART, CERTIFICATES = "join a federation", "take part in a federation"
 
 PROGRAMS = {
     "dashboard": Program("look at a run while it lasts", "orchestrator.dashboard", "look at runs"),
+    "simulate": Program("try settings over a grid, into a table", "capc.grid:simulate", "try settings"),
     "init": Program("make the authority of a federation", "capc.federation:init", JOIN),
     "request": Program("make a key, and a request for its certificate", "capc.federation:request", JOIN),
     "approve": Program("sign a member's request, as the authority", "capc.federation:approve", JOIN),

@@ -18,6 +18,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
@@ -120,9 +121,15 @@ class Configuration:
 
 
 def configure(
-    arguments: list[str], protocols: Mapping[str, RunnableProtocol], line: CommandLine | None = None
+    arguments: list[str],
+    protocols: Mapping[str, RunnableProtocol],
+    line: CommandLine | None = None,
+    more: Mapping[str, Any] | None = None,
 ) -> Configuration:
-    """Return the configuration that the arguments and the file named by `--config` ask for. Raises `ConfigError`."""
+    """Return the configuration that the arguments and the file named by `--config` ask for. Raises `ConfigError`.
+
+    `more` are keys of the protocol from a grid, which override both.
+    """
     line = line or CommandLine()
     if not protocols:
         raise ConfigError("protocol: expected at least one in the folder `parties`, found none.")
@@ -141,7 +148,8 @@ def configure(
         command = protocol.commands[word]
         chosen = ChosenCommand(command, _merge(command.options, None, given, f"the flags of {word}"))
     where = f"{path} under `{protocol.name}:`"
-    settings = _merge(protocol.Config, document.get(protocol.name), given, where, path and path.absolute().parent)
+    folder = path and path.absolute().parent
+    settings = _merge(protocol.Config, document.get(protocol.name), given, where, folder, more or {})
     return Configuration(
         protocol=protocol,
         settings=settings,
@@ -309,10 +317,11 @@ def _merge(
     given: Mapping[str, Any],
     where: str,
     folder: Path | None = None,
+    more: Mapping[str, Any] = MappingProxyType({}),
 ) -> Model:
-    """Return the model with the file's section overridden by the flags. Errors say where a key came from.
+    """Return the model with the file's section overridden by the flags, and by `more`, a grid's values of keys.
 
-    `folder` is the file's own, which the paths in it may be relative to.
+    Errors say where a key came from. `folder` is the file's own, which the paths in it may be relative to.
     """
     values = dict(section or {})
     origins = dict.fromkeys(map(str, values), where)
@@ -325,6 +334,8 @@ def _merge(
         if is_flag(field) and name in given:
             values[name] = given[name]
             origins[name] = f"--{name}"
+    values |= more
+    origins |= dict.fromkeys(more, "--grid")
     try:
         # Through JSON, strictly: a list is a tuple and text a path, but no text is a number and no number text.
         return model.model_validate_json(json.dumps(values), strict=True, context={FOLDER: folder})

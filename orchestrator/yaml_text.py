@@ -85,6 +85,14 @@ def read_scalar(text: str) -> Any:
     return text if value is not None and not isinstance(value, bool | int | float) else value
 
 
+def read_list(text: str, name: str) -> list[Any]:
+    """Return the values of a text such as `1,2,[a,b]`, each as in a file. Raises `ConfigError`."""
+    found = _parse(f"[{text}]", name)
+    if not isinstance(found, list) or not found or any(isinstance(value, dict) for value in found):
+        raise ConfigError(f"{name}: expected values with commas between them, found {text!r}.")
+    return found
+
+
 def _parse(text: str, name: str) -> Any:
     loader = _Loader(text)
     loader.name = name

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import Any
 
 from parties.capc import member, summary
@@ -24,7 +25,7 @@ from parties.capc.releases import with_release
 from parties.capc.report import STEPS
 from parties.frame.charts import Measure
 from parties.frame.members import Federation
-from parties.frame.plan import Command, Plan, Reach, Role, Run, RunFolders, Summary
+from parties.frame.plan import Command, Plan, Reach, Role, Run, RunFolders, Summary, Trials
 
 
 class Capc:
@@ -62,6 +63,12 @@ class Capc:
                 "try settings",
             ),
         }
+
+    @property
+    def trials(self) -> Trials:
+        """How a configuration is tried many times."""
+        found: Trials = resolve_name("parties.capc.trial:TRIALS")
+        return found
 
     def plan(self, config: CapcConfig, run: Run) -> Plan:
         """Return the plan of a run, and write each party's own data into its private folder.

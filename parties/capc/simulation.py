@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,6 +45,7 @@ from parties.learning.parts import AskedData, Dataset
 from parties.learning.records import AskedRecords, Records
 from parties.learning.selection import order_to_ask
 from parties.learning.training import train
+from parties.learning.training_settings import TrainingSettings
 
 
 @dataclass(frozen=True)
@@ -74,23 +76,35 @@ class Simulated:
     analysed_epsilon: float | None
 
 
+class Trainer(Protocol):
+    """Trains as :func:`parties.learning.training.train` does."""
+
+    def __call__(self, settings: TrainingSettings, records: Records, start: Model | None = None) -> Model: ...
+
+
 def simulate(
-    config: CapcConfig, noise_randomness: Randomness = SYSTEM, dataset: Dataset | None = None
+    config: CapcConfig,
+    noise_randomness: Randomness = SYSTEM,
+    dataset: Dataset | None = None,
+    trainer: Trainer = train,
 ) -> list[Simulated]:
     """Return the campaigns of all querying parties of a configuration, each as if its account were empty.
 
-    The dataset is the configuration's own, which is loaded unless it is given.
+    The dataset is the configuration's own, which is loaded unless it is given. Raises `ConfigError` for what is no
+    campaign.
     """
+    if config.strategy == "given":
+        raise ConfigError("strategy: expected a campaign, found given.")
     dataset = load_data(config) if dataset is None else dataset
     config = with_release(config, dataset)
     roles, data = RoleAssignment.of(config), split_data(config, dataset)
     config = with_queries(config, data)
     answering = {
-        owner: train(training_settings(config, dataset, index, owner), data.owned[owner])
+        owner: trainer(training_settings(config, dataset, index, owner), data.owned[owner])
         for index, owner in enumerate(roles.servers.values())
     }
     return [
-        _campaign(config, dataset, owner, data.owned[owner], data.asked[owner], answering, noise_randomness)
+        _campaign(config, dataset, owner, data.owned[owner], data.asked[owner], answering, noise_randomness, trainer)
         for owner in roles.clients.values()
     ]
 
@@ -103,12 +117,11 @@ def _campaign(
     asked: AskedData,
     answering: dict[int, Model],
     noise_randomness: Randomness,
+    trainer: Trainer,
 ) -> Simulated:
-    if config.strategy == "given":
-        raise ConfigError("strategy: expected a campaign, found given.")
     settings = training_settings(config, dataset, owner, owner)
     unlabelled, held_out = asked.records, asked.held_out
-    before = train(settings, own)
+    before = trainer(settings, own)
     chosen = order_to_ask(config.strategy, before, own, unlabelled, config.seed, config.code_dir)[: config.n_queries]
     others = [model for other, model in answering.items() if other != owner]
     counts = _votes(config, dataset, others, unlabelled.take(chosen))
@@ -131,7 +144,7 @@ def _campaign(
     if got.any():
         more = unlabelled.images[records[got]]
         both = Records(np.concatenate([own.images, more]), np.concatenate([own.labels, labels[got]]))
-        after = train(settings, both, before if settings.source else None)
+        after = trainer(settings, both, before if settings.source else None)
     total, analysed = epsilon(spent, float(config.delta)), _analysed(config, dataset, counts, got)
     return Simulated(
         owner,

@@ -37,6 +37,7 @@ __all__ = [
     "RunnableProtocol",
     "Summary",
     "Tolerance",
+    "Trials",
     "is_federated",
     "write_settings",
 ]
@@ -294,12 +295,31 @@ class Command:
         return found
 
 
+@dataclass(frozen=True)
+class Trials:
+    """How a protocol's configurations are tried many times over, for the figures that come out.
+
+    Attributes:
+        module: a worker in the clear, see `parties.frame.trials`.
+        figures: the names of what it finds, each in a few letters.
+        seed: the key of the experiment's seed.
+        of_result: gives the same figures of a run's result. A figure that a run does not have is None.
+        deadline_s: gives how long one trial of a configuration may take.
+    """
+
+    module: str
+    figures: tuple[str, ...]
+    seed: str
+    of_result: Callable[[Mapping[str, Any]], Mapping[str, float | int | None]]
+    deadline_s: Callable[[Any], float]
+
+
 class RunnableProtocol(Protocol):
     """A protocol that the launcher can run.
 
     `Config` is frozen and refuses unknown keys. A field whose `json_schema_extra` has `flag` true is also a
     command-line flag of the same name, with its `description` and `unit` as help. A path that is marked `PathInFile` is
-    relative to the configuration's file.
+    relative to the configuration's file. A protocol may have `trials`, which is a :class:`Trials`.
     """
 
     @property
