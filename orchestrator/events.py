@@ -19,7 +19,8 @@ NOTES_KEPT = 20
 class Event(msgspec.Struct, frozen=True):
     """One line of an event file.
 
-    `event` is listening, step_started, step_finished, advanced, note, finished or failed. A party in a step needs its
+    `event` is listening, step_started, step_finished, advanced, note, began_again, finished or failed. A party that
+    began again has left the steps that were open. A party in a step needs its
     `peer`, or those that it `awaits`. What has advanced is `done` of `of` in `unit`, and `figures` go with it. A party
     that failed is `late` if it failed because its peer said nothing in time.
     """
@@ -135,8 +136,10 @@ class PartyState:
             if self.gained is None and (event.done or 0) > (self.began.done or 0):
                 self.gained = event
             self.advanced = event
-        elif event.event == "note":
+        elif event.event in ("note", "began_again"):
             self.notes.append(event)
+            if event.event == "began_again":
+                self.open_steps.clear()
         elif event.event == "listening":
             self.listening = True
         elif event.event in ("finished", "failed"):

@@ -159,12 +159,11 @@ class Ledger:
     def _paid(self, journal: OpenJournal, account: str, batch: str, costs: Sequence[Cost], again: int | None) -> int:
         paid, asked = 0, 0
         for entry in self._entries(journal) if batch else ():
-            if (entry.account, entry.batch) != (account, batch):
-                continue
-            if not entry.costs:
-                asked += 1
-            elif entry.costs == tuple(cost.times(entry.costs[0].count) for cost in costs):
-                paid, asked = entry.costs[0].count, 0
+            if (entry.account, entry.batch) == (account, batch):
+                if not entry.costs:
+                    asked += 1
+                elif entry.costs == tuple(cost.times(entry.costs[0].count) for cost in costs):
+                    paid, asked = entry.costs[0].count, 0
         return paid if again is None or asked < again else 0
 
     def room(self, account: str, costs: Sequence[Cost], times: int) -> Room:
@@ -196,6 +195,12 @@ class Ledger:
         """Return the epsilon that one account has spent."""
         with _errors(), locked(self._path) as journal:
             return self._counted(self._spent(journal, account))
+
+    def charged_in(self, session: str, account: str) -> list[Cost]:
+        """Return what one account was charged in one run."""
+        return [
+            cost for one in self.charges() if (one.session, one.account) == (session, account) for cost in _charged(one)
+        ]
 
     def uncountable(self, account: str) -> str:
         """Say what in an account has no finite epsilon, or nothing."""

@@ -22,6 +22,7 @@ from mpc.capc.budget import Spent
 from mpc.capc.release import Labels
 from parties.capc.results import Owners, Query, Results, answer_of, finite
 from parties.capc.settings import CampaignSettings, QueryingSettings
+from parties.capc.turnout import Turnout
 from parties.frame.errors import PartyError
 from parties.frame.journal import JournalError, locked
 from parties.frame.process import Party
@@ -139,6 +140,9 @@ class Campaign:
     @property
     def images(self) -> Images:
         return self._unlabelled.images[self._asked]
+
+    def voted(self, turnout: Turnout) -> None:
+        self._results.turnout.append(turnout)
 
     def answered(self, first: int, labels: Labels, spent: Spent, owners: Owners) -> None:
         self._results.owners = owners

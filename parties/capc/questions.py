@@ -13,6 +13,7 @@ from mpc.capc.release import Labels
 from parties.capc.campaign import Campaign
 from parties.capc.results import Owners, Query, Results, answer_of, finite
 from parties.capc.settings import QueryingSettings
+from parties.capc.turnout import Turnout
 from parties.frame.process import Party
 from parties.learning.records import AskedRecords, Images
 
@@ -23,6 +24,10 @@ class Questions(Protocol):
     @property
     def images(self) -> Images:
         """The queries, ``(n, *input_shape)``, in the order in which they are to be asked."""
+        ...
+
+    def voted(self, turnout: Turnout) -> None:
+        """Take who voted on what is answered next."""
         ...
 
     def answered(self, first: int, labels: Labels, spent: Spent, owners: Owners) -> None:
@@ -53,6 +58,9 @@ class GivenQueries:
     @property
     def images(self) -> Images:
         return self._queries.images
+
+    def voted(self, turnout: Turnout) -> None:
+        self._results.turnout.append(turnout)
 
     def answered(self, first: int, labels: Labels, spent: Spent, owners: Owners) -> None:
         self._results.owners = owners
