@@ -81,7 +81,15 @@ class BusyError(TransportError):
 
 
 class QuorumError(TransportError):
-    """Fewer parties came to a session than must take part in it. The sentence names those that are missing."""
+    """Fewer parties came to a session than must take part in it. The sentence names those that are missing.
+
+    Attributes:
+        there: the names of those that came.
+    """
+
+    def __init__(self, message: str, *, there: tuple[str, ...] = (), peer: str = "", step: str = "") -> None:
+        super().__init__(message, peer=peer, step=step)
+        self.there = there
 
 
 class RefusedError(TransportError):

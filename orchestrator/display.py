@@ -23,7 +23,7 @@ from parties.frame.plan import Plan
 
 MANY = 12  # of more parties than this the plain lines are the reporters' alone
 LINE_EVERY_S = 1.0
-_SHOWN = {"listening", "step_started", "step_finished", "advanced", "note", "finished", "failed"}
+_SHOWN = {"listening", "step_started", "step_finished", "advanced", "note", "began_again", "finished", "failed"}
 
 
 class RunDisplay:
@@ -121,7 +121,9 @@ def in_words(event: Event) -> str:
     if event.event == "advanced":
         words = [f"{event.done} of {event.of} {event.unit or ''}".rstrip(), *map(figure_words, event.figures)]
         return ", ".join(words)
-    what = {"step_started": "begins", "step_finished": "has finished"}.get(event.event, event.event)
+    what = {"step_started": "begins", "step_finished": "has finished", "began_again": "begins again"}.get(
+        event.event, event.event
+    )
     words = [what]
     if event.step:
         words.append(f"step {event.step}" + (f" ({event.title})" if event.title else ""))

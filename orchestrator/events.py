@@ -19,10 +19,11 @@ NOTES_KEPT = 20
 class Event(msgspec.Struct, frozen=True):
     """One line of an event file.
 
-    `event` is listening, step_started, step_finished, in_line, out_of_line, advanced, note, finished or failed. Between
-    in_line and out_of_line a party waits for other sessions, and its own time begins after that. A party in a step
-    needs its `peer`, or those that it `awaits`. What has advanced is `done` of `of` in `unit`, and `figures` go with
-    it. A party that failed is `late` if it failed because its peer said nothing in time.
+    `event` is listening, step_started, step_finished, in_line, out_of_line, advanced, note, began_again, finished or
+    failed. Between in_line and out_of_line a party waits for other sessions, and its own time begins after that. A
+    party that began again has left the steps that were open. A party in a step needs its `peer`, or those that it
+    `awaits`. What has advanced is `done` of `of` in `unit`, and `figures` go with it. A party that failed is `late` if
+    it failed because its peer said nothing in time.
     """
 
     event: str
@@ -136,8 +137,10 @@ class PartyState:
             if self.gained is None and (event.done or 0) > (self.began.done or 0):
                 self.gained = event
             self.advanced = event
-        elif event.event == "note":
+        elif event.event in ("note", "began_again"):
             self.notes.append(event)
+            if event.event == "began_again":
+                self.open_steps.clear()
         elif event.event == "listening":
             self.listening = True
         elif event.event in ("finished", "failed"):

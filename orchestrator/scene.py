@@ -52,7 +52,7 @@ class Scene:
     def tell(self, party: str, event: Event) -> None:
         """Take in an event that the states know already."""
         self.accounts.tell(party, event)
-        if event.event == "note":
+        if event.event in ("note", "began_again"):
             self._notes = [*self._notes[-MOST_NOTES:], (party, event)]
 
     def draw(self, width: int, height: int, now: float) -> RenderableType:

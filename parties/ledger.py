@@ -256,6 +256,12 @@ class Ledger:
             found[account] = Totals(_releases(costs), sum(bool(_charged(one)) for one in charges), self._counted(costs))
         return found
 
+    def charged_in(self, session: str, account: str) -> list[Cost]:
+        """Return what one account was charged in one run."""
+        return [
+            cost for one in self.charges() if (one.session, one.account) == (session, account) for cost in _charged(one)
+        ]
+
     def uncountable(self, account: str) -> str:
         """Say what in an account has no finite epsilon, or nothing."""
         with _errors(), self._journal.locked() as journal:

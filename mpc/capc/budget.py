@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
 
 import msgspec
@@ -156,6 +156,10 @@ class GuardiansLedger(Protocol):
         """Return the epsilon that the account has spent."""
         ...
 
+    def charged_in(self, session: str, account: str) -> Sequence[Cost]:
+        """Return what the account was charged in a run, over all sessions that were opened again in it."""
+        ...
+
 
 @dataclass(frozen=True)
 class Granted:
@@ -193,7 +197,6 @@ class GuardiansAccount:
     max_queries: int
     epsilon_of: Callable[[Sequence[Cost]], float]
     budget: float | None
-    _run: list[Cost] = field(default_factory=list)
 
     def charge(self) -> Granted | None:
         """Receive the next request and charge for it. Return the batch that may be answered, or None at the end.
@@ -216,7 +219,6 @@ class GuardiansAccount:
                 except BudgetExceededError as error:
                     self._send(str(error), 0, self.ledger.spent(self.account))
                     continue
-                self._run += [cost.times(charged.granted) for cost in self.query_costs]
                 self._send("", charged.granted, charged.total, state)
                 return Granted(charged.granted, request.batch, state == "repeat")
             self._state(NO_BATCH)
@@ -231,4 +233,5 @@ class GuardiansAccount:
 
     def _send(self, refusal: str, queries: int, total: float, state: State = "open") -> None:
         budget = math.inf if self.budget is None else self.budget
-        guardian_send_spent(self.channel, Spent(refusal, queries, self.epsilon_of(self._run), total, budget, state))
+        run = self.epsilon_of(self.ledger.charged_in(self.session, self.account))
+        guardian_send_spent(self.channel, Spent(refusal, queries, run, total, budget, state))

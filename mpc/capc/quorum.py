@@ -19,7 +19,7 @@ voters as long as PG has not noted "opened". After that PG repeats step 3 for th
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import msgspec
 
@@ -67,12 +67,15 @@ def price(parameters: PublicParameters, least: int) -> tuple[Cost, ...]:
     return max((with_voters(parameters, voters).costs for voters in numbers), key=lambda costs: costs[0].rho)
 
 
-def missing_words(least: int, members: Sequence[str], there: Collection[str]) -> str:
-    """Say that fewer parties came than must vote, who is missing, and how many that are."""
+def missing_words(
+    least: int, members: Sequence[str], there: Collection[str], reasons: Mapping[str, str] | None = None
+) -> str:
+    """Say that fewer parties came than must vote, who is missing and why, and how many that are."""
     missing = [name for name in members if name not in there]
+    words = [f"{name} ({reasons[name]})" if reasons and name in reasons else name for name in missing]
     return (
-        f"expected at least {least} of {len(members)} answering parties, found {len(there)}; missing: "
-        f"{', '.join(missing)}"
+        f"expected at least {least} of {len(members)} answering parties, found {len(members) - len(missing)}; missing: "
+        f"{', '.join(words)}"
     )
 
 
@@ -103,7 +106,7 @@ def querying_receive_voters(channel: Channel, members: Sequence[str], least: int
             "voters, each once, among", ", ".join(members), ", ".join(named), peer=channel.peer, step=channel.step
         )
     if len(named) < least:
-        raise QuorumError(missing_words(least, members, named), step=channel.step)
+        raise QuorumError(missing_words(least, members, named), there=named, step=channel.step)
     return tuple(name for name in members if name in named)
 
 

@@ -52,6 +52,38 @@ _JOIN_S = 1.0
 _NO_LINGERING = struct.pack("@ii", 1, 0)
 
 
+class Attempt:
+    """An attempt to reach a party, which any thread may give up."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()  # the number of a closed socket may belong to another file
+        self._plain: socket.socket | None = None
+        self._given_up = False
+
+    @property
+    def given_up(self) -> bool:
+        with self._lock:
+            return self._given_up
+
+    def give_up(self) -> None:
+        """Make the current or next wait for the party fail."""
+        with self._lock:
+            self._given_up = True
+            self._shut()
+
+    def hold(self, plain: socket.socket | None) -> None:
+        """Note the connection that is waited on now, or none any more."""
+        with self._lock:
+            self._plain = plain
+            if self._given_up:
+                self._shut()
+
+    def _shut(self) -> None:
+        if self._plain is not None:
+            with contextlib.suppress(OSError):  # already gone
+                self._plain.shutdown(socket.SHUT_RDWR)
+
+
 def connect(
     address: tuple[str, int],
     peer: str,
@@ -62,48 +94,60 @@ def connect(
     agreed: Mapping[str, str] | None = None,
     deadline_s: float,
     connect_within_s: float,
+    attempt: Attempt | None = None,
 ) -> TlsChannel:
     """Return a channel to ``peer``, which has said hello in this role.
 
-    It may begin to listen until ``connect_within_s`` has passed. ``deadline_s`` is the channel's, for one message.
-    ``own`` and ``agreed`` are as for :func:`~mpc.channels.hello.exchange_hello`.
+    It may begin to listen until ``connect_within_s`` has passed, or until another thread gives the ``attempt`` up.
+    ``deadline_s`` is the channel's, for one message. ``own`` and ``agreed`` are as for
+    :func:`~mpc.channels.hello.exchange_hello`.
 
     Raises:
-        DeadlineError: nobody listened in time, or the listening side said no hello.
+        DeadlineError: nobody listened in time or before the attempt was given up, or the listening side said no hello.
         RefusedError: one side does not accept the other's certificate or its name.
         ProtocolError: the peer has another role, or is in another run.
     """
     context = credentials.context()
     expires = time.monotonic() + connect_within_s
-    pause_s = 0.005
+    began, pause_s = time.monotonic(), 0.005
     broken: TransportError | None = None
-    while (remaining := expires - time.monotonic()) > 0:
+    attempt = Attempt() if attempt is None else attempt
+    while (remaining := expires - time.monotonic()) > 0 and not attempt.given_up:
         plain = _reach(address, peer, min(remaining, _ATTEMPT_S))
         if plain is not None:
+            attempt.hold(plain)
             try:
                 left_s = max(0.001, expires - time.monotonic())
                 tls = handshake(plain, context, left_s, server_side=False, peer=peer, step="connect")
                 channel = TlsChannel(peer, deadline_s, plain, tls)
                 _check_name(channel, own)
                 exchange_hello(channel, own, role, speaks_first=True, agreed=agreed)
-                return channel
+                attempt.hold(None)
+                if not attempt.given_up:
+                    return channel
+                channel.close()
             except (RefusedError, ProtocolError):
+                attempt.hold(None)
                 _see_off(plain, time.monotonic() + _FAREWELL_S)
                 plain.close()
                 raise
             except DeadlineError:
+                attempt.hold(None)
                 plain.close()
                 raise
             except BusyError as error:
+                attempt.hold(None)
                 _see_off(plain, time.monotonic() + _FAREWELL_S)
                 plain.close()
                 broken = error
             except TransportError as error:  # dropped without a reason, perhaps for others at the door
+                attempt.hold(None)
                 plain.close()
                 broken = error
         time.sleep(min(pause_s, max(0.0, expires - time.monotonic())))
         pause_s = min(0.2, pause_s * 1.5)
-    words = f"nobody accepted a connection at {address[0]}:{address[1]} within {connect_within_s:g} s"
+    waited_s = f"{time.monotonic() - began:.0f}" if attempt.given_up else f"{connect_within_s:g}"
+    words = f"nobody accepted a connection at {address[0]}:{address[1]} within {waited_s} s"
     last = f", and the last attempt was cut off ({broken.args[0]})" if broken else ""
     raise DeadlineError(words + last, peer=peer, step="connect") from broken
 

@@ -175,7 +175,7 @@ class Page:
         notes = [
             (event.t - self.kept.started, name, event.detail or "")
             for name, event in self._events
-            if event.event in ("note", "failed")
+            if event.event in ("note", "began_again", "failed")
         ]
         return notes[-NOTES_SHOWN:]
 

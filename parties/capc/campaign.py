@@ -21,6 +21,7 @@ from mpc.capc.release import Labels
 from parties.capc.answers import Answer, Answers
 from parties.capc.results import Owners, Query, Results, answer_of, finite
 from parties.capc.settings import CampaignSettings, QueryingSettings
+from parties.capc.turnout import Turnout
 from parties.frame.process import Party
 from parties.learning.labels import kind_of
 from parties.learning.model_files.exporting import export_model
@@ -95,6 +96,9 @@ class Campaign:
     @property
     def kept(self) -> Collection[str]:
         return self._kept
+
+    def voted(self, turnout: Turnout) -> None:
+        self._results.turnout.append(turnout)
 
     def answered(self, first: int, batch: bytes, labels: Labels, spent: Spent, owners: Owners) -> None:
         self._results.owners = owners

@@ -68,6 +68,14 @@ class Participants(BaseModel):
     n_parties: int = Field(
         1, ge=1, le=250, description="answering parties (K)", json_schema_extra=_flag("parties", basic=True)
     )
+    min_parties: int | None = Field(
+        None,
+        ge=1,
+        le=250,
+        description="answering parties that must vote; those that cannot be reached or are lost are left out by name; "
+        "default n_parties, so that nobody may be missing",
+        json_schema_extra=_flag("parties"),
+    )
     qp_id: Annotated[tuple[Annotated[int, Field(ge=0)], ...], BeforeValidator(_listed_numbers)] = Field(
         (0,),
         min_length=1,
@@ -376,13 +384,21 @@ class Waiting(BaseModel):
     message_deadline_s: float = Field(
         300, gt=0, description="how long a party waits for one message", json_schema_extra=_key("seconds")
     )
+    quorum_wait_s: float = Field(
+        30,
+        gt=0,
+        description="with min_parties, how long the guardian waits for those that are missing, after the last one that "
+        "came, once enough are there",
+        json_schema_extra=_key("seconds"),
+    )
     run_deadline_s: float = Field(
         3600, gt=0, description="how long a run may last in all", json_schema_extra=_flag("seconds")
     )
-    rejoin_s: float = Field(
-        0,
+    rejoin_s: float | None = Field(
+        None,
         ge=0,
         description="how long a querying party tries again when it has lost a party that may come back; an interrupted "
-        "batch is then asked again at no further charge; 0 is not at all",
+        "batch is then asked again at no further charge; 0 is not at all; default 0, or with min_parties four times "
+        "quorum_wait_s",
         json_schema_extra=_key("seconds"),
     )

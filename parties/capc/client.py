@@ -6,6 +6,7 @@
         <-----------------------------------------------------------  Paillier public key
         <-----------------------------------------------------------  your turn     when those before it have done
         connect, hello  <----------->  connect, hello                               all APs at once
+        <-----------------------------------------------------------  who votes
         base OTs  <------------------------------------------------>  base OTs      (and  <--- seeds ---  of a dealer)
         base OTs  <----------------->  base OTs                                     all APs at once
         <----------------------------  how many queries each will answer
@@ -33,8 +34,8 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Sequence
-from contextlib import nullcontext
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -42,10 +43,13 @@ from mpc.capc import aggregation, vote
 from mpc.capc.batches import querying_name_batch, querying_say_ready
 from mpc.capc.budget import Spent, querying_end, querying_request_batch
 from mpc.capc.odometer import OwnersAccount, querying_receive_account
+from mpc.capc.parameters import PublicParameters
+from mpc.capc.quorum import with_voters
 from mpc.capc.release import Labels
 from mpc.capc.turns import querying_await_turn
 from mpc.channels.frames import Channel
-from mpc.errors import ProtocolError, TransportError
+from mpc.channels.tls import TlsChannel
+from mpc.errors import ProtocolError, QuorumError, TransportError
 from mpc.garbled.batch import EvaluatedBatch
 from mpc.garbled.session import Evaluator
 from mpc.inference import QueryingCorrelation, QueryingInference, QueryingPool, querying_take_seeds
@@ -53,7 +57,8 @@ from mpc.paillier.scheme import PublicKey
 from mpc.ring import Ring, Words
 from parties.capc.pending import Batch, PendingBatch
 from parties.capc.questions import Questions, questions
-from parties.capc.settings import ANSWERING, GUARDIAN, QUERYING, QueryingSettings
+from parties.capc.settings import GUARDIAN, QUERYING, QueryingSettings, with_voters_of
+from parties.capc.turnout import Turnout, listed, reach_voters
 from parties.frame.connections import Connections
 from parties.frame.process import Party, run_party
 from parties.learning.network import public_layers
@@ -92,10 +97,14 @@ class Asked:
     Attributes:
         done: how many are answered.
         spent: what the guardian said last.
+        owners: what each answering party said last of its own account.
+        losses: how each party that was lost was lost last.
     """
 
     done: int = 0
     spent: Spent = field(default_factory=lambda: Spent("", 0, 0.0, 0.0))
+    owners: dict[str, OwnersAccount] = field(default_factory=dict)
+    losses: dict[str, str] = field(default_factory=dict)
 
 
 def client(party: Party[QueryingSettings]) -> None:
@@ -104,28 +113,31 @@ def client(party: Party[QueryingSettings]) -> None:
     asking, asked = questions(party), Asked()
     pending = PendingBatch(settings.pending, durable=settings.rejoin_s > 0)
     pending.settle(asking.kept)
-    began, before = time.monotonic(), -1
     nothing_left = settings.answers is not None and not len(
         asking.images
     )  # an earlier session was ended after its last
+    lost_at, before = 0.0, -1
     while not nothing_left:
-        if asked.done > before:
-            began, before = time.monotonic(), asked.done
         try:
             _ask(party, asking, pending, asked)
             break
+        except QuorumError:
+            raise  # it has waited for the others
         except TransportError as error:
-            if time.monotonic() - began > settings.rejoin_s:
+            if asked.done > before:
+                lost_at, before = time.monotonic(), asked.done
+            if time.monotonic() - lost_at >= settings.rejoin_s:
                 raise
-            party.progress.note(f"{error.peer or 'a party'} was lost, and what is left is asked again ({error})")
+            asked.losses[error.peer] = f"lost in step {error.step}: {error.args[0]}"
+            party.progress.begin_again(f"{error.peer or 'a party'} was lost, and what is left is asked again ({error})")
             time.sleep(_PAUSE_S)
     asking.finish()
 
 
 def _ask(party: Party[QueryingSettings], asking: Questions, pending: PendingBatch, asked: Asked) -> None:
     """Ask what is left, in one session with all parties."""
-    settings, progress = party.settings, party.progress
-    parameters = settings.parameters
+    agreed = settings = party.settings
+    progress, parameters = party.progress, settings.parameters
 
     with Connections(settings, party.folder, QUERYING, settings.agreed(), progress.note) as connections:
         with progress.step("0", "connect", awaits=[settings.guardian.name]):
@@ -138,8 +150,11 @@ def _ask(party: Party[QueryingSettings], asking: Questions, pending: PendingBatc
         in_line = nullcontext() if settings.credentials is None else progress.in_line()
         with in_line, guardian.in_step("0"), progress.step("0", "wait for its turn", awaits=[guardian.peer]):
             querying_await_turn(guardian, partial(progress.note, "another session goes on first"))
-        with progress.step("0", "connect", awaits=[peer.name for peer in settings.servers]):
-            channels = connections.with_each(settings.servers, lambda peer: connections.dial(peer, ANSWERING))
+        channels, left_out = reach_voters(party, connections, guardian, asked.losses)
+        party = _with_voters(party, channels)
+        settings, parameters = party.settings, party.settings.parameters
+        if left_out:
+            progress.note(f"{len(channels)} answer, and {listed(left_out)} left out")
         seeds: Sequence[bytes | None] = [None] * len(settings.servers)
         with progress.step("0", "base oblivious transfers", channel=guardian):
             evaluator = Evaluator.open(guardian, tables=parameters.garbling)
@@ -149,8 +164,9 @@ def _ask(party: Party[QueryingSettings], asking: Questions, pending: PendingBatc
         opening = partial(_open_inference, party, pending.name)
         dialled = list(zip(channels, seeds, settings.architectures, strict=True))
         servers = connections.with_each(dialled, opening)
+        asked.owners |= _owners(servers)
 
-        session = Session(party, connections, guardian, evaluator, key, servers)
+        session = Session(party, agreed, connections, guardian, evaluator, key, servers, left_out)
         may_ask = asked.done + min(server.may_ask for server in servers)
         encoded = Ring(parameters.ring_bits).encode(asking.images[:may_ask], parameters.fraction_bits)
         connections.with_each(servers, partial(_prepare_ahead, settings.batch_size, len(encoded) - asked.done))
@@ -158,23 +174,47 @@ def _ask(party: Party[QueryingSettings], asking: Questions, pending: PendingBatc
             pass
         if may_ask < len(asking.images) and not asked.spent.refusal:
             asked.spent = _owners_refusal(servers, asked.spent)
-            asking.refused(asked.spent, _owners(servers))
-        for server in servers:
-            server.pool.end()
+            asking.refused(asked.spent, asked.owners)
         querying_end(guardian)
+        for server in servers:
+            with suppress(TransportError):  # nothing more is needed of it
+                server.pool.end()
 
 
 @dataclass
 class Session:
-    """A querying party's session with the guardian and every answering party, in which `done` queries were asked."""
+    """A querying party's session with the guardian and every party that votes, in which `done` queries were asked.
+
+    Attributes:
+        party: with the settings of this session, in which the `servers` are those who vote.
+        agreed: the settings of a session with all parties.
+        left_out: those who do not vote, and why.
+    """
 
     party: Party[QueryingSettings]
+    agreed: QueryingSettings
     connections: Connections
     guardian: Channel
     evaluator: Evaluator
     key: PublicKey | None
     servers: Sequence[AnsweringPeer]
+    left_out: Mapping[str, str]
     done: int = 0
+
+    @property
+    def voters(self) -> tuple[str, ...]:
+        return tuple(server.channel.peer for server in self.servers)
+
+    @property
+    def members(self) -> tuple[str, ...]:
+        """All answering parties, whether they vote or not."""
+        return tuple(peer.name for peer in self.agreed.servers)
+
+    def turnout(self, voters: Sequence[str]) -> Turnout:
+        """Return who voted on a batch. One whose last step is repeated may have other voters than this session."""
+        then = "it did not vote on a batch that was finished later"
+        left_out = {name: self.left_out.get(name, then) for name in self.members if name not in voters}
+        return Turnout(len(voters), left_out)
 
 
 def _ask_batch(session: Session, left: Words, asking: Questions, pending: PendingBatch, asked: Asked) -> bool:
@@ -189,19 +229,21 @@ def _ask_batch(session: Session, left: Words, asking: Questions, pending: Pendin
         pending.finish()
         return True
     if spent.refusal:
-        asking.refused(spent, _owners(servers))
+        asking.refused(spent, asked.owners)
         return False
     pending.grant(left, spent.queries)
     queries = left[: spent.queries]
 
-    def take(labels: Labels) -> None:
+    def take(labels: Labels, voters: Sequence[str]) -> None:
         """Keep the labels. From here on the batch is done, whatever happens to a connection."""
-        asking.answered(asked.done, batch.name, labels, spent, _owners(servers))
+        asked.owners |= _owners(servers)
+        asking.voted(session.turnout(voters))
+        asking.answered(asked.done, batch.name, labels, spent, asked.owners)
         pending.finish()
         asked.done += len(queries)
 
     if spent.state == "repeat":
-        take(_repeat(session, batch))
+        take(_repeat(session, batch), batch.voters or session.members)
     else:
         session.done += len(queries)
         collect = partial(_collect_votes, party, key, queries, batch.name, settings.n_queries - session.done)
@@ -211,8 +253,16 @@ def _ask_batch(session: Session, left: Words, asking: Questions, pending: Pendin
             votes = working.results()
         ahead = partial(_prepare_ahead, settings.batch_size, len(left) - len(queries))
         with connections.meanwhile(servers, ahead):
-            take(_release(session, votes, pending))
+            take(_release(session, votes, pending), session.voters)
     return True
+
+
+def _with_voters(party: Party[QueryingSettings], channels: Sequence[TlsChannel]) -> Party[QueryingSettings]:
+    """Return the party in a session with those alone to whom it has these channels."""
+    names = {channel.peer for channel in channels}
+    pairs = zip(party.settings.servers, party.settings.architectures, strict=True)
+    servers, architectures = zip(*(pair for pair in pairs if pair[0].name in names), strict=True)
+    return with_voters_of(party, len(channels), servers=servers, architectures=architectures)
 
 
 def _open_inference(
@@ -299,22 +349,26 @@ def _release(session: Session, votes: list[VoteShares], pending: PendingBatch) -
         with session.party.progress.step("2", "sum of the masks, encrypted", channel=guardian):
             collected = [masks for _, masks in votes]
             aggregation.querying_forward(guardian, session.key, parameters.packing, collected)
-    pending.keep(share_sums)
-    return _labels(session, share_sums)
+    pending.keep(share_sums, session.voters)
+    return _labels(session, share_sums, parameters)
 
 
 def _repeat(session: Session, batch: Batch) -> Labels:
-    """Repeat step 3 for a batch whose labels were possible before. Raises `ProtocolError` without a kept share."""
+    """Repeat step 3 for a batch whose labels were possible before, with the voters of that time.
+
+    Raises `ProtocolError` without a kept share.
+    """
     if batch.share is None:
         raise ProtocolError(
             "expected a batch that was not as far as step 3, found it opened", peer=session.guardian.peer, step="3"
         )
-    return _labels(session, batch.share)
+    agreed = session.agreed.parameters
+    return _labels(session, batch.share, with_voters(agreed, len(batch.voters or session.members)))
 
 
-def _labels(session: Session, share_sums: Words) -> Labels:
-    """Take step 3 with the guardian."""
-    release = session.party.settings.parameters.release
+def _labels(session: Session, share_sums: Words, parameters: PublicParameters) -> Labels:
+    """Take step 3 with the guardian, under the parameters of those who voted."""
+    release = parameters.release
     with session.party.progress.step("3", f"{release.title}; the label", channel=session.guardian):
         querying_say_ready(session.guardian)
         return release.querying(session.evaluator, share_sums)

@@ -35,6 +35,18 @@ class CapcConfig(Waiting, Cryptography, Outputs, Models, Privacy, Asking, Partic
         return Fraction(self.dp_noise_scale)
 
     @property
+    def least(self) -> int:
+        """How many answering parties must vote."""
+        return self.n_parties if self.min_parties is None else self.min_parties
+
+    @property
+    def tries_again_s(self) -> float:
+        """How long a querying party tries again after a loss."""
+        if self.rejoin_s is not None:
+            return self.rejoin_s
+        return 4 * self.quorum_wait_s if self.least < self.n_parties else 0.0
+
+    @property
     def noise_parts(self) -> int:
         """How many answering parties' parts make the whole noise. It is 0 where the guardian draws the noise."""
         return self.n_parties - self.colluding if self.noise_by == "parties" and self.sigma else 0
@@ -93,6 +105,8 @@ class CapcConfig(Waiting, Cryptography, Outputs, Models, Privacy, Asking, Partic
                 f"n_queries: expected at most the {self.unlabelled} unlabelled records, found {self.n_queries}"
             )
         self._check_outputs()
+        if self.least != self.n_parties:
+            self._check_quorum(self.least)
         if self.colluding and (self.noise_by == "guardian" or self.colluding >= self.n_parties):
             raise ValueError(
                 f"colluding: expected fewer than the {self.n_parties} answering parties, and noise_by parties, "
@@ -122,6 +136,35 @@ class CapcConfig(Waiting, Cryptography, Outputs, Models, Privacy, Asking, Partic
                 f"{self.ring_bits} bits"
             )
         return self
+
+    def _check_quorum(self, least: int) -> None:
+        """Refuse what fewer than all parties could not do, with the numbers."""
+        if least > self.n_parties:
+            raise ValueError(f"min_parties: expected at most the {self.n_parties} answering parties, found {least}")
+        if self.preprocessing == "dealer":
+            raise ValueError(
+                f"min_parties: expected {self.n_parties}, which is all, with preprocessing dealer, found {least}"
+            )
+        if self.threshold > least:
+            raise ValueError(
+                f"threshold: expected at most the {least} of min_parties, who could not reach more, found "
+                f"{self.threshold}"
+            )
+        if self.noise_parts and least < self.colluding + 2:
+            raise ValueError(
+                f"min_parties: expected at least {self.colluding + 2}, of whom {self.colluding} may show their part of "
+                f"the noise, found {least}"
+            )
+        if self.tries_again_s < self.quorum_wait_s:
+            raise ValueError(
+                f"rejoin_s: expected at least the {self.quorum_wait_s:g} s of quorum_wait_s, found "
+                f"{self.tries_again_s:g}"
+            )
+        if self.patience_s < self.quorum_wait_s:
+            raise ValueError(
+                f"quorum_wait_s: expected at most the {self.patience_s:g} s of connect_deadline_s, found "
+                f"{self.quorum_wait_s:g}"
+            )
 
     def _check_outputs(self) -> None:
         for key, path in (("labels_out", self.labels_out), ("model_out", self.model_out)):

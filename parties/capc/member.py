@@ -52,7 +52,9 @@ ROLES = {
 }
 
 QUERIES_IN_ALL = 1 << 16
-"""For how many queries a member's weights stay hidden in a federation, where the file does not say."""
+"""For how many queries weights stay hidden, where the file does not say, in a federation or with a quorum.
+
+In both a querying party may open one session after the other, so that one session's queries are no bound."""
 
 
 def check_federation(config: CapcConfig, federation: Federation) -> None:
@@ -104,6 +106,13 @@ def for_members(config: CapcConfig, federation: Federation) -> CapcConfig:
         data = data.model_copy(update={"parties": tuple(parties)})
     queries_in_all = config.queries_in_all or QUERIES_IN_ALL
     return config.model_copy(update={"qp_id": asking, "data": data, "queries_in_all": queries_in_all})
+
+
+def counting_over_all(config: CapcConfig) -> CapcConfig:
+    """Return the configuration with a bound on queries over all sessions, where a session may be opened again."""
+    if config.queries_in_all is not None or config.least == config.n_parties:
+        return config
+    return config.model_copy(update={"queries_in_all": QUERIES_IN_ALL})
 
 
 def member(config: CapcConfig, federation: Federation, name: str, role: str, run: Run) -> Plan:

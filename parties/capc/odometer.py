@@ -46,7 +46,7 @@ class Odometer:
             Ledger(settings.odometer, partial(epsilon, delta=float(settings.delta)), settings.owner_epsilon_budget),
             settings.account or account_name(settings.owner, settings.owners, [images], settings.owner_name),
             settings.session,
-            settings.parameters.costs,
+            settings.price,
             settings.owner_epsilon_budget,
             settings.rejoin_s > 0,
         )

@@ -47,6 +47,23 @@ class Opened(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     time: float
 
 
+@dataclass(frozen=True)
+class Kept:
+    """What is kept of a batch for a repetition of step 3.
+
+    Attributes:
+        share: PG's share of the noisy counts, ``(n, classes)`` in Z_2^width.
+        voters: how many parties voted on it, from which the width and half of the votes follow. None is all of them,
+            in files from before a session could do without some.
+    """
+
+    share: Words
+    voters: int | None
+
+    def __repr__(self) -> str:
+        return f"Kept(share {self.share.shape}, voters={self.voters})"
+
+
 @dataclass
 class PartyOpenings:
     """The notes of one guardian.
@@ -70,12 +87,13 @@ class PartyOpenings:
             return "open"
         return "repeat" if self._share(batch).exists() and opened <= MOST_REPEATS else "closed"
 
-    def open(self, account: str, batch: bytes, noisy_share: Words | None) -> None:
+    def open(self, account: str, batch: bytes, noisy_share: Words | None, voters: int) -> None:
         """Note durably that labels of this batch are possible from now on.
 
         Args:
             noisy_share: PG's share of the noisy counts, ``(n, classes)`` in Z_2^width, which is kept for a repetition.
                 None where the batch must not be repeated.
+            voters: how many parties voted on it. It is kept with the share.
 
         Raises:
             OpeningsError: labels were possible before, or the disk does not take the note.
@@ -84,18 +102,18 @@ class PartyOpenings:
             if _count(journal.state, account, batch):
                 raise OpeningsError("expected a batch without labels yet, found one that another session has opened")
             if noisy_share is not None:
-                self._keep(batch, noisy_share)
+                self._keep(batch, noisy_share, voters)
             self._note(journal, account, batch)
 
-    def open_again(self, account: str, batch: bytes) -> Words:
-        """Note durably that step 3 is repeated, and return the share that was kept. Raises `OpeningsError`."""
+    def open_again(self, account: str, batch: bytes) -> Kept:
+        """Note durably that step 3 is repeated, and return what was kept for it. Raises `OpeningsError`."""
         with self._journal() as journal:
             opened = _count(journal.state, account, batch)
             if not 0 < opened <= MOST_REPEATS:
                 raise OpeningsError(f"expected 1 to {MOST_REPEATS} earlier openings of a batch, found {opened}")
-            share = self._read(batch)
+            kept = self._read(batch)
             self._note(journal, account, batch)
-            return share
+            return kept
 
     def forget_others(self, account: str, batch: bytes) -> None:
         """Wipe the shares of all other batches of this account."""
@@ -121,16 +139,15 @@ class PartyOpenings:
     def _share(self, batch: bytes) -> Path:
         return self.folder / f"{_SHARE}{batch.hex()}.npz"
 
-    def _keep(self, batch: bytes, share: Words) -> None:
+    def _keep(self, batch: bytes, share: Words, voters: int) -> None:
         buffer = io.BytesIO()
-        np.savez(buffer, share=share)
+        np.savez(buffer, share=share, voters=np.int64(voters))
         write_private(self._share(batch), buffer.getvalue())
 
-    def _read(self, batch: bytes) -> Words:
+    def _read(self, batch: bytes) -> Kept:
         try:
             with np.load(self._share(batch), allow_pickle=False) as file:
-                share: Words = file["share"].astype(np.uint64)
-                return share
+                return Kept(file["share"].astype(np.uint64), int(file["voters"]) if "voters" in file else None)
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
             raise OpeningsError(f"expected the share of a batch, found none ({type(error).__name__})") from error
 

@@ -33,6 +33,8 @@ class _Content(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         digest: SHA-256 of the queries in hex.
         share: little-endian uint64 of the party's shares of the counts, row by row, or nothing before step 3.
         classes: columns of the shares.
+        voters: the names of those who voted, beside the shares. Without names it is all parties, in a file from before
+            a session could do without some.
     """
 
     batch: bytes
@@ -40,15 +42,20 @@ class _Content(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     digest: str
     share: bytes = b""
     classes: int = 0
+    voters: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Batch:
-    """A batch to ask for. `share` ``(n, classes)`` is kept from an earlier try that came as far as step 3."""
+    """A batch to ask for.
+
+    `share` ``(n, classes)`` is kept from an earlier try that came as far as step 3, with those who voted then.
+    """
 
     name: bytes
     queries: int
     share: Words | None = None
+    voters: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         return f"Batch(queries={self.queries}, asked before: {self.share is not None})"
@@ -94,7 +101,7 @@ class PendingBatch:
         if content is not None and content.digest == _digest(left[: content.queries]):
             share = np.frombuffer(content.share, "<u8").astype(np.uint64)
             kept = share.reshape(-1, content.classes) if content.classes else None
-            return Batch(content.batch, content.queries, kept)
+            return Batch(content.batch, content.queries, kept, content.voters)
         queries = min(most, len(left))
         self._write(_Content(draw_name(), queries, _digest(left[:queries])))
         return Batch(self.name, queries)
@@ -105,11 +112,11 @@ class PendingBatch:
             digest = _digest(left[:queries])
             self._write(msgspec.structs.replace(self._content, queries=queries, digest=digest))
 
-    def keep(self, share: Words) -> None:
-        """Keep the party's shares of the counts, before labels are possible."""
+    def keep(self, share: Words, voters: tuple[str, ...]) -> None:
+        """Keep the party's shares of the counts of these parties' votes, before labels are possible."""
         if self._content is not None:
-            flat = np.ascontiguousarray(share, "<u8").tobytes()
-            self._write(msgspec.structs.replace(self._content, share=flat, classes=share.shape[1]))
+            flat, width = np.ascontiguousarray(share, "<u8").tobytes(), share.shape[1]
+            self._write(msgspec.structs.replace(self._content, share=flat, classes=width, voters=voters))
 
     def finish(self) -> None:
         """Forget the batch, whose labels are kept, or which cannot be asked for again."""

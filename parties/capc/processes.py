@@ -16,6 +16,7 @@ from typing import Any
 import msgspec
 
 from mpc.capc.parameters import PublicParameters
+from mpc.capc.quorum import price
 from mpc.dp.accountant import epsilon
 from mpc.extras import missing
 from parties.capc.accounts import account_name, folder_of
@@ -28,7 +29,7 @@ from parties.capc.releases import release_agreed
 from parties.capc.settings import AnsweringSettings, AskingTurn, CampaignSettings, GuardianSettings, QueryingSettings
 from parties.frame.errors import ConfigError
 from parties.frame.members import Federation
-from parties.frame.plan import Process, Run, RunFolders
+from parties.frame.plan import Process, Run, RunFolders, Tolerance
 from parties.frame.settings import Address, Peer
 from parties.learning.model_files.exporting import cannot_export
 from parties.learning.model_files.source import PICKLE_WARNING, RUN_CODE
@@ -195,6 +196,7 @@ class Processes:
             turns=tuple(turns),
             ledger=(self._run.folders.durable(self._roles.guardian) / LEDGER).resolve(),
             openings=(self._run.folders.durable(self._roles.guardian) / "openings").resolve(),
+            quorum_wait_s=self._config.quorum_wait_s,
         )
         return Process(
             self._roles.guardian,
@@ -225,14 +227,21 @@ class Processes:
             cache=self._run.folders.cache(name).resolve(),
             training_slot=_training_slot(self._run.folders, index),
         )
+        # In a run with a quorum it answers one session after the other, and does not know which is the last.
         return Process(
             name,
             "parties.capc.server",
             settings,
             "Servers (answering parties)",
             settings.listen.port,
+            serves=settings.quorum and self._deployed is None,
             memory_bytes=self._memory.answering(self._public_architecture(name)),
         )
+
+    def tolerates(self) -> tuple[Tolerance, ...]:
+        """Return how many of the answering parties may be lost."""
+        losses = self._config.n_parties - self._config.least
+        return (Tolerance(tuple(self._roles.servers), losses),) if losses else ()
 
     def notes(self) -> tuple[str, ...]:
         """Return what the person who starts the run should know of the parties' own models."""
@@ -272,7 +281,8 @@ class Processes:
 
     def _refusal(self, asking: int) -> str:
         """Return the reason why a querying party would get nothing, or nothing."""
-        config, costs, durable = self._config, self._parameters.costs, self._run.folders.files / "durable"
+        config, durable = self._config, self._run.folders.files / "durable"
+        costs = price(self._parameters, config.least)
         campaign = self._campaign(next(n for n, owner in self._roles.clients.items() if owner == asking), asking)
         if campaign is not None and campaign.answers.exists():
             return ""  # it goes on, and has labels
@@ -326,6 +336,7 @@ class Processes:
             "message_deadline_s": config.message_deadline_s,
             "run_deadline_s": config.run_deadline_s,
             "parameters": self._parameters,
+            "min_parties": config.least,
             "n_queries": config.n_queries,
             "batch_size": config.batch_size,
             "pool": config.pool,
@@ -333,7 +344,7 @@ class Processes:
             "epsilon_budget": config.epsilon_budget,
             "owner_epsilon_budget": config.owner_epsilon_budget,
             "queries_in_all": config.queries_in_all,
-            "rejoin_s": config.rejoin_s,
+            "rejoin_s": config.tries_again_s,
             "data": dict(self._dataset.agreed),
             "release": release_agreed(config, self._dataset.labelling),
         }

@@ -91,7 +91,7 @@ class Capc:
         owners = config.n_parties + 1 if roles.owners is None else roles.owners
         refuse_unknown_models(config, dataset, owners)
         data = split_data(config, dataset, roles.owners)
-        config = with_queries(config, data)
+        config = member.counting_over_all(with_queries(config, data))
         processes = Processes(config, run, dataset, parameters, data, roles)
         processes.refuse_outputs()
         processes.refuse_missing()
@@ -107,6 +107,7 @@ class Capc:
             deadline_s=config.run_deadline_s,
             more_reporters=tuple(others),
             steps=STEPS,
+            tolerates=processes.tolerates(),
             notes=(*dataset.notes, *processes.notes()),
             memory_bytes=TRAININGS_BYTES,
         )

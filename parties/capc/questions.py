@@ -17,6 +17,7 @@ from parties.capc.answers import Answer, Answers, GivenAnswers, record_digests
 from parties.capc.campaign import Campaign
 from parties.capc.results import Owners, Query, Results, answer_of, finite
 from parties.capc.settings import QueryingSettings
+from parties.capc.turnout import Turnout
 from parties.frame.process import Party
 from parties.learning.records import AskedRecords, Images
 
@@ -32,6 +33,10 @@ class Questions(Protocol):
     @property
     def kept(self) -> Collection[str]:
         """The names in hex of batches whose labels were kept by an earlier process."""
+        ...
+
+    def voted(self, turnout: Turnout) -> None:
+        """Take who voted on what is answered next."""
         ...
 
     def answered(self, first: int, batch: bytes, labels: Labels, spent: Spent, owners: Owners) -> None:
@@ -82,6 +87,9 @@ class GivenQueries:
     @property
     def kept(self) -> Collection[str]:
         return self._kept
+
+    def voted(self, turnout: Turnout) -> None:
+        self._results.turnout.append(turnout)
 
     def answered(self, first: int, batch: bytes, labels: Labels, spent: Spent, owners: Owners) -> None:
         self._results.owners = owners

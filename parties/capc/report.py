@@ -44,12 +44,18 @@ def lead(reports: Sequence[Report]) -> str:
     if measured:
         gained = _mean([_after(report["accuracy"]) - report["accuracy"]["before"] for report in measured])
         parts.append(f"model {100 * gained:+.1f} points" + (" on average" if len(measured) > 1 else ""))
+    parts += dict.fromkeys(f"{turnout_words(report)} answered" for report in reports if report.get("left_out"))
     total, budget = _largest(reports, "epsilon_total"), reports[0]["epsilon_budget"]
     parts.append(f"epsilon {_number(total)}{of_budget(total, budget)}")
     if any(report.get("owners") for report in reports):
         lost, allowed = _largest(reports, "owner_epsilon"), reports[0]["owner_epsilon_budget"]
         parts.append(f"{_number(lost)}{of_budget(lost, allowed)} for a data owner")
     return ", ".join(parts)
+
+
+def turnout_words(report: Report) -> str:
+    """Return how many of the parties answered, the fewest on any batch."""
+    return f"{report['fewest_voters']} of {report['n_parties']}"
 
 
 def of_budget(spent: float | None, budget: float | None) -> str:
@@ -98,9 +104,20 @@ def sections(reports: Sequence[Report]) -> tuple[Section, ...]:
         made += [_privacy(asked, named), _label_section(asked)]
     elif refused := _refused(named):
         made.append(Section("Privacy", "Nobody got a label.", refused))
+    if any(report.get("left_out") for report in reports):
+        made.append(_left_out(named))
     lines = dict.fromkeys(line for report in reports for line in report["trust"])
     made.append(Section("Trust", parts=(Table("", ("who has to keep to what",), tuple((line,) for line in lines)),)))
     return tuple(made)
+
+
+def _left_out(named: Sequence[tuple[str, Report]]) -> Section:
+    rows = tuple(
+        (name, party, reason) for name, report in named for party, reason in (report.get("left_out") or {}).items()
+    )
+    votes = ", ".join(f"{turnout_words(report)} for {name}" for name, report in named if report.get("left_out"))
+    text = f"Not all parties voted on every query. The fewest were {votes}. The noise is the same for fewer votes."
+    return Section("Who voted", text, (Table("Left out", ("querying party", "party", "why"), rows),))
 
 
 def name_of(report: Report) -> str:

@@ -2,7 +2,8 @@
 
     {"querying_party": 0, "name": "", "n_parties": 3, "classes": 10, "labels": [], "dp_noise_scale": "1/2",
      "delta": "1e-5", "epsilon": 15.8, "epsilon_total": 15.8, "epsilon_budget": null,
-     "owners": {"server-0": 15.8, ...}, "owner_epsilon": 15.8, "owner_epsilon_budget": null, "answered": 1,
+     "owners": {"server-0": 15.8, ...}, "owner_epsilon": 15.8, "owner_epsilon_budget": null, "fewest_voters": 3,
+     "left_out": {"server-1": "..."}, "answered": 1,
      "abstained": 0, "label_accuracy": 1.0, "refusal": null, "queries": [{"index": 0, "chosen_by": null,
      "predicted": 7, "abstained": false, "correct": 7, "agree": true, "epsilon": 15.8, "earlier_run": false}, ...],
      "trust": ["..."], "warnings": ["..."]}
@@ -11,6 +12,8 @@
   Both are null where no bound exists. The `epsilon` of a query is the total when it was answered.
 - `owners` is what each answering party's records have lost by then to everybody who ever asked, as the party itself
   counts. `owner_epsilon` is the largest.
+- `fewest_voters` is how many parties voted on the queries of this run, the fewest on any batch. `left_out` names those
+  who did not vote on some batch, and why. Both are there after the first batch.
 - `predicted` is null where the parties abstained. It is the class's number, or its value where records are one's own.
 - `correct` and `agree` are there for a query whose truth is known, and for no other. `label_accuracy` is over such
   queries, and null where there is none.
@@ -44,6 +47,7 @@ from mpc.capc.release import ABSTAINED, Labels
 from mpc.inference import TRUST
 from parties.capc.labels_out import read_ids, write_labels
 from parties.capc.settings import QueryingSettings
+from parties.capc.turnout import Turnout, voted
 from parties.frame.charts import Figure
 from parties.frame.private_files import write_private
 from parties.frame.progress import Progress
@@ -94,6 +98,7 @@ class Results:
         self.queries: list[Query] = []
         self.expected: int | None = None  # how many there will be, where that is known
         self.owners: Owners = {}
+        self.turnout: list[Turnout] = []
         self._spent = Spent("", 0, 0.0, 0.0)
         self._figures: Mapping[str, Any] = {}
         self._refusal: str | None = None
@@ -149,6 +154,7 @@ class Results:
             "owners": {name: finite(owner.total) for name, owner in self.owners.items()},
             "owner_epsilon": finite(max((owner.total for owner in self.owners.values()), default=0.0)),
             "owner_epsilon_budget": settings.owner_epsilon_budget,
+            **voted(self.turnout),
             "answered": len(labelled),
             "abstained": len(self.queries) - len(labelled),
             "label_accuracy": sum(agreeing) / len(agreeing) if agreeing else None,

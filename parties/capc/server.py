@@ -4,6 +4,7 @@
                                      0   train the model, or take it from the cache
                                          connect, hello  ------------------------->
                                          <-----------------------------------------  Paillier public key
+                                         <-----------------------------------------  how many vote, every session
                                          weights in NTT form       (or  connect again, for what is dealt)
     connect, hello  ------------------>                                              every QP in its turn
     base OTs  <---------------------->   base OTs
@@ -21,7 +22,8 @@ It learns that a query came, and its shape. It does not learn the query, its own
 parties vote. Circuits that are streamed cross in 1a and 1c. All parties are trusted to follow the protocol
 (semi-honest), and PG to collude with nobody.
 
-As a service it waits for a QP first, which brings the session, and connects to PG then.
+As a service it waits for a QP first, which brings the session, and connects to PG then. So it does in a run with a
+quorum, for one session after the other.
 
     python -m parties.capc.server --settings PATH
 """
@@ -30,12 +32,16 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 
 from mpc.capc import aggregation, batches, release, vote
+from mpc.capc.quorum import answering_receive_number
+from mpc.channels.doors import Listener
 from mpc.channels.frames import Channel
-from mpc.errors import ProtocolError
+from mpc.channels.tls import TlsChannel
+from mpc.errors import ProtocolError, TransportError
 from mpc.garbled.batch import GarbledBatch
 from mpc.garbled.session import Garbler
 from mpc.inference import AnsweringCorrelation, AnsweringInference, AnsweringPool, Network, NetworkWeights
@@ -43,8 +49,9 @@ from mpc.paillier.scheme import PublicKey
 from mpc.ring import Ring
 from parties.capc.hidden import HiddenFor
 from parties.capc.odometer import Odometer
-from parties.capc.settings import ANSWERING, GUARDIAN, QUERYING, AnsweringSettings
+from parties.capc.settings import ANSWERING, GUARDIAN, QUERYING, AnsweringSettings, with_voters_of
 from parties.frame.connections import Connections
+from parties.frame.lifetime import serving
 from parties.frame.process import Party, run_party
 from parties.learning.network import fixed_point
 from parties.learning.training import tell_owner, trained_model
@@ -54,7 +61,12 @@ Prepared = tuple[AnsweringCorrelation, GarbledBatch]
 
 
 def server(party: Party[AnsweringSettings]) -> None:
-    """Play an answering party."""
+    """Play an answering party. In a run with a quorum it is a service, which ends when it is told to."""
+    with serving() if party.settings.quorum and party.settings.place is None else nullcontext():
+        _play(party)
+
+
+def _play(party: Party[AnsweringSettings]) -> None:
     settings, progress = party.settings, party.progress
     model = _network(party)
 
@@ -68,7 +80,10 @@ def server(party: Party[AnsweringSettings]) -> None:
             party = party.in_session(session)
             connections.await_turn()
             connections.close_door(listener)
-            _answer_all(party, connections, client, _meet_guardian(party, connections), model)
+            _answer_all(party, connections, client, _meet_guardian(party, connections, client), model)
+            return
+        if settings.quorum:
+            _answer_whoever_comes(party, connections, listener, _transformed(party, model))
             return
         guardian = _meet_guardian(party, connections)
         model = _transformed(party, model)
@@ -77,6 +92,23 @@ def server(party: Party[AnsweringSettings]) -> None:
             with progress.step("0", "wait for the querying party", awaits=[name]):
                 client = connections.accept(listener, {name: QUERYING}, within_s)
             _answer_all(party, connections, client, guardian, model)
+
+
+def _answer_whoever_comes(
+    party: Party[AnsweringSettings], connections: Connections, listener: Listener, model: Model
+) -> None:
+    """Answer one session after the other, without an end. One that breaks may be opened again."""
+    settings, progress = party.settings, party.progress
+    while True:
+        with progress.step("0", "wait for a querying party", awaits=list(settings.clients)):
+            clients = dict.fromkeys(settings.clients, QUERYING)
+            client = connections.accept(listener, clients, settings.run_deadline_s)
+        try:
+            _answer_all(party, connections, client, _meet_guardian(party, connections, client), model)
+        except TransportError as error:
+            progress.begin_again(f"a session with {client.peer} broke, and may be opened again ({error})")
+        finally:
+            connections.hang_up()
 
 
 @dataclass(frozen=True)
@@ -96,12 +128,20 @@ class Model:
     weights: NetworkWeights | None = None
 
 
-def _meet_guardian(party: Party[AnsweringSettings], connections: Connections) -> Guardian:
-    """Connect to the guardian, and receive its key if it has one."""
+def _meet_guardian(
+    party: Party[AnsweringSettings], connections: Connections, client: TlsChannel | None = None
+) -> Guardian:
+    """Connect to the guardian, and receive its key if it has one. Give up when the client, if there is one, leaves."""
     settings, progress, parameters = party.settings, party.progress, party.settings.parameters
+
+    def dial() -> TlsChannel:
+        if client is None:
+            return connections.dial(settings.guardian, GUARDIAN)
+        return connections.dial_beside(settings.guardian, GUARDIAN, client)
+
     with progress.step("0", "connect", awaits=[settings.guardian.name]):
-        guardian = connections.dial(settings.guardian, GUARDIAN)
-        dealer = connections.dial(settings.guardian, GUARDIAN) if parameters.preprocessing == "dealer" else None
+        guardian = dial()
+        dealer = dial() if parameters.preprocessing == "dealer" else None
     key = None
     if parameters.aggregation == "paillier":
         with progress.step("0", "guardian's public key", channel=guardian):
@@ -112,9 +152,13 @@ def _meet_guardian(party: Party[AnsweringSettings], connections: Connections) ->
 def _answer_all(
     party: Party[AnsweringSettings], connections: Connections, client: Channel, guardian: Guardian, model: Model
 ) -> None:
-    """Answer one querying party, batch by batch, until it has asked all."""
-    settings, progress, parameters = party.settings, party.progress, party.settings.parameters
+    """Answer one querying party in one session, batch by batch, until it has asked all."""
+    settings, progress = party.settings, party.progress
     odometer, hidden = Odometer.of(party), HiddenFor.of(settings)
+    with progress.step("0", "how many vote", channel=guardian.channel):
+        voters = answering_receive_number(guardian.channel, settings.min_parties, settings.parameters.parties)
+    party = with_voters_of(party, voters)
+    parameters = party.settings.parameters
     with progress.step("0", "base oblivious transfers and keys", channel=client):
         garbler = Garbler.open(client, tables=parameters.garbling, circuits=parameters.circuits)
         inference = AnsweringInference.open(

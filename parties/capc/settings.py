@@ -8,15 +8,19 @@ The records of a party lie in its private folder beside `settings.json`, so that
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 from pydantic import PlainSerializer, PlainValidator
 
 from mpc.capc.parameters import PublicParameters
+from mpc.capc.quorum import price, with_voters
+from mpc.dp.accountant import Cost
 from mpc.inference.models.bounds import Beyond
+from parties.frame.process import Party
 from parties.frame.settings import Address, PartySettings, Peer, Strict
 from parties.learning.training_settings import TrainingSettings
 
@@ -36,7 +40,8 @@ class CapcSettings(PartySettings):
     """What every party of a CaPC run knows.
 
     Attributes:
-        parameters: the public parameters.
+        parameters: the public parameters, with all parties that may answer a querying party.
+        min_parties: how many of these must vote.
         n_queries: the most queries that each querying party has.
         batch_size: the most queries that go through the protocol at once.
         pool: number of batches that a querying and an answering party prepare ahead.
@@ -52,6 +57,7 @@ class CapcSettings(PartySettings):
     """
 
     parameters: Parameters
+    min_parties: int
     n_queries: int
     batch_size: int
     pool: int
@@ -62,6 +68,16 @@ class CapcSettings(PartySettings):
     rejoin_s: float
     data: dict[str, Any]
     release: str = ""
+
+    @property
+    def quorum(self) -> bool:
+        """Whether a session may go on without some of the parties."""
+        return self.min_parties < self.parameters.parties
+
+    @property
+    def price(self) -> tuple[Cost, ...]:
+        """What a query is charged in both ledgers, whoever votes."""
+        return price(self.parameters, self.min_parties)
 
     def agreed(self) -> dict[str, str]:
         """Return all that the parties of a run must agree on, as text by name, for the hello.
@@ -75,6 +91,15 @@ class CapcSettings(PartySettings):
         data = {f"data.{name}": value for name, value in shared.pop("data").items()}
         values = shared | data | msgspec.structs.asdict(parameters)
         return {name: _text(value) for name, value in sorted(values.items())}
+
+
+Settings = TypeVar("Settings", bound=CapcSettings)
+
+
+def with_voters_of(party: Party[Settings], voters: int, **more: Any) -> Party[Settings]:
+    """Return the same party in a session in which so many vote, with more changes to its settings."""
+    parameters = with_voters(party.settings.parameters, voters)
+    return replace(party, settings=party.settings.model_copy(update={"parameters": parameters, **more}))
 
 
 def _text(value: Any) -> str:
@@ -198,9 +223,11 @@ class GuardianSettings(CapcSettings):
         turns: the querying parties that it serves, one after the other.
         ledger: the file of the accounts, in a private folder that outlives the run.
         openings: the folder of its notes of batches whose labels were possible, which outlives the run.
+        quorum_wait_s: how long it waits for answering parties that are missing, after the last one that came.
     """
 
     listen: Address
     turns: tuple[AskingTurn, ...]
     ledger: Path
     openings: Path
+    quorum_wait_s: float

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from parties.capc.report import compared, headlines, label_words, lead, of_budget, sections
+from parties.capc.report import compared, headlines, label_words, lead, of_budget, sections, turnout_words
 from parties.frame.plan import Summary
 
 Report = Mapping[str, Any]
@@ -93,6 +93,7 @@ def _spent(report: Report) -> list[tuple[str, str]]:
     delta = report["delta"]
     total = epsilon_text(report["epsilon_total"], delta) + of_budget(report["epsilon_total"], report["epsilon_budget"])
     lines = [
+        *_turnout(report),
         ("epsilon spent in this run", epsilon_text(report["epsilon"], delta)),
         ("epsilon spent in all runs", total),
     ]
@@ -105,6 +106,15 @@ def _spent(report: Report) -> list[tuple[str, str]]:
     if report.get("refusal"):
         lines.append(("ended by the budget", report["refusal"]))
     return lines
+
+
+def _turnout(report: Report) -> list[tuple[str, str]]:
+    """Return how many parties answered, and who was left out and why, where it was not all of them."""
+    left_out = report.get("left_out")
+    if not left_out:
+        return []
+    reasons = "; ".join(f"{name} ({reason})" for name, reason in left_out.items())
+    return [("answered by", f"{turnout_words(report)}; left out: {reasons}")]
 
 
 def epsilon_text(value: float | None, delta: str) -> str:

@@ -19,7 +19,7 @@ import math
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,7 +27,7 @@ from types import TracebackType
 from typing import TypeVar
 
 from mpc.channels.credentials import Credentials
-from mpc.channels.doors import Listener, connect
+from mpc.channels.doors import Attempt, Listener, connect
 from mpc.channels.hello import NO_SESSION, Admission, Hello, digest_of
 from mpc.channels.tls import TlsChannel
 from mpc.errors import DeadlineError
@@ -41,6 +41,7 @@ __all__ = ["Connections", "credentials"]
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
+_LOOK_S = 0.5  # between two looks whether a peer has left
 _GRACE_S = 1.0  # for a thread to notice that its connection is gone; it may be computing, or dialling
 
 
@@ -103,8 +104,11 @@ class Connections:
         for connection in self._open:
             connection.close()
 
-    def dial(self, peer: Peer, role: str) -> TlsChannel:
-        """Connect to a party that listens now or will do so before the deadline, and speak first."""
+    def dial(self, peer: Peer, role: str, attempt: Attempt | None = None) -> TlsChannel:
+        """Connect to a party that listens now or will do so before the deadline, and speak first.
+
+        Another thread may give the attempt up.
+        """
         channel = connect(
             (peer.host, peer.port),
             peer.name,
@@ -114,9 +118,33 @@ class Connections:
             agreed=self._agreed,
             deadline_s=self._settings.connect_deadline_s,
             connect_within_s=self._settings.connect_deadline_s,
+            attempt=attempt,
         )
         self._open.append(channel)
         return channel
+
+    def dial_beside(self, peer: Peer, role: str, beside: TlsChannel) -> TlsChannel:
+        """Connect as :meth:`dial`, but give up when the peer of the channel `beside` has left."""
+        attempt, over = Attempt(), threading.Event()
+
+        def look() -> None:
+            while not over.wait(_LOOK_S):
+                if beside.left:
+                    attempt.give_up()
+
+        looking = threading.Thread(target=look, daemon=True)
+        looking.start()
+        try:
+            return self.dial(peer, role, attempt)
+        finally:
+            over.set()
+            looking.join()
+
+    def hang_up(self, channels: Iterable[TlsChannel] | None = None) -> None:
+        """Close these channels, or all. No thread may use them."""
+        for channel in [one for one in self._open if isinstance(one, TlsChannel)] if channels is None else channels:
+            channel.close()
+            self._open.remove(channel)
 
     def listen(self, address: Address) -> Listener:
         """Bind the party's port, or take the socket that a service's process inherits."""

@@ -119,6 +119,13 @@ class Progress:
         self._log.info(f"session {session}")
         self.event("admitted", peer=peer, detail=session)
 
+    def begin_again(self, why: str) -> None:
+        """Report that a session broke, why, and that the steps that were open in it are open no more."""
+        with self._lock:
+            self._failed_at = None
+        self._log.info(why)
+        self.event("began_again", detail=why)
+
     @contextmanager
     def in_line(self) -> Iterator[None]:
         """Report that the party waits in a service's line for its turn, which is none of its own session's time."""

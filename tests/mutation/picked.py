@@ -74,6 +74,7 @@ PICKED: dict[str, list[tuple[str, str]]] = {
         ),
         ("if self.noise_parts and 0 < self.part_scale < Fraction(1, 2):", "if False:"),
         ("        if self.noise_parts and self.threshold:", "        if False:"),
+        ("        if self.noise_parts * self.part_scale**2 < ", "        if 0 and "),
         (
             "return check_cost(self.threshold_sigma), answer_cost(self.sigma, sensitivity)",
             "return (answer_cost(self.sigma, sensitivity),)",
@@ -82,7 +83,6 @@ PICKED: dict[str, list[tuple[str, str]]] = {
     "mpc/capc/budget.py": [
         ("    if (spent.queries == 0) != bool(spent.refusal):", "    if False:"),
         ("    if not 0 <= found <= largest:", "    if not found <= largest:"),
-        ("                self._run += [cost.times(charged.granted) for cost in self.query_costs]\n", ""),
         ('                if state == "closed":', "                if False:"),
         ("request.queries, batch=name\n", 'request.queries, batch="x"\n'),
         ("Granted(charged.granted, request.batch, state", "Granted(request.queries, request.batch, state"),
@@ -106,6 +106,17 @@ PICKED: dict[str, list[tuple[str, str]]] = {
         ),
         ("        if found != expected:", "        if False:"),
         ("    if len(collected) != packing.parties:", "    if len(collected) > packing.parties:"),
+    ],
+    "mpc/capc/quorum.py": [
+        ("        parts = voters - colluding\n", "        parts = voters\n"),
+        ("parties=voters, noise_parts=parts)", "noise_parts=parts)"),
+        ("        if parts < _FEWEST_PARTS:", "        if False:"),
+        ("    return max((with_voters", "    return min((with_voters"),
+        ("if len(set(named)) != len(named) or not set(named) <= set(members):", "if not set(named) <= set(members):"),
+        ("if len(set(named)) != len(named) or not set(named) <= set(members):", "if len(set(named)) != len(named):"),
+        ("    if len(named) < least:", "    if False:"),
+        ("    if not least <= voters <= most:", "    if not voters <= most:"),
+        ("    if not least <= voters <= most:", "    if not least <= voters:"),
     ],
     "mpc/capc/odometer.py": [
         ("    if not 0 <= account.queries <= most:", "    if not account.queries <= most:"),
@@ -224,11 +235,16 @@ PICKED: dict[str, list[tuple[str, str]]] = {
         ),
         ("[cost for cost in entry.costs if cost.count > 0]", "list(entry.costs)"),
         ("names = {account, self._older.get(account, account)}", "names = {account}"),
-        ("if (entry.account, entry.batch) != (account, batch):", "if entry.batch != batch:"),
-        ("if (entry.account, entry.batch) != (account, batch):", "if entry.account != account:"),
-        ("if batch else ():", "if True else ():"),
-        ("return paid if again is None or asked < again else 0", "return paid"),
-        ("asked < again else 0", "asked <= again else 0"),
+        ("if (one.session, one.account) == (session, account)", "if one.account == account"),
+        ("if (one.session, one.account) == (session, account)", "if one.session == session"),
+        ("{}).get(tuple(map(_kind, costs)))", "{}).get(next(iter(accounts.batches.get((account, batch), {})), ()))"),
+        (
+            "        batches = self.batches.setdefault((entry.account, entry.batch), {})",
+            '        batches = self.batches.setdefault(("", entry.batch), {})',
+        ),
+        ("        if not entry.batch:\n            return", "        if False:\n            return"),
+        ("paid.again >= again", "paid.again > again"),
+        ("paid is None or (again is not None and paid.again >= again)", "paid is None"),
         ("return Account(min(paid, times), total(0))", "return Account(times, total(0))"),
         ("            if paid >= least and (paid >= times or again is None):", "            if paid:"),
         ("                if again is not None:\n", "                if False:\n"),
@@ -293,12 +309,12 @@ PICKED: dict[str, list[tuple[str, str]]] = {
         ("            if not 0 < opened <= MOST_REPEATS:", "            if not 0 < opened:"),
         ("            if not 0 < opened <= MOST_REPEATS:", "            if not opened <= MOST_REPEATS:"),
         (
-            "            share = self._read(batch)\n            self._note(journal, account, batch)\n",
-            "            share = self._read(batch)\n",
+            "            kept = self._read(batch)\n            self._note(journal, account, batch)\n",
+            "            kept = self._read(batch)\n",
         ),
         (
-            "                self._keep(batch, noisy_share)\n            self._note(journal, account, batch)\n",
-            "                self._keep(batch, noisy_share)\n",
+            "                self._keep(batch, noisy_share, voters)\n            self._note(journal, account, batch)\n",
+            "                self._keep(batch, noisy_share, voters)\n",
         ),
         ("                path.unlink(missing_ok=True)", "                pass"),
         (" if one.account == account} - {batch.hex()}", "} - {batch.hex()}"),
@@ -309,7 +325,7 @@ PICKED: dict[str, list[tuple[str, str]]] = {
     "parties/capc/pending.py": [
         ("if content is not None and content.digest == _digest(left[: content.queries]):", "if content is not None:"),
         (
-            "            self._write(msgspec.structs.replace(self._content, share=flat, classes=share.shape[1]))",
+            "            self._write(msgspec.structs.replace(self._content, share=flat, classes=width, voters=voters))",
             "            pass",
         ),
         ("        if self._durable:\n            self._path.unlink(missing_ok=True)\n", ""),
@@ -340,15 +356,21 @@ PICKED: dict[str, list[tuple[str, str]]] = {
         ("        left -= count\n", ""),
     ],
     "parties/capc/privacy_guardian.py": [
+        ("    if len(voters) < settings.min_parties:", "    if False:"),
+        ("                then.release.guardian(garbler", "                parameters.release.guardian(garbler"),
+        (
+            "        query_costs=settings.price,",
+            "        query_costs=with_voters(settings.parameters, len(turn.servers)).costs,",
+        ),
         (
             "noise = release.draw_noise(shape, scale, parameters.width)",
             "noise = 0 * release.draw_noise(shape, scale, parameters.width)",
         ),
         ("            if openings:  # on the disk before any label is possible", "            if False:"),
-        ("noisy_share if parameters.release.repeatable else None", "noisy_share"),
+        ("kept_share = noisy_share if parameters.release.repeatable else None", "kept_share = noisy_share"),
         (
-            "parameters.release.guardian(garbler, kept, kept)",
-            "parameters.release.guardian(garbler, 0 * kept, 0 * kept)",
+            "then.release.guardian(garbler, kept.share, kept.share)",
+            "then.release.guardian(garbler, 0 * kept.share, 0 * kept.share)",
         ),
         (
             "parameters.release.guardian(garbler, mask_sums, noisy_share)",

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +18,7 @@ import msgspec
 import yaml
 
 from mpc.capc.clear import plaintext_labels
+from mpc.capc.quorum import with_voters
 from orchestrator.federation.authority import Authority, fingerprint
 from orchestrator.federation.identity import Identity
 from orchestrator.federation.records import ServiceFolder
@@ -132,9 +133,14 @@ class FederationHere:
 
     def answer(self, asked: subprocess.Popen[str]) -> list[int]:
         """The labels of a session that must end well."""
+        return [query["predicted"] for query in self.result(asked)["queries"]]
+
+    def result(self, asked: subprocess.Popen[str]) -> dict[str, Any]:
+        """The result of a session that must end well."""
         output, errors = asked.communicate(timeout=PATIENCE_S)
         assert asked.returncode == 0, errors + self.logs()
-        return [query["predicted"] for query in json.loads(output)["result"]["queries"]]
+        result: dict[str, Any] = json.loads(output)["result"]
+        return result
 
     def refusal(self, name: str, status: int = 1) -> str:
         """What a session that must fail says."""
@@ -165,14 +171,14 @@ class FederationHere:
                 found[charge.account] = found.get(charge.account, 0) + sum(cost.count for cost in charge.costs)
         return found
 
-    def expected(self, asking: str) -> list[int]:
-        """The majority of the very models that the others have trained, in the clear."""
+    def expected(self, asking: str, voters: Collection[str] = ANSWERING) -> list[int]:
+        """The majority of the very models that those of the others have trained who vote, in the clear."""
         shared = read_shared(self.file, PROTOCOLS)
         config, networks, parameters = shared.configuration.settings, [], None
         folders = RunFolders(self.top / "expected", self.top / "expected", "run")
         run = Run(folders, "0" * 32, 0)
         for name in ANSWERING:
-            if name != asking:
+            if name != asking and name in voters:
                 settings = (
                     PROTOCOLS["capc"].member(config, shared.federation, name, "answering", run).processes[0].settings
                 )
@@ -185,6 +191,7 @@ class FederationHere:
         PROTOCOLS["capc"].member(config, shared.federation, asking, "asking", run)
         queries = Records.read(folders.party(asking) / "queries.npz")
         assert parameters is not None
+        parameters = with_voters(parameters, len(networks))
         return [int(label) for label in plaintext_labels(queries.images, networks, parameters)]
 
 

@@ -7,13 +7,14 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from mpc.capc.clear import plaintext_labels
+from mpc.capc.quorum import with_voters
 from mpc.capc.roles import CapcRandomness
 from orchestrator import certificates
 from parties.capc.config import CapcConfig
@@ -100,16 +101,19 @@ def running(
         trained.keep(caches)
 
 
-def expected_labels(run: Running, randomness: CapcRandomness | None = None) -> list[int]:
+def expected_labels(
+    run: Running, randomness: CapcRandomness | None = None, voters: Collection[str] | None = None
+) -> list[int]:
     """The majority of the very models that the answering parties have trained, in the clear; ties to the lowest.
 
-    With randomness it is the label under the noise that follows from it, -1 for an abstention.
+    With randomness it is the label under the noise that follows from it, -1 for an abstention. Without `voters` all
+    parties vote.
     """
     queries = Records.read(run.folders.party("client") / "queries.npz")
     networks, parameters = [], None
     for process in run.plan.processes:
         settings = process.settings
-        if isinstance(settings, AnsweringSettings):
+        if isinstance(settings, AnsweringSettings) and (voters is None or process.name in voters):
             training, parameters = settings.training, settings.parameters
             path = model_path(training, Records.read(run.folders.party(process.name) / "records.npz"), settings.cache)
             networks.append(
@@ -121,4 +125,5 @@ def expected_labels(run: Running, randomness: CapcRandomness | None = None) -> l
                 )
             )
     assert parameters is not None
+    parameters = with_voters(parameters, len(networks))
     return [int(label) for label in plaintext_labels(queries.images, networks, parameters, randomness)]

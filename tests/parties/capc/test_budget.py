@@ -39,16 +39,20 @@ def count(spent: Sequence[Cost]) -> float:
 
 
 def account(
-    channel: MemoryChannel, path: Path, budget: float | None, openings: PartyOpenings | None = None
+    channel: MemoryChannel,
+    path: Path,
+    budget: float | None,
+    openings: PartyOpenings | None = None,
+    session: str = "session-1",
 ) -> GuardiansAccount:
     ledger = Ledger(path / "ledger.jsonl", count, budget)
-    return GuardiansAccount(channel, ledger, openings, "digits/party-0", "session-1", EACH, 4, count, budget)
+    return GuardiansAccount(channel, ledger, openings, "digits/party-0", session, EACH, 4, count, budget)
 
 
 def test_every_batch_is_charged_and_the_querying_party_told_of_the_run_and_all_runs(tmp_path: Path) -> None:
     client, guardian = memory_pair("client", "privacy-guardian")
     for earlier in (0, 5):
-        serving = account(guardian, tmp_path, None)
+        serving = account(guardian, tmp_path, None, session=f"session-{earlier}")
         for wished, run in ((3, 3.0), (2, 5.0)):
             name = draw_name()
             spent, granted = run_both_sides(partial(querying_request_batch, client, wished, name), serving.charge)
@@ -56,6 +60,17 @@ def test_every_batch_is_charged_and_the_querying_party_told_of_the_run_and_all_r
             assert spent == Spent("", wished, run, earlier + run)
         _, granted = run_both_sides(lambda: querying_end(client), serving.charge)
         assert granted is None
+
+
+def test_a_run_is_what_was_charged_in_all_its_sessions(tmp_path: Path) -> None:
+    """A session that broke is opened again under the same name, by which a batch that is paid costs nothing again."""
+    client, guardian = memory_pair("client", "privacy-guardian")
+    first, other = draw_name(), draw_name()
+    openings = PartyOpenings(tmp_path / "openings", "session-1")
+    for name, run in ((first, 3.0), (first, 3.0), (other, 6.0)):
+        serving = account(guardian, tmp_path, None, openings)
+        spent, _ = run_both_sides(partial(querying_request_batch, client, 3, name), serving.charge)
+        assert spent == Spent("", 3, run, run)
 
 
 def test_the_budgets_rest_is_granted_and_what_exceeds_it_refused_in_words(tmp_path: Path) -> None:

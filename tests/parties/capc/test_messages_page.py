@@ -20,6 +20,12 @@ from mpc.capc.budget import (
 )
 from mpc.capc.odometer import OwnersAccount, answering_send_account, querying_receive_account
 from mpc.capc.protocol import run_capc
+from mpc.capc.quorum import (
+    answering_receive_number,
+    guardian_name_voters,
+    guardian_number_voters,
+    querying_receive_voters,
+)
 from mpc.capc.turns import guardian_give_turn, querying_await_turn
 from mpc.channels.memory import MemoryChannel, memory_pair, run_both_sides
 from mpc.inference import AnsweringPool, QueryingPool
@@ -53,6 +59,12 @@ def steps_of_the_parties(folder: Path) -> Iterator[tuple[str, MemoryChannel]]:
     """What parties say to each other around the protocol, from the functions that they call."""
     client, guardian = memory_pair("client", "privacy-guardian")
     run_both_sides(lambda: querying_await_turn(client), lambda: guardian_give_turn(guardian))
+    guardian_name_voters(guardian, ["server-0"])
+    querying_receive_voters(client, ["server-0"], 1)
+    near, far = memory_pair("privacy-guardian", "server-0")
+    guardian_number_voters(near, 1)
+    answering_receive_number(far, 1, 1)
+    yield "privacy-guardian", near
     asking_end, answering_end = memory_pair("client", "server-0")
     querying_name_batch(asking_end, bytes(16))
     answering_receive_name(answering_end)

@@ -106,7 +106,7 @@ def test_budgets_and_delta_are_part_of_what_the_parties_agree_on(tmp_path: Path)
 def test_every_public_parameter_and_shared_setting_is_agreed_on(tmp_path: Path) -> None:
     """And nothing that belongs to one party or to one machine."""
     budgets = {"delta", "epsilon_budget", "owner_epsilon_budget", "queries_in_all"}
-    shared = {"n_queries", "batch_size", "pool", "rejoin_s", "data.dataset", "release"} | budgets
+    shared = {"min_parties", "n_queries", "batch_size", "pool", "rejoin_s", "data.dataset", "release"} | budgets
     for settings in settings_of(tmp_path):
         assert set(settings.agreed()) == shared | set(PublicParameters.__struct_fields__)
         assert len(settings.agreed()) == len(shared) + len(PublicParameters.__struct_fields__)

@@ -102,10 +102,10 @@ def test_a_name_is_never_drawn_twice() -> None:
 def test_a_batch_is_opened_once_and_then_repeated_with_the_same_share(tmp_path: Path) -> None:
     openings, batch = PartyOpenings(tmp_path / "openings", "s"), draw_name()
     assert openings.state(ACCOUNT, batch) == "open"
-    openings.open(ACCOUNT, batch, SHARE)
+    openings.open(ACCOUNT, batch, SHARE, 2)
     for _ in range(MOST_REPEATS):
         assert PartyOpenings(tmp_path / "openings", "later").state(ACCOUNT, batch) == "repeat"
-        assert (openings.open_again(ACCOUNT, batch) == SHARE).all()
+        assert (openings.open_again(ACCOUNT, batch).share == SHARE).all()
     assert openings.state(ACCOUNT, batch) == "closed"
     with pytest.raises(OpeningsError, match="1 to 3 earlier openings of a batch, found 4"):
         openings.open_again(ACCOUNT, batch)
@@ -116,16 +116,16 @@ def test_a_second_opening_of_a_batch_is_refused_whatever_became_of_the_first(tmp
     first, second = (PartyOpenings(tmp_path / "openings", session) for session in ("a", "b"))
     batch = draw_name()
     assert first.state(ACCOUNT, batch) == second.state(ACCOUNT, batch) == "open"
-    first.open(ACCOUNT, batch, SHARE)
+    first.open(ACCOUNT, batch, SHARE, 2)
     with pytest.raises(OpeningsError, match="another session has opened"):
-        second.open(ACCOUNT, batch, SHARE + 1)
-    assert (first.open_again(ACCOUNT, batch) == SHARE).all()
+        second.open(ACCOUNT, batch, SHARE + 1, 2)
+    assert (first.open_again(ACCOUNT, batch).share == SHARE).all()
 
 
 def test_shares_are_wiped_when_the_labels_are_kept_and_the_note_stays(tmp_path: Path) -> None:
     openings, batch, other = PartyOpenings(tmp_path / "openings", "s"), draw_name(), draw_name()
-    openings.open(ACCOUNT, batch, SHARE)
-    openings.open("somebody", other, SHARE)
+    openings.open(ACCOUNT, batch, SHARE, 2)
+    openings.open("somebody", other, SHARE, 2)
     assert {path.stat().st_mode & 0o777 for path in openings.folder.iterdir()} == {0o600}
     openings.forget_others(ACCOUNT, batch)
     assert openings.state(ACCOUNT, batch) == "repeat"
@@ -137,24 +137,24 @@ def test_shares_are_wiped_when_the_labels_are_kept_and_the_note_stays(tmp_path: 
 
 def test_a_guardian_that_died_between_share_and_note_has_opened_nothing(tmp_path: Path) -> None:
     openings, batch = PartyOpenings(tmp_path / "openings", "s"), draw_name()
-    openings.open(ACCOUNT, draw_name(), SHARE)
-    openings._keep(batch, SHARE)
+    openings.open(ACCOUNT, draw_name(), SHARE, 2)
+    openings._keep(batch, SHARE, 2)
     with (openings.folder / "opened.jsonl").open("ab") as journal:
         journal.write(b'{"account": "party-0-o')  # torn
     (openings.folder / ".new-abc").write_bytes(b"share")  # and a share that was being written
     assert openings.state(ACCOUNT, batch) == "open"
-    openings.open(ACCOUNT, batch, SHARE + 5)
-    assert (openings.open_again(ACCOUNT, batch) == SHARE + 5).all()
+    openings.open(ACCOUNT, batch, SHARE + 5, 2)
+    assert (openings.open_again(ACCOUNT, batch).share == SHARE + 5).all()
     assert not (openings.folder / ".new-abc").exists()
 
 
 def test_a_share_without_a_note_is_no_opening_that_could_be_repeated(tmp_path: Path) -> None:
     openings, batch = PartyOpenings(tmp_path / "openings", "s"), draw_name()
     make_private_folder(openings.folder)
-    openings._keep(batch, SHARE)
+    openings._keep(batch, SHARE, 2)
     with pytest.raises(OpeningsError, match="1 to 3 earlier openings of a batch, found 0"):
         openings.open_again(ACCOUNT, batch)
-    openings.open(ACCOUNT, batch, SHARE)
+    openings.open(ACCOUNT, batch, SHARE, 2)
     with pytest.raises(OpeningsError, match="1 to 3 earlier openings of a batch, found 0"):
         openings.open_again("somebody else", batch)
 
@@ -175,7 +175,7 @@ def test_what_the_guardian_grants_before_and_after_the_opening(tmp_path: Path) -
     assert ask(batch) == ("open", Granted(2, batch, repeat=False), 2)
     assert ask(batch) == ("open", Granted(2, batch, repeat=False), 2)  # nothing was possible: at no charge
     assert serving.openings is not None
-    PartyOpenings(tmp_path / "openings", "s").open(ACCOUNT, batch, SHARE)
+    PartyOpenings(tmp_path / "openings", "s").open(ACCOUNT, batch, SHARE, 2)
     assert ask(batch) == ("repeat", Granted(2, batch, repeat=True), 2)
     other = draw_name()
     assert ask(other) == ("open", Granted(2, other, repeat=False), 4)  # by which the QP says that it has its labels
@@ -193,7 +193,7 @@ def test_a_querying_party_that_has_done_leaves_the_guardian_no_share(tmp_path: P
     client, guardian = memory_pair("client", "privacy-guardian")
     serving, batch = guardians_account(guardian, tmp_path), draw_name()
     openings = PartyOpenings(tmp_path / "openings", "s")
-    openings.open(ACCOUNT, batch, SHARE)
+    openings.open(ACCOUNT, batch, SHARE, 2)
     assert openings.state(ACCOUNT, batch) == "repeat"
     assert run_both_sides(lambda: querying_end(client), serving.charge)[1] is None
     assert openings.state(ACCOUNT, batch) == "closed"
@@ -241,11 +241,12 @@ def test_a_party_that_comes_back_asks_for_the_same_batch(tmp_path: Path) -> None
     again = PendingBatch(path, durable=True)
     assert again.name == batch.name
     assert again.next(QUERIES, 4).queries == 2  # whatever a batch may have by now
-    again.keep(SHARE)
+    again.keep(SHARE, ("server-1",))
     kept = PendingBatch(path, durable=True).next(QUERIES, 2)
     assert kept.name == batch.name
     assert kept.share is not None
     assert (kept.share == SHARE).all()
+    assert kept.voters == ("server-1",)
     again.finish()
     assert list(path.iterdir()) == []
     assert again.next(QUERIES[2:], 2).name != batch.name
@@ -284,7 +285,7 @@ def test_a_file_that_cannot_be_read_is_a_sentence(tmp_path: Path) -> None:
 def test_without_rejoining_nothing_is_written(tmp_path: Path) -> None:
     pending = PendingBatch(tmp_path / "pending", durable=False)
     pending.next(QUERIES, 2)
-    pending.keep(SHARE)
+    pending.keep(SHARE, ("server-1",))
     assert list(tmp_path.iterdir()) == []
 
 

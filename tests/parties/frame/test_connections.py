@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 
 import pytest
 
+from mpc.channels.doors import Attempt
 from mpc.channels.frames import Channel
+from mpc.channels.tls import TlsChannel
 from mpc.errors import DeadlineError, ProtocolError, RefusedError, TransportError
 from orchestrator import certificates
 from parties.frame.connections import Connections
@@ -258,3 +261,60 @@ def test_a_thread_that_does_not_end_keeps_its_connection(folders: RunFolders, mo
         client.with_each(range(2), work)
     assert closed == []
     computed.set()
+
+
+# -- attempts that are given up --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("listens", [False, True], ids=["nobody listens", "one that never greets"])
+def test_an_attempt_that_is_given_up_ends_at_once_and_says_how_long_it_lasted(
+    client: Connections, listens: bool
+) -> None:
+    """Its own deadline is 20 seconds. One that never greets keeps the connection in the system's queue."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        if not listens:
+            silent.close()
+        attempt, where = Attempt(), Peer(name="server-0", host="127.0.0.1", port=port)
+        threading.Timer(1.0, attempt.give_up).start()
+        began = time.monotonic()
+        with pytest.raises(DeadlineError, match=f"nobody accepted a connection at 127.0.0.1:{port} within [1-9] s"):
+            client.dial(where, ANSWERING, attempt)
+        assert 1.0 <= time.monotonic() - began < 10
+
+
+def test_an_attempt_beside_a_peer_ends_when_that_peer_leaves(client: Connections, folders: RunFolders) -> None:
+    with party(folders, "server-0", ANSWERING) as server, socket.create_server(("127.0.0.1", 0)) as silent:
+        listener = server.listen(Address(host="127.0.0.1", port=0))
+        here = Peer(name="server-0", host="127.0.0.1", port=listener.port)
+        ours, theirs = outcomes(
+            lambda: client.dial(here, ANSWERING), lambda: server.accept(listener, {"client": QUERYING})
+        )
+        nowhere = Peer(name="privacy-guardian", host="127.0.0.1", port=silent.getsockname()[1])
+        threading.Timer(1.0, ours.close).start()
+        began = time.monotonic()
+        with pytest.raises(DeadlineError, match="nobody accepted a connection"):
+            server.dial_beside(nowhere, GUARDIAN, theirs)
+        assert 1.0 <= time.monotonic() - began < 10
+
+
+def test_who_hangs_up_closes_those_channels_and_keeps_the_others(client: Connections, folders: RunFolders) -> None:
+    with party(folders, "server-0", ANSWERING) as server:
+        listener = server.listen(Address(host="127.0.0.1", port=0))
+        where = Peer(name="server-0", host="127.0.0.1", port=listener.port)
+
+        def meeting() -> list[TlsChannel]:
+            return outcomes(
+                lambda: client.dial(where, ANSWERING), lambda: server.accept(listener, {"client": QUERYING})
+            )  # type: ignore[return-value]
+
+        (kept, there), (ended, other) = meeting(), meeting()
+        client.hang_up([ended])
+        assert other.left
+        assert not there.left
+        kept.send("ping", b"12345")
+        assert bytes(there.recv("ping")) == b"12345"
+        client.hang_up()
+        assert there.left
+        (again, _) = meeting()  # whoever listened goes on
+        assert again.peer == "server-0"
