@@ -249,8 +249,8 @@ PICKED: dict[str, list[tuple[str, str]]] = {
         ("            if paid >= least and (paid >= times or again is None):", "            if paid:"),
         ("                if again is not None:\n", "                if False:\n"),
         (
-            '                raise LedgerError(f"expected a charge in line',
-            '                continue\n                raise LedgerError(f"expected a charge in line',
+            '            raise LedgerError(f"expected a charge in line',
+            '            return Charge("", "", 0.0, ())\n            raise LedgerError(f"expected a charge in line',
         ),
     ],
     "parties/frame/certificates.py": [
