@@ -281,3 +281,30 @@ def test_what_an_older_ledger_gave_back_counts_as_spent(tmp_path: Path) -> None:
     ledger = Ledger(path, one_per_answer, 4.0)
     assert (ledger.spent("client"), ledger.charge("client", "b", ANSWER, 9).granted) == (3, 1)
     assert ledger.released() == {"client": {"answer": 4}}
+
+
+def test_a_charge_reads_none_of_the_earlier_ones_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "ledger.jsonl"
+    path.write_text(LINE % ("client", "2", "1", "2") * 20_000)
+    ledger, read = Ledger(path, one_per_answer, 20_007.0), list[int]()
+    assert ledger.charge("client", "a", ANSWER, 3, batch="one").total == 20_003
+    real = os.pread
+    monkeypatch.setattr(os, "pread", lambda *a: (data := real(*a), read.append(len(data)))[0])
+    assert ledger.charge("client", "a", ANSWER, 3, batch="one").total == 20_003
+    assert ledger.charge("client", "a", ANSWER, 9, batch="two").granted == 4
+    assert ledger.paid("client", "two", ANSWER) == 4
+    assert sum(read) < 300_000 < path.stat().st_size
+    monkeypatch.undo()
+    assert Ledger(path, one_per_answer, None).spent("client") == ledger.spent("client") == 20_007
+
+
+def test_a_batch_that_is_asked_for_again_at_another_noise_is_charged_anew(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "ledger.jsonl", one_per_answer, None)
+    checked = (check_cost("4"), answer_cost("2"))
+    assert ledger.charge("client", "a", ANSWER, 2, batch="one").total == 2
+    assert ledger.paid("client", "one", ANSWER) == 2
+    for costs in ((answer_cost("1"),), (answer_cost("2", 3),), checked):
+        assert ledger.paid("client", "one", costs) == 0
+    assert ledger.charge("client", "a", (answer_cost("1"),), 2, batch="one").total == 4
+    assert ledger.charge("client", "a", (answer_cost("1"),), 2, batch="one").total == 4
+    assert ledger.charge("client", "a", ANSWER, 2, batch="one").total == 6  # the last line says what is paid

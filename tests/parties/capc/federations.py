@@ -73,13 +73,15 @@ class FederationHere:
     def serve(self, *names: str) -> None:
         """Start services, and wait until each listens."""
         for name in names:
-            log = (self.top / f"{name}.out").open("ab")
-            with log:
-                command = (*self.within.get(name, ()), *COMMAND, "serve", "--dir", str(self.folder(name)))
-                command += self.flags.get(name, ())
-                self.services[name] = subprocess.Popen(command, stdout=log, stderr=log, cwd="/")
+            self.start_serving(name)
         for name in names:
             self.until(lambda name=name: self.service(name).running() is not None, f"{name} serves")
+
+    def start_serving(self, name: str) -> None:
+        with (self.top / f"{name}.out").open("ab") as log:
+            command = (*self.within.get(name, ()), *COMMAND, "serve", "--dir", str(self.folder(name)))
+            command += self.flags.get(name, ())
+            self.services[name] = subprocess.Popen(command, stdout=log, stderr=log, cwd="/")
 
     def end(self, name: str, number: signal.Signals) -> int:
         service = self.services.pop(name)
@@ -126,10 +128,13 @@ class FederationHere:
 
     def start_asking(self, name: str, **more: str | None) -> subprocess.Popen[str]:
         """Start a session with these flags. One whose value is None has none."""
+        command = self.asking_command(name, **more)
+        return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd="/")
+
+    def asking_command(self, name: str, **more: str | None) -> tuple[str, ...]:
         flags = [part for key, value in more.items() for part in (f"--{key}", value) if part is not None]
         asking = ("ask", "--dir", str(self.folder(name)), "--json", "--progress", "none", *flags)
-        command = (*self.within.get(name, ()), *COMMAND, *asking)
-        return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd="/")
+        return (*self.within.get(name, ()), *COMMAND, *asking)
 
     def answer(self, asked: subprocess.Popen[str]) -> list[int]:
         """The labels of a session that must end well."""
