@@ -55,7 +55,7 @@ def _openings(folder: Path, entries: int) -> tuple[float, float]:
         name = draw_name()
         openings.forget_others("clinics/a", name)
         openings.state("clinics/a", name)
-        openings.open("clinics/a", name, share)
+        openings.open("clinics/a", name, share, 3)
 
     return _measured(one_batch)
 
