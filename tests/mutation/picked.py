@@ -351,7 +351,10 @@ PICKED: dict[str, list[tuple[str, str]]] = {
             'private = {"records", "held_out", "unlabelled", "parties", "path", "delimiter", "id"}',
             'private = {"held_out", "unlabelled", "parties", "path", "delimiter", "id"}',
         ),
-        ('        return self.model_dump(mode="json", by_alias=True, exclude=private | stated_only)', "        return {}"),
+        (
+            '        return self.model_dump(mode="json", by_alias=True, exclude=private | stated_only)',
+            "        return {}",
+        ),
     ],
     "parties/capc/server.py": [
         ("    masks = Ring(parameters.width).add(masks, noise)\n", ""),
