@@ -53,6 +53,20 @@ def shake_hands(client: ssl.SSLContext, server: ssl.SSLContext, expected: str) -
     return dict(pair[0] for pair in certificate["subject"])["commonName"]
 
 
+def test_a_key_may_be_used_for_one_purpose_alone(folders: dict[str, Path]) -> None:
+    """The authority's signs certificates and lists of revoked ones, a party's signs handshakes."""
+    for file, allowed in (("ca.pem", {"key_cert_sign", "crl_sign"}), ("certificate.pem", {"digital_signature"})):
+        usage = x509.load_pem_x509_certificate(
+            (folders["first"] / file).read_bytes()
+        ).extensions.get_extension_for_class(x509.KeyUsage)
+        assert usage.critical
+        names = (
+            "digital_signature", "content_commitment", "key_encipherment", "data_encipherment", "key_agreement",
+            "key_cert_sign", "crl_sign",
+        )  # fmt: skip
+        assert {name for name in names if getattr(usage.value, name)} == allowed
+
+
 def test_two_parties_of_a_run_accept_each_other(folders: dict[str, Path]) -> None:
     client = context(folders["first"], ssl.PROTOCOL_TLS_CLIENT)
     server = context(folders["second-0"], ssl.PROTOCOL_TLS_SERVER)

@@ -35,6 +35,19 @@ def test_only_processes_with_the_mark_are_ended() -> None:
     assert similar.wait() < 0
 
 
+def test_private_folders_lose_their_folders_and_keep_files_and_what_lies_elsewhere(tmp_path: Path) -> None:
+    elsewhere, full, empty = tmp_path / "elsewhere", tmp_path / "full", tmp_path / "empty"
+    for folder in (elsewhere, full / "party" / "deep", empty / "party"):
+        folder.mkdir(parents=True)
+    (elsewhere / "records.csv").write_text("1\n")
+    (full / "result.json").write_text("{}")
+    (full / "link").symlink_to(elsewhere)
+    end_run(Remains(marker="MARK=nobody", private=(str(full), str(empty), str(tmp_path / "absent"))))
+    assert sorted(path.name for path in full.iterdir()) == ["link", "result.json"]
+    assert (elsewhere / "records.csv").read_text() == "1\n"
+    assert not empty.exists()
+
+
 def test_without_proc_process_groups_are_ended(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(teardown, "HAS_PROC", False)
     mine, other = sleeper("run-5", start_new_session=True), sleeper("run-5", start_new_session=True)

@@ -61,6 +61,14 @@ def test_every_noisy_number_that_a_query_releases_is_charged() -> None:
     assert parts.costs == (Cost("answer", str(parts.part_scale), 2, 1, parts=4),)
 
 
+@pytest.mark.parametrize(("threshold", "scale"), [(-1, "3"), (5, "-3"), (-1, "-3")])
+def test_a_threshold_and_its_noise_are_at_least_zero(threshold: int, scale: str) -> None:
+    fields = msgspec.structs.asdict(in_parts(9, "2", 0))
+    with pytest.raises(ParameterError, match=f"of at least 0, found {threshold} and {scale}"):
+        PublicParameters(**fields | {"threshold": threshold, "threshold_sigma": scale})
+    assert PublicParameters(**fields | {"threshold": 0, "threshold_sigma": "0"}).threshold == 0
+
+
 def test_a_part_of_one_half_is_taken_and_a_smaller_one_refused() -> None:
     """The bound of Kairouz, Liu and Steinke 2021 on sums of discrete Gaussians holds from a scale of 1/2."""
     assert in_parts(9, "1", 4).part_scale == Fraction(1, 2)

@@ -156,6 +156,13 @@ class Folding(nn.Module):
         return values.view(-1, 2)
 
 
+class Dropping(nn.Module):
+    """Drops values in eval mode too, because the function's own default is to train."""
+
+    def forward(self, values: torch.Tensor) -> torch.Tensor:
+        return nn.functional.dropout(values, 0.5)
+
+
 class Branching(nn.Module):
     def forward(self, values: torch.Tensor) -> torch.Tensor:
         return values if values.sum() > 0 else -values
@@ -166,6 +173,7 @@ class Branching(nn.Module):
     [
         (nn.Sequential(nn.Linear(4, 4), Residual(), nn.Linear(4, 2)), r"a chain, .* found call add \(add\)"),
         (nn.Sequential(nn.Linear(4, 4), Folding()), r"outputs of the module Sequential, .*\(24, 2\).*found \(12, 4\)"),
+        (nn.Sequential(nn.Linear(4, 4), Dropping()), r"training off in eval mode .* found True"),
         (nn.Sequential(nn.Linear(4, 4), Branching()), "torch.fx can follow, found Sequential"),
         (nn.Sequential(nn.Linear(4, 4), nn.Softmax(1)), r"module 1 \(Softmax\); leave it out"),
         (torch.nn.utils.spectral_norm(nn.Linear(4, 2)), r"no forward hooks in module 0 \(Linear\), found SpectralNorm"),

@@ -181,6 +181,10 @@ def test_a_session_ends_where_the_flooding_is_made_for(network: Network) -> None
         session.answering.prepare(2)
     with pytest.raises(ParameterError, match="1 to 4096 queries at a time, found 0"):
         session.querying.prepare(0)
+    with pytest.raises(ParameterError, match="1 to 4096 queries at a time, found 4097"):
+        session.answering.prepare(4097)
+    with pytest.raises(ParameterError, match="at most 3 queries in a session, found 4098"):
+        session.answering.prepare(4096)
 
 
 @pytest.mark.parametrize(
