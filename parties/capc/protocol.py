@@ -108,6 +108,7 @@ class Capc:
             more_reporters=tuple(others),
             steps=STEPS,
             tolerates=processes.tolerates(),
+            grace_s=30.0,  # for as many processes as there are answering parties, on few processors
             notes=(*dataset.notes, *processes.notes()),
             memory_bytes=TRAININGS_BYTES,
         )

@@ -152,6 +152,18 @@ def test_a_party_is_in_the_step_that_it_began_last() -> None:
     assert (state.sent, state.received) == (3, 4)
 
 
+def test_a_party_that_begins_again_needs_nobody_of_the_steps_that_it_has_left() -> None:
+    state = PartyState("a")
+    state.apply(Event("step_started", step="1", peer="b"))
+    state.apply(Event("step_started", step="2", awaits=("c", "d")))
+    assert state.needed == {"b", "c", "d"}
+    state.apply(Event("began_again", detail="a session broke"))
+    assert state.needed == set()
+    assert [note.detail for note in state.notes] == ["a session broke"]
+    state.apply(Event("step_started", step="1", peer="c"))
+    assert state.needed == {"c"}
+
+
 def test_what_a_party_does_alone_is_not_added_up_under_another_title() -> None:
     accounts = Accounts(PLAN.panes)
     party = PLAN.processes[0].name

@@ -30,7 +30,7 @@ from parties.frame.private_files import make_private_folder
 from parties.learning.models import Model
 from parties.learning.network import fixed_point
 from parties.learning.records import Records
-from parties.learning.training import model_path
+from parties.learning.training import model_path, train
 from parties.ledger import Charge
 from parties.protocols import PROTOCOLS
 from tests import trained
@@ -176,6 +176,23 @@ class FederationHere:
                 found[charge.account] = found.get(charge.account, 0) + sum(cost.count for cost in charge.costs)
         return found
 
+    def answering(self, name: str, folders: RunFolders) -> AnsweringSettings:
+        """A member's settings for the role that answers, with its records in its folder of a run."""
+        shared = read_shared(self.file, PROTOCOLS)
+        config = shared.configuration.settings
+        plan = PROTOCOLS["capc"].member(config, shared.federation, name, "answering", Run(folders, "0" * 32, 0))
+        settings = plan.processes[0].settings
+        assert isinstance(settings, AnsweringSettings)
+        return settings
+
+    def train_all(self) -> None:
+        """Put the models into the members' caches, so that all of them come to a session at once."""
+        folders = RunFolders(self.top / "trained", self.top / "trained", "run")
+        for name in ANSWERING:
+            training = self.answering(name, folders).training
+            records = Records.read(folders.party(name) / "records.npz")
+            train(training, records).write(model_path(training, records, self.folder(name) / "cache" / name))
+
     def expected(self, asking: str, voters: Collection[str] = ANSWERING) -> list[int]:
         """The majority of the very models that those of the others have trained who vote, in the clear."""
         shared = read_shared(self.file, PROTOCOLS)
@@ -184,10 +201,7 @@ class FederationHere:
         run = Run(folders, "0" * 32, 0)
         for name in ANSWERING:
             if name != asking and name in voters:
-                settings = (
-                    PROTOCOLS["capc"].member(config, shared.federation, name, "answering", run).processes[0].settings
-                )
-                assert isinstance(settings, AnsweringSettings)
+                settings = self.answering(name, folders)
                 training, parameters = settings.training, settings.parameters
                 records = Records.read(folders.party(name) / "records.npz")
                 path = model_path(training, records, self.folder(name) / "cache" / name)

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -56,16 +56,16 @@ def five(
         yield run
 
 
-def finish(run: Running, killed: Collection[str] = ()) -> dict[str, Any]:
-    """The result, when client and guardian have ended well and the servers that are left were told to end."""
-    for name in ("client", "privacy-guardian"):
+def finish(run: Running, killed: Collection[str] = (), asking: Sequence[str] = ("client",)) -> dict[str, Any]:
+    """The first result, when clients and guardian have ended well and the servers that are left were told to end."""
+    for name in (*asking, "privacy-guardian"):
         run.processes[name].wait(run.plan.deadline_s)
         status = json.loads(run.folders.status(name).read_text())
         assert status["ok"], f"{name}: {status}\n{run.folders.log(name).read_text()}"
     for name in set(SERVERS) & run.processes.keys() - set(killed):
         run.processes[name].terminate()
         assert run.processes[name].wait(30) == 0, run.folders.log(name).read_text()
-    result: dict[str, Any] = json.loads(run.folders.result("client").read_text())
+    result: dict[str, Any] = json.loads(run.folders.result(asking[0]).read_text())
     return result
 
 
@@ -113,6 +113,23 @@ def test_one_party_never_starts_and_one_is_killed_between_batches(tmp_path: Path
     )
     assert counted["server-1"] == 0
     assert done <= counted["server-3"] <= min(done + 4, 12)  # it may have voted on the batch that broke
+
+
+def test_another_one_who_asks_keeps_its_place_when_the_first_ones_session_breaks(tmp_path: Path) -> None:
+    choices = {"n_parties": 3, "min_parties": 2, "qp_id": (0, 1), "n_queries": 4, "batch_size": 2, "dp_noise_scale": 0}
+    asking = ("client-0", "client-1")
+    with five(tmp_path, **choices) as run:
+        run.wait_for_event("server-3", '"step_finished", "step": "2"')
+        run.processes["server-3"].kill()
+        finish(run, ("server-3",), asking)
+        results = [json.loads(run.folders.result(name).read_text()) for name in asking]
+        counted = odometers(run)
+        log = run.folders.log("client-1").read_text()
+    assert [len(result["queries"]) for result in results] == [4, 4]
+    assert set(results[1]["left_out"]) == {"server-3"}
+    assert "was lost, and what is left is asked again" not in log  # its channel was left alone
+    assert guardians(tmp_path) == 8
+    assert (counted["server-0"], counted["server-1"], counted["server-2"]) == (4, 4, 8)
 
 
 def test_noise_in_parts_is_that_of_those_who_vote(tmp_path: Path) -> None:

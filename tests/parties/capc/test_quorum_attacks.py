@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -189,3 +190,14 @@ def test_a_batch_that_was_not_opened_is_voted_on_by_others_at_no_further_charge(
 
     assert second.play(honestly, tmp_path) == 1
     assert charged(guardian) == 1
+
+
+def test_noise_in_parts_costs_the_same_whoever_votes_so_that_what_was_charged_is_paid(tmp_path: Path) -> None:
+    guardian, batch = settings(tmp_path, dp_noise_scale=4, noise_by="parties"), draw_name()
+    costs = [with_voters(guardian.parameters, voters).costs for voters in (2, 3)]
+    assert costs[0] != costs[1]
+    for voters in (ALL, WITHOUT_ONE):
+        session = Session(guardian, voters)
+        assert session.play(partial(session.request, batch), tmp_path) == "open"
+    (entry,) = Ledger(guardian.ledger, lambda _: 0.0, None).charges()
+    assert entry.costs == guardian.price == max(costs, key=lambda one: one[0].rho)

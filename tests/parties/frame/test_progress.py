@@ -178,3 +178,19 @@ def test_an_unexpected_error_is_told_without_the_value_of_any_variable(progress:
     assert "share // by" in log(tmp_path)  # the line is told, what it computed with is not
     for path in (tmp_path / "logs" / "server-0.log", tmp_path / "events.jsonl", tmp_path / "status.json"):
         assert str(share) not in path.read_text()
+
+
+def test_a_party_that_begins_again_has_left_its_steps_and_is_blamed_for_the_later_one(
+    progress: Progress, tmp_path: Path
+) -> None:
+    with pytest.raises(TransportError), progress.step("1a", "inference", peer="client"):
+        raise TransportError("the peer closed the connection", peer="client")
+    progress.begin_again("a session with client broke")
+    assert (events(tmp_path)[-1]["event"], events(tmp_path)[-1]["detail"]) == (
+        "began_again", "a session with client broke",
+    )  # fmt: skip
+    assert "a session with client broke" in log(tmp_path)
+    with pytest.raises(PartyError), progress.step("3", "release", peer="privacy-guardian"):
+        raise PartyError("no more")
+    progress.failed(PartyError("no more"))
+    assert (status(tmp_path)["step"], status(tmp_path)["peer"]) == ("3", "privacy-guardian")
