@@ -94,7 +94,7 @@ class _Handler(WSGIRequestHandler):
 
     timeout = 2.0
 
-    def log_message(self, format: str, *_: object) -> None:  # noqa: A002 - its name in the standard library
+    def log_message(self, format: str, *_: object) -> None:
         pass
 
 

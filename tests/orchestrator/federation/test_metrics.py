@@ -21,7 +21,7 @@ from tests.ports import free_ports
 
 def scraped(server: WSGIServer) -> str:
     host, port = server.server_address[:2]
-    with urllib.request.urlopen(f"http://{str(host)}:{port}/metrics", timeout=60) as answer:
+    with urllib.request.urlopen(f"http://{host!s}:{port}/metrics", timeout=60) as answer:
         return str(answer.read().decode())
 
 
