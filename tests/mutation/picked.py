@@ -330,7 +330,10 @@ PICKED: dict[str, list[tuple[str, str]]] = {
             'private = {"records", "held_out", "unlabelled", "parties", "path", "delimiter", "id"}',
             'private = {"held_out", "unlabelled", "parties", "path", "delimiter", "id"}',
         ),
-        ('        return self.model_dump(mode="json", by_alias=True, exclude=private)', "        return {}"),
+        (
+            '        return self.model_dump(mode="json", by_alias=True, exclude=private | stated_only)',
+            "        return {}",
+        ),
     ],
     "parties/capc/server.py": [
         ("    masks = Ring(parameters.width).add(masks, noise)\n", ""),
@@ -360,6 +363,12 @@ PICKED: dict[str, list[tuple[str, str]]] = {
             "for record in chosen[: party.settings.n_queries] if record not in known]",
             "for record in chosen[: party.settings.n_queries]]",
         ),
+    ],
+    "parties/learning/own/loader.py": [
+        ("    if choices.loader_digest not in (None, digest):", "    if False:"),
+    ],
+    "orchestrator/federation/records.py": [
+        ('if not any((private / path.name).glob("*/"))', "if True"),
     ],
     "orchestrator/environment.py": [
         (
