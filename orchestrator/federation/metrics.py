@@ -11,10 +11,12 @@ from __future__ import annotations
 import ipaddress
 import math
 import re
+import socket
+import threading
 from collections.abc import Callable, Iterator, Sequence
-from wsgiref.simple_server import WSGIServer
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, make_wsgi_app
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
@@ -60,11 +62,14 @@ class Metrics:
     def serve(self, address: Address) -> WSGIServer:
         """Answer at an address until the server is shut down. Raises `ConfigError` where it cannot be bound."""
         try:
-            server, _ = start_http_server(address.port, address.host, self._registry)
+            family = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)[0][0]
+            server = _server_of(family)((address.host, address.port), _Handler)
         except OSError as error:
             raise ConfigError(
                 f"metrics: expected to listen at {address.host}:{address.port}, found {error.strerror}."
             ) from error
+        server.set_app(make_wsgi_app(self._registry))
+        threading.Thread(target=server.serve_forever, name="metrics", daemon=True).start()
         return server
 
     def tell(self, event: Event) -> None:
@@ -79,6 +84,27 @@ class Metrics:
     def ended(self, session: SessionEnded) -> None:
         """Take in how a session ended."""
         self._sessions.labels(session.outcome).inc()
+
+
+class _Handler(WSGIRequestHandler):
+    """Answers one connection after the other, each in a short time, and logs none.
+
+    So whoever hangs on or comes in masses holds up figures, and nothing of the service.
+    """
+
+    timeout = 2.0
+
+    def log_message(self, format: str, *_: object) -> None:
+        pass
+
+
+def _server_of(family: int) -> type[WSGIServer]:
+    """Return the kind of server that listens at addresses of a family."""
+
+    class Server(WSGIServer):
+        address_family = family
+
+    return Server
 
 
 class _Durable(Collector):

@@ -144,7 +144,7 @@ class ServiceFolder:
 
     def give_sign(self) -> None:
         """Give a sign of life, which is the time of the file that says that it runs."""
-        with contextlib.suppress(FileNotFoundError):
+        with contextlib.suppress(OSError):  # a full disk is no reason to end, and the sign is missed
             os.utime(self._running)
 
     def silent_for(self) -> float:
