@@ -199,7 +199,7 @@ class Ledger:
                 if again is not None:
                     journal.append(msgspec.json.encode(Charge(account, session, time.time(), (), batch)))
                 return Account(min(paid, times), total(0))
-            granted = times if self._budget is None else _largest_within(total, times, self._budget)
+            granted = times if self._budget is None else largest_within(total, times, self._budget)
             if granted < least and self._budget is not None:
                 raise BudgetExceededError(self._refusal(account, spent, total(granted + 1), granted))
             account_then = Account(granted, total(granted))  # before anything is written
@@ -225,7 +225,7 @@ class Ledger:
 
         if self._budget is None:
             return Room(times, total(0), "")
-        fits = _largest_within(total, times, self._budget)
+        fits = largest_within(total, times, self._budget)
         return Room(fits, total(0), "" if fits == times else self._refusal(account, spent, total(fits + 1), fits))
 
     def _refusal(self, account: str, spent: Sequence[Cost], found: float, fits: int) -> str:
@@ -345,7 +345,7 @@ def _entry(line: bytes) -> Charge:
         return msgspec.json.decode(line, type=_OlderCharge)
 
 
-def _largest_within(total: Callable[[int], float], most: int, budget: float) -> int:
+def largest_within(total: Callable[[int], float], most: int, budget: float) -> int:
     """Return the largest number, up to `most`, whose total stays within the budget. Totals grow with the number."""
     if total(most) <= budget:
         return most

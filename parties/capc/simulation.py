@@ -46,6 +46,7 @@ from parties.learning.records import AskedRecords, Records
 from parties.learning.selection import order_to_ask
 from parties.learning.training import train
 from parties.learning.training_settings import TrainingSettings
+from parties.ledger import largest_within
 
 
 @dataclass(frozen=True)
@@ -189,12 +190,12 @@ def _granted(config: CapcConfig, spent: Sequence[Cost], query_costs: Sequence[Co
     """Return how many of the queries the budget allows, as the ledger would."""
     if config.epsilon_budget is None:
         return requested
-    fits = [
-        count
-        for count in range(1, requested + 1)
-        if epsilon([*spent, *(cost.times(count) for cost in query_costs)], float(config.delta)) <= config.epsilon_budget
-    ]
-    return max(fits, default=0)
+    delta = float(config.delta)
+
+    def total(count: int) -> float:
+        return epsilon([*spent, *(cost.times(count) for cost in query_costs)], delta)
+
+    return largest_within(total, requested, config.epsilon_budget)
 
 
 class SimulationOptions(BaseModel):

@@ -289,6 +289,11 @@ PICKED: dict[str, list[tuple[str, str]]] = {
     "parties/capc/accounts.py": [
         ('b"".join(sorted(images))', 'b"".join(images)'),
     ],
+    "parties/capc/releases.py": [
+        ("not stated >= proven * (1 - _SLACK)", "False"),
+        ("    if plain.keys() != wanted:", "    if False:"),
+        ("    if scale is None or not scale.is_finite() or scale <= 0:", "    if scale is None:"),
+    ],
     "parties/capc/settings.py": [
         ("        values = shared | data | msgspec.structs.asdict(parameters)", "        values = shared | data"),
         (

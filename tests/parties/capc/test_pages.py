@@ -16,7 +16,7 @@ from parties.capc.settings import ANSWERING, GUARDIAN, QUERYING
 from parties.protocols import PROTOCOLS
 
 ROOT = Path(__file__).resolve().parents[3]
-WHERE_PAGES_LIE = ("*.md", "docs/*.md", "files/README.md", "logs/README.md", "benchmarks/peers/*.md")
+WHERE_PAGES_LIE = ("*.md", "docs/*.md", "files/README.md", "logs/README.md", "benchmarks/peers/*.md", "configs/*/*.md")
 PAGES = sorted(page for pattern in WHERE_PAGES_LIE for page in ROOT.glob(pattern))
 OTHER_PROGRAMS = re.compile(r"\b(cmake|ctest|docker|pip|git)\b[^`\n]*")  # their flags are not ours
 OLD_PAGES = {"CHANGELOG.md"}  # what was true once may name what has gone

@@ -88,3 +88,15 @@ def test_the_built_in_names_are_held_against_the_keys(digits: Dataset) -> None:
                     with_release(chosen, digits)
     with pytest.raises(ValidationError, match="expected one of argmax, confident-argmax, majority, or a function"):
         CapcConfig(release="gap")
+
+
+def test_the_help_lists_what_is_built_in_and_says_what_else_may_be_named() -> None:
+    for key, names in (
+        ("dataset", "digits breast-cancer digit-traits mnist"),
+        ("strategy", "random entropy margin k-center"),
+        ("release", "argmax confident-argmax majority"),
+        ("models", "linear mlp cryptonets-relu cnn-avgpool logistic-regression linear-svm sklearn-mlp"),
+    ):
+        text = CapcConfig.model_fields[key].description or ""
+        assert [name for name in names.split() if name not in text] == []
+        assert "a function as package.module:function" in text
