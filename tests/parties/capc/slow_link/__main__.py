@@ -53,10 +53,7 @@ def carry_out(top: Path, networks: Networks, chosen: argparse.Namespace) -> int:
         if not chosen.no_refusals:
             faults += refusals(here)
     finally:
-        for service in here.services.values():
-            service.terminate()
-        for service in here.services.values():
-            service.wait(60)
+        trial.end()
     faults += [f"{name}: a process is left: {here.processes(name, '')}" for name in MEMBERS if here.processes(name, "")]
     return conclude(trial, faults)
 

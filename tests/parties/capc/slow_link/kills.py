@@ -105,6 +105,14 @@ class Trial:
             self._finish()
         self._ask_undisturbed()
 
+    def end(self) -> None:
+        """End what is asked, if this trial was interrupted in the middle of it, and all services."""
+        started = [*self.here.services.values(), *([self._asked] if self._asked is not None else [])]
+        for process in started:
+            process.terminate()
+        for process in started:
+            process.wait(120)
+
     def _ask_undisturbed(self) -> None:
         self._ask()
         self._finish()
