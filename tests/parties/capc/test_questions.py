@@ -286,6 +286,25 @@ def test_an_asker_that_was_killed_pays_for_the_rest_alone_and_then_for_all_again
     assert here.charged(GUARDIAN) == {"clinics/clinic-a": 24}
 
 
+def test_an_end_between_the_last_answer_and_the_result_costs_nothing(here: FederationHere) -> None:
+    settings = plan(here, "run-6").processes[0].settings
+    assert isinstance(settings, QueryingSettings)
+    assert settings.answers is not None
+    queries = AskedRecords.read(here.folder("clinic-a") / "run-6" / "clinic-a" / "queries.npz")
+    labels, digests = [number % 10 for number in range(12)], record_digests(queries.images)
+    kept = [Answer(place, labels[place], None, "s", digests[place], "ab") for place in range(12)]
+    Answers(settings.answers).add(kept)
+    before = here.charged(GUARDIAN)
+    asked = here.start_asking("clinic-a")  # whether anybody serves or not
+    output, errors = asked.communicate(timeout=120)
+    assert asked.returncode == 0, errors
+    document = json.loads(output)
+    assert [query["predicted"] for query in document["result"]["queries"]] == labels
+    assert document["notes"][0].endswith("are not asked again, so that nothing is asked, and nothing charged")
+    assert here.charged(GUARDIAN) == before
+    assert not settings.answers.exists()
+
+
 def test_what_is_given_up_is_said_and_all_is_asked_anew(here: FederationHere) -> None:
     before = here.charged(GUARDIAN)["clinics/clinic-a"]
     asked_until_killed(here, 2)
