@@ -147,9 +147,9 @@ class FederationHere:
         result: dict[str, Any] = json.loads(output)["result"]
         return result
 
-    def refusal(self, name: str, status: int = 1) -> str:
+    def refusal(self, name: str, status: int = 1, **more: str | None) -> str:
         """What a session that must fail says."""
-        asked = self.start_asking(name)
+        asked = self.start_asking(name, **more)
         _, errors = asked.communicate(timeout=PATIENCE_S)
         assert asked.returncode == status, errors
         return errors

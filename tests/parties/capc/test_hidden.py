@@ -76,6 +76,9 @@ def test_a_member_of_a_federation_refuses_what_its_weights_are_not_hidden_for(tm
         here.serve(GUARDIAN, *ANSWERING)
         assert here.ask("clinic-a") == here.expected("clinic-a")
         assert here.ask("clinic-a") == here.expected("clinic-a")[:1]
-        assert "expected at most 3 queries in all" in here.refusal("clinic-a")
+        again = here.result(here.start_asking("clinic-a"))  # goes on, with what it has bought
+        assert [query["predicted"] for query in again["queries"]] == here.expected("clinic-a")[:1]
+        assert "expected at most 3 queries in all" in again["refusal"]
+        assert "expected at most 3 queries in all" in here.refusal("clinic-a", fresh=None)
         assert (here.folder("clinic-c") / "durable" / "owner-clinic-c" / "prepared.jsonl").read_text() == "1\n2\n3\n"
         assert here.charged("clinic-c") == {"clinics/clinic-c": 3}
