@@ -124,7 +124,7 @@ def client(party: Party[QueryingSettings]) -> None:
         except QuorumError:
             raise  # it has waited for the others
         except TransportError as error:
-            if asked.done > before:
+            if asked.done > before or error.peer not in asked.losses:  # each party lost has its own time to come back
                 lost_at, before = time.monotonic(), asked.done
             if time.monotonic() - lost_at >= settings.rejoin_s:
                 raise

@@ -30,7 +30,7 @@ from mpc.channels.credentials import Credentials
 from mpc.channels.doors import Attempt, Listener, connect
 from mpc.channels.hello import NO_SESSION, Admission, Hello, digest_of
 from mpc.channels.tls import TlsChannel
-from mpc.errors import DeadlineError
+from mpc.errors import DeadlineError, TransportError
 from parties.frame.errors import AbsentError
 from parties.frame.settings import Address, PartySettings, Peer
 from parties.frame.turnstile import Lock
@@ -124,7 +124,10 @@ class Connections:
         return channel
 
     def dial_beside(self, peer: Peer, role: str, beside: TlsChannel) -> TlsChannel:
-        """Connect as :meth:`dial`, but give up when the peer of the channel `beside` has left."""
+        """Connect as :meth:`dial`, but give up when the peer of the channel `beside` has left.
+
+        Raises `TransportError` in the name of that peer then.
+        """
         attempt, over = Attempt(), threading.Event()
 
         def look() -> None:
@@ -136,6 +139,10 @@ class Connections:
         looking.start()
         try:
             return self.dial(peer, role, attempt)
+        except DeadlineError as error:
+            if attempt.given_up:
+                raise TransportError("the peer closed the connection", peer=beside.peer, step="connect") from error
+            raise
         finally:
             over.set()
             looking.join()

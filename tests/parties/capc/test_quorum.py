@@ -20,13 +20,16 @@ from pydantic import ValidationError
 
 from parties.capc.config import CapcConfig
 from parties.capc.settings import AnsweringSettings
+from parties.capc.turnout import Turnout, voted
 from parties.frame.plan import Plan, RunFolders
 from parties.learning.records import Records
 from parties.learning.training import model_path, train
+from parties.protocols import PROTOCOLS
 from tests import trained
 from tests.copies import ROOT
 from tests.parties.capc.runs import Running, expected_labels, running
 from tests.parties.capc.seeded import randomness_of
+from tests.parties.capc.test_report import query, report
 from tests.ports import free_ports
 
 pytestmark = pytest.mark.xdist_group("quorum")
@@ -244,3 +247,17 @@ def test_a_quorum_tries_again_by_default() -> None:
     assert CapcConfig(n_parties=5, min_parties=5).tries_again_s == 0
     assert CapcConfig(n_parties=5).tries_again_s == 0
     assert CapcConfig(n_parties=5).least == 5
+
+
+def test_a_result_names_everybody_who_did_not_vote_on_some_batch_and_the_fewest_voters() -> None:
+    turnouts = [Turnout(5, {}), Turnout(3, {"server-1": "slow", "server-4": "lost"}), Turnout(4, {"server-1": "lost"})]
+    assert voted(turnouts) == {"fewest_voters": 3, "left_out": {"server-1": "lost", "server-4": "lost"}}
+    assert voted([]) == {}
+    shown = PROTOCOLS["capc"].summary(report(query(0, 7, 7), **voted(turnouts)) | {"n_parties": 5})
+    assert shown.lead == "1 label, right, 3 of 5 answered, epsilon 2.5"
+    assert ("answered by", "3 of 5; left out: server-1 (lost); server-4 (lost)") in shown.lines
+    assert "Who voted" in [section.title for section in shown.sections]
+    whole = PROTOCOLS["capc"].summary(report(query(0, 7, 7), **voted([Turnout(3, {})])))
+    assert whole.lead == "1 label, right, epsilon 2.5"
+    assert "answered by" not in dict(whole.lines)
+    assert "Who voted" not in [section.title for section in whole.sections]
