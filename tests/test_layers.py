@@ -65,6 +65,7 @@ FOREIGN = {
     "n_parties",
 }  # fmt: skip
 NEUTRAL = ("orchestrator", "parties/frame")
+OF_A_LIBRARY = {"orchestrator/federation/metrics.py": {"label", "histogram"}}  # words of Prometheus
 
 PROGRAM = re.compile(r"((?:capc|mpc|parties|orchestrator)(?:\.[a-z]\w*)+)(?::\w+)?")
 
@@ -173,7 +174,13 @@ def test_no_word_of_a_protocol(folder: str) -> None:
     found = {
         str(path.relative_to(ROOT)): words
         for path in sources
-        if (words := [word for word in FOREIGN if re.search(rf"(?<![a-z]){word}", path.read_text().lower())])
+        if (
+            words := [
+                word
+                for word in FOREIGN - OF_A_LIBRARY.get(str(path.relative_to(ROOT)), set())
+                if re.search(rf"(?<![a-z]){word}", path.read_text().lower())
+            ]
+        )
     }
     assert found == {}
 

@@ -134,9 +134,9 @@ class _Durable(Collector):
             if measure.name not in families:
                 kind = CounterMetricFamily if measure.grows else GaugeMetricFamily
                 families[measure.name] = kind(
-                    f"{self._prefix}_{measure.name}", measure.help, labels=list(measure.labels)
+                    f"{self._prefix}_{measure.name}", measure.help, labels=list(measure.dimensions)
                 )
-            families[measure.name].add_metric(list(measure.labels.values()), measure.value)
+            families[measure.name].add_metric(list(measure.dimensions.values()), measure.value)
         yield from families.values()
 
 
