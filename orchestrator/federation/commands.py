@@ -143,7 +143,7 @@ def _metrics(membership: Membership, role: str, where: str | None) -> Iterator[L
         yield None
         return
     if find_spec("prometheus_client") is None:
-        raise ConfigError("metrics: expected the package prometheus-client, found none: pip install 'capc[metrics]'.")
+        raise ConfigError("metrics: expected the package prometheus-client, found none: pip install prometheus-client.")
     from orchestrator.federation.metrics import Metrics, address_of, is_of_this_machine  # noqa: PLC0415 - see above
 
     shared, address = membership.shared, address_of(where)
