@@ -16,8 +16,8 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, make_wsgi_app
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client import CollectorRegistry, Metric, make_wsgi_app
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.registry import Collector
 
 from orchestrator.events import Event
@@ -26,7 +26,7 @@ from parties.frame.charts import Measure
 from parties.frame.errors import ConfigError, PartyError
 from parties.frame.settings import Address
 
-_SECONDS = (0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0)
+_SECONDS = (0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0, math.inf)
 _ADDRESS = re.compile(r"(?:(?P<host>\[[0-9a-fA-F:.]+\]|[^\s:\[\]]+):)?(?P<port>\d{1,5})")
 
 
@@ -47,17 +47,10 @@ class Metrics:
         measures: Callable[[], Sequence[Measure]],
         days_left: Callable[[], float],
     ) -> None:
-        self._registry = registry = CollectorRegistry()
-        Gauge(f"{prefix}_up", "1 while the service runs.", ["role"], registry=registry).labels(role).set(1)
-        about = "Sessions that ended since the service started, by how they ended."
-        self._sessions = Counter(f"{prefix}_sessions", about, ["outcome"], registry=registry)
-        for outcome in ("finished", "failed"):
-            self._sessions.labels(outcome)
-        about = "Bytes of the steps of sessions since the service started, by direction and peer."
-        self._bytes = Counter(f"{prefix}_bytes", about, ["direction", "peer"], registry=registry)
-        about = "Seconds of each step of sessions, waiting for the peer included."
-        self._seconds = Histogram(f"{prefix}_step_seconds", about, ["step"], buckets=_SECONDS, registry=registry)
-        registry.register(_Durable(prefix, measures, days_left))
+        self._counted = _Counted(prefix, role)
+        self._registry = CollectorRegistry()
+        self._registry.register(self._counted)
+        self._registry.register(_Durable(prefix, measures, days_left))
 
     def serve(self, address: Address) -> WSGIServer:
         """Answer at an address until the server is shut down. Raises `ConfigError` where it cannot be bound."""
@@ -74,16 +67,67 @@ class Metrics:
 
     def tell(self, event: Event) -> None:
         """Take in what a process of a session says."""
-        if event.event != "step_finished" or event.step is None:
-            return
-        self._seconds.labels(event.step).observe(event.seconds or 0.0)
-        for direction, count in (("sent", event.sent), ("received", event.received)):
-            if count:
-                self._bytes.labels(direction, event.peer or "").inc(count)
+        if event.event == "step_finished" and event.step is not None:
+            self._counted.add_step(event.step, event)
 
     def ended(self, session: SessionEnded) -> None:
         """Take in how a session ended."""
-        self._sessions.labels(session.outcome).inc()
+        self._counted.add_session(session.outcome)
+
+
+class _Counted(Collector):
+    """What has happened since the service started. One thread counts, and another asks."""
+
+    def __init__(self, prefix: str, role: str) -> None:
+        self._prefix = prefix
+        self._role = role
+        self._lock = threading.Lock()
+        self._sessions = {"finished": 0, "failed": 0}
+        self._bytes: dict[tuple[str, str], int] = {}
+        self._seconds: dict[str, list[float]] = {}  # by step: how many took at most so long, and all their seconds
+
+    def add_step(self, step: str, event: Event) -> None:
+        """Count a step that has finished."""
+        seconds = event.seconds or 0.0
+        with self._lock:
+            *within, total = self._seconds.setdefault(step, [0.0] * (len(_SECONDS) + 1))
+            reached = [count + (seconds <= most) for count, most in zip(within, _SECONDS, strict=True)]
+            self._seconds[step] = [*reached, total + seconds]
+            for direction, count in (("sent", event.sent), ("received", event.received)):
+                if count:
+                    key = direction, event.peer or ""
+                    self._bytes[key] = self._bytes.get(key, 0) + count
+
+    def add_session(self, outcome: str) -> None:
+        """Count a session that has ended."""
+        with self._lock:
+            self._sessions[outcome] = self._sessions.get(outcome, 0) + 1
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield the figures."""
+        with self._lock:
+            sessions, moved, steps = dict(self._sessions), dict(self._bytes), dict(self._seconds)
+        up = GaugeMetricFamily(f"{self._prefix}_up", "1 while the service runs.", None, ["role"])
+        up.add_metric([self._role], 1.0)
+        yield up
+        about = "Sessions that ended since the service started, by how they ended."
+        ended = CounterMetricFamily(f"{self._prefix}_sessions", about, None, ["outcome"])
+        for outcome, count in sessions.items():
+            ended.add_metric([outcome], count)
+        yield ended
+        about = "Bytes of the steps of sessions since the service started, by direction and peer."
+        volume = CounterMetricFamily(f"{self._prefix}_bytes", about, None, ["direction", "peer"])
+        for key, count in moved.items():
+            volume.add_metric(list(key), count)
+        yield volume
+        about = "Seconds of each step of sessions, waiting for the peer included."
+        lasted = HistogramMetricFamily(f"{self._prefix}_step_seconds", about, None, None, ["step"])
+        for step, (*within, total) in steps.items():
+            buckets = [
+                ("+Inf" if math.isinf(most) else str(most), count) for most, count in zip(_SECONDS, within, strict=True)
+            ]
+            lasted.add_metric([step], buckets, total)
+        yield lasted
 
 
 class _Handler(WSGIRequestHandler):
@@ -115,7 +159,7 @@ class _Durable(Collector):
         self._measures = measures
         self._days_left = days_left
 
-    def collect(self) -> Iterator[CounterMetricFamily | GaugeMetricFamily]:
+    def collect(self) -> Iterator[Metric]:
         """Yield the figures. Those of accounts that cannot be read are left out, and one figure says so."""
         try:
             days = self._days_left()
@@ -133,10 +177,8 @@ class _Durable(Collector):
         for measure in found:
             if measure.name not in families:
                 kind = CounterMetricFamily if measure.grows else GaugeMetricFamily
-                families[measure.name] = kind(
-                    f"{self._prefix}_{measure.name}", measure.help, labels=list(measure.dimensions)
-                )
-            families[measure.name].add_metric(list(measure.dimensions.values()), measure.value)
+                families[measure.name] = kind(f"{self._prefix}_{measure.name}", measure.help, None, list(measure.marks))
+            families[measure.name].add_metric(list(measure.marks.values()), measure.value)
         yield from families.values()
 
 

@@ -28,14 +28,14 @@ class Measure:
         name: in small letters and underscores, with its unit.
         help: what it is, in a sentence.
         value: a number, which may be infinite.
-        dimensions: what tells the figures of one name apart.
+        marks: what tells the figures of one name apart, by name.
         grows: whether it counts something, and never falls.
     """
 
     name: str
     help: str
     value: float
-    dimensions: Mapping[str, str] = field(default_factory=dict)
+    marks: Mapping[str, str] = field(default_factory=dict)
     grows: bool = False
 
 

@@ -22,6 +22,8 @@ from typing import Any
 
 import yaml
 
+from tests.ports import free_ports
+
 ROOT = Path(__file__).resolve().parents[2]
 FILE = ROOT / "deploy" / "compose.yaml"
 KNOWN = {
@@ -94,7 +96,10 @@ def entry_point() -> list[str]:
 
 @dataclass
 class FromCheckout:
-    """Services as processes of the checkout. `top` has a folder for each volume, and `shared` is the shared file."""
+    """Services as processes of the checkout. `top` has a folder for each volume, and `shared` is the shared file.
+
+    A container's own address is its own. Here all have the same, so each gets another port there, see `own_ports`.
+    """
 
     top: Path
     shared: Path
@@ -107,7 +112,7 @@ class FromCheckout:
 
     def argv(self, name: str, command: Sequence[str], *, entry: bool = True) -> list[str]:
         """What `docker compose run NAME COMMAND` starts, or an engine for a health check, which has no entry point."""
-        words = [*entry_point(), *command] if entry else list(command)
+        words = own_ports([*entry_point(), *command] if entry else list(command))
         here = {".venv/bin/python": sys.executable, "run_protocol.py": str(ROOT / "run_protocol.py")}
         return [here.get(word) or self._placed(name, word) for word in words]
 
@@ -144,7 +149,7 @@ class FromImage:
 
     def argv(self, name: str, command: Sequence[str], *, entry: bool = True) -> list[str]:
         service = self.services[name]
-        words = [*entry_point(), *command] if entry else list(command)
+        words = own_ports([*entry_point(), *command] if entry else list(command))
         container = subprocess.run(
             ("buildah", "from", "--pull-never", self.image), capture_output=True, text=True, check=True
         ).stdout.strip()
@@ -161,6 +166,11 @@ class FromImage:
     def remove(self) -> None:
         for container in self.containers:
             subprocess.run(("buildah", "rm", container), capture_output=True, check=False)
+
+
+def own_ports(words: list[str]) -> list[str]:
+    """The words with a free port for each one of the address that every container has for itself."""
+    return [f"127.0.0.1:{free_ports(1)}" if word.startswith("127.0.0.1:") else word for word in words]
 
 
 Backend = FromCheckout | FromImage
