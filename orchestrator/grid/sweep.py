@@ -10,6 +10,7 @@ status is 1 where a trial has failed, which is then a row with its reason.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import io
 import json
 import math
@@ -159,14 +160,13 @@ def _in_the_clear(sweep: Sweep, left: Sequence[Trial]) -> Generator[Answer | Non
 def _real(sweep: Sweep, left: Sequence[Trial]) -> Generator[Answer | None, None, None]:
     """Run what is left, one run after the other, and yield what came out.
 
-    Each has files of its own, so that its accounts begin empty. They share what can be made again. The files of a run
-    that ended well are removed.
+    Each begins with empty accounts. They share what can be made again. At the end all their files go, but no log.
     """
     options = sweep.cells[0].configuration.run
-    top = make_private_folder(options.files_dir.absolute() / "sweeps")
+    mark = hashlib.sha256(str(sweep.table.path.absolute()).encode()).hexdigest()[:8]
+    files = make_private_folder(options.files_dir.absolute() / "sweeps") / f"{sweep.table.path.stem}-{mark}"
     for number, trial in enumerate(left):
         began, figures, failed = time.monotonic(), {}, ""
-        files = top / sweep.table.path.stem
         try:
             shutil.rmtree(files / "durable", ignore_errors=True)  # of a trial that was ended
             outcome = execute(_of_trial(sweep, trial, files, options), Console(file=io.StringIO()))
@@ -177,7 +177,7 @@ def _real(sweep: Sweep, left: Sequence[Trial]) -> Generator[Answer | None, None,
         except OSError as error:
             failed = in_a_sentence(error)
         yield Answer(number, figures, time.monotonic() - began, failed)
-    shutil.rmtree(top / sweep.table.path.stem, ignore_errors=True)
+    shutil.rmtree(files, ignore_errors=True)
 
 
 def _of_trial(sweep: Sweep, trial: Trial, files: Path, options: RunOptions) -> Configuration:

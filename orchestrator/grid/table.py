@@ -146,8 +146,11 @@ def alone(path: Path) -> Iterator[None]:
     with lock.open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise ConfigError(f"out: expected one sweep at a time for {path}, found another that goes on.") from error
+            mine = os.fstat(file.fileno()).st_ino == lock.stat().st_ino  # and not of a sweep that has just ended
+        except OSError:
+            mine = False
+        if not mine:
+            raise ConfigError(f"out: expected one sweep at a time for {path}, found another that goes on.")
         try:
             yield
         finally:

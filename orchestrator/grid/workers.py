@@ -170,7 +170,10 @@ def _reason(child: subprocess.Popen[bytes], words: Any, seconds: float, task: Ta
     """Return why a worker gave no answer."""
     if seconds >= task.deadline_s:
         return f"expected figures within {task.deadline_s:g} s, found none"
-    status = child.wait()
+    try:
+        status = child.wait(_POLL_S)
+    except subprocess.TimeoutExpired:
+        return "expected figures or a reason why there are none, found another answer"
     words.seek(0)
     last = words.read().decode(errors="replace").strip().splitlines()[-1:]
     words.seek(0)

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.grid.cells import as_text, grid_of, seeds_of
+from orchestrator.grid.workers import Task, Workers
 from parties.frame.errors import ConfigError
 from tests.orchestrator.grid import games
 from tests.ports import free_ports
@@ -155,6 +156,13 @@ def test_a_sweep_that_is_ended_leaves_nothing_running_and_goes_on(
     assert len({(row["players"], row["seed"]) for row in found}) == len(found) == 20
     assert [row for row in found if row in before] == before  # they were not tried again
     assert not [path for path in out.parent.iterdir() if path.name.startswith(".games.csv.new")]
+
+
+def test_a_worker_that_answers_something_else_is_ended(out: Path) -> None:
+    with Workers("tests.orchestrator.grid.liar", [Task(0, 0, {}, 60)]) as pool:
+        (answer,) = (one for one in pool.answers() if one is not None)
+    assert answer.failed == "expected figures or a reason why there are none, found another answer"
+    assert gone(out)
 
 
 def test_two_sweeps_do_not_write_one_table(out: Path, capsys: pytest.CaptureFixture[str]) -> None:
