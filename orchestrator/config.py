@@ -46,8 +46,10 @@ class RunOptions(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    launcher: Literal["tmux", "process"] = Field(
-        "tmux", description="panes to look at, or plain processes", json_schema_extra=_key("name", basic=True)
+    launcher: Literal["tmux", "process", "ray"] = Field(
+        "tmux",
+        description="panes to look at, plain processes, or processes on the nodes of a Ray cluster",
+        json_schema_extra=_key("name", basic=True),
     )
     start_port: int = Field(
         23700,

@@ -28,9 +28,11 @@ from orchestrator.environment import MARKER
 from orchestrator.errors import RunFailed, in_a_sentence
 from orchestrator.folders import keep_events, make_folders, run_name
 from orchestrator.interruption import ignore_signals, signals_raise
-from orchestrator.launchers import Launcher
+from orchestrator.launchers import Launcher, ray
 from orchestrator.launchers.process import ProcessLauncher
+from orchestrator.launchers.ray import RayLauncher
 from orchestrator.launchers.tmux import TmuxLauncher, unavailable
+from orchestrator.launchers.travel import refuse_accounts_away
 from orchestrator.losses import Loss
 from orchestrator.page import report_page
 from orchestrator.record import Recorder
@@ -75,13 +77,16 @@ def execute(
     started = time.time()
     with signals_raise():
         run = run_name(session)
-        launcher: Launcher
-        launcher = ProcessLauncher() if note or options.launcher == "process" else TmuxLauncher(run, session)
+        refuse_accounts_away(options.files_dir)
         folders = make_folders(options.files_dir, options.logs_dir, run)
+        launcher = _launcher(options, folders, session, has_panes=note is None)
         try:
             with _guarded(folders, launcher) as guard:
                 plan = (make_plan or _plan)(configuration, folders)
-                plan = _with_memory_checked(plan, launcher)
+                if isinstance(launcher, RayLauncher):
+                    launcher.expect(plan)
+                else:
+                    plan = _with_memory_checked(plan, launcher)
                 settings = configuration.settings.model_dump(mode="json")
                 recorder = Recorder(folders, configuration.protocol.name, started, plan, settings)
                 with recorder.until_end():
@@ -103,8 +108,18 @@ def execute(
 # -- before anything is started --------------------------------------------------------------------------------------
 
 
+def _launcher(options: RunOptions, folders: RunFolders, session: str, *, has_panes: bool) -> Launcher:
+    if options.launcher == "ray":
+        return RayLauncher(folders)
+    if options.launcher == "tmux" and has_panes:
+        return TmuxLauncher(folders.run, session)
+    return ProcessLauncher()
+
+
 def _check_launcher(options: RunOptions) -> str | None:
     """Return why there will be no panes although they were asked for, or None. Raises `ConfigError`."""
+    if options.launcher == "ray" and (complaint := ray.unavailable()):
+        raise ConfigError(f"launcher: {complaint}.")
     note = unavailable() if options.launcher == "tmux" else None
     if options.attach:
         if note or options.launcher != "tmux":
@@ -136,6 +151,8 @@ def _plan(configuration: Configuration, folders: RunFolders) -> Plan:
         federation=configuration.federation,
     )
     plan = configuration.protocol.plan(configuration.settings, run)
+    if configuration.run.launcher == "ray":  # ports are other machines', and each party makes its own key there
+        return plan
     ports.check_free(HOST, [process.listens for process in plan.processes if process.listens is not None])
     certificates.issue(folders.run, [(process.name, folders.party(process.name)) for process in plan.processes])
     return plan
@@ -185,6 +202,7 @@ def _guarded(folders: RunFolders, launcher: Launcher) -> Iterator[Guard]:
         yield guard
     finally:
         ignore_signals()
+        launcher.bring_back()
         keep_events(folders)
         guard.end_run()
         launcher.close()

@@ -94,6 +94,7 @@ class Running:
     def _end_party(self, name: str) -> None:
         """End all processes of one party, as the teardown ends those of all."""
         end_processes(self._remains(name))
+        self.launcher.bring_back(name)
 
     def _is_stopped(self, name: str) -> bool:
         """Tell whether one of a party's processes was stopped (SIGSTOP, a debugger)."""

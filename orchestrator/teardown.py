@@ -118,13 +118,24 @@ def _wait(condition: Callable[[], bool], seconds: float) -> bool:
 
 
 class Guard:
-    """The orchestrator's end of the pipe. The guard will end what it was told last."""
+    """The orchestrator's end of the pipe. The guard will end what it was told last.
 
-    def __init__(self, remains: Remains):
+    Args:
+        apart: whether the guard is no child of this process, where something ends this process with its children.
+    """
+
+    def __init__(self, remains: Remains, *, apart: bool = False):
         self.remains = remains
         reading, self._pipe = os.pipe()
         self._process = subprocess.Popen(
-            [sys.executable, "-I", "-S", __file__, remains.marker],  # the marker, for readers of `ps`
+            [
+                sys.executable,
+                "-I",
+                "-S",
+                __file__,
+                remains.marker,
+                *(["apart"] if apart else []),
+            ],  # the marker, for `ps`
             stdin=reading,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -151,6 +162,8 @@ class Guard:
 
 
 def _stand_guard() -> None:
+    if sys.argv[2:] and os.fork():
+        os._exit(0)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     told: dict[str, object] | None = None

@@ -41,17 +41,21 @@ class LogView:
 
 @dataclass(frozen=True)
 class Exit:
-    """How a process ended. It has a code or a signal. Both are None where the launcher could not see it."""
+    """How a process ended. It has a code or a signal. Both are None where the launcher could not see it.
+
+    `lost` then says why, if the launcher knows.
+    """
 
     code: int | None = None
     signal: int | None = None
+    lost: str = ""
 
     def __str__(self) -> str:
         if self.signal is not None:
             return f"it was ended by {signal.Signals(self.signal).name}"
         if self.code is not None:
             return f"it ended with status {self.code}"
-        return "it disappeared"
+        return self.lost or "it disappeared"
 
 
 class Launcher(Protocol):
@@ -76,6 +80,13 @@ class Launcher(Protocol):
 
     def ask_to_end(self, name: str) -> None:
         """Send SIGTERM to a process that was started, if it still runs."""
+        ...
+
+    def bring_back(self, name: str | None = None) -> None:
+        """End a party, or all, where they run on other machines, and bring their files here.
+
+        What runs on this machine is the teardown's.
+        """
         ...
 
     def keep_output(self, name: str) -> None:

@@ -39,6 +39,9 @@ class ProcessLauncher:
     def ask_to_end(self, name: str) -> None:
         self._parties[name].send_signal(signal.SIGTERM)
 
+    def bring_back(self, name: str | None = None) -> None:
+        """Do nothing, because everything is on this machine."""
+
     def keep_output(self, name: str) -> None:
         """Do nothing, because the output went to the file directly."""
 

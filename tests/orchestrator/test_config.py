@@ -111,7 +111,7 @@ def test_scalars_are_read_as_a_person_means_them(text: str, value: object) -> No
         (["--share", "0.5"], "--share: no flag, expected in the YAML file under `game:`."),
         (["--deadline_s", "0"], "deadline_s: expected a number above 0, found 0 in --deadline_s."),
         (["--deadline_s", "soon"], "deadline_s: expected a number, found 'soon' in --deadline_s."),
-        (["--launcher", "screen"], "launcher: expected 'tmux' or 'process', found 'screen' in --launcher."),
+        (["--launcher", "screen"], "launcher: expected 'tmux', 'process' or 'ray', found 'screen' in --launcher."),
         (["--session", "a:b"], "session: expected 1 to 40 letters, digits, `_` or, not first, `-`, found 'a:b'."),
         (["--start_port", "65536"], "start_port: expected a number of at most 65535, found 65536 in --start_port."),
         (["--silence_s", ".inf"], "silence_s: expected a finite number, found inf in --silence_s."),
@@ -180,7 +180,7 @@ def help_text(*flags: str) -> str:
 
 def test_the_help_begins_with_the_basic_flags_and_says_how_a_run_may_end() -> None:
     text = help_text()
-    assert text.index("basic flags:") < text.index("--launcher {tmux,process}") < text.index("  --config FILE")
+    assert text.index("basic flags:") < text.index("--launcher {tmux,process,ray}") < text.index("  --config FILE")
     assert text.index("  --config FILE") < text.index("--silence_s S")
     assert "--progress {live,lines,none}" in text
     assert "--attach, --no_attach" in text

@@ -17,11 +17,14 @@ def in_all(config: CapcConfig, shape: tuple[int, int, int] = (1, 8, 8), name: st
 
 
 def test_the_figures_cover_what_a_run_was_seen_to_take() -> None:
-    """40 parties of the default configuration held 71 MB (asking), 20 MB each (answering) and 17 MB (guardian)."""
+    """40 parties of the default configuration held 71, 22 and 17 MB (asking, answering, guardian)."""
     memory = Memory(CapcConfig(n_parties=40), (1, 8, 8), 10)
     assert 71 * MB < memory.querying(["mlp"] * 40) < 2 * 71 * MB
     assert 20 * MB < memory.answering("mlp") < 25 * MB
-    assert 17 * MB < memory.guardian() < 25 * MB
+    assert 17 * MB < memory.guardian() < 2 * 17 * MB
+    many = Memory(CapcConfig(n_parties=250), (1, 8, 8), 10)
+    assert 229 * MB < many.querying(["mlp"] * 250) < 2 * 229 * MB
+    assert 44 * MB < many.guardian() < 2 * 44 * MB
 
 
 def test_what_is_prepared_grows_with_pool_batch_and_network() -> None:
