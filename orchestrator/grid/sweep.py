@@ -160,7 +160,8 @@ def _in_the_clear(sweep: Sweep, left: Sequence[Trial]) -> Generator[Answer | Non
 def _real(sweep: Sweep, left: Sequence[Trial]) -> Generator[Answer | None, None, None]:
     """Run what is left, one run after the other, and yield what came out.
 
-    Each begins with empty accounts. They share what can be made again. At the end all their files go, but no log.
+    Each begins with empty accounts. They share what can be made again. When all have ended well, their files go, but no
+    log.
     """
     options = sweep.cells[0].configuration.run
     mark = hashlib.sha256(str(sweep.table.path.absolute()).encode()).hexdigest()[:8]
@@ -177,7 +178,8 @@ def _real(sweep: Sweep, left: Sequence[Trial]) -> Generator[Answer | None, None,
         except OSError as error:
             failed = in_a_sentence(error)
         yield Answer(number, figures, time.monotonic() - began, failed)
-    shutil.rmtree(files, ignore_errors=True)
+    if not sweep.table.missing(left):
+        shutil.rmtree(files, ignore_errors=True)
 
 
 def _of_trial(sweep: Sweep, trial: Trial, files: Path, options: RunOptions) -> Configuration:
