@@ -21,8 +21,9 @@ from tests.parties.capc.federations import ANSWERING, GUARDIAN, FederationHere
 from tests.parties.capc.slow_link.members import ASKING, MEMBERS, SERVING, labels_of
 
 ACCOUNT = f"clinics/{ASKING}"
-_NAMED_WITHIN_S = 100.0
+_NAMED_WITHIN_S = 150.0  # longer than anybody waits for a connection
 _PROGRESS_WITHIN_S = 240.0
+_IN_SESSION = 0.8  # the share of kills for which the victim is waited for to be in a session
 _IN_VAIN = 2  # kills without an answer between them, after which one is waited for
 
 
@@ -96,6 +97,7 @@ class Trial:
 
     def run(self, kills: int) -> None:
         """Kill until there were so many, then finish what is asked without another kill."""
+        self._recover()
         self.here.serve(*SERVING)
         if not self.askings:
             self._ask_undisturbed()
@@ -104,6 +106,15 @@ class Trial:
         if self._asked is not None:
             self._finish()
         self._ask_undisturbed()
+
+    def _recover(self) -> None:
+        """Write down askings that were finished when this trial was interrupted, whose results are there."""
+        last = self.file.stat().st_mtime if self.file.exists() else 0.0
+        for path in sorted(self.here.folder(ASKING).glob("ask-*/result.json")):
+            if path.stat().st_mtime > last:
+                labels = labels_of(json.loads(path.read_bytes()))
+                faults = () if labels == self.labels else (f"expected the labels {self.labels}, found {labels}",)
+                self._write(Finished(len(self.askings), 0, 0.0, 0, 0, 0, faults))
 
     def end(self) -> None:
         """End what is asked, if this trial was interrupted in the middle of it, and all services."""
@@ -173,6 +184,8 @@ class Trial:
         self._until_asking()
         if self._in_vain >= _IN_VAIN:
             self._until_progress()
+        if rng.random() < _IN_SESSION:
+            self._until_connected(victim)
         moment = time.monotonic() + moment_s
         while time.monotonic() < moment:
             if self._ended():
@@ -213,6 +226,14 @@ class Trial:
             if any('"wait for its turn"' in text for text in _events(self.here, ASKING, "ask-*")):
                 return
             assert time.monotonic() < expires, "the party that asks connects to nobody"
+            time.sleep(0.02)
+
+    def _until_connected(self, victim: str) -> None:
+        expires = time.monotonic() + _PROGRESS_WITHIN_S
+        while not self._connected(victim):
+            assert time.monotonic() < expires, f"{victim} takes part in no session"
+            if self._ended():
+                self._until_asking()
             time.sleep(0.02)
 
     def _until_progress(self) -> None:
@@ -263,10 +284,14 @@ class Trial:
         return []
 
     def _named(self, victim: str, before: dict[str, dict[Path, int]]) -> str:
-        """Wait until another member's log names the victim as lost, and return that sentence."""
+        """Wait until another member's log names the victim as lost, and return that sentence.
+
+        Where a member that was killed before is named in its place, the session has ended for that reason.
+        """
         expires = time.monotonic() + _NAMED_WITHIN_S
         pattern = re.compile(
-            rf"(?:{victim} was lost.*|finds? no {victim}.*|{victim}[^\n]*(?:closed|broke|left|gone).*)"
+            rf"{victim} was lost.*|no connection from [^\n]*{victim}.*|{victim}[^\n]*(?:closed|broke).*"
+            r"|\S+ was lost, .*"
         )
         while time.monotonic() < expires:
             for name, sizes in before.items():
