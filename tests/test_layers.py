@@ -55,7 +55,7 @@ ROOMS_OF_INFERENCE: dict[str, tuple[str, ...]] = {
 # Of the frame the orchestrator needs only what a protocol tells its launcher.
 TOLD_TO_THE_LAUNCHER = {
     "plan", "errors", "charts", "private_files", "start", "certificates", "journal", "members", "settings", "turnstile",
-    "lifetime", "reach",
+    "lifetime", "reach", "forks",
 }  # fmt: skip
 
 # Words of one protocol, of privacy and of cryptography beyond certificates.

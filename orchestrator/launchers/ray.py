@@ -96,7 +96,8 @@ class RayLauncher:
                     configure_logging=False,
                     namespace=self._folders.run,
                 )
-            alive: list[dict[str, Any]] = [node for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
+            listed: Any = ray.nodes  # which has no types
+            alive: list[dict[str, Any]] = [node for node in listed() if node["Alive"]]
         except (ray.exceptions.RayError, ConnectionError, RuntimeError, ValueError, OSError) as error:
             raise LaunchError(f"no Ray cluster could be used ({_first_line(error)})") from error
         own = ray.get_runtime_context().get_node_id()
