@@ -154,7 +154,7 @@ def _ask(party: Party[QueryingSettings], asking: Questions, pending: PendingBatc
         party = _with_voters(party, channels)
         settings, parameters = party.settings, party.settings.parameters
         if left_out:
-            progress.note(f"{len(channels)} answer, and {listed(left_out)} left out")
+            progress.note(f"{len(channels)} of {len(agreed.servers)} answer, left out: {listed(left_out)}")
         seeds: Sequence[bytes | None] = [None] * len(settings.servers)
         with progress.step("0", "base oblivious transfers", channel=guardian):
             evaluator = Evaluator.open(guardian, tables=parameters.garbling)

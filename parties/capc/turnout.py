@@ -36,10 +36,8 @@ def voted(turnouts: Sequence[Turnout]) -> dict[str, Any]:
 
 
 def listed(left_out: Mapping[str, str]) -> str:
-    """Return the parties that are left out, with the reasons, for a sentence that goes on with `left out`."""
-    return ", ".join(f"{name} ({reason})" for name, reason in left_out.items()) + (
-        " is" if len(left_out) == 1 else " are"
-    )
+    """Return the parties that are left out, each with the reason, for a sentence."""
+    return ", ".join(f"{name} ({reason})" for name, reason in left_out.items())
 
 
 def reach_voters(
