@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -111,6 +112,8 @@ def test_a_party_whose_actor_is_killed_is_blamed_and_leaves_no_key(address: str,
     again = subprocess.run(command(tmp_path, "process", 3), capture_output=True, text=True, timeout=300, check=False)
     assert again.returncode == 2
     assert "owner-2 to be complete, found that a run has taken them to" in again.stderr
+    for kept in Path(tempfile.gettempdir()).glob(f"{run}-*"):  # its accounts, which stay until a person has them
+        shutil.rmtree(kept)
 
 
 def test_without_ray_a_run_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
