@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from parties.capc.forms import FORMS
 from parties.capc.trial import FIGURES
 from tests.copies import ROOT, copy_project
@@ -12,6 +14,7 @@ from tests.page_blocks import blocks_of, run
 PAGE = ROOT / "docs" / "experiments.md"
 
 
+@pytest.mark.timeout(700)  # three commands, each within 200 s
 def test_the_page_does_what_it_says(tmp_path: Path) -> None:
     copy = copy_project(tmp_path / "project")
     commands = 0
