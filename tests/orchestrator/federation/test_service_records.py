@@ -104,7 +104,7 @@ def test_pruning_keeps_twenty_sessions_or_what_is_asked_for(
 ) -> None:
     membership = SimpleNamespace(folder=SimpleNamespace(path=folder.member))
     monkeypatch.setattr(commands, "membership_of", lambda *_: membership)
-    monkeypatch.setattr(commands, "_serving_roles", lambda _: ["keeper"])
+    monkeypatch.setattr(commands, "serving_roles", lambda _: ["keeper"])
     sessions_with_logs(folder, 23)
     assert commands.prune({}, flags, "prune") == 0
     assert len(kept(folder)) == stay
