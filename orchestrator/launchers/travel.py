@@ -133,7 +133,11 @@ AWAY = "away.json"
 
 def refuse_accounts_away(files: Path) -> None:
     """Raise `ConfigError` where an earlier run has taken accounts to another machine and not brought them back."""
-    for note in sorted((files / "durable").glob(f"*/{AWAY}")):
+    try:
+        notes = sorted((files / "durable").glob(f"*/{AWAY}"))
+    except OSError:  # such a folder is refused where the run makes it
+        return
+    for note in notes:
         try:
             said = json.loads(note.read_bytes())
             where = f"{said['node']}, in {said['folder']}"

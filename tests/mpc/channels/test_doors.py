@@ -246,12 +246,20 @@ def test_whoever_has_shown_a_certificate_is_dropped_last(
 ) -> None:
     monkeypatch.setattr(doors, "AT_THE_DOOR", 4)
     listener = opened.enter_context(door(parties["server-0"]))
-    waiting = threading.Thread(target=outcomes, args=(lambda: accept(listener, within_s=2),), daemon=True)
+    waiting = threading.Thread(target=outcomes, args=(lambda: accept(listener, within_s=4),), daemon=True)
     waiting.start()
     first = opened.enter_context(closing(certified(listener.port, parties["client"])))
+
+    def one_is_certified() -> bool:
+        with listener._lock:
+            return any(arrival.certified for arrival in listener._arrivals)
+
+    expires = time.monotonic() + 1.5
+    while not one_is_certified() and time.monotonic() < expires:
+        time.sleep(0.01)
     for stranger in strangers(listener.port, 12):
         opened.enter_context(stranger)
-    time.sleep(0.5)
+    time.sleep(0.2)
     with listener._lock:
         assert [arrival.certified for arrival in listener._arrivals].count(True) == 1
     first.deadline_s = 0.1
