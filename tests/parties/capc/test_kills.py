@@ -51,9 +51,12 @@ def case(victim: str, signal: str, launcher: str, scenario: Scenario = ENCRYPTED
 def test_whoever_is_hit_is_named_and_nothing_is_left(
     chosen: Case, undisturbed: dict[str, Reference], tmp_path: Path
 ) -> None:
-    outcome = carry_out(chosen, undisturbed, tmp_path / "case")
-    assert not outcome.faults, outcome
-    assert outcome.hit
+    for attempt in range(5):  # a run that is faster than the undisturbed one has ended before the signal
+        outcome = carry_out(chosen, undisturbed, tmp_path / f"case-{attempt}")
+        assert not outcome.faults, outcome
+        if outcome.hit:
+            return
+    pytest.fail("expected the signal to reach its victim in one of five runs, found that all had ended")
 
 
 @pytest.mark.slow

@@ -115,7 +115,8 @@ class Trial:
         """Return the process of a party, or of its training child, if it is there."""
         for one in self.look():
             is_child = "parties.learning.training" in one.command
-            if one.party == f"{self.run}/{party}" and child == is_child and "env -i" not in one.command:
+            stands_for_it = "env -i" in one.command or "parties.frame.pane" in one.command
+            if one.party == f"{self.run}/{party}" and child == is_child and not stands_for_it:
                 return one.pid
         return None
 
