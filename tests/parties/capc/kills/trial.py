@@ -26,6 +26,7 @@ from tests.ports import free_ports
 PORTS = 6
 LIMIT_S = 120.0  # beyond what a case waits for, a run that has not ended hangs
 MARK = "KILLS_TRIAL"  # carried by launcher, guard and tmux server; the parties have an environment of their own
+TRAINS_FOR = 0.15  # of a run whose parties train, so long does one of them train
 _LOOK_S = 0.03
 _given: set[int] = set()
 _giving = threading.Lock()
@@ -255,6 +256,7 @@ def disturb(case: Case, trial: Trial, undisturbed: Reference) -> None:
         pid: int | None = trial.process.pid
     else:
         share = undisturbed.seconds - 1.0  # it takes the launcher about a second to start a party
+        share *= TRAINS_FOR if case.is_child else 1.0
         pid = trial.until(lambda: trial.victim(case.victim, child=case.is_child))
     if case.after_event is not None:
         wanted = int(case.after_event * undisturbed.events[case.victim])
