@@ -113,11 +113,9 @@ def client(party: Party[QueryingSettings]) -> None:
     asking, asked = questions(party), Asked()
     pending = PendingBatch(settings.pending, durable=settings.rejoin_s > 0)
     pending.settle(asking.kept)
-    nothing_left = settings.answers is not None and not len(
-        asking.images
-    )  # an earlier session was ended after its last
+    all_kept = settings.answers is not None and not len(asking.images)  # an earlier session ended after its last answer
     lost_at, before = 0.0, -1
-    while not nothing_left:
+    while not all_kept:
         try:
             _ask(party, asking, pending, asked)
             break

@@ -10,8 +10,8 @@ import pytest
 
 from orchestrator.cli import main
 from orchestrator.events import Event
-from orchestrator.page import charts, report_page, timeline
-from orchestrator.record import Failed
+from orchestrator.page import charts, report_page, run_parts, timeline
+from orchestrator.record import Failed, Record
 from parties.frame.charts import Chart, Headline, Section, Series, Table
 from parties.frame.errors import ConfigError
 from parties.frame.plan import Pane, RunFolders, Summary
@@ -192,6 +192,24 @@ def test_a_line_through_a_single_place_is_a_table_alone() -> None:
     assert "Spent" in one
     assert "0.5" in one
     assert "<svg" in charts.drawn(Chart("lines", "Spent", (1.0, 2.0), (Series("spent", (0.5, 1.0)),)))
+
+
+def test_the_name_of_an_axis_stands_under_its_middle() -> None:
+    chart = Chart("lines", "Spent", (1.0, 2.0), (Series("spent", (0.5, 1.0)),), axis="queries")
+    picture = str(charts.drawn(chart))
+    (x,) = re.findall(r'<text x="(\S+?)"[^>]*>queries<', picture)
+    grid = [(float(a), float(b)) for a, b in re.findall(r'<line x1="(\S+?)" y1="\S+?" x2="(\S+?)"', picture)]
+    assert float(x) == pytest.approx(sum(grid[0]) / 2, abs=0.1)
+
+
+@pytest.mark.parametrize(("second_began", "pictures"), [(4.0, 1), (6.0, 2)])
+def test_what_follows_a_long_first_step_is_drawn_again(tmp_path: Path, second_began: float, pictures: int) -> None:
+    kept = Record("r", "game", 100.0, 1, (Pane("p", ("alice",)),), ("alice",), {}, {}, "finished", 110.0, None)
+    found = [
+        timeline.Span("alice", "1", "throw", 100, 100 + second_began),
+        timeline.Span("alice", "2", "catch", 100 + second_began, 110),
+    ]
+    assert str(run_parts.timeline_part(found, kept, 110.0)).count("<svg") == pictures
 
 
 @pytest.mark.parametrize(("first", "zero"), [(0, None), (20, 15)])
