@@ -22,7 +22,8 @@ from tests.orchestrator.conftest import ROOT, processes_of
 from tests.ports import free_ports
 
 PATIENCE_S = 1200
-needs_ray = pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="ray is not installed")
+FOUND = importlib.util.find_spec("ray")
+needs_ray = pytest.mark.skipif(FOUND is None or FOUND.origin is None, reason="ray is not installed")
 
 
 def command(folder: Path, launcher: str, parties: int) -> list[str]:
