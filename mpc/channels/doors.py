@@ -33,6 +33,7 @@ from types import TracebackType
 
 import msgspec
 
+from mpc.channels.attempts import Attempt
 from mpc.channels.credentials import Credentials, peer_name
 from mpc.channels.hello import Admission, Hello, exchange_hello
 from mpc.channels.tls import TlsChannel, handshake, wait_for
@@ -50,38 +51,6 @@ _POLL_S = 3600.0  # the longest wait in one call
 _BESIDE_S = 1.0  # between two looks whether a peer has left
 _JOIN_S = 1.0
 _NO_LINGERING = struct.pack("@ii", 1, 0)
-
-
-class Attempt:
-    """An attempt to reach a party, which any thread may give up."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()  # the number of a closed socket may belong to another file
-        self._plain: socket.socket | None = None
-        self._given_up = False
-
-    @property
-    def given_up(self) -> bool:
-        with self._lock:
-            return self._given_up
-
-    def give_up(self) -> None:
-        """Make the current or next wait for the party fail."""
-        with self._lock:
-            self._given_up = True
-            self._shut()
-
-    def hold(self, plain: socket.socket | None) -> None:
-        """Note the connection that is waited on now, or none any more."""
-        with self._lock:
-            self._plain = plain
-            if self._given_up:
-                self._shut()
-
-    def _shut(self) -> None:
-        if self._plain is not None:
-            with contextlib.suppress(OSError):  # already gone
-                self._plain.shutdown(socket.SHUT_RDWR)
 
 
 def connect(
@@ -115,33 +84,28 @@ def connect(
     while (remaining := expires - time.monotonic()) > 0 and not attempt.given_up:
         plain = _reach(address, peer, min(remaining, _ATTEMPT_S))
         if plain is not None:
-            attempt.hold(plain)
             try:
-                left_s = max(0.001, expires - time.monotonic())
-                tls = handshake(plain, context, left_s, server_side=False, peer=peer, step="connect")
-                channel = TlsChannel(peer, deadline_s, plain, tls)
-                _check_name(channel, own)
-                exchange_hello(channel, own, role, speaks_first=True, agreed=agreed)
-                attempt.hold(None)
+                with attempt.holding(plain):
+                    left_s = max(0.001, expires - time.monotonic())
+                    tls = handshake(plain, context, left_s, server_side=False, peer=peer, step="connect")
+                    channel = TlsChannel(peer, deadline_s, plain, tls)
+                    _check_name(channel, own)
+                    exchange_hello(channel, own, role, speaks_first=True, agreed=agreed)
                 if not attempt.given_up:
                     return channel
                 channel.close()
             except (RefusedError, ProtocolError):
-                attempt.hold(None)
                 _see_off(plain, time.monotonic() + _FAREWELL_S)
                 plain.close()
                 raise
             except DeadlineError:
-                attempt.hold(None)
                 plain.close()
                 raise
             except BusyError as error:
-                attempt.hold(None)
                 _see_off(plain, time.monotonic() + _FAREWELL_S)
                 plain.close()
                 broken = error
             except TransportError as error:  # dropped without a reason, perhaps for others at the door
-                attempt.hold(None)
                 plain.close()
                 broken = error
         time.sleep(min(pause_s, max(0.0, expires - time.monotonic())))
@@ -385,9 +349,7 @@ class Listener:
 
     def _channel(self, arrival: _Arrival) -> TlsChannel:
         """Return the channel of an expected party that has said hello. Raises PeerError."""
-        context = (
-            self._credentials.context()
-        )  # anew for each that comes, because a certificate may be revoked meanwhile
+        context = self._credentials.context()  # anew for each, because a certificate may be revoked meanwhile
         tls = handshake(arrival.plain, context, arrival.left_s, server_side=True, step="accept")
         arrival.certified = True
         channel = TlsChannel("a stranger", arrival.left_s, arrival.plain, tls)

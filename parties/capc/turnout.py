@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mpc.capc.quorum import missing_words, querying_receive_voters
-from mpc.channels.doors import Attempt
+from mpc.channels.attempts import Attempt
 from mpc.channels.tls import TlsChannel
 from mpc.errors import PeerError, QuorumError, TransportError
 from parties.capc.settings import ANSWERING, QueryingSettings

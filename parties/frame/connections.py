@@ -26,8 +26,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import TypeVar
 
+from mpc.channels.attempts import Attempt
 from mpc.channels.credentials import Credentials
-from mpc.channels.doors import Attempt, Listener, connect
+from mpc.channels.doors import Listener, connect
 from mpc.channels.hello import NO_SESSION, Admission, Hello, digest_of
 from mpc.channels.tls import TlsChannel
 from mpc.errors import DeadlineError, TransportError

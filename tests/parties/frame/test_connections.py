@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 import pytest
 
-from mpc.channels.doors import Attempt
+from mpc.channels.attempts import Attempt
 from mpc.channels.frames import Channel
 from mpc.channels.tls import TlsChannel
 from mpc.errors import DeadlineError, ProtocolError, RefusedError, TransportError
