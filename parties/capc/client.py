@@ -113,7 +113,8 @@ def client(party: Party[QueryingSettings]) -> None:
     asking, asked = questions(party), Asked()
     pending = PendingBatch(settings.pending, durable=settings.rejoin_s > 0)
     pending.settle(asking.kept)
-    all_kept = settings.answers is not None and not len(asking.images)  # an earlier session ended after its last answer
+    # An earlier session ended after its last answer. In a run on one machine the others wait to be told so.
+    all_kept = settings.credentials is not None and settings.answers is not None and not len(asking.images)
     lost_at, before = 0.0, -1
     while not all_kept:
         try:

@@ -145,7 +145,7 @@ def member(config: CapcConfig, federation: Federation, name: str, role: str, run
         processes.refuse_outputs()
         write_asked(data.asked[owner], config, owner, run.folders.party(name))
         notes += _not_asked(config, dataset, len(data.asked[owner].records))
-        given = processes.given_answers(owner)
+        given = processes.given_answers(name)
         if run.fresh and given is None:
             raise ConfigError(
                 f"fresh: expected strategy given, found {config.strategy}, whose campaign keeps its answers. Another "

@@ -91,7 +91,7 @@ class Processes:
             class_values=self._dataset.class_values,
             labels_out=self._out(self._config.labels_out, owner),
             campaign=campaign,
-            answers=self._answers(owner),
+            answers=self._answers(name, owner),
         )
         memory = self._memory.querying(settings.architectures)
         return Process(name, "parties.capc.client", settings, "Client (querying party)", memory_bytes=memory)
@@ -156,27 +156,34 @@ class Processes:
 
         What it asks under other parameters is another batch, with another charge.
         """
-        answers = self._answers(owner) if campaign is None else campaign.answers
-        return (
-            self._run.folders.party(name).resolve() / "pending" if answers is None else answers.with_suffix(".pending")
-        )
+        if campaign is None and self._deployed is None:
+            return self._run.folders.party(name).resolve() / "pending"
+        answers = self._answers(name, owner) if campaign is None else campaign.answers
+        return answers.with_suffix(".pending")
 
     def _what_answers_depend_on(self) -> str:
         """Return a digest of the public parameters. How circuits are sent changes no answer, and is left out."""
         return msgspec.structs.replace(self._parameters, garbling="half-gates", circuits="ahead").digest()
 
-    def _answers(self, owner: int) -> Path | None:
-        """Return where answers to given queries outlive a session, on a machine of the party's own."""
-        if self._config.strategy != "given" or self._deployed is None:
+    def _answers(self, name: str, owner: int) -> Path | None:
+        """Return where answers to given queries outlive a process, or None where nothing does.
+
+        On a machine of the party's own they outlive a session as well. A run on one machine asks anew.
+        """
+        if self._config.strategy != "given":
             return None
+        if self._deployed is None:
+            again = self._config.tries_again_s > 0
+            return self._run.folders.party(name).resolve() / "given.jsonl" if again else None
         agreed = json.dumps(dict(self._dataset.agreed), sort_keys=True)
         marks = (self._account(owner), self._what_answers_depend_on(), agreed)
         identity = hashlib.sha256("\n".join(marks).encode()).hexdigest()[:32]
         return self._run.folders.durable(self._folder("client", owner)).resolve() / f"given-{identity}.jsonl"
 
-    def given_answers(self, owner: int) -> GivenAnswers | None:
+    def given_answers(self, name: str) -> GivenAnswers | None:
         """Return what a querying party has bought of the answers to its given queries, or None where it keeps none."""
-        path = self._answers(owner)
+        owner = self._roles.clients[name]
+        path = self._answers(name, owner)
         return None if path is None else GivenAnswers(path, record_digests(self._data.asked[owner].records.images))
 
     def guardian(self) -> Process:

@@ -150,8 +150,8 @@ class QueryingSettings(CapcSettings):
         class_values: the values that stand for the classes, or nothing where those are numbers.
         labels_out: the file that it writes its labels to, for itself.
         campaign: None where the queries are given.
-        answers: the file, in its private folder that outlives the session, with what it has bought of the answers to
-            given queries. None where these are asked anew in every run.
+        answers: the file, in its private folder, with what it has bought of the answers to given queries. On a machine
+            of its own it outlives the session, else its process. None where a process that ended is not started again.
     """
 
     servers: tuple[Peer, ...]

@@ -71,9 +71,10 @@ class FederationHere:
     # -- services -----------------------------------------------------------------------------------------------------
 
     def serve(self, *names: str) -> None:
-        """Start services, and wait until each listens."""
+        """Start those of these services that do not run, and wait until each listens."""
         for name in names:
-            self.start_serving(name)
+            if name not in self.services:
+                self.start_serving(name)
         for name in names:
             self.until(lambda name=name: self.service(name).running() is not None, f"{name} serves")
 

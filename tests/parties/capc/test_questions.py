@@ -239,6 +239,7 @@ def test_other_parameters_are_another_asking_and_how_circuits_are_sent_is_not(he
 
 def asked_until_killed(here: FederationHere, answered: int) -> None:
     """Ask, and kill the party that asks and its launcher once so many answers are kept."""
+    here.serve(GUARDIAN, *ANSWERING)
     asked = here.start_asking("clinic-a")
 
     def kept() -> int:
@@ -262,7 +263,6 @@ def _lines(here: FederationHere) -> list[bytes]:
 
 
 def test_an_asker_that_was_killed_pays_for_the_rest_alone_and_then_for_all_again(here: FederationHere) -> None:
-    here.serve(GUARDIAN, *ANSWERING)
     asked_until_killed(here, 4)
     expected = here.expected("clinic-a")
     before = sum(len(json.loads(line)) for line in _lines(here))

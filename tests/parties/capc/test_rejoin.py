@@ -311,6 +311,8 @@ def ledger_entries(path: Path) -> list[int]:
         ("privacy-guardian", '"step": "2"', {"aggregation": "direct"}),
         ("privacy-guardian", '"step": "3"', {}),
         ("client", '"step": "3"', {}),
+        ("client", '"done": 4', {}),
+        ("client", '"done": 6', {}),
     ],
     ids=lambda value: value if isinstance(value, str) else ",".join(value) or "paillier",
 )
