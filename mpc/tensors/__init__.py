@@ -1,0 +1,1 @@
+"""Private tensors: computing and training on secret-shared data, from one Python program that every party runs."""

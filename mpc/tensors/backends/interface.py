@@ -1,0 +1,131 @@
+"""What every back-end offers: exact arithmetic on shared integers of a ring.
+
+All parties call the same methods in the same order, each on its own back-end object. A back-end knows neither fixed
+point nor bounds of real numbers. Its caller states bounds as integers, and a back-end may rely on them.
+
+There are three kinds of party. A computing party holds a share of every value. A provider of correlations, which some
+back-ends have, follows the program and holds no share. An outside party gives inputs or takes outputs, and does not
+compute. Whoever holds no share has a :class:`Shared` with a shape alone, and calls the same methods.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+from mpc.ring import Words
+
+Shape = tuple[int, ...]
+Rounding = Literal["stochastic", "floor", "nearest"]
+Linear = Callable[..., Words]
+
+
+class Shared(Protocol):
+    """A shared array of ring elements. It prints its shape and never a share."""
+
+    @property
+    def shape(self) -> Shape: ...
+
+
+@dataclass
+class Cost:
+    """What an execution has cost one party so far.
+
+    Attributes:
+        rounds: messages that had to wait for one of another computing party.
+        sent, received: bytes, with headers.
+        correlations: how many words of each kind the provider gave, by kind.
+    """
+
+    rounds: int = 0
+    sent: int = 0
+    received: int = 0
+    correlations: dict[str, int] = field(default_factory=dict)
+
+
+class Backend(Protocol):
+    """Exact arithmetic in Z_2^ring_bits on shared arrays. Signed values are two's complement.
+
+    Attributes:
+        name: of the back-end, as in a configuration.
+        trust: who must be trusted for what, in one sentence. Every result states it.
+        ring_bits: 64, or less where a back-end allows that.
+        me: this party's name.
+        computing: the names of the computing parties, in their order.
+        cost: what has been spent so far.
+    """
+
+    name: str
+    trust: str
+    ring_bits: int
+    me: str
+    computing: tuple[str, ...]
+    cost: Cost
+
+    # -- in and out ---------------------------------------------------------------------------------------------------
+
+    def input(self, owner: str, words: Words | None, shape: Shape) -> Shared:
+        """Share an array of its owner, who alone gives `words`. All others give None. One message a computing party."""
+        ...
+
+    def constant(self, words: Words) -> Shared:
+        """Return a sharing of public values, without communication."""
+        ...
+
+    def open(self, values: Sequence[Shared], to: Sequence[str]) -> list[Words] | None:
+        """Open values to these parties, in one round. All others get None and learn nothing."""
+        ...
+
+    # -- local --------------------------------------------------------------------------------------------------------
+
+    def add(self, x: Shared, y: Shared) -> Shared:
+        """Return x + y, which broadcast."""
+        ...
+
+    def subtract(self, x: Shared, y: Shared) -> Shared:
+        """Return x - y, which broadcast."""
+        ...
+
+    def add_public(self, x: Shared, words: Words) -> Shared:
+        """Return x + words, which broadcast."""
+        ...
+
+    def linear(self, function: Linear, shape: Shape, *values: Shared) -> Shared:
+        """Return function(*values), of this shape, for a function that is linear over the ring in all arrays at once.
+
+        Examples are reshape, slices, transposition, sums, stacking, products with public integers, im2col. The function
+        takes uint64 arrays and returns one. What it returns is reduced to the ring. It must not change its arguments.
+        """
+        ...
+
+    # -- products -----------------------------------------------------------------------------------------------------
+
+    def multiply(self, pairs: Sequence[tuple[Shared, Shared]]) -> list[Shared]:
+        """Return the element-wise products, which broadcast. All pairs share one round."""
+        ...
+
+    def matmul(self, pairs: Sequence[tuple[Shared, Shared]]) -> list[Shared]:
+        """Return matrix products `(..., m, k) @ (..., k, n)`, as numpy's. All pairs share one round."""
+        ...
+
+    def truncate(self, values: Sequence[Shared], bits: int, bound: int, rounding: Rounding) -> list[Shared]:
+        """Return values / 2^bits, rounded. Every value has a magnitude of at most `bound` < 2^(ring_bits - 2).
+
+        `stochastic` is off by less than one unit and unbiased. `floor` and `nearest` (ties up) are exact.
+        """
+        ...
+
+    # -- comparisons --------------------------------------------------------------------------------------------------
+
+    def negative(self, values: Sequence[Shared], bound: int) -> list[Shared]:
+        """Return 1 where a value is below zero, else 0, in the ring. Every magnitude is at most `bound`."""
+        ...
+
+    def keep_if(self, bits: Sequence[Shared], values: Sequence[Shared]) -> list[Shared]:
+        """Return bit * value, which broadcast, for bits that `negative` gave or that are linear in such."""
+        ...
+
+    def relu(self, values: Sequence[Shared], bound: int) -> tuple[list[Shared], list[Shared]]:
+        """Return max(0, value), and 1 where a value is at least zero, else 0. Every magnitude is at most `bound`."""
+        ...
