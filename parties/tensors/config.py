@@ -1,0 +1,82 @@
+"""The configuration of a run, under `tensors:` in the YAML file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from parties.frame.plan import PathInFile
+from parties.tensors.settings import Argument
+
+
+def _flag(unit: str = "") -> dict[str, Any]:
+    return {"flag": True, "unit": unit}
+
+
+class TensorsConfig(BaseModel):
+    """The keys under `tensors:`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    program: str = Field(
+        "logistic",
+        description="the program that all parties run, one that is built in or a file of Python",
+        json_schema_extra=_flag(),
+    )
+    computing: tuple[str, ...] = Field(
+        ("hospital", "laboratory"), description="the computing parties, which hold a share of every value"
+    )
+    provider: str = Field("provider", description="the party that provides correlations, and must collude with nobody")
+    outside: tuple[str, ...] = Field((), description="parties that give inputs or take outputs, and do not compute")
+    backend: Literal["dealer"] = Field("dealer", description="what computes on shares", json_schema_extra=_flag())
+    ring_bits: int = Field(64, ge=8, le=64, description="bits of the ring", json_schema_extra=_flag("bits"))
+    fraction_bits: int = Field(
+        16, ge=4, le=28, description="fraction bits of fixed-point numbers", json_schema_extra=_flag("bits")
+    )
+    rounding: Literal["stochastic", "floor", "nearest"] = Field(
+        "stochastic", description="of products; stochastic is unbiased, which training needs", json_schema_extra=_flag()
+    )
+    reveal: dict[str, tuple[str, ...]] | None = Field(
+        None, description="which output may be revealed to whom; default: what the built-in program says"
+    )
+    arguments: dict[str, Argument] = Field({}, description="public numbers and words for the program")
+    files: dict[str, dict[str, Annotated[Path, PathInFile]]] = Field(
+        {}, description="each party's own files, by the names that the program has for them"
+    )
+    outputs: dict[str, Annotated[Path, PathInFile]] = Field(
+        {}, description="the file (.npz) that a party's own outputs go to"
+    )
+    connect_deadline_s: float = Field(
+        60.0, gt=0, description="how long all parties may take to appear", json_schema_extra=_flag("seconds")
+    )
+    message_deadline_s: float = Field(
+        120.0, gt=0, description="how long one message may take", json_schema_extra=_flag("seconds")
+    )
+    run_deadline_s: float = Field(
+        3600.0, gt=0, description="how long a run may last in all", json_schema_extra=_flag("seconds")
+    )
+
+    @model_validator(mode="after")
+    def _check_names(self) -> Self:
+        names = [*self.computing, self.provider, *self.outside]
+        if len(self.computing) < 2:
+            raise ValueError(f"computing: expected at least 2 parties, found {len(self.computing)}")
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(
+                f"expected each party in one role, found {', '.join(twice)} in two; a provider that computes would see"
+                " every value"
+            )
+        known = {*self.computing, *self.outside}
+        for key in ("files", "outputs"):
+            if unknown := sorted(getattr(self, key).keys() - known):
+                raise ValueError(
+                    f"{key}: expected parties among {', '.join(sorted(known))}, found {', '.join(unknown)}"
+                )
+        for output, receivers in (self.reveal or {}).items():
+            if unknown := sorted(set(receivers) - known):
+                raise ValueError(
+                    f"reveal: expected parties among {', '.join(sorted(known))} for {output}, found {', '.join(unknown)}"
+                )
+        return self

@@ -1,0 +1,125 @@
+"""A party of a computation on private tensors, whatever its role. All of them run the same program.
+
+    provider                  computing parties                            outside party
+    seeds, corrections  --->
+                              <-- shares of an input, or of what opens -->
+                              what opens among themselves  (all to all)
+
+    python -m parties.tensors.party --settings PATH
+
+A computing party holds a share of every value. The provider of correlations follows the program and learns its shapes.
+An outside party gives inputs and takes outputs. What anybody learns beyond its own inputs is what the policy lets the
+program reveal to it. Trust is the back-end's, and stands in the result.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from typing import Any
+
+import numpy as np
+from mpc.tensors.network import Network
+from mpc.tensors.reveals import Policy
+from mpc.tensors.session import Session
+
+from mpc.channels.frames import Channel
+from mpc.tensors.backends import join
+from parties.frame.charts import Figure
+from parties.frame.connections import Connections
+from parties.frame.private_files import write_private
+from parties.frame.process import Party, run_party
+from parties.tensors.outputs import own_outputs, write_outputs
+from parties.tensors.programs import Here, Program
+from parties.tensors.settings import COMPUTING, TensorsSettings
+
+
+def party(party: Party[TensorsSettings]) -> None:
+    """Play one party."""
+    settings, progress = party.settings, party.progress
+    program = Program(settings.program, settings.program_digest)
+    here = Here(settings.arguments, settings.files, _advance(party))
+
+    with Connections(settings, party.folder, settings.role, settings.agreed(), progress.note) as connections:
+        channels = _connect(party, connections)
+        connections.begin()
+        with progress.step("1", "set up the back-end"):
+            backend = join(
+                settings.backend,
+                Network(settings.name, channels),
+                computing=settings.computing,
+                provider=settings.provider,
+                outside=settings.outside,
+                ring_bits=settings.ring_bits,
+            )
+        session = Session(
+            backend,
+            outside=settings.outside,
+            fraction_bits=settings.fraction_bits,
+            rounding=settings.rounding,
+            policy=Policy(settings.policy),
+        )
+        began = time.perf_counter()
+        with progress.step("2", "run the program"):
+            found = session.finish(program(session, here))
+        seconds = time.perf_counter() - began
+    outputs = own_outputs(found)
+    if settings.outputs is not None:
+        write_outputs(settings.outputs, outputs)
+    write_private(party.folder / "result.json", json.dumps(_report(party, session, outputs, seconds)).encode())
+
+
+def _connect(party: Party[TensorsSettings], connections: Connections) -> dict[str, Channel]:
+    """Return the channel to every other party that this one talks to, by name."""
+    settings, progress = party.settings, party.progress
+    channels: dict[str, Channel] = {}
+    listener = None
+    if settings.listen is not None:
+        listener = connections.listen(settings.listen)
+        progress.listening(listener.port)
+    with progress.step("0", "connect", awaits=[*(peer.name for peer in settings.dials), *settings.awaits]):
+        for peer in settings.dials:
+            channels[peer.name] = connections.dial(peer, COMPUTING)
+        while listener is not None and (
+            missing := {name: str(role) for name, role in settings.awaits.items() if name not in channels}
+        ):
+            channel = connections.accept(listener, missing)
+            channels[channel.peer] = channel
+    return channels
+
+
+def _advance(party: Party[TensorsSettings]) -> Any:
+    def advance(done: int, of: int, unit: str, **figures: float) -> None:
+        party.progress.advance(done, of, unit, [Figure(name, value) for name, value in figures.items()])
+
+    return advance
+
+
+def _report(party: Party[TensorsSettings], session: Session, outputs: dict[str, Any], seconds: float) -> dict[str, Any]:
+    """Return what a result says of one party. Of its outputs it shows single numbers, and the shapes of arrays."""
+    settings, cost = party.settings, session.backend.cost
+    shown = {name: value.item() if np.ndim(value) == 0 else list(np.shape(value)) for name, value in outputs.items()}
+    return {
+        "party": settings.name,
+        "role": settings.role,
+        "backend": settings.backend,
+        "trust": session.backend.trust,
+        "parties": {
+            "computing": settings.computing, "provider": settings.provider, "outside": settings.outside,
+        },
+        "program": settings.program.name,
+        "outputs": shown,
+        "outputs_file": None if settings.outputs is None else str(settings.outputs),
+        "twin": settings.twin,
+        "revealed": session.reveals.listed(),
+        "seconds": seconds,
+        "rounds": cost.rounds,
+        "sent": cost.sent,
+        "received": cost.received,
+        "correlations": cost.correlations,
+    }  # fmt: skip
+
+
+if __name__ == "__main__":
+    sys.exit(run_party(TensorsSettings, party))
