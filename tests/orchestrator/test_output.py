@@ -83,6 +83,18 @@ def test_the_live_picture_is_drawn_on_the_console_that_was_given(
     assert capsys.readouterr().out == ""
 
 
+@pytest.mark.parametrize("terminal", [True, False])
+def test_a_terminal_gets_a_picture_and_anything_else_lines(tmp_path: Path, terminal: bool) -> None:
+    said = io.StringIO()
+    plan = Plan((Process("a", "m", Nothing(), "a"),), "a", 1.0)
+    console = Console(file=said, width=100, force_terminal=terminal)
+    with RunDisplay(plan, console, tmp_path / "run.log", "the title") as one:
+        one.show()
+        one.tell("a", Event("step_started", t=one.scene.started, step="1", title="throw"))
+    assert ("the title" in said.getvalue()) == terminal
+    assert ("a: begins step 1" in said.getvalue()) != terminal
+
+
 @pytest.mark.skipif(not PROTOCOLS, reason="no protocol is there to be explained")
 def test_help_may_be_read_in_part(tmp_path: Path) -> None:
     script = f"set -o pipefail; '{sys.executable}' '{ROOT}/run_protocol.py' --help | head -1"
