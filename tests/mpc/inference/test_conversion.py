@@ -146,6 +146,29 @@ def test_numbers_a_channel_and_computed_weights_are_constants() -> None:
     assert error_of(Normalised(), (3, 3, 3)) < 0.02
 
 
+class Scaled(nn.Module):
+    """Scales every value by a number of its own."""
+
+    def __init__(self, *shape: int) -> None:
+        super().__init__()
+        self.register_buffer("factors", torch.linspace(0.5, 1.5, int(np.prod(shape))).reshape(shape))
+
+    def forward(self, values: torch.Tensor) -> torch.Tensor:
+        return values * self.factors
+
+
+@pytest.mark.parametrize("shape", [(4,), (1, 4)])
+def test_numbers_for_the_values_of_a_row_are_constants_as_a_row_alone(shape: tuple[int, ...]) -> None:
+    build = lambda: nn.Sequential(nn.Linear(4, 4), Scaled(*shape), nn.Linear(4, 2))  # noqa: E731
+    if len(shape) == 1:
+        assert error_of(build(), (4,)) < 0.02
+    else:
+        with pytest.raises(
+            ParameterError, match=r"expected one number a channel in call mul .*found a tensor of shape \(1, 4\)"
+        ):
+            error_of(build(), (4,))
+
+
 class Residual(nn.Module):
     def forward(self, values: torch.Tensor) -> torch.Tensor:
         return values + torch.relu(values)
