@@ -192,6 +192,9 @@ def test_a_line_through_a_single_place_is_a_table_alone() -> None:
     assert "Spent" in one
     assert "0.5" in one
     assert "<svg" in charts.drawn(Chart("lines", "Spent", (1.0, 2.0), (Series("spent", (0.5, 1.0)),)))
+    drawn = charts.drawn(Chart("lines", "Spent", (1.0, 2.0, 3.0), (Series("spent", (0.0, 1.0, None)),)))
+    assert 'd="M64.0 268.0 L320.0 18.0"' in drawn  # nothing spent lies on the axis
+    assert re.findall(r'<circle [^>]*cy="(\d+)"', drawn) == ["268", "18"]
 
 
 def test_the_name_of_an_axis_stands_under_its_middle() -> None:
