@@ -117,6 +117,8 @@ def test_a_finished_runs_report_has_every_figure(tmp_path: Path) -> None:
     assert whole.words.count(HOSTILE) >= 6  # as text, wherever it was given
     assert "for each of 4 throws" in whole.words
     assert "4 kB between them" in whole.words
+    moved = re.sub(r"\n+", "\n", whole.words).partition("Bytes that each step moved")[2]
+    assert "\nThe numbers\nstep\nall links\n1  the only step\n4 kB\n" in moved
     assert re.search(r"players\n+4\n+3\n", re.sub(r"\n+", "\n", whole.words))  # key, chosen, default
     assert "<svg" in text
     assert (

@@ -19,7 +19,8 @@ from torch import nn
 
 from mpc.errors import ParameterError, RangeError
 from mpc.inference import AvgPool2d, Conv2d, Flatten, Linear, Network, ReLU, from_onnx, from_sklearn, from_torch
-from mpc.inference.models.converted import SINGLE, ConvertedLayers
+from mpc.inference.models.convert_onnx import _without_halves
+from mpc.inference.models.converted import DOUBLE, SINGLE, ConvertedLayers
 from mpc.inference.models.fixed import MaxPool, Rectify
 from tests.mpc.inference.examples import Session
 from tests.mpc.inference.fuzz_networks import fuzz
@@ -466,3 +467,23 @@ def test_random_networks_are_right_or_refused() -> None:
     assert sum(tally.right.values()) > 60
     assert tally.secret == 10
     assert set(tally.right) >= {"torch", "onnx", "sklearn"}
+
+
+@pytest.mark.parametrize(
+    ("kinds", "roundoff"),
+    [
+        (("FLOAT",), SINGLE),
+        (("DOUBLE",), DOUBLE),
+        (("DOUBLE", "FLOAT"), SINGLE),
+        (("DOUBLE", "FLOAT16"), SINGLE),
+        (("INT64",), SINGLE),
+    ],
+)
+def test_the_coarsest_floats_of_an_onnx_file_decide_how_far_it_may_be_off(
+    kinds: tuple[str, ...], roundoff: float
+) -> None:
+    import onnx
+
+    tensors = [onnx.helper.make_tensor(kind, getattr(onnx.TensorProto, kind), (1,), [1]) for kind in kinds]
+    model = onnx.helper.make_model(onnx.helper.make_graph([], "g", [], [], initializer=tensors))
+    assert _without_halves(onnx, model) == roundoff
