@@ -137,7 +137,8 @@ def test_a_protocol_that_says_nothing_more_gets_a_report_of_its_lines(tmp_path: 
 
 def test_a_failed_runs_report_says_what_failed_where_and_what_to_read(tmp_path: Path) -> None:
     failed = Failed(f"it fell {HOSTILE}", "player-2", "1", "/logs/player-2.log")
-    whole, _ = page(played(tmp_path, outcome="failed", failed=failed), Shown())
+    whole, text = page(played(tmp_path, outcome="failed", failed=failed), Shown())
+    assert text.count('<section class="failure" role="alert">') == 1
     for words in ("player-2 failed in step 1", f"it fell {HOSTILE}", "/logs/player-2.log", "done before it ended"):
         assert words in whole.words, words
     assert "How far." not in whole.words  # there is no result
