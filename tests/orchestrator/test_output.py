@@ -16,6 +16,7 @@ from orchestrator.cli import main
 from orchestrator.command_line import CommandLine
 from orchestrator.display import RunDisplay
 from orchestrator.events import Event
+from orchestrator.streams import plain_console
 from parties.frame.plan import Pane, Plan, Process
 from parties.protocols import PROTOCOLS
 from tests.orchestrator.conftest import ROOT, Game
@@ -125,3 +126,8 @@ def test_a_report_is_asked_for_by_name_folder_or_file(tmp_path: Path, capsys: py
         assert (status, out) == (2, "")
         assert err.startswith(f"report: expected a run in {folders.files} or {folders.logs} (see --files_dir")
     assert report("nothing")[2] == f"run: expected the name of a run, such as {folders.run}, found 'nothing'.\n"
+
+
+def test_words_of_parties_are_shown_as_they_are(capsys: pytest.CaptureFixture[str]) -> None:
+    plain_console(60).print("[bold]a[/bold] :warning: 12")
+    assert capsys.readouterr().out == "[bold]a[/bold] :warning: 12\n"

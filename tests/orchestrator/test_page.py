@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from html.parser import HTMLParser
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -253,3 +254,22 @@ def test_the_names_of_bars_are_whole_as_long_as_there_is_room_for_them() -> None
     assert ">ab</text>" in shown
     (cut,) = re.findall(r">(x+)…</text>", shown)
     assert 10 < len(cut) < 40
+
+
+def test_bars_stand_beside_their_places_end_at_their_values_and_are_followed_by_them() -> None:
+    series = (Series("s", (1.0, 2.0)), Series("u", (None, 4.0)))
+    drawn = str(charts.drawn(Chart("bars", "T", ("a", "b"), series, "%")))
+    grid = [float(x) for x in re.findall(r'<line x1="([\d.]+)" y1="4"', drawn)]
+    assert [b - a for a, b in pairwise(grid)] == [129] * 4
+    assert re.findall(r'<text x="([\d.]+)" y="102" text-anchor="middle" class="tick">(\d)%', drawn) == [
+        (f"{x:g}", str(number)) for number, x in enumerate(grid)
+    ]
+    names = re.findall(r'<text x="([\d.]+)" y="([\d.]+)" text-anchor="end">(\w)', drawn)
+    bars = re.findall(r'<rect x="([\d.]+)" y="([\d.]+)" width="([\d.]+)" height="([\d.]+)" class="(\w+)"', drawn)
+    values = re.findall(r'<text x="([\d.]+)" y="([\d.]+)" text-anchor="start" class="value">(\d)%', drawn)
+    assert names == [("12", "27.5", "a"), ("12", "66.5", "b")]
+    assert bars == [("20", "8", "129", "13", "s0"), ("20", "47", "258", "13", "s0"), ("20", "62", "516", "13", "s1")]
+    for (x, y, width, height, _), (right, low, value) in zip(bars, values, strict=True):
+        assert float(x) + float(width) == grid[int(value)]
+        assert float(right) == grid[int(value)] + 5
+        assert float(y) < float(low) < float(y) + float(height)
