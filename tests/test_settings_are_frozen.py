@@ -52,9 +52,10 @@ for package in (mpc, orchestrator, parties):
         for name, kind in vars(importlib.import_module(module.name)).items():
             if inspect.isclass(kind) and kind.__module__ == module.name and not kind.__name__.startswith("_"):
                 if dataclasses.is_dataclass(kind):
-                    found[f"{module.name}.{name}"] = kind.__dataclass_params__.frozen
+                    parameters = kind.__dataclass_params__
+                    found[f"{module.name}.{name}"] = parameters.frozen, parameters.repr
                 elif issubclass(kind, msgspec.Struct):
-                    found[f"{module.name}.{name}"] = kind.__struct_config__.frozen
+                    found[f"{module.name}.{name}"] = kind.__struct_config__.frozen, True
 print(json.dumps(found))
 """
 CHANGING = {  # what is no value: it counts, follows or is filled
@@ -68,9 +69,21 @@ CHANGING = {  # what is no value: it counts, follows or is filled
 }  # fmt: skip
 
 
-def test_values_cannot_be_changed() -> None:
-    """Whoever adds a class that changes says so here."""
+SECRET = {  # their `repr` shows shapes at most
+    "mpc.capc.protocol.PartyRun", "mpc.inference.models.convert_torch_calls.Call",
+    "mpc.inference.models.fixed.layer.FixedWeights", "mpc.inference.models.floats.weighted.BatchNorm",
+    "mpc.inference.models.floats.weighted.Conv2d", "mpc.inference.models.floats.weighted.Linear",
+    "mpc.inference.models.floats.weighted.WeightedLayer", "mpc.inference.models.pending.Pending",
+    "mpc.inference.models.quantiser.Quantised", "mpc.inference.models.quantiser.RealWeights",
+    "mpc.inference.models.scales.Scales", "mpc.inference.network.Network", "mpc.randomness.RoleRandomness",
+    "parties.learning.records.Records",
+}  # fmt: skip
+
+
+def test_values_cannot_be_changed_and_secrets_are_not_printed() -> None:
+    """Whoever adds a class that changes, or one that holds secrets, says so here."""
     done = subprocess.run([sys.executable, "-c", VALUES], cwd=ROOT, capture_output=True, text=True, check=True)
     kinds = json.loads(done.stdout)
     assert "mpc.channels.frames.Traffic" in kinds
-    assert {name for name, frozen in kinds.items() if not frozen} == CHANGING & kinds.keys()
+    assert {name for name, (frozen, _) in kinds.items() if not frozen} == CHANGING & kinds.keys()
+    assert {name for name, (_, printed) in kinds.items() if not printed} == SECRET & kinds.keys()

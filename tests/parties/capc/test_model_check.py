@@ -131,6 +131,7 @@ def test_a_model_that_does_not_fit_says_what_would(narrow: dict[str, Any], words
     ("arrays", "words"),
     [
         ({"x": np.zeros((3, 5))}, r"expected an array \(n, 1, 1, 6\)"),
+        ({"x": np.array([[None] * 6], object)}, r"cannot be read as an NPZ file \(ValueError\)"),
         ({"x": np.full((3, 6), 2.0)}, r"expected values in 0..1 .*found 2..2"),
         ({"x": np.zeros((3, 6)), "y": np.zeros(3)}, "expected one array of inputs"),
         ({"x": np.zeros((3, 6)), "labels": np.zeros(2)}, "expected 3 labels"),
