@@ -37,3 +37,53 @@ def test_settings_are_frozen_and_refuse_what_they_do_not_know() -> None:
     kinds = json.loads(done.stdout)
     assert {"RunOptions"} <= {*kinds}
     assert {name: found for name, found in kinds.items() if found != [True, "forbid"]} == {}
+
+
+VALUES = """
+import dataclasses, importlib, inspect, json, pkgutil
+import msgspec
+import mpc, orchestrator, parties
+
+found = {}
+for package in (mpc, orchestrator, parties):
+    for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+        if module.name in ("orchestrator.teardown", "orchestrator.launchers.ray_party"):
+            continue  # programs, and what needs a package that is optional
+        for name, kind in vars(importlib.import_module(module.name)).items():
+            if inspect.isclass(kind) and kind.__module__ == module.name and not kind.__name__.startswith("_"):
+                if dataclasses.is_dataclass(kind):
+                    parameters = kind.__dataclass_params__
+                    found[f"{module.name}.{name}"] = parameters.frozen, parameters.repr
+                elif issubclass(kind, msgspec.Struct):
+                    found[f"{module.name}.{name}"] = kind.__struct_config__.frozen, True
+print(json.dumps(found))
+"""
+CHANGING = {  # what is no value: it counts, follows or is filled
+    "mpc.capc.budget.GuardiansAccount", "mpc.capc.protocol.CapcRun", "mpc.capc.protocol.PartyRun",
+    "mpc.channels.frames.Traffic", "mpc.inference.models.quantiser.RealWeights", "orchestrator.accounts.Line",
+    "orchestrator.events.EventFile", "orchestrator.events.PartyState", "orchestrator.federation.service.Service",
+    "orchestrator.federation.signs.Signs", "orchestrator.grid.table.SweepTable", "orchestrator.page.report_page.Page",
+    "orchestrator.scene.Scene", "orchestrator.watch.Watch", "parties.capc.client.AnsweringPeer",
+    "parties.capc.client.Asked", "parties.capc.client.Session", "parties.capc.odometer.Odometer",
+    "parties.capc.openings.PartyOpenings", "parties.frame.journal.FoldedJournal", "parties.learning.own.cells.Counts",
+}  # fmt: skip
+
+
+SECRET = {  # their `repr` shows shapes at most
+    "mpc.capc.protocol.PartyRun", "mpc.inference.models.convert_torch_calls.Call",
+    "mpc.inference.models.fixed.layer.FixedWeights", "mpc.inference.models.floats.weighted.BatchNorm",
+    "mpc.inference.models.floats.weighted.Conv2d", "mpc.inference.models.floats.weighted.Linear",
+    "mpc.inference.models.floats.weighted.WeightedLayer", "mpc.inference.models.pending.Pending",
+    "mpc.inference.models.quantiser.Quantised", "mpc.inference.models.quantiser.RealWeights",
+    "mpc.inference.models.scales.Scales", "mpc.inference.network.Network", "mpc.randomness.RoleRandomness",
+    "parties.learning.records.Records",
+}  # fmt: skip
+
+
+def test_values_cannot_be_changed_and_secrets_are_not_printed() -> None:
+    """Whoever adds a class that changes, or one that holds secrets, says so here."""
+    done = subprocess.run([sys.executable, "-c", VALUES], cwd=ROOT, capture_output=True, text=True, check=True)
+    kinds = json.loads(done.stdout)
+    assert "mpc.channels.frames.Traffic" in kinds
+    assert {name for name, (frozen, _) in kinds.items() if not frozen} == CHANGING & kinds.keys()
+    assert {name for name, (_, printed) in kinds.items() if not printed} == SECRET & kinds.keys()

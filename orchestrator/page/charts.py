@@ -122,9 +122,8 @@ def _lines(chart: Chart) -> Markup:
         y = at(0, value)[1]
         parts += [line(left, y, WIDTH - right, y, "limit"), text(WIDTH - right, y - 5, name, "end", "value")]
     for number, series in enumerate(chart.series):
-        parts.append(
-            _path(series, number, [at(place, value or 0.0) for place, value in zip(places, series.values, strict=True)])
-        )
+        values = [0.0 if value is None else value for value in series.values]
+        parts.append(_path(series, number, [at(place, value) for place, value in zip(places, values, strict=True)]))
     return svg(top + height + 46, chart.title, *parts)
 
 

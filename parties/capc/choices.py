@@ -66,12 +66,12 @@ class Participants(BaseModel):
     """Choices about who takes part."""
 
     n_parties: int = Field(
-        1, ge=1, le=250, description="answering parties (K)", json_schema_extra=_flag("parties", basic=True)
+        1, ge=1, le=1000, description="answering parties (K)", json_schema_extra=_flag("parties", basic=True)
     )
     min_parties: int | None = Field(
         None,
         ge=1,
-        le=250,
+        le=1000,
         description="answering parties that must vote; those that cannot be reached or are lost are left out by name; "
         "default n_parties, so that nobody may be missing",
         json_schema_extra=_flag("parties"),

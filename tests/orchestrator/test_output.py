@@ -16,6 +16,7 @@ from orchestrator.cli import main
 from orchestrator.command_line import CommandLine
 from orchestrator.display import RunDisplay
 from orchestrator.events import Event
+from orchestrator.streams import plain_console
 from parties.frame.plan import Pane, Plan, Process
 from parties.protocols import PROTOCOLS
 from tests.orchestrator.conftest import ROOT, Game
@@ -83,6 +84,18 @@ def test_the_live_picture_is_drawn_on_the_console_that_was_given(
     assert capsys.readouterr().out == ""
 
 
+@pytest.mark.parametrize("terminal", [True, False])
+def test_a_terminal_gets_a_picture_and_anything_else_lines(tmp_path: Path, terminal: bool) -> None:
+    said = io.StringIO()
+    plan = Plan((Process("a", "m", Nothing(), "a"),), "a", 1.0)
+    console = Console(file=said, width=100, force_terminal=terminal)
+    with RunDisplay(plan, console, tmp_path / "run.log", "the title") as one:
+        one.show()
+        one.tell("a", Event("step_started", t=one.scene.started, step="1", title="throw"))
+    assert ("the title" in said.getvalue()) == terminal
+    assert ("a: begins step 1" in said.getvalue()) != terminal
+
+
 @pytest.mark.skipif(not PROTOCOLS, reason="no protocol is there to be explained")
 def test_help_may_be_read_in_part(tmp_path: Path) -> None:
     script = f"set -o pipefail; '{sys.executable}' '{ROOT}/run_protocol.py' --help | head -1"
@@ -113,3 +126,8 @@ def test_a_report_is_asked_for_by_name_folder_or_file(tmp_path: Path, capsys: py
         assert (status, out) == (2, "")
         assert err.startswith(f"report: expected a run in {folders.files} or {folders.logs} (see --files_dir")
     assert report("nothing")[2] == f"run: expected the name of a run, such as {folders.run}, found 'nothing'.\n"
+
+
+def test_words_of_parties_are_shown_as_they_are(capsys: pytest.CaptureFixture[str]) -> None:
+    plain_console(60).print("[bold]a[/bold] :warning: 12")
+    assert capsys.readouterr().out == "[bold]a[/bold] :warning: 12\n"

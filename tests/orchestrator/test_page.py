@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from html.parser import HTMLParser
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -117,6 +118,8 @@ def test_a_finished_runs_report_has_every_figure(tmp_path: Path) -> None:
     assert whole.words.count(HOSTILE) >= 6  # as text, wherever it was given
     assert "for each of 4 throws" in whole.words
     assert "4 kB between them" in whole.words
+    moved = re.sub(r"\n+", "\n", whole.words).partition("Bytes that each step moved")[2]
+    assert "\nThe numbers\nstep\nall links\n1  the only step\n4 kB\n" in moved
     assert re.search(r"players\n+4\n+3\n", re.sub(r"\n+", "\n", whole.words))  # key, chosen, default
     assert "<svg" in text
     assert (
@@ -135,7 +138,8 @@ def test_a_protocol_that_says_nothing_more_gets_a_report_of_its_lines(tmp_path: 
 
 def test_a_failed_runs_report_says_what_failed_where_and_what_to_read(tmp_path: Path) -> None:
     failed = Failed(f"it fell {HOSTILE}", "player-2", "1", "/logs/player-2.log")
-    whole, _ = page(played(tmp_path, outcome="failed", failed=failed), Shown())
+    whole, text = page(played(tmp_path, outcome="failed", failed=failed), Shown())
+    assert text.count('<section class="failure" role="alert">') == 1
     for words in ("player-2 failed in step 1", f"it fell {HOSTILE}", "/logs/player-2.log", "done before it ended"):
         assert words in whole.words, words
     assert "How far." not in whole.words  # there is no result
@@ -192,6 +196,9 @@ def test_a_line_through_a_single_place_is_a_table_alone() -> None:
     assert "Spent" in one
     assert "0.5" in one
     assert "<svg" in charts.drawn(Chart("lines", "Spent", (1.0, 2.0), (Series("spent", (0.5, 1.0)),)))
+    drawn = charts.drawn(Chart("lines", "Spent", (1.0, 2.0, 3.0), (Series("spent", (0.0, 1.0, None)),)))
+    assert 'd="M64.0 268.0 L320.0 18.0"' in drawn  # nothing spent lies on the axis
+    assert re.findall(r'<circle [^>]*cy="(\d+)"', drawn) == ["268", "18"]
 
 
 def test_the_name_of_an_axis_stands_under_its_middle() -> None:
@@ -247,3 +254,22 @@ def test_the_names_of_bars_are_whole_as_long_as_there_is_room_for_them() -> None
     assert ">ab</text>" in shown
     (cut,) = re.findall(r">(x+)…</text>", shown)
     assert 10 < len(cut) < 40
+
+
+def test_bars_stand_beside_their_places_end_at_their_values_and_are_followed_by_them() -> None:
+    series = (Series("s", (1.0, 2.0)), Series("u", (None, 4.0)))
+    drawn = str(charts.drawn(Chart("bars", "T", ("a", "b"), series, "%")))
+    grid = [float(x) for x in re.findall(r'<line x1="([\d.]+)" y1="4"', drawn)]
+    assert [b - a for a, b in pairwise(grid)] == [129] * 4
+    assert re.findall(r'<text x="([\d.]+)" y="102" text-anchor="middle" class="tick">(\d)%', drawn) == [
+        (f"{x:g}", str(number)) for number, x in enumerate(grid)
+    ]
+    names = re.findall(r'<text x="([\d.]+)" y="([\d.]+)" text-anchor="end">(\w)', drawn)
+    bars = re.findall(r'<rect x="([\d.]+)" y="([\d.]+)" width="([\d.]+)" height="([\d.]+)" class="(\w+)"', drawn)
+    values = re.findall(r'<text x="([\d.]+)" y="([\d.]+)" text-anchor="start" class="value">(\d)%', drawn)
+    assert names == [("12", "27.5", "a"), ("12", "66.5", "b")]
+    assert bars == [("20", "8", "129", "13", "s0"), ("20", "47", "258", "13", "s0"), ("20", "62", "516", "13", "s1")]
+    for (x, y, width, height, _), (right, low, value) in zip(bars, values, strict=True):
+        assert float(x) + float(width) == grid[int(value)]
+        assert float(right) == grid[int(value)] + 5
+        assert float(y) < float(low) < float(y) + float(height)

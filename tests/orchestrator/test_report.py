@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from rich.console import Console
 
 from orchestrator import report
-from orchestrator.accounts import Accounts, in_bytes
+from orchestrator.accounts import Accounts, in_bytes, in_time
 from orchestrator.events import Event, EventFile, PartyState, read_status
 from parties.frame.plan import Plan, Process, Summary
 
@@ -112,6 +112,22 @@ def test_the_timing_file_grows(accounts: Accounts, tmp_path: Path) -> None:
 )
 def test_bytes_in_words(count: int, text: str) -> None:
     assert in_bytes(count) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0.25, "0.25 s"),
+        (9.99, "9.99 s"),
+        (10, "10.0 s"),
+        (10.5, "10.5 s"),
+        (59.9, "59.9 s"),
+        (60, "1:00"),
+        (3727, "1:02:07"),
+    ],
+)
+def test_seconds_in_words(seconds: float, text: str) -> None:
+    assert in_time(seconds) == text
 
 
 def test_an_event_file_is_read_by_whole_lines(tmp_path: Path) -> None:

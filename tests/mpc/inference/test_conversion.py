@@ -19,7 +19,8 @@ from torch import nn
 
 from mpc.errors import ParameterError, RangeError
 from mpc.inference import AvgPool2d, Conv2d, Flatten, Linear, Network, ReLU, from_onnx, from_sklearn, from_torch
-from mpc.inference.models.converted import SINGLE, ConvertedLayers
+from mpc.inference.models.convert_onnx import _without_halves
+from mpc.inference.models.converted import DOUBLE, SINGLE, ConvertedLayers
 from mpc.inference.models.fixed import MaxPool, Rectify
 from tests.mpc.inference.examples import Session
 from tests.mpc.inference.fuzz_networks import fuzz
@@ -144,6 +145,29 @@ class Normalised(nn.Module):
 
 def test_numbers_a_channel_and_computed_weights_are_constants() -> None:
     assert error_of(Normalised(), (3, 3, 3)) < 0.02
+
+
+class Scaled(nn.Module):
+    """Scales every value by a number of its own."""
+
+    def __init__(self, *shape: int) -> None:
+        super().__init__()
+        self.register_buffer("factors", torch.linspace(0.5, 1.5, int(np.prod(shape))).reshape(shape))
+
+    def forward(self, values: torch.Tensor) -> torch.Tensor:
+        return values * self.factors
+
+
+@pytest.mark.parametrize("shape", [(4,), (1, 4)])
+def test_numbers_for_the_values_of_a_row_are_constants_as_a_row_alone(shape: tuple[int, ...]) -> None:
+    build = lambda: nn.Sequential(nn.Linear(4, 4), Scaled(*shape), nn.Linear(4, 2))  # noqa: E731
+    if len(shape) == 1:
+        assert error_of(build(), (4,)) < 0.02
+    else:
+        with pytest.raises(
+            ParameterError, match=r"expected one number a channel in call mul .*found a tensor of shape \(1, 4\)"
+        ):
+            error_of(build(), (4,))
 
 
 class Residual(nn.Module):
@@ -274,6 +298,11 @@ def test_onnx_max_pooling_with_sides_that_differ_is_held_to_the_right_windows(tm
         (lambda n: [n("Gemm", ["W", "x0"], ["y"])], {"W": floats(4, 4)}, "the moving tensor as the first input"),
         (lambda n: [n("Gemm", ["x0", "W", "b"], ["y"])], {"W": floats(4, 2), "b": floats(2, 1)}, "a row in node 0"),
         (lambda n: [n("Relu", ["x0"], ["y"], domain="org.elsewhere")], {}, "of the domain org.elsewhere"),
+        (
+            lambda n: [n("Conv", ["x0", "W"], ["y"], dilations=[1, 2])],
+            {"W": floats(1, 1, 2, 2)},
+            r"expected dilations of 1 in .*found \[1, 2\]",
+        ),
         (
             lambda n: [n("MatMul", ["x0", "W"], ["h"]), n("Reshape", ["h", "s"], ["y"])],
             {"W": floats(4, 4), "s": np.array([1, -1])},
@@ -438,3 +467,23 @@ def test_random_networks_are_right_or_refused() -> None:
     assert sum(tally.right.values()) > 60
     assert tally.secret == 10
     assert set(tally.right) >= {"torch", "onnx", "sklearn"}
+
+
+@pytest.mark.parametrize(
+    ("kinds", "roundoff"),
+    [
+        (("FLOAT",), SINGLE),
+        (("DOUBLE",), DOUBLE),
+        (("DOUBLE", "FLOAT"), SINGLE),
+        (("DOUBLE", "FLOAT16"), SINGLE),
+        (("INT64",), SINGLE),
+    ],
+)
+def test_the_coarsest_floats_of_an_onnx_file_decide_how_far_it_may_be_off(
+    kinds: tuple[str, ...], roundoff: float
+) -> None:
+    import onnx
+
+    tensors = [onnx.helper.make_tensor(kind, getattr(onnx.TensorProto, kind), (1,), [1]) for kind in kinds]
+    model = onnx.helper.make_model(onnx.helper.make_graph([], "g", [], [], initializer=tensors))
+    assert _without_halves(onnx, model) == roundoff

@@ -116,6 +116,14 @@ def test_torch_networks_agree_with_torch_and_in_secret_with_their_twin(build, sh
             ),
             2,
         ),
+        # Means over equal windows of images that are no squares.
+        (
+            lambda: nn.Sequential(
+                nn.Conv2d(2, 4, (2, 1)), nn.ReLU(), nn.AdaptiveAvgPool2d((5, 3)), nn.Conv2d(4, 1, 1), nn.Flatten(),
+                nn.Linear(15, 3),
+            ),
+            3,
+        ),
     ],
 )  # fmt: skip
 def test_normalisation_and_adaptive_means_are_exact_wherever_they_stand(build, private: int) -> None:

@@ -132,6 +132,13 @@ def test_cost_model_spends_less_on_each_query_of_a_larger_batch() -> None:
     assert plan(shape, 16).instances_a_block > 1
 
 
+def test_the_cost_is_that_of_its_uploads_replies_products_and_transforms() -> None:
+    layout = Layout(Convolution(10, 1, 1, 6), 4, 1, 2, 5, 2)
+    assert (layout.instance_blocks, layout.channel_blocks, layout.output_blocks) == (2, 2, 3)
+    uploads, replies, products, transforms = 2 * 2, 2 * 3, 2 * 2 * 3, 2 * 3 / 4
+    assert layout.cost_ms == pytest.approx(1.4 * uploads + 1.1 * replies + 0.04 * products + 0.2 * transforms)
+
+
 def test_weights_that_do_not_fit_memory_are_made_when_needed() -> None:
     assert plan(Convolution(980, 1, 1, 100), 16).keeps_weights
     assert not plan(Convolution(512, 9, 9, 512, (3, 3)), 1).keeps_weights

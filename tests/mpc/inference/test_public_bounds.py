@@ -18,7 +18,7 @@ from mpc.channels.memory import memory_pair
 from mpc.errors import MpcError, ParameterError, ProtocolError, RangeError
 from mpc.garbled.session import Evaluator, Garbler
 from mpc.inference import AnsweringInference, BatchNorm, Conv2d, Flatten, Linear, Network, QueryingInference, ReLU
-from mpc.inference.models.bounds import norm_squared
+from mpc.inference.models.bounds import norm_squared, public_weight_bits
 from mpc.inference.models.converted import SINGLE, ConvertedLayers
 from mpc.inference.models.quantise import quantise
 from tests.mpc.inference.examples import Agreement, Floats, Session, float_logits, mlp, run_both_sides
@@ -218,3 +218,13 @@ def test_a_ring_that_follows_from_the_bounds_leaves_them_as_they_are(inputs: int
     architecture = network.architecture
     assert architecture.bounded() == architecture
     assert architecture.private_bits != (fraction_bits,) or inputs < 40_000 or fraction_bits > 12
+
+
+@pytest.mark.parametrize(("ring_bits", "weight_bits"), [(41, 14), (27, 14), (26, 13), (25, 12), (20, 7)])
+def test_finer_weights_leave_eight_bits_of_the_ring_for_magnitudes(ring_bits: int, weight_bits: int) -> None:
+    """A rounding of sqrt(n / 12) units is at most 2^-8 of an output, unless a sign, f, g and 8 bits do not fit."""
+    weight = np.ones((2, 40_000)) / 200
+    topology = Network.from_layers([Linear(weight, np.zeros(2))], (40_000,), (0, 1), 4, 41).architecture
+    assert math.ceil(math.log2(math.sqrt(40_000 / 12) * 2**8)) == 14
+    other = msgspec.structs.replace(topology, ring_bits=ring_bits, weight_bits=msgspec.UNSET)
+    assert public_weight_bits(other) == (weight_bits,)

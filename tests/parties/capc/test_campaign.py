@@ -61,6 +61,8 @@ def test_querying_parties_ask_in_turn_and_know_more_afterwards(tmp_path: Path) -
         assert report["answered"] == len(report["queries"]) == 30
         assert {query["chosen_by"] for query in report["queries"]} == {"entropy"}
         assert accuracy["after"] > accuracy["before"]
+        told = f"accuracy on held-out records: {accuracy['before']:.3f} before, {accuracy['after']:.3f} after"
+        assert told in run.folders.log(f"client-{report['querying_party']}").read_text()
         assert accuracy["held_out_records"] == sum(row["held_out_records"] for row in accuracy["by_class"]) == 360
         assert sum(row["own_records"] == 0 for row in accuracy["by_class"]) == 3
         assert report["own_records"] == sum(row["own_records"] for row in accuracy["by_class"])

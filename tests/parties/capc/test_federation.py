@@ -121,9 +121,13 @@ def test_a_check_reaches_the_services_and_takes_no_session(here: FederationHere)
         status, said = check(here, name)
         assert status <= 1, said  # this machine may lack memory or features
         assert "cannot" not in said
+        assert '"state"' not in said  # for people, unless a program asks
         for other in {GUARDIAN, *ANSWERING} - {name}:
             assert f"ok       {other} (" in said
         assert f"the service runs as process {here.services[name].pid}" in said
+    status, said = check(here, "clinic-a", "--json")
+    assert status <= 1
+    assert {finding["state"] for finding in json.loads(said)} <= {"ok", "warning"}
     here.until(lambda: here.said(GUARDIAN, "clinic-a: it only checked"), "the guardian says so")
     assert len(here.service(GUARDIAN).ended()) == sessions
     assert here.ask("clinic-a") == here.expected("clinic-a")

@@ -90,5 +90,7 @@ def test_the_soak_finds_what_grows() -> None:
     steady = [soak.Sample(session, GUARDIAN, 1000, 2000, 10, 20) for session in range(1, 51)]
     assert soak.unsteady(steady) == []
     assert soak.unsteady([soak.Sample(1, GUARDIAN, 1, 1, 1, 1), *steady[1:]]) == []  # not settled yet
-    grown = [*steady[:-1], soak.Sample(50, GUARDIAN, 1051, 1899, 11, 20)]
-    assert [fault.split()[1] for fault in soak.unsteady(grown)] == ["resident", "processes", "files"]
+    grown = [*steady[:-1], soak.Sample(50, GUARDIAN, 1051, 1899, 11, 21)]  # one file more at the end is no leak
+    assert [fault.split()[1] for fault in soak.unsteady(grown)] == ["resident", "processes"]
+    leaking = [soak.Sample(session, GUARDIAN, 1000, 2000, 10 + session // 15, 20) for session in range(1, 51)]
+    assert soak.unsteady(leaking) == [f"{GUARDIAN}: files at most 11, then at least 12"]

@@ -41,6 +41,6 @@ def test_what_is_prepared_grows_with_pool_batch_and_network() -> None:
     assert prepared("cryptonets-relu", pool=0) > 10 * once
 
 
-@pytest.mark.parametrize(("parties", "low", "high"), [(99, 2.4, 4), (250, 6, 8)])
+@pytest.mark.parametrize(("parties", "low", "high"), [(99, 2.4, 4), (250, 6, 8), (1000, 24, 30)])
 def test_many_parties_are_planned_in_gigabytes(parties: int, low: float, high: float) -> None:
     assert low < (in_all(CapcConfig(n_parties=parties)) + TRAININGS_BYTES) / 1e9 < high

@@ -131,6 +131,7 @@ def test_a_model_that_does_not_fit_says_what_would(narrow: dict[str, Any], words
     ("arrays", "words"),
     [
         ({"x": np.zeros((3, 5))}, r"expected an array \(n, 1, 1, 6\)"),
+        ({"x": np.array([[None] * 6], object)}, r"cannot be read as an NPZ file \(ValueError\)"),
         ({"x": np.full((3, 6), 2.0)}, r"expected values in 0..1 .*found 2..2"),
         ({"x": np.zeros((3, 6)), "y": np.zeros(3)}, "expected one array of inputs"),
         ({"x": np.zeros((3, 6)), "labels": np.zeros(2)}, "expected 3 labels"),
@@ -149,3 +150,16 @@ def test_samples_that_do_not_fit_are_refused(arrays: dict[str, Any], words: str,
 def test_flags_that_make_no_sense_are_refused(options: dict[str, str], words: str, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=words):
         model_check_command(CONFIG, tmp_path, ModelCheckOptions(file=tmp_path / "net.onnx", **options))
+
+
+@pytest.mark.parametrize("hidden", [0, 1, 2])
+@pytest.mark.parametrize("circuits", ["ahead", "streamed"])
+def test_a_query_waits_once_for_each_layer_of_comparisons(circuits: str, hidden: int) -> None:
+    layers: list[object] = []
+    for _ in range(hidden):
+        layers += [Linear(RNG.normal(size=(4, 4)) / 2, np.zeros(4)), ReLU()]
+    layers.append(Linear(RNG.normal(size=(3, 4)) / 2, np.zeros(3)))
+    ahead, online = measure(Network.from_layers(layers, (4,)), CapcConfig(circuits=circuits), np.zeros((1, 4)))
+    assert ahead.round_trips == 1 + (hidden if circuits == "ahead" else 0)  # encrypted masks, and the circuits' choices
+    assert online.round_trips == hidden
+    assert ahead.bytes > 100_000 > online.bytes

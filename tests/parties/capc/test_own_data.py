@@ -350,6 +350,8 @@ def test_a_campaign_with_own_records_is_the_campaign_in_the_clear(tmp_path: Path
         else:
             assert result["accuracy"] is clear.before is None
             assert "not measured, because there are no held-out records" in shown(result)
+        unmeasured = "there are no held-out records, so that no accuracy is measured"
+        assert (unmeasured in run.folders.log("client").read_text()) == (not held_out)
 
 
 def test_several_labels_of_ones_own(tmp_path: Path) -> None:

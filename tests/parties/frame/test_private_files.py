@@ -41,3 +41,13 @@ def test_a_failure_leaves_the_old_file_and_nothing_else(tmp_path: Path, monkeypa
     with pytest.raises(OSError, match=r"No space left on device: '.*key\.pem'"):
         write_private(tmp_path / "key.pem", b"new")
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"key.pem": b"old"}
+
+
+def test_a_failure_is_named_even_if_what_was_begun_is_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(begun: str, _: Path) -> None:
+        Path(begun).unlink()
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "replace", full)
+    with pytest.raises(OSError, match=r"No space left on device: .*key\.pem"):
+        write_private(tmp_path / "key.pem", b"new")

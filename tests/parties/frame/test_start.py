@@ -6,11 +6,12 @@ import os
 import signal
 import subprocess
 import sys
+from importlib.machinery import BuiltinImporter, FrozenImporter, ModuleSpec, PathFinder
 from pathlib import Path
 
 import pytest
 
-from parties.frame.start import HOME, python_command
+from parties.frame.start import HOME, find_own, python_command
 from parties.protocols import PROTOCOLS
 
 SHADOWS = ("calendar", "queue", "random", "secrets", "sitecustomize", "usercustomize", "numpy", "mpc", "parties")
@@ -37,6 +38,31 @@ def test_nothing_is_imported_from_the_current_folder(program: str, tmp_path: Pat
     without_protocols = "expected at least one in the folder `parties`" in done.stderr  # which a launcher says first
     assert without_protocols or (done.returncode == 0 and "usage:" in done.stdout), done.stderr
     assert not mark.exists(), mark.read_text()
+
+
+def test_an_editable_installation_is_asked_for_the_compiled_core_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    class Editable:
+        """The finder of an installation that keeps the core elsewhere. It knows the project's packages, too."""
+
+        @staticmethod
+        def find_spec(name: str, path: object = None, target: object = None) -> ModuleSpec:
+            asked.append(name)
+            return ModuleSpec(name, None, origin="elsewhere")
+
+    monkeypatch.setattr(sys, "meta_path", [BuiltinImporter, FrozenImporter, PathFinder, Editable])
+    find_own(["told"])
+    asked.clear()
+    own = sys.meta_path[0]
+    assert Editable not in sys.meta_path
+    assert own.find_spec("nowhere", None, None) is None
+    assert own.find_spec("told.nowhere", None, None) is None
+    assert asked == []
+    nowhere = own.find_spec("mpc._core", [], None)
+    assert nowhere is not None
+    assert nowhere.origin == "elsewhere"
+    assert asked == ["mpc._core"]
 
 
 def test_the_users_variables_do_not_reach_a_program(tmp_path: Path) -> None:

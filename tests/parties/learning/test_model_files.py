@@ -7,6 +7,7 @@ import json
 import pickle
 import subprocess
 import sys
+import warnings
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ import numpy as np
 import pytest
 
 from mpc.errors import ParameterError
+from mpc.inference.models.converted import SINGLE, ConvertedLayers
 from mpc.inference.models.floats import (
     AdaptiveAvgPool2d,
     AvgPool2d,
@@ -28,8 +30,10 @@ from mpc.inference.models.floats import (
 )
 from parties.frame.errors import ConfigError
 from parties.learning.datasets import load_dataset
+from parties.learning.model_files import reading
 from parties.learning.model_files.conversion import Report, convert
 from parties.learning.model_files.layers_file import read_layers, write_layers
+from parties.learning.model_files.reading import ReadModel
 from parties.learning.model_files.source import ModelSource, model_source
 from parties.learning.models import Model
 from parties.learning.records import DataError, Records
@@ -408,3 +412,21 @@ def test_settings_without_a_file_have_the_names_that_they_had(biopsies: Any) -> 
     assert json.loads(plain.identity()) == {
         key: value for key, value in json.loads(plain.model_dump_json()).items() if key not in added
     }
+
+
+def test_a_file_of_another_version_is_read_and_its_owner_told_in_a_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class InconsistentVersionWarning(UserWarning):
+        pass
+
+    def read(*_: object) -> ReadModel:
+        for _ in range(2):
+            warnings.warn("made by version 1.2\nmore about it", InconsistentVersionWarning, stacklevel=1)
+        warnings.warn("something else", UserWarning, stacklevel=1)
+        return ReadModel(ConvertedLayers([], lambda values: values, "a model", SINGLE))
+
+    monkeypatch.setitem(reading._READERS, "ONNX", read)
+    path = tmp_path / "net.onnx"
+    path.write_bytes(b"a model")
+    assert reading.read_model(model_source(path, None, None, False, ())).words == ["made by version 1.2"]

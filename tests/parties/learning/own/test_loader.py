@@ -33,6 +33,9 @@ def strange(source, options):
 def beyond(source, options):
     return {"inputs": np.zeros((1, 2)), "labels": [3]}
 
+def hears_nothing():
+    return {}
+
 def fails(source, options):
     return {"inputs": options["nothing"]}
 
@@ -86,13 +89,21 @@ def test_a_package_beside_the_caller_is_not_found(package: Path, monkeypatch: py
         ("my_own_data:wrong", r"expected inputs in 0\.\.1, found 1\.5\.\.1\.5"),
         ("my_own_data:strange", "expected a mapping with inputs and labels, found list"),
         ("my_own_data:beyond", r"expected labels \(1,\) in 0\.\.1 of the loader, found \(1,\) in 3\.\.3"),
-        ("my_own_data:fails", r"a\.txt: KeyError: 'nothing' \(.*my_own_data\.py, line 21\)"),
+        ("my_own_data:fails", r"a\.txt: KeyError: 'nothing' \(.*my_own_data\.py, line 24\)"),
     ],
 )
 def test_what_goes_wrong_in_it_is_one_sentence(package: Path, name: str, words: str) -> None:
     with pytest.raises(DataError, match=words) as refused:
         Reader(choices(package, name)).records(package / "a.txt")
     assert "\n" not in str(refused.value)
+
+
+def test_no_line_of_this_project_is_blamed_for_a_function_that_takes_nothing(package: Path) -> None:
+    (package / "a.txt").write_text("1 2 0\n")
+    with pytest.raises(DataError) as refusal:
+        Reader(choices(package, "my_own_data:hears_nothing")).records(package / "a.txt")
+    assert "takes 0 positional arguments but 2 were given" in str(refusal.value)
+    assert ", line" not in str(refusal.value)
 
 
 def test_the_parties_agree_on_its_code(package: Path) -> None:

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parties.learning.own import extras, tables
+from parties.learning.own import cells, extras, tables
 from parties.learning.own.choices import DataChoices
 from parties.learning.own.reading import Reader
 from parties.learning.records import DataError
@@ -241,6 +241,12 @@ def test_a_typed_column_that_is_no_number_is_refused(tmp_path: Path, column: lis
     pq.write_table(pa.table(columns), tmp_path / "records.parquet")
     with pytest.raises(DataError, match=words):
         reader().records(tmp_path / "records.parquet")
+
+
+def test_a_truth_value_among_other_cells_is_told_to_be_a_category(tmp_path: Path) -> None:
+    table = tables.Table(tmp_path / "r.csv", 2, {"age": np.array([1.5, True], object)}, (), is_text=False)
+    with pytest.raises(DataError, match=r"row 2, column 'age': expected a number, found True: list the column under"):
+        cells.numbers(table, "age", table.columns["age"])
 
 
 def test_an_npz_file_of_objects_is_not_unpickled(tmp_path: Path) -> None:
