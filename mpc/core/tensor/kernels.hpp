@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "core/tensor/matmul.hpp"
+#include "core/tensor/planes.hpp"
 
 namespace mpc::tensor {
 
@@ -33,6 +34,11 @@ inline std::size_t panel_words(std::size_t width, std::size_t k) { return width 
 struct Kernels {
     MatmulKernel<std::uint64_t> matmul64;
     MatmulKernel<std::uint32_t> matmul32;
+    // planes_of_words, words_of_planes, and_layer and multiply_layer of planes.hpp, with bits that were checked.
+    void (*split_planes)(const std::uint64_t* words, std::size_t n, unsigned bits, std::uint64_t* planes);
+    void (*join_planes)(const std::uint64_t* planes, std::size_t n, unsigned bits, std::uint64_t* words);
+    void (*and_words)(const Triple& triple, bool adds_product, std::size_t words, std::uint64_t* z);
+    void (*multiply_words)(const Triple& triple, bool adds_product, std::size_t words, std::uint64_t* z);
 };
 
 // The table of the level in use (cpu::level()).

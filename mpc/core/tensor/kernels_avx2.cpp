@@ -2,6 +2,7 @@
 #include <immintrin.h>
 
 #include "core/tensor/kernels.hpp"
+#include "core/tensor/layers.hpp"
 #include "core/tensor/panels.hpp"
 
 namespace mpc::tensor {
@@ -110,6 +111,7 @@ void tile32(const std::uint32_t* left, const std::uint32_t* right, std::size_t p
 
 const Kernels kernels_avx2 = {
     {kRows, 4 * kVectors, pack_left<std::uint64_t, kRows>, pack_right<std::uint64_t, 4 * kVectors>, tile64},
-    {kRows32, 8 * kVectors, pack_left<std::uint32_t, kRows32>, pack_right<std::uint32_t, 8 * kVectors>, tile32}};
+    {kRows32, 8 * kVectors, pack_left<std::uint32_t, kRows32>, pack_right<std::uint32_t, 8 * kVectors>, tile32},
+    split_planes, join_planes, and_words, multiply_words};
 
 }  // namespace mpc::tensor

@@ -2,6 +2,7 @@
 #include <immintrin.h>
 
 #include "core/tensor/kernels.hpp"
+#include "core/tensor/layers.hpp"
 #include "core/tensor/panels.hpp"
 
 namespace mpc::tensor {
@@ -73,6 +74,7 @@ constexpr MatmulKernel<typename L::T> matmul_kernel = {
 
 }  // namespace
 
-const Kernels kernels_avx512 = {matmul_kernel<Lanes64>, matmul_kernel<Lanes32>};
+const Kernels kernels_avx512 = {matmul_kernel<Lanes64>, matmul_kernel<Lanes32>,
+                                split_planes, join_planes, and_words, multiply_words};
 
 }  // namespace mpc::tensor

@@ -1,5 +1,6 @@
 // The kernels without any instruction set of their own.
 #include "core/tensor/kernels.hpp"
+#include "core/tensor/layers.hpp"
 #include "core/tensor/panels.hpp"
 
 namespace mpc::tensor {
@@ -31,6 +32,7 @@ constexpr MatmulKernel<T> matmul_kernel = {kRows, kBytes / sizeof(T), pack_left<
 
 }  // namespace
 
-const Kernels kernels_portable = {matmul_kernel<std::uint64_t>, matmul_kernel<std::uint32_t>};
+const Kernels kernels_portable = {matmul_kernel<std::uint64_t>, matmul_kernel<std::uint32_t>,
+                                  split_planes, join_planes, and_words, multiply_words};
 
 }  // namespace mpc::tensor
