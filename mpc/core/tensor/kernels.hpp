@@ -1,0 +1,53 @@
+// The inner loops of this folder, one table of functions for each instruction set.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "core/tensor/matmul.hpp"
+#include "core/tensor/planes.hpp"
+
+namespace mpc::tensor {
+
+// Products of tiles by the inner-product formula of Winograd (IEEE Transactions on Computers C-17, 1968), which needs
+// half the multiplications and holds in any commutative ring:
+//
+//     sum_k a_k b_k = sum_p (a_2p + b_2p+1) (a_2p+1 + b_2p) - sum_p a_2p a_2p+1 - sum_p b_2p b_2p+1
+//
+// The last two sums belong to a row of the left matrix and a column of the right one, and are made while packing.
+template <class T>
+struct MatmulKernel {
+    std::size_t rows;     // of a tile
+    std::size_t columns;  // of a tile
+    // Copy up to `rows` rows of a, or up to `columns` columns of b, into a panel of panel_words(...) words. What is
+    // missing of a panel is zero, and so is what is missing of the last pair.
+    void (*pack_left)(const Matrix<const T>& a, T* panel);
+    void (*pack_right)(const Matrix<const T>& b, T* panel);
+    // Adds the product of two panels of `pairs` pairs to a tile whose rows are `row_step` apart. The right panel and
+    // the tile's size are multiples of 64 bytes.
+    void (*tile)(const T* left, const T* right, std::size_t pairs, T* c, std::ptrdiff_t row_step);
+};
+
+inline std::size_t pairs_of(std::size_t k) { return k / 2 + k % 2; }
+inline std::size_t panel_words(std::size_t width, std::size_t k) { return width * (1 + 2 * pairs_of(k)); }
+
+struct Kernels {
+    MatmulKernel<std::uint64_t> matmul64;
+    MatmulKernel<std::uint32_t> matmul32;
+    // planes_of_words, words_of_planes, and_layer and multiply_layer of planes.hpp, with bits that were checked.
+    void (*split_planes)(const std::uint64_t* words, std::size_t n, unsigned bits, std::uint64_t* planes);
+    void (*join_planes)(const std::uint64_t* planes, std::size_t n, unsigned bits, std::uint64_t* words);
+    void (*and_words)(const Triple& triple, bool adds_product, std::size_t words, std::uint64_t* z);
+    void (*multiply_words)(const Triple& triple, bool adds_product, std::size_t words, std::uint64_t* z);
+};
+
+// The table of the level in use (cpu::level()).
+const Kernels& kernels();
+
+extern const Kernels kernels_portable;
+#if defined(MPC_X86_KERNELS)
+extern const Kernels kernels_avx2;
+extern const Kernels kernels_avx512;
+#endif
+
+}  // namespace mpc::tensor

@@ -1,0 +1,80 @@
+// The kernels compiled for AVX-512; see CMakeLists.txt for the options.
+#include <immintrin.h>
+
+#include "core/tensor/kernels.hpp"
+#include "core/tensor/layers.hpp"
+#include "core/tensor/panels.hpp"
+
+namespace mpc::tensor {
+namespace {
+
+// A tile is 8 x 2 vectors: 16 accumulators, four vectors of the right panel, and what is under way.
+constexpr std::size_t kRows = 8, kVectors = 2;
+
+MPC_INLINE __m512i load(const void* p) { return _mm512_loadu_si512(p); }
+MPC_INLINE void store(void* p, __m512i x) { _mm512_storeu_si512(p, x); }
+
+// Words of 64 bits, eight a vector, and of 32 bits, sixteen a vector.
+struct Lanes64 {
+    using T = std::uint64_t;
+    static MPC_INLINE __m512i repeat(T x) { return _mm512_set1_epi64(static_cast<long long>(x)); }
+    static MPC_INLINE __m512i add(__m512i x, __m512i y) { return _mm512_add_epi64(x, y); }
+    static MPC_INLINE __m512i subtract(__m512i x, __m512i y) { return _mm512_sub_epi64(x, y); }
+    static MPC_INLINE __m512i multiply(__m512i x, __m512i y) { return _mm512_mullo_epi64(x, y); }
+};
+struct Lanes32 {
+    using T = std::uint32_t;
+    static MPC_INLINE __m512i repeat(T x) { return _mm512_set1_epi32(static_cast<int>(x)); }
+    static MPC_INLINE __m512i add(__m512i x, __m512i y) { return _mm512_add_epi32(x, y); }
+    static MPC_INLINE __m512i subtract(__m512i x, __m512i y) { return _mm512_sub_epi32(x, y); }
+    static MPC_INLINE __m512i multiply(__m512i x, __m512i y) { return _mm512_mullo_epi32(x, y); }
+};
+
+template <class L>
+void tile(const typename L::T* left, const typename L::T* right, std::size_t pairs, typename L::T* c,
+          std::ptrdiff_t row_step) {
+    using T = typename L::T;
+    constexpr std::size_t lanes = 64 / sizeof(T), columns = lanes * kVectors;
+    __m512i sum[kRows][kVectors];
+#pragma GCC unroll 8
+    for (std::size_t i = 0; i < kRows; ++i) {
+#pragma GCC unroll 2
+        for (std::size_t j = 0; j < kVectors; ++j)
+            sum[i][j] = L::subtract(L::repeat(static_cast<T>(T{0} - left[i])), load(right + lanes * j));
+    }
+    const T* a = left + kRows;
+    const T* b = right + columns;
+    for (std::size_t p = 0; p < pairs; ++p, a += 2 * kRows, b += 2 * columns) {
+        __m512i b1[kVectors], b2[kVectors];
+#pragma GCC unroll 2
+        for (std::size_t j = 0; j < kVectors; ++j) {
+            b1[j] = load(b + lanes * j);
+            b2[j] = load(b + columns + lanes * j);
+        }
+#pragma GCC unroll 8
+        for (std::size_t i = 0; i < kRows; ++i) {
+            const __m512i a1 = L::repeat(a[2 * i]), a2 = L::repeat(a[2 * i + 1]);
+#pragma GCC unroll 2
+            for (std::size_t j = 0; j < kVectors; ++j)
+                sum[i][j] = L::add(sum[i][j], L::multiply(L::add(a1, b2[j]), L::add(a2, b1[j])));
+        }
+    }
+#pragma GCC unroll 8
+    for (std::size_t i = 0; i < kRows; ++i, c += row_step) {
+#pragma GCC unroll 2
+        for (std::size_t j = 0; j < kVectors; ++j)
+            store(c + lanes * j, L::add(load(c + lanes * j), sum[i][j]));
+    }
+}
+
+template <class L>
+constexpr MatmulKernel<typename L::T> matmul_kernel = {
+    kRows, kVectors * 64 / sizeof(typename L::T), pack_left<typename L::T, kRows>,
+    pack_right<typename L::T, kVectors * 64 / sizeof(typename L::T)>, tile<L>};
+
+}  // namespace
+
+const Kernels kernels_avx512 = {matmul_kernel<Lanes64>, matmul_kernel<Lanes32>,
+                                split_planes, join_planes, and_words, multiply_words};
+
+}  // namespace mpc::tensor

@@ -1,0 +1,329 @@
+// Arithmetic on arrays of shares, on every CPU level, against plain loops.
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <vector>
+
+#include "core/aes/prg.hpp"
+#include "core/base/error.hpp"
+#include "core/tensor/key_stream.hpp"
+#include "core/tensor/matmul.hpp"
+#include "core/tensor/planes.hpp"
+#include "core/tensor/words.hpp"
+#include "tests/check.hpp"
+
+using namespace mpc;
+using namespace mpc::tensor;
+
+namespace {
+
+template <class T>
+std::vector<T> random_words(std::size_t count, std::uint64_t seed) {
+    std::vector<T> words(count);
+    Prg(Block{seed, 1}).fill(words.data(), count * sizeof(T));
+    return words;
+}
+
+template <class T>
+std::vector<T> plain_product(const Matrix<const T>& a, const Matrix<const T>& b) {
+    std::vector<T> c(a.rows * b.columns);
+    for (std::size_t i = 0; i < a.rows; ++i) {
+        for (std::size_t j = 0; j < b.columns; ++j) {
+            T sum = 0;
+            for (std::size_t k = 0; k < a.columns; ++k) {
+                const auto row = static_cast<std::ptrdiff_t>(i), column = static_cast<std::ptrdiff_t>(j);
+                const auto place = static_cast<std::ptrdiff_t>(k);
+                sum = static_cast<T>(sum + a.data[row * a.row_step + place * a.column_step] *
+                                               b.data[place * b.row_step + column * b.column_step]);
+            }
+            c[i * b.columns + j] = sum;
+        }
+    }
+    return c;
+}
+
+// Into memory with a margin, by rows and by columns: the product is right and the margin is left alone.
+template <class T>
+void check_product(const Matrix<const T>& a, const Matrix<const T>& b) {
+    const std::size_t m = a.rows, n = b.columns, margin = 3;
+    const std::vector<T> wanted = plain_product(a, b);
+    for (const bool by_rows : {true, false}) {
+        const std::size_t lines = by_rows ? m : n, length = (by_rows ? n : m) + margin;
+        std::vector<T> memory(lines * length, T{7});
+        Matrix<T> c{memory.data(), m, n, static_cast<std::ptrdiff_t>(length), 1};
+        if (!by_rows) std::swap(c.row_step, c.column_step);
+        matmul(a, b, c);
+        bool right = true, untouched = true;
+        for (std::size_t line = 0; line < lines; ++line) {
+            for (std::size_t place = 0; place < length; ++place) {
+                const T found = memory[line * length + place];
+                if (place + margin < length) {
+                    right = right && found == wanted[by_rows ? line * n + place : place * n + line];
+                } else {
+                    untouched = untouched && found == T{7};
+                }
+            }
+        }
+        CHECK(right);
+        CHECK(untouched);
+    }
+}
+
+template <class T>
+void products_of_every_shape() {
+    const std::size_t sizes[] = {0, 1, 2, 3, 7, 8, 17, 31};
+    const std::vector<T> left = random_words<T>(64 * 64, 1), right = random_words<T>(64 * 64, 2);
+    for (const std::size_t m : sizes) {
+        for (const std::size_t k : sizes) {
+            for (const std::size_t n : sizes) {
+                const auto step = static_cast<std::ptrdiff_t>(k), other = static_cast<std::ptrdiff_t>(n);
+                check_product<T>({left.data(), m, k, step, 1}, {right.data(), k, n, other, 1});
+            }
+        }
+    }
+}
+
+// Transposed, with gaps, reversed, and broadcast along a row.
+template <class T>
+void products_of_every_layout() {
+    const std::vector<T> left = random_words<T>(64 * 64, 3), right = random_words<T>(64 * 64, 4);
+    const std::ptrdiff_t layouts[][2] = {{64, 1}, {1, 64}, {64, 3}, {2, 64}, {0, 1}, {1, 0}};
+    for (const auto& a : layouts) {
+        for (const auto& b : layouts) {
+            check_product<T>({left.data(), 18, 21, a[0], a[1]}, {right.data(), 21, 19, b[0], b[1]});
+            check_product<T>({left.data() + 17 * a[0], 18, 21, -a[0], a[1]},
+                             {right.data() + 18 * b[1], 21, 19, b[0], -b[1]});
+        }
+    }
+}
+
+// Beyond one block in each direction, where entries are the largest and carries the longest.
+template <class T>
+void products_of_many_blocks() {
+    const struct {
+        std::size_t m, k, n;
+    } shapes[] = {{131, 517, 37}, {5, 3, 2053}, {2053, 300, 1}, {129, 256, 8}, {1, 1031, 2050}};
+    for (const auto& shape : shapes) {
+        const std::vector<T> left = random_words<T>(shape.m * shape.k, 5), right = random_words<T>(shape.k * shape.n, 6);
+        const auto step = static_cast<std::ptrdiff_t>(shape.k), other = static_cast<std::ptrdiff_t>(shape.n);
+        check_product<T>({left.data(), shape.m, shape.k, step, 1}, {right.data(), shape.k, shape.n, other, 1});
+        const std::vector<T> ones(std::max(shape.m, shape.n) * shape.k, static_cast<T>(~T{0}));
+        check_product<T>({ones.data(), shape.m, shape.k, step, 1}, {ones.data(), shape.k, shape.n, other, 1});
+    }
+}
+
+void shapes_that_do_not_fit() {
+    std::vector<std::uint64_t> words(100);
+    const Matrix<std::uint64_t> c{words.data(), 3, 5, 5, 1};
+    const auto in = [&](std::size_t rows, std::size_t columns) {
+        return Matrix<const std::uint64_t>{words.data() + 50, rows, columns, static_cast<std::ptrdiff_t>(columns), 1};
+    };
+    matmul(in(3, 4), in(4, 5), c);
+    CHECK_THROWS(matmul(in(3, 4), in(5, 5), c), LengthError);
+    CHECK_THROWS(matmul(in(2, 4), in(4, 5), c), LengthError);
+    CHECK_THROWS(matmul(in(3, 4), in(4, 6), c), LengthError);
+}
+
+std::uint64_t bit(std::uint64_t word, std::size_t place) { return (word >> place) & 1; }
+
+// Whole groups of 512 values, part of one, a single one and none; the memory behind is left alone.
+void planes_hold_every_bit() {
+    for (const std::size_t n : {0, 1, 63, 64, 65, 511, 512, 513, 1100}) {
+        const std::vector<std::uint64_t> words = random_words<std::uint64_t>(n, 7);
+        for (const unsigned bits : {1u, 7u, 32u, 41u, 64u}) {
+            std::vector<std::uint64_t> planes(bits * plane_words(n) + 1, 7), back(n + 1, 7);
+            planes_of_words(words.data(), n, bits, planes.data());
+            bool right = true;
+            for (std::size_t b = 0; b < bits; ++b) {
+                for (std::size_t i = 0; i < 64 * plane_words(n); ++i) {
+                    const std::uint64_t found = bit(planes[b * plane_words(n) + i / 64], i % 64);
+                    right = right && found == (i < n ? bit(words[i], b) : 0);
+                }
+            }
+            CHECK(right);
+            // What stands behind value n of a plane does not count.
+            for (std::size_t b = 0; n % 64 != 0 && b < bits; ++b)
+                planes[(b + 1) * plane_words(n) - 1] |= ~std::uint64_t{0} << (n % 64);
+            words_of_planes(planes.data(), n, bits, back.data());
+            for (std::size_t i = 0; i < n; ++i) CHECK(back[i] == (words[i] & (~std::uint64_t{0} >> (64 - bits))));
+            CHECK(planes.back() == 7 && back.back() == 7);
+        }
+    }
+    CHECK_THROWS(planes_of_words(nullptr, 0, 0, nullptr), ParameterError);
+    CHECK_THROWS(words_of_planes(nullptr, 0, 65, nullptr), ParameterError);
+}
+
+// Three parties hold shares of triples. Their results are shares of the products.
+void layers_multiply_shares() {
+    for (const std::size_t n : {0, 1, 3, 64, 257}) {
+        const auto words = [n](std::uint64_t seed) { return random_words<std::uint64_t>(n, seed); };
+        const std::vector<std::uint64_t> x = words(20), y = words(21), a = words(22), b = words(23);
+        std::vector<std::uint64_t> d(n), e(n), binary_d(n), binary_e(n), sum(n, 0), exclusive(n, 0);
+        for (std::size_t i = 0; i < n; ++i) {
+            d[i] = x[i] - a[i];
+            e[i] = y[i] - b[i];
+            binary_d[i] = x[i] ^ a[i];
+            binary_e[i] = y[i] ^ b[i];
+        }
+        const auto last = [n](const std::vector<std::uint64_t>& whole, std::uint64_t seed, bool binary, bool is_last) {
+            std::vector<std::uint64_t> one = random_words<std::uint64_t>(n, seed);
+            const std::vector<std::uint64_t> two = random_words<std::uint64_t>(n, seed + 1);
+            if (!is_last) return one;
+            for (std::size_t i = 0; i < n; ++i)
+                one[i] = binary ? whole[i] ^ one[i] ^ two[i] : whole[i] - one[i] - two[i];
+            return one;
+        };
+        std::vector<std::uint64_t> c(n), binary_c(n);
+        for (std::size_t i = 0; i < n; ++i) {
+            c[i] = a[i] * b[i];
+            binary_c[i] = a[i] & b[i];
+        }
+        for (std::size_t party = 0; party < 3; ++party) {
+            const bool is_last = party == 2;
+            const std::uint64_t own = is_last ? 0 : party;
+            for (const bool binary : {false, true}) {
+                const auto mine_a = last(a, 30 + own, binary, is_last), mine_b = last(b, 40 + own, binary, is_last);
+                auto z = last(binary ? binary_c : c, 50 + own, binary, is_last);
+                const Triple triple{binary ? binary_d.data() : d.data(), binary ? binary_e.data() : e.data(),
+                                    mine_a.data(), mine_b.data(), z.data()};
+                if (binary) {
+                    and_layer(triple, party == 1, n, z.data());
+                    for (std::size_t i = 0; i < n; ++i) exclusive[i] ^= z[i];
+                } else {
+                    multiply_layer(triple, party == 1, n, z.data());
+                    for (std::size_t i = 0; i < n; ++i) sum[i] += z[i];
+                }
+            }
+        }
+        for (std::size_t i = 0; i < n; ++i) {
+            CHECK(sum[i] == x[i] * y[i]);
+            CHECK(exclusive[i] == (x[i] & y[i]));
+        }
+    }
+}
+
+void words_without_gaps() {
+    for (unsigned bits = 1; bits <= 64; ++bits) {
+        const std::uint64_t mask = ~std::uint64_t{0} >> (64 - bits);
+        for (const std::size_t n : {0, 1, 2, 7, 64, 131}) {
+            const std::vector<std::uint64_t> words = random_words<std::uint64_t>(n, bits);
+            std::vector<std::uint8_t> packed(packed_bytes(n, bits) + 1, 0xAB);
+            pack_words(words.data(), n, bits, packed.data());
+            CHECK(packed.back() == 0xAB);
+            packed.pop_back();
+            bool right = packed.size() == (n * bits + 7) / 8;
+            for (std::size_t place = 0; place < 8 * packed.size(); ++place) {
+                const std::uint64_t found = bit(packed[place / 8], place % 8);
+                right = right && found == (place < n * bits ? bit(words[place / bits], place % bits) : 0);
+            }
+            CHECK(right);
+            std::vector<std::uint64_t> back(n + 1, 7);
+            unpack_words(packed, n, bits, back.data());
+            for (std::size_t i = 0; i < n; ++i) CHECK(back[i] == (words[i] & mask));
+            CHECK(back.back() == 7);
+            for (std::size_t place = n * bits; place < 8 * packed.size(); ++place) {
+                std::vector<std::uint8_t> altered = packed;
+                altered[place / 8] = static_cast<std::uint8_t>(altered[place / 8] | 1 << place % 8);
+                CHECK_THROWS(unpack_words(altered, n, bits, back.data()), MalformedError);
+            }
+            packed.push_back(0);
+            CHECK_THROWS(unpack_words(packed, n, bits, back.data()), LengthError);
+        }
+    }
+    CHECK_THROWS(packed_bytes(1, 0), ParameterError);
+    CHECK_THROWS(packed_bytes(1, 65), ParameterError);
+    CHECK_THROWS(packed_bytes(~std::size_t{0} / 8, 9), ParameterError);
+}
+
+// NIST SP 800-38A, F.5.1 has a counter with the highest byte first, so the known answer is AES itself (FIPS 197, C.1).
+void key_streams_are_the_cipher() {
+    const auto seed = check::unhex("000102030405060708090a0b0c0d0e0f00112233445566778899aabbccddeeff");
+    KeyStream stream(seed);
+    std::uint64_t words[4];
+    stream.fill(words, 4);
+    CHECK(check::hex(words, 16) == "69c4e0d86a7b0430d8cdb78070b4c55a");
+    Block second = load_block(seed.data() + 16);
+    second.lo ^= 1;
+    Aes128(load_block(seed.data())).encrypt(&second, &second, 1);
+    CHECK(check::hex(words + 2, 16) == check::hex(&second, 16));
+}
+
+// Every way to use a stream takes the same words, wherever they go.
+void key_streams_move_on() {
+    const std::vector<std::uint8_t> seed = check::unhex(std::string(62, '5') + "0a");
+    Prg plain(load_block(seed.data()), load_block(seed.data() + 16));
+    KeyStream filling(seed), subtracting(seed), excluding(seed);
+    std::vector<std::uint64_t> memory(3000);
+    std::uint64_t blocks = 0;
+    for (const std::size_t n : {1, 2, 3, 0, 511, 512, 513, 2001}) {
+        std::vector<std::uint64_t> wanted(n), zero(n, 0), three(n, 3);
+        plain.fill(wanted.data(), 8 * n);
+        blocks += (n + 1) / 2;
+        std::uint64_t* const odd = memory.data() + (reinterpret_cast<std::uintptr_t>(memory.data()) % 16 == 0 ? 1 : 0);
+        KeyStream aside(seed);
+        aside.skip(2 * filling.position());
+        filling.fill(zero.data(), n);
+        aside.fill(odd, n);
+        CHECK(zero == wanted);
+        CHECK(std::equal(wanted.begin(), wanted.end(), odd));
+        subtracting.subtract_from(three.data(), n);
+        bool right = true;
+        for (std::size_t i = 0; i < n; ++i) right = right && three[i] == 3 - wanted[i];
+        excluding.exclusive_or_into(zero.data(), n);
+        for (std::size_t i = 0; i < n; ++i) right = right && zero[i] == 0;
+        CHECK(right);
+        for (const KeyStream* stream : {&filling, &subtracting, &excluding, &aside})
+            CHECK(stream->position() == blocks);
+    }
+}
+
+void key_streams_end() {
+    const std::vector<std::uint8_t> seed(32, 9);
+    KeyStream stream(seed);
+    std::uint64_t words[4];
+    stream.skip(2 * (kStreamBlocks - 1));
+    CHECK_THROWS(stream.fill(words, 3), LimitError);
+    stream.fill(words, 2);
+    CHECK_THROWS(stream.fill(words, 1), LimitError);
+    CHECK_THROWS(stream.skip(~std::uint64_t{0}), LimitError);
+    CHECK(stream.position() == kStreamBlocks);
+    CHECK_THROWS(KeyStream(ByteView(seed).slice(0, 31)), LengthError);
+}
+
+// Both processes would give the same words.
+void key_streams_belong_to_one_process() {
+    KeyStream stream(std::vector<std::uint8_t>(32, 9));
+    const pid_t child = ::fork();
+    if (child == 0) {
+        std::uint64_t word;
+        try {
+            stream.fill(&word, 1);
+        } catch (const OrderError&) {
+            ::_exit(0);
+        }
+        ::_exit(1);
+    }
+    int status = -1;
+    CHECK(::waitpid(child, &status, 0) == child && status == 0);
+}
+
+}  // namespace
+
+int main() {
+    check::run_on_all_levels("products_of_every_shape 64", products_of_every_shape<std::uint64_t>);
+    check::run_on_all_levels("products_of_every_shape 32", products_of_every_shape<std::uint32_t>);
+    check::run_on_all_levels("products_of_every_layout 64", products_of_every_layout<std::uint64_t>);
+    check::run_on_all_levels("products_of_every_layout 32", products_of_every_layout<std::uint32_t>);
+    check::run_on_all_levels("products_of_many_blocks 64", products_of_many_blocks<std::uint64_t>);
+    check::run_on_all_levels("products_of_many_blocks 32", products_of_many_blocks<std::uint32_t>);
+    check::run("shapes_that_do_not_fit", shapes_that_do_not_fit);
+    check::run_on_all_levels("planes_hold_every_bit", planes_hold_every_bit);
+    check::run_on_all_levels("layers_multiply_shares", layers_multiply_shares);
+    check::run("words_without_gaps", words_without_gaps);
+    check::run_on_all_levels("key_streams_are_the_cipher", key_streams_are_the_cipher);
+    check::run_on_all_levels("key_streams_move_on", key_streams_move_on);
+    check::run("key_streams_end", key_streams_end);
+    check::run("key_streams_belong_to_one_process", key_streams_belong_to_one_process);
+    return check::result();
+}
