@@ -2,7 +2,7 @@
 
 Read in this order:
 
-- ``frames``: what a frame is, and :class:`Channel`, which sends and receives them.
+- ``frames``: what a frame is, and :class:`Channel`, which sends and receives them, one way or both at once.
 - ``memory``: channels within one process, for tests, examples and simulations.
 - ``sockets``: a channel over one connected socket.
 - ``tls``: the same over TLS 1.3. Parties only use this one.
@@ -22,7 +22,7 @@ from mpc.lazy_names import lazy_names
 if TYPE_CHECKING:
     from mpc.channels.credentials import Credentials
     from mpc.channels.doors import Listener, connect
-    from mpc.channels.frames import Channel, Traffic
+    from mpc.channels.frames import Channel, Traffic, exchange_all
     from mpc.channels.hello import Hello, exchange_hello
     from mpc.channels.memory import MemoryChannel, memory_pair, run_both_sides
     from mpc.channels.sockets import SocketChannel
@@ -38,6 +38,7 @@ __all__ = [
     "TlsChannel",
     "Traffic",
     "connect",
+    "exchange_all",
     "exchange_hello",
     "memory_pair",
     "run_both_sides",
@@ -55,6 +56,7 @@ __getattr__ = lazy_names(
         "TlsChannel": "tls",
         "Traffic": "frames",
         "connect": "doors",
+        "exchange_all": "frames",
         "exchange_hello": "hello",
         "memory_pair": "memory",
         "run_both_sides": "memory",

@@ -8,26 +8,28 @@ The label names the message, as in ``garbled/0/relu(32, 8)/400/tables``. A recei
 where it can, which length. Anything else is a :class:`~mpc.errors.ProtocolError`.
 
 A conversation is ordered and half-duplex. At any time one side speaks and the other listens, because two sides that
-both send first can jam, and two threads on one TLS socket fail. Confidentiality and authentication come from the
-transport.
+both send first can jam, and two threads on one TLS socket fail. The exception is :func:`exchange_all`, by which all
+sides send and receive at once, in one thread. Confidentiality and authentication come from the transport.
 """
 
 from __future__ import annotations
 
+import select
 import struct
 import threading
 import time
 from abc import ABC, abstractmethod
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from typing import TypeVar
 
 import msgspec
+import numpy as np
 
-from mpc.errors import ParameterError, ProtocolError
+from mpc.errors import DeadlineError, ParameterError, ProtocolError
 from mpc.ring import Words, pack_words, packed_size, unpack_words
 
 WIRE_VERSION = 1
@@ -35,6 +37,7 @@ _MAGIC = b"CP"
 _HEADER = struct.Struct("<2sBBIQ")
 LARGEST_BODY = 1 << 30  # bytes
 _JOINED_BODY = 1 << 16  # a body up to this size leaves in one write with its header
+_SMALL_BODY = 1 << 12  # in an exchange, a body up to this size is sent before the other side's is received
 
 _DECODERS = threading.Lock()  # to be held for `_decoder`
 
@@ -110,6 +113,10 @@ class Channel(ABC):
 
     def send(self, label: str, *parts: Buffer) -> None:
         """Send one frame whose body is the parts, one after the other."""
+        self._write(self._outgoing(label, *parts))
+
+    def _outgoing(self, label: str, *parts: Buffer) -> list[Buffer]:
+        """Return the next frame in pieces, and count it as sent."""
         name = label.encode("ascii")
         length = sum(memoryview(part).nbytes for part in parts)
         if len(name) > 255 or length > LARGEST_BODY:
@@ -117,12 +124,9 @@ class Channel(ABC):
                 f"expected at most 255 B of label and {LARGEST_BODY} B of body, found {len(name)} and {length}"
             )
         head = _HEADER.pack(_MAGIC, WIRE_VERSION, len(name), self._sent_frames & 0xFFFFFFFF, length) + name
-        if length <= _JOINED_BODY:
-            self._write([b"".join((head, *parts))])
-        else:
-            self._write([head, *parts])
         self._sent_frames += 1
         self.traffic[self.step].sent += len(head) + length
+        return [b"".join((head, *parts))] if length <= _JOINED_BODY else [head, *parts]
 
     def recv(self, label: str, size: int | None = None, *, limit: int = LARGEST_BODY) -> memoryview:
         """Receive the next frame, which must carry ``label``.
@@ -132,29 +136,57 @@ class Channel(ABC):
             size: its exact length in bytes, where the protocol fixes the length.
             limit: the longest body that is accepted where the protocol does not.
         """
-        expires = time.monotonic() + self.deadline_s
-        body = memoryview(bytearray(self._read_head(label, size, limit, expires)))
-        self._read_body(body, expires)
-        return body.toreadonly()
+        return self._take(self._incoming(label, size, limit)).toreadonly()
 
     def recv_into(self, label: str, target: memoryview) -> None:
         """Receive the next frame, whose body must have the length of ``target``, into that memory.
 
         Large messages that follow each other need no fresh pages so.
         """
-        expires = time.monotonic() + self.deadline_s
-        self._read_head(label, len(target), LARGEST_BODY, expires)
-        self._read_body(target, expires)
+        self._take(self._incoming(label, len(target), LARGEST_BODY, target))
 
-    def _read_head(self, label: str, size: int | None, limit: int, expires: float) -> int:
-        """Receive and check all that comes before a body, and return the body's length."""
+    def exchange(self, label: str, body: Buffer, size: int) -> memoryview:
+        """Send a body, and at the same time receive one of ``size`` bytes under the same label.
+
+        Neither side waits for the other to speak first, and bodies of any length do not jam. Everything must have
+        crossed within the deadline.
+
+        Raises:
+            ProtocolError: another label, length or number of the frame.
+            TransportError: the connection broke. DeadlineError: the peer is late.
+        """
+        target = np.empty(size, dtype=np.uint8).data
+        exchange_all(label, [(self, body, target)])
+        return target.toreadonly()
+
+    @abstractmethod
+    def begin_exchange(self, label: str, body: Buffer | None, target: memoryview | None) -> Exchange:
+        """Return one frame each way, to be moved by :func:`exchange_all`. None is no frame."""
+
+    def _take(self, parts: Generator[memoryview, None, memoryview]) -> memoryview:
+        """Fill the parts of a frame one after the other, within the deadline, and return its body."""
+        expires = time.monotonic() + self.deadline_s
+        while True:
+            try:
+                part = next(parts)
+            except StopIteration as end:
+                return end.value  # type: ignore[no-any-return]  # the generator's
+            self._read(part, expires)
+
+    def _incoming(
+        self, label: str, size: int | None, limit: int, target: memoryview | None = None
+    ) -> Generator[memoryview, None, memoryview]:
+        """Yield the parts of the next frame, each of which is filled before the next is asked for. Return the body.
+
+        All that comes before a body is checked before the body is asked for.
+        """
         head = bytearray(_HEADER.size)
-        self._read(memoryview(head), expires)
+        yield memoryview(head)
         magic, version, name_length, sequence, length = _HEADER.unpack(head)
         if magic != _MAGIC or version != WIRE_VERSION:
             raise self._mismatch(f"a frame of version {WIRE_VERSION} for '{label}'", "another format")
         name = bytearray(name_length)
-        self._read(memoryview(name), expires)
+        yield memoryview(name)
         if name != label.encode("ascii"):
             raise self._mismatch(f"message '{label}'", f"message '{name.decode('ascii', 'replace')}'")
         if sequence != self._received_frames & 0xFFFFFFFF:
@@ -164,12 +196,11 @@ class Channel(ABC):
         if length > limit:
             raise self._mismatch(f"at most {limit} bytes in '{label}'", f"{length}")
         self.traffic[self.step].received += _HEADER.size + name_length
-        return int(length)
-
-    def _read_body(self, target: memoryview, expires: float) -> None:
-        self._read(target, expires)
+        body = memoryview(bytearray(length)) if target is None else target
+        yield body
         self._received_frames += 1
-        self.traffic[self.step].received += len(target)
+        self.traffic[self.step].received += len(body)
+        return body
 
     def send_words(self, label: str, words: Words, bits: int) -> None:
         """Send ring elements of Z_2^bits, bit-packed."""
@@ -203,3 +234,62 @@ class Channel(ABC):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(peer={self.peer!r})"
+
+
+class Exchange(ABC):
+    """One frame each way over one channel, which move at the same time."""
+
+    def __init__(self, channel: Channel) -> None:
+        self.channel = channel
+
+    @abstractmethod
+    def move(self) -> bool:
+        """Move what can be moved now, and return whether both frames have crossed. Raises as the channel does."""
+
+    @abstractmethod
+    def awaited(self) -> tuple[int, int]:
+        """Return the file and the events of ``poll`` after which :meth:`move` can go on."""
+
+    @abstractmethod
+    def end(self) -> None:
+        """Leave the channel ready for what comes next."""
+
+
+def exchange_all(label: str, messages: Sequence[tuple[Channel, Buffer | None, memoryview | None]]) -> None:
+    """Send and receive one frame over each of many channels, all at once, in one thread.
+
+    Args:
+        label: of every frame.
+        messages: for each channel the body to send, in bytes, and the memory for the body that is received, of its
+            length. None stands for no frame in that direction.
+
+    Raises:
+        ProtocolError, TransportError: as :meth:`Channel.exchange`, of the first channel that fails.
+    """
+    if all(body is None or len(body) <= _SMALL_BODY for _, body, _ in messages):  # what the system surely holds
+        for channel, body, _ in messages:
+            if body is not None:
+                channel.send(label, body)
+        for channel, _, target in messages:
+            if target is not None:
+                channel.recv_into(label, target)
+        return
+    expires = time.monotonic() + max(channel.deadline_s for channel, _, _ in messages)
+    begun: list[Exchange] = []
+    try:
+        for message in messages:
+            begun.append(message[0].begin_exchange(label, *message[1:]))
+        pending = [exchange for exchange in begun if not exchange.move()]
+        while pending:
+            poll = select.poll()
+            for exchange in pending:
+                poll.register(*exchange.awaited())
+            if not poll.poll(max(0.0, expires - time.monotonic()) * 1e3):
+                late = pending[0].channel
+                raise DeadlineError(
+                    f"no message '{label}' within {late.deadline_s:g} s", peer=late.peer, step=late.step
+                )
+            pending = [exchange for exchange in pending if not exchange.move()]
+    finally:
+        for exchange in begun:
+            exchange.end()

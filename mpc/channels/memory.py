@@ -8,8 +8,8 @@ import time
 from collections.abc import Callable
 from typing import Literal, TypeVar
 
-from mpc.channels.frames import LARGEST_BODY, Buffer, Channel
-from mpc.errors import DeadlineError, TransportError
+from mpc.channels.frames import LARGEST_BODY, Buffer, Channel, Exchange
+from mpc.errors import DeadlineError, OrderError, TransportError
 
 Left = TypeVar("Left")
 Right = TypeVar("Right")
@@ -19,11 +19,15 @@ class MemoryChannel(Channel):
     """One end of a pair within a process.
 
     Attributes:
-        transcript: every frame that passed, as this party saw it, with its direction, its label and its body.
+        transcript: every frame that passed, as this party saw it, with its direction, its label and its body. It stays
+            empty where none is kept.
     """
 
-    def __init__(self, peer: str, deadline_s: float, outbox: queue.Queue[bytes], inbox: queue.Queue[bytes]) -> None:
+    def __init__(
+        self, peer: str, deadline_s: float, outbox: queue.Queue[bytes], inbox: queue.Queue[bytes], *, kept: bool = True
+    ) -> None:
         super().__init__(peer, deadline_s)
+        self._kept = kept
         self.transcript: list[tuple[Literal["sent", "received"], str, bytes]] = []
         self._outbox = outbox
         self._inbox = inbox
@@ -31,16 +35,22 @@ class MemoryChannel(Channel):
 
     def send(self, label: str, *parts: Buffer) -> None:
         super().send(label, *parts)
-        self.transcript.append(("sent", label, b"".join(parts)))
+        if self._kept:
+            self.transcript.append(("sent", label, b"".join(parts)))
 
     def recv(self, label: str, size: int | None = None, *, limit: int = LARGEST_BODY) -> memoryview:
         body = super().recv(label, size, limit=limit)
-        self.transcript.append(("received", label, bytes(body)))
+        if self._kept:
+            self.transcript.append(("received", label, bytes(body)))
         return body
 
     def recv_into(self, label: str, target: memoryview) -> None:
         super().recv_into(label, target)
-        self.transcript.append(("received", label, bytes(target)))
+        if self._kept:
+            self.transcript.append(("received", label, bytes(target)))
+
+    def begin_exchange(self, label: str, body: Buffer | None, target: memoryview | None) -> Exchange:
+        return _MemoryExchange(self, label, body, target)
 
     def _write(self, parts: list[Buffer]) -> None:
         for part in filter(len, parts):  # an empty one is the sign that the conversation is over
@@ -69,11 +79,39 @@ class MemoryChannel(Channel):
         self._outbox.put(b"")
 
 
-def memory_pair(first: str, second: str, deadline_s: float = 60.0) -> tuple[MemoryChannel, MemoryChannel]:
-    """Return two connected ends, first the one that ``first`` holds, then the one that ``second`` holds."""
+class _MemoryExchange(Exchange):
+    """Sending never waits here, so one frame may follow the other."""
+
+    def __init__(self, channel: MemoryChannel, label: str, body: Buffer | None, target: memoryview | None) -> None:
+        super().__init__(channel)
+        self._label = label
+        self._target = target
+        if body is not None:
+            channel.send(label, body)
+
+    def move(self) -> bool:
+        if self._target is not None:
+            self.channel.recv_into(self._label, self._target)
+        return True
+
+    def awaited(self) -> tuple[int, int]:
+        raise OrderError("expected an exchange in memory to be complete after one move, found another wait")
+
+    def end(self) -> None:
+        """Do nothing. Every channel in memory is always ready."""
+
+
+def memory_pair(
+    first: str, second: str, deadline_s: float = 60.0, *, kept: bool = True
+) -> tuple[MemoryChannel, MemoryChannel]:
+    """Return two connected ends, first the one that ``first`` holds, then the one that ``second`` holds.
+
+    ``kept`` is whether each end keeps a transcript.
+    """
     forth: queue.Queue[bytes] = queue.Queue()
     back: queue.Queue[bytes] = queue.Queue()
-    return MemoryChannel(second, deadline_s, forth, back), MemoryChannel(first, deadline_s, back, forth)
+    near = MemoryChannel(second, deadline_s, forth, back, kept=kept)
+    return near, MemoryChannel(first, deadline_s, back, forth, kept=kept)
 
 
 def run_both_sides(left: Callable[[], Left], right: Callable[[], Right]) -> tuple[Left, Right]:

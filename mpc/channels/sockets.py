@@ -14,7 +14,7 @@ import time
 from OpenSSL import SSL
 
 from mpc.channels.credentials import reason_of, refusal_in
-from mpc.channels.frames import Buffer, Channel
+from mpc.channels.frames import LARGEST_BODY, Buffer, Channel, Exchange
 from mpc.errors import DeadlineError, RefusedError, TransportError
 
 _READ_AHEAD_BYTES = 1 << 12  # what may be taken from a connection beyond what is asked for
@@ -87,6 +87,25 @@ class SocketChannel(Channel):
         """As :meth:`_receive`, but raise the operating system's errors, and return 0 at the end of the conversation."""
         return self._connection.recv_into(target, 0, flags)
 
+    def begin_exchange(self, label: str, body: Buffer | None, target: memoryview | None) -> Exchange:
+        return _SocketExchange(self, label, body, target)
+
+    def hold_back(self, held: bool) -> None:
+        """Keep what is sent until a segment is full, or no longer."""
+        self._connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, held)
+
+    def send_now(self, data: memoryview) -> int:
+        """Send what the connection takes without waiting, and return its length. It may be nothing."""
+        return self._connection.send(data)
+
+    def receive_now(self, target: memoryview) -> int:
+        """Receive what has come, at most as much as ``target`` takes, and return its length. Zero is the end.
+
+        Raises:
+            BlockingIOError: nothing has come.
+        """
+        return self._connection.recv_into(target)
+
     def _set_timeout(self) -> None:
         """Put the deadline on the socket's calls."""
         if self._timeout_s != self.deadline_s:
@@ -118,6 +137,74 @@ class SocketChannel(Channel):
     def close(self) -> None:
         self.interrupt()
         self._connection.close()
+
+
+class _SocketExchange(Exchange):
+    """Both frames on a socket that does not block meanwhile."""
+
+    channel: SocketChannel
+
+    def __init__(self, channel: SocketChannel, label: str, body: Buffer | None, target: memoryview | None) -> None:
+        super().__init__(channel)
+        parts = [] if body is None else channel._outgoing(label, body)
+        self._unsent = [memoryview(part).cast("B") for part in parts if len(part)]
+        self._parts = iter(()) if target is None else channel._incoming(label, len(target), LARGEST_BODY, target)
+        self._wanted = next(self._parts, None)
+        channel._connection.setblocking(False)
+        channel.hold_back(True)
+
+    def move(self) -> bool:
+        channel = self.channel
+        late = f"no progress within {channel.deadline_s:g} s"
+        try:
+            self._send()
+            self._receive()
+        except (OSError, SSL.Error) as error:
+            raise channel._broken(error, late) from error
+        return not self._unsent and self._wanted is None
+
+    def _send(self) -> None:
+        """Send until the connection takes no more."""
+        while self._unsent:
+            try:
+                count = self.channel.send_now(self._unsent[0])
+            except BlockingIOError:
+                return
+            self._unsent[0] = self._unsent[0][count:]
+            if not self._unsent[0]:
+                self._unsent.pop(0)
+            if not self._unsent:
+                self.channel.hold_back(False)
+
+    def _receive(self) -> None:
+        """Receive until nothing more has come. Small parts come by way of what was read ahead."""
+        channel = self.channel
+        while self._wanted is not None:
+            wanted = self._wanted[channel._move_unread(self._wanted) :]
+            if not wanted:
+                self._wanted = next(self._parts, None)
+                continue
+            self._wanted = wanted
+            direct = len(wanted) >= _READ_AHEAD_BYTES
+            try:
+                count = channel.receive_now(wanted if direct else channel._ahead)
+            except BlockingIOError:
+                return
+            if count == 0:
+                raise TransportError("the peer closed the connection", peer=channel.peer, step=channel.step)
+            if direct:
+                self._wanted = wanted[count:]
+            else:
+                channel._unread = channel._ahead[:count]
+
+    def awaited(self) -> tuple[int, int]:
+        events = select.POLLOUT if self._unsent else 0
+        return self.channel._connection.fileno(), events | (select.POLLIN if self._wanted is not None else 0)
+
+    def end(self) -> None:
+        with contextlib.suppress(OSError):  # the connection is gone, as the next call reports
+            self.channel.hold_back(False)
+            self.channel._connection.setblocking(True)
 
 
 def check_not_later_than(expires: float) -> None:

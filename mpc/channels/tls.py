@@ -95,6 +95,30 @@ class TlsChannel(SocketChannel):
             except SSL.WantWriteError:  # too late, or a signal came
                 check_not_later_than(expires)
 
+    def send_now(self, data: memoryview) -> int:
+        try:
+            return int(self.tls.send(data))  # the same data again after a refusal, as OpenSSL demands
+        except (SSL.WantWriteError, SSL.WantReadError):
+            raise BlockingIOError from None
+
+    def receive_now(self, target: memoryview) -> int:
+        filled = 0
+        with _OPENSSL.ffi.from_buffer("char[]", target, require_writable=True) as memory:
+            while filled < len(target):
+                try:
+                    filled += self.tls.decrypt_to(memory + filled, len(target) - filled)
+                except (SSL.WantReadError, SSL.WantWriteError):
+                    if filled:
+                        break
+                    raise BlockingIOError from None
+                except SSL.ZeroReturnError:
+                    break
+                except SSL.SysCallError as error:
+                    if error.args[0] != -1:
+                        raise
+                    break  # closed without a closing message
+        return filled
+
     def _receive_some(self, target: memoryview, expires: float, flags: int) -> int:
         filled = 0
         with _OPENSSL.ffi.from_buffer("char[]", target, require_writable=True) as memory:

@@ -1,1 +1,17 @@
-"""What a private tensor is computed with. Each back-end has its own number of parties and its own trust."""
+"""What a private tensor is computed with. Each back-end has its own number of parties and its own trust.
+
+``interface`` says what every back-end offers. ``dealer`` is for two parties and more, and a provider of correlations.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mpc.lazy_names import lazy_names
+
+if TYPE_CHECKING:
+    from mpc.tensors.backends.dealer import DealerBackend, in_memory
+
+__all__ = ["DealerBackend", "in_memory"]
+
+__getattr__ = lazy_names(__name__, dict.fromkeys(__all__, "dealer"))

@@ -1,0 +1,255 @@
+"""Comparisons of public numbers with shared bits, and from shared bits to the ring.
+
+x is negative where the highest bit of x mod 2^m is one, for 2^m > 2 |x|. Once c = x + r mod 2^m is open, for a mask r,
+that bit is::
+
+    c_top ^ r_top ^ [c_low < r_low]                       low: without the highest of the m bits
+
+The provider deals r's highest bit and, for each four bits of r_low, the sixteen bits that say which number they are.
+Against a public c these give, without a message, [c < r] and [c = r] of every four bits. A tree of ANDs puts them
+together, and each level is one round for all values at once (Beaver's triples on bits). At last the bit b goes to the
+ring by a bit beta that is shared both ways (daBits, Rotaru and Wood, INDOCRYPT 2019)::
+
+    t = b ^ beta is opened          b = t + (1 - 2 t) beta
+
+So b is masked from the start, and keeping or dropping a masked value by b opens nothing at all. A value x that has a
+mask a needs no opening of c either, because c = x - a is open already, and r is -a.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from mpc.errors import RangeError
+from mpc.ring import Words
+from mpc.tensors.backends.handles import Handle, Mask, roots_of
+from mpc.tensors.backends.interface import Shape
+from mpc.tensors.backends.kernels import and_layer, from_plane, plane_words, to_planes
+from mpc.tensors.backends.party import Party
+from mpc.tensors.backends.products import derive, mask_all, multiply
+from mpc.tensors.network import Part
+
+_ONES = np.uint64(0xFFFFFFFFFFFFFFFF)
+_ONE = np.uint64(1)
+GROUP_BITS = 4
+
+
+def joined(arrays: Sequence[Words]) -> Words:
+    """Return all values of many arrays in one flat array."""
+    return np.concatenate([array.reshape(-1) for array in arrays]) if arrays else np.zeros(0, dtype=np.uint64)
+
+
+def parted(flat: Words, shapes: Sequence[Shape]) -> list[Words]:
+    """Return the arrays that :func:`joined` joined."""
+    arrays, start = [], 0
+    for shape in shapes:
+        end = start + int(np.prod(shape, dtype=np.int64))
+        arrays.append(flat[start:end].reshape(shape))
+        start = end
+    return arrays
+
+
+def _one_hot(planes: Words) -> Words:
+    """Return from `(groups, 4, words)` planes the `(groups, 16, words)` that say which number each four bits are."""
+    groups, _, width = planes.shape
+    found = np.full((groups, 1, width), _ONES)
+    for bit in range(GROUP_BITS):
+        plane = planes[:, bit : bit + 1]
+        found = np.concatenate([found & ~plane, found & plane], axis=1)
+    return found
+
+
+def _grouped(planes: Words) -> Words:
+    """Return planes in groups of four, with zeros above them."""
+    bits, width = planes.shape
+    padded = np.zeros((-(-bits // GROUP_BITS) * GROUP_BITS, width), dtype=np.uint64)
+    padded[:bits] = planes
+    return padded.reshape(-1, GROUP_BITS, width)
+
+
+def _possible(bits: int) -> Words:
+    """Return which of the `(groups, 15)` numbers above zero the groups of a number of `bits` bits can have."""
+    groups = -(-bits // GROUP_BITS)
+    widths = np.minimum(bits - GROUP_BITS * np.arange(groups), GROUP_BITS)
+    possible: Words = (np.arange(1, 16) < (1 << widths)[:, None]).reshape(-1).nonzero()[0].astype(np.uint64)
+    return possible
+
+
+def less_than(party: Party, public: Words | None, secret: Words | None, count: int, bits: int, *, top: bool) -> Words:
+    """Return XOR shares of the plane [public < secret] on the lowest `bits` bits, in a round for each level of a tree.
+
+    Args:
+        party: of which a computing one knows `public`, and the provider `secret`, both flat and of `count` words.
+        count, bits: of the numbers.
+        top: whether to add, by XOR, bit number `bits` of both.
+    """
+    words = plane_words(count)
+    groups = -(-bits // GROUP_BITS)
+    rows = _possible(bits)
+
+    def made() -> Words:
+        planes = to_planes(party.known(secret), bits + top)
+        numbers = _one_hot(_grouped(planes[:bits]))[:, 1:].reshape(-1, words)[rows]
+        return np.concatenate((numbers, planes[bits:]))
+
+    dealt = party.dealing.deal_planes((rows.size + top, words), made)
+    if not party.computes:
+        _tree_dealt(party, groups, words)
+        return np.zeros(words, dtype=np.uint64)
+    planes = to_planes(party.known(public), bits + top)
+    result: Words = np.bitwise_xor.reduce(dealt[rows.size :], axis=0)
+    if party.first:
+        result ^= np.bitwise_xor.reduce(planes[bits:], axis=0)
+    if groups == 0:
+        return result
+    shares = np.zeros((groups * 15, words), dtype=np.uint64)
+    shares[rows] = dealt[: rows.size]
+    numbers = shares.reshape(groups, 15, words)
+    found = _one_hot(_grouped(planes[:bits]))
+    below = np.bitwise_xor.accumulate(found, axis=1)[:, :-1]  # number v - 1 of these: public < v
+    less: Words = np.bitwise_xor.reduce(below & numbers, axis=1)
+    equal: Words = np.bitwise_xor.reduce((found[:, 1:] ^ found[:, :1]) & numbers, axis=1)
+    if party.first:
+        equal ^= found[:, 0]
+    result ^= _tree(party, less, equal)
+    return result
+
+
+def _tree(party: Party, less: Words, equal: Words) -> Words:
+    """Return XOR shares of the whole comparison, from those of its groups, the lowest group first.
+
+    Of two neighbours, less = less_high ^ (equal_high & less_low) and equal = equal_high & equal_low. The lowest group's
+    `equal` is never needed.
+    """
+    while len(less) > 1:
+        pairs = len(less) // 2
+        low, high = slice(0, 2 * pairs, 2), slice(1, 2 * pairs, 2)
+        a, b, product = _triples(party, pairs, less.shape[1])
+        left = equal[high]
+        right = np.concatenate([less[low], equal[low][1:]])
+        parts = [Part(left ^ a, planes=True), Part(right ^ b, planes=True)]
+        d, e = party.open("bits", parts, [left.shape, right.shape])
+        both = and_layer((_twice(d), e), (_twice(a), b, product), party.first)
+        rest_less, rest_equal = less[2 * pairs :], equal[2 * pairs :]
+        less = np.concatenate([less[high] ^ both[:pairs], rest_less])
+        equal = np.concatenate([left[:1], both[pairs:], rest_equal])
+    whole: Words = less[0]
+    return whole
+
+
+def _tree_dealt(party: Party, groups: int, words: int) -> None:
+    """Deal, as the provider, what :func:`_tree` takes."""
+    while groups > 1:
+        _triples(party, groups // 2, words)
+        groups -= groups // 2
+
+
+def _triples(party: Party, pairs: int, words: int) -> tuple[Words, Words, Words]:
+    """Return planes a, b and a & b for the ANDs of one level. Both factors of a pair's first number meet the same a."""
+    a = party.dealing.mask_planes((pairs, words))
+    b = party.dealing.mask_planes((2 * pairs - 1, words))
+    return a, b, party.dealing.deal_planes(b.shape, lambda: _twice(a) & b)
+
+
+def _twice(planes: Words) -> Words:
+    """Return planes for both products of every pair but the lowest, which has one."""
+    return np.concatenate([planes, planes[1:]])
+
+
+def to_ring(party: Party, plane: Words, shapes: Sequence[Shape]) -> list[Handle]:
+    """Return bits in the ring from XOR shares of their plane, in one round. They are masked from the start."""
+    count = sum(int(np.prod(shape, dtype=np.int64)) for shape in shapes)
+    beta = party.dealing.mask_planes((plane_words(count),))
+    ring_beta = party.dealing.deal((count,), party.ring_bits, lambda: from_plane(beta, count))
+    if not party.computes:
+        handles = [party.handle(shape, None) for shape in shapes]
+        for handle, value in zip(handles, parted(ring_beta, shapes), strict=True):
+            handle.bit_mask = Mask(value=value)
+        return handles
+    (opened,) = party.open("bits to ring", [Part(plane ^ beta, planes=True)], shapes)
+    t = from_plane(opened, count)
+    sign = party.reduce(_ONE - (t << _ONE))
+    share = sign * ring_beta
+    if party.first:
+        share += t
+    handles = []
+    parts = zip(*(parted(flat, shapes) for flat in (t, sign, ring_beta, party.reduce(share))), shapes, strict=True)
+    for t_part, sign_part, beta_part, share_part, shape in parts:
+        handle = party.handle(shape, share_part)
+        handle.bit_mask = Mask(opened=t_part, sign=sign_part, share=beta_part)
+        handles.append(handle)
+    return handles
+
+
+def negative(party: Party, values: Sequence[Handle], bound: int) -> list[Handle]:
+    """Return 1 where a value is below zero. Values without a mask are opened in the smallest ring that holds them."""
+    bits = width_of(bound, party.ring_bits)
+    shapes = [value.shape for value in values]
+    with party.dealing.correlation("negative", shapes):
+        public, secret = _masked_low(party, values, bits)
+        count = sum(value.size for value in values)
+        plane = less_than(party, public, secret, count, bits - 1, top=True)
+        return to_ring(party, plane, shapes)
+
+
+def width_of(bound: int, ring_bits: int) -> int:
+    """Return the bits of the smallest ring that holds a magnitude of `bound` with its sign."""
+    bits = bound.bit_length() + 1
+    if bound < 0 or bits > ring_bits:
+        raise RangeError(
+            f"expected a bound of 0 to 2^{ring_bits - 1} - 1 for a ring of {ring_bits} bits, found {bound}"
+        )
+    return bits
+
+
+def _masked_low(party: Party, values: Sequence[Handle], bits: int) -> tuple[Words | None, Words | None]:
+    """Return c to the computing parties and r to the provider, flat, for c = x + r modulo 2^bits."""
+    low = np.uint64((1 << bits) - 1)
+    narrow = [value for value in values if roots_of(value)]
+    masks = [party.dealing.mask(value.shape, bits) for value in narrow]
+    opened: list[Words] = []
+    if party.computes and narrow:
+        parts = [Part(party.share_of(value) + mask, bits) for value, mask in zip(narrow, masks, strict=True)]
+        opened = party.open("narrow", parts, [value.shape for value in narrow])
+    fresh = iter(opened if party.computes else masks)
+    taken = {id(value) for value in narrow}
+    flat = []
+    for value in values:
+        if id(value) in taken:
+            flat.append(next(fresh))
+        elif party.computes:
+            flat.append(party.known(derive(party, value).opened))
+        else:
+            flat.append(np.negative(party.known(derive(party, value).value)))
+    words = joined(flat) & low
+    return (words, None) if party.computes else (None, words)
+
+
+def relu(party: Party, values: Sequence[Handle], bound: int) -> tuple[list[Handle], list[Handle]]:
+    """Return max(0, value) and whether each is at least zero, in the rounds of the comparison alone."""
+    width_of(bound, party.ring_bits)
+    shapes = [value.shape for value in values]
+    with party.dealing.correlation("relu", shapes):
+        mask_all(party, values)
+        kept = [_not(party, bit) for bit in negative(party, values, bound)]
+        return multiply(party, list(zip(kept, values, strict=True)), shapes), kept
+
+
+def _not(party: Party, bit: Handle) -> Handle:
+    """Return 1 - bit, masked as the bit is."""
+    mask = bit.bit_mask
+    if mask is None or not party.computes:
+        result = party.handle(bit.shape, None)
+        result.bit_mask = mask or Mask()
+        return result
+    share = np.negative(party.share_of(bit))
+    if party.first:
+        share += _ONE
+    result = party.handle(bit.shape, party.reduce(share))
+    opened, sign = party.known(mask.opened), party.known(mask.sign)
+    result.bit_mask = Mask(
+        opened=party.reduce(_ONE - opened), sign=party.reduce(np.negative(sign)), share=party.known(mask.share)
+    )
+    return result

@@ -1,0 +1,432 @@
+"""The back-end `dealer`: n >= 2 computing parties, and a provider that deals correlations and sees no data.
+
+Values are additive shares modulo 2^ring_bits. All parties follow the protocol. Any n - 1 computing parties may put
+together what they see and learn nothing, as long as the provider does not help them. Outside parties may help them.
+
+Read in this order: ``party`` and ``handles`` (what a step works on), ``seeds``, ``dealing`` (correlations),
+``products``, ``truncation``, ``comparison``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+
+import numpy as np
+
+from mpc.channels.frames import Channel
+from mpc.channels.memory import memory_pair
+from mpc.errors import ParameterError
+from mpc.randomness import RoleRandomness
+from mpc.ring import Words
+from mpc.tensors.backends import comparison, products, truncation
+from mpc.tensors.backends.dealing import Given, Taken, draw, shapes_in_label
+from mpc.tensors.backends.handles import Handle, Mask
+from mpc.tensors.backends.interface import Cost, Linear, Rounding, Shape, Shared
+from mpc.tensors.backends.kernels import KeyStream, matmul
+from mpc.tensors.backends.party import Party
+from mpc.tensors.backends.seeds import Agreement, receive_seeds, send_seeds, stream_of
+from mpc.tensors.network import Network, from_wire, to_wire, wire_size
+
+NARROWEST_RING, WIDEST_RING = 16, 64
+
+
+class DealerBackend:
+    """One party's side of a session. See :class:`~mpc.tensors.backends.interface.Backend` for its methods.
+
+    Make it by :meth:`join`. Every party of the session makes its own.
+    """
+
+    name = "dealer"
+
+    def __init__(self, network: Network, agreement: Agreement, randomness: RoleRandomness) -> None:
+        self.me = network.me
+        self.ring_bits = agreement.ring_bits
+        self.computing = agreement.computing
+        self.provider = agreement.provider
+        self.outside = agreement.outside
+        self._network = network
+        self._agreement = agreement
+        self._party = Party(network, agreement.computing, agreement.ring_bits)
+        self._is_provider = self.me == self.provider
+        self._joined = False
+        self._inputs = 0
+        self._outputs = 0
+        self._input_streams: dict[tuple[str, str], KeyStream] = {}  # by owner and receiver
+        self._zeros: list[tuple[KeyStream, bool]] = []  # with each other computing party, and whether it is added here
+        self._seeds = send_seeds(network, agreement, randomness)
+
+    @classmethod
+    def join(
+        cls,
+        network: Network,
+        *,
+        computing: Sequence[str],
+        provider: str,
+        outside: Sequence[str] = (),
+        ring_bits: int = 64,
+        randomness: RoleRandomness | None = None,
+    ) -> DealerBackend:
+        """Begin a session on the channels of one party. It sends its seeds and waits for nobody.
+
+        Args:
+            network: of this party, with channels to all computing parties, and of a computing one to all others.
+            computing: at least two names, in the order that all agree on.
+            provider: the name of the provider of correlations, who neither computes nor gives inputs.
+            outside: the names of those who give inputs or take outputs, and do not compute.
+            ring_bits: 16 to 64 in whole bytes.
+            randomness: for known-answer tests.
+
+        Raises:
+            ParameterError: parties, or a ring, that this back-end cannot have.
+        """
+        computing, outside = tuple(computing), tuple(outside)
+        if provider in computing:
+            raise ParameterError(
+                f"expected a provider of correlations that does not compute, found {provider}, "
+                "who could open every value"
+            )
+        everybody = (*computing, provider, *outside)
+        if len(computing) < 2:
+            raise ParameterError(f"expected at least 2 computing parties, found {len(computing)}")
+        if len(set(everybody)) != len(everybody):
+            raise ParameterError(f"expected every party once, found {', '.join(everybody)}")
+        if network.me not in everybody:
+            raise ParameterError(f"expected one of {', '.join(everybody)}, found {network.me}")
+        if not NARROWEST_RING <= ring_bits <= WIDEST_RING or ring_bits % 8:
+            raise ParameterError(
+                f"expected a ring of {NARROWEST_RING} to {WIDEST_RING} bits in whole bytes, found {ring_bits} bits"
+            )
+        needed = everybody if network.me in computing else computing
+        if set(network.peers) != set(needed) - {network.me}:
+            raise ParameterError(
+                f"expected {network.me} to have channels to {sorted(set(needed) - {network.me})}, found "
+                f"{sorted(network.peers)}"
+            )
+        agreement = Agreement("dealer", ring_bits, computing, provider, outside)
+        return cls(network, agreement, randomness or RoleRandomness())
+
+    # -- the session --------------------------------------------------------------------------------------------------
+
+    @property
+    def trust(self) -> str:
+        others = len(self.computing) - 1
+        return (
+            f"dealer: all parties follow the protocol, and {self.provider}, who deals the correlations, colludes with "
+            f"nobody; up to {others} of the {len(self.computing)} computing parties may collude"
+        )
+
+    @property
+    def cost(self) -> Cost:
+        sent, received = self._network.traffic()
+        given = dict(self._party.dealing.given) if self._joined and self.me not in self.outside else {}
+        return Cost(self._network.rounds, sent, received, given)
+
+    def close(self) -> None:
+        """End the conversations with all others. They may be ended again."""
+        self._network.close()
+
+    @contextmanager
+    def _step(self, name: str) -> Iterator[Party]:
+        """Do one call's work under its name. The first call receives the seeds."""
+        if not self._joined:
+            self._receive_seeds()
+            self._joined = True
+        with self._network.in_step(name), np.errstate(over="ignore"):  # single words wrap as arrays do
+            yield self._party
+
+    def _receive_seeds(self) -> None:
+        receive_seeds(self._network, self._agreement, self._seeds)
+        made, got, last = self._seeds.made, self._seeds.got, self.computing[-1]
+        if self._is_provider:
+            streams = [stream_of(made[name], "dealt") for name in self.computing]
+            self._party.dealing = Given(streams, self._network.channel(last))
+        if self._party.computes:
+            provider = self._network.channel(self.provider) if self.me == last else None
+            self._party.dealing = Taken(stream_of(got[self.provider], "dealt"), provider)
+            for owner in (*self._party.others, *self.outside):
+                self._input_streams[owner, self.me] = stream_of(got[owner], "input")
+            place = self.computing.index
+            for other in self._party.others:
+                earlier = place(self.me) < place(other)
+                self._zeros.append((stream_of(made[other] if earlier else got[other], "zero"), earlier))
+        if not self._is_provider:
+            for other, seed in made.items():
+                self._input_streams[self.me, other] = stream_of(seed, "input")
+
+    def _words(self, words: object, what: str) -> Words:
+        """Return an array of ring elements of the caller's."""
+        if not isinstance(words, np.ndarray) or words.dtype != np.uint64:
+            found = f"{words.dtype}" if isinstance(words, np.ndarray) else type(words).__name__
+            raise ParameterError(f"expected {what} as an array of uint64, found {found}")
+        if self.ring_bits < 64 and words.size and int(words.max()) >> self.ring_bits:
+            raise ParameterError(f"expected {what} modulo 2^{self.ring_bits}, found wider words")
+        return words
+
+    # -- in and out ---------------------------------------------------------------------------------------------------
+
+    def input(self, owner: str, words: Words | None, shape: Shape) -> Handle:
+        """Share an array of its owner. Shares come from seeds, all but one: the owner's own, or else the last party's.
+
+        Raises:
+            ParameterError: an owner that has no part in it, or words that are no such array.
+        """
+        if owner not in (*self.computing, *self.outside):
+            raise ParameterError(f"expected an owner that computes or is outside, found {owner}")
+        if (words is not None) != (owner == self.me):
+            found = "none" if words is None else "some"
+            raise ParameterError(f"expected words of {owner} at {owner} alone, found {found} at {self.me}")
+        if words is not None and self._words(words, "an input").shape != shape:
+            raise ParameterError(f"expected an input of shape {shape}, found {words.shape}")
+        with self._step("input") as party:
+            label = f"input/{self._inputs}/{shapes_in_label([shape])}"
+            self._inputs += 1
+            last = owner if owner in self.computing else self.computing[-1]
+            if self.me != owner:
+                if not party.computes:
+                    return party.handle(shape, None, given=True)
+                if self.me != last:
+                    share = draw(self._input_streams[owner, self.me], shape, self.ring_bits)
+                else:
+                    size = int(np.prod(shape, dtype=np.int64))
+                    channel = self._network.channel(owner)
+                    body = channel.recv(label, wire_size(size, self.ring_bits))
+                    with channel.naming_peer():
+                        share = from_wire(body, self.ring_bits).reshape(shape)
+                return party.handle(shape, share, given=True)
+            rest = party.known(words)
+            for other in self.computing:
+                if other != last:
+                    rest = rest - draw(self._input_streams[owner, other], shape, self.ring_bits)
+            if last == owner:
+                return party.handle(shape, party.reduce(rest), given=True)
+            self._network.channel(last).send(label, to_wire(rest, self.ring_bits))
+            return party.handle(shape, None, given=True)
+
+    def constant(self, words: Words) -> Handle:
+        """Return a sharing of public values. The first party holds them, and the others hold zeros."""
+        words = self._words(words, "a constant")
+        with self._step("constant") as party:
+            share = (words.copy() if party.first else np.zeros_like(words)) if party.computes else None
+            return party.handle(words.shape, share)
+
+    def open(self, values: Sequence[Shared], to: Sequence[str]) -> list[Words] | None:
+        """Open values to these parties, in one round.
+
+        What a receiver sees beside the values is uniform, because all shares are re-randomised by a sharing of zero.
+
+        Raises:
+            ParameterError: a receiver that has no part in it, such as the provider.
+        """
+        handles = [self._party.check(value) for value in values]
+        if wrong := [name for name in to if name not in (*self.computing, *self.outside)]:
+            raise ParameterError(f"expected receivers that compute or are outside, found {', '.join(wrong)}")
+        with self._step("open") as party:
+            shapes = [handle.shape for handle in handles]
+            label = f"output/{self._outputs}/{shapes_in_label(shapes)}"
+            self._outputs += 1
+            if self._is_provider or not handles:
+                return None
+            shares = [self._randomised(party, handle) for handle in handles] if party.computes else []
+            body = memoryview(b"".join(to_wire(share, self.ring_bits) for share in shares))
+            bodies = {name: body for name in dict.fromkeys(to) if party.computes and name != self.me}
+            size = wire_size(sum(handle.size for handle in handles), self.ring_bits)
+            senders = [name for name in self.computing if name != self.me] if self.me in to else []
+            received = self._network.swap(label, bodies, dict.fromkeys(senders, size))
+            if self.me not in to:
+                return None
+            total = comparison.joined(shares) if shares else np.zeros(size * 8 // self.ring_bits, dtype=np.uint64)
+            for name, theirs in received.items():
+                with self._network.channel(name).naming_peer():
+                    total = total + from_wire(theirs, self.ring_bits)
+            return comparison.parted(party.reduce(total), shapes)
+
+    def _randomised(self, party: Party, handle: Handle) -> Words:
+        """Return a fresh share of the same value. The parties' streams add up to zero."""
+        share = party.share_of(handle)
+        for stream, added in self._zeros:
+            zero = draw(stream, handle.shape, self.ring_bits)
+            share = share + zero if added else share - zero
+        return party.reduce(share)
+
+    # -- local --------------------------------------------------------------------------------------------------------
+
+    def add(self, x: Shared, y: Shared) -> Handle:
+        """Return x + y, which broadcast."""
+        return self._sum(np.add, x, y)
+
+    def subtract(self, x: Shared, y: Shared) -> Handle:
+        """Return x - y, which broadcast."""
+        return self._sum(np.subtract, x, y)
+
+    def _sum(self, function: np.ufunc, x: Shared, y: Shared) -> Handle:
+        left, right = self._party.check(x), self._party.check(y)
+        shape = _broadcast(left.shape, right.shape)
+        with self._step("linear") as party:
+            share = None
+            if party.computes:
+                share = party.reduce(function(party.share_of(left), party.share_of(right)))
+            result = party.handle(shape, share)
+            result.came_from(function, left, right)
+            return result
+
+    def add_public(self, x: Shared, words: Words) -> Handle:
+        """Return x + words, which broadcast."""
+        value, words = self._party.check(x), self._words(words, "public values").copy()
+        shape = _broadcast(value.shape, words.shape)
+        with self._step("linear") as party:
+            share = None
+            if party.computes:
+                own = party.share_of(value)
+                share = np.asarray(own + words) if party.first else np.broadcast_to(own, shape)
+                share = party.reduce(share)
+            result = party.handle(shape, share)
+            result.came_from(partial(np.broadcast_to, shape=shape), value, offset=words)
+            if value.bit_mask is not None and shape == value.shape:
+                result.bit_mask = _moved(party, value.bit_mask, words)
+            return result
+
+    def linear(self, function: Linear, shape: Shape, *values: Shared) -> Handle:
+        """Return function(*values), of this shape, for a function that is linear over the ring in all arrays at once.
+
+        The function may be called again later, on masks, and must then give the same. A party whose share comes out
+        different refuses it.
+
+        Raises:
+            ParameterError: the function returns something else than an array of uint64 of that shape.
+        """
+        handles = [self._party.check(value) for value in values]
+        if not handles:
+            raise ParameterError("expected at least one value, found none")
+        with self._step("linear") as party:
+            share = None
+            if party.computes:
+                found = function(*[party.share_of(handle) for handle in handles])
+                if not isinstance(found, np.ndarray | np.uint64) or found.dtype != np.uint64 or found.shape != shape:
+                    raise ParameterError(
+                        f"expected a linear function that returns uint64 of shape {shape}, found "
+                        f"{getattr(found, 'dtype', type(found).__name__)} of shape {np.shape(found)}"
+                    )
+                share = party.reduce(np.asarray(found))
+            result = party.handle(shape, share)
+            result.came_from(function, *handles, checked=True)
+            return result
+
+    # -- products -----------------------------------------------------------------------------------------------------
+
+    def multiply(self, pairs: Sequence[tuple[Shared, Shared]]) -> list[Handle]:
+        """Return the element-wise products, which broadcast, in one round, or in none where all are masked already."""
+        handles = [(self._party.check(x), self._party.check(y)) for x, y in pairs]
+        shapes = [_broadcast(x.shape, y.shape) for x, y in handles]
+        with self._step("multiply") as party:
+            return products.multiply(party, handles, shapes)
+
+    def matmul(self, pairs: Sequence[tuple[Shared, Shared]]) -> list[Handle]:
+        """Return matrix products `(..., m, k) @ (..., k, n)`, in one round, or in none where all are masked already."""
+        handles = [(self._party.check(x), self._party.check(y)) for x, y in pairs]
+        shapes = [_matmul_shape(x.shape, y.shape) for x, y in handles]
+        with self._step("matmul") as party:
+            return products.matmul(party, handles, shapes, matmul)
+
+    def truncate(self, values: Sequence[Shared], bits: int, bound: int, rounding: Rounding) -> list[Handle]:
+        """Return values / 2^bits, rounded. `stochastic` takes one round, and the exact ones a comparison more.
+
+        Raises:
+            RangeError: bound >= 2^(ring_bits - 2), for `nearest` with half a unit added.
+        """
+        handles = [self._party.check(value) for value in values]
+        truncation.check(self.ring_bits, bits, bound, rounding)
+        with self._step("truncate") as party:
+            return truncation.truncate(party, handles, bits, bound, rounding)
+
+    # -- comparisons --------------------------------------------------------------------------------------------------
+
+    def negative(self, values: Sequence[Shared], bound: int) -> list[Handle]:
+        """Return 1 where a value is below zero, else 0.
+
+        Raises:
+            RangeError: bound >= 2^(ring_bits - 1).
+        """
+        handles = [self._party.check(value) for value in values]
+        comparison.width_of(bound, self.ring_bits)
+        with self._step("negative") as party:
+            return comparison.negative(party, handles, bound)
+
+    def keep_if(self, bits: Sequence[Shared], values: Sequence[Shared]) -> list[Handle]:
+        """Return bit * value, which broadcast. Bits as `negative` and `relu` gave them are not opened again."""
+        if len(bits) != len(values):
+            raise ParameterError(f"expected a value for each of {len(bits)} bits, found {len(values)}")
+        return self.multiply(list(zip(bits, values, strict=True)))
+
+    def relu(self, values: Sequence[Shared], bound: int) -> tuple[list[Handle], list[Handle]]:
+        """Return max(0, value), and 1 where a value is at least zero, in the rounds of one comparison.
+
+        Raises:
+            RangeError: bound >= 2^(ring_bits - 1).
+        """
+        handles = [self._party.check(value) for value in values]
+        comparison.width_of(bound, self.ring_bits)
+        with self._step("relu") as party:
+            return comparison.relu(party, handles, bound)
+
+    def __repr__(self) -> str:
+        return f"DealerBackend(me={self.me!r}, computing={self.computing}, ring_bits={self.ring_bits})"
+
+
+def _moved(party: Party, mask: Mask, words: Words) -> Mask:
+    """Return the mask of a bit to which public words are added."""
+    if not party.computes:
+        return mask
+    opened = party.reduce(party.known(mask.opened) + words)
+    return Mask(opened=opened, sign=mask.sign, share=mask.share)
+
+
+def _broadcast(x: Shape, y: Shape) -> Shape:
+    try:
+        return np.broadcast_shapes(x, y)
+    except ValueError:
+        raise ParameterError(f"expected shapes that broadcast, found {x} and {y}") from None
+
+
+def _matmul_shape(x: Shape, y: Shape) -> Shape:
+    if len(x) < 2 or len(y) < 2 or x[-1] != y[-2]:
+        raise ParameterError(f"expected matrices (..., m, k) and (..., k, n), found {x} and {y}")
+    return (*_broadcast(x[:-2], y[:-2]), x[-2], y[-1])
+
+
+def in_memory(
+    parties: Sequence[str],
+    provider: str,
+    outside: Sequence[str] = (),
+    ring_bits: int = 64,
+    *,
+    deadline_s: float = 60.0,
+    kept: bool = False,
+    seed: bytes | None = None,
+) -> dict[str, DealerBackend]:
+    """Return a back-end for every party by name, over channels in memory. Each belongs to a thread of its own.
+
+    Args:
+        parties, provider, outside, ring_bits: as for :meth:`DealerBackend.join`.
+        deadline_s: longest wait for one message.
+        kept: whether channels keep transcripts, which tests look at.
+        seed: for known-answer tests.
+    """
+    names = list(dict.fromkeys((*parties, provider, *outside)))
+    channels: dict[str, dict[str, Channel]] = {name: {} for name in names}
+    for place, first in enumerate(names):
+        for second in names[place + 1 :]:
+            if first in parties or second in parties:
+                channels[first][second], channels[second][first] = memory_pair(first, second, deadline_s, kept=kept)
+    return {
+        name: DealerBackend.join(
+            Network(name, channels[name]),
+            computing=parties,
+            provider=provider,
+            outside=outside,
+            ring_bits=ring_bits,
+            randomness=RoleRandomness(None if seed is None else seed + name.encode("ascii")),
+        )
+        for name in names
+    }

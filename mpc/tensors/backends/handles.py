@@ -1,0 +1,139 @@
+"""Shared arrays and their masks, as one party holds them.
+
+A mask a is a uniform array that nobody knows but the provider. The computing parties hold shares of it. A value x is
+*masked* once x - a is opened, which shows nothing about x. From then on x = opened + a, with `opened` public, and every
+product, truncation or comparison of x is a public function of what the provider deals about a. So the mask stays with
+its value, and later products of the same value open nothing more.
+
+Why a mask may serve for long: all that is ever opened under a is the one array x - a. Whoever sees it once or in many
+products sees the same array. What must never happen is two different values under one mask, because the difference of
+what is opened would be the difference of the values. A mask is drawn for one handle, whose value never changes, and is
+put there once. A linear function f of masked values is masked by f of the masks. Its opened array is f of the opened
+arrays, which everybody could compute already.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mpc.errors import OrderError
+from mpc.ring import Words
+from mpc.tensors.backends.interface import Linear, Shape
+
+LONGEST_ORIGIN = 8  # linear functions one after the other whose masks are derived and not drawn anew
+
+
+@dataclass(frozen=True, repr=False)
+class Mask:
+    """What a party knows of a masked value x = opened + sign * a.
+
+    Attributes:
+        opened: the public array, of which a computing party alone knows.
+        sign: 1 or -1 for each element, or None for ones. Only bits have others.
+        share: this computing party's share of a.
+        value: a itself, which the provider alone knows.
+    """
+
+    opened: Words | None = None
+    sign: Words | None = None
+    share: Words | None = None
+    value: Words | None = None
+
+    def __repr__(self) -> str:
+        return "Mask(<hidden>)"
+
+
+@dataclass(frozen=True, repr=False)
+class Origin:
+    """How a handle came out of others: function(*parents) + offset, for a function that is linear.
+
+    Attributes:
+        checked: whether the function is the caller's, who might have changed what it depends on.
+    """
+
+    function: Linear
+    parents: tuple[Handle, ...]
+    offset: Words | None
+    checked: bool
+    length: int
+
+    def __repr__(self) -> str:
+        return f"Origin(parents={self.parents})"
+
+
+class Handle:
+    """A shared array, as one party of one session holds it. It prints its shape and never a share.
+
+    Attributes:
+        session: of the back-end that made it.
+        share: this party's share, or None for a party that does not compute.
+        given: whether it is an input. Masks are drawn for the whole of an input, because it is used again and again.
+    """
+
+    __slots__ = ("_bit_mask", "_mask", "given", "origin", "session", "shape", "share", "size")
+
+    def __init__(self, session: object, shape: Shape, share: Words | None, *, given: bool = False) -> None:
+        self.session = session
+        self.shape = shape
+        self.share = share
+        self.given = given
+        self.origin: Origin | None = None
+        self.size = 1
+        for extent in shape:
+            self.size *= extent
+        self._mask: Mask | None = None
+        self._bit_mask: Mask | None = None
+
+    @property
+    def mask(self) -> Mask | None:
+        """The mask of sign 1, if the value has one."""
+        return self._mask
+
+    @mask.setter
+    def mask(self, mask: Mask) -> None:
+        if self._mask is not None:
+            raise OrderError(f"expected {self!r} without a mask, found that it has one already")
+        self._mask = mask
+        self.origin = None
+
+    @property
+    def bit_mask(self) -> Mask | None:
+        """The mask with signs that a bit got when it was made, which serves element-wise products alone."""
+        return self._bit_mask
+
+    @bit_mask.setter
+    def bit_mask(self, mask: Mask) -> None:
+        if self._bit_mask is not None:
+            raise OrderError(f"expected {self!r} without a bit's mask, found that it has one already")
+        self._bit_mask = mask
+
+    def came_from(self, function: Linear, *parents: Handle, offset: Words | None = None, checked: bool = False) -> None:
+        """Remember what this is a linear function of, where that can ever spare an opening.
+
+        It can where all parents are masked or inputs, or where they are not larger than this. Long chains are cut, so
+        that a value that is updated for ever holds no memory of all that it was.
+        """
+        length = 1 + max(parent.origin.length if parent.origin else 0 for parent in parents)
+        known = all(parent.mask is not None or parent.given or parent.origin is not None for parent in parents)
+        if length <= LONGEST_ORIGIN and (known or sum(parent.size for parent in parents) <= self.size):
+            self.origin = Origin(function, parents, offset, checked, length)
+
+    def __repr__(self) -> str:
+        return f"Handle(shape={self.shape})"
+
+
+def roots_of(handle: Handle) -> list[Handle]:
+    """Return the handles to draw masks for, so that this one has a mask or gets one by derivation.
+
+    That is the handle itself, unless it is a linear function of others and fewer words are opened for those.
+    """
+    if handle.mask is not None:
+        return []
+    if handle.origin is None:
+        return [handle]
+    roots: dict[int, Handle] = {}
+    for parent in handle.origin.parents:
+        roots.update((id(root), root) for root in roots_of(parent))
+    if sum(root.size for root in roots.values() if not root.given) <= handle.size:
+        return list(roots.values())
+    return [handle]

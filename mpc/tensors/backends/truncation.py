@@ -1,0 +1,117 @@
+"""Division by a power of two, after Escudero, Ghosh, Keller, Rachuri and Scholl (CRYPTO 2020), section 5.
+
+k is the ring's width and f the number of bits that go. With x' = x + 2^(k-2), which is in [0, 2^(k-1)), and a mask r of
+all k bits, c = x' + r is open. Without their highest bits, which are c_top and r_top, call the two c' and r'. Then::
+
+    x' = c' - r' + 2^(k-1) v                    v = c_top ^ r_top, whether the sum went over
+    y  = (c' >> f) - (r' >> f) + 2^(k-1-f) v - 2^(k-2-f)
+
+y differs from x / 2^f by (c'_low - r'_low) / 2^f of the f low bits, which is less than one unit. It is one of the two
+neighbours of x / 2^f, and the upper one with a probability of exactly the fraction that is cut off, since r'_low is
+uniform. So the rounding is unbiased, for any number of parties. v = c_top + r_top - 2 c_top r_top is linear in what is
+shared, because c_top is public. The provider deals two words for each value::
+
+    u = 2^(k-1-f) r_top - (r' >> f)   in Z_2^k            r_top   in Z_2^f, for it is multiplied by 2^(k-f)
+
+Of `floor` the rounding down is exact. y is one too large exactly where c'_low < r'_low, which is compared on shared
+bits. `nearest` adds half a unit first.
+
+Shares are never shifted on their own. That is wrong by a lot with a probability that grows with the values, and for
+three parties and more it is wrong in general.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from mpc.errors import ParameterError, RangeError
+from mpc.ring import Words
+from mpc.tensors.backends.comparison import joined, less_than, to_ring
+from mpc.tensors.backends.handles import Handle, Mask
+from mpc.tensors.backends.interface import Rounding
+from mpc.tensors.backends.party import Party
+from mpc.tensors.backends.products import derive, mask_all
+
+
+def truncate(party: Party, values: Sequence[Handle], bits: int, bound: int, rounding: Rounding) -> list[Handle]:
+    """Return values / 2^bits, rounded. All values share their rounds."""
+    check(party.ring_bits, bits, bound, rounding)
+    if bits == 0:
+        return list(values)
+    shapes = [value.shape for value in values]
+    half = 1 << (bits - 1) if rounding == "nearest" else 0
+    with party.dealing.correlation(f"truncate {rounding}", shapes):
+        mask_all(party, values)
+        masks = [derive(party, value) for value in values]
+        shares = [_stochastic(party, mask, value.shape, bits, half) for mask, value in zip(masks, values, strict=True)]
+        if rounding != "stochastic":
+            excess = _excess(party, values, masks, bits, half)
+            if party.computes:
+                pairs = zip(shares, excess, strict=True)
+                shares = [party.known(share) - party.share_of(one) for share, one in pairs]
+        return [
+            party.handle(shape, party.reduce(share) if share is not None else None)
+            for shape, share in zip(shapes, shares, strict=True)
+        ]
+
+
+def check(ring_bits: int, bits: int, bound: int, rounding: Rounding) -> None:
+    """Refuse what the ring cannot hold."""
+    if rounding not in ("stochastic", "floor", "nearest"):
+        raise ParameterError(f"expected a rounding that is stochastic, floor or nearest, found {rounding!r}")
+    if not 0 <= bits <= ring_bits - 2:
+        raise ParameterError(f"expected to cut 0 to {ring_bits - 2} bits in a ring of {ring_bits}, found {bits}")
+    half = 1 << (bits - 1) if rounding == "nearest" and bits else 0
+    if bound < 0 or bound + half >= 1 << (ring_bits - 2):
+        raise RangeError(
+            f"expected a bound of 0 to 2^{ring_bits - 2} - 1{f' - {half}' if half else ''} to divide by 2^{bits} in a "
+            f"ring of {ring_bits} bits ({rounding}), found {bound}"
+        )
+
+
+def _opened(party: Party, mask: Mask, half: int) -> Words:
+    """Return c = x + 2^(k-2) + half + r, which all computing parties know."""
+    return party.reduce(party.known(mask.opened) + np.uint64((1 << (party.ring_bits - 2)) + half))
+
+
+def _secret(party: Party, mask: Mask) -> Words:
+    """Return r = -a, which the provider knows."""
+    return party.reduce(np.negative(party.known(mask.value)))
+
+
+def _stochastic(party: Party, mask: Mask, shape: tuple[int, ...], bits: int, half: int) -> Words | None:
+    """Return this party's share of the truncated values, before they are reduced."""
+    ring = party.ring_bits
+    low = np.uint64((1 << (ring - 1)) - 1)
+    top, cut, lifted = np.uint64(ring - 1), np.uint64(bits), np.uint64(ring - 1 - bits)
+
+    def made_u() -> Words:
+        r = _secret(party, mask)
+        return party.reduce(((r >> top) << lifted) - ((r & low) >> cut))
+
+    def made_top() -> Words:
+        return np.asarray(_secret(party, mask) >> top)
+
+    u = party.dealing.deal(shape, ring, made_u)
+    r_top = party.dealing.deal(shape, bits, made_top)
+    if not party.computes:
+        return None
+    c = _opened(party, mask, half)
+    c_top = c >> top
+    share = u - ((c_top << np.uint64(ring - bits)) * r_top)
+    if party.first:
+        share += (c & low) >> cut
+        share += c_top << lifted
+        share -= np.uint64(1 << (ring - 2 - bits))
+    return np.asarray(share)
+
+
+def _excess(party: Party, values: Sequence[Handle], masks: Sequence[Mask], bits: int, half: int) -> list[Handle]:
+    """Return 1 where the truncated value is one too large: [c'_low < r'_low]."""
+    count = sum(value.size for value in values)
+    public = joined([_opened(party, mask, half) for mask in masks]) if party.computes else None
+    secret = None if party.computes else joined([_secret(party, mask) for mask in masks])
+    plane = less_than(party, public, secret, count, bits, top=False)
+    return to_ring(party, plane, [value.shape for value in values])

@@ -1,0 +1,143 @@
+"""The channels of one party to all others by name, and openings of shares over them.
+
+An opening is symmetric. Each party sends its shares to every other one and adds up what it receives, in one round and
+with one message to each peer. All messages of a round move at once (:func:`~mpc.channels.frames.exchange_all`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+
+from mpc.channels.frames import Buffer, Channel, exchange_all
+from mpc.errors import ParameterError, ProtocolError
+from mpc.ring import Words, pack_words, unpack_words
+
+_WIDTHS = {8: "<u1", 16: "<u2", 32: "<u4", 64: "<u8"}  # bits that numpy converts in one pass
+
+
+def wire_bits(bits: int) -> int:
+    """Return the width on the wire of an element of Z_2^bits, in whole bytes."""
+    return (bits + 7) // 8 * 8
+
+
+def wire_size(count: int, bits: int) -> int:
+    """Return the bytes that so many elements of Z_2^bits take on the wire."""
+    return count * (wire_bits(bits) // 8)
+
+
+def to_wire(words: Words, bits: int) -> memoryview:
+    """Return words modulo 2^bits as bytes, each in whole bytes. Nothing of the bits above the width leaves."""
+    width = wire_bits(bits)
+    if bits != width:
+        words = words & np.uint64((1 << bits) - 1)
+    if kind := _WIDTHS.get(width):
+        return np.ascontiguousarray(words).reshape(-1).astype(kind, copy=False).view(np.uint8).data
+    return memoryview(pack_words(words, width))
+
+
+def from_wire(body: memoryview, bits: int) -> Words:
+    """Return flat words of Z_2^bits from bytes, the inverse of :func:`to_wire`. Raises ProtocolError for wider ones."""
+    width = wire_bits(bits)
+    if kind := _WIDTHS.get(width):
+        words = np.frombuffer(body, dtype=kind).astype(np.uint64, copy=False)
+    else:
+        words = unpack_words(body, (len(body) * 8 // width,), width)
+    if bits != width and words.size and int(words.max()) >> bits:
+        raise ProtocolError(f"expected words of {bits} bits, found wider ones")
+    return words
+
+
+@dataclass(repr=False)
+class Part:
+    """What a party opens in a round: shares that are added modulo 2^bits, or planes that are combined by XOR."""
+
+    shares: Words
+    bits: int = 64
+    planes: bool = False
+
+    def __repr__(self) -> str:
+        return f"Part(shape={self.shares.shape}, bits={self.bits}, planes={self.planes})"
+
+
+class Network:
+    """The channels of one party to all others.
+
+    Attributes:
+        me: this party's name.
+        rounds: how often this party has waited for messages of others.
+    """
+
+    def __init__(self, me: str, channels: Mapping[str, Channel]) -> None:
+        for name, channel in channels.items():
+            if channel.peer != name or name == me:
+                raise ParameterError(f"expected a channel from {me} to {name}, found one to {channel.peer}")
+        self.me = me
+        self.rounds = 0
+        self._channels = dict(channels)
+
+    @property
+    def peers(self) -> tuple[str, ...]:
+        """The names of all others that this party has a channel to."""
+        return tuple(self._channels)
+
+    def channel(self, peer: str) -> Channel:
+        """Return the channel to one peer. Raises ParameterError where there is none."""
+        if peer not in self._channels:
+            raise ParameterError(f"expected a channel from {self.me} to {peer}, found channels to {self.peers}")
+        return self._channels[peer]
+
+    @contextmanager
+    def in_step(self, step: str) -> Iterator[None]:
+        """Count traffic under `step`, which errors name, too."""
+        with ExitStack() as stack:
+            for channel in self._channels.values():
+                stack.enter_context(channel.in_step(step))
+            yield
+
+    def swap(self, label: str, bodies: Mapping[str, Buffer], sizes: Mapping[str, int]) -> dict[str, memoryview]:
+        """Send bodies to some peers and receive bodies of these sizes from some, all at once, in one round."""
+        memory = {peer: np.empty(size, dtype=np.uint8).data for peer, size in sizes.items()}
+        peers = [peer for peer in self._channels if peer in bodies or peer in sizes]
+        exchange_all(label, [(self._channels[peer], bodies.get(peer), memory.get(peer)) for peer in peers])
+        self.rounds += bool(sizes)
+        return memory
+
+    def open(self, label: str, peers: Sequence[str], parts: Sequence[Part]) -> list[Words]:
+        """Open shares to these peers, who open theirs to this party, in one round.
+
+        Returns:
+            for each part the sum of all parties' shares modulo 2^bits, or the XOR, in the part's shape.
+        """
+        bodies = [to_wire(part.shares, part.bits) for part in parts]
+        body = bodies[0] if len(bodies) == 1 else memoryview(b"".join(bodies))
+        received = self.swap(label, dict.fromkeys(peers, body), dict.fromkeys(peers, len(body)))
+        opened, start = [], 0
+        for part, own in zip(parts, bodies, strict=True):
+            end = start + len(own)
+            total = part.shares
+            for peer, theirs in received.items():
+                with self._channels[peer].naming_peer():
+                    words = from_wire(theirs[start:end], part.bits).reshape(total.shape)
+                total = total ^ words if part.planes else total + words
+            if part.bits < 64 and not part.planes:
+                total = total & np.uint64((1 << part.bits) - 1)
+            opened.append(total)
+            start = end
+        return opened
+
+    def traffic(self) -> tuple[int, int]:
+        """Return the bytes that were sent and received over all channels, with headers."""
+        steps = [traffic for channel in self._channels.values() for traffic in channel.traffic.values()]
+        return sum(step.sent for step in steps), sum(step.received for step in steps)
+
+    def close(self) -> None:
+        """End all conversations. They may be ended again."""
+        for channel in self._channels.values():
+            channel.close()
+
+    def __repr__(self) -> str:
+        return f"Network(me={self.me!r}, peers={self.peers})"
