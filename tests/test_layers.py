@@ -28,6 +28,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "mpc.paillier": GROUND,
     "mpc.dp": GROUND,
     "mpc.inference": (*GROUND, "mpc._core", "mpc.channels", "mpc.garbled"),
+    "mpc.tensors": GROUND,
     "mpc.capc": (*GROUND, *SHARED),
     "mpc.tensors": (*GROUND, "mpc.channels"),
     "parties": (),

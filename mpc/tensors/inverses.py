@@ -1,0 +1,223 @@
+"""1/x, quotients, square roots and logarithms, with errors that are derived and stated.
+
+Each takes x to [1/2, 1), or to [1/4, 1) for roots, by a secret power of two. There it uses Newton's iteration or a
+polynomial, and scales back. The range of x must not reach zero, because no finite number is right there. Where it does,
+`at_least` states from where on the result shall be right, and smaller magnitudes count as this one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Decimal
+from fractions import Fraction
+
+import numpy as np
+
+from mpc.errors import ParameterError, RangeError
+from mpc.tensors import approximation
+from mpc.tensors.arithmetic import as_fixed, multiply, subtract
+from mpc.tensors.autograd import Gradient, Scaled
+from mpc.tensors.comparing import clip, keep, relu_and_bit
+from mpc.tensors.normalising import Normalised, normalise
+from mpc.tensors.public import encode_at
+from mpc.tensors.ranges import Range, real
+from mpc.tensors.raw import Raw, exact_products, nearest, polynomial, polynomial_error, products
+from mpc.tensors.tensor import PrivateTensor
+
+LN2 = approximation.LN2
+LOG_DEGREE = 8
+ROOM = 62
+
+
+def reciprocal_raw(x: Raw) -> tuple[Raw, float]:
+    """Return 1/x for positive numbers, with as many fraction bits as x, and the largest relative error.
+
+    Newton's w (2 - y w) takes a relative error e to e^2 and 2.1 units. It begins at 1/17 on [1/2, 1), with
+    w = 48/17 - 32/17 y, so three steps reach 2^-32. One more unit is for rounding y, twice as much relative to it.
+    """
+    at = normalise(x)
+    bits = min(29, ROOM - 1 - (at.top - at.lowest))
+    y = at.value.with_bits(bits).within(Range(1 << (bits - 1), 1 << bits))
+    w = y.times_real(Decimal(-32) / 17).add_integer(nearest(Decimal(48) / 17, bits + 28)).with_bits(bits)
+    for _ in range(3):
+        error = products([(y, w)], bits)[0].negate().add_integer(2 << bits)
+        w = products([(w, error)], bits)[0]
+        w = w.within(Range((1 << bits) - 4, (2 << bits) + 4))
+    scale = at.combination([1 << (at.top - 1 - exponent) for exponent in at.exponents], 0)
+    inverse = exact_products([(w, scale)])[0]
+    # 1/x = w scale 2^(fraction bits of x - top)
+    result = inverse.read_with(bits + at.top - x.bits).with_bits(x.bits)
+    return result, 2.0**-31 + 6 * 2.0**-bits
+
+
+def reciprocal(x: PrivateTensor, at_least: float | None) -> PrivateTensor:
+    """Return 1/x. Its largest error is 2^-26 of the result, and one unit, at 16 fraction bits and up to 2^16.
+
+    Args:
+        x: numbers whose range does not reach zero, or any with `at_least`.
+        at_least: smaller magnitudes count as this one, and zero as positive.
+    """
+    x = as_fixed(x)
+    if x.range.low > 0:
+        return _positive_reciprocal(x)
+    if x.range.high < 0:
+        return -_positive_reciprocal(-x)
+    least = _least(x, "reciprocal", at_least)
+    if x.range.low == 0:
+        return _positive_reciprocal(clip(x, least, None))
+    positive, bit = relu_and_bit(x)
+    magnitude = subtract(multiply(positive, 2), x)
+    magnitude.range = Range(0, x.bound)
+    found = _positive_reciprocal(clip(magnitude, least, None))
+    result = subtract(multiply(keep(bit, found), 2), found)
+    result.range = Range(-found.range.high, found.range.high)
+    return result
+
+
+def _positive_reciprocal(x: PrivateTensor) -> PrivateTensor:
+    session, label = x.session, x.session.label("reciprocal")
+    value, relative = reciprocal_raw(Raw.of(label, x))
+    unit = session.unit()
+    slack = 2 + int(relative * 2.0 ** (2 * x.fraction_bits) / x.range.low)
+    exact = Range((1 << 2 * x.fraction_bits) // x.range.high - slack, (1 << 2 * x.fraction_bits) // x.range.low + slack)
+    value = value.within(Range(max(0, exact.low), exact.high))
+    kept: list[PrivateTensor] = []
+
+    def backward(gradient: Gradient) -> Sequence[Gradient | Scaled]:
+        return (Scaled(multiply(kept[0], multiply(kept[0], gradient)), -1.0),)
+
+    result = session.result(
+        label, value.shared, value.range, value.bits, (x,), reference=lambda a: 1 / a,
+        error=relative / real(x.range.low, x.fraction_bits) + unit, backward=backward,
+    )  # fmt: skip
+    kept.append(result.detach())
+    return result
+
+
+def divide(x: object, y: object) -> PrivateTensor:
+    """Return x / y. The range of a private y must not reach zero. Use `x * y.reciprocal(at_least=…)` where it does."""
+    if isinstance(y, PrivateTensor):
+        return multiply(reciprocal(y, None), x)
+    assert isinstance(x, PrivateTensor)  # noqa: S101  (by the operators that lead here)
+    divisor = np.asarray(y, dtype=np.float64)
+    if (divisor == 0).any():
+        raise ParameterError("divide: expected public divisors other than zero, found zero")
+    return multiply(x, 1.0 / divisor)
+
+
+def sqrt(x: PrivateTensor) -> PrivateTensor:
+    """Return the root of numbers whose range is not negative. Its largest error is one unit and 2^-22 of the result.
+
+    Goldschmidt's iteration holds z and h with z / 2h = y. It takes r = 1/2 - z h to 1.5 r^2 + r^3, from 0.11 to below
+    2^-41 in four steps.
+    """
+    x = as_fixed(x)
+    if x.range.low < 0:
+        raise RangeError(
+            "sqrt: expected numbers that cannot be negative, found a range from "
+            f"{real(x.range.low, x.fraction_bits):g}; clip to at least 0"
+        )
+    session, label = x.session, x.session.label("sqrt")
+    even = Raw.of(label, x)
+    even = even.with_bits(even.bits + even.bits % 2)
+    at = normalise(even, 2)
+    bits = min(28, ROOM - at.top)
+    y = at.value.with_bits(bits)
+    root, half_inverse = _roots(y)
+    half_top, half_bits = at.top // 2, even.bits // 2
+    # sqrt(v) = sqrt(y) 2^(e/2 + 1) for raw v with the exponent e, and sqrt(x) = sqrt(v) 2^-half_bits.
+    back = at.combination([2 << (exponent // 2) for exponent in at.exponents], half_bits)
+    value = exact_products([(root, back)])[0].with_bits(x.fraction_bits)
+    unit = session.unit()
+    largest = real(x.range.high, x.fraction_bits) ** 0.5
+    relative = 2.0**-28 + 40 * 2.0**-bits
+    value = value.within(Range(0, int((largest * (1 + relative)) / unit) + 2))
+
+    def backward(gradient: Gradient) -> Sequence[Gradient]:
+        # 1 / (2 sqrt x) = h 2^(half_bits - e/2 - 1)
+        scale = at.combination([1 << (half_top - 1 - exponent // 2) for exponent in at.exponents], 0)
+        slope = exact_products([(half_inverse, scale)])[0].read_with(bits + half_top - half_bits)
+        found = slope.with_bits(x.fraction_bits)
+        tensor = PrivateTensor(session, found.shared, found.range, found.bits, x.owners)
+        return (multiply(tensor, gradient),)
+
+    return session.result(
+        label, value.shared, value.range, value.bits, (x,), reference=np.sqrt,
+        error=relative * largest + unit, backward=backward,
+    )  # fmt: skip
+
+
+def _roots(y: Raw) -> tuple[Raw, Raw]:
+    """Return sqrt(y) and 1 / (2 sqrt(y)) for y in [1/4, 1)."""
+    bits = y.bits
+    # 2.2 - 1.3 y is within 11 % of 1/sqrt(y).
+    first = y.times_real(Decimal("-1.3")).add_integer(nearest(Decimal("2.2"), bits + 28)).with_bits(bits)
+    z = products([(y, first)], bits)[0]
+    h = first.read_with(bits + 1).with_bits(bits)
+    for _ in range(4):
+        rest = products([(z, h)], bits)[0].negate().add_integer(1 << (bits - 1))
+        rest = rest.within(Range(-(1 << (bits - 2)), 1 << (bits - 1)))
+        z_more, h_more = products([(z, rest), (h, rest)], bits)
+        z = z.add(z_more).within(Range(0, (1 << bits) + (1 << (bits - 2))))
+        h = h.add(h_more).within(Range(0, 6 << bits))
+    return z, h
+
+
+def log(x: PrivateTensor, at_least: float | None) -> PrivateTensor:
+    """Return the natural logarithm. Its largest error is two units at 16 fraction bits.
+
+    Args:
+        x: numbers whose range is above zero, or any with `at_least`.
+        at_least: smaller numbers count as this one.
+    """
+    x = as_fixed(x)
+    if x.range.low <= 0:
+        x = clip(x, _least(x, "log", at_least), None)
+    session, label = x.session, x.session.label("log")
+    at = normalise(Raw.of(label, x))
+    value, error = log_raw(at, x.fraction_bits)
+    kept = x.detach()
+    return session.result(
+        label, value.shared, value.range, value.bits, (x,), reference=np.log, error=error,
+        backward=lambda gradient: (multiply(reciprocal(kept, None), gradient),),
+    )  # fmt: skip
+
+
+def log_raw(at: Normalised, fraction_bits: int) -> tuple[Raw, float]:
+    """Return log(v 2^-fraction_bits) = log(y) + (e + 1 - fraction_bits) log(2), and the largest error.
+
+    The polynomial of degree 8 on [1/2, 1) errs by at most 2 (1/8)^9 / 9 times 2^9, from the ninth derivative 8! / y^9.
+    """
+    session, bits = at.value.session, min(28, ROOM - at.top)
+    y = at.value.with_bits(bits).add_integer(-(3 << (bits - 2)))
+    y = y.within(Range(-(1 << (bits - 2)), 1 << (bits - 2)))
+    coefficients = _log_coefficients()
+    part = polynomial(y, coefficients, bits)
+    exponents = [nearest((exponent + 1 - fraction_bits) * LN2, bits) for exponent in at.exponents]
+    unit_bits = session.format.fraction_bits
+    value = part.add(at.combination(exponents, bits)).with_bits(unit_bits)
+    error = 2 * 2.0**9 / (9 * 8.0**9) + polynomial_error(coefficients, bits, bits) + 3 * 2.0**-bits
+    return value, error + 2.0**-unit_bits
+
+
+def _log_coefficients() -> tuple[Decimal, ...]:
+    """Return the polynomial of log on [1/2, 1) in y - 3/4."""
+    return approximation.interpolate(_shifted_log, Fraction(-1, 4), Fraction(1, 4), LOG_DEGREE)
+
+
+def _shifted_log(t: Decimal) -> Decimal:
+    return approximation.log(t + Decimal("0.75"))
+
+
+def _least(x: PrivateTensor, name: str, at_least: float | None) -> float:
+    """Return the smallest magnitude that is told apart, or refuse a range that reaches zero without one."""
+    low, high = (real(end, x.fraction_bits) for end in (x.range.low, x.range.high))
+    if at_least is None:
+        raise RangeError(
+            f"{name}: expected a range that is above zero, found {low:g} to {high:g}; "
+            "clip it, or say at_least=… for the smallest number that counts"
+        )
+    raw = encode_at(name, at_least, x.session.format, x.fraction_bits).range.low
+    if raw < 1 or raw > x.bound:
+        raise ParameterError(f"{name}: expected at_least from one unit to the bound {x.real_bound:g}, found {at_least}")
+    return at_least

@@ -1,0 +1,71 @@
+"""Scaling a positive number by a secret power of two, so that it lies between 1/2 and 1.
+
+The power follows from comparisons with all powers of two within the number's range, in one call. This is how numbers of
+any size get an inverse, a root or a logarithm from one short approximation (Catrina and Saxena, FC 2010, section 3.4).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+from mpc.tensors.backends.interface import Shared
+from mpc.tensors.ranges import Range
+from mpc.tensors.raw import Raw, at_least_each, exact_products, weighted
+
+
+@dataclass(frozen=True, repr=False)
+class Normalised:
+    """A number v = y 2^top / scale, as raw integers, with y in [1/base, 1) or zero.
+
+    Attributes:
+        value: y, with `top` fraction bits, exact.
+        top: all raw words are below 2^top.
+        steps: the exponents that were compared with, ascending.
+        lowest: the exponent that is taken where no threshold is reached.
+        bits: along a first axis, whether each threshold was reached. None where there is none.
+    """
+
+    value: Raw
+    top: int
+    step: int
+    lowest: int
+    steps: tuple[int, ...]
+    bits: Shared | None
+
+    def combination(self, of_exponent: list[int], fraction_bits: int) -> Raw:
+        """Return f(e) for the secret exponent e, given f at `lowest` and at each of `steps`, as raw integers."""
+        found = Range(min(of_exponent), max(of_exponent))
+        jumps = [after - before for before, after in pairwise(of_exponent)]
+        if self.bits is None:
+            return weighted_constant(self.value, of_exponent[0], fraction_bits)
+        return weighted(self.value, self.bits, jumps, of_exponent[0], found, fraction_bits)
+
+    @property
+    def exponents(self) -> list[int]:
+        return [self.lowest, *self.steps]
+
+
+def weighted_constant(like: Raw, constant: int, fraction_bits: int) -> Raw:
+    """Return a public integer in the shape of another number."""
+    return like.times_integer(0).add_integer(constant).read_with(fraction_bits)
+
+
+def normalise(x: Raw, step: int = 1) -> Normalised:
+    """Return x times a power of 2^step that takes it to [2^-step, 1). Zero stays zero.
+
+    Args:
+        x: numbers that are not negative.
+        step: 1 for halves, 2 for quarters.
+    """
+    bits = max(1, x.range.high.bit_length())
+    top = -(-bits // step) * step
+    lowest = max(0, x.range.low.bit_length() - 1) // step * step
+    steps = tuple(range(lowest + step, top, step))
+    reached = at_least_each(x, [1 << exponent for exponent in steps]) if steps else None
+    partial = Normalised(x, top, step, lowest, steps, reached)
+    scale = partial.combination([1 << (top - step - exponent) for exponent in partial.exponents], 0)
+    value = exact_products([(x, scale)])[0] if steps else x.times_integer(1 << (top - step - lowest))
+    least = 1 << (top - step) if x.range.low > 0 else 0
+    value = Raw(x.session, x.label, value.shared, Range(least, (1 << top) - 1), top)
+    return Normalised(value, top, step, lowest, steps, reached)

@@ -1,0 +1,201 @@
+"""Fixed-point numbers inside a function, with any fraction bits and without gradients. The ring is checked for each.
+
+A function such as `exp` computes on these with more fraction bits than its result has, so that its roundings do not
+show. It states its largest error from the number of roundings and from its approximation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mpc.ring import Words
+from mpc.tensors.arithmetic import wrapping
+from mpc.tensors.backends.interface import Shape, Shared
+from mpc.tensors.ranges import Factor, Range
+from mpc.tensors.tensor import PrivateTensor
+
+if TYPE_CHECKING:
+    from mpc.tensors.session import Session
+
+COEFFICIENT_BITS = 28
+
+
+def nearest(value: Decimal, fraction_bits: int) -> int:
+    """Return round(value * 2^fraction_bits). It is the same integer on every machine."""
+    return int((value * Decimal(2) ** fraction_bits).to_integral_value())
+
+
+@dataclass(frozen=True, repr=False)
+class Raw:
+    """A shared array with its range and its fraction bits, within one operation.
+
+    Attributes:
+        session: whose back-end computes.
+        label: the operation's, for refusals.
+        shared: the handle.
+        range: of the raw words.
+        bits: of fraction.
+    """
+
+    session: Session
+    label: str
+    shared: Shared
+    range: Range
+    bits: int
+
+    @classmethod
+    def of(cls, label: str, x: PrivateTensor) -> Raw:
+        return cls(x.session, label, x.shared, x.range, x.fraction_bits)
+
+    @property
+    def shape(self) -> Shape:
+        return tuple(self.shared.shape)
+
+    def within(self, found: Range) -> Raw:
+        """Return the same numbers with a range that is known for another reason."""
+        return replace(self, range=self.range.meet(found))
+
+    def read_with(self, bits: int) -> Raw:
+        """Return the same words read with other fraction bits, which multiplies the numbers by a power of two."""
+        return replace(self, bits=bits)
+
+    def add(self, other: Raw) -> Raw:
+        """Return the sum of two numbers with the same fraction bits."""
+        assert self.bits == other.bits  # noqa: S101  (each function sees to it)
+        shared = self.session.backend.add(self.shared, other.shared)
+        return self._checked(shared, self.range + other.range, self.bits, "a sum")
+
+    def negate(self) -> Raw:
+        shared = self.session.backend.linear(wrapping(lambda words: np.uint64(0) - words), self.shape, self.shared)
+        return replace(self, shared=shared, range=-self.range)
+
+    def add_integer(self, raw: int) -> Raw:
+        """Return the numbers with a public raw integer added."""
+        words = np.full((), raw % (1 << 64), dtype=np.uint64)
+        shared = self.session.backend.add_public(self.shared, words)
+        return self._checked(shared, self.range + Range(raw, raw), self.bits, "a sum")
+
+    def times_integer(self, factor: int) -> Raw:
+        """Return the numbers times a public integer."""
+        word = np.uint64(factor % (1 << 64))
+        shared = self.session.backend.linear(wrapping(lambda words: words * word), self.shape, self.shared)
+        return self._checked(
+            shared, self.range * Range(factor, factor), self.bits, f"times {abs(factor).bit_length()} bits"
+        )
+
+    def times_real(self, factor: Decimal, bits: int = COEFFICIENT_BITS) -> Raw:
+        """Return the numbers times a public factor with so many fraction bits of its own, not rounded yet."""
+        product = self.times_integer(nearest(factor, bits))
+        return product.read_with(self.bits + bits)
+
+    def with_bits(self, bits: int) -> Raw:
+        """Return the same numbers with other fraction bits, rounded where these are fewer."""
+        if bits >= self.bits:
+            return self.times_integer(1 << (bits - self.bits)).read_with(bits)
+        return cut_all([self], bits)[0]
+
+    def _checked(self, shared: Shared, found: Range, bits: int, why: str) -> Raw:
+        self.session.require_room(found, self.label, why, [Factor(self.range.bound, self.bits)])
+        return replace(self, shared=shared, range=found, bits=bits)
+
+
+def cut_all(numbers: Sequence[Raw], bits: int) -> list[Raw]:
+    """Return numbers rounded to so many fraction bits, those that are cut alike in one round."""
+    results = list(numbers)
+    for cut in sorted({number.bits - bits for number in numbers} - {0}):
+        places = [place for place, number in enumerate(numbers) if number.bits - bits == cut]
+        for place, number in zip(places, cut_alike([numbers[place] for place in places], cut), strict=True):
+            results[place] = number
+    return results
+
+
+def cut_alike(numbers: Sequence[Raw], cut: int) -> list[Raw]:
+    """Return numbers with so many fraction bits fewer each, in one round."""
+    bound = max(number.range.bound for number in numbers)
+    shares = numbers[0].session.truncate([number.shared for number in numbers], cut, bound)
+    return [
+        replace(number, shared=shared, range=number.range.truncate(cut), bits=number.bits - cut)
+        for number, shared in zip(numbers, shares, strict=True)
+    ]
+
+
+def exact_products(pairs: Sequence[tuple[Raw, Raw]]) -> list[Raw]:
+    """Return products that are not rounded, with the sum of both fraction bits, in one round."""
+    session = pairs[0][0].session
+    ranges = []
+    for x, y in pairs:
+        found = x.range.square() if x.shared is y.shared else x.range * y.range
+        why = f"a product of {x.range.bound.bit_length()} and {y.range.bound.bit_length()} bits inside"
+        factors = [Factor(x.range.bound, x.bits), Factor(y.range.bound, y.bits)]
+        session.require_room(found, x.label, why, factors)
+        ranges.append(found)
+    shares = session.backend.multiply([(x.shared, y.shared) for x, y in pairs])
+    return [
+        replace(x, shared=shared, range=found, bits=x.bits + y.bits)
+        for (x, y), shared, found in zip(pairs, shares, ranges, strict=True)
+    ]
+
+
+def products(pairs: Sequence[tuple[Raw, Raw]], bits: int) -> list[Raw]:
+    """Return products rounded to so many fraction bits. Each is off by less than one unit of these."""
+    return cut_all(exact_products(pairs), bits)
+
+
+def polynomial(x: Raw, coefficients: Sequence[Decimal], bits: int) -> Raw:
+    """Return a polynomial with public coefficients, the constant one first, in ceil(log2(degree)) rounds of products.
+
+    Where |x| <= 1, power i is off by less than 2i - 1 units of x. The result is off by the sum of these times the
+    coefficients, by half a unit of 2^-COEFFICIENT_BITS for each coefficient, and by one unit for its own rounding.
+    """
+    degree = len(coefficients) - 1
+    powers = {1: x}
+    while len(powers) < degree:
+        have = len(powers)
+        wanted = range(have + 1, min(2 * have, degree) + 1)
+        found = products([(powers[(i + 1) // 2], powers[i // 2]) for i in wanted], x.bits)
+        powers |= dict(zip(wanted, found, strict=True))
+    constant = nearest(coefficients[0], x.bits + COEFFICIENT_BITS)
+    terms = [powers[i].times_real(coefficients[i]) for i in range(1, degree + 1)]
+    total = terms[0]
+    for term in terms[1:]:
+        total = total.add(term)
+    return total.add_integer(constant).with_bits(bits)
+
+
+def polynomial_error(coefficients: Sequence[Decimal], x_bits: int, bits: int) -> float:
+    """Return how far roundings alone can move a polynomial on |x| <= 1, as a real number."""
+    unit = 2.0**-x_bits
+    powers = sum(abs(float(c)) * (2 * i - 1) * unit for i, c in enumerate(coefficients) if i > 1)
+    return powers + len(coefficients) * 2.0 ** -(COEFFICIENT_BITS + 1) + 2.0**-bits
+
+
+def at_least_each(x: Raw, thresholds: Sequence[int]) -> Shared:
+    """Return a bit for each public raw threshold along a new first axis, 1 where x reaches it, in one comparison."""
+    backend, shape = x.session.backend, (len(thresholds), *x.shape)
+    offsets = np.array([-threshold % (1 << 64) for threshold in thresholds], dtype=np.uint64)
+    offsets = offsets.reshape(-1, *(1,) * len(x.shape))
+    spread = backend.linear(lambda words: np.broadcast_to(words, shape).copy(), shape, x.shared)
+    differences = backend.add_public(spread, offsets)
+    reached = Range(x.range.low - max(thresholds), x.range.high - min(thresholds))
+    x.session.require_room(reached, x.label, "a comparison", [Factor(x.range.bound, x.bits)])
+    below = backend.negative([differences], reached.bound)[0]
+    one = np.ones((), dtype=np.uint64)
+    return backend.add_public(backend.linear(lambda words: np.uint64(0) - words, shape, below), one)
+
+
+def weighted(x: Raw, bits: Shared, weights: Sequence[int], constant: int, found: Range, fraction_bits: int) -> Raw:
+    """Return constant + sum of weight * bit over the first axis of bits, all public but the bits."""
+    backend = x.session.backend
+    factors = np.array([weight % (1 << 64) for weight in weights], dtype=np.uint64)
+
+    def sum_of(words: Words) -> Words:
+        return (words * factors.reshape(-1, *(1,) * (words.ndim - 1))).sum(axis=0)  # type: ignore[no-any-return]
+
+    shared = backend.linear(wrapping(sum_of), x.shape, bits)
+    shared = backend.add_public(shared, np.full((), constant % (1 << 64), dtype=np.uint64))
+    return replace(x, shared=shared, range=found, bits=fraction_bits)

@@ -1,0 +1,210 @@
+"""What leaves a session: the policy that all agreed on, each reveal, and the array at those that may read it."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mpc.errors import OrderError, ParameterError
+from mpc.ring import Ring
+from mpc.tensors.backends.interface import Shape
+
+if TYPE_CHECKING:
+    from mpc.tensors.session import Session
+    from mpc.tensors.tensor import PrivateTensor
+
+
+class RefusedRevealError(ParameterError):
+    """The agreed policy does not allow a reveal. Nothing of it was sent."""
+
+
+class Policy:
+    """Which outputs may be revealed, and to whom. Whatever it does not name is refused.
+
+    Args:
+        allowed: for each name of an output the parties that may read it.
+    """
+
+    def __init__(self, allowed: Mapping[str, str | Sequence[str]]) -> None:
+        self.allowed = {name: frozenset((to,) if isinstance(to, str) else to) for name, to in sorted(allowed.items())}
+
+    def require(self, name: str, to: Sequence[str]) -> None:
+        """Raise RefusedRevealError unless every one of these parties may read the output of this name."""
+        if name not in self.allowed:
+            known = ", ".join(self.allowed) or "nothing"
+            raise RefusedRevealError(f"reveal {name!r}: the policy allows {known}, and no output of this name")
+        if forbidden := sorted(set(to) - self.allowed[name]):
+            allowed = ", ".join(sorted(self.allowed[name])) or "nobody"
+            raise RefusedRevealError(
+                f"reveal {name!r}: the policy allows it to {allowed}, found {', '.join(forbidden)} as well"
+            )
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the policy as JSON with sorted names, which parties compare before they start."""
+        plain = {name: sorted(to) for name, to in self.allowed.items()}
+        return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()
+
+    def __repr__(self) -> str:
+        return f"Policy({ {name: sorted(to) for name, to in self.allowed.items()} })"
+
+
+def program_digest(program: Callable[..., object]) -> str:
+    """Return SHA-256 of the file that a program stands in, or of its own text where it stands in none."""
+    try:
+        module = inspect.getmodule(program)
+        text = inspect.getsource(module if module is not None else program)
+    except (OSError, TypeError):
+        raise ParameterError("expected a program whose text can be read, found none") from None
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Reveal:
+    """One reveal, as every party lists it.
+
+    Attributes:
+        name: of the output.
+        to: who reads it.
+        shape: of the array.
+        owners: whose inputs it depends on.
+    """
+
+    name: str
+    to: tuple[str, ...]
+    shape: Shape
+    owners: tuple[str, ...]
+
+
+class Revealed:
+    """An opened tensor. Its array is at those it was opened to, and a sentence is elsewhere.
+
+    Attributes:
+        name: of the output, once it is known.
+        to: who reads it.
+    """
+
+    __hash__ = object.__hash__
+
+    def __init__(self, tensor: PrivateTensor, to: tuple[str, ...], name: str | None, line: str) -> None:
+        self.name = name
+        self.to = to
+        self.shape = tensor.shape
+        self.line = line
+        self.twin: NDArray[np.float64] | None = None
+        self._tensor: PrivateTensor | None = tensor
+        self._here = tensor.session.me in to
+        self._value: NDArray[np.float64] | None = None
+
+    @property
+    def readable(self) -> bool:
+        """Whether this party has the array."""
+        return self._value is not None
+
+    @property
+    def value(self) -> NDArray[np.float64]:
+        """The array, at those that it was opened to."""
+        if self._value is not None:
+            return self._value
+        if self._tensor is not None:
+            raise OrderError(
+                "this reveal has no name, so it is opened when the program returns it: "
+                "give it one to read it within the program, as in reveal(to=…, name=…)"
+            )
+        raise ParameterError(f"output {self.name!r} was revealed to {', '.join(self.to)} alone")
+
+    def __array__(self, dtype: object = None, copy: bool | None = None) -> NDArray[np.float64]:
+        return np.array(self.value, dtype=dtype)  # type: ignore[call-overload, no-any-return]  # numpy checks it
+
+    def __float__(self) -> float:
+        return float(self.value.item())
+
+    def __bool__(self) -> bool:
+        return bool(self.value)
+
+    def __len__(self) -> int:
+        return self.shape[0] if self.shape else 0
+
+    def __getitem__(self, index: Any) -> NDArray[np.float64]:
+        return np.asarray(self.value[index])
+
+    def __eq__(self, other: object) -> NDArray[np.bool_]:  # type: ignore[override]
+        return np.asarray(self.value == other)
+
+    def __repr__(self) -> str:
+        state = "opened" if self._tensor is None else "not opened yet"
+        return f"Revealed(name={self.name!r}, shape={self.shape}, to={', '.join(self.to)}, {state})"
+
+
+class Reveals:
+    """All reveals of one party's session, in their order, which is the same at every party."""
+
+    def __init__(self, session: Session, policy: Policy | None) -> None:
+        self.policy = policy
+        self.done: list[Reveal] = []
+        self._session = session
+        self._pending: list[Revealed] = []
+
+    def add(self, tensor: PrivateTensor, to: tuple[str, ...], name: str | None) -> Revealed:
+        """Open a tensor now if it has a name, or keep it until the program returns it."""
+        if name is not None:
+            self._allow(name, to)
+        revealed = Revealed(tensor, to, name, _line_of_program())
+        if name is None:
+            self._pending.append(revealed)
+        else:
+            self._open([revealed])
+        return revealed
+
+    def finish(self, outputs: Mapping[str, object]) -> None:
+        """Open what waits among a program's outputs, each under its key, in one message for each set of receivers."""
+        revealed = [(key, value) for key, value in outputs.items() if isinstance(value, Revealed)]
+        waiting = [(key, value) for key, value in revealed if value._tensor is not None]
+        for key, value in waiting:
+            self._allow(key, value.to)
+        for key, value in waiting:
+            value.name = key
+        forgotten = [value for value in self._pending if value.name is None]
+        if forgotten:
+            raise OrderError(
+                f"{forgotten[0].line}: expected a reveal that has a name or that the program returns, found neither"
+            )
+        groups: dict[tuple[str, ...], list[Revealed]] = {}
+        for _, value in waiting:
+            groups.setdefault(value.to, []).append(value)
+        for group in groups.values():
+            self._open(group)
+        self._pending.clear()
+
+    def _allow(self, name: str, to: tuple[str, ...]) -> None:
+        if self.policy is not None:
+            self.policy.require(name, to)
+
+    def _open(self, group: list[Revealed]) -> None:
+        tensors = [revealed._tensor for revealed in group]
+        shares = [tensor.shared for tensor in tensors if tensor is not None]
+        opened = self._session.backend.open(shares, group[0].to)
+        ring = Ring(self._session.format.ring_bits)
+        for place, (revealed, tensor) in enumerate(zip(group, tensors, strict=True)):
+            if tensor is None:
+                continue
+            if opened is not None and revealed._here:
+                revealed._value = ring.decode(opened[place], tensor.fraction_bits)
+            revealed.twin = tensor.twin
+            revealed._tensor = None
+            self.done.append(Reveal(str(revealed.name), revealed.to, revealed.shape, tuple(sorted(tensor.owners))))
+
+
+def _line_of_program() -> str:
+    """Return file and line of the frame that called into this package."""
+    for frame in inspect.stack(context=0)[1:]:
+        if "/mpc/tensors/" not in frame.filename:
+            return f"{frame.filename.rsplit('/', 1)[-1]} line {frame.lineno}"
+    return "the program"
