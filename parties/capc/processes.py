@@ -156,10 +156,12 @@ class Processes:
 
         What it asks under other parameters is another batch, with another charge.
         """
-        if campaign is None and self._deployed is None:
-            return self._run.folders.party(name).resolve() / "pending"
-        answers = self._answers(name, owner) if campaign is None else campaign.answers
-        return answers.with_suffix(".pending")
+        if campaign is not None:
+            return campaign.answers.with_suffix(".pending")
+        answers = None if self._deployed is None else self._answers(name, owner)
+        return (
+            self._run.folders.party(name).resolve() / "pending" if answers is None else answers.with_suffix(".pending")
+        )
 
     def _what_answers_depend_on(self) -> str:
         """Return a digest of the public parameters. How circuits are sent changes no answer, and is left out."""

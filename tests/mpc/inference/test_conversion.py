@@ -299,6 +299,16 @@ def test_onnx_max_pooling_with_sides_that_differ_is_held_to_the_right_windows(tm
         (lambda n: [n("Gemm", ["x0", "W", "b"], ["y"])], {"W": floats(4, 2), "b": floats(2, 1)}, "a row in node 0"),
         (lambda n: [n("Relu", ["x0"], ["y"], domain="org.elsewhere")], {}, "of the domain org.elsewhere"),
         (
+            lambda n: [n("MaxPool", ["x0"], ["y"], kernel_shape=[2])],
+            {},
+            r"expected two-dimensional windows .*found \(2,\)",
+        ),
+        (
+            lambda n: [n("MaxPool", ["x0"], ["y"], kernel_shape=[2, 2], dilations=[2, 1])],
+            {},
+            r"expected dilations of 1 in .*found \[2, 1\]",
+        ),
+        (
             lambda n: [n("Conv", ["x0", "W"], ["y"], dilations=[1, 2])],
             {"W": floats(1, 1, 2, 2)},
             r"expected dilations of 1 in .*found \[1, 2\]",

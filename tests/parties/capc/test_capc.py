@@ -271,3 +271,59 @@ def test_every_file_is_a_configuration_with_a_comment_on_every_key() -> None:
         CapcConfig(**yaml.safe_load(path.read_text())["capc"])
         for line in path.read_text().splitlines():
             assert "#" in line or not line.strip() or line in {"run:", "capc:"}, f"{path}: {line}"
+
+
+LIMITS = {
+    "n_parties": {"ge": 1, "le": 1000},
+    "min_parties": {"ge": 1, "le": 1000},
+    "num_classes": {"ge": 2, "le": 1000},
+    "unlabelled": {"ge": 1},
+    "first_query": {"ge": 0},
+    "n_queries": {"ge": 1},
+    "batch_size": {"ge": 1, "le": 4096},
+    "pool": {"ge": 0, "le": 64},
+    "dp_noise_scale": {"ge": 0, "le": 1000000},
+    "colluding": {"ge": 0},
+    "threshold": {"ge": 0, "le": 1000000},
+    "threshold_noise_scale": {"ge": 0, "le": 1000000},
+    "delta": {"gt": 0, "lt": 1},
+    "epsilon_budget": {"gt": 0},
+    "owner_epsilon_budget": {"gt": 0},
+    "queries_in_all": {"ge": 1, "le": 1048576},
+    "missing_classes": {"ge": 0},
+    "seed": {"ge": 0, "lt": 9223372036854775808},
+    "epochs": {"ge": 1, "le": 10000},
+    "learning_rate": {"gt": 0, "le": 1},
+    "weight_decay": {"ge": 0, "le": 1},
+    "training_batch": {"ge": 1},
+    "fraction_bits": {"ge": 1, "le": 30},
+    "ring_bits": {"ge": 16, "le": 45},
+    "weight_norm": {"ge": 1, "le": 65536},
+    "weight_bits": {"ge": 1, "le": 44},
+    "paillier_bits": {"ge": 2048, "le": 8192},
+    "connect_deadline_s": {"gt": 0},
+    "message_deadline_s": {"gt": 0},
+    "quorum_wait_s": {"gt": 0},
+    "run_deadline_s": {"gt": 0},
+    "rejoin_s": {"ge": 0},
+}
+
+
+@pytest.mark.parametrize("key", [*LIMITS])
+def test_numbers_beyond_their_limits_are_refused(key: str) -> None:
+    """The limits of every key, and each of them at work."""
+    for kind, limit in LIMITS[key].items():
+        step = 64 if key == "paillier_bits" else 1
+        beyond = {"ge": limit - step, "gt": limit, "le": limit + step, "lt": limit}[kind]
+        with pytest.raises(ValidationError, match=rf"{key}\n.*(greater|less) than"):
+            CapcConfig(**{key: beyond})
+
+
+def test_every_limit_is_among_them() -> None:
+    found: dict[str, dict[str, float]] = {}
+    for name, field in CapcConfig.model_fields.items():
+        for mark in field.metadata:
+            for kind in ("ge", "gt", "le", "lt"):
+                if hasattr(mark, kind):
+                    found.setdefault(name, {})[kind] = getattr(mark, kind)
+    assert found == LIMITS
