@@ -20,17 +20,17 @@ import time
 from typing import Any
 
 import numpy as np
+
+from mpc.channels.frames import Channel
+from mpc.tensors.backends import DealerBackend
 from mpc.tensors.network import Network
 from mpc.tensors.reveals import Policy
 from mpc.tensors.session import Session
-
-from mpc.channels.frames import Channel
-from mpc.tensors.backends import join
 from parties.frame.charts import Figure
 from parties.frame.connections import Connections
 from parties.frame.private_files import write_private
 from parties.frame.process import Party, run_party
-from parties.tensors.outputs import own_outputs, write_outputs
+from parties.tensors.outputs import check_public_numbers, outputs_of, own_outputs, write_outputs
 from parties.tensors.programs import Here, Program
 from parties.tensors.settings import COMPUTING, TensorsSettings
 
@@ -45,9 +45,9 @@ def party(party: Party[TensorsSettings]) -> None:
         channels = _connect(party, connections)
         connections.begin()
         with progress.step("1", "set up the back-end"):
-            backend = join(
-                settings.backend,
-                Network(settings.name, channels),
+            network = Network(settings.name, channels)
+            backend = DealerBackend.join(
+                network,
                 computing=settings.computing,
                 provider=settings.provider,
                 outside=settings.outside,
@@ -61,8 +61,10 @@ def party(party: Party[TensorsSettings]) -> None:
             policy=Policy(settings.policy),
         )
         began = time.perf_counter()
-        with progress.step("2", "run the program"):
-            found = session.finish(program(session, here))
+        with progress.step("2", "run the program"), session:
+            found = outputs_of(program(session, here))
+            check_public_numbers(network, settings.computing, session.public_digest)
+            session.reveals.finish(found)
         seconds = time.perf_counter() - began
     outputs = own_outputs(found)
     if settings.outputs is not None:

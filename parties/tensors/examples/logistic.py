@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.datasets import load_breast_cancer
 
 import mpc.tensors as pt
 from parties.tensors.programs import Here
@@ -21,9 +22,7 @@ Floats = NDArray[np.float64]
 
 
 def records() -> tuple[Floats, Floats]:
-    """Return measurements ``(569, 30)``, each scaled to mean 0 and deviation 1, and diagnoses ``(569, 1)``, shuffled."""
-    from sklearn.datasets import load_breast_cancer
-
+    """Return measurements ``(569, 30)`` of mean 0 and deviation 1 each, and diagnoses ``(569, 1)``, shuffled."""
     values, labels = load_breast_cancer(return_X_y=True)
     order = np.random.default_rng(0).permutation(len(labels))
     values = values[order]
@@ -40,7 +39,7 @@ def program(s: pt.Session, here: Here) -> dict[str, object]:
     held_out = s.input("hospital", lambda: records()[0][TRAINED_ON:], shape=(left, 30), bound=BOUND)
     truth = s.input("laboratory", lambda: records()[1][TRAINED_ON:], shape=(left, 1), bound=1, whole=True)
 
-    model = pt.nn.Linear(s, 30, 1)
+    model = pt.nn.Linear(30, 1, weight=s.constant(np.zeros((30, 1))), offset=s.constant(np.zeros(1)))
     optimiser = pt.optim.SGD(model.parameters(), lr=rate)
     for step in range(steps):
         loss = pt.nn.binary_cross_entropy(model(x), y)

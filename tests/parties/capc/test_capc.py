@@ -268,7 +268,9 @@ def test_the_default_file_holds_every_key_at_its_default() -> None:
 
 def test_every_file_is_a_configuration_with_a_comment_on_every_key() -> None:
     for path in CONFIGS.glob("*.yaml"):
-        CapcConfig(**yaml.safe_load(path.read_text())["capc"])
+        if (document := yaml.safe_load(path.read_text()))["protocol"] != "capc":
+            continue
+        CapcConfig(**document["capc"])
         for line in path.read_text().splitlines():
             assert "#" in line or not line.strip() or line in {"run:", "capc:"}, f"{path}: {line}"
 
