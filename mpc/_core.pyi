@@ -1,4 +1,4 @@
-"""The C++ core: circuits, garbled sessions, encrypted linear maps. Bytes in, bytes out; no sockets, no clock.
+"""The C++ core: circuits, garbled sessions, encrypted linear maps, arrays of shares. No sockets, no clock.
 
 The environment variable ``MPC_CPU_LEVEL`` (portable, aesni, vaes256, vaes512) picks the instruction set; without it the
 core takes the best that the processor has. Every level gives the same bytes.
@@ -290,3 +290,88 @@ class RlweEvaluator:
 
         Raises ProtocolError for a malformed upload and when a layer's results exceed what the parameters allow in all.
         """
+
+def matmul_u64(
+    a: NDArray[np.uint64], b: NDArray[np.uint64], out: NDArray[np.uint64] | None = None
+) -> NDArray[np.uint64]:
+    """Return ``a @ b`` mod 2^64, exact, of shapes ``(..., m, k)`` and ``(..., k, n)`` that broadcast as numpy's.
+
+    Any layout of ``a`` and ``b`` is as fast as another, such as a transposed one. ``out`` is C-contiguous memory for
+    the result, apart from that of the factors. Raises ParameterError for other types and for shapes that do not fit.
+    """
+
+def matmul_u32(
+    a: NDArray[np.uint32], b: NDArray[np.uint32], out: NDArray[np.uint32] | None = None
+) -> NDArray[np.uint32]:
+    """Return ``a @ b`` mod 2^32, as :func:`matmul_u64`."""
+
+def and_layer(
+    d: NDArray[np.uint64],
+    e: NDArray[np.uint64],
+    a: NDArray[np.uint64],
+    b: NDArray[np.uint64],
+    c: NDArray[np.uint64],
+    adds_product: bool,
+    out: NDArray[np.uint64] | None = None,
+) -> NDArray[np.uint64]:
+    """Return a party's share ``c ^ d & b ^ a & e`` of ``x & y``, 64 bits a word (Beaver, CRYPTO 1991).
+
+    ``d = x ^ a`` and ``e = y ^ b`` are opened, ``a``, ``b`` and ``c`` the party's shares of a triple. All have one
+    shape and are C-contiguous, and so is ``out``, which may be one of them. One party ``adds_product``, ``d & e``.
+    """
+
+def multiply_layer(
+    d: NDArray[np.uint64],
+    e: NDArray[np.uint64],
+    a: NDArray[np.uint64],
+    b: NDArray[np.uint64],
+    c: NDArray[np.uint64],
+    adds_product: bool,
+    out: NDArray[np.uint64] | None = None,
+) -> NDArray[np.uint64]:
+    """Return a party's share ``c + d * b + a * e`` mod 2^64 of ``x * y``, as :func:`and_layer` with ``d = x - a``."""
+
+def planes_of_words(words: NDArray[np.uint64], bits: int) -> NDArray[np.uint64]:
+    """Return ``u64[bits, ceil(n / 64)]`` of n words in C order: bit j of word i of plane b is bit b of word 64 i + j.
+
+    Higher bits of the words are ignored. Bits of a plane beyond n are zero. ``1 <= bits <= 64``.
+    """
+
+def words_of_planes(planes: NDArray[np.uint64], count: int) -> NDArray[np.uint64]:
+    """Return ``u64[count]``, the inverse of :func:`planes_of_words`. Bits of a plane beyond ``count`` are ignored."""
+
+def pack_words(words: NDArray[np.uint64], bits: int) -> bytes:
+    """Return the lowest ``bits`` bits of each word, without gaps, the least significant first, padded with zeros."""
+
+def unpack_words(packed: Buffer, count: int, bits: int) -> NDArray[np.uint64]:
+    """Return ``u64[count]``, the inverse of :func:`pack_words`.
+
+    Raises ProtocolError for another length, and for padding bits that are not zero.
+    """
+
+class KeyStream:
+    """Uniform words from a seed of 32 bytes that a few parties share: AES-128 in counter mode.
+
+    The same sequence of sizes gives the same words to all of them. No word is given twice. At most 2^45 words come from
+    one seed, after which ProtocolError is raised. A fork of the process that made it gets OrderError.
+    """
+
+    def __init__(self, seed: Buffer) -> None: ...
+    def words(self, shape: int | tuple[int, ...]) -> NDArray[np.uint64]:
+        """Return the next words, uniform in Z_2^64."""
+
+    def fill(self, out: NDArray[np.uint64]) -> None:
+        """Write the next words over ``out``, which is C-contiguous, as it is below."""
+
+    def subtract_from(self, out: NDArray[np.uint64]) -> None:
+        """Subtract the next words from those of ``out``, mod 2^64."""
+
+    def exclusive_or_into(self, out: NDArray[np.uint64]) -> None:
+        """Add the next words to those of ``out`` bit by bit."""
+
+    def skip(self, count: int) -> None:
+        """Pass by the words that a request of ``count`` would have given."""
+
+    @property
+    def position(self) -> int:
+        """Blocks of two words that were given or passed by."""

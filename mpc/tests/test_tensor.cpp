@@ -288,7 +288,7 @@ void key_streams_end() {
     CHECK_THROWS(stream.fill(words, 1), LimitError);
     CHECK_THROWS(stream.skip(~std::uint64_t{0}), LimitError);
     CHECK(stream.position() == kStreamBlocks);
-    CHECK_THROWS(KeyStream(ByteView(seed).slice(0, 31)), LengthError);
+    CHECK_THROWS(KeyStream(ByteView(seed).slice(0, 31)), ParameterError);
 }
 
 // Both processes would give the same words.

@@ -13,7 +13,8 @@ namespace {
 constexpr std::size_t kPiece = 256;  // blocks, which stay in the first level of the cache
 
 Block half_of(ByteView seed, std::size_t which) {
-    if (seed.size() != kStreamSeedBytes) throw LengthError("bytes of a key stream's seed", kStreamSeedBytes, seed.size());
+    if (seed.size() != kStreamSeedBytes)
+        throw ParameterError("a key stream: expected a seed of 32 bytes, found " + std::to_string(seed.size()));
     return load_block(seed.data() + which * sizeof(Block));
 }
 

@@ -20,7 +20,7 @@ constexpr std::uint64_t kStreamBlocks = std::uint64_t{1} << 44;
 // ceil(k / 2) blocks: the same sequence of sizes gives the same words. No block is given twice.
 class KeyStream {
 public:
-    // Throws LengthError unless the seed has 32 bytes.
+    // Throws ParameterError unless the seed has 32 bytes.
     explicit KeyStream(ByteView seed);
 
     // `count` fresh words into `out`; taken from `out`; or added bit by bit, ^. They throw LimitError if the stream is

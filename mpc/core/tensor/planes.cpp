@@ -7,22 +7,19 @@
 #include "core/tensor/kernels.hpp"
 
 namespace mpc::tensor {
-namespace {
 
-void check_bits(unsigned bits) {
+void check_plane_bits(std::size_t bits) {
     if (bits < 1 || bits > 64)
         throw ParameterError("bit planes: expected words of 1 to 64 bits, found " + std::to_string(bits));
 }
 
-}  // namespace
-
 void planes_of_words(const std::uint64_t* words, std::size_t n, unsigned bits, std::uint64_t* planes) {
-    check_bits(bits);
+    check_plane_bits(bits);
     kernels().split_planes(words, n, bits, planes);
 }
 
 void words_of_planes(const std::uint64_t* planes, std::size_t n, unsigned bits, std::uint64_t* words) {
-    check_bits(bits);
+    check_plane_bits(bits);
     kernels().join_planes(planes, n, bits, words);
 }
 

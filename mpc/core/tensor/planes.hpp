@@ -10,9 +10,11 @@
 namespace mpc::tensor {
 
 inline std::size_t plane_words(std::size_t n) { return n / 64 + (n % 64 != 0); }
+// Throws ParameterError unless 1 <= bits <= 64.
+void check_plane_bits(std::size_t bits);
 
 // Writes planes 0 to bits - 1, each plane_words(n) words, one after another. Higher bits of the values are ignored.
-// Throws ParameterError unless 1 <= bits <= 64, as does the inverse.
+// Throws as check_plane_bits does, as does the inverse.
 void planes_of_words(const std::uint64_t* words, std::size_t n, unsigned bits, std::uint64_t* planes);
 // The inverse. What lies beyond value n in a plane is ignored.
 void words_of_planes(const std::uint64_t* planes, std::size_t n, unsigned bits, std::uint64_t* words);

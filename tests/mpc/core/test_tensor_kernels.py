@@ -1,0 +1,332 @@
+"""Arithmetic on arrays of shares in the C++ core, against numpy and plain integers, and what it refuses."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from mpc import _core
+from mpc._core import KeyStream
+from mpc.errors import OrderError, ParameterError, ProtocolError
+
+Words = NDArray[np.uint64]
+SEED = bytes(range(32))
+
+
+def random_words(shape: tuple[int, ...], seed: int = 0, dtype: type = np.uint64) -> NDArray[np.unsignedinteger]:
+    return np.random.default_rng(seed).integers(0, np.iinfo(dtype).max, shape, dtype=dtype, endpoint=True)
+
+
+# -- matrix products ---------------------------------------------------------------------------------------------------
+
+SHAPES = [
+    ((3, 4), (4, 5)),
+    ((0, 4), (4, 5)),
+    ((3, 0), (0, 5)),
+    ((3, 4), (4, 0)),
+    ((1, 1), (1, 1)),
+    ((131, 517), (517, 37)),
+    ((2, 3, 4), (4, 5)),
+    ((2, 3, 4), (2, 4, 5)),
+    ((3, 4), (2, 4, 5)),
+    ((7, 1, 3, 4), (2, 4, 5)),
+    ((1, 3, 4), (6, 4, 5)),
+    ((0, 3, 4), (4, 5)),
+    ((0, 3, 4), (1, 4, 5)),
+]
+
+
+@pytest.mark.parametrize("dtype", [np.uint64, np.uint32])
+@pytest.mark.parametrize(("left", "right"), SHAPES)
+def test_products_are_numpys(left: tuple[int, ...], right: tuple[int, ...], dtype: type) -> None:
+    a, b = random_words(left, 1, dtype), random_words(right, 2, dtype)
+    multiply: Callable[..., NDArray[np.generic]] = _core.matmul_u64 if dtype is np.uint64 else _core.matmul_u32
+    product = multiply(a, b)
+    assert product.dtype == dtype
+    assert product.shape == (a @ b).shape
+    np.testing.assert_array_equal(product, a @ b)
+
+
+def test_a_product_is_that_of_plain_integers() -> None:
+    a, b = random_words((3, 5), 3), random_words((5, 2), 4)
+    wanted = [[sum(int(a[i, k]) * int(b[k, j]) for k in range(5)) % 2**64 for j in range(2)] for i in range(3)]
+    assert _core.matmul_u64(a, b).tolist() == wanted
+
+
+def test_layouts_of_the_factors_do_not_matter() -> None:
+    whole = random_words((4, 40, 40), 5)
+    views = [
+        whole,
+        whole.swapaxes(1, 2),
+        whole[:, ::-1],
+        whole[:, :, ::-1],
+        whole[::2].repeat(2, axis=0),
+        np.broadcast_to(whole[0], (4, 40, 40)),
+        np.broadcast_to(whole[0, 0], (4, 40, 40)),
+        random_words((4, 80, 120), 6)[:, 1::2, 2::3],
+        np.asfortranarray(whole),
+    ]
+    for a in views:
+        for b in views:
+            np.testing.assert_array_equal(_core.matmul_u64(a, b), a @ b)
+            np.testing.assert_array_equal(_core.matmul_u64(a, b[1]), a @ b[1])
+
+
+def test_a_result_goes_to_given_memory() -> None:
+    a, b, out = random_words((2, 3, 4), 7), random_words((4, 5), 8), random_words((2, 3, 5), 9)
+    assert _core.matmul_u64(a, b, out) is out
+    np.testing.assert_array_equal(out, a @ b)
+    a.flags.writeable = False
+    np.testing.assert_array_equal(_core.matmul_u64(a, b), a @ b)
+
+
+def test_products_that_are_refused() -> None:
+    a, b = random_words((3, 4)), random_words((4, 5))
+    with pytest.raises(ParameterError, match=r"\(3, 4\) and \(5, 4\)"):
+        _core.matmul_u64(a, b.reshape(5, 4))
+    with pytest.raises(ParameterError, match=r"broadcast, found \(2, 3, 4\) and \(3, 4, 5\)"):
+        _core.matmul_u64(random_words((2, 3, 4)), random_words((3, 4, 5)))
+    with pytest.raises(
+        ParameterError, match=r"a: expected a uint64 array of at least two dimensions, found shape \(4,\)"
+    ):
+        _core.matmul_u64(a[0], b)
+    with pytest.raises(ParameterError, match="b: expected a uint64 array"):
+        _core.matmul_u64(a, b.astype(np.int64))
+    with pytest.raises(ParameterError, match="a: expected a uint32 array"):
+        _core.matmul_u32(a, b)
+    with pytest.raises(ParameterError, match=r"out: expected shape \(3, 5\), found \(5, 3\)"):
+        _core.matmul_u64(a, b, random_words((5, 3)))
+    with pytest.raises(ParameterError, match="out: expected a C-contiguous uint64 array"):
+        _core.matmul_u64(a, b, random_words((5, 3)).T)
+    square = random_words((8, 4))
+    with pytest.raises(ParameterError, match="apart from that of a"):
+        _core.matmul_u64(square[:4], square[4:], square[:4])
+    with pytest.raises(ParameterError, match="apart from that of b"):
+        _core.matmul_u64(square[:4], square[:3:-1].T, square[4:])
+    unwritable = random_words((3, 5))
+    unwritable.flags.writeable = False
+    with pytest.raises(ParameterError, match="to write to"):
+        _core.matmul_u64(a, b, unwritable)
+
+
+# -- layers ------------------------------------------------------------------------------------------------------------
+
+
+def numpy_layer(binary: bool, d: Words, e: Words, a: Words, b: Words, c: Words, adds_product: bool) -> Words:
+    if binary:
+        return c ^ (d & b) ^ (a & e) ^ (d & e if adds_product else np.zeros_like(d))
+    return c + d * b + a * e + (d * e if adds_product else np.zeros_like(d))
+
+
+@pytest.mark.parametrize("adds_product", [False, True])
+@pytest.mark.parametrize("binary", [False, True])
+@pytest.mark.parametrize("shape", [(0,), (1,), (7,), (3, 5), (1001,)])
+def test_layers_are_numpys(shape: tuple[int, ...], binary: bool, adds_product: bool) -> None:
+    layer = _core.and_layer if binary else _core.multiply_layer
+    d, e, a, b, c = (random_words(shape, seed) for seed in range(5))
+    wanted = numpy_layer(binary, d, e, a, b, c, adds_product)
+    np.testing.assert_array_equal(layer(d, e, a, b, c, adds_product), wanted)
+    assert layer(d, e, a, b, c, adds_product, c) is c
+    np.testing.assert_array_equal(c, wanted)
+
+
+def test_layers_that_are_refused() -> None:
+    d, e, a, b, c = (random_words((6,), seed) for seed in range(5))
+    with pytest.raises(ParameterError, match=r"b: expected shape \(6,\) as that of d, found \(5,\)"):
+        _core.and_layer(d, e, a, b[:5], c, False)
+    with pytest.raises(ParameterError, match="e: expected a C-contiguous uint64 array"):
+        _core.multiply_layer(d, random_words((12,))[::2], a, b, c, False)
+    memory = random_words((7,))
+    with pytest.raises(ParameterError, match="apart from that of a"):
+        _core.and_layer(d, e, memory[:6], b, c, False, memory[1:])
+
+
+# -- planes and packed words -------------------------------------------------------------------------------------------
+
+
+@given(st.integers(1, 64), st.integers(0, 700), st.integers(0, 2**32))
+def test_planes_hold_every_bit(bits: int, n: int, seed: int) -> None:
+    words = random_words((n,), seed)
+    planes = _core.planes_of_words(words, bits)
+    assert planes.shape == (bits, (n + 63) // 64)
+    held = np.unpackbits(planes.view(np.uint8), axis=1, bitorder="little")
+    wanted = (words >> np.arange(bits, dtype=np.uint64)[:, None]) & np.uint64(1)
+    np.testing.assert_array_equal(held[:, :n], wanted)
+    assert not held[:, n:].any()
+    np.testing.assert_array_equal(_core.words_of_planes(planes, n), words & np.uint64(2**bits - 1))
+
+
+def test_planes_that_are_refused() -> None:
+    for bits in (0, 65, 2**31):
+        with pytest.raises(ParameterError, match=f"1 to 64 bits, found {bits}"):
+            _core.planes_of_words(random_words((3,)), bits)
+    with pytest.raises(ParameterError, match="1 to 64 bits, found 65"):
+        _core.words_of_planes(random_words((65, 1)), 3)
+    with pytest.raises(ParameterError, match=r"expected shape \(bits, 2\) of planes of 65 words, found \(4, 1\)"):
+        _core.words_of_planes(random_words((4, 1)), 65)
+
+
+def test_packed_words_are_bits_without_gaps() -> None:
+    assert _core.pack_words(np.array([0b101, 0b011, 0b110], np.uint64), 3) == bytes([0b10_011_101, 0b1])
+    assert (
+        _core.pack_words(np.array([2**64 - 1, 0x0102030405060708], np.uint64), 64).hex()
+        == "f" * 16 + "0807060504030201"
+    )
+    assert _core.unpack_words(b"", 0, 5).tolist() == []
+
+
+def test_packed_words_that_are_refused() -> None:
+    with pytest.raises(ProtocolError, match="bytes of packed words: expected 2, found 3"):
+        _core.unpack_words(bytes(3), 3, 5)
+    with pytest.raises(ProtocolError, match="zero padding"):
+        _core.unpack_words(bytes([0, 128]), 3, 5)
+    with pytest.raises(ParameterError, match="1 to 64 bits, found 65"):
+        _core.pack_words(random_words((3,)), 65)
+    with pytest.raises(ParameterError, match="fewer than 2\\^64 bits"):
+        _core.unpack_words(b"", 2**62, 5)
+
+
+# -- key streams -------------------------------------------------------------------------------------------------------
+
+
+def test_a_key_stream_is_aes_in_counter_mode() -> None:
+    """Against OpenSSL, block by block: the second half of the seed is added to a counter with the lowest byte first."""
+    cipher = Cipher(algorithms.AES(SEED[:16]), modes.ECB()).encryptor()  # noqa: S305  (single blocks)
+    place = int.from_bytes(SEED[16:], "little")
+    blocks = b"".join(cipher.update((place ^ i).to_bytes(16, "little")) for i in range(300))
+    stream = KeyStream(SEED)
+    assert stream.words(5).tobytes() == blocks[:40]
+    assert stream.words((2, 3)).tobytes() == blocks[48:96]  # of the sixth word the second half of block 2 is left out
+    assert stream.words(()).tobytes() == blocks[96:104]
+    stream.skip(3)
+    assert stream.position == 9
+    assert stream.words((0,)).size == 0
+    assert stream.words(582).tobytes() == blocks[144:]
+
+
+def test_a_key_stream_never_repeats() -> None:
+    stream = KeyStream(SEED)
+    words = np.concatenate([stream.words(n) for n in (1, 2, 1, 30_000, 7, 100_000)])
+    assert len(np.unique(words)) == len(words)
+    assert not set(KeyStream(SEED[::-1]).words(1000)) & set(words)
+
+
+def test_a_key_stream_writes_into_given_memory() -> None:
+    wanted, memory = KeyStream(SEED).words(1001), random_words((1002,))
+    for part in (memory[:-1], memory[1:]):  # one of which begins off a block's boundary
+        before = part.copy()
+        KeyStream(SEED).subtract_from(part)
+        np.testing.assert_array_equal(part, before - wanted)
+        KeyStream(SEED).exclusive_or_into(part)
+        np.testing.assert_array_equal(part, (before - wanted) ^ wanted)
+        KeyStream(SEED).fill(part)
+        np.testing.assert_array_equal(part, wanted)
+
+
+def test_a_key_stream_looks_uniform() -> None:
+    """Chi-square over the bytes, 255 degrees of freedom, within six standard deviations."""
+    counts = np.bincount(KeyStream(SEED).words(1 << 18).view(np.uint8), minlength=256)
+    chi_square = ((counts - 2.0**13) ** 2 / 2.0**13).sum()
+    assert abs(chi_square - 255) < 6 * (2 * 255) ** 0.5
+
+
+def test_key_streams_that_are_refused() -> None:
+    with pytest.raises(ParameterError, match="a seed of 32 bytes, found 16"):
+        KeyStream(SEED[:16])
+    stream = KeyStream(SEED)
+    with pytest.raises(ParameterError, match="a number of words or a tuple of sizes"):
+        stream.words(-1)
+    with pytest.raises(ParameterError, match="memory can hold"):
+        stream.words((2**40, 2**40))
+    with pytest.raises(ParameterError, match="array to write to"):
+        stream.fill(random_words((4, 4))[:, :2])
+    with pytest.raises(ParameterError, match="array to write to"):
+        stream.fill(np.zeros(4))  # type: ignore[arg-type]
+    assert stream.position == 0
+    stream.skip(2**45 - 2)
+    stream.words(2)
+    with pytest.raises(ProtocolError, match="17592186044416 taken and 1 asked for"):
+        stream.words(1)
+
+
+def test_a_fork_gets_no_words() -> None:
+    stream = KeyStream(SEED)
+    child = os.fork()
+    if child == 0:
+        try:
+            stream.words(1)
+        except OrderError:
+            os._exit(0)
+        os._exit(1)
+    assert os.waitpid(child, 0)[1] == 0
+
+
+def test_a_key_stream_prints_no_secret() -> None:
+    stream = KeyStream(SEED)
+    stream.words(3)
+    assert repr(stream) == str(stream) == "<KeyStream at block 2>"
+
+
+# -- all of them -------------------------------------------------------------------------------------------------------
+
+
+def test_other_threads_run_meanwhile() -> None:
+    """The interpreter is released: a thread that only counts goes on during one long product."""
+    a, counted, stop = random_words((1200, 1200)), [0], threading.Event()
+
+    def count() -> None:
+        while not stop.wait(0.001):
+            counted[0] += 1
+
+    counting = threading.Thread(target=count)
+    counting.start()
+    before = counted[0]
+    _core.matmul_u64(a, a)
+    during = counted[0] - before
+    stop.set()
+    counting.join()
+    assert during > 3
+
+
+DIGEST = """
+import hashlib
+import numpy as np
+from mpc import _core
+stream = _core.KeyStream(bytes(range(32)))
+a, b = stream.words((37, 300)), stream.words((300, 41))
+planes = _core.planes_of_words(a, 53)
+parts = [
+    _core.matmul_u64(a, b),
+    _core.matmul_u32(a.astype(np.uint32), b.astype(np.uint32)),
+    planes,
+    _core.words_of_planes(planes, a.size),
+    _core.and_layer(a, a + a, a * a, a - 3, a ^ 5, True),
+    _core.multiply_layer(a, a + a, a * a, a - 3, a ^ 5, True),
+    np.frombuffer(_core.pack_words(a, 41), np.uint8),
+]
+print(hashlib.sha256(b"".join(part.tobytes() for part in parts)).hexdigest())
+"""
+
+
+def test_every_instruction_set_gives_the_same() -> None:
+    flags = Path("/proc/cpuinfo").read_text()
+    levels = ["portable", *(["aesni"] if " aes " in flags else []), *(["vaes256"] if " vaes " in flags else [])]
+    levels += ["vaes512"] if " vaes " in flags and "avx512_vbmi2" in flags else []
+    digests = {
+        subprocess.run(
+            [sys.executable, "-c", DIGEST], env=os.environ | {"MPC_CPU_LEVEL": level}, capture_output=True, check=True
+        ).stdout
+        for level in levels
+    }
+    assert len(digests) == 1
