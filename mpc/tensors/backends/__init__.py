@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 from mpc.lazy_names import lazy_names
 
 if TYPE_CHECKING:
-    from mpc.tensors.backends.dealer import DealerBackend, in_memory
+    from mpc.tensors.backends.dealer import DealerBackend
+    from mpc.tensors.backends.memory import in_memory
 
 __all__ = ["DealerBackend", "in_memory"]
 
-__getattr__ = lazy_names(__name__, dict.fromkeys(__all__, "dealer"))
+__getattr__ = lazy_names(__name__, {"DealerBackend": "dealer", "in_memory": "memory"})

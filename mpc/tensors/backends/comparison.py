@@ -64,9 +64,10 @@ def _one_hot(planes: Words) -> Words:
 def _grouped(planes: Words) -> Words:
     """Return planes in groups of four, with zeros above them."""
     bits, width = planes.shape
-    padded = np.zeros((-(-bits // GROUP_BITS) * GROUP_BITS, width), dtype=np.uint64)
+    groups = -(-bits // GROUP_BITS)
+    padded = np.zeros((groups * GROUP_BITS, width), dtype=np.uint64)
     padded[:bits] = planes
-    return padded.reshape(-1, GROUP_BITS, width)
+    return padded.reshape(groups, GROUP_BITS, width)
 
 
 def _possible(bits: int) -> Words:
@@ -91,7 +92,7 @@ def less_than(party: Party, public: Words | None, secret: Words | None, count: i
 
     def made() -> Words:
         planes = to_planes(party.known(secret), bits + top)
-        numbers = _one_hot(_grouped(planes[:bits]))[:, 1:].reshape(-1, words)[rows]
+        numbers = _one_hot(_grouped(planes[:bits]))[:, 1:].reshape(groups * 15, words)[rows]
         return np.concatenate((numbers, planes[bits:]))
 
     dealt = party.dealing.deal_planes((rows.size + top, words), made)

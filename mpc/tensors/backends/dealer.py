@@ -15,8 +15,6 @@ from functools import partial
 
 import numpy as np
 
-from mpc.channels.frames import Channel
-from mpc.channels.memory import memory_pair
 from mpc.errors import ParameterError
 from mpc.randomness import RoleRandomness
 from mpc.ring import Words
@@ -50,6 +48,7 @@ class DealerBackend:
         self._agreement = agreement
         self._party = Party(network, agreement.computing, agreement.ring_bits)
         self._is_provider = self.me == self.provider
+        self._is_outside = self.me in self.outside
         self._joined = False
         self._inputs = 0
         self._outputs = 0
@@ -120,7 +119,7 @@ class DealerBackend:
     @property
     def cost(self) -> Cost:
         sent, received = self._network.traffic()
-        given = dict(self._party.dealing.given) if self._joined and self.me not in self.outside else {}
+        given = dict(self._party.dealing.given) if self._joined and not self._is_outside else {}
         return Cost(self._network.rounds, sent, received, given)
 
     def close(self) -> None:
@@ -157,12 +156,12 @@ class DealerBackend:
 
     def _words(self, words: object, what: str) -> Words:
         """Return an array of ring elements of the caller's."""
-        if not isinstance(words, np.ndarray) or words.dtype != np.uint64:
-            found = f"{words.dtype}" if isinstance(words, np.ndarray) else type(words).__name__
+        if not isinstance(words, np.ndarray | np.uint64) or words.dtype != np.uint64:
+            found = f"one of {words.dtype}" if isinstance(words, np.ndarray) else type(words).__name__
             raise ParameterError(f"expected {what} as an array of uint64, found {found}")
         if self.ring_bits < 64 and words.size and int(words.max()) >> self.ring_bits:
             raise ParameterError(f"expected {what} modulo 2^{self.ring_bits}, found wider words")
-        return words
+        return np.asarray(words)
 
     # -- in and out ---------------------------------------------------------------------------------------------------
 
@@ -177,8 +176,10 @@ class DealerBackend:
         if (words is not None) != (owner == self.me):
             found = "none" if words is None else "some"
             raise ParameterError(f"expected words of {owner} at {owner} alone, found {found} at {self.me}")
-        if words is not None and self._words(words, "an input").shape != shape:
-            raise ParameterError(f"expected an input of shape {shape}, found {words.shape}")
+        if words is not None:
+            words = self._words(words, "an input")
+            if words.shape != shape:
+                raise ParameterError(f"expected an input of shape {shape}, found {words.shape}")
         with self._step("input") as party:
             label = f"input/{self._inputs}/{shapes_in_label([shape])}"
             self._inputs += 1
@@ -320,6 +321,8 @@ class DealerBackend:
         handles = [(self._party.check(x), self._party.check(y)) for x, y in pairs]
         shapes = [_broadcast(x.shape, y.shape) for x, y in handles]
         with self._step("multiply") as party:
+            if self._is_outside:
+                return _shapes_alone(party, shapes)
             return products.multiply(party, handles, shapes)
 
     def matmul(self, pairs: Sequence[tuple[Shared, Shared]]) -> list[Handle]:
@@ -327,6 +330,8 @@ class DealerBackend:
         handles = [(self._party.check(x), self._party.check(y)) for x, y in pairs]
         shapes = [_matmul_shape(x.shape, y.shape) for x, y in handles]
         with self._step("matmul") as party:
+            if self._is_outside:
+                return _shapes_alone(party, shapes)
             return products.matmul(party, handles, shapes, matmul)
 
     def truncate(self, values: Sequence[Shared], bits: int, bound: int, rounding: Rounding) -> list[Handle]:
@@ -338,6 +343,8 @@ class DealerBackend:
         handles = [self._party.check(value) for value in values]
         truncation.check(self.ring_bits, bits, bound, rounding)
         with self._step("truncate") as party:
+            if self._is_outside:
+                return _shapes_alone(party, [handle.shape for handle in handles])
             return truncation.truncate(party, handles, bits, bound, rounding)
 
     # -- comparisons --------------------------------------------------------------------------------------------------
@@ -351,6 +358,8 @@ class DealerBackend:
         handles = [self._party.check(value) for value in values]
         comparison.width_of(bound, self.ring_bits)
         with self._step("negative") as party:
+            if self._is_outside:
+                return _shapes_alone(party, [handle.shape for handle in handles])
             return comparison.negative(party, handles, bound)
 
     def keep_if(self, bits: Sequence[Shared], values: Sequence[Shared]) -> list[Handle]:
@@ -368,6 +377,9 @@ class DealerBackend:
         handles = [self._party.check(value) for value in values]
         comparison.width_of(bound, self.ring_bits)
         with self._step("relu") as party:
+            if self._is_outside:
+                shapes = [handle.shape for handle in handles]
+                return _shapes_alone(party, shapes), _shapes_alone(party, shapes)
             return comparison.relu(party, handles, bound)
 
     def __repr__(self) -> str:
@@ -382,6 +394,11 @@ def _moved(party: Party, mask: Mask, words: Words) -> Mask:
     return Mask(opened=opened, sign=mask.sign, share=mask.share)
 
 
+def _shapes_alone(party: Party, shapes: Sequence[Shape]) -> list[Handle]:
+    """Return what an outside party has of results."""
+    return [party.handle(shape, None) for shape in shapes]
+
+
 def _broadcast(x: Shape, y: Shape) -> Shape:
     try:
         return np.broadcast_shapes(x, y)
@@ -393,40 +410,3 @@ def _matmul_shape(x: Shape, y: Shape) -> Shape:
     if len(x) < 2 or len(y) < 2 or x[-1] != y[-2]:
         raise ParameterError(f"expected matrices (..., m, k) and (..., k, n), found {x} and {y}")
     return (*_broadcast(x[:-2], y[:-2]), x[-2], y[-1])
-
-
-def in_memory(
-    parties: Sequence[str],
-    provider: str,
-    outside: Sequence[str] = (),
-    ring_bits: int = 64,
-    *,
-    deadline_s: float = 60.0,
-    kept: bool = False,
-    seed: bytes | None = None,
-) -> dict[str, DealerBackend]:
-    """Return a back-end for every party by name, over channels in memory. Each belongs to a thread of its own.
-
-    Args:
-        parties, provider, outside, ring_bits: as for :meth:`DealerBackend.join`.
-        deadline_s: longest wait for one message.
-        kept: whether channels keep transcripts, which tests look at.
-        seed: for known-answer tests.
-    """
-    names = list(dict.fromkeys((*parties, provider, *outside)))
-    channels: dict[str, dict[str, Channel]] = {name: {} for name in names}
-    for place, first in enumerate(names):
-        for second in names[place + 1 :]:
-            if first in parties or second in parties:
-                channels[first][second], channels[second][first] = memory_pair(first, second, deadline_s, kept=kept)
-    return {
-        name: DealerBackend.join(
-            Network(name, channels[name]),
-            computing=parties,
-            provider=provider,
-            outside=outside,
-            ring_bits=ring_bits,
-            randomness=RoleRandomness(None if seed is None else seed + name.encode("ascii")),
-        )
-        for name in names
-    }

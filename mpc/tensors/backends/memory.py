@@ -1,0 +1,48 @@
+"""Back-ends of all parties of a session within one process, for tests, examples and simulations."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from mpc.channels.frames import Channel
+from mpc.channels.memory import memory_pair
+from mpc.randomness import RoleRandomness
+from mpc.tensors.backends.dealer import DealerBackend
+from mpc.tensors.network import Network
+
+
+def in_memory(
+    parties: Sequence[str],
+    provider: str,
+    outside: Sequence[str] = (),
+    ring_bits: int = 64,
+    *,
+    deadline_s: float = 60.0,
+    kept: bool = False,
+    seed: bytes | None = None,
+) -> dict[str, DealerBackend]:
+    """Return a back-end for every party by name, over channels in memory. Each belongs to a thread of its own.
+
+    Args:
+        parties, provider, outside, ring_bits: as for :meth:`DealerBackend.join`.
+        deadline_s: longest wait for one message.
+        kept: whether channels keep transcripts, which tests look at.
+        seed: for known-answer tests.
+    """
+    names = list(dict.fromkeys((*parties, provider, *outside)))
+    channels: dict[str, dict[str, Channel]] = {name: {} for name in names}
+    for place, first in enumerate(names):
+        for second in names[place + 1 :]:
+            if first in parties or second in parties:
+                channels[first][second], channels[second][first] = memory_pair(first, second, deadline_s, kept=kept)
+    return {
+        name: DealerBackend.join(
+            Network(name, channels[name]),
+            computing=parties,
+            provider=provider,
+            outside=outside,
+            ring_bits=ring_bits,
+            randomness=RoleRandomness(None if seed is None else seed + name.encode("ascii")),
+        )
+        for name in names
+    }

@@ -1,0 +1,194 @@
+"""A mask is opened once and serves all that follows from its value. Two values never share one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import pytest
+
+from mpc.errors import OrderError, ParameterError
+from mpc.ring import Words
+from mpc.tensors.backends import DealerBackend, in_memory
+from mpc.tensors.backends import handles as handles_module
+from mpc.tensors.backends.handles import Handle, Mask
+from mpc.tensors.backends.interface import Shared
+from tests.mpc.tensors.backends.session import PROVIDER, names, outcomes, run, signed, transcript, words
+
+RNG = np.random.default_rng(5)
+X, Y = RNG.integers(-100, 100, (4, 6)), RNG.integers(-100, 100, (6, 3))
+Steps = Callable[[DealerBackend, list[Shared]], Sequence[Shared]]
+
+
+def opened_bytes(n: int, *steps: Steps) -> tuple[list[tuple[int, int]], list[Words]]:
+    """For each step the rounds that it takes, and the words that the first party opens to the second."""
+    backends = in_memory(names(n), PROVIDER, kept=True)
+
+    def program(backend: DealerBackend) -> tuple[list[tuple[int, int]], list[Words] | None]:
+        x = backend.input("p0", words(X) if backend.me == "p0" else None, X.shape)
+        y = backend.input("p1", words(Y) if backend.me == "p1" else None, Y.shape)
+        counts, results = [], []
+        for step in steps:
+            rounds = backend.cost.rounds
+            sent = 0 if backend.me == PROVIDER else _sent(backend)
+            results += step(backend, [x, y])
+            counts.append((backend.cost.rounds - rounds, 0 if backend.me == PROVIDER else (_sent(backend) - sent) // 8))
+        return counts, backend.open(results, ["p0"])
+
+    counts, results = run(backends, program)["p0"]
+    assert results is not None
+    return counts, results
+
+
+def _sent(backend: DealerBackend) -> int:
+    peer = "p1" if backend.me == "p0" else "p0"
+    return sum(
+        len(body) for direction, label, body in transcript(backend, peer) if direction == "sent" and "open" in label
+    )
+
+
+def transposed(backend: DealerBackend, value: Shared) -> Shared:
+    return backend.linear(np.transpose, value.shape[::-1], value)
+
+
+@pytest.mark.parametrize("n", [2, 3])
+def test_forward_backward_and_later_epochs_open_a_tensor_once(n: int) -> None:
+    def epoch(backend: DealerBackend, shared: list[Shared]) -> list[Shared]:
+        x, y = shared
+        (forward,) = backend.matmul([(x, y)])
+        (backward,) = backend.matmul([(transposed(backend, x), forward)])  # opens what is new alone
+        return [backward]
+
+    counts, results = opened_bytes(n, epoch, epoch)
+    assert counts == [(2, X.size + Y.size + 4 * 3), (1, 4 * 3)]
+    for result in results:
+        assert (signed(result) == X.T.dot(X.dot(Y))).all()
+
+
+def test_a_square_takes_one_mask_and_a_mask_serves_every_operation() -> None:
+    counts, results = opened_bytes(
+        2,
+        lambda backend, s: backend.multiply([(s[0], s[0])]),
+        lambda backend, s: backend.truncate([s[0]], 3, 100, "stochastic"),
+        lambda backend, s: backend.multiply([(s[0], s[0]), (transposed(backend, s[0]), transposed(backend, s[0]))]),
+    )
+    assert counts == [(1, X.size), (0, 0), (0, 0)]
+    assert (signed(results[0]) == X * X).all()
+    assert (np.abs(signed(results[1]) * 8 - X) < 8).all()
+    assert (signed(results[3]) == (X * X).T).all()
+
+
+def test_relu_takes_the_rounds_of_its_comparison_and_its_bit_is_masked() -> None:
+    def backward(backend: DealerBackend, shared: list[Shared]) -> list[Shared]:
+        (kept,), (positive,) = backend.relu([shared[0]], 100)
+        return [kept, *backend.keep_if([positive], [shared[0]])]
+
+    counts, results = opened_bytes(2, backward)
+    # c, one level for the 7 low bits (3 planes but one), and the bit. A plane of 24 values is one word.
+    assert counts == [(3, X.size + 2 + 1)]
+    assert (signed(results[0]) == np.maximum(X, 0)).all()
+    assert (signed(results[1]) == np.maximum(X, 0)).all()
+
+
+def test_slices_of_an_input_are_masked_with_the_whole_of_it() -> None:
+    def batches(backend: DealerBackend, shared: list[Shared]) -> list[Shared]:
+        found = []
+        for start in (0, 2):
+            part = backend.linear(lambda a, start=start: a[start : start + 2], (2, 6), shared[0])
+            found += backend.matmul([(part, shared[1])])
+        return found
+
+    counts, results = opened_bytes(2, batches, batches)
+    assert counts == [(1, X.size + Y.size), (0, 0)]
+    assert (np.concatenate([signed(result) for result in results[:2]]) == X.dot(Y)).all()
+
+
+def test_what_is_larger_than_its_origin_is_masked_by_it_and_sums_of_masked_values_are_masked() -> None:
+    def first(backend: DealerBackend, shared: list[Shared]) -> list[Shared]:
+        (product,) = backend.multiply([(shared[0], shared[0])])  # no input any more
+        spread = backend.linear(lambda a: np.repeat(a, 3, axis=1), (4, 18), product)
+        return backend.multiply([(spread, spread)])
+
+    def second(backend: DealerBackend, shared: list[Shared]) -> list[Shared]:
+        twice = backend.add(shared[0], shared[0])
+        moved = backend.subtract(backend.add_public(twice, words([[7]])), shared[0])
+        return backend.multiply([(moved, moved)])
+
+    counts, results = opened_bytes(2, first, second)
+    assert counts == [(2, X.size * 2), (0, 0)]
+    assert (signed(results[0]) == np.repeat(X**4, 3, axis=1)).all()
+    assert (signed(results[1]) == (X + 7) ** 2).all()
+
+
+def test_a_value_that_is_updated_for_ever_does_not_remember_all_that_it_was() -> None:
+    backends = in_memory(names(2), PROVIDER)
+
+    def program(backend: DealerBackend) -> int:
+        value: Shared = backend.input("p0", words(X) if backend.me == "p0" else None, X.shape)
+        for _ in range(100):
+            value = transposed(backend, value)
+        length, reached = 0, value
+        while isinstance(reached, Handle) and reached.origin is not None:
+            length, reached = length + 1, reached.origin.parents[0]
+        return length
+
+    assert set(run(backends, program).values()) <= set(range(handles_module.LONGEST_ORIGIN + 1))
+
+
+def test_two_values_under_one_mask_are_refused_and_would_open_their_difference() -> None:
+    """What must never happen, and what it would show."""
+    handle = Handle(None, (3,), None)
+    handle.mask = Mask(value=words([1, 2, 3]))
+    with pytest.raises(OrderError, match=r"expected Handle\(shape=\(3,\)\) without a mask, found that it has one"):
+        handle.mask = Mask(value=words([1, 2, 3]))
+    handle.bit_mask = Mask()
+    with pytest.raises(OrderError, match="without a bit's mask"):
+        handle.bit_mask = Mask()
+    mask = RNG.integers(0, 2**64, 3, dtype=np.uint64)
+    first, second = words([5, 6, 7]) - mask, words([9, 6, 3]) - mask
+    assert (signed(first - second) == [-4, 0, 4]).all()
+
+
+@pytest.mark.parametrize("n", [2, 3])
+def test_no_mask_serves_two_values_in_a_whole_program(n: int) -> None:
+    """All that is opened is different, although the same value comes again and again in new sharings."""
+    backends = in_memory(names(n), PROVIDER, kept=True)
+
+    def program(backend: DealerBackend) -> None:
+        for _ in range(3):
+            x = backend.input("p0", words(X) if backend.me == "p0" else None, X.shape)
+            y = backend.multiply([(x, x)])[0]
+            same = backend.subtract(backend.add(y, x), x)
+            backend.multiply([(y, x), (same, same)])
+            backend.truncate([y, same], 4, 10**4, "floor")
+            backend.relu([same], 10**4)
+
+    run(backends, program)
+    opened = [body for _, label, body in transcript(backends["p0"], "p1") if label.startswith("open/")]
+    seen = np.concatenate([np.frombuffer(body, dtype=np.uint64) for body in opened if len(body) % 8 == 0])
+    assert seen.size > 300
+    assert np.unique(seen).size == seen.size
+
+
+def test_a_function_that_changes_after_its_call_is_refused() -> None:
+    """A loop's variable is the common case. Its last value would silently stand for all others."""
+    backends = in_memory(names(2), PROVIDER, deadline_s=3)
+
+    def program(backend: DealerBackend) -> None:
+        x = backend.input("p0", words(X) if backend.me == "p0" else None, X.shape)
+        rows = []
+        for row in range(2):
+            rows.append(backend.linear(lambda a: a[row], (6,), x))  # noqa: B023 - the point of this test
+        backend.multiply([(rows[0], rows[1])])
+
+    found = outcomes(backends, program)
+    for name in names(2):
+        assert isinstance(found[name], ParameterError), found[name]
+        assert "expected a linear function that gives the same whenever it is called" in str(found[name])
+
+
+def test_handles_and_masks_print_no_share() -> None:
+    handle = Handle(None, (2,), np.full(2, 123456789, dtype=np.uint64))
+    handle.came_from(np.negative, Handle(None, (2,), np.full(2, 123456789, dtype=np.uint64)))
+    for printed in (handle, handle.origin, Mask(opened=np.full(2, 123456789, dtype=np.uint64))):
+        assert "123456789" not in repr(printed)
