@@ -62,6 +62,7 @@ def _add_public(x: PrivateTensor, y: object, name: str, sign: int) -> PrivateTen
         x = as_fixed(x)
         public = encode_at(name, values, session.format, x.fraction_bits)
     label = session.label(name)
+    session.note(public.words)
     broadcast(label, x.shape, public.shape)
     found = x.range + public.range
     session.require_room(found, label, f"{_bits(x)} bits and public ones added", [Factor(found.bound, x.fraction_bits)])
@@ -88,6 +89,7 @@ def multiply(x: PrivateTensor, y: object) -> PrivateTensor:
     session = x.session
     label = session.label("multiply")
     public = encode_factor(label, y, session.format, session.format.ring_bits - x.range.bits)
+    session.note(public.words)
     shape = broadcast(label, x.shape, public.shape)
     found = x.range * public.range
     session.require_room(

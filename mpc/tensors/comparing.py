@@ -17,8 +17,8 @@ from mpc.tensors.arithmetic import (
     same_session,
     subtract,
 )
-from mpc.tensors.autograd import Gradient, Scaled, unbroadcast
-from mpc.tensors.backends.interface import Shape
+from mpc.tensors.autograd import Gradient, unbroadcast
+from mpc.tensors.backends.interface import Shape, Shared
 from mpc.tensors.public import encode_at
 from mpc.tensors.ranges import Range
 from mpc.tensors.tensor import PrivateTensor
@@ -125,16 +125,26 @@ def relu_and_bit(x: PrivateTensor) -> tuple[PrivateTensor, PrivateTensor]:
     """Return max(0, x), and 1 where x >= 0, else 0."""
     session, label = x.session, x.session.label("relu")
     values, bits = session.backend.relu([x.shared], x.bound)
-    bit = session.result(label, bits[0], BIT, 0, (x,), reference=lambda a: (a >= 0).astype(np.float64))
+    return _relu_result(label, x, values[0], bits[0])
+
+
+def relu_all(tensors: Sequence[PrivateTensor]) -> list[PrivateTensor]:
+    """Return max(0, x) of several tensors in the rounds of one."""
+    session = tensors[0].session
+    label = session.label("relu")
+    values, bits = session.backend.relu([x.shared for x in tensors], max(x.bound for x in tensors))
+    found = zip(tensors, values, bits, strict=True)
+    return [_relu_result(label, x, value, bit)[0] for x, value, bit in found]
+
+
+def _relu_result(label: str, x: PrivateTensor, value: Shared, found: Shared) -> tuple[PrivateTensor, PrivateTensor]:
+    session = x.session
+    bit = session.result(label, found, BIT, 0, (x,), reference=lambda a: (a >= 0).astype(np.float64))
     bit.is_bit = True
     flows = bit.detach()
-
-    def backward(gradient: Gradient) -> Sequence[Gradient | Scaled]:
-        return (_kept(flows, gradient),)
-
     result = session.result(
-        label, values[0], x.range.maximum(Range(0, 0)), x.fraction_bits, (x,),
-        reference=lambda a: np.maximum(a, 0.0), backward=backward,
+        label, value, x.range.maximum(Range(0, 0)), x.fraction_bits, (x,),
+        reference=lambda a: np.maximum(a, 0.0), backward=lambda gradient: (_kept(flows, gradient),),
     )  # fmt: skip
     return result, bit
 
@@ -175,7 +185,7 @@ def minimum(x: object, y: object) -> PrivateTensor:
 def clip(x: PrivateTensor, low: object, high: object) -> PrivateTensor:
     """Return x, or the nearest end where it lies beyond public ends. The result's range is these ends.
 
-    An end that the range of x does not reach costs nothing.
+    Both ends are compared with in one call. An end that the range of x does not reach costs nothing.
     """
     if (low is not None and np.ndim(low) > 0) or (high is not None and np.ndim(high) > 0):  # type: ignore[arg-type]
         raise ParameterError("clip: expected one number for each end, found an array")
@@ -183,23 +193,30 @@ def clip(x: PrivateTensor, low: object, high: object) -> PrivateTensor:
         raise ParameterError(f"clip: expected a lower end below the upper one, found {low} and {high}")
     if not x.fraction_bits and any(end is not None and float(end) != int(float(end)) for end in (low, high)):  # type: ignore[arg-type]
         x = as_fixed(x)
-    if low is not None and x.range.low < _raw(x, low):
-        x = _at_least(x, _raw(x, low))
-    if high is not None and x.range.high > _raw(x, high):
-        x = negate(_at_least(negate(x), -_raw(x, high)))
-    return x
+    below = low is not None and x.range.low < _raw(x, low)
+    above = high is not None and x.range.high > _raw(x, high)
+    if not below and not above:
+        return x
+    found, whole = x.range, x
+    over = [subtract(x, _end(x, high))] if above else []
+    over += [subtract(_end(x, low), x)] if below else []
+    kept = relu_all(over)
+    if above:
+        end = _raw(x, high)
+        whole, found = subtract(whole, kept[0]), Range(min(found.low, end), min(found.high, end))
+    if below:
+        whole, found = add(whole, kept[-1]), found.maximum(Range(_raw(x, low), _raw(x, low)))
+    whole.range = found
+    return whole
 
 
 def _raw(x: PrivateTensor, end: object) -> int:
     return encode_at("clip", end, x.session.format, x.fraction_bits).range.low
 
 
-def _at_least(x: PrivateTensor, raw: int) -> PrivateTensor:
-    """Return the larger one of x and a public raw number."""
-    end = float(np.ldexp(float(raw), -x.fraction_bits))
-    result = add(relu(subtract(x, end)), end)
-    result.range = x.range.maximum(Range(raw, raw))
-    return result
+def _end(x: PrivateTensor, end: object) -> float:
+    """Return a public end as it is encoded."""
+    return float(np.ldexp(float(_raw(x, end)), -x.fraction_bits))
 
 
 def _minus(x: object) -> object:

@@ -20,6 +20,7 @@ import numpy as np
 from mpc.tensors import approximation
 from mpc.tensors.arithmetic import as_fixed, axes_of, multiply, subtract
 from mpc.tensors.autograd import Gradient
+from mpc.tensors.comparing import relu
 from mpc.tensors.extremes import maximum_of
 from mpc.tensors.inverses import reciprocal_raw
 from mpc.tensors.ranges import Factor, Range, real
@@ -52,7 +53,7 @@ def recipe(span: int, ring_bits: int, wanted_error: float) -> Recipe:
     squaring turns an error e into at most 2 e (1 + e) and one rounding.
     """
     bits = (ring_bits - 4) // 2
-    found: list[tuple[int, float, int, int]] = []
+    found: list[tuple[int, int, float, int]] = []
     for squarings in range(1, 9):
         for degree in range(2, 10):
             width = span / 2**squarings
@@ -64,9 +65,9 @@ def recipe(span: int, ring_bits: int, wanted_error: float) -> Recipe:
             )
             for _ in range(squarings):
                 error = 2 * error * (1 + error) + 2.0**-bits
-            found.append((squarings + (degree - 1).bit_length(), error, squarings, degree))
-    good = [each for each in found if each[1] <= wanted_error]
-    _, error, squarings, degree = min(good) if good else min(found, key=lambda each: each[1])
+            found.append((squarings + (degree - 1).bit_length(), degree, error, squarings))
+    good = [each for each in found if each[2] <= wanted_error]
+    _, degree, error, squarings = min(good) if good else min(found, key=lambda each: each[2])
     low = Fraction(-span, 2**squarings)
     return Recipe(squarings, approximation.interpolate(approximation.exp, low, Fraction(0), degree), bits, error)
 
@@ -81,7 +82,7 @@ def exp_not_positive(x: Raw, tail_bits: int) -> tuple[Raw, float]:
         clipped = Raw(x.session, x.label, kept, shifted.range.maximum(Range(0, 0)), x.bits)
         x = clipped.add_integer(lowest)
     session = x.session
-    how = recipe(span, session.format.ring_bits, session.unit() / 4)
+    how = recipe(span, session.format.ring_bits, 2.0 ** -(tail_bits + 1))
     value = polynomial(x.read_with(x.bits + how.squarings).with_bits(how.bits), how.coefficients, how.bits)
     most = (1 << how.bits) + ceil(how.error * 2**how.bits)
     value = value.within(Range(0, most))
@@ -186,3 +187,36 @@ def _spread(x: Raw, shape: tuple[int, ...]) -> Raw:
 def _softmax(values: Reals, axis: int) -> Reals:
     powers = np.exp(values - values.max(axis=axis, keepdims=True))
     return np.asarray(powers / powers.sum(axis=axis, keepdims=True))
+
+
+def log_sum_exp(x: PrivateTensor) -> PrivateTensor:
+    """Return log(sum(e^x)) along the last axis. Its largest error is three units for up to 16 values.
+
+    No gradient flows through it. The loss that it is for has a simpler one.
+    """
+    x = as_fixed(x)
+    with x.session.no_grad():
+        largest = maximum_of(x, x.ndim - 1, False)
+        powers = _not_positive(subtract(x, largest.reshape(*largest.shape, 1)))
+        return largest + _log_of_sum(powers.sum(axis=-1))
+
+
+def softplus(x: PrivateTensor) -> PrivateTensor:
+    """Return log(1 + e^x) = max(0, x) + log(1 + e^-|x|), whose largest error is five units. No gradient flows."""
+    x = as_fixed(x)
+    with x.session.no_grad():
+        positive = relu(x)
+        powers = _not_positive(subtract(x, multiply(positive, 2)))
+        return positive + _log_of_sum(powers + 1)
+
+
+def _not_positive(x: PrivateTensor) -> PrivateTensor:
+    """Return e^x for numbers that are at most 0 by their making, whatever their range says."""
+    x.range = x.range.meet(Range(x.range.low, 0))
+    return exp(x)
+
+
+def _log_of_sum(x: PrivateTensor) -> PrivateTensor:
+    """Return the logarithm of a sum, one of whose terms is 1 but for two units."""
+    x.range = x.range.meet(Range((1 << x.fraction_bits) - 2, x.range.high))
+    return x.log()

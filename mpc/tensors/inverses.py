@@ -131,14 +131,21 @@ def sqrt(x: PrivateTensor) -> PrivateTensor:
     unit = session.unit()
     largest = real(x.range.high, x.fraction_bits) ** 0.5
     relative = 2.0**-28 + 40 * 2.0**-bits
+    plain = x.detach()
     value = value.within(Range(0, int((largest * (1 + relative)) / unit) + 2))
 
     def backward(gradient: Gradient) -> Sequence[Gradient]:
+        if x.range.low <= 0:
+            raise RangeError("sqrt: expected numbers above zero for a gradient, found a range from 0; clip before")
         # 1 / (2 sqrt x) = h 2^(half_bits - e/2 - 1)
         scale = at.combination([1 << (half_top - 1 - exponent // 2) for exponent in at.exponents], 0)
         slope = exact_products([(half_inverse, scale)])[0].read_with(bits + half_top - half_bits)
         found = slope.with_bits(x.fraction_bits)
-        tensor = PrivateTensor(session, found.shared, found.range, found.bits, x.owners)
+        steepest = 0.5 / real(x.range.low, x.fraction_bits) ** 0.5
+        tensor = session.result(
+            session.label("slope"), found.shared, found.range, found.bits, (plain,),
+            reference=lambda a: 0.5 / np.sqrt(a), error=2 * relative * steepest + unit,
+        )  # fmt: skip
         return (multiply(tensor, gradient),)
 
     return session.result(

@@ -88,6 +88,7 @@ def _matmul_public(x: object, y: object) -> PrivateTensor:
     public = encode_factor(
         label, matrix, session.format, session.format.ring_bits - private.range.bits - inner.bit_length()
     )
+    session.note(public.words)
     found = (private.range * public.range).times(inner)
     why = f"{inner} products of {private.bound.bit_length()} and {public.range.bound.bit_length()} bits added"
     session.require_room(found, label, why, [private, Factor(public.range.bound, public.fraction_bits)])

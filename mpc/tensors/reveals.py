@@ -7,6 +7,7 @@ import inspect
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,6 +20,9 @@ from mpc.tensors.backends.interface import Shape
 if TYPE_CHECKING:
     from mpc.tensors.session import Session
     from mpc.tensors.tensor import PrivateTensor
+
+
+_PACKAGE = Path(__file__).parent
 
 
 class RefusedRevealError(ParameterError):
@@ -59,11 +63,11 @@ class Policy:
 def program_digest(program: Callable[..., object]) -> str:
     """Return SHA-256 of the file that a program stands in, or of its own text where it stands in none."""
     try:
-        module = inspect.getmodule(program)
-        text = inspect.getsource(module if module is not None else program)
+        text = inspect.getsource(program).encode()
+        file = Path(inspect.getsourcefile(program) or "")
     except (OSError, TypeError):
         raise ParameterError("expected a program whose text can be read, found none") from None
-    return hashlib.sha256(text.encode()).hexdigest()
+    return hashlib.sha256(file.read_bytes() if file.is_file() else text).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -205,6 +209,7 @@ class Reveals:
 def _line_of_program() -> str:
     """Return file and line of the frame that called into this package."""
     for frame in inspect.stack(context=0)[1:]:
-        if "/mpc/tensors/" not in frame.filename:
-            return f"{frame.filename.rsplit('/', 1)[-1]} line {frame.lineno}"
+        path = Path(frame.filename)
+        if not path.is_relative_to(_PACKAGE):
+            return f"{path.name} line {frame.lineno}"
     return "the program"

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from mpc.errors import ParameterError
+from mpc.errors import OrderError, ParameterError
+from mpc.ring import Words
 from mpc.tensors.autograd import Backward, Node
 from mpc.tensors.backends.interface import Backend, Rounding, Shape, Shared
 from mpc.tensors.checking import Checker, Reference
@@ -20,6 +23,7 @@ from mpc.tensors.tensor import PrivateTensor
 FRACTION_BITS = 16
 FEWEST_FRACTION_BITS, MOST_FRACTION_BITS = 4, 28
 Loader = Callable[[], ArrayLike]
+_CURRENT: ContextVar[Session | None] = ContextVar("current session", default=None)
 
 
 class Session:
@@ -30,6 +34,7 @@ class Session:
         format: of all fixed-point numbers of this session.
         rounding: of products. The default is unbiased, which training needs.
         reveals: what has been opened to whom so far.
+        seed: of public random numbers, such as initial weights, which all parties agree on.
     """
 
     def __init__(
@@ -41,6 +46,7 @@ class Session:
         rounding: Rounding = "stochastic",
         policy: Policy | None = None,
         check: bool = False,
+        seed: int = 0,
     ) -> None:
         if not FEWEST_FRACTION_BITS <= fraction_bits <= MOST_FRACTION_BITS:
             raise ParameterError(
@@ -52,7 +58,10 @@ class Session:
         self.outside = tuple(outside)
         self.reveals = Reveals(self, policy)
         self.checker = Checker(self) if check else None
+        self.seed = seed
+        self._seeds = 0
         self._operations = 0
+        self._public = hashlib.sha256()
         self._scopes: list[str] = []
         self._gradients = True
 
@@ -107,11 +116,12 @@ class Session:
         """Return a private tensor of values that all parties know, without communication."""
         label = self.label("constant")
         public = encode_public(label, values, self.format)
+        self.note(public.words)
         return self.wrap(label, self.backend.constant(public.words), public.range, public.fraction_bits, frozenset())
 
-    def uniform(self, shape: Shape, bound: float, seed: int) -> PrivateTensor:
-        """Return a constant of uniform numbers from -bound to bound, the same at all parties, by an agreed seed."""
-        return self.constant(np.random.default_rng(seed).uniform(-bound, bound, shape))
+    def uniform(self, shape: Shape, bound: float) -> PrivateTensor:
+        """Return a constant of uniform numbers from -bound to bound, the same at all parties by the agreed seed."""
+        return self.constant(np.random.default_rng(self.next_seed()).uniform(-bound, bound, shape))
 
     # -- out ----------------------------------------------------------------------------------------------------------
 
@@ -129,13 +139,47 @@ class Session:
             )
         return self.reveals.add(tensor, receivers, name)
 
+    # -- which session a layer belongs to -----------------------------------------------------------------------------
+
+    @staticmethod
+    def current() -> Session:
+        """Return the session that this thread's program runs in, for layers that are made before they see a tensor."""
+        session = _CURRENT.get()
+        if session is None:
+            raise OrderError("expected a session, found none: make layers within a program, or within `with session:`")
+        return session
+
+    def __enter__(self) -> Session:
+        self._before = _CURRENT.set(self)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        _CURRENT.reset(self._before)
+
     # -- what operations use ------------------------------------------------------------------------------------------
 
     def label(self, operation: str) -> str:
         """Return the next operation's name and running number, with the scope that it stands in."""
         self._operations += 1
         scope = f" '{'/'.join(self._scopes)}'" if self._scopes else ""
-        return f"{operation} #{self._operations}{scope}"
+        label = f"{operation} #{self._operations}{scope}"
+        self._public.update(label.encode())
+        return label
+
+    def note(self, words: Words) -> None:
+        """Take public words into the digest of all that this party computed with."""
+        self._public.update(str(words.shape).encode())
+        self._public.update(np.ascontiguousarray(words).data)
+
+    @property
+    def public_digest(self) -> str:
+        """SHA-256 of the operations so far and of their public numbers. Parties that differ in it computed nonsense."""
+        return self._public.hexdigest()
+
+    def next_seed(self) -> tuple[int, int]:
+        """Return a seed for public random numbers, another one at each call."""
+        self._seeds += 1
+        return self.seed, self._seeds
 
     @contextmanager
     def scope(self, name: str) -> Iterator[None]:

@@ -29,7 +29,7 @@ ROUNDING_ERROR = 2.5e-6
 """Of coefficients with 28 fraction bits, times powers up to 9.7^3, and of the roundings in between."""
 
 
-def _coefficients() -> list[tuple[Decimal, ...]]:
+def coefficients() -> list[tuple[Decimal, ...]]:
     """Return the cubics from below the lowest knot to above the highest one, each with four coefficients."""
     sigmoid = approximation.sigmoid
     right = [approximation.interpolate(sigmoid, low, high, 3) for low, high in pairwise(KNOTS)]
@@ -87,7 +87,7 @@ def _sigmoid(x: Raw) -> tuple[Raw, float]:
     knots = [-knot for knot in reversed(KNOTS)] + list(KNOTS)
     thresholds = [nearest(Decimal(knot.numerator) / knot.denominator, x.bits) for knot in knots]
     # A threshold that the range of x does not reach is left out, and so is the piece beyond it.
-    pieces = _coefficients()
+    pieces = coefficients()
     first = sum(threshold <= x.range.low for threshold in thresholds)
     last = sum(threshold <= x.range.high for threshold in thresholds)
     used, pieces = thresholds[first:last], pieces[first : last + 1]

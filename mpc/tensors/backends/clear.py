@@ -171,6 +171,10 @@ class ClearBackend:
 
     # -----------------------------------------------------------------------------------------------------------------
 
+    def close(self) -> None:
+        """End every party of this simulation that still waits."""
+        self._board.end()
+
     def _reduced(self, values: np.ndarray) -> Clear:
         return Clear(np.asarray(self.ring.reduce(np.asarray(values))))
 
@@ -188,7 +192,10 @@ def _words(value: Shared) -> Words:
     return value.words
 
 
-def in_memory(parties: Sequence[str], everybody: Sequence[str], ring_bits: int) -> dict[str, ClearBackend]:
-    """Return a back-end for each party's thread, over one board."""
+def in_memory(
+    parties: Sequence[str], provider: str | None = None, outside: Sequence[str] = (), ring_bits: int = 64
+) -> dict[str, ClearBackend]:
+    """Return a back-end for each party's thread, over one board. A provider only follows the program."""
     board = Board()
-    return {name: ClearBackend(name, parties, board, ring_bits) for name in everybody}
+    names = dict.fromkeys((*parties, *([provider] if provider else []), *outside))
+    return {name: ClearBackend(name, parties, board, ring_bits) for name in names}

@@ -63,6 +63,10 @@ class Backend(Protocol):
     computing: tuple[str, ...]
     cost: Cost
 
+    def close(self) -> None:
+        """End this party's part. Whoever waits for it ends with an error that names it."""
+        ...
+
     # -- in and out ---------------------------------------------------------------------------------------------------
 
     def input(self, owner: str, words: Words | None, shape: Shape) -> Shared:

@@ -1,0 +1,113 @@
+"""Functions against floats: their stated errors, at the ends of their domains, and what lies outside."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mpc.errors import ParameterError, RangeError
+from mpc.tensors.exponentials import log_sum_exp, recipe, softplus
+from mpc.tensors.raw import nearest
+from mpc.tensors.sigmoids import KNOTS, coefficients, plain_sigmoid
+from mpc.tensors.tensor import PrivateTensor
+from tests.mpc.tensors.sessions import opened, private, session
+
+UNIT = 2.0**-16
+POSITIVE = np.concatenate([np.geomspace(UNIT, 1000, 400), [UNIT, 2 * UNIT, 0.5, 1, 2, 512, 1000]])
+ANY = np.concatenate([np.linspace(-40, 40, 801), [0.0, UNIT, -UNIT, 40, -40]])
+AROUND_KNOTS = np.array(
+    [sign * float(knot) + shift for knot in KNOTS for sign in (-1, 1) for shift in (-UNIT, 0, UNIT)]
+)
+
+# Each with its domain, the values that are tried, and the largest error at 16 fraction bits that its docstring states.
+STATED: dict[str, tuple[Callable[[PrivateTensor], PrivateTensor], Callable, np.ndarray, object, Callable]] = {
+    "exp of 0 and below": (lambda x: x.exp(), np.exp, -np.abs(ANY), (-40, 0), lambda y: 2 * UNIT),
+    "exp up to 5": (lambda x: x.exp(), np.exp, np.clip(ANY, -40, 5), (-40, 5), lambda y: UNIT + np.exp(5) * 2.0**-20),
+    "exp up to 10": (lambda x: x.exp(), np.exp, np.clip(ANY, -9, 10), 10, lambda y: UNIT + np.exp(10) * 2.0**-20),
+    "sigmoid": (lambda x: x.sigmoid(), plain_sigmoid, ANY, 40, lambda y: 2.0**-14 + 2 * UNIT),
+    "sigmoid at its knots": (lambda x: x.sigmoid(), plain_sigmoid, AROUND_KNOTS, 10, lambda y: 2.0**-14 + 2 * UNIT),
+    "tanh": (lambda x: x.tanh(), np.tanh, ANY, 40, lambda y: 2.0**-13 + 4 * UNIT),
+    "log": (lambda x: x.log(), np.log, POSITIVE, (UNIT, 1000), lambda y: 2 * UNIT),
+    "reciprocal": (lambda x: x.reciprocal(), lambda a: 1 / a, POSITIVE, (UNIT, 1000), lambda y: UNIT + y * 2.0**-22),
+    "reciprocal of 1 to 4": (
+        lambda x: x.reciprocal(), lambda a: 1 / a, np.linspace(1, 4, 200), (1, 4), lambda y: 1.1 * UNIT,
+    ),
+    "sqrt": (lambda x: x.sqrt(), np.sqrt, np.append(POSITIVE, 0.0), (0, 1000), lambda y: UNIT + 32 * 2.0**-22),
+    "softplus": (softplus, lambda a: np.logaddexp(0, a), ANY, 40, lambda y: 5 * UNIT),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", STATED)
+def test_errors_are_within_what_is_stated(name: str) -> None:
+    function, exact, values, bound, stated = STATED[name]
+    values = np.rint(values / UNIT) * UNIT
+    expected = exact(values)
+    found = opened(function(private(session(), values, bound)))
+    assert (np.abs(found - expected) <= stated(expected)).all(), np.abs(found - expected).max() / UNIT
+
+
+@settings(max_examples=12, deadline=None)
+@given(st.lists(st.floats(-12, 12), min_size=1, max_size=12))
+def test_softmax_and_its_logarithm_at_any_values(values: list[float]) -> None:
+    x = private(session(), [values, values[::-1]], 12)
+    found = opened(x.softmax(-1))
+    shifted = np.exp(np.array(values) - max(values))
+    assert np.abs(found[0] - shifted / shifted.sum()).max() <= 2 * UNIT + len(values) * 2.0**-20
+    assert np.abs(opened(x.T.softmax(0)) - found.T).max() <= 4 * UNIT + len(values) * 2.0**-19
+    exact = max(values) + np.log(shifted.sum())
+    assert np.abs(opened(log_sum_exp(x)) - exact).max() <= (3 + len(values) / 4) * UNIT
+
+
+@pytest.mark.parametrize("fraction_bits", [8, 12, 15, 20, 22, 24])
+def test_other_formats_are_right_or_refused(fraction_bits: int) -> None:
+    """A checked session compares each function with floats by its own stated error."""
+    s = session(fraction_bits=fraction_bits)
+    x = private(s, np.linspace(0.25, 3, 30), (0.25, 3))
+    for name in ("exp", "log", "sqrt", "reciprocal", "sigmoid", "tanh", "softmax"):
+        found = getattr(x, name)()
+        assert found.fraction_bits == fraction_bits
+    exponentials = opened((x * -1).exp())
+    assert np.abs(exponentials - np.exp(-opened(x))).max() <= 3 * 2.0 ** -min(fraction_bits, 23)
+
+
+def test_wide_fractions_with_exp_are_right_or_an_error() -> None:
+    x = private(session(fraction_bits=24), [20.0, -3.0], 20)
+    assert abs(opened(x.exp())[0] / np.exp(20) - 1) < 2.0**-18
+    with pytest.raises(RangeError, match=r"^exp #\d+: needs 7\d bits \(e\^30\), ring has 64"):
+        private(session(fraction_bits=24), [30.0], 30).exp()
+    with pytest.raises(RangeError, match=r"^sigmoid #\d+: needs"):
+        private(session(fraction_bits=28), [1.0], 30).sigmoid()
+
+
+def test_zero_and_negative_numbers_are_refused_until_somebody_says_what_counts() -> None:
+    s = session()
+    x = private(s, [-2.0, 0.0, 0.01, 4.0], 4)
+    for name in ("log", "reciprocal"):
+        with pytest.raises(RangeError, match=rf"^{name}: expected a range that is above zero, found -4 to 4; clip it"):
+            getattr(x, name)()
+    with pytest.raises(RangeError, match="sqrt: expected numbers that cannot be negative"):
+        x.sqrt()
+    with pytest.raises(RangeError, match="reciprocal: expected a range that is above zero"):
+        1 / x
+    with pytest.raises(ParameterError, match="expected at_least from one unit to the bound 4"):
+        x.log(at_least=0)
+    assert np.abs(opened(x.log(at_least=0.5)) - np.log([0.5, 0.5, 0.5, 4])).max() <= 2 * UNIT
+    assert np.abs(opened(x.reciprocal(at_least=0.5)) - [-0.5, 2, 2, 0.25]).max() <= 2 * UNIT
+    assert np.abs(opened(1 / x.clip(1, 4)) - [1, 1, 1, 0.25]).max() <= 2 * UNIT
+    assert np.abs(opened(-1 / -x.clip(1, 4)) - [1, 1, 1, 0.25]).max() <= 2 * UNIT
+    assert opened(x.clip(0, 4).sqrt())[1] == 0
+
+
+def test_public_coefficients_do_not_depend_on_the_machine() -> None:
+    """They come from decimal arithmetic. Parties whose constants differed in one bit would compute nonsense."""
+    found = [nearest(c, 28) for piece in coefficients() for c in piece]
+    assert found[20:28] == [134217728, 67086839, 0, -5285119, 130965324, 77898824, -12624938, 15514]
+    how = recipe(12, 64, UNIT / 4)
+    assert (how.squarings, [nearest(c, 28) for c in how.coefficients]) == EXP_OF_12
+
+
+EXP_OF_12 = (4, [268435432, 268433186, 134182137, 44533407, 10638614, 1545179])

@@ -1,0 +1,193 @@
+"""Simulations: every party runs the program, learns what it may, and no error is lost."""
+
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+import pytest
+
+import mpc.tensors as pt
+from mpc.errors import OrderError, ParameterError
+from mpc.tensors.reveals import program_digest
+
+CLEAR = {"backend": "clear", "parties": ("alice", "bob")}
+
+
+def load_x() -> np.ndarray:
+    return np.array([[1.0, 2.0], [3.0, 4.0]])
+
+
+def inputs(s: pt.Session) -> tuple[pt.PrivateTensor, pt.PrivateTensor]:
+    x = s.input("alice", load_x, shape=(2, 2), bound=8)
+    y = s.input("bob", lambda: [[0.5], [-1.0]], shape=(2, 1), bound=2)
+    return x, y
+
+
+def product(s: pt.Session) -> dict[str, object]:
+    x, y = inputs(s)
+    scaled = (x * 0.3).sum()
+    assert scaled.real_bound < 10
+    return {"product": (x @ y).reveal(to="alice"), "total": x.sum().reveal(to=("alice", "bob")), "rows": 2}
+
+
+def test_each_party_reads_what_was_revealed_to_it_and_nothing_else() -> None:
+    result = pt.simulate(product, **CLEAR)
+    assert np.abs(result["product"] - [[-1.5], [-2.5]]).max() < 1e-4
+    assert result.outputs["bob"].keys() == {"total", "rows"}
+    assert result.outputs["bob"]["total"] == 10
+    assert [(each.name, each.to, each.shape, each.owners) for each in result.reveals] == [
+        ("product", ("alice",), (2, 1), ("alice", "bob")),
+        ("total", ("alice", "bob"), (), ("alice",)),
+    ]
+    assert "in the clear" in result.trust
+    assert result.costs.keys() == {"alice", "bob"}
+    with pytest.raises(KeyError, match="expected an output among product, rows, total, found 'weights'"):
+        result["weights"]
+
+
+def test_a_loader_runs_at_its_owner_alone() -> None:
+    ran: list[str] = []
+
+    def program(s: pt.Session) -> dict[str, object]:
+        x = s.input("bob", lambda: ran.append(threading.current_thread().name) or [1.0], shape=(1,), bound=1)
+        return {"x": x.reveal(to="alice")}
+
+    pt.simulate(program, **CLEAR)
+    assert ran == ["party bob"]
+
+
+def test_outsiders_give_inputs_and_take_outputs() -> None:
+    def program(s: pt.Session) -> dict[str, object]:
+        x = s.input("hospital", lambda: [3.0], shape=(1,), bound=4)
+        return {"square": (x * x).reveal(to="hospital")}
+
+    result = pt.simulate(program, outside=("hospital",), dealer="carol", **CLEAR)
+    assert {name: list(outputs) for name, outputs in result.outputs.items()} == {
+        "alice": [], "bob": [], "carol": [], "hospital": ["square"],
+    }  # fmt: skip
+
+
+def test_a_reveal_beyond_the_policy_is_refused_before_anything_is_opened() -> None:
+    policy = pt.Policy({"product": "alice", "total": ["alice", "bob"]})
+    assert pt.simulate(product, policy=policy, **CLEAR).policy == policy.digest
+    for other, sentence in (
+        (pt.Policy({"product": "alice"}), "reveal 'total': the policy allows product, and no output of this name"),
+        (
+            pt.Policy({"product": "alice", "total": "bob"}),
+            "reveal 'total': the policy allows it to bob, found alice as well",
+        ),
+    ):
+        opened: list[object] = []
+
+        def program(s: pt.Session, opened: list[object] = opened) -> dict[str, object]:
+            s.backend.open = lambda *values: opened.append(values)
+            return product(s)
+
+        with pytest.raises(pt.ProgramError, match=sentence):
+            pt.simulate(program, policy=other, **CLEAR)
+        assert opened == []
+
+
+def test_a_named_reveal_is_read_within_the_program_where_it_is() -> None:
+    seen: dict[str, object] = {}
+
+    def program(s: pt.Session) -> dict[str, object]:
+        x, _ = inputs(s)
+        early = x.sum().reveal(to="alice", name="total")
+        try:
+            seen[s.me] = float(early)
+        except ParameterError as error:
+            seen[s.me] = str(error)
+        return {"total": early}
+
+    result = pt.simulate(program, policy=pt.Policy({"total": "alice"}), **CLEAR)
+    assert seen == {"alice": 10.0, "bob": "output 'total' was revealed to alice alone"}
+    assert [each.name for each in result.reveals] == ["total"]
+
+
+def test_a_reveal_without_a_name_is_neither_read_early_nor_forgotten() -> None:
+    def early(s: pt.Session) -> dict[str, object]:
+        return {"x": float(inputs(s)[0].sum().reveal(to="alice"))}
+
+    def forgotten(s: pt.Session) -> dict[str, object]:
+        inputs(s)[0].reveal(to="alice")
+        return {}
+
+    with pytest.raises(pt.ProgramError, match="OrderError: this reveal has no name, so it is opened when"):
+        pt.simulate(early, **CLEAR)
+    with pytest.raises(pt.ProgramError, match=r"OrderError: test_simulation.py line \d+: expected a reveal that has a"):
+        pt.simulate(forgotten, **CLEAR)
+
+
+def test_one_partys_error_ends_all_and_names_party_and_line() -> None:
+    def program(s: pt.Session) -> dict[str, object]:
+        x = s.input("bob", lambda: 1 / 0, shape=(1,), bound=1)
+        return {"x": x.reveal(to="alice")}
+
+    before = threading.active_count()
+    with pytest.raises(pt.ProgramError, match=r"^bob, line \d+ of test_simulation.py: ZeroDivisionError") as ended:
+        pt.simulate(program, **CLEAR)
+    assert ended.value.party == "bob"
+    assert isinstance(ended.value.__cause__, ZeroDivisionError)
+    assert ended.value.line == program.__code__.co_firstlineno + 1
+    assert threading.active_count() == before
+
+
+def test_parties_that_do_different_things_get_no_result() -> None:
+    def by_party(s: pt.Session) -> dict[str, object]:
+        x, _ = inputs(s)
+        return {"x": (x * (2.5 if s.me == "alice" else 2.25)).reveal(to="alice")}
+
+    with pytest.raises(ParameterError, match="the same operations on the same public numbers at all parties"):
+        pt.simulate(by_party, **CLEAR)
+
+
+def test_outputs_are_revealed_or_public() -> None:
+    with pytest.raises(pt.ProgramError, match="expected outputs that are revealed, found the private 'x'"):
+        pt.simulate(lambda s: {"x": inputs(s)[0]}, **CLEAR)
+    with pytest.raises(pt.ProgramError, match="returns its outputs by name, found list"):
+        pt.simulate(lambda s: [1], **CLEAR)
+    with pytest.raises(pt.ProgramError, match="reveal: expected parties among alice, bob, found eve"):
+        pt.simulate(lambda s: {"x": inputs(s)[0].reveal(to="eve")}, **CLEAR)
+
+
+def test_checking_compares_with_floats_and_names_what_deviates() -> None:
+    result = pt.simulate(product, check=True, **CLEAR)
+    assert result.deviations.keys() == {"product", "total"}
+    assert result.deviations["product"] < 1e-4
+    assert 0 < result.used_error["multiply"] <= 1
+
+    def wrong(s: pt.Session) -> dict[str, object]:
+        honest = s.backend.matmul
+        s.backend.matmul = lambda pairs: [s.backend.add(z, z) for z in honest(pairs)]
+        return product(s)
+
+    with pytest.raises(pt.ProgramError, match="DeviationError: matmul #5: expected a deviation of at most"):
+        pt.simulate(wrong, check=True, **CLEAR)
+
+
+def test_digests_of_policy_and_program() -> None:
+    assert pt.Policy({"a": ["x", "y"], "b": "z"}).digest == pt.Policy({"b": ["z"], "a": ["y", "x"]}).digest
+    assert pt.Policy({"a": "x"}).digest != pt.Policy({"a": "y"}).digest
+    assert program_digest(product) == pt.simulate(product, **CLEAR).program
+    with pytest.raises(ParameterError, match="a program whose text can be read"):
+        program_digest(eval("lambda s: None"))  # noqa: S307  (a program without a file)
+
+
+def test_unusable_arguments() -> None:
+    with pytest.raises(ParameterError, match="expected a back-end among clear, dealer, found 'trusted'"):
+        pt.simulate(product, backend="trusted")
+    with pytest.raises(ParameterError, match="names of their own, found alice, alice"):
+        pt.simulate(product, ("alice", "alice"), backend="clear")
+    with pytest.raises(OrderError, match="make layers within a program"):
+        pt.nn.Linear(1, 1)
+
+
+def test_public_names_are_there() -> None:
+    assert pt.__all__ == sorted(pt.__all__)
+    for _ in range(2):
+        assert all(getattr(pt, name) is not None for name in pt.__all__)
+    assert callable(pt.simulate)
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        pt.nothing  # noqa: B018
