@@ -188,7 +188,7 @@ def negative(party: Party, values: Sequence[Handle], bound: int) -> list[Handle]
     """Return 1 where a value is below zero. Values without a mask are opened in the smallest ring that holds them."""
     bits = width_of(bound, party.ring_bits)
     shapes = [value.shape for value in values]
-    with party.dealing.correlation("negative", shapes):
+    with party.dealing.correlation("negative", shapes, f"{bits} bits"):
         public, secret = _masked_low(party, values, bits)
         count = sum(value.size for value in values)
         plane = less_than(party, public, secret, count, bits - 1, top=True)
@@ -230,9 +230,9 @@ def _masked_low(party: Party, values: Sequence[Handle], bits: int) -> tuple[Word
 
 def relu(party: Party, values: Sequence[Handle], bound: int) -> tuple[list[Handle], list[Handle]]:
     """Return max(0, value) and whether each is at least zero, in the rounds of the comparison alone."""
-    width_of(bound, party.ring_bits)
+    bits = width_of(bound, party.ring_bits)
     shapes = [value.shape for value in values]
-    with party.dealing.correlation("relu", shapes):
+    with party.dealing.correlation("relu", shapes, f"{bits} bits"):
         mask_all(party, values)
         kept = [_not(party, bit) for bit in negative(party, values, bound)]
         return multiply(party, list(zip(kept, values, strict=True)), shapes), kept

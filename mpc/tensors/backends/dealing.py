@@ -25,7 +25,7 @@ from contextlib import contextmanager
 import numpy as np
 
 from mpc.channels.frames import Channel
-from mpc.errors import ProtocolError
+from mpc.errors import ProtocolError, TransportError
 from mpc.ring import Words
 from mpc.tensors.backends.interface import Shape
 from mpc.tensors.backends.kernels import KeyStream
@@ -67,12 +67,16 @@ class Dealing(ABC):
         self._label = ""
 
     @contextmanager
-    def correlation(self, kind: str, shapes: Sequence[Shape]) -> Iterator[None]:
-        """Deal all that is asked for meanwhile in one message. Within another correlation it is part of that one."""
+    def correlation(self, kind: str, shapes: Sequence[Shape], detail: str = "") -> Iterator[None]:
+        """Deal all that is asked for meanwhile in one message. Within another correlation it is part of that one.
+
+        `detail` is whatever else the provider's work depends on, such as a number of bits.
+        """
         if self._label:
             yield
             return
-        self._kind, self._label = kind, f"dealt/{self._number}/{kind}/{shapes_in_label(shapes)}"
+        about = f"{kind} ({detail})" if detail else kind
+        self._kind, self._label = kind, f"dealt/{self._number}/{about}/{shapes_in_label(shapes)}"
         self._number += 1
         try:
             yield
@@ -197,7 +201,11 @@ class Taken(Dealing):
     def _take(self, provider: Channel, size: int) -> memoryview:
         """Return the next bytes of the correlation's message, which is received when its first bytes are needed."""
         if self._body is None:
-            self._body, self._start = provider.recv(self._label), 0
+            try:
+                self._body, self._start = provider.recv(self._label), 0
+            except TransportError as error:
+                sentence = f"expected '{self._label}', found that {error.args[0]}"
+                raise type(error)(sentence, peer=error.peer, step=error.step) from error
         end = self._start + size
         if end > len(self._body):
             raise self._wrong(provider, f"at least {end}")

@@ -67,10 +67,10 @@ REFUSED: list[tuple[Callable[[DealerBackend, Shared], object], type[MpcError], s
     (lambda b, x: b.negative([x], 2**63), RangeError, r"2\^63 - 1 for a ring of 64 bits, found 9223372036854775808"),
     (lambda b, x: b.negative([x], -1), RangeError, "found -1"),
     (lambda b, x: b.relu([x], 2**63), RangeError, "for a ring of 64 bits"),
-    (lambda b, x: b.truncate([x], 4, 2**62, "stochastic"), RangeError, r"0 to 2\^62 - 1 to divide by 2\^4 .*found 46116"),
+    (lambda b, x: b.truncate([x], 4, 2**62, "stochastic"), RangeError, r"2\^62 - 1 to divide by 2\^4 .*found 46116"),
     (lambda b, x: b.truncate([x], 4, 2**62 - 8, "nearest"), RangeError, r"2\^62 - 1 - 8 to divide"),
     (lambda b, x: b.truncate([x], 4, -1, "floor"), RangeError, "found -1"),
-    (lambda b, x: b.truncate([x], 63, 5, "floor"), ParameterError, "expected to cut 0 to 62 bits in a ring of 64, found 63"),
+    (lambda b, x: b.truncate([x], 63, 5, "floor"), ParameterError, "to cut 0 to 62 bits in a ring of 64, found 63"),
     (lambda b, x: b.truncate([x], -1, 5, "floor"), ParameterError, "found -1"),
     (lambda b, x: b.truncate([x], 1, 5, "up"), ParameterError, "stochastic, floor or nearest, found 'up'"),  # type: ignore[arg-type]
     (lambda b, x: b.open([x], [PROVIDER]), ParameterError, "receivers that compute or are outside, found carol"),
@@ -161,7 +161,9 @@ def test_handles_of_another_session_party_or_back_end_are_refused() -> None:
 def test_parties_that_agreed_on_something_else_refuse_each_other(changed: dict[str, object], sentence: str) -> None:
     ends = {("p0", "p1"): memory_pair("p0", "p1"), ("p0", "carol"): memory_pair("p0", "carol")}
     right = DealerBackend.join(
-        Network("p0", {"p1": ends["p0", "p1"][0], "carol": ends["p0", "carol"][0]}), computing=("p0", "p1"), provider=PROVIDER
+        Network("p0", {"p1": ends["p0", "p1"][0], "carol": ends["p0", "carol"][0]}),
+        computing=("p0", "p1"),
+        provider=PROVIDER,
     )
     wrong: dict[str, object] = {"computing": ("p0", "p1"), "provider": PROVIDER} | changed
     channels = {"p0": ends["p0", "p1"][1], "carol": memory_pair("p1", "carol")[0]}
@@ -196,7 +198,9 @@ def ended_by(dead: str, n: int, work: Callable[[DealerBackend, Shared], object])
     lambda b, x: b.multiply([(x, x)]), lambda b, x: b.relu([x], 1000), lambda b, x: b.negative([x], 1000),
     lambda b, x: b.truncate([x], 3, 1000, "floor"), lambda b, x: None,
 ], ids=["multiply", "relu", "negative", "truncate", "open"])  # fmt: skip
-def test_a_party_that_dies_ends_the_others_with_its_name(n: int, work: Callable[[DealerBackend, Shared], object]) -> None:
+def test_a_party_that_dies_ends_the_others_with_its_name(
+    n: int, work: Callable[[DealerBackend, Shared], object]
+) -> None:
     found = ended_by("p0", n, work)
     for name in names(n)[1:]:
         error = found[name]
@@ -209,22 +213,28 @@ def test_a_provider_that_ends_too_early_is_named_with_what_was_expected_of_it() 
     found = ended_by(PROVIDER, 2, lambda b, x: b.truncate([x], 3, 1000, "stochastic"))
     error = found["p1"]
     assert isinstance(error, TransportError)
-    assert str(error) == "step truncate carol: the peer closed the connection (expected 'dealt/1/truncate stochastic/3x4')"
+    assert str(error) == (
+        "step truncate carol: expected 'dealt/1/truncate (stochastic by 3 bits)/3x4', found that the peer closed the "
+        "connection"
+    )
 
 
 @pytest.mark.parametrize(("theirs", "mine", "sentence"), [
     (lambda b, x: b.multiply([(x, x)]), lambda b, x: b.truncate([x], 2, 9, "floor"),
-     "step truncate carol: expected message 'dealt/0/truncate floor/3x4', found message 'dealt/0/multiply/3x4'"),
+     "step truncate carol: expected message 'dealt/0/truncate (floor by 2 bits)/3x4', found message "
+     "'dealt/0/multiply/3x4'"),
     (lambda b, x: b.multiply([(b.linear(lambda a: a[:2], (2, 4), x),) * 2]), lambda b, x: b.multiply([(x, x)]),
      "step multiply carol: expected message 'dealt/0/multiply/3x4', found message 'dealt/0/multiply/2x4'"),
     (lambda b, x: (b.multiply([(x, x)]), b.matmul([(x, b.linear(np.transpose, (4, 3), x))])),
      lambda b, x: (b.multiply([(x, x)]), b.multiply([(x, x)])),
      "step multiply carol: expected message 'dealt/1/multiply/3x4', found message 'dealt/1/matmul/3x3'"),
     (lambda b, x: b.truncate([x], 12, 9, "stochastic"), lambda b, x: b.truncate([x], 5, 9, "stochastic"),
-     "step truncate carol: expected bytes in 'dealt/0/truncate stochastic/3x4' 108, found 120"),
-    (lambda b, x: b.truncate([x], 5, 9, "stochastic"), lambda b, x: b.truncate([x], 12, 9, "stochastic"),
-     "step truncate carol: expected bytes in 'dealt/0/truncate stochastic/3x4' at least 120, found 108"),
-], ids=["kind", "shape", "number", "long", "short"])  # fmt: skip
+     "step truncate carol: expected message 'dealt/0/truncate (stochastic by 5 bits)/3x4', found message "
+     "'dealt/0/truncate (stochastic by 12 bits)/3x4'"),
+    (lambda b, x: b.negative([x], 8), lambda b, x: b.negative([x], 7),
+     "step negative carol: expected message 'dealt/0/negative (4 bits)/3x4', found message "
+     "'dealt/0/negative (5 bits)/3x4'"),
+], ids=["kind", "shape", "number", "bits", "bound"])  # fmt: skip
 def test_a_provider_that_is_out_of_step_is_refused_with_both_correlations(
     theirs: Callable[[DealerBackend, Shared], object], mine: Callable[[DealerBackend, Shared], object], sentence: str
 ) -> None:
@@ -232,6 +242,24 @@ def test_a_provider_that_is_out_of_step_is_refused_with_both_correlations(
     found = outcomes(backends, lambda b: (theirs if b.me == PROVIDER else mine)(b, input_of(b)))
     assert isinstance(found["p1"], ProtocolError)
     assert str(found["p1"]) == sentence
+
+
+@pytest.mark.parametrize(("size", "sentence"), [
+    (0, "at least 96, found 0"), (95, "at least 96, found 95"), (97, "96, found 97"), (1000, "96, found 1000"),
+])  # fmt: skip
+def test_a_correction_of_another_length_is_refused(size: int, sentence: str) -> None:
+    backends = in_memory(names(2), PROVIDER, deadline_s=5)
+
+    def program(backend: DealerBackend) -> None:
+        x = input_of(backend)
+        if backend.me == PROVIDER:
+            backend._network.channel("p1").send("dealt/0/multiply/3x4", bytes(size))
+        else:
+            backend.multiply([(x, x)])
+
+    error = outcomes(backends, program)["p1"]
+    assert isinstance(error, ProtocolError)
+    assert str(error) == f"step multiply carol: expected bytes in 'dealt/0/multiply/3x4' {sentence}"
 
 
 def test_parties_that_are_out_of_step_refuse_each_other() -> None:
