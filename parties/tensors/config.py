@@ -31,7 +31,9 @@ class TensorsConfig(BaseModel):
     provider: str = Field("provider", description="the party that provides correlations, and must collude with nobody")
     outside: tuple[str, ...] = Field((), description="parties that give inputs or take outputs, and do not compute")
     backend: Literal["dealer"] = Field("dealer", description="what computes on shares", json_schema_extra=_flag())
-    ring_bits: int = Field(64, ge=16, le=64, multiple_of=8, description="bits of the ring", json_schema_extra=_flag("bits"))
+    ring_bits: int = Field(
+        64, ge=16, le=64, multiple_of=8, description="bits of the ring", json_schema_extra=_flag("bits")
+    )
     fraction_bits: int = Field(
         16, ge=4, le=28, description="fraction bits of fixed-point numbers", json_schema_extra=_flag("bits")
     )

@@ -17,6 +17,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -114,7 +115,7 @@ def _report(party: Party[TensorsSettings], session: Session, outputs: dict[str, 
         "outputs": shown,
         "outputs_file": None if settings.outputs is None else str(settings.outputs),
         "twin": settings.twin,
-        "revealed": session.reveals.listed(),
+        "revealed": [asdict(reveal) for reveal in session.reveals.done],
         "seconds": seconds,
         "rounds": cost.rounds,
         "sent": cost.sent,

@@ -39,7 +39,8 @@ def program(s: pt.Session, here: Here) -> dict[str, object]:
     held_out = s.input("hospital", lambda: records()[0][TRAINED_ON:], shape=(left, 30), bound=BOUND)
     truth = s.input("laboratory", lambda: records()[1][TRAINED_ON:], shape=(left, 1), bound=1, whole=True)
 
-    model = pt.nn.Linear(30, 1, weight=s.constant(np.zeros((30, 1))), offset=s.constant(np.zeros(1)))
+    linear = pt.nn.Linear(30, 1, weight=s.constant(np.zeros((30, 1))), offset=s.constant(np.zeros(1)))
+    model = pt.nn.Sequential(linear, pt.nn.Sigmoid())
     optimiser = pt.optim.SGD(model.parameters(), lr=rate)
     for step in range(steps):
         loss = pt.nn.binary_cross_entropy(model(x), y)
@@ -47,11 +48,11 @@ def program(s: pt.Session, here: Here) -> dict[str, object]:
         loss.backward()
         optimiser.step()
         here.advance(step + 1, steps, "steps")
-    found = model(held_out) > 0
+    found = linear(held_out) > 0
     right = (found == truth).mean()
     return {
-        "weights": s.reveal(model.weight, to="hospital"),
-        "bias": s.reveal(model.bias, to="hospital"),
+        "weights": s.reveal(linear.weight, to="hospital"),
+        "bias": s.reveal(linear.bias, to="hospital"),
         "accuracy": s.reveal(right, to=("hospital", "laboratory")),
     }
 

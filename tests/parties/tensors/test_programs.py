@@ -127,7 +127,7 @@ def test_each_party_is_told_what_is_its_own_and_all_agree(tmp_path: Path) -> Non
         ({"outside": ("provider",)}, "found provider in two"),
         ({"files": {"provider": {"x": "x"}}}, "files: expected parties among hospital, laboratory, found provider"),
         ({"reveal": {"x": ("mallory",)}}, "found mallory"),
-        ({"ring_bits": 65}, "less than or equal to 64"),
+        ({"ring_bits": 72}, "less than or equal to 64"),
     ],
 )
 def test_roles_that_cannot_be_are_refused(choices: dict[str, Any], words: str) -> None:
