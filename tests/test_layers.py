@@ -28,7 +28,6 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "mpc.paillier": GROUND,
     "mpc.dp": GROUND,
     "mpc.inference": (*GROUND, "mpc._core", "mpc.channels", "mpc.garbled"),
-    "mpc.tensors": GROUND,
     "mpc.capc": (*GROUND, *SHARED),
     "mpc.tensors": (*GROUND, "mpc.channels"),
     "parties": (),
@@ -36,12 +35,13 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "parties.ledger": ("parties.frame", "mpc.errors", "mpc.dp"),
     "parties.learning": ("parties.frame", "mpc.errors", "mpc.extras", "mpc.inference"),
     "parties.capc": (*GROUND, *SHARED[1:], "mpc.capc", "parties.frame", "parties.learning", "parties.ledger"),
+    "parties.tensors": ("mpc.errors", "mpc.channels", "mpc.tensors", "parties.frame"),
     "parties.protocols": ("parties.frame",),  # the wings by name, see there
     "orchestrator": ("parties.frame",),
     "capc": ("orchestrator", "parties.protocols"),  # the command
     "run_protocol": ("capc",),
 }
-PROTOCOL_WINGS = ("capc",)
+PROTOCOL_WINGS = ("capc", "tensors")
 
 # The same inside private inference: what a network is knows nothing of how its layers are computed in secret.
 ROOMS_OF_INFERENCE: dict[str, tuple[str, ...]] = {

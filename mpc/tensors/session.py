@@ -208,7 +208,7 @@ class Session:
 
     def truncate(self, values: Sequence[Shared], bits: int, bound: int) -> list[Shared]:
         """Return values divided by 2^bits and rounded as this session rounds, all in one round."""
-        return self.backend.truncate(values, bits, bound, self.rounding) if bits else list(values)
+        return list(self.backend.truncate(values, bits, bound, self.rounding) if bits else values)
 
     def wrap(
         self,

@@ -41,6 +41,20 @@ class Here:
     files: Mapping[str, Path] = field(default_factory=lambda: MappingProxyType({}))
     advance: Callable[..., None] = lambda done, of, unit, **figures: None
 
+    def whole(self, name: str) -> int:
+        """Return an argument that is a whole number. Raises `ProgramError`."""
+        value = self.arguments.get(name)
+        if not isinstance(value, int) or isinstance(value, bool):
+            raise ProgramError(f"expected a whole number as argument {name}, found {value!r}")
+        return value
+
+    def number(self, name: str) -> float:
+        """Return an argument that is a number. Raises `ProgramError`."""
+        value = self.arguments.get(name)
+        if not isinstance(value, int | float) or isinstance(value, bool):
+            raise ProgramError(f"expected a number as argument {name}, found {value!r}")
+        return float(value)
+
     def file(self, name: str) -> Path:
         """Return one of this party's own files. Raises `ProgramError`."""
         if name not in self.files:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -37,11 +37,11 @@ class Tensors:
         addresses = {
             name: Address(host=run.host, port=run.start_port + index) for index, name in enumerate(config.computing)
         }
-        roles: dict[str, Role] = {config.provider: PROVIDER, **dict.fromkeys(config.outside, OUTSIDE)}
+        others = _roles((config.provider,), PROVIDER) | _roles(config.outside, OUTSIDE)
         everybody = [*config.computing, config.provider, *config.outside]
         processes = []
         for name in everybody:
-            role = roles.get(name, COMPUTING)
+            role = others.get(name, COMPUTING)
             earlier = config.computing[: config.computing.index(name)] if role == COMPUTING else config.computing
             later = config.computing[config.computing.index(name) + 1 :] if role == COMPUTING else ()
             listen = addresses.get(name)
@@ -67,7 +67,7 @@ class Tensors:
                 twin=known.twin if name == config.computing[0] else {},
                 listen=listen,
                 dials=tuple(Peer(name=peer, host=addresses[peer].host, port=addresses[peer].port) for peer in earlier),
-                awaits=dict.fromkeys(later, COMPUTING) | (roles if role == COMPUTING else {}),
+                awaits=_roles(later, COMPUTING) | (others if role == COMPUTING else {}),
             )
             processes.append(Process(name, PARTY, settings, f"{name} ({role})", listen.port if listen else None))
         return Plan(
@@ -123,6 +123,10 @@ def known_program(config: TensorsConfig) -> KnownProgram:
 
 def _constants(program: str) -> dict[str, Any]:
     return vars(import_module(f"parties.tensors.examples.{program}"))
+
+
+def _roles(names: Sequence[str], role: Role) -> dict[str, Role]:
+    return dict.fromkeys(names, role)
 
 
 def _absolute(path: Path | None) -> Path | None:

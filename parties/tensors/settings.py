@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
 from pydantic import Field
 
 from parties.frame.settings import Address, PartySettings, Peer
 
-COMPUTING, PROVIDER, OUTSIDE = "computing party", "provider of correlations", "outside party"
+Role = Literal["computing party", "provider of correlations", "outside party"]
 """The names of the roles, which the hello compares."""
 
-Role = Literal["computing party", "provider of correlations", "outside party"]
+COMPUTING: Final = "computing party"
+PROVIDER: Final = "provider of correlations"
+OUTSIDE: Final = "outside party"
 Argument = bool | int | float | str
 
 

@@ -57,11 +57,15 @@ class Backend(Protocol):
     """
 
     name: str
-    trust: str
     ring_bits: int
     me: str
     computing: tuple[str, ...]
-    cost: Cost
+
+    @property
+    def trust(self) -> str: ...
+
+    @property
+    def cost(self) -> Cost: ...
 
     def close(self) -> None:
         """End this party's part. Whoever waits for it ends with an error that names it."""
@@ -105,15 +109,15 @@ class Backend(Protocol):
 
     # -- products -----------------------------------------------------------------------------------------------------
 
-    def multiply(self, pairs: Sequence[tuple[Shared, Shared]]) -> list[Shared]:
+    def multiply(self, pairs: Sequence[tuple[Shared, Shared]]) -> Sequence[Shared]:
         """Return the element-wise products, which broadcast. All pairs share one round."""
         ...
 
-    def matmul(self, pairs: Sequence[tuple[Shared, Shared]]) -> list[Shared]:
+    def matmul(self, pairs: Sequence[tuple[Shared, Shared]]) -> Sequence[Shared]:
         """Return matrix products `(..., m, k) @ (..., k, n)`, as numpy's. All pairs share one round."""
         ...
 
-    def truncate(self, values: Sequence[Shared], bits: int, bound: int, rounding: Rounding) -> list[Shared]:
+    def truncate(self, values: Sequence[Shared], bits: int, bound: int, rounding: Rounding) -> Sequence[Shared]:
         """Return values / 2^bits, rounded. Every value has a magnitude of at most `bound` < 2^(ring_bits - 2).
 
         `stochastic` is off by less than one unit and unbiased. `floor` and `nearest` (ties up) are exact.
@@ -122,14 +126,14 @@ class Backend(Protocol):
 
     # -- comparisons --------------------------------------------------------------------------------------------------
 
-    def negative(self, values: Sequence[Shared], bound: int) -> list[Shared]:
+    def negative(self, values: Sequence[Shared], bound: int) -> Sequence[Shared]:
         """Return 1 where a value is below zero, else 0, in the ring. Every magnitude is at most `bound`."""
         ...
 
-    def keep_if(self, bits: Sequence[Shared], values: Sequence[Shared]) -> list[Shared]:
+    def keep_if(self, bits: Sequence[Shared], values: Sequence[Shared]) -> Sequence[Shared]:
         """Return bit * value, which broadcast, for bits that `negative` gave or that are linear in such."""
         ...
 
-    def relu(self, values: Sequence[Shared], bound: int) -> tuple[list[Shared], list[Shared]]:
+    def relu(self, values: Sequence[Shared], bound: int) -> tuple[Sequence[Shared], Sequence[Shared]]:
         """Return max(0, value), and 1 where a value is at least zero, else 0. Every magnitude is at most `bound`."""
         ...

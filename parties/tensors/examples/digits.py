@@ -6,6 +6,8 @@ out. Both learn how many of these the network recognises. The first clinic learn
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.datasets import load_digits
@@ -35,17 +37,14 @@ def first_weights() -> tuple[Floats, Floats]:
 
 
 def program(s: pt.Session, here: Here) -> dict[str, object]:
-    epochs, batch, rate = (here.arguments[name] for name in ("epochs", "batch", "learning_rate"))
+    epochs, batch, rate = here.whole("epochs"), here.whole("batch"), here.number("learning_rate")
     left = 1797 - 2 * EACH
     parts = {"clinic-a": slice(0, EACH), "clinic-b": slice(EACH, 2 * EACH)}
     x = pt.concatenate(
-        [s.input(name, lambda at=at: pictures()[0][at], shape=(EACH, 64), bound=(0, 1)) for name, at in parts.items()]
+        [s.input(name, partial(_of, 0, at), shape=(EACH, 64), bound=(0, 1)) for name, at in parts.items()]
     )
     y = pt.concatenate(
-        [
-            s.input(name, lambda at=at: pictures()[1][at], shape=(EACH, 10), bound=(0, 1), whole=True)
-            for name, at in parts.items()
-        ]
+        [s.input(name, partial(_of, 1, at), shape=(EACH, 10), bound=(0, 1), whole=True) for name, at in parts.items()]
     )
     held_out = s.input("clinic-a", lambda: pictures()[0][2 * EACH :], shape=(left, 64), bound=(0, 1))
     truth = s.input(
@@ -76,6 +75,11 @@ def program(s: pt.Session, here: Here) -> dict[str, object]:
     }
 
 
+def _of(which: int, rows: slice) -> Floats:
+    """Return some of the pictures or of the digits."""
+    return pictures()[which][rows]
+
+
 def _rows(step: int, batch: int) -> NDArray[np.int64]:
     """Return the rows of a batch, of which each clinic has half."""
     half = batch // 2
@@ -85,7 +89,7 @@ def _rows(step: int, batch: int) -> NDArray[np.int64]:
 
 def plain(here: Here) -> dict[str, float]:
     """The same in the clear, with floats."""
-    epochs, batch, rate = (here.arguments[name] for name in ("epochs", "batch", "learning_rate"))
+    epochs, batch, rate = here.whole("epochs"), here.whole("batch"), here.number("learning_rate")
     values, digits = pictures()
     hidden, last = first_weights()
     for step in range(epochs * (2 * EACH // batch)):

@@ -32,7 +32,7 @@ def records() -> tuple[Floats, Floats]:
 
 
 def program(s: pt.Session, here: Here) -> dict[str, object]:
-    steps, rate = int(here.arguments["steps"]), float(here.arguments["learning_rate"])
+    steps, rate = here.whole("steps"), here.number("learning_rate")
     left = 569 - TRAINED_ON
     x = s.input("hospital", lambda: records()[0][:TRAINED_ON], shape=(TRAINED_ON, 30), bound=BOUND)
     y = s.input("laboratory", lambda: records()[1][:TRAINED_ON], shape=(TRAINED_ON, 1), bound=1, whole=True)
@@ -50,16 +50,17 @@ def program(s: pt.Session, here: Here) -> dict[str, object]:
         here.advance(step + 1, steps, "steps")
     found = linear(held_out) > 0
     right = (found == truth).mean()
+    weights, bias = linear.parameters()
     return {
-        "weights": s.reveal(linear.weight, to="hospital"),
-        "bias": s.reveal(linear.bias, to="hospital"),
+        "weights": s.reveal(weights, to="hospital"),
+        "bias": s.reveal(bias, to="hospital"),
         "accuracy": s.reveal(right, to=("hospital", "laboratory")),
     }
 
 
 def plain(here: Here) -> dict[str, float]:
     """The same in the clear, with floats."""
-    steps, rate = int(here.arguments["steps"]), float(here.arguments["learning_rate"])
+    steps, rate = here.whole("steps"), here.number("learning_rate")
     values, labels = records()
     x, y = values[:TRAINED_ON], labels[:TRAINED_ON]
     weight, bias = np.zeros((30, 1)), np.zeros(1)
