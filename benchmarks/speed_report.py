@@ -92,7 +92,10 @@ CAMPAIGNS = Table(
     "campaigns",
     ("configuration", "campaigns", "before", "after", "in the clear", "labels each", "largest epsilon", "s a query"),
 )
-TABLES = (INFERENCE, SIZES, ENGINE, KERNEL, TABLE_FORMATS, THROUGHPUT, CAMPAIGNS)
+TENSOR_KERNELS = Table(
+    "tensor_kernels", "tensor_kernels", ("work, one core", "ours, ms", "numpy, ms", "torch, ms", "of the limit")
+)
+TABLES = (INFERENCE, SIZES, ENGINE, KERNEL, TABLE_FORMATS, THROUGHPUT, CAMPAIGNS, TENSOR_KERNELS)
 
 WORK = {
     "cn-relu-1": "CN-ReLU, 1 query, nobody trusted",

@@ -90,11 +90,9 @@ def pack_words(words: Words, bits: int) -> bytes:
 
     Each takes ``bits`` bits, the least significant first. Zero bits pad the last byte.
     """
-    flat = np.ascontiguousarray(words, dtype="<u8").reshape(-1)
-    if bits % 8 == 0:
-        return flat.view(np.uint8).reshape(-1, 8)[:, : bits // 8].tobytes()
-    unpacked = np.unpackbits(flat.view(np.uint8).reshape(-1, 8), axis=1, count=bits, bitorder="little")
-    return np.packbits(unpacked.reshape(-1), bitorder="little").tobytes()
+    from mpc._core import pack_words as pack  # noqa: PLC0415  (a channel that carries no words needs no core)
+
+    return pack(np.ascontiguousarray(words, dtype=np.uint64), bits)
 
 
 def unpack_words(data: bytes | memoryview, shape: tuple[int, ...], bits: int) -> Words:
@@ -103,17 +101,9 @@ def unpack_words(data: bytes | memoryview, shape: tuple[int, ...], bits: int) ->
     Raises:
         ProtocolError: wrong length, or padding bits that are not zero.
     """
+    from mpc._core import unpack_words as unpack  # noqa: PLC0415  (as above)
+
     count = int(np.prod(shape, dtype=np.int64))
     if len(data) != packed_size(count, bits):
         raise ProtocolError.mismatch("bytes of packed words", packed_size(count, bits), len(data))
-    raw = np.frombuffer(data, dtype=np.uint8)
-    wide = np.zeros((count, 8), dtype=np.uint8)
-    if bits % 8 == 0:
-        wide[:, : bits // 8] = raw.reshape(count, bits // 8)
-    else:
-        unpacked = np.unpackbits(raw, bitorder="little")
-        if unpacked[count * bits :].any():
-            raise ProtocolError("expected zero padding after packed words, found other bits")
-        packed = np.packbits(unpacked[: count * bits].reshape(count, bits), axis=1, bitorder="little")
-        wide[:, : packed.shape[1]] = packed
-    return wide.view("<u8").reshape(shape).astype(np.uint64)
+    return unpack(data, count, bits).reshape(shape)

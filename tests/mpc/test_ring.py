@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from mpc.errors import ParameterError, ProtocolError, RangeError
 from mpc.randomness import uniform_below, uniform_words
-from mpc.ring import Ring, pack_words, packed_size, unpack_words
+from mpc.ring import Ring, Words, pack_words, packed_size, unpack_words
 
 widths = st.integers(1, 64)
 
@@ -20,6 +20,26 @@ def test_packing_round_trips_at_every_width(bits: int, values: list[int]) -> Non
     packed = pack_words(words, bits)
     assert len(packed) == packed_size(len(values), bits)
     assert (unpack_words(packed, words.shape, bits) == words).all()
+
+
+def packed_by_numpy(words: Words, bits: int) -> bytes:
+    """The format itself, bit by bit."""
+    bits_of_words = np.unpackbits(words.reshape(-1, 1).view(np.uint8), axis=1, count=bits, bitorder="little")
+    return np.packbits(bits_of_words.reshape(-1), bitorder="little").tobytes()
+
+
+@given(widths, st.integers(0, 200), st.integers(0, 2**32))
+def test_packed_bytes_are_those_of_numpy(bits: int, count: int, seed: int) -> None:
+    words = np.random.default_rng(seed).integers(0, 2**64, count, dtype=np.uint64)
+    packed = pack_words(words, bits)
+    assert packed == packed_by_numpy(words, bits)
+    assert (unpack_words(memoryview(packed), (count, 1), bits)[:, 0] == words & Ring(bits).mask).all()
+
+
+def test_words_of_any_layout_are_packed_in_order() -> None:
+    words = np.arange(24, dtype=np.uint64).reshape(4, 6)
+    for view in (words, words.T, words[::2, ::-3], words[:0], words[0, 0]):
+        assert pack_words(view, 5) == packed_by_numpy(np.ascontiguousarray(view), 5)
 
 
 @given(widths, st.integers(-(2**63), 2**63 - 1))

@@ -16,6 +16,9 @@ MPC_INLINE void store(void* p, __m256i x) { _mm256_storeu_si256(static_cast<__m2
 MPC_INLINE __m256i repeat(std::uint64_t x) { return _mm256_set1_epi64x(static_cast<long long>(x)); }
 MPC_INLINE __m256i repeat(std::uint32_t x) { return _mm256_set1_epi32(static_cast<int>(x)); }
 
+// The tile's lines are far away, and needed in the end.
+MPC_INLINE void fetch(const void* p) { _mm_prefetch(static_cast<const char*>(p), _MM_HINT_T0); }
+
 // Keeps a sum in its register: GCC would copy it at the end of each round.
 MPC_INLINE void stay(__m256i& x) { __asm__("" : "+x"(x)); }
 
@@ -24,6 +27,7 @@ MPC_INLINE void stay(__m256i& x) { __asm__("" : "+x"(x)); }
 void tile64(const std::uint64_t* left, const std::uint64_t* right, std::size_t pairs, std::uint64_t* c,
             std::ptrdiff_t row_step) {
     constexpr std::size_t columns = 4 * kVectors;
+    for (std::size_t i = 0; i < kRows; ++i) fetch(c + static_cast<std::ptrdiff_t>(i) * row_step);
     __m256i low[kRows][kVectors], cross[kRows][kVectors];
 #pragma GCC unroll 2
     for (std::size_t i = 0; i < kRows; ++i) {
@@ -73,6 +77,7 @@ constexpr std::size_t kRows32 = 4;
 void tile32(const std::uint32_t* left, const std::uint32_t* right, std::size_t pairs, std::uint32_t* c,
             std::ptrdiff_t row_step) {
     constexpr std::size_t columns = 8 * kVectors;
+    for (std::size_t i = 0; i < kRows32; ++i) fetch(c + static_cast<std::ptrdiff_t>(i) * row_step);
     __m256i sum[kRows32][kVectors];
 #pragma GCC unroll 4
     for (std::size_t i = 0; i < kRows32; ++i) {

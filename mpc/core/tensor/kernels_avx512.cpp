@@ -35,6 +35,11 @@ void tile(const typename L::T* left, const typename L::T* right, std::size_t pai
           std::ptrdiff_t row_step) {
     using T = typename L::T;
     constexpr std::size_t lanes = 64 / sizeof(T), columns = lanes * kVectors;
+    for (std::size_t i = 0; i < kRows; ++i) {  // the tile's lines are far away, and needed in the end
+        const T* line = c + static_cast<std::ptrdiff_t>(i) * row_step;
+        _mm_prefetch(reinterpret_cast<const char*>(line), _MM_HINT_T0);
+        _mm_prefetch(reinterpret_cast<const char*>(line + lanes), _MM_HINT_T0);
+    }
     __m512i sum[kRows][kVectors];
 #pragma GCC unroll 8
     for (std::size_t i = 0; i < kRows; ++i) {

@@ -44,8 +44,13 @@ public:
     }
 
     void run() {
-        for (std::size_t i = 0; i < c_.rows; ++i)
-            for (std::size_t j = 0; j < c_.columns; ++j) entry(c_, i, j) = 0;
+        for (std::size_t i = 0; i < c_.rows; ++i) {
+            if (c_.column_step == 1) {
+                std::fill_n(&entry(c_, i, 0), c_.columns, T{0});
+            } else {
+                for (std::size_t j = 0; j < c_.columns; ++j) entry(c_, i, j) = 0;
+            }
+        }
         for (std::size_t j = 0; j < b_.columns; j += kBreadth) {
             for (std::size_t k = 0; k < a_.columns; k += kDepth) {
                 const Matrix<const T> right = block(b_, k, j, kDepth, kBreadth);

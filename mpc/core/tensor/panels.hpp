@@ -11,6 +11,24 @@
 namespace mpc::tensor {
 namespace {
 
+template <class T>
+MPC_INLINE const T* lane_of(const Matrix<const T>& lanes, std::size_t i) {
+    return lanes.data + static_cast<std::ptrdiff_t>(i) * lanes.row_step;
+}
+
+// Returns the sum of products of the lane.
+template <class T, std::size_t width, class Place>
+MPC_INLINE T pack_lane(const T* lane, std::ptrdiff_t step, std::size_t i, std::size_t pairs, T* entries, Place place) {
+    T products = 0;
+    for (std::size_t p = 0; p < pairs; ++p, lane += 2 * step, entries += 2 * width) {
+        const T one = lane[0], two = lane[step];
+        entries[place(i, 0)] = one;
+        entries[place(i, 1)] = two;
+        products = static_cast<T>(products + one * two);
+    }
+    return products;
+}
+
 // `width` lanes are rows of a left matrix, or columns of a right one, which comes in transposed. A panel begins with
 // the sum of products of each lane. Then, for each pair of positions in a lane, `place` tells where its two entries are.
 template <class T, std::size_t width, class Place>
@@ -33,25 +51,17 @@ MPC_INLINE void pack(const Matrix<const T>& lanes, T* panel, Place place) {
         }
         std::memcpy(sums, products, sizeof products);
         wipe(products, sizeof products);
+    } else if (lanes.column_step == 1) {  // entries of a lane that follow each other
+        for (std::size_t i = 0; i < lanes.rows; ++i)
+            sums[i] = pack_lane<T, width>(lane_of(lanes, i), 1, i, pairs, entries, place);
     } else {
-        for (std::size_t i = 0; i < lanes.rows; ++i) {
-            const T* const lane = lanes.data + static_cast<std::ptrdiff_t>(i) * lanes.row_step;
-            T products = 0;
-            for (std::size_t p = 0; p < pairs; ++p) {
-                const T* first = lane + static_cast<std::ptrdiff_t>(2 * p) * lanes.column_step;
-                const T one = first[0], two = first[lanes.column_step];
-                entries[2 * width * p + place(i, 0)] = one;
-                entries[2 * width * p + place(i, 1)] = two;
-                products = static_cast<T>(products + one * two);
-            }
-            sums[i] = products;
-        }
+        for (std::size_t i = 0; i < lanes.rows; ++i)
+            sums[i] = pack_lane<T, width>(lane_of(lanes, i), lanes.column_step, i, pairs, entries, place);
     }
     if (lanes.columns % 2 != 0) {
         for (std::size_t i = 0; i < lanes.rows; ++i)
             entries[2 * width * pairs + place(i, 0)] =
-                lanes.data[static_cast<std::ptrdiff_t>(i) * lanes.row_step +
-                           static_cast<std::ptrdiff_t>(2 * pairs) * lanes.column_step];
+                lane_of(lanes, i)[static_cast<std::ptrdiff_t>(2 * pairs) * lanes.column_step];
     }
 }
 

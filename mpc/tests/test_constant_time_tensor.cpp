@@ -1,0 +1,108 @@
+// Shows that no branch and no address of the arithmetic on shares depends on a share, a mask or the seed of a key stream.
+// They are marked as undefined memory for valgrind's memcheck (test_constant_time.cpp). Without valgrind this runs as a
+// plain test. Valgrind knows no AVX-512, so that level is out of its sight.
+#include <vector>
+
+#include "core/aes/prg.hpp"
+#include "core/tensor/key_stream.hpp"
+#include "core/tensor/matmul.hpp"
+#include "core/tensor/planes.hpp"
+#include "core/tensor/words.hpp"
+#include "tests/check.hpp"
+
+#if __has_include(<valgrind/memcheck.h>)
+#include <valgrind/memcheck.h>
+#else
+#define RUNNING_ON_VALGRIND 0
+#define VALGRIND_MAKE_MEM_UNDEFINED(address, bytes) (void)(address)
+#define VALGRIND_MAKE_MEM_DEFINED(address, bytes) (void)(address)
+#endif
+
+using namespace mpc;
+using namespace mpc::tensor;
+
+namespace {
+
+template <class Values>
+void make_secret(Values& values) {
+    (void)VALGRIND_MAKE_MEM_UNDEFINED(values.data(), values.size() * sizeof values[0]);
+}
+template <class Values>
+void make_public(Values& values) {
+    (void)VALGRIND_MAKE_MEM_DEFINED(values.data(), values.size() * sizeof values[0]);
+}
+
+template <class T>
+std::vector<T> secret_words(std::size_t count) {
+    std::vector<T> words(count);
+    Prg(Block{count, 3}).fill(words.data(), count * sizeof(T));
+    make_secret(words);
+    return words;
+}
+
+// With whole and partial tiles, an odd depth, and both kinds of layout.
+template <class T>
+void products() {
+    const std::vector<T> a = secret_words<T>(19 * 33), b = secret_words<T>(33 * 37);
+    std::vector<T> c(19 * 37), transposed(37 * 19), narrow(19 * 2);
+    const Matrix<const T> left{a.data(), 19, 33, 33, 1}, right{b.data(), 33, 37, 37, 1};
+    matmul(left, right, Matrix<T>{c.data(), 19, 37, 37, 1});
+    matmul(right.transposed(), left.transposed(), Matrix<T>{transposed.data(), 37, 19, 19, 1});
+    matmul(left, Matrix<const T>{b.data(), 33, 2, 37, 1}, Matrix<T>{narrow.data(), 19, 2, 2, 1});
+    make_public(c);
+    make_public(transposed);
+    make_public(narrow);
+    for (std::size_t i = 0; i < 19; ++i) {
+        for (std::size_t j = 0; j < 37; ++j) CHECK(c[i * 37 + j] == transposed[j * 19 + i]);
+        for (std::size_t j = 0; j < 2; ++j) CHECK(c[i * 37 + j] == narrow[i * 2 + j]);
+    }
+}
+
+void words_and_planes() {
+    constexpr std::size_t n = 1000;  // whole bytes of 41 bits each
+    std::vector<std::uint64_t> words = secret_words<std::uint64_t>(n), back(n), planes(41 * plane_words(n));
+    planes_of_words(words.data(), n, 41, planes.data());
+    words_of_planes(planes.data(), n, 41, back.data());
+    std::vector<std::uint8_t> packed(packed_bytes(n, 41));
+    pack_words(back.data(), n, 41, packed.data());
+    unpack_words(packed, n, 41, back.data());
+    make_public(words);
+    make_public(back);
+    for (std::size_t i = 0; i < n; ++i) CHECK(back[i] == (words[i] & ((std::uint64_t{1} << 41) - 1)));
+}
+
+void layers() {
+    std::vector<std::uint64_t> d = secret_words<std::uint64_t>(77), a = secret_words<std::uint64_t>(77), z(77), y(77);
+    const Triple triple{d.data(), d.data(), a.data(), a.data(), a.data()};
+    and_layer(triple, true, 77, z.data());
+    multiply_layer(triple, true, 77, y.data());
+    for (std::vector<std::uint64_t>* words : {&d, &a, &z, &y}) make_public(*words);
+    for (std::size_t i = 0; i < 77; ++i) {
+        CHECK(z[i] == (a[i] ^ (d[i] & a[i]) ^ (a[i] & d[i]) ^ d[i]));
+        CHECK(y[i] == a[i] + 2 * a[i] * d[i] + d[i] * d[i]);
+    }
+}
+
+void streams() {
+    std::vector<std::uint8_t> seed(kStreamSeedBytes, 5);
+    make_secret(seed);
+    KeyStream one(seed), other(seed);
+    std::vector<std::uint64_t> words(1001), same(1001);
+    one.fill(words.data(), words.size());
+    other.exclusive_or_into(same.data(), same.size());
+    make_public(words);
+    make_public(same);
+    CHECK(words == same);
+}
+
+}  // namespace
+
+int main() {
+    std::printf("valgrind: %s\n", RUNNING_ON_VALGRIND != 0 ? "yes" : "no");
+    check::run_on_all_levels("products 64", products<std::uint64_t>);
+    check::run_on_all_levels("products 32", products<std::uint32_t>);
+    check::run_on_all_levels("words_and_planes", words_and_planes);
+    check::run_on_all_levels("layers", layers);
+    check::run_on_all_levels("streams", streams);
+    return check::result();
+}
