@@ -9,7 +9,8 @@ all k bits, c = x' + r is open. Without their highest bits, which are c_top and 
 y differs from x / 2^f by (c'_low - r'_low) / 2^f of the f low bits, which is less than one unit. It is one of the two
 neighbours of x / 2^f, and the upper one with a probability of exactly the fraction that is cut off, since r'_low is
 uniform. So the rounding is unbiased, for any number of parties. v = c_top + r_top - 2 c_top r_top is linear in what is
-shared, because c_top is public. The provider deals two words for each value::
+shared, because c_top is public. The computing parties know the coin of the rounding, which is c'_low, and it is
+independent of the value. The provider deals two words for each value::
 
     u = 2^(k-1-f) r_top - (r' >> f)   in Z_2^k            r_top   in Z_2^f, for it is multiplied by 2^(k-f)
 
