@@ -15,6 +15,7 @@ arrays, which everybody could compute already.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import prod
 
 from mpc.errors import OrderError
 from mpc.ring import Words
@@ -79,9 +80,7 @@ class Handle:
         self.shape = shape
         self.share = share
         self.origin: Origin | None = None
-        self.size = 1
-        for extent in shape:
-            self.size *= extent
+        self.size = prod(shape)
         self.given = given and self.size <= LARGEST_WHOLE
         self._mask: Mask | None = None
         self._bit_mask: Mask | None = None
