@@ -153,8 +153,11 @@ class _SocketExchange(Exchange):
         self._unsent = [memoryview(piece).cast("B") for piece in pieces if len(piece)]
         self._parts = iter(()) if target is None else channel._incoming(label, len(target), LARGEST_BODY, target)
         self._wanted = next(self._parts, None)
-        channel._connection.setblocking(False)
-        channel.hold_back(True)
+        try:
+            channel._connection.setblocking(False)
+            channel.hold_back(True)
+        except OSError as error:
+            raise channel._broken(error, "") from error
 
     def move(self) -> bool:
         channel = self.channel

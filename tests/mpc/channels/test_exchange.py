@@ -185,3 +185,11 @@ def test_one_way_is_possible_and_a_late_one_of_many_is_named(pairs: Pairs) -> No
     with pytest.raises(DeadlineError, match="c: no message") as caught:
         exchange_all("next", [(ab, [bytes(50_000)], None), (ac, [bytes(50_000)], target.data)])
     assert caught.value.peer == "c"
+
+
+@pytest.mark.parametrize("size", [100, LARGE])
+def test_an_exchange_on_a_closed_channel_is_an_error_of_the_connection(pairs: Pairs, size: int) -> None:
+    left, _ = pairs(deadline_s=0.3)
+    left.close()
+    with pytest.raises(TransportError, match="right"):
+        left.exchange("opening", bytes(size), size)

@@ -65,6 +65,29 @@ def test_what_each_party_receives_is_uniform_whatever_the_values_are(n: int, val
                 assert p_value(body) > 1e-7, (name, peer, kind)
 
 
+@pytest.mark.parametrize("value", [0, LARGEST])
+@pytest.mark.parametrize("n", [2, 3])
+def test_what_all_shares_of_an_opening_give_is_uniform_too(n: int, value: int) -> None:
+    """Single shares are random anyway. It is their sum, or XOR, that a mask must hide."""
+    seen = views(n, value)
+    opened: dict[str, Words] = {}
+    for name in names(n):
+        peer = names(n)[name == names(n)[0]]
+        for direction, label, body in seen[name][peer]:
+            if direction == "sent" and label.startswith("open/"):
+                kind = label.split("/")[2]
+                shares = np.frombuffer(body, dtype="<u2" if kind == "narrow" else "<u8")
+                before = opened.get(label, np.zeros_like(shares))
+                opened[label] = before ^ shares if kind.startswith("bits") else before + shares
+    kinds: dict[str, bytes] = {}
+    for label, total in opened.items():
+        kind = label.split("/")[2]
+        kinds[kind] = kinds.get(kind, b"") + total.tobytes()
+    assert set(kinds) == {"masked", "narrow", "bits", "bits to ring"}
+    for kind, body in kinds.items():
+        assert p_value(body) > 1e-7, kind
+
+
 def test_the_measure_notices_what_is_not_masked() -> None:
     assert p_value(words(np.full(SHAPE, 1)).tobytes()) < 1e-100
     assert p_value((np.random.default_rng(1).bytes(30_000)) + bytes(500)) < 1e-7
@@ -98,8 +121,17 @@ def test_everything_is_new_in_every_session() -> None:
     assert first.isdisjoint(second)
 
 
-# SHA-256 of all that each party sends to each other, as seen with this seed. It changes with the protocol alone.
-WIRE = {}
+# The begin of SHA-256 of all that each party sends with this seed. It changes with the protocol or the key stream.
+WIRE: dict[int, dict[str, str]] = {
+    2: {"p0": "461cae9de993005b", "p1": "c1a25a63ea0e15db", "carol": "5162581d9bc665be", "olga": "eb4cab561deed0fe"},
+    3: {
+        "p0": "04b54fa85626225d",
+        "p1": "f9f89136bf3d2067",
+        "p2": "4e37deeaaa681ca7",
+        "carol": "bd5964b4e026bb33",
+        "olga": "e11ebc5d2183d74b",
+    },
+}
 
 
 @pytest.mark.parametrize("n", [2, 3])
