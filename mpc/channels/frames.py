@@ -156,11 +156,11 @@ class Channel(ABC):
             TransportError: the connection broke. DeadlineError: the peer is late.
         """
         target = np.empty(size, dtype=np.uint8).data
-        exchange_all(label, [(self, body, target)])
+        exchange_all(label, [(self, [body], target)])
         return target.toreadonly()
 
     @abstractmethod
-    def begin_exchange(self, label: str, body: Buffer | None, target: memoryview | None) -> Exchange:
+    def begin_exchange(self, label: str, parts: Sequence[Buffer] | None, target: memoryview | None) -> Exchange:
         """Return one frame each way, to be moved by :func:`exchange_all`. None is no frame."""
 
     def _take(self, parts: Generator[memoryview, None, memoryview]) -> memoryview:
@@ -255,21 +255,21 @@ class Exchange(ABC):
         """Leave the channel ready for what comes next."""
 
 
-def exchange_all(label: str, messages: Sequence[tuple[Channel, Buffer | None, memoryview | None]]) -> None:
+def exchange_all(label: str, messages: Sequence[tuple[Channel, Sequence[Buffer] | None, memoryview | None]]) -> None:
     """Send and receive one frame over each of many channels, all at once, in one thread.
 
     Args:
         label: of every frame.
-        messages: for each channel the body to send, in bytes, and the memory for the body that is received, of its
-            length. None stands for no frame in that direction.
+        messages: for each channel the parts of the body to send, in bytes, and memory of the length of the body that is
+            received. None stands for no frame in that direction.
 
     Raises:
         ProtocolError, TransportError: as :meth:`Channel.exchange`, of the first channel that fails.
     """
-    if all(body is None or len(body) <= _SMALL_BODY for _, body, _ in messages):  # what the system surely holds
-        for channel, body, _ in messages:
-            if body is not None:
-                channel.send(label, body)
+    if all(sum(map(len, parts or ())) <= _SMALL_BODY for _, parts, _ in messages):  # what the system surely holds
+        for channel, parts, _ in messages:
+            if parts is not None:
+                channel.send(label, *parts)
         for channel, _, target in messages:
             if target is not None:
                 channel.recv_into(label, target)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Literal, TypeVar
 
 from mpc.channels.frames import LARGEST_BODY, Buffer, Channel, Exchange
@@ -49,8 +49,8 @@ class MemoryChannel(Channel):
         if self._kept:
             self.transcript.append(("received", label, bytes(target)))
 
-    def begin_exchange(self, label: str, body: Buffer | None, target: memoryview | None) -> Exchange:
-        return _MemoryExchange(self, label, body, target)
+    def begin_exchange(self, label: str, parts: Sequence[Buffer] | None, target: memoryview | None) -> Exchange:
+        return _MemoryExchange(self, label, parts, target)
 
     def _write(self, parts: list[Buffer]) -> None:
         for part in filter(len, parts):  # an empty one is the sign that the conversation is over
@@ -82,12 +82,14 @@ class MemoryChannel(Channel):
 class _MemoryExchange(Exchange):
     """Sending never waits here, so one frame may follow the other."""
 
-    def __init__(self, channel: MemoryChannel, label: str, body: Buffer | None, target: memoryview | None) -> None:
+    def __init__(
+        self, channel: MemoryChannel, label: str, parts: Sequence[Buffer] | None, target: memoryview | None
+    ) -> None:
         super().__init__(channel)
         self._label = label
         self._target = target
-        if body is not None:
-            channel.send(label, body)
+        if parts is not None:
+            channel.send(label, *parts)
 
     def move(self) -> bool:
         if self._target is not None:

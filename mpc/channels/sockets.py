@@ -10,6 +10,7 @@ import select
 import socket
 import struct
 import time
+from collections.abc import Sequence
 
 from OpenSSL import SSL
 
@@ -87,8 +88,8 @@ class SocketChannel(Channel):
         """As :meth:`_receive`, but raise the operating system's errors, and return 0 at the end of the conversation."""
         return self._connection.recv_into(target, 0, flags)
 
-    def begin_exchange(self, label: str, body: Buffer | None, target: memoryview | None) -> Exchange:
-        return _SocketExchange(self, label, body, target)
+    def begin_exchange(self, label: str, parts: Sequence[Buffer] | None, target: memoryview | None) -> Exchange:
+        return _SocketExchange(self, label, parts, target)
 
     def hold_back(self, held: bool) -> None:
         """Keep what is sent until a segment is full, or no longer."""
@@ -144,14 +145,19 @@ class _SocketExchange(Exchange):
 
     channel: SocketChannel
 
-    def __init__(self, channel: SocketChannel, label: str, body: Buffer | None, target: memoryview | None) -> None:
+    def __init__(
+        self, channel: SocketChannel, label: str, parts: Sequence[Buffer] | None, target: memoryview | None
+    ) -> None:
         super().__init__(channel)
-        parts = [] if body is None else channel._outgoing(label, body)
-        self._unsent = [memoryview(part).cast("B") for part in parts if len(part)]
+        pieces = [] if parts is None else channel._outgoing(label, *parts)
+        self._unsent = [memoryview(piece).cast("B") for piece in pieces if len(piece)]
         self._parts = iter(()) if target is None else channel._incoming(label, len(target), LARGEST_BODY, target)
         self._wanted = next(self._parts, None)
-        channel._connection.setblocking(False)
-        channel.hold_back(True)
+        try:
+            channel._connection.setblocking(False)
+            channel.hold_back(True)
+        except OSError as error:
+            raise channel._broken(error, "") from error
 
     def move(self) -> bool:
         channel = self.channel

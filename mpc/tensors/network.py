@@ -98,8 +98,10 @@ class Network:
                 stack.enter_context(channel.in_step(step))
             yield
 
-    def swap(self, label: str, bodies: Mapping[str, Buffer], sizes: Mapping[str, int]) -> dict[str, memoryview]:
-        """Send bodies to some peers and receive bodies of these sizes from some, all at once, in one round."""
+    def swap(
+        self, label: str, bodies: Mapping[str, Sequence[Buffer]], sizes: Mapping[str, int]
+    ) -> dict[str, memoryview]:
+        """Send bodies, in parts, to some peers and receive bodies of these sizes from some, at once, in one round."""
         memory = {peer: np.empty(size, dtype=np.uint8).data for peer, size in sizes.items()}
         peers = [peer for peer in self._channels if peer in bodies or peer in sizes]
         exchange_all(label, [(self._channels[peer], bodies.get(peer), memory.get(peer)) for peer in peers])
@@ -113,8 +115,7 @@ class Network:
             for each part the sum of all parties' shares modulo 2^bits, or the XOR, in the part's shape.
         """
         bodies = [to_wire(part.shares, part.bits) for part in parts]
-        body = bodies[0] if len(bodies) == 1 else memoryview(b"".join(bodies))
-        received = self.swap(label, dict.fromkeys(peers, body), dict.fromkeys(peers, len(body)))
+        received = self.swap(label, dict.fromkeys(peers, bodies), dict.fromkeys(peers, sum(map(len, bodies))))
         opened, start = [], 0
         for part, own in zip(parts, bodies, strict=True):
             end = start + len(own)

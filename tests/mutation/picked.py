@@ -411,6 +411,25 @@ PICKED: dict[str, list[tuple[str, str]]] = {
     "orchestrator/federation/records.py": [
         ('if not any((private / path.name).glob("*/"))', "if True"),
     ],
+    "mpc/tensors/network.py": [
+        ("        words = words & np.uint64((1 << bits) - 1)\n", "        words = words + np.uint64(0)\n"),
+    ],
+    "mpc/tensors/backends/products.py": [
+        ("Part(party.share_of(root) - share, party.ring_bits)", "Part(party.share_of(root) + 0, party.ring_bits)"),
+        ("    if origin.checked:", "    if False:"),
+    ],
+    "mpc/tensors/backends/comparison.py": [
+        ("Part(party.share_of(value) + mask, bits)", "Part(party.share_of(value) + 0, bits)"),
+        ("Part(left ^ a, planes=True)", "Part(left ^ 0, planes=True)"),
+        ("[Part(plane ^ beta, planes=True)]", "[Part(plane ^ 0, planes=True)]"),
+    ],
+    "mpc/tensors/backends/handles.py": [
+        ("        if self._mask is not None:\n", "        if False:\n"),
+    ],
+    "mpc/tensors/backends/dealer.py": [
+        ("            share = share + zero if added else share - zero\n", "            pass\n"),
+        ("        if provider in computing:\n", "        if False:\n"),
+    ],
     "orchestrator/environment.py": [
         (
             "    environment = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}",

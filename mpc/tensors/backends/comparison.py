@@ -19,6 +19,8 @@ mask a needs no opening of c either, because c = x - a is open already, and r is
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
+from math import prod
 
 import numpy as np
 
@@ -45,7 +47,7 @@ def parted(flat: Words, shapes: Sequence[Shape]) -> list[Words]:
     """Return the arrays that :func:`joined` joined."""
     arrays, start = [], 0
     for shape in shapes:
-        end = start + int(np.prod(shape, dtype=np.int64))
+        end = start + prod(shape)
         arrays.append(flat[start:end].reshape(shape))
         start = end
     return arrays
@@ -70,6 +72,7 @@ def _grouped(planes: Words) -> Words:
     return padded.reshape(groups, GROUP_BITS, width)
 
 
+@cache
 def _possible(bits: int) -> Words:
     """Return which of the `(groups, 15)` numbers above zero the groups of a number of `bits` bits can have."""
     groups = -(-bits // GROUP_BITS)
@@ -161,7 +164,7 @@ def _twice(planes: Words) -> Words:
 
 def to_ring(party: Party, plane: Words, shapes: Sequence[Shape]) -> list[Handle]:
     """Return bits in the ring from XOR shares of their plane, in one round. They are masked from the start."""
-    count = sum(int(np.prod(shape, dtype=np.int64)) for shape in shapes)
+    count = sum(prod(shape) for shape in shapes)
     beta = party.dealing.mask_planes((plane_words(count),))
     ring_beta = party.dealing.deal((count,), party.ring_bits, lambda: from_plane(beta, count))
     if not party.computes:

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
+from math import prod
 
 import numpy as np
 
@@ -190,7 +191,7 @@ class DealerBackend:
                 if self.me != last:
                     share = draw(self._input_streams[owner, self.me], shape, self.ring_bits)
                 else:
-                    size = int(np.prod(shape, dtype=np.int64))
+                    size = prod(shape)
                     channel = self._network.channel(owner)
                     body = channel.recv(label, wire_size(size, self.ring_bits))
                     with channel.naming_peer():
@@ -230,8 +231,8 @@ class DealerBackend:
             if self._is_provider or not handles:
                 return None
             shares = [self._randomised(party, handle) for handle in handles] if party.computes else []
-            body = memoryview(b"".join(to_wire(share, self.ring_bits) for share in shares))
-            bodies = {name: body for name in dict.fromkeys(to) if party.computes and name != self.me}
+            parts = [to_wire(share, self.ring_bits) for share in shares]
+            bodies = {name: parts for name in dict.fromkeys(to) if party.computes and name != self.me}
             size = wire_size(sum(handle.size for handle in handles), self.ring_bits)
             senders = [name for name in self.computing if name != self.me] if self.me in to else []
             received = self._network.swap(label, bodies, dict.fromkeys(senders, size))

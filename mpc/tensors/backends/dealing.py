@@ -21,6 +21,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from math import prod
 
 import numpy as np
 
@@ -37,13 +38,13 @@ _LONGEST_SHAPES = 120  # characters of a label
 def shapes_in_label(shapes: Sequence[Shape]) -> str:
     """Return shapes as they stand in a label, shortened where there are many."""
     text = " ".join("x".join(map(str, shape)) or "1" for shape in shapes)
-    words = sum(int(np.prod(shape, dtype=np.int64)) for shape in shapes)
+    words = sum(prod(shape) for shape in shapes)
     return text if len(text) <= _LONGEST_SHAPES else f"{len(shapes)} arrays of {words}"
 
 
 def draw(stream: KeyStream, shape: Shape, bits: int) -> Words:
     """Draw uniform words of Z_2^bits from a stream. Each takes 1, 2, 4 or 8 bytes of it."""
-    count = int(np.prod(shape, dtype=np.int64))
+    count = prod(shape)
     width = 1 if bits <= 8 else 2 if bits <= 16 else 4 if bits <= 32 else 8
     words = stream.words((count * width + 7) // 8)
     if width < 8:
@@ -105,7 +106,7 @@ class Dealing(ABC):
         """End the message of one correlation."""
 
     def _count(self, shape: Shape) -> int:
-        count = int(np.prod(shape, dtype=np.int64))
+        count = prod(shape)
         self.given[self._kind] = self.given.get(self._kind, 0) + count
         return count
 

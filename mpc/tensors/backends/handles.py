@@ -15,12 +15,14 @@ arrays, which everybody could compute already.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import prod
 
 from mpc.errors import OrderError
 from mpc.ring import Words
 from mpc.tensors.backends.interface import Linear, Shape
 
 LONGEST_ORIGIN = 8  # linear functions one after the other whose masks are derived and not drawn anew
+LARGEST_WHOLE = 1 << 24  # words of an input that is masked as a whole when a part of it is used
 
 
 @dataclass(frozen=True, repr=False)
@@ -67,7 +69,8 @@ class Handle:
     Attributes:
         session: of the back-end that made it.
         share: this party's share, or None for a party that does not compute.
-        given: whether it is an input. Masks are drawn for the whole of an input, because it is used again and again.
+        given: whether it is an input that is masked as a whole when a part of it is used. Parts of an input come again
+            in every epoch.
     """
 
     __slots__ = ("_bit_mask", "_mask", "given", "origin", "session", "shape", "share", "size")
@@ -76,11 +79,9 @@ class Handle:
         self.session = session
         self.shape = shape
         self.share = share
-        self.given = given
         self.origin: Origin | None = None
-        self.size = 1
-        for extent in shape:
-            self.size *= extent
+        self.size = prod(shape)
+        self.given = given and self.size <= LARGEST_WHOLE
         self._mask: Mask | None = None
         self._bit_mask: Mask | None = None
 

@@ -9,9 +9,11 @@ all k bits, c = x' + r is open. Without their highest bits, which are c_top and 
 y differs from x / 2^f by (c'_low - r'_low) / 2^f of the f low bits, which is less than one unit. It is one of the two
 neighbours of x / 2^f, and the upper one with a probability of exactly the fraction that is cut off, since r'_low is
 uniform. So the rounding is unbiased, for any number of parties. v = c_top + r_top - 2 c_top r_top is linear in what is
-shared, because c_top is public. The provider deals two words for each value::
+shared, because c_top is public. The computing parties know the coin of the rounding, which is c'_low, and it is
+independent of the value. The provider deals two words for each value::
 
     u = 2^(k-1-f) r_top - (r' >> f)   in Z_2^k            r_top   in Z_2^f, for it is multiplied by 2^(k-f)
+    y = (c >> f) + u - 2^(k-f) c_top r_top - 2^(k-2-f)
 
 Of `floor` the rounding down is exact. y is one too large exactly where c'_low < r'_low, which is compared on shared
 bits. `nearest` adds half a unit first.
@@ -82,14 +84,16 @@ def _secret(party: Party, mask: Mask) -> Words:
 
 
 def _stochastic(party: Party, mask: Mask, shape: tuple[int, ...], bits: int, half: int) -> Words | None:
-    """Return this party's share of the truncated values, before they are reduced."""
+    """Return this party's share of the truncated values, before they are reduced.
+
+    With the highest bits at their places, c >> f is (c' >> f) + 2^(k-1-f) c_top, and the same for r.
+    """
     ring = party.ring_bits
-    low = np.uint64((1 << (ring - 1)) - 1)
-    top, cut, lifted = np.uint64(ring - 1), np.uint64(bits), np.uint64(ring - 1 - bits)
+    top, cut, lifted = np.uint64(ring - 1), np.uint64(bits), np.uint64(ring - bits)
 
     def made_u() -> Words:
         r = _secret(party, mask)
-        return party.reduce(((r >> top) << lifted) - ((r & low) >> cut))
+        return party.reduce(((r >> top) << lifted) - (r >> cut))
 
     def made_top() -> Words:
         return np.asarray(_secret(party, mask) >> top)
@@ -99,11 +103,12 @@ def _stochastic(party: Party, mask: Mask, shape: tuple[int, ...], bits: int, hal
     if not party.computes:
         return None
     c = _opened(party, mask, half)
-    c_top = c >> top
-    share = u - ((c_top << np.uint64(ring - bits)) * r_top)
+    over = c >> top
+    over <<= lifted
+    over *= r_top
+    share = u - over
     if party.first:
-        share += (c & low) >> cut
-        share += c_top << lifted
+        share += c >> cut
         share -= np.uint64(1 << (ring - 2 - bits))
     return np.asarray(share)
 

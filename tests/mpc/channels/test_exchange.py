@@ -165,7 +165,9 @@ def test_many_parties_open_to_each_other_in_one_call(pairs: Pairs, size: int) ->
     def side(me: str) -> dict[str, bytes]:
         targets = {peer: np.empty(size, dtype=np.uint8) for peer in channels[me]}
         body = me.encode() * size
-        exchange_all("opening", [(channel, body, targets[peer].data) for peer, channel in channels[me].items()])
+        exchange_all(
+            "opening", [(channel, [body[:10], body[10:]], targets[peer].data) for peer, channel in channels[me].items()]
+        )
         return {peer: target.tobytes() for peer, target in targets.items()}
 
     for me, received in zip(names, outcomes(*(lambda me=me: side(me) for me in names)), strict=True):
@@ -177,9 +179,17 @@ def test_one_way_is_possible_and_a_late_one_of_many_is_named(pairs: Pairs) -> No
     ac, ca = pairs("a", "c", deadline_s=0.5)
     target = np.empty(50_000, dtype=np.uint8)
     ca.send("opening", b"x" * 50_000)
-    exchange_all("opening", [(ab, b"y" * 50_000, None), (ac, None, target.data)])
+    exchange_all("opening", [(ab, [b"y" * 50_000], None), (ac, None, target.data)])
     assert bytes(ba.recv("opening", 50_000)) == b"y" * 50_000
     assert target.tobytes() == b"x" * 50_000
     with pytest.raises(DeadlineError, match="c: no message") as caught:
-        exchange_all("next", [(ab, bytes(50_000), None), (ac, bytes(50_000), target.data)])
+        exchange_all("next", [(ab, [bytes(50_000)], None), (ac, [bytes(50_000)], target.data)])
     assert caught.value.peer == "c"
+
+
+@pytest.mark.parametrize("size", [100, LARGE])
+def test_an_exchange_on_a_closed_channel_is_an_error_of_the_connection(pairs: Pairs, size: int) -> None:
+    left, _ = pairs(deadline_s=0.3)
+    left.close()
+    with pytest.raises(TransportError, match="right"):
+        left.exchange("opening", bytes(size), size)

@@ -192,3 +192,14 @@ def test_handles_and_masks_print_no_share() -> None:
     handle.came_from(np.negative, Handle(None, (2,), np.full(2, 123456789, dtype=np.uint64)))
     for printed in (handle, handle.origin, Mask(opened=np.full(2, 123456789, dtype=np.uint64))):
         assert "123456789" not in repr(printed)
+
+
+def test_a_part_of_a_very_large_input_is_masked_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(handles_module, "LARGEST_WHOLE", X.size - 1)
+
+    def batch(backend: DealerBackend, shared: list[Shared]) -> list[Shared]:
+        part = backend.linear(lambda a: a[:2], (2, 6), shared[0])
+        return backend.multiply([(part, part)])
+
+    counts, _ = opened_bytes(2, batch, batch)
+    assert counts == [(1, 12), (1, 12)]

@@ -86,6 +86,23 @@ def test_comparisons_are_exact_up_to_the_bound(n: int, bits: int) -> None:
         assert (again == (value < 0)).all(), bounds[place]
 
 
+@pytest.mark.parametrize("magnitude", [4, 5, 9, 17, 24, 32, 33, 48, 62, 63])
+def test_comparisons_of_many_values_meet_every_carry(magnitude: int) -> None:
+    """A wrong AND of groups of bits shows itself for one value in hundreds, whatever the value is."""
+    bound = (1 << magnitude) - 1
+    value = RNG.integers(-bound, bound, 20_000, endpoint=True)
+
+    half = np.maximum(value // 2, -(2**62) + 1)  # which every division takes
+
+    def program(backend: DealerBackend, shared: list[Shared]) -> list[Shared]:
+        floors = backend.truncate([shared[1]], magnitude - 2, min(bound // 2 + 1, 2**62 - 1), "floor")
+        return [*backend.negative([shared[0]], bound), *floors]
+
+    negative, floor = together(2, [value.view(np.uint64), half.view(np.uint64)], program)
+    assert (negative == (value < 0)).all()
+    assert (floor.view(np.int64) == half >> (magnitude - 2)).all()
+
+
 @pytest.mark.parametrize("bits", RINGS)
 @pytest.mark.parametrize("n", COUNTS)
 def test_truncation_is_exact_or_off_by_less_than_a_unit_up_to_the_bound(n: int, bits: int) -> None:

@@ -1,0 +1,76 @@
+"""The same over TLS, with arrays larger than the buffers of a socket, and with a provider that is far ahead."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mpc.channels.frames import Channel
+from mpc.errors import TransportError
+from mpc.tensors.backends import DealerBackend
+from mpc.tensors.network import Network
+from tests.authority import issue
+from tests.mpc.channels.meeting import meet
+from tests.mpc.tensors.backends.session import PROVIDER, names, outcomes, run
+
+RNG = np.random.default_rng(13)
+
+
+@pytest.fixture(params=[2, 3])
+def backends(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[dict[str, DealerBackend]]:
+    everybody = (*names(request.param), PROVIDER)
+    credentials = issue(tmp_path, "server-0", "client")
+    channels: dict[str, dict[str, Channel]] = {name: {} for name in everybody}
+    for place, first in enumerate(everybody):
+        for second in everybody[place + 1 :]:
+            near, far = meet(credentials["server-0"], credentials["client"], 20.0)
+            near.peer, far.peer = second, first
+            channels[first][second], channels[second][first] = near, far
+    made = {
+        name: DealerBackend.join(Network(name, channels[name]), computing=names(request.param), provider=PROVIDER)
+        for name in everybody
+    }
+    yield made
+    for backend in made.values():
+        backend.close()
+
+
+def test_a_provider_may_be_far_ahead_and_leave(backends: dict[str, DealerBackend]) -> None:
+    """Its corrections are 20 MB, which no socket holds, and it closes when it has sent them."""
+    value = RNG.integers(0, 2**64, 250_000, dtype=np.uint64)
+
+    def program(backend: DealerBackend) -> np.ndarray | None:
+        x = backend.input("p0", value if backend.me == "p0" else None, value.shape)
+        y = x
+        for _ in range(10):
+            (y,) = backend.multiply([(y, x)])
+        (kept,), _ = backend.relu([x], 2**63 - 1)
+        if backend.me == PROVIDER:
+            backend.close()
+            return None
+        opened = backend.open([y, kept], ["p1"])
+        return None if opened is None else np.stack(opened)
+
+    found = run(backends, program)["p1"]
+    assert found is not None
+    assert (found[0] == value**11).all()
+    assert (found[1].view(np.int64) == np.maximum(value.view(np.int64), 0)).all()
+
+
+def test_a_party_that_is_gone_in_mid_step_is_named(backends: dict[str, DealerBackend]) -> None:
+    value = RNG.integers(0, 2**64, 250_000, dtype=np.uint64)
+
+    def program(backend: DealerBackend) -> None:
+        x = backend.input("p0", value if backend.me == "p0" else None, value.shape)
+        backend.multiply([(x, x)])
+        if backend.me == "p0":
+            raise KeyboardInterrupt
+        y = backend.linear(lambda a: a[::-1].copy(), value.shape, backend.multiply([(x, x)])[0])
+        backend.multiply([(y, y)])
+
+    found = outcomes(backends, program)
+    assert isinstance(found["p1"], TransportError)
+    assert "p0" in str(found["p1"])
