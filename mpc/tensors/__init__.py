@@ -7,6 +7,7 @@ are fixed-point, their ranges are exact, and what the ring cannot hold is refuse
 - ``nn``, ``optim``: layers, losses and gradient descent.
 - ``simulate``, ``Policy``: all parties in one process, and what may be revealed to whom.
 - ``backends``: what computes, each with its own trust.
+- ``syft``, ``tfe``: other libraries' words for the same, for programs that were written with them.
 
 All other names are loaded when they are first used.
 """
@@ -21,7 +22,7 @@ from mpc.lazy_names import lazy_names
 
 if TYPE_CHECKING:
     from mpc.errors import RangeError
-    from mpc.tensors import nn, optim
+    from mpc.tensors import nn, optim, syft, tfe
     from mpc.tensors.checking import DeviationError
     from mpc.tensors.comparing import maximum, minimum, one_hot, where
     from mpc.tensors.convolution import avg_pool2d, conv2d, max_pool2d
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from mpc.tensors.simulation import ProgramError, Result, simulate
     from mpc.tensors.tensor import PrivateTensor
 
-_MODULES = ("nn", "optim")
+_MODULES = ("nn", "optim", "syft", "tfe")
 _NAMES = {
     "DeviationError": "checking",
     "Policy": "reveals",
@@ -76,6 +77,8 @@ __all__ = [
     "optim",
     "simulate",
     "stack",
+    "syft",
+    "tfe",
     "where",
 ]
 

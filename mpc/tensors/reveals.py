@@ -5,9 +5,11 @@ from __future__ import annotations
 import hashlib
 import inspect
 import json
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
     from mpc.tensors.tensor import PrivateTensor
 
 
-_PACKAGE = Path(__file__).parent
+_PACKAGE = str(Path(__file__).parent)
 
 
 class RefusedRevealError(ParameterError):
@@ -208,8 +210,7 @@ class Reveals:
 
 def _line_of_program() -> str:
     """Return file and line of the frame that called into this package."""
-    for frame in inspect.stack(context=0)[1:]:
-        path = Path(frame.filename)
-        if not path.is_relative_to(_PACKAGE):
-            return f"{path.name} line {frame.lineno}"
-    return "the program"
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None and frame.f_code.co_filename.startswith(_PACKAGE):
+        frame = frame.f_back
+    return f"{Path(frame.f_code.co_filename).name} line {frame.f_lineno}" if frame else "the program"

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from mpc.errors import MpcError, ParameterError, TransportError
 from mpc.tensors.backends.clear import EndedError
-from mpc.tensors.backends.interface import Cost, Rounding
+from mpc.tensors.backends.interface import Backend, Cost, Rounding
 from mpc.tensors.reveals import Policy, Reveal, Revealed, program_digest
 from mpc.tensors.session import FRACTION_BITS, Session
 
@@ -51,7 +51,7 @@ class Result:
         costs: for each party.
         trust: who must be trusted for what, in one sentence.
         policy: digest of the policy, or None where every reveal was allowed.
-        program: digest of the program's text.
+        program: digest of the program's text, or None where it stands in no file, as in a shell.
         deviations: with `check`, for each output the largest distance from the same program on floats.
         used_error: with `check`, for each kind of operation the largest share of its stated error that was used.
     """
@@ -61,7 +61,7 @@ class Result:
     costs: Mapping[str, Cost]
     trust: str
     policy: str | None
-    program: str
+    program: str | None
     deviations: Mapping[str, float] = field(default_factory=dict)
     used_error: Mapping[str, float] = field(default_factory=dict)
 
@@ -119,8 +119,7 @@ def simulate(
         ProgramError: the first error of any party, which ends all.
         DeviationError: within that, where `check` found one.
     """
-    module = _module(backend, parties)
-    backends = module.in_memory(tuple(parties), dealer, tuple(outside), ring_bits)
+    backends = backends_in_memory(backend, parties, dealer, outside, ring_bits)
     runs = {}
     for name, each in backends.items():
         session = Session(
@@ -138,12 +137,19 @@ def simulate(
     return _result(program, runs, policy)
 
 
-def _module(backend: str, parties: Sequence[str]) -> Any:
+def backends_in_memory(
+    backend: str, parties: Sequence[str], dealer: str | None, outside: Sequence[str], ring_bits: int
+) -> Mapping[str, Backend]:
+    """Return a back-end for every party by name, connected in memory."""
     if backend not in BACKENDS:
         raise ParameterError(f"expected a back-end among {', '.join(BACKENDS)}, found {backend!r}")
     if len(set(parties)) != len(parties) or not parties:
         raise ParameterError(f"expected parties with names of their own, found {', '.join(parties) or 'none'}")
-    return import_module(f"mpc.tensors.backends.{BACKENDS[backend]}")
+    if backend == "dealer" and dealer is None:
+        raise ParameterError("expected dealer=…, a party that provides correlations and holds no share, found none")
+    module: Any = import_module(f"mpc.tensors.backends.{BACKENDS[backend]}")
+    found: Mapping[str, Backend] = module.in_memory(tuple(parties), dealer, tuple(outside), ring_bits)
+    return found
 
 
 def _run_all(program: Program, runs: Mapping[str, _Run]) -> tuple[str, BaseException] | None:
@@ -223,10 +229,17 @@ def _result(program: Program, runs: Mapping[str, _Run], policy: Policy | None) -
         costs={name: session.backend.cost for name, session in sessions.items()},
         trust=some.backend.trust,
         policy=policy.digest if policy else None,
-        program=program_digest(program),
+        program=_digest(program),
         deviations=deviations,
         used_error=used,
     )
+
+
+def _digest(program: Program) -> str | None:
+    try:
+        return program_digest(program)
+    except ParameterError:
+        return None
 
 
 def _readable(values: Mapping[str, object]) -> dict[str, NDArray[np.float64]]:

@@ -171,8 +171,10 @@ def test_digests_of_policy_and_program() -> None:
     assert pt.Policy({"a": ["x", "y"], "b": "z"}).digest == pt.Policy({"b": ["z"], "a": ["y", "x"]}).digest
     assert pt.Policy({"a": "x"}).digest != pt.Policy({"a": "y"}).digest
     assert program_digest(product) == pt.simulate(product, **CLEAR).program
+    typed = eval("lambda s: None")  # noqa: S307  (a program without a file)
     with pytest.raises(ParameterError, match="a program whose text can be read"):
-        program_digest(eval("lambda s: None"))  # noqa: S307  (a program without a file)
+        program_digest(typed)
+    assert pt.simulate(typed, **CLEAR).program is None
 
 
 def test_unusable_arguments() -> None:
