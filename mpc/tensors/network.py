@@ -7,7 +7,7 @@ with one message to each peer. All messages of a round move at once (:func:`~mpc
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -93,10 +93,14 @@ class Network:
     @contextmanager
     def in_step(self, step: str) -> Iterator[None]:
         """Count traffic under `step`, which errors name, too."""
-        with ExitStack() as stack:
-            for channel in self._channels.values():
-                stack.enter_context(channel.in_step(step))
+        outer = [channel.step for channel in self._channels.values()]
+        for channel in self._channels.values():
+            channel.step = step
+        try:
             yield
+        finally:
+            for channel, before in zip(self._channels.values(), outer, strict=True):
+                channel.step = before
 
     def swap(
         self, label: str, bodies: Mapping[str, Sequence[Buffer]], sizes: Mapping[str, int]

@@ -129,7 +129,7 @@ class DealerBackend:
 
     @contextmanager
     def _step(self, name: str) -> Iterator[Party]:
-        """Do one call's work under its name. The first call receives the seeds."""
+        """Do one call's work under its name. The first such call receives the seeds."""
         if not self._joined:
             self._receive_seeds()
             self._joined = True
@@ -209,7 +209,8 @@ class DealerBackend:
     def constant(self, words: Words) -> Handle:
         """Return a sharing of public values. The first party holds them, and the others hold zeros."""
         words = self._words(words, "a constant")
-        with self._step("constant") as party:
+        party = self._party
+        with np.errstate(over="ignore"):
             share = (words.copy() if party.first else np.zeros_like(words)) if party.computes else None
             return party.handle(words.shape, share)
 
@@ -265,7 +266,8 @@ class DealerBackend:
     def _sum(self, function: np.ufunc, x: Shared, y: Shared) -> Handle:
         left, right = self._party.check(x), self._party.check(y)
         shape = _broadcast(left.shape, right.shape)
-        with self._step("linear") as party:
+        party = self._party
+        with np.errstate(over="ignore"):
             share = None
             if party.computes:
                 share = party.reduce(function(party.share_of(left), party.share_of(right)))
@@ -277,7 +279,8 @@ class DealerBackend:
         """Return x + words, which broadcast."""
         value, words = self._party.check(x), self._words(words, "public values").copy()
         shape = _broadcast(value.shape, words.shape)
-        with self._step("linear") as party:
+        party = self._party
+        with np.errstate(over="ignore"):
             share = None
             if party.computes:
                 own = party.share_of(value)
@@ -301,7 +304,8 @@ class DealerBackend:
         handles = [self._party.check(value) for value in values]
         if not handles:
             raise ParameterError("expected at least one value, found none")
-        with self._step("linear") as party:
+        party = self._party
+        with np.errstate(over="ignore"):
             share = None
             if party.computes:
                 found = function(*[party.share_of(handle) for handle in handles])

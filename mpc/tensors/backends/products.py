@@ -53,8 +53,8 @@ def derive(party: Party, handle: Handle) -> Mask:
     masks = [derive(party, parent) for parent in origin.parents]
 
     def of(arrays: Sequence[Words | None]) -> Words:
-        result = origin.function(*[array for array in arrays if array is not None])
-        return np.broadcast_to(party.reduce(result), handle.shape)
+        result = party.reduce(origin.function(*[array for array in arrays if array is not None]))
+        return result if result.shape == handle.shape else np.broadcast_to(result, handle.shape)
 
     if not party.computes:
         handle.mask = Mask(value=of([mask.value for mask in masks]))

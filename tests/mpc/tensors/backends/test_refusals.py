@@ -171,7 +171,7 @@ def test_parties_that_agreed_on_something_else_refuse_each_other(changed: dict[s
         channels["olga"] = memory_pair("p1", "olga")[0]
     DealerBackend.join(Network("p1", channels), **wrong)  # type: ignore[arg-type]
     with pytest.raises(ProtocolError, match=sentence) as caught:
-        right.constant(X)
+        right.open([right.constant(X)], ["p0"])
     assert (caught.value.peer, caught.value.step) == ("p1", "join")
 
 
