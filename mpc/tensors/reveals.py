@@ -106,7 +106,6 @@ class Revealed:
         self.line = line
         self.twin: NDArray[np.float64] | None = None
         self._tensor: PrivateTensor | None = tensor
-        self._here = tensor.session.me in to
         self._value: NDArray[np.float64] | None = None
 
     @property
@@ -201,7 +200,7 @@ class Reveals:
         for place, (revealed, tensor) in enumerate(zip(group, tensors, strict=True)):
             if tensor is None:
                 continue
-            if opened is not None and revealed._here:
+            if opened is not None:
                 revealed._value = ring.decode(opened[place], tensor.fraction_bits)
             revealed.twin = tensor.twin
             revealed._tensor = None
