@@ -251,7 +251,7 @@ class Session:
         tensor = PrivateTensor(self, shared, found, fraction_bits, owners)
         if backward and self._gradients and any(parent.requires_grad for parent in parents):
             tensor.requires_grad = True
-            tensor.node = Node(label.split(" ", maxsplit=1)[0], tuple(parents), backward)
+            tensor.node = Node(label.split(" ", maxsplit=1)[0], tuple(parents), backward, "/".join(self._scopes))
         if self.checker:
             self.checker.check(label, tensor, parents, reference, error)
         return tensor

@@ -418,7 +418,11 @@ PICKED: dict[str, list[tuple[str, str]]] = {
         ),
     ],
     "mpc/tensors/reveals.py": [
-        ("            self.policy.require(name, to)\n", "            pass\n"),
+        (
+            "            self.policy.require(name, to, sum(each.name == name for each in self.done))\n",
+            "            pass\n",
+        ),
+        ("        if before >= self.times[name]:", "        if False:"),
         ("if forbidden := sorted(set(to) - self.allowed[name]):", "if forbidden := []:"),
     ],
     "mpc/tensors/ranges.py": [

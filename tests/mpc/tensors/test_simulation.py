@@ -97,6 +97,22 @@ def test_a_reveal_beyond_the_policy_is_refused_before_anything_is_opened(options
         assert opened == []
 
 
+def test_a_name_is_revealed_as_often_as_the_policy_says(options: Options) -> None:
+    def program(s: pt.Session) -> dict[str, object]:
+        x, _ = inputs(s)
+        for _ in range(3):
+            x.sum().reveal(to="alice", name="loss")
+        return {}
+
+    assert len(pt.simulate(program, policy=pt.Policy({"loss": "alice"}, {"loss": 3}), **options).reveals) == 3
+    with pytest.raises(pt.ProgramError, match="reveal 'loss': the policy allows it 2 times, found 3"):
+        pt.simulate(program, policy=pt.Policy({"loss": "alice"}, {"loss": 2}), **options)
+    with pytest.raises(ParameterError, match="expected times of outputs that it allows, found weights"):
+        pt.Policy({"loss": "alice"}, {"weights": 2})
+    with pytest.raises(ParameterError, match="expected every output at least once"):
+        pt.Policy({"loss": "alice"}, {"loss": 0})
+
+
 def test_a_named_reveal_is_read_within_the_program_where_it_is(options: Options) -> None:
     seen: dict[str, object] = {}
 
@@ -123,6 +139,12 @@ def test_a_reveal_without_a_name_is_neither_read_early_nor_forgotten(options: Op
         inputs(s)[0].reveal(to="alice")
         return {}
 
+    def twice(s: pt.Session) -> dict[str, object]:
+        revealed = inputs(s)[0].reveal(to="alice")
+        return {"x": revealed, "y": revealed}
+
+    with pytest.raises(pt.ProgramError, match="found one that the program returns twice"):
+        pt.simulate(twice, **options)
     with pytest.raises(pt.ProgramError, match="OrderError: this reveal has no name, so it is opened when"):
         pt.simulate(early, **options)
     with pytest.raises(pt.ProgramError, match=r"OrderError: test_simulation.py line \d+: expected a reveal that has a"):
@@ -178,7 +200,8 @@ def test_checking_compares_with_floats_and_names_what_deviates(options: Options)
 
 def test_digests_of_policy_and_program(options: Options) -> None:
     assert pt.Policy({"a": ["x", "y"], "b": "z"}).digest == pt.Policy({"b": ["z"], "a": ["y", "x"]}).digest
-    assert pt.Policy({"a": "x"}).digest != pt.Policy({"a": "y"}).digest
+    different = [pt.Policy({"a": "x"}), pt.Policy({"a": "y"}), pt.Policy({"b": "x"}), pt.Policy({"a": "x"}, {"a": 2})]
+    assert len({policy.digest for policy in different}) == 4
     assert program_digest(product) == pt.simulate(product, **options).program
     typed = eval("lambda s: None")  # noqa: S307  (a program without a file)
     with pytest.raises(ParameterError, match="a program whose text can be read"):
