@@ -42,11 +42,13 @@ class Node:
         name: of the operation.
         parents: its inputs, as they were then.
         backward: from the gradient of the result to those of the parents, None where no gradient flows.
+        scope: where in the program it was, for the sentences of refusals.
     """
 
     name: str
     parents: tuple[PrivateTensor, ...]
     backward: Backward
+    scope: str = ""
 
 
 def backward(loss: PrivateTensor) -> None:
@@ -65,11 +67,13 @@ def backward_from(starts: Sequence[tuple[PrivateTensor, Scaled]]) -> None:
     for tensor, gradient in starts:
         waiting[id(tensor)] = _sum(waiting.get(id(tensor)), gradient)
     for tensor in order:
-        here = waiting.pop(id(tensor))
+        here = waiting.pop(id(tensor), None)
+        if here is None:
+            continue
         if tensor.node is None:
             _add_to_leaf(tensor, here)
             continue
-        with tensor.session.no_grad():
+        with tensor.session.no_grad(), tensor.session.scope(f"{tensor.node.scope} back".lstrip()):
             gradients = tensor.node.backward(here.gradient)
         for parent, flowing in zip(tensor.node.parents, gradients, strict=True):
             if flowing is None or not parent.requires_grad:

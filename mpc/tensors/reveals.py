@@ -32,17 +32,29 @@ class RefusedRevealError(ParameterError):
 
 
 class Policy:
-    """Which outputs may be revealed, and to whom. Whatever it does not name is refused.
+    """Which outputs may be revealed, to whom, and how often. Whatever it does not name is refused.
 
     Args:
         allowed: for each name of an output the parties that may read it.
+        times: how often a name may be revealed, where that is more than once.
     """
 
-    def __init__(self, allowed: Mapping[str, str | Sequence[str]]) -> None:
+    def __init__(self, allowed: Mapping[str, str | Sequence[str]], times: Mapping[str, int] | None = None) -> None:
+        self.times = {name: 1 for name in allowed} | dict(times or {})
+        if unknown := sorted(self.times.keys() - allowed.keys()):
+            raise ParameterError(f"policy: expected times of outputs that it allows, found {', '.join(unknown)}")
+        if any(count < 1 for count in self.times.values()):
+            raise ParameterError("policy: expected every output at least once, found less")
         self.allowed = {name: frozenset((to,) if isinstance(to, str) else to) for name, to in sorted(allowed.items())}
 
-    def require(self, name: str, to: Sequence[str]) -> None:
-        """Raise RefusedRevealError unless every one of these parties may read the output of this name."""
+    def require(self, name: str, to: Sequence[str], before: int = 0) -> None:
+        """Raise RefusedRevealError unless all of these parties may read the output of this name once more.
+
+        Args:
+            name: of the output.
+            to: who would read it.
+            before: how often it was revealed already.
+        """
         if name not in self.allowed:
             known = ", ".join(self.allowed) or "nothing"
             raise RefusedRevealError(f"reveal {name!r}: the policy allows {known}, and no output of this name")
@@ -52,10 +64,15 @@ class Policy:
                 f"reveal {name!r}: the policy allows it to {allowed}, found {', '.join(forbidden)} as well"
             )
 
+        if before >= self.times[name]:
+            raise RefusedRevealError(
+                f"reveal {name!r}: the policy allows it {self.times[name]} times, found {before + 1}"
+            )
+
     @property
     def digest(self) -> str:
         """SHA-256 of the policy as JSON with sorted names, which parties compare before they start."""
-        plain = {name: sorted(to) for name, to in self.allowed.items()}
+        plain = {name: [sorted(to), self.times[name]] for name, to in self.allowed.items()}
         return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()
 
     def __repr__(self) -> str:
@@ -106,7 +123,6 @@ class Revealed:
         self.line = line
         self.twin: NDArray[np.float64] | None = None
         self._tensor: PrivateTensor | None = tensor
-        self._here = tensor.session.me in to
         self._value: NDArray[np.float64] | None = None
 
     @property
@@ -173,6 +189,8 @@ class Reveals:
         """Open what waits among a program's outputs, each under its key, in one message for each set of receivers."""
         revealed = [(key, value) for key, value in outputs.items() if isinstance(value, Revealed)]
         waiting = [(key, value) for key, value in revealed if value._tensor is not None]
+        if len({id(value) for _, value in waiting}) < len(waiting):
+            raise OrderError("expected every reveal under one name, found one that the program returns twice")
         for key, value in waiting:
             self._allow(key, value.to)
         for key, value in waiting:
@@ -191,7 +209,7 @@ class Reveals:
 
     def _allow(self, name: str, to: tuple[str, ...]) -> None:
         if self.policy is not None:
-            self.policy.require(name, to)
+            self.policy.require(name, to, sum(each.name == name for each in self.done))
 
     def _open(self, group: list[Revealed]) -> None:
         tensors = [revealed._tensor for revealed in group]
@@ -201,7 +219,7 @@ class Reveals:
         for place, (revealed, tensor) in enumerate(zip(group, tensors, strict=True)):
             if tensor is None:
                 continue
-            if opened is not None and revealed._here:
+            if opened is not None:
                 revealed._value = ring.decode(opened[place], tensor.fraction_bits)
             revealed.twin = tensor.twin
             revealed._tensor = None

@@ -45,7 +45,6 @@ class Session:
         fraction_bits: int = FRACTION_BITS,
         rounding: Rounding = "stochastic",
         policy: Policy | None = None,
-        check: bool = False,
         seed: int = 0,
     ) -> None:
         if not FEWEST_FRACTION_BITS <= fraction_bits <= MOST_FRACTION_BITS:
@@ -57,7 +56,7 @@ class Session:
         self.rounding: Rounding = rounding
         self.outside = tuple(outside)
         self.reveals = Reveals(self, policy)
-        self.checker = Checker(self) if check else None
+        self.checker: Checker | None = None  # see mpc.tensors.checking
         self.seed = seed
         self._seeds = 0
         self._operations = 0
@@ -252,7 +251,7 @@ class Session:
         tensor = PrivateTensor(self, shared, found, fraction_bits, owners)
         if backward and self._gradients and any(parent.requires_grad for parent in parents):
             tensor.requires_grad = True
-            tensor.node = Node(label.split(" ", maxsplit=1)[0], tuple(parents), backward)
+            tensor.node = Node(label.split(" ", maxsplit=1)[0], tuple(parents), backward, "/".join(self._scopes))
         if self.checker:
             self.checker.check(label, tensor, parents, reference, error)
         return tensor

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from mpc.errors import MpcError, ParameterError, TransportError
 from mpc.tensors.backends.clear import EndedError
 from mpc.tensors.backends.interface import Backend, Cost, Rounding
+from mpc.tensors.checking import check_simulation
 from mpc.tensors.reveals import Policy, Reveal, Revealed, program_digest
 from mpc.tensors.session import FRACTION_BITS, Session
 
@@ -123,8 +124,10 @@ def simulate(
     runs = {}
     for name, each in backends.items():
         session = Session(
-            each, outside=outside, fraction_bits=fraction_bits, rounding=rounding, policy=policy, check=check, seed=seed
+            each, outside=outside, fraction_bits=fraction_bits, rounding=rounding, policy=policy, seed=seed
         )
+        if check:
+            check_simulation(session)
         runs[name] = _Run(session)
     first = _run_all(program, runs)
     if first is not None:

@@ -7,6 +7,7 @@ from numpy.typing import ArrayLike
 
 from mpc.ring import Ring
 from mpc.tensors.backends.clear import ClearBackend
+from mpc.tensors.checking import check_simulation
 from mpc.tensors.session import Session
 from mpc.tensors.tensor import PrivateTensor
 
@@ -16,7 +17,10 @@ OWNER = "alice"
 def session(fraction_bits: int = 16, check: bool = True, ring_bits: int = 64, **options: object) -> Session:
     """Return a session of one party, whose every operation is compared with floats unless `check` is off."""
     backend = ClearBackend(OWNER, (OWNER,), ring_bits=ring_bits)
-    return Session(backend, fraction_bits=fraction_bits, check=check, **options)
+    made = Session(backend, fraction_bits=fraction_bits, **options)
+    if check:
+        check_simulation(made)
+    return made
 
 
 def private(s: Session, values: ArrayLike, bound: object, whole: bool = False) -> PrivateTensor:

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import mpc.tensors as pt
-from mpc.errors import ParameterError
+from mpc.errors import ParameterError, RangeError
 from tests.mpc.tensors.sessions import opened, private, session
 
 X = np.array([[0.5, -1.25, 2.0], [1.5, 0.75, -0.5]])
@@ -141,3 +141,13 @@ def test_a_parameter_that_changes_after_the_forward_pass_does_not_change_its_gra
     w.assign(private(s, [3.0], 4), w.range)
     loss.backward()
     assert opened(w.grad).tolist() == [4.0]
+
+
+def test_a_refusal_on_the_way_back_names_the_layer() -> None:
+    s = session(check=False)
+    x = private(s, np.ones((4, 2)), 2.0**14)
+    with s:
+        layer = pt.nn.Linear(2, 2, bound=1, name="fc1")
+    loss = pt.nn.mse(layer(x), private(s, np.ones((4, 2)), 2.0**20))
+    with pytest.raises(RangeError, match=r"^matmul #\d+ 'fc1 back': needs 71 bits"):
+        loss.backward()

@@ -111,3 +111,9 @@ def test_public_coefficients_do_not_depend_on_the_machine() -> None:
 
 
 EXP_OF_12 = (4, [268435432, 268433186, 134182137, 44533407, 10638614, 1545179])
+
+
+def test_sigmoid_is_exact_beyond_its_last_knot() -> None:
+    x = private(session(), [9.75, -9.75, 1000, -1000], 2**20)
+    assert opened(x.sigmoid()).tolist() == [1, 0, 1, 0]
+    assert opened(x.tanh())[2:].tolist() == [1, -1]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from importlib.util import find_spec
 
 import numpy as np
 import pytest
@@ -11,7 +12,14 @@ import mpc.tensors as pt
 from mpc.errors import OrderError, ParameterError
 from mpc.tensors.reveals import program_digest
 
-CLEAR = {"backend": "clear", "parties": ("alice", "bob")}
+HIDING = ["dealer"] if find_spec("mpc.tensors.backends.memory") else []
+Options = dict[str, object]
+
+
+@pytest.fixture(params=["clear", *HIDING])
+def options(request: pytest.FixtureRequest) -> Options:
+    """Return where a simulation runs, with each back-end in turn."""
+    return {"backend": request.param, "parties": ("alice", "bob"), "dealer": "carol"}
 
 
 def load_x() -> np.ndarray:
@@ -31,8 +39,8 @@ def product(s: pt.Session) -> dict[str, object]:
     return {"product": (x @ y).reveal(to="alice"), "total": x.sum().reveal(to=("alice", "bob")), "rows": 2}
 
 
-def test_each_party_reads_what_was_revealed_to_it_and_nothing_else() -> None:
-    result = pt.simulate(product, **CLEAR)
+def test_each_party_reads_what_was_revealed_to_it_and_nothing_else(options: Options) -> None:
+    result = pt.simulate(product, **options)
     assert np.abs(result["product"] - [[-1.5], [-2.5]]).max() < 1e-4
     assert result.outputs["bob"].keys() == {"total", "rows"}
     assert result.outputs["bob"]["total"] == 10
@@ -40,37 +48,37 @@ def test_each_party_reads_what_was_revealed_to_it_and_nothing_else() -> None:
         ("product", ("alice",), (2, 1), ("alice", "bob")),
         ("total", ("alice", "bob"), (), ("alice",)),
     ]
-    assert "in the clear" in result.trust
-    assert result.costs.keys() == {"alice", "bob"}
+    assert ("in the clear" if options["backend"] == "clear" else "carol") in result.trust
+    assert result.costs.keys() == {"alice", "bob", "carol"}
     with pytest.raises(KeyError, match="expected an output among product, rows, total, found 'weights'"):
         result["weights"]
 
 
-def test_a_loader_runs_at_its_owner_alone() -> None:
+def test_a_loader_runs_at_its_owner_alone(options: Options) -> None:
     ran: list[str] = []
 
     def program(s: pt.Session) -> dict[str, object]:
         x = s.input("bob", lambda: ran.append(threading.current_thread().name) or [1.0], shape=(1,), bound=1)
         return {"x": x.reveal(to="alice")}
 
-    pt.simulate(program, **CLEAR)
+    pt.simulate(program, **options)
     assert ran == ["party bob"]
 
 
-def test_outsiders_give_inputs_and_take_outputs() -> None:
+def test_outsiders_give_inputs_and_take_outputs(options: Options) -> None:
     def program(s: pt.Session) -> dict[str, object]:
         x = s.input("hospital", lambda: [3.0], shape=(1,), bound=4)
         return {"square": (x * x).reveal(to="hospital")}
 
-    result = pt.simulate(program, outside=("hospital",), dealer="carol", **CLEAR)
+    result = pt.simulate(program, outside=("hospital",), **options)
     assert {name: list(outputs) for name, outputs in result.outputs.items()} == {
         "alice": [], "bob": [], "carol": [], "hospital": ["square"],
     }  # fmt: skip
 
 
-def test_a_reveal_beyond_the_policy_is_refused_before_anything_is_opened() -> None:
+def test_a_reveal_beyond_the_policy_is_refused_before_anything_is_opened(options: Options) -> None:
     policy = pt.Policy({"product": "alice", "total": ["alice", "bob"]})
-    assert pt.simulate(product, policy=policy, **CLEAR).policy == policy.digest
+    assert pt.simulate(product, policy=policy, **options).policy == policy.digest
     for other, sentence in (
         (pt.Policy({"product": "alice"}), "reveal 'total': the policy allows product, and no output of this name"),
         (
@@ -85,11 +93,27 @@ def test_a_reveal_beyond_the_policy_is_refused_before_anything_is_opened() -> No
             return product(s)
 
         with pytest.raises(pt.ProgramError, match=sentence):
-            pt.simulate(program, policy=other, **CLEAR)
+            pt.simulate(program, policy=other, **options)
         assert opened == []
 
 
-def test_a_named_reveal_is_read_within_the_program_where_it_is() -> None:
+def test_a_name_is_revealed_as_often_as_the_policy_says(options: Options) -> None:
+    def program(s: pt.Session) -> dict[str, object]:
+        x, _ = inputs(s)
+        for _ in range(3):
+            x.sum().reveal(to="alice", name="loss")
+        return {}
+
+    assert len(pt.simulate(program, policy=pt.Policy({"loss": "alice"}, {"loss": 3}), **options).reveals) == 3
+    with pytest.raises(pt.ProgramError, match="reveal 'loss': the policy allows it 2 times, found 3"):
+        pt.simulate(program, policy=pt.Policy({"loss": "alice"}, {"loss": 2}), **options)
+    with pytest.raises(ParameterError, match="expected times of outputs that it allows, found weights"):
+        pt.Policy({"loss": "alice"}, {"weights": 2})
+    with pytest.raises(ParameterError, match="expected every output at least once"):
+        pt.Policy({"loss": "alice"}, {"loss": 0})
+
+
+def test_a_named_reveal_is_read_within_the_program_where_it_is(options: Options) -> None:
     seen: dict[str, object] = {}
 
     def program(s: pt.Session) -> dict[str, object]:
@@ -101,12 +125,13 @@ def test_a_named_reveal_is_read_within_the_program_where_it_is() -> None:
             seen[s.me] = str(error)
         return {"total": early}
 
-    result = pt.simulate(program, policy=pt.Policy({"total": "alice"}), **CLEAR)
-    assert seen == {"alice": 10.0, "bob": "output 'total' was revealed to alice alone"}
+    result = pt.simulate(program, policy=pt.Policy({"total": "alice"}), **options)
+    elsewhere = "output 'total' was revealed to alice alone"
+    assert seen == {"alice": 10.0, "bob": elsewhere, "carol": elsewhere}
     assert [each.name for each in result.reveals] == ["total"]
 
 
-def test_a_reveal_without_a_name_is_neither_read_early_nor_forgotten() -> None:
+def test_a_reveal_without_a_name_is_neither_read_early_nor_forgotten(options: Options) -> None:
     def early(s: pt.Session) -> dict[str, object]:
         return {"x": float(inputs(s)[0].sum().reveal(to="alice"))}
 
@@ -114,46 +139,52 @@ def test_a_reveal_without_a_name_is_neither_read_early_nor_forgotten() -> None:
         inputs(s)[0].reveal(to="alice")
         return {}
 
+    def twice(s: pt.Session) -> dict[str, object]:
+        revealed = inputs(s)[0].reveal(to="alice")
+        return {"x": revealed, "y": revealed}
+
+    with pytest.raises(pt.ProgramError, match="found one that the program returns twice"):
+        pt.simulate(twice, **options)
     with pytest.raises(pt.ProgramError, match="OrderError: this reveal has no name, so it is opened when"):
-        pt.simulate(early, **CLEAR)
+        pt.simulate(early, **options)
     with pytest.raises(pt.ProgramError, match=r"OrderError: test_simulation.py line \d+: expected a reveal that has a"):
-        pt.simulate(forgotten, **CLEAR)
+        pt.simulate(forgotten, **options)
 
 
-def test_one_partys_error_ends_all_and_names_party_and_line() -> None:
+def test_one_partys_error_ends_all_and_names_party_and_line(options: Options) -> None:
     def program(s: pt.Session) -> dict[str, object]:
         x = s.input("bob", lambda: 1 / 0, shape=(1,), bound=1)
         return {"x": x.reveal(to="alice")}
 
     before = threading.active_count()
     with pytest.raises(pt.ProgramError, match=r"^bob, line \d+ of test_simulation.py: ZeroDivisionError") as ended:
-        pt.simulate(program, **CLEAR)
+        pt.simulate(program, **options)
     assert ended.value.party == "bob"
     assert isinstance(ended.value.__cause__, ZeroDivisionError)
     assert ended.value.line == program.__code__.co_firstlineno + 1
     assert threading.active_count() == before
 
 
-def test_parties_that_do_different_things_get_no_result() -> None:
+def test_parties_that_do_different_things_get_no_result(options: Options) -> None:
     def by_party(s: pt.Session) -> dict[str, object]:
         x, _ = inputs(s)
         return {"x": (x * (2.5 if s.me == "alice" else 2.25)).reveal(to="alice")}
 
     with pytest.raises(ParameterError, match="the same operations on the same public numbers at all parties"):
-        pt.simulate(by_party, **CLEAR)
+        pt.simulate(by_party, **options)
 
 
-def test_outputs_are_revealed_or_public() -> None:
+def test_outputs_are_revealed_or_public(options: Options) -> None:
     with pytest.raises(pt.ProgramError, match="expected outputs that are revealed, found the private 'x'"):
-        pt.simulate(lambda s: {"x": inputs(s)[0]}, **CLEAR)
+        pt.simulate(lambda s: {"x": inputs(s)[0]}, **options)
     with pytest.raises(pt.ProgramError, match="returns its outputs by name, found list"):
-        pt.simulate(lambda s: [1], **CLEAR)
+        pt.simulate(lambda s: [1], **options)
     with pytest.raises(pt.ProgramError, match="reveal: expected parties among alice, bob, found eve"):
-        pt.simulate(lambda s: {"x": inputs(s)[0].reveal(to="eve")}, **CLEAR)
+        pt.simulate(lambda s: {"x": inputs(s)[0].reveal(to="eve")}, **options)
 
 
-def test_checking_compares_with_floats_and_names_what_deviates() -> None:
-    result = pt.simulate(product, check=True, **CLEAR)
+def test_checking_compares_with_floats_and_names_what_deviates(options: Options) -> None:
+    result = pt.simulate(product, check=True, **options)
     assert result.deviations.keys() == {"product", "total"}
     assert result.deviations["product"] < 1e-4
     assert 0 < result.used_error["multiply"] <= 1
@@ -164,22 +195,25 @@ def test_checking_compares_with_floats_and_names_what_deviates() -> None:
         return product(s)
 
     with pytest.raises(pt.ProgramError, match="DeviationError: matmul #5: expected a deviation of at most"):
-        pt.simulate(wrong, check=True, **CLEAR)
+        pt.simulate(wrong, check=True, **options)
 
 
-def test_digests_of_policy_and_program() -> None:
+def test_digests_of_policy_and_program(options: Options) -> None:
     assert pt.Policy({"a": ["x", "y"], "b": "z"}).digest == pt.Policy({"b": ["z"], "a": ["y", "x"]}).digest
-    assert pt.Policy({"a": "x"}).digest != pt.Policy({"a": "y"}).digest
-    assert program_digest(product) == pt.simulate(product, **CLEAR).program
+    different = [pt.Policy({"a": "x"}), pt.Policy({"a": "y"}), pt.Policy({"b": "x"}), pt.Policy({"a": "x"}, {"a": 2})]
+    assert len({policy.digest for policy in different}) == 4
+    assert program_digest(product) == pt.simulate(product, **options).program
     typed = eval("lambda s: None")  # noqa: S307  (a program without a file)
     with pytest.raises(ParameterError, match="a program whose text can be read"):
         program_digest(typed)
-    assert pt.simulate(typed, **CLEAR).program is None
+    assert pt.simulate(typed, **options).program is None
 
 
 def test_unusable_arguments() -> None:
     with pytest.raises(ParameterError, match="expected a back-end among clear, dealer, found 'trusted'"):
         pt.simulate(product, backend="trusted")
+    with pytest.raises(ParameterError, match="expected dealer=…, a party that provides correlations"):
+        pt.simulate(product, backend="dealer")
     with pytest.raises(ParameterError, match="names of their own, found alice, alice"):
         pt.simulate(product, ("alice", "alice"), backend="clear")
     with pytest.raises(OrderError, match="make layers within a program"):

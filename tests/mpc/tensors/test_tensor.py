@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from mpc.errors import ParameterError, RangeError
-from mpc.tensors import comparing, shaping
+from mpc.tensors import arithmetic, comparing, shaping
 from mpc.tensors.checking import DeviationError
 from tests.mpc.tensors.sessions import OWNER, opened, private, session
 
@@ -217,3 +217,38 @@ def test_a_checked_session_names_the_operation_that_deviates() -> None:
         pytest.raises(DeviationError, match=r"^multiply #2 'layer': expected a deviation of at most"),
     ):
         x * x
+
+
+@pytest.mark.parametrize(("rounding", "expected"), [("floor", [0, -1, 0]), ("nearest", [0, 0, 1])])
+def test_exact_roundings_of_products(rounding: str, expected: list[int]) -> None:
+    """Products of 1/4, -1/4 and 3/4 of a unit."""
+    s = session(rounding=rounding)
+    x = private(s, [0.25, -0.25, 0.75], 1)
+    unit = private(s, [UNIT] * 3, 1)
+    assert (opened(x * unit) / UNIT).tolist() == expected
+
+
+def test_an_owners_bits_choose_as_comparisons_do() -> None:
+    s = session()
+    bits, x = private(s, [1, 0], (0, 1), whole=True), private(s, [1.5, 2.5], 4)
+    assert opened(comparing.where(bits, x, 0)).tolist() == [1.5, 0]
+    with pytest.raises(ParameterError, match="expected a condition of bits, as comparisons give them"):
+        comparing.where(x, x, 0)
+    with pytest.raises(ParameterError, match="expected a private condition, found a public one"):
+        comparing.where([True, False], x, 0)
+
+
+def test_formats_do_not_mix() -> None:
+    s = session()
+    x = private(s, [1.5], 4)
+    other = arithmetic.with_fraction_bits(x, 20)
+    for mix in (lambda: x + other, lambda: x * other, lambda: x @ other, lambda: shaping.stack([x, other])):
+        with pytest.raises(ParameterError, match="expected tensors of one format, found"):
+            mix()
+
+
+def test_one_hot_rows_of_private_classes() -> None:
+    classes = private(session(), [2, 0], (0, 2), whole=True)
+    assert opened(comparing.one_hot(classes, 3)).tolist() == [[0, 0, 1], [1, 0, 0]]
+    with pytest.raises(ParameterError, match="one_hot: expected whole numbers"):
+        comparing.one_hot(private(session(), [1.0], 2), 3)
