@@ -43,6 +43,12 @@ class TensorsConfig(BaseModel):
     reveal: dict[str, tuple[str, ...]] | None = Field(
         None, description="which output may be revealed to whom; default: what the built-in program says"
     )
+    reveal_times: dict[str, Annotated[int, Field(ge=1)]] = Field(
+        {}, description="how often an output may be revealed, where that is more than once"
+    )
+    seed: int = Field(
+        0, ge=0, lt=2**63, description="seed of public random numbers, such as initial weights", json_schema_extra=_flag()
+    )
     arguments: dict[str, Argument] = Field({}, description="public numbers and words for the program")
     files: dict[str, dict[str, Annotated[Path, PathInFile]]] = Field(
         {}, description="each party's own files, by the names that the program has for them"
@@ -80,4 +86,6 @@ class TensorsConfig(BaseModel):
             if unknown := sorted(set(receivers) - known):
                 allowed = ", ".join(sorted(known))
                 raise ValueError(f"reveal: expected parties among {allowed} for {output}, found {', '.join(unknown)}")
+        if self.reveal is not None and (unknown := sorted(self.reveal_times.keys() - self.reveal.keys())):
+            raise ValueError(f"reveal_times: expected outputs that `reveal` names, found {', '.join(unknown)}")
         return self

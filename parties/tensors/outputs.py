@@ -44,7 +44,7 @@ def check_public_numbers(network: Network, computing: Sequence[str], digest: str
         return
     own = bytes.fromhex(digest)
     others = [name for name in computing if name != network.me]
-    for name, theirs in network.swap("public", dict.fromkeys(others, own), dict.fromkeys(others, len(own))).items():
+    for name, theirs in network.swap("public", dict.fromkeys(others, (own,)), dict.fromkeys(others, len(own))).items():
         if bytes(theirs) != own:
             raise ProtocolError(
                 "expected the same operations on the same public numbers as here, found others", peer=name

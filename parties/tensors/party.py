@@ -59,7 +59,8 @@ def party(party: Party[TensorsSettings]) -> None:
             outside=settings.outside,
             fraction_bits=settings.fraction_bits,
             rounding=settings.rounding,
-            policy=Policy(settings.policy),
+            policy=Policy(settings.policy, settings.times),
+            seed=settings.seed,
         )
         began = time.perf_counter()
         with progress.step("2", "run the program"), session:

@@ -61,6 +61,8 @@ class Tensors:
                 program=known.path,
                 program_digest=known.digest,
                 policy={output: tuple(sorted(to)) for output, to in known.reveal.items()},
+                times=config.reveal_times,
+                seed=config.seed,
                 arguments=known.arguments,
                 files={label: path.resolve() for label, path in config.files.get(name, {}).items()},
                 outputs=_absolute(config.outputs.get(name)),

@@ -30,6 +30,8 @@ class TensorsSettings(PartySettings):
         program: a built-in program's name, or a file with the user's own.
         program_digest: SHA-256 of the program's text in hex, which all parties compare.
         policy: which output may be revealed to whom.
+        times: how often an output may be revealed, where that is more than once.
+        seed: of public random numbers, such as initial weights.
         arguments: public numbers and words for the program.
         files: the party's own files, by the names that the program has for them.
         outputs: the file that the party's own outputs go to, or None.
@@ -50,6 +52,8 @@ class TensorsSettings(PartySettings):
     program: Path
     program_digest: str
     policy: dict[str, tuple[str, ...]]
+    times: dict[str, int]
+    seed: int
     arguments: dict[str, Argument]
     files: dict[str, Path] = Field(default_factory=dict)
     outputs: Path | None = None
@@ -71,5 +75,7 @@ class TensorsSettings(PartySettings):
             "rounding": self.rounding,
             "program": self.program_digest,
             "policy": json.dumps(self.policy, sort_keys=True),
+            "times of reveals": json.dumps(self.times, sort_keys=True),
+            "seed": str(self.seed),
             "arguments": json.dumps(self.arguments, sort_keys=True),
         }
