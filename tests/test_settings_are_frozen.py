@@ -60,7 +60,8 @@ print(json.dumps(found))
 """
 CHANGING = {  # what is no value: it counts, follows or is filled
     "mpc.capc.budget.GuardiansAccount", "mpc.capc.protocol.CapcRun", "mpc.capc.protocol.PartyRun",
-    "mpc.channels.frames.Traffic", "mpc.inference.models.quantiser.RealWeights", "orchestrator.accounts.Line",
+    "mpc.channels.frames.Traffic", "mpc.inference.models.quantiser.RealWeights", "mpc.tensors.backends.clear.Board",
+    "mpc.tensors.backends.interface.Cost", "mpc.tensors.backends.seeds.Seeds", "orchestrator.accounts.Line",
     "orchestrator.events.EventFile", "orchestrator.events.PartyState", "orchestrator.federation.service.Service",
     "orchestrator.federation.signs.Signs", "orchestrator.grid.table.SweepTable", "orchestrator.page.report_page.Page",
     "orchestrator.scene.Scene", "orchestrator.watch.Watch", "parties.capc.client.AnsweringPeer",
@@ -76,6 +77,9 @@ SECRET = {  # their `repr` shows shapes at most
     "mpc.inference.models.floats.weighted.WeightedLayer", "mpc.inference.models.pending.Pending",
     "mpc.inference.models.quantiser.Quantised", "mpc.inference.models.quantiser.RealWeights",
     "mpc.inference.models.scales.Scales", "mpc.inference.network.Network", "mpc.randomness.RoleRandomness",
+    "mpc.tensors.autograd.Node", "mpc.tensors.backends.clear.Board", "mpc.tensors.backends.clear.Clear",
+    "mpc.tensors.backends.handles.Mask", "mpc.tensors.backends.handles.Origin", "mpc.tensors.backends.seeds.Seeds",
+    "mpc.tensors.network.Part", "mpc.tensors.normalising.Normalised", "mpc.tensors.raw.Raw",
     "parties.learning.records.Records",
 }  # fmt: skip
 

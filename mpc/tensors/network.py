@@ -51,7 +51,7 @@ def from_wire(body: memoryview, bits: int) -> Words:
     return words
 
 
-@dataclass(repr=False)
+@dataclass(frozen=True, repr=False)
 class Part:
     """What a party opens in a round: shares that are added modulo 2^bits, or planes that are combined by XOR."""
 

@@ -47,7 +47,11 @@ class TensorsConfig(BaseModel):
         {}, description="how often an output may be revealed, where that is more than once"
     )
     seed: int = Field(
-        0, ge=0, lt=2**63, description="seed of public random numbers, such as initial weights", json_schema_extra=_flag()
+        0,
+        ge=0,
+        lt=2**63,
+        description="seed of public random numbers, such as initial weights",
+        json_schema_extra=_flag(),
     )
     arguments: dict[str, Argument] = Field({}, description="public numbers and words for the program")
     files: dict[str, dict[str, Annotated[Path, PathInFile]]] = Field(
