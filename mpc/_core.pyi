@@ -349,6 +349,28 @@ def unpack_words(packed: Buffer, count: int, bits: int) -> NDArray[np.uint64]:
     Raises ProtocolError for another length, and for padding bits that are not zero.
     """
 
+def patches_of_images(
+    images: NDArray[np.uint64], window_height: int, window_width: int, stride: int = 1, padding: int = 0
+) -> NDArray[np.uint64]:
+    """Return ``u64[patches, channels * window_height * window_width]`` of ``u64[n, channels, height, width]``: im2col.
+
+    Patches come in the order of image, row and column, each as (channel, row, column), in images with ``padding`` zeros
+    around. The images are C-contiguous. Raises ParameterError if no window fits.
+    """
+
+def images_of_patches(
+    patches: NDArray[np.uint64],
+    shape: tuple[int, int, int, int],
+    window_height: int,
+    window_width: int,
+    stride: int = 1,
+    padding: int = 0,
+) -> NDArray[np.uint64]:
+    """Return images of this shape whose words are the sums of those of all patches that cover them: col2im.
+
+    It is the transposed map of :func:`patches_of_images`, for gradients, mod 2^64.
+    """
+
 class KeyStream:
     """Uniform words from a seed of 32 bytes that a few parties share: AES-128 in counter mode.
 

@@ -1,4 +1,4 @@
-// Python's arithmetic on arrays of shares: matrix products, KeyStream, bit planes, words without gaps.
+// Python's arithmetic on arrays of shares: matrix products, KeyStream, bit planes, words without gaps, patches.
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
@@ -11,6 +11,7 @@
 #include "core/base/blocks.hpp"
 #include "core/tensor/key_stream.hpp"
 #include "core/tensor/matmul.hpp"
+#include "core/tensor/patches.hpp"
 #include "core/tensor/planes.hpp"
 #include "core/tensor/words.hpp"
 
@@ -119,8 +120,12 @@ struct Stack {
     std::ptrdiff_t step(std::size_t i) const { return static_cast<std::ptrdiff_t>(array.stride(i)); }
     // Of `all` leading dimensions of the result, which this one may lack or have as 1, number i.
     std::size_t missing(std::size_t all) const { return all - depth(); }
-    std::size_t size_at(std::size_t i, std::size_t all) const { return i < missing(all) ? 1 : array.shape(i - missing(all)); }
-    std::ptrdiff_t step_at(std::size_t i, std::size_t all) const { return size_at(i, all) == 1 ? 0 : step(i - missing(all)); }
+    std::size_t size_at(std::size_t i, std::size_t all) const {
+        return i < missing(all) ? 1 : array.shape(i - missing(all));
+    }
+    std::ptrdiff_t step_at(std::size_t i, std::size_t all) const {
+        return size_at(i, all) == 1 ? 0 : step(i - missing(all));
+    }
     Matrix<const T> matrix() const { return {array.data(), rows(), columns(), step(depth()), step(depth() + 1)}; }
 
     // Whether all rows of all matrices are equally far apart, so that the stack is one high matrix.
@@ -288,6 +293,46 @@ nb::object unpack_words(nb::handle packed, std::size_t count, unsigned bits) {
     return words.object();
 }
 
+// ---- patches of images ----------------------------------------------------------------------------------------------
+
+constexpr char kImages[] = "(images, channels, height, width)";
+
+nb::object patches_of_images(nb::handle images, std::size_t window_height, std::size_t window_width, std::size_t stride,
+                             std::size_t padding) {
+    const auto in = words_in(images, "images");
+    const Shape shape = shape_of(in);
+    if (shape.size() != 4)
+        throw ParameterError("images: expected a shape " + std::string(kImages) + ", found " + text_of(shape));
+    const tensor::Patches patches{shape[0],      shape[1],     shape[2], shape[3],
+                                  window_height, window_width, stride,   padding};
+    tensor::check_patches(patches);
+    const Result<std::uint64_t> out({patches.patches(), patches.words()}, nb::none());
+    {
+        const nb::gil_scoped_release released;
+        tensor::patches_of_images(patches, in.data(), out.data());
+    }
+    return out.object();
+}
+
+nb::object images_of_patches(nb::handle words, const Shape& shape, std::size_t window_height, std::size_t window_width,
+                             std::size_t stride, std::size_t padding) {
+    if (shape.size() != 4)
+        throw ParameterError("shape: expected " + std::string(kImages) + ", found " + text_of(shape));
+    const auto in = words_in(words, "patches");
+    const tensor::Patches patches{shape[0],      shape[1],     shape[2], shape[3],
+                                  window_height, window_width, stride,   padding};
+    tensor::check_patches(patches);
+    const Shape expected{patches.patches(), patches.words()};
+    if (shape_of(in) != expected)
+        throw ParameterError("patches: expected shape " + text_of(expected) + ", found " + text_of(shape_of(in)));
+    const Result<std::uint64_t> out(shape, nb::none());
+    {
+        const nb::gil_scoped_release released;
+        tensor::images_of_patches(patches, in.data(), out.data());
+    }
+    return out.object();
+}
+
 // ---- key streams ----------------------------------------------------------------------------------------------------
 
 Shape wanted_shape(nb::handle object) {
@@ -350,6 +395,10 @@ void bind_tensor(nb::module_& m) {
     m.def("words_of_planes", &words_of_planes, nb::arg("planes"), nb::arg("count"));
     m.def("pack_words", &pack_words, nb::arg("words"), nb::arg("bits"));
     m.def("unpack_words", &unpack_words, nb::arg("packed"), nb::arg("count"), nb::arg("bits"));
+    m.def("patches_of_images", &patches_of_images, nb::arg("images"), nb::arg("window_height"), nb::arg("window_width"),
+          nb::arg("stride") = 1, nb::arg("padding") = 0);
+    m.def("images_of_patches", &images_of_patches, nb::arg("patches"), nb::arg("shape"), nb::arg("window_height"),
+          nb::arg("window_width"), nb::arg("stride") = 1, nb::arg("padding") = 0);
     bind_key_stream(m);
 }
 

@@ -1,6 +1,6 @@
-// Shows that no branch and no address of the arithmetic on shares depends on a share, a mask or the seed of a key stream.
-// They are marked as undefined memory for valgrind's memcheck (test_constant_time.cpp). Without valgrind this runs as a
-// plain test. Valgrind knows no AVX-512, so that level is out of its sight.
+// Shows that no branch and no address of the arithmetic on shares depends on a share, a mask or the seed of a key
+// stream. They are marked as undefined memory for valgrind's memcheck (test_constant_time.cpp). Without valgrind this
+// runs as a plain test. Valgrind knows no AVX-512, so that level is out of its sight.
 #include <vector>
 
 #include "core/aes/prg.hpp"

@@ -9,6 +9,7 @@
 #include "core/base/error.hpp"
 #include "core/tensor/key_stream.hpp"
 #include "core/tensor/matmul.hpp"
+#include "core/tensor/patches.hpp"
 #include "core/tensor/planes.hpp"
 #include "core/tensor/words.hpp"
 #include "tests/check.hpp"
@@ -105,7 +106,8 @@ void products_of_many_blocks() {
         std::size_t m, k, n;
     } shapes[] = {{131, 517, 37}, {5, 3, 2053}, {2053, 300, 1}, {129, 256, 8}, {1, 1031, 2050}};
     for (const auto& shape : shapes) {
-        const std::vector<T> left = random_words<T>(shape.m * shape.k, 5), right = random_words<T>(shape.k * shape.n, 6);
+        const std::vector<T> left = random_words<T>(shape.m * shape.k, 5);
+        const std::vector<T> right = random_words<T>(shape.k * shape.n, 6);
         const auto step = static_cast<std::ptrdiff_t>(shape.k), other = static_cast<std::ptrdiff_t>(shape.n);
         check_product<T>({left.data(), shape.m, shape.k, step, 1}, {right.data(), shape.k, shape.n, other, 1});
         const std::vector<T> ones(std::max(shape.m, shape.n) * shape.k, static_cast<T>(~T{0}));
@@ -236,6 +238,45 @@ void words_without_gaps() {
     CHECK_THROWS(packed_bytes(~std::size_t{0} / 8, 9), ParameterError);
 }
 
+// Against the definition, with windows that stand half or wholly in the padding, and steps that leave words out.
+void patches_and_back() {
+    for (const Patches& p :
+         {Patches{2, 3, 6, 5, 2, 3, 1, 0}, Patches{1, 2, 5, 7, 3, 5, 2, 1}, Patches{2, 1, 1, 2, 2, 1, 3, 4},
+          Patches{1, 1, 9, 9, 1, 8, 1, 0}, Patches{0, 2, 4, 4, 2, 2, 1, 0}, Patches{1, 1, 0, 0, 1, 1, 1, 1}}) {
+        check_patches(p);
+        const std::vector<std::uint64_t> images =
+            random_words<std::uint64_t>(p.count * p.channels * p.height * p.width, 60);
+        std::vector<std::uint64_t> words(p.patches() * p.words() + 1, 7), sums(images.size() + 1, 7);
+        std::vector<std::uint64_t> wanted(images.size());
+        patches_of_images(p, images.data(), words.data());
+        images_of_patches(p, words.data(), sums.data());
+        bool right = true;
+        for (std::size_t place = 0; place + 1 < words.size(); ++place) {
+            const std::size_t patch = place / p.words(), word = place % p.words();
+            const std::size_t image = patch / (p.rows() * p.columns());
+            const std::size_t channel = word / (p.window_height * p.window_width);
+            const std::size_t y = patch / p.columns() % p.rows() * p.stride + word / p.window_width % p.window_height;
+            const std::size_t x = patch % p.columns() * p.stride + word % p.window_width;
+            const bool inside =
+                y >= p.padding && y - p.padding < p.height && x >= p.padding && x - p.padding < p.width;
+            if (inside) {
+                const std::size_t from =
+                    ((image * p.channels + channel) * p.height + y - p.padding) * p.width + x - p.padding;
+                right = right && words[place] == images[from];
+                wanted[from] += words[place];
+            } else {
+                right = right && words[place] == 0;
+            }
+        }
+        CHECK(right);
+        CHECK(std::equal(wanted.begin(), wanted.end(), sums.begin()));
+        CHECK(words.back() == 7 && sums.back() == 7);
+    }
+    CHECK_THROWS(check_patches({1, 1, 4, 4, 5, 1, 1, 0}), ParameterError);
+    CHECK_THROWS(check_patches({1, 1, 4, 4, 1, 0, 1, 0}), ParameterError);
+    CHECK_THROWS(check_patches({1, 1, 4, 4, 1, 1, 0, 0}), ParameterError);
+}
+
 // NIST SP 800-38A, F.5.1 has a counter with the highest byte first, so the known answer is AES itself (FIPS 197, C.1).
 void key_streams_are_the_cipher() {
     const auto seed = check::unhex("000102030405060708090a0b0c0d0e0f00112233445566778899aabbccddeeff");
@@ -321,6 +362,7 @@ int main() {
     check::run_on_all_levels("planes_hold_every_bit", planes_hold_every_bit);
     check::run_on_all_levels("layers_multiply_shares", layers_multiply_shares);
     check::run("words_without_gaps", words_without_gaps);
+    check::run("patches_and_back", patches_and_back);
     check::run_on_all_levels("key_streams_are_the_cipher", key_streams_are_the_cipher);
     check::run_on_all_levels("key_streams_move_on", key_streams_move_on);
     check::run("key_streams_end", key_streams_end);

@@ -108,8 +108,8 @@ void print_products(const char* name, double limit) {
                                      {784, 128, 128}, {128, 128, 10}, {1000, 1000, 1}};
     for (const auto& shape : shapes) {
         const double rate = products_per_s<T>(shape[0], shape[1], shape[2]);
-        std::printf("  \"%s %zux%zux%zu\": {\"G products/s\": %.2f, \"ms\": %.4f, \"of limit\": %.3f},\n", name, shape[0],
-                    shape[1], shape[2], rate * 1e-9,
+        std::printf("  \"%s %zux%zux%zu\": {\"G products/s\": %.2f, \"ms\": %.4f, \"of limit\": %.3f},\n", name,
+                    shape[0], shape[1], shape[2], rate * 1e-9,
                     1e3 * static_cast<double>(shape[0] * shape[1] * shape[2]) / rate, limit > 0 ? rate / limit : 0);
     }
 }
@@ -138,9 +138,11 @@ void print_streams() {
         const std::string width = ", " + std::to_string(bits) + " bits";
         const std::size_t size = tensor::packed_bytes(kWords, bits);
         print_bytes(("planes of words" + width).c_str(),
-                    fastest([&] { tensor::planes_of_words(words.data(), kWords, bits, out.data()); }), bytes, copy_limit);
+                    fastest([&] { tensor::planes_of_words(words.data(), kWords, bits, out.data()); }), bytes,
+                    copy_limit);
         print_bytes(("words of planes" + width).c_str(),
-                    fastest([&] { tensor::words_of_planes(out.data(), kWords, bits, more.data()); }), bytes, copy_limit);
+                    fastest([&] { tensor::words_of_planes(out.data(), kWords, bits, more.data()); }), bytes,
+                    copy_limit);
         print_bytes(("pack" + width).c_str(),
                     fastest([&] { tensor::pack_words(words.data(), kWords, bits, packed.data()); }), bytes, copy_limit);
         print_bytes(("unpack" + width).c_str(),

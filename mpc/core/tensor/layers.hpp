@@ -1,5 +1,5 @@
-// Loops over words and bit planes that the compiler turns into vectors. The kernel files include this, each compiled for
-// its instruction set, so that all of it has internal linkage.
+// Loops over words and bit planes that the compiler turns into vectors. The kernel files include this, each compiled
+// for its instruction set, so that all of it has internal linkage.
 #pragma once
 
 #include <algorithm>

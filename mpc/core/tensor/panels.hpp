@@ -18,7 +18,8 @@ MPC_INLINE const T* lane_of(const Matrix<const T>& lanes, std::size_t i) {
 
 // Returns the sum of products of the lane.
 template <class T, std::size_t width, class Place>
-MPC_INLINE T pack_lane(const T* lane, std::ptrdiff_t step, std::size_t i, std::size_t pairs, T* entries, Place place) {
+MPC_INLINE T pack_lane(const T* lane, std::ptrdiff_t step, std::size_t i, std::size_t pairs, T* entries,
+                       Place place) {
     T products = 0;
     for (std::size_t p = 0; p < pairs; ++p, lane += 2 * step, entries += 2 * width) {
         const T one = lane[0], two = lane[step];
@@ -29,8 +30,8 @@ MPC_INLINE T pack_lane(const T* lane, std::ptrdiff_t step, std::size_t i, std::s
     return products;
 }
 
-// `width` lanes are rows of a left matrix, or columns of a right one, which comes in transposed. A panel begins with
-// the sum of products of each lane. Then, for each pair of positions in a lane, `place` tells where its two entries are.
+// `width` lanes are rows of a left matrix, or columns of a right one, which comes in transposed. A panel begins with the
+// sum of products of each lane. Then, for each pair of positions in a lane, `place` tells where its two entries are.
 template <class T, std::size_t width, class Place>
 MPC_INLINE void pack(const Matrix<const T>& lanes, T* panel, Place place) {
     const std::size_t pairs = lanes.columns / 2;

@@ -15,7 +15,8 @@ std::size_t packed_bytes(std::size_t count, unsigned bits);
 
 // Writes packed_bytes(count, bits) bytes. Higher bits of the words are ignored.
 void pack_words(const std::uint64_t* words, std::size_t count, unsigned bits, std::uint8_t* packed);
-// The inverse. Throws LengthError for other than packed_bytes(count, bits) bytes, MalformedError if padding is not zero.
+// The inverse. Throws LengthError for other than packed_bytes(count, bits) bytes, MalformedError if padding is not
+// zero.
 void unpack_words(ByteView packed, std::size_t count, unsigned bits, std::uint64_t* words);
 
 }  // namespace mpc::tensor

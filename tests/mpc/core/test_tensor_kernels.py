@@ -197,6 +197,56 @@ def test_packed_words_that_are_refused() -> None:
         _core.unpack_words(b"", 2**62, 5)
 
 
+# -- patches -----------------------------------------------------------------------------------------------------------
+
+
+def patches_by_numpy(images: Words, height: int, width: int, stride: int, padding: int) -> Words:
+    padded = np.pad(images, ((0, 0), (0, 0), (padding, padding), (padding, padding)))
+    windows = np.lib.stride_tricks.sliding_window_view(padded, (height, width), axis=(2, 3))[:, :, ::stride, ::stride]
+    return windows.transpose(0, 2, 3, 1, 4, 5)
+
+
+@given(
+    st.tuples(st.integers(0, 3), st.integers(0, 3), st.integers(0, 7), st.integers(0, 7)),
+    st.integers(1, 5),
+    st.integers(1, 5),
+    st.integers(1, 4),
+    st.integers(0, 6),
+)
+def test_patches_are_numpys_windows(
+    shape: tuple[int, int, int, int], height: int, width: int, stride: int, padding: int
+) -> None:
+    images = random_words(shape)
+    if height > shape[2] + 2 * padding or width > shape[3] + 2 * padding:
+        with pytest.raises(ParameterError, match=f"found {height} x {width}"):
+            _core.patches_of_images(images, height, width, stride, padding)
+        return
+    patches = _core.patches_of_images(images, height, width, stride, padding)
+    wanted = patches_by_numpy(images, height, width, stride, padding)
+    assert patches.shape == (np.prod(wanted.shape[:3]), np.prod(wanted.shape[3:]))
+    np.testing.assert_array_equal(patches.reshape(-1), wanted.reshape(-1))
+    # The transposed map: <patches(x), y> = <x, images(y)> for every y, which has full entries here.
+    weights = random_words(patches.shape, 1)
+    back = _core.images_of_patches(weights, shape, height, width, stride, padding)
+    assert back.shape == shape
+    assert (patches * weights).sum(dtype=np.uint64) == (images * back).sum(dtype=np.uint64)
+
+
+def test_patches_that_are_refused() -> None:
+    images = random_words((2, 3, 6, 5))
+    with pytest.raises(
+        ParameterError, match=r"expected a shape \(images, channels, height, width\), found \(3, 6, 5\)"
+    ):
+        _core.patches_of_images(images[0], 2, 2)
+    for window in ((0, 2, 1), (2, 0, 1), (2, 2, 0)):
+        with pytest.raises(ParameterError, match="at least 1"):
+            _core.patches_of_images(images, *window)
+    with pytest.raises(ParameterError, match="at most 2\\^31"):
+        _core.patches_of_images(images, 2, 2, 1, 2**62)
+    with pytest.raises(ParameterError, match=r"expected shape \(40, 12\), found \(40, 13\)"):
+        _core.images_of_patches(random_words((40, 13)), (2, 3, 6, 5), 2, 2)
+
+
 # -- key streams -------------------------------------------------------------------------------------------------------
 
 
