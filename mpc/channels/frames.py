@@ -196,7 +196,7 @@ class Channel(ABC):
         if length > limit:
             raise self._mismatch(f"at most {limit} bytes in '{label}'", f"{length}")
         self.traffic[self.step].received += _HEADER.size + name_length
-        body = memoryview(bytearray(length)) if target is None else target
+        body = np.empty(length, dtype=np.uint8).data if target is None else target
         yield body
         self._received_frames += 1
         self.traffic[self.step].received += len(body)

@@ -4,7 +4,7 @@ Values are additive shares modulo 2^ring_bits. All parties follow the protocol. 
 together what they see and learn nothing, as long as the provider does not help them. Outside parties may help them.
 
 Read in this order: ``party`` and ``handles`` (what a step works on), ``seeds``, ``dealing`` (correlations),
-``products``, ``truncation``, ``comparison``.
+``products``, ``truncation``, ``comparison``, ``gathers``.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from mpc.randomness import RoleRandomness
 from mpc.ring import Words
 from mpc.tensors.backends import comparison, products, truncation
 from mpc.tensors.backends.dealing import Given, Taken, draw, shapes_in_label
+from mpc.tensors.backends.gathers import gather_of, gathered
 from mpc.tensors.backends.handles import Handle, Mask
 from mpc.tensors.backends.interface import Cost, Linear, Rounding, Shape, Shared
 from mpc.tensors.backends.kernels import KeyStream, matmul
@@ -317,6 +318,9 @@ class DealerBackend:
                 share = party.reduce(np.asarray(found))
             result = party.handle(shape, share)
             result.came_from(function, *handles, checked=True)
+            bit = handles[0].bit_mask
+            if bit is not None and len(handles) == 1 and (gather := gather_of(function, handles[0].shape, shape)):
+                result.bit_mask = gathered(party, gather, bit, handles[0].share, share)
             return result
 
     # -- products -----------------------------------------------------------------------------------------------------

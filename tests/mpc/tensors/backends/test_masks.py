@@ -90,6 +90,47 @@ def test_relu_takes_the_rounds_of_its_comparison_and_its_bit_is_masked() -> None
     assert (signed(results[1]) == np.maximum(X, 0)).all()
 
 
+def test_bits_stay_masked_where_elements_are_picked_or_negated() -> None:
+    """1 - bit, slices and repetitions open nothing, and a sum of bits opens what is new."""
+
+    def picked(backend: DealerBackend, shared: list[Shared]) -> list[Shared]:
+        backend.multiply([(shared[0], shared[0])])
+        (bit,) = backend.negative([shared[0]], 100)
+        flipped = backend.add_public(backend.linear(np.negative, X.shape, bit), words(1))
+        part = backend.linear(lambda a: np.repeat(a[::-1, 1:2], 6, axis=1), X.shape, flipped)
+        again = backend.linear(lambda a: -a[:, ::-1], X.shape, part)
+        return backend.keep_if([flipped, part, again], [shared[0]] * 3)
+
+    def summed(backend: DealerBackend, shared: list[Shared]) -> list[Shared]:
+        (bit,) = backend.negative([shared[0]], 100)
+        total = backend.linear(lambda a: a.sum(axis=0), (6,), bit)
+        twice = backend.linear(lambda a: a + a, X.shape, bit)
+        return backend.multiply([(total, shared[0]), (twice, shared[0])])
+
+    counts, results = opened_bytes(2, picked, summed)
+    comparison = 2 + 1  # words, see above
+    assert counts == [(3, X.size + comparison), (3, comparison + 6 + X.size)]
+    flipped = (X >= 0).astype(object)
+    part = np.repeat(flipped[::-1, 1:2], 6, axis=1)
+    expected = [flipped * X, part * X, -part[:, ::-1] * X, (1 - flipped).sum(axis=0) * X, 2 * (1 - flipped) * X]
+    for result, wanted in zip(results, expected, strict=True):
+        assert (signed(result) == wanted).all()
+
+
+def test_a_function_that_treats_shares_otherwise_than_public_arrays_is_refused() -> None:
+    backends = in_memory(names(2), PROVIDER, deadline_s=3)
+
+    def program(backend: DealerBackend) -> None:
+        x = backend.input("p0", words(X) if backend.me == "p0" else None, X.shape)
+        (bit,) = backend.negative([x], 100)
+        calls = iter(range(10))
+        with pytest.raises(ParameterError, match="does with every array what it did with another"):
+            backend.linear(lambda a: a if next(calls) else -a, X.shape, bit)
+
+    found = outcomes(backends, program)
+    assert [found[name] for name in names(2)] == [None, None]
+
+
 def test_slices_of_an_input_are_masked_with_the_whole_of_it() -> None:
     def batches(backend: DealerBackend, shared: list[Shared]) -> list[Shared]:
         found = []
