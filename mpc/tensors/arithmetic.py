@@ -7,6 +7,7 @@ where a unit is 2^-fraction_bits. Results are refused before they are computed w
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -84,8 +85,44 @@ def negate(x: PrivateTensor) -> PrivateTensor:
 
 def multiply(x: PrivateTensor, y: object) -> PrivateTensor:
     """Return x * y element by element. Fractions are rounded, whole numbers and bits are exact."""
-    if isinstance(y, PrivateTensor):
-        return multiply_all([(x, y)])[0]
+    return multiply_all([(x, y)])[0] if isinstance(y, PrivateTensor) else scale_all([x], [y])[0]
+
+
+def scale_all(tensors: Sequence[PrivateTensor], factors: Sequence[object]) -> list[PrivateTensor]:
+    """Return tensors times public factors. Those that are rounded by as many bits share a round."""
+    products = [_scaled(x, factor) for x, factor in zip(tensors, factors, strict=True)]
+    shares = [product.shared for product in products]
+    for cut in sorted({product.cut for product in products} - {0}):
+        places = [place for place, product in enumerate(products) if product.cut == cut]
+        bound = max(products[place].found.bound for place in places)
+        cuts = tensors[0].session.truncate([shares[place] for place in places], cut, bound)
+        for place, value in zip(places, cuts, strict=True):
+            shares[place] = value
+    return [_scale_result(product, share) for product, share in zip(products, shares, strict=True)]
+
+
+@dataclass(frozen=True, repr=False)
+class _Product:
+    """A tensor times a public factor, not rounded yet.
+
+    Attributes:
+        found: its range.
+        cut: by how many bits it is to be rounded.
+        fraction_bits: after that.
+        error: of the factor's encoding, as a real number.
+    """
+
+    label: str
+    x: PrivateTensor
+    factor: Reals
+    shared: Shared
+    found: Range
+    cut: int
+    fraction_bits: int
+    error: float
+
+
+def _scaled(x: PrivateTensor, y: object) -> _Product:
     session = x.session
     label = session.label("multiply")
     public = encode_factor(label, y, session.format, session.format.ring_bits - x.range.bits)
@@ -97,24 +134,25 @@ def multiply(x: PrivateTensor, y: object) -> PrivateTensor:
     )
     words = public.words
     shared = session.backend.linear(wrapping(lambda values: values * words), shape, x.shared)
-    values, x_shape = np.asarray(y, dtype=np.float64), x.shape
+    cut = public.fraction_bits if x.fraction_bits else max(0, public.fraction_bits - session.format.fraction_bits)
+    fraction_bits = x.fraction_bits or public.fraction_bits - cut
+    error = public.error * x.real_bound
+    return _Product(label, x, np.asarray(y, dtype=np.float64), shared, found, cut, fraction_bits, error)
+
+
+def _scale_result(product: _Product, shared: Shared) -> PrivateTensor:
+    values, shape, session = product.factor, product.x.shape, product.x.session
 
     def backward(gradient: Gradient) -> Sequence[Gradient | Scaled]:
         if values.ndim == 0:
             return (Scaled(gradient, float(values)),)
-        return (unbroadcast(gradient * values, x_shape),)
+        return (unbroadcast(gradient * values, shape),)
 
-    cut = public.fraction_bits if x.fraction_bits else 0
-    fraction_bits = x.fraction_bits or public.fraction_bits
-    if not x.fraction_bits and fraction_bits > session.format.fraction_bits:
-        cut, fraction_bits = fraction_bits - session.format.fraction_bits, session.format.fraction_bits
-    if cut:
-        shared = session.truncate([shared], cut, found.bound)[0]
-        found = found.truncate(cut)
-    error = public.error * x.real_bound + (session.unit(fraction_bits) if cut else 0.0)
     return session.result(
-        label, shared, found, fraction_bits, (x,), reference=lambda a: a * values, error=error, backward=backward
-    )
+        product.label, shared, product.found.truncate(product.cut), product.fraction_bits, (product.x,),
+        reference=lambda a: a * values, backward=backward,
+        error=product.error + (session.unit(product.fraction_bits) if product.cut else 0.0),
+    )  # fmt: skip
 
 
 def multiply_all(pairs: Sequence[tuple[PrivateTensor, PrivateTensor]]) -> list[PrivateTensor]:

@@ -1,6 +1,6 @@
 """Gradient descent. Parameters stay within their declared bounds, or the growth of their ranges is known exactly.
 
-All parameters change together, as one vector, in the rounds of one. The learning rate and the factor of the mean are
+All parameters change together, in the rounds of one. The learning rate and the factor of the mean are
 multiplied by in one rounding. Adam is not offered, because no useful bound of its error is known in fixed point.
 """
 
@@ -8,12 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from mpc.errors import OrderError, ParameterError
-from mpc.ring import Words
-from mpc.tensors.arithmetic import add, multiply, subtract, wrapping
-from mpc.tensors.comparing import negated, negative, relu_all
+from mpc.tensors.arithmetic import add, scale_all, subtract
+from mpc.tensors.comparing import negated, negative, negative_all, relu_all
 from mpc.tensors.nn.modules import Parameter
 from mpc.tensors.ranges import real
 from mpc.tensors.reveals import Revealed
@@ -52,7 +49,7 @@ class SGD:
         if clip_every < 1:
             raise ParameterError(f"SGD: expected clip_every of at least 1, found {clip_every}")
         self.lr, self.momentum, self.weight_decay, self.clip_every = lr, momentum, weight_decay, clip_every
-        self._velocity: PrivateTensor | None = None
+        self._velocities: list[PrivateTensor] = []
         self._steps = 0
 
     def zero_grad(self) -> None:
@@ -63,15 +60,17 @@ class SGD:
         """Take one step along the gradients since `zero_grad`."""
         session = self.parameters[0].session
         with session.no_grad(), session.scope("sgd"):
+            values = [parameter.detach() for parameter in self.parameters]
             gradients, factors = self._gradients()
-            values = self._values()
             if self.momentum or self.weight_decay:
-                values = subtract(values, multiply(self._moved(values, gradients, factors), self.lr))
-            else:
-                values = subtract(values, multiply(gradients, self.lr * factors))
+                gradients, factors = self._moved(values, gradients, factors), [1.0] * len(values)
+            moves = scale_all(gradients, [self.lr * factor for factor in factors])
+            values = [subtract(value, move) for value, move in zip(values, moves, strict=True)]
             self._steps += 1
-            clips = self._steps % self.clip_every == 0
-            self._assign(self._clipped(values) if clips else values, clips)
+            if self._steps % self.clip_every == 0:
+                values = self._clipped(values)
+            for parameter, value in zip(self.parameters, values, strict=True):
+                parameter.assign(value)
 
     def guard(self, share: float = 0.5, name: str = "guard") -> Revealed:
         """Reveal one bit to all: whether any parameter is beyond this share of its declared bound.
@@ -82,70 +81,43 @@ class SGD:
             raise ParameterError(f"guard: expected a share above 0 and up to 1, found {share}")
         session = self.parameters[0].session
         with session.no_grad(), session.scope("guard"):
-            values = self._values()
-            limits = np.concatenate([np.full(each.size, share * _bound(each)) for each in self.parameters])
-            over = negative(concatenate([subtract(limits, values), add(values, limits)]))
-            some = negated(negative(subtract(over.sum(), 1)))
+            rooms = []
+            for parameter in self.parameters:
+                limit = share * real(min(parameter.declared.high, -parameter.declared.low), parameter.fraction_bits)
+                rooms += [subtract(limit, parameter.detach()), add(parameter.detach(), limit)]
+            beyond = concatenate([bits.reshape(-1) for bits in negative_all(rooms)])
+            some = negated(negative(subtract(beyond.sum(), 1)))
             return session.reveal(some, session.parties, name)
 
-    def _values(self) -> PrivateTensor:
-        return concatenate([parameter.detach().reshape(-1) for parameter in self.parameters])
+    def _gradients(self) -> tuple[list[PrivateTensor], list[float]]:
+        """Return all gradients, and the factor of each that is not multiplied out yet."""
+        found = [parameter.gradient for parameter in self.parameters]
+        there = [each for each in found if each is not None]
+        if len(there) < len(found):
+            raise OrderError("SGD: expected a gradient of every parameter, found none: call backward before step")
+        return [gradient for gradient, _ in there], [factor for _, factor in there]
 
-    def _gradients(self) -> tuple[PrivateTensor, np.ndarray]:
-        """Return all gradients as one vector, and the factor of each entry."""
-        parts, factors = [], []
-        for parameter in self.parameters:
-            if parameter.gradient is None:
-                raise OrderError("SGD: expected a gradient of every parameter, found none: call backward before step")
-            gradient, factor = parameter.gradient
-            parts.append(gradient.reshape(-1))
-            factors.append(np.full(parameter.size, factor))
-        return concatenate(parts), np.concatenate(factors)
-
-    def _moved(self, values: PrivateTensor, gradients: PrivateTensor, factors: np.ndarray) -> PrivateTensor:
-        """Return the velocity after this step."""
-        total = multiply(gradients, factors)
-        if self.weight_decay:
-            total = add(total, multiply(values, self.weight_decay))
+    def _moved(
+        self, values: list[PrivateTensor], gradients: list[PrivateTensor], factors: list[float]
+    ) -> list[PrivateTensor]:
+        """Return the velocities after this step."""
+        totals = scale_all(gradients, factors)
+        for others, factor in ((values, self.weight_decay), (self._velocities, self.momentum)):
+            if factor and others:
+                decayed = scale_all(others, [factor] * len(others))
+                totals = [add(total, other) for total, other in zip(totals, decayed, strict=True)]
         if self.momentum:
-            total = total if self._velocity is None else add(total, multiply(self._velocity, self.momentum))
-            self._velocity = total
-        return total
+            self._velocities = totals
+        return totals
 
-    def _clipped(self, values: PrivateTensor) -> PrivateTensor:
-        """Return values taken back to the declared ranges, by both comparisons in one call."""
-        highs = np.concatenate(
-            [np.full(each.size, real(each.declared.high, each.fraction_bits)) for each in self.parameters]
-        )
-        lows = np.concatenate(
-            [np.full(each.size, real(each.declared.low, each.fraction_bits)) for each in self.parameters]
-        )
-        above, below = relu_all([subtract(values, highs), subtract(lows, values)])
-        return add(subtract(values, above), below)
-
-    def _assign(self, values: PrivateTensor, clipped: bool) -> None:
-        place = 0
-        for parameter in self.parameters:
-            found = parameter.declared if clipped else values.range
-            parameter.assign(_part(values, place, parameter), found)
-            place += parameter.size
-
-
-def _part(values: PrivateTensor, place: int, parameter: Parameter) -> PrivateTensor:
-    """Return one parameter's entries of a vector."""
-    end, shape = place + parameter.size, parameter.shape
-
-    def cut(words: Words) -> Words:
-        return words[place:end].reshape(shape)
-
-    shared = values.session.backend.linear(wrapping(cut), shape, values.shared)
-    part = PrivateTensor(values.session, shared, values.range, values.fraction_bits, values.owners)
-    part.twin = None if values.twin is None else values.twin[place:end].reshape(shape)
-    return part
-
-
-def _bound(parameter: Parameter) -> float:
-    return real(min(parameter.declared.high, -parameter.declared.low), parameter.fraction_bits)
-
-
-__all__ = ["SGD"]
+    def _clipped(self, values: list[PrivateTensor]) -> list[PrivateTensor]:
+        """Return values taken back to the declared ranges, by all comparisons in one call."""
+        over = []
+        for parameter, value in zip(self.parameters, values, strict=True):
+            low, high = (real(end, value.fraction_bits) for end in (parameter.declared.low, parameter.declared.high))
+            over += [subtract(value, high), subtract(low, value)]
+        kept = iter(relu_all(over))
+        clipped = [add(subtract(value, next(kept)), next(kept)) for value in values]
+        for parameter, value in zip(self.parameters, clipped, strict=True):
+            value.range = parameter.declared
+        return clipped

@@ -83,8 +83,19 @@ class Conv2d(Module):
 
 
 class ReLU(Module):
+    """max(0, x), or min(max(0, x), limit).
+
+    A limit keeps the ranges of all that follows small, and so those of the gradients. Then parameters need to be
+    clipped less often, see :class:`mpc.tensors.optim.SGD`. Both comparisons are one call.
+    """
+
+    def __init__(self, limit: float | None = None) -> None:
+        if limit is not None and limit <= 0:
+            raise ParameterError(f"ReLU: expected a limit above zero, found {limit}")
+        self.limit = limit
+
     def forward(self, x: PrivateTensor) -> PrivateTensor:
-        return x.relu()
+        return x.relu() if self.limit is None else x.clip(0, self.limit)
 
 
 class Sigmoid(Module):

@@ -9,8 +9,7 @@ from numpy.typing import NDArray
 
 from mpc.errors import ParameterError, RangeError
 from mpc.tensors.arithmetic import as_fixed
-from mpc.tensors.autograd import Gradient
-from mpc.tensors.ranges import Range, raw_range
+from mpc.tensors.ranges import raw_range
 from mpc.tensors.shaping import concatenate
 from mpc.tensors.tensor import PrivateTensor
 
@@ -35,13 +34,13 @@ class Parameter(PrivateTensor):
         self.range = self.declared
 
     @property
-    def gradient(self) -> tuple[Gradient, float] | None:
+    def gradient(self) -> tuple[PrivateTensor, float] | None:
         """The gradient since `zero_grad` and a public factor that is not multiplied out yet."""
         return self._gradient
 
-    def assign(self, value: PrivateTensor, found: Range) -> None:
-        """Take a new value, of which a range is known."""
-        self.shared, self.range, self.owners, self.twin = value.shared, found, value.owners, value.twin
+    def assign(self, value: PrivateTensor) -> None:
+        """Take a new value of the same shape, with its range."""
+        self.shared, self.range, self.owners, self.twin = value.shared, value.range, value.owners, value.twin
 
 
 class Module:

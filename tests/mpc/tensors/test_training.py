@@ -201,3 +201,29 @@ def test_a_network_with_images_learns() -> None:
     assert losses[-1] < 0.3 < losses[0]
     assert [name for name, _ in net.named_parameters()][2:] == ["head.weight", "head.bias"]
     assert net.split(opened(net.weights()))["conv2d0.weight"].shape == (2, 1, 3, 3)
+
+
+@pytest.mark.parametrize(("limit", "fits"), [(8, True), (None, False)])
+def test_limited_activations_let_an_epoch_go_without_clipping(limit: float | None, fits: bool) -> None:
+    """The ranges of 784-128-10 at 16 fraction bits have room for 62 steps, if no activation is above 8."""
+    s = session(check=False)
+    rng = np.random.default_rng(0)
+    x, y = private(s, rng.uniform(0, 1, (4, 784)), (0, 1)), private(s, np.eye(10)[:4], (0, 1), whole=True)
+    with s:
+        net = pt.nn.Sequential(pt.nn.Linear(784, 128, bound=2), pt.nn.ReLU(limit), pt.nn.Linear(128, 10, bound=2))
+    optimiser = pt.optim.SGD(net.parameters(), lr=0.1, clip_every=62)
+
+    def epoch() -> None:
+        for _ in range(62):
+            loss = pt.nn.cross_entropy(net(x), y)
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+
+    if fits:
+        epoch()
+        assert all(parameter.range == parameter.declared for parameter in net.parameters())
+        assert float(opened(pt.nn.cross_entropy(net(x), y).value())) < 0.5
+    else:
+        with pytest.raises(RangeError, match=r"^matmul #\d+ 'linear2': needs \d\d bits"):
+            epoch()
