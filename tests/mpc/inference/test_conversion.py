@@ -110,7 +110,7 @@ def test_other_shapes_of_a_tensor_are_refused(reshape: Callable[[torch.Tensor], 
         from_torch(Reshaped(reshape))
 
 
-@pytest.mark.parametrize("reshape", [lambda image: image.flatten(), lambda image: torch.flatten(image)])
+@pytest.mark.parametrize("reshape", [lambda image: image.flatten(), torch.flatten])
 def test_queries_are_not_flattened_into_one(reshape: Callable[[torch.Tensor], torch.Tensor]) -> None:
     with pytest.raises(ParameterError, match=r"expected all dimensions but the first .*found \(0, -1\)"):
         from_torch(Reshaped(reshape))
