@@ -119,7 +119,7 @@ def in_bytes(count: float) -> str:
     """Return a number of bytes with about three digits."""
     size = float(count)
     for unit in ("B", "kB", "MB", "GB"):
-        if size < 1000:
+        if size < (1000 if unit == "B" else 999.5):  # three digits of what is above are those of the next unit
             return f"{size:.0f} {unit}" if unit == "B" else f"{size:.3g} {unit}"
         size /= 1000
     return f"{size:.3g} TB"

@@ -165,5 +165,5 @@ def _tick(value: float, unit: str) -> str:
 def _value(value: float | None, unit: str) -> str:
     if value is None:
         return "–"
-    number = f"{value:.0f}" if value >= 1000 or value == round(value) else f"{value:.3g}"
+    number = f"{value:.0f}" if value >= 999.5 or value == round(value) else f"{value:.3g}"
     return f"{number}{unit}"

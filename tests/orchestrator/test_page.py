@@ -273,3 +273,20 @@ def test_bars_stand_beside_their_places_end_at_their_values_and_are_followed_by_
         assert float(x) + float(width) == grid[int(value)]
         assert float(right) == grid[int(value)] + 5
         assert float(y) < float(low) < float(y) + float(height)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (None, "–"),
+        (0.12345, "0.123"),
+        (12.0, "12"),
+        (999.4, "999"),
+        (999.6, "1000"),
+        (1000.4, "1000"),
+        (12345.6, "12346"),
+    ],
+)
+def test_a_value_has_three_digits_or_all_of_its_whole_ones(value: float | None, text: str) -> None:
+    drawn = charts.drawn(Chart("lines", "T", (1.0, 2.0), (Series("s", (value, 1.0)),)))
+    assert re.findall(r'<td class="number">([^<]*)', str(drawn))[1] == text

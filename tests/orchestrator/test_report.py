@@ -108,7 +108,16 @@ def test_the_timing_file_grows(accounts: Accounts, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("count", "text"), [(0, "0 B"), (999, "999 B"), (1000, "1 kB"), (123456, "123 kB"), (5_300_000, "5.3 MB")]
+    ("count", "text"),
+    [
+        (0, "0 B"),
+        (999, "999 B"),
+        (1000, "1 kB"),
+        (123456, "123 kB"),
+        (5_300_000, "5.3 MB"),
+        (999_499, "999 kB"),
+        (999_700, "1 MB"),
+    ],
 )
 def test_bytes_in_words(count: int, text: str) -> None:
     assert in_bytes(count) == text

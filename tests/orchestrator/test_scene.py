@@ -17,7 +17,7 @@ from orchestrator.advance import advance
 from orchestrator.dashboard import Dashboard, main
 from orchestrator.events import Event, Figure, PartyState
 from orchestrator.record import Failed, latest
-from orchestrator.scene import figure_words
+from orchestrator.scene import _shared_row, figure_words
 from orchestrator.stuck import Stuck, stuck_party, waited_for, without_idle_services
 from parties.frame.plan import Pane
 from tests.orchestrator.conftest import ROOT
@@ -231,3 +231,11 @@ def test_where_two_wait_for_each_other_the_silent_one_is_named_and_the_other_too
 def test_where_nobody_is_in_a_step_the_silent_one_is_named() -> None:
     quiet = state("quiet", Event("listening", t=1))
     assert stuck_party([state("loud", Event("note", t=2)), quiet]) == Stuck(quiet)
+
+
+def test_parties_of_one_role_are_in_their_steps_for_as_long_as_the_one_that_began_first_of_those_that_run() -> None:
+    ended = state("a", begins(100.0), Event("failed", t=101.0, detail="it fell"))
+    running = state("b", begins(107.0)), state("c", begins(109.0))
+    assert ended.outcome == "failed"
+    assert _shared_row("players", (ended, *running), 110.0)[3] == "3.00 s"
+    assert _shared_row("players", (ended,), 110.0)[3] == ""

@@ -31,3 +31,11 @@ def test_a_bound_is_shown_as_exactly_as_it_is_needed(key: str, value: object, se
     with pytest.raises(ValidationError) as refusal:
         Bounded.model_validate({key: value})
     assert validation_sentence(refusal.value, {}, Bounded.model_fields) == sentence
+
+
+@pytest.mark.parametrize("length", [58, 59])
+def test_a_long_value_is_cut(length: int) -> None:
+    with pytest.raises(ValidationError) as refused:
+        Bounded(whole="x" * length)  # type: ignore[arg-type]
+    found = validation_sentence(refused.value, {}, Bounded.model_fields).partition(", found ")[2]
+    assert found == (f"'{'x' * 58}'." if length == 58 else f"'{'x' * 56}....")

@@ -110,6 +110,12 @@ def test_other_shapes_of_a_tensor_are_refused(reshape: Callable[[torch.Tensor], 
         from_torch(Reshaped(reshape))
 
 
+@pytest.mark.parametrize("reshape", [lambda image: image.flatten(), torch.flatten])
+def test_queries_are_not_flattened_into_one(reshape: Callable[[torch.Tensor], torch.Tensor]) -> None:
+    with pytest.raises(ParameterError, match=r"expected all dimensions but the first .*found \(0, -1\)"):
+        from_torch(Reshaped(reshape))
+
+
 def test_what_a_subclass_computes_counts_not_its_base() -> None:
     assert error_of(nn.Sequential(nn.Linear(5, 6), nn.ReLU(), Doubling(6, 3)), (5,)) < 0.002
 

@@ -51,7 +51,7 @@ def test_delta_may_be_a_string_as_yaml_reads_it() -> None:
     ("choices", "key"),
     [
         ({"n_parties": 0}, "n_parties"),
-        ({"n_parties": 251}, "n_parties"),
+        ({"n_parties": 1001}, "n_parties"),
         ({"n_partys": 2}, "n_partys"),
         ({"first_query": -1}, "first_query"),
         ({"n_queries": 0}, "n_queries"),

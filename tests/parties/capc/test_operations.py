@@ -216,6 +216,31 @@ def renew(here: FederationHere, name: str, days: float) -> datetime.datetime:
     return identity.ends()
 
 
+def test_a_request_is_not_signed_under_another_fingerprint(here: FederationHere) -> None:
+    request, key = Identity("clinic-c", MemberFolder(here.folder("clinic-c"))).request()
+    out = here.top / "clinic-c.crt"
+    words = (
+        "approve",
+        str(request),
+        "--config",
+        str(here.file),
+        "--dir",
+        str(here.top / "authority"),
+        "--out",
+        str(out),
+    )
+    refused = run(*words, "--fingerprint", "00" * 32)
+    assert refused.returncode == 1, refused.stdout
+    assert f"found {key}" in refused.stderr
+    assert not out.exists()
+    assert run(*words, "--fingerprint", key).returncode == 0
+    assert out.exists()
+
+
+def test_a_service_has_one_process_at_the_door_and_one_that_stands_by(here: FederationHere) -> None:
+    here.until(lambda: len(here.processes("clinic-b")) == 2, "two processes are there")
+
+
 def until(when: datetime.datetime) -> None:
     time.sleep(max(0.0, when.timestamp() - time.time()) + 1)
 
