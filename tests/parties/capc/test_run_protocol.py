@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 
 from orchestrator.config import configure
 from parties.frame.errors import ConfigError
@@ -98,7 +99,8 @@ def test_a_partys_death_ends_the_run(run: Callable[..., Game], launcher: str, pa
 
 @pytest.mark.parametrize("path", CONFIGURATIONS, ids=lambda path: path.name)
 def test_every_configuration_that_is_shipped_is_valid(path: Path) -> None:
-    assert configure(["--config", str(path)], PROTOCOLS).protocol.name == "capc"
+    named = yaml.safe_load(path.read_text())["protocol"]
+    assert configure(["--config", str(path)], PROTOCOLS).protocol.name == named
 
 
 def test_the_default_configuration_says_what_the_defaults_are() -> None:
