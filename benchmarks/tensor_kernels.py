@@ -75,7 +75,7 @@ def unpacked_by_numpy(packed: bytes, count: int, bits: int) -> Words:
 
 def planes_by_numpy(words: Words, bits: int) -> Words:
     unpacked = np.unpackbits(words.view(np.uint8).reshape(-1, 8), axis=1, count=bits, bitorder="little")
-    return np.packbits(unpacked.T, axis=1, bitorder="little").view(np.uint64)
+    return np.packbits(np.ascontiguousarray(unpacked.T), axis=1, bitorder="little").view(np.uint64)
 
 
 def products(m: int, k: int, n: int, stream: _core.KeyStream) -> dict[str, Way]:
@@ -159,7 +159,10 @@ def rows_of(results: dict[str, Any]) -> list[list[str]]:
     return [
         [
             work,
-            *(f"{times[way]:.3g}" if way in times else "" for way in ("ours", "numpy", "torch")),
+            *(
+                f"{times[way]:,.{0 if times[way] >= 100 else 2}f}" if way in times else ""
+                for way in ("ours", "numpy", "torch")
+            ),
             f"{100 * limits[LIMITS[work]]['of limit']:.0f}%",
         ]
         for work, times in results["times"].items()

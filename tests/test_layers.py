@@ -21,7 +21,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "mpc.extras": ("mpc.errors",),
     "mpc.lazy_names": (),
     "mpc.randomness": ("mpc.errors",),
-    "mpc.ring": ("mpc._core", "mpc.errors", "mpc.randomness"),  # the core packs words, a hundred times as fast as numpy
+    "mpc.ring": ("mpc._core", "mpc.errors", "mpc.randomness"),  # the core packs words, 15 to 35 times as fast as numpy
     "mpc.use_once": ("mpc.errors",),
     "mpc.channels": GROUND,
     "mpc.garbled": (*GROUND, "mpc._core", "mpc.channels"),
