@@ -5,6 +5,7 @@ from __future__ import annotations
 import queue
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Literal, TypeVar
 
@@ -15,6 +16,62 @@ Left = TypeVar("Left")
 Right = TypeVar("Right")
 
 
+class _Pipe:
+    """Pieces of bytes on their way to one reader, within a process.
+
+    Args:
+        capacity: bytes that may wait before the writer does. None lets it run ahead without end.
+    """
+
+    def __init__(self, capacity: int | None) -> None:
+        self._capacity = capacity
+        self._pieces: deque[bytes] = deque()
+        self._bytes = 0
+        self._ended = False
+        self._left = False
+        self._changed = threading.Condition()
+
+    def put(self, piece: bytes, expires: float) -> None:
+        """Add a piece. Raises TimeoutError where the reader takes nothing, and BrokenPipeError where it has left."""
+        with self._changed:
+            while self._capacity is not None and self._bytes > self._capacity:
+                if self._left:
+                    raise BrokenPipeError
+                self._wait(expires)
+            if not self._ended:
+                self._pieces.append(piece)
+                self._bytes += len(piece)
+                self._changed.notify()
+
+    def get(self, expires: float) -> bytes:
+        """Return the next piece, or nothing after the last one. Raises TimeoutError."""
+        with self._changed:
+            while not self._pieces:
+                if self._ended:
+                    return b""
+                self._wait(expires)
+            piece = self._pieces.popleft()
+            self._bytes -= len(piece)
+            self._changed.notify()
+            return piece
+
+    def _wait(self, expires: float) -> None:
+        if not self._changed.wait(max(0.0, expires - time.monotonic())):
+            raise TimeoutError
+
+    def end(self) -> None:
+        """Let the reader come to an end, as the writer."""
+        with self._changed:
+            self._ended = True
+            self._changed.notify_all()
+
+    def leave(self) -> None:
+        """Let the writer wait no longer, as the reader."""
+        with self._changed:
+            self._left = True
+            self._changed.notify_all()
+
+
 class MemoryChannel(Channel):
     """One end of a pair within a process.
 
@@ -23,9 +80,7 @@ class MemoryChannel(Channel):
             empty where none is kept.
     """
 
-    def __init__(
-        self, peer: str, deadline_s: float, outbox: queue.Queue[bytes], inbox: queue.Queue[bytes], *, kept: bool = True
-    ) -> None:
+    def __init__(self, peer: str, deadline_s: float, outbox: _Pipe, inbox: _Pipe, *, kept: bool = True) -> None:
         super().__init__(peer, deadline_s)
         self._kept = kept
         self.transcript: list[tuple[Literal["sent", "received"], str, bytes]] = []
@@ -53,21 +108,28 @@ class MemoryChannel(Channel):
         return _MemoryExchange(self, label, parts, target)
 
     def _write(self, parts: list[Buffer]) -> None:
-        for part in filter(len, parts):  # an empty one is the sign that the conversation is over
-            self._outbox.put(bytes(part))
+        expires = time.monotonic() + self.deadline_s
+        try:
+            for part in filter(len, parts):  # an empty one would be the sign that the conversation is over
+                self._outbox.put(bytes(part), expires)
+        except TimeoutError:
+            raise DeadlineError(
+                f"the peer took no data for {self.deadline_s:g} s", peer=self.peer, step=self.step
+            ) from None
+        except BrokenPipeError:
+            raise TransportError("the peer closed the connection", peer=self.peer, step=self.step) from None
 
     def _read(self, target: memoryview, expires: float) -> None:
         filled = 0
         while filled < len(target):
             if not self._pending:
                 try:
-                    data = self._inbox.get(timeout=max(0.0, expires - time.monotonic()))
-                except queue.Empty:
+                    data = self._inbox.get(expires)
+                except TimeoutError:
                     raise DeadlineError(
                         f"no message within {self.deadline_s:g} s", peer=self.peer, step=self.step
                     ) from None
                 if not data:
-                    self._inbox.put(b"")
                     raise TransportError("the peer closed the connection", peer=self.peer, step=self.step)
                 self._pending = memoryview(data)
             count = min(len(self._pending), len(target) - filled)
@@ -76,11 +138,12 @@ class MemoryChannel(Channel):
             filled += count
 
     def close(self) -> None:
-        self._outbox.put(b"")
+        self._outbox.end()
+        self._inbox.leave()
 
 
 class _MemoryExchange(Exchange):
-    """Sending never waits here, so one frame may follow the other."""
+    """Both frames one after the other. A pair whose writer may have to wait is not for exchanges of what fills it."""
 
     def __init__(
         self, channel: MemoryChannel, label: str, parts: Sequence[Buffer] | None, target: memoryview | None
@@ -104,14 +167,14 @@ class _MemoryExchange(Exchange):
 
 
 def memory_pair(
-    first: str, second: str, deadline_s: float = 60.0, *, kept: bool = True
+    first: str, second: str, deadline_s: float = 60.0, *, kept: bool = True, capacity: int | None = None
 ) -> tuple[MemoryChannel, MemoryChannel]:
     """Return two connected ends, first the one that ``first`` holds, then the one that ``second`` holds.
 
-    ``kept`` is whether each end keeps a transcript.
+    ``kept`` is whether each end keeps a transcript. ``capacity`` is how many bytes may be on their way before a sender
+    waits, or None for any number.
     """
-    forth: queue.Queue[bytes] = queue.Queue()
-    back: queue.Queue[bytes] = queue.Queue()
+    forth, back = _Pipe(capacity), _Pipe(capacity)
     near = MemoryChannel(second, deadline_s, forth, back, kept=kept)
     return near, MemoryChannel(first, deadline_s, back, forth, kept=kept)
 

@@ -10,6 +10,8 @@ from mpc.randomness import RoleRandomness
 from mpc.tensors.backends.dealer import DealerBackend
 from mpc.tensors.network import Network
 
+RUN_AHEAD_BYTES = 1 << 26  # of corrections that the provider may send before they are taken, as in a socket's buffer
+
 
 def in_memory(
     parties: Sequence[str],
@@ -34,7 +36,9 @@ def in_memory(
     for place, first in enumerate(names):
         for second in names[place + 1 :]:
             if first in parties or second in parties:
-                channels[first][second], channels[second][first] = memory_pair(first, second, deadline_s, kept=kept)
+                ahead = RUN_AHEAD_BYTES if provider in (first, second) else None
+                ends = memory_pair(first, second, deadline_s, kept=kept, capacity=ahead)
+                channels[first][second], channels[second][first] = ends
     return {
         name: DealerBackend.join(
             Network(name, channels[name]),

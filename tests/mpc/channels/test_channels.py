@@ -98,6 +98,44 @@ def test_silence_and_closing_end_a_wait() -> None:
         right.recv("hello")
 
 
+def test_a_sender_waits_where_much_is_on_its_way_and_not_for_ever() -> None:
+    left, right = memory_pair("left", "right", deadline_s=5, capacity=1000)
+    sent: list[int] = []
+
+    def send() -> None:
+        for number in range(10):
+            left.send("ahead", bytes(600))
+            sent.append(number)
+
+    thread = threading.Thread(target=send, daemon=True)
+    thread.start()
+    time.sleep(0.2)
+    assert len(sent) == 2  # 1,240 B
+    for _ in range(10):
+        right.recv("ahead", 600)
+    thread.join(5)
+    assert len(sent) == 10
+    left, right = memory_pair("left", "right", deadline_s=0.2, capacity=1000)
+    with pytest.raises(DeadlineError, match=r"right: the peer took no data for 0\.2 s"):
+        for _ in range(3):
+            left.send("ahead", bytes(600))
+
+
+def test_a_sender_that_waits_for_one_that_leaves_is_told() -> None:
+    left, right = memory_pair("left", "right", deadline_s=20, capacity=1000)
+
+    def send() -> None:
+        for _ in range(3):
+            left.send("ahead", bytes(600))
+
+    def leave() -> None:
+        time.sleep(0.1)
+        right.close()
+
+    with pytest.raises(TransportError, match="right: the peer closed the connection"):
+        run_both_sides(send, leave)
+
+
 def test_words_travel_packed() -> None:
     left, right = memory_pair("left", "right")
     words = np.arange(12, dtype=np.uint64).reshape(3, 4)

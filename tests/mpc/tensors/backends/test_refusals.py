@@ -11,7 +11,7 @@ import pytest
 from mpc.channels.frames import Channel
 from mpc.channels.memory import memory_pair
 from mpc.errors import DeadlineError, MpcError, ParameterError, ProtocolError, RangeError, TransportError
-from mpc.tensors.backends import DealerBackend, in_memory
+from mpc.tensors.backends import DealerBackend, in_memory, memory
 from mpc.tensors.backends.interface import Shared
 from mpc.tensors.network import Network
 from tests.mpc.tensors.backends.session import OUTSIDE, PROVIDER, names, outcomes, run, words
@@ -293,6 +293,26 @@ def test_a_replayed_or_changed_correction_is_refused() -> None:
         found = outcomes(backends, program)
         assert isinstance(found["p1"], ProtocolError), found["p1"]
         assert sentence in str(found["p1"])
+
+
+def test_a_provider_in_memory_runs_ahead_so_far_and_no_further(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "RUN_AHEAD_BYTES", 1000)
+    backends = in_memory(names(2), PROVIDER, deadline_s=10)
+    steps = {name: 0 for name in backends}
+    furthest = 0
+
+    def program(backend: DealerBackend) -> None:
+        nonlocal furthest
+        x = input_of(backend)
+        for _ in range(50):
+            backend.multiply([(x, x)])
+            steps[backend.me] += 1
+            if backend.me == PROVIDER:
+                furthest = max(furthest, steps[PROVIDER] - steps["p1"])
+
+    run(backends, program)
+    assert set(steps.values()) == {50}
+    assert furthest <= 12
 
 
 def test_a_silent_provider_is_given_up_by_name() -> None:
