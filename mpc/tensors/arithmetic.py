@@ -134,8 +134,10 @@ def _scaled(x: PrivateTensor, y: object) -> _Product:
     )
     words = public.words
     shared = session.backend.linear(wrapping(lambda values: values * words), shape, x.shared)
-    cut = public.fraction_bits if x.fraction_bits else max(0, public.fraction_bits - session.format.fraction_bits)
-    fraction_bits = x.fraction_bits or public.fraction_bits - cut
+    # Products of a fixed-point number come back to its format, and exact products to the session's.
+    wanted = min(x.fraction_bits or public.fraction_bits, session.format.fraction_bits)
+    cut = x.fraction_bits + public.fraction_bits - wanted
+    fraction_bits = x.fraction_bits + public.fraction_bits - cut
     error = public.error * x.real_bound
     return _Product(label, x, np.asarray(y, dtype=np.float64), shared, found, cut, fraction_bits, error)
 
@@ -199,10 +201,12 @@ def round_products(
     pairs: Sequence[tuple[PrivateTensor, PrivateTensor]],
     reference: Callable[[Reals, Reals], Reals],
     gradients: Callable[[PrivateTensor, PrivateTensor], Callable[[Gradient], Sequence[Gradient | Scaled | None]]],
+    exact: Sequence[bool] = (),
 ) -> list[PrivateTensor]:
-    """Return products as tensors, those of two fractions rounded to one, in the rounds of one."""
+    """Return products as tensors, those of two fractions rounded to one unless `exact`, in the rounds of one."""
     session = pairs[0][0].session
-    cuts = [min(x.fraction_bits, y.fraction_bits) for x, y in pairs]
+    kept = exact or [False] * len(pairs)
+    cuts = [0 if keeps else min(x.fraction_bits, y.fraction_bits) for (x, y), keeps in zip(pairs, kept, strict=True)]
     shares = list(products)
     for cut in sorted(set(cuts) - {0}):
         places = [place for place, found in enumerate(cuts) if found == cut]
@@ -211,7 +215,7 @@ def round_products(
             shares[place] = value
     results = []
     for label, share, found, cut, (x, y) in zip(labels, shares, ranges, cuts, pairs, strict=True):
-        fraction_bits = max(x.fraction_bits, y.fraction_bits)
+        fraction_bits = x.fraction_bits + y.fraction_bits - cut
         result = session.result(
             label, share, found.truncate(cut), fraction_bits, (x, y),
             reference=reference, error=session.unit(fraction_bits) if cut else 0.0, backward=gradients(x, y),

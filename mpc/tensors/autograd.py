@@ -104,6 +104,10 @@ def _order(starts: Sequence[PrivateTensor]) -> list[PrivateTensor]:
 def _sum(first: Scaled | None, second: Scaled) -> Scaled:
     if first is None:
         return second
+    a, b = first.gradient, second.gradient
+    if not isinstance(a, np.ndarray) and not isinstance(b, np.ndarray) and a.fraction_bits != b.fraction_bits:
+        # One is an exact product, and the other one is rounded.
+        first, second = Scaled(a.in_format(), first.factor), Scaled(b.in_format(), second.factor)
     if first.factor == second.factor:
         return Scaled(first.gradient + second.gradient, first.factor)
     return Scaled(first.gradient * first.factor + second.gradient * second.factor, 1.0)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mpc.errors import OrderError, ParameterError
-from mpc.tensors.arithmetic import add, scale_all, subtract
+from mpc.tensors.arithmetic import add, scale_all, subtract, with_fraction_bits
 from mpc.tensors.comparing import negated, negative, negative_all, relu_all
 from mpc.tensors.nn.modules import Parameter
 from mpc.tensors.ranges import real
@@ -95,7 +95,7 @@ class SGD:
         there = [each for each in found if each is not None]
         if len(there) < len(found):
             raise OrderError("SGD: expected a gradient of every parameter, found none: call backward before step")
-        return [gradient for gradient, _ in there], [factor for _, factor in there]
+        return aligned_exactly([gradient for gradient, _ in there]), [factor for _, factor in there]
 
     def _moved(
         self, values: list[PrivateTensor], gradients: list[PrivateTensor], factors: list[float]
@@ -121,3 +121,17 @@ class SGD:
         for parameter, value in zip(self.parameters, clipped, strict=True):
             value.range = parameter.declared
         return clipped
+
+
+def aligned_exactly(tensors: list[PrivateTensor]) -> list[PrivateTensor]:
+    """Return tensors with as many fraction bits each, so that they are rounded together, where the ring has room.
+
+    Products of matrices have the fraction bits of both sides, and sums those of one.
+    """
+    most = max(tensors, key=lambda x: x.fraction_bits)
+    room = max(x.range.bits for x in tensors)
+
+    def fits(x: PrivateTensor) -> bool:
+        return x.range.shift_left(most.fraction_bits - x.fraction_bits).bits <= room
+
+    return [with_fraction_bits(x, most.fraction_bits) if fits(x) else x for x in tensors]

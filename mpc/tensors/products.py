@@ -23,8 +23,13 @@ def matmul(x: object, y: object) -> PrivateTensor:
     return _matmul_public(x, y)
 
 
-def matmul_all(pairs: Sequence[tuple[PrivateTensor, PrivateTensor]]) -> list[PrivateTensor]:
-    """Return the matrix products of private pairs of one session. All share the rounds."""
+def matmul_all(pairs: Sequence[tuple[PrivateTensor, PrivateTensor]], exact: Sequence[bool] = ()) -> list[PrivateTensor]:
+    """Return the matrix products of private pairs of one session. All share the rounds.
+
+    Args:
+        pairs: of tensors.
+        exact: which products keep the fraction bits of both sides and are not rounded, none by default.
+    """
     session = pairs[0][0].session
     matrices = []
     for x, y in pairs:
@@ -45,7 +50,7 @@ def matmul_all(pairs: Sequence[tuple[PrivateTensor, PrivateTensor]]) -> list[Pri
         labels.append(label)
         ranges.append(found)
     products = session.backend.matmul([(x.shared, y.shared) for x, y in matrices])
-    results = round_products(labels, products, ranges, matrices, np.matmul, _gradients)
+    results = round_products(labels, products, ranges, matrices, np.matmul, _gradients, exact)
     return [_as_numpy(result, x, y) for result, (x, y) in zip(results, pairs, strict=True)]
 
 
@@ -59,7 +64,8 @@ def _gradients(x: PrivateTensor, y: PrivateTensor) -> Callable[[Gradient], Seque
         else:
             wanted = [(gradient, swap_last(b))] if x.requires_grad else []
             wanted += [(swap_last(a), gradient)] if y.requires_grad else []
-            found = iter(matmul_all(wanted))
+            # The gradient of a leaf meets the learning rate next, and one rounding does for both products.
+            found = iter(matmul_all(wanted, [each.node is None for each in (x, y) if each.requires_grad]))
             left = next(found) if x.requires_grad else None
             right = next(found) if y.requires_grad else None
         return (

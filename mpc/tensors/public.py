@@ -101,7 +101,7 @@ def encode_factor(label: str, values: object, format: Format, room_bits: int) ->
         return _encode(label, array, 0, format.ring_bits)
     whole_bits = int(np.frexp(np.abs(array).max())[1])
     bits = max(format.fraction_bits, min(2 * format.fraction_bits, format.fraction_bits - whole_bits + 1))
-    bits = max(min(bits, room_bits - max(whole_bits, 0)), min(bits, format.fraction_bits))
+    bits = max(min(bits, room_bits - whole_bits), min(bits, format.fraction_bits))
     return _encode(label, array, bits, format.ring_bits)
 
 

@@ -250,6 +250,11 @@ class PrivateTensor:
         same.is_bit, same.twin = self.is_bit, self.twin
         return same
 
+    def in_format(self) -> PrivateTensor:
+        """Return the numbers in the session's format, rounded where they have more fraction bits. Whole ones stay."""
+        bits = min(self.fraction_bits, self.session.format.fraction_bits)
+        return arithmetic.with_fraction_bits(self, bits)
+
     def requires_grad_(self, wanted: bool = True) -> PrivateTensor:
         """Let `backward` reach this tensor, and return it."""
         self.requires_grad = wanted
@@ -261,7 +266,7 @@ class PrivateTensor:
         if self._gradient is None:
             return None
         value, factor = self._gradient
-        return value if factor == 1 else arithmetic.multiply(value, factor)
+        return value.in_format() if factor == 1 else arithmetic.multiply(value, factor).in_format()
 
     def zero_grad(self) -> None:
         self._gradient = None

@@ -10,6 +10,7 @@ import torch
 
 import mpc.tensors as pt
 from mpc.errors import ParameterError, RangeError
+from mpc.tensors import extremes
 from tests.mpc.tensors.sessions import opened, private, session
 
 X = np.array([[0.5, -1.25, 2.0], [1.5, 0.75, -0.5]])
@@ -69,6 +70,11 @@ def test_gradients_are_torchs(name: str) -> None:
         if torchs.grad is not None:
             assert found.grad.shape == torchs.shape
             assert np.abs(opened(found.grad) - torchs.grad.numpy()).max() < 2e-3, name
+
+
+def test_the_gradient_of_a_tournament_is_torchs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(extremes, "MOST_VALUES", 1)
+    test_gradients_are_torchs("max")
 
 
 @pytest.mark.parametrize(("stride", "padding"), [(1, 0), (2, 1)])

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from mpc.errors import ParameterError, RangeError
-from mpc.tensors import arithmetic, comparing, shaping
+from mpc.tensors import arithmetic, comparing, extremes, shaping
 from mpc.tensors.checking import DeviationError
 from tests.mpc.tensors.sessions import OWNER, opened, private, session
 
@@ -71,13 +71,18 @@ def test_comparisons_are_exact() -> None:
         assert found.fraction_bits == 0
 
 
-def test_among_equal_values_the_first_is_the_largest() -> None:
+@pytest.mark.parametrize("few", [16, 1])
+def test_among_equal_values_the_first_is_the_largest(few: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By comparing all pairs, and by a tournament."""
+    monkeypatch.setattr(extremes, "MOST_VALUES", few)
     for count in range(1, 9):
-        for seed in range(20):
+        for seed in range(8):
             values = np.random.default_rng(seed).integers(0, 3, (4, count))
             x = private(session(check=False), values, 4, whole=True)
             assert opened(x.argmax(axis=1)).tolist() == values.argmax(axis=1).tolist()
             assert opened(x.argmax(axis=0)).tolist() == values.argmax(axis=0).tolist()
+            assert opened(x.max(axis=1)).tolist() == values.max(axis=1).tolist()
+            assert opened(x.max(axis=0)).tolist() == values.max(axis=0).tolist()
 
 
 def test_shapes_as_numpy() -> None:

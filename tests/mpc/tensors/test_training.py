@@ -227,3 +227,33 @@ def test_limited_activations_let_an_epoch_go_without_clipping(limit: float | Non
     else:
         with pytest.raises(RangeError, match=r"^matmul #\d+ 'linear2': needs \d\d bits"):
             epoch()
+
+
+@pytest.mark.parametrize("lr", [1.0, 0.3])
+@pytest.mark.parametrize("momentum", [0.0, 0.5])
+@pytest.mark.parametrize("twice", [False, True])
+def test_steps_of_a_layer_are_torchs(lr: float, momentum: float, twice: bool) -> None:
+    """Gradients of matrix products are rounded once, with the learning rate. Sums of two gradients come before."""
+    x, y = np.array([[0.5, -0.25], [1.0, 0.75]]), np.array([[0.25], [-0.5]])
+    s = session()
+    features, targets = private(s, x, 1), private(s, y, 1)
+    with s:
+        net = pt.nn.Linear(2, 1)
+    start = opened(net.weights())
+    weight, bias = (torch.tensor(part, requires_grad=True) for part in (start[:2].reshape(2, 1), start[2:]))
+    ours = pt.optim.SGD(net.parameters(), lr=lr, momentum=momentum)
+    theirs = torch.optim.SGD([weight, bias], lr=lr, momentum=momentum)
+    for _ in range(2):
+        ours.zero_grad()
+        theirs.zero_grad()
+        pt.nn.mse(net(features), targets).backward()
+        torch.nn.functional.mse_loss(torch.tensor(x) @ weight + bias, torch.tensor(y)).backward()
+        if twice:
+            (net.weight * net.weight).sum().backward()
+            (weight * weight).sum().backward()
+        assert np.abs(opened(net.weight.grad) - weight.grad.numpy()).max() < 1e-3
+        assert net.weight.grad.fraction_bits == 16
+        ours.step()
+        theirs.step()
+    expected = np.append(weight.detach().numpy(), bias.detach().numpy())
+    assert np.abs(opened(net.weights()) - expected).max() < 1e-3
