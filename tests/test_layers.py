@@ -64,7 +64,7 @@ TOLD_TO_THE_LAUNCHER = {
 FOREIGN = {
     "capc", "logit", "argmax", "guardian", "query", "queries", "querying", "answering", "label", "vote", "noise",
     "paillier", "garble", "epsilon", "dataset", "mnist", "classes", "neural", "train", "accuracy", "histogram",
-    "n_parties",
+    "n_parties", "tensor", "beaver", "triple",
 }  # fmt: skip
 NEUTRAL = ("orchestrator", "parties/frame")
 NAMES_OF_LIBRARIES = ("HistogramMetricFamily",)  # which no other name can stand for
