@@ -292,16 +292,17 @@ class RlweEvaluator:
         """
 
 def matmul_u64(
-    a: NDArray[np.uint64], b: NDArray[np.uint64], out: NDArray[np.uint64] | None = None
+    a: NDArray[np.uint64], b: NDArray[np.uint64], out: NDArray[np.uint64] | None = None, adds: bool = False
 ) -> NDArray[np.uint64]:
     """Return ``a @ b`` mod 2^64, exact, of shapes ``(..., m, k)`` and ``(..., k, n)`` that broadcast as numpy's.
 
     Any layout of ``a`` and ``b`` is as fast as another, such as a transposed one. ``out`` is C-contiguous memory for
-    the result, apart from that of the factors. Raises ParameterError for other types and for shapes that do not fit.
+    the result, apart from that of the factors. If it ``adds``, the product is added to what ``out`` holds. Raises
+    ParameterError for other types and for shapes that do not fit.
     """
 
 def matmul_u32(
-    a: NDArray[np.uint32], b: NDArray[np.uint32], out: NDArray[np.uint32] | None = None
+    a: NDArray[np.uint32], b: NDArray[np.uint32], out: NDArray[np.uint32] | None = None, adds: bool = False
 ) -> NDArray[np.uint32]:
     """Return ``a @ b`` mod 2^32, as :func:`matmul_u64`."""
 

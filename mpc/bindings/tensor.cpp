@@ -179,12 +179,12 @@ Shape shape_of_product(const Stack<T>& a, const Stack<T>& b) {
 }
 
 template <class T>
-void multiply_stacks(const Stack<T>& a, const Stack<T>& b, const Shape& shape, T* out) {
+void multiply_stacks(const Stack<T>& a, const Stack<T>& b, const Shape& shape, T* out, bool adds) {
     Matrix<const T> left = a.matrix(), right = b.matrix();
     const auto n = static_cast<std::ptrdiff_t>(right.columns);
     if (b.depth() == 0 && a.is_one_matrix()) {
         for (std::size_t i = 0; i < a.depth(); ++i) left.rows *= a.array.shape(i);
-        tensor::matmul(left, right, {out, left.rows, right.columns, n, 1});
+        tensor::matmul(left, right, {out, left.rows, right.columns, n, 1}, adds);
         return;
     }
     const std::size_t all = shape.size() - 2;
@@ -198,12 +198,13 @@ void multiply_stacks(const Stack<T>& a, const Stack<T>& b, const Shape& shape, T
             left.data += static_cast<std::ptrdiff_t>(rest % shape[i]) * a.step_at(i, all);
             right.data += static_cast<std::ptrdiff_t>(rest % shape[i]) * b.step_at(i, all);
         }
-        tensor::matmul(left, right, {out, left.rows, right.columns, n, 1});
+        tensor::matmul(left, right, {out, left.rows, right.columns, n, 1}, adds);
     }
 }
 
 template <class T>
-nb::object matmul(nb::handle a, nb::handle b, nb::handle out) {
+nb::object matmul(nb::handle a, nb::handle b, nb::handle out, bool adds) {
+    if (adds && out.is_none()) throw ParameterError("out: expected an array to add the product to, found none");
     const Stack<T> left = stack_of<T>(a, "a"), right = stack_of<T>(b, "b");
     const Shape shape = shape_of_product(left, right);
     const Result<T> result(shape, out);
@@ -211,7 +212,7 @@ nb::object matmul(nb::handle a, nb::handle b, nb::handle out) {
     result.require_apart(right.extent().first, right.extent().second, "b");
     {
         const nb::gil_scoped_release released;
-        multiply_stacks(left, right, shape, result.data());
+        multiply_stacks(left, right, shape, result.data(), adds);
     }
     return result.object();
 }
@@ -385,8 +386,10 @@ void bind_key_stream(nb::module_& m) {
 }  // namespace
 
 void bind_tensor(nb::module_& m) {
-    m.def("matmul_u64", &matmul<std::uint64_t>, nb::arg("a"), nb::arg("b"), nb::arg("out") = nb::none());
-    m.def("matmul_u32", &matmul<std::uint32_t>, nb::arg("a"), nb::arg("b"), nb::arg("out") = nb::none());
+    m.def("matmul_u64", &matmul<std::uint64_t>, nb::arg("a"), nb::arg("b"), nb::arg("out") = nb::none(),
+          nb::arg("adds") = false);
+    m.def("matmul_u32", &matmul<std::uint32_t>, nb::arg("a"), nb::arg("b"), nb::arg("out") = nb::none(),
+          nb::arg("adds") = false);
     m.def("and_layer", &run_layer<tensor::and_layer>, nb::arg("d"), nb::arg("e"), nb::arg("a"), nb::arg("b"),
           nb::arg("c"), nb::arg("adds_product"), nb::arg("out") = nb::none());
     m.def("multiply_layer", &run_layer<tensor::multiply_layer>, nb::arg("d"), nb::arg("e"), nb::arg("a"), nb::arg("b"),

@@ -68,6 +68,11 @@ void check_product(const Matrix<const T>& a, const Matrix<const T>& b) {
         }
         CHECK(right);
         CHECK(untouched);
+        matmul(a, b, c, true);
+        bool twice = true;
+        for (std::size_t i = 0; i < m * n; ++i)
+            twice = twice && memory[by_rows ? i / n * length + i % n : i % n * length + i / n] == T(wanted[i] * 2);
+        CHECK(twice);
     }
 }
 

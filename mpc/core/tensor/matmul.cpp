@@ -43,7 +43,7 @@ public:
         edge_.resize(kernel.rows * kernel.columns);
     }
 
-    void run() {
+    void clear() {
         for (std::size_t i = 0; i < c_.rows; ++i) {
             if (c_.column_step == 1) {
                 std::fill_n(&entry(c_, i, 0), c_.columns, T{0});
@@ -51,6 +51,9 @@ public:
                 for (std::size_t j = 0; j < c_.columns; ++j) entry(c_, i, j) = 0;
             }
         }
+    }
+
+    void add() {
         for (std::size_t j = 0; j < b_.columns; j += kBreadth) {
             for (std::size_t k = 0; k < a_.columns; k += kDepth) {
                 const Matrix<const T> right = block(b_, k, j, kDepth, kBreadth);
@@ -113,7 +116,8 @@ void check_size(const char* what, std::size_t expected, std::size_t found) {
 }
 
 template <class T>
-void multiply(const MatmulKernel<T>& kernel, const Matrix<const T>& a, const Matrix<const T>& b, const Matrix<T>& c) {
+void multiply(const MatmulKernel<T>& kernel, const Matrix<const T>& a, const Matrix<const T>& b, const Matrix<T>& c,
+              bool adds) {
     check_size("rows of the right matrix", a.columns, b.rows);
     check_size("rows of the result", a.rows, c.rows);
     check_size("columns of the result", b.columns, c.columns);
@@ -121,21 +125,21 @@ void multiply(const MatmulKernel<T>& kernel, const Matrix<const T>& a, const Mat
         return rounded(rows, kernel.rows) * rounded(columns, kernel.columns);
     };
     // A tile is broad: narrow results are made transposed.
-    if (padded(c.columns, c.rows) < padded(c.rows, c.columns)) {
-        Product<T>(kernel, b.transposed(), a.transposed(), c.transposed()).run();
-    } else {
-        Product<T>(kernel, a, b, c).run();
-    }
+    const bool narrow = padded(c.columns, c.rows) < padded(c.rows, c.columns);
+    Product<T> product = narrow ? Product<T>(kernel, b.transposed(), a.transposed(), c.transposed())
+                                : Product<T>(kernel, a, b, c);
+    if (!adds) product.clear();
+    product.add();
 }
 
 }  // namespace
 
-void matmul(Matrix<const std::uint64_t> a, Matrix<const std::uint64_t> b, Matrix<std::uint64_t> c) {
-    multiply(kernels().matmul64, a, b, c);
+void matmul(Matrix<const std::uint64_t> a, Matrix<const std::uint64_t> b, Matrix<std::uint64_t> c, bool adds) {
+    multiply(kernels().matmul64, a, b, c, adds);
 }
 
-void matmul(Matrix<const std::uint32_t> a, Matrix<const std::uint32_t> b, Matrix<std::uint32_t> c) {
-    multiply(kernels().matmul32, a, b, c);
+void matmul(Matrix<const std::uint32_t> a, Matrix<const std::uint32_t> b, Matrix<std::uint32_t> c, bool adds) {
+    multiply(kernels().matmul32, a, b, c, adds);
 }
 
 }  // namespace mpc::tensor

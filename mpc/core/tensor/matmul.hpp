@@ -19,9 +19,11 @@ struct Matrix {
     Matrix transposed() const { return {data, columns, rows, column_step, row_step}; }
 };
 
-// c = a * b mod 2^64, or mod 2^32. Entries of c must not overlap each other or a or b. Throws LengthError if the shapes
+// c = a * b mod 2^64, or mod 2^32. If `adds`, the product is added to c. Entries of c must not overlap each other or a or b. Throws LengthError if the shapes
 // do not fit. What it copies of a and b is wiped. The same value on every level of cpu.hpp.
-void matmul(Matrix<const std::uint64_t> a, Matrix<const std::uint64_t> b, Matrix<std::uint64_t> c);
-void matmul(Matrix<const std::uint32_t> a, Matrix<const std::uint32_t> b, Matrix<std::uint32_t> c);
+void matmul(Matrix<const std::uint64_t> a, Matrix<const std::uint64_t> b, Matrix<std::uint64_t> c,
+            bool adds = false);
+void matmul(Matrix<const std::uint32_t> a, Matrix<const std::uint32_t> b, Matrix<std::uint32_t> c,
+            bool adds = false);
 
 }  // namespace mpc::tensor

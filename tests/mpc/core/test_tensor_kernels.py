@@ -87,6 +87,12 @@ def test_a_result_goes_to_given_memory() -> None:
     a, b, out = random_words((2, 3, 4), 7), random_words((4, 5), 8), random_words((2, 3, 5), 9)
     assert _core.matmul_u64(a, b, out) is out
     np.testing.assert_array_equal(out, a @ b)
+    assert _core.matmul_u64(a + a, b, out, adds=True) is out
+    np.testing.assert_array_equal(out, (a @ b) * np.uint64(3))
+    many, stack = random_words((6, 3, 4), 10), random_words((6, 4, 5), 11)
+    sums = many @ stack
+    _core.matmul_u64(many, stack, sums, adds=True)
+    np.testing.assert_array_equal(sums, many @ stack * np.uint64(2))
     a.flags.writeable = False
     np.testing.assert_array_equal(_core.matmul_u64(a, b), a @ b)
 
@@ -109,6 +115,8 @@ def test_products_that_are_refused() -> None:
         _core.matmul_u64(a, b, random_words((5, 3)))
     with pytest.raises(ParameterError, match="out: expected a C-contiguous uint64 array"):
         _core.matmul_u64(a, b, random_words((5, 3)).T)
+    with pytest.raises(ParameterError, match="an array to add the product to, found none"):
+        _core.matmul_u64(a, b, adds=True)
     square = random_words((8, 4))
     with pytest.raises(ParameterError, match="apart from that of a"):
         _core.matmul_u64(square[:4], square[4:], square[:4])
