@@ -157,8 +157,13 @@ def _scale_result(product: _Product, shared: Shared) -> PrivateTensor:
     )  # fmt: skip
 
 
-def multiply_all(pairs: Sequence[tuple[PrivateTensor, PrivateTensor]]) -> list[PrivateTensor]:
-    """Return the element-wise products of private pairs of one session. All share the rounds."""
+def multiply_all(pairs: Sequence[tuple[PrivateTensor, PrivateTensor]], mixed: bool = False) -> list[PrivateTensor]:
+    """Return the element-wise products of private pairs of one session. All share the rounds.
+
+    Args:
+        pairs: of tensors.
+        mixed: whether a side may have more fraction bits than the session's format, as an inverse inside has.
+    """
     session = pairs[0][0].session
     labels, ranges = [], []
     for x, y in pairs:
@@ -166,7 +171,8 @@ def multiply_all(pairs: Sequence[tuple[PrivateTensor, PrivateTensor]]) -> list[P
         label = session.label("multiply")
         broadcast(label, x.shape, y.shape)
         found = x.range.square() if x.shared is y.shared else x.range * y.range
-        require_same_format(label, x, y)
+        if not mixed:
+            require_same_format(label, x, y)
         session.require_room(found, label, f"a product of {_bits(x)} and {_bits(y)} bits", [x, y])
         labels.append(label)
         ranges.append(found)
@@ -190,7 +196,7 @@ def _product_gradients(x: PrivateTensor, y: PrivateTensor) -> Callable[[Gradient
 def _times(gradient: Gradient, others: Sequence[PrivateTensor]) -> list[PrivateTensor]:
     """Return the products of a gradient with several tensors, in the rounds of one."""
     if isinstance(gradient, PrivateTensor):
-        return multiply_all([(other, gradient) for other in others])
+        return multiply_all([(other, gradient) for other in others], mixed=True)
     return [multiply(other, gradient) for other in others]
 
 
@@ -206,7 +212,7 @@ def round_products(
     """Return products as tensors, those of two fractions rounded to one unless `exact`, in the rounds of one."""
     session = pairs[0][0].session
     kept = exact or [False] * len(pairs)
-    cuts = [0 if keeps else min(x.fraction_bits, y.fraction_bits) for (x, y), keeps in zip(pairs, kept, strict=True)]
+    cuts = [0 if keeps else _excess_bits(x, y) for (x, y), keeps in zip(pairs, kept, strict=True)]
     shares = list(products)
     for cut in sorted(set(cuts) - {0}):
         places = [place for place, found in enumerate(cuts) if found == cut]
@@ -222,6 +228,14 @@ def round_products(
         )  # fmt: skip
         results.append(result)
     return results
+
+
+def _excess_bits(x: PrivateTensor, y: PrivateTensor) -> int:
+    """Return by how many bits a product is rounded to come back to the format. One with whole numbers is exact."""
+    if not x.fraction_bits or not y.fraction_bits:
+        return 0
+    wanted = min(max(x.fraction_bits, y.fraction_bits), x.session.format.fraction_bits)
+    return x.fraction_bits + y.fraction_bits - wanted
 
 
 def power(x: PrivateTensor, exponent: int) -> PrivateTensor:

@@ -142,7 +142,7 @@ def softmax(x: PrivateTensor, axis: int) -> PrivateTensor:
         powers, total, error = _shifted_exps(x, axis)
     label = powers.label
     count = x.shape[axis]
-    inverse, relative = reciprocal_raw(total)
+    inverse, relative = reciprocal_raw(total, total.bits)
     inverse = _spread(inverse, x.shape)
     value = products([(powers, inverse)], session.format.fraction_bits)[0]
     unit = session.unit()

@@ -15,11 +15,11 @@ import numpy as np
 
 from mpc.errors import ParameterError, RangeError
 from mpc.tensors import approximation
-from mpc.tensors.arithmetic import as_fixed, multiply, subtract
+from mpc.tensors.arithmetic import as_fixed, multiply, multiply_all, subtract
 from mpc.tensors.autograd import Gradient, Scaled
 from mpc.tensors.comparing import clip, keep, relu_and_bit
 from mpc.tensors.normalising import Normalised, normalise
-from mpc.tensors.public import encode_at
+from mpc.tensors.public import encode_at, encode_factor
 from mpc.tensors.ranges import Range, real
 from mpc.tensors.raw import Raw, exact_products, nearest, polynomial, polynomial_error, products
 from mpc.tensors.tensor import PrivateTensor
@@ -29,8 +29,8 @@ LOG_DEGREE = 8
 ROOM = 62
 
 
-def reciprocal_raw(x: Raw) -> tuple[Raw, float]:
-    """Return 1/x for positive numbers, with as many fraction bits as x, and the largest relative error.
+def reciprocal_raw(x: Raw, fraction_bits: int) -> tuple[Raw, float]:
+    """Return 1/x for positive numbers, and the largest relative error before it is rounded to its fraction bits.
 
     Newton's w (2 - y w) takes a relative error e to e^2 and 2.1 units. It begins at 1/17 on [1/2, 1), with
     w = 48/17 - 32/17 y, so three steps reach 2^-32. One more unit is for rounding y, twice as much relative to it.
@@ -46,12 +46,12 @@ def reciprocal_raw(x: Raw) -> tuple[Raw, float]:
     scale = at.combination([1 << (at.top - 1 - exponent) for exponent in at.exponents], 0)
     inverse = exact_products([(w, scale)])[0]
     # 1/x = w scale 2^(fraction bits of x - top)
-    result = inverse.read_with(bits + at.top - x.bits).with_bits(x.bits)
+    result = inverse.read_with(bits + at.top - x.bits).with_bits(fraction_bits)
     return result, 2.0**-31 + 6 * 2.0**-bits
 
 
 def reciprocal(x: PrivateTensor, at_least: float | None) -> PrivateTensor:
-    """Return 1/x. Its largest error is 2^-26 of the result, and one unit, at 16 fraction bits and up to 2^16.
+    """Return 1/x. Its largest error is 2^-25 of the result, and one unit, at 16 fraction bits and up to 2^12.
 
     Args:
         x: numbers whose range does not reach zero, or any with `at_least`.
@@ -74,30 +74,49 @@ def reciprocal(x: PrivateTensor, at_least: float | None) -> PrivateTensor:
     return result
 
 
-def _positive_reciprocal(x: PrivateTensor) -> PrivateTensor:
+def _positive_reciprocal(x: PrivateTensor, more_bits: int = 0) -> PrivateTensor:
+    """Return 1/x of positive numbers, with more fraction bits than x has, for a quotient that is rounded once."""
     session, label = x.session, x.session.label("reciprocal")
-    value, relative = reciprocal_raw(Raw.of(label, x))
-    unit = session.unit()
-    slack = 2 + int(relative * 2.0 ** (2 * x.fraction_bits) / x.range.low)
-    exact = Range((1 << 2 * x.fraction_bits) // x.range.high - slack, (1 << 2 * x.fraction_bits) // x.range.low + slack)
+    value, relative = reciprocal_raw(Raw.of(label, x), x.fraction_bits + more_bits)
+    one = 1 << (2 * x.fraction_bits + more_bits)
+    slack = 2 + int(relative * one / x.range.low)
+    exact = Range(one // x.range.high - slack, one // x.range.low + slack)
     value = value.within(Range(max(0, exact.low), exact.high))
     kept: list[PrivateTensor] = []
 
     def backward(gradient: Gradient) -> Sequence[Gradient | Scaled]:
-        return (Scaled(multiply(kept[0], multiply(kept[0], gradient)), -1.0),)
+        inverse = kept[0].in_format()
+        return (Scaled(multiply(inverse, multiply(inverse, gradient)), -1.0),)
 
     result = session.result(
         label, value.shared, value.range, value.bits, (x,), reference=lambda a: 1 / a,
-        error=relative / real(x.range.low, x.fraction_bits) + unit, backward=backward,
+        error=relative / real(x.range.low, x.fraction_bits) + session.unit(value.bits), backward=backward,
     )  # fmt: skip
     kept.append(result.detach())
     return result
 
 
 def divide(x: object, y: object) -> PrivateTensor:
-    """Return x / y. The range of a private y must not reach zero. Use `x * y.reciprocal(at_least=…)` where it does."""
+    """Return x / y. The range of a private y must not reach zero. Use `x * y.reciprocal(at_least=…)` where it does.
+
+    Its largest error is 2^-25 of the largest quotient, and two units, where the ring has the room. The inverse has as
+    many fraction bits more as that takes.
+    """
     if isinstance(y, PrivateTensor):
-        return multiply(reciprocal(y, None), x)
+        y = as_fixed(y)
+        if y.range.low <= 0 <= y.range.high:
+            low, high = (real(end, y.fraction_bits) for end in (y.range.low, y.range.high))
+            raise RangeError(
+                f"divide: expected divisors whose range does not reach zero, found {low:g} to {high:g}; "
+                "clip them, or multiply by reciprocal(at_least=…)"
+            )
+        if y.range.high < 0:
+            return -divide(x, -y)
+        numerator = x.range if isinstance(x, PrivateTensor) else encode_factor("divide", x, y.session.format, 64).range
+        largest = numerator.bound.bit_length() + y.fraction_bits - y.range.low.bit_length() + 1
+        inverse_bits = min(29, ROOM - 1 - largest)
+        inverse = _positive_reciprocal(y, max(0, inverse_bits - y.fraction_bits))
+        return multiply_all([(x, inverse)], mixed=True)[0] if isinstance(x, PrivateTensor) else multiply(inverse, x)
     assert isinstance(x, PrivateTensor)  # noqa: S101  (by the operators that lead here)
     divisor = np.asarray(y, dtype=np.float64)
     if (divisor == 0).any():
@@ -121,7 +140,7 @@ def sqrt(x: PrivateTensor) -> PrivateTensor:
     even = Raw.of(label, x)
     even = even.with_bits(even.bits + even.bits % 2)
     at = normalise(even, 2)
-    bits = min(28, ROOM - at.top)
+    bits = min(28, ROOM - 5 - at.top // 2)
     y = at.value.with_bits(bits)
     root, half_inverse = _roots(y)
     half_top, half_bits = at.top // 2, even.bits // 2
@@ -195,7 +214,7 @@ def log_raw(at: Normalised, fraction_bits: int) -> tuple[Raw, float]:
 
     The polynomial of degree 8 on [1/2, 1) errs by at most 2 (1/8)^9 / 9 times 2^9, from the ninth derivative 8! / y^9.
     """
-    session, bits = at.value.session, min(28, ROOM - at.top)
+    session, bits = at.value.session, 28
     y = at.value.with_bits(bits).add_integer(-(3 << (bits - 2)))
     y = y.within(Range(-(1 << (bits - 2)), 1 << (bits - 2)))
     coefficients = _log_coefficients()

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from mpc.tensors.backends.interface import Shared
-from mpc.tensors.ranges import Range
-from mpc.tensors.raw import Raw, at_least_each, exact_products, weighted
+from mpc.tensors.ranges import Factor, Range
+from mpc.tensors.raw import Raw, at_least_each, weighted
 
 
 @dataclass(frozen=True, repr=False)
@@ -65,7 +65,14 @@ def normalise(x: Raw, step: int = 1) -> Normalised:
     reached = at_least_each(x, [1 << exponent for exponent in steps]) if steps else None
     partial = Normalised(x, top, step, lowest, steps, reached)
     scale = partial.combination([1 << (top - step - exponent) for exponent in partial.exponents], 0)
-    value = exact_products([(x, scale)])[0] if steps else x.times_integer(1 << (top - step - lowest))
     least = 1 << (top - step) if x.range.low > 0 else 0
-    value = Raw(x.session, x.label, value.shared, Range(least, (1 << top) - 1), top)
+    found = Range(least, (1 << top) - 1)
+    x.session.require_room(found, x.label, "a number scaled to the top", [Factor(x.range.bound, x.bits)])
+    # The scale is small where x is large, so their product is far below the product of their bounds.
+    shared = (
+        x.session.backend.multiply([(x.shared, scale.shared)])[0]
+        if steps
+        else x.times_integer(1 << (top - step - lowest)).shared
+    )
+    value = Raw(x.session, x.label, shared, found, top)
     return Normalised(value, top, step, lowest, steps, reached)

@@ -91,7 +91,7 @@ def test_zero_and_negative_numbers_are_refused_until_somebody_says_what_counts()
             getattr(x, name)()
     with pytest.raises(RangeError, match="sqrt: expected numbers that cannot be negative"):
         x.sqrt()
-    with pytest.raises(RangeError, match="reciprocal: expected a range that is above zero"):
+    with pytest.raises(RangeError, match="divide: expected divisors whose range does not reach zero, found -4 to 4"):
         1 / x
     with pytest.raises(ParameterError, match="expected at_least from one unit to the bound 4"):
         x.log(at_least=0)
@@ -117,3 +117,16 @@ def test_sigmoid_is_exact_beyond_its_last_knot() -> None:
     x = private(session(), [9.75, -9.75, 1000, -1000], 2**20)
     assert opened(x.sigmoid()).tolist() == [1, 0, 1, 0]
     assert opened(x.tanh())[2:].tolist() == [1, -1]
+
+
+def test_quotients_are_rounded_once() -> None:
+    """An inverse of 16 fraction bits alone would be off by 1000 units after the product."""
+    s = session()
+    a, b = np.linspace(-1000, 1000, 101), np.linspace(1, 7, 101)
+    x, y = private(s, a, 1000), private(s, b, (1, 7))
+    a, b = opened(x), opened(y)
+    for found, expected in ((x / y, a / b), (1000 / y, 1000 / b), (x / -y, -a / b), (a / y, a / b)):
+        assert np.abs(opened(found) - expected).max() <= 2 * UNIT + 1000 * 2.0**-22
+    wide = private(s, [2.0**20, 3.0], (1, 2.0**40))
+    assert np.abs(opened(wide.log()) - np.log([2.0**20, 3])).max() <= 2 * UNIT
+    assert np.abs(opened(wide.sqrt()) - [2**10, 3**0.5]).max() <= UNIT + 2.0**20 * 2.0**-22

@@ -43,7 +43,7 @@ def refusals(here: FederationHere) -> list[str]:
         "another authority": (
             lambda: join(member, foreign), "the peer's certificate is refused", "this party's certificate is not"
         ),
-        "expired": (expire, f"expected one that is valid, found that {ASKING}'s ended on", ""),  # before it asks anybody
+        "expired": (expire, f"expected one that is valid, found that {ASKING}'s ended on", ""),  # it asks nobody
         "changed parameter": (
             lambda: change(here, dp_noise_scale=7), "sigma: here 7, at trustee 0", f"sigma: here 0, at {ASKING} 7"
         ),
