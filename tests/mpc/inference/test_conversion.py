@@ -103,7 +103,12 @@ def test_every_way_to_write_a_row_a_query_is_the_same(reshape: Callable[[torch.T
 
 @pytest.mark.parametrize(
     "reshape",
-    [lambda image: image.view(image.size(0), 3, 4), lambda image: image.view((1, -1)), lambda image: image.view(-1)],
+    [
+        lambda image: image.view(image.size(0), 3, 4),
+        lambda image: image.view((1, -1)),
+        lambda image: image.view(-1),
+        lambda image: image.view(False, 12),
+    ],
 )
 def test_other_shapes_of_a_tensor_are_refused(reshape: Callable[[torch.Tensor], torch.Tensor]) -> None:
     with pytest.raises(ParameterError, match=r"a row a query|one row for each query"):
