@@ -86,19 +86,3 @@ def from_plane(plane: Words, count: int) -> Words:
     spread = plane[None, :] >> shifts
     spread &= np.uint64(1)
     return spread.reshape(-1)[:count]
-
-
-def and_layer(opened: tuple[Words, Words], shares: tuple[Words, Words, Words], adds: bool) -> Words:
-    """Return shares of x & y, for x = d ^ a and y = e ^ b with opened d and e, and shares of a, b and a & b.
-
-    Args:
-        opened: d and e.
-        shares: this party's shares of a, b and a & b.
-        adds: whether this party adds d & e. One of all parties does.
-    """
-    d, e = opened
-    a, b, product = shares
-    result = d & (b ^ e) if adds else d & b
-    result ^= e & a
-    result ^= product
-    return result
