@@ -112,14 +112,16 @@ def test_bits_stay_masked_where_elements_are_picked_or_negated() -> None:
         (bit,) = backend.negative([shared[0]], 100)
         total = backend.linear(lambda a: a.sum(axis=0), (6,), bit)
         twice = backend.linear(lambda a: a + a, X.shape, bit)
-        return backend.multiply([(total, shared[0]), (twice, shared[0])])
+        first = backend.linear(lambda a: a[:1, :1] + a[:1, :1], (1, 1), bit)  # 1 + 1 looks as the second of 1, 2, 3
+        return backend.multiply([(total, shared[0]), (twice, shared[0]), (first, shared[0])])
 
     counts, results = opened_bytes(2, picked, summed)
     comparison = 2 + 1  # words, see above
-    assert counts == [(3, X.size + comparison), (3, comparison + 6 + X.size)]
+    assert counts == [(3, X.size + comparison), (3, comparison + 6 + X.size + 1)]
     flipped = (X >= 0).astype(object)
     part = np.repeat(flipped[::-1, 1:2], 6, axis=1)
     expected = [flipped * X, part * X, -part[:, ::-1] * X, (1 - flipped).sum(axis=0) * X, 2 * (1 - flipped) * X]
+    expected.append(2 * (1 - flipped[0, 0]) * X)
     for result, wanted in zip(results, expected, strict=True):
         assert (signed(result) == wanted).all()
 
