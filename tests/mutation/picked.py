@@ -420,8 +420,10 @@ PICKED: dict[str, list[tuple[str, str]]] = {
     ],
     "mpc/tensors/backends/comparison.py": [
         ("Part(party.share_of(value) + mask, bits)", "Part(party.share_of(value) + 0, bits)"),
-        ("Part(left ^ a, planes=True)", "Part(left ^ 0, planes=True)"),
         ("[Part(plane ^ beta, planes=True)]", "[Part(plane ^ 0, planes=True)]"),
+    ],
+    "mpc/tensors/backends/tree.py": [
+        ("        return np.stack(bits) ^ self.masks\n", "        return np.stack(bits)\n"),
     ],
     "mpc/tensors/backends/gathers.py": [
         ("    if not np.array_equal(picked, party.known(result)):\n", "    if False:\n"),

@@ -6,9 +6,9 @@ that bit is::
     c_top ^ r_top ^ [c_low < r_low]                       low: without the highest of the m bits
 
 The provider deals r's highest bit and, for each four bits of r_low, the sixteen bits that say which number they are.
-Against a public c these give, without a message, [c < r] and [c = r] of every four bits. A tree of ANDs puts them
-together, and each level is one round for all values at once (Beaver's triples on bits). At last the bit b goes to the
-ring by a bit beta that is shared both ways (daBits, Rotaru and Wood, INDOCRYPT 2019)::
+Against a public c these give, without a message, [c < r] and [c = r] of every four bits. A tree puts four such groups
+together in a round for all values at once (:mod:`mpc.tensors.backends.tree`). At last the bit b goes to the ring by a
+bit beta that is shared both ways (daBits, Rotaru and Wood, INDOCRYPT 2019)::
 
     t = b ^ beta is opened          b = t + (1 - 2 t) beta
 
@@ -26,9 +26,10 @@ import numpy as np
 
 from mpc.errors import RangeError
 from mpc.ring import Words
+from mpc.tensors.backends import tree
 from mpc.tensors.backends.handles import Handle, Mask, roots_of
 from mpc.tensors.backends.interface import Shape
-from mpc.tensors.backends.kernels import and_layer, from_plane, plane_words, to_planes
+from mpc.tensors.backends.kernels import from_plane, plane_words, to_planes
 from mpc.tensors.backends.party import Party
 from mpc.tensors.backends.products import derive, mask_all, multiply
 from mpc.tensors.network import Part
@@ -100,7 +101,7 @@ def less_than(party: Party, public: Words | None, secret: Words | None, count: i
 
     dealt = party.dealing.deal_planes((rows.size + top, words), made)
     if not party.computes:
-        _tree_dealt(party, groups, words)
+        tree.dealt(party, groups, words)
         return np.zeros(words, dtype=np.uint64)
     planes = to_planes(party.known(public), bits + top)
     result: Words = np.bitwise_xor.reduce(dealt[rows.size :], axis=0)
@@ -117,49 +118,8 @@ def less_than(party: Party, public: Words | None, secret: Words | None, count: i
     equal: Words = np.bitwise_xor.reduce((found[:, 1:] ^ found[:, :1]) & numbers, axis=1)
     if party.first:
         equal ^= found[:, 0]
-    result ^= _tree(party, less, equal)
+    result ^= tree.whole(party, less, equal)
     return result
-
-
-def _tree(party: Party, less: Words, equal: Words) -> Words:
-    """Return XOR shares of the whole comparison, from those of its groups, the lowest group first.
-
-    Of two neighbours, less = less_high ^ (equal_high & less_low) and equal = equal_high & equal_low. The lowest group's
-    `equal` is never needed.
-    """
-    while len(less) > 1:
-        pairs = len(less) // 2
-        low, high = slice(0, 2 * pairs, 2), slice(1, 2 * pairs, 2)
-        a, b, product = _triples(party, pairs, less.shape[1])
-        left = equal[high]
-        right = np.concatenate([less[low], equal[low][1:]])
-        parts = [Part(left ^ a, planes=True), Part(right ^ b, planes=True)]
-        d, e = party.open("bits", parts, [left.shape, right.shape])
-        both = and_layer((_twice(d), e), (_twice(a), b, product), party.first)
-        rest_less, rest_equal = less[2 * pairs :], equal[2 * pairs :]
-        less = np.concatenate([less[high] ^ both[:pairs], rest_less])
-        equal = np.concatenate([left[:1], both[pairs:], rest_equal])
-    whole: Words = less[0]
-    return whole
-
-
-def _tree_dealt(party: Party, groups: int, words: int) -> None:
-    """Deal, as the provider, what :func:`_tree` takes."""
-    while groups > 1:
-        _triples(party, groups // 2, words)
-        groups -= groups // 2
-
-
-def _triples(party: Party, pairs: int, words: int) -> tuple[Words, Words, Words]:
-    """Return planes a, b and a & b for the ANDs of one level. Both factors of a pair's first number meet the same a."""
-    a = party.dealing.mask_planes((pairs, words))
-    b = party.dealing.mask_planes((2 * pairs - 1, words))
-    return a, b, party.dealing.deal_planes(b.shape, lambda: _twice(a) & b)
-
-
-def _twice(planes: Words) -> Words:
-    """Return planes for both products of every pair but the lowest, which has one."""
-    return np.concatenate([planes, planes[1:]])
 
 
 def to_ring(party: Party, plane: Words, shapes: Sequence[Shape]) -> list[Handle]:

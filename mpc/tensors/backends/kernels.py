@@ -9,12 +9,11 @@ from __future__ import annotations
 import numpy as np
 
 from mpc._core import KeyStream, words_of_planes
-from mpc._core import and_layer as _and_layer
 from mpc._core import matmul_u64 as matmul
 from mpc._core import planes_of_words as to_planes
 from mpc.ring import Words
 
-__all__ = ["SEED_BYTES", "KeyStream", "and_layer", "from_plane", "matmul", "plane_words", "to_planes"]
+__all__ = ["SEED_BYTES", "KeyStream", "from_plane", "matmul", "plane_words", "to_planes"]
 
 SEED_BYTES = 32
 
@@ -27,15 +26,3 @@ def plane_words(count: int) -> int:
 def from_plane(plane: Words, count: int) -> Words:
     """Return the bits of one plane as `count` words that are 0 or 1."""
     return words_of_planes(np.ascontiguousarray(plane)[None], count)
-
-
-def and_layer(opened: tuple[Words, Words], shares: tuple[Words, Words, Words], adds: bool) -> Words:
-    """Return shares of x & y, for x = d ^ a and y = e ^ b with opened d and e, and shares of a, b and a & b.
-
-    Args:
-        opened: d and e.
-        shares: this party's shares of a, b and a & b.
-        adds: whether this party adds d & e. One of all parties does.
-    """
-    d, e, a, b, product = (np.ascontiguousarray(planes) for planes in (*opened, *shares))
-    return _and_layer(d, e, a, b, product, adds)

@@ -19,7 +19,7 @@ def in_memory(
     outside: Sequence[str] = (),
     ring_bits: int = 64,
     *,
-    deadline_s: float = 60.0,
+    deadline_s: float = 600.0,
     kept: bool = False,
     seed: bytes | None = None,
 ) -> dict[str, DealerBackend]:
@@ -27,7 +27,7 @@ def in_memory(
 
     Args:
         parties, provider, outside, ring_bits: as for :meth:`DealerBackend.join`.
-        deadline_s: longest wait for one message.
+        deadline_s: longest wait for one message. A party that ends is noticed at once, so it is long.
         kept: whether channels keep transcripts, which tests look at.
         seed: for known-answer tests.
     """

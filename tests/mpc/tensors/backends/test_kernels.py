@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mpc.errors import ParameterError
-from mpc.tensors.backends.kernels import KeyStream, and_layer, from_plane, plane_words, to_planes
+from mpc.tensors.backends.kernels import KeyStream, from_plane, plane_words, to_planes
 
 RNG = np.random.default_rng(3)
 
@@ -42,16 +42,3 @@ def test_a_stream_gives_each_word_once() -> None:
     assert np.unique(np.concatenate(whole)).size == 400_000
     with pytest.raises(ParameterError, match="32"):
         KeyStream(bytes(16))
-
-
-@pytest.mark.parametrize("n", [2, 3, 5])
-def test_shares_of_an_and_add_up(n: int) -> None:
-    x, y, a, b = (RNG.integers(0, 2**64, (3, 9), dtype=np.uint64) for _ in range(4))
-
-    def shared(value: np.ndarray) -> list[np.ndarray]:
-        shares = [RNG.integers(0, 2**64, value.shape, dtype=np.uint64) for _ in range(n - 1)]
-        return [*shares, np.bitwise_xor.reduce([value, *shares])]
-
-    triples = zip(shared(a), shared(b), shared(a & b), strict=True)
-    shares = [and_layer((x ^ a, y ^ b), triple, number == 0) for number, triple in enumerate(triples)]
-    assert (np.bitwise_xor.reduce(shares) == x & y).all()

@@ -84,10 +84,17 @@ def test_relu_takes_the_rounds_of_its_comparison_and_its_bit_is_masked() -> None
         return [kept, *backend.keep_if([positive], [shared[0]])]
 
     counts, results = opened_bytes(2, backward)
-    # c, one level for the 7 low bits (3 planes but one), and the bit. A plane of 24 values is one word.
+    # c, one level for the 7 low bits (two planes), and the bit. A plane of 24 values is one word.
     assert counts == [(3, X.size + 2 + 1)]
     assert (signed(results[0]) == np.maximum(X, 0)).all()
     assert (signed(results[1]) == np.maximum(X, 0)).all()
+
+
+@pytest.mark.parametrize(("bits", "rounds"), [(1, 2), (4, 2), (5, 3), (16, 3), (17, 4), (32, 4), (63, 4)])
+def test_a_comparison_takes_a_round_for_every_four_groups_of_four_bits(bits: int, rounds: int) -> None:
+    """One opens the value, and one takes the bit to the ring."""
+    counts, _ = opened_bytes(2, lambda backend, s: backend.negative([backend.constant(words([0]))], 2**bits - 1))
+    assert counts[0][0] == rounds
 
 
 def test_bits_stay_masked_where_elements_are_picked_or_negated() -> None:
@@ -105,14 +112,16 @@ def test_bits_stay_masked_where_elements_are_picked_or_negated() -> None:
         (bit,) = backend.negative([shared[0]], 100)
         total = backend.linear(lambda a: a.sum(axis=0), (6,), bit)
         twice = backend.linear(lambda a: a + a, X.shape, bit)
-        return backend.multiply([(total, shared[0]), (twice, shared[0])])
+        first = backend.linear(lambda a: a[:1, :1] + a[:1, :1], (1, 1), bit)  # 1 + 1 looks as the second of 1, 2, 3
+        return backend.multiply([(total, shared[0]), (twice, shared[0]), (first, shared[0])])
 
     counts, results = opened_bytes(2, picked, summed)
     comparison = 2 + 1  # words, see above
-    assert counts == [(3, X.size + comparison), (3, comparison + 6 + X.size)]
+    assert counts == [(3, X.size + comparison), (3, comparison + 6 + X.size + 1)]
     flipped = (X >= 0).astype(object)
     part = np.repeat(flipped[::-1, 1:2], 6, axis=1)
     expected = [flipped * X, part * X, -part[:, ::-1] * X, (1 - flipped).sum(axis=0) * X, 2 * (1 - flipped) * X]
+    expected.append(2 * (1 - flipped[0, 0]) * X)
     for result, wanted in zip(results, expected, strict=True):
         assert (signed(result) == wanted).all()
 
