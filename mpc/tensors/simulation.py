@@ -148,6 +148,11 @@ def backends_in_memory(
         raise ParameterError(f"expected a back-end among {', '.join(BACKENDS)}, found {backend!r}")
     if len(set(parties)) != len(parties) or not parties:
         raise ParameterError(f"expected parties with names of their own, found {', '.join(parties) or 'none'}")
+    if dealer in parties or set(outside) & {*parties, dealer}:
+        others = ", ".join((dealer or "none", *outside))
+        raise ParameterError(
+            f"expected a dealer and outside parties that do not compute, found {others} beside {', '.join(parties)}"
+        )
     if backend == "dealer" and dealer is None:
         raise ParameterError("expected dealer=…, a party that provides correlations and holds no share, found none")
     module: Any = import_module(f"mpc.tensors.backends.{BACKENDS[backend]}")

@@ -214,6 +214,13 @@ def test_unusable_arguments() -> None:
         pt.simulate(product, backend="trusted")
     with pytest.raises(ParameterError, match="expected dealer=…, a party that provides correlations"):
         pt.simulate(product, backend="dealer")
+    for wrong in (
+        {"dealer": "bob"},
+        {"dealer": "carol", "outside": ("alice",)},
+        {"outside": ("carol",), "dealer": "carol"},
+    ):
+        with pytest.raises(ParameterError, match="expected a dealer and outside parties that do not compute, found"):
+            pt.simulate(product, backend="clear", **wrong)
     with pytest.raises(ParameterError, match="names of their own, found alice, alice"):
         pt.simulate(product, ("alice", "alice"), backend="clear")
     with pytest.raises(OrderError, match="make layers within a program"):
