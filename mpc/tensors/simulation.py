@@ -180,8 +180,13 @@ def _run_all(program: Program, runs: Mapping[str, _Run]) -> tuple[str, BaseExcep
     threads = [threading.Thread(target=run, args=(name,), name=f"party {name}", daemon=True) for name in runs]
     for thread in threads:
         thread.start()
-    for thread in threads:
-        thread.join()
+    try:
+        for thread in threads:
+            thread.join()
+    except BaseException:  # such as Ctrl-C, which only this thread sees
+        for each in runs.values():
+            each.session.backend.close()
+        raise
     own = [found for found in errors if not isinstance(found[1], TransportError | EndedError)]
     return next(iter(own or errors), None)
 
