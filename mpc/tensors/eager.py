@@ -62,7 +62,7 @@ class Group:
         found: dict[str, Found] = {}
         errors: list[BaseException] = []
         for _ in self._commands:
-            name, value, error = replies.get()
+            name, value, error = self._wait(replies)
             if error is None:
                 found[name] = value
                 continue
@@ -72,6 +72,13 @@ class Group:
         if errors:
             raise (own or errors)[0]
         return found
+
+    def _wait(self, replies: queue.Queue[Found]) -> Found:
+        try:
+            return replies.get()
+        except BaseException:  # such as Ctrl-C, which only this thread sees
+            self.close()
+            raise
 
     def close(self) -> None:
         """End all parties."""

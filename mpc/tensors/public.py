@@ -62,7 +62,7 @@ def encode(label: str, values: object, shape: Shape, stated: Range, fraction_bit
     if fraction_bits == 0 and (scaled != np.rint(scaled)).any():
         raise ParameterError(f"{label}: expected whole numbers, found fractions")
     rounded = np.rint(scaled)
-    if array.size and (rounded.max() > float(stated.high) or rounded.min() < float(stated.low)):
+    if array.size and (int(rounded.max()) > stated.high or int(rounded.min()) < stated.low):
         raise RangeError(f"{label}: expected values within the stated bound, found one beyond it")
     return Ring(ring_bits).reduce(rounded.astype(np.int64))
 

@@ -148,6 +148,11 @@ def backends_in_memory(
         raise ParameterError(f"expected a back-end among {', '.join(BACKENDS)}, found {backend!r}")
     if len(set(parties)) != len(parties) or not parties:
         raise ParameterError(f"expected parties with names of their own, found {', '.join(parties) or 'none'}")
+    if dealer in parties or set(outside) & {*parties, dealer}:
+        others = ", ".join((dealer or "none", *outside))
+        raise ParameterError(
+            f"expected a dealer and outside parties that do not compute, found {others} beside {', '.join(parties)}"
+        )
     if backend == "dealer" and dealer is None:
         raise ParameterError("expected dealer=…, a party that provides correlations and holds no share, found none")
     module: Any = import_module(f"mpc.tensors.backends.{BACKENDS[backend]}")
@@ -175,8 +180,13 @@ def _run_all(program: Program, runs: Mapping[str, _Run]) -> tuple[str, BaseExcep
     threads = [threading.Thread(target=run, args=(name,), name=f"party {name}", daemon=True) for name in runs]
     for thread in threads:
         thread.start()
-    for thread in threads:
-        thread.join()
+    try:
+        for thread in threads:
+            thread.join()
+    except BaseException:  # such as Ctrl-C, which only this thread sees
+        for each in runs.values():
+            each.session.backend.close()
+        raise
     own = [found for found in errors if not isinstance(found[1], TransportError | EndedError)]
     return next(iter(own or errors), None)
 

@@ -457,7 +457,7 @@ PICKED: dict[str, list[tuple[str, str]]] = {
         ("    if excess <= 0:", "    if excess <= 1:"),
     ],
     "mpc/tensors/public.py": [
-        ("rounded.max() > float(stated.high) or rounded.min() < float(stated.low)", "False"),
+        ("int(rounded.max()) > stated.high or int(rounded.min()) < stated.low", "False"),
     ],
     "mpc/tensors/simulation.py": [
         ("    _same_public_numbers(runs)\n", ""),

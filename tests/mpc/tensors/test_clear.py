@@ -70,7 +70,7 @@ def test_several_parties_need_a_simulation() -> None:
 
 
 def test_an_input_reaches_the_threads_of_all_parties() -> None:
-    backends = in_memory(("alice", "bob"), None, ("carol",))
+    backends = in_memory(("alice", "bob"), "carol")
     found: dict[str, list[int]] = {}
 
     def run(name: str) -> None:

@@ -165,6 +165,33 @@ def test_one_partys_error_ends_all_and_names_party_and_line(options: Options) ->
     assert threading.active_count() == before
 
 
+def test_an_interrupt_leaves_no_thread(options: Options, monkeypatch: pytest.MonkeyPatch) -> None:
+    threads: list[threading.Thread] = []
+    join = threading.Thread.join
+
+    def interrupted(thread: threading.Thread, timeout: float | None = None) -> None:
+        threads.append(thread)
+        monkeypatch.setattr(threading.Thread, "join", join)
+        raise KeyboardInterrupt
+
+    def program(s: pt.Session) -> dict[str, object]:
+        if s.me == "bob":
+            started.wait(20)
+        x, y = inputs(s)
+        return {"x": (x @ y).reveal(to="alice")}
+
+    started = threading.Event()
+    before = set(threading.enumerate())
+    monkeypatch.setattr(threading.Thread, "join", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        pt.simulate(program, **options)
+    started.set()
+    for thread in set(threading.enumerate()) - before:
+        thread.join(20)
+        assert not thread.is_alive()
+    assert threads
+
+
 def test_parties_that_do_different_things_get_no_result(options: Options) -> None:
     def by_party(s: pt.Session) -> dict[str, object]:
         x, _ = inputs(s)
@@ -214,6 +241,13 @@ def test_unusable_arguments() -> None:
         pt.simulate(product, backend="trusted")
     with pytest.raises(ParameterError, match="expected dealer=…, a party that provides correlations"):
         pt.simulate(product, backend="dealer")
+    for wrong in (
+        {"dealer": "bob"},
+        {"dealer": "carol", "outside": ("alice",)},
+        {"outside": ("carol",), "dealer": "carol"},
+    ):
+        with pytest.raises(ParameterError, match="expected a dealer and outside parties that do not compute, found"):
+            pt.simulate(product, backend="clear", **wrong)
     with pytest.raises(ParameterError, match="names of their own, found alice, alice"):
         pt.simulate(product, ("alice", "alice"), backend="clear")
     with pytest.raises(OrderError, match="make layers within a program"):

@@ -161,6 +161,8 @@ def test_an_owners_value_that_does_not_fit_is_refused_and_not_told(value: float)
         "input #1: expected values within the stated bound, found one beyond it",
     )
     private(session(), [2.0, -2.0], 2)
+    with pytest.raises(RangeError, match="found one beyond it"):  # a bound that no float is
+        private(session(), [2.0**60], 2**60 - 1, whole=True)
 
 
 def test_refusals_say_what_was_expected_and_found() -> None:
