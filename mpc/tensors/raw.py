@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mpc.errors import RangeError
 from mpc.ring import Words
 from mpc.tensors.arithmetic import wrapping
 from mpc.tensors.backends.interface import Shape, Shared
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from mpc.tensors.session import Session
 
 COEFFICIENT_BITS = 28
+FEWEST_RING_BITS = 64
+"""Functions have up to 30 fraction bits inside, and products of two such numbers."""
 
 
 def nearest(value: Decimal, fraction_bits: int) -> int:
@@ -50,6 +53,9 @@ class Raw:
 
     @classmethod
     def of(cls, label: str, x: PrivateTensor) -> Raw:
+        """Return a tensor's numbers, or refuse a ring without room for the fraction bits inside."""
+        if x.format.ring_bits < FEWEST_RING_BITS:
+            raise RangeError(f"{label}: needs a ring of {FEWEST_RING_BITS} bits, ring has {x.format.ring_bits}")
         return cls(x.session, label, x.shared, x.range, x.fraction_bits)
 
     @property

@@ -130,3 +130,11 @@ def test_quotients_are_rounded_once() -> None:
     wide = private(s, [2.0**20, 3.0], (1, 2.0**40))
     assert np.abs(opened(wide.log()) - np.log([2.0**20, 3])).max() <= 2 * UNIT
     assert np.abs(opened(wide.sqrt()) - [2**10, 3**0.5]).max() <= UNIT + 2.0**20 * 2.0**-22
+
+
+def test_a_narrow_ring_is_refused_where_functions_need_more() -> None:
+    x = private(session(fraction_bits=10, ring_bits=32), [0.5, 2.0], (0.25, 4))
+    assert opened(x.relu()).tolist() == [0.5, 2]
+    for name in ("exp", "log", "sqrt", "reciprocal", "sigmoid", "tanh", "softmax"):
+        with pytest.raises(RangeError, match=rf"^{name} #\d+: needs a ring of 64 bits, ring has 32$"):
+            getattr(x, name)()
