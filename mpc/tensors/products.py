@@ -10,6 +10,7 @@ from mpc.errors import ParameterError
 from mpc.tensors.arithmetic import round_products, same_session, wrapping
 from mpc.tensors.autograd import Gradient, Scaled, unbroadcast
 from mpc.tensors.backends.interface import Shape
+from mpc.tensors.backends.kernels import matmul as ring_matmul
 from mpc.tensors.public import encode_factor
 from mpc.tensors.ranges import Factor
 from mpc.tensors.shaping import swap_last
@@ -99,7 +100,7 @@ def _matmul_public(x: object, y: object) -> PrivateTensor:
     why = f"{inner} products of {private.bound.bit_length()} and {public.range.bound.bit_length()} bits added"
     session.require_room(found, label, why, [private, Factor(public.range.bound, public.fraction_bits)])
     words = public.words
-    function = (lambda w: np.matmul(words, w)) if public_left else (lambda w: np.matmul(w, words))
+    function = (lambda w: ring_matmul(words, w)) if public_left else (lambda w: ring_matmul(w, words))
     shared = session.backend.linear(wrapping(function), shape, private.shared)
     cut = public.fraction_bits if private.fraction_bits else max(0, public.fraction_bits - session.format.fraction_bits)
     fraction_bits = private.fraction_bits or min(public.fraction_bits, session.format.fraction_bits)
