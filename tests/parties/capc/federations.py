@@ -73,7 +73,7 @@ class FederationHere:
     def serve(self, *names: str) -> None:
         """Start those of these services that do not run, and wait until each listens."""
         for name in names:
-            if name not in self.services:
+            if name not in self.services or self.services[name].poll() is not None:
                 self.start_serving(name)
         for name in names:
             self.until(lambda name=name: self.service(name).running() is not None, f"{name} serves")

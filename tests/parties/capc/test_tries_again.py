@@ -43,7 +43,7 @@ def plays(monkeypatch: pytest.MonkeyPatch) -> Any:
     def plays(sessions: Any, rejoin_s: float = 5.0) -> tuple[Asking, Clock, list[str]]:
         asking, clock, said = Asking(), Clock(), []
         party = SimpleNamespace(
-            settings=SimpleNamespace(pending=None, answers=None, rejoin_s=rejoin_s),
+            settings=SimpleNamespace(pending=None, answers=None, rejoin_s=rejoin_s, credentials=None),
             progress=SimpleNamespace(begin_again=said.append),
         )
         monkeypatch.setattr(client, "questions", lambda _: asking)
