@@ -230,7 +230,7 @@ def run_tests() -> None:
         run_sanitized(sanitizers)
     say("pytest")
     workers = min(8, processors() + 1)  # one more than processors: tests of many processes wait as often as they work
-    execute([python, "-m", "pytest", "-n", str(workers), "--dist", "loadgroup"])
+    execute([python, "-m", "pytest", "-n", str(workers), "--dist", "loadfile"])
 
 
 def run_ctest(folder: Path) -> None:
