@@ -232,3 +232,26 @@ def _line_of_program() -> str:
     while frame is not None and frame.f_code.co_filename.startswith(_PACKAGE):
         frame = frame.f_back
     return f"{Path(frame.f_code.co_filename).name} line {frame.f_lineno}" if frame else "the program"
+
+
+def outputs_of(returned: object) -> Mapping[str, object]:
+    """Return what a program returned, which is its outputs by name. Raises ParameterError for anything else."""
+    if returned is None:
+        return {}
+    if not isinstance(returned, Mapping) or not all(isinstance(name, str) for name in returned):
+        raise ParameterError(f"expected a program that returns its outputs by name, found {type(returned).__name__}")
+    hidden = [name for name, value in returned.items() if hasattr(value, "requires_grad") or hasattr(value, "backward")]
+    if hidden:
+        raise ParameterError(f"expected outputs that are revealed, found the private {hidden[0]!r}: call reveal(to=…)")
+    return returned
+
+
+def readable(outputs: Mapping[str, object]) -> dict[str, NDArray[np.float64]]:
+    """Return the outputs that this party can read, by name: what was revealed to it, and what is public."""
+    plain = {}
+    for name, value in outputs.items():
+        if not isinstance(value, Revealed):
+            plain[name] = np.asarray(value)
+        elif value.readable:
+            plain[name] = value.value
+    return plain

@@ -20,7 +20,7 @@ from mpc.errors import MpcError, ParameterError, TransportError
 from mpc.tensors.backends.clear import EndedError
 from mpc.tensors.backends.interface import Backend, Cost, Rounding
 from mpc.tensors.checking import check_simulation
-from mpc.tensors.reveals import Policy, Reveal, Revealed, program_digest
+from mpc.tensors.reveals import Policy, Reveal, Revealed, outputs_of, program_digest, readable
 from mpc.tensors.session import FRACTION_BITS, Session
 
 Program = Callable[[Session], Mapping[str, object] | None]
@@ -81,12 +81,10 @@ class _Run:
 
     Attributes:
         values: what the program returned.
-        error: what ended it.
     """
 
     session: Session
     values: Mapping[str, object] = field(default_factory=dict)
-    error: BaseException | None = None
 
 
 def simulate(
@@ -169,7 +167,7 @@ def _run_all(program: Program, runs: Mapping[str, _Run]) -> tuple[str, BaseExcep
         each = runs[name]
         try:
             with each.session:
-                each.values = _outputs(program(each.session))
+                each.values = outputs_of(program(each.session))
                 each.session.reveals.finish(each.values)
         except BaseException as error:  # noqa: BLE001 - raised again by the caller, in its own thread
             with lock:
@@ -189,17 +187,6 @@ def _run_all(program: Program, runs: Mapping[str, _Run]) -> tuple[str, BaseExcep
         raise
     own = [found for found in errors if not isinstance(found[1], TransportError | EndedError)]
     return next(iter(own or errors), None)
-
-
-def _outputs(returned: object) -> Mapping[str, object]:
-    if returned is None:
-        return {}
-    if not isinstance(returned, Mapping) or not all(isinstance(name, str) for name in returned):
-        raise ParameterError(f"expected a program that returns its outputs by name, found {type(returned).__name__}")
-    hidden = [name for name, value in returned.items() if hasattr(value, "requires_grad") or hasattr(value, "backward")]
-    if hidden:
-        raise ParameterError(f"expected outputs that are revealed, found the private {hidden[0]!r}: call reveal(to=…)")
-    return returned
 
 
 def _place(program: Program, error: BaseException) -> tuple[str, int]:
@@ -224,7 +211,7 @@ def _same_public_numbers(runs: Mapping[str, _Run]) -> None:
 
 def _result(program: Program, runs: Mapping[str, _Run], policy: Policy | None) -> Result:
     sessions = {name: run.session for name, run in runs.items()}
-    outputs = {name: _readable(run.values) for name, run in runs.items()}
+    outputs = {name: readable(run.values) for name, run in runs.items()}
     some = next(iter(sessions.values()))
     deviations: dict[str, float] = {}
     used: dict[str, float] = {}
@@ -253,14 +240,3 @@ def _digest(program: Program) -> str | None:
         return program_digest(program)
     except ParameterError:
         return None
-
-
-def _readable(values: Mapping[str, object]) -> dict[str, NDArray[np.float64]]:
-    """Return the outputs that a party can read."""
-    plain = {}
-    for name, value in values.items():
-        if not isinstance(value, Revealed):
-            plain[name] = np.asarray(value)
-        elif value.readable:
-            plain[name] = value.value
-    return plain

@@ -1,4 +1,4 @@
-"""What a program has revealed to one party, and the file that the party keeps it in."""
+"""What comes before the outputs of a program are opened, and the file that a party keeps its own in."""
 
 from __future__ import annotations
 
@@ -11,25 +11,12 @@ import numpy as np
 
 from mpc.errors import ProtocolError
 from mpc.tensors.network import Network
-from mpc.tensors.reveals import Revealed
-from mpc.tensors.tensor import PrivateTensor
 from parties.frame.errors import PartyError
 from parties.frame.private_files import write_private
 
 
 class OutputsError(PartyError):
     """The outputs cannot be written."""
-
-
-def outputs_of(returned: object) -> Mapping[str, Any]:
-    """Return what a program returned, which are its outputs by name. Raises `OutputsError` for anything else."""
-    if returned is None:
-        return {}
-    if not isinstance(returned, Mapping) or not all(isinstance(name, str) for name in returned):
-        raise OutputsError(f"expected a program that returns its outputs by name, found {type(returned).__name__}")
-    if hidden := [name for name, value in returned.items() if isinstance(value, PrivateTensor)]:
-        raise OutputsError(f"expected outputs that are revealed, found the private {hidden[0]}: call reveal(to=...)")
-    return returned
 
 
 def check_public_numbers(network: Network, computing: Sequence[str], digest: str) -> None:
@@ -49,17 +36,6 @@ def check_public_numbers(network: Network, computing: Sequence[str], digest: str
             raise ProtocolError(
                 "expected the same operations on the same public numbers as here, found others", peer=name
             )
-
-
-def own_outputs(found: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what of a program's outputs this party has learned, and what is public, by name."""
-    learned = {}
-    for name, value in found.items():
-        if not isinstance(value, Revealed):
-            learned[name] = np.asarray(value)
-        elif value.readable:
-            learned[name] = value.value
-    return learned
 
 
 def write_outputs(path: Path, outputs: Mapping[str, Any]) -> None:

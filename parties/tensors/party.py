@@ -25,13 +25,13 @@ import numpy as np
 from mpc.channels.frames import Channel
 from mpc.tensors.backends import DealerBackend
 from mpc.tensors.network import Network
-from mpc.tensors.reveals import Policy
+from mpc.tensors.reveals import Policy, outputs_of, readable
 from mpc.tensors.session import Session
 from parties.frame.charts import Figure
 from parties.frame.connections import Connections
 from parties.frame.private_files import write_private
 from parties.frame.process import Party, run_party
-from parties.tensors.outputs import check_public_numbers, outputs_of, own_outputs, write_outputs
+from parties.tensors.outputs import check_public_numbers, write_outputs
 from parties.tensors.programs import Here, Program
 from parties.tensors.settings import COMPUTING, TensorsSettings
 
@@ -68,7 +68,7 @@ def party(party: Party[TensorsSettings]) -> None:
             check_public_numbers(network, settings.computing, session.public_digest)
             session.reveals.finish(found)
         seconds = time.perf_counter() - began
-    outputs = own_outputs(found)
+    outputs = readable(found)
     if settings.outputs is not None:
         write_outputs(settings.outputs, outputs)
     write_private(party.folder / "result.json", json.dumps(_report(party, session, outputs, seconds)).encode())

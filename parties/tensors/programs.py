@@ -107,7 +107,9 @@ class Program:
 
     def __call__(self, session: Any, here: Here) -> Any:
         """Run it for one party. Raises `ProgramError` for a mistake of its own."""
-        return self._call("program", session, here)
+        function = self._names["program"]
+        takes = len(inspect.signature(function).parameters)
+        return self._run(lambda: function(session, here) if takes > 1 else function(session))
 
     def twin(self, here: Here) -> dict[str, float]:
         """Return what its function ``plain(here)`` gives, which computes the same in the clear. Nothing without one."""
@@ -115,11 +117,6 @@ class Program:
             return {}
         found = self._run(lambda: self._names["plain"](here))
         return {str(name): float(value) for name, value in found.items()}
-
-    def _call(self, name: str, session: Any, here: Here) -> Any:
-        function = self._names[name]
-        takes = len(inspect.signature(function).parameters)
-        return self._run(lambda: function(session, here) if takes > 1 else function(session))
 
     def _run(self, work: Callable[[], Any]) -> Any:
         try:

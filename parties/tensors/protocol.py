@@ -33,7 +33,7 @@ class Tensors:
 
     def plan(self, config: TensorsConfig, run: Run) -> Plan:
         """Return a process for each party. Nothing is written, because every party loads its own data."""
-        known = known_program(config)
+        known = KnownProgram(config)
         addresses = {
             name: Address(host=run.host, port=run.start_port + index) for index, name in enumerate(config.computing)
         }
@@ -90,7 +90,7 @@ class Tensors:
 
 
 class KnownProgram:
-    """What is known of a program before it runs."""
+    """What is known of a program before it runs. Making it raises `ConfigError` for one that cannot run."""
 
     def __init__(self, config: TensorsConfig) -> None:
         try:
@@ -118,11 +118,6 @@ class KnownProgram:
         self.twin = {} if own else Program(self.path).twin(Here(self.arguments))
 
 
-def known_program(config: TensorsConfig) -> KnownProgram:
-    """Return what is known of the configured program. Raises `ConfigError`."""
-    return KnownProgram(config)
-
-
 def _constants(program: str) -> dict[str, Any]:
     return vars(import_module(f"parties.tensors.examples.{program}"))
 
@@ -137,7 +132,7 @@ def _absolute(path: Path | None) -> Path | None:
 
 def plain(config: TensorsConfig, _: Path, __: object) -> Summary:
     """Return what a built-in program gives in the clear."""
-    twin = known_program(config).twin
+    twin = KnownProgram(config).twin
     if not twin:
         raise ConfigError(f"program: expected a built-in program with a twin, found {config.program}")
     return Summary(tuple((name, f"{value:.4g}") for name, value in twin.items()))
