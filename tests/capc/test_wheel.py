@@ -21,7 +21,7 @@ FOLDERS = ("capc", "mpc", "parties", "orchestrator", "configs")
 FILES = ("pyproject.toml", "README.md", "LICENSE")
 OURS = ("capc", "mpc", "parties", "orchestrator")
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(2400), pytest.mark.xdist_group("wheel")]  # it compiles the core
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(2400)]  # it compiles the core
 
 
 @pytest.fixture(scope="module")

@@ -24,8 +24,6 @@ from parties.protocols import PROTOCOLS
 from tests.parties.capc import overheard
 from tests.parties.capc.runs import QUICK, Running, running
 
-pytestmark = pytest.mark.xdist_group("campaigns")  # of the same models, which one worker trains once
-
 CAMPAIGN = {
     "strategy": "entropy",
     "models": "logistic-regression",

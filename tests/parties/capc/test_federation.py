@@ -32,8 +32,6 @@ from tests.parties.capc.federations import (
 )
 from tests.ports import free_ports
 
-pytestmark = pytest.mark.xdist_group("federation")  # one set of services, in one worker
-
 
 @pytest.fixture(scope="module")
 def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FederationHere]:

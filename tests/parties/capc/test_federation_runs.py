@@ -17,8 +17,6 @@ from tests.parties.capc.slow_link.kills import ACCOUNT, accounting
 from tests.parties.capc.slow_link.members import MEMBERS, found
 from tests.parties.capc.slow_link.networks import loopback
 
-pytestmark = pytest.mark.xdist_group("federation")
-
 
 @pytest.mark.slow
 def test_members_that_are_killed_cost_no_label_and_no_charge(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

@@ -15,8 +15,6 @@ from mpc.randomness import SeededRandomness
 from tests.parties.capc.runs import expected_labels, running
 from tests.parties.capc.seeded import randomness_of
 
-pytestmark = pytest.mark.xdist_group("noise")  # of the same models, which one worker trains once
-
 ASKED = {"models": "mlp", "n_parties": 3, "n_queries": 24, "batch_size": 8}
 
 

@@ -26,8 +26,6 @@ from parties.protocols import PROTOCOLS
 from tests.parties.capc.federations import ANSWERING, COMMAND, GUARDIAN, FederationHere, federation
 from tests.ports import free_ports
 
-pytestmark = pytest.mark.xdist_group("federation")
-
 BUDGET = 400.0
 Found = dict[tuple[str, tuple[tuple[str, str], ...]], float]
 

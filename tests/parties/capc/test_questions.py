@@ -28,8 +28,6 @@ from parties.learning.records import AskedRecords
 from parties.protocols import PROTOCOLS
 from tests.parties.capc.federations import ANSWERING, GUARDIAN, FederationHere, federation
 
-pytestmark = pytest.mark.xdist_group("federation")
-
 IMAGES = np.arange(5 * 4, dtype=np.float32).reshape(5, 1, 2, 2)
 
 

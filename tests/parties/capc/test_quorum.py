@@ -32,8 +32,6 @@ from tests.parties.capc.seeded import randomness_of
 from tests.parties.capc.test_report import query, report
 from tests.ports import free_ports
 
-pytestmark = pytest.mark.xdist_group("quorum")
-
 FIVE = {
     "models": "logistic-regression", "n_parties": 5, "min_parties": 3, "n_queries": 12, "batch_size": 4,
     "missing_classes": 6, "quorum_wait_s": 20, "rejoin_s": 100,

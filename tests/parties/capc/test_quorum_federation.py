@@ -10,8 +10,6 @@ import pytest
 
 from tests.parties.capc.federations import GUARDIAN, FederationHere, federation
 
-pytestmark = pytest.mark.xdist_group("federation quorum")  # one set of services, in one worker
-
 CHOICES = {
     "min_parties": 1,
     "quorum_wait_s": 12,
