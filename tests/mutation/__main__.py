@@ -112,7 +112,7 @@ def _run_all(mutants: list[Mutant], known: Coverage, options: argparse.Namespace
         stream = closing.enter_context(options.results.open("a")) if options.results else None
         copies: SimpleQueue[Copy] = SimpleQueue()
         for number in range(min(options.workers, len(left))):
-            copy = Copy(Path(folder) / str(number), number)
+            copy = Copy(Path(folder) / str(number))
             closing.callback(copy.end)
             copies.put(copy)
 

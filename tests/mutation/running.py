@@ -46,16 +46,12 @@ class Copy:
 
     Args:
         folder: empty. Its name should be short, because the paths of sockets lie in it.
-        number: of this copy among those that run at the same time.
     """
 
-    def __init__(self, folder: Path, number: int) -> None:
+    def __init__(self, folder: Path) -> None:
         self._copy = copy_project(folder / "c")
         self._temporary = folder / "t"
-        environment = environment_of(self._copy) | {
-            "TMPDIR": str(self._temporary),
-            "PYTEST_XDIST_WORKER": f"gw{number}",  # ports of its own, see tests/ports.py
-        }
+        environment = environment_of(self._copy) | {"TMPDIR": str(self._temporary)}
         command = [sys.executable, "-m", "tests.mutation.server"]
         self._server = subprocess.Popen(
             command, cwd=self._copy, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True

@@ -17,6 +17,7 @@ import pytest
 
 import mpc
 from mpc._core import Circuit
+from tests.ports import free_ports
 
 PROGRAMS = Path(mpc.__file__).parent / "bin"
 MODULUS = 2**64
@@ -34,12 +35,6 @@ def can_unshare() -> bool:
     """Whether a network namespace can be made here."""
     tools = shutil.which("unshare") and shutil.which("ip")
     return bool(tools) and subprocess.run([*UNSHARE, "true"], capture_output=True, check=False).returncode == 0
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def shares_of(values: list[int], bits: int = 64, seed: int | None = None) -> tuple[list[int], list[int]]:
@@ -66,7 +61,7 @@ def write(folder: Path, shares: tuple[list[int], list[int]]) -> None:
 
 def run(program: str, folder: Path, *options: str, ports: tuple[int, int] | None = None) -> list[str]:
     """Both parties; returns what each said."""
-    listen, dial = ports or (free_port(),) * 2
+    listen, dial = ports or (free_ports(1),) * 2
     parties = [start(program, 1, listen, folder, *options), start(program, 2, dial, folder, *options)]
     said = [party.communicate(timeout=60)[1] for party in parties]
     assert [party.returncode for party in parties] == [0, 0], said
@@ -123,7 +118,7 @@ def test_sum_histogram_tells_party_1_alone(tmp_path: Path) -> None:
 
 def capture(folder: Path) -> Frames:
     """Runs argmax through a proxy and returns the bodies of the frames of each party."""
-    listen = free_port()
+    listen = free_ports(1)
     streams: dict[str, bytearray] = {"evaluator": bytearray(), "garbler": bytearray()}
 
     def pump(name: str, source: socket.socket, target: socket.socket) -> None:
@@ -251,7 +246,7 @@ def test_bad_input_is_one_sentence_and_exit_code_2(
     tmp_path: Path, content: str, options: tuple[str, ...], sentence: str
 ) -> None:
     (tmp_path / "in1").write_text(content)
-    party = start("argmax", 1, free_port(), tmp_path, *options)
+    party = start("argmax", 1, free_ports(1), tmp_path, *options)
     said = party.communicate(timeout=60)[1]
     assert party.returncode == 2
     assert sentence in said.splitlines()[0]
@@ -260,7 +255,7 @@ def test_bad_input_is_one_sentence_and_exit_code_2(
 
 def test_differing_parameters_are_named_by_both(tmp_path: Path) -> None:
     write(tmp_path, ([1, 2, 3], [1, 2]))
-    port = free_port()
+    port = free_ports(1)
     parties = [start("argmax", 1, port, tmp_path), start("argmax", 2, port, tmp_path)]
     said = [party.communicate(timeout=60)[1] for party in parties]
     assert [party.returncode for party in parties] == [1, 1]
@@ -272,7 +267,7 @@ def test_differing_parameters_are_named_by_both(tmp_path: Path) -> None:
 @pytest.mark.parametrize("party", [1, 2])
 def test_an_absent_peer_ends_the_wait(tmp_path: Path, party: int) -> None:
     write(tmp_path, ([1, 2], [1, 2]))
-    waiting = start("sum_histogram", party, free_port(), tmp_path, "--deadline", "1")
+    waiting = start("sum_histogram", party, free_ports(1), tmp_path, "--deadline", "1")
     said = waiting.communicate(timeout=60)[1]
     assert waiting.returncode == 1
     assert "before the deadline" in said
@@ -293,7 +288,7 @@ def test_a_port_that_is_connected_to_itself_is_not_a_peer(tmp_path: Path) -> Non
 def test_a_peer_that_talks_nonsense_is_refused(tmp_path: Path) -> None:
     write(tmp_path, ([1, 2], [1, 2]))
     for answer in (b"GET / HTTP/1.0\r\n\r\n" * 10, struct.pack("<4sIQ", b"CMP1", 0, 1 << 40), b""):
-        port = free_port()
+        port = free_ports(1)
         party = start("argmax", 1, port, tmp_path)
         with dial(port) as peer:
             peer.sendall(answer)
