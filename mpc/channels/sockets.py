@@ -149,6 +149,7 @@ class _SocketExchange(Exchange):
         self, channel: SocketChannel, label: str, parts: Sequence[Buffer] | None, target: memoryview | None
     ) -> None:
         super().__init__(channel)
+        channel._busy.acquire()
         pieces = [] if parts is None else channel._outgoing(label, *parts)
         self._unsent = [memoryview(piece).cast("B") for piece in pieces if len(piece)]
         self._parts = iter(()) if target is None else channel._incoming(label, len(target), LARGEST_BODY, target)
@@ -157,6 +158,7 @@ class _SocketExchange(Exchange):
             channel._connection.setblocking(False)
             channel.hold_back(True)
         except OSError as error:
+            channel._busy.release()
             raise channel._broken(error, "") from error
 
     def move(self) -> bool:
@@ -211,6 +213,7 @@ class _SocketExchange(Exchange):
         with contextlib.suppress(OSError):  # the connection is gone, as the next call reports
             self.channel.hold_back(False)
             self.channel._connection.setblocking(True)
+        self.channel._busy.release()
 
 
 def check_not_later_than(expires: float) -> None:

@@ -10,7 +10,7 @@
 One thread uses a connection at a time. No connection is closed while a thread may use it, because the operating system
 gives the number of a closed socket to the next file that is opened, and a late record would be written into that file.
 When one thread fails, all connections are shut down. That interrupts the other threads, and after they have ended the
-connections are closed.
+connections are closed. Where a peer was lost, the others are told its name before.
 """
 
 from __future__ import annotations
@@ -99,7 +99,8 @@ class Connections:
     def __enter__(self) -> Connections:
         return self
 
-    def __exit__(self, _: type[BaseException] | None, __: BaseException | None, ___: TracebackType | None) -> None:
+    def __exit__(self, _: type[BaseException] | None, error: BaseException | None, __: TracebackType | None) -> None:
+        self.say_lost(error)
         if any(worker.is_alive() for worker in self._workers):
             return  # it may still use a connection, and the end of the process closes them all
         for connection in self._open:
@@ -253,10 +254,18 @@ class Connections:
             working.results()
         except BaseException as error:
             first = working.failure()
+            self.say_lost(first or error)
             self._interrupt()
             if first is not None and first is not error:
                 raise first from error
             raise
+
+    def say_lost(self, error: BaseException | None) -> None:
+        """Where this party ends because it lost a peer, tell all others which one. They would blame this party."""
+        if isinstance(error, TransportError) and error.peer:
+            for connection in self._open:
+                if isinstance(connection, TlsChannel) and not connection.left:
+                    connection.say_lost(error.peer)
 
     def _interrupt(self) -> None:
         """Shut every connection down and wait for the threads that used them."""
