@@ -217,7 +217,7 @@ class Channel(ABC):
             lost = bytearray(length)
             yield memoryview(lost)
             if _NAME.fullmatch(who := lost.decode("ascii", "replace")):
-                raise TransportError(f"{self.peer} lost the connection to it", peer=who, step=self.step)
+                raise TransportError(f"{self.peer} has no connection to it", peer=who, step=self.step)
         if name != label.encode("ascii"):
             raise self._mismatch(f"message '{label}'", f"message '{name.decode('ascii', 'replace')}'")
         if sequence != self._received_frames & 0xFFFFFFFF:

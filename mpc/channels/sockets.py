@@ -16,7 +16,7 @@ from OpenSSL import SSL
 
 from mpc.channels.credentials import reason_of, refusal_in
 from mpc.channels.frames import LARGEST_BODY, Buffer, Channel, Exchange
-from mpc.errors import DeadlineError, RefusedError, TransportError
+from mpc.errors import DeadlineError, ProtocolError, RefusedError, TransportError
 
 _READ_AHEAD_BYTES = 1 << 12  # what may be taken from a connection beyond what is asked for
 _PARTS_AT_ONCE = 512  # for one call to the operating system, which takes 1024 at most
@@ -129,6 +129,41 @@ class SocketChannel(Channel):
         poll = select.poll()
         poll.register(self._connection, select.POLLRDHUP)
         return bool(poll.poll(0))
+
+    def departure(self, step: str) -> TransportError:
+        """Return the error for a peer that has :attr:`left`. It names the party that the peer says it has lost."""
+        try:
+            with self.in_step(step):
+                self.recv("")
+        except TransportError as error:
+            return error
+        except ProtocolError:  # it was about to say something else
+            pass
+        return TransportError("the peer closed the connection", peer=self.peer, step=step)
+
+    def await_message(self, beside: Sequence[SocketChannel]) -> None:
+        """Wait until there is something to receive, while the peers of the channels `beside` stay.
+
+        Raises:
+            DeadlineError: nothing came in time.
+            TransportError: one of those peers has left, and is named.
+        """
+        poll = select.poll()
+        poll.register(self._connection, select.POLLIN)
+        for other in beside:
+            poll.register(other._connection, select.POLLRDHUP)
+        if len(self._unread) or self._decrypted():
+            return
+        ready = dict(poll.poll(self.deadline_s * 1e3))
+        if not ready:
+            raise DeadlineError(f"no message within {self.deadline_s:g} s", peer=self.peer, step=self.step)
+        if self._connection.fileno() in ready:
+            return
+        raise next(other for other in beside if other._connection.fileno() in ready).departure(self.step)
+
+    def _decrypted(self) -> bool:
+        """Whether there is something to receive that is no longer at the operating system's."""
+        return False
 
     def interrupt(self) -> None:
         """Make the call fail that a thread is waiting in. Any thread may do so, and :meth:`close` is still due."""

@@ -128,7 +128,7 @@ class Connections:
     def dial_beside(self, peer: Peer, role: str, beside: TlsChannel) -> TlsChannel:
         """Connect as :meth:`dial`, but give up when the peer of the channel `beside` has left.
 
-        Raises `TransportError` in the name of that peer then.
+        Raises `TransportError` in the name of that peer then, or of the one that it says it has lost.
         """
         attempt, over = Attempt(), threading.Event()
 
@@ -143,7 +143,7 @@ class Connections:
             return self.dial(peer, role, attempt)
         except DeadlineError as error:
             if attempt.given_up:
-                raise TransportError("the peer closed the connection", peer=beside.peer, step="connect") from error
+                raise beside.departure("connect") from error
             raise
         finally:
             over.set()
@@ -261,11 +261,21 @@ class Connections:
             raise
 
     def say_lost(self, error: BaseException | None) -> None:
-        """Where this party ends because it lost a peer, tell all others which one. They would blame this party."""
-        if isinstance(error, TransportError) and error.peer:
+        """Where this party ends because a peer was lost or did not come, tell all others which one.
+
+        They would blame this party. Where several did not come, they are told the first name.
+        """
+        name = (
+            error.awaits[0]
+            if isinstance(error, AbsentError)
+            else error.peer
+            if isinstance(error, TransportError)
+            else ""
+        )
+        if name:
             for connection in self._open:
                 if isinstance(connection, TlsChannel) and not connection.left:
-                    connection.say_lost(error.peer)
+                    connection.say_lost(name)
 
     def _interrupt(self) -> None:
         """Shut every connection down and wait for the threads that used them."""

@@ -27,15 +27,25 @@ def tcp_pair(first: str = "left", second: str = "right", deadline_s: float = 20.
 @pytest.fixture(params=["memory", "tcp", "tls"])
 def pairs(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Pairs]:
     """A way to make connected channels, which are closed at the end."""
+    yield from _pairs(request.param, tmp_path)
+
+
+@pytest.fixture(params=["tcp", "tls"])
+def socket_pairs(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Pairs]:
+    """The same over sockets alone."""
+    yield from _pairs(request.param, tmp_path)
+
+
+def _pairs(kind: str, tmp_path: Path) -> Iterator[Pairs]:
     made: list[Channel] = []
 
     def make(first: str = "left", second: str = "right", deadline_s: float = 20.0) -> Pair:
-        if request.param == "tls":
+        if kind == "tls":
             names = issue(tmp_path / f"{len(made)}", "server-0", "client")
             pair: Pair = meet(names["server-0"], names["client"], deadline_s)
             pair[0].peer, pair[1].peer = second, first
         else:
-            pair = (memory_pair if request.param == "memory" else tcp_pair)(first, second, deadline_s)
+            pair = (memory_pair if kind == "memory" else tcp_pair)(first, second, deadline_s)
         made.extend(pair)
         return pair
 

@@ -7,8 +7,9 @@ import time
 
 import pytest
 
-from mpc.channels.frames import exchange_all
-from mpc.errors import ProtocolError, TransportError
+from mpc.channels.frames import Channel, exchange_all
+from mpc.channels.sockets import SocketChannel
+from mpc.errors import DeadlineError, ProtocolError, TransportError
 from tests.mpc.channels.conftest import Pairs, tcp_pair
 
 
@@ -20,7 +21,7 @@ def test_the_receiver_names_the_party_that_was_lost_and_who_lost_it(pairs: Pairs
     assert bytes(right.recv("greeting")) == b"as usual"
     with pytest.raises(TransportError) as raised, right.in_step("2"):
         right.recv("more")
-    assert str(raised.value) == "step 2 third: left lost the connection to it"
+    assert str(raised.value) == "step 2 third: left has no connection to it"
     assert raised.value.peer == "third"
 
 
@@ -28,7 +29,7 @@ def test_the_receiver_names_the_party_that_was_lost_and_who_lost_it(pairs: Pairs
 def test_it_is_heard_in_an_exchange(pairs: Pairs, size: int) -> None:
     left, right = pairs()
     left.say_lost("third")
-    with pytest.raises(TransportError, match="third: left lost the connection to it"):
+    with pytest.raises(TransportError, match="third: left has no connection to it"):
         right.exchange("opening", bytes(size), size)
 
 
@@ -67,7 +68,7 @@ def test_nothing_is_said_within_an_exchange_and_afterwards_it_is() -> None:
     assert bytes(right.exchange("opening", bytes(size), size)) == bytes(size)
     moving.join(20)
     left.say_lost("third")
-    with pytest.raises(TransportError, match="third: left lost"):
+    with pytest.raises(TransportError, match="third: left has"):
         exchange_all("opening", [(right, [b"1"], memoryview(bytearray(1)))])
     left.close()
     right.close()
@@ -96,3 +97,46 @@ def test_a_peer_that_takes_nothing_does_not_hold_up_the_end() -> None:
     assert time.monotonic() - begun < 10
     left.close()
     right.close()
+
+
+def sockets(*channels: Channel) -> list[SocketChannel]:
+    assert all(isinstance(channel, SocketChannel) for channel in channels)
+    return [channel for channel in channels if isinstance(channel, SocketChannel)]
+
+
+def test_a_wait_ends_with_a_message_and_one_that_was_read_ahead_counts(socket_pairs: Pairs) -> None:
+    left, right = sockets(*socket_pairs())
+    other, _ = sockets(*socket_pairs())
+    right.send("first", b"1")
+    right.send("second", b"2")
+    for label in ("first", "second"):
+        left.await_message([other])
+        left.recv(label)
+    left.deadline_s = 0.2
+    with pytest.raises(DeadlineError, match=r"right: no message within 0.2 s"):
+        left.await_message([other])
+
+
+@pytest.mark.parametrize("says", [None, "third"])
+def test_a_wait_ends_when_another_peer_leaves_which_is_named_or_whom_it_has_lost(
+    socket_pairs: Pairs, says: str | None
+) -> None:
+    left, right = sockets(*socket_pairs())
+    other, gone = sockets(*socket_pairs("left", "other"))
+    if says:
+        gone.say_lost(says)
+    threading.Timer(0.2, gone.close).start()
+    begun = time.monotonic()
+    with pytest.raises(TransportError) as raised:
+        left.await_message([other])
+    assert time.monotonic() - begun < 10
+    assert raised.value.peer == (says or "other")
+    right.send("as usual", b"")
+    assert len(left.recv("as usual")) == 0
+
+
+def test_a_peer_that_left_in_the_middle_of_a_message_has_closed_the_connection(socket_pairs: Pairs) -> None:
+    left, right = sockets(*socket_pairs())
+    right.send("more", b"1")
+    right.close()
+    assert str(left.departure("2")) == "step 2 right: the peer closed the connection"

@@ -350,7 +350,7 @@ def test_who_ends_because_of_a_lost_peer_tells_the_others_its_name(
             raise lost
         with guardian.meanwhile([1], lambda _: time.sleep(0.1)):
             raise lost
-    with pytest.raises(TransportError, match="server-0: privacy-guardian lost the connection to it"):
+    with pytest.raises(TransportError, match="server-0: privacy-guardian has no connection to it"):
         ours.recv("sum")
 
 
@@ -361,3 +361,26 @@ def test_another_error_is_not_told(client: Connections, folders: RunFolders) -> 
     for channel in (ours, theirs):
         with pytest.raises(TransportError, match="privacy-guardian: the peer closed the connection"):
             channel.recv("sum")
+
+
+def test_who_waited_in_vain_for_a_peer_tells_the_others_its_name(client: Connections, folders: RunFolders) -> None:
+    guardian, ours, _ = three(client, folders)
+    with pytest.raises(AbsentError), guardian:
+        listener = guardian.listen(Address(host="127.0.0.1", port=0))
+        guardian.accept(listener, {"server-0": ANSWERING}, within_s=0.1)
+    with pytest.raises(TransportError, match="server-0: privacy-guardian has no connection to it"):
+        ours.recv("sum")
+
+
+def test_a_wait_for_a_peer_ends_with_the_name_of_whom_another_has_lost(
+    client: Connections, folders: RunFolders
+) -> None:
+    guardian, ours, theirs = three(client, folders)
+    theirs.close()
+    ours.say_lost("server-0")
+    ours.close()
+    with guardian:
+        beside = next(one for one in guardian._open if isinstance(one, TlsChannel) and one.peer == "client")
+        listener = guardian.listen(Address(host="127.0.0.1", port=0))
+        with pytest.raises(TransportError, match="server-0: client has no connection to it"):
+            guardian.accept(listener, {"server-0": ANSWERING}, beside=beside)
