@@ -24,7 +24,7 @@ from mpc.tensors.reveals import Policy, Reveal, Revealed, outputs_of, program_di
 from mpc.tensors.session import FRACTION_BITS, Session
 
 Program = Callable[[Session], Mapping[str, object] | None]
-BACKENDS = {"clear": "clear", "dealer": "memory"}
+BACKENDS = {"clear": "clear", "dealer": "memory", "replicated": "replicated.memory"}
 """By name, the module of `backends` that connects all parties in memory."""
 
 
