@@ -37,8 +37,9 @@ class Tensors:
         addresses = {
             name: Address(host=run.host, port=run.start_port + index) for index, name in enumerate(config.computing)
         }
-        others = _roles((config.provider,), PROVIDER) | _roles(config.outside, OUTSIDE)
-        everybody = [*config.computing, config.provider, *config.outside]
+        providers = (config.dealing,) if config.dealing else ()
+        others = _roles(providers, PROVIDER) | _roles(config.outside, OUTSIDE)
+        everybody = [*config.computing, *others]
         processes = []
         for name in everybody:
             role = others.get(name, COMPUTING)
@@ -53,7 +54,7 @@ class Tensors:
                 role=role,
                 backend=config.backend,
                 computing=config.computing,
-                provider=config.provider,
+                provider=config.dealing,
                 outside=config.outside,
                 ring_bits=config.ring_bits,
                 fraction_bits=config.fraction_bits,
