@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from parties.frame.plan import PathInFile
+from parties.tensors.serving.config import ServingConfig
 from parties.tensors.settings import Argument
 
 
@@ -69,6 +70,9 @@ class TensorsConfig(BaseModel):
     outputs: dict[str, Annotated[Path, PathInFile]] = Field(
         {}, description="the file (.npz) that a party's own outputs go to"
     )
+    serving: ServingConfig | None = Field(
+        None, description="serve the model that `program` names, in place of running a program once"
+    )
     connect_deadline_s: float = Field(
         60.0, gt=0, description="how long all parties may take to appear", json_schema_extra=_flag("seconds")
     )
@@ -86,7 +90,8 @@ class TensorsConfig(BaseModel):
 
     @model_validator(mode="after")
     def _check_names(self) -> Self:
-        names = [*self.computing, *([self.dealing] if self.dealing else []), *self.outside]
+        served = self.serving.names if self.serving else ()
+        names = [*self.computing, *([self.dealing] if self.dealing else []), *self.outside, *served]
         if len(self.computing) < 2:
             raise ValueError(f"computing: expected at least 2 parties, found {len(self.computing)}")
         if self.backend == "replicated" and len(self.computing) != 3:
@@ -102,7 +107,7 @@ class TensorsConfig(BaseModel):
                 f"expected each party in one role, found {', '.join(twice)} in two; a provider that computes would see"
                 " every value"
             )
-        known = {*self.computing, *self.outside}
+        known = {*self.computing, *self.outside, *served}
         for key in ("files", "outputs"):
             if unknown := sorted(getattr(self, key).keys() - known):
                 raise ValueError(
