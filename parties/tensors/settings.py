@@ -25,7 +25,7 @@ class TensorsSettings(PartySettings):
     Attributes:
         role: of this party.
         backend: the name of the back-end.
-        computing, provider, outside: the names of all parties, by role.
+        computing, provider, outside: the names of all parties, by role. Some back-ends have no provider.
         ring_bits, fraction_bits, rounding: of all fixed-point numbers.
         program: a built-in program's name, or a file with the user's own.
         program_digest: SHA-256 of the program's text in hex, which all parties compare.
@@ -44,7 +44,7 @@ class TensorsSettings(PartySettings):
     role: Role
     backend: str
     computing: tuple[str, ...]
-    provider: str
+    provider: str | None
     outside: tuple[str, ...]
     ring_bits: int
     fraction_bits: int
@@ -68,7 +68,7 @@ class TensorsSettings(PartySettings):
             "protocol": "tensors",
             "back-end": self.backend,
             "computing parties": ", ".join(self.computing),
-            "provider of correlations": self.provider,
+            "provider of correlations": self.provider or "none",
             "outside parties": ", ".join(self.outside),
             "ring bits": str(self.ring_bits),
             "fraction bits": str(self.fraction_bits),
