@@ -49,18 +49,15 @@ def stream_of(seed: bytes, purpose: str) -> KeyStream:
     return KeyStream(hashlib.sha256(purpose.encode("ascii") + b"/" + seed).digest())
 
 
-def _receivers(agreement: Agreement, name: str) -> tuple[str, ...]:
-    """Return whom a party sends seeds."""
-    return tuple(other for other in agreement.computing if other != name)
-
-
 def send_seeds(network: Network, agreement: Agreement, randomness: RoleRandomness) -> Seeds:
     """Send what this party believes and its seeds, facing :func:`receive_seeds`. Nothing is waited for."""
     seeds = Seeds()
     with network.in_step("join"):
         for peer in network.peers:
             network.channel(peer).send_message("join/agreement", agreement)
-        for peer in _receivers(agreement, network.me):
+        for peer in network.peers:
+            if peer not in agreement.computing:
+                continue
             seeds.made[peer] = randomness.source(f"seed/{peer}").bytes(SEED_BYTES)
             network.channel(peer).send("join/seed", seeds.made[peer])
     return seeds
@@ -80,5 +77,5 @@ def receive_seeds(network: Network, agreement: Agreement, seeds: Seeds) -> None:
                 if getattr(theirs, name) != getattr(agreement, name):
                     expected, found = getattr(agreement, name), getattr(theirs, name)
                     raise ProtocolError.mismatch(name, expected, found, peer=peer, step="join")
-            if network.me in _receivers(agreement, peer):
+            if network.me in agreement.computing:
                 seeds.got[peer] = bytes(channel.recv("join/seed", SEED_BYTES))
