@@ -128,6 +128,23 @@ class GarblerSession:
         where output words are wider than a bit. ``values``: the garbler's ``u64[n, garbler words]``, if they are known
         now. Their labels then travel as a seed."""
 
+    def send_words(
+        self, n: int, words: int, bits: int, corrections: Buffer, differences: NDArray[np.uint64]
+    ) -> tuple[bytes, NDArray[np.uint64]]:
+        """The message for ``n`` OTs of ``words`` correlated words mod 2^``bits``, and this side's shares, flat.
+
+        ``differences``: ``u64[n * words]``, OT by OT. Both shares of a word add up to its difference where the
+        evaluator has chosen one, else to zero. Takes ``n`` OTs. ``corrections``: ``ChosenWords.corrections``.
+        """
+
+    def send_products(
+        self, bits: int, corrections: Buffer, factors: NDArray[np.uint64]
+    ) -> tuple[bytes, NDArray[np.uint64]]:
+        """The message for ``u64[n]`` products with the evaluator's factors mod 2^``bits``, and this side's shares.
+
+        Takes ``n * bits`` OTs. ``corrections``: ``ChosenProducts.corrections``.
+        """
+
 class GarbledPiece:
     """The garbler's half of one circuit over ``n`` instances."""
 
@@ -181,6 +198,35 @@ class EvaluatorSession:
     ) -> EvaluatedPiece:
         """``n`` instances, taking ``n * evaluator_bits`` OTs. ``values``: ``u64[n, evaluator words]``. ``seeded``: the
         garbler has its ``values`` when it garbles."""
+
+    def choose_words(self, n: int, words: int, bits: int, choices: Buffer) -> ChosenWords:
+        """Choose in ``n`` OTs by packed bits, the least significant of a byte first. Takes ``n`` OTs."""
+
+    def choose_products(self, bits: int, factors: NDArray[np.uint64]) -> ChosenProducts:
+        """Choose by the lowest ``bits`` bits of each of the ``u64[n]`` factors. Takes ``n * bits`` OTs."""
+
+class ChosenWords:
+    """The evaluator's half of correlated words, as ``EvaluatorSession.choose_words`` gave it."""
+
+    @property
+    def corrections(self) -> bytes:
+        """What the garbler needs before it sends; one bit an OT."""
+
+    @property
+    def message_bytes(self) -> int:
+        """Length of the garbler's message."""
+
+    def receive(self, message: Buffer) -> NDArray[np.uint64]:
+        """This side's shares, flat, once."""
+
+class ChosenProducts:
+    """The evaluator's half of products, as ``EvaluatorSession.choose_products`` gave it; see :class:`ChosenWords`."""
+
+    @property
+    def corrections(self) -> bytes: ...
+    @property
+    def message_bytes(self) -> int: ...
+    def receive(self, message: Buffer) -> NDArray[np.uint64]: ...
 
 class EvaluatedPiece:
     """The evaluator's half of one circuit over ``n`` instances."""

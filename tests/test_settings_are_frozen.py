@@ -68,6 +68,8 @@ CHANGING = {  # what is no value: it counts, follows or is filled
     "orchestrator.scene.Scene", "orchestrator.watch.Watch", "parties.capc.client.AnsweringPeer",
     "parties.capc.client.Asked", "parties.capc.client.Session", "parties.capc.odometer.Odometer",
     "parties.capc.openings.PartyOpenings", "parties.frame.journal.FoldedJournal", "parties.learning.own.cells.Counts",
+    "parties.tensors.serving.client.Client", "parties.tensors.serving.meeting.Meeting",
+    "parties.tensors.serving.tally.Tally",
 }  # fmt: skip
 
 
@@ -80,9 +82,12 @@ SECRET = {  # their `repr` shows shapes at most
     "mpc.inference.models.scales.Scales", "mpc.inference.network.Network", "mpc.randomness.RoleRandomness",
     "mpc.tensors.autograd.Node", "mpc.tensors.backends.clear.Board", "mpc.tensors.backends.clear.Clear",
     "mpc.tensors.backends.handles.Mask", "mpc.tensors.backends.handles.Origin", "mpc.tensors.backends.seeds.Seeds",
+    "mpc.tensors.delivery.Piece", "mpc.tensors.delivery.Question",
     "mpc.tensors.network.Part", "mpc.tensors.normalising.Normalised", "mpc.tensors.raw.Raw",
     "mpc.tensors.simulation.PartyRun",
-    "parties.learning.records.Records",
+    "parties.learning.records.Records", "parties.tensors.serving.desk.Ending",
+    "parties.tensors.serving.desk.Request", "parties.tensors.serving.lane.Answers",
+    "parties.tensors.serving.share.ModelShare",
 }  # fmt: skip
 
 

@@ -19,7 +19,7 @@ from mpc.tensors.tensor import PrivateTensor
 
 BOUND = 2.0**10
 WHOLE_BOUND = 2**20
-_GROUPS: dict[tuple[tuple[str, ...], str, str], Group] = {}
+_GROUPS: dict[tuple[tuple[str, ...], str | None, str], Group] = {}
 
 
 class VirtualWorker:
@@ -139,11 +139,11 @@ def close() -> None:
 
 def _group(workers: tuple[VirtualWorker, ...], provider: VirtualWorker | None, backend: str) -> Group:
     """Return the group of these workers, which is the same one for all tensors among them."""
-    if provider is None:
+    if provider is None and backend == "dealer":
         raise ParameterError("share: expected crypto_provider=…, a worker that holds no share, found none")
-    key = (tuple(worker.id for worker in workers), provider.id, backend)
+    key = (tuple(worker.id for worker in workers), provider.id if provider else None, backend)
     if key not in _GROUPS or _GROUPS[key].closed:
-        _GROUPS[key] = Group(key[0], provider.id, backend)
+        _GROUPS[key] = Group(*key)
     return _GROUPS[key]
 
 

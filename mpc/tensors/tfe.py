@@ -1,7 +1,8 @@
 """tf-encrypted's words for private graphs, for programs that were written with them (tf-encrypted 0.5).
 
 A graph is built first and run by a session, as in TensorFlow 1. Two servers compute, a crypto producer deals
-correlations, and the party that runs the session gets what is revealed. All are threads of this process. Arrays are
+correlations, and the party that runs the session gets what is revealed. With ``Session(backend="replicated")`` all
+three of them compute, as with tf-encrypted's ABY3. All are threads of this process. Arrays are
 numpy's, so ``import numpy as tf`` gives ``tf.ones``. Other than there, numbers have a bound, and what overflows is
 refused.
 """
@@ -112,8 +113,10 @@ class Session:
             known: Values = {}
             return {str(i): node.evaluate(s, known).reveal(to=RECEIVER) for i, node in enumerate(nodes)}
 
-        outside = tuple(dict.fromkeys((RECEIVER, *sorted(owners - set(SERVERS)))))
-        result = simulate(program, SERVERS, backend=self._backend, dealer=CRYPTO_PRODUCER, outside=outside)
+        three = self._backend == "replicated"
+        servers, dealer = ((*SERVERS, CRYPTO_PRODUCER), None) if three else (SERVERS, CRYPTO_PRODUCER)
+        outside = tuple(dict.fromkeys((RECEIVER, *sorted(owners - set(servers)))))
+        result = simulate(program, servers, backend=self._backend, dealer=dealer, outside=outside)
         return [result.outputs[RECEIVER][str(i)] for i in range(len(nodes))]
 
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, model_validator
 
 from parties.frame.plan import PathInFile, folder_of_file
-from parties.tensors.programs import built_in
+from parties.tensors.serving.config import ServingConfig
 from parties.tensors.settings import Argument
 
 
@@ -19,7 +19,7 @@ def _flag(unit: str = "") -> dict[str, Any]:
 def _program(program: str, info: ValidationInfo) -> str:
     """Return a built-in program's name, or the path of a file, which is relative to the configuration's file."""
     folder = folder_of_file(info)
-    return program if folder is None or program in built_in() else str(folder / program)
+    return program if folder is None or Path(program).suffix != ".py" else str(folder / program)
 
 
 class TensorsConfig(BaseModel):
@@ -35,9 +35,18 @@ class TensorsConfig(BaseModel):
     computing: tuple[str, ...] = Field(
         ("hospital", "laboratory"), description="the computing parties, which hold a share of every value"
     )
-    provider: str = Field("provider", description="the party that provides correlations, and must collude with nobody")
+    provider: str | None = Field(
+        None,
+        description="the party that provides correlations, and must collude with nobody; default: provider with the "
+        "back-end dealer, and none with the back-end replicated, which has no such party",
+    )
     outside: tuple[str, ...] = Field((), description="parties that give inputs or take outputs, and do not compute")
-    backend: Literal["dealer"] = Field("dealer", description="what computes on shares", json_schema_extra=_flag())
+    backend: Literal["dealer", "replicated"] = Field(
+        "dealer",
+        description="what computes on shares: dealer for 2 parties or more and a provider, replicated for 3 parties "
+        "of whom no two collude",
+        json_schema_extra=_flag(),
+    )
     ring_bits: int = Field(
         64, ge=16, le=64, multiple_of=8, description="bits of the ring", json_schema_extra=_flag("bits")
     )
@@ -67,6 +76,9 @@ class TensorsConfig(BaseModel):
     outputs: dict[str, Annotated[Path, PathInFile]] = Field(
         {}, description="the file (.npz) that a party's own outputs go to"
     )
+    serving: ServingConfig | None = Field(
+        None, description="serve the model that `program` names, in place of running a program once"
+    )
     plan_deadline_s: float = Field(
         60.0,
         gt=0,
@@ -83,17 +95,31 @@ class TensorsConfig(BaseModel):
         3600.0, gt=0, description="how long a run may last in all", json_schema_extra=_flag("seconds")
     )
 
+    @property
+    def dealing(self) -> str | None:
+        """The name of the provider of correlations, or None for a back-end that has none."""
+        return (self.provider or "provider") if self.backend == "dealer" else None
+
     @model_validator(mode="after")
     def _check_names(self) -> Self:
-        names = [*self.computing, self.provider, *self.outside]
+        served = self.serving.names if self.serving else ()
+        names = [*self.computing, *([self.dealing] if self.dealing else []), *self.outside, *served]
         if len(self.computing) < 2:
             raise ValueError(f"computing: expected at least 2 parties, found {len(self.computing)}")
+        if self.backend == "replicated" and len(self.computing) != 3:
+            raise ValueError(
+                f"computing: expected exactly 3 parties for the back-end replicated, found {len(self.computing)}"
+            )
+        if self.backend == "replicated" and self.provider is not None:
+            raise ValueError(
+                f"provider: expected none for the back-end replicated, found {self.provider}: leave it out"
+            )
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise ValueError(
                 f"expected each party in one role, found {', '.join(twice)} in two; a provider that computes would see"
                 " every value"
             )
-        known = {*self.computing, *self.outside}
+        known = {*self.computing, *self.outside, *served}
         for key in ("files", "outputs"):
             if unknown := sorted(getattr(self, key).keys() - known):
                 raise ValueError(

@@ -1,9 +1,9 @@
 """A party of a computation on private tensors, whatever its role. All of them run the same program.
 
-    provider                  computing parties                            outside party
+    provider, where one is    computing parties                            outside party
     seeds, corrections  --->
                               <-- shares of an input, or of what opens -->
-                              what opens among themselves  (all to all)
+                              what opens among themselves
 
     python -m parties.tensors.party --settings PATH
 
@@ -23,7 +23,8 @@ from typing import Any
 import numpy as np
 
 from mpc.channels.frames import Channel
-from mpc.tensors.backends import DealerBackend
+from mpc.tensors.backends import DealerBackend, ReplicatedBackend
+from mpc.tensors.backends.interface import Backend
 from mpc.tensors.network import Network
 from mpc.tensors.reveals import Policy, outputs_of, readable
 from mpc.tensors.session import Session
@@ -47,13 +48,7 @@ def party(party: Party[TensorsSettings]) -> None:
         connections.begin()
         with progress.step("1", "set up the back-end"):
             network = Network(settings.name, channels)
-            backend = DealerBackend.join(
-                network,
-                computing=settings.computing,
-                provider=settings.provider,
-                outside=settings.outside,
-                ring_bits=settings.ring_bits,
-            )
+            backend = _backend(settings, network)
         session = Session(
             backend,
             outside=settings.outside,
@@ -73,6 +68,14 @@ def party(party: Party[TensorsSettings]) -> None:
     if settings.outputs is not None:
         write_outputs(settings.outputs, outputs)
     write_private(party.folder / "result.json", json.dumps(_report(party, session, outputs, seconds)).encode())
+
+
+def _backend(settings: TensorsSettings, network: Network) -> Backend:
+    """Return this party's side of the back-end that was agreed on."""
+    computing, outside, bits = settings.computing, settings.outside, settings.ring_bits
+    if settings.provider is None:
+        return ReplicatedBackend.join(network, computing=computing, outside=outside, ring_bits=bits)
+    return DealerBackend.join(network, computing=computing, provider=settings.provider, outside=outside, ring_bits=bits)
 
 
 def _connect(party: Party[TensorsSettings], connections: Connections) -> dict[str, Channel]:

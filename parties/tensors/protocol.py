@@ -15,6 +15,9 @@ from parties.tensors.foreseeing import binding, foresee, notes
 from parties.tensors.foreseeing import summary as forecast_of
 from parties.tensors.programs import Here, Program, ProgramError, built_in, digest, program_path
 from parties.tensors.report import STEPS, headlines, lead, lines, sections
+from parties.tensors.serving import planning
+from parties.tensors.serving import report as served
+from parties.tensors.serving.settings import CLIENT
 from parties.tensors.settings import COMPUTING, OUTSIDE, PROVIDER, Computation, Role, TensorsSettings
 
 PARTY = "parties.tensors.party"
@@ -41,12 +44,15 @@ class Tensors:
 
     def plan(self, config: TensorsConfig, run: Run) -> Plan:
         """Return a process for each party. Nothing is written, because every party loads its own data."""
+        if config.serving is not None:
+            return planning.plan(config, config.serving, run)
         known = KnownProgram(config)
         addresses = {
             name: Address(host=run.host, port=run.start_port + index) for index, name in enumerate(config.computing)
         }
-        others = _roles((config.provider,), PROVIDER) | _roles(config.outside, OUTSIDE)
-        everybody = [*config.computing, config.provider, *config.outside]
+        providers = (config.dealing,) if config.dealing else ()
+        others = _roles(providers, PROVIDER) | _roles(config.outside, OUTSIDE)
+        everybody = [*config.computing, *others]
         agreed = _agreed(config, known)
         foreseen = foresee(agreed, config.plan_deadline_s)
         processes = []
@@ -89,6 +95,8 @@ class Tensors:
     def summary(self, result: Mapping[str, Any]) -> Summary:
         """Show what came out, what it cost, and who has to be trusted."""
         reports = result["reports"]
+        if reports[0]["role"] == CLIENT:
+            return served.summary(reports)
         return Summary(lines(reports), headlines=headlines(reports), sections=sections(reports), lead=lead(reports))
 
 
@@ -125,7 +133,7 @@ def _agreed(config: TensorsConfig, known: KnownProgram) -> Computation:
     return Computation(
         backend=config.backend,
         computing=config.computing,
-        provider=config.provider,
+        provider=config.dealing,
         outside=config.outside,
         ring_bits=config.ring_bits,
         fraction_bits=config.fraction_bits,

@@ -26,7 +26,7 @@ class Computation(Strict):
 
     Attributes:
         backend: the name of the back-end.
-        computing, provider, outside: the names of all parties, by role.
+        computing, provider, outside: the names of all parties, by role. Some back-ends have no provider.
         ring_bits, fraction_bits, rounding: of all fixed-point numbers.
         program: a file with the program.
         program_digest: SHA-256 of the program's text in hex, which all parties compare.
@@ -38,7 +38,7 @@ class Computation(Strict):
 
     backend: str
     computing: tuple[str, ...]
-    provider: str
+    provider: str | None
     outside: tuple[str, ...]
     ring_bits: int
     fraction_bits: int
@@ -81,7 +81,7 @@ class TensorsSettings(Computation, PartySettings):
             "protocol": "tensors",
             "back-end": self.backend,
             "computing parties": ", ".join(self.computing),
-            "provider of correlations": self.provider,
+            "provider of correlations": self.provider or "none",
             "outside parties": ", ".join(self.outside),
             "ring bits": str(self.ring_bits),
             "fraction bits": str(self.fraction_bits),

@@ -20,6 +20,7 @@ from mpc.errors import ParameterError
 from mpc.randomness import RoleRandomness
 from mpc.ring import Words
 from mpc.tensors.backends import comparison, products, truncation
+from mpc.tensors.backends.arguments import applied, broadcast, check_ring, matmul_shape, ring_words
 from mpc.tensors.backends.dealing import Given, Taken, draw, shapes_in_label
 from mpc.tensors.backends.gathers import gather_of, gathered
 from mpc.tensors.backends.handles import Handle, Mask
@@ -28,8 +29,6 @@ from mpc.tensors.backends.kernels import KeyStream, matmul
 from mpc.tensors.backends.party import Party
 from mpc.tensors.backends.seeds import Agreement, receive_seeds, send_seeds, stream_of
 from mpc.tensors.network import Network, from_wire, to_wire, wire_size
-
-NARROWEST_RING, WIDEST_RING = 16, 64
 
 
 class DealerBackend:
@@ -143,13 +142,7 @@ class DealerBackend:
                 self._input_streams[self.me, other] = stream_of(seed, "input")
 
     def _words(self, words: object, what: str) -> Words:
-        """Return an array of ring elements of the caller's."""
-        if not isinstance(words, np.ndarray | np.uint64) or words.dtype != np.uint64:
-            found = f"one of {words.dtype}" if isinstance(words, np.ndarray) else type(words).__name__
-            raise ParameterError(f"expected {what} as an array of uint64, found {found}")
-        if self.ring_bits < 64 and words.size and int(words.max()) >> self.ring_bits:
-            raise ParameterError(f"expected {what} modulo 2^{self.ring_bits}, found wider words")
-        return np.asarray(words)
+        return ring_words(words, self.ring_bits, what)
 
     # -- in and out ---------------------------------------------------------------------------------------------------
 
@@ -252,7 +245,7 @@ class DealerBackend:
 
     def _sum(self, function: np.ufunc, x: Shared, y: Shared) -> Handle:
         left, right = self._party.check(x), self._party.check(y)
-        shape = _broadcast(left.shape, right.shape)
+        shape = broadcast(left.shape, right.shape)
         party = self._party
         with np.errstate(over="ignore"):
             share = None
@@ -265,7 +258,7 @@ class DealerBackend:
     def add_public(self, x: Shared, words: Words) -> Handle:
         """Return x + words, which broadcast."""
         value, words = self._party.check(x), self._words(words, "public values").copy()
-        shape = _broadcast(value.shape, words.shape)
+        shape = broadcast(value.shape, words.shape)
         party = self._party
         with np.errstate(over="ignore"):
             share = None
@@ -295,13 +288,7 @@ class DealerBackend:
         with np.errstate(over="ignore"):
             share = None
             if party.computes:
-                found = function(*[party.share_of(handle) for handle in handles])
-                if not isinstance(found, np.ndarray | np.uint64) or found.dtype != np.uint64 or found.shape != shape:
-                    raise ParameterError(
-                        f"expected a linear function that returns uint64 of shape {shape}, found "
-                        f"{getattr(found, 'dtype', type(found).__name__)} of shape {np.shape(found)}"
-                    )
-                share = party.reduce(np.asarray(found))
+                share = party.reduce(applied(function, shape, *[party.share_of(handle) for handle in handles]))
             result = party.handle(shape, share)
             result.came_from(function, *handles, checked=True)
             bit = handles[0].bit_mask
@@ -314,7 +301,7 @@ class DealerBackend:
     def multiply(self, pairs: Sequence[tuple[Shared, Shared]]) -> list[Handle]:
         """Return the element-wise products, which broadcast, in one round, or in none where all are masked already."""
         handles = [(self._party.check(x), self._party.check(y)) for x, y in pairs]
-        shapes = [_broadcast(x.shape, y.shape) for x, y in handles]
+        shapes = [broadcast(x.shape, y.shape) for x, y in handles]
         with self._step("multiply") as party:
             if self._is_outside:
                 return _shapes_alone(party, shapes)
@@ -323,7 +310,7 @@ class DealerBackend:
     def matmul(self, pairs: Sequence[tuple[Shared, Shared]]) -> list[Handle]:
         """Return matrix products `(..., m, k) @ (..., k, n)`, in one round, or in none where all are masked already."""
         handles = [(self._party.check(x), self._party.check(y)) for x, y in pairs]
-        shapes = [_matmul_shape(x.shape, y.shape) for x, y in handles]
+        shapes = [matmul_shape(x.shape, y.shape) for x, y in handles]
         with self._step("matmul") as party:
             if self._is_outside:
                 return _shapes_alone(party, shapes)
@@ -392,10 +379,7 @@ def agreement_of(computing: Sequence[str], provider: str, outside: Sequence[str]
         raise ParameterError(f"expected at least 2 computing parties, found {len(computing)}")
     if len(set(everybody)) != len(everybody):
         raise ParameterError(f"expected every party once, found {', '.join(everybody)}")
-    if not NARROWEST_RING <= ring_bits <= WIDEST_RING or ring_bits % 8:
-        raise ParameterError(
-            f"expected a ring of {NARROWEST_RING} to {WIDEST_RING} bits in whole bytes, found {ring_bits} bits"
-        )
+    check_ring(ring_bits)
     return Agreement("dealer", ring_bits, tuple(computing), provider, tuple(outside))
 
 
@@ -410,16 +394,3 @@ def _moved(party: Party, mask: Mask, words: Words) -> Mask:
 def _shapes_alone(party: Party, shapes: Sequence[Shape]) -> list[Handle]:
     """Return what an outside party has of results."""
     return [party.handle(shape, None) for shape in shapes]
-
-
-def _broadcast(x: Shape, y: Shape) -> Shape:
-    try:
-        return np.broadcast_shapes(x, y)
-    except ValueError:
-        raise ParameterError(f"expected shapes that broadcast, found {x} and {y}") from None
-
-
-def _matmul_shape(x: Shape, y: Shape) -> Shape:
-    if len(x) < 2 or len(y) < 2 or x[-1] != y[-2]:
-        raise ParameterError(f"expected matrices (..., m, k) and (..., k, n), found {x} and {y}")
-    return (*_broadcast(x[:-2], y[:-2]), x[-2], y[-1])

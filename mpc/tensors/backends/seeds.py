@@ -49,12 +49,28 @@ def stream_of(seed: bytes, purpose: str) -> KeyStream:
     return KeyStream(hashlib.sha256(purpose.encode("ascii") + b"/" + seed).digest())
 
 
-def send_seeds(network: Network, agreement: Agreement, randomness: RoleRandomness) -> Seeds:
-    """Send what this party believes and its seeds, facing :func:`receive_seeds`. Nothing is waited for."""
-    seeds = Seeds()
+def send_agreement(network: Network, agreement: Agreement) -> None:
+    """Send every peer what this party believes, facing :func:`receive_agreement`."""
     with network.in_step("join"):
         for peer in network.peers:
             network.channel(peer).send_message("join/agreement", agreement)
+
+
+def receive_agreement(network: Network, peer: str, agreement: Agreement) -> None:
+    """Receive what a peer believes. Raises ProtocolError where it has agreed on something else."""
+    with network.in_step("join"):
+        theirs = network.channel(peer).recv_message("join/agreement", Agreement)
+    for name in Agreement.__struct_fields__:
+        if getattr(theirs, name) != getattr(agreement, name):
+            expected, found = getattr(agreement, name), getattr(theirs, name)
+            raise ProtocolError.mismatch(name, expected, found, peer=peer, step="join")
+
+
+def send_seeds(network: Network, agreement: Agreement, randomness: RoleRandomness) -> Seeds:
+    """Send what this party believes and its seeds, facing :func:`receive_seeds`. Nothing is waited for."""
+    seeds = Seeds()
+    send_agreement(network, agreement)
+    with network.in_step("join"):
         for peer in network.peers:
             if peer not in agreement.computing:
                 continue
@@ -71,11 +87,6 @@ def receive_seeds(network: Network, agreement: Agreement, seeds: Seeds) -> None:
     """
     with network.in_step("join"):
         for peer in network.peers:
-            channel = network.channel(peer)
-            theirs = channel.recv_message("join/agreement", Agreement)
-            for name in Agreement.__struct_fields__:
-                if getattr(theirs, name) != getattr(agreement, name):
-                    expected, found = getattr(agreement, name), getattr(theirs, name)
-                    raise ProtocolError.mismatch(name, expected, found, peer=peer, step="join")
+            receive_agreement(network, peer, agreement)
             if network.me in agreement.computing:
-                seeds.got[peer] = bytes(channel.recv("join/seed", SEED_BYTES))
+                seeds.got[peer] = bytes(network.channel(peer).recv("join/seed", SEED_BYTES))

@@ -128,11 +128,29 @@ def test_each_party_is_told_what_is_its_own_and_all_agree(tmp_path: Path) -> Non
         ({"files": {"provider": {"x": "x"}}}, "files: expected parties among hospital, laboratory, found provider"),
         ({"reveal": {"x": ("mallory",)}}, "found mallory"),
         ({"ring_bits": 72}, "less than or equal to 64"),
+        ({"backend": "replicated"}, "computing: expected exactly 3 parties for the back-end replicated, found 2"),
+        ({"backend": "replicated", "computing": tuple("abcd")}, "found 4"),
+        (
+            {"backend": "replicated", "computing": ("a", "b", "c"), "provider": "p"},
+            "provider: expected none for the back-end replicated, found p: leave it out",
+        ),
     ],
 )
 def test_roles_that_cannot_be_are_refused(choices: dict[str, Any], words: str) -> None:
     with pytest.raises(ValueError, match=words):
         TensorsConfig(**choices)
+
+
+def test_three_parties_without_a_provider_are_told_so(tmp_path: Path) -> None:
+    path = written(tmp_path, "def program(s): return {}")
+    told = plan(
+        tmp_path, program=str(path), backend="replicated", computing=("a", "b", "c"), outside=("o",),
+        reveal={"x": ("o",)},
+    )  # fmt: skip
+    assert set(told) == {"a", "b", "c", "o"}
+    assert {settings.provider for settings in told.values()} == {None}
+    assert {settings.agreed()["provider of correlations"] for settings in told.values()} == {"none"}
+    assert {settings.agreed()["back-end"] for settings in told.values()} == {"replicated"}
 
 
 def test_an_own_program_says_what_may_be_revealed(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import yaml
 
 from orchestrator import certificates
 from parties.frame.plan import Run, RunFolders, write_settings
@@ -84,26 +85,38 @@ def reports(folders: RunFolders, processes: dict[str, subprocess.Popen[bytes]]) 
     return {name: json.loads(folders.result(name).read_text()) for name in processes}
 
 
-def test_everybody_learns_what_the_policy_says_and_nothing_else(tmp_path: Path) -> None:
-    with running(tmp_path, **sums(tmp_path)) as (folders, processes):
+THREE = {"backend": "replicated", "provider": None}
+"""What turns a run of `sums` into one without a provider."""
+
+
+@pytest.mark.parametrize("choices", [{}, THREE], ids=["dealer", "replicated"])
+def test_everybody_learns_what_the_policy_says_and_nothing_else(tmp_path: Path, choices: dict[str, Any]) -> None:
+    with running(tmp_path, **sums(tmp_path, **choices)) as (folders, processes):
         found = reports(folders, processes)
         foreseen = {name: json.loads(folders.settings(name).read_text())["reveals"] for name in processes}
-    assert {str(each) for each in foreseen.values()} == {str([[each, 1] for each in found["dora"]["revealed"]])}
+    assert {str(each) for each in foreseen.values()} == {str([[each, 1] for each in found["alice"]["revealed"]])}
     outputs = {name: report["outputs"] for name, report in found.items()}
     expected = 1.5 * 4 - 2 * 5.25 - 30 * 6
     assert outputs["bob"]["product"] == pytest.approx(expected, abs=3 * 2**-16 * 1.01)
     assert outputs["olga"] == outputs["bob"]
     assert outputs["alice"] == {"largest": 30}
-    assert outputs["carol"] == outputs["dora"] == {}
+    assert outputs["carol"] == {}
     assert np.load(tmp_path / "olga.npz")["product"] == outputs["olga"]["product"]
     assert (tmp_path / "olga.npz").stat().st_mode & 0o777 == 0o600
-    assert [reveal["name"] for reveal in found["dora"]["revealed"]] == ["product", "largest"]
-    assert found["alice"]["revealed"] == found["olga"]["revealed"] == found["dora"]["revealed"]
-    assert "dora, who deals the correlations, colludes with nobody" in found["bob"]["trust"]
+    assert [reveal["name"] for reveal in found["carol"]["revealed"]] == ["product", "largest"]
+    assert found["alice"]["revealed"] == found["olga"]["revealed"] == found["carol"]["revealed"]
+    if choices:
+        assert set(found) == {"alice", "bob", "carol", "olga"}
+        assert "no two of alice, bob and carol collude" in found["bob"]["trust"]
+    else:
+        assert outputs["dora"] == {}
+        assert found["dora"]["revealed"] == found["alice"]["revealed"]
+        assert "dora, who deals the correlations, colludes with nobody" in found["bob"]["trust"]
 
 
-def test_a_run_costs_each_party_what_the_plan_says(tmp_path: Path) -> None:
-    with running(tmp_path, **sums(tmp_path)) as (folders, processes):
+@pytest.mark.parametrize("choices", [{}, THREE], ids=["dealer", "replicated"])
+def test_a_run_costs_each_party_what_the_plan_says(tmp_path: Path, choices: dict[str, Any]) -> None:
+    with running(tmp_path, **sums(tmp_path, **choices)) as (folders, processes):
         found = reports(folders, processes)
         settings = TensorsSettings.model_validate_json(folders.settings("bob").read_text())
     foreseen = foresee(settings, 60.0)
@@ -167,9 +180,10 @@ def test_a_reveal_beyond_what_was_agreed_is_refused_at_every_party_with_the_line
             assert words in status["error"], (name, status)
 
 
-def test_a_party_that_is_killed_ends_the_others_who_name_it(tmp_path: Path) -> None:
+@pytest.mark.parametrize("more", [{}, THREE], ids=["dealer", "replicated"])
+def test_a_party_that_is_killed_ends_the_others_who_name_it(tmp_path: Path, more: dict[str, Any]) -> None:
     endless = SUM.replace("    return", "    while True:\n        x = x * 0.5 + y * 0.5\n    return")
-    choices = sums(tmp_path, plan_deadline_s=3.0)
+    choices = sums(tmp_path, plan_deadline_s=3.0, **more)
     (tmp_path / "sums.py").write_text(endless)
     with running(tmp_path, **choices) as (folders, processes):
         while '"step": "2"' not in (folders.events("bob").read_text() if folders.events("bob").exists() else ""):
@@ -178,24 +192,33 @@ def test_a_party_that_is_killed_ends_the_others_who_name_it(tmp_path: Path) -> N
         time.sleep(1)
         os.kill(processes["carol"].pid, signal.SIGKILL)
         processes["carol"].wait(60)
-        for name in ("alice", "bob", "dora"):
+        for name in ("alice", "bob", *(() if more else ("dora",))):
             processes[name].wait(60)
             status = json.loads(folders.status(name).read_text())
             assert not status["ok"]
             assert status["peer"] == "carol", (name, status)
 
 
-@pytest.mark.parametrize(("program", "least"), [("logistic", 0.93), ("digits", 0.93)])
-def test_a_built_in_program_comes_near_its_twin(tmp_path: Path, program: str, least: float) -> None:
+@pytest.mark.parametrize(
+    ("program", "least", "choices"),
+    [("logistic", 0.93, ""), ("digits", 0.93, ""), ("logistic", 0.93, "replicated")],
+)
+def test_a_built_in_program_comes_near_its_twin(tmp_path: Path, program: str, least: float, choices: str) -> None:
     config = "private-training" if program == "logistic" else "private-digits"
     command = [
         sys.executable, "run_protocol.py", "--config", f"configs/{config}.yaml", "--launcher", "process",
-        "--start_port", str(free_ports(2)), "--files_dir", str(tmp_path), "--logs_dir", str(tmp_path / "logs"),
+        "--start_port", str(free_ports(3)), "--files_dir", str(tmp_path), "--logs_dir", str(tmp_path / "logs"),
     ]  # fmt: skip
+    if choices:
+        given = yaml.safe_load((ROOT / f"configs/{config}.yaml").read_text())
+        del given["tensors"]["provider"]
+        given["tensors"] |= {"backend": choices, "computing": ["hospital", "laboratory", "university"]}
+        command[command.index("--config") + 1] = str(tmp_path / "own.yaml")
+        (tmp_path / "own.yaml").write_text(yaml.safe_dump(given))
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=400)
     assert done.returncode == 0, done.stderr
     (path,) = tmp_path.glob("*/result.json")
-    first, second = json.loads(path.read_text())["result"]["reports"]
+    first, second, *_ = json.loads(path.read_text())["result"]["reports"]
     assert first["outputs"]["accuracy"] == second["outputs"]["accuracy"] > least
     assert first["outputs"]["accuracy"] == pytest.approx(first["twin"]["accuracy"], abs=0.01)
     assert [reveal["name"] for reveal in first["revealed"]][-1] == "accuracy" or len(first["revealed"]) == 3
