@@ -61,7 +61,8 @@ print(json.dumps(found))
 CHANGING = {  # what is no value: it counts, follows or is filled
     "mpc.capc.budget.GuardiansAccount", "mpc.capc.protocol.CapcRun", "mpc.capc.protocol.PartyRun",
     "mpc.channels.frames.Traffic", "mpc.inference.models.quantiser.RealWeights", "mpc.tensors.backends.clear.Board",
-    "mpc.tensors.backends.interface.Cost", "mpc.tensors.backends.seeds.Seeds", "orchestrator.accounts.Line",
+    "mpc.tensors.backends.interface.Cost", "mpc.tensors.backends.seeds.Seeds", "mpc.tensors.metering.Spent",
+    "mpc.tensors.simulation.PartyRun", "orchestrator.accounts.Line",
     "orchestrator.events.EventFile", "orchestrator.events.PartyState", "orchestrator.federation.service.Service",
     "orchestrator.federation.signs.Signs", "orchestrator.grid.table.SweepTable", "orchestrator.page.report_page.Page",
     "orchestrator.scene.Scene", "orchestrator.watch.Watch", "parties.capc.client.AnsweringPeer",
@@ -86,6 +87,7 @@ SECRET = {  # their `repr` shows shapes at most
     "mpc.tensors.backends.two_party.oblivious.Sent", "mpc.tensors.backends.two_party.values.Bit",
     "mpc.tensors.delivery.Piece", "mpc.tensors.delivery.Question",
     "mpc.tensors.network.Part", "mpc.tensors.normalising.Normalised", "mpc.tensors.raw.Raw",
+    "mpc.tensors.simulation.PartyRun",
     "parties.learning.records.Records", "parties.tensors.serving.desk.Ending",
     "parties.tensors.serving.desk.Request", "parties.tensors.serving.lane.Answers",
     "parties.tensors.serving.share.ModelShare",
