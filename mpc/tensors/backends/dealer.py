@@ -20,7 +20,15 @@ from mpc.errors import ParameterError
 from mpc.randomness import RoleRandomness
 from mpc.ring import Words
 from mpc.tensors.backends import comparison, products, truncation
-from mpc.tensors.backends.arguments import applied, broadcast, check_ring, matmul_shape, ring_words
+from mpc.tensors.backends.arguments import (
+    applied,
+    broadcast,
+    check_channels,
+    check_dealt_parties,
+    check_ring,
+    matmul_shape,
+    ring_words,
+)
 from mpc.tensors.backends.dealing import Given, Taken, draw, shapes_in_label
 from mpc.tensors.backends.gathers import gather_of, gathered
 from mpc.tensors.backends.handles import Handle, Mask
@@ -82,25 +90,9 @@ class DealerBackend:
             ParameterError: parties, or a ring, that this back-end cannot have.
         """
         computing, outside = tuple(computing), tuple(outside)
-        if provider in computing:
-            raise ParameterError(
-                f"expected a provider of correlations that does not compute, found {provider}, "
-                "who could open every value"
-            )
-        everybody = (*computing, provider, *outside)
-        if len(computing) < 2:
-            raise ParameterError(f"expected at least 2 computing parties, found {len(computing)}")
-        if len(set(everybody)) != len(everybody):
-            raise ParameterError(f"expected every party once, found {', '.join(everybody)}")
-        if network.me not in everybody:
-            raise ParameterError(f"expected one of {', '.join(everybody)}, found {network.me}")
+        check_dealt_parties(network.me, computing, provider, outside)
         check_ring(ring_bits)
-        needed = everybody if network.me in computing else computing
-        if set(network.peers) != set(needed) - {network.me}:
-            raise ParameterError(
-                f"expected {network.me} to have channels to {sorted(set(needed) - {network.me})}, found "
-                f"{sorted(network.peers)}"
-            )
+        check_channels(network, (*computing, provider, *outside) if network.me in computing else computing)
         agreement = Agreement("dealer", ring_bits, computing, provider, outside)
         return cls(network, agreement, randomness or RoleRandomness())
 
