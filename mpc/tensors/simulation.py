@@ -24,7 +24,9 @@ from mpc.tensors.reveals import Policy, Reveal, Revealed, outputs_of, program_di
 from mpc.tensors.session import FRACTION_BITS, Session
 
 Program = Callable[[Session], Mapping[str, object] | None]
-BACKENDS = {"clear": "clear", "dealer": "memory", "replicated": "replicated.memory"}
+BACKENDS = {
+    "clear": "clear", "dealer": "memory", "dealer_mac": "authenticated.memory", "replicated": "replicated.memory",
+}  # fmt: skip
 """By name, the module of `backends` that connects all parties in memory."""
 
 
@@ -106,8 +108,8 @@ def simulate(
     Args:
         program: takes a session and returns its outputs by name, which are reveals or public values.
         parties: those who compute.
-        backend: `dealer`, `replicated` for three parties without a dealer, or `clear` to try a program without hiding
-            anything.
+        backend: `dealer`, `dealer_mac` against parties that cheat, `replicated` for three parties without a dealer, or
+            `clear` to try a program without hiding anything.
         dealer: the provider of correlations, where the back-end has one.
         outside: those who only give inputs and take outputs.
         check: whether each operation is compared with floats, for which all values are opened.
@@ -152,7 +154,7 @@ def backends_in_memory(
         raise ParameterError(
             f"expected a dealer and outside parties that do not compute, found {others} beside {', '.join(parties)}"
         )
-    if backend == "dealer" and dealer is None:
+    if backend in ("dealer", "dealer_mac") and dealer is None:
         raise ParameterError("expected dealer=…, a party that provides correlations and holds no share, found none")
     module: Any = import_module(f"mpc.tensors.backends.{BACKENDS[backend]}")
     found: Mapping[str, Backend] = module.in_memory(tuple(parties), dealer, tuple(outside), ring_bits)

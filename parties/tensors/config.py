@@ -32,13 +32,13 @@ class TensorsConfig(BaseModel):
     provider: str | None = Field(
         None,
         description="the party that provides correlations, and must collude with nobody; default: provider with the "
-        "back-end dealer, and none with the back-end replicated, which has no such party",
+        "back-ends dealer and dealer_mac, and none with the back-end replicated, which has no such party",
     )
     outside: tuple[str, ...] = Field((), description="parties that give inputs or take outputs, and do not compute")
-    backend: Literal["dealer", "replicated"] = Field(
+    backend: Literal["dealer", "dealer_mac", "replicated"] = Field(
         "dealer",
-        description="what computes on shares: dealer for 2 parties or more and a provider, replicated for 3 parties "
-        "of whom no two collude",
+        description="what computes on shares: dealer for 2 parties or more and a provider, dealer_mac the same where "
+        "computing parties may cheat, replicated for 3 parties of whom no two collude",
         json_schema_extra=_flag(),
     )
     ring_bits: int = Field(
@@ -86,7 +86,7 @@ class TensorsConfig(BaseModel):
     @property
     def dealing(self) -> str | None:
         """The name of the provider of correlations, or None for a back-end that has none."""
-        return (self.provider or "provider") if self.backend == "dealer" else None
+        return (self.provider or "provider") if self.backend.startswith("dealer") else None
 
     @model_validator(mode="after")
     def _check_names(self) -> Self:
@@ -94,6 +94,10 @@ class TensorsConfig(BaseModel):
         names = [*self.computing, *([self.dealing] if self.dealing else []), *self.outside, *served]
         if len(self.computing) < 2:
             raise ValueError(f"computing: expected at least 2 parties, found {len(self.computing)}")
+        if self.backend == "dealer_mac" and self.ring_bits != 64:
+            raise ValueError(f"ring_bits: expected 64 for the back-end dealer_mac, found {self.ring_bits}")
+        if self.backend == "dealer_mac" and self.serving is not None:
+            raise ValueError("serving: expected the back-end dealer for a service, found dealer_mac")
         if self.backend == "replicated" and len(self.computing) != 3:
             raise ValueError(
                 f"computing: expected exactly 3 parties for the back-end replicated, found {len(self.computing)}"
