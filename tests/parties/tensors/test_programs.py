@@ -131,7 +131,7 @@ def test_each_party_is_told_what_is_its_own_and_all_agree(tmp_path: Path) -> Non
         ({"backend": "replicated"}, "computing: expected exactly 3 parties for the back-end replicated, found 2"),
         ({"backend": "replicated", "computing": tuple("abcd")}, "found 4"),
         ({"backend": "dealer_mac", "ring_bits": 32}, "ring_bits: expected 64 for the back-end dealer_mac, found 32"),
-        ({"backend": "dealer_mac", "serving": {}}, "serving: expected the back-end dealer for a service, found"),
+        ({"backend": "dealer_mac", "serving": {}}, "serving: expected a back-end without MACs for a service"),
         (
             {"backend": "replicated", "computing": ("a", "b", "c"), "provider": "p"},
             "provider: expected none for the back-end replicated, found p: leave it out",

@@ -13,7 +13,7 @@ PAGE = Path(__file__).resolve().parents[4] / "docs" / "messages.md"
 
 def listed() -> set[tuple[str, str]]:
     """Labels of the page with each of their senders and receivers."""
-    section = PAGE.read_text().split("## Private tensors with a dealer")[1]
+    section = PAGE.read_text().split("## Private tensors with a dealer")[1].split("\n## ")[0]
     rows = re.findall(r"^\| `([^`]+)` \| ([^|]+) \|", section, re.MULTILINE)
     return {(label, way.strip()) for label, ways in rows for way in ways.split(",")}
 

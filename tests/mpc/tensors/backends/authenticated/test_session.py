@@ -53,15 +53,15 @@ def test_arguments_that_do_not_fit_are_refused_before_anything_is_sent() -> None
         x = input_of(backend)
         sent = backend.cost.sent
         for call, kind, sentence in [
-            (lambda: backend.add(x, backend.constant(words([1, 2, 3]))), ParameterError, "expected shapes that broadcast"),
+            (lambda: backend.add(x, backend.constant(words([1, 2, 3]))), ParameterError, "shapes that broadcast"),
             (lambda: backend.matmul([(x, x)]), ParameterError, "expected matrices"),
             (lambda: backend.keep_if([x], []), ParameterError, "expected a value for each of 1 bits, found 0"),
             (lambda: backend.constant(np.ones(3)), ParameterError, "found one of float64"),
             (lambda: backend.linear(np.negative, (2,)), ParameterError, "expected at least one value, found none"),
             (lambda: backend.negative([x], 2**63), RangeError, "found 9223372036854775808"),
             (lambda: backend.truncate([x], 2, 2**62, "floor"), RangeError, "found 4611686018427387904"),
-            (lambda: backend.open([x], [PROVIDER]), ParameterError, "receivers that compute or are outside, found carol"),
-            (lambda: backend.input(PROVIDER, None, (1,)), ParameterError, "an owner that computes or is outside"),
+            (lambda: backend.open([x], [PROVIDER]), ParameterError, "compute or are outside, found carol"),
+            (lambda: backend.input(PROVIDER, None, (1,)), ParameterError, "owner that computes or is outside"),
             (lambda: backend.add(x, other[backend.me]), ParameterError, "in this session, found one of"),
             (lambda: backend.add(x, X), ParameterError, "expected a shared array of this back-end, found a ndarray"),
         ]:  # fmt: skip
@@ -141,9 +141,9 @@ def test_it_says_whom_to_trust_and_what_it_cost() -> None:
 
     run(backends, program)
     assert backends["p0"].trust == (
-        "dealer_mac: carol, who deals the correlations, follows the protocol and colludes with nobody; up to 2 of the 3 "
-        "computing parties may collude and cheat, which ends the session before anything wrong is revealed, but for a "
-        "probability below 2^-45"
+        "dealer_mac: carol, who deals the correlations, follows the protocol and colludes with nobody; up to 2 of the "
+        "3 computing parties may collude and cheat, which ends the session before anything wrong is revealed, but for "
+        "a probability below 2^-45"
     )
     # An input is masked from the start. 3 low bits are one group, so the bit to the ring is all. y is opened once.
     assert rounds["p0"] == rounds["p2"] == [0, 0, 1, 2]
