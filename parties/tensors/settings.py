@@ -61,8 +61,8 @@ class TensorsSettings(Computation, PartySettings):
         files: the party's own files, by the names that the program has for them.
         outputs: the file that the party's own outputs go to, or None.
         twin: what the same program gives in the clear, where that is known, to be shown beside the result.
-        listen: where a computing party listens.
-        dials: the computing parties that this one connects to.
+        listen: where this party listens. A provider does so where outside parties get seeds from it.
+        dials: the parties that this one connects to, computing ones and maybe the provider.
         awaits: the parties that connect to this one, with their roles.
     """
 
