@@ -143,7 +143,7 @@ class ReplicatedBackend:
         """Return a sharing of public values, which are component 0. The others are zero."""
         words = ring_words(words, self.ring_bits, "a constant").copy()
         trio = self._trio
-        return trio.replica(words.shape, None if trio.place is None else trio.public(words))
+        return trio.replica(words.shape, None if trio.place is None else trio.public(words), zeros=(1, 2))
 
     def open(self, values: Sequence[Shared], to: Sequence[str]) -> list[Words] | None:
         """Open values to these parties, in one round. See :func:`~mpc.tensors.backends.replicated.inputs.open_to`.
@@ -192,10 +192,12 @@ class ReplicatedBackend:
         trio = self._trio
         if trio.place is None:
             return trio.replica(shape, None)
+        trio.settle(values)
         pairs = [trio.pair_of(value) for value in values]
+        zeros = frozenset.intersection(*(value.zeros for value in values))
         with np.errstate(over="ignore"):
             first, second = (trio.reduce(function(*[pair[number] for pair in pairs])) for number in range(2))
-        return trio.replica(shape, (first, second))
+        return trio.replica(shape, (first, second), zeros)
 
     # -- products -----------------------------------------------------------------------------------------------------
 

@@ -11,7 +11,7 @@ All shares that pass are hidden by words from the keys, so that each receiver se
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from math import prod
 
@@ -29,24 +29,31 @@ Pair = tuple[Words, Words]
 """The two components that a party holds: that of its own number, and the next one."""
 
 
-@dataclass(frozen=True, repr=False)
 class Replica:
     """A shared array, as one party of one session holds it. It prints its shape and never a share.
+
+    A product is a sum of three additive shares at first. It becomes components when they are needed
+    (:meth:`Trio.settle`), which may be never, because a truncation takes the shares themselves.
 
     Attributes:
         session: of the party that made it.
         shape: of the array.
-        pair: the components of this party, or None for a party that does not compute.
+        pair: the components of this party, or None for a party that does not compute and for a product that waits.
+        zeros: the numbers of components that are zero for all to know, because of how the value was shared.
+        share: this party's additive share of a product that waits.
+        others: the products of the same call that wait.
     """
 
-    session: object
-    shape: Shape
-    pair: Pair | None
+    __slots__ = ("others", "pair", "session", "shape", "share", "size", "zeros")
 
-    @property
-    def size(self) -> int:
-        """The number of elements."""
-        return prod(self.shape)
+    def __init__(self, session: object, shape: Shape, pair: Pair | None, zeros: frozenset[int] = frozenset()) -> None:
+        self.session = session
+        self.shape = shape
+        self.size = prod(shape)
+        self.pair = pair
+        self.zeros = zeros
+        self.share: Words | None = None
+        self.others: list[Replica] = []
 
     def __repr__(self) -> str:
         return f"Replica(shape={self.shape})"
@@ -89,16 +96,54 @@ class Trio:
         """Return words modulo 2^ring_bits."""
         return np.asarray(words) if self.ring_bits == 64 else np.asarray(words & self._ring_mask)
 
-    def replica(self, shape: Shape, pair: Pair | None) -> Replica:
+    def replica(self, shape: Shape, pair: Pair | None, zeros: Iterable[int] = ()) -> Replica:
         """Return a new shared array of this session, with this party's components if it computes."""
         for component in pair or ():
             if component.shape != shape:
                 raise OrderError(f"expected a component of shape {shape}, found {component.shape}")
             component.setflags(write=False)  # shared arrays share memory with each other
-        return Replica(self, shape, pair)
+        return Replica(self, shape, pair, frozenset(zeros))
+
+    def sums(self, shapes: Sequence[Shape], shares: Sequence[Words]) -> list[Replica]:
+        """Return products of this session that wait, from this party's additive shares of them."""
+        found = [Replica(self, shape, None) for shape in shapes]
+        for each, share in zip(found, shares, strict=True):
+            share.setflags(write=False)
+            each.share, each.others = share, found
+        return found
+
+    def settle(self, values: Sequence[Replica]) -> None:
+        """Make components of all products among these that wait, and of those that wait with them, in one round."""
+        waiting: dict[int, Replica] = {}
+        for value in values:
+            if value.share is not None:
+                waiting[id(value)] = value
+                waiting |= {id(other): other for other in value.others if other.share is not None}
+        if not waiting:
+            return
+        with self.network.in_step("products"), np.errstate(over="ignore"):
+            shares = [self.hidden(each) for each in waiting.values()]
+            found = self.around("products", shares, self.ring_bits)
+        for each, pair in zip(waiting.values(), found, strict=True):
+            for component in pair:
+                component.setflags(write=False)
+            each.pair, each.share, each.others = pair, None, []
+
+    def hidden(self, product: Replica) -> Words:
+        """Return this party's share of a product that waits, hidden anew whenever it is asked for."""
+        if product.share is None:
+            raise OrderError(f"expected a product that waits, found {product!r}")
+        return self.reduce(self.zero(product.shape) + product.share)
+
+    def spend(self, products: Sequence[Replica]) -> None:
+        """Let products that wait no longer be settled with others, because what they were for is done."""
+        for each in products:
+            each.others[:] = [other for other in each.others if other is not each]
+            each.others = []
 
     def pair_of(self, value: Replica) -> Pair:
         """Return this computing party's components. Raises OrderError where it has none."""
+        self.settle([value])
         if value.pair is None:
             raise OrderError(f"expected {self.network.me} to hold components, found none")
         return value.pair

@@ -63,26 +63,31 @@ def inverse(odd: Words) -> Words:
 
 
 @pytest.mark.parametrize("defended", [True, False])
+@pytest.mark.parametrize(("curious", "kind"), [("p2", "around/products"), ("p1", "sums/masked")])
 def test_a_product_shows_the_factor_of_another_without_the_share_of_zero(
-    defended: bool, monkeypatch: pytest.MonkeyPatch
+    curious: str, kind: str, defended: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """p2 knows y, and gets z_0 = x y_0 from p0, but for the share of zero. So it divides by y_0, where that is odd."""
+    """What p0 sends of x y is x y_0 to p2, whose y is, and x_0 y_1 to p1, but for the share of zero. They divide."""
     if not defended:
         monkeypatch.setattr(Trio, "zero", lambda _, shape: np.zeros(shape, dtype=np.uint64))
     backends = sessions_of(REPLICATED, kept=True)
 
     def program(backend: ReplicatedBackend) -> tuple[Words, Words] | None:
         x = backend.input("p0", X if backend.me == "p0" else None, X.shape)
-        y = backend.input("p2", X if backend.me == "p2" else None, X.shape)
-        backend.multiply([(x, y)])
-        return y.pair
+        y = backend.input(curious, X if backend.me == curious else None, X.shape)
+        (product,) = backend.multiply([(x, y)])
+        if curious == "p2":
+            backend.add(product, product)
+        else:
+            backend.truncate([product], 4, 10**6, "stochastic")
+        return x.pair, y.pair
 
-    y = run(backends, program)["p2"]
-    (z,) = received(backends["p2"], "p0", "around/products")
-    own = y[1]  # component 0 of y
+    x, y = run(backends, program)[curious]
+    (z,) = received(backends[curious], "p0", kind)
+    own, known = (y[1], 0) if curious == "p2" else (y[0], x[0])  # y_0, or y_1 and x_1
     odd = (own & np.uint64(1)).astype(bool)
     assert 200 < odd.sum() < 400
-    found = z[odd] * inverse(own[odd])
+    found = (z * inverse(own | np.uint64(1)) + known)[odd]
     assert (found == X[odd]).all() == (not defended)
     if defended:
         assert (found == X[odd]).sum() == 0
@@ -203,7 +208,8 @@ def test_no_two_values_are_opened_under_one_mask() -> None:
     def program(backend: ReplicatedBackend) -> None:
         x = backend.input("p0", X if backend.me == "p0" else None, X.shape)
         for _ in range(3):
-            backend.multiply([(x, x)])
+            backend.truncate(backend.multiply([(x, x)]), 4, 10**7, "stochastic")
+            backend.add(*backend.multiply([(x, x), (x, x)]))
             backend.truncate([x], 4, 10**4, "floor")
             backend.relu([x], 2**62)
 
@@ -251,8 +257,9 @@ def test_parties_that_are_out_of_step_refuse_each_other() -> None:
          "found message 'third/cut by 7 bits/1/600'"),
         (lambda b, x: b.negative([x], 7), lambda b, x: b.negative([x], 8),
          "expected message 'third/masked (4 bits)/0/600', found message 'third/masked (5 bits)/0/600'"),
-        (lambda b, x: b.multiply([(x, x)]), lambda b, x: b.multiply([(b.linear(lambda a: a[:9], (9,), x),) * 2]),
-         "found message 'around/products/0/9'"),
+        (lambda b, x: b.keep_if([x], b.multiply([(x, x)])),
+         lambda b, x: b.keep_if([x], b.multiply([(b.linear(lambda a: a[:1], (1,), x),) * 2])),
+         "found message 'around/products/0/1'"),
     ]:  # fmt: skip
         backends = sessions_of(REPLICATED, deadline_s=5)
 
@@ -279,8 +286,7 @@ def test_it_says_whom_to_trust_and_what_it_cost_and_prints_no_share() -> None:
 
     def program(backend: ReplicatedBackend) -> Replica:
         x = backend.input(OUTSIDE, X if backend.me == OUTSIDE else None, X.shape)
-        backend.multiply([(x, x)])
-        backend.open([x], [OUTSIDE])
+        backend.open(backend.multiply([(x, x)]), [OUTSIDE])
         return x
 
     values = run(backends, program)
@@ -306,3 +312,58 @@ def test_whoever_holds_no_components_has_none_to_give() -> None:
         trio.own(0)
     with pytest.raises(OrderError, match=r"expected a component of shape \(3,\), found \(2,\)"):
         trio.replica((3,), (words([1, 2]), words([1, 2])))
+
+
+def test_a_product_that_is_cut_is_sent_once_and_can_still_be_used() -> None:
+    """Of two products the one that was cut is not sent again with the other, but it is sent when it is needed."""
+    backends = sessions_of(REPLICATED, kept=True)
+
+    def program(backend: ReplicatedBackend) -> tuple[list[int], list[Words] | None]:
+        x = backend.input("p0", X if backend.me == "p0" else None, X.shape)
+        sizes = []
+        first, second = backend.multiply([(x, x), (x, x)])
+        (cut,) = backend.truncate([first], 4, 10**6, "floor")
+        for value in (second, first):
+            backend.add(value, value)
+            sent = [label for way, label, _ in transcript(backend, _before(backend)) if way == "sent"]
+            sizes.append(sum(label.startswith("around/products") for label in sent))
+        (mixed,) = backend.truncate([backend.add(*backend.multiply([(x, x), (x, x)]))], 1, 10**7, "floor")
+        both = backend.truncate([backend.multiply([(x, x)])[0], x], 1, 10**7, "floor")
+        return sizes, backend.open([cut, first, second, mixed, *both], ["p0"])
+
+    counts, opened = run(backends, program)["p0"]
+    assert counts == [1, 2]
+    square = signed(X) ** 2
+    expected = [square >> 4, square, square, square, square >> 1, signed(X) >> 1]
+    assert opened is not None
+    for found, wanted in zip(opened, expected, strict=True):
+        assert (signed(found) == wanted).all()
+
+
+def _before(backend: ReplicatedBackend) -> str:
+    return backend.computing[backend.computing.index(backend.me) - 1]
+
+
+@pytest.mark.parametrize("owners", [("p0", "p0"), ("p0", "p1"), ("p1", "p0"), ("p2", "p1"), ("p2", "p2"), ("p1", "")])
+def test_products_of_components_that_are_zero_for_all_to_know(owners: tuple[str, str]) -> None:
+    """Whoever owns the factors. Sums of them are zero where all of them are, and no value says that it is zero."""
+    y = words(RNG.integers(-9, 9, (3, 4)))
+    backends = sessions_of(REPLICATED)
+
+    def program(backend: ReplicatedBackend) -> list[Words] | None:
+        a, b = (
+            backend.input(owner, y if backend.me == owner else None, y.shape) if owner else backend.constant(y)
+            for owner in owners
+        )
+        both = backend.add(a, b)
+        assert both.zeros == a.zeros & b.zeros
+        turned = backend.linear(np.transpose, (4, 3), b)
+        column = backend.linear(lambda w: w[:, :1], (3, 1), b)
+        found = [*backend.multiply([(a, b), (both, a), (a, column)]), *backend.matmul([(a, turned), (both, turned)])]
+        return backend.open(found, ["p2"])
+
+    opened = run(backends, program)["p2"]
+    assert opened is not None
+    expected = [y * y, (y + y) * y, y * y[:, :1], y @ y.T, (y + y) @ y.T]
+    for found, wanted in zip(opened, expected, strict=True):
+        assert (found == wanted).all()

@@ -52,7 +52,7 @@ def kind_of(label: str) -> str:
     first, *rest = label.split("/")
     if first in ("open", "dealt"):
         return rest[1]
-    return f"{first}/{rest[0]}" if first in ("around", "paired", "third") else first
+    return f"{first}/{rest[0]}" if first in ("around", "paired", "sums", "third") else first
 
 
 def views(n: int, value: int, seed: bytes | None = None) -> dict[str, dict[str, list[tuple[str, str, bytes]]]]:
@@ -185,7 +185,7 @@ class _Zeros(KeyStream):
 
 
 SEED = b"collusion"
-SHOWN = ("open/", "output/", "around/", "paired/")
+SHOWN = ("open/", "output/", "around/", "paired/", "sums/")
 
 
 def seed_of(name: str) -> bytes:
