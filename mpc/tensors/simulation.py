@@ -24,7 +24,7 @@ from mpc.tensors.reveals import Policy, Reveal, Revealed, outputs_of, program_di
 from mpc.tensors.session import FRACTION_BITS, Session
 
 Program = Callable[[Session], Mapping[str, object] | None]
-BACKENDS = {"clear": "clear", "dealer": "memory", "replicated": "replicated.memory"}
+BACKENDS = {"clear": "clear", "dealer": "memory", "replicated": "replicated.memory", "two_party": "two_party.memory"}
 """By name, the module of `backends` that connects all parties in memory."""
 
 
@@ -106,8 +106,8 @@ def simulate(
     Args:
         program: takes a session and returns its outputs by name, which are reveals or public values.
         parties: those who compute.
-        backend: `dealer`, `replicated` for three parties without a dealer, or `clear` to try a program without hiding
-            anything.
+        backend: `dealer`, `replicated` for three parties without a dealer, `two_party` for two who trust nobody, or
+            `clear` to try a program without hiding anything.
         dealer: the provider of correlations, where the back-end has one.
         outside: those who only give inputs and take outputs.
         check: whether each operation is compared with floats, for which all values are opened.

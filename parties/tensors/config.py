@@ -11,6 +11,9 @@ from parties.frame.plan import PathInFile
 from parties.tensors.serving.config import ServingConfig
 from parties.tensors.settings import Argument
 
+EXACTLY = {"replicated": 3, "two_party": 2}
+"""How many computing parties the back-ends without a provider have."""
+
 
 def _flag(unit: str = "") -> dict[str, Any]:
     return {"flag": True, "unit": unit}
@@ -32,13 +35,13 @@ class TensorsConfig(BaseModel):
     provider: str | None = Field(
         None,
         description="the party that provides correlations, and must collude with nobody; default: provider with the "
-        "back-end dealer, and none with the back-end replicated, which has no such party",
+        "back-end dealer, and none with the back-ends replicated and two_party, which have no such party",
     )
     outside: tuple[str, ...] = Field((), description="parties that give inputs or take outputs, and do not compute")
-    backend: Literal["dealer", "replicated"] = Field(
+    backend: Literal["dealer", "replicated", "two_party"] = Field(
         "dealer",
         description="what computes on shares: dealer for 2 parties or more and a provider, replicated for 3 parties "
-        "of whom no two collude",
+        "of whom no two collude, two_party for 2 parties who trust nobody",
         json_schema_extra=_flag(),
     )
     ring_bits: int = Field(
@@ -94,13 +97,14 @@ class TensorsConfig(BaseModel):
         names = [*self.computing, *([self.dealing] if self.dealing else []), *self.outside, *served]
         if len(self.computing) < 2:
             raise ValueError(f"computing: expected at least 2 parties, found {len(self.computing)}")
-        if self.backend == "replicated" and len(self.computing) != 3:
+        if (exactly := EXACTLY.get(self.backend)) and len(self.computing) != exactly:
             raise ValueError(
-                f"computing: expected exactly 3 parties for the back-end replicated, found {len(self.computing)}"
+                f"computing: expected exactly {exactly} parties for the back-end {self.backend}, found "
+                f"{len(self.computing)}"
             )
-        if self.backend == "replicated" and self.provider is not None:
+        if self.backend in EXACTLY and self.provider is not None:
             raise ValueError(
-                f"provider: expected none for the back-end replicated, found {self.provider}: leave it out"
+                f"provider: expected none for the back-end {self.backend}, found {self.provider}: leave it out"
             )
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise ValueError(

@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 
 from mpc.channels.frames import Channel
-from mpc.tensors.backends import DealerBackend, ReplicatedBackend
+from mpc.tensors.backends import DealerBackend, ReplicatedBackend, TwoPartyBackend
 from mpc.tensors.backends.interface import Backend
 from mpc.tensors.network import Network
 from mpc.tensors.reveals import Policy, outputs_of, readable
@@ -72,6 +72,8 @@ def party(party: Party[TensorsSettings]) -> None:
 def _backend(settings: TensorsSettings, network: Network) -> Backend:
     """Return this party's side of the back-end that was agreed on."""
     computing, outside, bits = settings.computing, settings.outside, settings.ring_bits
+    if settings.backend == "two_party":
+        return TwoPartyBackend.join(network, computing=computing, outside=outside, ring_bits=bits)
     if settings.provider is None:
         return ReplicatedBackend.join(network, computing=computing, outside=outside, ring_bits=bits)
     return DealerBackend.join(network, computing=computing, provider=settings.provider, outside=outside, ring_bits=bits)

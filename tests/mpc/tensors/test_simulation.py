@@ -13,6 +13,7 @@ from mpc.tensors.reveals import program_digest
 
 HIDING = {
     "dealer": {"parties": ("alice", "bob"), "dealer": "carol"}, "replicated": {"parties": ("alice", "bob", "carol")},
+    "two_party": {"parties": ("alice", "bob")},
 }  # fmt: skip
 Options = dict[str, object]
 
@@ -238,7 +239,7 @@ def test_digests_of_policy_and_program(options: Options) -> None:
 
 
 def test_unusable_arguments() -> None:
-    with pytest.raises(ParameterError, match="expected a back-end among clear, dealer, replicated, found 'trusted'"):
+    with pytest.raises(ParameterError, match="expected a back-end among clear, dealer, replicated, two_party, found"):
         pt.simulate(product, backend="trusted")
     with pytest.raises(ParameterError, match="expected dealer=…, a party that provides correlations"):
         pt.simulate(product, backend="dealer")
@@ -247,6 +248,11 @@ def test_unusable_arguments() -> None:
             pt.simulate(product, parties, backend="replicated")
     with pytest.raises(ParameterError, match="no provider of correlations for the back-end replicated, found dora"):
         pt.simulate(product, ("alice", "bob", "carol"), backend="replicated", dealer="dora")
+    for parties in (("alice",), ("alice", "bob", "carol")):
+        with pytest.raises(ParameterError, match=f"exactly 2 computing parties with two_party, found {len(parties)}"):
+            pt.simulate(product, parties, backend="two_party")
+    with pytest.raises(ParameterError, match="no provider of correlations with two_party, found dora"):
+        pt.simulate(product, backend="two_party", dealer="dora")
     for wrong in (
         {"dealer": "bob"},
         {"dealer": "carol", "outside": ("alice",)},

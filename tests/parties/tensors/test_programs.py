@@ -134,6 +134,11 @@ def test_each_party_is_told_what_is_its_own_and_all_agree(tmp_path: Path) -> Non
             {"backend": "replicated", "computing": ("a", "b", "c"), "provider": "p"},
             "provider: expected none for the back-end replicated, found p: leave it out",
         ),
+        ({"backend": "two_party", "computing": tuple("abc")}, "exactly 2 parties for the back-end two_party, found 3"),
+        (
+            {"backend": "two_party", "provider": "p"},
+            "provider: expected none for the back-end two_party, found p: leave it out",
+        ),
     ],
 )
 def test_roles_that_cannot_be_are_refused(choices: dict[str, Any], words: str) -> None:
