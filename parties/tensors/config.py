@@ -5,18 +5,23 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, model_validator
 
-from parties.frame.plan import PathInFile
+from mpc.errors import ParameterError
+from mpc.tensors.backends.kinds import KINDS, check_parties
+from parties.frame.plan import PathInFile, folder_of_file
 from parties.tensors.serving.config import ServingConfig
 from parties.tensors.settings import Argument
-
-EXACTLY = {"replicated": 3, "two_party": 2}
-"""How many computing parties the back-ends without a provider have."""
 
 
 def _flag(unit: str = "") -> dict[str, Any]:
     return {"flag": True, "unit": unit}
+
+
+def _program(program: str, info: ValidationInfo) -> str:
+    """Return a built-in program's name, or the path of a file, which is relative to the configuration's file."""
+    folder = folder_of_file(info)
+    return program if folder is None or Path(program).suffix != ".py" else str(folder / program)
 
 
 class TensorsConfig(BaseModel):
@@ -24,7 +29,7 @@ class TensorsConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    program: str = Field(
+    program: Annotated[str, AfterValidator(_program)] = Field(
         "logistic",
         description="the program that all parties run, one that is built in or a file of Python",
         json_schema_extra=_flag(),
@@ -34,14 +39,13 @@ class TensorsConfig(BaseModel):
     )
     provider: str | None = Field(
         None,
-        description="the party that provides correlations, and must collude with nobody; default: provider with the "
-        "back-end dealer, and none with the back-ends replicated and two_party, which have no such party",
+        description="the party that provides correlations, and must collude with nobody; default: provider where the "
+        "back-end needs one",
     )
     outside: tuple[str, ...] = Field((), description="parties that give inputs or take outputs, and do not compute")
     backend: Literal["dealer", "replicated", "two_party"] = Field(
         "dealer",
-        description="what computes on shares: dealer for 2 parties or more and a provider, replicated for 3 parties "
-        "of whom no two collude, two_party for 2 parties who trust nobody",
+        description="what computes on shares: " + "; ".join(f"{name} for {kind.about}" for name, kind in KINDS.items()),
         json_schema_extra=_flag(),
     )
     ring_bits: int = Field(
@@ -76,6 +80,12 @@ class TensorsConfig(BaseModel):
     serving: ServingConfig | None = Field(
         None, description="serve the model that `program` names, in place of running a program once"
     )
+    plan_deadline_s: float = Field(
+        60.0,
+        gt=0,
+        description="how long following the program before the run may take, to foresee what it costs and reveals",
+        json_schema_extra=_flag("seconds"),
+    )
     connect_deadline_s: float = Field(
         60.0, gt=0, description="how long all parties may take to appear", json_schema_extra=_flag("seconds")
     )
@@ -89,23 +99,16 @@ class TensorsConfig(BaseModel):
     @property
     def dealing(self) -> str | None:
         """The name of the provider of correlations, or None for a back-end that has none."""
-        return (self.provider or "provider") if self.backend == "dealer" else None
+        return (self.provider or "provider") if KINDS[self.backend].dealt else None
 
     @model_validator(mode="after")
     def _check_names(self) -> Self:
         served = self.serving.names if self.serving else ()
         names = [*self.computing, *([self.dealing] if self.dealing else []), *self.outside, *served]
-        if len(self.computing) < 2:
-            raise ValueError(f"computing: expected at least 2 parties, found {len(self.computing)}")
-        if (exactly := EXACTLY.get(self.backend)) and len(self.computing) != exactly:
-            raise ValueError(
-                f"computing: expected exactly {exactly} parties for the back-end {self.backend}, found "
-                f"{len(self.computing)}"
-            )
-        if self.backend in EXACTLY and self.provider is not None:
-            raise ValueError(
-                f"provider: expected none for the back-end {self.backend}, found {self.provider}: leave it out"
-            )
+        try:
+            check_parties(self.backend, self.computing, self.provider or self.dealing)
+        except ParameterError as error:
+            raise ValueError(f"computing, provider: {error}") from error
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise ValueError(
                 f"expected each party in one role, found {', '.join(twice)} in two; a provider that computes would see"

@@ -23,8 +23,8 @@ from typing import Any
 import numpy as np
 
 from mpc.channels.frames import Channel
-from mpc.tensors.backends import DealerBackend, ReplicatedBackend, TwoPartyBackend
 from mpc.tensors.backends.interface import Backend
+from mpc.tensors.backends.kinds import join
 from mpc.tensors.network import Network
 from mpc.tensors.reveals import Policy, outputs_of, readable
 from mpc.tensors.session import Session
@@ -55,6 +55,7 @@ def party(party: Party[TensorsSettings]) -> None:
             fraction_bits=settings.fraction_bits,
             rounding=settings.rounding,
             policy=Policy(settings.policy, settings.times),
+            foreseen=None if settings.reveals is None else dict(settings.reveals),
             seed=settings.seed,
         )
         began = time.perf_counter()
@@ -71,12 +72,14 @@ def party(party: Party[TensorsSettings]) -> None:
 
 def _backend(settings: TensorsSettings, network: Network) -> Backend:
     """Return this party's side of the back-end that was agreed on."""
-    computing, outside, bits = settings.computing, settings.outside, settings.ring_bits
-    if settings.backend == "two_party":
-        return TwoPartyBackend.join(network, computing=computing, outside=outside, ring_bits=bits)
-    if settings.provider is None:
-        return ReplicatedBackend.join(network, computing=computing, outside=outside, ring_bits=bits)
-    return DealerBackend.join(network, computing=computing, provider=settings.provider, outside=outside, ring_bits=bits)
+    return join(
+        network,
+        backend=settings.backend,
+        computing=settings.computing,
+        provider=settings.provider,
+        outside=settings.outside,
+        ring_bits=settings.ring_bits,
+    )
 
 
 def _connect(party: Party[TensorsSettings], connections: Connections) -> dict[str, Channel]:

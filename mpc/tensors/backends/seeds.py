@@ -66,17 +66,14 @@ def receive_agreement(network: Network, peer: str, agreement: Agreement) -> None
             raise ProtocolError.mismatch(name, expected, found, peer=peer, step="join")
 
 
-def _receivers(agreement: Agreement, name: str) -> tuple[str, ...]:
-    """Return whom a party sends seeds."""
-    return tuple(other for other in agreement.computing if other != name)
-
-
 def send_seeds(network: Network, agreement: Agreement, randomness: RoleRandomness) -> Seeds:
     """Send what this party believes and its seeds, facing :func:`receive_seeds`. Nothing is waited for."""
     seeds = Seeds()
     send_agreement(network, agreement)
     with network.in_step("join"):
-        for peer in _receivers(agreement, network.me):
+        for peer in network.peers:
+            if peer not in agreement.computing:
+                continue
             seeds.made[peer] = randomness.source(f"seed/{peer}").bytes(SEED_BYTES)
             network.channel(peer).send("join/seed", seeds.made[peer])
     return seeds
@@ -91,5 +88,5 @@ def receive_seeds(network: Network, agreement: Agreement, seeds: Seeds) -> None:
     with network.in_step("join"):
         for peer in network.peers:
             receive_agreement(network, peer, agreement)
-            if network.me in _receivers(agreement, peer):
+            if network.me in agreement.computing:
                 seeds.got[peer] = bytes(network.channel(peer).recv("join/seed", SEED_BYTES))

@@ -134,8 +134,8 @@ def dealt(party: Party, groups: int, words: int) -> None:
     """Deal, as the provider, what :func:`whole` takes."""
     while groups > 1:
         blocks = _blocks(groups)
-        for _, members, count in blocks:
-            _Nodes(party, members, count, words, with_equal=groups > ARITY)
+        nodes = [_Nodes(party, members, count, words, with_equal=groups > ARITY) for _, members, count in blocks]
+        party.pass_by("bits", [(node.masks.size, 64) for node in nodes], [node.masks.shape for node in nodes])
         groups -= sum((members - 1) * count for _, members, count in blocks)
 
 

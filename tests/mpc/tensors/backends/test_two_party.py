@@ -275,9 +275,9 @@ def test_an_output_that_is_not_split_shows_the_sign(monkeypatch: pytest.MonkeyPa
 @pytest.mark.parametrize(
     ("parties", "choices", "sentence"),
     [
-        (("a",), {}, "exactly 2 computing parties with two_party, found 1"),
-        (("a", "b", "c"), {}, "exactly 2 computing parties with two_party, found 3"),
-        (("a", "b"), {"provider": "p"}, "no provider of correlations with two_party, found p"),
+        (("a",), {}, "exactly 2 computing parties for the back-end two_party, found 1"),
+        (("a", "b", "c"), {}, "exactly 2 computing parties for the back-end two_party, found 3"),
+        (("a", "b"), {"provider": "p"}, "no provider of correlations for the back-end two_party, found p"),
         (("a", "b"), {"outside": ("a",)}, "every party once"),
         (("a", "b"), {"ring_bits": 72}, "a ring of 16 to 64 bits in whole bytes, found 72"),
         (("a", "b"), {"ring_bits": 20}, "found 20"),
