@@ -43,7 +43,7 @@ class TensorsConfig(BaseModel):
         "back-end needs one",
     )
     outside: tuple[str, ...] = Field((), description="parties that give inputs or take outputs, and do not compute")
-    backend: Literal["dealer", "dealer_mac", "replicated"] = Field(
+    backend: Literal["dealer", "dealer_mac", "replicated", "two_party"] = Field(
         "dealer",
         description="what computes on shares: " + "; ".join(f"{name} for {kind.about}" for name, kind in KINDS.items()),
         json_schema_extra=_flag(),

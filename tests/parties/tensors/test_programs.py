@@ -136,6 +136,11 @@ def test_each_party_is_told_what_is_its_own_and_all_agree(tmp_path: Path) -> Non
             {"backend": "replicated", "computing": ("a", "b", "c"), "provider": "p"},
             "expected no provider of correlations for the back-end replicated, found p",
         ),
+        ({"backend": "two_party", "computing": tuple("abc")}, "exactly 2 computing parties"),
+        (
+            {"backend": "two_party", "provider": "p"},
+            "no provider of correlations for the back-end two_party, found p",
+        ),
     ],
 )
 def test_roles_that_cannot_be_are_refused(choices: dict[str, Any], words: str) -> None:
