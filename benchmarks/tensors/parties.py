@@ -8,12 +8,11 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_args
 
 from benchmarks.tensors.groups import Command
-from mpc.errors import MpcError
+from mpc.errors import ParameterError
+from mpc.tensors.backends.kinds import KINDS, check_parties
 from orchestrator import certificates
-from parties.frame.errors import ConfigError
 from parties.frame.plan import Plan, Process, Run, RunFolders, write_settings
 from parties.tensors.config import TensorsConfig
 from parties.tensors.protocol import PROTOCOL
@@ -23,7 +22,7 @@ from tests.ports import free_ports
 PROGRAM = Path(__file__).with_name("program.py")
 NAMES = ("alice", "bob", "carol", "dave", "erin", "frank", "grace", "heidi", "ivan", "judy")
 PROVIDER = "dealer"
-FEWEST = (2, 3)
+FEWEST = 2
 Hosts = Mapping[str, str]
 
 
@@ -47,34 +46,32 @@ class Cast:
 
 def backends() -> tuple[str, ...]:
     """Return the names of the back-ends that a run may have."""
-    return tuple(get_args(TensorsConfig.model_fields["backend"].annotation))
+    return tuple(KINDS)
 
 
 def cast(backend: str, computing: int | None = None) -> Cast | None:
-    """Return a cast that the back-end accepts, with the fewest parties, or with so many. None where there is none."""
-    for count in FEWEST if computing is None else (computing,):
-        for provided in (True, False):
-            found = Cast(backend, count, provided)
-            try:
-                _plan(found, Path("/nowhere"), "orders", 20000)
-            except (ConfigError, MpcError, ValueError):
-                continue
-            return found
-    return None
+    """Return a cast of the back-end, with as few parties as it can have, or with so many. None where it cannot."""
+    kind = KINDS[backend]
+    found = Cast(backend, computing or kind.parties or FEWEST, kind.dealt)
+    try:
+        check_parties(backend, NAMES[: found.computing], PROVIDER if found.provided else None)
+    except ParameterError:
+        return None
+    return found
 
 
 def _plan(cast: Cast, folder: Path, orders: str, port: int) -> Plan:
-    choices: dict[str, Any] = {"provider": PROVIDER} if cast.provided else {}
     config = TensorsConfig(
         program=str(PROGRAM),
         computing=NAMES[: cast.computing],
+        provider=PROVIDER if cast.provided else None,
         backend=cast.backend,  # type: ignore[arg-type]  # it is checked when the configuration is made
         reveal={"result": NAMES[:1]},
         reveal_times={"result": 1 << 20},
         arguments={"orders": orders},
+        plan_deadline_s=0.01,  # its course depends on orders, so nothing of it can be foreseen
         message_deadline_s=600,
         run_deadline_s=7200,
-        **choices,
     )
     folders = RunFolders(folder / "files", folder / "logs", "run")
     return PROTOCOL.plan(config, Run(folders, secrets.token_hex(16), port, supervisor_pid=os.getpid()))

@@ -11,7 +11,10 @@ from mpc.ring import Words
 from mpc.tensors.backends.dealing import Dealing, shapes_in_label
 from mpc.tensors.backends.handles import Handle
 from mpc.tensors.backends.interface import Shape
+from mpc.tensors.backends.kernels import plane_words, to_planes
 from mpc.tensors.network import Network, Part
+
+_ONES = np.uint64(0xFFFFFFFFFFFFFFFF)
 
 
 class Party:
@@ -83,6 +86,25 @@ class Party:
         label = f"open/{self.openings}/{kind}/{shapes_in_label(shapes)}"
         self.openings += 1
         return self.network.open(label, self.others, parts)
+
+    def pass_by(self, kind: str, sizes: Sequence[tuple[int, int]], shapes: Sequence[Shape]) -> None:
+        """Stand, at a party without shares, where the computing parties call :meth:`open` with so many words and bits.
+
+        Nothing happens here. A party that only counts what a run costs counts it.
+        """
+
+    @property
+    def one(self) -> np.uint64:
+        """This computing party's share of bits that are all one."""
+        return _ONES if self.first else np.uint64(0)
+
+    def plane_words(self, count: int) -> int:
+        """Return how many words the plane of so many values has."""
+        return plane_words(count)
+
+    def planes(self, words: Words, bits: int) -> Words:
+        """Return the lowest bits of words as `bits` planes, with 64 values in a word."""
+        return to_planes(words, bits)
 
     def __repr__(self) -> str:
         return f"Party(me={self.network.me!r}, computing={self.computing})"
