@@ -53,6 +53,11 @@ Buffer = bytes | bytearray | memoryview
 Message = TypeVar("Message", bound=msgspec.Struct)
 
 
+def frame_size(label: str, body: int) -> int:
+    """Return the bytes of a frame with this label and a body of so many bytes."""
+    return _HEADER.size + len(label) + body
+
+
 @cache
 def _decoder(kind: type[Message]) -> msgspec.msgpack.Decoder[Message]:
     """Return the decoder for one kind of message. The caller holds ``_DECODERS``.

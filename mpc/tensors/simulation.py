@@ -72,8 +72,8 @@ class Result:
         raise KeyError(f"expected an output among {known}, found {name!r}")
 
 
-@dataclass
-class _Run:
+@dataclass(repr=False)
+class PartyRun:
     """One party's thread.
 
     Attributes:
@@ -124,13 +124,13 @@ def simulate(
         )
         if check:
             check_simulation(session)
-        runs[name] = _Run(session)
-    first = _run_all(program, runs)
+        runs[name] = PartyRun(session)
+    first = run_all(program, runs)
     if first is not None:
         party, error = first
         if not isinstance(error, Exception):
             raise error
-        place, line = _place(program, error)
+        place, line = place_of(program, error)
         raise ProgramError(party, place, line, error) from error
     _same_public_numbers(runs)
     return _result(program, runs, policy)
@@ -152,7 +152,7 @@ def backends_in_memory(
     return all_in_memory(backend, parties, dealer, outside, ring_bits)
 
 
-def _run_all(program: Program, runs: Mapping[str, _Run]) -> tuple[str, BaseException] | None:
+def run_all(program: Program, runs: Mapping[str, PartyRun]) -> tuple[str, BaseException] | None:
     """Run the program in a thread for each party. Return the error that ended them all, or nothing."""
     errors: list[tuple[str, BaseException]] = []
     lock = threading.Lock()
@@ -183,7 +183,7 @@ def _run_all(program: Program, runs: Mapping[str, _Run]) -> tuple[str, BaseExcep
     return next(iter(own or errors), None)
 
 
-def _place(program: Program, error: BaseException) -> tuple[str, int]:
+def place_of(program: Program, error: BaseException) -> tuple[str, int]:
     """Return where in the program's own file an error arose."""
     file = program.__code__.co_filename if hasattr(program, "__code__") else ""
     lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == file]
@@ -192,7 +192,7 @@ def _place(program: Program, error: BaseException) -> tuple[str, int]:
     return f"line {lines[-1]} of {file.rsplit('/', 1)[-1]}", lines[-1]
 
 
-def _same_public_numbers(runs: Mapping[str, _Run]) -> None:
+def _same_public_numbers(runs: Mapping[str, PartyRun]) -> None:
     """Refuse a result of parties that did different things, because shares of different sums mean nothing."""
     digests = {name: run.session.public_digest for name, run in runs.items()}
     first = next(iter(digests))
@@ -203,7 +203,7 @@ def _same_public_numbers(runs: Mapping[str, _Run]) -> None:
         )
 
 
-def _result(program: Program, runs: Mapping[str, _Run], policy: Policy | None) -> Result:
+def _result(program: Program, runs: Mapping[str, PartyRun], policy: Policy | None) -> Result:
     sessions = {name: run.session for name, run in runs.items()}
     outputs = {name: readable(run.values) for name, run in runs.items()}
     some = next(iter(sessions.values()))

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, model_validator
 
 from mpc.errors import ParameterError
 from mpc.tensors.backends.kinds import KINDS, check_parties
-from parties.frame.plan import PathInFile
+from parties.frame.plan import PathInFile, folder_of_file
 from parties.tensors.serving.config import ServingConfig
 from parties.tensors.settings import Argument
 
@@ -18,12 +18,18 @@ def _flag(unit: str = "") -> dict[str, Any]:
     return {"flag": True, "unit": unit}
 
 
+def _program(program: str, info: ValidationInfo) -> str:
+    """Return a built-in program's name, or the path of a file, which is relative to the configuration's file."""
+    folder = folder_of_file(info)
+    return program if folder is None or Path(program).suffix != ".py" else str(folder / program)
+
+
 class TensorsConfig(BaseModel):
     """The keys under `tensors:`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    program: str = Field(
+    program: Annotated[str, AfterValidator(_program)] = Field(
         "logistic",
         description="the program that all parties run, one that is built in or a file of Python",
         json_schema_extra=_flag(),
@@ -73,6 +79,12 @@ class TensorsConfig(BaseModel):
     )
     serving: ServingConfig | None = Field(
         None, description="serve the model that `program` names, in place of running a program once"
+    )
+    plan_deadline_s: float = Field(
+        60.0,
+        gt=0,
+        description="how long following the program before the run may take, to foresee what it costs and reveals",
+        json_schema_extra=_flag("seconds"),
     )
     connect_deadline_s: float = Field(
         60.0, gt=0, description="how long all parties may take to appear", json_schema_extra=_flag("seconds")

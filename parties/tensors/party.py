@@ -55,6 +55,7 @@ def party(party: Party[TensorsSettings]) -> None:
             fraction_bits=settings.fraction_bits,
             rounding=settings.rounding,
             policy=Policy(settings.policy, settings.times),
+            foreseen=None if settings.reveals is None else dict(settings.reveals),
             seed=settings.seed,
         )
         began = time.perf_counter()

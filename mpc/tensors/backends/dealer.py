@@ -89,11 +89,10 @@ class DealerBackend:
         Raises:
             ParameterError: parties, or a ring, that this back-end cannot have.
         """
-        computing, outside = tuple(computing), tuple(outside)
-        check_dealt_parties(network.me, computing, provider, outside)
-        check_ring(ring_bits)
-        check_channels(network, (*computing, provider, *outside) if network.me in computing else computing)
-        agreement = Agreement("dealer", ring_bits, computing, provider, outside)
+        agreement = agreement_of(computing, provider, outside, ring_bits)
+        check_dealt_parties(network.me, agreement.computing, provider, agreement.outside)
+        everybody = (*agreement.computing, provider, *agreement.outside)
+        check_channels(network, everybody if network.me in computing else agreement.computing)
         return cls(network, agreement, randomness or RoleRandomness())
 
     # -- the session --------------------------------------------------------------------------------------------------
@@ -369,6 +368,13 @@ class DealerBackend:
 
     def __repr__(self) -> str:
         return f"DealerBackend(me={self.me!r}, computing={self.computing}, ring_bits={self.ring_bits})"
+
+
+def agreement_of(computing: Sequence[str], provider: str, outside: Sequence[str], ring_bits: int) -> Agreement:
+    """Return what the parties of a session agree on. Raises ParameterError for what this back-end cannot have."""
+    check_dealt_parties(provider, computing, provider, outside)
+    check_ring(ring_bits)
+    return Agreement("dealer", ring_bits, tuple(computing), provider, tuple(outside))
 
 
 def _moved(party: Party, mask: Mask, words: Words) -> Mask:

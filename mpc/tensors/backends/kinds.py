@@ -57,12 +57,18 @@ KINDS: Mapping[str, Kind] = {
 }
 """By the name in a configuration."""
 
+IN_MEMORY: Mapping[str, Kind] = {
+    "clear": Kind("clear", "ClearBackend", "clear", None, False, "trying a program, and hides nothing"),
+    **KINDS,
+}
+"""Those of a simulation, by name."""
+
 
 def kind_of(backend: str) -> Kind:
-    """Return a back-end by its name. Raises `ParameterError` for another one."""
-    if backend not in KINDS:
-        raise ParameterError(f"expected a back-end among {', '.join(KINDS)}, found {backend!r}")
-    return KINDS[backend]
+    """Return a back-end of a simulation by its name. Raises `ParameterError` for another one."""
+    if backend not in IN_MEMORY:
+        raise ParameterError(f"expected a back-end among {', '.join(IN_MEMORY)}, found {backend!r}")
+    return IN_MEMORY[backend]
 
 
 def check_parties(backend: str, computing: Sequence[str], provider: str | None, outside: Sequence[str] = ()) -> None:
@@ -110,12 +116,10 @@ def join(
 def all_in_memory(
     backend: str, parties: Sequence[str], provider: str | None, outside: Sequence[str], ring_bits: int
 ) -> Mapping[str, Backend]:
-    """Return a back-end for every party by name, connected in memory. `clear` hides nothing, and is one more name."""
-    if backend == "clear":
-        memory = "clear"
-    else:
+    """Return a back-end for every party by name, connected in memory."""
+    memory = kind_of(backend).memory
+    if backend in KINDS:
         check_parties(backend, parties, provider, outside)
-        memory = kind_of(backend).memory
     found: Mapping[str, Backend] = _module(memory).in_memory(tuple(parties), provider, tuple(outside), ring_bits)
     return found
 

@@ -86,6 +86,12 @@ class Party:
         self.openings += 1
         return self.network.open(label, self.others, parts)
 
+    def pass_by(self, kind: str, sizes: Sequence[tuple[int, int]], shapes: Sequence[Shape]) -> None:
+        """Stand, at a party without shares, where the computing parties call :meth:`open` with so many words and bits.
+
+        Nothing happens here. A party that only counts what a run costs counts it.
+        """
+
     @property
     def one(self) -> np.uint64:
         """This computing party's share of 64 bits that are all one."""

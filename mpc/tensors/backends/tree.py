@@ -55,6 +55,10 @@ class BitParty(Protocol):
         """Open masked bits to all computing parties, in one round."""
         ...
 
+    def pass_by(self, kind: str, sizes: Sequence[tuple[int, int]], shapes: Sequence[Shape]) -> None:
+        """Stand, at a party without shares, where the computing parties call :meth:`open`."""
+        ...
+
 
 @cache
 def _terms(members: int, with_equal: bool) -> tuple[Factors, ...]:
@@ -162,8 +166,8 @@ def dealt(party: BitParty, groups: int, words: int) -> None:
     """Deal, as the provider, what :func:`whole` takes."""
     while groups > 1:
         blocks = _blocks(groups)
-        for _, members, count in blocks:
-            _Nodes(party, members, count, words, with_equal=groups > ARITY)
+        nodes = [_Nodes(party, members, count, words, with_equal=groups > ARITY) for _, members, count in blocks]
+        party.pass_by("bits", [(node.masks.size, 64) for node in nodes], [node.masks.shape for node in nodes])
         groups -= sum((members - 1) * count for _, members, count in blocks)
 
 

@@ -122,19 +122,19 @@ def test_each_party_is_told_what_is_its_own_and_all_agree(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("choices", "words"),
     [
-        ({"computing": ("a",)}, "computing: expected at least 2 parties, found 1"),
-        ({"provider": "hospital"}, "expected each party in one role, found hospital in two"),
+        ({"computing": ("a",)}, "expected at least 2 computing parties, found 1"),
+        ({"provider": "hospital"}, "a provider of correlations that does not compute, found hospital"),
         ({"outside": ("provider",)}, "found provider in two"),
         ({"files": {"provider": {"x": "x"}}}, "files: expected parties among hospital, laboratory, found provider"),
         ({"reveal": {"x": ("mallory",)}}, "found mallory"),
         ({"ring_bits": 72}, "less than or equal to 64"),
-        ({"backend": "replicated"}, "computing: expected exactly 3 parties for the back-end replicated, found 2"),
+        ({"backend": "replicated"}, "expected exactly 3 computing parties for the back-end replicated, found 2"),
         ({"backend": "replicated", "computing": tuple("abcd")}, "found 4"),
         ({"backend": "dealer_mac", "ring_bits": 32}, "ring_bits: expected 64 for the back-end dealer_mac, found 32"),
         ({"backend": "dealer_mac", "serving": {}}, "serving: expected a back-end without MACs for a service"),
         (
             {"backend": "replicated", "computing": ("a", "b", "c"), "provider": "p"},
-            "provider: expected none for the back-end replicated, found p: leave it out",
+            "expected no provider of correlations for the back-end replicated, found p",
         ),
     ],
 )

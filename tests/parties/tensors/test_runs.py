@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ import yaml
 from orchestrator import certificates
 from parties.frame.plan import Run, RunFolders, write_settings
 from parties.tensors.config import TensorsConfig
+from parties.tensors.foreseeing import foresee
 from parties.tensors.protocol import PROTOCOL
 from parties.tensors.settings import TensorsSettings
 from tests.ports import free_ports
@@ -94,6 +96,8 @@ AGAINST_CHEATS = {"backend": "dealer_mac"}
 def test_everybody_learns_what_the_policy_says_and_nothing_else(tmp_path: Path, choices: dict[str, Any]) -> None:
     with running(tmp_path, **sums(tmp_path, **choices)) as (folders, processes):
         found = reports(folders, processes)
+        foreseen = {name: json.loads(folders.settings(name).read_text())["reveals"] for name in processes}
+    assert {str(each) for each in foreseen.values()} == {str([[each, 1] for each in found["alice"]["revealed"]])}
     outputs = {name: report["outputs"] for name, report in found.items()}
     expected = 1.5 * 4 - 2 * 5.25 - 30 * 6
     assert outputs["bob"]["product"] == pytest.approx(expected, abs=3 * 2**-16 * 1.01)
@@ -114,6 +118,19 @@ def test_everybody_learns_what_the_policy_says_and_nothing_else(tmp_path: Path, 
         assert f"dora, who deals the correlations, {colludes} with nobody" in found["bob"]["trust"]
 
 
+@pytest.mark.parametrize("choices", [{}, THREE], ids=["dealer", "replicated"])
+def test_a_run_costs_each_party_what_the_plan_says(tmp_path: Path, choices: dict[str, Any]) -> None:
+    with running(tmp_path, **sums(tmp_path, **choices)) as (folders, processes):
+        found = reports(folders, processes)
+        settings = TensorsSettings.model_validate_json(folders.settings("bob").read_text())
+    foreseen = foresee(settings, 60.0)
+    assert foreseen is not None
+    assert foreseen.forecast is not None
+    for name, cost in foreseen.forecast.costs.items():
+        report = found[name]
+        assert asdict(cost) == {key: report[key] for key in ("rounds", "sent", "received", "correlations")}, name
+
+
 def test_no_value_stands_in_a_log_or_an_event(tmp_path: Path) -> None:
     with running(tmp_path, **sums(tmp_path)) as (folders, processes):
         found = reports(folders, processes)
@@ -129,6 +146,7 @@ def test_a_party_with_another_program_policy_or_argument_is_refused_by_name(tmp_
     others: list[tuple[dict[str, Any], str]] = [
         ({"policy": {"product": ("bob", "olga"), "largest": ("alice", "carol")}}, "policy"),
         ({"arguments": {"steps": 3}}, "arguments"),
+        ({"reveals": None}, "reveals"),
         ({"fraction_bits": 12}, "fraction bits"),
     ]
     for number, (told, what) in enumerate(others):
@@ -150,18 +168,26 @@ def test_a_changed_program_is_not_run(tmp_path: Path) -> None:
     assert not statuses["alice"]["ok"]
 
 
-def test_a_reveal_beyond_the_policy_is_refused_at_every_party_with_the_line(tmp_path: Path) -> None:
-    choices = sums(tmp_path, reveal={"product": ("bob", "olga")})
-    with running(tmp_path, **choices) as (folders, processes):
-        statuses = ended(folders, processes)
-    for name, status in statuses.items():
-        assert "the policy allows product, and no output of this name" in status["error"], (name, status)
+def test_a_reveal_beyond_what_was_agreed_is_refused_at_every_party_with_the_line(tmp_path: Path) -> None:
+    """What the launcher found before is not needed for that. Each party holds the program to what it was told."""
+    policy: dict[str, Any] = {"policy": {"product": ("bob", "olga")}}
+    for number, (told, words) in enumerate(
+        [(policy, "the policy allows product, and no output of this name"), ({"reveals": ()}, "which is 0 times of")]
+    ):
+        top = tmp_path / str(number)
+        top.mkdir()
+        choices = sums(top)
+        everybody = dict.fromkeys((*choices["computing"], choices["provider"], *choices["outside"]), told)
+        with running(top, everybody, **choices) as (folders, processes):
+            statuses = ended(folders, processes)
+        for name, status in statuses.items():
+            assert words in status["error"], (name, status)
 
 
 @pytest.mark.parametrize("more", [{}, THREE], ids=["dealer", "replicated"])
 def test_a_party_that_is_killed_ends_the_others_who_name_it(tmp_path: Path, more: dict[str, Any]) -> None:
     endless = SUM.replace("    return", "    while True:\n        x = x * 0.5 + y * 0.5\n    return")
-    choices = sums(tmp_path, **more)
+    choices = sums(tmp_path, plan_deadline_s=3.0, **more)
     (tmp_path / "sums.py").write_text(endless)
     with running(tmp_path, **choices) as (folders, processes):
         while '"step": "2"' not in (folders.events("bob").read_text() if folders.events("bob").exists() else ""):

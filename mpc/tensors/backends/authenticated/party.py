@@ -140,6 +140,9 @@ class MacParty:
         self._check_in_time()
         return parted(bits, [part.shares.shape for part in parts])
 
+    def pass_by(self, kind: str, sizes: Sequence[tuple[int, int]], shapes: Sequence[Shape]) -> None:
+        """Stand, at a party without shares, where the computing parties call :meth:`open`. Nothing happens here."""
+
     def _label(self, kind: str, shapes: Sequence[Shape]) -> str:
         label = f"open/{self.openings}/{kind}/{shapes_in_label(shapes)}"
         self.openings += 1
