@@ -18,8 +18,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from mpc._core import RlweEvaluator, RlweParameters, RlweSecretKey
 from mpc.randomness import RoleRandomness, core_seed
 from mpc.ring import Words
