@@ -90,9 +90,8 @@ class DealerBackend:
             ParameterError: parties, or a ring, that this back-end cannot have.
         """
         agreement = agreement_of(computing, provider, outside, ring_bits)
-        check_dealt_parties(network.me, agreement.computing, provider, agreement.outside)
         everybody = (*agreement.computing, provider, *agreement.outside)
-        check_channels(network, everybody if network.me in computing else agreement.computing)
+        check_channels(network, everybody, everybody if network.me in computing else agreement.computing)
         return cls(network, agreement, randomness or RoleRandomness())
 
     # -- the session --------------------------------------------------------------------------------------------------
@@ -370,11 +369,13 @@ class DealerBackend:
         return f"DealerBackend(me={self.me!r}, computing={self.computing}, ring_bits={self.ring_bits})"
 
 
-def agreement_of(computing: Sequence[str], provider: str, outside: Sequence[str], ring_bits: int) -> Agreement:
-    """Return what the parties of a session agree on. Raises ParameterError for what this back-end cannot have."""
-    check_dealt_parties(provider, computing, provider, outside)
+def agreement_of(
+    computing: Sequence[str], provider: str, outside: Sequence[str], ring_bits: int, backend: str = "dealer"
+) -> Agreement:
+    """Return what the parties of a session agree on. Raises ParameterError for what it cannot have with a dealer."""
+    check_dealt_parties(computing, provider, outside)
     check_ring(ring_bits)
-    return Agreement("dealer", ring_bits, tuple(computing), provider, tuple(outside))
+    return Agreement(backend, ring_bits, tuple(computing), provider, tuple(outside))
 
 
 def _moved(party: Party, mask: Mask, words: Words) -> Mask:
