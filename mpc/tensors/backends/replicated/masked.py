@@ -9,8 +9,8 @@ The bits of r are shared by XOR without a message. Bit by bit r is the XOR of wo
 key with party 0, and words from its key with party 1. Each of these two knows one of the two, so that r is uniform to
 it. The third party knows r, and nothing of c.
 
-A product that waits as three additive shares z_0, z_1, z_2, each hidden by a share of zero, is opened under a mask
-straight away. No components are made of it::
+Where some values wait as three additive shares z_0, z_1, z_2, all are opened under masks from such shares, each hidden
+by a share of zero. No components are made of them::
 
     party 2    z_2 + r  ───►  parties 0, 1       party 0  z_0  ◄───►  party 1  z_1
 """
@@ -59,7 +59,7 @@ def mask(trio: Trio, values: Sequence[Replica], bits: int) -> Masked:
     low = np.uint64((1 << bits) - 1)
     halves = tuple(trio.draw(component, "mask", (count,), bits) for component in (0, 2) if component in owned(trio))
     form, what = Form(count, bits), f"masked ({bits} bits)"
-    if bits == trio.ring_bits and all(value.share is not None for value in values):
+    if bits == trio.ring_bits and any(value.share is not None for value in values):
         return _of_sums(trio, values, form, halves)
     trio.settle(values)
     first, second = (_flat([trio.pair_of(value)[number] for value in values]) for number in range(2))
@@ -72,10 +72,10 @@ def mask(trio: Trio, values: Sequence[Replica], bits: int) -> Masked:
 
 
 def _of_sums(trio: Trio, values: Sequence[Replica], form: Form, halves: tuple[Words, ...]) -> Masked:
-    """Open products that wait under masks, from their hidden additive shares, in the round that their own would be."""
+    """Open values under masks from hidden additive shares, in the round that those that wait would take otherwise."""
     label = trio.label(f"sums/masked ({form.bits} bits)", [value.shape for value in values])
     mine = _flat([trio.hidden(value) for value in values])
-    trio.spend(values)
+    trio.spend([value for value in values if value.share is not None])
     if trio.place == THIRD:
         r = halves[0] ^ halves[1]
         part = [to_wire(trio.reduce(mine + r), form.bits)]

@@ -77,7 +77,7 @@ def test_a_product_shows_the_factor_of_another_without_the_share_of_zero(
         y = backend.input(curious, X if backend.me == curious else None, X.shape)
         (product,) = backend.multiply([(x, y)])
         if curious == "p2":
-            backend.add(product, product)
+            backend.multiply([(product, product)])
         else:
             backend.truncate([product], 4, 10**6, "stochastic")
         return x.pair, y.pair
@@ -209,7 +209,7 @@ def test_no_two_values_are_opened_under_one_mask() -> None:
         x = backend.input("p0", X if backend.me == "p0" else None, X.shape)
         for _ in range(3):
             backend.truncate(backend.multiply([(x, x)]), 4, 10**7, "stochastic")
-            backend.add(*backend.multiply([(x, x), (x, x)]))
+            backend.multiply([tuple(backend.multiply([(x, x), (x, x)]))])
             backend.truncate([x], 4, 10**4, "floor")
             backend.relu([x], 2**62)
 
@@ -324,7 +324,7 @@ def test_a_product_that_is_cut_is_sent_once_and_can_still_be_used() -> None:
         first, second = backend.multiply([(x, x), (x, x)])
         (cut,) = backend.truncate([first], 4, 10**6, "floor")
         for value in (second, first):
-            backend.add(value, value)
+            backend.multiply([(value, value)])
             sent = [label for way, label, _ in transcript(backend, _before(backend)) if way == "sent"]
             sizes.append(sum(label.startswith("around/products") for label in sent))
         (mixed,) = backend.truncate([backend.add(*backend.multiply([(x, x), (x, x)]))], 1, 10**7, "floor")
@@ -342,6 +342,29 @@ def test_a_product_that_is_cut_is_sent_once_and_can_still_be_used() -> None:
 
 def _before(backend: ReplicatedBackend) -> str:
     return backend.computing[backend.computing.index(backend.me) - 1]
+
+
+def test_linear_functions_of_products_wait_with_them() -> None:
+    """Halves of one array, sums of several, and what is larger than all of them. All that waits takes one round."""
+    backends = sessions_of(REPLICATED, kept=True)
+
+    def program(backend: ReplicatedBackend) -> tuple[list[str], list[Words] | None]:
+        x = backend.input("p0", X if backend.me == "p0" else None, X.shape)
+        first, second = backend.multiply([(x, x), (x, x)])
+        parts = [backend.linear(lambda a, k=k: a[k::2], (300,), first) for k in range(2)]
+        moved = backend.add_public(backend.subtract(backend.add(second, x), first), words([7]))
+        spread = backend.linear(lambda a: np.stack([a, a]), (2, 300), parts[0])
+        backend.multiply([(parts[1], parts[1]), (moved, moved)])
+        sent = [label for way, label, _ in transcript(backend, _before(backend)) if way == "sent"]
+        return sent, backend.open([*parts, moved, spread, first], ["p0"])
+
+    labels, opened = run(backends, program)["p0"]
+    assert [label for label in labels if label.startswith("around")] == ["around/products/0/300 300 600"]
+    square = signed(X) ** 2
+    expected = [square[0::2], square[1::2], signed(X) + 7, np.stack([square[0::2]] * 2), square]
+    assert opened is not None
+    for found, wanted in zip(opened, expected, strict=True):
+        assert (signed(found) == wanted).all()
 
 
 @pytest.mark.parametrize("owners", [("p0", "p0"), ("p0", "p1"), ("p1", "p0"), ("p2", "p1"), ("p2", "p2"), ("p1", "")])
