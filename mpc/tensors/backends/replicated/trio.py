@@ -25,6 +25,8 @@ from mpc.tensors.backends.kernels import KeyStream
 from mpc.tensors.backends.replicated.keys import PARTIES, Keys
 from mpc.tensors.network import Network, from_wire, to_wire, wire_size
 
+THIRD = 2
+"""The number of the third party, which knows masks."""
 Pair = tuple[Words, Words]
 """The two components that a party holds: that of its own number, and the next one."""
 
@@ -62,10 +64,11 @@ class Replica:
 
 @dataclass(frozen=True)
 class Form:
-    """What an array of a message looks like: words modulo 2^bits, of which there are `count`."""
+    """What an array of a message looks like: so many words modulo 2^bits, or words of planes."""
 
     count: int
     bits: int = 64
+    planes: bool = False
 
     @property
     def size(self) -> int:
@@ -260,7 +263,12 @@ class Trio:
         return (hidden[0], both) if self.own(0) == 0 else (both, hidden[0])
 
     def third(
-        self, what: str, shapes: Sequence[Shape], forms: tuple[Sequence[Form], Sequence[Form]], made: Sequence[Words]
+        self,
+        what: str,
+        shapes: Sequence[Shape],
+        forms: tuple[Sequence[Form], Sequence[Form]],
+        made: Sequence[Words],
+        paired: tuple[Words, Form] | None = None,
     ) -> list[Words]:
         """Return what the third party sends this one, which is nothing to itself.
 
@@ -268,9 +276,10 @@ class Trio:
             what, shapes: for the label.
             forms: of the arrays that party 0 gets, and party 1.
             made: the arrays for party 0 and then those for party 1, at the third party alone.
+            paired: what parties 0 and 1 send each other in the same round, which comes last in what is returned.
         """
         label = self.label(f"third/{what}", shapes)
-        if self.own(0) == 2:
+        if self.own(0) == THIRD:
             every = [*forms[0], *forms[1]]
             parts = [to_wire(words, form.bits) for words, form in zip(made, every, strict=True)]
             cut = len(forms[0])
@@ -280,9 +289,14 @@ class Trio:
         mine = forms[self.own(0)]
         if not mine:
             return []
-        peer = self.computing[2]
-        body = self.network.swap(label, {}, {peer: sum(form.size for form in mine)})[peer]
-        return self._split(peer, body, mine)
+        third, peer = self.computing[THIRD], self.computing[1 - self.own(0)]
+        sizes = {third: sum(form.size for form in mine)}
+        bodies = {}
+        if paired is not None:
+            bodies[peer], sizes[peer] = [to_wire(paired[0], paired[1].bits)], paired[1].size
+        received = self.network.swap(label, bodies, sizes)
+        found = self._split(third, received[third], mine)
+        return found if paired is None else [*found, *self._split(peer, received[peer], [paired[1]])]
 
     def _split(self, peer: str, body: memoryview, forms: Sequence[Form]) -> list[Words]:
         """Return the flat arrays of a message. Raises ProtocolError for words wider than their form."""
