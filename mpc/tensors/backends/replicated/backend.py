@@ -170,7 +170,7 @@ class ReplicatedBackend:
 
     def _sum(self, function: np.ufunc, x: Shared, y: Shared) -> Replica:
         left, right = self._trio.check(x), self._trio.check(y)
-        return self._each(lambda a, b: np.asarray(function(a, b)), broadcast(left.shape, right.shape), left, right)
+        return self._each(function, broadcast(left.shape, right.shape), left, right)
 
     def add_public(self, x: Shared, words: Words) -> Replica:
         """Return x + words, which broadcast."""
