@@ -29,13 +29,13 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "mpc.dp": GROUND,
     "mpc.inference": (*GROUND, "mpc._core", "mpc.channels", "mpc.garbled"),
     "mpc.capc": (*GROUND, *SHARED),
-    "mpc.tensors": (*GROUND, "mpc._core", "mpc.channels"),
+    "mpc.tensors": (*GROUND, "mpc._core", "mpc.channels", "mpc.garbled"),
     "parties": (),
     "parties.frame": ("mpc.errors", "mpc.channels"),
     "parties.ledger": ("parties.frame", "mpc.errors", "mpc.dp"),
     "parties.learning": ("parties.frame", "mpc.errors", "mpc.extras", "mpc.inference"),
     "parties.capc": (*GROUND, *SHARED[1:], "mpc.capc", "parties.frame", "parties.learning", "parties.ledger"),
-    "parties.tensors": ("mpc.errors", "mpc.channels", "mpc.tensors", "parties.frame"),
+    "parties.tensors": (*GROUND, "mpc.channels", "mpc.tensors", "parties.frame"),
     "parties.protocols": ("parties.frame",),  # the wings by name, see there
     "orchestrator": ("parties.frame",),
     "capc": ("orchestrator", "parties.protocols"),  # the command

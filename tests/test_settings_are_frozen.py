@@ -61,12 +61,15 @@ print(json.dumps(found))
 CHANGING = {  # what is no value: it counts, follows or is filled
     "mpc.capc.budget.GuardiansAccount", "mpc.capc.protocol.CapcRun", "mpc.capc.protocol.PartyRun",
     "mpc.channels.frames.Traffic", "mpc.inference.models.quantiser.RealWeights", "mpc.tensors.backends.clear.Board",
-    "mpc.tensors.backends.interface.Cost", "mpc.tensors.backends.seeds.Seeds", "orchestrator.accounts.Line",
+    "mpc.tensors.backends.interface.Cost", "mpc.tensors.backends.seeds.Seeds", "mpc.tensors.metering.Spent",
+    "mpc.tensors.simulation.PartyRun", "orchestrator.accounts.Line",
     "orchestrator.events.EventFile", "orchestrator.events.PartyState", "orchestrator.federation.service.Service",
     "orchestrator.federation.signs.Signs", "orchestrator.grid.table.SweepTable", "orchestrator.page.report_page.Page",
     "orchestrator.scene.Scene", "orchestrator.watch.Watch", "parties.capc.client.AnsweringPeer",
     "parties.capc.client.Asked", "parties.capc.client.Session", "parties.capc.odometer.Odometer",
     "parties.capc.openings.PartyOpenings", "parties.frame.journal.FoldedJournal", "parties.learning.own.cells.Counts",
+    "parties.tensors.serving.client.Client", "parties.tensors.serving.meeting.Meeting",
+    "parties.tensors.serving.tally.Tally",
 }  # fmt: skip
 
 
@@ -78,9 +81,16 @@ SECRET = {  # their `repr` shows shapes at most
     "mpc.inference.models.quantiser.Quantised", "mpc.inference.models.quantiser.RealWeights",
     "mpc.inference.models.scales.Scales", "mpc.inference.network.Network", "mpc.randomness.RoleRandomness",
     "mpc.tensors.autograd.Node", "mpc.tensors.backends.clear.Board", "mpc.tensors.backends.clear.Clear",
-    "mpc.tensors.backends.handles.Mask", "mpc.tensors.backends.handles.Origin", "mpc.tensors.backends.seeds.Seeds",
+    "mpc.tensors.backends.handles.Mask", "mpc.tensors.backends.handles.Origin",
+    "mpc.tensors.backends.replicated.masked.Masked", "mpc.tensors.backends.replicated.trio.Replica",
+    "mpc.tensors.backends.seeds.Seeds", "mpc.tensors.backends.two_party.oblivious.Chosen",
+    "mpc.tensors.backends.two_party.oblivious.Sent", "mpc.tensors.backends.two_party.values.Bit",
+    "mpc.tensors.delivery.Piece", "mpc.tensors.delivery.Question",
     "mpc.tensors.network.Part", "mpc.tensors.normalising.Normalised", "mpc.tensors.raw.Raw",
-    "parties.learning.records.Records",
+    "mpc.tensors.simulation.PartyRun",
+    "parties.learning.records.Records", "parties.tensors.serving.desk.Ending",
+    "parties.tensors.serving.desk.Request", "parties.tensors.serving.lane.Answers",
+    "parties.tensors.serving.share.ModelShare",
 }  # fmt: skip
 
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, model_validator
 
-from parties.frame.plan import PathInFile
+from mpc.errors import ParameterError
+from mpc.tensors.backends.kinds import KINDS, check_parties
+from parties.frame.plan import PathInFile, folder_of_file
+from parties.tensors.serving.config import ServingConfig
 from parties.tensors.settings import Argument
 
 
@@ -15,12 +18,18 @@ def _flag(unit: str = "") -> dict[str, Any]:
     return {"flag": True, "unit": unit}
 
 
+def _program(program: str, info: ValidationInfo) -> str:
+    """Return a built-in program's name, or the path of a file, which is relative to the configuration's file."""
+    folder = folder_of_file(info)
+    return program if folder is None or Path(program).suffix != ".py" else str(folder / program)
+
+
 class TensorsConfig(BaseModel):
     """The keys under `tensors:`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    program: str = Field(
+    program: Annotated[str, AfterValidator(_program)] = Field(
         "logistic",
         description="the program that all parties run, one that is built in or a file of Python",
         json_schema_extra=_flag(),
@@ -30,14 +39,13 @@ class TensorsConfig(BaseModel):
     )
     provider: str | None = Field(
         None,
-        description="the party that provides correlations, and must collude with nobody; default: provider with the "
-        "back-end dealer, and none with the back-end replicated, which has no such party",
+        description="the party that provides correlations, and must collude with nobody; default: provider where the "
+        "back-end needs one",
     )
     outside: tuple[str, ...] = Field((), description="parties that give inputs or take outputs, and do not compute")
-    backend: Literal["dealer", "replicated"] = Field(
+    backend: Literal["dealer", "dealer_mac", "replicated", "two_party"] = Field(
         "dealer",
-        description="what computes on shares: dealer for 2 parties or more and a provider, replicated for 3 parties "
-        "of whom no two collude",
+        description="what computes on shares: " + "; ".join(f"{name} for {kind.about}" for name, kind in KINDS.items()),
         json_schema_extra=_flag(),
     )
     ring_bits: int = Field(
@@ -69,6 +77,15 @@ class TensorsConfig(BaseModel):
     outputs: dict[str, Annotated[Path, PathInFile]] = Field(
         {}, description="the file (.npz) that a party's own outputs go to"
     )
+    serving: ServingConfig | None = Field(
+        None, description="serve the model that `program` names, in place of running a program once"
+    )
+    plan_deadline_s: float = Field(
+        60.0,
+        gt=0,
+        description="how long following the program before the run may take, to foresee what it costs and reveals",
+        json_schema_extra=_flag("seconds"),
+    )
     connect_deadline_s: float = Field(
         60.0, gt=0, description="how long all parties may take to appear", json_schema_extra=_flag("seconds")
     )
@@ -82,27 +99,26 @@ class TensorsConfig(BaseModel):
     @property
     def dealing(self) -> str | None:
         """The name of the provider of correlations, or None for a back-end that has none."""
-        return (self.provider or "provider") if self.backend == "dealer" else None
+        return (self.provider or "provider") if KINDS[self.backend].dealt else None
 
     @model_validator(mode="after")
     def _check_names(self) -> Self:
-        names = [*self.computing, *([self.dealing] if self.dealing else []), *self.outside]
-        if len(self.computing) < 2:
-            raise ValueError(f"computing: expected at least 2 parties, found {len(self.computing)}")
-        if self.backend == "replicated" and len(self.computing) != 3:
-            raise ValueError(
-                f"computing: expected exactly 3 parties for the back-end replicated, found {len(self.computing)}"
-            )
-        if self.backend == "replicated" and self.provider is not None:
-            raise ValueError(
-                f"provider: expected none for the back-end replicated, found {self.provider}: leave it out"
-            )
+        served = self.serving.names if self.serving else ()
+        names = [*self.computing, *([self.dealing] if self.dealing else []), *self.outside, *served]
+        try:
+            check_parties(self.backend, self.computing, self.provider or self.dealing)
+        except ParameterError as error:
+            raise ValueError(f"computing, provider: {error}") from error
+        if self.backend == "dealer_mac" and self.ring_bits != 64:
+            raise ValueError(f"ring_bits: expected 64 for the back-end dealer_mac, found {self.ring_bits}")
+        if self.backend == "dealer_mac" and self.serving is not None:
+            raise ValueError("serving: expected a back-end without MACs for a service, found dealer_mac")
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise ValueError(
                 f"expected each party in one role, found {', '.join(twice)} in two; a provider that computes would see"
                 " every value"
             )
-        known = {*self.computing, *self.outside}
+        known = {*self.computing, *self.outside, *served}
         for key in ("files", "outputs"):
             if unknown := sorted(getattr(self, key).keys() - known):
                 raise ValueError(

@@ -92,7 +92,13 @@ def _text(path: Path) -> bytes:
 
 
 class Program:
-    """A program that was read. Its own mistakes are sentences with their line."""
+    """A program that was read. Its own mistakes are sentences with their line.
+
+    Attributes:
+        needed: the functions that the file must have, with their arguments.
+    """
+
+    needed: tuple[str, ...] = ("program(s)",)
 
     def __init__(self, path: Path, expected_digest: str = "") -> None:
         text = _text(path)
@@ -102,8 +108,9 @@ class Program:
         self.path = path
         self._names: dict[str, Any] = {"__name__": f"program_{path.stem}", "__file__": str(path)}
         self._run(lambda: exec(compile(text, str(path), "exec"), self._names))  # noqa: S102 - the party's own program
-        if not callable(self._names.get("program")):
-            raise ProgramError(f"{path}: expected a function program(s), found none")
+        for function in self.needed:
+            if not callable(self._names.get(function.partition("(")[0])):
+                raise ProgramError(f"{path}: expected a function {function}, found none")
 
     def __call__(self, session: Any, here: Here) -> Any:
         """Run it for one party. Raises `ProgramError` for a mistake of its own."""

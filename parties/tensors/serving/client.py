@@ -1,0 +1,201 @@
+"""A client of a service. It alone sees its records and their answers.
+
+    python -m parties.tensors.serving.client --settings PATH
+
+    ask, a piece of the records and of the answer's mask  --->  each computing party
+    <---  outcome, the answer under its mask
+
+What does not fit is refused here, before anything is sent. Where the service is busy or has lost a party, the client
+asks again, with fresh pieces and a fresh mask, until it has waited for as long as it may.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import sys
+import time
+from dataclasses import dataclass, field
+from math import prod
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mpc.channels.tls import TlsChannel
+from mpc.errors import DeadlineError, ParameterError, RefusedError, TransportError
+from mpc.tensors.delivery import Question
+from mpc.tensors.network import wire_size
+from parties.frame.charts import Figure
+from parties.frame.connections import Connections
+from parties.frame.errors import PartyError
+from parties.frame.private_files import write_private
+from parties.frame.process import Party, run_party
+from parties.frame.progress import Progress
+from parties.tensors.outputs import write_outputs
+from parties.tensors.programs import Here
+from parties.tensors.serving.meeting import dial
+from parties.tensors.serving.messages import Ask, Outcome
+from parties.tensors.serving.model import Model
+from parties.tensors.serving.settings import ServingSettings
+
+Floats = NDArray[np.float64]
+_PAUSE_S = 0.05  # before the first time that it asks again
+_LONGEST_PAUSE_S = 1.0
+_SHOWN = 5  # answers of a result
+
+
+class TurnedAwayError(PartyError):
+    """The service refuses a request for good. The sentence is the service's."""
+
+
+@dataclass
+class Client:
+    """One client's conversations with all computing parties.
+
+    Attributes:
+        settings, model: of this party.
+        connections: of this party.
+        progress: gets a sentence when it has to ask again.
+        again: how often it asked again, by reason.
+    """
+
+    settings: ServingSettings
+    model: Model
+    connections: Connections
+    progress: Progress
+    again: dict[str, int] = field(default_factory=dict)
+    _channels: list[TlsChannel] = field(default_factory=list)
+    sent: int = 0
+    received: int = 0
+
+    def ask(self, records: Floats) -> Floats:
+        """Return the answers to some records.
+
+        Raises:
+            ParameterError, RangeError: records that do not fit, before anything is sent.
+            TurnedAwayError: the service refuses them. DeadlineError: it gave no answer in time.
+        """
+        settings, model = self.settings, self.model
+        if not 1 <= len(records) <= settings.largest_batch:
+            raise ParameterError(f"expected 1 to {settings.largest_batch} records at once, found {len(records)}")
+        expires, pause_s = time.monotonic() + settings.answer_s, _PAUSE_S
+        while True:
+            question = Question.of(
+                records, (len(records), *model.input), model.bound, (len(records), *model.output), settings.format,
+                len(settings.computing),
+            )  # fmt: skip
+            try:
+                self._connect(expires)
+                outcome, bodies = self._ask_once(len(records), question)
+            except RefusedError:
+                raise
+            except TransportError as error:
+                self.hang_up()
+                outcome, bodies = Outcome("again", str(error)), []
+            if outcome.kind == "answer":
+                return question.answer(bodies, outcome.fraction_bits)
+            if outcome.kind == "refused":
+                raise TurnedAwayError(outcome.why)
+            self._note_again(outcome)
+            if time.monotonic() + pause_s >= expires:
+                raise DeadlineError(f"no answer within {settings.answer_s:g} s, last because {outcome.why}")
+            time.sleep(pause_s)
+            pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+
+    def _note_again(self, outcome: Outcome) -> None:
+        self.again[outcome.kind] = self.again.get(outcome.kind, 0) + 1
+        if self.again[outcome.kind] == 1 or outcome.kind == "again":
+            self.progress.note(f"asks again: {outcome.why}")
+
+    def _connect(self, expires: float) -> None:
+        """Connect to all computing parties, unless it is connected."""
+        if self._channels:
+            return
+        channels: list[TlsChannel] = []
+        try:
+            for peer in self.settings.dials:
+                channels.append(dial(self.connections, peer, expires))
+                channels[-1].deadline_s = self.settings.answer_s + self.settings.message_deadline_s
+        except BaseException:
+            self.connections.hang_up(channels)
+            raise
+        self._channels = channels
+
+    def hang_up(self) -> None:
+        """End all conversations, and count their bytes."""
+        for channel in self._channels:
+            self.sent += sum(step.sent for step in channel.traffic.values())
+            self.received += sum(step.received for step in channel.traffic.values())
+        self.connections.hang_up(self._channels)
+        self._channels = []
+
+    def _ask_once(self, records: int, question: Question) -> tuple[Outcome, list[tuple[str, bytes]]]:
+        """Ask all computing parties, facing :meth:`parties.tensors.serving.computing.Service._answer`."""
+        ask = Ask(secrets.token_hex(16), records)
+        for channel, message in zip(self._channels, question.messages, strict=True):
+            channel.send_message("ask", ask)
+            channel.send("ask/pieces", message)
+        size = wire_size(records * prod(self.model.output), self.settings.ring_bits)
+        outcomes: list[Outcome] = []
+        bodies: list[tuple[str, bytes]] = []
+        for channel in self._channels:
+            outcomes.append(channel.recv_message("outcome", Outcome))
+            if outcomes[-1].kind == "answer":
+                bodies.append((channel.peer, bytes(channel.recv("answer", size))))
+        worst = next(
+            (one for kind in ("refused", "again", "busy") for one in outcomes if one.kind == kind), outcomes[0]
+        )
+        return worst, bodies
+
+
+def party(party: Party[ServingSettings]) -> None:
+    """Play one client."""
+    settings, progress = party.settings, party.progress
+    model = Model(settings.model, settings.model_digest)
+    with progress.step("0", "load the records"):
+        records = model.records(Here(settings.arguments, settings.files), settings.name)
+    answers: list[Floats] = []
+    seconds: list[float] = []
+    began = time.perf_counter()
+    with Connections(settings, party.folder, settings.role, settings.agreed(), progress.note) as connections:
+        client = Client(settings, model, connections, progress)
+        with progress.step("1", "ask"):
+            for start in range(0, len(records), settings.ask):
+                if start and settings.pause_ms:
+                    time.sleep(settings.pause_ms / 1e3)
+                asked = time.perf_counter()
+                answers.append(client.ask(records[start : start + settings.ask]))
+                seconds.append(time.perf_counter() - asked)
+                done = min(start + settings.ask, len(records))
+                progress.advance(done, len(records), "answers", [Figure("ms", 1e3 * float(np.median(seconds)))])
+        client.hang_up()
+    found = np.concatenate(answers)
+    if settings.outputs is not None:
+        write_outputs(settings.outputs, {"answers": found})
+    report = _report(client, found, seconds, time.perf_counter() - began)
+    write_private(party.folder / "result.json", json.dumps(report).encode())
+
+
+def _report(client: Client, answers: Floats, latencies: list[float], seconds: float) -> dict[str, Any]:
+    """Return what a result says of one client, with its first answers."""
+    settings = client.settings
+    twin = np.array(settings.twin)
+    flat = answers.reshape(len(answers), -1)
+    report: dict[str, Any] = {
+        "party": settings.name, "role": settings.role, "model": settings.model.name, "records": len(answers),
+        "at_once": settings.ask, "seconds": seconds, "first_ms": 1e3 * latencies[0],
+        "median_ms": 1e3 * float(np.median(latencies)), "slowest_ms": 1e3 * max(latencies),
+        "again": client.again, "sent": client.sent, "received": client.received,
+        "answers": flat[:_SHOWN].tolist(),
+        "outputs_file": None if settings.outputs is None else str(settings.outputs),
+    }  # fmt: skip
+    if twin.size:
+        report["twin"] = twin[:_SHOWN].tolist()
+        report["farthest"] = float(np.abs(flat - twin).max())
+        report["same_largest"] = float((flat.argmax(axis=1) == twin.argmax(axis=1)).mean())
+    return report
+
+
+if __name__ == "__main__":
+    sys.exit(run_party(ServingSettings, party))

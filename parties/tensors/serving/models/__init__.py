@@ -1,0 +1,1 @@
+"""Models that are built in. Each is a file that a user may copy and change."""

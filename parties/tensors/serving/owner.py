@@ -1,0 +1,68 @@
+"""The owner of the model. It gives every computing party a share of the model, and leaves.
+
+    python -m parties.tensors.serving.owner --settings PATH
+
+    model/offer, one message a parameter  --->  each computing party
+    <---  model/kept, once the share is on the disk
+
+Shares are uniform. All computing parties together could put the model together again, and fewer of them could not.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import sys
+import time
+
+from mpc.channels.tls import TlsChannel
+from mpc.tensors.delivery import pieces_of
+from parties.frame.connections import Connections
+from parties.frame.errors import PartyError
+from parties.frame.private_files import write_private
+from parties.frame.process import Party, run_party
+from parties.tensors.programs import Here
+from parties.tensors.serving.messages import Kept, Offer
+from parties.tensors.serving.model import Model
+from parties.tensors.serving.settings import COMPUTING, ServingSettings
+
+
+def party(party: Party[ServingSettings]) -> None:
+    """Play the owner."""
+    settings, progress = party.settings, party.progress
+    model = Model(settings.model, settings.model_digest)
+    with progress.step("0", "load the model"):
+        parameters = model.load(Here(settings.arguments, settings.files))
+        messages = [
+            pieces_of(name, parameters[name], shape, bound, settings.format, len(settings.computing))
+            for name, (shape, bound) in model.parameters.items()
+        ]
+    began = time.perf_counter()
+    with Connections(settings, party.folder, settings.role, settings.agreed(), progress.note) as connections:
+        with progress.step("1", "connect", awaits=settings.computing):
+            channels = [connections.dial(peer, COMPUTING) for peer in settings.dials]
+        connections.begin()
+        with progress.step("2", "give a share of the model to each computing party"):
+            offer = Offer(secrets.token_hex(16), tuple(model.parameters))
+            for place, channel in enumerate(channels):
+                _give(channel, offer, [pieces[place] for pieces in messages])
+            for channel in channels:
+                if refused := channel.recv_message("model/kept", Kept).refused:
+                    raise PartyError(f"{channel.peer} does not take the model: {refused}")
+        sent = sum(step.sent for channel in channels for step in channel.traffic.values())
+    result = {
+        "party": settings.name, "role": settings.role, "parameters": sum(value.size for value in parameters.values()),
+        "sent": sent, "seconds": time.perf_counter() - began,
+    }  # fmt: skip
+    write_private(party.folder / "result.json", json.dumps(result).encode())
+
+
+def _give(channel: TlsChannel, offer: Offer, pieces: list[bytes]) -> None:
+    """Send one computing party its pieces, facing :mod:`parties.tensors.serving.computing`."""
+    channel.send_message("model/offer", offer)
+    for number, piece in enumerate(pieces):
+        channel.send(f"model/{number}", piece)
+
+
+if __name__ == "__main__":
+    sys.exit(run_party(ServingSettings, party))
