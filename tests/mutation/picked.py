@@ -439,6 +439,17 @@ PICKED: dict[str, list[tuple[str, str]]] = {
         ("            share = share + zero if added else share - zero\n", "            pass\n"),
         ("        if provider in computing:\n", "        if False:\n"),
     ],
+    "mpc/tensors/backends/replicated/trio.py": [
+        ("self.reduce(self.zero(value.shape) + self.share_of(value))", "self.reduce(self.share_of(value) + 0)"),
+        ("mine ^ hidden[0] if planes else mine - hidden[0]", "mine"),
+    ],
+    "mpc/tensors/backends/replicated/masked.py": [
+        ("[(first + r) & low, *rest, (second + r) & low]", "[first & low, *rest, second & low]"),
+        ("masked = trio.reduce(mine + r)", "masked = mine"),
+    ],
+    "mpc/tensors/backends/replicated/inputs.py": [
+        ("flat[0] + flat[1] + hidden if trio.place == 0", "flat[0] + flat[1] if trio.place == 0"),
+    ],
     "orchestrator/environment.py": [
         (
             "    environment = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}",

@@ -52,7 +52,7 @@ def kind_of(label: str) -> str:
     first, *rest = label.split("/")
     if first in ("open", "dealt"):
         return rest[1]
-    return f"{first}/{rest[0]}" if first in ("around", "paired", "sums", "third") else first
+    return f"{first}/{rest[0]}" if first in ("around", "paired", "third") else first
 
 
 def views(n: int, value: int, seed: bytes | None = None) -> dict[str, dict[str, list[tuple[str, str, bytes]]]]:
@@ -153,9 +153,9 @@ WIRE: dict[str, dict[str, str]] = {
         "olga": "6e1cfa0a2f621da9",
     },
     "replicated-3": {
-        "p0": "761b59aa09217112",
-        "p1": "2d6a5632846afc62",
-        "p2": "82ff0955e78761f8",
+        "p0": "54ef1709b8160bdc",
+        "p1": "af91c6401083858c",
+        "p2": "4ca447e18e71fa4a",
         "olga": "20956ef80e192d65",
     },
 }
@@ -185,7 +185,7 @@ class _Zeros(KeyStream):
 
 
 SEED = b"collusion"
-SHOWN = ("open/", "output/", "around/", "paired/", "sums/")
+SHOWN = ("open/", "output/", "around/", "paired/")
 
 
 def seed_of(name: str) -> bytes:
