@@ -128,6 +128,23 @@ class GarblerSession:
         where output words are wider than a bit. ``values``: the garbler's ``u64[n, garbler words]``, if they are known
         now. Their labels then travel as a seed."""
 
+    def send_words(
+        self, n: int, words: int, bits: int, corrections: Buffer, differences: NDArray[np.uint64]
+    ) -> tuple[bytes, NDArray[np.uint64]]:
+        """The message for ``n`` OTs of ``words`` correlated words mod 2^``bits``, and this side's shares, flat.
+
+        ``differences``: ``u64[n * words]``, OT by OT. Both shares of a word add up to its difference where the
+        evaluator has chosen one, else to zero. Takes ``n`` OTs. ``corrections``: ``ChosenWords.corrections``.
+        """
+
+    def send_products(
+        self, bits: int, corrections: Buffer, factors: NDArray[np.uint64]
+    ) -> tuple[bytes, NDArray[np.uint64]]:
+        """The message for ``u64[n]`` products with the evaluator's factors mod 2^``bits``, and this side's shares.
+
+        Takes ``n * bits`` OTs. ``corrections``: ``ChosenProducts.corrections``.
+        """
+
 class GarbledPiece:
     """The garbler's half of one circuit over ``n`` instances."""
 
@@ -182,6 +199,35 @@ class EvaluatorSession:
         """``n`` instances, taking ``n * evaluator_bits`` OTs. ``values``: ``u64[n, evaluator words]``. ``seeded``: the
         garbler has its ``values`` when it garbles."""
 
+    def choose_words(self, n: int, words: int, bits: int, choices: Buffer) -> ChosenWords:
+        """Choose in ``n`` OTs by packed bits, the least significant of a byte first. Takes ``n`` OTs."""
+
+    def choose_products(self, bits: int, factors: NDArray[np.uint64]) -> ChosenProducts:
+        """Choose by the lowest ``bits`` bits of each of the ``u64[n]`` factors. Takes ``n * bits`` OTs."""
+
+class ChosenWords:
+    """The evaluator's half of correlated words, as ``EvaluatorSession.choose_words`` gave it."""
+
+    @property
+    def corrections(self) -> bytes:
+        """What the garbler needs before it sends; one bit an OT."""
+
+    @property
+    def message_bytes(self) -> int:
+        """Length of the garbler's message."""
+
+    def receive(self, message: Buffer) -> NDArray[np.uint64]:
+        """This side's shares, flat, once."""
+
+class ChosenProducts:
+    """The evaluator's half of products, as ``EvaluatorSession.choose_products`` gave it; see :class:`ChosenWords`."""
+
+    @property
+    def corrections(self) -> bytes: ...
+    @property
+    def message_bytes(self) -> int: ...
+    def receive(self, message: Buffer) -> NDArray[np.uint64]: ...
+
 class EvaluatedPiece:
     """The evaluator's half of one circuit over ``n`` instances."""
 
@@ -225,6 +271,14 @@ class RlweParameters:
     def __init__(
         self, degree: int, plain_bits: int, layers: list[tuple[int, int]], statistical_bits: int = 40
     ) -> None: ...
+    @staticmethod
+    def for_products(plain_prime: int, terms: int, results: int, statistical_bits: int = 40) -> RlweParameters:
+        """Parameters for products of secret words, of degree 8192. ``plain_prime`` is their modulus, with 0 for 2^64.
+
+        ``terms``: how many words an evaluator multiplies with behind any one polynomial of a reply. ``results``: how
+        many it gives in all. ``layer`` of :meth:`RlweEvaluator.load` is 0.
+        """
+
     @property
     def degree(self) -> int: ...
     @property
@@ -270,6 +324,27 @@ class RlweSecretKey:
 class RlweWeights:
     """Weights of one layer, transformed; for the evaluators of the parameters that they were loaded under."""
 
+class RlweSlots:
+    """Vectors of words as polynomials mod ``primes`` primes of so many bits, whose products are those of the words.
+
+    Degree N is that of the polynomials. See ``mpc/core/bfv/slots.hpp``.
+    """
+
+    def __init__(self, degree: int, primes: int, bits: int) -> None: ...
+    @property
+    def primes(self) -> list[int]: ...
+    def encode(self, words: NDArray[np.uint64]) -> NDArray[np.uint64]:
+        """Up to N words, signed, to ``u64[primes, N]`` coefficients below each prime: messages."""
+
+    def encode_factors(self, words: NDArray[np.uint64]) -> NDArray[np.uint64]:
+        """The same around zero, in two's complement: weights."""
+
+    def decode(self, coefficients: NDArray[np.uint64], count: int) -> NDArray[np.uint64]:
+        """The inverse, ``u64[count]``: the integer in [0, product of primes) that a slot stands for, mod 2^64."""
+
+    def masks(self, uniform: NDArray[np.uint64]) -> NDArray[np.uint64]:
+        """Two uniform words a coefficient, flat, to uniform coefficients below each prime."""
+
 class RlweEvaluator:
     """The answering party's side under one public key; its calls may run in several threads at once."""
 
@@ -305,6 +380,21 @@ def matmul_u32(
     a: NDArray[np.uint32], b: NDArray[np.uint32], out: NDArray[np.uint32] | None = None, adds: bool = False
 ) -> NDArray[np.uint32]:
     """Return ``a @ b`` mod 2^32, as :func:`matmul_u64`."""
+
+def matmul_wide(a: NDArray[np.uint64], b: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Return ``a @ b`` mod 2^128 as its lower words and its upper ones, ``u64[2, ..., m, n]``.
+
+    Shapes and layouts are those of :func:`matmul_u64`. Raises ParameterError as that does.
+    """
+
+def high_words(a: NDArray[np.uint64], b: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Return the upper words of the products ``a * b``, of C-contiguous arrays of one shape."""
+
+def carryless_sum(a: NDArray[np.uint64], b: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Return ``u64[2]``, the sum of the products of ``a`` and ``b`` as polynomials over F_2, the lower word first.
+
+    Bit i of a word is the coefficient of x^i. Both are C-contiguous and have one shape.
+    """
 
 def and_layer(
     d: NDArray[np.uint64],

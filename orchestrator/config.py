@@ -29,7 +29,7 @@ from orchestrator.flags import FlagParser, has_a_place, is_flag, names_of
 from orchestrator.yaml_text import read_file
 from parties.frame.errors import ConfigError
 from parties.frame.members import Federation
-from parties.frame.plan import FOLDER, Command, RunnableProtocol, is_federated
+from parties.frame.plan import FLAGS, FOLDER, Command, RunnableProtocol, is_federated
 
 FEDERATION = "federation"
 """The section about the members of a federation."""
@@ -340,6 +340,7 @@ def _merge(
     origins |= dict.fromkeys(more, "--grid")
     try:
         # Through JSON, strictly: a list is a tuple and text a path, but no text is a number and no number text.
-        return model.model_validate_json(json.dumps(values), strict=True, context={FOLDER: folder})
+        context = {FOLDER: folder, FLAGS: {name for name, origin in origins.items() if origin == f"--{name}"}}
+        return model.model_validate_json(json.dumps(values), strict=True, context=context)
     except ValidationError as error:
         raise ConfigError(sentences.validation_sentence(error, origins, model.model_fields)) from error

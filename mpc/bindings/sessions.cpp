@@ -41,11 +41,54 @@ std::optional<WordView> view_of(const std::optional<Words>& values) {
     return values ? std::optional<WordView>(*values) : std::nullopt;
 }
 
+using Flat = nb::ndarray<const std::uint64_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+
+Flat flat_words(nb::handle object, const char* what) {
+    Flat array;
+    if (!nb::try_cast(object, array, false)) {
+        throw ParameterError(std::string(what) + ": expected a contiguous uint64 array of one dimension, found another");
+    }
+    return array;
+}
+
 WordsOut outputs(const Locked<GarbledPiece>& b, std::vector<std::uint64_t> values) {
     return to_array(std::move(values), b.peek().instances(), b.peek().circuit().output_widths().size());
 }
 WordsOut outputs(const Locked<EvaluatedPiece>& b, std::vector<std::uint64_t> values) {
     return to_array(std::move(values), b.peek().instances(), b.peek().circuit().output_widths().size());
+}
+
+// The evaluator's half of words or of products.
+template <typename Kind>
+void bind_chosen(nb::module_& m, const char* name, const char* doc) {
+    using Self = Locked<Chosen<Kind>>;
+    nb::class_<Self>(m, name, doc)
+        .def_prop_ro("corrections", [](const Self& self) { return to_bytes(self.peek().corrections()); })
+        .def_prop_ro("message_bytes", [](const Self& self) { return self.peek().kind().message_bytes(); })
+        .def("receive",
+             [](Self& self, nb::handle message) {
+                 const Buffer in(message);
+                 return to_vector(self.run([&](Chosen<Kind>& c) { return c.receive(in); }));
+             },
+             nb::arg("message"))
+        .def("__repr__", [name](const Self& self) {
+            return "<" + std::string(name) + ", n=" + std::to_string(self.peek().kind().n) + ">";
+        });
+}
+
+// The garbler's message and its shares.
+template <typename Kind>
+nb::tuple sent(Locked<GarblerSession>& self, const Kind& kind, nb::handle corrections, nb::handle values) {
+    kind.check();
+    const Buffer chosen(corrections);
+    const Flat given = flat_words(values, "values");
+    std::vector<std::uint64_t> shares;
+    nb::bytes message = filled_bytes(kind.message_bytes(), [&](std::uint8_t* out) {
+        shares = self.run([&](GarblerSession& s) {
+            return s.send(kind, chosen, given, {out, kind.message_bytes()});
+        });
+    });
+    return nb::make_tuple(message, to_vector(std::move(shares)));
 }
 
 void bind_garbling(nb::module_& m) {
@@ -135,6 +178,8 @@ void bind_sessions(nb::module_& m) {
     m.def("table_memory", &table_memory, nb::arg("bytes"));
     bind_garbling(m);
     bind_evaluation(m);
+    bind_chosen<WordOts>(m, "ChosenWords", "The evaluator's half of correlated words.");
+    bind_chosen<WordProducts>(m, "ChosenProducts", "The evaluator's half of products.");
 
     nb::class_<Locked<GarblerSession>> garbler(m, "GarblerSession", "The garbler's half of a lasting session.");
     bind_base(garbler);
@@ -164,6 +209,16 @@ void bind_sessions(nb::module_& m) {
              },
              nb::arg("circuit"), nb::arg("n"), nb::arg("corrections"), nb::arg("projected") = false,
              nb::arg("values") = nb::none())
+        .def("send_words",
+             [](Locked<GarblerSession>& self, std::size_t n, unsigned words, unsigned bits, nb::handle corrections,
+                nb::handle differences) { return sent(self, WordOts{n, words, bits}, corrections, differences); },
+             nb::arg("n"), nb::arg("words"), nb::arg("bits"), nb::arg("corrections"), nb::arg("differences"))
+        .def("send_products",
+             [](Locked<GarblerSession>& self, unsigned bits, nb::handle corrections, nb::handle factors) {
+                 const std::size_t n = flat_words(factors, "factors").size();
+                 return sent(self, WordProducts{n, bits}, corrections, factors);
+             },
+             nb::arg("bits"), nb::arg("corrections"), nb::arg("factors"))
         .def("__repr__", [](const Locked<GarblerSession>&) { return std::string("<GarblerSession>"); });
 
     nb::class_<Locked<EvaluatorSession>> evaluator(m, "EvaluatorSession", "The evaluator's half of a lasting session.");
@@ -193,6 +248,22 @@ void bind_sessions(nb::module_& m) {
              },
              nb::arg("circuit"), nb::arg("n"), nb::arg("values"), nb::arg("projected") = false,
              nb::arg("seeded") = false)
+        .def("choose_words",
+             [](Locked<EvaluatorSession>& self, std::size_t n, unsigned words, unsigned bits, nb::handle choices) {
+                 const Buffer in(choices);
+                 return self.run([&](EvaluatorSession& s) {
+                     return std::make_unique<Locked<ChosenWords>>(s.choose(WordOts{n, words, bits}, in));
+                 });
+             },
+             nb::arg("n"), nb::arg("words"), nb::arg("bits"), nb::arg("choices"))
+        .def("choose_products",
+             [](Locked<EvaluatorSession>& self, unsigned bits, nb::handle factors) {
+                 const Flat in = flat_words(factors, "factors");
+                 return self.run([&](EvaluatorSession& s) {
+                     return std::make_unique<Locked<ChosenProducts>>(s.choose(WordProducts{in.size(), bits}, in));
+                 });
+             },
+             nb::arg("bits"), nb::arg("factors"))
         .def("__repr__", [](const Locked<EvaluatorSession>&) { return std::string("<EvaluatorSession>"); });
 }
 

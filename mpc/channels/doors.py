@@ -283,7 +283,7 @@ class Listener:
                     return channel
                 channel.close()  # it was expected by an earlier call only
             if beside is not None and beside.left:
-                raise TransportError("the peer closed the connection", peer=beside.peer, step="accept")
+                raise beside.departure("accept")
             now = time.monotonic()
             if now >= expires:
                 names = ", ".join(sorted(roles))

@@ -7,6 +7,9 @@ A frame is a fixed header, a label and a raw body::
 The label names the message, as in ``garbled/0/relu(32, 8)/400/tables``. A receiver says which label it expects and,
 where it can, which length. Anything else is a :class:`~mpc.errors.ProtocolError`.
 
+One label is expected everywhere: with ``lost`` a side says, before it leaves, which party it has lost. The receiver's
+error names that party and who said so.
+
 A conversation is ordered and half-duplex. At any time one side speaks and the other listens, because two sides that
 both send first can jam, and two threads on one TLS socket fail. The exception is :func:`exchange_all`, by which all
 sides send and receive at once, in one thread. Confidentiality and authentication come from the transport.
@@ -14,6 +17,7 @@ sides send and receive at once, in one thread. Confidentiality and authenticatio
 
 from __future__ import annotations
 
+import re
 import select
 import struct
 import threading
@@ -29,7 +33,7 @@ from typing import TypeVar
 import msgspec
 import numpy as np
 
-from mpc.errors import DeadlineError, ParameterError, ProtocolError
+from mpc.errors import DeadlineError, ParameterError, ProtocolError, TransportError
 from mpc.ring import Words, pack_words, packed_size, unpack_words
 
 WIRE_VERSION = 1
@@ -39,10 +43,19 @@ LARGEST_BODY = 1 << 30  # bytes
 _JOINED_BODY = 1 << 16  # a body up to this size leaves in one write with its header
 _SMALL_BODY = 1 << 12  # in an exchange, a body up to this size is sent before the other side's is received
 
+_LOST = "lost"
+_LOST_WITHIN_S = 1.0  # for a word that is a courtesy
+_NAME = re.compile(r"[\w.-]{1,64}", re.ASCII)  # of a party
+
 _DECODERS = threading.Lock()  # to be held for `_decoder`
 
 Buffer = bytes | bytearray | memoryview
 Message = TypeVar("Message", bound=msgspec.Struct)
+
+
+def frame_size(label: str, body: int) -> int:
+    """Return the bytes of a frame with this label and a body of so many bytes."""
+    return _HEADER.size + len(label) + body
 
 
 @cache
@@ -79,6 +92,7 @@ class Channel(ABC):
         self.traffic: dict[str, Traffic] = defaultdict(Traffic)
         self._sent_frames = 0
         self._received_frames = 0
+        self._busy = threading.Lock()  # held while a frame is on its way
 
     @abstractmethod
     def _write(self, parts: list[Buffer]) -> None:
@@ -113,7 +127,23 @@ class Channel(ABC):
 
     def send(self, label: str, *parts: Buffer) -> None:
         """Send one frame whose body is the parts, one after the other."""
-        self._write(self._outgoing(label, *parts))
+        with self._busy:
+            self._write(self._outgoing(label, *parts))
+
+    def say_lost(self, name: str) -> None:
+        """Tell the peer that this side leaves because it lost the party `name`. Any thread may do so.
+
+        Nothing may be sent after it. It does nothing where a frame is on its way, or where the peer has left.
+        """
+        if name == self.peer or not _NAME.fullmatch(name) or not self._busy.acquire(blocking=False):
+            return
+        try:
+            self.deadline_s = min(self.deadline_s, _LOST_WITHIN_S)
+            self._write(self._outgoing(_LOST, name.encode("ascii")))
+        except TransportError:
+            pass  # the peer notices by itself
+        finally:
+            self._busy.release()
 
     def _outgoing(self, label: str, *parts: Buffer) -> list[Buffer]:
         """Return the next frame in pieces, and count it as sent."""
@@ -166,12 +196,13 @@ class Channel(ABC):
     def _take(self, parts: Generator[memoryview, None, memoryview]) -> memoryview:
         """Fill the parts of a frame one after the other, within the deadline, and return its body."""
         expires = time.monotonic() + self.deadline_s
-        while True:
-            try:
-                part = next(parts)
-            except StopIteration as end:
-                return end.value  # type: ignore[no-any-return]  # the generator's
-            self._read(part, expires)
+        with self._busy:
+            while True:
+                try:
+                    part = next(parts)
+                except StopIteration as end:
+                    return end.value  # type: ignore[no-any-return]  # the generator's
+                self._read(part, expires)
 
     def _incoming(
         self, label: str, size: int | None, limit: int, target: memoryview | None = None
@@ -187,6 +218,11 @@ class Channel(ABC):
             raise self._mismatch(f"a frame of version {WIRE_VERSION} for '{label}'", "another format")
         name = bytearray(name_length)
         yield memoryview(name)
+        if name == _LOST.encode() and length <= 64:
+            lost = bytearray(length)
+            yield memoryview(lost)
+            if _NAME.fullmatch(who := lost.decode("ascii", "replace")):
+                raise TransportError(f"{self.peer} has no connection to it", peer=who, step=self.step)
         if name != label.encode("ascii"):
             raise self._mismatch(f"message '{label}'", f"message '{name.decode('ascii', 'replace')}'")
         if sequence != self._received_frames & 0xFFFFFFFF:

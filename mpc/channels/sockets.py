@@ -17,7 +17,7 @@ from OpenSSL import SSL
 
 from mpc.channels.credentials import reason_of, refusal_in
 from mpc.channels.frames import LARGEST_BODY, Buffer, Channel, Exchange
-from mpc.errors import DeadlineError, RefusedError, TransportError
+from mpc.errors import DeadlineError, ProtocolError, RefusedError, TransportError
 
 _READ_AHEAD_BYTES = 1 << 12  # what may be taken from a connection beyond what is asked for
 _PARTS_AT_ONCE = 512  # for one call to the operating system, which takes 1024 at most
@@ -131,6 +131,41 @@ class SocketChannel(Channel):
         poll.register(self._connection, select.POLLRDHUP)
         return bool(poll.poll(0))
 
+    def departure(self, step: str) -> TransportError:
+        """Return the error for a peer that has :attr:`left`. It names the party that the peer says it has lost."""
+        try:
+            with self.in_step(step):
+                self.recv("")
+        except TransportError as error:
+            return error
+        except ProtocolError:  # it was about to say something else
+            pass
+        return TransportError("the peer closed the connection", peer=self.peer, step=step)
+
+    def await_message(self, beside: Sequence[SocketChannel]) -> None:
+        """Wait until there is something to receive, while the peers of the channels `beside` stay.
+
+        Raises:
+            DeadlineError: nothing came in time.
+            TransportError: one of those peers has left, and is named.
+        """
+        poll = select.poll()
+        poll.register(self._connection, select.POLLIN)
+        for other in beside:
+            poll.register(other._connection, select.POLLRDHUP)
+        if len(self._unread) or self._decrypted():
+            return
+        ready = dict(poll.poll(self.deadline_s * 1e3))
+        if not ready:
+            raise DeadlineError(f"no message within {self.deadline_s:g} s", peer=self.peer, step=self.step)
+        if self._connection.fileno() in ready:
+            return
+        raise next(other for other in beside if other._connection.fileno() in ready).departure(self.step)
+
+    def _decrypted(self) -> bool:
+        """Whether there is something to receive that is no longer at the operating system's."""
+        return False
+
     def interrupt(self) -> None:
         """Make the call fail that a thread is waiting in. Any thread may do so, and :meth:`close` is still due."""
         with contextlib.suppress(OSError):  # already gone
@@ -153,6 +188,7 @@ class _SocketExchange(Exchange):
         self, channel: SocketChannel, label: str, parts: Sequence[Buffer] | None, target: memoryview | None
     ) -> None:
         super().__init__(channel)
+        channel._busy.acquire()
         pieces = [] if parts is None else channel._outgoing(label, *parts)
         self._unsent = [memoryview(piece).cast("B") for piece in pieces if len(piece)]
         self._parts = iter(()) if target is None else channel._incoming(label, len(target), LARGEST_BODY, target)
@@ -161,6 +197,7 @@ class _SocketExchange(Exchange):
             channel._connection.setblocking(False)
             channel.hold_back(True)
         except OSError as error:
+            channel._busy.release()
             raise channel._broken(error, "") from error
 
     def move(self) -> bool:
@@ -215,6 +252,7 @@ class _SocketExchange(Exchange):
         with contextlib.suppress(OSError):  # the connection is gone, as the next call reports
             self.channel.hold_back(False)
             self.channel._connection.setblocking(True)
+        self.channel._busy.release()
 
 
 def wait_for_any(channels: Sequence[AnySocketChannel], within_s: float) -> AnySocketChannel | None:

@@ -95,6 +95,9 @@ class TlsChannel(SocketChannel):
             except SSL.WantWriteError:  # too late, or a signal came
                 check_not_later_than(expires)
 
+    def _decrypted(self) -> bool:
+        return bool(self.tls.pending())
+
     def send_now(self, data: memoryview) -> int:
         try:
             return int(self.tls.send(data))  # the same data again after a refusal, as OpenSSL demands

@@ -8,6 +8,7 @@ other side::
     receive_inputs       <------ labels       send_inputs             choices and tables, too, if they are streamed
                    (inputs are there)                         (inputs are sent)
     shares                                    shares                  on each side alone, if there is a projection
+    split_outputs                             split_outputs           on each side alone, shares under XOR
     learn_outputs        <---- decoding       reveal_to_evaluator     the evaluator learns the outputs
     return_outputs       colours ----->       receive_outputs         the garbler learns the outputs
 
@@ -69,6 +70,11 @@ def check_rows(what: str, values: Words, n: int) -> None:
 
 def _joined(outputs: list[Words]) -> Words:
     return outputs[0] if len(outputs) == 1 else np.concatenate(outputs)
+
+
+def _zeros(rows: slice, bits: int) -> bytes:
+    """Return packed zeros for every output bit of a piece."""
+    return bytes(packed_size((rows.stop - rows.start) * bits, 1))
 
 
 class _Batch(Generic[Piece]):
@@ -187,6 +193,15 @@ class GarbledBatch(_Batch[GarbledPiece]):
         with self._channel.naming_peer():
             return _joined([piece.decode(bits) for (_, piece), bits in zip(pieces, colours, strict=True)])
 
+    def split_outputs(self) -> Words:
+        """Return this side's share of the outputs under XOR, ``(n, output words)``, without a message.
+
+        It is the permute bits of the output labels, which are uniform. The evaluator's share is their colours.
+        """
+        bits = sum(self.circuit.output_widths)
+        pieces = self._take_outputs("split_outputs")
+        return _joined([piece.decode(_zeros(rows, bits)) for rows, piece in pieces])
+
     def share_outputs(self, piece: GarbledPiece) -> bytes:
         """Keep this side's shares of a piece's outputs, and return what the evaluator needs for its own.
 
@@ -254,6 +269,12 @@ class EvaluatedBatch(_Batch[EvaluatedPiece]):
         """Open the outputs to the garbler alone."""
         pieces = self._take_outputs("return_outputs")
         self._channel.send(f"{self.name}/colours", *(piece.colours() for _, piece in pieces))
+
+    def split_outputs(self) -> Words:
+        """Return this side's share of the outputs under XOR, facing :meth:`GarbledBatch.split_outputs`."""
+        bits = sum(self.circuit.output_widths)
+        pieces = self._take_outputs("split_outputs")
+        return _joined([piece.decode(_zeros(rows, bits)) for rows, piece in pieces])
 
     def open_shares(self, piece: EvaluatedPiece, message: Buffer) -> None:
         """Keep this side's shares of a piece's outputs, which ``message`` opens. Without a projection do nothing."""

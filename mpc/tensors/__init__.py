@@ -6,6 +6,7 @@ are fixed-point, their ranges are exact, and what the ring cannot hold is refuse
 - ``Session``, ``PrivateTensor``: what a program is given, and what it computes with.
 - ``nn``, ``optim``: layers, losses and gradient descent.
 - ``simulate``, ``Policy``: all parties in one process, and what may be revealed to whom.
+- ``cost``: what a run will cost and reveal, before it runs.
 - ``backends``: what computes, each with its own trust.
 - ``syft``, ``tfe``: other libraries' words for the same, for programs that were written with them.
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from mpc.tensors.checking import DeviationError
     from mpc.tensors.comparing import maximum, minimum, one_hot, where
     from mpc.tensors.convolution import avg_pool2d, conv2d, max_pool2d
+    from mpc.tensors.forecast import Forecast, cost
     from mpc.tensors.reveals import Policy, RefusedRevealError, Revealed
     from mpc.tensors.session import Session
     from mpc.tensors.shaping import concatenate, stack
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
 _MODULES = ("nn", "optim", "syft", "tfe")
 _NAMES = {
     "DeviationError": "checking",
+    "Forecast": "forecast",
     "Policy": "reveals",
     "PrivateTensor": "tensor",
     "ProgramError": "simulation",
@@ -46,6 +49,7 @@ _NAMES = {
     "avg_pool2d": "convolution",
     "concatenate": "shaping",
     "conv2d": "convolution",
+    "cost": "forecast",
     "max_pool2d": "convolution",
     "maximum": "comparing",
     "minimum": "comparing",
@@ -58,6 +62,7 @@ _load = lazy_names(__name__, _NAMES)
 
 __all__ = [
     "DeviationError",
+    "Forecast",
     "Policy",
     "PrivateTensor",
     "ProgramError",
@@ -69,6 +74,7 @@ __all__ = [
     "avg_pool2d",
     "concatenate",
     "conv2d",
+    "cost",
     "max_pool2d",
     "maximum",
     "minimum",

@@ -110,6 +110,8 @@ def _sum(first: Scaled | None, second: Scaled) -> Scaled:
         first, second = Scaled(a.in_format(), first.factor), Scaled(b.in_format(), second.factor)
     if first.factor == second.factor:
         return Scaled(first.gradient + second.gradient, first.factor)
+    if first.factor == -second.factor:  # as those of `x - y` of one tensor, which need no rounding
+        return Scaled(first.gradient - second.gradient, first.factor)
     return Scaled(first.gradient * first.factor + second.gradient * second.factor, 1.0)
 
 

@@ -78,6 +78,7 @@ class Network:
         self.me = me
         self.rounds = 0
         self._channels = dict(channels)
+        self._before = self._crossed()
 
     @property
     def peers(self) -> tuple[str, ...]:
@@ -135,7 +136,11 @@ class Network:
         return opened
 
     def traffic(self) -> tuple[int, int]:
-        """Return the bytes that were sent and received over all channels, with headers."""
+        """Return the bytes that were sent and received over all channels since this was made, with headers."""
+        sent, received = self._crossed()
+        return sent - self._before[0], received - self._before[1]
+
+    def _crossed(self) -> tuple[int, int]:
         steps = [traffic for channel in self._channels.values() for traffic in channel.traffic.values()]
         return sum(step.sent for step in steps), sum(step.received for step in steps)
 

@@ -166,10 +166,17 @@ class Revealed:
 
 
 class Reveals:
-    """All reveals of one party's session, in their order, which is the same at every party."""
+    """All reveals of one party's session, in their order, which is the same at every party.
 
-    def __init__(self, session: Session, policy: Policy | None) -> None:
+    Args:
+        session: whose tensors are opened.
+        policy: what may be revealed to whom. None allows everything.
+        foreseen: each reveal that was foreseen before the run, with its number, where all have agreed on these.
+    """
+
+    def __init__(self, session: Session, policy: Policy | None, foreseen: Mapping[Reveal, int] | None = None) -> None:
         self.policy = policy
+        self.foreseen = foreseen
         self.done: list[Reveal] = []
         self._session = session
         self._pending: list[Revealed] = []
@@ -178,7 +185,7 @@ class Reveals:
         """Open a tensor now if it has a name, or keep it until the program returns it."""
         if name is not None:
             self._allow(name, to)
-        revealed = Revealed(tensor, to, name, _line_of_program())
+        revealed = self._revealed(tensor, to, name, line_of_program())
         if name is None:
             self._pending.append(revealed)
         else:
@@ -192,7 +199,10 @@ class Reveals:
         if len({id(value) for _, value in waiting}) < len(waiting):
             raise OrderError("expected every reveal under one name, found one that the program returns twice")
         for key, value in waiting:
-            self._allow(key, value.to)
+            try:
+                self._allow(key, value.to)
+            except RefusedRevealError as error:
+                raise RefusedRevealError(f"{value.line}: {error}") from error
         for key, value in waiting:
             value.name = key
         forgotten = [value for value in self._pending if value.name is None]
@@ -207,12 +217,22 @@ class Reveals:
             self._open(group)
         self._pending.clear()
 
+    def _revealed(self, tensor: PrivateTensor, to: tuple[str, ...], name: str | None, line: str) -> Revealed:
+        return Revealed(tensor, to, name, line)
+
     def _allow(self, name: str, to: tuple[str, ...]) -> None:
         if self.policy is not None:
             self.policy.require(name, to, sum(each.name == name for each in self.done))
 
     def _open(self, group: list[Revealed]) -> None:
         tensors = [revealed._tensor for revealed in group]
+        found = [
+            Reveal(str(revealed.name), revealed.to, revealed.shape, tuple(sorted(tensor.owners)))
+            for revealed, tensor in zip(group, tensors, strict=True)
+            if tensor is not None
+        ]
+        for reveal in found:
+            self._require_foreseen(reveal)
         shares = [tensor.shared for tensor in tensors if tensor is not None]
         opened = self._session.backend.open(shares, group[0].to)
         ring = Ring(self._session.format.ring_bits)
@@ -223,10 +243,21 @@ class Reveals:
                 revealed._value = ring.decode(opened[place], tensor.fraction_bits)
             revealed.twin = tensor.twin
             revealed._tensor = None
-            self.done.append(Reveal(str(revealed.name), revealed.to, revealed.shape, tuple(sorted(tensor.owners))))
+        self.done.extend(found)
+
+    def _require_foreseen(self, reveal: Reveal) -> None:
+        """Refuse what was not foreseen before the run, where all parties have agreed on that."""
+        if self.foreseen is None:
+            return
+        before, agreed = self.done.count(reveal), self.foreseen.get(reveal, 0)
+        if before >= agreed:
+            raise RefusedRevealError(
+                f"reveal {reveal.name!r}: expected what was foreseen before the run, which is {agreed} times of shape "
+                f"{reveal.shape} to {', '.join(reveal.to)}, found one more"
+            )
 
 
-def _line_of_program() -> str:
+def line_of_program() -> str:
     """Return file and line of the frame that called into this package."""
     frame: FrameType | None = sys._getframe(1)
     while frame is not None and frame.f_code.co_filename.startswith(_PACKAGE):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 
@@ -17,7 +17,7 @@ from mpc.tensors.backends.interface import Backend, Rounding, Shape, Shared
 from mpc.tensors.checking import Checker, Reference
 from mpc.tensors.public import encode, encode_public
 from mpc.tensors.ranges import Factor, Format, Range, raw_range, real, require_room
-from mpc.tensors.reveals import Policy, Revealed, Reveals
+from mpc.tensors.reveals import Policy, Reveal, Revealed, Reveals
 from mpc.tensors.tensor import PrivateTensor
 
 FRACTION_BITS = 16
@@ -45,6 +45,7 @@ class Session:
         fraction_bits: int = FRACTION_BITS,
         rounding: Rounding = "stochastic",
         policy: Policy | None = None,
+        foreseen: Mapping[Reveal, int] | None = None,
         seed: int = 0,
     ) -> None:
         if not FEWEST_FRACTION_BITS <= fraction_bits <= MOST_FRACTION_BITS:
@@ -55,7 +56,7 @@ class Session:
         self.format = Format(backend.ring_bits, fraction_bits)
         self.rounding: Rounding = rounding
         self.outside = tuple(outside)
-        self.reveals = Reveals(self, policy)
+        self.reveals = Reveals(self, policy, foreseen)
         self.checker: Checker | None = None  # see mpc.tensors.checking
         self.seed = seed
         self._seeds = 0
@@ -160,7 +161,7 @@ class Session:
     def label(self, operation: str) -> str:
         """Return the next operation's name and running number, with the scope that it stands in."""
         self._operations += 1
-        scope = f" '{'/'.join(self._scopes)}'" if self._scopes else ""
+        scope = f" '{self.where}'" if self._scopes else ""
         label = f"{operation} #{self._operations}{scope}"
         self._public.update(label.encode())
         return label
@@ -179,6 +180,11 @@ class Session:
         """Return a seed for public random numbers, another one at each call."""
         self._seeds += 1
         return self.seed, self._seeds
+
+    @property
+    def where(self) -> str:
+        """The scope of the operation that goes on, such as a layer's name."""
+        return "/".join(self._scopes)
 
     @contextmanager
     def scope(self, name: str) -> Iterator[None]:
@@ -251,7 +257,7 @@ class Session:
         tensor = PrivateTensor(self, shared, found, fraction_bits, owners)
         if backward and self._gradients and any(parent.requires_grad for parent in parents):
             tensor.requires_grad = True
-            tensor.node = Node(label.split(" ", maxsplit=1)[0], tuple(parents), backward, "/".join(self._scopes))
+            tensor.node = Node(label.split(" ", maxsplit=1)[0], tuple(parents), backward, self.where)
         if self.checker:
             self.checker.check(label, tensor, parents, reference, error)
         return tensor

@@ -10,8 +10,6 @@ import threading
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib import import_module
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,13 +17,12 @@ from numpy.typing import NDArray
 from mpc.errors import MpcError, ParameterError, TransportError
 from mpc.tensors.backends.clear import EndedError
 from mpc.tensors.backends.interface import Backend, Cost, Rounding
+from mpc.tensors.backends.kinds import KINDS, all_in_memory
 from mpc.tensors.checking import check_simulation
 from mpc.tensors.reveals import Policy, Reveal, Revealed, outputs_of, program_digest, readable
 from mpc.tensors.session import FRACTION_BITS, Session
 
 Program = Callable[[Session], Mapping[str, object] | None]
-BACKENDS = {"clear": "clear", "dealer": "memory"}
-"""By name, the module of `backends` that connects all parties in memory."""
 
 
 class ProgramError(MpcError):
@@ -75,8 +72,8 @@ class Result:
         raise KeyError(f"expected an output among {known}, found {name!r}")
 
 
-@dataclass
-class _Run:
+@dataclass(repr=False)
+class PartyRun:
     """One party's thread.
 
     Attributes:
@@ -106,7 +103,8 @@ def simulate(
     Args:
         program: takes a session and returns its outputs by name, which are reveals or public values.
         parties: those who compute.
-        backend: `dealer`, or `clear` to try a program without hiding anything.
+        backend: `dealer`, `dealer_mac` against parties that cheat, `replicated` for three parties without a dealer,
+            `two_party` for two who trust nobody else, or `clear` to try a program without hiding anything.
         dealer: the provider of correlations, where the back-end has one.
         outside: those who only give inputs and take outputs.
         check: whether each operation is compared with floats, for which all values are opened.
@@ -126,13 +124,13 @@ def simulate(
         )
         if check:
             check_simulation(session)
-        runs[name] = _Run(session)
-    first = _run_all(program, runs)
+        runs[name] = PartyRun(session)
+    first = run_all(program, runs)
     if first is not None:
         party, error = first
         if not isinstance(error, Exception):
             raise error
-        place, line = _place(program, error)
+        place, line = place_of(program, error)
         raise ProgramError(party, place, line, error) from error
     _same_public_numbers(runs)
     return _result(program, runs, policy)
@@ -142,8 +140,6 @@ def backends_in_memory(
     backend: str, parties: Sequence[str], dealer: str | None, outside: Sequence[str], ring_bits: int
 ) -> Mapping[str, Backend]:
     """Return a back-end for every party by name, connected in memory."""
-    if backend not in BACKENDS:
-        raise ParameterError(f"expected a back-end among {', '.join(BACKENDS)}, found {backend!r}")
     if len(set(parties)) != len(parties) or not parties:
         raise ParameterError(f"expected parties with names of their own, found {', '.join(parties) or 'none'}")
     if dealer in parties or set(outside) & {*parties, dealer}:
@@ -151,14 +147,12 @@ def backends_in_memory(
         raise ParameterError(
             f"expected a dealer and outside parties that do not compute, found {others} beside {', '.join(parties)}"
         )
-    if backend == "dealer" and dealer is None:
+    if backend in KINDS and KINDS[backend].dealt and dealer is None:
         raise ParameterError("expected dealer=…, a party that provides correlations and holds no share, found none")
-    module: Any = import_module(f"mpc.tensors.backends.{BACKENDS[backend]}")
-    found: Mapping[str, Backend] = module.in_memory(tuple(parties), dealer, tuple(outside), ring_bits)
-    return found
+    return all_in_memory(backend, parties, dealer, outside, ring_bits)
 
 
-def _run_all(program: Program, runs: Mapping[str, _Run]) -> tuple[str, BaseException] | None:
+def run_all(program: Program, runs: Mapping[str, PartyRun]) -> tuple[str, BaseException] | None:
     """Run the program in a thread for each party. Return the error that ended them all, or nothing."""
     errors: list[tuple[str, BaseException]] = []
     lock = threading.Lock()
@@ -189,7 +183,7 @@ def _run_all(program: Program, runs: Mapping[str, _Run]) -> tuple[str, BaseExcep
     return next(iter(own or errors), None)
 
 
-def _place(program: Program, error: BaseException) -> tuple[str, int]:
+def place_of(program: Program, error: BaseException) -> tuple[str, int]:
     """Return where in the program's own file an error arose."""
     file = program.__code__.co_filename if hasattr(program, "__code__") else ""
     lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == file]
@@ -198,7 +192,7 @@ def _place(program: Program, error: BaseException) -> tuple[str, int]:
     return f"line {lines[-1]} of {file.rsplit('/', 1)[-1]}", lines[-1]
 
 
-def _same_public_numbers(runs: Mapping[str, _Run]) -> None:
+def _same_public_numbers(runs: Mapping[str, PartyRun]) -> None:
     """Refuse a result of parties that did different things, because shares of different sums mean nothing."""
     digests = {name: run.session.public_digest for name, run in runs.items()}
     first = next(iter(digests))
@@ -209,7 +203,7 @@ def _same_public_numbers(runs: Mapping[str, _Run]) -> None:
         )
 
 
-def _result(program: Program, runs: Mapping[str, _Run], policy: Policy | None) -> Result:
+def _result(program: Program, runs: Mapping[str, PartyRun], policy: Policy | None) -> Result:
     sessions = {name: run.session for name, run in runs.items()}
     outputs = {name: readable(run.values) for name, run in runs.items()}
     some = next(iter(sessions.values()))

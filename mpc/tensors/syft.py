@@ -14,12 +14,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mpc.errors import ParameterError
+from mpc.tensors.backends.kinds import kind_of
 from mpc.tensors.eager import Group, Remote
 from mpc.tensors.tensor import PrivateTensor
 
 BOUND = 2.0**10
 WHOLE_BOUND = 2**20
-_GROUPS: dict[tuple[tuple[str, ...], str, str], Group] = {}
+_GROUPS: dict[tuple[tuple[str, ...], str | None, str], Group] = {}
 
 
 class VirtualWorker:
@@ -139,11 +140,11 @@ def close() -> None:
 
 def _group(workers: tuple[VirtualWorker, ...], provider: VirtualWorker | None, backend: str) -> Group:
     """Return the group of these workers, which is the same one for all tensors among them."""
-    if provider is None:
+    if provider is None and kind_of(backend).dealt:
         raise ParameterError("share: expected crypto_provider=…, a worker that holds no share, found none")
-    key = (tuple(worker.id for worker in workers), provider.id, backend)
+    key = (tuple(worker.id for worker in workers), provider.id if provider else None, backend)
     if key not in _GROUPS or _GROUPS[key].closed:
-        _GROUPS[key] = Group(key[0], provider.id, backend)
+        _GROUPS[key] = Group(*key)
     return _GROUPS[key]
 
 

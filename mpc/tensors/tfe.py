@@ -1,7 +1,8 @@
 """tf-encrypted's words for private graphs, for programs that were written with them (tf-encrypted 0.5).
 
 A graph is built first and run by a session, as in TensorFlow 1. Two servers compute, a crypto producer deals
-correlations, and the party that runs the session gets what is revealed. All are threads of this process. Arrays are
+correlations, and the party that runs the session gets what is revealed. With ``Session(backend="replicated")`` all
+three of them compute, as with tf-encrypted's ABY3. All are threads of this process. Arrays are
 numpy's, so ``import numpy as tf`` gives ``tf.ones``. Other than there, numbers have a bound, and what overflows is
 refused.
 """
@@ -18,6 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from mpc.errors import ParameterError
 from mpc.tensors.backends.interface import Shape
+from mpc.tensors.backends.kinds import kind_of
 from mpc.tensors.session import Session as TensorSession
 from mpc.tensors.simulation import simulate
 from mpc.tensors.tensor import PrivateTensor
@@ -112,8 +114,11 @@ class Session:
             known: Values = {}
             return {str(i): node.evaluate(s, known).reveal(to=RECEIVER) for i, node in enumerate(nodes)}
 
-        outside = tuple(dict.fromkeys((RECEIVER, *sorted(owners - set(SERVERS)))))
-        result = simulate(program, SERVERS, backend=self._backend, dealer=CRYPTO_PRODUCER, outside=outside)
+        kind = kind_of(self._backend)
+        servers = (*SERVERS, CRYPTO_PRODUCER) if kind.parties == 3 else SERVERS
+        dealer = CRYPTO_PRODUCER if kind.dealt else None
+        outside = tuple(dict.fromkeys((RECEIVER, *sorted(owners - set(servers)))))
+        result = simulate(program, servers, backend=self._backend, dealer=dealer, outside=outside)
         return [result.outputs[RECEIVER][str(i)] for i in range(len(nodes))]
 
 

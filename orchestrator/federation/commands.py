@@ -52,7 +52,7 @@ def serve(protocols: Protocols, arguments: Sequence[str], name: str) -> int:
     _check_certificate(membership)
     os.umask(0o077)
     folder = ServiceFolder(membership.folder.path, role)
-    with _logging(folder.log), _metrics(membership, role, given.metrics) as metrics:
+    with folder.alone(), _logging(folder.log), _metrics(membership, role, given.metrics) as metrics:
         _service(membership, role, folder, metrics).run()
     return 0
 

@@ -7,11 +7,14 @@ import math
 import os
 import shutil
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 
+from parties.frame.errors import ConfigError
 from parties.frame.plan import RunFolders
 from parties.frame.private_files import make_private_folder, write_private
 from parties.frame.turnstile import Lock
@@ -115,6 +118,21 @@ class ServiceFolder:
         """Remove the private folders of processes whose supervisor was killed. They ended with it."""
         for path in (self.member / "sessions").glob(f"{self.role}-*"):
             shutil.rmtree(path, ignore_errors=True)
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Hold the service's lock. Raises `ConfigError` where a service has it."""
+        lock = Lock(self.lock)
+        if not lock.try_to_take():
+            running = self.running()
+            raise ConfigError(
+                f"serve: expected no service for {self.role} in {self.member}, found one that runs"
+                + (f" (process {running.pid})." if running else ".")
+            )
+        try:
+            yield
+        finally:
+            lock.give_back()
 
     # -- whether it runs ----------------------------------------------------------------------------------------------
 

@@ -44,7 +44,6 @@ from parties.frame.lifetime import process_started
 from parties.frame.plan import Plan, Process, RunFolders, write_settings
 from parties.frame.settings import Address, PartySettings, Place, Supervisor
 from parties.frame.start import python_command
-from parties.frame.turnstile import Lock
 
 STANDING_BY = 2  # processes at any time: one that serves or is at the door, and one that stands by
 KEPT = 200  # sessions whose logs are kept
@@ -101,14 +100,7 @@ class Service:
     _ending: bool = False
 
     def run(self) -> None:
-        """Serve until a signal tells this process to end. Raises `ConfigError` where it cannot begin."""
-        lock = Lock(self.folder.lock)
-        if not lock.try_to_take():
-            running = self.folder.running()
-            raise ConfigError(
-                f"serve: expected no service for {self.folder.role} in {self.folder.member}, found one that runs"
-                + (f" (process {running.pid})." if running else ".")
-            )
+        """Serve, alone in the folder, until a signal tells this process to end. Raises `ConfigError` without a port."""
         before = {number: signal.signal(number, self._end) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)}
         try:
             self.folder.clear()
@@ -121,7 +113,6 @@ class Service:
             self._say("ended")
             for number, handler in before.items():
                 signal.signal(number, handler)
-            lock.give_back()
 
     def _end(self, _: int, __: FrameType | None) -> None:
         self._ending = True

@@ -60,6 +60,7 @@ def reach_voters(
     with progress.step("0", "connect", awaits=names):
         channels = connections.with_each(settings.servers, lambda peer: connections.dial(peer, ANSWERING))
     with progress.step("0", "who votes", channel=guardian):
+        guardian.await_message(beside=channels)  # one that dies now would keep the guardian waiting for it
         querying_receive_voters(guardian, names, settings.min_parties)
     return channels, {}
 

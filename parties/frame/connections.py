@@ -10,7 +10,7 @@
 One thread uses a connection at a time. No connection is closed while a thread may use it, because the operating system
 gives the number of a closed socket to the next file that is opened, and a late record would be written into that file.
 When one thread fails, all connections are shut down. That interrupts the other threads, and after they have ended the
-connections are closed.
+connections are closed. Where a peer was lost, the others are told its name before.
 """
 
 from __future__ import annotations
@@ -99,7 +99,8 @@ class Connections:
     def __enter__(self) -> Connections:
         return self
 
-    def __exit__(self, _: type[BaseException] | None, __: BaseException | None, ___: TracebackType | None) -> None:
+    def __exit__(self, _: type[BaseException] | None, error: BaseException | None, __: TracebackType | None) -> None:
+        self.say_lost(error)
         if any(worker.is_alive() for worker in self._workers):
             return  # it may still use a connection, and the end of the process closes them all
         for connection in self._open:
@@ -127,7 +128,7 @@ class Connections:
     def dial_beside(self, peer: Peer, role: str, beside: TlsChannel) -> TlsChannel:
         """Connect as :meth:`dial`, but give up when the peer of the channel `beside` has left.
 
-        Raises `TransportError` in the name of that peer then.
+        Raises `TransportError` in the name of that peer then, or of the one that it says it has lost.
         """
         attempt, over = Attempt(), threading.Event()
 
@@ -142,7 +143,7 @@ class Connections:
             return self.dial(peer, role, attempt)
         except DeadlineError as error:
             if attempt.given_up:
-                raise TransportError("the peer closed the connection", peer=beside.peer, step="connect") from error
+                raise beside.departure("connect") from error
             raise
         finally:
             over.set()
@@ -253,10 +254,28 @@ class Connections:
             working.results()
         except BaseException as error:
             first = working.failure()
+            self.say_lost(first or error)
             self._interrupt()
             if first is not None and first is not error:
                 raise first from error
             raise
+
+    def say_lost(self, error: BaseException | None) -> None:
+        """Where this party ends because a peer was lost or did not come, tell all others which one.
+
+        They would blame this party. Where several did not come, they are told the first name.
+        """
+        name = (
+            error.awaits[0]
+            if isinstance(error, AbsentError)
+            else error.peer
+            if isinstance(error, TransportError)
+            else ""
+        )
+        if name:
+            for connection in self._open:
+                if isinstance(connection, TlsChannel) and not connection.left:
+                    connection.say_lost(name)
 
     def _interrupt(self) -> None:
         """Shut every connection down and wait for the threads that used them."""

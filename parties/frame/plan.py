@@ -22,6 +22,7 @@ from parties.frame.private_files import make_private_folder, write_private
 from parties.frame.settings import Peer, Supervisor
 
 __all__ = [
+    "FLAGS",
     "FOLDER",
     "Command",
     "FederatedProtocol",
@@ -38,6 +39,7 @@ __all__ = [
     "Summary",
     "Tolerance",
     "Trials",
+    "folder_of_file",
     "is_federated",
     "write_settings",
 ]
@@ -47,9 +49,20 @@ FOLDER = "folder"
 """The key of the configuration file's folder in the context with which a protocol's `Config` is validated."""
 
 
+FLAGS = "flags"
+"""The key, there, of the names that flags have given a value, which stands in no file."""
+
+
+def folder_of_file(info: ValidationInfo) -> Path | None:
+    """Return the folder that a path in a configuration is relative to, or None for the current one."""
+    context = info.context or {}
+    folder = None if info.field_name in context.get(FLAGS, ()) else context.get(FOLDER)
+    return None if folder is None else Path(folder)
+
+
 def _beside_the_file(path: Path, info: ValidationInfo) -> Path:
-    folder = (info.context or {}).get(FOLDER)
-    return path if folder is None else Path(folder) / path
+    folder = folder_of_file(info)
+    return path if folder is None else folder / path
 
 
 PathInFile = AfterValidator(_beside_the_file)

@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, model_validator
 
-from parties.frame.plan import PathInFile
+from mpc.errors import ParameterError
+from mpc.tensors.backends.kinds import KINDS, check_parties
+from parties.frame.plan import PathInFile, folder_of_file
 from parties.tensors.serving.config import ServingConfig
 from parties.tensors.settings import Argument
 
@@ -16,12 +18,18 @@ def _flag(unit: str = "") -> dict[str, Any]:
     return {"flag": True, "unit": unit}
 
 
+def _program(program: str, info: ValidationInfo) -> str:
+    """Return a built-in program's name, or the path of a file, which is relative to the configuration's file."""
+    folder = folder_of_file(info)
+    return program if folder is None or Path(program).suffix != ".py" else str(folder / program)
+
+
 class TensorsConfig(BaseModel):
     """The keys under `tensors:`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    program: str = Field(
+    program: Annotated[str, AfterValidator(_program)] = Field(
         "logistic",
         description="the program that all parties run, one that is built in or a file of Python",
         json_schema_extra=_flag(),
@@ -29,9 +37,17 @@ class TensorsConfig(BaseModel):
     computing: tuple[str, ...] = Field(
         ("hospital", "laboratory"), description="the computing parties, which hold a share of every value"
     )
-    provider: str = Field("provider", description="the party that provides correlations, and must collude with nobody")
+    provider: str | None = Field(
+        None,
+        description="the party that provides correlations, and must collude with nobody; default: provider where the "
+        "back-end needs one",
+    )
     outside: tuple[str, ...] = Field((), description="parties that give inputs or take outputs, and do not compute")
-    backend: Literal["dealer"] = Field("dealer", description="what computes on shares", json_schema_extra=_flag())
+    backend: Literal["dealer", "dealer_mac", "replicated", "two_party"] = Field(
+        "dealer",
+        description="what computes on shares: " + "; ".join(f"{name} for {kind.about}" for name, kind in KINDS.items()),
+        json_schema_extra=_flag(),
+    )
     ring_bits: int = Field(
         64, ge=16, le=64, multiple_of=8, description="bits of the ring", json_schema_extra=_flag("bits")
     )
@@ -64,6 +80,12 @@ class TensorsConfig(BaseModel):
     serving: ServingConfig | None = Field(
         None, description="serve the model that `program` names, in place of running a program once"
     )
+    plan_deadline_s: float = Field(
+        60.0,
+        gt=0,
+        description="how long following the program before the run may take, to foresee what it costs and reveals",
+        json_schema_extra=_flag("seconds"),
+    )
     connect_deadline_s: float = Field(
         60.0, gt=0, description="how long all parties may take to appear", json_schema_extra=_flag("seconds")
     )
@@ -74,12 +96,23 @@ class TensorsConfig(BaseModel):
         3600.0, gt=0, description="how long a run may last in all", json_schema_extra=_flag("seconds")
     )
 
+    @property
+    def dealing(self) -> str | None:
+        """The name of the provider of correlations, or None for a back-end that has none."""
+        return (self.provider or "provider") if KINDS[self.backend].dealt else None
+
     @model_validator(mode="after")
     def _check_names(self) -> Self:
         served = self.serving.names if self.serving else ()
-        names = [*self.computing, self.provider, *self.outside, *served]
-        if len(self.computing) < 2:
-            raise ValueError(f"computing: expected at least 2 parties, found {len(self.computing)}")
+        names = [*self.computing, *([self.dealing] if self.dealing else []), *self.outside, *served]
+        try:
+            check_parties(self.backend, self.computing, self.provider or self.dealing)
+        except ParameterError as error:
+            raise ValueError(f"computing, provider: {error}") from error
+        if self.backend == "dealer_mac" and self.ring_bits != 64:
+            raise ValueError(f"ring_bits: expected 64 for the back-end dealer_mac, found {self.ring_bits}")
+        if self.backend == "dealer_mac" and self.serving is not None:
+            raise ValueError("serving: expected a back-end without MACs for a service, found dealer_mac")
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise ValueError(
                 f"expected each party in one role, found {', '.join(twice)} in two; a provider that computes would see"

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from mpc.channels.frames import frame_size
 from mpc.errors import ProtocolError
+from mpc.tensors.forecast import Forecast
 from mpc.tensors.network import Network
 from parties.frame.errors import PartyError
 from parties.frame.private_files import write_private
+
+CHECK = "public"
+"""The label of the messages in which computing parties compare what they computed with."""
 
 
 class OutputsError(PartyError):
@@ -31,11 +38,25 @@ def check_public_numbers(network: Network, computing: Sequence[str], digest: str
         return
     own = bytes.fromhex(digest)
     others = [name for name in computing if name != network.me]
-    for name, theirs in network.swap("public", dict.fromkeys(others, (own,)), dict.fromkeys(others, len(own))).items():
+    for name, theirs in network.swap(CHECK, dict.fromkeys(others, (own,)), dict.fromkeys(others, len(own))).items():
         if bytes(theirs) != own:
             raise ProtocolError(
                 "expected the same operations on the same public numbers as here, found others", peer=name
             )
+
+
+def cost_of_check(forecast: Forecast, computing: Sequence[str]) -> Forecast:
+    """Return a forecast with what :func:`check_public_numbers` costs as well."""
+    label, size = CHECK, hashlib.sha256().digest_size
+    others = len(computing) - 1
+    bytes_each = others * frame_size(label, size)
+    costs = {
+        name: replace(
+            cost, rounds=cost.rounds + 1, sent=cost.sent + bytes_each, received=cost.received + bytes_each
+        ) if name in computing else cost
+        for name, cost in forecast.costs.items()
+    }  # fmt: skip
+    return replace(forecast, costs=costs)
 
 
 def write_outputs(path: Path, outputs: Mapping[str, Any]) -> None:

@@ -1,9 +1,9 @@
 """A party of a computation on private tensors, whatever its role. All of them run the same program.
 
-    provider                  computing parties                            outside party
+    provider, where one is    computing parties                            outside party
     seeds, corrections  --->
                               <-- shares of an input, or of what opens -->
-                              what opens among themselves  (all to all)
+                              what opens among themselves
 
     python -m parties.tensors.party --settings PATH
 
@@ -23,7 +23,8 @@ from typing import Any
 import numpy as np
 
 from mpc.channels.frames import Channel
-from mpc.tensors.backends import DealerBackend
+from mpc.tensors.backends.interface import Backend
+from mpc.tensors.backends.kinds import join
 from mpc.tensors.network import Network
 from mpc.tensors.reveals import Policy, outputs_of, readable
 from mpc.tensors.session import Session
@@ -33,7 +34,7 @@ from parties.frame.private_files import write_private
 from parties.frame.process import Party, run_party
 from parties.tensors.outputs import check_public_numbers, write_outputs
 from parties.tensors.programs import Here, Program
-from parties.tensors.settings import COMPUTING, TensorsSettings
+from parties.tensors.settings import COMPUTING, PROVIDER, TensorsSettings
 
 
 def party(party: Party[TensorsSettings]) -> None:
@@ -47,19 +48,14 @@ def party(party: Party[TensorsSettings]) -> None:
         connections.begin()
         with progress.step("1", "set up the back-end"):
             network = Network(settings.name, channels)
-            backend = DealerBackend.join(
-                network,
-                computing=settings.computing,
-                provider=settings.provider,
-                outside=settings.outside,
-                ring_bits=settings.ring_bits,
-            )
+            backend = _backend(settings, network)
         session = Session(
             backend,
             outside=settings.outside,
             fraction_bits=settings.fraction_bits,
             rounding=settings.rounding,
             policy=Policy(settings.policy, settings.times),
+            foreseen=None if settings.reveals is None else dict(settings.reveals),
             seed=settings.seed,
         )
         began = time.perf_counter()
@@ -74,6 +70,18 @@ def party(party: Party[TensorsSettings]) -> None:
     write_private(party.folder / "result.json", json.dumps(_report(party, session, outputs, seconds)).encode())
 
 
+def _backend(settings: TensorsSettings, network: Network) -> Backend:
+    """Return this party's side of the back-end that was agreed on."""
+    return join(
+        network,
+        backend=settings.backend,
+        computing=settings.computing,
+        provider=settings.provider,
+        outside=settings.outside,
+        ring_bits=settings.ring_bits,
+    )
+
+
 def _connect(party: Party[TensorsSettings], connections: Connections) -> dict[str, Channel]:
     """Return the channel to every other party that this one talks to, by name."""
     settings, progress = party.settings, party.progress
@@ -84,7 +92,7 @@ def _connect(party: Party[TensorsSettings], connections: Connections) -> dict[st
         progress.listening(listener.port)
     with progress.step("0", "connect", awaits=[*(peer.name for peer in settings.dials), *settings.awaits]):
         for peer in settings.dials:
-            channels[peer.name] = connections.dial(peer, COMPUTING)
+            channels[peer.name] = connections.dial(peer, PROVIDER if peer.name == settings.provider else COMPUTING)
         while listener is not None and (
             missing := {name: str(role) for name, role in settings.awaits.items() if name not in channels}
         ):

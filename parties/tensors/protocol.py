@@ -11,12 +11,14 @@ from parties.frame.errors import ConfigError
 from parties.frame.plan import Command, Plan, Process, Run, Summary
 from parties.frame.settings import Address, Peer
 from parties.tensors.config import TensorsConfig
+from parties.tensors.foreseeing import binding, foresee, notes
+from parties.tensors.foreseeing import summary as forecast_of
 from parties.tensors.programs import Here, Program, ProgramError, built_in, digest, program_path
 from parties.tensors.report import STEPS, headlines, lead, lines, sections
 from parties.tensors.serving import planning
 from parties.tensors.serving import report as served
 from parties.tensors.serving.settings import CLIENT
-from parties.tensors.settings import COMPUTING, OUTSIDE, PROVIDER, Role, TensorsSettings
+from parties.tensors.settings import COMPUTING, OUTSIDE, PROVIDER, Computation, Role, TensorsSettings
 
 PARTY = "parties.tensors.party"
 
@@ -31,8 +33,14 @@ class Tensors:
     def commands(self) -> Mapping[str, Command]:
         """What can be done without a run."""
         return {
-            "plain": Command("run a built-in program's twin in the clear, to compare with", plain, group="try settings")
-        }
+            "plain": Command(
+                "run a built-in program's twin in the clear, to compare with", plain, group="try settings"
+            ),
+            "cost": Command(
+                "show what a run would cost each party, by operation, and what it would reveal", cost,
+                group="try settings",
+            ),
+        }  # fmt: skip
 
     def plan(self, config: TensorsConfig, run: Run) -> Plan:
         """Return a process for each party. Nothing is written, because every party loads its own data."""
@@ -42,39 +50,35 @@ class Tensors:
         addresses = {
             name: Address(host=run.host, port=run.start_port + index) for index, name in enumerate(config.computing)
         }
-        others = _roles((config.provider,), PROVIDER) | _roles(config.outside, OUTSIDE)
-        everybody = [*config.computing, config.provider, *config.outside]
+        providers = (config.dealing,) if config.dealing else ()
+        if config.dealing and config.backend == "dealer_mac" and config.outside:  # who get their masks from it
+            addresses[config.dealing] = Address(host=run.host, port=run.start_port + len(config.computing))
+        others = _roles(providers, PROVIDER) | _roles(config.outside, OUTSIDE)
+        everybody = [*config.computing, *others]
+        agreed = _agreed(config, known)
+        foreseen = foresee(agreed, config.plan_deadline_s)
         processes = []
         for name in everybody:
             role = others.get(name, COMPUTING)
             earlier = config.computing[: config.computing.index(name)] if role == COMPUTING else config.computing
+            if role == OUTSIDE:
+                earlier = (*earlier, *(provider for provider in providers if provider in addresses))
             later = config.computing[config.computing.index(name) + 1 :] if role == COMPUTING else ()
             listen = addresses.get(name)
             settings = TensorsSettings(
                 **run.common_settings(name),
+                **vars(agreed),
                 connect_deadline_s=config.connect_deadline_s,
                 message_deadline_s=config.message_deadline_s,
                 run_deadline_s=config.run_deadline_s,
                 role=role,
-                backend=config.backend,
-                computing=config.computing,
-                provider=config.provider,
-                outside=config.outside,
-                ring_bits=config.ring_bits,
-                fraction_bits=config.fraction_bits,
-                rounding=config.rounding,
-                program=known.path,
-                program_digest=known.digest,
-                policy={output: tuple(sorted(to)) for output, to in known.reveal.items()},
-                times=config.reveal_times,
-                seed=config.seed,
-                arguments=known.arguments,
+                reveals=binding(foreseen),
                 files={label: path.resolve() for label, path in config.files.get(name, {}).items()},
                 outputs=_absolute(config.outputs.get(name)),
                 twin=known.twin if name == config.computing[0] else {},
                 listen=listen,
                 dials=tuple(Peer(name=peer, host=addresses[peer].host, port=addresses[peer].port) for peer in earlier),
-                awaits=_roles(later, COMPUTING) | (others if role == COMPUTING else {}),
+                awaits=_awaited(role, _roles(later, COMPUTING), others, listen),
             )
             processes.append(Process(name, PARTY, settings, f"{name} ({role})", listen.port if listen else None))
         return Plan(
@@ -83,8 +87,12 @@ class Tensors:
             more_reporters=(*config.computing[1:], *config.outside),
             deadline_s=config.run_deadline_s,
             steps=STEPS,
-            notes=tuple(
-                f"{output} may be revealed to {', '.join(sorted(to))}" for output, to in sorted(known.reveal.items())
+            notes=(
+                *(
+                    f"{output} may be revealed to {', '.join(sorted(to))}"
+                    for output, to in sorted(known.reveal.items())
+                ),
+                *notes(foreseen, config.plan_deadline_s),
             ),
         )
 
@@ -125,8 +133,34 @@ class KnownProgram:
         self.twin = {} if own else Program(self.path).twin(Here(self.arguments))
 
 
+def _agreed(config: TensorsConfig, known: KnownProgram) -> Computation:
+    return Computation(
+        backend=config.backend,
+        computing=config.computing,
+        provider=config.dealing,
+        outside=config.outside,
+        ring_bits=config.ring_bits,
+        fraction_bits=config.fraction_bits,
+        rounding=config.rounding,
+        program=known.path,
+        program_digest=known.digest,
+        policy={output: tuple(sorted(to)) for output, to in known.reveal.items()},
+        times=config.reveal_times,
+        seed=config.seed,
+        arguments=known.arguments,
+    )
+
+
 def _constants(program: str) -> dict[str, Any]:
     return vars(import_module(f"parties.tensors.examples.{program}"))
+
+
+def _awaited(role: Role, later: dict[str, Role], others: dict[str, Role], listen: Address | None) -> dict[str, Role]:
+    """Return who connects to a party: all others to a computing one, and outside parties to a provider that listens."""
+    if role == COMPUTING:
+        return later | others
+    listens = role == PROVIDER and listen is not None
+    return {name: each for name, each in others.items() if listens and each == OUTSIDE}
 
 
 def _roles(names: Sequence[str], role: Role) -> dict[str, Role]:
@@ -143,6 +177,12 @@ def plain(config: TensorsConfig, _: Path, __: object) -> Summary:
     if not twin:
         raise ConfigError(f"program: expected a built-in program with a twin, found {config.program}")
     return Summary(tuple((name, f"{value:.4g}") for name, value in twin.items()))
+
+
+def cost(config: TensorsConfig, _: Path, __: object) -> Summary:
+    """Return what a run would cost and reveal."""
+    found = foresee(_agreed(config, KnownProgram(config)), config.plan_deadline_s)
+    return forecast_of(found, config.plan_deadline_s)
 
 
 PROTOCOL = Tensors()

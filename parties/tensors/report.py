@@ -76,6 +76,7 @@ def sections(reports: Sequence[Report]) -> tuple[Section, ...]:
         for report in reports
     )  # fmt: skip
     correlations = tuple((kind, str(count)) for kind, count in sorted(first["correlations"].items()))
+    dealt = (Table("Correlations", ("kind", "words"), correlations),) if correlations else ()
     headings = ("party", "role", "seconds", "rounds", "sent", "received")
     return (
         Section(
@@ -83,9 +84,7 @@ def sections(reports: Sequence[Report]) -> tuple[Section, ...]:
             "Nothing else was opened to anybody.",
             (Table("", ("output", "shape", "to", "depends on"), revealed),),
         ),
-        Section(
-            "What it cost", parts=(Table("", headings, costs), Table("Correlations", ("kind", "words"), correlations))
-        ),
+        Section("What it cost", parts=(Table("", headings, costs), *dealt)),
         Section("Trust", first["trust"]),
     )
 

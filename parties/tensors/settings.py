@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Final, Literal
 
 from pydantic import Field
 
-from parties.frame.settings import Address, PartySettings, Peer
+from mpc.tensors.reveals import Reveal
+from parties.frame.settings import Address, PartySettings, Peer, Strict
 
 Role = Literal["computing party", "provider of correlations", "outside party"]
 """The names of the roles, which the hello compares."""
@@ -19,32 +21,24 @@ OUTSIDE: Final = "outside party"
 Argument = bool | int | float | str
 
 
-class TensorsSettings(PartySettings):
-    """What one party knows.
+class Computation(Strict):
+    """What is computed, by whom and with what, as all parties know it.
 
     Attributes:
-        role: of this party.
         backend: the name of the back-end.
-        computing, provider, outside: the names of all parties, by role.
+        computing, provider, outside: the names of all parties, by role. Some back-ends have no provider.
         ring_bits, fraction_bits, rounding: of all fixed-point numbers.
-        program: a built-in program's name, or a file with the user's own.
+        program: a file with the program.
         program_digest: SHA-256 of the program's text in hex, which all parties compare.
         policy: which output may be revealed to whom.
         times: how often an output may be revealed, where that is more than once.
         seed: of public random numbers, such as initial weights.
         arguments: public numbers and words for the program.
-        files: the party's own files, by the names that the program has for them.
-        outputs: the file that the party's own outputs go to, or None.
-        twin: what the same program gives in the clear, where that is known, to be shown beside the result.
-        listen: where a computing party listens.
-        dials: the computing parties that this one connects to.
-        awaits: the parties that connect to this one, with their roles.
     """
 
-    role: Role
     backend: str
     computing: tuple[str, ...]
-    provider: str
+    provider: str | None
     outside: tuple[str, ...]
     ring_bits: int
     fraction_bits: int
@@ -55,6 +49,25 @@ class TensorsSettings(PartySettings):
     times: dict[str, int]
     seed: int
     arguments: dict[str, Argument]
+
+
+class TensorsSettings(Computation, PartySettings):
+    """What one party knows.
+
+    Attributes:
+        role: of this party.
+        reveals: what the program was found to reveal, each with how often it may come, which the party holds it to.
+            None where that depends on numbers that it reveals.
+        files: the party's own files, by the names that the program has for them.
+        outputs: the file that the party's own outputs go to, or None.
+        twin: what the same program gives in the clear, where that is known, to be shown beside the result.
+        listen: where this party listens. A provider does so where outside parties get seeds from it.
+        dials: the parties that this one connects to, computing ones and maybe the provider.
+        awaits: the parties that connect to this one, with their roles.
+    """
+
+    role: Role
+    reveals: tuple[tuple[Reveal, int], ...] | None = None
     files: dict[str, Path] = Field(default_factory=dict)
     outputs: Path | None = None
     twin: dict[str, float] = Field(default_factory=dict)
@@ -68,7 +81,7 @@ class TensorsSettings(PartySettings):
             "protocol": "tensors",
             "back-end": self.backend,
             "computing parties": ", ".join(self.computing),
-            "provider of correlations": self.provider,
+            "provider of correlations": self.provider or "none",
             "outside parties": ", ".join(self.outside),
             "ring bits": str(self.ring_bits),
             "fraction bits": str(self.fraction_bits),
@@ -76,6 +89,11 @@ class TensorsSettings(PartySettings):
             "program": self.program_digest,
             "policy": json.dumps(self.policy, sort_keys=True),
             "times of reveals": json.dumps(self.times, sort_keys=True),
+            "reveals": "as the policy says" if self.reveals is None else _as_text(self.reveals),
             "seed": str(self.seed),
             "arguments": json.dumps(self.arguments, sort_keys=True),
         }
+
+
+def _as_text(reveals: tuple[tuple[Reveal, int], ...]) -> str:
+    return json.dumps([[asdict(reveal), times] for reveal, times in reveals])

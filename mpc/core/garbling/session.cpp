@@ -278,4 +278,113 @@ GarbledPiece GarblerSession::garble(const Circuit& circuit, std::size_t n, ByteV
     });
 }
 
+// ---- words and products --------------------------------------------------------------------------------------------
+
+namespace {
+
+// The OTs of words or products, refused where there are not so many.
+template <class Kind>
+std::size_t correlated_ots(const Kind& kind, std::size_t left) {
+    kind.check();
+    if (kind.ots() > left)
+        throw OrderError("words by OT: needs " + std::to_string(kind.ots()) + " OTs, and " + std::to_string(left) +
+                         " are left; extend first");
+    return kind.ots();
+}
+
+}  // namespace
+
+template <class Kind>
+Chosen<Kind> EvaluatorSession::choose_bits(const Kind& kind, Bytes choices) {
+    require_ready(cot_ != nullptr, "words by OT");
+    const std::size_t needed = correlated_ots(kind, t_.size());
+    const std::size_t left = 8 * choices.size() - needed;
+    if (choices.size() != bytes_of_bits(needed) || (left != 0 && choices.back() >> (8 - left) != 0)) {
+        throw ParameterError("words by OT: expected " + std::to_string(needed) + " packed choices, found others");
+    }
+    Bytes corrections = u_.take(needed);
+    for (std::size_t i = 0; i < choices.size(); ++i)
+        corrections[i] = static_cast<std::uint8_t>(corrections[i] ^ choices[i]);
+    const HashKeys keys{salt_, next_index_};
+    next_index_ += kind.hash_indices();
+    return Chosen<Kind>(kind, keys, t_.take(needed), std::move(choices), std::move(corrections));
+}
+
+ChosenWords EvaluatorSession::choose(const WordOts& kind, ByteView choices) {
+    process_.require("words by OT");
+    return leaving_no_trace<kShallowStack>(
+        [&] { return choose_bits(kind, Bytes(choices.begin(), choices.end())); });
+}
+
+ChosenProducts EvaluatorSession::choose(const WordProducts& kind, WordView factors) {
+    process_.require("products by OT");
+    return leaving_no_trace<kShallowStack>([&] {
+        kind.check();
+        if (factors.size() != kind.n) throw ParameterError("products by OT: expected one factor a product");
+        Bytes choices(bytes_of_bits(kind.ots()));
+        const std::uint64_t mask = ~std::uint64_t{0} >> (64 - kind.bits);
+        for (std::size_t i = 0; i < factors.size(); ++i) {
+            put_bits(choices.data(), i * kind.bits, kind.bits, factors[i] & mask);
+        }
+        return choose_bits(kind, std::move(choices));
+    });
+}
+
+template <>
+std::vector<std::uint64_t> Chosen<WordOts>::receive(ByteView message) {
+    process_.require("words by OT");
+    return leaving_no_trace<kShallowStack>([&] {
+        if (t_.empty()) throw OrderError("words by OT: received twice");
+        std::vector<std::uint64_t> shares(kind_.n * kind_.words);
+        receive_words(kind_, keys_, t_.data(), choices_, message, shares.data());
+        Blocks().swap(t_);
+        return shares;
+    });
+}
+
+template <>
+std::vector<std::uint64_t> Chosen<WordProducts>::receive(ByteView message) {
+    process_.require("products by OT");
+    return leaving_no_trace<kDeepStack>([&] {
+        if (t_.empty()) throw OrderError("products by OT: received twice");
+        std::vector<std::uint64_t> shares(kind_.n);
+        receive_products(kind_, keys_, t_.data(), choices_, message, shares.data());
+        Blocks().swap(t_);
+        return shares;
+    });
+}
+
+template <class Kind, class Send>
+std::vector<std::uint64_t> GarblerSession::send_correlated(const Kind& kind, std::size_t shares, ByteView corrections,
+                                                           Send send) {
+    process_.require("words by OT");
+    return leaving_no_trace<kDeepStack>([&] {
+        require_ready(cot_ != nullptr, "words by OT");
+        const std::size_t needed = correlated_ots(kind, q_.size());
+        check_packed("corrections of the choices", corrections, needed);
+        const HashKeys keys{salt_, next_index_};
+        next_index_ += kind.hash_indices();
+        const Blocks q = corrected_labels(q_.take(needed), corrections, delta_);
+        std::vector<std::uint64_t> own(shares);
+        send(keys, q.data(), own.data());
+        return own;
+    });
+}
+
+std::vector<std::uint64_t> GarblerSession::send(const WordOts& kind, ByteView corrections, WordView values,
+                                                MutableByteView message) {
+    return send_correlated(kind, kind.n * kind.words, corrections,
+                           [&](const HashKeys& keys, const Block* q, std::uint64_t* shares) {
+                               send_words(kind, keys, delta_, q, values, message, shares);
+                           });
+}
+
+std::vector<std::uint64_t> GarblerSession::send(const WordProducts& kind, ByteView corrections, WordView values,
+                                                MutableByteView message) {
+    return send_correlated(kind, kind.n, corrections,
+                           [&](const HashKeys& keys, const Block* q, std::uint64_t* shares) {
+                               send_products(kind, keys, delta_, q, values, message, shares);
+                           });
+}
+
 }  // namespace mpc

@@ -22,6 +22,9 @@
 // A garbler that knows its values when it garbles sends one block in the place of its labels, from which both make
 // them. garbling.hpp says how, and why that is sound. The block is drawn for this batch alone.
 //
+// The OTs of a session also carry correlated words and products (word_ot.hpp), the garbler being the sender. Their hash
+// takes keys of the same count, so that no key serves twice.
+//
 // Both sides count OTs and hash indices. They stay in step because both make the same calls in the same order. Once
 // made, a batch is independent of its session, as its labels are its own. So it may be used after the next one was
 // begun.
@@ -48,6 +51,7 @@
 #include "core/garbling/projection.hpp"
 #include "core/ot/ot_extension.hpp"
 #include "core/ot/ot_pool.hpp"
+#include "core/ot/word_ot.hpp"
 
 namespace mpc {
 
@@ -118,6 +122,35 @@ private:
     bool labelled_ = false;
 };
 
+// The evaluator's half of words or products that it has chosen and not yet received.
+template <class Kind>
+class Chosen {
+public:
+    const Kind& kind() const { return kind_; }
+    // What the garbler needs before it sends. One bit an OT.
+    const Bytes& corrections() const { return corrections_; }
+    // Takes the garbler's message, once, and gives this side's shares.
+    std::vector<std::uint64_t> receive(ByteView message);
+
+private:
+    friend class EvaluatorSession;
+    Chosen(const Kind& kind, const HashKeys& keys, Blocks t, Bytes choices, Bytes corrections)
+        : kind_(kind), keys_(keys), t_(std::move(t)), choices_(std::move(choices)),
+          corrections_(std::move(corrections)) {}
+
+    OneProcess process_;
+    Kind kind_;
+    HashKeys keys_;
+    Blocks t_;
+    Bytes choices_, corrections_;
+};
+using ChosenWords = Chosen<WordOts>;
+using ChosenProducts = Chosen<WordProducts>;
+template <>
+std::vector<std::uint64_t> Chosen<WordOts>::receive(ByteView message);
+template <>
+std::vector<std::uint64_t> Chosen<WordProducts>::receive(ByteView message);
+
 class GarblerSession {
 public:
     // Draws each secret and each public block by itself from the operating system. An injected seed is for known-answer
@@ -135,8 +168,16 @@ public:
     // The batch is then seeded, which the evaluator must be told too.
     GarbledPiece garble(const Circuit& circuit, std::size_t n, ByteView corrections, Outputs outputs = Outputs::opened,
                         std::optional<WordView> values = std::nullopt);
+    // Writes the message for the evaluator's `corrections`, and returns this side's shares. `values` are the differences
+    // [n, words], or the factors [n]. Takes kind.ots() OTs and throws OrderError if there are fewer.
+    std::vector<std::uint64_t> send(const WordOts& kind, ByteView corrections, WordView values, MutableByteView message);
+    std::vector<std::uint64_t> send(const WordProducts& kind, ByteView corrections, WordView values,
+                                    MutableByteView message);
 
 private:
+    template <class Kind, class Send>
+    std::vector<std::uint64_t> send_correlated(const Kind& kind, std::size_t shares, ByteView corrections, Send send);
+
     OneProcess process_;
     SeedSource seeds_;
     TableFormat format_;
@@ -165,8 +206,14 @@ public:
     // there are fewer. Both sides say the same `outputs`; `labels` are seeded if the garbler garbles with its values.
     EvaluatedPiece evaluate(const Circuit& circuit, std::size_t n, WordView values, Outputs outputs = Outputs::opened,
                             GarblerLabels labels = GarblerLabels::sent);
+    // Chooses by packed bits, one an OT, or by the bits of factors [n]. Takes kind.ots() OTs.
+    ChosenWords choose(const WordOts& kind, ByteView choices);
+    ChosenProducts choose(const WordProducts& kind, WordView factors);
 
 private:
+    template <class Kind>
+    Chosen<Kind> choose_bits(const Kind& kind, Bytes choices);
+
     OneProcess process_;
     SeedSource seeds_;
     TableFormat format_;

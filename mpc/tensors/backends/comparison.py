@@ -128,6 +128,7 @@ def to_ring(party: Party, plane: Words, shapes: Sequence[Shape]) -> list[Handle]
     beta = party.dealing.mask_planes((plane_words(count),))
     ring_beta = party.dealing.deal((count,), party.ring_bits, lambda: from_plane(beta, count))
     if not party.computes:
+        party.pass_by("bits to ring", [(beta.size, 64)], shapes)
         handles = [party.handle(shape, None) for shape in shapes]
         for handle, value in zip(handles, parted(ring_beta, shapes), strict=True):
             handle.bit_mask = Mask(value=value)
@@ -174,7 +175,9 @@ def _masked_low(party: Party, values: Sequence[Handle], bits: int) -> tuple[Word
     narrow = [value for value in values if roots_of(value)]
     masks = [party.dealing.mask(value.shape, bits) for value in narrow]
     opened: list[Words] = []
-    if party.computes and narrow:
+    if narrow and not party.computes:
+        party.pass_by("narrow", [(value.size, bits) for value in narrow], [value.shape for value in narrow])
+    elif narrow:
         parts = [Part(party.share_of(value) + mask, bits) for value, mask in zip(narrow, masks, strict=True)]
         opened = party.open("narrow", parts, [value.shape for value in narrow])
     fresh = iter(opened if party.computes else masks)

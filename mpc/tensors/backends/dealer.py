@@ -20,6 +20,15 @@ from mpc.errors import ParameterError
 from mpc.randomness import RoleRandomness
 from mpc.ring import Words
 from mpc.tensors.backends import comparison, products, truncation
+from mpc.tensors.backends.arguments import (
+    applied,
+    broadcast,
+    check_channels,
+    check_dealt_parties,
+    check_ring,
+    matmul_shape,
+    ring_words,
+)
 from mpc.tensors.backends.dealing import Given, Taken, draw, shapes_in_label
 from mpc.tensors.backends.gathers import gather_of, gathered
 from mpc.tensors.backends.handles import Handle, Mask
@@ -28,8 +37,6 @@ from mpc.tensors.backends.kernels import KeyStream, matmul
 from mpc.tensors.backends.party import Party
 from mpc.tensors.backends.seeds import Agreement, receive_seeds, send_seeds, stream_of
 from mpc.tensors.network import Network, from_wire, to_wire, wire_size
-
-NARROWEST_RING, WIDEST_RING = 16, 64
 
 
 class DealerBackend:
@@ -82,30 +89,9 @@ class DealerBackend:
         Raises:
             ParameterError: parties, or a ring, that this back-end cannot have.
         """
-        computing, outside = tuple(computing), tuple(outside)
-        if provider in computing:
-            raise ParameterError(
-                f"expected a provider of correlations that does not compute, found {provider}, "
-                "who could open every value"
-            )
-        everybody = (*computing, provider, *outside)
-        if len(computing) < 2:
-            raise ParameterError(f"expected at least 2 computing parties, found {len(computing)}")
-        if len(set(everybody)) != len(everybody):
-            raise ParameterError(f"expected every party once, found {', '.join(everybody)}")
-        if network.me not in everybody:
-            raise ParameterError(f"expected one of {', '.join(everybody)}, found {network.me}")
-        if not NARROWEST_RING <= ring_bits <= WIDEST_RING or ring_bits % 8:
-            raise ParameterError(
-                f"expected a ring of {NARROWEST_RING} to {WIDEST_RING} bits in whole bytes, found {ring_bits} bits"
-            )
-        needed = everybody if network.me in computing else computing
-        if set(network.peers) != set(needed) - {network.me}:
-            raise ParameterError(
-                f"expected {network.me} to have channels to {sorted(set(needed) - {network.me})}, found "
-                f"{sorted(network.peers)}"
-            )
-        agreement = Agreement("dealer", ring_bits, computing, provider, outside)
+        agreement = agreement_of(computing, provider, outside, ring_bits)
+        everybody = (*agreement.computing, provider, *agreement.outside)
+        check_channels(network, everybody, everybody if network.me in computing else agreement.computing)
         return cls(network, agreement, randomness or RoleRandomness())
 
     # -- the session --------------------------------------------------------------------------------------------------
@@ -157,13 +143,7 @@ class DealerBackend:
                 self._input_streams[self.me, other] = stream_of(seed, "input")
 
     def _words(self, words: object, what: str) -> Words:
-        """Return an array of ring elements of the caller's."""
-        if not isinstance(words, np.ndarray | np.uint64) or words.dtype != np.uint64:
-            found = f"one of {words.dtype}" if isinstance(words, np.ndarray) else type(words).__name__
-            raise ParameterError(f"expected {what} as an array of uint64, found {found}")
-        if self.ring_bits < 64 and words.size and int(words.max()) >> self.ring_bits:
-            raise ParameterError(f"expected {what} modulo 2^{self.ring_bits}, found wider words")
-        return np.asarray(words)
+        return ring_words(words, self.ring_bits, what)
 
     # -- in and out ---------------------------------------------------------------------------------------------------
 
@@ -266,7 +246,7 @@ class DealerBackend:
 
     def _sum(self, function: np.ufunc, x: Shared, y: Shared) -> Handle:
         left, right = self._party.check(x), self._party.check(y)
-        shape = _broadcast(left.shape, right.shape)
+        shape = broadcast(left.shape, right.shape)
         party = self._party
         with np.errstate(over="ignore"):
             share = None
@@ -279,7 +259,7 @@ class DealerBackend:
     def add_public(self, x: Shared, words: Words) -> Handle:
         """Return x + words, which broadcast."""
         value, words = self._party.check(x), self._words(words, "public values").copy()
-        shape = _broadcast(value.shape, words.shape)
+        shape = broadcast(value.shape, words.shape)
         party = self._party
         with np.errstate(over="ignore"):
             share = None
@@ -309,13 +289,7 @@ class DealerBackend:
         with np.errstate(over="ignore"):
             share = None
             if party.computes:
-                found = function(*[party.share_of(handle) for handle in handles])
-                if not isinstance(found, np.ndarray | np.uint64) or found.dtype != np.uint64 or found.shape != shape:
-                    raise ParameterError(
-                        f"expected a linear function that returns uint64 of shape {shape}, found "
-                        f"{getattr(found, 'dtype', type(found).__name__)} of shape {np.shape(found)}"
-                    )
-                share = party.reduce(np.asarray(found))
+                share = party.reduce(applied(function, shape, *[party.share_of(handle) for handle in handles]))
             result = party.handle(shape, share)
             result.came_from(function, *handles, checked=True)
             bit = handles[0].bit_mask
@@ -328,7 +302,7 @@ class DealerBackend:
     def multiply(self, pairs: Sequence[tuple[Shared, Shared]]) -> list[Handle]:
         """Return the element-wise products, which broadcast, in one round, or in none where all are masked already."""
         handles = [(self._party.check(x), self._party.check(y)) for x, y in pairs]
-        shapes = [_broadcast(x.shape, y.shape) for x, y in handles]
+        shapes = [broadcast(x.shape, y.shape) for x, y in handles]
         with self._step("multiply") as party:
             if self._is_outside:
                 return _shapes_alone(party, shapes)
@@ -337,7 +311,7 @@ class DealerBackend:
     def matmul(self, pairs: Sequence[tuple[Shared, Shared]]) -> list[Handle]:
         """Return matrix products `(..., m, k) @ (..., k, n)`, in one round, or in none where all are masked already."""
         handles = [(self._party.check(x), self._party.check(y)) for x, y in pairs]
-        shapes = [_matmul_shape(x.shape, y.shape) for x, y in handles]
+        shapes = [matmul_shape(x.shape, y.shape) for x, y in handles]
         with self._step("matmul") as party:
             if self._is_outside:
                 return _shapes_alone(party, shapes)
@@ -395,6 +369,15 @@ class DealerBackend:
         return f"DealerBackend(me={self.me!r}, computing={self.computing}, ring_bits={self.ring_bits})"
 
 
+def agreement_of(
+    computing: Sequence[str], provider: str, outside: Sequence[str], ring_bits: int, backend: str = "dealer"
+) -> Agreement:
+    """Return what the parties of a session agree on. Raises ParameterError for what it cannot have with a dealer."""
+    check_dealt_parties(computing, provider, outside)
+    check_ring(ring_bits)
+    return Agreement(backend, ring_bits, tuple(computing), provider, tuple(outside))
+
+
 def _moved(party: Party, mask: Mask, words: Words) -> Mask:
     """Return the mask of a bit to which public words are added."""
     if not party.computes:
@@ -406,16 +389,3 @@ def _moved(party: Party, mask: Mask, words: Words) -> Mask:
 def _shapes_alone(party: Party, shapes: Sequence[Shape]) -> list[Handle]:
     """Return what an outside party has of results."""
     return [party.handle(shape, None) for shape in shapes]
-
-
-def _broadcast(x: Shape, y: Shape) -> Shape:
-    try:
-        return np.broadcast_shapes(x, y)
-    except ValueError:
-        raise ParameterError(f"expected shapes that broadcast, found {x} and {y}") from None
-
-
-def _matmul_shape(x: Shape, y: Shape) -> Shape:
-    if len(x) < 2 or len(y) < 2 or x[-1] != y[-2]:
-        raise ParameterError(f"expected matrices (..., m, k) and (..., k, n), found {x} and {y}")
-    return (*_broadcast(x[:-2], y[:-2]), x[-2], y[-1])

@@ -32,16 +32,10 @@ def in_memory(
         seed: for known-answer tests.
     """
     names = list(dict.fromkeys((*parties, provider, *outside)))
-    channels: dict[str, dict[str, Channel]] = {name: {} for name in names}
-    for place, first in enumerate(names):
-        for second in names[place + 1 :]:
-            if first in parties or second in parties:
-                ahead = RUN_AHEAD_BYTES if provider in (first, second) else None
-                ends = memory_pair(first, second, deadline_s, kept=kept, capacity=ahead)
-                channels[first][second], channels[second][first] = ends
+    networks = networks_in_memory(parties, names, provider, deadline_s, kept=kept)
     return {
         name: DealerBackend.join(
-            Network(name, channels[name]),
+            networks[name],
             computing=parties,
             provider=provider,
             outside=outside,
@@ -50,3 +44,23 @@ def in_memory(
         )
         for name in names
     }
+
+
+def networks_in_memory(
+    parties: Sequence[str], names: Sequence[str], ahead: str, deadline_s: float, *, kept: bool
+) -> dict[str, Network]:
+    """Return the channels of all by name. Every computing party has one to each other party, and maybe others do.
+
+    Args:
+        parties: those among `names` who have channels to all others.
+        ahead: whoever may run ahead of the others, by :data:`RUN_AHEAD_BYTES` at most.
+        deadline_s, kept: as for :func:`in_memory`.
+    """
+    channels: dict[str, dict[str, Channel]] = {name: {} for name in names}
+    for place, first in enumerate(names):
+        for second in names[place + 1 :]:
+            if first in parties or second in parties:
+                capacity = RUN_AHEAD_BYTES if ahead in (first, second) else None
+                ends = memory_pair(first, second, deadline_s, kept=kept, capacity=capacity)
+                channels[first][second], channels[second][first] = ends
+    return {name: Network(name, channels[name]) for name in names}

@@ -13,6 +13,8 @@ from mpc.tensors.backends.handles import Handle
 from mpc.tensors.backends.interface import Shape
 from mpc.tensors.network import Network, Part
 
+_ONES = np.uint64(0xFFFFFFFFFFFFFFFF)
+
 
 class Party:
     """One party of a session.
@@ -83,6 +85,17 @@ class Party:
         label = f"open/{self.openings}/{kind}/{shapes_in_label(shapes)}"
         self.openings += 1
         return self.network.open(label, self.others, parts)
+
+    def pass_by(self, kind: str, sizes: Sequence[tuple[int, int]], shapes: Sequence[Shape]) -> None:
+        """Stand, at a party without shares, where the computing parties call :meth:`open` with so many words and bits.
+
+        Nothing happens here. A party that only counts what a run costs counts it.
+        """
+
+    @property
+    def one(self) -> np.uint64:
+        """This computing party's share of 64 bits that are all one."""
+        return _ONES if self.first else np.uint64(0)
 
     def __repr__(self) -> str:
         return f"Party(me={self.network.me!r}, computing={self.computing})"

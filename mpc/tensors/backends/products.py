@@ -34,6 +34,8 @@ def mask_all(party: Party, handles: Sequence[Handle]) -> None:
     if not party.computes:
         for root, value in zip(fresh, shares, strict=True):
             root.mask = Mask(value=value)
+        if fresh:
+            party.pass_by("masked", [(root.size, party.ring_bits) for root in fresh], [root.shape for root in fresh])
     elif fresh:
         parts = [Part(party.share_of(root) - share, party.ring_bits) for root, share in zip(fresh, shares, strict=True)]
         opened = party.open("masked", parts, [root.shape for root in fresh])

@@ -13,6 +13,7 @@ else, and nobody waits in between.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import msgspec
@@ -49,24 +50,48 @@ def stream_of(seed: bytes, purpose: str) -> KeyStream:
     return KeyStream(hashlib.sha256(purpose.encode("ascii") + b"/" + seed).digest())
 
 
-def _receivers(agreement: Agreement, name: str) -> tuple[str, ...]:
-    """Return whom a party sends seeds."""
-    return tuple(other for other in agreement.computing if other != name)
-
-
-def send_seeds(network: Network, agreement: Agreement, randomness: RoleRandomness) -> Seeds:
-    """Send what this party believes and its seeds, facing :func:`receive_seeds`. Nothing is waited for."""
-    seeds = Seeds()
+def send_agreement(network: Network, agreement: Agreement) -> None:
+    """Send every peer what this party believes, facing :func:`receive_agreement`."""
     with network.in_step("join"):
         for peer in network.peers:
             network.channel(peer).send_message("join/agreement", agreement)
-        for peer in _receivers(agreement, network.me):
+
+
+def receive_agreement(network: Network, peer: str, agreement: Agreement) -> None:
+    """Receive what a peer believes. Raises ProtocolError where it has agreed on something else."""
+    with network.in_step("join"):
+        theirs = network.channel(peer).recv_message("join/agreement", Agreement)
+    for name in Agreement.__struct_fields__:
+        if getattr(theirs, name) != getattr(agreement, name):
+            expected, found = getattr(agreement, name), getattr(theirs, name)
+            raise ProtocolError.mismatch(name, expected, found, peer=peer, step="join")
+
+
+Receivers = Callable[[Agreement, str], tuple[str, ...]]
+"""Tells whom a party sends seeds."""
+
+
+def all_computing(agreement: Agreement, name: str) -> tuple[str, ...]:
+    """Return whom a party of the back-end `dealer` sends seeds."""
+    return tuple(other for other in agreement.computing if other != name)
+
+
+def send_seeds(
+    network: Network, agreement: Agreement, randomness: RoleRandomness, receivers: Receivers = all_computing
+) -> Seeds:
+    """Send what this party believes and its seeds, facing :func:`receive_seeds`. Nothing is waited for."""
+    seeds = Seeds()
+    send_agreement(network, agreement)
+    with network.in_step("join"):
+        for peer in receivers(agreement, network.me):
+            if peer not in network.peers:  # of one who only follows a program
+                continue
             seeds.made[peer] = randomness.source(f"seed/{peer}").bytes(SEED_BYTES)
             network.channel(peer).send("join/seed", seeds.made[peer])
     return seeds
 
 
-def receive_seeds(network: Network, agreement: Agreement, seeds: Seeds) -> None:
+def receive_seeds(network: Network, agreement: Agreement, seeds: Seeds, receivers: Receivers = all_computing) -> None:
     """Receive what the others believe, and their seeds.
 
     Raises:
@@ -74,11 +99,6 @@ def receive_seeds(network: Network, agreement: Agreement, seeds: Seeds) -> None:
     """
     with network.in_step("join"):
         for peer in network.peers:
-            channel = network.channel(peer)
-            theirs = channel.recv_message("join/agreement", Agreement)
-            for name in Agreement.__struct_fields__:
-                if getattr(theirs, name) != getattr(agreement, name):
-                    expected, found = getattr(agreement, name), getattr(theirs, name)
-                    raise ProtocolError.mismatch(name, expected, found, peer=peer, step="join")
-            if network.me in _receivers(agreement, peer):
-                seeds.got[peer] = bytes(channel.recv("join/seed", SEED_BYTES))
+            receive_agreement(network, peer, agreement)
+            if network.me in receivers(agreement, peer):
+                seeds.got[peer] = bytes(network.channel(peer).recv("join/seed", SEED_BYTES))

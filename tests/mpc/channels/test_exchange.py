@@ -2,52 +2,21 @@
 
 from __future__ import annotations
 
-import socket
 import struct
 import threading
 import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from mpc.channels.frames import Channel, exchange_all
-from mpc.channels.memory import memory_pair, run_both_sides
+from mpc.channels.memory import run_both_sides
 from mpc.channels.sockets import SocketChannel
 from mpc.errors import DeadlineError, ProtocolError, TransportError
-from tests.authority import issue
-from tests.mpc.channels.meeting import meet, outcomes
+from tests.mpc.channels.conftest import Pairs, tcp_pair
+from tests.mpc.channels.meeting import outcomes
 
 LARGE = 8_000_001  # more than the buffers of a socket hold, and no multiple of a record
-Pair = tuple[Channel, Channel]
-Pairs = Callable[..., Pair]
-
-
-def tcp_pair(first: str = "left", second: str = "right", deadline_s: float = 20.0) -> Pair:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        sides = socket.create_connection(server.getsockname()), server.accept()[0]
-    return SocketChannel(second, deadline_s, sides[0]), SocketChannel(first, deadline_s, sides[1])
-
-
-@pytest.fixture(params=["memory", "tcp", "tls"])
-def pairs(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Pairs]:
-    """A way to make connected channels, which are closed at the end."""
-    made: list[Channel] = []
-
-    def make(first: str = "left", second: str = "right", deadline_s: float = 20.0) -> Pair:
-        if request.param == "tls":
-            names = issue(tmp_path / f"{len(made)}", "server-0", "client")
-            pair: Pair = meet(names["server-0"], names["client"], deadline_s)
-            pair[0].peer, pair[1].peer = second, first
-        else:
-            pair = (memory_pair if request.param == "memory" else tcp_pair)(first, second, deadline_s)
-        made.extend(pair)
-        return pair
-
-    yield make
-    for channel in made:
-        channel.close()
 
 
 @pytest.mark.parametrize("sizes", [(0, 0), (1, 5000), (4096, 4097), (LARGE, 3), (LARGE, LARGE)])

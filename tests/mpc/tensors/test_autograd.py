@@ -140,6 +140,41 @@ def test_no_gradient_flows_where_none_is_wanted() -> None:
         y.sum().backward()
 
 
+def test_the_way_back_leaves_no_trace_for_gradients() -> None:
+    """Else every step of a training would hold all that came before it. An operation may use a parameter there."""
+    s = session()
+    w = pt.nn.Parameter(private(s, [2.0, -1.0], 4), 4)
+    halved = s.result(
+        s.label("half of the square"), (w * w * 0.5).shared, w.range, w.fraction_bits, (w,),
+        reference=lambda a: a * a / 2, error=1e-3, backward=lambda gradient: (w * gradient,),
+    )  # fmt: skip
+    halved.sum().backward()
+    assert np.abs(opened(w.grad) - [2, -1]).max() < 1e-3
+    assert w.gradient is not None
+    assert w.gradient[0].node is None
+    assert not w.gradient[0].requires_grad
+    assert w.grad.node is None
+    assert w.node is None
+
+
+def test_gradients_of_a_difference_are_subtracted_without_a_rounding() -> None:
+    """Two paths with opposite signs, as a clip has, cost no round together."""
+
+    def program(s: pt.Session) -> dict[str, object]:
+        x = s.input("alice", lambda: X, shape=(2, 3), bound=4).requires_grad_()
+        y = s.input("bob", lambda: Y, shape=(2, 3), bound=4)
+        before = s.backend.cost.rounds
+        ((x - x.clip(-1, 1)) * y).mean().backward()
+        spent.append(s.backend.cost.rounds - before)
+        return {"gradient": x.grad.reveal(to="alice")}
+
+    spent: list[int] = []
+    found = pt.simulate(program, parties=("alice", "bob"), dealer="carol")["gradient"]
+    assert np.abs(found - Y / 6 * (np.abs(X) > 1)).max() < 1e-3
+    # 4 of the comparison, 1 of the product, 1 of its rounding, 1 of the gradient's mask. Bits are masked already.
+    assert max(spent) == 7
+
+
 def test_a_parameter_that_changes_after_the_forward_pass_does_not_change_its_gradient() -> None:
     s = session()
     w = pt.nn.Parameter(private(s, [2.0], 4), 4)

@@ -83,6 +83,8 @@ def test_services_that_are_ended_or_killed_come_back_with_their_accounts(here: F
 
 
 def test_a_second_service_in_one_folder_is_refused(here: FederationHere) -> None:
+    ready = here.folder(GUARDIAN) / "roles"  # what the service that runs has made ready
+    before = [(path, path.stat().st_mtime_ns) for path in sorted(ready.rglob("*"))]
     second = subprocess.run(
         (*COMMAND, "serve", "--dir", str(here.folder(GUARDIAN))),
         capture_output=True,
@@ -92,6 +94,7 @@ def test_a_second_service_in_one_folder_is_refused(here: FederationHere) -> None
     )
     assert second.returncode == 2
     assert f"found one that runs (process {here.service(GUARDIAN).running().pid})" in second.stderr  # type: ignore[union-attr]
+    assert [(path, path.stat().st_mtime_ns) for path in sorted(ready.rglob("*"))] == before
 
 
 def test_the_same_file_runs_all_members_on_this_machine_with_the_same_labels(

@@ -5,14 +5,16 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -20,6 +22,10 @@ from orchestrator.launchers import ray
 from orchestrator.launchers.travel import AWAY
 from tests.orchestrator.conftest import ROOT, processes_of
 from tests.ports import free_ports
+
+if TYPE_CHECKING:
+    from ray._private.node import Node
+    from ray.cluster_utils import Cluster
 
 PATIENCE_S = 1200
 FOUND = importlib.util.find_spec("ray")
@@ -34,7 +40,7 @@ def command(folder: Path, launcher: str, parties: int) -> list[str]:
 
 
 @pytest.fixture
-def address(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster]:
     from ray.cluster_utils import Cluster
 
     monkeypatch.setenv("RAY_worker_niceness", "0")  # or whatever else runs here would come first
@@ -43,9 +49,14 @@ def address(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     try:
         for _ in range(2):
             cluster.add_node(**small)
-        yield cluster.address
+        yield cluster
     finally:
         cluster.shutdown()
+
+
+@pytest.fixture
+def address(cluster: Cluster) -> str:
+    return str(cluster.address)
 
 
 def left(run: str) -> list[Path]:
@@ -85,10 +96,32 @@ def test_twenty_parties_on_three_nodes_give_the_labels_of_a_run_on_this_machine(
     assert any("listening at port" in line for line in addresses)
 
 
+def kill_actor(_: Cluster, actor: int) -> None:
+    os.kill(actor, signal.SIGKILL)
+
+
+def kill_node(cluster: Cluster, actor: int) -> None:
+    """Kill the node on which an actor lives."""
+    above = parent(actor)
+    (node,) = [one for one in cluster.worker_nodes if above in pids_of(one)]
+    cluster.remove_node(node, allow_graceful=False)
+
+
+def parent(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+
+
+def pids_of(node: Node) -> set[int]:
+    return {info.process.pid for infos in node.all_processes.values() for info in infos}
+
+
 @needs_ray
 @pytest.mark.slow
 @pytest.mark.timeout(PATIENCE_S)
-def test_a_party_whose_actor_is_killed_is_blamed_and_leaves_no_key(address: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("kill", [kill_actor, kill_node])
+def test_a_party_that_dies_with_its_actor_or_its_node_is_blamed_and_leaves_no_key(
+    cluster: Cluster, address: str, tmp_path: Path, kill: Callable[[Cluster, int], None]
+) -> None:
     environment = {**os.environ, "RAY_ADDRESS": address}
     with subprocess.Popen(
         [*command(tmp_path, "ray", 3), "--epochs", "10000"],
@@ -102,17 +135,18 @@ def test_a_party_whose_actor_is_killed_is_blamed_and_leaves_no_key(address: str,
             time.sleep(0.1)
         run = next(logs.iterdir()).name
         found = [pid for pid, words in processes_of(run).items() if "/server-1/settings.json" in words]
-        actor = int(Path(f"/proc/{found[0]}/stat").read_text().rpartition(")")[2].split()[1])
-        os.kill(actor, signal.SIGKILL)
+        kill(cluster, parent(found[0]))
         _, said = process.communicate(timeout=PATIENCE_S / 2)
     assert process.returncode == 1
-    assert said.startswith("server-1 failed in step 0: its actor at "), said
+    named = re.match(r"(server-\d) failed in step 0: its actor at ", said)  # all of a node die at once
+    assert named, said
+    assert kill is kill_node or named[1] == "server-1"
     assert not processes_of(run)
     assert not [path for path in left(run) if path.suffix in (".pem", ".npz") or path.name == "settings.json"]
     assert (tmp_path / "files" / "durable" / "owner-2" / AWAY).exists()
     again = subprocess.run(command(tmp_path, "process", 3), capture_output=True, text=True, timeout=300, check=False)
     assert again.returncode == 2
-    assert "owner-2 to be complete, found that a run has taken them to" in again.stderr
+    assert re.search(r"owner-\d to be complete, found that a run has taken them to", again.stderr)
     for kept in Path(tempfile.gettempdir()).glob(f"{run}-*"):  # its accounts, which stay until a person has them
         shutil.rmtree(kept)
 

@@ -12,7 +12,7 @@ from mpc.capc.budget import Spent
 from mpc.dp.accountant import answer_cost, epsilon
 from parties.capc.config import CapcConfig
 from parties.capc.questions import questions
-from parties.capc.results import warnings
+from parties.capc.results import Results, warnings
 from parties.capc.settings import QueryingSettings
 from parties.frame.plan import Run, RunFolders
 from parties.frame.process import Party
@@ -62,3 +62,13 @@ def test_given_queries_tell_how_far_they_are_from_the_beginning_on(tmp_path: Pat
         (21, 5, 7, False),
         (22, 1, 1, True),
     ]
+
+
+def test_before_anything_is_asked_nothing_is_spent(tmp_path: Path) -> None:
+    run = Run(RunFolders(tmp_path / "files", tmp_path / "logs", "test"), "session-1", 40000)
+    settings = PROTOCOLS["capc"].plan(CapcConfig(), run).processes[0].settings
+    assert isinstance(settings, QueryingSettings)
+    Results(tmp_path / "result.json", settings).publish(None)
+    found = json.loads((tmp_path / "result.json").read_text())
+    assert (found["epsilon"], found["epsilon_total"]) == (0, 0)
+    assert (found["answered"], found["refusal"], found["owners"], found["warnings"]) == (0, None, {}, [])

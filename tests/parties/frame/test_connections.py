@@ -318,3 +318,69 @@ def test_who_hangs_up_closes_those_channels_and_keeps_the_others(client: Connect
         assert there.left
         (again, _) = meeting()  # whoever listened goes on
         assert again.peer == "server-0"
+
+
+def three(client: Connections, folders: RunFolders) -> tuple[Connections, Channel, Channel]:
+    """A guardian that is connected to the client and to a server, with its peers' ends."""
+    guardian = party(folders, "privacy-guardian", GUARDIAN)
+    server = party(folders, "server-0", ANSWERING)
+    listener = guardian.listen(Address(host="127.0.0.1", port=0))
+    where = Peer(name="privacy-guardian", host="127.0.0.1", port=listener.port)
+    asked = [
+        lambda: client.dial(where, GUARDIAN),
+        lambda: server.dial(where, GUARDIAN),
+        lambda: guardian.accept(listener, {"client": QUERYING, "server-0": ANSWERING}),
+        lambda: guardian.accept(listener, {"client": QUERYING, "server-0": ANSWERING}),
+    ]
+    ours, theirs, *_ = outcomes(*asked)
+    assert isinstance(ours, Channel)
+    assert isinstance(theirs, Channel)
+    return guardian, ours, theirs
+
+
+@pytest.mark.parametrize("manner", ["at the end", "with threads"])
+def test_who_ends_because_of_a_lost_peer_tells_the_others_its_name(
+    client: Connections, folders: RunFolders, manner: str
+) -> None:
+    guardian, ours, theirs = three(client, folders)
+    theirs.close()
+    lost = TransportError("the peer closed the connection", peer="server-0", step="2")
+    with pytest.raises(TransportError), guardian:
+        if manner == "at the end":
+            raise lost
+        with guardian.meanwhile([1], lambda _: time.sleep(0.1)):
+            raise lost
+    with pytest.raises(TransportError, match="server-0: privacy-guardian has no connection to it"):
+        ours.recv("sum")
+
+
+def test_another_error_is_not_told(client: Connections, folders: RunFolders) -> None:
+    guardian, ours, theirs = three(client, folders)
+    with pytest.raises(ProtocolError), guardian:
+        raise ProtocolError("expected a sum, found noise", peer="server-0", step="2")
+    for channel in (ours, theirs):
+        with pytest.raises(TransportError, match="privacy-guardian: the peer closed the connection"):
+            channel.recv("sum")
+
+
+def test_who_waited_in_vain_for_a_peer_tells_the_others_its_name(client: Connections, folders: RunFolders) -> None:
+    guardian, ours, _ = three(client, folders)
+    with pytest.raises(AbsentError), guardian:
+        listener = guardian.listen(Address(host="127.0.0.1", port=0))
+        guardian.accept(listener, {"server-0": ANSWERING}, within_s=0.1)
+    with pytest.raises(TransportError, match="server-0: privacy-guardian has no connection to it"):
+        ours.recv("sum")
+
+
+def test_a_wait_for_a_peer_ends_with_the_name_of_whom_another_has_lost(
+    client: Connections, folders: RunFolders
+) -> None:
+    guardian, ours, theirs = three(client, folders)
+    theirs.close()
+    ours.say_lost("server-0")
+    ours.close()
+    with guardian:
+        beside = next(one for one in guardian._open if isinstance(one, TlsChannel) and one.peer == "client")
+        listener = guardian.listen(Address(host="127.0.0.1", port=0))
+        with pytest.raises(TransportError, match="server-0: client has no connection to it"):
+            guardian.accept(listener, {"server-0": ANSWERING}, beside=beside)

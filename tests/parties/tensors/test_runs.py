@@ -10,15 +10,18 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import yaml
 
 from orchestrator import certificates
 from parties.frame.plan import Run, RunFolders, write_settings
 from parties.tensors.config import TensorsConfig
+from parties.tensors.foreseeing import foresee
 from parties.tensors.protocol import PROTOCOL
 from parties.tensors.settings import TensorsSettings
 from tests.ports import free_ports
@@ -82,20 +85,50 @@ def reports(folders: RunFolders, processes: dict[str, subprocess.Popen[bytes]]) 
     return {name: json.loads(folders.result(name).read_text()) for name in processes}
 
 
-def test_everybody_learns_what_the_policy_says_and_nothing_else(tmp_path: Path) -> None:
-    with running(tmp_path, **sums(tmp_path)) as (folders, processes):
+THREE = {"backend": "replicated", "provider": None}
+"""What turns a run of `sums` into one without a provider."""
+
+
+AGAINST_CHEATS = {"backend": "dealer_mac"}
+
+
+@pytest.mark.parametrize("choices", [{}, THREE, AGAINST_CHEATS], ids=["dealer", "replicated", "dealer_mac"])
+def test_everybody_learns_what_the_policy_says_and_nothing_else(tmp_path: Path, choices: dict[str, Any]) -> None:
+    with running(tmp_path, **sums(tmp_path, **choices)) as (folders, processes):
         found = reports(folders, processes)
+        foreseen = {name: json.loads(folders.settings(name).read_text())["reveals"] for name in processes}
+    assert {str(each) for each in foreseen.values()} == {str([[each, 1] for each in found["alice"]["revealed"]])}
     outputs = {name: report["outputs"] for name, report in found.items()}
     expected = 1.5 * 4 - 2 * 5.25 - 30 * 6
     assert outputs["bob"]["product"] == pytest.approx(expected, abs=3 * 2**-16 * 1.01)
     assert outputs["olga"] == outputs["bob"]
     assert outputs["alice"] == {"largest": 30}
-    assert outputs["carol"] == outputs["dora"] == {}
+    assert outputs["carol"] == {}
     assert np.load(tmp_path / "olga.npz")["product"] == outputs["olga"]["product"]
     assert (tmp_path / "olga.npz").stat().st_mode & 0o777 == 0o600
-    assert [reveal["name"] for reveal in found["dora"]["revealed"]] == ["product", "largest"]
-    assert found["alice"]["revealed"] == found["olga"]["revealed"] == found["dora"]["revealed"]
-    assert "dora, who deals the correlations, colludes with nobody" in found["bob"]["trust"]
+    assert [reveal["name"] for reveal in found["carol"]["revealed"]] == ["product", "largest"]
+    assert found["alice"]["revealed"] == found["olga"]["revealed"] == found["carol"]["revealed"]
+    if choices == THREE:
+        assert set(found) == {"alice", "bob", "carol", "olga"}
+        assert "no two of alice, bob and carol collude" in found["bob"]["trust"]
+    else:
+        assert outputs["dora"] == {}
+        assert found["dora"]["revealed"] == found["alice"]["revealed"]
+        colludes = "follows the protocol and colludes" if choices else "colludes"
+        assert f"dora, who deals the correlations, {colludes} with nobody" in found["bob"]["trust"]
+
+
+@pytest.mark.parametrize("choices", [{}, THREE], ids=["dealer", "replicated"])
+def test_a_run_costs_each_party_what_the_plan_says(tmp_path: Path, choices: dict[str, Any]) -> None:
+    with running(tmp_path, **sums(tmp_path, **choices)) as (folders, processes):
+        found = reports(folders, processes)
+        settings = TensorsSettings.model_validate_json(folders.settings("bob").read_text())
+    foreseen = foresee(settings, 60.0)
+    assert foreseen is not None
+    assert foreseen.forecast is not None
+    for name, cost in foreseen.forecast.costs.items():
+        report = found[name]
+        assert asdict(cost) == {key: report[key] for key in ("rounds", "sent", "received", "correlations")}, name
 
 
 def test_no_value_stands_in_a_log_or_an_event(tmp_path: Path) -> None:
@@ -113,6 +146,7 @@ def test_a_party_with_another_program_policy_or_argument_is_refused_by_name(tmp_
     others: list[tuple[dict[str, Any], str]] = [
         ({"policy": {"product": ("bob", "olga"), "largest": ("alice", "carol")}}, "policy"),
         ({"arguments": {"steps": 3}}, "arguments"),
+        ({"reveals": None}, "reveals"),
         ({"fraction_bits": 12}, "fraction bits"),
     ]
     for number, (told, what) in enumerate(others):
@@ -134,17 +168,26 @@ def test_a_changed_program_is_not_run(tmp_path: Path) -> None:
     assert not statuses["alice"]["ok"]
 
 
-def test_a_reveal_beyond_the_policy_is_refused_at_every_party_with_the_line(tmp_path: Path) -> None:
-    choices = sums(tmp_path, reveal={"product": ("bob", "olga")})
-    with running(tmp_path, **choices) as (folders, processes):
-        statuses = ended(folders, processes)
-    for name, status in statuses.items():
-        assert "the policy allows product, and no output of this name" in status["error"], (name, status)
+def test_a_reveal_beyond_what_was_agreed_is_refused_at_every_party_with_the_line(tmp_path: Path) -> None:
+    """What the launcher found before is not needed for that. Each party holds the program to what it was told."""
+    policy: dict[str, Any] = {"policy": {"product": ("bob", "olga")}}
+    for number, (told, words) in enumerate(
+        [(policy, "the policy allows product, and no output of this name"), ({"reveals": ()}, "which is 0 times of")]
+    ):
+        top = tmp_path / str(number)
+        top.mkdir()
+        choices = sums(top)
+        everybody = dict.fromkeys((*choices["computing"], choices["provider"], *choices["outside"]), told)
+        with running(top, everybody, **choices) as (folders, processes):
+            statuses = ended(folders, processes)
+        for name, status in statuses.items():
+            assert words in status["error"], (name, status)
 
 
-def test_a_party_that_is_killed_ends_the_others_who_name_it(tmp_path: Path) -> None:
+@pytest.mark.parametrize("more", [{}, THREE], ids=["dealer", "replicated"])
+def test_a_party_that_is_killed_ends_the_others_who_name_it(tmp_path: Path, more: dict[str, Any]) -> None:
     endless = SUM.replace("    return", "    while True:\n        x = x * 0.5 + y * 0.5\n    return")
-    choices = sums(tmp_path)
+    choices = sums(tmp_path, plan_deadline_s=3.0, **more)
     (tmp_path / "sums.py").write_text(endless)
     with running(tmp_path, **choices) as (folders, processes):
         while '"step": "2"' not in (folders.events("bob").read_text() if folders.events("bob").exists() else ""):
@@ -153,24 +196,34 @@ def test_a_party_that_is_killed_ends_the_others_who_name_it(tmp_path: Path) -> N
         time.sleep(1)
         os.kill(processes["carol"].pid, signal.SIGKILL)
         processes["carol"].wait(60)
-        for name in ("alice", "bob", "dora"):
+        for name in ("alice", "bob", *(() if more else ("dora",))):
             processes[name].wait(60)
             status = json.loads(folders.status(name).read_text())
             assert not status["ok"]
             assert status["peer"] == "carol", (name, status)
 
 
-@pytest.mark.parametrize(("program", "least"), [("logistic", 0.93), ("digits", 0.93)])
-def test_a_built_in_program_comes_near_its_twin(tmp_path: Path, program: str, least: float) -> None:
+@pytest.mark.parametrize(
+    ("program", "least", "choices"),
+    [("logistic", 0.93, ""), ("digits", 0.93, ""), ("logistic", 0.93, "replicated"), ("logistic", 0.93, "two_party")],
+)
+def test_a_built_in_program_comes_near_its_twin(tmp_path: Path, program: str, least: float, choices: str) -> None:
     config = "private-training" if program == "logistic" else "private-digits"
     command = [
         sys.executable, "run_protocol.py", "--config", f"configs/{config}.yaml", "--launcher", "process",
-        "--start_port", str(free_ports(2)), "--files_dir", str(tmp_path), "--logs_dir", str(tmp_path / "logs"),
+        "--start_port", str(free_ports(3)), "--files_dir", str(tmp_path), "--logs_dir", str(tmp_path / "logs"),
     ]  # fmt: skip
+    if choices:
+        given = yaml.safe_load((ROOT / f"configs/{config}.yaml").read_text())
+        del given["tensors"]["provider"]
+        three = ["university"] if choices == "replicated" else []
+        given["tensors"] |= {"backend": choices, "computing": ["hospital", "laboratory", *three]}
+        command[command.index("--config") + 1] = str(tmp_path / "own.yaml")
+        (tmp_path / "own.yaml").write_text(yaml.safe_dump(given))
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=400)
     assert done.returncode == 0, done.stderr
     (path,) = tmp_path.glob("*/result.json")
-    first, second = json.loads(path.read_text())["result"]["reports"]
+    first, second, *_ = json.loads(path.read_text())["result"]["reports"]
     assert first["outputs"]["accuracy"] == second["outputs"]["accuracy"] > least
     assert first["outputs"]["accuracy"] == pytest.approx(first["twin"]["accuracy"], abs=0.01)
     assert [reveal["name"] for reveal in first["revealed"]][-1] == "accuracy" or len(first["revealed"]) == 3

@@ -2,22 +2,72 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from mpc.channels.memory import MemoryChannel
 from mpc.ring import Ring, Words
-from mpc.tensors.backends import DealerBackend, in_memory
+from mpc.tensors.backends import (
+    DealerBackend,
+    ReplicatedBackend,
+    TwoPartyBackend,
+    authenticated,
+    in_memory,
+    replicated,
+    two_party,
+)
 from mpc.tensors.backends.interface import Shared
 
 PATIENCE_S = 60.0
 PROVIDER, OUTSIDE = "carol", "olga"
 Result = TypeVar("Result")
-Program = Callable[[DealerBackend], Result]
+Backend = DealerBackend | ReplicatedBackend | TwoPartyBackend
+Program = Callable[[Any], Result]
+
+
+class Case(int):
+    """A number of computing parties with a back-end. A plain number stands for the dealer's."""
+
+    backend = "dealer"
+
+    def __repr__(self) -> str:
+        return f"{self.backend}-{int(self)}"
+
+
+class Replicated(Case):
+    backend = "replicated"
+
+
+class Authenticated(Case):
+    backend = "dealer_mac"
+
+
+class TwoParty(Case):
+    backend = "two_party"
+
+
+REPLICATED, TWO_PARTY = Replicated(3), TwoParty(2)
+AUTHENTICATED = [Authenticated(2), Authenticated(3), Authenticated(5)]
+
+
+def rings_of(n: int) -> list[int]:
+    """The widths of rings that a case's back-end can have, of which tests try some."""
+    return [64] if isinstance(n, Authenticated) else [64, 40, 32, 16]
+
+
+def sessions_of(n: int, outside: Sequence[str] = (), ring_bits: int = 64, **options: Any) -> dict[str, Any]:
+    """A back-end for every party of a case, connected in memory."""
+    if isinstance(n, Replicated):
+        return dict(replicated.in_memory(names(n), None, outside, ring_bits, **options))
+    if isinstance(n, Authenticated):
+        return dict(authenticated.in_memory(names(n), PROVIDER, outside, ring_bits, **options))
+    if isinstance(n, TwoParty):
+        return dict(two_party.in_memory(names(n), None, outside, ring_bits, **options))
+    return dict(in_memory(names(n), PROVIDER, outside, ring_bits, **options))
 
 
 def names(count: int) -> tuple[str, ...]:
@@ -35,10 +85,10 @@ def signed(ring_elements: Words, bits: int = 64) -> np.ndarray:
     return Ring(bits).signed(ring_elements).astype(object)
 
 
-def outcomes(backends: dict[str, DealerBackend], program: Program[Result]) -> dict[str, Result | BaseException]:
+def outcomes(backends: Mapping[str, Any], program: Program[Result]) -> dict[str, Result | BaseException]:
     """What each party gets, or the error that it raises. One that fails closes its channels, as a process would."""
 
-    def side(backend: DealerBackend) -> Result:
+    def side(backend: Any) -> Result:
         try:
             return program(backend)
         except BaseException:
@@ -50,7 +100,7 @@ def outcomes(backends: dict[str, DealerBackend], program: Program[Result]) -> di
         return {name: future.exception(PATIENCE_S) or future.result() for name, future in futures.items()}
 
 
-def run(backends: dict[str, DealerBackend], program: Program[Result]) -> dict[str, Result]:
+def run(backends: Mapping[str, Any], program: Program[Result]) -> dict[str, Result]:
     """What each party gets. Raises the error of a party that blames nobody, or else the first."""
     found = outcomes(backends, program)
     errors = [error for error in found.values() if isinstance(error, BaseException)]
@@ -62,16 +112,16 @@ def run(backends: dict[str, DealerBackend], program: Program[Result]) -> dict[st
 def together(
     n: int,
     inputs: Sequence[Words],
-    program: Callable[[DealerBackend, list[Shared]], Sequence[Shared]],
+    program: Callable[[Any, list[Shared]], Sequence[Shared]],
     ring_bits: int = 64,
     outside: Sequence[str] = (),
-    **options: object,
+    **options: Any,
 ) -> list[Words]:
     """The opened results of a program on inputs of the parties in turn, which all computing parties agree on."""
     owners = [*names(n), *outside]
-    backends = in_memory(names(n), PROVIDER, outside, ring_bits, **options)  # type: ignore[arg-type]
+    backends = sessions_of(n, outside, ring_bits, **options)
 
-    def side(backend: DealerBackend) -> list[Words] | None:
+    def side(backend: Backend) -> list[Words] | None:
         shared: list[Shared] = []
         for place, value in enumerate(inputs):
             owner = owners[place % len(owners)]
@@ -79,7 +129,7 @@ def together(
         return backend.open(program(backend, shared), names(n))
 
     found = run(backends, side)
-    assert found[PROVIDER] is None
+    assert found.get(PROVIDER) is None
     first = found[names(n)[0]]
     assert first is not None
     for name in names(n)[1:]:
@@ -89,7 +139,7 @@ def together(
     return first
 
 
-def transcript(backend: DealerBackend, peer: str) -> list[tuple[str, str, bytes]]:
+def transcript(backend: Backend, peer: str) -> list[tuple[str, str, bytes]]:
     channel = backend._network.channel(peer)
     assert isinstance(channel, MemoryChannel)
     return channel.transcript

@@ -1,4 +1,4 @@
-"""Every operation for 2, 3 and 5 parties against Python's integers: in the middle, at the bound and beyond the ring."""
+"""Every operation of every back-end against Python's integers: in the middle, at the bound and beyond the ring."""
 
 from __future__ import annotations
 
@@ -9,12 +9,23 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mpc.tensors.backends import DealerBackend, in_memory
 from mpc.tensors.backends.interface import Shared
-from tests.mpc.tensors.backends.session import OUTSIDE, PROVIDER, names, run, signed, together, words
+from tests.mpc.tensors.backends.session import (
+    AUTHENTICATED,
+    OUTSIDE,
+    REPLICATED,
+    TWO_PARTY,
+    Backend,
+    rings_of,
+    run,
+    sessions_of,
+    signed,
+    together,
+    words,
+)
 
-COUNTS = [2, 3, 5]
-RINGS = [64, 40, 32, 16]
+COUNTS = [2, 3, 5, REPLICATED, TWO_PARTY, *AUTHENTICATED]
+WITH_RINGS = [(n, bits) for n in COUNTS for bits in rings_of(n)]
 RNG = np.random.default_rng(7)
 
 
@@ -34,13 +45,12 @@ def whole(shape: tuple[int, ...], bits: int) -> np.ndarray:
     return values.reshape(shape)
 
 
-@pytest.mark.parametrize("bits", RINGS)
-@pytest.mark.parametrize("n", COUNTS)
+@pytest.mark.parametrize(("n", "bits"), WITH_RINGS)
 def test_linear_operations_and_products_are_exact_everywhere_in_the_ring(n: int, bits: int) -> None:
     x, y, w = whole((3, 4), bits), whole((4,), bits), whole((2, 4, 5), bits)
     public = whole((3, 1), bits)
 
-    def program(backend: DealerBackend, shared: list[Shared]) -> list[Shared]:
+    def program(backend: Backend, shared: list[Shared]) -> list[Shared]:
         a, b, c = shared
         constant = backend.constant(words(public, bits))
         return [
@@ -63,13 +73,12 @@ def test_linear_operations_and_products_are_exact_everywhere_in_the_ring(n: int,
         assert (signed(result, bits) == wrapped(wanted, bits)).all()
 
 
-@pytest.mark.parametrize("bits", RINGS)
-@pytest.mark.parametrize("n", COUNTS)
+@pytest.mark.parametrize(("n", "bits"), WITH_RINGS)
 def test_comparisons_are_exact_up_to_the_bound(n: int, bits: int) -> None:
     bounds = sorted({0, 1, 2, 7, 8, 100, 2**9 - 1, 2**9, 2 ** (bits - 2), 2 ** (bits - 1) - 1})
     inputs = [np.array([-b, b, 0, min(1, b), -min(1, b), b // 2, -(b // 3)], dtype=object) for b in bounds]
 
-    def program(backend: DealerBackend, shared: list[Shared]) -> list[Shared]:
+    def program(backend: Backend, shared: list[Shared]) -> list[Shared]:
         opened: list[Shared] = []
         for value, bound in zip(shared, bounds, strict=True):
             opened += backend.negative([value], bound)
@@ -86,31 +95,31 @@ def test_comparisons_are_exact_up_to_the_bound(n: int, bits: int) -> None:
         assert (again == (value < 0)).all(), bounds[place]
 
 
+@pytest.mark.parametrize("n", [2, REPLICATED, TWO_PARTY, AUTHENTICATED[0]])
 @pytest.mark.parametrize("magnitude", [4, 5, 9, 17, 24, 32, 33, 48, 62, 63])
-def test_comparisons_of_many_values_meet_every_carry(magnitude: int) -> None:
+def test_comparisons_of_many_values_meet_every_carry(n: int, magnitude: int) -> None:
     """A wrong AND of groups of bits shows itself for one value in hundreds, whatever the value is."""
     bound = (1 << magnitude) - 1
     value = RNG.integers(-bound, bound, 20_000, endpoint=True)
 
     half = np.maximum(value // 2, -(2**62) + 1)  # which every division takes
 
-    def program(backend: DealerBackend, shared: list[Shared]) -> list[Shared]:
+    def program(backend: Backend, shared: list[Shared]) -> list[Shared]:
         floors = backend.truncate([shared[1]], magnitude - 2, min(bound // 2 + 1, 2**62 - 1), "floor")
         return [*backend.negative([shared[0]], bound), *floors]
 
-    negative, floor = together(2, [value.view(np.uint64), half.view(np.uint64)], program)
+    negative, floor = together(n, [value.view(np.uint64), half.view(np.uint64)], program)
     assert (negative == (value < 0)).all()
     assert (floor.view(np.int64) == half >> (magnitude - 2)).all()
 
 
-@pytest.mark.parametrize("bits", RINGS)
-@pytest.mark.parametrize("n", COUNTS)
+@pytest.mark.parametrize(("n", "bits"), WITH_RINGS)
 def test_truncation_is_exact_or_off_by_less_than_a_unit_up_to_the_bound(n: int, bits: int) -> None:
     bound = 2 ** (bits - 2) - 1
     cuts = sorted({1, 2, 5, 8, bits // 2, bits - 3, bits - 2})
     value = np.array([bound, -bound, 0, 1, -1, 2**5, -(2**5), 3 << 7, bound // 3, -(bound // 5)], dtype=object)
 
-    def program(backend: DealerBackend, shared: list[Shared]) -> list[Shared]:
+    def program(backend: Backend, shared: list[Shared]) -> list[Shared]:
         found = []
         for cut in cuts:
             half = 1 << (cut - 1)
@@ -132,7 +141,7 @@ def test_truncation_is_exact_or_off_by_less_than_a_unit_up_to_the_bound(n: int, 
 def test_bits_keep_or_drop_values(n: int) -> None:
     x, y = RNG.integers(-50, 50, (4, 3)), RNG.integers(-(2**40), 2**40, (4, 3))
 
-    def program(backend: DealerBackend, shared: list[Shared]) -> list[Shared]:
+    def program(backend: Backend, shared: list[Shared]) -> list[Shared]:
         a, b = shared
         (negative,) = backend.negative([a], 50)
         flipped = backend.linear(np.negative, (4, 3), negative)
@@ -164,8 +173,9 @@ def each(function: Callable[[int], int], values: np.ndarray) -> np.ndarray:
 
 
 @settings(max_examples=15, deadline=None)
-@given(data=st.data(), n=st.sampled_from(COUNTS), bits=st.sampled_from(RINGS))
-def test_small_arrays_of_any_shape(data: st.DataObject, n: int, bits: int) -> None:
+@given(data=st.data(), case=st.sampled_from(WITH_RINGS))
+def test_small_arrays_of_any_shape(data: st.DataObject, case: tuple[int, int]) -> None:
+    n, bits = case
     shape = tuple(data.draw(st.lists(st.integers(0, 3), max_size=3)))
     size = int(np.prod(shape))
     half = 1 << (bits - 1)
@@ -175,7 +185,7 @@ def test_small_arrays_of_any_shape(data: st.DataObject, n: int, bits: int) -> No
     bounded = each(lambda v: max(v, -bound), x)
     small = each(lambda v: v // 2 if v // 2 > -(half // 2) else 0, x)
 
-    def program(backend: DealerBackend, shared: list[Shared]) -> list[Shared]:
+    def program(backend: Backend, shared: list[Shared]) -> list[Shared]:
         a, b, c, d = shared
         (kept,), (positive,) = backend.relu([c], bound)
         return [
@@ -196,9 +206,9 @@ def test_small_arrays_of_any_shape(data: st.DataObject, n: int, bits: int) -> No
 @pytest.mark.parametrize("n", COUNTS)
 def test_outside_parties_give_and_take(n: int) -> None:
     x, y = words(RNG.integers(-9, 9, (2, 3))), words(RNG.integers(-9, 9, (2, 3)))
-    backends = in_memory(names(n), PROVIDER, (OUTSIDE, "oscar"))
+    backends = sessions_of(n, (OUTSIDE, "oscar"))
 
-    def program(backend: DealerBackend) -> list[object]:
+    def program(backend: Backend) -> list[object]:
         a = backend.input(OUTSIDE, x if backend.me == OUTSIDE else None, (2, 3))
         b = backend.input("p1", y if backend.me == "p1" else None, (2, 3))
         (product,) = backend.multiply([(a, b)])
@@ -224,8 +234,9 @@ def test_outside_parties_give_and_take(n: int) -> None:
     assert (found[OUTSIDE][1][0] == found["p0"][1][0]).all()  # type: ignore[index]
 
 
-def test_published_overflows_of_others_are_right_here() -> None:
+@pytest.mark.parametrize("n", [2, REPLICATED, TWO_PARTY])
+def test_published_overflows_of_others_are_right_here(n: int) -> None:
     """(10^6)^2 and (10^5)^2, squared at 16 fraction bits, wrap silently elsewhere. The ring's integers are exact."""
     x = words([10**6 << 8, 10**5 << 16, -(10**9)])
-    (square,) = together(2, [x], lambda backend, shared: backend.multiply([(shared[0], shared[0])]))
+    (square,) = together(n, [x], lambda backend, shared: backend.multiply([(shared[0], shared[0])]))
     assert (signed(square) == wrapped([(10**6 << 8) ** 2, (10**5 << 16) ** 2, 10**18], 64)).all()

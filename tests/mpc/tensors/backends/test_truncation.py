@@ -5,26 +5,27 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mpc.tensors.backends import DealerBackend, in_memory
 from mpc.tensors.backends.interface import Shared
-from tests.mpc.tensors.backends.session import PROVIDER, names, run, signed, together
+from tests.mpc.tensors.backends.session import REPLICATED, TWO_PARTY, Backend, run, sessions_of, signed, together
 
 CHUNK, BITS = 1_000_000, 16
 
 
-@pytest.mark.parametrize(("n", "count"), [(2, 5_000_000), (3, 3_000_000), (5, 2_000_000)])
+@pytest.mark.parametrize(
+    ("n", "count"), [(2, 5_000_000), (3, 3_000_000), (5, 2_000_000), (REPLICATED, 10_000_000), (TWO_PARTY, 2_000_000)]
+)
 def test_ten_million_values_are_less_than_a_unit_off_and_right_on_average(n: int, count: int) -> None:
     """The values are spread over all magnitudes up to the bound of 2^62, with many fractions."""
     rng = np.random.default_rng(n)
     bound = 2**62 - 1
-    backends = in_memory(names(n), PROVIDER)
+    backends = sessions_of(n)
     chunks = []
     for _ in range(count // CHUNK):
         values = rng.integers(-bound, bound, CHUNK, endpoint=True) >> rng.integers(0, 46, CHUNK)
         values[:4] = [bound, -bound, 1, -1]
         chunks.append(values)
 
-    def program(backend: DealerBackend) -> list[np.ndarray | None]:
+    def program(backend: Backend) -> list[np.ndarray | None]:
         found = []
         for values in chunks:
             x = backend.input("p0", values.view(np.uint64) if backend.me == "p0" else None, values.shape)
@@ -46,26 +47,28 @@ def test_ten_million_values_are_less_than_a_unit_off_and_right_on_average(n: int
     assert abs(units / 2**BITS) < 5 * variance**0.5
 
 
-def test_a_rounding_that_only_cuts_would_be_noticed() -> None:
+@pytest.mark.parametrize("n", [2, REPLICATED, TWO_PARTY])
+def test_a_rounding_that_only_cuts_would_be_noticed(n: int) -> None:
     """The same measure on `floor`, which is off by half a unit on average."""
     values = np.random.default_rng(1).integers(-(2**40), 2**40, 20_000)
 
-    def program(backend: DealerBackend, shared: list[Shared]) -> list[Shared]:
+    def program(backend: Backend, shared: list[Shared]) -> list[Shared]:
         return backend.truncate([shared[0]], BITS, 2**40, "floor")
 
-    (rounded,) = together(2, [values.view(np.uint64)], program)
+    (rounded,) = together(n, [values.view(np.uint64)], program)
     assert (signed(rounded) == values >> BITS).all()
     fraction = (values & (2**BITS - 1)) / 2**BITS
     assert abs(fraction.sum()) > 5 * (fraction * (1 - fraction)).sum() ** 0.5
 
 
-def test_the_probability_of_rounding_up_is_the_fraction() -> None:
+@pytest.mark.parametrize("n", [3, REPLICATED, TWO_PARTY])
+def test_the_probability_of_rounding_up_is_the_fraction(n: int) -> None:
     fractions = np.repeat([1, 2**12, 2**15, 2**16 - 1], 20_000)
 
-    def program(backend: DealerBackend, shared: list[Shared]) -> list[Shared]:
+    def program(backend: Backend, shared: list[Shared]) -> list[Shared]:
         return backend.truncate([shared[0]], BITS, 2**20, "stochastic")
 
-    (rounded,) = together(3, [fractions.astype(np.uint64)], program)
+    (rounded,) = together(n, [fractions.astype(np.uint64)], program)
     ups = rounded.reshape(4, -1).sum(axis=1)
     for up, share in zip(ups, np.array([1, 2**12, 2**15, 2**16 - 1]) / 2**16, strict=True):
         assert abs(int(up) - 20_000 * share) <= 5 * (20_000 * share * (1 - share)) ** 0.5 + 1

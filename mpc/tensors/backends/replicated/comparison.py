@@ -1,0 +1,229 @@
+"""Comparisons on bits that are shared by XOR, and the way from such bits to the ring.
+
+x is negative where the highest bit of x mod 2^m is one, for 2^m > 2 |x|. With c = x + r mod 2^m open to parties 0 and
+1, and r known to the third (:mod:`.masked`), that bit is::
+
+    c_top ^ r_top ^ [c_low < r_low]                       low: without the highest of the m bits
+
+Of each four bits of c and r it takes whether the one number is less, and whether both are equal. Both are sums of
+products of bits of r, with coefficients that parties 0 and 1 know. The third party shares the eleven products of two
+bits and more. So the two hold XOR shares of `less` and `equal`, which they make a component in one round. A tree then
+puts neighbours together, the lower one second::
+
+    less = less_1 ^ equal_1 less_0            equal = equal_1 equal_0           one bit a party for each AND
+
+An AND is that of Araki et al. (CCS 2016), 64 at a time. At last a bit b = b_0 ^ b_1 ^ b_2 goes to the ring. The third
+party knows d = b_2 ^ b_0 and shares it in the ring, and parties 0 and 1 know b_1 (Mohassel and Rindal, CCS 2018,
+section 5.4, have the same in another order)::
+
+    b = d + b_1 - 2 d b_1                                 d b_1: two additive shares, made a component in one round
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from functools import cache
+from math import prod
+
+import numpy as np
+
+from mpc._core import and_layer
+from mpc.ring import Words
+from mpc.tensors.backends.comparison import GROUP_BITS, parted, width_of
+from mpc.tensors.backends.interface import Shape
+from mpc.tensors.backends.kernels import from_plane, plane_words, to_planes
+from mpc.tensors.backends.replicated.masked import THIRD, Masked, known, mask
+from mpc.tensors.backends.replicated.products import multiply
+from mpc.tensors.backends.replicated.sharing import from_third, planes_from_third
+from mpc.tensors.backends.replicated.trio import Form, Pair, Replica, Trio
+
+__all__ = ["less_than", "negative", "relu", "to_ring", "width_of"]
+
+_ONES = np.uint64(0xFFFFFFFFFFFFFFFF)
+_ONE = np.uint64(1)
+SETS = 1 << GROUP_BITS  # of bits of a group; set number s has bit i where s has it
+PRODUCTS = tuple(chosen for chosen in range(SETS) if chosen.bit_count() > 1)
+
+
+def less_than(trio: Trio, masked: Masked, bits: int, *, top: bool) -> Pair:
+    """Return components of the plane [c < r] on the lowest `bits` bits. With `top`, bit number `bits` of both is added.
+
+    It takes a round, and one for each level of a tree of ceil(bits / 4) leaves.
+    """
+    words = plane_words(masked.count)
+    groups = -(-bits // GROUP_BITS)
+    c = None if masked.opened is None else _grouped(_planes(masked.opened, bits + top), bits)
+    halves = [_grouped(_planes(half, bits + top), bits) for half in masked.halves]
+    if groups:
+        less, equal = _leaves(trio, masked, bits, c and c[0], [low for low, _ in halves])
+        result = _whole(trio, less, equal)
+    else:
+        result = trio.alone(1, np.zeros(words, dtype=np.uint64))
+    if not top:
+        return result
+    tops = {component: half[1] for component, half in zip(_of_halves(trio), halves, strict=True)}
+    if c is not None:
+        tops[1] = c[1]
+    first, second = (component ^ tops[trio.own(number)] for number, component in enumerate(result))
+    return first, second
+
+
+def _of_halves(trio: Trio) -> list[int]:
+    """Return the components that this party's halves of a mask stand for, in the order of the halves."""
+    return [component for component in (0, 2) if component in (trio.own(0), trio.own(1))]
+
+
+def _planes(words: Words, bits: int) -> Words:
+    return to_planes(words, bits) if bits else np.zeros((0, plane_words(words.size)), dtype=np.uint64)
+
+
+def _grouped(planes: Words, bits: int) -> tuple[Words, Words]:
+    """Return the lowest planes as `(4, groups, words)`, with zeros above them, and the sum of all planes above."""
+    groups, width = -(-bits // GROUP_BITS), planes.shape[1]
+    padded = np.zeros((groups * GROUP_BITS, width), dtype=np.uint64)
+    padded[:bits] = planes[:bits]
+    above: Words = np.bitwise_xor.reduce(planes[bits:], axis=0)
+    return np.ascontiguousarray(padded.reshape(groups, GROUP_BITS, width).swapaxes(0, 1)), above
+
+
+@cache
+def _present(bits: int) -> np.ndarray:
+    """Return which of the `(sets, groups)` products a number of `bits` bits has."""
+    groups = -(-bits // GROUP_BITS)
+    widths = np.minimum(bits - GROUP_BITS * np.arange(groups), GROUP_BITS)
+    present: np.ndarray = np.array(PRODUCTS)[:, None] < 1 << widths
+    return present
+
+
+def _leaves(trio: Trio, masked: Masked, bits: int, c: Words | None, halves: Sequence[Words]) -> tuple[Pair, Pair]:
+    """Return components of `less` of all groups, and of `equal` of all but the lowest, whose one is not needed."""
+    words = plane_words(masked.count)
+    present = _present(bits)
+    groups = present.shape[1]
+    shape = (int(present.sum()), words)
+
+    def made() -> Words:
+        table = np.empty((SETS, groups, words), dtype=np.uint64)
+        low = halves[0] ^ halves[1]
+        for bit in range(GROUP_BITS):
+            table[1 << bit] = low[bit]
+        for chosen in PRODUCTS:
+            lowest = chosen & -chosen
+            table[chosen] = table[lowest] & table[chosen ^ lowest]
+        products: Words = table[list(PRODUCTS)][present]
+        return products
+
+    shares = planes_from_third(trio, f"products of {bits} bits", [(masked.count,)], shape, made)
+
+    def share() -> Words:
+        table = np.zeros((SETS, groups, words), dtype=np.uint64)
+        if trio.place == 0:
+            table[0] = _ONES
+        for bit in range(GROUP_BITS):
+            table[1 << bit] = halves[0][bit]
+        products = np.zeros((len(PRODUCTS), groups, words), dtype=np.uint64)
+        products[present] = shares[0]
+        table[list(PRODUCTS)] = products
+        less, equal = _against(~known(c), table)
+        return np.concatenate((less, equal[1:]))
+
+    first, second = trio.paired(
+        "groups", (2 * groups - 1, words), None if trio.place == THIRD else share, 64, planes=True
+    )
+    return (first[:groups], second[:groups]), (first[groups:], second[groups:])
+
+
+def _against(flipped: Words, table: Words) -> tuple[Words, Words]:
+    """Return shares of [c < r] and [c = r] of each group, from the bits of ~c and shares of all products of bits of r.
+
+    Bit i takes part by less' = ~c_i r_i ^ (~c_i ^ r_i) less and equal' = (~c_i ^ r_i) equal, where both stand for all
+    products with higher bits of r.
+    """
+    less = flipped[0] & table[1::2]
+    equal = (flipped[0] & table[0::2]) ^ table[1::2]
+    for bit in range(1, GROUP_BITS):
+        public, at_least = flipped[bit], table[:: 1 << bit]  # the products of bits from this one on
+        less = (public & (at_least[1::2] ^ less[0::2])) ^ less[1::2]
+        equal = (public & equal[0::2]) ^ equal[1::2]
+    return less[0], equal[0]
+
+
+def _whole(trio: Trio, less: Pair, equal: Pair) -> Pair:
+    """Return the comparison of whole numbers from that of their groups, the lowest one first.
+
+    `equal` has a plane for each group but the lowest. Node p of the next level is made of nodes 2 p and 2 p + 1.
+    """
+    while (nodes := less[0].shape[0]) > 1:
+        made = nodes // 2
+        upper = [component[: 2 * made : 2] for component in equal]  # equal of nodes 1, 3, 5, ...
+        lower = [component[1 : 2 * made - 1 : 2] for component in equal]  # equal of nodes 2, 4, ...
+        others = [component[: 2 * made : 2] for component in less]
+        x = _pair(np.concatenate((component, component[1:])) for component in upper)
+        y = _pair(np.concatenate(both) for both in zip(others, lower, strict=True))
+        product = _and(trio, x, y)
+        new_less, new_equal = [], []
+        for number in range(2):
+            merged = product[number][:made] ^ less[number][1 : 2 * made : 2]
+            new_less.append(np.concatenate((merged, less[number][2 * made :])))
+            new_equal.append(np.concatenate((product[number][made:], equal[number][2 * made - 1 :])))
+        less, equal = _pair(new_less), _pair(new_equal)
+    return less[0][0], less[1][0]
+
+
+def _pair(components: Iterable[Words]) -> Pair:
+    first, second = components
+    return first, second
+
+
+def _and(trio: Trio, x: Pair, y: Pair) -> Pair:
+    """Return x & y of planes, in one round."""
+    share = trio.zero_planes(x[0].shape)
+    and_layer(x[0], y[0], x[1], y[1], share, True, share)
+    (found,) = trio.around("bits", [share], 64)
+    return found
+
+
+def to_ring(trio: Trio, plane: Pair, shapes: Sequence[Shape]) -> list[Replica]:
+    """Return bits in the ring from the components of their plane, in two rounds."""
+    count = sum(prod(shape) for shape in shapes)
+    ring = trio.ring_bits
+
+    def made() -> list[Words]:
+        return [from_plane(plane[0] ^ plane[1], count)]
+
+    (d,) = from_third(trio, "bits to ring", shapes, [Form(count, ring)], made)
+    if trio.place == THIRD:
+        first, second = trio.paired("bits to ring", (count,), None, ring, planes=False)
+        return _parted(trio, (d[0] - (first << _ONE), d[1] - (second << _ONE)), shapes)
+    b = from_plane(plane[1] if trio.place == 0 else plane[0], count)
+    first, second = trio.paired("bits to ring", (count,), lambda: d[0] * b, ring, planes=False)
+    first, second = first << _ONE, second << _ONE
+    return _parted(trio, (d[0] - first, b - second) if trio.place == 0 else (b - first, d[0] - second), shapes)
+
+
+def _parted(trio: Trio, pair: Pair, shapes: Sequence[Shape]) -> list[Replica]:
+    parts = zip(*(parted(trio.reduce(component), shapes) for component in pair), strict=True)
+    return [trio.replica(shape, (first, second)) for shape, (first, second) in zip(shapes, parts, strict=True)]
+
+
+def negative(trio: Trio, values: Sequence[Replica], bound: int) -> list[Replica]:
+    """Return 1 where a value is below zero. Only the bits that the bound needs are sent and compared."""
+    if not values:
+        return []
+    bits = width_of(bound, trio.ring_bits)
+    plane = less_than(trio, mask(trio, values, bits), bits - 1, top=True)
+    return to_ring(trio, plane, [value.shape for value in values])
+
+
+def relu(trio: Trio, values: Sequence[Replica], bound: int) -> tuple[list[Replica], list[Replica]]:
+    """Return max(0, value) and whether each is at least zero, in one round more than the comparison."""
+    kept = [_not(trio, bit) for bit in negative(trio, values, bound)]
+    shapes = [value.shape for value in values]
+    return multiply(trio, list(zip(kept, values, strict=True)), shapes), kept
+
+
+def _not(trio: Trio, bit: Replica) -> Replica:
+    """Return 1 - bit."""
+    ones = trio.public(np.ones(bit.shape, dtype=np.uint64))
+    first, second = (trio.reduce(one - own) for one, own in zip(ones, trio.pair_of(bit), strict=True))
+    return trio.replica(bit.shape, (first, second))

@@ -1,0 +1,52 @@
+"""Back-ends of all parties of a session within one process, for tests, examples and simulations."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from mpc.channels.frames import Channel
+from mpc.channels.memory import memory_pair
+from mpc.errors import ParameterError
+from mpc.randomness import RoleRandomness
+from mpc.tensors.backends.two_party.backend import TwoPartyBackend
+from mpc.tensors.network import Network
+
+
+def in_memory(
+    parties: Sequence[str],
+    provider: str | None = None,
+    outside: Sequence[str] = (),
+    ring_bits: int = 64,
+    *,
+    deadline_s: float = 600.0,
+    kept: bool = False,
+    seed: bytes | None = None,
+) -> dict[str, TwoPartyBackend]:
+    """Return a back-end for every party by name, over channels in memory. Each belongs to a thread of its own.
+
+    Args:
+        parties, outside, ring_bits: as for :meth:`TwoPartyBackend.join`.
+        provider: there is none. A name is refused.
+        deadline_s: longest wait for one message. A party that ends is noticed at once, so it is long.
+        kept: whether channels keep transcripts, which tests look at.
+        seed: for known-answer tests.
+    """
+    if provider is not None:
+        raise ParameterError(f"expected no provider of correlations for the back-end two_party, found {provider}")
+    names = list(dict.fromkeys((*parties, *outside)))
+    channels: dict[str, dict[str, Channel]] = {name: {} for name in names}
+    for place, first in enumerate(names):
+        for second in names[place + 1 :]:
+            if first in parties or second in parties:
+                ends = memory_pair(first, second, deadline_s, kept=kept)
+                channels[first][second], channels[second][first] = ends
+    return {
+        name: TwoPartyBackend.join(
+            Network(name, channels[name]),
+            computing=parties,
+            outside=outside,
+            ring_bits=ring_bits,
+            randomness=RoleRandomness(None if seed is None else seed + name.encode("ascii")),
+        )
+        for name in names
+    }
