@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from mpc.tensors import nn, optim, syft, tfe
     from mpc.tensors.checking import DeviationError
     from mpc.tensors.comparing import maximum, minimum, one_hot, where
+    from mpc.tensors.compiling import compile
     from mpc.tensors.convolution import avg_pool2d, conv2d, max_pool2d
     from mpc.tensors.forecast import Forecast, cost
     from mpc.tensors.reveals import Policy, RefusedRevealError, Revealed
@@ -47,6 +48,7 @@ _NAMES = {
     "Revealed": "reveals",
     "Session": "session",
     "avg_pool2d": "convolution",
+    "compile": "compiling",
     "concatenate": "shaping",
     "conv2d": "convolution",
     "cost": "forecast",
@@ -72,6 +74,7 @@ __all__ = [
     "Revealed",
     "Session",
     "avg_pool2d",
+    "compile",
     "concatenate",
     "conv2d",
     "cost",
