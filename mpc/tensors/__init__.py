@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from mpc.tensors import nn, optim, syft, tfe
     from mpc.tensors.checking import DeviationError
     from mpc.tensors.comparing import maximum, minimum, one_hot, where
+    from mpc.tensors.compiling import compile
     from mpc.tensors.convolution import avg_pool2d, conv2d, max_pool2d
     from mpc.tensors.forecast import Forecast, cost
     from mpc.tensors.noise import epsilon
@@ -48,6 +49,7 @@ _NAMES = {
     "Revealed": "reveals",
     "Session": "session",
     "avg_pool2d": "convolution",
+    "compile": "compiling",
     "concatenate": "shaping",
     "conv2d": "convolution",
     "cost": "forecast",
@@ -74,6 +76,7 @@ __all__ = [
     "Revealed",
     "Session",
     "avg_pool2d",
+    "compile",
     "concatenate",
     "conv2d",
     "cost",

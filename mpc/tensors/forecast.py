@@ -83,6 +83,11 @@ class Forecast:
             times[reveal] = times.get(reveal, 0) + 1
         return tuple(times.items())
 
+    @property
+    def binding(self) -> Mapping[Reveal, int] | None:
+        """The reveals that a run may be held to, or None where they depend on what the program reads."""
+        return None if self.readings else dict(self.counted)
+
     def __str__(self) -> str:
         lines = [f"{self.rounds} rounds, {self.sent / 1e6:.2f} MB by all parties"]
         lines += [
@@ -204,6 +209,11 @@ class Follower:
         return Forecast(
             costs, tuple(rows), tuple(session.reveals.done), tuple(dict.fromkeys(self.readings)), session.backend.trust
         )
+
+
+def is_followed(session: Session) -> bool:
+    """Return whether a session is a forecast's, in which nothing is sent."""
+    return isinstance(session, _Following)
 
 
 def _own_cost(name: str, backend: Backend) -> Mapping[str, Cost]:

@@ -99,6 +99,7 @@ class Policy:
 
 def program_digest(program: Callable[..., object]) -> str:
     """Return SHA-256 of the file that a program stands in, or of its own text where it stands in none."""
+    program = inspect.unwrap(program)
     try:
         text = inspect.getsource(program).encode()
         file = Path(inspect.getsourcefile(program) or "")
@@ -209,6 +210,10 @@ class Reveals:
         self.done: list[Reveal] = []
         self._session = session
         self._pending: list[Revealed] = []
+
+    def bind(self, foreseen: Mapping[Reveal, int] | None) -> None:
+        """Refuse from now on what was not foreseen. What was bound before stays so."""
+        self.foreseen = foreseen if self.foreseen is None else self.foreseen
 
     def add(self, tensor: PrivateTensor, to: tuple[str, ...], name: str | None, noise: Fraction) -> Revealed:
         """Open a tensor now if it has a name, or keep it until the program returns it. Noise is added when it opens."""

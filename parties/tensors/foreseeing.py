@@ -131,7 +131,8 @@ def summary(found: Foreseen | None, deadline_s: float) -> Summary:
 
 def binding(found: Foreseen | None) -> tuple[tuple[Reveal, int], ...] | None:
     """Return the reveals that all parties agree on, each with how often it may come, or None where none are certain."""
-    return found.forecast.counted if found is not None and found.forecast is not None and not found.readings else None
+    bound = found.forecast.binding if found is not None and found.forecast is not None else None
+    return None if bound is None else tuple(bound.items())
 
 
 # -- the child --------------------------------------------------------------------------------------------------------

@@ -417,6 +417,7 @@ PICKED: dict[str, list[tuple[str, str]]] = {
     "mpc/tensors/backends/products.py": [
         ("Part(party.share_of(root) - share, party.ring_bits)", "Part(party.share_of(root) + 0, party.ring_bits)"),
         ("    if origin.checked:", "    if False:"),
+        ("party.reduce(share + party.known(root.owed.value))", "share"),
     ],
     "mpc/tensors/backends/comparison.py": [
         ("Part(party.share_of(value) + mask, bits)", "Part(party.share_of(value) + 0, bits)"),
@@ -437,7 +438,7 @@ PICKED: dict[str, list[tuple[str, str]]] = {
     ],
     "mpc/tensors/backends/dealer.py": [
         ("            share = share + zero if added else share - zero\n", "            pass\n"),
-        ("        if provider in computing:\n", "        if False:\n"),
+        ("    if provider in computing:\n", "    if False:\n"),
     ],
     "mpc/tensors/backends/replicated/trio.py": [
         ("self.reduce(self.zero(value.shape) + self.share_of(value))", "self.reduce(self.share_of(value) + 0)"),
@@ -462,7 +463,11 @@ PICKED: dict[str, list[tuple[str, str]]] = {
             "            pass\n",
         ),
         ("        if before >= self.times[name]:", "        if False:"),
+        ("        if before >= agreed:", "        if False:"),
         ("if forbidden := sorted(set(to) - self.allowed[name]):", "if forbidden := []:"),
+    ],
+    "mpc/tensors/forecast.py": [
+        ("        return None if self.readings else dict(self.counted)", "        return None"),
     ],
     "mpc/tensors/ranges.py": [
         ("    if excess <= 0:", "    if excess <= 1:"),
