@@ -381,6 +381,21 @@ def matmul_u32(
 ) -> NDArray[np.uint32]:
     """Return ``a @ b`` mod 2^32, as :func:`matmul_u64`."""
 
+def matmul_wide(a: NDArray[np.uint64], b: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Return ``a @ b`` mod 2^128 as its lower words and its upper ones, ``u64[2, ..., m, n]``.
+
+    Shapes and layouts are those of :func:`matmul_u64`. Raises ParameterError as that does.
+    """
+
+def high_words(a: NDArray[np.uint64], b: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Return the upper words of the products ``a * b``, of C-contiguous arrays of one shape."""
+
+def carryless_sum(a: NDArray[np.uint64], b: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Return ``u64[2]``, the sum of the products of ``a`` and ``b`` as polynomials over F_2, the lower word first.
+
+    Bit i of a word is the coefficient of x^i. Both are C-contiguous and have one shape.
+    """
+
 def and_layer(
     d: NDArray[np.uint64],
     e: NDArray[np.uint64],

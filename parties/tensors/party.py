@@ -34,7 +34,7 @@ from parties.frame.private_files import write_private
 from parties.frame.process import Party, run_party
 from parties.tensors.outputs import check_public_numbers, write_outputs
 from parties.tensors.programs import Here, Program
-from parties.tensors.settings import COMPUTING, TensorsSettings
+from parties.tensors.settings import COMPUTING, PROVIDER, TensorsSettings
 
 
 def party(party: Party[TensorsSettings]) -> None:
@@ -54,7 +54,7 @@ def party(party: Party[TensorsSettings]) -> None:
             outside=settings.outside,
             fraction_bits=settings.fraction_bits,
             rounding=settings.rounding,
-            policy=Policy(settings.policy, settings.times),
+            policy=Policy(settings.policy, settings.times, settings.noise),
             foreseen=None if settings.reveals is None else dict(settings.reveals),
             seed=settings.seed,
         )
@@ -92,7 +92,7 @@ def _connect(party: Party[TensorsSettings], connections: Connections) -> dict[st
         progress.listening(listener.port)
     with progress.step("0", "connect", awaits=[*(peer.name for peer in settings.dials), *settings.awaits]):
         for peer in settings.dials:
-            channels[peer.name] = connections.dial(peer, COMPUTING)
+            channels[peer.name] = connections.dial(peer, PROVIDER if peer.name == settings.provider else COMPUTING)
         while listener is not None and (
             missing := {name: str(role) for name, role in settings.awaits.items() if name not in channels}
         ):
@@ -124,7 +124,7 @@ def _report(party: Party[TensorsSettings], session: Session, outputs: dict[str, 
         "outputs": shown,
         "outputs_file": None if settings.outputs is None else str(settings.outputs),
         "twin": settings.twin,
-        "revealed": [asdict(reveal) for reveal in session.reveals.done],
+        "revealed": [asdict(reveal) | {"who": reveal.who} for reveal in session.reveals.done],
         "seconds": seconds,
         "rounds": cost.rounds,
         "sent": cost.sent,

@@ -43,6 +43,14 @@ class Kind:
 
 KINDS: Mapping[str, Kind] = {
     "dealer": Kind("dealer", "DealerBackend", "memory", None, True, "2 parties or more, and a provider"),
+    "dealer_mac": Kind(
+        "authenticated",
+        "DealerMacBackend",
+        "authenticated.memory",
+        None,
+        True,
+        "the same where computing parties may cheat",
+    ),
     "replicated": Kind(
         "replicated", "ReplicatedBackend", "replicated.memory", 3, False, "3 parties of whom no two collude"
     ),
