@@ -124,23 +124,27 @@ def round_trip(network: Network) -> float:
 
 
 def measure_networks(
-    casts: Sequence[Cast], pythons: Mapping[str, str], rounds: int, keep: Callable[[str, Any], None]
+    casts: Sequence[Cast],
+    pythons: Mapping[str, str],
+    rounds: int,
+    todo: Callable[[str, str], bool],
+    keep: Callable[[str, str, Any], None],
 ) -> None:
     """Do some of the work on each network, one side after the other, because links take processor time as well."""
     if why := unavailable():
-        keep("missing", why)
+        keep("networks", "missing", why)
         return
     rows: list[Row] = [row for row in ROWS if row.name in WORKS]
     peers = [peer for peer in PEERS if peer.name in BESIDE and peer.environment in pythons]
-    trips: dict[str, float] = {}
     for network in NETWORKS:
+        if not todo("networks", network.title):
+            continue
         found: dict[str, Any] = {row.name: {} for row in rows}
-        trips[network.title] = round_trip(network)
-        keep("round trips, ms", trips)
+        keep("networks", f"{network.title}, round trip in ms", round_trip(network))
         everybody: list[Cast | Peer] = [*casts, *peers]
         for who in everybody:
             python = "" if isinstance(who, Cast) else pythons[who.environment]
             with side_in(network, who, python) as side, Sides(LIMIT_S) as sides:
                 for row in rows:
                     found[row.name] |= compare(sides, [side], row.order, min(rounds, MOST_ROUNDS), on_loopback=False)
-        keep(network.title, found)
+        keep("networks", network.title, found)

@@ -61,17 +61,19 @@ def cast(backend: str, computing: int | None = None) -> Cast | None:
 
 
 def _plan(cast: Cast, folder: Path, orders: str, port: int) -> Plan:
-    config = TensorsConfig(
-        program=str(PROGRAM),
-        computing=NAMES[: cast.computing],
-        provider=PROVIDER if cast.provided else None,
-        backend=cast.backend,  # type: ignore[arg-type]  # it is checked when the configuration is made
-        reveal={"result": NAMES[:1]},
-        reveal_times={"result": 1 << 20},
-        arguments={"orders": orders},
-        plan_deadline_s=0.01,  # its course depends on orders, so nothing of it can be foreseen
-        message_deadline_s=600,
-        run_deadline_s=7200,
+    config = TensorsConfig.model_validate(
+        {
+            "program": str(PROGRAM),
+            "computing": NAMES[: cast.computing],
+            "provider": PROVIDER if cast.provided else None,
+            "backend": cast.backend,
+            "reveal": {"result": NAMES[:1]},
+            "reveal_times": {"result": 1 << 20},
+            "arguments": {"orders": orders},
+            "plan_deadline_s": 0.01,  # its course depends on orders, so nothing of it can be foreseen
+            "message_deadline_s": 600,
+            "run_deadline_s": 7200,
+        }
     )
     folders = RunFolders(folder / "files", folder / "logs", "run")
     return PROTOCOL.plan(config, Run(folders, secrets.token_hex(16), port, supervisor_pid=os.getpid()))
