@@ -58,7 +58,7 @@ def matmul_shape(x: Shape, y: Shape) -> Shape:
     return (*broadcast(x[:-2], y[:-2]), x[-2], y[-1])
 
 
-def check_dealt_parties(me: str, computing: Sequence[str], provider: str, outside: Sequence[str]) -> None:
+def check_dealt_parties(computing: Sequence[str], provider: str, outside: Sequence[str]) -> None:
     """Refuse parties that no session with a provider of correlations can have."""
     if provider in computing:
         raise ParameterError(
@@ -69,12 +69,12 @@ def check_dealt_parties(me: str, computing: Sequence[str], provider: str, outsid
         raise ParameterError(f"expected at least 2 computing parties, found {len(computing)}")
     if len(set(everybody)) != len(everybody):
         raise ParameterError(f"expected every party once, found {', '.join(everybody)}")
-    if me not in everybody:
-        raise ParameterError(f"expected one of {', '.join(everybody)}, found {me}")
 
 
-def check_channels(network: Network, needed: Sequence[str]) -> None:
-    """Refuse channels to others than those that a party needs, of whom it may be one itself."""
+def check_channels(network: Network, everybody: Sequence[str], needed: Sequence[str]) -> None:
+    """Refuse a party that is none of all, and channels to others than it needs, of whom it may be one itself."""
+    if network.me not in everybody:
+        raise ParameterError(f"expected one of {', '.join(everybody)}, found {network.me}")
     others = set(needed) - {network.me}
     if set(network.peers) != others:
         raise ParameterError(

@@ -24,12 +24,12 @@ from math import prod
 
 import numpy as np
 
-from mpc.errors import OrderError, RangeError
+from mpc.errors import RangeError
 from mpc.ring import Words
 from mpc.tensors.backends import tree
 from mpc.tensors.backends.handles import Handle, Mask, roots_of
 from mpc.tensors.backends.interface import Shape
-from mpc.tensors.backends.kernels import from_plane, plane_words
+from mpc.tensors.backends.kernels import from_plane, plane_words, to_planes
 from mpc.tensors.backends.party import Party
 from mpc.tensors.backends.products import derive, mask_all, multiply
 from mpc.tensors.network import Part
@@ -82,9 +82,7 @@ def _possible(bits: int) -> Words:
     return possible
 
 
-def less_than(
-    party: tree.BitParty, public: Words | None, secret: Words | None, count: int, bits: int, *, top: bool
-) -> Words:
+def less_than(party: Party, public: Words | None, secret: Words | None, count: int, bits: int, *, top: bool) -> Words:
     """Return XOR shares of the plane [public < secret] on the lowest `bits` bits, in a round for each level of a tree.
 
     Args:
@@ -92,12 +90,12 @@ def less_than(
         count, bits: of the numbers.
         top: whether to add, by XOR, bit number `bits` of both.
     """
-    words = party.plane_words(count)
+    words = plane_words(count)
     groups = -(-bits // GROUP_BITS)
     rows = _possible(bits)
 
     def made() -> Words:
-        planes = party.planes(_known(secret), bits + top)
+        planes = to_planes(party.known(secret), bits + top)
         numbers = _one_hot(_grouped(planes[:bits]))[:, 1:].reshape(groups * 15, words)[rows]
         return np.concatenate((numbers, planes[bits:]))
 
@@ -105,9 +103,10 @@ def less_than(
     if not party.computes:
         tree.dealt(party, groups, words)
         return np.zeros(words, dtype=np.uint64)
-    planes = party.planes(_known(public), bits + top)
+    planes = to_planes(party.known(public), bits + top)
     result: Words = np.bitwise_xor.reduce(dealt[rows.size :], axis=0)
-    result ^= np.bitwise_xor.reduce(planes[bits:], axis=0) & party.one
+    if party.first:
+        result ^= np.bitwise_xor.reduce(planes[bits:], axis=0)
     if groups == 0:
         return result
     shares = np.zeros((groups * 15, words), dtype=np.uint64)
@@ -117,15 +116,10 @@ def less_than(
     below = np.bitwise_xor.accumulate(found, axis=1)[:, :-1]  # number v - 1 of these: public < v
     less: Words = np.bitwise_xor.reduce(below & numbers, axis=1)
     equal: Words = np.bitwise_xor.reduce((found[:, 1:] ^ found[:, :1]) & numbers, axis=1)
-    equal ^= found[:, 0] & party.one
+    if party.first:
+        equal ^= found[:, 0]
     result ^= tree.whole(party, less, equal)
     return result
-
-
-def _known(words: Words | None) -> Words:
-    if words is None:
-        raise OrderError("expected numbers that this party knows, found none")
-    return words
 
 
 def to_ring(party: Party, plane: Words, shapes: Sequence[Shape]) -> list[Handle]:
@@ -186,7 +180,7 @@ def _masked_low(party: Party, values: Sequence[Handle], bits: int) -> tuple[Word
     elif narrow:
         parts = [Part(party.share_of(value) + mask, bits) for value, mask in zip(narrow, masks, strict=True)]
         opened = party.open("narrow", parts, [value.shape for value in narrow])
-    fresh = iter(opened if party.computes else masks)
+    fresh = iter(opened if party.computes else _without_owed(party, narrow, masks))
     taken = {id(value) for value in narrow}
     flat = []
     for value in values:
@@ -198,6 +192,14 @@ def _masked_low(party: Party, values: Sequence[Handle], bits: int) -> tuple[Word
             flat.append(np.negative(party.known(derive(party, value).value)))
     words = joined(flat) & low
     return (words, None) if party.computes else (None, words)
+
+
+def _without_owed(party: Party, values: Sequence[Handle], masks: Sequence[Words]) -> list[Words]:
+    """Return the provider's r of each value, where the opened shares may have missed something."""
+    return [
+        mask if value.owed is None else mask - party.known(value.owed.value)
+        for value, mask in zip(values, masks, strict=True)
+    ]
 
 
 def relu(party: Party, values: Sequence[Handle], bound: int) -> tuple[list[Handle], list[Handle]]:

@@ -90,9 +90,8 @@ class DealerBackend:
             ParameterError: parties, or a ring, that this back-end cannot have.
         """
         agreement = agreement_of(computing, provider, outside, ring_bits)
-        check_dealt_parties(network.me, agreement.computing, provider, agreement.outside)
         everybody = (*agreement.computing, provider, *agreement.outside)
-        check_channels(network, everybody if network.me in computing else agreement.computing)
+        check_channels(network, everybody, everybody if network.me in computing else agreement.computing)
         return cls(network, agreement, randomness or RoleRandomness())
 
     # -- the session --------------------------------------------------------------------------------------------------
@@ -208,6 +207,7 @@ class DealerBackend:
         if wrong := [name for name in to if name not in (*self.computing, *self.outside)]:
             raise ParameterError(f"expected receivers that compute or are outside, found {', '.join(wrong)}")
         with self._step("open") as party:
+            products.settle(party, handles)
             shapes = [handle.shape for handle in handles]
             label = f"output/{self._outputs}/{shapes_in_label(shapes)}"
             self._outputs += 1
@@ -254,6 +254,7 @@ class DealerBackend:
             if party.computes:
                 share = party.reduce(function(party.share_of(left), party.share_of(right)))
             result = party.handle(shape, share)
+            result.owed = products.owed_of(party, function, shape, [left, right])
             result.came_from(function, left, right)
             return result
 
@@ -269,7 +270,9 @@ class DealerBackend:
                 share = np.asarray(own + words) if party.first else np.broadcast_to(own, shape)
                 share = party.reduce(share)
             result = party.handle(shape, share)
-            result.came_from(partial(np.broadcast_to, shape=shape), value, offset=words)
+            spread = partial(np.broadcast_to, shape=shape)
+            result.owed = products.owed_of(party, spread, shape, [value])
+            result.came_from(spread, value, offset=words)
             if value.bit_mask is not None and shape == value.shape:
                 result.bit_mask = _moved(party, value.bit_mask, words)
             return result
@@ -292,6 +295,7 @@ class DealerBackend:
             if party.computes:
                 share = party.reduce(applied(function, shape, *[party.share_of(handle) for handle in handles]))
             result = party.handle(shape, share)
+            result.owed = products.owed_of(party, function, shape, handles)
             result.came_from(function, *handles, checked=True)
             bit = handles[0].bit_mask
             if bit is not None and len(handles) == 1 and (gather := gather_of(function, handles[0].shape, shape)):
@@ -370,11 +374,13 @@ class DealerBackend:
         return f"DealerBackend(me={self.me!r}, computing={self.computing}, ring_bits={self.ring_bits})"
 
 
-def agreement_of(computing: Sequence[str], provider: str, outside: Sequence[str], ring_bits: int) -> Agreement:
-    """Return what the parties of a session agree on. Raises ParameterError for what this back-end cannot have."""
-    check_dealt_parties(provider, computing, provider, outside)
+def agreement_of(
+    computing: Sequence[str], provider: str, outside: Sequence[str], ring_bits: int, backend: str = "dealer"
+) -> Agreement:
+    """Return what the parties of a session agree on. Raises ParameterError for what it cannot have with a dealer."""
+    check_dealt_parties(computing, provider, outside)
     check_ring(ring_bits)
-    return Agreement("dealer", ring_bits, tuple(computing), provider, tuple(outside))
+    return Agreement(backend, ring_bits, tuple(computing), provider, tuple(outside))
 
 
 def _moved(party: Party, mask: Mask, words: Words) -> Mask:

@@ -11,7 +11,6 @@ from mpc.ring import Words
 from mpc.tensors.backends.dealing import Dealing, shapes_in_label
 from mpc.tensors.backends.handles import Handle
 from mpc.tensors.backends.interface import Shape
-from mpc.tensors.backends.kernels import plane_words, to_planes
 from mpc.tensors.network import Network, Part
 
 _ONES = np.uint64(0xFFFFFFFFFFFFFFFF)
@@ -95,16 +94,8 @@ class Party:
 
     @property
     def one(self) -> np.uint64:
-        """This computing party's share of bits that are all one."""
+        """This computing party's share of 64 bits that are all one."""
         return _ONES if self.first else np.uint64(0)
-
-    def plane_words(self, count: int) -> int:
-        """Return how many words the plane of so many values has."""
-        return plane_words(count)
-
-    def planes(self, words: Words, bits: int) -> Words:
-        """Return the lowest bits of words as `bits` planes, with 64 values in a word."""
-        return to_planes(words, bits)
 
     def __repr__(self) -> str:
         return f"Party(me={self.network.me!r}, computing={self.computing})"

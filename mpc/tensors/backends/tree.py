@@ -36,10 +36,10 @@ class BitDealing(Protocol):
 
 
 class BitParty(Protocol):
-    """What comparisons need of a party. How many bits a word of a plane holds, and for what else, is the party's own.
+    """What the tree needs of a party. A word of a plane holds 64 bits, or one with its MAC and public ones repeated.
 
     Attributes:
-        one: this computing party's share of bits that are all one.
+        one: this computing party's share of a word of bits that are one.
     """
 
     @property
@@ -50,14 +50,6 @@ class BitParty(Protocol):
 
     @property
     def dealing(self) -> BitDealing: ...
-
-    def plane_words(self, count: int) -> int:
-        """Return how many words the plane of so many values has."""
-        ...
-
-    def planes(self, words: Words, bits: int) -> Words:
-        """Return the lowest bits of words as `bits` planes."""
-        ...
 
     def open(self, kind: str, parts: Sequence[Part], shapes: Sequence[Shape]) -> list[Words]:
         """Open masked bits to all computing parties, in one round."""

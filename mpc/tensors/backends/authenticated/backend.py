@@ -23,7 +23,6 @@ from mpc.ring import Words
 from mpc.tensors.backends.arguments import (
     broadcast,
     check_channels,
-    check_dealt_parties,
     matmul_shape,
     ring_words,
 )
@@ -33,6 +32,7 @@ from mpc.tensors.backends.authenticated.party import MOST_PENDING, MacParty
 from mpc.tensors.backends.authenticated.values import Dealt, Mask, Value
 from mpc.tensors.backends.authenticated.wide import Wide
 from mpc.tensors.backends.comparison import width_of
+from mpc.tensors.backends.dealer import agreement_of
 from mpc.tensors.backends.dealing import draw, shapes_in_label
 from mpc.tensors.backends.interface import Cost, Linear, Rounding, Shape, Shared
 from mpc.tensors.backends.kernels import KeyStream
@@ -108,9 +108,9 @@ class DealerMacBackend:
         Raises:
             ParameterError: parties, or a ring, that this back-end cannot have.
         """
-        agreement = Agreement("dealer_mac", ring_bits, tuple(computing), provider, tuple(outside))
-        check_dealt_parties(network.me, agreement.computing, provider, agreement.outside)
-        check_channels(network, _linked(agreement, network.me))
+        agreement = agreement_of(computing, provider, outside, ring_bits, cls.name)
+        everybody = (*agreement.computing, provider, *agreement.outside)
+        check_channels(network, everybody, _linked(agreement, network.me))
         if ring_bits != RING_BITS:
             raise ParameterError(f"expected a ring of {RING_BITS} bits for dealer_mac, found {ring_bits} bits")
         return cls(network, agreement, randomness or RoleRandomness(), most_pending)

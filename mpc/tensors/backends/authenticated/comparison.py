@@ -1,24 +1,31 @@
-"""Comparisons with authenticated bits. The steps are those of :mod:`mpc.tensors.backends.comparison`.
+"""Comparisons with authenticated bits.
 
-The value x is masked, c = x - a is open, and r is -a. Each bit has a MAC, so that a party cannot open another one. A
-bit b goes to the ring by a bit beta that is dealt both ways, once as a word of bits and once as a number::
+The value x is masked, c = x - a is open, and r is -a. As in :mod:`mpc.tensors.backends.comparison` the provider deals
+for each four bits of r which number they are. These are 15 bits, n_1 to n_15, each a word with its MAC::
+
+    [c < r] = n_(c+1) ^ ... ^ n_15          [c = r] = n_c, or 1 ^ n_1 ^ ... ^ n_15 for c = 0          of four bits each
+
+A tree puts the groups together (:mod:`mpc.tensors.backends.tree`). A bit b goes to the ring by a bit beta that is dealt
+both ways, once as a word of bits and once as a number::
 
     t = b ^ beta is opened          b = t + (1 - 2 t) beta
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from functools import partial
 from math import prod
 
 import numpy as np
 
 from mpc.errors import OrderError
 from mpc.ring import Words
+from mpc.tensors.backends import tree
 from mpc.tensors.backends.authenticated.party import MacParty
 from mpc.tensors.backends.authenticated.products import mask_all, mask_of, multiply
 from mpc.tensors.backends.authenticated.values import Dealt, Mask, Value
-from mpc.tensors.backends.comparison import joined, less_than, parted, width_of
+from mpc.tensors.backends.comparison import GROUP_BITS, joined, parted, width_of
 from mpc.tensors.backends.interface import Shape
 from mpc.tensors.network import Part
 
@@ -31,16 +38,69 @@ LARGEST_PART = 1 << 22
 def less_in_parts(
     party: MacParty, public: Words | None, secret: Words | None, count: int, bits: int, *, top: bool
 ) -> Words:
-    """Return the words of the bits [public < secret], as :func:`~mpc.tensors.backends.comparison.less_than` does."""
+    """Return the words of the bits [public < secret] on the lowest `bits` bits.
+
+    Args:
+        party: of which a computing one knows `public`, and the provider `secret`, both flat and of `count` words.
+        count, bits: of the numbers.
+        top: whether to add, by XOR, bit number `bits` of both.
+    """
     at_once = max(64, LARGEST_PART // (6 * bits + 16))
     found = []
     for start in range(0, count, at_once):
         part = slice(start, min(start + at_once, count))
         size = part.stop - part.start
         with party.dealing.correlation("compare", [(size,)], f"{bits} bits"):
-            known, hidden = (None if words is None else words[part] for words in (public, secret))
-            found.append(less_than(party, known, hidden, size, bits, top=top))
+            if party.computes:
+                found.append(_less_than(party, party.known(public)[part], bits, top=top))
+            else:
+                _deal(party, party.known(secret)[part], bits, top=top)
     return joined(found)
+
+
+def _numbers(words: Words, bits: int) -> Iterator[tuple[int, Words]]:
+    """Give for each four bits, the lowest ones first, the largest number that they can be, and what they are."""
+    for first in range(0, bits, GROUP_BITS):
+        largest = (1 << min(GROUP_BITS, bits - first)) - 1
+        yield largest, (words >> np.uint64(first)) & np.uint64(largest)
+
+
+def _deal(party: MacParty, secret: Words, bits: int, *, top: bool) -> None:
+    """Deal, as the provider, what :func:`_less_than` takes."""
+    for largest, number in _numbers(secret, bits):
+        some = np.arange(1, largest + 1, dtype=np.uint64)[:, None]
+        party.dealing.deal_planes((largest, secret.size), partial(_planes_where, some, number))
+    if top:
+        high = (secret >> np.uint64(bits)) & _ONE
+        party.dealing.deal_planes((secret.size,), partial(_planes_where, _ONE, high))
+    tree.dealt(party, -(-bits // GROUP_BITS), secret.size)
+
+
+def _planes_where(wanted: Words | np.uint64, number: Words) -> Words:
+    """Return words of all ones where a number is the wanted one, and of zeros elsewhere."""
+    return np.asarray(np.uint64(0) - (number == wanted).astype(np.uint64))
+
+
+def _less_than(party: MacParty, public: Words, bits: int, *, top: bool) -> Words:
+    less, equal = [], []
+    place = np.arange(public.size, dtype=np.int64)
+    for largest, number in _numbers(public, bits):
+        is_number = party.dealing.deal_planes((largest, public.size), _nothing)
+        at_least = np.bitwise_xor.accumulate(is_number[::-1])[::-1]  # row v: the number is above v
+        row = number.astype(np.int64)
+        above = at_least.reshape(-1)[np.minimum(row, largest - 1) * public.size + place]
+        less.append(np.where(row < largest, above, np.uint64(0)))
+        same = is_number.reshape(-1)[np.maximum(row - 1, 0) * public.size + place]
+        equal.append(np.where(row > 0, same, at_least[0] ^ party.one))
+    result = np.zeros(public.size, dtype=np.uint64)
+    if top:
+        result = party.dealing.deal_planes((public.size,), _nothing)
+        result = result ^ (_planes_where(_ONE, (public >> np.uint64(bits)) & _ONE) & party.one)
+    return result ^ tree.whole(party, np.stack(less), np.stack(equal)) if less else result
+
+
+def _nothing() -> Words:
+    raise OrderError("expected the provider to make a correlation, found a computing party that does")
 
 
 def to_ring(party: MacParty, plane: Words, shapes: Sequence[Shape]) -> list[Value]:

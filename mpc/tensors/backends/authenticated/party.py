@@ -168,17 +168,5 @@ class MacParty:
         self._dealing = None
         self.pending.forget()
 
-    # -- bits, one a word ---------------------------------------------------------------------------------------------
-
-    def planes(self, words: Words, bits: int) -> Words:
-        """Return the lowest bits of words as `(bits, count)` words of all zeros or all ones."""
-        places = np.arange(bits, dtype=np.uint64)[:, None]
-        planes: Words = np.uint64(0) - ((words[None] >> places) & np.uint64(1))
-        return planes
-
-    def plane_words(self, count: int) -> int:
-        """Return how many words the plane of so many values has."""
-        return count
-
     def __repr__(self) -> str:
         return f"MacParty(me={self.network.me!r}, computing={self.computing})"
