@@ -254,6 +254,15 @@ def test_a_whole_program_trains_and_is_as_exact_as_floats() -> None:
     assert result.trust.startswith("dealer_mac: carol, who deals the correlations, follows the protocol")
 
 
+def test_what_a_program_costs_is_foreseen() -> None:
+    def program(s: pt.Session) -> dict[str, object]:
+        x = s.input("olga", lambda: np.array([[1.5, -2], [3, 0.25]]), shape=(2, 2), bound=4)
+        return {"shown": (x @ x).sigmoid().reveal(to=["alice", "olga"]), "sum": x.sum().reveal(to="bob")}
+
+    where = {"parties": ("alice", "bob"), "backend": "dealer_mac", "dealer": "carol", "outside": ("olga",)}
+    assert pt.cost(program, **where).costs == pt.simulate(program, **where).costs  # type: ignore[arg-type]
+
+
 def test_a_simulation_without_a_dealer_is_refused() -> None:
     with pytest.raises(ParameterError, match="expected dealer=…, a party that provides correlations"):
         pt.simulate(lambda s: {}, backend="dealer_mac")
