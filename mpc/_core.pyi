@@ -273,7 +273,7 @@ class RlweParameters:
     ) -> None: ...
     @staticmethod
     def for_products(plain_prime: int, terms: int, results: int, statistical_bits: int = 40) -> RlweParameters:
-        """Parameters for products of secret words, of degree 8192: mod 2^64 with ``plain_prime=0``, else mod that prime.
+        """Parameters for products of secret words, of degree 8192. ``plain_prime`` is their modulus, with 0 for 2^64.
 
         ``terms``: how many words an evaluator multiplies with behind any one polynomial of a reply. ``results``: how
         many it gives in all. ``layer`` of :meth:`RlweEvaluator.load` is 0.

@@ -6,6 +6,7 @@ unchanged on separate machines.
 
 from __future__ import annotations
 
+import inspect
 import threading
 import traceback
 from collections.abc import Callable, Mapping, Sequence
@@ -103,8 +104,8 @@ def simulate(
     Args:
         program: takes a session and returns its outputs by name, which are reveals or public values.
         parties: those who compute.
-        backend: `dealer`, `dealer_mac` against parties that cheat, `replicated` for three parties without a dealer, or
-            `clear` to try a program without hiding anything.
+        backend: `dealer`, `dealer_mac` against parties that cheat, `replicated` for three parties without a dealer,
+            `two_party` for two who trust nobody else, or `clear` to try a program without hiding anything.
         dealer: the provider of correlations, where the back-end has one.
         outside: those who only give inputs and take outputs.
         check: whether each operation is compared with floats, for which all values are opened.
@@ -185,6 +186,7 @@ def run_all(program: Program, runs: Mapping[str, PartyRun]) -> tuple[str, BaseEx
 
 def place_of(program: Program, error: BaseException) -> tuple[str, int]:
     """Return where in the program's own file an error arose."""
+    program = inspect.unwrap(program)
     file = program.__code__.co_filename if hasattr(program, "__code__") else ""
     lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == file]
     if not lines or lines[-1] is None:

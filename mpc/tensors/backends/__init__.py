@@ -1,7 +1,8 @@
 """What a private tensor is computed with. Each back-end has its own number of parties and its own trust.
 
 ``interface`` says what every back-end offers. ``dealer`` is for two parties and more, and a provider of correlations.
-``replicated`` is for three parties of whom no two collude. ``authenticated`` has MACs, against parties that cheat.
+``replicated`` is for three parties of whom no two collude. ``two_party`` is for two parties who trust nobody else.
+``authenticated`` has MACs, against parties that cheat.
 """
 
 from __future__ import annotations
@@ -15,8 +16,9 @@ if TYPE_CHECKING:
     from mpc.tensors.backends.dealer import DealerBackend
     from mpc.tensors.backends.memory import in_memory
     from mpc.tensors.backends.replicated import ReplicatedBackend
+    from mpc.tensors.backends.two_party import TwoPartyBackend
 
-__all__ = ["DealerBackend", "DealerMacBackend", "ReplicatedBackend", "in_memory"]
+__all__ = ["DealerBackend", "DealerMacBackend", "ReplicatedBackend", "TwoPartyBackend", "in_memory"]
 
 __getattr__ = lazy_names(
     __name__,
@@ -24,6 +26,7 @@ __getattr__ = lazy_names(
         "DealerBackend": "dealer",
         "DealerMacBackend": "authenticated",
         "ReplicatedBackend": "replicated",
+        "TwoPartyBackend": "two_party",
         "in_memory": "memory",
     },
 )

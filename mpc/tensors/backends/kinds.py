@@ -54,6 +54,7 @@ KINDS: Mapping[str, Kind] = {
     "replicated": Kind(
         "replicated", "ReplicatedBackend", "replicated.memory", 3, False, "3 parties of whom no two collude"
     ),
+    "two_party": Kind("two_party", "TwoPartyBackend", "two_party.memory", 2, False, "2 parties who trust nobody else"),
 }
 """By the name in a configuration."""
 

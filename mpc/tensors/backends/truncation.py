@@ -45,7 +45,7 @@ def truncate(party: Party, values: Sequence[Handle], bits: int, bound: int, roun
     shapes = [value.shape for value in values]
     half = 1 << (bits - 1) if rounding == "nearest" else 0
     with party.dealing.correlation("truncate", shapes, f"{rounding} by {bits} bits"):
-        mask_all(party, values)
+        mask_all(party, values, half=True)
         masks = [derive(party, value) for value in values]
         shares = [_stochastic(party, mask, value.shape, bits, half) for mask, value in zip(masks, values, strict=True)]
         if rounding != "stochastic":

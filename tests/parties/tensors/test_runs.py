@@ -205,7 +205,7 @@ def test_a_party_that_is_killed_ends_the_others_who_name_it(tmp_path: Path, more
 
 @pytest.mark.parametrize(
     ("program", "least", "choices"),
-    [("logistic", 0.93, ""), ("digits", 0.93, ""), ("logistic", 0.93, "replicated")],
+    [("logistic", 0.93, ""), ("digits", 0.93, ""), ("logistic", 0.93, "replicated"), ("logistic", 0.93, "two_party")],
 )
 def test_a_built_in_program_comes_near_its_twin(tmp_path: Path, program: str, least: float, choices: str) -> None:
     config = "private-training" if program == "logistic" else "private-digits"
@@ -216,7 +216,8 @@ def test_a_built_in_program_comes_near_its_twin(tmp_path: Path, program: str, le
     if choices:
         given = yaml.safe_load((ROOT / f"configs/{config}.yaml").read_text())
         del given["tensors"]["provider"]
-        given["tensors"] |= {"backend": choices, "computing": ["hospital", "laboratory", "university"]}
+        three = ["university"] if choices == "replicated" else []
+        given["tensors"] |= {"backend": choices, "computing": ["hospital", "laboratory", *three]}
         command[command.index("--config") + 1] = str(tmp_path / "own.yaml")
         (tmp_path / "own.yaml").write_text(yaml.safe_dump(given))
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=400)

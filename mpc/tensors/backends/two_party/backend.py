@@ -84,7 +84,9 @@ class TwoPartyBackend:
         computing, outside = tuple(computing), tuple(outside)
         everybody = (*computing, *outside)
         if len(computing) != 2:
-            raise ParameterError(f"expected exactly 2 computing parties with two_party, found {len(computing)}")
+            raise ParameterError(
+                f"expected exactly 2 computing parties for the back-end two_party, found {len(computing)}"
+            )
         if len(set(everybody)) != len(everybody):
             raise ParameterError(f"expected every party once, found {', '.join(everybody)}")
         if network.me not in everybody:

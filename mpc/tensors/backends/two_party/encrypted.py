@@ -8,15 +8,16 @@
     share     a b + r, decrypted                          share     -r
 
 In each step both parties are the holder of one key and the evaluator under the other's, so that both compute at once.
-The evaluator sees encryptions of fresh noise. The holder sees a b + r, which r hides, and noise that is flooded: whatever
-an evaluator gives in a session depends on more than that by a statistical distance of at most 2^-40. Each word is wrong
-with a probability below 2^-53, derived in ``mpc/core/bfv/parameters.hpp`` and ``slots.hpp``. log2 q is at most 214 for N
-= 8192, which the lattice estimator puts at 128 bits. Keys cross once a session.
+The evaluator sees RLWE encryptions. The holder sees a b + r, which r hides, and flooded noise. Whatever an evaluator
+gives in a session depends on more than that by a statistical distance of at most 2^-40. Each word is wrong with a
+probability below 2^-53, which ``mpc/core/bfv/parameters.hpp`` and ``slots.hpp`` derive. log2 q is at most 214 for
+N = 8192, which the lattice estimator puts at 128 bits. Keys cross once a session.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 
 from mpc._core import RlweEvaluator, RlweParameters, RlweSecretKey
 from mpc.randomness import RoleRandomness, core_seed
@@ -81,7 +82,7 @@ class Keys:
         received = self._network.swap(f"rlwe/{self._name}/{kind}", sent, {self._peer: size} if size else {})
         return received.get(self._peer, memoryview(b""))
 
-    def naming_peer(self):  # type: ignore[no-untyped-def]
+    def naming_peer(self) -> AbstractContextManager[None]:
         """Add the peer to an error of what it sent."""
         return self._network.channel(self._peer).naming_peer()
 

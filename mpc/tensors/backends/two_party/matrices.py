@@ -18,6 +18,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
+from mpc._core import RlweWeights
 from mpc.randomness import RoleRandomness
 from mpc.ring import Words
 from mpc.tensors.backends.two_party.encrypted import DEGREE, TERMS, Keys
@@ -122,7 +123,7 @@ class Matrices:
         rows, sums, columns = blocks.counts
         at_once = max(1, UPLOADS_AT_ONCE // sums)
         total = np.zeros((rows * blocks.mw, columns * blocks.nw), dtype=np.uint64)
-        kept: dict[int, object] = {}
+        kept: dict[int, RlweWeights] = {}
         polynomials = blocks.uploads(a)
         for first in range(0, rows, at_once):
             now = slice(first, min(first + at_once, rows))
@@ -130,7 +131,7 @@ class Matrices:
             part += self._group(blocks, polynomials[now.start * sums : now.stop * sums], b, kept)
         return total[: blocks.m, : blocks.n]
 
-    def _group(self, blocks: Blocks, polynomials: Words, b: Words, kept: dict[int, object]) -> Words:
+    def _group(self, blocks: Blocks, polynomials: Words, b: Words, kept: dict[int, RlweWeights]) -> Words:
         """Return this party's share of both products for some row blocks."""
         _, sums, columns = blocks.counts
         rows = len(polynomials) // sums

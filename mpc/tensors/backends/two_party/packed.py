@@ -1,7 +1,7 @@
 """Element-wise products of many words, N of them in a polynomial.
 
-Both parties' words x_0, y_0 and x_1, y_1 are taken modulo four primes of 47 bits (``mpc/core/bfv/slots.hpp``). One party
-uploads x and y, and the other one computes::
+Both parties' words x_0, y_0 and x_1, y_1 are taken modulo four primes of 47 bits (``mpc/core/bfv/slots.hpp``). One
+party uploads x and y, and the other one computes::
 
     Enc(x_0) y_1 + Enc(y_0) x_1 + r
 

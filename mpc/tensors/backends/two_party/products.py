@@ -34,7 +34,7 @@ MOST_BY_OT = 512  # products of words in a product of matrices
 
 
 class Crossing(Protocol):
-    """What products of one party's words with the other one's are made by. Each is set up when it is first asked for."""
+    """What one party's words are multiplied with the other one's by. Each is set up when it is first asked for."""
 
     @property
     def transfers(self) -> Transfers: ...

@@ -11,13 +11,21 @@ from numpy.typing import ArrayLike
 
 from mpc.channels.memory import MemoryChannel
 from mpc.ring import Ring, Words
-from mpc.tensors.backends import DealerBackend, ReplicatedBackend, authenticated, in_memory, replicated
+from mpc.tensors.backends import (
+    DealerBackend,
+    ReplicatedBackend,
+    TwoPartyBackend,
+    authenticated,
+    in_memory,
+    replicated,
+    two_party,
+)
 from mpc.tensors.backends.interface import Shared
 
 PATIENCE_S = 60.0
 PROVIDER, OUTSIDE = "carol", "olga"
 Result = TypeVar("Result")
-Backend = DealerBackend | ReplicatedBackend
+Backend = DealerBackend | ReplicatedBackend | TwoPartyBackend
 Program = Callable[[Any], Result]
 
 
@@ -38,7 +46,11 @@ class Authenticated(Case):
     backend = "dealer_mac"
 
 
-REPLICATED = Replicated(3)
+class TwoParty(Case):
+    backend = "two_party"
+
+
+REPLICATED, TWO_PARTY = Replicated(3), TwoParty(2)
 AUTHENTICATED = [Authenticated(2), Authenticated(3), Authenticated(5)]
 
 
@@ -53,6 +65,8 @@ def sessions_of(n: int, outside: Sequence[str] = (), ring_bits: int = 64, **opti
         return dict(replicated.in_memory(names(n), None, outside, ring_bits, **options))
     if isinstance(n, Authenticated):
         return dict(authenticated.in_memory(names(n), PROVIDER, outside, ring_bits, **options))
+    if isinstance(n, TwoParty):
+        return dict(two_party.in_memory(names(n), None, outside, ring_bits, **options))
     return dict(in_memory(names(n), PROVIDER, outside, ring_bits, **options))
 
 

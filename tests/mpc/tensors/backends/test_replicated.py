@@ -63,26 +63,31 @@ def inverse(odd: Words) -> Words:
 
 
 @pytest.mark.parametrize("defended", [True, False])
+@pytest.mark.parametrize(("curious", "kind"), [("p2", "around/products"), ("p1", "third/cut")])
 def test_a_product_shows_the_factor_of_another_without_the_share_of_zero(
-    defended: bool, monkeypatch: pytest.MonkeyPatch
+    curious: str, kind: str, defended: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """p2 knows y, and gets z_0 = x y_0 from p0, but for the share of zero. So it divides by y_0, where that is odd."""
+    """What p0 sends of x y is x y_0 to p2, whose y is, and x_0 y_1 to p1, but for the share of zero. They divide."""
     if not defended:
         monkeypatch.setattr(Trio, "zero", lambda _, shape: np.zeros(shape, dtype=np.uint64))
     backends = sessions_of(REPLICATED, kept=True)
 
     def program(backend: ReplicatedBackend) -> tuple[Words, Words] | None:
         x = backend.input("p0", X if backend.me == "p0" else None, X.shape)
-        y = backend.input("p2", X if backend.me == "p2" else None, X.shape)
-        backend.multiply([(x, y)])
-        return y.pair
+        y = backend.input(curious, X if backend.me == curious else None, X.shape)
+        (product,) = backend.multiply([(x, y)])
+        if curious == "p2":
+            backend.multiply([(product, product)])
+        else:
+            backend.truncate([product], 4, 10**6, "stochastic")
+        return x.pair, y.pair
 
-    y = run(backends, program)["p2"]
-    (z,) = received(backends["p2"], "p0", "around/products")
-    own = y[1]  # component 0 of y
+    x, y = run(backends, program)[curious]
+    (z,) = received(backends[curious], "p0", kind)
+    own, known = (y[1], 0) if curious == "p2" else (y[0], x[0])  # y_0, or y_1 and x_1
     odd = (own & np.uint64(1)).astype(bool)
     assert 200 < odd.sum() < 400
-    found = z[odd] * inverse(own[odd])
+    found = (z * inverse(own | np.uint64(1)) + known)[odd]
     assert (found == X[odd]).all() == (not defended)
     if defended:
         assert (found == X[odd]).sum() == 0
@@ -104,8 +109,8 @@ def test_a_value_stands_open_without_the_third_partys_mask(
         return x.pair
 
     pair = run(backends, program)[curious]
-    (lacking,) = received(backends[curious], "p2", "third/masked")
-    found = pair[0] + pair[1] + lacking
+    (message,) = received(backends[curious], "p2", "third/cut")
+    found = pair[0] + pair[1] + message[: X.size]
     assert (found == X).sum() == (0 if defended else X.size)
 
 
@@ -119,10 +124,8 @@ def test_a_sign_shows_itself_without_the_words_that_hide_paired_shares(
     seen: dict[str, Any] = {}
     shared = comparison.from_third
 
-    def spied(trio: Trio, what: str, *rest: Any) -> Any:
-        found = shared(trio, what, *rest)
-        if what == "bits to ring":
-            seen[trio.network.me] = found[0]
+    def spied(trio: Trio, *rest: Any) -> Any:
+        found = seen[trio.network.me] = shared(trio, *rest)
         return found
 
     def with_plane(trio: Trio, plane: Any, shapes: Any) -> Any:
@@ -176,8 +179,8 @@ def test_what_is_open_under_a_mask_is_uniform_to_the_first_two_and_unknown_to_th
     seen: list[tuple[str, masked.Masked]] = []
     opened = masked.mask
 
-    def spied(trio: Trio, values: Sequence[Replica], bits: int) -> masked.Masked:
-        found = opened(trio, values, bits)
+    def spied(trio: Trio, what: str, values: Sequence[Replica], *rest: Any) -> masked.Masked:
+        found = opened(trio, what, values, *rest)
         seen.append((trio.network.me, found))
         return found
 
@@ -189,9 +192,9 @@ def test_what_is_open_under_a_mask_is_uniform_to_the_first_two_and_unknown_to_th
         mine = [found for who, found in seen if who == name]
         assert len(mine) == 4
         for found in mine:
-            assert (found.opened is None) == (name == "p2") == (found.mask is not None)
+            assert (found.opened is None) == (name == "p2")
             assert len(found.halves) == (2 if name == "p2" else 1)
-            for array in (found.opened, found.mask, *found.halves):
+            for array in (found.opened, *found.halves):
                 if array is not None:
                     assert p_value(array.astype(wires[found.bits]).tobytes()) > 1e-7
 
@@ -203,7 +206,8 @@ def test_no_two_values_are_opened_under_one_mask() -> None:
     def program(backend: ReplicatedBackend) -> None:
         x = backend.input("p0", X if backend.me == "p0" else None, X.shape)
         for _ in range(3):
-            backend.multiply([(x, x)])
+            backend.truncate(backend.multiply([(x, x)]), 4, 10**7, "stochastic")
+            backend.multiply([tuple(backend.multiply([(x, x), (x, x)]))])
             backend.truncate([x], 4, 10**4, "floor")
             backend.relu([x], 2**62)
 
@@ -248,11 +252,12 @@ def test_a_provider_is_refused() -> None:
 def test_parties_that_are_out_of_step_refuse_each_other() -> None:
     for first, second, sentence in [
         (lambda b, x: b.truncate([x], 5, 9, "stochastic"), lambda b, x: b.truncate([x], 7, 9, "stochastic"),
-         "found message 'third/cut by 7 bits/1/600'"),
+         "found message 'third/cut by 7 bits, stochastic/0/600'"),
         (lambda b, x: b.negative([x], 7), lambda b, x: b.negative([x], 8),
-         "expected message 'third/masked (4 bits)/0/600', found message 'third/masked (5 bits)/0/600'"),
-        (lambda b, x: b.multiply([(x, x)]), lambda b, x: b.multiply([(b.linear(lambda a: a[:9], (9,), x),) * 2]),
-         "found message 'around/products/0/9'"),
+         "expected message 'third/sign of 4 bits/0/600', found message 'third/sign of 5 bits/0/600'"),
+        (lambda b, x: b.keep_if([x], b.multiply([(x, x)])),
+         lambda b, x: b.keep_if([x], b.multiply([(b.linear(lambda a: a[:1], (1,), x),) * 2])),
+         "found message 'around/products/0/1'"),
     ]:  # fmt: skip
         backends = sessions_of(REPLICATED, deadline_s=5)
 
@@ -279,8 +284,7 @@ def test_it_says_whom_to_trust_and_what_it_cost_and_prints_no_share() -> None:
 
     def program(backend: ReplicatedBackend) -> Replica:
         x = backend.input(OUTSIDE, X if backend.me == OUTSIDE else None, X.shape)
-        backend.multiply([(x, x)])
-        backend.open([x], [OUTSIDE])
+        backend.open(backend.multiply([(x, x)]), [OUTSIDE])
         return x
 
     values = run(backends, program)
@@ -306,3 +310,81 @@ def test_whoever_holds_no_components_has_none_to_give() -> None:
         trio.own(0)
     with pytest.raises(OrderError, match=r"expected a component of shape \(3,\), found \(2,\)"):
         trio.replica((3,), (words([1, 2]), words([1, 2])))
+
+
+def test_a_product_that_is_cut_is_sent_once_and_can_still_be_used() -> None:
+    """Of two products the one that was cut is not sent again with the other, but it is sent when it is needed."""
+    backends = sessions_of(REPLICATED, kept=True)
+
+    def program(backend: ReplicatedBackend) -> tuple[list[int], list[Words] | None]:
+        x = backend.input("p0", X if backend.me == "p0" else None, X.shape)
+        sizes = []
+        first, second = backend.multiply([(x, x), (x, x)])
+        (cut,) = backend.truncate([first], 4, 10**6, "floor")
+        for value in (second, first):
+            backend.multiply([(value, value)])
+            sent = [label for way, label, _ in transcript(backend, _before(backend)) if way == "sent"]
+            sizes.append(sum(label.startswith("around/products") for label in sent))
+        (mixed,) = backend.truncate([backend.add(*backend.multiply([(x, x), (x, x)]))], 1, 10**7, "floor")
+        both = backend.truncate([backend.multiply([(x, x)])[0], x], 1, 10**7, "floor")
+        return sizes, backend.open([cut, first, second, mixed, *both], ["p0"])
+
+    counts, opened = run(backends, program)["p0"]
+    assert counts == [1, 2]
+    square = signed(X) ** 2
+    expected = [square >> 4, square, square, square, square >> 1, signed(X) >> 1]
+    assert opened is not None
+    for found, wanted in zip(opened, expected, strict=True):
+        assert (signed(found) == wanted).all()
+
+
+def _before(backend: ReplicatedBackend) -> str:
+    return backend.computing[backend.computing.index(backend.me) - 1]
+
+
+def test_linear_functions_of_products_wait_with_them() -> None:
+    """Halves of one array, sums of several, and what is larger than all of them. All that waits takes one round."""
+    backends = sessions_of(REPLICATED, kept=True)
+
+    def program(backend: ReplicatedBackend) -> tuple[list[str], list[Words] | None]:
+        x = backend.input("p0", X if backend.me == "p0" else None, X.shape)
+        first, second = backend.multiply([(x, x), (x, x)])
+        parts = [backend.linear(lambda a, k=k: a[k::2], (300,), first) for k in range(2)]
+        moved = backend.add_public(backend.subtract(backend.add(second, x), first), words([7]))
+        spread = backend.linear(lambda a: np.stack([a, a]), (2, 300), parts[0])
+        backend.multiply([(parts[1], parts[1]), (moved, moved)])
+        sent = [label for way, label, _ in transcript(backend, _before(backend)) if way == "sent"]
+        return sent, backend.open([*parts, moved, spread, first], ["p0"])
+
+    labels, opened = run(backends, program)["p0"]
+    assert [label for label in labels if label.startswith("around")] == ["around/products/0/300 300 600"]
+    square = signed(X) ** 2
+    expected = [square[0::2], square[1::2], signed(X) + 7, np.stack([square[0::2]] * 2), square]
+    assert opened is not None
+    for found, wanted in zip(opened, expected, strict=True):
+        assert (signed(found) == wanted).all()
+
+
+@pytest.mark.parametrize("owners", [("p0", "p0"), ("p0", "p1"), ("p1", "p0"), ("p2", "p1"), ("p2", "p2"), ("p1", "")])
+def test_products_of_components_that_are_zero_for_all_to_know(owners: tuple[str, str]) -> None:
+    """Whoever owns the factors. Sums of them are zero where all of them are, and no value says that it is zero."""
+    y = words(RNG.integers(-9, 9, (3, 4)))
+    backends = sessions_of(REPLICATED)
+
+    def program(backend: ReplicatedBackend) -> list[Words] | None:
+        a, b = (
+            backend.input(owner, y if backend.me == owner else None, y.shape) if owner else backend.constant(y)
+            for owner in owners
+        )
+        both = backend.add(a, b)
+        assert both.zeros == a.zeros & b.zeros
+        turned = backend.linear(np.transpose, (4, 3), b)
+        column = backend.linear(lambda w: w[:, :1], (3, 1), b)
+        found = [*backend.multiply([(a, b), (both, a), (a, column)]), *backend.matmul([(a, turned), (both, turned)])]
+        return backend.open(found, ["p2"])
+
+    opened = run(backends, program)["p2"]
+    assert opened is not None
+    expected = [y * y, (y + y) * y, y * y[:, :1], y @ y.T, (y + y) @ y.T]
+    for found, wanted in zip(opened, expected, strict=True):
+        assert (found == wanted).all()
