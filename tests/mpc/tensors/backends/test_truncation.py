@@ -29,7 +29,7 @@ CHUNK, BITS = 1_000_000, 16
         (REPLICATED, 10_000_000),
         (TWO_PARTY, 2_000_000),
         (AUTHENTICATED[0], 2_000_000),
-    ],  # fmt: skip
+    ],
 )
 def test_ten_million_values_are_less_than_a_unit_off_and_right_on_average(n: int, count: int) -> None:
     """The values are spread over all magnitudes up to the bound of 2^62, with many fractions."""
