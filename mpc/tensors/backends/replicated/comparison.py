@@ -117,7 +117,7 @@ def _leaves(trio: Trio, masked: Masked, products: Sequence[Words], bits: int) ->
         for bit in range(GROUP_BITS):
             table[1 << bit] = half[bit]
         placed = np.zeros((len(PRODUCTS), groups, words), dtype=np.uint64)
-        placed[present] = products[0].reshape(-1, words)
+        placed[present] = products[0].reshape(np.count_nonzero(present), words)
         table[list(PRODUCTS)] = placed
         less, equal = _against(~_grouped(known(masked.opened), bits), table)
         return np.concatenate((less, equal[1:]))
