@@ -14,7 +14,7 @@ from mpc.tensors.backends.authenticated.memory import in_memory
 from mpc.tensors.backends.authenticated.picking import picking_of
 from mpc.tensors.backends.authenticated.values import Value
 from mpc.tensors.network import Network
-from tests.mpc.tensors.backends.session import OUTSIDE, PROVIDER, names, outcomes, run, signed, words
+from tests.mpc.tensors.backends.session import OUTSIDE, PROVIDER, names, outcomes, run, signed, transcript, words
 
 X = np.arange(-6, 6).reshape(3, 4)
 
@@ -155,6 +155,22 @@ def test_it_says_whom_to_trust_and_what_it_cost() -> None:
     assert backends[OUTSIDE].cost.correlations == {}
     costs = [backend.cost for backend in backends.values()]
     assert sum(cost.sent for cost in costs) == sum(cost.received for cost in costs)
+
+
+def test_a_product_of_new_values_takes_what_the_page_says() -> None:
+    backends = in_memory(names(2), PROVIDER, kept=True)
+
+    def program(backend: DealerMacBackend) -> None:
+        x = input_of(backend)
+        first, second = backend.multiply([(x, x), (x, x)])
+        backend.multiply([(first, second)])
+
+    run(backends, program)
+    opened = [body for direction, label, body in transcript(backends["p0"], "p1") if label.startswith("open/0/masked")
+              and direction == "sent"]  # fmt: skip
+    dealt = [body for _, label, body in transcript(backends["p1"], PROVIDER) if label.startswith("dealt/2/multiply")]
+    assert [len(body) / X.size for body in opened] == [32]
+    assert [len(body) / X.size for body in dealt] == [56]
 
 
 def test_a_tensor_is_opened_once_for_all_products() -> None:
