@@ -155,9 +155,9 @@ WIRE: dict[str, dict[str, str]] = {
         "olga": "6e1cfa0a2f621da9",
     },
     "replicated-3": {
-        "p0": "54ef1709b8160bdc",
-        "p1": "af91c6401083858c",
-        "p2": "4ca447e18e71fa4a",
+        "p0": "5cebe6b59254b02f",
+        "p1": "648e6aa3066e3c09",
+        "p2": "35eef6c4a75d0835",
         "olga": "20956ef80e192d65",
     },
 }
