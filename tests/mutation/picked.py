@@ -418,6 +418,7 @@ PICKED: dict[str, list[tuple[str, str]]] = {
         ("Part(party.share_of(root) - share, party.ring_bits)", "Part(party.share_of(root) + 0, party.ring_bits)"),
         ("    if origin.checked:", "    if False:"),
         ("party.reduce(share + party.known(root.owed.value))", "share"),
+        ("too_many = len(rounded) == len(pair) and both > party.ring_bits", "too_many = False"),
     ],
     "mpc/tensors/backends/comparison.py": [
         ("Part(party.share_of(value) + mask, bits)", "Part(party.share_of(value) + 0, bits)"),

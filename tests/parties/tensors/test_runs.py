@@ -213,7 +213,12 @@ def test_a_party_that_is_killed_ends_the_others_who_name_it(tmp_path: Path, more
 
 @pytest.mark.parametrize(
     ("program", "least", "choices"),
-    [("logistic", 0.93, ""), ("digits", 0.93, ""), ("logistic", 0.93, "replicated"), ("logistic", 0.93, "two_party")],
+    [
+        ("logistic", 0.93, ""),
+        ("digits", 0.93, ""),
+        ("logistic", 0.93, "replicated"),
+        pytest.param("logistic", 0.93, "two_party", marks=pytest.mark.slow),
+    ],
 )
 def test_a_built_in_program_comes_near_its_twin(tmp_path: Path, program: str, least: float, choices: str) -> None:
     config = "private-training" if program == "logistic" else "private-digits"
