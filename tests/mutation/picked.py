@@ -444,8 +444,7 @@ PICKED: dict[str, list[tuple[str, str]]] = {
         ("mine ^ hidden[0] if planes else mine - hidden[0]", "mine"),
     ],
     "mpc/tensors/backends/replicated/masked.py": [
-        ("[(first + r) & low, *rest, (second + r) & low]", "[first & low, *rest, second & low]"),
-        ("masked = trio.reduce(mine + r)", "masked = mine"),
+        ("[(first + r) & low, *rest]", "[(first - second) & low, *rest]"),
     ],
     "mpc/tensors/backends/replicated/inputs.py": [
         ("flat[0] + flat[1] + hidden if trio.place == 0", "flat[0] + flat[1] if trio.place == 0"),

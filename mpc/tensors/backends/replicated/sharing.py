@@ -27,7 +27,7 @@ def from_third(trio: Trio, what: str, shapes: Sequence[Shape], form: Form, make:
     found = [] if trio.place == 0 else [component_2(trio, form)]
     if trio.place == THIRD:
         found.append(component_0(make(), found[0], form))
-    return [*found, *trio.third(what, shapes, ([form], []), found[1:])]
+    return [*found, *trio.third(what, shapes, [form], found[1:])]
 
 
 def component_2(trio: Trio, form: Form) -> Words:

@@ -6,11 +6,11 @@ mask r of all k bits, and c = x' + r, whose highest bits are c_top and r_top::
     u = 2^(k-f) r_top - (r >> f)  in Z_2^k              y = (c >> f) + u - 2^(k-f) c_top r_top - 2^(k-2-f)
 
 y is one of the two neighbours of x / 2^f, and the upper one with a probability of exactly the fraction that is cut off.
-Here the third party draws the mask, as a provider would, and parties 0 and 1 see c (:mod:`.masked`). Nobody sees both.
+Here the third party knows the mask, as a provider would, and parties 0 and 1 see c (:mod:`.masked`). Nobody sees both.
 The third party shares u and r_top. What depends on c is component 1, which parties 0 and 1 hold. The product of c_top
 and r_top they have in two additive shares, which they make a component in a second round, of f bits alone::
 
-    third     c, u in Z_2^k, r_top in Z_2^f            to party 0, two words and f bits a value; to party 1 one word
+    third     c, u in Z_2^k, r_top in Z_2^f            to party 0, two words and f bits a value
     paired    c_top r_top in Z_2^f                     2^(k-f) times it is the same for any number that is equal mod 2^f
 
 The coin of the rounding is c'_low against r'_low, and no party knows both.
@@ -50,7 +50,7 @@ def truncate(trio: Trio, values: Sequence[Replica], bits: int, rounding: Roundin
         Dealt(Form(count, bits), lambda r: r >> top),
     ]
     if rounding != "stochastic":
-        dealt.append(dealt_products(count, bits))
+        dealt.append(dealt_products(count, bits, top=False))
     masked = mask(trio, f"cut by {bits} bits, {rounding}", values, ring, dealt)
     if masked.opened is not None:
         half = 1 << (bits - 1) if rounding == "nearest" else 0

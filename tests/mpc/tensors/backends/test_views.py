@@ -153,9 +153,9 @@ WIRE: dict[str, dict[str, str]] = {
         "olga": "6e1cfa0a2f621da9",
     },
     "replicated-3": {
-        "p0": "54ef1709b8160bdc",
-        "p1": "af91c6401083858c",
-        "p2": "4ca447e18e71fa4a",
+        "p0": "0db3a0b12114e723",
+        "p1": "b9ffcecaad20b4a6",
+        "p2": "57428310e0dd91c4",
         "olga": "20956ef80e192d65",
     },
 }
