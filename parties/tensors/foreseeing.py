@@ -93,7 +93,7 @@ def notes(found: Foreseen | None, deadline_s: float) -> tuple[str, ...]:
     said = []
     for reveal, times in forecast.counted:
         often = "" if times == 1 else f", {times} times"
-        said.append(f"{reveal.name} ({shape_text(reveal.shape)}) will be revealed to {', '.join(reveal.to)}{often}")
+        said.append(f"{reveal.name} ({shape_text(reveal.shape)}) will be revealed to {reveal.who}{often}")
     sent = ", ".join(f"{name} {cost.sent / 1e6:.2f} MB" for name, cost in forecast.costs.items())
     said.append(f"the run takes {forecast.rounds} rounds and sends {forecast.sent / 1e6:.2f} MB: {sent}")
     if found.readings:
@@ -109,7 +109,7 @@ def summary(found: Foreseen | None, deadline_s: float) -> Summary:
     lines = [
         (
             f"reveals {reveal.name}",
-            f"{shape_text(reveal.shape)} to {', '.join(reveal.to)}, {'once' if times == 1 else f'{times} times'}",
+            f"{shape_text(reveal.shape)} to {reveal.who}, {'once' if times == 1 else f'{times} times'}",
         )
         for reveal, times in forecast.counted
     ]
@@ -131,7 +131,8 @@ def summary(found: Foreseen | None, deadline_s: float) -> Summary:
 
 def binding(found: Foreseen | None) -> tuple[tuple[Reveal, int], ...] | None:
     """Return the reveals that all parties agree on, each with how often it may come, or None where none are certain."""
-    return found.forecast.counted if found is not None and found.forecast is not None and not found.readings else None
+    bound = found.forecast.binding if found is not None and found.forecast is not None else None
+    return None if bound is None else tuple(bound.items())
 
 
 # -- the child --------------------------------------------------------------------------------------------------------
@@ -149,7 +150,7 @@ def followed(computation: Computation) -> Foreseen:
             lambda session: program(session, here),
             fraction_bits=computation.fraction_bits,
             rounding=computation.rounding,
-            policy=Policy(computation.policy, computation.times),
+            policy=Policy(computation.policy, computation.times, computation.noise),
             seed=computation.seed,
         )
     except (MpcError, PartyError) as error:

@@ -37,7 +37,7 @@ def lines(reports: Sequence[Report]) -> tuple[tuple[str, str], ...]:
     first = reports[0]
     shown = [(name, f"{value:.4g}{_beside(first, name)}") for name, value in numbers(reports).items()]
     for reveal in first["revealed"]:
-        shown.append((f"revealed {reveal['name']}", f"{_shape(reveal['shape'])} to {', '.join(reveal['to'])}"))
+        shown.append((f"revealed {reveal['name']}", f"{_shape(reveal['shape'])} to {reveal['who']}"))
     for report in reports:
         shown.append(
             (
@@ -65,7 +65,7 @@ def sections(reports: Sequence[Report]) -> tuple[Section, ...]:
     """Return what was revealed, what each party spent, and the trust."""
     first = reports[0]
     revealed = tuple(
-        (reveal["name"], _shape(reveal["shape"]), ", ".join(reveal["to"]), ", ".join(reveal["owners"]))
+        (reveal["name"], _shape(reveal["shape"]), reveal["who"], ", ".join(reveal["owners"]))
         for reveal in first["revealed"]
     )
     costs = tuple(

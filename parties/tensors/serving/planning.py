@@ -112,7 +112,7 @@ class _KnownModel:
                 raise ConfigError(f"arguments: expected {', '.join(stated)}, found {', '.join(unknown)}")
             self.arguments = (stated or {}) | config.arguments
             for size in sorted(set(serving.lanes)):
-                self.model.try_out(size, Format(config.ring_bits, config.fraction_bits), config.rounding)
+                self.model.try_out(size, Format(config.ring_bits, config.fraction_bits))
             self._parameters = self.model.load(Here(self.arguments)) if self._is_built_in else {}
         except (ProgramError, MpcError) as error:
             raise ConfigError(f"program: {error}") from error

@@ -74,7 +74,7 @@ def less_than(trio: Trio, masked: Masked, dealt: Sequence[Words], bits: int, *, 
         top: whether bit number `bits` of both is added.
     """
     words = plane_words(masked.count)
-    planes = [share.reshape(-1, words) for share in dealt]
+    planes = [share.reshape(int(_present(bits).sum()) + top, words) for share in dealt]
     if bits:
         result = _whole(trio, *_leaves(trio, masked, planes[0], bits))
     else:

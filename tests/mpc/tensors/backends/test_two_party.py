@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ from tests.mpc.tensors.backends.session import OUTSIDE, TWO_PARTY, names, outcom
 from tests.mpc.tensors.backends.test_views import p_value
 
 RNG = np.random.default_rng(17)
+PAGE = Path(__file__).resolve().parents[4] / "docs" / "messages.md"
 EXTREMES = [2**63, 2**63 - 1, 2**64 - 1, 0, 1]
 
 
@@ -160,6 +162,30 @@ def test_what_each_party_receives_is_uniform_and_its_size_does_not_depend_on_val
                     assert p_value(body) > 1e-7, (value, name, peer, kind)
         sizes.append(lengths)
     assert sizes[0] == sizes[1] == sizes[2]
+
+
+def as_on_the_page(label: str) -> str:
+    """A label as the page of messages writes it."""
+    kind, *rest = label.split("/")
+    if kind == "garbled" or label.startswith(("join/", "ot/base")):
+        return "garbled/…" if kind == "garbled" else label
+    if kind == "ot":
+        return f"ot/K/KIND/B bits/{rest[3]}"
+    if kind == "rlwe":
+        return "rlwe/KIND/key" if rest[1] == "key" else f"rlwe/KIND/K/{rest[2]}"
+    return f"{kind}/K/SHAPE"
+
+
+def test_the_page_of_messages_lists_what_is_sent() -> None:
+    section, dealt = (
+        PAGE.read_text().split("## Private tensors of two parties")[1].split("## Private tensors with a dealer")
+    )
+    listed = {
+        label for row in re.findall(r"^\| (`[^|]+) \|", section, re.MULTILINE) for label in re.findall("`([^`]+)`", row)
+    }
+    with_a_dealer = set(re.findall(r"^\| `((?:join|input|output)[^`]*)`", dealt, re.MULTILINE))
+    sent = {as_on_the_page(label) for seen in views(5).values() for frames in seen.values() for _, label, _ in frames}
+    assert sent == listed | with_a_dealer
 
 
 def test_known_bytes() -> None:
