@@ -27,7 +27,7 @@ from mpc.errors import OrderError
 from mpc.ring import Words
 from mpc.tensors.backends.comparison import joined
 from mpc.tensors.backends.replicated.sharing import component_0, component_2
-from mpc.tensors.backends.replicated.trio import THIRD, Form, Replica, Trio
+from mpc.tensors.backends.replicated.trio import THIRD, Form, Replica, Trio, lowest
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,6 @@ def mask(trio: Trio, what: str, values: Sequence[Replica], bits: int, dealt: Seq
     """
     shapes = [value.shape for value in values]
     form = Form(sum(value.size for value in values), bits)
-    low = np.uint64((1 << bits) - 1)
     waiting = [value for value in values if value.share is not None] if bits == trio.ring_bits else []
     if waiting:
         first = second = _flat([trio.hidden(value) for value in values])
@@ -80,22 +79,24 @@ def mask(trio: Trio, what: str, values: Sequence[Replica], bits: int, dealt: Seq
     forms = [*([] if waiting else [form]), *(each.form for each in dealt)]
 
     if trio.place == THIRD:
-        r = (np.negative(second) if word is None else word - second) & low
+        r = lowest(np.negative(second) if word is None else word - second, bits)
         shared = [[component_2(trio, each.form)] for each in dealt]
         for each, components in zip(dealt, shared, strict=True):
             components.append(component_0(each.make(r), components[0], each.form))
         rest = [components[1] for components in shared]
-        trio.third(what, shapes, forms, rest if waiting else [(first + r) & low, *rest])
+        trio.third(what, shapes, forms, rest if waiting else [lowest(first + r, bits), *rest])
         return Masked(form.count, bits, None, shared)
     if waiting:
         *received, theirs = trio.third(what, shapes, forms, [], (first, form))
-        opened = (first + theirs) & low
+        opened = lowest(first + theirs, bits)
     elif trio.place == 0:
         lacking, *received = trio.third(what, shapes, forms, [])
-        opened = (first + second + lacking) & low
+        lacking = lacking + first
+        opened = lowest(np.add(lacking, second, out=lacking), bits)
     else:
         received = trio.third(what, shapes, forms, [])
-        opened = (first + second + known(word)) & low
+        opened = first + second
+        opened = lowest(np.add(opened, known(word), out=opened), bits)
     shared = [[words] for words in received] if trio.place == 0 else [[component_2(trio, each.form)] for each in dealt]
     return Masked(form.count, bits, opened, shared)
 

@@ -76,6 +76,11 @@ class Form:
         return wire_size(self.count, self.bits)
 
 
+def lowest(words: Words, bits: int) -> Words:
+    """Return words modulo 2^bits, in their own memory."""
+    return words if bits == 64 else np.bitwise_and(words, np.uint64((1 << bits) - 1), out=words)
+
+
 class Trio:
     """One party of a session.
 
@@ -244,22 +249,20 @@ class Trio:
         """Return components of what parties 0 and 1 hold additive shares of, or XOR shares. The third has none.
 
         Components 0 and 2 are drawn from the keys that party 0, and party 1, has with the third party. What is left of
-        the two shares is opened between both and is component 1.
+        the two shares is opened between both and is component 1. `share` makes an array, which is written over.
         """
         label = self.label(f"paired/{what}", [shape])
         hidden = [self.draw(self.own(n), "paired", shape, bits) for n in range(2) if self.own(n) != 1]
         if share is None:
             return hidden[0], hidden[1]
-        mine = share()
-        left = mine ^ hidden[0] if planes else mine - hidden[0]
+        left = share()
+        combine, part = (np.bitwise_xor, np.bitwise_xor) if planes else (np.add, np.subtract)
+        part(left, hidden[0], out=left)
         peer = self.computing[1 - self.own(0)]
         form = Form(prod(shape), bits)
         body = self.network.swap(label, {peer: [to_wire(left, bits)]}, {peer: form.size})[peer]
         (theirs,) = self._split(peer, body, [form])
-        theirs = theirs.reshape(shape)
-        both = left ^ theirs if planes else left + theirs
-        if bits < 64:
-            both = both & np.uint64((1 << bits) - 1)
+        both = lowest(combine(left, theirs.reshape(shape), out=left), bits)
         return (hidden[0], both) if self.own(0) == 0 else (both, hidden[0])
 
     def third(

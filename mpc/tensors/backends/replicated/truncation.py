@@ -32,7 +32,7 @@ from mpc.tensors.backends.comparison import parted
 from mpc.tensors.backends.interface import Rounding
 from mpc.tensors.backends.replicated.comparison import dealt_products, less_than, to_ring
 from mpc.tensors.backends.replicated.masked import Dealt, Masked, known, mask
-from mpc.tensors.backends.replicated.trio import THIRD, Form, Pair, Replica, Trio
+from mpc.tensors.backends.replicated.trio import Form, Pair, Replica, Trio, lowest
 from mpc.tensors.backends.truncation import check
 
 __all__ = ["check", "truncate"]
@@ -69,16 +69,18 @@ def _stochastic(trio: Trio, masked: Masked, bits: int) -> Pair:
     ring = trio.ring_bits
     top, cut, lifted = np.uint64(ring - 1), np.uint64(bits), np.uint64(ring - bits)
     u, r_top = masked.dealt[:2]
-    if trio.place == THIRD:
-        first, second = trio.paired("wraps", (masked.count,), None, bits, planes=False)
-        return u[0] - (first << lifted), u[1] - (second << lifted)
-    c = known(masked.opened)
+    c = masked.opened
 
     def over() -> Words:
-        return (c >> top) * r_top[0] & np.uint64((1 << bits) - 1)
+        return lowest((known(c) >> top) * r_top[0], bits)
 
-    first, second = trio.paired("wraps", (masked.count,), over, bits, planes=False)
-    mine = (c >> cut) - np.uint64(1 << (ring - 2 - bits))
-    if trio.place == 0:
-        return u[0] - (first << lifted), mine - (second << lifted)
-    return mine - (first << lifted), u[0] - (second << lifted)
+    share = None if c is None else over
+    wraps = trio.paired("wraps", (masked.count,), share, bits, planes=False)
+    for component in wraps:
+        np.left_shift(component, lifted, out=component)
+    if c is None:
+        return u[0] - wraps[0], u[1] - wraps[1]
+    whole = c >> cut
+    whole -= np.uint64(1 << (ring - 2 - bits))
+    parts = (u[0], whole) if trio.place == 0 else (whole, u[0])
+    return parts[0] - wraps[0], parts[1] - wraps[1]
