@@ -204,4 +204,4 @@ print(
     f"{report['rounds']} rounds in {report['seconds']:.1f} s, {report['sent'] / 1e6:.1f} MB sent by {report['party']}"
 )
 for reveal in report["revealed"]:
-    print(f"{reveal['name']} was revealed to {reveal['who']}")
+    print(f"{reveal['name']} was revealed to {', '.join(reveal['to'])}")
