@@ -100,7 +100,7 @@ def logistic(s: pt.Session, order: Order) -> Prepared:
     weight, offset = (s.constant(np.zeros(shape)) for shape in ((x.shape[1], 1), (1,)))
     linear = pt.nn.Linear(x.shape[1], 1, weight=weight, offset=offset)
     model = pt.nn.Sequential(linear, pt.nn.Sigmoid())
-    optimiser = pt.optim.SGD(model.parameters(), lr=RATE)
+    optimiser = pt.optim.SGD(model.parameters(), lr=RATE, clip_every=order["clip_every"])
 
     def run() -> list[pt.PrivateTensor]:
         for _ in range(order["steps"]):

@@ -129,8 +129,13 @@ class Reveal:
     @property
     def who(self) -> str:
         """Who reads it, and with what noise, for a sentence."""
-        noise = "" if self.noise == "0" else f" with noise of {float(Fraction(self.noise)):g} by each computing party"
-        return ", ".join(self.to) + noise
+        return readers(self.to, self.noise)
+
+
+def readers(to: Sequence[str], noise: str) -> str:
+    """Return who reads what is revealed, and with what noise, for a sentence."""
+    by_each = "" if noise == "0" else f" with noise of {float(Fraction(noise)):g} by each computing party"
+    return ", ".join(to) + by_each
 
 
 class Revealed:

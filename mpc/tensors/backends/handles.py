@@ -47,6 +47,26 @@ class Owed:
 
 
 @dataclass(frozen=True, repr=False)
+class Top:
+    """What is taken off the mask of a rounded value: lift * top, of which the provider does not know the public lift.
+
+    Attributes:
+        bits: top counts modulo 2^bits, because lift is a multiple of 2^(ring_bits - bits).
+        lift: a public array, of which a computing party alone knows.
+        share: this computing party's share of top.
+        value: top itself, which the provider alone knows.
+    """
+
+    bits: int
+    lift: Words | None = None
+    share: Words | None = None
+    value: Words | None = None
+
+    def __repr__(self) -> str:
+        return f"Top(bits={self.bits}, <hidden>)"
+
+
+@dataclass(frozen=True, repr=False)
 class Mask:
     """What a party knows of a masked value x = opened + sign * a.
 
@@ -56,6 +76,7 @@ class Mask:
         share: this computing party's share of a.
         value: a itself, which the provider alone knows.
         owed: what the shares of a miss, or None. Rounding and comparing need no shares of a.
+        top: what is taken off a, or None. Only rounded values have it.
     """
 
     opened: Words | None = None
@@ -63,6 +84,7 @@ class Mask:
     share: Words | None = None
     value: Words | None = None
     owed: Owed | None = None
+    top: Top | None = None
 
     def __repr__(self) -> str:
         return "Mask(<hidden>)"
@@ -99,7 +121,7 @@ class Handle:
             in every epoch.
     """
 
-    __slots__ = ("_bit_mask", "_mask", "given", "origin", "owed", "session", "shape", "share", "size")
+    __slots__ = ("_bit_mask", "_mask", "_rounded_mask", "given", "origin", "owed", "session", "shape", "share", "size")
 
     def __init__(self, session: object, shape: Shape, share: Words | None, *, given: bool = False) -> None:
         self.session = session
@@ -111,6 +133,7 @@ class Handle:
         self.given = given and self.size <= LARGEST_WHOLE
         self._mask: Mask | None = None
         self._bit_mask: Mask | None = None
+        self._rounded_mask: Mask | None = None
 
     @property
     def mask(self) -> Mask | None:
@@ -140,6 +163,17 @@ class Handle:
         if self._bit_mask is not None:
             raise OrderError(f"expected {self!r} without a bit's mask, found that it has one already")
         self._bit_mask = mask
+
+    @property
+    def rounded_mask(self) -> Mask | None:
+        """The mask that a value got when it was rounded, which serves element-wise products alone."""
+        return self._rounded_mask
+
+    @rounded_mask.setter
+    def rounded_mask(self, mask: Mask) -> None:
+        if self._rounded_mask is not None:
+            raise OrderError(f"expected {self!r} without a mask of its rounding, found that it has one already")
+        self._rounded_mask = mask
 
     def came_from(self, function: Linear, *parents: Handle, offset: Words | None = None, checked: bool = False) -> None:
         """Remember what this is a linear function of, where that can ever spare an opening.

@@ -9,7 +9,13 @@ the parties open x y - c + r', for an r' that comes from seeds. That is the same
 knows. So a product that is only rounded or compared takes no correction. Else c is dealt when shares are needed.
 
 The same holds for matrix products, in this order of factors. A square is the case in which both handles are the same
-one, so that it takes one mask and one opening. Elements of a bit's mask may have signs, x = E + S a. See
+one, so that it takes one mask and one opening. Elements of a bit's mask may have signs, x = E + S a. A
+rounded value has the mask a - L r, with L public and a multiple of 2^(k-f), of which the provider knows a and r. Then::
+
+    (E + a - L r)(F + b - M s) = E F + E (b - M s) + (a - L r) F + a b - L (b r) - M (a s) + L M (r s)
+
+The last term is zero modulo 2^k where both are cut by at most k bits together. The provider deals b r and a s modulo
+2^f, which is less than a mask and takes no round. See
 :mod:`mpc.tensors.backends.handles` for why masks may be used again.
 """
 
@@ -147,13 +153,70 @@ def _check_again(party: Party, handle: Handle, again: Words, offset: Words | Non
 
 
 def multiply(party: Party, pairs: Sequence[tuple[Handle, Handle]], shapes: Sequence[tuple[int, ...]]) -> list[Handle]:
-    """Return element-wise products. A bit that has a mask with signs needs no other."""
-    mask_all(party, [handle for pair in pairs for handle in pair if handle.bit_mask is None or handle.mask is not None])
+    """Return element-wise products. A bit that has a mask with signs needs no other, and so does a rounded value."""
+    wanted = [_to_mask(party, x, y, shape) for (x, y), shape in zip(pairs, shapes, strict=True)]
+    mask_all(party, [handle for each in wanted for handle in each])
     with party.dealing.correlation("multiply", shapes):
-        return [
-            _product(party, _any_mask(x), _any_mask(y), shape, np.multiply, signed=x.mask is None or y.mask is None)
-            for (x, y), shape in zip(pairs, shapes, strict=True)
-        ]
+        return [_elementwise(party, x, y, shape) for (x, y), shape in zip(pairs, shapes, strict=True)]
+
+
+def _to_mask(party: Party, x: Handle, y: Handle, shape: Shape) -> list[Handle]:
+    """Return which of two factors need a mask of their own for their product."""
+    pair = (x, y) if x is not y else (x,)
+    rounded = [each for each in pair if _is_rounded(each, shape)]
+    both = sum(each.rounded_mask.top.bits for each in (x, y) if each.rounded_mask and each.rounded_mask.top)
+    too_many = len(rounded) == len(pair) and both > party.ring_bits
+    if too_many or any(_is_bit(each) for each in pair):
+        rounded = []
+    return [each for each in pair if each not in rounded and not _is_bit(each)]
+
+
+def _is_bit(handle: Handle) -> bool:
+    """Return whether the mask of a handle is the one with signs."""
+    return handle.mask is None and handle.bit_mask is not None
+
+
+def _is_rounded(handle: Handle, shape: Shape) -> bool:
+    """Return whether the mask of a handle may be that of its rounding. Where it is repeated, an own one costs less."""
+    return handle.mask is None and handle.rounded_mask is not None and handle.shape == shape
+
+
+def _elementwise(party: Party, x: Handle, y: Handle, shape: Shape) -> Handle:
+    signed = _is_bit(x) or _is_bit(y)
+    first, second = _any_mask(x), _any_mask(y)
+    if first.top is None and second.top is None:
+        return _product(party, first, second, shape, np.multiply, signed=signed)
+    less = _tops(party, first, second, shape) if x is not y else _top(party, first, first, shape, 2)
+    result = _product(party, _whole(party, first), _whole(party, second), shape, np.multiply, signed=False)
+    if party.computes:
+        result.share = party.reduce(party.share_of(result) - less)
+    return result
+
+
+def _whole(party: Party, mask: Mask) -> Mask:
+    """Return a mask whose shares are of a - L r. The provider's value stays a."""
+    if mask.top is None or not party.computes:
+        return mask
+    top = mask.top
+    return replace(mask, share=party.known(mask.share) - party.known(top.lift) * party.known(top.share))
+
+
+def _tops(party: Party, x: Mask, y: Mask, shape: Shape) -> Words:
+    return np.asarray(_top(party, x, y, shape, 1) + _top(party, y, x, shape, 1))
+
+
+def _top(party: Party, x: Mask, y: Mask, shape: Shape, times: int) -> Words:
+    """Return this party's share of times * L (b r), for the L and r of x and the b of y."""
+    top = x.top
+    if top is None:
+        return np.zeros((), dtype=np.uint64)
+
+    def made() -> Words:
+        low = np.uint64((1 << top.bits) - 1)
+        return np.asarray(np.broadcast_to(party.known(top.value) * party.known(y.value), shape) & low)
+
+    dealt = party.dealing.deal(shape, top.bits, made)
+    return np.asarray(np.uint64(times) * party.known(top.lift) * dealt) if party.computes else dealt
 
 
 def matmul(
@@ -169,7 +232,7 @@ def matmul(
 
 
 def _any_mask(handle: Handle) -> Mask:
-    mask = handle.mask or handle.bit_mask
+    mask = handle.mask or handle.bit_mask or handle.rounded_mask
     if mask is None:
         raise OrderError(f"expected a mask of {handle!r}, found none")
     return mask

@@ -144,6 +144,14 @@ def _blocks(groups: int) -> list[tuple[int, int, int]]:
     return [*kinds, (ARITY * full, rest, 1)] if rest > 1 else kinds
 
 
+def levels(groups: int) -> int:
+    """Return how many levels, and so rounds, the tree of so many groups has."""
+    found = 0
+    while groups > 1:
+        groups, found = -(-groups // ARITY), found + 1
+    return found
+
+
 def whole(party: BitParty, less: Words, equal: Words) -> Words:
     """Return XOR shares of the whole comparison, from `(groups, words)` shares of its groups, the lowest one first."""
     while len(less) > 1:

@@ -15,6 +15,9 @@ independent of the value. The provider deals two words for each value::
     u = 2^(k-1-f) r_top - (r' >> f)   in Z_2^k            r_top   in Z_2^f, for it is multiplied by 2^(k-f)
     y = (c >> f) + u - 2^(k-f) c_top r_top - 2^(k-2-f)
 
+So y is masked from the start, by u - 2^(k-f) c_top r_top, and c >> f is open already. Element-wise products of y open
+nothing more (:mod:`mpc.tensors.backends.products`).
+
 Of `floor` the rounding down is exact. y is one too large exactly where c'_low < r'_low, which is compared on shared
 bits. `nearest` adds half a unit first.
 
@@ -31,7 +34,7 @@ import numpy as np
 from mpc.errors import ParameterError, RangeError
 from mpc.ring import Words
 from mpc.tensors.backends.comparison import joined, less_than, to_ring
-from mpc.tensors.backends.handles import Handle, Mask
+from mpc.tensors.backends.handles import Handle, Mask, Top
 from mpc.tensors.backends.interface import Rounding
 from mpc.tensors.backends.party import Party
 from mpc.tensors.backends.products import derive, mask_all
@@ -47,16 +50,15 @@ def truncate(party: Party, values: Sequence[Handle], bits: int, bound: int, roun
     with party.dealing.correlation("truncate", shapes, f"{rounding} by {bits} bits"):
         mask_all(party, values, half=True)
         masks = [derive(party, value) for value in values]
-        shares = [_stochastic(party, mask, value.shape, bits, half) for mask, value in zip(masks, values, strict=True)]
-        if rounding != "stochastic":
-            excess = _excess(party, values, masks, bits, half)
-            if party.computes:
-                pairs = zip(shares, excess, strict=True)
-                shares = [party.known(share) - party.share_of(one) for share, one in pairs]
-        return [
-            party.handle(shape, party.reduce(share) if share is not None else None)
-            for shape, share in zip(shapes, shares, strict=True)
-        ]
+        found = [_stochastic(party, mask, value.shape, bits, half) for mask, value in zip(masks, values, strict=True)]
+        if rounding == "stochastic":
+            return found
+        excess = _excess(party, values, masks, bits, half)
+        if not party.computes:
+            return [party.handle(shape, None) for shape in shapes]
+        pairs = zip(found, excess, strict=True)
+        shares = [party.reduce(party.share_of(share) - party.share_of(one)) for share, one in pairs]
+        return [party.handle(shape, share) for shape, share in zip(shapes, shares, strict=True)]
 
 
 def check(ring_bits: int, bits: int, bound: int, rounding: Rounding) -> None:
@@ -83,8 +85,8 @@ def _secret(party: Party, mask: Mask) -> Words:
     return party.reduce(np.negative(party.known(mask.value)))
 
 
-def _stochastic(party: Party, mask: Mask, shape: tuple[int, ...], bits: int, half: int) -> Words | None:
-    """Return this party's share of the truncated values, before they are reduced.
+def _stochastic(party: Party, mask: Mask, shape: tuple[int, ...], bits: int, half: int) -> Handle:
+    """Return the truncated values, which are masked.
 
     With the highest bits at their places, c >> f is (c' >> f) + 2^(k-1-f) c_top, and the same for r.
     """
@@ -101,16 +103,18 @@ def _stochastic(party: Party, mask: Mask, shape: tuple[int, ...], bits: int, hal
     u = party.dealing.deal(shape, ring, made_u)
     r_top = party.dealing.deal(shape, bits, made_top)
     if not party.computes:
-        return None
+        result = party.handle(shape, None)
+        result.rounded_mask = Mask(value=u, top=Top(bits, value=r_top))
+        return result
     c = _opened(party, mask, half)
-    over = c >> top
-    over <<= lifted
-    over *= r_top
-    share = u - over
+    lift: Words = np.asarray((c >> top) << lifted)
+    opened = np.asarray((c >> cut) - np.uint64(1 << (ring - 2 - bits)))
+    share: Words = np.asarray(u - lift * r_top)
     if party.first:
-        share += c >> cut
-        share -= np.uint64(1 << (ring - 2 - bits))
-    return np.asarray(share)
+        share = share + opened
+    result = party.handle(shape, party.reduce(share))
+    result.rounded_mask = Mask(opened=opened, share=u, top=Top(bits, lift, r_top))
+    return result
 
 
 def _excess(party: Party, values: Sequence[Handle], masks: Sequence[Mask], bits: int, half: int) -> list[Handle]:

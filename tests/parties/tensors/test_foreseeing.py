@@ -87,7 +87,7 @@ def test_the_command_cost_shows_operations(tmp_path: Path) -> None:
     lines = dict(summary.lines)
     assert lines["reveals seen"] == "a number to hospital, 2 times"
     assert lines["reveals last"] == "3 to hospital, laboratory, once"
-    assert lines["multiply"].startswith("2 calls, 2 rounds, ")
+    assert lines["multiply"].startswith("2 calls, 1 rounds, ")
     assert any(summary.lead.split(" by ")[0].replace(", ", " and sends ") in note for note in plan.notes)
 
 

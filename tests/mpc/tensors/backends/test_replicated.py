@@ -190,7 +190,7 @@ def test_what_is_open_under_a_mask_is_uniform_to_the_first_two_and_unknown_to_th
     wires = {16: "<u2", 64: "<u8"}
     for name in names(3):
         mine = [found for who, found in seen if who == name]
-        assert len(mine) == 4
+        assert len(mine) == 5
         for found in mine:
             assert (found.opened is None) == (name == "p2")
             assert len(found.halves) == (2 if name == "p2" else 1)

@@ -6,13 +6,30 @@ import numpy as np
 import pytest
 
 from mpc.tensors.backends.interface import Shared
-from tests.mpc.tensors.backends.session import REPLICATED, TWO_PARTY, Backend, run, sessions_of, signed, together
+from tests.mpc.tensors.backends.session import (
+    AUTHENTICATED,
+    REPLICATED,
+    TWO_PARTY,
+    Backend,
+    run,
+    sessions_of,
+    signed,
+    together,
+)
 
 CHUNK, BITS = 1_000_000, 16
 
 
 @pytest.mark.parametrize(
-    ("n", "count"), [(2, 5_000_000), (3, 3_000_000), (5, 2_000_000), (REPLICATED, 10_000_000), (TWO_PARTY, 2_000_000)]
+    ("n", "count"),
+    [
+        (2, 5_000_000),
+        (3, 3_000_000),
+        (5, 2_000_000),
+        (REPLICATED, 10_000_000),
+        (TWO_PARTY, 2_000_000),
+        (AUTHENTICATED[0], 2_000_000),
+    ],
 )
 def test_ten_million_values_are_less_than_a_unit_off_and_right_on_average(n: int, count: int) -> None:
     """The values are spread over all magnitudes up to the bound of 2^62, with many fractions."""
