@@ -51,6 +51,7 @@ def measure(
         "records_a_request": ask,
         "requests": requests * clients,
         "median_ms": sorted(report["median_ms"] for report in asking)[clients // 2],
+        "fastest_ms": min(report["fastest_ms"] for report in asking),
         "first_ms": max(report["first_ms"] for report in asking),
         "records_a_second": records / max(report["seconds"] for report in asking),
         "batches": hosts[0]["batches"],

@@ -21,7 +21,7 @@ from benchmarks.tensors.parties import Cast, commands
 from benchmarks.tensors.peers import PEERS, Peer
 from benchmarks.tensors.relay import DEVICE
 from benchmarks.tensors.rows import ROWS, Row, Side, Sides, compare
-from tests.parties.capc.slow_link.networks import Networks, round_trip_ms
+from tests.slow_networks import Networks, round_trip_ms
 
 Within = Mapping[str, tuple[str, ...]]
 WORKS = ("relu", "mlp")

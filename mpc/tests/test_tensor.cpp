@@ -369,8 +369,9 @@ void wide_products_keep_their_upper_words() {
                     std::fill(a.begin(), a.end(), columns == 4 ? 0xffffffff : ~std::uint64_t{0});
                     std::fill(b.begin(), b.end(), ~std::uint64_t{0});
                 }
-                const Matrix<const std::uint64_t> left{a.data(), rows, depth, static_cast<std::ptrdiff_t>(depth), 1};
-                const Matrix<const std::uint64_t> right{b.data(), depth, columns, 1, static_cast<std::ptrdiff_t>(depth)};
+                const auto step = static_cast<std::ptrdiff_t>(depth);
+                const Matrix<const std::uint64_t> left{a.data(), rows, depth, step, 1};
+                const Matrix<const std::uint64_t> right{b.data(), depth, columns, 1, step};
                 std::vector<std::uint64_t> low(rows * columns, 9), high(rows * columns, 9);
                 matmul_wide(left, right, low.data(), high.data());
                 bool same = true;

@@ -77,7 +77,7 @@ void multiply_one_by_one(const Matrix<const std::uint64_t>& a, const Matrix<cons
     }
 }
 
-// ---- with tiles of kernels.hpp ---------------------------------------------------------------------------------------
+// ---- with tiles of kernels.hpp --------------------------------------------------------------------------------------
 //
 // With e = e_low + 2^32 e_top and b likewise, the sum of e b over k is
 //
@@ -85,8 +85,8 @@ void multiply_one_by_one(const Matrix<const std::uint64_t>& a, const Matrix<cons
 //
 // The tile gives R rounded, and the fast product modulo 2^64 gives its lower word exactly. So the upper word of R is
 // (R - lower word) / 2^64, rounded to the next whole number, if R is off by less than 2^63. For 256 terms R is below
-// 2^105. Each addition to it is off by at most 2^52, and the rounding of one term by less than 2^46, so that R is off by
-// less than 2^61.
+// 2^105. Each addition to it is off by at most 2^52, and the rounding of one term by less than 2^46, so that R is off
+// by less than 2^61.
 
 constexpr std::size_t kTileDepth = 256;
 

@@ -194,6 +194,7 @@ def _report(client: Client, answers: Floats, latencies: list[float], seconds: fl
     report: dict[str, Any] = {
         "party": settings.name, "role": settings.role, "model": settings.model.name, "records": len(answers),
         "at_once": settings.ask, "seconds": seconds, "first_ms": 1e3 * latencies[0],
+        "fastest_ms": 1e3 * min(latencies),
         "median_ms": 1e3 * float(np.median(latencies)), "slowest_ms": 1e3 * max(latencies),
         "again": client.again, "sent": client.sent, "received": client.received,
         "answers": flat[:_SHOWN].tolist(),

@@ -65,6 +65,7 @@ class Service:
         self._changed = threading.Condition()  # for what follows
         self._share = self._reload()
         self._sitting: Sitting | None = None
+        self._to_close: Sitting | None = None
 
     def _reload(self) -> ModelShare | None:
         settings = self.settings
@@ -128,7 +129,7 @@ class Service:
 
     def _open(self, sitting: Sitting) -> None:
         with self._changed:
-            self._sitting = sitting
+            self._sitting = self._to_close = sitting
             self.tally.sessions += 1
             self._changed.notify_all()
 
@@ -139,10 +140,13 @@ class Service:
         self.trust = sitting.trust or self.trust
         sitting.meeting.close(self.connections)
         self._mailbox.clear()
+        self._to_close = None
 
     def stop(self) -> None:
-        """End all threads and conversations."""
+        """End all threads and conversations. A signal may have interrupted the end of a session."""
         self._over.set()
+        if self._to_close is not None:
+            self._close(self._to_close)
         for channel in list(self._talking):
             channel.interrupt()
         for thread in self._threads:
@@ -262,7 +266,7 @@ class Service:
             return Ending(Outcome("again", "the parties of the service are not all there"))
         sitting.take_in(request)
         given_up = False
-        while time.monotonic() < expires + self.settings.message_deadline_s:
+        while time.monotonic() < expires + self.settings.message_deadline_s and not self._over.is_set():
             try:
                 return request.ending.result(_LOOK_S)
             except LaterError:
@@ -270,7 +274,7 @@ class Service:
                 if not given_up and (late or channel.left):
                     given_up = True
                     sitting.give_up(request, f"no answer within {self.settings.answer_s:g} s" if late else _LEFT)
-        return Ending(Outcome("refused", f"no answer within {self.settings.answer_s:g} s, and nobody knows why"))
+        return Ending(Outcome("again", "this party of the service ends"))
 
     def _await_sitting(self, expires: float) -> Sitting | None:
         with self._changed:

@@ -24,7 +24,7 @@ from parties.frame.start import python_command
 from parties.tensors.serving.settings import PROVIDER, ServingSettings
 
 _LOOK_S = 0.1
-_GRACE_S = 9.0  # for a party that is asked to end
+_GRACE_S = 50.0  # for a party that is asked to end, on a machine that is busy
 
 
 def keep(settings: ServingSettings, path: Path) -> int:

@@ -88,7 +88,7 @@ def plan(config: TensorsConfig, serving: ServingConfig, run: Run) -> Plan:
         more_reporters=(*others, serving.owner, *config.computing, *([config.dealing] if config.dealing else [])),
         deadline_s=config.run_deadline_s,
         steps=STEPS,
-        grace_s=20.0,
+        grace_s=60.0,
         notes=("an answer is open to the client that asked, and to nobody else",),
     )
 

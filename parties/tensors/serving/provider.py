@@ -40,6 +40,9 @@ class Provider:
         self.model = Model(self.settings.model, self.settings.model_digest)
         self.tally = Tally()
         self.trust = ""
+        self._to_close: Meeting | None = None
+        self._batches: list[queue.SimpleQueue[int]] = []
+        self._threads: list[threading.Thread] = []
 
     def run(self) -> None:
         """Serve until a signal tells the party to end. Raises what ends it otherwise."""
@@ -58,27 +61,29 @@ class Provider:
                 time.sleep(_PAUSE_S)
                 continue
             self.tally.sessions += 1
+            self._to_close = meeting
             try:
                 self._serve(meeting)
             except TransportError as error:
                 self.progress.begin_again(f"{error}; all meet again within {settings.return_s:g} s")
-            finally:
-                meeting.close(self.connections)
+            self.stop()
             expires = time.monotonic() + settings.return_s
 
     def _serve(self, meeting: Meeting) -> None:
         """Prepare what the leader asks for, until a party is lost. Raises the error that ended the session."""
         settings = self.settings
-        batches: list[queue.SimpleQueue[int]] = [queue.SimpleQueue() for _ in settings.lanes]
+        self._batches = [queue.SimpleQueue() for _ in settings.lanes]
 
         def work(number: int) -> None:
             try:
-                self._deal(meeting, number, batches[number])
+                self._deal(meeting, number, self._batches[number])
             except BaseException as error:  # noqa: BLE001  raised again by the main thread
                 meeting.fail(error)
 
-        threads = [threading.Thread(target=work, args=(number,), daemon=True) for number in range(len(settings.lanes))]
-        for thread in threads:
+        self._threads = [
+            threading.Thread(target=work, args=(number,), daemon=True) for number in range(len(settings.lanes))
+        ]
+        for thread in self._threads:
             thread.start()
         try:
             (credits,) = meeting.credits
@@ -86,21 +91,30 @@ class Provider:
                 deal = credits.recv_message("deal", Deal)
                 if deal.beat:
                     continue
-                if not 0 <= deal.lane < len(batches) or not 0 <= deal.batches <= settings.pool:
+                if not 0 <= deal.lane < len(settings.lanes) or not 0 <= deal.batches <= settings.pool:
                     raise ProtocolError("expected a lane and batches as agreed, found others", peer=settings.leader)
-                batches[deal.lane].put(deal.batches)
+                if deal.batches:
+                    self._batches[deal.lane].put(deal.batches)
         except Exception as error:
             meeting.fail(error)
             raise meeting.failure or error from error
-        finally:
-            meeting.fail(TransportError("the session is over"))
-            for each in batches:
-                each.put(0)
-            for thread in threads:
+
+    def stop(self) -> None:
+        """End the session's threads and connections. It may be called again where a signal has interrupted it."""
+        meeting = self._to_close
+        if meeting is None:
+            return
+        meeting.fail(TransportError("the session is over"))
+        for each in self._batches:
+            each.put(0)
+        for thread in self._threads:
+            if thread.ident is not None:
                 thread.join(_END_S)
-            sent, received = meeting.traffic()
-            self.tally.sent += sent
-            self.tally.received += received
+        self._to_close = None
+        sent, received = meeting.traffic()
+        self.tally.sent += sent
+        self.tally.received += received
+        meeting.close(self.connections)
 
     def _deal(self, meeting: Meeting, number: int, batches: queue.SimpleQueue[int]) -> None:
         settings = self.settings
@@ -125,8 +139,11 @@ def party(party: Party[ServingSettings]) -> None:
     settings = party.settings
     with Connections(settings, party.folder, settings.role, settings.agreed(), party.progress.note) as connections:
         provider = Provider(party, connections)
-        with serving():
-            provider.run()
+        try:
+            with serving():
+                provider.run()
+        finally:
+            provider.stop()
     write_private(party.folder / "result.json", json.dumps(provider.report()).encode())
 
 

@@ -60,6 +60,7 @@ class Sitting:
         self._notices: queue.SimpleQueue[Notice] = queue.SimpleQueue()
         self._batches: list[queue.SimpleQueue[list[Request] | None]] = [queue.SimpleQueue() for _ in settings.lanes]
         self._left_in_pool = Counter[int]()
+        self._counted = False
         self._threads = [
             threading.Thread(target=self._guarded, args=(self._work, lane), name=f"lane {lane}", daemon=True)
             for lane in range(len(settings.lanes))
@@ -208,7 +209,10 @@ class Sitting:
     # -- the end ------------------------------------------------------------------------------------------------------
 
     def end(self) -> None:
-        """End the session's threads and its requests. Its connections are to be closed after that."""
+        """End the session's threads and its requests. Its connections are to be closed after that.
+
+        It may be called again where a signal has interrupted it.
+        """
         failure = self.meeting.failure
         self.meeting.fail(failure or TransportError("the session is over"))
         for batches in self._batches:
@@ -220,6 +224,9 @@ class Sitting:
         self._desk.close(Ending(Outcome("again", why)))
         sent, received = self.meeting.traffic()
         with self._tally.lock:
+            if self._counted:
+                return
+            self._counted = True
             self._tally.sent += sent
             self._tally.received += received
             waiting = sum(channel.most_waiting for channel in self.meeting.ahead)

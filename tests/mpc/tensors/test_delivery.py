@@ -31,7 +31,9 @@ def test_pieces_add_up_and_all_but_one_say_nothing(parties: int, bits: int) -> N
 
 
 @pytest.mark.parametrize("ring_bits", [32, 64])
-@pytest.mark.parametrize(("backend", "parties"), [("clear", 2), ("dealer", 2), ("dealer", 3)])
+@pytest.mark.parametrize(
+    ("backend", "parties"), [("clear", 2), ("dealer", 2), ("dealer", 3), ("replicated", 3), ("two_party", 2)]
+)
 def test_an_answer_is_right_and_the_parties_see_it_under_its_mask(backend: str, parties: int, ring_bits: int) -> None:
     format = Format(ring_bits, 8 if ring_bits == 32 else 16)
     names = tuple(f"p{i}" for i in range(parties))

@@ -24,8 +24,8 @@ from parties.tensors.config import TensorsConfig
 from parties.tensors.foreseeing import foresee
 from parties.tensors.protocol import PROTOCOL
 from parties.tensors.settings import TensorsSettings
-from tests.parties.capc.slow_link.networks import Networks, round_trip_ms, slow_networks, unavailable
 from tests.ports import free_ports
+from tests.slow_networks import Networks, round_trip_ms, slow_networks, unavailable
 
 ROOT = Path(__file__).resolve().parents[3]
 SUM = """

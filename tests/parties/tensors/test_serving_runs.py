@@ -260,6 +260,19 @@ def test_a_whole_service_of_three_hosts_ends_by_itself_and_leaves_nothing(tmp_pa
     assert left == []
 
 
+@pytest.mark.parametrize(("backend", "count"), [("replicated", 3), ("two_party", 2)])
+def test_a_service_without_a_provider(tmp_path: Path, backend: str, count: int) -> None:
+    hosts = ("host-a", "host-b", "host-c")[:count]
+    told = {"provider": None, "backend": backend}
+    with running(tmp_path, ("ann",), computing=hosts, changed=told) as service:
+        assert {process.name for process in service.plan.processes} == {*hosts, "olga", "ann"}
+        with service.client("ann") as client:
+            for records in (some(1), some(8), some(3)):
+                assert near(client.ask(records), records)
+        assert set(service.end().values()) == {0}
+        assert service.result("host-a")["trust"].startswith(backend)
+
+
 def _read(path: Path) -> str:
     try:
         return path.read_bytes().decode(errors="replace")

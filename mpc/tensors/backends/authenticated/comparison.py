@@ -32,7 +32,7 @@ from mpc.tensors.network import Part
 
 _ONE = np.uint64(1)
 RING_BITS = 64
-LARGEST_PART = 1 << 22
+LARGEST_PART = 1 << 23
 """Words of correlations that values are compared with at a time. More values take more rounds, and not more memory."""
 
 
