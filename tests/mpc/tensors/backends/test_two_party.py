@@ -20,7 +20,7 @@ from mpc.tensors.backends import DealerBackend, TwoPartyBackend, two_party
 from mpc.tensors.backends.interface import Shared
 from mpc.tensors.backends.two_party import comparison, packed, truncation
 from mpc.tensors.backends.two_party.encrypted import DEGREE, Keys
-from mpc.tensors.backends.two_party.matrices import Blocks, blocks_for
+from mpc.tensors.backends.two_party.matrices import Blocks, Matrices, blocks_for
 from mpc.tensors.backends.two_party.oblivious import Transfers
 from mpc.tensors.network import Network
 from tests.authority import issue
@@ -239,6 +239,41 @@ def test_without_masks_a_reply_shows_the_other_partys_words(monkeypatch: pytest.
     assert not np.logical_or(*other_partys_words(monkeypatch, x, y)).any()
     monkeypatch.setattr(Keys, "uniform", lambda self, count: np.zeros(count, dtype=np.uint64))
     assert np.logical_or(*other_partys_words(monkeypatch, x, y)).all()
+
+
+def test_without_masks_a_product_of_matrices_shows_the_other_partys_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first party draws no masks of its own, and so it ends with x_0 y_1 where the other one draws none either."""
+    uniform, crossed = Keys.uniform, Matrices.crossed
+    opened: dict[str, Words] = {}
+    shares: dict[str, list[Words]] = {}
+    unmasked = {"p0"}
+
+    def watched(self: Matrices, a: Words, b: Words) -> Words:
+        opened[self._keys._network.me] = found = crossed(self, a, b)
+        return found
+
+    def chosen(self: Keys, count: int) -> Words:
+        return np.zeros(count, dtype=np.uint64) if self._network.me in unmasked else uniform(self, count)
+
+    def program(backend: TwoPartyBackend, shared: list[Shared]) -> list[Shared]:
+        shares[backend.me] = [backend._party.share_of(backend._check(value)) for value in shared]
+        return list(backend.matmul([(shared[0], shared[1])]))
+
+    def right(x: Words, y: Words) -> np.ndarray:
+        (found,) = together(TWO_PARTY, [x, y], program)
+        assert (found == x @ y).all()
+        own_x, own_y = shares["p0"]
+        odd = int((own_x[:, 0] & np.uint64(1)).argmax())
+        inverse = np.uint64(pow(int(own_x[odd, 0]), -1, 2**64))
+        with np.errstate(over="ignore"):
+            return np.asarray(own_y[0] + opened["p0"][odd] * inverse == y[0])
+
+    monkeypatch.setattr(Matrices, "crossed", watched)
+    monkeypatch.setattr(Keys, "uniform", chosen)
+    x, y = anywhere(40, 1), anywhere(1, 40)
+    assert not right(x, y).any()
+    unmasked.add("p1")
+    assert right(x, y).all()
 
 
 def test_without_fresh_shares_a_constant_is_rounded_the_same_way_always(monkeypatch: pytest.MonkeyPatch) -> None:
