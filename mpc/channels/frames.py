@@ -93,6 +93,7 @@ class Channel(ABC):
         self._sent_frames = 0
         self._received_frames = 0
         self._busy = threading.Lock()  # held while a frame is on its way
+        self._broken_off = False  # whether a part of a frame has left, and the rest never will
 
     @abstractmethod
     def _write(self, parts: list[Buffer]) -> None:
@@ -133,11 +134,14 @@ class Channel(ABC):
     def say_lost(self, name: str) -> None:
         """Tell the peer that this side leaves because it lost the party `name`. Any thread may do so.
 
-        Nothing may be sent after it. It does nothing where a frame is on its way, or where the peer has left.
+        Nothing may be sent after it. It does nothing where a frame is on its way or was broken off, or where the peer
+        has left.
         """
         if name == self.peer or not _NAME.fullmatch(name) or not self._busy.acquire(blocking=False):
             return
         try:
+            if self._broken_off:
+                return
             self.deadline_s = min(self.deadline_s, _LOST_WITHIN_S)
             self._write(self._outgoing(_LOST, name.encode("ascii")))
         except TransportError:
@@ -282,6 +286,11 @@ class Exchange(ABC):
     def move(self) -> bool:
         """Move what can be moved now, and return whether both frames have crossed. Raises as the channel does."""
 
+    @property
+    @abstractmethod
+    def sent(self) -> bool:
+        """Whether all of the frame to send has left."""
+
     @abstractmethod
     def awaited(self) -> tuple[int, int]:
         """Return the file and the events of ``poll`` after which :meth:`move` can go on."""
@@ -326,6 +335,26 @@ def exchange_all(label: str, messages: Sequence[tuple[Channel, Sequence[Buffer] 
                     f"no message '{label}' within {late.deadline_s:g} s", peer=late.peer, step=late.step
                 )
             pending = [exchange for exchange in pending if not exchange.move()]
+    except TransportError:
+        _send_the_rest(begun)
+        raise
     finally:
         for exchange in begun:
             exchange.end()
+
+
+def _send_the_rest(begun: Sequence[Exchange]) -> None:
+    """Send what is left of frames that are half sent, for a moment. Then their peers can be told who was lost."""
+    expires = time.monotonic() + _LOST_WITHIN_S
+    waiting = [exchange for exchange in begun if not exchange.sent]
+    while waiting and time.monotonic() < expires:
+        poll = select.poll()
+        for exchange in waiting:
+            poll.register(*exchange.awaited())
+        poll.poll(max(0.0, expires - time.monotonic()) * 1e3)
+        for exchange in list(waiting):
+            try:
+                exchange.move()
+            except (TransportError, ProtocolError):
+                waiting.remove(exchange)  # it is lost as well
+        waiting = [exchange for exchange in waiting if not exchange.sent]

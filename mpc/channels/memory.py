@@ -159,6 +159,10 @@ class _MemoryExchange(Exchange):
             self.channel.recv_into(self._label, self._target)
         return True
 
+    @property
+    def sent(self) -> bool:
+        return True
+
     def awaited(self) -> tuple[int, int]:
         raise OrderError("expected an exchange in memory to be complete after one move, found another wait")
 

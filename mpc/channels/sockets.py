@@ -45,6 +45,7 @@ class SocketChannel(Channel):
             self._set_timeout()
             self._send_all(parts)
         except (OSError, SSL.Error) as error:
+            self._broken_off = True
             raise self._broken(error, f"the peer took no data for {self.deadline_s:g} s") from error
 
     def _send_all(self, parts: list[Buffer]) -> None:
@@ -244,6 +245,10 @@ class _SocketExchange(Exchange):
             else:
                 channel._unread = channel._ahead[:count]
 
+    @property
+    def sent(self) -> bool:
+        return not self._unsent
+
     def awaited(self) -> tuple[int, int]:
         events = select.POLLOUT if self._unsent else 0
         return self.channel._connection.fileno(), events | (select.POLLIN if self._wanted is not None else 0)
@@ -252,6 +257,7 @@ class _SocketExchange(Exchange):
         with contextlib.suppress(OSError):  # the connection is gone, as the next call reports
             self.channel.hold_back(False)
             self.channel._connection.setblocking(True)
+        self.channel._broken_off |= not self.sent
         self.channel._busy.release()
 
 

@@ -140,3 +140,47 @@ def test_a_peer_that_left_in_the_middle_of_a_message_has_closed_the_connection(s
     right.send("more", b"1")
     right.close()
     assert str(left.departure("2")) == "step 2 right: the peer closed the connection"
+
+
+LARGE = 20_000_001
+
+
+def test_a_round_that_one_party_leaves_ends_with_its_name_at_every_other(socket_pairs: Pairs) -> None:
+    """What is half sent to the others is sent to its end before they are told."""
+    to_bob, bob = sockets(*socket_pairs("left", "bob"))
+    to_carol, carol = sockets(*socket_pairs("left", "carol"))
+    threading.Timer(0.3, bob.close).start()
+    heard: list[BaseException] = []
+
+    def receive() -> None:
+        time.sleep(0.6)  # the frame has begun to arrive, and no buffer holds all of it
+        carol.recv("opening", LARGE)
+        try:
+            carol.recv("opening")
+        except TransportError as error:
+            heard.append(error)
+
+    receiving = threading.Thread(target=receive, daemon=True)
+    receiving.start()
+    body = bytes(LARGE)
+    with pytest.raises(TransportError) as raised:
+        exchange_all("opening", [(each, [body], memoryview(bytearray(LARGE))) for each in (to_bob, to_carol)])
+    assert raised.value.peer == "bob"
+    to_carol.say_lost("bob")
+    receiving.join(20)
+    assert [str(error) for error in heard] == ["bob: left has no connection to it"]
+
+
+def test_a_frame_that_was_broken_off_gets_no_other_bytes(socket_pairs: Pairs) -> None:
+    """They would be taken for the end of its body."""
+    to_bob, bob = sockets(*socket_pairs("left", "bob"))
+    to_carol, carol = sockets(*socket_pairs("left", "carol"))
+    threading.Timer(0.3, bob.close).start()
+    with pytest.raises(TransportError):
+        exchange_all("opening", [(each, [bytes(LARGE)], memoryview(bytearray(8))) for each in (to_bob, to_carol)])
+    sent = to_carol.traffic[""].sent
+    to_carol.say_lost("bob")
+    assert to_carol.traffic[""].sent == sent
+    to_carol.close()
+    with pytest.raises(TransportError, match="left: "):
+        carol.recv("opening", LARGE)
