@@ -272,6 +272,12 @@ class _ReadNowhere(Revealed):
         self._range, self._bits = tensor.range, tensor.fraction_bits
 
     @property
+    def readable(self) -> bool:
+        """No. Whoever asks may do something else at those that can read it."""
+        self._readings.append(f"{line_of_program()} ({self.name})")
+        return False
+
+    @property
     def value(self) -> NDArray[np.float64]:
         if self._tensor is not None:
             return super().value

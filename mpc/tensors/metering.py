@@ -8,7 +8,10 @@ from typing import Any
 
 from mpc.tensors.backends.interface import Backend, Cost
 
-METERED = ("input", "open", "multiply", "matmul", "truncate", "negative", "keep_if", "relu")
+METERED = (
+    "input", "constant", "open", "add", "subtract", "add_public", "linear",
+    "multiply", "matmul", "truncate", "negative", "keep_if", "relu",
+)  # fmt: skip
 
 
 @dataclass

@@ -73,7 +73,7 @@ class SGD:
                 parameter.assign(value)
 
     def guard(self, share: float = 0.5, name: str = "guard") -> Revealed:
-        """Reveal one bit to all: whether any parameter is beyond this share of its declared bound.
+        """Reveal one bit to all: whether any parameter is beyond this share of its declared bound, above or below zero.
 
         A 1 says that training may be held back by a bound. Nothing else about the parameters is opened.
         """
@@ -83,8 +83,14 @@ class SGD:
         with session.no_grad(), session.scope("guard"):
             rooms = []
             for parameter in self.parameters:
-                limit = share * real(min(parameter.declared.high, -parameter.declared.low), parameter.fraction_bits)
-                rooms += [subtract(limit, parameter.detach()), add(parameter.detach(), limit)]
+                low, high = (
+                    share * real(end, parameter.fraction_bits)
+                    for end in (parameter.declared.low, parameter.declared.high)
+                )
+                if high > 0:
+                    rooms.append(subtract(high, parameter.detach()))
+                if low < 0:
+                    rooms.append(subtract(parameter.detach(), low))
             beyond = concatenate([bits.reshape(-1) for bits in negative_all(rooms)])
             some = negated(negative(subtract(beyond.sum(), 1)))
             return session.reveal(some, session.parties, name)

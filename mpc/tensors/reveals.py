@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpc.errors import OrderError, ParameterError
-from mpc.ring import Ring
+from mpc.ring import Ring, Words
 from mpc.tensors.backends.interface import Shape
 from mpc.tensors.noise import Scale, exact_scale, with_noise
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 
 NO_NOISE = Fraction(0)
+EXACT_FLOATS = 1 << 53  # up to here every whole number is a float
 _PACKAGE = str(Path(__file__).parent)
 
 
@@ -167,7 +168,11 @@ class Revealed:
 
     @property
     def value(self) -> NDArray[np.float64]:
-        """The array, at those that it was opened to."""
+        """The array, at those that it was opened to.
+
+        Whole numbers that may be beyond 2^53 are int64. All others are floats. Those beyond 53 bits are rounded to the
+        nearest one.
+        """
         if self._value is not None:
             return self._value
         if self._tensor is not None:
@@ -285,7 +290,7 @@ class Reveals:
             if tensor is None:
                 continue
             if opened is not None:
-                revealed._value = ring.decode(opened[place], tensor.fraction_bits)
+                revealed._value = _numbers(ring, opened[place], tensor)
             revealed.twin = tensor.twin
             revealed._tensor = None
         self.done.extend(found)
@@ -300,6 +305,13 @@ class Reveals:
                 f"reveal {reveal.name!r}: expected what was foreseen before the run, which is {agreed} times of shape "
                 f"{reveal.shape} to {', '.join(reveal.to)}, found one more"
             )
+
+
+def _numbers(ring: Ring, words: Words, tensor: PrivateTensor) -> NDArray[Any]:
+    """Return opened words as numbers, whole ones exactly."""
+    if tensor.fraction_bits == 0 and tensor.range.bound > EXACT_FLOATS:
+        return ring.signed(words)
+    return ring.decode(words, tensor.fraction_bits)
 
 
 def line_of_program() -> str:
@@ -319,7 +331,24 @@ def outputs_of(returned: object) -> Mapping[str, object]:
     hidden = [name for name, value in returned.items() if hasattr(value, "requires_grad") or hasattr(value, "backward")]
     if hidden:
         raise ParameterError(f"expected outputs that are revealed, found the private {hidden[0]!r}: call reveal(to=…)")
+    for name, value in returned.items():
+        if not name or set(name) & set("/\\\0"):
+            raise ParameterError(f"expected names of outputs without a slash, found {name!r}")
+        if not isinstance(value, Revealed) and _plain(value) is None:
+            raise ParameterError(
+                f"expected outputs that are revealed, or numbers or words that are public, found {name!r}, which is a "
+                f"{type(value).__name__}"
+            )
     return returned
+
+
+def _plain(value: object) -> NDArray[Any] | None:
+    """Return a public output as an array of numbers or words, or None where it is none."""
+    try:
+        found = np.asarray(value)
+    except (TypeError, ValueError):
+        return None
+    return found if found.dtype.kind in "biufU" else None
 
 
 def readable(outputs: Mapping[str, object]) -> dict[str, NDArray[np.float64]]:

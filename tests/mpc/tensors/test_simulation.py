@@ -281,3 +281,38 @@ def test_public_names_are_there() -> None:
     assert callable(pt.simulate)
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         pt.nothing  # noqa: B018
+
+
+def test_whole_numbers_beyond_what_a_float_holds_are_exact() -> None:
+    value = np.array([2**30 + 1, -(2**30) - 1])
+
+    def program(s: pt.Session) -> dict[str, object]:
+        x = s.input("alice", lambda: value, shape=(2,), bound=2**30 + 1, whole=True)
+        return {"square": (x * x).reveal(to="bob"), "same": x.reveal(to="bob")}
+
+    found = pt.simulate(program, dealer="carol").outputs["bob"]
+    assert found["square"].dtype == np.int64
+    assert found["square"].tolist() == [int(v) ** 2 for v in value]
+    assert found["same"].dtype == np.float64
+
+
+@pytest.mark.parametrize(
+    ("outputs", "words"),
+    [
+        ({"a/b": 1}, "expected names of outputs without a slash, found 'a/b'"),
+        ({"": 1}, "found ''"),
+        ({"thing": object()}, "found 'thing', which is a object"),
+        ({"thing": b"bytes"}, "found 'thing', which is a bytes"),
+        ({"thing": {"a": 1}}, "found 'thing', which is a dict"),
+        ({"thing": [[1], [1, 2]]}, "found 'thing', which is a list"),
+    ],
+)
+def test_outputs_that_could_not_be_written_are_refused_before_anything_is_opened(
+    outputs: dict[str, object], words: str
+) -> None:
+    def program(s: pt.Session) -> dict[str, object]:
+        x = s.input("alice", lambda: 1.0, shape=(), bound=1)
+        return outputs | {"x": x.reveal(to="alice")}
+
+    with pytest.raises(pt.ProgramError, match=words):
+        pt.simulate(program, dealer="carol")

@@ -262,3 +262,23 @@ def test_steps_of_a_layer_are_torchs(lr: float, momentum: float, twice: bool) ->
         theirs.step()
     expected = np.append(weight.detach().numpy(), bias.detach().numpy())
     assert np.abs(opened(net.weights()) - expected).max() < 1e-3
+
+
+@pytest.mark.parametrize(
+    ("bound", "value", "beyond"),
+    [
+        ((0, 4), 1.0, 0),
+        ((0, 4), 2.5, 1),
+        ((1, 4), 1.5, 0),
+        ((-1, 4), 1.0, 0),
+        ((-1, 4), -0.75, 1),
+        ((-4, 0), -1.0, 0),
+        (4, -2.5, 1),
+    ],
+)
+def test_the_guard_takes_each_side_of_a_bound_by_itself(bound: object, value: float, beyond: int) -> None:
+    def program(s: pt.Session) -> dict[str, object]:
+        start = s.input("alice", lambda: [value], shape=(1,), bound=bound)
+        return {"guard": pt.optim.SGD([pt.nn.Parameter(start, bound)], lr=0.1).guard()}
+
+    assert pt.simulate(program, dealer="carol")["guard"] == beyond

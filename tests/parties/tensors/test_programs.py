@@ -5,12 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from mpc.errors import ParameterError, RangeError, TransportError
 from parties.frame.errors import ConfigError
 from parties.frame.plan import Run, RunFolders
 from parties.tensors.config import TensorsConfig
+from parties.tensors.outputs import write_outputs
 from parties.tensors.programs import Here, Program, ProgramError, built_in, digest, program_path
 from parties.tensors.protocol import PROTOCOL
 from parties.tensors.settings import TensorsSettings
@@ -199,3 +201,12 @@ def test_another_program_or_policy_is_another_agreement(tmp_path: Path) -> None:
 def test_refusals_are_parameters_of_the_caller() -> None:
     assert issubclass(ProgramError, Exception)
     assert not issubclass(ProgramError, ParameterError)
+
+
+def test_outputs_of_any_name_are_written_and_objects_are_not(tmp_path: Path) -> None:
+    given = {"file": np.arange(3.0), "allow_pickle": np.array(2**60), "name": np.asarray("a word")}
+    write_outputs(tmp_path / "own.npz", given)
+    with np.load(tmp_path / "own.npz", allow_pickle=False) as found:
+        assert {name: found[name].tolist() for name in found} == {name: value.tolist() for name, value in given.items()}
+    with pytest.raises(ValueError, match="Object arrays cannot be saved"):
+        write_outputs(tmp_path / "own.npz", {"thing": np.array([object()])})
