@@ -8,7 +8,7 @@ Bits are shared so by XOR. Every component is known to two parties, and these tw
 before it, i - 1, share key i (Araki, Furukawa, Lindell, Nof and Ohara, CCS 2016).
 
 Read in this order: ``keys`` (how a session begins), ``trio`` (what a step works on, and the messages), ``inputs``,
-``products``, ``sharing`` (what the third party knows alone), ``masked`` (values that two parties see under a mask of the
+``products``, ``sharing`` (what the third party knows alone), ``masked`` (values that two see under a mask of the
 third), ``truncation``, ``comparison``, ``backend``.
 """
 
