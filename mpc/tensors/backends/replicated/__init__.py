@@ -7,8 +7,9 @@ A value x = x_0 + x_1 + x_2 modulo 2^ring_bits has three components. Each party 
 Bits are shared so by XOR. Every component is known to two parties, and these two share a key, too. Party i and the one
 before it, i - 1, share key i (Araki, Furukawa, Lindell, Nof and Ohara, CCS 2016).
 
-Read in this order: ``keys`` (how a session begins), ``trio`` (what a step works on, and the messages), ``products``,
-``masked`` (values that two parties see under a mask of the third), ``truncation``, ``comparison``, ``backend``.
+Read in this order: ``keys`` (how a session begins), ``trio`` (what a step works on, and the messages), ``inputs``,
+``products``, ``sharing`` (what the third party knows alone), ``masked`` (values that two see under a mask of the
+third), ``truncation``, ``comparison``, ``backend``.
 """
 
 from __future__ import annotations
