@@ -175,6 +175,7 @@ def test_the_works_of_the_dealer_come_out_right_over_tls() -> None:
         "matmul": ({"work": "matmul", "size": 20}, 40 * 2**-16),
         "relu": ({"work": "relu", "size": 1000}, 2**-16),
         "argmax": ({"work": "argmax", "size": 20}, 0),
+        "cn-relu": ({"work": "cn-relu", "batch": 2}, 0.002),
         "logistic": (logistic(2), 0.001),
         "mlp": (network((784, 16, 10), 2, batch=8), 0.001),
     }
@@ -190,6 +191,14 @@ def test_the_works_of_the_dealer_come_out_right_over_tls() -> None:
         real = sides.once(side, logistic(10) | {"real": True}, check=True)
     assert real.said["accuracy"] == pytest.approx(0.965, abs=0.01)
     assert abs(real.said["accuracy"] - real.said["twin_accuracy"]) <= 0.005
+
+
+def test_a_classifier_in_floats_is_torchs() -> None:
+    x, kernel, hidden, last = (torch.tensor(array) for array in works.classifier(3))
+    values = torch.relu(torch.nn.functional.conv2d(x, kernel, stride=2))
+    logits = torch.relu(values.flatten(1) @ hidden) @ last
+    np.testing.assert_allclose(works.classify(*works.classifier(3)), logits.numpy(), atol=1e-12)
+    assert values.shape == (3, 5, 13, 13)
 
 
 def test_training_in_floats_is_what_torch_does() -> None:
@@ -229,6 +238,7 @@ def test_a_made_up_result_becomes_rows_with_ratios_and_goals(tmp_path: Path) -> 
             "CrypTen, trusted first party": {"ours": False, "missing": "took more than 60 s"},
         },
         "mlp": {"dealer": figures([20.0], mb=8.5), "dealer_mac": figures([161.0])},
+        "cn-relu": {"dealer": figures([10.0]), "CrypTen, trusted third party": figures([29.0])},
         "relu": {"dealer": {"ours": True, "missing": "a process ended"}},
     }
     lines = {(line[0], line[1]): line[2:] for line in report.goal_rows(rows, casts)}
@@ -242,6 +252,7 @@ def test_a_made_up_result_becomes_rows_with_ratios_and_goals(tmp_path: Path) -> 
     assert lines["multiply 10^6", "dealer_mac"][1] == ""
     assert lines["MLP 784-128-10, batch 128, a step", "dealer_mac"][1] == "160: not met"
     assert lines["MLP 784-128-10, batch 128, a step", "dealer"][1] == "25.0: met, 8 MB: not met"
+    assert lines["CN-ReLU, 64 images", "dealer"][1] == "3 x as fast as CrypTen, trusted third party: not met"
     assert lines["ReLU 10^5", "dealer"][0] == "a process ended"
     results = {
         "rows": rows,

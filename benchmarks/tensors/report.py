@@ -42,10 +42,14 @@ def met(row: Row, cast: Cast, found: Found) -> str:
     """Return a back-end's goal, and whether it was met."""
     mine = found[cast.backend]
     said = []
+    trusting = not cast.backend.endswith("_mac") and not cast.nobody_trusted
     if (goal := goal_of(row, cast, found)) is not None:
         said.append(f"{_short(goal)}: {'met' if statistics.median(mine['ms']) <= goal else 'not met'}")
-    if row.goal_mb is not None and not cast.backend.endswith("_mac") and not cast.nobody_trusted:
+    if row.goal_mb is not None and trusting:
         said.append(f"{row.goal_mb:g} MB: {'met' if mine['mb'] <= row.goal_mb else 'not met'}")
+    if row.beside is not None and trusting and "ms" in (peer := found.get(row.beside[1], {})):
+        times = statistics.median(ratios(peer, mine))
+        said.append(f"{row.beside[0]:g} x as fast as {row.beside[1]}: {'met' if times >= row.beside[0] else 'not met'}")
     return ", ".join(said)
 
 

@@ -40,6 +40,7 @@ class Row:
         goal_mb: of what all parties send together, or None.
         peers: who is measured beside it.
         step: the row that has one step of this one, by which it is known beforehand what would take too long.
+        beside: how many times as fast as which peer it should be, or None.
         with_macs: whether there is a goal for back-ends with MACs, as a multiple of those without.
     """
 
@@ -52,6 +53,7 @@ class Row:
     peers: tuple[str, ...] = field(default=TRUSTING)
     step: str = ""
     with_macs: bool = False
+    beside: tuple[float, str] | None = None
 
     def goal_of(self, cast: Cast) -> float | None:
         return self.nobody_ms if cast.nobody_trusted else self.goal_ms
@@ -79,6 +81,7 @@ ROWS = (
     Row("logistic-50", "logistic regression, 50 steps", logistic(50), 250, peers=TRUSTING[:1], step="logistic"),
     Row("mlp", "MLP 784-128-10, batch 128, a step", network(SHALLOW, 1), 25, goal_mb=8, with_macs=True),
     Row("mlp-epoch", "MLP, 62 batches", network(SHALLOW, 62), 1600, peers=(), step="mlp", with_macs=True),
+    Row("cn-relu", "CN-ReLU, 64 images", {"work": "cn-relu", "batch": 64}, beside=(3, TRUSTING[1]), peers=ALL),
     Row("network-a", "network A 784-128-128-10, a step", network(DEEP, 1, clip_every=1), 35, peers=TRUSTING[:3]),
 )
 

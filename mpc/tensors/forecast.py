@@ -8,7 +8,7 @@ number of the tensor's range, and the forecast names its line.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import partial
 
@@ -68,7 +68,7 @@ class Forecast:
     @property
     def rounds(self) -> int:
         """The rounds of the party that waits most often."""
-        return max(cost.rounds for cost in self.costs.values())
+        return max((cost.rounds for cost in self.costs.values()), default=0)
 
     @property
     def sent(self) -> int:
@@ -178,6 +178,12 @@ class Follower:
         first = next(iter(runs.values())).session
         costs = {name: each.cost for name, each in backends.items()}
         return self._forecast(first, costs, list(meters.values()))
+
+    def reveals(self, program: Program, **options: object) -> Forecast:
+        """Return what would be revealed alone, quickly for every back-end, without any cost or trust."""
+        _, parties, dealer, outside, ring_bits = self._arguments
+        dry = DryDealer(parties, dealer or f"dealer beside {' '.join(parties)}", outside, ring_bits)
+        return replace(self._dry(program, dry, options), costs={}, rows=(), trust="")
 
     def _dry(self, program: Program, dry: DryDealer, options: Mapping[str, object]) -> Forecast:
         meter = Metered(dry, lambda: dry.costs)

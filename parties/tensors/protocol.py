@@ -56,7 +56,7 @@ class Tensors:
         others = _roles(providers, PROVIDER) | _roles(config.outside, OUTSIDE)
         everybody = [*config.computing, *others]
         agreed = _agreed(config, known)
-        foreseen = foresee(agreed, config.plan_deadline_s)
+        foreseen = foresee(agreed, config.plan_deadline_s, costs=False)
         processes = []
         for name in everybody:
             role = others.get(name, COMPUTING)

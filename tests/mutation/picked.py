@@ -440,6 +440,9 @@ PICKED: dict[str, list[tuple[str, str]]] = {
     "mpc/tensors/backends/dealer.py": [
         ("            share = share + zero if added else share - zero\n", "            pass\n"),
     ],
+    "mpc/tensors/backends/truncation.py": [
+        ("        values = [_with_own_mask(party, value) for value in values]\n", "        pass\n"),
+    ],
     "mpc/tensors/backends/arguments.py": [("    if provider in computing:\n", "    if False:\n")],
     "mpc/tensors/backends/authenticated/check.py": [
         ("    if total_low or total_high or polynomial.any():\n", "    if total_low or total_high:\n"),
@@ -458,11 +461,10 @@ PICKED: dict[str, list[tuple[str, str]]] = {
     ],
     "mpc/tensors/backends/replicated/trio.py": [
         ("self.reduce(self.zero(value.shape) + self.share_of(value))", "self.reduce(self.share_of(value) + 0)"),
-        ("mine ^ hidden[0] if planes else mine - hidden[0]", "mine"),
+        ("        part(left, hidden[0], out=left)\n", ""),
     ],
     "mpc/tensors/backends/replicated/masked.py": [
-        ("[(first + r) & low, *rest, (second + r) & low]", "[first & low, *rest, second & low]"),
-        ("masked = trio.reduce(mine + r)", "masked = mine"),
+        ("[lowest(first + r, bits), *rest]", "[lowest(first - second, bits), *rest]"),
     ],
     "mpc/tensors/backends/replicated/inputs.py": [
         ("flat[0] + flat[1] + hidden if trio.place == 0", "flat[0] + flat[1] if trio.place == 0"),

@@ -97,6 +97,7 @@ class Origin:
     Attributes:
         checked: whether the function is the caller's, who might have changed what it depends on.
         shares: this party's shares of the parents at that time.
+        share: this party's share of the handle at that time, before anything was dealt that it misses.
     """
 
     function: Linear
@@ -105,6 +106,7 @@ class Origin:
     checked: bool
     length: int
     shares: tuple[Words | None, ...]
+    share: Words | None
 
     def __repr__(self) -> str:
         return f"Origin(parents={self.parents})"
@@ -119,9 +121,12 @@ class Handle:
         owed: what the shares miss, or None.
         given: whether it is an input that is masked as a whole when a part of it is used. Parts of an input come again
             in every epoch.
+        drawn: whether its mask was drawn for it, so that all of its bits are uniform, and not derived from others'.
     """
 
-    __slots__ = ("_bit_mask", "_mask", "_rounded_mask", "given", "origin", "owed", "session", "shape", "share", "size")
+    __slots__ = (
+        "_bit_mask", "_mask", "_rounded_mask", "drawn", "given", "origin", "owed", "session", "shape", "share", "size",
+    )  # fmt: skip
 
     def __init__(self, session: object, shape: Shape, share: Words | None, *, given: bool = False) -> None:
         self.session = session
@@ -131,6 +136,7 @@ class Handle:
         self.owed: Owed | None = None
         self.size = prod(shape)
         self.given = given and self.size <= LARGEST_WHOLE
+        self.drawn = False
         self._mask: Mask | None = None
         self._bit_mask: Mask | None = None
         self._rounded_mask: Mask | None = None
@@ -184,7 +190,9 @@ class Handle:
         length = 1 + max(parent.origin.length if parent.origin else 0 for parent in parents)
         known = all(parent.mask is not None or parent.given or parent.origin is not None for parent in parents)
         if length <= LONGEST_ORIGIN and (known or sum(parent.size for parent in parents) <= self.size):
-            self.origin = Origin(function, parents, offset, checked, length, tuple(each.share for each in parents))
+            self.origin = Origin(
+                function, parents, offset, checked, length, tuple(each.share for each in parents), self.share
+            )
 
     def __repr__(self) -> str:
         return f"Handle(shape={self.shape})"

@@ -29,7 +29,7 @@ import numpy as np
 
 from mpc.errors import OrderError, ParameterError
 from mpc.ring import Words
-from mpc.tensors.backends.handles import Handle, Mask, Owed, roots_of
+from mpc.tensors.backends.handles import Handle, Mask, Origin, Owed, roots_of
 from mpc.tensors.backends.interface import Linear, Shape
 from mpc.tensors.backends.party import Party
 from mpc.tensors.network import Part
@@ -64,6 +64,8 @@ def mask_all(party: Party, handles: Sequence[Handle], *, half: bool = False) -> 
         opened = party.open("masked", parts, [root.shape for root in fresh])
         for root, share, masked in zip(fresh, shares, opened, strict=True):
             root.mask = Mask(opened=masked, share=share, owed=root.owed)
+    for root in fresh:
+        root.drawn = True
     masks = [derive(party, handle) for handle in handles]
     if not half and any(mask.owed for mask in masks):
         _complete(party, handles)
@@ -133,7 +135,7 @@ def derive(party: Party, handle: Handle) -> Mask:
         handle.mask = Mask(value=of([mask.value for mask in masks]), owed=owed)
         return derive(party, handle)
     if origin.checked:
-        _check_again(party, handle, of(origin.shares), origin.offset)
+        _check_again(party, handle, origin, of(origin.shares))
     opened = of([mask.opened for mask in masks])
     if origin.offset is not None:
         opened = party.reduce(opened + origin.offset)
@@ -141,11 +143,11 @@ def derive(party: Party, handle: Handle) -> Mask:
     return derive(party, handle)
 
 
-def _check_again(party: Party, handle: Handle, again: Words, offset: Words | None) -> None:
-    """Refuse a linear function that does not give the same again, by this party's own shares."""
-    if offset is not None and party.first:
-        again = party.reduce(again + offset)
-    if not np.array_equal(again, party.share_of(handle)):
+def _check_again(party: Party, handle: Handle, origin: Origin, again: Words) -> None:
+    """Refuse a linear function that does not give the same again, by this party's shares at that time."""
+    if origin.offset is not None and party.first:
+        again = party.reduce(again + origin.offset)
+    if not np.array_equal(again, party.known(origin.share)):
         raise ParameterError(
             f"expected a linear function that gives the same whenever it is called, found that the one of {handle!r} "
             "has changed (a function in a loop should take the loop's variable as a default argument)"

@@ -8,9 +8,10 @@ all k bits, c = x' + r is open. Without their highest bits, which are c_top and 
 
 y differs from x / 2^f by (c'_low - r'_low) / 2^f of the f low bits, which is less than one unit. It is one of the two
 neighbours of x / 2^f, and the upper one with a probability of exactly the fraction that is cut off, since r'_low is
-uniform. So the rounding is unbiased, for any number of parties. v = c_top + r_top - 2 c_top r_top is linear in what is
-shared, because c_top is public. The computing parties know the coin of the rounding, which is c'_low, and it is
-independent of the value. The provider deals two words for each value::
+uniform. It is so for a mask that was drawn for x, and not for every one that is derived from others'. So the rounding
+is unbiased, for any number of parties. v = c_top + r_top - 2 c_top r_top is linear in what is shared, because c_top is
+public. The computing parties know the coin of the rounding, which is c'_low, and it is independent of the value. The
+provider deals two words for each value::
 
     u = 2^(k-1-f) r_top - (r' >> f)   in Z_2^k            r_top   in Z_2^f, for it is multiplied by 2^(k-f)
     y = (c >> f) + u - 2^(k-f) c_top r_top - 2^(k-2-f)
@@ -47,6 +48,8 @@ def truncate(party: Party, values: Sequence[Handle], bits: int, bound: int, roun
         return list(values)
     shapes = [value.shape for value in values]
     half = 1 << (bits - 1) if rounding == "nearest" else 0
+    if rounding == "stochastic":
+        values = [_with_own_mask(party, value) for value in values]
     with party.dealing.correlation("truncate", shapes, f"{rounding} by {bits} bits"):
         mask_all(party, values, half=True)
         masks = [derive(party, value) for value in values]
@@ -59,6 +62,22 @@ def truncate(party: Party, values: Sequence[Handle], bits: int, bound: int, roun
         pairs = zip(found, excess, strict=True)
         shares = [party.reduce(party.share_of(share) - party.share_of(one)) for share, one in pairs]
         return [party.handle(shape, share) for shape, share in zip(shapes, shares, strict=True)]
+
+
+def _with_own_mask(party: Party, value: Handle) -> Handle:
+    """Return a handle of the same value whose mask is, or will be, drawn for it alone.
+
+    The low bits of another's mask under a linear function may not be uniform. Those of 2 a are even, and elements that
+    are repeated have one mask.
+    """
+    if value.mask is None:
+        value.origin = None
+        return value
+    if value.drawn:
+        return value
+    again = party.handle(value.shape, value.share)
+    again.owed = value.owed
+    return again
 
 
 def check(ring_bits: int, bits: int, bound: int, rounding: Rounding) -> None:

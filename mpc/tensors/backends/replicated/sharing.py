@@ -12,11 +12,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-import numpy as np
-
 from mpc.ring import Words
 from mpc.tensors.backends.interface import Shape
-from mpc.tensors.backends.replicated.trio import THIRD, Form, Trio
+from mpc.tensors.backends.replicated.trio import THIRD, Form, Trio, lowest
 
 
 def from_third(trio: Trio, what: str, shapes: Sequence[Shape], form: Form, make: Callable[[], Words]) -> list[Words]:
@@ -27,7 +25,7 @@ def from_third(trio: Trio, what: str, shapes: Sequence[Shape], form: Form, make:
     found = [] if trio.place == 0 else [component_2(trio, form)]
     if trio.place == THIRD:
         found.append(component_0(make(), found[0], form))
-    return [*found, *trio.third(what, shapes, ([form], []), found[1:])]
+    return [*found, *trio.third(what, shapes, [form], found[1:])]
 
 
 def component_2(trio: Trio, form: Form) -> Words:
@@ -39,4 +37,4 @@ def component_2(trio: Trio, form: Form) -> Words:
 
 def component_0(words: Words, drawn: Words, form: Form) -> Words:
     """Return the component that is left of an array of the third party's, for party 0."""
-    return words.reshape(-1) ^ drawn if form.planes else (words - drawn) & np.uint64((1 << form.bits) - 1)
+    return words.reshape(-1) ^ drawn if form.planes else lowest(words - drawn, form.bits)

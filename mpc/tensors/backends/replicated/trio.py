@@ -4,7 +4,7 @@ There are three kinds of message, each with one array or more::
 
     around   party i        ───►  party i - 1     of three additive shares, each gives its own to the one before
     paired   party 0       ◄───►  party 1         of two additive shares, which become component 1
-    third    party 2        ───►  parties 0, 1    what the third party knows alone
+    third    party 2        ───►  party 0         what the third party knows alone
 
 All shares that pass are hidden by words from the keys, so that each receiver sees uniform words.
 """
@@ -74,6 +74,11 @@ class Form:
     def size(self) -> int:
         """The bytes on the wire."""
         return wire_size(self.count, self.bits)
+
+
+def lowest(words: Words, bits: int) -> Words:
+    """Return words modulo 2^bits, in their own memory."""
+    return words if bits == 64 else np.bitwise_and(words, np.uint64((1 << bits) - 1), out=words)
 
 
 class Trio:
@@ -244,59 +249,53 @@ class Trio:
         """Return components of what parties 0 and 1 hold additive shares of, or XOR shares. The third has none.
 
         Components 0 and 2 are drawn from the keys that party 0, and party 1, has with the third party. What is left of
-        the two shares is opened between both and is component 1.
+        the two shares is opened between both and is component 1. `share` makes an array, which is written over.
         """
         label = self.label(f"paired/{what}", [shape])
         hidden = [self.draw(self.own(n), "paired", shape, bits) for n in range(2) if self.own(n) != 1]
         if share is None:
             return hidden[0], hidden[1]
-        mine = share()
-        left = mine ^ hidden[0] if planes else mine - hidden[0]
+        left = share()
+        combine, part = (np.bitwise_xor, np.bitwise_xor) if planes else (np.add, np.subtract)
+        part(left, hidden[0], out=left)
         peer = self.computing[1 - self.own(0)]
         form = Form(prod(shape), bits)
         body = self.network.swap(label, {peer: [to_wire(left, bits)]}, {peer: form.size})[peer]
         (theirs,) = self._split(peer, body, [form])
-        theirs = theirs.reshape(shape)
-        both = left ^ theirs if planes else left + theirs
-        if bits < 64:
-            both = both & np.uint64((1 << bits) - 1)
+        both = lowest(combine(left, theirs.reshape(shape), out=left), bits)
         return (hidden[0], both) if self.own(0) == 0 else (both, hidden[0])
 
     def third(
         self,
         what: str,
         shapes: Sequence[Shape],
-        forms: tuple[Sequence[Form], Sequence[Form]],
+        forms: Sequence[Form],
         made: Sequence[Words],
         paired: tuple[Words, Form] | None = None,
     ) -> list[Words]:
-        """Return what the third party sends this one, which is nothing to itself.
+        """Return what the third party sends party 0, to all others nothing.
 
         Args:
             what, shapes: for the label.
-            forms: of the arrays that party 0 gets, and party 1.
-            made: the arrays for party 0 and then those for party 1, at the third party alone.
+            forms: of the arrays that party 0 gets.
+            made: these arrays, at the third party alone.
             paired: what parties 0 and 1 send each other in the same round, which comes last in what is returned.
         """
         label = self.label(f"third/{what}", shapes)
+        third, peer = self.computing[THIRD], self.computing[1 if self.own(0) == 0 else 0]
         if self.own(0) == THIRD:
-            every = [*forms[0], *forms[1]]
-            parts = [to_wire(words, form.bits) for words, form in zip(made, every, strict=True)]
-            cut = len(forms[0])
-            bodies = {self.computing[0]: parts[:cut], self.computing[1]: parts[cut:]}
-            self.network.swap(label, {name: body for name, body in bodies.items() if body}, {})
+            parts = [to_wire(words, form.bits) for words, form in zip(made, forms, strict=True)]
+            if parts:
+                self.network.swap(label, {peer: parts}, {})
             return []
-        mine = forms[self.own(0)]
-        if not mine:
-            return []
-        third, peer = self.computing[THIRD], self.computing[1 - self.own(0)]
-        sizes = {third: sum(form.size for form in mine)}
+        expected = {third: list(forms)} if self.own(0) == 0 and forms else {}
         bodies = {}
         if paired is not None:
-            bodies[peer], sizes[peer] = [to_wire(paired[0], paired[1].bits)], paired[1].size
-        received = self.network.swap(label, bodies, sizes)
-        found = self._split(third, received[third], mine)
-        return found if paired is None else [*found, *self._split(peer, received[peer], [paired[1]])]
+            bodies[peer] = [to_wire(paired[0], paired[1].bits)]
+            expected[peer] = [paired[1]]
+        sizes = {name: sum(form.size for form in each) for name, each in expected.items()}
+        received = self.network.swap(label, bodies, sizes) if expected else {}
+        return [words for name, each in expected.items() for words in self._split(name, received[name], each)]
 
     def _split(self, peer: str, body: memoryview, forms: Sequence[Form]) -> list[Words]:
         """Return the flat arrays of a message. Raises ProtocolError for words wider than their form."""

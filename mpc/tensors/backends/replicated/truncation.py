@@ -6,11 +6,11 @@ mask r of all k bits, and c = x' + r, whose highest bits are c_top and r_top::
     u = 2^(k-f) r_top - (r >> f)  in Z_2^k              y = (c >> f) + u - 2^(k-f) c_top r_top - 2^(k-2-f)
 
 y is one of the two neighbours of x / 2^f, and the upper one with a probability of exactly the fraction that is cut off.
-Here the third party draws the mask, as a provider would, and parties 0 and 1 see c (:mod:`.masked`). Nobody sees both.
+Here the third party knows the mask, as a provider would, and parties 0 and 1 see c (:mod:`.masked`). Nobody sees both.
 The third party shares u and r_top. What depends on c is component 1, which parties 0 and 1 hold. The product of c_top
 and r_top they have in two additive shares, which they make a component in a second round, of f bits alone::
 
-    third     c, u in Z_2^k, r_top in Z_2^f            to party 0, two words and f bits a value; to party 1 one word
+    third     c, u in Z_2^k, r_top in Z_2^f            to party 0, two words and f bits a value
     paired    c_top r_top in Z_2^f                     2^(k-f) times it is the same for any number that is equal mod 2^f
 
 The coin of the rounding is c'_low against r'_low, and no party knows both.
@@ -32,7 +32,7 @@ from mpc.tensors.backends.comparison import parted
 from mpc.tensors.backends.interface import Rounding
 from mpc.tensors.backends.replicated.comparison import dealt_products, less_than, to_ring
 from mpc.tensors.backends.replicated.masked import Dealt, Masked, known, mask
-from mpc.tensors.backends.replicated.trio import THIRD, Form, Pair, Replica, Trio
+from mpc.tensors.backends.replicated.trio import Form, Pair, Replica, Trio, lowest
 from mpc.tensors.backends.truncation import check
 
 __all__ = ["check", "truncate"]
@@ -50,7 +50,7 @@ def truncate(trio: Trio, values: Sequence[Replica], bits: int, rounding: Roundin
         Dealt(Form(count, bits), lambda r: r >> top),
     ]
     if rounding != "stochastic":
-        dealt.append(dealt_products(count, bits))
+        dealt.append(dealt_products(count, bits, top=False))
     masked = mask(trio, f"cut by {bits} bits, {rounding}", values, ring, dealt)
     if masked.opened is not None:
         half = 1 << (bits - 1) if rounding == "nearest" else 0
@@ -69,16 +69,18 @@ def _stochastic(trio: Trio, masked: Masked, bits: int) -> Pair:
     ring = trio.ring_bits
     top, cut, lifted = np.uint64(ring - 1), np.uint64(bits), np.uint64(ring - bits)
     u, r_top = masked.dealt[:2]
-    if trio.place == THIRD:
-        first, second = trio.paired("wraps", (masked.count,), None, bits, planes=False)
-        return u[0] - (first << lifted), u[1] - (second << lifted)
-    c = known(masked.opened)
+    c = masked.opened
 
     def over() -> Words:
-        return (c >> top) * r_top[0] & np.uint64((1 << bits) - 1)
+        return lowest((known(c) >> top) * r_top[0], bits)
 
-    first, second = trio.paired("wraps", (masked.count,), over, bits, planes=False)
-    mine = (c >> cut) - np.uint64(1 << (ring - 2 - bits))
-    if trio.place == 0:
-        return u[0] - (first << lifted), mine - (second << lifted)
-    return mine - (first << lifted), u[0] - (second << lifted)
+    share = None if c is None else over
+    wraps = trio.paired("wraps", (masked.count,), share, bits, planes=False)
+    for component in wraps:
+        np.left_shift(component, lifted, out=component)
+    if c is None:
+        return u[0] - wraps[0], u[1] - wraps[1]
+    whole = c >> cut
+    whole -= np.uint64(1 << (ring - 2 - bits))
+    parts = (u[0], whole) if trio.place == 0 else (whole, u[0])
+    return parts[0] - wraps[0], parts[1] - wraps[1]

@@ -59,6 +59,20 @@ USES: dict[str, tuple[Steps, Sequence[np.ndarray]]] = {
     "added to what is whole": (
         lambda b, p: b.multiply([(b.add(p, rounded(b, p)), p)]), [(PRODUCT + (PRODUCT >> 4)) * PRODUCT],
     ),
+    "turned, opened, then rounded and multiplied": (
+        lambda b, p: [
+            use for q in [minus(b, p)] for opened in [b.open([q], ["p1"])]
+            for use in (rounded(b, q), *b.multiply([(q, q)]), *b.negative([q], 2**20))
+        ],
+        [-PRODUCT >> 4, PRODUCT**2, -PRODUCT < 0],
+    ),
+    "turned twice, opened between, then rounded": (
+        lambda b, p: [
+            rounded(b, minus(b, q)) for q in [b.linear(lambda w: w[::-1].copy(), p.shape, p)]
+            for opened in [b.open([q], ["p0"])]
+        ],
+        [-PRODUCT[::-1] >> 4],
+    ),
     "multiplied as a matrix": (
         lambda b, p: [rounded(b, p), *b.matmul([(p, b.linear(lambda w: w.T.copy(), (7, 5), p))])],
         [PRODUCT >> 4, PRODUCT @ PRODUCT.T],

@@ -155,9 +155,9 @@ WIRE: dict[str, dict[str, str]] = {
         "olga": "6e1cfa0a2f621da9",
     },
     "replicated-3": {
-        "p0": "5cebe6b59254b02f",
-        "p1": "648e6aa3066e3c09",
-        "p2": "35eef6c4a75d0835",
+        "p0": "5eb8caabb6b713fd",
+        "p1": "9840a09a77be9f2a",
+        "p2": "de29d19e006e531e",
         "olga": "20956ef80e192d65",
     },
 }
