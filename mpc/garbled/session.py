@@ -11,7 +11,7 @@
     evaluate / garble, piece by piece:
               OT extension (if any is short), corrections ------>
                                                           <------   a seed of the labels, tables, in frames
-    outputs:  in shares, by a projection behind the tables, or one or both of
+    outputs:  in shares, by a projection behind the tables, or by split_outputs without a message, or one or both of
               learn_outputs                               <------   reveal_to_evaluator
               return_outputs                              ------>   receive_outputs
 

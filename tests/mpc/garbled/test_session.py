@@ -40,6 +40,27 @@ def test_many_batches_in_one_session_with_every_kind_of_output(batches: list[tup
         np.testing.assert_array_equal(result, expected)
 
 
+@pytest.mark.parametrize("tables", get_args(Tables))
+def test_outputs_that_are_split_are_shares_under_xor_and_send_nothing(tables: Tables) -> None:
+    garbler, evaluator = opened(tables=(tables, tables), circuits=("streamed", "streamed"))
+    circuit, n = Circuit.relu(20, 3), 5000
+    own_values, other_values = words((n, 1), 20, 1), words((n, 1), 20, 2)
+    garbled, evaluated = run_both_sides(
+        lambda: garbler.garble(circuit, own_values), lambda: evaluator.evaluate(circuit, other_values)
+    )
+    before = [len(frames(side, way)) for side in (garbler, evaluator) for way in ("sent", "received")]
+    shares = garbled.split_outputs(), evaluated.split_outputs()
+    assert before == [len(frames(side, way)) for side in (garbler, evaluator) for way in ("sent", "received")]
+    np.testing.assert_array_equal(shares[0] ^ shares[1], circuit.run(own_values, other_values))
+    for share in shares:  # every bit of each is even, also those of outputs that are mostly zero
+        for bit in range(16):
+            assert abs(int((share >> np.uint64(bit) & np.uint64(1)).sum()) - n / 2) < 6 * n**0.5 / 2
+    with pytest.raises(ParameterError, match="expected split_outputs once"):
+        garbled.split_outputs()
+    with pytest.raises(ParameterError, match="expected split_outputs once"):
+        evaluated.split_outputs()
+
+
 @pytest.mark.parametrize("projection", [None, Projection(32)])
 @pytest.mark.parametrize("circuits", get_args(Circuits))
 def test_a_streamed_session_sends_nothing_until_the_inputs_come(

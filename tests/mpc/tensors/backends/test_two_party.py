@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mpc.channels.frames import Channel
-from mpc.errors import ParameterError, ProtocolError
+from mpc.errors import ParameterError, ProtocolError, TransportError
 from mpc.ring import Words
 from mpc.tensors.backends import DealerBackend, TwoPartyBackend, two_party
 from mpc.tensors.backends.interface import Shared
@@ -413,6 +413,33 @@ def test_an_extension_that_does_not_fit_ends_the_session(monkeypatch: pytest.Mon
     assert isinstance(found["p0"], ProtocolError)
     assert found["p0"].peer == "p1"
     assert "consistency check failed" in str(found["p0"])
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        lambda backend, x: backend.multiply([(x, x)]),
+        lambda backend, x: backend.matmul([(x, backend.linear(np.transpose, (50, 45), x))]),
+        lambda backend, x: backend.relu([x], 2**20),
+        lambda backend, x: backend.truncate([x], 8, 2**20, "nearest"),
+    ],
+    ids=["products in polynomials", "matrices", "garbled comparison", "rounding"],
+)
+def test_a_party_that_is_gone_in_mid_step_is_named(step: Any) -> None:
+    """It has joined, and left when the other one waits for it within a step."""
+    value = RNG.integers(-(2**20), 2**20, (45, 50))
+
+    def program(backend: TwoPartyBackend) -> None:
+        x = backend.input("p0", value.view(np.uint64) if backend.me == "p0" else None, value.shape)
+        step(backend, x)
+        if backend.me == "p0":
+            raise KeyboardInterrupt
+        step(backend, x)
+
+    found = outcomes(two_party.in_memory(names(2)), program)
+    assert isinstance(found["p0"], KeyboardInterrupt)
+    assert isinstance(found["p1"], TransportError)
+    assert found["p1"].peer == "p0"
 
 
 def test_the_same_over_tls(tmp_path: Path) -> None:
