@@ -19,7 +19,7 @@ from benchmarks.tensors.networks import NETWORKS
 from benchmarks.tensors.parties import Cast, backends, cast
 from benchmarks.tensors.peers import PEERS
 from benchmarks.tensors.relay import Line, schedule
-from benchmarks.tensors.rows import Side, Sides, compare, network, our_side
+from benchmarks.tensors.rows import ROWS, Side, Sides, compare, logistic, network, our_side, too_long
 
 ROOT = Path(__file__).resolve().parents[1]
 CAST = Cast("dealer", 2, True)
@@ -128,6 +128,29 @@ def test_a_peer_that_sends_nothing_has_done_it_in_the_clear(monkeypatch: pytest.
         assert "ms" in compare(sides, [MADE_UP], {"work": "silent"}, 1, on_loopback=False)["made-up"]
 
 
+def test_what_would_take_too_long_by_one_of_its_steps_is_not_tried() -> None:
+    rows = {row.name: row for row in ROWS}
+    (epoch, mlp) = (rows["mlp-epoch"], rows["mlp"])
+    assert too_long(epoch, {}, MADE_UP) == ""
+    assert too_long(epoch, {"mlp": {"made-up": figures([900.0])}}, MADE_UP) == ""
+    assert too_long(epoch, {"mlp": {"made-up": figures([1000.0])}}, MADE_UP) == "would take 62 s, by one of its steps"
+    assert too_long(mlp, {"mlp": {"made-up": figures([90_000.0])}}, MADE_UP) == ""
+
+
+def test_a_slow_work_of_ours_is_done_once_and_that_of_a_peer_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("benchmarks.tensors.rows.SLOW_MS", 1.0)
+    ours = Side("ours", True, made_up)
+    with Sides() as sides:
+        done: list[str] = []
+        once = sides.once
+        monkeypatch.setattr(
+            sides, "once", lambda side, *rest, **more: (done.append(side.name), once(side, *rest, **more))[1]
+        )
+        found = compare(sides, [ours, MADE_UP], {"work": "talks"}, 3)
+    assert done == ["ours", "made-up", "made-up"]
+    assert [len(each["ms"]) for each in found.values()] == [1, 1]
+
+
 def test_a_group_that_does_not_start_says_its_last_words_and_leaves_nothing(tmp_path: Path) -> None:
     words = (sys.executable, "-c", "import sys; sys.exit('no such package')")
     commands = [*made_up(tmp_path, tmp_path / "orders")[:1], Command("bad", words, tmp_path / "bad.log")]
@@ -152,7 +175,8 @@ def test_the_works_of_the_dealer_come_out_right_over_tls() -> None:
         "matmul": ({"work": "matmul", "size": 20}, 40 * 2**-16),
         "relu": ({"work": "relu", "size": 1000}, 2**-16),
         "argmax": ({"work": "argmax", "size": 20}, 0),
-        "logistic": ({"work": "logistic", "steps": 2}, 0.001),
+        "cn-relu": ({"work": "cn-relu", "batch": 2}, 0.002),
+        "logistic": (logistic(2), 0.001),
         "mlp": (network((784, 16, 10), 2, batch=8), 0.001),
     }
     with Sides() as sides:
@@ -164,9 +188,17 @@ def test_the_works_of_the_dealer_come_out_right_over_tls() -> None:
             assert found["rounds"] > 0
             assert 0 < found["sent_mb"] <= found["mb"] * 1.01
             assert set(found["memory_mb"]) == {"alice", "bob", "dealer"}
-        real = sides.once(side, {"work": "logistic", "steps": 10, "real": True}, check=True)
+        real = sides.once(side, logistic(10) | {"real": True}, check=True)
     assert real.said["accuracy"] == pytest.approx(0.965, abs=0.01)
     assert abs(real.said["accuracy"] - real.said["twin_accuracy"]) <= 0.005
+
+
+def test_a_classifier_in_floats_is_torchs() -> None:
+    x, kernel, hidden, last = (torch.tensor(array) for array in works.classifier(3))
+    values = torch.relu(torch.nn.functional.conv2d(x, kernel, stride=2))
+    logits = torch.relu(values.flatten(1) @ hidden) @ last
+    np.testing.assert_allclose(works.classify(*works.classifier(3)), logits.numpy(), atol=1e-12)
+    assert values.shape == (3, 5, 13, 13)
 
 
 def test_training_in_floats_is_what_torch_does() -> None:
@@ -200,12 +232,13 @@ def test_a_made_up_result_becomes_rows_with_ratios_and_goals(tmp_path: Path) -> 
         "multiply": {
             "dealer": figures([40.0, 44.0, 50.0]),
             "two_party": figures([2100.0]),
-            "dealer_mac": figures([353.0]),
+            "dealer_mac": figures([353.0]),  # no goal is for products with MACs
             "SPU SEMI2K": figures([80.0, 44.0, 150.0]),
             "SPU Cheetah": figures([8800.0]),
             "CrypTen, trusted first party": {"ours": False, "missing": "took more than 60 s"},
         },
-        "mlp": {"dealer": figures([20.0], mb=8.5)},
+        "mlp": {"dealer": figures([20.0], mb=8.5), "dealer_mac": figures([161.0])},
+        "cn-relu": {"dealer": figures([10.0]), "CrypTen, trusted third party": figures([29.0])},
         "relu": {"dealer": {"ours": True, "missing": "a process ended"}},
     }
     lines = {(line[0], line[1]): line[2:] for line in report.goal_rows(rows, casts)}
@@ -216,15 +249,20 @@ def test_a_made_up_result_becomes_rows_with_ratios_and_goals(tmp_path: Path) -> 
     assert dealer[place["SPU Cheetah"]] == "200 [176-220]"
     assert dealer[place["CrypTen, trusted first party"]] == ""
     assert lines["multiply 10^6", "two_party"][1] == "2,000: not met"
-    assert lines["multiply 10^6", "dealer_mac"][1] == "352: not met"
+    assert lines["multiply 10^6", "dealer_mac"][1] == ""
+    assert lines["MLP 784-128-10, batch 128, a step", "dealer_mac"][1] == "160: not met"
     assert lines["MLP 784-128-10, batch 128, a step", "dealer"][1] == "25.0: met, 8 MB: not met"
+    assert lines["CN-ReLU, 64 images", "dealer"][1] == "3 x as fast as CrypTen, trusted third party: not met"
     assert lines["ReLU 10^5", "dealer"][0] == "a process ended"
     results = {
         "rows": rows,
         "accuracy": {"MLP": {"dealer": {"ms": [5.0], "accuracy": 0.9, "twin_accuracy": 0.8, "error": 0.1}}},
         "parties": {"dealer, 3 parties, relu": figures([7.0]) | {"count": 3}},
         "batches": {"16": {"dealer": figures([8.0])}},
-        "networks": {NETWORKS[1].title: {"mlp": {"dealer": figures([9.0])}}, "round trips, ms": {}},
+        "networks": {
+            NETWORKS[1].title: {"mlp": {"dealer": figures([9.0])}},
+            f"{NETWORKS[1].title}, round trip in ms": 1.1,
+        },
     }
     text = report.tables(results, casts)
     for cell in ("| 0.900  | 0.800", "| dealer, 3 parties, relu | 7.0", "| 0.50        |", "| 1 Gbit/s, 1 ms |"):

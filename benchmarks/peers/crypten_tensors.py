@@ -13,7 +13,20 @@ from typing import Any
 
 import numpy as np
 from orders import Order, Orders, Prepared, RefusedError
-from works import RATE, SINGLE, TRAINING, first_weights, images, records, rows_of, train_logistic, train_network
+from works import (
+    CLASSIFIER,
+    RATE,
+    SINGLE,
+    TRAINING,
+    classifier,
+    classify,
+    first_weights,
+    images,
+    records,
+    rows_of,
+    train_logistic,
+    train_network,
+)  # fmt: skip
 
 PROVIDERS = {"third-party": "TTP", "first-party": "TFP"}
 
@@ -50,6 +63,8 @@ class Works:
     def prepare(self, order: Order) -> Prepared:
         if order["work"] in SINGLE:
             return self.single(order)
+        if order["work"] == CLASSIFIER:
+            return self.classifier(order)
         if order["work"] not in TRAINING:
             raise RefusedError(f"CrypTen has no {order['work']} here")
         return self.logistic(order) if order["work"] == "logistic" else self.network(order)
@@ -65,6 +80,16 @@ class Works:
             "argmax": lambda: tensors[0].argmax(dim=1, one_hot=False),
         }[order["work"]]
         return run, lambda result: self.errors([result], [work.reference(*values).reshape(tuple(result.size()))])
+
+    def classifier(self, order: Order) -> Prepared:
+        values = classifier(order["batch"])
+        x, kernel, hidden, last = (self.shared(array, int(place == 0)) for place, array in enumerate(values))
+
+        def run() -> Any:
+            found = x.conv2d(kernel, stride=2).relu()
+            return found.reshape(len(values[0]), -1).matmul(hidden).relu().matmul(last)
+
+        return run, lambda result: self.errors([result], [classify(*values)])
 
     def logistic(self, order: Order) -> Prepared:
         x, y = records()

@@ -16,7 +16,20 @@ from typing import Any
 
 import numpy as np
 from orders import Order, Orders, Prepared, RefusedError
-from works import RATE, SINGLE, TRAINING, first_weights, images, records, rows_of, train_logistic, train_network
+from works import (
+    CLASSIFIER,
+    RATE,
+    SINGLE,
+    TRAINING,
+    classifier,
+    classify,
+    first_weights,
+    images,
+    records,
+    rows_of,
+    train_logistic,
+    train_network,
+)  # fmt: skip
 
 # CheetahConfig.ot_kind = EMP_Ferret, the fastest here: field 72, which the Python binding of 0.9.5 does not show.
 FERRET = bytes([0xC2, 0x04, 0x02, 0x18, 0x02])
@@ -64,7 +77,15 @@ def functions(order: Order) -> Any:
             weights = tuple(reversed(moved))
         return weights
 
+    def logits(x: Any, kernel: Any, hidden: Any, last: Any) -> Any:
+        names = ("NHWC", "HWIO", "NHWC")
+        x, kernel = x.transpose(0, 2, 3, 1), kernel.transpose(2, 3, 1, 0)
+        found = jax.lax.conv_general_dilated(x, kernel, (2, 2), "VALID", dimension_numbers=names)
+        found = jnp.maximum(found, 0).transpose(0, 3, 1, 2).reshape(len(x), -1)
+        return (jnp.maximum(found @ hidden, 0) @ last,)
+
     return {
+        CLASSIFIER: logits,
         "multiply": lambda x, y: (x * y,),
         "matmul": lambda x, y: (x @ y,),
         "relu": lambda x: (jnp.maximum(x, 0),),
@@ -80,6 +101,9 @@ def arrays_of(order: Order) -> tuple[list[np.ndarray], list[np.ndarray]]:
         work = SINGLE[order["work"]]
         values = work.inputs(order["size"])
         return values, [work.reference(*values)]
+    if order["work"] == CLASSIFIER:
+        values = classifier(order["batch"])
+        return values, [classify(*values)]
     if order["work"] not in TRAINING:
         raise RefusedError(f"SPU has no {order['work']} here")
     if order["work"] == "logistic":
@@ -128,7 +152,8 @@ class Works:
         arrays = [array.astype(np.float32) for array in values]
         program = self.compiled(order, arrays, len(expected))
         for place, array in enumerate(arrays):
-            self.runtime.set_var(f"in{place}", self.share(array, place % 2, order["work"] in TRAINING))
+            owner = int(place == 0) if order["work"] == CLASSIFIER else place % 2
+            self.runtime.set_var(f"in{place}", self.share(array, owner, order["work"] not in SINGLE))
 
         def run() -> None:
             self.runtime.run(program)

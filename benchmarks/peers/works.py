@@ -45,6 +45,9 @@ SINGLE = {
 """By kind of order. Each takes the order's `size`."""
 
 TRAINING = ("logistic", "mlp")
+CLASSIFIER = "cn-relu"
+CLASSIFIER_SHAPES = ((5, 1, 5, 5), (845, 100), (100, 10))
+"""A convolution of 5 x 5 with a stride of 2 and two dense layers, with ReLUs between them."""
 
 
 def records() -> tuple[Floats, Floats]:
@@ -67,6 +70,24 @@ def first_weights(sizes: tuple[int, ...]) -> list[Floats]:
     random = np.random.default_rng(9)
     pairs = pairwise(sizes)
     return [random.uniform(-1, 1, (before, after)) / before**0.5 for before, after in pairs]
+
+
+def classifier(count: int) -> list[Floats]:
+    """Return images (count, 1, 29, 29), whose first row and column are 0, and the weights of CN-ReLU."""
+    random = np.random.default_rng(10)
+    padded = np.zeros((count, 1, 29, 29))
+    padded[:, :, 1:, 1:] = images(count)[0].reshape(count, 1, 28, 28)
+    fans = (25, 845, 100)
+    weights = [random.uniform(-1, 1, shape) / fan**0.5 for shape, fan in zip(CLASSIFIER_SHAPES, fans, strict=True)]
+    return [padded, *weights]
+
+
+def classify(x: Floats, kernel: Floats, hidden: Floats, last: Floats) -> Floats:
+    """Return the logits (count, 10) of CN-ReLU in floats."""
+    patches = np.lib.stride_tricks.sliding_window_view(x[:, 0], (5, 5), axis=(1, 2))[:, ::2, ::2]
+    values = np.einsum("nhwij,oij->nohw", patches, kernel[:, 0])
+    values = np.maximum(values, 0).reshape(len(x), -1)
+    return np.maximum(values @ hidden, 0) @ last
 
 
 def train_logistic(x: Floats, y: Floats, steps: int, rate: float = RATE) -> tuple[Floats, Floats]:

@@ -35,8 +35,8 @@ from benchmarks.tensors import report
 from benchmarks.tensors.networks import measure_networks
 from benchmarks.tensors.parties import Cast, backends, cast
 from benchmarks.tensors.peers import PEERS
-from benchmarks.tensors.rows import ROWS, Sides, compare, our_side, peer_side, peers_of
-from benchmarks.tensors.sections import measure_accuracy, measure_batches, measure_parties
+from benchmarks.tensors.rows import ROWS
+from benchmarks.tensors.sections import measure_accuracy, measure_batches, measure_parties, measure_rows
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 SECTIONS = ("rows", "accuracy", "parties", "batches", "networks")
@@ -56,6 +56,7 @@ def parse(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--peer", action="append", default=[], metavar="NAME=PYTHON", help="crypten, spu, mpyc")
     parser.add_argument("--rounds", type=int, default=5, help="in each of which all take a turn")
     parser.add_argument("--quick", action="store_true", help="one round, to see that everything works")
+    parser.add_argument("--resume", action="store_true", help="leave out what tensors.json has already")
     parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "results")
     add_flag(parser)
     chosen = parser.parse_args(words)
@@ -89,32 +90,29 @@ def main() -> None:
     pythons = dict(peer.split("=", 1) for peer in chosen.peer)
     casts = [found for name in chosen.backend if (found := cast(name)) is not None]
 
-    def keep(section: str, measured: Any, row: str | None = None) -> None:
-        """At once: a long run that is cut short has not been for nothing."""
-        if row is None:
-            results[section] = measured
-        else:
-            results.setdefault(section, {})[row] = measured
-        path.write_text(json.dumps(results, indent=2) + "\n")
-        print(f"{section} {row or ''}: measured", flush=True)
+    def todo(section: str, name: str) -> bool:
+        return not (chosen.resume and name in results.get(section, {}))
 
-    keep("machine", machine(), "at start")
+    def keep(section: str, name: str, measured: Any) -> None:
+        """At once: a long run that is cut short has not been for nothing."""
+        results.setdefault(section, {})[name] = measured
+        path.write_text(json.dumps(results, indent=2) + "\n")
+        print(f"{section}, {name}: measured", flush=True)
+
+    keep("machine", "at start", machine())
     if "networks" in chosen.only:  # before this process leaves the machine's network
-        measure_networks(casts, pythons, chosen.rounds, lambda row, found: keep("networks", found, row))
-    results["machine"]["loopback of its own"] = own_loopback()
+        measure_networks(casts, pythons, chosen.rounds, todo, keep)
+    keep("machine", "loopback of its own", own_loopback())
     if "rows" in chosen.only:
-        with Sides() as sides:
-            for row in ROWS:
-                if row.name in chosen.row:
-                    peers = [peer_side(peer, pythons[peer.environment]) for peer in peers_of(row.peers, pythons)]
-                    keep("rows", compare(sides, [*map(our_side, casts), *peers], row.order, chosen.rounds), row.name)
+        rows = [row for row in ROWS if row.name in chosen.row and todo("rows", row.name)]
+        measure_rows(rows, casts, pythons, chosen.rounds, results, keep)
     if "accuracy" in chosen.only:
-        measure_accuracy(casts, lambda row, found: keep("accuracy", found, row))
+        measure_accuracy(casts, todo, keep)
     if "parties" in chosen.only:
-        measure_parties(chosen.backend, chosen.rounds, lambda row, found: keep("parties", found, row))
+        measure_parties(chosen.backend, chosen.rounds, todo, keep)
     if "batches" in chosen.only:
-        measure_batches(casts, chosen.rounds, lambda row, found: keep("batches", found, row))
-    keep("machine", machine(), "at end")
+        measure_batches(casts, chosen.rounds, todo, keep)
+    keep("machine", "at end", machine())
     finish(results, casts, chosen)
 
 

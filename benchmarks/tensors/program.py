@@ -14,8 +14,11 @@ import mpc.tensors as pt
 from benchmarks.peers.orders import Order, Orders, Prepared, RefusedError
 from benchmarks.peers.works import (
     BOUND,
+    CLASSIFIER,
     RATE,
     SINGLE,
+    classifier,
+    classify,
     first_weights,
     images,
     predicted,
@@ -45,7 +48,7 @@ def cost(s: pt.Session) -> dict[str, int]:
 
 def prepare(s: pt.Session, order: Order) -> Prepared:
     """Share the inputs of a work."""
-    makers = {"logistic": logistic, "mlp": network} | dict.fromkeys(SINGLE, single)
+    makers = {CLASSIFIER: classified, "logistic": logistic, "mlp": network} | dict.fromkeys(SINGLE, single)
     if order["work"] not in makers:
         raise RefusedError(f"expected a work among {', '.join(makers)}, found {order['work']!r}")
     run, check = makers[order["work"]](s, order)
@@ -88,6 +91,28 @@ def single(s: pt.Session, order: Order) -> Prepared:
     return run, check
 
 
+def classified(s: pt.Session, order: Order) -> Prepared:
+    """Classify a batch of images, as a service does: one party has the images and another the network."""
+    values = classifier(order["batch"])
+    owner, client = s.backend.computing[:2]
+    x, kernel, hidden, last = (
+        s.input(
+            owner if place else client, partial(np.array, array), shape=array.shape, bound=(0, 1) if place == 0 else 1
+        )
+        for place, array in enumerate(values)
+    )
+
+    def run() -> pt.PrivateTensor:
+        found = pt.conv2d(x, kernel, None, 2, 0).relu()
+        return (found.flatten(1) @ hidden).relu() @ last
+
+    def check(result: pt.PrivateTensor) -> dict[str, float]:
+        found = opened(s, result)
+        return {} if found is None else {"error": float(np.abs(found - classify(*values)).max())}
+
+    return run, check
+
+
 def logistic(s: pt.Session, order: Order) -> Prepared:
     """Train logistic regression on all records, where one party has the measurements and another the diagnoses."""
     held_out = None
@@ -100,7 +125,7 @@ def logistic(s: pt.Session, order: Order) -> Prepared:
     weight, offset = (s.constant(np.zeros(shape)) for shape in ((x.shape[1], 1), (1,)))
     linear = pt.nn.Linear(x.shape[1], 1, weight=weight, offset=offset)
     model = pt.nn.Sequential(linear, pt.nn.Sigmoid())
-    optimiser = pt.optim.SGD(model.parameters(), lr=RATE)
+    optimiser = pt.optim.SGD(model.parameters(), lr=RATE, clip_every=order["clip_every"])
 
     def run() -> list[pt.PrivateTensor]:
         for _ in range(order["steps"]):

@@ -10,9 +10,8 @@ from typing import Any
 from benchmarks.tensors.networks import NETWORKS
 from benchmarks.tensors.parties import Cast
 from benchmarks.tensors.peers import PEERS
-from benchmarks.tensors.rows import ROWS, Row, ratios
+from benchmarks.tensors.rows import ROWS, Found, Row, ratios
 
-Found = dict[str, Any]
 EMPTY = ""
 LINKS = tuple(network.title for network in NETWORKS)
 TIMES_WITH_MACS = 8  # the goal of a back-end with MACs, as a multiple of the same one without
@@ -31,6 +30,8 @@ def _short(value: float) -> str:
 def goal_of(row: Row, cast: Cast, found: Found) -> float | None:
     """Return the milliseconds that a back-end should need at most. With MACs it is a multiple of those without."""
     plain = cast.backend.removesuffix("_mac")
+    if plain != cast.backend and not row.with_macs:
+        return None
     if plain != cast.backend:
         without = found.get(plain, {})
         return TIMES_WITH_MACS * statistics.median(without["ms"]) if "ms" in without else None
@@ -41,10 +42,14 @@ def met(row: Row, cast: Cast, found: Found) -> str:
     """Return a back-end's goal, and whether it was met."""
     mine = found[cast.backend]
     said = []
+    trusting = not cast.backend.endswith("_mac") and not cast.nobody_trusted
     if (goal := goal_of(row, cast, found)) is not None:
         said.append(f"{_short(goal)}: {'met' if statistics.median(mine['ms']) <= goal else 'not met'}")
-    if row.goal_mb is not None and not cast.backend.endswith("_mac") and not cast.nobody_trusted:
+    if row.goal_mb is not None and trusting:
         said.append(f"{row.goal_mb:g} MB: {'met' if mine['mb'] <= row.goal_mb else 'not met'}")
+    if row.beside is not None and trusting and "ms" in (peer := found.get(row.beside[1], {})):
+        times = statistics.median(ratios(peer, mine))
+        said.append(f"{row.beside[0]:g} x as fast as {row.beside[1]}: {'met' if times >= row.beside[0] else 'not met'}")
     return ", ".join(said)
 
 

@@ -15,8 +15,10 @@ from benchmarks.tensors.groups import Command, Group, GroupError, Measured, star
 from benchmarks.tensors.parties import Cast, commands
 from benchmarks.tensors.peers import PEERS, Peer
 
+Found = dict[str, Any]
+
 LIMIT_S = 60.0
-SLOW_MS = 5000.0  # what takes longer is measured once
+SLOW_MS = 5000.0  # what takes longer is measured once, ours without a run before that does not count
 TURN_MS = 300.0  # a turn repeats short works for about so long
 MOST_REPEATS = 5
 RATE = 0.2
@@ -37,6 +39,9 @@ class Row:
         nobody_ms: of a back-end that trusts nobody, or None.
         goal_mb: of what all parties send together, or None.
         peers: who is measured beside it.
+        step: the row that has one step of this one, by which it is known beforehand what would take too long.
+        beside: how many times as fast as which peer it should be, or None.
+        with_macs: whether there is a goal for back-ends with MACs, as a multiple of those without.
     """
 
     name: str
@@ -46,6 +51,9 @@ class Row:
     nobody_ms: float | None = None
     goal_mb: float | None = None
     peers: tuple[str, ...] = field(default=TRUSTING)
+    step: str = ""
+    with_macs: bool = False
+    beside: tuple[float, str] | None = None
 
     def goal_of(self, cast: Cast) -> float | None:
         return self.nobody_ms if cast.nobody_trusted else self.goal_ms
@@ -57,6 +65,11 @@ def network(sizes: Sequence[int], steps: int, batch: int = 128, clip_every: int 
     return order | {"rate": RATE, "clip_every": clip_every}
 
 
+def logistic(steps: int) -> dict[str, Any]:
+    """Return the order for so many steps of logistic regression."""
+    return {"work": "logistic", "steps": steps, "clip_every": 25}
+
+
 ROWS = (
     Row("multiply", "multiply 10^6", {"work": "multiply", "size": 1_000_000}, 45, 2000, peers=ALL),
     Row("multiply-small", "multiply 10^4", {"work": "multiply", "size": 10_000}, peers=("MPyC",)),
@@ -64,10 +77,11 @@ ROWS = (
     Row("matmul-1000", "matmul 1000", {"work": "matmul", "size": 1000}, 180),
     Row("relu", "ReLU 10^5", {"work": "relu", "size": 100_000}, 15, 300, peers=ALL),
     Row("argmax", "argmax 100 x 10", {"work": "argmax", "size": 100}, 6, peers=ALL),
-    Row("logistic", "logistic regression 455 x 30, a step", {"work": "logistic", "steps": 1}, 5, peers=ALL),
-    Row("logistic-50", "logistic regression, 50 steps", {"work": "logistic", "steps": 50}, 250, peers=TRUSTING[:1]),
-    Row("mlp", "MLP 784-128-10, batch 128, a step", network(SHALLOW, 1), 25, goal_mb=8),
-    Row("mlp-epoch", "MLP, 62 batches", network(SHALLOW, 62), 1600, peers=()),
+    Row("logistic", "logistic regression 455 x 30, a step", logistic(1), 5, peers=ALL),
+    Row("logistic-50", "logistic regression, 50 steps", logistic(50), 250, peers=TRUSTING[:1], step="logistic"),
+    Row("mlp", "MLP 784-128-10, batch 128, a step", network(SHALLOW, 1), 25, goal_mb=8, with_macs=True),
+    Row("mlp-epoch", "MLP, 62 batches", network(SHALLOW, 62), 1600, peers=(), step="mlp", with_macs=True),
+    Row("cn-relu", "CN-ReLU, 64 images", {"work": "cn-relu", "batch": 64}, beside=(3, TRUSTING[1]), peers=ALL),
     Row("network-a", "network A 784-128-128-10, a step", network(DEEP, 1, clip_every=1), 35, peers=TRUSTING[:3]),
 )
 
@@ -133,6 +147,14 @@ class Sides:
             stack.close()
 
 
+def too_long(row: Row, found: dict[str, Any], side: Side) -> str:
+    """Return why a row is not tried, as one of its steps has shown, or nothing."""
+    if "ms" not in found.get(row.step, {}).get(side.name, {}):
+        return ""
+    seconds = row.order["steps"] * statistics.median(found[row.step][side.name]["ms"]) / 1e3
+    return f"would take {seconds:.0f} s, by one of its steps" if seconds > LIMIT_S else ""
+
+
 def compare(
     sides: Sides, wanted: Sequence[Side], order: dict[str, Any], rounds: int, on_loopback: bool = True
 ) -> dict[str, Any]:
@@ -142,7 +164,7 @@ def compare(
     repeats: dict[str, int] = {}
     for number in range(rounds + 1):
         for side in wanted:
-            if "missing" in found.get(side.name, {}) or (number > 1 and repeats[side.name] == 0):
+            if "missing" in found.get(side.name, {}) or (number > 0 and repeats[side.name] == 0 and runs[side.name]):
                 continue
             try:
                 if number == 0:
@@ -151,7 +173,7 @@ def compare(
                         raise GroupError("nothing crossed the network: it was done in the clear")
                     found[side.name] = {"ours": side.ours, **first.said}
                     repeats[side.name] = 0 if first.ms > SLOW_MS else max(1, min(MOST_REPEATS, int(TURN_MS / first.ms)))
-                    runs[side.name] = []
+                    runs[side.name] = [[first]] if side.ours and repeats[side.name] == 0 else []
                 else:
                     runs[side.name].append([sides.once(side, order) for _ in range(max(1, repeats[side.name]))])
             except GroupError as error:

@@ -6,7 +6,7 @@ are fixed-point, their ranges are exact, and what the ring cannot hold is refuse
 - ``Session``, ``PrivateTensor``: what a program is given, and what it computes with.
 - ``nn``, ``optim``: layers, losses and gradient descent.
 - ``simulate``, ``Policy``: all parties in one process, and what may be revealed to whom.
-- ``cost``: what a run will cost and reveal, before it runs.
+- ``cost``: what a run will cost and reveal, before it runs. ``epsilon``: what noise on a reveal is worth.
 - ``backends``: what computes, each with its own trust.
 - ``syft``, ``tfe``: other libraries' words for the same, for programs that were written with them.
 
@@ -26,8 +26,10 @@ if TYPE_CHECKING:
     from mpc.tensors import nn, optim, syft, tfe
     from mpc.tensors.checking import DeviationError
     from mpc.tensors.comparing import maximum, minimum, one_hot, where
+    from mpc.tensors.compiling import compile
     from mpc.tensors.convolution import avg_pool2d, conv2d, max_pool2d
     from mpc.tensors.forecast import Forecast, cost
+    from mpc.tensors.noise import epsilon
     from mpc.tensors.reveals import Policy, RefusedRevealError, Revealed
     from mpc.tensors.session import Session
     from mpc.tensors.shaping import concatenate, stack
@@ -47,9 +49,11 @@ _NAMES = {
     "Revealed": "reveals",
     "Session": "session",
     "avg_pool2d": "convolution",
+    "compile": "compiling",
     "concatenate": "shaping",
     "conv2d": "convolution",
     "cost": "forecast",
+    "epsilon": "noise",
     "max_pool2d": "convolution",
     "maximum": "comparing",
     "minimum": "comparing",
@@ -72,9 +76,11 @@ __all__ = [
     "Revealed",
     "Session",
     "avg_pool2d",
+    "compile",
     "concatenate",
     "conv2d",
     "cost",
+    "epsilon",
     "max_pool2d",
     "maximum",
     "minimum",

@@ -15,7 +15,7 @@ from mpc.errors import ParameterError
 from mpc.ring import Words
 from mpc.tensors.autograd import Gradient, Scaled, unbroadcast
 from mpc.tensors.backends.interface import Shape, Shared
-from mpc.tensors.public import PublicWords, encode_at, encode_factor, encode_public, reals
+from mpc.tensors.public import PublicWords, common_room, encode_at, encode_factor, encode_public, reals
 from mpc.tensors.ranges import Factor, Range
 from mpc.tensors.tensor import Axis, PrivateTensor, Reals
 
@@ -90,7 +90,11 @@ def multiply(x: PrivateTensor, y: object) -> PrivateTensor:
 
 def scale_all(tensors: Sequence[PrivateTensor], factors: Sequence[object]) -> list[PrivateTensor]:
     """Return tensors times public factors. Those that are rounded by as many bits share a round."""
-    products = [_scaled(x, factor) for x, factor in zip(tensors, factors, strict=True)]
+    ring_bits = tensors[0].format.ring_bits
+    rooms = [ring_bits - x.range.bits for x in tensors]
+    if len(tensors) > 1 and all(np.ndim(factor) == 0 and factor == factors[0] for factor in factors):  # type: ignore[arg-type]
+        rooms = common_room(float(factors[0]), tensors[0].session.format, rooms)  # type: ignore[arg-type]
+    products = [_scaled(x, factor, room) for x, factor, room in zip(tensors, factors, rooms, strict=True)]
     shares = [product.shared for product in products]
     for cut in sorted({product.cut for product in products} - {0}):
         places = [place for place, product in enumerate(products) if product.cut == cut]
@@ -122,10 +126,10 @@ class _Product:
     error: float
 
 
-def _scaled(x: PrivateTensor, y: object) -> _Product:
+def _scaled(x: PrivateTensor, y: object, room_bits: int) -> _Product:
     session = x.session
     label = session.label("multiply")
-    public = encode_factor(label, y, session.format, session.format.ring_bits - x.range.bits)
+    public = encode_factor(label, y, session.format, room_bits)
     session.note(public.words)
     shape = broadcast(label, x.shape, public.shape)
     found = x.range * public.range
@@ -395,6 +399,8 @@ def wrapping(function: Callable[..., Words]) -> Callable[..., Words]:
     """Return a function on words that also returns an array, without a warning, where numpy makes a scalar of it."""
 
     def compute(*words: Words) -> Words:
+        if all(each.ndim for each in words):  # numpy warns of single numbers alone
+            return np.asarray(function(*words))
         with np.errstate(over="ignore"):
             return np.asarray(function(*words))
 

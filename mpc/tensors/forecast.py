@@ -8,7 +8,8 @@ number of the tensor's range, and the forecast names its line.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from fractions import Fraction
 from functools import partial
 
 import numpy as np
@@ -67,7 +68,7 @@ class Forecast:
     @property
     def rounds(self) -> int:
         """The rounds of the party that waits most often."""
-        return max(cost.rounds for cost in self.costs.values())
+        return max((cost.rounds for cost in self.costs.values()), default=0)
 
     @property
     def sent(self) -> int:
@@ -81,6 +82,11 @@ class Forecast:
         for reveal in self.reveals:
             times[reveal] = times.get(reveal, 0) + 1
         return tuple(times.items())
+
+    @property
+    def binding(self) -> Mapping[Reveal, int] | None:
+        """The reveals that a run may be held to, or None where they depend on what the program reads."""
+        return None if self.readings else dict(self.counted)
 
     def __str__(self) -> str:
         lines = [f"{self.rounds} rounds, {self.sent / 1e6:.2f} MB by all parties"]
@@ -103,7 +109,7 @@ class Forecast:
             lines.append("  ".join(cells))
         for reveal, times in self.counted:
             often = "" if times == 1 else f", {times} times"
-            lines.append(f"reveals {reveal.name}, {shape_text(reveal.shape)}, to {', '.join(reveal.to)}{often}")
+            lines.append(f"reveals {reveal.name}, {shape_text(reveal.shape)}, to {reveal.who}{often}")
         lines += [f"unless its course depends on what it reads on {line}" for line in self.readings]
         return "\n".join(lines)
 
@@ -173,6 +179,12 @@ class Follower:
         costs = {name: each.cost for name, each in backends.items()}
         return self._forecast(first, costs, list(meters.values()))
 
+    def reveals(self, program: Program, **options: object) -> Forecast:
+        """Return what would be revealed alone, quickly for every back-end, without any cost or trust."""
+        _, parties, dealer, outside, ring_bits = self._arguments
+        dry = DryDealer(parties, dealer or f"dealer beside {' '.join(parties)}", outside, ring_bits)
+        return replace(self._dry(program, dry, options), costs={}, rows=(), trust="")
+
     def _dry(self, program: Program, dry: DryDealer, options: Mapping[str, object]) -> Forecast:
         meter = Metered(dry, lambda: dry.costs)
         session = self._session(meter, options)
@@ -205,6 +217,11 @@ class Follower:
         )
 
 
+def is_followed(session: Session) -> bool:
+    """Return whether a session is a forecast's, in which nothing is sent."""
+    return isinstance(session, _Following)
+
+
 def _own_cost(name: str, backend: Backend) -> Mapping[str, Cost]:
     return {name: backend.cost}
 
@@ -232,17 +249,25 @@ class _Foreseen(Reveals):
         super().__init__(session, policy)
         self._readings = readings
 
-    def _revealed(self, tensor: PrivateTensor, to: tuple[str, ...], name: str | None, line: str) -> Revealed:
-        return _ReadNowhere(tensor, to, name, line, self._readings)
+    def _revealed(
+        self, tensor: PrivateTensor, to: tuple[str, ...], name: str | None, line: str, noise: Fraction
+    ) -> Revealed:
+        return _ReadNowhere(tensor, to, name, line, noise, self._readings)
 
 
 class _ReadNowhere(Revealed):
     """What is revealed, before it is. Whoever reads it gets a number of its range, and the line is written down."""
 
     def __init__(
-        self, tensor: PrivateTensor, to: tuple[str, ...], name: str | None, line: str, readings: list[str]
+        self,
+        tensor: PrivateTensor,
+        to: tuple[str, ...],
+        name: str | None,
+        line: str,
+        noise: Fraction,
+        readings: list[str],
     ) -> None:
-        super().__init__(tensor, to, name, line)
+        super().__init__(tensor, to, name, line, noise)
         self._readings = readings
         self._range, self._bits = tensor.range, tensor.fraction_bits
 

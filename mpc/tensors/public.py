@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +13,8 @@ from mpc.ring import Ring, Words
 from mpc.tensors.backends.interface import Shape
 from mpc.tensors.ranges import ROOM_BITS, Format, Range
 
+SIGNIFICANT_BITS = 10
+"""A factor of several tensors keeps at least so many, or each tensor has its own encoding of it."""
 EXACT_BITS = 53
 """Whole numbers up to this many bits are exact as float64."""
 
@@ -99,10 +102,28 @@ def encode_factor(label: str, values: object, format: Format, room_bits: int) ->
     array = reals(label, values)
     if (array == np.rint(array)).all():
         return _encode(label, array, 0, format.ring_bits)
-    whole_bits = int(np.frexp(np.abs(array).max())[1])
+    return _encode(label, array, _factor_bits(_whole_bits(array), format, room_bits), format.ring_bits)
+
+
+def common_room(factor: float, format: Format, rooms: Sequence[int]) -> list[int]:
+    """Return how many bits one public factor may have beside several numbers, the least room for all if that is enough.
+
+    Products by factors of as many bits are rounded in one round. It is enough where the factor keeps
+    `SIGNIFICANT_BITS`.
+    """
+    whole_bits = int(np.frexp(abs(factor))[1])
+    kept = _factor_bits(whole_bits, format, min(rooms)) + whole_bits
+    return [min(rooms)] * len(rooms) if kept >= SIGNIFICANT_BITS else list(rooms)
+
+
+def _whole_bits(array: NDArray[np.float64]) -> int:
+    return int(np.frexp(np.abs(array).max())[1])
+
+
+def _factor_bits(whole_bits: int, format: Format, room_bits: int) -> int:
+    """Return the fraction bits of a factor with so many bits before the point."""
     bits = max(format.fraction_bits, min(2 * format.fraction_bits, format.fraction_bits - whole_bits + 1))
-    bits = max(min(bits, room_bits - whole_bits), min(bits, format.fraction_bits))
-    return _encode(label, array, bits, format.ring_bits)
+    return max(min(bits, room_bits - whole_bits), min(bits, format.fraction_bits))
 
 
 def _encode(label: str, array: NDArray[np.float64], fraction_bits: int, ring_bits: int) -> PublicWords:

@@ -6,6 +6,7 @@ unchanged on separate machines.
 
 from __future__ import annotations
 
+import inspect
 import threading
 import traceback
 from collections.abc import Callable, Mapping, Sequence
@@ -185,6 +186,7 @@ def run_all(program: Program, runs: Mapping[str, PartyRun]) -> tuple[str, BaseEx
 
 def place_of(program: Program, error: BaseException) -> tuple[str, int]:
     """Return where in the program's own file an error arose."""
+    program = inspect.unwrap(program)
     file = program.__code__.co_filename if hasattr(program, "__code__") else ""
     lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == file]
     if not lines or lines[-1] is None:

@@ -365,8 +365,13 @@ void wide_products_keep_their_upper_words() {
                 std::vector<std::uint64_t> a = random_words<std::uint64_t>(rows * depth, rows + depth);
                 std::vector<std::uint64_t> b = random_words<std::uint64_t>(depth * columns, columns);
                 for (std::size_t k = 0; k < depth / 2; ++k) a[k] = b[k] = ~std::uint64_t{0};
-                const Matrix<const std::uint64_t> left{a.data(), rows, depth, static_cast<std::ptrdiff_t>(depth), 1};
-                const Matrix<const std::uint64_t> right{b.data(), depth, columns, 1, static_cast<std::ptrdiff_t>(depth)};
+                if (rows == 5) {  // the largest sums that there are
+                    std::fill(a.begin(), a.end(), columns == 4 ? 0xffffffff : ~std::uint64_t{0});
+                    std::fill(b.begin(), b.end(), ~std::uint64_t{0});
+                }
+                const auto step = static_cast<std::ptrdiff_t>(depth);
+                const Matrix<const std::uint64_t> left{a.data(), rows, depth, step, 1};
+                const Matrix<const std::uint64_t> right{b.data(), depth, columns, 1, step};
                 std::vector<std::uint64_t> low(rows * columns, 9), high(rows * columns, 9);
                 matmul_wide(left, right, low.data(), high.data());
                 bool same = true;

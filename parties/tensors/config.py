@@ -63,6 +63,9 @@ class TensorsConfig(BaseModel):
     reveal_times: dict[str, Annotated[int, Field(ge=1)]] = Field(
         {}, description="how often an output may be revealed, where that is more than once"
     )
+    reveal_noise: dict[str, Annotated[float, Field(ge=0, allow_inf_nan=False)]] = Field(
+        {}, description="the least standard deviation of the noise that each computing party adds to an output"
+    )
     seed: int = Field(
         0,
         ge=0,
@@ -130,4 +133,6 @@ class TensorsConfig(BaseModel):
                 raise ValueError(f"reveal: expected parties among {allowed} for {output}, found {', '.join(unknown)}")
         if self.reveal is not None and (unknown := sorted(self.reveal_times.keys() - self.reveal.keys())):
             raise ValueError(f"reveal_times: expected outputs that `reveal` names, found {', '.join(unknown)}")
+        if self.reveal is not None and (unknown := sorted(self.reveal_noise.keys() - self.reveal.keys())):
+            raise ValueError(f"reveal_noise: expected outputs that `reveal` names, found {', '.join(unknown)}")
         return self

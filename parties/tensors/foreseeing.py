@@ -28,6 +28,8 @@ from parties.tensors.programs import Here, Program
 from parties.tensors.settings import Computation
 
 CHILD = "parties.tensors.foreseeing"
+DEALER = "dealer"
+"""The back-end whose costs are found without computing."""
 
 
 class Job(BaseModel):
@@ -35,6 +37,7 @@ class Job(BaseModel):
 
     Attributes:
         computation: the program, its parties and the policy.
+        costs: whether costs are wanted, too. Of a back-end other than the dealer's they take as long as a run.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -42,6 +45,7 @@ class Job(BaseModel):
     computation: Computation
     supervisor: Supervisor
     deadline_s: float
+    costs: bool
 
 
 @dataclass(frozen=True)
@@ -59,14 +63,16 @@ class Foreseen:
     readings: tuple[str, ...] = ()
 
 
-def foresee(computation: Computation, deadline_s: float) -> Foreseen | None:
+def foresee(computation: Computation, deadline_s: float, *, costs: bool = True) -> Foreseen | None:
     """Return what a program will cost and reveal, or None where that took longer than the deadline.
+
+    Without `costs`, only those are returned that take no time.
 
     Raises:
         ConfigError: the program would be refused whatever the data are, or cannot be followed at all.
     """
     supervisor = Supervisor(pid=os.getpid(), started=process_started(os.getpid()))
-    job = Job(computation=computation, supervisor=supervisor, deadline_s=deadline_s)
+    job = Job(computation=computation, supervisor=supervisor, deadline_s=deadline_s, costs=costs)
     try:
         child = run_child(CHILD, job, deadline_s)
     except subprocess.TimeoutExpired:
@@ -93,12 +99,20 @@ def notes(found: Foreseen | None, deadline_s: float) -> tuple[str, ...]:
     said = []
     for reveal, times in forecast.counted:
         often = "" if times == 1 else f", {times} times"
-        said.append(f"{reveal.name} ({shape_text(reveal.shape)}) will be revealed to {', '.join(reveal.to)}{often}")
+        said.append(f"{reveal.name} ({shape_text(reveal.shape)}) will be revealed to {reveal.who}{often}")
+    if not forecast.costs:
+        said.append(
+            "what the run costs is shown by the command `cost`, which takes as long as a run with this back-end"
+        )
+        return (*said, *_may_change(found))
     sent = ", ".join(f"{name} {cost.sent / 1e6:.2f} MB" for name, cost in forecast.costs.items())
     said.append(f"the run takes {forecast.rounds} rounds and sends {forecast.sent / 1e6:.2f} MB: {sent}")
-    if found.readings:
-        said.append(f"this may change with what the program reads on {', '.join(found.readings)}")
-    return tuple(said)
+    return (*said, *_may_change(found))
+
+
+def _may_change(found: Foreseen) -> tuple[str, ...]:
+    lines = ", ".join(found.readings)
+    return (f"this may change with what the program reads on {lines}",) if lines else ()
 
 
 def summary(found: Foreseen | None, deadline_s: float) -> Summary:
@@ -109,7 +123,7 @@ def summary(found: Foreseen | None, deadline_s: float) -> Summary:
     lines = [
         (
             f"reveals {reveal.name}",
-            f"{shape_text(reveal.shape)} to {', '.join(reveal.to)}, {'once' if times == 1 else f'{times} times'}",
+            f"{shape_text(reveal.shape)} to {reveal.who}, {'once' if times == 1 else f'{times} times'}",
         )
         for reveal, times in forecast.counted
     ]
@@ -131,13 +145,14 @@ def summary(found: Foreseen | None, deadline_s: float) -> Summary:
 
 def binding(found: Foreseen | None) -> tuple[tuple[Reveal, int], ...] | None:
     """Return the reveals that all parties agree on, each with how often it may come, or None where none are certain."""
-    return found.forecast.counted if found is not None and found.forecast is not None and not found.readings else None
+    bound = found.forecast.binding if found is not None and found.forecast is not None else None
+    return None if bound is None else tuple(bound.items())
 
 
 # -- the child --------------------------------------------------------------------------------------------------------
 
 
-def followed(computation: Computation) -> Foreseen:
+def followed(computation: Computation, *, costs: bool) -> Foreseen:
     """Follow the program, for all of its parties."""
     follower = Follower(
         computation.backend, computation.computing, computation.provider, computation.outside, computation.ring_bits
@@ -145,15 +160,18 @@ def followed(computation: Computation) -> Foreseen:
     try:
         program = Program(computation.program, computation.program_digest)
         here = Here(computation.arguments)
-        forecast = follower.follow(
+        follow = follower.follow if costs or computation.backend == DEALER else follower.reveals
+        forecast = follow(
             lambda session: program(session, here),
             fraction_bits=computation.fraction_bits,
             rounding=computation.rounding,
-            policy=Policy(computation.policy, computation.times),
+            policy=Policy(computation.policy, computation.times, computation.noise),
             seed=computation.seed,
         )
     except (MpcError, PartyError) as error:
         return Foreseen(refusal=str(error), readings=tuple(dict.fromkeys(follower.readings)))
+    if not forecast.costs:
+        return Foreseen(forecast, readings=forecast.readings)
     return Foreseen(cost_of_check(forecast, computation.computing), readings=forecast.readings)
 
 
@@ -163,7 +181,7 @@ def main() -> int:
     os.dup2(2, 1)  # what the program prints is no part of the result
     try:
         with lifetime(job.supervisor.pid, job.supervisor.started, job.deadline_s):
-            found = followed(job.computation)
+            found = followed(job.computation, costs=job.costs)
     except Ended:
         return 1
     with result:

@@ -54,7 +54,7 @@ def party(party: Party[TensorsSettings]) -> None:
             outside=settings.outside,
             fraction_bits=settings.fraction_bits,
             rounding=settings.rounding,
-            policy=Policy(settings.policy, settings.times),
+            policy=Policy(settings.policy, settings.times, settings.noise),
             foreseen=None if settings.reveals is None else dict(settings.reveals),
             seed=settings.seed,
         )

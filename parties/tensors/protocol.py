@@ -56,7 +56,7 @@ class Tensors:
         others = _roles(providers, PROVIDER) | _roles(config.outside, OUTSIDE)
         everybody = [*config.computing, *others]
         agreed = _agreed(config, known)
-        foreseen = foresee(agreed, config.plan_deadline_s)
+        foreseen = foresee(agreed, config.plan_deadline_s, costs=False)
         processes = []
         for name in everybody:
             role = others.get(name, COMPUTING)
@@ -89,7 +89,7 @@ class Tensors:
             steps=STEPS,
             notes=(
                 *(
-                    f"{output} may be revealed to {', '.join(sorted(to))}"
+                    f"{output} may be revealed to {', '.join(sorted(to))}{_least_noise(config, output)}"
                     for output, to in sorted(known.reveal.items())
                 ),
                 *notes(foreseen, config.plan_deadline_s),
@@ -146,9 +146,15 @@ def _agreed(config: TensorsConfig, known: KnownProgram) -> Computation:
         program_digest=known.digest,
         policy={output: tuple(sorted(to)) for output, to in known.reveal.items()},
         times=config.reveal_times,
+        noise=config.reveal_noise,
         seed=config.seed,
         arguments=known.arguments,
     )
+
+
+def _least_noise(config: TensorsConfig, output: str) -> str:
+    least = config.reveal_noise.get(output, 0.0)
+    return f", with noise of at least {least:g} by each computing party" if least else ""
 
 
 def _constants(program: str) -> dict[str, Any]:

@@ -180,7 +180,7 @@ def _masked_low(party: Party, values: Sequence[Handle], bits: int) -> tuple[Word
     elif narrow:
         parts = [Part(party.share_of(value) + mask, bits) for value, mask in zip(narrow, masks, strict=True)]
         opened = party.open("narrow", parts, [value.shape for value in narrow])
-    fresh = iter(opened if party.computes else masks)
+    fresh = iter(opened if party.computes else _without_owed(party, narrow, masks))
     taken = {id(value) for value in narrow}
     flat = []
     for value in values:
@@ -192,6 +192,14 @@ def _masked_low(party: Party, values: Sequence[Handle], bits: int) -> tuple[Word
             flat.append(np.negative(party.known(derive(party, value).value)))
     words = joined(flat) & low
     return (words, None) if party.computes else (None, words)
+
+
+def _without_owed(party: Party, values: Sequence[Handle], masks: Sequence[Words]) -> list[Words]:
+    """Return the provider's r of each value, where the opened shares may have missed something."""
+    return [
+        mask if value.owed is None else mask - party.known(value.owed.value)
+        for value, mask in zip(values, masks, strict=True)
+    ]
 
 
 def relu(party: Party, values: Sequence[Handle], bound: int) -> tuple[list[Handle], list[Handle]]:

@@ -207,6 +207,7 @@ class DealerBackend:
         if wrong := [name for name in to if name not in (*self.computing, *self.outside)]:
             raise ParameterError(f"expected receivers that compute or are outside, found {', '.join(wrong)}")
         with self._step("open") as party:
+            products.settle(party, handles)
             shapes = [handle.shape for handle in handles]
             label = f"output/{self._outputs}/{shapes_in_label(shapes)}"
             self._outputs += 1
@@ -253,6 +254,7 @@ class DealerBackend:
             if party.computes:
                 share = party.reduce(function(party.share_of(left), party.share_of(right)))
             result = party.handle(shape, share)
+            result.owed = products.owed_of(party, function, shape, [left, right])
             result.came_from(function, left, right)
             return result
 
@@ -268,7 +270,9 @@ class DealerBackend:
                 share = np.asarray(own + words) if party.first else np.broadcast_to(own, shape)
                 share = party.reduce(share)
             result = party.handle(shape, share)
-            result.came_from(partial(np.broadcast_to, shape=shape), value, offset=words)
+            spread = partial(np.broadcast_to, shape=shape)
+            result.owed = products.owed_of(party, spread, shape, [value])
+            result.came_from(spread, value, offset=words)
             if value.bit_mask is not None and shape == value.shape:
                 result.bit_mask = _moved(party, value.bit_mask, words)
             return result
@@ -291,6 +295,7 @@ class DealerBackend:
             if party.computes:
                 share = party.reduce(applied(function, shape, *[party.share_of(handle) for handle in handles]))
             result = party.handle(shape, share)
+            result.owed = products.owed_of(party, function, shape, handles)
             result.came_from(function, *handles, checked=True)
             bit = handles[0].bit_mask
             if bit is not None and len(handles) == 1 and (gather := gather_of(function, handles[0].shape, shape)):

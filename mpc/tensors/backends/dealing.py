@@ -28,6 +28,7 @@ import numpy as np
 from mpc.channels.frames import Channel
 from mpc.errors import ProtocolError, TransportError
 from mpc.ring import Words
+from mpc.tensors.backends.handles import Owed
 from mpc.tensors.backends.interface import Shape
 from mpc.tensors.backends.kernels import KeyStream
 from mpc.tensors.network import from_wire, to_wire, wire_size
@@ -101,6 +102,10 @@ class Dealing(ABC):
     def deal_planes(self, shape: Shape, make: Callable[[], Words]) -> Words:
         """Return a party's XOR share of planes that the provider alone makes. The provider gets what it made."""
 
+    def owe(self, shape: Shape, make: Callable[[], Words]) -> Owed:
+        """Return what the provider alone makes, and deals later if ever."""
+        return Owed(shape, None)
+
     @abstractmethod
     def _end(self) -> None:
         """End the message of one correlation."""
@@ -145,6 +150,9 @@ class Given(Dealing):
             rest = rest - draw(stream, shape, bits)
         self._parts.append(to_wire(rest, bits))
         return made
+
+    def owe(self, shape: Shape, make: Callable[[], Words]) -> Owed:
+        return Owed(shape, make())
 
     def deal_planes(self, shape: Shape, make: Callable[[], Words]) -> Words:
         self._count(shape)

@@ -18,7 +18,7 @@ from mpc.randomness import RoleRandomness
 from mpc.ring import Words
 from mpc.tensors.backends.dealer import DealerBackend, agreement_of
 from mpc.tensors.backends.dealing import Dealing, shapes_in_label
-from mpc.tensors.backends.handles import Handle
+from mpc.tensors.backends.handles import Handle, Owed
 from mpc.tensors.backends.interface import Cost, Shape, Shared
 from mpc.tensors.backends.kernels import SEED_BYTES
 from mpc.tensors.backends.party import Party
@@ -90,6 +90,9 @@ class _DryDealing(Dealing):
     def deal_planes(self, shape: Shape, make: Callable[[], Words]) -> Words:
         self._sizes.append(8 * self._count(shape))
         return _nothing(shape)
+
+    def owe(self, shape: Shape, make: Callable[[], Words]) -> Owed:
+        return Owed(shape, _nothing(shape))
 
     def _end(self) -> None:
         if self._sizes:

@@ -25,6 +25,47 @@ LONGEST_ORIGIN = 8  # linear functions one after the other whose masks are deriv
 LARGEST_WHOLE = 1 << 24  # words of an input that is masked as a whole when a part of it is used
 
 
+class Owed:
+    """What the shares of a product, or of its mask, miss. The provider knows it and deals it only if shares are needed.
+
+    Attributes:
+        value: the array, which the provider alone knows.
+        dealt: whether it was dealt.
+        share: this computing party's share of it, once it was dealt.
+    """
+
+    __slots__ = ("dealt", "shape", "share", "value")
+
+    def __init__(self, shape: Shape, value: Words | None) -> None:
+        self.shape = shape
+        self.value = value
+        self.dealt = False
+        self.share: Words | None = None
+
+    def __repr__(self) -> str:
+        return f"Owed(shape={self.shape}, dealt={self.dealt})"
+
+
+@dataclass(frozen=True, repr=False)
+class Top:
+    """What is taken off the mask of a rounded value: lift * top, of which the provider does not know the public lift.
+
+    Attributes:
+        bits: top counts modulo 2^bits, because lift is a multiple of 2^(ring_bits - bits).
+        lift: a public array, of which a computing party alone knows.
+        share: this computing party's share of top.
+        value: top itself, which the provider alone knows.
+    """
+
+    bits: int
+    lift: Words | None = None
+    share: Words | None = None
+    value: Words | None = None
+
+    def __repr__(self) -> str:
+        return f"Top(bits={self.bits}, <hidden>)"
+
+
 @dataclass(frozen=True, repr=False)
 class Mask:
     """What a party knows of a masked value x = opened + sign * a.
@@ -34,12 +75,16 @@ class Mask:
         sign: 1 or -1 for each element, or None for ones. Only bits have others.
         share: this computing party's share of a.
         value: a itself, which the provider alone knows.
+        owed: what the shares of a miss, or None. Rounding and comparing need no shares of a.
+        top: what is taken off a, or None. Only rounded values have it.
     """
 
     opened: Words | None = None
     sign: Words | None = None
     share: Words | None = None
     value: Words | None = None
+    owed: Owed | None = None
+    top: Top | None = None
 
     def __repr__(self) -> str:
         return "Mask(<hidden>)"
@@ -51,6 +96,8 @@ class Origin:
 
     Attributes:
         checked: whether the function is the caller's, who might have changed what it depends on.
+        shares: this party's shares of the parents at that time.
+        share: this party's share of the handle at that time, before anything was dealt that it misses.
     """
 
     function: Linear
@@ -58,6 +105,8 @@ class Origin:
     offset: Words | None
     checked: bool
     length: int
+    shares: tuple[Words | None, ...]
+    share: Words | None
 
     def __repr__(self) -> str:
         return f"Origin(parents={self.parents})"
@@ -69,21 +118,28 @@ class Handle:
     Attributes:
         session: of the back-end that made it.
         share: this party's share, or None for a party that does not compute.
+        owed: what the shares miss, or None.
         given: whether it is an input that is masked as a whole when a part of it is used. Parts of an input come again
             in every epoch.
+        drawn: whether its mask was drawn for it, so that all of its bits are uniform, and not derived from others'.
     """
 
-    __slots__ = ("_bit_mask", "_mask", "given", "origin", "session", "shape", "share", "size")
+    __slots__ = (
+        "_bit_mask", "_mask", "_rounded_mask", "drawn", "given", "origin", "owed", "session", "shape", "share", "size",
+    )  # fmt: skip
 
     def __init__(self, session: object, shape: Shape, share: Words | None, *, given: bool = False) -> None:
         self.session = session
         self.shape = shape
         self.share = share
         self.origin: Origin | None = None
+        self.owed: Owed | None = None
         self.size = prod(shape)
         self.given = given and self.size <= LARGEST_WHOLE
+        self.drawn = False
         self._mask: Mask | None = None
         self._bit_mask: Mask | None = None
+        self._rounded_mask: Mask | None = None
 
     @property
     def mask(self) -> Mask | None:
@@ -97,6 +153,12 @@ class Handle:
         self._mask = mask
         self.origin = None
 
+    def complete_mask(self, mask: Mask) -> None:
+        """Take the same mask with whole shares."""
+        if self._mask is None or self._mask.opened is not mask.opened:
+            raise OrderError(f"expected the mask of {self!r} with more of its shares, found another")
+        self._mask = mask
+
     @property
     def bit_mask(self) -> Mask | None:
         """The mask with signs that a bit got when it was made, which serves element-wise products alone."""
@@ -108,6 +170,17 @@ class Handle:
             raise OrderError(f"expected {self!r} without a bit's mask, found that it has one already")
         self._bit_mask = mask
 
+    @property
+    def rounded_mask(self) -> Mask | None:
+        """The mask that a value got when it was rounded, which serves element-wise products alone."""
+        return self._rounded_mask
+
+    @rounded_mask.setter
+    def rounded_mask(self, mask: Mask) -> None:
+        if self._rounded_mask is not None:
+            raise OrderError(f"expected {self!r} without a mask of its rounding, found that it has one already")
+        self._rounded_mask = mask
+
     def came_from(self, function: Linear, *parents: Handle, offset: Words | None = None, checked: bool = False) -> None:
         """Remember what this is a linear function of, where that can ever spare an opening.
 
@@ -117,7 +190,9 @@ class Handle:
         length = 1 + max(parent.origin.length if parent.origin else 0 for parent in parents)
         known = all(parent.mask is not None or parent.given or parent.origin is not None for parent in parents)
         if length <= LONGEST_ORIGIN and (known or sum(parent.size for parent in parents) <= self.size):
-            self.origin = Origin(function, parents, offset, checked, length)
+            self.origin = Origin(
+                function, parents, offset, checked, length, tuple(each.share for each in parents), self.share
+            )
 
     def __repr__(self) -> str:
         return f"Handle(shape={self.shape})"

@@ -4,45 +4,116 @@ For x = E + a and y = F + b, with E and F opened and c = a b dealt::
 
     x y = E F + E b + a F + c                all parties: E b + a F + c on their shares; the first also adds E F
 
+The provider does not deal c at once. Most products are rounded next, and that opens x y + r for a mask r. Without c
+the parties open x y - c + r', for an r' that comes from seeds. That is the same for r = r' - c, which the provider
+knows. So a product that is only rounded or compared takes no correction. Else c is dealt when shares are needed.
+
 The same holds for matrix products, in this order of factors. A square is the case in which both handles are the same
-one, so that it takes one mask and one opening. Elements of a bit's mask may have signs, x = E + S a. See
+one, so that it takes one mask and one opening. Elements of a bit's mask may have signs, x = E + S a. A
+rounded value has the mask a - L r, with L public and a multiple of 2^(k-f), of which the provider knows a and r. Then::
+
+    (E + a - L r)(F + b - M s) = E F + E (b - M s) + (a - L r) F + a b - L (b r) - M (a s) + L M (r s)
+
+The last term is zero modulo 2^k where both are cut by at most k bits together. The provider deals b r and a s modulo
+2^f, which is less than a mask and takes no round. See
 :mod:`mpc.tensors.backends.handles` for why masks may be used again.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
 from mpc.errors import OrderError, ParameterError
 from mpc.ring import Words
-from mpc.tensors.backends.handles import Handle, Mask, roots_of
+from mpc.tensors.backends.handles import Handle, Mask, Origin, Owed, roots_of
+from mpc.tensors.backends.interface import Linear, Shape
 from mpc.tensors.backends.party import Party
 from mpc.tensors.network import Part
 
 Product = Callable[[Words, Words], Words]
+_ZERO = np.uint64(0)
 
 
-def mask_all(party: Party, handles: Sequence[Handle]) -> None:
-    """Give every handle a mask of sign 1, with one round for all that have to be opened, or with none."""
+def mask_all(party: Party, handles: Sequence[Handle], *, half: bool = False) -> None:
+    """Give every handle a mask of sign 1, with one round for all that have to be opened, or with none.
+
+    Args:
+        party: this one.
+        handles: to be masked.
+        half: whether shares of the masks may miss something, because only the provider will use the masks.
+    """
     roots: dict[int, Handle] = {}
     for handle in handles:
         roots.update((id(root), root) for root in roots_of(handle))
     fresh = list(roots.values())
+    if not half:
+        settle(party, fresh)
     shares = [party.dealing.mask(root.shape, party.ring_bits) for root in fresh]
     if not party.computes:
-        for root, value in zip(fresh, shares, strict=True):
-            root.mask = Mask(value=value)
+        for root, share in zip(fresh, shares, strict=True):
+            value = share if root.owed is None else party.reduce(share + party.known(root.owed.value))
+            root.mask = Mask(value=value, owed=root.owed)
         if fresh:
             party.pass_by("masked", [(root.size, party.ring_bits) for root in fresh], [root.shape for root in fresh])
     elif fresh:
         parts = [Part(party.share_of(root) - share, party.ring_bits) for root, share in zip(fresh, shares, strict=True)]
         opened = party.open("masked", parts, [root.shape for root in fresh])
         for root, share, masked in zip(fresh, shares, opened, strict=True):
-            root.mask = Mask(opened=masked, share=share)
+            root.mask = Mask(opened=masked, share=share, owed=root.owed)
+    for root in fresh:
+        root.drawn = True
+    masks = [derive(party, handle) for handle in handles]
+    if not half and any(mask.owed for mask in masks):
+        _complete(party, handles)
+
+
+def settle(party: Party, handles: Sequence[Handle]) -> None:
+    """Deal what the shares of these miss, in one message, so that they are whole."""
+    _deal(party, [handle.owed for handle in handles if handle.owed is not None])
     for handle in handles:
-        derive(party, handle)
+        if handle.owed is not None:
+            if party.computes:
+                handle.share = party.reduce(party.share_of(handle) + party.known(handle.owed.share))
+                handle.share.setflags(write=False)
+            handle.owed = None
+
+
+def _complete(party: Party, handles: Sequence[Handle]) -> None:
+    """Deal what the shares of these handles' masks miss."""
+    _deal(party, [handle.mask.owed for handle in handles if handle.mask is not None and handle.mask.owed is not None])
+    for handle in handles:
+        mask = handle.mask
+        if mask is not None and mask.owed is not None:
+            share = party.reduce(party.known(mask.share) + party.known(mask.owed.share)) if party.computes else None
+            handle.complete_mask(replace(mask, share=share, owed=None))
+
+
+def _deal(party: Party, owed: Sequence[Owed]) -> None:
+    waiting = list({id(each): each for each in owed if not each.dealt}.values())
+    if not waiting:
+        return
+    with party.dealing.correlation("settle", [each.shape for each in waiting]):
+        for each in waiting:
+            each.share = party.dealing.deal(each.shape, party.ring_bits, partial(party.known, each.value))
+            each.dealt = True
+
+
+def owed_of(party: Party, function: Linear, shape: Shape, handles: Sequence[Handle]) -> Owed | None:
+    """Return what a linear function of these misses, or None."""
+    return _owed(party, function, shape, [(handle.shape, handle.owed) for handle in handles])
+
+
+def _owed(party: Party, function: Linear, shape: Shape, parts: Sequence[tuple[Shape, Owed | None]]) -> Owed | None:
+    if all(owed is None for _, owed in parts):
+        return None
+    if party.computes:
+        return Owed(shape, None)
+    values = [np.broadcast_to(_ZERO, each) if owed is None else party.known(owed.value) for each, owed in parts]
+    return Owed(shape, np.broadcast_to(party.reduce(function(*values)), shape))
 
 
 def derive(party: Party, handle: Handle) -> Mask:
@@ -58,23 +129,25 @@ def derive(party: Party, handle: Handle) -> Mask:
         result = party.reduce(origin.function(*[array for array in arrays if array is not None]))
         return result if result.shape == handle.shape else np.broadcast_to(result, handle.shape)
 
+    before = [(parent.shape, mask.owed) for parent, mask in zip(origin.parents, masks, strict=True)]
+    owed = _owed(party, origin.function, handle.shape, before)
     if not party.computes:
-        handle.mask = Mask(value=of([mask.value for mask in masks]))
+        handle.mask = Mask(value=of([mask.value for mask in masks]), owed=owed)
         return derive(party, handle)
     if origin.checked:
-        _check_again(party, handle, of([party.share_of(parent) for parent in origin.parents]), origin.offset)
+        _check_again(party, handle, origin, of(origin.shares))
     opened = of([mask.opened for mask in masks])
     if origin.offset is not None:
         opened = party.reduce(opened + origin.offset)
-    handle.mask = Mask(opened=opened, share=of([mask.share for mask in masks]))
+    handle.mask = Mask(opened=opened, share=of([mask.share for mask in masks]), owed=owed)
     return derive(party, handle)
 
 
-def _check_again(party: Party, handle: Handle, again: Words, offset: Words | None) -> None:
-    """Refuse a linear function that does not give the same again, by this party's own shares."""
-    if offset is not None and party.first:
-        again = party.reduce(again + offset)
-    if not np.array_equal(again, party.share_of(handle)):
+def _check_again(party: Party, handle: Handle, origin: Origin, again: Words) -> None:
+    """Refuse a linear function that does not give the same again, by this party's shares at that time."""
+    if origin.offset is not None and party.first:
+        again = party.reduce(again + origin.offset)
+    if not np.array_equal(again, party.known(origin.share)):
         raise ParameterError(
             f"expected a linear function that gives the same whenever it is called, found that the one of {handle!r} "
             "has changed (a function in a loop should take the loop's variable as a default argument)"
@@ -82,13 +155,70 @@ def _check_again(party: Party, handle: Handle, again: Words, offset: Words | Non
 
 
 def multiply(party: Party, pairs: Sequence[tuple[Handle, Handle]], shapes: Sequence[tuple[int, ...]]) -> list[Handle]:
-    """Return element-wise products. A bit that has a mask with signs needs no other."""
-    mask_all(party, [handle for pair in pairs for handle in pair if handle.bit_mask is None or handle.mask is not None])
+    """Return element-wise products. A bit that has a mask with signs needs no other, and so does a rounded value."""
+    wanted = [_to_mask(party, x, y, shape) for (x, y), shape in zip(pairs, shapes, strict=True)]
+    mask_all(party, [handle for each in wanted for handle in each])
     with party.dealing.correlation("multiply", shapes):
-        return [
-            _product(party, _any_mask(x), _any_mask(y), shape, np.multiply)
-            for (x, y), shape in zip(pairs, shapes, strict=True)
-        ]
+        return [_elementwise(party, x, y, shape) for (x, y), shape in zip(pairs, shapes, strict=True)]
+
+
+def _to_mask(party: Party, x: Handle, y: Handle, shape: Shape) -> list[Handle]:
+    """Return which of two factors need a mask of their own for their product."""
+    pair = (x, y) if x is not y else (x,)
+    rounded = [each for each in pair if _is_rounded(each, shape)]
+    both = sum(each.rounded_mask.top.bits for each in (x, y) if each.rounded_mask and each.rounded_mask.top)
+    too_many = len(rounded) == len(pair) and both > party.ring_bits
+    if too_many or any(_is_bit(each) for each in pair):
+        rounded = []
+    return [each for each in pair if each not in rounded and not _is_bit(each)]
+
+
+def _is_bit(handle: Handle) -> bool:
+    """Return whether the mask of a handle is the one with signs."""
+    return handle.mask is None and handle.bit_mask is not None
+
+
+def _is_rounded(handle: Handle, shape: Shape) -> bool:
+    """Return whether the mask of a handle may be that of its rounding. Where it is repeated, an own one costs less."""
+    return handle.mask is None and handle.rounded_mask is not None and handle.shape == shape
+
+
+def _elementwise(party: Party, x: Handle, y: Handle, shape: Shape) -> Handle:
+    signed = _is_bit(x) or _is_bit(y)
+    first, second = _any_mask(x), _any_mask(y)
+    if first.top is None and second.top is None:
+        return _product(party, first, second, shape, np.multiply, signed=signed)
+    less = _tops(party, first, second, shape) if x is not y else _top(party, first, first, shape, 2)
+    result = _product(party, _whole(party, first), _whole(party, second), shape, np.multiply, signed=False)
+    if party.computes:
+        result.share = party.reduce(party.share_of(result) - less)
+    return result
+
+
+def _whole(party: Party, mask: Mask) -> Mask:
+    """Return a mask whose shares are of a - L r. The provider's value stays a."""
+    if mask.top is None or not party.computes:
+        return mask
+    top = mask.top
+    return replace(mask, share=party.known(mask.share) - party.known(top.lift) * party.known(top.share))
+
+
+def _tops(party: Party, x: Mask, y: Mask, shape: Shape) -> Words:
+    return np.asarray(_top(party, x, y, shape, 1) + _top(party, y, x, shape, 1))
+
+
+def _top(party: Party, x: Mask, y: Mask, shape: Shape, times: int) -> Words:
+    """Return this party's share of times * L (b r), for the L and r of x and the b of y."""
+    top = x.top
+    if top is None:
+        return np.zeros((), dtype=np.uint64)
+
+    def made() -> Words:
+        low = np.uint64((1 << top.bits) - 1)
+        return np.asarray(np.broadcast_to(party.known(top.value) * party.known(y.value), shape) & low)
+
+    dealt = party.dealing.deal(shape, top.bits, made)
+    return np.asarray(np.uint64(times) * party.known(top.lift) * dealt) if party.computes else dealt
 
 
 def matmul(
@@ -98,27 +228,33 @@ def matmul(
     mask_all(party, [handle for pair in pairs for handle in pair])
     with party.dealing.correlation("matmul", shapes):
         return [
-            _product(party, derive(party, x), derive(party, y), shape, product)
+            _product(party, derive(party, x), derive(party, y), shape, product, signed=False)
             for (x, y), shape in zip(pairs, shapes, strict=True)
         ]
 
 
 def _any_mask(handle: Handle) -> Mask:
-    mask = handle.mask or handle.bit_mask
+    mask = handle.mask or handle.bit_mask or handle.rounded_mask
     if mask is None:
         raise OrderError(f"expected a mask of {handle!r}, found none")
     return mask
 
 
-def _product(party: Party, x: Mask, y: Mask, shape: tuple[int, ...], product: Product) -> Handle:
-    """Return the product of two masked values. Provider: c = a b. Parties: E b + a F + c, and E F once."""
+def _product(party: Party, x: Mask, y: Mask, shape: tuple[int, ...], product: Product, *, signed: bool) -> Handle:
+    """Return the product of two masked values. Provider: c = a b. Parties: E b + a F + c, and E F once.
+
+    Of a bit's mask the provider does not know the signs, so that it deals c at once where a mask is `signed`.
+    """
 
     def made() -> Words:
         return party.reduce(np.broadcast_to(product(party.known(x.value), party.known(y.value)), shape))
 
-    c = party.dealing.deal(shape, party.ring_bits, made)
+    c = party.dealing.deal(shape, party.ring_bits, made) if signed else _ZERO
+    owed = None if signed else party.dealing.owe(shape, made)
     if not party.computes:
-        return party.handle(shape, None)
+        result = party.handle(shape, None)
+        result.owed = owed
+        return result
     e, f, a, b = party.known(x.opened), party.known(y.opened), party.known(x.share), party.known(y.share)
     if x.sign is not None:
         a = x.sign * a
@@ -129,4 +265,6 @@ def _product(party: Party, x: Mask, y: Mask, shape: tuple[int, ...], product: Pr
     share = product(e, b)
     share += product(a + e if party.first else a, f)
     share += c
-    return party.handle(shape, party.reduce(share))
+    result = party.handle(shape, party.reduce(share))
+    result.owed = owed
+    return result

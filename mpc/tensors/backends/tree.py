@@ -121,20 +121,23 @@ class _Nodes:
 
     def _product(self, term: Factors, public: dict[str, Words]) -> Words:
         """Return a share of the product of all d ^ a, one factor after the other, from those of products of masks."""
-        table = {
-            chosen: self._shares[chosen]
-            for size in range(1, len(term) + 1)
-            for chosen in combinations(sorted(term), size)
-        }
-        table[()] = np.full_like(self.masks[0], self._party.one)
+        table = np.stack(
+            [np.full_like(self.masks[0], self._party.one), *(self._shares[chosen] for chosen in _subsets(term))]
+        )
+        # Of each pair of neighbours in the table the second one has the next factor, and the first has not.
         for name in term:
-            rest = [chosen for chosen in table if name not in chosen]
-            table = {chosen: (public[name] & table[chosen]) ^ table[_with(chosen, name)] for chosen in rest}
-        return table[()]
+            table = (public[name] & table[0::2]) ^ table[1::2]
+        result: Words = table[0]
+        return result
 
 
-def _with(chosen: Factors, name: str) -> Factors:
-    return tuple(sorted((*chosen, name)))
+@cache
+def _subsets(term: Factors) -> tuple[Factors, ...]:
+    """Return the sets of factors but the empty one, counted in binary with the first factor as the lowest digit."""
+    return tuple(
+        tuple(sorted(name for place, name in enumerate(term) if number >> place & 1))
+        for number in range(1, 1 << len(term))
+    )
 
 
 def _blocks(groups: int) -> list[tuple[int, int, int]]:
@@ -142,6 +145,14 @@ def _blocks(groups: int) -> list[tuple[int, int, int]]:
     full, rest = divmod(groups, ARITY)
     kinds = [(0, ARITY, full)] if full else []
     return [*kinds, (ARITY * full, rest, 1)] if rest > 1 else kinds
+
+
+def levels(groups: int) -> int:
+    """Return how many levels, and so rounds, the tree of so many groups has."""
+    found = 0
+    while groups > 1:
+        groups, found = -(-groups // ARITY), found + 1
+    return found
 
 
 def whole(party: BitParty, less: Words, equal: Words) -> Words:

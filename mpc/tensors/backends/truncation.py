@@ -8,12 +8,16 @@ all k bits, c = x' + r is open. Without their highest bits, which are c_top and 
 
 y differs from x / 2^f by (c'_low - r'_low) / 2^f of the f low bits, which is less than one unit. It is one of the two
 neighbours of x / 2^f, and the upper one with a probability of exactly the fraction that is cut off, since r'_low is
-uniform. So the rounding is unbiased, for any number of parties. v = c_top + r_top - 2 c_top r_top is linear in what is
-shared, because c_top is public. The computing parties know the coin of the rounding, which is c'_low, and it is
-independent of the value. The provider deals two words for each value::
+uniform. It is so for a mask that was drawn for x, and not for every one that is derived from others'. So the rounding
+is unbiased, for any number of parties. v = c_top + r_top - 2 c_top r_top is linear in what is shared, because c_top is
+public. The computing parties know the coin of the rounding, which is c'_low, and it is independent of the value. The
+provider deals two words for each value::
 
     u = 2^(k-1-f) r_top - (r' >> f)   in Z_2^k            r_top   in Z_2^f, for it is multiplied by 2^(k-f)
     y = (c >> f) + u - 2^(k-f) c_top r_top - 2^(k-2-f)
+
+So y is masked from the start, by u - 2^(k-f) c_top r_top, and c >> f is open already. Element-wise products of y open
+nothing more (:mod:`mpc.tensors.backends.products`).
 
 Of `floor` the rounding down is exact. y is one too large exactly where c'_low < r'_low, which is compared on shared
 bits. `nearest` adds half a unit first.
@@ -31,7 +35,7 @@ import numpy as np
 from mpc.errors import ParameterError, RangeError
 from mpc.ring import Words
 from mpc.tensors.backends.comparison import joined, less_than, to_ring
-from mpc.tensors.backends.handles import Handle, Mask
+from mpc.tensors.backends.handles import Handle, Mask, Top
 from mpc.tensors.backends.interface import Rounding
 from mpc.tensors.backends.party import Party
 from mpc.tensors.backends.products import derive, mask_all
@@ -44,19 +48,36 @@ def truncate(party: Party, values: Sequence[Handle], bits: int, bound: int, roun
         return list(values)
     shapes = [value.shape for value in values]
     half = 1 << (bits - 1) if rounding == "nearest" else 0
+    if rounding == "stochastic":
+        values = [_with_own_mask(party, value) for value in values]
     with party.dealing.correlation("truncate", shapes, f"{rounding} by {bits} bits"):
-        mask_all(party, values)
+        mask_all(party, values, half=True)
         masks = [derive(party, value) for value in values]
-        shares = [_stochastic(party, mask, value.shape, bits, half) for mask, value in zip(masks, values, strict=True)]
-        if rounding != "stochastic":
-            excess = _excess(party, values, masks, bits, half)
-            if party.computes:
-                pairs = zip(shares, excess, strict=True)
-                shares = [party.known(share) - party.share_of(one) for share, one in pairs]
-        return [
-            party.handle(shape, party.reduce(share) if share is not None else None)
-            for shape, share in zip(shapes, shares, strict=True)
-        ]
+        found = [_stochastic(party, mask, value.shape, bits, half) for mask, value in zip(masks, values, strict=True)]
+        if rounding == "stochastic":
+            return found
+        excess = _excess(party, values, masks, bits, half)
+        if not party.computes:
+            return [party.handle(shape, None) for shape in shapes]
+        pairs = zip(found, excess, strict=True)
+        shares = [party.reduce(party.share_of(share) - party.share_of(one)) for share, one in pairs]
+        return [party.handle(shape, share) for shape, share in zip(shapes, shares, strict=True)]
+
+
+def _with_own_mask(party: Party, value: Handle) -> Handle:
+    """Return a handle of the same value whose mask is, or will be, drawn for it alone.
+
+    The low bits of another's mask under a linear function may not be uniform. Those of 2 a are even, and elements that
+    are repeated have one mask.
+    """
+    if value.mask is None:
+        value.origin = None
+        return value
+    if value.drawn:
+        return value
+    again = party.handle(value.shape, value.share)
+    again.owed = value.owed
+    return again
 
 
 def check(ring_bits: int, bits: int, bound: int, rounding: Rounding) -> None:
@@ -83,8 +104,8 @@ def _secret(party: Party, mask: Mask) -> Words:
     return party.reduce(np.negative(party.known(mask.value)))
 
 
-def _stochastic(party: Party, mask: Mask, shape: tuple[int, ...], bits: int, half: int) -> Words | None:
-    """Return this party's share of the truncated values, before they are reduced.
+def _stochastic(party: Party, mask: Mask, shape: tuple[int, ...], bits: int, half: int) -> Handle:
+    """Return the truncated values, which are masked.
 
     With the highest bits at their places, c >> f is (c' >> f) + 2^(k-1-f) c_top, and the same for r.
     """
@@ -101,16 +122,18 @@ def _stochastic(party: Party, mask: Mask, shape: tuple[int, ...], bits: int, hal
     u = party.dealing.deal(shape, ring, made_u)
     r_top = party.dealing.deal(shape, bits, made_top)
     if not party.computes:
-        return None
+        result = party.handle(shape, None)
+        result.rounded_mask = Mask(value=u, top=Top(bits, value=r_top))
+        return result
     c = _opened(party, mask, half)
-    over = c >> top
-    over <<= lifted
-    over *= r_top
-    share = u - over
+    lift: Words = np.asarray((c >> top) << lifted)
+    opened = np.asarray((c >> cut) - np.uint64(1 << (ring - 2 - bits)))
+    share: Words = np.asarray(u - lift * r_top)
     if party.first:
-        share += c >> cut
-        share -= np.uint64(1 << (ring - 2 - bits))
-    return np.asarray(share)
+        share = share + opened
+    result = party.handle(shape, party.reduce(share))
+    result.rounded_mask = Mask(opened=opened, share=u, top=Top(bits, lift, r_top))
+    return result
 
 
 def _excess(party: Party, values: Sequence[Handle], masks: Sequence[Mask], bits: int, half: int) -> list[Handle]:

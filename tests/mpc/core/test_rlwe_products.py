@@ -46,6 +46,39 @@ def test_any_words_are_multiplied_exactly(prime: int) -> None:
     assert [int(value) for value in found] == [(a + int(b)) % modulus for a, b in zip(wanted, masks, strict=True)]
 
 
+def dense(message: np.ndarray, weights: np.ndarray, modulus: int) -> list[int]:
+    """The negacyclic product of two whole polynomials, by one product of large integers with 20 bytes a coefficient."""
+    large = []
+    for words in (message, weights):
+        slots = np.zeros((N, 20), dtype=np.uint8)
+        slots[:, :8] = words.view(np.uint8).reshape(N, 8)
+        large.append(int.from_bytes(slots.tobytes(), "little"))
+    product = (large[0] * large[1]).to_bytes(2 * N * 20, "little")
+    found = [int.from_bytes(product[20 * place : 20 * place + 20], "little") for place in range(2 * N)]
+    return [(found[place] - found[place + N]) % modulus for place in range(N)]
+
+
+@pytest.mark.parametrize("prime", [0, SLOTS.primes[3]])
+def test_as_many_of_the_largest_words_as_the_noise_allows(prime: int) -> None:
+    """All 2^14 words behind a reply, at both ends of their range."""
+    modulus = prime or 2**64
+    parameters = RlweParameters.for_products(prime, TERMS, RESULTS)
+    key = RlweSecretKey(parameters)
+    evaluator = RlweEvaluator(parameters, key.public_key())
+    half = modulus // 2
+    ends = np.array([half - 1, -half if prime == 0 else -(half - 1)], dtype=object)
+    weights = ends[RNG.integers(0, 2, (1, 2, N))].astype(np.int64)
+    messages = RNG.integers(0, modulus, (2, N), dtype=np.uint64)
+    messages[0] = modulus - 1
+    everywhere, zeros = np.arange(N), np.zeros(N, dtype=np.uint64)
+    reply = evaluator.apply(evaluator.load(weights, 0), key.encrypt(messages), zeros, everywhere)
+    residues = (weights.astype(object) % modulus).astype(np.uint64)
+    wanted = [
+        (a + b) % modulus for a, b in zip(*(dense(messages[i], residues[0, i], modulus) for i in range(2)), strict=True)
+    ]
+    assert [int(value) for value in key.decrypt(reply, everywhere, 1)] == wanted
+
+
 def test_slots_hold_signed_words_and_their_products() -> None:
     x, y = RNG.integers(0, 2**64, (2, 300), dtype=np.uint64)
     x[:4], y[:4] = [2**63, 2**63, 2**63 - 1, 0], [2**63, 2**63 - 1, 2**63 - 1, 5]

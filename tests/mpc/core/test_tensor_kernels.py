@@ -150,6 +150,20 @@ def test_wide_products_are_those_of_plain_integers(left: tuple[int, ...], right:
     assert (low.astype(object) + (high.astype(object) << 64) == expected).all()
 
 
+@pytest.mark.parametrize("depth", [1, 255, 256, 257, 1030])
+def test_wide_products_of_extremes_are_exact(depth: int) -> None:
+    """Where sums are largest, and where the lower word of a sum is next to a multiple of 2^64."""
+    largest, half = 2**64 - 1, 2**32
+    upper = largest - half + 1
+    for left, right in [(largest, largest), (half - 1, largest), (upper, half - 1), (2**63, 2), (1, 1), (0, 1)]:
+        for more in (0, 1):
+            a, b = np.full((5, depth), left, dtype=np.uint64), np.full((depth, 6), right, dtype=np.uint64)
+            a[0, 0], b[0, 0] = more, more
+            low, high = _core.matmul_wide(a, b)
+            expected = (a.astype(object) @ b.astype(object)) % 2**128
+            assert (low.astype(object) + (high.astype(object) << 64) == expected).all()
+
+
 def test_layouts_of_the_factors_of_wide_products_do_not_matter() -> None:
     a, b = random_words((6, 9), 1), random_words((9, 5), 2)
     expected = _core.matmul_wide(a, b)
@@ -413,6 +427,7 @@ planes = _core.planes_of_words(a, 53)
 parts = [
     _core.matmul_u64(a, b),
     _core.matmul_u32(a.astype(np.uint32), b.astype(np.uint32)),
+    _core.matmul_wide(a, b),
     planes,
     _core.words_of_planes(planes, a.size),
     _core.and_layer(a, a + a, a * a, a - 3, a ^ 5, True),

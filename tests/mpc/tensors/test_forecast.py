@@ -161,3 +161,42 @@ def test_a_session_reveals_nothing_that_was_not_foreseen() -> None:
     with pytest.raises(pt.RefusedRevealError, match=r"'x': expected what was foreseen before the run, which is 0"):
         x.reveal(to="alice", name="x")
     assert session.reveals.done == []
+
+
+def test_a_compiled_program_is_traced_once_and_shown_before_it_runs() -> None:
+    shown: list[str] = []
+    followed: list[str] = []
+
+    def program(s: pt.Session) -> dict[str, object]:
+        followed.append(s.me)
+        return arithmetic(s)
+
+    compiled = pt.compile(program, shown.append)
+    for _ in range(2):
+        found = pt.simulate(compiled, dealer="carol")
+    assert [str(compiled.forecasts[0])] * 2 == shown
+    assert compiled.forecasts[0].costs == found.costs
+    assert sorted(followed) == sorted([dry.PLANNER, *("alice", "bob", "carol") * 2])
+    assert pt.cost(compiled, dealer="carol").costs == found.costs
+    assert pt.simulate(compiled, backend="clear")["several"] == pytest.approx(found["several"], abs=1e-3)
+    assert len(compiled.forecasts) == 2
+
+
+def test_a_compiled_program_is_refused_before_anything_is_sent() -> None:
+    @pt.compile
+    def program(s: pt.Session) -> dict[str, object]:
+        x, _ = _inputs(s)
+        return {"first": x.reveal(to="bob") if x.sum() > 0 else None}
+
+    line = program.__wrapped__.__code__.co_firstlineno + 3
+    with pytest.raises(pt.ProgramError, match=f"line {line} of test_forecast.py: TypeError: a private tensor has no"):
+        pt.simulate(program, dealer="carol")
+
+
+def test_a_compiled_program_is_held_to_its_trace() -> None:
+    def program(s: pt.Session) -> dict[str, object]:
+        x, _ = _inputs(s)
+        return {"first" if s.me == dry.PLANNER else "other": x.reveal(to="bob")}
+
+    with pytest.raises(pt.ProgramError, match="reveal 'other': expected what was foreseen before the run"):
+        pt.simulate(pt.compile(program, lambda _: None), dealer="carol")

@@ -245,7 +245,7 @@ def test_digests_of_policy_and_program(options: Options) -> None:
 
 
 def test_unusable_arguments() -> None:
-    with pytest.raises(ParameterError, match="expected a back-end among clear, dealer, replicated, two_party, found"):
+    with pytest.raises(ParameterError, match=r"expected a back-end among clear, dealer, .*, found"):
         pt.simulate(product, backend="trusted")
     with pytest.raises(ParameterError, match="expected dealer=…, a party that provides correlations"):
         pt.simulate(product, backend="dealer")

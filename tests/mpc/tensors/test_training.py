@@ -27,13 +27,18 @@ def accuracy(weights: np.ndarray, x: np.ndarray, y: np.ndarray) -> float:
     return float(((x @ weights[:-1] + weights[-1] > 0) == (y[:, 0] > 0.5)).mean())
 
 
-def test_logistic_regression_is_as_good_as_on_floats() -> None:
+@pytest.mark.parametrize(
+    ("backend", "parties"), [("clear", ("alice",)), ("replicated", ("alice", "bob", "carol"))], ids=["clear", "three"]
+)
+def test_logistic_regression_is_as_good_as_on_floats(backend: str, parties: tuple[str, ...]) -> None:
     x, y, x_test, y_test = breast_cancer()
 
     def program(s: pt.Session) -> dict[str, object]:
         features = s.input("alice", lambda: x, shape=(455, 30), bound=16)
         labels = s.input("alice", lambda: y, shape=(455, 1), bound=(0, 1), whole=True)
         net = pt.nn.Sequential(pt.nn.Linear(30, 1), pt.nn.Sigmoid())
+        assert isinstance(net[0], pt.nn.Linear)
+        assert len(net) == 2
         optimiser = pt.optim.SGD(net.parameters(), lr=0.5)
         start = net.weights().reveal(to="alice", name="start")
         early = None
@@ -49,7 +54,7 @@ def test_logistic_regression_is_as_good_as_on_floats() -> None:
             "loss": loss.reveal(to="alice"), "guard": optimiser.guard(),
         }  # fmt: skip
 
-    result = pt.simulate(program, parties=("alice",), backend="clear")
+    result = pt.simulate(program, parties=parties, backend=backend)
     twin = np.append(result["start"][:30], result["start"][30])
     inputs = np.hstack([x, np.ones((455, 1))])
     for step in range(STEPS):

@@ -26,7 +26,7 @@ from parties.protocols import PROTOCOLS
 from tests.parties.capc.federations import FederationHere
 from tests.parties.capc.slow_link.kills import accounting
 from tests.parties.capc.slow_link.members import ASKING, MEMBERS, SERVING, found, labels_of, start_folder
-from tests.parties.capc.slow_link.networks import loopback
+from tests.slow_networks import loopback
 
 SETTLED, MOST_CHANGE = 10, 0.05  # from this session on, memory may change by so much
 WINDOW = 10  # sessions whose open files are compared with those of others

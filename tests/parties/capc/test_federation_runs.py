@@ -15,7 +15,7 @@ from tests.parties.capc.federations import ANSWERING, GUARDIAN, FederationHere
 from tests.parties.capc.slow_link.__main__ import PATIENT, carry_out
 from tests.parties.capc.slow_link.kills import ACCOUNT, accounting
 from tests.parties.capc.slow_link.members import MEMBERS, found
-from tests.parties.capc.slow_link.networks import loopback
+from tests.slow_networks import loopback
 
 
 @pytest.mark.slow

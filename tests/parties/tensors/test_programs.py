@@ -127,6 +127,8 @@ def test_each_party_is_told_what_is_its_own_and_all_agree(tmp_path: Path) -> Non
         ({"outside": ("provider",)}, "found provider in two"),
         ({"files": {"provider": {"x": "x"}}}, "files: expected parties among hospital, laboratory, found provider"),
         ({"reveal": {"x": ("mallory",)}}, "found mallory"),
+        ({"reveal": {"x": ("hospital",)}, "reveal_noise": {"y": 1.0}}, "reveal_noise: expected outputs .*, found y"),
+        ({"reveal_noise": {"x": -1.0}}, "greater than or equal to 0"),
         ({"ring_bits": 72}, "less than or equal to 64"),
         ({"backend": "replicated"}, "expected exactly 3 computing parties for the back-end replicated, found 2"),
         ({"backend": "replicated", "computing": tuple("abcd")}, "found 4"),

@@ -208,14 +208,14 @@ class DealerMacBackend:
                 dealt = party.dealing.authentic(shape, lambda: party.known(own))
             if not party.computes:
                 result = party.value(shape, None)
-                result.mask = Mask(dealt)
+                result.mask, result.drawn = Mask(dealt), True
                 return result
             if words is None:
                 body = self._network.channel(owner).recv(label, wire_size(int(np.prod(shape)), RING_BITS))
             party.pending.saw(body)
             opened = from_wire(body, RING_BITS).reshape(shape)
             result = party.value(shape, party.has(dealt.share) + party.public(opened))
-            result.mask = Mask(dealt, opened)
+            result.mask, result.drawn = Mask(dealt, opened), True
             return result
 
     def constant(self, words: Words) -> Value:

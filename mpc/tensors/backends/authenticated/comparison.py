@@ -1,12 +1,13 @@
 """Comparisons with authenticated bits.
 
 The value x is masked, c = x - a is open, and r is -a. As in :mod:`mpc.tensors.backends.comparison` the provider deals
-for each four bits of r which number they are. These are 15 bits, n_1 to n_15, each a word with its MAC::
+for each group of bits of r which number they are. Of three bits these are n_1 to n_7, each a word with its MAC::
 
-    [c < r] = n_(c+1) ^ ... ^ n_15          [c = r] = n_c, or 1 ^ n_1 ^ ... ^ n_15 for c = 0          of four bits each
+    [c < r] = n_(c+1) ^ ... ^ n_7           [c = r] = n_c, or 1 ^ n_1 ^ ... ^ n_7 for c = 0           of three bits each
 
-A tree puts the groups together (:mod:`mpc.tensors.backends.tree`). A bit b goes to the ring by a bit beta that is dealt
-both ways, once as a word of bits and once as a number::
+Groups of three take fewer words than those of four, which are used where they spare a round. A tree puts the groups
+together (:mod:`mpc.tensors.backends.tree`). A bit b goes to the ring by a bit beta that is dealt both ways, once as a
+word of bits and once as a number::
 
     t = b ^ beta is opened          b = t + (1 - 2 t) beta
 """
@@ -25,13 +26,13 @@ from mpc.tensors.backends import tree
 from mpc.tensors.backends.authenticated.party import MacParty
 from mpc.tensors.backends.authenticated.products import mask_all, mask_of, multiply
 from mpc.tensors.backends.authenticated.values import Dealt, Mask, Value
-from mpc.tensors.backends.comparison import GROUP_BITS, joined, parted, width_of
+from mpc.tensors.backends.comparison import joined, parted, width_of
 from mpc.tensors.backends.interface import Shape
 from mpc.tensors.network import Part
 
 _ONE = np.uint64(1)
 RING_BITS = 64
-LARGEST_PART = 1 << 22
+LARGEST_PART = 1 << 23
 """Words of correlations that values are compared with at a time. More values take more rounds, and not more memory."""
 
 
@@ -45,7 +46,7 @@ def less_in_parts(
         count, bits: of the numbers.
         top: whether to add, by XOR, bit number `bits` of both.
     """
-    at_once = max(64, LARGEST_PART // (6 * bits + 16))
+    at_once = max(64, LARGEST_PART // (5 * bits + 16))
     found = []
     for start in range(0, count, at_once):
         part = slice(start, min(start + at_once, count))
@@ -58,10 +59,20 @@ def less_in_parts(
     return joined(found)
 
 
+def _groups(bits: int, width: int) -> int:
+    return -(-bits // width)
+
+
+def _width(bits: int) -> int:
+    """Return how many bits a group has."""
+    return 3 if tree.levels(_groups(bits, 3)) == tree.levels(_groups(bits, 4)) else 4
+
+
 def _numbers(words: Words, bits: int) -> Iterator[tuple[int, Words]]:
-    """Give for each four bits, the lowest ones first, the largest number that they can be, and what they are."""
-    for first in range(0, bits, GROUP_BITS):
-        largest = (1 << min(GROUP_BITS, bits - first)) - 1
+    """Give for each group of bits, the lowest ones first, the largest number that they can be, and what they are."""
+    width = _width(bits)
+    for first in range(0, bits, width):
+        largest = (1 << min(width, bits - first)) - 1
         yield largest, (words >> np.uint64(first)) & np.uint64(largest)
 
 
@@ -73,7 +84,7 @@ def _deal(party: MacParty, secret: Words, bits: int, *, top: bool) -> None:
     if top:
         high = (secret >> np.uint64(bits)) & _ONE
         party.dealing.deal_planes((secret.size,), partial(_planes_where, _ONE, high))
-    tree.dealt(party, -(-bits // GROUP_BITS), secret.size)
+    tree.dealt(party, _groups(bits, _width(bits)), secret.size)
 
 
 def _planes_where(wanted: Words | np.uint64, number: Words) -> Words:

@@ -38,6 +38,8 @@ def mask_all(party: MacParty, values: Sequence[Value]) -> None:
         shares = [party.share_of(value) - party.has(mask.share) for value, mask in zip(fresh, dealt, strict=True)]
         for value, mask, opened in zip(fresh, dealt, party.open_numbers("masked", shares), strict=True):
             value.mask = Mask(mask, opened)
+    for value in fresh:
+        value.drawn = True
 
 
 def mask_of(value: Value) -> Mask:

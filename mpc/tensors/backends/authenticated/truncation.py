@@ -29,6 +29,10 @@ def truncate(party: MacParty, values: Sequence[Value], bits: int, bound: int, ro
         return list(values)
     shapes = [value.shape for value in values]
     half = 1 << (bits - 1) if rounding == "nearest" else 0
+    if rounding == "stochastic":  # whose probabilities want masks of which all bits are uniform
+        values = [
+            value if value.mask is None or value.drawn else party.value(value.shape, value.share) for value in values
+        ]
     masked(party, values)
     masks = [mask_of(value) for value in values]
     with party.dealing.correlation("truncate", shapes, f"{rounding} by {bits} bits"):

@@ -56,9 +56,10 @@ class Value:
         session: of the back-end that made it.
         share: this party's share with its MAC's, or None for a party that does not compute.
         bit_mask: the mask with signs that a bit got when it was made, which serves element-wise products alone.
+        drawn: whether its mask was drawn for it, so that all of its bits are uniform.
     """
 
-    __slots__ = ("_mask", "bit_mask", "session", "shape", "share", "size")
+    __slots__ = ("_mask", "bit_mask", "drawn", "session", "shape", "share", "size")
 
     def __init__(self, session: object, shape: Shape, share: Wide | None) -> None:
         self.session = session
@@ -66,6 +67,7 @@ class Value:
         self.share = share
         self.size = prod(shape)
         self.bit_mask: Mask | None = None
+        self.drawn = False
         self._mask: Mask | None = None
 
     @property

@@ -107,7 +107,7 @@ class Wide:
 
     def at(self, places: Words) -> Wide:
         """Return the elements of a row at these places, in the places' shape."""
-        return Wide(self.low[:, places], self.high[:, places])
+        return Wide(np.take(self.low, places, axis=1), np.take(self.high, places, axis=1))
 
     def reshape(self, shape: Shape) -> Wide:
         """Return the same elements in another shape."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from math import prod
 
 import numpy as np
 
@@ -169,7 +170,7 @@ class ReplicatedBackend:
 
     def _sum(self, function: np.ufunc, x: Shared, y: Shared) -> Replica:
         left, right = self._trio.check(x), self._trio.check(y)
-        return self._each(lambda a, b: np.asarray(function(a, b)), broadcast(left.shape, right.shape), left, right)
+        return self._each(function, broadcast(left.shape, right.shape), left, right)
 
     def add_public(self, x: Shared, words: Words) -> Replica:
         """Return x + words, which broadcast."""
@@ -188,10 +189,17 @@ class ReplicatedBackend:
         return self._each(lambda *arrays: applied(function, shape, *arrays), shape, *replicas)
 
     def _each(self, function: Linear, shape: Shape, *values: Replica) -> Replica:
-        """Return what a linear function gives for both components of this party."""
+        """Return what a linear function gives for both components of this party.
+
+        What it gives for products that wait is a sum that waits with them, if it is not larger than they are.
+        """
         trio = self._trio
         if trio.place is None:
             return trio.replica(shape, None)
+        waiting = [value.size for value in values if value.share is not None]
+        if waiting and prod(shape) <= sum(waiting):
+            with np.errstate(over="ignore"):
+                return trio.came_of(shape, function(*[trio.share_of(value) for value in values]), values)
         trio.settle(values)
         pairs = [trio.pair_of(value) for value in values]
         zeros = frozenset.intersection(*(value.zeros for value in values))

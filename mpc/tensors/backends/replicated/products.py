@@ -42,11 +42,11 @@ def _products(
     trio: Trio, pairs: Sequence[tuple[Replica, Replica]], shapes: Sequence[Shape], part: Part
 ) -> list[Replica]:
     trio.settle([value for pair in pairs for value in pair])
-    shares = [
-        trio.reduce(part(_present(trio, x), _present(trio, y), shape))
+    together: list[Replica] = []
+    return [
+        trio.waiting(shape, part(_present(trio, x), _present(trio, y), shape), together)
         for (x, y), shape in zip(pairs, shapes, strict=True)
     ]
-    return trio.sums(shapes, shares)
 
 
 def _present(trio: Trio, value: Replica) -> Present:

@@ -4,7 +4,7 @@ There are three kinds of message, each with one array or more::
 
     around   party i        ───►  party i - 1     of three additive shares, each gives its own to the one before
     paired   party 0       ◄───►  party 1         of two additive shares, which become component 1
-    third    party 2        ───►  parties 0, 1    what the third party knows alone
+    third    party 2        ───►  party 0         what the third party knows alone
 
 All shares that pass are hidden by words from the keys, so that each receiver sees uniform words.
 """
@@ -25,6 +25,8 @@ from mpc.tensors.backends.kernels import KeyStream
 from mpc.tensors.backends.replicated.keys import PARTIES, Keys
 from mpc.tensors.network import Network, from_wire, to_wire, wire_size
 
+THIRD = 2
+"""The number of the third party, which knows masks."""
 Pair = tuple[Words, Words]
 """The two components that a party holds: that of its own number, and the next one."""
 
@@ -32,16 +34,17 @@ Pair = tuple[Words, Words]
 class Replica:
     """A shared array, as one party of one session holds it. It prints its shape and never a share.
 
-    A product is a sum of three additive shares at first. It becomes components when they are needed
-    (:meth:`Trio.settle`), which may be never, because a truncation takes the shares themselves.
+    A product is a sum of three additive shares at first, and so are linear functions of it. It becomes components when
+    they are needed (:meth:`Trio.settle`), which may be never, because a truncation takes the shares themselves.
 
     Attributes:
         session: of the party that made it.
         shape: of the array.
-        pair: the components of this party, or None for a party that does not compute and for a product that waits.
+        pair: the components of this party, or None for a party that does not compute and for what waits.
         zeros: the numbers of components that are zero for all to know, because of how the value was shared.
-        share: this party's additive share of a product that waits.
-        others: the products of the same call that wait.
+        share: this party's additive share of what waits.
+        others: what waits with it and becomes components in the same round: the products of one call, and what came of
+            them.
     """
 
     __slots__ = ("others", "pair", "session", "shape", "share", "size", "zeros")
@@ -61,15 +64,21 @@ class Replica:
 
 @dataclass(frozen=True)
 class Form:
-    """What an array of a message looks like: words modulo 2^bits, of which there are `count`."""
+    """What an array of a message looks like: so many words modulo 2^bits, or words of planes."""
 
     count: int
     bits: int = 64
+    planes: bool = False
 
     @property
     def size(self) -> int:
         """The bytes on the wire."""
         return wire_size(self.count, self.bits)
+
+
+def lowest(words: Words, bits: int) -> Words:
+    """Return words modulo 2^bits, in their own memory."""
+    return words if bits == 64 else np.bitwise_and(words, np.uint64((1 << bits) - 1), out=words)
 
 
 class Trio:
@@ -104,16 +113,30 @@ class Trio:
             component.setflags(write=False)  # shared arrays share memory with each other
         return Replica(self, shape, pair, frozenset(zeros))
 
-    def sums(self, shapes: Sequence[Shape], shares: Sequence[Words]) -> list[Replica]:
-        """Return products of this session that wait, from this party's additive shares of them."""
-        found = [Replica(self, shape, None) for shape in shapes]
-        for each, share in zip(found, shares, strict=True):
-            share.setflags(write=False)
-            each.share, each.others = share, found
-        return found
+    def waiting(self, shape: Shape, share: Words, others: list[Replica]) -> Replica:
+        """Return a sum of this session that waits with others, from this party's additive share of it."""
+        result = self.replica(shape, None)
+        result.share = self.reduce(share)
+        result.share.setflags(write=False)
+        result.others = others
+        others.append(result)
+        return result
+
+    def came_of(self, shape: Shape, share: Words, parents: Sequence[Replica]) -> Replica:
+        """Return what a linear function gives for values of which some wait, in their place.
+
+        They are seldom needed besides. So they are settled no longer with others, but alone if at all.
+        """
+        waiting = [parent for parent in parents if parent.share is not None]
+        self.spend(waiting)
+        return self.waiting(shape, share, waiting[-1].others)
+
+    def share_of(self, value: Replica) -> Words:
+        """Return an additive share of any value at this computing party."""
+        return self.pair_of(value)[0] if value.share is None else value.share
 
     def settle(self, values: Sequence[Replica]) -> None:
-        """Make components of all products among these that wait, and of those that wait with them, in one round."""
+        """Make components of all among these that wait, and of what waits with them, in one round."""
         waiting: dict[int, Replica] = {}
         for value in values:
             if value.share is not None:
@@ -127,19 +150,17 @@ class Trio:
         for each, pair in zip(waiting.values(), found, strict=True):
             for component in pair:
                 component.setflags(write=False)
-            each.pair, each.share, each.others = pair, None, []
+            each.pair, each.share = pair, None
+            self.spend([each])
 
-    def hidden(self, product: Replica) -> Words:
-        """Return this party's share of a product that waits, hidden anew whenever it is asked for."""
-        if product.share is None:
-            raise OrderError(f"expected a product that waits, found {product!r}")
-        return self.reduce(self.zero(product.shape) + product.share)
+    def hidden(self, value: Replica) -> Words:
+        """Return this party's additive share of any value, hidden anew whenever it is asked for."""
+        return self.reduce(self.zero(value.shape) + self.share_of(value))
 
-    def spend(self, products: Sequence[Replica]) -> None:
-        """Let products that wait no longer be settled with others, because what they were for is done."""
-        for each in products:
+    def spend(self, values: Sequence[Replica]) -> None:
+        """Let values become components no longer with others, but only where they themselves are needed."""
+        for each in values:
             each.others[:] = [other for other in each.others if other is not each]
-            each.others = []
 
     def pair_of(self, value: Replica) -> Pair:
         """Return this computing party's components. Raises OrderError where it has none."""
@@ -228,48 +249,53 @@ class Trio:
         """Return components of what parties 0 and 1 hold additive shares of, or XOR shares. The third has none.
 
         Components 0 and 2 are drawn from the keys that party 0, and party 1, has with the third party. What is left of
-        the two shares is opened between both and is component 1.
+        the two shares is opened between both and is component 1. `share` makes an array, which is written over.
         """
         label = self.label(f"paired/{what}", [shape])
         hidden = [self.draw(self.own(n), "paired", shape, bits) for n in range(2) if self.own(n) != 1]
         if share is None:
             return hidden[0], hidden[1]
-        mine = share()
-        left = mine ^ hidden[0] if planes else mine - hidden[0]
+        left = share()
+        combine, part = (np.bitwise_xor, np.bitwise_xor) if planes else (np.add, np.subtract)
+        part(left, hidden[0], out=left)
         peer = self.computing[1 - self.own(0)]
         form = Form(prod(shape), bits)
         body = self.network.swap(label, {peer: [to_wire(left, bits)]}, {peer: form.size})[peer]
         (theirs,) = self._split(peer, body, [form])
-        theirs = theirs.reshape(shape)
-        both = left ^ theirs if planes else left + theirs
-        if bits < 64:
-            both = both & np.uint64((1 << bits) - 1)
+        both = lowest(combine(left, theirs.reshape(shape), out=left), bits)
         return (hidden[0], both) if self.own(0) == 0 else (both, hidden[0])
 
     def third(
-        self, what: str, shapes: Sequence[Shape], forms: tuple[Sequence[Form], Sequence[Form]], made: Sequence[Words]
+        self,
+        what: str,
+        shapes: Sequence[Shape],
+        forms: Sequence[Form],
+        made: Sequence[Words],
+        paired: tuple[Words, Form] | None = None,
     ) -> list[Words]:
-        """Return what the third party sends this one, which is nothing to itself.
+        """Return what the third party sends party 0, to all others nothing.
 
         Args:
             what, shapes: for the label.
-            forms: of the arrays that party 0 gets, and party 1.
-            made: the arrays for party 0 and then those for party 1, at the third party alone.
+            forms: of the arrays that party 0 gets.
+            made: these arrays, at the third party alone.
+            paired: what parties 0 and 1 send each other in the same round, which comes last in what is returned.
         """
         label = self.label(f"third/{what}", shapes)
-        if self.own(0) == 2:
-            every = [*forms[0], *forms[1]]
-            parts = [to_wire(words, form.bits) for words, form in zip(made, every, strict=True)]
-            cut = len(forms[0])
-            bodies = {self.computing[0]: parts[:cut], self.computing[1]: parts[cut:]}
-            self.network.swap(label, {name: body for name, body in bodies.items() if body}, {})
+        third, peer = self.computing[THIRD], self.computing[1 if self.own(0) == 0 else 0]
+        if self.own(0) == THIRD:
+            parts = [to_wire(words, form.bits) for words, form in zip(made, forms, strict=True)]
+            if parts:
+                self.network.swap(label, {peer: parts}, {})
             return []
-        mine = forms[self.own(0)]
-        if not mine:
-            return []
-        peer = self.computing[2]
-        body = self.network.swap(label, {}, {peer: sum(form.size for form in mine)})[peer]
-        return self._split(peer, body, mine)
+        expected = {third: list(forms)} if self.own(0) == 0 and forms else {}
+        bodies = {}
+        if paired is not None:
+            bodies[peer] = [to_wire(paired[0], paired[1].bits)]
+            expected[peer] = [paired[1]]
+        sizes = {name: sum(form.size for form in each) for name, each in expected.items()}
+        received = self.network.swap(label, bodies, sizes) if expected else {}
+        return [words for name, each in expected.items() for words in self._split(name, received[name], each)]
 
     def _split(self, peer: str, body: memoryview, forms: Sequence[Form]) -> list[Words]:
         """Return the flat arrays of a message. Raises ProtocolError for words wider than their form."""

@@ -12,6 +12,7 @@ from mpc.errors import ParameterError
 from mpc.randomness import RoleRandomness
 from mpc.ring import Words
 from mpc.tensors.backends import truncation as bounds
+from mpc.tensors.backends.arguments import applied, broadcast, check_channels, check_ring, matmul_shape, ring_words
 from mpc.tensors.backends.comparison import width_of
 from mpc.tensors.backends.dealing import draw, shapes_in_label
 from mpc.tensors.backends.interface import Cost, Linear, Rounding, Shape, Shared
@@ -25,8 +26,6 @@ from mpc.tensors.backends.two_party.oblivious import Transfers
 from mpc.tensors.backends.two_party.packed import Packed
 from mpc.tensors.backends.two_party.values import Value, picked, ring_mask, value
 from mpc.tensors.network import Network, from_wire, to_wire, wire_size
-
-NARROWEST_RING, WIDEST_RING = 16, 64
 
 
 class TwoPartyBackend:
@@ -89,17 +88,8 @@ class TwoPartyBackend:
             )
         if len(set(everybody)) != len(everybody):
             raise ParameterError(f"expected every party once, found {', '.join(everybody)}")
-        if network.me not in everybody:
-            raise ParameterError(f"expected one of {', '.join(everybody)}, found {network.me}")
-        if not NARROWEST_RING <= ring_bits <= WIDEST_RING or ring_bits % 8:
-            raise ParameterError(
-                f"expected a ring of {NARROWEST_RING} to {WIDEST_RING} bits in whole bytes, found {ring_bits} bits"
-            )
-        needed = set(everybody if network.me in computing else computing) - {network.me}
-        if set(network.peers) != needed:
-            raise ParameterError(
-                f"expected {network.me} to have channels to {sorted(needed)}, found {sorted(network.peers)}"
-            )
+        check_ring(ring_bits)
+        check_channels(network, everybody, everybody if network.me in computing else computing)
         agreement = Agreement("two_party", ring_bits, computing, "", outside)
         return cls(network, agreement, randomness or RoleRandomness())
 
@@ -169,15 +159,6 @@ class TwoPartyBackend:
             self._carries = Carries(channel, self._randomness, first=self._party.first)
         return self._carries
 
-    def _words(self, words: object, what: str) -> Words:
-        """Return an array of ring elements of the caller's."""
-        if not isinstance(words, np.ndarray | np.uint64) or words.dtype != np.uint64:
-            found = f"one of {words.dtype}" if isinstance(words, np.ndarray) else type(words).__name__
-            raise ParameterError(f"expected {what} as an array of uint64, found {found}")
-        if self.ring_bits < 64 and words.size and int(words.max()) >> self.ring_bits:
-            raise ParameterError(f"expected {what} modulo 2^{self.ring_bits}, found wider words")
-        return np.asarray(words)
-
     def _check(self, shared: Shared) -> Value:
         """Return a value of this session. Raises ParameterError for any other."""
         handle = self._party.check(shared)
@@ -199,7 +180,7 @@ class TwoPartyBackend:
             found = "none" if words is None else "some"
             raise ParameterError(f"expected words of {owner} at {owner} alone, found {found} at {self.me}")
         if words is not None:
-            words = self._words(words, "an input")
+            words = ring_words(words, self.ring_bits, "an input")
             if words.shape != shape:
                 raise ParameterError(f"expected an input of shape {shape}, found {words.shape}")
         with self._step("input") as party:
@@ -224,7 +205,7 @@ class TwoPartyBackend:
 
     def constant(self, words: Words) -> Value:
         """Return a sharing of public values. The first party holds them, and the other one holds zeros."""
-        words = self._words(words, "a constant")
+        words = ring_words(words, self.ring_bits, "a constant")
         party = self._party
         share = (words.copy() if party.first else np.zeros_like(words)) if party.computes else None
         return value(party, words.shape, share)
@@ -283,7 +264,7 @@ class TwoPartyBackend:
 
     def _sum(self, function: np.ufunc, x: Shared, y: Shared) -> Value:
         left, right = self._check(x), self._check(y)
-        shape = _broadcast(left.shape, right.shape)
+        shape = broadcast(left.shape, right.shape)
         party = self._party
         if not party.computes:
             return value(party, shape, None)
@@ -292,8 +273,8 @@ class TwoPartyBackend:
 
     def add_public(self, x: Shared, words: Words) -> Value:
         """Return x + words, which broadcast."""
-        handle, words = self._check(x), self._words(words, "public values").copy()
-        shape = _broadcast(handle.shape, words.shape)
+        handle, words = self._check(x), ring_words(words, self.ring_bits, "public values").copy()
+        shape = broadcast(handle.shape, words.shape)
         party = self._party
         if not party.computes:
             return value(party, shape, None)
@@ -316,21 +297,16 @@ class TwoPartyBackend:
         if not party.computes:
             return value(party, shape, None)
         with np.errstate(over="ignore"):
-            found = function(*[party.share_of(handle) for handle in handles])
-            if not isinstance(found, np.ndarray | np.uint64) or found.dtype != np.uint64 or found.shape != shape:
-                raise ParameterError(
-                    f"expected a linear function that returns uint64 of shape {shape}, found "
-                    f"{getattr(found, 'dtype', type(found).__name__)} of shape {np.shape(found)}"
-                )
+            found = applied(function, shape, *[party.share_of(handle) for handle in handles])
             bit = picked(party, function, handles[0], shape) if len(handles) == 1 else None
-            return value(party, shape, party.reduce(np.asarray(found)), bit)
+            return value(party, shape, party.reduce(found), bit)
 
     # -- products -----------------------------------------------------------------------------------------------------
 
     def multiply(self, pairs: Sequence[tuple[Shared, Shared]]) -> list[Value]:
         """Return the element-wise products, which broadcast. All pairs share their rounds."""
         handles = [(self._check(x), self._check(y)) for x, y in pairs]
-        shapes = [_broadcast(x.shape, y.shape) for x, y in handles]
+        shapes = [broadcast(x.shape, y.shape) for x, y in handles]
         with self._step("multiply") as party:
             if not party.computes:
                 return _shapes_alone(party, shapes)
@@ -339,7 +315,7 @@ class TwoPartyBackend:
     def matmul(self, pairs: Sequence[tuple[Shared, Shared]]) -> list[Value]:
         """Return matrix products `(..., m, k) @ (..., k, n)`. All pairs share their rounds."""
         handles = [(self._check(x), self._check(y)) for x, y in pairs]
-        shapes = [_matmul_shape(x.shape, y.shape) for x, y in handles]
+        shapes = [matmul_shape(x.shape, y.shape) for x, y in handles]
         with self._step("matmul") as party:
             if not party.computes:
                 return _shapes_alone(party, shapes)
@@ -403,16 +379,3 @@ class TwoPartyBackend:
 def _shapes_alone(party: Party, shapes: Sequence[Shape]) -> list[Value]:
     """Return what an outside party has of results."""
     return [value(party, shape, None) for shape in shapes]
-
-
-def _broadcast(x: Shape, y: Shape) -> Shape:
-    try:
-        return np.broadcast_shapes(x, y)
-    except ValueError:
-        raise ParameterError(f"expected shapes that broadcast, found {x} and {y}") from None
-
-
-def _matmul_shape(x: Shape, y: Shape) -> Shape:
-    if len(x) < 2 or len(y) < 2 or x[-1] != y[-2]:
-        raise ParameterError(f"expected matrices (..., m, k) and (..., k, n), found {x} and {y}")
-    return (*_broadcast(x[:-2], y[:-2]), x[-2], y[-1])

@@ -146,8 +146,8 @@ def matmul(
     found = []
     for (x, y), shape in zip(pairs, shapes, strict=True):
         a, b = party.share_of(x), party.share_of(y)
-        left = np.broadcast_to(a, (*shape[:-2], *a.shape[-2:])).reshape(-1, *a.shape[-2:])
-        right = np.broadcast_to(b, (*shape[:-2], *b.shape[-2:])).reshape(-1, *b.shape[-2:])
+        left = np.broadcast_to(a, (*shape[:-2], *a.shape[-2:])).reshape(prod(shape[:-2]), *a.shape[-2:])
+        right = np.broadcast_to(b, (*shape[:-2], *b.shape[-2:])).reshape(prod(shape[:-2]), *b.shape[-2:])
         share = np.zeros((len(left), *shape[-2:]), dtype=np.uint64)
         for place, (one, other) in enumerate(zip(left, right, strict=True)):
             share[place] = _one_matmul(party, crossing, one, other)

@@ -54,7 +54,9 @@ def of_three(label: str) -> str:
     kind, *rest = label.split("/")
     if kind == "join":
         return label
-    return f"{kind}/K/SHAPE" if kind in ("input", "output") else f"{kind}/{re.sub('[0-9]+', 'B', rest[0])}/K/SHAPE"
+    if kind in ("input", "output"):
+        return f"{kind}/K/SHAPE"
+    return f"{kind}/{re.sub('[0-9]+', 'B', re.sub(', [a-z]+', ', ROUNDING', rest[0]))}/K/SHAPE"
 
 
 def way_of_three(label: str, sender: str, receiver: str) -> str:

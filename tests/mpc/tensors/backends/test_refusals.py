@@ -31,6 +31,11 @@ X = words(np.arange(-6, 6).reshape(3, 4))
 ALL = (*names(3), PROVIDER)
 
 
+def cut(backend: Backend, x: Shared) -> object:
+    """The shortest step for which the provider sends something."""
+    return backend.truncate([x], 3, 1000, "stochastic")
+
+
 def input_of(backend: Backend, owner: str = "p0", value: np.ndarray = X) -> Shared:
     return backend.input(owner, value if backend.me == owner else None, value.shape)
 
@@ -235,21 +240,25 @@ def test_a_provider_that_ends_too_early_is_named_with_what_was_expected_of_it() 
 
 
 @pytest.mark.parametrize(("theirs", "mine", "sentence"), [
-    (lambda b, x: b.multiply([(x, x)]), lambda b, x: b.truncate([x], 2, 9, "floor"),
+    (lambda b, x: b.negative([x], 7), lambda b, x: b.truncate([x], 2, 9, "floor"),
      "step truncate carol: expected message 'dealt/0/truncate (floor by 2 bits)/3x4', found message "
-     "'dealt/0/multiply/3x4'"),
-    (lambda b, x: b.multiply([(b.linear(lambda a: a[:2], (2, 4), x),) * 2]), lambda b, x: b.multiply([(x, x)]),
-     "step multiply carol: expected message 'dealt/0/multiply/3x4', found message 'dealt/0/multiply/2x4'"),
-    (lambda b, x: (b.multiply([(x, x)]), b.matmul([(x, b.linear(np.transpose, (4, 3), x))])),
-     lambda b, x: (b.multiply([(x, x)]), b.multiply([(x, x)])),
-     "step multiply carol: expected message 'dealt/1/multiply/3x4', found message 'dealt/1/matmul/3x3'"),
+     "'dealt/0/negative (4 bits)/3x4'"),
+    (lambda b, x: cut(b, b.linear(lambda a: a[:2], (2, 4), x)), cut,
+     "step truncate carol: expected message 'dealt/0/truncate (stochastic by 3 bits)/3x4', found message "
+     "'dealt/0/truncate (stochastic by 3 bits)/2x4'"),
+    (lambda b, x: (b.multiply([(x, x)]), cut(b, x)), cut,
+     "step truncate carol: expected message 'dealt/0/truncate (stochastic by 3 bits)/3x4', found message "
+     "'dealt/1/truncate (stochastic by 3 bits)/3x4'"),
+    (lambda b, x: b.open(b.multiply([(x, x)]), ["p0"]),
+     lambda b, x: b.open(b.matmul([(x, b.linear(np.transpose, (4, 3), x))]), ["p0"]),
+     "step open carol: expected message 'dealt/1/settle/3x3', found message 'dealt/1/settle/3x4'"),
     (lambda b, x: b.truncate([x], 12, 9, "stochastic"), lambda b, x: b.truncate([x], 5, 9, "stochastic"),
      "step truncate carol: expected message 'dealt/0/truncate (stochastic by 5 bits)/3x4', found message "
      "'dealt/0/truncate (stochastic by 12 bits)/3x4'"),
     (lambda b, x: b.negative([x], 8), lambda b, x: b.negative([x], 7),
      "step negative carol: expected message 'dealt/0/negative (4 bits)/3x4', found message "
      "'dealt/0/negative (5 bits)/3x4'"),
-], ids=["kind", "shape", "number", "bits", "bound"])  # fmt: skip
+], ids=["kind", "shape", "number", "product", "bits", "bound"])  # fmt: skip
 def test_a_provider_that_is_out_of_step_is_refused_with_both_correlations(
     theirs: Callable[[DealerBackend, Shared], object], mine: Callable[[DealerBackend, Shared], object], sentence: str
 ) -> None:
@@ -260,7 +269,8 @@ def test_a_provider_that_is_out_of_step_is_refused_with_both_correlations(
 
 
 @pytest.mark.parametrize(("size", "sentence"), [
-    (0, "at least 96, found 0"), (95, "at least 96, found 95"), (97, "96, found 97"), (1000, "96, found 1000"),
+    (0, "at least 96, found 0"), (95, "at least 96, found 95"), (107, "at least 108, found 107"),
+    (109, "108, found 109"), (1000, "108, found 1000"),
 ])  # fmt: skip
 def test_a_correction_of_another_length_is_refused(size: int, sentence: str) -> None:
     backends = in_memory(names(2), PROVIDER, deadline_s=5)
@@ -268,13 +278,15 @@ def test_a_correction_of_another_length_is_refused(size: int, sentence: str) -> 
     def program(backend: DealerBackend) -> None:
         x = input_of(backend)
         if backend.me == PROVIDER:
-            backend._network.channel("p1").send("dealt/0/multiply/3x4", bytes(size))
+            backend._network.channel("p1").send("dealt/0/truncate (stochastic by 3 bits)/3x4", bytes(size))
         else:
-            backend.multiply([(x, x)])
+            cut(backend, x)
 
     error = outcomes(backends, program)["p1"]
     assert isinstance(error, ProtocolError)
-    assert str(error) == f"step multiply carol: expected bytes in 'dealt/0/multiply/3x4' {sentence}"
+    assert str(error) == (
+        f"step truncate carol: expected bytes in 'dealt/0/truncate (stochastic by 3 bits)/3x4' {sentence}"
+    )
 
 
 def test_parties_that_are_out_of_step_refuse_each_other() -> None:
@@ -292,18 +304,18 @@ def test_parties_that_are_out_of_step_refuse_each_other() -> None:
 
 
 def test_a_replayed_or_changed_correction_is_refused() -> None:
-    for change, sentence in [(0, "expected frame number"), (1, "expected message 'dealt/1/multiply/3x4'")]:
+    for change, sentence in [(0, "expected frame number"), (1, "expected message 'dealt/1/truncate (")]:
         backends = in_memory(names(2), PROVIDER, deadline_s=5)
 
         def program(backend: DealerBackend, change: int = change) -> None:
             x = input_of(backend)
-            backend.multiply([(x, x)])
+            cut(backend, x)
             if backend.me == PROVIDER:
                 channel = backend._network.channel("p1")
                 channel._sent_frames -= 1 - change
-                channel.send(f"dealt/{1 - change}/multiply/3x4", bytes(96))
+                channel.send(f"dealt/{1 - change}/truncate (stochastic by 3 bits)/3x4", bytes(108))
             else:
-                backend.multiply([(x, x)])
+                cut(backend, x)
 
         found = outcomes(backends, program)
         assert isinstance(found["p1"], ProtocolError), found["p1"]
@@ -320,7 +332,7 @@ def test_a_provider_in_memory_runs_ahead_so_far_and_no_further(monkeypatch: pyte
         nonlocal furthest
         x = input_of(backend)
         for _ in range(50):
-            backend.multiply([(x, x)])
+            cut(backend, x)
             steps[backend.me] += 1
             if backend.me == PROVIDER:
                 furthest = max(furthest, steps[PROVIDER] - steps["p1"])
@@ -336,7 +348,7 @@ def test_a_silent_provider_is_given_up_by_name() -> None:
     def program(backend: DealerBackend) -> None:
         x = input_of(backend)
         if backend.me != PROVIDER:
-            backend.multiply([(x, x)])
+            cut(backend, x)
 
     found = outcomes(backends, program)
     assert isinstance(found["p1"], DeadlineError)
@@ -348,9 +360,9 @@ def test_it_says_whom_to_trust_and_what_it_cost() -> None:
 
     def program(backend: DealerBackend) -> None:
         x = input_of(backend, OUTSIDE)
-        backend.multiply([(x, x)])
+        (square,) = backend.multiply([(x, x)])
         backend.negative([x], 7)
-        backend.open([x], [OUTSIDE])
+        backend.open([square], [OUTSIDE])
 
     run(backends, program)
     for name in ALL:
@@ -360,7 +372,7 @@ def test_it_says_whom_to_trust_and_what_it_cost() -> None:
         )
     costs = {name: backend.cost for name, backend in backends.items()}
     assert [costs[name].rounds for name in ("p0", "p1", "p2", PROVIDER, OUTSIDE)] == [2, 2, 2, 0, 1]
-    assert costs["p0"].correlations == costs[PROVIDER].correlations == {"multiply": 12, "negative": 8 + 12}
+    assert costs["p0"].correlations == costs[PROVIDER].correlations == {"settle": 12, "negative": 8 + 12}
     assert costs[OUTSIDE].correlations == {}
     assert sum(cost.sent for cost in costs.values()) == sum(cost.received for cost in costs.values())
     assert "share" not in repr(backends["p0"])

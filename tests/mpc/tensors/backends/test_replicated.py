@@ -63,7 +63,7 @@ def inverse(odd: Words) -> Words:
 
 
 @pytest.mark.parametrize("defended", [True, False])
-@pytest.mark.parametrize(("curious", "kind"), [("p2", "around/products"), ("p1", "sums/masked")])
+@pytest.mark.parametrize(("curious", "kind"), [("p2", "around/products"), ("p1", "third/cut")])
 def test_a_product_shows_the_factor_of_another_without_the_share_of_zero(
     curious: str, kind: str, defended: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -77,7 +77,7 @@ def test_a_product_shows_the_factor_of_another_without_the_share_of_zero(
         y = backend.input(curious, X if backend.me == curious else None, X.shape)
         (product,) = backend.multiply([(x, y)])
         if curious == "p2":
-            backend.add(product, product)
+            backend.multiply([(product, product)])
         else:
             backend.truncate([product], 4, 10**6, "stochastic")
         return x.pair, y.pair
@@ -94,11 +94,8 @@ def test_a_product_shows_the_factor_of_another_without_the_share_of_zero(
 
 
 @pytest.mark.parametrize("defended", [True, False])
-@pytest.mark.parametrize("curious", ["p0", "p1"])
-def test_a_value_stands_open_without_the_third_partys_mask(
-    curious: str, defended: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """What p0, or p1, gets for a truncation is the component that it lacks, under the mask."""
+def test_a_value_stands_open_without_the_third_partys_mask(defended: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What p0 gets for a truncation is the component that it lacks, less one that it has, under the mask."""
     if not defended:
         without(monkeypatch, "mask")
     backends = sessions_of(REPLICATED, (OUTSIDE,), kept=True)
@@ -108,10 +105,11 @@ def test_a_value_stands_open_without_the_third_partys_mask(
         backend.truncate([x], 4, 1000, "stochastic")
         return x.pair
 
-    pair = run(backends, program)[curious]
-    (lacking,) = received(backends[curious], "p2", "third/masked")
-    found = pair[0] + pair[1] + lacking
+    pair = run(backends, program)["p0"]
+    (message,) = received(backends["p0"], "p2", "third/cut")
+    found = pair[0] + pair[1] + message[: X.size] + pair[0]
     assert (found == X).sum() == (0 if defended else X.size)
+    assert received(backends["p1"], "p2", "third/") == []
 
 
 @pytest.mark.parametrize("defended", [True, False])
@@ -124,10 +122,8 @@ def test_a_sign_shows_itself_without_the_words_that_hide_paired_shares(
     seen: dict[str, Any] = {}
     shared = comparison.from_third
 
-    def spied(trio: Trio, what: str, *rest: Any) -> Any:
-        found = shared(trio, what, *rest)
-        if what == "bits to ring":
-            seen[trio.network.me] = found[0]
+    def spied(trio: Trio, *rest: Any) -> Any:
+        found = seen[trio.network.me] = shared(trio, *rest)
         return found
 
     def with_plane(trio: Trio, plane: Any, shapes: Any) -> Any:
@@ -181,8 +177,8 @@ def test_what_is_open_under_a_mask_is_uniform_to_the_first_two_and_unknown_to_th
     seen: list[tuple[str, masked.Masked]] = []
     opened = masked.mask
 
-    def spied(trio: Trio, values: Sequence[Replica], bits: int) -> masked.Masked:
-        found = opened(trio, values, bits)
+    def spied(trio: Trio, what: str, values: Sequence[Replica], *rest: Any) -> masked.Masked:
+        found = opened(trio, what, values, *rest)
         seen.append((trio.network.me, found))
         return found
 
@@ -192,13 +188,11 @@ def test_what_is_open_under_a_mask_is_uniform_to_the_first_two_and_unknown_to_th
     wires = {16: "<u2", 64: "<u8"}
     for name in names(3):
         mine = [found for who, found in seen if who == name]
-        assert len(mine) == 4
+        assert len(mine) == 5
         for found in mine:
-            assert (found.opened is None) == (name == "p2") == (found.mask is not None)
-            assert len(found.halves) == (2 if name == "p2" else 1)
-            for array in (found.opened, found.mask, *found.halves):
-                if array is not None:
-                    assert p_value(array.astype(wires[found.bits]).tobytes()) > 1e-7
+            assert (found.opened is None) == (name == "p2")
+            if found.opened is not None:
+                assert p_value(found.opened.astype(wires[found.bits]).tobytes()) > 1e-7
 
 
 def test_no_two_values_are_opened_under_one_mask() -> None:
@@ -209,7 +203,7 @@ def test_no_two_values_are_opened_under_one_mask() -> None:
         x = backend.input("p0", X if backend.me == "p0" else None, X.shape)
         for _ in range(3):
             backend.truncate(backend.multiply([(x, x)]), 4, 10**7, "stochastic")
-            backend.add(*backend.multiply([(x, x), (x, x)]))
+            backend.multiply([tuple(backend.multiply([(x, x), (x, x)]))])
             backend.truncate([x], 4, 10**4, "floor")
             backend.relu([x], 2**62)
 
@@ -254,9 +248,9 @@ def test_a_provider_is_refused() -> None:
 def test_parties_that_are_out_of_step_refuse_each_other() -> None:
     for first, second, sentence in [
         (lambda b, x: b.truncate([x], 5, 9, "stochastic"), lambda b, x: b.truncate([x], 7, 9, "stochastic"),
-         "found message 'third/cut by 7 bits/1/600'"),
+         "found message 'third/cut by 7 bits, stochastic/0/600'"),
         (lambda b, x: b.negative([x], 7), lambda b, x: b.negative([x], 8),
-         "expected message 'third/masked (4 bits)/0/600', found message 'third/masked (5 bits)/0/600'"),
+         "expected message 'third/sign of 4 bits/0/600', found message 'third/sign of 5 bits/0/600'"),
         (lambda b, x: b.keep_if([x], b.multiply([(x, x)])),
          lambda b, x: b.keep_if([x], b.multiply([(b.linear(lambda a: a[:1], (1,), x),) * 2])),
          "found message 'around/products/0/1'"),
@@ -324,7 +318,7 @@ def test_a_product_that_is_cut_is_sent_once_and_can_still_be_used() -> None:
         first, second = backend.multiply([(x, x), (x, x)])
         (cut,) = backend.truncate([first], 4, 10**6, "floor")
         for value in (second, first):
-            backend.add(value, value)
+            backend.multiply([(value, value)])
             sent = [label for way, label, _ in transcript(backend, _before(backend)) if way == "sent"]
             sizes.append(sum(label.startswith("around/products") for label in sent))
         (mixed,) = backend.truncate([backend.add(*backend.multiply([(x, x), (x, x)]))], 1, 10**7, "floor")
@@ -342,6 +336,29 @@ def test_a_product_that_is_cut_is_sent_once_and_can_still_be_used() -> None:
 
 def _before(backend: ReplicatedBackend) -> str:
     return backend.computing[backend.computing.index(backend.me) - 1]
+
+
+def test_linear_functions_of_products_wait_with_them() -> None:
+    """Halves of one array, sums of several, and what is larger than all of them. All that waits takes one round."""
+    backends = sessions_of(REPLICATED, kept=True)
+
+    def program(backend: ReplicatedBackend) -> tuple[list[str], list[Words] | None]:
+        x = backend.input("p0", X if backend.me == "p0" else None, X.shape)
+        first, second = backend.multiply([(x, x), (x, x)])
+        parts = [backend.linear(lambda a, k=k: a[k::2], (300,), first) for k in range(2)]
+        moved = backend.add_public(backend.subtract(backend.add(second, x), first), words([7]))
+        spread = backend.linear(lambda a: np.stack([a, a]), (2, 300), parts[0])
+        backend.multiply([(parts[1], parts[1]), (moved, moved)])
+        sent = [label for way, label, _ in transcript(backend, _before(backend)) if way == "sent"]
+        return sent, backend.open([*parts, moved, spread, first], ["p0"])
+
+    labels, opened = run(backends, program)["p0"]
+    assert [label for label in labels if label.startswith("around")] == ["around/products/0/300 300 600"]
+    square = signed(X) ** 2
+    expected = [square[0::2], square[1::2], signed(X) + 7, np.stack([square[0::2]] * 2), square]
+    assert opened is not None
+    for found, wanted in zip(opened, expected, strict=True):
+        assert (signed(found) == wanted).all()
 
 
 @pytest.mark.parametrize("owners", [("p0", "p0"), ("p0", "p1"), ("p1", "p0"), ("p2", "p1"), ("p2", "p2"), ("p1", "")])

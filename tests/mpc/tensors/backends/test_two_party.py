@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from mpc.tensors.backends import DealerBackend, TwoPartyBackend, two_party
 from mpc.tensors.backends.interface import Shared
 from mpc.tensors.backends.two_party import comparison, packed, truncation
 from mpc.tensors.backends.two_party.encrypted import DEGREE, Keys
-from mpc.tensors.backends.two_party.matrices import Blocks, blocks_for
+from mpc.tensors.backends.two_party.matrices import Blocks, Matrices, blocks_for
 from mpc.tensors.backends.two_party.oblivious import Transfers
 from mpc.tensors.network import Network
 from tests.authority import issue
@@ -29,6 +30,7 @@ from tests.mpc.tensors.backends.session import OUTSIDE, TWO_PARTY, names, outcom
 from tests.mpc.tensors.backends.test_views import p_value
 
 RNG = np.random.default_rng(17)
+PAGE = Path(__file__).resolve().parents[4] / "docs" / "messages.md"
 EXTREMES = [2**63, 2**63 - 1, 2**64 - 1, 0, 1]
 
 
@@ -162,6 +164,30 @@ def test_what_each_party_receives_is_uniform_and_its_size_does_not_depend_on_val
     assert sizes[0] == sizes[1] == sizes[2]
 
 
+def as_on_the_page(label: str) -> str:
+    """A label as the page of messages writes it."""
+    kind, *rest = label.split("/")
+    if kind == "garbled" or label.startswith(("join/", "ot/base")):
+        return "garbled/…" if kind == "garbled" else label
+    if kind == "ot":
+        return f"ot/K/KIND/B bits/{rest[3]}"
+    if kind == "rlwe":
+        return "rlwe/KIND/key" if rest[1] == "key" else f"rlwe/KIND/K/{rest[2]}"
+    return f"{kind}/K/SHAPE"
+
+
+def test_the_page_of_messages_lists_what_is_sent() -> None:
+    section, dealt = (
+        PAGE.read_text().split("## Private tensors of two parties")[1].split("## Private tensors with a dealer")
+    )
+    listed = {
+        label for row in re.findall(r"^\| (`[^|]+) \|", section, re.MULTILINE) for label in re.findall("`([^`]+)`", row)
+    }
+    with_a_dealer = set(re.findall(r"^\| `((?:join|input|output)[^`]*)`", dealt, re.MULTILINE))
+    sent = {as_on_the_page(label) for seen in views(5).values() for frames in seen.values() for _, label, _ in frames}
+    assert sent == listed | with_a_dealer
+
+
 def test_known_bytes() -> None:
     """A change of any message shows itself here."""
     digest = hashlib.sha256()
@@ -213,6 +239,41 @@ def test_without_masks_a_reply_shows_the_other_partys_words(monkeypatch: pytest.
     assert not np.logical_or(*other_partys_words(monkeypatch, x, y)).any()
     monkeypatch.setattr(Keys, "uniform", lambda self, count: np.zeros(count, dtype=np.uint64))
     assert np.logical_or(*other_partys_words(monkeypatch, x, y)).all()
+
+
+def test_without_masks_a_product_of_matrices_shows_the_other_partys_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first party draws no masks of its own, and so it ends with x_0 y_1 where the other one draws none either."""
+    uniform, crossed = Keys.uniform, Matrices.crossed
+    opened: dict[str, Words] = {}
+    shares: dict[str, list[Words]] = {}
+    unmasked = {"p0"}
+
+    def watched(self: Matrices, a: Words, b: Words) -> Words:
+        opened[self._keys._network.me] = found = crossed(self, a, b)
+        return found
+
+    def chosen(self: Keys, count: int) -> Words:
+        return np.zeros(count, dtype=np.uint64) if self._network.me in unmasked else uniform(self, count)
+
+    def program(backend: TwoPartyBackend, shared: list[Shared]) -> list[Shared]:
+        shares[backend.me] = [backend._party.share_of(backend._check(value)) for value in shared]
+        return list(backend.matmul([(shared[0], shared[1])]))
+
+    def right(x: Words, y: Words) -> np.ndarray:
+        (found,) = together(TWO_PARTY, [x, y], program)
+        assert (found == x @ y).all()
+        own_x, own_y = shares["p0"]
+        odd = int((own_x[:, 0] & np.uint64(1)).argmax())
+        inverse = np.uint64(pow(int(own_x[odd, 0]), -1, 2**64))
+        with np.errstate(over="ignore"):
+            return np.asarray(own_y[0] + opened["p0"][odd] * inverse == y[0])
+
+    monkeypatch.setattr(Matrices, "crossed", watched)
+    monkeypatch.setattr(Keys, "uniform", chosen)
+    x, y = anywhere(40, 1), anywhere(1, 40)
+    assert not right(x, y).any()
+    unmasked.add("p1")
+    assert right(x, y).all()
 
 
 def test_without_fresh_shares_a_constant_is_rounded_the_same_way_always(monkeypatch: pytest.MonkeyPatch) -> None:

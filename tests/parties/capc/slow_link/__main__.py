@@ -14,8 +14,8 @@ from pathlib import Path
 from tests.parties.capc.federations import GUARDIAN
 from tests.parties.capc.slow_link.kills import Trial
 from tests.parties.capc.slow_link.members import ASKING, MEMBERS, found
-from tests.parties.capc.slow_link.networks import Networks, loopback, round_trip_ms, slow_networks, unavailable
 from tests.parties.capc.slow_link.refusals import refusals
+from tests.slow_networks import Networks, loopback, round_trip_ms, slow_networks, unavailable
 
 PATIENT = {"rejoin_s": 400, "connect_deadline_s": 120, "message_deadline_s": 120, "run_deadline_s": 3000}
 

@@ -15,8 +15,8 @@ from sklearn.datasets import load_breast_cancer
 from parties.frame.private_files import make_private_folder
 from tests.parties.capc.clinics import BOUNDS, CLASSES
 from tests.parties.capc.federations import ANSWERING, COMMAND, GUARDIAN, FederationHere
-from tests.parties.capc.slow_link.networks import Networks
 from tests.ports import free_ports
+from tests.slow_networks import Networks
 
 ASKING = "laboratory"
 MEMBERS = (GUARDIAN, *ANSWERING, ASKING)

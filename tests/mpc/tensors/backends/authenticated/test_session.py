@@ -14,7 +14,7 @@ from mpc.tensors.backends.authenticated.memory import in_memory
 from mpc.tensors.backends.authenticated.picking import picking_of
 from mpc.tensors.backends.authenticated.values import Value
 from mpc.tensors.network import Network
-from tests.mpc.tensors.backends.session import OUTSIDE, PROVIDER, names, outcomes, run, signed, words
+from tests.mpc.tensors.backends.session import OUTSIDE, PROVIDER, names, outcomes, run, signed, transcript, words
 
 X = np.arange(-6, 6).reshape(3, 4)
 
@@ -157,6 +157,22 @@ def test_it_says_whom_to_trust_and_what_it_cost() -> None:
     assert sum(cost.sent for cost in costs) == sum(cost.received for cost in costs)
 
 
+def test_a_product_of_new_values_takes_what_the_page_says() -> None:
+    backends = in_memory(names(2), PROVIDER, kept=True)
+
+    def program(backend: DealerMacBackend) -> None:
+        x = input_of(backend)
+        first, second = backend.multiply([(x, x), (x, x)])
+        backend.multiply([(first, second)])
+
+    run(backends, program)
+    opened = [body for direction, label, body in transcript(backends["p0"], "p1") if label.startswith("open/0/masked")
+              and direction == "sent"]  # fmt: skip
+    dealt = [body for _, label, body in transcript(backends["p1"], PROVIDER) if label.startswith("dealt/2/multiply")]
+    assert [len(body) / X.size for body in opened] == [32]
+    assert [len(body) / X.size for body in dealt] == [56]
+
+
 def test_a_tensor_is_opened_once_for_all_products() -> None:
     backends = in_memory(names(2), PROVIDER)
 
@@ -252,6 +268,15 @@ def test_a_whole_program_trains_and_is_as_exact_as_floats() -> None:
     assert (result.outputs["olga"]["weights"] == result.outputs["alice"]["weights"]).all()
     assert max(result.used_error.values()) <= 1
     assert result.trust.startswith("dealer_mac: carol, who deals the correlations, follows the protocol")
+
+
+def test_what_a_program_costs_is_foreseen() -> None:
+    def program(s: pt.Session) -> dict[str, object]:
+        x = s.input("olga", lambda: np.array([[1.5, -2], [3, 0.25]]), shape=(2, 2), bound=4)
+        return {"shown": (x @ x).sigmoid().reveal(to=["alice", "olga"]), "sum": x.sum().reveal(to="bob")}
+
+    where = {"parties": ("alice", "bob"), "backend": "dealer_mac", "dealer": "carol", "outside": ("olga",)}
+    assert pt.cost(program, **where).costs == pt.simulate(program, **where).costs  # type: ignore[arg-type]
 
 
 def test_a_simulation_without_a_dealer_is_refused() -> None:

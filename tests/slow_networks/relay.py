@@ -1,6 +1,6 @@
 """Carry packets among network namespaces, with a rate and a delay.
 
-    python -m tests.parties.capc.slow_link.relay RATE_MBIT DELAY_MS NAMESPACE=ADDRESS ...
+    python -m tests.slow_networks.relay RATE_MBIT DELAY_MS NAMESPACE=ADDRESS ...
 
 Each namespace gets a TUN device with its address in a network of 256. A packet waits for the sender's line, travels for
 the delay, and waits for the receiver's line. Both lines have the rate. What waits too long is dropped, as by a router.

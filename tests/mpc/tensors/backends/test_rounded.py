@@ -1,0 +1,112 @@
+"""A value that was rounded at random is masked from the start: its element-wise products open nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import pytest
+
+from mpc.errors import OrderError
+from mpc.tensors.backends import DealerBackend, in_memory
+from mpc.tensors.backends.handles import Handle, Mask, Top
+from mpc.tensors.backends.interface import Shared
+from tests.mpc.tensors.backends.session import PROVIDER, names, run, signed, together, words
+
+RNG = np.random.default_rng(31)
+X, Y = RNG.integers(-500, 500, (6, 9)), RNG.integers(-500, 500, (6, 9))
+Steps = Callable[[DealerBackend, Shared, Shared], Sequence[Shared]]
+
+
+def rounded(backend: DealerBackend, value: Shared, bits: int = 6) -> Shared:
+    """The value itself, because what is cut off is zero. So the rounding at random is exact."""
+    lifted = backend.linear(lambda w: w << np.uint64(bits), value.shape, value)
+    return backend.truncate([lifted], bits, 1 << (10 + bits), "stochastic")[0]
+
+
+def product(backend: DealerBackend, x: Shared, y: Shared) -> Shared:
+    return backend.multiply([(x, y)])[0]
+
+
+USES: dict[str, tuple[Steps, Sequence[np.ndarray]]] = {
+    "squared": (lambda b, x, y: [product(b, r, r) for r in [rounded(b, x)]], [X**2]),
+    "with another": (lambda b, x, y: [product(b, rounded(b, x), rounded(b, y, 20))], [X * Y]),
+    "with a masked one": (lambda b, x, y: [product(b, x, rounded(b, y)), product(b, rounded(b, x), y)], [X * Y, X * Y]),
+    "by deep cuts": (lambda b, x, y: [product(b, rounded(b, x, 33), rounded(b, y, 34))], [X * Y]),
+    "and rounded again": (
+        lambda b, x, y: [product(b, r, r) for r in [b.truncate([product(b, q, q)], 0, 1, "stochastic")[0]
+                                                    for q in [rounded(b, x)]]], [X**4],
+    ),
+    "four times": (
+        lambda b, x, y: [product(b, q, q) for r in [rounded(b, x)] for q in [rounded(b, product(b, r, r), 8)]], [X**4],
+    ),
+    "and kept by a bit": (
+        lambda b, x, y: [*b.keep_if(b.negative([y], 1000), [r := rounded(b, x)]), product(b, r, r)],
+        [X * (Y < 0), X**2],
+    ),
+    "with one that is repeated": (
+        lambda b, x, y: [product(b, rounded(b, b.linear(lambda w: w[:1].copy(), (1, 9), x)), rounded(b, y))],
+        [X[:1] * Y],
+    ),
+    "in a matrix product before": (
+        lambda b, x, y: [
+            *b.matmul([(r := rounded(b, x), b.linear(lambda w: w.T.copy(), (9, 6), y))]), product(b, r, r),
+        ],
+        [X @ Y.T, X**2],
+    ),
+    "as a number": (
+        lambda b, x, y: [product(b, r, r) for r in [rounded(b, b.linear(lambda w: np.array(w[0, 0]), (), x))]],
+        [X[0, 0] ** 2],
+    ),
+    "opened": (lambda b, x, y: [r := rounded(b, x), product(b, r, r), b.add(r, r)], [X, X**2, 2 * X]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", USES)
+@pytest.mark.parametrize("n", [2, 3])
+def test_products_of_rounded_values_are_exact(n: int, name: str) -> None:
+    steps, expected = USES[name]
+    found = together(n, [words(X), words(Y)], lambda b, shared: steps(b, *shared))
+    assert len(found) == len(expected)
+    for one, other in zip(found, expected, strict=True):
+        assert (signed(one) == other).all()
+
+
+@pytest.mark.parametrize("ring_bits", [16, 24, 40])
+def test_they_are_exact_in_other_rings(ring_bits: int) -> None:
+    """Cut by nine bits each, in a ring of 16 the product of what is taken off would count."""
+    x, y = X % 7 - 3, Y % 7 - 3
+
+    def program(backend: DealerBackend, shared: list[Shared]) -> list[Shared]:
+        cut = [
+            backend.truncate([backend.linear(lambda w: w << np.uint64(9), (6, 9), each)], 9, 3 << 9, "stochastic")[0]
+            for each in shared
+        ]
+        return [product(backend, *cut), product(backend, cut[0], cut[0]), product(backend, cut[0], shared[1])]
+
+    found = together(2, [words(x, ring_bits), words(y, ring_bits)], program, ring_bits)
+    for one, other in zip(found, [x * y, x * x, x * y], strict=True):
+        assert (signed(one, ring_bits) == other).all()
+
+
+def test_a_product_of_what_was_rounded_takes_no_round_and_the_next_rounding_one() -> None:
+    def program(backend: DealerBackend) -> list[int]:
+        x = backend.input("p0", words(X) if backend.me == "p0" else None, X.shape)
+        cut, rounds = rounded(backend, x), [backend.cost.rounds]
+        for _ in range(3):
+            square = product(backend, cut, cut)
+            rounds.append(backend.cost.rounds)
+            (cut,) = backend.truncate([square], 9, 2**40, "stochastic")
+            rounds.append(backend.cost.rounds)
+        return rounds
+
+    found = run(in_memory(names(2), PROVIDER), program)
+    assert found["p0"] == found["p1"] == [1, 1, 2, 2, 3, 3, 4]
+
+
+def test_a_value_gets_one_mask_from_its_rounding_and_no_secret_is_printed() -> None:
+    handle, mask = Handle(None, (2,), words([1, 2])), Mask(top=Top(3, words([1, 2]), words([7, 7]), words([7, 7])))
+    handle.rounded_mask = mask
+    with pytest.raises(OrderError, match="without a mask of its rounding, found that it has one already"):
+        handle.rounded_mask = mask
+    assert "7" not in repr(mask.top) + repr(mask)
