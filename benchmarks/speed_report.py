@@ -95,7 +95,23 @@ CAMPAIGNS = Table(
 TENSOR_KERNELS = Table(
     "tensor_kernels", "tensor_kernels", ("work, one core", "ours, ms", "numpy, ms", "torch, ms", "of the limit")
 )
-TABLES = (INFERENCE, SIZES, ENGINE, KERNEL, TABLE_FORMATS, THROUGHPUT, CAMPAIGNS, TENSOR_KERNELS)
+TENSORS = Table(
+    "tensors",
+    "tensors",
+    (
+        "work", "back-end", "ms", "goal, ms", "CrypTen, trusted first party", "CrypTen, trusted third party",
+        "SEMI2K", "ABY3", "Cheetah", "MPyC",
+    ),
+    2,
+)  # fmt: skip
+TENSOR_ACCURACY = Table(
+    "tensor_accuracy", "tensors", ("work", "back-end", "secret", "in floats", "largest difference of a weight", "ms"), 2
+)
+TENSOR_NETWORKS = Table("tensor_networks", "tensors", ("network", "work", "program", "ms"), 3)
+TABLES = (
+    INFERENCE, SIZES, ENGINE, KERNEL, TABLE_FORMATS, THROUGHPUT, CAMPAIGNS, TENSOR_KERNELS, TENSORS, TENSOR_ACCURACY,
+    TENSOR_NETWORKS,
+)  # fmt: skip
 
 WORK = {
     "cn-relu-1": "CN-ReLU, 1 query, nobody trusted",

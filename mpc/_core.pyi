@@ -271,6 +271,14 @@ class RlweParameters:
     def __init__(
         self, degree: int, plain_bits: int, layers: list[tuple[int, int]], statistical_bits: int = 40
     ) -> None: ...
+    @staticmethod
+    def for_products(plain_prime: int, terms: int, results: int, statistical_bits: int = 40) -> RlweParameters:
+        """Parameters for products of secret words, of degree 8192. ``plain_prime`` is their modulus, with 0 for 2^64.
+
+        ``terms``: how many words an evaluator multiplies with behind any one polynomial of a reply. ``results``: how
+        many it gives in all. ``layer`` of :meth:`RlweEvaluator.load` is 0.
+        """
+
     @property
     def degree(self) -> int: ...
     @property
@@ -316,6 +324,27 @@ class RlweSecretKey:
 class RlweWeights:
     """Weights of one layer, transformed; for the evaluators of the parameters that they were loaded under."""
 
+class RlweSlots:
+    """Vectors of words as polynomials mod ``primes`` primes of so many bits, whose products are those of the words.
+
+    Degree N is that of the polynomials. See ``mpc/core/bfv/slots.hpp``.
+    """
+
+    def __init__(self, degree: int, primes: int, bits: int) -> None: ...
+    @property
+    def primes(self) -> list[int]: ...
+    def encode(self, words: NDArray[np.uint64]) -> NDArray[np.uint64]:
+        """Up to N words, signed, to ``u64[primes, N]`` coefficients below each prime: messages."""
+
+    def encode_factors(self, words: NDArray[np.uint64]) -> NDArray[np.uint64]:
+        """The same around zero, in two's complement: weights."""
+
+    def decode(self, coefficients: NDArray[np.uint64], count: int) -> NDArray[np.uint64]:
+        """The inverse, ``u64[count]``: the integer in [0, product of primes) that a slot stands for, mod 2^64."""
+
+    def masks(self, uniform: NDArray[np.uint64]) -> NDArray[np.uint64]:
+        """Two uniform words a coefficient, flat, to uniform coefficients below each prime."""
+
 class RlweEvaluator:
     """The answering party's side under one public key; its calls may run in several threads at once."""
 
@@ -351,6 +380,21 @@ def matmul_u32(
     a: NDArray[np.uint32], b: NDArray[np.uint32], out: NDArray[np.uint32] | None = None, adds: bool = False
 ) -> NDArray[np.uint32]:
     """Return ``a @ b`` mod 2^32, as :func:`matmul_u64`."""
+
+def matmul_wide(a: NDArray[np.uint64], b: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Return ``a @ b`` mod 2^128 as its lower words and its upper ones, ``u64[2, ..., m, n]``.
+
+    Shapes and layouts are those of :func:`matmul_u64`. Raises ParameterError as that does.
+    """
+
+def high_words(a: NDArray[np.uint64], b: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Return the upper words of the products ``a * b``, of C-contiguous arrays of one shape."""
+
+def carryless_sum(a: NDArray[np.uint64], b: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Return ``u64[2]``, the sum of the products of ``a`` and ``b`` as polynomials over F_2, the lower word first.
+
+    Bit i of a word is the coefficient of x^i. Both are C-contiguous and have one shape.
+    """
 
 def and_layer(
     d: NDArray[np.uint64],

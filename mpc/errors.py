@@ -7,6 +7,7 @@
     ├── OrderError                a step that this program called out of turn
     └── PeerError                 one peer, in one step
         ├── ProtocolError         a message of it is not what the protocol allows
+        │   └── CheatingError     what somebody opened or sent is not what was shared
         └── TransportError        the connection to it
             ├── DeadlineError     it did not answer in time
             ├── RefusedError      one side does not accept the other, and says why
@@ -66,6 +67,10 @@ class ProtocolError(PeerError):
     def mismatch(cls, what: str, expected: object, found: object, *, peer: str = "", step: str = "") -> ProtocolError:
         """Return an error whose sentence says what was expected and what was found."""
         return cls(f"expected {what} {expected!s}, found {found!s}", peer=peer, step=step)
+
+
+class CheatingError(ProtocolError):
+    """What some party opened or sent is not what was shared. The sentence names a party only where that is proven."""
 
 
 class TransportError(PeerError):

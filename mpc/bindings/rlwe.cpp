@@ -10,6 +10,7 @@
 
 #include "bindings/convert.hpp"
 #include "core/bfv/linear.hpp"
+#include "core/bfv/slots.hpp"
 
 namespace mpc::bindings {
 
@@ -58,6 +59,12 @@ void bind_parameters(nb::module_& m) {
                  return std::make_shared<Parameters>(degree, plain_bits, std::move(bounds), statistical_bits);
              }),
              nb::arg("degree"), nb::arg("plain_bits"), nb::arg("layers"), nb::arg("statistical_bits") = 40)
+        .def_static("for_products",
+                    [](std::uint64_t plain_prime, std::uint64_t terms, std::uint64_t results, int statistical_bits) {
+                        return std::const_pointer_cast<Parameters>(
+                            Parameters::for_products(plain_prime, {terms, results}, statistical_bits));
+                    },
+                    nb::arg("plain_prime"), nb::arg("terms"), nb::arg("results"), nb::arg("statistical_bits") = 40)
         .def_prop_ro("degree", &Parameters::degree)
         .def_prop_ro("plain_bits", &Parameters::plain_bits)
         .def_prop_ro("modulus_bits", &Parameters::modulus_bits)
@@ -122,6 +129,72 @@ void bind_secret_key(nb::module_& m) {
         .def("__repr__", [](const SecretKey&) { return std::string("<RlweSecretKey>"); });
 }
 
+nb::ndarray<nb::numpy, std::uint64_t, nb::ndim<2>> polynomials_of(std::vector<std::uint64_t> values,
+                                                                  std::size_t degree) {
+    const std::size_t rows = values.size() / degree;
+    return to_array(std::move(values), rows, degree);
+}
+
+void bind_slots(nb::module_& m) {
+    using bfv::Slots;
+    nb::class_<Slots>(m, "RlweSlots", "Words as polynomials modulo primes, whose products are those of the words.")
+        .def(nb::init<std::size_t, std::size_t, int>(), nb::arg("degree"), nb::arg("primes"), nb::arg("bits"))
+        .def_prop_ro("primes", &Slots::primes)
+        .def("encode",
+             [](const Slots& slots, nb::handle words) {
+                 const auto array = array_of<std::uint64_t, 1>(words, "words");
+                 std::vector<std::uint64_t> found(slots.primes().size() * slots.degree());
+                 {
+                     const nb::gil_scoped_release released;
+                     slots.encode(array, found.data());
+                 }
+                 return polynomials_of(std::move(found), slots.degree());
+             },
+             nb::arg("words"))
+        .def("encode_factors",
+             [](const Slots& slots, nb::handle words) {
+                 const auto array = array_of<std::uint64_t, 1>(words, "words");
+                 std::vector<std::uint64_t> found(slots.primes().size() * slots.degree());
+                 {
+                     const nb::gil_scoped_release released;
+                     slots.encode(array, found.data());
+                     slots.centre(found.data());
+                 }
+                 return polynomials_of(std::move(found), slots.degree());
+             },
+             nb::arg("words"))
+        .def("decode",
+             [](const Slots& slots, nb::handle coefficients, std::size_t count) {
+                 const auto array = array_of<std::uint64_t, 2>(coefficients, "coefficients");
+                 if (array.shape(0) != slots.primes().size() || array.shape(1) != slots.degree()) {
+                     throw ParameterError("coefficients: expected a polynomial for each prime, found another shape");
+                 }
+                 std::vector<std::uint64_t> words;
+                 {
+                     const nb::gil_scoped_release released;
+                     words = slots.decode(array.data(), count);
+                 }
+                 return to_vector(std::move(words));
+             },
+             nb::arg("coefficients"), nb::arg("count"))
+        .def("masks",
+             [](const Slots& slots, nb::handle uniform) {
+                 const auto array = array_of<std::uint64_t, 1>(uniform, "uniform words");
+                 const std::size_t count = slots.primes().size() * slots.degree();
+                 if (array.shape(0) != 2 * count) {
+                     throw ParameterError("uniform words: expected two a coefficient, found another number");
+                 }
+                 std::vector<std::uint64_t> found(count);
+                 slots.below_primes(array.data(), found.data());
+                 return polynomials_of(std::move(found), slots.degree());
+             },
+             nb::arg("uniform"))
+        .def("__repr__", [](const Slots& slots) {
+            return "RlweSlots(degree=" + std::to_string(slots.degree()) + ", primes=" +
+                   std::to_string(slots.primes().size()) + ")";
+        });
+}
+
 void bind_evaluator(nb::module_& m) {
     nb::class_<Weights>(m, "RlweWeights", "Transformed weights of one layer.")
         .def("__repr__", [](const Weights& w) {
@@ -168,6 +241,7 @@ void bind_rlwe(nb::module_& m) {
     bind_parameters(m);
     bind_secret_key(m);
     bind_evaluator(m);
+    bind_slots(m);
 }
 
 }  // namespace mpc::bindings

@@ -13,6 +13,7 @@
 #include "core/tensor/matmul.hpp"
 #include "core/tensor/patches.hpp"
 #include "core/tensor/planes.hpp"
+#include "core/tensor/wide.hpp"
 #include "core/tensor/words.hpp"
 
 namespace mpc::bindings {
@@ -178,27 +179,27 @@ Shape shape_of_product(const Stack<T>& a, const Stack<T>& b) {
     return shape;
 }
 
-template <class T>
-void multiply_stacks(const Stack<T>& a, const Stack<T>& b, const Shape& shape, T* out, bool adds) {
+// Calls product(left, right, start) for each product of two matrices, `start` its first entry in the result.
+template <class T, class Product>
+void for_each_product(const Stack<T>& a, const Stack<T>& b, const Shape& shape, Product product) {
     Matrix<const T> left = a.matrix(), right = b.matrix();
-    const auto n = static_cast<std::ptrdiff_t>(right.columns);
     if (b.depth() == 0 && a.is_one_matrix()) {
         for (std::size_t i = 0; i < a.depth(); ++i) left.rows *= a.array.shape(i);
-        tensor::matmul(left, right, {out, left.rows, right.columns, n, 1}, adds);
+        product(left, right, 0);
         return;
     }
     const std::size_t all = shape.size() - 2;
     std::size_t products = 1;
     for (std::size_t i = 0; i < all; ++i) products *= shape[i];
-    for (std::size_t product = 0; product < products; ++product, out += left.rows * right.columns) {
+    for (std::size_t number = 0; number < products; ++number) {
         left.data = a.array.data();
         right.data = b.array.data();
-        std::size_t rest = product;
+        std::size_t rest = number;
         for (std::size_t i = all; i-- > 0; rest /= shape[i]) {
             left.data += static_cast<std::ptrdiff_t>(rest % shape[i]) * a.step_at(i, all);
             right.data += static_cast<std::ptrdiff_t>(rest % shape[i]) * b.step_at(i, all);
         }
-        tensor::matmul(left, right, {out, left.rows, right.columns, n, 1}, adds);
+        product(left, right, number * left.rows * right.columns);
     }
 }
 
@@ -212,7 +213,59 @@ nb::object matmul(nb::handle a, nb::handle b, nb::handle out, bool adds) {
     result.require_apart(right.extent().first, right.extent().second, "b");
     {
         const nb::gil_scoped_release released;
-        multiply_stacks(left, right, shape, result.data(), adds);
+        for_each_product(left, right, shape,
+                         [&](const Matrix<const T>& x, const Matrix<const T>& y, std::size_t start) {
+                             const auto n = static_cast<std::ptrdiff_t>(y.columns);
+                             tensor::matmul(x, y, {result.data() + start, x.rows, y.columns, n, 1}, adds);
+                         });
+    }
+    return result.object();
+}
+
+// ---- products with their upper words --------------------------------------------------------------------------------
+
+nb::object matmul_wide(nb::handle a, nb::handle b) {
+    using Word = std::uint64_t;
+    const Stack<Word> left = stack_of<Word>(a, "a"), right = stack_of<Word>(b, "b");
+    const Shape shape = shape_of_product(left, right);
+    Shape both{2};
+    both.insert(both.end(), shape.begin(), shape.end());
+    const Result<Word> result(both, nb::none());
+    {
+        const nb::gil_scoped_release released;
+        Word* const high = result.data() + entries_of(shape);
+        for_each_product(left, right, shape,
+                         [&](const Matrix<const Word>& x, const Matrix<const Word>& y, std::size_t start) {
+                             tensor::matmul_wide(x, y, result.data() + start, high + start);
+                         });
+    }
+    return result.object();
+}
+
+void require_same_shape(const Shape& expected, const Shape& found, const char* what) {
+    if (expected != found)
+        throw ParameterError(std::string(what) + ": expected shape " + text_of(expected) + " as that of a, found " +
+                             text_of(found));
+}
+
+nb::object high_words(nb::handle a, nb::handle b) {
+    const auto left = words_in(a, "a"), right = words_in(b, "b");
+    require_same_shape(shape_of(left), shape_of(right), "b");
+    const Result<std::uint64_t> result(shape_of(left), nb::none());
+    {
+        const nb::gil_scoped_release released;
+        tensor::high_words(left.data(), right.data(), left.size(), result.data());
+    }
+    return result.object();
+}
+
+nb::object carryless_sum(nb::handle a, nb::handle b) {
+    const auto left = words_in(a, "a"), right = words_in(b, "b");
+    require_same_shape(shape_of(left), shape_of(right), "b");
+    const Result<std::uint64_t> result({2}, nb::none());
+    {
+        const nb::gil_scoped_release released;
+        tensor::carryless_sum(left.data(), right.data(), left.size(), result.data());
     }
     return result.object();
 }
@@ -390,6 +443,9 @@ void bind_tensor(nb::module_& m) {
           nb::arg("adds") = false);
     m.def("matmul_u32", &matmul<std::uint32_t>, nb::arg("a"), nb::arg("b"), nb::arg("out") = nb::none(),
           nb::arg("adds") = false);
+    m.def("matmul_wide", &matmul_wide, nb::arg("a"), nb::arg("b"));
+    m.def("high_words", &high_words, nb::arg("a"), nb::arg("b"));
+    m.def("carryless_sum", &carryless_sum, nb::arg("a"), nb::arg("b"));
     m.def("and_layer", &run_layer<tensor::and_layer>, nb::arg("d"), nb::arg("e"), nb::arg("a"), nb::arg("b"),
           nb::arg("c"), nb::arg("adds_product"), nb::arg("out") = nb::none());
     m.def("multiply_layer", &run_layer<tensor::multiply_layer>, nb::arg("d"), nb::arg("e"), nb::arg("a"), nb::arg("b"),

@@ -11,6 +11,7 @@ import socket
 import struct
 import time
 from collections.abc import Sequence
+from typing import TypeVar
 
 from OpenSSL import SSL
 
@@ -175,6 +176,9 @@ class SocketChannel(Channel):
         self._connection.close()
 
 
+AnySocketChannel = TypeVar("AnySocketChannel", bound=SocketChannel)
+
+
 class _SocketExchange(Exchange):
     """Both frames on a socket that does not block meanwhile."""
 
@@ -249,6 +253,20 @@ class _SocketExchange(Exchange):
             self.channel.hold_back(False)
             self.channel._connection.setblocking(True)
         self.channel._busy.release()
+
+
+def wait_for_any(channels: Sequence[AnySocketChannel], within_s: float) -> AnySocketChannel | None:
+    """Return a channel whose next message has begun to come, or whose peer has left. None where there is none in time.
+
+    All messages before must have been received as a whole.
+    """
+    if early := next((channel for channel in channels if len(channel._unread)), None):
+        return early
+    poll = select.poll()
+    for channel in channels:
+        poll.register(channel._connection, select.POLLIN)
+    ready = {file for file, _ in poll.poll(max(0.0, within_s) * 1e3)}
+    return next((channel for channel in channels if channel._connection.fileno() in ready), None)
 
 
 def check_not_later_than(expires: float) -> None:

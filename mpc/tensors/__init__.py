@@ -6,7 +6,7 @@ are fixed-point, their ranges are exact, and what the ring cannot hold is refuse
 - ``Session``, ``PrivateTensor``: what a program is given, and what it computes with.
 - ``nn``, ``optim``: layers, losses and gradient descent.
 - ``simulate``, ``Policy``: all parties in one process, and what may be revealed to whom.
-- ``cost``: what a run will cost and reveal, before it runs.
+- ``cost``: what a run will cost and reveal, before it runs. ``epsilon``: what noise on a reveal is worth.
 - ``backends``: what computes, each with its own trust.
 - ``syft``, ``tfe``: other libraries' words for the same, for programs that were written with them.
 
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from mpc.tensors.compiling import compile
     from mpc.tensors.convolution import avg_pool2d, conv2d, max_pool2d
     from mpc.tensors.forecast import Forecast, cost
+    from mpc.tensors.noise import epsilon
     from mpc.tensors.reveals import Policy, RefusedRevealError, Revealed
     from mpc.tensors.session import Session
     from mpc.tensors.shaping import concatenate, stack
@@ -52,6 +53,7 @@ _NAMES = {
     "concatenate": "shaping",
     "conv2d": "convolution",
     "cost": "forecast",
+    "epsilon": "noise",
     "max_pool2d": "convolution",
     "maximum": "comparing",
     "minimum": "comparing",
@@ -78,6 +80,7 @@ __all__ = [
     "concatenate",
     "conv2d",
     "cost",
+    "epsilon",
     "max_pool2d",
     "maximum",
     "minimum",

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from functools import partial
 
 import numpy as np
@@ -108,7 +109,7 @@ class Forecast:
             lines.append("  ".join(cells))
         for reveal, times in self.counted:
             often = "" if times == 1 else f", {times} times"
-            lines.append(f"reveals {reveal.name}, {shape_text(reveal.shape)}, to {', '.join(reveal.to)}{often}")
+            lines.append(f"reveals {reveal.name}, {shape_text(reveal.shape)}, to {reveal.who}{often}")
         lines += [f"unless its course depends on what it reads on {line}" for line in self.readings]
         return "\n".join(lines)
 
@@ -248,17 +249,25 @@ class _Foreseen(Reveals):
         super().__init__(session, policy)
         self._readings = readings
 
-    def _revealed(self, tensor: PrivateTensor, to: tuple[str, ...], name: str | None, line: str) -> Revealed:
-        return _ReadNowhere(tensor, to, name, line, self._readings)
+    def _revealed(
+        self, tensor: PrivateTensor, to: tuple[str, ...], name: str | None, line: str, noise: Fraction
+    ) -> Revealed:
+        return _ReadNowhere(tensor, to, name, line, noise, self._readings)
 
 
 class _ReadNowhere(Revealed):
     """What is revealed, before it is. Whoever reads it gets a number of its range, and the line is written down."""
 
     def __init__(
-        self, tensor: PrivateTensor, to: tuple[str, ...], name: str | None, line: str, readings: list[str]
+        self,
+        tensor: PrivateTensor,
+        to: tuple[str, ...],
+        name: str | None,
+        line: str,
+        noise: Fraction,
+        readings: list[str],
     ) -> None:
-        super().__init__(tensor, to, name, line)
+        super().__init__(tensor, to, name, line, noise)
         self._readings = readings
         self._range, self._bits = tensor.range, tensor.fraction_bits
 

@@ -8,6 +8,7 @@ import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
@@ -18,12 +19,14 @@ from numpy.typing import NDArray
 from mpc.errors import OrderError, ParameterError
 from mpc.ring import Ring
 from mpc.tensors.backends.interface import Shape
+from mpc.tensors.noise import Scale, exact_scale, with_noise
 
 if TYPE_CHECKING:
     from mpc.tensors.session import Session
     from mpc.tensors.tensor import PrivateTensor
 
 
+NO_NOISE = Fraction(0)
 _PACKAGE = str(Path(__file__).parent)
 
 
@@ -37,23 +40,33 @@ class Policy:
     Args:
         allowed: for each name of an output the parties that may read it.
         times: how often a name may be revealed, where that is more than once.
+        noise: the least noise of an output, where it must have some. See :mod:`mpc.tensors.noise`.
     """
 
-    def __init__(self, allowed: Mapping[str, str | Sequence[str]], times: Mapping[str, int] | None = None) -> None:
+    def __init__(
+        self,
+        allowed: Mapping[str, str | Sequence[str]],
+        times: Mapping[str, int] | None = None,
+        noise: Mapping[str, Scale] | None = None,
+    ) -> None:
         self.times = {name: 1 for name in allowed} | dict(times or {})
         if unknown := sorted(self.times.keys() - allowed.keys()):
             raise ParameterError(f"policy: expected times of outputs that it allows, found {', '.join(unknown)}")
+        self.noise = {name: exact_scale(scale) for name, scale in sorted((noise or {}).items())}
+        if unknown := sorted(self.noise.keys() - allowed.keys()):
+            raise ParameterError(f"policy: expected noise of outputs that it allows, found {', '.join(unknown)}")
         if any(count < 1 for count in self.times.values()):
             raise ParameterError("policy: expected every output at least once, found less")
         self.allowed = {name: frozenset((to,) if isinstance(to, str) else to) for name, to in sorted(allowed.items())}
 
-    def require(self, name: str, to: Sequence[str], before: int = 0) -> None:
+    def require(self, name: str, to: Sequence[str], before: int = 0, noise: Fraction = NO_NOISE) -> None:
         """Raise RefusedRevealError unless all of these parties may read the output of this name once more.
 
         Args:
             name: of the output.
             to: who would read it.
             before: how often it was revealed already.
+            noise: that it would have.
         """
         if name not in self.allowed:
             known = ", ".join(self.allowed) or "nothing"
@@ -63,7 +76,10 @@ class Policy:
             raise RefusedRevealError(
                 f"reveal {name!r}: the policy allows it to {allowed}, found {', '.join(forbidden)} as well"
             )
-
+        if noise < (least := self.noise.get(name, NO_NOISE)):
+            raise RefusedRevealError(
+                f"reveal {name!r}: the policy allows it with noise of at least {float(least):g}, found {float(noise):g}"
+            )
         if before >= self.times[name]:
             raise RefusedRevealError(
                 f"reveal {name!r}: the policy allows it {self.times[name]} times, found {before + 1}"
@@ -72,7 +88,9 @@ class Policy:
     @property
     def digest(self) -> str:
         """SHA-256 of the policy as JSON with sorted names, which parties compare before they start."""
-        plain = {name: [sorted(to), self.times[name]] for name, to in self.allowed.items()}
+        plain = {
+            name: [sorted(to), self.times[name], str(self.noise.get(name, 0))] for name, to in self.allowed.items()
+        }
         return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()
 
     def __repr__(self) -> str:
@@ -99,12 +117,25 @@ class Reveal:
         to: who reads it.
         shape: of the array.
         owners: whose inputs it depends on.
+        noise: standard deviation of the noise of each computing party, an exact number in words.
     """
 
     name: str
     to: tuple[str, ...]
     shape: Shape
     owners: tuple[str, ...]
+    noise: str = "0"
+
+    @property
+    def who(self) -> str:
+        """Who reads it, and with what noise, for a sentence."""
+        return readers(self.to, self.noise)
+
+
+def readers(to: Sequence[str], noise: str) -> str:
+    """Return who reads what is revealed, and with what noise, for a sentence."""
+    by_each = "" if noise == "0" else f" with noise of {float(Fraction(noise)):g} by each computing party"
+    return ", ".join(to) + by_each
 
 
 class Revealed:
@@ -117,9 +148,12 @@ class Revealed:
 
     __hash__ = object.__hash__
 
-    def __init__(self, tensor: PrivateTensor, to: tuple[str, ...], name: str | None, line: str) -> None:
+    def __init__(
+        self, tensor: PrivateTensor, to: tuple[str, ...], name: str | None, line: str, noise: Fraction = NO_NOISE
+    ) -> None:
         self.name = name
         self.to = to
+        self.noise = noise
         self.shape = tensor.shape
         self.line = line
         self.twin: NDArray[np.float64] | None = None
@@ -186,11 +220,11 @@ class Reveals:
         """Refuse from now on what was not foreseen. What was bound before stays so."""
         self.foreseen = foreseen if self.foreseen is None else self.foreseen
 
-    def add(self, tensor: PrivateTensor, to: tuple[str, ...], name: str | None) -> Revealed:
-        """Open a tensor now if it has a name, or keep it until the program returns it."""
+    def add(self, tensor: PrivateTensor, to: tuple[str, ...], name: str | None, noise: Fraction) -> Revealed:
+        """Open a tensor now if it has a name, or keep it until the program returns it. Noise is added when it opens."""
         if name is not None:
-            self._allow(name, to)
-        revealed = self._revealed(tensor, to, name, line_of_program())
+            self._allow(name, to, noise)
+        revealed = self._revealed(tensor, to, name, line_of_program(), noise)
         if name is None:
             self._pending.append(revealed)
         else:
@@ -205,7 +239,7 @@ class Reveals:
             raise OrderError("expected every reveal under one name, found one that the program returns twice")
         for key, value in waiting:
             try:
-                self._allow(key, value.to)
+                self._allow(key, value.to, value.noise)
             except RefusedRevealError as error:
                 raise RefusedRevealError(f"{value.line}: {error}") from error
         for key, value in waiting:
@@ -222,22 +256,28 @@ class Reveals:
             self._open(group)
         self._pending.clear()
 
-    def _revealed(self, tensor: PrivateTensor, to: tuple[str, ...], name: str | None, line: str) -> Revealed:
-        return Revealed(tensor, to, name, line)
+    def _revealed(
+        self, tensor: PrivateTensor, to: tuple[str, ...], name: str | None, line: str, noise: Fraction
+    ) -> Revealed:
+        return Revealed(tensor, to, name, line, noise)
 
-    def _allow(self, name: str, to: tuple[str, ...]) -> None:
+    def _allow(self, name: str, to: tuple[str, ...], noise: Fraction) -> None:
         if self.policy is not None:
-            self.policy.require(name, to, sum(each.name == name for each in self.done))
+            self.policy.require(name, to, sum(each.name == name for each in self.done), noise)
 
     def _open(self, group: list[Revealed]) -> None:
         tensors = [revealed._tensor for revealed in group]
         found = [
-            Reveal(str(revealed.name), revealed.to, revealed.shape, tuple(sorted(tensor.owners)))
+            Reveal(str(revealed.name), revealed.to, revealed.shape, tuple(sorted(tensor.owners)), str(revealed.noise))
             for revealed, tensor in zip(group, tensors, strict=True)
             if tensor is not None
         ]
         for reveal in found:
             self._require_foreseen(reveal)
+        tensors = [
+            None if tensor is None else with_noise(tensor, revealed.noise)
+            for tensor, revealed in zip(tensors, group, strict=True)
+        ]
         shares = [tensor.shared for tensor in tensors if tensor is not None]
         opened = self._session.backend.open(shares, group[0].to)
         ring = Ring(self._session.format.ring_bits)

@@ -15,6 +15,7 @@ from mpc.ring import Words
 from mpc.tensors.autograd import Backward, Node
 from mpc.tensors.backends.interface import Backend, Rounding, Shape, Shared
 from mpc.tensors.checking import Checker, Reference
+from mpc.tensors.noise import Scale, exact_scale
 from mpc.tensors.public import encode, encode_public
 from mpc.tensors.ranges import Factor, Format, Range, raw_range, real, require_room
 from mpc.tensors.reveals import Policy, Reveal, Revealed, Reveals
@@ -125,11 +126,16 @@ class Session:
 
     # -- out ----------------------------------------------------------------------------------------------------------
 
-    def reveal(self, tensor: PrivateTensor, to: str | Sequence[str], name: str | None = None) -> Revealed:
+    def reveal(
+        self, tensor: PrivateTensor, to: str | Sequence[str], name: str | None = None, noise: Scale = 0
+    ) -> Revealed:
         """Open a tensor to the named parties alone.
 
         With a name it is opened now. Without one it is opened when the program returns it, under its key among the
         outputs. The policy must allow the name and all of the parties, or every party refuses before anything is sent.
+
+        With `noise`, every computing party adds a discrete Gaussian of this standard deviation to every number. See
+        :mod:`mpc.tensors.noise`.
         """
         receivers = (to,) if isinstance(to, str) else tuple(to)
         unknown = [receiver for receiver in receivers if receiver not in self.parties]
@@ -137,7 +143,7 @@ class Session:
             raise ParameterError(
                 f"reveal: expected parties among {', '.join(self.parties)}, found {', '.join(unknown) or 'none'}"
             )
-        return self.reveals.add(tensor, receivers, name)
+        return self.reveals.add(tensor, receivers, name, exact_scale(noise))
 
     # -- which session a layer belongs to -----------------------------------------------------------------------------
 

@@ -11,8 +11,6 @@ import threading
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib import import_module
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,13 +18,12 @@ from numpy.typing import NDArray
 from mpc.errors import MpcError, ParameterError, TransportError
 from mpc.tensors.backends.clear import EndedError
 from mpc.tensors.backends.interface import Backend, Cost, Rounding
+from mpc.tensors.backends.kinds import KINDS, all_in_memory
 from mpc.tensors.checking import check_simulation
 from mpc.tensors.reveals import Policy, Reveal, Revealed, outputs_of, program_digest, readable
 from mpc.tensors.session import FRACTION_BITS, Session
 
 Program = Callable[[Session], Mapping[str, object] | None]
-BACKENDS = {"clear": "clear", "dealer": "memory", "replicated": "replicated.memory"}
-"""By name, the module of `backends` that connects all parties in memory."""
 
 
 class ProgramError(MpcError):
@@ -107,8 +104,8 @@ def simulate(
     Args:
         program: takes a session and returns its outputs by name, which are reveals or public values.
         parties: those who compute.
-        backend: `dealer`, `replicated` for three parties without a dealer, or `clear` to try a program without hiding
-            anything.
+        backend: `dealer`, `dealer_mac` against parties that cheat, `replicated` for three parties without a dealer,
+            `two_party` for two who trust nobody else, or `clear` to try a program without hiding anything.
         dealer: the provider of correlations, where the back-end has one.
         outside: those who only give inputs and take outputs.
         check: whether each operation is compared with floats, for which all values are opened.
@@ -144,8 +141,6 @@ def backends_in_memory(
     backend: str, parties: Sequence[str], dealer: str | None, outside: Sequence[str], ring_bits: int
 ) -> Mapping[str, Backend]:
     """Return a back-end for every party by name, connected in memory."""
-    if backend not in BACKENDS:
-        raise ParameterError(f"expected a back-end among {', '.join(BACKENDS)}, found {backend!r}")
     if len(set(parties)) != len(parties) or not parties:
         raise ParameterError(f"expected parties with names of their own, found {', '.join(parties) or 'none'}")
     if dealer in parties or set(outside) & {*parties, dealer}:
@@ -153,11 +148,9 @@ def backends_in_memory(
         raise ParameterError(
             f"expected a dealer and outside parties that do not compute, found {others} beside {', '.join(parties)}"
         )
-    if backend == "dealer" and dealer is None:
+    if backend in KINDS and KINDS[backend].dealt and dealer is None:
         raise ParameterError("expected dealer=…, a party that provides correlations and holds no share, found none")
-    module: Any = import_module(f"mpc.tensors.backends.{BACKENDS[backend]}")
-    found: Mapping[str, Backend] = module.in_memory(tuple(parties), dealer, tuple(outside), ring_bits)
-    return found
+    return all_in_memory(backend, parties, dealer, outside, ring_bits)
 
 
 def run_all(program: Program, runs: Mapping[str, PartyRun]) -> tuple[str, BaseException] | None:

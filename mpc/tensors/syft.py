@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mpc.errors import ParameterError
+from mpc.tensors.backends.kinds import kind_of
 from mpc.tensors.eager import Group, Remote
 from mpc.tensors.tensor import PrivateTensor
 
@@ -139,7 +140,7 @@ def close() -> None:
 
 def _group(workers: tuple[VirtualWorker, ...], provider: VirtualWorker | None, backend: str) -> Group:
     """Return the group of these workers, which is the same one for all tensors among them."""
-    if provider is None and backend == "dealer":
+    if provider is None and kind_of(backend).dealt:
         raise ParameterError("share: expected crypto_provider=…, a worker that holds no share, found none")
     key = (tuple(worker.id for worker in workers), provider.id if provider else None, backend)
     if key not in _GROUPS or _GROUPS[key].closed:

@@ -16,6 +16,7 @@ from mpc.tensors.ranges import Format, Range, real
 
 if TYPE_CHECKING:
     from mpc.tensors.autograd import Node
+    from mpc.tensors.noise import Scale
     from mpc.tensors.reveals import Revealed
     from mpc.tensors.session import Session
 
@@ -275,9 +276,9 @@ class PrivateTensor:
         """Add the gradient of this one number to every tensor that it depends on and that requires one."""
         autograd.backward(self)
 
-    def reveal(self, to: str | Sequence[str], name: str | None = None) -> Revealed:
+    def reveal(self, to: str | Sequence[str], name: str | None = None, noise: Scale = 0) -> Revealed:
         """Open this tensor to the named parties. See :meth:`mpc.tensors.session.Session.reveal`."""
-        return self.session.reveal(self, to, name)
+        return self.session.reveal(self, to, name, noise)
 
     # -- the functions of numpy and torch -----------------------------------------------------------------------------
 

@@ -19,6 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from mpc.errors import ParameterError
 from mpc.tensors.backends.interface import Shape
+from mpc.tensors.backends.kinds import kind_of
 from mpc.tensors.session import Session as TensorSession
 from mpc.tensors.simulation import simulate
 from mpc.tensors.tensor import PrivateTensor
@@ -113,8 +114,9 @@ class Session:
             known: Values = {}
             return {str(i): node.evaluate(s, known).reveal(to=RECEIVER) for i, node in enumerate(nodes)}
 
-        three = self._backend == "replicated"
-        servers, dealer = ((*SERVERS, CRYPTO_PRODUCER), None) if three else (SERVERS, CRYPTO_PRODUCER)
+        kind = kind_of(self._backend)
+        servers = (*SERVERS, CRYPTO_PRODUCER) if kind.parties == 3 else SERVERS
+        dealer = CRYPTO_PRODUCER if kind.dealt else None
         outside = tuple(dict.fromkeys((RECEIVER, *sorted(owners - set(servers)))))
         result = simulate(program, servers, backend=self._backend, dealer=dealer, outside=outside)
         return [result.outputs[RECEIVER][str(i)] for i in range(len(nodes))]

@@ -5,6 +5,7 @@
 #include "core/base/sha256.hpp"
 #include "core/ot/base_ot.hpp"
 #include "core/ot/ot_extension.hpp"
+#include "core/ot/word_ot.hpp"
 #include "tests/check.hpp"
 
 #if __has_include(<valgrind/memcheck.h>)
@@ -93,6 +94,54 @@ void base_ots_and_extension() {
     }
 }
 
+// Offset, OTs, choices and both parties' words are secret. What is sent is public.
+void words_and_products() {
+    constexpr std::size_t n = 40;
+    constexpr unsigned bits = 24;
+    Prg random(Block{8, 9});
+    Block delta = random.block();
+    delta.lo |= 1;
+    const HashKeys keys{random.block(), 3};
+    std::uint64_t x[n], y[n];
+    random.fill(x, sizeof x);
+    random.fill(y, sizeof y);
+    Blocks q(n * bits), t(n * bits);
+    random.fill_blocks(q.data(), q.size());
+    Bytes choices(bytes_of_bits(n * bits));
+    for (std::size_t i = 0; i < n; ++i) put_bits(choices.data(), i * bits, bits, y[i] & 0xffffff);
+    for (std::size_t i = 0; i < q.size(); ++i) t[i] = q[i] ^ (mask_of(get_bits(choices.data(), i, 1)) & delta);
+    make_secret(&delta, 1);
+    make_secret(q.data(), q.size());
+    make_secret(t.data(), t.size());
+    make_secret(choices.data(), choices.size());
+    make_secret(x, n);
+    const WordProducts products{n, bits};
+    Bytes message(products.message_bytes());
+    std::uint64_t sent[2 * n], received[2 * n];
+    send_products(products, keys, delta, q.data(), WordView(x, n), message, sent);
+    make_public(message.data(), message.size());
+    receive_products(products, keys, t.data(), choices, message, received);
+    make_public(x, n);
+    make_public(sent, n);
+    make_public(received, n);
+    for (std::size_t i = 0; i < n; ++i) CHECK(((sent[i] + received[i] - x[i] * y[i]) & 0xffffff) == 0);
+
+    const WordOts words{n / 2, 2, bits};
+    Bytes more(words.message_bytes());
+    make_secret(x, n);
+    send_words(words, keys, delta, q.data(), WordView(x, n), more, sent);
+    make_public(more.data(), more.size());
+    receive_words(words, keys, t.data(), choices, more, received);
+    make_public(x, n);
+    make_public(sent, n);
+    make_public(received, n);
+    make_public(choices.data(), choices.size());
+    for (std::size_t i = 0; i < n; ++i) {
+        const std::uint64_t chosen = x[i] & (std::uint64_t{0} - get_bits(choices.data(), i / 2, 1));
+        CHECK(((sent[i] + received[i] - chosen) & 0xffffff) == 0);
+    }
+}
+
 }  // namespace
 
 int main() {
@@ -100,5 +149,6 @@ int main() {
     check::run_on_all_levels("multiplication", multiplication);
     check::run("hashing", hashing);
     check::run_on_all_levels("base_ots_and_extension", base_ots_and_extension);
+    check::run_on_all_levels("words_and_products", words_and_products);
     return check::result();
 }

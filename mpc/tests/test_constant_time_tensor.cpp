@@ -7,6 +7,7 @@
 #include "core/tensor/key_stream.hpp"
 #include "core/tensor/matmul.hpp"
 #include "core/tensor/planes.hpp"
+#include "core/tensor/wide.hpp"
 #include "core/tensor/words.hpp"
 #include "tests/check.hpp"
 
@@ -83,6 +84,23 @@ void layers() {
     }
 }
 
+void wide_products() {
+    const std::vector<std::uint64_t> a = secret_words<std::uint64_t>(19 * 33), b = secret_words<std::uint64_t>(33 * 6);
+    std::vector<std::uint64_t> low(19 * 6), high(19 * 6), transposed_low(6 * 19), transposed_high(6 * 19), sum(2);
+    const Matrix<const std::uint64_t> left{a.data(), 19, 33, 33, 1}, right{b.data(), 33, 6, 6, 1};
+    matmul_wide(left, right, low.data(), high.data());
+    matmul_wide(right.transposed(), left.transposed(), transposed_low.data(), transposed_high.data());
+    carryless_sum(a.data(), b.data(), 33 * 6, sum.data());
+    for (std::vector<std::uint64_t>* words : {&low, &high, &transposed_low, &transposed_high, &sum}) make_public(*words);
+    for (std::size_t i = 0; i < 19; ++i) {
+        for (std::size_t j = 0; j < 6; ++j)
+            CHECK(low[i * 6 + j] == transposed_low[j * 19 + i] && high[i * 6 + j] == transposed_high[j * 19 + i]);
+    }
+    high_words(a.data(), b.data(), low.size(), low.data());
+    make_public(low);
+    CHECK(low.size() == high.size());
+}
+
 void streams() {
     std::vector<std::uint8_t> seed(kStreamSeedBytes, 5);
     make_secret(seed);
@@ -103,6 +121,7 @@ int main() {
     check::run_on_all_levels("products 32", products<std::uint32_t>);
     check::run_on_all_levels("words_and_planes", words_and_planes);
     check::run_on_all_levels("layers", layers);
+    check::run_on_all_levels("wide_products", wide_products);
     check::run_on_all_levels("streams", streams);
     return check::result();
 }

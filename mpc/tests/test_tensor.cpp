@@ -11,6 +11,7 @@
 #include "core/tensor/matmul.hpp"
 #include "core/tensor/patches.hpp"
 #include "core/tensor/planes.hpp"
+#include "core/tensor/wide.hpp"
 #include "core/tensor/words.hpp"
 #include "tests/check.hpp"
 
@@ -354,6 +355,62 @@ void key_streams_belong_to_one_process() {
     CHECK(::waitpid(child, &status, 0) == child && status == 0);
 }
 
+__extension__ typedef unsigned __int128 Wide;
+
+// With whole and partial panels and blocks, and in both layouts, at the largest words too.
+void wide_products_keep_their_upper_words() {
+    for (const std::size_t rows : {1, 5, 259}) {
+        for (const std::size_t depth : {0, 1, 7, 513, 1030}) {
+            for (const std::size_t columns : {1, 4, 6}) {
+                std::vector<std::uint64_t> a = random_words<std::uint64_t>(rows * depth, rows + depth);
+                std::vector<std::uint64_t> b = random_words<std::uint64_t>(depth * columns, columns);
+                for (std::size_t k = 0; k < depth / 2; ++k) a[k] = b[k] = ~std::uint64_t{0};
+                if (rows == 5) {  // the largest sums that there are
+                    std::fill(a.begin(), a.end(), columns == 4 ? 0xffffffff : ~std::uint64_t{0});
+                    std::fill(b.begin(), b.end(), ~std::uint64_t{0});
+                }
+                const Matrix<const std::uint64_t> left{a.data(), rows, depth, static_cast<std::ptrdiff_t>(depth), 1};
+                const Matrix<const std::uint64_t> right{b.data(), depth, columns, 1, static_cast<std::ptrdiff_t>(depth)};
+                std::vector<std::uint64_t> low(rows * columns, 9), high(rows * columns, 9);
+                matmul_wide(left, right, low.data(), high.data());
+                bool same = true;
+                for (std::size_t i = 0; i < rows; ++i) {
+                    for (std::size_t j = 0; j < columns; ++j) {
+                        Wide sum = 0;
+                        for (std::size_t k = 0; k < depth; ++k) sum += Wide{a[i * depth + k]} * b[j * depth + k];
+                        same = same && low[i * columns + j] == static_cast<std::uint64_t>(sum) &&
+                               high[i * columns + j] == static_cast<std::uint64_t>(sum >> 64);
+                    }
+                }
+                CHECK(same);
+            }
+        }
+    }
+    const std::uint64_t word = 1;
+    std::uint64_t low, high;
+    CHECK_THROWS(matmul_wide({&word, 1, 1, 1, 1}, {&word, 0, 1, 1, 1}, &low, &high), LengthError);
+}
+
+void sums_of_polynomials() {
+    const std::vector<std::uint64_t> a = random_words<std::uint64_t>(100, 1), b = random_words<std::uint64_t>(100, 2);
+    Wide expected = 0;
+    for (std::size_t i = 0; i < a.size(); ++i) {
+        for (unsigned t = 0; t < 64; ++t) {
+            if ((b[i] >> t & 1) != 0) expected ^= Wide{a[i]} << t;
+        }
+    }
+    std::uint64_t sum[2], upper[100];
+    carryless_sum(a.data(), b.data(), a.size(), sum);
+    CHECK(sum[0] == static_cast<std::uint64_t>(expected) && sum[1] == static_cast<std::uint64_t>(expected >> 64));
+    carryless_sum(a.data(), b.data(), 0, sum);
+    CHECK(sum[0] == 0 && sum[1] == 0);
+    high_words(a.data(), b.data(), a.size(), upper);
+    bool same = true;
+    for (std::size_t i = 0; i < a.size(); ++i)
+        same = same && upper[i] == static_cast<std::uint64_t>((Wide{a[i]} * b[i]) >> 64);
+    CHECK(same);
+}
+
 }  // namespace
 
 int main() {
@@ -366,6 +423,8 @@ int main() {
     check::run("shapes_that_do_not_fit", shapes_that_do_not_fit);
     check::run_on_all_levels("planes_hold_every_bit", planes_hold_every_bit);
     check::run_on_all_levels("layers_multiply_shares", layers_multiply_shares);
+    check::run_on_all_levels("wide_products_keep_their_upper_words", wide_products_keep_their_upper_words);
+    check::run_on_all_levels("sums_of_polynomials", sums_of_polynomials);
     check::run("words_without_gaps", words_without_gaps);
     check::run("patches_and_back", patches_and_back);
     check::run_on_all_levels("key_streams_are_the_cipher", key_streams_are_the_cipher);

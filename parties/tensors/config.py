@@ -7,6 +7,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, model_validator
 
+from mpc.errors import ParameterError
+from mpc.tensors.backends.kinds import KINDS, check_parties
 from parties.frame.plan import PathInFile, folder_of_file
 from parties.tensors.serving.config import ServingConfig
 from parties.tensors.settings import Argument
@@ -37,14 +39,13 @@ class TensorsConfig(BaseModel):
     )
     provider: str | None = Field(
         None,
-        description="the party that provides correlations, and must collude with nobody; default: provider with the "
-        "back-end dealer, and none with the back-end replicated, which has no such party",
+        description="the party that provides correlations, and must collude with nobody; default: provider where the "
+        "back-end needs one",
     )
     outside: tuple[str, ...] = Field((), description="parties that give inputs or take outputs, and do not compute")
-    backend: Literal["dealer", "replicated"] = Field(
+    backend: Literal["dealer", "dealer_mac", "replicated", "two_party"] = Field(
         "dealer",
-        description="what computes on shares: dealer for 2 parties or more and a provider, replicated for 3 parties "
-        "of whom no two collude",
+        description="what computes on shares: " + "; ".join(f"{name} for {kind.about}" for name, kind in KINDS.items()),
         json_schema_extra=_flag(),
     )
     ring_bits: int = Field(
@@ -61,6 +62,9 @@ class TensorsConfig(BaseModel):
     )
     reveal_times: dict[str, Annotated[int, Field(ge=1)]] = Field(
         {}, description="how often an output may be revealed, where that is more than once"
+    )
+    reveal_noise: dict[str, Annotated[float, Field(ge=0, allow_inf_nan=False)]] = Field(
+        {}, description="the least standard deviation of the noise that each computing party adds to an output"
     )
     seed: int = Field(
         0,
@@ -98,22 +102,20 @@ class TensorsConfig(BaseModel):
     @property
     def dealing(self) -> str | None:
         """The name of the provider of correlations, or None for a back-end that has none."""
-        return (self.provider or "provider") if self.backend == "dealer" else None
+        return (self.provider or "provider") if KINDS[self.backend].dealt else None
 
     @model_validator(mode="after")
     def _check_names(self) -> Self:
         served = self.serving.names if self.serving else ()
         names = [*self.computing, *([self.dealing] if self.dealing else []), *self.outside, *served]
-        if len(self.computing) < 2:
-            raise ValueError(f"computing: expected at least 2 parties, found {len(self.computing)}")
-        if self.backend == "replicated" and len(self.computing) != 3:
-            raise ValueError(
-                f"computing: expected exactly 3 parties for the back-end replicated, found {len(self.computing)}"
-            )
-        if self.backend == "replicated" and self.provider is not None:
-            raise ValueError(
-                f"provider: expected none for the back-end replicated, found {self.provider}: leave it out"
-            )
+        try:
+            check_parties(self.backend, self.computing, self.provider or self.dealing)
+        except ParameterError as error:
+            raise ValueError(f"computing, provider: {error}") from error
+        if self.backend == "dealer_mac" and self.ring_bits != 64:
+            raise ValueError(f"ring_bits: expected 64 for the back-end dealer_mac, found {self.ring_bits}")
+        if self.backend == "dealer_mac" and self.serving is not None:
+            raise ValueError("serving: expected a back-end without MACs for a service, found dealer_mac")
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise ValueError(
                 f"expected each party in one role, found {', '.join(twice)} in two; a provider that computes would see"
@@ -131,4 +133,6 @@ class TensorsConfig(BaseModel):
                 raise ValueError(f"reveal: expected parties among {allowed} for {output}, found {', '.join(unknown)}")
         if self.reveal is not None and (unknown := sorted(self.reveal_times.keys() - self.reveal.keys())):
             raise ValueError(f"reveal_times: expected outputs that `reveal` names, found {', '.join(unknown)}")
+        if self.reveal is not None and (unknown := sorted(self.reveal_noise.keys() - self.reveal.keys())):
+            raise ValueError(f"reveal_noise: expected outputs that `reveal` names, found {', '.join(unknown)}")
         return self

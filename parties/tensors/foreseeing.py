@@ -99,7 +99,7 @@ def notes(found: Foreseen | None, deadline_s: float) -> tuple[str, ...]:
     said = []
     for reveal, times in forecast.counted:
         often = "" if times == 1 else f", {times} times"
-        said.append(f"{reveal.name} ({shape_text(reveal.shape)}) will be revealed to {', '.join(reveal.to)}{often}")
+        said.append(f"{reveal.name} ({shape_text(reveal.shape)}) will be revealed to {reveal.who}{often}")
     if not forecast.costs:
         said.append(
             "what the run costs is shown by the command `cost`, which takes as long as a run with this back-end"
@@ -123,7 +123,7 @@ def summary(found: Foreseen | None, deadline_s: float) -> Summary:
     lines = [
         (
             f"reveals {reveal.name}",
-            f"{shape_text(reveal.shape)} to {', '.join(reveal.to)}, {'once' if times == 1 else f'{times} times'}",
+            f"{shape_text(reveal.shape)} to {reveal.who}, {'once' if times == 1 else f'{times} times'}",
         )
         for reveal, times in forecast.counted
     ]
@@ -165,7 +165,7 @@ def followed(computation: Computation, *, costs: bool) -> Foreseen:
             lambda session: program(session, here),
             fraction_bits=computation.fraction_bits,
             rounding=computation.rounding,
-            policy=Policy(computation.policy, computation.times),
+            policy=Policy(computation.policy, computation.times, computation.noise),
             seed=computation.seed,
         )
     except (MpcError, PartyError) as error:

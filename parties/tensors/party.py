@@ -23,8 +23,8 @@ from typing import Any
 import numpy as np
 
 from mpc.channels.frames import Channel
-from mpc.tensors.backends import DealerBackend, ReplicatedBackend
 from mpc.tensors.backends.interface import Backend
+from mpc.tensors.backends.kinds import join
 from mpc.tensors.network import Network
 from mpc.tensors.reveals import Policy, outputs_of, readable
 from mpc.tensors.session import Session
@@ -34,7 +34,7 @@ from parties.frame.private_files import write_private
 from parties.frame.process import Party, run_party
 from parties.tensors.outputs import check_public_numbers, write_outputs
 from parties.tensors.programs import Here, Program
-from parties.tensors.settings import COMPUTING, TensorsSettings
+from parties.tensors.settings import COMPUTING, PROVIDER, TensorsSettings
 
 
 def party(party: Party[TensorsSettings]) -> None:
@@ -54,7 +54,7 @@ def party(party: Party[TensorsSettings]) -> None:
             outside=settings.outside,
             fraction_bits=settings.fraction_bits,
             rounding=settings.rounding,
-            policy=Policy(settings.policy, settings.times),
+            policy=Policy(settings.policy, settings.times, settings.noise),
             foreseen=None if settings.reveals is None else dict(settings.reveals),
             seed=settings.seed,
         )
@@ -72,10 +72,14 @@ def party(party: Party[TensorsSettings]) -> None:
 
 def _backend(settings: TensorsSettings, network: Network) -> Backend:
     """Return this party's side of the back-end that was agreed on."""
-    computing, outside, bits = settings.computing, settings.outside, settings.ring_bits
-    if settings.provider is None:
-        return ReplicatedBackend.join(network, computing=computing, outside=outside, ring_bits=bits)
-    return DealerBackend.join(network, computing=computing, provider=settings.provider, outside=outside, ring_bits=bits)
+    return join(
+        network,
+        backend=settings.backend,
+        computing=settings.computing,
+        provider=settings.provider,
+        outside=settings.outside,
+        ring_bits=settings.ring_bits,
+    )
 
 
 def _connect(party: Party[TensorsSettings], connections: Connections) -> dict[str, Channel]:
@@ -88,7 +92,7 @@ def _connect(party: Party[TensorsSettings], connections: Connections) -> dict[st
         progress.listening(listener.port)
     with progress.step("0", "connect", awaits=[*(peer.name for peer in settings.dials), *settings.awaits]):
         for peer in settings.dials:
-            channels[peer.name] = connections.dial(peer, COMPUTING)
+            channels[peer.name] = connections.dial(peer, PROVIDER if peer.name == settings.provider else COMPUTING)
         while listener is not None and (
             missing := {name: str(role) for name, role in settings.awaits.items() if name not in channels}
         ):

@@ -51,6 +51,8 @@ class Tensors:
             name: Address(host=run.host, port=run.start_port + index) for index, name in enumerate(config.computing)
         }
         providers = (config.dealing,) if config.dealing else ()
+        if config.dealing and config.backend == "dealer_mac" and config.outside:  # who get their masks from it
+            addresses[config.dealing] = Address(host=run.host, port=run.start_port + len(config.computing))
         others = _roles(providers, PROVIDER) | _roles(config.outside, OUTSIDE)
         everybody = [*config.computing, *others]
         agreed = _agreed(config, known)
@@ -59,6 +61,8 @@ class Tensors:
         for name in everybody:
             role = others.get(name, COMPUTING)
             earlier = config.computing[: config.computing.index(name)] if role == COMPUTING else config.computing
+            if role == OUTSIDE:
+                earlier = (*earlier, *(provider for provider in providers if provider in addresses))
             later = config.computing[config.computing.index(name) + 1 :] if role == COMPUTING else ()
             listen = addresses.get(name)
             settings = TensorsSettings(
@@ -74,7 +78,7 @@ class Tensors:
                 twin=known.twin if name == config.computing[0] else {},
                 listen=listen,
                 dials=tuple(Peer(name=peer, host=addresses[peer].host, port=addresses[peer].port) for peer in earlier),
-                awaits=_roles(later, COMPUTING) | (others if role == COMPUTING else {}),
+                awaits=_awaited(role, _roles(later, COMPUTING), others, listen),
             )
             processes.append(Process(name, PARTY, settings, f"{name} ({role})", listen.port if listen else None))
         return Plan(
@@ -85,7 +89,7 @@ class Tensors:
             steps=STEPS,
             notes=(
                 *(
-                    f"{output} may be revealed to {', '.join(sorted(to))}"
+                    f"{output} may be revealed to {', '.join(sorted(to))}{_least_noise(config, output)}"
                     for output, to in sorted(known.reveal.items())
                 ),
                 *notes(foreseen, config.plan_deadline_s),
@@ -142,13 +146,27 @@ def _agreed(config: TensorsConfig, known: KnownProgram) -> Computation:
         program_digest=known.digest,
         policy={output: tuple(sorted(to)) for output, to in known.reveal.items()},
         times=config.reveal_times,
+        noise=config.reveal_noise,
         seed=config.seed,
         arguments=known.arguments,
     )
 
 
+def _least_noise(config: TensorsConfig, output: str) -> str:
+    least = config.reveal_noise.get(output, 0.0)
+    return f", with noise of at least {least:g} by each computing party" if least else ""
+
+
 def _constants(program: str) -> dict[str, Any]:
     return vars(import_module(f"parties.tensors.examples.{program}"))
+
+
+def _awaited(role: Role, later: dict[str, Role], others: dict[str, Role], listen: Address | None) -> dict[str, Role]:
+    """Return who connects to a party: all others to a computing one, and outside parties to a provider that listens."""
+    if role == COMPUTING:
+        return later | others
+    listens = role == PROVIDER and listen is not None
+    return {name: each for name, each in others.items() if listens and each == OUTSIDE}
 
 
 def _roles(names: Sequence[str], role: Role) -> dict[str, Role]:

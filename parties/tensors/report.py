@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from mpc.tensors.reveals import readers
 from parties.frame.charts import Headline, Section, Table
 
 STEPS = {"0": "connect", "1": "set up the back-end", "2": "run the program"}
@@ -37,7 +38,9 @@ def lines(reports: Sequence[Report]) -> tuple[tuple[str, str], ...]:
     first = reports[0]
     shown = [(name, f"{value:.4g}{_beside(first, name)}") for name, value in numbers(reports).items()]
     for reveal in first["revealed"]:
-        shown.append((f"revealed {reveal['name']}", f"{_shape(reveal['shape'])} to {', '.join(reveal['to'])}"))
+        shown.append(
+            (f"revealed {reveal['name']}", f"{_shape(reveal['shape'])} to {readers(reveal['to'], reveal['noise'])}")
+        )
     for report in reports:
         shown.append(
             (
@@ -65,7 +68,7 @@ def sections(reports: Sequence[Report]) -> tuple[Section, ...]:
     """Return what was revealed, what each party spent, and the trust."""
     first = reports[0]
     revealed = tuple(
-        (reveal["name"], _shape(reveal["shape"]), ", ".join(reveal["to"]), ", ".join(reveal["owners"]))
+        (reveal["name"], _shape(reveal["shape"]), readers(reveal["to"], reveal["noise"]), ", ".join(reveal["owners"]))
         for reveal in first["revealed"]
     )
     costs = tuple(

@@ -32,6 +32,7 @@ class Computation(Strict):
         program_digest: SHA-256 of the program's text in hex, which all parties compare.
         policy: which output may be revealed to whom.
         times: how often an output may be revealed, where that is more than once.
+        noise: the least noise of an output, where it must have some.
         seed: of public random numbers, such as initial weights.
         arguments: public numbers and words for the program.
     """
@@ -47,6 +48,7 @@ class Computation(Strict):
     program_digest: str
     policy: dict[str, tuple[str, ...]]
     times: dict[str, int]
+    noise: dict[str, float]
     seed: int
     arguments: dict[str, Argument]
 
@@ -61,8 +63,8 @@ class TensorsSettings(Computation, PartySettings):
         files: the party's own files, by the names that the program has for them.
         outputs: the file that the party's own outputs go to, or None.
         twin: what the same program gives in the clear, where that is known, to be shown beside the result.
-        listen: where a computing party listens.
-        dials: the computing parties that this one connects to.
+        listen: where this party listens. A provider does so where outside parties get seeds from it.
+        dials: the parties that this one connects to, computing ones and maybe the provider.
         awaits: the parties that connect to this one, with their roles.
     """
 
@@ -89,6 +91,7 @@ class TensorsSettings(Computation, PartySettings):
             "program": self.program_digest,
             "policy": json.dumps(self.policy, sort_keys=True),
             "times of reveals": json.dumps(self.times, sort_keys=True),
+            "noise on reveals": json.dumps(self.noise, sort_keys=True),
             "reveals": "as the policy says" if self.reveals is None else _as_text(self.reveals),
             "seed": str(self.seed),
             "arguments": json.dumps(self.arguments, sort_keys=True),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import re
@@ -13,6 +14,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from orchestrator import record
 from orchestrator.advance import advance
 from orchestrator.dashboard import Dashboard, main
 from orchestrator.events import Event, Figure, PartyState
@@ -239,3 +241,14 @@ def test_parties_of_one_role_are_in_their_steps_for_as_long_as_the_one_that_bega
     assert ended.outcome == "failed"
     assert _shared_row("players", (ended, *running), 110.0)[3] == "3.00 s"
     assert _shared_row("players", (ended,), 110.0)[3] == ""
+
+
+def test_a_dashboard_whose_disk_fails_says_so(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(_: Path) -> str:
+        raise OSError(errno.EIO, "Input/output error", "logs")
+
+    monkeypatch.setattr(record, "latest", fail)
+    assert main([]) == 1
+    assert "Input/output error" in capsys.readouterr().err

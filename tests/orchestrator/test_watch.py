@@ -97,3 +97,35 @@ def test_a_lost_party_is_made_to_end_where_the_run_goes_on(
             watch.until_done()
     assert [loss.party for loss in lost] == ["victim"]
     assert made_to_end == (["victim"] if goes_on else [])
+
+
+def speaks(watch: Watch, how: str) -> None:
+    """Write a line that the watch sees, as an event of a party or in its log."""
+    name = NAMES[0]
+    if how == "log":
+        with watch.folders.log(name).open("a") as log:
+            log.write("a line\n")
+    else:
+        with watch.folders.events(name).open("a") as events:
+            events.write(json.dumps({"t": time.time(), "event": "note", "title": "still here"}) + "\n")
+
+
+@pytest.mark.parametrize("how", ["log", "event"])
+def test_silence_is_counted_from_the_last_sign_of_any_party(
+    watched: Callable[..., tuple[Watch, list[Loss], list[str]]], how: str
+) -> None:
+    watch, _, _ = watched({})
+    watch.silence_s = 2.0
+    stops = time.monotonic() + 5.0
+    last = [0.0]
+
+    def speak() -> None:
+        if time.monotonic() < stops and time.monotonic() - last[0] > 0.5:
+            speaks(watch, how)
+            last[0] = time.monotonic()
+
+    with pytest.raises(RunFailed, match="no party said anything for 2 s"):
+        watch.until_done(speak)
+    silent = time.monotonic() - last[0]
+    assert last[0] > stops - 1.5  # it was not given up while it spoke
+    assert 1.5 < silent < 10

@@ -16,12 +16,29 @@ using namespace lattice;
 namespace {
 
 // One check of secret words, without a branch on any single one.
-void check_below(WordView words, int bits, const char* what) {
-    std::uint64_t all = 0;
-    for (const std::uint64_t word : words) all |= word;
-    if (all >> bits != 0) {
+void check_plain(WordView words, const Parameters& parameters, const char* what) {
+    const int bits = parameters.plain_bits();
+    std::uint64_t all = 0, above = 0;
+    for (const std::uint64_t word : words) {
+        all |= word;
+        above |= parameters.plain_prime() - 1 - word;  // for a prime
+    }
+    const bool larger = parameters.plain_prime() != 0 ? ((all | above) >> 63) != 0 : bits < 64 && all >> bits != 0;
+    if (larger) {
         throw ParameterError(std::string("expected ") + what + " of " + std::to_string(bits) +
                              " bits, found larger ones");
+    }
+}
+
+// Uniform in [0, t), for a prime up to a statistical distance of 2^-81 each.
+void uniform_plain(Prg& prg, const Parameters& parameters, Words& out, Words& spare) {
+    const std::uint64_t prime = parameters.plain_prime();
+    uniform_words(prg, prime != 0 ? 64 : parameters.plain_bits(), out.data(), out.size());
+    if (prime == 0) return;
+    spare.resize(out.size());
+    uniform_words(prg, 64, spare.data(), spare.size());
+    for (std::size_t i = 0; i < out.size(); ++i) {
+        out[i] = static_cast<std::uint64_t>((Wide{out[i]} * prime + ((Wide{spare[i]} * prime) >> 64)) >> 64);
     }
 }
 
@@ -39,9 +56,29 @@ ByteView unpacked(ByteView in, int bits, View<std::uint64_t> words, const char* 
     return in.from(bytes);
 }
 
+// Packs words of a reply, the lowest 64 bits of all of them before the bits above.
+MutableByteView packed_reply(WordView low, WordView high, int bits, MutableByteView out) {
+    out = packed(low, std::min(bits, 64), out);
+    return bits > 64 ? packed(high, bits - 64, out) : out;
+}
+
+// The inverse. `high` stays as it is where there is nothing above.
+ByteView unpacked_reply(ByteView in, int bits, View<std::uint64_t> low, View<std::uint64_t> high) {
+    in = unpacked(in, std::min(bits, 64), low, "reply");
+    return bits > 64 ? unpacked(in, bits - 64, high, "reply") : in;
+}
+
 // The transform of a polynomial with small signed coefficients.
 void lift_and_transform(const Ntt& prime, const SignedWords& small, std::uint64_t* out) {
     for (std::size_t i = 0; i < small.size(); ++i) out[i] = lift(small[i], prime.p());
+    prime.forward(out);
+}
+
+// The transform of a polynomial with signed words for coefficients.
+void reduce_and_transform(const Ntt& prime, const SignedWords& words, std::uint64_t* out) {
+    for (std::size_t i = 0; i < words.size(); ++i) {
+        out[i] = reduce_signed(static_cast<std::uint64_t>(words[i]), prime.modulus());
+    }
     prime.forward(out);
 }
 
@@ -67,18 +104,18 @@ SecretKey::SecretKey(SharedParameters parameters, const std::optional<Block>& in
 Bytes SecretKey::encrypt(WordView messages) const {
     const std::size_t degree = parameters_->degree(), polynomials = messages.size() / degree;
     if (messages.size() % degree != 0) throw ParameterError("expected messages of N coefficients each");
-    check_below(messages, parameters_->plain_bits(), "messages");
+    check_plain(messages, *parameters_, "messages");
     Bytes upload(upload_bytes(*parameters_, polynomials));
     const Block public_seed = seeds_->next();
     store_block(upload.data(), public_seed);
     MutableByteView rest = MutableByteView(upload).from(sizeof public_seed);
     Prg uniform(public_seed), hidden = seeds_->stream();
     SignedWords error(degree);
-    Words dither(degree), first(degree), second(degree);
+    Words dither(degree), spare, first(degree), second(degree);
     for (std::size_t j = 0; j < polynomials; ++j) {
         const WordView message = messages.slice(j * degree, degree);
         centred_binomial(hidden, error);
-        uniform_words(hidden, parameters_->plain_bits(), dither.data(), degree);
+        uniform_plain(hidden, *parameters_, dither, spare);
         for (std::size_t i = 0; i < parameters_->primes().size(); ++i) {
             const Ntt& prime = parameters_->primes()[i];
             for (std::size_t n = 0; n < degree; ++n) {
@@ -110,7 +147,10 @@ Weights Evaluator::load(const std::int64_t* weights, std::size_t outputs, std::s
     if (outputs == 0 || inputs == 0 || inputs >= Ntt::kMaxTerms) {
         throw ParameterError("expected 1 to " + std::to_string(Ntt::kMaxTerms - 1) + " inputs and at least one output");
     }
-    for (std::size_t o = 0; o < outputs; ++o) {
+    if (parameters_->for_words()) {
+        check_words(weights, outputs, block);
+    }
+    for (std::size_t o = 0; o < outputs && !parameters_->for_words(); ++o) {
         Wide norm_squared = 0;
         for (std::size_t n = 0; n < block; ++n) {
             const std::int64_t w = weights[o * block + n];
@@ -135,16 +175,36 @@ Weights Evaluator::load(const std::int64_t* weights, std::size_t outputs, std::s
     for (std::size_t k = 0; k < outputs * inputs; ++k) {
         std::copy_n(weights + k * degree, degree, small.begin());
         for (const Ntt& prime : parameters_->primes()) {
-            lift_and_transform(prime, small, out);
+            parameters_->for_words() ? reduce_and_transform(prime, small, out) : lift_and_transform(prime, small, out);
             out += degree;
         }
     }
     return loaded;
 }
 
+// Counts the weights behind each output by their places, which are public, without a branch on a weight. With a prime t
+// all places count, and a word must lie within t / 2.
+void Evaluator::check_words(const std::int64_t* weights, std::size_t outputs, std::size_t block) const {
+    const std::uint64_t terms = parameters_->products().terms, prime = parameters_->plain_prime();
+    std::uint64_t outside = 0;
+    for (std::size_t o = 0; o < outputs; ++o) {
+        std::uint64_t found = 0;
+        for (std::size_t n = 0; n < block; ++n) {
+            const auto w = static_cast<std::uint64_t>(weights[o * block + n]);
+            found += (w | (std::uint64_t{0} - w)) >> 63;
+            if (prime != 0) outside |= (w + prime / 2) | (prime / 2 - w);
+        }
+        if (found > terms) {
+            throw ParameterError("expected at most " + std::to_string(terms) + " words behind output " +
+                                 std::to_string(o) + ", found " + std::to_string(found));
+        }
+    }
+    if (outside >> 63 != 0) throw ParameterError("expected words within half of the prime, found larger ones");
+}
+
 Evaluator::Scratch::Scratch(const Parameters& parameters, std::size_t inputs)
     : first(parameters.words()), second(parameters.words()), blinding(parameters.degree()), reply(parameters.degree()),
-      small(parameters.degree()), terms(inputs + 1), factors(inputs + 1) {}
+      reply_high(parameters.degree()), small(parameters.degree()), terms(inputs + 1), factors(inputs + 1) {}
 
 // (c_0, c_1) = sum_j w_oj c_j + u p + (0, e_1), all coefficients; c_1 up to multiples of its primes.
 void Evaluator::combine(const Weights& weights, std::size_t output, const Ciphertexts& inputs, std::size_t instance,
@@ -182,17 +242,24 @@ void Evaluator::hide(const std::uint64_t* masks, const Selection& selection, std
     const std::size_t degree = parameters_->degree(), begin = selection.begin(polynomial);
     const std::size_t results = selection.begin(polynomial + 1) - begin;
     const FloodWidth& width = parameters_->flood();
-    Words low(results), middle(results), high(results);
+    Words low(results), middle(results), top(results), high(results);
     uniform_words(prg, std::min(width.shift, 64), low.data(), results);
-    if (width.shift > 64) uniform_words(prg, width.shift - 64, middle.data(), results);
+    if (width.shift > 64) uniform_words(prg, std::min(width.shift - 64, 64), middle.data(), results);
+    if (width.shift > 128) uniform_words(prg, width.shift - 128, top.data(), results);
     uniform_below(prg, width.multiplier, high.data(), results);
     for (std::size_t i = 0; i < parameters_->primes().size(); ++i) {
         const Modulus& modulus = parameters_->primes()[i].modulus();
-        const std::uint64_t centre = reduce_wide(Wide{width.multiplier} << (width.shift - 1), modulus);
+        const Factor scale = modulus.factor(power(2, static_cast<std::uint64_t>(width.shift), modulus.p));
+        const Factor above = modulus.factor(power(2, 128, modulus.p));
+        const Factor half = modulus.factor(power(2, static_cast<std::uint64_t>(width.shift - 1), modulus.p));
+        const std::uint64_t centre = multiply(width.multiplier, half, modulus.p);
         std::uint64_t* const c0 = &scratch.first[i * degree];
         for (std::size_t r = 0; r < results; ++r) {
-            const Wide drawn = (Wide{high[r]} << width.shift) + (Wide{middle[r]} << 64) + low[r];
-            const std::uint64_t flood = subtract(reduce_wide(drawn, modulus), centre, modulus.p);
+            const std::uint64_t drawn =
+                add(add(reduce_wide((Wide{middle[r]} << 64) + low[r], modulus), multiply(top[r], above, modulus.p),
+                        modulus.p),
+                    multiply(high[r], scale, modulus.p), modulus.p);
+            const std::uint64_t flood = subtract(drawn, centre, modulus.p);
             const std::uint64_t mask = scaling_.up(masks[begin + r], scaling_.half(), i);
             c0[selection.coefficient(begin + r)] += flood + mask;
         }
@@ -222,7 +289,7 @@ Bytes Evaluator::apply(const Weights& weights, ByteView upload, WordView masks, 
         throw ParameterError("masks: expected one a position, " + std::to_string(selection.results()) + ", found " +
                              std::to_string(masks.size()));
     }
-    check_below(masks, parameters_->plain_bits(), "masks");
+    check_plain(masks, *parameters_, "masks");
     const Ciphertexts inputs = read_upload(*parameters_, upload, batch * weights.inputs(), "upload");
     charge(weights.layer(), selection.results());
 
@@ -235,13 +302,14 @@ Bytes Evaluator::apply(const Weights& weights, ByteView upload, WordView masks, 
     for (std::size_t polynomial = 0; polynomial < selection.polynomials(); ++polynomial) {
         combine(weights, polynomial % outputs, inputs, polynomial / outputs, prg, scratch);
         hide(masks.data(), selection, polynomial, prg, scratch);
-        for (std::size_t n = 0; n < degree; ++n) scratch.reply[n] = scaling_.down(&scratch.second[n], degree);
-        rest = packed(scratch.reply, bits, rest);
+        for (std::size_t n = 0; n < degree; ++n) scratch.put(n, scaling_.down(&scratch.second[n], degree));
+        rest = packed_reply(scratch.reply, scratch.reply_high, bits, rest);
         const std::size_t begin = selection.begin(polynomial), results = selection.begin(polynomial + 1) - begin;
         for (std::size_t r = 0; r < results; ++r) {
-            scratch.reply[r] = scaling_.down(&scratch.first[selection.coefficient(begin + r)], degree);
+            scratch.put(r, scaling_.down(&scratch.first[selection.coefficient(begin + r)], degree));
         }
-        rest = packed(WordView(scratch.reply).slice(0, results), bits, rest);
+        rest = packed_reply(WordView(scratch.reply).slice(0, results), WordView(scratch.reply_high).slice(0, results),
+                            bits, rest);
     }
     return reply;
 }
@@ -264,41 +332,70 @@ void SecretKey::times_secret_mod_two_primes(const std::uint64_t* c, std::uint64_
     }
 }
 
-std::vector<std::uint64_t> SecretKey::phases(ByteView reply, const Selection& selection) const {
+// Gives `take` each selected result's c_0 + c_1 s modulo 2^k, in order.
+template <class Take>
+void SecretKey::open(ByteView reply, const Selection& selection, Take take) const {
     const std::size_t expected = reply_bytes(*parameters_, selection);
     if (reply.size() != expected) throw LengthError("reply in bytes", expected, reply.size());
     const std::size_t degree = parameters_->degree();
-    const int bits = parameters_->reply_bits();
-    const std::uint64_t mask = ~std::uint64_t{0} >> (64 - bits);
+    const int bits = parameters_->reply_bits(), part = parameters_->opening_bits();
+    const Wide mask = ~Wide{0} >> (128 - bits);
     const std::uint64_t p = parameters_->primes()[0].p(), q = parameters_->primes()[1].p();
     const Wide product = Wide{p} * q, middle = product / 2;
-    Words c1(degree), c0(degree), low(degree), high(degree);
-    std::vector<std::uint64_t> opened;
-    opened.reserve(selection.results());
+    Words c1(degree), c1_high(degree), c0(degree), c0_high(degree), low(degree), high(degree);
+    WideWords sum(degree);
     for (std::size_t polynomial = 0; polynomial < selection.polynomials(); ++polynomial) {
         const std::size_t begin = selection.begin(polynomial), results = selection.begin(polynomial + 1) - begin;
-        reply = unpacked(reply, bits, c1, "reply");
-        reply = unpacked(reply, bits, View<std::uint64_t>(c0).slice(0, results), "reply");
-        times_secret_mod_two_primes(c1.data(), low.data(), high.data());
-        for (std::size_t r = 0; r < results; ++r) {
-            const std::size_t n = selection.coefficient(begin + r);
-            // Chinese remainder: x = low + p ((high - low) / p mod q), then the representative around zero.
-            const std::uint64_t difference = high[n] + (p / q + 1) * q - low[n];
-            const Wide x = low[n] + Wide{p} * multiply(difference, inverse_of_first_, q);
-            const auto negative = static_cast<std::uint64_t>((middle - x) >> 127);
-            const std::uint64_t word =
-                static_cast<std::uint64_t>(x) - (static_cast<std::uint64_t>(product) & (std::uint64_t{0} - negative));
-            opened.push_back((c0[r] + word) & mask);
+        reply = unpacked_reply(reply, bits, c1, c1_high);
+        reply = unpacked_reply(reply, bits, View<std::uint64_t>(c0).slice(0, results),
+                               View<std::uint64_t>(c0_high).slice(0, results));
+        for (std::size_t r = 0; r < results; ++r) sum[r] = (Wide{c0_high[r]} << 64) + c0[r];
+        if (part < bits) {  // c_1 in two halves, the higher one first
+            for (std::size_t n = 0; n < degree; ++n) {
+                const Wide whole = (Wide{c1_high[n]} << 64) + c1[n];
+                c1_high[n] = static_cast<std::uint64_t>(whole >> part);
+                c1[n] = static_cast<std::uint64_t>(whole) & (~std::uint64_t{0} >> (64 - part));
+            }
         }
+        for (int shift = part < bits ? part : 0; shift >= 0; shift -= part) {
+            times_secret_mod_two_primes(shift == 0 ? c1.data() : c1_high.data(), low.data(), high.data());
+            for (std::size_t r = 0; r < results; ++r) {
+                const std::size_t n = selection.coefficient(begin + r);
+                // Chinese remainder: x = low + p ((high - low) / p mod q), then the representative around zero.
+                const std::uint64_t difference = high[n] + (p / q + 1) * q - low[n];
+                const Wide x = low[n] + Wide{p} * multiply(difference, inverse_of_first_, q);
+                const Wide negative = Wide{0} - ((middle - x) >> 127);
+                sum[r] += (x - (product & negative)) << shift;
+            }
+        }
+        for (std::size_t r = 0; r < results; ++r) take(sum[r] & mask);
     }
+}
+
+std::vector<std::uint64_t> SecretKey::phases(ByteView reply, const Selection& selection) const {
+    if (parameters_->reply_bits() > 64) throw ParameterError("expected replies of at most 64 bits for phases");
+    std::vector<std::uint64_t> opened;
+    opened.reserve(selection.results());
+    open(reply, selection, [&](Wide phase) { opened.push_back(static_cast<std::uint64_t>(phase)); });
     return opened;
 }
 
 std::vector<std::uint64_t> SecretKey::decrypt(ByteView reply, const Selection& selection) const {
-    std::vector<std::uint64_t> opened = phases(reply, selection);
-    const std::uint64_t mask = (std::uint64_t{1} << parameters_->plain_bits()) - 1;
-    for (std::uint64_t& word : opened) {
-        word = ((word + (std::uint64_t{1} << (kReplyGuardBits - 1))) >> kReplyGuardBits) & mask;
+    std::vector<std::uint64_t> opened;
+    opened.reserve(selection.results());
+    const int bits = parameters_->reply_bits();
+    const std::uint64_t prime = parameters_->plain_prime();
+    if (prime != 0) {
+        open(reply, selection, [&](Wide phase) {
+            const Wide scaled = phase * prime + (Wide{1} << (bits - 1));
+            opened.push_back(reduce_once(static_cast<std::uint64_t>(scaled >> bits), prime));
+        });
+    } else {
+        const std::uint64_t mask = ~std::uint64_t{0} >> (64 - parameters_->plain_bits());
+        open(reply, selection, [&](Wide phase) {
+            const Wide rounded = (phase + (Wide{1} << (kReplyGuardBits - 1))) >> kReplyGuardBits;
+            opened.push_back(static_cast<std::uint64_t>(rounded) & mask);
+        });
     }
     return opened;
 }

@@ -37,7 +37,7 @@ public:
     const Parameters& parameters() const { return *parameters_; }
     const Bytes& public_key() const { return public_key_; }
 
-    // Encrypts polynomials of N coefficients below 2^l, one after the other, and returns the upload. Throws
+    // Encrypts polynomials of N coefficients below t, one after the other, and returns the upload. Throws
     // ParameterError on a larger coefficient or a number of them that N does not divide.
     Bytes encrypt(WordView messages) const;
 
@@ -49,6 +49,8 @@ public:
 private:
     friend struct Probe;  // tests look at noise before the flood through it
 
+    template <class Take>
+    void open(ByteView reply, const Selection& selection, Take take) const;
     void times_secret_mod_two_primes(const std::uint64_t* c, std::uint64_t* low, std::uint64_t* high) const;
 
     SharedParameters parameters_;
@@ -84,11 +86,12 @@ public:
     const Parameters& parameters() const { return *parameters_; }
 
     // Transforms weights [outputs, inputs, N] of layer `layer` of the parameters. Throws ParameterError if an output's
-    // weights exceed the layer's bound or a weight is not below 2^30 in magnitude.
+    // weights exceed the layer's bound or a weight is not below 2^30 in magnitude. For products of words the layer is 0
+    // and the weights are any words, as many behind an output as the parameters say.
     Weights load(const std::int64_t* weights, std::size_t outputs, std::size_t inputs, std::size_t layer) const;
 
     // Answers an upload of batch * inputs polynomials with batch * outputs polynomials, batch-major. `masks`, one a
-    // selected result, below 2^l, are added to the results. Throws LengthError and MalformedError on the upload,
+    // selected result, below t, are added to the results. Throws LengthError and MalformedError on the upload,
     // LimitError when more results of the layer are asked for than its bound allows, OrderError in a forked process,
     // ParameterError on the rest.
     Bytes apply(const Weights& weights, ByteView upload, WordView masks, const Selection& selection) const;
@@ -100,10 +103,17 @@ private:
         Scratch(const Parameters& parameters, std::size_t inputs);
 
         lattice::Words first, second;  // c_0 and c_1 of one reply modulo every prime, coefficients
-        lattice::Words blinding, reply;
+        lattice::Words blinding, reply, reply_high;  // of a reply's words the lowest 64 bits, and those above
+
+        void put(std::size_t place, lattice::Wide word) {
+            reply[place] = static_cast<std::uint64_t>(word);
+            reply_high[place] = static_cast<std::uint64_t>(word >> 64);
+        }
+
         lattice::SignedWords small;
         std::vector<const std::uint64_t*> terms, factors;
     };
+    void check_words(const std::int64_t* weights, std::size_t outputs, std::size_t block) const;
     void charge(std::size_t layer, std::size_t results) const;
     void combine(const Weights& weights, std::size_t output, const Ciphertexts& inputs, std::size_t instance, Prg& prg,
                  Scratch& scratch) const;

@@ -44,6 +44,13 @@
 //     (W + 9 D + 1) 2^k / q  +  9 sqrt(N / 12)  +  2   <=   2^(k - l - 1) = 512.
 //
 // log2 q is the smallest number of bits for which this holds. Each result then fails with probability below 2^-56.
+//
+// Products of two parties' secret words (`for_products`) take the same scheme with other plaintexts. There t is 2^64 for
+// products of matrices, or a prime for element-wise ones, for which X^N + 1 splits modulo t and coefficients turn into N
+// independent values. The weights are a party's own words, anywhere in (-t/2, t/2], so that |w|^2 <= terms (t/2)^2 for
+// so many weights behind a polynomial of a reply. q has up to five primes and 214 bits. For t = 2^64 a reply has words
+// of 74 bits. The switch then leaves out less than 2^-128 p_i 2^2 of each of at most five fractions (scaling.hpp), which
+// times 2^k is at most `skew`, and adds 9 skew sqrt(2 N / 3) to the noise of c_1.
 #pragma once
 
 #include <cstddef>
@@ -58,11 +65,19 @@ namespace mpc::bfv {
 constexpr int kSmallestPlainBits = 2;
 constexpr int kLargestPlainBits = 54;  // k = l + 10 fits a word
 constexpr int kReplyGuardBits = 10;    // k - l
+constexpr int kLargestPlainPrimeBits = 47;  // of a prime t, for transforms modulo t
 
 // What is public about one linear layer: a bound on the |w|^2 behind any one polynomial of its replies, and how many
 // results of it one evaluator gives in all, over as many queries as it answers.
 struct LayerBound {
     std::uint64_t norm_squared;
+    std::uint64_t results;
+};
+
+// What is public about products of secret words: how many words are weights behind any one polynomial of a reply, and
+// how many results one evaluator gives in all.
+struct ProductBound {
+    std::uint64_t terms;
     std::uint64_t results;
 };
 
@@ -80,12 +95,21 @@ public:
     // Throws ParameterError if no modulus within the security bound is wide enough, naming the bits that are missing.
     Parameters(std::size_t degree, int plain_bits, std::vector<LayerBound> layers, int statistical_bits);
 
+    // For products modulo 2^64 with `plain_prime` zero, or modulo that prime, of 20 to 47 bits. Degree is 8192.
+    static std::shared_ptr<const Parameters> for_products(std::uint64_t plain_prime, ProductBound bound,
+                                                          int statistical_bits);
+
     Parameters(const Parameters&) = delete;
     Parameters& operator=(const Parameters&) = delete;
 
     std::size_t degree() const { return degree_; }
     int plain_bits() const { return plain_bits_; }
+    std::uint64_t plain_prime() const { return plain_prime_; }  // zero where t is 2^plain_bits
+    bool for_words() const { return products_.terms != 0; }  // whether weights may be any words modulo t
+    const ProductBound& products() const { return products_; }
     int reply_bits() const { return plain_bits_ + kReplyGuardBits; }
+    // Of what a reply's words are opened by: k, or half of it where words are wider than 64 bits.
+    int opening_bits() const { return reply_bits() <= 64 ? reply_bits() : (reply_bits() + 1) / 2; }
     int modulus_bits() const { return modulus_bits_; }
     const FloodWidth& flood() const { return flood_; }
     double flood_bits() const;  // log2 W, for people
@@ -97,10 +121,17 @@ public:
     double noise_deviation(std::uint64_t norm_squared) const;
 
 private:
-    bool exact_with(const std::vector<std::uint64_t>& primes) const;
+    Parameters(std::uint64_t plain_prime, ProductBound bound, int statistical_bits);
+
+    double word_deviation() const;  // D for products, before its last 1/2
+    void flood_for(double leak, int statistical_bits);
+    void choose_primes(double deviation, int largest);
+    bool exact_with(const std::vector<std::uint64_t>& primes, double deviation) const;
 
     std::size_t degree_;
     int plain_bits_;
+    std::uint64_t plain_prime_ = 0;
+    ProductBound products_{0, 0};
     std::vector<LayerBound> layers_;
     FloodWidth flood_;
     int modulus_bits_ = 0;

@@ -298,7 +298,10 @@ template <class Kind>
 Chosen<Kind> EvaluatorSession::choose_bits(const Kind& kind, Bytes choices) {
     require_ready(cot_ != nullptr, "words by OT");
     const std::size_t needed = correlated_ots(kind, t_.size());
-    check_packed("choices", choices, needed);
+    const std::size_t left = 8 * choices.size() - needed;
+    if (choices.size() != bytes_of_bits(needed) || (left != 0 && choices.back() >> (8 - left) != 0)) {
+        throw ParameterError("words by OT: expected " + std::to_string(needed) + " packed choices, found others");
+    }
     Bytes corrections = u_.take(needed);
     for (std::size_t i = 0; i < choices.size(); ++i)
         corrections[i] = static_cast<std::uint8_t>(corrections[i] ^ choices[i]);

@@ -30,6 +30,7 @@ struct WipingAllocator {
 };
 
 using Words = std::vector<std::uint64_t, WipingAllocator<std::uint64_t>>;
+__extension__ typedef std::vector<unsigned __int128, WipingAllocator<unsigned __int128>> WideWords;
 using SignedWords = std::vector<std::int64_t, WipingAllocator<std::int64_t>>;
 
 }  // namespace mpc::lattice

@@ -78,6 +78,12 @@ MPC_INLINE std::uint64_t lift(std::int64_t x, std::uint64_t p) {
     return word + (p & (std::uint64_t{0} - (word >> 63)));
 }
 
+// A word in two's complement to its residue.
+MPC_INLINE std::uint64_t reduce_signed(std::uint64_t word, const Modulus& m) {
+    const std::uint64_t wrapped = m.two_to_64.value & (std::uint64_t{0} - (word >> 63));
+    return subtract(multiply(word, m.one, m.p), wrapped, m.p);
+}
+
 // Public values only: square and multiply, the time depends on the exponent.
 MPC_INLINE std::uint64_t power(std::uint64_t base, std::uint64_t exponent, std::uint64_t p) {
     std::uint64_t result = 1;

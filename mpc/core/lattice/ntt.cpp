@@ -63,10 +63,16 @@ void inverse_portable(const NttTables& ntt, std::uint64_t* x) {
 
 void inner_product_portable(const NttTables& ntt, const std::uint64_t* const* x, const std::uint64_t* const* y,
                             std::size_t terms, std::uint64_t* out) {
-    for (std::size_t j = 0; j < ntt.degree; ++j) {
-        Wide sum = 0;  // below 1000 * 2^94
-        for (std::size_t k = 0; k < terms; ++k) sum += Wide{x[k][j]} * y[k][j];
-        out[j] = reduce_wide(sum, ntt.modulus);
+    // Whole cache lines of one term after the other. Terms lie at multiples of a page, so that the same place of many of
+    // them does not stay in the first cache.
+    constexpr std::size_t kRun = 32;
+    for (std::size_t first = 0; first < ntt.degree; first += kRun) {
+        Wide sums[kRun] = {};  // below 1000 * 2^94
+        for (std::size_t k = 0; k < terms; ++k) {
+            const std::uint64_t *const a = x[k] + first, *const b = y[k] + first;
+            for (std::size_t j = 0; j < kRun; ++j) sums[j] += Wide{a[j]} * b[j];
+        }
+        for (std::size_t j = 0; j < kRun; ++j) out[first + j] = reduce_wide(sums[j], ntt.modulus);
     }
 }
 

@@ -31,6 +31,21 @@ struct MatmulKernel {
 inline std::size_t pairs_of(std::size_t k) { return k / 2 + k % 2; }
 inline std::size_t panel_words(std::size_t width, std::size_t k) { return width * (1 + 2 * pairs_of(k)); }
 
+// What is left of products of words when their lower words are known (wide.cpp). A word e of the left matrix is
+// e = low + high, with the lower 32 bits in low, and top = high / 2^32.
+struct WideFactor {
+    double low, high;
+    std::uint64_t top;
+};
+constexpr std::size_t kWideRows = 4, kWideColumns = 4;  // of a tile
+// For a word b of the right matrix, likewise split, the sums over k of low b + high b_low, rounded, and those of
+// top b_top mod 2^64. The factors' rows are `depth` apart. The panel has for each k four b, four b_low and four b_top.
+struct WideSums {
+    double rest[kWideRows][kWideColumns];
+    std::uint64_t top[kWideRows][kWideColumns];
+};
+using WideTile = void (*)(const WideFactor* left, const double* panel, std::size_t depth, WideSums& sums);
+
 struct Kernels {
     MatmulKernel<std::uint64_t> matmul64;
     MatmulKernel<std::uint32_t> matmul32;
@@ -39,6 +54,7 @@ struct Kernels {
     void (*join_planes)(const std::uint64_t* planes, std::size_t n, unsigned bits, std::uint64_t* words);
     void (*and_words)(const Triple& triple, bool adds_product, std::size_t words, std::uint64_t* z);
     void (*multiply_words)(const Triple& triple, bool adds_product, std::size_t words, std::uint64_t* z);
+    WideTile wide_tile;  // or null, where words are multiplied one by one
 };
 
 // The table of the level in use (cpu::level()).
@@ -47,6 +63,7 @@ const Kernels& kernels();
 extern const Kernels kernels_portable;
 #if defined(MPC_X86_KERNELS)
 extern const Kernels kernels_avx2;
+void wide_tile_avx2(const WideFactor* left, const double* panel, std::size_t depth, WideSums& sums);
 extern const Kernels kernels_avx512;
 #endif
 

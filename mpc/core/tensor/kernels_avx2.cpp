@@ -114,9 +114,38 @@ void tile32(const std::uint32_t* left, const std::uint32_t* right, std::size_t p
 
 }  // namespace
 
+void wide_tile_avx2(const WideFactor* left, const double* panel, std::size_t depth, WideSums& sums) {
+    static_assert(kWideColumns == 4, "a register has four words");
+    __m256d rest[kWideRows];
+    __m256i top[kWideRows];
+#pragma GCC unroll 4
+    for (std::size_t i = 0; i < kWideRows; ++i) {
+        rest[i] = _mm256_setzero_pd();
+        top[i] = _mm256_setzero_si256();
+    }
+    for (std::size_t k = 0; k < depth; ++k, panel += 12) {
+        const __m256d b = _mm256_loadu_pd(panel), b_low = _mm256_loadu_pd(panel + 4);
+        const __m256i b_top = _mm256_castpd_si256(_mm256_loadu_pd(panel + 8));
+#pragma GCC unroll 4
+        for (std::size_t i = 0; i < kWideRows; ++i) {
+            const WideFactor& factor = left[i * depth + k];
+            const __m256d sum = _mm256_add_pd(_mm256_mul_pd(_mm256_set1_pd(factor.low), b),
+                                              _mm256_mul_pd(_mm256_set1_pd(factor.high), b_low));
+            rest[i] = _mm256_add_pd(rest[i], sum);
+            const __m256i e_top = _mm256_set1_epi64x(static_cast<long long>(factor.top));
+            top[i] = _mm256_add_epi64(top[i], _mm256_mul_epu32(e_top, b_top));
+        }
+    }
+#pragma GCC unroll 4
+    for (std::size_t i = 0; i < kWideRows; ++i) {
+        _mm256_storeu_pd(sums.rest[i], rest[i]);
+        _mm256_storeu_si256(reinterpret_cast<__m256i*>(sums.top[i]), top[i]);
+    }
+}
+
 const Kernels kernels_avx2 = {
     {kRows, 4 * kVectors, pack_left<std::uint64_t, kRows>, pack_right<std::uint64_t, 4 * kVectors>, tile64},
     {kRows32, 8 * kVectors, pack_left<std::uint32_t, kRows32>, pack_right<std::uint32_t, 8 * kVectors>, tile32},
-    split_planes, join_planes, and_words, multiply_words};
+    split_planes, join_planes, and_words, multiply_words, wide_tile_avx2};
 
 }  // namespace mpc::tensor

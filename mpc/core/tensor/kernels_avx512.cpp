@@ -80,6 +80,6 @@ constexpr MatmulKernel<typename L::T> matmul_kernel = {
 }  // namespace
 
 const Kernels kernels_avx512 = {matmul_kernel<Lanes64>, matmul_kernel<Lanes32>,
-                                split_planes, join_planes, and_words, multiply_words};
+                                split_planes, join_planes, and_words, multiply_words, wide_tile_avx2};
 
 }  // namespace mpc::tensor

@@ -33,6 +33,6 @@ constexpr MatmulKernel<T> matmul_kernel = {kRows, kBytes / sizeof(T), pack_left<
 }  // namespace
 
 const Kernels kernels_portable = {matmul_kernel<std::uint64_t>, matmul_kernel<std::uint32_t>,
-                                  split_planes, join_planes, and_words, multiply_words};
+                                  split_planes, join_planes, and_words, multiply_words, nullptr};
 
 }  // namespace mpc::tensor

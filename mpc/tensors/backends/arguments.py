@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from mpc.errors import ParameterError
 from mpc.ring import Words
 from mpc.tensors.backends.interface import Linear, Shape
+from mpc.tensors.network import Network
 
 NARROWEST_RING, WIDEST_RING = 16, 64
 
@@ -53,3 +56,27 @@ def matmul_shape(x: Shape, y: Shape) -> Shape:
     if len(x) < 2 or len(y) < 2 or x[-1] != y[-2]:
         raise ParameterError(f"expected matrices (..., m, k) and (..., k, n), found {x} and {y}")
     return (*broadcast(x[:-2], y[:-2]), x[-2], y[-1])
+
+
+def check_dealt_parties(computing: Sequence[str], provider: str, outside: Sequence[str]) -> None:
+    """Refuse parties that no session with a provider of correlations can have."""
+    if provider in computing:
+        raise ParameterError(
+            f"expected a provider of correlations that does not compute, found {provider}, who could open every value"
+        )
+    everybody = (*computing, provider, *outside)
+    if len(computing) < 2:
+        raise ParameterError(f"expected at least 2 computing parties, found {len(computing)}")
+    if len(set(everybody)) != len(everybody):
+        raise ParameterError(f"expected every party once, found {', '.join(everybody)}")
+
+
+def check_channels(network: Network, everybody: Sequence[str], needed: Sequence[str]) -> None:
+    """Refuse a party that is none of all, and channels to others than it needs, of whom it may be one itself."""
+    if network.me not in everybody:
+        raise ParameterError(f"expected one of {', '.join(everybody)}, found {network.me}")
+    others = set(needed) - {network.me}
+    if set(network.peers) != others:
+        raise ParameterError(
+            f"expected {network.me} to have channels to {sorted(others)}, found {sorted(network.peers)}"
+        )

@@ -20,7 +20,15 @@ from mpc.errors import ParameterError
 from mpc.randomness import RoleRandomness
 from mpc.ring import Words
 from mpc.tensors.backends import comparison, products, truncation
-from mpc.tensors.backends.arguments import applied, broadcast, check_ring, matmul_shape, ring_words
+from mpc.tensors.backends.arguments import (
+    applied,
+    broadcast,
+    check_channels,
+    check_dealt_parties,
+    check_ring,
+    matmul_shape,
+    ring_words,
+)
 from mpc.tensors.backends.dealing import Given, Taken, draw, shapes_in_label
 from mpc.tensors.backends.gathers import gather_of, gathered
 from mpc.tensors.backends.handles import Handle, Mask
@@ -82,15 +90,8 @@ class DealerBackend:
             ParameterError: parties, or a ring, that this back-end cannot have.
         """
         agreement = agreement_of(computing, provider, outside, ring_bits)
-        everybody = (*agreement.computing, provider, *outside)
-        if network.me not in everybody:
-            raise ParameterError(f"expected one of {', '.join(everybody)}, found {network.me}")
-        needed = everybody if network.me in computing else computing
-        if set(network.peers) != set(needed) - {network.me}:
-            raise ParameterError(
-                f"expected {network.me} to have channels to {sorted(set(needed) - {network.me})}, found "
-                f"{sorted(network.peers)}"
-            )
+        everybody = (*agreement.computing, provider, *agreement.outside)
+        check_channels(network, everybody, everybody if network.me in computing else agreement.computing)
         return cls(network, agreement, randomness or RoleRandomness())
 
     # -- the session --------------------------------------------------------------------------------------------------
@@ -373,19 +374,13 @@ class DealerBackend:
         return f"DealerBackend(me={self.me!r}, computing={self.computing}, ring_bits={self.ring_bits})"
 
 
-def agreement_of(computing: Sequence[str], provider: str, outside: Sequence[str], ring_bits: int) -> Agreement:
-    """Return what the parties of a session agree on. Raises ParameterError for what this back-end cannot have."""
-    if provider in computing:
-        raise ParameterError(
-            f"expected a provider of correlations that does not compute, found {provider}, who could open every value"
-        )
-    everybody = (*computing, provider, *outside)
-    if len(computing) < 2:
-        raise ParameterError(f"expected at least 2 computing parties, found {len(computing)}")
-    if len(set(everybody)) != len(everybody):
-        raise ParameterError(f"expected every party once, found {', '.join(everybody)}")
+def agreement_of(
+    computing: Sequence[str], provider: str, outside: Sequence[str], ring_bits: int, backend: str = "dealer"
+) -> Agreement:
+    """Return what the parties of a session agree on. Raises ParameterError for what it cannot have with a dealer."""
+    check_dealt_parties(computing, provider, outside)
     check_ring(ring_bits)
-    return Agreement("dealer", ring_bits, tuple(computing), provider, tuple(outside))
+    return Agreement(backend, ring_bits, tuple(computing), provider, tuple(outside))
 
 
 def _moved(party: Party, mask: Mask, words: Words) -> Mask:

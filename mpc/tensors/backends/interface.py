@@ -82,10 +82,13 @@ class Backend(Protocol):
         ...
 
     def open(self, values: Sequence[Shared], to: Sequence[str]) -> list[Words] | None:
-        """Open values to these parties, in one round. All others get None and learn nothing."""
+        """Open values to these parties. All others get None and learn nothing.
+
+        It takes one round, and more in a back-end that checks first what the values depend on.
+        """
         ...
 
-    # -- local --------------------------------------------------------------------------------------------------------
+    # -- local, but for linear functions that a back-end cannot compute on shares --------------------------------------
 
     def add(self, x: Shared, y: Shared) -> Shared:
         """Return x + y, which broadcast."""

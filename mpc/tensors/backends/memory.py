@@ -49,10 +49,10 @@ def in_memory(
 def networks_in_memory(
     parties: Sequence[str], names: Sequence[str], ahead: str, deadline_s: float, *, kept: bool
 ) -> dict[str, Network]:
-    """Return the channels of all by name. Every computing party has one to each other party.
+    """Return the channels of all by name. Every computing party has one to each other party, and maybe others do.
 
     Args:
-        parties: the computing ones among `names`.
+        parties: those among `names` who have channels to all others.
         ahead: whoever may run ahead of the others, by :data:`RUN_AHEAD_BYTES` at most.
         deadline_s, kept: as for :func:`in_memory`.
     """

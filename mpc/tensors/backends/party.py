@@ -13,6 +13,8 @@ from mpc.tensors.backends.handles import Handle
 from mpc.tensors.backends.interface import Shape
 from mpc.tensors.network import Network, Part
 
+_ONES = np.uint64(0xFFFFFFFFFFFFFFFF)
+
 
 class Party:
     """One party of a session.
@@ -89,6 +91,11 @@ class Party:
 
         Nothing happens here. A party that only counts what a run costs counts it.
         """
+
+    @property
+    def one(self) -> np.uint64:
+        """This computing party's share of 64 bits that are all one."""
+        return _ONES if self.first else np.uint64(0)
 
     def __repr__(self) -> str:
         return f"Party(me={self.network.me!r}, computing={self.computing})"

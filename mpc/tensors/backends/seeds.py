@@ -13,6 +13,7 @@ else, and nobody waits in between.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import msgspec
@@ -66,20 +67,31 @@ def receive_agreement(network: Network, peer: str, agreement: Agreement) -> None
             raise ProtocolError.mismatch(name, expected, found, peer=peer, step="join")
 
 
-def send_seeds(network: Network, agreement: Agreement, randomness: RoleRandomness) -> Seeds:
+Receivers = Callable[[Agreement, str], tuple[str, ...]]
+"""Tells whom a party sends seeds."""
+
+
+def all_computing(agreement: Agreement, name: str) -> tuple[str, ...]:
+    """Return whom a party of the back-end `dealer` sends seeds."""
+    return tuple(other for other in agreement.computing if other != name)
+
+
+def send_seeds(
+    network: Network, agreement: Agreement, randomness: RoleRandomness, receivers: Receivers = all_computing
+) -> Seeds:
     """Send what this party believes and its seeds, facing :func:`receive_seeds`. Nothing is waited for."""
     seeds = Seeds()
     send_agreement(network, agreement)
     with network.in_step("join"):
-        for peer in network.peers:
-            if peer not in agreement.computing:
+        for peer in receivers(agreement, network.me):
+            if peer not in network.peers:  # of one who only follows a program
                 continue
             seeds.made[peer] = randomness.source(f"seed/{peer}").bytes(SEED_BYTES)
             network.channel(peer).send("join/seed", seeds.made[peer])
     return seeds
 
 
-def receive_seeds(network: Network, agreement: Agreement, seeds: Seeds) -> None:
+def receive_seeds(network: Network, agreement: Agreement, seeds: Seeds, receivers: Receivers = all_computing) -> None:
     """Receive what the others believe, and their seeds.
 
     Raises:
@@ -88,5 +100,5 @@ def receive_seeds(network: Network, agreement: Agreement, seeds: Seeds) -> None:
     with network.in_step("join"):
         for peer in network.peers:
             receive_agreement(network, peer, agreement)
-            if network.me in agreement.computing:
+            if network.me in receivers(agreement, peer):
                 seeds.got[peer] = bytes(network.channel(peer).recv("join/seed", SEED_BYTES))

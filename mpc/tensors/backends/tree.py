@@ -12,19 +12,52 @@ Beaver triple extensions). This opens fewer bits than two levels of pairs do, in
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from itertools import combinations
+from typing import Protocol
 
 import numpy as np
 
 from mpc.ring import Words
-from mpc.tensors.backends.party import Party
+from mpc.tensors.backends.interface import Shape
 from mpc.tensors.network import Part
 
 ARITY = 4
-_ONES = np.uint64(0xFFFFFFFFFFFFFFFF)
 Factors = tuple[str, ...]
+
+
+class BitDealing(Protocol):
+    """Where correlations of bits come from. See :class:`~mpc.tensors.backends.dealing.Dealing`."""
+
+    def mask_planes(self, shape: Shape) -> Words: ...
+
+    def deal_planes(self, shape: Shape, make: Callable[[], Words]) -> Words: ...
+
+
+class BitParty(Protocol):
+    """What the tree needs of a party. A word of a plane holds 64 bits, or one with its MAC and public ones repeated.
+
+    Attributes:
+        one: this computing party's share of a word of bits that are one.
+    """
+
+    @property
+    def computes(self) -> bool: ...
+
+    @property
+    def one(self) -> np.uint64: ...
+
+    @property
+    def dealing(self) -> BitDealing: ...
+
+    def open(self, kind: str, parts: Sequence[Part], shapes: Sequence[Shape]) -> list[Words]:
+        """Open masked bits to all computing parties, in one round."""
+        ...
+
+    def pass_by(self, kind: str, sizes: Sequence[tuple[int, int]], shapes: Sequence[Shape]) -> None:
+        """Stand, at a party without shares, where the computing parties call :meth:`open`."""
+        ...
 
 
 @cache
@@ -56,7 +89,7 @@ def _products(members: int, with_equal: bool) -> tuple[Factors, ...]:
 class _Nodes:
     """All nodes of one level that have the same number of members, with this party's masks for them."""
 
-    def __init__(self, party: Party, members: int, count: int, words: int, *, with_equal: bool) -> None:
+    def __init__(self, party: BitParty, members: int, count: int, words: int, *, with_equal: bool) -> None:
         self._party = party
         self._members = members
         self._terms = _terms(members, with_equal)
@@ -88,11 +121,10 @@ class _Nodes:
 
     def _product(self, term: Factors, public: dict[str, Words]) -> Words:
         """Return a share of the product of all d ^ a, one factor after the other, from those of products of masks."""
-        one = _ONES if self._party.first else np.uint64(0)
-        table = np.stack([np.full_like(self.masks[0], one), *(self._shares[chosen] for chosen in _subsets(term))])
-        for (
-            name
-        ) in term:  # of each pair of neighbours in the table the second one has this factor, and the first has not
+        table = np.stack(
+            [np.full_like(self.masks[0], self._party.one), *(self._shares[chosen] for chosen in _subsets(term))]
+        )
+        for name in term:  # of two neighbours in the table, the second one has this factor
             table = (public[name] & table[0::2]) ^ table[1::2]
         result: Words = table[0]
         return result
@@ -114,7 +146,15 @@ def _blocks(groups: int) -> list[tuple[int, int, int]]:
     return [*kinds, (ARITY * full, rest, 1)] if rest > 1 else kinds
 
 
-def whole(party: Party, less: Words, equal: Words) -> Words:
+def levels(groups: int) -> int:
+    """Return how many levels, and so rounds, the tree of so many groups has."""
+    found = 0
+    while groups > 1:
+        groups, found = -(-groups // ARITY), found + 1
+    return found
+
+
+def whole(party: BitParty, less: Words, equal: Words) -> Words:
     """Return XOR shares of the whole comparison, from `(groups, words)` shares of its groups, the lowest one first."""
     while len(less) > 1:
         groups, words = less.shape
@@ -132,7 +172,7 @@ def whole(party: Party, less: Words, equal: Words) -> Words:
     return result
 
 
-def dealt(party: Party, groups: int, words: int) -> None:
+def dealt(party: BitParty, groups: int, words: int) -> None:
     """Deal, as the provider, what :func:`whole` takes."""
     while groups > 1:
         blocks = _blocks(groups)

@@ -154,6 +154,12 @@ class Sequential(Module):
     def __call__(self, x: PrivateTensor) -> PrivateTensor:
         return self.forward(x)
 
+    def __getitem__(self, place: int) -> Module:
+        return self.layers[place]
+
+    def __len__(self) -> int:
+        return len(self.layers)
+
     def named_parameters(self) -> Iterator[tuple[str, Parameter]]:
         """Yield all parameters with their names, as in `linear0.weight`, layer by layer."""
         for layer in self.layers:

@@ -12,6 +12,7 @@ from mpc.tensors import autograd
 from mpc.tensors.arithmetic import multiply, subtract
 from mpc.tensors.autograd import Scaled
 from mpc.tensors.exponentials import log_sum_exp, softplus
+from mpc.tensors.noise import Scale
 from mpc.tensors.reveals import Revealed
 from mpc.tensors.tensor import PrivateTensor
 
@@ -38,9 +39,9 @@ class Loss:
                 self._value = self._compute()
         return self._value
 
-    def reveal(self, to: str | Sequence[str], name: str | None = None) -> Revealed:
+    def reveal(self, to: str | Sequence[str], name: str | None = None, noise: Scale = 0) -> Revealed:
         """Open the value to the named parties."""
-        return self.value().reveal(to, name)
+        return self.value().reveal(to, name, noise)
 
     def __repr__(self) -> str:
         return f"Loss(of a tensor of shape {self._where.shape})"

@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mpc.channels.sockets import wait_for_any
 from mpc.channels.tls import TlsChannel
 from mpc.errors import DeadlineError, ParameterError, RefusedError, TransportError
 from mpc.tensors.delivery import Question
@@ -87,16 +88,17 @@ class Client:
             )  # fmt: skip
             try:
                 self._connect(expires)
-                outcome, bodies = self._ask_once(len(records), question)
+                outcome, bodies = self._ask_once(len(records), question, expires)
             except RefusedError:
                 raise
             except TransportError as error:
-                self.hang_up()
                 outcome, bodies = Outcome("again", str(error)), []
             if outcome.kind == "answer":
                 return question.answer(bodies, outcome.fraction_bits)
             if outcome.kind == "refused":
                 raise TurnedAwayError(outcome.why)
+            if outcome.kind == "again":
+                self.hang_up()  # the other parties may still wait for what this one has lost
             self._note_again(outcome)
             if time.monotonic() + pause_s >= expires:
                 raise DeadlineError(f"no answer within {settings.answer_s:g} s, last because {outcome.why}")
@@ -116,7 +118,7 @@ class Client:
         try:
             for peer in self.settings.dials:
                 channels.append(dial(self.connections, peer, expires))
-                channels[-1].deadline_s = self.settings.answer_s + self.settings.message_deadline_s
+                channels[-1].deadline_s = self.settings.message_deadline_s
         except BaseException:
             self.connections.hang_up(channels)
             raise
@@ -130,23 +132,30 @@ class Client:
         self.connections.hang_up(self._channels)
         self._channels = []
 
-    def _ask_once(self, records: int, question: Question) -> tuple[Outcome, list[tuple[str, bytes]]]:
+    def _ask_once(self, records: int, question: Question, expires: float) -> tuple[Outcome, list[tuple[str, bytes]]]:
         """Ask all computing parties, facing :meth:`parties.tensors.serving.computing.Service._answer`."""
         ask = Ask(secrets.token_hex(16), records)
         for channel, message in zip(self._channels, question.messages, strict=True):
             channel.send_message("ask", ask)
             channel.send("ask/pieces", message)
         size = wire_size(records * prod(self.model.output), self.settings.ring_bits)
-        outcomes: list[Outcome] = []
-        bodies: list[tuple[str, bytes]] = []
-        for channel in self._channels:
-            outcomes.append(channel.recv_message("outcome", Outcome))
-            if outcomes[-1].kind == "answer":
-                bodies.append((channel.peer, bytes(channel.recv("answer", size))))
-        worst = next(
-            (one for kind in ("refused", "again", "busy") for one in outcomes if one.kind == kind), outcomes[0]
-        )
-        return worst, bodies
+        awaited = list(self._channels)
+        bodies: dict[str, bytes] = {}
+        worst = Outcome("answer")
+        while awaited:
+            first = wait_for_any(awaited, expires - time.monotonic())
+            if first is None:
+                late = f"no answer within {self.settings.answer_s:g} s"
+                raise DeadlineError(late, peer=awaited[0].peer, step="ask")
+            awaited.remove(first)
+            outcome = first.recv_message("outcome", Outcome)
+            if outcome.kind == "again":
+                return outcome, []
+            if outcome.kind == "answer":
+                bodies[first.peer] = bytes(first.recv("answer", size))
+            if outcome.kind == "refused" or worst.kind == "answer":
+                worst = outcome
+        return worst, list(bodies.items())
 
 
 def party(party: Party[ServingSettings]) -> None:

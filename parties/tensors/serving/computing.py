@@ -42,6 +42,8 @@ _LOOK_S = 0.5  # between two looks whether to go on
 _GREETING_S = 10.0  # for the first message of a connection
 _NAME_LENGTH = 32
 _LEFT = "its client has left"
+_MOST_CONNECTIONS = 16  # of one client at once
+_MOST_NOTED = 50  # sentences on conversations that ended
 
 
 class Service:
@@ -59,6 +61,7 @@ class Service:
         self._over = threading.Event()
         self._threads: list[threading.Thread] = []
         self._talking: list[TlsChannel] = []  # with the owner and with clients
+        self._noted = 0
         self._changed = threading.Condition()  # for what follows
         self._share = self._reload()
         self._sitting: Sitting | None = None
@@ -166,7 +169,7 @@ class Service:
             except DeadlineError:
                 continue
             except MpcError as error:
-                self.progress.note(f"turned away: {error}")
+                self._note(f"turned away: {error}")
                 continue
             self._start(self._receive, channel, roles[channel.peer])
 
@@ -188,11 +191,17 @@ class Service:
         except TransportError:
             pass  # it has left
         except (MpcError, PartyError) as error:
-            self.progress.note(f"a conversation with {channel.peer} ended: {error}")
+            self._note(f"a conversation with {channel.peer} ended: {error}")
         finally:
             self._talking.remove(channel)
             if not kept:
                 self.connections.hang_up([channel])
+
+    def _note(self, sentence: str) -> None:
+        """Write down what went wrong in a conversation. Nobody can fill the disk so."""
+        self._noted += 1
+        if self._noted <= _MOST_NOTED:
+            self.progress.note(sentence)
 
     def _take_model(self, channel: TlsChannel) -> None:
         """Keep this party's share of the model, facing :mod:`parties.tensors.serving.owner`."""
@@ -223,6 +232,9 @@ class Service:
     def _answer(self, channel: TlsChannel) -> None:
         """Take a client's requests one after the other, facing :mod:`parties.tensors.serving.client`."""
         settings, model = self.settings, self.model
+        open_now = sum(other.peer == channel.peer for other in list(self._talking))
+        if open_now > _MOST_CONNECTIONS:
+            raise ProtocolError.mismatch("connections, at most", _MOST_CONNECTIONS, open_now, peer=channel.peer)
         while not self._over.is_set():
             channel.deadline_s = settings.run_deadline_s  # it may ask when it likes
             ask = channel.recv_message("ask", Ask)

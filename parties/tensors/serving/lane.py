@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 from mpc.randomness import SYSTEM, Randomness
 from mpc.ring import Words
-from mpc.tensors.backends import DealerBackend
 from mpc.tensors.backends.interface import Backend
+from mpc.tensors.backends.kinds import join
 from mpc.tensors.delivery import Piece, open_masked, put_together
 from mpc.tensors.network import Network, to_wire
 from mpc.tensors.session import Session
@@ -39,8 +39,12 @@ class Answers:
 
 def join_backend(settings: ServingSettings, network: Network) -> Backend:
     """Begin a session of the back-end. All of its seeds are fresh."""
-    return DealerBackend.join(
-        network, computing=settings.computing, provider=settings.provider, ring_bits=settings.ring_bits
+    return join(
+        network,
+        backend=settings.backend,
+        computing=settings.computing,
+        provider=settings.provider,
+        ring_bits=settings.ring_bits,
     )
 
 

@@ -55,7 +55,7 @@ class Line:
         self._free = set(range(len(lanes)))
         self._coming: dict[str, _Arrival] = {}
         self._line: dict[str, _Arrival] = {}  # in the order of their coming
-        self._past: dict[str, None] = {}  # the latest requests that were taken or turned away
+        self._past: dict[str, bool] = {}  # the latest requests that stand here no more, and whether a batch took them
         self._refusals: deque[Order] = deque()
         self._woken = False
         self._changed = threading.Condition()
@@ -84,18 +84,18 @@ class Line:
     def give_up(self, request: str, why: str) -> None:
         """End a request at all parties, if it is in no batch yet."""
         with self._changed:
-            if request not in self._past:
+            if not self._past.get(request, False):  # a party that it came to late has not heard that it ended
                 self._refuse(request, "refused", why)
 
     def _refuse(self, request: str, kind: Literal["busy", "refused"], why: str) -> None:
         self._coming.pop(request, None)
         self._line.pop(request, None)
-        self._remember(request)
+        self._remember(request, taken=self._past.get(request, False))
         self._refusals.append(Order(requests=(request,), kind=kind, why=why))
         self._changed.notify_all()
 
-    def _remember(self, request: str) -> None:
-        self._past[request] = None
+    def _remember(self, request: str, *, taken: bool) -> None:
+        self._past[request] = taken
         if len(self._past) > _REMEMBERED:
             del self._past[next(iter(self._past))]
 
@@ -156,5 +156,5 @@ class Line:
         self._free.discard(lane)
         for name in taken:
             del self._line[name]
-            self._remember(name)
+            self._remember(name, taken=True)
         return Order(lane=lane, requests=tuple(taken)), now

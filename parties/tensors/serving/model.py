@@ -134,33 +134,49 @@ class Model(Program):
             return None
         return np.asarray(self._run(lambda: plain(parameters, records)), dtype=np.float64)
 
-    def try_out(self, batch: int, format: Format, rounding: Any) -> None:
-        """Compute a batch of zeros in the clear, so that a mistake or a missing bit is found before anything starts.
+    def try_out(self, batch: int, format: Format) -> None:
+        """Compute made-up batches in the clear, so that mistakes and missing bits are found before anything starts.
+
+        Answers must not depend on other records of their batch, which may be other clients'. So the answers to two
+        batches that differ in the first record alone are compared.
 
         Raises:
-            ProgramError: the mistake, with its line. RangeError: what the ring does not hold.
+            ProgramError: the mistake, with its line, or the bits that the ring does not have.
         """
+        random = np.random.default_rng(0)
+        weights = {name: _within(random, shape, bound) for name, (shape, bound) in self.parameters.items()}
+        records = _within(random, (batch, *self.input), self.bound)
+        before = self._try(weights, records, format)
+        records[0] = _within(random, self.input, self.bound)
+        after = self._try(weights, records, format)
+        changed = np.flatnonzero((before != after).reshape(batch, -1).any(axis=1))
+        if len(changed) and changed[-1] > 0:
+            raise ProgramError(
+                f"{self.path.name}, answer: expected each answer to depend on its own record alone, found that the "
+                f"first record changes the answer to record {changed[changed > 0][0] + 1}"
+            )
 
-        def program(s: pt.Session) -> None:
+    def _try(self, weights: Mapping[str, Floats], records: Floats, format: Format) -> Floats:
+        def program(s: pt.Session) -> dict[str, object]:
             me = s.me
 
-            def least(shape: Shape, bound: object) -> pt.PrivateTensor:
-                return s.input(me, lambda: _least(shape, bound), shape=shape, bound=bound)
+            def given(values: Floats, bound: object) -> pt.PrivateTensor:
+                return s.input(me, lambda: values, shape=values.shape, bound=bound)
 
-            weights = {name: least(shape, bound) for name, (shape, bound) in self.parameters.items()}
-            x = least((batch, *self.input), self.bound)
-            self.answer(s, weights, x)
+            private = {name: given(weights[name], bound) for name, (_, bound) in self.parameters.items()}
+            return {"answers": self.answer(s, private, given(records, self.bound)).reveal(to=me)}
 
         try:
-            pt.simulate(
+            found = pt.simulate(
                 program, ("somebody",), backend="clear", ring_bits=format.ring_bits,
-                fraction_bits=format.fraction_bits, rounding=rounding,
+                fraction_bits=format.fraction_bits, rounding="nearest",
             )  # fmt: skip
         except pt.ProgramError as error:
             raise ProgramError(str(error.__cause__ or error)) from error
+        return found["answers"]
 
 
-def _least(shape: Shape, bound: object) -> Floats:
-    """Return an array within a bound."""
-    value = float(bound[0]) if isinstance(bound, tuple) else 0.0
-    return np.full(shape, value)
+def _within(random: np.random.Generator, shape: Shape, bound: object) -> Floats:
+    """Return an array of numbers within a bound."""
+    low, high = bound if isinstance(bound, tuple) else (-float(str(bound)), float(str(bound)))
+    return random.uniform(float(low), float(high), shape)

@@ -30,7 +30,9 @@ def plan(config: TensorsConfig, serving: ServingConfig, run: Run) -> Plan:
     }
     roles: dict[str, ServingRole] = {}
     roles |= dict.fromkeys(config.computing, COMPUTING)
-    roles |= {config.provider: PROVIDER, serving.owner: OWNER}
+    if config.dealing:
+        roles[config.dealing] = PROVIDER
+    roles[serving.owner] = OWNER
     roles |= dict.fromkeys(serving.clients, CLIENT)
     processes = []
     for name, role in roles.items():
@@ -53,7 +55,7 @@ def plan(config: TensorsConfig, serving: ServingConfig, run: Run) -> Plan:
             role=role,
             backend=config.backend,
             computing=config.computing,
-            provider=config.provider,
+            provider=config.dealing,
             owner=serving.owner,
             clients=tuple(serving.clients),
             ring_bits=config.ring_bits,
@@ -83,7 +85,7 @@ def plan(config: TensorsConfig, serving: ServingConfig, run: Run) -> Plan:
     return Plan(
         tuple(processes),
         reporter=first,
-        more_reporters=(*others, serving.owner, *config.computing, config.provider),
+        more_reporters=(*others, serving.owner, *config.computing, *([config.dealing] if config.dealing else [])),
         deadline_s=config.run_deadline_s,
         steps=STEPS,
         grace_s=20.0,
@@ -110,7 +112,7 @@ class _KnownModel:
                 raise ConfigError(f"arguments: expected {', '.join(stated)}, found {', '.join(unknown)}")
             self.arguments = (stated or {}) | config.arguments
             for size in sorted(set(serving.lanes)):
-                self.model.try_out(size, Format(config.ring_bits, config.fraction_bits), config.rounding)
+                self.model.try_out(size, Format(config.ring_bits, config.fraction_bits))
             self._parameters = self.model.load(Here(self.arguments)) if self._is_built_in else {}
         except (ProgramError, MpcError) as error:
             raise ConfigError(f"program: {error}") from error

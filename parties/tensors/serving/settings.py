@@ -25,6 +25,7 @@ class ServingSettings(PartySettings):
         role: of this party.
         backend: the name of the back-end.
         computing, provider, owner, clients: the names of all parties, by role. The first computing party is the leader.
+            Some back-ends have no provider.
         ring_bits, fraction_bits, rounding: of all fixed-point numbers.
         seed: of public random numbers.
         model: the file of the model, which holds none of its numbers.
@@ -54,7 +55,7 @@ class ServingSettings(PartySettings):
     role: ServingRole
     backend: str
     computing: tuple[str, ...]
-    provider: str
+    provider: str | None
     owner: str
     clients: tuple[str, ...]
     ring_bits: int
@@ -104,7 +105,7 @@ class ServingSettings(PartySettings):
             "protocol": "serving tensors",
             "back-end": self.backend,
             "computing parties": ", ".join(self.computing),
-            "provider of correlations": self.provider,
+            "provider of correlations": self.provider or "none",
             "owner of the model": self.owner,
             "clients": ", ".join(self.clients),
             "ring bits": str(self.ring_bits),

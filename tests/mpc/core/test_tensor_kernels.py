@@ -137,6 +137,66 @@ def numpy_layer(binary: bool, d: Words, e: Words, a: Words, b: Words, c: Words, 
     return c + d * b + a * e + (d * e if adds_product else np.zeros_like(d))
 
 
+# -- products with their upper words -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("left", "right"), SHAPES)
+def test_wide_products_are_those_of_plain_integers(left: tuple[int, ...], right: tuple[int, ...]) -> None:
+    a, b = random_words(left, 1), random_words(right, 2)
+    a.reshape(-1)[: a.size // 2], b.reshape(-1)[: b.size // 2] = 2**64 - 1, 2**64 - 1
+    low, high = _core.matmul_wide(a, b)
+    expected = (a.astype(object) @ b.astype(object)) % 2**128
+    assert low.shape == expected.shape
+    assert (low.astype(object) + (high.astype(object) << 64) == expected).all()
+
+
+@pytest.mark.parametrize("depth", [1, 255, 256, 257, 1030])
+def test_wide_products_of_extremes_are_exact(depth: int) -> None:
+    """Where sums are largest, and where the lower word of a sum is next to a multiple of 2^64."""
+    largest, half = 2**64 - 1, 2**32
+    upper = largest - half + 1
+    for left, right in [(largest, largest), (half - 1, largest), (upper, half - 1), (2**63, 2), (1, 1), (0, 1)]:
+        for more in (0, 1):
+            a, b = np.full((5, depth), left, dtype=np.uint64), np.full((depth, 6), right, dtype=np.uint64)
+            a[0, 0], b[0, 0] = more, more
+            low, high = _core.matmul_wide(a, b)
+            expected = (a.astype(object) @ b.astype(object)) % 2**128
+            assert (low.astype(object) + (high.astype(object) << 64) == expected).all()
+
+
+def test_layouts_of_the_factors_of_wide_products_do_not_matter() -> None:
+    a, b = random_words((6, 9), 1), random_words((9, 5), 2)
+    expected = _core.matmul_wide(a, b)
+    for left in (np.asfortranarray(a), np.repeat(a, 2, axis=1)[:, ::2], a[::-1, ::-1][::-1, ::-1]):
+        for right in (np.asfortranarray(b), np.repeat(b, 3, axis=0)[::3]):
+            np.testing.assert_array_equal(_core.matmul_wide(left, right), expected)
+
+
+def test_upper_words_and_sums_of_polynomials_are_those_of_plain_integers() -> None:
+    a, b = random_words((4, 5), 1), random_words((4, 5), 2)
+    assert (_core.high_words(a, b).astype(object) == a.astype(object) * b.astype(object) >> 64).all()
+    total = 0
+    for x, y in zip(a.reshape(-1).tolist(), b.reshape(-1).tolist(), strict=True):
+        for bit in range(64):
+            total ^= (x << bit) * (y >> bit & 1)
+    low, high = _core.carryless_sum(a, b).tolist()
+    assert low + (high << 64) == total
+    assert _core.carryless_sum(a[:0], b[:0]).tolist() == [0, 0]
+
+
+def test_wide_products_that_are_refused() -> None:
+    a = random_words((2, 3))
+    with pytest.raises(ParameterError, match=r"found \(2, 3\) and \(2, 3\)"):
+        _core.matmul_wide(a, a)
+    with pytest.raises(ParameterError, match="a: expected a uint64 array of at least two dimensions"):
+        _core.matmul_wide(a[0], a)
+    for function in (_core.high_words, _core.carryless_sum):
+        with pytest.raises(ParameterError, match=r"b: expected shape \(2, 3\) as that of a, found \(3, 2\)"):
+            function(a, random_words((3, 2)))
+        with pytest.raises(ParameterError, match="a: expected a C-contiguous uint64 array"):
+            function(a.T, a)
+
+
 @pytest.mark.parametrize("adds_product", [False, True])
 @pytest.mark.parametrize("binary", [False, True])
 @pytest.mark.parametrize("shape", [(0,), (1,), (7,), (3, 5), (1001,)])
@@ -367,6 +427,7 @@ planes = _core.planes_of_words(a, 53)
 parts = [
     _core.matmul_u64(a, b),
     _core.matmul_u32(a.astype(np.uint32), b.astype(np.uint32)),
+    _core.matmul_wide(a, b),
     planes,
     _core.words_of_planes(planes, a.size),
     _core.and_layer(a, a + a, a * a, a - 3, a ^ 5, True),

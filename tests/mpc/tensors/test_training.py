@@ -34,6 +34,8 @@ def test_logistic_regression_is_as_good_as_on_floats() -> None:
         features = s.input("alice", lambda: x, shape=(455, 30), bound=16)
         labels = s.input("alice", lambda: y, shape=(455, 1), bound=(0, 1), whole=True)
         net = pt.nn.Sequential(pt.nn.Linear(30, 1), pt.nn.Sigmoid())
+        assert isinstance(net[0], pt.nn.Linear)
+        assert len(net) == 2
         optimiser = pt.optim.SGD(net.parameters(), lr=0.5)
         start = net.weights().reveal(to="alice", name="start")
         early = None

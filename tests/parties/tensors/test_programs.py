@@ -122,17 +122,26 @@ def test_each_party_is_told_what_is_its_own_and_all_agree(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("choices", "words"),
     [
-        ({"computing": ("a",)}, "computing: expected at least 2 parties, found 1"),
-        ({"provider": "hospital"}, "expected each party in one role, found hospital in two"),
+        ({"computing": ("a",)}, "expected at least 2 computing parties, found 1"),
+        ({"provider": "hospital"}, "a provider of correlations that does not compute, found hospital"),
         ({"outside": ("provider",)}, "found provider in two"),
         ({"files": {"provider": {"x": "x"}}}, "files: expected parties among hospital, laboratory, found provider"),
         ({"reveal": {"x": ("mallory",)}}, "found mallory"),
+        ({"reveal": {"x": ("hospital",)}, "reveal_noise": {"y": 1.0}}, "reveal_noise: expected outputs .*, found y"),
+        ({"reveal_noise": {"x": -1.0}}, "greater than or equal to 0"),
         ({"ring_bits": 72}, "less than or equal to 64"),
-        ({"backend": "replicated"}, "computing: expected exactly 3 parties for the back-end replicated, found 2"),
+        ({"backend": "replicated"}, "expected exactly 3 computing parties for the back-end replicated, found 2"),
         ({"backend": "replicated", "computing": tuple("abcd")}, "found 4"),
+        ({"backend": "dealer_mac", "ring_bits": 32}, "ring_bits: expected 64 for the back-end dealer_mac, found 32"),
+        ({"backend": "dealer_mac", "serving": {}}, "serving: expected a back-end without MACs for a service"),
         (
             {"backend": "replicated", "computing": ("a", "b", "c"), "provider": "p"},
-            "provider: expected none for the back-end replicated, found p: leave it out",
+            "expected no provider of correlations for the back-end replicated, found p",
+        ),
+        ({"backend": "two_party", "computing": tuple("abc")}, "exactly 2 computing parties"),
+        (
+            {"backend": "two_party", "provider": "p"},
+            "no provider of correlations for the back-end two_party, found p",
         ),
     ],
 )
@@ -151,6 +160,20 @@ def test_three_parties_without_a_provider_are_told_so(tmp_path: Path) -> None:
     assert {settings.provider for settings in told.values()} == {None}
     assert {settings.agreed()["provider of correlations"] for settings in told.values()} == {"none"}
     assert {settings.agreed()["back-end"] for settings in told.values()} == {"replicated"}
+
+
+def test_outside_parties_connect_to_a_provider_that_deals_them_masks(tmp_path: Path) -> None:
+    path = written(tmp_path, "def program(s): return {}")
+    choices: dict[str, Any] = {"program": str(path), "computing": ("a", "b"), "provider": "p", "reveal": {"x": ("a",)}}
+    for outside in ((), ("o",)):
+        told = plan(tmp_path, backend="dealer_mac", outside=outside, **choices)
+        assert (told["p"].listen is not None) == bool(outside)
+        assert set(told["p"].awaits) == set(outside)
+        dialled = {(name, peer.name) for name, settings in told.items() for peer in settings.dials}
+        assert dialled == {(peer, name) for name, settings in told.items() for peer in settings.awaits}
+        for name in outside:
+            assert {peer.name for peer in told[name].dials} == {"a", "b", "p"}
+    assert plan(tmp_path, outside=("o",), **choices)["p"].listen is None
 
 
 def test_an_own_program_says_what_may_be_revealed(tmp_path: Path) -> None:

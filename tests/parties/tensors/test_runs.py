@@ -24,6 +24,7 @@ from parties.tensors.config import TensorsConfig
 from parties.tensors.foreseeing import foresee
 from parties.tensors.protocol import PROTOCOL
 from parties.tensors.settings import TensorsSettings
+from tests.parties.capc.slow_link.networks import Networks, round_trip_ms, slow_networks, unavailable
 from tests.ports import free_ports
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -50,7 +51,9 @@ def sums(folder: Path, **more: Any) -> dict[str, Any]:
 
 
 @contextmanager
-def running(top: Path, changed: dict[str, dict[str, Any]] | None = None, **choices: Any) -> Iterator[Any]:
+def running(
+    top: Path, changed: dict[str, dict[str, Any]] | None = None, networks: Networks | None = None, **choices: Any
+) -> Iterator[Any]:
     """All parties as processes. `changed` has settings that single parties were told otherwise."""
     folders = RunFolders(top / "files", top / "logs", "run")
     config = TensorsConfig(**{"connect_deadline_s": 60, "message_deadline_s": 60, "run_deadline_s": 200} | choices)
@@ -62,8 +65,13 @@ def running(top: Path, changed: dict[str, dict[str, Any]] | None = None, **choic
         for process in plan.processes:
             assert isinstance(process.settings, TensorsSettings)
             told = process.settings.model_copy(update=(changed or {}).get(process.name, {}))
+            if networks is not None:
+                listen = told.listen and told.listen.model_copy(update={"host": networks.hosts[process.name]})
+                dials = tuple(peer.model_copy(update={"host": networks.hosts[peer.name]}) for peer in told.dials)
+                told = told.model_copy(update={"listen": listen, "dials": dials})
             path = write_settings(type(process)(process.name, process.module, told, process.pane), folders)
-            command = [sys.executable, "-m", process.module, "--settings", str(path)]
+            within = networks.within[process.name] if networks else ()
+            command = [*within, sys.executable, "-m", process.module, "--settings", str(path)]
             processes[process.name] = subprocess.Popen(command, stderr=subprocess.DEVNULL, cwd=ROOT)
         yield folders, processes
     finally:
@@ -89,7 +97,10 @@ THREE = {"backend": "replicated", "provider": None}
 """What turns a run of `sums` into one without a provider."""
 
 
-@pytest.mark.parametrize("choices", [{}, THREE], ids=["dealer", "replicated"])
+AGAINST_CHEATS = {"backend": "dealer_mac"}
+
+
+@pytest.mark.parametrize("choices", [{}, THREE, AGAINST_CHEATS], ids=["dealer", "replicated", "dealer_mac"])
 def test_everybody_learns_what_the_policy_says_and_nothing_else(tmp_path: Path, choices: dict[str, Any]) -> None:
     with running(tmp_path, **sums(tmp_path, **choices)) as (folders, processes):
         found = reports(folders, processes)
@@ -105,13 +116,14 @@ def test_everybody_learns_what_the_policy_says_and_nothing_else(tmp_path: Path, 
     assert (tmp_path / "olga.npz").stat().st_mode & 0o777 == 0o600
     assert [reveal["name"] for reveal in found["carol"]["revealed"]] == ["product", "largest"]
     assert found["alice"]["revealed"] == found["olga"]["revealed"] == found["carol"]["revealed"]
-    if choices:
+    if choices == THREE:
         assert set(found) == {"alice", "bob", "carol", "olga"}
         assert "no two of alice, bob and carol collude" in found["bob"]["trust"]
     else:
         assert outputs["dora"] == {}
         assert found["dora"]["revealed"] == found["alice"]["revealed"]
-        assert "dora, who deals the correlations, colludes with nobody" in found["bob"]["trust"]
+        colludes = "follows the protocol and colludes" if choices else "colludes"
+        assert f"dora, who deals the correlations, {colludes} with nobody" in found["bob"]["trust"]
 
 
 @pytest.mark.parametrize("choices", [{}, THREE], ids=["dealer", "replicated"])
@@ -201,7 +213,12 @@ def test_a_party_that_is_killed_ends_the_others_who_name_it(tmp_path: Path, more
 
 @pytest.mark.parametrize(
     ("program", "least", "choices"),
-    [("logistic", 0.93, ""), ("digits", 0.93, ""), ("logistic", 0.93, "replicated")],
+    [
+        ("logistic", 0.93, ""),
+        ("digits", 0.93, ""),
+        ("logistic", 0.93, "replicated"),
+        pytest.param("logistic", 0.93, "two_party", marks=pytest.mark.slow),
+    ],
 )
 def test_a_built_in_program_comes_near_its_twin(tmp_path: Path, program: str, least: float, choices: str) -> None:
     config = "private-training" if program == "logistic" else "private-digits"
@@ -212,7 +229,8 @@ def test_a_built_in_program_comes_near_its_twin(tmp_path: Path, program: str, le
     if choices:
         given = yaml.safe_load((ROOT / f"configs/{config}.yaml").read_text())
         del given["tensors"]["provider"]
-        given["tensors"] |= {"backend": choices, "computing": ["hospital", "laboratory", "university"]}
+        three = ["university"] if choices == "replicated" else []
+        given["tensors"] |= {"backend": choices, "computing": ["hospital", "laboratory", *three]}
         command[command.index("--config") + 1] = str(tmp_path / "own.yaml")
         (tmp_path / "own.yaml").write_text(yaml.safe_dump(given))
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=400)
@@ -223,3 +241,26 @@ def test_a_built_in_program_comes_near_its_twin(tmp_path: Path, program: str, le
     assert first["outputs"]["accuracy"] == pytest.approx(first["twin"]["accuracy"], abs=0.01)
     assert [reveal["name"] for reveal in first["revealed"]][-1] == "accuracy" or len(first["revealed"]) == 3
     assert (path.parent / "report.html").exists()
+
+
+@pytest.mark.skipif(bool(unavailable()), reason=unavailable())
+def test_training_among_three_machines_at_ten_milliseconds_is_the_same(tmp_path: Path) -> None:
+    """Each party has a network namespace of its own, and a round takes at least a round trip."""
+    names, steps = ("hospital", "laboratory", "provider"), 3
+    choices: dict[str, Any] = {
+        "program": "logistic", "computing": names[:2], "provider": names[2], "arguments": {"steps": steps},
+    }  # fmt: skip
+    found = {}
+    with slow_networks(names, 1000.0, 5.0) as apart:
+        assert 10 <= round_trip_ms(apart, *names[:2]) < 20
+        for where, networks in (("here", None), ("apart", apart)):
+            top = tmp_path / where
+            top.mkdir()
+            with running(top, networks=networks, **choices) as (folders, processes):
+                found[where] = reports(folders, processes)
+    for where in found:
+        assert found[where]["laboratory"]["outputs"] == {"accuracy": pytest.approx(0.947, abs=0.02)}
+    for name in names:
+        here, there = found["here"][name], found["apart"][name]
+        assert (here["rounds"], here["sent"], here["received"]) == (there["rounds"], there["sent"], there["received"])
+    assert found["apart"]["hospital"]["seconds"] > 0.005 * found["apart"]["hospital"]["rounds"]

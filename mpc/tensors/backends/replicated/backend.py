@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from math import prod
 
 import numpy as np
 
@@ -143,7 +144,7 @@ class ReplicatedBackend:
         """Return a sharing of public values, which are component 0. The others are zero."""
         words = ring_words(words, self.ring_bits, "a constant").copy()
         trio = self._trio
-        return trio.replica(words.shape, None if trio.place is None else trio.public(words))
+        return trio.replica(words.shape, None if trio.place is None else trio.public(words), zeros=(1, 2))
 
     def open(self, values: Sequence[Shared], to: Sequence[str]) -> list[Words] | None:
         """Open values to these parties, in one round. See :func:`~mpc.tensors.backends.replicated.inputs.open_to`.
@@ -169,7 +170,7 @@ class ReplicatedBackend:
 
     def _sum(self, function: np.ufunc, x: Shared, y: Shared) -> Replica:
         left, right = self._trio.check(x), self._trio.check(y)
-        return self._each(lambda a, b: np.asarray(function(a, b)), broadcast(left.shape, right.shape), left, right)
+        return self._each(function, broadcast(left.shape, right.shape), left, right)
 
     def add_public(self, x: Shared, words: Words) -> Replica:
         """Return x + words, which broadcast."""
@@ -188,14 +189,23 @@ class ReplicatedBackend:
         return self._each(lambda *arrays: applied(function, shape, *arrays), shape, *replicas)
 
     def _each(self, function: Linear, shape: Shape, *values: Replica) -> Replica:
-        """Return what a linear function gives for both components of this party."""
+        """Return what a linear function gives for both components of this party.
+
+        What it gives for products that wait is a sum that waits with them, if it is not larger than they are.
+        """
         trio = self._trio
         if trio.place is None:
             return trio.replica(shape, None)
+        waiting = [value.size for value in values if value.share is not None]
+        if waiting and prod(shape) <= sum(waiting):
+            with np.errstate(over="ignore"):
+                return trio.came_of(shape, function(*[trio.share_of(value) for value in values]), values)
+        trio.settle(values)
         pairs = [trio.pair_of(value) for value in values]
+        zeros = frozenset.intersection(*(value.zeros for value in values))
         with np.errstate(over="ignore"):
             first, second = (trio.reduce(function(*[pair[number] for pair in pairs])) for number in range(2))
-        return trio.replica(shape, (first, second))
+        return trio.replica(shape, (first, second), zeros)
 
     # -- products -----------------------------------------------------------------------------------------------------
 

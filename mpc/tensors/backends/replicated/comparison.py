@@ -32,10 +32,10 @@ from mpc.ring import Words
 from mpc.tensors.backends.comparison import GROUP_BITS, parted, width_of
 from mpc.tensors.backends.interface import Shape
 from mpc.tensors.backends.kernels import from_plane, plane_words, to_planes
-from mpc.tensors.backends.replicated.masked import THIRD, Masked, known, mask
+from mpc.tensors.backends.replicated.masked import Dealt, Masked, known, mask, owned
 from mpc.tensors.backends.replicated.products import multiply
-from mpc.tensors.backends.replicated.sharing import from_third, planes_from_third
-from mpc.tensors.backends.replicated.trio import Form, Pair, Replica, Trio
+from mpc.tensors.backends.replicated.sharing import from_third
+from mpc.tensors.backends.replicated.trio import THIRD, Form, Pair, Replica, Trio
 
 __all__ = ["less_than", "negative", "relu", "to_ring", "width_of"]
 
@@ -45,45 +45,54 @@ SETS = 1 << GROUP_BITS  # of bits of a group; set number s has bit i where s has
 PRODUCTS = tuple(chosen for chosen in range(SETS) if chosen.bit_count() > 1)
 
 
-def less_than(trio: Trio, masked: Masked, bits: int, *, top: bool) -> Pair:
-    """Return components of the plane [c < r] on the lowest `bits` bits. With `top`, bit number `bits` of both is added.
+def dealt_products(count: int, bits: int) -> Dealt:
+    """Return what the third party shares for :func:`less_than`: products of the lowest bits of each group."""
+    present = _present(bits)
+    form = Form(int(present.sum()) * plane_words(count), planes=True)
 
-    It takes a round, and one for each level of a tree of ceil(bits / 4) leaves.
+    def made(r: Words) -> Words:
+        low = _grouped(r, bits)
+        table = np.empty((SETS, present.shape[1], plane_words(count)), dtype=np.uint64)
+        for bit in range(GROUP_BITS):
+            table[1 << bit] = low[bit]
+        for chosen in PRODUCTS:
+            lowest = chosen & -chosen
+            table[chosen] = table[lowest] & table[chosen ^ lowest]
+        products: Words = table[list(PRODUCTS)][present]
+        return products
+
+    return Dealt(form, made)
+
+
+def less_than(trio: Trio, masked: Masked, products: Sequence[Words], bits: int, *, top: bool) -> Pair:
+    """Return components of the plane [c < r] on the lowest `bits` bits, in a round and one for each level of a tree.
+
+    Args:
+        trio, masked: of this party.
+        products: what it holds of :func:`dealt_products`.
+        bits: of which four are a leaf of the tree.
+        top: whether bit number `bits` of both is added.
     """
-    words = plane_words(masked.count)
-    groups = -(-bits // GROUP_BITS)
-    c = None if masked.opened is None else _grouped(_planes(masked.opened, bits + top), bits)
-    halves = [_grouped(_planes(half, bits + top), bits) for half in masked.halves]
-    if groups:
-        less, equal = _leaves(trio, masked, bits, c and c[0], [low for low, _ in halves])
-        result = _whole(trio, less, equal)
+    if bits:
+        result = _whole(trio, *_leaves(trio, masked, products, bits))
     else:
-        result = trio.alone(1, np.zeros(words, dtype=np.uint64))
+        result = trio.alone(1, np.zeros(plane_words(masked.count), dtype=np.uint64))
     if not top:
         return result
-    tops = {component: half[1] for component, half in zip(_of_halves(trio), halves, strict=True)}
-    if c is not None:
-        tops[1] = c[1]
-    first, second = (component ^ tops[trio.own(number)] for number, component in enumerate(result))
+    known_here = masked.halves if masked.opened is None else [*masked.halves, masked.opened]
+    tops = iter([to_planes(words >> np.uint64(bits), 1)[0] for words in known_here])
+    by_component: dict[int, Words] = {component: next(tops) for component in (0, 2, 1) if component in owned(trio)}
+    first, second = (component ^ by_component[trio.own(number)] for number, component in enumerate(result))
     return first, second
 
 
-def _of_halves(trio: Trio) -> list[int]:
-    """Return the components that this party's halves of a mask stand for, in the order of the halves."""
-    return [component for component in (0, 2) if component in (trio.own(0), trio.own(1))]
-
-
-def _planes(words: Words, bits: int) -> Words:
-    return to_planes(words, bits) if bits else np.zeros((0, plane_words(words.size)), dtype=np.uint64)
-
-
-def _grouped(planes: Words, bits: int) -> tuple[Words, Words]:
-    """Return the lowest planes as `(4, groups, words)`, with zeros above them, and the sum of all planes above."""
-    groups, width = -(-bits // GROUP_BITS), planes.shape[1]
+def _grouped(words: Words, bits: int) -> Words:
+    """Return the lowest planes as `(4, groups, words)`, with zeros above them."""
+    groups, width = -(-bits // GROUP_BITS), plane_words(words.size)
     padded = np.zeros((groups * GROUP_BITS, width), dtype=np.uint64)
-    padded[:bits] = planes[:bits]
-    above: Words = np.bitwise_xor.reduce(planes[bits:], axis=0)
-    return np.ascontiguousarray(padded.reshape(groups, GROUP_BITS, width).swapaxes(0, 1)), above
+    if bits:
+        padded[:bits] = to_planes(words, bits)
+    return np.ascontiguousarray(padded.reshape(groups, GROUP_BITS, width).swapaxes(0, 1))
 
 
 @cache
@@ -95,36 +104,22 @@ def _present(bits: int) -> np.ndarray:
     return present
 
 
-def _leaves(trio: Trio, masked: Masked, bits: int, c: Words | None, halves: Sequence[Words]) -> tuple[Pair, Pair]:
+def _leaves(trio: Trio, masked: Masked, products: Sequence[Words], bits: int) -> tuple[Pair, Pair]:
     """Return components of `less` of all groups, and of `equal` of all but the lowest, whose one is not needed."""
-    words = plane_words(masked.count)
     present = _present(bits)
-    groups = present.shape[1]
-    shape = (int(present.sum()), words)
-
-    def made() -> Words:
-        table = np.empty((SETS, groups, words), dtype=np.uint64)
-        low = halves[0] ^ halves[1]
-        for bit in range(GROUP_BITS):
-            table[1 << bit] = low[bit]
-        for chosen in PRODUCTS:
-            lowest = chosen & -chosen
-            table[chosen] = table[lowest] & table[chosen ^ lowest]
-        products: Words = table[list(PRODUCTS)][present]
-        return products
-
-    shares = planes_from_third(trio, f"products of {bits} bits", [(masked.count,)], shape, made)
+    groups, words = present.shape[1], plane_words(masked.count)
 
     def share() -> Words:
+        half = _grouped(masked.halves[0], bits)
         table = np.zeros((SETS, groups, words), dtype=np.uint64)
         if trio.place == 0:
             table[0] = _ONES
         for bit in range(GROUP_BITS):
-            table[1 << bit] = halves[0][bit]
-        products = np.zeros((len(PRODUCTS), groups, words), dtype=np.uint64)
-        products[present] = shares[0]
-        table[list(PRODUCTS)] = products
-        less, equal = _against(~known(c), table)
+            table[1 << bit] = half[bit]
+        placed = np.zeros((len(PRODUCTS), groups, words), dtype=np.uint64)
+        placed[present] = products[0].reshape(np.count_nonzero(present), words)
+        table[list(PRODUCTS)] = placed
+        less, equal = _against(~_grouped(known(masked.opened), bits), table)
         return np.concatenate((less, equal[1:]))
 
     first, second = trio.paired(
@@ -188,10 +183,7 @@ def to_ring(trio: Trio, plane: Pair, shapes: Sequence[Shape]) -> list[Replica]:
     count = sum(prod(shape) for shape in shapes)
     ring = trio.ring_bits
 
-    def made() -> list[Words]:
-        return [from_plane(plane[0] ^ plane[1], count)]
-
-    (d,) = from_third(trio, "bits to ring", shapes, [Form(count, ring)], made)
+    d = from_third(trio, "bits to ring", shapes, Form(count, ring), lambda: from_plane(plane[0] ^ plane[1], count))
     if trio.place == THIRD:
         first, second = trio.paired("bits to ring", (count,), None, ring, planes=False)
         return _parted(trio, (d[0] - (first << _ONE), d[1] - (second << _ONE)), shapes)
@@ -211,7 +203,9 @@ def negative(trio: Trio, values: Sequence[Replica], bound: int) -> list[Replica]
     if not values:
         return []
     bits = width_of(bound, trio.ring_bits)
-    plane = less_than(trio, mask(trio, values, bits), bits - 1, top=True)
+    dealt = dealt_products(sum(value.size for value in values), bits - 1)
+    masked = mask(trio, f"sign of {bits} bits", values, bits, [dealt])
+    plane = less_than(trio, masked, masked.dealt[0], bits - 1, top=True)
     return to_ring(trio, plane, [value.shape for value in values])
 
 

@@ -33,6 +33,7 @@ def of_computing(trio: Trio, owner: int, words: Words | None, shape: Shape) -> R
     """Share an array of the computing party of this number, which alone gives words."""
     label = trio.label("input", [shape])
     after = (owner + 1) % PARTIES
+    zeros = ((owner + 2) % PARTIES,)
     if trio.place is None:
         return trio.replica(shape, None)
     if trio.place == after:
@@ -41,13 +42,13 @@ def of_computing(trio: Trio, owner: int, words: Words | None, shape: Shape) -> R
         body = trio.network.swap(label, {}, {peer: form.size})[peer]
         with trio.network.channel(peer).naming_peer():
             rest = from_wire(body, trio.ring_bits).reshape(shape)
-        return trio.replica(shape, trio.alone(after, rest))
+        return trio.replica(shape, trio.alone(after, rest), zeros)
     drawn = trio.draw(owner, "input", shape, trio.ring_bits)
     if words is None:
-        return trio.replica(shape, trio.alone(owner, drawn))
+        return trio.replica(shape, trio.alone(owner, drawn), zeros)
     rest = trio.reduce(words - drawn)
     trio.network.swap(label, {trio.computing[after]: [to_wire(rest, trio.ring_bits)]}, {})
-    return trio.replica(shape, (drawn, rest))
+    return trio.replica(shape, (drawn, rest), zeros)
 
 
 def of_outside(trio: Trio, owner: str, words: Words | None, shape: Shape) -> Replica:
@@ -80,6 +81,7 @@ def open_to(
 ) -> list[Words] | None:
     """Open values to some parties, in one round. All others get None."""
     shapes = [value.shape for value in values]
+    trio.settle(values)
     label = trio.label("output", shapes)
     if not values:
         return None

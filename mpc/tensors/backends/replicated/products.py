@@ -5,8 +5,11 @@ two multiplications, hides the sum by its share of zero, and gives it to the par
 
     z_i = x_i (y_i + y_(i+1)) + x_(i+1) y_i + zero_i            zero_i = key_i - key_(i+1), of all three parties zero
 
-So each party sends one word for an element, whatever the length of a matrix product's sums is. Without the share of
-zero the receiver, who knows two of the four components in the sum, would learn a linear equation of the other two.
+So each party sends one word for an element, whatever the length of a matrix product's sums is. It does so when the
+components are needed. A truncation takes the sums themselves. Without the share of zero
+the receiver, who knows two of the four components in the sum, would learn a linear equation of the other two.
+
+Components that all know to be zero, as the third one of a party's own input, take part in no multiplication.
 """
 
 from __future__ import annotations
@@ -19,46 +22,62 @@ from mpc._core import multiply_layer
 from mpc.ring import Words
 from mpc.tensors.backends.interface import Shape
 from mpc.tensors.backends.kernels import matmul
-from mpc.tensors.backends.replicated.trio import Pair, Replica, Trio
+from mpc.tensors.backends.replicated.trio import Replica, Trio
 
-Sums = Callable[[Words, Pair, Pair], Words]
+Present = tuple[Words | None, Words | None]
+Part = Callable[[Present, Present, Shape], Words]
 
 
 def multiply(trio: Trio, pairs: Sequence[tuple[Replica, Replica]], shapes: Sequence[Shape]) -> list[Replica]:
-    """Return element-wise products, which broadcast, in one round."""
+    """Return element-wise products, which broadcast. They take one round when they are needed."""
     return _products(trio, pairs, shapes, element_wise)
 
 
 def matrix_products(trio: Trio, pairs: Sequence[tuple[Replica, Replica]], shapes: Sequence[Shape]) -> list[Replica]:
-    """Return matrix products in one round."""
+    """Return matrix products. They take one round when they are needed."""
     return _products(trio, pairs, shapes, of_matrices)
 
 
 def _products(
-    trio: Trio, pairs: Sequence[tuple[Replica, Replica]], shapes: Sequence[Shape], sums: Sums
+    trio: Trio, pairs: Sequence[tuple[Replica, Replica]], shapes: Sequence[Shape], part: Part
 ) -> list[Replica]:
-    shares = [
-        trio.reduce(sums(trio.zero(shape), trio.pair_of(x), trio.pair_of(y)))
+    trio.settle([value for pair in pairs for value in pair])
+    together: list[Replica] = []
+    return [
+        trio.waiting(shape, part(_present(trio, x), _present(trio, y), shape), together)
         for (x, y), shape in zip(pairs, shapes, strict=True)
     ]
-    if not shares:
-        return []
-    found = trio.around("products", shares, trio.ring_bits)
-    return [trio.replica(shape, pair) for shape, pair in zip(shapes, found, strict=True)]
 
 
-def element_wise(total: Words, x: Pair, y: Pair) -> Words:
-    """Add this party's part of x y to `total`, which is written over, and return it."""
-    if x[0].shape == y[0].shape == total.shape:
-        # c + d (b + e) + a e, with d = x_i, b = y_(i+1), e = y_i and a = x_(i+1)
-        d, a, e, b = (np.asarray(component, order="C") for component in (*x, *y))
-        return multiply_layer(d, e, a, b, total, True, total)
-    total += x[0] * (y[0] + y[1])
-    total += x[1] * y[0]
+def _present(trio: Trio, value: Replica) -> Present:
+    """Return this party's components, without those that are zero for all to know."""
+    first, second = trio.pair_of(value)
+    return None if trio.own(0) in value.zeros else first, None if trio.own(1) in value.zeros else second
+
+
+def _terms(x: Present, y: Present) -> list[tuple[Words, Words]]:
+    """Return the factors of the products that this party adds up."""
+    both = y[0] if y[1] is None else y[1] if y[0] is None else y[0] + y[1]
+    terms = [(x[0], both), (x[1], y[0])]
+    return [(left, right) for left, right in terms if left is not None and right is not None]
+
+
+def element_wise(x: Present, y: Present, shape: Shape) -> Words:
+    """Return this party's part of x y, which broadcast."""
+    arrays = [component for component in (*x, *y) if component is not None]
+    if len(arrays) == 4 and all(component.shape == shape for component in arrays):
+        # c + d (b + e) + a e, with d = x_i, a = x_(i+1), e = y_i and b = y_(i+1)
+        d, a, e, b = (np.asarray(component, order="C") for component in arrays)
+        return multiply_layer(d, e, a, b, np.zeros(shape, dtype=np.uint64), True)
+    total = np.zeros(shape, dtype=np.uint64)
+    for left, right in _terms(x, y):
+        total += left * right
     return total
 
 
-def of_matrices(total: Words, x: Pair, y: Pair) -> Words:
-    """Add this party's part of the matrix product x y to `total`, which is written over, and return it."""
-    matmul(x[0], y[0] + y[1], total, True)
-    return matmul(x[1], y[0], total, True)
+def of_matrices(x: Present, y: Present, shape: Shape) -> Words:
+    """Return this party's part of the matrix product x y."""
+    total = np.zeros(shape, dtype=np.uint64)
+    for left, right in _terms(x, y):
+        matmul(left, right, total, True)
+    return total

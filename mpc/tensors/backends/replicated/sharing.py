@@ -16,42 +16,27 @@ import numpy as np
 
 from mpc.ring import Words
 from mpc.tensors.backends.interface import Shape
-from mpc.tensors.backends.replicated.masked import THIRD
-from mpc.tensors.backends.replicated.trio import Form, Trio
+from mpc.tensors.backends.replicated.trio import THIRD, Form, Trio
 
 
-def from_third(
-    trio: Trio, what: str, shapes: Sequence[Shape], forms: Sequence[Form], make: Callable[[], Sequence[Words]]
-) -> list[tuple[Words, ...]]:
-    """Return for each flat array that the third party makes what this party holds of it, modulo 2^bits.
+def from_third(trio: Trio, what: str, shapes: Sequence[Shape], form: Form, make: Callable[[], Words]) -> list[Words]:
+    """Return what this party holds of a flat array that the third party makes.
 
     That is component 0 at party 0, component 2 at party 1, and components 2 and 0 at the third party.
     """
-    if trio.place == 1:
-        trio.third(what, shapes, (forms, []), [])
-        return [(trio.draw(2, "third", (form.count,), form.bits),) for form in forms]
-    if trio.place != THIRD:
-        return [(words,) for words in trio.third(what, shapes, (forms, []), [])]
-    found = []
-    for words, form in zip(make(), forms, strict=True):
-        drawn = trio.draw(2, "third", (form.count,), form.bits)
-        found.append((drawn, (words - drawn) & np.uint64((1 << form.bits) - 1)))
-    trio.third(what, shapes, (forms, []), [rest for _, rest in found])
-    return list(found)
+    found = [] if trio.place == 0 else [component_2(trio, form)]
+    if trio.place == THIRD:
+        found.append(component_0(make(), found[0], form))
+    return [*found, *trio.third(what, shapes, ([form], []), found[1:])]
 
 
-def planes_from_third(
-    trio: Trio, what: str, shapes: Sequence[Shape], shape: Shape, make: Callable[[], Words]
-) -> tuple[Words, ...]:
-    """Return what this party holds of planes that the third party makes, as :func:`from_third`, by XOR."""
-    form = Form(int(np.prod(shape)))
-    if trio.place == 1:
-        trio.third(what, shapes, ([form], []), [])
-        return (trio.stream(2, "third").words(shape),)
-    if trio.place != THIRD:
-        (words,) = trio.third(what, shapes, ([form], []), [])
-        return (words.reshape(shape),)
-    drawn = trio.stream(2, "third").words(shape)
-    rest = make() ^ drawn
-    trio.third(what, shapes, ([form], []), [rest])
-    return drawn, rest
+def component_2(trio: Trio, form: Form) -> Words:
+    """Return the component that parties 1 and 2 draw."""
+    if form.planes:
+        return trio.stream(2, "third").words(form.count)
+    return trio.draw(2, "third", (form.count,), form.bits)
+
+
+def component_0(words: Words, drawn: Words, form: Form) -> Words:
+    """Return the component that is left of an array of the third party's, for party 0."""
+    return words.reshape(-1) ^ drawn if form.planes else (words - drawn) & np.uint64((1 << form.bits) - 1)

@@ -11,7 +11,7 @@ All shares that pass are hidden by words from the keys, so that each receiver se
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from math import prod
 
@@ -25,28 +25,38 @@ from mpc.tensors.backends.kernels import KeyStream
 from mpc.tensors.backends.replicated.keys import PARTIES, Keys
 from mpc.tensors.network import Network, from_wire, to_wire, wire_size
 
+THIRD = 2
+"""The number of the third party, which knows masks."""
 Pair = tuple[Words, Words]
 """The two components that a party holds: that of its own number, and the next one."""
 
 
-@dataclass(frozen=True, repr=False)
 class Replica:
     """A shared array, as one party of one session holds it. It prints its shape and never a share.
+
+    A product is a sum of three additive shares at first, and so are linear functions of it. It becomes components when
+    they are needed (:meth:`Trio.settle`), which may be never, because a truncation takes the shares themselves.
 
     Attributes:
         session: of the party that made it.
         shape: of the array.
-        pair: the components of this party, or None for a party that does not compute.
+        pair: the components of this party, or None for a party that does not compute and for what waits.
+        zeros: the numbers of components that are zero for all to know, because of how the value was shared.
+        share: this party's additive share of what waits.
+        others: what waits with it and becomes components in the same round: the products of one call, and what came of
+            them.
     """
 
-    session: object
-    shape: Shape
-    pair: Pair | None
+    __slots__ = ("others", "pair", "session", "shape", "share", "size", "zeros")
 
-    @property
-    def size(self) -> int:
-        """The number of elements."""
-        return prod(self.shape)
+    def __init__(self, session: object, shape: Shape, pair: Pair | None, zeros: frozenset[int] = frozenset()) -> None:
+        self.session = session
+        self.shape = shape
+        self.size = prod(shape)
+        self.pair = pair
+        self.zeros = zeros
+        self.share: Words | None = None
+        self.others: list[Replica] = []
 
     def __repr__(self) -> str:
         return f"Replica(shape={self.shape})"
@@ -54,10 +64,11 @@ class Replica:
 
 @dataclass(frozen=True)
 class Form:
-    """What an array of a message looks like: words modulo 2^bits, of which there are `count`."""
+    """What an array of a message looks like: so many words modulo 2^bits, or words of planes."""
 
     count: int
     bits: int = 64
+    planes: bool = False
 
     @property
     def size(self) -> int:
@@ -89,16 +100,66 @@ class Trio:
         """Return words modulo 2^ring_bits."""
         return np.asarray(words) if self.ring_bits == 64 else np.asarray(words & self._ring_mask)
 
-    def replica(self, shape: Shape, pair: Pair | None) -> Replica:
+    def replica(self, shape: Shape, pair: Pair | None, zeros: Iterable[int] = ()) -> Replica:
         """Return a new shared array of this session, with this party's components if it computes."""
         for component in pair or ():
             if component.shape != shape:
                 raise OrderError(f"expected a component of shape {shape}, found {component.shape}")
             component.setflags(write=False)  # shared arrays share memory with each other
-        return Replica(self, shape, pair)
+        return Replica(self, shape, pair, frozenset(zeros))
+
+    def waiting(self, shape: Shape, share: Words, others: list[Replica]) -> Replica:
+        """Return a sum of this session that waits with others, from this party's additive share of it."""
+        result = self.replica(shape, None)
+        result.share = self.reduce(share)
+        result.share.setflags(write=False)
+        result.others = others
+        others.append(result)
+        return result
+
+    def came_of(self, shape: Shape, share: Words, parents: Sequence[Replica]) -> Replica:
+        """Return what a linear function gives for values of which some wait, in their place.
+
+        They are seldom needed besides. So they are settled no longer with others, but alone if at all.
+        """
+        waiting = [parent for parent in parents if parent.share is not None]
+        self.spend(waiting)
+        return self.waiting(shape, share, waiting[-1].others)
+
+    def share_of(self, value: Replica) -> Words:
+        """Return an additive share of any value at this computing party."""
+        return self.pair_of(value)[0] if value.share is None else value.share
+
+    def settle(self, values: Sequence[Replica]) -> None:
+        """Make components of all among these that wait, and of what waits with them, in one round."""
+        waiting: dict[int, Replica] = {}
+        for value in values:
+            if value.share is not None:
+                waiting[id(value)] = value
+                waiting |= {id(other): other for other in value.others if other.share is not None}
+        if not waiting:
+            return
+        with self.network.in_step("products"), np.errstate(over="ignore"):
+            shares = [self.hidden(each) for each in waiting.values()]
+            found = self.around("products", shares, self.ring_bits)
+        for each, pair in zip(waiting.values(), found, strict=True):
+            for component in pair:
+                component.setflags(write=False)
+            each.pair, each.share = pair, None
+            self.spend([each])
+
+    def hidden(self, value: Replica) -> Words:
+        """Return this party's additive share of any value, hidden anew whenever it is asked for."""
+        return self.reduce(self.zero(value.shape) + self.share_of(value))
+
+    def spend(self, values: Sequence[Replica]) -> None:
+        """Let values become components no longer with others, but only where they themselves are needed."""
+        for each in values:
+            each.others[:] = [other for other in each.others if other is not each]
 
     def pair_of(self, value: Replica) -> Pair:
         """Return this computing party's components. Raises OrderError where it has none."""
+        self.settle([value])
         if value.pair is None:
             raise OrderError(f"expected {self.network.me} to hold components, found none")
         return value.pair
@@ -202,7 +263,12 @@ class Trio:
         return (hidden[0], both) if self.own(0) == 0 else (both, hidden[0])
 
     def third(
-        self, what: str, shapes: Sequence[Shape], forms: tuple[Sequence[Form], Sequence[Form]], made: Sequence[Words]
+        self,
+        what: str,
+        shapes: Sequence[Shape],
+        forms: tuple[Sequence[Form], Sequence[Form]],
+        made: Sequence[Words],
+        paired: tuple[Words, Form] | None = None,
     ) -> list[Words]:
         """Return what the third party sends this one, which is nothing to itself.
 
@@ -210,9 +276,10 @@ class Trio:
             what, shapes: for the label.
             forms: of the arrays that party 0 gets, and party 1.
             made: the arrays for party 0 and then those for party 1, at the third party alone.
+            paired: what parties 0 and 1 send each other in the same round, which comes last in what is returned.
         """
         label = self.label(f"third/{what}", shapes)
-        if self.own(0) == 2:
+        if self.own(0) == THIRD:
             every = [*forms[0], *forms[1]]
             parts = [to_wire(words, form.bits) for words, form in zip(made, every, strict=True)]
             cut = len(forms[0])
@@ -222,9 +289,14 @@ class Trio:
         mine = forms[self.own(0)]
         if not mine:
             return []
-        peer = self.computing[2]
-        body = self.network.swap(label, {}, {peer: sum(form.size for form in mine)})[peer]
-        return self._split(peer, body, mine)
+        third, peer = self.computing[THIRD], self.computing[1 - self.own(0)]
+        sizes = {third: sum(form.size for form in mine)}
+        bodies = {}
+        if paired is not None:
+            bodies[peer], sizes[peer] = [to_wire(paired[0], paired[1].bits)], paired[1].size
+        received = self.network.swap(label, bodies, sizes)
+        found = self._split(third, received[third], mine)
+        return found if paired is None else [*found, *self._split(peer, received[peer], [paired[1]])]
 
     def _split(self, peer: str, body: memoryview, forms: Sequence[Form]) -> list[Words]:
         """Return the flat arrays of a message. Raises ProtocolError for words wider than their form."""

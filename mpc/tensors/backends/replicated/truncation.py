@@ -10,7 +10,7 @@ Here the third party draws the mask, as a provider would, and parties 0 and 1 se
 The third party shares u and r_top. What depends on c is component 1, which parties 0 and 1 hold. The product of c_top
 and r_top they have in two additive shares, which they make a component in a second round, of f bits alone::
 
-    third     u in Z_2^k, r_top in Z_2^f               to party 0, one word and f bits a value
+    third     c, u in Z_2^k, r_top in Z_2^f            to party 0, two words and f bits a value; to party 1 one word
     paired    c_top r_top in Z_2^f                     2^(k-f) times it is the same for any number that is equal mod 2^f
 
 The coin of the rounding is c'_low against r'_low, and no party knows both.
@@ -23,16 +23,16 @@ bits. `nearest` adds half a unit first. Shares are never shifted on their own, w
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from mpc.ring import Words
 from mpc.tensors.backends.comparison import parted
 from mpc.tensors.backends.interface import Rounding
-from mpc.tensors.backends.replicated.comparison import less_than, to_ring
-from mpc.tensors.backends.replicated.masked import THIRD, Masked, known, mask
-from mpc.tensors.backends.replicated.sharing import from_third
-from mpc.tensors.backends.replicated.trio import Form, Pair, Replica, Trio
+from mpc.tensors.backends.replicated.comparison import dealt_products, less_than, to_ring
+from mpc.tensors.backends.replicated.masked import Dealt, Masked, known, mask
+from mpc.tensors.backends.replicated.trio import THIRD, Form, Pair, Replica, Trio
 from mpc.tensors.backends.truncation import check
 
 __all__ = ["check", "truncate"]
@@ -43,15 +43,22 @@ def truncate(trio: Trio, values: Sequence[Replica], bits: int, rounding: Roundin
     if bits == 0 or not values:
         return list(values)
     shapes = [value.shape for value in values]
-    half = 1 << (bits - 1) if rounding == "nearest" else 0
-    masked = mask(trio, values, trio.ring_bits)
+    ring, count = trio.ring_bits, sum(value.size for value in values)
+    top, cut, lifted = np.uint64(ring - 1), np.uint64(bits), np.uint64(ring - bits)
+    dealt = [
+        Dealt(Form(count, ring), lambda r: ((r >> top) << lifted) - (r >> cut)),
+        Dealt(Form(count, bits), lambda r: r >> top),
+    ]
+    if rounding != "stochastic":
+        dealt.append(dealt_products(count, bits))
+    masked = mask(trio, f"cut by {bits} bits, {rounding}", values, ring, dealt)
     if masked.opened is not None:
-        offset = np.uint64((1 << (trio.ring_bits - 2)) + half)
-        masked = Masked(masked.count, masked.bits, trio.reduce(masked.opened + offset), None, masked.halves)
+        half = 1 << (bits - 1) if rounding == "nearest" else 0
+        masked = replace(masked, opened=trio.reduce(masked.opened + np.uint64((1 << (ring - 2)) + half)))
     first, second = _stochastic(trio, masked, bits)
     if rounding != "stochastic":
-        plane = less_than(trio, masked, bits, top=False)
-        excess = to_ring(trio, plane, [(masked.count,)])[0]
+        plane = less_than(trio, masked, masked.dealt[2], bits, top=False)
+        excess = to_ring(trio, plane, [(count,)])[0]
         first, second = (one - other for one, other in zip((first, second), trio.pair_of(excess), strict=True))
     arrays = zip(parted(trio.reduce(first), shapes), parted(trio.reduce(second), shapes), strict=True)
     return [trio.replica(shape, pair) for shape, pair in zip(shapes, arrays, strict=True)]
@@ -59,23 +66,18 @@ def truncate(trio: Trio, values: Sequence[Replica], bits: int, rounding: Roundin
 
 def _stochastic(trio: Trio, masked: Masked, bits: int) -> Pair:
     """Return this party's components of the truncated values, before they are reduced."""
-    ring, count = trio.ring_bits, masked.count
+    ring = trio.ring_bits
     top, cut, lifted = np.uint64(ring - 1), np.uint64(bits), np.uint64(ring - bits)
-
-    def made() -> list[Words]:
-        r = known(masked.mask)
-        return [((r >> top) << lifted) - (r >> cut), r >> top]
-
-    u, r_top = from_third(trio, f"cut by {bits} bits", [(count,)], [Form(count, ring), Form(count, bits)], made)
+    u, r_top = masked.dealt[:2]
     if trio.place == THIRD:
-        first, second = trio.paired("wraps", (count,), None, bits, planes=False)
+        first, second = trio.paired("wraps", (masked.count,), None, bits, planes=False)
         return u[0] - (first << lifted), u[1] - (second << lifted)
     c = known(masked.opened)
 
     def over() -> Words:
         return (c >> top) * r_top[0] & np.uint64((1 << bits) - 1)
 
-    first, second = trio.paired("wraps", (count,), over, bits, planes=False)
+    first, second = trio.paired("wraps", (masked.count,), over, bits, planes=False)
     mine = (c >> cut) - np.uint64(1 << (ring - 2 - bits))
     if trio.place == 0:
         return u[0] - (first << lifted), mine - (second << lifted)

@@ -20,7 +20,9 @@ from mpc.tensors.backends.party import Party
 from mpc.tensors.backends.seeds import Agreement, receive_seeds, send_seeds, stream_of
 from mpc.tensors.backends.two_party import comparison, products, truncation
 from mpc.tensors.backends.two_party.comparison import Carries
+from mpc.tensors.backends.two_party.matrices import Matrices
 from mpc.tensors.backends.two_party.oblivious import Transfers
+from mpc.tensors.backends.two_party.packed import Packed
 from mpc.tensors.backends.two_party.values import Value, picked, ring_mask, value
 from mpc.tensors.network import Network, from_wire, to_wire, wire_size
 
@@ -53,6 +55,8 @@ class TwoPartyBackend:
         self._zero: KeyStream | None = None  # of both computing parties
         self._transfers: Transfers | None = None
         self._carries: Carries | None = None
+        self._packed: Packed | None = None
+        self._matrices: Matrices | None = None
         self._seeds = send_seeds(network, agreement, randomness)
 
     @classmethod
@@ -80,7 +84,9 @@ class TwoPartyBackend:
         computing, outside = tuple(computing), tuple(outside)
         everybody = (*computing, *outside)
         if len(computing) != 2:
-            raise ParameterError(f"expected exactly 2 computing parties with two_party, found {len(computing)}")
+            raise ParameterError(
+                f"expected exactly 2 computing parties for the back-end two_party, found {len(computing)}"
+            )
         if len(set(everybody)) != len(everybody):
             raise ParameterError(f"expected every party once, found {', '.join(everybody)}")
         if network.me not in everybody:
@@ -136,10 +142,25 @@ class TwoPartyBackend:
             self._input_streams[self.me, other] = stream_of(seed, "input")
 
     @property
-    def _ots(self) -> Transfers:
+    def transfers(self) -> Transfers:
+        """OTs in both directions, whose base OTs are made when they are first asked for."""
         if self._transfers is None:
             self._transfers = Transfers(self._network, self._peer, self._randomness)
         return self._transfers
+
+    @property
+    def packed(self) -> Packed:
+        """Element-wise products under encryption, whose keys are exchanged when they are first asked for."""
+        if self._packed is None:
+            self._packed = Packed(self._network, self._peer, self._randomness, first=self._party.first)
+        return self._packed
+
+    @property
+    def matrices(self) -> Matrices:
+        """Matrix products under encryption, whose keys are exchanged when they are first asked for."""
+        if self._matrices is None:
+            self._matrices = Matrices(self._network, self._peer, self._randomness)
+        return self._matrices
 
     @property
     def _comparing(self) -> Carries:
@@ -313,7 +334,7 @@ class TwoPartyBackend:
         with self._step("multiply") as party:
             if not party.computes:
                 return _shapes_alone(party, shapes)
-            return products.multiply(party, self._ots, handles, shapes)
+            return products.multiply(party, self, handles, shapes)
 
     def matmul(self, pairs: Sequence[tuple[Shared, Shared]]) -> list[Value]:
         """Return matrix products `(..., m, k) @ (..., k, n)`. All pairs share their rounds."""
@@ -322,7 +343,7 @@ class TwoPartyBackend:
         with self._step("matmul") as party:
             if not party.computes:
                 return _shapes_alone(party, shapes)
-            return products.matmul(party, self._ots, handles, shapes)
+            return products.matmul(party, self, handles, shapes)
 
     def truncate(self, values: Sequence[Shared], bits: int, bound: int, rounding: Rounding) -> list[Value]:
         """Return values / 2^bits, rounded. `stochastic` takes two rounds, and the exact ones a comparison more.
@@ -338,7 +359,7 @@ class TwoPartyBackend:
             if not party.computes:
                 return _shapes_alone(party, [handle.shape for handle in handles])
             carries = None if rounding == "stochastic" else self._comparing
-            return truncation.truncate(party, carries, self._ots, handles, self._fresh(handles), bits, rounding)
+            return truncation.truncate(party, carries, self.transfers, handles, self._fresh(handles), bits, rounding)
 
     # -- comparisons --------------------------------------------------------------------------------------------------
 
@@ -353,7 +374,7 @@ class TwoPartyBackend:
         with self._step("negative") as party:
             if not party.computes:
                 return _shapes_alone(party, [handle.shape for handle in handles])
-            return comparison.negative(party, self._comparing, self._ots, handles, bound)
+            return comparison.negative(party, self._comparing, self.transfers, handles, bound)
 
     def keep_if(self, bits: Sequence[Shared], values: Sequence[Shared]) -> list[Value]:
         """Return bit * value, which broadcast. Bits as `negative` and `relu` gave them take two OTs each."""
@@ -373,7 +394,7 @@ class TwoPartyBackend:
             if not party.computes:
                 shapes = [handle.shape for handle in handles]
                 return _shapes_alone(party, shapes), _shapes_alone(party, shapes)
-            return comparison.relu(party, self._comparing, self._ots, handles, bound)
+            return comparison.relu(party, self._comparing, self.transfers, handles, bound)
 
     def __repr__(self) -> str:
         return f"TwoPartyBackend(me={self.me!r}, computing={self.computing}, ring_bits={self.ring_bits})"

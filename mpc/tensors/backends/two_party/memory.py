@@ -32,7 +32,7 @@ def in_memory(
         seed: for known-answer tests.
     """
     if provider is not None:
-        raise ParameterError(f"expected no provider of correlations with two_party, found {provider}")
+        raise ParameterError(f"expected no provider of correlations for the back-end two_party, found {provider}")
     names = list(dict.fromkeys((*parties, *outside)))
     channels: dict[str, dict[str, Channel]] = {name: {} for name in names}
     for place, first in enumerate(names):

@@ -9,13 +9,13 @@ Cheetah, section 5.2, who leave the last unit to chance)::
 
 `floor` compares the low f bits by a garbled circuit. `nearest` adds half a unit first. `stochastic` computes the same
 for x' - 1, without the comparison, and adds one. Let l be the low f bits of x' - 1. The result is
-floor((x' - 1) / 2^f) + 1 where low(s_0) <= l, and one less elsewhere. So it is one of the two neighbours of x / 2^f, and
-it is x / 2^f where that is whole. low(s_0) is uniform and independent of x, because shares are drawn anew before. So the
-upper one comes with a probability of (l + 1) / 2^f, which is exactly the fraction that is cut off, and the rounding is
-unbiased.
+floor((x' - 1) / 2^f) + 1 where low(s_0) <= l, and one less elsewhere. So it is one of the two neighbours of x / 2^f,
+and x / 2^f itself where that is whole. Shares are drawn anew before, so that low(s_0) is uniform and independent of x.
+So the upper one comes with a probability of (l + 1) / 2^f. That is exactly the fraction that is cut off, and the
+rounding is unbiased.
 
-The party that holds s_0 knows the coin low(s_0). It knows nothing of l. Without the OT, the shares would be shifted each
-on its own. Then the result would be wrong by 2^(k-f) wherever w is one.
+The party that holds s_0 knows the coin low(s_0). It knows nothing of l. Without the OT each share would be shifted on
+its own. Then the result would be wrong by 2^(k-f) wherever w is one.
 """
 
 from __future__ import annotations

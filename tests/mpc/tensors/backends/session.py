@@ -11,13 +11,21 @@ from numpy.typing import ArrayLike
 
 from mpc.channels.memory import MemoryChannel
 from mpc.ring import Ring, Words
-from mpc.tensors.backends import DealerBackend, ReplicatedBackend, in_memory, replicated
+from mpc.tensors.backends import (
+    DealerBackend,
+    ReplicatedBackend,
+    TwoPartyBackend,
+    authenticated,
+    in_memory,
+    replicated,
+    two_party,
+)
 from mpc.tensors.backends.interface import Shared
 
 PATIENCE_S = 60.0
 PROVIDER, OUTSIDE = "carol", "olga"
 Result = TypeVar("Result")
-Backend = DealerBackend | ReplicatedBackend
+Backend = DealerBackend | ReplicatedBackend | TwoPartyBackend
 Program = Callable[[Any], Result]
 
 
@@ -34,13 +42,31 @@ class Replicated(Case):
     backend = "replicated"
 
 
-REPLICATED = Replicated(3)
+class Authenticated(Case):
+    backend = "dealer_mac"
+
+
+class TwoParty(Case):
+    backend = "two_party"
+
+
+REPLICATED, TWO_PARTY = Replicated(3), TwoParty(2)
+AUTHENTICATED = [Authenticated(2), Authenticated(3), Authenticated(5)]
+
+
+def rings_of(n: int) -> list[int]:
+    """The widths of rings that a case's back-end can have, of which tests try some."""
+    return [64] if isinstance(n, Authenticated) else [64, 40, 32, 16]
 
 
 def sessions_of(n: int, outside: Sequence[str] = (), ring_bits: int = 64, **options: Any) -> dict[str, Any]:
     """A back-end for every party of a case, connected in memory."""
     if isinstance(n, Replicated):
         return dict(replicated.in_memory(names(n), None, outside, ring_bits, **options))
+    if isinstance(n, Authenticated):
+        return dict(authenticated.in_memory(names(n), PROVIDER, outside, ring_bits, **options))
+    if isinstance(n, TwoParty):
+        return dict(two_party.in_memory(names(n), None, outside, ring_bits, **options))
     return dict(in_memory(names(n), PROVIDER, outside, ring_bits, **options))
 
 

@@ -11,9 +11,12 @@ from hypothesis import strategies as st
 
 from mpc.tensors.backends.interface import Shared
 from tests.mpc.tensors.backends.session import (
+    AUTHENTICATED,
     OUTSIDE,
     REPLICATED,
+    TWO_PARTY,
     Backend,
+    rings_of,
     run,
     sessions_of,
     signed,
@@ -21,8 +24,8 @@ from tests.mpc.tensors.backends.session import (
     words,
 )
 
-COUNTS = [2, 3, 5, REPLICATED]
-RINGS = [64, 40, 32, 16]
+COUNTS = [2, 3, 5, REPLICATED, TWO_PARTY, *AUTHENTICATED]
+WITH_RINGS = [(n, bits) for n in COUNTS for bits in rings_of(n)]
 RNG = np.random.default_rng(7)
 
 
@@ -42,8 +45,7 @@ def whole(shape: tuple[int, ...], bits: int) -> np.ndarray:
     return values.reshape(shape)
 
 
-@pytest.mark.parametrize("bits", RINGS)
-@pytest.mark.parametrize("n", COUNTS)
+@pytest.mark.parametrize(("n", "bits"), WITH_RINGS)
 def test_linear_operations_and_products_are_exact_everywhere_in_the_ring(n: int, bits: int) -> None:
     x, y, w = whole((3, 4), bits), whole((4,), bits), whole((2, 4, 5), bits)
     public = whole((3, 1), bits)
@@ -71,8 +73,7 @@ def test_linear_operations_and_products_are_exact_everywhere_in_the_ring(n: int,
         assert (signed(result, bits) == wrapped(wanted, bits)).all()
 
 
-@pytest.mark.parametrize("bits", RINGS)
-@pytest.mark.parametrize("n", COUNTS)
+@pytest.mark.parametrize(("n", "bits"), WITH_RINGS)
 def test_comparisons_are_exact_up_to_the_bound(n: int, bits: int) -> None:
     bounds = sorted({0, 1, 2, 7, 8, 100, 2**9 - 1, 2**9, 2 ** (bits - 2), 2 ** (bits - 1) - 1})
     inputs = [np.array([-b, b, 0, min(1, b), -min(1, b), b // 2, -(b // 3)], dtype=object) for b in bounds]
@@ -94,7 +95,7 @@ def test_comparisons_are_exact_up_to_the_bound(n: int, bits: int) -> None:
         assert (again == (value < 0)).all(), bounds[place]
 
 
-@pytest.mark.parametrize("n", [2, REPLICATED])
+@pytest.mark.parametrize("n", [2, REPLICATED, TWO_PARTY, AUTHENTICATED[0]])
 @pytest.mark.parametrize("magnitude", [4, 5, 9, 17, 24, 32, 33, 48, 62, 63])
 def test_comparisons_of_many_values_meet_every_carry(n: int, magnitude: int) -> None:
     """A wrong AND of groups of bits shows itself for one value in hundreds, whatever the value is."""
@@ -112,8 +113,7 @@ def test_comparisons_of_many_values_meet_every_carry(n: int, magnitude: int) -> 
     assert (floor.view(np.int64) == half >> (magnitude - 2)).all()
 
 
-@pytest.mark.parametrize("bits", RINGS)
-@pytest.mark.parametrize("n", COUNTS)
+@pytest.mark.parametrize(("n", "bits"), WITH_RINGS)
 def test_truncation_is_exact_or_off_by_less_than_a_unit_up_to_the_bound(n: int, bits: int) -> None:
     bound = 2 ** (bits - 2) - 1
     cuts = sorted({1, 2, 5, 8, bits // 2, bits - 3, bits - 2})
@@ -173,8 +173,9 @@ def each(function: Callable[[int], int], values: np.ndarray) -> np.ndarray:
 
 
 @settings(max_examples=15, deadline=None)
-@given(data=st.data(), n=st.sampled_from(COUNTS), bits=st.sampled_from(RINGS))
-def test_small_arrays_of_any_shape(data: st.DataObject, n: int, bits: int) -> None:
+@given(data=st.data(), case=st.sampled_from(WITH_RINGS))
+def test_small_arrays_of_any_shape(data: st.DataObject, case: tuple[int, int]) -> None:
+    n, bits = case
     shape = tuple(data.draw(st.lists(st.integers(0, 3), max_size=3)))
     size = int(np.prod(shape))
     half = 1 << (bits - 1)
@@ -233,7 +234,7 @@ def test_outside_parties_give_and_take(n: int) -> None:
     assert (found[OUTSIDE][1][0] == found["p0"][1][0]).all()  # type: ignore[index]
 
 
-@pytest.mark.parametrize("n", [2, REPLICATED])
+@pytest.mark.parametrize("n", [2, REPLICATED, TWO_PARTY])
 def test_published_overflows_of_others_are_right_here(n: int) -> None:
     """(10^6)^2 and (10^5)^2, squared at 16 fraction bits, wrap silently elsewhere. The ring's integers are exact."""
     x = words([10**6 << 8, 10**5 << 16, -(10**9)])

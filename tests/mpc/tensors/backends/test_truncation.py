@@ -6,12 +6,31 @@ import numpy as np
 import pytest
 
 from mpc.tensors.backends.interface import Shared
-from tests.mpc.tensors.backends.session import REPLICATED, Backend, run, sessions_of, signed, together
+from tests.mpc.tensors.backends.session import (
+    AUTHENTICATED,
+    REPLICATED,
+    TWO_PARTY,
+    Backend,
+    run,
+    sessions_of,
+    signed,
+    together,
+)
 
 CHUNK, BITS = 1_000_000, 16
 
 
-@pytest.mark.parametrize(("n", "count"), [(2, 5_000_000), (3, 3_000_000), (5, 2_000_000), (REPLICATED, 10_000_000)])
+@pytest.mark.parametrize(
+    ("n", "count"),
+    [
+        (2, 5_000_000),
+        (3, 3_000_000),
+        (5, 2_000_000),
+        (REPLICATED, 10_000_000),
+        (TWO_PARTY, 2_000_000),
+        (AUTHENTICATED[0], 2_000_000),
+    ],
+)
 def test_ten_million_values_are_less_than_a_unit_off_and_right_on_average(n: int, count: int) -> None:
     """The values are spread over all magnitudes up to the bound of 2^62, with many fractions."""
     rng = np.random.default_rng(n)
@@ -45,7 +64,7 @@ def test_ten_million_values_are_less_than_a_unit_off_and_right_on_average(n: int
     assert abs(units / 2**BITS) < 5 * variance**0.5
 
 
-@pytest.mark.parametrize("n", [2, REPLICATED])
+@pytest.mark.parametrize("n", [2, REPLICATED, TWO_PARTY])
 def test_a_rounding_that_only_cuts_would_be_noticed(n: int) -> None:
     """The same measure on `floor`, which is off by half a unit on average."""
     values = np.random.default_rng(1).integers(-(2**40), 2**40, 20_000)
@@ -59,7 +78,7 @@ def test_a_rounding_that_only_cuts_would_be_noticed(n: int) -> None:
     assert abs(fraction.sum()) > 5 * (fraction * (1 - fraction)).sum() ** 0.5
 
 
-@pytest.mark.parametrize("n", [3, REPLICATED])
+@pytest.mark.parametrize("n", [3, REPLICATED, TWO_PARTY])
 def test_the_probability_of_rounding_up_is_the_fraction(n: int) -> None:
     fractions = np.repeat([1, 2**12, 2**15, 2**16 - 1], 20_000)
 

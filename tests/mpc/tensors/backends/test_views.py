@@ -15,13 +15,25 @@ from mpc.tensors.backends.dealing import draw
 from mpc.tensors.backends.interface import Shared
 from mpc.tensors.backends.kernels import SEED_BYTES, KeyStream
 from mpc.tensors.backends.seeds import stream_of
-from tests.mpc.tensors.backends.session import OUTSIDE, PROVIDER, names, run, signed, transcript, words
+from tests.mpc.tensors.backends.session import (
+    OUTSIDE,
+    PROVIDER,
+    REPLICATED,
+    Backend,
+    names,
+    run,
+    sessions_of,
+    signed,
+    transcript,
+    words,
+)
 
 SHAPE = (40, 30)
+CASES = [2, 3, REPLICATED]
 LARGEST = 2**15 - 1  # so that what is opened in the small ring fills whole bytes
 
 
-def everything(backend: DealerBackend, value: Words) -> list[Words] | None:
+def everything(backend: Backend, value: Words) -> list[Words] | None:
     """A program that uses every operation, on an array of one owner that is outside and one that computes."""
     x: Shared = backend.input(OUTSIDE, value if backend.me == OUTSIDE else None, SHAPE)
     y = backend.input("p0", value if backend.me == "p0" else None, SHAPE)
@@ -37,9 +49,17 @@ def everything(backend: DealerBackend, value: Words) -> list[Words] | None:
     return backend.open([narrow, kept, exact, again, squared], ["p1", OUTSIDE])
 
 
+def kind_of(label: str) -> str:
+    """What a label says of a message beside its number and its shapes."""
+    first, *rest = label.split("/")
+    if first in ("open", "dealt"):
+        return rest[1]
+    return f"{first}/{rest[0]}" if first in ("around", "paired", "third") else first
+
+
 def views(n: int, value: int, seed: bytes | None = None) -> dict[str, dict[str, list[tuple[str, str, bytes]]]]:
     """What every party sent and received, by party and peer."""
-    backends = in_memory(names(n), PROVIDER, (OUTSIDE,), kept=True, seed=seed)
+    backends = sessions_of(n, (OUTSIDE,), kept=True, seed=seed)
     run(backends, lambda backend: everything(backend, words(np.full(SHAPE, value))))
     return {
         name: {peer: transcript(backend, peer) for peer in backend._network.peers} for name, backend in backends.items()
@@ -54,14 +74,14 @@ def p_value(data: bytes) -> float:
 
 
 @pytest.mark.parametrize("value", [0, 1, -1, LARGEST, -LARGEST])
-@pytest.mark.parametrize("n", [2, 3])
+@pytest.mark.parametrize("n", CASES)
 def test_what_each_party_receives_is_uniform_whatever_the_values_are(n: int, value: int) -> None:
     for name, seen in views(n, value).items():
         for peer, frames in seen.items():
             kinds: dict[str, bytes] = {}
             for direction, label, body in frames:
                 if direction == "received" and not label.startswith("join/"):
-                    kind = label.split("/")[2 if label.startswith(("open", "dealt")) else 0]
+                    kind = kind_of(label)
                     kinds[kind] = kinds.get(kind, b"") + body
             for kind, body in kinds.items():
                 assert p_value(body) > 1e-7, (name, peer, kind)
@@ -95,7 +115,7 @@ def test_the_measure_notices_what_is_not_masked() -> None:
     assert p_value((np.random.default_rng(1).bytes(30_000)) + bytes(500)) < 1e-7
 
 
-@pytest.mark.parametrize("n", [2, 3])
+@pytest.mark.parametrize("n", CASES)
 def test_labels_and_sizes_do_not_depend_on_values(n: int) -> None:
     def lengths(value: int) -> list[tuple[str, str, str, str, int]]:
         return [
@@ -113,9 +133,10 @@ def test_the_provider_receives_nothing_but_what_was_agreed_on() -> None:
         assert [label for direction, label, _ in frames if direction == "received"] == ["join/agreement"]
 
 
-def test_everything_is_new_in_every_session() -> None:
+@pytest.mark.parametrize("n", CASES)
+def test_everything_is_new_in_every_session(n: int) -> None:
     first, second = (
-        {body for seen in views(2, 3).values() for frames in seen.values() for _, label, body in frames if len(body) > 7
+        {body for seen in views(n, 3).values() for frames in seen.values() for _, label, body in frames if len(body) > 7
          and label != "join/agreement"}
         for _ in range(2)
     )  # fmt: skip
@@ -124,19 +145,25 @@ def test_everything_is_new_in_every_session() -> None:
 
 
 # The begin of SHA-256 of all that each party sends with this seed. It changes with the protocol or the key stream.
-WIRE: dict[int, dict[str, str]] = {
-    2: {"p0": "ea5f177e69126e6f", "p1": "c421c245a1f9b046", "carol": "6dfdb01ed9fc9068", "olga": "6974666059932fa4"},
-    3: {
+WIRE: dict[str, dict[str, str]] = {
+    "2": {"p0": "ea5f177e69126e6f", "p1": "c421c245a1f9b046", "carol": "6dfdb01ed9fc9068", "olga": "6974666059932fa4"},
+    "3": {
         "p0": "1de4d5d156ef69f9",
         "p1": "d561a543f9fa7405",
         "p2": "9f59c3736f2fb9e1",
         "carol": "20e762e626179587",
         "olga": "6e1cfa0a2f621da9",
     },
+    "replicated-3": {
+        "p0": "5cebe6b59254b02f",
+        "p1": "648e6aa3066e3c09",
+        "p2": "35eef6c4a75d0835",
+        "olga": "20956ef80e192d65",
+    },
 }
 
 
-@pytest.mark.parametrize("n", [2, 3])
+@pytest.mark.parametrize("n", CASES)
 def test_the_bytes_on_the_wire_are_known(n: int) -> None:
     found = {}
     for name, seen in views(n, 7, b"known answer").items():
@@ -146,7 +173,7 @@ def test_the_bytes_on_the_wire_are_known(n: int) -> None:
                 if direction == "sent":
                     digest.update(f"{peer} {label} {len(body)} ".encode() + body)
         found[name] = digest.hexdigest()[:16]
-    assert found == WIRE[n]
+    assert found == WIRE[repr(n)]
 
 
 # -- n - 1 parties that put their views together ---------------------------------------------------------------------
@@ -160,6 +187,7 @@ class _Zeros(KeyStream):
 
 
 SEED = b"collusion"
+SHOWN = ("open/", "output/", "around/", "paired/")
 
 
 def seed_of(name: str) -> bytes:
@@ -214,15 +242,15 @@ def test_all_others_together_see_a_value_under_the_honest_partys_mask_alone(
     assert (seen == value).all()
 
 
-@pytest.mark.parametrize("n", [2, 3])
-def test_views_of_all_but_one_party_are_alike_for_two_inputs(n: int) -> None:
+@pytest.mark.parametrize("n", CASES)
+def test_views_of_one_partys_messages_are_alike_for_two_inputs(n: int) -> None:
     """A classifier by every bit of what p0, who is honest, sends: no bit tells zeros from the largest values."""
     bits = {}
     for value in (0, LARGEST):
         seen = views(n, value)["p0"]
         body = b"".join(
             body for peer in names(n)[1:] for direction, label, body in seen[peer]
-            if direction == "sent" and label.startswith(("open/", "output/")) and "narrow" not in label
+            if direction == "sent" and label.startswith(SHOWN) and "narrow" not in label
         )  # fmt: skip
         rows = np.frombuffer(body[: len(body) // 8 * 8], dtype=np.uint8).reshape(-1, 8)
         bits[value] = np.unpackbits(rows, axis=1).mean(axis=0), len(rows)

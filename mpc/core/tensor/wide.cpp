@@ -1,0 +1,216 @@
+// Exact products of words; see wide.hpp.
+#include "core/tensor/wide.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <string>
+#include <vector>
+
+#include "core/base/block.hpp"
+#include "core/base/blocks.hpp"
+#include "core/base/error.hpp"
+#include "core/tensor/kernels.hpp"
+
+namespace mpc::tensor {
+namespace {
+
+__extension__ typedef unsigned __int128 Wide;
+using Words = std::vector<std::uint64_t, LargeAllocator<std::uint64_t, true>>;
+
+constexpr std::size_t kDepth = 512;   // of a block, so that a panel of the right matrix stays in the first level
+constexpr std::size_t kColumns = 4;   // of a panel, whose sums fill the registers
+constexpr std::size_t kHeight = 256;  // of a block of the left matrix
+
+std::uint64_t entry(const Matrix<const std::uint64_t>& m, std::size_t i, std::size_t j) {
+    return m.data[static_cast<std::ptrdiff_t>(i) * m.row_step + static_cast<std::ptrdiff_t>(j) * m.column_step];
+}
+
+// Adds the products of one row and the columns of a panel to sums.
+MPC_INLINE void add_row(const std::uint64_t* row, const std::uint64_t* panel, std::size_t depth, Wide sums[kColumns]) {
+    Wide s0 = sums[0], s1 = sums[1], s2 = sums[2], s3 = sums[3];
+    for (std::size_t k = 0; k < depth; ++k, panel += kColumns) {
+        const Wide left = row[k];
+        s0 += left * panel[0];
+        s1 += left * panel[1];
+        s2 += left * panel[2];
+        s3 += left * panel[3];
+    }
+    sums[0] = s0;
+    sums[1] = s1;
+    sums[2] = s2;
+    sums[3] = s3;
+}
+
+void multiply_one_by_one(const Matrix<const std::uint64_t>& a, const Matrix<const std::uint64_t>& b, std::uint64_t* low,
+                         std::uint64_t* high) {
+    const std::size_t columns = b.columns, panels = (columns + kColumns - 1) / kColumns;
+    const std::size_t deepest = std::min(kDepth, a.columns);
+    Words left(std::min(kHeight, a.rows) * deepest), right(panels * kColumns * deepest);
+    for (std::size_t first = 0; first < a.columns; first += kDepth) {
+        const std::size_t depth = std::min(kDepth, a.columns - first);
+        for (std::size_t panel = 0; panel < panels; ++panel) {
+            std::uint64_t* place = right.data() + panel * kColumns * depth;
+            for (std::size_t k = 0; k < depth; ++k) {
+                for (std::size_t j = panel * kColumns; j < (panel + 1) * kColumns; ++j)
+                    *place++ = j < columns ? entry(b, first + k, j) : 0;
+            }
+        }
+        for (std::size_t top = 0; top < a.rows; top += kHeight) {
+            const std::size_t height = std::min(kHeight, a.rows - top);
+            for (std::size_t i = 0; i < height; ++i) {
+                for (std::size_t k = 0; k < depth; ++k) left[i * depth + k] = entry(a, top + i, first + k);
+            }
+            for (std::size_t panel = 0; panel < panels; ++panel) {
+                const std::size_t width = std::min(kColumns, columns - panel * kColumns);
+                for (std::size_t i = 0; i < height; ++i) {
+                    const std::size_t start = (top + i) * columns + panel * kColumns;
+                    Wide sums[kColumns] = {};
+                    for (std::size_t j = 0; j < width; ++j) sums[j] = Wide{high[start + j]} << 64 | low[start + j];
+                    add_row(left.data() + i * depth, right.data() + panel * kColumns * depth, depth, sums);
+                    for (std::size_t j = 0; j < width; ++j) {
+                        low[start + j] = static_cast<std::uint64_t>(sums[j]);
+                        high[start + j] = static_cast<std::uint64_t>(sums[j] >> 64);
+                    }
+                }
+            }
+        }
+    }
+}
+
+// ---- with tiles of kernels.hpp ---------------------------------------------------------------------------------------
+//
+// With e = e_low + 2^32 e_top and b likewise, the sum of e b over k is
+//
+//     2^64 sum e_top b_top + R          R = sum (e_low b + 2^32 e_top b_low)
+//
+// The tile gives R rounded, and the fast product modulo 2^64 gives its lower word exactly. So the upper word of R is
+// (R - lower word) / 2^64, rounded to the next whole number, if R is off by less than 2^63. For 256 terms R is below
+// 2^105. Each addition to it is off by at most 2^52, and the rounding of one term by less than 2^46, so that R is off by
+// less than 2^61.
+
+constexpr std::size_t kTileDepth = 256;
+
+// Words as doubles, without the branch on the highest bit that a conversion may have.
+MPC_INLINE double as_double(std::uint64_t word) {
+    constexpr double scale = 4294967296.0;
+    return static_cast<double>(static_cast<std::int64_t>(word >> 32)) * scale +
+           static_cast<double>(static_cast<std::int64_t>(word & 0xffffffff));
+}
+
+class TiledProduct {
+public:
+    TiledProduct(WideTile tile, const Matrix<const std::uint64_t>& a, const Matrix<const std::uint64_t>& b)
+        : tile_(tile),
+          a_(a),
+          b_(b),
+          row_tiles_((a.rows + kWideRows - 1) / kWideRows),
+          panels_((b.columns + kWideColumns - 1) / kWideColumns) {
+        const std::size_t deepest = std::min(kTileDepth, a.columns);
+        left_.resize(row_tiles_ * kWideRows * deepest);
+        right_.resize(panels_ * 3 * kWideColumns * deepest);
+        part_.resize(a.rows * b.columns);
+    }
+
+    // Adds the product of a block of columns of a and rows of b.
+    void add_block(std::size_t first, std::size_t depth, std::uint64_t* low, std::uint64_t* high) {
+        Matrix<const std::uint64_t> left = a_, right = b_;
+        left.data += static_cast<std::ptrdiff_t>(first) * a_.column_step;
+        right.data += static_cast<std::ptrdiff_t>(first) * b_.row_step;
+        left.columns = right.rows = depth;
+        matmul(left, right, {part_.data(), a_.rows, b_.columns, static_cast<std::ptrdiff_t>(b_.columns), 1});
+        pack_left(left);
+        pack_right(right);
+        WideSums sums;
+        for (std::size_t panel = 0; panel < panels_; ++panel) {
+            for (std::size_t rows = 0; rows < row_tiles_; ++rows) {
+                tile_(left_.data() + rows * kWideRows * depth, right_.data() + panel * 3 * kWideColumns * depth, depth,
+                      sums);
+                add_tile(sums, rows * kWideRows, panel * kWideColumns, low, high);
+            }
+        }
+        wipe(&sums, sizeof sums);
+    }
+
+private:
+    void pack_left(const Matrix<const std::uint64_t>& left) {
+        WideFactor* place = left_.data();
+        for (std::size_t i = 0; i < row_tiles_ * kWideRows; ++i) {
+            for (std::size_t k = 0; k < left.columns; ++k) {
+                const std::uint64_t word = i < left.rows ? entry(left, i, k) : 0;
+                *place++ = {as_double(word & 0xffffffff), as_double(word & ~std::uint64_t{0xffffffff}), word >> 32};
+            }
+        }
+    }
+
+    void pack_right(const Matrix<const std::uint64_t>& right) {
+        double* place = right_.data();
+        for (std::size_t panel = 0; panel < panels_; ++panel) {
+            for (std::size_t k = 0; k < right.rows; ++k, place += 3 * kWideColumns) {
+                for (std::size_t j = 0; j < kWideColumns; ++j) {
+                    const std::size_t column = panel * kWideColumns + j;
+                    const std::uint64_t word = column < right.columns ? entry(right, k, column) : 0, top = word >> 32;
+                    place[j] = as_double(word);
+                    place[kWideColumns + j] = as_double(word & 0xffffffff);
+                    std::memcpy(&place[2 * kWideColumns + j], &top, sizeof top);
+                }
+            }
+        }
+    }
+
+    void add_tile(const WideSums& sums, std::size_t row, std::size_t column, std::uint64_t* low, std::uint64_t* high) {
+        constexpr double word = 18446744073709551616.0;  // 2^64
+        for (std::size_t i = 0; i < std::min(kWideRows, a_.rows - row); ++i) {
+            for (std::size_t j = 0; j < std::min(kWideColumns, b_.columns - column); ++j) {
+                const std::size_t place = (row + i) * b_.columns + column + j;
+                const std::uint64_t lower = part_[place];
+                const double upper = (sums.rest[i][j] - as_double(lower)) / word + 0.5;
+                low[place] += lower;
+                high[place] += sums.top[i][j] + static_cast<std::uint64_t>(static_cast<std::int64_t>(upper)) +
+                               static_cast<std::uint64_t>(low[place] < lower);
+            }
+        }
+    }
+
+    const WideTile tile_;
+    const Matrix<const std::uint64_t> a_, b_;
+    const std::size_t row_tiles_, panels_;
+    std::vector<WideFactor, LargeAllocator<WideFactor, true>> left_;
+    std::vector<double, LargeAllocator<double, true>> right_;
+    Words part_;
+};
+
+}  // namespace
+
+void high_words(const std::uint64_t* a, const std::uint64_t* b, std::size_t n, std::uint64_t* high) {
+    for (std::size_t i = 0; i < n; ++i) high[i] = static_cast<std::uint64_t>((Wide{a[i]} * b[i]) >> 64);
+}
+
+void matmul_wide(const Matrix<const std::uint64_t>& a, const Matrix<const std::uint64_t>& b, std::uint64_t* low,
+                 std::uint64_t* high) {
+    if (a.columns != b.rows) throw LengthError("matrix product, rows of the right matrix", a.columns, b.rows);
+    std::fill_n(low, a.rows * b.columns, std::uint64_t{0});
+    std::fill_n(high, a.rows * b.columns, std::uint64_t{0});
+    const WideTile tile = kernels().wide_tile;
+    if (tile == nullptr) {
+        multiply_one_by_one(a, b, low, high);
+        return;
+    }
+    TiledProduct product(tile, a, b);
+    for (std::size_t first = 0; first < a.columns; first += kTileDepth)
+        product.add_block(first, std::min(kTileDepth, a.columns - first), low, high);
+}
+
+void carryless_sum(const std::uint64_t* a, const std::uint64_t* b, std::size_t n, std::uint64_t out[2]) {
+    // By bits of b: for bit t, the sum of all a[i] with that bit is shifted by t. Bits are looked up without a branch.
+    std::uint64_t sums[64] = {};
+    for (std::size_t i = 0; i < n; ++i) {
+        for (unsigned t = 0; t < 64; ++t) sums[t] ^= a[i] & (std::uint64_t{0} - (b[i] >> t & 1));
+    }
+    Wide total = 0;
+    for (unsigned t = 0; t < 64; ++t) total ^= Wide{sums[t]} << t;
+    out[0] = static_cast<std::uint64_t>(total);
+    out[1] = static_cast<std::uint64_t>(total >> 64);
+    wipe(sums, sizeof sums);
+}
+
+}  // namespace mpc::tensor

@@ -1,0 +1,24 @@
+// Exact products of words, of which the upper half counts too: authenticated shares are numbers mod 2^128, of which a
+// value is the lower word. Running time and addresses depend on shapes alone.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "core/tensor/matmul.hpp"
+
+namespace mpc::tensor {
+
+// high[i] = the upper word of a[i] * b[i]. `high` may be one of them.
+void high_words(const std::uint64_t* a, const std::uint64_t* b, std::size_t n, std::uint64_t* high);
+
+// The product a * b mod 2^128, of words: the lower words of its entries, row after row, and the upper ones. Throws
+// LengthError if the shapes do not fit. What it copies of a and b is wiped.
+void matmul_wide(const Matrix<const std::uint64_t>& a, const Matrix<const std::uint64_t>& b, std::uint64_t* low,
+                 std::uint64_t* high);
+
+// The sum of products of a[i] and b[i] as polynomials over F_2, bit i the coefficient of x^i. The lower word of the sum
+// is out[0]. The sum is not reduced.
+void carryless_sum(const std::uint64_t* a, const std::uint64_t* b, std::size_t n, std::uint64_t out[2]);
+
+}  // namespace mpc::tensor

@@ -1,0 +1,147 @@
+"""Numbers modulo 2^128 in two words, of which a shared value and its MAC consist.
+
+A value x of the ring Z_2^64 is the lower word of a number x' modulo 2^128, whose upper word means nothing. The parties
+hold shares of x' and of its MAC, key times x' modulo 2^128 (SPDZ2k: Cramer, Damgard, Escudero, Scholl, Xing, CRYPTO
+2018). Without the upper word a MAC would protect the highest bit of x by one bit of the key alone, because rings have
+divisors of zero.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mpc._core import high_words, matmul_wide
+from mpc.ring import Words
+from mpc.tensors.backends.interface import Shape
+from mpc.tensors.backends.kernels import matmul
+
+
+def add(low: Words, high: Words, more_low: Words, more_high: Words) -> tuple[Words, Words]:
+    """Return the lower and the upper words of the sum of two numbers."""
+    sum_low = np.asarray(low + more_low)
+    sum_high = np.asarray(high + more_high)
+    sum_high = sum_high + (sum_low < more_low)
+    return sum_low, sum_high
+
+
+def subtract(low: Words, high: Words, less_low: Words, less_high: Words) -> tuple[Words, Words]:
+    """Return the lower and the upper words of the difference of two numbers."""
+    return np.asarray(low - less_low), np.asarray(high - less_high - (low < less_low))
+
+
+def times(low: Words, high: Words, words: Words) -> tuple[Words, Words]:
+    """Return the lower and the upper words of numbers times words, which have one shape or broadcast to it."""
+    low = np.asarray(low, order="C")
+    factors = np.asarray(np.broadcast_to(words, low.shape), order="C")
+    upper = high_words(low, factors)
+    upper += high * factors
+    return low * factors, upper
+
+
+class Wide:
+    """An array of a party's shares of values and of their MACs. It prints its shape and never a share.
+
+    Attributes:
+        low, high: words of shape `(2, *shape)`. Row 0 has the shares of the values, row 1 those of the MACs.
+    """
+
+    __slots__ = ("high", "low")
+
+    def __init__(self, low: Words, high: Words) -> None:
+        self.low = low
+        self.high = high
+
+    @classmethod
+    def zeros(cls, shape: Shape) -> Wide:
+        """Return shares of zeros, all of them zero."""
+        return cls(np.zeros((2, *shape), dtype=np.uint64), np.zeros((2, *shape), dtype=np.uint64))
+
+    @property
+    def shape(self) -> Shape:
+        return self.low.shape[1:]
+
+    @property
+    def value(self) -> tuple[Words, Words]:
+        """The lower and the upper words of the values' shares."""
+        return self.low[0], self.high[0]
+
+    @property
+    def mac(self) -> tuple[Words, Words]:
+        """The lower and the upper words of the MACs' shares."""
+        return self.low[1], self.high[1]
+
+    def freeze(self) -> Wide:
+        """Let nobody write to these arrays from now on, and return this."""
+        self.low.setflags(write=False)
+        self.high.setflags(write=False)
+        return self
+
+    def __add__(self, other: Wide) -> Wide:
+        (low, high), (more_low, more_high) = self._like(other), other._like(self)
+        return Wide(*add(low, high, more_low, more_high))
+
+    def __sub__(self, other: Wide) -> Wide:
+        (low, high), (less_low, less_high) = self._like(other), other._like(self)
+        return Wide(*subtract(low, high, less_low, less_high))
+
+    def times(self, words: Words) -> Wide:
+        """Return the products with public words, element by element. Both broadcast."""
+        shape = np.broadcast_shapes(self.shape, np.shape(words))
+        return Wide(*times(*self._broadcast(shape), words))
+
+    def after(self, matrix: Words) -> Wide:
+        """Return matrix @ this, for a public matrix."""
+        low, high = self._padded(matrix.ndim)
+        product = matmul_wide(matrix, low)
+        return Wide(product[0], matmul(matrix, high, product[1].copy(), adds=True))
+
+    def before(self, matrix: Words) -> Wide:
+        """Return this @ matrix, for a public matrix."""
+        low, high = self._padded(matrix.ndim)
+        product = matmul_wide(low, matrix)
+        return Wide(product[0], matmul(high, matrix, product[1].copy(), adds=True))
+
+    def flat(self) -> Wide:
+        """Return all elements in one row."""
+        return Wide(self.low.reshape(2, -1), self.high.reshape(2, -1))
+
+    def at(self, places: Words) -> Wide:
+        """Return the elements of a row at these places, in the places' shape."""
+        return Wide(np.take(self.low, places, axis=1), np.take(self.high, places, axis=1))
+
+    def reshape(self, shape: Shape) -> Wide:
+        """Return the same elements in another shape."""
+        return Wide(self.low.reshape(2, *shape), self.high.reshape(2, *shape))
+
+    def broadcast(self, shape: Shape) -> Wide:
+        """Return this, repeated to a shape that it broadcasts to."""
+        return Wide(*self._broadcast(shape))
+
+    def _broadcast(self, shape: Shape) -> tuple[Words, Words]:
+        low, high = self._padded(len(shape))
+        return np.broadcast_to(low, (2, *shape)), np.broadcast_to(high, (2, *shape))
+
+    def _like(self, other: Wide) -> tuple[Words, Words]:
+        return self._padded(len(other.shape))
+
+    def _padded(self, axes: int) -> tuple[Words, Words]:
+        """Return both words with at least so many axes behind the first, so that shapes broadcast as numpy's do."""
+        shape = (2, *(1,) * (axes - len(self.shape)), *self.shape)
+        return self.low.reshape(shape), self.high.reshape(shape)
+
+    def __repr__(self) -> str:
+        return f"Wide(shape={self.shape})"
+
+
+def joined(parts: list[Wide]) -> Wide:
+    """Return all elements of several arrays in one row."""
+    rows = [part.flat() for part in parts]
+    return Wide(np.concatenate([row.low for row in rows], axis=1), np.concatenate([row.high for row in rows], axis=1))
+
+
+def public(words: Words, key: np.uint64, *, first: bool) -> Wide:
+    """Return a party's share of public words, which the first party holds. Every party has its part of their MACs."""
+    words = np.asarray(words)
+    nothing = np.zeros_like(words)
+    mac_low, mac_high = times(words, nothing, np.asarray(key))
+    return Wide(np.stack((words if first else nothing, mac_low)), np.stack((nothing, mac_high)))
