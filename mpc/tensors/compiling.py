@@ -16,8 +16,9 @@ def compile(program: Program, show: Callable[[str], object] = print) -> Program:
     """Return the same program, which is traced once before anything of it is sent.
 
     The trace shows rounds, bytes and correlations by operation, and what will be revealed (`show`, at the first
-    computing party alone). Whatever the policy or the ring would refuse is refused there, and so is a course that
-    depends on a secret. All reveals that were found are binding, unless the program reads what it revealed.
+    computing party alone). Costs are shown for the back-end `dealer`, for others see `pt.cost`. Whatever the policy or
+    the ring would refuse is refused there, and so is a course that depends on a secret. All reveals that were found are
+    binding, unless the program reads what it revealed.
 
     Args:
         program: takes a session, and more arguments if it likes. With these it is traced every time.
@@ -38,7 +39,7 @@ def compile(program: Program, show: Callable[[str], object] = print) -> Program:
         key = (*parts, session.format, session.rounding, session.seed, None if policy is None else policy.digest)
         with lock:
             if arguments or key not in known:
-                known[key] = Follower(*parts).follow(
+                known[key] = Follower(*parts).follow_quickly(
                     lambda traced: program(traced, *arguments), fraction_bits=session.format.fraction_bits,
                     rounding=session.rounding, policy=policy, seed=session.seed,
                 )  # fmt: skip

@@ -89,6 +89,14 @@ class Forecast:
         return None if self.readings else dict(self.counted)
 
     def __str__(self) -> str:
+        lines = [self._table()] if self.costs else ["what it costs takes as long as a run to find: see pt.cost"]
+        for reveal, times in self.counted:
+            often = "" if times == 1 else f", {times} times"
+            lines.append(f"reveals {reveal.name}, {shape_text(reveal.shape)}, to {reveal.who}{often}")
+        lines += [f"unless its course depends on what it reads on {line}" for line in self.readings]
+        return "\n".join(lines)
+
+    def _table(self) -> str:
         lines = [f"{self.rounds} rounds, {self.sent / 1e6:.2f} MB by all parties"]
         lines += [
             f"{name}: {cost.rounds} rounds, {cost.sent / 1e6:.2f} MB sent, {cost.received / 1e6:.2f} MB received"
@@ -107,10 +115,6 @@ class Forecast:
             cells = [cell.ljust(width) if i < 2 else cell.rjust(width)
                      for i, (cell, width) in enumerate(zip(row, widths, strict=True))]  # fmt: skip
             lines.append("  ".join(cells))
-        for reveal, times in self.counted:
-            often = "" if times == 1 else f", {times} times"
-            lines.append(f"reveals {reveal.name}, {shape_text(reveal.shape)}, to {reveal.who}{often}")
-        lines += [f"unless its course depends on what it reads on {line}" for line in self.readings]
         return "\n".join(lines)
 
 
@@ -179,9 +183,11 @@ class Follower:
         costs = {name: each.cost for name, each in backends.items()}
         return self._forecast(first, costs, list(meters.values()))
 
-    def reveals(self, program: Program, **options: object) -> Forecast:
-        """Return what would be revealed alone, quickly for every back-end, without any cost or trust."""
-        _, parties, dealer, outside, ring_bits = self._arguments
+    def follow_quickly(self, program: Program, **options: object) -> Forecast:
+        """Return the forecast, without costs and trust where these take as long as a run."""
+        backend, parties, dealer, outside, ring_bits = self._arguments
+        if backend in ("dealer", "clear"):
+            return self.follow(program, **options)
         dry = DryDealer(parties, dealer or f"dealer beside {' '.join(parties)}", outside, ring_bits)
         return replace(self._dry(program, dry, options), costs={}, rows=(), trust="")
 

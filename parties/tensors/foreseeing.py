@@ -28,8 +28,6 @@ from parties.tensors.programs import Here, Program
 from parties.tensors.settings import Computation
 
 CHILD = "parties.tensors.foreseeing"
-DEALER = "dealer"
-"""The back-end whose costs are found without computing."""
 
 
 class Job(BaseModel):
@@ -160,7 +158,7 @@ def followed(computation: Computation, *, costs: bool) -> Foreseen:
     try:
         program = Program(computation.program, computation.program_digest)
         here = Here(computation.arguments)
-        follow = follower.follow if costs or computation.backend == DEALER else follower.reveals
+        follow = follower.follow if costs else follower.follow_quickly
         forecast = follow(
             lambda session: program(session, here),
             fraction_bits=computation.fraction_bits,

@@ -197,6 +197,18 @@ def test_a_compiled_program_is_traced_once_and_shown_before_it_runs() -> None:
     assert len(compiled.forecasts) == 2
 
 
+def test_a_compiled_program_shows_its_reveals_with_every_back_end() -> None:
+    shown: list[str] = []
+    three = {"parties": ("alice", "bob", "dan"), "backend": "replicated"}
+    found = pt.simulate(pt.compile(arithmetic, shown.append), **three)
+    assert found["part"].shape == (2, 5)
+    assert len(shown) == 1
+    assert shown[0].splitlines()[:2] == [
+        "what it costs takes as long as a run to find: see pt.cost", "reveals several, 6 x 6, to alice",
+    ]  # fmt: skip
+    assert pt.cost(arithmetic, **three).costs == found.costs
+
+
 def test_a_compiled_program_is_refused_before_anything_is_sent() -> None:
     @pt.compile
     def program(s: pt.Session) -> dict[str, object]:
