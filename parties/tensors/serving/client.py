@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from mpc.channels.sockets import wait_for_any
 from mpc.channels.tls import TlsChannel
-from mpc.errors import DeadlineError, ParameterError, RefusedError, TransportError
+from mpc.errors import DeadlineError, ParameterError, ProtocolError, RefusedError, TransportError
 from mpc.tensors.delivery import Question
 from mpc.tensors.network import wire_size
 from parties.frame.charts import Figure
@@ -141,6 +141,7 @@ class Client:
         size = wire_size(records * prod(self.model.output), self.settings.ring_bits)
         awaited = list(self._channels)
         bodies: dict[str, bytes] = {}
+        fractions = dict[int, str]()
         worst = Outcome("answer")
         while awaited:
             first = wait_for_any(awaited, expires - time.monotonic())
@@ -153,6 +154,12 @@ class Client:
                 return outcome, []
             if outcome.kind == "answer":
                 bodies[first.peer] = bytes(first.recv("answer", size))
+                fractions[outcome.fraction_bits] = first.peer
+                if len(fractions) > 1 or not 0 <= outcome.fraction_bits < self.settings.ring_bits:
+                    raise ProtocolError.mismatch(
+                        "fraction bits of an answer that all parties state alike, below",
+                        self.settings.ring_bits, " and ".join(map(str, fractions)), peer=first.peer, step="ask",
+                    )  # fmt: skip
             if outcome.kind == "refused" or worst.kind == "answer":
                 worst = outcome
         return worst, list(bodies.items())

@@ -7,6 +7,7 @@ stays closed, because each party draws its piece of that row's mask itself.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -83,16 +84,21 @@ class Lane:
 
     def prepare(self) -> None:
         """Go through one batch as a party that holds no share, which deals what the batch will need."""
-        self._compute(None)
+        self._compute(None, ())
 
-    def answers(self, pieces: Sequence[Piece]) -> Answers:
+    def answers(self, pieces: Sequence[Piece], names: Sequence[str]) -> Answers:
         """Return the answers to a batch, under their masks.
 
+        Args:
+            pieces: of this party, one for each request.
+            names: of the requests, which all parties must have in the same order.
+
         Raises:
-            ProtocolError: another computing party has gone through other operations or other public numbers.
+            ProtocolError: another computing party has gone through other operations, other public numbers or a batch
+                of other requests.
         """
         batch = Piece.filled(pieces, self._size, self._settings.ring_bits, self._randomness)
-        opened, fraction_bits = self._compute(batch)
+        opened, fraction_bits = self._compute(batch, names)
         if opened is None:
             raise RuntimeError("expected a computing party, found one without shares")
         bodies, start = [], 0
@@ -102,10 +108,11 @@ class Lane:
             start = end
         return Answers(tuple(bodies), fraction_bits)
 
-    def _compute(self, batch: Piece | None) -> tuple[Words | None, int]:
+    def _compute(self, batch: Piece | None, names: Sequence[str]) -> tuple[Words | None, int]:
         session, shape = self._session, (self._size, *self._model.input)
         with session:
             x = put_together(session, None if batch is None else batch.records, shape, self._model.bound, CLIENTS)
             y = self._model.answer(session, self._weights, x)
-            check_public_numbers(self._network, self._settings.computing, session.public_digest)
+            done = hashlib.sha256("\0".join((session.public_digest, *names)).encode()).hexdigest()
+            check_public_numbers(self._network, self._settings.computing, done)
             return open_masked(session, y, None if batch is None else batch.mask), y.fraction_bits

@@ -226,7 +226,10 @@ class Meeter:
         for lane in range(len(settings.lanes)):
             channels: dict[str, Channel] = {}
             for name in earlier:
-                channels[name] = self._dial(meeting, name, "lane", expires, lane)
+                channel = self._dial(meeting, name, "lane", expires, lane)
+                if settings.name in self._provider:  # which waits while the others have all that they may keep
+                    channel.deadline_s = settings.run_deadline_s
+                channels[name] = channel
             if come:
                 found = self._box().fetch([(name, "lane", meeting.session, lane) for name in come], expires, watched)
                 meeting.plain += found

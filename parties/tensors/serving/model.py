@@ -25,10 +25,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 import mpc.tensors as pt
-from mpc.tensors.ranges import Format, raw_range
+from mpc.tensors.ranges import Format, raw_range, real
 from parties.tensors.programs import Here, Program, ProgramError
 
 BUILT_IN = Path(__file__).parent / "models"
+_FINE_BITS = 32  # of numbers that a model is tried out with
 Floats = NDArray[np.float64]
 Shape = tuple[int, ...]
 Weights = Mapping[str, pt.PrivateTensor]
@@ -137,8 +138,9 @@ class Model(Program):
     def try_out(self, batch: int, format: Format) -> None:
         """Compute made-up batches in the clear, so that mistakes and missing bits are found before anything starts.
 
-        Answers must not depend on other records of their batch, which may be other clients'. So the answers to two
-        batches that differ in the first record alone are compared.
+        Answers must not depend on other records of their batch, which may be other clients'. So the answers to batches
+        are compared that differ in half of the records, those whose number has a bit that is one, or zero. Any two
+        records differ in some bit. A model in which others' records decide only for some values may get through.
 
         Raises:
             ProgramError: the mistake, with its line, or the bits that the ring does not have.
@@ -147,14 +149,19 @@ class Model(Program):
         weights = {name: _within(random, shape, bound) for name, (shape, bound) in self.parameters.items()}
         records = _within(random, (batch, *self.input), self.bound)
         before = self._try(weights, records, format)
-        records[0] = _within(random, self.input, self.bound)
-        after = self._try(weights, records, format)
-        changed = np.flatnonzero((before != after).reshape(batch, -1).any(axis=1))
-        if len(changed) and changed[-1] > 0:
-            raise ProgramError(
-                f"{self.path.name}, answer: expected each answer to depend on its own record alone, found that the "
-                f"first record changes the answer to record {changed[changed > 0][0] + 1}"
-            )
+        numbers = np.arange(batch)
+        for bit in range((batch - 1).bit_length()):
+            for there in (0, 1):
+                chosen = numbers >> bit & 1 == there
+                others = records.copy()
+                others[chosen] = _within(random, (int(chosen.sum()), *self.input), self.bound)
+                after = self._try(weights, others, format)
+                changed = (before != after).reshape(batch, -1).any(axis=1) & ~chosen
+                if changed.any():
+                    raise ProgramError(
+                        f"{self.path.name}, answer: expected each answer to depend on its own record alone, found that "
+                        f"other records change the answer to record {np.flatnonzero(changed)[0] + 1}"
+                    )
 
     def _try(self, weights: Mapping[str, Floats], records: Floats, format: Format) -> Floats:
         def program(s: pt.Session) -> dict[str, object]:
@@ -178,5 +185,5 @@ class Model(Program):
 
 def _within(random: np.random.Generator, shape: Shape, bound: object) -> Floats:
     """Return an array of numbers within a bound."""
-    low, high = bound if isinstance(bound, tuple) else (-float(str(bound)), float(str(bound)))
-    return random.uniform(float(low), float(high), shape)
+    found = raw_range(bound, _FINE_BITS)
+    return random.uniform(real(found.low, _FINE_BITS), real(found.high, _FINE_BITS), shape)

@@ -74,13 +74,18 @@ class Sitting:
     # -- threads of clients' connections ------------------------------------------------------------------------------
 
     def take_in(self, request: Request) -> None:
-        """Put a request on the desk, and tell the leader. One beyond the client's quota ends at all parties."""
+        """Put a request on the desk, and tell the leader.
+
+        One beyond the client's quota ends at all parties. Here it never waits, so that no order can take it.
+        """
         with self._accounts:
             waiting = self._desk.records_of(request.client)
             refusal = self._quota.refusal(request.client, request.records, waiting)
-            self._desk.put(request)
+            if not refusal:
+                self._desk.put(request)
         if refusal:
             self.give_up(request, refusal)
+            request.ending.set_result(Ending(Outcome("refused", refusal)))
         elif self._leads:
             self._line.arrived(self._settings.name, request.name, request.records)
         else:
@@ -176,7 +181,7 @@ class Sitting:
         self.trust = lane.backend.trust
         try:
             while (batch := self._batches[number].get()) is not None:
-                answers = lane.answers([request.piece for request in batch])
+                answers = lane.answers([request.piece for request in batch], [request.name for request in batch])
                 self._tally.batch(settings.lanes[number], [(one.client, one.records) for one in batch])
                 if self._leads:
                     self._line.lane_is_free(number)

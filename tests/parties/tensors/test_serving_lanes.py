@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from mpc.channels.memory import MemoryChannel, memory_pair
+from mpc.errors import ProtocolError, TransportError
 from mpc.randomness import RoleRandomness
 from mpc.tensors.backends import DealerBackend
 from mpc.tensors.delivery import Piece, Question, pieces_of, read_piece
@@ -63,7 +64,10 @@ def question(records: np.ndarray) -> tuple[Question, list[Piece]]:
 
 
 def session(
-    model: Model, share: list[dict[str, np.ndarray]], batches: Sequence[Sequence[list[Piece]]]
+    model: Model,
+    share: list[dict[str, np.ndarray]],
+    batches: Sequence[Sequence[list[Piece]]],
+    orders: Callable[[list[str], str], list[str]] = lambda names, _: names,
 ) -> tuple[dict[str, list[Answers]], dict[str, list[tuple[str, str, bytes]]]]:
     """One session of a lane: for each host the answers to all batches, and for each party all that it received."""
     channels: dict[str, dict[str, MemoryChannel]] = {name: {} for name in EVERYBODY}
@@ -80,7 +84,8 @@ def session(
             each = Lane(settings(me), model, SIZE, Network(me, channels[me]), pieces)
             for batch in batches:
                 if computes:
-                    found[me].append(each.answers([pair[HOSTS.index(me)] for pair in batch]))
+                    names = [f"request {number}" for number in range(len(batch))]
+                    found[me].append(each.answers([pair[HOSTS.index(me)] for pair in batch], orders(names, me)))
                 else:
                     each.prepare()
         except BaseException as error:  # noqa: BLE001
@@ -115,6 +120,15 @@ def test_each_request_of_a_batch_gets_its_own_answer(model: Model, share: list[d
         wrong = [(name, found[name][0].bodies[1 - place]) for name in HOSTS]
         if len(wrong[0][1]) == len(bodies[0][1]):
             assert not near(each[0].answer(wrong, first.fraction_bits), records)
+
+
+def test_hosts_that_were_told_other_orders_of_a_batch_give_no_answer(
+    model: Model, share: list[dict[str, np.ndarray]]
+) -> None:
+    """Their pieces would be put together with those of another request."""
+    batch = [question(RECORDS[:1])[1], question(RECORDS[1:2])[1]]
+    with pytest.raises((ProtocolError, TransportError), match=r"found others|closed the connection"):
+        session(model, share, [batch], lambda names, me: names[::-1] if me == HOSTS[1] else names)
 
 
 def test_the_provider_receives_nothing_but_what_was_agreed_on(model: Model, share: list[dict[str, np.ndarray]]) -> None:

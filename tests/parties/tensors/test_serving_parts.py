@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -22,10 +23,13 @@ from parties.tensors.programs import Here, ProgramError
 from parties.tensors.protocol import PROTOCOL
 from parties.tensors.serving.desk import Desk, Ending, Request
 from parties.tensors.serving.line import Line
+from parties.tensors.serving.meeting import Meeting
 from parties.tensors.serving.messages import Order, Outcome
 from parties.tensors.serving.model import BUILT_IN, Model, model_path
 from parties.tensors.serving.quota import Quota
 from parties.tensors.serving.share import ModelShare, ShareError, keep_share, reload_share
+from parties.tensors.serving.sitting import Sitting
+from parties.tensors.serving.tally import Tally
 from tests.parties.tensors.services import MODEL
 
 HOSTS = ("a", "b")
@@ -280,8 +284,21 @@ def test_what_a_models_file_must_say(tmp_path: Path, old: str, new: str, words: 
     ("old", "new", "error", "words"),
     [
         (".relu()", ".relu()[:, 0]", ProgramError, r"expected answers of shape \(4, 2\), found \(4,\)"),
-        (".relu()", ".relu() * x.sum()", ProgramError, "found that the first record changes the answer to record"),
+        (".relu()", ".relu() * x.sum()", ProgramError, "found that other records change the answer to record"),
         (".relu()", ".relu().softmax(0)", ProgramError, "expected each answer to depend on its own record alone"),
+        (
+            "return (x @",
+            "return (__import__('mpc.tensors').tensors.concatenate([x[1:], x[-1:]]) @",
+            ProgramError,
+            "other records change the answer",
+        ),
+        (
+            ".relu()",
+            ".relu() + __import__('mpc.tensors').tensors.concatenate([x[:1], x[1:] + x[1:].sum(0)])[:, :2]",
+            ProgramError,
+            "other records",
+        ),
+        (".relu()", ".relu() * (x.max(0).max() > 6)", ProgramError, "other records change the answer"),
         (".relu()", ".relu().value", ProgramError, "line 18: AttributeError"),
         ("return (x @", "return 1 if x[0, 0] > 0 else (x @", ProgramError, "line 18: TypeError"),
         ("INPUT, BOUND = (3,), 8", "INPUT, BOUND = (3,), 2**40", ProgramError, "needs .* bits"),
@@ -356,3 +373,34 @@ def test_too_large_parameters_are_refused_at_their_owner() -> None:
 
     with pytest.raises(RangeError, match="offset: expected values within the stated bound"):
         pieces_of("offset", np.array([0.5, 1.5]), (2,), (0, 1), Format(64, 16), 2)
+
+
+def test_a_leader_cannot_order_what_another_party_refused_by_the_quota(tmp_path: Path) -> None:
+    path = tmp_path / "accounts.jsonl"
+    settings: Any = SimpleNamespace(
+        name="follower",
+        leader="leader",
+        computing=("leader", "follower"),
+        lanes=(4,),
+        queue=8,
+        max_wait_ms=1,
+        answer_s=5,
+        leader="leader",
+        computing=("leader", "follower"),
+        lanes=(4,),
+        queue=8,
+        max_wait_ms=1,
+        answer_s=5,
+    )
+    model: Any = None
+    sitting = Sitting(settings, model, model, Meeting(), Tally(), Quota(path, 2))
+    piece = Piece(np.zeros((2, 1), np.uint64), np.zeros((2, 1), np.uint64))
+    first, second = (Request(f"client/{number:032d}", "client", piece) for number in (1, 2))
+    sitting.take_in(first)
+    sitting._obey(Order(lane=0, requests=(first.name,)))
+    sitting.take_in(second)
+    assert second.ending.result(0).outcome.kind == "refused"
+    with pytest.raises(ProtocolError, match="expected a batch of requests that wait here"):
+        sitting._obey(Order(lane=0, requests=(second.name,)))
+    assert sitting._batches[0].qsize() == 1
+    assert Quota(path, 2).refusal("client", 1, 0)
