@@ -16,6 +16,7 @@ import numpy as np
 from mpc.tensors import approximation
 from mpc.tensors.arithmetic import as_fixed, multiply, subtract
 from mpc.tensors.autograd import Gradient, Scaled
+from mpc.tensors.backends.interface import Shared
 from mpc.tensors.ranges import Range
 from mpc.tensors.raw import Raw, at_least_each, cut_alike, exact_products, nearest, weighted
 from mpc.tensors.tensor import PrivateTensor, Reals
@@ -105,8 +106,7 @@ def _sigmoid(x: Raw) -> tuple[Raw, float]:
     y = x
     if bits is not None and (first == 0 or last == len(thresholds)):
         # Beyond the knots the coefficients are 0, so there 0 stands for x, which would be too large to be squared.
-        inside = weighted(x, bits, _inside(first, last, len(thresholds)), int(first > 0), Range(0, 1), 0)
-        kept = session.backend.keep_if([inside.shared], [x.shared])[0]
+        kept = _kept(x, bits, from_below=first == 0, from_above=last == len(thresholds))
         y = Raw(session, x.label, kept, Range(-end, end).meet(x.range.union(Range(0, 0))), x.bits)
     y = y.with_bits(inner)
     square, slope, curve = exact_products([(y, y), (coefficient(1), y), (coefficient(3), y)])
@@ -120,14 +120,17 @@ def _sigmoid(x: Raw) -> tuple[Raw, float]:
     return value, error + 2.0**-unit_bits
 
 
-def _inside(first: int, last: int, count: int) -> list[int]:
-    """Return the weights of the bits that are 1 between the outermost knots."""
-    weights = [0] * (last - first)
-    if first == 0:
-        weights[0] = 1
-    if last == count:
-        weights[-1] -= 1
-    return weights
+def _kept(x: Raw, bits: Shared, *, from_below: bool, from_above: bool) -> Shared:
+    """Return x between the outermost knots, and 0 beyond them.
+
+    Each bit is multiplied by itself. A bit that a comparison gave takes no round, and a difference of two would.
+    """
+    backend, shape = x.session.backend, x.shape
+    ends = [0] * from_below + [-1] * from_above
+    taken = [backend.linear(lambda words, at=at: np.array(words[at]), shape, bits) for at in ends]
+    kept = list(backend.keep_if(taken, [x.shared] * len(taken)))
+    reached = kept[0] if from_below else x.shared
+    return backend.subtract(reached, kept[-1]) if from_above else reached
 
 
 def plain_sigmoid(values: Reals) -> Reals:

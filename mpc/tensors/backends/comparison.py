@@ -32,7 +32,7 @@ from mpc.tensors.backends.interface import Shape
 from mpc.tensors.backends.kernels import from_plane, plane_words, to_planes
 from mpc.tensors.backends.party import Party
 from mpc.tensors.backends.products import derive, mask_all, multiply
-from mpc.tensors.network import Part
+from mpc.tensors.network import Part, wire_size
 
 _ONES = np.uint64(0xFFFFFFFFFFFFFFFF)
 _ONE = np.uint64(1)
@@ -172,6 +172,8 @@ def width_of(bound: int, ring_bits: int) -> int:
 def _masked_low(party: Party, values: Sequence[Handle], bits: int) -> tuple[Words | None, Words | None]:
     """Return c to the computing parties and r to the provider, flat, for c = x + r modulo 2^bits."""
     low = np.uint64((1 << bits) - 1)
+    if _masks_cost_less(party, values, bits):
+        mask_all(party, values, half=True)
     narrow = [value for value in values if roots_of(value)]
     masks = [party.dealing.mask(value.shape, bits) for value in narrow]
     opened: list[Words] = []
@@ -192,6 +194,13 @@ def _masked_low(party: Party, values: Sequence[Handle], bits: int) -> tuple[Word
             flat.append(np.negative(party.known(derive(party, value).value)))
     words = joined(flat) & low
     return (words, None) if party.computes else (None, words)
+
+
+def _masks_cost_less(party: Party, values: Sequence[Handle], bits: int) -> bool:
+    """Return whether fewer bytes are opened for masks of what the values came from, which then serve what follows."""
+    roots = {id(root): root for value in values for root in roots_of(value)}
+    opened = wire_size(sum(value.size for value in values if roots_of(value)), bits)
+    return 0 < wire_size(sum(root.size for root in roots.values()), party.ring_bits) < opened
 
 
 def _without_owed(party: Party, values: Sequence[Handle], masks: Sequence[Words]) -> list[Words]:

@@ -51,6 +51,28 @@ def transposed(backend: DealerBackend, value: Shared) -> Shared:
     return backend.linear(np.transpose, value.shape[::-1], value)
 
 
+def test_a_value_that_is_compared_with_many_numbers_is_opened_once_and_multiplied_without_a_round() -> None:
+    """In a ring that is just wide enough, one opening for each number would be longer than a mask of the value."""
+    many = (9, *X.shape)
+    offsets = words(np.arange(-4, 5).reshape(9, 1, 1) * 20)
+
+    def compared(backend: DealerBackend, shared: list[Shared]) -> list[Shared]:
+        own = backend.linear(lambda w: w.copy(), X.shape, shared[0])
+        repeated = backend.linear(lambda w: np.broadcast_to(w, many).copy(), many, own)
+        (bits,) = backend.negative([backend.add_public(repeated, offsets)], 200)
+        before = backend.cost.rounds
+        (kept,) = backend.keep_if([backend.linear(lambda w: w[0].copy(), X.shape, bits)], [own])
+        assert backend.cost.rounds == before
+        return [bits, kept]
+
+    counts, (bits, values) = opened_bytes(2, compared)
+    assert (signed(bits) == (X + np.arange(-4, 5).reshape(9, 1, 1) * 20 < 0)).all()
+    assert (signed(values) == X * (X < 80)).all()
+    count = 9 * X.size
+    plane = -(-count // 64)
+    assert counts[0][1] <= X.size + 7 * plane < count  # the mask, six bits in the tree, and one on its way to the ring
+
+
 @pytest.mark.parametrize("n", [2, 3])
 def test_forward_backward_and_later_epochs_open_a_tensor_once(n: int) -> None:
     def epoch(backend: DealerBackend, shared: list[Shared]) -> list[Shared]:
