@@ -385,12 +385,6 @@ def test_a_leader_cannot_order_what_another_party_refused_by_the_quota(tmp_path:
         queue=8,
         max_wait_ms=1,
         answer_s=5,
-        leader="leader",
-        computing=("leader", "follower"),
-        lanes=(4,),
-        queue=8,
-        max_wait_ms=1,
-        answer_s=5,
     )
     model: Any = None
     sitting = Sitting(settings, model, model, Meeting(), Tally(), Quota(path, 2))

@@ -63,10 +63,11 @@ def _gather(function: Linear, before: Sequence[Shape]) -> Picking | None:
     """Return the picking of a function whose factors are 1, -1 and 0."""
     count = sum(map(prod, before))
     found = np.asarray(function(*_parted(np.arange(1, count + 1, dtype=np.uint64), before))).view(np.int64)
-    if np.abs(found).max() > count:
+    sizes = np.abs(found)
+    if sizes.max() > count or sizes.min() < 0:  # the least integer has no positive one
         return None
     weights = None if found.min() > 0 else np.sign(found).view(np.uint64)
-    return Picking(np.maximum(np.abs(found) - 1, 0).view(np.uint64), weights)
+    return Picking(np.maximum(sizes - 1, 0).view(np.uint64), weights)
 
 
 def _scaling(function: Linear, before: Sequence[Shape], after: Shape) -> Picking | None:

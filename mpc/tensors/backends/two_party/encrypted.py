@@ -9,7 +9,8 @@
 
 In each step both parties are the holder of one key and the evaluator under the other's, so that both compute at once.
 The evaluator sees RLWE encryptions. The holder sees a b + r, which r hides, and flooded noise. Whatever an evaluator
-gives in a session depends on more than that by a statistical distance of at most 2^-40. Each word is wrong with a
+gives in a session under one of five keys depends on more than that by a statistical distance of at most 2^-40, which is
+2^-37 for all five together. A key serves for 2^32 results, after which the session ends. Each word is wrong with a
 probability below 2^-53, which ``mpc/core/bfv/parameters.hpp`` and ``slots.hpp`` derive. log2 q is at most 214 for
 N = 8192, which the lattice estimator puts at 128 bits. Keys cross once a session.
 """
