@@ -61,14 +61,12 @@ def open_line(namespace: str, address: str) -> Line:
 def carry(lines: dict[bytes, Line], bytes_per_s: float, delay_s: float) -> None:
     """Carry packets by their destination until standard input ends."""
     sources = {line.device: line for line in lines.values()}
-    poll = select.poll()
-    for device in (*sources, sys.stdin.fileno()):
-        poll.register(device, select.POLLIN)
     while True:
         now = time.monotonic()
         due = min((line.waiting[0][0] for line in lines.values() if line.waiting), default=now + 1.0)
         wait_s = due - now
-        for device, _ in poll.poll(0 if wait_s < _SPIN_S else (wait_s - _SPIN_S / 2) * 1e3):
+        wait_s = 0.0 if wait_s < _SPIN_S else wait_s - _SPIN_S / 2
+        for device in select.select([*sources, sys.stdin.fileno()], [], [], wait_s)[0]:  # poll knows whole milliseconds
             if device not in sources:
                 return
             packet = os.read(device, _LARGEST)
