@@ -85,7 +85,7 @@ SECRET = {  # their `repr` shows shapes at most
     "mpc.tensors.autograd.Node", "mpc.tensors.backends.authenticated.check.Pending",
     "mpc.tensors.backends.authenticated.values.Dealt", "mpc.tensors.backends.authenticated.values.Mask",
     "mpc.tensors.backends.clear.Board", "mpc.tensors.backends.clear.Clear",
-    "mpc.tensors.backends.handles.Mask", "mpc.tensors.backends.handles.Origin",
+    "mpc.tensors.backends.handles.Mask", "mpc.tensors.backends.handles.Origin", "mpc.tensors.backends.handles.Top",
     "mpc.tensors.backends.replicated.masked.Masked", "mpc.tensors.backends.replicated.trio.Replica",
     "mpc.tensors.backends.seeds.Seeds", "mpc.tensors.backends.two_party.oblivious.Chosen",
     "mpc.tensors.backends.two_party.oblivious.Sent", "mpc.tensors.backends.two_party.values.Bit",
