@@ -52,6 +52,7 @@ def serve(protocols: Protocols, arguments: Sequence[str], name: str) -> int:
     _check_certificate(membership)
     os.umask(0o077)
     folder = ServiceFolder(membership.folder.path, role)
+    _check_metrics(given.metrics)
     with folder.alone(), _logging(folder.log), _metrics(membership, role, given.metrics) as metrics:
         _service(membership, role, folder, metrics).run()
     return 0
@@ -139,14 +140,23 @@ def _check_certificate(membership: Membership) -> None:
     Identity(membership.name, membership.folder).check_valid()
 
 
+def _check_metrics(where: str | None) -> None:
+    """Raise `ConfigError` where figures cannot be shown at an address."""
+    if where is None:
+        return
+    if find_spec("prometheus_client") is None:
+        raise ConfigError("metrics: expected the package prometheus-client, found none: pip install prometheus-client.")
+    from orchestrator.federation.metrics import address_of  # noqa: PLC0415 - which needs that package
+
+    address_of(where)
+
+
 @contextmanager
 def _metrics(membership: Membership, role: str, where: str | None) -> Iterator[Listening | None]:
     """Show figures at an address, if there is one. Raises `ConfigError`."""
     if where is None:
         yield None
         return
-    if find_spec("prometheus_client") is None:
-        raise ConfigError("metrics: expected the package prometheus-client, found none: pip install prometheus-client.")
     from orchestrator.federation.metrics import Metrics, address_of, is_of_this_machine  # noqa: PLC0415 - see above
 
     shared, address = membership.shared, address_of(where)

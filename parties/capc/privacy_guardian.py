@@ -112,7 +112,7 @@ def _serve_whoever_votes(
             except QuorumError:
                 raise
             except TransportError as error:
-                connections.say_lost(error)
+                connections.say_lost(error, there.values())
                 progress.begin_again(f"a session with {turn.client} broke, and may be opened again ({error})")
             finally:
                 connections.hang_up(there.values())

@@ -260,10 +260,14 @@ class Connections:
                 raise first from error
             raise
 
-    def say_lost(self, error: BaseException | None) -> None:
-        """Where this party ends because a peer was lost or did not come, tell all others which one.
+    def say_lost(self, error: BaseException | None, channels: Iterable[TlsChannel] | None = None) -> None:
+        """Where this party leaves because a peer was lost or did not come, tell the others which one.
 
         They would blame this party. Where several did not come, they are told the first name.
+
+        Args:
+            error: which names the peer.
+            channels: to the others that this party leaves. None stands for all.
         """
         name = (
             error.awaits[0]
@@ -273,7 +277,7 @@ class Connections:
             else ""
         )
         if name:
-            for connection in self._open:
+            for connection in list(self._open) if channels is None else channels:
                 if isinstance(connection, TlsChannel) and not connection.left:
                     connection.say_lost(name)
 

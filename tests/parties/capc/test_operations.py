@@ -197,7 +197,9 @@ def test_a_report_has_the_sessions_the_accounts_and_the_page_of_the_last_session
 def test_an_address_that_cannot_be_used_is_refused(here: FederationHere, ports: dict[str, int]) -> None:
     folder = str(here.folder("clinic-b"))
     assert "found '127.0.0.1'" in run("serve", "--dir", folder, "--metrics", "127.0.0.1").stderr
+    here.end("clinic-b", signal.SIGTERM)
     taken = run("serve", "--dir", folder, "--metrics", f"127.0.0.1:{ports[GUARDIAN]}")
+    here.serve("clinic-b")
     assert taken.returncode == 2
     assert f"metrics: expected to listen at 127.0.0.1:{ports[GUARDIAN]}, found" in taken.stderr
 

@@ -21,7 +21,7 @@ from benchmarks.tensors.peers import PEERS
 from benchmarks.tensors.relay import Line, schedule
 from benchmarks.tensors.rows import ROWS, Side, Sides, compare, logistic, network, our_side, too_long
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[3]
 CAST = Cast("dealer", 2, True)
 
 
