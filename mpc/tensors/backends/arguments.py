@@ -71,6 +71,44 @@ def check_dealt_parties(computing: Sequence[str], provider: str, outside: Sequen
         raise ParameterError(f"expected every party once, found {', '.join(everybody)}")
 
 
+def check_exact_parties(backend: str, count: int, computing: Sequence[str], outside: Sequence[str]) -> None:
+    """Refuse another number of parties than a back-end without a provider has, and a name that comes twice."""
+    if len(computing) != count:
+        raise ParameterError(
+            f"expected exactly {count} computing parties for the back-end {backend}, found {len(computing)}"
+        )
+    everybody = (*computing, *outside)
+    if len(set(everybody)) != len(everybody):
+        raise ParameterError(f"expected every party once, found {', '.join(everybody)}")
+
+
+def check_input(
+    me: str, owners: Sequence[str], owner: str, words: object, shape: Shape, ring_bits: int
+) -> Words | None:
+    """Return the words of an input, which its owner alone gives.
+
+    Args:
+        me: this party.
+        owners: those who may give inputs.
+        owner, words, shape: of the input, as the caller gave them.
+        ring_bits: of the ring.
+
+    Raises:
+        ParameterError: an owner that has no part in it, or words that are no such array.
+    """
+    if owner not in owners:
+        raise ParameterError(f"expected an owner that computes or is outside, found {owner}")
+    if (words is not None) != (owner == me):
+        found = "none" if words is None else "some"
+        raise ParameterError(f"expected words of {owner} at {owner} alone, found {found} at {me}")
+    if words is None:
+        return None
+    checked = ring_words(words, ring_bits, "an input")
+    if checked.shape != shape:
+        raise ParameterError(f"expected an input of shape {shape}, found {checked.shape}")
+    return checked
+
+
 def check_channels(network: Network, everybody: Sequence[str], needed: Sequence[str]) -> None:
     """Refuse a party that is none of all, and channels to others than it needs, of whom it may be one itself."""
     if network.me not in everybody:

@@ -25,6 +25,7 @@ from mpc.tensors.backends.arguments import (
     broadcast,
     check_channels,
     check_dealt_parties,
+    check_input,
     check_ring,
     matmul_shape,
     ring_words,
@@ -153,15 +154,7 @@ class DealerBackend:
         Raises:
             ParameterError: an owner that has no part in it, or words that are no such array.
         """
-        if owner not in (*self.computing, *self.outside):
-            raise ParameterError(f"expected an owner that computes or is outside, found {owner}")
-        if (words is not None) != (owner == self.me):
-            found = "none" if words is None else "some"
-            raise ParameterError(f"expected words of {owner} at {owner} alone, found {found} at {self.me}")
-        if words is not None:
-            words = self._words(words, "an input")
-            if words.shape != shape:
-                raise ParameterError(f"expected an input of shape {shape}, found {words.shape}")
+        words = check_input(self.me, (*self.computing, *self.outside), owner, words, shape, self.ring_bits)
         with self._step("input") as party:
             label = f"input/{self._inputs}/{shapes_in_label([shape])}"
             self._inputs += 1

@@ -47,13 +47,13 @@ def in_memory(
 
 
 def networks_in_memory(
-    parties: Sequence[str], names: Sequence[str], ahead: str, deadline_s: float, *, kept: bool
+    parties: Sequence[str], names: Sequence[str], ahead: str | None, deadline_s: float, *, kept: bool
 ) -> dict[str, Network]:
     """Return the channels of all by name. Every computing party has one to each other party, and maybe others do.
 
     Args:
         parties: those among `names` who have channels to all others.
-        ahead: whoever may run ahead of the others, by :data:`RUN_AHEAD_BYTES` at most.
+        ahead: whoever may run ahead of the others, by :data:`RUN_AHEAD_BYTES` at most. None where nobody is held back.
         deadline_s, kept: as for :func:`in_memory`.
     """
     channels: dict[str, dict[str, Channel]] = {name: {} for name in names}

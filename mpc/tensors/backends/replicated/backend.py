@@ -11,24 +11,22 @@ import numpy as np
 from mpc.errors import ParameterError
 from mpc.randomness import RoleRandomness
 from mpc.ring import Words
-from mpc.tensors.backends.arguments import applied, broadcast, check_ring, matmul_shape, ring_words
+from mpc.tensors.backends.arguments import (
+    applied,
+    broadcast,
+    check_channels,
+    check_exact_parties,
+    check_input,
+    check_ring,
+    matmul_shape,
+    ring_words,
+)
 from mpc.tensors.backends.interface import Cost, Linear, Rounding, Shape, Shared
 from mpc.tensors.backends.replicated import comparison, inputs, products, truncation
 from mpc.tensors.backends.replicated.keys import PARTIES, Keys
 from mpc.tensors.backends.replicated.trio import Replica, Trio
 from mpc.tensors.backends.seeds import Agreement
 from mpc.tensors.network import Network
-
-
-def check_parties(computing: Sequence[str], outside: Sequence[str]) -> None:
-    """Refuse a number of computing parties other than three, and a name that comes twice."""
-    if len(computing) != PARTIES:
-        raise ParameterError(
-            f"expected exactly {PARTIES} computing parties for the back-end replicated, found {len(computing)}"
-        )
-    everybody = (*computing, *outside)
-    if len(set(everybody)) != len(everybody):
-        raise ParameterError(f"expected every party once, found {', '.join(everybody)}")
 
 
 class ReplicatedBackend:
@@ -73,16 +71,10 @@ class ReplicatedBackend:
             ParameterError: parties, or a ring, that this back-end cannot have.
         """
         computing, outside = tuple(computing), tuple(outside)
-        check_parties(computing, outside)
+        check_exact_parties("replicated", PARTIES, computing, outside)
         check_ring(ring_bits)
         everybody = (*computing, *outside)
-        if network.me not in everybody:
-            raise ParameterError(f"expected one of {', '.join(everybody)}, found {network.me}")
-        needed = set(everybody if network.me in computing else computing) - {network.me}
-        if set(network.peers) != needed:
-            raise ParameterError(
-                f"expected {network.me} to have channels to {sorted(needed)}, found {sorted(network.peers)}"
-            )
+        check_channels(network, everybody, everybody if network.me in computing else computing)
         agreement = Agreement("replicated", ring_bits, computing, "", outside)
         return cls(network, agreement, randomness or RoleRandomness())
 
@@ -126,15 +118,7 @@ class ReplicatedBackend:
         Raises:
             ParameterError: an owner that has no part in it, or words that are no such array.
         """
-        if owner not in (*self.computing, *self.outside):
-            raise ParameterError(f"expected an owner that computes or is outside, found {owner}")
-        if (words is not None) != (owner == self.me):
-            found = "none" if words is None else "some"
-            raise ParameterError(f"expected words of {owner} at {owner} alone, found {found} at {self.me}")
-        if words is not None:
-            words = ring_words(words, self.ring_bits, "an input")
-            if words.shape != shape:
-                raise ParameterError(f"expected an input of shape {shape}, found {words.shape}")
+        words = check_input(self.me, (*self.computing, *self.outside), owner, words, shape, self.ring_bits)
         with self._step("input") as trio:
             if owner in self.computing:
                 return inputs.of_computing(trio, self.computing.index(owner), words, shape)

@@ -6,8 +6,10 @@ from collections.abc import Sequence
 
 from mpc.errors import ParameterError
 from mpc.randomness import RoleRandomness
+from mpc.tensors.backends.arguments import check_exact_parties
 from mpc.tensors.backends.memory import networks_in_memory
-from mpc.tensors.backends.replicated.backend import ReplicatedBackend, check_parties
+from mpc.tensors.backends.replicated.backend import ReplicatedBackend
+from mpc.tensors.backends.replicated.keys import PARTIES
 
 
 def in_memory(
@@ -29,7 +31,7 @@ def in_memory(
         kept: whether channels keep transcripts, which tests look at.
         seed: for known-answer tests.
     """
-    check_parties(parties, outside)
+    check_exact_parties("replicated", PARTIES, parties, outside)
     if provider is not None:
         raise ParameterError(f"expected no provider of correlations for the back-end replicated, found {provider}")
     names = [*parties, *outside]

@@ -12,7 +12,16 @@ from mpc.errors import ParameterError
 from mpc.randomness import RoleRandomness
 from mpc.ring import Words
 from mpc.tensors.backends import truncation as bounds
-from mpc.tensors.backends.arguments import applied, broadcast, check_channels, check_ring, matmul_shape, ring_words
+from mpc.tensors.backends.arguments import (
+    applied,
+    broadcast,
+    check_channels,
+    check_exact_parties,
+    check_input,
+    check_ring,
+    matmul_shape,
+    ring_words,
+)
 from mpc.tensors.backends.comparison import width_of
 from mpc.tensors.backends.dealing import draw, shapes_in_label
 from mpc.tensors.backends.interface import Cost, Linear, Rounding, Shape, Shared
@@ -81,13 +90,8 @@ class TwoPartyBackend:
             ParameterError: parties, or a ring, that this back-end cannot have.
         """
         computing, outside = tuple(computing), tuple(outside)
+        check_exact_parties("two_party", 2, computing, outside)
         everybody = (*computing, *outside)
-        if len(computing) != 2:
-            raise ParameterError(
-                f"expected exactly 2 computing parties for the back-end two_party, found {len(computing)}"
-            )
-        if len(set(everybody)) != len(everybody):
-            raise ParameterError(f"expected every party once, found {', '.join(everybody)}")
         check_ring(ring_bits)
         check_channels(network, everybody, everybody if network.me in computing else computing)
         agreement = Agreement("two_party", ring_bits, computing, "", outside)
@@ -174,15 +178,7 @@ class TwoPartyBackend:
         Raises:
             ParameterError: an owner that has no part in it, or words that are no such array.
         """
-        if owner not in (*self.computing, *self.outside):
-            raise ParameterError(f"expected an owner that computes or is outside, found {owner}")
-        if (words is not None) != (owner == self.me):
-            found = "none" if words is None else "some"
-            raise ParameterError(f"expected words of {owner} at {owner} alone, found {found} at {self.me}")
-        if words is not None:
-            words = ring_words(words, self.ring_bits, "an input")
-            if words.shape != shape:
-                raise ParameterError(f"expected an input of shape {shape}, found {words.shape}")
+        words = check_input(self.me, (*self.computing, *self.outside), owner, words, shape, self.ring_bits)
         with self._step("input") as party:
             label = f"input/{self._inputs}/{shapes_in_label([shape])}"
             self._inputs += 1

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mpc.channels.frames import Channel
-from mpc.channels.memory import memory_pair
 from mpc.errors import ParameterError
 from mpc.randomness import RoleRandomness
+from mpc.tensors.backends.memory import networks_in_memory
 from mpc.tensors.backends.two_party.backend import TwoPartyBackend
-from mpc.tensors.network import Network
 
 
 def in_memory(
@@ -34,15 +32,10 @@ def in_memory(
     if provider is not None:
         raise ParameterError(f"expected no provider of correlations for the back-end two_party, found {provider}")
     names = list(dict.fromkeys((*parties, *outside)))
-    channels: dict[str, dict[str, Channel]] = {name: {} for name in names}
-    for place, first in enumerate(names):
-        for second in names[place + 1 :]:
-            if first in parties or second in parties:
-                ends = memory_pair(first, second, deadline_s, kept=kept)
-                channels[first][second], channels[second][first] = ends
+    networks = networks_in_memory(parties, names, None, deadline_s, kept=kept)
     return {
         name: TwoPartyBackend.join(
-            Network(name, channels[name]),
+            networks[name],
             computing=parties,
             outside=outside,
             ring_bits=ring_bits,
