@@ -276,8 +276,8 @@ def test_an_attempt_that_is_given_up_ends_at_once_and_says_how_long_it_lasted(
         if not listens:
             silent.close()
         attempt, where = Attempt(), Peer(name="server-0", host="127.0.0.1", port=port)
-        threading.Timer(1.0, attempt.give_up).start()
         began = time.monotonic()
+        threading.Timer(1.0, attempt.give_up).start()
         with pytest.raises(DeadlineError, match=f"nobody accepted a connection at 127.0.0.1:{port} within [1-9] s"):
             client.dial(where, ANSWERING, attempt)
         assert 1.0 <= time.monotonic() - began < 10
@@ -291,8 +291,8 @@ def test_an_attempt_beside_a_peer_ends_when_that_peer_leaves(client: Connections
             lambda: client.dial(here, ANSWERING), lambda: server.accept(listener, {"client": QUERYING})
         )
         nowhere = Peer(name="privacy-guardian", host="127.0.0.1", port=silent.getsockname()[1])
-        threading.Timer(1.0, ours.close).start()
         began = time.monotonic()
+        threading.Timer(1.0, ours.close).start()
         with pytest.raises(TransportError, match="step connect client: the peer closed the connection"):
             server.dial_beside(nowhere, GUARDIAN, theirs)
         assert 1.0 <= time.monotonic() - began < 10
