@@ -149,7 +149,7 @@ def test_bits_stay_masked_where_elements_are_picked_or_negated() -> None:
 
 
 def test_a_function_that_treats_shares_otherwise_than_public_arrays_is_refused() -> None:
-    backends = in_memory(names(2), PROVIDER, deadline_s=3)
+    backends = in_memory(names(2), PROVIDER, deadline_s=20)
 
     def program(backend: DealerBackend) -> None:
         x = backend.input("p0", words(X) if backend.me == "p0" else None, X.shape)
@@ -244,7 +244,7 @@ def test_no_mask_serves_two_values_in_a_whole_program(n: int) -> None:
 
 def test_a_function_that_changes_after_its_call_is_refused() -> None:
     """A loop's variable is the common case. Its last value would silently stand for all others."""
-    backends = in_memory(names(2), PROVIDER, deadline_s=3)
+    backends = in_memory(names(2), PROVIDER, deadline_s=20)
 
     def program(backend: DealerBackend) -> None:
         x = backend.input("p0", words(X) if backend.me == "p0" else None, X.shape)
