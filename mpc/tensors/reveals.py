@@ -212,11 +212,19 @@ class Reveals:
         session: whose tensors are opened.
         policy: what may be revealed to whom. None allows everything.
         foreseen: each reveal that was foreseen before the run, with its number, where all have agreed on these.
+        tell: is told of each reveal before anything of it is sent. Where it raises, nothing is.
     """
 
-    def __init__(self, session: Session, policy: Policy | None, foreseen: Mapping[Reveal, int] | None = None) -> None:
+    def __init__(
+        self,
+        session: Session,
+        policy: Policy | None,
+        foreseen: Mapping[Reveal, int] | None = None,
+        tell: Callable[[Reveal], None] = lambda _: None,
+    ) -> None:
         self.policy = policy
         self.foreseen = foreseen
+        self._tell = tell
         self.done: list[Reveal] = []
         self._session = session
         self._pending: list[Revealed] = []
@@ -279,6 +287,8 @@ class Reveals:
         ]
         for reveal in found:
             self._require_foreseen(reveal)
+        for reveal in found:
+            self._tell(reveal)
         tensors = [
             None if tensor is None else with_noise(tensor, revealed.noise)
             for tensor, revealed in zip(tensors, group, strict=True)

@@ -48,6 +48,7 @@ class Session:
         policy: Policy | None = None,
         foreseen: Mapping[Reveal, int] | None = None,
         seed: int = 0,
+        tell: Callable[[Reveal], None] = lambda _: None,
     ) -> None:
         if not FEWEST_FRACTION_BITS <= fraction_bits <= MOST_FRACTION_BITS:
             raise ParameterError(
@@ -57,7 +58,7 @@ class Session:
         self.format = Format(backend.ring_bits, fraction_bits)
         self.rounding: Rounding = rounding
         self.outside = tuple(outside)
-        self.reveals = Reveals(self, policy, foreseen)
+        self.reveals = Reveals(self, policy, foreseen, tell)
         self.checker: Checker | None = None  # see mpc.tensors.checking
         self.seed = seed
         self._seeds = 0
