@@ -165,8 +165,13 @@ def members(here: MembersHere) -> Iterator[Authority]:
 
 def join(here: MembersHere, authority: Authority, name: str) -> None:
     """Make a member's key in its folder, and install the certificate of an authority."""
-    folder = make_private_folder(here.folder(name))
-    (folder / "member.json").write_bytes(msgspec.json.encode({"name": name, "shared_file": str(here.file)}))
+    install(authority, name, here.folder(name), here.file)
+
+
+def install(authority: Authority, name: str, place: Path, shared_file: Path) -> None:
+    """The same in any folder, for a member with this shared file."""
+    folder = make_private_folder(place)
+    (folder / "member.json").write_bytes(msgspec.json.encode({"name": name, "shared_file": str(shared_file)}))
     identity = Identity(name, MemberFolder(folder))
     request, _ = identity.request()
     identity.install(authority.approve(request.read_bytes()), fingerprint(authority.certificate))

@@ -63,13 +63,21 @@ def test_what_a_service_would_reveal_is_in_its_log_before_any_session(here: Tens
     assert said.index("will be revealed") < said.index("serves as provider")
 
 
+@pytest.mark.slow
 def test_two_who_ask_at_once_are_served_one_after_the_other(here: TensorsHere) -> None:
     first, second = here.start_asking("hospital"), here.start_asking("laboratory")
     assert here.result(first)["outputs"] == {"largest": LARGEST}
     assert here.result(second)["outputs"] == {"product": pytest.approx(PRODUCT, abs=20 * UNIT)}
 
 
-@pytest.mark.parametrize("killed", ["laboratory", "provider", "registry"])
+@pytest.mark.parametrize(
+    "killed",
+    [
+        "laboratory",
+        pytest.param("provider", marks=pytest.mark.slow),
+        pytest.param("registry", marks=pytest.mark.slow),
+    ],
+)
 def test_a_member_that_is_killed_ends_the_session_by_name_and_the_next_one_works(
     here: TensorsHere, killed: str
 ) -> None:
@@ -91,6 +99,7 @@ def test_a_member_that_is_killed_ends_the_session_by_name_and_the_next_one_works
     assert here.result(here.start_asking("hospital"))["outputs"] == {"largest": LARGEST}
 
 
+@pytest.mark.slow
 def test_where_the_one_that_opened_the_session_is_killed_all_others_name_it(here: TensorsHere) -> None:
     before = {name: len(here.service(name).ended()) for name in MEMBERS[1:]}
     asked = here.start_asking("hospital")
@@ -109,8 +118,8 @@ def test_where_the_one_that_opened_the_session_is_killed_all_others_name_it(here
     [
         ("program", PROGRAM + "# changed\n", {}),
         ("policy", None, {"reveal": {"product": ["laboratory", "registry"], "largest": ["hospital", "laboratory"]}}),
-        ("fraction bits", None, {"fraction_bits": 12}),
-        ("sessions in all", None, {"sessions": 51}),
+        pytest.param("fraction bits", None, {"fraction_bits": 12}, marks=pytest.mark.slow),
+        pytest.param("sessions in all", None, {"sessions": 51}, marks=pytest.mark.slow),
     ],
 )
 def test_what_a_member_has_not_agreed_to_is_refused_on_both_sides(
@@ -127,6 +136,7 @@ def test_what_a_member_has_not_agreed_to_is_refused_on_both_sides(
     assert len(here.records("laboratory")) == sessions
 
 
+@pytest.mark.slow
 def test_a_check_reaches_all_and_takes_no_session(here: TensorsHere) -> None:
     sessions = len(here.records("laboratory"))
     for name in ("hospital", "registry"):
@@ -143,6 +153,7 @@ def test_a_check_reaches_all_and_takes_no_session(here: TensorsHere) -> None:
     assert len(here.records("laboratory")) == sessions
 
 
+@pytest.mark.slow
 def test_the_same_file_runs_all_members_on_this_machine(here: TensorsHere, tmp_path: Path) -> None:
     flags = ("--config", str(here.file), "--launcher", "process", "--start_port", str(free_ports(4)), "--json")
     run = subprocess.run((*COMMAND, *flags), cwd=tmp_path, capture_output=True, text=True, timeout=200, check=False)
@@ -152,6 +163,7 @@ def test_the_same_file_runs_all_members_on_this_machine(here: TensorsHere, tmp_p
     assert outputs["registry"] == {"product": pytest.approx(PRODUCT, abs=20 * UNIT)}
 
 
+@pytest.mark.slow
 def test_a_member_of_a_foreign_authority_and_a_revoked_one_are_refused_on_both_sides(
     here: TensorsHere, tmp_path: Path
 ) -> None:
