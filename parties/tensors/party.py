@@ -18,6 +18,7 @@ import json
 import sys
 import time
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -57,11 +58,11 @@ def party(party: Party[TensorsSettings]) -> None:
             policy=Policy(settings.policy, settings.times, settings.noise),
             foreseen=None if settings.reveals is None else dict(settings.reveals),
             seed=settings.seed,
+            compare=partial(check_public_numbers, network, settings.computing),
         )
         began = time.perf_counter()
         with progress.step("2", "run the program"), session:
             found = outputs_of(program(session, here))
-            check_public_numbers(network, settings.computing, session.public_digest)
             session.reveals.finish(found)
         seconds = time.perf_counter() - began
     outputs = readable(found)
