@@ -490,7 +490,7 @@ class KeyStream:
         """Blocks of two words that were given or passed by."""
 
 class CkksScale:
-    """The factor by which a plaintext or ciphertext holds its values, exact: a product of powers of 2 and of primes of q.
+    """The factor by which a plaintext or ciphertext holds its values: an exact product of powers of 2 and primes of q.
 
     Scales multiply and divide without rounding, and two are equal exactly if their exponents are. To let two terms meet
     at one scale, encode a factor of the first at ``wanted / ciphertext.scale``. Immutable and hashable.
