@@ -4,7 +4,7 @@
 #include <cmath>
 
 #include "core/base/error.hpp"
-#include "core/bfv/packing.hpp"
+#include "core/lattice/packing.hpp"
 #include "core/bfv/parameters.hpp"
 #include "core/bfv/scaling.hpp"
 #include "core/lattice/ntt.hpp"
@@ -134,6 +134,32 @@ void sums_of_products_are_exact() {
             Wide expected = 0;
             for (std::size_t k = 0; k < terms; ++k) expected = (expected + Wide{x[k][j]} * y[k][j]) % ntt.p();
             CHECK(sum[j] == expected);
+        }
+    }
+}
+
+void combinations_are_exact() {
+    const std::size_t degree = 64;
+    for (const int bits : {20, 36, 47}) {
+        const Ntt ntt(ntt_primes(degree, bits, 1)[0], degree);
+        Prg prg = seeded(10);
+        std::vector<std::vector<std::uint64_t>> x(Ntt::kMaxCombined, std::vector<std::uint64_t>(degree));
+        std::vector<const std::uint64_t*> rows;
+        std::vector<std::uint64_t> factors;
+        for (std::size_t k = 0; k < x.size(); ++k) {
+            uniform_words(prg, 47, x[k].data(), degree);
+            x[k][0] = (std::uint64_t{1} << 47) - 1, x[k][1] = 0;
+            rows.push_back(x[k].data());
+            factors.push_back(k == 0 ? ntt.p() - 1 : k == 1 ? ntt.p() / 2 : k == 2 ? 0 : prg.word() % ntt.p());
+        }
+        for (const std::size_t terms : {std::size_t{1}, std::size_t{4}, Ntt::kMaxCombined}) {
+            Words out(degree);
+            ntt.combine(rows.data(), factors.data(), terms, out.data());
+            for (std::size_t j = 0; j < degree; ++j) {
+                Wide expected = 0;
+                for (std::size_t k = 0; k < terms; ++k) expected += Wide{x[k][j]} * factors[k];
+                CHECK(out[j] == expected % ntt.p());
+            }
         }
     }
 }
@@ -404,6 +430,7 @@ int main() {
     check::run_on_all_levels("extremes survive", extremes_survive);
     check::run_on_all_levels("sums of products are exact", sums_of_products_are_exact);
     check::run_on_all_levels("transforms are the known ones", transforms_are_the_known_ones);
+    check::run_on_all_levels("combinations are exact", combinations_are_exact);
     check::run_on_all_levels("lifts are centred", lifts_are_centred);
     check::run_on_all_levels("differences are scaled", differences_are_scaled);
     check::run("packing is exact and strict", packing_is_exact_and_strict);

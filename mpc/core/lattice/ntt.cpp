@@ -83,6 +83,18 @@ void scale_difference_portable(const NttTables& ntt, const std::uint64_t* x, con
     for (std::size_t j = 0; j < ntt.degree; ++j) out[j] = multiply(x[j] + p - y[j], w, p);
 }
 
+void combine_portable(const NttTables& ntt, const std::uint64_t* const* x, const std::uint64_t* factors,
+                      std::size_t terms, std::uint64_t* out) {
+    const std::uint64_t p = ntt.modulus.p;
+    Factor w[Ntt::kMaxCombined];
+    for (std::size_t k = 0; k < terms; ++k) w[k] = ntt.modulus.factor(factors[k]);
+    for (std::size_t j = 0; j < ntt.degree; ++j) {
+        std::uint64_t sum = 0;  // below 16 p
+        for (std::size_t k = 0; k < terms; ++k) sum += multiply_lazy(x[k][j], w[k], p);
+        out[j] = multiply(sum, ntt.modulus.one, p);
+    }
+}
+
 // Residues modulo one prime, around zero, to residues modulo another.
 void lift_portable(const NttTables& ntt, std::uint64_t other, const std::uint64_t* in, std::uint64_t* out) {
     const Modulus& m = ntt.modulus;
@@ -195,6 +207,13 @@ void Ntt::scale_difference(const std::uint64_t* x, const std::uint64_t* y, std::
     const NttKernels& found = kernels();
     const auto run = found.scale_difference != nullptr ? found.scale_difference : scale_difference_portable;
     run(tables_, x, y, factor, out);
+}
+
+void Ntt::combine(const std::uint64_t* const* x, const std::uint64_t* factors, std::size_t terms,
+                  std::uint64_t* out) const {
+    const NttKernels& found = kernels();
+    const auto run = found.combine != nullptr ? found.combine : combine_portable;
+    run(tables_, x, factors, terms, out);
 }
 
 void Ntt::inner_product(const std::uint64_t* const* x, const std::uint64_t* const* y, std::size_t terms,

@@ -24,6 +24,7 @@ public:
 
     const Modulus& modulus() const { return tables_.modulus; }
     std::uint64_t p() const { return tables_.modulus.p; }
+    std::size_t degree() const { return tables_.degree; }
 
     // In place; entries below 2p enter, entries below p leave.
     void forward(std::uint64_t* x) const;
@@ -36,6 +37,12 @@ public:
     // out = (x - y) factor, entry by entry, all below p. out may be x or y.
     void scale_difference(const std::uint64_t* x, const std::uint64_t* y, std::uint64_t factor,
                           std::uint64_t* out) const;
+
+    // out = sum_k x[k] factors[k] mod p, for 1 <= terms <= kMaxCombined, entries below 2^47 and factors below p. out, below
+    // p, may be one of the x.
+    static constexpr std::size_t kMaxCombined = 8;
+    void combine(const std::uint64_t* const* x, const std::uint64_t* factors, std::size_t terms,
+                 std::uint64_t* out) const;
 
     // out = sum_k x[k] * y[k], entry by entry, for 1 <= terms <= kMaxTerms and factors below p. out, below p, may
     // be one of the factors.

@@ -316,8 +316,25 @@ void scale_difference(const NttTables& ntt, const std::uint64_t* x, const std::u
     }
 }
 
+// Each product is at most (1/2 + 2^46 3 2^-53) p, so eight of them stay below 5 p.
+void combine(const NttTables& ntt, const std::uint64_t* const* x, const std::uint64_t* factors, std::size_t terms,
+             std::uint64_t* out) {
+    const Prime prime(ntt);
+    const std::uint64_t p = ntt.modulus.p;
+    V w[8];
+    for (std::size_t k = 0; k < terms; ++k) {
+        w[k] = repeat(factors[k] > p / 2 ? -static_cast<double>(p - factors[k]) : static_cast<double>(factors[k]));
+    }
+    for (std::size_t j = 0; j < ntt.degree; j += kLanes) {
+        V sum = prime.multiply(to_double(load(x[0] + j)), w[0]);
+        for (std::size_t k = 1; k < terms; ++k) sum = add(sum, prime.multiply(to_double(load(x[k] + j)), w[k]));
+        store(out + j, prime.residue(prime.reduce(sum)));
+    }
+}
+
 }  // namespace
 
-const NttKernels avx2_kernels = {forward, inverse, inner_product, forward_lifted, scale_difference};
+const NttKernels avx2_kernels = {forward, inverse, inner_product, forward_lifted, scale_difference,
+                                 combine};
 
 }  // namespace mpc::lattice
