@@ -396,6 +396,27 @@ def carryless_sum(a: NDArray[np.uint64], b: NDArray[np.uint64]) -> NDArray[np.ui
     Bit i of a word is the coefficient of x^i. Both are C-contiguous and have one shape.
     """
 
+def field_products(a: NDArray[np.uint64], b: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Return the products of two C-contiguous arrays of one shape in the field F_2[x] / (x^64 + x^4 + x^3 + x + 1).
+
+    Bit i of a word is the coefficient of x^i.
+    """
+
+def field_chosen(bits: NDArray[np.uint64], elements: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Return ``u64[16]``, for each j the XOR of all elements whose column has bit j.
+
+    Bit j of column c of word w is bit ``16 c + j`` of ``bits[w]``, and its element is ``elements[4 w + c]``.
+    """
+
+def field_gram(u: NDArray[np.uint64], v: NDArray[np.uint64], elements: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Return ``u64[16, 16]``, for i and j the XOR of all elements whose column has bit i in ``u`` and bit j in ``v``.
+
+    Columns are those of :func:`field_chosen`.
+    """
+
+def field_combined(bits: NDArray[np.uint64], table: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Return ``u64[4 n]``, for each column of :func:`field_chosen` the XOR of all ``table[j]`` whose bit j it has."""
+
 def and_layer(
     d: NDArray[np.uint64],
     e: NDArray[np.uint64],
