@@ -32,7 +32,7 @@ from mpc.tensors.backends.arguments import (
 )
 from mpc.tensors.backends.dealing import Given, Taken, draw, shapes_in_label
 from mpc.tensors.backends.gathers import gather_of, gathered
-from mpc.tensors.backends.handles import Handle, Mask
+from mpc.tensors.backends.handles import Handle, Mask, mask_of_public
 from mpc.tensors.backends.interface import Cost, Linear, Rounding, Shape, Shared
 from mpc.tensors.backends.kernels import KeyStream, matmul
 from mpc.tensors.backends.party import Party
@@ -181,12 +181,17 @@ class DealerBackend:
             return party.handle(shape, None, given=True)
 
     def constant(self, words: Words) -> Handle:
-        """Return a sharing of public values. The first party holds them, and the others hold zeros."""
-        words = self._words(words, "a constant")
+        """Return a sharing of public values. The first party holds them, and the others hold zeros.
+
+        Nothing of it is opened when it is multiplied or compared.
+        """
+        words = self._words(words, "a constant").copy()
         party = self._party
-        with np.errstate(over="ignore"):
-            share = (words.copy() if party.first else np.zeros_like(words)) if party.computes else None
-            return party.handle(words.shape, share)
+        words.setflags(write=False)
+        share = (words if party.first else np.zeros_like(words)) if party.computes else None
+        handle = party.handle(words.shape, share)
+        handle.mask = mask_of_public(words if party.computes else None, words.shape)
+        return handle
 
     def open(self, values: Sequence[Shared], to: Sequence[str]) -> list[Words] | None:
         """Open values to these parties, in one round.

@@ -10,12 +10,17 @@ products sees the same array. What must never happen is two different values und
 what is opened would be the difference of the values. A mask is drawn for one handle, whose value never changes, and is
 put there once. A linear function f of masked values is masked by f of the masks. Its opened array is f of the opened
 arrays, which everybody could compute already.
+
+What all parties know already, such as initial weights that are public, needs no mask. Its mask is zero, and its opened
+array is the value.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from math import prod
+
+import numpy as np
 
 from mpc.errors import OrderError
 from mpc.ring import Words
@@ -77,6 +82,7 @@ class Mask:
         value: a itself, which the provider alone knows.
         owed: what the shares of a miss, or None. Rounding and comparing need no shares of a.
         top: what is taken off a, or None. Only rounded values have it.
+        public: whether all parties know x, so that nothing hides it. Then a is zero.
     """
 
     opened: Words | None = None
@@ -85,9 +91,16 @@ class Mask:
     value: Words | None = None
     owed: Owed | None = None
     top: Top | None = None
+    public: bool = False
 
     def __repr__(self) -> str:
         return "Mask(<hidden>)"
+
+
+def mask_of_public(opened: Words | None, shape: Shape) -> Mask:
+    """Return the mask of a value that all parties know. A party without shares gives None."""
+    zeros = np.broadcast_to(np.uint64(0), shape)
+    return Mask(opened=opened, share=zeros, value=zeros, public=True)
 
 
 @dataclass(frozen=True, repr=False)

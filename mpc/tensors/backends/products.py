@@ -129,17 +129,18 @@ def derive(party: Party, handle: Handle) -> Mask:
         result = party.reduce(origin.function(*[array for array in arrays if array is not None]))
         return result if result.shape == handle.shape else np.broadcast_to(result, handle.shape)
 
+    public = all(mask.public for mask in masks)
     before = [(parent.shape, mask.owed) for parent, mask in zip(origin.parents, masks, strict=True)]
     owed = _owed(party, origin.function, handle.shape, before)
     if not party.computes:
-        handle.mask = Mask(value=of([mask.value for mask in masks]), owed=owed)
+        handle.mask = Mask(value=of([mask.value for mask in masks]), owed=owed, public=public)
         return derive(party, handle)
     if origin.checked:
         _check_again(party, handle, origin, of(origin.shares))
     opened = of([mask.opened for mask in masks])
     if origin.offset is not None:
         opened = party.reduce(opened + origin.offset)
-    handle.mask = Mask(opened=opened, share=of([mask.share for mask in masks]), owed=owed)
+    handle.mask = Mask(opened=opened, share=of([mask.share for mask in masks]), owed=owed, public=public)
     return derive(party, handle)
 
 
@@ -243,8 +244,11 @@ def _any_mask(handle: Handle) -> Mask:
 def _product(party: Party, x: Mask, y: Mask, shape: tuple[int, ...], product: Product, *, signed: bool) -> Handle:
     """Return the product of two masked values. Provider: c = a b. Parties: E b + a F + c, and E F once.
 
-    Of a bit's mask the provider does not know the signs, so that it deals c at once where a mask is `signed`.
+    Of a bit's mask the provider does not know the signs, so that it deals c at once where a mask is `signed`. Where a
+    value is public there is no c.
     """
+    if x.public or y.public:
+        return _product_with_public(party, x, y, shape, product)
 
     def made() -> Words:
         return party.reduce(np.broadcast_to(product(party.known(x.value), party.known(y.value)), shape))
@@ -268,3 +272,15 @@ def _product(party: Party, x: Mask, y: Mask, shape: tuple[int, ...], product: Pr
     result = party.handle(shape, party.reduce(share))
     result.owed = owed
     return result
+
+
+def _product_with_public(party: Party, x: Mask, y: Mask, shape: Shape, product: Product) -> Handle:
+    """Return the product of two values of which all parties know one: E (b + F), or (a + E) F, with F or E once."""
+    if not party.computes:
+        return party.handle(shape, None)
+    e, f, a, b = party.known(x.opened), party.known(y.opened), party.known(x.share), party.known(y.share)
+    if x.public:
+        own = b if y.sign is None else y.sign * b
+        return party.handle(shape, party.reduce(product(e, own + f if party.first else own)))
+    own = a if x.sign is None else x.sign * a
+    return party.handle(shape, party.reduce(product(own + e if party.first else own, f)))

@@ -115,8 +115,49 @@ def test_relu_takes_the_rounds_of_its_comparison_and_its_bit_is_masked() -> None
 @pytest.mark.parametrize(("bits", "rounds"), [(1, 2), (4, 2), (5, 3), (16, 3), (17, 4), (32, 4), (63, 4)])
 def test_a_comparison_takes_a_round_for_every_four_groups_of_four_bits(bits: int, rounds: int) -> None:
     """One opens the value, and one takes the bit to the ring."""
-    counts, _ = opened_bytes(2, lambda backend, s: backend.negative([backend.constant(words([0]))], 2**bits - 1))
+
+    def compared(backend: DealerBackend, shared: list[Shared]) -> Sequence[Shared]:
+        own = backend.linear(lambda w: w[:1, 0] * np.uint64(0), (1,), shared[0])
+        return backend.negative([own], 2**bits - 1)
+
+    counts, _ = opened_bytes(2, compared)
     assert counts[0][0] == rounds
+
+
+@pytest.mark.parametrize("n", [2, 3])
+def test_what_all_know_is_never_opened_and_takes_no_triple(n: int) -> None:
+    """Initial weights are such constants. What is trained from them is masked by the mask of what was added."""
+    known = words(RNG.integers(-100, 100, (3, 4)))
+    flat, square = signed(known).astype(np.int64), signed(known[:, :3]).astype(np.int64)
+
+    def first(backend: DealerBackend, shared: list[Shared]) -> Sequence[Shared]:
+        weights = backend.constant(known)
+        more = backend.add_public(backend.linear(np.transpose, (4, 3), weights), words(1))
+        found = [*backend.matmul([(weights, shared[0]), (more, weights)]), *backend.multiply([(weights, weights)])]
+        assert "settle" not in backend.cost.correlations
+        return found
+
+    def compared(backend: DealerBackend, shared: list[Shared]) -> Sequence[Shared]:
+        weights = backend.constant(known)
+        (bits,) = backend.negative([weights], 7 << 4)
+        (kept,) = backend.keep_if([bits], [weights])
+        return [bits, kept, *backend.relu([weights], 7 << 4)[0], *backend.truncate([weights], 1, 128, "floor")]
+
+    def trained(backend: DealerBackend, shared: list[Shared]) -> Sequence[Shared]:
+        part = backend.linear(lambda w: w[:3, :3].copy(), (3, 3), shared[0])
+        weights = backend.subtract(backend.constant(known[:, :3].copy()), part)
+        return backend.matmul([(weights, weights), (weights, part)])
+
+    counts, found = opened_bytes(n, first, compared, trained)
+    assert counts[0] == (1, X.size)
+    assert counts[1] == (5, 7)  # two trees of one level with a bit on its way to the ring, and a bit of what is cut off
+    assert counts[2] == (0, 0)
+    expected = [
+        flat @ X, (flat.T + 1) @ flat, flat**2, flat < 0, flat * (flat < 0), np.maximum(flat, 0), flat >> 1,
+        (square - X[:3, :3]) @ (square - X[:3, :3]), (square - X[:3, :3]) @ X[:3, :3],
+    ]  # fmt: skip
+    for one, other in zip(found, expected, strict=True):
+        assert (signed(one) == other).all()
 
 
 def test_bits_stay_masked_where_elements_are_picked_or_negated() -> None:
