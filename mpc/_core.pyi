@@ -1,4 +1,4 @@
-"""The C++ core: circuits, garbled sessions, encrypted linear maps, arrays of shares. No sockets, no clock.
+"""The C++ core: circuits, garbled sessions, a group, encrypted linear maps, arrays of shares. No sockets, no clock.
 
 The environment variable ``MPC_CPU_LEVEL`` (portable, aesni, vaes256, vaes512) picks the instruction set; without it the
 core takes the best that the processor has. Every level gives the same bytes.
@@ -253,6 +253,64 @@ class EvaluatedPiece:
 
     def open_projection(self, message: Buffer, width: int, signed_words: bool = False) -> NDArray[np.uint64]:
         """This side's shares ``output - m mod 2^width``, ``u64[n, output words]``; once."""
+
+class CurvePoints:
+    """Elements of edwards25519's prime-order subgroup, in order. They may be secret, and are wiped when they go.
+
+    Scalars are 32 bytes each, lowest byte first, below the group order L. A length of one goes with any other, as in
+    numpy. Multiples are constant time, apart from :meth:`combine` and :meth:`sum_of_multiples`. Raises
+    ``ParameterError`` for scalars and lengths of the caller's own.
+    """
+
+    @staticmethod
+    def decode(data: Buffer) -> CurvePoints:
+        """Elements in their encoding of RFC 8032, 5.1.2, of 32 bytes each.
+
+        Raises ``ProtocolError`` for the first that is not canonical, not on the curve, not in the subgroup, or the
+        identity.
+        """
+
+    @staticmethod
+    def from_seeds(seeds: Buffer) -> CurvePoints:
+        """An element for every 96 bytes, which RFC 9380's ``hash_to_curve`` gives after its expansion."""
+
+    @staticmethod
+    def generator() -> CurvePoints:
+        """RFC 8032's generator G."""
+
+    @staticmethod
+    def join(parts: list[CurvePoints]) -> CurvePoints:
+        """All elements of all parts, in order."""
+
+    def __len__(self) -> int: ...
+    def __getitem__(self, places: slice) -> CurvePoints: ...
+    def __add__(self, other: CurvePoints) -> CurvePoints: ...
+    def __sub__(self, other: CurvePoints) -> CurvePoints: ...
+    def multiply(self, scalars: Buffer) -> CurvePoints:
+        """Each element times its scalar."""
+
+    @staticmethod
+    def combine(scalars: list[Buffer], points: list[CurvePoints]) -> CurvePoints:
+        """Row by row, the sum over all columns of scalar times element. For PUBLIC values: not constant time."""
+
+    def sum_of_multiples(self, scalars: Buffer) -> CurvePoints:
+        """One element, the sum of all scalars times elements. For PUBLIC values: not constant time."""
+
+    def encode(self) -> bytes:
+        """32 bytes each, canonical."""
+
+class CurveBase:
+    """A table of one element (60 KiB), for many multiples of it."""
+
+    def __init__(self, point: CurvePoints) -> None: ...
+    def multiply(self, scalars: Buffer) -> CurvePoints:
+        """A multiple for each scalar. Constant time."""
+
+def curve_reduce(wide: Buffer) -> bytes:
+    """Integers of 64 bytes each, lowest byte first, modulo the group order. Constant time."""
+
+def curve_multiply_add(a: Buffer, b: Buffer, c: Buffer) -> bytes:
+    """Scalars ``a b + c`` modulo the group order. Constant time."""
 
 class RlweParameters:
     """Public parameters of encrypted linear maps; both parties derive the same ones from what is public.
