@@ -42,7 +42,11 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "capc": ("orchestrator", "parties.protocols"),  # the command
     "run_protocol": ("capc",),
 }
-PROTOCOL_WINGS = ("capc", "commons", "tensors")
+PROTOCOL_WINGS = (
+    "capc",
+    "commons",
+    "tensors",
+)
 
 # The same inside private inference: what a network is knows nothing of how its layers are computed in secret.
 ROOMS_OF_INFERENCE: dict[str, tuple[str, ...]] = {
