@@ -61,7 +61,8 @@ print(json.dumps(found))
 CHANGING = {  # what is no value: it counts, follows or is filled
     "mpc.capc.budget.GuardiansAccount", "mpc.capc.protocol.CapcRun", "mpc.capc.protocol.PartyRun",
     "mpc.channels.frames.Traffic", "mpc.inference.models.quantiser.RealWeights",
-    "mpc.tensors.backends.authenticated.check.Pending", "mpc.tensors.backends.clear.Board",
+    "mpc.tensors.backends.authenticated.check.Pending",
+    "mpc.tensors.backends.replicated_mac.gates.Pending", "mpc.tensors.backends.clear.Board",
     "mpc.tensors.backends.interface.Cost", "mpc.tensors.backends.seeds.Seeds", "mpc.tensors.metering.Spent",
     "mpc.tensors.simulation.PartyRun", "orchestrator.accounts.Line", "orchestrator.events.EventFile",
     "orchestrator.events.PartyState", "orchestrator.federation.service.Service",
@@ -82,6 +83,7 @@ SECRET = {  # their `repr` shows shapes at most
     "mpc.inference.models.quantiser.Quantised", "mpc.inference.models.quantiser.RealWeights",
     "mpc.inference.models.scales.Scales", "mpc.inference.network.Network", "mpc.randomness.RoleRandomness",
     "mpc.tensors.autograd.Node", "mpc.tensors.backends.authenticated.check.Pending",
+    "mpc.tensors.autograd.Node", "mpc.tensors.backends.replicated_mac.gates.Pending",
     "mpc.tensors.backends.authenticated.values.Dealt", "mpc.tensors.backends.authenticated.values.Mask",
     "mpc.tensors.backends.clear.Board", "mpc.tensors.backends.clear.Clear", "mpc.tensors.backends.handles.Mask",
     "mpc.tensors.backends.handles.Origin", "mpc.tensors.backends.handles.Top",
