@@ -30,6 +30,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "mpc.inference": (*GROUND, "mpc._core", "mpc.channels", "mpc.garbled"),
     "mpc.capc": (*GROUND, *SHARED),
     "mpc.tensors": (*GROUND, "mpc._core", "mpc.channels", "mpc.garbled", "mpc.dp"),
+    "mpc.commons": (*GROUND, "mpc._core"),
     "parties": (),
     "parties.frame": ("mpc.errors", "mpc.channels"),
     "parties.ledger": ("parties.frame", "mpc.errors", "mpc.dp"),
@@ -41,7 +42,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "capc": ("orchestrator", "parties.protocols"),  # the command
     "run_protocol": ("capc",),
 }
-PROTOCOL_WINGS = ("capc", "tensors")
+PROTOCOL_WINGS = ("capc", "commons", "tensors")
 
 # The same inside private inference: what a network is knows nothing of how its layers are computed in secret.
 ROOMS_OF_INFERENCE: dict[str, tuple[str, ...]] = {

@@ -44,4 +44,5 @@ NB_MODULE(_core, m) {
     mpc::bindings::bind_sessions(m);
     mpc::bindings::bind_rlwe(m);
     mpc::bindings::bind_tensor(m);
+    mpc::bindings::bind_prio(m);
 }

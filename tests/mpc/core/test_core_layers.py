@@ -21,6 +21,7 @@ MAY_INCLUDE: dict[str, set[str]] = {
     "lattice": {"base", "aes"},  # random polynomials come from AES in counter mode
     "bfv": {"base", "aes", "lattice"},
     "tensor": {"base", "aes"},  # key streams
+    "prio": {"base"},
 }
 
 
