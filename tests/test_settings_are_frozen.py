@@ -76,6 +76,8 @@ CHANGING = {  # what is no value: it counts, follows or is filled
 
 
 SECRET = {  # their `repr` shows shapes at most
+    "mpc.commons.prio.shares.Messages", "mpc.commons.prio.shares.OutShare", "mpc.commons.prio.shares.OutShares",
+    "mpc.commons.prio.shares.Reports", "mpc.commons.prio.shares.VerifyState", "mpc.commons.prio.shares.VerifyStates",
     "mpc.capc.protocol.PartyRun", "mpc.inference.models.convert_torch_calls.Call",
     "mpc.inference.models.fixed.layer.FixedWeights", "mpc.inference.models.floats.weighted.BatchNorm",
     "mpc.inference.models.floats.weighted.Conv2d", "mpc.inference.models.floats.weighted.Linear",

@@ -5,4 +5,5 @@
   people's tools read.
 - ``access``: what the entries together allow. Trustees decide by it, and auditors check by it.
 - ``replica``, ``consensus``: one copy of the log, and how trustees agree on the next entries.
+- ``prio``: Prio3, a verifiable distributed aggregation function. It stands alone.
 """
