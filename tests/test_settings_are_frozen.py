@@ -75,7 +75,8 @@ CHANGING = {  # what is no value: it counts, follows or is filled
 
 
 SECRET = {  # their `repr` shows shapes at most
-    "mpc.capc.protocol.PartyRun", "mpc.inference.models.convert_torch_calls.Call",
+    "mpc.capc.protocol.PartyRun", "mpc.encrypted.ranges.Foreseen", "mpc.encrypted.twin.Clear",
+    "mpc.inference.models.convert_torch_calls.Call",
     "mpc.inference.models.fixed.layer.FixedWeights", "mpc.inference.models.floats.weighted.BatchNorm",
     "mpc.inference.models.floats.weighted.Conv2d", "mpc.inference.models.floats.weighted.Linear",
     "mpc.inference.models.floats.weighted.WeightedLayer", "mpc.inference.models.pending.Pending",
