@@ -37,6 +37,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "parties.learning": ("parties.frame", "mpc.errors", "mpc.extras", "mpc.inference"),
     "parties.capc": (*GROUND, *SHARED[1:], "mpc.capc", "parties.frame", "parties.learning", "parties.ledger"),
     "parties.tensors": (*GROUND, "mpc.channels", "mpc.tensors", "parties.frame"),
+    "parties.encrypted": ("parties.frame", "parties.learning"),
     "parties.protocols": ("parties.frame",),  # the wings by name, see there
     "orchestrator": ("parties.frame",),
     "capc": ("orchestrator", "parties.protocols"),  # the command

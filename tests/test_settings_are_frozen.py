@@ -91,6 +91,8 @@ SECRET = {  # their `repr` shows shapes at most
     "mpc.tensors.backends.two_party.oblivious.Sent", "mpc.tensors.backends.two_party.values.Bit",
     "mpc.tensors.delivery.Piece", "mpc.tensors.delivery.Question", "mpc.tensors.network.Part",
     "mpc.tensors.normalising.Normalised", "mpc.tensors.raw.Raw", "mpc.tensors.simulation.PartyRun",
+    "parties.encrypted.container.Container", "parties.encrypted.keys.PrivateKey",
+    "parties.encrypted.preparation.Preparation", "parties.encrypted.records.LabelledTable",
     "parties.learning.records.Records", "parties.tensors.serving.desk.Ending", "parties.tensors.serving.desk.Request",
     "parties.tensors.serving.lane.Answers", "parties.tensors.serving.share.ModelShare",
 }  # fmt: skip

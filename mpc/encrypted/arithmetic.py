@@ -50,6 +50,10 @@ class Arithmetic(Protocol[V]):
         """Add the same number to every slot, encoded at the value's scale."""
         ...
 
+    def lower(self, value: V, level: int) -> V:
+        """Return the same numbers at a lower level, exactly."""
+        ...
+
     def multiply(self, first: V, second: V) -> V:
         """Multiply slot by slot, relinearise and rescale. The product is one level lower."""
         ...

@@ -55,8 +55,9 @@ def foresee(twin: Twin, packing: Packing, records: Floats, choices: Logistic) ->
         RangeError: some z leaves the polynomial's range, or a number leaves its ciphertext. The sentence says which
             iteration, the value and what to change.
     """
-    chunks = [twin.fresh(chunk, twin.chain.scale) for chunk in packing.pack(records)]
-    half = twin.fresh(packing.repeat(half_term(packing, records)), twin.chain.scale)
+    scale = twin.chain.scale
+    chunks = [twin.fresh(chunk, scale, level=choices.records_level) for chunk in packing.pack(records)]
+    half = twin.fresh(packing.repeat(half_term(packing, records)), scale, level=choices.levels)
     reach: list[float] = []
     weights: Clear | None = None
     for step in train(twin, packing, chunks, half, choices):
@@ -67,6 +68,7 @@ def foresee(twin: Twin, packing: Packing, records: Floats, choices: Logistic) ->
                 raise _too_far(packing, records, choices, step.iteration, reach[-1])
     if weights is None:
         raise ParameterError("expected at least 1 iteration, found none")
+    weights = twin.lower(weights, 0)
     found = packing.weights(weights.slots)
     _compare(found, train_in_the_clear(packing.unpack(packing.pack(records)), choices, packing))
     means = np.kron(np.eye(packing.features), np.full(packing.rows, 1 / packing.rows))

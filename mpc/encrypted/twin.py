@@ -65,10 +65,17 @@ class Twin:
 
     Args:
         chain: the primes and the noise of the encryption that this is the twin of.
+
+    Attributes:
+        products_level: the highest level at which two values were multiplied, 0 for none.
+        rotations: the steps by which values were rotated, each with the highest level. So the keys can be cut to where
+            they are used.
     """
 
     def __init__(self, chain: Chain) -> None:
         self.chain = chain
+        self.products_level = 0
+        self.rotations: dict[int, int] = {}
         self._operations: list[_Operation] = []
 
     def __repr__(self) -> str:
@@ -82,6 +89,8 @@ class Twin:
             raise ParameterError(f"expected {self.chain.slots} slots, found shape {slots.shape}")
         deviation = self.chain.fresh_public if public else self.chain.fresh
         level = self.chain.levels if level is None else level
+        if not 0 <= level <= self.chain.levels:
+            raise ParameterError(f"expected a level of 0 to {self.chain.levels}, found {level}: fewer iterations?")
         return self._made(np.asarray(slots, np.float64), level, scale, (), deviation)
 
     def _made(
@@ -123,10 +132,17 @@ class Twin:
         rounded = float(round(Fraction(constant) * value.scale) / value.scale)
         return self._made(value.slots + rounded, value.level, value.scale, ((value.place, _unchanged),), 0.0)
 
+    def lower(self, value: Clear, level: int) -> Clear:
+        """Return the same numbers at a lower level, exactly."""
+        if not 0 <= level <= value.level:
+            raise ParameterError(f"expected a level of 0 to {value.level}, found {level}")
+        return self._made(value.slots, level, value.scale, ((value.place, _unchanged),), 0.0)
+
     def multiply(self, first: Clear, second: Clear) -> Clear:
         """Multiply slot by slot, relinearise and rescale."""
         level = min(first.level, second.level)
         prime = self.prime(level)
+        self.products_level = max(self.products_level, level)
         scale = first.scale * second.scale / prime
         operands = (
             (first.place, lambda derivatives: derivatives * second.slots),
@@ -154,6 +170,7 @@ class Twin:
         """Return the value whose slot i is slot i + step of this one, counted in a circle."""
         operands = ((value.place, lambda derivatives: np.roll(derivatives, step)),)
         deviation = self.chain.switching(value.level)
+        self.rotations[step] = max(self.rotations.get(step, 0), value.level)
         return self._made(np.roll(value.slots, -step), value.level, value.scale, operands, deviation)
 
     def add_rotated(self, value: Clear, steps: Sequence[int]) -> Clear:

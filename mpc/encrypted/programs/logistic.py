@@ -72,6 +72,11 @@ class Logistic:
         """How many levels the training takes: one for the first iteration, and 4 or 5 for each of the others."""
         return 1 + _LEVELS[self.degree] * (self.iterations - 1)
 
+    @property
+    def records_level(self) -> int:
+        """The level at which records are encrypted. They meet weights that have lost one level."""
+        return self.levels - 1
+
     def constant(self, packing: Packing) -> float:
         """Return the last constant of a step, ``-rate * c / n'`` with the polynomial's last coefficient c."""
         return -self.rate * self.sigmoid.coefficients[-1] / packing.records
