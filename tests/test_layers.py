@@ -48,6 +48,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
 PROTOCOL_WINGS = (
     "capc",
     "commons",
+    "encrypted",
     "tensors",
 )
 

@@ -86,7 +86,7 @@ SECRET = {  # their `repr` shows shapes at most
     "mpc.inference.models.quantiser.Quantised", "mpc.inference.models.quantiser.RealWeights",
     "mpc.inference.models.scales.Scales", "mpc.inference.network.Network", "mpc.randomness.RoleRandomness",
     "mpc.tensors.autograd.Node", "mpc.tensors.backends.authenticated.check.Pending",
-    "mpc.tensors.autograd.Node", "mpc.tensors.backends.replicated_mac.gates.Pending",
+    "mpc.tensors.backends.replicated_mac.gates.Pending",
     "mpc.tensors.backends.authenticated.values.Dealt", "mpc.tensors.backends.authenticated.values.Mask",
     "mpc.tensors.backends.clear.Board", "mpc.tensors.backends.clear.Clear", "mpc.tensors.backends.handles.Mask",
     "mpc.tensors.backends.handles.Origin", "mpc.tensors.backends.handles.Top",
