@@ -101,7 +101,7 @@ class MatrixGate:
         return f"MatrixGate(shape={self.shape})"
 
 
-@dataclass
+@dataclass(repr=False)
 class Pending:
     """All that was shared and is not yet checked.
 
