@@ -75,8 +75,8 @@ CHANGING = {  # what is no value: it counts, follows or is filled
 
 
 SECRET = {  # their `repr` shows shapes at most
-    "mpc.capc.protocol.PartyRun", "mpc.encrypted.ranges.Foreseen", "mpc.encrypted.twin.Clear",
-    "mpc.inference.models.convert_torch_calls.Call",
+    "mpc.capc.protocol.PartyRun", "mpc.encrypted.ciphertexts.Encrypted", "mpc.encrypted.ranges.Foreseen",
+    "mpc.encrypted.twin.Clear", "mpc.inference.models.convert_torch_calls.Call",
     "mpc.inference.models.fixed.layer.FixedWeights", "mpc.inference.models.floats.weighted.BatchNorm",
     "mpc.inference.models.floats.weighted.Conv2d", "mpc.inference.models.floats.weighted.Linear",
     "mpc.inference.models.floats.weighted.WeightedLayer", "mpc.inference.models.pending.Pending",
@@ -91,7 +91,7 @@ SECRET = {  # their `repr` shows shapes at most
     "mpc.tensors.backends.two_party.oblivious.Sent", "mpc.tensors.backends.two_party.values.Bit",
     "mpc.tensors.delivery.Piece", "mpc.tensors.delivery.Question", "mpc.tensors.network.Part",
     "mpc.tensors.normalising.Normalised", "mpc.tensors.raw.Raw", "mpc.tensors.simulation.PartyRun",
-    "parties.encrypted.container.Container", "parties.encrypted.keys.PrivateKey",
+    "parties.encrypted.container.Container", "parties.encrypted.keys.PrivateKey", "parties.encrypted.model.LinearModel",
     "parties.encrypted.preparation.Preparation", "parties.encrypted.records.LabelledTable",
     "parties.learning.records.Records", "parties.tensors.serving.desk.Ending", "parties.tensors.serving.desk.Request",
     "parties.tensors.serving.lane.Answers", "parties.tensors.serving.share.ModelShare",
