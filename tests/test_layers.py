@@ -31,7 +31,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "mpc.capc": (*GROUND, *SHARED),
     "mpc.tensors": (*GROUND, "mpc._core", "mpc.channels", "mpc.garbled", "mpc.dp"),
     "mpc.commons": (*GROUND, "mpc._core"),
-    "mpc.encrypted": GROUND,
+    "mpc.encrypted": (*GROUND, "mpc._core"),
     "parties": (),
     "parties.frame": ("mpc.errors", "mpc.channels"),
     "parties.ledger": ("parties.frame", "mpc.errors", "mpc.dp"),
@@ -39,7 +39,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "parties.capc": (*GROUND, *SHARED[1:], "mpc.capc", "parties.frame", "parties.learning", "parties.ledger"),
     "parties.commons": (*GROUND, "mpc.commons", "parties.frame"),
     "parties.tensors": (*GROUND, "mpc.channels", "mpc.tensors", "parties.frame"),
-    "parties.encrypted": ("parties.frame", "parties.learning"),
+    "parties.encrypted": (*GROUND, "mpc.channels", "mpc.encrypted", "parties.frame", "parties.learning"),
     "parties.protocols": ("parties.frame",),  # the wings by name, see there
     "orchestrator": ("parties.frame",),
     "capc": ("orchestrator", "parties.protocols"),  # the command

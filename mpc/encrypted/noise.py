@@ -5,6 +5,10 @@ Player, "On the precision loss in approximate homomorphic encryption", SAC 2023,
 slots are then uncorrelated. Each has N / 2 times the coefficients' variance, since the squares of N cosines add up to
 N / 2. The secret is ternary and uniform, so its squares add up to 2 N / 3.
 
+Noise that is multiplied by the secret, or by a digit, is larger in some slots than in others. In slot i its variance is
+the mean one times ``|s_i|^2`` over its mean, which behaves as half the sum of two squared normal numbers. For an output
+with the coefficients a_i that factor counts with the weights ``a_i^2``. :func:`largest_share` bounds the weighted sum.
+
 All deviations are of integers inside of a ciphertext. Divided by the scale they are deviations of slots.
 """
 
@@ -14,11 +18,30 @@ import math
 from dataclasses import dataclass
 from fractions import Fraction
 
+import numpy as np
+
+from mpc.encrypted.packing import Floats
 from mpc.errors import ParameterError
 
 ERROR_DEVIATION = 3.24
 DEVIATIONS = 8.0
 """How many standard deviations a bound has. A normal number is beyond 8 of them with probability 2^-49."""
+
+TAIL = 35.0
+"""exp(-35) < 2^-50 is the probability that the variance of one operation's noise is above what a bound takes for it."""
+
+
+def largest_share(coefficients: Floats) -> Floats:
+    """Return a bound on ``sum_i a_i^2 X_i`` for each row a of ``(k, slots)``, where every 2 X_i is a sum of two squares
+    of normal numbers.
+
+    From Laurent and Massart ("Adaptive estimation of a quadratic functional by model selection", Annals of Statistics
+    2000, lemma 1), except with probability exp(-:data:`TAIL`).
+    """
+    weights = coefficients**2
+    middle = np.sqrt(2 * TAIL * (weights**2).sum(axis=1))
+    found: Floats = weights.sum(axis=1) + middle + TAIL * weights.max(axis=1)
+    return found
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,6 @@ from fractions import Fraction
 
 import numpy as np
 
-from mpc.encrypted.noise import DEVIATIONS
 from mpc.encrypted.packing import Floats, Packing
 from mpc.encrypted.programs.logistic import Logistic, train, train_in_the_clear
 from mpc.encrypted.twin import Clear, Twin
@@ -29,11 +28,13 @@ class Foreseen:
 
     Attributes:
         weights: ``(d',)``.
+        deviation: ``(d',)``, the standard deviation of the encrypted run's weights.
         bound: ``(d',)``, what the encrypted run's weights differ by at most, see :mod:`mpc.encrypted.twin`.
         reach: the largest magnitude of z in each iteration but the first.
     """
 
     weights: Floats
+    deviation: Floats
     bound: Floats
     reach: tuple[float, ...]
 
@@ -72,7 +73,8 @@ def foresee(twin: Twin, packing: Packing, records: Floats, choices: Logistic) ->
     found = packing.weights(weights.slots)
     _compare(found, train_in_the_clear(packing.unpack(packing.pack(records)), choices, packing))
     means = np.kron(np.eye(packing.features), np.full(packing.rows, 1 / packing.rows))
-    return Foreseen(found, DEVIATIONS * twin.deviations(weights, means), tuple(reach))
+    deviation, bound = twin.errors(weights, means)
+    return Foreseen(found, deviation, bound, tuple(reach))
 
 
 def _compare(twin: Floats, plain: Floats) -> None:

@@ -8,7 +8,7 @@ of its result (:mod:`mpc.encrypted.noise`), and the noise of different operation
 error of an output is a linear function of all that noise. The twin walks back from the output through all operations,
 as reverse differentiation does, and so finds the coefficients of that function. The sum of their squares times the
 variances is the output's variance. What is left out are products of two errors. They are smaller than the bound by the
-factor of the relative error, which :meth:`Twin.deviations` keeps below a thousandth or refuses.
+factor of the relative error, which :meth:`Twin.errors` keeps below a thousandth or refuses.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from fractions import Fraction
 import numpy as np
 
 from mpc.encrypted.embedding import encoded
-from mpc.encrypted.noise import Chain
+from mpc.encrypted.noise import DEVIATIONS, Chain, largest_share
 from mpc.encrypted.packing import Floats
 from mpc.errors import ParameterError, RangeError
 
@@ -181,8 +181,10 @@ class Twin:
 
     # -- errors --------------------------------------------------------------------------------------------------------
 
-    def deviations(self, value: Clear, outputs: Floats) -> Floats:
-        """Return the standard deviation of each output of the encrypted run, ``(k,)``.
+    def errors(self, value: Clear, outputs: Floats) -> tuple[Floats, Floats]:
+        """Return the standard deviation of each output of the encrypted run, and a bound on its error, both ``(k,)``.
+
+        The bound holds for all outputs together except with probability below ``(operations + outputs) * 2^-48``.
 
         Args:
             value: what the outputs are read from.
@@ -192,12 +194,14 @@ class Twin:
             RangeError: the noise is so large that errors of second order count.
         """
         backward: dict[int, Floats] = {value.place: outputs}
-        variance = np.zeros(len(outputs))
+        variance, largest_variance = np.zeros(len(outputs)), np.zeros(len(outputs))
         for place in range(value.place, -1, -1):
             if (derivatives := backward.pop(place, None)) is None:
                 continue
             operation = self._operations[place]
-            variance += operation.deviation**2 * (derivatives**2).sum(axis=1)
+            if operation.deviation:
+                variance += operation.deviation**2 * (derivatives**2).sum(axis=1)
+                largest_variance += operation.deviation**2 * largest_share(derivatives)
             for operand, back in operation.operands:
                 found = np.stack([back(row) for row in derivatives])
                 backward[operand] = backward[operand] + found if operand in backward else found
@@ -208,4 +212,4 @@ class Twin:
                 f"expected noise of a deviation below {LARGEST_ERROR * max(1.0, largest):.1g} in the result, found "
                 f"{deviations.max():.1g}: take fewer iterations, a smaller rate or larger parameters"
             )
-        return deviations
+        return deviations, DEVIATIONS * np.sqrt(largest_variance)

@@ -69,7 +69,7 @@ class Header(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         algorithm: what is trained.
         records, features: n' and d', which are powers of two.
         targets: how many models are trained, one against the rest each.
-        rates: the learning rates that the owner has checked.
+        rate: the learning rate that the owner has checked.
         iterations: the steps of training.
         degree: of the polynomial that stands for the logistic function.
         source: the digest of the file that this one was made from, in hex, or nothing.
@@ -85,7 +85,7 @@ class Header(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     records: int
     features: int
     targets: int
-    rates: tuple[float, ...]
+    rate: float
     iterations: int
     degree: int
     source: str

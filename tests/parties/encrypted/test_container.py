@@ -27,7 +27,7 @@ KEY = Ed25519PrivateKey.from_private_bytes(bytes(32))
 def header(**more: object) -> Header:
     fields: dict[str, object] = {
         "kind": "data", "version": 1, "parameters": "small", "parameters_digest": "00", "key_id": "11",
-        "algorithm": "logistic", "records": 512, "features": 16, "targets": 1, "rates": (4.0,), "iterations": 3,
+        "algorithm": "logistic", "records": 512, "features": 16, "targets": 1, "rate": 4.0, "iterations": 3,
         "degree": 3, "source": "", "parts": (), "creator": "",
     }  # fmt: skip
     return Header(**(fields | more))  # type: ignore[arg-type]
