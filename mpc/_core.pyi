@@ -806,3 +806,57 @@ class CkksEvaluator:
 
     def inner_sum(self, a: CkksCiphertext, count: int, stride: int) -> CkksCiphertext:
         """Return ``b[i] = sum_k a[i + k stride]``, k < ``count``, a power of two, by rotations ``stride * 2^j``."""
+
+class Prio3:
+    """Prio3 with one circuit, for batches of reports (mpc/core/prio/). It holds no secret and never changes.
+
+    Tables are uint8 arrays with a row a report, C-contiguous, of the lengths that `sizes` says. Outputs are written
+    over the arrays that are given for them. ``statuses`` has a byte a report, 0 if it has not failed. Raises
+    ProtocolError for a table of another length.
+    """
+
+    def __init__(
+        self, circuit: str, parameters: dict[str, int], algorithm: int, field_bits: int, shares: int, proofs: int
+    ) -> None: ...
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Return lengths in bytes of all that is sent or kept, and ``words``, the number of them in a measurement."""
+
+    def shard(
+        self,
+        context: Buffer,
+        measurements: NDArray[np.uint64],
+        nonces: NDArray[np.uint8],
+        randomness: NDArray[np.uint8],
+        public_shares: NDArray[np.uint8],
+        leader_shares: NDArray[np.uint8],
+        helper_shares: NDArray[np.uint8],
+    ) -> None: ...
+    def verify_init(
+        self,
+        verify_key: Buffer,
+        context: Buffer,
+        aggregator: int,
+        nonces: NDArray[np.uint8],
+        public_shares: NDArray[np.uint8],
+        input_shares: NDArray[np.uint8],
+        states: NDArray[np.uint8],
+        verifier_shares: NDArray[np.uint8],
+        statuses: NDArray[np.uint8],
+    ) -> None: ...
+    def verifier_shares_to_messages(
+        self,
+        context: Buffer,
+        verifier_shares: NDArray[np.uint8],
+        messages: NDArray[np.uint8],
+        statuses: NDArray[np.uint8],
+    ) -> None: ...
+    def verify_next(
+        self,
+        states: NDArray[np.uint8],
+        messages: NDArray[np.uint8],
+        output_shares: NDArray[np.uint8],
+        statuses: NDArray[np.uint8],
+    ) -> None: ...
+    def add(self, rows: NDArray[np.uint8], statuses: NDArray[np.uint8], aggregate: NDArray[np.uint8]) -> bool:
+        """Write the sum of those rows that have not failed, unless one of these holds no field element."""

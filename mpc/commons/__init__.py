@@ -9,4 +9,5 @@
 - ``committee``, ``key_messages``, ``key_session``: how trustees make a key that none of them knows.
 - ``sealing``, ``reports``, ``release``: what is encrypted to that key, and how it is opened for a granted request.
 - ``coin``: randomness that nobody knows ahead.
+- ``prio``: Prio3, a verifiable distributed aggregation function. It stands alone.
 """

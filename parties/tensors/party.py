@@ -33,6 +33,7 @@ from parties.frame.charts import Figure
 from parties.frame.connections import Connections
 from parties.frame.private_files import write_private
 from parties.frame.process import Party, run_party
+from parties.tensors.allocator import keep_memory
 from parties.tensors.outputs import check_public_numbers, write_outputs
 from parties.tensors.programs import Here, Program
 from parties.tensors.settings import COMPUTING, PROVIDER, TensorsSettings
@@ -41,6 +42,7 @@ from parties.tensors.settings import COMPUTING, PROVIDER, TensorsSettings
 def party(party: Party[TensorsSettings]) -> None:
     """Play one party."""
     settings, progress = party.settings, party.progress
+    keep_memory()
     program = Program(settings.program, settings.program_digest)
     here = Here(settings.arguments, settings.files, _advance(party))
 

@@ -160,6 +160,12 @@ void encode(const Parameters& parameters, const Encoder& encoder, View<const dou
                              std::to_string(values.size()));
     }
     check_range(parameters, largest_of(values), level, scale);
+    encode_unchecked(parameters, encoder, values, level, scale, transformed, rows);
+}
+
+void encode_unchecked(const Parameters& parameters, const Encoder& encoder, View<const double> values, std::size_t level,
+                      const Scale& scale, bool transformed, std::uint64_t* rows) {
+    const std::size_t degree = parameters.degree();
     const double factor = scale.value();
     Reals coefficients(degree);
     encoder.to_coefficients(values, coefficients.data());

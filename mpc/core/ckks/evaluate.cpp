@@ -40,7 +40,8 @@ void subtract_rows(const Parameters& parameters, std::size_t level, const Rows& 
 
 }  // namespace
 
-Evaluator::Evaluator(SharedParameters parameters, ByteView relinearisation, const std::vector<ByteView>& rotations)
+Evaluator::Evaluator(SharedParameters parameters, const std::optional<ByteView>& relinearisation,
+                     const std::vector<ByteView>& rotations)
     : parameters_(std::move(parameters)) {
     const auto belongs = [&](const SwitchingKey& key) {
         if (key_id_ && *key_id_ != key.key_id) {
@@ -49,8 +50,8 @@ Evaluator::Evaluator(SharedParameters parameters, ByteView relinearisation, cons
         }
         key_id_ = key.key_id;
     };
-    if (relinearisation.size() != 0) {
-        relinearisation_ = read_switching_key(parameters_, relinearisation, Kind::relinearisation_key);
+    if (relinearisation) {
+        relinearisation_ = read_switching_key(parameters_, *relinearisation, Kind::relinearisation_key);
         belongs(*relinearisation_);
     }
     for (const ByteView message : rotations) {

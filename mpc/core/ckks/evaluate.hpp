@@ -21,9 +21,10 @@ class Evaluator {
 public:
     using Terms = std::vector<const Ciphertext*>;
 
-    // Messages of wire.hpp; the first may be empty. Throws LengthError and MalformedError for malformed keys, and
+    // Messages of wire.hpp. Throws LengthError and MalformedError for malformed keys, and
     // ParameterError for keys of different secrets and two for one rotation.
-    Evaluator(SharedParameters parameters, ByteView relinearisation, const std::vector<ByteView>& rotations);
+    Evaluator(SharedParameters parameters, const std::optional<ByteView>& relinearisation,
+              const std::vector<ByteView>& rotations);
 
     const Parameters& parameters() const { return *parameters_; }
     const std::map<std::size_t, SwitchingKey>& rotations() const { return rotations_; }  // by steps to the left

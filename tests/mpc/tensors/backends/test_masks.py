@@ -74,6 +74,36 @@ def test_a_value_that_is_compared_with_many_numbers_is_opened_once_and_multiplie
 
 
 @pytest.mark.parametrize("n", [2, 3])
+def test_what_is_dealt_about_a_value_serves_its_comparisons_with_many_numbers(n: int) -> None:
+    """They stand below each other in planes, beside others whose sizes are no multiples of a word."""
+    x, y = RNG.integers(-100, 100, 70), RNG.integers(-100, 100, (3, 5))
+    dealt: list[int] = []
+
+    def program(backend: DealerBackend) -> list[Words] | None:
+        a = backend.input("p0", words(x) if backend.me == "p0" else None, x.shape)
+        b = backend.input("p1", words(y) if backend.me == "p1" else None, y.shape)
+        backend.multiply([(a, a), (b, b)])
+        near = [backend.add_public(a, words(-offset)) for offset in (-50, 0, 50)]
+        far = [b, backend.linear(np.negative, y.shape, b), backend.add_public(b, words(y * 0 + 3))]
+        found = []
+        for values in (near, [near[0], b, near[1], far[1], near[2], far[2]]):
+            before = backend.cost.correlations.get("negative", 0)
+            found += backend.negative(values, 200)
+            if backend.me == "p0":
+                dealt.append(backend.cost.correlations["negative"] - before)
+        return backend.open(found, ["p0"])
+
+    found = run(in_memory(names(n), PROVIDER), program)["p0"]
+    assert found is not None
+    near = [x < -50, x < 0, x < 50]
+    expected = [*near, near[0], y < 0, near[1], y > 0, near[2], y + 3 < 0]
+    assert all((signed(one) == other).all() for one, other in zip(found, expected, strict=True))
+    # Of nine bits eight are in two groups. A secret takes 31 planes of its bits, each comparison one of products of
+    # masks in the tree, and each value its bit in the ring.
+    assert dealt == [31 * 2 + 3 * 2 + 3 * 70, 31 * (2 + 1 + 1) + (3 * 2 + 2 + 1) + 3 * 70 + 3 * 15]
+
+
+@pytest.mark.parametrize("n", [2, 3])
 def test_forward_backward_and_later_epochs_open_a_tensor_once(n: int) -> None:
     def epoch(backend: DealerBackend, shared: list[Shared]) -> list[Shared]:
         x, y = shared
