@@ -368,13 +368,16 @@ void inner_product(const NttTables& ntt, const std::uint64_t* const* x, const st
     }
 }
 
+// A product is at most (1/2 + 1/42) p, so with z it is below 2 p.
 void scale_difference(const NttTables& ntt, const std::uint64_t* x, const std::uint64_t* y, std::uint64_t factor,
-                      std::uint64_t* out) {
+                      const std::uint64_t* z, std::uint64_t* out) {
     const Prime prime(ntt);
-    const V w = repeat(static_cast<double>(factor));
+    const std::uint64_t p = ntt.modulus.p;
+    const V w = repeat(factor > p / 2 ? -static_cast<double>(p - factor) : static_cast<double>(factor));
     for (std::size_t j = 0; j < ntt.degree; j += kLanes) {
-        const V difference = subtract(to_double(load(x + j)), to_double(load(y + j)));
-        store(out + j, prime.residue(prime.multiply(difference, w)));
+        V scaled = prime.multiply(subtract(to_double(load(x + j)), to_double(load(y + j))), w);
+        if (z != nullptr) scaled = prime.reduce(add(scaled, to_double(load(z + j))));
+        store(out + j, prime.residue(scaled));
     }
 }
 
