@@ -262,7 +262,7 @@ void bind_evaluator(nb::module_& m) {
         .def_prop_ro("rotations",
                      [](const Evaluator& e) {
                          std::map<std::size_t, std::size_t> found;
-                         for (const auto& [steps, key] : e.rotations()) found[steps] = key.level;
+                         for (const auto& [steps, rotation] : e.rotations()) found[steps] = rotation.key.level;
                          return found;
                      })
         .def("encode",
