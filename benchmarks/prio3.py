@@ -3,9 +3,9 @@
     python -m benchmarks.prio3 --peer reference=PYTHON:POC --peer npm=FOLDER
 
 PYTHON is an interpreter (3.12 or newer) with pycryptodomex, POC the folder `poc` of cfrg/draft-irtf-cfrg-vdaf, and
-FOLDER one where ``npm install @divviup/prio3`` was run. All programs take turns, case by case, in each round. Of each the
-least time of all rounds is kept. The figures of libprio-rs, a Rust library, are quoted from a measurement on a machine
-of this kind.
+FOLDER one where ``npm install @divviup/prio3`` was run. All programs take turns, case by case, in each round. Of each
+the least time of all rounds is kept. The figures of libprio-rs, a Rust library, are quoted from a measurement on a
+machine of this kind.
 
 It writes ``prio3.json`` and ``prio3.md`` into the folder that ``--out`` names.
 """

@@ -197,15 +197,15 @@ def clip(x: PrivateTensor, low: object, high: object) -> PrivateTensor:
     above = high is not None and x.range.high > _raw(x, high)
     if not below and not above:
         return x
-    found, whole = x.range, x
-    over = [subtract(x, _end(x, high))] if above else []
-    over += [subtract(_end(x, low), x)] if below else []
+    # Both differences have one sign, so that a back-end can compare them with one secret.
+    over = [subtract(x, end) for end in ([_end(x, low)] if below else []) + ([_end(x, high)] if above else [])]
     kept = relu_all(over)
+    found, whole = x.range, x
+    if below:
+        whole, found = add(kept[0], _end(x, low)), found.maximum(Range(_raw(x, low), _raw(x, low)))
     if above:
         end = _raw(x, high)
-        whole, found = subtract(whole, kept[0]), Range(min(found.low, end), min(found.high, end))
-    if below:
-        whole, found = add(whole, kept[-1]), found.maximum(Range(_raw(x, low), _raw(x, low)))
+        whole, found = subtract(whole, kept[-1]), Range(min(found.low, end), min(found.high, end))
     whole.range = found
     return whole
 

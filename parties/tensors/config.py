@@ -86,7 +86,7 @@ class TensorsConfig(BaseModel):
     plan_deadline_s: float = Field(
         60.0,
         gt=0,
-        description="how long following the program before the run may take, to foresee what it costs and reveals",
+        description="how long following the program before the run, or trying out a served model, may take",
         json_schema_extra=_flag("seconds"),
     )
     connect_deadline_s: float = Field(

@@ -14,11 +14,27 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
+import numpy as np
+
 from mpc.ring import Words
 
 Shape = tuple[int, ...]
 Rounding = Literal["stochastic", "floor", "nearest"]
 Linear = Callable[..., Words]
+
+
+@dataclass(frozen=True)
+class Times:
+    """The linear function that multiplies every element by one public integer, so that masks stay what they are."""
+
+    factor: int
+
+    def __call__(self, words: Words) -> Words:
+        factor = np.uint64(self.factor % (1 << 64))
+        if words.ndim:  # numpy warns of single numbers alone
+            return np.asarray(words * factor)
+        with np.errstate(over="ignore"):
+            return np.asarray(words * factor)
 
 
 class Shared(Protocol):
@@ -107,6 +123,7 @@ class Backend(Protocol):
 
         Examples are reshape, slices, transposition, sums, stacking, products with public integers, im2col. The function
         takes uint64 arrays and returns one. What it returns is reduced to the ring. It must not change its arguments.
+        Give :class:`Times` for the product with one integer, which a back-end can do more with.
         """
         ...
 

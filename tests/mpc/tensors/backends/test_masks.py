@@ -74,6 +74,36 @@ def test_a_value_that_is_compared_with_many_numbers_is_opened_once_and_multiplie
 
 
 @pytest.mark.parametrize("n", [2, 3])
+def test_what_is_dealt_about_a_value_serves_its_comparisons_with_many_numbers(n: int) -> None:
+    """They stand below each other in planes, beside others whose sizes are no multiples of a word."""
+    x, y = RNG.integers(-100, 100, 70), RNG.integers(-100, 100, (3, 5))
+    dealt: list[int] = []
+
+    def program(backend: DealerBackend) -> list[Words] | None:
+        a = backend.input("p0", words(x) if backend.me == "p0" else None, x.shape)
+        b = backend.input("p1", words(y) if backend.me == "p1" else None, y.shape)
+        backend.multiply([(a, a), (b, b)])
+        near = [backend.add_public(a, words(-offset)) for offset in (-50, 0, 50)]
+        far = [b, backend.linear(np.negative, y.shape, b), backend.add_public(b, words(y * 0 + 3))]
+        found = []
+        for values in (near, [near[0], b, near[1], far[1], near[2], far[2]]):
+            before = backend.cost.correlations.get("negative", 0)
+            found += backend.negative(values, 200)
+            if backend.me == "p0":
+                dealt.append(backend.cost.correlations["negative"] - before)
+        return backend.open(found, ["p0"])
+
+    found = run(in_memory(names(n), PROVIDER), program)["p0"]
+    assert found is not None
+    near = [x < -50, x < 0, x < 50]
+    expected = [*near, near[0], y < 0, near[1], y > 0, near[2], y + 3 < 0]
+    assert all((signed(one) == other).all() for one, other in zip(found, expected, strict=True))
+    # Of nine bits eight are in two groups. A secret takes 31 planes of its bits, each comparison one of products of
+    # masks in the tree, and each value its bit in the ring.
+    assert dealt == [31 * 2 + 3 * 2 + 3 * 70, 31 * (2 + 1 + 1) + (3 * 2 + 2 + 1) + 3 * 70 + 3 * 15]
+
+
+@pytest.mark.parametrize("n", [2, 3])
 def test_forward_backward_and_later_epochs_open_a_tensor_once(n: int) -> None:
     def epoch(backend: DealerBackend, shared: list[Shared]) -> list[Shared]:
         x, y = shared
@@ -115,8 +145,49 @@ def test_relu_takes_the_rounds_of_its_comparison_and_its_bit_is_masked() -> None
 @pytest.mark.parametrize(("bits", "rounds"), [(1, 2), (4, 2), (5, 3), (16, 3), (17, 4), (32, 4), (63, 4)])
 def test_a_comparison_takes_a_round_for_every_four_groups_of_four_bits(bits: int, rounds: int) -> None:
     """One opens the value, and one takes the bit to the ring."""
-    counts, _ = opened_bytes(2, lambda backend, s: backend.negative([backend.constant(words([0]))], 2**bits - 1))
+
+    def compared(backend: DealerBackend, shared: list[Shared]) -> Sequence[Shared]:
+        own = backend.linear(lambda w: w[:1, 0] * np.uint64(0), (1,), shared[0])
+        return backend.negative([own], 2**bits - 1)
+
+    counts, _ = opened_bytes(2, compared)
     assert counts[0][0] == rounds
+
+
+@pytest.mark.parametrize("n", [2, 3])
+def test_what_all_know_is_never_opened_and_takes_no_triple(n: int) -> None:
+    """Initial weights are such constants. What is trained from them is masked by the mask of what was added."""
+    known = words(RNG.integers(-100, 100, (3, 4)))
+    flat, square = signed(known).astype(np.int64), signed(known[:, :3]).astype(np.int64)
+
+    def first(backend: DealerBackend, shared: list[Shared]) -> Sequence[Shared]:
+        weights = backend.constant(known)
+        more = backend.add_public(backend.linear(np.transpose, (4, 3), weights), words(1))
+        found = [*backend.matmul([(weights, shared[0]), (more, weights)]), *backend.multiply([(weights, weights)])]
+        assert "settle" not in backend.cost.correlations
+        return found
+
+    def compared(backend: DealerBackend, shared: list[Shared]) -> Sequence[Shared]:
+        weights = backend.constant(known)
+        (bits,) = backend.negative([weights], 7 << 4)
+        (kept,) = backend.keep_if([bits], [weights])
+        return [bits, kept, *backend.relu([weights], 7 << 4)[0], *backend.truncate([weights], 1, 128, "floor")]
+
+    def trained(backend: DealerBackend, shared: list[Shared]) -> Sequence[Shared]:
+        part = backend.linear(lambda w: w[:3, :3].copy(), (3, 3), shared[0])
+        weights = backend.subtract(backend.constant(known[:, :3].copy()), part)
+        return backend.matmul([(weights, weights), (weights, part)])
+
+    counts, found = opened_bytes(n, first, compared, trained)
+    assert counts[0] == (1, X.size)
+    assert counts[1] == (5, 7)  # two trees of one level with a bit on its way to the ring, and a bit of what is cut off
+    assert counts[2] == (0, 0)
+    expected = [
+        flat @ X, (flat.T + 1) @ flat, flat**2, flat < 0, flat * (flat < 0), np.maximum(flat, 0), flat >> 1,
+        (square - X[:3, :3]) @ (square - X[:3, :3]), (square - X[:3, :3]) @ X[:3, :3],
+    ]  # fmt: skip
+    for one, other in zip(found, expected, strict=True):
+        assert (signed(one) == other).all()
 
 
 def test_bits_stay_masked_where_elements_are_picked_or_negated() -> None:
@@ -149,7 +220,7 @@ def test_bits_stay_masked_where_elements_are_picked_or_negated() -> None:
 
 
 def test_a_function_that_treats_shares_otherwise_than_public_arrays_is_refused() -> None:
-    backends = in_memory(names(2), PROVIDER, deadline_s=3)
+    backends = in_memory(names(2), PROVIDER, deadline_s=20)
 
     def program(backend: DealerBackend) -> None:
         x = backend.input("p0", words(X) if backend.me == "p0" else None, X.shape)
@@ -244,7 +315,7 @@ def test_no_mask_serves_two_values_in_a_whole_program(n: int) -> None:
 
 def test_a_function_that_changes_after_its_call_is_refused() -> None:
     """A loop's variable is the common case. Its last value would silently stand for all others."""
-    backends = in_memory(names(2), PROVIDER, deadline_s=3)
+    backends = in_memory(names(2), PROVIDER, deadline_s=20)
 
     def program(backend: DealerBackend) -> None:
         x = backend.input("p0", words(X) if backend.me == "p0" else None, X.shape)
