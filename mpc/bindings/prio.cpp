@@ -39,7 +39,8 @@ prio::Options options_of(const std::string& circuit, const std::map<std::string,
     };
     for (const auto& [name, value] : parameters) {
         const auto place = places.find(name);
-        if (place == places.end()) throw ParameterError("a circuit's parameter: expected one that exists, found " + name);
+        if (place == places.end())
+            throw ParameterError("a circuit's parameter: expected one that exists, found " + name);
         *place->second = value;
     }
     options.algorithm = algorithm;
@@ -64,24 +65,25 @@ void shard(const Prio3& prio3, nb::handle context, const Words& measurements, nb
     prio3.shard(view(c), words, view(n), view(r), view(p), view(l), view(h));
 }
 
-void verify_init(const Prio3& prio3, nb::handle verify_key, nb::handle context, std::size_t aggregator, nb::handle nonces,
-                 nb::handle public_shares, nb::handle input_shares, nb::handle states, nb::handle verifier_shares,
-                 nb::handle statuses) {
+void verify_init(const Prio3& prio3, nb::handle verify_key, nb::handle context, std::size_t aggregator,
+                 nb::handle nonces, nb::handle public_shares, nb::handle input_shares, nb::handle states,
+                 nb::handle verifier_shares, nb::handle statuses) {
     const Buffer k(verify_key), c(context), n(nonces), p(public_shares), i(input_shares);
     const WritableBuffer s(states), v(verifier_shares), t(statuses);
     const nb::gil_scoped_release released;
     prio3.verify_init(view(k), view(c), aggregator, view(n), view(p), view(i), view(s), view(v), statuses_in(t));
 }
 
-void verifier_shares_to_messages(const Prio3& prio3, nb::handle context, nb::handle verifier_shares, nb::handle messages,
-                                 nb::handle statuses) {
+void verifier_shares_to_messages(const Prio3& prio3, nb::handle context, nb::handle verifier_shares,
+                                 nb::handle messages, nb::handle statuses) {
     const Buffer c(context), v(verifier_shares);
     const WritableBuffer m(messages), t(statuses);
     const nb::gil_scoped_release released;
     prio3.verifier_shares_to_messages(view(c), view(v), view(m), statuses_in(t));
 }
 
-void verify_next(const Prio3& prio3, nb::handle states, nb::handle messages, nb::handle output_shares, nb::handle statuses) {
+void verify_next(const Prio3& prio3, nb::handle states, nb::handle messages, nb::handle output_shares,
+                 nb::handle statuses) {
     const Buffer s(states), m(messages);
     const WritableBuffer o(output_shares), t(statuses);
     const nb::gil_scoped_release released;
