@@ -66,6 +66,12 @@ class TensorsConfig(BaseModel):
     reveal_noise: dict[str, Annotated[float, Field(ge=0, allow_inf_nan=False)]] = Field(
         {}, description="the least standard deviation of the noise that each computing party adds to an output"
     )
+    sessions: Annotated[int, Field(ge=1)] | None = Field(
+        None,
+        description="how many sessions members of a federation may open in all, which each of them counts; default: "
+        "any number",
+        json_schema_extra=_flag(),
+    )
     seed: int = Field(
         0,
         ge=0,
