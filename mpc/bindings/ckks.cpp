@@ -58,6 +58,7 @@ nb::ndarray<nb::numpy, double, nb::ndim<1>> numbers_of(std::vector<double> value
     return nb::ndarray<nb::numpy, double, nb::ndim<1>>(owned->data(), 1, shape, owner);
 }
 
+
 std::string described(const char* what, std::size_t level, const Scale& scale) {
     return std::string("<") + what + " at level " + std::to_string(level) + ", scale 2^" + std::to_string(scale.bits()) +
            ">";
@@ -250,10 +251,10 @@ void bind_evaluator(nb::module_& m) {
         .def("__init__",
              [](Evaluator* self, const PythonParameters& p, nb::handle relinearisation, nb::list rotations) {
                  std::list<Buffer> buffers;
-                 ByteView products;
-                 if (!relinearisation.is_none()) products = buffers.emplace_back(relinearisation);
+                 std::optional<ByteView> products;
+                 if (!relinearisation.is_none()) products = ByteView(buffers.emplace_back(relinearisation));
                  std::vector<ByteView> messages;
-                 for (const nb::handle message : rotations) messages.push_back(buffers.emplace_back(message));
+                 for (const nb::handle message : rotations) messages.emplace_back(buffers.emplace_back(message));
                  const nb::gil_scoped_release hold;
                  new (self) Evaluator(p.shared, products, messages);
              },
@@ -261,7 +262,7 @@ void bind_evaluator(nb::module_& m) {
         .def_prop_ro("rotations",
                      [](const Evaluator& e) {
                          std::map<std::size_t, std::size_t> found;
-                         for (const auto& [steps, key] : e.rotations()) found[steps] = key.level;
+                         for (const auto& [steps, rotation] : e.rotations()) found[steps] = rotation.key.level;
                          return found;
                      })
         .def("encode",

@@ -249,7 +249,7 @@ void what_does_not_fit_is_refused() {
     CHECK_THROWS(cut.dot({&a}, {&a}, false), ParameterError);
     CHECK_THROWS(cut.rotate_each(a, {1}), ParameterError);
     CHECK(cut.rotate_each(low, {1}).size() == 1);
-    CHECK_THROWS(Evaluator(setting.parameters, {}, {}).dot({&a}, {&a}, false), ParameterError);
+    CHECK_THROWS(Evaluator(setting.parameters, std::nullopt, {}).dot({&a}, {&a}, false), ParameterError);
     CHECK_THROWS(Evaluator(setting.parameters, key, {foreign}), ParameterError);
     CHECK_THROWS(Evaluator(setting.parameters, key, {rotation, rotation}), ParameterError);
     CHECK_THROWS(Evaluator(setting.parameters, rotation, {}), MalformedError);

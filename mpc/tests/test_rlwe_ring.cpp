@@ -220,10 +220,14 @@ void differences_are_scaled() {
         const Ntt ntt(ntt_primes(degree, bits, 1)[0], degree);
         Prg prg = seeded(9);
         Words x = random_residues(prg, ntt, degree), y = random_residues(prg, ntt, degree), out(degree);
-        x[0] = 0, y[0] = ntt.p() - 1, x[1] = ntt.p() - 1, y[1] = 0, x[2] = y[2] = ntt.p() - 1;
+        Words z = random_residues(prg, ntt, degree);
+        x[0] = 0, y[0] = ntt.p() - 1, x[1] = ntt.p() - 1, y[1] = 0, x[2] = y[2] = ntt.p() - 1, z[0] = z[1] = ntt.p() - 1;
         for (const std::uint64_t factor : {std::uint64_t{1}, ntt.p() - 1, ntt.p() / 2, x[5]}) {
-            ntt.scale_difference(x.data(), y.data(), factor, out.data());
+            ntt.scale_difference(x.data(), y.data(), factor, nullptr, out.data());
             for (std::size_t j = 0; j < degree; ++j) CHECK(out[j] == Wide{x[j] + ntt.p() - y[j]} * factor % ntt.p());
+            const Words before = out;
+            ntt.scale_difference(x.data(), y.data(), factor, z.data(), out.data());
+            for (std::size_t j = 0; j < degree; ++j) CHECK(out[j] == (before[j] + z[j]) % ntt.p());
         }
     }
 }

@@ -48,6 +48,9 @@ struct Plaintext {
 // than N/2 values, values that are not finite, and values above the parameters' largest_value.
 void encode(const Parameters& parameters, const Encoder& encoder, View<const double> values, std::size_t level,
             const Scale& scale, bool transformed, std::uint64_t* rows);
+// The same without the checks, for tests of its time.
+void encode_unchecked(const Parameters& parameters, const Encoder& encoder, View<const double> values, std::size_t level,
+                      const Scale& scale, bool transformed, std::uint64_t* rows);
 // The same for one number in all slots. Throws ParameterError also where rounding changes a number other than 0 by more
 // than a relative 2^-10.
 void encode_constant(const Parameters& parameters, double value, std::size_t level, const Scale& scale,

@@ -34,8 +34,8 @@ public:
     // (-other/2, other/2). Entries of `in` are below `other`. out, below p, may be `in`.
     void forward_lifted(std::uint64_t other, const std::uint64_t* in, std::uint64_t* out) const;
 
-    // out = (x - y) factor, entry by entry, all below p. out may be x or y.
-    void scale_difference(const std::uint64_t* x, const std::uint64_t* y, std::uint64_t factor,
+    // out = (x - y) factor + z, entry by entry, all below p. z may be null, for zeros. out may be one of the others.
+    void scale_difference(const std::uint64_t* x, const std::uint64_t* y, std::uint64_t factor, const std::uint64_t* z,
                           std::uint64_t* out) const;
 
     // out = sum_k x[k] factors[k] mod p, for 1 <= terms <= kMaxCombined, entries below 2^47 and factors below p. out, below
