@@ -29,11 +29,12 @@ from mpc.ring import Words
 from mpc.tensors.backends import tree
 from mpc.tensors.backends.handles import Handle, Mask, roots_of
 from mpc.tensors.backends.layout import Layout, joined, parted
+from mpc.tensors.backends.moving import moved
 from mpc.tensors.backends.party import Party
 from mpc.tensors.backends.products import derive, low_mask, mask_all, multiply
 from mpc.tensors.network import Part, wire_size
 
-__all__ = ["GROUP_BITS", "joined", "less_than", "negative", "parted", "relu", "to_ring", "width_of"]
+__all__ = ["GROUP_BITS", "between", "joined", "less_than", "negative", "parted", "relu", "to_ring", "width_of"]
 
 _ONES = np.uint64(0xFFFFFFFFFFFFFFFF)
 _ONE = np.uint64(1)
@@ -146,8 +147,7 @@ def negative(party: Party, values: Sequence[Handle], bound: int) -> list[Handle]
     with party.dealing.correlation("negative", shapes, f"{bits} bits"):
         masks = _low_masks(party, values, bits)
         layout = Layout.of(shapes, masks)
-        known = [party.known(mask.opened) if party.computes else np.negative(party.known(mask.value)) for mask in masks]
-        plane = less_than(party, known, layout, bits - 1, top=True)
+        plane = less_than(party, _numbers(party, masks), layout, bits - 1, top=True)
         return to_ring(party, plane, layout)
 
 
@@ -201,6 +201,37 @@ def _without_owed(party: Party, values: Sequence[Handle], masks: Sequence[Words]
         mask if value.owed is None else mask - party.known(value.owed.value)
         for value, mask in zip(values, masks, strict=True)
     ]
+
+
+def between(
+    party: Party, values: Sequence[Handle], ends: Sequence[tuple[int, int]], bound: int
+) -> tuple[list[Handle], list[Handle]]:
+    """Return 1 where low <= value < high, and 1 where value < high, in the rounds of one comparison.
+
+    One secret serves both ends. As low <= high, the first bit is the XOR of whether the value is below each.
+    """
+    bits = width_of(bound, party.ring_bits)
+    shapes = [value.shape for value in values for _ in range(2)]
+    with party.dealing.correlation("between", shapes, f"{bits} bits"):
+        mask_all(party, [value for value in values if low_mask(party, value, bits) is None])
+        masks = []
+        for value, pair in zip(values, ends, strict=True):
+            mask = low_mask(party, value, bits) or derive(party, value)
+            masks += [moved(party, mask, np.uint64(-end % (1 << party.ring_bits))) for end in pair]
+        layout = Layout.of(shapes, masks)
+        plane = less_than(party, _numbers(party, masks), layout, bits - 1, top=True)
+        parts = {block[0]: part for block, _, part in layout.blocks()}
+        for place in range(0, len(shapes), 2):
+            plane[parts[place]] ^= plane[parts[place + 1]]
+        found = to_ring(party, plane, layout)
+        return found[0::2], found[1::2]
+
+
+def _numbers(party: Party, masks: Sequence[Mask]) -> list[Words]:
+    """Return what is open of each value to a computing party, and its secret to the provider."""
+    if party.computes:
+        return [party.known(mask.opened) for mask in masks]
+    return [np.negative(party.known(mask.value)) for mask in masks]
 
 
 def relu(party: Party, values: Sequence[Handle], bound: int) -> tuple[list[Handle], list[Handle]]:

@@ -375,6 +375,24 @@ class DealerBackend:
                 return _shapes_alone(party, shapes), _shapes_alone(party, shapes)
             return comparison.relu(party, handles, bound)
 
+    def between(
+        self, values: Sequence[Shared], ends: Sequence[tuple[int, int]], bound: int
+    ) -> tuple[list[Handle], list[Handle]]:
+        """Return 1 where low <= value < high, and 1 where value < high, in the rounds of one comparison.
+
+        Raises:
+            RangeError: bound >= 2^(ring_bits - 1). ParameterError: ends in another order.
+        """
+        handles = [self._party.check(value) for value in values]
+        comparison.width_of(bound, self.ring_bits)
+        if len(ends) != len(handles) or any(low > high for low, high in ends):
+            raise ParameterError(f"expected a lower and an upper end for each of {len(handles)} values, found {ends}")
+        with self._step("between") as party:
+            if self._is_outside:
+                shapes = [handle.shape for handle in handles]
+                return _shapes_alone(party, shapes), _shapes_alone(party, shapes)
+            return comparison.between(party, handles, ends, bound)
+
     def __repr__(self) -> str:
         return f"DealerBackend(me={self.me!r}, computing={self.computing}, ring_bits={self.ring_bits})"
 

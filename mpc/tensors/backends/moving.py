@@ -26,12 +26,13 @@ _MINUS = Times(-1)
 def add_to_masks(party: Party, value: Handle, words: Words, result: Handle) -> None:
     """Give to value + words, of the same shape, the masks that a bit or a rounded value has from its making."""
     if value.bit_mask is not None:
-        result.bit_mask = _moved(party, value.bit_mask, words)
+        result.bit_mask = moved(party, value.bit_mask, words)
     if value.rounded_mask is not None:
-        result.rounded_mask = _moved(party, value.rounded_mask, words)
+        result.rounded_mask = moved(party, value.rounded_mask, words)
 
 
-def _moved(party: Party, mask: Mask, words: Words) -> Mask:
+def moved(party: Party, mask: Mask, words: Words | np.uint64) -> Mask:
+    """Return the mask of a value to which public words are added."""
     return replace(mask, opened=party.reduce(party.known(mask.opened) + words)) if party.computes else mask
 
 
