@@ -246,6 +246,7 @@ class Reveals:
 
     def finish(self, outputs: Mapping[str, object]) -> None:
         """Open what waits among a program's outputs, each under its key, in one message for each set of receivers."""
+        self._session.compare()
         revealed = [(key, value) for key, value in outputs.items() if isinstance(value, Revealed)]
         waiting = [(key, value) for key, value in revealed if value._tensor is not None]
         if len({id(value) for _, value in waiting}) < len(waiting):
@@ -287,12 +288,13 @@ class Reveals:
         ]
         for reveal in found:
             self._require_foreseen(reveal)
-        for reveal in found:
-            self._tell(reveal)
         tensors = [
             None if tensor is None else with_noise(tensor, revealed.noise)
             for tensor, revealed in zip(tensors, group, strict=True)
         ]
+        self._session.compare()
+        for reveal in found:
+            self._tell(reveal)
         shares = [tensor.shared for tensor in tensors if tensor is not None]
         opened = self._session.backend.open(shares, group[0].to)
         ring = Ring(self._session.format.ring_bits)

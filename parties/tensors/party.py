@@ -18,6 +18,7 @@ import json
 import sys
 import time
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -31,6 +32,7 @@ from parties.frame.charts import Figure
 from parties.frame.connections import Connections
 from parties.frame.private_files import write_private
 from parties.frame.process import Party, run_party
+from parties.tensors.allocator import keep_memory
 from parties.tensors.gathering import gather
 from parties.tensors.outputs import check_public_numbers, write_outputs
 from parties.tensors.programs import Here, Program
@@ -40,6 +42,7 @@ from parties.tensors.settings import TensorsSettings
 def party(party: Party[TensorsSettings]) -> None:
     """Play one party."""
     settings, progress = party.settings, party.progress
+    keep_memory()
     program = Program(settings.program, settings.program_digest)
     here = Here(settings.arguments, settings.files, _advance(party))
 
@@ -58,12 +61,12 @@ def party(party: Party[TensorsSettings]) -> None:
             policy=Policy(settings.policy, settings.times, settings.noise),
             foreseen=None if settings.reveals is None else dict(settings.reveals),
             seed=settings.seed,
+            compare=partial(check_public_numbers, network, settings.computing),
             **({} if gathered.record is None else {"tell": gathered.record.reveal}),
         )
         began = time.perf_counter()
         with progress.step("2", "run the program"), session:
             found = outputs_of(program(session, here))
-            check_public_numbers(network, settings.computing, session.public_digest)
             session.reveals.finish(found)
         seconds = time.perf_counter() - began
         outputs = readable(found)

@@ -303,6 +303,12 @@ def test_what_a_models_file_must_say(tmp_path: Path, old: str, new: str, words: 
         ),
         (".relu()", ".relu() * (x.max(0).max() > 6)", ProgramError, "other records change the answer"),
         (".relu()", ".relu().value", ProgramError, "line 18: AttributeError"),
+        (
+            "return (x @",
+            "s.reveal(x.sum(), to=s.parties, name='sum')\n    return (x @",
+            ProgramError,
+            "reveal 'sum': the policy allows answers, and no output of this name",
+        ),
         ("return (x @", "return 1 if x[0, 0] > 0 else (x @", ProgramError, "line 18: TypeError"),
         ("INPUT, BOUND = (3,), 8", "INPUT, BOUND = (3,), 2**40", ProgramError, "needs .* bits"),
     ],
