@@ -780,7 +780,7 @@ class CkksEvaluator:
     def multiply(self, a: CkksCiphertext, b: CkksCiphertext, rescale: bool = False) -> CkksCiphertext:
         """Return ``a * b``, relinearised, at the product of the scales. Levels are equal, scales need not be.
 
-        With ``rescale`` one division by P q_l does both, at less cost and noise than two.
+        With ``rescale`` one division by P q_l does both, at less cost than two.
         """
 
     def dot(self, a: list[CkksCiphertext], b: list[CkksCiphertext], rescale: bool = False) -> CkksCiphertext:
