@@ -59,8 +59,7 @@ void Digits::transforms(std::size_t row, std::uint64_t* room, const std::uint64_
             ntt.forward_lifted(parameters_.row(d).p(), &prepared_[d * degree], room);
         } else {
             const std::uint64_t* const prepared = &prepared_[d * (specials + 1) * degree];
-            parameters_.digit(d, level_).convert(parameters_.rows(), prepared, row, room);
-            ntt.forward(room);
+            parameters_.digit(d, level_).transform(ntt, prepared, row, room);
         }
     }
 }
@@ -113,8 +112,7 @@ void divide_rows(const Parameters& parameters, const Conversion& by, const std::
         if (single) {
             row.forward_lifted(parameters.row(by.from[0]).p(), x[0], lifted.data());
         } else {
-            by.convert(parameters.rows(), prepared.data(), i, lifted.data());
-            row.forward(lifted.data());
+            by.transform(row, prepared.data(), i, lifted.data());
         }
         row.scale_difference(c + i * degree, lifted.data(), by.inverse_product[i],
                              term != nullptr ? term + i * degree : nullptr, out + i * degree);

@@ -219,6 +219,16 @@ void Ntt::combine(const std::uint64_t* const* x, const std::uint64_t* factors, s
     run(tables_, x, factors, terms, out);
 }
 
+void Ntt::forward_combined(const std::uint64_t* x, const std::uint64_t* factors, std::size_t terms,
+                           std::uint64_t* out) const {
+    const NttKernels& found = kernels();
+    if (found.forward_combined != nullptr) return found.forward_combined(tables_, x, factors, terms, out);
+    const std::uint64_t* rows[kMaxConverted];
+    for (std::size_t k = 0; k < terms; ++k) rows[k] = x + k * degree();
+    combine(rows, factors, terms, out);
+    found.forward(tables_, out);
+}
+
 void Ntt::inner_product(const std::uint64_t* const* x, const std::uint64_t* const* y, std::size_t terms,
                         std::uint64_t* out) const {
     kernels().inner_product(tables_, x, y, terms, out);

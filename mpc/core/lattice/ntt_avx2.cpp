@@ -22,6 +22,7 @@ namespace {
 using V = __m256d;
 
 constexpr std::size_t kLanes = 4;
+constexpr std::size_t kBeside = 4;      // products that go side by side, step by step
 constexpr std::size_t kTile = 16;       // the last four layers run within registers
 constexpr std::size_t kCached = 2048;   // entries that stay in the first cache for the layers before
 
@@ -94,6 +95,23 @@ struct Lifted {  // residues modulo another prime, around zero
     MPC_INLINE V operator()(const std::uint64_t* x) const {
         const V found = to_double(load(x));
         return subtract(found, _mm256_and_pd(p, _mm256_cmp_pd(found, half, _CMP_GT_OQ)));
+    }
+};
+
+// A sum of up to four products of at most 0.53 p, as their quotients err by 2^46 3 2^-53, and one of at most 4 p / 2. From
+// these 4.2 p the forward transform comes to 14.8 p in 15 layers.
+template <std::size_t products>
+struct Combined {
+    const Prime& prime;
+    std::size_t degree;
+    V factors[products + 1];
+
+    MPC_INLINE V operator()(const std::uint64_t* x) const {
+        V sum = _mm256_mul_pd(to_double(load(x + products * degree)), factors[products]);
+        for (std::size_t k = 0; k < products; ++k) {
+            sum = add(sum, prime.multiply(to_double(load(x + k * degree)), factors[k]));
+        }
+        return sum;
     }
 };
 
@@ -227,6 +245,28 @@ void forward_lifted(const NttTables& ntt, std::uint64_t other, const std::uint64
     forward_from(ntt, in, out, Lifted(other));
 }
 
+MPC_INLINE double centred(std::uint64_t factor, std::uint64_t p) {
+    return factor > p / 2 ? -static_cast<double>(p - factor) : static_cast<double>(factor);
+}
+
+template <std::size_t products>
+void forward_products(const NttTables& ntt, const std::uint64_t* x, const std::uint64_t* factors, std::uint64_t* out) {
+    const Prime prime(ntt);
+    Combined<products> read{prime, ntt.degree, {}};
+    for (std::size_t k = 0; k <= products; ++k) read.factors[k] = repeat(centred(factors[k], ntt.modulus.p));
+    forward_from(ntt, x, out, read);
+}
+
+void forward_combined(const NttTables& ntt, const std::uint64_t* x, const std::uint64_t* factors, std::size_t terms,
+                      std::uint64_t* out) {
+    switch (terms) {
+        case 2: return forward_products<1>(ntt, x, factors, out);
+        case 3: return forward_products<2>(ntt, x, factors, out);
+        case 4: return forward_products<3>(ntt, x, factors, out);
+        default: return forward_products<4>(ntt, x, factors, out);
+    }
+}
+
 MPC_INLINE void inverse_tiles(const Prime& prime, const double* roots, std::uint64_t* x, std::size_t node) {
     V v[4], u[4], w[3], t[3];
     for (std::size_t i = 0; i < 4; ++i) v[i] = to_double(load(x + 4 * i));
@@ -352,19 +392,26 @@ void inverse(const NttTables& ntt, std::uint64_t* x) {
 void inner_product(const NttTables& ntt, const std::uint64_t* const* x, const std::uint64_t* const* y,
                    std::size_t terms, std::uint64_t* out) {
     const Prime prime(ntt);
-    for (std::size_t j = 0; j < ntt.degree; j += 2 * kLanes) {
-        V left = _mm256_setzero_pd(), right = _mm256_setzero_pd();
+    for (std::size_t j = 0; j < ntt.degree; j += kBeside * kLanes) {
+        V sums[kBeside];
+        for (V& sum : sums) sum = _mm256_setzero_pd();
         for (std::size_t k = 0; k < terms; ++k) {
             const std::uint64_t *const a = x[k] + j, *const b = y[k] + j;
-            left = add(left, prime.multiply(to_double(load(a)), to_double(load(b))));
-            right = add(right, prime.multiply(to_double(load(a + kLanes)), to_double(load(b + kLanes))));
+            V left[kBeside], high[kBeside];
+            for (std::size_t i = 0; i < kBeside; ++i) left[i] = to_double(load(a + i * kLanes));
+            V right[kBeside];
+            for (std::size_t i = 0; i < kBeside; ++i) right[i] = to_double(load(b + i * kLanes));
+            for (std::size_t i = 0; i < kBeside; ++i) high[i] = _mm256_mul_pd(left[i], right[i]);
+            for (std::size_t i = 0; i < kBeside; ++i) sums[i] = add(sums[i], _mm256_fmsub_pd(left[i], right[i], high[i]));
+            V quotient[kBeside];
+            for (std::size_t i = 0; i < kBeside; ++i) quotient[i] = _mm256_mul_pd(high[i], prime.inverse);
+            for (std::size_t i = 0; i < kBeside; ++i) quotient[i] = nearest(quotient[i]);
+            for (std::size_t i = 0; i < kBeside; ++i) sums[i] = add(sums[i], _mm256_fnmadd_pd(quotient[i], prime.p, high[i]));
             if (k % 8 == 7) {
-                left = prime.reduce(left);
-                right = prime.reduce(right);
+                for (V& sum : sums) sum = prime.reduce(sum);
             }
         }
-        store(out + j, prime.residue(prime.reduce(left)));
-        store(out + j + kLanes, prime.residue(prime.reduce(right)));
+        for (std::size_t i = 0; i < kBeside; ++i) store(out + j + i * kLanes, prime.residue(prime.reduce(sums[i])));
     }
 }
 
@@ -372,8 +419,7 @@ void inner_product(const NttTables& ntt, const std::uint64_t* const* x, const st
 void scale_difference(const NttTables& ntt, const std::uint64_t* x, const std::uint64_t* y, std::uint64_t factor,
                       const std::uint64_t* z, std::uint64_t* out) {
     const Prime prime(ntt);
-    const std::uint64_t p = ntt.modulus.p;
-    const V w = repeat(factor > p / 2 ? -static_cast<double>(p - factor) : static_cast<double>(factor));
+    const V w = repeat(centred(factor, ntt.modulus.p));
     for (std::size_t j = 0; j < ntt.degree; j += kLanes) {
         V scaled = prime.multiply(subtract(to_double(load(x + j)), to_double(load(y + j))), w);
         if (z != nullptr) scaled = prime.reduce(add(scaled, to_double(load(z + j))));
@@ -385,11 +431,8 @@ void scale_difference(const NttTables& ntt, const std::uint64_t* x, const std::u
 void combine(const NttTables& ntt, const std::uint64_t* const* x, const std::uint64_t* factors, std::size_t terms,
              std::uint64_t* out) {
     const Prime prime(ntt);
-    const std::uint64_t p = ntt.modulus.p;
     V w[8];
-    for (std::size_t k = 0; k < terms; ++k) {
-        w[k] = repeat(factors[k] > p / 2 ? -static_cast<double>(p - factors[k]) : static_cast<double>(factors[k]));
-    }
+    for (std::size_t k = 0; k < terms; ++k) w[k] = repeat(centred(factors[k], ntt.modulus.p));
     for (std::size_t j = 0; j < ntt.degree; j += kLanes) {
         V sum = prime.multiply(to_double(load(x[0] + j)), w[0]);
         for (std::size_t k = 1; k < terms; ++k) sum = add(sum, prime.multiply(to_double(load(x[k] + j)), w[k]));
@@ -400,6 +443,6 @@ void combine(const NttTables& ntt, const std::uint64_t* const* x, const std::uin
 }  // namespace
 
 const NttKernels avx2_kernels = {forward, inverse, inner_product, forward_lifted, scale_difference,
-                                 combine};
+                                 forward_combined, combine};
 
 }  // namespace mpc::lattice
