@@ -2,9 +2,9 @@
 
     python -m benchmarks.ckks
 
-Everything runs on one core. Ours and SEAL take turns in one process, and the fastest of many runs counts, by the thread's
-own time. First both compute the same from the same values, and the largest error of each result is compared. The program
-prints tables, and writes ``ckks.json``.
+Everything runs on one core. Ours and SEAL take turns in one process, and the fastest of many runs counts, by the
+thread's own time. First both compute the same from the same values, and the largest error of each result is compared.
+The program prints tables, and writes ``ckks.json``.
 
 SEAL has one special prime. So has our set "small", whose keys are as SEAL's. Our set "large" has three, which make keys
 smaller and switching quicker.

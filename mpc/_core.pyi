@@ -1,4 +1,4 @@
-"""The C++ core: circuits, garbled sessions, encrypted linear maps, arrays of shares. No sockets, no clock.
+"""The C++ core: circuits, garbled sessions, a group, encrypted linear maps, arrays of shares. No sockets, no clock.
 
 The environment variable ``MPC_CPU_LEVEL`` (portable, aesni, vaes256, vaes512) picks the instruction set; without it the
 core takes the best that the processor has. Every level gives the same bytes.
@@ -254,6 +254,64 @@ class EvaluatedPiece:
     def open_projection(self, message: Buffer, width: int, signed_words: bool = False) -> NDArray[np.uint64]:
         """This side's shares ``output - m mod 2^width``, ``u64[n, output words]``; once."""
 
+class CurvePoints:
+    """Elements of edwards25519's prime-order subgroup, in order. They may be secret, and are wiped when they go.
+
+    Scalars are 32 bytes each, lowest byte first, below the group order L. A length of one goes with any other, as in
+    numpy. Multiples are constant time, apart from :meth:`combine` and :meth:`sum_of_multiples`. Raises
+    ``ParameterError`` for scalars and lengths of the caller's own.
+    """
+
+    @staticmethod
+    def decode(data: Buffer) -> CurvePoints:
+        """Elements in their encoding of RFC 8032, 5.1.2, of 32 bytes each.
+
+        Raises ``ProtocolError`` for the first that is not canonical, not on the curve, not in the subgroup, or the
+        identity.
+        """
+
+    @staticmethod
+    def from_seeds(seeds: Buffer) -> CurvePoints:
+        """An element for every 96 bytes, which RFC 9380's ``hash_to_curve`` gives after its expansion."""
+
+    @staticmethod
+    def generator() -> CurvePoints:
+        """RFC 8032's generator G."""
+
+    @staticmethod
+    def join(parts: list[CurvePoints]) -> CurvePoints:
+        """All elements of all parts, in order."""
+
+    def __len__(self) -> int: ...
+    def __getitem__(self, places: slice) -> CurvePoints: ...
+    def __add__(self, other: CurvePoints) -> CurvePoints: ...
+    def __sub__(self, other: CurvePoints) -> CurvePoints: ...
+    def multiply(self, scalars: Buffer) -> CurvePoints:
+        """Each element times its scalar."""
+
+    @staticmethod
+    def combine(scalars: list[Buffer], points: list[CurvePoints]) -> CurvePoints:
+        """Row by row, the sum over all columns of scalar times element. For PUBLIC values: not constant time."""
+
+    def sum_of_multiples(self, scalars: Buffer) -> CurvePoints:
+        """One element, the sum of all scalars times elements. For PUBLIC values: not constant time."""
+
+    def encode(self) -> bytes:
+        """32 bytes each, canonical."""
+
+class CurveBase:
+    """A table of one element (60 KiB), for many multiples of it."""
+
+    def __init__(self, point: CurvePoints) -> None: ...
+    def multiply(self, scalars: Buffer) -> CurvePoints:
+        """A multiple for each scalar. Constant time."""
+
+def curve_reduce(wide: Buffer) -> bytes:
+    """Integers of 64 bytes each, lowest byte first, modulo the group order. Constant time."""
+
+def curve_multiply_add(a: Buffer, b: Buffer, c: Buffer) -> bytes:
+    """Scalars ``a b + c`` modulo the group order. Constant time."""
+
 class RlweParameters:
     """Public parameters of encrypted linear maps; both parties derive the same ones from what is public.
 
@@ -395,6 +453,27 @@ def carryless_sum(a: NDArray[np.uint64], b: NDArray[np.uint64]) -> NDArray[np.ui
 
     Bit i of a word is the coefficient of x^i. Both are C-contiguous and have one shape.
     """
+
+def field_products(a: NDArray[np.uint64], b: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Return the products of two C-contiguous arrays of one shape in the field F_2[x] / (x^64 + x^4 + x^3 + x + 1).
+
+    Bit i of a word is the coefficient of x^i.
+    """
+
+def field_chosen(bits: NDArray[np.uint64], elements: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Return ``u64[16]``, for each j the XOR of all elements whose column has bit j.
+
+    Bit j of column c of word w is bit ``16 c + j`` of ``bits[w]``, and its element is ``elements[4 w + c]``.
+    """
+
+def field_gram(u: NDArray[np.uint64], v: NDArray[np.uint64], elements: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Return ``u64[16, 16]``, for i and j the XOR of all elements whose column has bit i in ``u`` and bit j in ``v``.
+
+    Columns are those of :func:`field_chosen`.
+    """
+
+def field_combined(bits: NDArray[np.uint64], table: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Return ``u64[4 n]``, for each column of :func:`field_chosen` the XOR of all ``table[j]`` whose bit j it has."""
 
 def and_layer(
     d: NDArray[np.uint64],
@@ -736,3 +815,57 @@ class CkksEvaluator:
 
     def inner_sum(self, a: CkksCiphertext, count: int, stride: int) -> CkksCiphertext:
         """Return ``b[i] = sum_k a[i + k stride]``, k < ``count``, a power of two, by rotations ``stride * 2^j``."""
+
+class Prio3:
+    """Prio3 with one circuit, for batches of reports (mpc/core/prio/). It holds no secret and never changes.
+
+    Tables are uint8 arrays with a row a report, C-contiguous, of the lengths that `sizes` says. Outputs are written
+    over the arrays that are given for them. ``statuses`` has a byte a report, 0 if it has not failed. Raises
+    ProtocolError for a table of another length.
+    """
+
+    def __init__(
+        self, circuit: str, parameters: dict[str, int], algorithm: int, field_bits: int, shares: int, proofs: int
+    ) -> None: ...
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Return lengths in bytes of all that is sent or kept, and ``words``, the number of them in a measurement."""
+
+    def shard(
+        self,
+        context: Buffer,
+        measurements: NDArray[np.uint64],
+        nonces: NDArray[np.uint8],
+        randomness: NDArray[np.uint8],
+        public_shares: NDArray[np.uint8],
+        leader_shares: NDArray[np.uint8],
+        helper_shares: NDArray[np.uint8],
+    ) -> None: ...
+    def verify_init(
+        self,
+        verify_key: Buffer,
+        context: Buffer,
+        aggregator: int,
+        nonces: NDArray[np.uint8],
+        public_shares: NDArray[np.uint8],
+        input_shares: NDArray[np.uint8],
+        states: NDArray[np.uint8],
+        verifier_shares: NDArray[np.uint8],
+        statuses: NDArray[np.uint8],
+    ) -> None: ...
+    def verifier_shares_to_messages(
+        self,
+        context: Buffer,
+        verifier_shares: NDArray[np.uint8],
+        messages: NDArray[np.uint8],
+        statuses: NDArray[np.uint8],
+    ) -> None: ...
+    def verify_next(
+        self,
+        states: NDArray[np.uint8],
+        messages: NDArray[np.uint8],
+        output_shares: NDArray[np.uint8],
+        statuses: NDArray[np.uint8],
+    ) -> None: ...
+    def add(self, rows: NDArray[np.uint8], statuses: NDArray[np.uint8], aggregate: NDArray[np.uint8]) -> bool:
+        """Write the sum of those rows that have not failed, unless one of these holds no field element."""

@@ -9,6 +9,7 @@
 
 #include "bindings/convert.hpp"
 #include "core/base/blocks.hpp"
+#include "core/tensor/binary_field.hpp"
 #include "core/tensor/key_stream.hpp"
 #include "core/tensor/matmul.hpp"
 #include "core/tensor/patches.hpp"
@@ -270,6 +271,62 @@ nb::object carryless_sum(nb::handle a, nb::handle b) {
     return result.object();
 }
 
+// ---- the field of 2^64 elements -------------------------------------------------------------------------------------
+
+nb::object field_products(nb::handle a, nb::handle b) {
+    const auto left = words_in(a, "a"), right = words_in(b, "b");
+    require_same_shape(shape_of(left), shape_of(right), "b");
+    const Result<std::uint64_t> result(shape_of(left), nb::none());
+    {
+        const nb::gil_scoped_release released;
+        tensor::field_products(left.data(), right.data(), left.size(), result.data());
+    }
+    return result.object();
+}
+
+void require_row(std::size_t expected, const Shape& found, const char* what) {
+    if (found != Shape{expected})
+        throw ParameterError(std::string(what) + ": expected shape " + text_of({expected}) + ", found " +
+                             text_of(found));
+}
+
+nb::object field_chosen(nb::handle bits, nb::handle elements) {
+    const auto words = words_in(bits, "bits"), chosen = words_in(elements, "elements");
+    require_row(words.size(), shape_of(words), "bits");
+    require_row(words.size() * tensor::kFieldColumns, shape_of(chosen), "elements");
+    const Result<std::uint64_t> result({tensor::kFieldRows}, nb::none());
+    {
+        const nb::gil_scoped_release released;
+        tensor::field_chosen(words.data(), chosen.data(), words.size(), result.data());
+    }
+    return result.object();
+}
+
+nb::object field_gram(nb::handle u, nb::handle v, nb::handle elements) {
+    const auto left = words_in(u, "u"), right = words_in(v, "v"), chosen = words_in(elements, "elements");
+    require_row(left.size(), shape_of(left), "u");
+    require_row(left.size(), shape_of(right), "v");
+    require_row(left.size() * tensor::kFieldColumns, shape_of(chosen), "elements");
+    const Result<std::uint64_t> result({tensor::kFieldRows, tensor::kFieldRows}, nb::none());
+    {
+        const nb::gil_scoped_release released;
+        tensor::field_gram(left.data(), right.data(), chosen.data(), left.size(), result.data());
+    }
+    return result.object();
+}
+
+nb::object field_combined(nb::handle bits, nb::handle table) {
+    const auto words = words_in(bits, "bits"), row = words_in(table, "table");
+    require_row(words.size(), shape_of(words), "bits");
+    require_row(tensor::kFieldRows, shape_of(row), "table");
+    const Result<std::uint64_t> result({words.size() * tensor::kFieldColumns}, nb::none());
+    {
+        const nb::gil_scoped_release released;
+        tensor::field_combined(words.data(), row.data(), words.size(), result.data());
+    }
+    return result.object();
+}
+
 // ---- layers of multiplications --------------------------------------------------------------------------------------
 
 using Layer = void (*)(const tensor::Triple& triple, bool adds_product, std::size_t words, std::uint64_t* z);
@@ -446,6 +503,10 @@ void bind_tensor(nb::module_& m) {
     m.def("matmul_wide", &matmul_wide, nb::arg("a"), nb::arg("b"));
     m.def("high_words", &high_words, nb::arg("a"), nb::arg("b"));
     m.def("carryless_sum", &carryless_sum, nb::arg("a"), nb::arg("b"));
+    m.def("field_products", &field_products, nb::arg("a"), nb::arg("b"));
+    m.def("field_chosen", &field_chosen, nb::arg("bits"), nb::arg("elements"));
+    m.def("field_gram", &field_gram, nb::arg("u"), nb::arg("v"), nb::arg("elements"));
+    m.def("field_combined", &field_combined, nb::arg("bits"), nb::arg("table"));
     m.def("and_layer", &run_layer<tensor::and_layer>, nb::arg("d"), nb::arg("e"), nb::arg("a"), nb::arg("b"),
           nb::arg("c"), nb::arg("adds_product"), nb::arg("out") = nb::none());
     m.def("multiply_layer", &run_layer<tensor::multiply_layer>, nb::arg("d"), nb::arg("e"), nb::arg("a"), nb::arg("b"),

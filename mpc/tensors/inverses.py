@@ -21,7 +21,7 @@ from mpc.tensors.comparing import clip, keep, relu_and_bit
 from mpc.tensors.normalising import Normalised, normalise
 from mpc.tensors.public import encode_at, encode_factor
 from mpc.tensors.ranges import Range, real
-from mpc.tensors.raw import Raw, exact_products, nearest, polynomial, polynomial_error, products
+from mpc.tensors.raw import Raw, cut_alike, exact_products, nearest, polynomial, polynomial_error, products
 from mpc.tensors.tensor import PrivateTensor
 
 LN2 = approximation.LN2
@@ -32,22 +32,28 @@ ROOM = 62
 def reciprocal_raw(x: Raw, fraction_bits: int) -> tuple[Raw, float]:
     """Return 1/x for positive numbers, and the largest relative error before it is rounded to its fraction bits.
 
-    Newton's w (2 - y w) takes a relative error e to e^2 and 2.1 units. It begins at 1/17 on [1/2, 1), with
-    w = 48/17 - 32/17 y, so three steps reach 2^-32. One more unit is for rounding y, twice as much relative to it.
+    For w = 2.817 - 15/8 y, which is exact, e = 1 - y w is at most 0.061 on [1/2, 1], and 1/y is w (1 + e) (1 + e^2)
+    (1 + e^4) but for e^8 < 2^-32 (Goldschmidt, 1964). The square of e and the product with 1 + e share their rounds.
+    A unit here is half of a unit relative to y. Rounding y is off by two, each of w, e, e^2, e^4 and the three products
+    by at most 1.1.
     """
     at = normalise(x)
     bits = min(29, ROOM - 1 - (at.top - at.lowest))
     y = at.value.with_bits(bits).within(Range(1 << (bits - 1), 1 << bits))
-    w = y.times_real(Decimal(-32) / 17).add_integer(nearest(Decimal(48) / 17, bits + 28)).with_bits(bits)
-    for _ in range(3):
-        error = products([(y, w)], bits)[0].negate().add_integer(2 << bits)
-        w = products([(w, error)], bits)[0]
-        w = w.within(Range((1 << bits) - 4, (2 << bits) + 4))
-    scale = at.combination([1 << (at.top - 1 - exponent) for exponent in at.exponents], 0)
-    inverse = exact_products([(w, scale)])[0]
+    first = y.times_integer(-15).add_integer(nearest(Decimal("2.817"), bits + 3)).read_with(bits + 3)
+    (product,) = exact_products([(y, first)])
+    most = 1 << (bits - 4)
+    w, power = cut_alike([first.times_integer(1 << bits).read_with(product.bits), product], bits + 3)
+    power = power.negate().add_integer(1 << bits).within(Range(-most, most))
+    for last in (False, False, True):
+        pairs = [(w, power.add_integer(1 << bits))] + ([] if last else [(power, power)])
+        w, *rest = products(pairs, bits)
+        power = power if last else rest[0].within(Range(0, most))
+    w = w.within(Range((1 << bits) - 20, (2 << bits) + 20))
+    inverse = exact_products([(w, at.scale)])[0]
     # 1/x = w scale 2^(fraction bits of x - top)
     result = inverse.read_with(bits + at.top - x.bits).with_bits(fraction_bits)
-    return result, 2.0**-31 + 6 * 2.0**-bits
+    return result, 2.0**-31 + 10 * 2.0**-bits
 
 
 def reciprocal(x: PrivateTensor, at_least: float | None) -> PrivateTensor:

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "core/aes/prg.hpp"
+#include "core/tensor/binary_field.hpp"
 #include "core/tensor/key_stream.hpp"
 #include "core/tensor/matmul.hpp"
 #include "core/tensor/planes.hpp"
@@ -101,6 +102,18 @@ void wide_products() {
     CHECK(low.size() == high.size());
 }
 
+void sums_in_the_field() {
+    const std::vector<std::uint64_t> u = secret_words<std::uint64_t>(37), v = secret_words<std::uint64_t>(37),
+                                     e = secret_words<std::uint64_t>(4 * 37), table = secret_words<std::uint64_t>(16);
+    std::vector<std::uint64_t> chosen(16), gram(256), combined(4 * 37), products(4 * 37);
+    field_chosen(u.data(), e.data(), u.size(), chosen.data());
+    field_gram(u.data(), u.data(), e.data(), u.size(), gram.data());
+    field_combined(v.data(), table.data(), v.size(), combined.data());
+    field_products(e.data(), combined.data(), e.size(), products.data());
+    for (std::vector<std::uint64_t>* words : {&chosen, &gram, &combined, &products}) make_public(*words);
+    CHECK(chosen.size() * chosen.size() == gram.size());
+}
+
 void streams() {
     std::vector<std::uint8_t> seed(kStreamSeedBytes, 5);
     make_secret(seed);
@@ -122,6 +135,7 @@ int main() {
     check::run_on_all_levels("words_and_planes", words_and_planes);
     check::run_on_all_levels("layers", layers);
     check::run_on_all_levels("wide_products", wide_products);
+    check::run_on_all_levels("sums_in_the_field", sums_in_the_field);
     check::run_on_all_levels("streams", streams);
     return check::result();
 }

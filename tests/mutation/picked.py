@@ -416,7 +416,8 @@ PICKED: dict[str, list[tuple[str, str]]] = {
     ],
     "mpc/tensors/backends/products.py": [
         ("Part(party.share_of(root) - share, party.ring_bits)", "Part(party.share_of(root) + 0, party.ring_bits)"),
-        ("    if origin.checked:", "    if False:"),
+        ("    if not origin.checked:", "    if True:"),
+        ("if rounded is not None and rounded.whole_bits + bits <= party.ring_bits:", "if rounded is not None:"),
         ("party.reduce(share + party.known(root.owed.value))", "share"),
         ("too_many = len(rounded) == len(pair) and both > party.ring_bits", "too_many = False"),
     ],

@@ -54,6 +54,11 @@ struct Kernels {
     void (*join_planes)(const std::uint64_t* planes, std::size_t n, unsigned bits, std::uint64_t* words);
     void (*and_words)(const Triple& triple, bool adds_product, std::size_t words, std::uint64_t* z);
     void (*multiply_words)(const Triple& triple, bool adds_product, std::size_t words, std::uint64_t* z);
+    // field_chosen, field_gram and field_combined of binary_field.hpp. The first two add to what `out` holds.
+    void (*field_chosen)(const std::uint64_t* bits, const std::uint64_t* elements, std::size_t n, std::uint64_t* out);
+    void (*field_gram)(const std::uint64_t* u, const std::uint64_t* v, const std::uint64_t* elements, std::size_t n,
+                       std::uint64_t* out);
+    void (*field_combined)(const std::uint64_t* bits, const std::uint64_t* table, std::size_t n, std::uint64_t* out);
     WideTile wide_tile;  // or null, where words are multiplied one by one
 };
 

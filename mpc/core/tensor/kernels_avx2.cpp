@@ -2,6 +2,7 @@
 #include <immintrin.h>
 
 #include "core/tensor/kernels.hpp"
+#include "core/tensor/field_layers.hpp"
 #include "core/tensor/layers.hpp"
 #include "core/tensor/panels.hpp"
 
@@ -146,6 +147,6 @@ void wide_tile_avx2(const WideFactor* left, const double* panel, std::size_t dep
 const Kernels kernels_avx2 = {
     {kRows, 4 * kVectors, pack_left<std::uint64_t, kRows>, pack_right<std::uint64_t, 4 * kVectors>, tile64},
     {kRows32, 8 * kVectors, pack_left<std::uint32_t, kRows32>, pack_right<std::uint32_t, 8 * kVectors>, tile32},
-    split_planes, join_planes, and_words, multiply_words, wide_tile_avx2};
+    split_planes, join_planes, and_words, multiply_words, add_chosen, add_gram, combine, wide_tile_avx2};
 
 }  // namespace mpc::tensor

@@ -2,6 +2,7 @@
 #include <immintrin.h>
 
 #include "core/tensor/kernels.hpp"
+#include "core/tensor/field_layers.hpp"
 #include "core/tensor/layers.hpp"
 #include "core/tensor/panels.hpp"
 
@@ -80,6 +81,6 @@ constexpr MatmulKernel<typename L::T> matmul_kernel = {
 }  // namespace
 
 const Kernels kernels_avx512 = {matmul_kernel<Lanes64>, matmul_kernel<Lanes32>,
-                                split_planes, join_planes, and_words, multiply_words, wide_tile_avx2};
+                                split_planes, join_planes, and_words, multiply_words, add_chosen, add_gram, combine, wide_tile_avx2};
 
 }  // namespace mpc::tensor

@@ -1,5 +1,6 @@
 // The kernels without any instruction set of their own.
 #include "core/tensor/kernels.hpp"
+#include "core/tensor/field_layers.hpp"
 #include "core/tensor/layers.hpp"
 #include "core/tensor/panels.hpp"
 
@@ -33,6 +34,6 @@ constexpr MatmulKernel<T> matmul_kernel = {kRows, kBytes / sizeof(T), pack_left<
 }  // namespace
 
 const Kernels kernels_portable = {matmul_kernel<std::uint64_t>, matmul_kernel<std::uint32_t>,
-                                  split_planes, join_planes, and_words, multiply_words, nullptr};
+                                  split_planes, join_planes, and_words, multiply_words, add_chosen, add_gram, combine, nullptr};
 
 }  // namespace mpc::tensor

@@ -4,7 +4,7 @@ Values are additive shares modulo 2^ring_bits. All parties follow the protocol. 
 together what they see and learn nothing, as long as the provider does not help them. Outside parties may help them.
 
 Read in this order: ``party`` and ``handles`` (what a step works on), ``seeds``, ``dealing`` (correlations),
-``products``, ``truncation``, ``comparison``, ``gathers``.
+``products``, ``moving``, ``truncation``, ``layout``, ``comparison``, ``gathers``.
 """
 
 from __future__ import annotations
@@ -32,9 +32,11 @@ from mpc.tensors.backends.arguments import (
 )
 from mpc.tensors.backends.dealing import Given, Taken, draw, shapes_in_label
 from mpc.tensors.backends.gathers import gather_of, gathered
-from mpc.tensors.backends.handles import Handle, Mask
-from mpc.tensors.backends.interface import Cost, Linear, Rounding, Shape, Shared
+from mpc.tensors.backends.handles import Handle, mask_of_public
+from mpc.tensors.backends.interface import Cost, Linear, Rounding, Shape, Shared, Times
 from mpc.tensors.backends.kernels import KeyStream, matmul
+from mpc.tensors.backends.layout import joined, parted
+from mpc.tensors.backends.moving import add_masks, add_to_masks, multiply_masks
 from mpc.tensors.backends.party import Party
 from mpc.tensors.backends.seeds import Agreement, receive_seeds, send_seeds, stream_of
 from mpc.tensors.network import Network, from_wire, to_wire, wire_size
@@ -181,12 +183,17 @@ class DealerBackend:
             return party.handle(shape, None, given=True)
 
     def constant(self, words: Words) -> Handle:
-        """Return a sharing of public values. The first party holds them, and the others hold zeros."""
-        words = self._words(words, "a constant")
+        """Return a sharing of public values. The first party holds them, and the others hold zeros.
+
+        Nothing of it is opened when it is multiplied or compared.
+        """
+        words = self._words(words, "a constant").copy()
         party = self._party
-        with np.errstate(over="ignore"):
-            share = (words.copy() if party.first else np.zeros_like(words)) if party.computes else None
-            return party.handle(words.shape, share)
+        words.setflags(write=False)
+        share = (words if party.first else np.zeros_like(words)) if party.computes else None
+        handle = party.handle(words.shape, share)
+        handle.mask = mask_of_public(words if party.computes else None, words.shape)
+        return handle
 
     def open(self, values: Sequence[Shared], to: Sequence[str]) -> list[Words] | None:
         """Open values to these parties, in one round.
@@ -214,11 +221,11 @@ class DealerBackend:
             received = self._network.swap(label, bodies, dict.fromkeys(senders, size))
             if self.me not in to:
                 return None
-            total = comparison.joined(shares) if shares else np.zeros(size * 8 // self.ring_bits, dtype=np.uint64)
+            total = joined(shares) if shares else np.zeros(size * 8 // self.ring_bits, dtype=np.uint64)
             for name, theirs in received.items():
                 with self._network.channel(name).naming_peer():
                     total = total + from_wire(theirs, self.ring_bits)
-            return comparison.parted(party.reduce(total), shapes)
+            return parted(party.reduce(total), shapes)
 
     def _randomised(self, party: Party, handle: Handle) -> Words:
         """Return a fresh share of the same value. The parties' streams add up to zero."""
@@ -249,6 +256,7 @@ class DealerBackend:
             result = party.handle(shape, share)
             result.owed = products.owed_of(party, function, shape, [left, right])
             result.came_from(function, left, right)
+            add_masks(party, function, left, right, result)
             return result
 
     def add_public(self, x: Shared, words: Words) -> Handle:
@@ -265,9 +273,9 @@ class DealerBackend:
             result = party.handle(shape, share)
             spread = partial(np.broadcast_to, shape=shape)
             result.owed = products.owed_of(party, spread, shape, [value])
-            result.came_from(spread, value, offset=words)
-            if value.bit_mask is not None and shape == value.shape:
-                result.bit_mask = _moved(party, value.bit_mask, words)
+            result.came_from(spread, value, offset=words, same=shape == value.shape)
+            if shape == value.shape:
+                add_to_masks(party, value, words, result)
             return result
 
     def linear(self, function: Linear, shape: Shape, *values: Shared) -> Handle:
@@ -289,6 +297,10 @@ class DealerBackend:
                 share = party.reduce(applied(function, shape, *[party.share_of(handle) for handle in handles]))
             result = party.handle(shape, share)
             result.owed = products.owed_of(party, function, shape, handles)
+            if isinstance(function, Times) and len(handles) == 1:
+                result.came_from(function, *handles)
+                multiply_masks(party, handles[0], function, result)
+                return result
             result.came_from(function, *handles, checked=True)
             bit = handles[0].bit_mask
             if bit is not None and len(handles) == 1 and (gather := gather_of(function, handles[0].shape, shape)):
@@ -363,6 +375,24 @@ class DealerBackend:
                 return _shapes_alone(party, shapes), _shapes_alone(party, shapes)
             return comparison.relu(party, handles, bound)
 
+    def between(
+        self, values: Sequence[Shared], ends: Sequence[tuple[int, int]], bound: int
+    ) -> tuple[list[Handle], list[Handle]]:
+        """Return 1 where low <= value < high, and 1 where value < high, in the rounds of one comparison.
+
+        Raises:
+            RangeError: bound >= 2^(ring_bits - 1). ParameterError: ends in another order.
+        """
+        handles = [self._party.check(value) for value in values]
+        comparison.width_of(bound, self.ring_bits)
+        if len(ends) != len(handles) or any(low > high for low, high in ends):
+            raise ParameterError(f"expected a lower and an upper end for each of {len(handles)} values, found {ends}")
+        with self._step("between") as party:
+            if self._is_outside:
+                shapes = [handle.shape for handle in handles]
+                return _shapes_alone(party, shapes), _shapes_alone(party, shapes)
+            return comparison.between(party, handles, ends, bound)
+
     def __repr__(self) -> str:
         return f"DealerBackend(me={self.me!r}, computing={self.computing}, ring_bits={self.ring_bits})"
 
@@ -374,14 +404,6 @@ def agreement_of(
     check_dealt_parties(computing, provider, outside)
     check_ring(ring_bits)
     return Agreement(backend, ring_bits, tuple(computing), provider, tuple(outside))
-
-
-def _moved(party: Party, mask: Mask, words: Words) -> Mask:
-    """Return the mask of a bit to which public words are added."""
-    if not party.computes:
-        return mask
-    opened = party.reduce(party.known(mask.opened) + words)
-    return Mask(opened=opened, sign=mask.sign, share=mask.share)
 
 
 def _shapes_alone(party: Party, shapes: Sequence[Shape]) -> list[Handle]:

@@ -34,9 +34,10 @@ import numpy as np
 
 from mpc.errors import ParameterError, RangeError
 from mpc.ring import Words
-from mpc.tensors.backends.comparison import joined, less_than, to_ring
+from mpc.tensors.backends.comparison import less_than, to_ring
 from mpc.tensors.backends.handles import Handle, Mask, Top
 from mpc.tensors.backends.interface import Rounding
+from mpc.tensors.backends.layout import Layout
 from mpc.tensors.backends.party import Party
 from mpc.tensors.backends.products import derive, mask_all
 
@@ -123,7 +124,7 @@ def _stochastic(party: Party, mask: Mask, shape: tuple[int, ...], bits: int, hal
     r_top = party.dealing.deal(shape, bits, made_top)
     if not party.computes:
         result = party.handle(shape, None)
-        result.rounded_mask = Mask(value=u, top=Top(bits, value=r_top))
+        result.rounded_mask = Mask(value=u, tops=(Top(bits, value=r_top),))
         return result
     c = _opened(party, mask, half)
     lift: Words = np.asarray((c >> top) << lifted)
@@ -132,14 +133,12 @@ def _stochastic(party: Party, mask: Mask, shape: tuple[int, ...], bits: int, hal
     if party.first:
         share = share + opened
     result = party.handle(shape, party.reduce(share))
-    result.rounded_mask = Mask(opened=opened, share=u, top=Top(bits, lift, r_top))
+    result.rounded_mask = Mask(opened=opened, share=u, tops=(Top(bits, lift, r_top),))
     return result
 
 
 def _excess(party: Party, values: Sequence[Handle], masks: Sequence[Mask], bits: int, half: int) -> list[Handle]:
     """Return 1 where the truncated value is one too large: [c'_low < r'_low]."""
-    count = sum(value.size for value in values)
-    public = joined([_opened(party, mask, half) for mask in masks]) if party.computes else None
-    secret = None if party.computes else joined([_secret(party, mask) for mask in masks])
-    plane = less_than(party, public, secret, count, bits, top=False)
-    return to_ring(party, plane, [value.shape for value in values])
+    layout = Layout.of([value.shape for value in values])
+    numbers = [_opened(party, mask, half) if party.computes else _secret(party, mask) for mask in masks]
+    return to_ring(party, less_than(party, numbers, layout, bits, top=False), layout)

@@ -9,11 +9,12 @@ from mpc.tensors.ranges import Format
 from parties.frame.errors import ConfigError
 from parties.frame.plan import Plan, Process, Run
 from parties.frame.settings import Address, Peer
-from parties.tensors.programs import Here, ProgramError, digest
+from parties.tensors.programs import ProgramError, digest
 from parties.tensors.serving.config import ServingConfig
-from parties.tensors.serving.model import Model, built_in_models, model_path
+from parties.tensors.serving.model import built_in_models, model_path
 from parties.tensors.serving.report import STEPS
 from parties.tensors.serving.settings import CLIENT, COMPUTING, OWNER, PROVIDER, ServingRole, ServingSettings
+from parties.tensors.serving.trying import Answers, try_out
 
 if TYPE_CHECKING:
     from parties.tensors.config import TensorsConfig
@@ -62,7 +63,7 @@ def plan(config: TensorsConfig, serving: ServingConfig, run: Run) -> Plan:
             fraction_bits=config.fraction_bits,
             rounding=config.rounding,
             seed=config.seed,
-            model=known.model.path,
+            model=known.path,
             model_digest=known.digest,
             arguments=known.arguments,
             lanes=serving.lanes,
@@ -102,24 +103,19 @@ class _KnownModel:
                 "serving: expected no reveal, reveal_times, outputs or outside of the program, because a service "
                 "has an answer for each client alone, found one"
             )
-        self._is_built_in = config.program in built_in_models()
         try:
-            path = model_path(config.program)
-            self.digest = digest(path)
-            self.model = Model(path, self.digest)
-            stated = self.model.arguments
-            if stated is not None and (unknown := sorted(config.arguments.keys() - stated.keys())):
-                raise ConfigError(f"arguments: expected {', '.join(stated)}, found {', '.join(unknown)}")
-            self.arguments = (stated or {}) | config.arguments
-            for size in sorted(set(serving.lanes)):
-                self.model.try_out(size, Format(config.ring_bits, config.fraction_bits))
-            self._parameters = self.model.load(Here(self.arguments)) if self._is_built_in else {}
+            self.path = model_path(config.program)
+            self.digest = digest(self.path)
         except (ProgramError, MpcError) as error:
             raise ConfigError(f"program: {error}") from error
+        found = try_out(
+            self.path, self.digest, config.arguments, Format(config.ring_bits, config.fraction_bits),
+            lanes=tuple(serving.lanes),
+            clients=tuple(serving.clients) if config.program in built_in_models() else (),
+            deadline_s=config.plan_deadline_s,
+        )  # fmt: skip
+        self.arguments, self._twins = dict(found.arguments), found.twins
 
-    def twin(self, client: str) -> tuple[tuple[float, ...], ...]:
+    def twin(self, client: str) -> Answers:
         """Return a client's answers in the clear, where all data are built in."""
-        if not self._is_built_in:
-            return ()
-        found = self.model.in_the_clear(self._parameters, self.model.records(Here(self.arguments), client))
-        return () if found is None else tuple(tuple(row) for row in found.reshape(len(found), -1).tolist())
+        return self._twins.get(client, ())

@@ -22,6 +22,7 @@ MAY_INCLUDE: dict[str, set[str]] = {
     "bfv": {"base", "aes", "lattice"},
     "ckks": {"base", "aes", "lattice"},
     "tensor": {"base", "aes"},  # key streams
+    "prio": {"base"},
 }
 
 

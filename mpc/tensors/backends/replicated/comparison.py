@@ -21,8 +21,8 @@ section 5.4, have the same in another order)::
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from functools import cache
+from collections.abc import Callable, Iterable, Sequence
+from functools import cache, partial
 from math import prod
 
 import numpy as np
@@ -37,7 +37,7 @@ from mpc.tensors.backends.replicated.products import multiply
 from mpc.tensors.backends.replicated.sharing import from_third
 from mpc.tensors.backends.replicated.trio import THIRD, Form, Pair, Replica, Trio
 
-__all__ = ["less_than", "negative", "relu", "to_ring", "width_of"]
+__all__ = ["less_than", "negative", "relu", "to_ring", "whole", "width_of"]
 
 _ONES = np.uint64(0xFFFFFFFFFFFFFFFF)
 _ONE = np.uint64(1)
@@ -76,7 +76,7 @@ def less_than(trio: Trio, masked: Masked, dealt: Sequence[Words], bits: int, *, 
     words = plane_words(masked.count)
     planes = [share.reshape(int(_present(bits).sum()) + top, words) for share in dealt]
     if bits:
-        result = _whole(trio, *_leaves(trio, masked, planes[0], bits))
+        result = whole(*_leaves(trio, masked, planes[0], bits), partial(_and, trio))
     else:
         result = trio.alone(1, np.zeros(words, dtype=np.uint64))
     if not top:
@@ -140,10 +140,11 @@ def _against(flipped: Words, table: Words) -> tuple[Words, Words]:
     return less[0], equal[0]
 
 
-def _whole(trio: Trio, less: Pair, equal: Pair) -> Pair:
+def whole(less: Pair, equal: Pair, both: Callable[[Pair, Pair], Pair]) -> Pair:
     """Return the comparison of whole numbers from that of their groups, the lowest one first.
 
-    `equal` has a plane for each group but the lowest. Node p of the next level is made of nodes 2 p and 2 p + 1.
+    `equal` has a plane for each group but the lowest. Node p of the next level is made of nodes 2 p and 2 p + 1. `both`
+    gives the products of two arrays of bits.
     """
     while (nodes := less[0].shape[0]) > 1:
         made = nodes // 2
@@ -152,7 +153,7 @@ def _whole(trio: Trio, less: Pair, equal: Pair) -> Pair:
         others = [component[: 2 * made : 2] for component in less]
         x = _pair(np.concatenate((component, component[1:])) for component in upper)
         y = _pair(np.concatenate(both) for both in zip(others, lower, strict=True))
-        product = _and(trio, x, y)
+        product = both(x, y)
         new_less, new_equal = [], []
         for number in range(2):
             merged = product[number][:made] ^ less[number][1 : 2 * made : 2]

@@ -77,5 +77,10 @@ class Keys:
             self._streams[name] = stream_of(self._seeds[owner, component], purpose)
         return self._streams[name]
 
+    def forget(self) -> None:
+        """Lose all keys, so that nothing can be drawn any more."""
+        self._seeds.clear()
+        self._streams.clear()
+
     def __repr__(self) -> str:
         return "Keys(<hidden>)"

@@ -18,6 +18,7 @@ from mpc.tensors.backends import (
     authenticated,
     in_memory,
     replicated,
+    replicated_mac,
     two_party,
 )
 from mpc.tensors.backends.interface import Shared
@@ -46,23 +47,29 @@ class Authenticated(Case):
     backend = "dealer_mac"
 
 
+class ReplicatedMac(Case):
+    backend = "replicated_mac"
+
+
 class TwoParty(Case):
     backend = "two_party"
 
 
-REPLICATED, TWO_PARTY = Replicated(3), TwoParty(2)
+REPLICATED, REPLICATED_MAC, TWO_PARTY = Replicated(3), ReplicatedMac(3), TwoParty(2)
 AUTHENTICATED = [Authenticated(2), Authenticated(3), Authenticated(5)]
 
 
 def rings_of(n: int) -> list[int]:
     """The widths of rings that a case's back-end can have, of which tests try some."""
-    return [64] if isinstance(n, Authenticated) else [64, 40, 32, 16]
+    return [64] if isinstance(n, Authenticated | ReplicatedMac) else [64, 40, 32, 16]
 
 
 def sessions_of(n: int, outside: Sequence[str] = (), ring_bits: int = 64, **options: Any) -> dict[str, Any]:
     """A back-end for every party of a case, connected in memory."""
     if isinstance(n, Replicated):
         return dict(replicated.in_memory(names(n), None, outside, ring_bits, **options))
+    if isinstance(n, ReplicatedMac):
+        return dict(replicated_mac.in_memory(names(n), None, outside, ring_bits, **options))
     if isinstance(n, Authenticated):
         return dict(authenticated.in_memory(names(n), PROVIDER, outside, ring_bits, **options))
     if isinstance(n, TwoParty):

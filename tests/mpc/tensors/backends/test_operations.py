@@ -14,6 +14,7 @@ from tests.mpc.tensors.backends.session import (
     AUTHENTICATED,
     OUTSIDE,
     REPLICATED,
+    REPLICATED_MAC,
     TWO_PARTY,
     Backend,
     rings_of,
@@ -24,7 +25,7 @@ from tests.mpc.tensors.backends.session import (
     words,
 )
 
-COUNTS = [2, 3, 5, REPLICATED, TWO_PARTY, *AUTHENTICATED]
+COUNTS = [2, 3, 5, REPLICATED, REPLICATED_MAC, TWO_PARTY, *AUTHENTICATED]
 WITH_RINGS = [(n, bits) for n in COUNTS for bits in rings_of(n)]
 RNG = np.random.default_rng(7)
 
@@ -95,7 +96,7 @@ def test_comparisons_are_exact_up_to_the_bound(n: int, bits: int) -> None:
         assert (again == (value < 0)).all(), bounds[place]
 
 
-@pytest.mark.parametrize("n", [2, REPLICATED, TWO_PARTY, AUTHENTICATED[0]])
+@pytest.mark.parametrize("n", [2, REPLICATED, REPLICATED_MAC, TWO_PARTY, AUTHENTICATED[0]])
 @pytest.mark.parametrize("magnitude", [4, 5, 9, 17, 24, 32, 33, 48, 62, 63])
 def test_comparisons_of_many_values_meet_every_carry(n: int, magnitude: int) -> None:
     """A wrong AND of groups of bits shows itself for one value in hundreds, whatever the value is."""
@@ -234,7 +235,7 @@ def test_outside_parties_give_and_take(n: int) -> None:
     assert (found[OUTSIDE][1][0] == found["p0"][1][0]).all()  # type: ignore[index]
 
 
-@pytest.mark.parametrize("n", [2, REPLICATED, TWO_PARTY])
+@pytest.mark.parametrize("n", [2, REPLICATED, REPLICATED_MAC, TWO_PARTY])
 def test_published_overflows_of_others_are_right_here(n: int) -> None:
     """(10^6)^2 and (10^5)^2, squared at 16 fraction bits, wrap silently elsewhere. The ring's integers are exact."""
     x = words([10**6 << 8, 10**5 << 16, -(10**9)])
