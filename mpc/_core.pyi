@@ -748,6 +748,15 @@ class CkksPublicKey:
     def encrypt(self, values: NDArray[np.float64], level: int, scale: CkksScale | None = None) -> CkksCiphertext:
         """As :meth:`CkksSecretKey.encrypt`, with :meth:`CkksParameters.fresh_noise` of ``symmetric=False``."""
 
+    def encrypt_integers(
+        self, coefficients: NDArray[np.int64], level: int, scale: CkksScale | None = None, shift: int = 0
+    ) -> CkksCiphertext:
+        """Encrypt a polynomial by its coefficients ``i64[N]`` times 2^shift, such as the noise of a flood.
+
+        Values in slots reach only half of all polynomials, and have 53 bits. Raises ParameterError for another number
+        of coefficients, and for a shift above 127.
+        """
+
 class CkksEvaluator:
     """Computes on ciphertexts of one key. It holds keys for products and rotations, and no secret.
 
