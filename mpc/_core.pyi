@@ -816,6 +816,47 @@ class CkksEvaluator:
     def inner_sum(self, a: CkksCiphertext, count: int, stride: int) -> CkksCiphertext:
         """Return ``b[i] = sum_k a[i + k stride]``, k < ``count``, a power of two, by rotations ``stride * 2^j``."""
 
+class RobustPrio:
+    """Prio with Shamir's shares, for one report (mpc/core/prio/robust.hpp). It holds no secret and never changes.
+
+    Lengths are those that `sizes` says. ``check`` and ``verifier`` return 0, or why they fail.
+    """
+
+    def __init__(
+        self,
+        circuit: str,
+        parameters: dict[str, int],
+        algorithm: int,
+        field_bits: int,
+        aggregators: int,
+        threshold: int,
+    ) -> None: ...
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Return lengths in bytes, and ``words``, the number of them in a measurement."""
+
+    def deal(
+        self,
+        context: Buffer,
+        measurement: NDArray[np.uint64],
+        nonce: Buffer,
+        randomness: Buffer,
+        public_share: NDArray[np.uint8],
+        shares: NDArray[np.uint8],
+    ) -> None: ...
+    def check(self, context: Buffer, number: int, nonce: Buffer, public_share: Buffer, share: Buffer) -> int: ...
+    def verifier(
+        self,
+        context: Buffer,
+        nonce: Buffer,
+        public_share: Buffer,
+        share: Buffer,
+        coin: Buffer,
+        words: NDArray[np.uint8],
+    ) -> int: ...
+    def decide(self, words: Buffer) -> bool: ...
+    def output(self, share: Buffer, out: NDArray[np.uint8]) -> None: ...
+
 class Prio3:
     """Prio3 with one circuit, for batches of reports (mpc/core/prio/). It holds no secret and never changes.
 
