@@ -166,6 +166,33 @@ def test_senseless_complaints_are_the_senders_fault(dealers: tuple[int, ...]) ->
     assert all("complaints about other dealers" in session.faults[3] for session in meeting.sessions)
 
 
+def test_a_dealer_of_too_many_complaints_is_out_whatever_it_answers() -> None:
+    """Dealer 6 has cheated three of seven. It answers them rightly, while dealer 2 is still asked to answer."""
+    wrong = {(6, receiver): other_share for receiver in (0, 3, 4)} | {(2, 0): other_share}
+    meeting = Meeting(7, 2, handovers=wrong)
+
+    def answer(complaints: Complaints) -> list[Any]:
+        dealer = meeting.sessions[6]
+        openings = [
+            Opening(holder, dealer._polynomial.at(holder + 1).reveal(), dealer._blinding.at(holder + 1).reveal())
+            for holder in (0, 3, 4)
+        ]
+        return [complaints, Answers(tuple(openings))]
+
+    meeting.lies[(6, Complaints)] = answer
+    meeting.run()
+    assert check_key(meeting, [0, 1, 2, 3, 4, 5]) == dealt(meeting, [0, 1, 2, 3, 4, 5])
+    assert all(session.faults.keys() == {6} for session in meeting.sessions)
+
+
+def test_more_than_t_dealers_that_are_out_end_the_session_with_a_sentence() -> None:
+    wrong = {(dealer, receiver): other_share for dealer in (1, 2) for receiver in (0, 3)}
+    meeting = Meeting(4, 1, handovers=wrong).run()
+    for session in meeting.sessions:
+        assert session.phase is Phase.FAILED
+        assert session.failure == "expected 3 dealers at least to be left, found 2"
+
+
 # -- dealers that lie or stop when the key shows -----------------------------------------------------------------------
 
 
@@ -227,6 +254,14 @@ def test_false_shares_in_the_recovery_are_refused() -> None:
     meeting = Meeting(7, 2, lies=lies).run()
     assert check_key(meeting, list(range(7))) == dealt(meeting, list(range(7)))
     assert all(session.faults.keys() == {0, 5} for session in meeting.sessions)
+
+
+def test_a_dealer_that_too_few_can_recover_ends_the_session_with_a_sentence() -> None:
+    lies: dict[Any, Any] = {(3, Reveal): silence} | {(place, Recovery): silence for place in (1, 2, 3)}
+    meeting = Meeting(4, 1, lies=lies).run()
+    for session in meeting.sessions:
+        assert session.phase is Phase.FAILED
+        assert session.failure == "expected 2 shares of dealer 3 at least, found fewer"
 
 
 # -- silence, two stories, strangers -----------------------------------------------------------------------------------
