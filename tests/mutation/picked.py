@@ -564,6 +564,8 @@ PICKED: dict[str, list[tuple[str, str]]] = {
     "mpc/commons/key_session.py": [
         ("        if first.body != message.body:", "        if False:"),
         ("        if not set(complaints.dealers) <= self._deals.keys() - {sender}:", "        if False:"),
+        ("        if complaints.dealers and sender not in self._keys:", "        if False:"),
+        ("        if receivers != sorted(self._keys):", "        if False:"),
         (" or sender not in self._answering():", ":"),
         ("            if fits(self._revealed[one.place], sender + 1, share):", "            if False:"),
         ("        if not fits_hidden(self._deals[dealer], holder + 1, share, blinding):", "        if False:"),
