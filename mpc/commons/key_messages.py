@@ -9,8 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import IntEnum
 
-from mpc.commons.committee import MOST_TRUSTEES, POINT, KeySetup
+from mpc.commons.committee import POINT, KeySetup
 from mpc.commons.encoding import DIGEST, SIGNATURE, U8, Blob, Fixed, Many, Nested, Record, coded, decode, encode
+from mpc.commons.founding import MOST_TRUSTEES
 from mpc.commons.group import SCALAR_BYTES, SecretScalar
 from mpc.commons.identities import Identity, is_signed
 from mpc.commons.sealing import Sealed

@@ -582,13 +582,14 @@ PICKED: dict[str, list[tuple[str, str]]] = {
         ("    if not is_proven(_USE, *pairs, context, proof):", "    if False:"),
     ],
     "mpc/commons/release.py": [
-        ("    if not is_proven(_KEY_USE, GENERATOR, found, context, proof):", "    if False:"),
+        ("_request_context(origin, author, request), request.proof):", 'b"", request.proof) and False:'),
+        ("    if _IDENTITY in encodings(summands):", "    if False:"),
         ("    if not is_proven(_USE, bases, multiples, grant, share.proof):", "    if False:"),
         ("    if share.grant != grant or len", "    if len"),
     ],
     "mpc/commons/coin.py": [
-        ("    if not is_proven(_USE, bases, multiples, encode(label), share.proof):", "    if False:"),
-        ("    if len(used) < committee.needed:", "    if False:"),
+        ("        if not is_proven(_USE, bases, multiples, self._about, share.proof):", "        if False:"),
+        ("        if len(right) < self.committee.needed:", "        if False:"),
     ],
 }
 

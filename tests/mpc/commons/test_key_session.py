@@ -9,8 +9,9 @@ import pytest
 
 from mpc._core import CurveBase
 from mpc.commons import group, sharing
-from mpc.commons.committee import CommitteeKey
+from mpc.commons.committee import CommitteeKey, check_for
 from mpc.commons.encoding import decode, encode
+from mpc.commons.founding import Founding, TrusteeRecord
 from mpc.commons.group import GENERATOR, ORDER, CurvePoints, SecretScalar, encodings, same, scalars
 from mpc.commons.key_messages import (
     Announce,
@@ -434,6 +435,21 @@ def test_a_key_whose_parts_do_not_fit_is_refused() -> None:
     ):
         with pytest.raises(ParameterError, match="expected"):
             encode(wrong)
+
+
+def test_a_key_is_registered_by_a_log_of_as_many_trustees_alone() -> None:
+    key, _ = made_key(4, 1)
+
+    def founding(n: int, t: int) -> Founding:
+        named = [TrusteeRecord(f"trustee-{i}", bytes([2 * i + 1]) * 32, bytes([2 * i + 2]) * 32) for i in range(n)]
+        return Founding("example.org/clinics", b"\xff" * 32, t, tuple(named), ())
+
+    assert check_for(founding(4, 1), encode(key)) == key
+    for n, t in ((5, 1), (4, 0), (7, 2)):
+        with pytest.raises(ProtocolError, match=f"expected a key of {n} trustees of whom {t} may be faulty"):
+            check_for(founding(n, t), encode(key))
+    with pytest.raises(ProtocolError, match="expected the parts of a key that 2 trustees share"):
+        check_for(founding(4, 1), encode(key).replace(key.key, GENERATOR.encode()))
 
 
 # -- what t trustees see -----------------------------------------------------------------------------------------------
