@@ -448,6 +448,12 @@ def matmul_wide(a: NDArray[np.uint64], b: NDArray[np.uint64]) -> NDArray[np.uint
 def high_words(a: NDArray[np.uint64], b: NDArray[np.uint64]) -> NDArray[np.uint64]:
     """Return the upper words of the products ``a * b``, of C-contiguous arrays of one shape."""
 
+def wide_products(a: NDArray[np.uint64], b: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Return the exact products ``a * b`` as their lower words and their upper ones, ``u64[2, ...]``.
+
+    Both are C-contiguous and have one shape.
+    """
+
 def carryless_sum(a: NDArray[np.uint64], b: NDArray[np.uint64]) -> NDArray[np.uint64]:
     """Return ``u64[2]``, the sum of the products of ``a`` and ``b`` as polynomials over F_2, the lower word first.
 
