@@ -54,6 +54,8 @@ def _one_hot(planes: Words) -> Words:
 def _grouped(planes: Words) -> Words:
     """Return planes in groups of four, with zeros above them."""
     bits, width = planes.shape
+    if bits % GROUP_BITS == 0:
+        return planes.reshape(-1, GROUP_BITS, width)
     groups = -(-bits // GROUP_BITS)
     padded = np.zeros((groups * GROUP_BITS, width), dtype=np.uint64)
     padded[:bits] = planes
@@ -67,6 +69,32 @@ def _possible(bits: int) -> Words:
     widths = np.minimum(bits - GROUP_BITS * np.arange(groups), GROUP_BITS)
     possible: Words = (np.arange(1, 16) < (1 << widths)[:, None]).reshape(-1).nonzero()[0].astype(np.uint64)
     return possible
+
+
+def _tables(dealt: Words, bits: int, one: np.uint64) -> Words:
+    """Return shares of `(2, groups, 16, words)` planes, which say for each c whether c < r, and whether c = r.
+
+    Args:
+        dealt: for each possible number above zero of each group of r, whether it is that.
+        bits: of r.
+        one: this party's share of 64 bits that are one.
+    """
+    groups, rows = -(-bits // GROUP_BITS), _possible(bits)
+    tables = np.zeros((2, groups, 16, dealt.shape[-1]), dtype=np.uint64)
+    less, equal = tables
+    equal.reshape(groups * 16, -1)[rows + rows // np.uint64(15) + _ONE] = dealt
+    np.bitwise_xor.accumulate(equal[:, :0:-1], axis=1, out=less[:, 14::-1])  # of c = 14, 13, and so on
+    equal[:, 0] = less[:, 0] ^ one
+    return tables
+
+
+def _chosen(tables: Words, planes: Words) -> Words:
+    """Return the `(2, groups, words)` planes of the tables at c, of which `(groups, 4, words)` planes are public."""
+    for bit in reversed(range(GROUP_BITS)):
+        half = 1 << bit
+        low, high = tables[:, :, :half], tables[:, :, half:]
+        tables = low ^ ((low ^ high) & planes[:, bit : bit + 1])
+    return tables[:, :, 0]
 
 
 def less_than(party: Party, numbers: Sequence[Words], layout: Layout, bits: int, *, top: bool) -> Words:
@@ -92,22 +120,14 @@ def less_than(party: Party, numbers: Sequence[Words], layout: Layout, bits: int,
     if not party.computes:
         tree.dealt(party, groups, layout.words)
         return np.zeros(layout.words, dtype=np.uint64)
-    dealt, words = layout.spread(dealt), layout.words
     planes = layout.planes(numbers, bits + top)
-    result: Words = np.bitwise_xor.reduce(dealt[rows.size :], axis=0)
+    result: Words = np.bitwise_xor.reduce(layout.spread(dealt[rows.size :]), axis=0)
     if party.first:
         result ^= np.bitwise_xor.reduce(planes[bits:], axis=0)
     if groups == 0:
         return result
-    shares = np.zeros((groups * 15, words), dtype=np.uint64)
-    shares[rows] = dealt[: rows.size]
-    hot = shares.reshape(groups, 15, words)
-    found = _one_hot(_grouped(planes[:bits]))
-    below = np.bitwise_xor.accumulate(found, axis=1)[:, :-1]  # number v - 1 of these: public < v
-    less: Words = np.bitwise_xor.reduce(below & hot, axis=1)
-    equal: Words = np.bitwise_xor.reduce((found[:, 1:] ^ found[:, :1]) & hot, axis=1)
-    if party.first:
-        equal ^= found[:, 0]
+    tables = layout.spread(_tables(dealt[: rows.size], bits, party.one))
+    less, equal = _chosen(tables, _grouped(planes[:bits]))
     result ^= tree.whole(party, less, equal)
     return result
 
