@@ -32,9 +32,9 @@ from mpc.tensors.backends.layout import Layout, joined, parted
 from mpc.tensors.backends.moving import moved
 from mpc.tensors.backends.party import Party
 from mpc.tensors.backends.products import derive, low_mask, mask_all, multiply
-from mpc.tensors.network import Part, wire_size
+from mpc.tensors.network import Part, wire_bits, wire_size
 
-__all__ = ["GROUP_BITS", "between", "joined", "less_than", "negative", "parted", "relu", "to_ring", "width_of"]
+__all__ = ["GROUP_BITS", "below", "between", "joined", "less_than", "negative", "parted", "relu", "to_ring", "width_of"]
 
 _ONES = np.uint64(0xFFFFFFFFFFFFFFFF)
 _ONE = np.uint64(1)
@@ -223,6 +223,25 @@ def _without_owed(party: Party, values: Sequence[Handle], masks: Sequence[Words]
     ]
 
 
+def below(party: Party, value: Handle, ends: Sequence[int], bound: int) -> list[Handle]:
+    """Return for each end 1 where value < end, in the rounds of one comparison. One secret serves all ends."""
+    bits = width_of(bound, party.ring_bits)
+    shapes = [value.shape] * len(ends)
+    with party.dealing.correlation("below", shapes, f"{bits} bits"):
+        mask = low_mask(party, value, bits)
+        if mask is None:  # of all bits it serves products as well, where there are so many ends that they often follow
+            if len(ends) * wire_bits(bits) > party.ring_bits:
+                mask_all(party, [value], half=True)
+            (mask,) = _low_masks(party, [value], bits)
+        masks = [_moved_by(party, mask, -end) for end in ends]
+        layout = Layout.of(shapes, masks)
+        return to_ring(party, less_than(party, _numbers(party, masks), layout, bits - 1, top=True), layout)
+
+
+def _moved_by(party: Party, mask: Mask, number: int) -> Mask:
+    return moved(party, mask, np.uint64(number % (1 << party.ring_bits)))
+
+
 def between(
     party: Party, values: Sequence[Handle], ends: Sequence[tuple[int, int]], bound: int
 ) -> tuple[list[Handle], list[Handle]]:
@@ -237,7 +256,7 @@ def between(
         masks = []
         for value, pair in zip(values, ends, strict=True):
             mask = low_mask(party, value, bits) or derive(party, value)
-            masks += [moved(party, mask, np.uint64(-end % (1 << party.ring_bits))) for end in pair]
+            masks += [_moved_by(party, mask, -end) for end in pair]
         layout = Layout.of(shapes, masks)
         plane = less_than(party, _numbers(party, masks), layout, bits - 1, top=True)
         parts = {block[0]: part for block, _, part in layout.blocks()}

@@ -391,6 +391,19 @@ class DealerBackend:
                 return _shapes_alone(party, shapes), _shapes_alone(party, shapes)
             return comparison.relu(party, handles, bound)
 
+    def below(self, value: Shared, ends: Sequence[int], bound: int) -> list[Handle]:
+        """Return for each end 1 where value < end, in the rounds of one comparison.
+
+        Raises:
+            RangeError: bound >= 2^(ring_bits - 1).
+        """
+        handle = self._party.check(value)
+        comparison.width_of(bound, self.ring_bits)
+        with self._step("below") as party:
+            if self._is_outside:
+                return _shapes_alone(party, [handle.shape] * len(ends))
+            return comparison.below(party, handle, ends, bound)
+
     def between(
         self, values: Sequence[Shared], ends: Sequence[tuple[int, int]], bound: int
     ) -> tuple[list[Handle], list[Handle]]:
