@@ -131,6 +131,31 @@ def test_both_sides_of_an_interval_take_one_comparison(n: int, ring_bits: int) -
     assert set(dealt) == {31 * (2 + 2) + (4 * 2 + 2 * 2) + 4 * 77 + 2 * 66}
 
 
+@pytest.mark.parametrize("n", [2, 3])
+@pytest.mark.parametrize(("ends", "opened"), [((5,), 2), ((-40, 0, 30), 2), ((-40, -7, 0, 5, 30, 99), 8)])
+def test_a_value_is_compared_with_public_numbers_at_once(n: int, ends: Sequence[int], opened: int) -> None:
+    """Few ends open sixteen bits in a narrow ring, and many ends a whole mask, which serves products."""
+    x = RNG.integers(-100, 100, 67)
+    x[: len(ends)] = ends
+
+    def program(backend: DealerBackend) -> tuple[list[int], list[Words] | None]:
+        a = backend.input("p0", words(x) if backend.me == "p0" else None, x.shape)
+        own, before = backend.linear(lambda w: w.copy(), x.shape, a), 0 if backend.me == PROVIDER else _sent(backend)
+        bits = backend.below(own, ends, 2**15 - 1)
+        sent = 0 if backend.me == PROVIDER else _sent(backend) - before
+        again = backend.below(backend.add_public(own, words(1)), ends, 2**15 - 1)
+        return [sent, backend.cost.correlations.get("below", 0)], backend.open([*bits, *again], ["p0"])
+
+    (sent, dealt), found = run(in_memory(names(n), PROVIDER, kept=True), program)["p0"]
+    assert found is not None
+    expected = [*(x < end for end in ends), *(x + 1 < end for end in ends)]
+    assert all((signed(one) == other).all() for one, other in zip(found, expected, strict=True))
+    # Fifteen bits are in four groups, for which a node opens six planes. A plane is on its way to the ring. A secret
+    # takes 53 planes of its bits, and a node 15 of products of masks.
+    assert sent == opened * x.size + 8 * 2 * len(ends) * (6 + 1)
+    assert dealt == 2 * (53 * 2 + len(ends) * (15 * 2 + x.size))
+
+
 def test_ends_that_lie_the_wrong_way_are_refused() -> None:
     def program(backend: DealerBackend) -> None:
         a = backend.input("p0", words(X) if backend.me == "p0" else None, X.shape)
