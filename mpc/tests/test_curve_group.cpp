@@ -61,7 +61,7 @@ void products_are_those_of_the_group() {
 
 void sums_are_those_of_single_multiples() {
     Prg prg(Block{4, 9});
-    for (const std::size_t n : {1, 2, 3, 17, 99, 100, 230}) {
+    for (const std::size_t n : {1u, 2u, 3u, 17u, 99u, 100u, 230u}) {
         std::vector<Scalar> scalars(n);
         std::vector<Point> points(n);
         Point sum = identity_point();
