@@ -31,6 +31,7 @@ from mpc.errors import OrderError, ParameterError
 from mpc.ring import Words
 from mpc.tensors.backends.handles import Handle, Mask, Origin, Owed, Top, roots_of
 from mpc.tensors.backends.interface import Linear, Shape
+from mpc.tensors.backends.kernels import in_blocks
 from mpc.tensors.backends.party import Party
 from mpc.tensors.network import Part
 
@@ -318,13 +319,20 @@ def _product(party: Party, x: Mask, y: Mask, shape: tuple[int, ...], product: Pr
     if y.sign is not None:
         b = y.sign * b
         c = y.sign * c
-    share = product(e, b)
-    share += product(a + e if party.first else a, f)
+    if product is np.multiply:
+        (share,) = in_blocks(partial(_of_elements, party.first), e, f, a, b)
+    else:
+        share = product(e, b)
+        share += product(a + e if party.first else a, f)
     if signed:
         share += c
     result = party.handle(shape, party.reduce(share))
     result.owed = owed
     return result
+
+
+def _of_elements(first: bool, e: Words, f: Words, a: Words, b: Words) -> tuple[Words]:
+    return (np.asarray(e * b + (a + e if first else a) * f),)
 
 
 def _product_with_public(party: Party, x: Mask, y: Mask, shape: Shape, product: Product) -> Handle:
