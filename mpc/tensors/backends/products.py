@@ -44,6 +44,8 @@ _ZERO = np.uint64(0)
 def mask_all(party: Party, handles: Sequence[Handle], *, half: bool = False) -> None:
     """Give every handle a mask of sign 1, with one round for all that have to be opened, or with none.
 
+    Where there is a round, it also opens what was to be masked ahead.
+
     Args:
         party: this one.
         handles: to be masked.
@@ -52,6 +54,9 @@ def mask_all(party: Party, handles: Sequence[Handle], *, half: bool = False) -> 
     roots: dict[int, Handle] = {}
     for handle in handles:
         roots.update((id(root), root) for root in roots_of(handle))
+    if roots and party.ahead:
+        roots.update((id(root), root) for handle in party.ahead for root in _roots_ahead(handle))
+        party.ahead.clear()
     fresh = list(roots.values())
     if not half:
         settle(party, fresh)
@@ -72,6 +77,12 @@ def mask_all(party: Party, handles: Sequence[Handle], *, half: bool = False) -> 
     masks = [derive(party, handle) for handle in handles]
     if not half and any(mask.owed for mask in masks):
         _complete(party, handles)
+
+
+def _roots_ahead(handle: Handle) -> list[Handle]:
+    """Return what may be masked ahead for a value: nothing that is larger, or whose shares miss something."""
+    roots = roots_of(handle)
+    return roots if all(root.owed is None and root.size <= handle.size for root in roots) else []
 
 
 def settle(party: Party, handles: Sequence[Handle]) -> None:
