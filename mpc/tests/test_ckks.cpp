@@ -34,7 +34,7 @@ void scales_are_exact() {
 
 void caps_are_held() {
     CHECK(Parameters::small()->modulus_bits() <= 418 && Parameters::small()->depth() == 9);
-    CHECK(Parameters::large()->modulus_bits() <= 868 && Parameters::large()->depth() == 17);
+    CHECK(Parameters::large()->modulus_bits() <= 865 && Parameters::large()->depth() == 17);
     std::vector<int> bits(10, 36);
     bits[0] = 47;
     const auto made = [&](std::size_t degree) { return Parameters(degree, bits, {47}, 36, false).depth(); };
