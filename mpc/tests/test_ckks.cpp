@@ -243,6 +243,7 @@ void what_does_not_fit_is_refused() {
     const Ciphertext theirs = read_ciphertext(setting.parameters, stranger.encrypt(x, 2, scale));
     CHECK_THROWS(evaluator.add(a, theirs), ParameterError);
     CHECK_THROWS(setting.key.decrypt(theirs), ParameterError);
+    CHECK_THROWS(Evaluator(setting.parameters, std::nullopt, {}).add(a, theirs), ParameterError);  // it knows no key
     const Bytes key = setting.key.relinearisation_key(1), foreign = stranger.rotation_key(1, 1);
     const Bytes rotation = setting.key.rotation_key(1, 1);
     const Evaluator cut(setting.parameters, key, {rotation});
