@@ -504,6 +504,7 @@ PICKED: dict[str, list[tuple[str, str]]] = {
             "            self.policy.require(name, to, sum(each.name == name for each in self.done), noise)\n",
             "            pass\n",
         ),
+        ("        for reveal in found:\n            self._tell(reveal)\n", ""),
         ("        if before >= self.times[name]:", "        if False:"),
         ("        if before >= agreed:", "        if False:"),
         ("        if noise < (least := self.noise.get(name, NO_NOISE)):", "        if False:"),
@@ -543,6 +544,11 @@ PICKED: dict[str, list[tuple[str, str]]] = {
         ),
         ("opened = backend.open([backend.add(answer.shared, mask)]", "opened = backend.open([answer.shared]"),
     ],
+    "parties/tensors/records.py": [
+        ("            if refusal := self._refusal(journal):\n                raise SessionsError(refusal)\n", ""),
+        (" if there >= self.most else", " if there > self.most else"),
+        ("line.reveal is None and line.computation == self.computation", "line.computation == self.computation"),
+    ],
     "parties/tensors/serving/desk.py": [
         (" or any(name not in self._waiting for name in names)", ""),
         ("len(set(names)) != len(names) or ", ""),
@@ -561,6 +567,46 @@ PICKED: dict[str, list[tuple[str, str]]] = {
     ],
     "parties/tensors/serving/model.py": [
         ("                if changed.any():", "                if False:"),
+    ],
+    "mpc/commons/proofs.py": [
+        (
+            '    return hash_to_scalar(b"commons proof v1", use, bases, multiples,',
+            '    return hash_to_scalar(b"commons proof v1", use, bases, b"",',
+        ),
+        ("secret.reveal(), statement, randomness", "secret.reveal(), randomness"),
+    ],
+    "mpc/commons/sharing.py": [
+        ("    return found == list(encodings(every))[degree + 1 :]", "    return True"),
+    ],
+    "mpc/commons/key_session.py": [
+        ("        if first.body != message.body:", "        if False:"),
+        ("        if not set(complaints.dealers) <= self._deals.keys() - {sender}:", "        if False:"),
+        ("        if complaints.dealers and sender not in self._keys:", "        if False:"),
+        ("        if receivers != sorted(self._keys):", "        if False:"),
+        (" or sender not in self._answering():", ":"),
+        ("            if fits(self._revealed[one.place], sender + 1, share):", "            if False:"),
+        ("        if not fits_hidden(self._deals[dealer], holder + 1, share, blinding):", "        if False:"),
+        ("        if len(data) != self.setup.faulty + 1:", "        if False:"),
+        ("        if len(self._left) < self.setup.enough:", "        if False:"),
+    ],
+    "mpc/commons/sealing.py": [
+        ('b"commons sealed v1", label, hashlib', 'b"commons sealed v1", hashlib'),
+        ("points[i : i + 1] if holds else None", "points[i : i + 1]"),
+    ],
+    "mpc/commons/reports.py": [
+        ("    if tuple(_digest(box) for box in boxes) != report.boxes:", "    if False:"),
+        ("or _digest(box) != report.boxes[aggregator]:", "or False:"),
+        ("    if not is_proven(_USE, *pairs, context, proof):", "    if False:"),
+    ],
+    "mpc/commons/release.py": [
+        ("_request_context(origin, author, request), request.proof):", 'b"", request.proof) and False:'),
+        ("    if _IDENTITY in encodings(summands):", "    if False:"),
+        ("    if not is_proven(_USE, bases, multiples, grant, share.proof):", "    if False:"),
+        ("    if share.grant != grant or len", "    if len"),
+    ],
+    "mpc/commons/coin.py": [
+        ("        if not is_proven(_USE, bases, multiples, self._about, share.proof):", "        if False:"),
+        ("        if len(right) < self.committee.needed:", "        if False:"),
     ],
 }
 
