@@ -12,6 +12,17 @@ from tests.copies import ROOT
 from tests.mutation.mutants import Mutant
 
 PICKED: dict[str, list[tuple[str, str]]] = {
+    "mpc/commons/prio/prio3.py": [
+        ("            statuses = np.where(earlier != 0, earlier, statuses)\n", "            pass\n"),
+        ("            if element > largest * num_measurements:", "            if False:"),
+        ("            if largest * num_measurements >= self.modulus:", "            if False:"),
+    ],
+    "mpc/commons/prio/robust.py": [
+        ("        if self._coin is not None and self._coin != coin:", "        if False:"),
+        ("        most = min(self.corrections, self.t - silent)", "        most = self.t"),
+        ("        if silent > self.t:", "        if False:"),
+        ("            if len(point) != size or max(entries) >= modulus:", "            if len(point) != size:"),
+    ],
     "mpc/dp/discrete_gaussian.py": [
         ("        if abs(candidate) > bound:\n            continue\n", ""),
         ("    return ceil(TAIL_SIGMAS * sigma)", "    return floor(TAIL_SIGMAS * sigma)"),
