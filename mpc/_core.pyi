@@ -488,3 +488,62 @@ class KeyStream:
     @property
     def position(self) -> int:
         """Blocks of two words that were given or passed by."""
+
+class GroupPoints:
+    """Elements of the subgroup of prime order L in edwards25519 (RFC 8032, section 5.1), in a batch.
+
+    Scalars are 32 bytes each, lowest byte first, below L. A batch of one element goes with any other one. What is
+    computed in constant time is independent of scalars and points. A wrong length raises ParameterError.
+    """
+
+    @staticmethod
+    def decode(encoded: Buffer) -> GroupPoints:
+        """Return points from 32 bytes each.
+
+        Raises ProtocolError, with the place, for an encoding that is not canonical, the identity, and a point with a
+        small-order component.
+        """
+
+    @staticmethod
+    def decode_valid(encoded: Buffer) -> tuple[GroupPoints, bytes]:
+        """Return the same, and a byte for each: 1, or 0 where it is refused and the identity stands in its place."""
+
+    @staticmethod
+    def of_hashes(elements: Buffer) -> GroupPoints:
+        """Return the points for pairs of field elements, 32 bytes each (RFC 9380, ELL2_RO). Not in constant time."""
+
+    @staticmethod
+    def generator() -> GroupPoints:
+        """Return RFC 8032's base point."""
+
+    def encode(self) -> bytes:
+        """Return 32 bytes a point."""
+
+    def multiply(self, scalars: Buffer) -> GroupPoints:
+        """Return each point times its scalar, in constant time."""
+
+    def combine_public(self, scalars: Buffer) -> GroupPoints:
+        """Return the sum of all points times their scalars, which is one point. Not in constant time."""
+
+    def part(self, start: int, end: int) -> GroupPoints:
+        """Return the points from ``start`` up to ``end``."""
+
+    def joined(self, other: GroupPoints) -> GroupPoints:
+        """Return the points of both batches."""
+
+    def __add__(self, other: GroupPoints) -> GroupPoints: ...
+    def __sub__(self, other: GroupPoints) -> GroupPoints: ...
+    def __len__(self) -> int: ...
+
+class GroupTable:
+    """A table by which multiples of one point take a sixth of the time, in constant time."""
+
+    def __init__(self, point: GroupPoints) -> None: ...
+    def multiples(self, scalars: Buffer) -> GroupPoints:
+        """Return the point times each scalar."""
+
+def scalars_multiply_add(a: Buffer, b: Buffer, c: Buffer) -> bytes:
+    """Return a b + c modulo L for each scalar, in constant time."""
+
+def scalars_reduce(wide: Buffer) -> bytes:
+    """Return integers of 64 bytes each, lowest first, modulo L, in constant time."""

@@ -29,7 +29,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "mpc.dp": GROUND,
     "mpc.inference": (*GROUND, "mpc._core", "mpc.channels", "mpc.garbled"),
     "mpc.capc": (*GROUND, *SHARED),
-    "mpc.commons": GROUND,
+    "mpc.commons": (*GROUND, "mpc._core"),
     "mpc.tensors": (*GROUND, "mpc._core", "mpc.channels", "mpc.garbled", "mpc.dp"),
     "parties": (),
     "parties.frame": ("mpc.errors", "mpc.channels"),

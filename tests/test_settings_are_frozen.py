@@ -75,6 +75,7 @@ CHANGING = {  # what is no value: it counts, follows or is filled
 
 
 SECRET = {  # their `repr` shows shapes at most
+    "mpc.commons.key_generation.Pair",
     "mpc.capc.protocol.PartyRun", "mpc.inference.models.convert_torch_calls.Call",
     "mpc.inference.models.fixed.layer.FixedWeights", "mpc.inference.models.floats.weighted.BatchNorm",
     "mpc.inference.models.floats.weighted.Conv2d", "mpc.inference.models.floats.weighted.Linear",

@@ -7,9 +7,11 @@ import time
 from pathlib import Path
 
 from mpc.commons.consensus import Sequencer, Trustee
+from mpc.commons.encoding import encode
 from mpc.commons.entries import NONE, Policy, Register, Report, Role, Rules, sign_entry
 from mpc.commons.founding import Founding, Task, TrusteeRecord
 from mpc.commons.identities import Identity, TrusteeKeys
+from mpc.commons.key_generation import run_key_generation
 from mpc.commons.merkle import leaf_hash
 from parties.commons.audit import audit
 from parties.commons.storage import LogFolder
@@ -23,13 +25,16 @@ def write_log(folder: Path, reports: int) -> None:
     trustee_record = TrusteeRecord("trustee-0", keys.identity.key, keys.cosigner.key)
     founding = Founding("example.org/long", keys.log.key, 0, (trustee_record,), (Task("heights", ("sum",), 2),))
     trustee = Trustee(founding, keys, LogFolder.create(folder, founding))
+    (share,) = run_key_generation(bytes(32), 0, [keys.identity])
     sequencer = Sequencer(trustee, founding, keys)
     owner = Identity(b"\1" * 32)
     policy = sign_entry(
         owner, founding.origin, Policy(0, NONE, owner.key, "heights", Rules(("sum",), (), 1, 1, 1 << 40))
     )
     sequencer.submit(sign_entry(owner, founding.origin, Register("owner", Role.PROVIDER, NONE, b"")))
-    sequencer.submit(sign_entry(keys.identity, founding.origin, Register("trustee-0", Role.TRUSTEE, NONE, b"key")))
+    sequencer.submit(
+        sign_entry(keys.identity, founding.origin, Register("trustee-0", Role.TRUSTEE, NONE, encode(share.key)))
+    )
     sequencer.submit(policy)
     for number in range(reports):
         contents = Report("heights", leaf_hash(policy), number.to_bytes(16, "big"), bytes(32), bytes(_SHARE_BYTES))

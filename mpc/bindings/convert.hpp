@@ -138,6 +138,7 @@ private:
 };
 
 void bind_circuit(nb::module_& m);
+void bind_group(nb::module_& m);
 void bind_sessions(nb::module_& m);
 void bind_rlwe(nb::module_& m);
 void bind_tensor(nb::module_& m);

@@ -41,6 +41,7 @@ NB_MODULE(_core, m) {
     m.doc() = "Circuits, garbling and oblivious transfer: protocol steps as bytes in, bytes out.";
     nb::register_exception_translator(translate);
     mpc::bindings::bind_circuit(m);
+    mpc::bindings::bind_group(m);
     mpc::bindings::bind_sessions(m);
     mpc::bindings::bind_rlwe(m);
     mpc::bindings::bind_tensor(m);
