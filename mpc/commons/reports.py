@@ -65,7 +65,7 @@ class Ciphertext(Record):
 
 
 def encrypt(key: TrusteesKey, place: Place, boxes: Sequence[bytes], randomness: Randomness = SYSTEM) -> bytes:
-    """Return the ciphertext of a report's boxes. Its SHA-256 is the `digest` of the report's entry."""
+    """Return the ciphertext of a report's boxes. Its :func:`digest_of` goes into the report's entry."""
     content = encode(Boxes(tuple(boxes)))
     digest = hashlib.sha256(content).digest()
     secret = random_scalars(1, randomness)
@@ -129,6 +129,11 @@ def decrypt(place: Place, ciphertext: Ciphertext, shared: bytes) -> tuple[bytes,
     if hashlib.sha256(content).digest() != ciphertext.boxes:
         raise ProtocolError("expected the boxes whose digest goes with the report, found others")
     return decode(Boxes, content).boxes
+
+
+def digest_of(ciphertext: bytes) -> bytes:
+    """Return the digest by which a report's entry names its ciphertext."""
+    return hashlib.sha256(ciphertext).digest()
 
 
 def _label(place: Place, boxes: bytes) -> bytes:
