@@ -51,6 +51,7 @@ class Session:
         foreseen: Mapping[Reveal, int] | None = None,
         seed: int = 0,
         compare: Callable[[str], None] | None = None,
+        tell: Callable[[Reveal], None] = lambda _: None,
     ) -> None:
         if not FEWEST_FRACTION_BITS <= fraction_bits <= MOST_FRACTION_BITS:
             raise ParameterError(
@@ -60,7 +61,7 @@ class Session:
         self.format = Format(backend.ring_bits, fraction_bits)
         self.rounding: Rounding = rounding
         self.outside = tuple(outside)
-        self.reveals = Reveals(self, policy, foreseen)
+        self.reveals = Reveals(self, policy, foreseen, tell)
         self.checker: Checker | None = None  # see mpc.tensors.checking
         self.seed = seed
         self._seeds = 0

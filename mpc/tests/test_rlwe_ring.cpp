@@ -164,6 +164,31 @@ void combinations_are_exact() {
     }
 }
 
+void combinations_are_transformed() {
+    for (const std::size_t degree : {64u, 128u, 32768u}) {
+        for (const int bits : {36, 47}) {
+            const Ntt ntt(ntt_primes(degree, bits, 1)[0], degree);
+            Prg prg = seeded(11);
+            for (std::size_t terms = 2; terms <= Ntt::kMaxConverted; ++terms) {
+                Words x(terms * degree), expected(degree), found(degree);
+                uniform_words(prg, 47, x.data(), x.size());
+                std::fill_n(x.begin(), degree / 2, (std::uint64_t{1} << 47) - 1);  // the largest sums
+                for (std::size_t j = 0; j < degree; ++j) x[(terms - 1) * degree + j] = j % 2 == 0 ? 4 : j % 5;
+                std::vector<std::uint64_t> factors(terms, ntt.p() / 2);
+                factors[0] = ntt.p() - 1;
+                for (std::size_t j = 0; j < degree; ++j) {
+                    Wide sum = 0;
+                    for (std::size_t k = 0; k < terms; ++k) sum += Wide{x[k * degree + j]} * factors[k];
+                    expected[j] = static_cast<std::uint64_t>(sum % ntt.p());
+                }
+                ntt.forward(expected.data());
+                ntt.forward_combined(x.data(), factors.data(), terms, found.data());
+                CHECK(found == expected);
+            }
+        }
+    }
+}
+
 std::uint64_t digest_of_transforms(std::size_t degree, int bits, std::size_t primes) {
     const Ntt ntt(ntt_primes(degree, bits, primes)[primes / 2], degree);
     Prg prg = seeded(4);
@@ -220,10 +245,14 @@ void differences_are_scaled() {
         const Ntt ntt(ntt_primes(degree, bits, 1)[0], degree);
         Prg prg = seeded(9);
         Words x = random_residues(prg, ntt, degree), y = random_residues(prg, ntt, degree), out(degree);
-        x[0] = 0, y[0] = ntt.p() - 1, x[1] = ntt.p() - 1, y[1] = 0, x[2] = y[2] = ntt.p() - 1;
+        Words z = random_residues(prg, ntt, degree);
+        x[0] = 0, y[0] = ntt.p() - 1, x[1] = ntt.p() - 1, y[1] = 0, x[2] = y[2] = ntt.p() - 1, z[0] = z[1] = ntt.p() - 1;
         for (const std::uint64_t factor : {std::uint64_t{1}, ntt.p() - 1, ntt.p() / 2, x[5]}) {
-            ntt.scale_difference(x.data(), y.data(), factor, out.data());
+            ntt.scale_difference(x.data(), y.data(), factor, nullptr, out.data());
             for (std::size_t j = 0; j < degree; ++j) CHECK(out[j] == Wide{x[j] + ntt.p() - y[j]} * factor % ntt.p());
+            const Words before = out;
+            ntt.scale_difference(x.data(), y.data(), factor, z.data(), out.data());
+            for (std::size_t j = 0; j < degree; ++j) CHECK(out[j] == (before[j] + z[j]) % ntt.p());
         }
     }
 }
@@ -431,6 +460,7 @@ int main() {
     check::run_on_all_levels("sums of products are exact", sums_of_products_are_exact);
     check::run_on_all_levels("transforms are the known ones", transforms_are_the_known_ones);
     check::run_on_all_levels("combinations are exact", combinations_are_exact);
+    check::run_on_all_levels("combinations are transformed", combinations_are_transformed);
     check::run_on_all_levels("lifts are centred", lifts_are_centred);
     check::run_on_all_levels("differences are scaled", differences_are_scaled);
     check::run("packing is exact and strict", packing_is_exact_and_strict);

@@ -16,7 +16,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from mpc.channels.frames import Channel
-from mpc.encrypted.training import Job
 from mpc.errors import ParameterError
 
 
@@ -36,8 +35,3 @@ def receive_parts(channel: Channel, what: str, sizes: Mapping[str, int]) -> dict
 def label(what: str, name: str) -> str:
     """Return a part's label on the wire."""
     return f"{what}/{name.replace(' ', '-')}"
-
-
-def volume(job: Job) -> tuple[int, int, int]:
-    """Return the bytes of keys, of records and of weights."""
-    return sum(job.key_sizes().values()), sum(job.record_sizes().values()), sum(job.weight_sizes().values())

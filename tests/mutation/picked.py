@@ -493,6 +493,7 @@ PICKED: dict[str, list[tuple[str, str]]] = {
             "            self.policy.require(name, to, sum(each.name == name for each in self.done), noise)\n",
             "            pass\n",
         ),
+        ("        for reveal in found:\n            self._tell(reveal)\n", ""),
         ("        if before >= self.times[name]:", "        if False:"),
         ("        if before >= agreed:", "        if False:"),
         ("        if noise < (least := self.noise.get(name, NO_NOISE)):", "        if False:"),
@@ -531,6 +532,11 @@ PICKED: dict[str, list[tuple[str, str]]] = {
             "masks = np.zeros((empty, *first.mask.shape[1:]), dtype=np.uint64)",
         ),
         ("opened = backend.open([backend.add(answer.shared, mask)]", "opened = backend.open([answer.shared]"),
+    ],
+    "parties/tensors/records.py": [
+        ("            if refusal := self._refusal(journal):\n                raise SessionsError(refusal)\n", ""),
+        (" if there >= self.most else", " if there > self.most else"),
+        ("line.reveal is None and line.computation == self.computation", "line.computation == self.computation"),
     ],
     "parties/tensors/serving/desk.py": [
         (" or any(name not in self._waiting for name in names)", ""),

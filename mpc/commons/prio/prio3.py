@@ -13,9 +13,8 @@ this is, and all must use the same::
 Names are the draft's. Its aggregation parameter is left out, because Prio3 has none. Public shares, input shares,
 verifier shares, messages and aggregate shares are bytes as the draft encodes them. A batch has a row a report of them.
 
-All but one of the aggregators together learn nothing of a measurement beyond its validity. Client and aggregators must
-not know the others' keys. The result is right only if all aggregators follow the protocol: see `RobustPrio` for
-those that do not.
+All but one of the aggregators together learn nothing of a measurement beyond its validity. The result is right only if
+all aggregators follow the protocol. One that does not can falsify it, unnoticed within what the circuit can give.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ from numpy.typing import ArrayLike, NDArray
 from typing_extensions import Buffer
 
 from mpc import _core
-from mpc.commons.prio.errors import AggregateError, DecodeError, error_of
+from mpc.commons.prio.errors import AggregateError, DecodeError, MeasurementError, error_of
 from mpc.commons.prio.measurements import words_of
 from mpc.commons.prio.shares import Messages, OutShare, OutShares, Reports, Rows, VerifyState, VerifyStates
 from mpc.errors import ParameterError
@@ -39,6 +38,7 @@ AggResult = TypeVar("AggResult")
 
 FIELD64 = 2**64 - 2**32 + 1
 FIELD128 = 2**128 - 7 * 2**66 + 1
+MOST_CONTEXT = 65535 - 8  # bytes of `ctx`, which the domain separation tag has behind eight others
 
 
 class Prio3(Generic[Measurement, AggResult]):
@@ -67,7 +67,8 @@ class Prio3(Generic[Measurement, AggResult]):
                 raise ParameterError(f"{name}: expected an integer from 0 to 2^64 - 1, found {value!r}")
         self.SHARES, self.PROOFS = shares, proofs
         self.modulus = FIELD64 if field_bits == 64 else FIELD128
-        self._core = _core.Prio3(circuit, parameters, self.ID, field_bits, shares, proofs)
+        self.core_options = circuit, parameters, self.ID, field_bits
+        self._core = _core.Prio3(*self.core_options, shares, proofs)
         self._sizes = self._core.sizes
         self.RAND_SIZE = self._sizes["randomness"]
 
@@ -113,6 +114,8 @@ class Prio3(Generic[Measurement, AggResult]):
         Nonces are drawn unless they are given, and `rand` is as in `shard`.
         """
         words = words_of(measurements, self._sizes["words"])
+        if len(ctx) > MOST_CONTEXT:
+            raise ParameterError(f"ctx: expected at most {MOST_CONTEXT} bytes, found {len(ctx)}")
         n, sizes = len(words), self._sizes
         if nonces is None:
             nonces = _drawn(randomness, n, self.NONCE_SIZE)
@@ -122,7 +125,10 @@ class Prio3(Generic[Measurement, AggResult]):
         rand = self._rows("rand", rand, n, self.RAND_SIZE)
         public, leader = _table(n, sizes["public_share"]), _table(n, sizes["leader_share"])
         helpers = np.empty((self.SHARES - 1, n, sizes["helper_share"]), np.uint8)
-        self._core.shard(ctx, words, nonces, rand, public, leader, helpers)
+        try:
+            self._core.shard(ctx, words, nonces, rand, public, leader, helpers)
+        except ParameterError as error:
+            raise MeasurementError(str(error)) from None
         return Reports(nonces, public, (leader, *helpers))
 
     # At the aggregators.
@@ -250,10 +256,14 @@ class Prio3(Generic[Measurement, AggResult]):
             AggregateError: the shares do not fit together, or so many measurements could pass the field's modulus.
         """
         self._require_all("aggregate shares", len(agg_shares))
-        if num_measurements < 1:
-            raise ParameterError(f"num_measurements: expected at least 1, found {num_measurements}")
         encoded, size = self.merge(agg_shares), self._sizes["element"]
         elements = [int.from_bytes(encoded[i : i + size], "little") for i in range(0, len(encoded), size)]
+        return self.decode(elements, num_measurements)
+
+    def decode(self, elements: list[int], num_measurements: int) -> AggResult:
+        """Return the result, from the field elements that all shares add up to. Raises as `unshard`."""
+        if num_measurements < 1:
+            raise ParameterError(f"num_measurements: expected at least 1, found {num_measurements}")
         for place, (element, largest) in enumerate(zip(elements, self._largest(), strict=True)):
             if largest * num_measurements >= self.modulus:
                 raise AggregateError(

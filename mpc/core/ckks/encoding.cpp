@@ -202,6 +202,8 @@ void encode_constant(const Parameters& parameters, double value, std::size_t lev
 
 // Mixed radix digits around zero, the lowest first: the digits above those of a small integer are all zero, so their sum
 // in double precision has a relative error of a few 2^-53.
+//     Digit k is u_k - h_k with h_k = floor(q_k / 2) and u_k in [0, q_k). With r_k = q_0 ... q_(k-1), modulo q_k,
+// u_k = h_k + x_k / r_k + sum_(i<k) (h_i - u_i) r_i / r_k.
 void decode(const Parameters& parameters, const Encoder& encoder, std::size_t level, const Scale& scale,
             std::uint64_t* rows, double* values) {
     const std::size_t degree = parameters.degree();
@@ -209,25 +211,35 @@ void decode(const Parameters& parameters, const Encoder& encoder, std::size_t le
     Reals coefficients(degree);
     for (std::size_t n = 0; n < degree; ++n) coefficients[n] = 0;
     double radix = 1;
-    for (std::size_t i = 0; i <= level; ++i) {
-        const std::uint64_t p = parameters.row(i).p(), half = p / 2;
-        std::uint64_t* const digits = rows + i * degree;
+    for (std::size_t k = 0; k <= level; ++k) {
+        const Ntt& row = parameters.row(k);
+        const std::uint64_t p = row.p(), half = p / 2;
+        std::uint64_t* const digits = rows + k * degree;
+        std::vector<std::uint64_t> share(k + 1, 1);  // r_i / r_k
+        for (std::size_t i = k; i-- > 0;) {
+            share[i] = static_cast<std::uint64_t>(Wide{share[i + 1]} * parameters.inverse(i, k) % p);
+        }
+        std::uint64_t constant = half;
+        for (std::size_t i = 0; i < k; ++i) {
+            constant = static_cast<std::uint64_t>((constant + Wide{parameters.row(i).p() / 2} * share[i]) % p);
+        }
+        std::uint64_t own = share[0];
+        for (std::size_t first = 0; first < k || first == 0; first += Ntt::kMaxCombined - 1) {
+            const std::uint64_t* terms[Ntt::kMaxCombined] = {digits};
+            std::uint64_t factors[Ntt::kMaxCombined] = {own};
+            std::size_t count = 1;
+            for (std::size_t i = first; i < k && count < Ntt::kMaxCombined; ++i, ++count) {
+                terms[count] = rows + i * degree;
+                factors[count] = p - share[i];
+            }
+            row.combine(terms, factors, count, digits);
+            own = 1;
+        }
         for (std::size_t n = 0; n < degree; ++n) {
-            const std::uint64_t above = std::uint64_t{0} - ((half - digits[n]) >> 63);
-            coefficients[n] += static_cast<double>(static_cast<std::int64_t>(digits[n] - (p & above))) * radix;
+            digits[n] = add(digits[n], constant, p);
+            coefficients[n] += static_cast<double>(static_cast<std::int64_t>(digits[n] - half)) * radix;
         }
         radix *= static_cast<double>(p);
-        for (std::size_t k = i + 1; k <= level; ++k) {
-            const Modulus& modulus = parameters.row(k).modulus();
-            const Factor inverse = modulus.factor(parameters.inverse(i, k));
-            const std::uint64_t wrapped = p % modulus.p;
-            std::uint64_t* const row = rows + k * degree;
-            for (std::size_t n = 0; n < degree; ++n) {
-                const std::uint64_t above = wrapped & (std::uint64_t{0} - ((half - digits[n]) >> 63));
-                const std::uint64_t digit = subtract(multiply(digits[n], modulus.one, modulus.p), above, modulus.p);
-                row[n] = multiply(row[n] + modulus.p - digit, inverse, modulus.p);
-            }
-        }
     }
     encoder.to_values(coefficients.data(), values);
     for (std::size_t i = 0; i < degree / 2; ++i) values[i] /= factor;

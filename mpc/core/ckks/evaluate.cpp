@@ -58,7 +58,8 @@ Evaluator::Evaluator(SharedParameters parameters, const std::optional<ByteView>&
         SwitchingKey key = read_switching_key(parameters_, message, Kind::rotation_key);
         belongs(key);
         const auto steps = static_cast<std::size_t>(key.steps);
-        if (!rotations_.emplace(steps, std::move(key)).second) {
+        RotationKey rotation{std::move(key), rotation_map(parameters_->degree(), steps)};
+        if (!rotations_.emplace(steps, std::move(rotation)).second) {
             throw ParameterError("expected one key for each rotation, found two for " + std::to_string(steps));
         }
     }
@@ -95,13 +96,13 @@ void Evaluator::check_room(std::size_t level, const Scale& scale) const {
     }
 }
 
-const SwitchingKey& Evaluator::rotation_key(std::size_t steps, std::size_t level) const {
+const RotationKey& Evaluator::rotation_key(std::size_t steps, std::size_t level) const {
     const auto found = rotations_.find(steps);
     if (found == rotations_.end()) {
         throw ParameterError("expected a rotation for which there is a key, found " + std::to_string(steps) + " steps");
     }
-    if (found->second.level < level) {
-        throw ParameterError("expected a ciphertext of at most level " + std::to_string(found->second.level) +
+    if (found->second.key.level < level) {
+        throw ParameterError("expected a ciphertext of at most level " + std::to_string(found->second.key.level) +
                              " for a rotation by " + std::to_string(steps) + ", found level " + std::to_string(level));
     }
     return found->second;
@@ -265,35 +266,38 @@ Ciphertext Evaluator::dot(const Terms& a, const Terms& b, bool rescaled) const {
     }
     Accumulator acc(*parameters_, level);
     Digits(*parameters_, level, d2.data(), false).multiply(*relinearisation_, acc);
-    add_lifted(*parameters_, d0.data(), d1.data(), acc);
     Ciphertext made{parameters_, a[0]->key_id, rescaled ? level - 1 : level,
                     rescaled ? scale.over(Scale::prime(parameters_->primes(), level)) : scale, {}, {}};
-    divide(*parameters_, acc, rescaled, made.first, made.second);
+    if (rescaled) {
+        add_lifted(*parameters_, d0.data(), d1.data(), acc);
+        divide_and_rescale(*parameters_, acc, made.first, made.second);
+    } else {
+        divide(*parameters_, acc, d0.data(), d1.data(), made.first, made.second);
+    }
     return made;
 }
 
 // ---- rotations
 
-void Evaluator::rotate_into(const Ciphertext& a, const Digits& digits, std::size_t steps, bool adds,
-                            Accumulator& acc) const {
-    const std::size_t degree = parameters_->degree();
-    Accumulator made(*parameters_, a.level);
-    digits.multiply(rotation_key(steps, a.level), made);
-    add_lifted(*parameters_, a.first.data(), nullptr, made);
-    const std::vector<std::uint32_t> map = rotation_map(degree, steps);
-    for (const bool second : {false, true}) {
-        for (std::size_t i = 0; i < acc.rows.size(); ++i) {
-            const std::uint64_t p = parameters_->row(acc.rows[i]).p();
-            const std::uint64_t* const in = &(second ? made.second : made.first)[i * degree];
-            std::uint64_t* const out = &(second ? acc.second : acc.first)[i * degree];
-            if (adds) {
-                for (std::size_t n = 0; n < degree; ++n) out[n] = lattice::add(out[n], in[map[n]], p);
-            } else {
-                for (std::size_t n = 0; n < degree; ++n) out[n] = in[map[n]];
-            }
+namespace {
+
+// out = the image of `in`, or out + that, at some rows.
+void permute(const Parameters& parameters, const std::vector<std::size_t>& rows, const std::vector<std::uint32_t>& map,
+             const Rows& in, bool adds, Rows& out) {
+    const std::size_t degree = parameters.degree();
+    for (std::size_t i = 0; i < rows.size(); ++i) {
+        const std::uint64_t p = parameters.row(rows[i]).p();
+        const std::uint64_t* const from = &in[i * degree];
+        std::uint64_t* const to = &out[i * degree];
+        if (adds) {
+            for (std::size_t n = 0; n < degree; ++n) to[n] = lattice::add(to[n], from[map[n]], p);
+        } else {
+            for (std::size_t n = 0; n < degree; ++n) to[n] = from[map[n]];
         }
     }
 }
+
+}  // namespace
 
 std::vector<Ciphertext> Evaluator::rotate_each(const Ciphertext& a, const std::vector<std::int64_t>& steps) const {
     check(a);
@@ -313,9 +317,14 @@ std::vector<Ciphertext> Evaluator::rotate_each(const Ciphertext& a, const std::v
             all.back().second = a.second;
             continue;
         }
+        const RotationKey& rotation = rotation_key(each, a.level);
         Accumulator acc(*parameters_, a.level);
-        rotate_into(a, *digits, each, false, acc);
-        divide(*parameters_, acc, false, all.back().first, all.back().second);
+        digits->multiply(rotation.key, acc);
+        Rows first, second;
+        divide(*parameters_, acc, a.first.data(), nullptr, first, second);
+        acc.rows.resize(a.level + 1);
+        permute(*parameters_, acc.rows, rotation.map, first, false, all.back().first);
+        permute(*parameters_, acc.rows, rotation.map, second, false, all.back().second);
     }
     return all;
 }
@@ -344,16 +353,22 @@ Ciphertext Evaluator::rotate_sum(const Terms& terms, const std::vector<std::int6
         made.first = still[0]->first;
         made.second = still[0]->second;
     } else {
-        Accumulator acc(*parameters_, like.level);
+        Accumulator acc(*parameters_, like.level), made_by_one(*parameters_, like.level);
+        const std::vector<std::size_t> own(acc.rows.begin(), acc.rows.begin() + static_cast<std::ptrdiff_t>(like.level) + 1);
+        Rows first(made.first.size());
         bool adds = false;
         for (const auto& [term, left] : wanted) {
             const Digits digits(*parameters_, like.level, term->second.data(), left.size() > 1);
             for (const std::size_t each : left) {
-                rotate_into(*term, digits, each, adds, acc);
+                const RotationKey& rotation = rotation_key(each, like.level);
+                digits.multiply(rotation.key, made_by_one);
+                permute(*parameters_, acc.rows, rotation.map, made_by_one.first, adds, acc.first);
+                permute(*parameters_, acc.rows, rotation.map, made_by_one.second, adds, acc.second);
+                permute(*parameters_, own, rotation.map, term->first, adds, first);
                 adds = true;
             }
         }
-        divide(*parameters_, acc, false, made.first, made.second);
+        divide(*parameters_, acc, first.data(), nullptr, made.first, made.second);
     }
     for (std::size_t j = wanted.empty() ? 1 : 0; j < still.size(); ++j) {  // exact, so added behind the division
         add_rows(*parameters_, like.level, made.first, still[j]->first, made.first);

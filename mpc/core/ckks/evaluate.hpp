@@ -17,6 +17,11 @@
 
 namespace mpc::ckks {
 
+struct RotationKey {
+    SwitchingKey key;
+    std::vector<std::uint32_t> map;  // of rotation_map
+};
+
 class Evaluator {
 public:
     using Terms = std::vector<const Ciphertext*>;
@@ -27,7 +32,7 @@ public:
               const std::vector<ByteView>& rotations);
 
     const Parameters& parameters() const { return *parameters_; }
-    const std::map<std::size_t, SwitchingKey>& rotations() const { return rotations_; }  // by steps to the left
+    const std::map<std::size_t, RotationKey>& rotations() const { return rotations_; }  // by steps to the left
 
     Plaintext encode(View<const double> values, std::size_t level, const Scale& scale) const;
     Plaintext encode(double value, std::size_t level, const Scale& scale) const;
@@ -52,15 +57,13 @@ private:
     void check(const Ciphertext& a) const;
     void check_equal(const Ciphertext& a, const Ciphertext& b) const;
     void check_room(std::size_t level, const Scale& scale) const;
-    const SwitchingKey& rotation_key(std::size_t steps, std::size_t level) const;
+    const RotationKey& rotation_key(std::size_t steps, std::size_t level) const;
     Ciphertext blank(const Ciphertext& like, std::size_t level, const Scale& scale) const;
-    // acc, or acc + what was there, is the image of (first, second) + (c_0, 0), under the key of a rotation.
-    void rotate_into(const Ciphertext& a, const Digits& digits, std::size_t steps, bool adds, Accumulator& acc) const;
 
     SharedParameters parameters_;
     std::optional<KeyId> key_id_;
     std::optional<SwitchingKey> relinearisation_;
-    std::map<std::size_t, SwitchingKey> rotations_;
+    std::map<std::size_t, RotationKey> rotations_;
 };
 
 }  // namespace mpc::ckks

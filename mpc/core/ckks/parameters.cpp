@@ -187,12 +187,4 @@ void Conversion::prepare(const std::vector<Ntt>& rows, const std::uint64_t* cons
     for (std::size_t n = 0; n < degree; ++n) quotient[n] >>= 61;
 }
 
-void Conversion::convert(const std::vector<Ntt>& rows, const std::uint64_t* y, std::size_t row,
-                         std::uint64_t* out) const {
-    const std::size_t degree = rows[0].degree();
-    const std::uint64_t* terms[kMostSpecialPrimes + 2];
-    for (std::size_t i = 0; i <= from.size(); ++i) terms[i] = y + i * degree;
-    rows[row].combine(terms, factors[row].data(), from.size() + 1, out);
-}
-
 }  // namespace mpc::ckks

@@ -50,9 +50,10 @@ struct Conversion {
 
     // Writes y_i to rows `y` and v behind them, from coefficients x[i] modulo s_i.
     void prepare(const std::vector<lattice::Ntt>& rows, const std::uint64_t* const* x, std::uint64_t* y) const;
-    // Writes the residues modulo one row. x and y are those of `prepare`.
-    void convert(const std::vector<lattice::Ntt>& rows, const std::uint64_t* y, std::size_t row,
-                 std::uint64_t* out) const;
+    // Writes the transform modulo one row. y is that of `prepare`.
+    void transform(const lattice::Ntt& target, const std::uint64_t* y, std::size_t row, std::uint64_t* out) const {
+        target.forward_combined(y, factors[row].data(), from.size() + 1, out);
+    }
 };
 
 class Parameters {

@@ -59,8 +59,7 @@ void Digits::transforms(std::size_t row, std::uint64_t* room, const std::uint64_
             ntt.forward_lifted(parameters_.row(d).p(), &prepared_[d * degree], room);
         } else {
             const std::uint64_t* const prepared = &prepared_[d * (specials + 1) * degree];
-            parameters_.digit(d, level_).convert(parameters_.rows(), prepared, row, room);
-            ntt.forward(room);
+            parameters_.digit(d, level_).transform(ntt, prepared, row, room);
         }
     }
 }
@@ -92,10 +91,8 @@ void add_lifted(const Parameters& parameters, const std::uint64_t* first, const 
     for (std::size_t i = 0; i <= acc.level; ++i) {
         const std::uint64_t factors[] = {1, parameters.special_product(i)};
         for (const bool other : {false, true}) {
-            const std::uint64_t* const c = other ? second : first;
-            if (c == nullptr) continue;
             std::uint64_t* const out = &(other ? acc.second : acc.first)[i * degree];
-            const std::uint64_t* const both[] = {out, c + i * degree};
+            const std::uint64_t* const both[] = {out, (other ? second : first) + i * degree};
             parameters.row(i).combine(both, factors, 2, out);
         }
     }
@@ -103,9 +100,9 @@ void add_lifted(const Parameters& parameters, const std::uint64_t* first, const 
 
 namespace {
 
-// Divides a polynomial by the product of the rows of `by`, of which x[i] is the last rows' coefficients, in their order.
+// Divides a polynomial by the product of the rows of `by`, of which x[i] are the coefficients, and adds `term`.
 void divide_rows(const Parameters& parameters, const Conversion& by, const std::uint64_t* const* x,
-                 const std::uint64_t* c, std::size_t count, std::uint64_t* out) {
+                 const std::uint64_t* c, std::size_t count, const std::uint64_t* term, std::uint64_t* out) {
     const std::size_t degree = parameters.degree();
     const bool single = by.from.size() == 1;
     Rows prepared(single ? 0 : (by.from.size() + 1) * degree), lifted(degree);
@@ -115,30 +112,38 @@ void divide_rows(const Parameters& parameters, const Conversion& by, const std::
         if (single) {
             row.forward_lifted(parameters.row(by.from[0]).p(), x[0], lifted.data());
         } else {
-            by.convert(parameters.rows(), prepared.data(), i, lifted.data());
-            row.forward(lifted.data());
+            by.transform(row, prepared.data(), i, lifted.data());
         }
-        row.scale_difference(c + i * degree, lifted.data(), by.inverse_product[i], out + i * degree);
+        row.scale_difference(c + i * degree, lifted.data(), by.inverse_product[i],
+                             term != nullptr ? term + i * degree : nullptr, out + i * degree);
     }
+}
+
+// What is divided by comes last.
+void divide_half(const Parameters& parameters, const Conversion& by, Rows& from, std::size_t count,
+                 const std::uint64_t* term, Rows& out) {
+    const std::size_t degree = parameters.degree();
+    const std::uint64_t* x[kMostSpecialPrimes + 1];
+    for (std::size_t i = 0; i < by.from.size(); ++i) {
+        std::uint64_t* const row = &from[(count + i) * degree];
+        parameters.row(by.from[i]).inverse(row);
+        x[i] = row;
+    }
+    out.resize(count * degree);
+    divide_rows(parameters, by, x, from.data(), count, term, out.data());
 }
 
 }  // namespace
 
-void divide(const Parameters& parameters, Accumulator& acc, bool rescale, Rows& first, Rows& second) {
-    const std::size_t degree = parameters.degree(), count = rescale ? acc.level : acc.level + 1;
-    const Conversion& by = rescale ? parameters.special_with(acc.level) : parameters.special();
-    for (const bool other : {false, true}) {
-        Rows& from = other ? acc.second : acc.first;
-        const std::uint64_t* x[kMostSpecialPrimes + 1];
-        for (std::size_t i = 0; i < by.from.size(); ++i) {
-            const std::size_t place = count + i;  // what is divided by comes last
-            parameters.row(by.from[i]).inverse(&from[place * degree]);
-            x[i] = &from[place * degree];
-        }
-        Rows& out = other ? second : first;
-        out.resize(count * degree);
-        divide_rows(parameters, by, x, from.data(), count, out.data());
-    }
+void divide(const Parameters& parameters, Accumulator& acc, const std::uint64_t* first_term,
+            const std::uint64_t* second_term, Rows& first, Rows& second) {
+    divide_half(parameters, parameters.special(), acc.first, acc.level + 1, first_term, first);
+    divide_half(parameters, parameters.special(), acc.second, acc.level + 1, second_term, second);
+}
+
+void divide_and_rescale(const Parameters& parameters, Accumulator& acc, Rows& first, Rows& second) {
+    divide_half(parameters, parameters.special_with(acc.level), acc.first, acc.level, nullptr, first);
+    divide_half(parameters, parameters.special_with(acc.level), acc.second, acc.level, nullptr, second);
 }
 
 void divide_by_last(const Parameters& parameters, std::size_t level, const std::uint64_t* c, std::uint64_t* out) {
@@ -150,7 +155,7 @@ void divide_by_last(const Parameters& parameters, std::size_t level, const std::
     by.from = {level};
     for (std::size_t i = 0; i < level; ++i) by.inverse_product.push_back(parameters.inverse(level, i));
     const std::uint64_t* const x[] = {last.data()};
-    divide_rows(parameters, by, x, c, level, out);
+    divide_rows(parameters, by, x, c, level, nullptr, out);
 }
 
 }  // namespace mpc::ckks

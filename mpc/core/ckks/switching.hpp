@@ -47,9 +47,12 @@ private:
 // acc += P c at the rows 0 ... level, for both polynomials.
 void add_lifted(const Parameters& parameters, const std::uint64_t* first, const std::uint64_t* second, Accumulator& acc);
 
-// Divides both polynomials by P, or with `rescale` by P q_l, and rounds: at the rows 0 ... level, or one less. The
-// accumulator is overwritten.
-void divide(const Parameters& parameters, Accumulator& acc, bool rescale, Rows& first, Rows& second);
+// Divides both polynomials by P and rounds, to the rows 0 ... level, and adds what is there at these rows, unless it is
+// null. The accumulator is overwritten.
+void divide(const Parameters& parameters, Accumulator& acc, const std::uint64_t* first_term,
+            const std::uint64_t* second_term, Rows& first, Rows& second);
+// Divides by P q_l, to the rows 0 ... level - 1.
+void divide_and_rescale(const Parameters& parameters, Accumulator& acc, Rows& first, Rows& second);
 
 // Divides one polynomial at rows 0 ... level by q_l and rounds, to the rows 0 ... level - 1.
 void divide_by_last(const Parameters& parameters, std::size_t level, const std::uint64_t* c, std::uint64_t* out);

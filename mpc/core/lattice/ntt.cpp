@@ -77,10 +77,13 @@ void inner_product_portable(const NttTables& ntt, const std::uint64_t* const* x,
 }
 
 void scale_difference_portable(const NttTables& ntt, const std::uint64_t* x, const std::uint64_t* y,
-                               std::uint64_t factor, std::uint64_t* out) {
+                               std::uint64_t factor, const std::uint64_t* z, std::uint64_t* out) {
     const std::uint64_t p = ntt.modulus.p;
     const Factor w = ntt.modulus.factor(factor);
-    for (std::size_t j = 0; j < ntt.degree; ++j) out[j] = multiply(x[j] + p - y[j], w, p);
+    for (std::size_t j = 0; j < ntt.degree; ++j) {
+        const std::uint64_t scaled = multiply(x[j] + p - y[j], w, p);
+        out[j] = z != nullptr ? add(scaled, z[j], p) : scaled;
+    }
 }
 
 void combine_portable(const NttTables& ntt, const std::uint64_t* const* x, const std::uint64_t* factors,
@@ -203,10 +206,10 @@ void Ntt::forward_lifted(std::uint64_t other, const std::uint64_t* in, std::uint
 }
 
 void Ntt::scale_difference(const std::uint64_t* x, const std::uint64_t* y, std::uint64_t factor,
-                           std::uint64_t* out) const {
+                           const std::uint64_t* z, std::uint64_t* out) const {
     const NttKernels& found = kernels();
     const auto run = found.scale_difference != nullptr ? found.scale_difference : scale_difference_portable;
-    run(tables_, x, y, factor, out);
+    run(tables_, x, y, factor, z, out);
 }
 
 void Ntt::combine(const std::uint64_t* const* x, const std::uint64_t* factors, std::size_t terms,
@@ -214,6 +217,16 @@ void Ntt::combine(const std::uint64_t* const* x, const std::uint64_t* factors, s
     const NttKernels& found = kernels();
     const auto run = found.combine != nullptr ? found.combine : combine_portable;
     run(tables_, x, factors, terms, out);
+}
+
+void Ntt::forward_combined(const std::uint64_t* x, const std::uint64_t* factors, std::size_t terms,
+                           std::uint64_t* out) const {
+    const NttKernels& found = kernels();
+    if (found.forward_combined != nullptr) return found.forward_combined(tables_, x, factors, terms, out);
+    const std::uint64_t* rows[kMaxConverted];
+    for (std::size_t k = 0; k < terms; ++k) rows[k] = x + k * degree();
+    combine(rows, factors, terms, out);
+    found.forward(tables_, out);
 }
 
 void Ntt::inner_product(const std::uint64_t* const* x, const std::uint64_t* const* y, std::size_t terms,

@@ -34,8 +34,8 @@ public:
     // (-other/2, other/2). Entries of `in` are below `other`. out, below p, may be `in`.
     void forward_lifted(std::uint64_t other, const std::uint64_t* in, std::uint64_t* out) const;
 
-    // out = (x - y) factor, entry by entry, all below p. out may be x or y.
-    void scale_difference(const std::uint64_t* x, const std::uint64_t* y, std::uint64_t factor,
+    // out = (x - y) factor + z, entry by entry, all below p. z may be null, for zeros. out may be one of the others.
+    void scale_difference(const std::uint64_t* x, const std::uint64_t* y, std::uint64_t factor, const std::uint64_t* z,
                           std::uint64_t* out) const;
 
     // out = sum_k x[k] factors[k] mod p, for 1 <= terms <= kMaxCombined, entries below 2^47 and factors below p. out, below
@@ -43,6 +43,12 @@ public:
     static constexpr std::size_t kMaxCombined = 8;
     void combine(const std::uint64_t* const* x, const std::uint64_t* factors, std::size_t terms,
                  std::uint64_t* out) const;
+
+    // The transform of sum_k x[k] factors[k], of rows of N entries one behind the other, for 2 <= terms <= kMaxConverted.
+    // Entries are below 2^47, but those of the last row at most 4. out is apart from x.
+    static constexpr std::size_t kMaxConverted = 5;
+    void forward_combined(const std::uint64_t* x, const std::uint64_t* factors, std::size_t terms,
+                          std::uint64_t* out) const;
 
     // out = sum_k x[k] * y[k], entry by entry, for 1 <= terms <= kMaxTerms and factors below p. out, below p, may
     // be one of the factors.

@@ -42,7 +42,9 @@ struct NttKernels {
     void (*forward_lifted)(const NttTables& tables, std::uint64_t other, const std::uint64_t* in,
                            std::uint64_t* out) = nullptr;
     void (*scale_difference)(const NttTables& tables, const std::uint64_t* x, const std::uint64_t* y,
-                             std::uint64_t factor, std::uint64_t* out) = nullptr;
+                             std::uint64_t factor, const std::uint64_t* z, std::uint64_t* out) = nullptr;
+    void (*forward_combined)(const NttTables& tables, const std::uint64_t* x, const std::uint64_t* factors,
+                             std::size_t terms, std::uint64_t* out) = nullptr;
     void (*combine)(const NttTables& tables, const std::uint64_t* const* x, const std::uint64_t* factors,
                     std::size_t terms, std::uint64_t* out) = nullptr;
 };

@@ -1,5 +1,5 @@
-// What a validity circuit is: an encoding of measurements, the inputs of its one gadget, and what must be zero (draft-20,
-// sections 7.3.2 and 7.4). The circuits are in circuits.cpp, and the proof made of one is in flp.hpp.
+// What a validity circuit is: an encoding of measurements, the inputs of its one gadget, and what must be zero
+// (draft-20, sections 7.3.2 and 7.4). The circuits are in circuits.cpp, and the proof made of one is in flp.hpp.
 #pragma once
 
 #include <cstddef>
@@ -24,7 +24,7 @@ struct CircuitOptions {
     std::uint64_t max_measurement = 0;  // of a number, or of each entry
     std::uint64_t chunk_length = 0;
     std::uint64_t max_weight = 0;
-    std::uint64_t bits = 0;             // of features and label
+    std::uint64_t bits = 0;  // of features and label
 };
 
 template <class Element>
@@ -34,7 +34,7 @@ using Secrets = std::vector<Element, LargeAllocator<Element, true>>;
 struct Shape {
     std::size_t words = 1;  // 64-bit words of a measurement before it is encoded
     std::size_t measurement = 1, output = 1, joint_randomness = 0;
-    std::size_t results = 1;  // that must all be zero
+    std::size_t results = 1;                       // that must all be zero
     std::size_t arity = 1, degree = 2, calls = 1;  // of the gadget
 
     unsigned wire_bits() const { return bits_for(1 + calls); }  // log2 of the values of a wire polynomial
@@ -53,8 +53,8 @@ private:
     }
 };
 
-// Times depend on the shape alone, but for the refusal of `encode`. Everything but `encode` and `gadget` is affine in the
-// measurement, so it also takes shares, with `one` the same share of 1 at each aggregator.
+// Times depend on the shape alone, but for the refusal of `encode`. Everything but `encode` and `gadget` is affine in
+// the measurement, so it also takes shares, with `one` the same share of 1 at each aggregator.
 template <class F>
 class Circuit {
 public:

@@ -17,7 +17,9 @@ std::uint64_t checked(const char* name, std::uint64_t value, std::uint64_t least
 
 // The sentence names the place and the range. The value is a secret.
 void require_range(bool inside, const std::string& what, std::uint64_t most) {
-    if (!inside) throw ParameterError(what + ": expected an integer from 0 to " + std::to_string(most) + ", found another value");
+    if (!inside)
+        throw ParameterError(what + ": expected an integer from 0 to " + std::to_string(most) +
+                             ", found another value");
 }
 
 void require_range_all(const std::uint64_t* words, std::size_t count, std::uint64_t most, const char* what) {
@@ -54,7 +56,8 @@ public:
     Element gadget(const Element* inputs, std::size_t stride) const override {
         return F::multiply(F::to_factor(inputs[0]), inputs[stride]);
     }
-    void finish(const Element* measurement, const Element* called, const Factor*, Element, Element* results) const override {
+    void finish(const Element* measurement, const Element* called, const Factor*, Element,
+                Element* results) const override {
         results[0] = F::subtract(called[0], measurement[0]);
     }
 
@@ -78,7 +81,8 @@ public:
     // Below 2^63, so that the bits' largest sum is below either modulus.
     explicit Sum(std::uint64_t largest)
         : Circuit<F>(shape_of(RangeCheckedInteger<F>(checked("max_measurement", largest, 1, kMost)).bits())),
-          largest_(largest), integer_(largest) {}
+          largest_(largest),
+          integer_(largest) {}
     void encode(const std::uint64_t* words, Element* measurement) const override {
         require_range(words[0] <= largest_, "a measurement", largest_);
         integer_.encode(words[0], measurement);
@@ -153,7 +157,8 @@ public:
     using typename Circuit<F>::Element;
     using typename Circuit<F>::Factor;
 
-    Chunked(Shape shape, std::size_t products, std::uint64_t chunk) : Circuit<F>(complete(shape, products, chunk)), chunk_(chunk) {}
+    Chunked(Shape shape, std::size_t products, std::uint64_t chunk)
+        : Circuit<F>(complete(shape, products, chunk)), chunk_(chunk) {}
 
     void fill_wires(const Element* measurement, const Factor* joint, Element one, Element* wires, std::size_t stride,
                     Factor* scratch) const override {
@@ -170,7 +175,8 @@ public:
 
 protected:
     template <class Left, class Right>
-    void fill_pairs(const Factor* joint, Left left, Right right, Element* wires, std::size_t stride, Factor* powers) const {
+    void fill_pairs(const Factor* joint, Left left, Right right, Element* wires, std::size_t stride,
+                    Factor* powers) const {
         const std::size_t calls = this->shape().calls;
         for (std::size_t k = 0; k < calls; ++k) powers[k] = joint[k];
         for (std::size_t j = 0; j < chunk_; ++j) {
@@ -207,11 +213,13 @@ public:
         : SumVec(length, RangeCheckedInteger<F>(checked("max_measurement", largest, 1, most())), largest, chunk) {}
     void encode(const std::uint64_t* words, Element* measurement) const override {
         require_range_all(words, this->shape().words, largest_, "an entry of a measurement");
-        for (std::size_t i = 0; i < this->shape().words; ++i) integer_.encode(words[i], measurement + i * integer_.bits());
+        for (std::size_t i = 0; i < this->shape().words; ++i)
+            integer_.encode(words[i], measurement + i * integer_.bits());
     }
     void truncate(const Element* measurement, Element* output) const override {
         const std::size_t length = this->shape().output, bits = integer_.bits();
-        for (std::size_t i = 0; i < length; ++i) output[i] = bits == 1 ? measurement[i] : integer_.decode(measurement + i * bits);
+        for (std::size_t i = 0; i < length; ++i)
+            output[i] = bits == 1 ? measurement[i] : integer_.decode(measurement + i * bits);
     }
     void finish(const Element*, const Element* called, const Factor*, Element, Element* results) const override {
         results[0] = this->sum_of_calls(called);
@@ -219,7 +227,9 @@ public:
 
 private:
     SumVec(std::uint64_t length, RangeCheckedInteger<F> integer, std::uint64_t largest, std::uint64_t chunk)
-        : Chunked<F>(shape_of(length, integer.bits()), length * integer.bits(), chunk), largest_(largest), integer_(integer) {}
+        : Chunked<F>(shape_of(length, integer.bits()), length * integer.bits(), chunk),
+          largest_(largest),
+          integer_(integer) {}
     static constexpr std::uint64_t most() { return F::kBytes == 8 ? ~std::uint64_t{0} >> 1 : ~std::uint64_t{0}; }
     static Shape shape_of(std::uint64_t length, std::size_t bits) {
         Shape shape;
@@ -247,7 +257,8 @@ public:
     void truncate(const Element* measurement, Element* output) const override {
         for (std::size_t i = 0; i < this->shape().output; ++i) output[i] = measurement[i];
     }
-    void finish(const Element* measurement, const Element* called, const Factor*, Element one, Element* results) const override {
+    void finish(const Element* measurement, const Element* called, const Factor*, Element one,
+                Element* results) const override {
         results[0] = this->sum_of_calls(called);
         results[1] = F::subtract(sum_of<F>(measurement, this->shape().measurement), one);
     }
@@ -285,7 +296,8 @@ public:
     void truncate(const Element* measurement, Element* output) const override {
         for (std::size_t i = 0; i < this->shape().output; ++i) output[i] = measurement[i];
     }
-    void finish(const Element* measurement, const Element* called, const Factor*, Element, Element* results) const override {
+    void finish(const Element* measurement, const Element* called, const Factor*, Element,
+                Element* results) const override {
         const std::size_t length = this->shape().output;
         results[0] = this->sum_of_calls(called);
         results[1] = F::subtract(sum_of<F>(measurement, length), weight_.decode(measurement + length));
@@ -305,8 +317,8 @@ private:
     RangeCheckedInteger<F> weight_;
 };
 
-// Features x_1 to x_d and a label y, all of `bits` bits, for least squares. After the bits of the d + 1 numbers stand the
-// products x_i x_j for i <= j, and then x_i y. (The encoding is that of Corrigan-Gibbs and Boneh, NSDI 2017, section 5.3.)
+// Features x_1 to x_d and a label y, all of `bits` bits, for least squares. After the bits of the d + 1 numbers stand
+// the products x_i x_j for i <= j, and then x_i y (Corrigan-Gibbs and Boneh, NSDI 2017, section 5.3).
 // Behind the bits' products b (b - 1) the gadget computes x_i x_j and x_i y, of which `finish` subtracts what the
 // client said, with the same weights. The output is x, y and the products.
 template <class F>
@@ -318,7 +330,9 @@ public:
     LinearRegression(std::uint64_t features, std::uint64_t bits, std::uint64_t chunk)
         : Chunked<F>(shape_of(checked("features", features, 1, 1000), checked("bits", bits, 1, 32)),
                      (features + 1) * bits + products(features), chunk),
-          numbers_(features + 1), bits_(bits), integer_((std::uint64_t{1} << bits) - 1) {
+          numbers_(features + 1),
+          bits_(bits),
+          integer_((std::uint64_t{1} << bits) - 1) {
         for (std::size_t i = 0; i < features; ++i)
             for (std::size_t j = i; j < features; ++j) pairs_.push_back({i, j});
         for (std::size_t i = 0; i < features; ++i) pairs_.push_back({i, features});
@@ -327,7 +341,8 @@ public:
         require_range_all(words, numbers_, (std::uint64_t{1} << bits_) - 1, "a feature or the label");
         for (std::size_t i = 0; i < numbers_; ++i) integer_.encode(words[i], measurement + i * bits_);
         Element* const said = measurement + numbers_ * bits_;
-        for (std::size_t i = 0; i < pairs_.size(); ++i) said[i] = F::element(words[pairs_[i].left] * words[pairs_[i].right]);
+        for (std::size_t i = 0; i < pairs_.size(); ++i)
+            said[i] = F::element(words[pairs_[i].left] * words[pairs_[i].right]);
     }
     void truncate(const Element* measurement, Element* output) const override {
         decode(measurement, output);
@@ -350,7 +365,8 @@ public:
             },
             wires, stride, scratch);
     }
-    void finish(const Element* measurement, const Element* called, const Factor* joint, Element, Element* results) const override {
+    void finish(const Element* measurement, const Element* called, const Factor* joint, Element,
+                Element* results) const override {
         const std::size_t bits = numbers_ * bits_;
         typename F::Sum said;
         Factor power = joint[0];

@@ -21,8 +21,8 @@ struct Field64 {
         std::uint64_t value;
         friend MPC_INLINE bool operator==(const Element& a, const Element& b) { return a.value == b.value; }
     };
-    static constexpr Element kGenerator{0x185629dcda58878c};         // 7^(2^32 - 1), a root of unity of order 2^32
-    static constexpr std::uint64_t kInverse[] = {kModulus - 2};      // the exponent of an inverse
+    static constexpr Element kGenerator{0x185629dcda58878c};     // 7^(2^32 - 1), a root of unity of order 2^32
+    static constexpr std::uint64_t kInverse[] = {kModulus - 2};  // the exponent of an inverse
     using Factor = Element;  // what an element is multiplied by; Field128 has another form
 
     static MPC_INLINE Element element(std::uint64_t small) { return {small}; }  // small < p
@@ -73,7 +73,9 @@ struct Field64 {
 
 private:
     // a - b for any word a and b < 2^32, as some word of that residue.
-    static MPC_INLINE Element subtract_any(std::uint64_t a, std::uint64_t b) { return subtract(Element{a}, Element{b}); }
+    static MPC_INLINE Element subtract_any(std::uint64_t a, std::uint64_t b) {
+        return subtract(Element{a}, Element{b});
+    }
 };
 
 }  // namespace mpc::prio

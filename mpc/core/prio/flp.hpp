@@ -28,8 +28,13 @@ public:
     // Memory for one proof at a time.
     struct Scratch {
         explicit Scratch(const Flp& flp)
-            : wires(flp.shape().arity * flp.wires_.size()), other(wires.size()), results(flp.shape().results),
-              called(flp.shape().calls), powers(flp.shape().calls), near(flp.wires_.size()), far(flp.gadget_.size()) {}
+            : wires(flp.shape().arity * flp.wires_.size()),
+              other(wires.size()),
+              results(flp.shape().results),
+              called(flp.shape().calls),
+              powers(flp.shape().calls),
+              near(flp.wires_.size()),
+              far(flp.gadget_.size()) {}
         Secrets<Element> wires, other, results, called;
         Secrets<Factor> powers, near, far;
     };
@@ -96,7 +101,8 @@ public:
 
 private:
     // The values of the wire polynomials, which are the seed, the inputs of all calls, and zeros.
-    void fill(const Element* measurement, const Element* seeds, const Factor* joint, Element one, Scratch& scratch) const {
+    void fill(const Element* measurement, const Element* seeds, const Factor* joint, Element one,
+              Scratch& scratch) const {
         const std::size_t p = wires_.size(), calls = shape().calls;
         circuit_->fill_wires(measurement, joint, one, scratch.wires.data() + 1, p, scratch.powers.data());
         for (std::size_t j = 0; j < shape().arity; ++j) {

@@ -17,11 +17,11 @@ struct FourLanes {
     static MPC_INLINE Word rotate(Word a) {
         if constexpr (r == 0) return a;
         if constexpr (r == 8)
-            return _mm256_shuffle_epi8(a, _mm256_setr_epi8(7, 0, 1, 2, 3, 4, 5, 6, 15, 8, 9, 10, 11, 12, 13, 14, 7, 0, 1,
-                                                           2, 3, 4, 5, 6, 15, 8, 9, 10, 11, 12, 13, 14));
+            return _mm256_shuffle_epi8(a, _mm256_setr_epi8(7, 0, 1, 2, 3, 4, 5, 6, 15, 8, 9, 10, 11, 12, 13, 14, 7, 0,
+                                                           1, 2, 3, 4, 5, 6, 15, 8, 9, 10, 11, 12, 13, 14));
         if constexpr (r == 56)
-            return _mm256_shuffle_epi8(a, _mm256_setr_epi8(1, 2, 3, 4, 5, 6, 7, 0, 9, 10, 11, 12, 13, 14, 15, 8, 1, 2, 3,
-                                                           4, 5, 6, 7, 0, 9, 10, 11, 12, 13, 14, 15, 8));
+            return _mm256_shuffle_epi8(a, _mm256_setr_epi8(1, 2, 3, 4, 5, 6, 7, 0, 9, 10, 11, 12, 13, 14, 15, 8, 1, 2,
+                                                           3, 4, 5, 6, 7, 0, 9, 10, 11, 12, 13, 14, 15, 8));
         return _mm256_or_si256(_mm256_slli_epi64(a, r), _mm256_srli_epi64(a, 64 - r));
     }
 };
@@ -83,7 +83,8 @@ void extract_blocks(const LaneState& state, std::uint8_t* const* blocks, std::si
         for (std::size_t lane = 0; lane < kLanes; ++lane)
             _mm256_storeu_si256(reinterpret_cast<__m256i*>(blocks[lane] + 8 * i), out[lane]);
     }
-    for (std::size_t lane = 0; lane < kLanes; ++lane) std::memcpy(blocks[lane] + 8 * kLast, &state.words[kLast][lane], 8);
+    for (std::size_t lane = 0; lane < kLanes; ++lane)
+        std::memcpy(blocks[lane] + 8 * kLast, &state.words[kLast][lane], 8);
 }
 
 }  // namespace

@@ -37,7 +37,8 @@ public:
 
     // n = 2^bits. Throws ParameterError if the field has no such root.
     explicit Nodes(unsigned bits) : bits_(bits) {
-        if (bits > F::kRootBits) throw ParameterError("a polynomial: expected fewer values than its field has roots of unity");
+        if (bits > F::kRootBits)
+            throw ParameterError("a polynomial: expected fewer values than its field has roots of unity");
         const std::size_t n = size();
         const Factor root = root_of_unity<F>(bits);
         Factor power = F::factor(1);

@@ -53,7 +53,8 @@ public:
     using Factor = typename F::Factor;
 
     explicit StepsOf(const Options& options)
-        : options_(options), flp_(make_circuit<F>(options.circuit)),
+        : options_(options),
+          flp_(make_circuit<F>(options.circuit)),
           one_(F::to_element(inverse<F>(F::factor(options.shares)))) {}
 
     Sizes sizes() const override {
@@ -74,7 +75,8 @@ public:
     }
 
     void shard(ByteView context, WordView measurements, ByteView nonces, ByteView randomness,
-               MutableByteView public_shares, MutableByteView leader_shares, MutableByteView helper_shares) const override {
+               MutableByteView public_shares, MutableByteView leader_shares,
+               MutableByteView helper_shares) const override {
         const Sizes z = sizes();
         const std::size_t n = nonces.size() / z.nonce;
         const Tags tags(context, options_.algorithm);
@@ -110,7 +112,8 @@ public:
                     std::memcpy(row, seed.at[lane], z.helper_share);  // the blind lies behind the seed
                 }
                 if (has_joint())
-                    derive_part(tags, j, seeds((j - 1) * per_helper + 1), nonces, helper.data(), first, lanes, public_shares);
+                    derive_part(tags, j, seeds((j - 1) * per_helper + 1), nonces, helper.data(), first, lanes,
+                                public_shares);
             }
             if (has_joint()) {
                 derive_part(tags, 0, blind, nonces, leader.data(), first, lanes, public_shares);
@@ -118,12 +121,13 @@ public:
             }
 
             const std::size_t arity = flp_.shape().arity, proof = flp_.shape().proof();
-            expand_rows(prove.data(), options_.proofs * arity, tags.of(prove_randomness), prove_seed, {byte(options_.proofs)},
-                        lanes);
+            expand_rows(prove.data(), options_.proofs * arity, tags.of(prove_randomness), prove_seed,
+                        {byte(options_.proofs)}, lanes);
             for (std::size_t lane = 0; lane < lanes; ++lane) {
                 for (std::size_t i = 0; i < options_.proofs; ++i)
                     flp_.prove(group.measurement(lane), prove.data() + (lane * options_.proofs + i) * arity,
-                               group.joint_of(lane, i), group.scratch, proofs.data() + lane * proofs_length() + i * proof);
+                               group.joint_of(lane, i), group.scratch,
+                               proofs.data() + lane * proofs_length() + i * proof);
             }
             for (std::size_t j = 1; j <= helpers; ++j) {
                 expand_rows(group.proofs.data(), proofs_length(), tags.of(proof_share), seeds((j - 1) * per_helper),
@@ -164,14 +168,16 @@ public:
                 }
             } else {
                 const LaneBytes seeds = LaneBytes::rows(shares, stride, kSeedBytes, lanes);
-                expand_rows(group.measurements.data(), length, tags.of(measurement_share), seeds, {byte(aggregator)}, lanes);
+                expand_rows(group.measurements.data(), length, tags.of(measurement_share), seeds, {byte(aggregator)},
+                            lanes);
                 expand_rows(group.proofs.data(), proofs_length(), tags.of(proof_share), seeds,
                             {byte(options_.proofs), byte(aggregator)}, lanes);
             }
             if (has_joint()) {
                 std::memcpy(parts.data(), public_shares.data() + first * z.public_share, lanes * z.public_share);
                 const LaneBytes blinds = LaneBytes::rows(shares + stride - kSeedBytes, stride, kSeedBytes, lanes);
-                derive_part(tags, aggregator, blinds, nonces.from(first * z.nonce), group.measurements.data(), 0, lanes, parts);
+                derive_part(tags, aggregator, blinds, nonces.from(first * z.nonce), group.measurements.data(), 0, lanes,
+                            parts);
                 derive_joint(tags, parts.data(), lanes, group);
             }
             const LaneBytes key = LaneBytes::same(verify_key);
@@ -251,7 +257,8 @@ private:
     public:
         Tags(ByteView context, std::uint32_t algorithm) : bytes_(8 + context.size()) {
             bytes_[0] = kVersion;
-            for (std::size_t i = 0; i < 4; ++i) bytes_[2 + i] = static_cast<std::uint8_t>(algorithm >> (24 - 8 * i) & 0xff);
+            for (std::size_t i = 0; i < 4; ++i)
+                bytes_[2 + i] = static_cast<std::uint8_t>(algorithm >> (24 - 8 * i) & 0xff);
             std::copy(context.begin(), context.end(), bytes_.begin() + 8);
             for (std::uint8_t usage = 0; usage < 8; ++usage) {
                 bytes_[7] = usage;
@@ -268,10 +275,15 @@ private:
     // What kLanes reports are worked on with.
     struct Group {
         explicit Group(const StepsOf& steps)
-            : length(steps.flp_.shape().measurement), proofs_length(steps.proofs_length()),
-              joint_length(steps.flp_.shape().joint_randomness), proofs_of_each(steps.options_.proofs),
-              measurements(kLanes * length), proofs(kLanes * proofs_length),
-              drawn(kLanes * joint_length * proofs_of_each), joint(drawn.size()), scratch(steps.flp_) {}
+            : length(steps.flp_.shape().measurement),
+              proofs_length(steps.proofs_length()),
+              joint_length(steps.flp_.shape().joint_randomness),
+              proofs_of_each(steps.options_.proofs),
+              measurements(kLanes * length),
+              proofs(kLanes * proofs_length),
+              drawn(kLanes * joint_length * proofs_of_each),
+              joint(drawn.size()),
+              scratch(steps.flp_) {}
         Element* measurement(std::size_t lane) { return measurements.data() + lane * length; }
         Element* proof(std::size_t lane) { return proofs.data() + lane * proofs_length; }
         const Factor* joint_of(std::size_t lane, std::size_t proof_number) const {
@@ -305,8 +317,8 @@ private:
     }
 
     // The aggregator's part of the joint randomness, to its place in the rows `first` and following of `parts`.
-    void derive_part(const Tags& tags, std::size_t aggregator, LaneBytes blinds, ByteView nonces, const Element* measurements,
-                     std::size_t first, std::size_t lanes, MutableByteView parts) const {
+    void derive_part(const Tags& tags, std::size_t aggregator, LaneBytes blinds, ByteView nonces,
+                     const Element* measurements, std::size_t first, std::size_t lanes, MutableByteView parts) const {
         const std::size_t row = options_.shares * kSeedBytes, size = flp_.shape().measurement * F::kBytes;
         constexpr std::size_t nonce = 16;
         std::uint8_t* out[kLanes] = {};
@@ -319,7 +331,8 @@ private:
                     out);
     }
 
-    void derive_seed_of_parts(const Tags& tags, const std::uint8_t* parts, std::size_t lanes, std::uint8_t* seeds) const {
+    void derive_seed_of_parts(const Tags& tags, const std::uint8_t* parts, std::size_t lanes,
+                              std::uint8_t* seeds) const {
         static constexpr std::uint8_t zeros[kSeedBytes] = {};
         const std::size_t row = options_.shares * kSeedBytes;
         std::uint8_t* out[kLanes] = {};
@@ -388,15 +401,16 @@ void Prio3::verify_init(ByteView verify_key, ByteView context, std::size_t aggre
     const Sizes& z = sizes_;
     const std::size_t n = statuses.size();
     if (aggregator >= options_.shares)
-        throw ParameterError("an aggregator's number: expected 0 to " + std::to_string(options_.shares - 1) + ", found " +
-                             std::to_string(aggregator));
+        throw ParameterError("an aggregator's number: expected 0 to " + std::to_string(options_.shares - 1) +
+                             ", found " + std::to_string(aggregator));
     require_size("the verification key", verify_key.size(), z.verify_key);
     require_size("nonces", nonces.size(), n * z.nonce);
     require_size("public shares", public_shares.size(), n * z.public_share);
     require_size("input shares", input_shares.size(), n * z.input_share(aggregator));
     require_size("states", states.size(), n * z.state);
     require_size("verifier shares", verifier_shares.size(), n * z.verifier_share);
-    steps_->verify_init(verify_key, context, aggregator, nonces, public_shares, input_shares, states, verifier_shares, statuses);
+    steps_->verify_init(verify_key, context, aggregator, nonces, public_shares, input_shares, states, verifier_shares,
+                        statuses);
 }
 
 void Prio3::verifier_shares_to_messages(ByteView context, ByteView verifier_shares, MutableByteView messages,
@@ -406,7 +420,8 @@ void Prio3::verifier_shares_to_messages(ByteView context, ByteView verifier_shar
     steps_->to_messages(context, verifier_shares, messages, statuses);
 }
 
-void Prio3::verify_next(ByteView states, ByteView messages, MutableByteView output_shares, View<Status> statuses) const {
+void Prio3::verify_next(ByteView states, ByteView messages, MutableByteView output_shares,
+                        View<Status> statuses) const {
     const Sizes& z = sizes_;
     const std::size_t n = statuses.size(), seed = z.verifier_message;
     require_size("states", states.size(), n * z.state);

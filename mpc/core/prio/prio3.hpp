@@ -1,5 +1,5 @@
-// Prio3 (draft-20, section 7): each step for a batch of reports, as bytes in and bytes out. Tables of bytes have a row a
-// report, of the length that `sizes` says. A row that fails gets a status and changes nothing in the others.
+// Prio3 (draft-20, section 7). Each step is for a batch of reports, as bytes in and bytes out. Tables of bytes have a
+// row a report, of the length that `sizes` says. A row that fails gets a status and changes nothing in the others.
 #pragma once
 
 #include <cstddef>

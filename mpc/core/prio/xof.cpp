@@ -18,7 +18,7 @@ XofInput XofInput::only(std::size_t lane) const {
     return one;
 }
 
-// The message is len(tag) in two bytes, tag, 32, seed, binder. TurboSHAKE pads it with the domain byte 1 and a last bit.
+// The message is len(tag) in two bytes, tag, 32, seed, binder. TurboSHAKE pads with the domain byte 1 and a last bit.
 Xof::Xof(const XofInput& input) : kernels_(lane_kernels()), lanes_(input.lanes) {
     if (input.tag.size() > 0xffff)
         throw ParameterError("a domain separation tag: expected at most 65535 bytes, found " +

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -156,4 +156,22 @@ class Backend(Protocol):
 
     def relu(self, values: Sequence[Shared], bound: int) -> tuple[Sequence[Shared], Sequence[Shared]]:
         """Return max(0, value), and 1 where a value is at least zero, else 0. Every magnitude is at most `bound`."""
+        ...
+
+
+@runtime_checkable
+class ManyEnds(Protocol):
+    """What a back-end may offer besides: a value compared with several public numbers, for less than one by one."""
+
+    def below(self, value: Shared, ends: Sequence[int], bound: int) -> Sequence[Shared]:
+        """Return for each end 1 where value < end. No value is further than `bound` from an end."""
+        ...
+
+    def between(
+        self, values: Sequence[Shared], ends: Sequence[tuple[int, int]], bound: int
+    ) -> tuple[Sequence[Shared], Sequence[Shared]]:
+        """Return 1 where low <= value < high, and 1 where value < high, for public ends low <= high of each value.
+
+        No value is further than `bound` from an end. `keep_if` takes the bits.
+        """
         ...

@@ -7,7 +7,7 @@ about the secret then serves all of them. All other values stand in one block, o
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import prod
 
@@ -59,7 +59,7 @@ class Layout:
         """Return the layout of values of these shapes, with the masks by which some are seen to be masked alike."""
         alike: dict[int, list[int]] = {}
         for place in range(len(shapes)):
-            alike.setdefault(place if masks is None else id(masks[place].source), []).append(place)
+            alike.setdefault(place if masks is None else id(masks[place].first), []).append(place)
         alone = tuple(places[0] for places in alike.values() if len(places) == 1)
         runs = [Run(tuple((place,) for place in places), prod(shapes[places[0]]))
                 for places in alike.values() if len(places) > 1]  # fmt: skip
@@ -96,17 +96,21 @@ class Layout:
             return planes
         parts, start = [], 0
         for run in self.runs:
-            parts += [planes[:, start : start + run.words]] * len(run.blocks)
+            parts += [planes[..., start : start + run.words]] * len(run.blocks)
             start += run.words
         return _side_by_side(parts)
 
+    def blocks(self) -> Iterator[tuple[tuple[int, ...], int, slice]]:
+        """Yield the places of each block, how many numbers it has, and where it stands in a plane."""
+        start = 0
+        for run in self.runs:
+            for block in run.blocks:
+                yield block, run.count, slice(start, start + run.words)
+                start += run.words
+
     def bits(self, plane: Words) -> Words:
         """Return the bits of one plane of values, as words that are 0 or 1, in the order of :attr:`order`."""
-        parts, start = [], 0
-        for run in self.runs:
-            for _ in run.blocks:
-                parts.append(from_plane(plane[start : start + run.words], run.count))
-                start += run.words
+        parts = [from_plane(plane[part], count) for _, count, part in self.blocks()]
         return parts[0] if len(parts) == 1 else joined(parts)
 
     def by_place(self, flat: Words) -> list[Words]:
@@ -123,4 +127,4 @@ def _planes(arrays: Sequence[Words], places: Sequence[int], bits: int) -> Words:
 
 
 def _side_by_side(parts: Sequence[Words]) -> Words:
-    return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
+    return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=-1)

@@ -22,7 +22,6 @@ The last term is zero modulo 2^k where both are cut by at most k bits together. 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from functools import partial
 from math import prod
 
@@ -92,7 +91,7 @@ def _complete(party: Party, handles: Sequence[Handle]) -> None:
         mask = handle.mask
         if mask is not None and mask.owed is not None:
             share = party.reduce(party.known(mask.share) + party.known(mask.owed.share)) if party.computes else None
-            handle.complete_mask(replace(mask, share=share, owed=None))
+            handle.complete_mask(mask._replace(share=share, owed=None, source=mask.first))
 
 
 def _deal(party: Party, owed: Sequence[Owed]) -> None:
@@ -107,11 +106,13 @@ def _deal(party: Party, owed: Sequence[Owed]) -> None:
 
 def owed_of(party: Party, function: Linear, shape: Shape, handles: Sequence[Handle]) -> Owed | None:
     """Return what a linear function of these misses, or None."""
+    if not any(handle.owed for handle in handles):
+        return None
     return _owed(party, function, shape, [(handle.shape, handle.owed) for handle in handles])
 
 
 def _owed(party: Party, function: Linear, shape: Shape, parts: Sequence[tuple[Shape, Owed | None]]) -> Owed | None:
-    if all(owed is None for _, owed in parts):
+    if not any(owed for _, owed in parts):
         return None
     if party.computes:
         return Owed(shape, None)
@@ -133,7 +134,7 @@ def derive(party: Party, handle: Handle) -> Mask:
         return result if result.shape == handle.shape else np.broadcast_to(result, handle.shape)
 
     public = all(mask.public for mask in masks)
-    source = masks[0].source if origin.same else object()
+    source = masks[0].first if origin.same else None
     before = [(parent.shape, mask.owed) for parent, mask in zip(origin.parents, masks, strict=True)]
     owed = _owed(party, origin.function, handle.shape, before)
     if not party.computes:
@@ -174,9 +175,9 @@ def _low_of(party: Party, handle: Handle, origin: Origin, masks: Sequence[Mask])
 
     def of(arrays: Sequence[Words | None]) -> Words:
         result = party.reduce(origin.function(*[party.known(array) for array in arrays]))
-        return np.broadcast_to(result, handle.shape)
+        return result if result.shape == handle.shape else np.broadcast_to(result, handle.shape)
 
-    source = masks[0].source if origin.same else object()
+    source = masks[0].first if origin.same else None
     if not party.computes:
         return Mask(value=of([mask.value for mask in masks]), source=source)
     _check_again(party, handle, origin, of)
@@ -254,7 +255,7 @@ def _whole(party: Party, mask: Mask) -> Mask:
     share = party.known(mask.share)
     for top in mask.tops:
         share = share - party.known(top.lift) * party.known(top.share)
-    return replace(mask, share=share)
+    return mask._replace(share=share)
 
 
 def _tops(party: Party, x: Mask, y: Mask, shape: Shape) -> list[Words]:
@@ -319,7 +320,8 @@ def _product(party: Party, x: Mask, y: Mask, shape: tuple[int, ...], product: Pr
         c = y.sign * c
     share = product(e, b)
     share += product(a + e if party.first else a, f)
-    share += c
+    if signed:
+        share += c
     result = party.handle(shape, party.reduce(share))
     result.owed = owed
     return result

@@ -12,7 +12,7 @@ from mpc.ring import Words
 from mpc.tensors.backends import DealerBackend, in_memory
 from mpc.tensors.backends import handles as handles_module
 from mpc.tensors.backends.handles import Handle, Mask
-from mpc.tensors.backends.interface import Shared
+from mpc.tensors.backends.interface import Shared, Times
 from tests.mpc.tensors.backends.session import PROVIDER, names, outcomes, run, signed, transcript, words
 
 RNG = np.random.default_rng(5)
@@ -101,6 +101,69 @@ def test_what_is_dealt_about_a_value_serves_its_comparisons_with_many_numbers(n:
     # Of nine bits eight are in two groups. A secret takes 31 planes of its bits, each comparison one of products of
     # masks in the tree, and each value its bit in the ring.
     assert dealt == [31 * 2 + 3 * 2 + 3 * 70, 31 * (2 + 1 + 1) + (3 * 2 + 2 + 1) + 3 * 70 + 3 * 15]
+
+
+@pytest.mark.parametrize("n", [2, 3])
+@pytest.mark.parametrize("ring_bits", [64, 40])
+def test_both_sides_of_an_interval_take_one_comparison(n: int, ring_bits: int) -> None:
+    x, y = RNG.integers(-100, 100, (7, 11)), RNG.integers(-100, 100, 66)
+    x[0, :3], y[:3] = (-50, 30, 29), (0, 9, -1)
+    dealt: list[int] = []
+
+    def program(backend: DealerBackend) -> list[Words] | None:
+        a = backend.input("p0", words(x, ring_bits) if backend.me == "p0" else None, x.shape)
+        b = backend.input("p1", words(y, ring_bits) if backend.me == "p1" else None, y.shape)
+        rounded = backend.truncate([backend.linear(Times(16), x.shape, a)], 4, 1600, "stochastic")[0]
+        before = backend.cost.rounds
+        inside, below = backend.between([rounded, b, rounded], [(-50, 30), (0, 9), (7, 7)], 200)
+        dealt.append(backend.cost.correlations.get("between", 0))
+        kept = backend.keep_if(inside, [rounded, b, rounded])
+        if backend.me == "p0":  # a mask of b, the tree, and the bits on their way to the ring
+            assert backend.cost.rounds - before == 3
+        return backend.open([*inside, *below, *kept], ["p0"])
+
+    found = run(in_memory(names(n), PROVIDER, ring_bits=ring_bits), program)["p0"]
+    assert found is not None
+    inside = [(x >= -50) & (x < 30), (y >= 0) & (y < 9), x < -1000]
+    expected = [*inside, x < 30, y < 9, x < 7, x * inside[0], y * inside[1], x * 0]
+    assert all((signed(one, ring_bits) == other).all() for one, other in zip(found, expected, strict=True))
+    # Of each secret 31 planes of two words, of which rounded has one for all four ends. See below for the rest.
+    assert set(dealt) == {31 * (2 + 2) + (4 * 2 + 2 * 2) + 4 * 77 + 2 * 66}
+
+
+@pytest.mark.parametrize("n", [2, 3])
+@pytest.mark.parametrize(("ends", "opened"), [((5,), 2), ((-40, 0, 30), 2), ((-40, -7, 0, 5, 30, 99), 8)])
+def test_a_value_is_compared_with_public_numbers_at_once(n: int, ends: Sequence[int], opened: int) -> None:
+    """Few ends open sixteen bits in a narrow ring, and many ends a whole mask, which serves products."""
+    x = RNG.integers(-100, 100, 67)
+    x[: len(ends)] = ends
+
+    def program(backend: DealerBackend) -> tuple[list[int], list[Words] | None]:
+        a = backend.input("p0", words(x) if backend.me == "p0" else None, x.shape)
+        own, before = backend.linear(lambda w: w.copy(), x.shape, a), 0 if backend.me == PROVIDER else _sent(backend)
+        bits = backend.below(own, ends, 2**15 - 1)
+        sent = 0 if backend.me == PROVIDER else _sent(backend) - before
+        again = backend.below(backend.add_public(own, words(1)), ends, 2**15 - 1)
+        return [sent, backend.cost.correlations.get("below", 0)], backend.open([*bits, *again], ["p0"])
+
+    (sent, dealt), found = run(in_memory(names(n), PROVIDER, kept=True), program)["p0"]
+    assert found is not None
+    expected = [*(x < end for end in ends), *(x + 1 < end for end in ends)]
+    assert all((signed(one) == other).all() for one, other in zip(found, expected, strict=True))
+    # Fifteen bits are in four groups, for which a node opens six planes. A plane is on its way to the ring. A secret
+    # takes 53 planes of its bits, and a node 15 of products of masks.
+    assert sent == opened * x.size + 8 * 2 * len(ends) * (6 + 1)
+    assert dealt == 2 * (53 * 2 + len(ends) * (15 * 2 + x.size))
+
+
+def test_ends_that_lie_the_wrong_way_are_refused() -> None:
+    def program(backend: DealerBackend) -> None:
+        a = backend.input("p0", words(X) if backend.me == "p0" else None, X.shape)
+        backend.between([a], [(3, 2)], 200)
+
+    for error in outcomes(in_memory(names(2), PROVIDER), program).values():
+        assert isinstance(error, ParameterError)
+        assert "a lower and an upper end for each of 1 values, found [(3, 2)]" in str(error)
 
 
 @pytest.mark.parametrize("n", [2, 3])
