@@ -17,7 +17,7 @@ from mpc.commons.boxes import OVERHEAD, BoxKey, Place, judge, seal
 from mpc.commons.coin import Toss
 from mpc.commons.encoding import decode, encode
 from mpc.commons.entries import Coin, CoinShare, Report
-from mpc.commons.group import IDENTITY, PROOF_BYTES, generator, generator_table, random_scalars, scalar
+from mpc.commons.group import IDENTITY, PROOF_BYTES, challenge, generator, generator_table, random_scalars, scalar
 from mpc.commons.release import Batch, ConsumerKey, Release, check_request, split_points
 from mpc.commons.reports import Boxes, Ciphertext, decrypt, encrypt, valid_ones
 from mpc.errors import ProtocolError
@@ -151,6 +151,22 @@ def test_what_is_no_ciphertext_is_left_out() -> None:
     ciphertexts[2] = encode(dataclasses.replace(two, proof=b"\xff" * PROOF_BYTES))
     assert sorted(valid_ones(places, ciphertexts)) == [3]
     assert valid_ones(places[:1], [b""]) == {}
+
+
+@pytest.mark.parametrize(
+    "point", [IDENTITY, b"\xff" * 32, (2).to_bytes(32, "little")], ids=["identity", "not canonical", "on no point"]
+)
+def test_a_proof_for_what_is_no_element_is_left_out(point: bytes) -> None:
+    """Where a refused point counts as the identity, anybody can make a proof that fits. It would stop a whole batch."""
+    places, ciphertexts = written(2)
+    one = decode(Ciphertext, ciphertexts[0])
+    answer = random_scalars(1, RANDOM)
+    commitments = generator().joined(reports._twin_generator()).multiply(answer).encode()
+    bases = generator().encode() + reports._twin_generator().encode()
+    context = reports._context(reports._label(places[0], one.boxes), one.sealed)
+    proof = challenge(context, bases, point + point, commitments) + answer
+    ciphertexts[0] = encode(dataclasses.replace(one, point=point, twin=point, proof=proof))
+    assert sorted(valid_ones(places, ciphertexts)) == [1]
 
 
 def test_without_the_label_a_report_could_be_moved_under_another_policy(monkeypatch: pytest.MonkeyPatch) -> None:
