@@ -583,7 +583,10 @@ PICKED: dict[str, list[tuple[str, str]]] = {
         ("        if author != held.policy.owner:", "        if False:"),
         ("    if author not in owners:", "    if False:"),
         ("    if (author, body.report_id) in state.report_ids:", "    if False:"),
+        ("    check_request(state.founding.origin, author, body)\n", ""),
         ("    check_endorsements(state.founding.origin, author, body)\n", ""),
+        ("        check_for(state.founding, body.details)\n", ""),
+        ("    toss_of(state, body.grant).value(body.shares)\n", "    _granted(state, body.grant)\n"),
     ],
     "mpc/commons/access.py": [
         ("        if one.leaf in state.revoked:", "        if False:"),
@@ -593,6 +596,34 @@ PICKED: dict[str, list[tuple[str, str]]] = {
         ("    if index > request.not_after:", "    if index > request.not_after + 1:"),
         ("    if index > rules.not_after:", "    if index > rules.not_after + 1:"),
         ("    if len(batch) < smallest:", "    if len(batch) < smallest - 1:"),
+    ],
+    "mpc/commons/key_generation.py": [
+        ("            if len(holders) > self._faulty or any(", "            if any("),
+        (
+            "if len(holders) > self._faulty or any((dealer, holder) not in answered for holder in holders):",
+            "if len(holders) > self._faulty:",
+        ),
+        ("        self._accused = set(self.qualified) - set(self._opened)", "        self._accused = set()"),
+        ("            if is_signed(self._keys[sender], message.signature, signed):", "            if True:"),
+    ],
+    "mpc/commons/release.py": [
+        ("        if not is_proof(self._context(sender), release.proof, bases, targets):", "        if False:"),
+        (
+            "            stream[at : at + _WEIGHT_BYTES] + bytes(SCALAR_BYTES - _WEIGHT_BYTES)",
+            "            bytes([1, *bytes(31)])",
+        ),
+        ("if reports[at].point != opposite)", "if True)"),
+    ],
+    "mpc/commons/reports.py": [
+        ("        if expected == one.proof[:SCALAR_BYTES]:", "        if True:"),
+        ("    if hashlib.sha256(content).digest() != ciphertext.boxes:", "    if False:"),
+        ("        if not valid[number] or not valid[len(read) + number]:", "        if False:"),
+    ],
+    "mpc/commons/coin.py": [
+        ("        if not is_proof(self._context(share.trustee), share.proof, bases, images):", "        if False:"),
+    ],
+    "mpc/commons/boxes.py": [
+        ("    if not is_proof(_context(place, index), proof, bases, images):", "    if False:"),
     ],
     "parties/commons/storage.py": [
         ("            if found != self._size:", "            if False:"),
