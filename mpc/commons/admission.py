@@ -55,10 +55,11 @@ def admit(state: State, index: int, data: bytes, leaf: bytes) -> Entry:
     entry = decode(Entry, data)
     if not entry.is_signed(state.founding.origin):
         raise ProtocolError(f"expected an entry that {entry.author.hex()[:16]} has signed for this log, found another")
-    if (before := state.statements.get(entry.statement)) is not None:
+    statement = entry.statement
+    if (before := state.statements.get(statement)) is not None:
         raise ProtocolError(f"expected a new entry, found what entry {before} says")
     _HANDLERS[Kind(entry.kind)](state, index, leaf, entry.author, entry.contents())
-    state.put(state.statements, entry.statement, index)
+    state.put(state.statements, statement, index)
     return entry
 
 
