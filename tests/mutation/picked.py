@@ -594,6 +594,60 @@ PICKED: dict[str, list[tuple[str, str]]] = {
     "parties/tensors/serving/share.py": [
         ('(("party", party), ("agreed", digest_of(agreed)), ("sha256", _digest(body)))', "()"),
     ],
+    "mpc/commons/consensus.py": [
+        (
+            "        if self.see(proposed.note):\n            raise ProtocolError",
+            "        if False:\n            raise ProtocolError",
+        ),
+        ("        if list(proposed.entries[:overlap]) != self.copy.entries[proposed.first :]:", "        if False:"),
+        ("            self._broken = True\n", ""),
+        ("        if granted is None or granted.index >= self.copy.certified_size:", "        if granted is None:"),
+        ("if self.copy.handed.get(target, granted.index + 1) <= granted.index:", "if False:"),
+        (
+            "        if self.see(note):\n            raise ProtocolError",
+            "        if False:\n            raise ProtocolError",
+        ),
+    ],
+    "mpc/commons/replica.py": [
+        ("        if checkpoint.root != self.tree.root():", "        if False:"),
+        ("        if checkpoint.root != self.tree.root(checkpoint.size):", "        if False:"),
+    ],
+    "mpc/commons/certificates.py": [
+        ("len(trustees) < founding.quorum:", "len(trustees) < founding.quorum - 1:"),
+        ("        if not known or seen:", "        if not known:"),
+        ("    if checkpoint.origin != founding.origin:", "    if False:"),
+    ],
+    "mpc/commons/founding.py": [
+        (
+            "        return (len(self.trustees) + self.faulty + 2) // 2",
+            "        return (len(self.trustees) + self.faulty + 1) // 2",
+        ),
+    ],
+    "mpc/commons/admission.py": [
+        ("    if not entry.is_signed(state.founding.origin):", "    if False:"),
+        ("    if (before := state.statements.get(statement)) is not None:", "    if (before := None) is not None:"),
+        ("    if body != expected:", "    if False:"),
+        ("        if author != held.policy.owner:", "        if False:"),
+        ("    if author not in owners:", "    if False:"),
+        ("    if (author, body.report_id) in state.report_ids:", "    if False:"),
+        ("    check_request(state.founding.origin, author, body)\n", ""),
+        ("    check_endorsements(state.founding.origin, author, body)\n", ""),
+        ("        check_for(state.founding, body.details)\n", ""),
+        ("    toss_of(state, body.grant).value(body.shares)\n", "    _granted(state, body.grant)\n"),
+    ],
+    "mpc/commons/access.py": [
+        ("        if one.leaf in state.revoked:", "        if False:"),
+        ("    if policy in state.revoked:", "    if False:"),
+        ("    if named < rules.threshold:", "    if False:"),
+        ("        if state.used.get(report, 0) >= allowed[one.policy]:", "        if False:"),
+        ("    if index > request.not_after:", "    if index > request.not_after + 1:"),
+        ("    if index > rules.not_after:", "    if index > rules.not_after + 1:"),
+        ("    if len(batch) < smallest:", "    if len(batch) < smallest - 1:"),
+    ],
+    "parties/commons/storage.py": [
+        ("            if found != self._size:", "            if False:"),
+        ('    if data and not data.endswith(b"\\n"):', "    if False:"),
+    ],
     "parties/tensors/serving/model.py": [
         ("                if changed.any():", "                if False:"),
     ],
