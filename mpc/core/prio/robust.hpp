@@ -1,10 +1,10 @@
-// Prio with Shamir's shares, so that a minority of aggregators may lie or be silent (mpc/commons/prio/robust.py says what
-// that gives, and why). Each step is for one report at one party, as bytes in and bytes out.
+// Prio with Shamir's shares, so that a minority of aggregators may lie or be silent. What that gives, and why, is said in
+// mpc/commons/prio/robust.py. Each step is for one report at one party, as bytes in and bytes out.
 //
-// A share of aggregator j, from 1 on, is the values at j of polynomials of degree t: one for each element of the encoded
-// measurement, of the proof, and of the masks. Behind these stand 32 bytes that blind its hashes. The public share is a
-// hash of each aggregator's measurement, a hash of all of its share, and for each mask the t + 1 coefficients of
-// c(x) = sum over k of rho^(k + 1) f_k(x) + mask(x).
+// A share of aggregator j, from 1 on, is the values at j of polynomials of degree t. There is one for each element of
+// the encoded measurement, of the proof, and of the masks. Behind these stand 32 bytes that blind its hashes. The public
+// share is a hash of each aggregator's measurement, a hash of all of its share, and for each mask the t + 1 coefficients
+// of c(x) = sum over k of rho^(k + 1) f_k(x) + mask(x).
 #pragma once
 
 #include <cstddef>
@@ -57,7 +57,7 @@ public:
               MutableByteView shares) const;
     // At aggregator `number`.
     Checked check(ByteView context, std::size_t number, ByteView nonce, ByteView public_share, ByteView share) const;
-    // At each aggregator, from a share that was checked. Once a report, because two coins would show more than validity.
+    // At each aggregator, from a share that was checked. Once a report, because two coins would show too much.
     Checked verifier(ByteView context, ByteView nonce, ByteView public_share, ByteView share, ByteView coin,
                      MutableByteView verifier) const;
     // From the verifier's words that all shares of them give.

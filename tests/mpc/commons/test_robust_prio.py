@@ -142,6 +142,9 @@ def test_two_stories_and_messages_of_another_form_are_lies() -> None:
     run = Run(robust, [42])
     for lie in (b"", bytes(7), b"\xff" * 8, bytes(9)):
         assert robust.combine(run.sums() | {2: lie}, 1) == (42, (2,))
+    constant = {j: (5).to_bytes(8, "little") for j in range(1, 5)}  # points of a polynomial of degree 0
+    too_large = (5 + robust.circuit.modulus).to_bytes(8, "little")
+    assert robust.combine(constant | {2: too_large}, 1) == (5, (2,))
     for lie in (b"", b"\xff" * len(run.words()[2])):
         verdict = robust.decide(run.words() | {2: lie})
         assert (verdict.valid, verdict.liars) == (True, (2,))
