@@ -108,9 +108,13 @@ TENSOR_ACCURACY = Table(
     "tensor_accuracy", "tensors", ("work", "back-end", "secret", "in floats", "largest difference of a weight", "ms"), 2
 )
 TENSOR_NETWORKS = Table("tensor_networks", "tensors", ("network", "work", "program", "ms"), 3)
+CKKS = Table(
+    "ckks", "ckks", ("set", "work, one core", "ours, ms", "SEAL, ms", "SEAL ÷ ours", "largest error, ours / SEAL"), 2
+)
+CKKS_SIZES = Table("ckks_sizes", "ckks", ("set", "what is sent", "ours, MB", "SEAL, MB"), 2)
 TABLES = (
     INFERENCE, SIZES, ENGINE, KERNEL, TABLE_FORMATS, THROUGHPUT, CAMPAIGNS, TENSOR_KERNELS, TENSORS, TENSOR_ACCURACY,
-    TENSOR_NETWORKS,
+    TENSOR_NETWORKS, CKKS, CKKS_SIZES,
 )  # fmt: skip
 
 WORK = {

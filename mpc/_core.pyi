@@ -1,4 +1,4 @@
-"""The C++ core: circuits, garbled sessions, encrypted linear maps, arrays of shares. No sockets, no clock.
+"""The C++ core: circuits, garbled sessions, a group, encrypted linear maps, arrays of shares. No sockets, no clock.
 
 The environment variable ``MPC_CPU_LEVEL`` (portable, aesni, vaes256, vaes512) picks the instruction set; without it the
 core takes the best that the processor has. Every level gives the same bytes.
@@ -253,6 +253,64 @@ class EvaluatedPiece:
 
     def open_projection(self, message: Buffer, width: int, signed_words: bool = False) -> NDArray[np.uint64]:
         """This side's shares ``output - m mod 2^width``, ``u64[n, output words]``; once."""
+
+class CurvePoints:
+    """Elements of edwards25519's prime-order subgroup, in order. They may be secret, and are wiped when they go.
+
+    Scalars are 32 bytes each, lowest byte first, below the group order L. A length of one goes with any other, as in
+    numpy. Multiples are constant time, apart from :meth:`combine` and :meth:`sum_of_multiples`. Raises
+    ``ParameterError`` for scalars and lengths of the caller's own.
+    """
+
+    @staticmethod
+    def decode(data: Buffer) -> CurvePoints:
+        """Elements in their encoding of RFC 8032, 5.1.2, of 32 bytes each.
+
+        Raises ``ProtocolError`` for the first that is not canonical, not on the curve, not in the subgroup, or the
+        identity.
+        """
+
+    @staticmethod
+    def from_seeds(seeds: Buffer) -> CurvePoints:
+        """An element for every 96 bytes, which RFC 9380's ``hash_to_curve`` gives after its expansion."""
+
+    @staticmethod
+    def generator() -> CurvePoints:
+        """RFC 8032's generator G."""
+
+    @staticmethod
+    def join(parts: list[CurvePoints]) -> CurvePoints:
+        """All elements of all parts, in order."""
+
+    def __len__(self) -> int: ...
+    def __getitem__(self, places: slice) -> CurvePoints: ...
+    def __add__(self, other: CurvePoints) -> CurvePoints: ...
+    def __sub__(self, other: CurvePoints) -> CurvePoints: ...
+    def multiply(self, scalars: Buffer) -> CurvePoints:
+        """Each element times its scalar."""
+
+    @staticmethod
+    def combine(scalars: list[Buffer], points: list[CurvePoints]) -> CurvePoints:
+        """Row by row, the sum over all columns of scalar times element. For PUBLIC values: not constant time."""
+
+    def sum_of_multiples(self, scalars: Buffer) -> CurvePoints:
+        """One element, the sum of all scalars times elements. For PUBLIC values: not constant time."""
+
+    def encode(self) -> bytes:
+        """32 bytes each, canonical."""
+
+class CurveBase:
+    """A table of one element (60 KiB), for many multiples of it."""
+
+    def __init__(self, point: CurvePoints) -> None: ...
+    def multiply(self, scalars: Buffer) -> CurvePoints:
+        """A multiple for each scalar. Constant time."""
+
+def curve_reduce(wide: Buffer) -> bytes:
+    """Integers of 64 bytes each, lowest byte first, modulo the group order. Constant time."""
+
+def curve_multiply_add(a: Buffer, b: Buffer, c: Buffer) -> bytes:
+    """Scalars ``a b + c`` modulo the group order. Constant time."""
 
 class RlweParameters:
     """Public parameters of encrypted linear maps; both parties derive the same ones from what is public.
@@ -515,3 +573,346 @@ class KeyStream:
     @property
     def position(self) -> int:
         """Blocks of two words that were given or passed by."""
+
+class CkksScale:
+    """The factor by which a plaintext or ciphertext holds its values: an exact product of powers of 2 and primes of q.
+
+    Scales multiply and divide without rounding, and two are equal exactly if their exponents are. To let two terms meet
+    at one scale, encode a factor of the first at ``wanted / ciphertext.scale``. Immutable and hashable.
+    """
+
+    @staticmethod
+    def power_of_two(parameters: CkksParameters, bits: int) -> CkksScale:
+        """Return 2^bits, for any sign of ``bits``."""
+
+    def __mul__(self, other: CkksScale) -> CkksScale: ...
+    def __truediv__(self, other: CkksScale) -> CkksScale: ...
+    def __eq__(self, other: object) -> bool: ...
+    def __hash__(self) -> int: ...
+    def __float__(self) -> float:
+        """Return the value, correct to a relative 2^-50. Raises ParameterError above 2^1000 or below 2^-1000."""
+
+    @property
+    def bits(self) -> float:
+        """log2 of the value."""
+
+class CkksParameters:
+    """Public parameters of RNS-CKKS (Cheon, Han, Kim, Kim, Song, SAC 2018) with hybrid key switching.
+
+    Ring Z[X]/(X^N + 1), N = ``degree``, with N/2 slots of real numbers. A ciphertext at level l is modulo
+    q_0 ... q_l, and level ``depth`` is the highest. ``prime_bits`` are those of q_0 ... q_depth, each at most 47.
+    ``special_bits`` are those of the primes that key switching uses besides, and as many q_i make up one of its digits.
+    The secret is uniform ternary, noise has a standard deviation of 3.24.
+
+    Raises ParameterError if log2 of the product of all primes is above the cap for 128 bits of security, with the bits
+    that are too many. Degrees below 4096 have no cap, so they and sets above it need ``insecure``, which is for tests.
+    """
+
+    def __init__(
+        self,
+        degree: int,
+        prime_bits: list[int],
+        special_bits: list[int],
+        scale_bits: int,
+        insecure: bool = False,
+    ) -> None: ...
+    @staticmethod
+    def small() -> CkksParameters:
+        """Return N = 16384, primes of 47 and 9 times 36 bits, special 47: 418 bits, depth 9, scale 2^36."""
+
+    @staticmethod
+    def large() -> CkksParameters:
+        """Return N = 32768, primes of 47 and 17 times 40 bits, special 3 times 46: 865 bits, depth 17, scale 2^40."""
+
+    @property
+    def degree(self) -> int: ...
+    @property
+    def slots(self) -> int:
+        """N/2."""
+
+    @property
+    def depth(self) -> int: ...
+    @property
+    def primes(self) -> list[int]:
+        """q_0 ... q_depth."""
+
+    @property
+    def special_primes(self) -> list[int]: ...
+    @property
+    def modulus_bits(self) -> float:
+        """log2 of the product of all primes, special ones too."""
+
+    @property
+    def scale(self) -> CkksScale:
+        """2^scale_bits."""
+
+    def prime_scale(self, level: int) -> CkksScale:
+        """Return q_level as a scale, by which :meth:`CkksEvaluator.rescale` divides at this level."""
+
+    @property
+    def digest(self) -> bytes:
+        """32 bytes that every message carries the first 16 of. Different parameters have different ones."""
+
+    def largest_value(self, level: int, scale: CkksScale) -> float:
+        """Return the bound on |value| that a message at this level and scale may hold: q_0 ... q_l / (4 scale)."""
+
+    def fresh_noise(self, symmetric: bool) -> float:
+        """Return the bound on the noise of an encryption, in a slot, before division by the scale.
+
+        Holds for all slots of a ciphertext together except with probability 2^-40, as for the two below. It does not
+        contain the rounding of encoding, which is :attr:`encoding_noise`.
+        """
+
+    @property
+    def encoding_noise(self) -> float:
+        """The bound on a slot's error by rounding coefficients. A relative 2^-42 of the largest value comes with it."""
+
+    @property
+    def rescale_noise(self) -> float:
+        """The bound on what a rescale adds, in units of the scale after it."""
+
+    def switch_noise(self, level: int) -> float:
+        """Return the bound on what one key switch adds (a product or rotation), before division by the scale."""
+
+    def ciphertext_bytes(self, level: int) -> int:
+        """Return the length of :meth:`CkksCiphertext.to_bytes`."""
+
+    def seeded_bytes(self, level: int) -> int:
+        """Return the length of an encryption by :meth:`CkksSecretKey.encrypt`, about half of the other."""
+
+    def public_key_bytes(self) -> int: ...
+    def switching_key_bytes(self, level: int) -> int:
+        """Return the length of a relinearisation or rotation key that is cut to this level."""
+
+class CkksPlaintext:
+    """Values encoded at a level and a scale, for products. It serves at lower levels, too."""
+
+    @property
+    def level(self) -> int: ...
+    @property
+    def scale(self) -> CkksScale: ...
+
+class CkksCiphertext:
+    """An encryption of N/2 real numbers. Immutable. Printing shows level and scale."""
+
+    @staticmethod
+    def from_bytes(parameters: CkksParameters, message: Buffer) -> CkksCiphertext:
+        """Read what :meth:`to_bytes` or :meth:`CkksSecretKey.encrypt` wrote, strictly.
+
+        Raises ProtocolError for another length, kind, level or digest of parameters, a header that its checksum does
+        not fit, and a residue that is not below its prime.
+        """
+
+    def to_bytes(self) -> bytes: ...
+    @property
+    def level(self) -> int: ...
+    @property
+    def scale(self) -> CkksScale: ...
+    @property
+    def key_id(self) -> bytes:
+        """16 bytes that name the secret key."""
+
+class CkksSecretKey:
+    """The key holder's side: makes keys, encrypts and decrypts.
+
+    ``seed``: 32 bytes, from which the secret follows and that are to be kept. All other randomness is fresh from the
+    operating system, so that a key is made or a value encrypted anew at each call. A forked process may use it.
+    """
+
+    def __init__(self, parameters: CkksParameters, seed: Buffer) -> None: ...
+    @property
+    def key_id(self) -> bytes:
+        """16 bytes that depend on the seed and the parameters, one-way. Every key and ciphertext carries it."""
+
+    def public_key(self) -> bytes: ...
+    def relinearisation_key(self, level: int) -> bytes:
+        """Return the key for products at levels up to this one."""
+
+    def rotation_key(self, steps: int, level: int) -> bytes:
+        """Return the key for rotations by ``steps``, in (-N/2, N/2) and not 0, at levels up to this one."""
+
+    def encrypt(self, values: NDArray[np.float64], level: int, scale: CkksScale | None = None) -> bytes:
+        """Encrypt ``f64[n]``, n <= N/2, filled with zeros, at half the size of a public encryption.
+
+        ``scale`` is that of the parameters without it. Raises ParameterError for values that are not finite or exceed
+        :meth:`CkksParameters.largest_value`.
+        """
+
+    def decrypt(self, ciphertext: CkksCiphertext) -> NDArray[np.float64]:
+        """Return ``f64[N/2]``, values and noise divided by the scale. Raises ParameterError for another key's.
+
+        What is returned depends on the secret through its noise. See Li and Micciancio (EUROCRYPT 2021) before you give
+        it to anybody who knows the ciphertext.
+        """
+
+class CkksPublicKey:
+    """Encrypts without the secret. Raises ProtocolError for a malformed message."""
+
+    def __init__(self, parameters: CkksParameters, message: Buffer) -> None: ...
+    @property
+    def key_id(self) -> bytes: ...
+    def encrypt(self, values: NDArray[np.float64], level: int, scale: CkksScale | None = None) -> CkksCiphertext:
+        """As :meth:`CkksSecretKey.encrypt`, with :meth:`CkksParameters.fresh_noise` of ``symmetric=False``."""
+
+    def encrypt_integers(
+        self, coefficients: NDArray[np.int64], level: int, scale: CkksScale | None = None, shift: int = 0
+    ) -> CkksCiphertext:
+        """Encrypt a polynomial by its coefficients ``i64[N]`` times 2^shift, such as the noise of a flood.
+
+        Values in slots reach only half of all polynomials, and have 53 bits. Raises ParameterError for another number
+        of coefficients, and for a shift above 127.
+        """
+
+class CkksEvaluator:
+    """Computes on ciphertexts of one key. It holds keys for products and rotations, and no secret.
+
+    Calls release the interpreter lock and may run in several threads at once. Operands of ``add`` and ``subtract`` need
+    equal levels and equal scales. ParameterError says both where they differ, as for a level that is too low, a key
+    that is missing or cut below the level, a scale that leaves no room below the modulus, and ciphertexts of another
+    key. Malformed keys raise ProtocolError.
+    """
+
+    def __init__(self, parameters: CkksParameters, relinearisation: Buffer | None, rotations: list[Buffer]) -> None: ...
+    @property
+    def rotations(self) -> dict[int, int]:
+        """The steps that there are keys for, each with its highest level."""
+
+    def encode(self, values: NDArray[np.float64] | float, level: int, scale: CkksScale) -> CkksPlaintext:
+        """Encode ``f64[n]``, filled with zeros, or one number for all slots, which is quick.
+
+        One number other than 0 is refused if rounding at this scale changes it by more than a relative 2^-10.
+        """
+
+    def add(self, a: CkksCiphertext, b: CkksCiphertext) -> CkksCiphertext: ...
+    def subtract(self, a: CkksCiphertext, b: CkksCiphertext) -> CkksCiphertext: ...
+    def negate(self, a: CkksCiphertext) -> CkksCiphertext: ...
+    def add_plain(self, a: CkksCiphertext, b: CkksPlaintext) -> CkksCiphertext:
+        """Return ``a + b``. ``b`` has the scale of ``a`` and at least its level."""
+
+    def multiply_plain(self, a: CkksCiphertext, b: CkksPlaintext, rescale: bool = False) -> CkksCiphertext:
+        """Return ``a * b`` at the product of the scales. ``b`` has at least the level of ``a``."""
+
+    def multiply(self, a: CkksCiphertext, b: CkksCiphertext, rescale: bool = False) -> CkksCiphertext:
+        """Return ``a * b``, relinearised, at the product of the scales. Levels are equal, scales need not be.
+
+        With ``rescale`` one division by P q_l does both, at less cost than two.
+        """
+
+    def dot(self, a: list[CkksCiphertext], b: list[CkksCiphertext], rescale: bool = False) -> CkksCiphertext:
+        """Return ``sum_j a_j * b_j``, relinearised once. All products have one level and one scale."""
+
+    def rescale(self, a: CkksCiphertext) -> CkksCiphertext:
+        """Return ``a`` one level lower, at its scale divided by ``prime_scale(a.level)``."""
+
+    def drop(self, a: CkksCiphertext, level: int) -> CkksCiphertext:
+        """Return the same value and scale at a lower level, exactly."""
+
+    def rotate(self, a: CkksCiphertext, steps: int) -> CkksCiphertext:
+        """Return ``b`` with ``b[i] = a[i + steps mod N/2]``."""
+
+    def rotate_each(self, a: CkksCiphertext, steps: list[int]) -> list[CkksCiphertext]:
+        """Return several rotations of one ciphertext. Its digits are taken once. Steps may be 0."""
+
+    def rotate_sum(self, terms: list[CkksCiphertext], steps: list[int]) -> CkksCiphertext:
+        """Return ``sum_j rotate(terms[j], steps[j])``, with one division by P in all.
+
+        A term that is the same object as another has its digits taken once. Steps may be 0.
+        """
+
+    def inner_sum(self, a: CkksCiphertext, count: int, stride: int) -> CkksCiphertext:
+        """Return ``b[i] = sum_k a[i + k stride]``, k < ``count``, a power of two, by rotations ``stride * 2^j``."""
+
+class RobustPrio:
+    """Prio with Shamir's shares, for one report (mpc/core/prio/robust.hpp). It holds no secret and never changes.
+
+    Lengths are those that `sizes` says. ``check`` and ``verifier`` return 0, or why they fail.
+    """
+
+    def __init__(
+        self,
+        circuit: str,
+        parameters: dict[str, int],
+        algorithm: int,
+        field_bits: int,
+        aggregators: int,
+        threshold: int,
+    ) -> None: ...
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Return lengths in bytes, and ``words``, the number of them in a measurement."""
+
+    def deal(
+        self,
+        context: Buffer,
+        measurement: NDArray[np.uint64],
+        nonce: Buffer,
+        randomness: Buffer,
+        public_share: NDArray[np.uint8],
+        shares: NDArray[np.uint8],
+    ) -> None: ...
+    def check(self, context: Buffer, number: int, nonce: Buffer, public_share: Buffer, share: Buffer) -> int: ...
+    def verifier(
+        self,
+        context: Buffer,
+        nonce: Buffer,
+        public_share: Buffer,
+        share: Buffer,
+        coin: Buffer,
+        words: NDArray[np.uint8],
+    ) -> int: ...
+    def decide(self, words: Buffer) -> bool: ...
+    def output(self, share: Buffer, out: NDArray[np.uint8]) -> None: ...
+
+class Prio3:
+    """Prio3 with one circuit, for batches of reports (mpc/core/prio/). It holds no secret and never changes.
+
+    Tables are uint8 arrays with a row a report, C-contiguous, of the lengths that `sizes` says. Outputs are written
+    over the arrays that are given for them. ``statuses`` has a byte a report, 0 if it has not failed. Raises
+    ProtocolError for a table of another length.
+    """
+
+    def __init__(
+        self, circuit: str, parameters: dict[str, int], algorithm: int, field_bits: int, shares: int, proofs: int
+    ) -> None: ...
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Return lengths in bytes of all that is sent or kept, and ``words``, the number of them in a measurement."""
+
+    def shard(
+        self,
+        context: Buffer,
+        measurements: NDArray[np.uint64],
+        nonces: NDArray[np.uint8],
+        randomness: NDArray[np.uint8],
+        public_shares: NDArray[np.uint8],
+        leader_shares: NDArray[np.uint8],
+        helper_shares: NDArray[np.uint8],
+    ) -> None: ...
+    def verify_init(
+        self,
+        verify_key: Buffer,
+        context: Buffer,
+        aggregator: int,
+        nonces: NDArray[np.uint8],
+        public_shares: NDArray[np.uint8],
+        input_shares: NDArray[np.uint8],
+        states: NDArray[np.uint8],
+        verifier_shares: NDArray[np.uint8],
+        statuses: NDArray[np.uint8],
+    ) -> None: ...
+    def verifier_shares_to_messages(
+        self,
+        context: Buffer,
+        verifier_shares: NDArray[np.uint8],
+        messages: NDArray[np.uint8],
+        statuses: NDArray[np.uint8],
+    ) -> None: ...
+    def verify_next(
+        self,
+        states: NDArray[np.uint8],
+        messages: NDArray[np.uint8],
+        output_shares: NDArray[np.uint8],
+        statuses: NDArray[np.uint8],
+    ) -> None: ...
+    def add(self, rows: NDArray[np.uint8], statuses: NDArray[np.uint8], aggregate: NDArray[np.uint8]) -> bool:
+        """Write the sum of those rows that have not failed, unless one of these holds no field element."""

@@ -138,6 +138,7 @@ def configure(
     for argument in arguments:
         if not argument.isascii() and argument.encode(errors="replace").decode() != argument:
             raise ConfigError(f"{argument!a}: expected text in UTF-8, found other bytes.")
+    arguments = _named_first(arguments, protocols)
     path, name = _file_and_protocol(arguments, line)
     document = read_file(path) if path else {}
     protocol = _protocol(name or document.get("protocol"), protocols)
@@ -161,6 +162,14 @@ def configure(
         report=given.get("report"),
         output="json" if "json" in given else "none" if "quiet" in given else "text",
     )
+
+
+def _named_first(arguments: list[str], protocols: Mapping[str, RunnableProtocol]) -> list[str]:
+    """Return the arguments with a protocol's name in the first place, as in `NAME COMMAND`, as `--protocol NAME`."""
+    if arguments and arguments[0] in protocols:
+        name, *others = arguments
+        return [*others, "--protocol", name]
+    return arguments
 
 
 def _federation(
@@ -273,7 +282,9 @@ def _command_parser(
     _add_choices(parser, protocols, line)
     parser.add_model(command.options, word)
     parser.add_model(RunOptions, "run")  # so that a run's own command line serves, with `--budget` added to it
-    parser.add_model(protocol.Config, protocol.name)
+    # A flag that the command has itself is the command's.
+    others = [name for name in protocol.Config.model_fields if name not in command.options.model_fields]
+    parser.add_model(protocol.Config, protocol.name, others)
     return parser
 
 

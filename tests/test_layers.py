@@ -30,18 +30,27 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "mpc.inference": (*GROUND, "mpc._core", "mpc.channels", "mpc.garbled"),
     "mpc.capc": (*GROUND, *SHARED),
     "mpc.tensors": (*GROUND, "mpc._core", "mpc.channels", "mpc.garbled", "mpc.dp"),
+    "mpc.commons": (*GROUND, "mpc._core"),
+    "mpc.encrypted": (*GROUND, "mpc._core", "mpc.dp"),
     "parties": (),
     "parties.frame": ("mpc.errors", "mpc.channels"),
     "parties.ledger": ("parties.frame", "mpc.errors", "mpc.dp"),
     "parties.learning": ("parties.frame", "mpc.errors", "mpc.extras", "mpc.inference"),
     "parties.capc": (*GROUND, *SHARED[1:], "mpc.capc", "parties.frame", "parties.learning", "parties.ledger"),
+    "parties.commons": (*GROUND, "mpc.commons", "parties.frame"),
     "parties.tensors": (*GROUND, "mpc.channels", "mpc.tensors", "parties.frame"),
+    "parties.encrypted": (*GROUND, "mpc.channels", "mpc.encrypted", "parties.frame", "parties.learning"),
     "parties.protocols": ("parties.frame",),  # the wings by name, see there
     "orchestrator": ("parties.frame",),
     "capc": ("orchestrator", "parties.protocols"),  # the command
     "run_protocol": ("capc",),
 }
-PROTOCOL_WINGS = ("capc", "tensors")
+PROTOCOL_WINGS = (
+    "capc",
+    "commons",
+    "encrypted",
+    "tensors",
+)
 
 # The same inside private inference: what a network is knows nothing of how its layers are computed in secret.
 ROOMS_OF_INFERENCE: dict[str, tuple[str, ...]] = {

@@ -138,8 +138,11 @@ private:
 };
 
 void bind_circuit(nb::module_& m);
+void bind_curve(nb::module_& m);
 void bind_sessions(nb::module_& m);
 void bind_rlwe(nb::module_& m);
+void bind_ckks(nb::module_& m);
 void bind_tensor(nb::module_& m);
+void bind_prio(nb::module_& m);
 
 }  // namespace mpc::bindings

@@ -1,5 +1,5 @@
-// The Python module mpc._core, with circuits, garbler and evaluator sessions, encrypted linear maps, arithmetic on arrays
-// of shares, and errors. It is documented in _core.pyi.
+// The Python module mpc._core, with circuits, garbler and evaluator sessions, encrypted linear maps, encrypted real
+// vectors, arithmetic on arrays of shares, and errors. It is documented in _core.pyi.
 #include <exception>
 
 #include "bindings/convert.hpp"
@@ -41,7 +41,10 @@ NB_MODULE(_core, m) {
     m.doc() = "Circuits, garbling and oblivious transfer: protocol steps as bytes in, bytes out.";
     nb::register_exception_translator(translate);
     mpc::bindings::bind_circuit(m);
+    mpc::bindings::bind_curve(m);
     mpc::bindings::bind_sessions(m);
     mpc::bindings::bind_rlwe(m);
+    mpc::bindings::bind_ckks(m);
     mpc::bindings::bind_tensor(m);
+    mpc::bindings::bind_prio(m);
 }

@@ -225,8 +225,7 @@ class Channel(ABC):
         if name == _LOST.encode() and length <= 64:
             lost = bytearray(length)
             yield memoryview(lost)
-            if _NAME.fullmatch(who := lost.decode("ascii", "replace")):
-                raise TransportError(f"{self.peer} has no connection to it", peer=who, step=self.step)
+            self._take_in_loss(lost)
         if name != label.encode("ascii"):
             raise self._mismatch(f"message '{label}'", f"message '{name.decode('ascii', 'replace')}'")
         if sequence != self._received_frames & 0xFFFFFFFF:
@@ -241,6 +240,22 @@ class Channel(ABC):
         self._received_frames += 1
         self.traffic[self.step].received += len(body)
         return body
+
+    def _take_in_loss(self, name: Buffer) -> None:
+        """Raise TransportError in the name of the party that the peer says it has lost, where it is a name."""
+        if _NAME.fullmatch(who := bytes(name).decode("ascii", "replace")):
+            raise TransportError(f"{self.peer} has no connection to it", peer=who, step=self.step)
+
+    def _look_for_loss(self, unread: memoryview) -> None:
+        """Raise as :meth:`_take_in_loss` where a frame among those that are not read yet says so. They stay unread."""
+        while len(unread) >= _HEADER.size:
+            magic, _, name_length, _, length = _HEADER.unpack(unread[: _HEADER.size])
+            if magic != _MAGIC:
+                return
+            body = _HEADER.size + name_length
+            if unread[_HEADER.size : body] == _LOST.encode() and length <= 64:
+                self._take_in_loss(unread[body : body + length])
+            unread = unread[body + length :]
 
     def send_words(self, label: str, words: Words, bits: int) -> None:
         """Send ring elements of Z_2^bits, bit-packed."""

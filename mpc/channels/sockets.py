@@ -6,9 +6,12 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import select
 import socket
 import struct
+import sys
+import termios
 import time
 from collections.abc import Sequence
 from typing import TypeVar
@@ -20,6 +23,7 @@ from mpc.channels.frames import LARGEST_BODY, Buffer, Channel, Exchange
 from mpc.errors import DeadlineError, ProtocolError, RefusedError, TransportError
 
 _READ_AHEAD_BYTES = 1 << 12  # what may be taken from a connection beyond what is asked for
+_CHUNK_BYTES = 1 << 16  # that are read at once of what a peer that has left has sent
 _PARTS_AT_ONCE = 512  # for one call to the operating system, which takes 1024 at most
 _TIMEVAL = struct.Struct("@ll")  # seconds, microseconds
 
@@ -41,6 +45,7 @@ class SocketChannel(Channel):
         self._unread = self._ahead[:0]
 
     def _write(self, parts: list[Buffer]) -> None:
+        self._hear_why_the_peer_left()
         try:
             self._set_timeout()
             self._send_all(parts)
@@ -143,6 +148,21 @@ class SocketChannel(Channel):
             pass
         return TransportError("the peer closed the connection", peer=self.peer, step=step)
 
+    def _hear_why_the_peer_left(self) -> None:
+        """Raise TransportError in the name of the party that a peer which has left said it has lost, if it did.
+
+        To be called before sending. A connection that could not send is of no more use to read from. What the peer said
+        besides stays to be received.
+        """
+        if self._connection.fileno() < 0 or not self.left:  # closed here, as the next call reports
+            return
+        chunk, expires = memoryview(bytearray(_CHUNK_BYTES)), time.monotonic() + self.deadline_s
+        with contextlib.suppress(OSError, SSL.Error):  # a machine that is gone says no more
+            while self._decrypted() or _waiting_bytes(self._connection):  # not to the end, after which nobody may send
+                count = self._receive_some(chunk, expires, 0)
+                self._unread = memoryview(bytearray(self._unread) + chunk[:count])
+        self._look_for_loss(self._unread)
+
     def await_message(self, beside: Sequence[SocketChannel]) -> None:
         """Wait until there is something to receive, while the peers of the channels `beside` stay.
 
@@ -180,6 +200,13 @@ class SocketChannel(Channel):
 AnySocketChannel = TypeVar("AnySocketChannel", bound=SocketChannel)
 
 
+def _waiting_bytes(connection: socket.socket) -> int:
+    """Return how many bytes have come on a connection that nobody has read."""
+    count = bytearray(4)
+    fcntl.ioctl(connection, termios.FIONREAD, count)
+    return int.from_bytes(count, sys.byteorder)
+
+
 class _SocketExchange(Exchange):
     """Both frames on a socket that does not block meanwhile."""
 
@@ -205,8 +232,10 @@ class _SocketExchange(Exchange):
         channel = self.channel
         late = f"no progress within {channel.deadline_s:g} s"
         try:
+            self._receive()  # first, because a connection that could not send is of no more use to read from
+            if self._unsent and self._wanted is None:
+                channel._hear_why_the_peer_left()
             self._send()
-            self._receive()
         except (OSError, SSL.Error) as error:
             raise channel._broken(error, late) from error
         return not self._unsent and self._wanted is None

@@ -14,7 +14,7 @@ import numpy as np
 from mpc.errors import ParameterError
 from mpc.ring import Words
 from mpc.tensors.autograd import Gradient, Scaled, unbroadcast
-from mpc.tensors.backends.interface import Shape, Shared
+from mpc.tensors.backends.interface import Shape, Shared, Times
 from mpc.tensors.public import PublicWords, common_room, encode_at, encode_factor, encode_public, reals
 from mpc.tensors.ranges import Factor, Range
 from mpc.tensors.tensor import Axis, PrivateTensor, Reals
@@ -78,7 +78,7 @@ def _add_public(x: PrivateTensor, y: object, name: str, sign: int) -> PrivateTen
 def negate(x: PrivateTensor) -> PrivateTensor:
     """Return -x, exact."""
     return linear(
-        x, "negate", lambda words: np.uint64(0) - words, x.shape, found=-x.range,
+        x, "negate", Times(-1), x.shape, found=-x.range,
         reference=np.negative, backward=lambda gradient: (Scaled(gradient, -1.0),),
     )  # fmt: skip
 
@@ -137,7 +137,8 @@ def _scaled(x: PrivateTensor, y: object, room_bits: int) -> _Product:
         found, label, f"{_bits(x)} bits times a public {public.range.bound.bit_length()}", [x, _factor(public)]
     )
     words = public.words
-    shared = session.backend.linear(wrapping(lambda values: values * words), shape, x.shared)
+    function = Times(int(words)) if words.ndim == 0 else wrapping(lambda values: values * words)
+    shared = session.backend.linear(function, shape, x.shared)
     # Products of a fixed-point number come back to its format, and exact products to the session's.
     wanted = min(x.fraction_bits or public.fraction_bits, session.format.fraction_bits)
     cut = x.fraction_bits + public.fraction_bits - wanted
@@ -315,7 +316,7 @@ def linear(
     label = x.session.label(name)
     reached = x.range if found is None else found
     x.session.require_room(reached, label, why, [Factor(reached.bound, x.fraction_bits)])
-    shared = x.session.backend.linear(wrapping(function), shape, x.shared)
+    shared = x.session.backend.linear(function if isinstance(function, Times) else wrapping(function), shape, x.shared)
     result = x.session.result(label, shared, reached, x.fraction_bits, (x,), reference=reference, backward=backward)
     result.is_bit = x.is_bit and found is None
     return result
@@ -337,7 +338,7 @@ def with_fraction_bits(x: PrivateTensor, fraction_bits: int) -> PrivateTensor:
         found, label, f"{_bits(x)} bits and {more} more of fraction", [Factor(found.bound, fraction_bits)]
     )
     if more > 0:
-        shared = session.backend.linear(wrapping(lambda words: words << np.uint64(more)), x.shape, x.shared)
+        shared = session.backend.linear(Times(1 << more), x.shape, x.shared)
     else:
         shared = session.truncate([x.shared], -more, x.bound)[0]
     error = 0.0 if more > 0 else session.unit(fraction_bits)
@@ -372,6 +373,8 @@ def same_session(x: PrivateTensor, y: PrivateTensor, name: str) -> None:
 
 def broadcast(label: str, *shapes: Shape) -> Shape:
     """Return the shape that these broadcast to, or refuse."""
+    if all(shape == shapes[0] for shape in shapes):
+        return shapes[0]
     try:
         return np.broadcast_shapes(*shapes)
     except ValueError:

@@ -18,9 +18,9 @@ from mpc.tensors.arithmetic import (
     subtract,
 )
 from mpc.tensors.autograd import Gradient, unbroadcast
-from mpc.tensors.backends.interface import Shape, Shared
+from mpc.tensors.backends.interface import ManyEnds, Shape, Shared, Times
 from mpc.tensors.public import encode_at
-from mpc.tensors.ranges import Range
+from mpc.tensors.ranges import Factor, Range
 from mpc.tensors.tensor import PrivateTensor
 
 BIT = Range(0, 1)
@@ -197,26 +197,78 @@ def clip(x: PrivateTensor, low: object, high: object) -> PrivateTensor:
     above = high is not None and x.range.high > _raw(x, high)
     if not below and not above:
         return x
-    found, whole = x.range, x
-    over = [subtract(x, _end(x, high))] if above else []
-    over += [subtract(_end(x, low), x)] if below else []
-    kept = relu_all(over)
-    if above:
-        end = _raw(x, high)
-        whole, found = subtract(whole, kept[0]), Range(min(found.low, end), min(found.high, end))
-    if below:
-        whole, found = add(whole, kept[-1]), found.maximum(Range(_raw(x, low), _raw(x, low)))
-    whole.range = found
-    return whole
+    ends = (_raw(x, low) if below else None, _raw(x, high) if above else None)
+    return clip_all([x], [ends])[0]
+
+
+Ends = tuple["int | None", "int | None"]
+
+
+def clip_all(tensors: Sequence[PrivateTensor], ends: Sequence[Ends]) -> list[PrivateTensor]:
+    """Return tensors taken back to public raw ends, of which there may be one, in the rounds of one comparison."""
+    whole = [(low, high) for low, high in ends if low is not None and high is not None]
+    if len(whole) == len(ends) and isinstance(tensors[0].session.backend, ManyEnds):
+        return _clip_between(tensors, whole)
+    # Both differences have one sign, so that a back-end can compare them with one secret.
+    over = [
+        subtract(x, float(np.ldexp(float(end), -x.fraction_bits)))
+        for x, pair in zip(tensors, ends, strict=True) for end in pair if end is not None
+    ]  # fmt: skip
+    kept = iter(relu_all(over))
+    results = []
+    for x, (low, high) in zip(tensors, ends, strict=True):
+        result = x if low is None else add(next(kept), float(np.ldexp(float(low), -x.fraction_bits)))
+        result = result if high is None else subtract(result, next(kept))
+        result.range = _clipped(x.range, low, high)
+        results.append(result)
+    return results
+
+
+def _clipped(found: Range, low: int | None, high: int | None) -> Range:
+    found = found if low is None else found.maximum(Range(low, low))
+    return found if high is None else Range(min(found.low, high), min(found.high, high))
+
+
+def _clip_between(tensors: Sequence[PrivateTensor], ends: Sequence[tuple[int, int]]) -> list[PrivateTensor]:
+    """Return b x + high + (low - high) [x < high] - low b, for b = [low <= x < high].
+
+    The bits are two for each number, and one product does for both ends, as one does for the gradient.
+    """
+    session = tensors[0].session
+    backend = session.backend
+    assert isinstance(backend, ManyEnds)  # noqa: S101  (by the caller)
+    label, bound = session.label("clip"), 0
+    for x, (low, high) in zip(tensors, ends, strict=True):
+        reached = Range(x.range.low - high, x.range.high - low)
+        session.require_room(reached, label, "a comparison", [Factor(x.bound, x.fraction_bits)])
+        bound = max(bound, reached.bound)
+    inside, below = backend.between([x.shared for x in tensors], ends, bound)
+    kept = backend.keep_if(inside, [x.shared for x in tensors])
+    results = []
+    for x, (low, high), within, under, part in zip(tensors, ends, inside, below, kept, strict=True):
+        shared = backend.add(part, backend.linear(Times(low - high), x.shape, under))
+        if low:
+            shared = backend.add(shared, backend.linear(Times(-low), x.shape, within))
+        end = np.full((), high % (1 << session.format.ring_bits), dtype=np.uint64)
+        results.append(_clip_result(label, x, (low, high), within, backend.add_public(shared, end)))
+    return results
+
+
+def _clip_result(label: str, x: PrivateTensor, ends: tuple[int, int], within: Shared, shared: Shared) -> PrivateTensor:
+    low, high = (float(np.ldexp(float(end), -x.fraction_bits)) for end in ends)
+    bit = x.session.result(
+        label, within, BIT, 0, (x,), reference=lambda a: ((a >= low) & (a < high)).astype(np.float64)
+    )
+    bit.is_bit = True
+    flows = bit.detach()
+    return x.session.result(
+        label, shared, _clipped(x.range, *ends), x.fraction_bits, (x,),
+        reference=lambda a: np.clip(a, low, high), backward=lambda gradient: (_kept(flows, gradient),),
+    )  # fmt: skip
 
 
 def _raw(x: PrivateTensor, end: object) -> int:
     return encode_at("clip", end, x.session.format, x.fraction_bits).range.low
-
-
-def _end(x: PrivateTensor, end: object) -> float:
-    """Return a public end as it is encoded."""
-    return float(np.ldexp(float(_raw(x, end)), -x.fraction_bits))
 
 
 def _minus(x: object) -> object:

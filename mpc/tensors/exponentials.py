@@ -22,9 +22,9 @@ from mpc.tensors.arithmetic import as_fixed, axes_of, multiply, subtract
 from mpc.tensors.autograd import Gradient
 from mpc.tensors.comparing import relu
 from mpc.tensors.extremes import maximum_of
-from mpc.tensors.inverses import reciprocal_raw
+from mpc.tensors.inverses import reciprocal_raw, short_reciprocal
 from mpc.tensors.ranges import Factor, Range, real
-from mpc.tensors.raw import Raw, cut_all, nearest, polynomial, polynomial_error, products
+from mpc.tensors.raw import Raw, nearest, polynomial, polynomial_error, products
 from mpc.tensors.tensor import PrivateTensor, Reals
 
 
@@ -72,8 +72,11 @@ def recipe(span: int, ring_bits: int, wanted_error: float) -> Recipe:
     return Recipe(squarings, approximation.interpolate(approximation.exp, low, Fraction(0), degree), bits, error)
 
 
-def exp_not_positive(x: Raw, tail_bits: int) -> tuple[Raw, float]:
-    """Return exp of numbers that are at most 0, and the largest error, in which 2^-tail_bits is for the tail."""
+def exp_not_positive(x: Raw, tail_bits: int, bits: int) -> tuple[Raw, float]:
+    """Return exp of numbers that are at most 0 with so many fraction bits at most, and the largest error.
+
+    Of the error 2^-tail_bits is for the tail. The last squaring is rounded to the bits that are wanted.
+    """
     span = ceil(tail_bits * 0.6931471805599454)
     lowest = -span << x.bits
     if x.range.low < lowest:
@@ -86,9 +89,11 @@ def exp_not_positive(x: Raw, tail_bits: int) -> tuple[Raw, float]:
     value = polynomial(x.read_with(x.bits + how.squarings).with_bits(how.bits), how.coefficients, how.bits)
     most = (1 << how.bits) + ceil(how.error * 2**how.bits)
     value = value.within(Range(0, most))
-    for _ in range(how.squarings):
+    for _ in range(how.squarings - 1):
         value = products([(value, value)], how.bits)[0].within(Range(0, most))
-    return value, how.error + 2.0**-tail_bits
+    wanted = min(bits, how.bits)
+    value = products([(value, value)], wanted)[0].within(Range(0, (most >> (how.bits - wanted)) + 1))
+    return value, how.error + 2.0**-tail_bits + (2.0**-wanted if wanted < how.bits else 0.0)
 
 
 def exp(x: PrivateTensor) -> PrivateTensor:
@@ -109,17 +114,19 @@ def exp(x: PrivateTensor) -> PrivateTensor:
     unit_bits = session.format.fraction_bits
     found = Range(0, 1 << (whole_bits + unit_bits))
     session.require_room(found, label, f"e^{high_real:g}", [Factor(x.bound, x.fraction_bits)])
-    value, error = exp_not_positive(Raw.of(label, x).add_integer(-high), unit_bits + 1 + whole_bits)
+    inside = session.format.ring_bits if high else unit_bits
+    value, error = exp_not_positive(Raw.of(label, x).add_integer(-high), unit_bits + 1 + whole_bits, inside)
     largest = float_exp(high_real) if high else 1.0
     if high:
         top = approximation.exp(Decimal(high) / Decimal(2) ** x.fraction_bits)
         factor_bits = session.format.ring_bits - 4 - value.bits - whole_bits
         value = value.times_integer(nearest(top, factor_bits)).read_with(value.bits + factor_bits)
         error = largest * error + 2.0 ** -(factor_bits + 1)
-    value = value.with_bits(unit_bits)
+        value = value.with_bits(unit_bits)
+        error += session.unit()
     values = value.range.meet(found)
     result = session.result(
-        label, value.shared, values, unit_bits, (x,), reference=np.exp, error=error + session.unit(),
+        label, value.shared, values, unit_bits, (x,), reference=np.exp, error=error,
         backward=lambda gradient: (_times(gradient, kept),),
     )  # fmt: skip
     kept = result.detach()
@@ -142,8 +149,7 @@ def softmax(x: PrivateTensor, axis: int) -> PrivateTensor:
         powers, total, error = _shifted_exps(x, axis)
     label = powers.label
     count = x.shape[axis]
-    inverse, relative = reciprocal_raw(total, total.bits)
-    inverse = _spread(inverse, x.shape)
+    inverse, relative = short_reciprocal(total) or reciprocal_raw(total, total.bits)
     value = products([(powers, inverse)], session.format.fraction_bits)[0]
     unit = session.unit()
     value = value.within(Range(0, (1 << value.bits) + 1 + ceil((count + 1) * error / unit)))
@@ -167,9 +173,7 @@ def _shifted_exps(x: PrivateTensor, axis: int) -> tuple[Raw, Raw, float]:
     shifted = subtract(x, maximum_of(x, axis, True))
     shifted.range = shifted.range.meet(Range(shifted.range.low, 0))
     label = session.label("softmax")
-    powers, error = exp_not_positive(Raw.of(label, shifted), session.format.fraction_bits + 2)
-    powers = cut_all([powers], min(powers.bits, 24))[0]
-    error += 2.0**-powers.bits
+    powers, error = exp_not_positive(Raw.of(label, shifted), session.format.fraction_bits + 2, 24)
     shape = tuple(1 if each == axis else size for each, size in enumerate(x.shape))
     shared = session.backend.linear(lambda words: words.sum(axis=axis, keepdims=True), shape, powers.shared)
     count = x.shape[axis]
@@ -177,11 +181,6 @@ def _shifted_exps(x: PrivateTensor, axis: int) -> tuple[Raw, Raw, float]:
     least = (1 << powers.bits) - ceil(error * 2**powers.bits)
     total = Raw(session, label, shared, Range(least, powers.range.high * count), powers.bits)
     return powers, total, error
-
-
-def _spread(x: Raw, shape: tuple[int, ...]) -> Raw:
-    shared = x.session.backend.linear(lambda words: np.broadcast_to(words, shape).copy(), shape, x.shared)
-    return Raw(x.session, x.label, shared, x.range, x.bits)
 
 
 def _softmax(values: Reals, axis: int) -> Reals:

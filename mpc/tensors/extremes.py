@@ -1,21 +1,28 @@
 """The largest value along an axis, and its place.
 
-Few values are compared all with each other, in one call. A value's bits against all others multiply to 1 at the largest
-one alone. Many values meet in a tournament of ceil(log2(n)) comparisons in a row, which compares less and waits longer.
+Few values are compared all with each other, in one call. The largest one is the one that no other beats. Many values
+meet in a tournament of ceil(log2(n)) comparisons in a row, which compares less and waits longer.
 """
 
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mpc.errors import ParameterError
 from mpc.tensors.arithmetic import add, multiply, subtract
 from mpc.tensors.autograd import Gradient
 from mpc.tensors.comparing import BIT, keep, negative, relu_and_bit
+from mpc.tensors.products import matmul
+from mpc.tensors.ranges import Range
 from mpc.tensors.shaping import concatenate, reshape, take
 from mpc.tensors.tensor import PrivateTensor
 
+Indices = NDArray[np.intp]
+
 MOST_VALUES = 16
+MOST_MULTIPLIED = 5
+"""Up to so many values, the bits of each are multiplied. Of more, the defeats are counted and compared with none."""
 MOST_PAIRS = 1 << 15
 """Beyond these the tournament is cheaper than its rounds."""
 
@@ -48,6 +55,8 @@ def _one_hot(values: PrivateTensor) -> PrivateTensor:
     count = values.shape[-1]
     first, second = np.triu_indices(count, 1)
     below = negative(subtract(take(values, (..., first)), take(values, (..., second))))
+    if count > MOST_MULTIPLIED:
+        return negative(subtract(_defeats(below, first, second, count), 1))
     # Row i has the bits of i against every other j: 1 - [x_i < x_j] for a later j, and [x_j < x_i] for an earlier one.
     pair = np.zeros((count, count), dtype=np.intp)
     pair[first, second] = pair[second, first] = np.arange(len(first))
@@ -62,6 +71,19 @@ def _one_hot(values: PrivateTensor) -> PrivateTensor:
         wins.range = BIT
         wins = wins if rest is None else concatenate([wins, rest], -1)
     return reshape(wins, (values.shape,))
+
+
+def _defeats(below: PrivateTensor, first: Indices, second: Indices, count: int) -> PrivateTensor:
+    """Return for each value how many others beat it, from the bits of whether each first of a pair is below its second.
+
+    Of equal values the first one beats the others.
+    """
+    signs = np.zeros((len(first), count))
+    signs[np.arange(len(first)), first] = 1
+    signs[np.arange(len(first)), second] = -1
+    defeats = add(matmul(below, signs), np.arange(count))
+    defeats.range = Range(0, count - 1)
+    return defeats
 
 
 def _largest_of_few(values: PrivateTensor) -> PrivateTensor:

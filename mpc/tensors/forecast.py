@@ -54,6 +54,7 @@ class Forecast:
         costs: for each party.
         rows: the same by place and operation, the most bytes first. What is sent to set up is in `costs` alone.
         reveals: what is opened to whom, in order.
+        comparisons: how often the computing parties of a run compare what they computed with.
         readings: the lines on which the program reads what it revealed. If its course depends on that, the run may
             cost and reveal something else.
         trust: who must be trusted for what.
@@ -64,6 +65,7 @@ class Forecast:
     reveals: tuple[Reveal, ...]
     readings: tuple[str, ...]
     trust: str
+    comparisons: int = 0
 
     @property
     def rounds(self) -> int:
@@ -173,15 +175,15 @@ class Follower:
         if backend == "dealer" and dealer is not None:
             return self._dry(program, DryDealer(parties, dealer, outside, ring_bits), options)
         backends = backends_in_memory(backend, parties, dealer, outside, ring_bits)
-        runs, meters = {}, {}
+        runs, meters, sessions = {}, {}, []
         for name, each in backends.items():
             meters[name] = Metered(each, partial(_own_cost, name, each))
-            runs[name] = PartyRun(self._session(meters[name], options))
+            sessions.append(self._session(meters[name], options))
+            runs[name] = PartyRun(sessions[-1])
         if error := run_all(program, runs):
             raise error[1]
-        first = next(iter(runs.values())).session
         costs = {name: each.cost for name, each in backends.items()}
-        return self._forecast(first, costs, list(meters.values()))
+        return self._forecast(sessions[0], costs, list(meters.values()))
 
     def follow_quickly(self, program: Program, **options: object) -> Forecast:
         """Return the forecast, without costs and trust where these take as long as a run."""
@@ -198,12 +200,12 @@ class Follower:
             session.reveals.finish(outputs_of(program(session)))
         return self._forecast(session, dry.costs, [meter])
 
-    def _session(self, meter: Metered, options: Mapping[str, object]) -> Session:
+    def _session(self, meter: Metered, options: Mapping[str, object]) -> _Following:
         session = _Following(meter, self.readings, outside=self._arguments[3], **options)
         meter.where = lambda: session.where
         return session
 
-    def _forecast(self, session: Session, costs: Mapping[str, Cost], meters: Sequence[Metered]) -> Forecast:
+    def _forecast(self, session: _Following, costs: Mapping[str, Cost], meters: Sequence[Metered]) -> Forecast:
         together: dict[tuple[str, str], list[Spent]] = {}
         for meter in meters:
             for key, spent in meter.spent.items():
@@ -219,8 +221,9 @@ class Follower:
         ]  # fmt: skip
         rows.sort(key=lambda row: -row.sent)
         return Forecast(
-            costs, tuple(rows), tuple(session.reveals.done), tuple(dict.fromkeys(self.readings)), session.backend.trust
-        )
+            costs, tuple(rows), tuple(session.reveals.done), tuple(dict.fromkeys(self.readings)),
+            session.backend.trust, session.comparisons,
+        )  # fmt: skip
 
 
 def is_followed(session: Session) -> bool:
@@ -236,8 +239,12 @@ class _Following(Session):
     """A session of nobody, in which no input is loaded."""
 
     def __init__(self, backend: Backend, readings: list[str], **options: object) -> None:
-        super().__init__(backend, **options)  # type: ignore[arg-type]  # as the caller's own signature has them
+        super().__init__(backend, compare=self._count, **options)  # type: ignore[arg-type]  # as the caller has them
+        self.comparisons = 0
         self.reveals = _Foreseen(self, self.reveals.policy, readings)
+
+    def _count(self, _: str) -> None:
+        self.comparisons += 1
 
     def input(
         self, owner: str, loader: Loader | None, *, shape: Shape, bound: object, whole: bool = False

@@ -21,33 +21,84 @@ from mpc.tensors.comparing import clip, keep, relu_and_bit
 from mpc.tensors.normalising import Normalised, normalise
 from mpc.tensors.public import encode_at, encode_factor
 from mpc.tensors.ranges import Range, real
-from mpc.tensors.raw import Raw, exact_products, nearest, polynomial, polynomial_error, products
+from mpc.tensors.raw import Raw, cut_alike, exact_products, nearest, polynomial, polynomial_error, products
 from mpc.tensors.tensor import PrivateTensor
 
 LN2 = approximation.LN2
 LOG_DEGREE = 8
 ROOM = 62
+MOST_FACTORS = 6
+"""Of an inverse without scaling. With more it takes as many rounds as one with it."""
+_SHORT_BITS = 28
+_SLOPE_BITS = 10
 
 
 def reciprocal_raw(x: Raw, fraction_bits: int) -> tuple[Raw, float]:
     """Return 1/x for positive numbers, and the largest relative error before it is rounded to its fraction bits.
 
-    Newton's w (2 - y w) takes a relative error e to e^2 and 2.1 units. It begins at 1/17 on [1/2, 1), with
-    w = 48/17 - 32/17 y, so three steps reach 2^-32. One more unit is for rounding y, twice as much relative to it.
+    For w = 2.817 - 15/8 y, which is exact, e = 1 - y w is at most 0.061 on [1/2, 1], and 1/y is w (1 + e) (1 + e^2)
+    (1 + e^4) but for e^8 < 2^-32 (Goldschmidt, 1964). The square of e and the product with 1 + e share their rounds.
+    A unit here is half of a unit relative to y. Rounding y is off by two, each of w, e, e^2, e^4 and the three products
+    by at most 1.1.
     """
     at = normalise(x)
     bits = min(29, ROOM - 1 - (at.top - at.lowest))
     y = at.value.with_bits(bits).within(Range(1 << (bits - 1), 1 << bits))
-    w = y.times_real(Decimal(-32) / 17).add_integer(nearest(Decimal(48) / 17, bits + 28)).with_bits(bits)
-    for _ in range(3):
-        error = products([(y, w)], bits)[0].negate().add_integer(2 << bits)
-        w = products([(w, error)], bits)[0]
-        w = w.within(Range((1 << bits) - 4, (2 << bits) + 4))
-    scale = at.combination([1 << (at.top - 1 - exponent) for exponent in at.exponents], 0)
-    inverse = exact_products([(w, scale)])[0]
+    first = y.times_integer(-15).add_integer(nearest(Decimal("2.817"), bits + 3)).read_with(bits + 3)
+    (product,) = exact_products([(y, first)])
+    most = 1 << (bits - 4)
+    w, power = cut_alike([first.times_integer(1 << bits).read_with(product.bits), product], bits + 3)
+    power = power.negate().add_integer(1 << bits).within(Range(-most, most))
+    w = _product_form(w, power, 3, (2 << bits) + 20).within(Range((1 << bits) - 20, (2 << bits) + 20))
+    inverse = exact_products([(w, at.scale)])[0]
     # 1/x = w scale 2^(fraction bits of x - top)
     result = inverse.read_with(bits + at.top - x.bits).with_bits(fraction_bits)
-    return result, 2.0**-31 + 6 * 2.0**-bits
+    return result, 2.0**-31 + 10 * 2.0**-bits
+
+
+def _product_form(w: Raw, power: Raw, factors: int, highest: int) -> Raw:
+    """Return w (1 + e) (1 + e^2) (1 + e^4) and so on with so many factors, in as many rounds.
+
+    All e^i are below 1, and `highest` is above all products, as raw integers.
+    """
+    bits = power.bits
+    for left in reversed(range(factors)):
+        pairs = [(w, power.add_integer(1 << bits))] + ([(power, power)] if left else [])
+        w, *rest = products(pairs, bits)
+        w = w.within(Range(0, highest))
+        power = rest[0].within(Range(0, power.range.bound)) if left else power
+    return w
+
+
+def short_reciprocal(x: Raw) -> tuple[Raw, float] | None:
+    """Return 1/x for numbers of a short known range above zero, with its largest error, or None where it takes longer.
+
+    No scaling is needed. For w = d (low + high - x), which is exact, e = 1 - x w is smallest by the d below, and the
+    same at both ends as in the middle but for its sign. The rest is as in :func:`reciprocal_raw`. Each rounding of a
+    power of e counts at most three units relative to 1/x. Each of a w counts one, and what later factors make of it.
+    """
+    low, high = (Fraction(end, 1 << x.bits) for end in (x.range.low, x.range.high))
+    if low <= 0 or 2 * x.bits + _SLOPE_BITS + (high / low).__ceil__().bit_length() > ROOM:
+        return None
+    slope = round((1 << _SLOPE_BITS) * 8 / (4 * low * high + (low + high) ** 2))
+    exact = Fraction(slope, 1 << _SLOPE_BITS)
+    worst = float(max(abs(1 - exact * low * high), abs(1 - exact * (low + high) ** 2 / 4)))
+    factors = next((each for each in range(1, MOST_FACTORS + 1) if worst ** (1 << each) < 2.0**-_SHORT_BITS), None)
+    if not slope or factors is None:
+        return None
+    first = x.times_integer(-slope).add_integer(slope * (x.range.low + x.range.high)).read_with(x.bits + _SLOPE_BITS)
+    first = first.within(Range(slope * x.range.low, slope * x.range.high))
+    (product,) = exact_products([(x, first)])
+    cut = product.bits - _SHORT_BITS
+    w, power = cut_alike([first.times_integer(1 << x.bits).read_with(product.bits), product], cut)
+    one = 1 << _SHORT_BITS
+    most = int(worst * one) + 2
+    power = power.negate().add_integer(one).within(Range(-most, most))
+    unit = 2.0**-_SHORT_BITS
+    relative = unit / (1 - worst) + 3 * (factors - 1) * unit + worst ** (1 << factors)
+    error = relative / float(low) + (factors + 1) * unit / (1 - worst)
+    highest = int((1 / float(low) + error) * one) + 2  # w (1 + e) ... is below 1/x but for the error
+    return _product_form(w, power, factors, highest), error
 
 
 def reciprocal(x: PrivateTensor, at_least: float | None) -> PrivateTensor:

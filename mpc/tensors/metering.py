@@ -10,7 +10,7 @@ from mpc.tensors.backends.interface import Backend, Cost
 
 METERED = (
     "input", "constant", "open", "add", "subtract", "add_public", "linear",
-    "multiply", "matmul", "truncate", "negative", "keep_if", "relu",
+    "multiply", "matmul", "truncate", "negative", "keep_if", "relu", "below", "between",
 )  # fmt: skip
 
 
@@ -59,7 +59,8 @@ class Metered:
         self._backend = backend
         self._costs = costs
         for name in METERED:
-            setattr(self, name, self._metered(name))
+            if hasattr(backend, name):
+                setattr(self, name, self._metered(name))
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._backend, name)

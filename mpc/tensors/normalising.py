@@ -6,12 +6,12 @@ any size get an inverse, a root or a logarithm from one short approximation (Cat
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 from mpc.tensors.backends.interface import Shared
 from mpc.tensors.ranges import Factor, Range
-from mpc.tensors.raw import Raw, at_least_each, weighted
+from mpc.tensors.raw import Raw, below_each, stepwise
 
 
 @dataclass(frozen=True, repr=False)
@@ -20,33 +20,35 @@ class Normalised:
 
     Attributes:
         value: y, with `top` fraction bits, exact.
+        scale: what v is multiplied by, as whole numbers.
         top: all raw words are below 2^top.
         steps: the exponents that were compared with, ascending.
         lowest: the exponent that is taken where no threshold is reached.
-        bits: along a first axis, whether each threshold was reached. None where there is none.
+        below: for each threshold the bits of whether the number is below it.
     """
 
     value: Raw
+    scale: Raw
     top: int
     step: int
     lowest: int
     steps: tuple[int, ...]
-    bits: Shared | None
+    below: tuple[Shared, ...]
 
     def combination(self, of_exponent: list[int], fraction_bits: int) -> Raw:
         """Return f(e) for the secret exponent e, given f at `lowest` and at each of `steps`, as raw integers."""
-        found = Range(min(of_exponent), max(of_exponent))
-        jumps = [after - before for before, after in pairwise(of_exponent)]
-        if self.bits is None:
-            return weighted_constant(self.value, of_exponent[0], fraction_bits)
-        return weighted(self.value, self.bits, jumps, of_exponent[0], found, fraction_bits)
+        return _by_exponent(self.value, self.below, of_exponent, fraction_bits)
 
     @property
     def exponents(self) -> list[int]:
         return [self.lowest, *self.steps]
 
 
-def weighted_constant(like: Raw, constant: int, fraction_bits: int) -> Raw:
+def _by_exponent(x: Raw, below: Sequence[Shared], values: Sequence[int], fraction_bits: int) -> Raw:
+    return stepwise(x, below, values, fraction_bits) if below else constant_like(x, values[0], fraction_bits)
+
+
+def constant_like(like: Raw, constant: int, fraction_bits: int) -> Raw:
     """Return a public integer in the shape of another number."""
     return like.times_integer(0).add_integer(constant).read_with(fraction_bits)
 
@@ -62,9 +64,8 @@ def normalise(x: Raw, step: int = 1) -> Normalised:
     top = -(-bits // step) * step
     lowest = max(0, x.range.low.bit_length() - 1) // step * step
     steps = tuple(range(lowest + step, top, step))
-    reached = at_least_each(x, [1 << exponent for exponent in steps]) if steps else None
-    partial = Normalised(x, top, step, lowest, steps, reached)
-    scale = partial.combination([1 << (top - step - exponent) for exponent in partial.exponents], 0)
+    below = tuple(below_each(x, [1 << exponent for exponent in steps])) if steps else ()
+    scale = _by_exponent(x, below, [1 << (top - step - exponent) for exponent in (lowest, *steps)], 0)
     least = 1 << (top - step) if x.range.low > 0 else 0
     found = Range(least, (1 << top) - 1)
     x.session.require_room(found, x.label, "a number scaled to the top", [Factor(x.range.bound, x.bits)])
@@ -75,4 +76,4 @@ def normalise(x: Raw, step: int = 1) -> Normalised:
         else x.times_integer(1 << (top - step - lowest)).shared
     )
     value = Raw(x.session, x.label, shared, found, top)
-    return Normalised(value, top, step, lowest, steps, reached)
+    return Normalised(value, scale, top, step, lowest, steps, below)

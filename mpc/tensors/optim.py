@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from mpc.errors import OrderError, ParameterError
 from mpc.tensors.arithmetic import add, scale_all, subtract, with_fraction_bits
-from mpc.tensors.comparing import negated, negative, negative_all, relu_all
+from mpc.tensors.comparing import clip_all, negated, negative, negative_all
 from mpc.tensors.nn.modules import Parameter
 from mpc.tensors.ranges import real
 from mpc.tensors.reveals import Revealed
@@ -118,12 +118,7 @@ class SGD:
 
     def _clipped(self, values: list[PrivateTensor]) -> list[PrivateTensor]:
         """Return values taken back to the declared ranges, by all comparisons in one call."""
-        over = []
-        for parameter, value in zip(self.parameters, values, strict=True):
-            low, high = (real(end, value.fraction_bits) for end in (parameter.declared.low, parameter.declared.high))
-            over += [subtract(value, high), subtract(low, value)]
-        kept = iter(relu_all(over))
-        clipped = [add(subtract(value, next(kept)), next(kept)) for value in values]
+        clipped = clip_all(values, [(each.declared.low, each.declared.high) for each in self.parameters])
         for parameter, value in zip(self.parameters, clipped, strict=True):
             value.range = parameter.declared
         return clipped

@@ -7,16 +7,16 @@ show. It states its largest error from the number of roundings and from its appr
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from itertools import pairwise
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from mpc.errors import RangeError
 from mpc.ring import Words
 from mpc.tensors.arithmetic import wrapping
-from mpc.tensors.backends.interface import Shape, Shared
+from mpc.tensors.backends.interface import ManyEnds, Shape, Shared, Times
 from mpc.tensors.ranges import Factor, Range
 from mpc.tensors.tensor import PrivateTensor
 
@@ -33,8 +33,7 @@ def nearest(value: Decimal, fraction_bits: int) -> int:
     return int((value * Decimal(2) ** fraction_bits).to_integral_value())
 
 
-@dataclass(frozen=True, repr=False)
-class Raw:
+class Raw(NamedTuple):
     """A shared array with its range and its fraction bits, within one operation.
 
     Attributes:
@@ -58,17 +57,20 @@ class Raw:
             raise RangeError(f"{label}: needs a ring of {FEWEST_RING_BITS} bits, ring has {x.format.ring_bits}")
         return cls(x.session, label, x.shared, x.range, x.fraction_bits)
 
+    def __repr__(self) -> str:
+        return f"Raw(shape={self.shape}, bits={self.bits})"
+
     @property
     def shape(self) -> Shape:
         return tuple(self.shared.shape)
 
     def within(self, found: Range) -> Raw:
         """Return the same numbers with a range that is known for another reason."""
-        return replace(self, range=self.range.meet(found))
+        return self._replace(range=self.range.meet(found))
 
     def read_with(self, bits: int) -> Raw:
         """Return the same words read with other fraction bits, which multiplies the numbers by a power of two."""
-        return replace(self, bits=bits)
+        return self._replace(bits=bits)
 
     def add(self, other: Raw) -> Raw:
         """Return the sum of two numbers with the same fraction bits."""
@@ -77,8 +79,8 @@ class Raw:
         return self._checked(shared, self.range + other.range, self.bits, "a sum")
 
     def negate(self) -> Raw:
-        shared = self.session.backend.linear(wrapping(lambda words: np.uint64(0) - words), self.shape, self.shared)
-        return replace(self, shared=shared, range=-self.range)
+        shared = self.session.backend.linear(Times(-1), self.shape, self.shared)
+        return self._replace(shared=shared, range=-self.range)
 
     def add_integer(self, raw: int) -> Raw:
         """Return the numbers with a public raw integer added."""
@@ -88,8 +90,7 @@ class Raw:
 
     def times_integer(self, factor: int) -> Raw:
         """Return the numbers times a public integer."""
-        word = np.uint64(factor % (1 << 64))
-        shared = self.session.backend.linear(wrapping(lambda words: words * word), self.shape, self.shared)
+        shared = self.session.backend.linear(Times(factor), self.shape, self.shared)
         return self._checked(
             shared, self.range * Range(factor, factor), self.bits, f"times {abs(factor).bit_length()} bits"
         )
@@ -107,7 +108,7 @@ class Raw:
 
     def _checked(self, shared: Shared, found: Range, bits: int, why: str) -> Raw:
         self.session.require_room(found, self.label, why, [Factor(self.range.bound, self.bits)])
-        return replace(self, shared=shared, range=found, bits=bits)
+        return self._replace(shared=shared, range=found, bits=bits)
 
 
 def cut_all(numbers: Sequence[Raw], bits: int) -> list[Raw]:
@@ -125,7 +126,7 @@ def cut_alike(numbers: Sequence[Raw], cut: int) -> list[Raw]:
     bound = max(number.range.bound for number in numbers)
     shares = numbers[0].session.truncate([number.shared for number in numbers], cut, bound)
     return [
-        replace(number, shared=shared, range=number.range.truncate(cut), bits=number.bits - cut)
+        number._replace(shared=shared, range=number.range.truncate(cut), bits=number.bits - cut)
         for number, shared in zip(numbers, shares, strict=True)
     ]
 
@@ -142,7 +143,7 @@ def exact_products(pairs: Sequence[tuple[Raw, Raw]]) -> list[Raw]:
         ranges.append(found)
     shares = session.backend.multiply([(x.shared, y.shared) for x, y in pairs])
     return [
-        replace(x, shared=shared, range=found, bits=x.bits + y.bits)
+        x._replace(shared=shared, range=found, bits=x.bits + y.bits)
         for (x, y), shared, found in zip(pairs, shares, ranges, strict=True)
     ]
 
@@ -180,28 +181,37 @@ def polynomial_error(coefficients: Sequence[Decimal], x_bits: int, bits: int) ->
     return powers + len(coefficients) * 2.0 ** -(COEFFICIENT_BITS + 1) + 2.0**-bits
 
 
-def at_least_each(x: Raw, thresholds: Sequence[int]) -> Shared:
-    """Return a bit for each public raw threshold along a new first axis, 1 where x reaches it, in one comparison."""
-    backend, shape = x.session.backend, (len(thresholds), *x.shape)
-    offsets = np.array([-threshold % (1 << 64) for threshold in thresholds], dtype=np.uint64)
-    offsets = offsets.reshape(-1, *(1,) * len(x.shape))
-    spread = backend.linear(lambda words: np.broadcast_to(words, shape).copy(), shape, x.shared)
-    differences = backend.add_public(spread, offsets)
+def below_each(x: Raw, thresholds: Sequence[int]) -> list[Shared]:
+    """Return for each public raw threshold the bits of whether x is below it, all in one comparison."""
+    backend = x.session.backend
     reached = Range(x.range.low - max(thresholds), x.range.high - min(thresholds))
     x.session.require_room(reached, x.label, "a comparison", [Factor(x.range.bound, x.bits)])
-    below = backend.negative([differences], reached.bound)[0]
-    one = np.ones((), dtype=np.uint64)
-    return backend.add_public(backend.linear(lambda words: np.uint64(0) - words, shape, below), one)
+    if isinstance(backend, ManyEnds):
+        return list(backend.below(x.shared, thresholds, reached.bound))
+    offsets = [np.full((), -threshold % (1 << 64), dtype=np.uint64) for threshold in thresholds]
+    differences = [backend.add_public(x.shared, offset) for offset in offsets]
+    return list(backend.negative(differences, reached.bound))
 
 
-def weighted(x: Raw, bits: Shared, weights: Sequence[int], constant: int, found: Range, fraction_bits: int) -> Raw:
-    """Return constant + sum of weight * bit over the first axis of bits, all public but the bits."""
+def stepwise(x: Raw, below: Sequence[Shared], values: Sequence[int], fraction_bits: int) -> Raw:
+    """Return for each number the public value of its step, of which there is one more than thresholds.
+
+    Args:
+        x: the numbers.
+        below: as :func:`below_each` gives it, for ascending thresholds.
+        values: from below the lowest threshold to above the highest one.
+        fraction_bits: of the values.
+    """
     backend = x.session.backend
-    factors = np.array([weight % (1 << 64) for weight in weights], dtype=np.uint64)
+    # The last value, and at each threshold that is not reached the jump back.
+    factors = [np.uint64((before - after) % (1 << 64)) for before, after in pairwise(values)]
 
-    def sum_of(words: Words) -> Words:
-        return (words * factors.reshape(-1, *(1,) * (words.ndim - 1))).sum(axis=0)  # type: ignore[no-any-return]
+    def sum_of(*bits: Words) -> Words:
+        total = bits[0] * factors[0]
+        for bit, factor in zip(bits[1:], factors[1:], strict=True):
+            total = total + bit * factor
+        return total
 
-    shared = backend.linear(wrapping(sum_of), x.shape, bits)
-    shared = backend.add_public(shared, np.full((), constant % (1 << 64), dtype=np.uint64))
-    return replace(x, shared=shared, range=found, bits=fraction_bits)
+    shared = backend.linear(wrapping(sum_of), x.shape, *below)
+    shared = backend.add_public(shared, np.full((), values[-1] % (1 << 64), dtype=np.uint64))
+    return x._replace(shared=shared, range=Range(min(values), max(values)), bits=fraction_bits)

@@ -212,11 +212,19 @@ class Reveals:
         session: whose tensors are opened.
         policy: what may be revealed to whom. None allows everything.
         foreseen: each reveal that was foreseen before the run, with its number, where all have agreed on these.
+        tell: is told of each reveal before anything of it is sent. Where it raises, nothing is.
     """
 
-    def __init__(self, session: Session, policy: Policy | None, foreseen: Mapping[Reveal, int] | None = None) -> None:
+    def __init__(
+        self,
+        session: Session,
+        policy: Policy | None,
+        foreseen: Mapping[Reveal, int] | None = None,
+        tell: Callable[[Reveal], None] = lambda _: None,
+    ) -> None:
         self.policy = policy
         self.foreseen = foreseen
+        self._tell = tell
         self.done: list[Reveal] = []
         self._session = session
         self._pending: list[Revealed] = []
@@ -238,6 +246,7 @@ class Reveals:
 
     def finish(self, outputs: Mapping[str, object]) -> None:
         """Open what waits among a program's outputs, each under its key, in one message for each set of receivers."""
+        self._session.compare()
         revealed = [(key, value) for key, value in outputs.items() if isinstance(value, Revealed)]
         waiting = [(key, value) for key, value in revealed if value._tensor is not None]
         if len({id(value) for _, value in waiting}) < len(waiting):
@@ -283,6 +292,9 @@ class Reveals:
             None if tensor is None else with_noise(tensor, revealed.noise)
             for tensor, revealed in zip(tensors, group, strict=True)
         ]
+        self._session.compare()
+        for reveal in found:
+            self._tell(reveal)
         shares = [tensor.shared for tensor in tensors if tensor is not None]
         opened = self._session.backend.open(shares, group[0].to)
         ring = Ring(self._session.format.ring_bits)

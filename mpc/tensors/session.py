@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 from mpc.errors import OrderError, ParameterError
 from mpc.ring import Words
 from mpc.tensors.autograd import Backward, Node
-from mpc.tensors.backends.interface import Backend, Rounding, Shape, Shared
+from mpc.tensors.backends.interface import Ahead, Backend, Rounding, Shape, Shared
 from mpc.tensors.checking import Checker, Reference
 from mpc.tensors.noise import Scale, exact_scale
 from mpc.tensors.public import encode, encode_public
@@ -36,6 +36,8 @@ class Session:
         rounding: of products. The default is unbiased, which training needs.
         reveals: what has been opened to whom so far.
         seed: of public random numbers, such as initial weights, which all parties agree on.
+
+    Before anything is opened, `compare` is called with :attr:`public_digest`. It ends a party whose peers have another.
     """
 
     def __init__(
@@ -48,6 +50,8 @@ class Session:
         policy: Policy | None = None,
         foreseen: Mapping[Reveal, int] | None = None,
         seed: int = 0,
+        compare: Callable[[str], None] | None = None,
+        tell: Callable[[Reveal], None] = lambda _: None,
     ) -> None:
         if not FEWEST_FRACTION_BITS <= fraction_bits <= MOST_FRACTION_BITS:
             raise ParameterError(
@@ -57,12 +61,13 @@ class Session:
         self.format = Format(backend.ring_bits, fraction_bits)
         self.rounding: Rounding = rounding
         self.outside = tuple(outside)
-        self.reveals = Reveals(self, policy, foreseen)
+        self.reveals = Reveals(self, policy, foreseen, tell)
         self.checker: Checker | None = None  # see mpc.tensors.checking
         self.seed = seed
         self._seeds = 0
         self._operations = 0
         self._public = hashlib.sha256()
+        self._compare, self._compared = compare, ""
         self._scopes: list[str] = []
         self._gradients = True
 
@@ -182,6 +187,12 @@ class Session:
         """SHA-256 of the operations so far and of their public numbers. Parties that differ in it computed nonsense."""
         return self._public.hexdigest()
 
+    def compare(self) -> None:
+        """Compare with the other computing parties what was computed with, unless it is what was compared last."""
+        if self._compare is not None and (digest := self.public_digest) != self._compared:
+            self._compare(digest)
+            self._compared = digest
+
     def next_seed(self) -> tuple[int, int]:
         """Return a seed for public random numbers, another one at each call."""
         self._seeds += 1
@@ -216,6 +227,11 @@ class Session:
             factor if isinstance(factor, Factor) else Factor(factor.bound, factor.fraction_bits) for factor in factors
         ]
         require_room(found, self.format.ring_bits, label, why, self.format.fraction_bits, plain)
+
+    def mask_ahead(self, values: Sequence[Shared]) -> None:
+        """Let the back-end open what these need for products together with what is opened next, if it can."""
+        if isinstance(self.backend, Ahead):
+            self.backend.mask_ahead(values)
 
     def truncate(self, values: Sequence[Shared], bits: int, bound: int) -> list[Shared]:
         """Return values divided by 2^bits and rounded as this session rounds, all in one round."""

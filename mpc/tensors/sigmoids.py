@@ -17,8 +17,9 @@ from mpc.tensors import approximation
 from mpc.tensors.arithmetic import as_fixed, multiply, subtract
 from mpc.tensors.autograd import Gradient, Scaled
 from mpc.tensors.backends.interface import Shared
+from mpc.tensors.normalising import constant_like
 from mpc.tensors.ranges import Range
-from mpc.tensors.raw import Raw, at_least_each, cut_alike, exact_products, nearest, weighted
+from mpc.tensors.raw import Raw, below_each, cut_alike, exact_products, nearest, stepwise
 from mpc.tensors.tensor import PrivateTensor, Reals
 
 KNOTS = (Fraction(19, 25), Fraction(48, 25), Fraction(187, 50), Fraction(59, 10), Fraction(97, 10))
@@ -92,26 +93,24 @@ def _sigmoid(x: Raw) -> tuple[Raw, float]:
     first = sum(threshold <= x.range.low for threshold in thresholds)
     last = sum(threshold <= x.range.high for threshold in thresholds)
     used, pieces = thresholds[first:last], pieces[first : last + 1]
-    bits = at_least_each(x, used) if used else None
+    below = below_each(x, used) if used else []
 
     def coefficient(order: int) -> Raw:
         each = [nearest(piece[order], CURVE_BITS) for piece in pieces]
-        jumps = [after - before for before, after in pairwise(each)]
-        found = Range(min(each), max(each))
-        if bits is None:
-            return x.times_integer(0).add_integer(each[0]).read_with(CURVE_BITS)
-        return weighted(x, bits, jumps, each[0], found, CURVE_BITS)
+        return stepwise(x, below, each, CURVE_BITS) if below else constant_like(x, each[0], CURVE_BITS)
 
     end = thresholds[-1]
     y = x
-    if bits is not None and (first == 0 or last == len(thresholds)):
+    if below and (first == 0 or last == len(thresholds)):
         # Beyond the knots the coefficients are 0, so there 0 stands for x, which would be too large to be squared.
-        kept = _kept(x, bits, from_below=first == 0, from_above=last == len(thresholds))
+        kept = _kept(x, below, from_below=first == 0, from_above=last == len(thresholds))
         y = Raw(session, x.label, kept, Range(-end, end).meet(x.range.union(Range(0, 0))), x.bits)
     y = y.with_bits(inner)
+    quadratic = coefficient(2)
+    session.mask_ahead([quadratic.shared])
     square, slope, curve = exact_products([(y, y), (coefficient(1), y), (coefficient(3), y)])
     square, curve = cut_alike([square, curve], inner)
-    outer = exact_products([(curve.add(coefficient(2)), square)])[0]
+    outer = exact_products([(curve.add(quadratic), square)])[0]
     low = slope.with_bits(outer.bits).add(coefficient(0).with_bits(outer.bits))
     value = outer.add(low).with_bits(unit_bits)
     error = PIECES_ERROR + ROUNDING_ERROR
@@ -120,17 +119,16 @@ def _sigmoid(x: Raw) -> tuple[Raw, float]:
     return value, error + 2.0**-unit_bits
 
 
-def _kept(x: Raw, bits: Shared, *, from_below: bool, from_above: bool) -> Shared:
+def _kept(x: Raw, below: Sequence[Shared], *, from_below: bool, from_above: bool) -> Shared:
     """Return x between the outermost knots, and 0 beyond them.
 
     Each bit is multiplied by itself. A bit that a comparison gave takes no round, and a difference of two would.
     """
-    backend, shape = x.session.backend, x.shape
-    ends = [0] * from_below + [-1] * from_above
-    taken = [backend.linear(lambda words, at=at: np.array(words[at]), shape, bits) for at in ends]
-    kept = list(backend.keep_if(taken, [x.shared] * len(taken)))
-    reached = kept[0] if from_below else x.shared
-    return backend.subtract(reached, kept[-1]) if from_above else reached
+    backend = x.session.backend
+    taken = [below[0]] * from_below + [below[-1]] * from_above
+    kept = backend.keep_if(taken, [x.shared] * len(taken))
+    reached = kept[-1] if from_above else x.shared
+    return backend.subtract(reached, kept[0]) if from_below else reached
 
 
 def plain_sigmoid(values: Reals) -> Reals:

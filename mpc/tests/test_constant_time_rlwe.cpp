@@ -2,7 +2,7 @@
 // masks and flood are marked as undefined memory for valgrind's memcheck (test_constant_time.cpp). Without valgrind this
 // runs as a plain test. Valgrind knows no AVX-512, so the transform for eight words is out of its sight.
 #include "core/bfv/linear.hpp"
-#include "core/bfv/packing.hpp"
+#include "core/lattice/packing.hpp"
 #include "tests/check.hpp"
 #include "tests/rlwe_setting.hpp"
 

@@ -5,7 +5,7 @@
 
 #include "core/base/error.hpp"
 #include "core/base/sha256.hpp"
-#include "core/bfv/packing.hpp"
+#include "core/lattice/packing.hpp"
 #include "tests/check.hpp"
 #include "tests/rlwe_setting.hpp"
 

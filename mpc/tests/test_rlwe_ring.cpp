@@ -4,7 +4,7 @@
 #include <cmath>
 
 #include "core/base/error.hpp"
-#include "core/bfv/packing.hpp"
+#include "core/lattice/packing.hpp"
 #include "core/bfv/parameters.hpp"
 #include "core/bfv/scaling.hpp"
 #include "core/lattice/ntt.hpp"
@@ -54,7 +54,7 @@ void primes_are_primes() {
 }
 
 void transform_gives_values_at_odd_powers() {
-    for (const std::size_t degree : {64u, 128u, 256u}) {
+    for (const std::size_t degree : {64u, 128u, 256u, 512u}) {
         const Ntt ntt(ntt_primes(degree, 94, 2)[0], degree);
         const std::uint64_t p = ntt.p(), psi = smallest_primitive_root(p, degree);
         CHECK(power(psi, degree, p) == p - 1);
@@ -95,7 +95,7 @@ void products_are_negacyclic() {
 
 // The largest prime, the largest degree and entries at the bounds that the lazy butterflies are proven for.
 void extremes_survive() {
-    for (const std::size_t degree : {4096u, 8192u}) {
+    for (const std::size_t degree : {4096u, 8192u, 16384u, 32768u}) {
         const Ntt ntt(ntt_primes(degree, 47, 1)[0], degree);
         const std::uint64_t p = ntt.p();
         for (const std::uint64_t entry : {p - 1, 2 * p - 1, p, std::uint64_t{0}}) {
@@ -138,10 +138,59 @@ void sums_of_products_are_exact() {
     }
 }
 
-// One digest for every CPU level: the levels agree, and a later change of the order or of the roots is noticed.
-void transforms_are_the_known_ones() {
-    const std::size_t degree = 8192;
-    const Ntt ntt(ntt_primes(degree, 120, 3)[1], degree);
+void combinations_are_exact() {
+    const std::size_t degree = 64;
+    for (const int bits : {20, 36, 47}) {
+        const Ntt ntt(ntt_primes(degree, bits, 1)[0], degree);
+        Prg prg = seeded(10);
+        std::vector<std::vector<std::uint64_t>> x(Ntt::kMaxCombined, std::vector<std::uint64_t>(degree));
+        std::vector<const std::uint64_t*> rows;
+        std::vector<std::uint64_t> factors;
+        for (std::size_t k = 0; k < x.size(); ++k) {
+            uniform_words(prg, 47, x[k].data(), degree);
+            x[k][0] = (std::uint64_t{1} << 47) - 1, x[k][1] = 0;
+            rows.push_back(x[k].data());
+            factors.push_back(k == 0 ? ntt.p() - 1 : k == 1 ? ntt.p() / 2 : k == 2 ? 0 : prg.word() % ntt.p());
+        }
+        for (const std::size_t terms : {std::size_t{1}, std::size_t{4}, Ntt::kMaxCombined}) {
+            Words out(degree);
+            ntt.combine(rows.data(), factors.data(), terms, out.data());
+            for (std::size_t j = 0; j < degree; ++j) {
+                Wide expected = 0;
+                for (std::size_t k = 0; k < terms; ++k) expected += Wide{x[k][j]} * factors[k];
+                CHECK(out[j] == expected % ntt.p());
+            }
+        }
+    }
+}
+
+void combinations_are_transformed() {
+    for (const std::size_t degree : {64u, 128u, 32768u}) {
+        for (const int bits : {36, 47}) {
+            const Ntt ntt(ntt_primes(degree, bits, 1)[0], degree);
+            Prg prg = seeded(11);
+            for (std::size_t terms = 2; terms <= Ntt::kMaxConverted; ++terms) {
+                Words x(terms * degree), expected(degree), found(degree);
+                uniform_words(prg, 47, x.data(), x.size());
+                std::fill_n(x.begin(), degree / 2, (std::uint64_t{1} << 47) - 1);  // the largest sums
+                for (std::size_t j = 0; j < degree; ++j) x[(terms - 1) * degree + j] = j % 2 == 0 ? 4 : j % 5;
+                std::vector<std::uint64_t> factors(terms, ntt.p() / 2);
+                factors[0] = ntt.p() - 1;
+                for (std::size_t j = 0; j < degree; ++j) {
+                    Wide sum = 0;
+                    for (std::size_t k = 0; k < terms; ++k) sum += Wide{x[k * degree + j]} * factors[k];
+                    expected[j] = static_cast<std::uint64_t>(sum % ntt.p());
+                }
+                ntt.forward(expected.data());
+                ntt.forward_combined(x.data(), factors.data(), terms, found.data());
+                CHECK(found == expected);
+            }
+        }
+    }
+}
+
+std::uint64_t digest_of_transforms(std::size_t degree, int bits, std::size_t primes) {
+    const Ntt ntt(ntt_primes(degree, bits, primes)[primes / 2], degree);
     Prg prg = seeded(4);
     Words x = random_residues(prg, ntt, degree);
     ntt.forward(x.data());
@@ -150,7 +199,62 @@ void transforms_are_the_known_ones() {
     ntt.inverse(x.data());
     ntt.inverse(x.data());
     for (const std::uint64_t word : x) digest = (digest ^ word) * 0x9e3779b97f4a7c15;
-    CHECK(check::hex(&digest, sizeof digest) == "cec1abd48a644ce0");
+    return digest;
+}
+
+// One digest for every CPU level: the levels agree, and a later change of the order or of the roots is noticed.
+void transforms_are_the_known_ones() {
+    CHECK(digest_of_transforms(8192, 120, 3) == 0xe04c648ad4abc1ce);
+    for (const std::size_t degree : {16384u, 32768u}) {
+        for (const int bits : {36, 47}) {
+            const cpu::Level usual = cpu::level();
+            const std::uint64_t found = digest_of_transforms(degree, bits, 1);
+            cpu::force_level(cpu::Level::portable);
+            CHECK(digest_of_transforms(degree, bits, 1) == found);
+            cpu::force_level(usual);
+        }
+    }
+}
+
+// Residues modulo one prime as integers around zero, transformed modulo another, larger or smaller.
+void lifts_are_centred() {
+    for (const std::size_t degree : {64u, 128u, 16384u, 32768u}) {
+        const Ntt wide(ntt_primes(degree, 47, 1)[0], degree), narrow(ntt_primes(degree, 36, 1)[0], degree);
+        for (const auto& [from, to] : {std::pair{&wide, &narrow}, std::pair{&narrow, &wide}}) {
+            Prg prg = seeded(8);
+            const std::uint64_t half = from->p() / 2;
+            Words x = random_residues(prg, *from, degree), expected(degree), found(degree);
+            x[0] = 0, x[1] = half, x[2] = half + 1, x[3] = from->p() - 1;
+            std::fill_n(x.begin() + 4, degree / 2, half);  // the largest sums
+            for (std::size_t i = 0; i < degree; ++i) {
+                const std::uint64_t low = x[i] % to->p(), up = (from->p() - x[i]) % to->p();
+                expected[i] = x[i] <= half ? low : (to->p() - up) % to->p();
+            }
+            to->forward(expected.data());
+            to->forward_lifted(from->p(), x.data(), found.data());
+            CHECK(found == expected);
+            to->forward_lifted(from->p(), x.data(), x.data());
+            CHECK(x == expected);
+        }
+    }
+}
+
+void differences_are_scaled() {
+    const std::size_t degree = 64;
+    for (const int bits : {20, 47}) {
+        const Ntt ntt(ntt_primes(degree, bits, 1)[0], degree);
+        Prg prg = seeded(9);
+        Words x = random_residues(prg, ntt, degree), y = random_residues(prg, ntt, degree), out(degree);
+        Words z = random_residues(prg, ntt, degree);
+        x[0] = 0, y[0] = ntt.p() - 1, x[1] = ntt.p() - 1, y[1] = 0, x[2] = y[2] = ntt.p() - 1, z[0] = z[1] = ntt.p() - 1;
+        for (const std::uint64_t factor : {std::uint64_t{1}, ntt.p() - 1, ntt.p() / 2, x[5]}) {
+            ntt.scale_difference(x.data(), y.data(), factor, nullptr, out.data());
+            for (std::size_t j = 0; j < degree; ++j) CHECK(out[j] == Wide{x[j] + ntt.p() - y[j]} * factor % ntt.p());
+            const Words before = out;
+            ntt.scale_difference(x.data(), y.data(), factor, z.data(), out.data());
+            for (std::size_t j = 0; j < degree; ++j) CHECK(out[j] == (before[j] + z[j]) % ntt.p());
+        }
+    }
 }
 
 void packing_is_exact_and_strict() {
@@ -355,6 +459,10 @@ int main() {
     check::run_on_all_levels("extremes survive", extremes_survive);
     check::run_on_all_levels("sums of products are exact", sums_of_products_are_exact);
     check::run_on_all_levels("transforms are the known ones", transforms_are_the_known_ones);
+    check::run_on_all_levels("combinations are exact", combinations_are_exact);
+    check::run_on_all_levels("combinations are transformed", combinations_are_transformed);
+    check::run_on_all_levels("lifts are centred", lifts_are_centred);
+    check::run_on_all_levels("differences are scaled", differences_are_scaled);
     check::run("packing is exact and strict", packing_is_exact_and_strict);
     check::run("scaling is exact", scaling_is_exact);
     check::run("samplers have their distributions", samplers_have_their_distributions);

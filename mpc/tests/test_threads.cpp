@@ -1,5 +1,5 @@
 // What threads of one process may share, for the thread sanitizer. These are circuits, the choice of the kernels, the
-// generator's table, keys and evaluators of the encrypted linear layers. Sessions belong to one thread each.
+// generator's table, keys and evaluators of the encrypted linear layers and of CKKS. Sessions belong to one thread each.
 #include <atomic>
 #include <condition_variable>
 #include <deque>
@@ -14,6 +14,7 @@
 #include "core/circuits/circuits.hpp"
 #include "core/garbling/session.hpp"
 #include "tests/check.hpp"
+#include "tests/ckks_setting.hpp"
 #include "tests/setting.hpp"
 
 using namespace mpc;
@@ -159,10 +160,30 @@ void one_evaluator_for_all() {
     CHECK(refused == 2);
 }
 
+// Keys and an evaluator of CKKS, whose ciphertexts are shared, too.
+void one_evaluator_of_ckks_for_all() {
+    const ckks::Setting setting(ckks::of_depth(256, 2, 2));
+    const ckks::Evaluator evaluator = setting.evaluator({1});
+    const ckks::PublicKey open(setting.parameters, setting.key.public_key());
+    const std::vector<double> values(128, 0.5);
+    const ckks::Ciphertext shared = setting.encrypted(values, 2);
+    std::atomic<int> right{0};
+    const std::vector<std::function<void()>> bodies(4, [&] {
+        const ckks::Ciphertext own = open.encrypt(values, 2, setting.parameters->scale());
+        const ckks::Ciphertext product = evaluator.dot({&shared, &own}, {&own, &shared}, true);
+        const std::vector<double> found = setting.key.decrypt(evaluator.rotate_each(product, {1}).front());
+        const std::vector<double> again = setting.key.decrypt(setting.encrypted(values, 1));
+        if (ckks::largest_difference(found, values) < 1e-6 && ckks::largest_difference(again, values) < 1e-6) ++right;
+    });
+    at_once(bodies);
+    CHECK(right == 4);
+}
+
 }  // namespace
 
 int main() {
     check::run("sessions side by side", sessions_side_by_side);
     check::run("one evaluator for all", one_evaluator_for_all);
+    check::run("one evaluator of CKKS for all", one_evaluator_of_ckks_for_all);
     return check::result();
 }

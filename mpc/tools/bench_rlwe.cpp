@@ -45,7 +45,7 @@ struct Layer {
 };
 
 void transforms(int repetitions) {
-    for (const std::size_t degree : {4096u, 8192u}) {
+    for (const std::size_t degree : {4096u, 8192u, 16384u, 32768u}) {
         const Ntt ntt(ntt_primes(degree, 40, 1)[0], degree);
         Prg prg(Block{1, degree});
         Words x(degree), y(degree);
@@ -129,7 +129,7 @@ int main(int count, char** arguments) {
     }
     for (const cpu::Level level : {cpu::Level::portable, cpu::available().back()}) {
         cpu::force_level(level);
-        std::printf("-- %s%s\n", cpu::name(level), uses_ifma() ? " with ifma" : "");
+        std::printf("-- %s%s\n", cpu::name(level), uses_ifma() ? " with ifma" : uses_fma() ? " with fma" : "");
         transforms(repetitions);
         // 28 x 28 padded to 31 x 31, convolution 5 x 5 / 2 to 5 x 14 x 14; 980 to 100; 100 to 10. Weights of 12 bits
         // with their sign, all at the bound; 2^-51 a query is 2^-40 over 2048 queries.

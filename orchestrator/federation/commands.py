@@ -184,6 +184,8 @@ def _service(membership: Membership, role: str, folder: ServiceFolder, listening
     plan = shared.protocol.member(shared.configuration.settings, shared.federation, membership.name, role, run)
     if member.port is None:
         raise ConfigError(f"port: expected one of {member.name}, which serves, found none.")
+    for note in plan.notes:
+        logger.info(note)
     where = member.bind or member.host or ""
     signs = Signs(folder, Identity(membership.name, membership.folder), logger.info, listening)
     return Service(folder, plan, data, Address(host=where, port=member.port), membership.folder.path, signs)

@@ -66,6 +66,12 @@ class TensorsConfig(BaseModel):
     reveal_noise: dict[str, Annotated[float, Field(ge=0, allow_inf_nan=False)]] = Field(
         {}, description="the least standard deviation of the noise that each computing party adds to an output"
     )
+    sessions: Annotated[int, Field(ge=1)] | None = Field(
+        None,
+        description="how many sessions members of a federation may open in all, which each of them counts; default: "
+        "any number",
+        json_schema_extra=_flag(),
+    )
     seed: int = Field(
         0,
         ge=0,
@@ -86,7 +92,7 @@ class TensorsConfig(BaseModel):
     plan_deadline_s: float = Field(
         60.0,
         gt=0,
-        description="how long following the program before the run may take, to foresee what it costs and reveals",
+        description="how long following the program before the run, or trying out a served model, may take",
         json_schema_extra=_flag("seconds"),
     )
     connect_deadline_s: float = Field(

@@ -48,12 +48,12 @@ def check_public_numbers(network: Network, computing: Sequence[str], digest: str
 
 def cost_of_check(forecast: Forecast, computing: Sequence[str]) -> Forecast:
     """Return a forecast with what :func:`check_public_numbers` costs as well."""
-    label, size = CHECK, hashlib.sha256().digest_size
+    label, size, times = CHECK, hashlib.sha256().digest_size, forecast.comparisons
     others = len(computing) - 1
-    bytes_each = others * frame_size(label, size)
+    bytes_each = times * others * frame_size(label, size)
     costs = {
         name: replace(
-            cost, rounds=cost.rounds + 1, sent=cost.sent + bytes_each, received=cost.received + bytes_each
+            cost, rounds=cost.rounds + times, sent=cost.sent + bytes_each, received=cost.received + bytes_each
         ) if name in computing else cost
         for name, cost in forecast.costs.items()
     }  # fmt: skip

@@ -18,11 +18,11 @@ import json
 import sys
 import time
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from mpc.channels.frames import Channel
 from mpc.tensors.backends.interface import Backend
 from mpc.tensors.backends.kinds import join
 from mpc.tensors.network import Network
@@ -32,22 +32,26 @@ from parties.frame.charts import Figure
 from parties.frame.connections import Connections
 from parties.frame.private_files import write_private
 from parties.frame.process import Party, run_party
+from parties.tensors.allocator import keep_memory
+from parties.tensors.gathering import gather
 from parties.tensors.outputs import check_public_numbers, write_outputs
 from parties.tensors.programs import Here, Program
-from parties.tensors.settings import COMPUTING, PROVIDER, TensorsSettings
+from parties.tensors.settings import TensorsSettings
 
 
 def party(party: Party[TensorsSettings]) -> None:
     """Play one party."""
     settings, progress = party.settings, party.progress
+    keep_memory()
     program = Program(settings.program, settings.program_digest)
     here = Here(settings.arguments, settings.files, _advance(party))
 
     with Connections(settings, party.folder, settings.role, settings.agreed(), progress.note) as connections:
-        channels = _connect(party, connections)
-        connections.begin()
+        gathered = gather(party, connections)
+        if gathered.record is not None:
+            gathered.record.begin()
         with progress.step("1", "set up the back-end"):
-            network = Network(settings.name, channels)
+            network = Network(settings.name, gathered.channels)
             backend = _backend(settings, network)
         session = Session(
             backend,
@@ -57,17 +61,20 @@ def party(party: Party[TensorsSettings]) -> None:
             policy=Policy(settings.policy, settings.times, settings.noise),
             foreseen=None if settings.reveals is None else dict(settings.reveals),
             seed=settings.seed,
+            compare=partial(check_public_numbers, network, settings.computing),
+            **({} if gathered.record is None else {"tell": gathered.record.reveal}),
         )
         began = time.perf_counter()
         with progress.step("2", "run the program"), session:
             found = outputs_of(program(session, here))
-            check_public_numbers(network, settings.computing, session.public_digest)
             session.reveals.finish(found)
         seconds = time.perf_counter() - began
-    outputs = readable(found)
-    if settings.outputs is not None:
-        write_outputs(settings.outputs, outputs)
-    write_private(party.folder / "result.json", json.dumps(_report(party, session, outputs, seconds)).encode())
+        outputs = readable(found)
+        if settings.outputs is not None:
+            write_outputs(settings.outputs, outputs)
+        report = _report(party, session, outputs, seconds)
+        unfinished = gathered.finish()
+    write_private(party.folder / "result.json", json.dumps(report | {"unfinished": unfinished}).encode())
 
 
 def _backend(settings: TensorsSettings, network: Network) -> Backend:
@@ -80,25 +87,6 @@ def _backend(settings: TensorsSettings, network: Network) -> Backend:
         outside=settings.outside,
         ring_bits=settings.ring_bits,
     )
-
-
-def _connect(party: Party[TensorsSettings], connections: Connections) -> dict[str, Channel]:
-    """Return the channel to every other party that this one talks to, by name."""
-    settings, progress = party.settings, party.progress
-    channels: dict[str, Channel] = {}
-    listener = None
-    if settings.listen is not None:
-        listener = connections.listen(settings.listen)
-        progress.listening(listener.port)
-    with progress.step("0", "connect", awaits=[*(peer.name for peer in settings.dials), *settings.awaits]):
-        for peer in settings.dials:
-            channels[peer.name] = connections.dial(peer, PROVIDER if peer.name == settings.provider else COMPUTING)
-        while listener is not None and (
-            missing := {name: str(role) for name, role in settings.awaits.items() if name not in channels}
-        ):
-            channel = connections.accept(listener, missing)
-            channels[channel.peer] = channel
-    return channels
 
 
 def _advance(party: Party[TensorsSettings]) -> Any:

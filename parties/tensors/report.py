@@ -51,6 +51,15 @@ def lines(reports: Sequence[Report]) -> tuple[tuple[str, str], ...]:
     return (*shown, ("trust", first["trust"]))
 
 
+def unfinished(reports: Sequence[Report]) -> tuple[str, ...]:
+    """Return who was lost before it had its outputs, while those who report have theirs."""
+    return tuple(
+        f"{name} was lost before it was done ({why}), and may lack its outputs"
+        for report in reports
+        for name, why in report["unfinished"].items()
+    )
+
+
 def headlines(reports: Sequence[Report]) -> tuple[Headline, ...]:
     """Return the figures that say the result at a glance."""
     first = reports[0]

@@ -66,6 +66,9 @@ class TensorsSettings(Computation, PartySettings):
         listen: where this party listens. A provider does so where outside parties get seeds from it.
         dials: the parties that this one connects to, computing ones and maybe the provider.
         awaits: the parties that connect to this one, with their roles.
+        openers: the members that may open a session with this one, with their roles..
+        record: the file in which a member of a federation writes down its sessions and what they reveal.
+        sessions: how many sessions of this computation members may open in all, or None.
     """
 
     role: Role
@@ -76,9 +79,16 @@ class TensorsSettings(Computation, PartySettings):
     listen: Address | None = None
     dials: tuple[Peer, ...] = ()
     awaits: dict[str, Role] = Field(default_factory=dict)
+    openers: dict[str, Role] = Field(default_factory=dict)
+    record: Path | None = None
+    sessions: int | None = None
 
     def agreed(self) -> dict[str, str]:
         """Return what all parties must agree on, as text by name. It is public."""
+        return self.computed() | {"sessions in all": "any number" if self.sessions is None else str(self.sessions)}
+
+    def computed(self) -> dict[str, str]:
+        """Return the part of it that says what is computed, which does not change with the number of sessions."""
         return {
             "protocol": "tensors",
             "back-end": self.backend,

@@ -6,7 +6,7 @@
 #include <utility>
 
 #include "core/base/error.hpp"
-#include "core/bfv/packing.hpp"
+#include "core/lattice/packing.hpp"
 #include "core/lattice/sampling.hpp"
 
 namespace mpc::bfv {

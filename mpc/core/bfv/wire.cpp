@@ -5,7 +5,7 @@
 
 #include "core/aes/prg.hpp"
 #include "core/base/error.hpp"
-#include "core/bfv/packing.hpp"
+#include "core/lattice/packing.hpp"
 #include "core/lattice/sampling.hpp"
 
 namespace mpc::bfv {

@@ -1,4 +1,4 @@
-// The group of edwards25519 in constant time, for the base OTs.
+// The group of edwards25519 in constant time, for the base OTs, and for keys that several hold together.
 //
 // Extended coordinates with a = -1 are those of Hisil, Wong, Carter, Dawson, "Twisted Edwards curves revisited"
 // (ASIACRYPT 2008), sections 3.1-3.3. Parameters, encoding and decoding are those of RFC 8032, section 5.1. Signed
@@ -30,6 +30,14 @@ constexpr std::size_t kPointBytes = 32;
 
 // Little-endian integer, below 2^253 wherever it multiplies a point.
 using Scalar = std::array<std::uint8_t, 32>;
+
+namespace curve {
+
+// 2d = -2 * 121665/121666 and sqrt(-1), as radix-2^51 limbs.
+inline constexpr Field kTwoD{{0x69b9426b2f159, 0x35050762add7a, 0x3cf44c0038052, 0x6738cc7407977, 0x2406d9dc56dff}};
+inline constexpr Field kRootOfMinusOne{{0x61b274a0ea0b0, 0xd5a5fc8f189d, 0x7ef5e9cbd0c60, 0x78595a6804c9e, 0x2b8324804fc1d}};
+
+}  // namespace curve
 
 // (X : Y : Z : T), x = X/Z, y = Y/Z, x y = T/Z.
 using Point = curve::Extended<Field>;

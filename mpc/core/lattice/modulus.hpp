@@ -14,7 +14,7 @@ namespace mpc::lattice {
 
 __extension__ typedef unsigned __int128 Wide;
 
-// 47 bits: a transform of 2^13 coefficients then needs no reduction between its layers (ntt.hpp), and every
+// 47 bits: a transform of up to 2^15 coefficients then needs no reduction between its layers (ntt.hpp), and every
 // intermediate fits the 52-bit multipliers of AVX-512 IFMA.
 constexpr int kMaxPrimeBits = 47;
 

@@ -17,7 +17,7 @@ std::size_t reversed_bits(std::size_t x, std::size_t degree) {
     return result;
 }
 
-// One layer of (X, Y) <- (X + w Y, X - w Y). Entries grow by 2p a layer: from 2p to at most 28p < 2^52 for N <= 2^13.
+// One layer of (X, Y) <- (X + w Y, X - w Y). Entries grow by 2p a layer: from 2p to at most 32p < 2^52 for N <= 2^15.
 void forward_portable(const NttTables& ntt, std::uint64_t* x) {
     const std::uint64_t p = ntt.modulus.p;
     const Twiddles& twiddles = ntt.forward;
@@ -76,7 +76,40 @@ void inner_product_portable(const NttTables& ntt, const std::uint64_t* const* x,
     }
 }
 
-const NttKernels portable_kernels = {forward_portable, inverse_portable, inner_product_portable};
+void scale_difference_portable(const NttTables& ntt, const std::uint64_t* x, const std::uint64_t* y,
+                               std::uint64_t factor, const std::uint64_t* z, std::uint64_t* out) {
+    const std::uint64_t p = ntt.modulus.p;
+    const Factor w = ntt.modulus.factor(factor);
+    for (std::size_t j = 0; j < ntt.degree; ++j) {
+        const std::uint64_t scaled = multiply(x[j] + p - y[j], w, p);
+        out[j] = z != nullptr ? add(scaled, z[j], p) : scaled;
+    }
+}
+
+void combine_portable(const NttTables& ntt, const std::uint64_t* const* x, const std::uint64_t* factors,
+                      std::size_t terms, std::uint64_t* out) {
+    const std::uint64_t p = ntt.modulus.p;
+    Factor w[Ntt::kMaxCombined];
+    for (std::size_t k = 0; k < terms; ++k) w[k] = ntt.modulus.factor(factors[k]);
+    for (std::size_t j = 0; j < ntt.degree; ++j) {
+        std::uint64_t sum = 0;  // below 16 p
+        for (std::size_t k = 0; k < terms; ++k) sum += multiply_lazy(x[k][j], w[k], p);
+        out[j] = multiply(sum, ntt.modulus.one, p);
+    }
+}
+
+// Residues modulo one prime, around zero, to residues modulo another.
+void lift_portable(const NttTables& ntt, std::uint64_t other, const std::uint64_t* in, std::uint64_t* out) {
+    const Modulus& m = ntt.modulus;
+    const std::uint64_t wrapped = other % m.p;
+    for (std::size_t j = 0; j < ntt.degree; ++j) {
+        const std::uint64_t upper = wrapped & (std::uint64_t{0} - ((other / 2 - in[j]) >> 63));
+        out[j] = subtract(multiply(in[j], m.one, m.p), upper, m.p);
+    }
+}
+
+const NttKernels portable_kernels = {forward_portable, inverse_portable, inner_product_portable, nullptr,
+                                     scale_difference_portable, nullptr, combine_portable};
 
 bool has_ifma() {
 #if defined(MPC_X86_KERNELS)
@@ -86,9 +119,27 @@ bool has_ifma() {
 #endif
 }
 
+bool has_fma() {
+#if defined(MPC_X86_KERNELS)
+    return __builtin_cpu_supports("avx2") != 0 && __builtin_cpu_supports("fma") != 0;
+#else
+    return false;
+#endif
+}
+
 const NttKernels& kernels() {
 #if defined(MPC_X86_KERNELS)
     if (uses_ifma()) return ifma_kernels;
+    if (uses_fma()) return avx2_kernels;
+#endif
+    return portable_kernels;
+}
+
+// For what needs no transform: a processor with IFMA takes the kernels in doubles, too.
+const NttKernels& simple_kernels() {
+#if defined(MPC_X86_KERNELS)
+    static const bool supported = has_fma();
+    if (supported && cpu::level() != cpu::Level::portable) return avx2_kernels;
 #endif
     return portable_kernels;
 }
@@ -98,6 +149,11 @@ const NttKernels& kernels() {
 bool uses_ifma() {
     static const bool supported = has_ifma();
     return supported && cpu::level() == cpu::Level::vaes512;
+}
+
+bool uses_fma() {
+    static const bool supported = has_fma();
+    return supported && cpu::level() != cpu::Level::portable && !uses_ifma();
 }
 
 Ntt::Ntt(std::uint64_t prime, std::size_t degree) {
@@ -111,6 +167,12 @@ Ntt::Ntt(std::uint64_t prime, std::size_t degree) {
     tables_.inverse_degree = modulus().factor(scale);
     tables_.last_root = modulus().factor(static_cast<std::uint64_t>(Wide{inverse_.root[1]} * scale % prime));
     tables_.two_to_52 = modulus().factor((std::uint64_t{1} << 52) % prime);
+    tables_.real = {forward_.real.data(), inverse_.real.data(), static_cast<double>(prime),
+                    1 / static_cast<double>(prime), centred(scale), centred(tables_.last_root.value)};
+}
+
+double Ntt::centred(std::uint64_t residue) const {
+    return residue > p() / 2 ? -static_cast<double>(p() - residue) : static_cast<double>(residue);
 }
 
 Ntt::Storage Ntt::powers(std::uint64_t psi) const {
@@ -118,11 +180,13 @@ Ntt::Storage Ntt::powers(std::uint64_t psi) const {
     Storage made;
     made.root.resize(degree);
     made.quotient.resize(degree);
+    if (has_fma()) made.real.resize(degree);
     std::uint64_t value = 1;
     for (std::size_t i = 0; i < degree; ++i) {
         const std::size_t place = reversed_bits(i, degree);
         made.root[place] = value;
         made.quotient[place] = modulus().factor(value).quotient;
+        if (!made.real.empty()) made.real[place] = centred(value);
         value = static_cast<std::uint64_t>(Wide{value} * psi % p());
     }
     // Tile b is the entries 64 b + 8 lane + row. Its layers with distance 4, 2 and 1 have 1, 2 and 4 roots a lane.
@@ -143,6 +207,33 @@ Ntt::Storage Ntt::powers(std::uint64_t psi) const {
 void Ntt::forward(std::uint64_t* x) const { kernels().forward(tables_, x); }
 
 void Ntt::inverse(std::uint64_t* x) const { kernels().inverse(tables_, x); }
+
+void Ntt::forward_lifted(std::uint64_t other, const std::uint64_t* in, std::uint64_t* out) const {
+    const NttKernels& found = kernels();
+    if (found.forward_lifted != nullptr) return found.forward_lifted(tables_, other, in, out);
+    lift_portable(tables_, other, in, out);
+    found.forward(tables_, out);
+}
+
+void Ntt::scale_difference(const std::uint64_t* x, const std::uint64_t* y, std::uint64_t factor,
+                           const std::uint64_t* z, std::uint64_t* out) const {
+    simple_kernels().scale_difference(tables_, x, y, factor, z, out);
+}
+
+void Ntt::combine(const std::uint64_t* const* x, const std::uint64_t* factors, std::size_t terms,
+                  std::uint64_t* out) const {
+    simple_kernels().combine(tables_, x, factors, terms, out);
+}
+
+void Ntt::forward_combined(const std::uint64_t* x, const std::uint64_t* factors, std::size_t terms,
+                           std::uint64_t* out) const {
+    const NttKernels& found = kernels();
+    if (found.forward_combined != nullptr) return found.forward_combined(tables_, x, factors, terms, out);
+    const std::uint64_t* rows[kMaxConverted];
+    for (std::size_t k = 0; k < terms; ++k) rows[k] = x + k * degree();
+    combine(rows, factors, terms, out);
+    found.forward(tables_, out);
+}
 
 void Ntt::inner_product(const std::uint64_t* const* x, const std::uint64_t* const* y, std::size_t terms,
                         std::uint64_t* out) const {

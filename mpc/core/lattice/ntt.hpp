@@ -8,6 +8,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <vector>
 
 #include "core/lattice/memory.hpp"
 #include "core/lattice/modulus.hpp"
@@ -17,16 +18,37 @@ namespace mpc::lattice {
 
 class Ntt {
 public:
-    Ntt(std::uint64_t prime, std::size_t degree);  // degree 2^6 .. 2^13, prime = 1 mod 2 degree, of at most 47 bits
+    Ntt(std::uint64_t prime, std::size_t degree);  // degree 2^6 .. 2^15, prime = 1 mod 2 degree, of at most 47 bits
     Ntt(Ntt&&) = default;                          // moving keeps the vectors' memory, to which the tables point
     Ntt& operator=(Ntt&&) = default;
 
     const Modulus& modulus() const { return tables_.modulus; }
     std::uint64_t p() const { return tables_.modulus.p; }
+    std::size_t degree() const { return tables_.degree; }
 
     // In place; entries below 2p enter, entries below p leave.
     void forward(std::uint64_t* x) const;
     void inverse(std::uint64_t* x) const;
+
+    // The transform of what `in` is modulo another prime of at most 47 bits, taken around zero: of integers in
+    // (-other/2, other/2). Entries of `in` are below `other`. out, below p, may be `in`.
+    void forward_lifted(std::uint64_t other, const std::uint64_t* in, std::uint64_t* out) const;
+
+    // out = (x - y) factor + z, entry by entry, all below p. z may be null, for zeros. out may be one of the others.
+    void scale_difference(const std::uint64_t* x, const std::uint64_t* y, std::uint64_t factor, const std::uint64_t* z,
+                          std::uint64_t* out) const;
+
+    // out = sum_k x[k] factors[k] mod p, for 1 <= terms <= kMaxCombined, entries below 2^47 and factors below p. out, below
+    // p, may be one of the x.
+    static constexpr std::size_t kMaxCombined = 8;
+    void combine(const std::uint64_t* const* x, const std::uint64_t* factors, std::size_t terms,
+                 std::uint64_t* out) const;
+
+    // The transform of sum_k x[k] factors[k], of rows of N entries one behind the other, for 2 <= terms <= kMaxConverted.
+    // Entries are below 2^47, but those of the last row at most 4. out is apart from x.
+    static constexpr std::size_t kMaxConverted = 5;
+    void forward_combined(const std::uint64_t* x, const std::uint64_t* factors, std::size_t terms,
+                          std::uint64_t* out) const;
 
     // out = sum_k x[k] * y[k], entry by entry, for 1 <= terms <= kMaxTerms and factors below p. out, below p, may
     // be one of the factors.
@@ -37,9 +59,11 @@ public:
 private:
     struct Storage {
         Words root, quotient, tail_root, tail_quotient;
+        std::vector<double> real;
         Twiddles view() const { return {root.data(), quotient.data(), tail_root.data(), tail_quotient.data()}; }
     };
     Storage powers(std::uint64_t psi) const;
+    double centred(std::uint64_t residue) const;
 
     NttTables tables_;
     Storage forward_, inverse_;
@@ -47,5 +71,8 @@ private:
 
 // True where the AVX-512 IFMA kernels run: level vaes512 on a processor that has them.
 bool uses_ifma();
+// True where those in double-precision numbers run: any level but portable, on a processor with AVX2 and FMA, unless
+// uses_ifma().
+bool uses_fma();
 
 }  // namespace mpc::lattice

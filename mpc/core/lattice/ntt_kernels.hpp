@@ -17,12 +17,19 @@ struct Twiddles {
     const std::uint64_t *tail_root, *tail_quotient;
 };
 
+// The same as double-precision numbers, for ntt_avx2.cpp. Factors are in (-p/2, p/2), and `inverse` is 1 / p.
+struct RealTables {
+    const double *forward = nullptr, *inverse_roots = nullptr;
+    double p = 0, inverse = 0, inverse_degree = 0, last_root = 0;
+};
+
 struct NttTables {
     Modulus modulus;
     std::size_t degree = 0;
     Twiddles forward{}, inverse{};
     Factor inverse_degree, last_root;  // 1 / N; inverse root[1] / N
     Factor two_to_52;
+    RealTables real;
 };
 
 // Contracts: see the class Ntt.
@@ -31,8 +38,18 @@ struct NttKernels {
     void (*inverse)(const NttTables& tables, std::uint64_t* x);
     void (*inner_product)(const NttTables& tables, const std::uint64_t* const* x, const std::uint64_t* const* y,
                           std::size_t terms, std::uint64_t* out);
+    // Where a set has none, `Ntt` does the same by others, from another set if need be.
+    void (*forward_lifted)(const NttTables& tables, std::uint64_t other, const std::uint64_t* in,
+                           std::uint64_t* out) = nullptr;
+    void (*scale_difference)(const NttTables& tables, const std::uint64_t* x, const std::uint64_t* y,
+                             std::uint64_t factor, const std::uint64_t* z, std::uint64_t* out) = nullptr;
+    void (*forward_combined)(const NttTables& tables, const std::uint64_t* x, const std::uint64_t* factors,
+                             std::size_t terms, std::uint64_t* out) = nullptr;
+    void (*combine)(const NttTables& tables, const std::uint64_t* const* x, const std::uint64_t* factors,
+                    std::size_t terms, std::uint64_t* out) = nullptr;
 };
 
 extern const NttKernels ifma_kernels;  // ntt_ifma.cpp: only in x86-64 builds
+extern const NttKernels avx2_kernels;  // ntt_avx2.cpp: likewise
 
 }  // namespace mpc::lattice

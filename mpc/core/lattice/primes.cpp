@@ -30,20 +30,23 @@ bool is_prime(std::uint64_t n) {
     return true;
 }
 
+std::uint64_t largest_ntt_prime(std::size_t degree, int bits, const std::vector<std::uint64_t>& taken) {
+    const std::uint64_t step = 2 * degree, floor = std::uint64_t{1} << (bits - 1);
+    std::uint64_t candidate = 2 * floor + 1 - step;
+    while (candidate > floor &&
+           (!is_prime(candidate) || std::find(taken.begin(), taken.end(), candidate) != taken.end())) {
+        candidate -= step;
+    }
+    if (candidate <= floor) throw ParameterError("no prime of " + std::to_string(bits) + " bits for this degree");
+    return candidate;
+}
+
 std::vector<std::uint64_t> ntt_primes(std::size_t degree, int total_bits, std::size_t count) {
-    const std::uint64_t step = 2 * degree;
     std::vector<std::uint64_t> primes;
     for (std::size_t i = 0; i < count; ++i) {
         const int larger = total_bits % static_cast<int>(count);
         const int bits = total_bits / static_cast<int>(count) + (static_cast<int>(count - i) <= larger ? 1 : 0);
-        const std::uint64_t floor = std::uint64_t{1} << (bits - 1);
-        std::uint64_t candidate = 2 * floor + 1 - step;
-        while (candidate > floor && (!is_prime(candidate) ||
-                                     std::find(primes.begin(), primes.end(), candidate) != primes.end())) {
-            candidate -= step;
-        }
-        if (candidate <= floor) throw ParameterError("no prime of " + std::to_string(bits) + " bits for this degree");
-        primes.push_back(candidate);
+        primes.push_back(largest_ntt_prime(degree, bits, primes));
     }
     return primes;
 }

@@ -18,7 +18,7 @@ mask a needs no opening of c either, because c = x - a is open already, and r is
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from math import prod
 
@@ -28,30 +28,17 @@ from mpc.errors import RangeError
 from mpc.ring import Words
 from mpc.tensors.backends import tree
 from mpc.tensors.backends.handles import Handle, Mask, roots_of
-from mpc.tensors.backends.interface import Shape
-from mpc.tensors.backends.kernels import from_plane, plane_words, to_planes
+from mpc.tensors.backends.layout import Layout, joined, parted
+from mpc.tensors.backends.moving import moved
 from mpc.tensors.backends.party import Party
-from mpc.tensors.backends.products import derive, mask_all, multiply
-from mpc.tensors.network import Part, wire_size
+from mpc.tensors.backends.products import derive, low_mask, mask_all, multiply
+from mpc.tensors.network import Part, wire_bits, wire_size
+
+__all__ = ["GROUP_BITS", "below", "between", "joined", "less_than", "negative", "parted", "relu", "to_ring", "width_of"]
 
 _ONES = np.uint64(0xFFFFFFFFFFFFFFFF)
 _ONE = np.uint64(1)
 GROUP_BITS = 4
-
-
-def joined(arrays: Sequence[Words]) -> Words:
-    """Return all values of many arrays in one flat array."""
-    return np.concatenate([array.reshape(-1) for array in arrays]) if arrays else np.zeros(0, dtype=np.uint64)
-
-
-def parted(flat: Words, shapes: Sequence[Shape]) -> list[Words]:
-    """Return the arrays that :func:`joined` joined."""
-    arrays, start = [], 0
-    for shape in shapes:
-        end = start + prod(shape)
-        arrays.append(flat[start:end].reshape(shape))
-        start = end
-    return arrays
 
 
 def _one_hot(planes: Words) -> Words:
@@ -67,6 +54,8 @@ def _one_hot(planes: Words) -> Words:
 def _grouped(planes: Words) -> Words:
     """Return planes in groups of four, with zeros above them."""
     bits, width = planes.shape
+    if bits % GROUP_BITS == 0:
+        return planes.reshape(-1, GROUP_BITS, width)
     groups = -(-bits // GROUP_BITS)
     padded = np.zeros((groups * GROUP_BITS, width), dtype=np.uint64)
     padded[:bits] = planes
@@ -82,65 +71,88 @@ def _possible(bits: int) -> Words:
     return possible
 
 
-def less_than(party: Party, public: Words | None, secret: Words | None, count: int, bits: int, *, top: bool) -> Words:
+def _tables(dealt: Words, bits: int, one: np.uint64) -> Words:
+    """Return shares of `(2, groups, 16, words)` planes, which say for each c whether c < r, and whether c = r.
+
+    Args:
+        dealt: for each possible number above zero of each group of r, whether it is that.
+        bits: of r.
+        one: this party's share of 64 bits that are one.
+    """
+    groups, rows = -(-bits // GROUP_BITS), _possible(bits)
+    tables = np.zeros((2, groups, 16, dealt.shape[-1]), dtype=np.uint64)
+    less, equal = tables
+    equal.reshape(groups * 16, -1)[rows + rows // np.uint64(15) + _ONE] = dealt
+    np.bitwise_xor.accumulate(equal[:, :0:-1], axis=1, out=less[:, 14::-1])  # of c = 14, 13, and so on
+    equal[:, 0] = less[:, 0] ^ one
+    return tables
+
+
+def _chosen(tables: Words, planes: Words) -> Words:
+    """Return the `(2, groups, words)` planes of the tables at c, of which `(groups, 4, words)` planes are public."""
+    for bit in reversed(range(GROUP_BITS)):
+        half = 1 << bit
+        low, high = tables[:, :, :half], tables[:, :, half:]
+        tables = low ^ ((low ^ high) & planes[:, bit : bit + 1])
+    return tables[:, :, 0]
+
+
+def less_than(party: Party, numbers: Sequence[Words], layout: Layout, bits: int, *, top: bool) -> Words:
     """Return XOR shares of the plane [public < secret] on the lowest `bits` bits, in a round for each level of a tree.
 
     Args:
-        party: of which a computing one knows `public`, and the provider `secret`, both flat and of `count` words.
-        count, bits: of the numbers.
+        party: this one.
+        numbers: by place, the public ones at a computing party, and the secret ones at the provider.
+        layout: of them.
+        bits: of the numbers.
         top: whether to add, by XOR, bit number `bits` of both.
     """
-    words = plane_words(count)
+    words = layout.secret_words
     groups = -(-bits // GROUP_BITS)
     rows = _possible(bits)
 
     def made() -> Words:
-        planes = to_planes(party.known(secret), bits + top)
-        numbers = _one_hot(_grouped(planes[:bits]))[:, 1:].reshape(groups * 15, words)[rows]
-        return np.concatenate((numbers, planes[bits:]))
+        planes = layout.secret_planes(numbers, bits + top)
+        hot = _one_hot(_grouped(planes[:bits]))[:, 1:].reshape(groups * 15, words)[rows]
+        return np.concatenate((hot, planes[bits:]))
 
     dealt = party.dealing.deal_planes((rows.size + top, words), made)
     if not party.computes:
-        tree.dealt(party, groups, words)
-        return np.zeros(words, dtype=np.uint64)
-    planes = to_planes(party.known(public), bits + top)
-    result: Words = np.bitwise_xor.reduce(dealt[rows.size :], axis=0)
+        tree.dealt(party, groups, layout.words)
+        return np.zeros(layout.words, dtype=np.uint64)
+    planes = layout.planes(numbers, bits + top)
+    result: Words = np.bitwise_xor.reduce(layout.spread(dealt[rows.size :]), axis=0)
     if party.first:
         result ^= np.bitwise_xor.reduce(planes[bits:], axis=0)
     if groups == 0:
         return result
-    shares = np.zeros((groups * 15, words), dtype=np.uint64)
-    shares[rows] = dealt[: rows.size]
-    numbers = shares.reshape(groups, 15, words)
-    found = _one_hot(_grouped(planes[:bits]))
-    below = np.bitwise_xor.accumulate(found, axis=1)[:, :-1]  # number v - 1 of these: public < v
-    less: Words = np.bitwise_xor.reduce(below & numbers, axis=1)
-    equal: Words = np.bitwise_xor.reduce((found[:, 1:] ^ found[:, :1]) & numbers, axis=1)
-    if party.first:
-        equal ^= found[:, 0]
+    tables = layout.spread(_tables(dealt[: rows.size], bits, party.one))
+    less, equal = _chosen(tables, _grouped(planes[:bits]))
     result ^= tree.whole(party, less, equal)
     return result
 
 
-def to_ring(party: Party, plane: Words, shapes: Sequence[Shape]) -> list[Handle]:
+def to_ring(party: Party, plane: Words, layout: Layout) -> list[Handle]:
     """Return bits in the ring from XOR shares of their plane, in one round. They are masked from the start."""
+    shapes = layout.shapes
     count = sum(prod(shape) for shape in shapes)
-    beta = party.dealing.mask_planes((plane_words(count),))
-    ring_beta = party.dealing.deal((count,), party.ring_bits, lambda: from_plane(beta, count))
+    beta = party.dealing.mask_planes((layout.words,))
+    ring_beta = party.dealing.deal((count,), party.ring_bits, lambda: layout.bits(beta))
     if not party.computes:
         party.pass_by("bits to ring", [(beta.size, 64)], shapes)
         handles = [party.handle(shape, None) for shape in shapes]
-        for handle, value in zip(handles, parted(ring_beta, shapes), strict=True):
+        for handle, value in zip(handles, layout.by_place(ring_beta), strict=True):
             handle.bit_mask = Mask(value=value)
         return handles
     (opened,) = party.open("bits to ring", [Part(plane ^ beta, planes=True)], shapes)
-    t = from_plane(opened, count)
+    t = layout.bits(opened)
     sign = party.reduce(_ONE - (t << _ONE))
     share = sign * ring_beta
     if party.first:
         share += t
     handles = []
-    parts = zip(*(parted(flat, shapes) for flat in (t, sign, ring_beta, party.reduce(share))), shapes, strict=True)
+    arrays = (t, sign, ring_beta, party.reduce(share))
+    parts = zip(*(layout.by_place(flat) for flat in arrays), shapes, strict=True)
     for t_part, sign_part, beta_part, share_part, shape in parts:
         handle = party.handle(shape, share_part)
         handle.bit_mask = Mask(opened=t_part, sign=sign_part, share=beta_part)
@@ -153,10 +165,10 @@ def negative(party: Party, values: Sequence[Handle], bound: int) -> list[Handle]
     bits = width_of(bound, party.ring_bits)
     shapes = [value.shape for value in values]
     with party.dealing.correlation("negative", shapes, f"{bits} bits"):
-        public, secret = _masked_low(party, values, bits)
-        count = sum(value.size for value in values)
-        plane = less_than(party, public, secret, count, bits - 1, top=True)
-        return to_ring(party, plane, shapes)
+        masks = _low_masks(party, values, bits)
+        layout = Layout.of(shapes, masks)
+        plane = less_than(party, _numbers(party, masks), layout, bits - 1, top=True)
+        return to_ring(party, plane, layout)
 
 
 def width_of(bound: int, ring_bits: int) -> int:
@@ -169,31 +181,31 @@ def width_of(bound: int, ring_bits: int) -> int:
     return bits
 
 
-def _masked_low(party: Party, values: Sequence[Handle], bits: int) -> tuple[Words | None, Words | None]:
-    """Return c to the computing parties and r to the provider, flat, for c = x + r modulo 2^bits."""
-    low = np.uint64((1 << bits) - 1)
-    if _masks_cost_less(party, values, bits):
-        mask_all(party, values, half=True)
-    narrow = [value for value in values if roots_of(value)]
+def _low_masks(party: Party, values: Sequence[Handle], bits: int) -> list[Mask]:
+    """Return masks of all values modulo 2^bits. Those for which something has to be opened share a round.
+
+    With x = c - r, a mask has c as what is opened, and -r as its secret. The bits above do not count.
+    """
+    found = {id(value): low_mask(party, value, bits) for value in values}
+    if _masks_cost_less(party, missing := _without(values, found), bits):
+        mask_all(party, missing, half=True)
+        found |= {id(value): derive(party, value) for value in missing}
+    narrow = _without(values, found)
     masks = [party.dealing.mask(value.shape, bits) for value in narrow]
-    opened: list[Words] = []
     if narrow and not party.computes:
         party.pass_by("narrow", [(value.size, bits) for value in narrow], [value.shape for value in narrow])
+        secret = _without_owed(party, narrow, masks)
+        found |= {id(value): Mask(value=np.negative(r)) for value, r in zip(narrow, secret, strict=True)}
     elif narrow:
         parts = [Part(party.share_of(value) + mask, bits) for value, mask in zip(narrow, masks, strict=True)]
         opened = party.open("narrow", parts, [value.shape for value in narrow])
-    fresh = iter(opened if party.computes else _without_owed(party, narrow, masks))
-    taken = {id(value) for value in narrow}
-    flat = []
-    for value in values:
-        if id(value) in taken:
-            flat.append(next(fresh))
-        elif party.computes:
-            flat.append(party.known(derive(party, value).opened))
-        else:
-            flat.append(np.negative(party.known(derive(party, value).value)))
-    words = joined(flat) & low
-    return (words, None) if party.computes else (None, words)
+        found |= {id(value): Mask(opened=c) for value, c in zip(narrow, opened, strict=True)}
+    return [mask for value in values if (mask := found[id(value)]) is not None]
+
+
+def _without(values: Sequence[Handle], found: Mapping[int, Mask | None]) -> list[Handle]:
+    """Return the values for which no mask was found, each once."""
+    return list({id(value): value for value in values if found[id(value)] is None}.values())
 
 
 def _masks_cost_less(party: Party, values: Sequence[Handle], bits: int) -> bool:
@@ -211,14 +223,70 @@ def _without_owed(party: Party, values: Sequence[Handle], masks: Sequence[Words]
     ]
 
 
+def below(party: Party, value: Handle, ends: Sequence[int], bound: int) -> list[Handle]:
+    """Return for each end 1 where value < end, in the rounds of one comparison. One secret serves all ends."""
+    bits = width_of(bound, party.ring_bits)
+    shapes = [value.shape] * len(ends)
+    with party.dealing.correlation("below", shapes, f"{bits} bits"):
+        mask = low_mask(party, value, bits)
+        if mask is None:  # of all bits it serves products as well, where there are so many ends that they often follow
+            if len(ends) * wire_bits(bits) > party.ring_bits:
+                mask_all(party, [value], half=True)
+            (mask,) = _low_masks(party, [value], bits)
+        masks = [_moved_by(party, mask, -end) for end in ends]
+        layout = Layout.of(shapes, masks)
+        return to_ring(party, less_than(party, _numbers(party, masks), layout, bits - 1, top=True), layout)
+
+
+def _moved_by(party: Party, mask: Mask, number: int) -> Mask:
+    return moved(party, mask, np.uint64(number % (1 << party.ring_bits)))
+
+
+def between(
+    party: Party, values: Sequence[Handle], ends: Sequence[tuple[int, int]], bound: int
+) -> tuple[list[Handle], list[Handle]]:
+    """Return 1 where low <= value < high, and 1 where value < high, in the rounds of one comparison.
+
+    One secret serves both ends. As low <= high, the first bit is the XOR of whether the value is below each.
+    """
+    bits = width_of(bound, party.ring_bits)
+    shapes = [value.shape for value in values for _ in range(2)]
+    with party.dealing.correlation("between", shapes, f"{bits} bits"):
+        mask_all(party, [value for value in values if low_mask(party, value, bits) is None])
+        masks = []
+        for value, pair in zip(values, ends, strict=True):
+            mask = low_mask(party, value, bits) or derive(party, value)
+            masks += [_moved_by(party, mask, -end) for end in pair]
+        layout = Layout.of(shapes, masks)
+        plane = less_than(party, _numbers(party, masks), layout, bits - 1, top=True)
+        parts = {block[0]: part for block, _, part in layout.blocks()}
+        for place in range(0, len(shapes), 2):
+            plane[parts[place]] ^= plane[parts[place + 1]]
+        found = to_ring(party, plane, layout)
+        return found[0::2], found[1::2]
+
+
+def _numbers(party: Party, masks: Sequence[Mask]) -> list[Words]:
+    """Return what is open of each value to a computing party, and its secret to the provider."""
+    if party.computes:
+        return [party.known(mask.opened) for mask in masks]
+    return [np.negative(party.known(mask.value)) for mask in masks]
+
+
 def relu(party: Party, values: Sequence[Handle], bound: int) -> tuple[list[Handle], list[Handle]]:
     """Return max(0, value) and whether each is at least zero, in the rounds of the comparison alone."""
     bits = width_of(bound, party.ring_bits)
     shapes = [value.shape for value in values]
     with party.dealing.correlation("relu", shapes, f"{bits} bits"):
-        mask_all(party, values)
+        mask_all(party, [value for value in values if not _is_masked_low(party, value, bits)])
         kept = [_not(party, bit) for bit in negative(party, values, bound)]
         return multiply(party, list(zip(kept, values, strict=True)), shapes), kept
+
+
+def _is_masked_low(party: Party, value: Handle, bits: int) -> bool:
+    """Return whether the mask of a rounded value serves its comparison and the product with the bit."""
+    mask = value.rounded_mask
+    return mask is not None and mask.whole_bits + bits <= party.ring_bits
 
 
 def _not(party: Party, bit: Handle) -> Handle:

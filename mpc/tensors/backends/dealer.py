@@ -4,13 +4,12 @@ Values are additive shares modulo 2^ring_bits. All parties follow the protocol. 
 together what they see and learn nothing, as long as the provider does not help them. Outside parties may help them.
 
 Read in this order: ``party`` and ``handles`` (what a step works on), ``seeds``, ``dealing`` (correlations),
-``products``, ``truncation``, ``comparison``, ``gathers``.
+``products``, ``moving``, ``truncation``, ``layout``, ``comparison``, ``gathers``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from functools import partial
 from math import prod
 
@@ -32,12 +31,32 @@ from mpc.tensors.backends.arguments import (
 )
 from mpc.tensors.backends.dealing import Given, Taken, draw, shapes_in_label
 from mpc.tensors.backends.gathers import gather_of, gathered
-from mpc.tensors.backends.handles import Handle, Mask
-from mpc.tensors.backends.interface import Cost, Linear, Rounding, Shape, Shared
+from mpc.tensors.backends.handles import Handle, mask_of_public
+from mpc.tensors.backends.interface import Cost, Linear, Rounding, Shape, Shared, Times
 from mpc.tensors.backends.kernels import KeyStream, matmul
+from mpc.tensors.backends.layout import joined, parted
+from mpc.tensors.backends.moving import add_masks, add_to_masks, multiply_masks
 from mpc.tensors.backends.party import Party
 from mpc.tensors.backends.seeds import Agreement, receive_seeds, send_seeds, stream_of
-from mpc.tensors.network import Network, from_wire, to_wire, wire_size
+from mpc.tensors.network import InStep, Network, from_wire, to_wire, wire_size
+
+
+class _Step:
+    """One call of the back-end, in which single words wrap as arrays do."""
+
+    __slots__ = ("_errors", "_party", "_step")
+
+    def __init__(self, party: Party, step: InStep) -> None:
+        self._party, self._step, self._errors = party, step, np.errstate(over="ignore")
+
+    def __enter__(self) -> Party:
+        self._step.__enter__()
+        self._errors.__enter__()
+        return self._party
+
+    def __exit__(self, *_: object) -> None:
+        self._errors.__exit__(None, None, None)
+        self._step.__exit__()
 
 
 class DealerBackend:
@@ -115,14 +134,12 @@ class DealerBackend:
         """End the conversations with all others. They may be ended again."""
         self._network.close()
 
-    @contextmanager
-    def _step(self, name: str) -> Iterator[Party]:
-        """Do one call's work under its name. The first such call receives the seeds."""
+    def _step(self, name: str) -> _Step:
+        """Do one call's work under its name, within this context. The first such call receives the seeds."""
         if not self._joined:
             self._receive_seeds()
             self._joined = True
-        with self._network.in_step(name), np.errstate(over="ignore"):  # single words wrap as arrays do
-            yield self._party
+        return _Step(self._party, self._network.in_step(name))
 
     def _receive_seeds(self) -> None:
         receive_seeds(self._network, self._agreement, self._seeds)
@@ -181,12 +198,17 @@ class DealerBackend:
             return party.handle(shape, None, given=True)
 
     def constant(self, words: Words) -> Handle:
-        """Return a sharing of public values. The first party holds them, and the others hold zeros."""
-        words = self._words(words, "a constant")
+        """Return a sharing of public values. The first party holds them, and the others hold zeros.
+
+        Nothing of it is opened when it is multiplied or compared.
+        """
+        words = self._words(words, "a constant").copy()
         party = self._party
-        with np.errstate(over="ignore"):
-            share = (words.copy() if party.first else np.zeros_like(words)) if party.computes else None
-            return party.handle(words.shape, share)
+        words.setflags(write=False)
+        share = (words if party.first else np.zeros_like(words)) if party.computes else None
+        handle = party.handle(words.shape, share)
+        handle.mask = mask_of_public(words if party.computes else None, words.shape)
+        return handle
 
     def open(self, values: Sequence[Shared], to: Sequence[str]) -> list[Words] | None:
         """Open values to these parties, in one round.
@@ -214,11 +236,11 @@ class DealerBackend:
             received = self._network.swap(label, bodies, dict.fromkeys(senders, size))
             if self.me not in to:
                 return None
-            total = comparison.joined(shares) if shares else np.zeros(size * 8 // self.ring_bits, dtype=np.uint64)
+            total = joined(shares) if shares else np.zeros(size * 8 // self.ring_bits, dtype=np.uint64)
             for name, theirs in received.items():
                 with self._network.channel(name).naming_peer():
                     total = total + from_wire(theirs, self.ring_bits)
-            return comparison.parted(party.reduce(total), shapes)
+            return parted(party.reduce(total), shapes)
 
     def _randomised(self, party: Party, handle: Handle) -> Words:
         """Return a fresh share of the same value. The parties' streams add up to zero."""
@@ -249,6 +271,7 @@ class DealerBackend:
             result = party.handle(shape, share)
             result.owed = products.owed_of(party, function, shape, [left, right])
             result.came_from(function, left, right)
+            add_masks(party, function, left, right, result)
             return result
 
     def add_public(self, x: Shared, words: Words) -> Handle:
@@ -260,14 +283,15 @@ class DealerBackend:
             share = None
             if party.computes:
                 own = party.share_of(value)
-                share = np.asarray(own + words) if party.first else np.broadcast_to(own, shape)
-                share = party.reduce(share)
+                share = np.asarray(own + words) if party.first else own
+                share = party.reduce(share if share.shape == shape else np.broadcast_to(share, shape))
             result = party.handle(shape, share)
-            spread = partial(np.broadcast_to, shape=shape)
+            same = shape == value.shape
+            spread = np.asarray if same else partial(np.broadcast_to, shape=shape)
             result.owed = products.owed_of(party, spread, shape, [value])
-            result.came_from(spread, value, offset=words)
-            if value.bit_mask is not None and shape == value.shape:
-                result.bit_mask = _moved(party, value.bit_mask, words)
+            result.came_from(spread, value, offset=words, same=same)
+            if same:
+                add_to_masks(party, value, words, result)
             return result
 
     def linear(self, function: Linear, shape: Shape, *values: Shared) -> Handle:
@@ -289,6 +313,10 @@ class DealerBackend:
                 share = party.reduce(applied(function, shape, *[party.share_of(handle) for handle in handles]))
             result = party.handle(shape, share)
             result.owed = products.owed_of(party, function, shape, handles)
+            if isinstance(function, Times) and len(handles) == 1:
+                result.came_from(function, *handles)
+                multiply_masks(party, handles[0], function, result)
+                return result
             result.came_from(function, *handles, checked=True)
             bit = handles[0].bit_mask
             if bit is not None and len(handles) == 1 and (gather := gather_of(function, handles[0].shape, shape)):
@@ -363,6 +391,43 @@ class DealerBackend:
                 return _shapes_alone(party, shapes), _shapes_alone(party, shapes)
             return comparison.relu(party, handles, bound)
 
+    def below(self, value: Shared, ends: Sequence[int], bound: int) -> list[Handle]:
+        """Return for each end 1 where value < end, in the rounds of one comparison.
+
+        Raises:
+            RangeError: bound >= 2^(ring_bits - 1).
+        """
+        handle = self._party.check(value)
+        comparison.width_of(bound, self.ring_bits)
+        with self._step("below") as party:
+            if self._is_outside:
+                return _shapes_alone(party, [handle.shape] * len(ends))
+            return comparison.below(party, handle, ends, bound)
+
+    def between(
+        self, values: Sequence[Shared], ends: Sequence[tuple[int, int]], bound: int
+    ) -> tuple[list[Handle], list[Handle]]:
+        """Return 1 where low <= value < high, and 1 where value < high, in the rounds of one comparison.
+
+        Raises:
+            RangeError: bound >= 2^(ring_bits - 1). ParameterError: ends in another order.
+        """
+        handles = [self._party.check(value) for value in values]
+        comparison.width_of(bound, self.ring_bits)
+        if len(ends) != len(handles) or any(low > high for low, high in ends):
+            raise ParameterError(f"expected a lower and an upper end for each of {len(handles)} values, found {ends}")
+        with self._step("between") as party:
+            if self._is_outside:
+                shapes = [handle.shape for handle in handles]
+                return _shapes_alone(party, shapes), _shapes_alone(party, shapes)
+            return comparison.between(party, handles, ends, bound)
+
+    def mask_ahead(self, values: Sequence[Shared]) -> None:
+        """Open the masks of these values in the same round as those that are opened next."""
+        handles = [self._party.check(value) for value in values]
+        if not self._is_outside:  # who follows no openings
+            self._party.ahead += handles
+
     def __repr__(self) -> str:
         return f"DealerBackend(me={self.me!r}, computing={self.computing}, ring_bits={self.ring_bits})"
 
@@ -374,14 +439,6 @@ def agreement_of(
     check_dealt_parties(computing, provider, outside)
     check_ring(ring_bits)
     return Agreement(backend, ring_bits, tuple(computing), provider, tuple(outside))
-
-
-def _moved(party: Party, mask: Mask, words: Words) -> Mask:
-    """Return the mask of a bit to which public words are added."""
-    if not party.computes:
-        return mask
-    opened = party.reduce(party.known(mask.opened) + words)
-    return Mask(opened=opened, sign=mask.sign, share=mask.share)
 
 
 def _shapes_alone(party: Party, shapes: Sequence[Shape]) -> list[Handle]:

@@ -10,12 +10,17 @@ products sees the same array. What must never happen is two different values und
 what is opened would be the difference of the values. A mask is drawn for one handle, whose value never changes, and is
 put there once. A linear function f of masked values is masked by f of the masks. Its opened array is f of the opened
 arrays, which everybody could compute already.
+
+What all parties know already, such as initial weights that are public, needs no mask. Its mask is zero, and its opened
+array is the value.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import prod
+from typing import NamedTuple
+
+import numpy as np
 
 from mpc.errors import OrderError
 from mpc.ring import Words
@@ -46,8 +51,7 @@ class Owed:
         return f"Owed(shape={self.shape}, dealt={self.dealt})"
 
 
-@dataclass(frozen=True, repr=False)
-class Top:
+class Top(NamedTuple):
     """What is taken off the mask of a rounded value: lift * top, of which the provider does not know the public lift.
 
     Attributes:
@@ -66,8 +70,7 @@ class Top:
         return f"Top(bits={self.bits}, <hidden>)"
 
 
-@dataclass(frozen=True, repr=False)
-class Mask:
+class Mask(NamedTuple):
     """What a party knows of a masked value x = opened + sign * a.
 
     Attributes:
@@ -76,7 +79,9 @@ class Mask:
         share: this computing party's share of a.
         value: a itself, which the provider alone knows.
         owed: what the shares of a miss, or None. Rounding and comparing need no shares of a.
-        top: what is taken off a, or None. Only rounded values have it.
+        tops: what is taken off a. Only rounded values, and sums with them, have any.
+        public: whether all parties know x, so that nothing hides it. Then a is zero.
+        source: the first mask with the same a, such as before public numbers were added, or None for this one.
     """
 
     opened: Words | None = None
@@ -84,18 +89,37 @@ class Mask:
     share: Words | None = None
     value: Words | None = None
     owed: Owed | None = None
-    top: Top | None = None
+    tops: tuple[Top, ...] = ()
+    public: bool = False
+    source: object = None
+
+    @property
+    def first(self) -> object:
+        """The same object for all masks with the same a."""
+        return self if self.source is None else self.source
+
+    @property
+    def whole_bits(self) -> int:
+        """How many of the highest bits what is taken off a counts in, which may be none."""
+        return max([top.bits for top in self.tops], default=0)
 
     def __repr__(self) -> str:
         return "Mask(<hidden>)"
 
 
-@dataclass(frozen=True, repr=False)
-class Origin:
+def mask_of_public(opened: Words | None, shape: Shape) -> Mask:
+    """Return the mask of a value that all parties know. A party without shares gives None."""
+    zeros = np.broadcast_to(np.uint64(0), shape)
+    return Mask(opened=opened, share=zeros, value=zeros, public=True)
+
+
+class Origin(NamedTuple):
     """How a handle came out of others: function(*parents) + offset, for a function that is linear.
 
     Attributes:
         checked: whether the function is the caller's, who might have changed what it depends on.
+        same: whether the function returns its argument, so that the mask stays the same.
+        low: whether it serves only to find masks for comparisons, because some parents have one that was rounded.
         shares: this party's shares of the parents at that time.
         share: this party's share of the handle at that time, before anything was dealt that it misses.
     """
@@ -104,6 +128,8 @@ class Origin:
     parents: tuple[Handle, ...]
     offset: Words | None
     checked: bool
+    same: bool
+    low: bool
     length: int
     shares: tuple[Words | None, ...]
     share: Words | None
@@ -181,17 +207,38 @@ class Handle:
             raise OrderError(f"expected {self!r} without a mask of its rounding, found that it has one already")
         self._rounded_mask = mask
 
-    def came_from(self, function: Linear, *parents: Handle, offset: Words | None = None, checked: bool = False) -> None:
+    @property
+    def is_derived(self) -> bool:
+        """Whether a mask of this may be derived from masks of what it came from."""
+        return self.origin is not None and not self.origin.low
+
+    @property
+    def is_masked(self) -> bool:
+        """Whether the value has a mask of sign 1, or one that it got when it was rounded."""
+        return self._mask is not None or self._rounded_mask is not None
+
+    def came_from(
+        self,
+        function: Linear,
+        *parents: Handle,
+        offset: Words | None = None,
+        checked: bool = False,
+        same: bool = False,
+    ) -> None:
         """Remember what this is a linear function of, where that can ever spare an opening.
 
-        It can where all parents are masked or inputs, or where they are not larger than this. Long chains are cut, so
-        that a value that is updated for ever holds no memory of all that it was.
+        It can where all parents are masked or inputs, or where they are not larger than this. Where they are rounded
+        it can spare what a comparison opens. Long chains are cut, so that a value that is updated for ever holds no
+        memory of all that it was.
         """
         length = 1 + max(parent.origin.length if parent.origin else 0 for parent in parents)
-        known = all(parent.mask is not None or parent.given or parent.origin is not None for parent in parents)
-        if length <= LONGEST_ORIGIN and (known or sum(parent.size for parent in parents) <= self.size):
+        known = all(parent.mask is not None or parent.given or parent.is_derived for parent in parents)
+        low = not known and sum(parent.size for parent in parents) > self.size
+        if low and not all(parent.is_masked or parent.origin is not None for parent in parents):
+            return
+        if length <= LONGEST_ORIGIN:
             self.origin = Origin(
-                function, parents, offset, checked, length, tuple(each.share for each in parents), self.share
+                function, parents, offset, checked, same, low, length, tuple(each.share for each in parents), self.share
             )
 
     def __repr__(self) -> str:
@@ -205,7 +252,7 @@ def roots_of(handle: Handle) -> list[Handle]:
     """
     if handle.mask is not None:
         return []
-    if handle.origin is None:
+    if handle.origin is None or handle.origin.low:
         return [handle]
     roots: dict[int, Handle] = {}
     for parent in handle.origin.parents:

@@ -12,13 +12,29 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
+
+import numpy as np
 
 from mpc.ring import Words
 
 Shape = tuple[int, ...]
 Rounding = Literal["stochastic", "floor", "nearest"]
 Linear = Callable[..., Words]
+
+
+@dataclass(frozen=True)
+class Times:
+    """The linear function that multiplies every element by one public integer, so that masks stay what they are."""
+
+    factor: int
+
+    def __call__(self, words: Words) -> Words:
+        factor = np.uint64(self.factor % (1 << 64))
+        if words.ndim:  # numpy warns of single numbers alone
+            return np.asarray(words * factor)
+        with np.errstate(over="ignore"):
+            return np.asarray(words * factor)
 
 
 class Shared(Protocol):
@@ -107,6 +123,7 @@ class Backend(Protocol):
 
         Examples are reshape, slices, transposition, sums, stacking, products with public integers, im2col. The function
         takes uint64 arrays and returns one. What it returns is reduced to the ring. It must not change its arguments.
+        Give :class:`Times` for the product with one integer, which a back-end can do more with.
         """
         ...
 
@@ -139,4 +156,31 @@ class Backend(Protocol):
 
     def relu(self, values: Sequence[Shared], bound: int) -> tuple[Sequence[Shared], Sequence[Shared]]:
         """Return max(0, value), and 1 where a value is at least zero, else 0. Every magnitude is at most `bound`."""
+        ...
+
+
+@runtime_checkable
+class ManyEnds(Protocol):
+    """What a back-end may offer besides: a value compared with several public numbers, for less than one by one."""
+
+    def below(self, value: Shared, ends: Sequence[int], bound: int) -> Sequence[Shared]:
+        """Return for each end 1 where value < end. No value is further than `bound` from an end."""
+        ...
+
+    def between(
+        self, values: Sequence[Shared], ends: Sequence[tuple[int, int]], bound: int
+    ) -> tuple[Sequence[Shared], Sequence[Shared]]:
+        """Return 1 where low <= value < high, and 1 where value < high, for public ends low <= high of each value.
+
+        No value is further than `bound` from an end. `keep_if` takes the bits.
+        """
+        ...
+
+
+@runtime_checkable
+class Ahead(Protocol):
+    """What a back-end may offer besides: openings that share a round with earlier ones."""
+
+    def mask_ahead(self, values: Sequence[Shared]) -> None:
+        """Note values that products or comparisons will soon take. They are masked with whatever is masked next."""
         ...

@@ -15,31 +15,36 @@ rounded value has the mask a - L r, with L public and a multiple of 2^(k-f), of 
     (E + a - L r)(F + b - M s) = E F + E (b - M s) + (a - L r) F + a b - L (b r) - M (a s) + L M (r s)
 
 The last term is zero modulo 2^k where both are cut by at most k bits together. The provider deals b r and a s modulo
-2^f, which is less than a mask and takes no round. See
+2^f, which is less than a mask and takes no round. The product of a bit and a rounded value is less by S M (a s). See
 :mod:`mpc.tensors.backends.handles` for why masks may be used again.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from functools import partial
+from math import prod
 
 import numpy as np
 
 from mpc.errors import OrderError, ParameterError
 from mpc.ring import Words
-from mpc.tensors.backends.handles import Handle, Mask, Origin, Owed, roots_of
+from mpc.tensors.backends.handles import Handle, Mask, Origin, Owed, Top, roots_of
 from mpc.tensors.backends.interface import Linear, Shape
+from mpc.tensors.backends.kernels import in_blocks
 from mpc.tensors.backends.party import Party
 from mpc.tensors.network import Part
 
 Product = Callable[[Words, Words], Words]
+LARGEST_REPEATED = 1 << 13
+"""Elements of a product for which a rounded factor may be repeated without a mask of its own, which takes a round."""
 _ZERO = np.uint64(0)
 
 
 def mask_all(party: Party, handles: Sequence[Handle], *, half: bool = False) -> None:
     """Give every handle a mask of sign 1, with one round for all that have to be opened, or with none.
+
+    Where there is a round, it also opens what was to be masked ahead.
 
     Args:
         party: this one.
@@ -49,6 +54,9 @@ def mask_all(party: Party, handles: Sequence[Handle], *, half: bool = False) -> 
     roots: dict[int, Handle] = {}
     for handle in handles:
         roots.update((id(root), root) for root in roots_of(handle))
+    if roots and party.ahead:
+        roots.update((id(root), root) for handle in party.ahead for root in _roots_ahead(handle))
+        party.ahead.clear()
     fresh = list(roots.values())
     if not half:
         settle(party, fresh)
@@ -71,6 +79,12 @@ def mask_all(party: Party, handles: Sequence[Handle], *, half: bool = False) -> 
         _complete(party, handles)
 
 
+def _roots_ahead(handle: Handle) -> list[Handle]:
+    """Return what may be masked ahead for a value: nothing that is larger, or whose shares miss something."""
+    roots = roots_of(handle)
+    return roots if all(root.owed is None and root.size <= handle.size for root in roots) else []
+
+
 def settle(party: Party, handles: Sequence[Handle]) -> None:
     """Deal what the shares of these miss, in one message, so that they are whole."""
     _deal(party, [handle.owed for handle in handles if handle.owed is not None])
@@ -89,7 +103,7 @@ def _complete(party: Party, handles: Sequence[Handle]) -> None:
         mask = handle.mask
         if mask is not None and mask.owed is not None:
             share = party.reduce(party.known(mask.share) + party.known(mask.owed.share)) if party.computes else None
-            handle.complete_mask(replace(mask, share=share, owed=None))
+            handle.complete_mask(mask._replace(share=share, owed=None, source=mask.first))
 
 
 def _deal(party: Party, owed: Sequence[Owed]) -> None:
@@ -104,11 +118,13 @@ def _deal(party: Party, owed: Sequence[Owed]) -> None:
 
 def owed_of(party: Party, function: Linear, shape: Shape, handles: Sequence[Handle]) -> Owed | None:
     """Return what a linear function of these misses, or None."""
+    if not any(handle.owed for handle in handles):
+        return None
     return _owed(party, function, shape, [(handle.shape, handle.owed) for handle in handles])
 
 
 def _owed(party: Party, function: Linear, shape: Shape, parts: Sequence[tuple[Shape, Owed | None]]) -> Owed | None:
-    if all(owed is None for _, owed in parts):
+    if not any(owed for _, owed in parts):
         return None
     if party.computes:
         return Owed(shape, None)
@@ -129,22 +145,63 @@ def derive(party: Party, handle: Handle) -> Mask:
         result = party.reduce(origin.function(*[array for array in arrays if array is not None]))
         return result if result.shape == handle.shape else np.broadcast_to(result, handle.shape)
 
+    public = all(mask.public for mask in masks)
+    source = masks[0].first if origin.same else None
     before = [(parent.shape, mask.owed) for parent, mask in zip(origin.parents, masks, strict=True)]
     owed = _owed(party, origin.function, handle.shape, before)
     if not party.computes:
-        handle.mask = Mask(value=of([mask.value for mask in masks]), owed=owed)
+        handle.mask = Mask(value=of([mask.value for mask in masks]), owed=owed, public=public, source=source)
         return derive(party, handle)
-    if origin.checked:
-        _check_again(party, handle, origin, of(origin.shares))
+    _check_again(party, handle, origin, of)
     opened = of([mask.opened for mask in masks])
     if origin.offset is not None:
         opened = party.reduce(opened + origin.offset)
-    handle.mask = Mask(opened=opened, share=of([mask.share for mask in masks]), owed=owed)
+    share = of([mask.share for mask in masks])
+    handle.mask = Mask(opened=opened, share=share, owed=owed, public=public, source=source)
     return derive(party, handle)
 
 
-def _check_again(party: Party, handle: Handle, origin: Origin, again: Words) -> None:
-    """Refuse a linear function that does not give the same again, by this party's shares at that time."""
+def low_mask(party: Party, handle: Handle, bits: int) -> Mask | None:
+    """Return a mask of the value modulo 2^bits for which nothing has to be opened, or None.
+
+    What is taken off the mask of a rounded value is a multiple of a power of two, and below that it has a mask as any
+    other value. The same holds for linear functions of rounded values.
+    """
+    if not roots_of(handle):
+        return derive(party, handle)
+    rounded = handle.rounded_mask
+    if rounded is not None and rounded.whole_bits + bits <= party.ring_bits:
+        return rounded
+    origin = handle.origin
+    if origin is None:
+        return None
+    masks = [low_mask(party, parent, bits) for parent in origin.parents]
+    known = [mask for mask in masks if mask is not None]
+    if len(known) < len(masks):
+        return None
+    return _low_of(party, handle, origin, known)
+
+
+def _low_of(party: Party, handle: Handle, origin: Origin, masks: Sequence[Mask]) -> Mask:
+    """Return the low mask of a linear function of values that have one."""
+
+    def of(arrays: Sequence[Words | None]) -> Words:
+        result = party.reduce(origin.function(*[party.known(array) for array in arrays]))
+        return result if result.shape == handle.shape else np.broadcast_to(result, handle.shape)
+
+    source = masks[0].first if origin.same else None
+    if not party.computes:
+        return Mask(value=of([mask.value for mask in masks]), source=source)
+    _check_again(party, handle, origin, of)
+    opened = of([mask.opened for mask in masks])
+    return Mask(opened=opened if origin.offset is None else party.reduce(opened + origin.offset), source=source)
+
+
+def _check_again(party: Party, handle: Handle, origin: Origin, of: Callable[[Sequence[Words | None]], Words]) -> None:
+    """Refuse a caller's linear function that does not give the same again, by this party's shares at that time."""
+    if not origin.checked:
+        return
+    again = of(origin.shares)
     if origin.offset is not None and party.first:
         again = party.reduce(again + origin.offset)
     if not np.array_equal(again, party.known(origin.share)):
@@ -166,10 +223,10 @@ def _to_mask(party: Party, x: Handle, y: Handle, shape: Shape) -> list[Handle]:
     """Return which of two factors need a mask of their own for their product."""
     pair = (x, y) if x is not y else (x,)
     rounded = [each for each in pair if _is_rounded(each, shape)]
-    both = sum(each.rounded_mask.top.bits for each in (x, y) if each.rounded_mask and each.rounded_mask.top)
+    both = sum(each.rounded_mask.whole_bits for each in (x, y) if each.rounded_mask)
     too_many = len(rounded) == len(pair) and both > party.ring_bits
-    if too_many or any(_is_bit(each) for each in pair):
-        rounded = []
+    if too_many:
+        del rounded[0]
     return [each for each in pair if each not in rounded and not _is_bit(each)]
 
 
@@ -179,46 +236,54 @@ def _is_bit(handle: Handle) -> bool:
 
 
 def _is_rounded(handle: Handle, shape: Shape) -> bool:
-    """Return whether the mask of a handle may be that of its rounding. Where it is repeated, an own one costs less."""
-    return handle.mask is None and handle.rounded_mask is not None and handle.shape == shape
+    """Return whether the mask of a handle may be that of its rounding. Repeated often, an own one costs less."""
+    fits = handle.shape == shape or prod(shape) <= LARGEST_REPEATED
+    return handle.mask is None and handle.rounded_mask is not None and fits
 
 
 def _elementwise(party: Party, x: Handle, y: Handle, shape: Shape) -> Handle:
     signed = _is_bit(x) or _is_bit(y)
     first, second = _any_mask(x), _any_mask(y)
-    if first.top is None and second.top is None:
+    if not first.tops and not second.tops:
         return _product(party, first, second, shape, np.multiply, signed=signed)
-    less = _tops(party, first, second, shape) if x is not y else _top(party, first, first, shape, 2)
-    result = _product(party, _whole(party, first), _whole(party, second), shape, np.multiply, signed=False)
+    if first.public or second.public:
+        return _product(party, _whole(party, first), _whole(party, second), shape, np.multiply, signed=signed)
+    less = _tops(party, first, second, shape)
+    if x is not y:
+        less = [*less, *_tops(party, second, first, shape)]
+    result = _product(party, _whole(party, first), _whole(party, second), shape, np.multiply, signed=signed)
     if party.computes:
-        result.share = party.reduce(party.share_of(result) - less)
+        share = party.share_of(result)
+        for part in less:
+            share = share - (part if x is not y else part + part)
+        result.share = party.reduce(share)
     return result
 
 
 def _whole(party: Party, mask: Mask) -> Mask:
     """Return a mask whose shares are of a - L r. The provider's value stays a."""
-    if mask.top is None or not party.computes:
+    if not mask.tops or not party.computes:
         return mask
-    top = mask.top
-    return replace(mask, share=party.known(mask.share) - party.known(top.lift) * party.known(top.share))
+    share = party.known(mask.share)
+    for top in mask.tops:
+        share = share - party.known(top.lift) * party.known(top.share)
+    return mask._replace(share=share)
 
 
-def _tops(party: Party, x: Mask, y: Mask, shape: Shape) -> Words:
-    return np.asarray(_top(party, x, y, shape, 1) + _top(party, y, x, shape, 1))
+def _tops(party: Party, x: Mask, y: Mask, shape: Shape) -> list[Words]:
+    """Return this party's shares of L (S b r), for each L and r of x, and the b and signs S of y."""
+    found = []
+    for top in x.tops:
+        dealt = party.dealing.deal(shape, top.bits, partial(_made_top, party, top, y, shape))
+        if party.computes:
+            less = party.known(top.lift) * dealt
+            found.append(less if y.sign is None else y.sign * less)
+    return found
 
 
-def _top(party: Party, x: Mask, y: Mask, shape: Shape, times: int) -> Words:
-    """Return this party's share of times * L (b r), for the L and r of x and the b of y."""
-    top = x.top
-    if top is None:
-        return np.zeros((), dtype=np.uint64)
-
-    def made() -> Words:
-        low = np.uint64((1 << top.bits) - 1)
-        return np.asarray(np.broadcast_to(party.known(top.value) * party.known(y.value), shape) & low)
-
-    dealt = party.dealing.deal(shape, top.bits, made)
-    return np.asarray(np.uint64(times) * party.known(top.lift) * dealt) if party.computes else dealt
+def _made_top(party: Party, top: Top, y: Mask, shape: Shape) -> Words:
+    low = np.uint64((1 << top.bits) - 1)
+    return np.asarray(np.broadcast_to(party.known(top.value) * party.known(y.value), shape) & low)
 
 
 def matmul(
@@ -243,8 +308,11 @@ def _any_mask(handle: Handle) -> Mask:
 def _product(party: Party, x: Mask, y: Mask, shape: tuple[int, ...], product: Product, *, signed: bool) -> Handle:
     """Return the product of two masked values. Provider: c = a b. Parties: E b + a F + c, and E F once.
 
-    Of a bit's mask the provider does not know the signs, so that it deals c at once where a mask is `signed`.
+    Of a bit's mask the provider does not know the signs, so that it deals c at once where a mask is `signed`. Where a
+    value is public there is no c.
     """
+    if x.public or y.public:
+        return _product_with_public(party, x, y, shape, product)
 
     def made() -> Words:
         return party.reduce(np.broadcast_to(product(party.known(x.value), party.known(y.value)), shape))
@@ -262,9 +330,29 @@ def _product(party: Party, x: Mask, y: Mask, shape: tuple[int, ...], product: Pr
     if y.sign is not None:
         b = y.sign * b
         c = y.sign * c
-    share = product(e, b)
-    share += product(a + e if party.first else a, f)
-    share += c
+    if product is np.multiply:
+        (share,) = in_blocks(partial(_of_elements, party.first), e, f, a, b)
+    else:
+        share = product(e, b)
+        share += product(a + e if party.first else a, f)
+    if signed:
+        share += c
     result = party.handle(shape, party.reduce(share))
     result.owed = owed
     return result
+
+
+def _of_elements(first: bool, e: Words, f: Words, a: Words, b: Words) -> tuple[Words]:
+    return (np.asarray(e * b + (a + e if first else a) * f),)
+
+
+def _product_with_public(party: Party, x: Mask, y: Mask, shape: Shape, product: Product) -> Handle:
+    """Return the product of two values of which all parties know one: E (b + F), or (a + E) F, with F or E once."""
+    if not party.computes:
+        return party.handle(shape, None)
+    e, f, a, b = party.known(x.opened), party.known(y.opened), party.known(x.share), party.known(y.share)
+    if x.public:
+        own = b if y.sign is None else y.sign * b
+        return party.handle(shape, party.reduce(product(e, own + f if party.first else own)))
+    own = a if x.sign is None else x.sign * a
+    return party.handle(shape, party.reduce(product(own + e if party.first else own, f)))

@@ -17,6 +17,7 @@ from mpc.tensors.backends.interface import Backend
 from mpc.tensors.backends.kinds import join
 from mpc.tensors.delivery import Piece, open_masked, put_together
 from mpc.tensors.network import Network, to_wire
+from mpc.tensors.reveals import Policy
 from mpc.tensors.session import Session
 from mpc.tensors.tensor import PrivateTensor
 from parties.tensors.outputs import check_public_numbers
@@ -75,7 +76,11 @@ class Lane:
         self._randomness = randomness
         self.backend = join_backend(settings, network)
         self._session = Session(
-            self.backend, fraction_bits=settings.fraction_bits, rounding=settings.rounding, seed=settings.seed
+            self.backend,
+            fraction_bits=settings.fraction_bits,
+            rounding=settings.rounding,
+            policy=Policy({}),  # nothing is opened but answers, under their masks
+            seed=settings.seed,
         )
         self._weights: dict[str, PrivateTensor] = {}
         for name, (shape, bound) in model.parameters.items():

@@ -184,3 +184,39 @@ def test_a_frame_that_was_broken_off_gets_no_other_bytes(socket_pairs: Pairs) ->
     to_carol.close()
     with pytest.raises(TransportError, match="left: "):
         carol.recv("opening", LARGE)
+
+
+def test_whoever_sends_to_one_that_has_left_hears_which_party_it_had_lost(socket_pairs: Pairs) -> None:
+    left, right = socket_pairs()
+    left.send("not read yet", bytes(9_000))
+    left.say_lost("third")
+    left.close()
+    with pytest.raises(TransportError, match="third: left has no connection to it") as raised:
+        for _ in range(100):
+            right.send("more", bytes(10))
+            time.sleep(0.02)
+    assert raised.value.peer == "third"
+
+
+@pytest.mark.parametrize("receives", [False, True])
+def test_it_is_heard_in_an_exchange_in_which_this_side_cannot_send(socket_pairs: Pairs, receives: bool) -> None:
+    left, right = sockets(*socket_pairs())
+    left.send("opening", bytes(9_000 if receives else 10))
+    left.say_lost("third")
+    left.close()
+    memory = memoryview(bytearray(9_000)) if receives else None
+    with pytest.raises(TransportError, match="third: left has no connection to it"):
+        exchange_all("opening", [(right, [bytes(LARGE)], memory)])
+
+
+def test_what_one_that_has_left_said_before_can_still_be_read(socket_pairs: Pairs) -> None:
+    left, right = socket_pairs()
+    left.send("first", bytes(range(100)))
+    left.send("second", bytes(9_000))
+    left.close()
+    right.send("more", bytes(10))
+    assert bytes(right.recv("first")) == bytes(range(100))
+    assert len(right.recv("second")) == 9_000
+    with pytest.raises(TransportError) as raised:
+        right.recv("third")
+    assert raised.value.peer == "left"

@@ -20,7 +20,9 @@ MAY_INCLUDE: dict[str, set[str]] = {
     "garbling": {"base", "aes", "circuits", "ot"},
     "lattice": {"base", "aes"},  # random polynomials come from AES in counter mode
     "bfv": {"base", "aes", "lattice"},
+    "ckks": {"base", "aes", "lattice"},
     "tensor": {"base", "aes"},  # key streams
+    "prio": {"base"},
 }
 
 

@@ -95,7 +95,9 @@ def flags() -> set[str]:
     tops = ("benchmarks", "orchestrator", "parties", "tests/vectors", "tests/mutation")
     sources = [path for top in tops for path in (ROOT / top).rglob("*.py")]
     text += "".join(path.read_text() for path in sources)
-    text += "".join(f" --{name}" for one in PROTOCOLS["capc"].commands.values() for name in one.options.model_fields)
+    for protocol in PROTOCOLS.values():
+        models = [protocol.Config, *(one.options for one in protocol.commands.values())]
+        text += "".join(f" --{name}" for model in models for name in model.model_fields)
     return set(re.findall(r"(?<![\w-])--\w+", text))
 
 
@@ -103,7 +105,8 @@ def flags() -> set[str]:
 def test_every_flag_is_one(page: Path, flags: set[str]) -> None:
     if page.name not in OLD_PAGES:
         text = OTHER_PROGRAMS.sub("", page.read_text().replace("\\\n", " "))
-        assert set(re.findall(r"(?<![\w<!-])--[a-z]\w*", text)) - flags == set()
+        named = {f"--{name.replace('-', '_')}" for name in re.findall(r"(?<![\w<!-])--([a-z](?:-?\w)*)", text)}
+        assert named - flags == set()  # a flag may be written with hyphens
 
 
 def test_every_key_of_the_choices_is_a_key() -> None:

@@ -126,9 +126,17 @@ def test_everybody_learns_what_the_policy_says_and_nothing_else(tmp_path: Path, 
         assert f"dora, who deals the correlations, {colludes} with nobody" in found["bob"]["trust"]
 
 
+IN_BETWEEN = SUM.replace("    return", '    s.reveal(y.sum(), to="olga", name="sum")\n    return')
+"""What opens something before the end as well."""
+
+
+@pytest.mark.parametrize("program", [SUM, IN_BETWEEN], ids=["at the end", "in between"])
 @pytest.mark.parametrize("choices", [{}, THREE], ids=["dealer", "replicated"])
-def test_a_run_costs_each_party_what_the_plan_says(tmp_path: Path, choices: dict[str, Any]) -> None:
-    with running(tmp_path, **sums(tmp_path, **choices)) as (folders, processes):
+def test_a_run_costs_each_party_what_the_plan_says(tmp_path: Path, choices: dict[str, Any], program: str) -> None:
+    choices = sums(tmp_path, **choices)
+    choices["reveal"] |= {"sum": ("olga",)}
+    (tmp_path / "sums.py").write_text(program)
+    with running(tmp_path, **choices) as (folders, processes):
         found = reports(folders, processes)
         settings = TensorsSettings.model_validate_json(folders.settings("bob").read_text())
     foreseen = foresee(settings, 60.0)
@@ -137,6 +145,25 @@ def test_a_run_costs_each_party_what_the_plan_says(tmp_path: Path, choices: dict
     for name, cost in foreseen.forecast.costs.items():
         report = found[name]
         assert asdict(cost) == {key: report[key] for key in ("rounds", "sent", "received", "correlations")}, name
+
+
+def test_nothing_is_opened_where_parties_computed_with_other_public_numbers(tmp_path: Path) -> None:
+    """Not in between either. Shares of different sums mean nothing, and may tell something."""
+    choices = sums(tmp_path)
+    choices["reveal"] |= {"sum": ("olga", "bob")}
+    seen = tmp_path / "seen"
+    text = SUM.replace(
+        "    return",
+        '    opened = s.reveal((y * (2.5 if s.me == "alice" else 2.25)).sum(), to=("olga", "bob"), name="sum")\n'
+        f"    if opened.readable:\n        open({str(seen)!r}, 'w').write('x')\n    return",
+    )
+    (tmp_path / "sums.py").write_text(text)
+    with running(tmp_path, **choices) as (folders, processes):
+        statuses = ended(folders, processes)
+    assert not seen.exists()
+    assert not any(statuses[name]["ok"] for name in ("alice", "bob", "carol", "olga"))  # and dora sees nothing anyway
+    for name in ("bob", "carol"):
+        assert "expected the same operations on the same public numbers as here" in statuses[name]["error"], statuses
 
 
 def test_no_value_stands_in_a_log_or_an_event(tmp_path: Path) -> None:

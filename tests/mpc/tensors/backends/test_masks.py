@@ -12,8 +12,8 @@ from mpc.ring import Words
 from mpc.tensors.backends import DealerBackend, in_memory
 from mpc.tensors.backends import handles as handles_module
 from mpc.tensors.backends.handles import Handle, Mask
-from mpc.tensors.backends.interface import Shared
-from tests.mpc.tensors.backends.session import PROVIDER, names, outcomes, run, signed, transcript, words
+from mpc.tensors.backends.interface import Shared, Times
+from tests.mpc.tensors.backends.session import OUTSIDE, PROVIDER, names, outcomes, run, signed, transcript, words
 
 RNG = np.random.default_rng(5)
 X, Y = RNG.integers(-100, 100, (4, 6)), RNG.integers(-100, 100, (6, 3))
@@ -74,6 +74,134 @@ def test_a_value_that_is_compared_with_many_numbers_is_opened_once_and_multiplie
 
 
 @pytest.mark.parametrize("n", [2, 3])
+def test_what_is_dealt_about_a_value_serves_its_comparisons_with_many_numbers(n: int) -> None:
+    """They stand below each other in planes, beside others whose sizes are no multiples of a word."""
+    x, y = RNG.integers(-100, 100, 70), RNG.integers(-100, 100, (3, 5))
+    dealt: list[int] = []
+
+    def program(backend: DealerBackend) -> list[Words] | None:
+        a = backend.input("p0", words(x) if backend.me == "p0" else None, x.shape)
+        b = backend.input("p1", words(y) if backend.me == "p1" else None, y.shape)
+        backend.multiply([(a, a), (b, b)])
+        near = [backend.add_public(a, words(-offset)) for offset in (-50, 0, 50)]
+        far = [b, backend.linear(np.negative, y.shape, b), backend.add_public(b, words(y * 0 + 3))]
+        found = []
+        for values in (near, [near[0], b, near[1], far[1], near[2], far[2]]):
+            before = backend.cost.correlations.get("negative", 0)
+            found += backend.negative(values, 200)
+            if backend.me == "p0":
+                dealt.append(backend.cost.correlations["negative"] - before)
+        return backend.open(found, ["p0"])
+
+    found = run(in_memory(names(n), PROVIDER), program)["p0"]
+    assert found is not None
+    near = [x < -50, x < 0, x < 50]
+    expected = [*near, near[0], y < 0, near[1], y > 0, near[2], y + 3 < 0]
+    assert all((signed(one) == other).all() for one, other in zip(found, expected, strict=True))
+    # Of nine bits eight are in two groups. A secret takes 31 planes of its bits, each comparison one of products of
+    # masks in the tree, and each value its bit in the ring.
+    assert dealt == [31 * 2 + 3 * 2 + 3 * 70, 31 * (2 + 1 + 1) + (3 * 2 + 2 + 1) + 3 * 70 + 3 * 15]
+
+
+@pytest.mark.parametrize("n", [2, 3])
+@pytest.mark.parametrize("ring_bits", [64, 40])
+def test_both_sides_of_an_interval_take_one_comparison(n: int, ring_bits: int) -> None:
+    x, y = RNG.integers(-100, 100, (7, 11)), RNG.integers(-100, 100, 66)
+    x[0, :3], y[:3] = (-50, 30, 29), (0, 9, -1)
+    dealt: list[int] = []
+
+    def program(backend: DealerBackend) -> list[Words] | None:
+        a = backend.input("p0", words(x, ring_bits) if backend.me == "p0" else None, x.shape)
+        b = backend.input("p1", words(y, ring_bits) if backend.me == "p1" else None, y.shape)
+        rounded = backend.truncate([backend.linear(Times(16), x.shape, a)], 4, 1600, "stochastic")[0]
+        before = backend.cost.rounds
+        inside, below = backend.between([rounded, b, rounded], [(-50, 30), (0, 9), (7, 7)], 200)
+        dealt.append(backend.cost.correlations.get("between", 0))
+        kept = backend.keep_if(inside, [rounded, b, rounded])
+        if backend.me == "p0":  # a mask of b, the tree, and the bits on their way to the ring
+            assert backend.cost.rounds - before == 3
+        return backend.open([*inside, *below, *kept], ["p0"])
+
+    found = run(in_memory(names(n), PROVIDER, ring_bits=ring_bits), program)["p0"]
+    assert found is not None
+    inside = [(x >= -50) & (x < 30), (y >= 0) & (y < 9), x < -1000]
+    expected = [*inside, x < 30, y < 9, x < 7, x * inside[0], y * inside[1], x * 0]
+    assert all((signed(one, ring_bits) == other).all() for one, other in zip(found, expected, strict=True))
+    # Of each secret 31 planes of two words, of which rounded has one for all four ends. See below for the rest.
+    assert set(dealt) == {31 * (2 + 2) + (4 * 2 + 2 * 2) + 4 * 77 + 2 * 66}
+
+
+@pytest.mark.parametrize("n", [2, 3])
+@pytest.mark.parametrize(("ends", "opened"), [((5,), 2), ((-40, 0, 30), 2), ((-40, -7, 0, 5, 30, 99), 8)])
+def test_a_value_is_compared_with_public_numbers_at_once(n: int, ends: Sequence[int], opened: int) -> None:
+    """Few ends open sixteen bits in a narrow ring, and many ends a whole mask, which serves products."""
+    x = RNG.integers(-100, 100, 67)
+    x[: len(ends)] = ends
+
+    def program(backend: DealerBackend) -> tuple[list[int], list[Words] | None]:
+        a = backend.input("p0", words(x) if backend.me == "p0" else None, x.shape)
+        own, before = backend.linear(lambda w: w.copy(), x.shape, a), 0 if backend.me == PROVIDER else _sent(backend)
+        bits = backend.below(own, ends, 2**15 - 1)
+        sent = 0 if backend.me == PROVIDER else _sent(backend) - before
+        again = backend.below(backend.add_public(own, words(1)), ends, 2**15 - 1)
+        return [sent, backend.cost.correlations.get("below", 0)], backend.open([*bits, *again], ["p0"])
+
+    (sent, dealt), found = run(in_memory(names(n), PROVIDER, kept=True), program)["p0"]
+    assert found is not None
+    expected = [*(x < end for end in ends), *(x + 1 < end for end in ends)]
+    assert all((signed(one) == other).all() for one, other in zip(found, expected, strict=True))
+    # Fifteen bits are in four groups, for which a node opens six planes. A plane is on its way to the ring. A secret
+    # takes 53 planes of its bits, and a node 15 of products of masks.
+    assert sent == opened * x.size + 8 * 2 * len(ends) * (6 + 1)
+    assert dealt == 2 * (53 * 2 + len(ends) * (15 * 2 + x.size))
+
+
+@pytest.mark.parametrize("n", [2, 3])
+def test_what_is_noted_ahead_is_opened_in_the_round_of_what_is_opened_next(n: int) -> None:
+    x, y = RNG.integers(-100, 100, (2, 5))
+
+    def program(backend: DealerBackend) -> tuple[list[int], list[Words] | None]:
+        a = backend.input("p0", words(x) if backend.me == "p0" else None, x.shape)
+        b = backend.input("p1", words(y) if backend.me == "p1" else None, y.shape)
+        rounds = [backend.cost.rounds]
+        parts = [backend.linear(lambda w, at=at: w[at : at + 1].copy(), (1,), b) for at in (0, 1)]
+        backend.mask_ahead([b])
+        backend.mask_ahead([parts[0]])  # which would mask all of b
+        found = [*backend.multiply([(a, a)])]
+        rounds.append(backend.cost.rounds)
+        found += backend.multiply([(a, b), (b, b), (parts[0], parts[1])])
+        rounds.append(backend.cost.rounds)
+        assert not backend._party.ahead
+        return rounds, backend.open(found, ["p0"])
+
+    rounds, found = run(in_memory(names(n), PROVIDER, (OUTSIDE,)), program)["p0"]
+    assert rounds == [0, 1, 1]
+    assert found is not None
+    expected = [x * x, x * y, y * y, y[:1] * y[1:2]]
+    assert all((signed(one) == other).all() for one, other in zip(found, expected, strict=True))
+
+
+def test_no_larger_value_is_masked_ahead() -> None:
+    def noted(backend: DealerBackend, shared: list[Shared]) -> Sequence[Shared]:
+        backend.mask_ahead([backend.linear(lambda w: w[:1].copy(), (1, 6), shared[0])])
+        return backend.multiply([(shared[1], shared[1])])
+
+    counts, (found,) = opened_bytes(2, noted)
+    assert counts == [(1, Y.size)]
+    assert (signed(found) == Y**2).all()
+
+
+def test_ends_that_lie_the_wrong_way_are_refused() -> None:
+    def program(backend: DealerBackend) -> None:
+        a = backend.input("p0", words(X) if backend.me == "p0" else None, X.shape)
+        backend.between([a], [(3, 2)], 200)
+
+    for error in outcomes(in_memory(names(2), PROVIDER), program).values():
+        assert isinstance(error, ParameterError)
+        assert "a lower and an upper end for each of 1 values, found [(3, 2)]" in str(error)
+
+
+@pytest.mark.parametrize("n", [2, 3])
 def test_forward_backward_and_later_epochs_open_a_tensor_once(n: int) -> None:
     def epoch(backend: DealerBackend, shared: list[Shared]) -> list[Shared]:
         x, y = shared
@@ -115,8 +243,49 @@ def test_relu_takes_the_rounds_of_its_comparison_and_its_bit_is_masked() -> None
 @pytest.mark.parametrize(("bits", "rounds"), [(1, 2), (4, 2), (5, 3), (16, 3), (17, 4), (32, 4), (63, 4)])
 def test_a_comparison_takes_a_round_for_every_four_groups_of_four_bits(bits: int, rounds: int) -> None:
     """One opens the value, and one takes the bit to the ring."""
-    counts, _ = opened_bytes(2, lambda backend, s: backend.negative([backend.constant(words([0]))], 2**bits - 1))
+
+    def compared(backend: DealerBackend, shared: list[Shared]) -> Sequence[Shared]:
+        own = backend.linear(lambda w: w[:1, 0] * np.uint64(0), (1,), shared[0])
+        return backend.negative([own], 2**bits - 1)
+
+    counts, _ = opened_bytes(2, compared)
     assert counts[0][0] == rounds
+
+
+@pytest.mark.parametrize("n", [2, 3])
+def test_what_all_know_is_never_opened_and_takes_no_triple(n: int) -> None:
+    """Initial weights are such constants. What is trained from them is masked by the mask of what was added."""
+    known = words(RNG.integers(-100, 100, (3, 4)))
+    flat, square = signed(known).astype(np.int64), signed(known[:, :3]).astype(np.int64)
+
+    def first(backend: DealerBackend, shared: list[Shared]) -> Sequence[Shared]:
+        weights = backend.constant(known)
+        more = backend.add_public(backend.linear(np.transpose, (4, 3), weights), words(1))
+        found = [*backend.matmul([(weights, shared[0]), (more, weights)]), *backend.multiply([(weights, weights)])]
+        assert "settle" not in backend.cost.correlations
+        return found
+
+    def compared(backend: DealerBackend, shared: list[Shared]) -> Sequence[Shared]:
+        weights = backend.constant(known)
+        (bits,) = backend.negative([weights], 7 << 4)
+        (kept,) = backend.keep_if([bits], [weights])
+        return [bits, kept, *backend.relu([weights], 7 << 4)[0], *backend.truncate([weights], 1, 128, "floor")]
+
+    def trained(backend: DealerBackend, shared: list[Shared]) -> Sequence[Shared]:
+        part = backend.linear(lambda w: w[:3, :3].copy(), (3, 3), shared[0])
+        weights = backend.subtract(backend.constant(known[:, :3].copy()), part)
+        return backend.matmul([(weights, weights), (weights, part)])
+
+    counts, found = opened_bytes(n, first, compared, trained)
+    assert counts[0] == (1, X.size)
+    assert counts[1] == (5, 7)  # two trees of one level with a bit on its way to the ring, and a bit of what is cut off
+    assert counts[2] == (0, 0)
+    expected = [
+        flat @ X, (flat.T + 1) @ flat, flat**2, flat < 0, flat * (flat < 0), np.maximum(flat, 0), flat >> 1,
+        (square - X[:3, :3]) @ (square - X[:3, :3]), (square - X[:3, :3]) @ X[:3, :3],
+    ]  # fmt: skip
+    for one, other in zip(found, expected, strict=True):
+        assert (signed(one) == other).all()
 
 
 def test_bits_stay_masked_where_elements_are_picked_or_negated() -> None:
@@ -149,7 +318,7 @@ def test_bits_stay_masked_where_elements_are_picked_or_negated() -> None:
 
 
 def test_a_function_that_treats_shares_otherwise_than_public_arrays_is_refused() -> None:
-    backends = in_memory(names(2), PROVIDER, deadline_s=3)
+    backends = in_memory(names(2), PROVIDER, deadline_s=20)
 
     def program(backend: DealerBackend) -> None:
         x = backend.input("p0", words(X) if backend.me == "p0" else None, X.shape)
@@ -244,7 +413,7 @@ def test_no_mask_serves_two_values_in_a_whole_program(n: int) -> None:
 
 def test_a_function_that_changes_after_its_call_is_refused() -> None:
     """A loop's variable is the common case. Its last value would silently stand for all others."""
-    backends = in_memory(names(2), PROVIDER, deadline_s=3)
+    backends = in_memory(names(2), PROVIDER, deadline_s=20)
 
     def program(backend: DealerBackend) -> None:
         x = backend.input("p0", words(X) if backend.me == "p0" else None, X.shape)

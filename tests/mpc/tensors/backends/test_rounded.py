@@ -10,7 +10,7 @@ import pytest
 from mpc.errors import OrderError
 from mpc.tensors.backends import DealerBackend, in_memory
 from mpc.tensors.backends.handles import Handle, Mask, Top
-from mpc.tensors.backends.interface import Shared
+from mpc.tensors.backends.interface import Shared, Times
 from tests.mpc.tensors.backends.session import PROVIDER, names, run, signed, together, words
 
 RNG = np.random.default_rng(31)
@@ -58,6 +58,39 @@ USES: dict[str, tuple[Steps, Sequence[np.ndarray]]] = {
         lambda b, x, y: [product(b, r, r) for r in [rounded(b, b.linear(lambda w: np.array(w[0, 0]), (), x))]],
         [X[0, 0] ** 2],
     ),
+    "moved and scaled": (
+        lambda b, x, y: [
+            product(b, b.linear(Times(-3), X.shape, b.add_public(rounded(b, x), words(7))), rounded(b, y)),
+            product(b, b.add_public(b.linear(Times(5), X.shape, r := rounded(b, y)), words(2)), r),
+        ],
+        [-3 * (X + 7) * Y, (5 * Y + 2) * Y],
+    ),
+    "in sums": (
+        lambda b, x, y: [
+            product(b, b.add(r := rounded(b, x), q := rounded(b, y, 20)), r), product(b, b.subtract(q, r), q),
+            product(b, b.subtract(b.constant(words(Y)), r), q),
+            *b.multiply([(b.subtract(x, r), b.subtract(r, x))]),
+            product(b, b.add(b.add(r, q), b.subtract(q, r)), q),
+        ],
+        [(X + Y) * X, (Y - X) * Y, (Y - X) * Y, 0 * X, 2 * Y * Y],
+    ),
+    "in a sum of which a part is repeated": (
+        lambda b, x, y: [
+            product(b, b.add(r := rounded(b, y), rounded(b, b.linear(lambda w: w[:1].copy(), (1, 9), x))), r),
+        ],
+        [(Y + X[:1]) * Y],
+    ),
+    "compared": (
+        lambda b, x, y: [
+            *b.negative([r := rounded(b, x), b.subtract(rounded(b, y), r), b.add_public(r, words(-100))], 2000),
+            *b.negative([b.linear(lambda w: w[1:] - w[:-1], (5, 9), r)], 2000),
+            *(relu := b.relu([r, b.subtract(r, q := rounded(b, y))], 2000))[0], *relu[1],
+            *b.keep_if(b.negative([q], 1000), [r]),
+        ],
+        [
+            X < 0, Y < X, X < 100, X[1:] < X[:-1], np.maximum(X, 0), np.maximum(X - Y, 0), X >= 0, X >= Y, X * (Y < 0),
+        ],
+    ),
     "opened": (lambda b, x, y: [r := rounded(b, x), product(b, r, r), b.add(r, r)], [X, X**2, 2 * X]),
 }  # fmt: skip
 
@@ -104,9 +137,32 @@ def test_a_product_of_what_was_rounded_takes_no_round_and_the_next_rounding_one(
     assert found["p0"] == found["p1"] == [1, 1, 2, 2, 3, 3, 4]
 
 
+@pytest.mark.parametrize(("bits", "opens"), [(14, 0), (15, 1)])
+def test_a_rounded_value_is_compared_without_an_opening_where_its_low_bits_suffice(bits: int, opens: int) -> None:
+    """Of the 64 bits 50 were cut."""
+    small, bound = X[:1, :4] % 5, 2 ** (bits - 1) - 1
+
+    def program(backend: DealerBackend) -> tuple[list[int], list[np.ndarray] | None]:
+        x = backend.input("p0", words(small) if backend.me == "p0" else None, small.shape)
+        r = backend.truncate([backend.linear(Times(1 << 50), small.shape, x)], 50, 2**60, "stochastic")[0]
+        rounds = [backend.cost.rounds]
+        found = []
+        for value in (r, backend.add_public(r, words(-2)), backend.add(r, r)):
+            found += backend.negative([backend.linear(np.copy, small.shape, value)], bound)
+            rounds.append(backend.cost.rounds)
+        (kept,), (bit,) = backend.relu([r], bound)
+        return [*np.diff([*rounds, backend.cost.rounds])], backend.open([*found, kept, bit], ["p0"])
+
+    found, opened = run(in_memory(names(2), PROVIDER), program)["p0"]
+    assert found == [2 + opens] * 4  # a tree of one level, and a bit on its way to the ring
+    assert opened is not None
+    expected = [small < 0, small < 2, small < 0, np.maximum(small, 0), small >= 0]
+    assert all((signed(one) == other).all() for one, other in zip(opened, expected, strict=True))
+
+
 def test_a_value_gets_one_mask_from_its_rounding_and_no_secret_is_printed() -> None:
-    handle, mask = Handle(None, (2,), words([1, 2])), Mask(top=Top(3, words([1, 2]), words([7, 7]), words([7, 7])))
+    handle, mask = Handle(None, (2,), words([1, 2])), Mask(tops=(Top(3, words([1, 2]), words([7, 7]), words([7, 7])),))
     handle.rounded_mask = mask
     with pytest.raises(OrderError, match="without a mask of its rounding, found that it has one already"):
         handle.rounded_mask = mask
-    assert "7" not in repr(mask.top) + repr(mask)
+    assert "7" not in repr(mask.tops) + repr(mask)

@@ -74,7 +74,7 @@ def test_arguments_that_do_not_fit_are_refused_before_anything_is_sent() -> None
 
 
 def test_a_function_that_treats_shares_otherwise_than_public_arrays_is_refused() -> None:
-    backends = in_memory(names(2), PROVIDER, deadline_s=3)
+    backends = in_memory(names(2), PROVIDER, deadline_s=20)
 
     def program(backend: DealerMacBackend) -> None:
         x = input_of(backend)

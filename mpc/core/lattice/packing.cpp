@@ -1,5 +1,5 @@
 // Packs words of bits; see packing.hpp. The same instructions run for every content.
-#include "core/bfv/packing.hpp"
+#include "core/lattice/packing.hpp"
 
 #include <cstring>
 #include <string>
@@ -7,9 +7,7 @@
 #include "core/base/error.hpp"
 #include "core/lattice/modulus.hpp"
 
-namespace mpc::bfv {
-
-using namespace lattice;
+namespace mpc::lattice {
 
 namespace {
 
@@ -67,4 +65,4 @@ void unpack(ByteView packed, int bits, View<std::uint64_t> out, const char* what
     }
 }
 
-}  // namespace mpc::bfv
+}  // namespace mpc::lattice

@@ -7,7 +7,7 @@
 
 #include "core/base/byte_view.hpp"
 
-namespace mpc::bfv {
+namespace mpc::lattice {
 
 constexpr std::size_t packed_bytes(std::size_t count, int bits) {
     return (count * static_cast<std::size_t>(bits) + 7) / 8;
@@ -20,4 +20,4 @@ void pack(WordView words, int bits, MutableByteView out);
 // a filling bit is set.
 void unpack(ByteView in, int bits, View<std::uint64_t> words, const char* what);
 
-}  // namespace mpc::bfv
+}  // namespace mpc::lattice

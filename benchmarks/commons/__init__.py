@@ -1,0 +1,1 @@
+"""How long the parts of decentralised aggregation take: ``python -m benchmarks.commons``."""

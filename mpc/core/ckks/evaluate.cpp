@@ -1,0 +1,395 @@
+// Computes on ciphertexts; see evaluate.hpp.
+#include "core/ckks/evaluate.hpp"
+
+#include <algorithm>
+#include <string>
+#include <utility>
+
+#include "core/base/error.hpp"
+#include "core/ckks/wire.hpp"
+
+namespace mpc::ckks {
+
+using namespace lattice;
+
+namespace {
+
+std::string text_of(const Scale& scale) { return "2^" + std::to_string(scale.bits()); }
+
+template <class Operation>
+void each_entry(const Parameters& parameters, std::size_t level, const Rows& x, const Rows& y, Rows& out,
+                Operation operation) {
+    const std::size_t degree = parameters.degree();
+    for (std::size_t i = 0; i <= level; ++i) {
+        const std::uint64_t p = parameters.row(i).p();
+        const std::uint64_t *const a = &x[i * degree], *const b = &y[i * degree];
+        std::uint64_t* const o = &out[i * degree];
+        for (std::size_t n = 0; n < degree; ++n) o[n] = operation(a[n], b[n], p);
+    }
+}
+
+void add_rows(const Parameters& parameters, std::size_t level, const Rows& x, const Rows& y, Rows& out) {
+    each_entry(parameters, level, x, y, out,
+               [](std::uint64_t a, std::uint64_t b, std::uint64_t p) { return lattice::add(a, b, p); });
+}
+
+void subtract_rows(const Parameters& parameters, std::size_t level, const Rows& x, const Rows& y, Rows& out) {
+    each_entry(parameters, level, x, y, out,
+               [](std::uint64_t a, std::uint64_t b, std::uint64_t p) { return lattice::subtract(a, b, p); });
+}
+
+}  // namespace
+
+Evaluator::Evaluator(SharedParameters parameters, const std::optional<ByteView>& relinearisation,
+                     const std::vector<ByteView>& rotations)
+    : parameters_(std::move(parameters)) {
+    const auto belongs = [&](const SwitchingKey& key) {
+        if (key_id_ && *key_id_ != key.key_id) {
+            throw ParameterError("expected keys of one secret, " + hex_of(*key_id_) + ", found one of " +
+                                 hex_of(key.key_id));
+        }
+        key_id_ = key.key_id;
+    };
+    if (relinearisation) {
+        relinearisation_ = read_switching_key(parameters_, *relinearisation, Kind::relinearisation_key);
+        belongs(*relinearisation_);
+    }
+    for (const ByteView message : rotations) {
+        SwitchingKey key = read_switching_key(parameters_, message, Kind::rotation_key);
+        belongs(key);
+        const auto steps = static_cast<std::size_t>(key.steps);
+        RotationKey rotation{std::move(key), rotation_map(parameters_->degree(), steps)};
+        if (!rotations_.emplace(steps, std::move(rotation)).second) {
+            throw ParameterError("expected one key for each rotation, found two for " + std::to_string(steps));
+        }
+    }
+}
+
+// ---- what is refused
+
+void Evaluator::check(const Ciphertext& a) const {
+    if (a.parameters->digest() != parameters_->digest()) {
+        throw ParameterError("expected ciphertexts of this evaluator's parameters, found one of others");
+    }
+    if (key_id_ && *key_id_ != a.key_id) {
+        throw ParameterError("expected ciphertexts of key " + hex_of(*key_id_) + ", found one of " + hex_of(a.key_id));
+    }
+}
+
+void Evaluator::check_equal(const Ciphertext& a, const Ciphertext& b) const {
+    check(a);
+    check(b);
+    if (a.key_id != b.key_id) {
+        throw ParameterError("expected ciphertexts of one key, found " + hex_of(a.key_id) + " and " + hex_of(b.key_id));
+    }
+    if (a.level != b.level) {
+        throw ParameterError("expected ciphertexts of one level, found " + std::to_string(a.level) + " and " +
+                             std::to_string(b.level));
+    }
+}
+
+void Evaluator::check_room(std::size_t level, const Scale& scale) const {
+    if (parameters_->level_bits(level) - 2 < scale.bits()) {
+        throw ParameterError("expected a scale that leaves room for values of 1 below the " +
+                             std::to_string(parameters_->level_bits(level)) + " bits of level " + std::to_string(level) +
+                             ", found " + text_of(scale));
+    }
+}
+
+const RotationKey& Evaluator::rotation_key(std::size_t steps, std::size_t level) const {
+    const auto found = rotations_.find(steps);
+    if (found == rotations_.end()) {
+        throw ParameterError("expected a rotation for which there is a key, found " + std::to_string(steps) + " steps");
+    }
+    if (found->second.key.level < level) {
+        throw ParameterError("expected a ciphertext of at most level " + std::to_string(found->second.key.level) +
+                             " for a rotation by " + std::to_string(steps) + ", found level " + std::to_string(level));
+    }
+    return found->second;
+}
+
+namespace {
+
+void check_scales(const Scale& a, const Scale& b) {
+    if (a != b) {
+        throw ParameterError("expected equal scales, found " + text_of(a) + " and " + text_of(b) +
+                             (std::abs(a.bits() - b.bits()) < 1e-6 ? ", which differ by less than their digits" : ""));
+    }
+}
+
+void check_plain(const Parameters& parameters, const Ciphertext& a, const Plaintext& b) {
+    if (b.parameters->digest() != parameters.digest()) {
+        throw ParameterError("expected plaintexts of this evaluator's parameters, found one of others");
+    }
+    if (b.level < a.level) {
+        throw ParameterError("expected a plaintext of at least level " + std::to_string(a.level) + ", found level " +
+                             std::to_string(b.level));
+    }
+}
+
+}  // namespace
+
+Ciphertext Evaluator::blank(const Ciphertext& like, std::size_t level, const Scale& scale) const {
+    const std::size_t words = (level + 1) * parameters_->degree();
+    return {parameters_, like.key_id, level, scale, Rows(words), Rows(words)};
+}
+
+// ---- sums and products with plaintexts
+
+Plaintext Evaluator::encode(View<const double> values, std::size_t level, const Scale& scale) const {
+    parameters_->check_level(level);
+    Plaintext made{parameters_, level, scale, Rows((level + 1) * parameters_->degree())};
+    ckks::encode(*parameters_, encoder_of(parameters_->degree()), values, level, scale, true, made.rows.data());
+    return made;
+}
+
+Plaintext Evaluator::encode(double value, std::size_t level, const Scale& scale) const {
+    parameters_->check_level(level);
+    Plaintext made{parameters_, level, scale, Rows((level + 1) * parameters_->degree())};
+    encode_constant(*parameters_, value, level, scale, made.rows.data());
+    return made;
+}
+
+Ciphertext Evaluator::add(const Ciphertext& a, const Ciphertext& b) const {
+    check_equal(a, b);
+    check_scales(a.scale, b.scale);
+    Ciphertext made = blank(a, a.level, a.scale);
+    add_rows(*parameters_, a.level, a.first, b.first, made.first);
+    add_rows(*parameters_, a.level, a.second, b.second, made.second);
+    return made;
+}
+
+Ciphertext Evaluator::subtract(const Ciphertext& a, const Ciphertext& b) const {
+    check_equal(a, b);
+    check_scales(a.scale, b.scale);
+    Ciphertext made = blank(a, a.level, a.scale);
+    subtract_rows(*parameters_, a.level, a.first, b.first, made.first);
+    subtract_rows(*parameters_, a.level, a.second, b.second, made.second);
+    return made;
+}
+
+Ciphertext Evaluator::negate(const Ciphertext& a) const {
+    check(a);
+    Ciphertext made = blank(a, a.level, a.scale);
+    const auto minus = [](std::uint64_t x, std::uint64_t, std::uint64_t p) { return lattice::subtract(0, x, p); };
+    each_entry(*parameters_, a.level, a.first, a.first, made.first, minus);
+    each_entry(*parameters_, a.level, a.second, a.second, made.second, minus);
+    return made;
+}
+
+Ciphertext Evaluator::add_plain(const Ciphertext& a, const Plaintext& b) const {
+    check(a);
+    check_plain(*parameters_, a, b);
+    check_scales(a.scale, b.scale);
+    Ciphertext made = blank(a, a.level, a.scale);
+    add_rows(*parameters_, a.level, a.first, b.rows, made.first);
+    made.second = a.second;
+    return made;
+}
+
+Ciphertext Evaluator::multiply_plain(const Ciphertext& a, const Plaintext& b, bool rescaled) const {
+    check(a);
+    check_plain(*parameters_, a, b);
+    const Scale scale = a.scale.times(b.scale);
+    check_room(a.level, scale);
+    Ciphertext made = blank(a, a.level, scale);
+    const std::size_t degree = parameters_->degree();
+    for (std::size_t i = 0; i <= a.level; ++i) {
+        const std::uint64_t* const factor = &b.rows[i * degree];
+        const std::uint64_t *const c0 = &a.first[i * degree], *const c1 = &a.second[i * degree];
+        parameters_->row(i).inner_product(&c0, &factor, 1, &made.first[i * degree]);
+        parameters_->row(i).inner_product(&c1, &factor, 1, &made.second[i * degree]);
+    }
+    return rescaled ? rescale(made) : made;
+}
+
+// ---- levels
+
+Ciphertext Evaluator::rescale(const Ciphertext& a) const {
+    check(a);
+    if (a.level == 0) throw ParameterError("expected a level above 0 to rescale from, found 0");
+    Ciphertext made = blank(a, a.level - 1, a.scale.over(Scale::prime(parameters_->primes(), a.level)));
+    divide_by_last(*parameters_, a.level, a.first.data(), made.first.data());
+    divide_by_last(*parameters_, a.level, a.second.data(), made.second.data());
+    return made;
+}
+
+Ciphertext Evaluator::drop(const Ciphertext& a, std::size_t level) const {
+    check(a);
+    if (level > a.level) {
+        throw ParameterError("expected a level of at most " + std::to_string(a.level) + ", found " +
+                             std::to_string(level));
+    }
+    check_room(level, a.scale);
+    Ciphertext made = blank(a, level, a.scale);
+    std::copy_n(a.first.data(), made.first.size(), made.first.data());
+    std::copy_n(a.second.data(), made.second.size(), made.second.data());
+    return made;
+}
+
+// ---- products
+
+Ciphertext Evaluator::dot(const Terms& a, const Terms& b, bool rescaled) const {
+    if (a.empty() || a.size() != b.size() || 2 * a.size() > Ntt::kMaxTerms) {
+        throw ParameterError("expected as many factors on both sides, 1 to " + std::to_string(Ntt::kMaxTerms / 2) +
+                             ", found " + std::to_string(a.size()) + " and " + std::to_string(b.size()));
+    }
+    const std::size_t level = a[0]->level, degree = parameters_->degree(), terms = a.size();
+    const Scale scale = a[0]->scale.times(b[0]->scale);
+    for (std::size_t j = 0; j < terms; ++j) {
+        check_equal(*a[j], *b[j]);
+        check_equal(*a[0], *a[j]);
+        if (j > 0) check_scales(scale, a[j]->scale.times(b[j]->scale));
+    }
+    check_room(level, scale);
+    if (!relinearisation_) throw ParameterError("expected a relinearisation key for products, found none");
+    if (relinearisation_->level < level) {
+        throw ParameterError("expected factors of at most level " + std::to_string(relinearisation_->level) +
+                             ", for which the relinearisation key is, found level " + std::to_string(level));
+    }
+    if (rescaled && level == 0) throw ParameterError("expected a level above 0 to rescale from, found 0");
+
+    const std::size_t words = (level + 1) * degree;
+    Rows d0(words), d1(words), d2(words);
+    std::vector<const std::uint64_t*> x(2 * terms), y(2 * terms);
+    for (std::size_t i = 0; i <= level; ++i) {
+        const Ntt& row = parameters_->row(i);
+        for (std::size_t j = 0; j < terms; ++j) {
+            x[j] = &a[j]->first[i * degree];
+            x[terms + j] = &a[j]->second[i * degree];
+            y[j] = &b[j]->second[i * degree];
+            y[terms + j] = &b[j]->first[i * degree];
+        }
+        row.inner_product(x.data(), y.data() + terms, terms, &d0[i * degree]);
+        row.inner_product(x.data(), y.data(), 2 * terms, &d1[i * degree]);
+        row.inner_product(x.data() + terms, y.data(), terms, &d2[i * degree]);
+    }
+    Accumulator acc(*parameters_, level);
+    Digits(*parameters_, level, d2.data(), false).multiply(*relinearisation_, acc);
+    Ciphertext made{parameters_, a[0]->key_id, rescaled ? level - 1 : level,
+                    rescaled ? scale.over(Scale::prime(parameters_->primes(), level)) : scale, {}, {}};
+    if (rescaled) {
+        add_lifted(*parameters_, d0.data(), d1.data(), acc);
+        divide_and_rescale(*parameters_, acc, made.first, made.second);
+    } else {
+        divide(*parameters_, acc, d0.data(), d1.data(), made.first, made.second);
+    }
+    return made;
+}
+
+// ---- rotations
+
+namespace {
+
+// out = the image of `in`, or out + that, at some rows.
+void permute(const Parameters& parameters, const std::vector<std::size_t>& rows, const std::vector<std::uint32_t>& map,
+             const Rows& in, bool adds, Rows& out) {
+    const std::size_t degree = parameters.degree();
+    for (std::size_t i = 0; i < rows.size(); ++i) {
+        const std::uint64_t p = parameters.row(rows[i]).p();
+        const std::uint64_t* const from = &in[i * degree];
+        std::uint64_t* const to = &out[i * degree];
+        if (adds) {
+            for (std::size_t n = 0; n < degree; ++n) to[n] = lattice::add(to[n], from[map[n]], p);
+        } else {
+            for (std::size_t n = 0; n < degree; ++n) to[n] = from[map[n]];
+        }
+    }
+}
+
+}  // namespace
+
+std::vector<Ciphertext> Evaluator::rotate_each(const Ciphertext& a, const std::vector<std::int64_t>& steps) const {
+    check(a);
+    std::vector<std::size_t> left;
+    std::size_t moved = 0;
+    for (const std::int64_t wanted : steps) {
+        left.push_back(steps_to_left(*parameters_, wanted));
+        if (left.back() != 0) (void)rotation_key(left.back(), a.level), ++moved;
+    }
+    std::optional<Digits> digits;
+    if (moved > 0) digits.emplace(*parameters_, a.level, a.second.data(), moved > 1);
+    std::vector<Ciphertext> all;
+    for (const std::size_t each : left) {
+        all.push_back(blank(a, a.level, a.scale));
+        if (each == 0) {
+            all.back().first = a.first;
+            all.back().second = a.second;
+            continue;
+        }
+        const RotationKey& rotation = rotation_key(each, a.level);
+        Accumulator acc(*parameters_, a.level);
+        digits->multiply(rotation.key, acc);
+        Rows first, second;
+        divide(*parameters_, acc, a.first.data(), nullptr, first, second);
+        acc.rows.resize(a.level + 1);
+        permute(*parameters_, acc.rows, rotation.map, first, false, all.back().first);
+        permute(*parameters_, acc.rows, rotation.map, second, false, all.back().second);
+    }
+    return all;
+}
+
+Ciphertext Evaluator::rotate_sum(const Terms& terms, const std::vector<std::int64_t>& steps) const {
+    if (terms.empty() || terms.size() != steps.size()) {
+        throw ParameterError("expected as many steps as terms, at least one, found " + std::to_string(terms.size()) +
+                             " terms and " + std::to_string(steps.size()) + " steps");
+    }
+    const Ciphertext& like = *terms[0];
+    std::map<const Ciphertext*, std::vector<std::size_t>> wanted;  // the steps other than 0
+    Terms still;
+    for (std::size_t j = 0; j < terms.size(); ++j) {
+        check_equal(like, *terms[j]);
+        check_scales(like.scale, terms[j]->scale);
+        const std::size_t left = steps_to_left(*parameters_, steps[j]);
+        if (left == 0) {
+            still.push_back(terms[j]);
+        } else {
+            (void)rotation_key(left, like.level);
+            wanted[terms[j]].push_back(left);
+        }
+    }
+    Ciphertext made = blank(like, like.level, like.scale);
+    if (wanted.empty()) {
+        made.first = still[0]->first;
+        made.second = still[0]->second;
+    } else {
+        Accumulator acc(*parameters_, like.level), made_by_one(*parameters_, like.level);
+        const std::vector<std::size_t> own(acc.rows.begin(), acc.rows.begin() + static_cast<std::ptrdiff_t>(like.level) + 1);
+        Rows first(made.first.size());
+        bool adds = false;
+        for (const auto& [term, left] : wanted) {
+            const Digits digits(*parameters_, like.level, term->second.data(), left.size() > 1);
+            for (const std::size_t each : left) {
+                const RotationKey& rotation = rotation_key(each, like.level);
+                digits.multiply(rotation.key, made_by_one);
+                permute(*parameters_, acc.rows, rotation.map, made_by_one.first, adds, acc.first);
+                permute(*parameters_, acc.rows, rotation.map, made_by_one.second, adds, acc.second);
+                permute(*parameters_, own, rotation.map, term->first, adds, first);
+                adds = true;
+            }
+        }
+        divide(*parameters_, acc, first.data(), nullptr, made.first, made.second);
+    }
+    for (std::size_t j = wanted.empty() ? 1 : 0; j < still.size(); ++j) {  // exact, so added behind the division
+        add_rows(*parameters_, like.level, made.first, still[j]->first, made.first);
+        add_rows(*parameters_, like.level, made.second, still[j]->second, made.second);
+    }
+    return made;
+}
+
+Ciphertext Evaluator::inner_sum(const Ciphertext& a, std::size_t count, std::int64_t stride) const {
+    if (count == 0 || count > parameters_->slots() || (count & (count - 1)) != 0) {
+        throw ParameterError("expected a power of two of at most " + std::to_string(parameters_->slots()) +
+                             " slots to add up, found " + std::to_string(count));
+    }
+    Ciphertext sum = drop(a, a.level);
+    for (std::size_t done = 1; done < count; done *= 2) {
+        // A stride beyond the slots wraps around.
+        const auto slots = static_cast<std::int64_t>(parameters_->slots());
+        const std::int64_t steps = stride % slots * static_cast<std::int64_t>(done) % slots;
+        sum = rotate_sum({&sum, &sum}, {0, steps});
+    }
+    return sum;
+}
+
+}  // namespace mpc::ckks

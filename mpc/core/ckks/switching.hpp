@@ -1,0 +1,60 @@
+// Key switching: digits of a polynomial, their products with a key, and the division by P that ends it.
+//
+// The digits D_d of c, taken around zero, satisfy sum_d D_d g_d = c modulo Q_l (see SwitchingKey). So the sum of D_d (b_d, a_d)
+// is, under the key's target, P c s_from + sum_d D_d e_d, modulo Q_l P. Divided by P and rounded it is c s_from with
+// noise of about that sum over P.
+//
+// Sums are taken before the division, whose transforms cost as much as a fifth of a switch.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "core/ckks/ciphertext.hpp"
+
+namespace mpc::ckks {
+
+// Two polynomials modulo Q_l P: the rows 0 ... level, then the special ones.
+struct Accumulator {
+    Accumulator(const Parameters& parameters, std::size_t level);
+
+    std::size_t level;
+    std::vector<std::size_t> rows;
+    Rows first, second;
+};
+
+// The digits of one polynomial at a level.
+class Digits {
+public:
+    // `c`, transforms at rows 0 ... level, must outlive this. With `keep` all transforms are kept, for several keys.
+    Digits(const Parameters& parameters, std::size_t level, const std::uint64_t* c, bool keep);
+
+    // out = sum_d D_d (b_d, a_d).
+    void multiply(const SwitchingKey& key, Accumulator& out) const;
+
+private:
+    // Fills `pointers` with the transforms of all digits modulo a row, computed into `room` where they are not c's own.
+    void transforms(std::size_t row, std::uint64_t* room, const std::uint64_t** pointers) const;
+
+    const Parameters& parameters_;
+    std::size_t level_;
+    const std::uint64_t* transformed_;
+    Rows prepared_;  // coefficients, or with several primes a digit what Conversion::prepare writes, digit by digit
+    Rows kept_;      // row by row, digit by digit
+};
+
+// acc += P c at the rows 0 ... level, for both polynomials.
+void add_lifted(const Parameters& parameters, const std::uint64_t* first, const std::uint64_t* second, Accumulator& acc);
+
+// Divides both polynomials by P and rounds, to the rows 0 ... level, and adds what is there at these rows, unless it is
+// null. The accumulator is overwritten.
+void divide(const Parameters& parameters, Accumulator& acc, const std::uint64_t* first_term,
+            const std::uint64_t* second_term, Rows& first, Rows& second);
+// Divides by P q_l, to the rows 0 ... level - 1.
+void divide_and_rescale(const Parameters& parameters, Accumulator& acc, Rows& first, Rows& second);
+
+// Divides one polynomial at rows 0 ... level by q_l and rounds, to the rows 0 ... level - 1.
+void divide_by_last(const Parameters& parameters, std::size_t level, const std::uint64_t* c, std::uint64_t* out);
+
+}  // namespace mpc::ckks

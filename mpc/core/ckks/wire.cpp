@@ -1,0 +1,241 @@
+// Writes messages and reads them strictly; see wire.hpp.
+#include "core/ckks/wire.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include "core/aes/prg.hpp"
+#include "core/base/error.hpp"
+#include "core/lattice/packing.hpp"
+#include "core/lattice/sampling.hpp"
+
+namespace mpc::ckks {
+
+using namespace lattice;
+
+namespace {
+
+constexpr char kMagic[] = "capcCKKS";
+constexpr std::uint8_t kVersion = 1;
+constexpr std::size_t kMagicBytes = 8, kDigestBytes = 16, kChecksumBytes = 16;
+constexpr std::size_t kFixedBytes = kMagicBytes + 8 + 8 + kDigestBytes + sizeof(KeyId);  // before the scale
+
+bool is_key(Kind kind) { return kind >= Kind::public_key; }
+bool is_switching_key(Kind kind) { return kind >= Kind::relinearisation_key; }
+
+// Polynomials that are sent.
+std::size_t polynomials(const Parameters& parameters, Kind kind, std::size_t level) {
+    if (is_switching_key(kind)) return parameters.digits(level);
+    return kind == Kind::ciphertext ? 2 : 1;
+}
+
+template <typename T>
+std::uint8_t* put(std::uint8_t* out, const T& value) {
+    std::memcpy(out, &value, sizeof value);
+    return out + sizeof value;
+}
+
+template <typename T>
+const std::uint8_t* take(const std::uint8_t* in, T& value) {
+    std::memcpy(&value, in, sizeof value);
+    return in + sizeof value;
+}
+
+std::array<std::uint8_t, kChecksumBytes> checksum(const std::uint8_t* header, std::size_t bytes) {
+    const Sha256::Digest digest = Sha256().update(header, bytes).digest();
+    std::array<std::uint8_t, kChecksumBytes> cut{};
+    std::copy_n(digest.begin(), cut.size(), cut.begin());
+    return cut;
+}
+
+[[noreturn]] void refuse(const char* what, const std::string& why) { throw MalformedError(std::string(what) + ": " + why); }
+
+std::string name_of(unsigned kind) {
+    switch (static_cast<Kind>(kind)) {
+        case Kind::ciphertext: return "a ciphertext";
+        case Kind::seeded: return "a seeded ciphertext";
+        case Kind::public_key: return "a public key";
+        case Kind::relinearisation_key: return "a relinearisation key";
+        case Kind::rotation_key: return "a rotation key";
+    }
+    return "kind " + std::to_string(kind);
+}
+
+void write_header(const Parameters& parameters, const Header& header, std::uint8_t* out) {
+    std::uint8_t* at = out;
+    std::memcpy(at, kMagic, kMagicBytes);
+    at = put(at + kMagicBytes, kVersion);
+    at = put(at, static_cast<std::uint8_t>(header.kind));
+    at = put(at, static_cast<std::uint16_t>(header.level));
+    at = put(at, std::uint32_t{0});
+    at = put(at, header.steps);
+    std::memcpy(at, parameters.digest().data(), kDigestBytes);
+    at = put(at + kDigestBytes, header.key_id);
+    for (const std::int64_t exponent : header.scale) at = put(at, exponent);
+    store_block(at, header.seed);
+    at += sizeof(Block);
+    (void)put(at, checksum(out, static_cast<std::size_t>(at - out)));
+}
+
+Header read_header(const Parameters& parameters, ByteView message, std::initializer_list<Kind> kinds,
+                   const char* what) {
+    const std::size_t bytes = header_bytes(parameters);
+    if (message.size() < bytes) throw LengthError(std::string(what) + ", bytes of its header", bytes, message.size());
+    const std::uint8_t* at = message.data();
+    if (std::memcmp(at, kMagic, kMagicBytes) != 0) refuse(what, "expected a message of CKKS, found another beginning");
+    std::uint8_t version = 0, kind = 0;
+    std::uint16_t level = 0;
+    std::uint32_t zero = 0;
+    at = take(take(at + kMagicBytes, version), kind);
+    at = take(take(at, level), zero);
+    if (version != kVersion) refuse(what, "expected version 1, found version " + std::to_string(version));
+    if (std::find(kinds.begin(), kinds.end(), static_cast<Kind>(kind)) == kinds.end()) {
+        refuse(what, "expected " + name_of(static_cast<unsigned>(*kinds.begin())) + ", found " + name_of(kind));
+    }
+    if (std::memcmp(at + sizeof(std::int64_t), parameters.digest().data(), kDigestBytes) != 0) {
+        refuse(what, "expected the parameters of this side, found others");
+    }
+    std::array<std::uint8_t, kChecksumBytes> sum{};
+    (void)take(message.data() + bytes - kChecksumBytes, sum);
+    if (sum != checksum(message.data(), bytes - kChecksumBytes)) {
+        refuse(what, "expected a header that fits its checksum, found a changed one");
+    }
+    Header header;
+    header.kind = static_cast<Kind>(kind);
+    header.level = level;
+    at = take(take(at, header.steps) + kDigestBytes, header.key_id);
+    header.scale.resize(parameters.depth() + 2);
+    for (std::int64_t& exponent : header.scale) at = take(at, exponent);
+    header.seed = load_block(at);
+
+    const bool unscaled = std::all_of(header.scale.begin(), header.scale.end(), [](std::int64_t e) { return e == 0; });
+    const bool rotates = header.kind == Kind::rotation_key;
+    if (header.level > parameters.depth() || (header.kind == Kind::public_key && header.level != parameters.depth())) {
+        refuse(what, "expected a level of at most " + std::to_string(parameters.depth()) + ", found " +
+                         std::to_string(header.level));
+    }
+    if (zero != 0 || (is_key(header.kind) && !unscaled) || (header.steps != 0) != rotates || header.steps < 0 ||
+        header.steps >= static_cast<std::int64_t>(parameters.slots()) ||
+        (header.kind == Kind::ciphertext && header.seed != Block{})) {
+        refuse(what, "expected the fields of " + name_of(kind) + ", found others");
+    }
+    return header;
+}
+
+// Residues of one row from its packed bytes.
+ByteView read_row(const Ntt& row, ByteView in, std::uint64_t* out, const char* what) {
+    const Modulus& modulus = row.modulus();
+    const std::size_t bytes = packed_bytes(row.degree(), modulus.bits);
+    unpack(in.slice(0, bytes), modulus.bits, View<std::uint64_t>(out, row.degree()), what);
+    std::uint64_t all_below = ~std::uint64_t{0};  // in the highest bit
+    for (std::size_t n = 0; n < row.degree(); ++n) all_below &= out[n] - modulus.p;
+    if (all_below >> 63 == 0) refuse(what, "expected residues below their prime, found a larger one");
+    return in.from(bytes);
+}
+
+}  // namespace
+
+Header::Header(const Parameters& parameters, Kind wanted, const KeyId& id, std::size_t at)
+    : kind(wanted), level(at), key_id(id), scale(parameters.depth() + 2, 0) {}
+
+std::string hex_of(const KeyId& key_id) {
+    static const char digits[] = "0123456789abcdef";
+    std::string text;
+    for (const std::uint8_t byte : key_id) {
+        text.push_back(digits[byte >> 4]);
+        text.push_back(digits[byte & 15]);
+    }
+    return text;
+}
+
+std::vector<std::size_t> rows_of(const Parameters& parameters, Kind kind, std::size_t level) {
+    std::vector<std::size_t> rows;
+    for (std::size_t i = 0; i <= level; ++i) rows.push_back(i);
+    if (is_switching_key(kind)) {
+        for (std::size_t i = parameters.depth() + 1; i < parameters.rows().size(); ++i) rows.push_back(i);
+    }
+    return rows;
+}
+
+std::size_t header_bytes(const Parameters& parameters) {
+    return kFixedBytes + 8 * (parameters.depth() + 2) + sizeof(Block) + kChecksumBytes;
+}
+
+std::size_t message_bytes(const Parameters& parameters, Kind kind, std::size_t level) {
+    parameters.check_level(level);
+    std::size_t bytes = 0;
+    for (const std::size_t i : rows_of(parameters, kind, level)) {
+        bytes += packed_bytes(parameters.degree(), parameters.row(i).modulus().bits);
+    }
+    return header_bytes(parameters) + polynomials(parameters, kind, level) * bytes;
+}
+
+Bytes write(const Parameters& parameters, const Header& header, std::initializer_list<const std::uint64_t*> parts) {
+    Bytes message(message_bytes(parameters, header.kind, header.level));
+    write_header(parameters, header, message.data());
+    MutableByteView rest = MutableByteView(message).from(header_bytes(parameters));
+    const std::vector<std::size_t> rows = rows_of(parameters, header.kind, header.level);
+    const std::size_t each = polynomials(parameters, header.kind, header.level) / parts.size();
+    for (const std::uint64_t* part : parts) {
+        for (std::size_t k = 0; k < each; ++k) {
+            for (const std::size_t i : rows) {
+                const int bits = parameters.row(i).modulus().bits;
+                const std::size_t bytes = packed_bytes(parameters.degree(), bits);
+                pack(WordView(part, parameters.degree()), bits, rest.slice(0, bytes));
+                rest = rest.from(bytes);
+                part += parameters.degree();
+            }
+        }
+    }
+    return message;
+}
+
+Message::Message(const Parameters& parameters, ByteView message, std::initializer_list<Kind> kinds, const char* what)
+    : header(read_header(parameters, message, kinds, what)) {
+    const std::size_t expected = message_bytes(parameters, header.kind, header.level);
+    if (message.size() != expected) throw LengthError(std::string(what) + " in bytes", expected, message.size());
+    const std::vector<std::size_t> rows = rows_of(parameters, header.kind, header.level);
+    const bool seeded = header.kind != Kind::ciphertext;
+    const std::size_t each = seeded ? polynomials(parameters, header.kind, header.level) : 1;
+    Prg uniform(header.seed);
+    ByteView rest = message.from(header_bytes(parameters));
+    for (const bool second : {false, true}) {
+        Rows& part = parts.emplace_back(each * rows.size() * parameters.degree());
+        std::uint64_t* out = part.data();
+        for (std::size_t k = 0; k < each * rows.size(); ++k, out += parameters.degree()) {
+            const Ntt& row = parameters.row(rows[k % rows.size()]);
+            if (second && seeded) {
+                uniform_residues(uniform, row.modulus(), out, parameters.degree());
+            } else {
+                rest = read_row(row, rest, out, what);
+            }
+        }
+    }
+}
+
+Bytes write(const Ciphertext& ciphertext) {
+    Header header(*ciphertext.parameters, Kind::ciphertext, ciphertext.key_id, ciphertext.level);
+    header.scale = ciphertext.scale.exponents();
+    return write(*ciphertext.parameters, header, {ciphertext.first.data(), ciphertext.second.data()});
+}
+
+Ciphertext read_ciphertext(SharedParameters parameters, ByteView message) {
+    Message read(*parameters, message, {Kind::ciphertext, Kind::seeded}, "ciphertext");
+    for (const std::int64_t exponent : read.header.scale) {
+        if (exponent > Scale::kLargestExponent || exponent < -Scale::kLargestExponent) {
+            refuse("ciphertext", "expected exponents of a scale within 2^40, found " + std::to_string(exponent));
+        }
+    }
+    Scale scale = Scale::of_exponents(parameters->primes(), read.header.scale);
+    return {std::move(parameters), read.header.key_id, read.header.level, std::move(scale), std::move(read.parts[0]),
+            std::move(read.parts[1])};
+}
+
+SwitchingKey read_switching_key(SharedParameters parameters, ByteView message, Kind kind) {
+    Message read(*parameters, message, {kind}, kind == Kind::rotation_key ? "rotation key" : "relinearisation key");
+    return {std::move(parameters), read.header.key_id, read.header.level, read.header.steps, std::move(read.parts[0]),
+            std::move(read.parts[1])};
+}
+
+}  // namespace mpc::ckks

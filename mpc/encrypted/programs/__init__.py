@@ -1,0 +1,1 @@
+"""What can be trained under encryption, each program in one file."""

@@ -1,0 +1,170 @@
+"""What is looked at before anything is encrypted: whether training stays where the polynomial means something.
+
+Outside of its range the polynomial is far from the logistic function, and training would end in numbers that look like
+weights. One owner runs the twin of the whole training and looks at every z. Several owners, who may not run it
+together, take the worst case of what their clipped records allow.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+
+import numpy as np
+
+from mpc.encrypted.packing import Floats, Packing
+from mpc.encrypted.programs.logistic import Logistic, train, train_in_the_clear
+from mpc.encrypted.twin import Clear, Twin
+from mpc.errors import ParameterError, RangeError
+
+_DIFFERENCE = 1e-3
+"""How far twin and plain numpy may be apart, relative to the largest weight. Only the encoding of constants differs."""
+
+
+@dataclass(frozen=True, repr=False)
+class Foreseen:
+    """What the twin of one training gives.
+
+    Attributes:
+        weights: ``(d',)``.
+        deviation: ``(d',)``, the standard deviation of the encrypted run's weights.
+        bound: ``(d',)``, what the encrypted run's weights differ by at most, see :mod:`mpc.encrypted.twin`.
+        reach: the largest magnitude of z in each iteration but the first.
+        refreshed: the same at each refresh, by iteration. The program goes on from these weights.
+    """
+
+    weights: Floats
+    deviation: Floats
+    bound: Floats
+    reach: tuple[float, ...]
+    refreshed: Mapping[int, Foreseen] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        return f"Foreseen(weights={self.weights.shape}, iterations={len(self.reach) + 1})"
+
+
+def half_term(packing: Packing, records: Floats) -> Floats:
+    """Return the mean over n' of Z / 2, ``(d',)``, of Z ``(n, d)``."""
+    found = np.zeros(packing.features)
+    found[: records.shape[1]] = records.sum(axis=0) / (2 * packing.records)
+    return found
+
+
+def foresee(twin: Twin, packing: Packing, records: Floats, choices: Logistic) -> Foreseen:
+    """Run the twin of a training on Z ``(n, d)`` and return what it gives, with the bound on the encrypted run's error.
+
+    Raises:
+        RangeError: some z leaves the polynomial's range, or a number leaves its ciphertext. The sentence says which
+            iteration, the value and what to change.
+    """
+    scale = twin.chain.scale
+    chunks = [twin.fresh(chunk, scale, level=choices.records_level) for chunk in packing.pack(records)]
+    half = twin.fresh(packing.repeat(half_term(packing, records)), scale, level=choices.levels)
+    reach: list[float] = []
+    refreshed: dict[int, Foreseen] = {}
+    means = np.kron(np.eye(packing.features), np.full(packing.rows, 1 / packing.rows))
+
+    def found_in(weights: Clear) -> Foreseen:
+        lowest = twin.lower(weights, 0)
+        return Foreseen(packing.weights(lowest.slots), *twin.errors(lowest, means), tuple(reach))
+
+    def refresh(iteration: int, weights: Clear) -> Clear:
+        refreshed[iteration] = found_in(weights)
+        again = packing.repeat(refreshed[iteration].weights)
+        return twin.fresh(again, weights.scale, level=choices.records_level)
+
+    weights: Clear | None = None
+    for step in train(twin, packing, chunks, half, choices, refresh):
+        weights = step.weights
+        if step.z:
+            reach.append(max(float(np.abs(z.slots).max()) for z in step.z))
+            if reach[-1] > choices.sigmoid.range:
+                raise _too_far(packing, records, choices, step.iteration, reach[-1])
+    if weights is None:
+        raise ParameterError("expected at least 1 iteration, found none")
+    last = found_in(weights)
+    _compare(last.weights, train_in_the_clear(packing.unpack(packing.pack(records)), choices, packing))
+    return replace(last, refreshed=refreshed)
+
+
+def _compare(twin: Floats, plain: Floats) -> None:
+    """Compare the twin's weights with plain numpy's, which know nothing of slots. A difference is a bug here."""
+    allowed = _DIFFERENCE * max(1.0, float(np.abs(plain).max()))
+    if (difference := float(np.abs(twin - plain).max())) > allowed:
+        raise RangeError(
+            f"expected the twin's weights within {allowed:.1g} of those of plain numpy, found a difference of "
+            f"{difference:.1g}: take fewer records or a larger learning rate"
+        )
+
+
+def largest_z(records: Floats, choices: Logistic, padded: int) -> tuple[float, ...]:
+    """Return the largest magnitude of z in each iteration but the first, by plain numpy, of Z ``(n, d)``."""
+    weights, found = np.zeros(records.shape[1]), []
+    for iteration in range(choices.iterations):
+        z = records @ weights
+        if iteration:
+            found.append(float(np.abs(z).max()))
+        weights = weights + choices.rate / padded * (choices.sigmoid(-z) @ records)
+    return tuple(found)
+
+
+def _too_far(packing: Packing, records: Floats, choices: Logistic, iteration: int, value: float) -> RangeError:
+    reach = choices.sigmoid.range
+    changes = [
+        f"learning_rate from {choices.rate:g} to {rate:g}"
+        for rate in _smaller(choices.rate)
+        if max(largest_z(records, replace(choices, rate=rate), packing.records), default=0.0) <= reach
+    ][:1]
+    changes += [f"iterations from {choices.iterations} to {iteration - 1}"]
+    return RangeError(
+        f"iteration {iteration} would reach {value:.3g}, outside of the sigmoid's -{reach:g}..{reach:g}: lower "
+        f"{' or '.join(changes)}"
+    )
+
+
+def _smaller(rate: float) -> list[float]:
+    """Return smaller rates with one digit that counts, the largest first, down to a thousandth."""
+    found = []
+    exponent = math.floor(math.log10(rate))
+    for power in range(exponent, exponent - 4, -1):
+        found += [float(Fraction(digit) * Fraction(10) ** power) for digit in range(9, 0, -1)]
+    return [one for one in found if one < rate]
+
+
+def worst_case(clip: float, features: int, choices: Logistic) -> tuple[float, ...]:
+    """Return the largest z that any records can reach in each iteration but the first.
+
+    Every feature of a record, the constant one among them, is at most ``clip`` in magnitude, so that its norm is at
+    most R = clip * sqrt(features). A step moves the weights by at most ``rate * R`` times the polynomial's largest
+    value in its range, and by half of that in the first iteration. The norms multiply to z.
+    """
+    norm = max(clip, 1.0) * math.sqrt(features)
+    first = 0.5 * choices.rate * norm
+    step = choices.rate * choices.sigmoid.largest_slope * norm
+    return tuple(norm * (first + step * done) for done in range(choices.iterations - 1))
+
+
+def check_worst_case(clip: float, features: int, choices: Logistic) -> None:
+    """Refuse a training of several owners that some records within ``clip`` could take out of the range.
+
+    Raises:
+        RangeError: the sentence says which iteration, the value and what to change.
+    """
+    reach = choices.sigmoid.range
+    for iteration, value in enumerate(worst_case(clip, features, choices), 2):
+        if value > reach:
+            last = worst_case(clip, features, choices)[-1]
+            rate = choices.rate * reach / last
+            raise RangeError(
+                f"iteration {iteration} could reach {value:.3g} with records within {clip:g}, outside of the sigmoid's "
+                f"-{reach:g}..{reach:g}: lower learning_rate from {choices.rate:g} to {_rounded_down(rate):g}, clip or "
+                "iterations"
+            )
+
+
+def _rounded_down(rate: float) -> float:
+    """Return the largest number with two digits that is at most this one."""
+    power = Fraction(10) ** (math.floor(math.log10(rate)) - 1)
+    return float(math.floor(Fraction(rate) / power) * power)

@@ -1,0 +1,261 @@
+"""Training on encrypted records, both sides in one file.
+
+    owner                                                     trainer
+      public key, keys for products and rotations  ------>
+      Z in chunks, and the half term, encrypted    ------>
+                                                              runs the program on ciphertexts
+      at each refresh: compares with the twin      <------    weights, encrypted, at the lowest level
+      the twin's weights, encrypted anew           ------>
+      decrypts the weights                         <------    weights, encrypted, at the lowest level
+
+Without a refresh the parameters' levels bound the iterations. At a refresh the owner decrypts, compares with the twin
+within the derived bound, and encrypts the twin's weights. So errors do not add up, a trainer that computes something
+else is noticed there, and no noise that depends on the key comes into what is released.
+
+The trainer holds no secret and sees n', d', the iterations, how many targets there are, and the time. Z is the records
+times the labels' signs, so that a data set of the same shape with other labels has the same lengths.
+
+What the owner decrypts depends on its secret key through the noise (Li and Micciancio, EUROCRYPT 2021). Whoever gets
+these numbers and knows the ciphertext learns of the key. See :mod:`mpc.encrypted.release` for what may leave the owner.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+from mpc._core import CkksCiphertext, CkksEvaluator, CkksParameters, CkksSecretKey
+from mpc.encrypted.ciphertexts import Ciphertexts, Encrypted, chain_of, core_scale
+from mpc.encrypted.packing import Floats, Packing
+from mpc.encrypted.parameters import parameters_of, smallest_set
+from mpc.encrypted.programs.logistic import Logistic, train
+from mpc.encrypted.ranges import Foreseen, foresee, half_term
+from mpc.encrypted.release import verified
+from mpc.encrypted.twin import Clear, Twin
+from mpc.errors import ParameterError, ProtocolError
+
+PUBLIC, PRODUCTS = "public key", "products"
+
+
+@dataclass(frozen=True)
+class Job:
+    """What owner and trainer know alike of one training.
+
+    Attributes:
+        parameters: the name of the set.
+        targets: how many models are trained, each on the same records with signs of its own.
+    """
+
+    parameters: str
+    packing: Packing
+    choices: Logistic
+    targets: int = 1
+
+    def __post_init__(self) -> None:
+        if self.targets < 1:
+            raise ParameterError(f"expected at least 1 target, found {self.targets}")
+        core = parameters_of(self.parameters)
+        if self.packing.slots != core.slots:
+            raise ParameterError(f"expected a packing in {core.slots} slots, found {self.packing.slots}")
+        if self.choices.levels > core.depth:
+            raise ParameterError(f"expected at most {core.depth} levels, found {self.choices.levels}")
+
+    @classmethod
+    def of(cls, records: int, features: int, choices: Logistic, targets: int = 1) -> Job:
+        """Return the job for so many records and features, with the smallest parameters that serve."""
+        name = smallest_set(choices.levels)
+        return cls(name, Packing.fit(records, features, parameters_of(name).slots), choices, targets)
+
+    @property
+    def core(self) -> CkksParameters:
+        """The parameters."""
+        return parameters_of(self.parameters)
+
+    def twin(self) -> Twin:
+        """Return an empty twin."""
+        return Twin(chain_of(self.core))
+
+    def keys_needed(self) -> tuple[int, dict[int, int]]:
+        """Return the highest level of a product, and by step of rotation the highest level, found by a run on zeros."""
+        twin, packing = self.twin(), self.packing
+        zeros, scale = np.zeros(packing.slots), twin.chain.scale
+        chunks = [twin.fresh(zeros, scale, level=self.choices.records_level) for _ in range(packing.chunks)]
+        half = twin.fresh(zeros, scale, level=self.choices.levels)
+
+        def refresh(_: int, weights: Clear) -> Clear:
+            return twin.fresh(zeros, weights.scale, level=self.choices.records_level)
+
+        for _ in train(twin, packing, chunks, half, self.choices, refresh):
+            pass
+        return twin.products_level, dict(sorted(twin.rotations.items()))
+
+    @property
+    def refreshes(self) -> list[tuple[int, int]]:
+        """The refreshes in order, each by its target and the iteration that it follows."""
+        return [(target, iteration) for target in range(self.targets) for iteration in self.choices.refreshes]
+
+    def key_sizes(self) -> dict[str, int]:
+        """Return the name and the length of everything that the trainer gets of the keys, in order."""
+        core = self.core
+        products, rotations = self.keys_needed()
+        sizes = {PUBLIC: core.public_key_bytes()}
+        if products:
+            sizes[PRODUCTS] = core.switching_key_bytes(products)
+        return sizes | {f"rotation {step}": core.switching_key_bytes(level) for step, level in rotations.items()}
+
+    def record_sizes(self) -> dict[str, int]:
+        """Return the name and the length of everything that the owner encrypts, in order."""
+        half, records = self.core.seeded_bytes(self.choices.levels), self.core.seeded_bytes(self.choices.records_level)
+        sizes = {}
+        for target in range(self.targets):
+            sizes[f"half {target}"] = half
+            sizes |= {f"records {target} {place}": records for place in range(self.packing.chunks)}
+        return sizes
+
+    @property
+    def weight_scale(self) -> Fraction:
+        """The scale of the weights."""
+        return self.choices.weight_scale(self.packing, chain_of(self.core).scale)
+
+    @property
+    def refreshed_bytes(self) -> int:
+        """The length of weights that are encrypted anew."""
+        return self.core.seeded_bytes(self.choices.records_level)
+
+    @property
+    def weight_bytes(self) -> int:
+        """The length of weights that the trainer gives back, at a refresh and at the end."""
+        return self.core.ciphertext_bytes(0)
+
+    def weight_sizes(self) -> dict[str, int]:
+        """Return the name and the length of everything that the trainer gives back, in order."""
+        return {f"weights {target}": self.weight_bytes for target in range(self.targets)}
+
+
+def owner_make_secret(parameters: str, seed: bytes) -> CkksSecretKey:
+    """Return the secret key that follows from a seed of 32 bytes."""
+    return CkksSecretKey(parameters_of(parameters), seed)
+
+
+def owner_make_keys(job: Job, secret: CkksSecretKey) -> dict[str, bytes]:
+    """Return what the trainer gets of the keys, by name, each cut to the level where it is used."""
+    products, rotations = job.keys_needed()
+    keys = {PUBLIC: secret.public_key()}
+    if products:
+        keys[PRODUCTS] = secret.relinearisation_key(products)
+    return keys | {f"rotation {step}": secret.rotation_key(step, level) for step, level in rotations.items()}
+
+
+def owner_encrypt(job: Job, secret: CkksSecretKey, records: Sequence[Floats]) -> dict[str, bytes]:
+    """Encrypt each target's Z ``(n, d)`` and its half term, by name.
+
+    The names and lengths depend on the job alone.
+    """
+    if len(records) != job.targets:
+        raise ParameterError(f"expected records for {job.targets} targets, found {len(records)}")
+    parts = {}
+    for target, one in enumerate(records):
+        half = job.packing.repeat(half_term(job.packing, one))
+        parts[f"half {target}"] = secret.encrypt(half, job.choices.levels)
+        for place, chunk in enumerate(job.packing.pack(one)):
+            parts[f"records {target} {place}"] = secret.encrypt(chunk, job.choices.records_level)
+    return parts
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far training is: the target, the iteration and, at each target's end, the encrypted weights."""
+
+    target: int
+    iteration: int
+    weights: bytes | None = None
+
+
+Refreshing = Callable[[int, int, bytes], bytes]
+"""Takes target, iteration and encrypted weights to the owner, and returns what :func:`owner_refresh` gave there."""
+
+
+def trainer_train(
+    job: Job, keys: Mapping[str, bytes], parts: Mapping[str, bytes], refreshing: Refreshing | None = None
+) -> Iterator[Progress]:
+    """Train every target's model, and yield after each iteration.
+
+    Args:
+        refreshing: where the job's choices have refreshes.
+
+    Raises:
+        ProtocolError: keys or records are not those of this job.
+    """
+    products, steps = job.keys_needed()
+    rotations: list[Any] = [_part(keys, f"rotation {step}") for step in steps]
+    evaluator = CkksEvaluator(job.core, _part(keys, PRODUCTS) if products else None, rotations)
+    arithmetic = Ciphertexts(job.core, evaluator)
+    for target in range(job.targets):
+        half = arithmetic.read(_part(parts, f"half {target}"))
+        chunks = [arithmetic.read(_part(parts, f"records {target} {place}")) for place in range(job.packing.chunks)]
+        _check_level("half term", half, job.choices.levels)
+        for chunk in chunks:
+            _check_level("records", chunk, job.choices.records_level)
+        refresh = None if refreshing is None else _refresh(job, arithmetic, target, refreshing)
+        for step in train(arithmetic, job.packing, chunks, half, job.choices, refresh):
+            last = step.iteration == job.choices.iterations
+            weights = arithmetic.lower(step.weights, 0).ciphertext.to_bytes() if last else None
+            yield Progress(target, step.iteration, weights)
+
+
+def _refresh(
+    job: Job, arithmetic: Ciphertexts, target: int, refreshing: Refreshing
+) -> Callable[[int, Encrypted], Encrypted]:
+    def refresh(iteration: int, weights: Encrypted) -> Encrypted:
+        message = refreshing(target, iteration, arithmetic.lower(weights, 0).ciphertext.to_bytes())
+        found = arithmetic.read(message, job.weight_scale)
+        _check_level("refreshed weights", found, job.choices.records_level)
+        return found
+
+    return refresh
+
+
+def owner_refresh(job: Job, secret: CkksSecretKey, message: bytes, expected: Foreseen) -> bytes:
+    """Compare encrypted weights with the twin's at this refresh, and return the twin's, encrypted anew.
+
+    Raises:
+        CheatingError: they are not within the derived bound.
+        ProtocolError: the message is no encryption of weights under this key.
+    """
+    weights = verified(owner_decrypt(job, secret, message), expected)
+    scale = core_scale(job.core, job.weight_scale)
+    return secret.encrypt(job.packing.repeat(weights), job.choices.records_level, scale)
+
+
+def _part(parts: Mapping[str, bytes], name: str) -> bytes:
+    if name not in parts:
+        raise ProtocolError(f"expected a part {name!r}, found {len(parts)} parts without it")
+    return parts[name]
+
+
+def _check_level(what: str, value: Encrypted, level: int) -> None:
+    if value.level != level:
+        raise ProtocolError(f"expected {what} at level {level}, found level {value.level}")
+
+
+def owner_decrypt(job: Job, secret: CkksSecretKey, message: bytes) -> Floats:
+    """Return the ``(d',)`` weights of one target.
+
+    Raises:
+        ProtocolError: the message is no encryption of weights under this key, at the scale of this job.
+    """
+    ciphertext = CkksCiphertext.from_bytes(job.core, message)
+    if ciphertext.key_id != secret.key_id:
+        raise ProtocolError("expected weights under this private key, found another key's")
+    if ciphertext.level != 0 or ciphertext.scale != core_scale(job.core, job.weight_scale):
+        raise ProtocolError(f"expected weights at level 0 and the job's scale, found level {ciphertext.level}")
+    return job.packing.weights(secret.decrypt(ciphertext))
+
+
+def owner_foresee(job: Job, records: Sequence[Floats]) -> list[Foreseen]:
+    """Run the twin for each target. Raises `RangeError` as :func:`mpc.encrypted.ranges.foresee` does."""
+    return [foresee(job.twin(), job.packing, one, job.choices) for one in records]

@@ -1,0 +1,91 @@
+// Shows that no branch and no address of CKKS's key holder depends on a secret. The seed of the key, the secret, messages
+// and what is decrypted are marked as undefined memory for valgrind's memcheck (test_constant_time.cpp). Without valgrind
+// this runs as a plain test. The check of a message's range is left out, as its outcome is seen by all. Noise goes through
+// the samplers of test_constant_time_rlwe.cpp.
+#include "tests/check.hpp"
+#include "tests/ckks_setting.hpp"
+
+#if __has_include(<valgrind/memcheck.h>)
+#include <valgrind/memcheck.h>
+#else
+#define RUNNING_ON_VALGRIND 0
+#define VALGRIND_MAKE_MEM_UNDEFINED(address, bytes) (void)(address)
+#define VALGRIND_MAKE_MEM_DEFINED(address, bytes) (void)(address)
+#endif
+
+using namespace mpc;
+using namespace mpc::ckks;
+
+namespace mpc::ckks {
+
+// Reaches what an object keeps to itself.
+struct Probe {
+    static SecretRows& secret(SecretKey& key) { return key.secret_; }
+    static KeyId& key_id(SecretKey& key) { return key.key_id_; }
+};
+
+}  // namespace mpc::ckks
+
+namespace {
+
+template <class Values>
+void make_secret(Values& values) {
+    (void)VALGRIND_MAKE_MEM_UNDEFINED(values.data(), values.size() * sizeof values[0]);
+}
+template <class Values>
+void make_public(Values& values) {
+    (void)VALGRIND_MAKE_MEM_DEFINED(values.data(), values.size() * sizeof values[0]);
+}
+
+// From a secret seed to keys.
+void keys_are_made() {
+    for (const std::size_t specials : {1u, 2u}) {
+        const SharedParameters parameters = of_depth(1024, 3, specials);
+        Bytes seed(kSeedBytes, 7);
+        make_secret(seed);
+        SecretKey key(parameters, seed, Block{1, 2});
+        make_public(Probe::key_id(key));  // it is sent
+        Bytes open = key.public_key(), products = key.relinearisation_key(3), rotation = key.rotation_key(5, 2);
+        make_public(open);
+        make_public(products);
+        make_public(rotation);
+        CHECK(open.size() > 0 && products.size() > open.size() && rotation.size() > open.size());
+        make_public(Probe::secret(key));
+    }
+}
+
+void messages_are_hidden_and_opened() {
+    const SharedParameters parameters = of_depth(1024, 2, 1);
+    SecretKey key(parameters, Bytes(kSeedBytes, 7), Block{1, 2});
+    const std::vector<double> values = random_values(1, 512);
+    make_secret(Probe::secret(key));
+    Bytes sent = key.encrypt(values, 2, parameters->scale());
+    make_public(sent);
+    std::vector<double> found = key.decrypt(read_ciphertext(parameters, sent));
+    make_public(found);
+    CHECK(largest_difference(found, values) < 1e-8);
+}
+
+void messages_are_encoded_and_decoded() {
+    const SharedParameters parameters = of_depth(1024, 2, 1);
+    const std::vector<double> values = random_values(2, 512);
+    std::vector<double> hidden = values, found(512);
+    make_secret(hidden);
+    SecretRows rows(3 * 1024);
+    encode_unchecked(*parameters, encoder_of(1024), hidden, 2, parameters->scale(), true, rows.data());
+    for (std::size_t i = 0; i <= 2; ++i) parameters->row(i).inverse(&rows[i * 1024]);
+    decode(*parameters, encoder_of(1024), 2, parameters->scale(), rows.data(), found.data());
+    make_public(found);
+    CHECK(largest_difference(found, values) < 1e-9);
+}
+
+}  // namespace
+
+int main() {
+    std::printf("valgrind: %s, transforms in doubles: %s\n", RUNNING_ON_VALGRIND != 0 ? "yes" : "no",
+                lattice::uses_fma() ? "yes" : "no");
+    check::run_on_all_levels("keys are made", keys_are_made);
+    check::run_on_all_levels("messages are hidden and opened", messages_are_hidden_and_opened);
+    check::run_on_all_levels("messages are encoded and decoded", messages_are_encoded_and_decoded);
+    return check::result();
+}

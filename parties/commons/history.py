@@ -1,0 +1,124 @@
+"""What has happened in a log, in one sentence an entry, for people."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from mpc.commons.access import State, sentence
+from mpc.commons.encoding import decode
+from mpc.commons.entries import (
+    Complaint,
+    Entry,
+    Grant,
+    Kind,
+    Policy,
+    Refuse,
+    Register,
+    Report,
+    Request,
+    Revoke,
+    Role,
+    Verdict,
+)
+from mpc.commons.replica import Copy
+
+
+@dataclass(frozen=True)
+class Event:
+    """One entry for people.
+
+    Attributes:
+        index: of the entry.
+        kind: its kind as a word.
+        author: the name that the author has registered.
+        text: what the entry says.
+        certified: whether a certificate covers it.
+    """
+
+    index: int
+    kind: str
+    author: str
+    text: str
+    certified: bool
+
+
+def history(copy: Copy, *, reports: bool = False) -> list[Event]:
+    """Return the events of a log in order. Reports are left out, unless they are asked for."""
+    events = []
+    for index, data in enumerate(copy.entries):
+        kind = Kind(data[0])  # every entry begins with it, and there are far more reports than others
+        if kind == Kind.REPORT and not reports:
+            continue
+        entry = decode(Entry, data)
+        text = _TEXTS[kind](copy.state, entry.contents())
+        author = _name(copy, entry.author)
+        events.append(Event(index, kind.name.lower(), author, text, index < copy.certified_size))
+    return events
+
+
+def _name(copy: Copy, key: bytes) -> str:
+    """Return a key's registered name. A trustee has one by the founding record."""
+    place = copy.founding.trustee_of(key)
+    if place is not None:
+        return copy.founding.trustees[place].name
+    member = copy.state.members.get(key)
+    return member.name if member else key.hex()[:16]
+
+
+def _register(state: State, body: Register) -> str:
+    return f"registers as {Role(body.role).name.lower()}"
+
+
+def _policy(state: State, body: Policy) -> str:
+    names = [state.members[key].name if key in state.members else key.hex()[:16] for key in body.rules.consumers]
+    return (
+        f"version {body.version} of a policy for {body.task}: {', '.join(body.rules.functions) or 'nothing'} for "
+        f"{body.rules.threshold} of {', '.join(names) or 'nobody'}, {body.rules.uses} uses a report, up to entry "
+        f"{body.rules.not_after}"
+    )
+
+
+def _report(state: State, body: Report) -> str:
+    return f"a report for {body.task} under the policy of entry {state.policies[body.policy].index}"
+
+
+def _request(state: State, body: Request) -> str:
+    ranges = ", ".join(f"{one.first} to {one.end - 1}" for one in body.ranges)
+    return f"asks for {body.function} of {body.task} over the reports in entries {ranges}"
+
+
+def _grant(state: State, body: Grant) -> str:
+    return f"grants the request of entry {state.requests[body.request].index}, over {body.count} reports"
+
+
+def _refuse(state: State, body: Refuse) -> str:
+    return f"refuses the request of entry {state.requests[body.request].index}: {sentence(body)}"
+
+
+def _revoke(state: State, body: Revoke) -> str:
+    if body.target in state.policies:
+        return f"revokes the policy whose last version is entry {state.policies[body.target].index}"
+    return f"revokes the report of entry {state.report_leaves[body.target]}"
+
+
+def _of_grant(words: str) -> Callable[[State, Any], str]:
+    return lambda state, body: f"{words} the grant of entry {state.grants[body.grant].index}"
+
+
+def _complaint(state: State, body: Complaint) -> str:
+    return f"opens its box of report {body.report}"
+
+
+def _verdict(state: State, body: Verdict) -> str:
+    rejected = ", ".join(map(str, body.rejected)) or "none"
+    liars = ", ".join(map(str, body.liars)) or "none"
+    return f"{_of_grant('judges')(state, body)}: rejected reports {rejected}, aggregators that lied {liars}"
+
+
+_TEXTS: dict[Kind, Callable[[State, Any], str]] = {
+    Kind.REGISTER: _register, Kind.POLICY: _policy, Kind.REPORT: _report, Kind.REQUEST: _request, Kind.GRANT: _grant,
+    Kind.REFUSE: _refuse, Kind.REVOKE: _revoke, Kind.COIN: _of_grant("tosses the coin of"),
+    Kind.COMPLAINT: _complaint, Kind.VERDICT: _verdict, Kind.DELIVERED: _of_grant("has the result of"),
+}  # fmt: skip

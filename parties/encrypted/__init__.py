@@ -1,0 +1,1 @@
+"""Encrypted training as programs: the data owner's, the trainer's, and their files."""

@@ -1,0 +1,262 @@
+"""The commands of encrypted training, as a person calls them.
+
+Each does one party's part, reads and writes files, and shows sizes, times and what the other party can see.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from mpc.encrypted.programs.logistic import Logistic
+from mpc.errors import MpcError
+from parties.encrypted import owner, private_model, trainer
+from parties.encrypted.container import WORDS, FileError, Header, read_container, read_header
+from parties.encrypted.jobs import LOGISTIC
+from parties.encrypted.keys import PRIVATE, PUBLIC, read_passphrase
+from parties.encrypted.model import LinearModel, check_name
+from parties.encrypted.options import (
+    DEFAULT_COMPONENTS,
+    DecryptModelOptions,
+    EncryptDatasetOptions,
+    EncryptModelOptions,
+    InspectOptions,
+    TrainOptions,
+)
+from parties.encrypted.records import LabelledTable, read_records
+from parties.frame.errors import ConfigError, PartyError
+from parties.frame.plan import Summary
+
+PRIVATE_WARNING = (
+    "The decrypted numbers hold noise that depends on the private key, so they are private to its holder (Li and "
+    "Micciancio, EUROCRYPT 2021). With --verify and the records the twin's numbers are released, which hold none."
+)
+
+
+@contextmanager
+def _in_a_sentence() -> Iterator[None]:
+    """Turn an error of the computation into one for a person."""
+    try:
+        yield
+    except MpcError as error:
+        raise PartyError(f"{error}.") from error
+
+
+@contextmanager
+def _bar(what: str) -> Iterator[Callable[[int, int], None]]:
+    """Show a bar on a terminal's standard error, and nothing elsewhere."""
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True, disable=not sys.stderr.isatty()) as progress:
+        task = progress.add_task(what, total=None)
+        yield lambda done, total: progress.update(task, completed=done, total=total)
+
+
+def megabytes(size: int) -> str:
+    """Return a size for a person."""
+    return f"{size / 1e6:.1f} MB" if size >= 100_000 else f"{size / 1e3:.1f} kB"
+
+
+def encrypt_dataset(_: object, __: Path, options: EncryptDatasetOptions) -> Summary:
+    """Make keys and encrypt an owner's records. Raises `PartyError`."""
+    table = read_records(options.dataset, options.label, options.delimiter)
+    features = table.features.shape[1]
+    components = min(DEFAULT_COMPONENTS, features) if options.components is None else options.components
+    choices = owner.Choices(
+        Logistic(options.learning_rate, options.iterations, options.sigmoid_degree),
+        components or None,
+        options.whiten or None,
+        options.clip,
+    )
+    steps = ["the twin in the clear", "keys", "records", "files"]
+    with _in_a_sentence(), _bar("encrypt-dataset") as bar:
+        made = owner.encrypt_dataset(
+            table,
+            options.output,
+            options.keys_dir,
+            choices,
+            read_passphrase(options.passphrase_file),
+            lambda step: bar(steps.index(step), len(steps)),
+        )
+    header = made.header
+    lines = [
+        ("records", f"{len(table.features)} of {features} features, {len(table.classes)} classes"),
+        ("prepared", _prepared(options, components, made)),
+        ("twin", f"z within {made.reach:.2g} of the sigmoid's 8, accuracy on these records {made.accuracy:.4f}"),
+        ("error", f"at most {made.bound:.2g} in each weight of the encrypted run"),
+        ("parameters", f"{header.parameters}, {options.iterations} iterations"),
+        ("private key", f"{options.keys_dir / 'private.key'}, for you alone"),
+        ("public key", f"{options.keys_dir / 'public.key'}, {megabytes(made.key_bytes)}"),
+        ("encrypted records", f"{options.output}, {megabytes(made.data_bytes)}"),
+        ("your fingerprint", header.fingerprint),
+        ("time", f"{made.seconds:.1f} s"),
+        ("a trainer sees", _seen(header)),
+    ]
+    return Summary(tuple(lines))
+
+
+def _prepared(options: EncryptDatasetOptions, components: int, made: owner.EncryptedDataset) -> str:
+    turned = f"{components} directions" if components else "all features"
+    whitened = f", whitened with {options.whiten:g}" if options.whiten else ""
+    return f"{turned}{whitened}, {made.cut} of {made.numbers} numbers cut at {options.clip:g}"
+
+
+def _seen(header: Header) -> str:
+    """Return what a trainer sees of the records, which is all that the header says."""
+    return (
+        f"at most {header.records} records of {header.features} numbers, both padded to powers of two, "
+        f"{header.targets} target(s), {header.iterations} iterations of degree {header.degree} at rate "
+        f"{header.rate:g}, the key pair's id and the time, but no record and no label"
+    )
+
+
+def train(_: object, __: Path, options: TrainOptions) -> Summary:
+    """Train on encrypted records, or an encrypted model on records of one's own. Raises `PartyError`."""
+    if options.encrypted_data is not None and options.encrypted_model is not None:
+        raise ConfigError(
+            "train: expected --encrypted_data or --encrypted_model, found both: for records and a model that are both "
+            "encrypted, their owners need a joint key, which is not there yet."
+        )
+    if options.encrypted_model is not None:
+        return _train_private_model(options, options.encrypted_model)
+    if options.encrypted_data is None:
+        raise ConfigError("train: expected --encrypted_data, or --encrypted_model with --dataset, found none.")
+    if options.dataset is not None:
+        raise ConfigError("dataset: expected with --encrypted_model alone, found it with --encrypted_data.")
+    with _in_a_sentence(), _bar("train") as bar:
+        made = trainer.train_on_encrypted_data(
+            options.encrypted_data,
+            options.public_key,
+            options.output_model,
+            options.keys_dir,
+            options.learning_rate,
+            options.signed_by,
+            bar,
+        )
+    return Summary(
+        (
+            ("records signed by", made.header.fingerprint),
+            ("encrypted model", f"{options.output_model}, {megabytes(made.model_bytes)}"),
+            ("time", f"{made.seconds:.1f} s, of which training {made.training_seconds:.2f} s"),
+            ("accuracy", "unknown here, because the model is encrypted: decrypt-model shows it to the key's holder"),
+            ("you see", _seen(made.header)),
+        )
+    )
+
+
+def _train_private_model(options: TrainOptions, model: Path) -> Summary:
+    if options.dataset is None:
+        raise ConfigError("dataset: expected your own records with --encrypted_model, found none.")
+    table = read_records(options.dataset, options.label, options.delimiter)
+    with _in_a_sentence():
+        made = private_model.train_model(
+            model,
+            options.public_key,
+            options.output_model,
+            options.keys_dir,
+            table,
+            options.learning_rate,
+            options.iterations,
+            options.signed_by,
+        )
+    numbers = len(table.features) * (made.header.features - 1)
+    return Summary(
+        (
+            ("model signed by", made.header.fingerprint),
+            ("trained", f"{options.iterations} steps of the squared loss at rate {made.rate:.3g}, {made.cut} of up to "
+             f"{numbers} numbers cut"),
+            ("encrypted model", f"{options.output_model}, {megabytes(made.model_bytes)}"),
+            ("time", f"{made.seconds:.1f} s"),
+            ("you see", f"how features are prepared, {made.header.targets} target(s), the key pair's id, no weight"),
+            ("the owner sees", "the trained model, and nothing of your records beyond it: what is decrypted is within "
+             f"a statistical distance of 2^-{made.flood.bits:.0f} of noise around the model"),
+            ("flood", f"changes each weight by a deviation of {made.flood.deviation:.1g}"),
+        )
+    )  # fmt: skip
+
+
+def encrypt_model(_: object, __: Path, options: EncryptModelOptions) -> Summary:
+    """Make keys and encrypt a model. Raises `PartyError`."""
+    with _in_a_sentence():
+        made = private_model.encrypt_model(
+            options.model, options.output, options.keys_dir, read_passphrase(options.passphrase_file)
+        )
+    return Summary(
+        (
+            ("encrypted model", f"{options.output}, {megabytes(made.model_bytes)}"),
+            ("private key", f"{options.keys_dir / PRIVATE}, for you alone"),
+            ("public key", f"{options.keys_dir / PUBLIC}, {megabytes(made.key_bytes)}"),
+            ("your fingerprint", made.header.fingerprint),
+            ("time", f"{made.seconds:.1f} s"),
+            ("a records' owner sees", f"how features are prepared, {made.header.targets} target(s) of up to "
+             f"{made.header.features - 1} weights, the key pair's id, and no weight"),
+        )
+    )  # fmt: skip
+
+
+def decrypt_model(_: object, __: Path, options: DecryptModelOptions) -> Summary:
+    """Decrypt a trained model. Raises `PartyError`."""
+    check_name(options.output_model)
+    records = None if options.verify is None else read_records(options.verify, options.label, options.delimiter)
+    test = None if options.test is None else read_records(options.test, options.label, options.delimiter)
+    with _in_a_sentence():
+        made = owner.decrypt_model(
+            options.input_model,
+            options.private_key,
+            options.output_model,
+            records,
+            read_passphrase(options.passphrase_file),
+            options.signed_by,
+        )
+        lines = [("trained by", made.header.fingerprint), ("model", str(options.output_model))]
+        if made.distance is not None and made.bound is not None:
+            lines += [
+                ("verified", f"the decrypted weights are within {made.distance:.2g} of the twin's, the bound is "
+                 f"{made.bound:.2g}"),
+                ("released", "the twin's weights"),
+            ]  # fmt: skip
+        lines += _accuracies(made.model, records, test)
+        lines.append(("time", f"{made.seconds:.1f} s"))
+    private = not made.verified and made.header.algorithm == LOGISTIC
+    return Summary(tuple(lines), warnings=(PRIVATE_WARNING,) if private else ())
+
+
+def _accuracies(model: LinearModel, records: LabelledTable | None, test: LabelledTable | None) -> list[tuple[str, str]]:
+    lines = []
+    beside = None if records is None else owner.scikit_learn(model, records)
+    for name, table in (("accuracy on the records", records), ("accuracy on the test", test)):
+        if table is None:
+            continue
+        if table.classes != model.classes:
+            raise FileError(f"{name}: expected classes {', '.join(model.classes)}, found {', '.join(table.classes)}")
+        found = f"{model.accuracy(table.features, table.places):.4f}"
+        if beside is not None:
+            prepared, _ = model.preparation.apply(table.features)
+            found += f" (scikit-learn, in the clear: {beside.score(prepared[:, :-1], table.places):.4f})"
+        lines.append((name, found))
+    return lines
+
+
+def inspect(_: object, __: Path, options: InspectOptions) -> Summary:
+    """Show what a file says of itself, after it was checked to its last byte. Raises `PartyError`."""
+    header, size = read_header(options.file)
+    found = read_container(options.file, header.kind)
+    return Summary(
+        (
+            ("kind", WORDS[header.kind]),
+            ("size", f"{megabytes(size)} in {header.chunks} chunks and {len(header.parts)} parts, all as signed"),
+            ("signed by", header.fingerprint),
+            ("key pair", header.key_id),
+            ("parameters", f"{header.parameters} ({header.parameters_digest[:16]})"),
+            ("algorithm", f"{header.algorithm}, {header.iterations} iterations, rate {header.rate:g}, degree "
+             f"{header.degree}, {header.targets} target(s)"),
+            ("shape", f"{header.records} records of {header.features} numbers, both padded to powers of two"),
+            ("digest", found.digest),
+            *([("made from", header.source)] if header.source else []),
+        )
+    )  # fmt: skip

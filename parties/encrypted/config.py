@@ -1,0 +1,59 @@
+"""The configuration of an online run, under `securetrain:` in the YAML file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from parties.frame.plan import PathInFile
+
+
+def _flag(unit: str = "") -> dict[str, Any]:
+    return {"flag": True, "unit": unit} if unit else {"flag": True}
+
+
+class SecureTrainConfig(BaseModel):
+    """The keys under `securetrain:`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    dataset: Annotated[Path, PathInFile] | None = Field(
+        None,
+        description="the data owner's records, .npz with X and y or a table; default: breast cancer of scikit-learn",
+        json_schema_extra=_flag("path"),
+    )
+    label: str = Field("label", description="column with the classes, of a table", json_schema_extra=_flag("name"))
+    delimiter: str = Field(
+        ",", min_length=1, max_length=1, description="between the columns of a CSV file", json_schema_extra=_flag()
+    )
+    held_out: float = Field(
+        0.2, gt=0, lt=1, description="part of the records that the model is measured on", json_schema_extra=_flag()
+    )
+    seed: int = Field(0, ge=0, lt=2**31, description="of the split into those parts", json_schema_extra=_flag())
+    iterations: int = Field(3, ge=1, le=100, description="steps of gradient descent", json_schema_extra=_flag())
+    learning_rate: float = Field(4.0, gt=0, description="of gradient descent", json_schema_extra=_flag())
+    sigmoid_degree: Literal[3, 5] = Field(
+        3, description="of the polynomial that stands for the logistic function", json_schema_extra=_flag()
+    )
+    stretch: int = Field(
+        2,
+        ge=1,
+        description="iterations after the first one between two refreshes, at which the data owner encrypts the "
+        "weights anew",
+        json_schema_extra=_flag(),
+    )
+    components: int = Field(
+        15, ge=0, description="directions of the largest variance, 0 for all features", json_schema_extra=_flag()
+    )
+    whiten: float = Field(
+        0.01, ge=0, description="added to variances before they are divided out, 0 for none", json_schema_extra=_flag()
+    )
+    clip: float = Field(4.0, gt=0, description="the largest magnitude of a prepared number", json_schema_extra=_flag())
+    output_model: Annotated[Path, PathInFile] | None = Field(
+        None, description="file of the data owner for the model in the clear, .npz", json_schema_extra=_flag("path")
+    )
+    connect_deadline_s: float = Field(60.0, gt=0, description="how long the parties may take to appear")
+    message_deadline_s: float = Field(600.0, gt=0, description="how long one message may take")
+    run_deadline_s: float = Field(3600.0, gt=0, description="how long the run may take in all")

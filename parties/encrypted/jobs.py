@@ -1,0 +1,143 @@
+"""Between a file's header and the job that it is about."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+
+from mpc.encrypted.packing import Packing
+from mpc.encrypted.parameters import SETS, parameters_of
+from mpc.encrypted.private_model import PrivateModelJob
+from mpc.encrypted.programs.logistic import Logistic
+from mpc.encrypted.training import Job
+from mpc.errors import ParameterError
+from parties.encrypted.container import VERSION, FileError, Header, Kind
+from parties.encrypted.settings import TrainingSettings
+
+MOST_TARGETS, MOST_ITERATIONS = 1000, 1000
+LOGISTIC, SQUARED = "logistic", "squared"
+
+
+def header_of(kind: Kind, job: Job, key_id: str, source: str = "") -> Header:
+    """Return the header of a file of this job. Its parts and its creator are filled in when it is written."""
+    return Header(
+        kind=kind,
+        version=VERSION,
+        parameters=job.parameters,
+        parameters_digest=job.core.digest.hex(),
+        key_id=key_id,
+        algorithm=LOGISTIC,
+        records=job.packing.records,
+        features=job.packing.features,
+        targets=job.targets,
+        rate=job.choices.rate,
+        iterations=job.choices.iterations,
+        degree=job.choices.degree,
+        source=source,
+        parts=(),
+        creator="",
+    )
+
+
+def job_of_settings(settings: TrainingSettings) -> Job:
+    """Return the job that both parties of an online run were told."""
+    packing = Packing(settings.records, settings.features, parameters_of(settings.parameters).slots)
+    choices = Logistic(settings.rate, settings.iterations, settings.degree, settings.stretch)
+    return Job(settings.parameters, packing, choices, settings.targets)
+
+
+def job_of(path: Path, header: Header) -> Job:
+    """Return the job that a header is about.
+
+    Raises:
+        FileError: it is about what this release does not know, or what is no job.
+    """
+    if header.algorithm != LOGISTIC:
+        raise FileError(f"{path}: expected the algorithm {LOGISTIC}, found {header.algorithm}")
+    if header.parameters not in SETS:
+        raise FileError(f"{path}: expected parameters {' or '.join(SETS)}, found {header.parameters}")
+    core = parameters_of(header.parameters)
+    if core.digest.hex() != header.parameters_digest:
+        raise FileError(f"{path}: expected the digest of the parameters {header.parameters}, found another")
+    if not 1 <= header.targets <= MOST_TARGETS or not 1 <= header.iterations <= MOST_ITERATIONS:
+        raise FileError(
+            f"{path}: expected up to {MOST_TARGETS} targets and {MOST_ITERATIONS} iterations, found {header.targets} "
+            f"and {header.iterations}"
+        )
+    try:
+        choices = Logistic(header.rate, header.iterations, header.degree)
+        packing = Packing(header.records, header.features, core.slots)
+        return Job(header.parameters, packing, choices, header.targets)
+    except ParameterError as error:
+        raise FileError(f"{path}: {error}") from error
+
+
+def check_rate(path: Path, header: Header, wanted: float | None) -> None:
+    """Raise `FileError` for a learning rate that is not the one that the owner has checked."""
+    if wanted is not None and wanted != header.rate:
+        raise FileError(
+            f"learning_rate: expected {header.rate:g}, for which the owner of {path} has checked that training stays "
+            f"in range, found {wanted:g}"
+        )
+
+
+def private_header(kind: Kind, job: PrivateModelJob, key_id: str, source: str = "") -> Header:
+    """Return the header of a file about a model that stays encrypted. Who has the records chooses rate and steps."""
+    return Header(
+        kind=kind,
+        version=VERSION,
+        parameters=job.parameters,
+        parameters_digest=job.core.digest.hex(),
+        key_id=key_id,
+        algorithm=SQUARED,
+        records=1,
+        features=job.features,
+        targets=job.targets,
+        rate=0.0,
+        iterations=0,
+        degree=0,
+        source=source,
+        parts=(),
+        creator="",
+    )
+
+
+def private_job_of(path: Path, header: Header) -> PrivateModelJob:
+    """Return the job that a header about an encrypted model names. Raises `FileError`."""
+    if header.algorithm != SQUARED:
+        raise FileError(f"{path}: expected the algorithm {SQUARED}, found {header.algorithm}")
+    if not 1 <= header.targets <= MOST_TARGETS:
+        raise FileError(f"{path}: expected up to {MOST_TARGETS} targets, found {header.targets}")
+    try:
+        job = PrivateModelJob(header.features, header.targets, header.parameters)
+        digest = job.core.digest.hex()
+    except ParameterError as error:
+        raise FileError(f"{path}: {error}") from error
+    if header != msgspec.structs.replace(
+        private_header(header.kind, job, header.key_id, header.source), parts=header.parts, creator=header.creator
+    ):
+        raise FileError(f"{path}: expected the header of a model on parameters {digest[:16]}, found another")
+    return job
+
+
+def check_parts(path: Path, header: Header, sizes: Mapping[str, int]) -> None:
+    """Raise `FileError` for a file whose parts are not those of the job, by name and length."""
+    if {part.name: part.size for part in header.parts} != sizes:
+        expected, found = sum(sizes.values()), header.content_bytes
+        raise FileError(
+            f"{path}: expected {len(sizes)} parts of {expected} bytes in all, as the job needs, found "
+            f"{len(header.parts)} of {found}"
+        )
+
+
+def match(first: Path, one: Header, second: Path, other: Header) -> None:
+    """Raise `FileError` for two files that are not of one key pair and one job."""
+    if one.key_id != other.key_id:
+        raise FileError(f"{second}: expected the key pair of {first}, found another one")
+    for name in ("parameters", "parameters_digest", "records", "features", "targets", "rate", "iterations", "degree"):
+        if getattr(one, name) != getattr(other, name):
+            raise FileError(
+                f"{second}: expected {name} {getattr(one, name)} as in {first}, found {getattr(other, name)}"
+            )

@@ -1,0 +1,212 @@
+"""A data owner's private key, everybody's signing key, and the record of what a key pair has released.
+
+The private key is 32 bytes, from which the secret polynomial follows. A passphrase seals them: scrypt (RFC 7914) gives
+a key, and AES-GCM encrypts with it. A key pair serves one job. Before a result is released, a record beside the private
+key says which one, and it is on the disk. Another result is refused from then on. The same one may be taken again, so
+that a crash after the record loses nothing.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
+
+from parties.encrypted.container import FileError
+from parties.frame.errors import PartyError
+from parties.frame.private_files import make_private_folder, write_private
+
+SEED_BYTES = 32
+PRIVATE, PUBLIC, SIGNING, RELEASED = "private.key", "public.key", "signing.key", "private.key.released"
+_KIND = "capc private key"
+_SCRYPT_COST = 1 << 17  # with blocks of 8 this takes 128 MiB and about half a second
+_LARGEST_COST = 1 << 20
+_SHORTEST_PASSPHRASE = 8
+
+
+class KeyFileError(PartyError):
+    """A key that cannot be used."""
+
+
+class Sealed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A seed under a passphrase. All bytes are in hex."""
+
+    cost: int
+    salt: str
+    nonce: str
+    box: str
+
+
+class KeyFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The private key's file. It has the seed, or the sealed one."""
+
+    kind: str
+    parameters: str
+    key_id: str
+    seed: str | Sealed
+
+    def __repr__(self) -> str:
+        return f"KeyFile({self.parameters}, {self.key_id})"
+
+
+@dataclass(frozen=True, repr=False)
+class PrivateKey:
+    """A seed, the parameters that it is for, and the id that goes with both."""
+
+    seed: bytes
+    parameters: str
+    key_id: str
+
+    def __repr__(self) -> str:
+        return f"PrivateKey({self.parameters}, {self.key_id})"
+
+
+def new_seed() -> bytes:
+    """Return 32 bytes of the operating system."""
+    return os.urandom(SEED_BYTES)
+
+
+def write_private_key(path: Path, key: PrivateKey, passphrase: str | None = None) -> None:
+    """Write a private key into a file that only its owner can read.
+
+    Raises:
+        KeyFileError: there is a key already, or the passphrase is too short.
+    """
+    if path.exists():
+        raise KeyFileError(
+            f"{path}: expected no private key yet, found one: a key pair serves one job, so choose another --keys_dir"
+        )
+    seed: str | Sealed = key.seed.hex() if passphrase is None else _sealed(key, passphrase)
+    make_private_folder(path.parent)
+    write_private(path, msgspec.json.encode(KeyFile(_KIND, key.parameters, key.key_id, seed)) + b"\n")
+
+
+def _sealed(key: PrivateKey, passphrase: str) -> Sealed:
+    if len(passphrase) < _SHORTEST_PASSPHRASE:
+        raise KeyFileError(f"passphrase: expected at least {_SHORTEST_PASSPHRASE} characters, found {len(passphrase)}")
+    salt, nonce = os.urandom(16), os.urandom(12)
+    box = AESGCM(_stretched(passphrase, salt, _SCRYPT_COST)).encrypt(
+        nonce, key.seed, _bound(key.parameters, key.key_id)
+    )
+    return Sealed(_SCRYPT_COST, salt.hex(), nonce.hex(), box.hex())
+
+
+def _stretched(passphrase: str, salt: bytes, cost: int) -> bytes:
+    return Scrypt(salt=salt, length=32, n=cost, r=8, p=1).derive(passphrase.encode())
+
+
+def _bound(parameters: str, key_id: str) -> bytes:
+    """Return what the seal holds together with the seed."""
+    return f"{_KIND}/{parameters}/{key_id}".encode()
+
+
+def read_private_key(path: Path, passphrase: str | None = None) -> PrivateKey:
+    """Read a private key.
+
+    Raises:
+        KeyFileError: the file is no private key, others may read it, or the passphrase is missing or wrong.
+    """
+    try:
+        status, content = path.stat(), path.read_bytes()
+    except OSError as error:
+        raise KeyFileError(f"{path}: expected a private key, found none that can be read ({error.strerror})") from error
+    if status.st_mode & 0o077:
+        raise KeyFileError(f"{path}: expected a file that only its owner can read (chmod 600), found others may")
+    try:
+        found = msgspec.json.decode(content, type=KeyFile)
+        if found.kind != _KIND:
+            raise ValueError
+        seed = (
+            bytes.fromhex(found.seed) if isinstance(found.seed, str) else _opened(path, found, found.seed, passphrase)
+        )
+        if len(seed) != SEED_BYTES:
+            raise ValueError
+    except ValueError:  # also of msgspec, and its message may hold a part of the key
+        raise KeyFileError(f"{path}: expected a private key, found another file") from None
+    return PrivateKey(seed, found.parameters, found.key_id)
+
+
+def _opened(path: Path, found: KeyFile, sealed: Sealed, passphrase: str | None) -> bytes:
+    if passphrase is None:
+        raise KeyFileError(f"{path}: expected the key's passphrase (--passphrase_file), found none")
+    if not 2 <= sealed.cost <= _LARGEST_COST or sealed.cost & (sealed.cost - 1):
+        raise KeyFileError(f"{path}: expected a cost of scrypt of at most {_LARGEST_COST}, found {sealed.cost}")
+    key = _stretched(passphrase, bytes.fromhex(sealed.salt), sealed.cost)
+    try:
+        bound = _bound(found.parameters, found.key_id)
+        return AESGCM(key).decrypt(bytes.fromhex(sealed.nonce), bytes.fromhex(sealed.box), bound)
+    except InvalidTag:
+        raise KeyFileError(f"{path}: expected the key's passphrase, found another, or the file was changed") from None
+
+
+def read_passphrase(path: Path | None) -> str | None:
+    """Return the first line of a file, or None without a file. Raises `KeyFileError`."""
+    if path is None:
+        return None
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise KeyFileError(f"{path}: expected a passphrase in its first line, found no text to read") from error
+    if not lines or not lines[0]:
+        raise KeyFileError(f"{path}: expected a passphrase in its first line, found none")
+    return lines[0]
+
+
+def signing_key(folder: Path) -> Ed25519PrivateKey:
+    """Return the folder's signing key, which is made where there is none. Raises `KeyFileError`."""
+    path = folder / SIGNING
+    if not path.exists():
+        make_private_folder(folder)
+        write_private(path, Ed25519PrivateKey.generate().private_bytes_raw())
+    content = path.read_bytes()
+    if len(content) != 32:
+        raise KeyFileError(f"{path}: expected a signing key of 32 bytes, found {len(content)}")
+    return Ed25519PrivateKey.from_private_bytes(content)
+
+
+class Release(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a key pair has released: the digest of the result's file, and whether its twin stands for it."""
+
+    digest: str
+    verified: bool
+
+
+def record_release(private_key: Path, release: Release) -> None:
+    """Write down, durably, what is about to be released.
+
+    Raises:
+        FileError: the key pair has released something else.
+    """
+    path = private_key.with_name(f"{private_key.name}.released")
+    try:
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.write(msgspec.json.encode(release))
+            file.flush()
+            os.fsync(file.fileno())
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+    except FileExistsError:
+        try:
+            found = msgspec.json.decode(path.read_bytes(), type=Release)
+        except msgspec.MsgspecError:
+            raise FileError(f"{path}: expected the record of a release, found another file") from None
+        if found != release:
+            raise FileError(
+                f"{path}: expected the first release of this key pair, found that it has released "
+                f"{_words(found, release)}: a second one would tell of the key, so train again with new keys"
+            ) from None
+
+
+def _words(found: Release, asked: Release) -> str:
+    if found.digest != asked.digest:
+        return f"another model ({found.digest[:16]})"
+    return "this model's verified twin" if found.verified else "this model's decrypted numbers"

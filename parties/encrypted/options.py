@@ -1,0 +1,121 @@
+"""The flags of the commands, with the words of the command line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+DEFAULT_COMPONENTS = 15
+
+
+def _flag(unit: str = "") -> dict[str, Any]:
+    return {"flag": True, "unit": unit} if unit else {"flag": True}
+
+
+class _Options(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class _Reading(_Options):
+    label: str = Field("label", description="column with the classes, of a table", json_schema_extra=_flag("name"))
+    delimiter: str = Field(
+        ",", min_length=1, max_length=1, description="between the columns of a CSV file", json_schema_extra=_flag()
+    )
+
+
+class _Opening(_Options):
+    passphrase_file: Path | None = Field(
+        None, description="file with the private key's passphrase in its first line", json_schema_extra=_flag("path")
+    )
+
+
+class EncryptDatasetOptions(_Reading, _Opening):
+    """Flags of `encrypt-dataset`."""
+
+    dataset: Path = Field(description="the records, .npz with X and y, or a table", json_schema_extra=_flag("path"))
+    output: Path = Field(description="file for the encrypted records", json_schema_extra=_flag("path"))
+    keys_dir: Path = Field(Path("keys"), description="folder for the keys", json_schema_extra=_flag("path"))
+    algorithm: Literal["logistic"] = Field("logistic", description="what is trained", json_schema_extra=_flag())
+    iterations: int = Field(3, ge=1, le=100, description="steps of gradient descent", json_schema_extra=_flag())
+    learning_rate: float = Field(4.0, gt=0, description="the rate that the twin checks", json_schema_extra=_flag())
+    sigmoid_degree: Literal[3, 5] = Field(
+        3, description="of the polynomial that stands for the logistic function", json_schema_extra=_flag()
+    )
+    components: int | None = Field(
+        None,
+        ge=0,
+        description=f"directions of the largest variance that are kept, 0 for the features as they are; default "
+        f"{DEFAULT_COMPONENTS}, or as many as there are",
+        json_schema_extra=_flag(),
+    )
+    whiten: float = Field(
+        0.01, ge=0, description="added to variances before they are divided out, 0 for none", json_schema_extra=_flag()
+    )
+    clip: float = Field(4.0, gt=0, description="the largest magnitude of a prepared number", json_schema_extra=_flag())
+
+
+class TrainOptions(_Reading):
+    """Flags of `train`. There is none for a private key."""
+
+    encrypted_data: Path | None = Field(
+        None, description="records that were encrypted, to train on", json_schema_extra=_flag("path")
+    )
+    encrypted_model: Path | None = Field(
+        None, description="a model that was encrypted, to train on your own records", json_schema_extra=_flag("path")
+    )
+    dataset: Path | None = Field(
+        None, description="your own records, with --encrypted_model", json_schema_extra=_flag("path")
+    )
+    iterations: int = Field(
+        10, ge=1, le=1_000_000, description="steps, with --encrypted_model", json_schema_extra=_flag()
+    )
+    public_key: Path = Field(description="the public key that goes with it", json_schema_extra=_flag("path"))
+    output_model: Path = Field(description="file for the encrypted model", json_schema_extra=_flag("path"))
+    learning_rate: float | None = Field(
+        None,
+        gt=0,
+        description="default: the one that the records' owner has checked; with --encrypted_model, the reciprocal of "
+        "the largest variance of your records",
+        json_schema_extra=_flag(),
+    )
+    keys_dir: Path = Field(
+        Path("keys"), description="folder of the trainer's own signing key", json_schema_extra=_flag("path")
+    )
+    signed_by: str | None = Field(
+        None, description="the fingerprint that the other side must have", json_schema_extra=_flag()
+    )
+
+
+class EncryptModelOptions(_Opening):
+    """Flags of `encrypt-model`."""
+
+    model: Path = Field(
+        description="the model in the clear, .npz as decrypt-model writes", json_schema_extra=_flag("path")
+    )
+    output: Path = Field(description="file for the encrypted model", json_schema_extra=_flag("path"))
+    keys_dir: Path = Field(Path("keys"), description="folder for the keys", json_schema_extra=_flag("path"))
+
+
+class DecryptModelOptions(_Reading, _Opening):
+    """Flags of `decrypt-model`."""
+
+    input_model: Path = Field(description="the encrypted model", json_schema_extra=_flag("path"))
+    private_key: Path = Field(description="its owner's private key", json_schema_extra=_flag("path"))
+    output_model: Path = Field(description="file for the model in the clear, .npz", json_schema_extra=_flag("path"))
+    verify: Path | None = Field(
+        None,
+        description="the records that were encrypted: the twin's model is written if the decrypted one agrees with it",
+        json_schema_extra=_flag("path"),
+    )
+    test: Path | None = Field(None, description="records to measure the accuracy on", json_schema_extra=_flag("path"))
+    signed_by: str | None = Field(
+        None, description="the fingerprint that the trainer must have", json_schema_extra=_flag()
+    )
+
+
+class InspectOptions(_Options):
+    """Flags of `inspect`."""
+
+    file: Path = Field(description="what to look at", json_schema_extra={"flag": True, "unit": "path", "place": True})

@@ -1,0 +1,220 @@
+"""The data owner: prepares and encrypts records, and decrypts the model that was trained on them.
+
+encrypt_dataset   reads records, prepares them, runs the twin, makes keys, writes
+                    keys/private.key       for the owner alone
+                    keys/preparation.npz   for the owner alone: what was done to the features, and the classes
+                    keys/public.key        for the trainer
+                    the encrypted records  for the trainer
+decrypt_model     writes down the release, decrypts, compares with the twin where it is asked to, writes the model
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.linear_model import LogisticRegression
+
+from mpc.encrypted.programs.logistic import Logistic
+from mpc.encrypted.release import verified
+from mpc.encrypted.training import (
+    Job,
+    owner_decrypt,
+    owner_encrypt,
+    owner_foresee,
+    owner_make_keys,
+    owner_make_secret,
+)
+from parties.encrypted.container import FileError, Header, read_container, write_container
+from parties.encrypted.jobs import SQUARED, check_parts, header_of, job_of
+from parties.encrypted.keys import (
+    PUBLIC,
+    KeyFileError,
+    PrivateKey,
+    Release,
+    new_seed,
+    read_private_key,
+    record_release,
+    signing_key,
+    write_private_key,
+)
+from parties.encrypted.model import LinearModel, check_name
+from parties.encrypted.preparation import Preparation
+from parties.encrypted.private_model import PREPARATION, decrypt_private_model
+from parties.encrypted.records import LabelledTable
+
+Floats = NDArray[np.float64]
+Tell = Callable[[str], None]
+"""Is told what begins now, in a few words."""
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What an owner chooses. Without `components` all directions are kept, and without `whiten` their variances."""
+
+    training: Logistic
+    components: int | None
+    whiten: float | None
+    clip: float
+
+
+@dataclass(frozen=True)
+class EncryptedDataset:
+    """What was made: the headers of both files, how much was cut, how far training will reach, and sizes and times."""
+
+    header: Header
+    cut: int
+    numbers: int
+    reach: float
+    bound: float
+    accuracy: float
+    data_bytes: int
+    key_bytes: int
+    seconds: float
+
+
+def signed_records(table: LabelledTable, preparation: Preparation) -> tuple[list[Floats], int]:
+    """Return Z ``(n, outputs)`` for each target, and how many numbers were cut."""
+    prepared, cut = preparation.apply(table.features)
+    return [prepared * table.signs(target)[:, None] for target in range(table.targets)], cut
+
+
+def encrypt_dataset(
+    table: LabelledTable, output: Path, keys: Path, choices: Choices, passphrase: str | None, tell: Tell
+) -> EncryptedDataset:
+    """Encrypt an owner's records for a trainer. Nothing is written before the twin has been run.
+
+    Raises:
+        PartyError: there are keys already, or a file cannot be written.
+        MpcError: training would leave its range, or needs larger parameters than there are.
+    """
+    started = perf_counter()
+    private_path = keys / "private.key"
+    if private_path.exists():
+        raise KeyFileError(
+            f"{private_path}: expected no private key yet, found one: a key pair serves one job, so choose another "
+            "--keys_dir"
+        )
+    preparation = Preparation.of(table.features, choices.components, choices.whiten, choices.clip)
+    records, cut = signed_records(table, preparation)
+    job = Job.of(len(table.features), preparation.outputs, choices.training, table.targets)
+    tell("the twin in the clear")
+    foreseen = owner_foresee(job, records)
+    model = _model(preparation, table, [one.weights for one in foreseen], choices.training.degree)
+
+    tell("keys")
+    seed = new_seed()
+    secret = owner_make_secret(job.parameters, seed)
+    key_id = secret.key_id.hex()
+    public = owner_make_keys(job, secret)
+    tell("records")
+    parts = owner_encrypt(job, secret, records)
+
+    tell("files")
+    write_private_key(private_path, PrivateKey(seed, job.parameters, key_id), passphrase)
+    LinearModel.untrained(preparation, table.classes, choices.training.degree).write(keys / PREPARATION)
+    signer = signing_key(keys)
+    write_container(keys / PUBLIC, header_of("public key", job, key_id), public, signer)
+    write_container(output, header_of("data", job, key_id), parts, signer)
+    return EncryptedDataset(
+        header=read_container(output, "data").header,
+        cut=cut,
+        numbers=len(table.features) * (preparation.outputs - 1),
+        reach=max((max(one.reach, default=0.0) for one in foreseen), default=0.0),
+        bound=max(float(one.bound.max()) for one in foreseen),
+        accuracy=model.accuracy(table.features, table.places),
+        data_bytes=output.stat().st_size,
+        key_bytes=(keys / PUBLIC).stat().st_size,
+        seconds=perf_counter() - started,
+    )
+
+
+def _model(preparation: Preparation, table: LabelledTable, weights: Sequence[Floats], degree: int) -> LinearModel:
+    stacked = np.stack(weights)[:, : preparation.outputs]
+    return LinearModel(stacked, preparation, table.classes, degree)
+
+
+@dataclass(frozen=True)
+class DecryptedModel:
+    """What was decrypted: the header, whether the twin stands for it, and how far it was from the twin's, if known."""
+
+    header: Header
+    model: LinearModel
+    verified: bool
+    distance: float | None
+    bound: float | None
+    seconds: float
+
+
+def decrypt_model(
+    path: Path,
+    private_path: Path,
+    output: Path,
+    records: LabelledTable | None,
+    passphrase: str | None,
+    signed_by: str | None,
+) -> DecryptedModel:
+    """Decrypt a trained model and write it. With `records` it is compared with the twin, which is then what is written.
+
+    The release is written down before anything is decrypted, so that a key pair answers once.
+
+    Raises:
+        PartyError: the files do not belong together, or the key pair has released something else.
+        CheatingError: the model is not what the twin gives.
+    """
+    started = perf_counter()
+    check_name(output)
+    key = read_private_key(private_path, passphrase)
+    found = read_container(path, "model", signed_by)
+    if (found.header.key_id, found.header.parameters) != (key.key_id, key.parameters):
+        raise FileError(f"{path}: expected a model for the key pair {key.key_id}, found one for {found.header.key_id}")
+    if found.header.algorithm == SQUARED:
+        if records is not None:
+            raise FileError(f"verify: expected none for a model that another party trained on its own records ({path})")
+        model = decrypt_private_model(path, found, private_path, key, output)
+        return DecryptedModel(found.header, model, False, None, None, perf_counter() - started)
+    job = job_of(path, found.header)
+    kept = LinearModel.read(private_path.with_name(PREPARATION))
+    _check_shape(path, job, kept)
+    check_parts(path, found.header, job.weight_sizes())
+    foreseen = None if records is None else owner_foresee(job, _same_records(records, kept))
+    secret = owner_make_secret(key.parameters, key.seed)
+    record_release(private_path, Release(found.digest, verified=foreseen is not None))
+    weights = [owner_decrypt(job, secret, found.parts[f"weights {target}"]) for target in range(job.targets)]
+    distance = bound = None
+    if foreseen is not None:
+        distance = max(float(np.abs(w - one.weights).max()) for w, one in zip(weights, foreseen, strict=True))
+        bound = max(float(one.bound.max()) for one in foreseen)
+        weights = [verified(w, one) for w, one in zip(weights, foreseen, strict=True)]
+    stacked = np.stack(weights)[:, : kept.preparation.outputs]
+    model = LinearModel(stacked, kept.preparation, kept.classes, kept.degree)
+    model.write(output)
+    return DecryptedModel(found.header, model, foreseen is not None, distance, bound, perf_counter() - started)
+
+
+def _check_shape(path: Path, job: Job, kept: LinearModel) -> None:
+    targets, outputs = kept.weights.shape
+    if job.targets != targets or not outputs <= job.packing.features < 2 * outputs:
+        raise FileError(
+            f"{path}: expected a model of {targets} targets and {outputs} numbers, padded to a power of two, as in "
+            f"{PREPARATION}, found {job.targets} and {job.packing.features}"
+        )
+
+
+def _same_records(table: LabelledTable, kept: LinearModel) -> list[Floats]:
+    if table.classes != kept.classes:
+        raise FileError(
+            f"verify: expected the records that were encrypted, with classes {', '.join(kept.classes)}, found "
+            f"{', '.join(table.classes)}"
+        )
+    return signed_records(table, kept.preparation)[0]
+
+
+def scikit_learn(kept: LinearModel, table: LabelledTable) -> LogisticRegression:
+    """Return scikit-learn's logistic regression on the same prepared records, to compare with."""
+    prepared, _ = kept.preparation.apply(table.features)
+    return LogisticRegression(max_iter=1000).fit(prepared[:, :-1], table.places)

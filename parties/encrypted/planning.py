@@ -1,0 +1,58 @@
+"""What the launcher does before an online run: splits the data owner's records and finds the job's public shape."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mpc.encrypted.programs.logistic import Logistic
+from mpc.encrypted.training import Job
+from parties.encrypted.config import SecureTrainConfig
+from parties.encrypted.data_owner import HELD_OUT, KEPT, RECORDS
+from parties.encrypted.model import LinearModel, check_name
+from parties.encrypted.preparation import Preparation
+from parties.encrypted.records import LabelledTable, read_records
+from parties.frame.errors import ConfigError
+
+
+def prepare(config: SecureTrainConfig, folder: Path) -> dict[str, Any]:
+    """Write the records, those that are held out and the preparation into the folder, and return the job's settings."""
+    if config.output_model is not None:
+        check_name(config.output_model)
+    table = _records(config)
+    order = np.random.default_rng(config.seed).permutation(len(table.features))
+    count = round(config.held_out * len(order))
+    if not 0 < count < len(order) - 1:
+        raise ConfigError(f"held_out: expected a part that leaves records on both sides, found {config.held_out:g}.")
+    held_out, kept = order[:count], order[count:]
+    for path, rows in ((folder / RECORDS, kept), (folder / HELD_OUT, held_out)):
+        if len(set(table.places[rows].tolist())) < len(table.classes):
+            raise ConfigError("held_out: expected records of every class on both sides, found a class without: seed?")
+        np.savez(path, X=table.features[rows], y=table.places[rows])
+    features = table.features.shape[1]
+    components = min(config.components, features) or None
+    preparation = Preparation.of(table.features[kept], components, config.whiten or None, config.clip)
+    choices = Logistic(config.learning_rate, config.iterations, config.sigmoid_degree, config.stretch)
+    LinearModel.untrained(preparation, table.classes, choices.degree).write(folder / KEPT)
+    job = Job.of(len(kept), preparation.outputs, choices, table.targets)
+    return {
+        "parameters": job.parameters,
+        "records": job.packing.records,
+        "features": job.packing.features,
+        "targets": job.targets,
+        "rate": choices.rate,
+        "iterations": choices.iterations,
+        "degree": choices.degree,
+        "stretch": choices.stretch,
+    }
+
+
+def _records(config: SecureTrainConfig) -> LabelledTable:
+    if config.dataset is not None:
+        return read_records(config.dataset, config.label, config.delimiter)
+    from sklearn.datasets import load_breast_cancer  # noqa: PLC0415 - only without a data set of one's own
+
+    features, places = load_breast_cancer(return_X_y=True)
+    return LabelledTable(features, places.astype(np.int64), ("malignant", "benign"))

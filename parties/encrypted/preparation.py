@@ -1,0 +1,90 @@
+"""What an owner does to features before they are encrypted, and to those that the model is asked about later.
+
+    (x - mean) / deviation, times a matrix ``(d, k)``, cut at ``clip`` on both sides, and the constant 1 behind
+
+The matrix holds the k directions of the largest variance. With whitening w each is divided by sqrt(variance + w), so
+that all directions have a similar variance, and a small w keeps those with hardly any from being blown up. Whitened
+records make the first step of training nearly linear discriminant analysis.
+
+All of it is computed from the owner's records and stays with the owner. It goes into the model that the owner keeps.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from parties.learning.records import DataError
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, repr=False)
+class Preparation:
+    """The constants: mean and deviation ``(d,)``, the matrix ``(d, k)`` and the clip."""
+
+    mean: Floats
+    deviation: Floats
+    matrix: Floats
+    clip: float
+
+    def __post_init__(self) -> None:
+        d = len(self.mean)
+        if self.mean.shape != (d,) or self.deviation.shape != (d,) or self.matrix.ndim != 2 or len(self.matrix) != d:
+            raise DataError(
+                f"expected a mean and a deviation (d,) and a matrix (d, k), found {self.mean.shape}, "
+                f"{self.deviation.shape} and {self.matrix.shape}"
+            )
+        if not (self.clip > 0 and all(np.isfinite(one).all() for one in (self.mean, self.deviation, self.matrix))):
+            raise DataError("expected finite constants of preparation and a clip above 0, found others")
+
+    def __repr__(self) -> str:
+        return f"Preparation({self.matrix.shape[0]} -> {self.matrix.shape[1]})"
+
+    @classmethod
+    def of(cls, features: Floats, components: int | None, whiten: float | None, clip: float) -> Preparation:
+        """Return the preparation of an owner's records ``(n, d)``.
+
+        A feature that never changes is left at 0. Without whitening the directions keep their variance. Without
+        components and whitening the features stay as they are, scaled.
+
+        Raises:
+            DataError: there are fewer features than components, or too few records.
+        """
+        n, d = features.shape
+        if n < 2:
+            raise DataError(f"expected at least 2 records, found {n}")
+        kept = d if components is None else components
+        if not 1 <= kept <= d:
+            raise DataError(f"components: expected 1 to {d}, as many as there are features, found {kept}")
+        mean = features.mean(axis=0)
+        deviation = features.std(axis=0)
+        constant = deviation <= 1e-12 * np.maximum(1.0, np.abs(mean))
+        deviation = np.where(constant, 1.0, deviation)
+        if components is None and whiten is None:
+            return cls(mean, deviation, np.eye(d), clip)
+        scaled = (features - mean) / deviation
+        variances, directions = np.linalg.eigh(scaled.T @ scaled / n)
+        order = np.argsort(-variances)[:kept]
+        variances, directions = np.maximum(variances[order], 0.0), directions[:, order]
+        directions = directions * np.where(directions.sum(axis=0) < 0, -1.0, 1.0)  # one of the two signs
+        return cls(mean, deviation, directions if whiten is None else directions / np.sqrt(variances + whiten), clip)
+
+    @property
+    def outputs(self) -> int:
+        """How many numbers a record becomes, the constant 1 among them."""
+        return int(self.matrix.shape[1]) + 1
+
+    def apply(self, features: Floats) -> tuple[Floats, int]:
+        """Return the prepared records ``(n, outputs)``, and how many numbers were cut.
+
+        Raises:
+            DataError: there are more or fewer features than those of the owner's records.
+        """
+        if features.ndim != 2 or features.shape[1] != len(self.mean):
+            raise DataError(f"expected records of {len(self.mean)} features, found shape {features.shape}")
+        turned = ((features - self.mean) / self.deviation) @ self.matrix
+        cut = int((np.abs(turned) > self.clip).sum())
+        return np.hstack([np.clip(turned, -self.clip, self.clip), np.ones((len(turned), 1))]), cut

@@ -1,0 +1,374 @@
+"""What the entries of a log allow: policies, requests, grants, refusals and revocations."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from mpc.commons.access import decide, sentence
+from mpc.commons.admission import toss_of
+from mpc.commons.encoding import encode
+from mpc.commons.entries import (
+    NONE,
+    Coin,
+    Complaint,
+    Delivered,
+    Endorsement,
+    Grant,
+    Kind,
+    Policy,
+    Reason,
+    Refuse,
+    Register,
+    Report,
+    Revoke,
+    Role,
+    Verdict,
+    batch_digest,
+    endorse,
+)
+from mpc.commons.group import read_points
+from mpc.commons.identities import Identity
+from tests.mpc.commons.setting import FOREVER, Log, made_key
+
+
+def asked(log: Log, **changes: object):
+    """Log a request of the consumer, and return its answer."""
+    leaf = log.submit(log.consumer, log.request(**changes))
+    log.sequencer.refused.clear()
+    log.step()
+    assert not log.sequencer.refused
+    return log.answer(leaf)
+
+
+def refused(log: Log) -> str:
+    """Let the sequencer look at what it was handed, and return why the last entry cannot be logged."""
+    log.sequencer.propose()
+    return log.sequencer.refused[-1][1]
+
+
+def grant_of(log: Log) -> bytes:
+    return list(log.copy.state.grants)[-1]
+
+
+def test_a_request_that_the_policy_allows_is_granted() -> None:
+    log = Log()
+    log.ready(3)
+    answer = asked(log)
+    reports = log.copy.state.of_task["heights"]
+    assert answer == Grant(answer.request, batch_digest(reports), 3)
+    assert log.kinds()[-2:] == [Kind.REQUEST, Kind.GRANT]
+    assert log.copy.state.grants[grant_of(log)].reports == tuple(reports)
+
+
+def test_only_the_reports_in_the_ranges_are_granted() -> None:
+    log = Log()
+    log.ready(5)
+    first, second, *_, last = log.copy.state.of_task["heights"]
+    answer = asked(log, ranges=[(first, second), (last, last + 1)])
+    assert answer.batch == batch_digest([first, last])
+
+
+@pytest.mark.parametrize(
+    ("rules", "request_changes", "reason", "words"),
+    [
+        ({}, {"not_after": 14}, Reason.REQUEST_EXPIRED, "could be answered up to entry 14, and this is entry 14"),
+        ({}, {"ranges": [(0, 11)]}, Reason.BATCH_TOO_SMALL, "at least 2 reports in the batch, found 1"),
+        ({"not_after": 13}, {}, Reason.POLICY_EXPIRED, "policy of entry 9 allows grants up to entry 13, and this is"),
+        ({"functions": ("histogram",)}, {}, Reason.FUNCTION_NOT_ALLOWED, "policy of entry 9 allows other functions"),
+        ({"threshold": 2}, {}, Reason.TOO_FEW_CONSUMERS, "expects 2 of its consumers to sign a request, found 1"),
+        ({"uses": 0}, {}, Reason.USED_UP, "report 10 may enter 0 aggregates and has entered 0"),
+    ],
+)
+def test_each_rule_refuses_and_says_why(rules: dict, request_changes: dict, reason: Reason, words: str) -> None:
+    log = Log()
+    log.register_all()
+    policy = log.policy(**rules)
+    for number in range(3):
+        log.report(policy, number)
+    log.step()
+    assert log.copy.size == 13
+    if reason == Reason.REQUEST_EXPIRED:
+        request_changes = {"not_after": 13}
+        words = "could be answered up to entry 13, and this is entry 14"
+    answer = asked(log, **request_changes)
+    assert isinstance(answer, Refuse)
+    assert answer.reason == reason
+    assert words in sentence(answer)
+
+
+def test_k_of_the_named_consumers_open_what_fewer_do_not() -> None:
+    log = Log()
+    log.register_all()
+    policy = log.policy(threshold=2)
+    for number in range(2):
+        log.report(policy, number)
+    log.step()
+    bare = log.request()
+    both = dataclasses.replace(bare, endorsements=(endorse(log.other_consumer, log.origin, log.consumer.key, bare),))
+    assert isinstance(asked(log), Refuse)
+    leaf = log.submit(log.consumer, both)
+    log.step()
+    assert isinstance(log.answer(leaf), Grant)
+
+
+@pytest.mark.parametrize("fault", ["of another request", "by the author", "by nobody"])
+def test_an_endorsement_is_for_one_request_of_one_author(fault: str) -> None:
+    log = Log()
+    log.ready()
+    bare = log.request()
+    if fault == "of another request":
+        found = endorse(log.other_consumer, log.origin, log.consumer.key, log.request(function="histogram"))
+    elif fault == "by the author":
+        found = endorse(log.consumer, log.origin, log.consumer.key, bare)
+    else:
+        found = Endorsement(log.other_consumer.key, bytes(64))
+    log.submit(log.consumer, dataclasses.replace(bare, endorsements=(found,)))
+    assert "expected the endorsement of another consumer" in refused(log)
+
+
+def test_a_report_enters_as_many_aggregates_as_it_may() -> None:
+    log = Log()
+    log.ready(2)  # uses: 2
+    asked(log)
+    asked(log, function="histogram")
+    third = asked(log, not_after=FOREVER + 1)
+    assert (third.reason, third.expected, third.found) == (Reason.USED_UP, 2, 2)
+
+
+def test_a_revocation_bars_what_comes_behind_it_and_nothing_before() -> None:
+    log = Log()
+    policy = log.ready(2)
+    assert isinstance(asked(log), Grant)
+    log.submit(log.owner, Revoke(policy))
+    answer = asked(log, function="histogram")
+    revocation = log.kinds().index(Kind.REVOKE)
+    assert (answer.reason, answer.subject) == (Reason.POLICY_REVOKED, revocation)
+    assert sentence(answer).startswith(f"entry {revocation} revokes the policy of entry 9")
+    assert "cannot be recalled" in sentence(answer)
+    assert len(log.copy.state.grants) == 1
+
+
+@pytest.mark.parametrize("by", ["author", "owner"])
+def test_one_report_can_be_revoked_by_its_author_and_by_the_policys_owner(by: str) -> None:
+    log = Log()
+    log.ready(4)
+    reports = log.copy.state.of_task["heights"]
+    leaf = log.copy.tree.leaf(reports[0])
+    log.submit(log.provider if by == "author" else log.owner, Revoke(leaf))
+    log.step()
+    answer = asked(log)
+    assert (answer.reason, answer.found) == (Reason.REPORT_REVOKED, reports[0])
+    assert isinstance(asked(log, ranges=[(reports[1], reports[-1] + 1)]), Grant)
+
+
+def test_revocations_of_others_are_refused() -> None:
+    log = Log()
+    policy = log.ready(2)
+    log.submit(log.provider, Revoke(policy))
+    assert "expected a revocation by the owner" in refused(log)
+    log.submit(log.other_provider, Revoke(log.copy.tree.leaf(log.copy.state.of_task["heights"][0])))
+    assert "expected a revocation by the owner" in refused(log)
+    log.submit(log.owner, Revoke(NONE))
+    assert "expected the hash of a policy or a report" in refused(log)
+
+
+def test_a_new_version_is_signed_by_the_owner_before_and_holds_for_old_reports() -> None:
+    log = Log()
+    policy = log.ready(2)
+    closed = Policy(1, policy, log.other_provider.key, "heights", log.rules(functions=("histogram",)))
+    log.submit(log.other_provider, closed)
+    assert "expected the signature of the owner of version 0" in refused(log)
+    leaf = log.submit(log.owner, closed)
+    assert asked(log).reason == Reason.FUNCTION_NOT_ALLOWED
+    log.submit(log.owner, Policy(2, leaf, log.owner.key, "heights", log.rules()))
+    assert "expected the signature of the owner of version 1" in refused(log)
+    log.submit(log.owner, Policy(1, policy, log.owner.key, "heights", log.rules(uses=9)))
+    assert "expected the version after one that holds" in refused(log)
+    log.submit(log.other_provider, Policy(2, leaf, log.owner.key, "heights", log.rules()))
+    assert isinstance(asked(log, not_after=FOREVER + 1), Grant)
+
+
+def test_a_revoked_policy_takes_no_reports_and_no_versions() -> None:
+    log = Log()
+    policy = log.ready(2)
+    log.submit(log.owner, Revoke(policy))
+    log.step()
+    log.report(policy, 9)
+    assert "expected a policy that holds" in refused(log)
+    log.submit(log.owner, Policy(1, policy, log.owner.key, "heights", log.rules()))
+    assert "expected a policy that holds" in refused(log)
+    log.submit(log.keys[0].identity, Revoke(policy))
+    assert "expected a revocation by the owner" in refused(log)
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("provider", "expected the role trustee for the trustees' keys alone, found provider"),
+        ("second name", "expected a new key and a new name"),
+        ("second key", "expected a new key and a new name"),
+        ("outsider as trustee", "expected the role trustee for the trustees' keys alone, found trustee"),
+        ("point", "expected a key for boxes of aggregators alone"),
+        ("details", "expected the trustees' key from trustees alone"),
+        ("role", "expected a role from 1 to 5, found 6"),
+        ("other trustee's name", "expected the name trustee-0, found trustee-1"),
+    ],
+)
+def test_who_registers_as_what(name: str, words: str) -> None:
+    log, fresh = Log(), Identity(b"\5" * 32)
+    log.submit(log.provider, Register("clinic-1", Role.PROVIDER, NONE, b""))
+    log.step()
+    identity, body = {
+        "provider": (log.keys[0].identity, Register("someone", Role.PROVIDER, NONE, b"")),
+        "second name": (log.provider, Register("clinic-2", Role.PROVIDER, NONE, b"")),
+        "second key": (fresh, Register("clinic-1", Role.PROVIDER, NONE, b"")),
+        "outsider as trustee": (fresh, Register("trustee-9", Role.TRUSTEE, NONE, b"key")),
+        "point": (fresh, Register("clinic-3", Role.PROVIDER, b"\1" * 32, b"")),
+        "details": (fresh, Register("clinic-3", Role.PROVIDER, NONE, b"key")),
+        "role": (fresh, Register("clinic-3", 6, NONE, b"")),
+        "other trustee's name": (log.keys[0].identity, Register("trustee-1", Role.TRUSTEE, NONE, b"key")),
+    }[name]
+    log.submit(identity, body)
+    assert words in refused(log)
+
+
+def test_the_trustees_key_is_what_a_quorum_has_registered() -> None:
+    log = Log()
+    one, other = (encode(made_key(4, 1, attempt)[0]) for attempt in (1, 2))
+    for place, details in ((0, one), (1, other), (2, one)):
+        log.submit(log.keys[place].identity, Register(f"trustee-{place}", Role.TRUSTEE, NONE, details))
+    log.submit(log.owner, Register("owner", Role.OWNER, NONE, b""))
+    log.submit(log.provider, Register("clinic-1", Role.PROVIDER, NONE, b""))
+    policy = log.policy()
+    log.step()
+    assert log.copy.state.trustees_key == b""
+    log.report(policy, 1)
+    assert "expected the trustees' key before the first report" in refused(log)
+    log.submit(log.keys[3].identity, Register("trustee-3", Role.TRUSTEE, NONE, one))
+    log.step()
+    assert log.copy.state.trustees_key == one
+
+
+def test_what_is_said_twice_is_logged_once() -> None:
+    log = Log()
+    policy = log.ready(1)
+    log.sequencer._queue[b"again"] = log.copy.entries[-1]
+    assert "expected a new entry, found what entry" in refused(log)
+    log.submit(log.provider, Report("heights", policy, (0).to_bytes(16, "big"), b"\7" * 32, b""))
+    assert "expected a new number of a report" in refused(log)
+
+
+@pytest.mark.parametrize("fault", ["of nobody", "of another's request", "of another key", "of the ciphertext"])
+def test_a_request_shows_that_its_author_knows_the_secret_of_its_key(fault: str) -> None:
+    """Otherwise its key could be the difference to a ciphertext that nobody has granted."""
+    log = Log()
+    log.ready()
+    request = log.request()
+    if fault == "of nobody":
+        request = dataclasses.replace(request, proof=bytes(64))
+    elif fault == "of another's request":
+        request = log.consumer_key.sign(log.origin, log.other_consumer.key, request)
+    elif fault == "of another key":
+        request = dataclasses.replace(request, consumer_key=log.box_key)
+    else:
+        foreign = read_points([log.box_key], "key") - read_points([request.consumer_key], "key")
+        request = dataclasses.replace(request, consumer_key=foreign.encode())
+    log.submit(log.consumer, request)
+    assert "expected a proof that the consumer knows the secret" in refused(log)
+
+
+@pytest.mark.parametrize("point", [b"\1" + bytes(31), b"\xff" * 32, bytes(32)[:-1] + b"\x80"])
+def test_an_aggregators_key_is_an_element_of_the_group(point: bytes) -> None:
+    log = Log()
+    log.submit(log.aggregator, Register("aggregator-0", Role.AGGREGATOR, point, b""))
+    assert "expected an element of edwards25519's prime-order subgroup" in refused(log)
+
+
+def test_a_trustees_key_that_does_not_hold_is_not_registered() -> None:
+    log = Log()
+    key = log.key
+    other, _ = made_key(4, 1, 1)
+    for wrong, words in (
+        (encode(key).replace(key.key, other.key), "the parts of a key that 2 trustees share"),
+        (encode(key).replace(key.parts[3], other.parts[3]), "the parts of a key that 2 trustees share"),
+        (encode(dataclasses.replace(key, parts=key.parts[:3], dealers=(0, 1, 2))), "expected a key of 4 trustees"),
+        (encode(made_key(7, 2)[0]), "expected a key of 4 trustees"),
+    ):
+        log.submit(log.keys[0].identity, Register("trustee-0", Role.TRUSTEE, NONE, wrong))
+        assert words in refused(log)
+
+
+def test_what_follows_a_grant_is_by_the_right_party_and_once() -> None:
+    log = Log()
+    log.ready(2)
+    log.submit(log.aggregator, Register("aggregator-0", Role.AGGREGATOR, log.box_key, b""))
+    asked(log)
+    grant, trustee = grant_of(log), log.keys[2].identity
+    report = log.copy.state.of_task["heights"][0]
+    toss = toss_of(log.copy.state, grant)
+    shares = tuple(toss.share(log.shares[place]) for place in (1, 3))
+    bad_coins = [
+        Coin(grant, found)
+        for found in (
+            (),
+            shares[:1],
+            shares[::-1],
+            (shares[0], shares[0]),
+            (shares[0], dataclasses.replace(shares[1], point=shares[0].point)),
+            (shares[0], dataclasses.replace(shares[1], trustee=2)),
+            (*shares, dataclasses.replace(shares[1], trustee=9)),
+        )
+    ]
+    right = [
+        (trustee, Coin(grant, shares)),
+        (log.aggregator, Complaint(grant, report, NONE, bytes(64))),
+        (trustee, Verdict(grant, (report,), (0,), NONE)),
+        (log.consumer, Delivered(grant, NONE)),
+    ]
+    for _, contents in right:
+        log.submit(log.provider, contents)
+        assert "found" in refused(log)
+    for wrong in (Verdict(grant, (3,), (), NONE), Verdict(grant, (), (1,), NONE), Coin(NONE, shares), *bad_coins):
+        log.submit(trustee, wrong)
+        assert "expected" in refused(log)
+    assert len(log.sequencer.refused) == 4 + 3 + len(bad_coins)
+    for identity, contents in right:
+        log.submit(identity, contents)
+    log.step()
+    assert log.kinds()[-4:] == [Kind.COIN, Kind.COMPLAINT, Kind.VERDICT, Kind.DELIVERED]
+    log.submit(log.keys[1].identity, Verdict(grant, (), (), NONE))
+    assert "expected one such entry for each grant" in refused(log)
+
+
+def test_everything_can_be_taken_back() -> None:
+    """The state after any prefix is that of a copy that has never seen more."""
+    log = Log()
+    policy = log.ready(3)
+    asked(log)
+    log.submit(log.owner, Revoke(policy))
+    asked(log, function="histogram")
+    tables = [name for name, value in vars(log.copy.state).items() if isinstance(value, dict)]
+    assert len(tables) > 12
+    for size in range(1, log.copy.size):
+        one, other = Log().copy, Log().copy
+        one.extend(log.copy.entries[:size])
+        other.extend(log.copy.entries[:size])
+        other.keep()
+        other.notes[size] = None  # as if it were signed
+        other.extend(log.copy.entries[size:])
+        other.take_back()
+        for name in (*tables, "trustees_key"):
+            assert getattr(one.state, name) == getattr(other.state, name), name
+        assert one.tree.root() == other.tree.root()
+
+
+def test_the_same_function_answers_and_checks() -> None:
+    log = Log()
+    log.ready(2)
+    leaf = log.submit(log.consumer, log.request())
+    log.sequencer._queue, queue = {}, log.sequencer._queue
+    log.copy.extend(list(queue.values()))
+    assert isinstance(decide(log.copy.state, log.copy.size, leaf), Grant)
+    log.copy.take_back()

@@ -1,0 +1,118 @@
+"""The twin computes what plain numpy does, and its bound is that of a run with noise."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+from mpc.encrypted import twin as twins
+from mpc.encrypted.embedding import coefficients, encoded, values
+from mpc.encrypted.noise import Chain
+from mpc.encrypted.packing import Floats, Packing
+from mpc.encrypted.programs.logistic import Logistic, train, train_in_the_clear
+from mpc.encrypted.ranges import foresee, half_term
+from mpc.encrypted.twin import Clear, Twin
+from mpc.errors import ParameterError, RangeError
+from tests.mpc.encrypted.chains import chain
+
+
+class NoisyTwin(Twin):
+    """A twin that draws the noise of every operation, independently in every slot."""
+
+    def __init__(self, of: Chain, seed: int) -> None:
+        super().__init__(of)
+        self.random = np.random.default_rng(seed)
+
+    def _made(self, slots: Floats, level: int, scale: Fraction, operands: object, deviation: float) -> Clear:
+        noise = self.random.normal(scale=deviation / float(scale), size=len(slots)) if deviation else 0.0
+        return super()._made(slots + noise, level, scale, operands, deviation)  # type: ignore[arg-type]
+
+
+def records(n: int, d: int, seed: int = 0) -> Floats:
+    return np.random.default_rng(seed).normal(size=(n, d))
+
+
+@pytest.mark.parametrize(("degree", "iterations"), [(3, 1), (3, 3), (5, 2)])
+@pytest.mark.parametrize(("n", "d"), [(100, 5), (200, 8)])
+def test_the_twin_trains_as_plain_numpy_does(degree: int, iterations: int, n: int, d: int) -> None:
+    of = chain(degree=1024)
+    packing = Packing.fit(n, d, of.slots)
+    found = foresee(Twin(of), packing, records(n, d), Logistic(2.0, iterations, degree))
+    plain = train_in_the_clear(packing.unpack(packing.pack(records(n, d))), Logistic(2.0, iterations, degree), packing)
+    assert np.abs(found.weights - plain).max() < 1e-4
+    assert np.abs(plain).max() > 0.05
+    assert len(found.reach) == iterations - 1
+    levels = Logistic(2.0, iterations, degree).levels
+    assert foresee(Twin(chain(degree=1024, levels=levels)), packing, records(n, d), Logistic(2.0, iterations, degree))
+    with pytest.raises(ParameterError, match=r"expected a level of 0 to \d, found \d: fewer iterations"):
+        foresee(Twin(chain(degree=1024, levels=levels - 1)), packing, records(n, d), Logistic(2.0, iterations, degree))
+
+
+def test_the_derived_deviation_is_that_of_runs_with_noise() -> None:
+    """200 runs with noise: the deviation of every weight is as derived, within a fifth, and the bound holds in all."""
+    of, choices = chain(degree=512), Logistic(2.0, 3)
+    packing = Packing.fit(40, 4, of.slots)
+    data = records(40, 4)
+    clear = foresee(Twin(of), packing, data, choices)
+    found = []
+    for seed in range(200):
+        noisy = NoisyTwin(of, seed)
+        chunks = [noisy.fresh(chunk, of.scale) for chunk in packing.pack(data)]
+        half = noisy.fresh(packing.repeat(half_term(packing, data)), of.scale)
+        *_, last = train(noisy, packing, chunks, half, choices)
+        found.append(packing.weights(last.weights.slots) - clear.weights)
+    errors = np.stack(found)
+    assert (np.abs(errors) <= clear.bound).all()
+    assert np.allclose(errors.std(axis=0), clear.deviation, rtol=0.2)
+    assert np.abs(errors.mean(axis=0)).max() < 0.3 * clear.deviation.max()
+    assert (clear.bound < 30 * clear.deviation).all()
+
+
+def test_encoding_is_the_values_at_powers_of_five() -> None:
+    slots = np.random.default_rng(3).normal(size=64)
+    found = coefficients(slots)
+    roots = np.exp(1j * np.pi / 128 * np.array([pow(5, i, 256) for i in range(64)]))
+    assert np.allclose([(found * root ** np.arange(128)).sum() for root in roots], slots)
+    assert np.allclose(values(found), slots)
+    difference = np.abs(encoded(slots, Fraction(2**20)) - slots)
+    assert 0 < difference.max() < 2**-20 * 128 / 2
+    assert np.allclose(encoded(np.full(64, 0.3), Fraction(10)), 0.3)
+
+
+def test_what_a_ciphertext_could_not_hold_is_refused() -> None:
+    of = chain(degree=16, levels=2)
+    twin = Twin(of)
+    one = twin.fresh(np.ones(8), of.scale)
+    with pytest.raises(RangeError, match=r"expected numbers below .* in a ciphertext of level 0, found 2e\+03"):
+        twin.fresh(np.full(8, 2000.0), of.scale, level=0)
+    with pytest.raises(ParameterError, match="expected values of equal scale in a sum, found two scales"):
+        twin.add(one, twin.multiply(one, one))
+    with pytest.raises(ParameterError, match=r"expected 8 slots, found shape \(7,\)"):
+        twin.fresh(np.ones(7), of.scale)
+    with pytest.raises(RangeError, match=r"expected noise of a deviation below 0\.001 in the result"):
+        low = twin.fresh(np.ones(8), Fraction(2**10))
+        twin.errors(low, np.eye(8))
+
+
+def test_values_meet_at_the_lower_level_and_hide_what_they_hold() -> None:
+    of = chain(degree=16, levels=3)
+    twin = Twin(of)
+    one = twin.fresh(np.arange(8.0), of.scale)
+    product = twin.multiply(one, one)
+    assert (product.level, product.scale) == (2, of.scale**2 / of.primes[3])
+    third = twin.multiply(product, one)
+    assert (third.level, third.scale) == (1, product.scale * of.scale / of.primes[2])
+    assert np.array_equal(third.slots, np.arange(8.0) ** 3)
+    assert np.array_equal(twin.rotate(one, 3).slots, np.roll(np.arange(8.0), -3))
+    assert twin.multiply_plain(one, np.full(8, 2.0), Fraction(12345)).scale == 12345
+    assert repr(one) == "Clear(slots=8, level=3)"
+    assert "." not in repr(foresee(Twin(chain(degree=64)), Packing.fit(4, 2, 32), records(4, 2), Logistic(1.0, 1)))
+
+
+def test_a_twin_that_is_not_plain_numpy_is_a_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    original = Twin.rotate
+    monkeypatch.setattr(twins.Twin, "rotate", lambda self, value, step: original(self, value, step + (step == 2)))
+    with pytest.raises(RangeError, match=r"expected the twin's weights within .* of those of plain numpy"):
+        foresee(Twin(chain(degree=512)), Packing.fit(40, 4, 256), records(40, 4), Logistic(2.0, 2))

@@ -1,0 +1,105 @@
+"""Private keys are for their owner alone, and a key pair releases one result."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from parties.encrypted import keys
+from parties.encrypted.container import FileError
+from parties.encrypted.keys import (
+    KeyFileError,
+    PrivateKey,
+    Release,
+    read_passphrase,
+    read_private_key,
+    record_release,
+    signing_key,
+    write_private_key,
+)
+
+KEY = PrivateKey(bytes(range(32)), "small", "ab" * 16)
+
+
+def test_a_key_comes_back_and_is_for_its_owner_alone(tmp_path: Path) -> None:
+    path = tmp_path / "keys" / "private.key"
+    write_private_key(path, KEY)
+    assert read_private_key(path) == KEY
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert path.parent.stat().st_mode & 0o777 == 0o700
+    assert KEY.seed.hex() not in repr(KEY)
+    with pytest.raises(KeyFileError, match="expected no private key yet, found one: a key pair serves one job"):
+        write_private_key(path, KEY)
+    path.chmod(0o640)
+    with pytest.raises(KeyFileError, match="expected a file that only its owner can read"):
+        read_private_key(path)
+
+
+def test_a_passphrase_seals_the_seed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keys, "_SCRYPT_COST", 1 << 10)
+    path = tmp_path / "private.key"
+    with pytest.raises(KeyFileError, match="passphrase: expected at least 8 characters, found 3"):
+        write_private_key(path, KEY, "abc")
+    write_private_key(path, KEY, "correct horse")
+    assert KEY.seed.hex().encode() not in path.read_bytes()
+    assert read_private_key(path, "correct horse") == KEY
+    with pytest.raises(KeyFileError, match="expected the key's passphrase, found another"):
+        read_private_key(path, "correct house")
+    with pytest.raises(KeyFileError, match=r"expected the key's passphrase \(--passphrase_file\), found none"):
+        read_private_key(path)
+    path.write_bytes(path.read_bytes().replace(b'"small"', b'"large"'))
+    with pytest.raises(KeyFileError, match="or the file was changed"):
+        read_private_key(path, "correct horse")
+    path.write_bytes(path.read_bytes().replace(b'"cost":1024', b'"cost":1073741824'))
+    with pytest.raises(KeyFileError, match="expected a cost of scrypt of at most 1048576, found 1073741824"):
+        read_private_key(path, "correct horse")
+
+
+@pytest.mark.parametrize("content", [b"", b"\x00", b"{}", b'{"kind":"x","parameters":"small","key_id":"","seed":"00"}'])
+def test_another_file_is_no_key_and_its_content_is_not_told(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "private.key"
+    path.write_bytes(content)
+    path.chmod(0o600)
+    with pytest.raises(KeyFileError, match=r"private.key: expected a private key, found another file$"):
+        read_private_key(path)
+
+
+def test_a_key_pair_releases_one_result(tmp_path: Path) -> None:
+    path = tmp_path / "private.key"
+    first = Release("aa" * 32, verified=True)
+    record_release(path, first)
+    record_release(path, first)  # a crash after the record loses nothing
+    record = tmp_path / "private.key.released"
+    assert record.stat().st_mode & 0o777 == 0o600
+    with pytest.raises(
+        FileError, match="expected the first release of this key pair, found that it has released anoth"
+    ):
+        record_release(path, Release("bb" * 32, verified=True))
+    with pytest.raises(FileError, match="found that it has released this model's verified twin"):
+        record_release(path, Release("aa" * 32, verified=False))
+    record.write_bytes(b"")
+    with pytest.raises(FileError, match="expected the record of a release, found another file"):
+        record_release(path, first)
+
+
+def test_a_signing_key_is_made_once(tmp_path: Path) -> None:
+    made = signing_key(tmp_path / "keys")
+    assert signing_key(tmp_path / "keys").private_bytes_raw() == made.private_bytes_raw()
+    path = tmp_path / "keys" / "signing.key"
+    assert path.stat().st_mode & 0o777 == 0o600
+    path.write_bytes(b"short")
+    with pytest.raises(KeyFileError, match="expected a signing key of 32 bytes, found 5"):
+        signing_key(tmp_path / "keys")
+
+
+def test_a_passphrase_is_the_first_line(tmp_path: Path) -> None:
+    path = tmp_path / "phrase"
+    path.write_text("correct horse\nsecond\n")
+    assert read_passphrase(path) == "correct horse"
+    assert read_passphrase(None) is None
+    path.write_text("\n")
+    with pytest.raises(KeyFileError, match="expected a passphrase in its first line, found none"):
+        read_passphrase(path)
+    with pytest.raises(KeyFileError, match="found no text to read"):
+        read_passphrase(tmp_path / "none")
