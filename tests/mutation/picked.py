@@ -482,9 +482,12 @@ PICKED: dict[str, list[tuple[str, str]]] = {
         ("flat[0] + flat[1] + hidden if trio.place == 0", "flat[0] + flat[1] if trio.place == 0"),
     ],
     "mpc/tensors/backends/replicated_mac/check.py": [
-        ("        if hidden[peer][_DIGEST:] != digest:\n", "        if False:\n"),
-        ("        if hidden[peer][:_DIGEST] != _commitment(peer, opened[peer][:SEED_BYTES]):\n", "        if False:\n"),
-        ("        if opened[peer][SEED_BYTES:] != hidden[other][:_DIGEST]:\n", "        if False:\n"),
+        ("            if self._hidden[peer][2 * _DIGEST :] != digest:\n", "            if False:\n"),
+        ("            if committed != _commitment(peer, opened[peer][:SEED_BYTES]):\n", "            if False:\n"),
+        (
+            "            if number == 0 and opened[peer][SEED_BYTES:] !=",
+            "            if number == 2 and opened[peer][SEED_BYTES:] !=",
+        ),
         ("        if body != _confirmation(peer, master):\n", "        if False:\n"),
         ("        _confirm(trio, label, master)\n", ""),
     ],

@@ -1,13 +1,18 @@
 """The check of all that was shared, before anything that depends on it is revealed.
 
 Until then a party that cheats has changed values by what it chose, and learned nothing, because all that it received is
-uniform. The check has four rounds::
+uniform. The check has six rounds::
 
-    1  each sends a hash of a seed, and one of all that both must have got alike        which must be its own
-    2  each sends its seed, and the hash that it has got of the third party             which must be alike
-       all seeds together give the coins
-    3  each sends its proof to the party after, and what it has as a left verifier to the party before
-    4  each says that the proof of the party before was right
+    1  each sends hashes of two seeds, and one of all that both must have got alike     which must be its own
+    2  each sends its first seed, and the hashes that it has got of the third party     which must be alike
+       all first seeds together give the coins that make matrices smaller
+    3  each sends its share of the upper words of its claims to the party after
+    4  each sends its second seed, and all of them together give all other coins
+    5  each sends its proof to the party after, and what it has as a left verifier to the party before
+    6  each says that the proof of the party before was right
+
+No party opens a seed before it has got all that came before from the others. So the coins are unknown to a prover until
+its right verifier has what they decide about.
 
 Nobody reveals anything before both others have said so. The verifiers of a cheater are honest, since only one party
 cheats, so that no honest party goes on. An honest prover's messages, and those of its verifiers, show nothing: each is
@@ -22,13 +27,15 @@ has committed to something else than it shows. Otherwise the prover or its left 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 
 import numpy as np
 
 from mpc.errors import CheatingError
 from mpc.ring import Words
 from mpc.tensors.backends.kernels import SEED_BYTES, KeyStream
-from mpc.tensors.backends.replicated_mac import bits, numbers
+from mpc.tensors.backends.replicated_mac import bits, numbers, pieces
+from mpc.tensors.backends.replicated_mac.gates import Gate, MatrixGate
 from mpc.tensors.backends.replicated_mac.guarded import Guarded
 from mpc.tensors.network import from_wire, to_wire
 
@@ -46,47 +53,73 @@ def check_all(trio: Guarded) -> None:
     label = f"check/{trio.checks}"
     trio.checks += 1
     with trio.network.in_step("check"), np.errstate(over="ignore"):
-        master = _toss(trio, label)
-        _prove(trio, label, KeyStream(master))
+        toss = _Toss(trio, label)
+        coins = KeyStream(toss.open(0, "seeds"))
+        gates = [pieces.smaller(gate, coins) for gate in trio.pending.numbers]
+        uppers = _share_uppers(trio, label, gates)
+        master = toss.open(1, "coins")
+        _prove(trio, label, gates, uppers, KeyStream(master))
         _confirm(trio, label, master)
     trio.pending.forget()
 
 
-def _toss(trio: Guarded, label: str) -> bytes:
-    """Return a seed that nobody knew, and that all have alike."""
-    me, before, after = (trio.computing[place] for place in (trio.me, trio.before, trio.after))
-    seed = trio.randomness.bytes(SEED_BYTES)
-    mine = _commitment(me, seed)
-    own = {before: trio.digest(trio.me), after: trio.digest(trio.after)}
-    hidden = _swap(trio, f"{label}/seeds hidden", {peer: mine + digest for peer, digest in own.items()}, 2 * _DIGEST)
-    for peer, digest in own.items():
-        if hidden[peer][_DIGEST:] != digest:
-            raise CheatingError(
-                f"expected to have got the same as {peer}, found that somebody has told both different things, which "
-                "need not be that party"
-            )
-    shown = {peer: seed + hidden[other][:_DIGEST] for peer, other in ((before, after), (after, before))}
-    opened = _swap(trio, f"{label}/seeds", shown, SEED_BYTES + _DIGEST)
-    for peer, other in ((before, after), (after, before)):
-        if hidden[peer][:_DIGEST] != _commitment(peer, opened[peer][:SEED_BYTES]):
-            raise CheatingError(
-                "expected what the party had committed to, found another value", peer=peer, step=f"{label}/seeds"
-            )
-        if opened[peer][SEED_BYTES:] != hidden[other][:_DIGEST]:
-            raise CheatingError(
-                f"expected {peer} to have the same commitment of {other}, found another one, which one of both has "
-                "brought about"
-            )
-    seeds = {peer: body[:SEED_BYTES] for peer, body in opened.items()} | {me: seed}
-    return hashlib.sha256(b"".join(value for _, value in sorted(seeds.items()))).digest()
+class _Toss:
+    """Two seeds that nobody knows before they are opened, and that all have alike."""
+
+    def __init__(self, trio: Guarded, label: str) -> None:
+        self._trio, self._label = trio, label
+        self._me, self._before, self._after = (trio.computing[place] for place in (trio.me, trio.before, trio.after))
+        self._own = [trio.randomness.bytes(SEED_BYTES) for _ in range(2)]
+        mine = b"".join(_commitment(self._me, seed) for seed in self._own)
+        digests = {self._before: trio.digest(trio.me), self._after: trio.digest(trio.after)}
+        bodies = {peer: mine + digest for peer, digest in digests.items()}
+        self._hidden = _swap(trio, f"{label}/seeds hidden", bodies, 3 * _DIGEST)
+        for peer, digest in digests.items():
+            if self._hidden[peer][2 * _DIGEST :] != digest:
+                raise CheatingError(
+                    f"expected to have got the same as {peer}, found that somebody has told both different things, "
+                    "which need not be that party"
+                )
+
+    def open(self, number: int, step: str) -> bytes:
+        """Return one of the two, after each party has shown what it had committed to."""
+        trio, label = self._trio, f"{self._label}/{step}"
+        pairs = ((self._before, self._after), (self._after, self._before))
+        echo = {peer: self._hidden[other][: 2 * _DIGEST] if number == 0 else b"" for peer, other in pairs}
+        bodies = {peer: self._own[number] + echo[peer] for peer, _ in pairs}
+        opened = _swap(trio, label, bodies, len(bodies[self._before]))
+        for peer, other in pairs:
+            committed = self._hidden[peer][number * _DIGEST : (number + 1) * _DIGEST]
+            if committed != _commitment(peer, opened[peer][:SEED_BYTES]):
+                raise CheatingError(
+                    "expected what the party had committed to, found another value", peer=peer, step=label
+                )
+            if number == 0 and opened[peer][SEED_BYTES:] != self._hidden[other][: 2 * _DIGEST]:
+                raise CheatingError(
+                    f"expected {peer} to have the same commitments of {other}, found other ones, which one of both has "
+                    "brought about"
+                )
+        seeds = {peer: body[:SEED_BYTES] for peer, body in opened.items()} | {self._me: self._own[number]}
+        return hashlib.sha256(b"".join(value for _, value in sorted(seeds.items()))).digest()
 
 
-def _prove(trio: Guarded, label: str, coins: KeyStream) -> None:
+def _share_uppers(trio: Guarded, label: str, gates: Sequence[Gate | MatrixGate]) -> Words:
+    """Return the right verifier's share of the upper words of the party before."""
+    before, after = trio.computing[trio.before], trio.computing[trio.after]
+    mine = [to_wire(words, 64) for words in numbers.uppers(gates, trio)]
+    size = 8 * sum(pieces.count_of_uppers(gate, trio.before) for gate in gates)
+    if not mine and not size:
+        return np.zeros(0, dtype=np.uint64)
+    found = trio.network.swap(f"{label}/uppers", {after: mine} if mine else {}, {before: size} if size else {})
+    return from_wire(found[before], 64) if size else np.zeros(0, dtype=np.uint64)
+
+
+def _prove(trio: Guarded, label: str, gates: Sequence[Gate | MatrixGate], uppers: Words, coins: KeyStream) -> None:
     rows = coins.words(bits.ROWS)
     provers = numbers.Prover(trio), bits.Prover(trio)
     lefts = numbers.Left(trio), bits.Left(trio, rows)
-    rights = numbers.Right(trio), bits.Right(trio, rows)
-    for gate in trio.pending.numbers:
+    rights = numbers.Right(trio, uppers), bits.Right(trio, rows)
+    for gate in gates:
         numbers.take(gate, trio, coins, provers[0], lefts[0], rights[0])
     for each in trio.pending.bits:
         bits.take(each, trio, coins, provers[1], lefts[1], rights[1])

@@ -32,7 +32,7 @@ from mpc.tensors.backends.replicated.masked import known
 from mpc.tensors.backends.replicated_mac import wide
 from mpc.tensors.backends.replicated_mac.gates import Gate, MatrixGate
 from mpc.tensors.backends.replicated_mac.guarded import Guarded
-from mpc.tensors.backends.replicated_mac.pieces import Piece, pieces_of
+from mpc.tensors.backends.replicated_mac.pieces import Piece, pieces_of, uppers_of
 from mpc.tensors.backends.replicated_mac.wide import Both, Wide
 
 ROWS = 8  # of the inner product, without the masks
@@ -117,14 +117,10 @@ class Prover:
         self._left_key, self._right_key = trio.me, trio.after
         self._trio = trio
         self._left, self._right = _Rows(), _Rows()
-        self._uppers: list[Words] = []
         self._grams: list[Words] = []
 
     def add(self, piece: Piece) -> None:
         """Take in a claim."""
-        low, high = piece.value if piece.value is not None else (known(None), known(None))
-        uppers = high - (low < known(piece.right_sum))
-        self._uppers.append(uppers - self._trio.stream(self._left_key, "uppers").words(uppers.shape))
         self._left.add(piece.left or [])
         self._right.add(piece.right or [])
         if self._left.count >= LARGEST_BLOCK:
@@ -142,7 +138,7 @@ class Prover:
         """Return what the right verifier gets."""
         if self._left.count:
             self._block()
-        return [*self._uppers, *self._grams]
+        return self._grams
 
 
 class Left:
@@ -182,18 +178,19 @@ class Left:
 class Right:
     """This party's part, as a right verifier, in the check of the party before."""
 
-    def __init__(self, trio: Guarded) -> None:
+    def __init__(self, trio: Guarded, uppers: Words) -> None:
+        self._uppers = uppers
         self._masks = trio.stream(trio.me, "right mask")
         self._challenge = trio.stream(trio.after, "challenge")
         self._right = _Rows()
-        self._coins: list[Wide] = []
-        self._sums: list[Words] = []
+        self._total: Both = (np.zeros((), dtype=np.uint64), np.zeros((), dtype=np.uint64))
         self._blocks: list[tuple[Words, Words, Both]] = []
 
     def add(self, piece: Piece) -> None:
         """Take in a claim."""
-        self._coins.append(piece.coin)
-        self._sums.append(known(piece.right_sum))
+        sums = known(piece.right_sum)
+        uppers, self._uppers = self._uppers[: sums.size], self._uppers[sums.size :]
+        self._total = wide.add(*self._total, *_weighed(piece.coin, sums, uppers))
         self._right.add(piece.right or [])
         if self._right.count >= LARGEST_BLOCK:
             self._block()
@@ -207,19 +204,12 @@ class Right:
         """Return how many words come of the prover and of the left verifier."""
         if self._right.count:
             self._block()
-        uppers = sum(words.size for words in self._sums)
         combined = sum(2 * each[0].size + 2 for _, _, each in self._blocks)
-        return uppers + 2 * (ROWS + 1) ** 2 * len(self._blocks), combined + 2
+        return 2 * (ROWS + 1) ** 2 * len(self._blocks), combined + 2
 
     def holds(self, of_prover: Words, of_left: Words) -> bool:
         """Return whether the claims are right, from what came in these sizes."""
-        count = sum(words.size for words in self._sums)
-        uppers, grams = of_prover[:count], of_prover[count:]
-        total = from_left = wide.from_bytes(of_left[-2:])
-        if count:
-            coin = wide.joined(self._coins)
-            total = wide.add(*from_left, *_reshaped(_weighed(coin, np.concatenate(self._sums), uppers)))
-        right = True
+        total, right, grams = wide.add(*wide.from_bytes(of_left[-2:]), *_reshaped(self._total)), True, of_prover
         for rho, sigma, combined in self._blocks:
             gram, grams = grams[: 2 * (ROWS + 1) ** 2].reshape(2, ROWS + 1, ROWS + 1), grams[2 * (ROWS + 1) ** 2 :]
             share = gram[0], gram[1]
@@ -231,6 +221,12 @@ class Right:
             wanted = wide.add(*_form(rho, share, sigma), *wide.from_bytes(form))
             right &= all((one.reshape(-1) == other).all() for one, other in zip(met, wanted, strict=True))
         return right and not any(words.any() for words in total)
+
+
+def uppers(gates: Sequence[Gate | MatrixGate], trio: Guarded) -> list[Words]:
+    """Return what the right verifier gets of w of this party's claims, before any coin of theirs is known."""
+    stream = trio.stream(trio.me, "uppers")
+    return [words - stream.words(words.shape) for gate in gates for words in uppers_of(gate, trio)]
 
 
 def take(gate: Gate | MatrixGate, trio: Guarded, coins: KeyStream, prover: Prover, left: Left, right: Right) -> None:

@@ -164,9 +164,9 @@ WIRE: dict[str, dict[str, str]] = {
         "olga": "20956ef80e192d65",
     },
     "replicated_mac-3": {
-        "p0": "5bcec94cc7fc69a7",
-        "p1": "32242ebd03ee43fd",
-        "p2": "64e43f034ffee72c",
+        "p0": "0b814865a8f27aa1",
+        "p1": "ba5c573662ef4cea",
+        "p2": "db049f3c5486fdc2",
         "olga": "c05d9e258c725a11",
     },
 }

@@ -12,6 +12,7 @@ from mpc.tensors.backends.replicated_mac import numbers
 from mpc.tensors.backends.replicated_mac.backend import ReplicatedMacBackend
 from mpc.tensors.backends.replicated_mac.guarded import Guarded, Part
 from mpc.tensors.backends.replicated_mac.memory import in_memory
+from mpc.tensors.backends.replicated_mac.pieces import Piece
 from tests.mpc.tensors.backends.replicated_mac.cheating import PARTIES
 from tests.mpc.tensors.backends.session import run, transcript, words
 
@@ -91,14 +92,20 @@ def test_a_proof_tests_a_guess_of_a_factor_without_what_hides_it(
             ),
         )
     seen: list[tuple[numbers.Right, Words, Words]] = []
-    holds = numbers.Right.holds
+    pieces: list[tuple[int, int]] = []  # the coin of p2's part, and the upper word that it got
+    holds, add = numbers.Right.holds, numbers.Right.add
+
+    def note(right: numbers.Right, piece: Piece) -> None:
+        pieces.append((int(piece.coin[0][0]), int(right._uppers[0])))
+        add(right, piece)
 
     def look(right: numbers.Right, of_prover: Words, of_left: Words) -> bool:
-        if right._sums:  # only p2 has a proof to check
+        if right._blocks:  # only p2 has a proof to check
             seen.append((right, of_prover, of_left))
         return holds(right, of_prover, of_left)
 
     monkeypatch.setattr(numbers.Right, "holds", look)
+    monkeypatch.setattr(numbers.Right, "add", note)
 
     def program(backend: ReplicatedMacBackend) -> Any:
         x = input_of(backend, "p1", words([SECRET]))
@@ -107,7 +114,7 @@ def test_a_proof_tests_a_guess_of_a_factor_without_what_hides_it(
 
     x_2 = int(run(in_memory(PARTIES), program)["p2"][0][0])
     ((right, of_prover, of_left),) = seen
-    coin = int(right._coins[0][0][0])
+    ((coin, upper_word),) = pieces
     rho = [int(each) for each in right._blocks[0][0]]
 
     def fits(guess: int) -> bool:
@@ -116,10 +123,10 @@ def test_a_proof_tests_a_guess_of_a_factor_without_what_hides_it(
             combined = (rho[0] + rho[1]) * (coin * x_1) % 2**128
             return int(of_left[0]) + (int(of_left[1]) << 64) == combined
         if purpose == "gram":
-            low, high = of_prover[1:].reshape(2, numbers.ROWS + 1, numbers.ROWS + 1)[:, 1, 1]
+            low, high = of_prover.reshape(2, numbers.ROWS + 1, numbers.ROWS + 1)[:, 1, 1]
             return int(low) + (int(high) << 64) == coin * x_1 * x_2 % 2**128
         upper = (2 * x_1 * x_2) >> 64
-        return (upper - int(of_prover[0])) % 2**64 in (0, 1)  # one less where the lower words wrap
+        return (upper - upper_word) % 2**64 in (0, 1)  # one less where the lower words wrap
 
     assert fits(SECRET) == (not hidden)
     assert not fits(SECRET + 2**40)
