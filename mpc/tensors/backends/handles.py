@@ -17,6 +17,7 @@ array is the value.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import prod
 from typing import NamedTuple
 
@@ -151,7 +152,8 @@ class Handle:
     """
 
     __slots__ = (
-        "_bit_mask", "_mask", "_rounded_mask", "drawn", "given", "origin", "owed", "session", "shape", "share", "size",
+        "_bit_mask", "_later", "_mask", "_rounded_mask", "drawn", "given", "origin", "owed", "session", "shape",
+        "share", "size",
     )  # fmt: skip
 
     def __init__(self, session: object, shape: Shape, share: Words | None, *, given: bool = False) -> None:
@@ -166,6 +168,7 @@ class Handle:
         self._mask: Mask | None = None
         self._bit_mask: Mask | None = None
         self._rounded_mask: Mask | None = None
+        self._later: Callable[[], Mask] | None = None
 
     @property
     def mask(self) -> Mask | None:
@@ -177,7 +180,7 @@ class Handle:
         if self._mask is not None:
             raise OrderError(f"expected {self!r} without a mask, found that it has one already")
         self._mask = mask
-        self.origin = None
+        self.origin = self._later = None
 
     def complete_mask(self, mask: Mask) -> None:
         """Take the same mask with whole shares."""
@@ -198,7 +201,9 @@ class Handle:
 
     @property
     def rounded_mask(self) -> Mask | None:
-        """The mask that a value got when it was rounded, which serves element-wise products alone."""
+        """The mask that a value got when it was rounded, which serves element-wise products and comparisons."""
+        if self._later is not None:
+            self._rounded_mask, self._later = self._later(), None
         return self._rounded_mask
 
     @rounded_mask.setter
@@ -206,6 +211,10 @@ class Handle:
         if self._rounded_mask is not None:
             raise OrderError(f"expected {self!r} without a mask of its rounding, found that it has one already")
         self._rounded_mask = mask
+
+    def round_later(self, make: Callable[[], Mask]) -> None:
+        """Take a mask as a rounded value has it, which is made when it is needed, if ever."""
+        self._later = make
 
     @property
     def is_derived(self) -> bool:
@@ -215,7 +224,7 @@ class Handle:
     @property
     def is_masked(self) -> bool:
         """Whether the value has a mask of sign 1, or one that it got when it was rounded."""
-        return self._mask is not None or self._rounded_mask is not None
+        return self._mask is not None or self._rounded_mask is not None or self._later is not None
 
     def came_from(
         self,

@@ -8,12 +8,13 @@ masked by the sum of both masks, less what is taken off each.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 
 from mpc.ring import Words
 from mpc.tensors.backends.handles import Handle, Mask, roots_of
-from mpc.tensors.backends.interface import Times
+from mpc.tensors.backends.interface import Shape, Times
 from mpc.tensors.backends.party import Party
 from mpc.tensors.backends.products import derive
 
@@ -61,29 +62,30 @@ def _on_arrays(party: Party, function: Times) -> Callable[[Words | None], Words]
 
 
 def _mask_of(party: Party, handle: Handle) -> Mask | None:
-    return handle.rounded_mask or (None if roots_of(handle) else derive(party, handle))
+    return handle.mask or handle.rounded_mask or (None if roots_of(handle) else derive(party, handle))
 
 
 def add_masks(party: Party, function: np.ufunc, x: Handle, y: Handle, result: Handle) -> None:
     """Give to the sum or difference of two masked values, at least one of them rounded, a mask of the same kind."""
-    if x.rounded_mask is None and y.rounded_mask is None:
+    if not any(each.mask is None and each.is_masked for each in (x, y)):  # none of them is rounded
         return
     first, second = _mask_of(party, x), _mask_of(party, y)
     if first is None or second is None or first.owed or second.owed:
         return
-    if not 0 < len(first.tops) + len(second.tops) <= MOST_TOPS:
-        return
+    if 0 < len(first.tops) + len(second.tops) <= MOST_TOPS:
+        result.round_later(partial(_sum_of, party, function, first, second, result.shape))
+
+
+def _sum_of(party: Party, function: np.ufunc, first: Mask, second: Mask, shape: Shape) -> Mask:
     if function is np.subtract:
         second = _times(party, second, _MINUS)
     tops = (*first.tops, *second.tops)
 
     def total(one: Words | None, other: Words | None) -> Words:
         found = party.reduce(party.known(one) + party.known(other))
-        return found if found.shape == result.shape else np.broadcast_to(found, result.shape)
+        return found if found.shape == shape else np.broadcast_to(found, shape)
 
-    if not party.computes:
-        result.rounded_mask = Mask(value=total(first.value, second.value), tops=tops)
-        return
-    result.rounded_mask = Mask(
-        opened=total(first.opened, second.opened), share=total(first.share, second.share), tops=tops
-    )
+    with np.errstate(over="ignore"):
+        if not party.computes:
+            return Mask(value=total(first.value, second.value), tops=tops)
+        return Mask(opened=total(first.opened, second.opened), share=total(first.share, second.share), tops=tops)
