@@ -41,6 +41,17 @@ Array array_of(nb::handle object) {
     return array;
 }
 
+using Integers = nb::ndarray<const std::int64_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+
+Integers integers_of(nb::handle object) {
+    Integers array;
+    if (!nb::try_cast(object, array, false)) {
+        throw ParameterError(
+            "coefficients: expected a C-contiguous int64 array of one dimension, found another type or layout");
+    }
+    return array;
+}
+
 View<const double> view_of(const Array& array) { return View<const double>(array.data(), array.shape(0)); }
 
 template <typename Made>
@@ -232,6 +243,17 @@ void bind_keys(nb::module_& m) {
                  return released([&] { return key.encrypt(view_of(array), level, wanted); });
              },
              nb::arg("values"), nb::arg("level"), scale_or_none)
+        .def("encrypt_integers",
+             [](const PublicKey& key, nb::handle coefficients, std::size_t level, const std::optional<Scale>& scale,
+                int shift) {
+                 const Integers array = integers_of(coefficients);
+                 const Scale wanted = scale_or_usual(scale, key.parameters());
+                 return released([&] {
+                     const View<const std::int64_t> view(array.data(), array.shape(0));
+                     return key.encrypt_integers(view, level, wanted, shift);
+                 });
+             },
+             nb::arg("coefficients"), nb::arg("level"), scale_or_none, nb::arg("shift") = 0)
         .def("__repr__", [](const PublicKey&) { return std::string("<CkksPublicKey>"); });
 }
 

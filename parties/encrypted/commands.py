@@ -15,19 +15,21 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from mpc.encrypted.programs.logistic import Logistic
 from mpc.errors import MpcError
-from parties.encrypted import owner, trainer
+from parties.encrypted import owner, private_model, trainer
 from parties.encrypted.container import WORDS, FileError, Header, read_container, read_header
-from parties.encrypted.keys import read_passphrase
+from parties.encrypted.jobs import LOGISTIC
+from parties.encrypted.keys import PRIVATE, PUBLIC, read_passphrase
 from parties.encrypted.model import LinearModel, check_name
 from parties.encrypted.options import (
     DEFAULT_COMPONENTS,
     DecryptModelOptions,
     EncryptDatasetOptions,
+    EncryptModelOptions,
     InspectOptions,
     TrainOptions,
 )
 from parties.encrypted.records import LabelledTable, read_records
-from parties.frame.errors import PartyError
+from parties.frame.errors import ConfigError, PartyError
 from parties.frame.plan import Summary
 
 PRIVATE_WARNING = (
@@ -114,7 +116,18 @@ def _seen(header: Header) -> str:
 
 
 def train(_: object, __: Path, options: TrainOptions) -> Summary:
-    """Train on encrypted records. Raises `PartyError`."""
+    """Train on encrypted records, or an encrypted model on records of one's own. Raises `PartyError`."""
+    if options.encrypted_data is not None and options.encrypted_model is not None:
+        raise ConfigError(
+            "train: expected --encrypted_data or --encrypted_model, found both: for records and a model that are both "
+            "encrypted, their owners need a joint key, which is not there yet."
+        )
+    if options.encrypted_model is not None:
+        return _train_private_model(options, options.encrypted_model)
+    if options.encrypted_data is None:
+        raise ConfigError("train: expected --encrypted_data, or --encrypted_model with --dataset, found none.")
+    if options.dataset is not None:
+        raise ConfigError("dataset: expected with --encrypted_model alone, found it with --encrypted_data.")
     with _in_a_sentence(), _bar("train") as bar:
         made = trainer.train_on_encrypted_data(
             options.encrypted_data,
@@ -134,6 +147,56 @@ def train(_: object, __: Path, options: TrainOptions) -> Summary:
             ("you see", _seen(made.header)),
         )
     )
+
+
+def _train_private_model(options: TrainOptions, model: Path) -> Summary:
+    if options.dataset is None:
+        raise ConfigError("dataset: expected your own records with --encrypted_model, found none.")
+    table = read_records(options.dataset, options.label, options.delimiter)
+    with _in_a_sentence():
+        made = private_model.train_model(
+            model,
+            options.public_key,
+            options.output_model,
+            options.keys_dir,
+            table,
+            options.learning_rate,
+            options.iterations,
+            options.signed_by,
+        )
+    numbers = len(table.features) * (made.header.features - 1)
+    return Summary(
+        (
+            ("model signed by", made.header.fingerprint),
+            ("trained", f"{options.iterations} steps of the squared loss at rate {made.rate:.3g}, {made.cut} of up to "
+             f"{numbers} numbers cut"),
+            ("encrypted model", f"{options.output_model}, {megabytes(made.model_bytes)}"),
+            ("time", f"{made.seconds:.1f} s"),
+            ("you see", f"how features are prepared, {made.header.targets} target(s), the key pair's id, no weight"),
+            ("the owner sees", "the trained model, and nothing of your records beyond it: what is decrypted is within "
+             f"a statistical distance of 2^-{made.flood.bits:.0f} of noise around the model"),
+            ("flood", f"changes each weight by a deviation of {made.flood.deviation:.1g}"),
+        )
+    )  # fmt: skip
+
+
+def encrypt_model(_: object, __: Path, options: EncryptModelOptions) -> Summary:
+    """Make keys and encrypt a model. Raises `PartyError`."""
+    with _in_a_sentence():
+        made = private_model.encrypt_model(
+            options.model, options.output, options.keys_dir, read_passphrase(options.passphrase_file)
+        )
+    return Summary(
+        (
+            ("encrypted model", f"{options.output}, {megabytes(made.model_bytes)}"),
+            ("private key", f"{options.keys_dir / PRIVATE}, for you alone"),
+            ("public key", f"{options.keys_dir / PUBLIC}, {megabytes(made.key_bytes)}"),
+            ("your fingerprint", made.header.fingerprint),
+            ("time", f"{made.seconds:.1f} s"),
+            ("a records' owner sees", f"how features are prepared, {made.header.targets} target(s) of up to "
+             f"{made.header.features - 1} weights, the key pair's id, and no weight"),
+        )
+    )  # fmt: skip
 
 
 def decrypt_model(_: object, __: Path, options: DecryptModelOptions) -> Summary:
@@ -159,7 +222,8 @@ def decrypt_model(_: object, __: Path, options: DecryptModelOptions) -> Summary:
             ]  # fmt: skip
         lines += _accuracies(made.model, records, test)
         lines.append(("time", f"{made.seconds:.1f} s"))
-    return Summary(tuple(lines), warnings=() if made.verified else (PRIVATE_WARNING,))
+    private = not made.verified and made.header.algorithm == LOGISTIC
+    return Summary(tuple(lines), warnings=(PRIVATE_WARNING,) if private else ())
 
 
 def _accuracies(model: LinearModel, records: LabelledTable | None, test: LabelledTable | None) -> list[tuple[str, str]]:

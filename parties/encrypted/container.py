@@ -70,7 +70,7 @@ class Header(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         records, features: n' and d', which are powers of two.
         targets: how many models are trained, one against the rest each.
         rate: the learning rate that the owner has checked.
-        iterations: the steps of training.
+        iterations: the steps of training, or 0 where whoever has the records chooses them.
         degree: of the polynomial that stands for the logistic function.
         source: the digest of the file that this one was made from, in hex, or nothing.
         creator: the public key of the signature, in hex.

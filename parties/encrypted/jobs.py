@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+import msgspec
+
 from mpc.encrypted.packing import Packing
 from mpc.encrypted.parameters import SETS, parameters_of
+from mpc.encrypted.private_model import PrivateModelJob
 from mpc.encrypted.programs.logistic import Logistic
 from mpc.encrypted.training import Job
 from mpc.errors import ParameterError
@@ -14,7 +17,7 @@ from parties.encrypted.container import VERSION, FileError, Header, Kind
 from parties.encrypted.settings import TrainingSettings
 
 MOST_TARGETS, MOST_ITERATIONS = 1000, 1000
-LOGISTIC = "logistic"
+LOGISTIC, SQUARED = "logistic", "squared"
 
 
 def header_of(kind: Kind, job: Job, key_id: str, source: str = "") -> Header:
@@ -41,7 +44,7 @@ def header_of(kind: Kind, job: Job, key_id: str, source: str = "") -> Header:
 def job_of_settings(settings: TrainingSettings) -> Job:
     """Return the job that both parties of an online run were told."""
     packing = Packing(settings.records, settings.features, parameters_of(settings.parameters).slots)
-    choices = Logistic(settings.rate, settings.iterations, settings.degree)
+    choices = Logistic(settings.rate, settings.iterations, settings.degree, settings.stretch)
     return Job(settings.parameters, packing, choices, settings.targets)
 
 
@@ -78,6 +81,45 @@ def check_rate(path: Path, header: Header, wanted: float | None) -> None:
             f"learning_rate: expected {header.rate:g}, for which the owner of {path} has checked that training stays "
             f"in range, found {wanted:g}"
         )
+
+
+def private_header(kind: Kind, job: PrivateModelJob, key_id: str, source: str = "") -> Header:
+    """Return the header of a file about a model that stays encrypted. Who has the records chooses rate and steps."""
+    return Header(
+        kind=kind,
+        version=VERSION,
+        parameters=job.parameters,
+        parameters_digest=job.core.digest.hex(),
+        key_id=key_id,
+        algorithm=SQUARED,
+        records=1,
+        features=job.features,
+        targets=job.targets,
+        rate=0.0,
+        iterations=0,
+        degree=0,
+        source=source,
+        parts=(),
+        creator="",
+    )
+
+
+def private_job_of(path: Path, header: Header) -> PrivateModelJob:
+    """Return the job that a header about an encrypted model names. Raises `FileError`."""
+    if header.algorithm != SQUARED:
+        raise FileError(f"{path}: expected the algorithm {SQUARED}, found {header.algorithm}")
+    if not 1 <= header.targets <= MOST_TARGETS:
+        raise FileError(f"{path}: expected up to {MOST_TARGETS} targets, found {header.targets}")
+    try:
+        job = PrivateModelJob(header.features, header.targets, header.parameters)
+        digest = job.core.digest.hex()
+    except ParameterError as error:
+        raise FileError(f"{path}: {error}") from error
+    if header != msgspec.structs.replace(
+        private_header(header.kind, job, header.key_id, header.source), parts=header.parts, creator=header.creator
+    ):
+        raise FileError(f"{path}: expected the header of a model on parameters {digest[:16]}, found another")
+    return job
 
 
 def check_parts(path: Path, header: Header, sizes: Mapping[str, int]) -> None:

@@ -71,6 +71,11 @@ class LinearModel:
     def write(self, path: Path) -> None:
         """Write the file for its owner alone. Raises `DataError` for a name that ends in something else."""
         check_name(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_private(path, self.to_bytes())
+
+    def to_bytes(self) -> bytes:
+        """Return the content of the file."""
         arrays = {
             "weights": self.weights,
             "mean": self.preparation.mean,
@@ -82,14 +87,21 @@ class LinearModel:
         }
         buffer = io.BytesIO()
         np.savez(buffer, **arrays)  # type: ignore[arg-type]  # numpy's stub takes the arrays for allow_pickle
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_private(path, buffer.getvalue())
+        return buffer.getvalue()
 
     @classmethod
     def read(cls, path: Path) -> LinearModel:
         """Read what `write` wrote. Raises `DataError`."""
         try:
-            with np.load(path, allow_pickle=False) as file:
+            return cls.from_bytes(path, path.read_bytes())
+        except OSError as error:
+            raise DataError(f"{path}: expected a model, found none that can be read ({error.strerror})") from error
+
+    @classmethod
+    def from_bytes(cls, path: Path, content: bytes) -> LinearModel:
+        """Return the model of what `to_bytes` gave. `path` is named in errors. Raises `DataError`."""
+        try:
+            with np.load(io.BytesIO(content), allow_pickle=False) as file:
                 found = {name: file[name] for name in _NAMES}
             mean, deviation, matrix = (found[name].astype(np.float64) for name in ("mean", "deviation", "matrix"))
             preparation = Preparation(mean, deviation, matrix, float(found["clip"]))

@@ -56,21 +56,46 @@ class EncryptDatasetOptions(_Reading, _Opening):
     clip: float = Field(4.0, gt=0, description="the largest magnitude of a prepared number", json_schema_extra=_flag())
 
 
-class TrainOptions(_Options):
+class TrainOptions(_Reading):
     """Flags of `train`. There is none for a private key."""
 
-    encrypted_data: Path = Field(description="records that were encrypted", json_schema_extra=_flag("path"))
-    public_key: Path = Field(description="their owner's public key", json_schema_extra=_flag("path"))
+    encrypted_data: Path | None = Field(
+        None, description="records that were encrypted, to train on", json_schema_extra=_flag("path")
+    )
+    encrypted_model: Path | None = Field(
+        None, description="a model that was encrypted, to train on your own records", json_schema_extra=_flag("path")
+    )
+    dataset: Path | None = Field(
+        None, description="your own records, with --encrypted_model", json_schema_extra=_flag("path")
+    )
+    iterations: int = Field(
+        10, ge=1, le=1_000_000, description="steps, with --encrypted_model", json_schema_extra=_flag()
+    )
+    public_key: Path = Field(description="the public key that goes with it", json_schema_extra=_flag("path"))
     output_model: Path = Field(description="file for the encrypted model", json_schema_extra=_flag("path"))
     learning_rate: float | None = Field(
-        None, gt=0, description="default: the one that the owner has checked", json_schema_extra=_flag()
+        None,
+        gt=0,
+        description="default: the one that the records' owner has checked; with --encrypted_model, the reciprocal of "
+        "the largest variance of your records",
+        json_schema_extra=_flag(),
     )
     keys_dir: Path = Field(
         Path("keys"), description="folder of the trainer's own signing key", json_schema_extra=_flag("path")
     )
     signed_by: str | None = Field(
-        None, description="the fingerprint that the records' owner must have", json_schema_extra=_flag()
+        None, description="the fingerprint that the other side must have", json_schema_extra=_flag()
     )
+
+
+class EncryptModelOptions(_Opening):
+    """Flags of `encrypt-model`."""
+
+    model: Path = Field(
+        description="the model in the clear, .npz as decrypt-model writes", json_schema_extra=_flag("path")
+    )
+    output: Path = Field(description="file for the encrypted model", json_schema_extra=_flag("path"))
+    keys_dir: Path = Field(Path("keys"), description="folder for the keys", json_schema_extra=_flag("path"))
 
 
 class DecryptModelOptions(_Reading, _Opening):

@@ -30,7 +30,7 @@ from mpc.encrypted.training import (
     owner_make_secret,
 )
 from parties.encrypted.container import FileError, Header, read_container, write_container
-from parties.encrypted.jobs import check_parts, header_of, job_of
+from parties.encrypted.jobs import SQUARED, check_parts, header_of, job_of
 from parties.encrypted.keys import (
     PUBLIC,
     KeyFileError,
@@ -44,10 +44,10 @@ from parties.encrypted.keys import (
 )
 from parties.encrypted.model import LinearModel, check_name
 from parties.encrypted.preparation import Preparation
+from parties.encrypted.private_model import PREPARATION, decrypt_private_model
 from parties.encrypted.records import LabelledTable
 
 Floats = NDArray[np.float64]
-PREPARATION = "preparation.npz"
 Tell = Callable[[str], None]
 """Is told what begins now, in a few words."""
 
@@ -170,9 +170,14 @@ def decrypt_model(
     check_name(output)
     key = read_private_key(private_path, passphrase)
     found = read_container(path, "model", signed_by)
-    job = job_of(path, found.header)
     if (found.header.key_id, found.header.parameters) != (key.key_id, key.parameters):
         raise FileError(f"{path}: expected a model for the key pair {key.key_id}, found one for {found.header.key_id}")
+    if found.header.algorithm == SQUARED:
+        if records is not None:
+            raise FileError(f"verify: expected none for a model that another party trained on its own records ({path})")
+        model = decrypt_private_model(path, found, private_path, key, output)
+        return DecryptedModel(found.header, model, False, None, None, perf_counter() - started)
+    job = job_of(path, found.header)
     kept = LinearModel.read(private_path.with_name(PREPARATION))
     _check_shape(path, job, kept)
     check_parts(path, found.header, job.weight_sizes())

@@ -42,7 +42,8 @@ class SecureTrain:
         """One party's part at a time, by files."""
         return {
             "encrypt-dataset": _command("encrypt_dataset", "make keys and encrypt records, as their owner"),
-            "train": _command("train", "train on what others have encrypted"),
+            "train": _command("train", "train on encrypted records, or an encrypted model on your own"),
+            "encrypt-model": _command("encrypt_model", "make keys and encrypt a model, to have it trained by others"),
             "decrypt-model": _command("decrypt_model", "decrypt a trained model, as the key's holder"),
             "inspect": _command("inspect", "show what an encrypted file says of itself"),
         }

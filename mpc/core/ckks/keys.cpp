@@ -217,17 +217,46 @@ PublicKey::PublicKey(SharedParameters parameters, ByteView message, const std::o
     a_ = std::move(read.parts.at(1));
 }
 
-// (b v + e_0 + m, a v + e_1).
 Ciphertext PublicKey::encrypt(View<const double> values, std::size_t level, const Scale& scale) const {
     parameters_->check_level(level);
+    const std::size_t degree = parameters_->degree();
+    SecretRows message((level + 1) * degree);
+    encode(*parameters_, encoder_of(degree), values, level, scale, false, message.data());
+    return encrypt_rows(message, level, scale);
+}
+
+Ciphertext PublicKey::encrypt_integers(View<const std::int64_t> coefficients, std::size_t level, const Scale& scale,
+                                       int shift) const {
+    parameters_->check_level(level);
+    const std::size_t degree = parameters_->degree();
+    if (coefficients.size() != degree) {
+        throw ParameterError("coefficients: expected " + std::to_string(degree) + ", found " +
+                             std::to_string(coefficients.size()));
+    }
+    if (shift < 0 || shift > 127) {
+        throw ParameterError("shift: expected 0 to 127 bits, found " + std::to_string(shift));
+    }
+    SecretRows message((level + 1) * degree);
+    for (std::size_t i = 0; i <= level; ++i) {
+        const Modulus& modulus = parameters_->row(i).modulus();
+        const Factor factor = modulus.factor(power(2, static_cast<std::uint64_t>(shift), modulus.p));
+        for (std::size_t n = 0; n < degree; ++n) {
+            const std::uint64_t residue = reduce_signed(static_cast<std::uint64_t>(coefficients[n]), modulus);
+            message[i * degree + n] = multiply(residue, factor, modulus.p);
+        }
+    }
+    return encrypt_rows(message, level, scale);
+}
+
+// (b v + e_0 + m, a v + e_1).
+Ciphertext PublicKey::encrypt_rows(const SecretRows& message, std::size_t level, const Scale& scale) const {
     const std::size_t degree = parameters_->degree(), words = (level + 1) * degree;
     Prg hidden = seeds_->stream();
     SignedWords once(degree), error(degree), other(degree);
     ternary(hidden, once);
     centred_binomial(hidden, error);
     centred_binomial(hidden, other);
-    SecretRows message(words), spare(2 * degree);
-    encode(*parameters_, encoder_of(degree), values, level, scale, false, message.data());
+    SecretRows spare(2 * degree);
     Ciphertext made{parameters_, key_id_, level, scale, Rows(words), Rows(words)};
     for (std::size_t i = 0; i <= level; ++i) {
         const Ntt& row = parameters_->row(i);

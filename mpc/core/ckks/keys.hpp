@@ -59,8 +59,16 @@ public:
     const Parameters& parameters() const { return *parameters_; }
     const KeyId& key_id() const { return key_id_; }
     Ciphertext encrypt(View<const double> values, std::size_t level, const Scale& scale) const;
+    // Encrypts a polynomial by its N integer coefficients times 2^shift, which are secret. It is what a flood takes, as
+    // values in slots reach only half of all polynomials, and what is exact beyond 53 bits. Throws ParameterError for
+    // another number of coefficients and for a shift above 127.
+    Ciphertext encrypt_integers(View<const std::int64_t> coefficients, std::size_t level, const Scale& scale,
+                                int shift) const;
 
 private:
+    // Encrypts coefficients that are residues at the rows 0 ... level.
+    Ciphertext encrypt_rows(const SecretRows& message, std::size_t level, const Scale& scale) const;
+
     SharedParameters parameters_;
     std::unique_ptr<SeedSource> seeds_;
     KeyId key_id_{};

@@ -27,8 +27,14 @@ def test_the_commands_print_what_the_page_says(tmp_path: Path) -> None:
         elif block.kind == "console":
             run(block.body.replace("$ capc", f"$ python {ROOT / 'run_protocol.py'}", 1), tmp_path)
             commands += 1
-    assert commands == 5
-    assert sorted(path.name for path in tmp_path.iterdir() if path.is_dir()) == ["alice", "bob", "files", "logs"]
+    assert commands == 8
+    assert sorted(path.name for path in tmp_path.iterdir() if path.is_dir()) == [
+        "alice",
+        "bob",
+        "bob2",
+        "files",
+        "logs",
+    ]
     assert not os.path.exists(tmp_path / "other.enc")
 
 

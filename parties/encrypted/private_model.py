@@ -1,0 +1,174 @@
+"""A model that its owner does not show, trained on records that their owner does not show. Both sides, by files.
+
+    model's owner     encrypt_model  ->  the encrypted model, keys/public.key
+    records' owner    train_model    ->  the trained model, encrypted under the model owner's key
+    model's owner     decrypt_model  ->  the model in the clear
+
+What was done to features, such as means and directions, goes with the encrypted model in the clear, because the
+records' owner does the same to its own. It was computed from the records that the model was first trained on.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter
+
+import numpy as np
+
+from mpc.encrypted.private_model import (
+    Flood,
+    PrivateModelJob,
+    model_owner_decrypt,
+    model_owner_encrypt,
+    model_owner_make_keys,
+    records_owner_train,
+)
+from mpc.encrypted.programs.squared import Squared, linear_map
+from mpc.encrypted.training import owner_make_secret
+from parties.encrypted.container import MAGIC, Container, FileError, Header, read_container, write_container
+from parties.encrypted.jobs import check_parts, match, private_header, private_job_of
+from parties.encrypted.keys import (
+    PRIVATE,
+    PUBLIC,
+    KeyFileError,
+    PrivateKey,
+    Release,
+    new_seed,
+    record_release,
+    signing_key,
+    write_private_key,
+)
+from parties.encrypted.model import LinearModel
+from parties.encrypted.records import LabelledTable
+
+PREPARATION = "preparation.npz"
+_IN_THE_FILE = "preparation"
+
+
+@dataclass(frozen=True)
+class EncryptedModel:
+    """What was made: the header, sizes and seconds."""
+
+    header: Header
+    model_bytes: int
+    key_bytes: int
+    seconds: float
+
+
+def encrypt_model(model: Path, output: Path, keys: Path, passphrase: str | None) -> EncryptedModel:
+    """Make keys and encrypt a model's weights.
+
+    Raises:
+        PartyError: the file is no model in the clear, or there are keys already.
+    """
+    started = perf_counter()
+    if model.is_file() and model.open("rb").read(len(MAGIC)) == MAGIC:
+        raise FileError(
+            f"{model}: expected a model in the clear, found one that is encrypted already: give it back as it is to "
+            "the holder of its private key, who alone can decrypt it. A private key is never sent to anybody"
+        )
+    kept = LinearModel.read(model)
+    if (keys / PRIVATE).exists():
+        raise KeyFileError(
+            f"{keys / PRIVATE}: expected no private key yet, found one: a key pair serves one job, so choose another "
+            "--keys_dir"
+        )
+    job = PrivateModelJob.of(kept.preparation.outputs, len(kept.weights))
+    seed = new_seed()
+    secret = owner_make_secret(job.parameters, seed)
+    key_id = secret.key_id.hex()
+    public, weights = model_owner_make_keys(job, secret), model_owner_encrypt(job, secret, kept.weights)
+    shown = LinearModel.untrained(kept.preparation, kept.classes, kept.degree)
+    write_private_key(keys / PRIVATE, PrivateKey(seed, job.parameters, key_id), passphrase)
+    shown.write(keys / PREPARATION)
+    signer = signing_key(keys)
+    write_container(keys / PUBLIC, private_header("public key", job, key_id), public, signer)
+    parts = weights | {_IN_THE_FILE: shown.to_bytes()}
+    write_container(output, private_header("encrypted model", job, key_id), parts, signer)
+    header = read_container(output, "encrypted model").header
+    return EncryptedModel(header, output.stat().st_size, (keys / PUBLIC).stat().st_size, perf_counter() - started)
+
+
+@dataclass(frozen=True)
+class TrainedModel:
+    """What was made: the header of the encrypted model, the rate, what the flood is worth, sizes and seconds."""
+
+    header: Header
+    rate: float
+    cut: int
+    flood: Flood
+    model_bytes: int
+    seconds: float
+
+
+def train_model(
+    model: Path,
+    public_key: Path,
+    output: Path,
+    keys: Path,
+    table: LabelledTable,
+    rate: float | None,
+    iterations: int,
+    signed_by: str | None,
+) -> TrainedModel:
+    """Train an encrypted model on records in the clear, as their owner, and write the result, encrypted and flooded.
+
+    Raises:
+        PartyError: the files are not what they should be, or the records have other classes or features.
+        RangeError: the rate is too large for these records.
+    """
+    started = perf_counter()
+    given = read_container(model, "encrypted model", signed_by)
+    public = read_container(public_key, "public key", given.header.fingerprint)
+    match(model, given.header, public_key, public.header)
+    job = private_job_of(model, given.header)
+    shown = _shown(model, job, given)
+    weights = {name: part for name, part in given.parts.items() if name != _IN_THE_FILE}
+    check_parts(public_key, public.header, job.key_sizes())
+    if table.classes != shown.classes:
+        raise FileError(
+            f"dataset: expected the model's classes {', '.join(shown.classes)}, found {', '.join(table.classes)}"
+        )
+    prepared, cut = shown.preparation.apply(table.features)
+    largest = float(np.linalg.eigvalsh(prepared.T @ prepared / len(prepared))[-1])
+    choices = Squared(1 / largest if rate is None else rate, iterations)
+    maps = [linear_map(prepared, table.signs(target), choices) for target in range(job.targets)]
+    results, flood = records_owner_train(job, public.parts, weights, maps)
+    header = private_header("model", job, given.header.key_id, given.digest)
+    write_container(output, header, results, signing_key(keys))
+    seconds = perf_counter() - started
+    return TrainedModel(given.header, choices.rate, cut, flood, output.stat().st_size, seconds)
+
+
+def _shown(path: Path, job: PrivateModelJob, given: Container) -> LinearModel:
+    """Return the preparation in an encrypted model's file, whose parts are those of the job and this one."""
+    sizes = {part.name: part.size for part in given.header.parts if part.name != _IN_THE_FILE}
+    if _IN_THE_FILE not in given.parts or sizes != job.model_sizes():
+        raise FileError(f"{path}: expected the weights of {job.targets} targets and a preparation, found other parts")
+    shown = LinearModel.from_bytes(path, given.parts[_IN_THE_FILE])
+    if PrivateModelJob.of(shown.preparation.outputs, len(shown.weights)) != job:
+        raise FileError(f"{path}: expected a preparation that gives {job.features} numbers at most, found another")
+    return shown
+
+
+def decrypt_private_model(
+    path: Path, found: Container, private_path: Path, key: PrivateKey, output: Path
+) -> LinearModel:
+    """Decrypt a model that was trained by the records' owner, and write it. It answers once for a key pair.
+
+    Raises:
+        PartyError: the file is not what it should be, or the key pair has released something else.
+    """
+    job = private_job_of(path, found.header)
+    check_parts(path, found.header, job.result_sizes())
+    kept = LinearModel.read(private_path.with_name(PREPARATION))
+    if PrivateModelJob.of(kept.preparation.outputs, len(kept.weights)) != job:
+        raise FileError(f"{path}: expected a model of {len(kept.weights)} targets as in {PREPARATION}, found another")
+    secret = owner_make_secret(key.parameters, key.seed)
+    record_release(private_path, Release(found.digest, verified=False))
+    weights = [model_owner_decrypt(job, secret, found.parts[f"weights {target}"]) for target in range(job.targets)]
+    stacked = np.stack(weights)[:, : kept.preparation.outputs]
+    model = LinearModel(stacked, kept.preparation, kept.classes, kept.degree)
+    model.write(output)
+    return model
