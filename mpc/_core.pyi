@@ -448,6 +448,12 @@ def matmul_wide(a: NDArray[np.uint64], b: NDArray[np.uint64]) -> NDArray[np.uint
 def high_words(a: NDArray[np.uint64], b: NDArray[np.uint64]) -> NDArray[np.uint64]:
     """Return the upper words of the products ``a * b``, of C-contiguous arrays of one shape."""
 
+def wide_products(a: NDArray[np.uint64], b: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Return the exact products ``a * b`` as their lower words and their upper ones, ``u64[2, ...]``.
+
+    Both are C-contiguous and have one shape.
+    """
+
 def carryless_sum(a: NDArray[np.uint64], b: NDArray[np.uint64]) -> NDArray[np.uint64]:
     """Return ``u64[2]``, the sum of the products of ``a`` and ``b`` as polynomials over F_2, the lower word first.
 
@@ -616,7 +622,7 @@ class CkksParameters:
 
     @staticmethod
     def large() -> CkksParameters:
-        """Return N = 32768, primes of 47 and 17 times 40 bits, special 3 times 47: 868 bits, depth 17, scale 2^40."""
+        """Return N = 32768, primes of 47 and 17 times 40 bits, special 3 times 46: 865 bits, depth 17, scale 2^40."""
 
     @property
     def degree(self) -> int: ...
@@ -789,7 +795,7 @@ class CkksEvaluator:
     def multiply(self, a: CkksCiphertext, b: CkksCiphertext, rescale: bool = False) -> CkksCiphertext:
         """Return ``a * b``, relinearised, at the product of the scales. Levels are equal, scales need not be.
 
-        With ``rescale`` one division by P q_l does both, at less cost and noise than two.
+        With ``rescale`` one division by P q_l does both, at less cost than two.
         """
 
     def dot(self, a: list[CkksCiphertext], b: list[CkksCiphertext], rescale: bool = False) -> CkksCiphertext:
@@ -815,6 +821,47 @@ class CkksEvaluator:
 
     def inner_sum(self, a: CkksCiphertext, count: int, stride: int) -> CkksCiphertext:
         """Return ``b[i] = sum_k a[i + k stride]``, k < ``count``, a power of two, by rotations ``stride * 2^j``."""
+
+class RobustPrio:
+    """Prio with Shamir's shares, for one report (mpc/core/prio/robust.hpp). It holds no secret and never changes.
+
+    Lengths are those that `sizes` says. ``check`` and ``verifier`` return 0, or why they fail.
+    """
+
+    def __init__(
+        self,
+        circuit: str,
+        parameters: dict[str, int],
+        algorithm: int,
+        field_bits: int,
+        aggregators: int,
+        threshold: int,
+    ) -> None: ...
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Return lengths in bytes, and ``words``, the number of them in a measurement."""
+
+    def deal(
+        self,
+        context: Buffer,
+        measurement: NDArray[np.uint64],
+        nonce: Buffer,
+        randomness: Buffer,
+        public_share: NDArray[np.uint8],
+        shares: NDArray[np.uint8],
+    ) -> None: ...
+    def check(self, context: Buffer, number: int, nonce: Buffer, public_share: Buffer, share: Buffer) -> int: ...
+    def verifier(
+        self,
+        context: Buffer,
+        nonce: Buffer,
+        public_share: Buffer,
+        share: Buffer,
+        coin: Buffer,
+        words: NDArray[np.uint8],
+    ) -> int: ...
+    def decide(self, words: Buffer) -> bool: ...
+    def output(self, share: Buffer, out: NDArray[np.uint8]) -> None: ...
 
 class Prio3:
     """Prio3 with one circuit, for batches of reports (mpc/core/prio/). It holds no secret and never changes.

@@ -6,6 +6,7 @@
 
 #include "bindings/convert.hpp"
 #include "core/prio/prio3.hpp"
+#include "core/prio/robust.hpp"
 
 namespace mpc::bindings {
 
@@ -13,10 +14,18 @@ namespace {
 
 using prio::Kind;
 using prio::Prio3;
+using prio::Robust;
 using prio::Status;
 
-prio::Options options_of(const std::string& circuit, const std::map<std::string, std::uint64_t>& parameters,
-                         std::uint32_t algorithm, unsigned field_bits, std::size_t shares, std::size_t proofs) {
+using Parameters = std::map<std::string, std::uint64_t>;
+
+Parameters parameters_of(const nb::dict& parameters) {
+    Parameters named;
+    for (const auto& [name, value] : parameters) named[nb::cast<std::string>(name)] = nb::cast<std::uint64_t>(value);
+    return named;
+}
+
+prio::CircuitOptions circuit_of(const std::string& circuit, const Parameters& parameters) {
     static const std::map<std::string, Kind> kinds = {
         {"count", Kind::count},
         {"sum", Kind::sum},
@@ -26,16 +35,16 @@ prio::Options options_of(const std::string& circuit, const std::map<std::string,
         {"linear_regression", Kind::linear_regression},
         {"higher_degree", Kind::higher_degree},
     };
-    prio::Options options;
+    prio::CircuitOptions options;
     const auto kind = kinds.find(circuit);
     if (kind == kinds.end()) throw ParameterError("circuit: expected one that exists, found " + circuit);
-    options.circuit.kind = kind->second;
+    options.kind = kind->second;
     const std::map<std::string, std::uint64_t*> places = {
-        {"length", &options.circuit.length},
-        {"max_measurement", &options.circuit.max_measurement},
-        {"chunk_length", &options.circuit.chunk_length},
-        {"max_weight", &options.circuit.max_weight},
-        {"bits", &options.circuit.bits},
+        {"length", &options.length},
+        {"max_measurement", &options.max_measurement},
+        {"chunk_length", &options.chunk_length},
+        {"max_weight", &options.max_weight},
+        {"bits", &options.bits},
     };
     for (const auto& [name, value] : parameters) {
         const auto place = places.find(name);
@@ -43,10 +52,6 @@ prio::Options options_of(const std::string& circuit, const std::map<std::string,
             throw ParameterError("a circuit's parameter: expected one that exists, found " + name);
         *place->second = value;
     }
-    options.algorithm = algorithm;
-    options.field_bits = field_bits;
-    options.shares = shares;
-    options.proofs = proofs;
     return options;
 }
 
@@ -115,18 +120,84 @@ nb::dict sizes(const Prio3& prio3) {
     return named;
 }
 
+// ---- with Shamir's shares -------------------------------------------------------------------------------------------
+
+void deal(const Robust& robust, nb::handle context, const Words& measurement, nb::handle nonce, nb::handle randomness,
+          nb::handle public_share, nb::handle shares) {
+    const Buffer c(context), n(nonce), r(randomness);
+    const WritableBuffer p(public_share), s(shares);
+    const WordView words(measurement.data(), measurement.size());
+    const nb::gil_scoped_release released;
+    robust.deal(view(c), words, view(n), view(r), view(p), view(s));
+}
+
+int check(const Robust& robust, nb::handle context, std::size_t number, nb::handle nonce, nb::handle public_share,
+          nb::handle share) {
+    const Buffer c(context), n(nonce), p(public_share), s(share);
+    const nb::gil_scoped_release released;
+    return static_cast<int>(robust.check(view(c), number, view(n), view(p), view(s)));
+}
+
+int verifier(const Robust& robust, nb::handle context, nb::handle nonce, nb::handle public_share, nb::handle share,
+             nb::handle coin, nb::handle words) {
+    const Buffer c(context), n(nonce), p(public_share), s(share), k(coin);
+    const WritableBuffer w(words);
+    const nb::gil_scoped_release released;
+    return static_cast<int>(robust.verifier(view(c), view(n), view(p), view(s), view(k), view(w)));
+}
+
+bool decide(const Robust& robust, nb::handle words) {
+    const Buffer w(words);
+    return robust.decide(view(w));
+}
+
+void output(const Robust& robust, nb::handle share, nb::handle out) {
+    const Buffer s(share);
+    const WritableBuffer o(out);
+    robust.output(view(s), view(o));
+}
+
+nb::dict robust_sizes(const Robust& robust) {
+    const prio::RobustSizes& z = robust.sizes();
+    nb::dict named;
+    named["words"] = z.words;
+    named["public_share"] = z.public_share;
+    named["share"] = z.share;
+    named["verifier"] = z.verifier;
+    named["aggregate"] = z.aggregate;
+    named["element"] = z.element;
+    return named;
+}
+
 }  // namespace
 
 void bind_prio(nb::module_& m) {
+    nb::class_<Robust>(m, "RobustPrio")
+        .def(
+            "__init__",
+            [](Robust* place, const std::string& circuit, const nb::dict& parameters, std::uint32_t algorithm,
+               unsigned field_bits, std::size_t aggregators, std::size_t threshold) {
+                const prio::CircuitOptions chosen = circuit_of(circuit, parameters_of(parameters));
+                new (place) Robust({chosen, algorithm, field_bits, aggregators, threshold});
+            },
+            nb::arg("circuit"), nb::arg("parameters"), nb::arg("algorithm"), nb::arg("field_bits"),
+            nb::arg("aggregators"), nb::arg("threshold"))
+        .def_prop_ro("sizes", robust_sizes)
+        .def("deal", deal, nb::arg("context"), nb::arg("measurement"), nb::arg("nonce"), nb::arg("randomness"),
+             nb::arg("public_share"), nb::arg("shares"))
+        .def("check", check, nb::arg("context"), nb::arg("number"), nb::arg("nonce"), nb::arg("public_share"),
+             nb::arg("share"))
+        .def("verifier", verifier, nb::arg("context"), nb::arg("nonce"), nb::arg("public_share"), nb::arg("share"),
+             nb::arg("coin"), nb::arg("words"))
+        .def("decide", decide, nb::arg("words"))
+        .def("output", output, nb::arg("share"), nb::arg("out"));
     nb::class_<Prio3>(m, "Prio3")
         .def(
             "__init__",
             [](Prio3* place, const std::string& circuit, const nb::dict& parameters, std::uint32_t algorithm,
                unsigned field_bits, std::size_t shares, std::size_t proofs) {
-                std::map<std::string, std::uint64_t> named;
-                for (const auto& [name, value] : parameters)
-                    named[nb::cast<std::string>(name)] = nb::cast<std::uint64_t>(value);
-                new (place) Prio3(options_of(circuit, named, algorithm, field_bits, shares, proofs));
+                const prio::CircuitOptions chosen = circuit_of(circuit, parameters_of(parameters));
+                new (place) Prio3({chosen, algorithm, field_bits, shares, proofs});
             },
             nb::arg("circuit"), nb::arg("parameters"), nb::arg("algorithm"), nb::arg("field_bits"), nb::arg("shares"),
             nb::arg("proofs"))

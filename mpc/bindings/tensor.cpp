@@ -260,6 +260,19 @@ nb::object high_words(nb::handle a, nb::handle b) {
     return result.object();
 }
 
+nb::object wide_products(nb::handle a, nb::handle b) {
+    const auto left = words_in(a, "a"), right = words_in(b, "b");
+    require_same_shape(shape_of(left), shape_of(right), "b");
+    Shape both{2};
+    for (const std::size_t size : shape_of(left)) both.push_back(size);
+    const Result<std::uint64_t> result(both, nb::none());
+    {
+        const nb::gil_scoped_release released;
+        tensor::wide_products(left.data(), right.data(), left.size(), result.data(), result.data() + left.size());
+    }
+    return result.object();
+}
+
 nb::object carryless_sum(nb::handle a, nb::handle b) {
     const auto left = words_in(a, "a"), right = words_in(b, "b");
     require_same_shape(shape_of(left), shape_of(right), "b");
@@ -502,6 +515,7 @@ void bind_tensor(nb::module_& m) {
           nb::arg("adds") = false);
     m.def("matmul_wide", &matmul_wide, nb::arg("a"), nb::arg("b"));
     m.def("high_words", &high_words, nb::arg("a"), nb::arg("b"));
+    m.def("wide_products", &wide_products, nb::arg("a"), nb::arg("b"));
     m.def("carryless_sum", &carryless_sum, nb::arg("a"), nb::arg("b"));
     m.def("field_products", &field_products, nb::arg("a"), nb::arg("b"));
     m.def("field_chosen", &field_chosen, nb::arg("bits"), nb::arg("elements"));

@@ -82,13 +82,15 @@ def session_of(name: str, digits: str) -> str:
 class Admission:
     """The one session of a listening side that has none of its own. The first fitting hello brings it.
 
+    A service that goes on and on has one session from the beginning, whose name all members know.
+
     A session is called after the party that opened it (`session_of`), whose certificate has the same name. So all
     parties of the session know that they serve the same one. Several threads may use an admission at once.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, session: str = "") -> None:
         self._lock = threading.Lock()
-        self._session = ""
+        self._session = session
         self._brought_by: object = None
 
     @property

@@ -13,7 +13,7 @@ logarithms somebody has proven to know, which says nothing of x M.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from mpc._core import CurvePoints
@@ -37,7 +37,7 @@ class CoinLabel(Record):
     Attributes:
         origin: of the log.
         grant: leaf hash of the grant that fixes the batch.
-        root: of a certified checkpoint that holds the grant.
+        root: of the log up to the grant and with it.
     """
 
     origin: str = coded(Name())
@@ -46,40 +46,64 @@ class CoinLabel(Record):
     root: bytes = coded(DIGEST)
 
 
-def coin_share(share: KeyShare, label: CoinLabel, randomness: Randomness = SYSTEM) -> CoinShare:
-    """Return a trustee's part of a coin. It must have seen the checkpoint's certificate before."""
-    bases = CurvePoints.join([GENERATOR, _element(label)])
-    multiples = share.secret.times(bases)
-    proof = prove(_USE, share.secret, bases, multiples, encode(label), randomness)
-    return CoinShare(share.trustee, multiples[1:].encode(), proof)
+class Toss:
+    """One coin of one committee."""
 
+    def __init__(self, committee: CommitteeKey, label: CoinLabel) -> None:
+        self.committee = committee
+        self._about = transcript(b"commons coin v1", committee.session, committee.key, encode(label))
+        self._element = hash_to_points([self._about], b"commons coin v1 " + SUITE)
 
-def check_coin_share(committee: CommitteeKey, label: CoinLabel, share: CoinShare) -> Points:
-    """Return a trustee's part of a coin as an element. Raises `CheatingError`, which names the trustee."""
-    try:
-        part = committee.part(share.trustee)
-        point = read_points([share.point], "a part of a coin")
-    except ProtocolError as error:
-        raise CheatingError(f"coin by trustee {share.trustee}: {error}") from None
-    bases, multiples = CurvePoints.join([GENERATOR, _element(label)]), CurvePoints.join([part, point])
-    if not is_proven(_USE, bases, multiples, encode(label), share.proof):
-        raise CheatingError(f"expected a part of a coin by trustee {share.trustee} with a proof, found one without")
-    return point
+    def share(self, share: KeyShare, randomness: Randomness = SYSTEM) -> CoinShare:
+        """Return a trustee's part. It must have seen a certified log that holds the grant before."""
+        bases = CurvePoints.join([GENERATOR, self._element])
+        multiples = share.secret.times(bases)
+        proof = prove(_USE, share.secret, bases, multiples, self._about, randomness)
+        return CoinShare(share.trustee, multiples[1:].encode(), proof)
 
+    def check(self, share: CoinShare) -> Points:
+        """Return a trustee's part as an element. Raises `CheatingError`, which names the trustee."""
+        try:
+            part = self.committee.part(share.trustee)
+            point = read_points([share.point], "a part of a coin")
+        except ProtocolError as error:
+            raise CheatingError(f"coin by trustee {share.trustee}: {error}") from None
+        bases, multiples = CurvePoints.join([GENERATOR, self._element]), CurvePoints.join([part, point])
+        if not is_proven(_USE, bases, multiples, self._about, share.proof):
+            raise CheatingError(f"expected a part of a coin by trustee {share.trustee} with a proof, found one without")
+        return point
 
-def coin(committee: CommitteeKey, label: CoinLabel, shares: Sequence[CoinShare]) -> bytes:
-    """Return the coin, 32 bytes. Raises `ProtocolError` unless t + 1 different trustees have proven their parts.
+    def choose(self, shares: Mapping[int, CoinShare]) -> tuple[tuple[CoinShare, ...], tuple[int, ...]]:
+        """Return t + 1 right parts in order, for the log, and the places of the trustees whose part is wrong.
 
-    Every part that is looked at must hold. Who has a false one leaves it out and knows whose it was.
-    """
-    used = {share.trustee: share for share in shares}
-    if len(used) < committee.needed:
-        raise ProtocolError(f"expected parts of a coin by {committee.needed} trustees, found {len(used)}")
-    points = {trustee: check_coin_share(committee, label, share) for trustee, share in used.items()}
-    chosen = sorted(points)[: committee.needed]
-    value = interpolate([trustee + 1 for trustee in chosen], [points[trustee] for trustee in chosen])
-    return hashlib.sha256(transcript(b"commons coin value v1", encode(label), value.encode())).digest()
+        Args:
+            shares: by the place of the trustee that has sent it.
 
+        Raises:
+            ProtocolError: fewer are right.
+        """
+        right: list[CoinShare] = []
+        liars: list[int] = []
+        for sender, share in sorted(shares.items()):
+            try:
+                if share.trustee != sender:
+                    raise CheatingError(f"expected a part of trustee {sender}, found one of {share.trustee}")
+                self.check(share)
+                right.append(share)
+            except CheatingError:
+                liars.append(sender)
+        if len(right) < self.committee.needed:
+            raise ProtocolError(f"expected parts of a coin by {self.committee.needed} trustees, found {len(right)}")
+        return tuple(right[: self.committee.needed]), tuple(liars)
 
-def _element(label: CoinLabel) -> Points:
-    return hash_to_points([encode(label)], b"commons coin v1 " + SUITE)
+    def value(self, shares: tuple[CoinShare, ...]) -> bytes:
+        """Return the coin, 32 bytes, from exactly t + 1 parts in order, as they stand in the log.
+
+        Raises:
+            ProtocolError: they are fewer or more or in disorder, or one does not hold.
+        """
+        places = [share.trustee for share in shares]
+        if len(places) != self.committee.needed or places != sorted(set(places)):
+            raise ProtocolError(f"expected parts of {self.committee.needed} trustees in order, found some of {places}")
+        value = interpolate([place + 1 for place in places], [self.check(share) for share in shares])
+        return hashlib.sha256(transcript(b"commons coin value v1", self._about, value.encode())).digest()

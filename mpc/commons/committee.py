@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
-from mpc.commons.encoding import DIGEST, KEY, U8, U32, Fixed, Many, Name, Record, coded, encode
+from mpc.commons.encoding import DIGEST, KEY, U8, U32, Fixed, Many, Name, Record, coded, decode, encode
+from mpc.commons.founding import MOST_TRUSTEES, Founding
 from mpc.commons.group import POINT_BYTES, Points, SecretScalar, read_points
 from mpc.commons.sharing import are_on_a_polynomial
 from mpc.errors import ProtocolError
 
-MOST_TRUSTEES = 64
 POINT = Fixed(POINT_BYTES)
 
 
@@ -106,6 +106,16 @@ class CommitteeKey(Record):
         if not 0 <= trustee < len(self.parts):
             raise ProtocolError(f"expected a trustee from 0 to {len(self.parts) - 1}, found {trustee}")
         return self.part_points[trustee : trustee + 1]
+
+
+@lru_cache(maxsize=64)
+def check_for(founding: Founding, data: bytes) -> CommitteeKey:
+    """Return the key that a trustee registers, if it is one of this log's trustees. Raises `ProtocolError`."""
+    key = decode(CommitteeKey, data)
+    if (key.faulty, len(key.parts)) != (founding.faulty, len(founding.trustees)):
+        wanted = f"{len(founding.trustees)} trustees of whom {founding.faulty} may be faulty"
+        raise ProtocolError(f"expected a key of {wanted}, found one of {len(key.parts)} and {key.faulty}")
+    return key
 
 
 @dataclass(frozen=True)

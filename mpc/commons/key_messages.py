@@ -1,7 +1,7 @@
 """The messages of a session that makes a key. Each is signed by its sender, for one session, place and kind.
 
-All but :class:`Handover` are public, and all trustees must see the same ones in the same order. A log gives them that,
-in which an encoded :class:`KeyMessage` may stand as it is. A handover goes to one trustee over a private channel.
+All of them are public, and all trustees must see the same ones in the same order. A log gives them that, in which an
+encoded :class:`KeyMessage` may stand as it is. What is for one trustee alone is sealed to it within a public message.
 """
 
 from __future__ import annotations
@@ -9,10 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import IntEnum
 
-from mpc.commons.committee import MOST_TRUSTEES, POINT, KeySetup
+from mpc.commons.committee import POINT, KeySetup
 from mpc.commons.encoding import DIGEST, SIGNATURE, U8, Blob, Fixed, Many, Nested, Record, coded, decode, encode
+from mpc.commons.founding import MOST_TRUSTEES
 from mpc.commons.group import SCALAR_BYTES, SecretScalar
 from mpc.commons.identities import Identity, is_signed
+from mpc.commons.sealing import Sealed
 from mpc.errors import ParameterError, ProtocolError
 
 SCALAR = Fixed(SCALAR_BYTES)
@@ -22,14 +24,15 @@ MOST_BODY_BYTES = 1 << 16
 class Phase(IntEnum):
     """Where a session is. Each but the last two ends when all have spoken who must, or by :class:`Close`."""
 
-    DEAL = 1
-    COMPLAIN = 2
-    ANSWER = 3
-    REVEAL = 4
-    OBJECT = 5
-    RECOVER = 6
-    DONE = 7
-    FAILED = 8
+    ANNOUNCE = 1
+    DEAL = 2
+    COMPLAIN = 3
+    ANSWER = 4
+    REVEAL = 5
+    OBJECT = 6
+    RECOVER = 7
+    DONE = 8
+    FAILED = 9
 
 
 @dataclass(frozen=True)
@@ -46,27 +49,45 @@ class Opening(Record):
 
 
 @dataclass(frozen=True)
-class Deal(Record):
-    """Pedersen's commitments to the coefficients of the sender's polynomial."""
+class Announce(Record):
+    """A fresh key of the sender, to which dealers seal its shares."""
 
-    commitments: tuple[bytes, ...] = coded(Many(POINT, MOST_TRUSTEES))
+    point: bytes = coded(POINT)
 
 
 @dataclass(frozen=True)
 class Handover(Record):
-    """The values of the sender's two polynomials for one trustee. Never public."""
+    """The values of a dealer's two polynomials for one trustee, which are sealed to it."""
 
-    receiver: int = coded(U8)
     share: bytes = coded(SCALAR)
     blinding: bytes = coded(SCALAR)
 
     def __repr__(self) -> str:
-        return f"Handover(to {self.receiver}, <hidden>)"
+        return "Handover(<hidden>)"
+
+
+@dataclass(frozen=True)
+class SealedHandover(Record):
+    """A handover for one trustee, as everybody sees it."""
+
+    receiver: int = coded(U8)
+    sealed: Sealed = coded(Nested(Sealed))  # noqa: RUF009  (a field, as all others)
+
+
+@dataclass(frozen=True)
+class Deal(Record):
+    """Pedersen's commitments to the coefficients of the sender's polynomial, and handovers to all who announced a key.
+
+    They stand in one message, so that nobody sees the commitments and lacks its share.
+    """
+
+    commitments: tuple[bytes, ...] = coded(Many(POINT, MOST_TRUSTEES))
+    handovers: tuple[SealedHandover, ...] = coded(Many(Nested(SealedHandover), MOST_TRUSTEES))
 
 
 @dataclass(frozen=True)
 class Complaints(Record):
-    """The dealers whose handover is missing or does not fit their commitments. Mostly none."""
+    """The dealers whose handover does not open, or does not fit their commitments. Mostly none."""
 
     dealers: tuple[int, ...] = coded(Many(U8, MOST_TRUSTEES))
 
@@ -112,18 +133,23 @@ class Close(Record):
     phase: int = coded(U8)
 
     def check(self) -> str:
-        known = Phase.DEAL <= self.phase <= Phase.RECOVER
-        return "" if known else f"expected a phase from {Phase.DEAL:d} to {Phase.RECOVER:d}, found {self.phase}"
+        known = Phase.ANNOUNCE <= self.phase <= Phase.RECOVER
+        return "" if known else f"expected a phase from {Phase.ANNOUNCE:d} to {Phase.RECOVER:d}, found {self.phase}"
 
 
 KINDS: dict[int, type[Record]] = dict(
-    enumerate((Deal, Handover, Complaints, Answers, Reveal, Objections, Recovery, Close), 1)
+    enumerate((Announce, Deal, Complaints, Answers, Reveal, Objections, Recovery, Close), 1)
 )
 _NUMBERS = {body: kind for kind, body in KINDS.items()}
 PHASES: dict[type[Record], Phase] = {
-    Deal: Phase.DEAL, Complaints: Phase.COMPLAIN, Answers: Phase.ANSWER, Reveal: Phase.REVEAL,
-    Objections: Phase.OBJECT, Recovery: Phase.RECOVER,
-}  # fmt: skip
+    Announce: Phase.ANNOUNCE,
+    Deal: Phase.DEAL,
+    Complaints: Phase.COMPLAIN,
+    Answers: Phase.ANSWER,
+    Reveal: Phase.REVEAL,
+    Objections: Phase.OBJECT,
+    Recovery: Phase.RECOVER,
+}
 
 
 @dataclass(frozen=True)
@@ -172,6 +198,11 @@ def open_message(setup: KeySetup, data: bytes) -> KeyMessage:
     if not is_signed(setup.keys[message.sender], message.signature, signed):
         raise ProtocolError(f"expected the signature of trustee {message.sender} on {message!r}, found another")
     return message
+
+
+def handover_label(setup: KeySetup, dealer: int, receiver: int) -> bytes:
+    """Return the label of a sealed handover."""
+    return b"commons handover v1\n" + setup.session + bytes([dealer, receiver])
 
 
 def read_shares(share: bytes, blinding: bytes) -> tuple[SecretScalar, SecretScalar]:

@@ -3,8 +3,9 @@
 This is the protocol of Gennaro, Jarecki, Krawczyk and Rabin, "Secure Distributed Key Generation for Discrete-Log Based
 Cryptosystems" (Journal of Cryptology 20, 2007), figure 2. Every dealer shares a random polynomial::
 
-    DEAL      all: Pedersen's commitments.          privately, to each trustee: a share and its blinding
-    COMPLAIN  all: dealers whose share is missing or wrong
+    ANNOUNCE  all: a key for this session alone
+    DEAL      all: Pedersen's commitments, and for each trustee, sealed to its key, a share and its blinding
+    COMPLAIN  all: dealers whose share does not open or does not fit
     ANSWER    accused dealers: the shares of those who complained
               Out is who has more than t complaints, or does not answer rightly.
     REVEAL    all dealers that are left: Feldman's commitments
@@ -15,24 +16,29 @@ The key is the sum of what the dealers that are left have shared. Who is left is
 of the key. A dealer that stops later, or lies, is opened by the others and stays in the sum. So nobody can choose with
 the key before its eyes whether it takes part, which would bias the key. See the paper's section 3.
 
-All trustees must receive the same public messages in the same order, as a log gives them. Then they agree on every
-step, on who is out and why, and on the key. A deadline is a message, too. A phase ends for all when n - t trustees have
-closed it. It is assumed that what honest trustees send arrives before n - t trustees give up waiting.
+The paper has private channels on which messages arrive in time. Here shares travel sealed within the public deal. So a
+share is never late where its deal is there, and no honest trustee complains about an honest dealer, however slow the
+network is. That matters, because each answered complaint makes a share public.
+
+All trustees must receive the same messages in the same order, as a log gives them. Then they agree on every step, on
+who is out and why, and on the key. A deadline is a message, too. A phase ends for all when n - t trustees have closed
+it. It is assumed that honest trustees are heard before n - t trustees give up waiting. Otherwise a session may fail, or
+leave an honest trustee without a share.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from mpc._core import CurvePoints
 from mpc.commons.committee import CommitteeKey, KeySetup, KeyShare
-from mpc.commons.encoding import Record, encode
+from mpc.commons.encoding import Record, decode, encode
 from mpc.commons.group import ORDER, Points, SecretScalar, encodings, generator_base, read_points, same, scalars
 from mpc.commons.identities import Identity
 from mpc.commons.key_messages import (
     PHASES,
+    Announce,
     Answers,
     Close,
     Complaints,
@@ -44,26 +50,18 @@ from mpc.commons.key_messages import (
     Phase,
     Recovery,
     Reveal,
+    SealedHandover,
+    handover_label,
     open_message,
     read_shares,
     sign_message,
 )  # fmt: skip
+from mpc.commons.sealing import Sealed, proven_points, seal, unseal
 from mpc.commons.sharing import Polynomial, committed_value, fits, fits_hidden, lagrange
 from mpc.errors import MpcError, OrderError, ProtocolError
 from mpc.randomness import SYSTEM, Randomness
 
 Shares = tuple[SecretScalar, SecretScalar]
-
-
-@dataclass(frozen=True)
-class FirstMessages:
-    """What a trustee sends first: `public` to all, and to each other trustee its own `private` message."""
-
-    public: bytes
-    private: dict[int, bytes]
-
-    def __repr__(self) -> str:
-        return f"FirstMessages(1 public, {len(self.private)} private)"
 
 
 class KeySession:
@@ -78,18 +76,20 @@ class KeySession:
 
     def __init__(self, setup: KeySetup, place: int, identity: Identity, randomness: Randomness = SYSTEM) -> None:
         self.setup, self.place = setup, place
-        self.phase = Phase.DEAL
+        self.phase = Phase.ANNOUNCE
         self.faults: dict[int, str] = {}
         self.evidence: list[tuple[bytes, bytes]] = []
         self.failure = ""
-        self._identity = identity
+        self._identity, self._randomness = identity, randomness
         self._polynomial, self._blinding = (Polynomial.fresh(setup.faulty, randomness) for _ in range(2))
+        self._secret = SecretScalar.fresh(randomness)  # of the announced key
         self._first: dict[tuple[int, int, int], tuple[KeyMessage, bytes]] = {}  # by kind, sender and closed phase
         self._spoken: set[int] = set()  # in this phase
         self._closing: set[int] = set()
         self._sent: set[object] = set()  # kinds, and phases that this trustee has closed
+        self._keys: dict[int, Points] = {}  # that were announced
         self._deals: dict[int, Points] = {}
-        self._handed: dict[int, Shares | None] = {}  # None is no pair of scalars
+        self._handed: dict[int, Sealed] = {}  # to this trustee
         self._shares: dict[int, Shares] = {}  # that fit
         self._accused: dict[int, list[int]] = {}
         self._answers: dict[int, dict[int, Shares]] = {}
@@ -101,41 +101,14 @@ class KeySession:
 
     # -- what a program calls ------------------------------------------------------------------------------------------
 
-    def start(self) -> FirstMessages:
+    def start(self) -> list[bytes]:
         """Return the first messages. Raises `OrderError` the second time."""
-        if Deal in self._sent:
+        if Announce in self._sent:
             raise OrderError("expected one start of a key session, found another")
-        (deal,) = self._say(Deal(encodings(self._polynomial.hidden_commitments(self._blinding))))
-        private = {}
-        for receiver in range(len(self.setup.keys)):
-            share, blinding = self._polynomial.at(receiver + 1), self._blinding.at(receiver + 1)
-            if receiver == self.place:
-                self._handed[self.place] = share, blinding
-            else:
-                handover = Handover(receiver, share.reveal(), blinding.reveal())
-                private[receiver] = sign_message(self.setup, self.place, self._identity, handover)
-        return FirstMessages(deal, private)
-
-    def receive_private(self, data: bytes) -> list[bytes]:
-        """Take a private message, and return the public ones that follow.
-
-        Raises:
-            ProtocolError: it is none for this trustee, or its sender has sent one before.
-        """
-        message = open_message(self.setup, data)
-        contents = message.contents()
-        if not isinstance(contents, Handover) or contents.receiver != self.place:
-            raise ProtocolError(f"expected a handover to trustee {self.place}, found {message!r}")
-        if message.sender in self._handed:
-            raise ProtocolError(f"expected one handover of trustee {message.sender}, found another")
-        try:
-            self._handed[message.sender] = read_shares(contents.share, contents.blinding)
-        except ProtocolError:
-            self._handed[message.sender] = None  # about which it complains
-        return self._complain() if self.phase is Phase.COMPLAIN else []
+        return self._say(Announce(self._secret.times_generator().encode()))
 
     def receive(self, data: bytes) -> list[bytes]:
-        """Take the next public message, this trustee's own ones included, and return what follows.
+        """Take the next message, this trustee's own ones included, and return what this trustee says then.
 
         What comes out of turn has no effect. What no honest trustee says has none but to name its sender.
 
@@ -145,8 +118,6 @@ class KeySession:
         message = open_message(self.setup, data)
         try:
             contents = message.contents()
-            if isinstance(contents, Handover):
-                raise ProtocolError("expected public messages in public, found a handover")
         except ProtocolError as error:
             self._blame(message.sender, str(error))
             return []
@@ -168,12 +139,7 @@ class KeySession:
         return self._go_on()
 
     def expire(self) -> list[bytes]:
-        """Say that the phase's deadline has passed for this trustee, and return its messages.
-
-        It first complains about handovers that are missing. The next time, or in any other phase, it closes.
-        """
-        if self.phase is Phase.COMPLAIN and Complaints not in self._sent:
-            return self._complain(at_once=True)
+        """Say that the phase's deadline has passed for this trustee, and return its messages."""
         if self.phase >= Phase.DONE or self.phase in self._sent:
             return []
         self._sent.add(self.phase)
@@ -203,6 +169,7 @@ class KeySession:
     def _take(self, sender: int, contents: Record) -> None:
         """Check a message in its turn and keep what it says. Raises `ProtocolError`, for which the sender is blamed."""
         takers: dict[type[Record], Callable[[int, Any], None]] = {
+            Announce: self._take_announcement,
             Deal: self._take_deal,
             Complaints: self._take_complaints,
             Answers: self._take_answers,
@@ -212,10 +179,21 @@ class KeySession:
         }
         takers[type(contents)](sender, contents)
 
+    def _take_announcement(self, sender: int, announcement: Announce) -> None:
+        self._keys[sender] = read_points([announcement.point], "a key")
+
     def _take_deal(self, sender: int, deal: Deal) -> None:
+        receivers = [one.receiver for one in deal.handovers]
+        if receivers != sorted(self._keys):
+            raise ProtocolError(f"expected handovers to trustees {sorted(self._keys)}, found some to {receivers}")
         self._deals[sender] = self._commitments(deal.commitments)
+        for one in deal.handovers:
+            if one.receiver == self.place:
+                self._handed[sender] = one.sealed
 
     def _take_complaints(self, sender: int, complaints: Complaints) -> None:
+        if complaints.dealers and sender not in self._keys:
+            raise ProtocolError("expected complaints of trustees that have announced a key, found some of another")
         if not set(complaints.dealers) <= self._deals.keys() - {sender}:
             raise ProtocolError(f"expected complaints about other dealers, found some about {complaints.dealers}")
         for dealer in complaints.dealers:
@@ -270,6 +248,7 @@ class KeySession:
         """End phases for as long as they are over, and return what this trustee says in the next ones."""
         said: list[bytes] = []
         steps: dict[Phase, tuple[Callable[[], set[int]], Callable[[], list[bytes]]]] = {
+            Phase.ANNOUNCE: (self._everybody, self._after_announcements),
             Phase.DEAL: (self._everybody, self._after_deals),
             Phase.COMPLAIN: (self._everybody, self._after_complaints),
             Phase.ANSWER: (self._answering, self._after_answers),
@@ -296,20 +275,43 @@ class KeySession:
         """Dealers that are accused, and not by so many that they are out whatever they answer."""
         return {dealer for dealer, by in self._accused.items() if len(by) <= self.setup.faulty}
 
+    def _after_announcements(self) -> list[bytes]:
+        if len(self._keys) < self.setup.enough:
+            return self._fail(f"expected keys of {self.setup.enough} trustees at least, found {len(self._keys)}")
+        self.phase = Phase.DEAL
+        handovers = []
+        for receiver, key in sorted(self._keys.items()):
+            share, blinding = self._polynomial.at(receiver + 1), self._blinding.at(receiver + 1)
+            contents = encode(Handover(share.reveal(), blinding.reveal()))
+            sealed = seal(key, handover_label(self.setup, self.place, receiver), contents, self._randomness)
+            handovers.append(SealedHandover(receiver, sealed))
+        commitments = encodings(self._polynomial.hidden_commitments(self._blinding))
+        return self._say(Deal(commitments, tuple(handovers)))
+
     def _after_deals(self) -> list[bytes]:
         if len(self._deals) < self.setup.enough:
             return self._fail(f"expected deals of {self.setup.enough} trustees at least, found {len(self._deals)}")
         self.phase = Phase.COMPLAIN
-        return self._complain()
-
-    def _complain(self, at_once: bool = False) -> list[bytes]:
-        """Return the complaints once all handovers are there, or at once."""
-        if Complaints in self._sent or (not at_once and not self._deals.keys() <= self._handed.keys()):
-            return []
-        for dealer, shares in self._handed.items():
-            if shares and dealer in self._deals and fits_hidden(self._deals[dealer], self.place + 1, *shares):
+        wrong = []
+        for dealer, sealed in sorted(self._handed.items()):
+            shares = self._opened_handover(dealer, sealed)
+            if shares and fits_hidden(self._deals[dealer], self.place + 1, *shares):
                 self._shares[dealer] = shares
-        return self._say(Complaints(tuple(sorted(self._deals.keys() - self._shares.keys() - {self.place}))))
+            else:
+                wrong.append(dealer)
+        return self._say(Complaints(tuple(wrong)))
+
+    def _opened_handover(self, dealer: int, sealed: Sealed) -> Shares | None:
+        """Return what a dealer has handed to this trustee, or None where that is no pair of scalars."""
+        label = handover_label(self.setup, dealer, self.place)
+        (point,) = proven_points([sealed], [label])
+        if point is None:
+            return None
+        try:
+            found = decode(Handover, unseal(sealed, label, self._secret.times(point)))
+            return read_shares(found.share, found.blinding)
+        except ProtocolError:
+            return None
 
     def _after_complaints(self) -> list[bytes]:
         self.phase = Phase.ANSWER
@@ -410,15 +412,11 @@ class KeySession:
 
 
 def run_in_memory(sessions: Sequence[KeySession]) -> None:
-    """Run the sessions of all trustees, and hand every public message to all of them in one order.
+    """Run the sessions of all trustees, and hand every message to all of them in one order.
 
     Deadlines pass when nothing else is left to do. Afterwards each session has its key, or says why there is none.
     """
-    first = [session.start() for session in sessions]
-    for messages in first:
-        for receiver, data in messages.private.items():
-            sessions[receiver].receive_private(data)
-    queue = [messages.public for messages in first]
+    queue = [data for session in sessions for data in session.start()]
     while queue or any(session.phase < Phase.DONE for session in sessions):
         if not queue:
             queue = [data for session in sessions for data in session.expire()]

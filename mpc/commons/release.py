@@ -1,10 +1,13 @@
 """Release: the trustees re-encrypt granted reports to the key in the logged request, with a proof.
 
-For a report's U and the consumer's key Q = q G, trustee i publishes R_i = x_i (U + Q). Any t + 1 of these give
-x (U + Q) by interpolation, from which the consumer takes q X = x Q away. What is left is x U, which opens the report.
-Nobody else can take it away. One proof stands for all of a trustee's points in a release. It says that a random
-combination of them is x_i times the same combination of the U + Q. The factors are hashes of all points, of 128 bits. A
-false point passes with probability 2^-128 for each hash that its maker computes. See RFC 9497, section 2.2.1.
+For a report's U and the consumer's key Q = q G, trustee i sends R_i = x_i (U + Q) to the consumer. Any t + 1 of these
+give x (U + Q) by interpolation, from which the consumer takes q X = x Q away. What is left is x U, which opens the
+report. One proof stands for all of a trustee's points in a release. It says that a random combination of them is x_i
+times the same combination of the U + Q. The factors are hashes of all points, of 128 bits. A false point passes with
+probability 2^-128 for each hash that its maker computes. See RFC 9497, section 2.2.1.
+
+Shares are for the consumer alone, over a confidential channel. Whoever has t + 1 of them and made one of the reports
+knows its x U, and so q X, which opens the trustees' layer of all others. The boxes within stay sealed.
 
 The consumer must prove that it knows q. Otherwise it could take Q = U' - U, and the release of U would open U', the
 point of a report that nobody has granted.
@@ -14,11 +17,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mpc._core import CurvePoints
 from mpc.commons.committee import POINT, CommitteeKey, KeyShare
-from mpc.commons.encoding import DIGEST, U8, Fixed, Many, Record, coded
+from mpc.commons.encoding import DIGEST, U8, Fixed, Many, Record, coded, encode
+from mpc.commons.entries import Request
 from mpc.commons.group import (
     GENERATOR,
     SCALAR_BYTES,
@@ -37,12 +41,13 @@ from mpc.randomness import SYSTEM, Randomness
 
 MOST_REPORTS = 1 << 20
 _FACTOR_BYTES = 16
+_IDENTITY = b"\1" + bytes(31)
 _KEY_USE, _USE = b"commons consumer key v1", b"commons release v1"
 
 
 @dataclass(frozen=True)
 class ReleaseShare(Record):
-    """What one trustee publishes of a grant.
+    """What one trustee sends to the consumer for a grant.
 
     Attributes:
         trustee: its place, from 0 on.
@@ -74,24 +79,28 @@ class ConsumerKey:
         """Return a new key. Each request has its own."""
         return cls(SecretScalar.fresh(randomness))
 
-    def prove(self, context: bytes, randomness: Randomness = SYSTEM) -> bytes:
-        """Return the proof that q is known, for one request. The context is :func:`request_context`."""
-        return prove(_KEY_USE, self.secret, GENERATOR, self._element, context, randomness)
+    def sign(self, origin: str, author: bytes, request: Request, randomness: Randomness = SYSTEM) -> Request:
+        """Return the request with this key and the proof that its author knows the secret.
+
+        Endorsements cover the key and the proof, so they are added later.
+        """
+        bare = replace(request, consumer_key=self.point, proof=bytes(PROOF_BYTES), endorsements=())
+        context = _request_context(origin, author, bare)
+        return replace(bare, proof=prove(_KEY_USE, self.secret, GENERATOR, self._element, context, randomness))
 
     def __repr__(self) -> str:
         return f"ConsumerKey({self.point.hex()[:16]})"
 
 
-def request_context(origin: str, author: bytes, task: str) -> bytes:
-    """Return what a consumer's proof is bound to: the log, the key that signs the request, and the task."""
-    return transcript(b"commons request v1", origin.encode(), author, task.encode())
+def check_request(origin: str, author: bytes, request: Request) -> Points:
+    """Return Q of a request, whose author has proven that it knows q.
 
-
-def check_consumer_key(point: bytes, context: bytes, proof: bytes) -> Points:
-    """Return Q. Raises `ProtocolError` unless its author has proven that it knows q."""
-    found = read_points([point], "a consumer's key")
-    if not is_proven(_KEY_USE, GENERATOR, found, context, proof):
-        raise ProtocolError("expected the proof that a consumer knows its secret key, found none that holds")
+    Raises:
+        ProtocolError: Q is no element, or the proof does not hold for this request.
+    """
+    found = read_points([request.consumer_key], "a consumer's key")
+    if not is_proven(_KEY_USE, GENERATOR, found, _request_context(origin, author, request), request.proof):
+        raise ProtocolError("expected a proof that the consumer knows the secret of its key, found another")
     return found
 
 
@@ -106,10 +115,14 @@ def release(
     """Return a trustee's share of a release. It must have seen the grant in a certified log before.
 
     Args:
-        consumer: Q, as :func:`check_consumer_key` gives it.
+        consumer: Q, as :func:`check_request` gives it.
         grant: leaf hash of the grant.
+
+    Raises:
+        ProtocolError: Q is the opposite of a report's point, which only that report's provider and the consumer
+            together can make. Nothing is released then.
     """
-    summands = reports.points + consumer
+    summands = _summands(reports, consumer)
     points = share.secret.times(summands)
     factors = _factors(committee, share.trustee, grant, summands, points)
     base = summands.sum_of_multiples(factors)
@@ -126,7 +139,9 @@ def check_release(
 
     Raises:
         CheatingError: it does not, or the points are others than those that were granted. It names the trustee.
+        ProtocolError: Q is the opposite of a report's point, so that there is nothing to release.
     """
+    summands = _summands(reports, consumer)
     name = f"trustee {share.trustee}"
     if share.grant != grant or len(share.points) != len(reports):
         found = f"{len(share.points)} of grant {share.grant.hex()[:16]}"
@@ -136,7 +151,6 @@ def check_release(
         points = read_points(share.points, "points of a release")
     except ProtocolError as error:
         raise CheatingError(f"release by {name}: {error}") from None
-    summands = reports.points + consumer
     factors = _factors(committee, share.trustee, grant, summands, points)
     bases = CurvePoints.join([GENERATOR, summands.sum_of_multiples(factors)])
     multiples = CurvePoints.join([part, points.sum_of_multiples(factors)])
@@ -188,6 +202,20 @@ def open_release(
         except ProtocolError as error:
             boxes.append(str(error))
     return Opened(tuple(boxes), liars)
+
+
+def _summands(reports: CheckedReports, consumer: Points) -> Points:
+    """Return U + Q of each report, none of which is the identity. Raises `ProtocolError`."""
+    summands = reports.points + consumer
+    if _IDENTITY in encodings(summands):
+        place = encodings(summands).index(_IDENTITY)
+        raise ProtocolError(f"expected another consumer's key than the opposite of report {place}'s point, found that")
+    return summands
+
+
+def _request_context(origin: str, author: bytes, request: Request) -> bytes:
+    bare = replace(request, proof=bytes(PROOF_BYTES), endorsements=())
+    return transcript(b"commons request v1", origin.encode(), author, encode(bare))
 
 
 def _factors(committee: CommitteeKey, trustee: int, grant: bytes, bases: Points, multiples: Points) -> bytes:

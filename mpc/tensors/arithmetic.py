@@ -373,6 +373,8 @@ def same_session(x: PrivateTensor, y: PrivateTensor, name: str) -> None:
 
 def broadcast(label: str, *shapes: Shape) -> Shape:
     """Return the shape that these broadcast to, or refuse."""
+    if all(shape == shapes[0] for shape in shapes):
+        return shapes[0]
     try:
         return np.broadcast_shapes(*shapes)
     except ValueError:

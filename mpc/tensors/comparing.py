@@ -18,7 +18,7 @@ from mpc.tensors.arithmetic import (
     subtract,
 )
 from mpc.tensors.autograd import Gradient, unbroadcast
-from mpc.tensors.backends.interface import Between, Shape, Shared, Times
+from mpc.tensors.backends.interface import ManyEnds, Shape, Shared, Times
 from mpc.tensors.public import encode_at
 from mpc.tensors.ranges import Factor, Range
 from mpc.tensors.tensor import PrivateTensor
@@ -207,7 +207,7 @@ Ends = tuple["int | None", "int | None"]
 def clip_all(tensors: Sequence[PrivateTensor], ends: Sequence[Ends]) -> list[PrivateTensor]:
     """Return tensors taken back to public raw ends, of which there may be one, in the rounds of one comparison."""
     whole = [(low, high) for low, high in ends if low is not None and high is not None]
-    if len(whole) == len(ends) and isinstance(tensors[0].session.backend, Between):
+    if len(whole) == len(ends) and isinstance(tensors[0].session.backend, ManyEnds):
         return _clip_between(tensors, whole)
     # Both differences have one sign, so that a back-end can compare them with one secret.
     over = [
@@ -236,7 +236,7 @@ def _clip_between(tensors: Sequence[PrivateTensor], ends: Sequence[tuple[int, in
     """
     session = tensors[0].session
     backend = session.backend
-    assert isinstance(backend, Between)  # noqa: S101  (by the caller)
+    assert isinstance(backend, ManyEnds)  # noqa: S101  (by the caller)
     label, bound = session.label("clip"), 0
     for x, (low, high) in zip(tensors, ends, strict=True):
         reached = Range(x.range.low - high, x.range.high - low)

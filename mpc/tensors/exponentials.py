@@ -22,7 +22,7 @@ from mpc.tensors.arithmetic import as_fixed, axes_of, multiply, subtract
 from mpc.tensors.autograd import Gradient
 from mpc.tensors.comparing import relu
 from mpc.tensors.extremes import maximum_of
-from mpc.tensors.inverses import reciprocal_raw
+from mpc.tensors.inverses import reciprocal_raw, short_reciprocal
 from mpc.tensors.ranges import Factor, Range, real
 from mpc.tensors.raw import Raw, nearest, polynomial, polynomial_error, products
 from mpc.tensors.tensor import PrivateTensor, Reals
@@ -149,7 +149,7 @@ def softmax(x: PrivateTensor, axis: int) -> PrivateTensor:
         powers, total, error = _shifted_exps(x, axis)
     label = powers.label
     count = x.shape[axis]
-    inverse, relative = reciprocal_raw(total, total.bits)
+    inverse, relative = short_reciprocal(total) or reciprocal_raw(total, total.bits)
     value = products([(powers, inverse)], session.format.fraction_bits)[0]
     unit = session.unit()
     value = value.within(Range(0, (1 << value.bits) + 1 + ceil((count + 1) * error / unit)))

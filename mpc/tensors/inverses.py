@@ -27,6 +27,10 @@ from mpc.tensors.tensor import PrivateTensor
 LN2 = approximation.LN2
 LOG_DEGREE = 8
 ROOM = 62
+MOST_FACTORS = 6
+"""Of an inverse without scaling. With more it takes as many rounds as one with it."""
+_SHORT_BITS = 28
+_SLOPE_BITS = 10
 
 
 def reciprocal_raw(x: Raw, fraction_bits: int) -> tuple[Raw, float]:
@@ -45,15 +49,56 @@ def reciprocal_raw(x: Raw, fraction_bits: int) -> tuple[Raw, float]:
     most = 1 << (bits - 4)
     w, power = cut_alike([first.times_integer(1 << bits).read_with(product.bits), product], bits + 3)
     power = power.negate().add_integer(1 << bits).within(Range(-most, most))
-    for last in (False, False, True):
-        pairs = [(w, power.add_integer(1 << bits))] + ([] if last else [(power, power)])
-        w, *rest = products(pairs, bits)
-        power = power if last else rest[0].within(Range(0, most))
-    w = w.within(Range((1 << bits) - 20, (2 << bits) + 20))
+    w = _product_form(w, power, 3, (2 << bits) + 20).within(Range((1 << bits) - 20, (2 << bits) + 20))
     inverse = exact_products([(w, at.scale)])[0]
     # 1/x = w scale 2^(fraction bits of x - top)
     result = inverse.read_with(bits + at.top - x.bits).with_bits(fraction_bits)
     return result, 2.0**-31 + 10 * 2.0**-bits
+
+
+def _product_form(w: Raw, power: Raw, factors: int, highest: int) -> Raw:
+    """Return w (1 + e) (1 + e^2) (1 + e^4) and so on with so many factors, in as many rounds.
+
+    All e^i are below 1, and `highest` is above all products, as raw integers.
+    """
+    bits = power.bits
+    for left in reversed(range(factors)):
+        pairs = [(w, power.add_integer(1 << bits))] + ([(power, power)] if left else [])
+        w, *rest = products(pairs, bits)
+        w = w.within(Range(0, highest))
+        power = rest[0].within(Range(0, power.range.bound)) if left else power
+    return w
+
+
+def short_reciprocal(x: Raw) -> tuple[Raw, float] | None:
+    """Return 1/x for numbers of a short known range above zero, with its largest error, or None where it takes longer.
+
+    No scaling is needed. For w = d (low + high - x), which is exact, e = 1 - x w is smallest by the d below, and the
+    same at both ends as in the middle but for its sign. The rest is as in :func:`reciprocal_raw`. Each rounding of a
+    power of e counts at most three units relative to 1/x. Each of a w counts one, and what later factors make of it.
+    """
+    low, high = (Fraction(end, 1 << x.bits) for end in (x.range.low, x.range.high))
+    if low <= 0 or 2 * x.bits + _SLOPE_BITS + (high / low).__ceil__().bit_length() > ROOM:
+        return None
+    slope = round((1 << _SLOPE_BITS) * 8 / (4 * low * high + (low + high) ** 2))
+    exact = Fraction(slope, 1 << _SLOPE_BITS)
+    worst = float(max(abs(1 - exact * low * high), abs(1 - exact * (low + high) ** 2 / 4)))
+    factors = next((each for each in range(1, MOST_FACTORS + 1) if worst ** (1 << each) < 2.0**-_SHORT_BITS), None)
+    if not slope or factors is None:
+        return None
+    first = x.times_integer(-slope).add_integer(slope * (x.range.low + x.range.high)).read_with(x.bits + _SLOPE_BITS)
+    first = first.within(Range(slope * x.range.low, slope * x.range.high))
+    (product,) = exact_products([(x, first)])
+    cut = product.bits - _SHORT_BITS
+    w, power = cut_alike([first.times_integer(1 << x.bits).read_with(product.bits), product], cut)
+    one = 1 << _SHORT_BITS
+    most = int(worst * one) + 2
+    power = power.negate().add_integer(one).within(Range(-most, most))
+    unit = 2.0**-_SHORT_BITS
+    relative = unit / (1 - worst) + 3 * (factors - 1) * unit + worst ** (1 << factors)
+    error = relative / float(low) + (factors + 1) * unit / (1 - worst)
+    highest = int((1 / float(low) + error) * one) + 2  # w (1 + e) ... is below 1/x but for the error
+    return _product_form(w, power, factors, highest), error
 
 
 def reciprocal(x: PrivateTensor, at_least: float | None) -> PrivateTensor:

@@ -6,8 +6,7 @@ with one message to each peer. All messages of a round move at once (:func:`~mpc
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,6 +31,8 @@ def wire_size(count: int, bits: int) -> int:
 def to_wire(words: Words, bits: int) -> memoryview:
     """Return words modulo 2^bits as bytes, each in whole bytes. Nothing of the bits above the width leaves."""
     width = wire_bits(bits)
+    if bits == 64 and words.ndim and words.size and words.flags.c_contiguous:
+        return words.data.cast("B")
     if bits != width:
         words = words & np.uint64((1 << bits) - 1)
     if kind := _WIDTHS.get(width):
@@ -41,6 +42,8 @@ def to_wire(words: Words, bits: int) -> memoryview:
 
 def from_wire(body: memoryview, bits: int) -> Words:
     """Return flat words of Z_2^bits from bytes, the inverse of :func:`to_wire`. Raises ProtocolError for wider ones."""
+    if bits == 64:
+        return np.frombuffer(body, dtype=np.uint64)
     width = wire_bits(bits)
     if kind := _WIDTHS.get(width):
         words = np.frombuffer(body, dtype=kind).astype(np.uint64, copy=False)
@@ -61,6 +64,24 @@ class Part:
 
     def __repr__(self) -> str:
         return f"Part(shape={self.shares.shape}, bits={self.bits}, planes={self.planes})"
+
+
+class InStep:
+    """Names the step of channels, from when it is entered until it is left."""
+
+    __slots__ = ("_channels", "_outer", "_step")
+
+    def __init__(self, channels: Sequence[Channel], step: str) -> None:
+        self._channels, self._step = channels, step
+        self._outer = [channel.step for channel in channels]
+
+    def __enter__(self) -> None:
+        for channel in self._channels:
+            channel.step = self._step
+
+    def __exit__(self, *_: object) -> None:
+        for channel, before in zip(self._channels, self._outer, strict=True):
+            channel.step = before
 
 
 class Network:
@@ -91,17 +112,9 @@ class Network:
             raise ParameterError(f"expected a channel from {self.me} to {peer}, found channels to {self.peers}")
         return self._channels[peer]
 
-    @contextmanager
-    def in_step(self, step: str) -> Iterator[None]:
-        """Count traffic under `step`, which errors name, too."""
-        outer = [channel.step for channel in self._channels.values()]
-        for channel in self._channels.values():
-            channel.step = step
-        try:
-            yield
-        finally:
-            for channel, before in zip(self._channels.values(), outer, strict=True):
-                channel.step = before
+    def in_step(self, step: str) -> InStep:
+        """Count traffic under `step` within this context. Errors name it, too."""
+        return InStep(list(self._channels.values()), step)
 
     def swap(
         self, label: str, bodies: Mapping[str, Sequence[Buffer]], sizes: Mapping[str, int]
@@ -128,7 +141,8 @@ class Network:
             for peer, theirs in received.items():
                 with self._channels[peer].naming_peer():
                     words = from_wire(theirs[start:end], part.bits).reshape(total.shape)
-                total = total ^ words if part.planes else total + words
+                into = words if words.flags.writeable and words.flags.aligned else None  # what came in is nobody else's
+                total = (np.bitwise_xor if part.planes else np.add)(total, words, out=into)
             if part.bits < 64 and not part.planes:
                 total = total & np.uint64((1 << part.bits) - 1)
             opened.append(total)

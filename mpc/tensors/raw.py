@@ -7,17 +7,16 @@ show. It states its largest error from the number of roundings and from its appr
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from decimal import Decimal
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from mpc.errors import RangeError
 from mpc.ring import Words
 from mpc.tensors.arithmetic import wrapping
-from mpc.tensors.backends.interface import Shape, Shared, Times
+from mpc.tensors.backends.interface import ManyEnds, Shape, Shared, Times
 from mpc.tensors.ranges import Factor, Range
 from mpc.tensors.tensor import PrivateTensor
 
@@ -34,8 +33,7 @@ def nearest(value: Decimal, fraction_bits: int) -> int:
     return int((value * Decimal(2) ** fraction_bits).to_integral_value())
 
 
-@dataclass(frozen=True, repr=False)
-class Raw:
+class Raw(NamedTuple):
     """A shared array with its range and its fraction bits, within one operation.
 
     Attributes:
@@ -59,17 +57,20 @@ class Raw:
             raise RangeError(f"{label}: needs a ring of {FEWEST_RING_BITS} bits, ring has {x.format.ring_bits}")
         return cls(x.session, label, x.shared, x.range, x.fraction_bits)
 
+    def __repr__(self) -> str:
+        return f"Raw(shape={self.shape}, bits={self.bits})"
+
     @property
     def shape(self) -> Shape:
         return tuple(self.shared.shape)
 
     def within(self, found: Range) -> Raw:
         """Return the same numbers with a range that is known for another reason."""
-        return replace(self, range=self.range.meet(found))
+        return self._replace(range=self.range.meet(found))
 
     def read_with(self, bits: int) -> Raw:
         """Return the same words read with other fraction bits, which multiplies the numbers by a power of two."""
-        return replace(self, bits=bits)
+        return self._replace(bits=bits)
 
     def add(self, other: Raw) -> Raw:
         """Return the sum of two numbers with the same fraction bits."""
@@ -79,7 +80,7 @@ class Raw:
 
     def negate(self) -> Raw:
         shared = self.session.backend.linear(Times(-1), self.shape, self.shared)
-        return replace(self, shared=shared, range=-self.range)
+        return self._replace(shared=shared, range=-self.range)
 
     def add_integer(self, raw: int) -> Raw:
         """Return the numbers with a public raw integer added."""
@@ -107,7 +108,7 @@ class Raw:
 
     def _checked(self, shared: Shared, found: Range, bits: int, why: str) -> Raw:
         self.session.require_room(found, self.label, why, [Factor(self.range.bound, self.bits)])
-        return replace(self, shared=shared, range=found, bits=bits)
+        return self._replace(shared=shared, range=found, bits=bits)
 
 
 def cut_all(numbers: Sequence[Raw], bits: int) -> list[Raw]:
@@ -125,7 +126,7 @@ def cut_alike(numbers: Sequence[Raw], cut: int) -> list[Raw]:
     bound = max(number.range.bound for number in numbers)
     shares = numbers[0].session.truncate([number.shared for number in numbers], cut, bound)
     return [
-        replace(number, shared=shared, range=number.range.truncate(cut), bits=number.bits - cut)
+        number._replace(shared=shared, range=number.range.truncate(cut), bits=number.bits - cut)
         for number, shared in zip(numbers, shares, strict=True)
     ]
 
@@ -142,7 +143,7 @@ def exact_products(pairs: Sequence[tuple[Raw, Raw]]) -> list[Raw]:
         ranges.append(found)
     shares = session.backend.multiply([(x.shared, y.shared) for x, y in pairs])
     return [
-        replace(x, shared=shared, range=found, bits=x.bits + y.bits)
+        x._replace(shared=shared, range=found, bits=x.bits + y.bits)
         for (x, y), shared, found in zip(pairs, shares, ranges, strict=True)
     ]
 
@@ -183,10 +184,12 @@ def polynomial_error(coefficients: Sequence[Decimal], x_bits: int, bits: int) ->
 def below_each(x: Raw, thresholds: Sequence[int]) -> list[Shared]:
     """Return for each public raw threshold the bits of whether x is below it, all in one comparison."""
     backend = x.session.backend
-    offsets = [np.full((), -threshold % (1 << 64), dtype=np.uint64) for threshold in thresholds]
-    differences = [backend.add_public(x.shared, offset) for offset in offsets]
     reached = Range(x.range.low - max(thresholds), x.range.high - min(thresholds))
     x.session.require_room(reached, x.label, "a comparison", [Factor(x.range.bound, x.bits)])
+    if isinstance(backend, ManyEnds):
+        return list(backend.below(x.shared, thresholds, reached.bound))
+    offsets = [np.full((), -threshold % (1 << 64), dtype=np.uint64) for threshold in thresholds]
+    differences = [backend.add_public(x.shared, offset) for offset in offsets]
     return list(backend.negative(differences, reached.bound))
 
 
@@ -211,4 +214,4 @@ def stepwise(x: Raw, below: Sequence[Shared], values: Sequence[int], fraction_bi
 
     shared = backend.linear(wrapping(sum_of), x.shape, *below)
     shared = backend.add_public(shared, np.full((), values[-1] % (1 << 64), dtype=np.uint64))
-    return replace(x, shared=shared, range=Range(min(values), max(values)), bits=fraction_bits)
+    return x._replace(shared=shared, range=Range(min(values), max(values)), bits=fraction_bits)

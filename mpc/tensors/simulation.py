@@ -105,7 +105,8 @@ def simulate(
         program: takes a session and returns its outputs by name, which are reveals or public values.
         parties: those who compute.
         backend: `dealer`, `dealer_mac` against parties that cheat, `replicated` for three parties without a dealer,
-            `two_party` for two who trust nobody else, or `clear` to try a program without hiding anything.
+            `replicated_mac` for three of whom one may cheat, `two_party` for two who trust nobody else, or `clear` to
+            try a program without hiding anything.
         dealer: the provider of correlations, where the back-end has one.
         outside: those who only give inputs and take outputs.
         check: whether each operation is compared with floats, for which all values are opened.

@@ -3,6 +3,7 @@
 #include "core/prio/prio3.hpp"
 
 #include <algorithm>
+#include <cstring>
 #include <string>
 #include <vector>
 
@@ -10,6 +11,7 @@
 #include "core/prio/field64.hpp"
 #include "core/prio/flp.hpp"
 #include "core/prio/nodes.hpp"
+#include "core/prio/robust.hpp"
 #include "core/prio/xof.hpp"
 #include "tests/check.hpp"
 
@@ -332,6 +334,52 @@ void refusals() {
     CHECK_THROWS(prio3.verify_init(key, {}, 0, nonces, {}, leader, states, shares, statuses), LengthError);
 }
 
+// Shares of degree 2 among five. Any three words give the whole's, and another's share fails.
+template <class F>
+void robust_words() {
+    RobustOptions options;
+    options.circuit = options_of(Kind::sum);
+    options.field_bits = 8 * F::kBytes;
+    options.aggregators = 5;
+    options.threshold = 2;
+    const Robust robust(options);
+    const RobustSizes& r = robust.sizes();
+    const std::vector<std::uint64_t> measurement = {77};
+    const Bytes nonce(r.nonce, 1), randomness(r.randomness, 2), coin(r.coin, 3);
+    Bytes published(r.public_share), shares(5 * r.share);
+    robust.deal({}, measurement, nonce, randomness, published, shares);
+    const auto share = [&](std::size_t j) { return ByteView(shares).slice((j - 1) * r.share, r.share); };
+    std::vector<std::vector<typename F::Element>> words;
+    for (std::size_t j = 1; j <= 5; ++j) {
+        CHECK(robust.check({}, j, nonce, published, share(j)) == Checked::ok);
+        CHECK(robust.check({}, j, nonce, published, share(j % 5 + 1)) == Checked::hash);
+        Bytes encoded(r.verifier);
+        CHECK(robust.verifier({}, nonce, published, share(j), coin, encoded) == Checked::ok);
+        words.emplace_back(r.verifier / F::kBytes);
+        std::memcpy(words.back().data(), encoded.data(), encoded.size());
+    }
+    // The value at 0 of a polynomial of degree 2 is 3 f(1) - 3 f(2) + f(3), and also 10 f(3) - 15 f(4) + 6 f(5).
+    const auto zero = [&](std::size_t k, std::size_t a, std::size_t b, std::size_t c, std::uint64_t x, std::uint64_t y,
+                          std::uint64_t z) {
+        const auto left = F::add(F::multiply(F::factor(x), words[a][k]), F::multiply(F::factor(z), words[c][k]));
+        return F::subtract(left, F::multiply(F::factor(y), words[b][k]));
+    };
+    Bytes whole(r.verifier);
+    for (std::size_t k = 0; k < words[0].size(); ++k) {
+        const auto one = zero(k, 0, 1, 2, 3, 3, 1);
+        CHECK(one == zero(k, 2, 3, 4, 10, 15, 6));
+        std::memcpy(whole.data() + k * F::kBytes, &one, F::kBytes);
+    }
+    CHECK(robust.decide(whole));
+    whole[F::kBytes] ^= 1;
+    CHECK(!robust.decide(whole));
+    CHECK_THROWS(robust.check({}, 0, nonce, published, share(1)), ParameterError);
+    CHECK_THROWS(robust.check({}, 6, nonce, published, share(1)), ParameterError);
+    CHECK_THROWS(robust.check({}, 1, nonce, published, share(1).slice(1, r.share - 1)), LengthError);
+    options.threshold = 5;
+    CHECK_THROWS(Robust{options}, ParameterError);
+}
+
 }  // namespace
 
 int main() {
@@ -346,5 +394,7 @@ int main() {
     check::run("proofs 128", proofs<Field128>);
     check::run("bits_that_do_not_fit", bits_that_do_not_fit);
     check::run("refusals", refusals);
+    check::run("robust_words 64", robust_words<Field64>);
+    check::run("robust_words 128", robust_words<Field128>);
     return check::result();
 }

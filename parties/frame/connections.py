@@ -90,8 +90,8 @@ class Connections:
         self._agreed = agreed
         self._turn: _Turn | None = None
         if settings.place is not None:
-            self._turn = _Turn(Admission(), Lock(settings.place.door), Lock(settings.place.session))
-        self._hello = Hello(role, settings.session if self._turn is None else NO_SESSION, digest_of(agreed))
+            self._turn = _Turn(Admission(settings.session), Lock(settings.place.door), Lock(settings.place.session))
+        self._hello = Hello(role, settings.session or NO_SESSION, digest_of(agreed))
         self._note = note
         self._open: list[TlsChannel | Listener] = []
         self._workers: list[threading.Thread] = []
@@ -210,7 +210,8 @@ class Connections:
     def await_turn(self, waiting: Callable[[], None] = lambda: None) -> None:
         """Wait until the service's session before this one is over. Meanwhile call `waiting` again and again.
 
-        The wait has no deadline of its own. The earlier session has one, and its process ends with it.
+        The wait has no deadline of its own. The earlier session has one, and its process ends with it. A process of a
+        service whose session goes on and on stands by so, until it takes the place of one that has ended.
         """
         self._taking_turns().serving.take(waiting)
 

@@ -56,7 +56,8 @@ class PartySettings(Strict):
 
     Attributes:
         name: the party's own name, as in its certificate.
-        session: fresh for every run. A peer of another run is refused. A service has none before a peer brings one.
+        session: fresh for every run. A peer of another run is refused. A service has none before a peer brings one,
+            unless it goes on and on in one session, whose name all members know.
         log: the file that the party logs to, which anybody may read.
         supervisor: the process that started the party, or None for a party that was started by hand.
         connect_deadline_s: how long all peers may take to appear.

@@ -43,7 +43,7 @@ class TensorsConfig(BaseModel):
         "back-end needs one",
     )
     outside: tuple[str, ...] = Field((), description="parties that give inputs or take outputs, and do not compute")
-    backend: Literal["dealer", "dealer_mac", "replicated", "two_party"] = Field(
+    backend: Literal["dealer", "dealer_mac", "replicated", "replicated_mac", "two_party"] = Field(
         "dealer",
         description="what computes on shares: " + "; ".join(f"{name} for {kind.about}" for name, kind in KINDS.items()),
         json_schema_extra=_flag(),
@@ -118,10 +118,10 @@ class TensorsConfig(BaseModel):
             check_parties(self.backend, self.computing, self.provider or self.dealing)
         except ParameterError as error:
             raise ValueError(f"computing, provider: {error}") from error
-        if self.backend == "dealer_mac" and self.ring_bits != 64:
-            raise ValueError(f"ring_bits: expected 64 for the back-end dealer_mac, found {self.ring_bits}")
-        if self.backend == "dealer_mac" and self.serving is not None:
-            raise ValueError("serving: expected a back-end without MACs for a service, found dealer_mac")
+        if KINDS[self.backend].proven and self.ring_bits != 64:
+            raise ValueError(f"ring_bits: expected 64 for the back-end {self.backend}, found {self.ring_bits}")
+        if KINDS[self.backend].proven and self.serving is not None:
+            raise ValueError(f"serving: expected a back-end without MACs for a service, found {self.backend}")
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise ValueError(
                 f"expected each party in one role, found {', '.join(twice)} in two; a provider that computes would see"

@@ -16,6 +16,7 @@ from parties.tensors.links import everybody, role_of
 from parties.tensors.planning import Planned, peer_at
 from parties.tensors.records import FILE
 from parties.tensors.report import STEPS
+from parties.tensors.serving import member as served
 from parties.tensors.settings import Computation, TensorsSettings
 
 COMPUTES, PROVIDES, OUTSIDE, ASKS = "computing", "provider", "outside", "asking"
@@ -26,13 +27,15 @@ ROLES = {
     PROVIDES: Role("provides correlations, and must work together with nobody", serves=True),
     OUTSIDE: Role("gives inputs or takes outputs, and does not compute", serves=True),
     ASKS: Role("opens sessions, in which it computes or is outside", serves=False),
+    **served.ROLES,
 }
 
 
 def check_federation(config: TensorsConfig, federation: Federation) -> None:
     """Raise `ConfigError` where these members cannot take part as configured."""
     if config.serving is not None:
-        raise ConfigError("serving: expected a program that members run once a session, found a service.")
+        served.check_federation(config, config.serving, federation)
+        return
     dealing = (config.dealing,) if config.dealing else ()
     for name, key, role in (
         *((name, "computing", COMPUTES) for name in config.computing),
@@ -82,6 +85,9 @@ def member(config: TensorsConfig, federation: Federation, name: str, role: str, 
     Raises:
         ConfigError: a choice that cannot be run, or a file of the member's own that is not there.
     """
+    _check_files(config, name)
+    if config.serving is not None:
+        return served.member(config, config.serving, federation, name, run)
     planned = Planned.of(config)
     process = _process(config, federation, planned, name, role, run)
     return Plan(
@@ -96,9 +102,6 @@ def member(config: TensorsConfig, federation: Federation, name: str, role: str, 
 def _process(
     config: TensorsConfig, federation: Federation, planned: Planned, name: str, role: str, run: Run
 ) -> Process:
-    for label, path in config.files.get(name, {}).items():
-        if not path.exists():
-            raise ConfigError(f"files: expected {label} of {name} at {path}, found none.")
     output = config.outputs.get(name)
     if output is not None and not output.absolute().parent.is_dir():
         raise ConfigError(f"outputs: expected a folder {output.absolute().parent}, found none.")
@@ -125,6 +128,13 @@ def _process(
     return planned.process(run, name, addresses, **more)
 
 
+def _check_files(config: TensorsConfig, name: str) -> None:
+    """Raise `ConfigError` where a file of the member's own is not there."""
+    for label, path in config.files.get(name, {}).items():
+        if not path.exists():
+            raise ConfigError(f"files: expected {label} of {name} at {path}, found none.")
+
+
 def _addresses(federation: Federation) -> dict[str, Address]:
     """Return where members are reached that others connect to."""
     return {
@@ -137,6 +147,9 @@ def _addresses(federation: Federation) -> dict[str, Address]:
 def reach(config: TensorsConfig, federation: Federation, name: str, folders: RunFolders) -> Reach:
     """Return the services of all other members, and what this one would say of itself."""
     run = Run(folders, session="", start_port=0)
+    _check_files(config, name)
+    if config.serving is not None:
+        return Reach(*served.reach(config, config.serving, federation, name, run))
     planned = Planned.of(config)
     process = _process(config, federation, planned, name, federation.member(name).role[0], run)
     if not isinstance(process.settings, TensorsSettings):

@@ -21,7 +21,8 @@ from parties.tensors.records import revealed_measures, revealed_view
 from parties.tensors.report import STEPS, headlines, lead, lines, sections, unfinished
 from parties.tensors.serving import planning
 from parties.tensors.serving import report as served
-from parties.tensors.serving.settings import CLIENT
+from parties.tensors.serving.quota import asked_measures, asked_view
+from parties.tensors.serving.settings import CLIENT, OWNER
 
 
 class Tensors:
@@ -89,17 +90,17 @@ class Tensors:
 
     def accounts(self, config: TensorsConfig, files: Path) -> Summary:
         """Return what the sessions of a member have revealed, in the words of the command `revealed`."""
-        return revealed_view(files)
+        return revealed(config, files, None)
 
     def measures(self, config: TensorsConfig, files: Path) -> Sequence[Measure]:
         """Return the sessions and reveals of a member as figures to watch."""
-        return revealed_measures(files)
+        return revealed_measures(files) if config.serving is None else asked_measures(files)
 
     def summary(self, result: Mapping[str, Any]) -> Summary:
         """Show what came out, what it cost, and who has to be trusted."""
         reports = result.get("reports", [result])
-        if reports[0]["role"] == CLIENT:
-            return served.summary(reports)
+        if reports[0]["role"] in (CLIENT, OWNER):
+            return served.summary(reports) if len(reports) > 1 else served.own_summary(reports[0])
         return Summary(
             lines(reports),
             warnings=unfinished(reports),
@@ -123,9 +124,9 @@ def cost(config: TensorsConfig, _: Path, __: object) -> Summary:
     return forecast_of(found, config.plan_deadline_s)
 
 
-def revealed(_: TensorsConfig, files: Path, __: object) -> Summary:
-    """Return what the sessions of a member have revealed."""
-    return revealed_view(files)
+def revealed(config: TensorsConfig, files: Path, _: object) -> Summary:
+    """Return what the sessions of a member have revealed, or about how many records it has answered."""
+    return revealed_view(files) if config.serving is None else asked_view(files)
 
 
 PROTOCOL = Tensors()

@@ -12,6 +12,17 @@ from tests.copies import ROOT
 from tests.mutation.mutants import Mutant
 
 PICKED: dict[str, list[tuple[str, str]]] = {
+    "mpc/commons/prio/prio3.py": [
+        ("            statuses = np.where(earlier != 0, earlier, statuses)\n", "            pass\n"),
+        ("            if element > largest * num_measurements:", "            if False:"),
+        ("            if largest * num_measurements >= self.modulus:", "            if False:"),
+    ],
+    "mpc/commons/prio/robust.py": [
+        ("        if self._coin is not None and self._coin != coin:", "        if False:"),
+        ("        most = min(self.corrections, self.t - silent)", "        most = self.t"),
+        ("        if silent > self.t:", "        if False:"),
+        ("            if len(point) != size or max(entries) >= modulus:", "            if len(point) != size:"),
+    ],
     "mpc/dp/discrete_gaussian.py": [
         ("        if abs(candidate) > bound:\n            continue\n", ""),
         ("    return ceil(TAIL_SIGMAS * sigma)", "    return floor(TAIL_SIGMAS * sigma)"),
@@ -470,6 +481,35 @@ PICKED: dict[str, list[tuple[str, str]]] = {
     "mpc/tensors/backends/replicated/inputs.py": [
         ("flat[0] + flat[1] + hidden if trio.place == 0", "flat[0] + flat[1] if trio.place == 0"),
     ],
+    "mpc/tensors/backends/replicated_mac/check.py": [
+        ("        if hidden[peer][_DIGEST:] != digest:\n", "        if False:\n"),
+        ("        if hidden[peer][:_DIGEST] != _commitment(peer, opened[peer][:SEED_BYTES]):\n", "        if False:\n"),
+        ("        if opened[peer][SEED_BYTES:] != hidden[other][:_DIGEST]:\n", "        if False:\n"),
+        ("        if body != _confirmation(peer, master):\n", "        if False:\n"),
+        ("        _confirm(trio, label, master)\n", ""),
+    ],
+    "mpc/tensors/backends/replicated_mac/numbers.py": [
+        ("        return right and not any(words.any() for words in total)\n", "        return right\n"),
+        ("        return right and not any(words.any() for words in total)\n", "        return not total[0].any()\n"),
+    ],
+    "mpc/tensors/backends/replicated_mac/bits.py": [
+        ("        return right and not total.any()\n", "        return right\n"),
+        ("        return right and not total.any()\n", "        return not total.any()\n"),
+    ],
+    "mpc/tensors/backends/replicated_mac/pieces.py": [("SMALLER = 48 ", "SMALLER = 1 ")],
+    "mpc/tensors/backends/replicated_mac/outputs.py": [
+        ("    if hashlib.sha256(received[before]).digest() != bytes(received[after]):\n", "    if False:\n"),
+        ("    if not all(np.array_equal(sums[0], other) for other in sums[1:]):\n", "    if False:\n"),
+    ],
+    "mpc/tensors/backends/replicated_mac/truncation.py": [
+        ("        pair = _masked_anew(trio, who, pair)\n", "        pass\n"),
+        ("        trio.alike(trio.after, moved)\n", ""),
+    ],
+    "mpc/tensors/backends/replicated_mac/backend.py": [
+        ("                    trio.alike(component, held)\n", "                    pass\n"),
+        ("            if readers:\n", "            if False:\n"),
+        ("                if self._trio.is_late:\n", "                if False:\n"),
+    ],
     "mpc/tensors/backends/two_party/backend.py": [
         ("share + zero if party.first else share - zero", "share + 0 * zero"),
     ],
@@ -493,6 +533,7 @@ PICKED: dict[str, list[tuple[str, str]]] = {
             "            self.policy.require(name, to, sum(each.name == name for each in self.done), noise)\n",
             "            pass\n",
         ),
+        ("        for reveal in found:\n            self._tell(reveal)\n", ""),
         ("        if before >= self.times[name]:", "        if False:"),
         ("        if before >= agreed:", "        if False:"),
         ("        if noise < (least := self.noise.get(name, NO_NOISE)):", "        if False:"),
@@ -532,6 +573,11 @@ PICKED: dict[str, list[tuple[str, str]]] = {
         ),
         ("opened = backend.open([backend.add(answer.shared, mask)]", "opened = backend.open([answer.shared]"),
     ],
+    "parties/tensors/records.py": [
+        ("            if refusal := self._refusal(journal):\n                raise SessionsError(refusal)\n", ""),
+        (" if there >= self.most else", " if there > self.most else"),
+        ("line.reveal is None and line.computation == self.computation", "line.computation == self.computation"),
+    ],
     "parties/tensors/serving/desk.py": [
         (" or any(name not in self._waiting for name in names)", ""),
         ("len(set(names)) != len(names) or ", ""),
@@ -547,6 +593,60 @@ PICKED: dict[str, list[tuple[str, str]]] = {
     ],
     "parties/tensors/serving/share.py": [
         ('(("party", party), ("agreed", digest_of(agreed)), ("sha256", _digest(body)))', "()"),
+    ],
+    "mpc/commons/consensus.py": [
+        (
+            "        if self.see(proposed.note):\n            raise ProtocolError",
+            "        if False:\n            raise ProtocolError",
+        ),
+        ("        if list(proposed.entries[:overlap]) != self.copy.entries[proposed.first :]:", "        if False:"),
+        ("            self._broken = True\n", ""),
+        ("        if granted is None or granted.index >= self.copy.certified_size:", "        if granted is None:"),
+        ("if self.copy.handed.get(target, granted.index + 1) <= granted.index:", "if False:"),
+        (
+            "        if self.see(note):\n            raise ProtocolError",
+            "        if False:\n            raise ProtocolError",
+        ),
+    ],
+    "mpc/commons/replica.py": [
+        ("        if checkpoint.root != self.tree.root():", "        if False:"),
+        ("        if checkpoint.root != self.tree.root(checkpoint.size):", "        if False:"),
+    ],
+    "mpc/commons/certificates.py": [
+        ("len(trustees) < founding.quorum:", "len(trustees) < founding.quorum - 1:"),
+        ("        if not known or seen:", "        if not known:"),
+        ("    if checkpoint.origin != founding.origin:", "    if False:"),
+    ],
+    "mpc/commons/founding.py": [
+        (
+            "        return (len(self.trustees) + self.faulty + 2) // 2",
+            "        return (len(self.trustees) + self.faulty + 1) // 2",
+        ),
+    ],
+    "mpc/commons/admission.py": [
+        ("    if not entry.is_signed(state.founding.origin):", "    if False:"),
+        ("    if (before := state.statements.get(statement)) is not None:", "    if (before := None) is not None:"),
+        ("    if body != expected:", "    if False:"),
+        ("        if author != held.policy.owner:", "        if False:"),
+        ("    if author not in owners:", "    if False:"),
+        ("    if (author, body.report_id) in state.report_ids:", "    if False:"),
+        ("    check_request(state.founding.origin, author, body)\n", ""),
+        ("    check_endorsements(state.founding.origin, author, body)\n", ""),
+        ("        check_for(state.founding, body.details)\n", ""),
+        ("    toss_of(state, body.grant).value(body.shares)\n", "    _granted(state, body.grant)\n"),
+    ],
+    "mpc/commons/access.py": [
+        ("        if one.leaf in state.revoked:", "        if False:"),
+        ("    if policy in state.revoked:", "    if False:"),
+        ("    if named < rules.threshold:", "    if False:"),
+        ("        if state.used.get(report, 0) >= allowed[one.policy]:", "        if False:"),
+        ("    if index > request.not_after:", "    if index > request.not_after + 1:"),
+        ("    if index > rules.not_after:", "    if index > rules.not_after + 1:"),
+        ("    if len(batch) < smallest:", "    if len(batch) < smallest - 1:"),
+    ],
+    "parties/commons/storage.py": [
+        ("            if found != self._size:", "            if False:"),
+        ('    if data and not data.endswith(b"\\n"):', "    if False:"),
     ],
     "parties/tensors/serving/model.py": [
         ("                if changed.any():", "                if False:"),
@@ -578,6 +678,46 @@ PICKED: dict[str, list[tuple[str, str]]] = {
     ],
     "parties/encrypted/owner.py": [
         ("    record_release(private_path, Release(found.digest, verified=foreseen is not None))\n", ""),
+    ],
+    "mpc/commons/proofs.py": [
+        (
+            '    return hash_to_scalar(b"commons proof v1", use, bases, multiples,',
+            '    return hash_to_scalar(b"commons proof v1", use, bases, b"",',
+        ),
+        ("secret.reveal(), statement, randomness", "secret.reveal(), randomness"),
+    ],
+    "mpc/commons/sharing.py": [
+        ("    return found == list(encodings(every))[degree + 1 :]", "    return True"),
+    ],
+    "mpc/commons/key_session.py": [
+        ("        if first.body != message.body:", "        if False:"),
+        ("        if not set(complaints.dealers) <= self._deals.keys() - {sender}:", "        if False:"),
+        ("        if complaints.dealers and sender not in self._keys:", "        if False:"),
+        ("        if receivers != sorted(self._keys):", "        if False:"),
+        (" or sender not in self._answering():", ":"),
+        ("            if fits(self._revealed[one.place], sender + 1, share):", "            if False:"),
+        ("        if not fits_hidden(self._deals[dealer], holder + 1, share, blinding):", "        if False:"),
+        ("        if len(data) != self.setup.faulty + 1:", "        if False:"),
+        ("        if len(self._left) < self.setup.enough:", "        if False:"),
+    ],
+    "mpc/commons/sealing.py": [
+        ('b"commons sealed v1", label, hashlib', 'b"commons sealed v1", hashlib'),
+        ("points[i : i + 1] if holds else None", "points[i : i + 1]"),
+    ],
+    "mpc/commons/reports.py": [
+        ("    if tuple(_digest(box) for box in boxes) != report.boxes:", "    if False:"),
+        ("or _digest(box) != report.boxes[aggregator]:", "or False:"),
+        ("    if not is_proven(_USE, *pairs, context, proof):", "    if False:"),
+    ],
+    "mpc/commons/release.py": [
+        ("_request_context(origin, author, request), request.proof):", 'b"", request.proof) and False:'),
+        ("    if _IDENTITY in encodings(summands):", "    if False:"),
+        ("    if not is_proven(_USE, bases, multiples, grant, share.proof):", "    if False:"),
+        ("    if share.grant != grant or len", "    if len"),
+    ],
+    "mpc/commons/coin.py": [
+        ("        if not is_proven(_USE, bases, multiples, self._about, share.proof):", "        if False:"),
+        ("        if len(right) < self.committee.needed:", "        if False:"),
     ],
 }
 

@@ -11,6 +11,7 @@ puts the sums together. ``docs/prio3.md`` is the page for users.
 :class:`Prio3MultihotCountVec`              the same where a measurement may be in several buckets
 :class:`Prio3LinearRegression`              least squares over integers. This one is not in the draft.
 :class:`Prio3`                              the steps that all of these have
+:class:`RobustPrio`                         any of them among aggregators of whom a few may lie
 ==========================================  ========================================================================
 """
 
@@ -40,14 +41,17 @@ if TYPE_CHECKING:
     )
     from mpc.commons.prio.prio3 import Prio3
     from mpc.commons.prio.regression import RegressionSums
+    from mpc.commons.prio.robust import Complaint, HeldShare, RobustPrio, TooManyLiesError, Verdict
     from mpc.commons.prio.shares import Messages, OutShare, OutShares, Reports, VerifyState, VerifyStates
 
 _NAMES = {
     "AggregateError": "errors",
+    "Complaint": "robust",
     "DecodeError": "errors",
     "InvalidProofError": "errors",
     "JointRandomnessError": "errors",
     "MeasurementError": "errors",
+    "HeldShare": "robust",
     "Messages": "shares",
     "OutShare": "shares",
     "OutShares": "shares",
@@ -61,14 +65,19 @@ _NAMES = {
     "RegressionSums": "regression",
     "ReportError": "errors",
     "Reports": "shares",
+    "RobustPrio": "robust",
     "TestPointError": "errors",
+    "TooManyLiesError": "robust",
+    "Verdict": "robust",
     "VerifyState": "shares",
     "VerifyStates": "shares",
 }
 
 __all__ = [
     "AggregateError",
+    "Complaint",
     "DecodeError",
+    "HeldShare",
     "InvalidProofError",
     "JointRandomnessError",
     "MeasurementError",
@@ -85,7 +94,10 @@ __all__ = [
     "RegressionSums",
     "ReportError",
     "Reports",
+    "RobustPrio",
     "TestPointError",
+    "TooManyLiesError",
+    "Verdict",
     "VerifyState",
     "VerifyStates",
 ]

@@ -67,7 +67,8 @@ class Prio3(Generic[Measurement, AggResult]):
                 raise ParameterError(f"{name}: expected an integer from 0 to 2^64 - 1, found {value!r}")
         self.SHARES, self.PROOFS = shares, proofs
         self.modulus = FIELD64 if field_bits == 64 else FIELD128
-        self._core = _core.Prio3(circuit, parameters, self.ID, field_bits, shares, proofs)
+        self.core_options = circuit, parameters, self.ID, field_bits
+        self._core = _core.Prio3(*self.core_options, shares, proofs)
         self._sizes = self._core.sizes
         self.RAND_SIZE = self._sizes["randomness"]
 
@@ -255,10 +256,14 @@ class Prio3(Generic[Measurement, AggResult]):
             AggregateError: the shares do not fit together, or so many measurements could pass the field's modulus.
         """
         self._require_all("aggregate shares", len(agg_shares))
-        if num_measurements < 1:
-            raise ParameterError(f"num_measurements: expected at least 1, found {num_measurements}")
         encoded, size = self.merge(agg_shares), self._sizes["element"]
         elements = [int.from_bytes(encoded[i : i + size], "little") for i in range(0, len(encoded), size)]
+        return self.decode(elements, num_measurements)
+
+    def decode(self, elements: list[int], num_measurements: int) -> AggResult:
+        """Return the result, from the field elements that all shares add up to. Raises as `unshard`."""
+        if num_measurements < 1:
+            raise ParameterError(f"num_measurements: expected at least 1, found {num_measurements}")
         for place, (element, largest) in enumerate(zip(elements, self._largest(), strict=True)):
             if largest * num_measurements >= self.modulus:
                 raise AggregateError(

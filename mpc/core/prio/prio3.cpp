@@ -255,21 +255,21 @@ private:
     // VERSION, class 0, the algorithm, the usage and the context (draft-20, section 6.2.3).
     class Tags {
     public:
-        Tags(ByteView context, std::uint32_t algorithm) : bytes_(8 + context.size()) {
-            bytes_[0] = kVersion;
-            for (std::size_t i = 0; i < 4; ++i)
-                bytes_[2 + i] = static_cast<std::uint8_t>(algorithm >> (24 - 8 * i) & 0xff);
-            std::copy(context.begin(), context.end(), bytes_.begin() + 8);
+        Tags(ByteView context, std::uint32_t algorithm) : size_(8 + context.size()), bytes_(8 * size_) {
             for (std::uint8_t usage = 0; usage < 8; ++usage) {
-                bytes_[7] = usage;
-                tags_.push_back(bytes_);
+                std::uint8_t* const tag = bytes_.data() + usage * size_;
+                tag[0] = kVersion;
+                for (std::size_t i = 0; i < 4; ++i)
+                    tag[2 + i] = static_cast<std::uint8_t>(algorithm >> (24 - 8 * i) & 0xff);
+                tag[7] = usage;
+                std::copy(context.begin(), context.end(), tag + 8);
             }
         }
-        ByteView of(Usage usage) const { return tags_[usage]; }
+        ByteView of(Usage usage) const { return {bytes_.data() + usage * size_, size_}; }
 
     private:
+        std::size_t size_;
         Bytes bytes_;
-        std::vector<Bytes> tags_;
     };
 
     // What kLanes reports are worked on with.

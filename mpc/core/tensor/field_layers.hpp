@@ -17,6 +17,14 @@ struct alignas(64) ChosenElements {
     std::uint64_t masks[kFieldRows][kBatch * kFieldColumns];  // all ones where a column has the bit
 };
 
+// The four columns of a word, side by side, each with the bits of the columns above it behind it.
+typedef std::uint64_t Columns __attribute__((vector_size(8 * kFieldColumns), may_alias, aligned(8)));
+
+MPC_INLINE void columns_of(std::uint64_t word, Columns& columns) {
+    const Columns apart = {0, kFieldRows, 2 * kFieldRows, 3 * kFieldRows};
+    columns = (Columns{} + word) >> apart;
+}
+
 // Writes the elements of each column at the places of its bits, and zeros elsewhere.
 MPC_INLINE void choose(const std::uint64_t* bits, const std::uint64_t* elements, std::size_t count,
                        ChosenElements& chosen) {
@@ -51,33 +59,36 @@ void add_gram(const std::uint64_t* u, const std::uint64_t* v, const std::uint64_
     for (std::size_t first = 0; first < n; first += kBatch) {
         const std::size_t count = std::min(kBatch, n - first), columns = count * kFieldColumns;
         choose(v + first, elements + first * kFieldColumns, count, chosen);
-        for (std::size_t i = 0; i < kFieldRows; ++i) {
-            for (std::size_t column = 0; column < columns; ++column) {
-                const std::uint64_t word = u[first + column / kFieldColumns];
-                chosen.masks[i][column] =
-                    std::uint64_t{0} - (word >> (column % kFieldColumns * kFieldRows + i) & 1);
-            }
+        for (std::size_t word = 0; word < count; ++word) {
+            Columns here;
+            columns_of(u[first + word], here);
+            for (std::size_t i = 0; i < kFieldRows; ++i)
+                *reinterpret_cast<Columns*>(chosen.masks[i] + word * kFieldColumns) = Columns{} - (here >> i & 1);
         }
-        for (std::size_t i = 0; i < kFieldRows; ++i) {
-            Part sums[kRowParts] = {};
+        for (std::size_t i = 0; i < kFieldRows; i += 2) {  // two rows at a time, whose sums stay in registers
+            Part sums[kRowParts] = {}, next[kRowParts] = {};
             for (std::size_t column = 0; column < columns; ++column) {
-                const Part mask = Part{} + chosen.masks[i][column];
+                const Part mask = Part{} + chosen.masks[i][column], other = Part{} + chosen.masks[i + 1][column];
                 const Part* const from = reinterpret_cast<const Part*>(chosen.words[column]);
-                for (std::size_t p = 0; p < kRowParts; ++p) sums[p] ^= from[p] & mask;
+                for (std::size_t p = 0; p < kRowParts; ++p) {
+                    const Part element = from[p];
+                    sums[p] ^= element & mask;
+                    next[p] ^= element & other;
+                }
             }
-            for (std::size_t j = 0; j < kFieldRows; ++j) out[i * kFieldRows + j] ^= sums[j / kLanes][j % kLanes];
+            for (std::size_t j = 0; j < kFieldRows; ++j) {
+                out[i * kFieldRows + j] ^= sums[j / kLanes][j % kLanes];
+                out[(i + 1) * kFieldRows + j] ^= next[j / kLanes][j % kLanes];
+            }
         }
     }
     wipe(&chosen, sizeof chosen);
 }
 
-// The four columns of a word, side by side.
-typedef std::uint64_t Columns __attribute__((vector_size(8 * kFieldColumns), may_alias, aligned(8)));
-
 void combine(const std::uint64_t* bits, const std::uint64_t* table, std::size_t n, std::uint64_t* out) {
-    const Columns apart = {0, kFieldRows, 2 * kFieldRows, 3 * kFieldRows};
     for (std::size_t word = 0; word < n; ++word) {
-        const Columns here = (Columns{} + bits[word]) >> apart;
+        Columns here;
+        columns_of(bits[word], here);
         Columns total = {};
         for (std::size_t j = 0; j < kFieldRows; ++j) {
             const Columns mask = Columns{} - (here >> j & 1);

@@ -185,6 +185,15 @@ void high_words(const std::uint64_t* a, const std::uint64_t* b, std::size_t n, s
     for (std::size_t i = 0; i < n; ++i) high[i] = static_cast<std::uint64_t>((Wide{a[i]} * b[i]) >> 64);
 }
 
+void wide_products(const std::uint64_t* a, const std::uint64_t* b, std::size_t n, std::uint64_t* low,
+                   std::uint64_t* high) {
+    for (std::size_t i = 0; i < n; ++i) {
+        const Wide product = Wide{a[i]} * b[i];
+        low[i] = static_cast<std::uint64_t>(product);
+        high[i] = static_cast<std::uint64_t>(product >> 64);
+    }
+}
+
 void matmul_wide(const Matrix<const std::uint64_t>& a, const Matrix<const std::uint64_t>& b, std::uint64_t* low,
                  std::uint64_t* high) {
     if (a.columns != b.rows) throw LengthError("matrix product, rows of the right matrix", a.columns, b.rows);

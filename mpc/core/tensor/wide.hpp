@@ -12,6 +12,10 @@ namespace mpc::tensor {
 // high[i] = the upper word of a[i] * b[i]. `high` may be one of them.
 void high_words(const std::uint64_t* a, const std::uint64_t* b, std::size_t n, std::uint64_t* high);
 
+// The exact products of a[i] and b[i] in two words.
+void wide_products(const std::uint64_t* a, const std::uint64_t* b, std::size_t n, std::uint64_t* low,
+                   std::uint64_t* high);
+
 // The product a * b mod 2^128, of words: the lower words of its entries, row after row, and the upper ones. Throws
 // LengthError if the shapes do not fit. What it copies of a and b is wiped.
 void matmul_wide(const Matrix<const std::uint64_t>& a, const Matrix<const std::uint64_t>& b, std::uint64_t* low,

@@ -45,6 +45,8 @@ def applied(function: Linear, shape: Shape, *arrays: Words) -> Words:
 
 def broadcast(x: Shape, y: Shape) -> Shape:
     """Return the shape that two shapes broadcast to."""
+    if x == y:
+        return x
     try:
         return np.broadcast_shapes(x, y)
     except ValueError:

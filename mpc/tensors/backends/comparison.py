@@ -32,9 +32,9 @@ from mpc.tensors.backends.layout import Layout, joined, parted
 from mpc.tensors.backends.moving import moved
 from mpc.tensors.backends.party import Party
 from mpc.tensors.backends.products import derive, low_mask, mask_all, multiply
-from mpc.tensors.network import Part, wire_size
+from mpc.tensors.network import Part, wire_bits, wire_size
 
-__all__ = ["GROUP_BITS", "between", "joined", "less_than", "negative", "parted", "relu", "to_ring", "width_of"]
+__all__ = ["GROUP_BITS", "below", "between", "joined", "less_than", "negative", "parted", "relu", "to_ring", "width_of"]
 
 _ONES = np.uint64(0xFFFFFFFFFFFFFFFF)
 _ONE = np.uint64(1)
@@ -54,6 +54,8 @@ def _one_hot(planes: Words) -> Words:
 def _grouped(planes: Words) -> Words:
     """Return planes in groups of four, with zeros above them."""
     bits, width = planes.shape
+    if bits % GROUP_BITS == 0:
+        return planes.reshape(-1, GROUP_BITS, width)
     groups = -(-bits // GROUP_BITS)
     padded = np.zeros((groups * GROUP_BITS, width), dtype=np.uint64)
     padded[:bits] = planes
@@ -67,6 +69,32 @@ def _possible(bits: int) -> Words:
     widths = np.minimum(bits - GROUP_BITS * np.arange(groups), GROUP_BITS)
     possible: Words = (np.arange(1, 16) < (1 << widths)[:, None]).reshape(-1).nonzero()[0].astype(np.uint64)
     return possible
+
+
+def _tables(dealt: Words, bits: int, one: np.uint64) -> Words:
+    """Return shares of `(2, groups, 16, words)` planes, which say for each c whether c < r, and whether c = r.
+
+    Args:
+        dealt: for each possible number above zero of each group of r, whether it is that.
+        bits: of r.
+        one: this party's share of 64 bits that are one.
+    """
+    groups, rows = -(-bits // GROUP_BITS), _possible(bits)
+    tables = np.zeros((2, groups, 16, dealt.shape[-1]), dtype=np.uint64)
+    less, equal = tables
+    equal.reshape(groups * 16, -1)[rows + rows // np.uint64(15) + _ONE] = dealt
+    np.bitwise_xor.accumulate(equal[:, :0:-1], axis=1, out=less[:, 14::-1])  # of c = 14, 13, and so on
+    equal[:, 0] = less[:, 0] ^ one
+    return tables
+
+
+def _chosen(tables: Words, planes: Words) -> Words:
+    """Return the `(2, groups, words)` planes of the tables at c, of which `(groups, 4, words)` planes are public."""
+    for bit in reversed(range(GROUP_BITS)):
+        half = 1 << bit
+        low, high = tables[:, :, :half], tables[:, :, half:]
+        tables = low ^ ((low ^ high) & planes[:, bit : bit + 1])
+    return tables[:, :, 0]
 
 
 def less_than(party: Party, numbers: Sequence[Words], layout: Layout, bits: int, *, top: bool) -> Words:
@@ -92,22 +120,14 @@ def less_than(party: Party, numbers: Sequence[Words], layout: Layout, bits: int,
     if not party.computes:
         tree.dealt(party, groups, layout.words)
         return np.zeros(layout.words, dtype=np.uint64)
-    dealt, words = layout.spread(dealt), layout.words
     planes = layout.planes(numbers, bits + top)
-    result: Words = np.bitwise_xor.reduce(dealt[rows.size :], axis=0)
+    result: Words = np.bitwise_xor.reduce(layout.spread(dealt[rows.size :]), axis=0)
     if party.first:
         result ^= np.bitwise_xor.reduce(planes[bits:], axis=0)
     if groups == 0:
         return result
-    shares = np.zeros((groups * 15, words), dtype=np.uint64)
-    shares[rows] = dealt[: rows.size]
-    hot = shares.reshape(groups, 15, words)
-    found = _one_hot(_grouped(planes[:bits]))
-    below = np.bitwise_xor.accumulate(found, axis=1)[:, :-1]  # number v - 1 of these: public < v
-    less: Words = np.bitwise_xor.reduce(below & hot, axis=1)
-    equal: Words = np.bitwise_xor.reduce((found[:, 1:] ^ found[:, :1]) & hot, axis=1)
-    if party.first:
-        equal ^= found[:, 0]
+    tables = layout.spread(_tables(dealt[: rows.size], bits, party.one))
+    less, equal = _chosen(tables, _grouped(planes[:bits]))
     result ^= tree.whole(party, less, equal)
     return result
 
@@ -203,6 +223,25 @@ def _without_owed(party: Party, values: Sequence[Handle], masks: Sequence[Words]
     ]
 
 
+def below(party: Party, value: Handle, ends: Sequence[int], bound: int) -> list[Handle]:
+    """Return for each end 1 where value < end, in the rounds of one comparison. One secret serves all ends."""
+    bits = width_of(bound, party.ring_bits)
+    shapes = [value.shape] * len(ends)
+    with party.dealing.correlation("below", shapes, f"{bits} bits"):
+        mask = low_mask(party, value, bits)
+        if mask is None:  # of all bits it serves products as well, where there are so many ends that they often follow
+            if len(ends) * wire_bits(bits) > party.ring_bits:
+                mask_all(party, [value], half=True)
+            (mask,) = _low_masks(party, [value], bits)
+        masks = [_moved_by(party, mask, -end) for end in ends]
+        layout = Layout.of(shapes, masks)
+        return to_ring(party, less_than(party, _numbers(party, masks), layout, bits - 1, top=True), layout)
+
+
+def _moved_by(party: Party, mask: Mask, number: int) -> Mask:
+    return moved(party, mask, np.uint64(number % (1 << party.ring_bits)))
+
+
 def between(
     party: Party, values: Sequence[Handle], ends: Sequence[tuple[int, int]], bound: int
 ) -> tuple[list[Handle], list[Handle]]:
@@ -217,7 +256,7 @@ def between(
         masks = []
         for value, pair in zip(values, ends, strict=True):
             mask = low_mask(party, value, bits) or derive(party, value)
-            masks += [moved(party, mask, np.uint64(-end % (1 << party.ring_bits))) for end in pair]
+            masks += [_moved_by(party, mask, -end) for end in pair]
         layout = Layout.of(shapes, masks)
         plane = less_than(party, _numbers(party, masks), layout, bits - 1, top=True)
         parts = {block[0]: part for block, _, part in layout.blocks()}

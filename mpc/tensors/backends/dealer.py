@@ -9,8 +9,7 @@ Read in this order: ``party`` and ``handles`` (what a step works on), ``seeds``,
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from functools import partial
 from math import prod
 
@@ -39,7 +38,25 @@ from mpc.tensors.backends.layout import joined, parted
 from mpc.tensors.backends.moving import add_masks, add_to_masks, multiply_masks
 from mpc.tensors.backends.party import Party
 from mpc.tensors.backends.seeds import Agreement, receive_seeds, send_seeds, stream_of
-from mpc.tensors.network import Network, from_wire, to_wire, wire_size
+from mpc.tensors.network import InStep, Network, from_wire, to_wire, wire_size
+
+
+class _Step:
+    """One call of the back-end, in which single words wrap as arrays do."""
+
+    __slots__ = ("_errors", "_party", "_step")
+
+    def __init__(self, party: Party, step: InStep) -> None:
+        self._party, self._step, self._errors = party, step, np.errstate(over="ignore")
+
+    def __enter__(self) -> Party:
+        self._step.__enter__()
+        self._errors.__enter__()
+        return self._party
+
+    def __exit__(self, *_: object) -> None:
+        self._errors.__exit__(None, None, None)
+        self._step.__exit__()
 
 
 class DealerBackend:
@@ -117,14 +134,12 @@ class DealerBackend:
         """End the conversations with all others. They may be ended again."""
         self._network.close()
 
-    @contextmanager
-    def _step(self, name: str) -> Iterator[Party]:
-        """Do one call's work under its name. The first such call receives the seeds."""
+    def _step(self, name: str) -> _Step:
+        """Do one call's work under its name, within this context. The first such call receives the seeds."""
         if not self._joined:
             self._receive_seeds()
             self._joined = True
-        with self._network.in_step(name), np.errstate(over="ignore"):  # single words wrap as arrays do
-            yield self._party
+        return _Step(self._party, self._network.in_step(name))
 
     def _receive_seeds(self) -> None:
         receive_seeds(self._network, self._agreement, self._seeds)
@@ -268,13 +283,14 @@ class DealerBackend:
             share = None
             if party.computes:
                 own = party.share_of(value)
-                share = np.asarray(own + words) if party.first else np.broadcast_to(own, shape)
-                share = party.reduce(share)
+                share = np.asarray(own + words) if party.first else own
+                share = party.reduce(share if share.shape == shape else np.broadcast_to(share, shape))
             result = party.handle(shape, share)
-            spread = partial(np.broadcast_to, shape=shape)
+            same = shape == value.shape
+            spread = np.asarray if same else partial(np.broadcast_to, shape=shape)
             result.owed = products.owed_of(party, spread, shape, [value])
-            result.came_from(spread, value, offset=words, same=shape == value.shape)
-            if shape == value.shape:
+            result.came_from(spread, value, offset=words, same=same)
+            if same:
                 add_to_masks(party, value, words, result)
             return result
 
@@ -375,6 +391,19 @@ class DealerBackend:
                 return _shapes_alone(party, shapes), _shapes_alone(party, shapes)
             return comparison.relu(party, handles, bound)
 
+    def below(self, value: Shared, ends: Sequence[int], bound: int) -> list[Handle]:
+        """Return for each end 1 where value < end, in the rounds of one comparison.
+
+        Raises:
+            RangeError: bound >= 2^(ring_bits - 1).
+        """
+        handle = self._party.check(value)
+        comparison.width_of(bound, self.ring_bits)
+        with self._step("below") as party:
+            if self._is_outside:
+                return _shapes_alone(party, [handle.shape] * len(ends))
+            return comparison.below(party, handle, ends, bound)
+
     def between(
         self, values: Sequence[Shared], ends: Sequence[tuple[int, int]], bound: int
     ) -> tuple[list[Handle], list[Handle]]:
@@ -392,6 +421,12 @@ class DealerBackend:
                 shapes = [handle.shape for handle in handles]
                 return _shapes_alone(party, shapes), _shapes_alone(party, shapes)
             return comparison.between(party, handles, ends, bound)
+
+    def mask_ahead(self, values: Sequence[Shared]) -> None:
+        """Open the masks of these values in the same round as those that are opened next."""
+        handles = [self._party.check(value) for value in values]
+        if not self._is_outside:  # who follows no openings
+            self._party.ahead += handles
 
     def __repr__(self) -> str:
         return f"DealerBackend(me={self.me!r}, computing={self.computing}, ring_bits={self.ring_bits})"

@@ -19,8 +19,8 @@ provider must collude with nobody, and any n - 1 parties see shares that are uni
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from functools import lru_cache
 from math import prod
 
 import numpy as np
@@ -38,6 +38,11 @@ _LONGEST_SHAPES = 120  # characters of a label
 
 def shapes_in_label(shapes: Sequence[Shape]) -> str:
     """Return shapes as they stand in a label, shortened where there are many."""
+    return _in_label(tuple(shapes))
+
+
+@lru_cache(maxsize=1024)
+def _in_label(shapes: tuple[Shape, ...]) -> str:
     text = " ".join("x".join(map(str, shape)) or "1" for shape in shapes)
     words = sum(prod(shape) for shape in shapes)
     return text if len(text) <= _LONGEST_SHAPES else f"{len(shapes)} arrays of {words}"
@@ -45,6 +50,8 @@ def shapes_in_label(shapes: Sequence[Shape]) -> str:
 
 def draw(stream: KeyStream, shape: Shape, bits: int) -> Words:
     """Draw uniform words of Z_2^bits from a stream. Each takes 1, 2, 4 or 8 bytes of it."""
+    if bits == 64:
+        return stream.words(shape)
     count = prod(shape)
     width = 1 if bits <= 8 else 2 if bits <= 16 else 4 if bits <= 32 else 8
     words = stream.words((count * width + 7) // 8)
@@ -53,6 +60,28 @@ def draw(stream: KeyStream, shape: Shape, bits: int) -> Words:
     if bits < 8 * width:
         words &= np.uint64((1 << bits) - 1)
     return words.reshape(shape)
+
+
+class Correlation:
+    """What is dealt in one message, from when it is entered until it is left."""
+
+    __slots__ = ("_dealing", "_detail", "_kind", "_shapes")
+
+    def __init__(self, dealing: Dealing, kind: str, shapes: Sequence[Shape], detail: str) -> None:
+        self._dealing, self._kind, self._shapes, self._detail = dealing, kind, shapes, detail
+
+    def __enter__(self) -> None:
+        dealing = self._dealing
+        if not dealing._open:
+            dealing._kind, dealing._about = self._kind, (self._detail, self._shapes)
+            dealing._number += 1
+        dealing._open += 1
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        dealing = self._dealing
+        dealing._open -= 1
+        if kind is None and not dealing._open:
+            dealing._end()
 
 
 class Dealing(ABC):
@@ -66,25 +95,22 @@ class Dealing(ABC):
         self.given: dict[str, int] = {}
         self._number = 0
         self._kind = ""
-        self._label = ""
+        self._about: tuple[str, Sequence[Shape]] = "", ()
+        self._open = 0  # correlations that stand within each other
 
-    @contextmanager
-    def correlation(self, kind: str, shapes: Sequence[Shape], detail: str = "") -> Iterator[None]:
+    def correlation(self, kind: str, shapes: Sequence[Shape], detail: str = "") -> Correlation:
         """Deal all that is asked for meanwhile in one message. Within another correlation it is part of that one.
 
         `detail` is whatever else the provider's work depends on, such as a number of bits.
         """
-        if self._label:
-            yield
-            return
-        about = f"{kind} ({detail})" if detail else kind
-        self._kind, self._label = kind, f"dealt/{self._number}/{about}/{shapes_in_label(shapes)}"
-        self._number += 1
-        try:
-            yield
-            self._end()
-        finally:
-            self._label = ""
+        return Correlation(self, kind, shapes, detail)
+
+    @property
+    def _label(self) -> str:
+        """The label of the correlation's message, which not every party needs."""
+        detail, shapes = self._about
+        about = f"{self._kind} ({detail})" if detail else self._kind
+        return f"dealt/{self._number - 1}/{about}/{shapes_in_label(shapes)}"
 
     @abstractmethod
     def mask(self, shape: Shape, bits: int) -> Words:

@@ -17,8 +17,8 @@ array is the value.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from math import prod
+from typing import NamedTuple
 
 import numpy as np
 
@@ -51,8 +51,7 @@ class Owed:
         return f"Owed(shape={self.shape}, dealt={self.dealt})"
 
 
-@dataclass(frozen=True, repr=False)
-class Top:
+class Top(NamedTuple):
     """What is taken off the mask of a rounded value: lift * top, of which the provider does not know the public lift.
 
     Attributes:
@@ -71,8 +70,7 @@ class Top:
         return f"Top(bits={self.bits}, <hidden>)"
 
 
-@dataclass(frozen=True, repr=False)
-class Mask:
+class Mask(NamedTuple):
     """What a party knows of a masked value x = opened + sign * a.
 
     Attributes:
@@ -83,7 +81,7 @@ class Mask:
         owed: what the shares of a miss, or None. Rounding and comparing need no shares of a.
         tops: what is taken off a. Only rounded values, and sums with them, have any.
         public: whether all parties know x, so that nothing hides it. Then a is zero.
-        source: the same object where a is the same, such as after public numbers were added.
+        source: the first mask with the same a, such as before public numbers were added, or None for this one.
     """
 
     opened: Words | None = None
@@ -93,7 +91,12 @@ class Mask:
     owed: Owed | None = None
     tops: tuple[Top, ...] = ()
     public: bool = False
-    source: object = field(default_factory=object)
+    source: object = None
+
+    @property
+    def first(self) -> object:
+        """The same object for all masks with the same a."""
+        return self if self.source is None else self.source
 
     @property
     def whole_bits(self) -> int:
@@ -110,8 +113,7 @@ def mask_of_public(opened: Words | None, shape: Shape) -> Mask:
     return Mask(opened=opened, share=zeros, value=zeros, public=True)
 
 
-@dataclass(frozen=True, repr=False)
-class Origin:
+class Origin(NamedTuple):
     """How a handle came out of others: function(*parents) + offset, for a function that is linear.
 
     Attributes:

@@ -160,8 +160,12 @@ class Backend(Protocol):
 
 
 @runtime_checkable
-class Between(Protocol):
-    """What a back-end may offer besides: both sides of an interval in one comparison, for less than two of them."""
+class ManyEnds(Protocol):
+    """What a back-end may offer besides: a value compared with several public numbers, for less than one by one."""
+
+    def below(self, value: Shared, ends: Sequence[int], bound: int) -> Sequence[Shared]:
+        """Return for each end 1 where value < end. No value is further than `bound` from an end."""
+        ...
 
     def between(
         self, values: Sequence[Shared], ends: Sequence[tuple[int, int]], bound: int
@@ -170,4 +174,13 @@ class Between(Protocol):
 
         No value is further than `bound` from an end. `keep_if` takes the bits.
         """
+        ...
+
+
+@runtime_checkable
+class Ahead(Protocol):
+    """What a back-end may offer besides: openings that share a round with earlier ones."""
+
+    def mask_ahead(self, values: Sequence[Shared]) -> None:
+        """Note values that products or comparisons will soon take. They are masked with whatever is masked next."""
         ...

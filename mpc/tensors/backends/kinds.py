@@ -22,6 +22,7 @@ class Kind:
         parties: how many compute, or None for two or more.
         dealt: whether a provider of correlations takes part.
         about: who computes and who is trusted, for a list of choices.
+        proven: whether a computing party that cheats is noticed. Such a back-end has a ring of 64 bits.
     """
 
     module: str
@@ -30,6 +31,7 @@ class Kind:
     parties: int | None
     dealt: bool
     about: str
+    proven: bool = False
 
     def joined(
         self, network: Network, computing: Sequence[str], provider: str | None, outside: Sequence[str], ring_bits: int
@@ -50,9 +52,19 @@ KINDS: Mapping[str, Kind] = {
         None,
         True,
         "the same where computing parties may cheat",
+        proven=True,
     ),
     "replicated": Kind(
         "replicated", "ReplicatedBackend", "replicated.memory", 3, False, "3 parties of whom no two collude"
+    ),
+    "replicated_mac": Kind(
+        "replicated_mac",
+        "ReplicatedMacBackend",
+        "replicated_mac.memory",
+        3,
+        False,
+        "the same where one of the 3 may cheat",
+        proven=True,
     ),
     "two_party": Kind("two_party", "TwoPartyBackend", "two_party.memory", 2, False, "2 parties who trust nobody else"),
 }

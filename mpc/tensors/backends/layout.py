@@ -59,7 +59,7 @@ class Layout:
         """Return the layout of values of these shapes, with the masks by which some are seen to be masked alike."""
         alike: dict[int, list[int]] = {}
         for place in range(len(shapes)):
-            alike.setdefault(place if masks is None else id(masks[place].source), []).append(place)
+            alike.setdefault(place if masks is None else id(masks[place].first), []).append(place)
         alone = tuple(places[0] for places in alike.values() if len(places) == 1)
         runs = [Run(tuple((place,) for place in places), prod(shapes[places[0]]))
                 for places in alike.values() if len(places) > 1]  # fmt: skip
@@ -96,7 +96,7 @@ class Layout:
             return planes
         parts, start = [], 0
         for run in self.runs:
-            parts += [planes[:, start : start + run.words]] * len(run.blocks)
+            parts += [planes[..., start : start + run.words]] * len(run.blocks)
             start += run.words
         return _side_by_side(parts)
 
@@ -127,4 +127,4 @@ def _planes(arrays: Sequence[Words], places: Sequence[int], bits: int) -> Words:
 
 
 def _side_by_side(parts: Sequence[Words]) -> Words:
-    return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
+    return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=-1)

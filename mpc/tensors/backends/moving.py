@@ -8,7 +8,6 @@ masked by the sum of both masks, less what is taken off each.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import numpy as np
 
@@ -33,14 +32,16 @@ def add_to_masks(party: Party, value: Handle, words: Words, result: Handle) -> N
 
 def moved(party: Party, mask: Mask, words: Words | np.uint64) -> Mask:
     """Return the mask of a value to which public words are added."""
-    return replace(mask, opened=party.reduce(party.known(mask.opened) + words)) if party.computes else mask
+    if not party.computes:
+        return mask if mask.source is not None else mask._replace(source=mask)
+    return mask._replace(opened=party.reduce(party.known(mask.opened) + words), source=mask.first)
 
 
 def multiply_masks(party: Party, value: Handle, function: Times, result: Handle) -> None:
     """Give to a multiple of a value the masks that a bit or a rounded value has from its making."""
     if (bit := value.bit_mask) is not None and party.computes:
         of = _on_arrays(party, function)
-        result.bit_mask = replace(bit, opened=of(bit.opened), sign=of(bit.sign))
+        result.bit_mask = bit._replace(opened=of(bit.opened), sign=of(bit.sign))
     elif bit is not None:
         result.bit_mask = bit
     if value.rounded_mask is not None:
@@ -51,7 +52,7 @@ def _times(party: Party, mask: Mask, function: Times) -> Mask:
     of = _on_arrays(party, function)
     if not party.computes:
         return Mask(value=of(mask.value), tops=mask.tops)
-    tops = tuple(replace(top, lift=of(top.lift)) for top in mask.tops)
+    tops = tuple(top._replace(lift=of(top.lift)) for top in mask.tops)
     return Mask(opened=of(mask.opened), share=of(mask.share), tops=tops)
 
 
@@ -77,7 +78,8 @@ def add_masks(party: Party, function: np.ufunc, x: Handle, y: Handle, result: Ha
     tops = (*first.tops, *second.tops)
 
     def total(one: Words | None, other: Words | None) -> Words:
-        return np.broadcast_to(party.reduce(party.known(one) + party.known(other)), result.shape)
+        found = party.reduce(party.known(one) + party.known(other))
+        return found if found.shape == result.shape else np.broadcast_to(found, result.shape)
 
     if not party.computes:
         result.rounded_mask = Mask(value=total(first.value, second.value), tops=tops)

@@ -22,7 +22,6 @@ The last term is zero modulo 2^k where both are cut by at most k bits together. 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from functools import partial
 from math import prod
 
@@ -32,6 +31,7 @@ from mpc.errors import OrderError, ParameterError
 from mpc.ring import Words
 from mpc.tensors.backends.handles import Handle, Mask, Origin, Owed, Top, roots_of
 from mpc.tensors.backends.interface import Linear, Shape
+from mpc.tensors.backends.kernels import in_blocks
 from mpc.tensors.backends.party import Party
 from mpc.tensors.network import Part
 
@@ -44,6 +44,8 @@ _ZERO = np.uint64(0)
 def mask_all(party: Party, handles: Sequence[Handle], *, half: bool = False) -> None:
     """Give every handle a mask of sign 1, with one round for all that have to be opened, or with none.
 
+    Where there is a round, it also opens what was to be masked ahead.
+
     Args:
         party: this one.
         handles: to be masked.
@@ -52,6 +54,9 @@ def mask_all(party: Party, handles: Sequence[Handle], *, half: bool = False) -> 
     roots: dict[int, Handle] = {}
     for handle in handles:
         roots.update((id(root), root) for root in roots_of(handle))
+    if roots and party.ahead:
+        roots.update((id(root), root) for handle in party.ahead for root in _roots_ahead(handle))
+        party.ahead.clear()
     fresh = list(roots.values())
     if not half:
         settle(party, fresh)
@@ -74,6 +79,12 @@ def mask_all(party: Party, handles: Sequence[Handle], *, half: bool = False) -> 
         _complete(party, handles)
 
 
+def _roots_ahead(handle: Handle) -> list[Handle]:
+    """Return what may be masked ahead for a value: nothing that is larger, or whose shares miss something."""
+    roots = roots_of(handle)
+    return roots if all(root.owed is None and root.size <= handle.size for root in roots) else []
+
+
 def settle(party: Party, handles: Sequence[Handle]) -> None:
     """Deal what the shares of these miss, in one message, so that they are whole."""
     _deal(party, [handle.owed for handle in handles if handle.owed is not None])
@@ -92,7 +103,7 @@ def _complete(party: Party, handles: Sequence[Handle]) -> None:
         mask = handle.mask
         if mask is not None and mask.owed is not None:
             share = party.reduce(party.known(mask.share) + party.known(mask.owed.share)) if party.computes else None
-            handle.complete_mask(replace(mask, share=share, owed=None))
+            handle.complete_mask(mask._replace(share=share, owed=None, source=mask.first))
 
 
 def _deal(party: Party, owed: Sequence[Owed]) -> None:
@@ -107,11 +118,13 @@ def _deal(party: Party, owed: Sequence[Owed]) -> None:
 
 def owed_of(party: Party, function: Linear, shape: Shape, handles: Sequence[Handle]) -> Owed | None:
     """Return what a linear function of these misses, or None."""
+    if not any(handle.owed for handle in handles):
+        return None
     return _owed(party, function, shape, [(handle.shape, handle.owed) for handle in handles])
 
 
 def _owed(party: Party, function: Linear, shape: Shape, parts: Sequence[tuple[Shape, Owed | None]]) -> Owed | None:
-    if all(owed is None for _, owed in parts):
+    if not any(owed for _, owed in parts):
         return None
     if party.computes:
         return Owed(shape, None)
@@ -133,7 +146,7 @@ def derive(party: Party, handle: Handle) -> Mask:
         return result if result.shape == handle.shape else np.broadcast_to(result, handle.shape)
 
     public = all(mask.public for mask in masks)
-    source = masks[0].source if origin.same else object()
+    source = masks[0].first if origin.same else None
     before = [(parent.shape, mask.owed) for parent, mask in zip(origin.parents, masks, strict=True)]
     owed = _owed(party, origin.function, handle.shape, before)
     if not party.computes:
@@ -174,9 +187,9 @@ def _low_of(party: Party, handle: Handle, origin: Origin, masks: Sequence[Mask])
 
     def of(arrays: Sequence[Words | None]) -> Words:
         result = party.reduce(origin.function(*[party.known(array) for array in arrays]))
-        return np.broadcast_to(result, handle.shape)
+        return result if result.shape == handle.shape else np.broadcast_to(result, handle.shape)
 
-    source = masks[0].source if origin.same else object()
+    source = masks[0].first if origin.same else None
     if not party.computes:
         return Mask(value=of([mask.value for mask in masks]), source=source)
     _check_again(party, handle, origin, of)
@@ -254,7 +267,7 @@ def _whole(party: Party, mask: Mask) -> Mask:
     share = party.known(mask.share)
     for top in mask.tops:
         share = share - party.known(top.lift) * party.known(top.share)
-    return replace(mask, share=share)
+    return mask._replace(share=share)
 
 
 def _tops(party: Party, x: Mask, y: Mask, shape: Shape) -> list[Words]:
@@ -317,12 +330,20 @@ def _product(party: Party, x: Mask, y: Mask, shape: tuple[int, ...], product: Pr
     if y.sign is not None:
         b = y.sign * b
         c = y.sign * c
-    share = product(e, b)
-    share += product(a + e if party.first else a, f)
-    share += c
+    if product is np.multiply:
+        (share,) = in_blocks(partial(_of_elements, party.first), e, f, a, b)
+    else:
+        share = product(e, b)
+        share += product(a + e if party.first else a, f)
+    if signed:
+        share += c
     result = party.handle(shape, party.reduce(share))
     result.owed = owed
     return result
+
+
+def _of_elements(first: bool, e: Words, f: Words, a: Words, b: Words) -> tuple[Words]:
+    return (np.asarray(e * b + (a + e if first else a) * f),)
 
 
 def _product_with_public(party: Party, x: Mask, y: Mask, shape: Shape, product: Product) -> Handle:

@@ -18,6 +18,7 @@ from itertools import combinations
 from typing import Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mpc.ring import Words
 from mpc.tensors.backends.interface import Shape
@@ -96,15 +97,15 @@ class _Nodes:
         self.factors = _factors(members, with_equal)
         products = _products(members, with_equal)
         masks = party.dealing.mask_planes((len(self.factors), count, words))
-        by_name = dict(zip(self.factors, masks, strict=True))
 
         def made() -> Words:
+            by_name = dict(zip(self.factors, masks, strict=True))
             return np.stack([np.bitwise_and.reduce([by_name[name] for name in product]) for product in products])
 
         dealt = party.dealing.deal_planes((len(products), count, words), made)
         self.masks = masks
-        self._shares: dict[Factors, Words] = {(name,): mask for name, mask in by_name.items()}
-        self._shares |= dict(zip(products, dealt, strict=True))
+        self._with_equal = with_equal
+        self._dealt = dealt
 
     def masked(self, less: Words, equal: Words) -> Words:
         """Return this party's shares of what is opened, from `(nodes, members, words)` shares."""
@@ -114,30 +115,39 @@ class _Nodes:
     def results(self, opened: Words, less: Words) -> tuple[Words, Words | None]:
         """Return shares of `less` of each node, and of `equal` where it is needed."""
         public = dict(zip(self.factors, opened, strict=True))
-        products = [self._product(term, public) for term in self._terms]
+        ones = np.full((1, *self.masks.shape[1:]), self._party.one, dtype=np.uint64)
+        shares = np.concatenate((ones, self.masks, self._dealt))
+        tables = _tables(self._members, self._with_equal)
+        products = [_product(term, public, shares[table]) for term, table in zip(self._terms, tables, strict=True)]
         equal = products.pop() if len(self._terms) == self._members else None
         total: Words = np.bitwise_xor.reduce([less[:, self._members - 1], *products])
         return total, equal
 
-    def _product(self, term: Factors, public: dict[str, Words]) -> Words:
-        """Return a share of the product of all d ^ a, one factor after the other, from those of products of masks."""
-        table = np.stack(
-            [np.full_like(self.masks[0], self._party.one), *(self._shares[chosen] for chosen in _subsets(term))]
-        )
-        # Of each pair of neighbours in the table the second one has the next factor, and the first has not.
-        for name in term:
-            table = (public[name] & table[0::2]) ^ table[1::2]
-        result: Words = table[0]
-        return result
+
+def _product(term: Factors, public: dict[str, Words], table: Words) -> Words:
+    """Return a share of the product of all d ^ a, one factor after the other, from those of products of masks."""
+    # Of each pair of neighbours in the table the second one has the next factor, and the first has not.
+    for name in term:
+        table = (public[name] & table[0::2]) ^ table[1::2]
+    result: Words = table[0]
+    return result
 
 
 @cache
-def _subsets(term: Factors) -> tuple[Factors, ...]:
-    """Return the sets of factors but the empty one, counted in binary with the first factor as the lowest digit."""
+def _tables(members: int, with_equal: bool) -> tuple[NDArray[np.intp], ...]:
+    """Return for each term of a node the places of its sets of factors among one, all masks and their products.
+
+    The sets are counted in binary with the first factor as the lowest digit, from the empty one, which is one.
+    """
+    order: list[Factors] = [(), *((name,) for name in _factors(members, with_equal)), *_products(members, with_equal)]
+    places = {chosen: place for place, chosen in enumerate(order)}
     return tuple(
-        tuple(sorted(name for place, name in enumerate(term) if number >> place & 1))
-        for number in range(1, 1 << len(term))
-    )
+        np.array([
+            places[tuple(sorted(name for place, name in enumerate(term) if number >> place & 1))]
+            for number in range(1 << len(term))
+        ])
+        for term in _terms(members, with_equal)
+    )  # fmt: skip
 
 
 def _blocks(groups: int) -> list[tuple[int, int, int]]:

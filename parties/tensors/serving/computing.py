@@ -32,6 +32,7 @@ from parties.tensors.serving.desk import Ending, Request
 from parties.tensors.serving.meeting import Mailbox, Meeter
 from parties.tensors.serving.messages import Ask, Kept, Offer, Outcome, Purpose
 from parties.tensors.serving.model import Model
+from parties.tensors.serving.places import stand_by
 from parties.tensors.serving.quota import Quota
 from parties.tensors.serving.settings import CLIENT, COMPUTING, OWNER, PROVIDER, ServingSettings
 from parties.tensors.serving.share import ModelShare, keep_share, reload_share
@@ -87,17 +88,21 @@ class Service:
         self.progress.listening(listener.port)
         self._start(self._accept, listener)
         expires = time.monotonic() + settings.connect_deadline_s
+        meeter = Meeter(settings, self.connections, self._mailbox)
         while True:
-            share = self._await_share(expires)
-            meeter = Meeter(settings, self.connections, self._mailbox)
             try:
+                share = self._await_share(expires)
                 with self.progress.step("1", "meet the other parties", awaits=self._others()):
                     lead = settings.name == settings.leader
                     meeting = (meeter.lead if lead else meeter.follow)(share.name, expires)
-            except DeadlineError:
-                raise
+            except DeadlineError as error:
+                if not settings.deployed:
+                    raise
+                self.progress.begin_again(f"{error}; it waits on")
+                expires = time.monotonic() + settings.connect_deadline_s
+                continue
             except TransportError as error:
-                if time.monotonic() >= expires:
+                if time.monotonic() >= expires and not settings.deployed:
                     raise
                 self.progress.begin_again(f"{error}; all meet again")
                 time.sleep(_LOOK_S)
@@ -295,12 +300,17 @@ def party(party: Party[ServingSettings]) -> None:
     """Play one computing party, until it is told to end."""
     settings = party.settings
     with Connections(settings, party.folder, settings.role, settings.agreed(), party.progress.note) as connections:
-        service = Service(party, connections)
+        service = None
         try:
             with serving():
+                stand_by(party, connections)
+                service = Service(party, connections)
                 service.run()
         finally:
-            service.stop()
+            if service is not None:
+                service.stop()
+    if service is None:
+        return
     if settings.share is not None and not settings.keep_share:
         settings.share.unlink(missing_ok=True)
     write_private(party.folder / "result.json", json.dumps(service.report()).encode())

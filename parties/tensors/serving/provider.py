@@ -23,6 +23,7 @@ from parties.tensors.serving.lane import Lane
 from parties.tensors.serving.meeting import Meeter, Meeting
 from parties.tensors.serving.messages import Deal
 from parties.tensors.serving.model import Model
+from parties.tensors.serving.places import stand_by
 from parties.tensors.serving.settings import ServingSettings
 from parties.tensors.serving.tally import Tally
 
@@ -52,10 +53,14 @@ class Provider:
             try:
                 with self.progress.step("1", "meet the other parties", awaits=settings.computing):
                     meeting = meeter.provide(expires)
-            except DeadlineError:
-                raise
+            except DeadlineError as error:
+                if not settings.deployed:
+                    raise
+                self.progress.begin_again(f"{error}; it waits on")
+                expires = time.monotonic() + settings.connect_deadline_s
+                continue
             except TransportError as error:
-                if time.monotonic() >= expires:
+                if time.monotonic() >= expires and not settings.deployed:
                     raise
                 self.progress.begin_again(f"{error}; all meet again")
                 time.sleep(_PAUSE_S)
@@ -141,6 +146,7 @@ def party(party: Party[ServingSettings]) -> None:
         provider = Provider(party, connections)
         try:
             with serving():
+                stand_by(party, connections)
                 provider.run()
         finally:
             provider.stop()

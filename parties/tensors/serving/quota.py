@@ -11,7 +11,12 @@ from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
+from parties.frame.charts import Measure
 from parties.frame.journal import FoldedJournal, JournalError
+from parties.frame.plan import Summary
+
+ACCOUNTS = "accounts.jsonl"
+"""The file with what clients have asked, in a computing party's private folder."""
 
 
 class Quota:
@@ -47,6 +52,31 @@ class Quota:
             return
         with self._lock, self._journal.locked() as journal:
             journal.append(json.dumps(dict(records)).encode())
+
+
+def asked_in(path: Path) -> Mapping[str, int]:
+    """Return how many records each client has asked about, by an account on the disk. Raises `JournalError`."""
+    with FoldedJournal(path, Counter[str], _fold).locked() as journal:
+        return dict(journal.state)
+
+
+def asked_view(files: Path) -> Summary:
+    """Return how many records each client has asked a member about, as far as there is a quota."""
+    lines = [(f"answers to {client}", f"{count} records") for client, count in _asked(files).items()]
+    return Summary(tuple(lines) or (("answers", f"none counted in {files / 'durable'}"),))
+
+
+def asked_measures(files: Path) -> list[Measure]:
+    """Return the same as figures to watch."""
+    about = "Records that a client has asked about, where there is a quota."
+    return [Measure("records", about, count, {"client": client}, grows=True) for client, count in _asked(files).items()]
+
+
+def _asked(files: Path) -> Mapping[str, int]:
+    found = Counter[str]()
+    for path in sorted((files / "durable").glob(f"*/{ACCOUNTS}")):
+        found.update(asked_in(path))
+    return found
 
 
 def _fold(asked: Counter[str], number: int, line: bytes) -> None:

@@ -40,6 +40,24 @@ def summary(reports: Sequence[Report]) -> Summary:
     )
 
 
+def own_summary(report: Report) -> Summary:
+    """Return what a member of a federation is shown of what it has asked, or given."""
+    if report["role"] == OWNER:
+        given = f"{report['parameters']} numbers, {_megabytes(report['sent'])} sent, in {report['seconds']:.2f} s"
+        return Summary(((report["party"], given),), lead=f"{report['party']} gave its model in shares")
+    twin = _beside([report])
+    lead = f"{report['records']} records of {report['party']} were answered"
+    sections = [
+        Section("First answers", "Nobody else has learned them.", (Table("", _ANSWERS, tuple(_answers(report))),))
+    ]
+    return Summary(
+        ((report["party"], _client_line(report)),),
+        headlines=(Headline("answers", str(report["records"]), twin),),
+        sections=tuple(sections),
+        lead=lead + (f": {twin}" if twin else ""),
+    )
+
+
 def _of(reports: Sequence[Report], role: str) -> list[Report]:
     return [report for report in reports if report["role"] == role]
 

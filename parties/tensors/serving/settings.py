@@ -86,6 +86,11 @@ class ServingSettings(PartySettings):
     twin: tuple[tuple[float, ...], ...] = ()
 
     @property
+    def deployed(self) -> bool:
+        """Whether this party is a member of a federation, which serves on until it is told to end."""
+        return self.credentials is not None
+
+    @property
     def format(self) -> Format:
         """Of all fixed-point numbers."""
         return Format(self.ring_bits, self.fraction_bits)

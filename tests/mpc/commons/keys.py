@@ -8,9 +8,11 @@ from typing import Any
 
 from mpc.commons.committee import CommitteeKey, KeySetup, KeyShare
 from mpc.commons.encoding import Record, decode
+from mpc.commons.group import GENERATOR
 from mpc.commons.identities import Identity
-from mpc.commons.key_messages import KINDS, KeyMessage, Phase, sign_message
+from mpc.commons.key_messages import KINDS, Deal, Handover, KeyMessage, Phase, handover_label, sign_message
 from mpc.commons.key_session import KeySession, run_in_memory
+from mpc.commons.sealing import seal
 from mpc.randomness import RoleRandomness
 
 Alter = Callable[[Any], Sequence[Record]]
@@ -52,16 +54,10 @@ class Meeting:
         return sign_message(self.setup, place, self.identities[place], contents)
 
     def run(self) -> Meeting:
-        first = [session.start() for session in self.sessions]
-        for dealer, messages in enumerate(first):
-            for receiver, data in messages.private.items():
-                alter = self.handovers.get((dealer, receiver))
-                for each in [data] if alter is None else self._altered(data, alter):
-                    self.sessions[receiver].receive_private(each)
-        queue = self._sent([messages.public for messages in first])
+        queue = [data for session in self.sessions for data in self._sent(session.start())]
         while queue or any(session.phase < Phase.DONE for session in self.sessions):
             if not queue:
-                queue = [data for session in self.sessions for data in session.expire()]
+                queue = [data for session in self.sessions for data in self._sent(session.expire())]
                 assert queue, "everybody waits"
             data = queue.pop(0)
             self.published.append(data)
@@ -73,13 +69,27 @@ class Meeting:
         found = []
         for data in messages:
             message = decode(KeyMessage, data)
+            contents = message.contents()
+            if isinstance(contents, Deal):
+                contents = self._with_handovers(message.sender, contents)
             alter = self.lies.get((message.sender, KINDS[message.kind]))
-            found += [data] if alter is None else self._altered(data, alter)
+            found += [self.say(message.sender, one) for one in ([contents] if alter is None else alter(contents))]
         return found
 
-    def _altered(self, data: bytes, alter: Alter) -> list[bytes]:
-        message = decode(KeyMessage, data)
-        return [self.say(message.sender, contents) for contents in alter(message.contents())]
+    def _with_handovers(self, dealer: int, deal: Deal) -> Deal:
+        """Return the deal with other handovers. Silence is one that does not open."""
+        handovers = list(deal.handovers)
+        for place, one in enumerate(handovers):
+            alter = self.handovers.get((dealer, one.receiver))
+            if alter is not None:
+                session, index = self.sessions[dealer], one.receiver + 1
+                share, blinding = session._polynomial.at(index), session._blinding.at(index)
+                said = alter(Handover(share.reveal(), blinding.reveal()))
+                key = self.sessions[one.receiver]._secret.times_generator() if said else GENERATOR
+                text = b"".join(part for record in said for part in (record.share, record.blinding))  # type: ignore[attr-defined]
+                label = handover_label(self.setup, dealer, one.receiver)
+                handovers[place] = replace(one, sealed=seal(key, label, text))
+        return replace(deal, handovers=tuple(handovers))
 
 
 def silence(_: Record) -> list[Record]:

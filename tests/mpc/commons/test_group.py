@@ -113,6 +113,20 @@ def test_different_multiples_cannot_be_proven_equal() -> None:
     assert not is_proven(b"use", bases, wrong, b"", prove(b"use", secret, bases, wrong, b""))
 
 
+@pytest.mark.parametrize("hashed", [b"", GENERATOR.encode()], ids=["nothing", "another multiple"])
+def test_a_statement_cannot_be_made_after_its_proof(hashed: bytes) -> None:
+    """The attack on a challenge that leaves the multiple out: R, c and z are chosen first, then M = (z G - R) / c."""
+    commitment, response = (GENERATOR.multiply(scalars((value,))) for value in (5, 6))
+    challenge = group.hash_to_scalar(
+        b"commons proof v1", b"use", GENERATOR.encode(), hashed, commitment.encode(), b"context"
+    )
+    made = (response - commitment).multiply(scalars((pow(challenge, -1, ORDER),)))
+    proof = scalars((challenge, 6))
+    # The equation of the proof holds: z G - c M = R.
+    assert group.same(response - made.multiply(scalars((challenge,))), commitment)
+    assert not is_proven(b"use", GENERATOR, made, b"context", proof)
+
+
 def test_many_proofs_are_judged_one_by_one() -> None:
     made = [statement(value) for value in (3, 4, 5)]
     proofs = [prove(b"use", secret, bases, multiples, b"") for secret, bases, multiples in made]

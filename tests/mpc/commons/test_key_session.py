@@ -9,15 +9,18 @@ import pytest
 
 from mpc._core import CurveBase
 from mpc.commons import group, sharing
-from mpc.commons.committee import CommitteeKey
+from mpc.commons.committee import CommitteeKey, check_for
 from mpc.commons.encoding import decode, encode
+from mpc.commons.founding import Founding, TrusteeRecord
 from mpc.commons.group import GENERATOR, ORDER, CurvePoints, SecretScalar, encodings, same, scalars
 from mpc.commons.key_messages import (
+    Announce,
     Answers,
     Close,
     Complaints,
     Deal,
     Handover,
+    KeyMessage,
     Objections,
     Opening,
     Phase,
@@ -27,6 +30,7 @@ from mpc.commons.key_messages import (
 from mpc.commons.key_session import KeySession, run_in_memory
 from mpc.commons.sharing import Polynomial, interpolate
 from mpc.errors import OrderError, ParameterError, ProtocolError
+from mpc.randomness import SeededRandomness
 from tests.mpc.commons.keys import Meeting, changed, made_key, silence, trustees
 
 SIZES = [(4, 1), (7, 2)]
@@ -100,10 +104,10 @@ def test_a_false_share_is_noticed_answered_and_mended(n: int, t: int) -> None:
 
 @pytest.mark.parametrize(
     "alter",
-    [silence, changed(share=b"\xff" * 32), lambda one: [replace(one, blinding=bytes(32))]],
-    ids=["silence", "no scalar", "false blinding"],
+    [silence, changed(share=b"\xff" * 32), lambda one: [replace(one, blinding=bytes(32))], lambda one: [one, one]],
+    ids=["to another key", "no scalar", "false blinding", "too long"],
 )
-def test_a_missing_or_broken_handover_is_complained_about(alter: Any) -> None:
+def test_a_handover_that_does_not_open_is_complained_about(alter: Any) -> None:
     meeting = Meeting(4, 1, handovers={(2, 0): alter}).run()
     check_key(meeting, [0, 1, 2, 3])
     assert all(session._accused == {2: [0]} for session in meeting.sessions)
@@ -135,10 +139,16 @@ def test_a_dealer_that_does_not_answer_rightly_is_out(answer: Any) -> None:
 
 @pytest.mark.parametrize(
     "deal",
-    [silence, changed(commitments=()), changed(commitments=(bytes(32), bytes(32)))],
-    ids=["silence", "too few", "no elements"],
+    [
+        silence,
+        changed(commitments=()),
+        changed(commitments=(bytes(32), bytes(32))),
+        lambda deal: [replace(deal, handovers=deal.handovers[1:])],
+        lambda deal: [replace(deal, handovers=deal.handovers[::-1])],
+    ],
+    ids=["silence", "too few", "no elements", "a handover missing", "handovers in disorder"],
 )
-def test_a_dealer_without_commitments_is_out(deal: Any) -> None:
+def test_a_dealer_without_a_whole_deal_is_out(deal: Any) -> None:
     meeting = Meeting(4, 1, lies={(0, Deal): deal}).run()
     assert check_key(meeting, [1, 2, 3]) == dealt(meeting, [1, 2, 3])
     assert all(list(session.faults) == [0] for session in meeting.sessions)
@@ -146,7 +156,9 @@ def test_a_dealer_without_commitments_is_out(deal: Any) -> None:
 
 def test_a_degree_that_is_too_high_is_refused() -> None:
     """Such a dealer would make a key that t + 1 trustees cannot use."""
-    meeting = Meeting(4, 1, lies={(0, Deal): lambda deal: [Deal((*deal.commitments, GENERATOR.encode()))]}).run()
+    meeting = Meeting(
+        4, 1, lies={(0, Deal): lambda deal: [replace(deal, commitments=(*deal.commitments, GENERATOR.encode()))]}
+    ).run()
     check_key(meeting, [1, 2, 3])
     assert meeting.sessions[1].faults == {0: "DEAL: expected 2 commitments, found 3"}
 
@@ -164,6 +176,33 @@ def test_senseless_complaints_are_the_senders_fault(dealers: tuple[int, ...]) ->
     meeting = Meeting(4, 1, lies={(3, Complaints): changed(dealers=dealers)}).run()
     check_key(meeting, [0, 1, 2, 3])
     assert all("complaints about other dealers" in session.faults[3] for session in meeting.sessions)
+
+
+def test_a_dealer_of_too_many_complaints_is_out_whatever_it_answers() -> None:
+    """Dealer 6 has cheated three of seven. It answers them rightly, while dealer 2 is still asked to answer."""
+    wrong = {(6, receiver): other_share for receiver in (0, 3, 4)} | {(2, 0): other_share}
+    meeting = Meeting(7, 2, handovers=wrong)
+
+    def answer(complaints: Complaints) -> list[Any]:
+        dealer = meeting.sessions[6]
+        openings = [
+            Opening(holder, dealer._polynomial.at(holder + 1).reveal(), dealer._blinding.at(holder + 1).reveal())
+            for holder in (0, 3, 4)
+        ]
+        return [complaints, Answers(tuple(openings))]
+
+    meeting.lies[(6, Complaints)] = answer
+    meeting.run()
+    assert check_key(meeting, [0, 1, 2, 3, 4, 5]) == dealt(meeting, [0, 1, 2, 3, 4, 5])
+    assert all(session.faults.keys() == {6} for session in meeting.sessions)
+
+
+def test_more_than_t_dealers_that_are_out_end_the_session_with_a_sentence() -> None:
+    wrong = {(dealer, receiver): other_share for dealer in (1, 2) for receiver in (0, 3)}
+    meeting = Meeting(4, 1, handovers=wrong).run()
+    for session in meeting.sessions:
+        assert session.phase is Phase.FAILED
+        assert session.failure == "expected 3 dealers at least to be left, found 2"
 
 
 # -- dealers that lie or stop when the key shows -----------------------------------------------------------------------
@@ -229,16 +268,44 @@ def test_false_shares_in_the_recovery_are_refused() -> None:
     assert all(session.faults.keys() == {0, 5} for session in meeting.sessions)
 
 
+def test_a_dealer_that_too_few_can_recover_ends_the_session_with_a_sentence() -> None:
+    lies: dict[Any, Any] = {(3, Reveal): silence} | {(place, Recovery): silence for place in (1, 2, 3)}
+    meeting = Meeting(4, 1, lies=lies).run()
+    for session in meeting.sessions:
+        assert session.phase is Phase.FAILED
+        assert session.failure == "expected 2 shares of dealer 3 at least, found fewer"
+
+
 # -- silence, two stories, strangers -----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("kind", [Deal, Complaints, Reveal, Objections, Recovery, Close])
+@pytest.mark.parametrize("kind", [Announce, Deal, Complaints, Reveal, Objections, Recovery, Close])
 def test_t_trustees_that_fall_silent_anywhere_stop_nothing(kind: type) -> None:
-    kinds = [Deal, Complaints, Answers, Reveal, Objections, Recovery, Close]
+    kinds = [Announce, Deal, Complaints, Answers, Reveal, Objections, Recovery, Close]
     lies = {(place, later): silence for place in (1, 4) for later in kinds[kinds.index(kind) :]}
     meeting = Meeting(7, 2, lies=lies).run()
-    assert meeting.sessions[0].phase is Phase.DONE
-    check_key(meeting, [0, 2, 3, 5, 6] if kind is Deal else list(range(7)))
+    honest = [0, 2, 3, 5, 6]
+    if kind is Announce:  # they were handed nothing
+        for place in (1, 4):
+            with pytest.raises(OrderError, match="without shares of dealers"):
+                _ = meeting.sessions[place].share
+        meeting.sessions = [meeting.sessions[place] for place in honest]
+    check_key(meeting, honest if kind in (Announce, Deal) else list(range(7)))
+
+
+def test_more_than_t_trustees_without_a_key_end_the_session_with_a_sentence() -> None:
+    meeting = Meeting(4, 1, lies={(1, Announce): silence, (2, Announce): changed(point=bytes(32))}).run()
+    for session in meeting.sessions:
+        assert session.failure == "expected keys of 3 trustees at least, found 2"
+        assert session.faults.keys() == {1, 2}
+
+
+def test_who_was_handed_nothing_complains_about_nobody() -> None:
+    lies: dict[Any, Any] = {(3, Announce): silence, (3, Complaints): changed(dealers=(0, 1))}
+    meeting = Meeting(4, 1, lies=lies).run()
+    meeting.sessions = meeting.sessions[:3]
+    check_key(meeting, [0, 1, 2, 3])  # it may still deal
+    assert all(session._accused == {} for session in meeting.sessions)
 
 
 def test_more_than_t_silent_dealers_end_the_session_with_a_sentence() -> None:
@@ -251,8 +318,8 @@ def test_more_than_t_silent_dealers_end_the_session_with_a_sentence() -> None:
 
 
 def test_two_stories_are_kept_as_evidence_and_the_first_counts() -> None:
-    other = Deal(encodings(Polynomial.fresh(1).commitments()))
-    meeting = Meeting(4, 1, lies={(2, Deal): lambda deal: [deal, other]}).run()
+    other = encodings(Polynomial.fresh(1).commitments())
+    meeting = Meeting(4, 1, lies={(2, Deal): lambda deal: [deal, replace(deal, commitments=other)]}).run()
     check_key(meeting, [0, 1, 2, 3])
     for session in meeting.sessions:
         ((first, second),) = session.evidence
@@ -263,11 +330,11 @@ def test_two_stories_are_kept_as_evidence_and_the_first_counts() -> None:
 def test_a_message_again_and_one_out_of_turn_have_no_effect() -> None:
     meeting = Meeting(4, 1).run()
     other = Meeting(4, 1)
-    first = [session.start() for session in other.sessions]
+    first = [session.start()[0] for session in other.sessions]
     session = other.sessions[0]
-    for data in (first[1].public, first[1].public, other.say(2, Complaints(())), other.say(2, Reveal(()))):
+    for data in (first[1], first[1], other.say(2, Complaints(())), other.say(2, Reveal(()))):
         assert session.receive(data) == []
-    assert session.phase is Phase.DEAL
+    assert session.phase is Phase.ANNOUNCE
     assert session.faults == {}
     assert meeting.sessions[0].receive(meeting.published[-1]) == []
 
@@ -275,22 +342,22 @@ def test_a_message_again_and_one_out_of_turn_have_no_effect() -> None:
 def test_messages_of_strangers_and_of_other_sessions_are_refused() -> None:
     meeting = Meeting(4, 1)
     session = meeting.sessions[0]
-    deal = session.start().public
+    (first,) = session.start()
     setup, identities = trustees(4, 1, attempt=1)
-    stranger = KeySession(setup, 0, identities[0]).start()
-    forged = bytearray(deal)
+    (stranger,) = KeySession(setup, 0, identities[0]).start()
+    forged = bytearray(first)
     forged[-1] ^= 1
-    claimed = bytearray(deal)
+    claimed = bytearray(first)
     claimed[32] = 1  # the sender
-    outside = bytearray(deal)
+    outside = bytearray(first)
     outside[32] = 9
     for data, text in (
-        (stranger.public, "found one of"),
+        (stranger, "found one of"),
         (bytes(forged), "expected the signature of trustee 0"),
         (bytes(claimed), "expected the signature of trustee 1"),
         (bytes(outside), "expected a sender from 0 to 3, found 9"),
-        (deal + b"\0", "found 1 more bytes"),
-        (deal[:-1], "expected 64 bytes of signature"),
+        (first + b"\0", "found 1 more bytes"),
+        (first[:-1], "expected 64 bytes of signature"),
     ):
         with pytest.raises(ProtocolError, match=text):
             session.receive(data)
@@ -299,28 +366,31 @@ def test_messages_of_strangers_and_of_other_sessions_are_refused() -> None:
 
 def test_every_bit_of_a_message_is_covered_by_its_signature() -> None:
     meeting = Meeting(4, 1)
-    deal = meeting.sessions[1].start().public
+    (first,) = meeting.sessions[1].start()
     session = meeting.sessions[0]
-    for bit in range(0, 8 * len(deal), 7):
-        wrong = bytearray(deal)
+    for bit in range(0, 8 * len(first), 7):
+        wrong = bytearray(first)
         wrong[bit // 8] ^= 1 << bit % 8
         with pytest.raises(ProtocolError, match="expected"):
             session.receive(bytes(wrong))
 
 
-def test_handovers_are_for_one_trustee_in_private_and_come_once() -> None:
-    meeting = Meeting(4, 1)
-    first = [session.start() for session in meeting.sessions]
-    session = meeting.sessions[1]
-    session.receive_private(first[0].private[1])
-    with pytest.raises(ProtocolError, match="expected a handover to trustee 1"):
-        session.receive_private(first[0].private[2])
-    with pytest.raises(ProtocolError, match="expected one handover of trustee 0, found another"):
-        session.receive_private(first[0].private[1])
-    with pytest.raises(ProtocolError, match=r"expected a handover to trustee 1, found KeyMessage\(Deal of 0\)"):
-        session.receive_private(first[0].public)
-    assert session.receive(first[0].private[1]) == []
-    assert "found a handover" in session.faults[0]
+def test_a_handover_opens_for_its_receiver_in_its_session_alone() -> None:
+    meeting = Meeting(4, 1).run()
+    deal = next(m.contents() for m in map(opened, meeting.published) if (m.sender, m.kind) == (0, 2))
+    assert isinstance(deal, Deal)
+    sealed = deal.handovers[1].sealed
+    assert meeting.sessions[1]._opened_handover(0, sealed) is not None
+    assert meeting.sessions[1]._opened_handover(2, sealed) is None  # as if dealer 2 had copied it
+    assert meeting.sessions[2]._opened_handover(0, sealed) is None
+    again = Meeting(4, 1)
+    again.sessions[1]._secret = meeting.sessions[1]._secret
+    again.sessions[1].setup = trustees(4, 1, attempt=1)[0]
+    assert again.sessions[1]._opened_handover(0, sealed) is None
+
+
+def opened(data: bytes) -> KeyMessage:
+    return decode(KeyMessage, data)
 
 
 def test_a_trustee_signs_as_itself_and_starts_once() -> None:
@@ -338,9 +408,9 @@ def test_a_trustee_signs_as_itself_and_starts_once() -> None:
 def test_sessions_that_hold_secrets_print_none() -> None:
     setup, identities = trustees(4, 1)
     session = KeySession(setup, 2, identities[2])
-    messages = session.start()
-    assert repr(session) == "KeySession(trustee 2, DEAL)"
-    assert repr(messages) == "FirstMessages(1 public, 3 private)"
+    session.start()
+    assert repr(session) == "KeySession(trustee 2, ANNOUNCE)"
+    assert repr(Handover(bytes(32), bytes(32))) == "Handover(<hidden>)"
     _, shares = made_key(4, 1)
     assert "hidden" in repr(shares[0])
 
@@ -365,6 +435,21 @@ def test_a_key_whose_parts_do_not_fit_is_refused() -> None:
     ):
         with pytest.raises(ParameterError, match="expected"):
             encode(wrong)
+
+
+def test_a_key_is_registered_by_a_log_of_as_many_trustees_alone() -> None:
+    key, _ = made_key(4, 1)
+
+    def founding(n: int, t: int) -> Founding:
+        named = [TrusteeRecord(f"trustee-{i}", bytes([2 * i + 1]) * 32, bytes([2 * i + 2]) * 32) for i in range(n)]
+        return Founding("example.org/clinics", b"\xff" * 32, t, tuple(named), ())
+
+    assert check_for(founding(4, 1), encode(key)) == key
+    for n, t in ((5, 1), (4, 0), (7, 2)):
+        with pytest.raises(ProtocolError, match=f"expected a key of {n} trustees of whom {t} may be faulty"):
+            check_for(founding(n, t), encode(key))
+    with pytest.raises(ProtocolError, match="expected the parts of a key that 2 trustees share"):
+        check_for(founding(4, 1), encode(key).replace(key.key, GENERATOR.encode()))
 
 
 # -- what t trustees see -----------------------------------------------------------------------------------------------
@@ -403,14 +488,15 @@ def test_what_one_trustee_sees_before_the_key_fits_every_secret_of_another(monke
     for world in worlds:
         meeting = Meeting(4, 1)
         setup, identities = trustees(4, 1)
-        dealer = Chosen(setup, 0, identities[0])
+        dealer = Chosen(setup, 0, identities[0], SeededRandomness(b"dealer"))
         dealer.polynomials = world
         meeting.sessions[0] = dealer
-        handed: list[bytes] = []
-        meeting.handovers[(0, 1)] = lambda one, handed=handed: [handed.append(encode(one)), one][1:]  # type: ignore
         meeting.run()
-        early = [data for data in meeting.published if data[33] <= 3]  # deals and complaints
-        views.append(early + handed)
+        early = [m.contents() for m in map(opened, meeting.published) if m.sender == 0 and m.kind <= 3]
+        handed = meeting.sessions[1]._shares[0]
+        # All that depends on the secret, but for what is sealed to others.
+        bare = [replace(one, handovers=()) if isinstance(one, Deal) else one for one in early]
+        views.append(([encode(one) for one in bare], [one.reveal() for one in handed]))
         keys.append(meeting.sessions[0].key.key)
     assert views[0] == views[1]
     assert keys[0] != keys[1]

@@ -19,5 +19,5 @@ def test_the_programs_of_the_page_run_and_print_what_they_say(capsys: pytest.Cap
         if block.kind == "python":
             exec(compile(block.body, str(PAGE), "exec"), names)  # noqa: S102  (the page is ours)
             said += re.findall(r"# prints (.*)$", block.body, re.MULTILINE)
-    assert len(said) == 4
+    assert len(said) == 5
     assert capsys.readouterr().out.splitlines() == said

@@ -14,17 +14,17 @@ from mpc.commons import reports as reports_module
 from mpc.commons import sealing
 from mpc.commons.committee import KeyShare
 from mpc.commons.encoding import Record, decode, encode
+from mpc.commons.entries import Endorsement, Range, Request
 from mpc.commons.group import GENERATOR, Points, SecretScalar, encodings, hash_to_points, read_points
 from mpc.commons.proofs import PROOF_BYTES
 from mpc.commons.release import (
     ConsumerKey,
     Opened,
     ReleaseShare,
-    check_consumer_key,
     check_release,
+    check_request,
     open_release,
     release,
-    request_context,
 )
 from mpc.commons.reports import (
     NONE,
@@ -306,18 +306,29 @@ def test_a_wrong_part_of_the_key_is_noticed_at_once() -> None:
 # -- the consumer's key ------------------------------------------------------------------------------------------------
 
 
+REQUEST = Request("task-1", "sum", NONE, bytes(64), (Range(3, 9),), 100, ())
+ORIGIN, AUTHOR = "a-log/0123", b"c" * 32
+
+
 def test_a_consumer_proves_that_it_knows_its_key_for_one_request() -> None:
-    key, context = ConsumerKey.fresh(), request_context("a-log/0123", b"c" * 32, "task-1")
-    proof = key.prove(context)
-    assert check_consumer_key(key.point, context, proof).encode() == key.point
-    for wrong in (
-        request_context("a-log/4567", b"c" * 32, "task-1"),
-        request_context("a-log/0123", b"d" * 32, "task-1"),
-        request_context("a-log/0123", b"c" * 32, "task-2"),
-    ):
-        with pytest.raises(ProtocolError, match="proof that a consumer knows its secret key"):
-            check_consumer_key(key.point, wrong, proof)
-    assert "hidden" not in repr(key)
+    key = ConsumerKey.fresh()
+    request = key.sign(ORIGIN, AUTHOR, REQUEST)
+    assert check_request(ORIGIN, AUTHOR, request).encode() == key.point == request.consumer_key
+    endorsed = replace(request, endorsements=(Endorsement(b"e" * 32, bytes(64)),))
+    check_request(ORIGIN, AUTHOR, endorsed)  # others sign later
+    wrong = [
+        ("a-log/4567", AUTHOR, request),
+        (ORIGIN, b"d" * 32, request),
+        (ORIGIN, AUTHOR, replace(request, task="task-2")),
+        (ORIGIN, AUTHOR, replace(request, function="mean")),
+        (ORIGIN, AUTHOR, replace(request, ranges=(Range(3, 10),))),
+        (ORIGIN, AUTHOR, replace(request, not_after=101)),
+        (ORIGIN, AUTHOR, replace(request, consumer_key=ConsumerKey.fresh().point)),
+        (ORIGIN, AUTHOR, replace(request, proof=bytes(64))),
+    ]
+    for origin, author, other in wrong:
+        with pytest.raises(ProtocolError, match="proof that the consumer knows the secret of its key"):
+            check_request(origin, author, other)
     assert key.secret.reveal().hex() not in repr(key)
 
 
@@ -330,11 +341,39 @@ def test_without_the_consumers_proof_a_release_opens_a_report_that_nobody_grante
     shared = interpolate([1, 2], [read_points(one.points, "R") for one in shares])
     boxes = open_report(labels[1], reports[1], shared)
     assert open_box(AGGREGATORS[0], labels[1], 0, boxes[0]) == messages(1)[0]
-    context = request_context("a-log/0123", b"c" * 32, "task-1")
     (encoding,) = encodings(key)
-    for proof in (bytes(64), ConsumerKey.fresh().prove(context)):
-        with pytest.raises(ProtocolError, match="proof that a consumer knows its secret key"):
-            check_consumer_key(encoding, context, proof)
+    for proof in (bytes(64), ConsumerKey.fresh().sign(ORIGIN, AUTHOR, REQUEST).proof):
+        with pytest.raises(ProtocolError, match="proof that the consumer knows the secret of its key"):
+            check_request(ORIGIN, AUTHOR, replace(REQUEST, consumer_key=encoding, proof=proof))
+
+
+def test_a_provider_and_a_consumer_together_cannot_make_honest_trustees_look_like_liars() -> None:
+    """They choose Q = -U. Then x (U + Q) is the identity, which no reader takes for an element."""
+    secret = SecretScalar.of(77)
+    minus = ConsumerKey(SecretScalar.of(-77))
+    labels, reports = sealed(1)
+    checked = CheckedReports(labels, reports)
+    checked.points = secret.times_generator()
+    for call in (
+        lambda: released(checked, minus, (0,)),
+        lambda: check_release(
+            COMMITTEE, checked, read_points([minus.point], "key"), GRANT, ReleaseShare(0, GRANT, (NONE,), bytes(64))
+        ),
+    ):
+        with pytest.raises(ProtocolError, match="than the opposite of report 0's point") as caught:
+            call()  # type: ignore[no-untyped-call]
+        assert not isinstance(caught.value, CheatingError)
+
+
+def test_whoever_has_the_shares_and_one_report_opens_the_trustees_layer_of_all() -> None:
+    """Why shares are sent to the consumer alone. The boxes stay closed to everybody but their aggregators."""
+    labels, reports = sealed(2)
+    checked, key = CheckedReports(labels, reports), ConsumerKey.fresh()
+    masked = interpolate([1, 2], [read_points(one.points, "R") for one in released(checked, key, (0, 1))])
+    known = open_release(COMMITTEE, checked, key, GRANT, released(checked, key, (0, 1)))
+    own = masked[:1] - key.secret.times(COMMITTEE.point)  # r X, which the provider of report 0 knows by itself
+    other = masked[1:] - (masked[:1] - own)
+    assert open_report(labels[1], reports[1], other) == known.boxes[1]
 
 
 # -- complaints about boxes ----------------------------------------------------------------------------------------

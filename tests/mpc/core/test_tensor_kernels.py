@@ -175,6 +175,8 @@ def test_layouts_of_the_factors_of_wide_products_do_not_matter() -> None:
 def test_upper_words_and_sums_of_polynomials_are_those_of_plain_integers() -> None:
     a, b = random_words((4, 5), 1), random_words((4, 5), 2)
     assert (_core.high_words(a, b).astype(object) == a.astype(object) * b.astype(object) >> 64).all()
+    low, high = _core.wide_products(a, b).astype(object)
+    assert (low + (high << 64) == a.astype(object) * b.astype(object)).all()
     total = 0
     for x, y in zip(a.reshape(-1).tolist(), b.reshape(-1).tolist(), strict=True):
         for bit in range(64):
@@ -190,7 +192,7 @@ def test_wide_products_that_are_refused() -> None:
         _core.matmul_wide(a, a)
     with pytest.raises(ParameterError, match="a: expected a uint64 array of at least two dimensions"):
         _core.matmul_wide(a[0], a)
-    for function in (_core.high_words, _core.carryless_sum):
+    for function in (_core.high_words, _core.wide_products, _core.carryless_sum):
         with pytest.raises(ParameterError, match=r"b: expected shape \(2, 3\) as that of a, found \(3, 2\)"):
             function(a, random_words((3, 2)))
         with pytest.raises(ParameterError, match="a: expected a C-contiguous uint64 array"):

@@ -10,8 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mpc.errors import ParameterError, RangeError
+from mpc.ring import Ring
 from mpc.tensors.exponentials import log_sum_exp, recipe, softplus
-from mpc.tensors.raw import nearest
+from mpc.tensors.inverses import short_reciprocal
+from mpc.tensors.raw import Raw, nearest
 from mpc.tensors.sigmoids import KNOTS, coefficients, plain_sigmoid
 from mpc.tensors.tensor import PrivateTensor
 from tests.mpc.tensors.sessions import opened, private, session
@@ -60,6 +62,28 @@ def test_softmax_and_its_logarithm_at_any_values(values: list[float]) -> None:
     assert np.abs(opened(x.T.softmax(0)) - found.T).max() <= 4 * UNIT + len(values) * 2.0**-19
     exact = max(values) + np.log(shifted.sum())
     assert np.abs(opened(log_sum_exp(x)) - exact).max() <= (3 + len(values) / 4) * UNIT
+
+
+@pytest.mark.parametrize("high", [1.0, 1.5, 2, 3, 10, 15])
+def test_the_inverse_of_a_short_range_is_off_by_its_stated_error(high: float) -> None:
+    """Both ends, and numbers of all of the range."""
+    values = np.linspace(1, high, 301)
+    s = session()
+    x = Raw.of("x", private(s, values, (1, high))).times_integer(1 << 8).read_with(24)
+    found = short_reciprocal(x)
+    assert found is not None
+    inverse, error = found
+    assert error < 2.0**-22
+    words = s.backend.open([inverse.shared], [s.me])
+    assert words is not None
+    raw = Ring(64).signed(words[0]).astype(np.float64)
+    assert (np.abs(raw * 2.0**-inverse.bits - 1 / (np.rint(values / UNIT) * UNIT)) <= error).all()
+    assert inverse.range.low <= raw.min() <= raw.max() <= inverse.range.high
+
+
+def test_the_inverse_of_a_long_range_or_of_one_with_zero_is_left_to_others() -> None:
+    for low, high in ((1, 100), (0, 2), (-1, 1)):
+        assert short_reciprocal(Raw.of("x", private(session(), [1.0], (low, high))).read_with(24)) is None
 
 
 @pytest.mark.parametrize("fraction_bits", [8, 12, 15, 20, 22, 24])

@@ -135,6 +135,14 @@ def test_each_party_is_told_what_is_its_own_and_all_agree(tmp_path: Path) -> Non
         ({"backend": "replicated"}, "expected exactly 3 computing parties for the back-end replicated, found 2"),
         ({"backend": "replicated", "computing": tuple("abcd")}, "found 4"),
         ({"backend": "dealer_mac", "ring_bits": 32}, "ring_bits: expected 64 for the back-end dealer_mac, found 32"),
+        (
+            {"backend": "replicated_mac", "computing": ("a", "b", "c"), "ring_bits": 32},
+            "ring_bits: expected 64 for the back-end replicated_mac, found 32",
+        ),
+        (
+            {"backend": "replicated_mac", "computing": ("a", "b", "c"), "serving": {}},
+            "serving: expected a back-end without MACs for a service",
+        ),
         ({"backend": "dealer_mac", "serving": {}}, "serving: expected a back-end without MACs for a service"),
         (
             {"backend": "replicated", "computing": ("a", "b", "c"), "provider": "p"},

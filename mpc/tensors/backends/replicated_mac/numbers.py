@@ -10,8 +10,9 @@ The verifiers choose rho and sigma by a key that the prover does not have, with 
     right   u (sigma V) = rho Q sigma'    and    the trace of Q, without its row 0, is T
 
 The left verifier also sends what its shares of Q and T give. All that the right one gets is uniform, or follows from
-what it has. An error that the left verifier brings in meets the right one's mask, so that whether it is found depends
-on no secret.
+what it has. An error that the left verifier brings in meets the right one's mask. It has words of 64 bits, which are
+uniform. So either the lower words of what it meets decide alone whether the error is found, and depend on no secret, or
+it is found but for a chance of 2^-64.
 
 How often a cheat passes: the error of T is divisible by 2^(63 + a) with a probability of at most (a + 1) 2^-a. Where it
 is divisible by that and by no higher power of two, a wrong Q passes with at most (66 - a) 2^-(65 - a). Over all a that
@@ -53,27 +54,35 @@ class _Rows:
     def columns(self) -> int:
         return -(-self.count // ROWS)
 
-    def take(self) -> Both:
-        """Return all terms in rows, with zeros behind them, and begin anew."""
-        flat, found = wide.joined(self._terms), []
-        for words in flat:
-            rows = np.zeros((ROWS * self.columns,), dtype=np.uint64)
-            rows[: self.count] = words
-            found.append(rows.reshape(ROWS, self.columns))
+    def take(self) -> Wide:
+        """Return all terms in rows, with zeros behind them, and begin anew. Words of one length have no upper words."""
+        shape = (ROWS, self.columns)
+        low = np.zeros(shape, dtype=np.uint64)
+        high = np.zeros(shape, dtype=np.uint64) if any(upper is not None for _, upper in self._terms) else None
+        start = 0
+        for lower, upper in self._terms:
+            low.reshape(-1)[start : start + lower.size] = lower
+            if high is not None and upper is not None:
+                high.reshape(-1)[start : start + lower.size] = upper
+            start += lower.size
         self._terms, self.count = [], 0
-        return found[0], found[1]
+        return low, high
 
 
 def _drawn(stream: KeyStream, shape: Shape) -> Both:
     return stream.words(shape), stream.words(shape)
 
 
-def _below(first: Both, rest: Both) -> Both:
+def _below(first: Wide, rest: Wide) -> Wide:
     """Return a row above other rows."""
-    return np.concatenate((first[0], rest[0])), np.concatenate((first[1], rest[1]))
+    low = np.concatenate((first[0], rest[0]))
+    if first[1] is None and rest[1] is None:
+        return low, None
+    upper = [np.zeros_like(lower) if high is None else high for lower, high in (first, rest)]
+    return low, np.concatenate(upper)
 
 
-def _combined(first: Both, factors: Words, rest: Both) -> Both:
+def _combined(first: Both, factors: Words, rest: Wide) -> Both:
     """Return the first row and the others times their factors, added up."""
     return wide.add(*first, *wide.matrix_product((factors[None], None), rest))
 
@@ -124,8 +133,8 @@ class Prover:
     def _block(self) -> None:
         shape = (1, self._left.columns)
         left = _below(_drawn(self._trio.stream(self._left_key, "left mask"), shape), self._left.take())
-        right = _below(_drawn(self._trio.stream(self._right_key, "right mask"), shape), self._right.take())
-        gram = wide.matrix_product(left, (right[0].T, right[1].T))
+        low, high = _below((self._trio.stream(self._right_key, "right mask").words(shape), None), self._right.take())
+        gram = wide.matrix_product(left, (low.T, None if high is None else high.T))
         drawn = _drawn(self._trio.stream(self._left_key, "gram"), gram[0].shape)
         self._grams += [words.reshape(-1) for words in wide.subtract(*gram, *drawn)]
 
@@ -190,9 +199,9 @@ class Right:
             self._block()
 
     def _block(self) -> None:
-        mask = _drawn(self._masks, (1, self._right.columns))
+        mask = self._masks.words((1, self._right.columns))
         rho, sigma = self._challenge.words(ROWS), self._challenge.words(ROWS)
-        self._blocks.append((rho, sigma, _combined(mask, sigma, self._right.take())))
+        self._blocks.append((rho, sigma, _combined((mask, np.zeros_like(mask)), sigma, self._right.take())))
 
     def sizes(self) -> tuple[int, int]:
         """Return how many words come of the prover and of the left verifier."""

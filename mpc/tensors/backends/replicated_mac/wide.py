@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mpc._core import high_words, matmul_wide
+from mpc._core import matmul_wide, wide_products
 from mpc.ring import Words
 from mpc.tensors.backends.authenticated.wide import add, subtract, times
 from mpc.tensors.backends.kernels import matmul
@@ -19,8 +19,8 @@ __all__ = ["Both", "Wide", "add", "from_bytes", "joined", "matrix_product", "pro
 
 def product(a: Words, b: Words) -> Both:
     """Return the exact products of words of one shape."""
-    a, b = np.ascontiguousarray(a), np.ascontiguousarray(b)
-    return a * b, high_words(a, b)
+    found = wide_products(np.ascontiguousarray(a), np.ascontiguousarray(b))
+    return found[0], found[1]
 
 
 def scaled(value: Wide, words: Words) -> Both:

@@ -11,6 +11,7 @@ from mpc.tensors.backends.interface import Shared
 from tests.mpc.tensors.backends.session import (
     AUTHENTICATED,
     REPLICATED,
+    REPLICATED_MAC,
     TWO_PARTY,
     Backend,
     run,
@@ -29,6 +30,7 @@ CHUNK, BITS = 1_000_000, 16
         (3, 3_000_000),
         (5, 2_000_000),
         (REPLICATED, 10_000_000),
+        (REPLICATED_MAC, 2_000_000),
         (TWO_PARTY, 2_000_000),
         (AUTHENTICATED[0], 2_000_000),
     ],
@@ -80,7 +82,7 @@ def test_a_rounding_that_only_cuts_would_be_noticed(n: int) -> None:
     assert abs(fraction.sum()) > 5 * (fraction * (1 - fraction)).sum() ** 0.5
 
 
-@pytest.mark.parametrize("n", [3, REPLICATED, TWO_PARTY])
+@pytest.mark.parametrize("n", [3, REPLICATED, REPLICATED_MAC, TWO_PARTY])
 def test_the_probability_of_rounding_up_is_the_fraction(n: int) -> None:
     fractions = np.repeat([1, 2**12, 2**15, 2**16 - 1], 20_000)
 
@@ -93,7 +95,7 @@ def test_the_probability_of_rounding_up_is_the_fraction(n: int) -> None:
         assert abs(int(up) - 20_000 * share) <= 5 * (20_000 * share * (1 - share)) ** 0.5 + 1
 
 
-EVERY = [2, 3, REPLICATED, TWO_PARTY, AUTHENTICATED[0]]
+EVERY = [2, 3, REPLICATED, REPLICATED_MAC, TWO_PARTY, AUTHENTICATED[0]]
 MANY = 4000
 
 

@@ -19,6 +19,7 @@ from tests.mpc.tensors.backends.session import (
     OUTSIDE,
     PROVIDER,
     REPLICATED,
+    REPLICATED_MAC,
     Backend,
     names,
     run,
@@ -29,7 +30,7 @@ from tests.mpc.tensors.backends.session import (
 )
 
 SHAPE = (40, 30)
-CASES = [2, 3, REPLICATED]
+CASES = [2, 3, REPLICATED, REPLICATED_MAC]
 LARGEST = 2**15 - 1  # so that what is opened in the small ring fills whole bytes
 
 
@@ -54,7 +55,9 @@ def kind_of(label: str) -> str:
     first, *rest = label.split("/")
     if first in ("open", "dealt"):
         return rest[1]
-    return f"{first}/{rest[0]}" if first in ("around", "paired", "third") else first
+    if first == "check":
+        return f"check/{rest[1]}"
+    return f"{first}/{rest[0]}" if first in ("around", "paired", "third", "share", "tell") else first
 
 
 def views(n: int, value: int, seed: bytes | None = None) -> dict[str, dict[str, list[tuple[str, str, bytes]]]]:
@@ -160,6 +163,12 @@ WIRE: dict[str, dict[str, str]] = {
         "p2": "de29d19e006e531e",
         "olga": "20956ef80e192d65",
     },
+    "replicated_mac-3": {
+        "p0": "5bcec94cc7fc69a7",
+        "p1": "32242ebd03ee43fd",
+        "p2": "64e43f034ffee72c",
+        "olga": "c05d9e258c725a11",
+    },
 }
 
 
@@ -187,7 +196,7 @@ class _Zeros(KeyStream):
 
 
 SEED = b"collusion"
-SHOWN = ("open/", "output/", "around/", "paired/")
+SHOWN = ("open/", "output/", "around/", "paired/", "share/", "tell/", "check/0/proofs")
 
 
 def seed_of(name: str) -> bytes:
