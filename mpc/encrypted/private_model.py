@@ -223,7 +223,8 @@ def _noise(job: PrivateModelJob, randomness: Randomness) -> list[int]:
     low = uniform_words(degree, _MASK_BITS // 2, randomness).tolist()
     high = uniform_words(degree, _MASK_BITS // 2, randomness).tolist()
     found = [(a << (_MASK_BITS // 2)) + b - (1 << (_MASK_BITS - 1)) for a, b in zip(high, low, strict=True)]
-    found[::stride] = discrete_gaussian(Fraction(1 << _FLOOD_BITS), (2 * job.features,), randomness).tolist()
+    gaussian = discrete_gaussian(Fraction(1 << _FLOOD_BITS), (2 * job.features,), randomness)
+    found[::stride] = gaussian.tolist()
     return found
 
 

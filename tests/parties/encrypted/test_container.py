@@ -60,6 +60,11 @@ def test_every_changed_byte_is_refused(written: Path) -> None:
         written.write_bytes(content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :])
         with pytest.raises(FileError):
             read_container(written, "data")
+    (size,) = struct.unpack("<I", content[8:12])
+    place = 12 + size + 140 + 40 + 5  # the sixth byte of the second chunk
+    written.write_bytes(content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :])
+    with pytest.raises(FileError, match="expected chunk 1 as its digest says, found it changed"):
+        read_container(written, "data")
 
 
 def test_every_cut_and_what_is_appended_is_refused(written: Path) -> None:
