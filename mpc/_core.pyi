@@ -622,7 +622,7 @@ class CkksParameters:
 
     @staticmethod
     def large() -> CkksParameters:
-        """Return N = 32768, primes of 47 and 17 times 40 bits, special 3 times 47: 868 bits, depth 17, scale 2^40."""
+        """Return N = 32768, primes of 47 and 17 times 40 bits, special 3 times 46: 865 bits, depth 17, scale 2^40."""
 
     @property
     def degree(self) -> int: ...

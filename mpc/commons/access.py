@@ -74,6 +74,7 @@ class State:
     """What all entries so far say. Every change can be taken back, so that a proposal can be tried.
 
     Attributes:
+        root_of: returns the root of the log's first entries.
         members: by key. names: the keys by name.
         policies: by the leaf hash of their first version. versions: the policy's name by each version's leaf hash.
         reports: by index. report_leaves: indices by leaf hash. of_task: indices by task, in order.
@@ -88,8 +89,9 @@ class State:
         trustees_key: the copy that a quorum of trustees has registered, or nothing.
     """
 
-    def __init__(self, founding: Founding) -> None:
+    def __init__(self, founding: Founding, root_of: Callable[[int], bytes]) -> None:
         self.founding = founding
+        self.root_of = root_of
         self.members: dict[bytes, Member] = {}
         self.names: dict[str, bytes] = {}
         self.policies: dict[bytes, PolicyState] = {}

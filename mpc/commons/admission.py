@@ -16,6 +16,8 @@ from mpc.commons.access import (
     decide,
     task_of,
 )
+from mpc.commons.coin import CoinLabel, Toss
+from mpc.commons.committee import check_for
 from mpc.commons.encoding import decode
 from mpc.commons.entries import (
     NONE,
@@ -35,6 +37,8 @@ from mpc.commons.entries import (
     Verdict,
     check_endorsements,
 )
+from mpc.commons.group import read_points
+from mpc.commons.release import check_request
 from mpc.errors import ProtocolError
 
 
@@ -51,10 +55,11 @@ def admit(state: State, index: int, data: bytes, leaf: bytes) -> Entry:
     entry = decode(Entry, data)
     if not entry.is_signed(state.founding.origin):
         raise ProtocolError(f"expected an entry that {entry.author.hex()[:16]} has signed for this log, found another")
-    if (before := state.statements.get(entry.statement)) is not None:
+    statement = entry.statement
+    if (before := state.statements.get(statement)) is not None:
         raise ProtocolError(f"expected a new entry, found what entry {before} says")
     _HANDLERS[Kind(entry.kind)](state, index, leaf, entry.author, entry.contents())
-    state.put(state.statements, entry.statement, index)
+    state.put(state.statements, statement, index)
     return entry
 
 
@@ -71,9 +76,12 @@ def _register(state: State, index: int, leaf: bytes, author: bytes, body: Regist
         raise ProtocolError(f"expected a key for boxes of aggregators alone, found another for {body.name}")
     if bool(body.details) != (role == Role.TRUSTEE):
         raise ProtocolError(f"expected the trustees' key from trustees alone, found another for {body.name}")
+    if role == Role.AGGREGATOR:
+        read_points([body.point], "an aggregator's key")
     if place is not None:
         if body.name != state.founding.trustees[place].name:
             raise ProtocolError(f"expected the name {state.founding.trustees[place].name}, found {body.name}")
+        check_for(state.founding, body.details)
         votes = state.key_votes.get(body.details, frozenset()) | {place}
         state.put(state.key_votes, body.details, votes)
         if len(votes) == state.founding.quorum:
@@ -131,6 +139,7 @@ def _request(state: State, index: int, leaf: bytes, author: bytes, body: Request
         raise ProtocolError(f"expected ranges of entries before {index}, found one up to {body.ranges[-1].end}")
     for one in body.endorsements:
         _member(state, one.key, Role.CONSUMER)
+    check_request(state.founding.origin, author, body)
     check_endorsements(state.founding.origin, author, body)
     state.put(state.requests, leaf, RequestState(index, author, body))
 
@@ -168,7 +177,7 @@ def _revoke(state: State, index: int, leaf: bytes, author: bytes, body: Revoke) 
 
 def _coin(state: State, index: int, leaf: bytes, author: bytes, body: Coin) -> None:
     _trustee(state, author)
-    _granted(state, body.grant)
+    toss_of(state, body.grant).value(body.shares)
     _once(state, state.coins, body.grant, index)
 
 
@@ -196,6 +205,15 @@ def _delivered(state: State, index: int, leaf: bytes, author: bytes, body: Deliv
     if author != state.requests[_granted(state, body.grant).request].author:
         raise ProtocolError("expected the consumer that has asked, found another")
     _once(state, state.deliveries, body.grant, index)
+
+
+def toss_of(state: State, grant: bytes) -> Toss:
+    """Return what the coin of a grant is about. Raises `ProtocolError` where the grant is not in the log before."""
+    granted = _granted(state, grant)
+    task = state.requests[granted.request].request.task
+    root = state.root_of(granted.index + 1)
+    label = CoinLabel(state.founding.origin, task, grant, root)
+    return Toss(check_for(state.founding, state.trustees_key), label)
 
 
 def _member(state: State, key: bytes, *roles: Role) -> None:

@@ -30,7 +30,7 @@ from mpc.commons.access import GrantState, decide
 from mpc.commons.admission import admit
 from mpc.commons.certificates import check_proposal, signers
 from mpc.commons.encoding import decode, encode
-from mpc.commons.entries import Entry, Kind, sign_entry
+from mpc.commons.entries import Entry, Kind, Revoke, sign_entry
 from mpc.commons.founding import Founding
 from mpc.commons.identities import TrusteeKeys
 from mpc.commons.merkle import leaf_hash
@@ -39,6 +39,8 @@ from mpc.commons.replica import MOST_ENTRIES, Accepted, Certified, Copy, Evidenc
 from mpc.errors import OrderError, ParameterError, ProtocolError
 
 MOST_PENDING = 65_536
+MOST_PROPOSAL_BYTES = 1 << 26
+MOST_EVIDENCE = 16  # of one log that a trustee keeps: one is enough, and a faulty sequencer can make any number
 
 
 class Store(Protocol):
@@ -92,7 +94,10 @@ class Trustee:
             ProtocolError: it could not be the next entry.
         """
         self._check_working()
-        if decode(Entry, revocation).statement not in self.copy.state.statements:
+        entry = decode(Entry, revocation)
+        contents = entry.contents()
+        known = isinstance(contents, Revoke) and contents.target in self.copy.handed
+        if not known and entry.statement not in self.copy.state.statements:
             self._write(Handed(revocation))
 
     def check_release(self, grant: bytes) -> GrantState:
@@ -174,7 +179,7 @@ class Trustee:
             min(size for size in self.copy.notes if size >= Checkpoint.read(Note.read(note).text).size)
         ]
         evidence = Evidence(note, bytes(against))
-        if evidence not in self.copy.evidence:
+        if evidence not in self.copy.evidence and len(self.copy.evidence) < MOST_EVIDENCE:
             self._write(evidence)
         return evidence
 
@@ -271,7 +276,12 @@ class Sequencer:
     def _next_entries(self) -> list[bytes]:
         """Return what can be logged of all that waits, each request with its answer, and forget the rest."""
         copy, entries = self.trustee.copy, list[bytes]()
-        waiting = list(self._queue.values())[: MOST_ENTRIES // 2]
+        waiting, size = list[bytes](), 0
+        for entry in self._queue.values():
+            size += len(entry)
+            if len(waiting) == MOST_ENTRIES // 2 or (waiting and size > MOST_PROPOSAL_BYTES):
+                break
+            waiting.append(entry)
         self._queue = dict(list(self._queue.items())[len(waiting) :])
         state = copy.state
         try:

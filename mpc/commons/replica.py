@@ -83,7 +83,7 @@ class Copy:
         self.founding = founding
         self.entries: list[bytes] = []
         self.tree = Tree()
-        self.state = State(founding)
+        self.state = State(founding, self.tree.root)
         self.notes: dict[int, Note] = {}
         self.certified: tuple[Checkpoint, Note] | None = None
         self.evidence: list[Evidence] = []

@@ -63,15 +63,15 @@ class Ciphertexts:
         self._parameters = parameters
         self._evaluator = evaluator
 
-    def read(self, message: bytes) -> Encrypted:
-        """Return the ciphertext of a message, at the scale of the parameters.
+    def read(self, message: bytes, scale: Fraction | None = None) -> Encrypted:
+        """Return the ciphertext of a message, at this scale or at that of the parameters.
 
         Raises:
             ProtocolError: the message is no ciphertext of these parameters.
             ParameterError: it has another scale.
         """
         ciphertext = CkksCiphertext.from_bytes(self._parameters, message)
-        return self._checked(ciphertext, Fraction(float(self._parameters.scale)))
+        return self._checked(ciphertext, Fraction(float(self._parameters.scale)) if scale is None else scale)
 
     def _checked(self, ciphertext: CkksCiphertext, scale: Fraction) -> Encrypted:
         if ciphertext.scale != core_scale(self._parameters, scale):

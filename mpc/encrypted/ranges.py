@@ -8,7 +8,8 @@ together, take the worst case of what their clipped records allow.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
 import numpy as np
@@ -31,12 +32,14 @@ class Foreseen:
         deviation: ``(d',)``, the standard deviation of the encrypted run's weights.
         bound: ``(d',)``, what the encrypted run's weights differ by at most, see :mod:`mpc.encrypted.twin`.
         reach: the largest magnitude of z in each iteration but the first.
+        refreshed: the same at each refresh, by iteration. The program goes on from these weights.
     """
 
     weights: Floats
     deviation: Floats
     bound: Floats
     reach: tuple[float, ...]
+    refreshed: Mapping[int, Foreseen] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         return f"Foreseen(weights={self.weights.shape}, iterations={len(self.reach) + 1})"
@@ -60,8 +63,20 @@ def foresee(twin: Twin, packing: Packing, records: Floats, choices: Logistic) ->
     chunks = [twin.fresh(chunk, scale, level=choices.records_level) for chunk in packing.pack(records)]
     half = twin.fresh(packing.repeat(half_term(packing, records)), scale, level=choices.levels)
     reach: list[float] = []
+    refreshed: dict[int, Foreseen] = {}
+    means = np.kron(np.eye(packing.features), np.full(packing.rows, 1 / packing.rows))
+
+    def found_in(weights: Clear) -> Foreseen:
+        lowest = twin.lower(weights, 0)
+        return Foreseen(packing.weights(lowest.slots), *twin.errors(lowest, means), tuple(reach))
+
+    def refresh(iteration: int, weights: Clear) -> Clear:
+        refreshed[iteration] = found_in(weights)
+        again = packing.repeat(refreshed[iteration].weights)
+        return twin.fresh(again, weights.scale, level=choices.records_level)
+
     weights: Clear | None = None
-    for step in train(twin, packing, chunks, half, choices):
+    for step in train(twin, packing, chunks, half, choices, refresh):
         weights = step.weights
         if step.z:
             reach.append(max(float(np.abs(z.slots).max()) for z in step.z))
@@ -69,12 +84,9 @@ def foresee(twin: Twin, packing: Packing, records: Floats, choices: Logistic) ->
                 raise _too_far(packing, records, choices, step.iteration, reach[-1])
     if weights is None:
         raise ParameterError("expected at least 1 iteration, found none")
-    weights = twin.lower(weights, 0)
-    found = packing.weights(weights.slots)
-    _compare(found, train_in_the_clear(packing.unpack(packing.pack(records)), choices, packing))
-    means = np.kron(np.eye(packing.features), np.full(packing.rows, 1 / packing.rows))
-    deviation, bound = twin.errors(weights, means)
-    return Foreseen(found, deviation, bound, tuple(reach))
+    last = found_in(weights)
+    _compare(last.weights, train_in_the_clear(packing.unpack(packing.pack(records)), choices, packing))
+    return replace(last, refreshed=refreshed)
 
 
 def _compare(twin: Floats, plain: Floats) -> None:

@@ -4,7 +4,13 @@
       public key, keys for products and rotations  ------>
       Z in chunks, and the half term, encrypted    ------>
                                                               runs the program on ciphertexts
+      at each refresh: compares with the twin      <------    weights, encrypted, at the lowest level
+      the twin's weights, encrypted anew           ------>
       decrypts the weights                         <------    weights, encrypted, at the lowest level
+
+Without a refresh the parameters' levels bound the iterations. At a refresh the owner decrypts, compares with the twin
+within the derived bound, and encrypts the twin's weights. So errors do not add up, a trainer that computes something
+else is noticed there, and no noise that depends on the key comes into what is released.
 
 The trainer holds no secret and sees n', d', the iterations, how many targets there are, and the time. Z is the records
 times the labels' signs, so that a data set of the same shape with other labels has the same lengths.
@@ -15,8 +21,9 @@ these numbers and knows the ciphertext learns of the key. See :mod:`mpc.encrypte
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -27,7 +34,8 @@ from mpc.encrypted.packing import Floats, Packing
 from mpc.encrypted.parameters import parameters_of, smallest_set
 from mpc.encrypted.programs.logistic import Logistic, train
 from mpc.encrypted.ranges import Foreseen, foresee, half_term
-from mpc.encrypted.twin import Twin
+from mpc.encrypted.release import verified
+from mpc.encrypted.twin import Clear, Twin
 from mpc.errors import ParameterError, ProtocolError
 
 PUBLIC, PRODUCTS = "public key", "products"
@@ -77,9 +85,18 @@ class Job:
         zeros, scale = np.zeros(packing.slots), twin.chain.scale
         chunks = [twin.fresh(zeros, scale, level=self.choices.records_level) for _ in range(packing.chunks)]
         half = twin.fresh(zeros, scale, level=self.choices.levels)
-        for _ in train(twin, packing, chunks, half, self.choices):
+
+        def refresh(_: int, weights: Clear) -> Clear:
+            return twin.fresh(zeros, weights.scale, level=self.choices.records_level)
+
+        for _ in train(twin, packing, chunks, half, self.choices, refresh):
             pass
         return twin.products_level, dict(sorted(twin.rotations.items()))
+
+    @property
+    def refreshes(self) -> list[tuple[int, int]]:
+        """The refreshes in order, each by its target and the iteration that it follows."""
+        return [(target, iteration) for target in range(self.targets) for iteration in self.choices.refreshes]
 
     def key_sizes(self) -> dict[str, int]:
         """Return the name and the length of everything that the trainer gets of the keys, in order."""
@@ -99,9 +116,24 @@ class Job:
             sizes |= {f"records {target} {place}": records for place in range(self.packing.chunks)}
         return sizes
 
+    @property
+    def weight_scale(self) -> Fraction:
+        """The scale of the weights."""
+        return self.choices.weight_scale(self.packing, chain_of(self.core).scale)
+
+    @property
+    def refreshed_bytes(self) -> int:
+        """The length of weights that are encrypted anew."""
+        return self.core.seeded_bytes(self.choices.records_level)
+
+    @property
+    def weight_bytes(self) -> int:
+        """The length of weights that the trainer gives back, at a refresh and at the end."""
+        return self.core.ciphertext_bytes(0)
+
     def weight_sizes(self) -> dict[str, int]:
         """Return the name and the length of everything that the trainer gives back, in order."""
-        return {f"weights {target}": self.core.ciphertext_bytes(0) for target in range(self.targets)}
+        return {f"weights {target}": self.weight_bytes for target in range(self.targets)}
 
 
 def owner_make_secret(parameters: str, seed: bytes) -> CkksSecretKey:
@@ -143,8 +175,17 @@ class Progress:
     weights: bytes | None = None
 
 
-def trainer_train(job: Job, keys: Mapping[str, bytes], parts: Mapping[str, bytes]) -> Iterator[Progress]:
+Refreshing = Callable[[int, int, bytes], bytes]
+"""Takes target, iteration and encrypted weights to the owner, and returns what :func:`owner_refresh` gave there."""
+
+
+def trainer_train(
+    job: Job, keys: Mapping[str, bytes], parts: Mapping[str, bytes], refreshing: Refreshing | None = None
+) -> Iterator[Progress]:
     """Train every target's model, and yield after each iteration.
+
+    Args:
+        refreshing: where the job's choices have refreshes.
 
     Raises:
         ProtocolError: keys or records are not those of this job.
@@ -159,10 +200,35 @@ def trainer_train(job: Job, keys: Mapping[str, bytes], parts: Mapping[str, bytes
         _check_level("half term", half, job.choices.levels)
         for chunk in chunks:
             _check_level("records", chunk, job.choices.records_level)
-        for step in train(arithmetic, job.packing, chunks, half, job.choices):
+        refresh = None if refreshing is None else _refresh(job, arithmetic, target, refreshing)
+        for step in train(arithmetic, job.packing, chunks, half, job.choices, refresh):
             last = step.iteration == job.choices.iterations
             weights = arithmetic.lower(step.weights, 0).ciphertext.to_bytes() if last else None
             yield Progress(target, step.iteration, weights)
+
+
+def _refresh(
+    job: Job, arithmetic: Ciphertexts, target: int, refreshing: Refreshing
+) -> Callable[[int, Encrypted], Encrypted]:
+    def refresh(iteration: int, weights: Encrypted) -> Encrypted:
+        message = refreshing(target, iteration, arithmetic.lower(weights, 0).ciphertext.to_bytes())
+        found = arithmetic.read(message, job.weight_scale)
+        _check_level("refreshed weights", found, job.choices.records_level)
+        return found
+
+    return refresh
+
+
+def owner_refresh(job: Job, secret: CkksSecretKey, message: bytes, expected: Foreseen) -> bytes:
+    """Compare encrypted weights with the twin's at this refresh, and return the twin's, encrypted anew.
+
+    Raises:
+        CheatingError: they are not within the derived bound.
+        ProtocolError: the message is no encryption of weights under this key.
+    """
+    weights = verified(owner_decrypt(job, secret, message), expected)
+    scale = core_scale(job.core, job.weight_scale)
+    return secret.encrypt(job.packing.repeat(weights), job.choices.records_level, scale)
 
 
 def _part(parts: Mapping[str, bytes], name: str) -> bytes:
@@ -183,10 +249,9 @@ def owner_decrypt(job: Job, secret: CkksSecretKey, message: bytes) -> Floats:
         ProtocolError: the message is no encryption of weights under this key, at the scale of this job.
     """
     ciphertext = CkksCiphertext.from_bytes(job.core, message)
-    scale = job.choices.weight_scale(job.packing, chain_of(job.core).scale)
     if ciphertext.key_id != secret.key_id:
         raise ProtocolError("expected weights under this private key, found another key's")
-    if ciphertext.level != 0 or ciphertext.scale != core_scale(job.core, scale):
+    if ciphertext.level != 0 or ciphertext.scale != core_scale(job.core, job.weight_scale):
         raise ProtocolError(f"expected weights at level 0 and the job's scale, found level {ciphertext.level}")
     return job.packing.weights(secret.decrypt(ciphertext))
 

@@ -141,7 +141,8 @@ class Network:
             for peer, theirs in received.items():
                 with self._channels[peer].naming_peer():
                     words = from_wire(theirs[start:end], part.bits).reshape(total.shape)
-                total = total ^ words if part.planes else total + words
+                into = words if words.flags.writeable and words.flags.aligned else None  # what came in is nobody else's
+                total = (np.bitwise_xor if part.planes else np.add)(total, words, out=into)
             if part.bits < 64 and not part.planes:
                 total = total & np.uint64((1 << part.bits) - 1)
             opened.append(total)

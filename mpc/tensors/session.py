@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 from mpc.errors import OrderError, ParameterError
 from mpc.ring import Words
 from mpc.tensors.autograd import Backward, Node
-from mpc.tensors.backends.interface import Backend, Rounding, Shape, Shared
+from mpc.tensors.backends.interface import Ahead, Backend, Rounding, Shape, Shared
 from mpc.tensors.checking import Checker, Reference
 from mpc.tensors.noise import Scale, exact_scale
 from mpc.tensors.public import encode, encode_public
@@ -227,6 +227,11 @@ class Session:
             factor if isinstance(factor, Factor) else Factor(factor.bound, factor.fraction_bits) for factor in factors
         ]
         require_room(found, self.format.ring_bits, label, why, self.format.fraction_bits, plain)
+
+    def mask_ahead(self, values: Sequence[Shared]) -> None:
+        """Let the back-end open what these need for products together with what is opened next, if it can."""
+        if isinstance(self.backend, Ahead):
+            self.backend.mask_ahead(values)
 
     def truncate(self, values: Sequence[Shared], bits: int, bound: int) -> list[Shared]:
         """Return values divided by 2^bits and rounded as this session rounds, all in one round."""

@@ -106,9 +106,11 @@ def _sigmoid(x: Raw) -> tuple[Raw, float]:
         kept = _kept(x, below, from_below=first == 0, from_above=last == len(thresholds))
         y = Raw(session, x.label, kept, Range(-end, end).meet(x.range.union(Range(0, 0))), x.bits)
     y = y.with_bits(inner)
+    quadratic = coefficient(2)
+    session.mask_ahead([quadratic.shared])
     square, slope, curve = exact_products([(y, y), (coefficient(1), y), (coefficient(3), y)])
     square, curve = cut_alike([square, curve], inner)
-    outer = exact_products([(curve.add(coefficient(2)), square)])[0]
+    outer = exact_products([(curve.add(quadratic), square)])[0]
     low = slope.with_bits(outer.bits).add(coefficient(0).with_bits(outer.bits))
     value = outer.add(low).with_bits(unit_bits)
     error = PIECES_ERROR + ROUNDING_ERROR

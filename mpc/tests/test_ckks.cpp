@@ -34,7 +34,7 @@ void scales_are_exact() {
 
 void caps_are_held() {
     CHECK(Parameters::small()->modulus_bits() <= 418 && Parameters::small()->depth() == 9);
-    CHECK(Parameters::large()->modulus_bits() <= 868 && Parameters::large()->depth() == 17);
+    CHECK(Parameters::large()->modulus_bits() <= 865 && Parameters::large()->depth() == 17);
     std::vector<int> bits(10, 36);
     bits[0] = 47;
     const auto made = [&](std::size_t degree) { return Parameters(degree, bits, {47}, 36, false).depth(); };
@@ -243,6 +243,7 @@ void what_does_not_fit_is_refused() {
     const Ciphertext theirs = read_ciphertext(setting.parameters, stranger.encrypt(x, 2, scale));
     CHECK_THROWS(evaluator.add(a, theirs), ParameterError);
     CHECK_THROWS(setting.key.decrypt(theirs), ParameterError);
+    CHECK_THROWS(Evaluator(setting.parameters, std::nullopt, {}).add(a, theirs), ParameterError);  // it knows no key
     const Bytes key = setting.key.relinearisation_key(1), foreign = stranger.rotation_key(1, 1);
     const Bytes rotation = setting.key.rotation_key(1, 1);
     const Evaluator cut(setting.parameters, key, {rotation});

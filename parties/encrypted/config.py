@@ -37,6 +37,13 @@ class SecureTrainConfig(BaseModel):
     sigmoid_degree: Literal[3, 5] = Field(
         3, description="of the polynomial that stands for the logistic function", json_schema_extra=_flag()
     )
+    stretch: int = Field(
+        2,
+        ge=1,
+        description="iterations after the first one between two refreshes, at which the data owner encrypts the "
+        "weights anew",
+        json_schema_extra=_flag(),
+    )
     components: int = Field(
         15, ge=0, description="directions of the largest variance, 0 for all features", json_schema_extra=_flag()
     )

@@ -11,14 +11,21 @@ import sys
 import numpy as np
 
 from mpc.encrypted.release import verified
-from mpc.encrypted.training import owner_decrypt, owner_encrypt, owner_foresee, owner_make_keys, owner_make_secret
+from mpc.encrypted.training import (
+    owner_decrypt,
+    owner_encrypt,
+    owner_foresee,
+    owner_make_keys,
+    owner_make_secret,
+    owner_refresh,
+)
 from parties.encrypted.jobs import job_of_settings
 from parties.encrypted.keys import new_seed
 from parties.encrypted.model import LinearModel
 from parties.encrypted.owner import scikit_learn, signed_records
 from parties.encrypted.records import read_records
 from parties.encrypted.settings import OWNER, TRAINER, OwnerSettings
-from parties.encrypted.wire import receive_parts, send_parts
+from parties.encrypted.wire import receive_parts, receive_weights, send_parts, send_refreshed
 from parties.frame.connections import Connections
 from parties.frame.private_files import write_private
 from parties.frame.process import Party, run_party
@@ -44,6 +51,12 @@ def data_owner(party: Party[OwnerSettings]) -> None:
             send_parts(trainer, "keys", owner_make_keys(job, secret), job.key_sizes())
         with progress.step("3", "send encrypted records", channel=trainer):
             send_parts(trainer, "records", owner_encrypt(job, secret, records), job.record_sizes())
+        for done, (target, iteration) in enumerate(refreshes := job.refreshes, 1):
+            with progress.step("4", "refresh the weights", channel=trainer):
+                message = receive_weights(trainer, job, target, iteration)
+                expected = foreseen[target].refreshed[iteration]
+                send_refreshed(trainer, target, iteration, owner_refresh(job, secret, message, expected))
+            progress.advance(done, len(refreshes), "refreshes")
         with progress.step("5", "receive the encrypted model", channel=trainer):
             messages = receive_parts(trainer, "weights", job.weight_sizes())
         with progress.step("6", "compare with the twin"):

@@ -44,7 +44,7 @@ def header_of(kind: Kind, job: Job, key_id: str, source: str = "") -> Header:
 def job_of_settings(settings: TrainingSettings) -> Job:
     """Return the job that both parties of an online run were told."""
     packing = Packing(settings.records, settings.features, parameters_of(settings.parameters).slots)
-    choices = Logistic(settings.rate, settings.iterations, settings.degree)
+    choices = Logistic(settings.rate, settings.iterations, settings.degree, settings.stretch)
     return Job(settings.parameters, packing, choices, settings.targets)
 
 

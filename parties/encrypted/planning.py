@@ -34,7 +34,7 @@ def prepare(config: SecureTrainConfig, folder: Path) -> dict[str, Any]:
     features = table.features.shape[1]
     components = min(config.components, features) or None
     preparation = Preparation.of(table.features[kept], components, config.whiten or None, config.clip)
-    choices = Logistic(config.learning_rate, config.iterations, config.sigmoid_degree)
+    choices = Logistic(config.learning_rate, config.iterations, config.sigmoid_degree, config.stretch)
     LinearModel.untrained(preparation, table.classes, choices.degree).write(folder / KEPT)
     job = Job.of(len(kept), preparation.outputs, choices, table.targets)
     return {
@@ -45,6 +45,7 @@ def prepare(config: SecureTrainConfig, folder: Path) -> dict[str, Any]:
         "rate": choices.rate,
         "iterations": choices.iterations,
         "degree": choices.degree,
+        "stretch": choices.stretch,
     }
 
 

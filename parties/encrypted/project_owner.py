@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import json
 import sys
+from functools import partial
 from time import perf_counter
 
 from mpc.encrypted.training import trainer_train
 from parties.encrypted.jobs import job_of_settings
 from parties.encrypted.settings import OWNER, TRAINER, TrainerSettings
-from parties.encrypted.wire import receive_parts, send_parts
+from parties.encrypted.wire import receive_parts, refresh, send_parts
 from parties.frame.connections import Connections
 from parties.frame.private_files import write_private
 from parties.frame.process import Party, run_party
@@ -33,8 +34,8 @@ def project_owner(party: Party[TrainerSettings]) -> None:
         with progress.step("3", "receive encrypted records", channel=owner):
             records = receive_parts(owner, "records", job.record_sizes())
         weights, total, began = {}, job.targets * job.choices.iterations, perf_counter()
-        with progress.step("4", "train"):
-            for done, step in enumerate(trainer_train(job, keys, records), 1):
+        with progress.step("4", "train", channel=owner):
+            for done, step in enumerate(trainer_train(job, keys, records, partial(refresh, owner, job)), 1):
                 progress.advance(done, total, "iterations")
                 if step.weights is not None:
                     weights[f"weights {step.target}"] = step.weights

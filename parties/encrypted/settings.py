@@ -15,6 +15,7 @@ class TrainingSettings(PartySettings):
     Attributes:
         parameters: the name of the set.
         records, features: n' and d', which are powers of two.
+        stretch: how many iterations may follow each other before the owner refreshes the weights, or None.
     """
 
     parameters: str
@@ -24,10 +25,11 @@ class TrainingSettings(PartySettings):
     rate: float
     iterations: int
     degree: int
+    stretch: int | None
 
     def agreed(self) -> dict[str, str]:
         """Return what both parties must agree on, as text by name. It is public."""
-        names = ("parameters", "records", "features", "targets", "rate", "iterations", "degree")
+        names = ("parameters", "records", "features", "targets", "rate", "iterations", "degree", "stretch")
         return {"protocol": "securetrain"} | {name: str(getattr(self, name)) for name in names}
 
 

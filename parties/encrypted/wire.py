@@ -5,6 +5,8 @@
       keys/...       public key, products, rotations  ---->
       records/...    half terms and records           ---->
                                                               trains
+      at each refresh: compares with the twin         <----   refresh/...
+      refreshed/...  the twin's weights, encrypted    ---->
       compares with the twin                          <----   weights/...
 
 The owner learns the model. The trainer learns the job's shape, which both were told, and holds no secret. All names and
@@ -16,6 +18,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from mpc.channels.frames import Channel
+from mpc.encrypted.training import Job
 from mpc.errors import ParameterError
 
 
@@ -30,6 +33,22 @@ def send_parts(channel: Channel, what: str, parts: Mapping[str, bytes], sizes: M
 def receive_parts(channel: Channel, what: str, sizes: Mapping[str, int]) -> dict[str, bytes]:
     """Receive each part at its exact length, in the order of the sizes."""
     return {name: bytes(channel.recv(label(what, name), size)) for name, size in sizes.items()}
+
+
+def refresh(channel: Channel, job: Job, target: int, iteration: int, weights: bytes) -> bytes:
+    """Send encrypted weights to the owner, and return them as it has encrypted them anew."""
+    channel.send(f"refresh/{target}/{iteration}", weights)
+    return bytes(channel.recv(f"refreshed/{target}/{iteration}", job.refreshed_bytes))
+
+
+def receive_weights(channel: Channel, job: Job, target: int, iteration: int) -> bytes:
+    """Receive the encrypted weights that are to be refreshed, as their owner."""
+    return bytes(channel.recv(f"refresh/{target}/{iteration}", job.weight_bytes))
+
+
+def send_refreshed(channel: Channel, target: int, iteration: int, weights: bytes) -> None:
+    """Send weights that were encrypted anew, as their owner."""
+    channel.send(f"refreshed/{target}/{iteration}", weights)
 
 
 def label(what: str, name: str) -> str:

@@ -17,7 +17,7 @@ int largest_modulus_bits(std::size_t degree) {
         case 4096: return 106;
         case 8192: return 214;
         case 16384: return 430;
-        case 32768: return 868;
+        case 32768: return 866;
         default: return 0;
     }
 }
@@ -129,7 +129,7 @@ SharedParameters Parameters::small() {
 SharedParameters Parameters::large() {
     std::vector<int> bits(18, 40);
     bits[0] = 47;
-    return std::make_shared<const Parameters>(32768, bits, std::vector<int>{47, 47, 47}, 40, false);
+    return std::make_shared<const Parameters>(32768, bits, std::vector<int>{46, 46, 46}, 40, false);
 }
 
 const Conversion& Parameters::digit(std::size_t number, std::size_t level) const {

@@ -108,7 +108,8 @@ void lift_portable(const NttTables& ntt, std::uint64_t other, const std::uint64_
     }
 }
 
-const NttKernels portable_kernels = {forward_portable, inverse_portable, inner_product_portable};
+const NttKernels portable_kernels = {forward_portable, inverse_portable, inner_product_portable, nullptr,
+                                     scale_difference_portable, nullptr, combine_portable};
 
 bool has_ifma() {
 #if defined(MPC_X86_KERNELS)
@@ -130,6 +131,15 @@ const NttKernels& kernels() {
 #if defined(MPC_X86_KERNELS)
     if (uses_ifma()) return ifma_kernels;
     if (uses_fma()) return avx2_kernels;
+#endif
+    return portable_kernels;
+}
+
+// For what needs no transform: a processor with IFMA takes the kernels in doubles, too.
+const NttKernels& simple_kernels() {
+#if defined(MPC_X86_KERNELS)
+    static const bool supported = has_fma();
+    if (supported && cpu::level() != cpu::Level::portable) return avx2_kernels;
 #endif
     return portable_kernels;
 }
@@ -207,16 +217,12 @@ void Ntt::forward_lifted(std::uint64_t other, const std::uint64_t* in, std::uint
 
 void Ntt::scale_difference(const std::uint64_t* x, const std::uint64_t* y, std::uint64_t factor,
                            const std::uint64_t* z, std::uint64_t* out) const {
-    const NttKernels& found = kernels();
-    const auto run = found.scale_difference != nullptr ? found.scale_difference : scale_difference_portable;
-    run(tables_, x, y, factor, z, out);
+    simple_kernels().scale_difference(tables_, x, y, factor, z, out);
 }
 
 void Ntt::combine(const std::uint64_t* const* x, const std::uint64_t* factors, std::size_t terms,
                   std::uint64_t* out) const {
-    const NttKernels& found = kernels();
-    const auto run = found.combine != nullptr ? found.combine : combine_portable;
-    run(tables_, x, factors, terms, out);
+    simple_kernels().combine(tables_, x, factors, terms, out);
 }
 
 void Ntt::forward_combined(const std::uint64_t* x, const std::uint64_t* factors, std::size_t terms,

@@ -38,7 +38,7 @@ struct NttKernels {
     void (*inverse)(const NttTables& tables, std::uint64_t* x);
     void (*inner_product)(const NttTables& tables, const std::uint64_t* const* x, const std::uint64_t* const* y,
                           std::size_t terms, std::uint64_t* out);
-    // Where a set has none, `Ntt` does the same in portable steps around the others.
+    // Where a set has none, `Ntt` does the same by others, from another set if need be.
     void (*forward_lifted)(const NttTables& tables, std::uint64_t other, const std::uint64_t* in,
                            std::uint64_t* out) = nullptr;
     void (*scale_difference)(const NttTables& tables, const std::uint64_t* x, const std::uint64_t* y,

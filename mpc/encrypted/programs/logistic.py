@@ -25,7 +25,7 @@ half term apart.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Generic
@@ -49,17 +49,22 @@ class Logistic:
         rate: the learning rate, over the mean of n' records.
         iterations: the steps of gradient descent.
         degree: of the polynomial that stands for the logistic function, 3 or 5.
+        stretch: how many iterations after the first may follow each other before the weights are refreshed, which is
+            when the key's holder encrypts them anew. None refreshes never.
     """
 
     rate: float
     iterations: int
     degree: int = 3
+    stretch: int | None = None
 
     def __post_init__(self) -> None:
         if not (self.rate > 0 and math.isfinite(self.rate)):
             raise ParameterError(f"expected a learning rate above 0, found {self.rate:g}")
         if self.iterations < 1:
             raise ParameterError(f"expected at least 1 iteration, found {self.iterations}")
+        if self.stretch is not None and self.stretch < 1:
+            raise ParameterError(f"expected at least 1 iteration before a refresh, found {self.stretch}")
         sigmoid(self.degree)
 
     @property
@@ -69,8 +74,16 @@ class Logistic:
 
     @property
     def levels(self) -> int:
-        """How many levels the training takes: one for the first iteration, and 4 or 5 for each of the others."""
-        return 1 + _LEVELS[self.degree] * (self.iterations - 1)
+        """How many levels the training takes: one for the first iteration, and 4 or 5 for each one of a stretch."""
+        longest = self.iterations - 1 if self.stretch is None else min(self.stretch, self.iterations - 1)
+        return 1 + _LEVELS[self.degree] * longest
+
+    @property
+    def refreshes(self) -> tuple[int, ...]:
+        """The iterations after which the weights are refreshed."""
+        if self.stretch is None:
+            return ()
+        return tuple(range(1 + self.stretch, self.iterations, self.stretch))
 
     @property
     def records_level(self) -> int:
@@ -102,15 +115,27 @@ class Step(Generic[V]):
     weights: V
 
 
+Refresh = Callable[[int, V], V]
+"""Takes the weights after an iteration, and returns them encrypted anew, at the records' level and the same scale."""
+
+
 def train(
-    arithmetic: Arithmetic[V], packing: Packing, records: Sequence[V], half: V, choices: Logistic
+    arithmetic: Arithmetic[V],
+    packing: Packing,
+    records: Sequence[V],
+    half: V,
+    choices: Logistic,
+    refresh: Refresh[V] | None = None,
 ) -> Iterator[Step[V]]:
     """Yield each iteration's step, beginning with weights of 0.
 
     Args:
         records: Z in chunks, see :mod:`mpc.encrypted.packing`.
         half: the mean over n' of Z / 2, each number repeated over its block.
+        refresh: where the choices have a stretch that is shorter than the training.
     """
+    if choices.refreshes and refresh is None:
+        raise ParameterError(f"expected a refresh after iteration {choices.refreshes[0]}, found none")
     if not records:
         raise ParameterError("expected at least one chunk of records, found none")
     start = arithmetic.multiply_constant(half, choices.rate, choices.weight_scale(packing, records[0].scale))
@@ -120,6 +145,8 @@ def train(
         z, curved = gradient(arithmetic, packing, records, weights, choices)
         weights = arithmetic.add(arithmetic.add(weights, start), curved)
         yield Step(iteration, z, weights)
+        if refresh is not None and iteration in choices.refreshes:
+            weights = refresh(iteration, weights)
 
 
 def gradient(

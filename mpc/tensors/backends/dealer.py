@@ -422,6 +422,12 @@ class DealerBackend:
                 return _shapes_alone(party, shapes), _shapes_alone(party, shapes)
             return comparison.between(party, handles, ends, bound)
 
+    def mask_ahead(self, values: Sequence[Shared]) -> None:
+        """Open the masks of these values in the same round as those that are opened next."""
+        handles = [self._party.check(value) for value in values]
+        if not self._is_outside:  # who follows no openings
+            self._party.ahead += handles
+
     def __repr__(self) -> str:
         return f"DealerBackend(me={self.me!r}, computing={self.computing}, ring_bits={self.ring_bits})"
 

@@ -175,3 +175,12 @@ class ManyEnds(Protocol):
         No value is further than `bound` from an end. `keep_if` takes the bits.
         """
         ...
+
+
+@runtime_checkable
+class Ahead(Protocol):
+    """What a back-end may offer besides: openings that share a round with earlier ones."""
+
+    def mask_ahead(self, values: Sequence[Shared]) -> None:
+        """Note values that products or comparisons will soon take. They are masked with whatever is masked next."""
+        ...

@@ -25,6 +25,7 @@ class Party:
         first: whether it is the first of them, which adds what is public.
         ring_bits: of the ring that values are shared in.
         dealing: where correlations come from. An outside party has none.
+        ahead: values whose masks are opened with those that are opened next.
         openings: how many rounds of openings there have been, which numbers their messages.
     """
 
@@ -36,6 +37,7 @@ class Party:
         self.others = tuple(name for name in computing if name != network.me)
         self.ring_bits = ring_bits
         self.openings = 0
+        self.ahead: list[Handle] = []
         self._ring_mask = np.uint64((1 << ring_bits) - 1)
         self._dealing: Dealing | None = None
 

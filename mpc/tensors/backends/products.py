@@ -31,6 +31,7 @@ from mpc.errors import OrderError, ParameterError
 from mpc.ring import Words
 from mpc.tensors.backends.handles import Handle, Mask, Origin, Owed, Top, roots_of
 from mpc.tensors.backends.interface import Linear, Shape
+from mpc.tensors.backends.kernels import in_blocks
 from mpc.tensors.backends.party import Party
 from mpc.tensors.network import Part
 
@@ -43,6 +44,8 @@ _ZERO = np.uint64(0)
 def mask_all(party: Party, handles: Sequence[Handle], *, half: bool = False) -> None:
     """Give every handle a mask of sign 1, with one round for all that have to be opened, or with none.
 
+    Where there is a round, it also opens what was to be masked ahead.
+
     Args:
         party: this one.
         handles: to be masked.
@@ -51,6 +54,9 @@ def mask_all(party: Party, handles: Sequence[Handle], *, half: bool = False) -> 
     roots: dict[int, Handle] = {}
     for handle in handles:
         roots.update((id(root), root) for root in roots_of(handle))
+    if roots and party.ahead:
+        roots.update((id(root), root) for handle in party.ahead for root in _roots_ahead(handle))
+        party.ahead.clear()
     fresh = list(roots.values())
     if not half:
         settle(party, fresh)
@@ -71,6 +77,12 @@ def mask_all(party: Party, handles: Sequence[Handle], *, half: bool = False) -> 
     masks = [derive(party, handle) for handle in handles]
     if not half and any(mask.owed for mask in masks):
         _complete(party, handles)
+
+
+def _roots_ahead(handle: Handle) -> list[Handle]:
+    """Return what may be masked ahead for a value: nothing that is larger, or whose shares miss something."""
+    roots = roots_of(handle)
+    return roots if all(root.owed is None and root.size <= handle.size for root in roots) else []
 
 
 def settle(party: Party, handles: Sequence[Handle]) -> None:
@@ -318,13 +330,20 @@ def _product(party: Party, x: Mask, y: Mask, shape: tuple[int, ...], product: Pr
     if y.sign is not None:
         b = y.sign * b
         c = y.sign * c
-    share = product(e, b)
-    share += product(a + e if party.first else a, f)
+    if product is np.multiply:
+        (share,) = in_blocks(partial(_of_elements, party.first), e, f, a, b)
+    else:
+        share = product(e, b)
+        share += product(a + e if party.first else a, f)
     if signed:
         share += c
     result = party.handle(shape, party.reduce(share))
     result.owed = owed
     return result
+
+
+def _of_elements(first: bool, e: Words, f: Words, a: Words, b: Words) -> tuple[Words]:
+    return (np.asarray(e * b + (a + e if first else a) * f),)
 
 
 def _product_with_public(party: Party, x: Mask, y: Mask, shape: Shape, product: Product) -> Handle:

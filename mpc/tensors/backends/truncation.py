@@ -32,11 +32,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mpc.errors import ParameterError, RangeError
+from mpc.errors import OrderError, ParameterError, RangeError
 from mpc.ring import Words
 from mpc.tensors.backends.comparison import less_than, to_ring
 from mpc.tensors.backends.handles import Handle, Mask, Top
 from mpc.tensors.backends.interface import Rounding
+from mpc.tensors.backends.kernels import in_blocks
 from mpc.tensors.backends.layout import Layout
 from mpc.tensors.backends.party import Party
 from mpc.tensors.backends.products import derive, mask_all
@@ -112,29 +113,34 @@ def _stochastic(party: Party, mask: Mask, shape: tuple[int, ...], bits: int, hal
     """
     ring = party.ring_bits
     top, cut, lifted = np.uint64(ring - 1), np.uint64(bits), np.uint64(ring - bits)
-
-    def made_u() -> Words:
-        r = _secret(party, mask)
-        return party.reduce(((r >> top) << lifted) - (r >> cut))
-
-    def made_top() -> Words:
-        return np.asarray(_secret(party, mask) >> top)
-
-    u = party.dealing.deal(shape, ring, made_u)
-    r_top = party.dealing.deal(shape, bits, made_top)
     if not party.computes:
+        r = _secret(party, mask)
+        u = party.dealing.deal(shape, ring, lambda: party.reduce(_shifted_secret(r, top, cut, lifted)))
+        r_top = party.dealing.deal(shape, bits, lambda: np.asarray(r >> top))
         result = party.handle(shape, None)
         result.rounded_mask = Mask(value=u, tops=(Top(bits, value=r_top),))
         return result
-    c = _opened(party, mask, half)
-    lift: Words = np.asarray((c >> top) << lifted)
-    opened = np.asarray((c >> cut) - np.uint64(1 << (ring - 2 - bits)))
-    share: Words = np.asarray(u - lift * r_top)
-    if party.first:
-        share = share + opened
-    result = party.handle(shape, party.reduce(share))
+    u, r_top = (party.dealing.deal(shape, width, _unknown) for width in (ring, bits))
+    less = np.uint64(1 << (ring - 2 - bits))
+
+    def parts(c: Words, u: Words, r_top: Words) -> tuple[Words, Words, Words]:
+        lift = (c >> top) << lifted
+        opened = (c >> cut) - less
+        share = u - lift * r_top
+        return opened, lift, party.reduce(share + opened if party.first else share)
+
+    opened, lift, share = map(np.asarray, in_blocks(parts, _opened(party, mask, half), u, r_top))
+    result = party.handle(shape, share)
     result.rounded_mask = Mask(opened=opened, share=u, tops=(Top(bits, lift, r_top),))
     return result
+
+
+def _shifted_secret(r: Words, top: np.uint64, cut: np.uint64, lifted: np.uint64) -> Words:
+    return in_blocks(lambda part: (((part >> top) << lifted) - (part >> cut),), r)[0]
+
+
+def _unknown() -> Words:
+    raise OrderError("expected a party that takes what is dealt, found that it should make it")
 
 
 def _excess(party: Party, values: Sequence[Handle], masks: Sequence[Mask], bits: int, half: int) -> list[Handle]:

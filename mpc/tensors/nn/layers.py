@@ -51,6 +51,8 @@ class Linear(Module):
         self.bias = _parameter((outputs,), inputs, bound, offset) if bias else None
 
     def forward(self, x: PrivateTensor) -> PrivateTensor:
+        if self.bias is not None:
+            self.bias.session.mask_ahead([self.bias.shared])
         product = x @ self.weight
         return product if self.bias is None else product + self.bias
 

@@ -3,18 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 
+from mpc.commons.committee import CommitteeKey, KeySetup, KeyShare
 from mpc.commons.consensus import Sequencer, Trustee
-from mpc.commons.encoding import Record
+from mpc.commons.encoding import Record, encode
 from mpc.commons.entries import NONE, Kind, Policy, Range, Register, Report, Request, Role, Rules, sign_entry
 from mpc.commons.founding import Founding, Task, TrusteeRecord
 from mpc.commons.identities import Identity, TrusteeKeys
+from mpc.commons.key_session import KeySession, run_in_memory
 from mpc.commons.merkle import leaf_hash
+from mpc.commons.release import ConsumerKey
 from mpc.commons.replica import Kept
 from mpc.randomness import SeededRandomness
 
 TASK = Task("heights", ("histogram", "sum"), 2)
 FOREVER = 1 << 40
+
+
+@lru_cache
+def made_key(n: int, t: int, attempt: int = 0) -> tuple[CommitteeKey, tuple[KeyShare, ...]]:
+    """Return a key that the trustees of :class:`Log` have made, and their shares."""
+    identities = [keys.identity for keys in trustee_keys(n)]
+    setup = KeySetup("example.org/clinics", attempt, t, tuple(one.key for one in identities))
+    sessions = [
+        KeySession(setup, place, one, SeededRandomness(bytes([attempt, place]))) for place, one in enumerate(identities)
+    ]
+    run_in_memory(sessions)
+    return sessions[0].key, tuple(session.share for session in sessions)
+
+
+@lru_cache
+def trustee_keys(n: int) -> tuple[TrusteeKeys, ...]:
+    random = SeededRandomness(b"trustees of tests")
+    return tuple(TrusteeKeys(random.bytes(32)) for _ in range(n))
 
 
 class MemoryStore:
@@ -44,7 +66,10 @@ class Log:
 
     def __init__(self, n: int = 4, t: int = 1, tasks: Sequence[Task] = (TASK,)) -> None:
         random = SeededRandomness(b"a log of tests")
-        self.keys = [TrusteeKeys(random.bytes(32)) for _ in range(n)]
+        self.keys = trustee_keys(n)
+        self.key, self.shares = made_key(n, t)
+        self.consumer_key = ConsumerKey.fresh(random)
+        self.box_key = ConsumerKey.fresh(random).point  # an aggregator's
         self.founding = Founding(
             "example.org/clinics",
             self.keys[0].log.key,
@@ -91,7 +116,7 @@ class Log:
                 self.trustees[place].certify(certificate)
         return certificate
 
-    def register_all(self, details: bytes = b"the trustees' key") -> None:
+    def register_all(self) -> None:
         """Register everybody."""
         for identity, name, role in (
             (self.owner, "owner", Role.OWNER),
@@ -102,7 +127,7 @@ class Log:
         ):
             self.submit(identity, Register(name, role, NONE, b""))
         for place, keys in enumerate(self.keys):
-            self.submit(keys.identity, Register(f"trustee-{place}", Role.TRUSTEE, NONE, details))
+            self.submit(keys.identity, Register(f"trustee-{place}", Role.TRUSTEE, NONE, encode(self.key)))
 
     def rules(self, **changes: object) -> Rules:
         usual: dict[str, object] = {
@@ -125,7 +150,7 @@ class Log:
         return self.submit(provider or self.provider, contents)
 
     def request(self, ranges: Sequence[tuple[int, int]] = (), **changes: object) -> Request:
-        """Return a request of the consumer for all reports so far, or those in some ranges."""
+        """Return a request that the consumer will log, for all reports so far or those in some ranges."""
         usual: dict[str, object] = {
             "task": "heights",
             "function": "sum",
@@ -135,7 +160,8 @@ class Log:
             "not_after": FOREVER,
             "endorsements": (),
         }
-        return Request(**(usual | changes))  # type: ignore[arg-type]
+        request = Request(**(usual | changes))  # type: ignore[arg-type]
+        return self.consumer_key.sign(self.origin, self.consumer.key, request, SeededRandomness(b"proof"))
 
     def answer(self, leaf: bytes):
         """Return the answer to a request in the sequencer's copy."""

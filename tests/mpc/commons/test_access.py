@@ -7,6 +7,8 @@ import dataclasses
 import pytest
 
 from mpc.commons.access import decide, sentence
+from mpc.commons.admission import toss_of
+from mpc.commons.encoding import encode
 from mpc.commons.entries import (
     NONE,
     Coin,
@@ -26,8 +28,9 @@ from mpc.commons.entries import (
     batch_digest,
     endorse,
 )
+from mpc.commons.group import read_points
 from mpc.commons.identities import Identity
-from tests.mpc.commons.setting import FOREVER, Log
+from tests.mpc.commons.setting import FOREVER, Log, made_key
 
 
 def asked(log: Log, **changes: object):
@@ -233,7 +236,8 @@ def test_who_registers_as_what(name: str, words: str) -> None:
 
 def test_the_trustees_key_is_what_a_quorum_has_registered() -> None:
     log = Log()
-    for place, details in ((0, b"one"), (1, b"other"), (2, b"one")):
+    one, other = (encode(made_key(4, 1, attempt)[0]) for attempt in (1, 2))
+    for place, details in ((0, one), (1, other), (2, one)):
         log.submit(log.keys[place].identity, Register(f"trustee-{place}", Role.TRUSTEE, NONE, details))
     log.submit(log.owner, Register("owner", Role.OWNER, NONE, b""))
     log.submit(log.provider, Register("clinic-1", Role.PROVIDER, NONE, b""))
@@ -242,9 +246,9 @@ def test_the_trustees_key_is_what_a_quorum_has_registered() -> None:
     assert log.copy.state.trustees_key == b""
     log.report(policy, 1)
     assert "expected the trustees' key before the first report" in refused(log)
-    log.submit(log.keys[3].identity, Register("trustee-3", Role.TRUSTEE, NONE, b"one"))
+    log.submit(log.keys[3].identity, Register("trustee-3", Role.TRUSTEE, NONE, one))
     log.step()
-    assert log.copy.state.trustees_key == b"one"
+    assert log.copy.state.trustees_key == one
 
 
 def test_what_is_said_twice_is_logged_once() -> None:
@@ -256,15 +260,69 @@ def test_what_is_said_twice_is_logged_once() -> None:
     assert "expected a new number of a report" in refused(log)
 
 
+@pytest.mark.parametrize("fault", ["of nobody", "of another's request", "of another key", "of the ciphertext"])
+def test_a_request_shows_that_its_author_knows_the_secret_of_its_key(fault: str) -> None:
+    """Otherwise its key could be the difference to a ciphertext that nobody has granted."""
+    log = Log()
+    log.ready()
+    request = log.request()
+    if fault == "of nobody":
+        request = dataclasses.replace(request, proof=bytes(64))
+    elif fault == "of another's request":
+        request = log.consumer_key.sign(log.origin, log.other_consumer.key, request)
+    elif fault == "of another key":
+        request = dataclasses.replace(request, consumer_key=log.box_key)
+    else:
+        foreign = read_points([log.box_key], "key") - read_points([request.consumer_key], "key")
+        request = dataclasses.replace(request, consumer_key=foreign.encode())
+    log.submit(log.consumer, request)
+    assert "expected a proof that the consumer knows the secret" in refused(log)
+
+
+@pytest.mark.parametrize("point", [b"\1" + bytes(31), b"\xff" * 32, bytes(32)[:-1] + b"\x80"])
+def test_an_aggregators_key_is_an_element_of_the_group(point: bytes) -> None:
+    log = Log()
+    log.submit(log.aggregator, Register("aggregator-0", Role.AGGREGATOR, point, b""))
+    assert "expected an element of edwards25519's prime-order subgroup" in refused(log)
+
+
+def test_a_trustees_key_that_does_not_hold_is_not_registered() -> None:
+    log = Log()
+    key = log.key
+    other, _ = made_key(4, 1, 1)
+    for wrong, words in (
+        (encode(key).replace(key.key, other.key), "the parts of a key that 2 trustees share"),
+        (encode(key).replace(key.parts[3], other.parts[3]), "the parts of a key that 2 trustees share"),
+        (encode(dataclasses.replace(key, parts=key.parts[:3], dealers=(0, 1, 2))), "expected a key of 4 trustees"),
+        (encode(made_key(7, 2)[0]), "expected a key of 4 trustees"),
+    ):
+        log.submit(log.keys[0].identity, Register("trustee-0", Role.TRUSTEE, NONE, wrong))
+        assert words in refused(log)
+
+
 def test_what_follows_a_grant_is_by_the_right_party_and_once() -> None:
     log = Log()
     log.ready(2)
-    log.submit(log.aggregator, Register("aggregator-0", Role.AGGREGATOR, b"\1" * 32, b""))
+    log.submit(log.aggregator, Register("aggregator-0", Role.AGGREGATOR, log.box_key, b""))
     asked(log)
     grant, trustee = grant_of(log), log.keys[2].identity
     report = log.copy.state.of_task["heights"][0]
+    toss = toss_of(log.copy.state, grant)
+    shares = tuple(toss.share(log.shares[place]) for place in (1, 3))
+    bad_coins = [
+        Coin(grant, found)
+        for found in (
+            (),
+            shares[:1],
+            shares[::-1],
+            (shares[0], shares[0]),
+            (shares[0], dataclasses.replace(shares[1], point=shares[0].point)),
+            (shares[0], dataclasses.replace(shares[1], trustee=2)),
+            (*shares, dataclasses.replace(shares[1], trustee=9)),
+        )
+    ]
     right = [
-        (trustee, Coin(grant, ())),
+        (trustee, Coin(grant, shares)),
         (log.aggregator, Complaint(grant, report, NONE, bytes(64))),
         (trustee, Verdict(grant, (report,), (0,), NONE)),
         (log.consumer, Delivered(grant, NONE)),
@@ -272,10 +330,10 @@ def test_what_follows_a_grant_is_by_the_right_party_and_once() -> None:
     for _, contents in right:
         log.submit(log.provider, contents)
         assert "found" in refused(log)
-    for wrong in (Verdict(grant, (3,), (), NONE), Verdict(grant, (), (1,), NONE), Coin(NONE, ())):
+    for wrong in (Verdict(grant, (3,), (), NONE), Verdict(grant, (), (1,), NONE), Coin(NONE, shares), *bad_coins):
         log.submit(trustee, wrong)
         assert "expected" in refused(log)
-    assert len(log.sequencer.refused) == 7
+    assert len(log.sequencer.refused) == 4 + 3 + len(bad_coins)
     for identity, contents in right:
         log.submit(identity, contents)
     log.step()

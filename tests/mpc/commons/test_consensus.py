@@ -9,13 +9,13 @@ import pytest
 
 from mpc.commons.access import decide
 from mpc.commons.certificates import check_certificate
-from mpc.commons.consensus import BehindError, Sequencer, Trustee
+from mpc.commons.consensus import MOST_EVIDENCE, BehindError, Sequencer, Trustee
 from mpc.commons.encoding import decode, encode
 from mpc.commons.entries import NONE, Grant, Register, Revoke, Role
 from mpc.commons.identities import Identity
 from mpc.commons.merkle import Tree, leaf_hash
 from mpc.commons.notes import Checkpoint, Note, sign_as_log
-from mpc.commons.replica import Accepted, Certified, Evidence
+from mpc.commons.replica import Accepted, Certified, Evidence, Handed
 from mpc.errors import OrderError, ParameterError, ProtocolError
 from tests.mpc.commons.setting import Log, MemoryStore
 
@@ -264,6 +264,9 @@ def test_a_certificate_of_other_entries_is_not_taken_and_is_evidence() -> None:
     certificate = other.step()
     with pytest.raises(ProtocolError, match="certificate of this copy's 9 entries, found one of others"):
         log.trustees[1].certify(certificate)
+    uncertified = [record for record in log.stores[2].records if not isinstance(record, Certified)]
+    with pytest.raises(ProtocolError, match="certificate of this copy's 9 entries, found one of others"):
+        Trustee(log.founding, log.keys[2], MemoryStore([*uncertified, Certified(certificate)]))
     assert len(log.trustees[1].copy.evidence) == 1
     assert log.start(1).copy.evidence == log.trustees[1].copy.evidence
 
@@ -327,6 +330,33 @@ def test_only_revocations_by_those_who_may_are_taken_from_hand() -> None:
     with pytest.raises(ProtocolError, match="expected a revocation, found an entry of kind register"):
         log.trustees[1].hand_in(newcomer(log, 201))
     assert log.trustees[1].copy.handed == {}
+
+
+def test_a_trustees_disk_takes_only_so_much_of_others_words() -> None:
+    """Of a sequencer that signs one story after another, and of an owner that hands in a revocation again and again."""
+    log = Log()
+    policy = log.ready()
+    size = log.copy.size
+    log.trustees[1].vote(proposal_of(log, size, [newcomer(log, 200)]))
+    for number in range(201, 225):
+        note = decode(Accepted, proposal_of(log, size, [newcomer(log, number)])).note
+        assert log.trustees[1].see(note) is not None
+    assert len([record for record in log.stores[1].records if isinstance(record, Evidence)]) == MOST_EVIDENCE
+    for _ in range(3):
+        log.trustees[1].hand_in(log.sign(log.owner, Revoke(policy)))
+    assert len([record for record in log.stores[1].records if isinstance(record, Handed)]) == 1
+
+
+def test_a_proposal_is_bounded_in_bytes_and_the_rest_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    log = Log()
+    entries = [newcomer(log, number) for number in range(201, 206)]
+    monkeypatch.setattr("mpc.commons.consensus.MOST_PROPOSAL_BYTES", 2 * len(entries[0]) + 1)
+    for entry in entries:
+        log.sequencer.submit(entry)
+    for size in (2, 4, 5):
+        assert log.step()
+        assert log.copy.size == size
+    assert log.copy.entries == entries
 
 
 def test_strangers_and_wrong_places_are_refused() -> None:

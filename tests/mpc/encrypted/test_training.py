@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -17,6 +19,7 @@ from mpc.encrypted.training import (
     owner_foresee,
     owner_make_keys,
     owner_make_secret,
+    owner_refresh,
     trainer_train,
 )
 from mpc.errors import CheatingError, ParameterError, ProtocolError
@@ -95,6 +98,50 @@ def test_the_owner_notices_a_trainer_that_computes_something_else() -> None:
         verified(other[0], foreseen[0])
     with pytest.raises(ParameterError, match=r"expected weights of shape \(4,\), found \(3,\)"):
         verified(found[0][:3], foreseen[0])
+
+
+@pytest.mark.usefixtures("tiny")
+@pytest.mark.parametrize(("stretch", "refreshes"), [(1, (2, 3, 4, 5)), (2, (3, 5)), (5, ())])
+def test_refreshes_take_training_further_than_the_levels(stretch: int, refreshes: tuple[int, ...]) -> None:
+    choices = Logistic(0.7, 6, stretch=stretch)
+    assert choices.refreshes == refreshes
+    assert choices.levels == 1 + 4 * stretch
+    if choices.levels > 9:
+        with pytest.raises(ParameterError, match="expected at most 9 levels, found 21"):
+            Job.of(100, 6, choices)
+        return
+    job, records = Job.of(100, 6, choices), [signed(np.random.default_rng(3), 100, 5)]
+    (twin,) = owner_foresee(job, records)
+    plain = owner_foresee(replace(job, choices=replace(choices, stretch=None, iterations=3)), records)[0]
+    assert [*twin.refreshed] == [iteration for _, iteration in job.refreshes] == [*refreshes]
+    assert np.allclose(twin.refreshed[3].weights, plain.weights, atol=1e-6)
+    secret = owner_make_secret(job.parameters, bytes(32))
+    seen = []
+
+    def refreshing(target: int, iteration: int, message: bytes) -> bytes:
+        seen.append((target, iteration))
+        assert len(message) == job.weight_bytes
+        found = owner_refresh(job, secret, message, twin.refreshed[iteration])
+        assert len(found) == job.refreshed_bytes
+        return found
+
+    keys, parts = owner_make_keys(job, secret), owner_encrypt(job, secret, records)
+    *_, last = trainer_train(job, keys, parts, refreshing)
+    assert seen == job.refreshes
+    assert last.weights is not None
+    found = owner_decrypt(job, secret, last.weights)
+    assert np.array_equal(verified(found, twin), twin.weights)
+    assert twin.bound.max() < 2 * max(one.bound.max() for one in twin.refreshed.values())  # errors do not add up
+    with pytest.raises(ParameterError, match=f"expected a refresh after iteration {refreshes[0]}, found none"):
+        list(trainer_train(job, keys, parts))
+    with pytest.raises(ProtocolError, match=r"expected refreshed weights at level \d, found level \d"):
+        list(trainer_train(job, keys, parts, lambda *_: parts["half 0"]))
+
+    def cheating(target: int, iteration: int, message: bytes) -> bytes:
+        return owner_refresh(job, secret, message, twin.refreshed[refreshes[-1]])
+
+    with pytest.raises(CheatingError, match="the trainer ran something else"):  # an earlier iteration's weights
+        list(trainer_train(job, keys, parts, cheating))
 
 
 @pytest.mark.usefixtures("tiny")

@@ -13,7 +13,7 @@ from mpc.tensors.backends import DealerBackend, in_memory
 from mpc.tensors.backends import handles as handles_module
 from mpc.tensors.backends.handles import Handle, Mask
 from mpc.tensors.backends.interface import Shared, Times
-from tests.mpc.tensors.backends.session import PROVIDER, names, outcomes, run, signed, transcript, words
+from tests.mpc.tensors.backends.session import OUTSIDE, PROVIDER, names, outcomes, run, signed, transcript, words
 
 RNG = np.random.default_rng(5)
 X, Y = RNG.integers(-100, 100, (4, 6)), RNG.integers(-100, 100, (6, 3))
@@ -154,6 +154,41 @@ def test_a_value_is_compared_with_public_numbers_at_once(n: int, ends: Sequence[
     # takes 53 planes of its bits, and a node 15 of products of masks.
     assert sent == opened * x.size + 8 * 2 * len(ends) * (6 + 1)
     assert dealt == 2 * (53 * 2 + len(ends) * (15 * 2 + x.size))
+
+
+@pytest.mark.parametrize("n", [2, 3])
+def test_what_is_noted_ahead_is_opened_in_the_round_of_what_is_opened_next(n: int) -> None:
+    x, y = RNG.integers(-100, 100, (2, 5))
+
+    def program(backend: DealerBackend) -> tuple[list[int], list[Words] | None]:
+        a = backend.input("p0", words(x) if backend.me == "p0" else None, x.shape)
+        b = backend.input("p1", words(y) if backend.me == "p1" else None, y.shape)
+        rounds = [backend.cost.rounds]
+        parts = [backend.linear(lambda w, at=at: w[at : at + 1].copy(), (1,), b) for at in (0, 1)]
+        backend.mask_ahead([b])
+        backend.mask_ahead([parts[0]])  # which would mask all of b
+        found = [*backend.multiply([(a, a)])]
+        rounds.append(backend.cost.rounds)
+        found += backend.multiply([(a, b), (b, b), (parts[0], parts[1])])
+        rounds.append(backend.cost.rounds)
+        assert not backend._party.ahead
+        return rounds, backend.open(found, ["p0"])
+
+    rounds, found = run(in_memory(names(n), PROVIDER, (OUTSIDE,)), program)["p0"]
+    assert rounds == [0, 1, 1]
+    assert found is not None
+    expected = [x * x, x * y, y * y, y[:1] * y[1:2]]
+    assert all((signed(one) == other).all() for one, other in zip(found, expected, strict=True))
+
+
+def test_no_larger_value_is_masked_ahead() -> None:
+    def noted(backend: DealerBackend, shared: list[Shared]) -> Sequence[Shared]:
+        backend.mask_ahead([backend.linear(lambda w: w[:1].copy(), (1, 6), shared[0])])
+        return backend.multiply([(shared[1], shared[1])])
+
+    counts, (found,) = opened_bytes(2, noted)
+    assert counts == [(1, Y.size)]
+    assert (signed(found) == Y**2).all()
 
 
 def test_ends_that_lie_the_wrong_way_are_refused() -> None:
