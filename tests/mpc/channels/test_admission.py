@@ -12,7 +12,7 @@ import pytest
 
 from mpc.channels.credentials import Credentials
 from mpc.channels.doors import Listener
-from mpc.channels.hello import NO_SESSION, Admission, Hello, digest_of, session_of
+from mpc.channels.hello import CHECKING, NO_SESSION, Admission, Hello, digest_of, session_of
 from mpc.channels.tls import TlsChannel
 from mpc.errors import DeadlineError, ProtocolError, RefusedError, TransportError
 from tests.authority import Authority
@@ -104,6 +104,22 @@ def test_a_session_whose_bringer_came_to_nothing_is_forgotten() -> None:
     assert admission.session == A
     admission.withdraw(first)
     assert admission.session == ""
+
+
+def test_a_service_with_one_session_for_good_takes_all_that_fit_and_keeps_it() -> None:
+    admission, own = Admission("study/service"), Hello("one who answers", "study/service", "digest")
+
+    def answer(session: str, role: str | None, says: str = "one who asks") -> Hello:
+        arrival = object()
+        found = admission.answer(own, Hello(says, session, "digest"), role, "client", arrival)
+        admission.withdraw(arrival)
+        return found
+
+    assert answer("study/service", "one who asks") == own
+    assert answer(A, "one who asks").refused == "busy"
+    assert answer("study/service", None).refused == "name"
+    assert answer("0" * 32, None, CHECKING).session == "0" * 32
+    assert admission.session == "study/service"
 
 
 def test_the_wait_ends_when_the_peer_beside_leaves(service: tuple[Listener, Admission], authority: Authority) -> None:
