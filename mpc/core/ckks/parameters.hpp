@@ -15,9 +15,9 @@
 //     primal_usvp     132.3   128.4   125.9      primal_usvp     128.6   128.3   128.0   126.1
 //     dual_hybrid     133.1   129.2   126.6      dual_hybrid     129.5   129.5   129.2   126.9
 //
-// primal_bdd gives 132.3 for 418 bits and 128.0 for 868. At the caps for N = 2^12 and 2^13 it gives 128.9 and 128.2. The
-// cap for 2^15 is 866, a little below what these figures allow, as a margin for what the estimate leaves out. The estimator
-// ran with a numerical stand-in for the few functions of Sage that it needs.
+// primal_bdd gives 132.3 for 418 bits and 128.0 for 868. At the caps for N = 2^12 and 2^13 it gives 128.9 and 128.2.
+// The cap for 2^15 is 866, a little below what these figures allow, as a margin for what the estimate leaves out. The
+// estimator ran with a numerical stand-in for the few functions of Sage that it needs.
 //
 // "Rows" are the primes in the order q_0 ... q_L, then the special ones. A polynomial is kept as its transforms modulo
 // the rows that it has, row by row.
