@@ -1,5 +1,5 @@
-// CKKS from end to end: what is decrypted is what was computed, within the stated bounds on noise; levels of one, two and
-// three primes a digit; what is refused.
+// CKKS from end to end: what is decrypted is what was computed, within the stated bounds on noise; levels of one, two
+// and three primes a digit; what is refused.
 #include <algorithm>
 #include <cmath>
 

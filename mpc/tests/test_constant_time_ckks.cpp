@@ -1,7 +1,7 @@
-// Shows that no branch and no address of CKKS's key holder depends on a secret. The seed of the key, the secret, messages
-// and what is decrypted are marked as undefined memory for valgrind's memcheck (test_constant_time.cpp). Without valgrind
-// this runs as a plain test. The check of a message's range is left out, as its outcome is seen by all. Noise goes through
-// the samplers of test_constant_time_rlwe.cpp.
+// Shows that no branch and no address of CKKS's key holder depends on a secret. The seed of the key, the secret,
+// messages and what is decrypted are marked as undefined memory for valgrind's memcheck (test_constant_time.cpp).
+// Without valgrind this runs as a plain test. The check of a message's range is left out, as its outcome is seen by
+// all. Noise goes through the samplers of test_constant_time_rlwe.cpp.
 #include "tests/check.hpp"
 #include "tests/ckks_setting.hpp"
 

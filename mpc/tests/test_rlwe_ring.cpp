@@ -138,57 +138,6 @@ void sums_of_products_are_exact() {
     }
 }
 
-void combinations_are_exact() {
-    const std::size_t degree = 64;
-    for (const int bits : {20, 36, 47}) {
-        const Ntt ntt(ntt_primes(degree, bits, 1)[0], degree);
-        Prg prg = seeded(10);
-        std::vector<std::vector<std::uint64_t>> x(Ntt::kMaxCombined, std::vector<std::uint64_t>(degree));
-        std::vector<const std::uint64_t*> rows;
-        std::vector<std::uint64_t> factors;
-        for (std::size_t k = 0; k < x.size(); ++k) {
-            uniform_words(prg, 47, x[k].data(), degree);
-            x[k][0] = (std::uint64_t{1} << 47) - 1, x[k][1] = 0;
-            rows.push_back(x[k].data());
-            factors.push_back(k == 0 ? ntt.p() - 1 : k == 1 ? ntt.p() / 2 : k == 2 ? 0 : prg.word() % ntt.p());
-        }
-        for (const std::size_t terms : {std::size_t{1}, std::size_t{4}, Ntt::kMaxCombined}) {
-            Words out(degree);
-            ntt.combine(rows.data(), factors.data(), terms, out.data());
-            for (std::size_t j = 0; j < degree; ++j) {
-                Wide expected = 0;
-                for (std::size_t k = 0; k < terms; ++k) expected += Wide{x[k][j]} * factors[k];
-                CHECK(out[j] == expected % ntt.p());
-            }
-        }
-    }
-}
-
-void combinations_are_transformed() {
-    for (const std::size_t degree : {64u, 128u, 32768u}) {
-        for (const int bits : {36, 47}) {
-            const Ntt ntt(ntt_primes(degree, bits, 1)[0], degree);
-            Prg prg = seeded(11);
-            for (std::size_t terms = 2; terms <= Ntt::kMaxConverted; ++terms) {
-                Words x(terms * degree), expected(degree), found(degree);
-                uniform_words(prg, 47, x.data(), x.size());
-                std::fill_n(x.begin(), degree / 2, (std::uint64_t{1} << 47) - 1);  // the largest sums
-                for (std::size_t j = 0; j < degree; ++j) x[(terms - 1) * degree + j] = j % 2 == 0 ? 4 : j % 5;
-                std::vector<std::uint64_t> factors(terms, ntt.p() / 2);
-                factors[0] = ntt.p() - 1;
-                for (std::size_t j = 0; j < degree; ++j) {
-                    Wide sum = 0;
-                    for (std::size_t k = 0; k < terms; ++k) sum += Wide{x[k * degree + j]} * factors[k];
-                    expected[j] = static_cast<std::uint64_t>(sum % ntt.p());
-                }
-                ntt.forward(expected.data());
-                ntt.forward_combined(x.data(), factors.data(), terms, found.data());
-                CHECK(found == expected);
-            }
-        }
-    }
-}
-
 std::uint64_t digest_of_transforms(std::size_t degree, int bits, std::size_t primes) {
     const Ntt ntt(ntt_primes(degree, bits, primes)[primes / 2], degree);
     Prg prg = seeded(4);
@@ -212,47 +161,6 @@ void transforms_are_the_known_ones() {
             cpu::force_level(cpu::Level::portable);
             CHECK(digest_of_transforms(degree, bits, 1) == found);
             cpu::force_level(usual);
-        }
-    }
-}
-
-// Residues modulo one prime as integers around zero, transformed modulo another, larger or smaller.
-void lifts_are_centred() {
-    for (const std::size_t degree : {64u, 128u, 16384u, 32768u}) {
-        const Ntt wide(ntt_primes(degree, 47, 1)[0], degree), narrow(ntt_primes(degree, 36, 1)[0], degree);
-        for (const auto& [from, to] : {std::pair{&wide, &narrow}, std::pair{&narrow, &wide}}) {
-            Prg prg = seeded(8);
-            const std::uint64_t half = from->p() / 2;
-            Words x = random_residues(prg, *from, degree), expected(degree), found(degree);
-            x[0] = 0, x[1] = half, x[2] = half + 1, x[3] = from->p() - 1;
-            std::fill_n(x.begin() + 4, degree / 2, half);  // the largest sums
-            for (std::size_t i = 0; i < degree; ++i) {
-                const std::uint64_t low = x[i] % to->p(), up = (from->p() - x[i]) % to->p();
-                expected[i] = x[i] <= half ? low : (to->p() - up) % to->p();
-            }
-            to->forward(expected.data());
-            to->forward_lifted(from->p(), x.data(), found.data());
-            CHECK(found == expected);
-            to->forward_lifted(from->p(), x.data(), x.data());
-            CHECK(x == expected);
-        }
-    }
-}
-
-void differences_are_scaled() {
-    const std::size_t degree = 64;
-    for (const int bits : {20, 47}) {
-        const Ntt ntt(ntt_primes(degree, bits, 1)[0], degree);
-        Prg prg = seeded(9);
-        Words x = random_residues(prg, ntt, degree), y = random_residues(prg, ntt, degree), out(degree);
-        Words z = random_residues(prg, ntt, degree);
-        x[0] = 0, y[0] = ntt.p() - 1, x[1] = ntt.p() - 1, y[1] = 0, x[2] = y[2] = ntt.p() - 1, z[0] = z[1] = ntt.p() - 1;
-        for (const std::uint64_t factor : {std::uint64_t{1}, ntt.p() - 1, ntt.p() / 2, x[5]}) {
-            ntt.scale_difference(x.data(), y.data(), factor, nullptr, out.data());
-            for (std::size_t j = 0; j < degree; ++j) CHECK(out[j] == Wide{x[j] + ntt.p() - y[j]} * factor % ntt.p());
-            const Words before = out;
-            ntt.scale_difference(x.data(), y.data(), factor, z.data(), out.data());
-            for (std::size_t j = 0; j < degree; ++j) CHECK(out[j] == (before[j] + z[j]) % ntt.p());
         }
     }
 }
@@ -459,10 +367,6 @@ int main() {
     check::run_on_all_levels("extremes survive", extremes_survive);
     check::run_on_all_levels("sums of products are exact", sums_of_products_are_exact);
     check::run_on_all_levels("transforms are the known ones", transforms_are_the_known_ones);
-    check::run_on_all_levels("combinations are exact", combinations_are_exact);
-    check::run_on_all_levels("combinations are transformed", combinations_are_transformed);
-    check::run_on_all_levels("lifts are centred", lifts_are_centred);
-    check::run_on_all_levels("differences are scaled", differences_are_scaled);
     check::run("packing is exact and strict", packing_is_exact_and_strict);
     check::run("scaling is exact", scaling_is_exact);
     check::run("samplers have their distributions", samplers_have_their_distributions);

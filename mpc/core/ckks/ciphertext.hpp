@@ -42,8 +42,8 @@ struct SwitchingKey {
 // Throws ParameterError for steps outside of (-N/2, N/2); otherwise the steps to the left, in [0, N/2).
 std::size_t steps_to_left(const Parameters& parameters, std::int64_t steps);
 
-// X -> X^g with g = 5^steps, which moves slot i + steps to slot i. Entry j of the transform of the image is entry map[j] of
-// the transform.
+// X -> X^g with g = 5^steps, which moves slot i + steps to slot i. Entry j of the transform of the image is entry
+// map[j] of the transform.
 std::vector<std::uint32_t> rotation_map(std::size_t degree, std::size_t steps);
 
 }  // namespace mpc::ckks

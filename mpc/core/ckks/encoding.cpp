@@ -200,8 +200,8 @@ void encode_constant(const Parameters& parameters, double value, std::size_t lev
     }
 }
 
-// Mixed radix digits around zero, the lowest first: the digits above those of a small integer are all zero, so their sum
-// in double precision has a relative error of a few 2^-53.
+// Mixed radix digits around zero, the lowest first: the digits above those of a small integer are all zero, so their
+// sum in double precision has a relative error of a few 2^-53.
 //     Digit k is u_k - h_k with h_k = floor(q_k / 2) and u_k in [0, q_k). With r_k = q_0 ... q_(k-1), modulo q_k,
 // u_k = h_k + x_k / r_k + sum_(i<k) (h_i - u_i) r_i / r_k.
 void decode(const Parameters& parameters, const Encoder& encoder, std::size_t level, const Scale& scale,

@@ -1,10 +1,10 @@
 // Real vectors as polynomials: the canonical embedding (Cheon, Kim, Kim, Song, ASIACRYPT 2017, section 3.2).
 //
 // Slot i of m is m(zeta^(5^i)) with zeta = exp(i pi / N), and the slots of a real vector have imaginary part zero. The
-// transforms are the special FFT of that paper's library HEAAN in double precision. Its twiddles are correct to 2^-53 and
-// each of log2 N <= 15 layers errs by at most 2^-51 of the largest value. So a coefficient before rounding, which is at most
-// the largest |value| times the scale, has a relative error below 2^-46. Rounding to integers adds at most 1/2 each, and
-// decoding errs by another 2^-42 of the largest value, N^(1/2) of them having a part in it.
+// transforms are the special FFT of that paper's library HEAAN in double precision. Its twiddles are correct to 2^-53
+// and each of log2 N <= 15 layers errs by at most 2^-51 of the largest value. So a coefficient before rounding, which
+// is at most the largest |value| times the scale, has a relative error below 2^-46. Rounding to integers adds at most
+// 1/2 each, and decoding errs by another 2^-42 of the largest value, N^(1/2) of them having a part in it.
 //     Values may be secret: no branch and no address depends on one, but for the check of their range, whose outcome is
 // seen by all.
 #pragma once
@@ -25,7 +25,8 @@ class Encoder {
 public:
     explicit Encoder(std::size_t degree);
 
-    // Writes N coefficients of the polynomial with these slots, not rounded. Fewer values than N/2 are filled with zeros.
+    // Writes N coefficients of the polynomial with these slots, not rounded. Fewer values than N/2 are filled with
+    // zeros.
     void to_coefficients(View<const double> values, double* coefficients) const;
     // Writes the real parts of the N/2 slots.
     void to_values(const double* coefficients, double* values) const;
@@ -44,8 +45,8 @@ struct Plaintext {
     Rows rows;
 };
 
-// Encodes at rows 0 ... level, in coefficient form or, with `transformed`, as transforms. Throws ParameterError for more
-// than N/2 values, values that are not finite, and values above the parameters' largest_value.
+// Encodes at rows 0 ... level, in coefficient form or, with `transformed`, as transforms. Throws ParameterError for
+// more than N/2 values, values that are not finite, and values above the parameters' largest_value.
 void encode(const Parameters& parameters, const Encoder& encoder, View<const double> values, std::size_t level,
             const Scale& scale, bool transformed, std::uint64_t* rows);
 // The same without the checks, for tests of its time.

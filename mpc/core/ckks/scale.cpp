@@ -14,8 +14,8 @@ using lattice::Wide;
 
 namespace {
 
-// mantissa 2^(exponent - 127), the highest bit of the mantissa being set. A product is below the true one by less than a
-// relative 2^-126, a reciprocal by less than 2^-126. With exponents below 2^41 a power has an error below 2^-80.
+// mantissa 2^(exponent - 127), the highest bit of the mantissa being set. A product is below the true one by less than
+// a relative 2^-126, a reciprocal by less than 2^-126. With exponents below 2^41 a power has an error below 2^-80.
 struct Real {
     Wide mantissa;
     std::int64_t exponent;

@@ -1,8 +1,8 @@
 // Key switching: digits of a polynomial, their products with a key, and the division by P that ends it.
 //
-// The digits D_d of c, taken around zero, satisfy sum_d D_d g_d = c modulo Q_l (see SwitchingKey). So the sum of D_d (b_d, a_d)
-// is, under the key's target, P c s_from + sum_d D_d e_d, modulo Q_l P. Divided by P and rounded it is c s_from with
-// noise of about that sum over P.
+// The digits D_d of c, taken around zero, satisfy sum_d D_d g_d = c modulo Q_l (see SwitchingKey). So the sum of D_d
+// (b_d, a_d) is, under the key's target, P c s_from + sum_d D_d e_d, modulo Q_l P. Divided by P and rounded it is c
+// s_from with noise of about that sum over P.
 //
 // Sums are taken before the division, whose transforms cost as much as a fifth of a switch.
 #pragma once

@@ -18,8 +18,8 @@
 //     5  rotation key          likewise
 //
 // Uniform halves are drawn from the seed in the order in which b is sent. Every length follows from the parameters, the
-// kind and the level. A changed bit of the header is found by its checksum. Residues have none, as any below its prime is
-// possible: whoever needs integrity signs the message.
+// kind and the level. A changed bit of the header is found by its checksum. Residues have none, as any below its prime
+// is possible: whoever needs integrity signs the message.
 #pragma once
 
 #include <cstddef>
@@ -61,9 +61,9 @@ Bytes write(const Parameters& parameters, const Header& header, std::initializer
 
 // A message that was read: its header, and two parts, the second of which may come from the seed.
 struct Message {
-    // Throws LengthError for another length, and MalformedError for another magic, version, kind or digest, a header that
-    // the checksum does not fit or with a field that its kind has not, a level above the depth and a residue that is not
-    // below its prime. `what` names the message in the sentence.
+    // Throws LengthError for another length, and MalformedError for another magic, version, kind or digest, a header
+    // that the checksum does not fit or with a field that its kind has not, a level above the depth and a residue that
+    // is not below its prime. `what` names the message in the sentence.
     Message(const Parameters& parameters, ByteView message, std::initializer_list<Kind> kinds, const char* what);
 
     Header header;

@@ -63,8 +63,8 @@ void inverse_portable(const NttTables& ntt, std::uint64_t* x) {
 
 void inner_product_portable(const NttTables& ntt, const std::uint64_t* const* x, const std::uint64_t* const* y,
                             std::size_t terms, std::uint64_t* out) {
-    // Whole cache lines of one term after the other. Terms lie at multiples of a page, so that the same place of many of
-    // them does not stay in the first cache.
+    // Whole cache lines of one term after the other. Terms lie at multiples of a page, so that the same place of many
+    // of them does not stay in the first cache.
     constexpr std::size_t kRun = 32;
     for (std::size_t first = 0; first < ntt.degree; first += kRun) {
         Wide sums[kRun] = {};  // below 1000 * 2^94

@@ -38,14 +38,14 @@ public:
     void scale_difference(const std::uint64_t* x, const std::uint64_t* y, std::uint64_t factor, const std::uint64_t* z,
                           std::uint64_t* out) const;
 
-    // out = sum_k x[k] factors[k] mod p, for 1 <= terms <= kMaxCombined, entries below 2^47 and factors below p. out, below
-    // p, may be one of the x.
+    // out = sum_k x[k] factors[k] mod p, for 1 <= terms <= kMaxCombined, entries below 2^47 and factors below p. out,
+    // below p, may be one of the x.
     static constexpr std::size_t kMaxCombined = 8;
     void combine(const std::uint64_t* const* x, const std::uint64_t* factors, std::size_t terms,
                  std::uint64_t* out) const;
 
-    // The transform of sum_k x[k] factors[k], of rows of N entries one behind the other, for 2 <= terms <= kMaxConverted.
-    // Entries are below 2^47, but those of the last row at most 4. out is apart from x.
+    // The transform of sum_k x[k] factors[k], of rows of N entries one behind the other, for 2 <= terms <=
+    // kMaxConverted. Entries are below 2^47, but those of the last row at most 4. out is apart from x.
     static constexpr std::size_t kMaxConverted = 5;
     void forward_combined(const std::uint64_t* x, const std::uint64_t* factors, std::size_t terms,
                           std::uint64_t* out) const;

@@ -2,13 +2,14 @@
 //
 // A residue is an integer in a double. With w a factor in (-p/2, p/2), h = x w rounded, l = x w - h (exact, by FMA) and
 // q = h / p rounded, the integer r = h - q p + l is x w modulo p (van der Hoeven, Lecerf, Quintin, "Modular SIMD
-// arithmetic in Mathemagix", ACM Trans. Math. Softw. 43, 2016, section 3; so in FLINT's fft_small). Every number here is
-// an integer below 2^51 = 16 p, or h and its quotient by p, so nothing is ever subnormal, and time does not depend on it.
+// arithmetic in Mathemagix", ACM Trans. Math. Softw. 43, 2016, section 3; so in FLINT's fft_small). Every number here
+// is an integer below 2^51 = 16 p, or h and its quotient by p, so nothing is ever subnormal, and time does not depend
+// on it.
 //
-// Bounds, in units of p < 2^47, for |x| <= B p and B <= 16. The quotient is wrong by at most 1/2 for its rounding and by
-// 3 2^-53 B p / 2 < B / 42 for those of h, 1 / p and the product. So |r| <= 1/2 + B / 42. A layer of the forward
-// transform turns B into B + 1/2 + B / 42: from 2 to 11.8 in 15 layers. The inverse transform reduces one sum of four in
-// each pass, and no entry exceeds 8. All differences are integers below 2^53, and so exact.
+// Bounds, in units of p < 2^47, for |x| <= B p and B <= 16. The quotient is wrong by at most 1/2 for its rounding and
+// by 3 2^-53 B p / 2 < B / 42 for those of h, 1 / p and the product. So |r| <= 1/2 + B / 42. A layer of the forward
+// transform turns B into B + 1/2 + B / 42: from 2 to 11.8 in 15 layers. The inverse transform reduces one sum of four
+// in each pass, and no entry exceeds 8. All differences are integers below 2^53, and so exact.
 // The lifted transform begins with |x| < 2^46 whatever p is. That adds 2^46 to every bound, and stays below 2^51.
 #include <immintrin.h>
 
@@ -98,8 +99,8 @@ struct Lifted {  // residues modulo another prime, around zero
     }
 };
 
-// A sum of up to four products of at most 0.53 p, as their quotients err by 2^46 3 2^-53, and one of at most 4 p / 2. From
-// these 4.2 p the forward transform comes to 14.8 p in 15 layers.
+// A sum of up to four products of at most 0.53 p, as their quotients err by 2^46 3 2^-53, and one of at most 4 p / 2.
+// From these 4.2 p the forward transform comes to 14.8 p in 15 layers.
 template <std::size_t products>
 struct Combined {
     const Prime& prime;

@@ -10,7 +10,8 @@ namespace mpc::lattice {
 // Deterministic for every 64-bit integer.
 bool is_prime(std::uint64_t n);
 
-// The largest prime = 1 mod 2 degree of so many bits that is not among those taken. Throws ParameterError if none is left.
+// The largest prime = 1 mod 2 degree of so many bits that is not among those taken. Throws ParameterError if none is
+// left.
 std::uint64_t largest_ntt_prime(std::size_t degree, int bits, const std::vector<std::uint64_t>& taken);
 
 // `count` distinct primes = 1 mod 2 degree, each the largest left below 2^b, b being the share of one prime in
