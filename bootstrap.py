@@ -1,4 +1,4 @@
-"""From a fresh clone to a finished run with nothing but Python: `python3 bootstrap.py demo|test|build|clean`.
+"""From a fresh clone to a finished run with nothing but Python: `python3 bootstrap.py demo|demo-securetrain|test|build|clean`.
 
 Standard library only, because it runs before anything is installed. It makes `.venv`, installs the project into it
 (pip brings cmake and ninja where the system has none), builds the stand-alone programs `mpc/bin/*`, and repeats that
@@ -36,7 +36,10 @@ SOURCE_SUFFIXES = {".cpp", ".hpp", ".cc", ".h", ".inc", ".cmake"}
 
 
 def main(arguments: "list[str]") -> int:
-    commands = {"build": lambda: None, "demo": run_demo, "test": run_tests, "clean": clean}
+    commands = {
+        "build": lambda: None, "demo": run_demo, "demo-securetrain": run_encrypted_training, "test": run_tests,
+        "clean": clean,
+    }  # fmt: skip
     name = arguments[0] if arguments else "demo"
     if name not in commands:
         print(f"bootstrap.py: expected one of {', '.join(commands)}, found {name!r}.", file=sys.stderr)
@@ -210,11 +213,16 @@ def bare_name(requirement: str) -> str:
 # -- the commands ----------------------------------------------------------------------------------------------------
 
 
-def run_demo() -> None:
+def run_demo(*arguments: str) -> None:
     """The main job on its embedded defaults, in place of this process, so that a signal reaches it and nobody else."""
     sys.stdout.flush()
     os.chdir(ROOT)
-    os.execv(str(PYTHON), [str(PYTHON), "run_protocol.py"])  # noqa: S606
+    os.execv(str(PYTHON), [str(PYTHON), "run_protocol.py", *arguments])  # noqa: S606
+
+
+def run_encrypted_training() -> None:
+    """A model trained on encrypted measurements of breast cancer, by a trainer that cannot read them."""
+    run_demo("--protocol", "securetrain")
 
 
 def run_tests() -> None:
