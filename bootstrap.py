@@ -1,4 +1,6 @@
-"""From a fresh clone to a finished run with nothing but Python: `python3 bootstrap.py demo|demo-securetrain|test|build|clean`.
+"""From a fresh clone to a finished run with nothing but Python.
+
+    python3 bootstrap.py demo | demo-securetrain | test | build | clean
 
 Standard library only, because it runs before anything is installed. It makes `.venv`, installs the project into it
 (pip brings cmake and ninja where the system has none), builds the stand-alone programs `mpc/bin/*`, and repeats that
