@@ -140,7 +140,8 @@ def _times(gradient: Gradient, value: PrivateTensor) -> PrivateTensor:
 def softmax(x: PrivateTensor, axis: int) -> PrivateTensor:
     """Return e^x / sum(e^x) along an axis, with the largest value taken off first.
 
-    The largest error is 2 units and 2^-20 for each value along the axis, at 16 fraction bits.
+    The largest error is 2 units and 2^-17 for each value along the axis, at 16 fraction bits. The values far below the
+    largest one bring most of it.
     """
     x = as_fixed(x)
     session = x.session
@@ -189,7 +190,10 @@ def _softmax(values: Reals, axis: int) -> Reals:
 
 
 def log_sum_exp(x: PrivateTensor) -> PrivateTensor:
-    """Return log(sum(e^x)) along the last axis. Its largest error is three units for up to 16 values.
+    """Return log(sum(e^x)) along the last axis.
+
+    Its largest error is three units and two for each value along the axis, because small powers are never less than
+    half a unit.
 
     No gradient flows through it. The loss that it is for has a simpler one.
     """

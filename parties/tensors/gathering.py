@@ -228,7 +228,7 @@ def _record(party: Party[TensorsSettings], session: str) -> SessionRecord | None
     settings = party.settings
     if settings.record is None:
         return None
-    computation = digest_of(settings.computed())
+    computation = digest_of(settings.counted())
     program = settings.program.name, settings.program_digest
     return SessionRecord(settings.record, session, computation, program, settings.sessions, party.progress.note)
 

@@ -89,6 +89,7 @@ def member(config: TensorsConfig, federation: Federation, name: str, role: str, 
     if config.serving is not None:
         return served.member(config, config.serving, federation, name, run)
     planned = Planned.of(config)
+    _check_own_noise(config, planned)
     process = _process(config, federation, planned, name, role, run)
     return Plan(
         (process,),
@@ -97,6 +98,17 @@ def member(config: TensorsConfig, federation: Federation, name: str, role: str, 
         steps=STEPS,
         notes=planned.notes,
     )
+
+
+def _check_own_noise(config: TensorsConfig, planned: Planned) -> None:
+    """Raise `ConfigError` for noise that the program itself asks for, where sessions have no bound."""
+    forecast = planned.foreseen.forecast if planned.foreseen is not None else None
+    noisy = [reveal.name for reveal in (forecast.reveals if forecast is not None else ()) if reveal.noise != "0"]
+    if noisy and config.sessions is None:
+        raise ConfigError(
+            f"sessions: expected how many there may be in all, because the noise on {noisy[0]} averages out over "
+            "sessions, found none."
+        )
 
 
 def _process(

@@ -85,10 +85,6 @@ class TensorsSettings(Computation, PartySettings):
 
     def agreed(self) -> dict[str, str]:
         """Return what all parties must agree on, as text by name. It is public."""
-        return self.computed() | {"sessions in all": "any number" if self.sessions is None else str(self.sessions)}
-
-    def computed(self) -> dict[str, str]:
-        """Return the part of it that says what is computed, which does not change with the number of sessions."""
         return {
             "protocol": "tensors",
             "back-end": self.backend,
@@ -105,6 +101,20 @@ class TensorsSettings(Computation, PartySettings):
             "reveals": "as the policy says" if self.reveals is None else _as_text(self.reveals),
             "seed": str(self.seed),
             "arguments": json.dumps(self.arguments, sort_keys=True),
+            "sessions in all": "any number" if self.sessions is None else str(self.sessions),
+        }
+
+    def counted(self) -> dict[str, str]:
+        """Return the part of it that decides what an output tells, under which sessions are counted.
+
+        Another back-end, format, rounding, seed or forecast of the same program tells the same once more, so that these
+        must not begin the count anew.
+        """
+        parties = {*self.computing, *self.outside, *([self.provider] if self.provider else [])}
+        return {"parties": ", ".join(sorted(parties))} | {
+            name: value
+            for name, value in self.agreed().items()
+            if name in ("program", "policy", "times of reveals", "noise on reveals", "arguments")
         }
 
 

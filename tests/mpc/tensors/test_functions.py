@@ -64,6 +64,18 @@ def test_softmax_and_its_logarithm_at_any_values(values: list[float]) -> None:
     assert np.abs(opened(log_sum_exp(x)) - exact).max() <= (3 + len(values) / 4) * UNIT
 
 
+@pytest.mark.parametrize("count", [2, 16, 32, 100])
+@pytest.mark.parametrize("others", [-30.0, -18.0, -11.6, -9.0])
+def test_many_small_values_beside_a_large_one_are_within_what_is_stated(count: int, others: float) -> None:
+    """Each of them is replaced by the smallest number whose power counts, which adds up."""
+    values = np.full((1, count), others)
+    values[0, 0] = 0.0
+    x, expected = private(session(), values, 32), 1 / np.exp(values).sum()
+    found = opened(x.softmax(-1))[0]
+    assert np.abs(found - np.exp(values[0]) * expected).max() <= 2 * UNIT + count * 2.0**-17
+    assert np.abs(opened(log_sum_exp(x)) + np.log(expected)).max() <= (3 + 2 * count) * UNIT
+
+
 @pytest.mark.parametrize("high", [1.0, 1.5, 2, 3, 10, 15])
 def test_the_inverse_of_a_short_range_is_off_by_its_stated_error(high: float) -> None:
     """Both ends, and numbers of all of the range."""

@@ -16,9 +16,11 @@ from mpc.tensors.simulation import PartyRun, backends_in_memory, run_all
 from orchestrator.federation.shared import read_shared
 from parties.frame.errors import ConfigError
 from parties.frame.journal import JournalError
+from parties.frame.plan import Run, RunFolders
 from parties.protocols import PROTOCOLS
 from parties.tensors.records import DURABLE, FILE, SessionRecord, SessionsError, revealed_measures, revealed_view
-from tests.parties.tensors.federations import ROLES, document, write_files
+from parties.tensors.settings import TensorsSettings
+from tests.parties.tensors.federations import PROGRAM, ROLES, document, write_files
 
 MEAN = Reveal("mean", ("alice",), (), ("alice", "bob"))
 
@@ -99,6 +101,41 @@ def test_a_configuration_with_noise_and_without_a_bound_is_refused(tmp_path: Pat
         path.write_text(yaml.safe_dump(document(hosts, roles)))
         with pytest.raises(ConfigError, match=words):
             read_shared(path, PROTOCOLS)
+
+
+def told(top: Path, program: str | None = None, **choices: Any) -> TensorsSettings:
+    """What the laboratory's process is told by a shared file."""
+    write_files(top, ROLES, *([program] if program else []))
+    path = top / "federation.yaml"
+    path.write_text(yaml.safe_dump(document(dict.fromkeys(ROLES, "127.0.0.1"), **choices)))
+    shared = read_shared(path, PROTOCOLS)
+    run = Run(RunFolders(top / "f", top / "l", "run"), "0" * 32, 0)
+    plan = shared.protocol.member(shared.configuration.settings, shared.federation, "laboratory", "computing", run)
+    (process,) = plan.processes
+    assert isinstance(process.settings, TensorsSettings)
+    return process.settings
+
+
+def test_the_count_of_sessions_does_not_begin_anew_with_what_changes_no_output(tmp_path: Path) -> None:
+    settings = told(tmp_path, sessions=2)
+    assert settings.reveals is not None
+    for change in (
+        {"reveals": None}, {"seed": 7}, {"rounding": "nearest"}, {"fraction_bits": 12}, {"sessions": 3},
+        {"backend": "dealer_mac"}, {"computing": tuple(reversed(settings.computing))},
+    ):  # fmt: skip
+        other = settings.model_copy(update=change)
+        assert other.agreed() != settings.agreed()
+        assert other.counted() == settings.counted(), change
+    for change in ({"arguments": {"steps": 3}}, {"program_digest": "e" * 64}, {"policy": {}}):
+        assert settings.model_copy(update=change).counted() != settings.counted(), change
+
+
+def test_a_program_with_noise_of_its_own_and_without_a_bound_is_refused(tmp_path: Path) -> None:
+    program = PROGRAM.replace('to="hospital")}', 'to="hospital", noise=0.5)}')
+    with pytest.raises(ConfigError, match="sessions: expected how many there may be in all, because the noise on larg"):
+        told(tmp_path, program)
+    assert told(tmp_path, program, sessions=2).sessions == 2
+    assert told(tmp_path).sessions is None
 
 
 def test_what_was_revealed_is_shown_and_counted(tmp_path: Path) -> None:
