@@ -34,8 +34,9 @@ from parties.frame.plan import Summary
 
 PRIVATE_WARNING = (
     "The decrypted numbers hold noise that depends on the private key, so they are private to its holder (Li and "
-    "Micciancio, EUROCRYPT 2021). With --verify and the records the twin's numbers are released, which hold none."
+    "Micciancio, EUROCRYPT 2021)."
 )
+_VERIFY = " With --verify and the records the twin's numbers are released, which hold none."
 
 
 @contextmanager
@@ -222,8 +223,9 @@ def decrypt_model(_: object, __: Path, options: DecryptModelOptions) -> Summary:
             ]  # fmt: skip
         lines += _accuracies(made.model, records, test)
         lines.append(("time", f"{made.seconds:.1f} s"))
-    private = not made.verified and made.header.algorithm == LOGISTIC
-    return Summary(tuple(lines), warnings=(PRIVATE_WARNING,) if private else ())
+    if made.verified:
+        return Summary(tuple(lines))
+    return Summary(tuple(lines), warnings=(PRIVATE_WARNING + _VERIFY * (made.header.algorithm == LOGISTIC),))
 
 
 def _accuracies(model: LinearModel, records: LabelledTable | None, test: LabelledTable | None) -> list[tuple[str, str]]:

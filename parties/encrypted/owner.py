@@ -29,13 +29,14 @@ from mpc.encrypted.training import (
     owner_make_keys,
     owner_make_secret,
 )
-from parties.encrypted.container import FileError, Header, read_container, write_container
-from parties.encrypted.jobs import SQUARED, check_parts, header_of, job_of
+from parties.encrypted.container import FileError, Header, pack_container, read_container, write_container, write_packed
+from parties.encrypted.jobs import SQUARED, check_parts, check_result, header_of, job_of, key_job
 from parties.encrypted.keys import (
     PUBLIC,
     KeyFileError,
     PrivateKey,
     Release,
+    check_key_id,
     new_seed,
     read_private_key,
     record_release,
@@ -115,11 +116,13 @@ def encrypt_dataset(
     parts = owner_encrypt(job, secret, records)
 
     tell("files")
-    write_private_key(private_path, PrivateKey(seed, job.parameters, key_id), passphrase)
-    LinearModel.untrained(preparation, table.classes, choices.training.degree).write(keys / PREPARATION)
     signer = signing_key(keys)
+    header = header_of("data", job, key_id)
+    encrypted, digest = pack_container(header, parts, signer)
+    write_private_key(private_path, PrivateKey(seed, key_job(header, digest), key_id), passphrase)
+    LinearModel.untrained(preparation, table.classes, choices.training.degree).write(keys / PREPARATION)
     write_container(keys / PUBLIC, header_of("public key", job, key_id), public, signer)
-    write_container(output, header_of("data", job, key_id), parts, signer)
+    write_packed(output, encrypted)
     return EncryptedDataset(
         header=read_container(output, "data").header,
         cut=cut,
@@ -158,7 +161,9 @@ def decrypt_model(
     passphrase: str | None,
     signed_by: str | None,
 ) -> DecryptedModel:
-    """Decrypt a trained model and write it. With `records` it is compared with the twin, which is then what is written.
+    """Decrypt a trained model of the key pair's own job and write it.
+
+    With `records` it is compared with the twin, which is then what is written.
 
     The release is written down before anything is decrypted, so that a key pair answers once.
 
@@ -170,9 +175,8 @@ def decrypt_model(
     check_name(output)
     key = read_private_key(private_path, passphrase)
     found = read_container(path, "model", signed_by)
-    if (found.header.key_id, found.header.parameters) != (key.key_id, key.parameters):
-        raise FileError(f"{path}: expected a model for the key pair {key.key_id}, found one for {found.header.key_id}")
-    if found.header.algorithm == SQUARED:
+    check_result(path, found.header, key)
+    if key.job.algorithm == SQUARED:
         if records is not None:
             raise FileError(f"verify: expected none for a model that another party trained on its own records ({path})")
         model = decrypt_private_model(path, found, private_path, key, output)
@@ -182,7 +186,8 @@ def decrypt_model(
     _check_shape(path, job, kept)
     check_parts(path, found.header, job.weight_sizes())
     foreseen = None if records is None else owner_foresee(job, _same_records(records, kept))
-    secret = owner_make_secret(key.parameters, key.seed)
+    secret = owner_make_secret(key.job.parameters, key.seed)
+    check_key_id(private_path, key, secret.key_id)
     record_release(private_path, Release(found.digest, verified=foreseen is not None))
     weights = [owner_decrypt(job, secret, found.parts[f"weights {target}"]) for target in range(job.targets)]
     distance = bound = None
