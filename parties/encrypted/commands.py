@@ -215,12 +215,11 @@ def decrypt_model(_: object, __: Path, options: DecryptModelOptions) -> Summary:
             options.signed_by,
         )
         lines = [("trained by", made.header.fingerprint), ("model", str(options.output_model))]
-        if made.distance is not None and made.bound is not None:
+        if made.bound is not None:
             lines += [
-                ("verified", f"the decrypted weights are within {made.distance:.2g} of the twin's, the bound is "
-                 f"{made.bound:.2g}"),
+                ("verified", f"all decrypted weights are within the bound of {made.bound:.2g} of the twin's"),
                 ("released", "the twin's weights"),
-            ]  # fmt: skip
+            ]
         lines += _accuracies(made.model, records, test)
         lines.append(("time", f"{made.seconds:.1f} s"))
     if made.verified:

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
 from mpc.encrypted.programs.logistic import Logistic
-from mpc.encrypted.release import verified
+from mpc.encrypted.release import Comparison
 from mpc.encrypted.training import (
     Job,
     owner_decrypt,
@@ -143,12 +143,11 @@ def _model(preparation: Preparation, table: LabelledTable, weights: Sequence[Flo
 
 @dataclass(frozen=True)
 class DecryptedModel:
-    """What was decrypted: the header, whether the twin stands for it, and how far it was from the twin's, if known."""
+    """What was decrypted: the header, whether the twin stands for it, and within which bound, if it does."""
 
     header: Header
     model: LinearModel
     verified: bool
-    distance: float | None
     bound: float | None
     seconds: float
 
@@ -180,7 +179,7 @@ def decrypt_model(
         if records is not None:
             raise FileError(f"verify: expected none for a model that another party trained on its own records ({path})")
         model = decrypt_private_model(path, found, private_path, key, output)
-        return DecryptedModel(found.header, model, False, None, None, perf_counter() - started)
+        return DecryptedModel(found.header, model, False, None, perf_counter() - started)
     job = job_of(path, found.header)
     kept = LinearModel.read(private_path.with_name(PREPARATION))
     _check_shape(path, job, kept)
@@ -190,15 +189,18 @@ def decrypt_model(
     check_key_id(private_path, key, secret.key_id)
     record_release(private_path, Release(found.digest, verified=foreseen is not None))
     weights = [owner_decrypt(job, secret, found.parts[f"weights {target}"]) for target in range(job.targets)]
-    distance = bound = None
+    bound = None
     if foreseen is not None:
-        distance = max(float(np.abs(w - one.weights).max()) for w, one in zip(weights, foreseen, strict=True))
-        bound = max(float(one.bound.max()) for one in foreseen)
-        weights = [verified(w, one) for w, one in zip(weights, foreseen, strict=True)]
+        comparison = Comparison()
+        for decrypted, one in zip(weights, foreseen, strict=True):
+            comparison.note(decrypted, one)
+        comparison.check()
+        bound = comparison.bound
+        weights = [one.weights for one in foreseen]
     stacked = np.stack(weights)[:, : kept.preparation.outputs]
     model = LinearModel(stacked, kept.preparation, kept.classes, kept.degree)
     model.write(output)
-    return DecryptedModel(found.header, model, foreseen is not None, distance, bound, perf_counter() - started)
+    return DecryptedModel(found.header, model, foreseen is not None, bound, perf_counter() - started)
 
 
 def _check_shape(path: Path, job: Job, kept: LinearModel) -> None:
