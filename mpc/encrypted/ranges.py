@@ -22,6 +22,9 @@ from mpc.errors import ParameterError, RangeError
 _DIFFERENCE = 1e-3
 """How far twin and plain numpy may be apart, relative to the largest weight. Only the encoding of constants differs."""
 
+LARGEST_BOUND = 0.01
+"""The largest bound on the error, relative to the largest weight. With a larger one a comparison would say little."""
+
 
 @dataclass(frozen=True, repr=False)
 class Foreseen:
@@ -57,7 +60,7 @@ def foresee(twin: Twin, packing: Packing, records: Floats, choices: Logistic) ->
 
     Raises:
         RangeError: some z leaves the polynomial's range, or a number leaves its ciphertext. The sentence says which
-            iteration, the value and what to change.
+            iteration, the value and what to change. Also where the bound is not small against the weights.
     """
     scale = twin.chain.scale
     chunks = [twin.fresh(chunk, scale, level=choices.records_level) for chunk in packing.pack(records)]
@@ -68,7 +71,9 @@ def foresee(twin: Twin, packing: Packing, records: Floats, choices: Logistic) ->
 
     def found_in(weights: Clear) -> Foreseen:
         lowest = twin.lower(weights, 0)
-        return Foreseen(packing.weights(lowest.slots), *twin.errors(lowest, means), tuple(reach))
+        found = Foreseen(packing.weights(lowest.slots), *twin.errors(lowest, means), tuple(reach))
+        _check_bound(found, choices)
+        return found
 
     def refresh(iteration: int, weights: Clear) -> Clear:
         refreshed[iteration] = found_in(weights)
@@ -89,9 +94,19 @@ def foresee(twin: Twin, packing: Packing, records: Floats, choices: Logistic) ->
     return replace(last, refreshed=refreshed)
 
 
+def _check_bound(found: Foreseen, choices: Logistic) -> None:
+    """Refuse a training of which a comparison within the bound would not tell whether it was done at all."""
+    largest, bound = float(np.abs(found.weights).max()), float(found.bound.max())
+    if not bound <= LARGEST_BOUND * largest:
+        raise RangeError(
+            f"expected a bound on the error of at most {LARGEST_BOUND:g} times the largest weight, which is "
+            f"{largest:.2g}, found {bound:.2g}: raise learning_rate from {choices.rate:g}, or take larger parameters"
+        )
+
+
 def _compare(twin: Floats, plain: Floats) -> None:
     """Compare the twin's weights with plain numpy's, which know nothing of slots. A difference is a bug here."""
-    allowed = _DIFFERENCE * max(1.0, float(np.abs(plain).max()))
+    allowed = _DIFFERENCE * float(np.abs(plain).max())
     if (difference := float(np.abs(twin - plain).max())) > allowed:
         raise RangeError(
             f"expected the twin's weights within {allowed:.1g} of those of plain numpy, found a difference of "

@@ -6,11 +6,13 @@
                                                               runs the program on ciphertexts
       at each refresh: compares with the twin      <------    weights, encrypted, at the lowest level
       the twin's weights, encrypted anew           ------>
-      decrypts the weights                         <------    weights, encrypted, at the lowest level
+      decrypts the weights, and compares           <------    weights, encrypted, at the lowest level
+      only now: stops if any comparison failed
 
 Without a refresh the parameters' levels bound the iterations. At a refresh the owner decrypts, compares with the twin
-within the derived bound, and encrypts the twin's weights. So errors do not add up, a trainer that computes something
-else is noticed there, and no noise that depends on the key comes into what is released.
+within the derived bound, and encrypts the twin's weights, whatever the comparison says. So errors do not add up, no
+noise that depends on the key comes into what is released, and what a trainer gets does not depend on what it has sent.
+One that computes something else is noticed at the end, and does not see at which refresh.
 
 The trainer holds no secret and sees n', d', the iterations, how many targets there are, and the time. Z is the records
 times the labels' signs, so that a data set of the same shape with other labels has the same lengths.
@@ -34,7 +36,7 @@ from mpc.encrypted.packing import Floats, Packing
 from mpc.encrypted.parameters import parameters_of, smallest_set
 from mpc.encrypted.programs.logistic import Logistic, train
 from mpc.encrypted.ranges import Foreseen, foresee, half_term
-from mpc.encrypted.release import verified
+from mpc.encrypted.release import Comparison
 from mpc.encrypted.twin import Clear, Twin
 from mpc.errors import ParameterError, ProtocolError
 
@@ -219,16 +221,18 @@ def _refresh(
     return refresh
 
 
-def owner_refresh(job: Job, secret: CkksSecretKey, message: bytes, expected: Foreseen) -> bytes:
+def owner_refresh(job: Job, secret: CkksSecretKey, message: bytes, expected: Foreseen, comparison: Comparison) -> bytes:
     """Compare encrypted weights with the twin's at this refresh, and return the twin's, encrypted anew.
 
+    What is returned does not depend on the message. What the comparison found is said at the end, by
+    :meth:`mpc.encrypted.release.Comparison.check`.
+
     Raises:
-        CheatingError: they are not within the derived bound.
-        ProtocolError: the message is no encryption of weights under this key.
+        ProtocolError: the message is no encryption of weights under this key, which its sender can see, too.
     """
-    weights = verified(owner_decrypt(job, secret, message), expected)
+    comparison.note(owner_decrypt(job, secret, message), expected)
     scale = core_scale(job.core, job.weight_scale)
-    return secret.encrypt(job.packing.repeat(weights), job.choices.records_level, scale)
+    return secret.encrypt(job.packing.repeat(expected.weights), job.choices.records_level, scale)
 
 
 def _part(parts: Mapping[str, bytes], name: str) -> bytes:

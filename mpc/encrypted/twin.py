@@ -207,9 +207,10 @@ class Twin:
                 backward[operand] = backward[operand] + found if operand in backward else found
         deviations: Floats = np.sqrt(variance)
         largest = float(np.abs(outputs @ value.slots).max())
-        if deviations.max() > LARGEST_ERROR * max(1.0, largest):
+        if deviations.max() > LARGEST_ERROR * largest:
             raise RangeError(
-                f"expected noise of a deviation below {LARGEST_ERROR * max(1.0, largest):.1g} in the result, found "
-                f"{deviations.max():.1g}: take fewer iterations, a smaller rate or larger parameters"
+                f"expected noise of a deviation below {LARGEST_ERROR * largest:.1g} in the result, whose largest "
+                f"number is {largest:.2g}, found {deviations.max():.1g}: take fewer iterations, larger numbers or "
+                "larger parameters"
             )
         return deviations, DEVIATIONS * np.sqrt(largest_variance)

@@ -34,8 +34,9 @@ from parties.frame.plan import Summary
 
 PRIVATE_WARNING = (
     "The decrypted numbers hold noise that depends on the private key, so they are private to its holder (Li and "
-    "Micciancio, EUROCRYPT 2021). With --verify and the records the twin's numbers are released, which hold none."
+    "Micciancio, EUROCRYPT 2021)."
 )
+_VERIFY = " With --verify and the records the twin's numbers are released, which hold none."
 
 
 @contextmanager
@@ -214,16 +215,16 @@ def decrypt_model(_: object, __: Path, options: DecryptModelOptions) -> Summary:
             options.signed_by,
         )
         lines = [("trained by", made.header.fingerprint), ("model", str(options.output_model))]
-        if made.distance is not None and made.bound is not None:
+        if made.bound is not None:
             lines += [
-                ("verified", f"the decrypted weights are within {made.distance:.2g} of the twin's, the bound is "
-                 f"{made.bound:.2g}"),
+                ("verified", f"all decrypted weights are within the bound of {made.bound:.2g} of the twin's"),
                 ("released", "the twin's weights"),
-            ]  # fmt: skip
+            ]
         lines += _accuracies(made.model, records, test)
         lines.append(("time", f"{made.seconds:.1f} s"))
-    private = not made.verified and made.header.algorithm == LOGISTIC
-    return Summary(tuple(lines), warnings=(PRIVATE_WARNING,) if private else ())
+    if made.verified:
+        return Summary(tuple(lines))
+    return Summary(tuple(lines), warnings=(PRIVATE_WARNING + _VERIFY * (made.header.algorithm == LOGISTIC),))
 
 
 def _accuracies(model: LinearModel, records: LabelledTable | None, test: LabelledTable | None) -> list[tuple[str, str]]:

@@ -40,6 +40,7 @@ MOST_HEADER_BYTES = 1 << 20
 _SIGNED = b"capc encrypted file\0"
 
 Kind = Literal["public key", "data", "model", "encrypted model"]
+Algorithm = Literal["logistic", "squared"]
 
 WORDS: Mapping[Kind, str] = {
     "public key": "a public key",
@@ -81,7 +82,7 @@ class Header(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     parameters: str
     parameters_digest: str
     key_id: str
-    algorithm: str
+    algorithm: Algorithm
     records: int
     features: int
     targets: int
@@ -135,11 +136,8 @@ def public_bytes(key: Ed25519PrivateKey) -> bytes:
     return key.public_key().public_bytes_raw()
 
 
-def write_container(path: Path, header: Header, parts: Mapping[str, bytes], key: Ed25519PrivateKey) -> str:
-    """Write a file as a whole, replacing one of the same name, and return its digest in hex. Raises `OSError`.
-
-    The header's `parts` and `creator` are filled in.
-    """
+def pack_container(header: Header, parts: Mapping[str, bytes], key: Ed25519PrivateKey) -> tuple[bytes, str]:
+    """Return the content of a file and its digest in hex. The header's `parts` and `creator` are filled in."""
     listed = tuple(Part(name, len(content)) for name, content in parts.items())
     whole = msgspec.structs.replace(header, parts=listed, creator=public_bytes(key).hex())
     encoded = msgspec.json.encode(whole)
@@ -151,9 +149,20 @@ def write_container(path: Path, header: Header, parts: Mapping[str, bytes], key:
         out.write(struct.pack("<II", index, len(chunk)) + hashlib.sha256(chunk).digest() + chunk)
     digest = hashlib.sha256(out.getbuffer()).digest()
     out.write(digest + key.sign(_SIGNED + digest))
+    return out.getvalue(), digest.hex()
+
+
+def write_container(path: Path, header: Header, parts: Mapping[str, bytes], key: Ed25519PrivateKey) -> str:
+    """Write a file as a whole, replacing one of the same name, and return its digest in hex. Raises `OSError`."""
+    content, digest = pack_container(header, parts, key)
+    write_packed(path, content)
+    return digest
+
+
+def write_packed(path: Path, content: bytes) -> None:
+    """Write what `pack_container` gave, replacing a file of the same name. Raises `OSError`."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_private(path, out.getvalue())
-    return digest.hex()
+    write_private(path, content)
 
 
 def read_container(path: Path, kind: Kind, signed_by: str | None = None) -> Container:
@@ -211,12 +220,18 @@ def _header(path: Path, source: _Hashed) -> Header:
         if version != VERSION:
             raise FileError(f"{path}: expected a file of version {VERSION}, found {version!r}: use the same release")
         header = msgspec.json.decode(encoded, type=Header)
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, RecursionError):
         raise FileError(f"{path}: expected a header in its one form, found another") from None
     negative = any(part.size < 0 for part in header.parts)
     if negative or len({part.name for part in header.parts}) < len(header.parts):
         raise FileError(f"{path}: expected parts of different names with their lengths, found others")
-    if msgspec.json.encode(header) != encoded or len(header.creator) != 64 or not _is_hex(header.creator):
+    digests = (header.key_id, header.parameters_digest, header.source, header.creator)
+    if (
+        msgspec.json.encode(header) != encoded
+        or len(header.creator) != 64
+        or not all(map(_is_hex, digests))
+        or not (header.parameters.isascii() and header.parameters.isalnum())
+    ):
         raise FileError(f"{path}: expected a header in its one form, found another")
     return header
 

@@ -10,7 +10,7 @@ import sys
 
 import numpy as np
 
-from mpc.encrypted.release import verified
+from mpc.encrypted.release import Comparison
 from mpc.encrypted.training import (
     owner_decrypt,
     owner_encrypt,
@@ -51,19 +51,20 @@ def data_owner(party: Party[OwnerSettings]) -> None:
             send_parts(trainer, "keys", owner_make_keys(job, secret), job.key_sizes())
         with progress.step("3", "send encrypted records", channel=trainer):
             send_parts(trainer, "records", owner_encrypt(job, secret, records), job.record_sizes())
+        comparison = Comparison()
         for done, (target, iteration) in enumerate(refreshes := job.refreshes, 1):
             with progress.step("4", "refresh the weights", channel=trainer):
                 message = receive_weights(trainer, job, target, iteration)
                 expected = foreseen[target].refreshed[iteration]
-                send_refreshed(trainer, target, iteration, owner_refresh(job, secret, message, expected))
+                send_refreshed(trainer, target, iteration, owner_refresh(job, secret, message, expected, comparison))
             progress.advance(done, len(refreshes), "refreshes")
         with progress.step("5", "receive the encrypted model", channel=trainer):
             messages = receive_parts(trainer, "weights", job.weight_sizes())
         with progress.step("6", "compare with the twin"):
-            found = [owner_decrypt(job, secret, message) for message in messages.values()]
-            distance = max(float(np.abs(w - one.weights).max()) for w, one in zip(found, foreseen, strict=True))
-            weights = [verified(w, one) for w, one in zip(found, foreseen, strict=True)]
-    stacked = np.stack(weights)[:, : kept.preparation.outputs]
+            for message, one in zip(messages.values(), foreseen, strict=True):
+                comparison.note(owner_decrypt(job, secret, message), one)
+            comparison.check()
+    stacked = np.stack([one.weights for one in foreseen])[:, : kept.preparation.outputs]
     model = LinearModel(stacked, kept.preparation, kept.classes, kept.degree)
     if settings.output is not None:
         model.write(settings.output)
@@ -72,8 +73,7 @@ def data_owner(party: Party[OwnerSettings]) -> None:
         "party": settings.name,
         "accuracy": model.accuracy(held_out.features, held_out.places),
         "scikit_learn": float(scikit_learn(kept, table).score(prepared[:, :-1], held_out.places)),
-        "distance": distance,
-        "bound": max(float(one.bound.max()) for one in foreseen),
+        "bound": comparison.bound,
         "reach": max((max(one.reach, default=0.0) for one in foreseen), default=0.0),
         "held_out": len(held_out.features),
     }

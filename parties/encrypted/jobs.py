@@ -13,11 +13,13 @@ from mpc.encrypted.private_model import PrivateModelJob
 from mpc.encrypted.programs.logistic import Logistic
 from mpc.encrypted.training import Job
 from mpc.errors import ParameterError
-from parties.encrypted.container import VERSION, FileError, Header, Kind
+from parties.encrypted.container import VERSION, Algorithm, FileError, Header, Kind
+from parties.encrypted.keys import KeyJob, PrivateKey
 from parties.encrypted.settings import TrainingSettings
 
 MOST_TARGETS, MOST_ITERATIONS = 1000, 1000
-LOGISTIC, SQUARED = "logistic", "squared"
+LOGISTIC: Algorithm = "logistic"
+SQUARED: Algorithm = "squared"
 
 
 def header_of(kind: Kind, job: Job, key_id: str, source: str = "") -> Header:
@@ -120,6 +122,25 @@ def private_job_of(path: Path, header: Header) -> PrivateModelJob:
     ):
         raise FileError(f"{path}: expected the header of a model on parameters {digest[:16]}, found another")
     return job
+
+
+def key_job(header: Header, source: str) -> KeyJob:
+    """Return what a key pair is for: the job of the header of its encrypted file, and the digest of that file."""
+    fields = {name: getattr(header, name) for name in KeyJob.__struct_fields__}
+    return KeyJob(**(fields | {"source": source}))
+
+
+def check_result(path: Path, header: Header, key: PrivateKey) -> None:
+    """Raise `FileError` for a result that is not of the one job that the private key's holder has written down.
+
+    The header of a result is its maker's word. So nothing of it is used before it was compared here.
+    """
+    if header.key_id != key.key_id:
+        raise FileError(f"{path}: expected a model for the key pair {key.key_id}, found one for {header.key_id}")
+    for name in KeyJob.__struct_fields__:
+        expected, found = getattr(key.job, name), getattr(header, name)
+        if expected != found:
+            raise FileError(f"{path}: expected {name} {expected}, as the key pair's job has it, found {found}")
 
 
 def check_parts(path: Path, header: Header, sizes: Mapping[str, int]) -> None:

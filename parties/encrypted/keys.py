@@ -1,9 +1,11 @@
 """A data owner's private key, everybody's signing key, and the record of what a key pair has released.
 
 The private key is 32 bytes, from which the secret polynomial follows. A passphrase seals them: scrypt (RFC 7914) gives
-a key, and AES-GCM encrypts with it. A key pair serves one job. Before a result is released, a record beside the private
-key says which one, and it is on the disk. Another result is refused from then on. The same one may be taken again, so
-that a crash after the record loses nothing.
+a key, and AES-GCM encrypts with it. A key pair serves one job, which stands in the private key's file, and the seal
+holds it, too. So what a trainer says of the job is compared with the owner's own record.
+
+Before a result is released, a record beside the private key says which one, and it is on the disk. Another result is
+refused from then on. The same one may be taken again, so that a crash after the record loses nothing.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 
-from parties.encrypted.container import FileError
+from parties.encrypted.container import Algorithm, FileError
 from parties.frame.errors import PartyError
 from parties.frame.private_files import make_private_folder, write_private
 
@@ -43,28 +45,47 @@ class Sealed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     box: str
 
 
+class KeyJob(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The one job of a key pair. The header of a result repeats all of it, see `parties.encrypted.container.Header`.
+
+    Attributes:
+        source: the digest of the file that was encrypted with the key pair, in hex.
+    """
+
+    parameters: str
+    parameters_digest: str
+    algorithm: Algorithm
+    records: int
+    features: int
+    targets: int
+    rate: float
+    iterations: int
+    degree: int
+    source: str
+
+
 class KeyFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The private key's file. It has the seed, or the sealed one."""
 
     kind: str
-    parameters: str
+    job: KeyJob
     key_id: str
     seed: str | Sealed
 
     def __repr__(self) -> str:
-        return f"KeyFile({self.parameters}, {self.key_id})"
+        return f"KeyFile({self.key_id})"
 
 
 @dataclass(frozen=True, repr=False)
 class PrivateKey:
-    """A seed, the parameters that it is for, and the id that goes with both."""
+    """A seed, the job that it is for, and the id that goes with the seed."""
 
     seed: bytes
-    parameters: str
+    job: KeyJob
     key_id: str
 
     def __repr__(self) -> str:
-        return f"PrivateKey({self.parameters}, {self.key_id})"
+        return f"PrivateKey({self.job.parameters}, {self.key_id})"
 
 
 def new_seed() -> bytes:
@@ -84,16 +105,14 @@ def write_private_key(path: Path, key: PrivateKey, passphrase: str | None = None
         )
     seed: str | Sealed = key.seed.hex() if passphrase is None else _sealed(key, passphrase)
     make_private_folder(path.parent)
-    write_private(path, msgspec.json.encode(KeyFile(_KIND, key.parameters, key.key_id, seed)) + b"\n")
+    write_private(path, msgspec.json.encode(KeyFile(_KIND, key.job, key.key_id, seed)) + b"\n")
 
 
 def _sealed(key: PrivateKey, passphrase: str) -> Sealed:
     if len(passphrase) < _SHORTEST_PASSPHRASE:
         raise KeyFileError(f"passphrase: expected at least {_SHORTEST_PASSPHRASE} characters, found {len(passphrase)}")
     salt, nonce = os.urandom(16), os.urandom(12)
-    box = AESGCM(_stretched(passphrase, salt, _SCRYPT_COST)).encrypt(
-        nonce, key.seed, _bound(key.parameters, key.key_id)
-    )
+    box = AESGCM(_stretched(passphrase, salt, _SCRYPT_COST)).encrypt(nonce, key.seed, _bound(key.job, key.key_id))
     return Sealed(_SCRYPT_COST, salt.hex(), nonce.hex(), box.hex())
 
 
@@ -101,9 +120,9 @@ def _stretched(passphrase: str, salt: bytes, cost: int) -> bytes:
     return Scrypt(salt=salt, length=32, n=cost, r=8, p=1).derive(passphrase.encode())
 
 
-def _bound(parameters: str, key_id: str) -> bytes:
+def _bound(job: KeyJob, key_id: str) -> bytes:
     """Return what the seal holds together with the seed."""
-    return f"{_KIND}/{parameters}/{key_id}".encode()
+    return f"{_KIND}/{key_id}/".encode() + msgspec.json.encode(job)
 
 
 def read_private_key(path: Path, passphrase: str | None = None) -> PrivateKey:
@@ -129,7 +148,13 @@ def read_private_key(path: Path, passphrase: str | None = None) -> PrivateKey:
             raise ValueError
     except ValueError:  # also of msgspec, and its message may hold a part of the key
         raise KeyFileError(f"{path}: expected a private key, found another file") from None
-    return PrivateKey(seed, found.parameters, found.key_id)
+    return PrivateKey(seed, found.job, found.key_id)
+
+
+def check_key_id(path: Path, key: PrivateKey, found: bytes) -> None:
+    """Raise `KeyFileError` where the seed of the private key in ``path`` gives another key id than the file says."""
+    if found.hex() != key.key_id:
+        raise KeyFileError(f"{path}: expected the seed of the key pair {key.key_id}, found that of {found.hex()}")
 
 
 def _opened(path: Path, found: KeyFile, sealed: Sealed, passphrase: str | None) -> bytes:
@@ -139,7 +164,7 @@ def _opened(path: Path, found: KeyFile, sealed: Sealed, passphrase: str | None) 
         raise KeyFileError(f"{path}: expected a cost of scrypt of at most {_LARGEST_COST}, found {sealed.cost}")
     key = _stretched(passphrase, bytes.fromhex(sealed.salt), sealed.cost)
     try:
-        bound = _bound(found.parameters, found.key_id)
+        bound = _bound(found.job, found.key_id)
         return AESGCM(key).decrypt(bytes.fromhex(sealed.nonce), bytes.fromhex(sealed.box), bound)
     except InvalidTag:
         raise KeyFileError(f"{path}: expected the key's passphrase, found another, or the file was changed") from None

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
 from mpc.encrypted.programs.logistic import Logistic
-from mpc.encrypted.release import verified
+from mpc.encrypted.release import Comparison
 from mpc.encrypted.training import (
     Job,
     owner_decrypt,
@@ -29,13 +29,14 @@ from mpc.encrypted.training import (
     owner_make_keys,
     owner_make_secret,
 )
-from parties.encrypted.container import FileError, Header, read_container, write_container
-from parties.encrypted.jobs import SQUARED, check_parts, header_of, job_of
+from parties.encrypted.container import FileError, Header, pack_container, read_container, write_container, write_packed
+from parties.encrypted.jobs import SQUARED, check_parts, check_result, header_of, job_of, key_job
 from parties.encrypted.keys import (
     PUBLIC,
     KeyFileError,
     PrivateKey,
     Release,
+    check_key_id,
     new_seed,
     read_private_key,
     record_release,
@@ -115,11 +116,13 @@ def encrypt_dataset(
     parts = owner_encrypt(job, secret, records)
 
     tell("files")
-    write_private_key(private_path, PrivateKey(seed, job.parameters, key_id), passphrase)
-    LinearModel.untrained(preparation, table.classes, choices.training.degree).write(keys / PREPARATION)
     signer = signing_key(keys)
+    header = header_of("data", job, key_id)
+    encrypted, digest = pack_container(header, parts, signer)
+    write_private_key(private_path, PrivateKey(seed, key_job(header, digest), key_id), passphrase)
+    LinearModel.untrained(preparation, table.classes, choices.training.degree).write(keys / PREPARATION)
     write_container(keys / PUBLIC, header_of("public key", job, key_id), public, signer)
-    write_container(output, header_of("data", job, key_id), parts, signer)
+    write_packed(output, encrypted)
     return EncryptedDataset(
         header=read_container(output, "data").header,
         cut=cut,
@@ -140,12 +143,11 @@ def _model(preparation: Preparation, table: LabelledTable, weights: Sequence[Flo
 
 @dataclass(frozen=True)
 class DecryptedModel:
-    """What was decrypted: the header, whether the twin stands for it, and how far it was from the twin's, if known."""
+    """What was decrypted: the header, whether the twin stands for it, and within which bound, if it does."""
 
     header: Header
     model: LinearModel
     verified: bool
-    distance: float | None
     bound: float | None
     seconds: float
 
@@ -158,7 +160,9 @@ def decrypt_model(
     passphrase: str | None,
     signed_by: str | None,
 ) -> DecryptedModel:
-    """Decrypt a trained model and write it. With `records` it is compared with the twin, which is then what is written.
+    """Decrypt a trained model of the key pair's own job and write it.
+
+    With `records` it is compared with the twin, which is then what is written.
 
     The release is written down before anything is decrypted, so that a key pair answers once.
 
@@ -170,30 +174,33 @@ def decrypt_model(
     check_name(output)
     key = read_private_key(private_path, passphrase)
     found = read_container(path, "model", signed_by)
-    if (found.header.key_id, found.header.parameters) != (key.key_id, key.parameters):
-        raise FileError(f"{path}: expected a model for the key pair {key.key_id}, found one for {found.header.key_id}")
-    if found.header.algorithm == SQUARED:
+    check_result(path, found.header, key)
+    if key.job.algorithm == SQUARED:
         if records is not None:
             raise FileError(f"verify: expected none for a model that another party trained on its own records ({path})")
         model = decrypt_private_model(path, found, private_path, key, output)
-        return DecryptedModel(found.header, model, False, None, None, perf_counter() - started)
+        return DecryptedModel(found.header, model, False, None, perf_counter() - started)
     job = job_of(path, found.header)
     kept = LinearModel.read(private_path.with_name(PREPARATION))
     _check_shape(path, job, kept)
     check_parts(path, found.header, job.weight_sizes())
     foreseen = None if records is None else owner_foresee(job, _same_records(records, kept))
-    secret = owner_make_secret(key.parameters, key.seed)
+    secret = owner_make_secret(key.job.parameters, key.seed)
+    check_key_id(private_path, key, secret.key_id)
     record_release(private_path, Release(found.digest, verified=foreseen is not None))
     weights = [owner_decrypt(job, secret, found.parts[f"weights {target}"]) for target in range(job.targets)]
-    distance = bound = None
+    bound = None
     if foreseen is not None:
-        distance = max(float(np.abs(w - one.weights).max()) for w, one in zip(weights, foreseen, strict=True))
-        bound = max(float(one.bound.max()) for one in foreseen)
-        weights = [verified(w, one) for w, one in zip(weights, foreseen, strict=True)]
+        comparison = Comparison()
+        for decrypted, one in zip(weights, foreseen, strict=True):
+            comparison.note(decrypted, one)
+        comparison.check()
+        bound = comparison.bound
+        weights = [one.weights for one in foreseen]
     stacked = np.stack(weights)[:, : kept.preparation.outputs]
     model = LinearModel(stacked, kept.preparation, kept.classes, kept.degree)
     model.write(output)
-    return DecryptedModel(found.header, model, foreseen is not None, distance, bound, perf_counter() - started)
+    return DecryptedModel(found.header, model, foreseen is not None, bound, perf_counter() - started)
 
 
 def _check_shape(path: Path, job: Job, kept: LinearModel) -> None:

@@ -26,14 +26,24 @@ from mpc.encrypted.private_model import (
 )
 from mpc.encrypted.programs.squared import Squared, linear_map
 from mpc.encrypted.training import owner_make_secret
-from parties.encrypted.container import MAGIC, Container, FileError, Header, read_container, write_container
-from parties.encrypted.jobs import check_parts, match, private_header, private_job_of
+from parties.encrypted.container import (
+    MAGIC,
+    Container,
+    FileError,
+    Header,
+    pack_container,
+    read_container,
+    write_container,
+    write_packed,
+)
+from parties.encrypted.jobs import check_parts, key_job, match, private_header, private_job_of
 from parties.encrypted.keys import (
     PRIVATE,
     PUBLIC,
     KeyFileError,
     PrivateKey,
     Release,
+    check_key_id,
     new_seed,
     record_release,
     signing_key,
@@ -80,12 +90,13 @@ def encrypt_model(model: Path, output: Path, keys: Path, passphrase: str | None)
     key_id = secret.key_id.hex()
     public, weights = model_owner_make_keys(job, secret), model_owner_encrypt(job, secret, kept.weights)
     shown = LinearModel.untrained(kept.preparation, kept.classes, kept.degree)
-    write_private_key(keys / PRIVATE, PrivateKey(seed, job.parameters, key_id), passphrase)
-    shown.write(keys / PREPARATION)
     signer = signing_key(keys)
+    header = private_header("encrypted model", job, key_id)
+    encrypted, digest = pack_container(header, weights | {_IN_THE_FILE: shown.to_bytes()}, signer)
+    write_private_key(keys / PRIVATE, PrivateKey(seed, key_job(header, digest), key_id), passphrase)
+    shown.write(keys / PREPARATION)
     write_container(keys / PUBLIC, private_header("public key", job, key_id), public, signer)
-    parts = weights | {_IN_THE_FILE: shown.to_bytes()}
-    write_container(output, private_header("encrypted model", job, key_id), parts, signer)
+    write_packed(output, encrypted)
     header = read_container(output, "encrypted model").header
     return EncryptedModel(header, output.stat().st_size, (keys / PUBLIC).stat().st_size, perf_counter() - started)
 
@@ -165,7 +176,8 @@ def decrypt_private_model(
     kept = LinearModel.read(private_path.with_name(PREPARATION))
     if PrivateModelJob.of(kept.preparation.outputs, len(kept.weights)) != job:
         raise FileError(f"{path}: expected a model of {len(kept.weights)} targets as in {PREPARATION}, found another")
-    secret = owner_make_secret(key.parameters, key.seed)
+    secret = owner_make_secret(key.job.parameters, key.seed)
+    check_key_id(private_path, key, secret.key_id)
     record_release(private_path, Release(found.digest, verified=False))
     weights = [model_owner_decrypt(job, secret, found.parts[f"weights {target}"]) for target in range(job.targets)]
     stacked = np.stack(weights)[:, : kept.preparation.outputs]

@@ -99,7 +99,7 @@ class SecureTrain:
                 ("scikit-learn in the clear", f"{owner['scikit_learn']:.4f}"),
                 (
                     "verified",
-                    f"within {owner['distance']:.2g} of the twin's weights, the bound is {owner['bound']:.2g}",
+                    f"all decrypted weights are within the bound of {owner['bound']:.2g} of the twin's",
                 ),
                 ("training", f"{trainer['training_seconds']:.2f} s on ciphertexts"),
                 (f"{TRAINER} saw", ", ".join(f"{name} {value}" for name, value in trainer["seen"].items())),

@@ -8,6 +8,7 @@
       at each refresh: compares with the twin         <----   refresh/...
       refreshed/...  the twin's weights, encrypted    ---->
       compares with the twin                          <----   weights/...
+      only now: stops if any comparison failed
 
 The owner learns the model. The trainer learns the job's shape, which both were told, and holds no secret. All names and
 lengths follow from the job. The keys are made for one run and end with it, so that they release one result.

@@ -57,6 +57,21 @@ def test_the_sentence_names_iteration_value_and_a_rate_that_works() -> None:
     assert max(largest_z(data, Logistic(rate + step, 3), packing.records)) > 8  # the largest that works
 
 
+@pytest.mark.parametrize("rate", [1e-7, 1e-12])
+def test_training_that_hardly_moves_is_refused(rate: float) -> None:
+    """Within such a bound the weights 0 would pass for trained ones."""
+    of = chain(degree=1024)
+    packing, data = Packing.fit(60, 8, of.slots), records(60, 8)
+    with pytest.raises(RangeError, match=r"expected (noise of a deviation|a bound on the error|the twin's weights)"):
+        foresee(Twin(of), packing, data, Logistic(rate, 2))
+    found = foresee(Twin(of), packing, data, Logistic(0.5, 2))
+    assert found.bound.max() <= 0.01 * np.abs(found.weights).max()
+    narrow = chain(degree=1024, bits=26)  # larger noise, not yet beyond what the first order is good for
+    with pytest.raises(RangeError, match=r"expected a bound on the error of at most 0.01 times the largest weight"):
+        for small in (0.5, 0.25, 0.1, 0.05, 0.025, 0.01, 0.005):
+            foresee(Twin(narrow), packing, data, Logistic(small, 2))
+
+
 def test_no_records_leave_the_worst_case() -> None:
     choices = Logistic(0.05, 4)
     bounds = worst_case(2.0, 8, choices)

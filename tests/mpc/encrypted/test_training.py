@@ -7,11 +7,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from mpc._core import CkksSecretKey
+from mpc._core import CkksCiphertext, CkksSecretKey
+from mpc.encrypted.ciphertexts import core_scale
 from mpc.encrypted.packing import Floats
 from mpc.encrypted.programs.logistic import Logistic
 from mpc.encrypted.ranges import Foreseen
-from mpc.encrypted.release import verified
+from mpc.encrypted.release import Comparison, verified
 from mpc.encrypted.training import (
     Job,
     owner_decrypt,
@@ -116,18 +117,19 @@ def test_refreshes_take_training_further_than_the_levels(stretch: int, refreshes
     assert [*twin.refreshed] == [iteration for _, iteration in job.refreshes] == [*refreshes]
     assert np.allclose(twin.refreshed[3].weights, plain.weights, atol=1e-6)
     secret = owner_make_secret(job.parameters, bytes(32))
-    seen = []
+    seen, comparison = [], Comparison()
 
     def refreshing(target: int, iteration: int, message: bytes) -> bytes:
         seen.append((target, iteration))
         assert len(message) == job.weight_bytes
-        found = owner_refresh(job, secret, message, twin.refreshed[iteration])
+        found = owner_refresh(job, secret, message, twin.refreshed[iteration], comparison)
         assert len(found) == job.refreshed_bytes
         return found
 
     keys, parts = owner_make_keys(job, secret), owner_encrypt(job, secret, records)
     *_, last = trainer_train(job, keys, parts, refreshing)
     assert seen == job.refreshes
+    comparison.check()
     assert last.weights is not None
     found = owner_decrypt(job, secret, last.weights)
     assert np.array_equal(verified(found, twin), twin.weights)
@@ -138,10 +140,40 @@ def test_refreshes_take_training_further_than_the_levels(stretch: int, refreshes
         list(trainer_train(job, keys, parts, lambda *_: parts["half 0"]))
 
     def cheating(target: int, iteration: int, message: bytes) -> bytes:
-        return owner_refresh(job, secret, message, twin.refreshed[refreshes[-1]])
+        return owner_refresh(job, secret, message, twin.refreshed[refreshes[-1]], comparison)
 
-    with pytest.raises(CheatingError, match="the trainer ran something else"):  # an earlier iteration's weights
-        list(trainer_train(job, keys, parts, cheating))
+    list(trainer_train(job, keys, parts, cheating))  # an earlier iteration's weights, and nothing is said meanwhile
+    with pytest.raises(CheatingError, match="the trainer ran something else"):
+        comparison.check()
+
+
+@pytest.mark.usefixtures("tiny")
+def test_what_the_owner_says_and_sends_depends_on_no_decrypted_number() -> None:
+    """A trainer that adds a record's number to the weights would read it from a sentence that says how far they are."""
+    job, records = Job.of(50, 4, Logistic(1.0, 3, stretch=1)), [signed(np.random.default_rng(5), 50, 3)]
+    (twin,) = owner_foresee(job, records)
+    secret = owner_make_secret(job.parameters, bytes(range(32)))
+    scale = core_scale(job.core, job.weight_scale)
+    sentences, refreshed = set(), []
+    for change in (0.001, 1.0, 37.0):
+        comparison = Comparison()
+        wrong = job.packing.repeat(twin.refreshed[2].weights + np.eye(4)[1] * change)
+        message = secret.encrypt(wrong, 0, scale)
+        refreshed.append(owner_refresh(job, secret, message, twin.refreshed[2], comparison))
+        comparison.note(twin.weights, twin)  # the next result is right, and the first failure is kept
+        with pytest.raises(CheatingError) as caught:
+            comparison.check()
+        sentences.add(str(caught.value))
+    comparison = Comparison()
+    comparison.note(twin.refreshed[2].weights, twin.refreshed[2])
+    comparison.note(np.full(4, np.nan), twin)
+    with pytest.raises(CheatingError) as caught:
+        comparison.check()
+    sentences.add(str(caught.value))
+    assert len(sentences) == 1
+    sent = [secret.decrypt(CkksCiphertext.from_bytes(job.core, message)) for message in refreshed]
+    for slots in sent:  # the twin's weights, whatever came
+        assert np.abs(job.packing.weights(slots) - twin.refreshed[2].weights).max() < twin.bound.max()
 
 
 @pytest.mark.usefixtures("tiny")

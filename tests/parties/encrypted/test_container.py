@@ -98,6 +98,11 @@ def test_swapped_chunks_are_refused(written: Path) -> None:
         ({"version": 2}, "expected a file of version 1, found 2: use the same release"),
         ({"kind": "model"}, "expected an encrypted data set, found a trained model, encrypted"),
         ({"kind": "secret"}, "expected a header in its one form, found another"),
+        ({"algorithm": "\x1b[31mlogistic"}, "expected a header in its one form, found another"),
+        ({"key_id": "\x1b]0;title\x07"}, "expected a header in its one form, found another"),
+        ({"source": "\x1b[2J"}, "expected a header in its one form, found another"),
+        ({"parameters": "\x1b[2J"}, "expected a header in its one form, found another"),
+        ({"parameters_digest": "\x1b[2J"}, "expected a header in its one form, found another"),
     ],
 )
 def test_another_kind_or_version_is_refused(tmp_path: Path, change: dict[str, object], sentence: str) -> None:
@@ -134,6 +139,11 @@ def test_what_is_no_such_file_is_refused(tmp_path: Path) -> None:
     path.write_bytes(b'{"kind": "capc private key"}')
     with pytest.raises(FileError, match="found another \\(a private key"):
         read_container(path, "data")
+    deep = b'{"version":1,"x":' + b"[" * 100_000 + b"]" * 100_000 + b"}"
+    path.write_bytes(b"CAPCENC1" + struct.pack("<I", len(deep)) + deep)
+    for read in (lambda: read_container(path, "data"), lambda: read_header(path)):
+        with pytest.raises(FileError, match="expected a header in its one form"):
+            read()
     path.write_bytes(b"CAPCENC1" + struct.pack("<I", 2**31))
     with pytest.raises(FileError, match="expected a header of at most"):
         read_container(path, "data")

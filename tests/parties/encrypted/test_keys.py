@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from mpc.encrypted.training import owner_make_secret
 from parties.encrypted import keys
 from parties.encrypted.container import FileError
 from parties.encrypted.keys import (
     KeyFileError,
+    KeyJob,
     PrivateKey,
     Release,
+    check_key_id,
     read_passphrase,
     read_private_key,
     record_release,
@@ -19,7 +23,11 @@ from parties.encrypted.keys import (
     write_private_key,
 )
 
-KEY = PrivateKey(bytes(range(32)), "small", "ab" * 16)
+JOB = KeyJob(
+    parameters="small", parameters_digest="00", algorithm="logistic", records=512, features=16, targets=1, rate=4.0,
+    iterations=3, degree=3, source="cd" * 32,
+)  # fmt: skip
+KEY = PrivateKey(bytes(range(32)), JOB, "ab" * 16)
 
 
 def test_a_key_comes_back_and_is_for_its_owner_alone(tmp_path: Path) -> None:
@@ -48,9 +56,11 @@ def test_a_passphrase_seals_the_seed(tmp_path: Path, monkeypatch: pytest.MonkeyP
         read_private_key(path, "correct house")
     with pytest.raises(KeyFileError, match=r"expected the key's passphrase \(--passphrase_file\), found none"):
         read_private_key(path)
-    path.write_bytes(path.read_bytes().replace(b'"small"', b'"large"'))
-    with pytest.raises(KeyFileError, match="or the file was changed"):
-        read_private_key(path, "correct horse")
+    sealed = path.read_bytes()
+    for one, other in ((b'"small"', b'"large"'), (b'"logistic"', b'"squared"'), (b'"iterations":3', b'"iterations":2')):
+        path.write_bytes(sealed.replace(one, other))
+        with pytest.raises(KeyFileError, match="or the file was changed"):
+            read_private_key(path, "correct horse")
     path.write_bytes(path.read_bytes().replace(b'"cost":1024', b'"cost":1073741824'))
     with pytest.raises(KeyFileError, match="expected a cost of scrypt of at most 1048576, found 1073741824"):
         read_private_key(path, "correct horse")
@@ -63,6 +73,14 @@ def test_another_file_is_no_key_and_its_content_is_not_told(tmp_path: Path, cont
     path.chmod(0o600)
     with pytest.raises(KeyFileError, match=r"private.key: expected a private key, found another file$"):
         read_private_key(path)
+
+
+def test_the_seed_is_that_of_the_key_pair() -> None:
+    found = owner_make_secret("small", KEY.seed).key_id
+    right = found.hex()
+    check_key_id(Path("private.key"), replace(KEY, key_id=right), found)
+    with pytest.raises(KeyFileError, match=f"expected the seed of the key pair {'ab' * 16}, found that of {right}"):
+        check_key_id(Path("private.key"), KEY, found)
 
 
 def test_a_key_pair_releases_one_result(tmp_path: Path) -> None:

@@ -68,7 +68,9 @@ def test_the_model_is_trained_and_nobody_shows_anything(tmp_path: Path) -> None:
     shown = train(tmp_path)
     assert "statistical distance of 2^-3" in shown["the owner sees"]
     summary = decrypt(tmp_path, test=tmp_path / "x.npz")
-    assert summary.warnings == ()
+    (warning,) = summary.warnings
+    assert "they are private to its holder" in warning
+    assert "--verify" not in warning
     found, table = LinearModel.read(tmp_path / "end.npz"), read_records(tmp_path / "x.npz")
     prepared, _ = model.preparation.apply(table.features)
     rate = 1 / np.linalg.eigvalsh(prepared.T @ prepared / len(prepared))[-1]

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 from sklearn.datasets import load_breast_cancer
@@ -139,6 +140,34 @@ def test_the_model_comes_back_verified(parties: Parties, tmp_path: Path) -> None
     write_container(other, content.header, content.parts, signing_key(tmp_path / "stranger"))
     with pytest.raises(PartyError, match="found that it has released another model"):
         decrypted(parties, other)
+
+
+@pytest.mark.usefixtures("trained")
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("algorithm", "squared"),
+        ("rate", 0.001),
+        ("iterations", 1),
+        ("degree", 5),
+        ("records", 1024),
+        ("records", 1 << 40),
+        ("targets", 2),
+        ("source", "00" * 32),
+        ("source", ""),
+    ],
+)
+def test_what_the_trainer_says_of_the_job_is_the_owners_own_record(
+    parties: Parties, tmp_path: Path, field: str, value: Any
+) -> None:
+    """A trainer that did another job, or none, and says so in its header, would be compared with a twin of that job."""
+    content = read_container(parties.trainer / "m.enc", "model")
+    header = msgspec.structs.replace(content.header, **{field: value})
+    write_container(tmp_path / "m.enc", header, content.parts, signing_key(tmp_path / "stranger"))
+    for verify in (parties.owner / "x.npz", None):
+        with pytest.raises(PartyError, match=f"expected {field} .*, as the key pair's job has it, found {value}"):
+            decrypted(parties, tmp_path / "m.enc", verify=verify)
+    assert not list((tmp_path / "keys").glob("*released*"))  # nothing was decrypted, and the key pair can still answer
 
 
 @pytest.mark.usefixtures("trained")

@@ -13,6 +13,7 @@ from mpc._core import CkksParameters
 from mpc.channels.memory import memory_pair, run_both_sides
 from mpc.encrypted import parameters
 from mpc.encrypted.programs.logistic import Logistic
+from mpc.encrypted.release import Comparison
 from mpc.encrypted.training import (
     Job,
     owner_encrypt,
@@ -63,13 +64,15 @@ def test_every_message_is_on_the_page_and_arrives(job: Job) -> None:
         send_parts(to_owner, "weights", weights, job.weight_sizes())
         return found | given
 
+    comparison = Comparison()
+
     def owner() -> dict[str, bytes]:
         send_parts(to_trainer, "keys", keys, job.key_sizes())
         send_parts(to_trainer, "records", parts, job.record_sizes())
         for target, iteration in job.refreshes:
             message = receive_weights(to_trainer, job, target, iteration)
             sent.append(f"refresh/{target}/{iteration}")
-            again = owner_refresh(job, secret, message, foreseen[target].refreshed[iteration])
+            again = owner_refresh(job, secret, message, foreseen[target].refreshed[iteration], comparison)
             send_refreshed(to_trainer, target, iteration, again)
         return receive_parts(to_trainer, "weights", job.weight_sizes())
 
