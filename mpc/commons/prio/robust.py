@@ -24,8 +24,10 @@ challenges come from the hashes of the measurement, before the proof is made. Th
 A client and an aggregator together do not know it before the report is fixed.
 
 **Privacy.** With t shares and the word at zero, which a simulator of the proof gives, all other points are determined.
-So all words together say no more than validity. Two coins for one report would say more, and `HeldShare` refuses a
-second one.
+So all words together say no more than validity. Words under two coins give the measurement away, by interpolation.
+So a report has one coin, in whatever batches it is and whoever starts again. `HeldShare` refuses a second one within a
+process. Over batches and restarts the caller derives the coin from what fixed the report's first batch, as
+`mpc.commons.admission.coins_of` does from the log. A later batch gets the same words again.
 
 **Complaints.** Whoever complains opens its share. Then everybody can `check` it against the public share. If the
 complaint holds, the report is left out. If it does not, the complaint was a lie.
@@ -81,7 +83,10 @@ class Complaint:
 
 
 class HeldShare:
-    """A share that its aggregator has checked. It answers one coin, because two would say more than validity."""
+    """A share that its aggregator has checked. It answers one coin, because two would say more than validity.
+
+    It remembers the coin in memory alone. Whoever checks the same share again must derive the same coin for it.
+    """
 
     def __init__(self, number: int, nonce: bytes, public_share: bytes, share: bytes) -> None:
         self.number, self.nonce, self.public_share = number, nonce, public_share

@@ -267,6 +267,28 @@ def test_one_coin_a_report() -> None:
     assert repr(run.held[0][0]).startswith("HeldShare(aggregator 1, ")
 
 
+@pytest.mark.parametrize("measurement", [0, 1])
+def test_words_under_two_coins_give_the_measurement_away(measurement: int) -> None:
+    """The attack: an aggregator that starts again, or that serves a second batch, takes another coin.
+
+    A batch's aggregators see all words. The one after the first is the proof's wire at the tested place, which is a
+    line through the measurement. Two places give the line. So a report has one coin for ever, see `coins_of`.
+    """
+    robust = RobustPrio(Prio3Count(2), 4, 1, CTX)
+    p, nonce = robust.circuit.modulus, os.urandom(16)
+    public, shares = robust.deal(measurement, nonce)
+    seen = []
+    for coin in (COIN, bytes(32)):
+        held = [robust.check(j, nonce, public, share) for j, share in enumerate(shares, 1)]  # a new process
+        words = {one.number: robust.verifier(one, coin) for one in held if isinstance(one, HeldShare)}
+        whole, _ = robust._decode(words, robust._sizes["verifier"])
+        tag = bytes([1, 0xC0, 0, 0, 0, 1, 8, 4, 1]) + CTX
+        seen.append((int.from_bytes(xof(tag, coin, nonce, 8), "little"), whole[1]))
+    (one, value), (two, other) = seen
+    slope = (other - value) * pow(two - one, -1, p)
+    assert (value + slope * (-1 - one)) % p == measurement
+
+
 # ---- what t aggregators see
 
 
