@@ -37,7 +37,7 @@ from mpc.commons.identities import TrusteeKeys
 from mpc.commons.merkle import leaf_hash
 from mpc.commons.notes import Checkpoint, Note, SignatureLine, cosign, sign_as_log
 from mpc.commons.replica import MOST_ENTRIES, Accepted, Certified, Copy, Evidence, Handed, Kept
-from mpc.errors import OrderError, ParameterError, ProtocolError
+from mpc.errors import MpcError, OrderError, ParameterError, ProtocolError
 
 MOST_PENDING = 65_536
 MOST_PENDING_BYTES = 1 << 28
@@ -94,18 +94,24 @@ class Trustee:
     def hand_in(self, revocation: bytes) -> None:
         """Take a revocation from its author, and write it down. It must be handed to the sequencer besides.
 
+        A trustee that lags may not have the report or policy yet. It keeps the revocation all the same, and looks at
+        whose it is when a release is asked for.
+
         Raises:
-            ProtocolError: it could not be the next entry.
+            ProtocolError: its author has not signed it, or it could not be the next entry though its target is here,
+                or too many wait for their targets.
         """
         self._check_working()
         entry = decode(Entry, revocation)
         contents = entry.contents()
-        known = isinstance(contents, Revoke) and contents.target in self.copy.handed
+        known = isinstance(contents, Revoke) and (
+            contents.target in self.copy.handed or (contents.target, entry.author) in self.copy.handed_early
+        )
         if not known and entry.statement not in self.copy.state.statements:
             self._write(Handed(revocation))
 
     def check_release(self, grant: bytes) -> GrantState:
-        """Return a grant, by its leaf hash, for which this trustee may release.
+        """Return a grant, by its leaf hash, for which this trustee may release, and give its part of a coin.
 
         Raises:
             ProtocolError: it is not certified here, or was revoked at this trustee before this trustee signed it.
@@ -116,8 +122,9 @@ class Trustee:
             raise ProtocolError("expected a grant under a certified checkpoint, found none")
         for report in granted.reports:
             one = state.reports[report]
-            for target in (one.leaf, one.policy):
-                if self.copy.handed.get(target, granted.index + 1) <= granted.index:
+            owner = state.policies[one.policy].policy.owner
+            for target, owners in ((one.leaf, (one.author, owner)), (one.policy, (owner,))):
+                if self.copy.handed_at(target, owners, otherwise=granted.index + 1) <= granted.index:
                     raise ProtocolError(
                         f"expected a grant before any revocation, found one revoked for report {report}"
                     )
@@ -315,7 +322,7 @@ class Sequencer:
                 mark, leaf, index = state.mark, leaf_hash(entry), copy.size + len(entries)
                 try:
                     found = admit(state, index, entry, leaf)
-                except ProtocolError as error:
+                except MpcError as error:
                     state.take_back(mark)
                     self.refused.append((leaf, str(error)))
                     continue

@@ -605,7 +605,7 @@ PICKED: dict[str, list[tuple[str, str]]] = {
         ("        if list(proposed.entries[:overlap]) != self.copy.entries[proposed.first :]:", "        if False:"),
         ("            self._broken = True\n", ""),
         ("        if granted is None or granted.index >= self.copy.certified_size:", "        if granted is None:"),
-        ("if self.copy.handed.get(target, granted.index + 1) <= granted.index:", "if False:"),
+        ("otherwise=granted.index + 1) <= granted.index:", "otherwise=0) < 0:"),
         ("        if not found.is_signed(self._founding.origin):", "        if False:"),
         ("        if len(proposal) > MOST_MESSAGE_BYTES:", "        if False:"),
         (
@@ -615,6 +615,8 @@ PICKED: dict[str, list[tuple[str, str]]] = {
     ],
     "mpc/commons/replica.py": [
         ("        if checkpoint.root != self.tree.root():", "        if False:"),
+        ("        if not entry.is_signed(self.founding.origin):", "        if False:"),
+        ("        if len(self.handed_early) >= MOST_EARLY:", "        if False:"),
         ("        if checkpoint.root != self.tree.root(checkpoint.size):", "        if False:"),
     ],
     "mpc/commons/certificates.py": [

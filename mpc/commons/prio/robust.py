@@ -62,6 +62,7 @@ from mpc.randomness import SYSTEM, Randomness
 
 AggResult = TypeVar("AggResult")
 
+MOST_ROBUST_CONTEXT = MOST_CONTEXT - 1  # one byte more stands before it than in Prio3
 MOST_SUBSETS = 20_000  # that are tried for one that holds no liar
 REASONS = {
     1: "expected field elements below the modulus, found a larger number",
@@ -135,8 +136,8 @@ class RobustPrio(Generic[AggResult]):
             raise ParameterError(f"n and t: expected at most {MOST_SUBSETS} sets of t + 1, found {comb(n, t + 1)}")
         if circuit.PROOFS != 1:
             raise ParameterError(f"circuit: expected one with one proof, found {circuit.PROOFS}")
-        if len(ctx) > MOST_CONTEXT:
-            raise ParameterError(f"ctx: expected at most {MOST_CONTEXT} bytes, found {len(ctx)}")
+        if len(ctx) > MOST_ROBUST_CONTEXT:
+            raise ParameterError(f"ctx: expected at most {MOST_ROBUST_CONTEXT} bytes, found {len(ctx)}")
         most = min(t, n - 2 * t - 1)
         self.corrections = most if corrections is None else corrections
         if not 0 <= self.corrections <= most:

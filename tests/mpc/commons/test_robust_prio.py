@@ -317,12 +317,16 @@ def test_what_one_of_four_sees_is_uniform_whatever_the_measurement_is() -> None:
         (lambda c: RobustPrio(c, 3, 0, CTX), "found 3 and 0"),
         (lambda c: RobustPrio(c, 40, 13, CTX), "expected at most 20000 sets of t \\+ 1"),
         (lambda c: RobustPrio(c, 4, 1, CTX, 2), "corrections: expected 0 to 1, found 2"),
-        (lambda c: RobustPrio(c, 4, 1, bytes(65528)), "ctx: expected at most 65527 bytes"),
+        (lambda c: RobustPrio(c, 4, 1, bytes(65527)), "ctx: expected at most 65526 bytes"),
     ],
 )
 def test_parameters_out_of_their_range(make: Callable[[Any], Any], sentence: str) -> None:
     with pytest.raises(ParameterError, match=sentence):
         make(Prio3Count(2))
+
+
+def test_the_longest_context_works() -> None:
+    assert Run(RobustPrio(Prio3Count(2), 3, 1, bytes(65526)), [1]).count == 1
 
 
 def test_a_bad_measurement_is_refused_at_the_client() -> None:
