@@ -70,7 +70,9 @@ def measure_release(reports: int, trustees: int = 4, faulty: int = 1, aggregator
     times["check one trustee's release"], _ = fastest(
         lambda: check_release(committee, checked, consumer, _GRANT, released[0])
     )
-    times["open, the consumer"], opened = fastest(lambda: open_release(committee, checked, key, _GRANT, released))
+    times["open, the consumer"], opened = fastest(
+        lambda: open_release(committee, checked, key, _GRANT, dict(enumerate(released)))
+    )
     if any(isinstance(boxes, str) for boxes in opened.boxes) or opened.liars:
         raise ValueError("expected all reports to open, found others")
     return times

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from mpc.commons.entries import Grant, Policy, Reason, Refuse, Request, Role, batch_digest
+from mpc.commons.entries import Grant, Policy, Reason, Refuse, Request, Role, Verdict, batch_digest
 from mpc.commons.founding import Founding, Task
 from mpc.errors import ProtocolError
 
@@ -70,6 +70,14 @@ class GrantState:
     reports: tuple[int, ...]
 
 
+@dataclass(frozen=True)
+class VerdictState:
+    """A verdict that t + 1 trustees have said, and the index of the entry by which they were so many."""
+
+    index: int
+    verdict: Verdict
+
+
 class State:
     """What all entries so far say. Every change can be taken back, so that a proposal can be tried.
 
@@ -82,7 +90,10 @@ class State:
         used: how many granted aggregates a report has entered, by index.
         revoked: the revocation's index by the leaf hash of a policy or report.
         requests, grants: by leaf hash.
-        coins, verdicts, deliveries: the entry's index by the grant's leaf hash.
+        bare_requests: the index by the digest of author and request without endorsements.
+        first_grants: the leaf hash of the first grant that a report has entered, by the report's index.
+        coins, deliveries: the entry's index by the grant's leaf hash. coin_values: the coin itself, 32 bytes.
+        verdicts: by the grant's leaf hash. verdict_votes: digest of what a trustee has said, by grant and its place.
         complaints: the entry's index by grant, report and aggregator.
         statements: the index by :attr:`mpc.commons.entries.Entry.statement`.
         key_votes: trustees by the copy of the trustees' key that they have registered.
@@ -103,9 +114,13 @@ class State:
         self.used: dict[int, int] = {}
         self.revoked: dict[bytes, int] = {}
         self.requests: dict[bytes, RequestState] = {}
+        self.bare_requests: dict[bytes, int] = {}
         self.grants: dict[bytes, GrantState] = {}
+        self.first_grants: dict[int, bytes] = {}
         self.coins: dict[bytes, int] = {}
-        self.verdicts: dict[bytes, int] = {}
+        self.coin_values: dict[bytes, bytes] = {}
+        self.verdicts: dict[bytes, VerdictState] = {}
+        self.verdict_votes: dict[tuple[bytes, int], bytes] = {}
         self.deliveries: dict[bytes, int] = {}
         self.complaints: dict[tuple[bytes, int, bytes], int] = {}
         self.statements: dict[bytes, int] = {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from typing import Any
 
@@ -12,13 +13,14 @@ from mpc.commons.access import (
     ReportState,
     RequestState,
     State,
+    VerdictState,
     batch_of,
     decide,
     task_of,
 )
 from mpc.commons.coin import CoinLabel, Toss
 from mpc.commons.committee import check_for
-from mpc.commons.encoding import decode
+from mpc.commons.encoding import decode, encode
 from mpc.commons.entries import (
     NONE,
     Coin,
@@ -36,6 +38,7 @@ from mpc.commons.entries import (
     Role,
     Verdict,
     check_endorsements,
+    endorsed_by_others,
 )
 from mpc.commons.group import read_points
 from mpc.commons.release import check_request
@@ -70,6 +73,8 @@ def _register(state: State, index: int, leaf: bytes, author: bytes, body: Regist
     if author in state.members or body.name in state.names:
         raise ProtocolError(f"expected a new key and a new name, found {body.name} of {author.hex()[:16]}")
     place = state.founding.trustee_of(author)
+    if place is None and body.name in {one.name for one in state.founding.trustees}:
+        raise ProtocolError(f"expected the name {body.name} from the trustee that has it alone, found another's key")
     if (place is not None) != (role == Role.TRUSTEE):
         raise ProtocolError(f"expected the role trustee for the trustees' keys alone, found {role.name.lower()}")
     if (body.point != NONE) != (role == Role.AGGREGATOR):
@@ -141,6 +146,11 @@ def _request(state: State, index: int, leaf: bytes, author: bytes, body: Request
         _member(state, one.key, Role.CONSUMER)
     check_request(state.founding.origin, author, body)
     check_endorsements(state.founding.origin, author, body)
+    bare = hashlib.sha256(endorsed_by_others(state.founding.origin, author, body)).digest()
+    if bare in state.bare_requests:
+        before = state.bare_requests[bare]
+        raise ProtocolError(f"expected a new request, found the one of entry {before}, whoever endorses it")
+    state.put(state.bare_requests, bare, index)
     state.put(state.requests, leaf, RequestState(index, author, body))
 
 
@@ -157,6 +167,8 @@ def _answer(state: State, index: int, leaf: bytes, author: bytes, body: Grant | 
         batch = batch_of(state, asked.request)
         for report in batch:
             state.put(state.used, report, state.used.get(report, 0) + 1)
+            if report not in state.first_grants:
+                state.put(state.first_grants, report, leaf)
         state.put(state.grants, leaf, GrantState(index, body.request, tuple(batch)))
 
 
@@ -177,8 +189,9 @@ def _revoke(state: State, index: int, leaf: bytes, author: bytes, body: Revoke) 
 
 def _coin(state: State, index: int, leaf: bytes, author: bytes, body: Coin) -> None:
     _trustee(state, author)
-    toss_of(state, body.grant).value(body.shares)
+    value = toss_of(state, body.grant).value(body.shares)
     _once(state, state.coins, body.grant, index)
+    state.put(state.coin_values, body.grant, value)
 
 
 def _complaint(state: State, index: int, leaf: bytes, author: bytes, body: Complaint) -> None:
@@ -192,13 +205,22 @@ def _complaint(state: State, index: int, leaf: bytes, author: bytes, body: Compl
 
 
 def _verdict(state: State, index: int, leaf: bytes, author: bytes, body: Verdict) -> None:
-    _trustee(state, author)
+    """Count what one trustee says. It stands once t + 1 of them say the same, of whom one at least is honest."""
+    place = _trustee(state, author)
     if unknown := sorted(set(body.rejected) - set(_granted(state, body.grant).reports)):
         raise ProtocolError(f"expected reports of the granted batch, found {unknown[0]}")
     aggregators = sum(one.role == Role.AGGREGATOR for one in state.members.values())
     if body.liars and body.liars[-1] >= aggregators:
         raise ProtocolError(f"expected places of {aggregators} aggregators, found {body.liars[-1]}")
-    _once(state, state.verdicts, body.grant, index)
+    if (held := state.verdicts.get(body.grant)) is not None:
+        raise ProtocolError(f"expected one verdict for each grant, found the one that stands since entry {held.index}")
+    if (body.grant, place) in state.verdict_votes:
+        raise ProtocolError(f"expected one verdict of trustee {place} for each grant, found a second one")
+    said = hashlib.sha256(encode(body)).digest()
+    state.put(state.verdict_votes, (body.grant, place), said)
+    places = range(len(state.founding.trustees))
+    if sum(state.verdict_votes.get((body.grant, one)) == said for one in places) > state.founding.faulty:
+        state.put(state.verdicts, body.grant, VerdictState(index, body))
 
 
 def _delivered(state: State, index: int, leaf: bytes, author: bytes, body: Delivered) -> None:
@@ -216,6 +238,27 @@ def toss_of(state: State, grant: bytes) -> Toss:
     return Toss(check_for(state.founding, state.trustees_key), label)
 
 
+def coins_of(state: State, grant: bytes) -> tuple[bytes, ...]:
+    """Return for each report of a grant, in order, the coin with which aggregators verify it.
+
+    It is the coin of the first grant that the report has entered, whatever other grants follow. So a report has one
+    coin for ever, and an aggregator that starts again, or that serves another grant, sends the same verifier words.
+    Words under two coins would give the measurement away. The report was in the log before its first grant, so nobody
+    has made it by this coin.
+
+    Raises:
+        ProtocolError: the grant is not in the log, or a coin that it needs is not. That coin can be tossed now.
+    """
+    coins = []
+    for report in _granted(state, grant).reports:
+        first = state.first_grants[report]
+        if first not in state.coin_values:
+            where = state.grants[first].index
+            raise ProtocolError(f"expected the coin of the grant of entry {where} for report {report}, found none yet")
+        coins.append(state.coin_values[first])
+    return tuple(coins)
+
+
 def _member(state: State, key: bytes, *roles: Role) -> None:
     member = state.members.get(key)
     if member is None or member.role not in roles:
@@ -224,9 +267,11 @@ def _member(state: State, key: bytes, *roles: Role) -> None:
         raise ProtocolError(f"expected a registered {expected}, found {found}")
 
 
-def _trustee(state: State, key: bytes) -> None:
-    if state.founding.trustee_of(key) is None:
+def _trustee(state: State, key: bytes) -> int:
+    place = state.founding.trustee_of(key)
+    if place is None:
         raise ProtocolError(f"expected a trustee, found the key {key.hex()[:16]}")
+    return place
 
 
 def _granted(state: State, grant: bytes) -> GrantState:

@@ -23,6 +23,7 @@ before it signed a grant releases nothing for that grant, whatever the log says.
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Protocol
 
@@ -36,10 +37,13 @@ from mpc.commons.identities import TrusteeKeys
 from mpc.commons.merkle import leaf_hash
 from mpc.commons.notes import Checkpoint, Note, SignatureLine, cosign, sign_as_log
 from mpc.commons.replica import MOST_ENTRIES, Accepted, Certified, Copy, Evidence, Handed, Kept
-from mpc.errors import OrderError, ParameterError, ProtocolError
+from mpc.errors import MpcError, OrderError, ParameterError, ProtocolError
 
 MOST_PENDING = 65_536
+MOST_PENDING_BYTES = 1 << 28
 MOST_PROPOSAL_BYTES = 1 << 26
+MOST_MESSAGE_BYTES = 1 << 27  # of a proposal with its answers, or of several for a trustee that is behind
+MOST_REFUSED = 1_000  # sentences that a sequencer keeps
 MOST_EVIDENCE = 16  # of one log that a trustee keeps: one is enough, and a faulty sequencer can make any number
 
 
@@ -90,18 +94,24 @@ class Trustee:
     def hand_in(self, revocation: bytes) -> None:
         """Take a revocation from its author, and write it down. It must be handed to the sequencer besides.
 
+        A trustee that lags may not have the report or policy yet. It keeps the revocation all the same, and looks at
+        whose it is when a release is asked for.
+
         Raises:
-            ProtocolError: it could not be the next entry.
+            ProtocolError: its author has not signed it, or it could not be the next entry though its target is here,
+                or too many wait for their targets.
         """
         self._check_working()
         entry = decode(Entry, revocation)
         contents = entry.contents()
-        known = isinstance(contents, Revoke) and contents.target in self.copy.handed
+        known = isinstance(contents, Revoke) and (
+            contents.target in self.copy.handed or (contents.target, entry.author) in self.copy.handed_early
+        )
         if not known and entry.statement not in self.copy.state.statements:
             self._write(Handed(revocation))
 
     def check_release(self, grant: bytes) -> GrantState:
-        """Return a grant, by its leaf hash, for which this trustee may release.
+        """Return a grant, by its leaf hash, for which this trustee may release, and give its part of a coin.
 
         Raises:
             ProtocolError: it is not certified here, or was revoked at this trustee before this trustee signed it.
@@ -112,8 +122,9 @@ class Trustee:
             raise ProtocolError("expected a grant under a certified checkpoint, found none")
         for report in granted.reports:
             one = state.reports[report]
-            for target in (one.leaf, one.policy):
-                if self.copy.handed.get(target, granted.index + 1) <= granted.index:
+            owner = state.policies[one.policy].policy.owner
+            for target, owners in ((one.leaf, (one.author, owner)), (one.policy, (owner,))):
+                if self.copy.handed_at(target, owners, otherwise=granted.index + 1) <= granted.index:
                     raise ProtocolError(
                         f"expected a grant before any revocation, found one revoked for report {report}"
                     )
@@ -129,6 +140,8 @@ class Trustee:
             ProtocolError: the proposal is not what this trustee may sign. What proves the sequencer faulty is kept.
         """
         self._check_working()
+        if len(proposal) > MOST_MESSAGE_BYTES:
+            raise ProtocolError(f"expected a proposal of at most {MOST_MESSAGE_BYTES} bytes, found {len(proposal)}")
         proposed = decode(Accepted, proposal)
         note = Note.read(proposed.note)
         checkpoint = check_proposal(self._founding, note)
@@ -202,26 +215,42 @@ class Sequencer:
 
     Attributes:
         trustee: the same party as a trustee.
-        refused: entries that were handed in and could not be logged, each with the sentence that says why.
+        refused: the leaf hashes of the last entries that were handed in and could not be logged, each with the
+            sentence that says why.
     """
 
     def __init__(self, trustee: Trustee, founding: Founding, keys: TrusteeKeys) -> None:
         if trustee.place != 0 or founding.log_key != keys.log.key:
             raise ParameterError("expected the first trustee with the log's key, found another")
         self.trustee = trustee
-        self.refused: list[tuple[bytes, str]] = []
+        self.refused: deque[tuple[bytes, str]] = deque(maxlen=MOST_REFUSED)
         self._founding = founding
         self._keys = keys
         self._queue: dict[bytes, bytes] = {}
+        self._waiting_bytes = 0
 
     def submit(self, entry: bytes) -> None:
-        """Take an entry that shall be logged. Raises `ProtocolError` where it is none, or too many wait."""
-        statement = decode(Entry, entry).statement
-        if statement in self.trustee.copy.state.statements:
+        """Take an entry that shall be logged.
+
+        Its signature is checked here. Without that a stranger could hand in somebody's statement with another
+        signature first, which takes the place of the right one and is then refused.
+
+        Raises:
+            ProtocolError: it is no entry that its author has signed for this log, or too many wait.
+        """
+        found = decode(Entry, entry)
+        if not found.is_signed(self._founding.origin):
+            author = found.author.hex()[:16]
+            raise ProtocolError(f"expected an entry that {author} has signed for this log, found another")
+        statement = found.statement
+        if statement in self.trustee.copy.state.statements or statement in self._queue:
             return
         if len(self._queue) >= MOST_PENDING:
             raise ProtocolError(f"expected at most {MOST_PENDING} entries that wait, found one more")
-        self._queue.setdefault(statement, entry)
+        if self._waiting_bytes + len(entry) > MOST_PENDING_BYTES:
+            raise ProtocolError(f"expected at most {MOST_PENDING_BYTES} bytes that wait, found {len(entry)} more")
+        self._queue[statement] = entry
+        self._waiting_bytes += len(entry)
 
     def propose(self) -> bytes | None:
         """Return the next proposal, or the last one as long as it is not certified. None where there is nothing to say.
@@ -246,9 +275,12 @@ class Sequencer:
         copy = self.trustee.copy
         if not 0 <= first < copy.size:
             raise ParameterError(f"expected an index below {copy.size}, found {first}")
-        last = copy.size
-        while last - first > MOST_ENTRIES:  # in several steps: the trustee asks again from where it is then
-            last = max(size for size in copy.notes if size < last)
+        last, total = first, 0
+        for size in sorted(size for size in copy.notes if size > first):
+            total += sum(map(len, copy.entries[last:size]))
+            if last > first and (size - first > MOST_ENTRIES or total > MOST_PROPOSAL_BYTES):
+                break  # in several steps: the trustee asks again from where it is then
+            last = size
         return encode(Accepted(first, tuple(copy.entries[first:last]), bytes(copy.notes[last])))
 
     def collect(self, votes: Iterable[bytes]) -> bytes | None:
@@ -283,15 +315,16 @@ class Sequencer:
                 break
             waiting.append(entry)
         self._queue = dict(list(self._queue.items())[len(waiting) :])
+        self._waiting_bytes = sum(map(len, self._queue.values()))
         state = copy.state
         try:
             for entry in waiting:
                 mark, leaf, index = state.mark, leaf_hash(entry), copy.size + len(entries)
                 try:
                     found = admit(state, index, entry, leaf)
-                except ProtocolError as error:
+                except MpcError as error:
                     state.take_back(mark)
-                    self.refused.append((entry, str(error)))
+                    self.refused.append((leaf, str(error)))
                     continue
                 entries.append(entry)
                 if found.kind == Kind.REQUEST:

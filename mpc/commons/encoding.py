@@ -16,7 +16,8 @@ from mpc.errors import ParameterError, ProtocolError
 
 R = TypeVar("R")
 
-NAME = re.compile(r"[a-z0-9][a-z0-9._/-]{0,127}")
+MOST_NAME = 128
+NAME = re.compile(rf"[a-z0-9][a-z0-9._/-]{{0,{MOST_NAME - 1}}}")
 """Names of logs, tasks, functions and identities. No space and no plus sign, which signed notes forbid."""
 
 

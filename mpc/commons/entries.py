@@ -286,7 +286,9 @@ class Complaint(Record):
 
 @dataclass(frozen=True)
 class Verdict(Record):
-    """Which reports of a granted batch are not valid, and which aggregators have lied.
+    """One trustee's word on which reports of a granted batch are not valid, and which aggregators have lied.
+
+    It stands once t + 1 trustees have said the same, so one alone can neither reject a report nor blame anybody.
 
     Attributes:
         rejected: indices of reports, in order.
@@ -356,12 +358,12 @@ def sign_entry(identity: Identity, origin: str, contents: Record) -> bytes:
 
 def endorse(identity: Identity, origin: str, author: bytes, request: Request) -> Endorsement:
     """Return another consumer's endorsement of a request that `author` will log."""
-    return Endorsement(identity.key, identity.sign(_endorsed(origin, author, request)))
+    return Endorsement(identity.key, identity.sign(endorsed_by_others(origin, author, request)))
 
 
 def check_endorsements(origin: str, author: bytes, request: Request) -> None:
     """Raise `ProtocolError` where an endorsement is the author's own or not by its key."""
-    message = _endorsed(origin, author, request)
+    message = endorsed_by_others(origin, author, request)
     for one in request.endorsements:
         if one.key == author or not is_signed(one.key, one.signature, message):
             raise ProtocolError(f"expected the endorsement of another consumer, found one not by {one.key.hex()[:16]}")
@@ -376,7 +378,8 @@ def _signed(origin: str, kind: int, author: bytes, body: bytes) -> bytes:
     return b"commons entry v1\n" + origin.encode() + b"\n" + bytes([kind]) + author + body
 
 
-def _endorsed(origin: str, author: bytes, request: Request) -> bytes:
+def endorsed_by_others(origin: str, author: bytes, request: Request) -> bytes:
+    """Return what others sign to endorse a request: all of it but the endorsements, with its author and log."""
     bare = Request(
         request.task, request.function, request.consumer_key, request.proof, request.ranges, request.not_after, ()
     )

@@ -10,7 +10,7 @@ import hashlib
 from dataclasses import dataclass
 from functools import cached_property
 
-from mpc.commons.encoding import KEY, U8, U32, Many, Name, Nested, Record, coded, encode
+from mpc.commons.encoding import KEY, MOST_NAME, U8, U32, Many, Name, Nested, Record, coded, encode
 from mpc.commons.notes import COSIGNATURE, LOG_SIGNATURE, Verifier
 
 MOST_TRUSTEES = 64
@@ -66,6 +66,9 @@ class Founding(Record):
     tasks: tuple[Task, ...] = coded(Many(Nested(Task), MOST_TASKS))
 
     def check(self) -> str:
+        longest = MOST_NAME - 1 - _DIGEST_DIGITS
+        if len(self.name) > longest:
+            return f"expected a log's name of at most {longest} letters, found {len(self.name)}"
         if len(self.trustees) < 3 * self.faulty + 1:
             least = 3 * self.faulty + 1
             return f"expected at least {least} trustees where {self.faulty} may be faulty, found {len(self.trustees)}"

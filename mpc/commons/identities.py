@@ -11,7 +11,8 @@ from functools import lru_cache
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-from mpc.errors import ParameterError
+from mpc.commons.group import read_points
+from mpc.errors import ParameterError, ProtocolError
 from mpc.randomness import SYSTEM, Randomness
 
 SEED_BYTES = 32
@@ -66,14 +67,19 @@ class TrusteeKeys:
 
 
 def is_signed(key: bytes, signature: bytes, message: bytes) -> bool:
-    """Return whether the holder of `key` has signed the message. A key that is no point has signed nothing."""
+    """Return whether the holder of `key` has signed the message.
+
+    A key that is no element of the prime-order subgroup has signed nothing. Under some of these, one signature would
+    hold for every message. No key that was made from a seed is among them.
+    """
     try:
         _public_key(key).verify(signature, message)
-    except (InvalidSignature, ValueError):
+    except (InvalidSignature, ValueError, ProtocolError):
         return False
     return True
 
 
 @lru_cache(maxsize=4096)
 def _public_key(key: bytes) -> Ed25519PublicKey:
+    read_points([key], "a public key")
     return Ed25519PublicKey.from_public_bytes(key)

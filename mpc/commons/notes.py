@@ -20,7 +20,7 @@ from mpc.errors import ParameterError, ProtocolError
 
 LOG_SIGNATURE = 0x01
 COSIGNATURE = 0x04
-MOST_SIGNATURES = 64
+MOST_SIGNATURES = 65  # of 64 trustees and the log
 LATEST_TIME = (1 << 63) - 1
 _LINE = re.compile(r"— ([^\s+]+) ([A-Za-z0-9+/]+=*)")
 _DECIMAL = re.compile(r"0|[1-9][0-9]{0,19}")

@@ -16,7 +16,7 @@ point of a report that nobody has granted.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from mpc._core import CurvePoints
@@ -138,7 +138,8 @@ def check_release(
     """Return a trustee's points of a release, once its proof holds.
 
     Raises:
-        CheatingError: it does not, or the points are others than those that were granted. It names the trustee.
+        CheatingError: it does not, or the points are others than those that were granted. It names the trustee that
+            the share says. Whoever has received the share knows whether that trustee has sent it.
         ProtocolError: Q is the opposite of a report's point, so that there is nothing to release.
     """
     summands = _summands(reports, consumer)
@@ -173,9 +174,16 @@ class Opened:
 
 
 def open_release(
-    committee: CommitteeKey, reports: CheckedReports, key: ConsumerKey, grant: bytes, shares: Sequence[ReleaseShare]
+    committee: CommitteeKey,
+    reports: CheckedReports,
+    key: ConsumerKey,
+    grant: bytes,
+    shares: Mapping[int, ReleaseShare],
 ) -> Opened:
     """Open granted reports at the consumer. Any t + 1 proven shares will do, whatever the others are.
+
+    Args:
+        shares: by the place of the trustee that has sent it. The channel says who that is, for a share is not signed.
 
     Raises:
         ProtocolError: fewer shares are proven. It says who has lied.
@@ -183,13 +191,15 @@ def open_release(
     consumer = key.secret.times_generator()
     good: dict[int, Points] = {}
     liars: dict[int, str] = {}
-    for share in shares:
+    for sender, share in sorted(shares.items()):
         if len(good) == committee.needed:
             break
         try:
-            good[share.trustee] = check_release(committee, reports, consumer, grant, share)
+            if share.trustee != sender:
+                raise CheatingError(f"expected a release by trustee {sender}, found one of trustee {share.trustee}")
+            good[sender] = check_release(committee, reports, consumer, grant, share)
         except CheatingError as error:
-            liars[share.trustee] = str(error)
+            liars[sender] = str(error)
     if len(good) < committee.needed:
         lied = ", ".join(map(str, sorted(liars))) or "nobody"
         raise ProtocolError(f"expected {committee.needed} proven shares of a release, found {len(good)}; lied: {lied}")

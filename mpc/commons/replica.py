@@ -6,20 +6,21 @@ starts again, and an auditor, go the same way as a trustee that votes.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from mpc.commons.access import State
 from mpc.commons.admission import admit
 from mpc.commons.certificates import check_certificate, check_proposal
-from mpc.commons.encoding import U64, Blob, Many, Record, coded
-from mpc.commons.entries import MOST_BODY_BYTES, Kind, Revoke
+from mpc.commons.encoding import U64, Blob, Many, Record, coded, decode
+from mpc.commons.entries import MOST_BODY_BYTES, Entry, Kind, Revoke
 from mpc.commons.founding import Founding
 from mpc.commons.merkle import Tree, leaf_hash
 from mpc.commons.notes import Checkpoint, Note
-from mpc.errors import ProtocolError
+from mpc.errors import MpcError, ProtocolError
 
 MOST_ENTRIES = 1 << 16
+MOST_EARLY = 1 << 16  # revocations whose target a copy does not have, of which anybody can make any number
 _NOTE = Blob(1 << 15)
 
 
@@ -76,7 +77,8 @@ class Copy:
         notes: the signed checkpoints of this copy, by size.
         certified: the largest certified checkpoint, with its note, or None.
         evidence: all that was found.
-        handed: by revoked target, how many entries this copy had when the revocation was handed in.
+        handed: by revoked target, how many entries this copy had when its owner's revocation was handed in.
+        handed_early: the same by target and author, where the target was not here yet. The author may be anybody.
     """
 
     def __init__(self, founding: Founding) -> None:
@@ -88,6 +90,7 @@ class Copy:
         self.certified: tuple[Checkpoint, Note] | None = None
         self.evidence: list[Evidence] = []
         self.handed: dict[bytes, int] = {}
+        self.handed_early: dict[tuple[bytes, bytes], int] = {}
 
     @property
     def size(self) -> int:
@@ -112,6 +115,11 @@ class Copy:
                 raise ProtocolError("expected evidence of two checkpoints that differ, found two that agree")
             self.evidence.append(record)
 
+    def handed_at(self, target: bytes, owners: Iterable[bytes], otherwise: int) -> int:
+        """Return how many entries this copy had when one of the target's owners handed in its revocation first."""
+        found = [self.handed_early.get((target, owner), otherwise) for owner in owners]
+        return min(self.handed.get(target, otherwise), *found)
+
     def extend(self, entries: Sequence[bytes]) -> None:
         """Add entries that nobody has signed yet. They stay until :meth:`keep` or :meth:`take_back`.
 
@@ -122,7 +130,7 @@ class Copy:
             leaf = leaf_hash(data)
             try:
                 admit(self.state, len(self.entries), data, leaf)
-            except ProtocolError as error:
+            except MpcError as error:
                 index = len(self.entries)
                 self.take_back()
                 raise ProtocolError(f"entry {index}: {error}") from error
@@ -177,14 +185,22 @@ class Copy:
         self.certified = checkpoint, note
 
     def _hand(self, data: bytes) -> None:
-        try:
-            entry = admit(self.state, self.size, data, leaf_hash(data))
-        finally:
-            self.state.take_back()
+        entry = decode(Entry, data)
         revocation = entry.contents()
         if not isinstance(revocation, Revoke):
             raise ProtocolError(f"expected a revocation, found an entry of kind {Kind(entry.kind).name.lower()}")
-        self.handed.setdefault(revocation.target, self.size)
+        if revocation.target in self.state.policies or revocation.target in self.state.report_leaves:
+            try:
+                admit(self.state, self.size, data, leaf_hash(data))
+            finally:
+                self.state.take_back()
+            self.handed.setdefault(revocation.target, self.size)
+            return
+        if not entry.is_signed(self.founding.origin):
+            raise ProtocolError(f"expected a revocation that {entry.author.hex()[:16]} has signed, found another")
+        if len(self.handed_early) >= MOST_EARLY:
+            raise ProtocolError(f"expected at most {MOST_EARLY} revocations of what is not here yet, found one more")
+        self.handed_early.setdefault((revocation.target, entry.author), self.size)
 
     def _is_own(self, note: Note, evidence: Evidence) -> bool:
         own = check_proposal(self.founding, note)

@@ -144,8 +144,19 @@ def open_report(label: ReportLabel, report: SealedReport, shared: Points) -> tup
     return boxes
 
 
-def open_box(secret: SecretScalar, label: ReportLabel, aggregator: int, box: Sealed) -> bytes:
-    """Return an aggregator's message. Raises `ProtocolError` where there is none, about which it then complains."""
+def open_box(secret: SecretScalar, label: ReportLabel, report: SealedReport, aggregator: int, box: Sealed) -> bytes:
+    """Return an aggregator's message.
+
+    Args:
+        report: the one with the digest in the log.
+        box: as the consumer has handed it on.
+
+    Raises:
+        CheatingError: it is not the report's box. The consumer has handed on another, and the aggregator must not
+            complain, for everybody would take the complaint for a lie.
+        ProtocolError: there is no message in the report's box, about which the aggregator then complains.
+    """
+    _check_box(report, aggregator, box, "from the consumer")
     bound = encode(_BoxLabel(label, aggregator))
     (point,) = proven_points([box], [bound])
     if point is None:
@@ -154,13 +165,22 @@ def open_box(secret: SecretScalar, label: ReportLabel, aggregator: int, box: Sea
 
 
 def open_to_all(
-    secret: SecretScalar, label: ReportLabel, aggregator: int, box: Sealed, randomness: Randomness = SYSTEM
+    secret: SecretScalar,
+    label: ReportLabel,
+    report: SealedReport,
+    aggregator: int,
+    box: Sealed,
+    randomness: Randomness = SYSTEM,
 ) -> tuple[bytes, bytes]:
     """Return the point that opens a box, and the proof that it is the right one, for a complaint.
 
     For a box whose own proof does not hold, both are zeros. It is bad by itself, and its point may be copied from
     another's box, which an opened point would open.
+
+    Raises:
+        CheatingError: it is not the report's box, see :func:`open_box`. Nothing is opened then.
     """
+    _check_box(report, aggregator, box, "from the consumer")
     (point,) = proven_points([box], [encode(_BoxLabel(label, aggregator))])
     if point is None:
         return NONE, bytes(PROOF_BYTES)
@@ -180,8 +200,7 @@ def judge_box(
     Raises:
         CheatingError: the complaint is false, which is the aggregator's fault.
     """
-    if not 0 <= aggregator < len(report.boxes) or _digest(box) != report.boxes[aggregator]:
-        raise CheatingError(f"expected box {aggregator} of the report in a complaint, found another")
+    _check_box(report, aggregator, box, "in a complaint")
     bound = encode(_BoxLabel(label, aggregator))
     (own,) = proven_points([box], [bound])
     if own is None:
@@ -203,6 +222,11 @@ def judge_box(
 def _points(labels: Sequence[ReportLabel], reports: Sequence[SealedReport]) -> list[Points | None]:
     bound = [encode(_BoxesLabel(label, report.boxes)) for label, report in zip(labels, reports, strict=True)]
     return proven_points([report.sealed for report in reports], bound)
+
+
+def _check_box(report: SealedReport, aggregator: int, box: Sealed, where: str) -> None:
+    if not 0 <= aggregator < len(report.boxes) or _digest(box) != report.boxes[aggregator]:
+        raise CheatingError(f"expected box {aggregator} of the report {where}, found another")
 
 
 def _digest(box: Sealed) -> bytes:

@@ -114,7 +114,9 @@ def _complaint(state: State, body: Complaint) -> str:
 def _verdict(state: State, body: Verdict) -> str:
     rejected = ", ".join(map(str, body.rejected)) or "none"
     liars = ", ".join(map(str, body.liars)) or "none"
-    return f"{_of_grant('judges')(state, body)}: rejected reports {rejected}, aggregators that lied {liars}"
+    held = state.verdicts.get(body.grant)
+    stands = "" if held and held.verdict == body else " (not said by t + 1 trustees, so it does not stand)"
+    return f"{_of_grant('judges')(state, body)}: rejected reports {rejected}, aggregators that lied {liars}{stands}"
 
 
 _TEXTS: dict[Kind, Callable[[State, Any], str]] = {

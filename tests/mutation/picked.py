@@ -605,7 +605,9 @@ PICKED: dict[str, list[tuple[str, str]]] = {
         ("        if list(proposed.entries[:overlap]) != self.copy.entries[proposed.first :]:", "        if False:"),
         ("            self._broken = True\n", ""),
         ("        if granted is None or granted.index >= self.copy.certified_size:", "        if granted is None:"),
-        ("if self.copy.handed.get(target, granted.index + 1) <= granted.index:", "if False:"),
+        ("otherwise=granted.index + 1) <= granted.index:", "otherwise=0) < 0:"),
+        ("        if not found.is_signed(self._founding.origin):", "        if False:"),
+        ("        if len(proposal) > MOST_MESSAGE_BYTES:", "        if False:"),
         (
             "        if self.see(note):\n            raise ProtocolError",
             "        if False:\n            raise ProtocolError",
@@ -613,6 +615,8 @@ PICKED: dict[str, list[tuple[str, str]]] = {
     ],
     "mpc/commons/replica.py": [
         ("        if checkpoint.root != self.tree.root():", "        if False:"),
+        ("        if not entry.is_signed(self.founding.origin):", "        if False:"),
+        ("        if len(self.handed_early) >= MOST_EARLY:", "        if False:"),
         ("        if checkpoint.root != self.tree.root(checkpoint.size):", "        if False:"),
     ],
     "mpc/commons/certificates.py": [
@@ -636,7 +640,14 @@ PICKED: dict[str, list[tuple[str, str]]] = {
         ("    check_request(state.founding.origin, author, body)\n", ""),
         ("    check_endorsements(state.founding.origin, author, body)\n", ""),
         ("        check_for(state.founding, body.details)\n", ""),
-        ("    toss_of(state, body.grant).value(body.shares)\n", "    _granted(state, body.grant)\n"),
+        (
+            "    value = toss_of(state, body.grant).value(body.shares)\n",
+            "    value = _granted(state, body.grant).request\n",
+        ),
+        ("    if bare in state.bare_requests:", "    if False:"),
+        ("            if report not in state.first_grants:", "            if True:"),
+        (" for one in places) > state.founding.faulty:", " for one in places) >= state.founding.faulty:"),
+        ("    if place is None and body.name in {one.name for one in state.founding.trustees}:", "    if False:"),
     ],
     "mpc/commons/access.py": [
         ("        if one.leaf in state.revoked:", "        if False:"),
@@ -714,6 +725,7 @@ PICKED: dict[str, list[tuple[str, str]]] = {
     "mpc/commons/reports.py": [
         ("    if tuple(_digest(box) for box in boxes) != report.boxes:", "    if False:"),
         ("or _digest(box) != report.boxes[aggregator]:", "or False:"),
+        ('    _check_box(report, aggregator, box, "from the consumer")\n    bound', "    bound"),
         ("    if not is_proven(_USE, *pairs, context, proof):", "    if False:"),
     ],
     "mpc/commons/release.py": [
@@ -721,6 +733,7 @@ PICKED: dict[str, list[tuple[str, str]]] = {
         ("    if _IDENTITY in encodings(summands):", "    if False:"),
         ("    if not is_proven(_USE, bases, multiples, grant, share.proof):", "    if False:"),
         ("    if share.grant != grant or len", "    if len"),
+        ("            if share.trustee != sender:", "            if False:"),
     ],
     "mpc/commons/coin.py": [
         ("        if not is_proven(_USE, bases, multiples, self._about, share.proof):", "        if False:"),

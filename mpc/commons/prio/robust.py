@@ -24,8 +24,10 @@ challenges come from the hashes of the measurement, before the proof is made. Th
 A client and an aggregator together do not know it before the report is fixed.
 
 **Privacy.** With t shares and the word at zero, which a simulator of the proof gives, all other points are determined.
-So all words together say no more than validity. Two coins for one report would say more, and `HeldShare` refuses a
-second one.
+So all words together say no more than validity. Words under two coins give the measurement away, by interpolation.
+So a report has one coin, in whatever batches it is and whoever starts again. `HeldShare` refuses a second one within a
+process. Over batches and restarts the caller derives the coin from what fixed the report's first batch, as
+`mpc.commons.admission.coins_of` does from the log. A later batch gets the same words again.
 
 **Complaints.** Whoever complains opens its share. Then everybody can `check` it against the public share. If the
 complaint holds, the report is left out. If it does not, the complaint was a lie.
@@ -60,6 +62,7 @@ from mpc.randomness import SYSTEM, Randomness
 
 AggResult = TypeVar("AggResult")
 
+MOST_ROBUST_CONTEXT = MOST_CONTEXT - 1  # one byte more stands before it than in Prio3
 MOST_SUBSETS = 20_000  # that are tried for one that holds no liar
 REASONS = {
     1: "expected field elements below the modulus, found a larger number",
@@ -81,7 +84,10 @@ class Complaint:
 
 
 class HeldShare:
-    """A share that its aggregator has checked. It answers one coin, because two would say more than validity."""
+    """A share that its aggregator has checked. It answers one coin, because two would say more than validity.
+
+    It remembers the coin in memory alone. Whoever checks the same share again must derive the same coin for it.
+    """
 
     def __init__(self, number: int, nonce: bytes, public_share: bytes, share: bytes) -> None:
         self.number, self.nonce, self.public_share = number, nonce, public_share
@@ -130,8 +136,8 @@ class RobustPrio(Generic[AggResult]):
             raise ParameterError(f"n and t: expected at most {MOST_SUBSETS} sets of t + 1, found {comb(n, t + 1)}")
         if circuit.PROOFS != 1:
             raise ParameterError(f"circuit: expected one with one proof, found {circuit.PROOFS}")
-        if len(ctx) > MOST_CONTEXT:
-            raise ParameterError(f"ctx: expected at most {MOST_CONTEXT} bytes, found {len(ctx)}")
+        if len(ctx) > MOST_ROBUST_CONTEXT:
+            raise ParameterError(f"ctx: expected at most {MOST_ROBUST_CONTEXT} bytes, found {len(ctx)}")
         most = min(t, n - 2 * t - 1)
         self.corrections = most if corrections is None else corrections
         if not 0 <= self.corrections <= most:

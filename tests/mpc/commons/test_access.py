@@ -7,7 +7,7 @@ import dataclasses
 import pytest
 
 from mpc.commons.access import decide, sentence
-from mpc.commons.admission import toss_of
+from mpc.commons.admission import coins_of, toss_of
 from mpc.commons.encoding import encode
 from mpc.commons.entries import (
     NONE,
@@ -30,6 +30,7 @@ from mpc.commons.entries import (
 )
 from mpc.commons.group import read_points
 from mpc.commons.identities import Identity
+from mpc.errors import ProtocolError
 from tests.mpc.commons.setting import FOREVER, Log, made_key
 
 
@@ -108,9 +109,34 @@ def test_k_of_the_named_consumers_open_what_fewer_do_not() -> None:
     bare = log.request()
     both = dataclasses.replace(bare, endorsements=(endorse(log.other_consumer, log.origin, log.consumer.key, bare),))
     assert isinstance(asked(log), Refuse)
+    log.submit(log.consumer, both)  # the request was answered as it was, and asking again needs another one
+    assert "expected a new request, found the one of entry" in refused(log)
+    bare = log.request(not_after=FOREVER + 1)
+    both = dataclasses.replace(bare, endorsements=(endorse(log.other_consumer, log.origin, log.consumer.key, bare),))
     leaf = log.submit(log.consumer, both)
     log.step()
     assert isinstance(log.answer(leaf), Grant)
+
+
+def test_endorsements_of_one_request_are_good_for_one_grant() -> None:
+    """Each subset of them would otherwise make another entry, and use the reports once more."""
+    log, third = Log(), Identity(b"\7" * 32)
+    log.register_all()
+    log.submit(third, Register("third", Role.CONSUMER, NONE, b""))
+    consumers = tuple(sorted((log.consumer.key, log.other_consumer.key, third.key)))
+    policy = log.policy(threshold=2, uses=9, consumers=consumers)
+    for number in range(2):
+        log.report(policy, number)
+    log.step()
+    bare = log.request()
+    one, other = (endorse(by, log.origin, log.consumer.key, bare) for by in (log.other_consumer, third))
+    both = tuple(sorted((one, other), key=lambda found: found.key))
+    for endorsements in ((one,), (other,), both):
+        log.submit(log.consumer, dataclasses.replace(bare, endorsements=endorsements))
+    log.step()
+    assert len(log.copy.state.grants) == 1
+    assert set(log.copy.state.used.values()) == {1}
+    assert len(log.sequencer.refused) == 2
 
 
 @pytest.mark.parametrize("fault", ["of another request", "by the author", "by nobody"])
@@ -214,6 +240,7 @@ def test_a_revoked_policy_takes_no_reports_and_no_versions() -> None:
         ("details", "expected the trustees' key from trustees alone"),
         ("role", "expected a role from 1 to 5, found 6"),
         ("other trustee's name", "expected the name trustee-0, found trustee-1"),
+        ("a trustee's name", "expected the name trustee-2 from the trustee that has it alone"),
     ],
 )
 def test_who_registers_as_what(name: str, words: str) -> None:
@@ -228,10 +255,21 @@ def test_who_registers_as_what(name: str, words: str) -> None:
         "point": (fresh, Register("clinic-3", Role.PROVIDER, b"\1" * 32, b"")),
         "details": (fresh, Register("clinic-3", Role.PROVIDER, NONE, b"key")),
         "role": (fresh, Register("clinic-3", 6, NONE, b"")),
+        "a trustee's name": (fresh, Register("trustee-2", Role.PROVIDER, NONE, b"")),
         "other trustee's name": (log.keys[0].identity, Register("trustee-1", Role.TRUSTEE, NONE, b"key")),
     }[name]
     log.submit(identity, body)
     assert words in refused(log)
+
+
+def test_strangers_cannot_keep_trustees_from_registering_their_key() -> None:
+    log = Log()
+    for place in (1, 2):
+        stranger = Identity(bytes([50 + place]) * 32)
+        log.submit(stranger, Register(f"trustee-{place}", Role.PROVIDER, NONE, b""))
+    log.register_all()
+    log.step()
+    assert log.copy.state.trustees_key == encode(log.key)
 
 
 def test_the_trustees_key_is_what_a_quorum_has_registered() -> None:
@@ -338,8 +376,56 @@ def test_what_follows_a_grant_is_by_the_right_party_and_once() -> None:
         log.submit(identity, contents)
     log.step()
     assert log.kinds()[-4:] == [Kind.COIN, Kind.COMPLAINT, Kind.VERDICT, Kind.DELIVERED]
-    log.submit(log.keys[1].identity, Verdict(grant, (), (), NONE))
+    log.submit(trustee, Coin(grant, tuple(toss.share(log.shares[place]) for place in (0, 2))))
     assert "expected one such entry for each grant" in refused(log)
+    assert log.copy.state.verdicts == {}
+    log.submit(trustee, Verdict(grant, (), (), NONE))
+    assert "expected one verdict of trustee 2 for each grant, found a second one" in refused(log)
+
+
+def test_a_verdict_stands_once_more_than_t_trustees_have_said_the_same() -> None:
+    log = Log()
+    log.ready(2)
+    log.submit(log.aggregator, Register("aggregator-0", Role.AGGREGATOR, log.box_key, b""))
+    asked(log)
+    grant, reports = grant_of(log), tuple(log.copy.state.of_task["heights"])
+    false, right = Verdict(grant, reports, (0,), NONE), Verdict(grant, (), (), b"w" * 32)
+    log.submit(log.keys[3].identity, false)
+    log.submit(log.keys[1].identity, right)
+    log.step()
+    assert log.copy.state.verdicts == {}
+    log.submit(log.keys[2].identity, right)
+    log.step()
+    assert log.copy.state.verdicts[grant].verdict == right
+    assert log.copy.state.verdicts[grant].index == log.copy.size - 1
+    log.submit(log.keys[0].identity, false)
+    assert "expected one verdict for each grant, found the one that stands since entry" in refused(log)
+
+
+def test_a_report_has_the_coin_of_its_first_grant_for_ever() -> None:
+    log = Log()
+    log.ready(3)  # uses: 2
+    one, two, three = log.copy.state.of_task["heights"]
+    asked(log, ranges=[(one, two + 1)])
+    first = grant_of(log)
+    asked(log, ranges=[(two, three + 1)])
+    second = grant_of(log)
+
+    def toss(grant: bytes) -> bytes:
+        shares = tuple(toss_of(log.copy.state, grant).share(log.shares[place]) for place in (1, 3))
+        log.submit(log.keys[2].identity, Coin(grant, shares))
+        log.step()
+        return toss_of(log.copy.state, grant).value(shares)
+
+    later = toss(second)
+    with pytest.raises(ProtocolError, match=f"the coin of the grant of entry 14 for report {two}, found none yet"):
+        coins_of(log.copy.state, second)
+    early = toss(first)
+    assert early != later
+    assert coins_of(log.copy.state, first) == (early, early)
+    assert coins_of(log.copy.state, second) == (early, later)  # report `two` is in both
+    with pytest.raises(ProtocolError, match="expected the hash of a grant"):
+        coins_of(log.copy.state, NONE)
 
 
 def test_everything_can_be_taken_back() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 
 import pytest
 from hypothesis import given
@@ -27,8 +28,10 @@ from mpc.commons.entries import (
     Verdict,
     sign_entry,
 )
-from mpc.commons.founding import Founding, Task
-from mpc.commons.identities import Identity, TrusteeKeys
+from mpc.commons.founding import Founding, Task, TrusteeRecord
+from mpc.commons.identities import Identity, TrusteeKeys, is_signed
+from mpc.commons.notes import Note, SignatureLine
+from mpc.commons.replica import Certified
 from mpc.errors import ParameterError, ProtocolError
 from tests.mpc.commons.setting import Log
 
@@ -148,3 +151,42 @@ def test_secret_keys_are_not_printed() -> None:
     seed = bytes(range(32))
     for found in (Identity(seed), TrusteeKeys(seed)):
         assert seed.hex()[:16] not in repr(found)
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        b"\1" + bytes(31),
+        bytes(32),
+        b"\xec" + b"\xff" * 30 + b"\x7f",
+        b"\xee" + b"\xff" * 30 + b"\x7f",  # the identity once more, written as p + 1
+        bytes.fromhex("26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05"),
+    ],
+)
+def test_keys_of_small_order_have_signed_nothing(key: bytes) -> None:
+    """Under the first of them this signature would hold for every message."""
+    for message in (b"one", b"two", b"three", b"four"):
+        assert not is_signed(key, b"\1" + bytes(63), message)
+        assert not is_signed(key, key + bytes(32), message)
+
+
+def test_a_logs_name_leaves_room_for_its_origin() -> None:
+    founding = Log().founding
+    longest = dataclasses.replace(founding, name="a" * 95)
+    assert len(longest.origin) == 128
+    assert decode(Founding, encode(longest)) == longest
+    with pytest.raises(ParameterError, match="a log's name of at most 95 letters, found 96"):
+        encode(dataclasses.replace(founding, name="a" * 96))
+
+
+def test_the_most_trustees_fit_under_a_checkpoint() -> None:
+    """All 64 of them cosign, beside the log itself, and with the longest names that there are."""
+    trustees = tuple(
+        TrusteeRecord(f"{place:02}".ljust(128, "t"), *(hashlib.sha256(bytes([place, use])).digest() for use in (1, 2)))
+        for place in range(64)
+    )
+    founding = dataclasses.replace(Log().founding, name="a" * 95, faulty=21, trustees=trustees)
+    names = [founding.origin, *(one.name for one in founding.cosigners)]
+    note = Note("a checkpoint\n", tuple(SignatureLine(name, bytes(4), bytes(72)) for name in names))
+    assert Note.read(bytes(note)) == note
+    assert decode(Certified, encode(Certified(bytes(note)))).note == bytes(note)

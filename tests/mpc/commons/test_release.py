@@ -63,16 +63,18 @@ def sealed(count: int) -> tuple[list[ReportLabel], list[SealedReport]]:
     return labels, [seal_report(COMMITTEE, KEYS, one, messages(number)) for number, one in enumerate(labels)]
 
 
-def released(checked: CheckedReports, key: ConsumerKey, places: tuple[int, ...] = (0, 1, 2, 3)) -> list[ReleaseShare]:
+def released(
+    checked: CheckedReports, key: ConsumerKey, places: tuple[int, ...] = (0, 1, 2, 3)
+) -> dict[int, ReleaseShare]:
     consumer = read_points([key.point], "key")
-    return [release(SHARES[place], COMMITTEE, checked, consumer, GRANT) for place in places]
+    return {place: release(SHARES[place], COMMITTEE, checked, consumer, GRANT) for place in places}
 
 
 def contents(opened: Opened, checked: CheckedReports) -> list[list[bytes]]:
     found = []
-    for report_label, boxes in zip(checked.labels, opened.boxes, strict=True):
+    for report_label, report, boxes in zip(checked.labels, checked.reports, opened.boxes, strict=True):
         assert not isinstance(boxes, str), boxes
-        found.append([open_box(AGGREGATORS[j], report_label, j, box) for j, box in enumerate(boxes)])
+        found.append([open_box(AGGREGATORS[j], report_label, report, j, box) for j, box in enumerate(boxes)])
     return found
 
 
@@ -92,7 +94,7 @@ def test_any_t_plus_one_trustees_open_granted_reports_to_the_consumer(places: tu
 def test_every_record_has_one_encoding() -> None:
     labels, reports = sealed(1)
     checked = CheckedReports(labels, reports)
-    (share,) = released(checked, ConsumerKey.fresh(), (2,))
+    (share,) = released(checked, ConsumerKey.fresh(), (2,)).values()
     records: list[Record] = [labels[0], reports[0], share]
     for record in records:
         assert decode(type(record), encode(record)) == record
@@ -113,7 +115,7 @@ def test_t_trustees_open_nothing() -> None:
     labels, reports = sealed(1)
     checked, key = CheckedReports(labels, reports), ConsumerKey.fresh()
     with pytest.raises(ProtocolError, match="expected 2 proven shares of a release, found 1; lied: nobody"):
-        open_release(COMMITTEE, checked, key, GRANT, released(checked, key, (3, 3)))
+        open_release(COMMITTEE, checked, key, GRANT, released(checked, key, (3,)))
     # Whatever t trustees compute with their part alone is another point than that of the report's key.
     own = SHARES[3].secret.times(checked.points)
     for factor in (1, 2, 4):
@@ -125,7 +127,7 @@ def test_t_trustees_open_nothing() -> None:
 def test_another_consumer_opens_nothing() -> None:
     labels, reports = sealed(1)
     checked, key = CheckedReports(labels, reports), ConsumerKey.fresh()
-    points = interpolate([1, 2], [read_points(one.points, "R") for one in released(checked, key, (0, 1))])
+    points = interpolate([1, 2], [read_points(one.points, "R") for one in released(checked, key, (0, 1)).values()])
     for wrong in (points, points - SecretScalar.of(5).times(COMMITTEE.point)):
         with pytest.raises(ProtocolError, match="under the key of its ciphertext"):
             open_report(labels[0], reports[0], wrong)
@@ -138,9 +140,9 @@ def test_the_consumer_sees_boxes_and_another_aggregator_cannot_open_one() -> Non
     assert not isinstance(boxes, str)
     assert all(message not in encode(box) for box in boxes for message in messages(0))
     with pytest.raises(ProtocolError, match="under the key of its ciphertext"):
-        open_box(AGGREGATORS[1], labels[0], 0, boxes[0])
+        open_box(AGGREGATORS[1], labels[0], reports[0], 0, boxes[0])
     with pytest.raises(ProtocolError, match="expected a box with a proof for its label"):
-        open_box(AGGREGATORS[1], labels[0], 1, boxes[0])
+        open_box(AGGREGATORS[1], label(1), reports[0], 0, boxes[0])
 
 
 # -- labels ------------------------------------------------------------------------------------------------------------
@@ -179,7 +181,7 @@ def test_without_the_binding_a_copied_report_is_opened_under_another_policy(monk
     checked = CheckedReports([stolen], copied)
     opened = open_release(COMMITTEE, checked, key, GRANT, released(checked, key))
     assert not isinstance(opened.boxes[0], str)
-    assert open_box(AGGREGATORS[0], stolen, 0, opened.boxes[0][0]) == messages(0)[0]
+    assert open_box(AGGREGATORS[0], stolen, copied[0], 0, opened.boxes[0][0]) == messages(0)[0]
 
 
 def test_a_point_that_is_copied_into_a_new_report_is_refused() -> None:
@@ -258,17 +260,26 @@ def test_a_false_share_is_named_and_the_others_open(lie: str) -> None:
     assert list(opened.liars) == [0]
     assert contents(opened, checked) == [messages(number) for number in range(5)]
     with pytest.raises(ProtocolError, match="expected 2 proven shares of a release, found 1; lied: 0"):
-        open_release(COMMITTEE, checked, key, GRANT, shares[:2])
+        open_release(COMMITTEE, checked, key, GRANT, {place: shares[place] for place in (0, 1)})
 
 
 def test_a_share_under_another_trustees_name_or_for_another_consumer_is_refused() -> None:
     checked, key, other = CheckedReports(*sealed(2)), ConsumerKey.fresh(), ConsumerKey.fresh()
-    (share,) = released(checked, key, (2,))
+    (share,) = released(checked, key, (2,)).values()
     for wrong in (replace(share, trustee=1), replace(share, trustee=9)):
         with pytest.raises(CheatingError, match=f"by trustee {wrong.trustee}"):
             check_release(COMMITTEE, checked, read_points([key.point], "key"), GRANT, wrong)
     with pytest.raises(CheatingError, match="by trustee 2"):
         check_release(COMMITTEE, checked, read_points([other.point], "key"), GRANT, share)
+
+
+def test_a_share_with_anothers_number_is_the_fault_of_its_sender() -> None:
+    checked, key = CheckedReports(*sealed(2)), ConsumerKey.fresh()
+    shares = released(checked, key)
+    shares[0] = replace(shares[0], trustee=1)  # trustee 0 says it were trustee 1, which is honest
+    opened = open_release(COMMITTEE, checked, key, GRANT, shares)
+    assert opened.liars == {0: "expected a release by trustee 0, found one of trustee 1"}
+    assert contents(opened, checked) == [messages(0), messages(1)]
 
 
 def test_errors_that_cancel_out_in_a_plain_sum_do_not_pass(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -340,7 +351,7 @@ def test_without_the_consumers_proof_a_release_opens_a_report_that_nobody_grante
     shares = [release(SHARES[place], COMMITTEE, granted, key, GRANT) for place in (0, 1)]
     shared = interpolate([1, 2], [read_points(one.points, "R") for one in shares])
     boxes = open_report(labels[1], reports[1], shared)
-    assert open_box(AGGREGATORS[0], labels[1], 0, boxes[0]) == messages(1)[0]
+    assert open_box(AGGREGATORS[0], labels[1], reports[1], 0, boxes[0]) == messages(1)[0]
     (encoding,) = encodings(key)
     for proof in (bytes(64), ConsumerKey.fresh().sign(ORIGIN, AUTHOR, REQUEST).proof):
         with pytest.raises(ProtocolError, match="proof that the consumer knows the secret of its key"):
@@ -369,7 +380,7 @@ def test_whoever_has_the_shares_and_one_report_opens_the_trustees_layer_of_all()
     """Why shares are sent to the consumer alone. The boxes stay closed to everybody but their aggregators."""
     labels, reports = sealed(2)
     checked, key = CheckedReports(labels, reports), ConsumerKey.fresh()
-    masked = interpolate([1, 2], [read_points(one.points, "R") for one in released(checked, key, (0, 1))])
+    masked = interpolate([1, 2], [read_points(one.points, "R") for one in released(checked, key, (0, 1)).values()])
     known = open_release(COMMITTEE, checked, key, GRANT, released(checked, key, (0, 1)))
     own = masked[:1] - key.secret.times(COMMITTEE.point)  # r X, which the provider of report 0 knows by itself
     other = masked[1:] - (masked[:1] - own)
@@ -391,26 +402,48 @@ def bad_box(place: int, message: bytes, key: Points | None = None) -> tuple[Seal
 
 def test_everybody_sees_that_an_opened_box_is_good_and_its_aggregator_has_lied() -> None:
     report, boxes = bad_box(9, b"a good share")
-    point, proof = open_to_all(AGGREGATORS[1], label(), 1, boxes[1])
+    point, proof = open_to_all(AGGREGATORS[1], label(), report, 1, boxes[1])
     assert judge_box(KEYS[1:2], label(), report, 1, boxes[1], point, proof) == b"a good share"
 
 
 def test_everybody_sees_that_an_opened_box_is_bad() -> None:
     report, boxes = bad_box(1, b"text", GENERATOR)
     with pytest.raises(ProtocolError, match="under the key of its ciphertext"):
-        open_box(AGGREGATORS[1], label(), 1, boxes[1])
-    point, proof = open_to_all(AGGREGATORS[1], label(), 1, boxes[1])
+        open_box(AGGREGATORS[1], label(), report, 1, boxes[1])
+    point, proof = open_to_all(AGGREGATORS[1], label(), report, 1, boxes[1])
     assert judge_box(KEYS[1:2], label(), report, 1, boxes[1], point, proof) is None
 
 
 def test_a_false_complaint_is_the_aggregators_fault() -> None:
     report, boxes = bad_box(9, b"a good share")
-    point, proof = open_to_all(AGGREGATORS[1], label(), 1, boxes[1])
+    point, proof = open_to_all(AGGREGATORS[1], label(), report, 1, boxes[1])
     for wrong_point, wrong_proof in ((GENERATOR.encode(), proof), (point, bytes(64)), (NONE, bytes(64))):
         with pytest.raises(CheatingError, match="expected"):
             judge_box(KEYS[1:2], label(), report, 1, boxes[1], wrong_point, wrong_proof)
     with pytest.raises(CheatingError, match="expected box 1 of the report in a complaint, found another"):
         judge_box(KEYS[1:2], label(), report, 1, boxes[2], point, proof)
+
+
+def test_a_box_that_the_consumer_changed_is_the_consumers_fault_and_no_complaint(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    report, boxes = bad_box(9, b"a good share")
+    changed = replace(boxes[1], payload=bytes([boxes[1].payload[0] ^ 1]) + boxes[1].payload[1:])
+    for box in (changed, boxes[2]):
+        with pytest.raises(CheatingError, match="expected box 1 of the report from the consumer, found another"):
+            open_box(AGGREGATORS[1], label(), report, 1, box)
+        with pytest.raises(CheatingError, match="expected box 1 of the report from the consumer, found another"):
+            open_to_all(AGGREGATORS[1], label(), report, 1, box)
+    # Without the defence the honest aggregator takes the report for bad, complains, and is found guilty.
+    check = reports_module._check_box
+    monkeypatch.setattr(reports_module, "_check_box", lambda *_: None)
+    with pytest.raises(ProtocolError, match="a proof for its label"):
+        open_box(AGGREGATORS[1], label(), report, 1, changed)
+    point, proof = open_to_all(AGGREGATORS[1], label(), report, 1, changed)
+    monkeypatch.setattr(reports_module, "_check_box", check)
+    for box in (changed, boxes[1]):
+        with pytest.raises(CheatingError):
+            judge_box(KEYS[1:2], label(), report, 1, box, point, proof)
 
 
 def test_a_complaint_never_opens_the_box_of_somebody_else(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -421,13 +454,13 @@ def test_a_complaint_never_opens_the_box_of_somebody_else(monkeypatch: pytest.Mo
     (boxes,) = open_release(COMMITTEE, checked, key, GRANT, released(checked, key)).boxes
     assert not isinstance(boxes, str)
     copied = replace(boxes[0], payload=b"garbage of sixteen bytes and more")
-    assert open_to_all(AGGREGATORS[0], label(), 0, copied) == (NONE, bytes(64))
     digests = tuple(reports_module._digest(one) for one in (copied, *boxes[1:]))
     report = SealedReport(digests, victim.sealed)
+    assert open_to_all(AGGREGATORS[0], label(), report, 0, copied) == (NONE, bytes(64))
     assert judge_box(KEYS[:1], label(), report, 0, copied, NONE, bytes(64)) is None
     # Without the defence the opened point is the key to the victim's message.
     monkeypatch.setattr(reports_module, "proven_points", lambda some, _: [read_points([some[0].point], "U")])
-    point, _ = open_to_all(AGGREGATORS[0], label(), 0, copied)
+    point, _ = open_to_all(AGGREGATORS[0], label(), report, 0, copied)
     bound = encode(reports_module._BoxLabel(victim_label, 0))
     assert unseal(boxes[0], bound, read_points([point], "opened")) == messages(7)[0]
 

@@ -267,6 +267,28 @@ def test_one_coin_a_report() -> None:
     assert repr(run.held[0][0]).startswith("HeldShare(aggregator 1, ")
 
 
+@pytest.mark.parametrize("measurement", [0, 1])
+def test_words_under_two_coins_give_the_measurement_away(measurement: int) -> None:
+    """The attack: an aggregator that starts again, or that serves a second batch, takes another coin.
+
+    A batch's aggregators see all words. The one after the first is the proof's wire at the tested place, which is a
+    line through the measurement. Two places give the line. So a report has one coin for ever, see `coins_of`.
+    """
+    robust = RobustPrio(Prio3Count(2), 4, 1, CTX)
+    p, nonce = robust.circuit.modulus, os.urandom(16)
+    public, shares = robust.deal(measurement, nonce)
+    seen = []
+    for coin in (COIN, bytes(32)):
+        held = [robust.check(j, nonce, public, share) for j, share in enumerate(shares, 1)]  # a new process
+        words = {one.number: robust.verifier(one, coin) for one in held if isinstance(one, HeldShare)}
+        whole, _ = robust._decode(words, robust._sizes["verifier"])
+        tag = bytes([1, 0xC0, 0, 0, 0, 1, 8, 4, 1]) + CTX
+        seen.append((int.from_bytes(xof(tag, coin, nonce, 8), "little"), whole[1]))
+    (one, value), (two, other) = seen
+    slope = (other - value) * pow(two - one, -1, p)
+    assert (value + slope * (-1 - one)) % p == measurement
+
+
 # ---- what t aggregators see
 
 
@@ -295,12 +317,16 @@ def test_what_one_of_four_sees_is_uniform_whatever_the_measurement_is() -> None:
         (lambda c: RobustPrio(c, 3, 0, CTX), "found 3 and 0"),
         (lambda c: RobustPrio(c, 40, 13, CTX), "expected at most 20000 sets of t \\+ 1"),
         (lambda c: RobustPrio(c, 4, 1, CTX, 2), "corrections: expected 0 to 1, found 2"),
-        (lambda c: RobustPrio(c, 4, 1, bytes(65528)), "ctx: expected at most 65527 bytes"),
+        (lambda c: RobustPrio(c, 4, 1, bytes(65527)), "ctx: expected at most 65526 bytes"),
     ],
 )
 def test_parameters_out_of_their_range(make: Callable[[Any], Any], sentence: str) -> None:
     with pytest.raises(ParameterError, match=sentence):
         make(Prio3Count(2))
+
+
+def test_the_longest_context_works() -> None:
+    assert Run(RobustPrio(Prio3Count(2), 3, 1, bytes(65526)), [1]).count == 1
 
 
 def test_a_bad_measurement_is_refused_at_the_client() -> None:
