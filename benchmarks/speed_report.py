@@ -111,6 +111,7 @@ TENSOR_NETWORKS = Table("tensor_networks", "tensors", ("network", "work", "progr
 CKKS = Table(
     "ckks", "ckks", ("set", "work, one core", "ours, ms", "SEAL, ms", "SEAL ÷ ours", "largest error, ours / SEAL"), 2
 )
+SECURETRAIN = Table("securetrain", "securetrain", ("work", "figure", "ours", "peer", "peer ÷ ours", "goal", "met"), 2)
 CKKS_SIZES = Table("ckks_sizes", "ckks", ("set", "what is sent", "ours, MB", "SEAL, MB"), 2)
 TABLES = (
     INFERENCE, SIZES, ENGINE, KERNEL, TABLE_FORMATS, THROUGHPUT, CAMPAIGNS, TENSOR_KERNELS, TENSORS, TENSOR_ACCURACY,

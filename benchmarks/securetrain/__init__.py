@@ -1,0 +1,1 @@
+"""Encrypted training beside SEAL and TenSEAL, see ``__main__``."""

@@ -1,0 +1,123 @@
+"""The benchmark of encrypted training: its flags, its table of a made-up result, and one quick row that is real."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks.securetrain import report
+from benchmarks.securetrain.__main__ import parse
+from benchmarks.securetrain.measure import check_seal, measure_model
+from benchmarks.securetrain.rivals import RivalError, in_turns, rival
+from benchmarks.securetrain.works import REFRESHED_TITLE, WORKS
+from benchmarks.speed_report import SECURETRAIN
+
+
+def side(*times: float, **more: Any) -> dict[str, Any]:
+    return {"turns": [{"ms": took, "wall_ms": took} for took in times], "error": 1e-5, **more}
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["--peer", "tenseal=/nowhere/python"], "expected seal or tenseal and its Python, found tenseal=/nowhere"),
+        (["--peer", f"openfhe={sys.executable}"], "expected seal or tenseal and its Python, found openfhe="),
+        (["--rounds", "0"], "--rounds: expected at least 1, found 0"),
+        (["--splits", "0"], "--splits: expected at least 1, found 0"),
+        (["--tenseal_records", "456"], "--tenseal_records: expected at most 455, found 456"),
+        (["--quick", "--docs"], "--docs: expected figures of several rounds, found --quick"),
+        (["--only", "medium"], "invalid choice: 'medium'"),
+    ],
+)
+def test_flags_that_cannot_be_are_refused(words: list[str], expected: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        parse(words)
+    assert expected in capsys.readouterr().err
+
+
+def test_quick_is_one_round_and_one_split() -> None:
+    chosen = parse(["--quick", "--peer", f"tenseal={sys.executable}"])
+    assert (chosen.rounds, chosen.splits, chosen.tenseal_records) == (1, 1, 10)
+    assert chosen.pythons == {"seal": sys.executable, "tenseal": sys.executable}
+
+
+def test_a_made_up_result_becomes_rows_with_ratios_and_goals() -> None:
+    ours = side(200, 240, 300, keys_ms=100, key_bytes=90e6, memory_mb=400, bound=2e-5)
+    results = {
+        "small": {"ours": ours, "SEAL": side(800, 1200, 1500, keys_ms=900, key_bytes=270e6, memory_mb=600)},
+        "refreshed": side(2000, bound=1e-6, iterations=20, refreshes=9, refresh_bytes=900e3, data_bytes=2e6),
+        "tenseal": side(1000, records=91, of=455, data_bytes=8e6),
+        "accuracy": {"without refresh": [0.95, 0.97], "with refresh": [0.97, 0.97], "scikit-learn": [0.97, 0.976]},
+    }
+    found = report.rows(results)
+    assert all(len(row) == len(SECURETRAIN.head) for row in found)
+    assert len({tuple(row[: SECURETRAIN.keys]) for row in found}) == len(found)
+    rows = {(row[0], row[1]): row[2:] for row in found}
+    small = WORKS[0].title
+    assert rows[small, "training"] == [
+        "240 ms [200 ms, 300 ms]", "SEAL 1.2 s [800 ms, 1.5 s]", "5.0 [4.0-5.0]", "at most 250 ms", "met",
+    ]  # fmt: skip
+    assert rows[small, "keys sent"] == ["90 MB", "SEAL 270 MB", "3.0", "at most 85 MB", "not met"]
+    assert rows[small, "making keys"] == ["100 ms", "SEAL 900 ms", "9.0", "", ""]
+    assert rows[small, "memory of the trainer"] == ["400 MB", "SEAL 600 MB", "1.5", "at most 1.2 GB", "met"]
+    assert rows[small, "largest error"] == ["1.0e-05", "SEAL 1.0e-05", "", "at most 2.0e-05, derived", "met"]
+    assert rows[REFRESHED_TITLE, "training"][1:] == [
+        "TenSEAL, one epoch 5 s, from 91 of 455 records", "50", "at most 3 s", "met",
+    ]  # fmt: skip
+    assert rows[REFRESHED_TITLE, "largest error"][-1] == "not met"
+    accuracy = {key[1]: row for key, row in rows.items() if key[1].endswith("refresh")}
+    assert accuracy["with refresh"] == [
+        "0.9700", "scikit-learn 0.9730 over 2 splits", "", "at most 0.5 points below", "met",
+    ]  # fmt: skip
+    assert accuracy["without refresh"][-2:] == ["", ""]
+    assert report.markdown(SECURETRAIN.head, found).count("\n") == len(found) + 1
+
+
+def test_a_wrong_result_of_seal_ends_the_benchmark() -> None:
+    check_seal({"ours": side(1), "SEAL": side(1)})
+    with pytest.raises(ValueError, match=r"expected an error below 0.001 of SEAL's weights, found 0.02"):
+        check_seal({"SEAL": side(1) | {"error": 0.02}})
+
+
+def test_one_works_at_a_time_and_each_once_a_round(tmp_path: Path) -> None:
+    program = (
+        "import json, pathlib, sys\n"
+        "sys.path.insert(0, '.')\n"
+        "from benchmarks.peers.turns import take_turns\n"
+        "log = pathlib.Path(sys.argv[1])\n"
+        "take_turns({'ready': 1}, lambda: log.open('a').write(sys.argv[2]), lambda: {'done': 1})\n"
+    )
+    log = tmp_path / "log"
+    commands = {name: [sys.executable, "-c", program, str(log), name] for name in "ab"}
+    found = in_turns(commands, 2)
+    assert log.read_text() == "abab"
+    for row in found.values():
+        assert (row["ready"], row["done"], len(row["turns"])) == (1, 1, 2)
+        assert row["memory_mb"] > 1
+
+
+def test_a_process_that_does_not_answer_is_ended() -> None:
+    began = time.monotonic()
+    command = [sys.executable, "-c", "import time; time.sleep(60)"]
+    with (
+        pytest.raises(RivalError, match=r"slow: expected an answer within 0.2 s, found that the process has ended"),
+        rival("slow", command, deadline_s=0.2) as one,
+    ):
+        one.answer()
+    assert time.monotonic() - began < 30
+
+
+def test_a_quick_row_is_measured_beside_seal(tmp_path: Path) -> None:
+    found = measure_model(next(work for work in WORKS if work.steps == 2), {"seal": sys.executable}, 1, tmp_path)
+    assert {*found} == {"ours", "SEAL"}
+    for row in found.values():
+        assert len(row["turns"]) == 1
+        assert row["turns"][0]["ms"] > 0
+        assert row["error"] < 1e-4
+        assert row["memory_mb"] > 10
+    assert found["SEAL"]["key_bytes"] > 2 * found["ours"]["key_bytes"]
+    assert found["ours"]["key_bytes"] == (tmp_path / "public.key").stat().st_size
