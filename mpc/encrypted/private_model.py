@@ -7,9 +7,14 @@
                                                               multiplies, floods
       decrypts                                     <------    weights, encrypted
 
-The records' owner sees no weight. The model's owner gets ``A w + c`` and nothing of the records beyond it, up to a
-statistical distance that :class:`Flood` states. A decrypted ciphertext holds more than its message: noise that depends
-on A. So the records' owner adds an encryption of zero with the public key, and noise in every coefficient. The d'
+The records' owner sees no weight. The model's owner gets ``A' w + c'`` and nothing of the records beyond it. A' and c'
+are A and c with their numbers rounded as they are encoded, at about 2^-36. So two data sets of one ``A w + c`` but of
+different A may be told apart by that rounding, which :class:`Flood` bounds. What is decrypted is within a statistical
+distance of ``A' w + c'`` in noise alone, which :class:`Flood` states. That the second part of the ciphertext says no
+more is computational, under RLWE.
+
+A decrypted ciphertext holds more than its message, which is noise that depends on A. So the records' owner adds an
+encryption of zero with the public key, and noise in every coefficient. The d'
 numbers of the message lie in 2 d' coefficients, because they repeat through all slots. There the noise is a discrete
 Gaussian, far above the noise of the computation and far below the message, for which the scale has room. All other
 coefficients get uniform noise, which the model's owner removes exactly by taking the mean of what repeats.
@@ -45,6 +50,7 @@ _FLOOD_BITS = 58  # log2 of the deviation of the flood; 12 deviations are below 
 _LOW_BITS = 40  # a wide integer is its low bits, and the others times 2^40
 _MASK_BITS = 100  # of uniform noise
 _LARGEST_WEIGHT = 2.0**16
+_LEAST_BITS = 30  # a flood that hides less is refused
 
 
 @dataclass(frozen=True)
@@ -52,12 +58,15 @@ class Flood:
     """What the model's owner may learn of the records beyond the result.
 
     Attributes:
-        bits: the statistical distance from a ciphertext of the result alone is at most 2^-bits.
+        bits: what is decrypted is within a statistical distance of 2^-bits of ``A' w + c'`` in the flood alone, with A'
+            and c' as they are encoded.
         deviation: of each weight by the flood.
+        rounding: each number of ``A' w + c'`` is within this times the largest of the weights and 1 of ``A w + c``.
     """
 
     bits: float
     deviation: float
+    rounding: float
 
 
 @dataclass(frozen=True)
@@ -159,6 +168,7 @@ def records_owner_train(
 
     Raises:
         ProtocolError: keys or weights are not those of this job.
+        RangeError: a map enlarges weights so much that the flood would not hide it, found before anything is computed.
     """
     if len(maps) != job.targets:
         raise ParameterError(f"expected maps for {job.targets} targets, found {len(maps)}")
@@ -166,20 +176,37 @@ def records_owner_train(
     switching: list[Any] = [_part(keys, f"rotation {k}") for k in steps]
     evaluator = CkksEvaluator(job.core, None, switching)
     public = CkksPublicKey(job.core, _part(keys, "public key"))
-    found, leak = {}, 0.0
-    for target, (a, c) in enumerate(maps):
+    matrices = [_whole(job, a, c) for a, c in maps]
+    flood = _flood(job, matrices)
+    found = {}
+    for target, matrix in enumerate(matrices):
         ciphertext = CkksCiphertext.from_bytes(job.core, _part(parts, f"weights {target}"))
         if ciphertext.level != LEVEL or ciphertext.scale != job.scale:
             raise ProtocolError(
                 f"expected weights at level {LEVEL} and the job's scale, found level {ciphertext.level}"
             )
-        matrix = _whole(job, a, c)
         result = _product(job, evaluator, ciphertext, matrix)
-        flood = _encrypt_wide(job, evaluator, public, _noise(job, randomness), result.level)
-        found[f"weights {target}"] = evaluator.add(result, flood).to_bytes()
-        leak += _distance(job, matrix)
-    spread = math.sqrt(job.features) * 2.0**_FLOOD_BITS / float(job.scale)
-    return found, Flood(-math.log2(leak), spread)
+        noise = _encrypt_wide(job, evaluator, public, _noise(job, randomness), result.level)
+        found[f"weights {target}"] = evaluator.add(result, noise).to_bytes()
+    return found, flood
+
+
+def _flood(job: PrivateModelJob, matrices: Sequence[Floats]) -> Flood:
+    """Return what the flood of results of these maps is worth. Raises `RangeError` where it hides too little.
+
+    A diagonal repeats through all slots, so its polynomial has 2 d' coefficients. Each is rounded by at most a half, so
+    a number of A' is off by at most ``d' / prime``, and there are d' in a row.
+    """
+    bits = -math.log2(sum(_distance(job, matrix) for matrix in matrices))
+    if not bits >= _LEAST_BITS:
+        largest = max(float(np.abs(matrix).sum(axis=1).max()) for matrix in matrices)
+        raise RangeError(
+            f"expected results within a statistical distance of 2^-{_LEAST_BITS} of what the flood hides, found "
+            f"2^-{bits:.1f}: {len(matrices)} map(s) enlarge weights by up to {largest:.3g}, so take fewer "
+            "iterations, a smaller rate or fewer targets"
+        )
+    rounding = 1.01 * job.features**2 / job.core.primes[LEVEL]  # 1.01 for the encoder's own double precision
+    return Flood(bits, math.sqrt(job.features) * 2.0**_FLOOD_BITS / float(job.scale), rounding)
 
 
 def _part(parts: Mapping[str, bytes], name: str) -> bytes:
@@ -229,20 +256,23 @@ def _noise(job: PrivateModelJob, randomness: Randomness) -> list[int]:
 
 
 def _distance(job: PrivateModelJob, matrix: Floats) -> float:
-    """Return a bound on the statistical distance of one flooded result from a ciphertext of ``A w + c`` alone.
+    """Return a bound on how far one decrypted result is, as a distribution, from ``A' w + c'`` in the flood alone.
 
     The noise before the flood is, in each slot, that of fresh weights and of rotations times the matrix, and that of
     giant steps and of rescaling. Its coefficients have a norm of at most its largest value. A Gaussian of deviation
     sigma that is shifted by v is at a distance below ``0.4 |v| / sigma``. Uniform noise of width W is so below the sum
-    of ``|v_i| / W``, which is at most ``sqrt(N) |v| / W``.
+    of ``|v_i| / W``, which is at most ``sqrt(N) |v| / W``. Each bound of the core on a largest value holds except with
+    probability 2^-40, and so many are used: two of fresh noise, one a rotation and one of rescaling.
     """
     core = job.core
     fresh, switch = 2 * core.fresh_noise(False), core.switch_noise(LEVEL)  # of low and of high bits
     inner = float(np.abs(matrix).sum(axis=1).max()) * (fresh + switch)
-    giants = job.features // baby_steps(job.features)
+    baby = baby_steps(job.features)
+    giants = job.features // baby
     real = inner + giants * switch / core.primes[LEVEL] + core.rescale_noise
     largest = math.sqrt(2) * real  # real and imaginary part
-    return 0.4 * largest / 2.0**_FLOOD_BITS + math.sqrt(core.degree) * largest / 2.0**_MASK_BITS + 2.0**-40
+    bounds = 2 + baby + giants + 1
+    return 0.4 * largest / 2.0**_FLOOD_BITS + math.sqrt(core.degree) * largest / 2.0**_MASK_BITS + bounds * 2.0**-40
 
 
 def model_owner_decrypt(job: PrivateModelJob, secret: CkksSecretKey, message: bytes) -> Floats:

@@ -175,7 +175,8 @@ def _train_private_model(options: TrainOptions, model: Path) -> Summary:
             ("time", f"{made.seconds:.1f} s"),
             ("you see", f"how features are prepared, {made.header.targets} target(s), the key pair's id, no weight"),
             ("the owner sees", "the trained model, and nothing of your records beyond it: what is decrypted is within "
-             f"a statistical distance of 2^-{made.flood.bits:.0f} of noise around the model"),
+             f"a statistical distance of 2^-{made.flood.bits:.1f} of noise around the model as computed, whose numbers "
+             f"are rounded by up to {made.flood.rounding:.1g} times the largest weight"),
             ("flood", f"changes each weight by a deviation of {made.flood.deviation:.1g}"),
         )
     )  # fmt: skip

@@ -682,7 +682,8 @@ PICKED: dict[str, list[tuple[str, str]]] = {
         ("    if ciphertext.key_id != secret.key_id:", "    if False:"),
     ],
     "mpc/encrypted/private_model.py": [
-        ("evaluator.add(result, flood).to_bytes()", "result.to_bytes()"),
+        ("evaluator.add(result, noise).to_bytes()", "result.to_bytes()"),
+        ("    if not bits >= _LEAST_BITS:", "    if False:"),
         ("    found[::stride] = gaussian.tolist()", "    found[::stride] = [0] * (2 * job.features)"),
     ],
     "parties/encrypted/container.py": [

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 import numpy as np
 import pytest
 
 from mpc._core import CkksCiphertext, CkksPublicKey, CkksScale
 from mpc.encrypted import private_model
-from mpc.encrypted.embedding import coefficients, values
+from mpc.encrypted.embedding import coefficients, encoded, values
 from mpc.encrypted.packing import Floats
 from mpc.encrypted.private_model import (
     PrivateModelJob,
@@ -16,7 +18,7 @@ from mpc.encrypted.private_model import (
     model_owner_make_keys,
     records_owner_train,
 )
-from mpc.encrypted.programs.squared import Squared, linear_map, rotations
+from mpc.encrypted.programs.squared import Squared, diagonals, linear_map, rotations
 from mpc.encrypted.training import owner_make_secret
 from mpc.errors import ParameterError, ProtocolError, RangeError
 
@@ -59,7 +61,7 @@ def test_a_private_model_is_trained_as_in_the_clear() -> None:
     maps = [linear_map(features, labels, choices), linear_map(features, -labels, choices)]
     results, flood = records_owner_train(job, keys, parts, maps)
     assert {name: len(result) for name, result in results.items()} == job.result_sizes()
-    assert flood.bits > 33
+    assert flood.bits > 31
     for target, sign in ((0, 1), (1, -1)):
         found = model_owner_decrypt(job, secret, results[f"weights {target}"])
         expected = descent(features, sign * labels, start[target], choices)
@@ -73,7 +75,7 @@ def test_noise_of_the_computation_is_drowned(monkeypatch: pytest.MonkeyPatch) ->
     job = PrivateModelJob.of(3, 1)
     secret = owner_make_secret(job.parameters, bytes(32))
     keys, parts = model_owner_make_keys(job, secret), model_owner_encrypt(job, secret, np.zeros((1, 3)))
-    wide, narrow = (np.eye(3) * 1000.0, np.zeros(3)), (np.zeros((3, 3)), np.zeros(3))  # both take 0 to 0
+    wide, narrow = (np.eye(3) * 50.0, np.zeros(3)), (np.zeros((3, 3)), np.zeros(3))  # both take 0 to 0
 
     def rest(a: Floats, c: Floats) -> Floats:
         """All coefficients of what is decrypted. Those of the message are 0."""
@@ -90,6 +92,47 @@ def test_noise_of_the_computation_is_drowned(monkeypatch: pytest.MonkeyPatch) ->
     bare = [np.abs(rest(*one)).mean() for one in (wide, narrow)]
     assert np.log2(bare[0] / bare[1]) > 1  # the attack works on a copy without the flood
     assert min(flooded) > 2.0**35 * max(bare)
+
+
+def test_a_flood_that_would_hide_too_little_is_refused_before_anything_is_computed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    job = PrivateModelJob.of(7, 1)
+    secret = owner_make_secret(job.parameters, bytes(32))
+    keys, parts = model_owner_make_keys(job, secret), model_owner_encrypt(job, secret, np.zeros((1, 7)))
+    _, flood = records_owner_train(job, keys, parts, [(np.eye(7), np.zeros(7))])
+    assert flood.bits > 34
+    monkeypatch.setattr(private_model, "_product", None)
+    for enlarged in (2.0**8, 2.0**20):
+        with pytest.raises(RangeError, match=r"expected results within a .* of 2\^-30 .*, found 2\^-"):
+            records_owner_train(job, keys, parts, [(np.eye(7) * enlarged, np.zeros(7))])
+    many = [private_model._whole(job, np.eye(7), np.zeros(7))] * 1000  # each alone would do
+    with pytest.raises(RangeError, match=r"1000 map\(s\) enlarge weights by up to 1, so take"):
+        private_model._flood(job, many)
+
+
+@pytest.mark.parametrize("largest", [1.0, 60_000.0])
+def test_what_comes_back_is_the_map_as_it_is_encoded(monkeypatch: pytest.MonkeyPatch, largest: float) -> None:
+    """Without the flood, whose deviation may be above the rounding: the difference from A w + c is within its bound."""
+    random = np.random.default_rng(3)
+    job = PrivateModelJob.of(7, 1)
+    secret = owner_make_secret(job.parameters, bytes(32))
+    a, c, w = random.normal(size=(7, 7)) / 3, random.normal(size=7), random.uniform(-largest, largest, size=7)
+    keys, parts = model_owner_make_keys(job, secret), model_owner_encrypt(job, secret, w[None])
+    monkeypatch.setattr(private_model, "_noise", lambda job, _: [0] * job.core.degree)
+    results, flood = records_owner_train(job, keys, parts, [(a, c)])
+    found = model_owner_decrypt(job, secret, results["weights 0"])[:7]
+    error = np.abs(found - (a @ w + c)).max()
+    assert error < flood.rounding * max(1.0, largest)
+    matrix, slots = private_model._whole(job, a, c), job.core.slots
+    coded = np.stack([encoded(one, Fraction(job.core.primes[3]))[:8] for one in diagonals(matrix, slots)])
+    rows = np.arange(8)
+    whole = np.zeros((8, 8))
+    for k in range(8):
+        whole[rows, (rows + k) % 8] = coded[k]
+    assert 0 < np.abs(whole - matrix).sum(axis=1).max() < flood.rounding
+    exact = whole @ np.hstack([w, 1.0])  # A' w + c', which is nearer
+    assert np.abs(found - exact[:7]).max() < 0.1 * error
 
 
 def test_integers_are_encrypted_as_they_are() -> None:
