@@ -8,6 +8,7 @@
 - ``group``, ``proofs``, ``sharing``: the group of all keys, proofs about it, and shares that can be checked.
 - ``committee``, ``key_messages``, ``key_session``: how trustees make a key that none of them knows.
 - ``sealing``, ``reports``, ``release``: what is encrypted to that key, and how it is opened for a granted request.
+- ``granted``: which ciphertexts a grant is for.
 - ``coin``: randomness that nobody knows ahead.
 - ``prio``: Prio3, a verifiable distributed aggregation function. It stands alone.
 """

@@ -207,7 +207,11 @@ class Grant(Record):
 
 
 class Reason(IntEnum):
-    """Why a request is refused, in the order in which the reasons are looked for."""
+    """Why a request is refused.
+
+    The first two are looked for first. The others are looked for report by report, in this order at each, so the first
+    report of the batch that is not allowed decides. What a policy says is looked for at its first report alone.
+    """
 
     REQUEST_EXPIRED = 1
     BATCH_TOO_SMALL = 2

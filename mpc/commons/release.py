@@ -114,6 +114,9 @@ def release(
 ) -> ReleaseShare:
     """Return a trustee's share of a release. It must have seen the grant in a certified log before.
 
+    Reports, Q and grant belong together as :func:`mpc.commons.granted.granted_reports` gives them. Nothing is compared
+    with the log here.
+
     Args:
         consumer: Q, as :func:`check_request` gives it.
         grant: leaf hash of the grant.

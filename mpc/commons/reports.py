@@ -128,7 +128,7 @@ class CheckedReports:
 
 
 def are_well_made(labels: Sequence[ReportLabel], reports: Sequence[SealedReport]) -> list[bool]:
-    """Return for each report whether its proof holds for its label. A trustee logs no other one."""
+    """Return for each report whether its proof holds for its label. A trustee releases no other one."""
     return [point is not None for point in _points(labels, reports)]
 
 

@@ -60,14 +60,29 @@ class OpenJournal:
             written = os.write(self._descriptor, content)
             if written != len(content):
                 raise JournalError(f"expected to write a whole line to {self.path}, the disk took less")
-            os.fsync(self._descriptor)
-            folder = os.open(self.path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-            try:
-                os.fsync(folder)
-            finally:
-                os.close(folder)
+            self._flush()
         except OSError as error:
             raise JournalError(f"cannot write to {self.path}: {error.strerror}") from error
+
+    def settle(self) -> None:
+        """Put on the disk whatever a writer that was killed has left in memory, so that lines can be read as durable.
+
+        A disk may have failed to take a line that the system still shows. So the system is asked to forget what it
+        holds of the file, and to read it from the disk again. Raises `JournalError`.
+        """
+        try:
+            self._flush()
+            os.posix_fadvise(self._descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+        except OSError as error:
+            raise JournalError(f"cannot flush {self.path}: {error.strerror}") from error
+
+    def _flush(self) -> None:
+        os.fsync(self._descriptor)
+        folder = os.open(self.path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
 
 
 @contextmanager

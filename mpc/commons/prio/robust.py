@@ -32,6 +32,12 @@ process. Over batches and restarts the caller derives the coin from what fixed t
 **Complaints.** Whoever complains opens its share. Then everybody can `check` it against the public share. If the
 complaint holds, the report is left out. If it does not, the complaint was a lie.
 
+**One batch.** All aggregators must sum the same reports. The caller sees to it that everybody takes one list: the
+valid reports without a complaint that holds. An aggregator that has no share of a report must not leave it out by
+itself. Its sum would then look like a lie, and two such clients would stop the batch. It asks for the share in public.
+Where none comes, all leave the report out. Where one comes, it takes that one. In a log, all boxes of a report are in
+one ciphertext. So a box that is there is good or can be shown to be bad, and a consumer that hands on none is seen.
+
 **Lies.** Points with few lies are corrected as a Reed-Solomon code. At most `corrections` lies are corrected, by
 default min(t, n - 2t - 1), which is t for n = 3t + 1 and none for n = 2t + 1. Let c aggregators be silent and e lie:
 
@@ -145,6 +151,7 @@ class RobustPrio(Generic[AggResult]):
         self.circuit, self.n, self.t, self.ctx = circuit, n, t, ctx
         self._core = _core.RobustPrio(*circuit.core_options, n, t)
         self._sizes = self._core.sizes
+        self._inverses = {gap: pow(gap, -1, circuit.modulus) for gap in range(-n, n + 1) if gap}
 
     # At the client.
 
@@ -210,6 +217,8 @@ class RobustPrio(Generic[AggResult]):
     def combine(self, sums: Mapping[int, bytes], num_measurements: int) -> tuple[AggResult, tuple[int, ...]]:
         """Return the result, and the aggregators that lied, from the sums of those that sent theirs.
 
+        A sum over other reports than those of the agreed list is a lie, see the module's text on one batch.
+
         Raises:
             TooManyLiesError: there is no result.
             AggregateError: as in `Prio3.unshard`.
@@ -237,8 +246,11 @@ class RobustPrio(Generic[AggResult]):
         if silent > self.t:
             raise TooManyLiesError(f"expected at least {self.n - self.t} of {self.n} aggregators, found {len(points)}")
         most = min(self.corrections, self.t - silent)
+        mixed = self._mixed(read)
         for chosen in combinations(sorted(read), self.t + 1):
-            liars = [number for number in read if number not in chosen and not self._fits(read, chosen, number)]
+            if len(self._beside(mixed, chosen)) + len(malformed) > most:
+                continue  # whoever lies in the combination lies in an entry, so nothing right is left out here
+            liars = self._beside(read, chosen)
             if len(liars) + len(malformed) <= most:
                 return self._at(read, chosen, 0), tuple(sorted((*liars, *malformed)))
         raise TooManyLiesError(
@@ -246,8 +258,20 @@ class RobustPrio(Generic[AggResult]):
             "aggregators"
         )
 
-    def _fits(self, read: dict[int, list[int]], chosen: tuple[int, ...], number: int) -> bool:
-        return self._at(read, chosen, number) == read[number]
+    def _mixed(self, read: dict[int, list[int]]) -> dict[int, list[int]]:
+        """Return one random combination of each aggregator's entries, by which most sets with a liar are told."""
+        p = self.circuit.modulus
+        factor, weights = int.from_bytes(SYSTEM.bytes(16), "little") % p, [1]
+        while read and len(weights) < len(next(iter(read.values()))):
+            weights.append(weights[-1] * factor % p)
+        return {
+            number: [sum(weight * entry for weight, entry in zip(weights, entries, strict=True)) % p]
+            for number, entries in read.items()
+        }
+
+    def _beside(self, read: dict[int, list[int]], chosen: tuple[int, ...]) -> list[int]:
+        """Return the aggregators whose points are not on the polynomials through the chosen ones."""
+        return [number for number in read if number not in chosen and self._at(read, chosen, number) != read[number]]
 
     def _at(self, read: dict[int, list[int]], chosen: tuple[int, ...], place: int) -> list[int]:
         """Return the values at `place` of the polynomials through the chosen points."""
@@ -257,8 +281,8 @@ class RobustPrio(Generic[AggResult]):
             top = bottom = 1
             for other in chosen:
                 if other != number:
-                    top, bottom = top * (place - other) % p, bottom * (number - other) % p
-            factors.append(top * pow(bottom, -1, p) % p)
+                    top, bottom = top * (place - other) % p, bottom * self._inverses[number - other] % p
+            factors.append(top * bottom % p)
         columns = zip(*(read[number] for number in chosen), strict=True)
         return [sum(factor * entry for factor, entry in zip(factors, column, strict=True)) % p for column in columns]
 

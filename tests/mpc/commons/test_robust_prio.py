@@ -156,6 +156,38 @@ def test_two_stories_and_messages_of_another_form_are_lies() -> None:
         robust.combine(run.sums() | {5: bytes(8)}, 1)
 
 
+def test_a_sum_over_other_reports_than_the_agreed_ones_is_a_lie() -> None:
+    robust = RobustPrio(Prio3Sum(2, 100), 4, 1, CTX)
+    run = Run(robust, [5, 6, 7])
+    sums = run.sums()
+    sums[1] = robust.aggregate([held[0] for held in run.held[1:]])
+    assert robust.combine(sums, 3) == (18, (1,))
+    sums[2] = robust.aggregate([run.held[0][1], run.held[2][1]])
+    with pytest.raises(TooManyLiesError):
+        robust.combine(sums, 3)
+
+
+def test_liars_are_looked_for_in_one_number_of_each_aggregator(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Otherwise each report with t liars costs the time of all sets, times the length of the words."""
+    robust = RobustPrio(Prio3Histogram(2, 10), 10, 3, CTX)
+    run = Run(robust, [3])
+    words = run.words()
+    length = len(words[1]) // robust._sizes["element"]
+    for liar in (1, 2, 3):
+        words[liar] = changed(words[liar])
+    computed, at = [0], RobustPrio._at
+
+    def counted(self: Any, read: Any, chosen: Any, place: int) -> Any:
+        computed[0] += len(read[chosen[0]])
+        return at(self, read, chosen, place)
+
+    monkeypatch.setattr(RobustPrio, "_at", counted)
+    verdict = robust.decide(words)
+    assert (verdict.valid, verdict.liars) == (True, (1, 2, 3))
+    assert length > 8
+    assert computed[0] <= 210 * 6 + 7 * length  # each set in one number, and one set in all
+
+
 # ---- a client that lies
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import socket
 import subprocess
@@ -43,6 +44,45 @@ def written(folder: Path, steps: int = 2) -> Log:
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     return tmp_path / "trustee-1"
+
+
+def test_a_line_that_was_read_back_is_on_the_disk_before_anybody_is_answered(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A trustee is killed after it has written its vote and before the vote is on the disk. It starts again."""
+    log = Log()
+    log.register_all()
+    proposal = log.sequencer.propose()
+    assert proposal is not None
+    trustee = Trustee(log.founding, log.keys[1], LogFolder.create(folder, log.founding))
+
+    class Killed(BaseException):
+        pass
+
+    def killed(file: int) -> None:
+        raise Killed
+
+    flush, flushed = os.fsync, []
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", killed)
+        with pytest.raises(Killed):
+            trustee.vote(proposal)
+
+    def noted(file: int) -> None:
+        flushed.append(os.readlink(f"/proc/self/fd/{file}"))
+        flush(file)
+
+    monkeypatch.setattr(os, "fsync", noted)
+    again = Trustee(log.founding, log.keys[1], LogFolder(folder))
+    assert again.copy.size == 9
+    assert flushed == [str(folder / JOURNAL), str(folder)]
+
+    def full(file: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(JournalError, match=r"cannot flush .*: No space left on device"):
+        Trustee(log.founding, log.keys[1], LogFolder(folder))
 
 
 def test_the_audit_shows_who_asked_and_what_was_answered(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
