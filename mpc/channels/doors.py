@@ -73,6 +73,7 @@ def connect(
 
     Raises:
         DeadlineError: nobody listened in time or before the attempt was given up, or the listening side said no hello.
+            Its cause is a BusyError where the listening side told of another session at least once.
         RefusedError: one side does not accept the other's certificate or its name.
         ProtocolError: the peer has another role, or is in another run.
     """
@@ -100,14 +101,15 @@ def connect(
                 raise
             except DeadlineError:
                 plain.close()
-                raise
+                if not isinstance(broken, BusyError):
+                    raise
             except BusyError as error:
                 _see_off(plain, time.monotonic() + _FAREWELL_S)
                 plain.close()
                 broken = error
             except TransportError as error:  # dropped without a reason, perhaps for others at the door
                 plain.close()
-                broken = error
+                broken = broken if isinstance(broken, BusyError) else error
         time.sleep(min(pause_s, max(0.0, expires - time.monotonic())))
         pause_s = min(0.2, pause_s * 1.5)
     waited_s = f"{time.monotonic() - began:.0f}" if attempt.given_up else f"{connect_within_s:g}"

@@ -53,6 +53,7 @@ _BIND_S = 20.0  # for the processes of a supervisor that was killed to end and f
 _GRACE_S = 12.0  # for a process to end
 _PAUSES_S = (1.0, 2.0, 5.0, 15.0, 60.0)  # after so many starts in a row that came to nothing
 _BACKLOG = 128
+_SHORT_S = 10.0  # a session of its own that fails sooner is a start that came to nothing
 
 
 @dataclass
@@ -62,6 +63,7 @@ class _Session:
     Attributes:
         admitted: the event that says which session it serves, or waits to serve.
         serving_since: when its turn came, by the monotonic clock.
+        lasted: whether its session has gone on for so long that its start was not in vain.
     """
 
     name: str
@@ -71,6 +73,7 @@ class _Session:
     admitted: Event | None = None
     serving_since: float | None = None
     told_to_end: float | None = None
+    lasted: bool = False
 
 
 @dataclass
@@ -186,7 +189,7 @@ class Service:
             self.signs.tell(event)
             if event.event == "admitted" and session.admitted is None:
                 session.admitted = event
-                self._in_vain = 0
+                self._in_vain = 0 if self._brought(session) else self._in_vain
                 self._say(f"session {event.detail}")
                 self._publish()
         if exited:
@@ -194,9 +197,20 @@ class Service:
         elif session.told_to_end is not None:
             if time.monotonic() - session.told_to_end > _GRACE_S:
                 session.process.kill()
+        elif not session.lasted and self._lasts(session):
+            session.lasted, self._in_vain = True, 0
+            self._publish()
         elif session.admitted is not None and self._serving_for(session) > self.plan.deadline_s:
             self._say(f"session {session.admitted.detail} lasts longer than its deadline of {self.plan.deadline_s:g} s")
             self._tell_to_end(session)
+
+    def _brought(self, session: _Session) -> bool:
+        """Return whether a peer has brought the session. A service that goes on and on begins its own."""
+        return session.admitted is not None and session.admitted.peer != self.plan.processes[0].name
+
+    @staticmethod
+    def _lasts(session: _Session) -> bool:
+        return session.admitted is not None and time.time() - session.admitted.t >= _SHORT_S
 
     def _serving_for(self, session: _Session) -> float:
         """Return for how many seconds a session has had its turn, which is that of the oldest."""
@@ -223,6 +237,10 @@ class Service:
         if session.admitted is None:
             self._close_idle(session, reason)
             return
+        asked_to_end = session.told_to_end is not None or self._ending
+        if reason and not asked_to_end and not self._brought(session) and not self._lasts(session):
+            pause_s = self._pause()
+            self._say(f"it failed at its start; the next process in {pause_s:g} s")
         self._served += 1
         self._failed += bool(reason)
         ended = SessionEnded(
@@ -245,14 +263,19 @@ class Service:
         if session.told_to_end is not None or self._ending:
             shutil.rmtree(session.folders.logs / session.folders.run, ignore_errors=True)
             return
-        pause_s = _PAUSES_S[min(self._in_vain, len(_PAUSES_S) - 1)]
-        self._in_vain += 1
-        self._not_before = time.monotonic() + pause_s
+        pause_s = self._pause()
         log = session.folders.logs / session.folders.run
         self._say(
             f"a process ended before a session ({reason or 'without a reason'}); the next in {pause_s:g} s: {log}"
         )
         self._publish()
+
+    def _pause(self) -> float:
+        """Put the next start off, the longer the more came to nothing in a row. Return the seconds."""
+        pause_s = _PAUSES_S[min(self._in_vain, len(_PAUSES_S) - 1)]
+        self._in_vain += 1
+        self._not_before = time.monotonic() + pause_s
+        return pause_s
 
     # -- the end ------------------------------------------------------------------------------------------------------
 

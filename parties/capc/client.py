@@ -140,7 +140,11 @@ def _ask(party: Party[QueryingSettings], asking: Questions, pending: PendingBatc
 
     with Connections(settings, party.folder, QUERYING, settings.agreed(), progress.note) as connections:
         with progress.step("0", "connect", awaits=[settings.guardian.name]):
-            guardian = connections.dial(settings.guardian, GUARDIAN)
+            if settings.credentials is None:
+                guardian = connections.dial(settings.guardian, GUARDIAN)
+            else:
+                waiting = partial(progress.note, "another session goes on first")
+                guardian = connections.dial_in_line(settings.guardian, GUARDIAN, waiting)
         key = None
         if parameters.aggregation == "paillier":
             with progress.step("0", "guardian's public key", channel=guardian):

@@ -189,7 +189,7 @@ def _admit(
     progress.admitted(client.peer, session)
     _publish(party, client, key)
     with client.in_step("0"):
-        connections.await_turn(partial(guardian_give_turn, client, now=False))
+        connections.await_turn(partial(guardian_give_turn, client, now=False), listener, client)
         guardian_give_turn(client)
     return client, session
 

@@ -78,7 +78,7 @@ def _play(party: Party[AnsweringSettings]) -> None:
             client, session = connections.admit(listener, dict.fromkeys(settings.clients, QUERYING))
             progress.admitted(client.peer, session)
             party = party.in_session(session)
-            connections.await_turn()
+            connections.await_turn(listener=listener, opener=client)
             connections.close_door(listener)
             _answer_all(party, connections, client, _meet_guardian(party, connections, client), model)
             return

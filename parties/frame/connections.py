@@ -20,8 +20,9 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import TypeVar
@@ -31,10 +32,10 @@ from mpc.channels.credentials import Credentials
 from mpc.channels.doors import Listener, connect
 from mpc.channels.hello import NO_SESSION, Admission, Hello, digest_of
 from mpc.channels.tls import TlsChannel
-from mpc.errors import DeadlineError, TransportError
+from mpc.errors import BusyError, DeadlineError, TransportError
 from parties.frame.errors import AbsentError
 from parties.frame.settings import Address, PartySettings, Peer
-from parties.frame.turnstile import Lock
+from parties.frame.turnstile import POLL_S, Lock
 from parties.frame.workers import Workers
 
 __all__ = ["Connections", "credentials"]
@@ -43,6 +44,7 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 _LOOK_S = 0.5  # between two looks whether a peer has left
+_PAUSE_S = 0.5  # between two tries at the door of a service that another session goes in at
 _GRACE_S = 1.0  # for a thread to notice that its connection is gone; it may be computing, or dialling
 
 
@@ -124,6 +126,22 @@ class Connections:
         )
         self._open.append(channel)
         return channel
+
+    def dial_in_line(self, peer: Peer, role: str, waiting: Callable[[], None] = lambda: None) -> TlsChannel:
+        """Connect to a service as :meth:`dial`, and wait in line while another session goes in at its door.
+
+        That may take as long as a run. `waiting` is called each time that the service has said so for the whole connect
+        deadline.
+        """
+        expires = time.monotonic() + self._settings.run_deadline_s
+        while True:
+            try:
+                return self.dial(peer, role)
+            except DeadlineError as error:
+                if not isinstance(error.__cause__, BusyError) or time.monotonic() > expires:
+                    raise
+                waiting()
+                time.sleep(_PAUSE_S)
 
     def dial_beside(self, peer: Peer, role: str, beside: TlsChannel) -> TlsChannel:
         """Connect as :meth:`dial`, but give up when the peer of the channel `beside` has left.
@@ -207,13 +225,27 @@ class Connections:
         self._hello = Hello(self._hello.role, turn.admission.session, self._hello.parameters)
         return channel, turn.admission.session
 
-    def await_turn(self, waiting: Callable[[], None] = lambda: None) -> None:
+    def await_turn(
+        self,
+        waiting: Callable[[], None] = lambda: None,
+        listener: Listener | None = None,
+        opener: TlsChannel | None = None,
+    ) -> None:
         """Wait until the service's session before this one is over. Meanwhile call `waiting` again and again.
+
+        Args:
+            listener: of a process that holds the door, which greets whoever comes meanwhile. One that opens a further
+                session is told to come again, and one that only checks gets its answer.
+            opener: the channel to the party that has opened this session. The wait ends as well when it leaves.
 
         The wait has no deadline of its own. The earlier session has one, and its process ends with it. A process of a
         service whose session goes on and on stands by so, until it takes the place of one that has ended.
         """
-        self._taking_turns().serving.take(waiting)
+        serving = self._taking_turns().serving
+        if listener is None:
+            serving.take(waiting)
+        else:
+            serving.take(waiting, pause=partial(_turn_away, listener, opener))
 
     def close_door(self, listener: Listener) -> None:
         """Let the service's next process greet whoever comes, because all parties of this session are there."""
@@ -291,3 +323,9 @@ class Connections:
         for worker in self._workers:
             if worker.is_alive():
                 worker.join(max(0.0, expires - time.monotonic()))
+
+
+def _turn_away(listener: Listener, opener: TlsChannel | None) -> None:
+    """Greet whoever comes for a moment, and let nobody in. Raises `TransportError` when the opener leaves."""
+    with suppress(DeadlineError):
+        listener.accept({}, within_s=POLL_S, beside=opener)

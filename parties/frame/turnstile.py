@@ -19,7 +19,7 @@ from pathlib import Path
 
 from parties.frame.errors import PartyError
 
-_POLL_S = 0.1
+POLL_S = 0.1  # between two tries to take a lock
 
 
 class Lock:
@@ -29,14 +29,22 @@ class Lock:
         self._path = path
         self._descriptor: int | None = None
 
-    def take(self, meanwhile: Callable[[], None] = lambda: None, every_s: float = 10.0) -> None:
-        """Wait for the lock, without a deadline, and call `meanwhile` at once and again every so often in the wait."""
+    def take(
+        self,
+        meanwhile: Callable[[], None] = lambda: None,
+        every_s: float = 10.0,
+        pause: Callable[[], None] = lambda: time.sleep(POLL_S),
+    ) -> None:
+        """Wait for the lock, without a deadline, and call `meanwhile` at once and again every so often in the wait.
+
+        `pause` is what fills the time between two tries, which is to take about ``POLL_S``.
+        """
         told = -float("inf")
         while not self.try_to_take():
             if time.monotonic() - told >= every_s:
                 meanwhile()
                 told = time.monotonic()
-            time.sleep(_POLL_S)
+            pause()
 
     def try_to_take(self) -> bool:
         """Take the lock if it is free, and return whether it is held now. Raises `PartyError`."""

@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 
@@ -28,17 +29,17 @@ import msgspec
 
 from mpc.channels.frames import Channel
 from mpc.channels.hello import digest_of
+from mpc.channels.sockets import wait_for_any
 from mpc.channels.tls import TlsChannel
-from mpc.errors import BusyError, DeadlineError, TransportError
+from mpc.errors import TransportError
 from parties.frame.connections import Connections
-from parties.frame.errors import PartyError
+from parties.frame.errors import AbsentError, PartyError
 from parties.frame.process import Party
-from parties.frame.settings import Peer
 from parties.tensors.links import awaited, dialled, role_of
 from parties.tensors.records import SessionRecord
 from parties.tensors.settings import TensorsSettings
 
-_PAUSE_S = 0.5  # between two tries at the door of a service that another session goes in at
+_LOOK_S = 0.1  # between two looks at the door, and for each
 
 
 class Turn(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -142,7 +143,8 @@ def _open(party: Party[TensorsSettings], connections: Connections) -> Gathered:
     services: list[TlsChannel] = []
     with progress.in_line(), progress.step("0", "wait for its turn", awaits=[peer.name for peer in settings.dials]):
         for peer in settings.dials:
-            service = _reach(party, connections, peer)
+            waiting = partial(progress.note, f"another session goes on first at {peer.name}")
+            service = connections.dial_in_line(peer, role_of(settings, peer.name), waiting)
             service.deadline_s = settings.run_deadline_s  # others may have their turn before
             _await_turn(party, service)
             services.append(service)
@@ -157,20 +159,6 @@ def _open(party: Party[TensorsSettings], connections: Connections) -> Gathered:
     linked = {*dialled(settings, settings.name), *awaited(settings, settings.name)}
     channels = {service.peer: service for service in services if service.peer in linked}
     return Gathered(channels, record, services=services)
-
-
-def _reach(party: Party[TensorsSettings], connections: Connections, peer: Peer) -> TlsChannel:
-    """Connect to a service. While another session goes in at its door, try again for as long as a session may last."""
-    settings = party.settings
-    expires = time.monotonic() + settings.run_deadline_s
-    while True:
-        try:
-            return connections.dial(peer, role_of(settings, peer.name))
-        except DeadlineError as error:
-            if not isinstance(error.__cause__, BusyError) or time.monotonic() > expires:
-                raise
-            party.progress.note(f"another session goes on first at {peer.name}")
-            time.sleep(_PAUSE_S)
 
 
 def _await_turn(party: Party[TensorsSettings], service: TlsChannel) -> None:
@@ -193,19 +181,22 @@ def _serve(party: Party[TensorsSettings], connections: Connections) -> Gathered:
     progress.listening(listener.port)
     opener, session = connections.admit(listener, {name: str(role) for name, role in settings.openers.items()})
     progress.admitted(opener.peer, session)
-    connections.await_turn(partial(opener.send_message, "session/turn", Turn(now=False)))
+    connections.await_turn(partial(opener.send_message, "session/turn", Turn(now=False)), listener, opener)
     record = _record(party, session)
     refusal = "" if record is None else record.refusal()
     opener.send_message("session/turn", Turn(refused=refusal))
     if refusal:
         raise RefusedSessionError(refusal)
-    with progress.step("0", "wait for the turns of the others", peer=opener.peer):
-        opener.deadline_s = settings.run_deadline_s
-        opener.recv_message("session/gather", Gather)
-        opener.deadline_s = settings.connect_deadline_s
     channels: dict[str, Channel] = {}
     dials = [peer for peer in settings.dials if peer.name != opener.peer]
     awaits = {name: role for name, role in settings.awaits.items() if name != opener.peer}
+    with progress.step("0", "wait for the turns of the others", peer=opener.peer):
+        expires = time.monotonic() + settings.run_deadline_s
+        while wait_for_any([opener], _LOOK_S) is None and time.monotonic() < expires:
+            with suppress(AbsentError):  # others may be told to gather before, and whoever opens another session waits
+                channel = connections.accept(listener, _missing(awaits, channels), _LOOK_S, beside=opener)
+                channels[channel.peer] = channel
+        opener.recv_message("session/gather", Gather)
     with progress.step("0", "connect", awaits=[*(peer.name for peer in dials), *awaits]):
         for peer in dials:
             channels[peer.name] = connections.dial_beside(peer, role_of(settings, peer.name), opener)
