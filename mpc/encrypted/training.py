@@ -41,6 +41,8 @@ from mpc.encrypted.twin import Clear, Twin
 from mpc.errors import ParameterError, ProtocolError
 
 PUBLIC, PRODUCTS = "public key", "products"
+MOST_CHUNKS = 4096
+"""The most ciphertexts of records in one job, over all targets. More are refused before anything is made of them."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,11 @@ class Job:
         core = parameters_of(self.parameters)
         if self.packing.slots != core.slots:
             raise ParameterError(f"expected a packing in {core.slots} slots, found {self.packing.slots}")
+        if self.targets * self.packing.chunks > MOST_CHUNKS:
+            raise ParameterError(
+                f"expected records that fill at most {MOST_CHUNKS} ciphertexts, found {self.packing.records} records "
+                f"for {self.targets} target(s), which fill {self.targets * self.packing.chunks}"
+            )
         if self.choices.levels > core.depth:
             raise ParameterError(f"expected at most {core.depth} levels, found {self.choices.levels}")
 

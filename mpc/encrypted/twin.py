@@ -60,6 +60,21 @@ def _unchanged(derivatives: Floats) -> Floats:
     return derivatives
 
 
+def _rounded(constant: float, scale: Fraction) -> float:
+    """Return a constant as it is encoded at a scale.
+
+    Raises:
+        RangeError: rounding changes it by more than 2^-10 of it, which the core refuses, too.
+    """
+    exact = Fraction(constant) * scale
+    if abs(round(exact) - exact) > abs(exact) / 1024:
+        raise RangeError(
+            f"expected constants that rounding changes by at most 2^-10 of them, found {constant:.3g} at a scale of "
+            f"{float(scale):.3g}: take a larger learning rate or fewer records"
+        )
+    return float(round(exact) / scale)
+
+
 class Twin:
     """Arithmetic in the clear.
 
@@ -129,7 +144,7 @@ class Twin:
 
     def add_constant(self, value: Clear, constant: float) -> Clear:
         """Add the same number to every slot. A constant is one coefficient, so its rounding is known exactly."""
-        rounded = float(round(Fraction(constant) * value.scale) / value.scale)
+        rounded = _rounded(constant, value.scale)
         return self._made(value.slots + rounded, value.level, value.scale, ((value.place, _unchanged),), 0.0)
 
     def lower(self, value: Clear, level: int) -> Clear:
@@ -162,7 +177,7 @@ class Twin:
         """Multiply every slot by the same public number, which is one coefficient, and rescale to just this scale."""
         prime = self.prime(value.level)
         at = scale * prime / value.scale
-        rounded = float(round(Fraction(constant) * at) / at)
+        rounded = _rounded(constant, at)
         operands = ((value.place, lambda derivatives: derivatives * rounded),)
         return self._made(value.slots * rounded, value.level - 1, scale, operands, self.chain.rounding)
 

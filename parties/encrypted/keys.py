@@ -11,6 +11,7 @@ refused from then on. The same one may be taken again, so that a crash after the
 from __future__ import annotations
 
 import os
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,7 +26,7 @@ from parties.frame.errors import PartyError
 from parties.frame.private_files import make_private_folder, write_private
 
 SEED_BYTES = 32
-PRIVATE, PUBLIC, SIGNING, RELEASED = "private.key", "public.key", "signing.key", "private.key.released"
+PRIVATE, PUBLIC, SIGNING, RELEASED = "private.key", "public.key", "signing.key", ".released"
 _KIND = "capc private key"
 _SCRYPT_COST = 1 << 17  # with blocks of 8 this takes 128 MiB and about half a second
 _LARGEST_COST = 1 << 20
@@ -202,33 +203,43 @@ class Release(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     verified: bool
 
 
-def record_release(private_key: Path, release: Release) -> None:
-    """Write down, durably, what is about to be released.
+def record_release(folder: Path, key_id: str, release: Release) -> None:
+    """Write down, durably, what is about to be released. The record is named by the key pair, not by a file.
+
+    The record gets its name after it is whole and on the disk. So a crash leaves none, or this one.
 
     Raises:
-        FileError: the key pair has released something else.
+        FileError: the key pair has released something else, or the record cannot be read.
     """
-    path = private_key.with_name(f"{private_key.name}.released")
+    path = folder / f"{key_id}{RELEASED}"
+    handle, unfinished = tempfile.mkstemp(dir=folder, prefix=".new-")  # mkstemp makes it 0600
     try:
-        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        with os.fdopen(handle, "wb") as file:
             file.write(msgspec.json.encode(release))
             file.flush()
             os.fsync(file.fileno())
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        os.link(unfinished, path)
     except FileExistsError:
-        try:
-            found = msgspec.json.decode(path.read_bytes(), type=Release)
-        except msgspec.MsgspecError:
-            raise FileError(f"{path}: expected the record of a release, found another file") from None
-        if found != release:
-            raise FileError(
-                f"{path}: expected the first release of this key pair, found that it has released "
-                f"{_words(found, release)}: a second one would tell of the key, so train again with new keys"
-            ) from None
+        _same_release(path, release)
+    finally:
+        Path(unfinished).unlink(missing_ok=True)
+    opened = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)
+
+
+def _same_release(path: Path, release: Release) -> None:
+    try:
+        found = msgspec.json.decode(path.read_bytes(), type=Release)
+    except msgspec.MsgspecError:
+        raise FileError(f"{path}: expected the record of a release, found another file") from None
+    if found != release:
+        raise FileError(
+            f"{path}: expected the first release of this key pair, found that it has released "
+            f"{_words(found, release)}: a second one would tell of the key, so train again with new keys"
+        )
 
 
 def _words(found: Release, asked: Release) -> str:

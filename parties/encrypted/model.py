@@ -13,9 +13,12 @@ It is an NPZ file with these arrays, and nothing in it is pickled:
 from __future__ import annotations
 
 import io
+import math
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
+from tokenize import TokenError
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,6 +41,8 @@ class LinearModel:
     degree: int = 3
 
     def __post_init__(self) -> None:
+        if not all(one.isprintable() for one in self.classes):
+            raise DataError("expected names of classes that can be printed, found others")
         targets = 1 if len(self.classes) == 2 else len(self.classes)
         if self.weights.shape != (targets, self.preparation.outputs):
             raise DataError(
@@ -101,18 +106,54 @@ class LinearModel:
     def from_bytes(cls, path: Path, content: bytes) -> LinearModel:
         """Return the model of what `to_bytes` gave. `path` is named in errors. Raises `DataError`."""
         try:
-            with np.load(io.BytesIO(content), allow_pickle=False) as file:
-                found = {name: file[name] for name in _NAMES}
+            found = _arrays(content)
             mean, deviation, matrix = (found[name].astype(np.float64) for name in ("mean", "deviation", "matrix"))
             preparation = Preparation(mean, deviation, matrix, float(found["clip"]))
             classes = tuple(str(one) for one in found["classes"])
             return cls(found["weights"].astype(np.float64), preparation, classes, int(found["degree"]))
-        except (OSError, ValueError, KeyError, EOFError, TypeError, zipfile.BadZipFile) as error:
+        except (
+            OSError,
+            ValueError,
+            KeyError,
+            EOFError,
+            TypeError,
+            NotImplementedError,
+            RuntimeError,
+            TokenError,
+            zipfile.BadZipFile,
+        ) as error:
             if isinstance(error, DataError):
                 raise DataError(f"{path}: {error}") from error
             raise DataError(
                 f"{path}: expected a model with {', '.join(_NAMES)}, found another file ({type(error).__name__})"
             ) from error
+
+
+def _arrays(content: bytes) -> dict[str, NDArray[Any]]:
+    """Return the arrays of an NPZ file, which may be another party's.
+
+    Every array is stored as it is, and the shape that it names needs just the bytes that are there. So a small file
+    cannot name a large array.
+    """
+    found = {}
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        for name in _NAMES:
+            member = archive.getinfo(f"{name}.npy")
+            if member.compress_type != zipfile.ZIP_STORED or not member.file_size == member.compress_size <= len(
+                content
+            ):
+                raise DataError(f"expected an array {name!r} that is stored without compression, found another")
+            stored = io.BytesIO(archive.read(member))
+            version = np.lib.format.read_magic(stored)
+            if version != (1, 0):
+                raise DataError(f"expected an array {name!r} of version 1.0 of the NPY format, found {version}")
+            shape, _, dtype = np.lib.format.read_array_header_1_0(stored)
+            size = math.prod(shape) * dtype.itemsize
+            if dtype.hasobject or min(shape, default=0) < 0 or size != member.file_size - stored.tell():
+                raise DataError(f"expected an array {name!r} as long as its shape says, found another or objects")
+            stored.seek(0)
+            found[name] = np.lib.format.read_array(stored, allow_pickle=False)
+    return found
 
 
 def check_name(path: Path) -> None:

@@ -187,7 +187,8 @@ def decrypt_model(
     foreseen = None if records is None else owner_foresee(job, _same_records(records, kept))
     secret = owner_make_secret(key.job.parameters, key.seed)
     check_key_id(private_path, key, secret.key_id)
-    record_release(private_path, Release(found.digest, verified=foreseen is not None))
+    release = Release(found.digest, verified=foreseen is not None)
+    record_release(private_path.parent, key.key_id, release)
     weights = [owner_decrypt(job, secret, found.parts[f"weights {target}"]) for target in range(job.targets)]
     bound = None
     if foreseen is not None:

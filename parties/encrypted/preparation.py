@@ -19,6 +19,8 @@ from numpy.typing import NDArray
 from parties.learning.records import DataError
 
 Floats = NDArray[np.float64]
+LARGEST = 1e6
+"""The largest magnitude of a prepared number, far above any use, so that nothing later on overflows."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -37,8 +39,9 @@ class Preparation:
                 f"expected a mean and a deviation (d,) and a matrix (d, k), found {self.mean.shape}, "
                 f"{self.deviation.shape} and {self.matrix.shape}"
             )
-        if not (self.clip > 0 and all(np.isfinite(one).all() for one in (self.mean, self.deviation, self.matrix))):
-            raise DataError("expected finite constants of preparation and a clip above 0, found others")
+        finite = all(np.isfinite(one).all() for one in (self.mean, self.deviation, self.matrix))
+        if not (self.clip > 0 and finite and (self.deviation > 0).all()):
+            raise DataError("expected finite constants of preparation, deviations and a clip above 0, found others")
 
     def __repr__(self) -> str:
         return f"Preparation({self.matrix.shape[0]} -> {self.matrix.shape[1]})"
@@ -81,10 +84,14 @@ class Preparation:
         """Return the prepared records ``(n, outputs)``, and how many numbers were cut.
 
         Raises:
-            DataError: there are more or fewer features than those of the owner's records.
+            DataError: there are more or fewer features than those of the owner's records, or a number is too large.
         """
         if features.ndim != 2 or features.shape[1] != len(self.mean):
             raise DataError(f"expected records of {len(self.mean)} features, found shape {features.shape}")
-        turned = ((features - self.mean) / self.deviation) @ self.matrix
+        with np.errstate(over="ignore", invalid="ignore"):  # what is no number is refused below
+            turned = ((features - self.mean) / self.deviation) @ self.matrix
         cut = int((np.abs(turned) > self.clip).sum())
-        return np.hstack([np.clip(turned, -self.clip, self.clip), np.ones((len(turned), 1))]), cut
+        found = np.clip(turned, -self.clip, self.clip)
+        if not (np.abs(found) <= LARGEST).all():
+            raise DataError(f"expected prepared numbers of at most {LARGEST:g}, found larger ones or no number")
+        return np.hstack([found, np.ones((len(found), 1))]), cut

@@ -178,7 +178,7 @@ def decrypt_private_model(
         raise FileError(f"{path}: expected a model of {len(kept.weights)} targets as in {PREPARATION}, found another")
     secret = owner_make_secret(key.job.parameters, key.seed)
     check_key_id(private_path, key, secret.key_id)
-    record_release(private_path, Release(found.digest, verified=False))
+    record_release(private_path.parent, key.key_id, Release(found.digest, verified=False))
     weights = [model_owner_decrypt(job, secret, found.parts[f"weights {target}"]) for target in range(job.targets)]
     stacked = np.stack(weights)[:, : kept.preparation.outputs]
     model = LinearModel(stacked, kept.preparation, kept.classes, kept.degree)

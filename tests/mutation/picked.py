@@ -701,10 +701,10 @@ PICKED: dict[str, list[tuple[str, str]]] = {
     ],
     "parties/encrypted/keys.py": [
         ("    if status.st_mode & 0o077:", "    if False:"),
-        ("        if found != release:", "        if found.digest != release.digest:"),
+        ("    if found != release:", "    if found.digest != release.digest:"),
     ],
     "parties/encrypted/owner.py": [
-        ("    record_release(private_path, Release(found.digest, verified=foreseen is not None))\n", ""),
+        ("    record_release(private_path.parent, key.key_id, release)\n", ""),
     ],
     "mpc/commons/proofs.py": [
         (

@@ -224,6 +224,10 @@ def test_a_job_takes_the_smallest_parameters_that_serve() -> None:
     assert Job.of(455, 16, Logistic(4.0, 5)).choices.levels == 17
     with pytest.raises(ParameterError, match="expected at most 17 levels, found 21: take fewer iterations or degree 3"):
         Job.of(455, 16, Logistic(4.0, 6))
+    with pytest.raises(ParameterError, match="expected records that fill at most 4096 ciphertexts, found 10995"):
+        Job.of(1 << 40, 16, Logistic(4.0, 3))
+    with pytest.raises(ParameterError, match=r"for 1000 target\(s\), which fill 8000"):
+        Job.of(4096, 16, Logistic(4.0, 3), 1000)
     with pytest.raises(ParameterError, match="expected parameters small or large, found 'huge'"):
         Job("huge", Job.of(4, 4, Logistic(1.0, 1)).packing, Logistic(1.0, 1))
 

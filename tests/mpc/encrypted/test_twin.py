@@ -96,6 +96,19 @@ def test_what_a_ciphertext_could_not_hold_is_refused() -> None:
         twin.errors(low, np.eye(8))
 
 
+def test_a_constant_that_the_core_would_refuse_is_refused_with_what_to_change() -> None:
+    of = chain(degree=16, levels=2)
+    twin = Twin(of)
+    one = twin.fresh(np.ones(8), of.scale)
+    sentence = r"expected constants that rounding changes by at most 2\^-10 of them, found 1e-10 .*larger learning rate"
+    with pytest.raises(RangeError, match=sentence):
+        twin.add_constant(one, 1e-10)
+    with pytest.raises(RangeError, match=sentence):
+        twin.multiply_constant(one, 1e-10, of.scale)
+    assert twin.add_constant(one, 0.0).slots[0] == 1.0
+    assert twin.multiply_constant(one, 0.25, of.scale).slots[0] == pytest.approx(0.25, abs=1e-9)
+
+
 def test_values_meet_at_the_lower_level_and_hide_what_they_hold() -> None:
     of = chain(degree=16, levels=3)
     twin = Twin(of)

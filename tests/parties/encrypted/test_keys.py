@@ -84,21 +84,22 @@ def test_the_seed_is_that_of_the_key_pair() -> None:
 
 
 def test_a_key_pair_releases_one_result(tmp_path: Path) -> None:
-    path = tmp_path / "private.key"
     first = Release("aa" * 32, verified=True)
-    record_release(path, first)
-    record_release(path, first)  # a crash after the record loses nothing
-    record = tmp_path / "private.key.released"
+    record_release(tmp_path, "ab" * 16, first)
+    record_release(tmp_path, "ab" * 16, first)  # a crash after the record loses nothing
+    record = tmp_path / f"{'ab' * 16}.released"
+    assert [*tmp_path.iterdir()] == [record]
     assert record.stat().st_mode & 0o777 == 0o600
     with pytest.raises(
         FileError, match="expected the first release of this key pair, found that it has released anoth"
     ):
-        record_release(path, Release("bb" * 32, verified=True))
+        record_release(tmp_path, "ab" * 16, Release("bb" * 32, verified=True))
     with pytest.raises(FileError, match="found that it has released this model's verified twin"):
-        record_release(path, Release("aa" * 32, verified=False))
+        record_release(tmp_path, "ab" * 16, Release("aa" * 32, verified=False))
+    record_release(tmp_path, "cd" * 16, Release("bb" * 32, verified=True))  # another key pair's
     record.write_bytes(b"")
     with pytest.raises(FileError, match="expected the record of a release, found another file"):
-        record_release(path, first)
+        record_release(tmp_path, "ab" * 16, first)
 
 
 def test_a_signing_key_is_made_once(tmp_path: Path) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import shutil
+import struct
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +90,45 @@ def test_the_model_is_trained_and_nobody_shows_anything(tmp_path: Path) -> None:
     write_container(tmp_path / "again.enc", content.header, content.parts, other)
     with pytest.raises(PartyError, match="found that it has released another model"):
         decrypt(tmp_path, "again.enc")
+
+
+def stored(arrays: dict[str, Any], compression: int = zipfile.ZIP_STORED, **raw: bytes) -> bytes:
+    """An NPZ file of these arrays, some of them given by their bytes."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", compression) as archive:
+        for name, array in arrays.items():
+            one = io.BytesIO()
+            np.save(one, array)
+            archive.writestr(f"{name}.npy", raw.get(name, one.getvalue()))
+    return buffer.getvalue()
+
+
+def test_a_peers_preparation_that_is_too_much_is_refused_before_it_is_made() -> None:
+    arrays: dict[str, Any] = {
+        "weights": np.zeros((1, 7)), "mean": np.zeros(6), "deviation": np.ones(6), "matrix": np.eye(6),
+        "clip": np.float64(4), "classes": np.array(["0", "1"]), "degree": np.int64(3),
+    }  # fmt: skip
+    path, features = Path("peer.enc"), np.full((5, 6), 2.0)
+    assert LinearModel.from_bytes(path, stored(arrays)).preparation.apply(features)[0].max() == 2.0
+    text = b"{'descr': '<f8', 'fortran_order': False, 'shape': (%d,), }" % (1 << 37)
+    huge = b"\x93NUMPY\x01\x00" + struct.pack("<H", 118) + text + b" " * (117 - len(text)) + b"\n"
+    for content, sentence in (
+        (stored(arrays, zipfile.ZIP_DEFLATED), "expected an array 'weights' that is stored without compression"),
+        (stored(arrays, mean=huge), "expected an array 'mean' as long as its shape says"),
+        (
+            stored(arrays | {"deviation": np.zeros(6)}),
+            "expected finite constants of preparation, deviations and",
+        ),
+        (stored(arrays | {"classes": np.array(["\x1b[2J", "1"])}), "expected names of classes that can be printed"),
+    ):
+        with pytest.raises(PartyError, match=sentence):
+            LinearModel.from_bytes(path, content)
+    tiny = {"deviation": np.full(6, 1e-200)}
+    for more in ({"mean": np.full(6, 1e308)}, {"clip": np.float64(1e200)}):  # what is no number, and what is too large
+        model = LinearModel.from_bytes(path, stored(arrays | tiny | more))
+        with pytest.raises(PartyError, match="expected prepared numbers of at most 1e"):
+            model.preparation.apply(features)
+    assert LinearModel.from_bytes(path, stored(arrays | tiny)).preparation.apply(features)[0].max() == 4.0
 
 
 def test_what_does_not_belong_together_is_refused(tmp_path: Path) -> None:

@@ -108,6 +108,6 @@ def test_bad_preparations_are_refused() -> None:
     made = Preparation.of(random(9, 3), None, None, 4.0)
     with pytest.raises(DataError, match=r"expected records of 3 features, found shape \(2, 4\)"):
         made.apply(np.zeros((2, 4)))
-    with pytest.raises(DataError, match="expected finite constants of preparation and a clip above 0"):
+    with pytest.raises(DataError, match="expected finite constants of preparation, deviations and a clip above 0"):
         Preparation(made.mean, made.deviation, made.matrix, 0.0)
     assert repr(made) == "Preparation(3 -> 3)"

@@ -135,6 +135,9 @@ def test_the_model_comes_back_verified(parties: Parties, tmp_path: Path) -> None
     decrypted(parties, model)  # the same once more
     with pytest.raises(PartyError, match="found that it has released this model's verified twin"):
         decrypted(parties, model, verify=None)
+    renamed = (tmp_path / "keys" / "private.key").rename(tmp_path / "keys" / "renamed.key")
+    with pytest.raises(PartyError, match="found that it has released this model's verified twin"):
+        decrypted(parties, model, verify=None, private_key=renamed)
     other = tmp_path / "other.enc"
     content = read_container(model, "model")
     write_container(other, content.header, content.parts, signing_key(tmp_path / "stranger"))
@@ -188,7 +191,8 @@ def test_other_records_than_those_that_were_encrypted_are_noticed(parties: Parti
     with pytest.raises(PartyError, match="the trainer ran something else, or on other records"):
         decrypted(parties, model, verify=parties.owner / "test.npz")
     assert not (tmp_path / "m.npz").exists()
-    record = json.loads((tmp_path / "keys" / "private.key.released").read_text())
+    (released,) = (tmp_path / "keys").glob("*.released")
+    record = json.loads(released.read_text())
     assert record["digest"] == read_container(model, "model").digest  # that was this key pair's one answer
 
 
