@@ -25,6 +25,12 @@ from mpc.errors import DeadlineError, ProtocolError, RefusedError, TransportErro
 _READ_AHEAD_BYTES = 1 << 12  # what may be taken from a connection beyond what is asked for
 _CHUNK_BYTES = 1 << 16  # that are read at once of what a peer that has left has sent
 _PARTS_AT_ONCE = 512  # for one call to the operating system, which takes 1024 at most
+_ALIVE = (  # A machine that is gone says nothing. One that is there answers, however long its party computes.
+    (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 30),  # seconds of silence before it is asked
+    (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 10),  # seconds between two questions
+    (socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3),  # questions without an answer that break the connection
+)
 _TIMEVAL = struct.Struct("@ll")  # seconds, microseconds
 
 
@@ -40,6 +46,8 @@ class SocketChannel(Channel):
         self._connection = connection
         connection.settimeout(None)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for level, option, value in _ALIVE:
+            connection.setsockopt(level, option, value)
         self._timeout_s = 0.0
         self._ahead = memoryview(bytearray(_READ_AHEAD_BYTES))
         self._unread = self._ahead[:0]

@@ -30,7 +30,7 @@ from parties.frame.private_files import write_private
 from parties.frame.process import Party, run_party
 from parties.tensors.serving.desk import Ending, Request
 from parties.tensors.serving.meeting import Mailbox, Meeter
-from parties.tensors.serving.messages import Ask, Kept, Offer, Outcome, Purpose
+from parties.tensors.serving.messages import Ask, Commit, Held, Kept, Offer, Outcome, Purpose
 from parties.tensors.serving.model import Model
 from parties.tensors.serving.places import stand_by
 from parties.tensors.serving.quota import Quota
@@ -43,6 +43,7 @@ _LOOK_S = 0.5  # between two looks whether to go on
 _GREETING_S = 10.0  # for the first message of a connection
 _NAME_LENGTH = 32
 _LEFT = "its client has left"
+_HAS_ONE = "this service has a model already"
 _MOST_CONNECTIONS = 16  # of one client at once
 _MOST_NOTED = 50  # sentences on conversations that ended
 
@@ -227,8 +228,14 @@ class Service:
             with channel.naming_peer():
                 pieces[name] = read_piece(body, shape, settings.ring_bits)
         with self._changed:
+            refused = _HAS_ONE if self._share is not None else ""
+        channel.send_message("model/held", Held(refused))
+        if refused:
+            return
+        channel.recv_message("model/commit", Commit)  # an owner that is lost before leaves room for another offer
+        with self._changed:
             if self._share is not None:
-                channel.send_message("model/kept", Kept("this service has a model already"))
+                channel.send_message("model/kept", Kept(_HAS_ONE))
                 return
             share = ModelShare(offer.model, pieces)
             if settings.share is not None:

@@ -18,7 +18,7 @@ from mpc.channels.ahead import AheadChannel
 from mpc.channels.attempts import Attempt
 from mpc.channels.frames import Channel
 from mpc.channels.tls import TlsChannel
-from mpc.errors import DeadlineError, ProtocolError, TransportError
+from mpc.errors import DeadlineError, TransportError
 from mpc.tensors.network import Network
 from parties.frame.connections import Connections
 from parties.frame.settings import Peer
@@ -26,6 +26,10 @@ from parties.tensors.serving.messages import Begin, Purpose, Ready
 from parties.tensors.serving.settings import COMPUTING, ServingSettings
 
 _LOOK_S = 0.2  # between two looks whether a party that has come is still there
+_TWO_MODELS = (
+    "it holds a share of another model than the leader; end the service at all hosts, remove the file of the share at "
+    "each, and give the model again"
+)
 AHEAD_BYTES = 1 << 30  # that one lane's correlations may take in memory
 
 Place = tuple[str, str, str, int]
@@ -158,7 +162,7 @@ class Meeter:
             for channel in meeting.notices:
                 found = channel.recv_message("ready", Ready).model
                 if found != model:
-                    raise ProtocolError.mismatch("a share of the model", model, found, peer=channel.peer, step="meet")
+                    raise TransportError(_TWO_MODELS, peer=channel.peer, step="meet")
             meeting.session = secrets.token_hex(16)
             for channel in (*meeting.orders, *meeting.credits):
                 channel.send_message("begin", Begin(meeting.session))

@@ -1,7 +1,7 @@
 """What the parties of a service tell each other, all of it public but the bodies of pieces and answers.
 
     owner      model/offer, a piece of each parameter    --->  each computing party
-               <---  model/kept
+               <---  model/held, model/commit, model/kept
     follower   purpose "notices", ready                  --->  leader
     follower   purpose "orders"                          --->  leader
     provider   purpose "credits"                         --->  leader
@@ -58,6 +58,16 @@ class Offer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     model: str
     parameters: tuple[str, ...]
+
+
+class Held(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The share has come as a whole and is in memory, unless a reason says why it is refused."""
+
+    refused: str = ""
+
+
+class Commit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """All computing parties hold their shares, so that each is to keep its own."""
 
 
 class Kept(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -3,7 +3,11 @@
     python -m parties.tensors.serving.owner --settings PATH
 
     model/offer, one message a parameter  --->  each computing party
+    <---  model/held, once the share has come as a whole
+    model/commit, once all have said so  ------->
     <---  model/kept, once the share is on the disk
+
+An owner that is killed before the commit leaves nothing behind, and gives the model again.
 
 Shares are uniform. All computing parties together could put the model together again, and fewer of them could not.
 """
@@ -22,7 +26,7 @@ from parties.frame.errors import PartyError
 from parties.frame.private_files import write_private
 from parties.frame.process import Party, run_party
 from parties.tensors.programs import Here
-from parties.tensors.serving.messages import Kept, Offer
+from parties.tensors.serving.messages import Commit, Held, Kept, Offer
 from parties.tensors.serving.model import Model
 from parties.tensors.serving.settings import COMPUTING, ServingSettings
 
@@ -47,14 +51,23 @@ def party(party: Party[ServingSettings]) -> None:
             for place, channel in enumerate(channels):
                 _give(channel, offer, [pieces[place] for pieces in messages])
             for channel in channels:
-                if refused := channel.recv_message("model/kept", Kept).refused:
-                    raise PartyError(f"{channel.peer} does not take the model: {refused}")
+                _refused(channel, channel.recv_message("model/held", Held).refused)
+            for channel in channels:
+                channel.send_message("model/commit", Commit())
+            for channel in channels:
+                _refused(channel, channel.recv_message("model/kept", Kept).refused)
         sent = sum(step.sent for channel in channels for step in channel.traffic.values())
     result = {
         "party": settings.name, "role": settings.role, "parameters": sum(value.size for value in parameters.values()),
         "sent": sent, "seconds": time.perf_counter() - began,
     }  # fmt: skip
     write_private(party.folder / "result.json", json.dumps(result).encode())
+
+
+def _refused(channel: TlsChannel, why: str) -> None:
+    """Raise `PartyError` where a computing party says why it does not take the model."""
+    if why:
+        raise PartyError(f"{channel.peer} does not take the model: {why}")
 
 
 def _give(channel: TlsChannel, offer: Offer, pieces: list[bytes]) -> None:

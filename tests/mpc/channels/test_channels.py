@@ -192,6 +192,19 @@ def test_tls_carries_large_frames_both_ways_and_knows_the_peer(authority: dict[s
     server.close()
 
 
+def test_a_machine_that_is_gone_is_noticed_within_a_minute_on_both_sides(authority: dict[str, Credentials]) -> None:
+    """Its silence would hold a party for as long as a message may take, which may be an hour."""
+    for end in meet(authority["server-0"], authority["client"]):
+        tcp = [
+            end._connection.getsockopt(socket.IPPROTO_TCP, option)
+            for option in (socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL, socket.TCP_KEEPCNT)
+        ]
+        idle_s, every_s, count = tcp
+        assert end._connection.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+        assert idle_s + every_s * count <= 60
+        end.close()
+
+
 def test_tls_wait_has_a_deadline(authority: dict[str, Credentials]) -> None:
     server, client = _pair(authority, deadline_s=0.2)
     started = time.monotonic()
