@@ -84,10 +84,11 @@ def test_noise_of_the_computation_is_drowned(monkeypatch: pytest.MonkeyPatch) ->
         return coefficients(slots) * float(job.scale)
 
     stride = job.core.degree // 8
-    for one in (wide, narrow):  # of eight numbers of deviation 2^58, none of which is near 0 all at once
-        assert 2.0**56 < np.abs(rest(*one)[::stride]).mean() < 2.0**60
+    for one in (wide, narrow):  # slots are real, so that four of each eight numbers of deviation 2^58 are independent
+        drawn = np.concatenate([rest(*one)[::stride] for _ in range(5)])
+        assert 2.0**55 < np.abs(drawn).mean() < 2.0**60  # by chance, with a probability below 2^-30
     flooded = [np.abs(rest(*one)).mean() for one in (wide, narrow)]
-    assert abs(np.log2(flooded[0] / flooded[1])) < 0.05
+    assert abs(np.log2(flooded[0] / flooded[1])) < 0.12  # 7 deviations
     monkeypatch.setattr(private_model, "_noise", lambda job, _: [0] * job.core.degree)
     bare = [np.abs(rest(*one)).mean() for one in (wide, narrow)]
     assert np.log2(bare[0] / bare[1]) > 1  # the attack works on a copy without the flood
