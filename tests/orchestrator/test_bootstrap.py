@@ -72,7 +72,7 @@ def test_without_a_compiler_it_says_what_to_install(
 def test_an_unknown_command_is_one_sentence() -> None:
     done = subprocess.run([sys.executable, SCRIPT, "fly"], capture_output=True, text=True, check=False)
     assert done.returncode == 2
-    assert done.stderr == "bootstrap.py: expected one of build, demo, test, clean, found 'fly'.\n"
+    assert done.stderr == "bootstrap.py: expected one of build, demo, demo-securetrain, test, clean, found 'fly'.\n"
 
 
 def test_the_digest_follows_the_sources(bootstrap: ModuleType, tmp_path: Path) -> None:
