@@ -13,16 +13,17 @@ import sys
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from mpc.errors import MpcError
 from mpc.tensors.forecast import Follower, Forecast, shape_text
 from mpc.tensors.reveals import Policy, Reveal
 from parties.frame.child import ending, run_child
 from parties.frame.errors import ConfigError, PartyError
-from parties.frame.lifetime import Ended, lifetime, process_started
+from parties.frame.lifetime import process_started
 from parties.frame.plan import Summary
 from parties.frame.settings import Supervisor
+from parties.tensors.answering import Job, answer
 from parties.tensors.outputs import cost_of_check
 from parties.tensors.programs import Here, Program
 from parties.tensors.settings import Computation
@@ -30,7 +31,7 @@ from parties.tensors.settings import Computation
 CHILD = "parties.tensors.foreseeing"
 
 
-class Job(BaseModel):
+class Task(Job):
     """The child's task. It exits when `supervisor` is gone, and after its deadline.
 
     Attributes:
@@ -41,8 +42,6 @@ class Job(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     computation: Computation
-    supervisor: Supervisor
-    deadline_s: float
     costs: bool
 
 
@@ -70,7 +69,7 @@ def foresee(computation: Computation, deadline_s: float, *, costs: bool = True) 
         ConfigError: the program would be refused whatever the data are, or cannot be followed at all.
     """
     supervisor = Supervisor(pid=os.getpid(), started=process_started(os.getpid()))
-    job = Job(computation=computation, supervisor=supervisor, deadline_s=deadline_s, costs=costs)
+    job = Task(computation=computation, supervisor=supervisor, deadline_s=deadline_s, costs=costs)
     try:
         child = run_child(CHILD, job, deadline_s)
     except subprocess.TimeoutExpired:
@@ -174,17 +173,7 @@ def followed(computation: Computation, *, costs: bool) -> Foreseen:
 
 
 def main() -> int:
-    job = Job.model_validate_json(sys.stdin.buffer.read())
-    result = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # what the program prints is no part of the result
-    try:
-        with lifetime(job.supervisor.pid, job.supervisor.started, job.deadline_s):
-            found = followed(job.computation, costs=job.costs)
-    except Ended:
-        return 1
-    with result:
-        result.write(_FOUND.dump_json(found))
-    return 0
+    return answer(Task, lambda job: followed(job.computation, costs=job.costs), _FOUND)
 
 
 _FOUND: TypeAdapter[Any] = TypeAdapter(Foreseen)

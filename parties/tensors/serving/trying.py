@@ -14,14 +14,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from mpc.errors import MpcError
 from mpc.tensors.ranges import Format
 from parties.frame.child import ending, run_child
 from parties.frame.errors import ConfigError, PartyError
-from parties.frame.lifetime import Ended, lifetime, process_started
+from parties.frame.lifetime import process_started
 from parties.frame.settings import Supervisor
+from parties.tensors.answering import Job, answer
 from parties.tensors.programs import Here
 from parties.tensors.serving.model import Model
 from parties.tensors.settings import Argument
@@ -30,7 +31,7 @@ CHILD = "parties.tensors.serving.trying"
 Answers = tuple[tuple[float, ...], ...]
 
 
-class Trial(BaseModel):
+class Trial(Job):
     """The child's task. It exits when `supervisor` is gone, and after its deadline.
 
     Attributes:
@@ -51,8 +52,6 @@ class Trial(BaseModel):
     fraction_bits: int
     lanes: tuple[int, ...]
     clients: tuple[str, ...]
-    supervisor: Supervisor
-    deadline_s: float
 
 
 @dataclass(frozen=True)
@@ -132,17 +131,7 @@ def _twins(model: Model, here: Here, clients: tuple[str, ...]) -> dict[str, Answ
 
 
 def main() -> int:
-    trial = Trial.model_validate_json(sys.stdin.buffer.read())
-    result = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # what the model prints is no part of the result
-    try:
-        with lifetime(trial.supervisor.pid, trial.supervisor.started, trial.deadline_s):
-            found = tried(trial)
-    except Ended:
-        return 1
-    with result:
-        result.write(_TRIED.dump_json(found))
-    return 0
+    return answer(Trial, tried, _TRIED)
 
 
 _TRIED: TypeAdapter[Any] = TypeAdapter(Tried)
