@@ -73,6 +73,7 @@ def encrypt_dataset(_: object, __: Path, options: EncryptDatasetOptions) -> Summ
         components or None,
         options.whiten or None,
         options.clip,
+        options.norm or None,
     )
     steps = ["the twin in the clear", "keys", "records", "files"]
     with _in_a_sentence(), _bar("encrypt-dataset") as bar:
@@ -104,7 +105,8 @@ def encrypt_dataset(_: object, __: Path, options: EncryptDatasetOptions) -> Summ
 def _prepared(options: EncryptDatasetOptions, components: int, made: owner.EncryptedDataset) -> str:
     turned = f"{components} directions" if components else "all features"
     whitened = f", whitened with {options.whiten:g}" if options.whiten else ""
-    return f"{turned}{whitened}, {made.cut} of {made.numbers} numbers cut at {options.clip:g}"
+    shortened = f", records longer than {options.norm:g} scaled down" if options.norm else ""
+    return f"{turned}{whitened}, {made.cut} of {made.numbers} numbers cut at {options.clip:g}{shortened}"
 
 
 def _seen(header: Header) -> str:
@@ -230,7 +232,7 @@ def decrypt_model(_: object, __: Path, options: DecryptModelOptions) -> Summary:
 
 def _accuracies(model: LinearModel, records: LabelledTable | None, test: LabelledTable | None) -> list[tuple[str, str]]:
     lines = []
-    beside = None if records is None else owner.scikit_learn(model, records)
+    beside = None if records is None else owner.scikit_learn(records)
     for name, table in (("accuracy on the records", records), ("accuracy on the test", test)):
         if table is None:
             continue
@@ -238,8 +240,7 @@ def _accuracies(model: LinearModel, records: LabelledTable | None, test: Labelle
             raise FileError(f"{name}: expected classes {', '.join(model.classes)}, found {', '.join(table.classes)}")
         found = f"{model.accuracy(table.features, table.places):.4f}"
         if beside is not None:
-            prepared, _ = model.preparation.apply(table.features)
-            found += f" (scikit-learn, in the clear: {beside.score(prepared[:, :-1], table.places):.4f})"
+            found += f" (scikit-learn, in the clear: {beside.score(table.features, table.places):.4f})"
         lines.append((name, found))
     return lines
 

@@ -32,7 +32,7 @@ class SecureTrainConfig(BaseModel):
         0.2, gt=0, lt=1, description="part of the records that the model is measured on", json_schema_extra=_flag()
     )
     seed: int = Field(0, ge=0, lt=2**31, description="of the split into those parts", json_schema_extra=_flag())
-    iterations: int = Field(3, ge=1, le=100, description="steps of gradient descent", json_schema_extra=_flag())
+    iterations: int = Field(9, ge=1, le=100, description="steps of gradient descent", json_schema_extra=_flag())
     learning_rate: float = Field(4.0, gt=0, description="of gradient descent", json_schema_extra=_flag())
     sigmoid_degree: Literal[3, 5] = Field(
         3, description="of the polynomial that stands for the logistic function", json_schema_extra=_flag()
@@ -45,12 +45,19 @@ class SecureTrainConfig(BaseModel):
         json_schema_extra=_flag(),
     )
     components: int = Field(
-        15, ge=0, description="directions of the largest variance, 0 for all features", json_schema_extra=_flag()
+        0, ge=0, description="directions of the largest variance, 0 for all features", json_schema_extra=_flag()
     )
     whiten: float = Field(
-        0.01, ge=0, description="added to variances before they are divided out, 0 for none", json_schema_extra=_flag()
+        0.0, ge=0, description="added to variances before they are divided out, 0 for none", json_schema_extra=_flag()
     )
     clip: float = Field(4.0, gt=0, description="the largest magnitude of a prepared number", json_schema_extra=_flag())
+    norm: float = Field(
+        2.5,
+        ge=0,
+        description="the largest norm of a prepared record, the constant 1 with it; longer ones are scaled down, which "
+        "changes no prediction; 0 for none",
+        json_schema_extra=_flag(),
+    )
     output_model: Annotated[Path, PathInFile] | None = Field(
         None, description="file of the data owner for the model in the clear, .npz", json_schema_extra=_flag("path")
     )

@@ -33,7 +33,9 @@ def prepare(config: SecureTrainConfig, folder: Path) -> dict[str, Any]:
         np.savez(path, X=table.features[rows], y=table.places[rows])
     features = table.features.shape[1]
     components = min(config.components, features) or None
-    preparation = Preparation.of(table.features[kept], components, config.whiten or None, config.clip)
+    preparation = Preparation.of(
+        table.features[kept], components, config.whiten or None, config.clip, config.norm or None
+    )
     choices = Logistic(config.learning_rate, config.iterations, config.sigmoid_degree, config.stretch)
     LinearModel.untrained(preparation, table.classes, choices.degree).write(folder / KEPT)
     job = Job.of(len(kept), preparation.outputs, choices, table.targets)

@@ -43,7 +43,7 @@ def test_every_flag_of_the_page_is_there() -> None:
         name for options in (EncryptDatasetOptions, DecryptModelOptions, TrainOptions) for name in options.model_fields
     }
     flags = re.findall(r"^\| `--(\w+)`", PAGE.read_text(), re.MULTILINE)
-    assert len(flags) == 7
+    assert len(flags) == 8
     assert {*flags} <= known
 
 
