@@ -640,14 +640,26 @@ PICKED: dict[str, list[tuple[str, str]]] = {
         ("    check_request(state.founding.origin, author, body)\n", ""),
         ("    check_endorsements(state.founding.origin, author, body)\n", ""),
         ("        check_for(state.founding, body.details)\n", ""),
-        (
-            "    value = toss_of(state, body.grant).value(body.shares)\n",
-            "    value = _granted(state, body.grant).request\n",
-        ),
         ("    if bare in state.bare_requests:", "    if False:"),
         ("            if report not in state.first_grants:", "            if True:"),
-        (" for one in places) > state.founding.faulty:", " for one in places) >= state.founding.faulty:"),
+        ("    if author in named or body.name in {one.name for one in named.values()}:", "    if False:"),
         ("    if place is None and body.name in {one.name for one in state.founding.trustees}:", "    if False:"),
+    ],
+    "mpc/commons/proceedings.py": [
+        (
+            "    value = toss_of(state, body.grant).value(body.shares)\n",
+            "    value = granted(state, body.grant).request\n",
+        ),
+        ("== said for one in places) > state.founding.faulty:", "== said for one in places) >= state.founding.faulty:"),
+        (
+            "step, one) in state.closes for one in places) > state",
+            "step, one) in state.closes for one in places) >= state",
+        ),
+        ("    if (grant, place) in state.words:", "    if False:"),
+        (
+            "    if (before := state.ended.get((grant, Step.WORDS))) is not None:",
+            "    if (before := None) is not None:",
+        ),
     ],
     "mpc/commons/granted.py": [
         ("    if len(indices) < smallest:", "    if False:"),
