@@ -513,11 +513,35 @@ def multiply_layer(
     e: NDArray[np.uint64],
     a: NDArray[np.uint64],
     b: NDArray[np.uint64],
-    c: NDArray[np.uint64],
+    c: NDArray[np.uint64] | None,
     adds_product: bool,
     out: NDArray[np.uint64] | None = None,
 ) -> NDArray[np.uint64]:
-    """Return a party's share ``c + d * b + a * e`` mod 2^64 of ``x * y``, as :func:`and_layer` with ``d = x - a``."""
+    """Return a party's share ``c + d * b + a * e`` mod 2^64 of ``x * y``, as :func:`and_layer` with ``d = x - a``.
+
+    No c stands for zeros.
+    """
+
+def cut_masks(a: NDArray[np.uint64], ring_bits: int, bits: int) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
+    """Return ``u`` and ``top`` of ``r = -a`` mod 2^ring_bits, of which ``bits`` bits go.
+
+    ``top`` is r's highest bit, and ``u`` is ``2^(ring_bits - 1 - bits) * top`` less the rest of r, shifted.
+    """
+
+def cut_shares(
+    opened: NDArray[np.uint64],
+    offset: int,
+    u: NDArray[np.uint64],
+    top: NDArray[np.uint64],
+    ring_bits: int,
+    bits: int,
+    adds_public: bool,
+) -> NDArray[np.uint64]:
+    """Return a party's share of a value divided by 2^bits, from what was opened and its shares of :func:`cut_masks`.
+
+    With ``c = opened + offset`` and its highest bit ``c_top``, it is ``u - 2^(ring_bits - bits) * c_top * top``. The
+    party that ``adds_public`` adds ``(c >> bits) - 2^(ring_bits - 2 - bits)``.
+    """
 
 def planes_of_words(words: NDArray[np.uint64], bits: int) -> NDArray[np.uint64]:
     """Return ``u64[bits, ceil(n / 64)]`` of n words in C order: bit j of word i of plane b is bit b of word 64 i + j.
@@ -573,8 +597,14 @@ class KeyStream:
     def fill(self, out: NDArray[np.uint64]) -> None:
         """Write the next words over ``out``, which is C-contiguous, as it is below."""
 
+    def add_to(self, out: NDArray[np.uint64]) -> None:
+        """Add the next words to those of ``out``, mod 2^64."""
+
     def subtract_from(self, out: NDArray[np.uint64]) -> None:
         """Subtract the next words from those of ``out``, mod 2^64."""
+
+    def subtracted(self, words: NDArray[np.uint64]) -> NDArray[np.uint64]:
+        """Return ``words`` less the next words, mod 2^64, in new memory."""
 
     def exclusive_or_into(self, out: NDArray[np.uint64]) -> None:
         """Add the next words to those of ``out`` bit by bit."""
