@@ -437,7 +437,7 @@ PICKED: dict[str, list[tuple[str, str]]] = {
         ("[Part(plane ^ beta, planes=True)]", "[Part(plane ^ 0, planes=True)]"),
     ],
     "mpc/tensors/backends/tree.py": [
-        ("        return np.stack(bits) ^ self.masks\n", "        return np.stack(bits)\n"),
+        ("        bits ^= self.masks\n", ""),
     ],
     "mpc/tensors/backends/gathers.py": [
         ("    if not np.array_equal(picked, party.known(result)):\n", "    if False:\n"),
