@@ -10,6 +10,8 @@ queue up. Raises ``mpc.errors.ProtocolError`` for a message of the wrong length 
 is the caller's own too. Printing an object shows type and shape, never a secret.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 from typing_extensions import Buffer
@@ -470,6 +472,34 @@ def carryless_sum(a: NDArray[np.uint64], b: NDArray[np.uint64]) -> NDArray[np.ui
     """Return ``u64[2]``, the sum of the products of ``a`` and ``b`` as polynomials over F_2, the lower word first.
 
     Bit i of a word is the coefficient of x^i. Both are C-contiguous and have one shape.
+    """
+
+def wide_sum(factors: NDArray[np.uint64], low: NDArray[np.uint64], high: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Return ``u64[2]``, the sum mod 2^128 of the factors times numbers of two words each, the lower word first.
+
+    All are C-contiguous and have one shape.
+    """
+
+def chosen_words(table: NDArray[np.uint64], number: NDArray[np.uint64], one: int) -> NDArray[np.uint64]:
+    """Return ``u64[2, n]``, shares of the bits [number < secret] and [number = secret].
+
+    Row v - 1 of ``table``, ``u64[rows, n]``, has shares of the bits that say whether the secret numbers are v. ``one``
+    is the share of a one. Raises ParameterError for a number above ``rows``.
+    """
+
+def bit_products(
+    opened: NDArray[np.uint64],
+    masks: NDArray[np.uint64],
+    dealt: NDArray[np.uint64],
+    one: int,
+    terms: Sequence[tuple[int, Sequence[int], Sequence[int]]],
+    outs: int,
+) -> NDArray[np.uint64]:
+    """Return ``u64[outs, ...]``, shares of sums of products of shared bits that were opened under masks.
+
+    A bit is ``opened[j] ^ masks[j]``. A term has the row that it is added to, the places j of its factors, and for each
+    set of them the place of the share of the product of their masks. Set s has factor i where bit i of s is one. Places
+    count a one's share ``one``, then ``masks``, then ``dealt``. Raises ParameterError for places that are not there.
     """
 
 def field_products(a: NDArray[np.uint64], b: NDArray[np.uint64]) -> NDArray[np.uint64]:

@@ -1,15 +1,18 @@
 // Python's arithmetic on arrays of shares: matrix products, KeyStream, bit planes, words without gaps, patches.
 #include <nanobind/stl/string.h>
+#include <nanobind/stl/tuple.h>
 #include <nanobind/stl/vector.h>
 
 #include <algorithm>
 #include <array>
+#include <tuple>
 #include <type_traits>
 #include <utility>
 
 #include "bindings/convert.hpp"
 #include "core/base/blocks.hpp"
 #include "core/tensor/binary_field.hpp"
+#include "core/tensor/bit_words.hpp"
 #include "core/tensor/cuts.hpp"
 #include "core/tensor/key_stream.hpp"
 #include "core/tensor/matmul.hpp"
@@ -281,6 +284,73 @@ nb::object carryless_sum(nb::handle a, nb::handle b) {
     {
         const nb::gil_scoped_release released;
         tensor::carryless_sum(left.data(), right.data(), left.size(), result.data());
+    }
+    return result.object();
+}
+
+nb::object wide_sum(nb::handle factors, nb::handle low, nb::handle high) {
+    const auto c = words_in(factors, "factors"), lower = words_in(low, "low"), upper = words_in(high, "high");
+    require_same_shape(shape_of(c), shape_of(lower), "low");
+    require_same_shape(shape_of(c), shape_of(upper), "high");
+    const Result<std::uint64_t> result({2}, nb::none());
+    {
+        const nb::gil_scoped_release released;
+        tensor::wide_sum(c.data(), lower.data(), upper.data(), c.size(), result.data());
+    }
+    return result.object();
+}
+
+// ---- comparisons on shared bits --------------------------------------------------------------------------------------
+
+nb::object chosen_words(nb::handle table, nb::handle number, std::uint64_t one) {
+    const auto rows = words_in(table, "table"), chosen = words_in(number, "number");
+    if (rows.ndim() != 2 || chosen.ndim() != 1 || rows.shape(1) != chosen.shape(0))
+        throw ParameterError("table: expected rows as long as number, found shape " + text_of(shape_of(rows)) +
+                             " beside " + text_of(shape_of(chosen)));
+    const std::size_t n = chosen.size(), count = rows.shape(0);
+    if (std::any_of(chosen.data(), chosen.data() + n, [&](std::uint64_t c) { return c > count; }))
+        throw ParameterError("number: expected none above " + std::to_string(count) + ", found a larger one");
+    const Result<std::uint64_t> result({2, n}, nb::none());
+    {
+        const nb::gil_scoped_release released;
+        tensor::chosen_words(rows.data(), count, n, chosen.data(), one, result.data(), result.data() + n);
+    }
+    return result.object();
+}
+
+using Term = std::tuple<std::size_t, std::vector<std::size_t>, std::vector<std::size_t>>;
+
+std::vector<tensor::BitTerm> checked_terms(const std::vector<Term>& terms, std::size_t opened, std::size_t shares,
+                                           std::size_t outs) {
+    std::vector<tensor::BitTerm> found;
+    for (const auto& [out, factors, rows] : terms) {
+        const bool fits = !factors.empty() && factors.size() <= tensor::kMostFactors &&
+                          rows.size() == std::size_t{1} << factors.size() && out < outs;
+        const auto below = [](std::size_t most) { return [most](std::size_t place) { return place < most; }; };
+        if (!fits || !std::all_of(factors.begin(), factors.end(), below(opened)) ||
+            !std::all_of(rows.begin(), rows.end(), below(shares)))
+            throw ParameterError("terms: expected rows that there are and 2^k of them for k factors, found others");
+        found.push_back({out, factors, rows});
+    }
+    return found;
+}
+
+nb::object bit_products(nb::handle opened, nb::handle masks, nb::handle dealt, std::uint64_t one,
+                        const std::vector<Term>& terms, std::size_t outs) {
+    const auto open = words_in(opened, "opened"), mine = words_in(masks, "masks"), given = words_in(dealt, "dealt");
+    require_same_shape(shape_of(mine), shape_of(open), "opened");
+    const Shape shape = shape_of(mine), more = shape_of(given);
+    if (shape.empty() || more.size() != shape.size() || !std::equal(shape.begin() + 1, shape.end(), more.begin() + 1))
+        throw ParameterError("dealt: expected rows as those of masks, found shapes " + text_of(more) + " and " +
+                             text_of(shape));
+    const auto checked = checked_terms(terms, shape[0], 1 + shape[0] + more[0], outs);
+    Shape result_shape = shape;
+    result_shape[0] = outs;
+    const Result<std::uint64_t> result(result_shape, nb::none());
+    {
+        const nb::gil_scoped_release released;
+        const std::size_t n = entries_of(Shape(shape.begin() + 1, shape.end()));
+        tensor::bit_products({open.data(), mine.data(), shape[0], given.data(), one}, checked, n, outs, result.data());
     }
     return result.object();
 }
@@ -565,6 +635,10 @@ void bind_tensor(nb::module_& m) {
     m.def("high_words", &high_words, nb::arg("a"), nb::arg("b"));
     m.def("wide_products", &wide_products, nb::arg("a"), nb::arg("b"));
     m.def("carryless_sum", &carryless_sum, nb::arg("a"), nb::arg("b"));
+    m.def("wide_sum", &wide_sum, nb::arg("factors"), nb::arg("low"), nb::arg("high"));
+    m.def("chosen_words", &chosen_words, nb::arg("table"), nb::arg("number"), nb::arg("one"));
+    m.def("bit_products", &bit_products, nb::arg("opened"), nb::arg("masks"), nb::arg("dealt"), nb::arg("one"),
+          nb::arg("terms"), nb::arg("outs"));
     m.def("field_products", &field_products, nb::arg("a"), nb::arg("b"));
     m.def("field_chosen", &field_chosen, nb::arg("bits"), nb::arg("elements"));
     m.def("field_gram", &field_gram, nb::arg("u"), nb::arg("v"), nb::arg("elements"));

@@ -5,6 +5,7 @@
 
 #include "core/aes/prg.hpp"
 #include "core/tensor/binary_field.hpp"
+#include "core/tensor/bit_words.hpp"
 #include "core/tensor/cuts.hpp"
 #include "core/tensor/key_stream.hpp"
 #include "core/tensor/matmul.hpp"
@@ -115,6 +116,18 @@ void wide_products() {
     high_words(a.data(), b.data(), low.size(), low.data());
     make_public(low);
     CHECK(low.size() == high.size());
+    wide_sum(a.data(), b.data(), b.data(), b.size(), sum.data());
+    make_public(sum);
+    CHECK(sum.size() == 2);
+}
+
+void bits_in_words() {
+    const std::vector<std::uint64_t> a = secret_words<std::uint64_t>(3 * 33), b = secret_words<std::uint64_t>(33);
+    std::vector<std::uint64_t> number(33, 2), less(33), equal(33), sum(33);
+    chosen_words(a.data(), 3, 33, number.data(), b[0], less.data(), equal.data());
+    bit_products({b.data(), a.data(), 1, a.data(), b[1]}, {{0, {0}, {0, 1}}}, 33, 1, sum.data());
+    for (std::vector<std::uint64_t>* words : {&less, &equal, &sum}) make_public(*words);
+    CHECK(less.size() == sum.size());
 }
 
 void sums_in_the_field() {
@@ -151,6 +164,7 @@ int main() {
     check::run_on_all_levels("layers", layers);
     check::run_on_all_levels("cuts", cuts);
     check::run_on_all_levels("wide_products", wide_products);
+    check::run("bits_in_words", bits_in_words);
     check::run_on_all_levels("sums_in_the_field", sums_in_the_field);
     check::run_on_all_levels("streams", streams);
     return check::result();
