@@ -869,15 +869,19 @@ def ckks_open_residues(ciphertext: CkksCiphertext, shares: list[bytes]) -> NDArr
     """Return the same as N coefficients modulo q_0, then modulo q_1 and so on, ``u64[(level + 1) * N]``."""
 
 def ckks_open_integers(
-    ciphertext: CkksCiphertext, shares: list[bytes]
+    ciphertext: CkksCiphertext, shares: list[bytes], opened_bits: int
 ) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
     """Return the same as N integers around zero, the lower 64 bits and the upper ones.
 
-    Raises ParameterError for a level whose modulus has more than 127 bits.
+    Raises ParameterError for a level whose modulus has more than 127 bits, and ProtocolError where an integer is not in
+    [-2^opened_bits, 2^opened_bits), as it is with shares of another secret.
     """
 
-def ckks_refreshed(ciphertext: CkksCiphertext, shares: list[bytes], fresh: list[bytes]) -> bytes:
-    """Return the ciphertext at a higher level, of all owners' shares of its decryption and of their fresh ones."""
+def ckks_refreshed(ciphertext: CkksCiphertext, shares: list[bytes], fresh: list[bytes], opened_bits: int) -> bytes:
+    """Return the ciphertext at a higher level, of all owners' shares of its decryption and of their fresh ones.
+
+    Raises ProtocolError as :func:`ckks_open_integers` does.
+    """
 
 class RobustPrio:
     """Prio with Shamir's shares, for one report (mpc/core/prio/robust.hpp). It holds no secret and never changes.
