@@ -29,13 +29,10 @@ from parties.encrypted.options import (
     TrainOptions,
 )
 from parties.encrypted.records import LabelledTable, read_records
+from parties.encrypted.words import PRIVATE_WARNING, megabytes
 from parties.frame.errors import ConfigError, PartyError
 from parties.frame.plan import Summary
 
-PRIVATE_WARNING = (
-    "The decrypted numbers hold noise that depends on the private key, so they are private to its holder (Li and "
-    "Micciancio, EUROCRYPT 2021)."
-)
 _VERIFY = " With --verify and the records the twin's numbers are released, which hold none."
 
 
@@ -56,11 +53,6 @@ def _bar(what: str) -> Iterator[Callable[[int, int], None]]:
     with Progress(*columns, console=console, transient=True, disable=not sys.stderr.isatty()) as progress:
         task = progress.add_task(what, total=None)
         yield lambda done, total: progress.update(task, completed=done, total=total)
-
-
-def megabytes(size: int) -> str:
-    """Return a size for a person."""
-    return f"{size / 1e6:.1f} MB" if size >= 100_000 else f"{size / 1e3:.1f} kB"
 
 
 def encrypt_dataset(_: object, __: Path, options: EncryptDatasetOptions) -> Summary:

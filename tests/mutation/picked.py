@@ -426,7 +426,7 @@ PICKED: dict[str, list[tuple[str, str]]] = {
         ("        words = words & np.uint64((1 << bits) - 1)\n", "        words = words + np.uint64(0)\n"),
     ],
     "mpc/tensors/backends/products.py": [
-        ("Part(party.share_of(root) - share, party.ring_bits)", "Part(party.share_of(root) + 0, party.ring_bits)"),
+        ("Part(own - share, party.ring_bits, sender=sender)", "Part(own + 0, party.ring_bits, sender=sender)"),
         ("    if not origin.checked:", "    if True:"),
         ("if rounded is not None and rounded.whole_bits + bits <= party.ring_bits:", "if rounded is not None:"),
         ("party.reduce(share + party.known(root.owed.value))", "share"),
@@ -640,14 +640,26 @@ PICKED: dict[str, list[tuple[str, str]]] = {
         ("    check_request(state.founding.origin, author, body)\n", ""),
         ("    check_endorsements(state.founding.origin, author, body)\n", ""),
         ("        check_for(state.founding, body.details)\n", ""),
-        (
-            "    value = toss_of(state, body.grant).value(body.shares)\n",
-            "    value = _granted(state, body.grant).request\n",
-        ),
         ("    if bare in state.bare_requests:", "    if False:"),
         ("            if report not in state.first_grants:", "            if True:"),
-        (" for one in places) > state.founding.faulty:", " for one in places) >= state.founding.faulty:"),
+        ("    if author in named or body.name in {one.name for one in named.values()}:", "    if False:"),
         ("    if place is None and body.name in {one.name for one in state.founding.trustees}:", "    if False:"),
+    ],
+    "mpc/commons/proceedings.py": [
+        (
+            "    value = toss_of(state, body.grant).value(body.shares)\n",
+            "    value = granted(state, body.grant).request\n",
+        ),
+        ("== said for one in places) > state.founding.faulty:", "== said for one in places) >= state.founding.faulty:"),
+        (
+            "step, one) in state.closes for one in places) > state",
+            "step, one) in state.closes for one in places) >= state",
+        ),
+        ("    if (grant, place) in state.words:", "    if False:"),
+        (
+            "    if (before := state.ended.get((grant, Step.WORDS))) is not None:",
+            "    if (before := None) is not None:",
+        ),
     ],
     "mpc/commons/granted.py": [
         ("    if len(indices) < smallest:", "    if False:"),

@@ -153,6 +153,16 @@ class RobustPrio(Generic[AggResult]):
         self._sizes = self._core.sizes
         self._inverses = {gap: pow(gap, -1, circuit.modulus) for gap in range(-n, n + 1) if gap}
 
+    @property
+    def public_share_size(self) -> int:
+        """The bytes of a public share."""
+        return self._sizes["public_share"]
+
+    @property
+    def share_size(self) -> int:
+        """The bytes of one aggregator's share."""
+        return self._sizes["share"]
+
     # At the client.
 
     def deal(self, measurement: Any, nonce: bytes, randomness: Randomness = SYSTEM) -> tuple[bytes, list[bytes]]:
