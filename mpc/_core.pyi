@@ -848,6 +848,63 @@ class CkksEvaluator:
     def inner_sum(self, a: CkksCiphertext, count: int, stride: int) -> CkksCiphertext:
         """Return ``b[i] = sum_k a[i + k stride]``, k < ``count``, a power of two, by rotations ``stride * 2^j``."""
 
+class CkksSecretShare:
+    """One of several owners' ternary share of a secret key, and its shares of all keys and answers.
+
+    ``seed``: 32 bytes. The secret follows from it and from ``key_id``, the joint key's 16 bytes. So does the randomness
+    of each share, with all that the share depends on. The same question gets the same share. ``common``: 16 bytes that
+    all owners draw the uniform half of one key from (Mouchet et al., PoPETs 2021). mpc/core/ckks/threshold.hpp has the
+    formulas.
+    """
+
+    def __init__(self, parameters: CkksParameters, seed: Buffer, key_id: Buffer) -> None: ...
+    @property
+    def key_id(self) -> bytes: ...
+    def public_key(self, common: Buffer) -> bytes: ...
+    def rotation_key(self, common: Buffer, steps: int, level: int) -> bytes: ...
+    def first_relinearisation(self, common: Buffer, level: int) -> bytes: ...
+    def second_relinearisation(self, common: Buffer, sum: Buffer) -> bytes:
+        """Return the share of the second round, for the sum of the first shares that the same ``common`` made."""
+
+    def decryption(self, ciphertext: CkksCiphertext, mask_bits: int) -> bytes:
+        """Return ``c_1 s_i + m_i`` with a mask of N coefficients, uniform in [-2^(mask_bits-1), 2^(mask_bits-1)).
+
+        Raises ParameterError for a ciphertext of another key, and for a mask above 120 bits or the level's modulus.
+        """
+
+    def refresh(self, ciphertext: CkksCiphertext, mask_bits: int, common: Buffer, level: int) -> bytes:
+        """Return ``-a s_i - m_i + e_i`` at a level, for the mask of :meth:`decryption`."""
+
+    def mask(self, ciphertext: CkksCiphertext, mask_bits: int) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
+        """Return the mask of both: of N coefficients the lower 64 bits and the upper ones."""
+
+def ckks_add_key_shares(parameters: CkksParameters, shares: list[bytes]) -> bytes:
+    """Return the public key or rotation key of all owners' shares, or the sum of their first relinearisation shares.
+
+    Raises ProtocolError for malformed shares, and for such that are not of one key, step, level and common seed. So do
+    the functions below.
+    """
+
+def ckks_add_second_shares(parameters: CkksParameters, sum: Buffer, shares: list[bytes]) -> bytes:
+    """Return the relinearisation key of the sum of first shares and of all owners' second shares, which answer it."""
+
+def ckks_open_values(ciphertext: CkksCiphertext, shares: list[bytes]) -> NDArray[np.float64]:
+    """Return ``f64[N/2]``, a ciphertext's values with their noise and all owners' masks, divided by the scale."""
+
+def ckks_open_residues(ciphertext: CkksCiphertext, shares: list[bytes]) -> NDArray[np.uint64]:
+    """Return the same as N coefficients modulo q_0, then modulo q_1 and so on, ``u64[(level + 1) * N]``."""
+
+def ckks_open_integers(
+    ciphertext: CkksCiphertext, shares: list[bytes]
+) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
+    """Return the same as N integers around zero, the lower 64 bits and the upper ones.
+
+    Raises ParameterError for a level whose modulus has more than 127 bits.
+    """
+
+def ckks_refreshed(ciphertext: CkksCiphertext, shares: list[bytes], fresh: list[bytes]) -> bytes:
+    """Return the ciphertext at a higher level, of all owners' shares of its decryption and of their fresh ones."""
+
 class RobustPrio:
     """Prio with Shamir's shares, for one report (mpc/core/prio/robust.hpp). It holds no secret and never changes.
 
