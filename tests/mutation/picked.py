@@ -426,7 +426,7 @@ PICKED: dict[str, list[tuple[str, str]]] = {
         ("        words = words & np.uint64((1 << bits) - 1)\n", "        words = words + np.uint64(0)\n"),
     ],
     "mpc/tensors/backends/products.py": [
-        ("Part(party.share_of(root) - share, party.ring_bits)", "Part(party.share_of(root) + 0, party.ring_bits)"),
+        ("Part(own - share, party.ring_bits, sender=sender)", "Part(own + 0, party.ring_bits, sender=sender)"),
         ("    if not origin.checked:", "    if True:"),
         ("if rounded is not None and rounded.whole_bits + bits <= party.ring_bits:", "if rounded is not None:"),
         ("party.reduce(share + party.known(root.owed.value))", "share"),

@@ -117,6 +117,14 @@ class Dealing(ABC):
         """Return a uniform array of Z_2^bits: a party's share of it, or the provider's array itself."""
 
     @abstractmethod
+    def owners_mask(self, place: int, shape: Shape, bits: int, others: Callable[[], Words]) -> Words:
+        """Return a uniform array of Z_2^bits of which its owner's share alone is drawn here.
+
+        The owner, who is the computing party number `place`, gets its share, and the provider gets the array itself.
+        The provider knows the sum of the `others` shares. No other party calls this.
+        """
+
+    @abstractmethod
     def mask_planes(self, shape: Shape) -> Words:
         """Return uniform planes: a party's XOR share of them, or the provider's planes themselves."""
 
@@ -160,6 +168,11 @@ class Given(Dealing):
         total = draw(self._streams[0], shape, bits)
         for stream in self._streams[1:]:
             total += draw(stream, shape, bits)
+        return total if bits == 64 else total & np.uint64((1 << bits) - 1)
+
+    def owners_mask(self, place: int, shape: Shape, bits: int, others: Callable[[], Words]) -> Words:
+        total = others()
+        total += draw(self._streams[place], shape, bits)
         return total if bits == 64 else total & np.uint64((1 << bits) - 1)
 
     def mask_planes(self, shape: Shape) -> Words:
@@ -214,6 +227,9 @@ class Taken(Dealing):
         self._start = 0
 
     def mask(self, shape: Shape, bits: int) -> Words:
+        return draw(self._stream, shape, bits)
+
+    def owners_mask(self, place: int, shape: Shape, bits: int, others: Callable[[], Words]) -> Words:
         return draw(self._stream, shape, bits)
 
     def mask_planes(self, shape: Shape) -> Words:

@@ -60,15 +60,17 @@ def mask_all(party: Party, handles: Sequence[Handle], *, half: bool = False) -> 
     fresh = list(roots.values())
     if not half:
         settle(party, fresh)
-    shares = [party.dealing.mask(root.shape, party.ring_bits) for root in fresh]
+    shares = [_share_of_mask(party, root) for root in fresh]
+    senders = [None if root.owned is None else root.owned.owner for root in fresh]
     if not party.computes:
         for root, share in zip(fresh, shares, strict=True):
             value = share if root.owed is None else party.reduce(share + party.known(root.owed.value))
             root.mask = Mask(value=value, owed=root.owed)
         if fresh:
-            party.pass_by("masked", [(root.size, party.ring_bits) for root in fresh], [root.shape for root in fresh])
+            sizes = [(root.size, party.ring_bits) for root in fresh]
+            party.pass_by("masked", sizes, [root.shape for root in fresh], senders)
     elif fresh:
-        parts = [Part(party.share_of(root) - share, party.ring_bits) for root, share in zip(fresh, shares, strict=True)]
+        parts = [_part(party, root, share, sender) for root, share, sender in zip(fresh, shares, senders, strict=True)]
         opened = party.open("masked", parts, [root.shape for root in fresh])
         for root, share, masked in zip(fresh, shares, opened, strict=True):
             root.mask = Mask(opened=masked, share=share, owed=root.owed)
@@ -77,6 +79,24 @@ def mask_all(party: Party, handles: Sequence[Handle], *, half: bool = False) -> 
     masks = [derive(party, handle) for handle in handles]
     if not half and any(mask.owed for mask in masks):
         _complete(party, handles)
+
+
+def _share_of_mask(party: Party, root: Handle) -> Words:
+    """Draw a mask for a handle. For an input of which the other shares serve as such, its owner alone draws one."""
+    owned = root.owned
+    if owned is None:
+        return party.dealing.mask(root.shape, party.ring_bits)
+    if party.computes and party.network.me != owned.owner:
+        return party.share_of(root)
+    return party.dealing.owners_mask(party.computing.index(owned.owner), root.shape, party.ring_bits, owned.others)
+
+
+def _part(party: Party, root: Handle, share: Words, sender: str | None) -> Part:
+    """Return what is opened of a handle under its mask. Where another party alone opens it, this one's part is zero."""
+    own = party.share_of(root)
+    if sender is not None and sender != party.network.me:
+        return Part(own, party.ring_bits, sender=sender)
+    return Part(own - share, party.ring_bits, sender=sender)
 
 
 def _roots_ahead(handle: Handle) -> list[Handle]:
