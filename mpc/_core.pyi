@@ -53,6 +53,18 @@ class Circuit:
         """``classes`` words each; out one word, the index of the signed argmax of the sums mod 2^width, ties lowest."""
 
     @staticmethod
+    def noisy_release(
+        count: int, modulus_low: int, modulus_high: int, shift: int, range_bits: int, noise_bits: int
+    ) -> Circuit:
+        """Open ``count`` numbers, shared modulo Q = modulus_low + 2^64 modulus_high of at most 127 bits, with noise.
+
+        For each number both sides give their share below Q, in words of at most 64 bits, and signed noise of
+        ``noise_bits``. y = (sum of shares mod Q) >> shift stands for the number y - 2^(range_bits - 1). If every y is
+        below 2^range_bits, out come the numbers plus both noises, of max(range_bits, noise_bits + 1) + 1 bits, and a
+        last word 1. Otherwise all words are 0.
+        """
+
+    @staticmethod
     def add(width: int) -> Circuit:
         """One word each; out their sum mod 2^width."""
 
@@ -745,6 +757,12 @@ class CkksSecretKey:
         it to anybody who knows the ciphertext.
         """
 
+    def decrypt_residues(self, ciphertext: CkksCiphertext) -> NDArray[np.uint64]:
+        """Return ``u64[level + 1, N]``, the coefficients of the decrypted polynomial modulo q_0 ... q_level.
+
+        They are the message times the scale and the noise, exactly. Raises ParameterError for another key's.
+        """
+
 class CkksPublicKey:
     """Encrypts without the secret. Raises ProtocolError for a malformed message."""
 
@@ -761,6 +779,14 @@ class CkksPublicKey:
 
         Values in slots reach only half of all polynomials, and have 53 bits. Raises ParameterError for another number
         of coefficients, and for a shift above 127.
+        """
+
+    def encrypt_residues(
+        self, residues: NDArray[np.uint64], level: int, scale: CkksScale | None = None
+    ) -> CkksCiphertext:
+        """Encrypt a polynomial by its coefficients ``u64[level + 1, N]`` modulo q_0 ... q_level, such as a mask.
+
+        Raises ParameterError for another shape, and for a number that is not below its prime.
         """
 
 class CkksEvaluator:

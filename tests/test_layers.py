@@ -31,7 +31,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "mpc.capc": (*GROUND, *SHARED),
     "mpc.tensors": (*GROUND, "mpc._core", "mpc.channels", "mpc.garbled", "mpc.dp"),
     "mpc.commons": (*GROUND, "mpc._core"),
-    "mpc.encrypted": (*GROUND, "mpc._core", "mpc.dp"),
+    "mpc.encrypted": (*GROUND, "mpc._core", "mpc.channels", "mpc.garbled", "mpc.dp"),
     "parties": (),
     "parties.frame": ("mpc.errors", "mpc.channels"),
     "parties.ledger": ("parties.frame", "mpc.errors", "mpc.dp"),

@@ -110,9 +110,7 @@ def _dealt(config: SecureTrainConfig, table: LabelledTable) -> tuple[LinearModel
 def _own_model(config: SecureTrainConfig, table: LabelledTable) -> LinearModel:
     """Return a model that the same steps find on a few records in the clear, from weights of 0."""
     components = min(config.components, table.features.shape[1]) or None
-    preparation = Preparation.of(
-        table.features, components, config.whiten or None, config.clip, config.norm or None
-    )
+    preparation = Preparation.of(table.features, components, config.whiten or None, config.clip, config.norm or None)
     untrained = LinearModel.untrained(preparation, table.classes, config.sigmoid_degree)
     return model_of(untrained, [c for _, c in maps_of(untrained, table, None, 10)[0]])
 
@@ -121,6 +119,5 @@ def _twin(config: SecureTrainConfig, model: LinearModel, kept: LabelledTable, te
     """Return the accuracy of the same training in the clear, and of scikit-learn's on the data owner's records."""
     maps, _, _ = maps_of(model, kept, config.learning_rate, config.steps)
     twin = model_of(model, [a @ weights + c for (a, c), weights in zip(maps, model.weights, strict=True)])
-    prepared, _ = model.preparation.apply(test.features)
-    best = float(scikit_learn(model, kept).score(prepared[:, :-1], test.places))
+    best = float(scikit_learn(kept).score(test.features, test.places))
     return {"accuracy": twin.accuracy(test.features, test.places), "scikit-learn": best}
