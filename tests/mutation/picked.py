@@ -647,8 +647,8 @@ PICKED: dict[str, list[tuple[str, str]]] = {
     ],
     "mpc/commons/proceedings.py": [
         (
-            "    value = toss_of(state, body.grant).value(body.shares)\n",
-            "    value = granted(state, body.grant).request\n",
+            "    value = toss_of(state, body.about).value(body.shares)\n",
+            "    value = body.about\n",
         ),
         ("== said for one in places) > state.founding.faulty:", "== said for one in places) >= state.founding.faulty:"),
         (
@@ -657,8 +657,8 @@ PICKED: dict[str, list[tuple[str, str]]] = {
         ),
         ("    if (grant, place) in state.words:", "    if False:"),
         (
-            "    if (before := state.ended.get((grant, Step.WORDS))) is not None:",
-            "    if (before := None) is not None:",
+            "    if (end := state.ended.get((grant, step))) is not None:",
+            "    if (end := None) is not None:",
         ),
     ],
     "mpc/commons/granted.py": [
