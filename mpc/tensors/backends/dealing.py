@@ -253,8 +253,11 @@ class Taken(Dealing):
         if self._provider is None:
             return draw(self._stream, shape, bits)
         part = self._take(self._provider, wire_size(count, bits))
-        with self._provider.naming_peer():
+        try:
             return from_wire(part, bits).reshape(shape)
+        except ProtocolError:
+            with self._provider.naming_peer():
+                raise
 
     def deal_planes(self, shape: Shape, make: Callable[[], Words]) -> Words:
         count = self._count(shape)

@@ -269,15 +269,21 @@ class Handle:
         it can spare what a comparison opens. Long chains are cut, so that a value that is updated for ever holds no
         memory of all that it was.
         """
-        length = 1 + max(parent.origin.length if parent.origin else 0 for parent in parents)
-        known = all(parent.mask is not None or parent.given or parent.is_derived for parent in parents)
-        low = not known and sum(parent.size for parent in parents) > self.size
-        if low and not all(parent.is_masked or parent.origin is not None for parent in parents):
-            return
-        if length <= LONGEST_ORIGIN:
+        length, size, known, masked = 0, 0, True, True
+        for parent in parents:
+            origin = parent.origin
+            size += parent.size
+            if origin is not None:
+                length = max(length, origin.length)
+            if parent._mask is None and not parent.given and (origin is None or origin.low):
+                known = False
+            masked = masked and (origin is not None or parent.is_masked)
+        low = not known and size > self.size
+        if (masked or not low) and length < LONGEST_ORIGIN:
             self.origin = Origin(
-                function, parents, offset, checked, same, low, length, tuple(each.share for each in parents), self.share
-            )
+                function, parents, offset, checked, same, low, length + 1, tuple([each.share for each in parents]),
+                self.share,
+            )  # fmt: skip
 
     def __repr__(self) -> str:
         return f"Handle(shape={self.shape})"
