@@ -110,9 +110,7 @@ def _dealt(config: SecureTrainConfig, table: LabelledTable) -> tuple[LinearModel
 def _own_model(config: SecureTrainConfig, table: LabelledTable) -> LinearModel:
     """Return a model that the same steps find on a few records in the clear, from weights of 0."""
     components = min(config.components, table.features.shape[1]) or None
-    preparation = Preparation.of(
-        table.features, components, config.whiten or None, config.clip, config.norm or None
-    )
+    preparation = Preparation.of(table.features, components, config.whiten or None, config.clip, config.norm or None)
     untrained = LinearModel.untrained(preparation, table.classes, config.sigmoid_degree)
     return model_of(untrained, [c for _, c in maps_of(untrained, table, None, 10)[0]])
 

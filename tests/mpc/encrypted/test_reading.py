@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import math
 from fractions import Fraction
 
 import numpy as np
@@ -64,6 +66,21 @@ def test_what_is_read_is_a_sum_over_real_and_imaginary_parts_of_slots() -> None:
     slots = np.exp(1j * np.pi / 1024 * np.outer(powers, np.arange(1024))) @ noise
     expected = (reading.real @ slots.real + reading.imaginary @ slots.imag) * 2.0 ** (reading.shift + 20 - 36)
     assert np.allclose(reading.factors @ noise, expected, rtol=0, atol=1e-6 * np.abs(expected).max())
+
+
+@pytest.mark.parametrize("level", [0, 1])
+def test_factors_are_those_of_integers_alone(level: int) -> None:
+    """Doubles decide most of them. So all are computed here from cosines that are integers, as another machine may."""
+    packing = Packing.fit(1, 4, 256)
+    reading = Reading(packing, PRIMES[: level + 1], SCALE, 20, 3)
+    drawn = np.frombuffer(hashlib.shake_256(b"capc reading 1/256/4").digest(2 * 4 * 512), "<u2").reshape(4, 512)
+    cosines = [int(number) for number in _cosines(512)]
+    factor = Fraction(2) ** (reading.shift + 20 - 36) / packing.rows
+    for j in range(4):
+        exponents = [pow(5, i, 1024) for i in range(64 * j, 64 * (j + 1))]
+        for k in range(512):
+            total = Fraction(sum(cosines[e * k % 1024] for e in exponents), 2**40)
+            assert reading.factors[j, k] == math.floor(total * factor + Fraction(int(drawn[j, k]), 2**16))
 
 
 def test_cosines_are_right_to_the_last_bit() -> None:
