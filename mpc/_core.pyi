@@ -10,6 +10,8 @@ queue up. Raises ``mpc.errors.ProtocolError`` for a message of the wrong length 
 is the caller's own too. Printing an object shows type and shape, never a secret.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 from typing_extensions import Buffer
@@ -51,6 +53,18 @@ class Circuit:
     @staticmethod
     def sum_histogram(classes: int, width: int) -> Circuit:
         """``classes`` words each; out one word, the index of the signed argmax of the sums mod 2^width, ties lowest."""
+
+    @staticmethod
+    def noisy_release(
+        count: int, modulus_low: int, modulus_high: int, shift: int, range_bits: int, noise_bits: int
+    ) -> Circuit:
+        """Open ``count`` numbers, shared modulo Q = modulus_low + 2^64 modulus_high of at most 127 bits, with noise.
+
+        For each number both sides give their share below Q, in words of at most 64 bits, and signed noise of
+        ``noise_bits``. y = (sum of shares mod Q) >> shift stands for the number y - 2^(range_bits - 1). If every y is
+        below 2^range_bits, out come the numbers plus both noises, of max(range_bits, noise_bits + 1) + 1 bits, and a
+        last word 1. Otherwise all words are 0.
+        """
 
     @staticmethod
     def add(width: int) -> Circuit:
@@ -460,6 +474,34 @@ def carryless_sum(a: NDArray[np.uint64], b: NDArray[np.uint64]) -> NDArray[np.ui
     Bit i of a word is the coefficient of x^i. Both are C-contiguous and have one shape.
     """
 
+def wide_sum(factors: NDArray[np.uint64], low: NDArray[np.uint64], high: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Return ``u64[2]``, the sum mod 2^128 of the factors times numbers of two words each, the lower word first.
+
+    All are C-contiguous and have one shape.
+    """
+
+def chosen_words(table: NDArray[np.uint64], number: NDArray[np.uint64], one: int) -> NDArray[np.uint64]:
+    """Return ``u64[2, n]``, shares of the bits [number < secret] and [number = secret].
+
+    Row v - 1 of ``table``, ``u64[rows, n]``, has shares of the bits that say whether the secret numbers are v. ``one``
+    is the share of a one. Raises ParameterError for a number above ``rows``.
+    """
+
+def bit_products(
+    opened: NDArray[np.uint64],
+    masks: NDArray[np.uint64],
+    dealt: NDArray[np.uint64],
+    one: int,
+    terms: Sequence[tuple[int, Sequence[int], Sequence[int]]],
+    outs: int,
+) -> NDArray[np.uint64]:
+    """Return ``u64[outs, ...]``, shares of sums of products of shared bits that were opened under masks.
+
+    A bit is ``opened[j] ^ masks[j]``. A term has the row that it is added to, the places j of its factors, and for each
+    set of them the place of the share of the product of their masks. Set s has factor i where bit i of s is one. Places
+    count a one's share ``one``, then ``masks``, then ``dealt``. Raises ParameterError for places that are not there.
+    """
+
 def field_products(a: NDArray[np.uint64], b: NDArray[np.uint64]) -> NDArray[np.uint64]:
     """Return the products of two C-contiguous arrays of one shape in the field F_2[x] / (x^64 + x^4 + x^3 + x + 1).
 
@@ -501,11 +543,35 @@ def multiply_layer(
     e: NDArray[np.uint64],
     a: NDArray[np.uint64],
     b: NDArray[np.uint64],
-    c: NDArray[np.uint64],
+    c: NDArray[np.uint64] | None,
     adds_product: bool,
     out: NDArray[np.uint64] | None = None,
 ) -> NDArray[np.uint64]:
-    """Return a party's share ``c + d * b + a * e`` mod 2^64 of ``x * y``, as :func:`and_layer` with ``d = x - a``."""
+    """Return a party's share ``c + d * b + a * e`` mod 2^64 of ``x * y``, as :func:`and_layer` with ``d = x - a``.
+
+    No c stands for zeros.
+    """
+
+def cut_masks(a: NDArray[np.uint64], ring_bits: int, bits: int) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
+    """Return ``u`` and ``top`` of ``r = -a`` mod 2^ring_bits, of which ``bits`` bits go.
+
+    ``top`` is r's highest bit, and ``u`` is ``2^(ring_bits - 1 - bits) * top`` less the rest of r, shifted.
+    """
+
+def cut_shares(
+    opened: NDArray[np.uint64],
+    offset: int,
+    u: NDArray[np.uint64],
+    top: NDArray[np.uint64],
+    ring_bits: int,
+    bits: int,
+    adds_public: bool,
+) -> NDArray[np.uint64]:
+    """Return a party's share of a value divided by 2^bits, from what was opened and its shares of :func:`cut_masks`.
+
+    With ``c = opened + offset`` and its highest bit ``c_top``, it is ``u - 2^(ring_bits - bits) * c_top * top``. The
+    party that ``adds_public`` adds ``(c >> bits) - 2^(ring_bits - 2 - bits)``.
+    """
 
 def planes_of_words(words: NDArray[np.uint64], bits: int) -> NDArray[np.uint64]:
     """Return ``u64[bits, ceil(n / 64)]`` of n words in C order: bit j of word i of plane b is bit b of word 64 i + j.
@@ -561,8 +627,14 @@ class KeyStream:
     def fill(self, out: NDArray[np.uint64]) -> None:
         """Write the next words over ``out``, which is C-contiguous, as it is below."""
 
+    def add_to(self, out: NDArray[np.uint64]) -> None:
+        """Add the next words to those of ``out``, mod 2^64."""
+
     def subtract_from(self, out: NDArray[np.uint64]) -> None:
         """Subtract the next words from those of ``out``, mod 2^64."""
+
+    def subtracted(self, words: NDArray[np.uint64]) -> NDArray[np.uint64]:
+        """Return ``words`` less the next words, mod 2^64, in new memory."""
 
     def exclusive_or_into(self, out: NDArray[np.uint64]) -> None:
         """Add the next words to those of ``out`` bit by bit."""
@@ -745,6 +817,12 @@ class CkksSecretKey:
         it to anybody who knows the ciphertext.
         """
 
+    def decrypt_residues(self, ciphertext: CkksCiphertext) -> NDArray[np.uint64]:
+        """Return ``u64[level + 1, N]``, the coefficients of the decrypted polynomial modulo q_0 ... q_level.
+
+        They are the message times the scale and the noise, exactly. Raises ParameterError for another key's.
+        """
+
 class CkksPublicKey:
     """Encrypts without the secret. Raises ProtocolError for a malformed message."""
 
@@ -761,6 +839,14 @@ class CkksPublicKey:
 
         Values in slots reach only half of all polynomials, and have 53 bits. Raises ParameterError for another number
         of coefficients, and for a shift above 127.
+        """
+
+    def encrypt_residues(
+        self, residues: NDArray[np.uint64], level: int, scale: CkksScale | None = None
+    ) -> CkksCiphertext:
+        """Encrypt a polynomial by its coefficients ``u64[level + 1, N]`` modulo q_0 ... q_level, such as a mask.
+
+        Raises ParameterError for another shape, and for a number that is not below its prime.
         """
 
 class CkksEvaluator:

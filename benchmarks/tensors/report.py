@@ -27,23 +27,21 @@ def _short(value: float) -> str:
     return f"{value:,.0f}" if value >= 100 else f"{value:.1f}" if value >= 1 else f"{value:.2f}"
 
 
-def goal_of(row: Row, cast: Cast, found: Found) -> float | None:
-    """Return the milliseconds that a back-end should need at most. With MACs it is a multiple of those without."""
-    plain = cast.backend.removesuffix("_mac")
-    if plain != cast.backend and not row.with_macs:
-        return None
+def met(row: Row, cast: Cast, found: Found) -> str:
+    """Return a back-end's goal, and whether it was met.
+
+    With MACs the goal is a multiple of what the same back-end took without, round by round, where both were measured.
+    """
+    mine, plain = found[cast.backend], cast.backend.removesuffix("_mac")
     if plain != cast.backend:
         without = found.get(plain, {})
-        return TIMES_WITH_MACS * statistics.median(without["ms"]) if "ms" in without else None
-    return row.goal_of(cast)
-
-
-def met(row: Row, cast: Cast, found: Found) -> str:
-    """Return a back-end's goal, and whether it was met."""
-    mine = found[cast.backend]
+        if not row.with_macs or "ms" not in without:
+            return EMPTY
+        times = statistics.median(ratios(mine, without))
+        return f"{TIMES_WITH_MACS} x {plain}: {'met' if times <= TIMES_WITH_MACS else 'not met'}, {_short(times)} x"
     said = []
-    trusting = not cast.backend.endswith("_mac") and not cast.nobody_trusted
-    if (goal := goal_of(row, cast, found)) is not None:
+    trusting = not cast.nobody_trusted
+    if (goal := row.goal_of(cast)) is not None:
         said.append(f"{_short(goal)}: {'met' if statistics.median(mine['ms']) <= goal else 'not met'}")
     if row.goal_mb is not None and trusting:
         said.append(f"{row.goal_mb:g} MB: {'met' if mine['mb'] <= row.goal_mb else 'not met'}")

@@ -24,6 +24,10 @@ struct Probe {
     static SecretRows& secret(SecretKey& key) { return key.secret_; }
     static KeyId& key_id(SecretKey& key) { return key.key_id_; }
     static SecretRows& secret(SecretShare& share) { return share.secret_; }
+    // Of a mask whose range has been checked, as that outcome is seen by all.
+    static Ciphertext encrypt_rows(const PublicKey& key, const SecretRows& mask, std::size_t level) {
+        return key.encrypt_rows(mask, level, key.parameters().scale());
+    }
 };
 
 }  // namespace mpc::ckks
@@ -66,6 +70,35 @@ void messages_are_hidden_and_opened() {
     std::vector<double> found = key.decrypt(read_ciphertext(parameters, sent));
     make_public(found);
     CHECK(largest_difference(found, values) < 1e-8);
+}
+
+// Masks and floods, which their maker encrypts with the public key, and masked results as the key's holder reads them.
+void polynomials_are_hidden_and_opened() {
+    const SharedParameters parameters = of_depth(1024, 2, 1);
+    SecretKey key(parameters, Bytes(kSeedBytes, 7), Block{1, 2});
+    const PublicKey open(parameters, key.public_key(), Block{3, 4});
+    std::vector<std::int64_t> flood(1024);
+    SecretRows mask(3 * 1024);
+    Prg prg(Block{5, 6});
+    for (std::int64_t& number : flood) number = static_cast<std::int64_t>(prg.word());
+    for (std::size_t i = 0; i < mask.size(); ++i) mask[i] = prg.word() % parameters->row(i / 1024).p();
+    const SecretRows known = mask;
+    make_secret(flood);
+    make_secret(mask);
+    make_secret(Probe::secret(key));
+    Ciphertext flooded = open.encrypt_integers(flood, 2, parameters->scale(), 40), masked = Probe::encrypt_rows(open, mask, 2);
+    for (Ciphertext* made : {&flooded, &masked}) {
+        make_public(made->first);
+        make_public(made->second);
+    }
+    SecretRows found = key.decrypt_residues(masked);
+    make_public(found);
+    const auto most = static_cast<std::uint64_t>(parameters->fresh_noise(false));
+    for (std::size_t i = 0; i < found.size(); ++i) {
+        const std::uint64_t p = parameters->row(i / 1024).p(), off = (found[i] + p - known[i]) % p;
+        CHECK(std::min(off, p - off) <= most);
+    }
+    CHECK(flooded.first != masked.first);
 }
 
 void messages_are_encoded_and_decoded() {
@@ -135,6 +168,7 @@ int main() {
     check::run_on_all_levels("keys are made", keys_are_made);
     check::run_on_all_levels("shares are made", shares_are_made);
     check::run_on_all_levels("messages are hidden and opened", messages_are_hidden_and_opened);
+    check::run_on_all_levels("polynomials are hidden and opened", polynomials_are_hidden_and_opened);
     check::run_on_all_levels("messages are encoded and decoded", messages_are_encoded_and_decoded);
     return check::result();
 }

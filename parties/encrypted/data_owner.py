@@ -68,11 +68,10 @@ def data_owner(party: Party[OwnerSettings]) -> None:
     model = LinearModel(stacked, kept.preparation, kept.classes, kept.degree)
     if settings.output is not None:
         model.write(settings.output)
-    prepared, _ = kept.preparation.apply(held_out.features)
     result = {
         "party": settings.name,
         "accuracy": model.accuracy(held_out.features, held_out.places),
-        "scikit_learn": float(scikit_learn(kept, table).score(prepared[:, :-1], held_out.places)),
+        "scikit_learn": float(scikit_learn(table).score(held_out.features, held_out.places)),
         "bound": comparison.bound,
         "reach": max((max(one.reach, default=0.0) for one in foreseen), default=0.0),
         "held_out": len(held_out.features),

@@ -16,12 +16,18 @@ from parties.encrypted.preparation import Preparation
 from parties.encrypted.records import LabelledTable, read_records
 from parties.frame.errors import ConfigError
 
+MOST_ITERATIONS = 100
+
 
 def prepare(config: SecureTrainConfig, folder: Path) -> dict[str, Any]:
     """Write the records, those that are held out and the preparation into the folder, and return the job's settings."""
+    if config.steps > MOST_ITERATIONS:
+        raise ConfigError(f"iterations: expected at most {MOST_ITERATIONS} on encrypted records, found {config.steps}.")
+    if config.start_model is not None:
+        raise ConfigError("start_model: expected with encrypted: model alone, found it with encrypted: records.")
     if config.output_model is not None:
         check_name(config.output_model)
-    table = _records(config)
+    table = records_of(config)
     order = np.random.default_rng(config.seed).permutation(len(table.features))
     count = round(config.held_out * len(order))
     if not 0 < count < len(order) - 1:
@@ -33,8 +39,10 @@ def prepare(config: SecureTrainConfig, folder: Path) -> dict[str, Any]:
         np.savez(path, X=table.features[rows], y=table.places[rows])
     features = table.features.shape[1]
     components = min(config.components, features) or None
-    preparation = Preparation.of(table.features[kept], components, config.whiten or None, config.clip)
-    choices = Logistic(config.learning_rate, config.iterations, config.sigmoid_degree, config.stretch)
+    preparation = Preparation.of(
+        table.features[kept], components, config.whiten or None, config.clip, config.norm or None
+    )
+    choices = Logistic(config.learning_rate or 4.0, config.steps, config.sigmoid_degree, config.stretch)
     LinearModel.untrained(preparation, table.classes, choices.degree).write(folder / KEPT)
     job = Job.of(len(kept), preparation.outputs, choices, table.targets)
     return {
@@ -49,7 +57,8 @@ def prepare(config: SecureTrainConfig, folder: Path) -> dict[str, Any]:
     }
 
 
-def _records(config: SecureTrainConfig) -> LabelledTable:
+def records_of(config: SecureTrainConfig) -> LabelledTable:
+    """Return the records of a run. Raises `DataError`."""
     if config.dataset is not None:
         return read_records(config.dataset, config.label, config.delimiter)
     from sklearn.datasets import load_breast_cancer  # noqa: PLC0415 - only without a data set of one's own

@@ -7,6 +7,7 @@ from typing import Any
 
 from mpc.errors import MpcError
 from parties.encrypted.config import SecureTrainConfig
+from parties.encrypted.model_run import report
 from parties.encrypted.settings import OWNER, TRAINER, OwnerSettings, TrainerSettings
 from parties.frame.charts import Headline
 from parties.frame.errors import ConfigError
@@ -49,10 +50,13 @@ class SecureTrain:
         }
 
     def plan(self, config: SecureTrainConfig, run: Run) -> Plan:
-        """Return the data owner and the project owner, and write the data owner's records into its private folder."""
-        from parties.encrypted.planning import prepare  # noqa: PLC0415 - the launcher starts without the computation
+        """Return the data owner and the project owner, and write what each of them has into its private folder."""
+        from parties.encrypted.model_run import planning  # noqa: PLC0415 - the launcher starts without the computation
+        from parties.encrypted.planning import prepare  # noqa: PLC0415
 
         try:
+            if config.encrypted == "model":
+                return planning.plan(config, run)
             job = prepare(config, run.folders.party(OWNER))
         except MpcError as error:
             raise ConfigError(f"securetrain: {error}.") from error
@@ -91,8 +95,10 @@ class SecureTrain:
         )
 
     def summary(self, result: Mapping[str, Any]) -> Summary:
-        """Show what the model is worth, and that the twin stands for it."""
+        """Show what the model is worth, and where the records are encrypted, that the twin stands for it."""
         owner, trainer = result["reports"]
+        if owner.get("encrypted") == "model":
+            return report.summary(owner, trainer)
         return Summary(
             (
                 ("accuracy", f"{owner['accuracy']:.4f} on {owner['held_out']} records that were held out"),

@@ -125,7 +125,7 @@ Bytes SecretKey::encrypt(View<const double> values, std::size_t level, const Sca
     return write(*parameters_, header, {message.data()});
 }
 
-std::vector<double> SecretKey::decrypt(const Ciphertext& ciphertext) const {
+SecretRows SecretKey::decrypt_residues(const Ciphertext& ciphertext) const {
     if (ciphertext.parameters->digest() != parameters_->digest()) {
         throw ParameterError("expected a ciphertext of this key's parameters, found one of others");
     }
@@ -144,6 +144,12 @@ std::vector<double> SecretKey::decrypt(const Ciphertext& ciphertext) const {
         for (std::size_t n = 0; n < degree; ++n) out[n] = add(out[n], c0[n], row.p());
         row.inverse(out);
     }
+    return message;
+}
+
+std::vector<double> SecretKey::decrypt(const Ciphertext& ciphertext) const {
+    const std::size_t degree = parameters_->degree();
+    SecretRows message = decrypt_residues(ciphertext);
     std::vector<double> values(degree / 2);
     decode(*parameters_, encoder_of(degree), ciphertext.level, ciphertext.scale, message.data(), values.data());
     return values;
@@ -184,6 +190,25 @@ Ciphertext PublicKey::encrypt_integers(View<const std::int64_t> coefficients, st
             const std::uint64_t residue = reduce_signed(static_cast<std::uint64_t>(coefficients[n]), modulus);
             message[i * degree + n] = multiply(residue, factor, modulus.p);
         }
+    }
+    return encrypt_rows(message, level, scale);
+}
+
+Ciphertext PublicKey::encrypt_residues(View<const std::uint64_t> residues, std::size_t level, const Scale& scale) const {
+    parameters_->check_level(level);
+    const std::size_t degree = parameters_->degree(), words = (level + 1) * degree;
+    if (residues.size() != words) {
+        throw ParameterError("residues: expected " + std::to_string(words) + ", found " + std::to_string(residues.size()));
+    }
+    SecretRows message(words);
+    std::uint64_t all_below = ~std::uint64_t{0}, any = 0;  // in the highest bit; the residues may be secret
+    for (std::size_t i = 0; i < words; ++i) {
+        all_below &= residues[i] - parameters_->row(i / degree).p();
+        any |= residues[i];
+        message[i] = residues[i];
+    }
+    if (all_below >> 63 == 0 || any >> 63 != 0) {
+        throw ParameterError("residues: expected numbers below their primes, found a larger one");
     }
     return encrypt_rows(message, level, scale);
 }

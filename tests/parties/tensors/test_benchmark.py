@@ -237,7 +237,8 @@ def test_a_made_up_result_becomes_rows_with_ratios_and_goals(tmp_path: Path) -> 
             "SPU Cheetah": figures([8800.0]),
             "CrypTen, trusted first party": {"ours": False, "missing": "took more than 60 s"},
         },
-        "mlp": {"dealer": figures([20.0], mb=8.5), "dealer_mac": figures([161.0])},
+        "mlp": {"dealer": figures([20.0, 30.0, 25.0], mb=8.5), "dealer_mac": figures([161.0, 150.0, 225.0])},
+        "mlp-epoch": {"dealer": figures([20.0]), "dealer_mac": figures([160.0])},
         "cn-relu": {"dealer": figures([10.0]), "CrypTen, trusted third party": figures([29.0])},
         "relu": {"dealer": {"ours": True, "missing": "a process ended"}},
     }
@@ -250,7 +251,8 @@ def test_a_made_up_result_becomes_rows_with_ratios_and_goals(tmp_path: Path) -> 
     assert dealer[place["CrypTen, trusted first party"]] == ""
     assert lines["multiply 10^6", "two_party"][1] == "2,000: not met"
     assert lines["multiply 10^6", "dealer_mac"][1] == ""
-    assert lines["MLP 784-128-10, batch 128, a step", "dealer_mac"][1] == "160: not met"
+    assert lines["MLP 784-128-10, batch 128, a step", "dealer_mac"][1] == "8 x dealer: not met, 8.1 x"
+    assert lines["MLP, 62 batches", "dealer_mac"][1] == "8 x dealer: met, 8.0 x"
     assert lines["MLP 784-128-10, batch 128, a step", "dealer"][1] == "25.0: met, 8 MB: not met"
     assert lines["CN-ReLU, 64 images", "dealer"][1] == "3 x as fast as CrypTen, trusted third party: not met"
     assert lines["ReLU 10^5", "dealer"][0] == "a process ended"
