@@ -22,7 +22,7 @@ from fractions import Fraction
 import numpy as np
 from numpy.typing import NDArray
 
-from mpc.encrypted.embedding import complex_values, slot_places
+from mpc.encrypted.embedding import coefficients, complex_values, slot_places
 from mpc.encrypted.packing import Floats, Packing
 from mpc.errors import ParameterError, RangeError
 
@@ -34,6 +34,9 @@ _GUARD_BITS = 160
 _DITHER_BITS = 16
 _MOST_FACTOR_BITS = 28
 _LIMB_BITS = 16
+_DOUBLES = 2.0**-36
+"""More than the error of a mean of cosines in doubles, of which a transform of 2^15 numbers has at most 2^-41."""
+
 _MOST_ERRORS = 2.0
 """How much larger, as a factor, the inverse of B may make errors. A larger one means that there is no room for A."""
 
@@ -52,19 +55,6 @@ def _cosines(degree: int) -> NDArray[np.int64]:
         rounded = (x + half) >> (_GUARD_BITS - _COSINE_BITS)
         found[n], found[degree - n], found[degree + n], found[-n] = rounded, -rounded, -rounded, rounded
         x, y = (x * cosine - y * sine) >> _GUARD_BITS, (x * sine + y * cosine) >> _GUARD_BITS
-    return found
-
-
-@functools.lru_cache(maxsize=2)
-def _block_sums(degree: int, features: int) -> NDArray[np.int64]:
-    """Return ``(d', N)`` sums over the slots of each block of ``2^40 cos(pi k 5^i / N)``."""
-    cosines, half = _cosines(degree), degree // 2
-    k = np.arange(half, dtype=np.int64)
-    found = np.zeros((features, degree), np.int64)
-    for block, own in zip(found, slot_places(half).reshape(features, -1), strict=True):
-        for place in own.tolist():
-            block[:half] += cosines[(2 * place + 1) * k & (2 * degree - 1)]
-        block[half + 1 :] = -block[1:half][::-1]  # 5^i is odd, so the cosine of N - k is the negative one
     return found
 
 
@@ -125,15 +115,29 @@ class Reading:
         return f"Reading({self.packing.features} weights below 2^{self.limit_bits}, steps of 2^-{self.grid_bits})"
 
     def _rounded(self) -> NDArray[np.int64]:
-        """Return A. A number between two integers becomes either, as a public sequence says."""
+        """Return A. A number between two integers becomes either, as a public sequence says.
+
+        Doubles decide all but those that are within their error of an integer. Integers decide these.
+        """
         packing = self.packing
-        sums = _block_sums(2 * packing.slots, packing.features)
-        whole = self._factor * (1 << _DITHER_BITS) / (packing.rows << _COSINE_BITS)
-        down = 8 - math.ceil(math.log2(whole))  # sums are below 2^54
-        fixed = (sums * round(whole * Fraction(2) ** down)) >> down
         label = f"capc reading 1/{packing.slots}/{packing.features}".encode()
-        drawn = np.frombuffer(hashlib.shake_256(label).digest(2 * fixed.size), "<u2").reshape(fixed.shape)
-        return (fixed + drawn.astype(np.int64)) >> _DITHER_BITS
+        shape = (packing.features, 2 * packing.slots)
+        drawn = np.frombuffer(hashlib.shake_256(label).digest(2 * shape[0] * shape[1]), "<u2").reshape(shape)
+        # The exact numbers are sums of cosines times 2^40, which are below 2^54, times this.
+        whole = self._factor * (1 << _DITHER_BITS) / (packing.rows << _COSINE_BITS)
+        down = 8 - math.ceil(math.log2(whole))
+        times = round(whole * Fraction(2) ** down)
+        mean = float(Fraction(times * packing.slots << _COSINE_BITS, 1) * Fraction(2) ** -(down + _DITHER_BITS))
+        near = np.stack([coefficients(packing.repeat(unit)) for unit in np.eye(packing.features)]) * mean
+        near += drawn * 2.0**-_DITHER_BITS
+        found = np.floor(near).astype(np.int64)
+        unsure = np.abs(near - np.round(near)) < _DOUBLES * mean / packing.slots * packing.rows
+        blocks = (2 * slot_places(packing.slots) + 1).reshape(packing.features, -1)
+        cosines, last = _cosines(shape[1]), 2 * shape[1] - 1
+        for j, k in np.argwhere(unsure).tolist():
+            total = int(cosines[blocks[j] * k & last].sum())
+            found[j, k] = ((total * times >> down) + int(drawn[j, k])) >> _DITHER_BITS
+        return found
 
     def read(self, residues: Residues) -> list[int]:
         """Return ``sum_k A_jk m_k`` modulo Q for each j, of a polynomial or of a share of one."""
