@@ -894,9 +894,7 @@ def ckks_open_values(ciphertext: CkksCiphertext, shares: list[bytes]) -> NDArray
 def ckks_open_residues(ciphertext: CkksCiphertext, shares: list[bytes]) -> NDArray[np.uint64]:
     """Return the same as N coefficients modulo q_0, then modulo q_1 and so on, ``u64[(level + 1) * N]``."""
 
-def ckks_open_integers(
-    ciphertext: CkksCiphertext, shares: list[bytes]
-) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
+def ckks_open_integers(ciphertext: CkksCiphertext, shares: list[bytes]) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
     """Return the same as N integers around zero, the lower 64 bits and the upper ones.
 
     Raises ParameterError for a level whose modulus has more than 127 bits.

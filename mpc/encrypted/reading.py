@@ -17,13 +17,15 @@ from __future__ import annotations
 import functools
 import hashlib
 import math
+from collections.abc import Hashable
 from fractions import Fraction
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mpc.encrypted.embedding import complex_values, slot_places
-from mpc.encrypted.packing import Floats, Packing
+from mpc.encrypted.packing import Floats
 from mpc.errors import ParameterError, RangeError
 
 Residues = NDArray[np.uint64]
@@ -55,13 +57,33 @@ def _cosines(degree: int) -> NDArray[np.int64]:
     return found
 
 
+class Layout(Hashable, Protocol):
+    """How the numbers that are read lie in slots, such as a :class:`mpc.encrypted.packing.Packing`."""
+
+    @property
+    def features(self) -> int:
+        """How many numbers there are, d'."""
+        ...
+
+    @property
+    def slots(self) -> int:
+        """The slots of one ciphertext."""
+        ...
+
+    @property
+    def places(self) -> NDArray[np.int64]:
+        """The slots that repeat each number, ``(d', copies)``."""
+        ...
+
+
 @functools.lru_cache(maxsize=2)
-def _block_sums(degree: int, features: int) -> NDArray[np.int64]:
-    """Return ``(d', N)`` sums over the slots of each block of ``2^40 cos(pi k 5^i / N)``."""
-    cosines, half = _cosines(degree), degree // 2
+def _block_sums(layout: Layout) -> NDArray[np.int64]:
+    """Return ``(d', N)`` sums over the slots that repeat each number of ``2^40 cos(pi k 5^i / N)``."""
+    degree, half = 2 * layout.slots, layout.slots
+    cosines = _cosines(degree)
     k = np.arange(half, dtype=np.int64)
-    found = np.zeros((features, degree), np.int64)
-    for block, own in zip(found, slot_places(half).reshape(features, -1), strict=True):
+    found = np.zeros((layout.features, degree), np.int64)
+    for block, own in zip(found, slot_places(half)[layout.places], strict=True):
         for place in own.tolist():
             block[:half] += cosines[(2 * place + 1) * k & (2 * degree - 1)]
         block[half + 1 :] = -block[1:half][::-1]  # 5^i is odd, so the cosine of N - k is the negative one
@@ -69,7 +91,7 @@ def _block_sums(degree: int, features: int) -> NDArray[np.int64]:
 
 
 class Reading:
-    """Reads the ``(d',)`` weights of a packing from shares of a polynomial modulo Q. All of it is public.
+    """Reads the ``(d',)`` weights of a layout in slots from shares of a polynomial modulo Q. All of it is public.
 
     Args:
         primes: q_0 ... q_level, whose product is Q.
@@ -86,7 +108,7 @@ class Reading:
     """
 
     def __init__(
-        self, packing: Packing, primes: tuple[int, ...], scale: Fraction, grid_bits: int, limit_bits: int
+        self, packing: Layout, primes: tuple[int, ...], scale: Fraction, grid_bits: int, limit_bits: int
     ) -> None:
         self.packing, self.primes = packing, primes
         self.grid_bits, self.limit_bits = grid_bits, limit_bits
@@ -112,7 +134,7 @@ class Reading:
         """What is read as a function of the real parts of slots, ``(d', slots)``."""
         self.imaginary: Floats = np.ascontiguousarray(values.imag)
         """The same of the imaginary parts, which hold noise alone."""
-        self.matrix: Floats = self.real.reshape(packing.features, packing.features, packing.rows).sum(axis=2)
+        self.matrix: Floats = self.real[:, packing.places].sum(axis=2)
         """B, ``(d', d')``."""
         self._inverse = np.linalg.inv(self.matrix)
         if not (enlarged := float(np.abs(self._inverse).sum(axis=1).max())) <= _MOST_ERRORS:
@@ -127,8 +149,8 @@ class Reading:
     def _rounded(self) -> NDArray[np.int64]:
         """Return A. A number between two integers becomes either, as a public sequence says."""
         packing = self.packing
-        sums = _block_sums(2 * packing.slots, packing.features)
-        whole = self._factor * (1 << _DITHER_BITS) / (packing.rows << _COSINE_BITS)
+        sums, copies = _block_sums(packing), int(packing.places.shape[1])
+        whole = self._factor * (1 << _DITHER_BITS) / (copies << _COSINE_BITS)
         down = 8 - math.ceil(math.log2(whole))  # sums are below 2^54
         fixed = (sums * round(whole * Fraction(2) ** down)) >> down
         label = f"capc reading 1/{packing.slots}/{packing.features}".encode()

@@ -13,6 +13,7 @@ factor of the relative error, which :meth:`Twin.errors` keeps below a thousandth
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
