@@ -141,7 +141,7 @@ def configure(
     arguments = _named_first(arguments, protocols)
     path, name = _file_and_protocol(arguments, line)
     document = read_file(path) if path else {}
-    protocol = _protocol(name or document.get("protocol"), protocols)
+    protocol = _protocol(name or document.get("protocol") or _owner(arguments, protocols), protocols)
     _check_sections(document, protocol, str(path))
     word, arguments = _command(arguments, protocol, protocols, line)
     parser = _command_parser(word, protocol, protocols, line) if word else _parser(protocol, protocols, line)
@@ -170,6 +170,12 @@ def _named_first(arguments: list[str], protocols: Mapping[str, RunnableProtocol]
         name, *others = arguments
         return [*others, "--protocol", name]
     return arguments
+
+
+def _owner(arguments: list[str], protocols: Mapping[str, RunnableProtocol]) -> str | None:
+    """Return the protocol of a command that its word alone calls, where it is called."""
+    word = arguments[0] if arguments else ""
+    return next((name for name, one in protocols.items() if word in one.commands and one.commands[word].alone), None)
 
 
 def _federation(

@@ -30,7 +30,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "mpc.inference": (*GROUND, "mpc._core", "mpc.channels", "mpc.garbled"),
     "mpc.capc": (*GROUND, *SHARED),
     "mpc.tensors": (*GROUND, "mpc._core", "mpc.channels", "mpc.garbled", "mpc.dp"),
-    "mpc.commons": (*GROUND, "mpc._core"),
+    "mpc.commons": (*GROUND, "mpc._core", "mpc.dp"),
     "mpc.encrypted": (*GROUND, "mpc._core", "mpc.channels", "mpc.garbled", "mpc.dp"),
     "parties": (),
     "parties.frame": ("mpc.errors", "mpc.channels"),

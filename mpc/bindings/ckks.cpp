@@ -1,19 +1,17 @@
-// Python's CKKS: CkksScale, CkksParameters, CkksPlaintext, CkksCiphertext, CkksSecretKey, CkksPublicKey, CkksEvaluator,
-// CkksSecretShare.
+// Python's CKKS: CkksScale, CkksParameters, CkksPlaintext, CkksCiphertext, CkksSecretKey, CkksPublicKey, CkksEvaluator.
 #include <nanobind/stl/map.h>
 #include <nanobind/stl/optional.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
-#include <algorithm>
 #include <list>
 #include <memory>
 #include <utility>
 
+#include "bindings/ckks.hpp"
 #include "bindings/convert.hpp"
 #include "core/ckks/evaluate.hpp"
 #include "core/ckks/keys.hpp"
-#include "core/ckks/threshold.hpp"
 #include "core/ckks/wire.hpp"
 
 namespace mpc::bindings {
@@ -30,11 +28,6 @@ using ckks::SecretKey;
 using ckks::SharedParameters;
 
 using Array = nb::ndarray<const double, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
-
-// Parameters are made shared; nanobind would delete what it made itself.
-struct PythonParameters {
-    SharedParameters shared;
-};
 
 Array array_of(nb::handle object) {
     Array array;
@@ -67,23 +60,6 @@ Residues residues_of(nb::handle object, std::size_t rows, std::size_t degree) {
 }
 
 View<const double> view_of(const Array& array) { return View<const double>(array.data(), array.shape(0)); }
-
-template <typename Made>
-auto released(Made&& body) {
-    const nb::gil_scoped_release hold;
-    return body();
-}
-
-nb::bytes bytes_of(const ckks::KeyId& id) { return nb::bytes(id.data(), id.size()); }
-
-template <typename Number>
-nb::ndarray<nb::numpy, Number, nb::ndim<1>> numbers_of(std::vector<Number> values) {
-    auto* owned = new std::vector<Number>(std::move(values));
-    const nb::capsule owner(owned, [](void* p) noexcept { delete static_cast<std::vector<Number>*>(p); });
-    const std::size_t shape[1] = {owned->size()};
-    return nb::ndarray<nb::numpy, Number, nb::ndim<1>>(owned->data(), 1, shape, owner);
-}
-
 
 std::string described(const char* what, std::size_t level, const Scale& scale) {
     return std::string("<") + what + " at level " + std::to_string(level) + ", scale 2^" + std::to_string(scale.bits()) +
@@ -364,141 +340,6 @@ void bind_evaluator(nb::module_& m) {
         .def("__repr__", [](const Evaluator&) { return std::string("<CkksEvaluator>"); });
 }
 
-ckks::KeyId key_id_of(nb::handle object) {
-    const Buffer in(object);
-    ckks::KeyId id{};
-    if (in.size() != id.size()) {
-        throw ParameterError("key id: expected " + std::to_string(id.size()) + " bytes, found " + std::to_string(in.size()));
-    }
-    std::copy_n(in.data(), id.size(), id.begin());
-    return id;
-}
-
-Block seed_of(nb::handle object) {
-    const Buffer in(object);
-    if (in.size() != sizeof(Block)) {
-        throw ParameterError("common seed: expected 16 bytes, found " + std::to_string(in.size()));
-    }
-    return load_block(in.data());
-}
-
-// Messages, exported for as long as this object lives.
-class Messages {
-public:
-    explicit Messages(const nb::list& list) {
-        for (const nb::handle message : list) views_.emplace_back(buffers_.emplace_back(message));
-    }
-    const std::vector<ByteView>& views() const { return views_; }
-
-private:
-    std::list<Buffer> buffers_;
-    std::vector<ByteView> views_;
-};
-
-// The lower 64 bits and the upper ones.
-nb::tuple halves_of(const ckks::Integers& integers) {
-    std::vector<std::uint64_t> low;
-    std::vector<std::int64_t> high;
-    for (const lattice::Wide integer : integers) {
-        low.push_back(static_cast<std::uint64_t>(integer));
-        high.push_back(static_cast<std::int64_t>(static_cast<std::uint64_t>(integer >> 64)));
-    }
-    return nb::make_tuple(numbers_of(std::move(low)), numbers_of(std::move(high)));
-}
-
-void bind_shares(nb::module_& m) {
-    using ckks::SecretShare;
-    const auto ciphertext = nb::arg("ciphertext"), bits = nb::arg("mask_bits"), common = nb::arg("common");
-    nb::class_<SecretShare>(m, "CkksSecretShare", "One of several owners' share of a secret key.")
-        .def("__init__",
-             [](SecretShare* self, const PythonParameters& p, nb::handle seed, nb::handle key_id) {
-                 const Buffer in(seed);
-                 new (self) SecretShare(p.shared, in, key_id_of(key_id));
-             },
-             nb::arg("parameters"), nb::arg("seed"), nb::arg("key_id"))
-        .def_prop_ro("key_id", [](const SecretShare& s) { return bytes_of(s.key_id()); })
-        .def("public_key",
-             [](const SecretShare& s, nb::handle seed) {
-                 const Block block = seed_of(seed);
-                 return to_bytes(released([&] { return s.public_key(block); }));
-             },
-             common)
-        .def("rotation_key",
-             [](const SecretShare& s, nb::handle seed, std::int64_t steps, std::size_t level) {
-                 const Block block = seed_of(seed);
-                 return to_bytes(released([&] { return s.rotation_key(block, steps, level); }));
-             },
-             common, nb::arg("steps"), nb::arg("level"))
-        .def("first_relinearisation",
-             [](const SecretShare& s, nb::handle seed, std::size_t level) {
-                 const Block block = seed_of(seed);
-                 return to_bytes(released([&] { return s.first_relinearisation(block, level); }));
-             },
-             common, nb::arg("level"))
-        .def("second_relinearisation",
-             [](const SecretShare& s, nb::handle seed, nb::handle sum) {
-                 const Block block = seed_of(seed);
-                 const Buffer in(sum);
-                 return to_bytes(released([&] { return s.second_relinearisation(block, in); }));
-             },
-             common, nb::arg("sum"))
-        .def("decryption",
-             [](const SecretShare& s, const Ciphertext& c, int k) {
-                 return to_bytes(released([&] { return s.decryption(c, k); }));
-             },
-             ciphertext, bits)
-        .def("refresh",
-             [](const SecretShare& s, const Ciphertext& c, int k, nb::handle seed, std::size_t level) {
-                 const Block block = seed_of(seed);
-                 return to_bytes(released([&] { return s.refresh(c, k, block, level); }));
-             },
-             ciphertext, bits, common, nb::arg("level"))
-        .def("mask",
-             [](const SecretShare& s, const Ciphertext& c, int k) {
-                 return halves_of(released([&] { return s.mask(c, k); }));
-             },
-             ciphertext, bits)
-        .def("__repr__", [](const SecretShare&) { return std::string("<CkksSecretShare>"); });
-
-    m.def("ckks_add_key_shares",
-          [](const PythonParameters& p, const nb::list& shares) {
-              const Messages in(shares);
-              return to_bytes(released([&] { return ckks::add_key_shares(*p.shared, in.views()); }));
-          },
-          nb::arg("parameters"), nb::arg("shares"));
-    m.def("ckks_add_second_shares",
-          [](const PythonParameters& p, nb::handle sum, const nb::list& shares) {
-              const Messages in(shares);
-              const Buffer first(sum);
-              return to_bytes(released([&] { return ckks::add_second_shares(*p.shared, first, in.views()); }));
-          },
-          nb::arg("parameters"), nb::arg("sum"), nb::arg("shares"));
-    m.def("ckks_open_values",
-          [](const Ciphertext& c, const nb::list& shares) {
-              const Messages in(shares);
-              return numbers_of(released([&] { return ckks::open_values(c, in.views()); }));
-          },
-          ciphertext, nb::arg("shares"));
-    m.def("ckks_open_residues",
-          [](const Ciphertext& c, const nb::list& shares) {
-              const Messages in(shares);
-              return numbers_of(released([&] { return ckks::open_residues(c, in.views()); }));
-          },
-          ciphertext, nb::arg("shares"));
-    m.def("ckks_open_integers",
-          [](const Ciphertext& c, const nb::list& shares) {
-              const Messages in(shares);
-              return halves_of(released([&] { return ckks::open_integers(c, in.views()); }));
-          },
-          ciphertext, nb::arg("shares"));
-    m.def("ckks_refreshed",
-          [](const Ciphertext& c, const nb::list& shares, const nb::list& fresh) {
-              const Messages in(shares), above(fresh);
-              return to_bytes(released([&] { return ckks::refreshed(c, in.views(), above.views()); }));
-          },
-          ciphertext, nb::arg("shares"), nb::arg("fresh"));
-}
-
 }  // namespace
 
 void bind_ckks(nb::module_& m) {
@@ -509,7 +350,7 @@ void bind_ckks(nb::module_& m) {
     bind_texts(m);
     bind_keys(m);
     bind_evaluator(m);
-    bind_shares(m);
+    bind_shares_of_ckks(m);
 }
 
 }  // namespace mpc::bindings

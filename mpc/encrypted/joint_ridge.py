@@ -26,7 +26,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
 
@@ -97,8 +97,9 @@ class JointRidge:
         """Each owner's mask on a share of the decryption, so wide that it adds half of the result's own deviation."""
         chain, level = self.job.chain, self.release.level
         wanted = _MASK_PART * self._slot_deviation * float(chain.scale)
-        bits = max(1, math.floor(math.log2(wanted / Mask(0, 0.0, level).error(chain))))
-        return Mask(bits, bits - math.log2(chain.degree) - math.log2(wanted), level)
+        one = Mask(1, 0.0, level, chain.modulus(level).bit_length())  # uniform modulo Q with the trainer's mask
+        bits = 1 + max(0, math.floor(math.log2(wanted / one.error(chain))))
+        return replace(one, bits=bits, hidden_bits=bits - math.log2(chain.degree) - math.log2(wanted))
 
     @property
     def _slot_deviation(self) -> float:

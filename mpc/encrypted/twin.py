@@ -13,7 +13,6 @@ factor of the relative error, which :meth:`Twin.errors` keeps below a thousandth
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -199,9 +198,8 @@ class Twin:
         for a, b in zip(first, second, strict=True):
             operands += [(a.place, _times(b.slots)), (b.place, _times(a.slots))]
         slots = sum(a.slots * b.slots for a, b in zip(first, second, strict=True))
-        deviation = math.hypot(self.chain.switching(level) / prime, self.chain.rounding)
         scale = first[0].scale * second[0].scale / prime
-        return self._made(np.asarray(slots), level - 1, scale, tuple(operands), deviation)
+        return self._made(np.asarray(slots), level - 1, scale, tuple(operands), self.chain.product(level))
 
     def multiply_plain(self, value: Clear, slots: Floats, scale: Fraction) -> Clear:
         """Multiply by public numbers and rescale to just this scale."""

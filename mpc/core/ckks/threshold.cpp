@@ -346,12 +346,16 @@ std::vector<std::uint64_t> open_residues(const Ciphertext& ciphertext, const std
 
 // Mixed radix digits u_k = (x_k - sum_(i<k) u_i r_i) / r_k modulo q_k with r_k = q_0 ... q_(k-1). Their sum is in [0, Q)
 // and then taken around zero.
-Integers open_integers(const Ciphertext& ciphertext, const std::vector<ByteView>& shares) {
+Integers open_integers(const Ciphertext& ciphertext, const std::vector<ByteView>& shares, int opened_bits) {
     const Parameters& parameters = *ciphertext.parameters;
     const std::size_t degree = parameters.degree(), level = ciphertext.level;
     if (parameters.level_bits(level) > kMostOpenedBits) {
         throw ParameterError("expected a level whose modulus has at most 127 bits, found " +
                              std::to_string(parameters.level_bits(level)) + " at level " + std::to_string(level));
+    }
+    if (opened_bits < 1 || opened_bits > kMostOpenedBits - 1) {
+        throw ParameterError("expected a bound of 1 to 126 bits on opened integers, found " +
+                             std::to_string(opened_bits));
     }
     SecretRows rows = opened(ciphertext, shares);
     Integers sums(degree, 0);
@@ -366,21 +370,28 @@ Integers open_integers(const Ciphertext& ciphertext, const std::vector<ByteView>
         }
         radix *= modulus.p;
     }
+    Wide wider = 0;  // not zero where an integer is not in [-2^opened_bits, 2^opened_bits)
     for (Wide& sum : sums) {
         const Wide beyond = (radix / 2 - sum) >> 127;  // 1 for a sum above half of the modulus
         sum -= radix & (Wide{0} - beyond);
+        wider |= (sum + (Wide{1} << opened_bits)) >> (opened_bits + 1);
+    }
+    if (wider != 0) {
+        refuse("expected shares that open to integers below 2^" + std::to_string(opened_bits) +
+               ", found a larger one: some share is of another secret, or the value is larger than it may be");
     }
     return sums;
 }
 
-Bytes refreshed(const Ciphertext& ciphertext, const std::vector<ByteView>& shares, const std::vector<ByteView>& fresh) {
+Bytes refreshed(const Ciphertext& ciphertext, const std::vector<ByteView>& shares, const std::vector<ByteView>& fresh,
+                int opened_bits) {
     const Parameters& parameters = *ciphertext.parameters;
     const std::size_t degree = parameters.degree();
     if (shares.size() != fresh.size()) {
         throw ParameterError("expected as many shares of the refreshed ciphertext as of the decryption, " +
                              std::to_string(shares.size()) + ", found " + std::to_string(fresh.size()));
     }
-    const Integers masked = open_integers(ciphertext, shares);
+    const Integers masked = open_integers(ciphertext, shares, opened_bits);
     Message sum = sum_of(parameters, fresh, {Kind::refresh_share}, nullptr);
     Header expected = sum.header;
     expected.key_id = ciphertext.key_id;

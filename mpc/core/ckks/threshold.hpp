@@ -35,7 +35,7 @@ namespace mpc::ckks {
 constexpr int kMostMaskBits = 120;
 
 // The sums of integers that are computed with are below 2^126 in magnitude.
-constexpr double kMostOpenedBits = 127;
+constexpr int kMostOpenedBits = 127;
 
 // Integers below 2^126 in magnitude, in two's complement.
 using Integers = lattice::WideWords;
@@ -95,9 +95,12 @@ Bytes add_second_shares(const Parameters& parameters, ByteView sum, const std::v
 std::vector<double> open_values(const Ciphertext& ciphertext, const std::vector<ByteView>& shares);
 // The same as N coefficients modulo each of the rows 0 ... level.
 std::vector<std::uint64_t> open_residues(const Ciphertext& ciphertext, const std::vector<ByteView>& shares);
-// The same as N integers, around zero. Throws ParameterError for a level whose modulus has more than 127 bits.
-Integers open_integers(const Ciphertext& ciphertext, const std::vector<ByteView>& shares);
+// The same as N integers, around zero. Throws ParameterError for a level whose modulus has more than 127 bits, and
+// MalformedError where one is 2^opened_bits or more in magnitude, as it is for most shares that no secret of the key gives.
+Integers open_integers(const Ciphertext& ciphertext, const std::vector<ByteView>& shares, int opened_bits);
 // The ciphertext with its noise at a higher level, as a seeded message. `fresh` are the shares of refresh(), in any order.
-Bytes refreshed(const Ciphertext& ciphertext, const std::vector<ByteView>& shares, const std::vector<ByteView>& fresh);
+// Throws MalformedError where an opened integer is 2^opened_bits or more in magnitude.
+Bytes refreshed(const Ciphertext& ciphertext, const std::vector<ByteView>& shares, const std::vector<ByteView>& fresh,
+                int opened_bits);
 
 }  // namespace mpc::ckks

@@ -30,7 +30,7 @@ from mpc.encrypted.packing import Floats
 from mpc.encrypted.threshold.masks import Mask
 from mpc.encrypted.threshold.owner import Owner
 from mpc.encrypted.threshold.session import HEAD_BYTES, JointKey
-from mpc.errors import ParameterError, ProtocolError
+from mpc.errors import ProtocolError
 
 RECORDED = "decryption"
 """The step under which an owner's record has the one decryption of a job."""
@@ -82,12 +82,16 @@ def receiver_residues(
     return ckks_open_residues(result, key.open_all(step_of(target), shares)).reshape(result.level + 1, -1)
 
 
-def receiver_integers(key: JointKey, target: int, result: CkksCiphertext, shares: Sequence[bytes]) -> list[int]:
+def receiver_integers(
+    key: JointKey, target: int, result: CkksCiphertext, shares: Sequence[bytes], mask: Mask
+) -> list[int]:
     """Return the same as N integers around zero: the receiver's share where each owner keeps its mask.
 
-    Raises as :func:`receiver_open` does, and ParameterError for a modulus above 127 bits.
+    Raises as :func:`receiver_open` does, ParameterError for a modulus above 127 bits, and ProtocolError where value and
+    masks are larger than they may be, as those of a share of another secret are.
     """
-    return _integers(*ckks_open_integers(result, key.open_all(step_of(target), shares)))
+    messages = key.open_all(step_of(target), shares)
+    return _integers(*ckks_open_integers(result, messages, mask.opened_bits))
 
 
 def owner_mask(owner: Owner, result: CkksCiphertext, mask: Mask) -> list[int]:
@@ -105,5 +109,3 @@ def _check(key: JointKey, result: CkksCiphertext, mask: Mask) -> None:
         raise ProtocolError("expected a result under the joint key, found one under another key")
     if result.level != mask.level:
         raise ProtocolError.mismatch("a result at level", mask.level, f"one at level {result.level}")
-    if not mask.bits >= 1:
-        raise ParameterError(f"expected a mask of at least 1 bit, found {mask.bits}")

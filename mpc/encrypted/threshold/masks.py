@@ -31,11 +31,13 @@ class Mask:
         bits: the mask is uniform in ``[-2^(bits-1), 2^(bits-1))``.
         hidden_bits: what it hides changes what is seen by a statistical distance of at most 2^-hidden_bits.
         level: of the ciphertext that it is for. Others are refused.
+        opened_bits: value, noise and all masks together are below 2^opened_bits. Shares that open to more are refused.
     """
 
     bits: int
     hidden_bits: float
     level: int
+    opened_bits: int
 
     def error(self, chain: Chain) -> float:
         """Return the deviation that all owners' masks give a slot, as an integer inside of the ciphertext."""
@@ -86,7 +88,8 @@ def mask_of(chain: Chain, hidden: float, value: float, level: int | None = None,
             f"bits, for masks of {wanted} bits of {chain.owners} owners, found level {level} with "
             f"{chain.modulus(level).bit_length()} bits"
         )
-    return Mask(wanted, wanted - math.log2(chain.degree) - math.log2(hidden), level)
+    opened = math.ceil(value) + chain.owners * 2 ** (wanted - 1)
+    return Mask(wanted, wanted - math.log2(chain.degree) - math.log2(hidden), level, opened.bit_length())
 
 
 def largest_coefficient(value: float, scale: float) -> float:

@@ -63,7 +63,8 @@ def combine(
     """Return the refreshed ciphertext, as :meth:`CkksCiphertext.from_bytes` reads it, of the shares of all owners.
 
     Raises:
-        ProtocolError: a share is missing, malformed, or not of this session, step and ciphertext.
+        ProtocolError: a share is missing, malformed, or not of this session, step and ciphertext. Also where value and
+            masks are larger than they may be, as those of a share of another secret are.
     """
     first = key.core.seeded_bytes(mask.level)
     messages = key.open_all(step, shares)
@@ -73,7 +74,8 @@ def combine(
             raise ProtocolError.mismatch(
                 "bytes of a share", expected, len(message), peer=f"owner {owner + 1}", step=step
             )
-    return ckks_refreshed(ciphertext, [one[:first] for one in messages], [one[first:] for one in messages])
+    opened, fresh = [one[:first] for one in messages], [one[first:] for one in messages]
+    return ckks_refreshed(ciphertext, opened, fresh, mask.opened_bits)
 
 
 def _common(key: JointKey, step: str, message: bytes) -> bytes:

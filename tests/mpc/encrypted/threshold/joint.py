@@ -62,7 +62,7 @@ def evaluator_of(owners: Sequence[Owner], products: int, rotations: Mapping[int,
 
 def opened(owners: Sequence[Owner], result: CkksCiphertext, bits: int = 1) -> Floats:
     """A result that all owners decrypt together, with masks of so many bits, and no record of it."""
-    mask = Mask(bits, 0.0, result.level)
+    mask = Mask(bits, 0.0, result.level, 126)
     key = owners[0].key
     shares = [owner.sign(decryption.step_of(0), owner.secret.decryption(result, mask.bits)) for owner in owners]
     return decryption.receiver_open(key, 0, result, shares)

@@ -33,7 +33,7 @@ def test_masks_of_owners_and_what_the_receiver_opens_are_shares_of_the_value(tin
     result = public_of(owners).encrypt(sent, mask.level)
     shares = [owner_shares(owner, [result], mask)[0] for owner in owners]
     assert {len(share) for share in shares} == {share_bytes(key, mask.level)}
-    seen = receiver_integers(key, 0, result, shares)
+    seen = receiver_integers(key, 0, result, shares, mask)
     left = [
         one - sum(masks)
         for one, masks in zip(seen, zip(*(owner_mask(o, result, mask) for o in owners), strict=True), strict=True)
@@ -50,7 +50,7 @@ def test_a_mask_fills_its_interval_and_nothing_beyond(tiny: str) -> None:
     owner = owners_of(tiny, 2)[0]
     result = public_of(owners_of(tiny, 2)).encrypt(np.zeros(owner.key.core.slots), 2)
     for bits in (1, 2, 61, 62, 63, 64, 65, 100):
-        drawn = owner_mask(owner, result, Mask(bits, 0.0, 2))
+        drawn = owner_mask(owner, result, Mask(bits, 0.0, 2, 126))
         half = 1 << (bits - 1)
         assert min(drawn) >= -half
         assert max(drawn) < half
@@ -88,7 +88,7 @@ def test_masks_that_stay_change_a_value_as_stated(tiny: str) -> None:
     owners = owners_of(tiny, 3)
     key = owners[0].key
     result = public_of(owners).encrypt(np.zeros(key.core.slots), 1)
-    mask = Mask(30, 0.0, 1)
+    mask = Mask(30, 0.0, 1, 126)
     shares = [owner_shares(owner, [result], mask)[0] for owner in owners]
     found = receiver_open(key, 0, result, shares) * float(key.core.scale)
     assert np.std(found) == pytest.approx(mask.error(key.chain), rel=0.1)
@@ -100,7 +100,7 @@ def test_a_job_decrypts_once(tiny: str) -> None:
     owner, public = owners[0], public_of(owners)
     zeros = np.zeros(owner.key.core.slots)
     results = [public.encrypt(zeros, 1) for _ in range(2)]
-    mask = Mask(20, 0.0, 1)
+    mask = Mask(20, 0.0, 1, 126)
     shares = owner_shares(owner, results, mask)
     assert owner_shares(owner, results, mask) == shares
     for others in ([results[0]], results[::-1], [public.encrypt(zeros, 1), results[1]]):
@@ -116,14 +116,14 @@ def test_the_record_is_made_before_the_share(tiny: str) -> None:
     key, one = owners_of(tiny, 2)[0].key, owners_of(tiny, 2)[0]
     owner = Owner(key, 0, bytes(32), one._signing, Full())
     with pytest.raises(OSError, match="no space"):
-        owner_shares(owner, [public_of(owners_of(tiny, 2)).encrypt(np.zeros(4), 1)], Mask(20, 0.0, 1))
+        owner_shares(owner, [public_of(owners_of(tiny, 2)).encrypt(np.zeros(4), 1)], Mask(20, 0.0, 1, 126))
 
 
 def test_shares_of_another_result_target_or_key_are_refused(tiny: str) -> None:
     owners, others = owners_of(tiny, 2), owners_of(tiny, 2, job="another job")
     key, public = owners[0].key, public_of(owners)
     results = [public.encrypt(np.zeros(4), 1) for _ in range(2)]
-    mask = Mask(20, 0.0, 1)
+    mask = Mask(20, 0.0, 1, 126)
     shares = [owner_shares(owner, results, mask) for owner in owners]
     with pytest.raises(ProtocolError, match="expected a share of this step"):
         receiver_open(key, 0, results[0], [shares[0][0], shares[1][1]])
@@ -133,5 +133,5 @@ def test_shares_of_another_result_target_or_key_are_refused(tiny: str) -> None:
     with pytest.raises(ProtocolError, match="under the joint key, found one under another"):
         owner_shares(others[0], results, mask)
     with pytest.raises(ProtocolError, match="expected a result at level 2, found one at level 1"):
-        owner_shares(owners[0], results, Mask(20, 0.0, 2))
+        owner_shares(owners[0], results, Mask(20, 0.0, 2, 126))
     assert repr(owners[0]) == "Owner(1 of 2)"

@@ -41,7 +41,7 @@ def test_what_everybody_sees_does_not_tell_the_value(tiny: str) -> None:
     result = public_of(owners).encrypt(np.ones(key.core.slots), mask.level)
 
     def seen(bits: int) -> np.ndarray:  # type: ignore[type-arg]
-        low, high = ckks_open_integers(result, [owner.secret.decryption(result, bits) for owner in owners])
+        low, high = ckks_open_integers(result, [owner.secret.decryption(result, bits) for owner in owners], 126)
         return np.array([(int(a) << 64) + int(b) for a, b in zip(high, low, strict=True)], float)
 
     assert np.abs(values(seen(1)) / scale - 1).max() < 1e-3  # the attack without masks
@@ -61,7 +61,7 @@ def test_masks_of_two_owners_are_independent_and_new_for_each_ciphertext(tiny: s
 def test_a_refresh_answers_one_ciphertext(tiny: str) -> None:
     owners = owners_of(tiny, 2)
     key, public = owners[0].key, public_of(owners)
-    mask = Mask(60, 0.0, 2)
+    mask = Mask(60, 0.0, 2, 126)
     one, other = (public.encrypt(np.zeros(4), 2) for _ in range(2))
     share = refresh.owner_share(owners[0], STEP, one, mask, 5)
     assert refresh.owner_share(owners[0], STEP, one, mask, 5) == share
@@ -82,7 +82,7 @@ def test_a_refresh_answers_one_ciphertext(tiny: str) -> None:
 def test_a_share_for_another_ciphertext_is_refused(tiny: str) -> None:
     owners = owners_of(tiny, 2)
     key, public = owners[0].key, public_of(owners)
-    mask = Mask(60, 0.0, 2)
+    mask = Mask(60, 0.0, 2, 126)
     one, other = (public.encrypt(np.zeros(4), 2) for _ in range(2))
     shares = [refresh.owner_share(owner, STEP, text, mask, 5) for owner, text in zip(owners, (one, other), strict=True)]
     with pytest.raises(ProtocolError, match="found one for another"):
