@@ -437,7 +437,7 @@ PICKED: dict[str, list[tuple[str, str]]] = {
         ("[Part(plane ^ beta, planes=True)]", "[Part(plane ^ 0, planes=True)]"),
     ],
     "mpc/tensors/backends/tree.py": [
-        ("        return np.stack(bits) ^ self.masks\n", "        return np.stack(bits)\n"),
+        ("        bits ^= self.masks\n", ""),
     ],
     "mpc/tensors/backends/gathers.py": [
         ("    if not np.array_equal(picked, party.known(result)):\n", "    if False:\n"),
@@ -566,15 +566,24 @@ PICKED: dict[str, list[tuple[str, str]]] = {
             "pieces = [np.zeros_like(words) for _ in range(parties - 1)]",
         ),
         (
-            "mask = Ring(format.ring_bits).random(answer, randomness)",
-            "mask = np.zeros(answer, dtype=np.uint64)",
+            "mask, pad = (Ring(bits).random(each, randomness) for each in",
+            "mask, pad = (np.zeros(each, dtype=np.uint64) for each in",
         ),
+        ("        if self.pad.size and not np.array_equal(", "        if False and not np.array_equal("),
         ("next((name for name, theirs in bodies[1:] if theirs != body), None)", "None"),
         (
-            "masks = Ring(bits).random((empty, *first.mask.shape[1:]), randomness)",
-            "masks = np.zeros((empty, *first.mask.shape[1:]), dtype=np.uint64)",
+            "masks, pads = (Ring(bits).random((empty, *each.shape[1:]), randomness) for each in",
+            "masks, pads = (np.zeros((empty, *each.shape[1:]), dtype=np.uint64) for each in",
         ),
-        ("opened = backend.open([backend.add(answer.shared, mask)]", "opened = backend.open([answer.shared]"),
+        ("masked = backend.add(answer.shared, mask)", "masked = answer.shared"),
+    ],
+    "mpc/tensors/fingerprints.py": [
+        ("        if hidden[peer] != _commitment(peer, seed):\n", "        if False:\n"),
+        ("        if hashlib.sha256(coins).digest() != ticket.digest:\n", "        if False:\n"),
+        (
+            "    if ticket is not None and opened is not None and not np",
+            "    if False and ticket and opened and not np",
+        ),
     ],
     "parties/tensors/records.py": [
         ("            if refusal := self._refusal(journal):\n                raise SessionsError(refusal)\n", ""),

@@ -25,6 +25,7 @@ from mpc.tensors.backends.replicated.keys import PARTIES, Keys
 from mpc.tensors.backends.replicated_mac import check, comparison, outputs, products, truncation
 from mpc.tensors.backends.replicated_mac.guarded import MOST_PENDING, RING_BITS, Guarded, Held
 from mpc.tensors.backends.seeds import Agreement
+from mpc.tensors.backends.subsets import SUMS, subset_sums
 from mpc.tensors.network import Network
 
 
@@ -206,6 +207,13 @@ class ReplicatedMacBackend:
         if not held:
             raise ParameterError("expected at least one value, found none")
         return self._each(lambda *arrays: applied(function, shape, *arrays), shape, *held)
+
+    def subset_sums(self, rows: Shared, coins: bytes | None) -> Held:
+        """Return for each of `(n, count)` rows the sums of subsets that coins choose, without a message."""
+        held = self._held(rows)
+        if self._trio.place is not None and coins is None:
+            raise ParameterError("expected coins of all computing parties, found none")
+        return self._each(lambda words: subset_sums(words, coins or b""), (held.shape[0], SUMS), held)
 
     def _each(self, function: Linear, shape: Shape, *values: Held) -> Held:
         """Return what a linear function gives for both components of this party."""
