@@ -55,6 +55,18 @@ class Circuit:
         """``classes`` words each; out one word, the index of the signed argmax of the sums mod 2^width, ties lowest."""
 
     @staticmethod
+    def noisy_release(
+        count: int, modulus_low: int, modulus_high: int, shift: int, range_bits: int, noise_bits: int
+    ) -> Circuit:
+        """Open ``count`` numbers, shared modulo Q = modulus_low + 2^64 modulus_high of at most 127 bits, with noise.
+
+        For each number both sides give their share below Q, in words of at most 64 bits, and signed noise of
+        ``noise_bits``. y = (sum of shares mod Q) >> shift stands for the number y - 2^(range_bits - 1). If every y is
+        below 2^range_bits, out come the numbers plus both noises, of max(range_bits, noise_bits + 1) + 1 bits, and a
+        last word 1. Otherwise all words are 0.
+        """
+
+    @staticmethod
     def add(width: int) -> Circuit:
         """One word each; out their sum mod 2^width."""
 
@@ -547,11 +559,35 @@ def multiply_layer(
     e: NDArray[np.uint64],
     a: NDArray[np.uint64],
     b: NDArray[np.uint64],
-    c: NDArray[np.uint64],
+    c: NDArray[np.uint64] | None,
     adds_product: bool,
     out: NDArray[np.uint64] | None = None,
 ) -> NDArray[np.uint64]:
-    """Return a party's share ``c + d * b + a * e`` mod 2^64 of ``x * y``, as :func:`and_layer` with ``d = x - a``."""
+    """Return a party's share ``c + d * b + a * e`` mod 2^64 of ``x * y``, as :func:`and_layer` with ``d = x - a``.
+
+    No c stands for zeros.
+    """
+
+def cut_masks(a: NDArray[np.uint64], ring_bits: int, bits: int) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
+    """Return ``u`` and ``top`` of ``r = -a`` mod 2^ring_bits, of which ``bits`` bits go.
+
+    ``top`` is r's highest bit, and ``u`` is ``2^(ring_bits - 1 - bits) * top`` less the rest of r, shifted.
+    """
+
+def cut_shares(
+    opened: NDArray[np.uint64],
+    offset: int,
+    u: NDArray[np.uint64],
+    top: NDArray[np.uint64],
+    ring_bits: int,
+    bits: int,
+    adds_public: bool,
+) -> NDArray[np.uint64]:
+    """Return a party's share of a value divided by 2^bits, from what was opened and its shares of :func:`cut_masks`.
+
+    With ``c = opened + offset`` and its highest bit ``c_top``, it is ``u - 2^(ring_bits - bits) * c_top * top``. The
+    party that ``adds_public`` adds ``(c >> bits) - 2^(ring_bits - 2 - bits)``.
+    """
 
 def planes_of_words(words: NDArray[np.uint64], bits: int) -> NDArray[np.uint64]:
     """Return ``u64[bits, ceil(n / 64)]`` of n words in C order: bit j of word i of plane b is bit b of word 64 i + j.
@@ -607,8 +643,14 @@ class KeyStream:
     def fill(self, out: NDArray[np.uint64]) -> None:
         """Write the next words over ``out``, which is C-contiguous, as it is below."""
 
+    def add_to(self, out: NDArray[np.uint64]) -> None:
+        """Add the next words to those of ``out``, mod 2^64."""
+
     def subtract_from(self, out: NDArray[np.uint64]) -> None:
         """Subtract the next words from those of ``out``, mod 2^64."""
+
+    def subtracted(self, words: NDArray[np.uint64]) -> NDArray[np.uint64]:
+        """Return ``words`` less the next words, mod 2^64, in new memory."""
 
     def exclusive_or_into(self, out: NDArray[np.uint64]) -> None:
         """Add the next words to those of ``out`` bit by bit."""
@@ -791,6 +833,12 @@ class CkksSecretKey:
         it to anybody who knows the ciphertext.
         """
 
+    def decrypt_residues(self, ciphertext: CkksCiphertext) -> NDArray[np.uint64]:
+        """Return ``u64[level + 1, N]``, the coefficients of the decrypted polynomial modulo q_0 ... q_level.
+
+        They are the message times the scale and the noise, exactly. Raises ParameterError for another key's.
+        """
+
 class CkksPublicKey:
     """Encrypts without the secret. Raises ProtocolError for a malformed message."""
 
@@ -807,6 +855,14 @@ class CkksPublicKey:
 
         Values in slots reach only half of all polynomials, and have 53 bits. Raises ParameterError for another number
         of coefficients, and for a shift above 127.
+        """
+
+    def encrypt_residues(
+        self, residues: NDArray[np.uint64], level: int, scale: CkksScale | None = None
+    ) -> CkksCiphertext:
+        """Encrypt a polynomial by its coefficients ``u64[level + 1, N]`` modulo q_0 ... q_level, such as a mask.
+
+        Raises ParameterError for another shape, and for a number that is not below its prime.
         """
 
 class CkksEvaluator:
@@ -867,6 +923,67 @@ class CkksEvaluator:
 
     def inner_sum(self, a: CkksCiphertext, count: int, stride: int) -> CkksCiphertext:
         """Return ``b[i] = sum_k a[i + k stride]``, k < ``count``, a power of two, by rotations ``stride * 2^j``."""
+
+class CkksSecretShare:
+    """One of several owners' ternary share of a secret key, and its shares of all keys and answers.
+
+    ``seed``: 32 bytes. The secret follows from it and from ``key_id``, the joint key's 16 bytes. So does the randomness
+    of each share, with all that the share depends on. The same question gets the same share. ``common``: 16 bytes that
+    all owners draw the uniform half of one key from (Mouchet et al., PoPETs 2021). mpc/core/ckks/threshold.hpp has the
+    formulas.
+    """
+
+    def __init__(self, parameters: CkksParameters, seed: Buffer, key_id: Buffer) -> None: ...
+    @property
+    def key_id(self) -> bytes: ...
+    def public_key(self, common: Buffer) -> bytes: ...
+    def rotation_key(self, common: Buffer, steps: int, level: int) -> bytes: ...
+    def first_relinearisation(self, common: Buffer, level: int) -> bytes: ...
+    def second_relinearisation(self, common: Buffer, sum: Buffer) -> bytes:
+        """Return the share of the second round, for the sum of the first shares that the same ``common`` made."""
+
+    def decryption(self, ciphertext: CkksCiphertext, mask_bits: int) -> bytes:
+        """Return ``c_1 s_i + m_i`` with a mask of N coefficients, uniform in [-2^(mask_bits-1), 2^(mask_bits-1)).
+
+        Raises ParameterError for a ciphertext of another key, and for a mask above 120 bits or the level's modulus.
+        """
+
+    def refresh(self, ciphertext: CkksCiphertext, mask_bits: int, common: Buffer, level: int) -> bytes:
+        """Return ``-a s_i - m_i + e_i`` at a level, for the mask of :meth:`decryption`."""
+
+    def mask(self, ciphertext: CkksCiphertext, mask_bits: int) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
+        """Return the mask of both: of N coefficients the lower 64 bits and the upper ones."""
+
+def ckks_add_key_shares(parameters: CkksParameters, shares: list[bytes]) -> bytes:
+    """Return the public key or rotation key of all owners' shares, or the sum of their first relinearisation shares.
+
+    Raises ProtocolError for malformed shares, and for such that are not of one key, step, level and common seed. So do
+    the functions below.
+    """
+
+def ckks_add_second_shares(parameters: CkksParameters, sum: Buffer, shares: list[bytes]) -> bytes:
+    """Return the relinearisation key of the sum of first shares and of all owners' second shares, which answer it."""
+
+def ckks_open_values(ciphertext: CkksCiphertext, shares: list[bytes]) -> NDArray[np.float64]:
+    """Return ``f64[N/2]``, a ciphertext's values with their noise and all owners' masks, divided by the scale."""
+
+def ckks_open_residues(ciphertext: CkksCiphertext, shares: list[bytes]) -> NDArray[np.uint64]:
+    """Return the same as N coefficients modulo q_0, then modulo q_1 and so on, ``u64[(level + 1) * N]``."""
+
+def ckks_open_integers(
+    ciphertext: CkksCiphertext, shares: list[bytes], opened_bits: int
+) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
+    """Return the same as N integers around zero, the lower 64 bits and the upper ones.
+
+    Raises ParameterError for a level whose modulus has more than 127 bits, and ProtocolError where an integer is not in
+    [-2^opened_bits, 2^opened_bits), as it is with shares of another secret.
+    """
+
+def ckks_refreshed(ciphertext: CkksCiphertext, shares: list[bytes], fresh: list[bytes], opened_bits: int) -> bytes:
+    """Return the ciphertext at a higher level, of all owners' shares of its decryption and of their fresh ones.
+
+    Raises ProtocolError as :func:`ckks_open_integers` does.
+    """
 
 class RobustPrio:
     """Prio with Shamir's shares, for one report (mpc/core/prio/robust.hpp). It holds no secret and never changes.

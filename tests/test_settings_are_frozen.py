@@ -78,6 +78,7 @@ SECRET = {  # their `repr` shows shapes at most
     "mpc.capc.protocol.PartyRun", "mpc.commons.prio.shares.Messages", "mpc.commons.prio.shares.OutShare",
     "mpc.commons.prio.shares.OutShares", "mpc.commons.prio.shares.Reports", "mpc.commons.prio.shares.VerifyState",
     "mpc.commons.prio.shares.VerifyStates", "mpc.encrypted.ciphertexts.Encrypted", "mpc.encrypted.ranges.Foreseen",
+    "mpc.encrypted.threshold.agreement.Contribution", "mpc.encrypted.threshold.simulation.JointRun",
     "mpc.encrypted.twin.Clear", "mpc.inference.models.convert_torch_calls.Call",
     "mpc.inference.models.fixed.layer.FixedWeights", "mpc.inference.models.floats.weighted.BatchNorm",
     "mpc.inference.models.floats.weighted.Conv2d", "mpc.inference.models.floats.weighted.Linear",

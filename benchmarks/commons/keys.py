@@ -14,7 +14,7 @@ from mpc.commons.committee import CommitteeKey, KeySetup, KeyShare
 from mpc.commons.group import SecretScalar, read_points
 from mpc.commons.identities import Identity
 from mpc.commons.key_session import KeySession, run_in_memory
-from mpc.commons.release import ConsumerKey, check_release, open_release, release
+from mpc.commons.release import ConsumerKey, check_release, gather_release, open_batch, release
 from mpc.commons.reports import CheckedReports, ReportLabel, seal_report
 
 _MESSAGE_BYTES = 64  # a share of a report on a histogram
@@ -70,9 +70,10 @@ def measure_release(reports: int, trustees: int = 4, faulty: int = 1, aggregator
     times["check one trustee's release"], _ = fastest(
         lambda: check_release(committee, checked, consumer, _GRANT, released[0])
     )
-    times["open, the consumer"], opened = fastest(
-        lambda: open_release(committee, checked, key, _GRANT, dict(enumerate(released)))
+    times["hand on, the consumer"], (batch_key, liars) = fastest(
+        lambda: gather_release(committee, checked, key, _GRANT, dict(enumerate(released)))
     )
-    if any(isinstance(boxes, str) for boxes in opened.boxes) or opened.liars:
+    times["open, an aggregator"], opened = fastest(lambda: open_batch(committee, checked, consumer, _GRANT, batch_key))
+    if any(isinstance(boxes, str) for boxes in opened) or liars:
         raise ValueError("expected all reports to open, found others")
     return times

@@ -10,7 +10,8 @@ from benchmarks.commons.keys import make_key
 from mpc.commons.consensus import Sequencer, Trustee
 from mpc.commons.encoding import encode
 from mpc.commons.entries import NONE, Policy, Register, Report, Role, Rules, sign_entry
-from mpc.commons.founding import Founding, Task, TrusteeRecord
+from mpc.commons.founding import AggregatorRecord, Founding, Task, TrusteeRecord
+from mpc.commons.group import SecretScalar
 from mpc.commons.identities import Identity, TrusteeKeys
 from mpc.commons.merkle import leaf_hash
 from parties.commons.audit import audit
@@ -23,7 +24,12 @@ def write_log(folder: Path, reports: int) -> None:
     """Write the log of one trustee with so many reports."""
     keys = TrusteeKeys(bytes(32))
     trustee_record = TrusteeRecord("trustee-0", keys.identity.key, keys.cosigner.key)
-    founding = Founding("example.org/long", keys.log.key, 0, (trustee_record,), (Task("heights", ("sum",), 2),))
+    aggregators = tuple(
+        AggregatorRecord(f"aggregator-{i}", Identity.fresh().key, SecretScalar.fresh().times_generator().encode())
+        for i in range(3)
+    )
+    task = Task("heights", ("sum",), 2, aggregators, 1)
+    founding = Founding("example.org/long", keys.log.key, 0, (trustee_record,), (task,))
     trustee = Trustee(founding, keys, LogFolder.create(folder, founding))
     key, _ = make_key(1, 0)
     sequencer = Sequencer(trustee, founding, keys)
@@ -31,8 +37,8 @@ def write_log(folder: Path, reports: int) -> None:
     policy = sign_entry(
         owner, founding.origin, Policy(0, NONE, owner.key, "heights", Rules(("sum",), (), 1, 1, 1 << 40))
     )
-    sequencer.submit(sign_entry(owner, founding.origin, Register("owner", Role.PROVIDER, NONE, b"")))
-    sequencer.submit(sign_entry(keys.identity, founding.origin, Register("trustee-0", Role.TRUSTEE, NONE, encode(key))))
+    sequencer.submit(sign_entry(owner, founding.origin, Register("owner", Role.PROVIDER, b"")))
+    sequencer.submit(sign_entry(keys.identity, founding.origin, Register("trustee-0", Role.TRUSTEE, encode(key))))
     sequencer.submit(policy)
     for number in range(reports):
         contents = Report("heights", leaf_hash(policy), number.to_bytes(16, "big"), bytes(32), bytes(_SHARE_BYTES))

@@ -9,9 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import train_test_split
-from sklearn.preprocessing import StandardScaler
 
 from benchmarks.peers.turns import clocked
 from benchmarks.securetrain.rivals import ROOT, Row, in_turns
@@ -49,6 +47,11 @@ def nothing(_: str) -> None:
     """Say nothing of what begins."""
 
 
+def prepare(features: Floats, choices: Choices) -> Preparation:
+    """Return the preparation of records as the choices have it."""
+    return Preparation.of(features, choices.components, choices.whiten, choices.clip, choices.norm)
+
+
 def trainer_command(folder: Path, *more: str) -> list[str]:
     """Return how to start our trainer."""
     return [sys.executable, "-m", "benchmarks.securetrain.trainer", "--folder", str(folder), *more]
@@ -77,7 +80,7 @@ def measure_records(work: Work, pythons: Mapping[str, str], rounds: int, folder:
     """Encrypt records, train in turn with SEAL, and decrypt with the twin beside. Returns a row for each side."""
     records, order = table(), folder / "order.npz"
     made = owner.encrypt_dataset(records, folder / DATA, folder, work.choices, None, nothing)
-    preparation = Preparation.of(records.features, work.choices.components, work.choices.whiten, work.choices.clip)
+    preparation = prepare(records.features, work.choices)
     signed, _ = signed_records(records, preparation)
     job = Job.of(len(records.features), preparation.outputs, work.choices.training)
     (foreseen,) = owner_foresee(job, signed)
@@ -125,7 +128,7 @@ def distance_of(folder: Path, foreseen: Foreseen) -> float:
 def measure_model(work: Work, pythons: Mapping[str, str], rounds: int, folder: Path) -> dict[str, Row]:
     """Encrypt a model, train it on records in the clear in turn with SEAL, and decrypt. Returns a row for each side."""
     records, order, mine = table(), folder / "order.npz", folder / "table.npz"
-    preparation = Preparation.of(records.features, work.choices.components, work.choices.whiten, work.choices.clip)
+    preparation = prepare(records.features, work.choices)
     prepared, _ = preparation.apply(records.features)
     weights = np.linspace(-1, 1, preparation.outputs)[None]
     LinearModel(weights, preparation, CLASSES).write(folder / "clear.npz")
@@ -198,7 +201,7 @@ def train_encrypted(job: Job, signed: list[Floats], foreseen: Foreseen) -> tuple
 def measure_refreshed(choices: Choices, rounds: int) -> Row:
     """Return the figures of a training with refreshes, both sides in this process."""
     records = table()
-    preparation = Preparation.of(records.features, choices.components, choices.whiten, choices.clip)
+    preparation = prepare(records.features, choices)
     signed, _ = signed_records(records, preparation)
     job = Job.of(len(records.features), preparation.outputs, choices.training)
     (foreseen,) = owner_foresee(job, signed)
@@ -233,14 +236,12 @@ def measure_accuracy(splits: int) -> Row:
         x, test, y, truth = train_test_split(features, classes, test_size=0.2, random_state=seed, stratify=classes)
         records = LabelledTable(x, y, CLASSES)
         for name, choices in (("without refresh", SMALL), ("with refresh", REFRESHED)):
-            preparation = Preparation.of(x, choices.components, choices.whiten, choices.clip)
+            preparation = prepare(x, choices)
             signed, _ = signed_records(records, preparation)
             job = Job.of(len(x), preparation.outputs, choices.training)
             (foreseen,) = owner_foresee(job, signed)
             weights, _, _ = train_encrypted(job, signed, foreseen)
             model = LinearModel(weights[None, : preparation.outputs], preparation, CLASSES)
             found[name].append(model.accuracy(test, truth))
-        scaler = StandardScaler().fit(x)
-        best = LogisticRegression(max_iter=1000).fit(scaler.transform(x), y)
-        found["scikit-learn"].append(float(best.score(scaler.transform(test), truth)))
+        found["scikit-learn"].append(float(owner.scikit_learn(records).score(test, truth)))
     return found

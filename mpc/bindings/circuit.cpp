@@ -47,6 +47,8 @@ void bind_circuit(nb::module_& m) {
         .def_static("argmax", cached(&make::argmax), nb::arg("classes"), nb::arg("ring_bits"))
         .def_static("threshold", cached(&make::threshold), nb::arg("labels"), nb::arg("ring_bits"))
         .def_static("sum_histogram", cached(&make::sum_histogram), nb::arg("classes"), nb::arg("width"))
+        .def_static("noisy_release", cached(&make::noisy_release), nb::arg("count"), nb::arg("modulus_low"),
+                    nb::arg("modulus_high"), nb::arg("shift"), nb::arg("range_bits"), nb::arg("noise_bits"))
         .def_static("add", cached(&make::add), nb::arg("width"))
         .def_static("sub", cached(&make::subtract), nb::arg("width"))
         .def_static("less_than", cached(&make::less_than), nb::arg("width"))

@@ -8,6 +8,7 @@
 #include <memory>
 #include <utility>
 
+#include "bindings/ckks.hpp"
 #include "bindings/convert.hpp"
 #include "core/ckks/evaluate.hpp"
 #include "core/ckks/keys.hpp"
@@ -28,11 +29,6 @@ using ckks::SharedParameters;
 
 using Array = nb::ndarray<const double, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
 
-// Parameters are made shared; nanobind would delete what it made itself.
-struct PythonParameters {
-    SharedParameters shared;
-};
-
 Array array_of(nb::handle object) {
     Array array;
     if (!nb::try_cast(object, array, false)) {
@@ -52,23 +48,18 @@ Integers integers_of(nb::handle object) {
     return array;
 }
 
+using Residues = nb::ndarray<const std::uint64_t, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
+
+Residues residues_of(nb::handle object, std::size_t rows, std::size_t degree) {
+    Residues array;
+    if (!nb::try_cast(object, array, false) || array.shape(0) != rows || array.shape(1) != degree) {
+        throw ParameterError("residues: expected a C-contiguous uint64 array of shape (" + std::to_string(rows) + ", " +
+                             std::to_string(degree) + "), found another type or shape");
+    }
+    return array;
+}
+
 View<const double> view_of(const Array& array) { return View<const double>(array.data(), array.shape(0)); }
-
-template <typename Made>
-auto released(Made&& body) {
-    const nb::gil_scoped_release hold;
-    return body();
-}
-
-nb::bytes bytes_of(const ckks::KeyId& id) { return nb::bytes(id.data(), id.size()); }
-
-nb::ndarray<nb::numpy, double, nb::ndim<1>> numbers_of(std::vector<double> values) {
-    auto* owned = new std::vector<double>(std::move(values));
-    const nb::capsule owner(owned, [](void* p) noexcept { delete static_cast<std::vector<double>*>(p); });
-    const std::size_t shape[1] = {owned->size()};
-    return nb::ndarray<nb::numpy, double, nb::ndim<1>>(owned->data(), 1, shape, owner);
-}
-
 
 std::string described(const char* what, std::size_t level, const Scale& scale) {
     return std::string("<") + what + " at level " + std::to_string(level) + ", scale 2^" + std::to_string(scale.bits()) +
@@ -225,6 +216,13 @@ void bind_keys(nb::module_& m) {
                  return numbers_of(released([&] { return key.decrypt(c); }));
              },
              nb::arg("ciphertext"))
+        .def("decrypt_residues",
+             [](const SecretKey& key, const Ciphertext& c) {
+                 const auto rows = released([&] { return key.decrypt_residues(c); });
+                 return to_array(std::vector<std::uint64_t>(rows.begin(), rows.end()), c.level + 1,
+                                 key.parameters().degree());
+             },
+             nb::arg("ciphertext"))
         .def("__repr__", [](const SecretKey&) { return std::string("<CkksSecretKey>"); });
 
     nb::class_<PublicKey>(m, "CkksPublicKey", "Encrypts without the secret.")
@@ -254,6 +252,17 @@ void bind_keys(nb::module_& m) {
                  });
              },
              nb::arg("coefficients"), nb::arg("level"), scale_or_none, nb::arg("shift") = 0)
+        .def("encrypt_residues",
+             [](const PublicKey& key, nb::handle residues, std::size_t level, const std::optional<Scale>& scale) {
+                 key.parameters().check_level(level);
+                 const Residues array = residues_of(residues, level + 1, key.parameters().degree());
+                 const Scale wanted = scale_or_usual(scale, key.parameters());
+                 return released([&] {
+                     const View<const std::uint64_t> view(array.data(), array.size());
+                     return key.encrypt_residues(view, level, wanted);
+                 });
+             },
+             nb::arg("residues"), nb::arg("level"), scale_or_none)
         .def("__repr__", [](const PublicKey&) { return std::string("<CkksPublicKey>"); });
 }
 
@@ -341,6 +350,7 @@ void bind_ckks(nb::module_& m) {
     bind_texts(m);
     bind_keys(m);
     bind_evaluator(m);
+    bind_shares_of_ckks(m);
 }
 
 }  // namespace mpc::bindings

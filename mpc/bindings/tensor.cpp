@@ -13,6 +13,7 @@
 #include "core/base/blocks.hpp"
 #include "core/tensor/binary_field.hpp"
 #include "core/tensor/bit_words.hpp"
+#include "core/tensor/cuts.hpp"
 #include "core/tensor/key_stream.hpp"
 #include "core/tensor/matmul.hpp"
 #include "core/tensor/patches.hpp"
@@ -437,11 +438,12 @@ nb::object field_combined(nb::handle bits, nb::handle table) {
 
 using Layer = void (*)(const tensor::Triple& triple, bool adds_product, std::size_t words, std::uint64_t* z);
 
-template <Layer layer>
+template <Layer layer, bool may_lack_c>
 nb::object run_layer(nb::handle d, nb::handle e, nb::handle a, nb::handle b, nb::handle c, bool adds_product,
                      nb::handle out) {
-    const std::array<Contiguous<const std::uint64_t>, 5> arrays = {words_in(d, "d"), words_in(e, "e"), words_in(a, "a"),
-                                                                   words_in(b, "b"), words_in(c, "c")};
+    std::vector<Contiguous<const std::uint64_t>> arrays = {words_in(d, "d"), words_in(e, "e"), words_in(a, "a"),
+                                                           words_in(b, "b")};
+    if (!may_lack_c || !c.is_none()) arrays.push_back(words_in(c, "c"));
     const Shape shape = shape_of(arrays[0]);
     const std::size_t words = entries_of(shape);
     const Result<std::uint64_t> result(shape, out);
@@ -454,10 +456,46 @@ nb::object run_layer(nb::handle d, nb::handle e, nb::handle a, nb::handle b, nb:
         if (first != result.data()) result.require_apart(first, first + words, name.c_str());
     }
     const tensor::Triple triple{arrays[0].data(), arrays[1].data(), arrays[2].data(), arrays[3].data(),
-                                arrays[4].data()};
+                                arrays.size() > 4 ? arrays[4].data() : nullptr};
     {
         const nb::gil_scoped_release released;
         layer(triple, adds_product, words, result.data());
+    }
+    return result.object();
+}
+
+// ---- cuts -----------------------------------------------------------------------------------------------------------
+
+nb::tuple cut_masks(nb::handle a, unsigned ring_bits, unsigned bits) {
+    const auto in = words_in(a, "a");
+    const tensor::Cut cut{ring_bits, bits};
+    tensor::check_cut(cut);
+    const Shape shape = shape_of(in);
+    const Result<std::uint64_t> u(shape, nb::none()), top(shape, nb::none());
+    {
+        const nb::gil_scoped_release released;
+        tensor::cut_masks(cut, in.data(), entries_of(shape), u.data(), top.data());
+    }
+    return nb::make_tuple(u.object(), top.object());
+}
+
+nb::object cut_shares(nb::handle opened, std::uint64_t offset, nb::handle u, nb::handle top, unsigned ring_bits,
+                      unsigned bits, bool adds_public) {
+    const std::array<Contiguous<const std::uint64_t>, 3> arrays = {words_in(opened, "opened"), words_in(u, "u"),
+                                                                   words_in(top, "top")};
+    const tensor::Cut cut{ring_bits, bits};
+    tensor::check_cut(cut);
+    const Shape shape = shape_of(arrays[0]);
+    for (std::size_t i = 1; i < arrays.size(); ++i) {
+        if (shape_of(arrays[i]) != shape)
+            throw ParameterError(std::string(i == 1 ? "u" : "top") + ": expected shape " + text_of(shape) +
+                                 " as that of opened, found " + text_of(shape_of(arrays[i])));
+    }
+    const Result<std::uint64_t> result(shape, nb::none());
+    {
+        const nb::gil_scoped_release released;
+        tensor::cut_shares(cut, arrays[0].data(), offset, arrays[1].data(), arrays[2].data(), adds_public,
+                           entries_of(shape), result.data());
     }
     return result.object();
 }
@@ -586,7 +624,17 @@ void bind_key_stream(nb::module_& m) {
              },
              nb::arg("shape"))
         .def("fill", into(&KeyStream::fill), nb::arg("out"))
+        .def("add_to", into(&KeyStream::add_to), nb::arg("out"))
         .def("subtract_from", into(&KeyStream::subtract_from), nb::arg("out"))
+        .def("subtracted",
+             [](Self& self, nb::handle words) {
+                 const auto in = words_in(words, "words");
+                 const Shape shape = shape_of(in);
+                 const Result<std::uint64_t> result(shape, nb::none());
+                 self.run([&](KeyStream& stream) { stream.subtract(in.data(), result.data(), entries_of(shape)); });
+                 return result.object();
+             },
+             nb::arg("words"))
         .def("exclusive_or_into", into(&KeyStream::exclusive_or_into), nb::arg("out"))
         .def("skip",
              [](Self& self, std::uint64_t count) { self.run([&](KeyStream& stream) { stream.skip(count); }); },
@@ -622,10 +670,13 @@ void bind_tensor(nb::module_& m) {
     m.def("field_chosen", &field_chosen, nb::arg("bits"), nb::arg("elements"));
     m.def("field_gram", &field_gram, nb::arg("u"), nb::arg("v"), nb::arg("elements"));
     m.def("field_combined", &field_combined, nb::arg("bits"), nb::arg("table"));
-    m.def("and_layer", &run_layer<tensor::and_layer>, nb::arg("d"), nb::arg("e"), nb::arg("a"), nb::arg("b"),
+    m.def("and_layer", &run_layer<tensor::and_layer, false>, nb::arg("d"), nb::arg("e"), nb::arg("a"), nb::arg("b"),
           nb::arg("c"), nb::arg("adds_product"), nb::arg("out") = nb::none());
-    m.def("multiply_layer", &run_layer<tensor::multiply_layer>, nb::arg("d"), nb::arg("e"), nb::arg("a"), nb::arg("b"),
-          nb::arg("c"), nb::arg("adds_product"), nb::arg("out") = nb::none());
+    m.def("multiply_layer", &run_layer<tensor::multiply_layer, true>, nb::arg("d"), nb::arg("e"), nb::arg("a"), nb::arg("b"),
+          nb::arg("c").none(), nb::arg("adds_product"), nb::arg("out") = nb::none());
+    m.def("cut_masks", &cut_masks, nb::arg("a"), nb::arg("ring_bits"), nb::arg("bits"));
+    m.def("cut_shares", &cut_shares, nb::arg("opened"), nb::arg("offset"), nb::arg("u"), nb::arg("top"),
+          nb::arg("ring_bits"), nb::arg("bits"), nb::arg("adds_public"));
     m.def("planes_of_words", &planes_of_words, nb::arg("words"), nb::arg("bits"));
     m.def("words_of_planes", &words_of_planes, nb::arg("planes"), nb::arg("count"));
     m.def("pack_words", &pack_words, nb::arg("words"), nb::arg("bits"));

@@ -8,7 +8,11 @@
 - ``group``, ``proofs``, ``sharing``: the group of all keys, proofs about it, and shares that can be checked.
 - ``committee``, ``key_messages``, ``key_session``: how trustees make a key that none of them knows.
 - ``sealing``, ``reports``, ``release``: what is encrypted to that key, and how it is opened for a granted request.
-- ``granted``: which ciphertexts a grant is for.
+- ``granted``, ``batches``: which ciphertexts a grant is for, and what is in them.
+- ``proceedings``: what may be logged for a grant behind it.
+- ``functions``, ``judging``, ``summing``: what can be computed, which reports are valid, and the result.
+- ``following``, ``attachments``: how others read the log, and what belongs to its entries.
+- ``roles``: all parties, and a run of them in memory.
 - ``coin``: randomness that nobody knows ahead.
 - ``prio``: Prio3, a verifiable distributed aggregation function. It stands alone.
 """

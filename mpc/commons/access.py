@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from mpc.commons.entries import Grant, Policy, Reason, Refuse, Request, Role, Verdict, batch_digest
+from mpc.commons.entries import Complaint, Grant, Policy, Reason, Refuse, Request, Role, Step, Verdict, batch_digest
 from mpc.commons.founding import Founding, Task
 from mpc.errors import ProtocolError
 
@@ -21,11 +21,10 @@ V = TypeVar("V")
 
 @dataclass(frozen=True)
 class Member:
-    """Who has registered, and at which index. `point` is an aggregator's key for boxes."""
+    """Who has registered, and at which index."""
 
     name: str
     role: Role
-    point: bytes
     index: int
 
 
@@ -40,7 +39,7 @@ class PolicyState:
 
 @dataclass(frozen=True)
 class ReportState:
-    """A report in the log, with its leaf hash, its policy's name, and SHA-256 of its ciphertext."""
+    """A report in the log, with its leaf hash, its policy's name, its public shares, and SHA-256 of its ciphertext."""
 
     leaf: bytes
     author: bytes
@@ -48,6 +47,7 @@ class ReportState:
     policy: bytes
     report_id: bytes
     digest: bytes
+    public_share: bytes
 
 
 @dataclass(frozen=True)
@@ -68,6 +68,15 @@ class GrantState:
     index: int
     request: bytes
     reports: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class NoiseState:
+    """An aggregator's part of the noise of a grant: its index, the digest of its boxes, and its public share."""
+
+    index: int
+    digest: bytes
+    public_share: bytes
 
 
 @dataclass(frozen=True)
@@ -92,9 +101,13 @@ class State:
         requests, grants: by leaf hash.
         bare_requests: the index by the digest of author and request without endorsements.
         first_grants: the leaf hash of the first grant that a report has entered, by the report's index.
-        coins, deliveries: the entry's index by the grant's leaf hash. coin_values: the coin itself, 32 bytes.
+        coins: the entry's index by the leaf hash of what the coin is about. coin_values: the coin itself, 32 bytes.
+        deliveries: the entry's index by the grant's leaf hash.
         verdicts: by the grant's leaf hash. verdict_votes: digest of what a trustee has said, by grant and its place.
-        complaints: the entry's index by grant, report and aggregator.
+        complaints: the complaint by grant, report and the aggregator's place. hand_ons, words: the digest of what was
+            said, by grant, and by grant and the aggregator's place. noises: by grant and the aggregator's place.
+        closes: the entry's index by grant, step and the trustee's place. ended: that by which a step ended with its
+            leaf hash, by grant and step. noise_ends: the grant by the leaf hash of the entry that ended its noise.
         statements: the index by :attr:`mpc.commons.entries.Entry.statement`.
         key_votes: trustees by the copy of the trustees' key that they have registered.
         trustees_key: the copy that a quorum of trustees has registered, or nothing.
@@ -122,7 +135,13 @@ class State:
         self.verdicts: dict[bytes, VerdictState] = {}
         self.verdict_votes: dict[tuple[bytes, int], bytes] = {}
         self.deliveries: dict[bytes, int] = {}
-        self.complaints: dict[tuple[bytes, int, bytes], int] = {}
+        self.complaints: dict[tuple[bytes, int, int], Complaint] = {}
+        self.hand_ons: dict[bytes, bytes] = {}
+        self.words: dict[tuple[bytes, int], bytes] = {}
+        self.noises: dict[tuple[bytes, int], NoiseState] = {}
+        self.closes: dict[tuple[bytes, Step, int], int] = {}
+        self.ended: dict[tuple[bytes, Step], tuple[int, bytes]] = {}
+        self.noise_ends: dict[bytes, bytes] = {}
         self.statements: dict[bytes, int] = {}
         self.key_votes: dict[bytes, frozenset[int]] = {}
         self.trustees_key = b""
@@ -169,6 +188,35 @@ def task_of(state: State, name: str) -> Task:
     if task is None:
         raise ProtocolError(f"expected a task of this log, found {name}")
     return task
+
+
+def member_of(state: State, key: bytes, *roles: Role) -> None:
+    """Raise `ProtocolError` unless the key is registered in one of these roles."""
+    member = state.members.get(key)
+    if member is None or member.role not in roles:
+        expected = " or ".join(role.name.lower() for role in roles)
+        found = f"{member.name}, which is a {member.role.name.lower()}" if member else f"the key {key.hex()[:16]}"
+        raise ProtocolError(f"expected a registered {expected}, found {found}")
+
+
+def trustee_place(state: State, key: bytes) -> int:
+    """Return a trustee's place. Raises `ProtocolError` for another's key."""
+    place = state.founding.trustee_of(key)
+    if place is None:
+        raise ProtocolError(f"expected a trustee, found the key {key.hex()[:16]}")
+    return place
+
+
+def granted(state: State, grant: bytes) -> GrantState:
+    """Return a grant by its leaf hash. Raises `ProtocolError` where it is not in the log."""
+    if grant not in state.grants:
+        raise ProtocolError(f"expected the hash of a grant, found {grant.hex()[:16]}")
+    return state.grants[grant]
+
+
+def request_of(state: State, grant: bytes) -> RequestState:
+    """Return the request of a grant. Raises `ProtocolError` where the grant is not in the log."""
+    return state.requests[granted(state, grant).request]
 
 
 def batch_of(state: State, request: Request) -> list[int]:

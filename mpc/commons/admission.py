@@ -13,19 +13,16 @@ from mpc.commons.access import (
     ReportState,
     RequestState,
     State,
-    VerdictState,
     batch_of,
     decide,
+    member_of,
     task_of,
+    trustee_place,
 )
-from mpc.commons.coin import CoinLabel, Toss
 from mpc.commons.committee import check_for
-from mpc.commons.encoding import decode, encode
+from mpc.commons.encoding import decode
 from mpc.commons.entries import (
     NONE,
-    Coin,
-    Complaint,
-    Delivered,
     Entry,
     Grant,
     Kind,
@@ -36,11 +33,19 @@ from mpc.commons.entries import (
     Request,
     Revoke,
     Role,
-    Verdict,
     check_endorsements,
     endorsed_by_others,
 )
-from mpc.commons.group import read_points
+from mpc.commons.proceedings import (
+    admit_close,
+    admit_coin,
+    admit_complaint,
+    admit_delivered,
+    admit_hand_on,
+    admit_noise,
+    admit_verdict,
+    admit_words,
+)
 from mpc.commons.release import check_request
 from mpc.errors import ProtocolError
 
@@ -75,14 +80,13 @@ def _register(state: State, index: int, leaf: bytes, author: bytes, body: Regist
     place = state.founding.trustee_of(author)
     if place is None and body.name in {one.name for one in state.founding.trustees}:
         raise ProtocolError(f"expected the name {body.name} from the trustee that has it alone, found another's key")
+    named = state.founding.aggregators
+    if author in named or body.name in {one.name for one in named.values()}:
+        raise ProtocolError(f"expected nobody to register as an aggregator, found {body.name}")
     if (place is not None) != (role == Role.TRUSTEE):
         raise ProtocolError(f"expected the role trustee for the trustees' keys alone, found {role.name.lower()}")
-    if (body.point != NONE) != (role == Role.AGGREGATOR):
-        raise ProtocolError(f"expected a key for boxes of aggregators alone, found another for {body.name}")
     if bool(body.details) != (role == Role.TRUSTEE):
         raise ProtocolError(f"expected the trustees' key from trustees alone, found another for {body.name}")
-    if role == Role.AGGREGATOR:
-        read_points([body.point], "an aggregator's key")
     if place is not None:
         if body.name != state.founding.trustees[place].name:
             raise ProtocolError(f"expected the name {state.founding.trustees[place].name}, found {body.name}")
@@ -91,7 +95,7 @@ def _register(state: State, index: int, leaf: bytes, author: bytes, body: Regist
         state.put(state.key_votes, body.details, votes)
         if len(votes) == state.founding.quorum:
             state.set_trustees_key(body.details)
-    state.put(state.members, author, Member(body.name, role, body.point, index))
+    state.put(state.members, author, Member(body.name, role, index))
     state.put(state.names, body.name, author)
 
 
@@ -100,7 +104,7 @@ def _policy(state: State, index: int, leaf: bytes, author: bytes, body: Policy) 
     if body.version == 0:
         if body.previous != NONE or author != body.owner:
             raise ProtocolError("expected a policy's version 0 signed by its owner, without a version before it")
-        _member(state, author, Role.OWNER, Role.PROVIDER)
+        member_of(state, author, Role.OWNER, Role.PROVIDER)
         name = leaf
     else:
         found = state.versions.get(body.previous)
@@ -119,7 +123,7 @@ def _policy(state: State, index: int, leaf: bytes, author: bytes, body: Policy) 
 
 
 def _report(state: State, index: int, leaf: bytes, author: bytes, body: Report) -> None:
-    _member(state, author, Role.PROVIDER)
+    member_of(state, author, Role.PROVIDER)
     task_of(state, body.task)
     if not state.trustees_key:
         raise ProtocolError("expected the trustees' key before the first report, found none")
@@ -131,19 +135,20 @@ def _report(state: State, index: int, leaf: bytes, author: bytes, body: Report) 
     if (author, body.report_id) in state.report_ids:
         raise ProtocolError(f"expected a new number of a report, found {body.report_id.hex()}")
     state.put(state.report_ids, (author, body.report_id), index)
-    state.put(state.reports, index, ReportState(leaf, author, body.task, body.policy, body.report_id, body.digest))
+    report = ReportState(leaf, author, body.task, body.policy, body.report_id, body.digest, body.public_share)
+    state.put(state.reports, index, report)
     state.put(state.report_leaves, leaf, index)
     state.add_report(body.task, index)
 
 
 def _request(state: State, index: int, leaf: bytes, author: bytes, body: Request) -> None:
-    _member(state, author, Role.CONSUMER)
+    member_of(state, author, Role.CONSUMER)
     if body.function not in task_of(state, body.task).functions:
         raise ProtocolError(f"expected a function of task {body.task}, found {body.function}")
     if body.ranges[-1].end > index:
         raise ProtocolError(f"expected ranges of entries before {index}, found one up to {body.ranges[-1].end}")
     for one in body.endorsements:
-        _member(state, one.key, Role.CONSUMER)
+        member_of(state, one.key, Role.CONSUMER)
     check_request(state.founding.origin, author, body)
     check_endorsements(state.founding.origin, author, body)
     bare = hashlib.sha256(endorsed_by_others(state.founding.origin, author, body)).digest()
@@ -155,7 +160,7 @@ def _request(state: State, index: int, leaf: bytes, author: bytes, body: Request
 
 
 def _answer(state: State, index: int, leaf: bytes, author: bytes, body: Grant | Refuse) -> None:
-    _trustee(state, author)
+    trustee_place(state, author)
     expected = decide(state, index, body.request)
     if body != expected:
         raise ProtocolError(
@@ -187,107 +192,9 @@ def _revoke(state: State, index: int, leaf: bytes, author: bytes, body: Revoke) 
     state.put(state.revoked, body.target, index)
 
 
-def _coin(state: State, index: int, leaf: bytes, author: bytes, body: Coin) -> None:
-    _trustee(state, author)
-    value = toss_of(state, body.grant).value(body.shares)
-    _once(state, state.coins, body.grant, index)
-    state.put(state.coin_values, body.grant, value)
-
-
-def _complaint(state: State, index: int, leaf: bytes, author: bytes, body: Complaint) -> None:
-    _member(state, author, Role.AGGREGATOR)
-    if body.report not in _granted(state, body.grant).reports:
-        raise ProtocolError(f"expected a report of the granted batch, found {body.report}")
-    place = (body.grant, body.report, author)
-    if place in state.complaints:
-        raise ProtocolError(f"expected a new complaint, found the one of entry {state.complaints[place]}")
-    state.put(state.complaints, place, index)
-
-
-def _verdict(state: State, index: int, leaf: bytes, author: bytes, body: Verdict) -> None:
-    """Count what one trustee says. It stands once t + 1 of them say the same, of whom one at least is honest."""
-    place = _trustee(state, author)
-    if unknown := sorted(set(body.rejected) - set(_granted(state, body.grant).reports)):
-        raise ProtocolError(f"expected reports of the granted batch, found {unknown[0]}")
-    aggregators = sum(one.role == Role.AGGREGATOR for one in state.members.values())
-    if body.liars and body.liars[-1] >= aggregators:
-        raise ProtocolError(f"expected places of {aggregators} aggregators, found {body.liars[-1]}")
-    if (held := state.verdicts.get(body.grant)) is not None:
-        raise ProtocolError(f"expected one verdict for each grant, found the one that stands since entry {held.index}")
-    if (body.grant, place) in state.verdict_votes:
-        raise ProtocolError(f"expected one verdict of trustee {place} for each grant, found a second one")
-    said = hashlib.sha256(encode(body)).digest()
-    state.put(state.verdict_votes, (body.grant, place), said)
-    places = range(len(state.founding.trustees))
-    if sum(state.verdict_votes.get((body.grant, one)) == said for one in places) > state.founding.faulty:
-        state.put(state.verdicts, body.grant, VerdictState(index, body))
-
-
-def _delivered(state: State, index: int, leaf: bytes, author: bytes, body: Delivered) -> None:
-    if author != state.requests[_granted(state, body.grant).request].author:
-        raise ProtocolError("expected the consumer that has asked, found another")
-    _once(state, state.deliveries, body.grant, index)
-
-
-def toss_of(state: State, grant: bytes) -> Toss:
-    """Return what the coin of a grant is about. Raises `ProtocolError` where the grant is not in the log before."""
-    granted = _granted(state, grant)
-    task = state.requests[granted.request].request.task
-    root = state.root_of(granted.index + 1)
-    label = CoinLabel(state.founding.origin, task, grant, root)
-    return Toss(check_for(state.founding, state.trustees_key), label)
-
-
-def coins_of(state: State, grant: bytes) -> tuple[bytes, ...]:
-    """Return for each report of a grant, in order, the coin with which aggregators verify it.
-
-    It is the coin of the first grant that the report has entered, whatever other grants follow. So a report has one
-    coin for ever, and an aggregator that starts again, or that serves another grant, sends the same verifier words.
-    Words under two coins would give the measurement away. The report was in the log before its first grant, so nobody
-    has made it by this coin.
-
-    Raises:
-        ProtocolError: the grant is not in the log, or a coin that it needs is not. That coin can be tossed now.
-    """
-    coins = []
-    for report in _granted(state, grant).reports:
-        first = state.first_grants[report]
-        if first not in state.coin_values:
-            where = state.grants[first].index
-            raise ProtocolError(f"expected the coin of the grant of entry {where} for report {report}, found none yet")
-        coins.append(state.coin_values[first])
-    return tuple(coins)
-
-
-def _member(state: State, key: bytes, *roles: Role) -> None:
-    member = state.members.get(key)
-    if member is None or member.role not in roles:
-        expected = " or ".join(role.name.lower() for role in roles)
-        found = f"{member.name}, which is a {member.role.name.lower()}" if member else f"the key {key.hex()[:16]}"
-        raise ProtocolError(f"expected a registered {expected}, found {found}")
-
-
-def _trustee(state: State, key: bytes) -> int:
-    place = state.founding.trustee_of(key)
-    if place is None:
-        raise ProtocolError(f"expected a trustee, found the key {key.hex()[:16]}")
-    return place
-
-
-def _granted(state: State, grant: bytes) -> GrantState:
-    if grant not in state.grants:
-        raise ProtocolError(f"expected the hash of a grant, found {grant.hex()[:16]}")
-    return state.grants[grant]
-
-
-def _once(state: State, table: dict[bytes, int], grant: bytes, index: int) -> None:
-    if grant in table:
-        raise ProtocolError(f"expected one such entry for each grant, found entry {table[grant]} before")
-    state.put(table, grant, index)
-
-
 _HANDLERS: dict[Kind, Callable[[State, int, bytes, bytes, Any], None]] = {
     Kind.REGISTER: _register, Kind.POLICY: _policy, Kind.REPORT: _report, Kind.REQUEST: _request, Kind.GRANT: _answer,
-    Kind.REFUSE: _answer, Kind.REVOKE: _revoke, Kind.COIN: _coin, Kind.COMPLAINT: _complaint, Kind.VERDICT: _verdict,
-    Kind.DELIVERED: _delivered,
+    Kind.REFUSE: _answer, Kind.REVOKE: _revoke, Kind.COIN: admit_coin, Kind.COMPLAINT: admit_complaint,
+    Kind.VERDICT: admit_verdict, Kind.DELIVERED: admit_delivered, Kind.HAND_ON: admit_hand_on,
+    Kind.WORDS: admit_words, Kind.CLOSE: admit_close, Kind.NOISE: admit_noise,
 }  # fmt: skip

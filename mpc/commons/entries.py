@@ -8,6 +8,7 @@ What an entry may say at its place in the log is :mod:`mpc.commons.access`.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -37,7 +38,7 @@ MOST_RANGES = 65_536
 MOST_REPORTS = 1 << 20
 REPORT_ID_BYTES = 16
 NONE = bytes(32)
-"""In place of a digest or point that there is not."""
+"""In place of a digest that there is not."""
 
 
 class Kind(IntEnum):
@@ -54,16 +55,26 @@ class Kind(IntEnum):
     COMPLAINT = 9
     VERDICT = 10
     DELIVERED = 11
+    HAND_ON = 12
+    WORDS = 13
+    CLOSE = 14
+    NOISE = 15
 
 
 class Role(IntEnum):
-    """What the holder of a key does."""
+    """What the holder of a key does. Aggregators do not register. The founding record names them."""
 
     PROVIDER = 1
-    AGGREGATOR = 2
-    CONSUMER = 3
-    OWNER = 4
-    TRUSTEE = 5
+    CONSUMER = 2
+    OWNER = 3
+    TRUSTEE = 4
+
+
+class Step(IntEnum):
+    """What aggregators do for a grant that ends for all at one entry."""
+
+    NOISE = 1
+    WORDS = 2
 
 
 @dataclass(frozen=True)
@@ -71,13 +82,11 @@ class Register(Record):
     """Gives the author's key a name and a role.
 
     Attributes:
-        point: an aggregator's key for boxes, an element of the group. `NONE` for others.
         details: a trustee's copy of the trustees' key, see :mod:`mpc.commons.committee`. Empty for others.
     """
 
     name: str = coded(Name())
     role: int = coded(U8)
-    point: bytes = coded(Fixed(32))
     details: bytes = coded(Blob(1 << 16))
 
 
@@ -266,9 +275,13 @@ class CoinShare(Record):
 
 @dataclass(frozen=True)
 class Coin(Record):
-    """Randomness for one grant that nobody knew when the batch was fixed, see :mod:`mpc.commons.coin`."""
+    """Randomness that nobody knew when what it is about was fixed, see :mod:`mpc.commons.coin`.
 
-    grant: bytes = coded(DIGEST)
+    Attributes:
+        about: leaf hash of a grant, or of the entry with which the noise of a grant ended.
+    """
+
+    about: bytes = coded(DIGEST)
     shares: tuple[CoinShare, ...] = coded(Many(Nested(CoinShare), 64))
 
 
@@ -295,9 +308,9 @@ class Verdict(Record):
     It stands once t + 1 trustees have said the same, so one alone can neither reject a report nor blame anybody.
 
     Attributes:
-        rejected: indices of reports, in order.
-        liars: places of aggregators in the order in which they have registered.
-        words: SHA-256 of what the aggregators have said, from which this follows.
+        rejected: indices of reports, and of entries with noise, in order.
+        liars: places of aggregators in their task.
+        words: :func:`words_digest` of what the aggregators have said, from which this follows.
     """
 
     grant: bytes = coded(DIGEST)
@@ -320,10 +333,65 @@ class Delivered(Record):
     digest: bytes = coded(DIGEST)
 
 
+@dataclass(frozen=True)
+class HandOn(Record):
+    """The consumer hands on what opens the trustees' layer of a granted batch.
+
+    Attributes:
+        digest: SHA-256 of the :class:`mpc.commons.release.BatchKey`, which is kept outside of the log.
+    """
+
+    grant: bytes = coded(DIGEST)
+    digest: bytes = coded(DIGEST)
+
+
+@dataclass(frozen=True)
+class Words(Record):
+    """An aggregator has said its verifier words of all reports of a granted batch.
+
+    Attributes:
+        digest: SHA-256 of the :class:`mpc.commons.judging.SaidWords`, which are kept outside of the log.
+    """
+
+    grant: bytes = coded(DIGEST)
+    digest: bytes = coded(DIGEST)
+
+
+@dataclass(frozen=True)
+class Close(Record):
+    """A trustee has waited long enough for aggregators in a step. The step ends once t + 1 trustees say so.
+
+    Attributes:
+        step: a number of :class:`Step`.
+    """
+
+    grant: bytes = coded(DIGEST)
+    step: int = coded(U8)
+
+    def check(self) -> str:
+        known = [int(one) for one in Step]
+        return "" if self.step in known else f"expected a step from 1 to {max(known)}, found {self.step}"
+
+
+@dataclass(frozen=True)
+class Noise(Record):
+    """An aggregator deals its part of the noise of a grant.
+
+    Attributes:
+        digest: SHA-256 of the :class:`mpc.commons.reports.SealedBoxes`, which are kept outside of the log.
+        public_share: what is published with it for the aggregators, as with a report.
+    """
+
+    grant: bytes = coded(DIGEST)
+    digest: bytes = coded(DIGEST)
+    public_share: bytes = coded(Blob(1 << 21))
+
+
 BODIES: dict[Kind, type[Record]] = {
     Kind.REGISTER: Register, Kind.POLICY: Policy, Kind.REPORT: Report, Kind.REQUEST: Request, Kind.GRANT: Grant,
     Kind.REFUSE: Refuse, Kind.REVOKE: Revoke, Kind.COIN: Coin, Kind.COMPLAINT: Complaint, Kind.VERDICT: Verdict,
-    Kind.DELIVERED: Delivered,
+    Kind.DELIVERED: Delivered, Kind.HAND_ON: HandOn, Kind.WORDS: Words, Kind.CLOSE: Close,
+    Kind.NOISE: Noise,
 }  # fmt: skip
 _KINDS = {body: kind for kind, body in BODIES.items()}
 
@@ -376,6 +444,12 @@ def check_endorsements(origin: str, author: bytes, request: Request) -> None:
 def batch_digest(reports: list[int]) -> bytes:
     """Return the digest of a batch, which is given by the reports' indices in order."""
     return hashlib.sha256(b"".join([b"commons batch v1\n", *(one.to_bytes(8, "big") for one in reports)])).digest()
+
+
+def words_digest(said: Mapping[int, bytes]) -> bytes:
+    """Return the digest of what the aggregators have said, given by place as the digests of their words."""
+    parts = (bytes([place]) + digest for place, digest in sorted(said.items()))
+    return hashlib.sha256(b"".join([b"commons words v1\n", *parts])).digest()
 
 
 def _signed(origin: str, kind: int, author: bytes, body: bytes) -> bytes:

@@ -21,8 +21,9 @@ from dataclasses import dataclass, replace
 
 from mpc._core import CurvePoints
 from mpc.commons.committee import POINT, CommitteeKey, KeyShare
-from mpc.commons.encoding import DIGEST, U8, Fixed, Many, Record, coded, encode
+from mpc.commons.encoding import DIGEST, U8, Fixed, Many, Nested, Record, coded, encode
 from mpc.commons.entries import Request
+from mpc.commons.founding import MOST_TRUSTEES
 from mpc.commons.group import (
     GENERATOR,
     SCALAR_BYTES,
@@ -42,7 +43,7 @@ from mpc.randomness import SYSTEM, Randomness
 MOST_REPORTS = 1 << 20
 _FACTOR_BYTES = 16
 _IDENTITY = b"\1" + bytes(31)
-_KEY_USE, _USE = b"commons consumer key v1", b"commons release v1"
+_KEY_USE, _USE, _HAND_ON_USE = b"commons consumer key v1", b"commons release v1", b"commons hand on v1"
 
 
 @dataclass(frozen=True)
@@ -164,26 +165,41 @@ def check_release(
 
 
 @dataclass(frozen=True)
-class Opened:
-    """A release that t + 1 trustees have made.
+class BatchKey(Record):
+    """What opens the trustees' layer of a granted batch, and of no other report. The boxes within stay sealed.
+
+    Whoever holds it and the ciphertexts opens the same boxes. So a consumer that hands it on can leave out no box.
 
     Attributes:
-        boxes: for each report its boxes, or why there are none, which is its provider's fault.
-        liars: by place, what was wrong with the shares of trustees that have not proven them.
+        shares: of t + 1 trustees, in order.
+        masked: q X, which the consumer's key has added to every report.
+        proof: that this is the same multiple of X as Q is of G.
     """
 
-    boxes: tuple[tuple[Sealed, ...] | str, ...]
-    liars: dict[int, str]
+    shares: tuple[ReleaseShare, ...] = coded(Many(Nested(ReleaseShare), MOST_TRUSTEES))
+    masked: bytes = coded(POINT)
+    proof: bytes = coded(Fixed(PROOF_BYTES))
+
+    @property
+    def digest(self) -> bytes:
+        """The digest that stands in the log."""
+        return hashlib.sha256(encode(self)).digest()
+
+    def __repr__(self) -> str:
+        return f"BatchKey({len(self.shares)} shares)"
 
 
-def open_release(
+def gather_release(
     committee: CommitteeKey,
     reports: CheckedReports,
     key: ConsumerKey,
     grant: bytes,
     shares: Mapping[int, ReleaseShare],
-) -> Opened:
-    """Open granted reports at the consumer. Any t + 1 proven shares will do, whatever the others are.
+    randomness: Randomness = SYSTEM,
+) -> tuple[BatchKey, dict[int, str]]:
+    """Return at the consumer what opens a granted batch, and what was wrong with the shares of trustees that lied.
+
+    Any t + 1 proven shares will do, whatever the others are.
 
     Args:
         shares: by the place of the trustee that has sent it. The channel says who that is, for a share is not signed.
@@ -192,29 +208,56 @@ def open_release(
         ProtocolError: fewer shares are proven. It says who has lied.
     """
     consumer = key.secret.times_generator()
-    good: dict[int, Points] = {}
+    good: dict[int, ReleaseShare] = {}
     liars: dict[int, str] = {}
-    for sender, share in sorted(shares.items()):
-        if len(good) == committee.needed:
-            break
+    for sender, share in sorted(shares.items()):  # all of them, so that whoever lies is named
         try:
             if share.trustee != sender:
                 raise CheatingError(f"expected a release by trustee {sender}, found one of trustee {share.trustee}")
-            good[sender] = check_release(committee, reports, consumer, grant, share)
+            check_release(committee, reports, consumer, grant, share)
+            if len(good) < committee.needed:
+                good[sender] = share
         except CheatingError as error:
             liars[sender] = str(error)
     if len(good) < committee.needed:
         lied = ", ".join(map(str, sorted(liars))) or "nobody"
         raise ProtocolError(f"expected {committee.needed} proven shares of a release, found {len(good)}; lied: {lied}")
-    masked = interpolate([trustee + 1 for trustee in good], list(good.values()))
-    shared = masked - key.secret.times(committee.point)
+    bases = CurvePoints.join([GENERATOR, committee.point])
+    multiples = key.secret.times(bases)
+    proof = prove(_HAND_ON_USE, key.secret, bases, multiples, grant, randomness)
+    return BatchKey(tuple(good.values()), multiples[1:].encode(), proof), liars
+
+
+def open_batch(
+    committee: CommitteeKey, reports: CheckedReports, consumer: Points, grant: bytes, key: BatchKey
+) -> tuple[tuple[Sealed, ...] | str, ...]:
+    """Return for each granted report its boxes, or why there are none, which is its provider's fault.
+
+    Args:
+        consumer: Q of the logged request.
+
+    Raises:
+        CheatingError: the consumer has handed on something else than what opens the batch.
+    """
+    places = [share.trustee for share in key.shares]
+    if len(places) != committee.needed or places != sorted(set(places)):
+        raise CheatingError(f"expected shares of {committee.needed} trustees in order, found some of {places}")
+    points = [check_release(committee, reports, consumer, grant, share) for share in key.shares]
+    try:
+        masked = read_points([key.masked], "what the consumer's key has added")
+    except ProtocolError as error:
+        raise CheatingError(str(error)) from None
+    pairs = CurvePoints.join([GENERATOR, committee.point]), CurvePoints.join([consumer, masked])
+    if not is_proven(_HAND_ON_USE, *pairs, grant, key.proof):
+        raise CheatingError("expected a batch that the consumer hands on with a proof that holds, found one without")
+    shared = interpolate([place + 1 for place in places], points) - masked
     boxes: list[tuple[Sealed, ...] | str] = []
     for place, (label, report) in enumerate(zip(reports.labels, reports.reports, strict=True)):
         try:
             boxes.append(open_report(label, report, shared[place : place + 1]))
         except ProtocolError as error:
             boxes.append(str(error))
-    return Opened(tuple(boxes), liars)
+    return tuple(boxes)
 
 
 def _summands(reports: CheckedReports, consumer: Points) -> Points:

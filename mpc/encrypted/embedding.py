@@ -17,7 +17,7 @@ from mpc.encrypted.packing import Floats
 
 
 @functools.lru_cache(maxsize=4)
-def _places(slots: int) -> NDArray[np.int64]:
+def slot_places(slots: int) -> NDArray[np.int64]:
     """Return ``(e - 1) / 2`` for the exponents e = 5^i modulo 4 * slots, which is each slot's place among odd ones."""
     exponents = np.empty(slots, np.int64)
     exponent = 1
@@ -32,7 +32,7 @@ def coefficients(values: Floats) -> Floats:
     slots = len(values)
     degree = 2 * slots
     everywhere = np.zeros(degree)
-    places = _places(slots)
+    places = slot_places(slots)
     everywhere[places] = values
     everywhere[degree - 1 - places] = values
     twisted = np.fft.fft(everywhere) / degree
@@ -42,9 +42,15 @@ def coefficients(values: Floats) -> Floats:
 
 def values(coefficients: Floats) -> Floats:
     """Return the real parts of the ``(slots,)`` values of a polynomial."""
-    degree = len(coefficients)
+    found: Floats = complex_values(coefficients).real
+    return found
+
+
+def complex_values(coefficients: Floats) -> NDArray[np.complex128]:
+    """Return the ``(..., slots)`` values of polynomials with ``(..., 2 * slots)`` coefficients."""
+    degree = coefficients.shape[-1]
     twisted = coefficients * np.exp(1j * np.pi / degree * np.arange(degree))
-    found: Floats = (np.fft.ifft(twisted) * degree).real[_places(degree // 2)]
+    found: NDArray[np.complex128] = (np.fft.ifft(twisted) * degree)[..., slot_places(degree // 2)]
     return found
 
 

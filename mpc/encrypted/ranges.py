@@ -8,7 +8,7 @@ together, take the worst case of what their clipped records allow.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
@@ -16,6 +16,7 @@ import numpy as np
 
 from mpc.encrypted.packing import Floats, Packing
 from mpc.encrypted.programs.logistic import Logistic, train, train_in_the_clear
+from mpc.encrypted.reading import Reading
 from mpc.encrypted.twin import Clear, Twin
 from mpc.errors import ParameterError, RangeError
 
@@ -36,6 +37,8 @@ class Foreseen:
         bound: ``(d',)``, what the encrypted run's weights differ by at most, see :mod:`mpc.encrypted.twin`.
         reach: the largest magnitude of z in each iteration but the first.
         refreshed: the same at each refresh, by iteration. The program goes on from these weights.
+        read: ``(d',)``, what the numbers that a shared release reads differ by at most, without its noise. Only where
+            a reading was given.
     """
 
     weights: Floats
@@ -43,6 +46,7 @@ class Foreseen:
     bound: Floats
     reach: tuple[float, ...]
     refreshed: Mapping[int, Foreseen] = field(default_factory=dict)
+    read: Floats | None = None
 
     def __repr__(self) -> str:
         return f"Foreseen(weights={self.weights.shape}, iterations={len(self.reach) + 1})"
@@ -55,8 +59,13 @@ def half_term(packing: Packing, records: Floats) -> Floats:
     return found
 
 
-def foresee(twin: Twin, packing: Packing, records: Floats, choices: Logistic) -> Foreseen:
+def foresee(
+    twin: Twin, packing: Packing, records: Floats, choices: Logistic, reading: Reading | None = None
+) -> Foreseen:
     """Run the twin of a training on Z ``(n, d)`` and return what it gives, with the bound on the encrypted run's error.
+
+    Args:
+        reading: of the shared release by which the weights are to be opened, if there is one.
 
     Raises:
         RangeError: some z leaves the polynomial's range, or a number leaves its ciphertext. The sentence says which
@@ -91,7 +100,29 @@ def foresee(twin: Twin, packing: Packing, records: Floats, choices: Logistic) ->
         raise ParameterError("expected at least 1 iteration, found none")
     last = found_in(weights)
     _compare(last.weights, train_in_the_clear(packing.unpack(packing.pack(records)), choices, packing))
-    return replace(last, refreshed=refreshed)
+    return replace(last, refreshed=refreshed, read=None if reading is None else read_bounds(twin, reading, weights))
+
+
+def read_bounds(twin: Twin, reading: Reading, weights: Clear) -> Floats:
+    """Return what the numbers ``(d',)`` that a shared release reads differ by at most, before rounding and noise.
+
+    The mask comes in as a fresh public encryption, whose noise counts. Factors that are rounded to integers weigh real
+    and imaginary parts of slots. Both hold noise of equal deviations, as all that slots are multiplied by is real.
+    """
+    level = len(reading.primes) - 1
+    fresh = twin.fresh(np.zeros(twin.chain.slots), weights.scale, public=True, level=level)
+    masked = twin.add(twin.lower(weights, level), fresh)
+    _, bounds = twin.errors(masked, np.concatenate([reading.real, reading.imaginary]))
+    both: Floats = bounds.reshape(2, -1).sum(axis=0)
+    return both
+
+
+def read_of(foreseen: Sequence[Foreseen]) -> list[Floats]:
+    """Return the bounds on what is read of each target. Raises `ParameterError` where a twin had no reading."""
+    found = [one.read for one in foreseen if one.read is not None]
+    if len(found) != len(foreseen):
+        raise ParameterError("expected twins that were run with a reading, found one without")
+    return found
 
 
 def _check_bound(found: Foreseen, choices: Logistic) -> None:

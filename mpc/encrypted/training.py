@@ -36,6 +36,7 @@ from mpc.encrypted.packing import Floats, Packing
 from mpc.encrypted.parameters import parameters_of, smallest_set
 from mpc.encrypted.programs.logistic import Logistic, train
 from mpc.encrypted.ranges import Foreseen, foresee, half_term
+from mpc.encrypted.reading import Reading
 from mpc.encrypted.release import Comparison
 from mpc.encrypted.twin import Clear, Twin
 from mpc.errors import ParameterError, ProtocolError
@@ -267,6 +268,6 @@ def owner_decrypt(job: Job, secret: CkksSecretKey, message: bytes) -> Floats:
     return job.packing.weights(secret.decrypt(ciphertext))
 
 
-def owner_foresee(job: Job, records: Sequence[Floats]) -> list[Foreseen]:
+def owner_foresee(job: Job, records: Sequence[Floats], reading: Reading | None = None) -> list[Foreseen]:
     """Run the twin for each target. Raises `RangeError` as :func:`mpc.encrypted.ranges.foresee` does."""
-    return [foresee(job.twin(), job.packing, one, job.choices) for one in records]
+    return [foresee(job.twin(), job.packing, one, job.choices, reading) for one in records]

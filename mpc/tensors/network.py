@@ -56,14 +56,26 @@ def from_wire(body: memoryview, bits: int) -> Words:
 
 @dataclass(frozen=True, repr=False)
 class Part:
-    """What a party opens in a round: shares that are added modulo 2^bits, or planes that are combined by XOR."""
+    """What a party opens in a round: shares that are added modulo 2^bits, or planes that are combined by XOR.
+
+    Attributes:
+        shares: of this party.
+        bits, planes: how they are put together.
+        sender: the one party whose share is not zero for all to know, and who alone sends it. None for all parties.
+    """
 
     shares: Words
     bits: int = 64
     planes: bool = False
+    sender: str | None = None
 
     def __repr__(self) -> str:
         return f"Part(shape={self.shares.shape}, bits={self.bits}, planes={self.planes})"
+
+
+def _size_from(peer: str, parts: Sequence[Part]) -> int:
+    """Return the bytes that a peer sends in a round."""
+    return sum(wire_size(part.shares.size, part.bits) for part in parts if part.sender in (None, peer))
 
 
 class InStep:
@@ -129,24 +141,31 @@ class Network:
     def open(self, label: str, peers: Sequence[str], parts: Sequence[Part]) -> list[Words]:
         """Open shares to these peers, who open theirs to this party, in one round.
 
+        Whoever sends no part of a round sends no message in it, and whoever alone sends all parts waits for nobody.
+
         Returns:
             for each part the sum of all parties' shares modulo 2^bits, or the XOR, in the part's shape.
         """
-        bodies = [to_wire(part.shares, part.bits) for part in parts]
-        received = self.swap(label, dict.fromkeys(peers, bodies), dict.fromkeys(peers, sum(map(len, bodies))))
-        opened, start = [], 0
-        for part, own in zip(parts, bodies, strict=True):
-            end = start + len(own)
+        own = [to_wire(part.shares, part.bits) for part in parts if part.sender in (None, self.me)]
+        sizes = {peer: _size_from(peer, parts) for peer in peers if any(part.sender in (None, peer) for part in parts)}
+        received = self.swap(label, dict.fromkeys(peers, own) if own else {}, sizes)
+        places = dict.fromkeys(received, 0)
+        opened = []
+        for part in parts:
             total = part.shares
-            for peer, theirs in received.items():
+            for peer in peers if part.sender is None else [part.sender] if part.sender != self.me else []:
+                start = places[peer]
+                places[peer] = end = start + wire_size(total.size, part.bits)
                 with self._channels[peer].naming_peer():
-                    words = from_wire(theirs[start:end], part.bits).reshape(total.shape)
+                    words = from_wire(received[peer][start:end], part.bits).reshape(total.shape)
+                if part.sender is not None:
+                    total = words
+                    continue
                 into = words if words.flags.writeable and words.flags.aligned else None  # what came in is nobody else's
                 total = (np.bitwise_xor if part.planes else np.add)(total, words, out=into)
             if part.bits < 64 and not part.planes:
                 total = total & np.uint64((1 << part.bits) - 1)
             opened.append(total)
-            start = end
         return opened
 
     def traffic(self) -> tuple[int, int]:

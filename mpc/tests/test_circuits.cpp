@@ -1,6 +1,7 @@
 // Every circuit against plain integers, for widths 1..64 with random and edge values. AND counts and refusals are here
 // too.
 #include <algorithm>
+#include <tuple>
 
 #include "core/aes/prg.hpp"
 #include "core/base/bit_matrix.hpp"
@@ -190,6 +191,52 @@ void thresholds() {
     }
 }
 
+__extension__ typedef unsigned __int128 Wide;
+
+// Shares of numbers in and around the range, and of random ones. With those of the first kind alone all are opened.
+void noisy_releases() {
+    struct Case {
+        Wide modulus;
+        unsigned shift, range_bits, noise_bits;
+    };
+    const Wide wide = (Wide{1} << 87) - 67, full = ~Wide{0} >> 1;
+    for (const Case& c : {Case{(std::uint64_t{1} << 47) - 115, 22, 24, 18}, Case{wide, 44, 24, 30}, Case{full, 100, 20, 2},
+                          Case{11, 1, 2, 1}, Case{3, 0, 1, 62}, Case{(Wide{1} << 64) - 59, 1, 62, 5}}) {
+        const unsigned count = 3, bits = c.modulus >> 64 != 0 ? 65 : 64, width = std::max(c.range_bits, c.noise_bits + 1) + 1;
+        const auto low = static_cast<std::uint64_t>(c.modulus), high = static_cast<std::uint64_t>(c.modulus >> 64);
+        const auto circuit = circuits::noisy_release(count, low, high, c.shift, c.range_bits, c.noise_bits);
+        CHECK(circuit.output_widths() == Widths({width, width, width, 1}));
+        const Wide range = Wide{1} << (c.shift + c.range_bits);
+        Prg prg(Block{c.shift, c.noise_bits});
+        const auto drawn = [&] { return ((Wide{prg.word()} << 64) | prg.word()) % c.modulus; };
+        std::size_t opened = 0, refused = 0;
+        for (int round = 0; round < 400; ++round) {
+            Values garbler, evaluator, expected;
+            bool fits = true;
+            for (unsigned j = 0; j < count; ++j) {
+                const Wide edges[4] = {0, range - 1, range % c.modulus, c.modulus - 1};
+                const Wide within = drawn() % range, edge = edges[prg.word() % (round % 4 == 0 ? 4 : 2)];
+                const Wide u = prg.word() % 3 == 0 ? edge : round % 4 == 0 ? drawn() : within;
+                const Wide h = prg.word() % 5 == 0 ? u : drawn(), p = (u + c.modulus - h) % c.modulus;
+                const std::uint64_t a = prg.word() & ring(c.noise_bits), b = prg.word() & ring(c.noise_bits);
+                for (const auto& [share, noise, words] : {std::tuple{p, a, &garbler}, std::tuple{h, b, &evaluator}}) {
+                    words->push_back(static_cast<std::uint64_t>(share));
+                    if (bits > 64) words->push_back(static_cast<std::uint64_t>(share >> 64));
+                    words->push_back(noise);
+                }
+                fits = fits && u < range;
+                const std::int64_t number = static_cast<std::int64_t>(u >> c.shift) - (std::int64_t{1} << (c.range_bits - 1));
+                const std::int64_t noisy = number + as_signed(a, c.noise_bits) + as_signed(b, c.noise_bits);
+                expected.push_back(static_cast<std::uint64_t>(noisy) & ring(width));
+            }
+            expected.push_back(1);
+            CHECK(circuit.run(garbler, evaluator, 1) == (fits ? expected : Values{0, 0, 0, 0}));
+            ++(fits ? opened : refused);
+        }
+        CHECK(opened > 200 && refused > 20);
+    }
+}
+
 void builder_folds() {
     Builder build;
     const Wire a = build.garbler_word(1)[0];
@@ -273,6 +320,8 @@ void operands_are_independent() {
                                circuits::leaky_relu(bits, 0, 5, 3), circuits::argmax(5, bits),
                                circuits::threshold(3, bits), circuits::sum_histogram(6, bits)});
     }
+    all.push_back(circuits::noisy_release(3, (std::uint64_t{1} << 47) - 115, 0, 22, 24, 18));
+    all.push_back(circuits::noisy_release(2, 5, 1 << 20, 44, 24, 18));
     Prg prg(Block{10, 10});
     for (const Circuit& circuit : all) {
         std::vector<Block> rows(circuit.first_slot_row() + circuit.slot_count());
@@ -299,6 +348,12 @@ void refusals() {
     CHECK_THROWS(circuits::argmax(5000, 41), ParameterError);
     CHECK_THROWS(circuits::threshold(0, 41), ParameterError);
     CHECK_THROWS(circuits::sum_histogram(3, 70), ParameterError);
+    CHECK_THROWS(circuits::noisy_release(0, 97, 0, 1, 3, 4), ParameterError);
+    CHECK_THROWS(circuits::noisy_release(2, 1, 0, 0, 1, 4), ParameterError);
+    CHECK_THROWS(circuits::noisy_release(2, 97, std::uint64_t{1} << 63, 1, 3, 4), ParameterError);
+    CHECK_THROWS(circuits::noisy_release(2, 97, 0, 1, 6, 4), ParameterError);  // 7 bits
+    CHECK_THROWS(circuits::noisy_release(2, 97, 0, 7, 1, 4), ParameterError);
+    CHECK_THROWS(circuits::noisy_release(2, 97, 0, 1, 3, 63), ParameterError);
     CHECK_THROWS(circuits::max_pool(0, 41, 1, true), ParameterError);
     CHECK_THROWS(circuits::leaky_relu(41, 12, 4096, 12), ParameterError);
     CHECK_THROWS(circuits::leaky_relu(41, 12, 0, 12), ParameterError);
@@ -345,6 +400,7 @@ int main() {
     check::run("xors are merged", xors_are_merged);
     check::run("ties go to the lowest index", ties);
     check::run("threshold", thresholds);
+    check::run("noisy releases", noisy_releases);
     check::run("builder folds constants", builder_folds);
     check::run("operands are independent", operands_are_independent);
     check::run("slots are reused", slots_are_reused);

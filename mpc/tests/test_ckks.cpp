@@ -107,6 +107,60 @@ void encryptions_decrypt() {
     }
 }
 
+// Coefficients that are given come back as they are, up to fresh noise: what the key's holder reads is exact, also
+// beyond 53 bits, and a mask that is taken off leaves the message.
+void polynomials_decrypt() {
+    const std::size_t degree = 256;
+    const Setting setting(of_depth(degree, 2, 1));
+    const Parameters& parameters = *setting.parameters;
+    const PublicKey open(setting.parameters, setting.key.public_key(), Block{5, 6});
+    const Scale scale = parameters.scale();
+    const auto most = static_cast<std::int64_t>(parameters.fresh_noise(false));  // of a slot, so of a coefficient, too
+    const auto near = [&](std::uint64_t found, std::uint64_t expected, std::uint64_t p) {
+        const std::uint64_t off = (found + p - expected) % p;
+        return static_cast<std::int64_t>(std::min(off, p - off)) <= most;
+    };
+    Prg prg(Block{9, 8});
+    for (std::size_t level = 0; level <= 2; ++level) {
+        for (const int shift : {0, 40, 127}) {
+            std::vector<std::int64_t> numbers(degree);
+            for (std::int64_t& number : numbers) number = static_cast<std::int64_t>(prg.word()) >> (prg.word() % 64);
+            numbers[0] = INT64_MIN, numbers[1] = INT64_MAX, numbers[2] = -1;
+            const SecretRows found = setting.key.decrypt_residues(open.encrypt_integers(numbers, level, scale, shift));
+            CHECK(found.size() == (level + 1) * degree);
+            for (std::size_t i = 0; i < found.size(); ++i) {
+                const auto p = static_cast<std::int64_t>(parameters.row(i / degree).p());
+                __extension__ __int128 residue = numbers[i % degree] % p;
+                for (int bit = 0; bit < shift; ++bit) residue = 2 * residue % p;
+                CHECK(near(found[i], static_cast<std::uint64_t>((residue + p) % p), static_cast<std::uint64_t>(p)));
+            }
+        }
+        std::vector<std::uint64_t> mask((level + 1) * degree);
+        for (std::size_t i = 0; i < mask.size(); ++i) mask[i] = prg.word() % parameters.row(i / degree).p();
+        mask[0] = 0, mask[1] = parameters.row(0).p() - 1;
+        const std::vector<double> values = random_values(6, degree / 2);
+        const Ciphertext message = setting.encrypted(values, level), hidden = open.encrypt_residues(mask, level, scale);
+        const SecretRows plain = setting.key.decrypt_residues(message), alone = setting.key.decrypt_residues(hidden);
+        const Evaluator evaluator(setting.parameters, std::nullopt, {});
+        const SecretRows masked = setting.key.decrypt_residues(evaluator.add(message, hidden));
+        for (std::size_t i = 0; i < masked.size(); ++i) {
+            const std::uint64_t p = parameters.row(i / degree).p();
+            CHECK(near(alone[i], mask[i], p) && masked[i] == (plain[i] + alone[i]) % p);
+        }
+        mask[1] = parameters.row(0).p();
+        CHECK_THROWS(open.encrypt_residues(mask, level, scale), ParameterError);
+        mask[1] = ~std::uint64_t{0};
+        CHECK_THROWS(open.encrypt_residues(mask, level, scale), ParameterError);
+        mask.pop_back();
+        CHECK_THROWS(open.encrypt_residues(mask, level, scale), ParameterError);
+    }
+    const std::vector<std::int64_t> few(degree - 1, 0), all(degree, 0);
+    CHECK_THROWS(open.encrypt_integers(few, 1, scale, 0), ParameterError);
+    CHECK_THROWS(open.encrypt_integers(all, 1, scale, 128), ParameterError);
+    CHECK_THROWS(open.encrypt_integers(all, 1, scale, -1), ParameterError);
+    CHECK_THROWS(open.encrypt_integers(all, 3, scale, 0), ParameterError);
+}
+
 void products_are_products(std::size_t degree, std::size_t depth, std::size_t specials) {
     const Setting setting(of_depth(degree, depth, specials));
     const Parameters& parameters = *setting.parameters;
@@ -268,6 +322,7 @@ int main() {
     check::run("slots are values at powers of five", slots_are_values_at_powers_of_five);
     check::run_on_all_levels("values are encoded", values_are_encoded);
     check::run_on_all_levels("encryptions decrypt", encryptions_decrypt);
+    check::run_on_all_levels("polynomials decrypt", polynomials_decrypt);
     check::run_on_all_levels("products with one prime a digit", products_with_one_prime_a_digit);
     check::run_on_all_levels("products with two primes a digit", products_with_two_primes_a_digit);
     check::run_on_all_levels("products with three primes a digit", products_with_three_primes_a_digit);

@@ -9,6 +9,8 @@ from typing import Any
 from mpc.commons.access import State, sentence
 from mpc.commons.encoding import decode
 from mpc.commons.entries import (
+    Close,
+    Coin,
     Complaint,
     Entry,
     Grant,
@@ -20,8 +22,10 @@ from mpc.commons.entries import (
     Request,
     Revoke,
     Role,
+    Step,
     Verdict,
 )
+from mpc.commons.proceedings import task_of_grant
 from mpc.commons.replica import Copy
 
 
@@ -59,10 +63,12 @@ def history(copy: Copy, *, reports: bool = False) -> list[Event]:
 
 
 def _name(copy: Copy, key: bytes) -> str:
-    """Return a key's registered name. A trustee has one by the founding record."""
+    """Return a key's registered name. Trustees and aggregators have one by the founding record."""
     place = copy.founding.trustee_of(key)
     if place is not None:
         return copy.founding.trustees[place].name
+    if (aggregator := copy.founding.aggregators.get(key)) is not None:
+        return aggregator.name
     member = copy.state.members.get(key)
     return member.name if member else key.hex()[:16]
 
@@ -107,20 +113,34 @@ def _of_grant(words: str) -> Callable[[State, Any], str]:
     return lambda state, body: f"{words} the grant of entry {state.grants[body.grant].index}"
 
 
+def _coin(state: State, body: Coin) -> str:
+    grant = state.noise_ends.get(body.about, body.about)
+    of_noise = "" if grant == body.about else "the noise of "
+    return f"tosses the coin of {of_noise}the grant of entry {state.grants[grant].index}"
+
+
 def _complaint(state: State, body: Complaint) -> str:
     return f"opens its box of report {body.report}"
 
 
 def _verdict(state: State, body: Verdict) -> str:
     rejected = ", ".join(map(str, body.rejected)) or "none"
-    liars = ", ".join(map(str, body.liars)) or "none"
+    aggregators = task_of_grant(state, body.grant).aggregators
+    liars = ", ".join(aggregators[place].name for place in body.liars) or "none"
     held = state.verdicts.get(body.grant)
     stands = "" if held and held.verdict == body else " (not said by t + 1 trustees, so it does not stand)"
     return f"{_of_grant('judges')(state, body)}: rejected reports {rejected}, aggregators that lied {liars}{stands}"
 
 
+def _close(state: State, body: Close) -> str:
+    waited = f"waits no longer for the aggregators' {Step(body.step).name.lower()}"
+    return f"{waited} for the grant of entry {state.grants[body.grant].index}"
+
+
 _TEXTS: dict[Kind, Callable[[State, Any], str]] = {
     Kind.REGISTER: _register, Kind.POLICY: _policy, Kind.REPORT: _report, Kind.REQUEST: _request, Kind.GRANT: _grant,
-    Kind.REFUSE: _refuse, Kind.REVOKE: _revoke, Kind.COIN: _of_grant("tosses the coin of"),
+    Kind.REFUSE: _refuse, Kind.REVOKE: _revoke, Kind.COIN: _coin,
     Kind.COMPLAINT: _complaint, Kind.VERDICT: _verdict, Kind.DELIVERED: _of_grant("has the result of"),
+    Kind.HAND_ON: _of_grant("hands on the batch of"), Kind.WORDS: _of_grant("says its words for"), Kind.CLOSE: _close,
+    Kind.NOISE: _of_grant("deals its noise for"),
 }  # fmt: skip

@@ -29,13 +29,10 @@ from parties.encrypted.options import (
     TrainOptions,
 )
 from parties.encrypted.records import LabelledTable, read_records
+from parties.encrypted.words import PRIVATE_WARNING, megabytes
 from parties.frame.errors import ConfigError, PartyError
 from parties.frame.plan import Summary
 
-PRIVATE_WARNING = (
-    "The decrypted numbers hold noise that depends on the private key, so they are private to its holder (Li and "
-    "Micciancio, EUROCRYPT 2021)."
-)
 _VERIFY = " With --verify and the records the twin's numbers are released, which hold none."
 
 
@@ -58,11 +55,6 @@ def _bar(what: str) -> Iterator[Callable[[int, int], None]]:
         yield lambda done, total: progress.update(task, completed=done, total=total)
 
 
-def megabytes(size: int) -> str:
-    """Return a size for a person."""
-    return f"{size / 1e6:.1f} MB" if size >= 100_000 else f"{size / 1e3:.1f} kB"
-
-
 def encrypt_dataset(_: object, __: Path, options: EncryptDatasetOptions) -> Summary:
     """Make keys and encrypt an owner's records. Raises `PartyError`."""
     table = read_records(options.dataset, options.label, options.delimiter)
@@ -73,6 +65,7 @@ def encrypt_dataset(_: object, __: Path, options: EncryptDatasetOptions) -> Summ
         components or None,
         options.whiten or None,
         options.clip,
+        options.norm or None,
     )
     steps = ["the twin in the clear", "keys", "records", "files"]
     with _in_a_sentence(), _bar("encrypt-dataset") as bar:
@@ -104,7 +97,8 @@ def encrypt_dataset(_: object, __: Path, options: EncryptDatasetOptions) -> Summ
 def _prepared(options: EncryptDatasetOptions, components: int, made: owner.EncryptedDataset) -> str:
     turned = f"{components} directions" if components else "all features"
     whitened = f", whitened with {options.whiten:g}" if options.whiten else ""
-    return f"{turned}{whitened}, {made.cut} of {made.numbers} numbers cut at {options.clip:g}"
+    shortened = f", records longer than {options.norm:g} scaled down" if options.norm else ""
+    return f"{turned}{whitened}, {made.cut} of {made.numbers} numbers cut at {options.clip:g}{shortened}"
 
 
 def _seen(header: Header) -> str:
@@ -230,7 +224,7 @@ def decrypt_model(_: object, __: Path, options: DecryptModelOptions) -> Summary:
 
 def _accuracies(model: LinearModel, records: LabelledTable | None, test: LabelledTable | None) -> list[tuple[str, str]]:
     lines = []
-    beside = None if records is None else owner.scikit_learn(model, records)
+    beside = None if records is None else owner.scikit_learn(records)
     for name, table in (("accuracy on the records", records), ("accuracy on the test", test)):
         if table is None:
             continue
@@ -238,8 +232,7 @@ def _accuracies(model: LinearModel, records: LabelledTable | None, test: Labelle
             raise FileError(f"{name}: expected classes {', '.join(model.classes)}, found {', '.join(table.classes)}")
         found = f"{model.accuracy(table.features, table.places):.4f}"
         if beside is not None:
-            prepared, _ = model.preparation.apply(table.features)
-            found += f" (scikit-learn, in the clear: {beside.score(prepared[:, :-1], table.places):.4f})"
+            found += f" (scikit-learn, in the clear: {beside.score(table.features, table.places):.4f})"
         lines.append((name, found))
     return lines
 

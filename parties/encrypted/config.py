@@ -19,6 +19,12 @@ class SecureTrainConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
+    encrypted: Literal["records", "model"] = Field(
+        "records",
+        description="what is encrypted: records, which the project owner trains on; or model, which the data owner "
+        "trains on its own records",
+        json_schema_extra=_flag(),
+    )
     dataset: Annotated[Path, PathInFile] | None = Field(
         None,
         description="the data owner's records, .npz with X and y or a table; default: breast cancer of scikit-learn",
@@ -28,12 +34,31 @@ class SecureTrainConfig(BaseModel):
     delimiter: str = Field(
         ",", min_length=1, max_length=1, description="between the columns of a CSV file", json_schema_extra=_flag()
     )
+    start_model: Annotated[Path, PathInFile] | None = Field(
+        None,
+        description="the project owner's model in the clear, .npz as decrypt-model writes, where the model is "
+        "encrypted; default: one that is trained on a tenth of the records, which the data owner does not get",
+        json_schema_extra=_flag("path"),
+    )
     held_out: float = Field(
         0.2, gt=0, lt=1, description="part of the records that the model is measured on", json_schema_extra=_flag()
     )
     seed: int = Field(0, ge=0, lt=2**31, description="of the split into those parts", json_schema_extra=_flag())
-    iterations: int = Field(3, ge=1, le=100, description="steps of gradient descent", json_schema_extra=_flag())
-    learning_rate: float = Field(4.0, gt=0, description="of gradient descent", json_schema_extra=_flag())
+    iterations: int | None = Field(
+        None,
+        ge=1,
+        le=1_000_000,
+        description="steps of gradient descent; default 9 on encrypted records, at most 100, and 10 on an encrypted "
+        "model",
+        json_schema_extra=_flag(),
+    )
+    learning_rate: float | None = Field(
+        None,
+        gt=0,
+        description="of gradient descent; default 4 on encrypted records, and the reciprocal of the records' largest "
+        "variance on an encrypted model",
+        json_schema_extra=_flag(),
+    )
     sigmoid_degree: Literal[3, 5] = Field(
         3, description="of the polynomial that stands for the logistic function", json_schema_extra=_flag()
     )
@@ -45,15 +70,51 @@ class SecureTrainConfig(BaseModel):
         json_schema_extra=_flag(),
     )
     components: int = Field(
-        15, ge=0, description="directions of the largest variance, 0 for all features", json_schema_extra=_flag()
+        0, ge=0, description="directions of the largest variance, 0 for all features", json_schema_extra=_flag()
     )
     whiten: float = Field(
-        0.01, ge=0, description="added to variances before they are divided out, 0 for none", json_schema_extra=_flag()
+        0.0, ge=0, description="added to variances before they are divided out, 0 for none", json_schema_extra=_flag()
     )
     clip: float = Field(4.0, gt=0, description="the largest magnitude of a prepared number", json_schema_extra=_flag())
+    norm: float = Field(
+        2.5,
+        ge=0,
+        description="the largest norm of a prepared record, the constant 1 with it; longer ones are scaled down, which "
+        "changes no prediction; 0 for none",
+        json_schema_extra=_flag(),
+    )
+    release: Literal["verified", "shared"] = Field(
+        "verified",
+        description="how the model leaves encrypted records: verified, as the twin's weights; or shared, as the "
+        "encrypted ones with noise of both parties, which neither sees without",
+        json_schema_extra=_flag(),
+    )
+    release_noise: float = Field(
+        0.01,
+        gt=0,
+        description="with release: shared, the deviation of the noise that each party adds to each weight",
+        json_schema_extra=_flag(),
+    )
+    weight_limit: float = Field(
+        8.0,
+        gt=0,
+        le=2**20,
+        description="with release: shared, a power of two that no weight reaches, or nothing is released",
+        json_schema_extra=_flag(),
+    )
+    release_to: Literal["owner", "both"] = Field(
+        "owner",
+        description="with release: shared, who gets the model: the data owner, or the project owner, too",
+        json_schema_extra=_flag(),
+    )
     output_model: Annotated[Path, PathInFile] | None = Field(
-        None, description="file of the data owner for the model in the clear, .npz", json_schema_extra=_flag("path")
+        None, description="file of the key's holder for the model in the clear, .npz", json_schema_extra=_flag("path")
     )
     connect_deadline_s: float = Field(60.0, gt=0, description="how long the parties may take to appear")
     message_deadline_s: float = Field(600.0, gt=0, description="how long one message may take")
     run_deadline_s: float = Field(3600.0, gt=0, description="how long the run may take in all")
+
+    @property
+    def steps(self) -> int:
+        """The iterations, which have a default for each kind of run."""
+        return self.iterations or (9 if self.encrypted == "records" else 10)

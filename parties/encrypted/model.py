@@ -6,6 +6,7 @@ It is an NPZ file with these arrays, and nothing in it is pickled:
     mean, deviation  (d,)           see `parties.encrypted.preparation`
     matrix       (d, k)
     clip         ()
+    norm         ()                 0 for none
     classes      (classes,)         as text, in order
     degree       ()                 of the polynomial that stood for the logistic function
 """
@@ -28,7 +29,7 @@ from parties.frame.private_files import write_private
 from parties.learning.records import DataError
 
 Floats = NDArray[np.float64]
-_NAMES = ("weights", "mean", "deviation", "matrix", "clip", "classes", "degree")
+_NAMES = ("weights", "mean", "deviation", "matrix", "clip", "norm", "classes", "degree")
 
 
 @dataclass(frozen=True, repr=False)
@@ -87,6 +88,7 @@ class LinearModel:
             "deviation": self.preparation.deviation,
             "matrix": self.preparation.matrix,
             "clip": np.float64(self.preparation.clip),
+            "norm": np.float64(self.preparation.norm or 0.0),
             "classes": np.array(self.classes),
             "degree": np.int64(self.degree),
         }
@@ -108,7 +110,8 @@ class LinearModel:
         try:
             found = _arrays(content)
             mean, deviation, matrix = (found[name].astype(np.float64) for name in ("mean", "deviation", "matrix"))
-            preparation = Preparation(mean, deviation, matrix, float(found["clip"]))
+            norm = float(found["norm"]) or None
+            preparation = Preparation(mean, deviation, matrix, float(found["clip"]), norm)
             classes = tuple(str(one) for one in found["classes"])
             return cls(found["weights"].astype(np.float64), preparation, classes, int(found["degree"]))
         except (

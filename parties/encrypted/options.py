@@ -39,7 +39,7 @@ class EncryptDatasetOptions(_Reading, _Opening):
     keys_dir: Path = Field(Path("keys"), description="folder for the keys", json_schema_extra=_flag("path"))
     algorithm: Literal["logistic"] = Field("logistic", description="what is trained", json_schema_extra=_flag())
     iterations: int = Field(3, ge=1, le=100, description="steps of gradient descent", json_schema_extra=_flag())
-    learning_rate: float = Field(4.0, gt=0, description="the rate that the twin checks", json_schema_extra=_flag())
+    learning_rate: float = Field(10.0, gt=0, description="the rate that the twin checks", json_schema_extra=_flag())
     sigmoid_degree: Literal[3, 5] = Field(
         3, description="of the polynomial that stands for the logistic function", json_schema_extra=_flag()
     )
@@ -51,9 +51,16 @@ class EncryptDatasetOptions(_Reading, _Opening):
         json_schema_extra=_flag(),
     )
     whiten: float = Field(
-        0.01, ge=0, description="added to variances before they are divided out, 0 for none", json_schema_extra=_flag()
+        0.1, ge=0, description="added to variances before they are divided out, 0 for none", json_schema_extra=_flag()
     )
     clip: float = Field(4.0, gt=0, description="the largest magnitude of a prepared number", json_schema_extra=_flag())
+    norm: float = Field(
+        3.0,
+        ge=0,
+        description="the largest norm of a prepared record, the constant 1 with it; longer ones are scaled down, which "
+        "changes no prediction; 0 for none",
+        json_schema_extra=_flag(),
+    )
 
 
 class TrainOptions(_Reading):

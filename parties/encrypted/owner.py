@@ -18,6 +18,8 @@ from time import perf_counter
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from mpc.encrypted.programs.logistic import Logistic
 from mpc.encrypted.release import Comparison
@@ -55,12 +57,15 @@ Tell = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Choices:
-    """What an owner chooses. Without `components` all directions are kept, and without `whiten` their variances."""
+    """What an owner chooses. Without `components` all directions are kept, without `whiten` their variances, without
+    `norm` the lengths of records.
+    """
 
     training: Logistic
     components: int | None
     whiten: float | None
     clip: float
+    norm: float | None = None
 
 
 @dataclass(frozen=True)
@@ -100,7 +105,7 @@ def encrypt_dataset(
             f"{private_path}: expected no private key yet, found one: a key pair serves one job, so choose another "
             "--keys_dir"
         )
-    preparation = Preparation.of(table.features, choices.components, choices.whiten, choices.clip)
+    preparation = Preparation.of(table.features, choices.components, choices.whiten, choices.clip, choices.norm)
     records, cut = signed_records(table, preparation)
     job = Job.of(len(table.features), preparation.outputs, choices.training, table.targets)
     tell("the twin in the clear")
@@ -222,7 +227,6 @@ def _same_records(table: LabelledTable, kept: LinearModel) -> list[Floats]:
     return signed_records(table, kept.preparation)[0]
 
 
-def scikit_learn(kept: LinearModel, table: LabelledTable) -> LogisticRegression:
-    """Return scikit-learn's logistic regression on the same prepared records, to compare with."""
-    prepared, _ = kept.preparation.apply(table.features)
-    return LogisticRegression(max_iter=1000).fit(prepared[:, :-1], table.places)
+def scikit_learn(table: LabelledTable) -> Pipeline:
+    """Return scikit-learn's logistic regression, as it comes, on the same records, standardised, to compare with."""
+    return make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000)).fit(table.features, table.places)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -11,17 +12,24 @@ from mpc.encrypted.programs.logistic import Logistic
 from mpc.encrypted.training import Job
 from parties.encrypted.config import SecureTrainConfig
 from parties.encrypted.data_owner import HELD_OUT, KEPT, RECORDS
+from parties.encrypted.jobs import shared_release
 from parties.encrypted.model import LinearModel, check_name
 from parties.encrypted.preparation import Preparation
 from parties.encrypted.records import LabelledTable, read_records
 from parties.frame.errors import ConfigError
 
+MOST_ITERATIONS = 100
+
 
 def prepare(config: SecureTrainConfig, folder: Path) -> dict[str, Any]:
     """Write the records, those that are held out and the preparation into the folder, and return the job's settings."""
+    if config.steps > MOST_ITERATIONS:
+        raise ConfigError(f"iterations: expected at most {MOST_ITERATIONS} on encrypted records, found {config.steps}.")
+    if config.start_model is not None:
+        raise ConfigError("start_model: expected with encrypted: model alone, found it with encrypted: records.")
     if config.output_model is not None:
         check_name(config.output_model)
-    table = _records(config)
+    table = records_of(config)
     order = np.random.default_rng(config.seed).permutation(len(table.features))
     count = round(config.held_out * len(order))
     if not 0 < count < len(order) - 1:
@@ -33,11 +41,13 @@ def prepare(config: SecureTrainConfig, folder: Path) -> dict[str, Any]:
         np.savez(path, X=table.features[rows], y=table.places[rows])
     features = table.features.shape[1]
     components = min(config.components, features) or None
-    preparation = Preparation.of(table.features[kept], components, config.whiten or None, config.clip)
-    choices = Logistic(config.learning_rate, config.iterations, config.sigmoid_degree, config.stretch)
+    preparation = Preparation.of(
+        table.features[kept], components, config.whiten or None, config.clip, config.norm or None
+    )
+    choices = Logistic(config.learning_rate or 4.0, config.steps, config.sigmoid_degree, config.stretch)
     LinearModel.untrained(preparation, table.classes, choices.degree).write(folder / KEPT)
     job = Job.of(len(kept), preparation.outputs, choices, table.targets)
-    return {
+    settings = {
         "parameters": job.parameters,
         "records": job.packing.records,
         "features": job.packing.features,
@@ -47,9 +57,29 @@ def prepare(config: SecureTrainConfig, folder: Path) -> dict[str, Any]:
         "degree": choices.degree,
         "stretch": choices.stretch,
     }
+    return settings | _release(config, job)
 
 
-def _records(config: SecureTrainConfig) -> LabelledTable:
+def _release(config: SecureTrainConfig, job: Job) -> dict[str, Any]:
+    """Return the settings of the release, after a look at whether the job has room for it."""
+    limit_bits = round(math.log2(config.weight_limit))
+    if 2.0**limit_bits != config.weight_limit:
+        raise ConfigError(f"weight_limit: expected a power of two, found {config.weight_limit:g}.")
+    if config.release_to == "both" and config.release == "verified":
+        raise ConfigError("release_to: expected both with release: shared alone, found it with release: verified.")
+    settings = {
+        "release": config.release,
+        "noise": config.release_noise,
+        "limit_bits": limit_bits,
+        "release_to": config.release_to,
+    }
+    if config.release == "shared":
+        _ = shared_release(job, config.release_noise, limit_bits, config.release_to == "both")
+    return settings
+
+
+def records_of(config: SecureTrainConfig) -> LabelledTable:
+    """Return the records of a run. Raises `DataError`."""
     if config.dataset is not None:
         return read_records(config.dataset, config.label, config.delimiter)
     from sklearn.datasets import load_breast_cancer  # noqa: PLC0415 - only without a data set of one's own

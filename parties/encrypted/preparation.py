@@ -1,10 +1,15 @@
 """What an owner does to features before they are encrypted, and to those that the model is asked about later.
 
-    (x - mean) / deviation, times a matrix ``(d, k)``, cut at ``clip`` on both sides, and the constant 1 behind
+    (x - mean) / deviation, times a matrix ``(d, k)``, cut at ``clip`` on both sides, and the constant 1 behind,
+    and a record whose norm is above ``norm`` is scaled down to it, the constant with it
 
 The matrix holds the k directions of the largest variance. With whitening w each is divided by sqrt(variance + w), so
 that all directions have a similar variance, and a small w keeps those with hardly any from being blown up. Whitened
 records make the first step of training nearly linear discriminant analysis.
+
+Scaling a whole record changes no prediction, because the sign and the order of its scores stay. But a record far from
+the others no longer decides how far training may go before some z leaves the polynomial's range. And the norm bounds z
+for records that nobody has seen, see :func:`mpc.encrypted.ranges.worst_case`.
 
 All of it is computed from the owner's records and stays with the owner. It goes into the model that the owner keeps.
 """
@@ -25,12 +30,13 @@ LARGEST = 1e6
 
 @dataclass(frozen=True, repr=False)
 class Preparation:
-    """The constants: mean and deviation ``(d,)``, the matrix ``(d, k)`` and the clip."""
+    """The constants: mean and deviation ``(d,)``, the matrix ``(d, k)``, the clip, and the largest norm or None."""
 
     mean: Floats
     deviation: Floats
     matrix: Floats
     clip: float
+    norm: float | None = None
 
     def __post_init__(self) -> None:
         d = len(self.mean)
@@ -40,14 +46,19 @@ class Preparation:
                 f"{self.deviation.shape} and {self.matrix.shape}"
             )
         finite = all(np.isfinite(one).all() for one in (self.mean, self.deviation, self.matrix))
-        if not (self.clip > 0 and finite and (self.deviation > 0).all()):
-            raise DataError("expected finite constants of preparation, deviations and a clip above 0, found others")
+        bounded = self.clip > 0 and (self.norm is None or 0 < self.norm < np.inf)
+        if not (bounded and finite and (self.deviation > 0).all()):
+            raise DataError(
+                "expected finite constants of preparation, and deviations, a clip and a norm above 0, found others"
+            )
 
     def __repr__(self) -> str:
         return f"Preparation({self.matrix.shape[0]} -> {self.matrix.shape[1]})"
 
     @classmethod
-    def of(cls, features: Floats, components: int | None, whiten: float | None, clip: float) -> Preparation:
+    def of(
+        cls, features: Floats, components: int | None, whiten: float | None, clip: float, norm: float | None = None
+    ) -> Preparation:
         """Return the preparation of an owner's records ``(n, d)``.
 
         A feature that never changes is left at 0. Without whitening the directions keep their variance. Without
@@ -67,13 +78,14 @@ class Preparation:
         constant = deviation <= 1e-12 * np.maximum(1.0, np.abs(mean))
         deviation = np.where(constant, 1.0, deviation)
         if components is None and whiten is None:
-            return cls(mean, deviation, np.eye(d), clip)
+            return cls(mean, deviation, np.eye(d), clip, norm)
         scaled = (features - mean) / deviation
         variances, directions = np.linalg.eigh(scaled.T @ scaled / n)
         order = np.argsort(-variances)[:kept]
         variances, directions = np.maximum(variances[order], 0.0), directions[:, order]
         directions = directions * np.where(directions.sum(axis=0) < 0, -1.0, 1.0)  # one of the two signs
-        return cls(mean, deviation, directions if whiten is None else directions / np.sqrt(variances + whiten), clip)
+        matrix = directions if whiten is None else directions / np.sqrt(variances + whiten)
+        return cls(mean, deviation, matrix, clip, norm)
 
     @property
     def outputs(self) -> int:
@@ -94,4 +106,7 @@ class Preparation:
         found = np.clip(turned, -self.clip, self.clip)
         if not (np.abs(found) <= LARGEST).all():
             raise DataError(f"expected prepared numbers of at most {LARGEST:g}, found larger ones or no number")
-        return np.hstack([found, np.ones((len(found), 1))]), cut
+        whole = np.hstack([found, np.ones((len(found), 1))])
+        if self.norm is not None:
+            whole *= np.minimum(1.0, self.norm / np.linalg.norm(whole, axis=1, keepdims=True))
+        return whole, cut

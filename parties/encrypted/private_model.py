@@ -10,11 +10,13 @@ records' owner does the same to its own. It was computed from the records that t
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mpc.encrypted.private_model import (
     Flood,
@@ -52,6 +54,7 @@ from parties.encrypted.keys import (
 from parties.encrypted.model import LinearModel
 from parties.encrypted.records import LabelledTable
 
+Floats = NDArray[np.float64]
 PREPARATION = "preparation.npz"
 _IN_THE_FILE = "preparation"
 
@@ -137,19 +140,59 @@ def train_model(
     shown = _shown(model, job, given)
     weights = {name: part for name, part in given.parts.items() if name != _IN_THE_FILE}
     check_parts(public_key, public.header, job.key_sizes())
+    done = train_on_records(job, public.parts, weights, shown, table, rate, iterations)
+    header = private_header("model", job, given.header.key_id, given.digest)
+    write_container(output, header, done.results, signing_key(keys))
+    seconds = perf_counter() - started
+    return TrainedModel(given.header, done.rate, done.cut, done.flood, output.stat().st_size, seconds)
+
+
+@dataclass(frozen=True)
+class TrainedWeights:
+    """What the records' owner makes of encrypted weights: the results by name, the rate, what was cut and the flood."""
+
+    results: Mapping[str, bytes]
+    rate: float
+    cut: int
+    flood: Flood
+
+
+def train_on_records(
+    job: PrivateModelJob,
+    keys: Mapping[str, bytes],
+    weights: Mapping[str, bytes],
+    shown: LinearModel,
+    table: LabelledTable,
+    rate: float | None,
+    iterations: int,
+) -> TrainedWeights:
+    """Train encrypted weights on records in the clear, as their owner, and flood the results.
+
+    Args:
+        shown: how the model's owner prepares features, and its classes.
+        rate: without one it is the reciprocal of the largest variance of the prepared records.
+
+    Raises:
+        FileError: the records have other classes. DataError: they have other features.
+        RangeError: the rate is too large for these records.
+    """
     if table.classes != shown.classes:
         raise FileError(
             f"dataset: expected the model's classes {', '.join(shown.classes)}, found {', '.join(table.classes)}"
         )
+    maps, choices, cut = maps_of(shown, table, rate, iterations)
+    results, flood = records_owner_train(job, keys, weights, maps)
+    return TrainedWeights(results, choices.rate, cut, flood)
+
+
+def maps_of(
+    shown: LinearModel, table: LabelledTable, rate: float | None, iterations: int
+) -> tuple[list[tuple[Floats, Floats]], Squared, int]:
+    """Return each target's map ``w -> A w + c`` of all steps on a table, the steps, and how many numbers were cut."""
     prepared, cut = shown.preparation.apply(table.features)
     largest = float(np.linalg.eigvalsh(prepared.T @ prepared / len(prepared))[-1])
     choices = Squared(1 / largest if rate is None else rate, iterations)
-    maps = [linear_map(prepared, table.signs(target), choices) for target in range(job.targets)]
-    results, flood = records_owner_train(job, public.parts, weights, maps)
-    header = private_header("model", job, given.header.key_id, given.digest)
-    write_container(output, header, results, signing_key(keys))
-    seconds = perf_counter() - started
-    return TrainedModel(given.header, choices.rate, cut, flood, output.stat().st_size, seconds)
+    return [linear_map(prepared, table.signs(target), choices) for target in range(table.targets)], choices, cut
 
 
 def _shown(path: Path, job: PrivateModelJob, given: Container) -> LinearModel:
@@ -157,9 +200,18 @@ def _shown(path: Path, job: PrivateModelJob, given: Container) -> LinearModel:
     sizes = {part.name: part.size for part in given.header.parts if part.name != _IN_THE_FILE}
     if _IN_THE_FILE not in given.parts or sizes != job.model_sizes():
         raise FileError(f"{path}: expected the weights of {job.targets} targets and a preparation, found other parts")
-    shown = LinearModel.from_bytes(path, given.parts[_IN_THE_FILE])
+    return shown_model(path, job, given.parts[_IN_THE_FILE])
+
+
+def shown_model(source: Path, job: PrivateModelJob, content: bytes) -> LinearModel:
+    """Return how features are prepared for an encrypted model, as its owner shows it. Errors name the source.
+
+    Raises:
+        DataError: it is no model in the clear. FileError: it is one of another shape than the job.
+    """
+    shown = LinearModel.from_bytes(source, content)
     if PrivateModelJob.of(shown.preparation.outputs, len(shown.weights)) != job:
-        raise FileError(f"{path}: expected a preparation that gives {job.features} numbers at most, found another")
+        raise FileError(f"{source}: expected a preparation that gives {job.features} numbers at most, found another")
     return shown
 
 
@@ -180,7 +232,12 @@ def decrypt_private_model(
     check_key_id(private_path, key, secret.key_id)
     record_release(private_path.parent, key.key_id, Release(found.digest, verified=False))
     weights = [model_owner_decrypt(job, secret, found.parts[f"weights {target}"]) for target in range(job.targets)]
-    stacked = np.stack(weights)[:, : kept.preparation.outputs]
-    model = LinearModel(stacked, kept.preparation, kept.classes, kept.degree)
+    model = model_of(kept, weights)
     model.write(output)
     return model
+
+
+def model_of(kept: LinearModel, weights: Sequence[Floats]) -> LinearModel:
+    """Return the trained model in the clear, from each target's decrypted numbers ``(d',)``."""
+    stacked = np.stack(weights)[:, : kept.preparation.outputs]
+    return LinearModel(stacked, kept.preparation, kept.classes, kept.degree)

@@ -7,6 +7,7 @@ from typing import Any
 
 from mpc.errors import MpcError
 from parties.encrypted.config import SecureTrainConfig
+from parties.encrypted.model_run import report
 from parties.encrypted.settings import OWNER, TRAINER, OwnerSettings, TrainerSettings
 from parties.frame.charts import Headline
 from parties.frame.errors import ConfigError
@@ -31,6 +32,19 @@ def _command(name: str, about: str) -> Command:
     )
 
 
+def _released(owner: Mapping[str, Any], seen: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Return how the model left the encryption, and that it is the one which the twin gives."""
+    if owner["leak"] is None:
+        return [("verified", f"all decrypted weights are within the bound of {owner['bound']:.2g} of the twin's")]
+    noise, to = float(seen["noise"]), "both parties" if seen["release_to"] == "both" else OWNER
+    return [
+        ("released", f"the weights with noise of a deviation of {noise:g} from each party, to {to}, and neither saw "
+         "them without"),
+        ("left of the encryption's error", f"at most {owner['leak']:.2g} nats of the key, by the derived bound"),
+        ("compared", f"all weights are within {owner['bound']:.2g} of the twin's, which both noises can be off by"),
+    ]  # fmt: skip
+
+
 class SecureTrain:
     """Encrypted training, for the launcher."""
 
@@ -49,10 +63,13 @@ class SecureTrain:
         }
 
     def plan(self, config: SecureTrainConfig, run: Run) -> Plan:
-        """Return the data owner and the project owner, and write the data owner's records into its private folder."""
-        from parties.encrypted.planning import prepare  # noqa: PLC0415 - the launcher starts without the computation
+        """Return the data owner and the project owner, and write what each of them has into its private folder."""
+        from parties.encrypted.model_run import planning  # noqa: PLC0415 - the launcher starts without the computation
+        from parties.encrypted.planning import prepare  # noqa: PLC0415
 
         try:
+            if config.encrypted == "model":
+                return planning.plan(config, run)
             job = prepare(config, run.folders.party(OWNER))
         except MpcError as error:
             raise ConfigError(f"securetrain: {error}.") from error
@@ -91,16 +108,15 @@ class SecureTrain:
         )
 
     def summary(self, result: Mapping[str, Any]) -> Summary:
-        """Show what the model is worth, and that the twin stands for it."""
+        """Show what the model is worth, and where the records are encrypted, that the twin stands for it."""
         owner, trainer = result["reports"]
+        if owner.get("encrypted") == "model":
+            return report.summary(owner, trainer)
         return Summary(
             (
                 ("accuracy", f"{owner['accuracy']:.4f} on {owner['held_out']} records that were held out"),
                 ("scikit-learn in the clear", f"{owner['scikit_learn']:.4f}"),
-                (
-                    "verified",
-                    f"all decrypted weights are within the bound of {owner['bound']:.2g} of the twin's",
-                ),
+                *_released(owner, trainer["seen"]),
                 ("training", f"{trainer['training_seconds']:.2f} s on ciphertexts"),
                 (f"{TRAINER} saw", ", ".join(f"{name} {value}" for name, value in trainer["seen"].items())),
             ),

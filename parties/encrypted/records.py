@@ -44,6 +44,20 @@ class LabelledTable:
         chosen = 1 if len(self.classes) == 2 else target
         return np.where(self.places == chosen, 1.0, -1.0)
 
+    def part(self, rows: NDArray[np.int64]) -> LabelledTable:
+        """Return these records alone, by their places, with all classes."""
+        return LabelledTable(self.features[rows], self.places[rows], self.classes)
+
+    def write(self, path: Path) -> None:
+        """Write the table for a party's process to read, with its classes in their order."""
+        np.savez(path, features=self.features, places=self.places, classes=np.array(self.classes))
+
+    @classmethod
+    def read(cls, path: Path) -> LabelledTable:
+        """Read what `write` wrote."""
+        with np.load(path, allow_pickle=False) as found:
+            return cls(found["features"], found["places"], tuple(map(str, found["classes"])))
+
 
 def read_records(path: Path, label: str = "label", delimiter: str = ",") -> LabelledTable:
     """Read an owner's records. Classes are in the order of their names, or of their numbers.

@@ -426,7 +426,7 @@ PICKED: dict[str, list[tuple[str, str]]] = {
         ("        words = words & np.uint64((1 << bits) - 1)\n", "        words = words + np.uint64(0)\n"),
     ],
     "mpc/tensors/backends/products.py": [
-        ("Part(party.share_of(root) - share, party.ring_bits)", "Part(party.share_of(root) + 0, party.ring_bits)"),
+        ("Part(own - share, party.ring_bits, sender=sender)", "Part(own + 0, party.ring_bits, sender=sender)"),
         ("    if not origin.checked:", "    if True:"),
         ("if rounded is not None and rounded.whole_bits + bits <= party.ring_bits:", "if rounded is not None:"),
         ("party.reduce(share + party.known(root.owed.value))", "share"),
@@ -649,14 +649,26 @@ PICKED: dict[str, list[tuple[str, str]]] = {
         ("    check_request(state.founding.origin, author, body)\n", ""),
         ("    check_endorsements(state.founding.origin, author, body)\n", ""),
         ("        check_for(state.founding, body.details)\n", ""),
-        (
-            "    value = toss_of(state, body.grant).value(body.shares)\n",
-            "    value = _granted(state, body.grant).request\n",
-        ),
         ("    if bare in state.bare_requests:", "    if False:"),
         ("            if report not in state.first_grants:", "            if True:"),
-        (" for one in places) > state.founding.faulty:", " for one in places) >= state.founding.faulty:"),
+        ("    if author in named or body.name in {one.name for one in named.values()}:", "    if False:"),
         ("    if place is None and body.name in {one.name for one in state.founding.trustees}:", "    if False:"),
+    ],
+    "mpc/commons/proceedings.py": [
+        (
+            "    value = toss_of(state, body.about).value(body.shares)\n",
+            "    value = body.about\n",
+        ),
+        ("== said for one in places) > state.founding.faulty:", "== said for one in places) >= state.founding.faulty:"),
+        (
+            "step, one) in state.closes for one in places) > state",
+            "step, one) in state.closes for one in places) >= state",
+        ),
+        ("    if (grant, place) in state.words:", "    if False:"),
+        (
+            "    if (end := state.ended.get((grant, step))) is not None:",
+            "    if (end := None) is not None:",
+        ),
     ],
     "mpc/commons/granted.py": [
         ("    if len(indices) < smallest:", "    if False:"),
@@ -693,10 +705,26 @@ PICKED: dict[str, list[tuple[str, str]]] = {
     "mpc/encrypted/ranges.py": [
         ("            if reach[-1] > choices.sigmoid.range:", "            if False:"),
         ("    norm = max(clip, 1.0) * math.sqrt(features)", "    norm = max(clip, 1.0)"),
+        ("    both: Floats = bounds.reshape(2, -1).sum(axis=0)", "    both: Floats = bounds.reshape(2, -1)[1]"),
     ],
     "mpc/encrypted/training.py": [
         ("    comparison.note(owner_decrypt(job, secret, message), expected)", "    pass"),
         ("    if ciphertext.key_id != secret.key_id:", "    if False:"),
+    ],
+    "mpc/encrypted/shared_release.py": [
+        ("evaluator.add(ciphertext, fresh).to_bytes()", "ciphertext.to_bytes()"),
+        (
+            "    noise = discrete_gaussian(release.steps, (len(taken),), randomness)",
+            "    noise = np.zeros(len(taken), np.int64)",
+        ),
+        ("        if not (leak := self.leak(bounds)) <= most:", "        if not (leak := self.leak(bounds)) >= 0:"),
+        ("    if opened != 1:", "    if False:"),
+        ("(((bound + step) / float(self.sigma)) ** 2)", "((bound / float(self.sigma)) ** 2)"),
+        ("    if ciphertext.key_id != secret.key_id:", "    if False:"),
+    ],
+    "mpc/encrypted/reading.py": [
+        ("            found[j, k] = ((total * times >> down) + int(drawn[j, k])) >> _DITHER_BITS\n", ""),
+        ("        if not (enlarged :=", "        if not (enlarged := 0 *"),
     ],
     "mpc/encrypted/private_model.py": [
         ("evaluator.add(result, noise).to_bytes()", "result.to_bytes()"),

@@ -271,4 +271,74 @@ Circuit sum_histogram(unsigned classes, unsigned width) {
     return build.build(title("sum_histogram", classes, width));
 }
 
+// The sums p + h mod Q are S or S - Q, whichever is not negative. All words are in lockstep.
+Circuit noisy_release(unsigned count, std::uint64_t modulus_low, std::uint64_t modulus_high, unsigned shift,
+                      unsigned range_bits, unsigned noise_bits) {
+    const auto bit_of_modulus = [&](unsigned i) {
+        return i < 128 && (((i < 64 ? modulus_low : modulus_high) >> (i % 64)) & 1) != 0;
+    };
+    unsigned bits = 0;
+    for (unsigned i = 0; i < 128; ++i) bits = bit_of_modulus(i) ? i + 1 : bits;
+    const unsigned width = std::max(range_bits, noise_bits + 1) + 1;
+    require(count >= 1 && count <= kMaxWords, "noisy_release: 1 to 4096 numbers");
+    require(bits >= 2 && bits <= 127, "noisy_release: a modulus of 2 to 127 bits");
+    require(noise_bits >= 1 && width <= 64, "noisy_release: numbers and noise whose sum has at most 64 bits");
+    require(range_bits >= 1 && shift < bits && range_bits < bits - shift,
+            "noisy_release: a range below the modulus after the shift");
+    Builder build;
+    std::vector<Pair> shares(count), noises(count);
+    const auto declare = [&](auto word, Word Pair::*side) {
+        for (unsigned j = 0; j < count; ++j) {
+            Word& share = shares[j].*side;
+            share = word(std::min(bits, 64u));
+            if (bits > 64) {
+                const Word high = word(bits - 64);
+                share.insert(share.end(), high.begin(), high.end());
+            }
+            share.resize(bits + 2, Builder::constant(false));
+            noises[j].*side = word(noise_bits);
+        }
+    };
+    declare([&](unsigned w) { return build.garbler_word(w); }, &Pair::a);
+    declare([&](unsigned w) { return build.evaluator_word(w); }, &Pair::b);
+    const auto extended = [](Word word, unsigned wanted) {
+        word.resize(wanted, word.back());
+        return word;
+    };
+    const std::vector<Word> whole = sums(build, shares, Builder::constant(false));
+    std::vector<Pair> reductions(count);
+    for (unsigned j = 0; j < count; ++j) {
+        reductions[j].a = whole[j];
+        for (unsigned i = 0; i < bits + 2; ++i) reductions[j].b.push_back(Builder::constant(!bit_of_modulus(i)));
+    }
+    const std::vector<Word> reduced = sums(build, reductions, Builder::constant(true));
+    Wire beyond = Builder::constant(false);
+    for (unsigned j = 0; j < count; ++j) {
+        const Wire below = reduced[j].back();  // S < Q
+        Word number;
+        for (unsigned i = shift; i <= bits; ++i) {
+            const Wire bit = build.choose(below, whole[j][i], reduced[j][i]);
+            if (i < shift + range_bits) {
+                number.push_back(bit);
+            } else {
+                beyond = build.either(beyond, bit);
+            }
+        }
+        number.back() = ~number.back();  // less 2^(range_bits - 1)
+        shares[j] = {extended(number, width), extended(noises[j].a, width)};
+        noises[j].b = extended(noises[j].b, width);
+    }
+    const std::vector<Word> once = sums(build, shares, Builder::constant(false));
+    for (unsigned j = 0; j < count; ++j) noises[j].a = once[j];
+    for (const Word& noisy : sums(build, noises, Builder::constant(false))) {
+        Word opened;
+        for (const Wire bit : noisy) opened.push_back(build.both(bit, ~beyond));
+        build.output(opened);
+    }
+    build.output({~beyond});
+    return build.build("noisy_release(" + std::to_string(count) + ", " + std::to_string(bits) + ", " +
+                       std::to_string(shift) + ", " + std::to_string(range_bits) + ", " + std::to_string(noise_bits) +
+                       ")");
+}
+
 }  // namespace mpc::circuits

@@ -44,4 +44,14 @@ Circuit threshold(unsigned labels, unsigned ring_bits);
 // signed argmax of a_j + b_j mod 2^width, ties to the lowest.
 Circuit sum_histogram(unsigned classes, unsigned width);
 
+// Opens noisy numbers that two parties share modulo Q = modulus_low + 2^64 modulus_high, a number of b <= 127 bits.
+// Garbler, for each of `count` numbers: [the low 64 bits of a share p < Q, the others if b > 64, noise]; evaluator:
+// likewise with its share h. Noise is signed, of noise_bits. With u = p + h mod Q and y = floor(u / 2^shift) the number
+// is y - 2^(range_bits - 1). Out: if every y is below 2^range_bits, each number plus both noises, which is signed and
+// does not wrap, and a one; otherwise zeros alone. A share that is not below Q is one that is off by a multiple of Q, or
+// is out of range.
+// 3 (b + 1) - 2 or so ANDs to add, b - shift - range_bits + 1 to check, and 3 of the output's width, for each number.
+Circuit noisy_release(unsigned count, std::uint64_t modulus_low, std::uint64_t modulus_high, unsigned shift,
+                      unsigned range_bits, unsigned noise_bits);
+
 }  // namespace mpc::circuits

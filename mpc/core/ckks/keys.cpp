@@ -7,40 +7,13 @@
 #include <utility>
 
 #include "core/base/error.hpp"
+#include "core/ckks/samples.hpp"
 #include "core/ckks/wire.hpp"
 #include "core/lattice/sampling.hpp"
 
 namespace mpc::ckks {
 
 using namespace lattice;
-
-namespace {
-
-// The transforms of a polynomial with small signed coefficients, at rows 0 ... count - 1.
-void lift_and_transform(const Parameters& parameters, const SignedWords& small, std::size_t count, std::uint64_t* out) {
-    for (std::size_t i = 0; i < count; ++i, out += small.size()) {
-        const Ntt& row = parameters.row(i);
-        for (std::size_t n = 0; n < small.size(); ++n) out[n] = lift(small[n], row.p());
-        row.forward(out);
-    }
-}
-
-// out = m - a s at one row, where out held m.
-void subtract_product(const Ntt& row, const std::uint64_t* a, const std::uint64_t* s, std::uint64_t* spare,
-                      std::uint64_t* out) {
-    row.inner_product(&a, &s, 1, spare);
-    for (std::size_t n = 0; n < row.degree(); ++n) out[n] = subtract(out[n], spare[n], row.p());
-}
-
-SecretRows permuted(const SecretRows& rows, const std::vector<std::uint32_t>& map) {
-    SecretRows out(rows.size());
-    for (std::size_t first = 0; first < rows.size(); first += map.size()) {
-        for (std::size_t j = 0; j < map.size(); ++j) out[first + j] = rows[first + map[j]];
-    }
-    return out;
-}
-
-}  // namespace
 
 std::size_t steps_to_left(const Parameters& parameters, std::int64_t steps) {
     const auto slots = static_cast<std::int64_t>(parameters.slots());
@@ -94,20 +67,10 @@ SecretKey::SecretKey(SharedParameters parameters, ByteView seed, const std::opti
 }
 
 Bytes SecretKey::public_key() const {
-    const std::size_t degree = parameters_->degree(), count = parameters_->depth() + 1;
     Header header(*parameters_, Kind::public_key, key_id_, parameters_->depth());
     header.seed = seeds_->next();
     Prg uniform(header.seed), hidden = seeds_->stream();
-    SignedWords error(degree);
-    centred_binomial(hidden, error);
-    Rows b(count * degree);
-    SecretRows spare(2 * degree);
-    lift_and_transform(*parameters_, error, count, b.data());
-    for (std::size_t i = 0; i < count; ++i) {
-        const Ntt& row = parameters_->row(i);
-        uniform_residues(uniform, row.modulus(), spare.data(), degree);
-        subtract_product(row, spare.data(), &secret_[i * degree], spare.data() + degree, &b[i * degree]);
-    }
+    const Rows b = public_rows(*parameters_, uniform, hidden, secret_);
     return write(*parameters_, header, {b.data()});
 }
 
@@ -130,34 +93,11 @@ Bytes SecretKey::rotation_key(std::int64_t steps, std::size_t level) const {
 Bytes SecretKey::switching_key(const SecretRows& from, const SecretRows& to, std::int64_t steps,
                                std::size_t level) const {
     parameters_->check_level(level);
-    const std::size_t degree = parameters_->degree();
     Header header(*parameters_, steps == 0 ? Kind::relinearisation_key : Kind::rotation_key, key_id_, level);
     header.steps = steps;
     header.seed = seeds_->next();
     Prg uniform(header.seed), hidden = seeds_->stream();
-    SignedWords error(degree);
-    const std::vector<std::size_t> rows = rows_of(*parameters_, header.kind, level);
-    Rows b(parameters_->digits(level) * rows.size() * degree);
-    SecretRows spare(2 * degree);
-    std::uint64_t* out = b.data();
-    for (std::size_t d = 0; d < parameters_->digits(level); ++d) {
-        centred_binomial(hidden, error);
-        const std::vector<std::size_t>& own = parameters_->digit(d, level).from;
-        for (const std::size_t i : rows) {
-            const Ntt& row = parameters_->row(i);
-            for (std::size_t n = 0; n < degree; ++n) out[n] = lift(error[n], row.p());
-            row.forward(out);
-            uniform_residues(uniform, row.modulus(), spare.data(), degree);
-            subtract_product(row, spare.data(), &to[i * degree], spare.data() + degree, out);
-            if (std::find(own.begin(), own.end(), i) != own.end()) {
-                const std::uint64_t* const message = &from[i * degree];
-                const std::uint64_t* const both[] = {out, message};
-                const std::uint64_t factors[] = {1, parameters_->special_product(i)};
-                row.combine(both, factors, 2, out);
-            }
-            out += degree;
-        }
-    }
+    const Rows b = switching_rows(*parameters_, level, uniform, hidden, &from, to);
     return write(*parameters_, header, {b.data()});
 }
 
@@ -185,7 +125,7 @@ Bytes SecretKey::encrypt(View<const double> values, std::size_t level, const Sca
     return write(*parameters_, header, {message.data()});
 }
 
-std::vector<double> SecretKey::decrypt(const Ciphertext& ciphertext) const {
+SecretRows SecretKey::decrypt_residues(const Ciphertext& ciphertext) const {
     if (ciphertext.parameters->digest() != parameters_->digest()) {
         throw ParameterError("expected a ciphertext of this key's parameters, found one of others");
     }
@@ -204,6 +144,12 @@ std::vector<double> SecretKey::decrypt(const Ciphertext& ciphertext) const {
         for (std::size_t n = 0; n < degree; ++n) out[n] = add(out[n], c0[n], row.p());
         row.inverse(out);
     }
+    return message;
+}
+
+std::vector<double> SecretKey::decrypt(const Ciphertext& ciphertext) const {
+    const std::size_t degree = parameters_->degree();
+    SecretRows message = decrypt_residues(ciphertext);
     std::vector<double> values(degree / 2);
     decode(*parameters_, encoder_of(degree), ciphertext.level, ciphertext.scale, message.data(), values.data());
     return values;
@@ -244,6 +190,25 @@ Ciphertext PublicKey::encrypt_integers(View<const std::int64_t> coefficients, st
             const std::uint64_t residue = reduce_signed(static_cast<std::uint64_t>(coefficients[n]), modulus);
             message[i * degree + n] = multiply(residue, factor, modulus.p);
         }
+    }
+    return encrypt_rows(message, level, scale);
+}
+
+Ciphertext PublicKey::encrypt_residues(View<const std::uint64_t> residues, std::size_t level, const Scale& scale) const {
+    parameters_->check_level(level);
+    const std::size_t degree = parameters_->degree(), words = (level + 1) * degree;
+    if (residues.size() != words) {
+        throw ParameterError("residues: expected " + std::to_string(words) + ", found " + std::to_string(residues.size()));
+    }
+    SecretRows message(words);
+    std::uint64_t all_below = ~std::uint64_t{0}, any = 0;  // in the highest bit; the residues may be secret
+    for (std::size_t i = 0; i < words; ++i) {
+        all_below &= residues[i] - parameters_->row(i / degree).p();
+        any |= residues[i];
+        message[i] = residues[i];
+    }
+    if (all_below >> 63 == 0 || any >> 63 != 0) {
+        throw ParameterError("residues: expected numbers below their primes, found a larger one");
     }
     return encrypt_rows(message, level, scale);
 }

@@ -39,6 +39,8 @@ public:
     Bytes encrypt(View<const double> values, std::size_t level, const Scale& scale) const;
     // N/2 values. Throws ParameterError for a ciphertext of another key or of other parameters.
     std::vector<double> decrypt(const Ciphertext& ciphertext) const;
+    // The polynomial itself, by the residues of its N coefficients at the rows 0 ... level. Throws as `decrypt` does.
+    SecretRows decrypt_residues(const Ciphertext& ciphertext) const;
 
 private:
     friend struct Probe;  // tests look at the secret and at noise through it
@@ -64,8 +66,13 @@ public:
     // another number of coefficients and for a shift above 127.
     Ciphertext encrypt_integers(View<const std::int64_t> coefficients, std::size_t level, const Scale& scale,
                                 int shift) const;
+    // The same by the residues of the coefficients at the rows 0 ... level, such as a mask that is uniform modulo all of
+    // them. Throws ParameterError for another number of residues and for one that is not below its prime.
+    Ciphertext encrypt_residues(View<const std::uint64_t> residues, std::size_t level, const Scale& scale) const;
 
 private:
+    friend struct Probe;  // tests look at the time of the next one alone
+
     // Encrypts coefficients that are residues at the rows 0 ... level.
     Ciphertext encrypt_rows(const SecretRows& message, std::size_t level, const Scale& scale) const;
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from math import prod
 
 import numpy as np
 
@@ -32,12 +31,20 @@ from mpc.tensors.backends.arguments import (
 from mpc.tensors.backends.dealing import Given, Taken, draw, shapes_in_label
 from mpc.tensors.backends.gathers import gather_of, gathered
 from mpc.tensors.backends.handles import Handle, mask_of_public
+from mpc.tensors.backends.inputs import Inputs
 from mpc.tensors.backends.interface import Cost, Linear, Rounding, Shape, Shared, Times
 from mpc.tensors.backends.kernels import KeyStream, matmul
 from mpc.tensors.backends.layout import joined, parted
 from mpc.tensors.backends.moving import add_masks, add_to_masks, multiply_masks
 from mpc.tensors.backends.party import Party
-from mpc.tensors.backends.seeds import Agreement, receive_seeds, send_seeds, stream_of
+from mpc.tensors.backends.seeds import (
+    Agreement,
+    receive_input_seeds,
+    receive_seeds,
+    send_input_seeds,
+    send_seeds,
+    stream_of,
+)
 from mpc.tensors.network import InStep, Network, from_wire, to_wire, wire_size
 
 
@@ -79,11 +86,12 @@ class DealerBackend:
         self._is_provider = self.me == self.provider
         self._is_outside = self.me in self.outside
         self._joined = False
-        self._inputs = 0
         self._outputs = 0
-        self._input_streams: dict[tuple[str, str], KeyStream] = {}  # by owner and receiver
         self._zeros: list[tuple[KeyStream, bool]] = []  # with each other computing party, and whether it is added here
         self._seeds = send_seeds(network, agreement, randomness)
+        if self._is_provider:
+            send_input_seeds(network, agreement, randomness, self._seeds)
+        self._inputs = Inputs(agreement, self._seeds)
 
     @classmethod
     def join(
@@ -143,6 +151,8 @@ class DealerBackend:
 
     def _receive_seeds(self) -> None:
         receive_seeds(self._network, self._agreement, self._seeds)
+        if self._party.computes:
+            receive_input_seeds(self._network, self._agreement, self._seeds)
         made, got, last = self._seeds.made, self._seeds.got, self.computing[-1]
         if self._is_provider:
             streams = [stream_of(made[name], "dealt") for name in self.computing]
@@ -150,15 +160,10 @@ class DealerBackend:
         if self._party.computes:
             provider = self._network.channel(self.provider) if self.me == last else None
             self._party.dealing = Taken(stream_of(got[self.provider], "dealt"), provider)
-            for owner in (*self._party.others, *self.outside):
-                self._input_streams[owner, self.me] = stream_of(got[owner], "input")
             place = self.computing.index
             for other in self._party.others:
                 earlier = place(self.me) < place(other)
                 self._zeros.append((stream_of(made[other] if earlier else got[other], "zero"), earlier))
-        if not self._is_provider:
-            for other, seed in made.items():
-                self._input_streams[self.me, other] = stream_of(seed, "input")
 
     def _words(self, words: object, what: str) -> Words:
         return ring_words(words, self.ring_bits, what)
@@ -173,29 +178,7 @@ class DealerBackend:
         """
         words = check_input(self.me, (*self.computing, *self.outside), owner, words, shape, self.ring_bits)
         with self._step("input") as party:
-            label = f"input/{self._inputs}/{shapes_in_label([shape])}"
-            self._inputs += 1
-            last = owner if owner in self.computing else self.computing[-1]
-            if self.me != owner:
-                if not party.computes:
-                    return party.handle(shape, None, given=True)
-                if self.me != last:
-                    share = draw(self._input_streams[owner, self.me], shape, self.ring_bits)
-                else:
-                    size = prod(shape)
-                    channel = self._network.channel(owner)
-                    body = channel.recv(label, wire_size(size, self.ring_bits))
-                    with channel.naming_peer():
-                        share = from_wire(body, self.ring_bits).reshape(shape)
-                return party.handle(shape, share, given=True)
-            rest = party.known(words)
-            for other in self.computing:
-                if other != last:
-                    rest = rest - draw(self._input_streams[owner, other], shape, self.ring_bits)
-            if last == owner:
-                return party.handle(shape, party.reduce(rest), given=True)
-            self._network.channel(last).send(label, to_wire(rest, self.ring_bits))
-            return party.handle(shape, None, given=True)
+            return self._inputs.share(party, owner, words, shape)
 
     def constant(self, words: Words) -> Handle:
         """Return a sharing of public values. The first party holds them, and the others hold zeros.

@@ -22,6 +22,7 @@ from mpc.tensors.backends.handles import Handle, Owed
 from mpc.tensors.backends.interface import Cost, Shape, Shared
 from mpc.tensors.backends.kernels import SEED_BYTES
 from mpc.tensors.backends.party import Party
+from mpc.tensors.backends.seeds import pairs_of
 from mpc.tensors.network import Network, wire_size
 
 PLANNER = "planner"
@@ -47,13 +48,13 @@ class Tally:
         self.sent[sender] += size
         self.received[receiver] += size
 
-    def swap(self, names: Sequence[str], label: str, body: int) -> None:
-        """Count a round in which each of these sends the same message to each other one."""
-        for sender in names:
-            self.rounds[sender] += 1
-            for receiver in names:
-                if receiver != sender:
-                    self.frame(sender, receiver, label, body)
+    def swap(self, names: Sequence[str], label: str, bodies: Mapping[str, int]) -> None:
+        """Count a round in which some of these send a message to each other one."""
+        for receiver in names:
+            senders = [sender for sender in bodies if sender != receiver]
+            self.rounds[receiver] += bool(senders)
+            for sender in senders:
+                self.frame(sender, receiver, label, bodies[sender])
 
 
 class _DryParty(Party):
@@ -63,10 +64,20 @@ class _DryParty(Party):
         super().__init__(network, computing, ring_bits)
         self._tally = tally
 
-    def pass_by(self, kind: str, sizes: Sequence[tuple[int, int]], shapes: Sequence[Shape]) -> None:
+    def pass_by(
+        self,
+        kind: str,
+        sizes: Sequence[tuple[int, int]],
+        shapes: Sequence[Shape],
+        senders: Sequence[str | None] | None = None,
+    ) -> None:
         label = f"open/{self.openings}/{kind}/{shapes_in_label(shapes)}"
         self.openings += 1
-        self._tally.swap(self.computing, label, sum(wire_size(count, bits) for count, bits in sizes))
+        bodies: dict[str, int] = {}
+        for (count, bits), sender in zip(sizes, senders or [None] * len(sizes), strict=True):
+            for name in self.computing if sender is None else (sender,):
+                bodies[name] = bodies.get(name, 0) + wire_size(count, bits)
+        self._tally.swap(self.computing, label, bodies)
 
 
 class _DryDealing(Dealing):
@@ -78,6 +89,9 @@ class _DryDealing(Dealing):
         self._sizes: list[int] = []
 
     def mask(self, shape: Shape, bits: int) -> Words:
+        return _nothing(shape)
+
+    def owners_mask(self, place: int, shape: Shape, bits: int, others: Callable[[], Words]) -> Words:
         return _nothing(shape)
 
     def mask_planes(self, shape: Shape) -> Words:
@@ -118,6 +132,9 @@ class DryDealer(DealerBackend):
                     self._tally.frame(sender, receiver, "join/agreement", stated)
                     if receiver in computing:
                         self._tally.frame(sender, receiver, "join/seed", SEED_BYTES)
+        for receiver in computing:
+            about = pairs_of(agreement, receiver)
+            self._tally.frame(provider, receiver, "join/inputs", SEED_BYTES * len(about))
 
     @property
     def costs(self) -> Mapping[str, Cost]:
@@ -133,7 +150,7 @@ class DryDealer(DealerBackend):
         }  # fmt: skip
 
     def input(self, owner: str, words: Words | None, shape: Shape) -> Handle:
-        label = f"input/{self._inputs}/{shapes_in_label([shape])}"
+        label = self._inputs.label(shape)
         handle = super().input(owner, words, shape)
         if owner in self.outside:
             self._tally.frame(owner, self.computing[-1], label, wire_size(prod(shape), self.ring_bits))

@@ -11,6 +11,10 @@ what is opened would be the difference of the values. A mask is drawn for one ha
 put there once. A linear function f of masked values is masked by f of the masks. Its opened array is f of the opened
 arrays, which everybody could compute already.
 
+An input of a computing party is masked so that its owner alone has something to open. The shares of all others come
+from seeds that they have in common with the owner and the provider, and they are their shares of the mask as well. So
+x - a is the owner's share less the owner's share of a. The owner knows a, which hides nothing but what it gave.
+
 What all parties know already, such as initial weights that are public, needs no mask. Its mask is zero, and its opened
 array is the value.
 """
@@ -50,6 +54,21 @@ class Owed:
 
     def __repr__(self) -> str:
         return f"Owed(shape={self.shape}, dealt={self.dealt})"
+
+
+class Owned(NamedTuple):
+    """An input of a computing party, of which the other shares are shares of its mask as well.
+
+    Attributes:
+        owner: of the input, who alone opens it.
+        others: returns the sum of all shares but the owner's, at the provider alone.
+    """
+
+    owner: str
+    others: Callable[[], Words]
+
+    def __repr__(self) -> str:
+        return f"Owned(owner={self.owner!r})"
 
 
 class Top(NamedTuple):
@@ -148,12 +167,13 @@ class Handle:
         owed: what the shares miss, or None.
         given: whether it is an input that is masked as a whole when a part of it is used. Parts of an input come again
             in every epoch.
+        owned: says of an input that its owner opens it alone, or None.
         drawn: whether its mask was drawn for it, so that all of its bits are uniform, and not derived from others'.
     """
 
     __slots__ = (
-        "_bit_mask", "_later", "_mask", "_rounded_mask", "drawn", "given", "origin", "owed", "session", "shape",
-        "share", "size",
+        "_bit_mask", "_later", "_mask", "_rounded_mask", "_rounding", "drawn", "given", "origin", "owed", "owned",
+        "session", "shape", "share", "size",
     )  # fmt: skip
 
     def __init__(self, session: object, shape: Shape, share: Words | None, *, given: bool = False) -> None:
@@ -162,12 +182,14 @@ class Handle:
         self.share = share
         self.origin: Origin | None = None
         self.owed: Owed | None = None
+        self.owned: Owned | None = None
         self.size = prod(shape)
         self.given = given and self.size <= LARGEST_WHOLE
         self.drawn = False
         self._mask: Mask | None = None
         self._bit_mask: Mask | None = None
         self._rounded_mask: Mask | None = None
+        self._rounding: Callable[[], Mask] | None = None
         self._later: Callable[[], Mask] | None = None
 
     @property
@@ -202,7 +224,9 @@ class Handle:
     @property
     def rounded_mask(self) -> Mask | None:
         """The mask that a value got when it was rounded, which serves element-wise products and comparisons."""
-        if self._later is not None:
+        if self._rounding is not None:
+            self._rounded_mask, self._rounding = self._rounding(), None
+        elif self._later is not None:
             self._rounded_mask, self._later = self._later(), None
         return self._rounded_mask
 
@@ -211,6 +235,10 @@ class Handle:
         if self._rounded_mask is not None:
             raise OrderError(f"expected {self!r} without a mask of its rounding, found that it has one already")
         self._rounded_mask = mask
+
+    def round_by(self, make: Callable[[], Mask]) -> None:
+        """Take the mask of a rounding, whose arrays are made when they are needed, if ever."""
+        self._rounding = make
 
     def round_later(self, make: Callable[[], Mask]) -> None:
         """Take a mask as a rounded value has it, which is made when it is needed, if ever."""
@@ -224,7 +252,8 @@ class Handle:
     @property
     def is_masked(self) -> bool:
         """Whether the value has a mask of sign 1, or one that it got when it was rounded."""
-        return self._mask is not None or self._rounded_mask is not None or self._later is not None
+        made_later = self._rounding is not None or self._later is not None
+        return self._mask is not None or self._rounded_mask is not None or made_later
 
     def came_from(
         self,

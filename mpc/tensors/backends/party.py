@@ -88,10 +88,16 @@ class Party:
         self.openings += 1
         return self.network.open(label, self.others, parts)
 
-    def pass_by(self, kind: str, sizes: Sequence[tuple[int, int]], shapes: Sequence[Shape]) -> None:
+    def pass_by(
+        self,
+        kind: str,
+        sizes: Sequence[tuple[int, int]],
+        shapes: Sequence[Shape],
+        senders: Sequence[str | None] | None = None,
+    ) -> None:
         """Stand, at a party without shares, where the computing parties call :meth:`open` with so many words and bits.
 
-        Nothing happens here. A party that only counts what a run costs counts it.
+        Nothing happens here. A party that only counts what a run costs counts it. `senders` are those of the parts.
         """
 
     @property

@@ -31,7 +31,7 @@ from mpc.errors import OrderError, ParameterError
 from mpc.ring import Words
 from mpc.tensors.backends.handles import Handle, Mask, Origin, Owed, Top, roots_of
 from mpc.tensors.backends.interface import Linear, Shape
-from mpc.tensors.backends.kernels import in_blocks
+from mpc.tensors.backends.kernels import multiply_layer, whole
 from mpc.tensors.backends.party import Party
 from mpc.tensors.network import Part
 
@@ -60,15 +60,17 @@ def mask_all(party: Party, handles: Sequence[Handle], *, half: bool = False) -> 
     fresh = list(roots.values())
     if not half:
         settle(party, fresh)
-    shares = [party.dealing.mask(root.shape, party.ring_bits) for root in fresh]
+    shares = [_share_of_mask(party, root) for root in fresh]
+    senders = [None if root.owned is None else root.owned.owner for root in fresh]
     if not party.computes:
         for root, share in zip(fresh, shares, strict=True):
             value = share if root.owed is None else party.reduce(share + party.known(root.owed.value))
             root.mask = Mask(value=value, owed=root.owed)
         if fresh:
-            party.pass_by("masked", [(root.size, party.ring_bits) for root in fresh], [root.shape for root in fresh])
+            sizes = [(root.size, party.ring_bits) for root in fresh]
+            party.pass_by("masked", sizes, [root.shape for root in fresh], senders)
     elif fresh:
-        parts = [Part(party.share_of(root) - share, party.ring_bits) for root, share in zip(fresh, shares, strict=True)]
+        parts = [_part(party, root, share, sender) for root, share, sender in zip(fresh, shares, senders, strict=True)]
         opened = party.open("masked", parts, [root.shape for root in fresh])
         for root, share, masked in zip(fresh, shares, opened, strict=True):
             root.mask = Mask(opened=masked, share=share, owed=root.owed)
@@ -77,6 +79,24 @@ def mask_all(party: Party, handles: Sequence[Handle], *, half: bool = False) -> 
     masks = [derive(party, handle) for handle in handles]
     if not half and any(mask.owed for mask in masks):
         _complete(party, handles)
+
+
+def _share_of_mask(party: Party, root: Handle) -> Words:
+    """Draw a mask for a handle. For an input of which the other shares serve as such, its owner alone draws one."""
+    owned = root.owned
+    if owned is None:
+        return party.dealing.mask(root.shape, party.ring_bits)
+    if party.computes and party.network.me != owned.owner:
+        return party.share_of(root)
+    return party.dealing.owners_mask(party.computing.index(owned.owner), root.shape, party.ring_bits, owned.others)
+
+
+def _part(party: Party, root: Handle, share: Words, sender: str | None) -> Part:
+    """Return what is opened of a handle under its mask. Where another party alone opens it, this one's part is zero."""
+    own = party.share_of(root)
+    if sender is not None and sender != party.network.me:
+        return Part(own, party.ring_bits, sender=sender)
+    return Part(own - share, party.ring_bits, sender=sender)
 
 
 def _roots_ahead(handle: Handle) -> list[Handle]:
@@ -331,7 +351,7 @@ def _product(party: Party, x: Mask, y: Mask, shape: tuple[int, ...], product: Pr
         b = y.sign * b
         c = y.sign * c
     if product is np.multiply:
-        (share,) = in_blocks(partial(_of_elements, party.first), e, f, a, b)
+        share = _of_elements(party.first, e, f, a, b)
     else:
         share = product(e, b)
         share += product(a + e if party.first else a, f)
@@ -342,8 +362,11 @@ def _product(party: Party, x: Mask, y: Mask, shape: tuple[int, ...], product: Pr
     return result
 
 
-def _of_elements(first: bool, e: Words, f: Words, a: Words, b: Words) -> tuple[Words]:
-    return (np.asarray(e * b + (a + e if first else a) * f),)
+def _of_elements(first: bool, e: Words, f: Words, a: Words, b: Words) -> Words:
+    """Return E b + a F, and E F for the first party, which broadcast."""
+    if e.shape == f.shape == a.shape == b.shape:
+        return multiply_layer(whole(e), whole(f), whole(a), whole(b), None, first)
+    return np.asarray(e * b + (a + e if first else a) * f)
 
 
 def _product_with_public(party: Party, x: Mask, y: Mask, shape: Shape, product: Product) -> Handle:

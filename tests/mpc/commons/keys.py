@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from mpc.commons.committee import CommitteeKey, KeySetup, KeyShare
 from mpc.commons.encoding import Record, decode
-from mpc.commons.group import GENERATOR
+from mpc.commons.group import GENERATOR, read_points
 from mpc.commons.identities import Identity
 from mpc.commons.key_messages import KINDS, Deal, Handover, KeyMessage, Phase, handover_label, sign_message
 from mpc.commons.key_session import KeySession, run_in_memory
-from mpc.commons.sealing import seal
+from mpc.commons.release import ConsumerKey, ReleaseShare, gather_release, open_batch
+from mpc.commons.reports import CheckedReports
+from mpc.commons.sealing import Sealed, seal
 from mpc.randomness import RoleRandomness
 
 Alter = Callable[[Any], Sequence[Record]]
@@ -90,6 +92,23 @@ class Meeting:
                 label = handover_label(self.setup, dealer, one.receiver)
                 handovers[place] = replace(one, sealed=seal(key, label, text))
         return replace(deal, handovers=tuple(handovers))
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A release that was opened: boxes or why there are none, and the trustees that have lied."""
+
+    boxes: tuple[tuple[Sealed, ...] | str, ...]
+    liars: dict[int, str]
+
+
+def open_release(
+    committee: CommitteeKey, checked: CheckedReports, key: ConsumerKey, grant: bytes, shares: dict[int, ReleaseShare]
+) -> Opened:
+    """Gather a release at the consumer, and open it with what it hands on, as everybody does."""
+    found, liars = gather_release(committee, checked, key, grant, shares)
+    consumer = read_points([key.point], "a consumer's key")
+    return Opened(open_batch(committee, checked, consumer, grant, found), liars)
 
 
 def silence(_: Record) -> list[Record]:

@@ -8,8 +8,23 @@ from functools import lru_cache
 from mpc.commons.committee import CommitteeKey, KeySetup, KeyShare
 from mpc.commons.consensus import Sequencer, Trustee
 from mpc.commons.encoding import Record, encode
-from mpc.commons.entries import NONE, Kind, Policy, Range, Register, Report, Request, Role, Rules, sign_entry
-from mpc.commons.founding import Founding, Task, TrusteeRecord
+from mpc.commons.entries import (
+    NONE,
+    Close,
+    HandOn,
+    Kind,
+    Policy,
+    Range,
+    Register,
+    Report,
+    Request,
+    Role,
+    Rules,
+    Step,
+    sign_entry,
+)
+from mpc.commons.founding import AggregatorRecord, Founding, Task, TrusteeRecord
+from mpc.commons.group import SecretScalar
 from mpc.commons.identities import Identity, TrusteeKeys
 from mpc.commons.key_session import KeySession, run_in_memory
 from mpc.commons.merkle import leaf_hash
@@ -17,7 +32,15 @@ from mpc.commons.release import ConsumerKey
 from mpc.commons.replica import Kept
 from mpc.randomness import SeededRandomness
 
-TASK = Task("heights", ("histogram", "sum"), 2)
+AGGREGATORS = tuple(
+    AggregatorRecord(
+        f"aggregator-{place}",
+        Identity(bytes([place + 1]) * 32).key,
+        SecretScalar.of(place + 1).times_generator().encode(),
+    )
+    for place in range(4)
+)
+TASK = Task("heights", ("histogram", "sum"), 2, AGGREGATORS, 1)
 FOREVER = 1 << 40
 
 
@@ -69,7 +92,6 @@ class Log:
         self.keys = trustee_keys(n)
         self.key, self.shares = made_key(n, t)
         self.consumer_key = ConsumerKey.fresh(random)
-        self.box_key = ConsumerKey.fresh(random).point  # an aggregator's
         self.founding = Founding(
             "example.org/clinics",
             self.keys[0].log.key,
@@ -84,9 +106,10 @@ class Log:
         self.stores = [MemoryStore() for _ in range(n)]
         self.trustees = [self.start(place) for place in range(n)]
         self.sequencer = Sequencer(self.trustees[0], self.founding, self.keys[0])
-        self.owner, self.provider, self.other_provider, self.consumer, self.other_consumer, self.aggregator = (
-            Identity(random.bytes(32)) for _ in range(6)
+        self.owner, self.provider, self.other_provider, self.consumer, self.other_consumer = (
+            Identity(random.bytes(32)) for _ in range(5)
         )
+        self.aggregators = [Identity(bytes([place + 1]) * 32) for place in range(4)]
 
     @property
     def copy(self):
@@ -125,9 +148,9 @@ class Log:
             (self.consumer, "institute", Role.CONSUMER),
             (self.other_consumer, "university", Role.CONSUMER),
         ):
-            self.submit(identity, Register(name, role, NONE, b""))
+            self.submit(identity, Register(name, role, b""))
         for place, keys in enumerate(self.keys):
-            self.submit(keys.identity, Register(f"trustee-{place}", Role.TRUSTEE, NONE, encode(self.key)))
+            self.submit(keys.identity, Register(f"trustee-{place}", Role.TRUSTEE, encode(self.key)))
 
     def rules(self, **changes: object) -> Rules:
         usual: dict[str, object] = {
@@ -162,6 +185,13 @@ class Log:
         }
         request = Request(**(usual | changes))  # type: ignore[arg-type]
         return self.consumer_key.sign(self.origin, self.consumer.key, request, SeededRandomness(b"proof"))
+
+    def close_words(self, grant: bytes) -> None:
+        """Hand the batch on, and let t + 1 trustees close the aggregators' words."""
+        self.submit(self.consumer, HandOn(grant, NONE))
+        for place in range(self.founding.faulty + 1):
+            self.submit(self.keys[place].identity, Close(grant, Step.WORDS))
+        self.step()
 
     def answer(self, leaf: bytes):
         """Return the answer to a request in the sequencer's copy."""

@@ -7,15 +7,16 @@ import dataclasses
 import pytest
 
 from mpc.commons.access import decide, sentence
-from mpc.commons.admission import coins_of, toss_of
 from mpc.commons.encoding import encode
 from mpc.commons.entries import (
     NONE,
+    Close,
     Coin,
     Complaint,
     Delivered,
     Endorsement,
     Grant,
+    HandOn,
     Kind,
     Policy,
     Reason,
@@ -24,14 +25,18 @@ from mpc.commons.entries import (
     Report,
     Revoke,
     Role,
+    Step,
     Verdict,
     batch_digest,
     endorse,
 )
-from mpc.commons.group import read_points
+from mpc.commons.group import SecretScalar, read_points
 from mpc.commons.identities import Identity
+from mpc.commons.proceedings import coins_of, toss_of
 from mpc.errors import ProtocolError
 from tests.mpc.commons.setting import FOREVER, Log, made_key
+
+OTHER_POINT = SecretScalar.of(99).times_generator().encode()
 
 
 def asked(log: Log, **changes: object):
@@ -122,7 +127,7 @@ def test_endorsements_of_one_request_are_good_for_one_grant() -> None:
     """Each subset of them would otherwise make another entry, and use the reports once more."""
     log, third = Log(), Identity(b"\7" * 32)
     log.register_all()
-    log.submit(third, Register("third", Role.CONSUMER, NONE, b""))
+    log.submit(third, Register("third", Role.CONSUMER, b""))
     consumers = tuple(sorted((log.consumer.key, log.other_consumer.key, third.key)))
     policy = log.policy(threshold=2, uses=9, consumers=consumers)
     for number in range(2):
@@ -236,27 +241,25 @@ def test_a_revoked_policy_takes_no_reports_and_no_versions() -> None:
         ("second name", "expected a new key and a new name"),
         ("second key", "expected a new key and a new name"),
         ("outsider as trustee", "expected the role trustee for the trustees' keys alone, found trustee"),
-        ("point", "expected a key for boxes of aggregators alone"),
         ("details", "expected the trustees' key from trustees alone"),
-        ("role", "expected a role from 1 to 5, found 6"),
+        ("role", "expected a role from 1 to 4, found 6"),
         ("other trustee's name", "expected the name trustee-0, found trustee-1"),
         ("a trustee's name", "expected the name trustee-2 from the trustee that has it alone"),
     ],
 )
 def test_who_registers_as_what(name: str, words: str) -> None:
     log, fresh = Log(), Identity(b"\5" * 32)
-    log.submit(log.provider, Register("clinic-1", Role.PROVIDER, NONE, b""))
+    log.submit(log.provider, Register("clinic-1", Role.PROVIDER, b""))
     log.step()
     identity, body = {
-        "provider": (log.keys[0].identity, Register("someone", Role.PROVIDER, NONE, b"")),
-        "second name": (log.provider, Register("clinic-2", Role.PROVIDER, NONE, b"")),
-        "second key": (fresh, Register("clinic-1", Role.PROVIDER, NONE, b"")),
-        "outsider as trustee": (fresh, Register("trustee-9", Role.TRUSTEE, NONE, b"key")),
-        "point": (fresh, Register("clinic-3", Role.PROVIDER, b"\1" * 32, b"")),
-        "details": (fresh, Register("clinic-3", Role.PROVIDER, NONE, b"key")),
-        "role": (fresh, Register("clinic-3", 6, NONE, b"")),
-        "a trustee's name": (fresh, Register("trustee-2", Role.PROVIDER, NONE, b"")),
-        "other trustee's name": (log.keys[0].identity, Register("trustee-1", Role.TRUSTEE, NONE, b"key")),
+        "provider": (log.keys[0].identity, Register("someone", Role.PROVIDER, b"")),
+        "second name": (log.provider, Register("clinic-2", Role.PROVIDER, b"")),
+        "second key": (fresh, Register("clinic-1", Role.PROVIDER, b"")),
+        "outsider as trustee": (fresh, Register("trustee-9", Role.TRUSTEE, b"key")),
+        "details": (fresh, Register("clinic-3", Role.PROVIDER, b"key")),
+        "role": (fresh, Register("clinic-3", 6, b"")),
+        "a trustee's name": (fresh, Register("trustee-2", Role.PROVIDER, b"")),
+        "other trustee's name": (log.keys[0].identity, Register("trustee-1", Role.TRUSTEE, b"key")),
     }[name]
     log.submit(identity, body)
     assert words in refused(log)
@@ -266,7 +269,7 @@ def test_strangers_cannot_keep_trustees_from_registering_their_key() -> None:
     log = Log()
     for place in (1, 2):
         stranger = Identity(bytes([50 + place]) * 32)
-        log.submit(stranger, Register(f"trustee-{place}", Role.PROVIDER, NONE, b""))
+        log.submit(stranger, Register(f"trustee-{place}", Role.PROVIDER, b""))
     log.register_all()
     log.step()
     assert log.copy.state.trustees_key == encode(log.key)
@@ -276,15 +279,15 @@ def test_the_trustees_key_is_what_a_quorum_has_registered() -> None:
     log = Log()
     one, other = (encode(made_key(4, 1, attempt)[0]) for attempt in (1, 2))
     for place, details in ((0, one), (1, other), (2, one)):
-        log.submit(log.keys[place].identity, Register(f"trustee-{place}", Role.TRUSTEE, NONE, details))
-    log.submit(log.owner, Register("owner", Role.OWNER, NONE, b""))
-    log.submit(log.provider, Register("clinic-1", Role.PROVIDER, NONE, b""))
+        log.submit(log.keys[place].identity, Register(f"trustee-{place}", Role.TRUSTEE, details))
+    log.submit(log.owner, Register("owner", Role.OWNER, b""))
+    log.submit(log.provider, Register("clinic-1", Role.PROVIDER, b""))
     policy = log.policy()
     log.step()
     assert log.copy.state.trustees_key == b""
     log.report(policy, 1)
     assert "expected the trustees' key before the first report" in refused(log)
-    log.submit(log.keys[3].identity, Register("trustee-3", Role.TRUSTEE, NONE, one))
+    log.submit(log.keys[3].identity, Register("trustee-3", Role.TRUSTEE, one))
     log.step()
     assert log.copy.state.trustees_key == one
 
@@ -309,19 +312,22 @@ def test_a_request_shows_that_its_author_knows_the_secret_of_its_key(fault: str)
     elif fault == "of another's request":
         request = log.consumer_key.sign(log.origin, log.other_consumer.key, request)
     elif fault == "of another key":
-        request = dataclasses.replace(request, consumer_key=log.box_key)
+        request = dataclasses.replace(request, consumer_key=OTHER_POINT)
     else:
-        foreign = read_points([log.box_key], "key") - read_points([request.consumer_key], "key")
+        foreign = read_points([OTHER_POINT], "key") - read_points([request.consumer_key], "key")
         request = dataclasses.replace(request, consumer_key=foreign.encode())
     log.submit(log.consumer, request)
     assert "expected a proof that the consumer knows the secret" in refused(log)
 
 
-@pytest.mark.parametrize("point", [b"\1" + bytes(31), b"\xff" * 32, bytes(32)[:-1] + b"\x80"])
-def test_an_aggregators_key_is_an_element_of_the_group(point: bytes) -> None:
-    log = Log()
-    log.submit(log.aggregator, Register("aggregator-0", Role.AGGREGATOR, point, b""))
-    assert "expected an element of edwards25519's prime-order subgroup" in refused(log)
+def test_nobody_registers_as_an_aggregator() -> None:
+    """The founding record names them, so that nobody can come first and take a place."""
+    log, stranger = Log(), Identity(b"\x31" * 32)
+    for role in Role:
+        log.submit(stranger, Register("aggregator-0", role, b"key" if role == Role.TRUSTEE else b""))
+        assert "expected nobody to register as an aggregator, found aggregator-0" in refused(log)
+    log.submit(log.aggregators[0], Register("someone", Role.PROVIDER, b""))
+    assert "expected nobody to register as an aggregator, found someone" in refused(log)
 
 
 def test_a_trustees_key_that_does_not_hold_is_not_registered() -> None:
@@ -334,14 +340,13 @@ def test_a_trustees_key_that_does_not_hold_is_not_registered() -> None:
         (encode(dataclasses.replace(key, parts=key.parts[:3], dealers=(0, 1, 2))), "expected a key of 4 trustees"),
         (encode(made_key(7, 2)[0]), "expected a key of 4 trustees"),
     ):
-        log.submit(log.keys[0].identity, Register("trustee-0", Role.TRUSTEE, NONE, wrong))
+        log.submit(log.keys[0].identity, Register("trustee-0", Role.TRUSTEE, wrong))
         assert words in refused(log)
 
 
 def test_what_follows_a_grant_is_by_the_right_party_and_once() -> None:
     log = Log()
     log.ready(2)
-    log.submit(log.aggregator, Register("aggregator-0", Role.AGGREGATOR, log.box_key, b""))
     asked(log)
     grant, trustee = grant_of(log), log.keys[2].identity
     report = log.copy.state.of_task["heights"][0]
@@ -361,21 +366,26 @@ def test_what_follows_a_grant_is_by_the_right_party_and_once() -> None:
     ]
     right = [
         (trustee, Coin(grant, shares)),
-        (log.aggregator, Complaint(grant, report, NONE, bytes(64))),
+        (log.consumer, HandOn(grant, NONE)),
+        (log.aggregators[0], Complaint(grant, report, NONE, bytes(64))),
+        (trustee, Close(grant, Step.WORDS)),
+        (log.keys[1].identity, Close(grant, Step.WORDS)),
         (trustee, Verdict(grant, (report,), (0,), NONE)),
         (log.consumer, Delivered(grant, NONE)),
     ]
     for _, contents in right:
         log.submit(log.provider, contents)
         assert "found" in refused(log)
-    for wrong in (Verdict(grant, (3,), (), NONE), Verdict(grant, (), (1,), NONE), Coin(NONE, shares), *bad_coins):
+    for wrong in (Verdict(grant, (3,), (), NONE), Verdict(grant, (), (4,), NONE), Coin(NONE, shares), *bad_coins):
         log.submit(trustee, wrong)
         assert "expected" in refused(log)
-    assert len(log.sequencer.refused) == 4 + 3 + len(bad_coins)
+    assert len(log.sequencer.refused) == len(right) + 3 + len(bad_coins)
     for identity, contents in right:
         log.submit(identity, contents)
     log.step()
-    assert log.kinds()[-4:] == [Kind.COIN, Kind.COMPLAINT, Kind.VERDICT, Kind.DELIVERED]
+    assert log.kinds()[-7:] == [
+        Kind.COIN, Kind.HAND_ON, Kind.COMPLAINT, Kind.CLOSE, Kind.CLOSE, Kind.VERDICT, Kind.DELIVERED
+    ]  # fmt: skip
     log.submit(trustee, Coin(grant, tuple(toss.share(log.shares[place]) for place in (0, 2))))
     assert "expected one such entry for each grant" in refused(log)
     assert log.copy.state.verdicts == {}
@@ -386,9 +396,9 @@ def test_what_follows_a_grant_is_by_the_right_party_and_once() -> None:
 def test_a_verdict_stands_once_more_than_t_trustees_have_said_the_same() -> None:
     log = Log()
     log.ready(2)
-    log.submit(log.aggregator, Register("aggregator-0", Role.AGGREGATOR, log.box_key, b""))
     asked(log)
     grant, reports = grant_of(log), tuple(log.copy.state.of_task["heights"])
+    log.close_words(grant)
     false, right = Verdict(grant, reports, (0,), NONE), Verdict(grant, (), (), b"w" * 32)
     log.submit(log.keys[3].identity, false)
     log.submit(log.keys[1].identity, right)

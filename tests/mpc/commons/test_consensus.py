@@ -32,7 +32,7 @@ def proposal_of(log: Log, first: int, entries: list[bytes], before: list[bytes] 
 
 def newcomer(log: Log, number: int) -> bytes:
     """An entry that is always valid."""
-    return log.sign(Identity(bytes([number]) * 32), Register(f"newcomer-{number}", Role.CONSUMER, NONE, b""))
+    return log.sign(Identity(bytes([number]) * 32), Register(f"newcomer-{number}", Role.CONSUMER, b""))
 
 
 def test_three_of_four_certify_and_two_do_not() -> None:

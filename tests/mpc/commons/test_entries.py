@@ -33,11 +33,18 @@ from mpc.commons.identities import Identity, TrusteeKeys, is_signed
 from mpc.commons.notes import Note, SignatureLine
 from mpc.commons.replica import Certified
 from mpc.errors import ParameterError, ProtocolError
-from tests.mpc.commons.setting import Log
+from tests.mpc.commons.setting import AGGREGATORS, TASK, Log, trustee_keys
+
+
+def with_aggregator(**changes: object) -> dict[str, tuple[Task, ...]]:
+    """Return a founding's task in which the first aggregator is another one."""
+    first = dataclasses.replace(AGGREGATORS[0], **changes)  # type: ignore[arg-type]
+    return {"tasks": (dataclasses.replace(TASK, aggregators=(first, *AGGREGATORS[1:])),)}
+
 
 RULES = Rules(("sum",), (b"\1" * 32, b"\2" * 32), 2, 3, 9)
 SAMPLES = [
-    Register("clinic-1", 1, NONE, b""),
+    Register("clinic-1", 1, b""),
     Policy(1, b"\3" * 32, b"\4" * 32, "heights", RULES),
     Request(
         "heights", "sum", b"\5" * 32, bytes(64), (Range(1, 3), Range(5, 6)), 7, (Endorsement(b"\6" * 32, bytes(64)),)
@@ -82,9 +89,8 @@ def test_every_kind_has_a_body() -> None:
         (dataclasses.replace(RULES, consumers=(b"\2" * 32, b"\1" * 32)), "different keys of consumers in order"),
         (dataclasses.replace(RULES, threshold=3), "from 1 to the 2 consumers, found 3"),
         (Range(3, 3), "expected first below end"),
-        (Register("Clinic 1", 1, NONE, b""), "expected as name a name of"),
-        (Register("clinic", 256, NONE, b""), r"expected role from 0 to 2\^8 - 1, found 256"),
-        (Register("clinic", 1, NONE[1:], b""), "expected 32 bytes of point, found 31 bytes"),
+        (Register("Clinic 1", 1, b""), "expected as name a name of"),
+        (Register("clinic", 256, b""), r"expected role from 0 to 2\^8 - 1, found 256"),
         (Refuse(NONE, 9, 0, 0, 0), "expected a reason from 1 to 8, found 9"),
     ],
 )
@@ -110,7 +116,7 @@ def test_the_origin_covers_all_that_is_founded() -> None:
         {"log_key": bytes(32)},
         {"faulty": 0},
         {"trustees": (*founding.trustees[1:], founding.trustees[0])},
-        {"tasks": (Task("heights", ("histogram", "sum"), 3),)},
+        {"tasks": (dataclasses.replace(TASK, smallest_batch=3),)},
     ):
         origins.add(dataclasses.replace(founding, **change).origin)
     assert len(origins) == 5
@@ -129,9 +135,21 @@ def test_two_quorums_share_an_honest_trustee_and_the_honest_are_one(n: int, t: i
     [
         ({"faulty": 2}, "expected at least 7 trustees where 2 may be faulty, found 4"),
         ({"log_key": TrusteeKeys(b"\0" * 32).log.key, "trustees": ()}, "expected at least 4 trustees"),
-        ({"tasks": (Task("a", ("f",), 1), Task("a", ("g",), 1))}, "tasks of different names"),
-        ({"tasks": (Task("a", (), 1),)}, "different functions of task a"),
-        ({"tasks": (Task("a", ("f",), 0),)}, "smallest batch of at least 1"),
+        ({"tasks": (TASK, dataclasses.replace(TASK, functions=("g",)))}, "tasks of different names"),
+        ({"tasks": (dataclasses.replace(TASK, functions=()),)}, "different functions of task heights"),
+        ({"tasks": (dataclasses.replace(TASK, smallest_batch=0),)}, "smallest batch of at least 1"),
+        ({"tasks": (dataclasses.replace(TASK, faulty=0),)}, "at least one faulty aggregator and at least 1 agg"),
+        ({"tasks": (dataclasses.replace(TASK, faulty=2),)}, "at least 5 aggregators in task heights, found 2 and 4"),
+        (with_aggregator(key=AGGREGATORS[1].key), "aggregators with one name, key and point in all tasks"),
+        (with_aggregator(name="aggregator-1"), "aggregators with one name, key and point in all tasks"),
+        (with_aggregator(point=AGGREGATORS[1].point), "a point of its own for each aggregator of task heights"),
+        (with_aggregator(point=b"\1" + bytes(31)), "points of aggregators of task heights: expected an element"),
+        (with_aggregator(name="trustee-1"), "aggregators beside the trustees, found trustee-1"),
+        (with_aggregator(key=trustee_keys(4)[1].identity.key), "aggregators beside the trustees, found aggregator-0"),
+        (
+            {"tasks": (TASK, dataclasses.replace(with_aggregator(name="other")["tasks"][0], name="b"))},
+            "aggregators with one name, key and point in all tasks",
+        ),
     ],
 )
 def test_unsound_foundings_are_refused(change: dict, sentence: str) -> None:

@@ -11,9 +11,10 @@ from mpc.commons.entries import NONE, Report
 from mpc.commons.granted import granted_reports
 from mpc.commons.group import SecretScalar
 from mpc.commons.identities import Identity
-from mpc.commons.release import open_release, release
+from mpc.commons.release import release
 from mpc.commons.reports import ReportLabel, SealedReport, open_box, seal_report
 from mpc.errors import ProtocolError
+from tests.mpc.commons.keys import open_release
 from tests.mpc.commons.setting import Log
 
 AGGREGATOR = SecretScalar.of(1000)

@@ -12,7 +12,8 @@ def test_every_step_is_measured() -> None:
         "check the reports, a trustee",
         "release, a trustee",
         "check one trustee's release",
-        "open, the consumer",
+        "hand on, the consumer",
+        "open, an aggregator",
     ]
     assert all(seconds > 0 for seconds in times.values())
     assert measure_key(4, 1) > 0

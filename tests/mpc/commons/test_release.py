@@ -19,11 +19,9 @@ from mpc.commons.group import GENERATOR, Points, SecretScalar, encodings, hash_t
 from mpc.commons.proofs import PROOF_BYTES
 from mpc.commons.release import (
     ConsumerKey,
-    Opened,
     ReleaseShare,
     check_release,
     check_request,
-    open_release,
     release,
 )
 from mpc.commons.reports import (
@@ -41,7 +39,7 @@ from mpc.commons.reports import (
 from mpc.commons.sealing import Sealed, proven_points, seal, unseal
 from mpc.commons.sharing import interpolate
 from mpc.errors import CheatingError, ParameterError, ProtocolError
-from tests.mpc.commons.keys import made_key
+from tests.mpc.commons.keys import Opened, made_key, open_release
 
 COMMITTEE, SHARES = made_key(4, 1)
 GRANT = b"g" * 32

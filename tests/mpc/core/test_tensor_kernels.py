@@ -504,7 +504,7 @@ parts = [
     planes,
     _core.words_of_planes(planes, a.size),
     _core.and_layer(a, a + a, a * a, a - 3, a ^ 5, True),
-    _core.multiply_layer(a, a + a, a * a, a - 3, a ^ 5, True),
+    _core.multiply_layer(a, a + a, a * a, a - 3, None, True),
     np.frombuffer(_core.pack_words(a, 41), np.uint8),
 ]
 print(hashlib.sha256(b"".join(part.tobytes() for part in parts)).hexdigest())

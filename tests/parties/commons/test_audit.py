@@ -15,7 +15,7 @@ import pytest
 
 from mpc.commons.consensus import Trustee
 from mpc.commons.encoding import encode
-from mpc.commons.entries import NONE, Register, Revoke, Role
+from mpc.commons.entries import Register, Revoke, Role
 from mpc.commons.identities import Identity
 from mpc.commons.merkle import Tree, leaf_hash
 from mpc.commons.notes import Checkpoint, Note, sign_as_log
@@ -160,7 +160,7 @@ def test_every_flipped_byte_is_found(folder: Path, tmp_path: Path) -> None:
     log = Log()
     trustee = Trustee(log.founding, log.keys[1], LogFolder.create(folder, log.founding))
     log.trustees[1] = trustee
-    log.submit(log.provider, Register("clinic-1", Role.PROVIDER, NONE, b""))
+    log.submit(log.provider, Register("clinic-1", Role.PROVIDER, b""))
     log.step()
     assert audit(folder).certified == 1
     copy = tmp_path / "copy"
@@ -266,7 +266,7 @@ def test_evidence_of_a_fork_is_shown(folder: Path, capsys: pytest.CaptureFixture
 
 def test_entries_that_are_not_certified_are_marked(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     log = written(folder)
-    log.sequencer.submit(log.sign(Identity(bytes(32)), Register("late", Role.CONSUMER, NONE, b"")))
+    log.sequencer.submit(log.sign(Identity(bytes(32)), Register("late", Role.CONSUMER, b"")))
     log.trustees[1].vote(log.sequencer.propose())
     assert main([str(folder)]) == 0
     told = capsys.readouterr().out

@@ -106,7 +106,7 @@ def stored(arrays: dict[str, Any], compression: int = zipfile.ZIP_STORED, **raw:
 def test_a_peers_preparation_that_is_too_much_is_refused_before_it_is_made() -> None:
     arrays: dict[str, Any] = {
         "weights": np.zeros((1, 7)), "mean": np.zeros(6), "deviation": np.ones(6), "matrix": np.eye(6),
-        "clip": np.float64(4), "classes": np.array(["0", "1"]), "degree": np.int64(3),
+        "clip": np.float64(4), "norm": np.float64(0), "classes": np.array(["0", "1"]), "degree": np.int64(3),
     }  # fmt: skip
     path, features = Path("peer.enc"), np.full((5, 6), 2.0)
     assert LinearModel.from_bytes(path, stored(arrays)).preparation.apply(features)[0].max() == 2.0
@@ -117,7 +117,7 @@ def test_a_peers_preparation_that_is_too_much_is_refused_before_it_is_made() -> 
         (stored(arrays, mean=huge), "expected an array 'mean' as long as its shape says"),
         (
             stored(arrays | {"deviation": np.zeros(6)}),
-            "expected finite constants of preparation, deviations and",
+            "expected finite constants of preparation, and deviations",
         ),
         (stored(arrays | {"classes": np.array(["\x1b[2J", "1"])}), "expected names of classes that can be printed"),
     ):

@@ -9,6 +9,7 @@ import pytest
 from sklearn.decomposition import PCA
 from sklearn.preprocessing import StandardScaler
 
+from parties.encrypted.model import LinearModel
 from parties.encrypted.preparation import Preparation
 from parties.encrypted.records import read_records
 from parties.learning.records import DataError
@@ -108,6 +109,24 @@ def test_bad_preparations_are_refused() -> None:
     made = Preparation.of(random(9, 3), None, None, 4.0)
     with pytest.raises(DataError, match=r"expected records of 3 features, found shape \(2, 4\)"):
         made.apply(np.zeros((2, 4)))
-    with pytest.raises(DataError, match="expected finite constants of preparation, deviations and a clip above 0"):
+    with pytest.raises(DataError, match="expected finite constants of preparation, and deviations, a clip"):
         Preparation(made.mean, made.deviation, made.matrix, 0.0)
     assert repr(made) == "Preparation(3 -> 3)"
+
+
+def test_long_records_are_scaled_down_and_predicted_alike() -> None:
+    features = random(200, 6)
+    plain, _ = Preparation.of(features, 4, 0.1, 3.0).apply(features)
+    bounded, _ = Preparation.of(features, 4, 0.1, 3.0, 2.0).apply(features)
+    norms, shorter = np.linalg.norm(plain, axis=1), np.linalg.norm(bounded, axis=1)
+    assert 20 < (norms > 2.0).sum() < 200
+    assert np.allclose(shorter, np.minimum(norms, 2.0))
+    assert np.allclose(bounded * norms[:, None], plain * shorter[:, None])
+    preparation = Preparation.of(features, 4, 0.1, 3.0, 2.0)
+    weights = np.random.default_rng(2).normal(size=(3, 5))
+    model = LinearModel(weights, preparation, ("a", "b", "c"))
+    assert np.array_equal(model.predict(features), (plain @ weights.T).argmax(axis=1))
+    assert LinearModel.from_bytes(Path("m"), model.to_bytes()).preparation.norm == 2.0
+    for norm in (0.0, -1.0, np.inf):
+        with pytest.raises(DataError, match="a clip and a norm above 0, found others"):
+            Preparation.of(features, 4, 0.1, 3.0, norm)

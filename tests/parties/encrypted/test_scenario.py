@@ -211,7 +211,7 @@ def test_files_that_do_not_belong_together_are_refused(parties: Parties, tmp_pat
 
     with pytest.raises(PartyError, match=r"expected the key pair of|expected it from"):
         train(public_key=tmp_path / "keys" / "public.key")
-    with pytest.raises(PartyError, match=r"learning_rate: expected 4, for which the owner of .* has checked"):
+    with pytest.raises(PartyError, match=r"learning_rate: expected 10, for which the owner of .* has checked"):
         train(learning_rate=5.0)
     with pytest.raises(PartyError, match="expected it from 0000, found it signed by"):
         train(signed_by="0000")

@@ -21,18 +21,20 @@ Steps = Callable[[DealerBackend, list[Shared]], Sequence[Shared]]
 
 
 def opened_bytes(n: int, *steps: Steps) -> tuple[list[tuple[int, int]], list[Words]]:
-    """For each step the rounds that it takes, and the words that the first party opens to the second."""
-    backends = in_memory(names(n), PROVIDER, kept=True)
+    """For each step the rounds that it takes, and the words that the first party opens to the second.
+
+    The inputs are those of an outside party, so that all open them alike.
+    """
+    backends = in_memory(names(n), PROVIDER, (OUTSIDE,), kept=True)
 
     def program(backend: DealerBackend) -> tuple[list[tuple[int, int]], list[Words] | None]:
-        x = backend.input("p0", words(X) if backend.me == "p0" else None, X.shape)
-        y = backend.input("p1", words(Y) if backend.me == "p1" else None, Y.shape)
+        x = backend.input(OUTSIDE, words(X) if backend.me == OUTSIDE else None, X.shape)
+        y = backend.input(OUTSIDE, words(Y) if backend.me == OUTSIDE else None, Y.shape)
         counts, results = [], []
         for step in steps:
-            rounds = backend.cost.rounds
-            sent = 0 if backend.me == PROVIDER else _sent(backend)
+            rounds, sent = backend.cost.rounds, _sent(backend)
             results += step(backend, [x, y])
-            counts.append((backend.cost.rounds - rounds, 0 if backend.me == PROVIDER else (_sent(backend) - sent) // 8))
+            counts.append((backend.cost.rounds - rounds, (_sent(backend) - sent) // 8))
         return counts, backend.open(results, ["p0"])
 
     counts, results = run(backends, program)["p0"]
@@ -41,6 +43,8 @@ def opened_bytes(n: int, *steps: Steps) -> tuple[list[tuple[int, int]], list[Wor
 
 
 def _sent(backend: DealerBackend) -> int:
+    if backend.me not in backend.computing:
+        return 0
     peer = "p1" if backend.me == "p0" else "p0"
     return sum(
         len(body) for direction, label, body in transcript(backend, peer) if direction == "sent" and "open" in label

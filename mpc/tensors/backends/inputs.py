@@ -1,0 +1,99 @@
+"""How the back-end `dealer` shares inputs: by seeds, so that a share is sent at most once.
+
+An input of a computing party is what its owner holds less the shares of all others, which come from seeds::
+
+    others   x_j from the seed of owner and j         owner   x - (sum of all x_j)
+
+Nothing is sent. The provider knows these seeds, so that x_j also serves as the share of a mask of x
+(:mod:`mpc.tensors.backends.handles`). Each input has a stream of its own, which the provider makes if it needs it.
+
+The owner of an input that does not compute has seeds with all computing parties, which the provider does not know. It
+sends the last party what the shares of the others lack.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from math import prod
+
+from mpc.ring import Words
+from mpc.tensors.backends.dealing import add_drawn, draw, shapes_in_label
+from mpc.tensors.backends.handles import Handle, Owned
+from mpc.tensors.backends.interface import Shape
+from mpc.tensors.backends.kernels import KeyStream
+from mpc.tensors.backends.party import Party
+from mpc.tensors.backends.seeds import Agreement, Seeds, stream_of
+from mpc.tensors.network import from_wire, to_wire, wire_size
+
+
+class Inputs:
+    """One party's side of all inputs of a session."""
+
+    def __init__(self, agreement: Agreement, seeds: Seeds) -> None:
+        self._agreement = agreement
+        self._seeds = seeds
+        self._count = 0
+        self._streams: dict[tuple[str, str], KeyStream] = {}  # by an owner that does not compute, and receiver
+
+    def label(self, shape: Shape) -> str:
+        """Return the label of the next input's message, which only an owner that does not compute sends."""
+        return f"input/{self._count}/{shapes_in_label([shape])}"
+
+    def share(self, party: Party, owner: str, words: Words | None, shape: Shape) -> Handle:
+        """Return the shared array of its owner, who alone gives words."""
+        number, label = self._count, self.label(shape)
+        self._count += 1
+        if owner in self._agreement.outside:
+            return self._of_outside(party, label, owner, words, shape)
+        share = None
+        if party.network.me == owner:
+            share = party.reduce(party.known(words) - self._others(owner, number, shape))
+        elif party.computes:
+            share = self._one(owner, party.network.me, number, shape)
+        handle = party.handle(shape, share, given=True)
+        handle.owned = Owned(owner, partial(self._others, owner, number, shape))
+        return handle
+
+    def _one(self, owner: str, receiver: str, number: int, shape: Shape) -> Words:
+        """Return a receiver's share of a computing party's input."""
+        return draw(self._stream(owner, receiver, number), shape, self._agreement.ring_bits)
+
+    def _stream(self, owner: str, receiver: str, number: int) -> KeyStream:
+        return stream_of(self._seeds.inputs[owner, receiver], f"input/{number}")
+
+    def _others(self, owner: str, number: int, shape: Shape) -> Words:
+        """Return the sum of all shares of a computing party's input but its own."""
+        first, *others = (name for name in self._agreement.computing if name != owner)
+        total = self._one(owner, first, number, shape)
+        for other in others:
+            add_drawn(total, self._stream(owner, other, number), self._agreement.ring_bits)
+        return total
+
+    def _of_outside(self, party: Party, label: str, owner: str, words: Words | None, shape: Shape) -> Handle:
+        """Return the shared array of an owner that does not compute."""
+        network, computing, bits = party.network, party.computing, self._agreement.ring_bits
+        last = computing[-1]
+        share = None
+        if network.me == owner:
+            rest = party.known(words)
+            for other in computing[:-1]:
+                rest = rest - self._next(owner, other, shape)
+            network.channel(last).send(label, to_wire(rest, bits))
+        elif network.me == last:
+            channel = network.channel(owner)
+            body = channel.recv(label, wire_size(prod(shape), bits))
+            with channel.naming_peer():
+                share = from_wire(body, bits).reshape(shape)
+        elif party.computes:
+            share = self._next(owner, network.me, shape)
+        return party.handle(shape, share, given=True)
+
+    def _next(self, owner: str, receiver: str, shape: Shape) -> Words:
+        """Return a receiver's share of the next input of an owner that does not compute."""
+        if (owner, receiver) not in self._streams:
+            seed = self._seeds.made.get(receiver) or self._seeds.got[owner]
+            self._streams[owner, receiver] = stream_of(seed, "input")
+        return draw(self._streams[owner, receiver], shape, self._agreement.ring_bits)
+
+    def __repr__(self) -> str:
+        return "Inputs(<hidden>)"
