@@ -43,9 +43,9 @@ from mpc._core import Circuit, CkksCiphertext, CkksEvaluator, CkksParameters, Ck
 from mpc.channels.frames import Channel
 from mpc.dp.discrete_gaussian import discrete_gaussian, noise_bound
 from mpc.encrypted.ciphertexts import core_scale
-from mpc.encrypted.packing import Floats, Packing
+from mpc.encrypted.packing import Floats
 from mpc.encrypted.parameters import parameters_of
-from mpc.encrypted.reading import Reading, Residues
+from mpc.encrypted.reading import Layout, Reading, Residues
 from mpc.errors import ParameterError, ProtocolError, RangeError
 from mpc.garbled.session import Evaluator, Garbler
 from mpc.randomness import SYSTEM, Randomness, uniform_words
@@ -81,7 +81,7 @@ class SharedRelease:
     """
 
     parameters: str
-    packing: Packing
+    packing: Layout
     scale: Fraction
     targets: int = 1
     sigma: Fraction = Fraction(1, 100)
@@ -176,7 +176,7 @@ class SharedRelease:
 
 
 @functools.lru_cache(maxsize=2)
-def _reading(packing: Packing, primes: tuple[int, ...], scale: Fraction, grid_bits: int, limit_bits: int) -> Reading:
+def _reading(packing: Layout, primes: tuple[int, ...], scale: Fraction, grid_bits: int, limit_bits: int) -> Reading:
     return Reading(packing, primes, scale, grid_bits, limit_bits)
 
 
