@@ -25,7 +25,8 @@ sigma for which it is above a limit is refused. It holds for one release, so tha
 opened weights by what it chooses, and learns nothing from that. One that gives another ciphertext chooses what is
 opened, under the same noise. A holder that changes its share moves what it alone learns. Each of them can learn from
 whether the circuit refuses one answer, of yes or no, that has no noise. A party that gives less noise takes from the
-other's protection against outsiders only.
+other's protection against outsiders only. A trainer that garbles another circuit chooses what the holder learns. Where
+it learns the result itself, it can have the exact numbers and the error opened.
 """
 
 from __future__ import annotations
