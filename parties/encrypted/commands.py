@@ -155,6 +155,7 @@ def _train_private_model(options: TrainOptions, model: Path) -> Summary:
             options.learning_rate,
             options.iterations,
             options.signed_by,
+            options.moments_known,
         )
     numbers = len(table.features) * (made.header.features - 1)
     return Summary(
@@ -168,6 +169,8 @@ def _train_private_model(options: TrainOptions, model: Path) -> Summary:
             ("the owner sees", "the trained model, and nothing of your records beyond it: what is decrypted is within "
              f"a statistical distance of 2^-{made.flood.bits:.1f} of noise around the model as computed, whose numbers "
              f"are rounded by up to {made.flood.rounding:.1g} times the largest weight"),
+            ("answered", f"{made.answered.targets} result(s) in {made.answered.trainings} training(s) of these records "
+             "in all, to whoever asked"),
             ("flood", f"changes each weight by a deviation of {made.flood.deviation:.1g}"),
         )
     )  # fmt: skip

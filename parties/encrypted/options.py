@@ -151,6 +151,11 @@ class TrainOptions(_Reading):
     signed_by: str | None = Field(
         None, description="the fingerprint that the other side must have", json_schema_extra=_flag()
     )
+    moments_known: bool = Field(
+        False,
+        description="with --encrypted_model: answer also as often as tells the second moments of your records",
+        json_schema_extra=_flag(),
+    )
 
 
 class EncryptModelOptions(_Opening):
