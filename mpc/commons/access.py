@@ -71,6 +71,15 @@ class GrantState:
 
 
 @dataclass(frozen=True)
+class NoiseState:
+    """An aggregator's part of the noise of a grant: its index, the digest of its boxes, and its public share."""
+
+    index: int
+    digest: bytes
+    public_share: bytes
+
+
+@dataclass(frozen=True)
 class VerdictState:
     """A verdict that t + 1 trustees have said, and the index of the entry by which they were so many."""
 
@@ -92,12 +101,13 @@ class State:
         requests, grants: by leaf hash.
         bare_requests: the index by the digest of author and request without endorsements.
         first_grants: the leaf hash of the first grant that a report has entered, by the report's index.
-        coins, deliveries: the entry's index by the grant's leaf hash. coin_values: the coin itself, 32 bytes.
+        coins: the entry's index by the leaf hash of what the coin is about. coin_values: the coin itself, 32 bytes.
+        deliveries: the entry's index by the grant's leaf hash.
         verdicts: by the grant's leaf hash. verdict_votes: digest of what a trustee has said, by grant and its place.
         complaints: the complaint by grant, report and the aggregator's place. hand_ons, words: the digest of what was
-            said, by grant, and by grant and the aggregator's place.
-        closes: the entry's index by grant, step and the trustee's place. ended: that by which a step ended, by grant
-            and step.
+            said, by grant, and by grant and the aggregator's place. noises: by grant and the aggregator's place.
+        closes: the entry's index by grant, step and the trustee's place. ended: that by which a step ended with its
+            leaf hash, by grant and step. noise_ends: the grant by the leaf hash of the entry that ended its noise.
         statements: the index by :attr:`mpc.commons.entries.Entry.statement`.
         key_votes: trustees by the copy of the trustees' key that they have registered.
         trustees_key: the copy that a quorum of trustees has registered, or nothing.
@@ -128,8 +138,10 @@ class State:
         self.complaints: dict[tuple[bytes, int, int], Complaint] = {}
         self.hand_ons: dict[bytes, bytes] = {}
         self.words: dict[tuple[bytes, int], bytes] = {}
+        self.noises: dict[tuple[bytes, int], NoiseState] = {}
         self.closes: dict[tuple[bytes, Step, int], int] = {}
-        self.ended: dict[tuple[bytes, Step], int] = {}
+        self.ended: dict[tuple[bytes, Step], tuple[int, bytes]] = {}
+        self.noise_ends: dict[bytes, bytes] = {}
         self.statements: dict[bytes, int] = {}
         self.key_votes: dict[bytes, frozenset[int]] = {}
         self.trustees_key = b""

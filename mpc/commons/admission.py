@@ -42,6 +42,7 @@ from mpc.commons.proceedings import (
     admit_complaint,
     admit_delivered,
     admit_hand_on,
+    admit_noise,
     admit_verdict,
     admit_words,
 )
@@ -195,5 +196,5 @@ _HANDLERS: dict[Kind, Callable[[State, int, bytes, bytes, Any], None]] = {
     Kind.REGISTER: _register, Kind.POLICY: _policy, Kind.REPORT: _report, Kind.REQUEST: _request, Kind.GRANT: _answer,
     Kind.REFUSE: _answer, Kind.REVOKE: _revoke, Kind.COIN: admit_coin, Kind.COMPLAINT: admit_complaint,
     Kind.VERDICT: admit_verdict, Kind.DELIVERED: admit_delivered, Kind.HAND_ON: admit_hand_on,
-    Kind.WORDS: admit_words, Kind.CLOSE: admit_close,
+    Kind.WORDS: admit_words, Kind.CLOSE: admit_close, Kind.NOISE: admit_noise,
 }  # fmt: skip

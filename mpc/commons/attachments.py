@@ -1,4 +1,4 @@
-"""What belongs to an entry and is kept outside of the log: encrypted reports, batch keys, and aggregators' words.
+"""What belongs to an entry and is kept outside of the log: encrypted reports, batch keys, aggregators' noise and words.
 
 The entry has the digest. A trustee votes for no entry whose attachment it lacks. So whatever a certified entry has a
 digest of is held by at least t + 1 honest trustees, and nobody can stop a batch by keeping a part of it back.
@@ -9,12 +9,14 @@ from __future__ import annotations
 import hashlib
 from typing import Protocol
 
+from mpc.commons.access import State, task_of
 from mpc.commons.encoding import Record, decode
-from mpc.commons.entries import HandOn, Report, Words
-from mpc.commons.founding import Founding
+from mpc.commons.entries import HandOn, Noise, Report, Words
+from mpc.commons.founding import Task
 from mpc.commons.judging import SaidWords
+from mpc.commons.proceedings import task_of_grant
 from mpc.commons.release import BatchKey
-from mpc.commons.reports import SealedReport
+from mpc.commons.reports import Boxed, SealedBoxes, SealedReport
 from mpc.errors import ProtocolError
 
 
@@ -50,20 +52,24 @@ class MemoryAttachments:
 
 def digest_of(contents: Record) -> bytes | None:
     """Return the digest of what belongs to an entry, or None where nothing does."""
-    return contents.digest if isinstance(contents, Report | HandOn | Words) else None
+    return contents.digest if isinstance(contents, Report | HandOn | Noise | Words) else None
 
 
-def check_attachment(founding: Founding, contents: Record, data: bytes) -> None:
+def check_attachment(state: State, contents: Record, data: bytes) -> None:
     """Raise `ProtocolError` where an attachment is not the one of this entry, or is not written as it must be."""
     if hashlib.sha256(data).digest() != digest_of(contents):
         raise ProtocolError("expected the attachment with the digest in the entry, found another")
     if isinstance(contents, Report):
-        task = founding.task(contents.task)
-        boxes = len(decode(SealedReport, data).boxes)
-        if task is None or boxes != len(task.aggregators):
-            raise ProtocolError(f"expected a box for each aggregator of task {contents.task}, found {boxes}")
+        _check_boxes(task_of(state, contents.task), decode(SealedReport, data))
+    elif isinstance(contents, Noise):
+        _check_boxes(task_of_grant(state, contents.grant), decode(SealedBoxes, data))
     else:
         decode(BatchKey if isinstance(contents, HandOn) else SaidWords, data)
+
+
+def _check_boxes(task: Task, found: Boxed) -> None:
+    if len(found.boxes) != len(task.aggregators):
+        raise ProtocolError(f"expected a box for each aggregator of task {task.name}, found {len(found.boxes)}")
 
 
 def read_attachment(attachments: Attachments, digest: bytes) -> bytes:

@@ -5,45 +5,53 @@ All of them get the same boxes for the same reports. The boxes stay sealed to th
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from mpc.commons.access import State, granted, request_of
+from mpc.commons.access import State, granted
 from mpc.commons.committee import check_for
-from mpc.commons.encoding import decode, encode
-from mpc.commons.functions import Part, layout_of
+from mpc.commons.encoding import decode
+from mpc.commons.functions import NoiseCircuit, layout_of
 from mpc.commons.granted import GrantedReports, granted_reports
-from mpc.commons.proceedings import task_of_grant
+from mpc.commons.noise import noise_label
+from mpc.commons.prio import HeldShare, RobustPrio
+from mpc.commons.proceedings import coins_of, function_of, noise_end, noises_so_far, task_of_grant
 from mpc.commons.release import BatchKey, open_batch
-from mpc.commons.reports import ReportLabel, SealedReport
+from mpc.commons.reports import Boxed, ReportLabel, SealedBoxes, SealedReport, nonce_of
 from mpc.commons.sealing import Sealed
 from mpc.errors import ProtocolError
 
-NONCE_BYTES = 16
-
 
 @dataclass(frozen=True)
-class BatchReport:
-    """One report of an opened batch.
+class Item:
+    """A report of an opened batch, or an aggregator's part of its noise. Both are checked in the same way.
 
     Attributes:
         index: in the log.
-        sealed: as its digest stands in the log. boxes: what was in it, a box for each aggregator.
-        public_share: of all functions.
+        dealer: the place of the aggregator whose noise it is, or None for a report.
+        digests: of the boxes. boxes: a box for each aggregator, or none where what is there is no item.
+        robust: how it is checked.
+        share_at, message_size: where an aggregator's share stands in its box, and how long the whole is.
     """
 
     index: int
+    dealer: int | None
     label: ReportLabel
-    sealed: SealedReport
+    digests: Boxed
     boxes: tuple[Sealed, ...]
     public_share: bytes
+    robust: RobustPrio[Any]
+    share_at: int
+    message_size: int
 
-    @property
-    def nonce(self) -> bytes:
-        """The nonce of its proof."""
-        return nonce_of(self.label)
+    def checked(self, place: int, message: bytes) -> HeldShare | str:
+        """Return the share that an aggregator has found in its box, or what is wrong with it."""
+        if len(message) != self.message_size:
+            return f"expected shares of {self.message_size} bytes in a box, found {len(message)}"
+        share = message[self.share_at : self.share_at + self.robust.share_size]
+        found = self.robust.check(place + 1, nonce_of(self.label), self.public_share, share)
+        return found if isinstance(found, HeldShare) else found.reason
 
 
 @dataclass(frozen=True)
@@ -51,29 +59,15 @@ class Batch:
     """A granted batch that was opened.
 
     Attributes:
-        part: where the granted function stands in a report. share_size: bytes of an aggregator's shares in all.
-        reports: that have opened, in order.
-        rejected: indices of the others, which is their providers' fault.
+        items: the reports that have opened, in order, and behind them the aggregators' noise.
+        rejected: indices of the others, which is the fault of those who have made them.
+        liars: places of aggregators whose noise is no item.
     """
 
     grant: bytes
-    part: Part
-    share_size: int
-    reports: tuple[BatchReport, ...]
+    items: tuple[Item, ...]
     rejected: tuple[int, ...]
-
-    def checked(self, place: int, report: BatchReport, message: bytes) -> Any:
-        """Return the share that an aggregator has found in its box, or what is wrong with it."""
-        robust = self.part.robust
-        if len(message) != self.share_size:
-            return f"expected shares of {self.share_size} bytes in a box, found {len(message)}"
-        public, share = self.part.public_share(report.public_share), self.part.share(message)
-        return robust.check(place + 1, report.nonce, public, share)
-
-
-def nonce_of(label: ReportLabel) -> bytes:
-    """Return the nonce of a report's proof, so that nobody else can report the same shares."""
-    return hashlib.sha256(b"commons nonce v1\n" + encode(label)).digest()[:NONCE_BYTES]
+    liars: tuple[int, ...]
 
 
 def sealed_batch(state: State, grant: bytes, read: Callable[[bytes], bytes]) -> GrantedReports:
@@ -104,15 +98,50 @@ def opened_batch(state: State, grant: bytes, read: Callable[[bytes], bytes]) -> 
     committee = check_for(state.founding, state.trustees_key)
     key = decode(BatchKey, read(state.hand_ons[grant]))
     boxes = open_batch(committee, found.reports, found.consumer, grant, key)
-    task, function = task_of_grant(state, grant), request_of(state, grant).request.function
-    layout = layout_of(state.founding.origin, task)
-    reports, rejected = list[BatchReport](), list(found.rejected)
-    for index, label, sealed, its in zip(
-        found.indices, found.reports.labels, found.reports.reports, boxes, strict=True
-    ):
+    layout = layout_of(state.founding.origin, task_of_grant(state, grant))
+    part = layout.parts[function_of(state, grant)]
+    items, rejected = list[Item](), list(found.rejected)
+    labels, ciphertexts = found.reports.labels, found.reports.reports
+    for index, label, sealed, its in zip(found.indices, labels, ciphertexts, boxes, strict=True):
         public = state.reports[index].public_share
         if isinstance(its, str) or len(public) != layout.public_size:
             rejected.append(index)
         else:
-            reports.append(BatchReport(index, label, sealed, its, public))
-    return Batch(grant, layout.parts[function], layout.share_size, tuple(reports), tuple(sorted(rejected)))
+            own = part.public_share(public)
+            items.append(Item(index, None, label, sealed, its, own, part.robust, part.share_at, layout.share_size))
+    noises, liars = _noises(state, grant, part.noise, read)
+    rejected += [state.noises[grant, place].index for place in liars]
+    return Batch(grant, (*items, *noises), tuple(sorted(rejected)), liars)
+
+
+def coin_of_each(state: State, batch: Batch) -> list[bytes]:
+    """Return the coin of each item of a batch: a report's own, and that of the noise.
+
+    Raises:
+        ProtocolError: a coin is not in the log yet.
+    """
+    coins = dict(zip(granted(state, batch.grant).reports, coins_of(state, batch.grant), strict=True))
+    if (end := noise_end(state, batch.grant)) is not None:
+        if end not in state.coin_values:
+            raise ProtocolError("expected the coin of a grant's noise in the log, found none yet")
+        coins |= dict.fromkeys((item.index for item in batch.items if item.dealer is not None), state.coin_values[end])
+    return [coins[item.index] for item in batch.items]
+
+
+def _noises(
+    state: State, grant: bytes, circuit: NoiseCircuit | None, read: Callable[[bytes], bytes]
+) -> tuple[list[Item], tuple[int, ...]]:
+    """Return the parts of a grant's noise, and the places of aggregators who have dealt something else."""
+    items, liars = list[Item](), list[int]()
+    if circuit is None:
+        return items, ()
+    for place, one in noises_so_far(state, grant).items():
+        boxes, robust = decode(SealedBoxes, read(one.digest)), circuit.robust
+        if len(one.public_share) == robust.public_share_size:
+            label = noise_label(state, grant, place)
+            items.append(
+                Item(one.index, place, label, boxes, boxes.sealed, one.public_share, robust, 0, robust.share_size)
+            )
+        else:
+            liars.append(place)
+    return items, tuple(liars)

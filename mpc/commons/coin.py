@@ -36,13 +36,13 @@ class CoinLabel(Record):
 
     Attributes:
         origin: of the log.
-        grant: leaf hash of the grant that fixes the batch.
-        root: of the log up to the grant and with it.
+        about: leaf hash of the grant that fixes the batch, or of the entry with which the noise of a grant ended.
+        root: of the log up to that entry and with it.
     """
 
     origin: str = coded(Name())
     task: str = coded(Name())
-    grant: bytes = coded(DIGEST)
+    about: bytes = coded(DIGEST)
     root: bytes = coded(DIGEST)
 
 

@@ -58,6 +58,7 @@ class Kind(IntEnum):
     HAND_ON = 12
     WORDS = 13
     CLOSE = 14
+    NOISE = 15
 
 
 class Role(IntEnum):
@@ -274,9 +275,13 @@ class CoinShare(Record):
 
 @dataclass(frozen=True)
 class Coin(Record):
-    """Randomness for one grant that nobody knew when the batch was fixed, see :mod:`mpc.commons.coin`."""
+    """Randomness that nobody knew when what it is about was fixed, see :mod:`mpc.commons.coin`.
 
-    grant: bytes = coded(DIGEST)
+    Attributes:
+        about: leaf hash of a grant, or of the entry with which the noise of a grant ended.
+    """
+
+    about: bytes = coded(DIGEST)
     shares: tuple[CoinShare, ...] = coded(Many(Nested(CoinShare), 64))
 
 
@@ -303,7 +308,7 @@ class Verdict(Record):
     It stands once t + 1 trustees have said the same, so one alone can neither reject a report nor blame anybody.
 
     Attributes:
-        rejected: indices of reports, in order.
+        rejected: indices of reports, and of entries with noise, in order.
         liars: places of aggregators in their task.
         words: :func:`words_digest` of what the aggregators have said, from which this follows.
     """
@@ -368,10 +373,25 @@ class Close(Record):
         return "" if self.step in known else f"expected a step from 1 to {max(known)}, found {self.step}"
 
 
+@dataclass(frozen=True)
+class Noise(Record):
+    """An aggregator deals its part of the noise of a grant.
+
+    Attributes:
+        digest: SHA-256 of the :class:`mpc.commons.reports.SealedBoxes`, which are kept outside of the log.
+        public_share: what is published with it for the aggregators, as with a report.
+    """
+
+    grant: bytes = coded(DIGEST)
+    digest: bytes = coded(DIGEST)
+    public_share: bytes = coded(Blob(1 << 21))
+
+
 BODIES: dict[Kind, type[Record]] = {
     Kind.REGISTER: Register, Kind.POLICY: Policy, Kind.REPORT: Report, Kind.REQUEST: Request, Kind.GRANT: Grant,
     Kind.REFUSE: Refuse, Kind.REVOKE: Revoke, Kind.COIN: Coin, Kind.COMPLAINT: Complaint, Kind.VERDICT: Verdict,
     Kind.DELIVERED: Delivered, Kind.HAND_ON: HandOn, Kind.WORDS: Words, Kind.CLOSE: Close,
+    Kind.NOISE: Noise,
 }  # fmt: skip
 _KINDS = {body: kind for kind, body in BODIES.items()}
 

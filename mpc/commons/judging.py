@@ -14,9 +14,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from mpc.commons.access import State
-from mpc.commons.batches import Batch, BatchReport
+from mpc.commons.batches import Batch, Item
 from mpc.commons.encoding import Blob, Many, Record, coded
 from mpc.commons.entries import MOST_REPORTS, Complaint, Verdict, words_digest
+from mpc.commons.founding import Task
 from mpc.commons.group import read_points
 from mpc.commons.prio import HeldShare
 from mpc.commons.proceedings import task_of_grant, words_so_far
@@ -26,7 +27,7 @@ from mpc.errors import CheatingError
 
 @dataclass(frozen=True)
 class SaidWords(Record):
-    """An aggregator's verifier words, one for each report of the opened batch in order.
+    """An aggregator's verifier words, one for each item of the opened batch in order.
 
     A word is empty where the aggregator has complained, or where the coin gives none.
     """
@@ -47,42 +48,43 @@ def judge(state: State, batch: Batch, said: Mapping[int, SaidWords]) -> Verdict:
         TooManyLiesError: more aggregators lied or were silent than can be corrected. There is no verdict.
     """
     task = task_of_grant(state, batch.grant)
-    rejected, liars = set(batch.rejected), set[int]()
-    for row, report in enumerate(batch.reports):
-        complained = {
-            place: state.complaints[batch.grant, report.index, place]
+    rejected, liars = set(batch.rejected), set(batch.liars)
+    for row, item in enumerate(batch.items):
+        complaints = {
+            place: state.complaints[batch.grant, item.index, place]
             for place in range(len(task.aggregators))
-            if (batch.grant, report.index, place) in state.complaints
+            if (batch.grant, item.index, place) in state.complaints
         }
-        lied = {place for place, one in complained.items() if not _holds(state, batch, report, place, one)}
+        lied = {place for place, one in complaints.items() if not _holds(task, item, place, one)}
         liars |= lied
-        if len(lied) < len(complained):
-            rejected.add(report.index)
-            continue
         words = {
             place: one.words[row] if row < len(one.words) else b""
             for place, one in said.items()
-            if place not in complained
+            if place not in complaints
         }
-        if sum(not word for word in words.values()) > task.faulty:
-            rejected.add(report.index)  # an honest aggregator has no word, because the coin gives none
+        if len(lied) < len(complaints):
+            valid = False
+        elif sum(not word for word in words.values()) > task.faulty:
+            rejected.add(item.index)  # an honest aggregator has no word, because the coin gives none
             continue
-        verdict = batch.part.robust.decide({place + 1: word for place, word in words.items()})
-        liars |= {number - 1 for number in verdict.liars}
-        if not verdict.valid:
-            rejected.add(report.index)
-    liars |= {place for place, one in said.items() if len(one.words) != len(batch.reports)}
+        else:
+            verdict = item.robust.decide({place + 1: word for place, word in words.items()})
+            liars |= {number - 1 for number in verdict.liars}
+            valid = verdict.valid
+        if not valid:
+            rejected.add(item.index)
+            if item.dealer is not None:
+                liars.add(item.dealer)
+    liars |= {place for place, one in said.items() if len(one.words) != len(batch.items)}
     digest = words_digest(words_so_far(state, batch.grant))
     return Verdict(batch.grant, tuple(sorted(rejected)), tuple(sorted(liars)), digest)
 
 
-def _holds(state: State, batch: Batch, report: BatchReport, place: int, complaint: Complaint) -> bool:
-    """Return whether a complaint is true: the box is bad, or what is in it is no share of the report."""
-    aggregator = task_of_grant(state, batch.grant).aggregators[place]
-    key = read_points([aggregator.point], "an aggregator's key")
-    box = report.boxes[place]
+def _holds(task: Task, item: Item, place: int, complaint: Complaint) -> bool:
+    """Return whether a complaint is true: the box is bad, or what is in it is no share of the item."""
+    key, box = read_points([task.aggregators[place].point], "an aggregator's key"), item.boxes[place]
     try:
-        message = judge_box(key, report.label, report.sealed, place, box, complaint.point, complaint.proof)
+        message = judge_box(key, item.label, item.digests, place, box, complaint.point, complaint.proof)
     except CheatingError:
         return False
-    return message is None or not isinstance(batch.checked(place, report, message), HeldShare)
+    return message is None or not isinstance(item.checked(place, message), HeldShare)

@@ -1,14 +1,15 @@
 """What may be logged for a grant behind it: from the batch that is handed on to the result that was delivered.
 
     consumer        HandOn      what opens the batch
-    trustees        Coin
+    aggregators     Noise       where the function has noise
+    trustees        Coin        of the grant, and of the noise behind its end
     aggregators     Complaint   about a box, before the aggregator's words
-                    Words       the step ends once all aggregators have said theirs
-    trustees        Close       or once t + 1 trustees have waited long enough
-                    Verdict     stands once t + 1 trustees have said the same
+                    Words
+    trustees        Verdict     stands once t + 1 trustees have said the same
     consumer        Delivered
 
-A step ends at one entry of the log. So all who read the log take the same words, and judge the same.
+Noise and words each are a step, which ends once all aggregators have said theirs, or once t + 1 trustees have waited
+long enough (Close). So a step ends at one entry, and all who read the log take the same words and judge the same.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from __future__ import annotations
 import hashlib
 
 from mpc.commons.access import (
+    NoiseState,
     State,
     VerdictState,
     granted,
@@ -26,8 +28,9 @@ from mpc.commons.access import (
 from mpc.commons.coin import CoinLabel, Toss
 from mpc.commons.committee import check_for
 from mpc.commons.encoding import encode
-from mpc.commons.entries import Close, Coin, Complaint, Delivered, HandOn, Step, Verdict, Words
+from mpc.commons.entries import Close, Coin, Complaint, Delivered, HandOn, Noise, Step, Verdict, Words
 from mpc.commons.founding import Task
+from mpc.commons.functions import noise_of
 from mpc.errors import ProtocolError
 
 
@@ -41,30 +44,44 @@ def admit_hand_on(state: State, index: int, leaf: bytes, author: bytes, body: Ha
 
 
 def admit_coin(state: State, index: int, leaf: bytes, author: bytes, body: Coin) -> None:
-    """Take the coin of a grant, whoever of the trustees has put it together."""
+    """Take the coin of a grant or of its noise, whoever of the trustees has put it together."""
     trustee_place(state, author)
-    value = toss_of(state, body.grant).value(body.shares)
-    _once(state, state.coins, body.grant, index)
-    state.put(state.coin_values, body.grant, value)
+    value = toss_of(state, body.about).value(body.shares)
+    _once(state, state.coins, body.about, index)
+    state.put(state.coin_values, body.about, value)
 
 
 def admit_complaint(state: State, index: int, leaf: bytes, author: bytes, body: Complaint) -> None:
     """Take an aggregator's complaint. Whether it is true is judged by whoever has the box."""
     place = _speaking(state, body.grant, author)
-    if body.report not in granted(state, body.grant).reports:
+    if body.report not in items_of(state, body.grant):
         raise ProtocolError(f"expected a report of the granted batch, found {body.report}")
     if (body.grant, body.report, place) in state.complaints:
         raise ProtocolError(f"expected a new complaint, found a second one about report {body.report}")
     state.put(state.complaints, (body.grant, body.report, place), body)
 
 
+def admit_noise(state: State, index: int, leaf: bytes, author: bytes, body: Noise) -> None:
+    """Take an aggregator's part of the noise. With those of all aggregators the step ends."""
+    place = _speaking(state, body.grant, author)
+    if not noise_of(function_of(state, body.grant)):
+        raise ProtocolError("expected a function with noise, found one without")
+    if (body.grant, place) in state.noises:
+        raise ProtocolError(f"expected the noise of aggregator {place} once, found it a second time")
+    _check_going_on(state, body.grant, Step.NOISE)
+    state.put(state.noises, (body.grant, place), NoiseState(index, body.digest, body.public_share))
+    if len(noises_so_far(state, body.grant)) == len(task_of_grant(state, body.grant).aggregators):
+        _end(state, body.grant, Step.NOISE, index, leaf)
+
+
 def admit_words(state: State, index: int, leaf: bytes, author: bytes, body: Words) -> None:
     """Take the digest of an aggregator's words. With those of all aggregators the step ends."""
     place = _speaking(state, body.grant, author)
-    coins_of(state, body.grant)
+    if missing := coins_to_toss(state, body.grant):
+        raise ProtocolError(f"expected all coins of a batch before its words, found none about {missing[0].hex()[:16]}")
     state.put(state.words, (body.grant, place), body.digest)
     if len(words_so_far(state, body.grant)) == len(task_of_grant(state, body.grant).aggregators):
-        state.put(state.ended, (body.grant, Step.WORDS), index)
+        _end(state, body.grant, Step.WORDS, index, leaf)
 
 
 def admit_close(state: State, index: int, leaf: bytes, author: bytes, body: Close) -> None:
@@ -72,20 +89,21 @@ def admit_close(state: State, index: int, leaf: bytes, author: bytes, body: Clos
     place, step = trustee_place(state, author), Step(body.step)
     if body.grant not in state.hand_ons:
         raise ProtocolError("expected a batch that was handed on, found one that was not")
-    if (before := state.ended.get((body.grant, step))) is not None:
-        raise ProtocolError(f"expected a step that goes on, found one that has ended with entry {before}")
+    if step == Step.NOISE and not noise_of(function_of(state, body.grant)):
+        raise ProtocolError("expected a function with noise, found one without")
+    _check_going_on(state, body.grant, step)
     if (body.grant, step, place) in state.closes:
         raise ProtocolError(f"expected trustee {place} to close a step once, found a second time")
     state.put(state.closes, (body.grant, step, place), index)
     places = range(len(state.founding.trustees))
     if sum((body.grant, step, one) in state.closes for one in places) > state.founding.faulty:
-        state.put(state.ended, (body.grant, step), index)
+        _end(state, body.grant, step, index, leaf)
 
 
 def admit_verdict(state: State, index: int, leaf: bytes, author: bytes, body: Verdict) -> None:
     """Count what one trustee says. It stands once t + 1 of them say the same, of whom one at least is honest."""
     place = trustee_place(state, author)
-    if unknown := sorted(set(body.rejected) - set(granted(state, body.grant).reports)):
+    if unknown := sorted(set(body.rejected) - items_of(state, body.grant)):
         raise ProtocolError(f"expected reports of the granted batch, found {unknown[0]}")
     aggregators = len(task_of_grant(state, body.grant).aggregators)
     if body.liars and body.liars[-1] >= aggregators:
@@ -115,19 +133,67 @@ def task_of_grant(state: State, grant: bytes) -> Task:
     return task_of(state, request_of(state, grant).request.task)
 
 
+def function_of(state: State, grant: bytes) -> str:
+    """Return the function of a grant. Raises `ProtocolError` where the grant is not in the log."""
+    return request_of(state, grant).request.function
+
+
+def items_of(state: State, grant: bytes) -> set[int]:
+    """Return the indices of a grant's reports, and of what the aggregators have dealt as noise."""
+    return {*granted(state, grant).reports, *(one.index for one in noises_so_far(state, grant).values())}
+
+
+def noises_so_far(state: State, grant: bytes) -> dict[int, NoiseState]:
+    """Return the parts of the noise that were dealt for a grant, by the aggregator's place."""
+    places = range(len(task_of_grant(state, grant).aggregators))
+    return {place: state.noises[grant, place] for place in places if (grant, place) in state.noises}
+
+
 def words_so_far(state: State, grant: bytes) -> dict[int, bytes]:
     """Return the digests of the words that were said for a grant, by the aggregator's place."""
     places = range(len(task_of_grant(state, grant).aggregators))
     return {place: state.words[grant, place] for place in places if (grant, place) in state.words}
 
 
-def toss_of(state: State, grant: bytes) -> Toss:
-    """Return what the coin of a grant is about. Raises `ProtocolError` where the grant is not in the log before."""
-    found = granted(state, grant)
-    task = state.requests[found.request].request.task
-    root = state.root_of(found.index + 1)
-    label = CoinLabel(state.founding.origin, task, grant, root)
+def toss_of(state: State, about: bytes) -> Toss:
+    """Return what a coin is about: a grant, or the noise of one.
+
+    Raises:
+        ProtocolError: neither is in the log before.
+    """
+    grant = state.noise_ends.get(about, about)
+    task = task_of_grant(state, grant).name
+    index = granted(state, grant).index if grant == about else state.ended[grant, Step.NOISE][0]
+    label = CoinLabel(state.founding.origin, task, about, state.root_of(index + 1))
     return Toss(check_for(state.founding, state.trustees_key), label)
+
+
+def coins_to_toss(state: State, grant: bytes) -> list[bytes]:
+    """Return what the coins are about that a batch needs and the log does not have.
+
+    The coin of a report is that of its first grant, and can be tossed whatever has become of that grant. The coin of
+    the noise can be tossed once the noise has ended.
+
+    Raises:
+        ProtocolError: the grant is not in the log, or the aggregators may still deal noise.
+    """
+    about = list(dict.fromkeys(state.first_grants[report] for report in granted(state, grant).reports))
+    if (end := noise_end(state, grant)) is not None:
+        about.append(end)
+    return [one for one in about if one not in state.coins]
+
+
+def noise_end(state: State, grant: bytes) -> bytes | None:
+    """Return the leaf hash of the entry with which the noise of a grant ended, or None where its function has none.
+
+    Raises:
+        ProtocolError: the aggregators may still deal noise.
+    """
+    if not noise_of(function_of(state, grant)):
+        return None
+    if (grant, Step.NOISE) not in state.ended:
+        raise ProtocolError("expected the end of the aggregators' noise in the log, found none yet")
+    return state.ended[grant, Step.NOISE][1]
 
 
 def coins_of(state: State, grant: bytes) -> tuple[bytes, ...]:
@@ -160,9 +226,19 @@ def _speaking(state: State, grant: bytes, author: bytes) -> int:
         raise ProtocolError("expected a batch that was handed on, found one that was not")
     if (grant, place) in state.words:
         raise ProtocolError(f"expected nothing of aggregator {place} behind its words, found more")
-    if (before := state.ended.get((grant, Step.WORDS))) is not None:
-        raise ProtocolError(f"expected a step that goes on, found one that has ended with entry {before}")
+    _check_going_on(state, grant, Step.WORDS)
     return place
+
+
+def _check_going_on(state: State, grant: bytes, step: Step) -> None:
+    if (end := state.ended.get((grant, step))) is not None:
+        raise ProtocolError(f"expected a step that goes on, found one that has ended with entry {end[0]}")
+
+
+def _end(state: State, grant: bytes, step: Step, index: int, leaf: bytes) -> None:
+    state.put(state.ended, (grant, step), (index, leaf))
+    if step == Step.NOISE:
+        state.put(state.noise_ends, leaf, grant)
 
 
 def _once(state: State, table: dict[bytes, int], grant: bytes, index: int) -> None:

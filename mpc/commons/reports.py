@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from mpc._core import CurvePoints
 from mpc.commons.committee import CommitteeKey
@@ -20,6 +21,7 @@ from mpc.errors import CheatingError, ParameterError, ProtocolError
 from mpc.randomness import SYSTEM, Randomness
 
 MOST_AGGREGATORS = 64
+NONCE_BYTES = 16
 NONE = bytes(32)
 """In place of the point of a box that needs no opening to be judged."""
 _USE = b"commons box opening v1"
@@ -43,6 +45,11 @@ class ReportLabel(Record):
     report_id: bytes = coded(Fixed(16))
 
 
+def nonce_of(label: ReportLabel) -> bytes:
+    """Return the nonce of a report's proof, so that nobody else can report the same shares."""
+    return hashlib.sha256(b"commons nonce v1\n" + encode(label)).digest()[:NONCE_BYTES]
+
+
 @dataclass(frozen=True)
 class SealedReport(Record):
     """What a provider sends. SHA-256 of its encoding is the digest in the log.
@@ -59,6 +66,32 @@ class SealedReport(Record):
     def digest(self) -> bytes:
         """The digest that stands in the log."""
         return hashlib.sha256(encode(self)).digest()
+
+
+class Boxed(Protocol):
+    """What has boxes: a report, or an aggregator's noise."""
+
+    @property
+    def boxes(self) -> tuple[bytes, ...]:
+        """SHA-256 of each box's encoding, in the order of the aggregators."""
+        ...
+
+
+@dataclass(frozen=True)
+class SealedBoxes(Record):
+    """Boxes without the trustees' layer around them, as an aggregator deals its noise."""
+
+    sealed: tuple[Sealed, ...] = coded(Many(Nested(Sealed), MOST_AGGREGATORS))
+
+    @property
+    def digest(self) -> bytes:
+        """The digest that stands in the log."""
+        return hashlib.sha256(encode(self)).digest()
+
+    @property
+    def boxes(self) -> tuple[bytes, ...]:
+        """SHA-256 of each box's encoding."""
+        return tuple(_digest(box) for box in self.sealed)
 
 
 @dataclass(frozen=True)
@@ -90,15 +123,24 @@ def seal_report(
     Args:
         aggregators: their keys, in order.
     """
+    boxes = seal_boxes(aggregators, label, messages, randomness)
+    digests = boxes.boxes
+    sealed = seal(committee.point, encode(_BoxesLabel(label, digests)), encode(_Boxes(boxes.sealed)), randomness)
+    return SealedReport(digests, sealed)
+
+
+def seal_boxes(
+    aggregators: Points, label: ReportLabel, messages: Sequence[bytes], randomness: Randomness = SYSTEM
+) -> SealedBoxes:
+    """Return a box for each aggregator, in the order of their keys."""
     if len(messages) != len(aggregators):
         raise ParameterError(f"expected a message for each of {len(aggregators)} aggregators, found {len(messages)}")
-    boxes = tuple(
-        seal(aggregators[place : place + 1], encode(_BoxLabel(label, place)), message, randomness)
-        for place, message in enumerate(messages)
+    return SealedBoxes(
+        tuple(
+            seal(aggregators[place : place + 1], encode(_BoxLabel(label, place)), message, randomness)
+            for place, message in enumerate(messages)
+        )
     )
-    digests = tuple(_digest(box) for box in boxes)
-    sealed = seal(committee.point, encode(_BoxesLabel(label, digests)), encode(_Boxes(boxes)), randomness)
-    return SealedReport(digests, sealed)
 
 
 class CheckedReports:
@@ -144,7 +186,7 @@ def open_report(label: ReportLabel, report: SealedReport, shared: Points) -> tup
     return boxes
 
 
-def open_box(secret: SecretScalar, label: ReportLabel, report: SealedReport, aggregator: int, box: Sealed) -> bytes:
+def open_box(secret: SecretScalar, label: ReportLabel, report: Boxed, aggregator: int, box: Sealed) -> bytes:
     """Return an aggregator's message.
 
     Args:
@@ -167,7 +209,7 @@ def open_box(secret: SecretScalar, label: ReportLabel, report: SealedReport, agg
 def open_to_all(
     secret: SecretScalar,
     label: ReportLabel,
-    report: SealedReport,
+    report: Boxed,
     aggregator: int,
     box: Sealed,
     randomness: Randomness = SYSTEM,
@@ -191,7 +233,7 @@ def open_to_all(
 
 
 def judge_box(
-    key: Points, label: ReportLabel, report: SealedReport, aggregator: int, box: Sealed, point: bytes, proof: bytes
+    key: Points, label: ReportLabel, report: Boxed, aggregator: int, box: Sealed, point: bytes, proof: bytes
 ) -> bytes | None:
     """Return what is in a box that an aggregator has opened to all. None says that the box itself is bad.
 
@@ -224,7 +266,7 @@ def _points(labels: Sequence[ReportLabel], reports: Sequence[SealedReport]) -> l
     return proven_points([report.sealed for report in reports], bound)
 
 
-def _check_box(report: SealedReport, aggregator: int, box: Sealed, where: str) -> None:
+def _check_box(report: Boxed, aggregator: int, box: Sealed, where: str) -> None:
     if not 0 <= aggregator < len(report.boxes) or _digest(box) != report.boxes[aggregator]:
         raise CheatingError(f"expected box {aggregator} of the report {where}, found another")
 

@@ -16,10 +16,10 @@ from mpc.encrypted.packing import Floats
 from mpc.errors import ParameterError
 
 
-def chain_of(parameters: CkksParameters) -> Chain:
-    """Return what the noise of these parameters depends on."""
+def chain_of(parameters: CkksParameters, owners: int = 1) -> Chain:
+    """Return what the noise of these parameters depends on, for a key of so many owners."""
     scale = Fraction(float(parameters.scale))
-    return Chain(parameters.degree, tuple(parameters.primes), tuple(parameters.special_primes), scale)
+    return Chain(parameters.degree, tuple(parameters.primes), tuple(parameters.special_primes), scale, owners)
 
 
 def core_scale(parameters: CkksParameters, scale: Fraction) -> CkksScale:

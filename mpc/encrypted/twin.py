@@ -13,7 +13,6 @@ factor of the relative error, which :meth:`Twin.errors` keeps below a thousandth
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -170,6 +169,12 @@ class Twin:
             raise ParameterError(f"expected a level of 0 to {value.level}, found {level}")
         return self._made(value.slots, level, value.scale, ((value.place, _unchanged),), 0.0)
 
+    def refreshed(self, value: Clear, level: int) -> Clear:
+        """Return the same numbers at a higher level, as several owners refresh them, with their noise and some more."""
+        if not value.level <= level <= self.chain.levels:
+            raise ParameterError(f"expected a level of {value.level} to {self.chain.levels}, found {level}")
+        return self._made(value.slots, level, value.scale, ((value.place, _unchanged),), self.chain.refreshed)
+
     def multiply(self, first: Clear, second: Clear) -> Clear:
         """Multiply slot by slot, relinearise and rescale."""
         level = min(first.level, second.level)
@@ -180,8 +185,7 @@ class Twin:
             (first.place, _times(second.slots)),
             (second.place, _times(first.slots)),
         )
-        deviation = math.hypot(self.chain.switching(level) / prime, self.chain.rounding)
-        return self._made(first.slots * second.slots, level - 1, scale, operands, deviation)
+        return self._made(first.slots * second.slots, level - 1, scale, operands, self.chain.product(level))
 
     def dot(self, first: Sequence[Clear], second: Sequence[Clear]) -> Clear:
         """Add up products slot by slot, and relinearise and rescale the sum alone."""
@@ -194,9 +198,8 @@ class Twin:
         for a, b in zip(first, second, strict=True):
             operands += [(a.place, _times(b.slots)), (b.place, _times(a.slots))]
         slots = sum(a.slots * b.slots for a, b in zip(first, second, strict=True))
-        deviation = math.hypot(self.chain.switching(level) / prime, self.chain.rounding)
         scale = first[0].scale * second[0].scale / prime
-        return self._made(np.asarray(slots), level - 1, scale, tuple(operands), deviation)
+        return self._made(np.asarray(slots), level - 1, scale, tuple(operands), self.chain.product(level))
 
     def multiply_plain(self, value: Clear, slots: Floats, scale: Fraction) -> Clear:
         """Multiply by public numbers and rescale to just this scale."""

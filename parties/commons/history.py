@@ -10,6 +10,7 @@ from mpc.commons.access import State, sentence
 from mpc.commons.encoding import decode
 from mpc.commons.entries import (
     Close,
+    Coin,
     Complaint,
     Entry,
     Grant,
@@ -112,6 +113,12 @@ def _of_grant(words: str) -> Callable[[State, Any], str]:
     return lambda state, body: f"{words} the grant of entry {state.grants[body.grant].index}"
 
 
+def _coin(state: State, body: Coin) -> str:
+    grant = state.noise_ends.get(body.about, body.about)
+    of_noise = "" if grant == body.about else "the noise of "
+    return f"tosses the coin of {of_noise}the grant of entry {state.grants[grant].index}"
+
+
 def _complaint(state: State, body: Complaint) -> str:
     return f"opens its box of report {body.report}"
 
@@ -132,7 +139,8 @@ def _close(state: State, body: Close) -> str:
 
 _TEXTS: dict[Kind, Callable[[State, Any], str]] = {
     Kind.REGISTER: _register, Kind.POLICY: _policy, Kind.REPORT: _report, Kind.REQUEST: _request, Kind.GRANT: _grant,
-    Kind.REFUSE: _refuse, Kind.REVOKE: _revoke, Kind.COIN: _of_grant("tosses the coin of"),
+    Kind.REFUSE: _refuse, Kind.REVOKE: _revoke, Kind.COIN: _coin,
     Kind.COMPLAINT: _complaint, Kind.VERDICT: _verdict, Kind.DELIVERED: _of_grant("has the result of"),
     Kind.HAND_ON: _of_grant("hands on the batch of"), Kind.WORDS: _of_grant("says its words for"), Kind.CLOSE: _close,
+    Kind.NOISE: _of_grant("deals its noise for"),
 }  # fmt: skip

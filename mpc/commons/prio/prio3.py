@@ -277,6 +277,30 @@ class Prio3(Generic[Measurement, AggResult]):
                 )
         return self._decode(elements, num_measurements)
 
+    @property
+    def largest(self) -> list[int]:
+        """The largest that each element of the output can be for one measurement."""
+        return self._largest()
+
+    def decode_noisy(self, elements: list[int], num_measurements: int, added: int) -> list[int]:
+        """Return the elements of the result where noise from `-added` to `added` is in each, shifted by `added`.
+
+        Raises:
+            AggregateError: an element is larger than all can give, or so large a sum could pass the field's modulus.
+        """
+        found = []
+        for place, (element, largest) in enumerate(zip(elements, self._largest(), strict=True)):
+            most = largest * num_measurements + 2 * added
+            if most >= self.modulus:
+                raise AggregateError(f"expected sums with noise below the field's modulus, found up to {most}")
+            if element > most:
+                raise AggregateError(
+                    f"expected aggregate shares of the same {num_measurements} reports, found a sum at place {place} "
+                    "that is larger than they and the noise can give"
+                )
+            found.append(element - added)
+        return found
+
     # Lengths.
 
     def _input_size(self, agg_id: int) -> int:

@@ -236,6 +236,20 @@ class RobustPrio(Generic[AggResult]):
         whole, liars = self._decode(sums, self._sizes["aggregate"])
         return self.circuit.decode(whole, num_measurements), liars
 
+    def combine_noisy(
+        self, sums: Mapping[int, bytes], num_measurements: int, added: int
+    ) -> tuple[list[int], tuple[int, ...]]:
+        """Return the elements of the result with their noise, which may be negative, and the aggregators that lied.
+
+        Args:
+            added: the largest magnitude of all noise that is in an element, by which the sums are shifted.
+
+        Raises:
+            TooManyLiesError, AggregateError: as in :meth:`combine`.
+        """
+        whole, liars = self._decode(sums, self._sizes["aggregate"])
+        return self.circuit.decode_noisy(whole, num_measurements, added), liars
+
     def _decode(self, points: Mapping[int, bytes], size: int) -> tuple[list[int], tuple[int, ...]]:
         """Return the values at zero, and those whose points are not on the polynomials.
 

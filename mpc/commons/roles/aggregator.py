@@ -1,7 +1,8 @@
 """An aggregator: it opens its boxes of a granted batch, checks its shares, and sums those that all found valid.
 
     aggregator                                        to
-    complaints, words     entries, attachments ──►    the trustees, who log them
+    noise, complaints, words
+                          entries, attachments ──►    the trustees, who log them
                                                       the verdict stands
     sum                               SumShare ──►        the consumer alone
 
@@ -14,7 +15,7 @@ import hashlib
 
 from mpc.commons.access import granted
 from mpc.commons.attachments import Attachments, read_attachment
-from mpc.commons.batches import Batch, opened_batch
+from mpc.commons.batches import Batch, coin_of_each, opened_batch
 from mpc.commons.encoding import Record, encode
 from mpc.commons.entries import Complaint, Words, sign_entry
 from mpc.commons.following import Follower
@@ -22,10 +23,11 @@ from mpc.commons.founding import Founding
 from mpc.commons.group import SecretScalar
 from mpc.commons.identities import Identity
 from mpc.commons.judging import SaidWords
+from mpc.commons.noise import deal_noise
 from mpc.commons.prio import HeldShare, TestPointError
-from mpc.commons.proceedings import coins_of, task_of_grant
+from mpc.commons.proceedings import noise_end, noises_so_far, task_of_grant
 from mpc.commons.reports import open_box, open_to_all
-from mpc.commons.summing import SumShare, valid_reports
+from mpc.commons.summing import SumShare, valid_items
 from mpc.errors import ParameterError, ProtocolError
 from mpc.randomness import SYSTEM, Randomness
 
@@ -63,25 +65,36 @@ class Aggregator:
         digests = [state.reports[one].digest for one in granted(state, grant).reports]
         if grant in state.hand_ons:
             digests.append(state.hand_ons[grant])
+        digests += [one.digest for one in noises_so_far(state, grant).values()]
         return [digest for digest in digests if self.attachments.get(digest) is None]
+
+    def noise(self, grant: bytes) -> tuple[bytes, bytes]:
+        """Return the entry of this aggregator's part of the noise of a grant, and its boxes.
+
+        Raises:
+            ProtocolError: the grant's function has no noise.
+        """
+        entry, boxes = deal_noise(self.log.state, grant, self._place(grant), self._randomness)
+        return self._sign(entry), boxes
 
     def complaints(self, grant: bytes) -> list[bytes]:
         """Return the entries that open this aggregator's bad boxes of a batch to all, mostly none.
 
-        They must be in the log before this aggregator's words.
+        They must be in the log before this aggregator's words, and behind the end of the noise.
 
         Raises:
             CheatingError: the consumer has handed on something else than what opens the batch.
-            ProtocolError: an attachment is missing, or the batch was not handed on.
+            ProtocolError: an attachment is missing, or the batch was not handed on, or the aggregators may still deal
+                noise.
         """
         batch, held = self._opened(grant)
         place, said = self._place(grant), list[bytes]()
-        for report in batch.reports:
-            if report.index not in held:
+        for one in batch.items:
+            if one.index not in held:
                 point, proof = open_to_all(
-                    self._secret, report.label, report.sealed, place, report.boxes[place], self._randomness
+                    self._secret, one.label, one.digests, place, one.boxes[place], self._randomness
                 )
-                said.append(self._sign(Complaint(grant, report.index, point, proof)))
+                said.append(self._sign(Complaint(grant, one.index, point, proof)))
         return said
 
     def words(self, grant: bytes) -> tuple[bytes, bytes]:
@@ -91,44 +104,45 @@ class Aggregator:
             ProtocolError: a coin is not in the log yet, or as in :meth:`complaints`.
         """
         batch, held = self._opened(grant)
-        coins = dict(zip(granted(self.log.state, grant).reports, coins_of(self.log.state, grant), strict=True))
         words = list[bytes]()
-        for report in batch.reports:
+        for one, coin in zip(batch.items, coin_of_each(self.log.state, batch), strict=True):
             try:
-                share = held.get(report.index)
-                words.append(batch.part.robust.verifier(share, coins[report.index]) if share else b"")
+                words.append(one.robust.verifier(held[one.index], coin) if one.index in held else b"")
             except TestPointError:
                 words.append(b"")
         said = encode(SaidWords(tuple(words)))
         return self._sign(Words(grant, hashlib.sha256(said).digest())), said
 
     def sum(self, grant: bytes) -> bytes:
-        """Return this aggregator's sum over the valid reports of a batch, for the consumer alone.
+        """Return this aggregator's sum over the valid reports of a batch and the noise, for the consumer alone.
 
         Raises:
-            ProtocolError: no verdict stands, or fewer reports are valid than the task's smallest batch, or this
-                aggregator has no share of one of them.
+            ProtocolError: as in :func:`mpc.commons.summing.valid_items`, or this aggregator has no share of something
+                in the sum.
         """
-        valid, digest = valid_reports(self.log.state, grant)
+        valid = valid_items(self.log.state, grant)
         batch, held = self._opened(grant)
-        if missing := [index for index in valid if index not in held]:
-            raise ProtocolError(f"expected a share of every valid report, found none of report {missing[0]}")
-        share = batch.part.robust.aggregate([held[index] for index in valid])
-        return encode(SumShare(grant, digest, share))
+        summed = {*valid.reports, *valid.noises}
+        if missing := sorted(summed - held.keys()):
+            raise ProtocolError(f"expected a share of all that is summed, found none of entry {missing[0]}")
+        of_item = {one.index: one.robust for one in batch.items}
+        sums = [of_item[index].aggregate([held[index]]) for index in sorted(summed)]
+        return encode(SumShare(grant, valid.digest, of_item[valid.reports[0]].circuit.merge(sums)))
 
     def _opened(self, grant: bytes) -> tuple[Batch, dict[int, HeldShare]]:
-        """Return a batch, and this aggregator's good shares of it by the report's index."""
+        """Return a batch, and this aggregator's good shares of it by the item's index."""
         if grant not in self._batches:
+            noise_end(self.log.state, grant)  # no more items from here on
             batch = opened_batch(self.log.state, grant, lambda digest: read_attachment(self.attachments, digest))
             place, held = self._place(grant), dict[int, HeldShare]()
-            for report in batch.reports:
+            for one in batch.items:
                 try:
-                    message = open_box(self._secret, report.label, report.sealed, place, report.boxes[place])
+                    message = open_box(self._secret, one.label, one.digests, place, one.boxes[place])
                 except ProtocolError:
                     continue
-                share = batch.checked(place, report, message)
+                share = one.checked(place, message)
                 if isinstance(share, HeldShare):
-                    held[report.index] = share
+                    held[one.index] = share
             self._batches[grant] = batch, held
         return self._batches[grant]
 

@@ -13,7 +13,6 @@ from typing import Any
 
 from mpc._core import CurvePoints
 from mpc.commons.access import State, task_of
-from mpc.commons.batches import nonce_of
 from mpc.commons.committee import check_for
 from mpc.commons.encoding import encode
 from mpc.commons.entries import NONE, REPORT_ID_BYTES, Policy, Register, Report, Revoke, Role, Rules, sign_entry
@@ -22,7 +21,7 @@ from mpc.commons.founding import Founding
 from mpc.commons.functions import layout_of
 from mpc.commons.group import read_points
 from mpc.commons.identities import Identity
-from mpc.commons.reports import ReportLabel, seal_report
+from mpc.commons.reports import ReportLabel, nonce_of, seal_report
 from mpc.errors import ProtocolError
 from mpc.randomness import SYSTEM, Randomness
 

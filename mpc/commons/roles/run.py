@@ -3,7 +3,7 @@
     0  identities, the trustees' key, registrations, policies
     1  reports, encrypted and logged
     2  request, grant or refusal, checkpoint
-    3  release to the consumer, which hands the batch on
+    3  release to the consumer, which hands the batch on, and noise where the function has some
     4  coin
     5  complaints, verifier words, verdict
     6  sums to the consumer, result
@@ -22,10 +22,12 @@ from mpc.commons.consensus import BehindError
 from mpc.commons.entries import Grant, Range, Rules, Step
 from mpc.commons.following import Follower
 from mpc.commons.founding import AggregatorRecord, Founding, Task, TrusteeRecord
+from mpc.commons.functions import noise_of
 from mpc.commons.group import SecretScalar
 from mpc.commons.identities import Identity, TrusteeKeys
 from mpc.commons.key_messages import Phase
 from mpc.commons.merkle import leaf_hash
+from mpc.commons.proceedings import coins_to_toss, function_of
 from mpc.commons.replica import Kept
 from mpc.commons.roles.aggregator import Aggregator
 from mpc.commons.roles.consumer import Consumer
@@ -79,15 +81,6 @@ class Cast:
         self.founding, self.consumer = founding, consumer
         self.trustees, self.providers, self.aggregators = list(trustees), list(providers), list(aggregators)
 
-    @property
-    def followers(self) -> list[Follower]:
-        """The logs of all that follow."""
-        return [
-            *(one.log for one in self.providers),
-            *(one.log for one in self.aggregators),
-            self.consumer.log,
-        ]
-
 
 def _as_it_is(role: str, place: int, step: str, message: Any) -> Any:
     return message
@@ -130,7 +123,7 @@ class CommonsRun:
         self.certify()
 
     def certify(self) -> None:
-        """Let the trustees agree on all that was handed to the sequencer, and let all others follow.
+        """Let the trustees agree on all that was handed to the sequencer, and let aggregators and consumer follow.
 
         Raises:
             ProtocolError: the sequencer says nothing, or too few trustees vote.
@@ -148,9 +141,7 @@ class CommonsRun:
                 raise ProtocolError("expected a quorum of trustees that sign a checkpoint, found fewer")
             for trustee in self.cast.trustees[1:]:
                 self._heard("trustee", trustee.place, "certify", trustee.certify, certificate)
-        for follower in self.cast.followers:
-            if (update := sequencer.update(follower.size)) is not None:
-                follower.take(update)
+        self._follow(*(one.log for one in self.cast.aggregators), self.cast.consumer.log)
 
     # Step 1.
 
@@ -162,6 +153,7 @@ class CommonsRun:
         for place, policy in enumerate(policies):
             self._say("provider", place, "policy", policy)
         self.certify()
+        self._follow(*(one.log for one in self.cast.providers))
         for place, (provider, policy, measured) in enumerate(
             zip(self.cast.providers, policies, measurements, strict=True)
         ):
@@ -195,6 +187,7 @@ class CommonsRun:
             TooManyLiesError, ProtocolError, AggregateError: there is no result.
         """
         self.hand_on(grant)
+        self.deal_noise(grant)
         self.toss(grant)
         self.judge(grant)
         return self.sum(grant)
@@ -209,12 +202,21 @@ class CommonsRun:
         self._say("consumer", 0, "hand on", (entry, key))
         self.certify()
 
+    def deal_noise(self, grant: bytes) -> None:
+        """Step 3, where the function has noise: let each aggregator deal a part of it."""
+        if not noise_of(function_of(self.cast.consumer.log.state, grant)):
+            return
+        for place, one in enumerate(self.cast.aggregators):
+            self._log("aggregator", place, "noise", one.noise, grant)
+        self._close(grant, Step.NOISE)
+
     def toss(self, grant: bytes) -> None:
-        """Step 4: let the trustees toss the coin."""
-        shares = self._from_trustees("coin", [one.coin_share for one in self.cast.trustees], grant)
-        entry, lied = self.cast.trustees[0].coin(grant, shares)
-        self.lied |= dict.fromkeys(lied, "expected a part of a coin with a proof that holds, found one without")
-        self._say("trustee", 0, "toss", entry)
+        """Step 4: let the trustees toss the coins that the batch needs, mostly one."""
+        for about in coins_to_toss(self.cast.consumer.log.state, grant):
+            shares = self._from_trustees("coin", [one.coin_share for one in self.cast.trustees], about)
+            entry, lied = self.cast.trustees[0].coin(about, shares)
+            self.lied |= dict.fromkeys(lied, "expected a part of a coin with a proof that holds, found one without")
+            self._say("trustee", 0, "toss", entry)
         self.certify()
 
     def judge(self, grant: bytes) -> None:
@@ -226,11 +228,7 @@ class CommonsRun:
         self.certify()
         for place, one in enumerate(self.cast.aggregators):
             self._log("aggregator", place, "words", one.words, grant)
-        self.certify()
-        if (grant, Step.WORDS) not in self.cast.consumer.log.state.ended:
-            for trustee in self.cast.trustees:
-                self._log("trustee", trustee.place, "close", trustee.close, grant, Step.WORDS)
-            self.certify()
+        self._close(grant, Step.WORDS)
         for trustee in self.cast.trustees:
             self._log("trustee", trustee.place, "verdict", trustee.verdict, grant)
         self.certify()
@@ -245,6 +243,19 @@ class CommonsRun:
         self._log("consumer", 0, "delivered", self.cast.consumer.delivered, grant)
         self.certify()
         return result
+
+    def _follow(self, *followers: Follower) -> None:
+        for one in followers:
+            if (update := self.cast.trustees[0].update(one.size)) is not None:
+                one.take(update)
+
+    def _close(self, grant: bytes, step: Step) -> None:
+        """Let the trustees wait no longer for aggregators that are silent in a step."""
+        self.certify()
+        if (grant, step) not in self.cast.consumer.log.state.ended:
+            for trustee in self.cast.trustees:
+                self._log("trustee", trustee.place, "close", trustee.close, grant, step)
+            self.certify()
 
     # -- who hears what ----------------------------------------------------------------------------------------------
 
@@ -386,7 +397,7 @@ def run_commons(
 
     Args:
         functions: see :mod:`mpc.commons.functions`.
-        measurements: of each provider, one for each function.
+        measurements: of each provider, one for each function, by its name without noise.
         setting: as in :func:`make_cast`.
 
     Raises:

@@ -17,7 +17,7 @@ import hashlib
 import time
 from collections.abc import Callable, Iterable, Mapping
 
-from mpc.commons.access import State
+from mpc.commons.access import State, granted
 from mpc.commons.attachments import Attachments, check_attachment, digest_of, read_attachment
 from mpc.commons.batches import opened_batch, sealed_batch
 from mpc.commons.committee import CommitteeKey, KeySetup, KeyShare, check_for
@@ -36,7 +36,7 @@ from mpc.commons.replica import Accepted
 from mpc.errors import OrderError, ProtocolError
 from mpc.randomness import SYSTEM, Randomness
 
-_WITH_ATTACHMENT = (Kind.REPORT, Kind.HAND_ON, Kind.WORDS)
+_WITH_ATTACHMENT = (Kind.REPORT, Kind.HAND_ON, Kind.NOISE, Kind.WORDS)
 
 
 class MissingError(ProtocolError):
@@ -126,7 +126,7 @@ class TrusteeRole:
         sequencer, contents = self._sequencing(), decode(Entry, entry).contents()
         if (digest := digest_of(contents)) is not None:
             data = attachment if attachment is not None else read_attachment(self.attachments, digest)
-            check_attachment(self._founding, contents, data)
+            check_attachment(self.state, contents, data)
             self.attachments.put(data)
         sequencer.submit(entry)
 
@@ -158,7 +158,7 @@ class TrusteeRole:
                 if digest is not None and held is None:
                     missing.append(digest)
                 elif held is not None:
-                    check_attachment(self._founding, contents, held)
+                    check_attachment(self.state, contents, held)
         if missing:
             self._asked.update(missing)
             raise MissingError(tuple(missing))
@@ -202,13 +202,24 @@ class TrusteeRole:
         committee = check_for(self._founding, self.state.trustees_key)
         return encode(release(self.share, committee, found.reports, found.consumer, grant, self._randomness))
 
-    def coin_share(self, grant: bytes) -> bytes:
-        """Return this trustee's part of the coin of a grant. Raises `ProtocolError` as in :meth:`release`."""
-        self.trustee.check_release(grant)
-        return encode(toss_of(self.state, grant).share(self.share, self._randomness))
+    def coin_share(self, about: bytes) -> bytes:
+        """Return this trustee's part of a coin.
 
-    def coin(self, grant: bytes, shares: Mapping[int, bytes]) -> tuple[bytes, tuple[int, ...]]:
-        """Return the entry of the coin, and the places of trustees whose part was wrong.
+        Args:
+            about: one of :func:`mpc.commons.proceedings.coins_to_toss`.
+
+        Raises:
+            ProtocolError: what the coin is about is not certified here.
+        """
+        toss = toss_of(self.state, about)
+        grant = self.state.noise_ends.get(about)
+        index = granted(self.state, about).index if grant is None else self.state.ended[grant, Step.NOISE][0]
+        if index >= self.trustee.copy.certified_size:
+            raise ProtocolError("expected a coin about a certified entry, found one that is not certified yet")
+        return encode(toss.share(self.share, self._randomness))
+
+    def coin(self, about: bytes, shares: Mapping[int, bytes]) -> tuple[bytes, tuple[int, ...]]:
+        """Return the entry of a coin, and the places of trustees whose part was wrong.
 
         Args:
             shares: by the place of the trustee that has sent it.
@@ -222,8 +233,8 @@ class TrusteeRole:
                 read[place] = decode(CoinShare, data)
             except ProtocolError:
                 liars.append(place)
-        right, lied = toss_of(self.state, grant).choose(read)
-        return self._sign(Coin(grant, right)), tuple(sorted((*liars, *lied)))
+        right, lied = toss_of(self.state, about).choose(read)
+        return self._sign(Coin(about, right)), tuple(sorted((*liars, *lied)))
 
     def close(self, grant: bytes, step: Step) -> bytes:
         """Return the entry by which this trustee waits no longer for aggregators in a step."""

@@ -30,7 +30,7 @@ def test_every_part_of_the_label_makes_another_coin() -> None:
         LABEL,
         replace(LABEL, origin="a-log/4567"),
         replace(LABEL, task="task-2"),
-        replace(LABEL, grant=b"h" * 32),
+        replace(LABEL, about=b"h" * 32),
         replace(LABEL, root=b"s" * 32),
     ]
     tosses = [Toss(committee, label) for label in labels]
