@@ -21,11 +21,10 @@ from mpc.encrypted.pooled import (
     trainer_solve,
 )
 from mpc.encrypted.programs.ridge import Ridge, solve_exactly, solve_in_the_clear
-from mpc.encrypted.shared_release import holder_open, holder_shares, trainer_mask, trainer_open
+from mpc.encrypted.shared_release import trainer_mask
 from mpc.encrypted.threshold.owner import Owner
 from mpc.encrypted.threshold.session import HEAD_BYTES
 from mpc.errors import OrderError, ParameterError, ProtocolError, RangeError
-from mpc.garbled.session import Evaluator, Garbler
 from tests.mpc.encrypted.threshold.joint import owners_of
 
 JOB = RidgeJob.of(90, 8, Ridge(0.1, 0.6, 4), targets=2, owners=3, holders=3)
@@ -72,13 +71,13 @@ def opened(joint: JointRidge, job: str = "ridge") -> tuple[Floats, Floats | None
     public = joint_ridge.public_of(key, found.keys["public key"])
     masked, mine = trainer_mask(joint.release, public, found.weights)
     shares = [joint_ridge.owner_decryption(owner, joint, masked) for owner in owners]
-    theirs = holder_shares(joint.release, joint_ridge.opener_residues(key, joint, masked, shares))
+    residues = joint_ridge.opener_residues(key, joint, masked, shares)
     one, other = memory_pair("trainer", "opener")
     second, first = run_both_sides(
-        lambda: trainer_open(joint.release, Garbler.open(one), mine),
-        lambda: holder_open(joint.release, Evaluator.open(other), theirs),
+        lambda: joint_ridge.trainer_release(one, joint, mine),
+        lambda: joint_ridge.opener_release(other, joint, residues),
     )
-    return joint_ridge.weights_of(joint, first), None if second is None else joint_ridge.weights_of(joint, second)
+    return first, second
 
 
 def test_what_is_opened_is_the_pooled_training_with_noise_of_both() -> None:
