@@ -244,7 +244,7 @@ ENVIRONMENT = {"TMUX_TMPDIR": "folder of the sockets of tmux", "NO_COLOR": "no c
 
 
 def _parser(protocol: RunnableProtocol, protocols: Mapping[str, RunnableProtocol], line: CommandLine) -> FlagParser:
-    commands = _commands(protocol, line)
+    commands = _commands(protocol, protocols, line)
     variables = _listed("environment:", {**ENVIRONMENT, **getattr(protocol, "environment", {})})
     parser = FlagParser(
         line.name,
@@ -264,10 +264,11 @@ def _parser(protocol: RunnableProtocol, protocols: Mapping[str, RunnableProtocol
     return parser
 
 
-def _commands(protocol: RunnableProtocol, line: CommandLine) -> str:
-    """Return the commands of the protocol and the programs beside it, in groups."""
+def _commands(protocol: RunnableProtocol, protocols: Mapping[str, RunnableProtocol], line: CommandLine) -> str:
+    """Return the commands of the protocol, those of others that need no name, and the programs, in groups."""
     groups: dict[str, dict[str, str]] = {}
-    entries: list[tuple[str, Command | Program]] = [*protocol.commands.items(), *line.programs.items()]
+    alone = {word: one for other in protocols.values() for word, one in other.commands.items() if one.alone}
+    entries: list[tuple[str, Command | Program]] = [*(alone | {**protocol.commands}).items(), *line.programs.items()]
     for name, entry in entries:
         groups.setdefault(entry.group, {})[name] = entry.help
     tables = [_listed(f"commands to {group}:" if group else "commands:", lines) for group, lines in groups.items()]

@@ -6,14 +6,19 @@ there once, so that no byte of a kept note can change unnoticed.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from mpc.commons.founding import Founding
 from mpc.commons.merkle import EMPTY_ROOT
 from mpc.commons.notes import Checkpoint, Note
 from mpc.errors import ProtocolError
 
 
+@lru_cache(maxsize=1024)
 def signers(founding: Founding, note: Note) -> tuple[bool, frozenset[int]]:
     """Return whether the log has signed, and the places of the trustees that have cosigned.
+
+    A trustee meets the same note several times, so what was found is kept.
 
     Raises:
         ProtocolError: a line that is nobody's, is not valid, or is there twice.

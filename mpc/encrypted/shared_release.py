@@ -97,7 +97,7 @@ class SharedRelease:
             )
         if not 0 <= self.level <= self.core.depth:
             raise ParameterError(f"expected a level of 0 to {self.core.depth}, found {self.level}")
-        step, most = Fraction(1, 1 << self.grid_bits), Fraction(1 << self.limit_bits)
+        step, most = Fraction(1, 1 << self.grid_bits), Fraction(2) ** self.limit_bits
         if not step <= self.sigma <= most:
             raise ParameterError(
                 f"expected noise of a deviation between the grid's step, {float(step):.2g}, and the limit of weights, "
@@ -151,6 +151,14 @@ class SharedRelease:
         step = math.ldexp(1.0, -self.grid_bits)
         return sum(float((((bound + step) / float(self.sigma)) ** 2).sum()) / 2 for bound in bounds)
 
+    def largest_difference(self, bounds: Floats) -> Floats:
+        """Return what opened weights ``(d',)`` differ from the exact ones by at most: error, rounding and both noises.
+
+        Args:
+            bounds: ``(d',)``, what each number that is read is off by at most.
+        """
+        return self.reading.errors(bounds + math.ldexp(1 + 2 * noise_bound(self.steps), -self.grid_bits))
+
     def check_leak(self, bounds: Sequence[Floats], most: float = LARGEST_LEAK) -> float:
         """Return :meth:`leak`. Raises `RangeError` where it is above ``most``, with a sigma that would do."""
         if not (leak := self.leak(bounds)) <= most:
@@ -171,7 +179,7 @@ def _reading(packing: Layout, primes: tuple[int, ...], scale: Fraction, grid_bit
 
 
 def trainer_mask(
-    release: SharedRelease, public: CkksPublicKey, weights: Sequence[bytes], randomness: Randomness = SYSTEM
+    release: SharedRelease, public_key: bytes, weights: Sequence[bytes], randomness: Randomness = SYSTEM
 ) -> tuple[list[bytes], Shares]:
     """Mask each target's encrypted weights, and return them with the trainer's shares.
 
@@ -179,10 +187,11 @@ def trainer_mask(
     uniform, and the masked ciphertext is a fresh one.
 
     Raises:
-        ProtocolError: these are no encrypted weights of this release.
+        ProtocolError: the public key is malformed, or these are no encrypted weights of this release.
     """
     if len(weights) != release.targets:
         raise ParameterError(f"expected weights of {release.targets} targets, found {len(weights)}")
+    public = CkksPublicKey(release.core, public_key)
     evaluator, scale = CkksEvaluator(release.core, None, []), core_scale(release.core, release.scale)
     reading, masked, shares = release.reading, [], []
     offset = (1 << (reading.shift + reading.range_bits - 1)) + (1 << (reading.shift - 1))  # to the range's middle; 1/2

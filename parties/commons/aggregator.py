@@ -15,8 +15,10 @@ from collections.abc import Callable
 from mpc.commons.access import request_of
 from mpc.commons.attachments import MemoryAttachments
 from mpc.commons.entries import Step
+from mpc.commons.functions import noise_of
 from mpc.commons.group import SecretScalar
 from mpc.commons.identities import Identity
+from mpc.commons.proceedings import coins_to_toss, function_of
 from mpc.commons.roles.aggregator import Aggregator
 from mpc.errors import MpcError, ProtocolError
 from parties.commons.answering import Question
@@ -79,12 +81,12 @@ class Counter:
 
 
 class Work:
-    """What an aggregator does for each grant: its words, and its sum once the verdict stands."""
+    """What an aggregator does for each grant: its noise, its words, and its sum once the verdict stands."""
 
     def __init__(self, role: Aggregator, reader: LogReader, counter: Counter, fault: Fault, progress: Progress) -> None:
         self.reader = reader
         self._role, self._counter, self._fault, self._progress = role, counter, fault, progress
-        self._said: set[bytes] = set()
+        self._said: set[tuple[bytes, Step]] = set()
         self._done: set[bytes] = set()
 
     def go_on(self) -> None:
@@ -93,14 +95,30 @@ class Work:
         for grant, found in list(state.grants.items()):
             if grant in self._done or grant not in state.hand_ons:
                 continue
-            if grant not in self._said and all(state.first_grants[one] in state.coin_values for one in found.reports):
-                self._said.add(grant)
-                with self._progress.step("5", f"check the shares of the grant of entry {found.index}"):
+            of_grant = f"the grant of entry {found.index}"
+            if self._is_due(grant, Step.NOISE):
+                with self._progress.step("3", f"deal noise for {of_grant}"):
+                    self._try(grant, self._say_noise)
+            elif self._is_due(grant, Step.WORDS):
+                with self._progress.step("5", f"check the shares of {of_grant}"):
                     self._try(grant, self._say_words)
             if grant in state.verdicts:
                 self._done.add(grant)
-                with self._progress.step("6", f"sum the shares of the grant of entry {found.index}"):
+                with self._progress.step("6", f"sum the shares of {of_grant}"):
                     self._try(grant, self._say_sum)
+
+    def _is_due(self, grant: bytes, step: Step) -> bool:
+        """Return whether a step is to be taken now, and take it for taken."""
+        state = self._role.log.state
+        if (grant, step) in self._said or (grant, step) in state.ended:
+            return False
+        try:
+            due = bool(noise_of(function_of(state, grant))) if step is Step.NOISE else not coins_to_toss(state, grant)
+        except ProtocolError:  # others may still deal noise
+            return False
+        if due:
+            self._said.add((grant, step))
+        return due
 
     def _try(self, grant: bytes, act: Callable[[bytes], None]) -> None:
         try:
@@ -108,11 +126,13 @@ class Work:
         except MpcError as error:
             self._progress.note(f"nothing said: {error}")
 
+    def _say_noise(self, grant: bytes) -> None:
+        self._fault.fail()
+        self.reader.write([self._role.noise(grant)], "a part of the noise")
+
     def _say_words(self, grant: bytes) -> None:
         role, state = self._role, self._role.log.state
         self.reader.fetch(lambda: role.wants(grant), role.attachments)
-        if (grant, Step.WORDS) in state.ended:
-            return
         complaints = role.complaints(grant)
         if complaints:
             self._progress.note(f"complains about {len(complaints)} boxes")

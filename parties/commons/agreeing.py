@@ -68,7 +68,7 @@ class TrusteeDesk:
 
     Args:
         names: the consumers' names in their certificates, by the keys that sign their requests.
-        fault: what it does in place of releasing.
+        fault: what it does in place of its part in a grant.
 
     Attributes:
         role: the trustee. Whoever uses it holds `changed`.
@@ -166,16 +166,16 @@ class TrusteeDesk:
                 proposal = self.role.proposal_from(vote.size)
         return line.ask("vote", proposal)
 
-    def toss(self, grant: bytes, others: Mapping[str, Line], within_s: float) -> tuple[bytes, dict[str, str]]:
-        """Gather the coin of a grant, and return its entry, with the trustees that gave no right part.
+    def toss(self, about: bytes, others: Mapping[str, Line], within_s: float) -> tuple[bytes, dict[str, str]]:
+        """Gather a coin, and return its entry, with the trustees that gave no right part.
 
         Raises:
             ProtocolError: fewer than t + 1 parts are right.
         """
         with self.changed:
-            shares = {self.role.place: self.role.coin_share(grant)}
+            shares = {self.role.place: self.role.coin_share(about)}
         places = {one.name: place for place, one in enumerate(self._founding.trustees)}
-        answers = {name: line.ask("coin", grant) for name, line in others.items()}
+        answers = {name: line.ask("coin", about) for name, line in others.items()}
 
         def take(name: str, answer: bytes) -> None:
             shares[places[name]] = answer
@@ -183,7 +183,7 @@ class TrusteeDesk:
         least = len(places) - self._founding.faulty
         failed = gather(answers, within_s, take=take, enough=lambda: len(shares) >= least, grace_s=_GRACE_S)
         with self.changed:
-            entry, liars = self.role.coin(grant, shares)
+            entry, liars = self.role.coin(about, shares)
         names = [one.name for one in self._founding.trustees]
         lied = dict.fromkeys((names[place] for place in liars), "its part of the coin has no proof that holds")
         return entry, {**failed, **lied}

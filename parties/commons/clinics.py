@@ -5,6 +5,7 @@ All numbers are whole. Lengths are in tenths of the data set's units.
 
 from __future__ import annotations
 
+from decimal import Decimal
 from itertools import pairwise
 from typing import Any
 
@@ -26,7 +27,27 @@ ABOUT = {
     REGRESSION: "worst radius from mean radius and mean texture, by least squares",
     SUM: "sum of the mean radius",
 }
+NOISE = "/noise-"
 _COLUMNS = (0, 1, 20)  # mean radius, mean texture, worst radius
+
+
+def functions(noise_scale: float | None) -> tuple[str, ...]:
+    """Return what is asked for, in order.
+
+    Args:
+        noise_scale: of the counts' noise, or None for results without noise. The sum's noise is as many times larger as
+            a measurement can move the sum. A regression has no noise, so with noise there is none.
+    """
+    if noise_scale is None:
+        return FUNCTIONS
+    scale = Decimal(repr(noise_scale))
+    return tuple(f"{name}{NOISE}{(scale * most).normalize():f}" for name, most in ((HISTOGRAM, 1), (SUM, MOST)))
+
+
+def about(function: str) -> str:
+    """Return what a function is, in words."""
+    name, noise, scale = function.partition(NOISE)
+    return ABOUT[name] + (f", with noise of scale {scale}" if noise else "")
 
 
 def measurements(clinics: int, each: int | None, seed: int) -> list[list[dict[str, Any]]]:

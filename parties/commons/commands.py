@@ -38,5 +38,5 @@ def plain(config: CommonsConfig, _: Path, __: object) -> Summary:
     """Return the results in the clear, as a run without faults gives them."""
     rows = clinics.measurements(config.clinics, config.records_each, config.seed)
     measured = [one for clinic in rows for one in clinic]
-    lines = [(clinics.ABOUT[name], in_words(name, in_the_clear(name, measured))) for name in clinics.FUNCTIONS]
+    lines = [(clinics.about(name), in_words(name, in_the_clear(name, measured))) for name in clinics.FUNCTIONS]
     return Summary((("reports", str(len(measured))), *lines))

@@ -42,6 +42,16 @@ class CommonsConfig(BaseModel):
         100, ge=1, description="an aggregate of fewer reports is refused", json_schema_extra=_flag("reports")
     )
     uses: int = Field(4, ge=1, description="how many aggregates a report may enter", json_schema_extra=_flag())
+    dp_noise_scale: float | None = Field(
+        None,
+        gt=0,
+        description="scale of discrete Gaussian noise in the counts of the histogram, dealt by parts by the "
+        "aggregators; the sum's is as many times larger as a measurement can move it; null for none",
+        json_schema_extra=_flag(),
+    )
+    dp_delta: float = Field(
+        1e-6, gt=0, lt=1, description="the delta at which epsilon is stated", json_schema_extra=_flag()
+    )
     revoke: str | None = Field(
         None,
         description="the clinic that revokes its policy once the results are there, before the consumer asks again",
@@ -115,6 +125,7 @@ class CommonsConfig(BaseModel):
                 raise ValueError(f"faults: expected {name} to lie or crash, found silent")
             if name == self.revoke and kind == "crashes":
                 raise ValueError(f"revoke: expected a clinic that is there, found {name}, which crashes")
-        if self.revoke is not None and self.uses < 4:
-            raise ValueError(f"uses: expected at least 4 for a second request behind a revocation, found {self.uses}")
+        least = 3 if self.revoke is None else 4
+        if self.uses < least:
+            raise ValueError(f"uses: expected at least {least}, one for each request of a report, found {self.uses}")
         return self

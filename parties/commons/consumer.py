@@ -57,7 +57,7 @@ def consumer(party: Party[ConsumerSettings]) -> None:
             with progress.step("7", f"wait for a revocation by {settings.revoker}", awaits=[settings.revoker]):
                 reader.until(lambda state: state.revoked or None, f"a revocation by {settings.revoker}")
             answers.append(asking.ask(settings.functions[-1]))
-    result = {"role": CONSUMER, "log": settings.founding.origin, "answers": answers}
+    result = {"role": CONSUMER, "log": settings.founding.origin, "answers": answers, "privacy": settings.privacy}
     write_private(party.folder / "result.json", json.dumps(result).encode())
 
 

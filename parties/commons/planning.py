@@ -9,9 +9,10 @@ from typing import Any
 
 from mpc.commons.encoding import encode
 from mpc.commons.founding import AggregatorRecord, Founding, Task, TrusteeRecord
-from mpc.commons.functions import check_functions
+from mpc.commons.functions import check_functions, without_noise
 from mpc.commons.group import SecretScalar
 from mpc.commons.identities import SEED_BYTES, Identity, TrusteeKeys
+from mpc.commons.noise import epsilon_of
 from mpc.randomness import SYSTEM
 from parties.commons import clinics
 from parties.commons.config import CommonsConfig
@@ -51,7 +52,8 @@ def plan(config: CommonsConfig, run: Run) -> Plan:
     """Return all processes of a run, after writing each party's keys and measurements into its private folder."""
     names = config.names
     measured = clinics.measurements(config.clinics, config.records_each, config.seed)
-    founding = _found(config, run)
+    functions = clinics.functions(config.dp_noise_scale)
+    founding = _found(config, run, functions)
     keys = {CONSUMERS_NAME: _identity(run.folders.party(CONSUMERS_NAME)).key.hex()}
     serving = [*names["trustees"], *names["aggregators"]]
     peers = {name: Peer(name=name, host=run.host, port=run.start_port + at) for at, name in enumerate(serving)}
@@ -81,23 +83,25 @@ def plan(config: CommonsConfig, run: Run) -> Plan:
     for name, rows in zip(names["clinics"], measured, strict=True):
         folder = run.folders.party(name)
         _identity(folder)
-        write_private(folder / MEASUREMENTS, json.dumps(rows).encode())
-        after = len(clinics.FUNCTIONS) if name == config.revoke else None
+        asked = [{name: row[name] for name in map(without_noise, functions)} for row in rows]
+        write_private(folder / MEASUREMENTS, json.dumps(asked).encode())
+        after = len(functions) if name == config.revoke else None
         told = ProviderSettings(**common(name), uses=config.uses, revokes_after=after)
         processes.append(Process(name, "parties.commons.provider", told, "Clinics"))
     asking = ConsumerSettings(
         **common(CONSUMERS_NAME),
         aggregators=tuple(peers[one] for one in names["aggregators"]),
-        functions=clinics.FUNCTIONS,
+        functions=functions,
         reports=sum(map(len, measured)),
         reports_within_s=config.reports_within_s,
         revoker=config.revoke,
         sums_patience_s=config.sums_patience_s,
+        privacy=_privacy(config, founding, functions),
     )
     processes.append(Process(CONSUMERS_NAME, "parties.commons.consumer", asking, "Consumer and auditor"))
     auditing = AuditorSettings(
         **common(AUDITORS_NAME),
-        requests=len(clinics.FUNCTIONS) + (config.revoke is not None),
+        requests=len(functions) + (config.revoke is not None),
         copy_to=(run.folders.log(AUDITORS_NAME).parent / "log").resolve(),
     )
     processes.append(Process(AUDITORS_NAME, "parties.commons.auditor", auditing, "Consumer and auditor"))
@@ -110,11 +114,11 @@ def plan(config: CommonsConfig, run: Run) -> Plan:
         ready_first=tuple(serving),
         tolerates=_tolerated(config, [len(rows) for rows in measured]),
         grace_s=3.0,
-        notes=_notes(config),
+        notes=(*_notes(config), *asking.privacy),
     )
 
 
-def _found(config: CommonsConfig, run: Run) -> Founding:
+def _found(config: CommonsConfig, run: Run, functions: tuple[str, ...]) -> Founding:
     """Return the founding record, after writing the keys of all that it names."""
     names, folders = config.names, run.folders
     trustees = []
@@ -127,7 +131,7 @@ def _found(config: CommonsConfig, run: Run) -> Founding:
         write_private(folders.party(name) / POINT, point.reveal())
         record = AggregatorRecord(name, _identity(folders.party(name)).key, point.times_generator().encode())
         aggregators.append(record)
-    task = Task(clinics.TASK, clinics.FUNCTIONS, config.smallest_batch, tuple(aggregators), config.faulty_aggregators)
+    task = Task(clinics.TASK, functions, config.smallest_batch, tuple(aggregators), config.faulty_aggregators)
     first = trustees[0][0]
     founding = Founding(
         LOG_NAME, first.log.key, config.faulty_trustees, tuple(record for _, record in trustees), (task,)
@@ -182,6 +186,23 @@ def _notes(config: CommonsConfig) -> tuple[str, ...]:
     ]
     notes += [f"{name} {_does(kind)}, as configured" for name, kind in config.faults.items()]
     return tuple(notes)
+
+
+def _privacy(config: CommonsConfig, founding: Founding, functions: tuple[str, ...]) -> tuple[str, ...]:
+    """Return what each noisy result costs, and all of them together by adding up."""
+    if config.dp_noise_scale is None:
+        return ()
+    costs = [epsilon_of(founding.tasks[0], name, config.dp_delta) for name in functions]
+    honest = config.aggregators - config.faulty_aggregators
+    return (
+        *(
+            f"epsilon {cost:.3g} at delta {config.dp_delta:g} for the {clinics.about(name)}"
+            for name, cost in zip(functions, costs, strict=True)
+        ),
+        f"together at most epsilon {sum(costs):.3g} at delta {config.dp_delta * len(costs):g}, if {honest} aggregators "
+        "are honest and heard in time",
+        "no regression, because it has no noise",
+    )
 
 
 def _does(kind: str) -> str:

@@ -41,6 +41,7 @@ ENOUGH_BYTES = 1 << 26  # of attachments, after which no further one goes into a
 _WAIT_MS = 1_000
 _PATIENCE_S = 3.0  # with a trustee that says nothing new
 _ASK_AGAIN_S = 1.0  # why an entry is not in the log yet
+_HAND_IN_AGAIN_S = 5.0  # because a sequencer that starts again has forgotten what was waiting
 
 Found = TypeVar("Found")
 
@@ -187,28 +188,34 @@ class LogReader:
         """
         sequencer = self.lines[0]
         leaves = [leaf_hash(entry) for entry, _ in entries]
-        missing = {decode(Entry, entry).statement: leaf for (entry, _), leaf in zip(entries, leaves, strict=True)}
-        handed = [
-            sequencer.ask("submit", encode(Submission(entry, () if attachment is None else (attachment,))))
-            for entry, attachment in entries
-        ]
-        for answer in handed:
-            self._answer_of(answer, what)
-        asked = time.monotonic()
+        missing = {
+            decode(Entry, entry).statement: (leaf, Submission(entry, () if attachment is None else (attachment,)))
+            for (entry, attachment), leaf in zip(entries, leaves, strict=True)
+        }
+        asked = handed = self._hand_in([given for _, given in missing.values()], what)
 
         def are_there(state: State) -> bool | None:
-            nonlocal asked
+            nonlocal asked, handed
             for statement in [one for one in missing if one in state.statements]:
                 del missing[statement]
             if missing and time.monotonic() - asked > _ASK_AGAIN_S:
                 asked = time.monotonic()
-                reason = self._answer_of(sequencer.ask("why", next(iter(missing.values()))), what)
+                reason = self._answer_of(sequencer.ask("why", next(iter(missing.values()))[0]), what)
                 if reason:
                     raise ProtocolError(f"{what}: {reason.decode('utf-8', 'replace')}", peer=sequencer.peer.name)
+                if asked - handed > _HAND_IN_AGAIN_S:
+                    handed = self._hand_in([given for _, given in missing.values()], what)
             return None if missing else True
 
         self.until(are_there, what)
         return leaves
+
+    def _hand_in(self, submissions: Sequence[Submission], what: str) -> float:
+        """Hand entries to the sequencer, and return when that was."""
+        handed = [self.lines[0].ask("submit", encode(one)) for one in submissions]
+        for answer in handed:
+            self._answer_of(answer, what)
+        return time.monotonic()
 
     def _answer_of(self, answer: Future[bytes], what: str) -> bytes:
         try:

@@ -16,11 +16,13 @@ def summary(reports: Sequence[Mapping[str, Any]]) -> Summary:
     """Return what to show of the consumer's and the auditor's results."""
     asked, audited = reports
     answers = asked["answers"]
-    lines = [(clinics.ABOUT[one["function"]], _answer(one)) for one in answers]
+    lines = [(clinics.about(one["function"]), _answer(one)) for one in answers]
     lied = who_lied(answers)
     lines.append(("who lied", ", ".join(lied) or "nobody that was noticed"))
     lines.append(("log", f"{audited['folder']}, {audited['certified']} of {audited['size']} entries certified"))
     given = [one for one in answers if "value" in one]
+    if asked["privacy"]:
+        lines.append(("privacy", "; ".join(asked["privacy"])))
     return Summary(
         tuple(lines),
         warnings=_warnings(given),
@@ -50,7 +52,7 @@ def in_words(function: str, value: Mapping[str, Any]) -> str:
     if "counts" in value:
         return ", ".join(map(str, value["counts"]))
     if "sum" in value:
-        return f"{value['sum'] / 10:g}" if function == clinics.SUM else str(value["sum"])
+        return f"{value['sum'] / 10:g}" if function.startswith(clinics.SUM) else str(value["sum"])
     radius, texture = value["coefficients"]
     return f"{radius:.4f} radius {texture:+.4f} texture {value['intercept'] / 10:+.4f}"
 
@@ -79,9 +81,9 @@ def _warnings(given: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
 def _results(answers: Sequence[Mapping[str, Any]]) -> list[Section]:
     sections = []
     for one in answers:
-        title = clinics.ABOUT[one["function"]]
-        if one["function"] == clinics.HISTOGRAM and "value" in one:
-            counts = tuple(float(count) for count in one["value"]["counts"])
+        title = clinics.about(one["function"])
+        counts = tuple(float(count) for count in one.get("value", {}).get("counts", ()))
+        if counts and min(counts) >= 0:  # noise may take a count below zero, which no bar shows
             chart = Chart("bars", f"The {title}", clinics.bucket_names(), (Series("reports", counts),), axis="mm")
             sections.append(Section("Histogram", f"{one['reports']} reports.", (chart,)))
     rows = tuple((str(one["request"]), one["function"], _answer(one)) for one in answers)

@@ -91,6 +91,7 @@ class ConsumerSettings(CommonsSettings):
         reports_within_s: how long it waits for all of them before it asks for those that are there.
         revoker: the provider whose revocation it waits for, to ask once more. None stands for no second request.
         sums_patience_s: how long to wait for aggregators beyond those that suffice.
+        privacy: what noisy results cost, in sentences. Without noise there are none.
     """
 
     aggregators: tuple[Peer, ...]
@@ -99,6 +100,7 @@ class ConsumerSettings(CommonsSettings):
     reports_within_s: float
     revoker: str | None
     sums_patience_s: float
+    privacy: tuple[str, ...]
 
 
 class AuditorSettings(CommonsSettings):

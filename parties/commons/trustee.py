@@ -14,8 +14,10 @@ from collections.abc import Callable, Mapping
 
 from mpc.commons.encoding import encode
 from mpc.commons.entries import Register, Role, Step, sign_entry
+from mpc.commons.functions import noise_of
 from mpc.commons.identities import TrusteeKeys
 from mpc.commons.prio import TooManyLiesError
+from mpc.commons.proceedings import coins_to_toss, function_of
 from mpc.commons.roles.trustee import TrusteeRole
 from mpc.errors import ProtocolError
 from parties.commons.agreeing import TrusteeDesk
@@ -89,7 +91,7 @@ class Duties:
         self._settings, self._answers, self._others, self._note = settings, answers, others, note
         self._registration = registration
         self._said: dict[object, tuple[bytes, float]] = {}
-        self._waiting: dict[bytes, float] = {}  # since when aggregators could say their words
+        self._waiting: dict[tuple[bytes, Step], float] = {}  # since when aggregators could take a step
         self._hopeless: set[bytes] = set()  # the grants that have no verdict
         self._noted: set[str] = set()
 
@@ -125,30 +127,39 @@ class Duties:
             return [one for one in state.grants if one not in state.verdicts and one not in self._hopeless]
 
     def _carry_out(self, grant: bytes) -> None:
-        answers, role = self._answers, self._answers.role
-        state = role.state
-        if role.sequencer is not None and grant not in state.coins:
-            self._toss(grant)
+        answers, state = self._answers, self._answers.role.state
+        with answers.changed:
+            if noise_of(function_of(state, grant)) and (grant, Step.NOISE) not in state.ended:
+                if grant in state.hand_ons:
+                    self._close(grant, Step.NOISE)
+                return
+            missing = coins_to_toss(state, grant)
+        for about in missing if answers.role.sequencer is not None else ():
+            self._toss(about)
         with answers.changed:
             if (grant, Step.WORDS) in state.ended:
                 self._judge(grant)
-            elif grant in state.hand_ons and grant in state.coins:
-                since = self._waiting.setdefault(grant, time.monotonic())
-                if time.monotonic() - since > self._settings.words_patience_s:
-                    self.say(("close", grant), role.close(grant, Step.WORDS))
+            elif grant in state.hand_ons and not missing:
+                self._close(grant, Step.WORDS)
 
-    def _toss(self, grant: bytes) -> None:
-        if ("coin", grant) in self._said:
-            self.say(("coin", grant), b"")
+    def _close(self, grant: bytes, step: Step) -> None:
+        """Close a step of the aggregators, once they have had their time."""
+        since = self._waiting.setdefault((grant, step), time.monotonic())
+        if time.monotonic() - since > self._settings.words_patience_s:
+            self.say(("close", grant, step), self._answers.role.close(grant, step))
+
+    def _toss(self, about: bytes) -> None:
+        if ("coin", about) in self._said:
+            self.say(("coin", about), b"")
             return
         try:
-            entry, failed = self._answers.toss(grant, self._others, self._settings.key_patience_s)
+            entry, failed = self._answers.toss(about, self._others, self._settings.key_patience_s)
         except ProtocolError as error:
             self._note_once(f"no coin yet: {error}")
             return
         for name, why in failed.items():
             self._note_once(f"{name} gave no part of the coin: {why}")
-        self.say(("coin", grant), entry)
+        self.say(("coin", about), entry)
 
     def _judge(self, grant: bytes) -> None:
         if ("verdict", grant) in self._said:

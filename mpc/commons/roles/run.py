@@ -81,15 +81,6 @@ class Cast:
         self.founding, self.consumer = founding, consumer
         self.trustees, self.providers, self.aggregators = list(trustees), list(providers), list(aggregators)
 
-    @property
-    def followers(self) -> list[Follower]:
-        """The logs of all that follow."""
-        return [
-            *(one.log for one in self.providers),
-            *(one.log for one in self.aggregators),
-            self.consumer.log,
-        ]
-
 
 def _as_it_is(role: str, place: int, step: str, message: Any) -> Any:
     return message
@@ -132,7 +123,7 @@ class CommonsRun:
         self.certify()
 
     def certify(self) -> None:
-        """Let the trustees agree on all that was handed to the sequencer, and let all others follow.
+        """Let the trustees agree on all that was handed to the sequencer, and let aggregators and consumer follow.
 
         Raises:
             ProtocolError: the sequencer says nothing, or too few trustees vote.
@@ -150,9 +141,7 @@ class CommonsRun:
                 raise ProtocolError("expected a quorum of trustees that sign a checkpoint, found fewer")
             for trustee in self.cast.trustees[1:]:
                 self._heard("trustee", trustee.place, "certify", trustee.certify, certificate)
-        for follower in self.cast.followers:
-            if (update := sequencer.update(follower.size)) is not None:
-                follower.take(update)
+        self._follow(*(one.log for one in self.cast.aggregators), self.cast.consumer.log)
 
     # Step 1.
 
@@ -164,6 +153,7 @@ class CommonsRun:
         for place, policy in enumerate(policies):
             self._say("provider", place, "policy", policy)
         self.certify()
+        self._follow(*(one.log for one in self.cast.providers))
         for place, (provider, policy, measured) in enumerate(
             zip(self.cast.providers, policies, measurements, strict=True)
         ):
@@ -253,6 +243,11 @@ class CommonsRun:
         self._log("consumer", 0, "delivered", self.cast.consumer.delivered, grant)
         self.certify()
         return result
+
+    def _follow(self, *followers: Follower) -> None:
+        for one in followers:
+            if (update := self.cast.trustees[0].update(one.size)) is not None:
+                one.take(update)
 
     def _close(self, grant: bytes, step: Step) -> None:
         """Let the trustees wait no longer for aggregators that are silent in a step."""

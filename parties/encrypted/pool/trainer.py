@@ -55,7 +55,7 @@ def trainer(party: Party[PoolTrainerSettings]) -> None:
                 progress.advance(done, job.targets, "targets")
         took = perf_counter() - began
         with progress.step("6", "send the result under a mask"):
-            masked, shares = trainer_mask(joint.release, joint_ridge.public_of(key, keys[PUBLIC]), weights)
+            masked, shares = trainer_mask(joint.release, keys[PUBLIC], weights)
             for owner in owners:
                 trainer_send_masked(owner, masked)
         with progress.step("7", "open it with noise", channel=owners[0]):

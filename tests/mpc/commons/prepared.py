@@ -87,3 +87,27 @@ def signed_anew(identity: Identity, origin: str, said: Any, change: Callable[[Re
     entry, attachment = said if isinstance(said, tuple) else (said, None)
     anew = sign_entry(identity, origin, change(decode(Entry, entry).contents()))
     return anew if attachment is None else (anew, attachment)
+
+
+def ranges_of(indices: list[int]) -> list[Range]:
+    """Return the ranges that hold exactly these entries."""
+    ranges: list[Range] = []
+    for index in sorted(indices):
+        if ranges and ranges[-1].end == index:
+            ranges[-1] = Range(ranges[-1].first, index + 1)
+        else:
+            ranges.append(Range(index, index + 1))
+    return ranges
+
+
+def refusal(run: CommonsRun, entry: bytes, attachment: bytes | None = None) -> str:
+    """Return why the log does not take an entry."""
+    run.hearing = Faults()
+    run.unsaid.clear()
+    sequencer = run.cast.trustees[0].sequencer
+    assert sequencer is not None
+    sequencer.refused.clear()
+    run.submit(entry, attachment)
+    run.certify()
+    (found,) = [*run.unsaid.values(), *(why for _, why in sequencer.refused)]
+    return found

@@ -16,7 +16,7 @@ from mpc.commons.prio import AggregateError, Prio3Count, Prio3Sum
 from mpc.commons.proceedings import coins_to_toss, noise_end, noises_so_far
 from mpc.commons.roles.run import CommonsRun
 from mpc.errors import ParameterError, ProtocolError
-from tests.mpc.commons.prepared import ROWS, TOTAL, Faults, aggregate, fresh, prepared, signed_anew, silent
+from tests.mpc.commons.prepared import ROWS, TOTAL, aggregate, fresh, prepared, refusal, signed_anew, silent
 from tests.mpc.commons.setting import TASK
 
 NOISY = "sum/100/noise-20"
@@ -210,11 +210,3 @@ def test_a_function_without_noise_takes_none() -> None:
         run.cast.trustees[0]._sequencing().submit(signed)
         run.certify()
         assert run.cast.trustees[0]._sequencing().refused[-1][1] == "expected a function with noise, found one without"
-
-
-def refusal(run: CommonsRun, entry: bytes, attachment: bytes | None = None) -> str:
-    """Return why the log does not take an entry."""
-    run.hearing = Faults()
-    run.submit(entry, attachment)
-    run.certify()
-    return run.cast.trustees[0]._sequencing().refused[-1][1]

@@ -25,6 +25,7 @@ from mpc.commons.prio import (
 )
 from mpc.errors import OrderError, ParameterError
 from mpc.randomness import SeededRandomness
+from tests.mpc.commons.forger import Forger
 from tests.mpc.commons.turboshake import xof
 
 CTX, COIN = b"tests", bytes(range(32))
@@ -212,56 +213,9 @@ def test_every_changed_byte_of_share_and_public_share_gives_a_complaint(name: st
     assert isinstance(robust.check(2, nonce, public, shares[1][:-1]), Complaint)
 
 
-class Forger:
-    """A client that makes hashes and polynomials anew for any shares. It has Prio3Sum of 3 bits, n = 4 and t = 1."""
-
-    bits = 3
-
-    def __init__(self) -> None:
-        self.robust = RobustPrio(Prio3Sum(2, 7), 4, 1, CTX)
-        self.p, self.nonce = self.robust.circuit.modulus, os.urandom(16)
-        _, shares = self.robust.deal(5, self.nonce)
-        self.blinds = [share[-32:] for share in shares]
-        self.values = [[int.from_bytes(s[i : i + 8], "little") for i in range(0, len(s) - 32, 8)] for s in shares]
-
-    def share(self, j: int) -> bytes:
-        return b"".join(value.to_bytes(8, "little") for value in self.values[j]) + self.blinds[j]
-
-    def public(self) -> bytes:
-        def tag(usage: int) -> bytes:
-            return bytes([1, 0xC0, 0, 0, 0, 2, usage, 4, 1]) + CTX
-
-        def hashed(usage: int, j: int, size: int | None) -> bytes:
-            values = self.share(j)[:-32][:size]
-            return xof(tag(usage), self.blinds[j], bytes([j + 1]) + self.nonce + values, 32)
-
-        hashes = b"".join(hashed(2, j, 8 * self.bits) for j in range(4)) + b"".join(
-            hashed(6, j, None) for j in range(4)
-        )
-        drawn = xof(tag(7), bytes(32), self.nonce + hashes, 16)
-        published = b""
-        for i, rho in enumerate((int.from_bytes(drawn[:8], "little"), int.from_bytes(drawn[8:], "little"))):
-            one, two = (
-                sum(pow(rho, k + 1, self.p) * value for k, value in enumerate(self.values[j][:-2]))
-                + self.values[j][len(self.values[j]) - 2 + i]
-                for j in (0, 1)
-            )
-            slope = (two - one) % self.p  # the line through aggregators 1 and 2
-            published += ((one - slope) % self.p).to_bytes(8, "little") + slope.to_bytes(8, "little")
-        return hashes + published
-
-    def checked(self) -> list[HeldShare | Complaint]:
-        public = self.public()
-        return [self.robust.check(j + 1, self.nonce, public, self.share(j)) for j in range(4)]
-
-    def verdict(self) -> Any:
-        held = [one for one in self.checked() if isinstance(one, HeldShare)]
-        return self.robust.decide({one.number: self.robust.verifier(one, COIN) for one in held})
-
-
 def test_what_the_client_computes_is_what_is_specified() -> None:
     """The forger's own sponge and polynomials give the public share of an honest report."""
-    forger = Forger()
+    forger = Forger(RobustPrio(Prio3Sum(2, 7), 4, 1, CTX))
     nonce = forger.nonce
     public, shares = forger.robust.deal(5, nonce, SeededRandomness(b"fixed"))
     forger.blinds = [share[-32:] for share in shares]
@@ -270,17 +224,17 @@ def test_what_the_client_computes_is_what_is_specified() -> None:
 
 
 def test_a_measurement_out_of_range_is_found_invalid_whatever_is_made_anew() -> None:
-    assert Forger().verdict().valid
+    assert Forger(RobustPrio(Prio3Sum(2, 7), 4, 1, CTX)).verdict(COIN).valid
     for element in range(Forger.bits + 4):
-        forger = Forger()
+        forger = Forger(RobustPrio(Prio3Sum(2, 7), 4, 1, CTX))
         for j in range(4):
             forger.values[j][element] = (forger.values[j][element] + 1) % forger.p
         assert all(isinstance(one, HeldShare) for one in forger.checked())
-        assert not forger.verdict().valid
+        assert not forger.verdict(COIN).valid
 
 
 def test_shares_that_lie_on_no_line_give_a_complaint_and_would_split_the_aggregators() -> None:
-    forger = Forger()
+    forger = Forger(RobustPrio(Prio3Sum(2, 7), 4, 1, CTX))
     forger.values[3][0] = (forger.values[3][0] + 1) % forger.p
     found = forger.checked()
     assert found[3] == Complaint(4, "expected a share on the published polynomial, found one beside it")

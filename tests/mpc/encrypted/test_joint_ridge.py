@@ -68,8 +68,7 @@ def opened(joint: JointRidge, job: str = "ridge") -> tuple[Floats, Floats | None
     """What the opener and the trainer get. Owners of their own, because each answers once."""
     found = trained()
     owners, key = owners_of(JOB.parameters, 3, job), found.owners[0].key
-    public = joint_ridge.public_of(key, found.keys["public key"])
-    masked, mine = trainer_mask(joint.release, public, found.weights)
+    masked, mine = trainer_mask(joint.release, found.keys["public key"], found.weights)
     shares = [joint_ridge.owner_decryption(owner, joint, masked) for owner in owners]
     residues = joint_ridge.opener_residues(key, joint, masked, shares)
     one, other = memory_pair("trainer", "opener")
@@ -120,8 +119,7 @@ def test_the_masks_of_owners_add_half_of_the_error_and_hide_little() -> None:
 def test_an_owner_answers_for_one_result_and_its_shares_are_bound_to_the_session() -> None:
     found = trained()
     owners, key = owners_of(JOB.parameters, 3), found.owners[0].key
-    public = joint_ridge.public_of(key, found.keys["public key"])
-    first, second = (trainer_mask(JOINT.release, public, found.weights)[0] for _ in range(2))
+    first, second = (trainer_mask(JOINT.release, found.keys["public key"], found.weights)[0] for _ in range(2))
     same = owners_of(JOB.parameters, 3, "ridge")
     shares = joint_ridge.owner_decryption(same[0], JOINT, first)
     assert joint_ridge.owner_decryption(same[0], JOINT, first) == shares

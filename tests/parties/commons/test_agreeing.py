@@ -14,10 +14,12 @@ from mpc.commons.entries import Register, Role
 from mpc.commons.identities import Identity
 from mpc.commons.notes import Checkpoint
 from mpc.errors import ProtocolError
+from parties.commons import reading
 from parties.commons.asking import Line, gather
 from parties.commons.key_making import KeyBoard, keep_key, kept_key, make_key
 from parties.commons.reading import Follow
 from parties.frame.errors import PartyError
+from tests.orchestrator.conftest import wait_for
 from tests.parties.commons.networks import OUTSIDER, Network, network
 
 
@@ -157,3 +159,32 @@ def test_gather_takes_enough_answers_and_says_why_others_are_missing(tmp_path: P
         failed = gather(answers, 5.0, take=taken.__setitem__, enough=lambda: len(taken) >= 3)
         assert sorted(taken) == made.names[:3]
         assert list(failed) == ["trustee-3"]
+
+
+def test_a_party_holds_only_so_many_connections_and_its_newest_ones_answer(tmp_path: Path) -> None:
+    with network(tmp_path) as made:
+        lines = [made.line(OUTSIDER, 1, "data consumer") for _ in range(7)]
+        for line in lines:
+            assert line.ask("follow", encode(Follow(0, 0))).result(10) == b""
+        desk = made.desks["trustee-1"]
+        wait_for(lambda: len(desk._threads) == 4, "the end of the oldest connections")
+        assert lines[-1].ask("follow", encode(Follow(0, 0))).result(10) == b""
+
+
+def test_a_sequencer_that_has_forgotten_what_was_waiting_gets_it_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reading, "_HAND_IN_AGAIN_S", 1.0)
+    with network(tmp_path) as made:
+        reader = made.reader()
+        done = threading.Thread(target=lambda: reader.write([(registration(made, 0), None)], "a registration"))
+        done.start()
+        sequencer = made.logs["trustee-0"].role.sequencer
+        assert sequencer is not None
+        wait_for(lambda: sequencer._queue, "what waits")
+        made.stop(0)
+        made.start(0)
+        with proposing(made):
+            done.join(30)
+        assert not done.is_alive()
+        assert reader.log.size == 1

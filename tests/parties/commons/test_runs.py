@@ -237,3 +237,22 @@ def _last_certified(journal: Path) -> int:
     for number, line in enumerate(journal.read_bytes().split(b"\n")[:-1], 1):
         copy.take(read_line(number, line))
     return copy.certified_size
+
+
+@pytest.mark.slow
+def test_noise_is_dealt_by_parts_and_its_epsilon_is_said(tmp_path: Path) -> None:
+    with started(tmp_path, dp_noise_scale=50.0) as run:
+        document = run.result()
+        kinds = [one.kind for one in audit(run.log_folder).events]
+    assert kinds.count("noise") == 8  # four aggregators, two results
+    noisy = values(document)
+    assert list(noisy) == ["radius.histogram/10/noise-50", "radius.sum/511/noise-25550"]
+    exact = expected()[clinics.HISTOGRAM]["counts"]
+    noisy_counts = noisy["radius.histogram/10/noise-50"]["counts"]
+    differences = [found - right for found, right in zip(noisy_counts, exact, strict=True)]
+    # All ten are within two with probability below 10^-10. No part is beyond twelve of its scales.
+    assert max(map(abs, differences)) > 2
+    assert max(map(abs, differences)) <= 4 * 12 * 30
+    assert re.search(
+        r"privacy: epsilon 0\.\d+ at delta 1e-06 for the mean radius in buckets, with noise of scale 50", run.said
+    )
