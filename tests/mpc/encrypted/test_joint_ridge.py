@@ -133,6 +133,23 @@ def test_an_owner_answers_for_one_result_and_its_shares_are_bound_to_the_session
     assert len(shares[0]) > HEAD_BYTES
 
 
+@pytest.mark.parametrize("name", ["public key", "products"])
+def test_a_trainer_that_relays_another_share_than_an_owner_has_signed_is_refused(name: str) -> None:
+    """With a public key of its own choice it would read moments, and with such a sum secrets from second shares."""
+    owners, others = owners_of(JOB.parameters, 3), owners_of(JOB.parameters, 3, "another run")
+    firsts = [joint_ridge.owner_first(owner, JOB) for owner in owners]
+    joint_ridge.add_first(owners[0].key, JOB, firsts)
+    share = bytearray(firsts[1][name])
+    share[-1] ^= 1
+    with pytest.raises(ProtocolError, match=r"owner 2: .*expected a share that its owner has signed"):
+        joint_ridge.add_first(owners[0].key, JOB, [firsts[0], firsts[1] | {name: bytes(share)}, firsts[2]])
+    replayed = joint_ridge.owner_first(others[1], JOB)
+    with pytest.raises(ProtocolError, match=r"owner 2.*expected a share of this session"):
+        joint_ridge.add_first(owners[0].key, JOB, [firsts[0], replayed, firsts[2]])
+    with pytest.raises(ProtocolError, match=r"expected the share of owner 2, found that of owner 1"):
+        joint_ridge.add_first(owners[0].key, JOB, [firsts[0], firsts[0], firsts[2]])
+
+
 def test_holders_of_the_key_are_the_owners_of_records() -> None:
     with pytest.raises(ParameterError, match="expected 3 holders of the key, found 1"):
         JointRidge(RidgeJob.of(90, 8, Ridge(0.1, 0.6, 4), owners=3), 0.05)
