@@ -8,6 +8,7 @@ from typing import Any
 from mpc.errors import MpcError
 from parties.encrypted.config import SecureTrainConfig
 from parties.encrypted.model_run import report
+from parties.encrypted.pool import report as pooled
 from parties.encrypted.settings import OWNER, TRAINER, OwnerSettings, TrainerSettings
 from parties.frame.charts import Headline
 from parties.frame.errors import ConfigError
@@ -69,11 +70,14 @@ class SecureTrain:
         }
 
     def plan(self, config: SecureTrainConfig, run: Run) -> Plan:
-        """Return the data owner and the project owner, and write what each of them has into its private folder."""
+        """Return the parties, and write what each of them has into its private folder."""
         from parties.encrypted.model_run import planning  # noqa: PLC0415 - the launcher starts without the computation
         from parties.encrypted.planning import prepare  # noqa: PLC0415
+        from parties.encrypted.pool import planning as pooling  # noqa: PLC0415
 
         try:
+            if config.pool is not None:
+                return pooling.plan(config, config.pool, run)
             if config.encrypted == "model":
                 return planning.plan(config, run)
             job = prepare(config, run.folders.party(OWNER))
@@ -115,7 +119,9 @@ class SecureTrain:
 
     def summary(self, result: Mapping[str, Any]) -> Summary:
         """Show what the model is worth, and where the records are encrypted, that the twin stands for it."""
-        owner, trainer = result["reports"]
+        owner, trainer, *more = result["reports"]
+        if owner.get("encrypted") == "pool":
+            return pooled.summary([owner, trainer, *more])
         if owner.get("encrypted") == "model":
             return report.summary(owner, trainer)
         return Summary(

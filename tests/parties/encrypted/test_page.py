@@ -25,9 +25,10 @@ def test_the_commands_print_what_the_page_says(tmp_path: Path) -> None:
         if block.kind == "python":
             subprocess.run([sys.executable, "-c", block.body], cwd=tmp_path, check=True)
         elif block.kind == "console":
-            run(block.body.replace("$ capc", f"$ python {ROOT / 'run_protocol.py'}", 1), tmp_path)
+            command = block.body.replace("$ capc", f"$ python {ROOT / 'run_protocol.py'}", 1)
+            run(command.replace("--config ", f"--config {ROOT}/", 1), tmp_path)
             commands += 1
-    assert commands == 15
+    assert commands == 16
     assert sorted(path.name for path in tmp_path.iterdir() if path.is_dir()) == [
         "alice",
         "bob",
