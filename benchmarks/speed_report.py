@@ -115,7 +115,7 @@ SECURETRAIN = Table("securetrain", "securetrain", ("work", "figure", "ours", "pe
 CKKS_SIZES = Table("ckks_sizes", "ckks", ("set", "what is sent", "ours, MB", "SEAL, MB"), 2)
 TABLES = (
     INFERENCE, SIZES, ENGINE, KERNEL, TABLE_FORMATS, THROUGHPUT, CAMPAIGNS, TENSOR_KERNELS, TENSORS, TENSOR_ACCURACY,
-    TENSOR_NETWORKS, CKKS, CKKS_SIZES,
+    TENSOR_NETWORKS, CKKS, CKKS_SIZES, SECURETRAIN,
 )  # fmt: skip
 
 WORK = {

@@ -10,6 +10,8 @@ queue up. Raises ``mpc.errors.ProtocolError`` for a message of the wrong length 
 is the caller's own too. Printing an object shows type and shape, never a secret.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 from typing_extensions import Buffer
@@ -472,6 +474,34 @@ def carryless_sum(a: NDArray[np.uint64], b: NDArray[np.uint64]) -> NDArray[np.ui
     Bit i of a word is the coefficient of x^i. Both are C-contiguous and have one shape.
     """
 
+def wide_sum(factors: NDArray[np.uint64], low: NDArray[np.uint64], high: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Return ``u64[2]``, the sum mod 2^128 of the factors times numbers of two words each, the lower word first.
+
+    All are C-contiguous and have one shape.
+    """
+
+def chosen_words(table: NDArray[np.uint64], number: NDArray[np.uint64], one: int) -> NDArray[np.uint64]:
+    """Return ``u64[2, n]``, shares of the bits [number < secret] and [number = secret].
+
+    Row v - 1 of ``table``, ``u64[rows, n]``, has shares of the bits that say whether the secret numbers are v. ``one``
+    is the share of a one. Raises ParameterError for a number above ``rows``.
+    """
+
+def bit_products(
+    opened: NDArray[np.uint64],
+    masks: NDArray[np.uint64],
+    dealt: NDArray[np.uint64],
+    one: int,
+    terms: Sequence[tuple[int, Sequence[int], Sequence[int]]],
+    outs: int,
+) -> NDArray[np.uint64]:
+    """Return ``u64[outs, ...]``, shares of sums of products of shared bits that were opened under masks.
+
+    A bit is ``opened[j] ^ masks[j]``. A term has the row that it is added to, the places j of its factors, and for each
+    set of them the place of the share of the product of their masks. Set s has factor i where bit i of s is one. Places
+    count a one's share ``one``, then ``masks``, then ``dealt``. Raises ParameterError for places that are not there.
+    """
+
 def field_products(a: NDArray[np.uint64], b: NDArray[np.uint64]) -> NDArray[np.uint64]:
     """Return the products of two C-contiguous arrays of one shape in the field F_2[x] / (x^64 + x^4 + x^3 + x + 1).
 
@@ -513,11 +543,35 @@ def multiply_layer(
     e: NDArray[np.uint64],
     a: NDArray[np.uint64],
     b: NDArray[np.uint64],
-    c: NDArray[np.uint64],
+    c: NDArray[np.uint64] | None,
     adds_product: bool,
     out: NDArray[np.uint64] | None = None,
 ) -> NDArray[np.uint64]:
-    """Return a party's share ``c + d * b + a * e`` mod 2^64 of ``x * y``, as :func:`and_layer` with ``d = x - a``."""
+    """Return a party's share ``c + d * b + a * e`` mod 2^64 of ``x * y``, as :func:`and_layer` with ``d = x - a``.
+
+    No c stands for zeros.
+    """
+
+def cut_masks(a: NDArray[np.uint64], ring_bits: int, bits: int) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
+    """Return ``u`` and ``top`` of ``r = -a`` mod 2^ring_bits, of which ``bits`` bits go.
+
+    ``top`` is r's highest bit, and ``u`` is ``2^(ring_bits - 1 - bits) * top`` less the rest of r, shifted.
+    """
+
+def cut_shares(
+    opened: NDArray[np.uint64],
+    offset: int,
+    u: NDArray[np.uint64],
+    top: NDArray[np.uint64],
+    ring_bits: int,
+    bits: int,
+    adds_public: bool,
+) -> NDArray[np.uint64]:
+    """Return a party's share of a value divided by 2^bits, from what was opened and its shares of :func:`cut_masks`.
+
+    With ``c = opened + offset`` and its highest bit ``c_top``, it is ``u - 2^(ring_bits - bits) * c_top * top``. The
+    party that ``adds_public`` adds ``(c >> bits) - 2^(ring_bits - 2 - bits)``.
+    """
 
 def planes_of_words(words: NDArray[np.uint64], bits: int) -> NDArray[np.uint64]:
     """Return ``u64[bits, ceil(n / 64)]`` of n words in C order: bit j of word i of plane b is bit b of word 64 i + j.
@@ -573,8 +627,14 @@ class KeyStream:
     def fill(self, out: NDArray[np.uint64]) -> None:
         """Write the next words over ``out``, which is C-contiguous, as it is below."""
 
+    def add_to(self, out: NDArray[np.uint64]) -> None:
+        """Add the next words to those of ``out``, mod 2^64."""
+
     def subtract_from(self, out: NDArray[np.uint64]) -> None:
         """Subtract the next words from those of ``out``, mod 2^64."""
+
+    def subtracted(self, words: NDArray[np.uint64]) -> NDArray[np.uint64]:
+        """Return ``words`` less the next words, mod 2^64, in new memory."""
 
     def exclusive_or_into(self, out: NDArray[np.uint64]) -> None:
         """Add the next words to those of ``out`` bit by bit."""
@@ -847,6 +907,67 @@ class CkksEvaluator:
 
     def inner_sum(self, a: CkksCiphertext, count: int, stride: int) -> CkksCiphertext:
         """Return ``b[i] = sum_k a[i + k stride]``, k < ``count``, a power of two, by rotations ``stride * 2^j``."""
+
+class CkksSecretShare:
+    """One of several owners' ternary share of a secret key, and its shares of all keys and answers.
+
+    ``seed``: 32 bytes. The secret follows from it and from ``key_id``, the joint key's 16 bytes. So does the randomness
+    of each share, with all that the share depends on. The same question gets the same share. ``common``: 16 bytes that
+    all owners draw the uniform half of one key from (Mouchet et al., PoPETs 2021). mpc/core/ckks/threshold.hpp has the
+    formulas.
+    """
+
+    def __init__(self, parameters: CkksParameters, seed: Buffer, key_id: Buffer) -> None: ...
+    @property
+    def key_id(self) -> bytes: ...
+    def public_key(self, common: Buffer) -> bytes: ...
+    def rotation_key(self, common: Buffer, steps: int, level: int) -> bytes: ...
+    def first_relinearisation(self, common: Buffer, level: int) -> bytes: ...
+    def second_relinearisation(self, common: Buffer, sum: Buffer) -> bytes:
+        """Return the share of the second round, for the sum of the first shares that the same ``common`` made."""
+
+    def decryption(self, ciphertext: CkksCiphertext, mask_bits: int) -> bytes:
+        """Return ``c_1 s_i + m_i`` with a mask of N coefficients, uniform in [-2^(mask_bits-1), 2^(mask_bits-1)).
+
+        Raises ParameterError for a ciphertext of another key, and for a mask above 120 bits or the level's modulus.
+        """
+
+    def refresh(self, ciphertext: CkksCiphertext, mask_bits: int, common: Buffer, level: int) -> bytes:
+        """Return ``-a s_i - m_i + e_i`` at a level, for the mask of :meth:`decryption`."""
+
+    def mask(self, ciphertext: CkksCiphertext, mask_bits: int) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
+        """Return the mask of both: of N coefficients the lower 64 bits and the upper ones."""
+
+def ckks_add_key_shares(parameters: CkksParameters, shares: list[bytes]) -> bytes:
+    """Return the public key or rotation key of all owners' shares, or the sum of their first relinearisation shares.
+
+    Raises ProtocolError for malformed shares, and for such that are not of one key, step, level and common seed. So do
+    the functions below.
+    """
+
+def ckks_add_second_shares(parameters: CkksParameters, sum: Buffer, shares: list[bytes]) -> bytes:
+    """Return the relinearisation key of the sum of first shares and of all owners' second shares, which answer it."""
+
+def ckks_open_values(ciphertext: CkksCiphertext, shares: list[bytes]) -> NDArray[np.float64]:
+    """Return ``f64[N/2]``, a ciphertext's values with their noise and all owners' masks, divided by the scale."""
+
+def ckks_open_residues(ciphertext: CkksCiphertext, shares: list[bytes]) -> NDArray[np.uint64]:
+    """Return the same as N coefficients modulo q_0, then modulo q_1 and so on, ``u64[(level + 1) * N]``."""
+
+def ckks_open_integers(
+    ciphertext: CkksCiphertext, shares: list[bytes], opened_bits: int
+) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
+    """Return the same as N integers around zero, the lower 64 bits and the upper ones.
+
+    Raises ParameterError for a level whose modulus has more than 127 bits, and ProtocolError where an integer is not in
+    [-2^opened_bits, 2^opened_bits), as it is with shares of another secret.
+    """
+
+def ckks_refreshed(ciphertext: CkksCiphertext, shares: list[bytes], fresh: list[bytes], opened_bits: int) -> bytes:
+    """Return the ciphertext at a higher level, of all owners' shares of its decryption and of their fresh ones.
+
+    Raises ProtocolError as :func:`ckks_open_integers` does.
+    """
 
 class RobustPrio:
     """Prio with Shamir's shares, for one report (mpc/core/prio/robust.hpp). It holds no secret and never changes.

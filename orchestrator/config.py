@@ -141,7 +141,7 @@ def configure(
     arguments = _named_first(arguments, protocols)
     path, name = _file_and_protocol(arguments, line)
     document = read_file(path) if path else {}
-    protocol = _protocol(name or document.get("protocol"), protocols)
+    protocol = _protocol(name or document.get("protocol") or _owner(arguments, protocols), protocols)
     _check_sections(document, protocol, str(path))
     word, arguments = _command(arguments, protocol, protocols, line)
     parser = _command_parser(word, protocol, protocols, line) if word else _parser(protocol, protocols, line)
@@ -170,6 +170,12 @@ def _named_first(arguments: list[str], protocols: Mapping[str, RunnableProtocol]
         name, *others = arguments
         return [*others, "--protocol", name]
     return arguments
+
+
+def _owner(arguments: list[str], protocols: Mapping[str, RunnableProtocol]) -> str | None:
+    """Return the protocol of a command that its word alone calls, where it is called."""
+    word = arguments[0] if arguments else ""
+    return next((name for name, one in protocols.items() if word in one.commands and one.commands[word].alone), None)
 
 
 def _federation(
@@ -238,7 +244,7 @@ ENVIRONMENT = {"TMUX_TMPDIR": "folder of the sockets of tmux", "NO_COLOR": "no c
 
 
 def _parser(protocol: RunnableProtocol, protocols: Mapping[str, RunnableProtocol], line: CommandLine) -> FlagParser:
-    commands = _commands(protocol, line)
+    commands = _commands(protocol, protocols, line)
     variables = _listed("environment:", {**ENVIRONMENT, **getattr(protocol, "environment", {})})
     parser = FlagParser(
         line.name,
@@ -258,10 +264,11 @@ def _parser(protocol: RunnableProtocol, protocols: Mapping[str, RunnableProtocol
     return parser
 
 
-def _commands(protocol: RunnableProtocol, line: CommandLine) -> str:
-    """Return the commands of the protocol and the programs beside it, in groups."""
+def _commands(protocol: RunnableProtocol, protocols: Mapping[str, RunnableProtocol], line: CommandLine) -> str:
+    """Return the commands of the protocol, those of others that need no name, and the programs, in groups."""
     groups: dict[str, dict[str, str]] = {}
-    entries: list[tuple[str, Command | Program]] = [*protocol.commands.items(), *line.programs.items()]
+    alone = {word: one for other in protocols.values() for word, one in other.commands.items() if one.alone}
+    entries: list[tuple[str, Command | Program]] = [*(alone | {**protocol.commands}).items(), *line.programs.items()]
     for name, entry in entries:
         groups.setdefault(entry.group, {})[name] = entry.help
     tables = [_listed(f"commands to {group}:" if group else "commands:", lines) for group, lines in groups.items()]

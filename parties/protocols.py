@@ -11,7 +11,7 @@ from importlib.util import find_spec
 
 from parties.frame.plan import RunnableProtocol
 
-WINGS = ("capc", "tensors", "encrypted")
+WINGS = ("capc", "tensors", "encrypted", "commons")
 """The wings by name. The first that is there is the default."""
 
 _FOUND: list[RunnableProtocol] = [

@@ -15,9 +15,10 @@ These are the sections, which all run unless ``--only`` names some of them:
     model-2, model-10    the model is encrypted, and trained by so many steps
     refreshed            20 iterations with refreshes, beside an epoch of TenSEAL's
     accuracy             encrypted runs on random splits, beside scikit-learn
+    random               a hundred random programs beside their twins, within the derived bounds
 
-The program writes ``securetrain.json`` whenever something was measured, and in the end ``securetrain.md``. Figures that
-are not taken again stay.
+With both peers everything takes about five minutes of a calm machine. The program writes ``securetrain.json`` whenever
+something was measured, and in the end ``securetrain.md``. Figures that are not taken again stay.
 """
 
 from __future__ import annotations
@@ -41,11 +42,12 @@ from benchmarks.securetrain.measure import (
     measure_refreshed,
     measure_tenseal,
 )
+from benchmarks.securetrain.random_programs import measure_random
 from benchmarks.securetrain.rivals import ROOT
 from benchmarks.securetrain.works import RECORDS, REFRESHED, WORKS
 from benchmarks.speed_report import SECURETRAIN, add_flag, processor, write
 
-SECTIONS = (*(work.name for work in WORKS), "refreshed", "accuracy")
+SECTIONS = (*(work.name for work in WORKS), "refreshed", "accuracy", "random")
 PEERS = ("seal", "tenseal")
 
 
@@ -57,8 +59,9 @@ def parse(words: Sequence[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument("--peer", action="append", default=[], metavar="NAME=PYTHON", help=", ".join(PEERS))
     parser.add_argument("--rounds", type=int, default=3, help="in each of which all take a turn")
-    parser.add_argument("--splits", type=int, default=3, help="of the records, for accuracy")
+    parser.add_argument("--splits", type=int, default=10, help="of the records, for accuracy")
     parser.add_argument("--tenseal_records", type=int, default=91, help="of the epoch that TenSEAL really does")
+    parser.add_argument("--programs", type=int, default=100, help="that are drawn at random")
     parser.add_argument("--quick", action="store_true", help="one round and one split, to see that everything works")
     parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "results")
     add_flag(parser)
@@ -69,7 +72,7 @@ def parse(words: Sequence[str] | None = None) -> argparse.Namespace:
         if name not in PEERS or not os.access(python, os.X_OK):
             parser.error(f"--peer: expected {' or '.join(PEERS)} and its Python, found {peer}")
         chosen.pythons[name] = python
-    for name in ("rounds", "splits", "tenseal_records"):
+    for name in ("rounds", "splits", "tenseal_records", "programs"):
         if getattr(chosen, name) < 1:
             parser.error(f"--{name}: expected at least 1, found {getattr(chosen, name)}")
     if chosen.tenseal_records > RECORDS:
@@ -78,6 +81,7 @@ def parse(words: Sequence[str] | None = None) -> argparse.Namespace:
         parser.error("--docs: expected figures of several rounds, found --quick")
     if chosen.quick:
         chosen.rounds, chosen.splits, chosen.tenseal_records = 1, 1, min(10, chosen.tenseal_records)
+        chosen.programs = min(10, chosen.programs)
     return chosen
 
 
@@ -85,6 +89,8 @@ def measure(section: str, chosen: argparse.Namespace) -> dict[str, Any]:
     """Return what a section found, by name. TenSEAL belongs to "refreshed"."""
     if section == "accuracy":
         return {section: measure_accuracy(chosen.splits)}
+    if section == "random":
+        return {section: measure_random(chosen.programs)}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         if section == "refreshed":

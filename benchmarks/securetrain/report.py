@@ -9,6 +9,7 @@ from benchmarks.securetrain.rivals import Row
 from benchmarks.securetrain.works import (
     ACCURACY_GOAL,
     ACCURACY_TITLE,
+    RANDOM_TITLE,
     REFRESHED_GOALS,
     REFRESHED_TITLE,
     WORKS,
@@ -145,6 +146,13 @@ def accuracy_rows(found: Mapping[str, list[float]]) -> list[list[str]]:
     return rows
 
 
+def random_rows(found: Row) -> list[list[str]]:
+    """Return the row of random programs. Every error is below its bound, or there would be none."""
+    title = f"{found['programs']} random programs of {found['operations']} operations in all"
+    mine = f"{found['part']:.2f} of its bound, on average {found['mean_part']:.2f}"
+    return [[RANDOM_TITLE, "largest error", mine, "", "", f"at most the bound, in {title}", "met"]]
+
+
 def rows(results: Row) -> list[list[str]]:
     """Return all rows of what was measured."""
     found: list[list[str]] = []
@@ -159,6 +167,8 @@ def rows(results: Row) -> list[list[str]]:
         found += refreshed_rows(results["refreshed"], results.get("tenseal"))
     if "accuracy" in results:
         found += accuracy_rows(results["accuracy"])
+    if "random" in results:
+        found += random_rows(results["random"])
     return found
 
 

@@ -8,6 +8,7 @@
 #include <memory>
 #include <utility>
 
+#include "bindings/ckks.hpp"
 #include "bindings/convert.hpp"
 #include "core/ckks/evaluate.hpp"
 #include "core/ckks/keys.hpp"
@@ -27,11 +28,6 @@ using ckks::SecretKey;
 using ckks::SharedParameters;
 
 using Array = nb::ndarray<const double, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
-
-// Parameters are made shared; nanobind would delete what it made itself.
-struct PythonParameters {
-    SharedParameters shared;
-};
 
 Array array_of(nb::handle object) {
     Array array;
@@ -64,22 +60,6 @@ Residues residues_of(nb::handle object, std::size_t rows, std::size_t degree) {
 }
 
 View<const double> view_of(const Array& array) { return View<const double>(array.data(), array.shape(0)); }
-
-template <typename Made>
-auto released(Made&& body) {
-    const nb::gil_scoped_release hold;
-    return body();
-}
-
-nb::bytes bytes_of(const ckks::KeyId& id) { return nb::bytes(id.data(), id.size()); }
-
-nb::ndarray<nb::numpy, double, nb::ndim<1>> numbers_of(std::vector<double> values) {
-    auto* owned = new std::vector<double>(std::move(values));
-    const nb::capsule owner(owned, [](void* p) noexcept { delete static_cast<std::vector<double>*>(p); });
-    const std::size_t shape[1] = {owned->size()};
-    return nb::ndarray<nb::numpy, double, nb::ndim<1>>(owned->data(), 1, shape, owner);
-}
-
 
 std::string described(const char* what, std::size_t level, const Scale& scale) {
     return std::string("<") + what + " at level " + std::to_string(level) + ", scale 2^" + std::to_string(scale.bits()) +
@@ -370,6 +350,7 @@ void bind_ckks(nb::module_& m) {
     bind_texts(m);
     bind_keys(m);
     bind_evaluator(m);
+    bind_shares_of_ckks(m);
 }
 
 }  // namespace mpc::bindings

@@ -1,15 +1,19 @@
 // Python's arithmetic on arrays of shares: matrix products, KeyStream, bit planes, words without gaps, patches.
 #include <nanobind/stl/string.h>
+#include <nanobind/stl/tuple.h>
 #include <nanobind/stl/vector.h>
 
 #include <algorithm>
 #include <array>
+#include <tuple>
 #include <type_traits>
 #include <utility>
 
 #include "bindings/convert.hpp"
 #include "core/base/blocks.hpp"
 #include "core/tensor/binary_field.hpp"
+#include "core/tensor/bit_words.hpp"
+#include "core/tensor/cuts.hpp"
 #include "core/tensor/key_stream.hpp"
 #include "core/tensor/matmul.hpp"
 #include "core/tensor/patches.hpp"
@@ -284,6 +288,73 @@ nb::object carryless_sum(nb::handle a, nb::handle b) {
     return result.object();
 }
 
+nb::object wide_sum(nb::handle factors, nb::handle low, nb::handle high) {
+    const auto c = words_in(factors, "factors"), lower = words_in(low, "low"), upper = words_in(high, "high");
+    require_same_shape(shape_of(c), shape_of(lower), "low");
+    require_same_shape(shape_of(c), shape_of(upper), "high");
+    const Result<std::uint64_t> result({2}, nb::none());
+    {
+        const nb::gil_scoped_release released;
+        tensor::wide_sum(c.data(), lower.data(), upper.data(), c.size(), result.data());
+    }
+    return result.object();
+}
+
+// ---- comparisons on shared bits --------------------------------------------------------------------------------------
+
+nb::object chosen_words(nb::handle table, nb::handle number, std::uint64_t one) {
+    const auto rows = words_in(table, "table"), chosen = words_in(number, "number");
+    if (rows.ndim() != 2 || chosen.ndim() != 1 || rows.shape(1) != chosen.shape(0))
+        throw ParameterError("table: expected rows as long as number, found shape " + text_of(shape_of(rows)) +
+                             " beside " + text_of(shape_of(chosen)));
+    const std::size_t n = chosen.size(), count = rows.shape(0);
+    if (std::any_of(chosen.data(), chosen.data() + n, [&](std::uint64_t c) { return c > count; }))
+        throw ParameterError("number: expected none above " + std::to_string(count) + ", found a larger one");
+    const Result<std::uint64_t> result({2, n}, nb::none());
+    {
+        const nb::gil_scoped_release released;
+        tensor::chosen_words(rows.data(), count, n, chosen.data(), one, result.data(), result.data() + n);
+    }
+    return result.object();
+}
+
+using Term = std::tuple<std::size_t, std::vector<std::size_t>, std::vector<std::size_t>>;
+
+std::vector<tensor::BitTerm> checked_terms(const std::vector<Term>& terms, std::size_t opened, std::size_t shares,
+                                           std::size_t outs) {
+    std::vector<tensor::BitTerm> found;
+    for (const auto& [out, factors, rows] : terms) {
+        const bool fits = !factors.empty() && factors.size() <= tensor::kMostFactors &&
+                          rows.size() == std::size_t{1} << factors.size() && out < outs;
+        const auto below = [](std::size_t most) { return [most](std::size_t place) { return place < most; }; };
+        if (!fits || !std::all_of(factors.begin(), factors.end(), below(opened)) ||
+            !std::all_of(rows.begin(), rows.end(), below(shares)))
+            throw ParameterError("terms: expected rows that there are and 2^k of them for k factors, found others");
+        found.push_back({out, factors, rows});
+    }
+    return found;
+}
+
+nb::object bit_products(nb::handle opened, nb::handle masks, nb::handle dealt, std::uint64_t one,
+                        const std::vector<Term>& terms, std::size_t outs) {
+    const auto open = words_in(opened, "opened"), mine = words_in(masks, "masks"), given = words_in(dealt, "dealt");
+    require_same_shape(shape_of(mine), shape_of(open), "opened");
+    const Shape shape = shape_of(mine), more = shape_of(given);
+    if (shape.empty() || more.size() != shape.size() || !std::equal(shape.begin() + 1, shape.end(), more.begin() + 1))
+        throw ParameterError("dealt: expected rows as those of masks, found shapes " + text_of(more) + " and " +
+                             text_of(shape));
+    const auto checked = checked_terms(terms, shape[0], 1 + shape[0] + more[0], outs);
+    Shape result_shape = shape;
+    result_shape[0] = outs;
+    const Result<std::uint64_t> result(result_shape, nb::none());
+    {
+        const nb::gil_scoped_release released;
+        const std::size_t n = entries_of(Shape(shape.begin() + 1, shape.end()));
+        tensor::bit_products({open.data(), mine.data(), shape[0], given.data(), one}, checked, n, outs, result.data());
+    }
+    return result.object();
+}
+
 // ---- the field of 2^64 elements -------------------------------------------------------------------------------------
 
 nb::object field_products(nb::handle a, nb::handle b) {
@@ -344,11 +415,12 @@ nb::object field_combined(nb::handle bits, nb::handle table) {
 
 using Layer = void (*)(const tensor::Triple& triple, bool adds_product, std::size_t words, std::uint64_t* z);
 
-template <Layer layer>
+template <Layer layer, bool may_lack_c>
 nb::object run_layer(nb::handle d, nb::handle e, nb::handle a, nb::handle b, nb::handle c, bool adds_product,
                      nb::handle out) {
-    const std::array<Contiguous<const std::uint64_t>, 5> arrays = {words_in(d, "d"), words_in(e, "e"), words_in(a, "a"),
-                                                                   words_in(b, "b"), words_in(c, "c")};
+    std::vector<Contiguous<const std::uint64_t>> arrays = {words_in(d, "d"), words_in(e, "e"), words_in(a, "a"),
+                                                           words_in(b, "b")};
+    if (!may_lack_c || !c.is_none()) arrays.push_back(words_in(c, "c"));
     const Shape shape = shape_of(arrays[0]);
     const std::size_t words = entries_of(shape);
     const Result<std::uint64_t> result(shape, out);
@@ -361,10 +433,46 @@ nb::object run_layer(nb::handle d, nb::handle e, nb::handle a, nb::handle b, nb:
         if (first != result.data()) result.require_apart(first, first + words, name.c_str());
     }
     const tensor::Triple triple{arrays[0].data(), arrays[1].data(), arrays[2].data(), arrays[3].data(),
-                                arrays[4].data()};
+                                arrays.size() > 4 ? arrays[4].data() : nullptr};
     {
         const nb::gil_scoped_release released;
         layer(triple, adds_product, words, result.data());
+    }
+    return result.object();
+}
+
+// ---- cuts -----------------------------------------------------------------------------------------------------------
+
+nb::tuple cut_masks(nb::handle a, unsigned ring_bits, unsigned bits) {
+    const auto in = words_in(a, "a");
+    const tensor::Cut cut{ring_bits, bits};
+    tensor::check_cut(cut);
+    const Shape shape = shape_of(in);
+    const Result<std::uint64_t> u(shape, nb::none()), top(shape, nb::none());
+    {
+        const nb::gil_scoped_release released;
+        tensor::cut_masks(cut, in.data(), entries_of(shape), u.data(), top.data());
+    }
+    return nb::make_tuple(u.object(), top.object());
+}
+
+nb::object cut_shares(nb::handle opened, std::uint64_t offset, nb::handle u, nb::handle top, unsigned ring_bits,
+                      unsigned bits, bool adds_public) {
+    const std::array<Contiguous<const std::uint64_t>, 3> arrays = {words_in(opened, "opened"), words_in(u, "u"),
+                                                                   words_in(top, "top")};
+    const tensor::Cut cut{ring_bits, bits};
+    tensor::check_cut(cut);
+    const Shape shape = shape_of(arrays[0]);
+    for (std::size_t i = 1; i < arrays.size(); ++i) {
+        if (shape_of(arrays[i]) != shape)
+            throw ParameterError(std::string(i == 1 ? "u" : "top") + ": expected shape " + text_of(shape) +
+                                 " as that of opened, found " + text_of(shape_of(arrays[i])));
+    }
+    const Result<std::uint64_t> result(shape, nb::none());
+    {
+        const nb::gil_scoped_release released;
+        tensor::cut_shares(cut, arrays[0].data(), offset, arrays[1].data(), arrays[2].data(), adds_public,
+                           entries_of(shape), result.data());
     }
     return result.object();
 }
@@ -493,7 +601,17 @@ void bind_key_stream(nb::module_& m) {
              },
              nb::arg("shape"))
         .def("fill", into(&KeyStream::fill), nb::arg("out"))
+        .def("add_to", into(&KeyStream::add_to), nb::arg("out"))
         .def("subtract_from", into(&KeyStream::subtract_from), nb::arg("out"))
+        .def("subtracted",
+             [](Self& self, nb::handle words) {
+                 const auto in = words_in(words, "words");
+                 const Shape shape = shape_of(in);
+                 const Result<std::uint64_t> result(shape, nb::none());
+                 self.run([&](KeyStream& stream) { stream.subtract(in.data(), result.data(), entries_of(shape)); });
+                 return result.object();
+             },
+             nb::arg("words"))
         .def("exclusive_or_into", into(&KeyStream::exclusive_or_into), nb::arg("out"))
         .def("skip",
              [](Self& self, std::uint64_t count) { self.run([&](KeyStream& stream) { stream.skip(count); }); },
@@ -517,14 +635,21 @@ void bind_tensor(nb::module_& m) {
     m.def("high_words", &high_words, nb::arg("a"), nb::arg("b"));
     m.def("wide_products", &wide_products, nb::arg("a"), nb::arg("b"));
     m.def("carryless_sum", &carryless_sum, nb::arg("a"), nb::arg("b"));
+    m.def("wide_sum", &wide_sum, nb::arg("factors"), nb::arg("low"), nb::arg("high"));
+    m.def("chosen_words", &chosen_words, nb::arg("table"), nb::arg("number"), nb::arg("one"));
+    m.def("bit_products", &bit_products, nb::arg("opened"), nb::arg("masks"), nb::arg("dealt"), nb::arg("one"),
+          nb::arg("terms"), nb::arg("outs"));
     m.def("field_products", &field_products, nb::arg("a"), nb::arg("b"));
     m.def("field_chosen", &field_chosen, nb::arg("bits"), nb::arg("elements"));
     m.def("field_gram", &field_gram, nb::arg("u"), nb::arg("v"), nb::arg("elements"));
     m.def("field_combined", &field_combined, nb::arg("bits"), nb::arg("table"));
-    m.def("and_layer", &run_layer<tensor::and_layer>, nb::arg("d"), nb::arg("e"), nb::arg("a"), nb::arg("b"),
+    m.def("and_layer", &run_layer<tensor::and_layer, false>, nb::arg("d"), nb::arg("e"), nb::arg("a"), nb::arg("b"),
           nb::arg("c"), nb::arg("adds_product"), nb::arg("out") = nb::none());
-    m.def("multiply_layer", &run_layer<tensor::multiply_layer>, nb::arg("d"), nb::arg("e"), nb::arg("a"), nb::arg("b"),
-          nb::arg("c"), nb::arg("adds_product"), nb::arg("out") = nb::none());
+    m.def("multiply_layer", &run_layer<tensor::multiply_layer, true>, nb::arg("d"), nb::arg("e"), nb::arg("a"), nb::arg("b"),
+          nb::arg("c").none(), nb::arg("adds_product"), nb::arg("out") = nb::none());
+    m.def("cut_masks", &cut_masks, nb::arg("a"), nb::arg("ring_bits"), nb::arg("bits"));
+    m.def("cut_shares", &cut_shares, nb::arg("opened"), nb::arg("offset"), nb::arg("u"), nb::arg("top"),
+          nb::arg("ring_bits"), nb::arg("bits"), nb::arg("adds_public"));
     m.def("planes_of_words", &planes_of_words, nb::arg("words"), nb::arg("bits"));
     m.def("words_of_planes", &words_of_planes, nb::arg("planes"), nb::arg("count"));
     m.def("pack_words", &pack_words, nb::arg("words"), nb::arg("bits"));

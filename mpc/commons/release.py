@@ -210,14 +210,13 @@ def gather_release(
     consumer = key.secret.times_generator()
     good: dict[int, ReleaseShare] = {}
     liars: dict[int, str] = {}
-    for sender, share in sorted(shares.items()):
-        if len(good) == committee.needed:
-            break
+    for sender, share in sorted(shares.items()):  # all of them, so that whoever lies is named
         try:
             if share.trustee != sender:
                 raise CheatingError(f"expected a release by trustee {sender}, found one of trustee {share.trustee}")
             check_release(committee, reports, consumer, grant, share)
-            good[sender] = share
+            if len(good) < committee.needed:
+                good[sender] = share
         except CheatingError as error:
             liars[sender] = str(error)
     if len(good) < committee.needed:

@@ -46,6 +46,14 @@ class Arithmetic(Protocol[V]):
         """Add values of equal scale."""
         ...
 
+    def subtract(self, first: V, second: V) -> V:
+        """Subtract the second of two values of equal scale."""
+        ...
+
+    def add_plain(self, value: V, slots: Floats) -> V:
+        """Add public numbers, ``(slots,)``, encoded at the value's scale."""
+        ...
+
     def add_constant(self, value: V, constant: float) -> V:
         """Add the same number to every slot, encoded at the value's scale."""
         ...
@@ -56,6 +64,13 @@ class Arithmetic(Protocol[V]):
 
     def multiply(self, first: V, second: V) -> V:
         """Multiply slot by slot, relinearise and rescale. The product is one level lower."""
+        ...
+
+    def dot(self, first: Sequence[V], second: Sequence[V]) -> V:
+        """Add up the products of as many values each, slot by slot, and relinearise and rescale the sum alone.
+
+        All of the first have one scale, and all of the second.
+        """
         ...
 
     def multiply_plain(self, value: V, slots: Floats, scale: Fraction) -> V:

@@ -16,10 +16,10 @@ from mpc.encrypted.packing import Floats
 from mpc.errors import ParameterError
 
 
-def chain_of(parameters: CkksParameters) -> Chain:
-    """Return what the noise of these parameters depends on."""
+def chain_of(parameters: CkksParameters, owners: int = 1) -> Chain:
+    """Return what the noise of these parameters depends on, for a key of so many owners."""
     scale = Fraction(float(parameters.scale))
-    return Chain(parameters.degree, tuple(parameters.primes), tuple(parameters.special_primes), scale)
+    return Chain(parameters.degree, tuple(parameters.primes), tuple(parameters.special_primes), scale, owners)
 
 
 def core_scale(parameters: CkksParameters, scale: Fraction) -> CkksScale:
@@ -99,6 +99,17 @@ class Ciphertexts:
             raise ParameterError("expected values of equal scale in a sum, found two scales")
         return self._checked(self._evaluator.add(*self._meet(first, second)), first.scale)
 
+    def subtract(self, first: Encrypted, second: Encrypted) -> Encrypted:
+        """Subtract the second of two values of equal scale."""
+        if first.scale != second.scale:
+            raise ParameterError("expected values of equal scale in a difference, found two scales")
+        return self._checked(self._evaluator.subtract(*self._meet(first, second)), first.scale)
+
+    def add_plain(self, value: Encrypted, slots: Floats) -> Encrypted:
+        """Add public numbers, encoded at the value's scale."""
+        plain = self._evaluator.encode(slots, value.level, core_scale(self._parameters, value.scale))
+        return self._checked(self._evaluator.add_plain(value.ciphertext, plain), value.scale)
+
     def add_constant(self, value: Encrypted, constant: float) -> Encrypted:
         """Add the same number to every slot, encoded at the value's scale."""
         plain = self._evaluator.encode(constant, value.level, core_scale(self._parameters, value.scale))
@@ -113,6 +124,13 @@ class Ciphertexts:
         a, b = self._meet(first, second)
         scale = first.scale * second.scale / self.prime(a.level)
         return self._checked(self._evaluator.multiply(a, b, rescale=True), scale)
+
+    def dot(self, first: Sequence[Encrypted], second: Sequence[Encrypted]) -> Encrypted:
+        """Add up products slot by slot, and relinearise and rescale the sum alone."""
+        level = min(value.level for value in (*first, *second))
+        a, b = ([self._drop(value.ciphertext, level) for value in side] for side in (first, second))
+        scale = first[0].scale * second[0].scale / self.prime(level)
+        return self._checked(self._evaluator.dot(a, b, rescale=True), scale)
 
     def multiply_plain(self, value: Encrypted, slots: Floats, scale: Fraction) -> Encrypted:
         """Multiply by public numbers and rescale to just this scale."""

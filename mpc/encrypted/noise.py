@@ -50,6 +50,7 @@ class Chain:
 
     Attributes:
         scale: at which records are encrypted.
+        owners: of the key. With several the secret is the sum of their ternary ones, and each adds noise to every key.
 
     A digit of hybrid key switching holds as many primes as there are special ones.
     """
@@ -58,8 +59,11 @@ class Chain:
     primes: tuple[int, ...]
     special: tuple[int, ...]
     scale: Fraction
+    owners: int = 1
 
     def __post_init__(self) -> None:
+        if self.owners < 1:
+            raise ParameterError(f"expected at least 1 owner of a key, found {self.owners}")
         if self.degree < 2 or self.degree & (self.degree - 1) or not self.primes or not self.special:
             raise ParameterError("expected a degree that is a power of two, primes and special primes")
 
@@ -84,7 +88,7 @@ class Chain:
 
     @property
     def _secret(self) -> float:
-        return 2 * self.degree / 3
+        return self.owners * 2 * self.degree / 3
 
     @property
     def rounding(self) -> float:
@@ -106,8 +110,28 @@ class Chain:
         """The deviation of a slot that was encrypted with the public key."""
         return self._spread * math.sqrt(ERROR_DEVIATION**2 * (1 + 2 * self._secret) + 1 / 12)
 
+    @property
+    def refreshed(self) -> float:
+        """The deviation that a collective refresh adds to a slot, see :mod:`mpc.encrypted.threshold.refresh`."""
+        return self._spread * ERROR_DEVIATION * math.sqrt(self.owners)
+
     def switching(self, level: int) -> float:
-        """Return the deviation of a slot after one key switch, by relinearisation or rotation, at this level."""
+        """Return the deviation of a slot after one rotation at this level, whose key has an error of each owner."""
+        return math.hypot(self._switching(level, self.owners), self.rounding)
+
+    def product(self, level: int) -> float:
+        """Return the deviation of a slot after one relinearisation and rescaling at this level.
+
+        The relinearisation key of several owners has errors of each owner, and products of errors and ternary secrets
+        (:mod:`mpc.encrypted.threshold.relinearisation`). Squares of these secrets in a slot are taken at :data:`TAIL`
+        times their mean, above which each is with probability exp(-35).
+        """
+        errors = 1.0 if self.owners == 1 else 2 * self.owners * (1 + TAIL * self._secret)
+        switched = math.hypot(self._switching(level, errors), self.rounding)
+        return math.hypot(switched / self.primes[level], self.rounding)
+
+    def _switching(self, level: int, errors: float) -> float:
+        """Return the deviation of a slot by a key's errors, of ``errors`` times the usual variance."""
         special = math.prod(self.special)
         coefficients = 0.0
         for first in range(0, level + 1, len(self.special)):
@@ -115,5 +139,5 @@ class Chain:
             # The digit is raised to the larger modulus without a correction, so that it is below its modulus times
             # the number of its primes.
             width = min(len(self.special), level + 1 - first)
-            coefficients += self.degree * (ERROR_DEVIATION * width * digit / special) ** 2 / 12
-        return math.hypot(self._spread * math.sqrt(coefficients), self.rounding)
+            coefficients += self.degree * errors * (ERROR_DEVIATION * width * digit / special) ** 2 / 12
+        return self._spread * math.sqrt(coefficients)

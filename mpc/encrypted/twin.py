@@ -13,7 +13,6 @@ factor of the relative error, which :meth:`Twin.errors` keeps below a thousandth
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -58,6 +57,10 @@ class _Operation:
 
 def _unchanged(derivatives: Floats) -> Floats:
     return derivatives
+
+
+def _times(factor: Floats) -> Backward:
+    return lambda derivatives: derivatives * factor
 
 
 def _rounded(constant: float, scale: Fraction) -> float:
@@ -142,6 +145,19 @@ class Twin:
         level = min(first.level, second.level)
         return self._made(first.slots + second.slots, level, first.scale, operands, 0.0)
 
+    def subtract(self, first: Clear, second: Clear) -> Clear:
+        """Subtract the second of two values of equal scale."""
+        if first.scale != second.scale:
+            raise ParameterError("expected values of equal scale in a difference, found two scales")
+        operands = ((first.place, _unchanged), (second.place, np.negative))
+        level = min(first.level, second.level)
+        return self._made(first.slots - second.slots, level, first.scale, operands, 0.0)
+
+    def add_plain(self, value: Clear, slots: Floats) -> Clear:
+        """Add public numbers, as they are encoded at the value's scale."""
+        operands = ((value.place, _unchanged),)
+        return self._made(value.slots + encoded(slots, value.scale), value.level, value.scale, operands, 0.0)
+
     def add_constant(self, value: Clear, constant: float) -> Clear:
         """Add the same number to every slot. A constant is one coefficient, so its rounding is known exactly."""
         rounded = _rounded(constant, value.scale)
@@ -153,6 +169,12 @@ class Twin:
             raise ParameterError(f"expected a level of 0 to {value.level}, found {level}")
         return self._made(value.slots, level, value.scale, ((value.place, _unchanged),), 0.0)
 
+    def refreshed(self, value: Clear, level: int) -> Clear:
+        """Return the same numbers at a higher level, as several owners refresh them, with their noise and some more."""
+        if not value.level <= level <= self.chain.levels:
+            raise ParameterError(f"expected a level of {value.level} to {self.chain.levels}, found {level}")
+        return self._made(value.slots, level, value.scale, ((value.place, _unchanged),), self.chain.refreshed)
+
     def multiply(self, first: Clear, second: Clear) -> Clear:
         """Multiply slot by slot, relinearise and rescale."""
         level = min(first.level, second.level)
@@ -160,17 +182,30 @@ class Twin:
         self.products_level = max(self.products_level, level)
         scale = first.scale * second.scale / prime
         operands = (
-            (first.place, lambda derivatives: derivatives * second.slots),
-            (second.place, lambda derivatives: derivatives * first.slots),
+            (first.place, _times(second.slots)),
+            (second.place, _times(first.slots)),
         )
-        deviation = math.hypot(self.chain.switching(level) / prime, self.chain.rounding)
-        return self._made(first.slots * second.slots, level - 1, scale, operands, deviation)
+        return self._made(first.slots * second.slots, level - 1, scale, operands, self.chain.product(level))
+
+    def dot(self, first: Sequence[Clear], second: Sequence[Clear]) -> Clear:
+        """Add up products slot by slot, and relinearise and rescale the sum alone."""
+        if len({one.scale for one in first}) > 1 or len({one.scale for one in second}) > 1:
+            raise ParameterError("expected values of equal scale on each side of a sum of products, found others")
+        level = min(one.level for one in (*first, *second))
+        prime = self.prime(level)
+        self.products_level = max(self.products_level, level)
+        operands: list[tuple[int, Backward]] = []
+        for a, b in zip(first, second, strict=True):
+            operands += [(a.place, _times(b.slots)), (b.place, _times(a.slots))]
+        slots = sum(a.slots * b.slots for a, b in zip(first, second, strict=True))
+        scale = first[0].scale * second[0].scale / prime
+        return self._made(np.asarray(slots), level - 1, scale, tuple(operands), self.chain.product(level))
 
     def multiply_plain(self, value: Clear, slots: Floats, scale: Fraction) -> Clear:
         """Multiply by public numbers and rescale to just this scale."""
         prime = self.prime(value.level)
         public = encoded(slots, scale * prime / value.scale)
-        operands = ((value.place, lambda derivatives: derivatives * public),)
+        operands = ((value.place, _times(public)),)
         return self._made(value.slots * public, value.level - 1, scale, operands, self.chain.rounding)
 
     def multiply_constant(self, value: Clear, constant: float, scale: Fraction) -> Clear:

@@ -23,7 +23,7 @@ namespace mpc::bfv {
 // Reaches what an object keeps to itself.
 struct Probe {
     static Words& secret(SecretKey& key) { return key.secret_; }
-    static Words& transforms(Weights& weights) { return weights.transforms_; }
+    static LargeWords& transforms(Weights& weights) { return weights.transforms_; }
 };
 
 }  // namespace mpc::bfv

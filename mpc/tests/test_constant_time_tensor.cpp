@@ -5,6 +5,8 @@
 
 #include "core/aes/prg.hpp"
 #include "core/tensor/binary_field.hpp"
+#include "core/tensor/bit_words.hpp"
+#include "core/tensor/cuts.hpp"
 #include "core/tensor/key_stream.hpp"
 #include "core/tensor/matmul.hpp"
 #include "core/tensor/planes.hpp"
@@ -85,6 +87,20 @@ void layers() {
     }
 }
 
+void cuts() {
+    const Cut cut{64, 16};
+    std::vector<std::uint64_t> a = secret_words<std::uint64_t>(77), opened = secret_words<std::uint64_t>(77);
+    std::vector<std::uint64_t> u(77), top(77), out(77);
+    cut_masks(cut, a.data(), 77, u.data(), top.data());
+    cut_shares(cut, opened.data(), 5, u.data(), top.data(), true, 77, out.data());
+    for (std::vector<std::uint64_t>* words : {&a, &opened, &u, &top, &out}) make_public(*words);
+    for (std::size_t i = 0; i < 77; ++i) {
+        const std::uint64_t r = std::uint64_t{0} - a[i], c = opened[i] + 5;
+        CHECK(top[i] == r >> 63 && u[i] == (top[i] << 48) - (r >> 16));
+        CHECK(out[i] == u[i] - ((c >> 63) * top[i] << 48) + (c >> 16) - (std::uint64_t{1} << 46));
+    }
+}
+
 void wide_products() {
     const std::vector<std::uint64_t> a = secret_words<std::uint64_t>(19 * 33), b = secret_words<std::uint64_t>(33 * 6);
     std::vector<std::uint64_t> low(19 * 6), high(19 * 6), transposed_low(6 * 19), transposed_high(6 * 19), sum(2);
@@ -100,6 +116,18 @@ void wide_products() {
     high_words(a.data(), b.data(), low.size(), low.data());
     make_public(low);
     CHECK(low.size() == high.size());
+    wide_sum(a.data(), b.data(), b.data(), b.size(), sum.data());
+    make_public(sum);
+    CHECK(sum.size() == 2);
+}
+
+void bits_in_words() {
+    const std::vector<std::uint64_t> a = secret_words<std::uint64_t>(3 * 33), b = secret_words<std::uint64_t>(33);
+    std::vector<std::uint64_t> number(33, 2), less(33), equal(33), sum(33);
+    chosen_words(a.data(), 3, 33, number.data(), b[0], less.data(), equal.data());
+    bit_products({b.data(), a.data(), 1, a.data(), b[1]}, {{0, {0}, {0, 1}}}, 33, 1, sum.data());
+    for (std::vector<std::uint64_t>* words : {&less, &equal, &sum}) make_public(*words);
+    CHECK(less.size() == sum.size());
 }
 
 void sums_in_the_field() {
@@ -134,7 +162,9 @@ int main() {
     check::run_on_all_levels("products 32", products<std::uint32_t>);
     check::run_on_all_levels("words_and_planes", words_and_planes);
     check::run_on_all_levels("layers", layers);
+    check::run_on_all_levels("cuts", cuts);
     check::run_on_all_levels("wide_products", wide_products);
+    check::run("bits_in_words", bits_in_words);
     check::run_on_all_levels("sums_in_the_field", sums_in_the_field);
     check::run_on_all_levels("streams", streams);
     return check::result();

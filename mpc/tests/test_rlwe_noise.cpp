@@ -26,11 +26,12 @@ struct Probe {
         const Parameters& parameters = key.parameters();
         const std::size_t degree = parameters.degree();
         const Ciphertexts inputs = read_upload(parameters, upload, weights.inputs(), "upload");
-        Evaluator::Scratch scratch(parameters, weights.inputs());
+        Evaluator::Scratch scratch(parameters, 1);
         Prg prg(Block{seed, 0});
-        evaluator.combine(weights, 0, inputs, 0, prg, scratch);
+        const std::vector<Evaluator::Draws> draws{{parameters, flooded != nullptr ? flooded->begin(1) : 0, prg}};
+        evaluator.combine(weights, {0, 1, 0, 1}, inputs, draws, scratch);
         const std::vector<std::uint64_t> no_masks(degree, 0);
-        if (flooded != nullptr) evaluator.hide(no_masks.data(), *flooded, 0, prg, scratch);
+        if (flooded != nullptr) evaluator.hide(no_masks.data(), *flooded, 0, draws[0], scratch.first.data());
         std::vector<Words> residues;
         for (std::size_t i = 0; i < parameters.primes().size(); ++i) {
             const Ntt& prime = parameters.primes()[i];
@@ -70,7 +71,7 @@ struct Probe {
         const Ciphertexts inputs = read_upload(key.parameters(), upload, 1, "upload");
         Evaluator::Scratch scratch(key.parameters(), 1);
         Prg prg(Block{seed, 0});
-        evaluator.combine(weights, 0, inputs, 0, prg, scratch);
+        evaluator.combine(weights, {0, 1, 0, 1}, inputs, {{key.parameters(), 0, prg}}, scratch);
         Words guess(degree);
         for (std::size_t n = 0; n < degree; ++n) guess[n] = lift(w[n], prime.p());
         prime.forward(guess.data());

@@ -138,6 +138,34 @@ void sums_of_products_are_exact() {
     }
 }
 
+void sums_of_many_rows_and_columns_are_those_of_each() {
+    const std::size_t degree = 128;
+    const Ntt ntt(ntt_primes(degree, 47, 1)[0], degree);
+    Prg prg = seeded(9);
+    for (const std::size_t terms : {std::size_t{1}, std::size_t{9}, std::size_t{33}}) {
+        for (const std::size_t columns : {std::size_t{1}, std::size_t{3}}) {
+            const std::size_t rows = 2;
+            std::vector<Words> x, y, sums(rows * columns, Words(degree));
+            std::vector<const std::uint64_t*> left, right;
+            std::vector<std::uint64_t*> out;
+            for (std::size_t k = 0; k < rows * terms; ++k)
+                x.push_back(k % 2 == 0 ? Words(degree, ntt.p() - 1) : random_residues(prg, ntt, degree));
+            for (std::size_t k = 0; k < columns * terms; ++k) y.push_back(random_residues(prg, ntt, degree));
+            for (const Words& polynomial : x) left.push_back(polynomial.data());
+            for (const Words& polynomial : y) right.push_back(polynomial.data());
+            for (Words& sum : sums) out.push_back(sum.data());
+            ntt.inner_products(left.data(), rows, right.data(), columns, terms, out.data());
+            Words wanted(degree);
+            for (std::size_t r = 0; r < rows; ++r) {
+                for (std::size_t c = 0; c < columns; ++c) {
+                    ntt.inner_product(&left[r * terms], &right[c * terms], terms, wanted.data());
+                    CHECK(sums[r * columns + c] == wanted);
+                }
+            }
+        }
+    }
+}
+
 std::uint64_t digest_of_transforms(std::size_t degree, int bits, std::size_t primes) {
     const Ntt ntt(ntt_primes(degree, bits, primes)[primes / 2], degree);
     Prg prg = seeded(4);
@@ -366,6 +394,8 @@ int main() {
     check::run_on_all_levels("products are negacyclic", products_are_negacyclic);
     check::run_on_all_levels("extremes survive", extremes_survive);
     check::run_on_all_levels("sums of products are exact", sums_of_products_are_exact);
+    check::run_on_all_levels("sums of many rows and columns are those of each",
+                             sums_of_many_rows_and_columns_are_those_of_each);
     check::run_on_all_levels("transforms are the known ones", transforms_are_the_known_ones);
     check::run("packing is exact and strict", packing_is_exact_and_strict);
     check::run("scaling is exact", scaling_is_exact);

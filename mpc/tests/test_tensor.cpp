@@ -7,6 +7,7 @@
 
 #include "core/aes/prg.hpp"
 #include "core/base/error.hpp"
+#include "core/tensor/bit_words.hpp"
 #include "core/tensor/key_stream.hpp"
 #include "core/tensor/matmul.hpp"
 #include "core/tensor/patches.hpp"
@@ -410,6 +411,57 @@ void sums_of_polynomials() {
     for (std::size_t i = 0; i < a.size(); ++i)
         same = same && upper[i] == static_cast<std::uint64_t>((Wide{a[i]} * b[i]) >> 64);
     CHECK(same);
+    Wide total = 0;
+    for (std::size_t i = 0; i < a.size(); ++i) total += a[i] * (Wide{a[i]} << 64 | b[i]);
+    wide_sum(a.data(), b.data(), a.data(), a.size(), sum);
+    CHECK(sum[0] == static_cast<std::uint64_t>(total) && sum[1] == static_cast<std::uint64_t>(total >> 64));
+}
+
+// Each number chosen from a table whose rows have one bit of their own.
+void words_that_are_chosen() {
+    constexpr std::size_t rows = 7, n = 300;
+    const std::uint64_t one = std::uint64_t{1} << 40;
+    std::vector<std::uint64_t> table(rows * n), number(n), less(n), equal(n);
+    for (std::size_t i = 0; i < n; ++i) {
+        number[i] = i % (rows + 1);
+        for (std::size_t v = 1; v <= rows; ++v) table[(v - 1) * n + i] = std::uint64_t{1} << v;
+    }
+    chosen_words(table.data(), rows, n, number.data(), one, less.data(), equal.data());
+    bool same = true;
+    for (std::size_t i = 0; i < n; ++i) {
+        std::uint64_t above = 0, all = 0;
+        for (std::size_t v = 1; v <= rows; ++v) {
+            all |= std::uint64_t{1} << v;
+            if (v > number[i]) above |= std::uint64_t{1} << v;
+        }
+        same = same && less[i] == above && equal[i] == (number[i] == 0 ? all | one : std::uint64_t{1} << number[i]);
+    }
+    CHECK(same);
+}
+
+// Of known masks, so that every set's product is known, too.
+void products_of_opened_bits() {
+    constexpr std::size_t n = 200;
+    const std::vector<std::uint64_t> opened = random_words<std::uint64_t>(3 * n, 1);
+    const std::vector<std::uint64_t> masks = random_words<std::uint64_t>(3 * n, 2);
+    std::vector<std::uint64_t> dealt(4 * n), out(2 * n, 5);
+    for (std::size_t i = 0; i < n; ++i) {
+        const std::uint64_t a = masks[i], b = masks[n + i], c = masks[2 * n + i];
+        dealt[i] = a & b;
+        dealt[n + i] = a & c;
+        dealt[2 * n + i] = b & c;
+        dealt[3 * n + i] = a & b & c;
+    }
+    const std::vector<BitTerm> terms = {
+        {0, {2, 0}, {0, 3, 1, 5}}, {1, {0, 1, 2}, {0, 1, 2, 4, 3, 5, 6, 7}}, {0, {1}, {0, 2}}};
+    bit_products({opened.data(), masks.data(), 3, dealt.data(), ~std::uint64_t{0}}, terms, n, 2, out.data());
+    bool same = true;
+    for (std::size_t i = 0; i < n; ++i) {
+        std::uint64_t bit[3];
+        for (std::size_t j = 0; j < 3; ++j) bit[j] = opened[j * n + i] ^ masks[j * n + i];
+        same = same && out[i] == ((bit[2] & bit[0]) ^ bit[1]) && out[n + i] == (bit[0] & bit[1] & bit[2]);
+    }
+    CHECK(same);
 }
 
 }  // namespace
@@ -426,6 +478,8 @@ int main() {
     check::run_on_all_levels("layers_multiply_shares", layers_multiply_shares);
     check::run_on_all_levels("wide_products_keep_their_upper_words", wide_products_keep_their_upper_words);
     check::run_on_all_levels("sums_of_polynomials", sums_of_polynomials);
+    check::run("words_that_are_chosen", words_that_are_chosen);
+    check::run("products_of_opened_bits", products_of_opened_bits);
     check::run("words_without_gaps", words_without_gaps);
     check::run("patches_and_back", patches_and_back);
     check::run_on_all_levels("key_streams_are_the_cipher", key_streams_are_the_cipher);

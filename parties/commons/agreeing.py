@@ -1,124 +1,154 @@
-"""A trustee's part in keeping the log: what others may ask it, and what the sequencer asks all trustees.
+"""A trustee's desk: what others may ask it, and how the sequencer lets all trustees agree on the next entries.
 
-    writer              sequencer                      each trustee                      reader
+    writer              sequencer                      each trustee                      anybody
     --  submit  ------->
                         --  vote     proposal  ------->  checks, writes down, signs
                         <--          its cosignature  --
+                        --  keep     attachments  ---->  that it has said it lacks
                         --  certify  certificate  ---->
-                                                                        <--  follow  --
-    --  hand_in  (a revocation)  --------------------->  keeps it beside the log
+                                                                        <--  follow, attachments  --
+    --  hand-in  (a revocation)  --------------------->  keeps it beside the log
+                                        consumer  --  release  -------->  its share, for a certified grant
+                        --  coin  -------------------->  its part
 
-The sequencer waits for a quorum and a moment for the others. A trustee that lacks entries says so by the size of its
-copy, and gets them. Whatever is answered is on the disk before.
+The sequencer waits for a quorum and a moment for the others. A trustee that lacks entries or attachments says which,
+and gets them. Whatever is answered is on the disk before.
 """
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass
 
-from mpc.commons.consensus import BehindError, Sequencer, Trustee
-from mpc.commons.encoding import U64, Blob, Many, Record, coded, decode, encode
+from mpc.commons.access import request_of
+from mpc.commons.consensus import BehindError
+from mpc.commons.encoding import DIGEST, U64, Blob, Many, Record, coded, decode, encode
 from mpc.commons.founding import Founding
-from mpc.commons.identities import TrusteeKeys
+from mpc.commons.notes import Note
+from mpc.commons.roles.trustee import MissingError, TrusteeRole
 from mpc.errors import ProtocolError
 from parties.commons.answering import Question
 from parties.commons.asking import Line, gather
-from parties.commons.reading import MOST_WAIT_MS, Follow, followed
-from parties.commons.settings import EVERYBODY, TRUSTEE
-from parties.commons.storage import LogFolder
+from parties.commons.faults import HONEST, Fault
+from parties.commons.reading import (
+    ENOUGH_BYTES,
+    MOST_ATTACHMENTS,
+    MOST_WAIT_MS,
+    Blobs,
+    Digests,
+    Follow,
+    Submission,
+)
+from parties.commons.settings import CONSUMER, EVERYBODY, TRUSTEE
 
 _GRACE_S = 0.2  # for trustees beyond the quorum
+_ROUNDS = 64  # of proposals to trustees that lack something, for one certificate
 
 
 @dataclass(frozen=True)
 class Vote(Record):
-    """A trustee's answer to a proposal: the checkpoint with its cosignature, or from where on it lacks entries."""
+    """A trustee's answer to a proposal.
+
+    Attributes:
+        signed: the checkpoint with its cosignature. Without it the trustee lacks something.
+        size: from where on it lacks entries, if it lacks no attachments.
+        missing: the digests of attachments that it lacks.
+    """
 
     signed: tuple[bytes, ...] = coded(Many(Blob(1 << 15), 1))
     size: int = coded(U64)
+    missing: tuple[bytes, ...] = coded(Many(DIGEST, 1 << 20))
 
 
-class LogDesk:
-    """A trustee's copy of the log, which many threads ask and one thread of the sequencer extends.
+class TrusteeDesk:
+    """One trustee, whom many threads ask. One thread of the sequencer extends the log.
+
+    Args:
+        names: the consumers' names in their certificates, by the keys that sign their requests.
+        fault: what it does in place of its part in a grant.
 
     Attributes:
-        trustee: with its copy. Whoever looks at it holds `changed`.
+        role: the trustee. Whoever uses it holds `changed`.
         changed: is notified whenever more is certified.
-        sequencer: of the first trustee, or None.
     """
 
-    def __init__(self, founding: Founding, keys: TrusteeKeys, folder: LogFolder, first: str) -> None:
-        self.founding = founding
+    def __init__(
+        self, founding: Founding, role: TrusteeRole, names: Mapping[bytes, str], fault: Fault = HONEST
+    ) -> None:
         self.changed = threading.Condition(threading.RLock())
-        self.trustee = Trustee(founding, keys, folder)
-        self.sequencer = Sequencer(self.trustee, founding, keys) if self.trustee.place == 0 else None
-        self._first = first
+        self.role = role
+        self._founding, self._names, self._fault = founding, names, fault
+        self._first = founding.trustees[0].name
 
     @property
     def questions(self) -> Mapping[str, Question]:
         """What others may ask."""
         found = {
             "follow": Question(EVERYBODY, self._follow),
+            "attachments": Question(EVERYBODY, self._attachments),
             "hand-in": Question(EVERYBODY, self._hand_in),
             "vote": Question((TRUSTEE,), self._vote),
+            "keep": Question((TRUSTEE,), self._keep),
             "certify": Question((TRUSTEE,), self._certify),
+            "coin": Question((TRUSTEE,), self._coin),
+            "release": Question((CONSUMER,), self._release),
         }
-        if self.sequencer is not None:
+        if self.role.sequencer is not None:
             found |= {"submit": Question(EVERYBODY, self._submit), "why": Question(EVERYBODY, self._why)}
         return found
 
-    def submit(self, entry: bytes) -> None:
-        """Take an entry that shall be logged, as the sequencer."""
-        sequencer = self._sequencing()
-        with self.changed:
-            sequencer.submit(entry)
+    def is_settled(self) -> bool:
+        """Return whether all that this trustee has signed is certified."""
+        copy = self.role.trustee.copy
+        return 0 < copy.size == copy.certified_size
+
+    # -- the sequencer -------------------------------------------------------------------------------------------------
 
     def extend(self, others: Mapping[str, Line], within_s: float, note: Callable[[str], None]) -> bool:
-        """Propose what waits, as the sequencer, and return whether more is certified.
+        """Propose what waits, and return whether more is certified.
 
         Args:
             others: the lines to all other trustees, by name.
             within_s: how long to wait for a quorum.
-            note: gets a sentence for a trustee that gave no valid answer.
+            note: gets a sentence for each trustee that gave no vote where a quorum is missing.
         """
-        sequencer = self._sequencing()
+        role, quorum = self.role, self._founding.quorum
         with self.changed:
-            proposal = sequencer.propose()
-            own = bytes(self.trustee.copy.notes[self.trustee.copy.size]) if proposal else b""
+            proposal = role.propose()
+            copy = role.trustee.copy
+            text = copy.notes[copy.size].text if proposal else ""
         if proposal is None:
             return False
-        votes = {"": own}
-        behind: dict[str, int] = {}
+        votes: dict[str, bytes] = {}
+        lacking: dict[str, Vote] = {}
 
         def take(name: str, answer: bytes) -> None:
             vote = decode(Vote, answer)
-            if vote.signed:
+            if vote.signed and Note.read(vote.signed[0]).text == text:
                 votes[name] = vote.signed[0]
             else:
-                behind[name] = vote.size
+                lacking[name] = vote
 
-        quorum = self.founding.quorum
-        answers = {name: line.ask("vote", proposal) for name, line in others.items()}
+        def enough() -> bool:
+            return 1 + len(votes) + len(lacking) >= quorum  # who lacks something is asked again
+
         expires = time.monotonic() + within_s
-        while answers:
+        answers = {name: line.ask("vote", proposal) for name, line in others.items()}
+        for _ in range(_ROUNDS):
             left = max(0.0, expires - time.monotonic())
-            failed = gather(answers, left, take=take, enough=lambda: len(votes) >= quorum, grace_s=_GRACE_S)
-            for name, why in failed.items():
-                if len(votes) < quorum:
+            failed = gather(answers, left, take=take, enough=enough, grace_s=_GRACE_S)
+            if not enough():
+                for name, why in failed.items():
                     note(f"{name} gave no vote: {why}")
-            again = {name: size for name, size in behind.items() if name not in votes}
-            behind.clear()
-            with self.changed:
-                answers = {
-                    name: others[name].ask("vote", sequencer.proposal_from(size))
-                    for name, size in again.items()
-                    if 0 <= size < self.trustee.copy.size
-                }
+            answers = {name: self._ask_again(others[name], vote, proposal) for name, vote in lacking.items()}
+            lacking.clear()
+            if not answers:
+                break
         with self.changed:
-            certificate = sequencer.collect(votes.values())
+            certificate = role.collect(votes.values())
             if certificate is None:
                 return False
             self.changed.notify_all()
@@ -126,50 +156,125 @@ class LogDesk:
             line.ask("certify", certificate)
         return True
 
-    # -- answers -------------------------------------------------------------------------------------------------------
+    def _ask_again(self, line: Line, vote: Vote, proposal: bytes) -> Future[bytes]:
+        """Give a trustee what it lacks, and ask for its vote once more."""
+        with self.changed:
+            if vote.missing:
+                for digests in _pieces(vote.missing):
+                    line.ask("keep", encode(self._blobs(digests)))
+            elif vote.size < self.role.trustee.copy.size:
+                proposal = self.role.proposal_from(vote.size)
+        return line.ask("vote", proposal)
 
-    def _sequencing(self) -> Sequencer:
-        if self.sequencer is None:
-            raise ProtocolError("expected the sequencer, found another trustee")
-        return self.sequencer
+    def toss(self, about: bytes, others: Mapping[str, Line], within_s: float) -> tuple[bytes, dict[str, str]]:
+        """Gather a coin, and return its entry, with the trustees that gave no right part.
+
+        Raises:
+            ProtocolError: fewer than t + 1 parts are right.
+        """
+        with self.changed:
+            shares = {self.role.place: self.role.coin_share(about)}
+        places = {one.name: place for place, one in enumerate(self._founding.trustees)}
+        answers = {name: line.ask("coin", about) for name, line in others.items()}
+
+        def take(name: str, answer: bytes) -> None:
+            shares[places[name]] = answer
+
+        least = len(places) - self._founding.faulty
+        failed = gather(answers, within_s, take=take, enough=lambda: len(shares) >= least, grace_s=_GRACE_S)
+        with self.changed:
+            entry, liars = self.role.coin(about, shares)
+        names = [one.name for one in self._founding.trustees]
+        lied = dict.fromkeys((names[place] for place in liars), "its part of the coin has no proof that holds")
+        return entry, {**failed, **lied}
+
+    # -- answers -------------------------------------------------------------------------------------------------------
 
     def _follow(self, _: str, body: bytes) -> bytes:
         asked = decode(Follow, body)
         with self.changed:
             self.changed.wait_for(
-                lambda: self.trustee.copy.certified_size != asked.size, min(asked.wait_ms, MOST_WAIT_MS) / 1e3
+                lambda: self.role.trustee.copy.certified_size > asked.size, min(asked.wait_ms, MOST_WAIT_MS) / 1e3
             )
-            return encode(followed(self.trustee.copy, asked.size))
+            return self.role.update(asked.size) or b""
+
+    def _attachments(self, _: str, body: bytes) -> bytes:
+        with self.changed:
+            return encode(self._blobs(decode(Digests, body).digests))
+
+    def _blobs(self, digests: Collection[bytes]) -> Blobs:
+        found, total = list[bytes](), 0
+        for digest in digests:
+            data = self.role.attachment(digest)
+            if data is not None:
+                found.append(data)
+                total += len(data)
+            if total > ENOUGH_BYTES:
+                break
+        return Blobs(tuple(found))
+
+    def submit(self, entry: bytes, attachment: bytes | None = None) -> None:
+        """Take an entry that shall be logged, as the sequencer."""
+        with self.changed:
+            self.role.submit(entry, attachment)
 
     def _submit(self, _: str, body: bytes) -> bytes:
-        self.submit(body)
+        given = decode(Submission, body)
+        self.submit(given.entry, given.attachment[0] if given.attachment else None)
         return b""
 
     def _why(self, _: str, body: bytes) -> bytes:
         with self.changed:
-            refused = dict(self._sequencing().refused)
-        return refused.get(body, "").encode()
+            sequencer = self.role.sequencer
+            return dict(sequencer.refused).get(body, "").encode() if sequencer else b""
 
     def _hand_in(self, _: str, body: bytes) -> bytes:
         with self.changed:
-            self.trustee.hand_in(body)
+            self.role.hand_in(body)
         return b""
 
     def _vote(self, peer: str, body: bytes) -> bytes:
         self._only_the_sequencer(peer)
         with self.changed:
             try:
-                return encode(Vote((self.trustee.vote(body),), 0))
+                return encode(Vote((self.role.vote(body),), 0, ()))
+            except MissingError as error:
+                return encode(Vote((), 0, error.digests))
             except BehindError as error:
-                return encode(Vote((), error.size))
+                return encode(Vote((), error.size, ()))
+
+    def _keep(self, peer: str, body: bytes) -> bytes:
+        self._only_the_sequencer(peer)
+        with self.changed:
+            for data in decode(Blobs, body).blobs:
+                self.role.keep(data)
+        return b""
 
     def _certify(self, peer: str, body: bytes) -> bytes:
         self._only_the_sequencer(peer)
         with self.changed:
-            self.trustee.certify(body)
+            self.role.certify(body)
             self.changed.notify_all()
         return b""
 
+    def _coin(self, peer: str, body: bytes) -> bytes:
+        self._only_the_sequencer(peer)
+        with self.changed:
+            share = self.role.coin_share(body)
+        return self._fault.strike(share)
+
+    def _release(self, peer: str, body: bytes) -> bytes:
+        with self.changed:
+            asked = request_of(self.role.state, body).author
+            if self._names.get(asked) != peer:
+                raise ProtocolError(f"expected the consumer that has asked, found {peer}")
+            share = self.role.release(body)
+        return self._fault.strike(share)
+
     def _only_the_sequencer(self, peer: str) -> None:
         if peer != self._first:
-            raise ProtocolError(f"expected what {self._first} proposes, found something of {peer}")
+            raise ProtocolError(f"expected what {self._first} asks, found something of {peer}")
+
+
+def _pieces(digests: tuple[bytes, ...]) -> list[tuple[bytes, ...]]:
+    return [digests[at : at + MOST_ATTACHMENTS] for at in range(0, len(digests), MOST_ATTACHMENTS)]

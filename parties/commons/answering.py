@@ -21,6 +21,7 @@ from parties.frame.errors import AbsentError
 
 _POLL_S = 0.5  # between two looks whether the desk is closed
 _GRACE_S = 2.0
+_MOST_EACH = 4  # connections of one party
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,10 @@ class Desk:
             channel.deadline_s = self._idle_s
             thread = threading.Thread(target=self._serve, args=(channel,), name=f"desk: {channel.peer}", daemon=True)
             with self._lock:
+                same = [one for one in self._threads.values() if one.peer == channel.peer]
                 self._threads[thread] = channel
+            for one in same[: max(0, len(same) + 1 - _MOST_EACH)]:  # the oldest, whose other end may be gone
+                one.interrupt()
             thread.start()
 
     def _serve(self, channel: TlsChannel) -> None:

@@ -157,7 +157,8 @@ def gather(
     Returns:
         For each that gave no answer that was taken, the sentence that says why.
     """
-    expires, late = time.monotonic() + within_s, f"no answer within {within_s:g} s"
+    began = time.monotonic()
+    expires = began + within_s
     pending = {future: key for key, future in answers.items()}
     failed: dict[Key, str] = {}
     satisfied = enough()
@@ -176,4 +177,4 @@ def gather(
             expires = min(expires, time.monotonic() + grace_s)
     for future in pending:
         future.cancel()  # a question that has not been asked yet
-    return failed | dict.fromkeys(pending.values(), late)
+    return failed | dict.fromkeys(pending.values(), f"no answer within {time.monotonic() - began:.1f} s")

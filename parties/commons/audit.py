@@ -49,6 +49,19 @@ class Audit:
     events: tuple[Event, ...]
     checkpoint: str
 
+    @property
+    def sentences(self) -> list[str]:
+        """What was found, one line an event and the verdict behind them."""
+        lines = [f"{event.index:7}  {event.author}: {event.text}" + ("" if event.certified else " (not certified yet)")
+                 for event in self.events]  # fmt: skip
+        lines.append(f"Log {self.origin}")
+        lines.append(f"All {self.size} entries hold. A quorum of trustees has certified {self.certified} of them.")
+        if self.forks:
+            lines.append(
+                f"The sequencer is faulty. It has signed {self.forks} other stories, with evidence in this copy."
+            )
+        return lines
+
 
 def audit(folder: Path, *, checkpoints: Sequence[bytes] = (), origin: str = "", reports: bool = False) -> Audit:
     """Verify all that a copied log says.
@@ -99,6 +112,22 @@ def _check_kept(founding: Founding, copy: Copy, data: bytes) -> None:
         check_inclusion(copy.tree.leaf(receipt.index), receipt.index, kept.size, kept.root, receipt.proof)
 
 
+def audit_as_told(folder: Path, *, checkpoints: Sequence[Path], origin: str, keep: Path | None, reports: bool) -> Audit:
+    """Verify a copied log as a person has asked for by flags, and keep its checkpoint.
+
+    Raises:
+        LogError: something does not hold, or there is no checkpoint to keep.
+        OSError: a file cannot be read or written.
+    """
+    kept = [path.read_bytes() for path in checkpoints]
+    found = audit(folder, checkpoints=kept, origin=origin, reports=reports)
+    if keep is not None:
+        if not found.checkpoint:
+            raise LogError("expected a certified checkpoint to keep, found none")
+        write_private(keep, found.checkpoint.encode())
+    return found
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command. Return 0 where everything holds, 1 where something does not, 2 for a wrong command."""
     parser = argparse.ArgumentParser(prog="python -m parties.commons.audit", description=__doc__.split("\n")[0])
@@ -113,27 +142,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     options = parser.parse_args(arguments)
     try:
-        kept = [path.read_bytes() for path in options.checkpoint]
-        found = audit(options.log, checkpoints=kept, origin=options.origin, reports=options.reports)
-        if options.keep and not found.checkpoint:
-            raise LogError("expected a certified checkpoint to keep, found none")
-        if options.keep:
-            write_private(options.keep, found.checkpoint.encode())
+        found = audit_as_told(
+            options.log,
+            checkpoints=options.checkpoint,
+            origin=options.origin,
+            keep=options.keep,
+            reports=options.reports,
+        )
     except (PartyError, OSError) as error:
         print(f"The log does not hold. {error}" if isinstance(error, LogError) else str(error), file=sys.stderr)
         return 1
-    print(json.dumps(asdict(found), indent=1) if options.json else _told(found))
+    print(json.dumps(asdict(found), indent=1) if options.json else "\n".join(found.sentences))
     return 0
-
-
-def _told(found: Audit) -> str:
-    lines = [f"{event.index:7}  {event.author}: {event.text}" + ("" if event.certified else " (not certified yet)")
-             for event in found.events]  # fmt: skip
-    lines.append(f"Log {found.origin}")
-    lines.append(f"All {found.size} entries hold. A quorum of trustees has certified {found.certified} of them.")
-    if found.forks:
-        lines.append(f"The sequencer is faulty. It has signed {found.forks} other stories, with evidence in this copy.")
-    return "\n".join(lines)
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ from mpc.commons.committee import CommitteeKey, KeyShare
 from mpc.commons.encoding import U8, U32, Blob, Fixed, Many, Record, coded, decode, encode
 from mpc.commons.group import SCALAR_BYTES, SecretScalar
 from mpc.commons.key_messages import MOST_BODY_BYTES, Phase
-from mpc.commons.key_session import KeySession
+from mpc.commons.roles.trustee import TrusteeRole
 from mpc.errors import ProtocolError
 from parties.commons.answering import Question
 from parties.commons.settings import TRUSTEE
@@ -93,7 +93,7 @@ class KeyBoard:
             return encode(KeyNews(tuple(self._messages[turn.count :])))
 
 
-def make_key(session: KeySession, exchange: Exchange, patience_s: float) -> tuple[CommitteeKey, KeyShare]:
+def make_key(role: TrusteeRole, exchange: Exchange, patience_s: float) -> tuple[CommitteeKey, KeyShare]:
     """Return the key and this trustee's share of it.
 
     Args:
@@ -103,7 +103,8 @@ def make_key(session: KeySession, exchange: Exchange, patience_s: float) -> tupl
     Raises:
         PartyError: the session failed, or has left this trustee without a share.
     """
-    said: Sequence[bytes] = session.start()
+    said: Sequence[bytes] = role.start_key()
+    session = role.key_session
     count, phase, since = 0, session.phase, time.monotonic()
     while session.phase < Phase.DONE:
         news = decode(KeyNews, exchange(encode(KeyTurn(count, tuple(said)))))

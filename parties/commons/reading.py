@@ -1,16 +1,22 @@
-"""A party's own copy of the log, which it brings up to date from any trustee and believes no trustee alone.
+"""A party's own copy of the log, which it brings up to date from any trustee, and what it writes to the log.
 
-    reader                                                        any trustee
-    how many entries it has            --  follow  -------------->
-    checks entries, roots, signatures  <--  entries, certificate --  as soon as there are more
+    reader                                                     any trustee
+    how many entries it has            --  follow  ----------->
+    checks entries, root, signatures   <--  Update, or nothing  as soon as there are more
+    digests of what it lacks           --  attachments  ------>
+    checks the digests                 <--  what is there
 
-Only entries under a certificate of a quorum are taken in, so a faulty trustee can be slow and cannot lie. One that says
-nothing new for a while, or does not answer, is left for the next one. What a party writes goes to the sequencer.
+    writer                                                     the sequencer
+    an entry, and what belongs to it   --  submit  ----------->
+    why it is not in the log           --  why  -------------->
+
+Only entries under a certificate of a quorum are taken in. So a faulty trustee can be slow, and cannot lie. One that
+says nothing new for a while, or does not answer, is left for the next one.
 """
 
 from __future__ import annotations
 
-import itertools
+import hashlib
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
@@ -19,21 +25,23 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from mpc.commons.access import State
-from mpc.commons.certificates import check_certificate
-from mpc.commons.encoding import U32, U64, Many, Nested, Record, coded, decode, encode
-from mpc.commons.entries import Entry
-from mpc.commons.founding import Founding
+from mpc.commons.attachments import Attachments
+from mpc.commons.encoding import DIGEST, U32, U64, Blob, Many, Record, coded, decode, encode
+from mpc.commons.entries import MOST_BODY_BYTES, Entry
+from mpc.commons.following import Follower
 from mpc.commons.merkle import leaf_hash
-from mpc.commons.notes import Note
-from mpc.commons.replica import MOST_ENTRIES, Accepted, Certified, Copy
 from mpc.errors import MpcError, ProtocolError
 from parties.commons.asking import Line
 from parties.frame.errors import PartyError
 
 MOST_WAIT_MS = 10_000
+MOST_ATTACHMENTS = 1 << 12  # in one answer
+MOST_ATTACHMENT = 1 << 26
+ENOUGH_BYTES = 1 << 26  # of attachments, after which no further one goes into an answer
 _WAIT_MS = 1_000
 _PATIENCE_S = 3.0  # with a trustee that says nothing new
 _ASK_AGAIN_S = 1.0  # why an entry is not in the log yet
+_HAND_IN_AGAIN_S = 5.0  # because a sequencer that starts again has forgotten what was waiting
 
 Found = TypeVar("Found")
 
@@ -47,47 +55,53 @@ class Follow(Record):
 
 
 @dataclass(frozen=True)
-class Followed(Record):
-    """The next entries under a certificate, which is their checkpoint, or nothing new."""
+class Digests(Record):
+    """Asks for attachments by their SHA-256."""
 
-    accepted: tuple[Accepted, ...] = coded(Many(Nested(Accepted), 1))
+    digests: tuple[bytes, ...] = coded(Many(DIGEST, MOST_ATTACHMENTS))
 
 
-def followed(copy: Copy, size: int) -> Followed:
-    """Return what a trustee tells a reader that has so many entries. Only what is certified is told.
+@dataclass(frozen=True)
+class Blobs(Record):
+    """Attachments, of which some that were asked for may be missing."""
 
-    Raises:
-        ProtocolError: the reader has more than this trustee, or lacks more entries than a proposal may have.
-    """
-    found = copy.certified_size
-    if not found - MOST_ENTRIES <= size <= found:
-        raise ProtocolError(f"expected a reader of {max(0, found - MOST_ENTRIES)} to {found} entries, found {size}")
-    if size == found or copy.certified is None:
-        return Followed(())
-    return Followed((Accepted(size, tuple(copy.entries[size:found]), bytes(copy.certified[1])),))
+    blobs: tuple[bytes, ...] = coded(Many(Blob(MOST_ATTACHMENT), MOST_ATTACHMENTS))
+
+    def __repr__(self) -> str:
+        return f"Blobs({len(self.blobs)})"
+
+
+@dataclass(frozen=True)
+class Submission(Record):
+    """An entry that shall be logged, with its attachment where it has one."""
+
+    entry: bytes = coded(Blob(MOST_BODY_BYTES + 256))
+    attachment: tuple[bytes, ...] = coded(Many(Blob(MOST_ATTACHMENT), 1))
+
+    def __repr__(self) -> str:
+        return f"Submission({len(self.entry)} bytes)"
 
 
 class LogReader:
-    """A copy of the log and the ways to the trustees.
+    """A party's ways to the trustees, by which it follows the log and writes to it.
 
     Args:
-        lines: to the trustees, the sequencer first. None stands for the reader itself.
+        log: is brought up to date.
+        lines: to the trustees, the sequencer first.
         deadline_s: how long the log may stand still while this party waits for an entry.
     """
 
-    def __init__(self, founding: Founding, lines: Sequence[Line], deadline_s: float) -> None:
-        self.founding = founding
-        self.copy = Copy(founding)
+    def __init__(self, log: Follower, lines: Sequence[Line], deadline_s: float) -> None:
+        self.log = log
         self.lines = tuple(lines)
         self._deadline_s = deadline_s
-        self._turns = itertools.cycle(range(len(lines)))
-        self._current = next(self._turns)
+        self._current = 0
         self._news = time.monotonic()
 
     @property
     def state(self) -> State:
         """What the certified entries say."""
-        return self.copy.state
+        return self.log.state
 
     def until(self, find: Callable[[State], Found | None], what: str, within_s: float | None = None) -> Found:
         """Return what is found in the log as soon as it is there.
@@ -110,7 +124,7 @@ class LogReader:
                 raise PartyError(f"expected {what} in the log within {within_s:g} s, found none")
             if within_s is None and now - last > self._deadline_s:
                 raise PartyError(
-                    f"expected {what} in the log, which has stood still at {self.copy.size} entries for "
+                    f"expected {what} in the log, which has stood still at {self.log.size} entries for "
                     f"{self._deadline_s:g} s"
                 )
             if self.advance():
@@ -118,53 +132,90 @@ class LogReader:
 
     def advance(self, wait_ms: int = _WAIT_MS) -> bool:
         """Ask one trustee for more entries, wait for a moment, and return whether there were any."""
-        line = self.lines[self._current]
+        size, line = self.log.size, self.lines[self._current]
         try:
-            answer = line.ask("follow", encode(Follow(self.copy.size, wait_ms)))
-            told = decode(Followed, answer.result(wait_ms / 1e3 + _PATIENCE_S))
-            for record in told.accepted:
-                check_certificate(self.founding, Note.read(record.note))  # before a single entry is taken in
-                self.copy.take(record)
-                self.copy.take(Certified(record.note))
+            answer = line.ask("follow", encode(Follow(size, wait_ms)))
+            update = answer.result(wait_ms / 1e3 + _PATIENCE_S)
+            if update:
+                self.log.take(update)
         except (MpcError, NotYet):
             self._turn()
             return False
-        if told.accepted:
+        if self.log.size > size:
             self._news = time.monotonic()
             return True
         if time.monotonic() - self._news > _PATIENCE_S:
             self._turn()
         return False
 
-    def write(self, entries: Sequence[bytes], what: str) -> list[bytes]:
+    def fetch(self, wants: Callable[[], Sequence[bytes]], attachments: Attachments) -> None:
+        """Ask one trustee after the other for attachments, until nothing is wanted any more.
+
+        Args:
+            wants: returns the digests that are missing.
+
+        Raises:
+            PartyError: no trustee has given all of them in time.
+        """
+        began = time.monotonic()
+        while missing := list(wants())[:MOST_ATTACHMENTS]:
+            if time.monotonic() - began > self._deadline_s:
+                raise PartyError(
+                    f"expected {len(missing)} attachments of the trustees within {self._deadline_s:g} s, found none"
+                )
+            try:
+                answer = self.lines[self._current].ask("attachments", encode(Digests(tuple(missing))))
+                given = decode(Blobs, answer.result(_PATIENCE_S)).blobs
+            except (MpcError, NotYet):
+                given = ()
+            wanted = {*missing}
+            right = [one for one in given if hashlib.sha256(one).digest() in wanted]
+            for one in right:
+                attachments.put(one)
+            if not right:
+                self._turn()
+                time.sleep(0.05)
+
+    def write(self, entries: Sequence[tuple[bytes, bytes | None]], what: str) -> list[bytes]:
         """Hand entries to the sequencer, wait until they are certified, and return their leaf hashes.
+
+        Args:
+            entries: each with its attachment, or None.
 
         Raises:
             ProtocolError: the sequencer says why one cannot be logged.
             PartyError: the log stood still.
         """
         sequencer = self.lines[0]
-        leaves = [leaf_hash(entry) for entry in entries]
-        missing = {decode(Entry, entry).statement: (entry, leaf) for entry, leaf in zip(entries, leaves, strict=True)}
-        handed = [(entry, sequencer.ask("submit", entry)) for entry in entries]
-        for _, answer in handed:
-            self._answer_of(answer, what)
-        asked = time.monotonic()
+        leaves = [leaf_hash(entry) for entry, _ in entries]
+        missing = {
+            decode(Entry, entry).statement: (leaf, Submission(entry, () if attachment is None else (attachment,)))
+            for (entry, attachment), leaf in zip(entries, leaves, strict=True)
+        }
+        asked = handed = self._hand_in([given for _, given in missing.values()], what)
 
         def are_there(state: State) -> bool | None:
-            nonlocal asked
+            nonlocal asked, handed
             for statement in [one for one in missing if one in state.statements]:
                 del missing[statement]
             if missing and time.monotonic() - asked > _ASK_AGAIN_S:
                 asked = time.monotonic()
-                _, leaf = next(iter(missing.values()))
-                reason = self._answer_of(sequencer.ask("why", leaf), what)
+                reason = self._answer_of(sequencer.ask("why", next(iter(missing.values()))[0]), what)
                 if reason:
                     raise ProtocolError(f"{what}: {reason.decode('utf-8', 'replace')}", peer=sequencer.peer.name)
+                if asked - handed > _HAND_IN_AGAIN_S:
+                    handed = self._hand_in([given for _, given in missing.values()], what)
             return None if missing else True
 
         self.until(are_there, what)
         return leaves
+
+    def _hand_in(self, submissions: Sequence[Submission], what: str) -> float:
+        """Hand entries to the sequencer, and return when that was."""
+        handed = [self.lines[0].ask("submit", encode(one)) for one in submissions]
+        for answer in handed:
+            self._answer_of(answer, what)
+        return time.monotonic()
 
     def _answer_of(self, answer: Future[bytes], what: str) -> bytes:
         try:
@@ -175,5 +226,5 @@ class LogReader:
             ) from None
 
     def _turn(self) -> None:
-        self._current = next(self._turns)
+        self._current = (self._current + 1) % len(self.lines)
         self._news = time.monotonic()

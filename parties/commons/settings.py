@@ -1,6 +1,115 @@
-"""What each role is told, and the names of the roles."""
+"""What each role is told, and the names of the roles.
+
+Everything here is public. A party's own keys and measurements lie in its private folder.
+"""
 
 from __future__ import annotations
 
+from functools import cached_property
+from pathlib import Path
+
+from mpc.commons.encoding import decode
+from mpc.commons.founding import Founding
+from parties.commons.faults import FaultKind
+from parties.frame.settings import Address, PartySettings, Peer
+
 PROVIDER, TRUSTEE, AGGREGATOR, CONSUMER, AUDITOR = "data provider", "trustee", "aggregator", "data consumer", "auditor"
 EVERYBODY = (PROVIDER, TRUSTEE, AGGREGATOR, CONSUMER, AUDITOR)
+SEED, POINT, MEASUREMENTS = "identity.key", "boxes.key", "measurements.json"  # in a party's private folder
+
+
+class CommonsSettings(PartySettings):
+    """What every party knows.
+
+    Attributes:
+        founding_record: of the log, encoded, in hex.
+        task: the one that this run is about.
+        trustees: to connect to, in the order of the founding record.
+        roles: of all parties, by name.
+        consumers: the keys that sign consumers' requests, in hex, by name.
+        log_deadline_s: how long the log may stand still while this party waits for an entry.
+        fault: what this party does in place of its part in a grant, or nothing.
+    """
+
+    founding_record: str
+    task: str
+    trustees: tuple[Peer, ...]
+    roles: dict[str, str]
+    consumers: dict[str, str]
+    log_deadline_s: float
+    fault: FaultKind = ""
+
+    @cached_property
+    def founding(self) -> Founding:
+        """The founding record of the log."""
+        return decode(Founding, bytes.fromhex(self.founding_record))
+
+    def agreed(self) -> dict[str, str]:
+        """Return what all parties must agree on, as text by name. It is public."""
+        roles = ", ".join(f"{name}: {role}" for name, role in sorted(self.roles.items()))
+        return {"protocol": "commons", "log": self.founding.origin, "task": self.task, "roles": roles}
+
+
+class TrusteeSettings(CommonsSettings):
+    """What a trustee knows.
+
+    Attributes:
+        key_patience_s: how long a phase of making the key may last before this trustee says that it is over.
+        words_patience_s: how long aggregators may take for their words, before this trustee closes the step.
+    """
+
+    listen: Address
+    key_patience_s: float
+    words_patience_s: float
+
+
+class AggregatorSettings(CommonsSettings):
+    """What an aggregator knows."""
+
+    listen: Address
+
+
+class ProviderSettings(CommonsSettings):
+    """What a data provider knows.
+
+    Attributes:
+        uses: how many aggregates each of its reports may enter.
+        revokes_after: it revokes its policy once so many results were delivered. None stands for never.
+    """
+
+    uses: int
+    revokes_after: int | None
+
+
+class ConsumerSettings(CommonsSettings):
+    """What the data consumer knows.
+
+    Attributes:
+        aggregators: to connect to, in the order of the founding record.
+        functions: to ask for, one after the other.
+        reports: how many there will be if every provider reports.
+        reports_within_s: how long it waits for all of them before it asks for those that are there.
+        revoker: the provider whose revocation it waits for, to ask once more. None stands for no second request.
+        sums_patience_s: how long to wait for aggregators beyond those that suffice.
+        privacy: what noisy results cost, in sentences. Without noise there are none.
+    """
+
+    aggregators: tuple[Peer, ...]
+    functions: tuple[str, ...]
+    reports: int
+    reports_within_s: float
+    revoker: str | None
+    sums_patience_s: float
+    privacy: tuple[str, ...]
+
+
+class AuditorSettings(CommonsSettings):
+    """What the auditor knows.
+
+    Attributes:
+        requests: how many requests it waits for, until each is refused or its result delivered.
+        copy_to: the folder that it copies the log to, for audits by anybody.
+    """
+
+    requests: int
+    copy_to: Path

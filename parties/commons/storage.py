@@ -86,6 +86,16 @@ class LogFolder:
             self._size = found + len(line) + 1
 
 
+def open_log(path: Path, founding: Founding) -> LogFolder:
+    """Return the log in a folder, which is made empty where there is none. Raises `LogError` for another log."""
+    if not (path / FOUNDING).exists():
+        return LogFolder.create(path, founding)
+    folder = LogFolder(path)
+    if folder.founding.origin != founding.origin:
+        raise LogError(f"expected the log {founding.origin} in {path}, found {folder.founding.origin}")
+    return folder
+
+
 def read_founding(path: Path) -> Founding:
     """Return the founding record of the log in this folder. Raises `LogError`."""
     try:

@@ -285,6 +285,7 @@ class Command:
             or an exit status after it has printed by itself. Raises `PartyError` for a failure that is one sentence.
         Options: its own flags, declared like those of `RunnableProtocol.Config`.
         group: what commands like it are for, such as `look at runs`. The help lists them together.
+        alone: whether its word alone calls it, whatever the protocol, because it reads no configuration.
 
     `run` and `Options` may be given as `module:name`, and are imported when the command is asked for.
     """
@@ -293,6 +294,7 @@ class Command:
     run: Callable[[Any, Path, Any], Summary | int] | str
     Options: type[BaseModel] | str = NoOptions
     group: str = ""
+    alone: bool = False
 
     @property
     def function(self) -> Callable[[Any, Path, Any], Summary | int]:

@@ -120,8 +120,6 @@ class TensorsConfig(BaseModel):
             raise ValueError(f"computing, provider: {error}") from error
         if KINDS[self.backend].proven and self.ring_bits != 64:
             raise ValueError(f"ring_bits: expected 64 for the back-end {self.backend}, found {self.ring_bits}")
-        if KINDS[self.backend].proven and self.serving is not None:
-            raise ValueError(f"serving: expected a back-end without MACs for a service, found {self.backend}")
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise ValueError(
                 f"expected each party in one role, found {', '.join(twice)} in two; a provider that computes would see"

@@ -437,7 +437,7 @@ PICKED: dict[str, list[tuple[str, str]]] = {
         ("[Part(plane ^ beta, planes=True)]", "[Part(plane ^ 0, planes=True)]"),
     ],
     "mpc/tensors/backends/tree.py": [
-        ("        return np.stack(bits) ^ self.masks\n", "        return np.stack(bits)\n"),
+        ("        bits ^= self.masks\n", ""),
     ],
     "mpc/tensors/backends/gathers.py": [
         ("    if not np.array_equal(picked, party.known(result)):\n", "    if False:\n"),
@@ -566,15 +566,24 @@ PICKED: dict[str, list[tuple[str, str]]] = {
             "pieces = [np.zeros_like(words) for _ in range(parties - 1)]",
         ),
         (
-            "mask = Ring(format.ring_bits).random(answer, randomness)",
-            "mask = np.zeros(answer, dtype=np.uint64)",
+            "mask, pad = (Ring(bits).random(each, randomness) for each in",
+            "mask, pad = (np.zeros(each, dtype=np.uint64) for each in",
         ),
+        ("        if self.pad.size and not np.array_equal(", "        if False and not np.array_equal("),
         ("next((name for name, theirs in bodies[1:] if theirs != body), None)", "None"),
         (
-            "masks = Ring(bits).random((empty, *first.mask.shape[1:]), randomness)",
-            "masks = np.zeros((empty, *first.mask.shape[1:]), dtype=np.uint64)",
+            "masks, pads = (Ring(bits).random((empty, *each.shape[1:]), randomness) for each in",
+            "masks, pads = (np.zeros((empty, *each.shape[1:]), dtype=np.uint64) for each in",
         ),
-        ("opened = backend.open([backend.add(answer.shared, mask)]", "opened = backend.open([answer.shared]"),
+        ("masked = backend.add(answer.shared, mask)", "masked = answer.shared"),
+    ],
+    "mpc/tensors/fingerprints.py": [
+        ("        if hidden[peer] != _commitment(peer, seed):\n", "        if False:\n"),
+        ("        if hashlib.sha256(coins).digest() != ticket.digest:\n", "        if False:\n"),
+        (
+            "    if ticket is not None and opened is not None and not np",
+            "    if False and ticket and opened and not np",
+        ),
     ],
     "parties/tensors/records.py": [
         ("            if refusal := self._refusal(journal):\n                raise SessionsError(refusal)\n", ""),
@@ -722,10 +731,26 @@ PICKED: dict[str, list[tuple[str, str]]] = {
     "mpc/encrypted/ranges.py": [
         ("            if reach[-1] > choices.sigmoid.range:", "            if False:"),
         ("    norm = max(clip, 1.0) * math.sqrt(features)", "    norm = max(clip, 1.0)"),
+        ("    both: Floats = bounds.reshape(2, -1).sum(axis=0)", "    both: Floats = bounds.reshape(2, -1)[1]"),
     ],
     "mpc/encrypted/training.py": [
         ("    comparison.note(owner_decrypt(job, secret, message), expected)", "    pass"),
         ("    if ciphertext.key_id != secret.key_id:", "    if False:"),
+    ],
+    "mpc/encrypted/shared_release.py": [
+        ("evaluator.add(ciphertext, fresh).to_bytes()", "ciphertext.to_bytes()"),
+        (
+            "    noise = discrete_gaussian(release.steps, (len(taken),), randomness)",
+            "    noise = np.zeros(len(taken), np.int64)",
+        ),
+        ("        if not (leak := self.leak(bounds)) <= most:", "        if not (leak := self.leak(bounds)) >= 0:"),
+        ("    if opened != 1:", "    if False:"),
+        ("(((bound + step) / float(self.sigma)) ** 2)", "((bound / float(self.sigma)) ** 2)"),
+        ("    if ciphertext.key_id != secret.key_id:", "    if False:"),
+    ],
+    "mpc/encrypted/reading.py": [
+        ("            found[j, k] = ((total * times >> down) + int(drawn[j, k])) >> _DITHER_BITS\n", ""),
+        ("        if not (enlarged :=", "        if not (enlarged := 0 *"),
     ],
     "mpc/encrypted/private_model.py": [
         ("evaluator.add(result, noise).to_bytes()", "result.to_bytes()"),

@@ -11,12 +11,16 @@ import pytest
 from orchestrator.cli import main
 from orchestrator.config import configure
 from parties.frame.errors import ConfigError
+from parties.frame.plan import Command, Summary
 from tests.orchestrator.game import KEEPER, Game, ScoreOptions
 
 
 class Chess(Game):
     name = "chess"
-    commands = {"clock": Game().commands["rules"]}  # noqa: RUF012
+    commands = {  # noqa: RUF012
+        "clock": Game().commands["rules"],
+        "resign": Command("give up", lambda *_: Summary((("winner", "the other one"),)), alone=True),
+    }
 
 
 PROTOCOLS = {"game": Game(), "chess": Chess()}
@@ -83,6 +87,16 @@ def test_a_wrong_command_is_one_sentence(arguments: list[str], sentence: str) ->
 def test_the_protocol_is_chosen_as_for_a_run() -> None:
     configuration = configure(["clock", "--protocol", "chess"], PROTOCOLS)
     assert configuration.protocol.name == "chess"
+
+
+def test_a_command_that_reads_no_configuration_needs_no_name_of_its_protocol(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(PROTOCOLS, ["resign"]) == 0
+    assert capsys.readouterr().out == "winner: the other one\n"
+    assert "  resign             give up\n" in help_of()
+    with pytest.raises(ConfigError, match="resign: a command of chess, expected with --protocol chess"):
+        configure(["resign", "--protocol", "game"], PROTOCOLS)
 
 
 @pytest.mark.parametrize("arguments", [[], ["score"], ["--protocol", "capc"], ["--help"]])

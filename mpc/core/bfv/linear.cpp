@@ -15,6 +15,8 @@ using namespace lattice;
 
 namespace {
 
+constexpr std::size_t kMostAtOnce = 32;  // polynomials of a reply, which share what is read of weights and inputs
+
 // One check of secret words, without a branch on any single one.
 void check_plain(WordView words, const Parameters& parameters, const char* what) {
     const int bits = parameters.plain_bits();
@@ -202,63 +204,78 @@ void Evaluator::check_words(const std::int64_t* weights, std::size_t outputs, st
     if (outside >> 63 != 0) throw ParameterError("expected words within half of the prime, found larger ones");
 }
 
-Evaluator::Scratch::Scratch(const Parameters& parameters, std::size_t inputs)
-    : first(parameters.words()), second(parameters.words()), blinding(parameters.degree()), reply(parameters.degree()),
-      reply_high(parameters.degree()), small(parameters.degree()), terms(inputs + 1), factors(inputs + 1) {}
-
-// (c_0, c_1) = sum_j w_oj c_j + u p + (0, e_1), all coefficients; c_1 up to multiples of its primes.
-void Evaluator::combine(const Weights& weights, std::size_t output, const Ciphertexts& inputs, std::size_t instance,
-                        Prg& prg, Scratch& scratch) const {
-    const std::size_t degree = parameters_->degree(), words = parameters_->words(), count = weights.inputs();
-    ternary(prg, scratch.small);
-    for (std::size_t i = 0; i < parameters_->primes().size(); ++i) {
-        const Ntt& prime = parameters_->primes()[i];
-        const std::size_t row = i * degree;
-        lift_and_transform(prime, scratch.small, scratch.blinding.data());
-        for (std::size_t j = 0; j < count; ++j) {
-            scratch.factors[j] = &weights.transforms_[(output * count + j) * words + row];
-        }
-        scratch.factors[count] = scratch.blinding.data();
-        for (const bool second : {false, true}) {
-            const Words& uploads = second ? inputs.second : inputs.first;
-            for (std::size_t j = 0; j < count; ++j) scratch.terms[j] = &uploads[(instance * count + j) * words + row];
-            scratch.terms[count] = &(second ? public_key_.second : public_key_.first)[row];
-            std::uint64_t* const out = &(second ? scratch.second : scratch.first)[row];
-            prime.inner_product(scratch.terms.data(), scratch.factors.data(), count + 1, out);
-            prime.inverse(out);
-        }
-    }
-    centred_binomial(prg, scratch.small);
-    for (std::size_t i = 0; i < parameters_->primes().size(); ++i) {
-        const std::uint64_t p = parameters_->primes()[i].p();
-        std::uint64_t* const c1 = &scratch.second[i * degree];
-        for (std::size_t n = 0; n < degree; ++n) c1[n] += lift(scratch.small[n], p);
-    }
-}
-
-// c_0 += round(q mask / t) + flood at the coefficients of this polynomial's results; up to multiples of the primes.
-void Evaluator::hide(const std::uint64_t* masks, const Selection& selection, std::size_t polynomial, Prg& prg,
-                     Scratch& scratch) const {
-    const std::size_t degree = parameters_->degree(), begin = selection.begin(polynomial);
-    const std::size_t results = selection.begin(polynomial + 1) - begin;
-    const FloodWidth& width = parameters_->flood();
-    Words low(results), middle(results), top(results), high(results);
+Evaluator::Draws::Draws(const Parameters& parameters, std::size_t results, Prg& prg)
+    : blinding(parameters.degree()), noise(parameters.degree()), low(results), middle(results), top(results),
+      high(results) {
+    const FloodWidth& width = parameters.flood();
+    ternary(prg, blinding);
+    centred_binomial(prg, noise);
+    if (results == 0) return;
     uniform_words(prg, std::min(width.shift, 64), low.data(), results);
     if (width.shift > 64) uniform_words(prg, std::min(width.shift - 64, 64), middle.data(), results);
     if (width.shift > 128) uniform_words(prg, width.shift - 128, top.data(), results);
     uniform_below(prg, width.multiplier, high.data(), results);
+}
+
+Evaluator::Scratch::Scratch(const Parameters& parameters, std::size_t polynomials)
+    : first(polynomials * parameters.words()), second(polynomials * parameters.words()), blinding(parameters.degree()),
+      product(parameters.degree()), reply(parameters.degree()), reply_high(parameters.degree()) {}
+
+// (c_0, c_1) = sum_j w_oj c_j + u p + (0, e_1) of each polynomial, all coefficients; c_1 up to multiples of its primes.
+void Evaluator::combine(const Weights& weights, const Group& group, const Ciphertexts& inputs,
+                        const std::vector<Draws>& draws, Scratch& scratch) const {
+    const std::size_t degree = parameters_->degree(), words = parameters_->words(), count = weights.inputs();
+    std::vector<const std::uint64_t*> terms(2 * group.instances * count), factors(group.outputs * count);
+    std::vector<std::uint64_t*> sums(2 * group.polynomials());  // c_0 of all polynomials, then c_1
+    for (std::size_t i = 0; i < parameters_->primes().size(); ++i) {
+        const Ntt& prime = parameters_->primes()[i];
+        const std::size_t row = i * degree, half = group.instances * count, all = group.polynomials();
+        for (std::size_t j = 0; j < half; ++j) {
+            terms[j] = &inputs.first[(group.instance * count + j) * words + row];
+            terms[half + j] = &inputs.second[(group.instance * count + j) * words + row];
+        }
+        for (std::size_t j = 0; j < factors.size(); ++j) {
+            factors[j] = &weights.transforms_[(group.output * count + j) * words + row];
+        }
+        for (std::size_t polynomial = 0; polynomial < all; ++polynomial) {
+            sums[polynomial] = &scratch.first[polynomial * words + row];
+            sums[all + polynomial] = &scratch.second[polynomial * words + row];
+        }
+        prime.inner_products(terms.data(), 2 * group.instances, factors.data(), group.outputs, count, sums.data());
+        for (std::size_t polynomial = 0; polynomial < all; ++polynomial) {
+            lift_and_transform(prime, draws[polynomial].blinding, scratch.blinding.data());
+            const std::uint64_t* const blinding = scratch.blinding.data();
+            for (const bool second : {false, true}) {
+                const std::uint64_t* const key = &(second ? public_key_.second : public_key_.first)[row];
+                std::uint64_t* const out = sums[second ? all + polynomial : polynomial];
+                prime.inner_product(&key, &blinding, 1, scratch.product.data());
+                for (std::size_t n = 0; n < degree; ++n) out[n] += scratch.product[n];  // below 2p
+                prime.inverse(out);
+            }
+            std::uint64_t* const c1 = sums[all + polynomial];
+            for (std::size_t n = 0; n < degree; ++n) c1[n] += lift(draws[polynomial].noise[n], prime.p());
+        }
+    }
+}
+
+// c_0 += round(q mask / t) + flood at the coefficients of this polynomial's results; up to multiples of the primes.
+void Evaluator::hide(const std::uint64_t* masks, const Selection& selection, std::size_t polynomial,
+                     const Draws& draws, std::uint64_t* first) const {
+    const std::size_t degree = parameters_->degree(), begin = selection.begin(polynomial);
+    const std::size_t results = selection.begin(polynomial + 1) - begin;
+    const FloodWidth& width = parameters_->flood();
     for (std::size_t i = 0; i < parameters_->primes().size(); ++i) {
         const Modulus& modulus = parameters_->primes()[i].modulus();
         const Factor scale = modulus.factor(power(2, static_cast<std::uint64_t>(width.shift), modulus.p));
         const Factor above = modulus.factor(power(2, 128, modulus.p));
         const Factor half = modulus.factor(power(2, static_cast<std::uint64_t>(width.shift - 1), modulus.p));
         const std::uint64_t centre = multiply(width.multiplier, half, modulus.p);
-        std::uint64_t* const c0 = &scratch.first[i * degree];
+        std::uint64_t* const c0 = first + i * degree;
         for (std::size_t r = 0; r < results; ++r) {
+            const Wide low = (Wide{draws.middle[r]} << 64) + draws.low[r];
             const std::uint64_t drawn =
-                add(add(reduce_wide((Wide{middle[r]} << 64) + low[r], modulus), multiply(top[r], above, modulus.p),
-                        modulus.p),
-                    multiply(high[r], scale, modulus.p), modulus.p);
+                add(add(reduce_wide(low, modulus), multiply(draws.top[r], above, modulus.p), modulus.p),
+                    multiply(draws.high[r], scale, modulus.p), modulus.p);
             const std::uint64_t flood = subtract(drawn, centre, modulus.p);
             const std::uint64_t mask = scaling_.up(masks[begin + r], scaling_.half(), i);
             c0[selection.coefficient(begin + r)] += flood + mask;
@@ -297,19 +314,33 @@ Bytes Evaluator::apply(const Weights& weights, ByteView upload, WordView masks, 
     const int bits = parameters_->reply_bits();
     Bytes reply(reply_bytes(*parameters_, selection));
     MutableByteView rest = reply;
-    Scratch scratch(*parameters_, weights.inputs());
+    const std::size_t at_once = std::min(outputs, kMostAtOnce), words = parameters_->words();
+    const std::size_t instances = at_once < outputs ? 1 : std::min(batch, std::max<std::size_t>(1, kMostAtOnce / outputs));
+    Scratch scratch(*parameters_, instances * at_once);
     Prg prg = seeds_->stream();
-    for (std::size_t polynomial = 0; polynomial < selection.polynomials(); ++polynomial) {
-        combine(weights, polynomial % outputs, inputs, polynomial / outputs, prg, scratch);
-        hide(masks.data(), selection, polynomial, prg, scratch);
-        for (std::size_t n = 0; n < degree; ++n) scratch.put(n, scaling_.down(&scratch.second[n], degree));
-        rest = packed_reply(scratch.reply, scratch.reply_high, bits, rest);
-        const std::size_t begin = selection.begin(polynomial), results = selection.begin(polynomial + 1) - begin;
-        for (std::size_t r = 0; r < results; ++r) {
-            scratch.put(r, scaling_.down(&scratch.first[selection.coefficient(begin + r)], degree));
+    for (std::size_t start = 0; start < selection.polynomials();) {
+        const std::size_t output = start % outputs;
+        const Group group{start / outputs, std::min(instances, batch - start / outputs), output,
+                          std::min(at_once, outputs - output)};
+        std::vector<Draws> draws;
+        for (std::size_t polynomial = start; polynomial < start + group.polynomials(); ++polynomial) {
+            draws.emplace_back(*parameters_, selection.begin(polynomial + 1) - selection.begin(polynomial), prg);
         }
-        rest = packed_reply(WordView(scratch.reply).slice(0, results), WordView(scratch.reply_high).slice(0, results),
-                            bits, rest);
+        combine(weights, group, inputs, draws, scratch);
+        for (std::size_t number = 0; number < group.polynomials(); ++number) {
+            const std::size_t polynomial = start + number, begin = selection.begin(polynomial);
+            const std::size_t results = selection.begin(polynomial + 1) - begin;
+            std::uint64_t *const first = &scratch.first[number * words], *const second = &scratch.second[number * words];
+            hide(masks.data(), selection, polynomial, draws[number], first);
+            for (std::size_t n = 0; n < degree; ++n) scratch.put(n, scaling_.down(second + n, degree));
+            rest = packed_reply(scratch.reply, scratch.reply_high, bits, rest);
+            for (std::size_t r = 0; r < results; ++r) {
+                scratch.put(r, scaling_.down(first + selection.coefficient(begin + r), degree));
+            }
+            rest = packed_reply(WordView(scratch.reply).slice(0, results),
+                                WordView(scratch.reply_high).slice(0, results), bits, rest);
+        }
+        start += group.polynomials();
     }
     return reply;
 }

@@ -21,6 +21,7 @@
 #include <optional>
 #include <vector>
 
+#include "core/aes/prg.hpp"
 #include "core/aes/seeds.hpp"
 #include "core/base/process.hpp"
 #include "core/bfv/parameters.hpp"
@@ -75,7 +76,7 @@ private:
 
     SharedParameters parameters_;
     std::size_t outputs_ = 0, inputs_ = 0, layer_ = 0;
-    lattice::Words transforms_;
+    lattice::LargeWords transforms_;
 };
 
 class Evaluator {
@@ -99,26 +100,38 @@ public:
 private:
     friend struct Probe;
 
-    struct Scratch {
-        Scratch(const Parameters& parameters, std::size_t inputs);
+    // What is drawn for one polynomial of a reply, in this order, with `results` words of each of the last four.
+    struct Draws {
+        Draws(const Parameters& parameters, std::size_t results, Prg& prg);
 
-        lattice::Words first, second;  // c_0 and c_1 of one reply modulo every prime, coefficients
-        lattice::Words blinding, reply, reply_high;  // of a reply's words the lowest 64 bits, and those above
+        lattice::SignedWords blinding, noise;
+        lattice::Words low, middle, top, high;
+    };
+    // Some consecutive polynomials of a reply, which are all outputs of some instances or some outputs of one.
+    struct Group {
+        std::size_t instance, instances, output, outputs;
+
+        std::size_t polynomials() const { return instances * outputs; }
+    };
+    struct Scratch {
+        Scratch(const Parameters& parameters, std::size_t polynomials);
+
+        // c_0 and c_1 of each polynomial of a group modulo every prime, coefficients
+        lattice::LargeWords first, second;
+        lattice::Words blinding, product;
+        lattice::Words reply, reply_high;  // of a reply's words the lowest 64 bits, and those above
 
         void put(std::size_t place, lattice::Wide word) {
             reply[place] = static_cast<std::uint64_t>(word);
             reply_high[place] = static_cast<std::uint64_t>(word >> 64);
         }
-
-        lattice::SignedWords small;
-        std::vector<const std::uint64_t*> terms, factors;
     };
     void check_words(const std::int64_t* weights, std::size_t outputs, std::size_t block) const;
     void charge(std::size_t layer, std::size_t results) const;
-    void combine(const Weights& weights, std::size_t output, const Ciphertexts& inputs, std::size_t instance, Prg& prg,
+    void combine(const Weights& weights, const Group& group, const Ciphertexts& inputs, const std::vector<Draws>& draws,
                  Scratch& scratch) const;
-    void hide(const std::uint64_t* masks, const Selection& selection, std::size_t polynomial, Prg& prg,
-              Scratch& scratch) const;
+    void hide(const std::uint64_t* masks, const Selection& selection, std::size_t polynomial, const Draws& draws,
+              std::uint64_t* first) const;
 
     OneProcess process_;
     SharedParameters parameters_;

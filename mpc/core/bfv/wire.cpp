@@ -70,7 +70,7 @@ Ciphertexts read_upload(const Parameters& parameters, ByteView message, std::siz
     const std::size_t degree = parameters.degree();
     Prg uniform(load_block(message.data()));
     ByteView rest = message.from(sizeof(Block));
-    Ciphertexts read{Words(polynomials * parameters.words()), Words(polynomials * parameters.words())};
+    Ciphertexts read{LargeWords(polynomials * parameters.words()), LargeWords(polynomials * parameters.words())};
     std::uint64_t* first = read.first.data();
     std::uint64_t* second = read.second.data();
     for (std::size_t j = 0; j < polynomials; ++j) {

@@ -49,7 +49,7 @@ std::size_t reply_bytes(const Parameters& parameters, const Selection& selection
 
 // Encryptions in transformed form. Of polynomial j, `first` b and `second` a start at j * parameters.words().
 struct Ciphertexts {
-    lattice::Words first, second;
+    lattice::LargeWords first, second;
 };
 
 // Throws LengthError unless `message` has upload_bytes(polynomials), MalformedError on a residue that is not below its

@@ -51,11 +51,11 @@ Evaluator::Evaluator(SharedParameters parameters, const std::optional<ByteView>&
         key_id_ = key.key_id;
     };
     if (relinearisation) {
-        relinearisation_ = read_switching_key(parameters_, *relinearisation, Kind::relinearisation_key);
+        relinearisation_ = read_relinearisation_key(parameters_, *relinearisation);
         belongs(*relinearisation_);
     }
     for (const ByteView message : rotations) {
-        SwitchingKey key = read_switching_key(parameters_, message, Kind::rotation_key);
+        SwitchingKey key = read_rotation_key(parameters_, message);
         belongs(key);
         const auto steps = static_cast<std::size_t>(key.steps);
         RotationKey rotation{std::move(key), rotation_map(parameters_->degree(), steps)};

@@ -7,40 +7,13 @@
 #include <utility>
 
 #include "core/base/error.hpp"
+#include "core/ckks/samples.hpp"
 #include "core/ckks/wire.hpp"
 #include "core/lattice/sampling.hpp"
 
 namespace mpc::ckks {
 
 using namespace lattice;
-
-namespace {
-
-// The transforms of a polynomial with small signed coefficients, at rows 0 ... count - 1.
-void lift_and_transform(const Parameters& parameters, const SignedWords& small, std::size_t count, std::uint64_t* out) {
-    for (std::size_t i = 0; i < count; ++i, out += small.size()) {
-        const Ntt& row = parameters.row(i);
-        for (std::size_t n = 0; n < small.size(); ++n) out[n] = lift(small[n], row.p());
-        row.forward(out);
-    }
-}
-
-// out = m - a s at one row, where out held m.
-void subtract_product(const Ntt& row, const std::uint64_t* a, const std::uint64_t* s, std::uint64_t* spare,
-                      std::uint64_t* out) {
-    row.inner_product(&a, &s, 1, spare);
-    for (std::size_t n = 0; n < row.degree(); ++n) out[n] = subtract(out[n], spare[n], row.p());
-}
-
-SecretRows permuted(const SecretRows& rows, const std::vector<std::uint32_t>& map) {
-    SecretRows out(rows.size());
-    for (std::size_t first = 0; first < rows.size(); first += map.size()) {
-        for (std::size_t j = 0; j < map.size(); ++j) out[first + j] = rows[first + map[j]];
-    }
-    return out;
-}
-
-}  // namespace
 
 std::size_t steps_to_left(const Parameters& parameters, std::int64_t steps) {
     const auto slots = static_cast<std::int64_t>(parameters.slots());
@@ -94,20 +67,10 @@ SecretKey::SecretKey(SharedParameters parameters, ByteView seed, const std::opti
 }
 
 Bytes SecretKey::public_key() const {
-    const std::size_t degree = parameters_->degree(), count = parameters_->depth() + 1;
     Header header(*parameters_, Kind::public_key, key_id_, parameters_->depth());
     header.seed = seeds_->next();
     Prg uniform(header.seed), hidden = seeds_->stream();
-    SignedWords error(degree);
-    centred_binomial(hidden, error);
-    Rows b(count * degree);
-    SecretRows spare(2 * degree);
-    lift_and_transform(*parameters_, error, count, b.data());
-    for (std::size_t i = 0; i < count; ++i) {
-        const Ntt& row = parameters_->row(i);
-        uniform_residues(uniform, row.modulus(), spare.data(), degree);
-        subtract_product(row, spare.data(), &secret_[i * degree], spare.data() + degree, &b[i * degree]);
-    }
+    const Rows b = public_rows(*parameters_, uniform, hidden, secret_);
     return write(*parameters_, header, {b.data()});
 }
 
@@ -130,34 +93,11 @@ Bytes SecretKey::rotation_key(std::int64_t steps, std::size_t level) const {
 Bytes SecretKey::switching_key(const SecretRows& from, const SecretRows& to, std::int64_t steps,
                                std::size_t level) const {
     parameters_->check_level(level);
-    const std::size_t degree = parameters_->degree();
     Header header(*parameters_, steps == 0 ? Kind::relinearisation_key : Kind::rotation_key, key_id_, level);
     header.steps = steps;
     header.seed = seeds_->next();
     Prg uniform(header.seed), hidden = seeds_->stream();
-    SignedWords error(degree);
-    const std::vector<std::size_t> rows = rows_of(*parameters_, header.kind, level);
-    Rows b(parameters_->digits(level) * rows.size() * degree);
-    SecretRows spare(2 * degree);
-    std::uint64_t* out = b.data();
-    for (std::size_t d = 0; d < parameters_->digits(level); ++d) {
-        centred_binomial(hidden, error);
-        const std::vector<std::size_t>& own = parameters_->digit(d, level).from;
-        for (const std::size_t i : rows) {
-            const Ntt& row = parameters_->row(i);
-            for (std::size_t n = 0; n < degree; ++n) out[n] = lift(error[n], row.p());
-            row.forward(out);
-            uniform_residues(uniform, row.modulus(), spare.data(), degree);
-            subtract_product(row, spare.data(), &to[i * degree], spare.data() + degree, out);
-            if (std::find(own.begin(), own.end(), i) != own.end()) {
-                const std::uint64_t* const message = &from[i * degree];
-                const std::uint64_t* const both[] = {out, message};
-                const std::uint64_t factors[] = {1, parameters_->special_product(i)};
-                row.combine(both, factors, 2, out);
-            }
-            out += degree;
-        }
-    }
+    const Rows b = switching_rows(*parameters_, level, uniform, hidden, &from, to);
     return write(*parameters_, header, {b.data()});
 }
 

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <iterator>
 #include <utility>
 
 #include "core/aes/prg.hpp"
@@ -21,13 +22,36 @@ constexpr std::uint8_t kVersion = 1;
 constexpr std::size_t kMagicBytes = 8, kDigestBytes = 16, kChecksumBytes = 16;
 constexpr std::size_t kFixedBytes = kMagicBytes + 8 + 8 + kDigestBytes + sizeof(KeyId);  // before the scale
 
-bool is_key(Kind kind) { return kind >= Kind::public_key; }
-bool is_switching_key(Kind kind) { return kind >= Kind::relinearisation_key; }
+// What a kind holds.
+struct Form {
+    const char* name;
+    std::size_t parts;  // that are sent
+    bool expands;       // a seed gives one more
+    bool switches;      // each part has a polynomial for each digit, with special rows
+    bool scaled, seeded;
+    bool rotates = false, whole = false;  // has steps, is at the highest level
+};
 
-// Polynomials that are sent.
+const Form kForms[] = {
+    {"a ciphertext", 2, false, false, true, false},
+    {"a seeded ciphertext", 1, true, false, true, true},
+    {"a public key", 1, true, false, false, true, false, true},
+    {"a relinearisation key", 1, true, true, false, true},
+    {"a rotation key", 1, true, true, false, true, true},
+    {"a share of a public key", 1, false, false, false, true, false, true},
+    {"a share of a rotation key", 1, false, true, false, true, true},
+    {"a first share of a relinearisation key", 2, false, true, false, true},
+    {"a second share of a relinearisation key", 2, false, true, false, true},
+    {"a joint relinearisation key", 2, false, true, false, false},
+    {"a share of a decryption", 1, false, false, true, true},
+    {"a share of a refreshed ciphertext", 1, false, false, true, true},
+};
+
+const Form& form_of(Kind kind) { return kForms[static_cast<std::size_t>(kind) - 1]; }
+
+// Polynomials in each part.
 std::size_t polynomials(const Parameters& parameters, Kind kind, std::size_t level) {
-    if (is_switching_key(kind)) return parameters.digits(level);
-    return kind == Kind::ciphertext ? 2 : 1;
+    return form_of(kind).switches ? parameters.digits(level) : 1;
 }
 
 template <typename T>
@@ -52,14 +76,7 @@ std::array<std::uint8_t, kChecksumBytes> checksum(const std::uint8_t* header, st
 [[noreturn]] void refuse(const char* what, const std::string& why) { throw MalformedError(std::string(what) + ": " + why); }
 
 std::string name_of(unsigned kind) {
-    switch (static_cast<Kind>(kind)) {
-        case Kind::ciphertext: return "a ciphertext";
-        case Kind::seeded: return "a seeded ciphertext";
-        case Kind::public_key: return "a public key";
-        case Kind::relinearisation_key: return "a relinearisation key";
-        case Kind::rotation_key: return "a rotation key";
-    }
-    return "kind " + std::to_string(kind);
+    return kind >= 1 && kind <= std::size(kForms) ? kForms[kind - 1].name : "kind " + std::to_string(kind);
 }
 
 void write_header(const Parameters& parameters, const Header& header, std::uint8_t* out) {
@@ -110,14 +127,13 @@ Header read_header(const Parameters& parameters, ByteView message, std::initiali
     header.seed = load_block(at);
 
     const bool unscaled = std::all_of(header.scale.begin(), header.scale.end(), [](std::int64_t e) { return e == 0; });
-    const bool rotates = header.kind == Kind::rotation_key;
-    if (header.level > parameters.depth() || (header.kind == Kind::public_key && header.level != parameters.depth())) {
+    const Form& form = form_of(header.kind);
+    if (header.level > parameters.depth() || (form.whole && header.level != parameters.depth())) {
         refuse(what, "expected a level of at most " + std::to_string(parameters.depth()) + ", found " +
                          std::to_string(header.level));
     }
-    if (zero != 0 || (is_key(header.kind) && !unscaled) || (header.steps != 0) != rotates || header.steps < 0 ||
-        header.steps >= static_cast<std::int64_t>(parameters.slots()) ||
-        (header.kind == Kind::ciphertext && header.seed != Block{})) {
+    if (zero != 0 || (!form.scaled && !unscaled) || (header.steps != 0) != form.rotates || header.steps < 0 ||
+        header.steps >= static_cast<std::int64_t>(parameters.slots()) || (!form.seeded && header.seed != Block{})) {
         refuse(what, "expected the fields of " + name_of(kind) + ", found others");
     }
     return header;
@@ -152,7 +168,7 @@ std::string hex_of(const KeyId& key_id) {
 std::vector<std::size_t> rows_of(const Parameters& parameters, Kind kind, std::size_t level) {
     std::vector<std::size_t> rows;
     for (std::size_t i = 0; i <= level; ++i) rows.push_back(i);
-    if (is_switching_key(kind)) {
+    if (form_of(kind).switches) {
         for (std::size_t i = parameters.depth() + 1; i < parameters.rows().size(); ++i) rows.push_back(i);
     }
     return rows;
@@ -168,7 +184,7 @@ std::size_t message_bytes(const Parameters& parameters, Kind kind, std::size_t l
     for (const std::size_t i : rows_of(parameters, kind, level)) {
         bytes += packed_bytes(parameters.degree(), parameters.row(i).modulus().bits);
     }
-    return header_bytes(parameters) + polynomials(parameters, kind, level) * bytes;
+    return header_bytes(parameters) + form_of(kind).parts * polynomials(parameters, kind, level) * bytes;
 }
 
 Bytes write(const Parameters& parameters, const Header& header, std::initializer_list<const std::uint64_t*> parts) {
@@ -176,7 +192,7 @@ Bytes write(const Parameters& parameters, const Header& header, std::initializer
     write_header(parameters, header, message.data());
     MutableByteView rest = MutableByteView(message).from(header_bytes(parameters));
     const std::vector<std::size_t> rows = rows_of(parameters, header.kind, header.level);
-    const std::size_t each = polynomials(parameters, header.kind, header.level) / parts.size();
+    const std::size_t each = polynomials(parameters, header.kind, header.level);
     for (const std::uint64_t* part : parts) {
         for (std::size_t k = 0; k < each; ++k) {
             for (const std::size_t i : rows) {
@@ -196,16 +212,16 @@ Message::Message(const Parameters& parameters, ByteView message, std::initialize
     const std::size_t expected = message_bytes(parameters, header.kind, header.level);
     if (message.size() != expected) throw LengthError(std::string(what) + " in bytes", expected, message.size());
     const std::vector<std::size_t> rows = rows_of(parameters, header.kind, header.level);
-    const bool seeded = header.kind != Kind::ciphertext;
-    const std::size_t each = seeded ? polynomials(parameters, header.kind, header.level) : 1;
+    const Form& form = form_of(header.kind);
+    const std::size_t each = polynomials(parameters, header.kind, header.level);
     Prg uniform(header.seed);
     ByteView rest = message.from(header_bytes(parameters));
-    for (const bool second : {false, true}) {
+    for (std::size_t place = 0; place < form.parts + (form.expands ? 1 : 0); ++place) {
         Rows& part = parts.emplace_back(each * rows.size() * parameters.degree());
         std::uint64_t* out = part.data();
         for (std::size_t k = 0; k < each * rows.size(); ++k, out += parameters.degree()) {
             const Ntt& row = parameters.row(rows[k % rows.size()]);
-            if (second && seeded) {
+            if (place == form.parts) {
                 uniform_residues(uniform, row.modulus(), out, parameters.degree());
             } else {
                 rest = read_row(row, rest, out, what);
@@ -232,10 +248,24 @@ Ciphertext read_ciphertext(SharedParameters parameters, ByteView message) {
             std::move(read.parts[1])};
 }
 
-SwitchingKey read_switching_key(SharedParameters parameters, ByteView message, Kind kind) {
-    Message read(*parameters, message, {kind}, kind == Kind::rotation_key ? "rotation key" : "relinearisation key");
+namespace {
+
+SwitchingKey switching_key(SharedParameters parameters, Message&& read) {
     return {std::move(parameters), read.header.key_id, read.header.level, read.header.steps, std::move(read.parts[0]),
             std::move(read.parts[1])};
+}
+
+}  // namespace
+
+SwitchingKey read_rotation_key(SharedParameters parameters, ByteView message) {
+    Message read(*parameters, message, {Kind::rotation_key}, "rotation key");
+    return switching_key(std::move(parameters), std::move(read));
+}
+
+SwitchingKey read_relinearisation_key(SharedParameters parameters, ByteView message) {
+    Message read(*parameters, message, {Kind::relinearisation_key, Kind::joint_relinearisation_key},
+                 "relinearisation key");
+    return switching_key(std::move(parameters), std::move(read));
 }
 
 }  // namespace mpc::ckks

@@ -5,7 +5,7 @@
 //     digest     16        of the parameters
 //     key id     16        of the secret key
 //     scale       8 * (depth + 2)     exponents of 2, q_0, ...; zero for keys
-//     seed       16        of the uniform halves; zero where these are sent
+//     seed       16        of the uniform halves, or the digest of what a share answers; zero otherwise
 //     checksum   16        SHA-256 of the header before it, cut
 //     residues             packed, each row at the bits of its prime
 //
@@ -16,6 +16,16 @@
 //     3  public key            b at rows 0 ... depth
 //     4  relinearisation key   for each digit b at rows 0 ... level and the special ones
 //     5  rotation key          likewise
+//
+// Several owners of one key (threshold.hpp) send shares, and what these add up to.
+//
+//     6  share of a public key                 as 3
+//     7  share of a rotation key               as 5
+//     8  first share of a relinearisation key  h_0, then h_1, each as 4
+//     9  second share of one                   likewise; the digest is that of the sum of all first ones
+//    10  joint relinearisation key             b, then a, each as 4
+//    11  share of a decryption                 d at rows 0 ... level; the digest is that of the ciphertext
+//    12  share of a refreshed ciphertext       as 2
 //
 // Uniform halves are drawn from the seed in the order in which b is sent. Every length follows from the parameters, the
 // kind and the level. A changed bit of the header is found by its checksum. Residues have none, as any below its prime
@@ -34,7 +44,20 @@
 
 namespace mpc::ckks {
 
-enum class Kind : std::uint8_t { ciphertext = 1, seeded, public_key, relinearisation_key, rotation_key };
+enum class Kind : std::uint8_t {
+    ciphertext = 1,
+    seeded,
+    public_key,
+    relinearisation_key,
+    rotation_key,
+    public_key_share,
+    rotation_key_share,
+    first_relinearisation_share,
+    second_relinearisation_share,
+    joint_relinearisation_key,
+    decryption_share,
+    refresh_share,
+};
 
 struct Header {
     Header() = default;
@@ -56,10 +79,10 @@ std::vector<std::size_t> rows_of(const Parameters& parameters, Kind kind, std::s
 std::size_t header_bytes(const Parameters& parameters);
 std::size_t message_bytes(const Parameters& parameters, Kind kind, std::size_t level);
 
-// Writes a header and the parts behind it: c_0 and c_1, or one part with all polynomials of b.
+// Writes a header and the parts behind it: c_0 and c_1, or one part with all polynomials of b, or two such.
 Bytes write(const Parameters& parameters, const Header& header, std::initializer_list<const std::uint64_t*> parts);
 
-// A message that was read: its header, and two parts, the second of which may come from the seed.
+// A message that was read: its header, and its parts. Where a seed gives one, which shares leave out, it comes last.
 struct Message {
     // Throws LengthError for another length, and MalformedError for another magic, version, kind or digest, a header
     // that the checksum does not fit or with a field that its kind has not, a level above the depth and a residue that
@@ -72,6 +95,8 @@ struct Message {
 
 Bytes write(const Ciphertext& ciphertext);
 Ciphertext read_ciphertext(SharedParameters parameters, ByteView message);
-SwitchingKey read_switching_key(SharedParameters parameters, ByteView message, Kind kind);
+// Of a rotation, or of products: of one owner's key or of several owners' joint one.
+SwitchingKey read_rotation_key(SharedParameters parameters, ByteView message);
+SwitchingKey read_relinearisation_key(SharedParameters parameters, ByteView message);
 
 }  // namespace mpc::ckks

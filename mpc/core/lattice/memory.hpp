@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "core/base/block.hpp"
+#include "core/base/blocks.hpp"
 
 namespace mpc::lattice {
 
@@ -32,5 +33,8 @@ struct WipingAllocator {
 using Words = std::vector<std::uint64_t, WipingAllocator<std::uint64_t>>;
 __extension__ typedef std::vector<unsigned __int128, WipingAllocator<unsigned __int128>> WideWords;
 using SignedWords = std::vector<std::int64_t, WipingAllocator<std::int64_t>>;
+
+// For many polynomials at once: not zeroed, and on huge pages (base/blocks.hpp).
+using LargeWords = std::vector<std::uint64_t, LargeAllocator<std::uint64_t, true>>;
 
 }  // namespace mpc::lattice

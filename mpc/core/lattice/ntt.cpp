@@ -240,4 +240,18 @@ void Ntt::inner_product(const std::uint64_t* const* x, const std::uint64_t* cons
     kernels().inner_product(tables_, x, y, terms, out);
 }
 
+void Ntt::inner_products(const std::uint64_t* const* x, std::size_t rows, const std::uint64_t* const* y,
+                         std::size_t columns, std::size_t terms, std::uint64_t* const* out) const {
+    const NttKernels& found = kernels();
+    if (found.inner_products != nullptr) {
+        std::vector<double, WipingAllocator<double>> room((rows + columns) * terms * kPackedEntries);
+        return found.inner_products(tables_, x, rows, y, columns, terms, out, room.data());
+    }
+    for (std::size_t r = 0; r < rows; ++r) {
+        for (std::size_t c = 0; c < columns; ++c) {
+            found.inner_product(tables_, x + r * terms, y + c * terms, terms, out[r * columns + c]);
+        }
+    }
+}
+
 }  // namespace mpc::lattice

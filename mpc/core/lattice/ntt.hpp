@@ -56,6 +56,11 @@ public:
     void inner_product(const std::uint64_t* const* x, const std::uint64_t* const* y, std::size_t terms,
                        std::uint64_t* out) const;
 
+    // The same for every row of x with every column of y, which have `terms` polynomials each, one row or column behind
+    // the other: out[r * columns + c] = sum_k x[r * terms + k] * y[c * terms + k]. out is apart from x and y.
+    void inner_products(const std::uint64_t* const* x, std::size_t rows, const std::uint64_t* const* y,
+                        std::size_t columns, std::size_t terms, std::uint64_t* const* out) const;
+
 private:
     struct Storage {
         Words root, quotient, tail_root, tail_quotient;

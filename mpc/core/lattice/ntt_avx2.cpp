@@ -11,65 +11,14 @@
 // transform turns B into B + 1/2 + B / 42: from 2 to 11.8 in 15 layers. The inverse transform reduces one sum of four
 // in each pass, and no entry exceeds 8. All differences are integers below 2^53, and so exact.
 // The lifted transform begins with |x| < 2^46 whatever p is. That adds 2^46 to every bound, and stays below 2^51.
-#include <immintrin.h>
-
-#include "core/base/block.hpp"
-#include "core/lattice/ntt_kernels.hpp"
+#include "core/lattice/doubles_avx2.hpp"
 
 namespace mpc::lattice {
 
 namespace {
 
-using V = __m256d;
-
-constexpr std::size_t kLanes = 4;
-constexpr std::size_t kBeside = 4;      // products that go side by side, step by step
 constexpr std::size_t kTile = 16;       // the last four layers run within registers
 constexpr std::size_t kCached = 2048;   // entries that stay in the first cache for the layers before
-
-MPC_INLINE V repeat(double x) { return _mm256_set1_pd(x); }
-MPC_INLINE V load(const std::uint64_t* p) { return _mm256_castsi256_pd(_mm256_loadu_si256((const __m256i*)p)); }
-MPC_INLINE void store(std::uint64_t* p, V x) { _mm256_storeu_si256((__m256i*)p, _mm256_castpd_si256(x)); }
-MPC_INLINE V load(const double* p) { return _mm256_loadu_pd(p); }
-MPC_INLINE V add(V x, V y) { return _mm256_add_pd(x, y); }
-MPC_INLINE V subtract(V x, V y) { return _mm256_sub_pd(x, y); }
-
-// Integers in [0, 2^52) are the low bits of the numbers in [2^52, 2^53).
-MPC_INLINE V two_to_52() { return repeat(4503599627370496.0); }
-MPC_INLINE V to_double(V words) { return subtract(_mm256_or_pd(words, two_to_52()), two_to_52()); }
-MPC_INLINE V to_words(V x) { return _mm256_xor_pd(add(x, two_to_52()), two_to_52()); }
-
-MPC_INLINE V nearest(V x) { return _mm256_round_pd(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
-
-struct Prime {
-    V p, inverse;
-
-    explicit MPC_INLINE Prime(const NttTables& ntt) : p(repeat(ntt.real.p)), inverse(repeat(ntt.real.inverse)) {}
-
-    MPC_INLINE V multiply(V x, V w) const {
-        const V high = _mm256_mul_pd(x, w), low = _mm256_fmsub_pd(x, w, high);
-        const V quotient = nearest(_mm256_mul_pd(high, inverse));
-        return add(_mm256_fnmadd_pd(quotient, p, high), low);
-    }
-    MPC_INLINE V reduce(V x) const { return _mm256_fnmadd_pd(nearest(_mm256_mul_pd(x, inverse)), p, x); }
-    // (-p, p) to words in [0, p).
-    MPC_INLINE V residue(V x) const {
-        const V negative = _mm256_cmp_pd(x, _mm256_setzero_pd(), _CMP_LT_OQ);
-        return to_words(add(x, _mm256_and_pd(p, negative)));
-    }
-    // The parts of the product are added one after the other, so that x + l need not wait for the quotient.
-    MPC_INLINE void forward(V& x, V& y, V w) const {
-        const V high = _mm256_mul_pd(y, w), low = _mm256_fmsub_pd(y, w, high);
-        const V rest = _mm256_fnmadd_pd(nearest(_mm256_mul_pd(high, inverse)), p, high);
-        y = subtract(subtract(x, low), rest);
-        x = add(add(x, low), rest);
-    }
-    MPC_INLINE void inverse_butterfly(V& x, V& y, V w) const {
-        const V difference = subtract(x, y);
-        x = add(x, y);
-        y = multiply(difference, w);
-    }
-};
 
 // Rows to columns of a 4 x 4 matrix; its own inverse.
 MPC_INLINE void transpose(V* v) {
@@ -389,33 +338,6 @@ void inverse(const NttTables& ntt, std::uint64_t* x) {
     }
 }
 
-// A product of factors below p is at most 1/2 + 1/21 after its reduction, and eight of them stay below 5 p.
-void inner_product(const NttTables& ntt, const std::uint64_t* const* x, const std::uint64_t* const* y,
-                   std::size_t terms, std::uint64_t* out) {
-    const Prime prime(ntt);
-    for (std::size_t j = 0; j < ntt.degree; j += kBeside * kLanes) {
-        V sums[kBeside];
-        for (V& sum : sums) sum = _mm256_setzero_pd();
-        for (std::size_t k = 0; k < terms; ++k) {
-            const std::uint64_t *const a = x[k] + j, *const b = y[k] + j;
-            V left[kBeside], high[kBeside];
-            for (std::size_t i = 0; i < kBeside; ++i) left[i] = to_double(load(a + i * kLanes));
-            V right[kBeside];
-            for (std::size_t i = 0; i < kBeside; ++i) right[i] = to_double(load(b + i * kLanes));
-            for (std::size_t i = 0; i < kBeside; ++i) high[i] = _mm256_mul_pd(left[i], right[i]);
-            for (std::size_t i = 0; i < kBeside; ++i) sums[i] = add(sums[i], _mm256_fmsub_pd(left[i], right[i], high[i]));
-            V quotient[kBeside];
-            for (std::size_t i = 0; i < kBeside; ++i) quotient[i] = _mm256_mul_pd(high[i], prime.inverse);
-            for (std::size_t i = 0; i < kBeside; ++i) quotient[i] = nearest(quotient[i]);
-            for (std::size_t i = 0; i < kBeside; ++i) sums[i] = add(sums[i], _mm256_fnmadd_pd(quotient[i], prime.p, high[i]));
-            if (k % 8 == 7) {
-                for (V& sum : sums) sum = prime.reduce(sum);
-            }
-        }
-        for (std::size_t i = 0; i < kBeside; ++i) store(out + j + i * kLanes, prime.residue(prime.reduce(sums[i])));
-    }
-}
-
 // A product is at most (1/2 + 1/42) p, so with z it is below 2 p.
 void scale_difference(const NttTables& ntt, const std::uint64_t* x, const std::uint64_t* y, std::uint64_t factor,
                       const std::uint64_t* z, std::uint64_t* out) {
@@ -443,7 +365,7 @@ void combine(const NttTables& ntt, const std::uint64_t* const* x, const std::uin
 
 }  // namespace
 
-const NttKernels avx2_kernels = {forward, inverse, inner_product, forward_lifted, scale_difference,
-                                 forward_combined, combine};
+const NttKernels avx2_kernels = {forward, inverse, inner_product_avx2, forward_lifted, scale_difference,
+                                 forward_combined, combine, inner_products_avx2};
 
 }  // namespace mpc::lattice

@@ -32,6 +32,8 @@ struct NttTables {
     RealTables real;
 };
 
+constexpr std::size_t kPackedEntries = 64;  // of a polynomial, which `inner_products` copies side by side
+
 // Contracts: see the class Ntt.
 struct NttKernels {
     void (*forward)(const NttTables& tables, std::uint64_t* x);
@@ -47,6 +49,10 @@ struct NttKernels {
                              std::size_t terms, std::uint64_t* out) = nullptr;
     void (*combine)(const NttTables& tables, const std::uint64_t* const* x, const std::uint64_t* factors,
                     std::size_t terms, std::uint64_t* out) = nullptr;
+    // room has (rows + columns) * terms * kPackedEntries numbers.
+    void (*inner_products)(const NttTables& tables, const std::uint64_t* const* x, std::size_t rows,
+                           const std::uint64_t* const* y, std::size_t columns, std::size_t terms,
+                           std::uint64_t* const* out, double* room) = nullptr;
 };
 
 extern const NttKernels ifma_kernels;  // ntt_ifma.cpp: only in x86-64 builds

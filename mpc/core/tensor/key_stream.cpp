@@ -68,9 +68,17 @@ void KeyStream::fill(std::uint64_t* out, std::size_t count) {
     }
 }
 
-void KeyStream::subtract_from(std::uint64_t* out, std::size_t count) {
+void KeyStream::add_to(std::uint64_t* out, std::size_t count) {
     in_pieces(count, [out](std::size_t done, const std::uint64_t* words, std::size_t now) {
-        for (std::size_t i = 0; i < now; ++i) out[done + i] -= words[i];
+        for (std::size_t i = 0; i < now; ++i) out[done + i] += words[i];
+    });
+}
+
+void KeyStream::subtract_from(std::uint64_t* out, std::size_t count) { subtract(out, out, count); }
+
+void KeyStream::subtract(const std::uint64_t* words, std::uint64_t* out, std::size_t count) {
+    in_pieces(count, [words, out](std::size_t done, const std::uint64_t* fresh, std::size_t now) {
+        for (std::size_t i = 0; i < now; ++i) out[done + i] = words[done + i] - fresh[i];
     });
 }
 

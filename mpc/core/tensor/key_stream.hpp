@@ -23,11 +23,14 @@ public:
     // Throws ParameterError unless the seed has 32 bytes.
     explicit KeyStream(ByteView seed);
 
-    // `count` fresh words into `out`; taken from `out`; or added bit by bit, ^. They throw LimitError if the stream is
-    // exhausted, OrderError in a fork of the process that made it.
+    // `count` fresh words into `out`; added to `out`; taken from `out`; or added bit by bit, ^. They throw LimitError if
+    // the stream is exhausted, OrderError in a fork of the process that made it.
     void fill(std::uint64_t* out, std::size_t count);
+    void add_to(std::uint64_t* out, std::size_t count);
     void subtract_from(std::uint64_t* out, std::size_t count);
     void exclusive_or_into(std::uint64_t* out, std::size_t count);
+    // out = words - fresh words. out may be the words.
+    void subtract(const std::uint64_t* words, std::uint64_t* out, std::size_t count);
     // Passes by what a request of `count` words would have given.
     void skip(std::uint64_t count);
 

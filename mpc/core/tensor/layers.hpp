@@ -128,6 +128,10 @@ void multiply_words(const Triple& triple, bool adds_product, std::size_t words, 
     const std::uint64_t *const d = triple.d, *const e = triple.e, *const a = triple.a, *const b = triple.b;
     const std::uint64_t* const c = triple.c;
     const std::uint64_t mine = std::uint64_t{0} - std::uint64_t{adds_product};
+    if (c == nullptr) {
+        for (std::size_t i = 0; i < words; ++i) z[i] = d[i] * (b[i] + (e[i] & mine)) + a[i] * e[i];
+        return;
+    }
     for (std::size_t i = 0; i < words; ++i) z[i] = c[i] + d[i] * (b[i] + (e[i] & mine)) + a[i] * e[i];
 }
 

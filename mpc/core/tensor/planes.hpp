@@ -26,7 +26,7 @@ struct Triple {
 };
 // Of bits, 64 a word: z = c ^ d & b ^ a & e, and ^ d & e if this party adds the product.
 void and_layer(const Triple& triple, bool adds_product, std::size_t words, std::uint64_t* z);
-// Of words, mod 2^64. z may be c in both.
+// Of words, mod 2^64, where c may be null, for zeros. z may be c in both.
 void multiply_layer(const Triple& triple, bool adds_product, std::size_t words, std::uint64_t* z);
 
 }  // namespace mpc::tensor

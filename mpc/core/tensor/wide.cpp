@@ -1,6 +1,10 @@
 // Exact products of words; see wide.hpp.
 #include "core/tensor/wide.hpp"
 
+#if defined(MPC_X86_KERNELS)
+#include <immintrin.h>
+#endif
+
 #include <algorithm>
 #include <cstring>
 #include <string>
@@ -8,6 +12,7 @@
 
 #include "core/base/block.hpp"
 #include "core/base/blocks.hpp"
+#include "core/base/cpu.hpp"
 #include "core/base/error.hpp"
 #include "core/tensor/kernels.hpp"
 
@@ -179,6 +184,26 @@ private:
     Words part_;
 };
 
+#if defined(MPC_X86_KERNELS)
+__attribute__((target("pclmul"))) void carryless_sum_pclmul(const std::uint64_t* a, const std::uint64_t* b,
+                                                            std::size_t n, std::uint64_t out[2]) {
+    __m128i even = _mm_setzero_si128(), odd = even;
+    std::size_t i = 0;
+    for (; i + 2 <= n; i += 2) {
+        const __m128i x = _mm_loadu_si128(reinterpret_cast<const __m128i*>(a + i));
+        const __m128i y = _mm_loadu_si128(reinterpret_cast<const __m128i*>(b + i));
+        even = _mm_xor_si128(even, _mm_clmulepi64_si128(x, y, 0x00));
+        odd = _mm_xor_si128(odd, _mm_clmulepi64_si128(x, y, 0x11));
+    }
+    if (i < n) {
+        const __m128i x = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(a + i));
+        const __m128i y = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(b + i));
+        even = _mm_xor_si128(even, _mm_clmulepi64_si128(x, y, 0x00));
+    }
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(out), _mm_xor_si128(even, odd));
+}
+#endif
+
 }  // namespace
 
 void high_words(const std::uint64_t* a, const std::uint64_t* b, std::size_t n, std::uint64_t* high) {
@@ -209,7 +234,25 @@ void matmul_wide(const Matrix<const std::uint64_t>& a, const Matrix<const std::u
         product.add_block(first, std::min(kTileDepth, a.columns - first), low, high);
 }
 
+void wide_sum(const std::uint64_t* c, const std::uint64_t* low, const std::uint64_t* high, std::size_t n,
+              std::uint64_t out[2]) {
+    Wide sum = 0;
+    std::uint64_t upper = 0;
+    for (std::size_t i = 0; i < n; ++i) {
+        sum += Wide{c[i]} * low[i];
+        upper += c[i] * high[i];
+    }
+    out[0] = static_cast<std::uint64_t>(sum);
+    out[1] = static_cast<std::uint64_t>(sum >> 64) + upper;
+}
+
 void carryless_sum(const std::uint64_t* a, const std::uint64_t* b, std::size_t n, std::uint64_t out[2]) {
+#if defined(MPC_X86_KERNELS)
+    if (cpu::level() != cpu::Level::portable && __builtin_cpu_supports("pclmul")) {
+        carryless_sum_pclmul(a, b, n, out);
+        return;
+    }
+#endif
     // By bits of b: for bit t, the sum of all a[i] with that bit is shifted by t. Bits are looked up without a branch.
     std::uint64_t sums[64] = {};
     for (std::size_t i = 0; i < n; ++i) {

@@ -21,6 +21,10 @@ void wide_products(const std::uint64_t* a, const std::uint64_t* b, std::size_t n
 void matmul_wide(const Matrix<const std::uint64_t>& a, const Matrix<const std::uint64_t>& b, std::uint64_t* low,
                  std::uint64_t* high);
 
+// The sum mod 2^128 of c[i] times the number with the words low[i] and high[i], the lower word in out[0].
+void wide_sum(const std::uint64_t* c, const std::uint64_t* low, const std::uint64_t* high, std::size_t n,
+              std::uint64_t out[2]);
+
 // The sum of products of a[i] and b[i] as polynomials over F_2, bit i the coefficient of x^i. The lower word of the sum
 // is out[0]. The sum is not reduced.
 void carryless_sum(const std::uint64_t* a, const std::uint64_t* b, std::size_t n, std::uint64_t out[2]);

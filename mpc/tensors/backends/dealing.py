@@ -30,7 +30,7 @@ from mpc.errors import ProtocolError, TransportError
 from mpc.ring import Words
 from mpc.tensors.backends.handles import Owed
 from mpc.tensors.backends.interface import Shape
-from mpc.tensors.backends.kernels import KeyStream
+from mpc.tensors.backends.kernels import KeyStream, whole
 from mpc.tensors.network import from_wire, to_wire, wire_size
 
 _LONGEST_SHAPES = 120  # characters of a label
@@ -60,6 +60,20 @@ def draw(stream: KeyStream, shape: Shape, bits: int) -> Words:
     if bits < 8 * width:
         words &= np.uint64((1 << bits) - 1)
     return words.reshape(shape)
+
+
+def add_drawn(total: Words, stream: KeyStream, bits: int) -> Words:
+    """Return total + words that are drawn from a stream, in the memory of `total`, which is in C order."""
+    if bits == 64:
+        stream.add_to(total)
+        return total
+    total += draw(stream, total.shape, bits)
+    return total
+
+
+def less_drawn(words: Words, stream: KeyStream, bits: int) -> Words:
+    """Return words less those that are drawn from a stream, in new memory."""
+    return stream.subtracted(whole(words)) if bits == 64 else words - draw(stream, words.shape, bits)
 
 
 class Correlation:
@@ -167,12 +181,11 @@ class Given(Dealing):
     def mask(self, shape: Shape, bits: int) -> Words:
         total = draw(self._streams[0], shape, bits)
         for stream in self._streams[1:]:
-            total += draw(stream, shape, bits)
+            add_drawn(total, stream, bits)
         return total if bits == 64 else total & np.uint64((1 << bits) - 1)
 
     def owners_mask(self, place: int, shape: Shape, bits: int, others: Callable[[], Words]) -> Words:
-        total = others()
-        total += draw(self._streams[place], shape, bits)
+        total = add_drawn(others(), self._streams[place], bits)
         return total if bits == 64 else total & np.uint64((1 << bits) - 1)
 
     def mask_planes(self, shape: Shape) -> Words:
@@ -186,7 +199,7 @@ class Given(Dealing):
         made = make()
         rest = made
         for stream in self._streams[:-1]:
-            rest = rest - draw(stream, shape, bits)
+            rest = less_drawn(rest, stream, bits)
         self._parts.append(to_wire(rest, bits))
         return made
 

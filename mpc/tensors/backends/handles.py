@@ -172,8 +172,8 @@ class Handle:
     """
 
     __slots__ = (
-        "_bit_mask", "_later", "_mask", "_rounded_mask", "drawn", "given", "origin", "owed", "owned", "session",
-        "shape", "share", "size",
+        "_bit_mask", "_later", "_mask", "_rounded_mask", "_rounding", "drawn", "given", "origin", "owed", "owned",
+        "session", "shape", "share", "size",
     )  # fmt: skip
 
     def __init__(self, session: object, shape: Shape, share: Words | None, *, given: bool = False) -> None:
@@ -189,6 +189,7 @@ class Handle:
         self._mask: Mask | None = None
         self._bit_mask: Mask | None = None
         self._rounded_mask: Mask | None = None
+        self._rounding: Callable[[], Mask] | None = None
         self._later: Callable[[], Mask] | None = None
 
     @property
@@ -223,7 +224,9 @@ class Handle:
     @property
     def rounded_mask(self) -> Mask | None:
         """The mask that a value got when it was rounded, which serves element-wise products and comparisons."""
-        if self._later is not None:
+        if self._rounding is not None:
+            self._rounded_mask, self._rounding = self._rounding(), None
+        elif self._later is not None:
             self._rounded_mask, self._later = self._later(), None
         return self._rounded_mask
 
@@ -232,6 +235,10 @@ class Handle:
         if self._rounded_mask is not None:
             raise OrderError(f"expected {self!r} without a mask of its rounding, found that it has one already")
         self._rounded_mask = mask
+
+    def round_by(self, make: Callable[[], Mask]) -> None:
+        """Take the mask of a rounding, whose arrays are made when they are needed, if ever."""
+        self._rounding = make
 
     def round_later(self, make: Callable[[], Mask]) -> None:
         """Take a mask as a rounded value has it, which is made when it is needed, if ever."""
@@ -245,7 +252,8 @@ class Handle:
     @property
     def is_masked(self) -> bool:
         """Whether the value has a mask of sign 1, or one that it got when it was rounded."""
-        return self._mask is not None or self._rounded_mask is not None or self._later is not None
+        made_later = self._rounding is not None or self._later is not None
+        return self._mask is not None or self._rounded_mask is not None or made_later
 
     def came_from(
         self,

@@ -17,7 +17,7 @@ from functools import partial
 from math import prod
 
 from mpc.ring import Words
-from mpc.tensors.backends.dealing import draw, shapes_in_label
+from mpc.tensors.backends.dealing import add_drawn, draw, shapes_in_label
 from mpc.tensors.backends.handles import Handle, Owned
 from mpc.tensors.backends.interface import Shape
 from mpc.tensors.backends.kernels import KeyStream
@@ -56,15 +56,17 @@ class Inputs:
 
     def _one(self, owner: str, receiver: str, number: int, shape: Shape) -> Words:
         """Return a receiver's share of a computing party's input."""
-        stream = stream_of(self._seeds.inputs[owner, receiver], f"input/{number}")
-        return draw(stream, shape, self._agreement.ring_bits)
+        return draw(self._stream(owner, receiver, number), shape, self._agreement.ring_bits)
+
+    def _stream(self, owner: str, receiver: str, number: int) -> KeyStream:
+        return stream_of(self._seeds.inputs[owner, receiver], f"input/{number}")
 
     def _others(self, owner: str, number: int, shape: Shape) -> Words:
         """Return the sum of all shares of a computing party's input but its own."""
         first, *others = (name for name in self._agreement.computing if name != owner)
         total = self._one(owner, first, number, shape)
         for other in others:
-            total += self._one(owner, other, number, shape)
+            add_drawn(total, self._stream(owner, other, number), self._agreement.ring_bits)
         return total
 
     def _of_outside(self, party: Party, label: str, owner: str, words: Words | None, shape: Shape) -> Handle:

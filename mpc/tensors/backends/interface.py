@@ -184,3 +184,16 @@ class Ahead(Protocol):
     def mask_ahead(self, values: Sequence[Shared]) -> None:
         """Note values that products or comparisons will soon take. They are masked with whatever is masked next."""
         ...
+
+
+@runtime_checkable
+class Fingerprints(Protocol):
+    """What a back-end offers besides that notices parties who cheat: sums whose terms are chosen late."""
+
+    def subset_sums(self, rows: Shared, coins: bytes | None) -> Shared:
+        """Return for each of `(n, count)` rows the sums of subsets that coins choose, without a message.
+
+        The computing parties have drawn the coins together, after `rows` was fixed. A party that does not compute gives
+        None, so that the provider may be ahead. See :mod:`mpc.tensors.backends.subsets`.
+        """
+        ...

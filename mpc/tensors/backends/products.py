@@ -31,7 +31,7 @@ from mpc.errors import OrderError, ParameterError
 from mpc.ring import Words
 from mpc.tensors.backends.handles import Handle, Mask, Origin, Owed, Top, roots_of
 from mpc.tensors.backends.interface import Linear, Shape
-from mpc.tensors.backends.kernels import in_blocks
+from mpc.tensors.backends.kernels import multiply_layer, whole
 from mpc.tensors.backends.party import Party
 from mpc.tensors.network import Part
 
@@ -351,7 +351,7 @@ def _product(party: Party, x: Mask, y: Mask, shape: tuple[int, ...], product: Pr
         b = y.sign * b
         c = y.sign * c
     if product is np.multiply:
-        (share,) = in_blocks(partial(_of_elements, party.first), e, f, a, b)
+        share = _of_elements(party.first, e, f, a, b)
     else:
         share = product(e, b)
         share += product(a + e if party.first else a, f)
@@ -362,8 +362,11 @@ def _product(party: Party, x: Mask, y: Mask, shape: tuple[int, ...], product: Pr
     return result
 
 
-def _of_elements(first: bool, e: Words, f: Words, a: Words, b: Words) -> tuple[Words]:
-    return (np.asarray(e * b + (a + e if first else a) * f),)
+def _of_elements(first: bool, e: Words, f: Words, a: Words, b: Words) -> Words:
+    """Return E b + a F, and E F for the first party, which broadcast."""
+    if e.shape == f.shape == a.shape == b.shape:
+        return multiply_layer(whole(e), whole(f), whole(a), whole(b), None, first)
+    return np.asarray(e * b + (a + e if first else a) * f)
 
 
 def _product_with_public(party: Party, x: Mask, y: Mask, shape: Shape, product: Product) -> Handle:

@@ -1,4 +1,4 @@
-"""The tree that puts the comparisons of groups of bits together, four neighbours at a time.
+"""The tree that puts the comparisons of groups of bits together, up to four neighbours at a time.
 
 Of neighbours 0 to 3, the lowest first, with l for less and e for equal::
 
@@ -7,7 +7,8 @@ Of neighbours 0 to 3, the lowest first, with l for less and e for equal::
 A product of several shared bits takes one round as that of two does. Each factor x is opened as d = x ^ a, and the
 provider deals the products of the masks a of all that ever meet. The product of all d ^ a is then linear in what was
 dealt. Its public coefficients are products of opened bits (Ohata and Nuida, FC 2020, who call the correlations
-Beaver triple extensions). This opens fewer bits than two levels of pairs do, in half of the rounds.
+Beaver triple extensions). A node of four takes half of the rounds that pairs take. It needs more than three pairs do,
+so that the nodes of a level are as small as the number of rounds allows.
 """
 
 from __future__ import annotations
@@ -18,8 +19,8 @@ from itertools import combinations
 from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
+from mpc._core import bit_products
 from mpc.ring import Words
 from mpc.tensors.backends.interface import Shape
 from mpc.tensors.network import Part
@@ -90,71 +91,59 @@ def _products(members: int, with_equal: bool) -> tuple[Factors, ...]:
 class _Nodes:
     """All nodes of one level that have the same number of members, with this party's masks for them."""
 
-    def __init__(self, party: BitParty, members: int, count: int, words: int, *, with_equal: bool) -> None:
+    def __init__(self, party: BitParty, members: int, count: int, size: int, *, with_equal: bool) -> None:
         self._party = party
         self._members = members
         self._terms = _terms(members, with_equal)
         self.factors = _factors(members, with_equal)
         products = _products(members, with_equal)
-        masks = party.dealing.mask_planes((len(self.factors), count, words))
+        masks = party.dealing.mask_planes((len(self.factors), count, size))
 
         def made() -> Words:
             by_name = dict(zip(self.factors, masks, strict=True))
             return np.stack([np.bitwise_and.reduce([by_name[name] for name in product]) for product in products])
 
-        dealt = party.dealing.deal_planes((len(products), count, words), made)
+        dealt = party.dealing.deal_planes((len(products), count, size), made)
         self.masks = masks
         self._with_equal = with_equal
         self._dealt = dealt
 
     def masked(self, less: Words, equal: Words) -> Words:
         """Return this party's shares of what is opened, from `(nodes, members, words)` shares."""
-        bits = [(less if name[0] == "l" else equal)[:, int(name[1])] for name in self.factors]
-        return np.stack(bits) ^ self.masks
+        bits = np.stack([(less if name[0] == "l" else equal)[:, int(name[1])] for name in self.factors])
+        bits ^= self.masks
+        return bits
 
     def results(self, opened: Words, less: Words) -> tuple[Words, Words | None]:
         """Return shares of `less` of each node, and of `equal` where it is needed."""
-        public = dict(zip(self.factors, opened, strict=True))
-        ones = np.full((1, *self.masks.shape[1:]), self._party.one, dtype=np.uint64)
-        shares = np.concatenate((ones, self.masks, self._dealt))
-        tables = _tables(self._members, self._with_equal)
-        products = [_product(term, public, shares[table]) for term, table in zip(self._terms, tables, strict=True)]
-        equal = products.pop() if len(self._terms) == self._members else None
-        total: Words = np.bitwise_xor.reduce([less[:, self._members - 1], *products])
-        return total, equal
-
-
-def _product(term: Factors, public: dict[str, Words], table: Words) -> Words:
-    """Return a share of the product of all d ^ a, one factor after the other, from those of products of masks."""
-    # Of each pair of neighbours in the table the second one has the next factor, and the first has not.
-    for name in term:
-        table = (public[name] & table[0::2]) ^ table[1::2]
-    result: Words = table[0]
-    return result
+        sums = _sums(self._members, self._with_equal)
+        outs = sums[-1][0] + 1
+        found = bit_products(np.ascontiguousarray(opened), self.masks, self._dealt, int(self._party.one), sums, outs)
+        found[0] ^= less[:, self._members - 1]
+        return found[0], found[1] if outs > 1 else None
 
 
 @cache
-def _tables(members: int, with_equal: bool) -> tuple[NDArray[np.intp], ...]:
-    """Return for each term of a node the places of its sets of factors among one, all masks and their products.
+def _sums(members: int, with_equal: bool) -> tuple[tuple[int, tuple[int, ...], tuple[int, ...]], ...]:
+    """Return the terms of a node as :func:`~mpc._core.bit_products` takes them.
 
-    The sets are counted in binary with the first factor as the lowest digit, from the empty one, which is one.
+    `less`, row 0, is the sum of all terms but `equal`, row 1. The sets of a term's factors are counted in binary with
+    the first factor as the lowest digit, from the empty one, whose product is one.
     """
-    order: list[Factors] = [(), *((name,) for name in _factors(members, with_equal)), *_products(members, with_equal)]
+    factors = _factors(members, with_equal)
+    order: list[Factors] = [(), *((name,) for name in factors), *_products(members, with_equal)]
     places = {chosen: place for place, chosen in enumerate(order)}
     return tuple(
-        np.array([
-            places[tuple(sorted(name for place, name in enumerate(term) if number >> place & 1))]
-            for number in range(1 << len(term))
-        ])
-        for term in _terms(members, with_equal)
-    )  # fmt: skip
-
-
-def _blocks(groups: int) -> list[tuple[int, int, int]]:
-    """Return for one level the first group, the members and the number of nodes of each kind that there is."""
-    full, rest = divmod(groups, ARITY)
-    kinds = [(0, ARITY, full)] if full else []
-    return [*kinds, (ARITY * full, rest, 1)] if rest > 1 else kinds
+        (
+            int(number == members - 1),
+            tuple(factors.index(name) for name in term),
+            tuple(
+                places[tuple(sorted(name for place, name in enumerate(term) if chosen >> place & 1))]
+                for chosen in range(1 << len(term))
+            ),
+        )
+        for number, term in enumerate(_terms(members, with_equal))
+    )
 
 
 def levels(groups: int) -> int:
@@ -165,13 +154,49 @@ def levels(groups: int) -> int:
     return found
 
 
+def words(groups: int) -> int:
+    """Return how many words the tree of so many groups takes of masks and of what is dealt, for one value."""
+    return _plan(groups)[0]
+
+
+@cache
+def _plan(groups: int) -> tuple[int, int]:
+    """Return the words that the tree takes, and how many groups its first level leaves, which is where they are few."""
+    if groups <= ARITY:
+        return (_node_words(groups, with_equal=False), 1) if groups > 1 else (0, 1)
+    most = ARITY ** (levels(groups) - 1)
+    return min((_level_words(groups, left) + words(left), left) for left in range(-(-groups // ARITY), most + 1))
+
+
+def _level_words(groups: int, left: int) -> int:
+    return sum(count * _node_words(members, with_equal=True) for _, members, count in _kinds(groups, left))
+
+
+def _node_words(members: int, *, with_equal: bool) -> int:
+    return len(_factors(members, with_equal)) + len(_products(members, with_equal))
+
+
+def _kinds(groups: int, left: int) -> list[tuple[int, int, int]]:
+    """Return for a level that leaves so many groups the first group, the members and the number of each kind of node.
+
+    They are as even as can be. What would be nodes of one member is left as it is, after them.
+    """
+    members, larger = divmod(groups, left)
+    kinds = [(0, members + 1, larger)] if larger else []
+    return [*kinds, (larger * (members + 1), members, left - larger)] if members > 1 else kinds
+
+
+def _blocks(groups: int) -> list[tuple[int, int, int]]:
+    """Return for one level the first group, the members and the number of nodes of each kind that there is."""
+    return _kinds(groups, _plan(groups)[1])
+
+
 def whole(party: BitParty, less: Words, equal: Words) -> Words:
     """Return XOR shares of the whole comparison, from `(groups, words)` shares of its groups, the lowest one first."""
     while len(less) > 1:
-        groups, words = less.shape
+        groups, size = less.shape
         blocks = _blocks(groups)
-        last = groups <= ARITY
-        nodes = [_Nodes(party, members, count, words, with_equal=not last) for _, members, count in blocks]
+        nodes = [_Nodes(party, members, count, size, with_equal=groups > ARITY) for _, members, count in blocks]
         inner = [(_inner(less, block), _inner(equal, block)) for block in blocks]
         shares = [node.masked(*pair) for node, pair in zip(nodes, inner, strict=True)]
         opened = party.open("bits", [Part(share, planes=True) for share in shares], [share.shape for share in shares])
@@ -183,11 +208,11 @@ def whole(party: BitParty, less: Words, equal: Words) -> Words:
     return result
 
 
-def dealt(party: BitParty, groups: int, words: int) -> None:
+def dealt(party: BitParty, groups: int, size: int) -> None:
     """Deal, as the provider, what :func:`whole` takes."""
     while groups > 1:
         blocks = _blocks(groups)
-        nodes = [_Nodes(party, members, count, words, with_equal=groups > ARITY) for _, members, count in blocks]
+        nodes = [_Nodes(party, members, count, size, with_equal=groups > ARITY) for _, members, count in blocks]
         party.pass_by("bits", [(node.masks.size, 64) for node in nodes], [node.masks.shape for node in nodes])
         groups -= sum((members - 1) * count for _, members, count in blocks)
 

@@ -29,6 +29,7 @@ three parties and more it is wrong in general.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 
@@ -37,7 +38,7 @@ from mpc.ring import Words
 from mpc.tensors.backends.comparison import less_than, to_ring
 from mpc.tensors.backends.handles import Handle, Mask, Top
 from mpc.tensors.backends.interface import Rounding
-from mpc.tensors.backends.kernels import in_blocks
+from mpc.tensors.backends.kernels import cut_masks, cut_shares, whole
 from mpc.tensors.backends.layout import Layout
 from mpc.tensors.backends.party import Party
 from mpc.tensors.backends.products import derive, mask_all
@@ -112,31 +113,35 @@ def _stochastic(party: Party, mask: Mask, shape: tuple[int, ...], bits: int, hal
     With the highest bits at their places, c >> f is (c' >> f) + 2^(k-1-f) c_top, and the same for r.
     """
     ring = party.ring_bits
-    top, cut, lifted = np.uint64(ring - 1), np.uint64(bits), np.uint64(ring - bits)
     if not party.computes:
-        r = _secret(party, mask)
-        u = party.dealing.deal(shape, ring, lambda: party.reduce(_shifted_secret(r, top, cut, lifted)))
-        r_top = party.dealing.deal(shape, bits, lambda: np.asarray(r >> top))
+        tops: list[Words] = []
+
+        def made() -> Words:
+            u, r_top = cut_masks(whole(party.known(mask.value)), ring, bits)
+            tops.append(r_top)
+            return u
+
+        u = party.dealing.deal(shape, ring, made)
+        r_top = party.dealing.deal(shape, bits, tops.pop)
         result = party.handle(shape, None)
         result.rounded_mask = Mask(value=u, tops=(Top(bits, value=r_top),))
         return result
     u, r_top = (party.dealing.deal(shape, width, _unknown) for width in (ring, bits))
-    less = np.uint64(1 << (ring - 2 - bits))
-
-    def parts(c: Words, u: Words, r_top: Words) -> tuple[Words, Words, Words]:
-        lift = (c >> top) << lifted
-        opened = (c >> cut) - less
-        share = u - lift * r_top
-        return opened, lift, party.reduce(share + opened if party.first else share)
-
-    opened, lift, share = map(np.asarray, in_blocks(parts, _opened(party, mask, half), u, r_top))
+    opened, offset = party.known(mask.opened), (1 << (ring - 2)) + half
+    share = cut_shares(whole(opened), offset, whole(u), whole(r_top), ring, bits, party.first)
     result = party.handle(shape, share)
-    result.rounded_mask = Mask(opened=opened, share=u, tops=(Top(bits, lift, r_top),))
+    result.round_by(partial(_rounded_mask, party, mask, half, bits, u, r_top))
     return result
 
 
-def _shifted_secret(r: Words, top: np.uint64, cut: np.uint64, lifted: np.uint64) -> Words:
-    return in_blocks(lambda part: (((part >> top) << lifted) - (part >> cut),), r)[0]
+def _rounded_mask(party: Party, mask: Mask, half: int, bits: int, u: Words, r_top: Words) -> Mask:
+    """Return the mask that a rounded value has at a computing party."""
+    ring = party.ring_bits
+    with np.errstate(over="ignore"):
+        c = _opened(party, mask, half)
+        lift = np.asarray((c >> np.uint64(ring - 1)) << np.uint64(ring - bits))
+        opened = np.asarray((c >> np.uint64(bits)) - np.uint64(1 << (ring - 2 - bits)))
+    return Mask(opened=opened, share=u, tops=(Top(bits, lift, r_top),))
 
 
 def _unknown() -> Words:

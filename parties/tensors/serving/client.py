@@ -12,11 +12,11 @@ asks again, with fresh pieces and a fresh mask, until it has waited for as long 
 from __future__ import annotations
 
 import json
+import re
 import secrets
 import sys
 import time
 from dataclasses import dataclass, field
-from math import prod
 from typing import Any
 
 import numpy as np
@@ -26,7 +26,6 @@ from mpc.channels.sockets import wait_for_any
 from mpc.channels.tls import TlsChannel
 from mpc.errors import DeadlineError, ParameterError, ProtocolError, RefusedError, TransportError
 from mpc.tensors.delivery import Question
-from mpc.tensors.network import wire_size
 from parties.frame.charts import Figure
 from parties.frame.connections import Connections
 from parties.frame.errors import PartyError
@@ -43,6 +42,7 @@ from parties.tensors.serving.settings import ServingSettings
 Floats = NDArray[np.float64]
 _PAUSE_S = 0.05  # before the first time that it asks again
 _LONGEST_PAUSE_S = 1.0
+_COINS = (re.compile(""), re.compile("[0-9a-f]{64}"))  # where all follow the protocol, and where some may not
 _SHOWN = 5  # answers of a result
 
 
@@ -76,6 +76,7 @@ class Client:
         Raises:
             ParameterError, RangeError: records that do not fit, before anything is sent.
             TurnedAwayError: the service refuses them. DeadlineError: it gave no answer in time.
+            CheatingError: a computing party has changed the question, and the answer is not taken.
         """
         settings, model = self.settings, self.model
         if not 1 <= len(records) <= settings.largest_batch:
@@ -84,7 +85,7 @@ class Client:
         while True:
             question = Question.of(
                 records, (len(records), *model.input), model.bound, (len(records), *model.output), settings.format,
-                len(settings.computing),
+                len(settings.computing), pads=settings.pads,
             )  # fmt: skip
             try:
                 self._connect(expires)
@@ -94,7 +95,7 @@ class Client:
             except TransportError as error:
                 outcome, bodies = Outcome("again", str(error)), []
             if outcome.kind == "answer":
-                return question.answer(bodies, outcome.fraction_bits)
+                return question.answer(bodies, outcome.fraction_bits, bytes.fromhex(outcome.coins))
             if outcome.kind == "refused":
                 raise TurnedAwayError(outcome.why)
             if outcome.kind == "again":
@@ -138,10 +139,9 @@ class Client:
         for channel, message in zip(self._channels, question.messages, strict=True):
             channel.send_message("ask", ask)
             channel.send("ask/pieces", message)
-        size = wire_size(records * prod(self.model.output), self.settings.ring_bits)
         awaited = list(self._channels)
         bodies: dict[str, bytes] = {}
-        fractions = dict[int, str]()
+        fractions, coins = dict[int, str](), dict[str, str]()
         worst = Outcome("answer")
         while awaited:
             first = wait_for_any(awaited, expires - time.monotonic())
@@ -153,12 +153,18 @@ class Client:
             if outcome.kind == "again":
                 return outcome, []
             if outcome.kind == "answer":
-                bodies[first.peer] = bytes(first.recv("answer", size))
+                bodies[first.peer] = bytes(first.recv("answer", question.size))
                 fractions[outcome.fraction_bits] = first.peer
+                coins[outcome.coins] = first.peer
                 if len(fractions) > 1 or not 0 <= outcome.fraction_bits < self.settings.ring_bits:
                     raise ProtocolError.mismatch(
                         "fraction bits of an answer that all parties state alike, below",
                         self.settings.ring_bits, " and ".join(map(str, fractions)), peer=first.peer, step="ask",
+                    )  # fmt: skip
+                if len(coins) > 1 or not _COINS[self.settings.pads > 0].fullmatch(outcome.coins):
+                    raise ProtocolError(
+                        "expected coins that all parties state alike, and none where no party cheats, found others",
+                        peer=first.peer, step="ask",
                     )  # fmt: skip
             if outcome.kind == "refused" or worst.kind == "answer":
                 worst = outcome

@@ -73,7 +73,8 @@ class Service:
         settings = self.settings
         if settings.share is None:
             raise PartyError("expected a place for the share of the model, found none")
-        share = reload_share(settings.share, self.model, settings.name, settings.agreed(), settings.ring_bits)
+        agreed, tickets = settings.agreed(), settings.ticket_bytes
+        share = reload_share(settings.share, self.model, settings.name, agreed, settings.ring_bits, tickets)
         if share is not None:
             self.progress.note("took its share of the model from the disk")
         return share
@@ -227,6 +228,7 @@ class Service:
             body = channel.recv(f"model/{number}", wire_size(prod(shape), settings.ring_bits))
             with channel.naming_peer():
                 pieces[name] = read_piece(body, shape, settings.ring_bits)
+        tickets = bytes(channel.recv("model/tickets", settings.ticket_bytes)) if settings.ticket_bytes else b""
         with self._changed:
             refused = _HAS_ONE if self._share is not None else ""
         channel.send_message("model/held", Held(refused))
@@ -237,7 +239,7 @@ class Service:
             if self._share is not None:
                 channel.send_message("model/kept", Kept(_HAS_ONE))
                 return
-            share = ModelShare(offer.model, pieces)
+            share = ModelShare(offer.model, pieces, tickets)
             if settings.share is not None:
                 keep_share(settings.share, share, settings.name, settings.agreed(), settings.ring_bits)
             self._share = share
@@ -260,9 +262,9 @@ class Service:
                     "records of a request, at most", settings.largest_batch, ask.records, peer=channel.peer, step="ask"
                 )
             shape, answer = (ask.records, *model.input), (ask.records, *model.output)
-            body = channel.recv("ask/pieces", Piece.size(shape, prod(answer), settings.ring_bits))
+            body = channel.recv("ask/pieces", Piece.size(shape, answer, settings.ring_bits, settings.pads))
             with channel.naming_peer():
-                piece = Piece.read(body, shape, answer, settings.ring_bits)
+                piece = Piece.read(body, shape, answer, settings.ring_bits, settings.pads)
             ending = self._await_ending(channel, Request(f"{channel.peer}/{ask.name}", channel.peer, piece))
             if ending.outcome.kind != "answer":
                 self.tally.ended(ending.outcome.kind)

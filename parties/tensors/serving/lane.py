@@ -8,14 +8,15 @@ stays closed, because each party draws its piece of that row's mask itself.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mpc.randomness import SYSTEM, Randomness
 from mpc.ring import Words
 from mpc.tensors.backends.interface import Backend
 from mpc.tensors.backends.kinds import join
-from mpc.tensors.delivery import Piece, open_masked, put_together
+from mpc.tensors.delivery import Piece, open_masked, put_together, sum_of_pieces
+from mpc.tensors.fingerprints import check_model, pads_of, shared_fingerprint, toss
 from mpc.tensors.network import Network, to_wire
 from mpc.tensors.reveals import Policy
 from mpc.tensors.session import Session
@@ -23,6 +24,8 @@ from mpc.tensors.tensor import PrivateTensor
 from parties.tensors.outputs import check_public_numbers
 from parties.tensors.serving.model import Model
 from parties.tensors.serving.settings import ServingSettings
+from parties.tensors.serving.share import ModelShare
+from parties.tensors.serving.tickets import Tickets
 
 CLIENTS = "the clients"
 """Whose the records of a batch are, in the words of a private tensor."""
@@ -30,10 +33,17 @@ CLIENTS = "the clients"
 
 @dataclass(frozen=True, repr=False)
 class Answers:
-    """The masked answers of a batch, a body for each request, and the fraction bits of their words."""
+    """The masked answers of a batch.
+
+    Attributes:
+        bodies: for each request its answers, and their fingerprints where there are any.
+        fraction_bits: of the answers.
+        coins: of the fingerprints, or nothing.
+    """
 
     bodies: tuple[bytes, ...]
     fraction_bits: int
+    coins: bytes
 
     def __repr__(self) -> str:
         return f"Answers(requests={len(self.bodies)})"
@@ -57,7 +67,9 @@ class Lane:
         settings, model: of the party.
         size: records of a batch.
         network: channels to all others of the session, for this lane alone.
-        pieces: a computing party's share of the model, or None.
+        share: a computing party's share of the model, or None.
+        tickets: its tickets, where the back-end notices parties who cheat.
+        number: of the lane, which has tickets of its own.
     """
 
     def __init__(
@@ -66,7 +78,9 @@ class Lane:
         model: Model,
         size: int,
         network: Network,
-        pieces: Mapping[str, Words] | None,
+        share: ModelShare | None,
+        tickets: Tickets | None = None,
+        number: int = 0,
         randomness: Randomness = SYSTEM,
     ) -> None:
         self._settings = settings
@@ -82,10 +96,14 @@ class Lane:
             policy=Policy({}),  # nothing is opened but answers, under their masks
             seed=settings.seed,
         )
+        self._pads = pads_of(self.backend)
         self._weights: dict[str, PrivateTensor] = {}
         for name, (shape, bound) in model.parameters.items():
-            own = None if pieces is None else pieces[name]
+            own = None if share is None else share.pieces[name]
             self._weights[name] = put_together(self._session, own, shape, bound, settings.owner)
+        if self._pads:
+            ticket = None if tickets is None else tickets.take(network, settings.computing, number)
+            check_model(self._session, network, [each.shared for each in self._weights.values()], ticket)
 
     def prepare(self) -> None:
         """Go through one batch as a party that holds no share, which deals what the batch will need."""
@@ -103,21 +121,30 @@ class Lane:
                 of other requests.
         """
         batch = Piece.filled(pieces, self._size, self._settings.ring_bits, self._randomness)
-        opened, fraction_bits = self._compute(batch, names)
+        opened, fraction_bits, coins = self._compute(batch, names)
         if opened is None:
             raise RuntimeError("expected a computing party, found one without shares")
         bodies, start = [], 0
         for piece in pieces:
-            end = start + len(piece.records)
-            bodies.append(bytes(to_wire(opened[start:end], self._settings.ring_bits)))
-            start = end
-        return Answers(tuple(bodies), fraction_bits)
+            rows = slice(start, start + len(piece.records))
+            bodies.append(b"".join(bytes(to_wire(each[rows], self._settings.ring_bits)) for each in opened))
+            start = rows.stop
+        return Answers(tuple(bodies), fraction_bits, coins)
 
-    def _compute(self, batch: Piece | None, names: Sequence[str]) -> tuple[Words | None, int]:
-        session, shape = self._session, (self._size, *self._model.input)
+    def _compute(self, batch: Piece | None, names: Sequence[str]) -> tuple[list[Words] | None, int, bytes]:
+        session, backend, size = self._session, self.backend, self._size
         with session:
-            x = put_together(session, None if batch is None else batch.records, shape, self._model.bound, CLIENTS)
+            records, mask, pad = (None, None, None) if batch is None else (batch.records, batch.mask, batch.pad)
+            x = put_together(session, records, (size, *self._model.input), self._model.bound, CLIENTS)
+            masked = sum_of_pieces(session, mask, (size, *self._model.output))
+            coins, fingerprint = b"", None
+            if self._pads:
+                pads = sum_of_pieces(session, pad, (size, self._pads))
+                if batch is not None:  # from here on no piece can be changed
+                    coins = toss(self._network, self._settings.computing, self._randomness)
+                fingerprint = shared_fingerprint(backend, [x.shared, masked], pads, coins or None)
             y = self._model.answer(session, self._weights, x)
-            done = hashlib.sha256("\0".join((session.public_digest, *names)).encode()).hexdigest()
-            check_public_numbers(self._network, self._settings.computing, done)
-            return open_masked(session, y, None if batch is None else batch.mask), y.fraction_bits
+            done = "\0".join((session.public_digest, coins.hex(), *names))
+            digest = hashlib.sha256(done.encode()).hexdigest()
+            check_public_numbers(self._network, self._settings.computing, digest)
+            return open_masked(session, y, masked, fingerprint), y.fraction_bits, coins

@@ -1,6 +1,7 @@
 """What the parties of a service tell each other, all of it public but the bodies of pieces and answers.
 
     owner      model/offer, a piece of each parameter    --->  each computing party
+               model/tickets, where parties may cheat
                <---  model/held, model/commit, model/kept
     follower   purpose "notices", ready                  --->  leader
     follower   purpose "orders"                          --->  leader
@@ -118,8 +119,10 @@ class Outcome(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             was lost meanwhile. `refused`, for good.
         why: in one sentence, where there is no answer.
         fraction_bits: of the answer's raw words.
+        coins: of the answer's fingerprint, in hexadecimal digits, or nothing where no party cheats.
     """
 
     kind: Literal["answer", "busy", "again", "refused"]
     why: str = ""
     fraction_bits: int = 0
+    coins: str = ""

@@ -2,7 +2,7 @@
 
     python -m parties.tensors.serving.owner --settings PATH
 
-    model/offer, one message a parameter  --->  each computing party
+    model/offer, one message a parameter, and tickets where parties may cheat  --->  each computing party
     <---  model/held, once the share has come as a whole
     model/commit, once all have said so  ------->
     <---  model/kept, once the share is on the disk
@@ -19,8 +19,12 @@ import secrets
 import sys
 import time
 
+import numpy as np
+
 from mpc.channels.tls import TlsChannel
-from mpc.tensors.delivery import pieces_of
+from mpc.tensors.delivery import split, words_of
+from mpc.tensors.fingerprints import tickets_of
+from mpc.tensors.network import to_wire
 from parties.frame.connections import Connections
 from parties.frame.errors import PartyError
 from parties.frame.private_files import write_private
@@ -29,6 +33,7 @@ from parties.tensors.programs import Here
 from parties.tensors.serving.messages import Commit, Held, Kept, Offer
 from parties.tensors.serving.model import Model
 from parties.tensors.serving.settings import COMPUTING, ServingSettings
+from parties.tensors.serving.tickets import TICKETS
 
 
 def party(party: Party[ServingSettings]) -> None:
@@ -37,10 +42,15 @@ def party(party: Party[ServingSettings]) -> None:
     model = Model(settings.model, settings.model_digest)
     with progress.step("0", "load the model"):
         parameters = model.load(Here(settings.arguments, settings.files))
-        messages = [
-            pieces_of(name, parameters[name], shape, bound, settings.format, len(settings.computing))
-            for name, (shape, bound) in model.parameters.items()
-        ]
+        parties, format = len(settings.computing), settings.format
+        words = [words_of(name, parameters[name], shape, bound, format)
+                 for name, (shape, bound) in model.parameters.items()]  # fmt: skip
+        messages = [[bytes(to_wire(piece, format.ring_bits)) for piece in split(each, parties, format.ring_bits)]
+                    for each in words]  # fmt: skip
+        tickets = [b""] * parties
+        if settings.pads:
+            count = len(settings.lanes) * TICKETS
+            tickets = tickets_of(np.concatenate([each.reshape(-1) for each in words]), parties, count)
     began = time.perf_counter()
     with Connections(settings, party.folder, settings.role, settings.agreed(), progress.note) as connections:
         with progress.step("1", "connect", awaits=settings.computing):
@@ -49,7 +59,7 @@ def party(party: Party[ServingSettings]) -> None:
         with progress.step("2", "give a share of the model to each computing party"):
             offer = Offer(secrets.token_hex(16), tuple(model.parameters))
             for place, channel in enumerate(channels):
-                _give(channel, offer, [pieces[place] for pieces in messages])
+                _give(channel, offer, [pieces[place] for pieces in messages], tickets[place])
             for channel in channels:
                 _refused(channel, channel.recv_message("model/held", Held).refused)
             for channel in channels:
@@ -70,11 +80,13 @@ def _refused(channel: TlsChannel, why: str) -> None:
         raise PartyError(f"{channel.peer} does not take the model: {why}")
 
 
-def _give(channel: TlsChannel, offer: Offer, pieces: list[bytes]) -> None:
-    """Send one computing party its pieces, facing :mod:`parties.tensors.serving.computing`."""
+def _give(channel: TlsChannel, offer: Offer, pieces: list[bytes], tickets: bytes) -> None:
+    """Send one computing party its pieces and tickets, facing :mod:`parties.tensors.serving.computing`."""
     channel.send_message("model/offer", offer)
     for number, piece in enumerate(pieces):
         channel.send(f"model/{number}", piece)
+    if tickets:
+        channel.send("model/tickets", tickets)
 
 
 if __name__ == "__main__":

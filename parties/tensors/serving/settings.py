@@ -6,8 +6,12 @@ import json
 from pathlib import Path
 from typing import Final, Literal
 
+from mpc.tensors.backends.kinds import KINDS
+from mpc.tensors.backends.subsets import SUMS
+from mpc.tensors.fingerprints import Ticket
 from mpc.tensors.ranges import Format
 from parties.frame.settings import Address, PartySettings, Peer
+from parties.tensors.serving.tickets import TICKETS
 from parties.tensors.settings import COMPUTING, PROVIDER, Argument
 
 ServingRole = Literal["computing party", "provider of correlations", "owner of the model", "client"]
@@ -94,6 +98,16 @@ class ServingSettings(PartySettings):
     def format(self) -> Format:
         """Of all fixed-point numbers."""
         return Format(self.ring_bits, self.fraction_bits)
+
+    @property
+    def pads(self) -> int:
+        """The words of the pad of each record, or 0 where all parties follow the protocol."""
+        return SUMS if KINDS[self.backend].proven else 0
+
+    @property
+    def ticket_bytes(self) -> int:
+        """The bytes of a computing party's tickets."""
+        return len(self.lanes) * TICKETS * Ticket.SIZE if self.pads else 0
 
     @property
     def leader(self) -> str:

@@ -4,8 +4,8 @@ The share is a piece of each parameter (:mod:`mpc.tensors.delivery`). It is unif
 session. Every session takes the pieces as fresh inputs, with seeds, masks and correlations that its parties draw anew.
 So a party that comes back with its share uses nothing for a second time.
 
-The file is a line of JSON that says whose share of which model it is, and then the pieces. It is replaced as a whole,
-and only its owner may read it.
+The file is a line of JSON that says whose share of which model it is, then the pieces, and then the tickets. It is
+replaced as a whole, and only its owner may read it.
 """
 
 from __future__ import annotations
@@ -38,10 +38,12 @@ class ModelShare:
     Attributes:
         name: of the model, drawn by its owner.
         pieces: of its parameters, by name.
+        tickets: with which sessions check the model, or nothing where no party cheats.
     """
 
     name: str
     pieces: Mapping[str, Words]
+    tickets: bytes = b""
 
     def __repr__(self) -> str:
         return f"ModelShare(name={self.name}, parameters={len(self.pieces)})"
@@ -49,7 +51,7 @@ class ModelShare:
 
 def keep_share(path: Path, share: ModelShare, party: str, agreed: Mapping[str, str], ring_bits: int) -> None:
     """Write the share, for its owner alone. Raises `ShareError`."""
-    body = b"".join(bytes(to_wire(piece, ring_bits)) for piece in share.pieces.values())
+    body = b"".join(bytes(to_wire(piece, ring_bits)) for piece in share.pieces.values()) + share.tickets
     header = {
         "party": party, "agreed": digest_of(agreed), "model": share.name, "sha256": hashlib.sha256(body).hexdigest(),
     }  # fmt: skip
@@ -59,8 +61,10 @@ def keep_share(path: Path, share: ModelShare, party: str, agreed: Mapping[str, s
         raise ShareError(f"cannot write {path}: {error.strerror}") from error
 
 
-def reload_share(path: Path, model: Model, party: str, agreed: Mapping[str, str], ring_bits: int) -> ModelShare | None:
-    """Return the share that was kept, or None where there is none.
+def reload_share(
+    path: Path, model: Model, party: str, agreed: Mapping[str, str], ring_bits: int, tickets: int = 0
+) -> ModelShare | None:
+    """Return the share that was kept, or None where there is none. Its tickets take so many bytes.
 
     Raises:
         ShareError: a file of another party or of another service, or one that was changed.
@@ -80,7 +84,9 @@ def reload_share(path: Path, model: Model, party: str, agreed: Mapping[str, str]
         if header.get(what) != expected:
             words = {"party": "of this party", "agreed": "of this service", "sha256": "as it was written"}[what]
             raise ShareError(f"expected a share {words} in {path}, found another; remove it and give the model again")
-    return ModelShare(header.get("model", ""), pieces_in(memoryview(body), model, ring_bits, path))
+    end = max(0, len(body) - tickets)
+    pieces = pieces_in(memoryview(body)[:end], model, ring_bits, path)
+    return ModelShare(header.get("model", ""), pieces, body[end:])
 
 
 def _digest(body: bytes) -> str:

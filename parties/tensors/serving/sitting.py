@@ -18,7 +18,7 @@ from collections import Counter
 from collections.abc import Callable
 
 from mpc.channels.tls import TlsChannel
-from mpc.errors import ProtocolError, TransportError
+from mpc.errors import CheatingError, ProtocolError, TransportError
 from parties.tensors.serving.desk import Desk, Ending, Request
 from parties.tensors.serving.lane import Lane
 from parties.tensors.serving.line import Line
@@ -29,7 +29,9 @@ from parties.tensors.serving.quota import Quota
 from parties.tensors.serving.settings import ServingSettings
 from parties.tensors.serving.share import ModelShare
 from parties.tensors.serving.tally import Tally
+from parties.tensors.serving.tickets import USED, Tickets
 
+CHEATED = "a party of the service has cheated, so that the service has ended"
 _END_S = 10.0  # for a thread to notice that its connections are gone
 
 
@@ -49,6 +51,9 @@ class Sitting:
         self._settings = settings
         self._model = model
         self._share = share
+        self._tickets = None
+        if settings.pads and settings.share is not None:
+            self._tickets = Tickets(settings.share.with_name(USED), share.name, share.tickets)
         self._tally = tally
         self._quota = quota
         self._leads = settings.name == settings.leader
@@ -177,7 +182,7 @@ class Sitting:
 
     def _work(self, number: int) -> None:
         settings, network = self._settings, self.meeting.lanes[number]
-        lane = Lane(settings, self._model, settings.lanes[number], network, self._share.pieces)
+        lane = Lane(settings, self._model, settings.lanes[number], network, self._share, self._tickets, number)
         self.trust = lane.backend.trust
         try:
             while (batch := self._batches[number].get()) is not None:
@@ -185,8 +190,9 @@ class Sitting:
                 self._tally.batch(settings.lanes[number], [(one.client, one.records) for one in batch])
                 if self._leads:
                     self._line.lane_is_free(number)
+                found = Outcome("answer", fraction_bits=answers.fraction_bits, coins=answers.coins.hex())
                 for request, body in zip(batch, answers.bodies, strict=True):
-                    self._desk.end(request.name, Ending(Outcome("answer", fraction_bits=answers.fraction_bits), body))
+                    self._desk.end(request.name, Ending(found, body))
         finally:
             cost = lane.backend.cost
             with self._tally.lock:
@@ -225,6 +231,8 @@ class Sitting:
         for thread in self._threads:
             if thread.ident is not None:
                 thread.join(_END_S)
+        if isinstance(failure, CheatingError):
+            self._desk.close(Ending(Outcome("refused", CHEATED)))
         why = f"a session ended ({failure.args[0] if isinstance(failure, TransportError) else 'a party failed'})"
         self._desk.close(Ending(Outcome("again", why)))
         sent, received = self.meeting.traffic()

@@ -127,7 +127,8 @@ def test_other_parameters_versions_and_fields_are_refused(kind: str) -> None:
     for place, new, sentence in (
         (0, b"notCKKS!", "a message of CKKS"),
         (8, b"\2", "expected version 1, found version 2"),
-        (9, b"\7", "found kind 7"),
+        (9, b"\x0d", "found kind 13"),
+        (9, b"\7", "found a share of a rotation key"),
         (10, b"\3\0", "level of at most 2, found 3"),
         (12, b"\1", "the fields of"),
         (16, struct.pack("<q", -1), "the fields of"),

@@ -186,6 +186,52 @@ def test_upper_words_and_sums_of_polynomials_are_those_of_plain_integers() -> No
     assert _core.carryless_sum(a[:0], b[:0]).tolist() == [0, 0]
 
 
+def test_sums_of_wide_numbers_are_those_of_plain_integers() -> None:
+    c, low, high = (random_words((4, 5), seed) for seed in (1, 2, 3))
+    c[0], low[0], high[0] = 2**64 - 1, 2**64 - 1, 2**64 - 1
+    expected = int((c.astype(object) * (low.astype(object) + (high.astype(object) << 64))).sum()) % 2**128
+    assert _core.wide_sum(c, low, high).tolist() == [expected % 2**64, expected >> 64]
+    assert _core.wide_sum(c[:0], low[:0], high[:0]).tolist() == [0, 0]
+    with pytest.raises(ParameterError, match=r"high: expected shape \(4, 5\) as that of a, found \(5, 4\)"):
+        _core.wide_sum(c, low, high.reshape(5, 4))
+
+
+@pytest.mark.parametrize("rows", [1, 3, 7, 15])
+def test_chosen_words_compare_public_numbers_with_shared_ones(rows: int) -> None:
+    """Of two parties' shares, one of whom holds the share of a one."""
+    rng = np.random.default_rng(rows)
+    public, secret = rng.integers(0, rows + 1, (2, 500), dtype=np.uint64)
+    table = np.where(np.arange(1, rows + 1)[:, None] == secret, np.uint64(2**48 - 1), np.uint64(0))
+    mine = random_words(table.shape, 1)
+    less, equal = _core.chosen_words(mine, public, 5) ^ _core.chosen_words(mine ^ table, public, 5 ^ (2**48 - 1))
+    assert (less == np.where(public < secret, 2**48 - 1, 0)).all()
+    assert (equal == np.where(public == secret, 2**48 - 1, 0)).all()
+
+
+def test_words_that_cannot_be_chosen_are_refused() -> None:
+    table = random_words((3, 4))
+    with pytest.raises(ParameterError, match="number: expected none above 3, found a larger one"):
+        _core.chosen_words(table, np.array([0, 1, 4, 0], dtype=np.uint64), 1)
+    with pytest.raises(ParameterError, match=r"found shape \(3, 4\) beside \(3,\)"):
+        _core.chosen_words(table, np.zeros(3, dtype=np.uint64), 1)
+
+
+def test_products_of_opened_bits_are_refused_where_a_place_is_not_there() -> None:
+    opened, masks, dealt = random_words((2, 5), 1), random_words((2, 5), 2), random_words((1, 5), 3)
+    products = _core.bit_products(opened, masks, dealt, 9, [(0, (0, 1), (0, 1, 2, 3)), (1, (0,), (0, 1))], 2)
+    assert (products[1] == (opened[0] & np.uint64(9)) ^ masks[0]).all()
+    half = (opened[0] & np.uint64(9)) ^ masks[0]
+    assert (products[0] == (opened[1] & half) ^ (opened[0] & masks[1]) ^ dealt[0]).all()
+    for term in [(2, (0,), (0, 1)), (0, (2,), (0, 1)), (0, (0,), (0, 4)), (0, (0,), (0,)), (0, (), (0,)),
+                 (0, (0,) * 9, (0,) * 512)]:  # fmt: skip
+        with pytest.raises(ParameterError, match="terms: expected rows that there are"):
+            _core.bit_products(opened, masks, dealt, 9, [term], 2)
+    with pytest.raises(ParameterError, match=r"dealt: expected rows as those of masks, found shapes \(1, 4\)"):
+        _core.bit_products(opened, masks, np.ascontiguousarray(dealt[:, :4]), 9, [], 1)
+    with pytest.raises(ParameterError, match=r"opened: expected shape \(2, 5\)"):
+        _core.bit_products(opened[:1], masks, dealt, 9, [], 1)
+
+
 def test_wide_products_that_are_refused() -> None:
     a = random_words((2, 3))
     with pytest.raises(ParameterError, match=r"found \(2, 3\) and \(2, 3\)"):
@@ -433,7 +479,7 @@ parts = [
     planes,
     _core.words_of_planes(planes, a.size),
     _core.and_layer(a, a + a, a * a, a - 3, a ^ 5, True),
-    _core.multiply_layer(a, a + a, a * a, a - 3, a ^ 5, True),
+    _core.multiply_layer(a, a + a, a * a, a - 3, None, True),
     np.frombuffer(_core.pack_words(a, 41), np.uint8),
 ]
 print(hashlib.sha256(b"".join(part.tobytes() for part in parts)).hexdigest())

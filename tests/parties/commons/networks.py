@@ -4,20 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from mpc.commons.consensus import Trustee
+from mpc.commons.following import Follower
+from mpc.commons.roles.trustee import TrusteeRole
 from orchestrator import certificates
-from parties.commons.agreeing import LogDesk
+from parties.commons.agreeing import TrusteeDesk
 from parties.commons.answering import Desk
 from parties.commons.asking import Line
+from parties.commons.keeping import AttachmentFile
 from parties.commons.reading import LogReader
 from parties.commons.settings import CONSUMER, TRUSTEE
-from parties.commons.storage import LogFolder
+from parties.commons.storage import open_log
 from parties.frame.connections import Connections
 from parties.frame.plan import RunFolders
 from parties.frame.settings import Address, PartySettings, Peer
-from tests.mpc.commons.setting import Log
+from tests.mpc.commons.setting import TASK, Log
 
 AGREED = {"protocol": "commons"}
 OUTSIDER = "institute"
@@ -27,12 +31,13 @@ class Network:
     """The trustees of a log at desks of their own, and one outsider who reads and writes."""
 
     def __init__(self, folder: Path, n: int = 4) -> None:
-        self.log, self.names = Log(n), [f"trustee-{place}" for place in range(n)]
+        task = replace(TASK, functions=("histogram/10", "sum/100"))
+        self.log, self.names = Log(n, tasks=(task,)), [f"trustee-{place}" for place in range(n)]
         self.folders = RunFolders(folder / "files", folder / "logs", "test")
         certificates.issue("test", [(name, self.folders.party(name)) for name in (*self.names, OUTSIDER)])
         self.notes: list[str] = []
         self.desks: dict[str, Desk] = {}
-        self.logs: dict[str, LogDesk] = {}
+        self.logs: dict[str, TrusteeDesk] = {}
         self.peers: dict[str, Peer] = {}
         self._stack = ExitStack()
         self._connections: dict[str, Connections] = {}
@@ -54,9 +59,10 @@ class Network:
         before = self.peers.get(name)
         listener = connections.listen(Address(host="127.0.0.1", port=before.port if before else 0))
         self.peers[name] = Peer(name=name, host="127.0.0.1", port=listener.port)
-        path = self.folders.party(name) / "log"
-        folder = LogFolder(path) if (path / "founding").exists() else LogFolder.create(path, self.log.founding)
-        self.logs[name] = LogDesk(self.log.founding, self.log.keys[place], folder, self.names[0])
+        private, founding = self.folders.party(name), self.log.founding
+        store, attachments = open_log(private / "log", founding), AttachmentFile(private / "attachments")
+        role = TrusteeRole(founding, self.log.keys[place], store, attachments)
+        self.logs[name] = TrusteeDesk(founding, role, {self.log.consumer.key: OUTSIDER})
         roles = dict.fromkeys(self.names, TRUSTEE) | {OUTSIDER: CONSUMER}
         desk = Desk(connections, listener, roles, self.logs[name].questions, 30.0, self.notes.append)
         self.desks[name] = desk
@@ -77,10 +83,10 @@ class Network:
 
     def reader(self, deadline_s: float = 10.0) -> LogReader:
         lines = [self.line(OUTSIDER, place, CONSUMER) for place in range(len(self.names))]
-        return LogReader(self.log.founding, lines, deadline_s)
+        return LogReader(Follower(self.log.founding), lines, deadline_s)
 
     def trustee(self, place: int) -> Trustee:
-        return self.logs[self.names[place]].trustee
+        return self.logs[self.names[place]].role.trustee
 
     def close(self) -> None:
         self._stack.close()

@@ -9,18 +9,17 @@ from pathlib import Path
 
 import pytest
 
-from mpc.commons.committee import KeySetup
 from mpc.commons.encoding import encode
-from mpc.commons.entries import NONE, Register, Role
+from mpc.commons.entries import Register, Role
 from mpc.commons.identities import Identity
-from mpc.commons.key_session import KeySession
 from mpc.commons.notes import Checkpoint
 from mpc.errors import ProtocolError
-from mpc.randomness import SYSTEM
+from parties.commons import reading
 from parties.commons.asking import Line, gather
 from parties.commons.key_making import KeyBoard, keep_key, kept_key, make_key
-from parties.commons.reading import Follow, Followed, followed
+from parties.commons.reading import Follow
 from parties.frame.errors import PartyError
+from tests.orchestrator.conftest import wait_for
 from tests.parties.commons.networks import OUTSIDER, Network, network
 
 
@@ -45,19 +44,19 @@ def proposing(made: Network) -> Iterator[dict[str, Line]]:
 
 
 def registration(made: Network, number: int) -> bytes:
-    identity = Identity(bytes([number + 1]) * 32)
-    return made.log.sign(identity, Register(f"clinic-{number}", Role.PROVIDER, NONE, b""))
+    identity = Identity(bytes([number + 101]) * 32)
+    return made.log.sign(identity, Register(f"clinic-{number}", Role.PROVIDER, b""))
 
 
 def test_what_is_written_is_certified_and_read_by_all(tmp_path: Path) -> None:
     with network(tmp_path) as made, proposing(made):
         reader = made.reader()
-        leaves = reader.write([registration(made, number) for number in range(3)], "three registrations")
+        leaves = reader.write([(registration(made, number), None) for number in range(3)], "three registrations")
         assert len(leaves) == 3
-        assert reader.copy.certified_size == reader.copy.size == 3
+        assert reader.log.copy.certified_size == reader.log.copy.size == 3
         assert {one.name for one in reader.state.members.values()} == {"clinic-0", "clinic-1", "clinic-2"}
-        assert reader.write([registration(made, 0)], "the same again") == leaves[:1]  # nothing is logged twice
-        assert reader.copy.size == 3
+        assert reader.write([(registration(made, 0), None)], "the same again") == leaves[:1]  # nothing is logged twice
+        assert reader.log.copy.size == 3
 
 
 def test_t_trustees_that_are_gone_stop_nothing_and_one_that_starts_again_catches_up_from_its_disk(
@@ -65,37 +64,36 @@ def test_t_trustees_that_are_gone_stop_nothing_and_one_that_starts_again_catches
 ) -> None:
     with network(tmp_path) as made, proposing(made):
         reader = made.reader()
-        reader.write([registration(made, 0)], "a registration")
+        reader.write([(registration(made, 0), None)], "a registration")
         made.stop(2)
         for number in range(1, 4):
-            reader.write([registration(made, number)], "a registration")
+            reader.write([(registration(made, number), None)], "a registration")
         before = made.trustee(2).copy.size
         assert before < 4
         made.start(2)
         assert made.trustee(2).copy.size == before
-        reader.write([registration(made, 4)], "a registration")
+        reader.write([(registration(made, 4), None)], "a registration")
         entry = registration(made, 5)
         while made.trustee(2).copy.certified_size < 5:
-            reader.write([entry], "a registration")
+            reader.write([(entry, None)], "a registration")
             reader.advance(100)
-        assert made.trustee(2).copy.entries[:5] == reader.copy.entries[:5]
+        assert made.trustee(2).copy.entries[:5] == reader.log.copy.entries[:5]
 
 
 def test_a_reader_takes_no_entry_without_a_certificate(tmp_path: Path) -> None:
     with network(tmp_path) as made:
-        sequencer = made.logs[made.names[0]].sequencer
-        assert sequencer is not None
-        sequencer.submit(registration(made, 0))
-        proposal = sequencer.propose()
+        desk = made.logs[made.names[0]]
+        desk.submit(registration(made, 0))
+        proposal = desk.role.propose()
         assert proposal is not None
         reader = made.reader()
         answer = reader.lines[0].ask("follow", encode(Follow(0, 0))).result(10)
-        assert answer == encode(Followed(()))  # one trustee has signed it, and no quorum
+        assert answer == b""  # one trustee has signed it, and no quorum
         copy = made.trustee(0).copy
         copy.certified = _checkpoint(made), copy.notes[1]
-        assert followed(copy, 0).accepted  # a faulty trustee says that it is certified
+        assert desk.role.update(0)  # a faulty trustee says that it is certified
         assert not reader.advance(0)
-        assert (reader.copy.size, reader.copy.certified_size) == (0, 0)
+        assert (reader.log.copy.size, reader.log.copy.certified_size) == (0, 0)
 
 
 def _checkpoint(made: Network) -> Checkpoint:
@@ -105,21 +103,21 @@ def _checkpoint(made: Network) -> Checkpoint:
 def test_what_cannot_be_logged_comes_back_with_the_reason(tmp_path: Path) -> None:
     with network(tmp_path) as made, proposing(made):
         reader = made.reader()
-        reader.write([registration(made, 0)], "a registration")
-        taken = made.log.sign(Identity(b"x" * 32), Register("clinic-0", Role.PROVIDER, NONE, b""))
+        reader.write([(registration(made, 0), None)], "a registration")
+        taken = made.log.sign(Identity(b"x" * 32), Register("clinic-0", Role.PROVIDER, b""))
         with pytest.raises(ProtocolError, match="my name: expected a new key and a new name, found clinic-0"):
-            reader.write([taken], "my name")
+            reader.write([(taken, None)], "my name")
 
 
 def test_a_log_that_stands_still_is_given_up_with_a_sentence(tmp_path: Path) -> None:
     with network(tmp_path) as made:
         with pytest.raises(PartyError, match="expected a registration in the log, which has stood still at 0 entries"):
-            made.reader(deadline_s=2.0).write([registration(made, 0)], "a registration")
+            made.reader(deadline_s=2.0).write([(registration(made, 0), None)], "a registration")
 
 
 def test_only_the_sequencer_proposes_and_roles_ask_only_what_they_may(tmp_path: Path) -> None:
     with network(tmp_path) as made:
-        with pytest.raises(ProtocolError, match="expected what trustee-0 proposes, found something of trustee-1"):
+        with pytest.raises(ProtocolError, match="expected what trustee-0 asks, found something of trustee-1"):
             made.line("trustee-1", 2).ask("vote", b"").result(10)
         reader = made.reader()
         with pytest.raises(ProtocolError, match="expected what a data consumer may ask, found 'vote'"):
@@ -131,12 +129,10 @@ def test_only_the_sequencer_proposes_and_roles_ask_only_what_they_may(tmp_path: 
 def test_trustees_make_one_key_and_find_it_on_their_disks_again(tmp_path: Path) -> None:
     with network(tmp_path) as made:
         board = KeyBoard()
-        setup = KeySetup(made.log.origin, 0, 1, tuple(keys.identity.key for keys in made.log.keys))
         found = {}
 
         def work(place: int) -> None:
-            session = KeySession(setup, place, made.log.keys[place].identity, SYSTEM)
-            found[place] = make_key(session, board.answer, patience_s=0.3)
+            found[place] = make_key(made.logs[made.names[place]].role, board.answer, patience_s=0.3)
 
         threads = [threading.Thread(target=work, args=(place,)) for place in range(3)]  # the fourth is silent
         for thread in threads:
@@ -163,3 +159,32 @@ def test_gather_takes_enough_answers_and_says_why_others_are_missing(tmp_path: P
         failed = gather(answers, 5.0, take=taken.__setitem__, enough=lambda: len(taken) >= 3)
         assert sorted(taken) == made.names[:3]
         assert list(failed) == ["trustee-3"]
+
+
+def test_a_party_holds_only_so_many_connections_and_its_newest_ones_answer(tmp_path: Path) -> None:
+    with network(tmp_path) as made:
+        lines = [made.line(OUTSIDER, 1, "data consumer") for _ in range(7)]
+        for line in lines:
+            assert line.ask("follow", encode(Follow(0, 0))).result(10) == b""
+        desk = made.desks["trustee-1"]
+        wait_for(lambda: len(desk._threads) == 4, "the end of the oldest connections")
+        assert lines[-1].ask("follow", encode(Follow(0, 0))).result(10) == b""
+
+
+def test_a_sequencer_that_has_forgotten_what_was_waiting_gets_it_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reading, "_HAND_IN_AGAIN_S", 1.0)
+    with network(tmp_path) as made:
+        reader = made.reader()
+        done = threading.Thread(target=lambda: reader.write([(registration(made, 0), None)], "a registration"))
+        done.start()
+        sequencer = made.logs["trustee-0"].role.sequencer
+        assert sequencer is not None
+        wait_for(lambda: sequencer._queue, "what waits")
+        made.stop(0)
+        made.start(0)
+        with proposing(made):
+            done.join(30)
+        assert not done.is_alive()
+        assert reader.log.size == 1

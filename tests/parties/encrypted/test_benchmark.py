@@ -12,9 +12,11 @@ import pytest
 from benchmarks.securetrain import report
 from benchmarks.securetrain.__main__ import parse
 from benchmarks.securetrain.measure import check_seal, measure_model
+from benchmarks.securetrain.random_programs import measure_random
 from benchmarks.securetrain.rivals import RivalError, in_turns, rival
-from benchmarks.securetrain.works import REFRESHED_TITLE, WORKS
+from benchmarks.securetrain.works import RANDOM_TITLE, REFRESHED_TITLE, WORKS
 from benchmarks.speed_report import SECURETRAIN
+from mpc.encrypted.twin import Twin
 
 
 def side(*times: float, **more: Any) -> dict[str, Any]:
@@ -28,6 +30,7 @@ def side(*times: float, **more: Any) -> dict[str, Any]:
         (["--peer", f"openfhe={sys.executable}"], "expected seal or tenseal and its Python, found openfhe="),
         (["--rounds", "0"], "--rounds: expected at least 1, found 0"),
         (["--splits", "0"], "--splits: expected at least 1, found 0"),
+        (["--programs", "0"], "--programs: expected at least 1, found 0"),
         (["--tenseal_records", "456"], "--tenseal_records: expected at most 455, found 456"),
         (["--quick", "--docs"], "--docs: expected figures of several rounds, found --quick"),
         (["--only", "medium"], "invalid choice: 'medium'"),
@@ -41,7 +44,7 @@ def test_flags_that_cannot_be_are_refused(words: list[str], expected: str, capsy
 
 def test_quick_is_one_round_and_one_split() -> None:
     chosen = parse(["--quick", "--peer", f"tenseal={sys.executable}"])
-    assert (chosen.rounds, chosen.splits, chosen.tenseal_records) == (1, 1, 10)
+    assert (chosen.rounds, chosen.splits, chosen.tenseal_records, chosen.programs) == (1, 1, 10, 10)
     assert chosen.pythons == {"seal": sys.executable, "tenseal": sys.executable}
 
 
@@ -51,6 +54,7 @@ def test_a_made_up_result_becomes_rows_with_ratios_and_goals() -> None:
         "small": {"ours": ours, "SEAL": side(800, 1200, 1500, keys_ms=900, key_bytes=270e6, memory_mb=600)},
         "refreshed": side(2000, bound=1e-6, iterations=20, refreshes=9, refresh_bytes=900e3, data_bytes=2e6),
         "tenseal": side(1000, records=91, of=455, data_bytes=8e6),
+        "random": {"programs": 100, "operations": 900, "part": 0.125, "mean_part": 0.05},
         "accuracy": {"without refresh": [0.95, 0.97], "with refresh": [0.97, 0.97], "scikit-learn": [0.97, 0.976]},
     }
     found = report.rows(results)
@@ -74,7 +78,22 @@ def test_a_made_up_result_becomes_rows_with_ratios_and_goals() -> None:
         "0.9700", "scikit-learn 0.9730 over 2 splits", "", "at most 0.5 points below", "met",
     ]  # fmt: skip
     assert accuracy["without refresh"][-2:] == ["", ""]
+    assert rows[RANDOM_TITLE, "largest error"] == [
+        "0.12 of its bound, on average 0.05", "", "",
+        "at most the bound, in 100 random programs of 900 operations in all", "met",
+    ]  # fmt: skip
     assert report.markdown(SECURETRAIN.head, found).count("\n") == len(found) + 1
+
+
+def test_random_programs_are_within_their_bounds_and_differ(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = measure_random(4)
+    assert found["programs"] == 4
+    assert 16 <= found["operations"] <= 64
+    assert 0 < found["mean_part"] <= found["part"] <= 1
+    errors = Twin.errors
+    monkeypatch.setattr(Twin, "errors", lambda *given: tuple(one / 1000 for one in errors(*given)))
+    with pytest.raises(ValueError, match="expected errors within their bounds, found one of"):
+        measure_random(1)
 
 
 def test_a_wrong_result_of_seal_ends_the_benchmark() -> None:

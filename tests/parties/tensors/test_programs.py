@@ -140,11 +140,6 @@ def test_each_party_is_told_what_is_its_own_and_all_agree(tmp_path: Path) -> Non
             "ring_bits: expected 64 for the back-end replicated_mac, found 32",
         ),
         (
-            {"backend": "replicated_mac", "computing": ("a", "b", "c"), "serving": {}},
-            "serving: expected a back-end without MACs for a service",
-        ),
-        ({"backend": "dealer_mac", "serving": {}}, "serving: expected a back-end without MACs for a service"),
-        (
             {"backend": "replicated", "computing": ("a", "b", "c"), "provider": "p"},
             "expected no provider of correlations for the back-end replicated, found p",
         ),

@@ -21,6 +21,7 @@ from parties.tensors.serving import lane as lanes
 from parties.tensors.serving.lane import Answers, Lane
 from parties.tensors.serving.model import Model
 from parties.tensors.serving.settings import ServingSettings
+from parties.tensors.serving.share import ModelShare
 from tests.parties.tensors.services import MODEL, WEIGHTS, near
 
 FORMAT, SIZE = Format(64, 16), 4
@@ -80,8 +81,8 @@ def session(
     def side(me: str) -> None:
         try:
             computes = me in HOSTS
-            pieces = share[HOSTS.index(me)] if computes else None
-            each = Lane(settings(me), model, SIZE, Network(me, channels[me]), pieces)
+            own = ModelShare("f" * 32, share[HOSTS.index(me)]) if computes else None
+            each = Lane(settings(me), model, SIZE, Network(me, channels[me]), own)
             for batch in batches:
                 if computes:
                     names = [f"request {number}" for number in range(len(batch))]
@@ -181,8 +182,8 @@ def test_seeds_of_an_earlier_session_would_show_the_difference_of_two_records(
     def masked(records: np.ndarray) -> np.ndarray:
         """What host-a sees of host-b's piece of the records, when its own piece is zero."""
         raw = np.rint(records * 2**16).astype(np.int64).astype(np.uint64)
-        empty = np.zeros((len(records), 2), np.uint64)
-        pieces = [Piece(np.zeros_like(raw), empty), Piece(raw, empty)]
+        empty, none = np.zeros((len(records), 2), np.uint64), np.zeros((len(records), 0), np.uint64)
+        pieces = [Piece(np.zeros_like(raw), empty, none), Piece(raw, empty, none)]
         _, received = session(model, share, [[pieces]])
         (body,) = [body for peer, label, body in received["host-a"] if peer == "host-b" and label.startswith("open/0/")]
         return np.frombuffer(body, dtype="<u8")

@@ -29,7 +29,7 @@ class Host:
         self.path = folder / name
         self.service = Service.__new__(Service)
         self.service.settings = SimpleNamespace(  # type: ignore[assignment]  # what the conversation needs of them
-            name=name, message_deadline_s=DEADLINE_S, ring_bits=64, share=self.path, agreed=dict
+            name=name, message_deadline_s=DEADLINE_S, ring_bits=64, share=self.path, agreed=dict, ticket_bytes=0
         )
         self.service.model = SimpleNamespace(parameters={"w": ((2,), 4)})  # type: ignore[assignment]
         self.service.progress = SimpleNamespace(note=lambda _: None)  # type: ignore[assignment]

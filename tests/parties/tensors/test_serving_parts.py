@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mpc.errors import ProtocolError, RangeError
+from mpc.errors import CheatingError, ProtocolError, RangeError, TransportError
 from mpc.tensors.delivery import Piece
 from mpc.tensors.ranges import Format
 from parties.frame.errors import ConfigError
@@ -160,7 +160,7 @@ def request(name: str, records: int = 1) -> Request:
     return Request(
         name,
         name.split("/", maxsplit=1)[0],
-        Piece(np.zeros((records, 3), np.uint64), np.zeros((records, 2), np.uint64)),
+        Piece(*(np.zeros((records, columns), np.uint64) for columns in (3, 2, 0))),
     )
 
 
@@ -394,10 +394,11 @@ def test_a_leader_cannot_order_what_another_party_refused_by_the_quota(tmp_path:
         queue=8,
         max_wait_ms=1,
         answer_s=5,
+        pads=0,
     )
     model: Any = None
     sitting = Sitting(settings, model, model, Meeting(), Tally(), Quota(path, 2))
-    piece = Piece(np.zeros((2, 1), np.uint64), np.zeros((2, 1), np.uint64))
+    piece = Piece(*(np.zeros((2, columns), np.uint64) for columns in (1, 1, 0)))
     first, second = (Request(f"client/{number:032d}", "client", piece) for number in (1, 2))
     sitting.take_in(first)
     sitting._obey(Order(lane=0, requests=(first.name,)))
@@ -407,3 +408,37 @@ def test_a_leader_cannot_order_what_another_party_refused_by_the_quota(tmp_path:
         sitting._obey(Order(lane=0, requests=(second.name,)))
     assert sitting._batches[0].qsize() == 1
     assert Quota(path, 2).refusal("client", 1, 0)
+
+
+@pytest.mark.parametrize(("failure", "kind", "words"), [
+    (CheatingError("expected what was opened to be what was shared, found another value"), "refused", "has cheated"),
+    (TransportError("gone"), "again", "a session ended"),
+])  # fmt: skip
+def test_a_cheat_ends_all_requests_for_good_and_a_lost_party_does_not(
+    failure: Exception, kind: str, words: str
+) -> None:
+    settings: Any = SimpleNamespace(
+        name="follower", leader="leader", computing=("leader", "follower"), lanes=(4,), queue=8, max_wait_ms=1,
+        answer_s=5, pads=0,
+    )  # fmt: skip
+    model: Any = None
+    meeting = Meeting()
+    sitting = Sitting(settings, model, model, meeting, Tally(), Quota(None, None))
+    request = Request(f"client/{1:032d}", "client", Piece(*(np.zeros((2, 1), np.uint64) for _ in range(3))))
+    sitting.take_in(request)
+    meeting.fail(failure)
+    sitting.end()
+    ending = request.ending.result(0).outcome
+    assert ending.kind == kind
+    assert words in ending.why
+
+
+def test_tickets_come_back_from_the_disk_with_the_share(tmp_path: Path, model: Model) -> None:
+    path = tmp_path / "model.share"
+    share = ModelShare("f" * 32, kept(path, model).pieces, bytes(range(200)))
+    keep_share(path, share, "a", AGREED, 64)
+    again = reload_share(path, model, "a", AGREED, 64, 200)
+    assert again is not None
+    assert again.tickets == share.tickets
+    with pytest.raises(ShareError, match="expected 64 bytes of pieces in"):
+        reload_share(path, model, "a", AGREED, 64, 0)

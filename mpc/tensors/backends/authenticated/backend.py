@@ -38,6 +38,7 @@ from mpc.tensors.backends.dealing import draw, shapes_in_label
 from mpc.tensors.backends.interface import Cost, Linear, Rounding, Shape, Shared
 from mpc.tensors.backends.kernels import KeyStream
 from mpc.tensors.backends.seeds import Agreement, receive_seeds, send_seeds, stream_of
+from mpc.tensors.backends.subsets import SUMS, sums_of_subsets
 from mpc.tensors.backends.truncation import check
 from mpc.tensors.network import Network, from_wire, to_wire, wire_size
 
@@ -316,6 +317,18 @@ class DealerMacBackend:
         with self._step("linear") as party:
             return _shape_alone(party, shape) if self._is_outside else products.linear(party, function, shape, handles)
 
+    def subset_sums(self, rows: Shared, coins: bytes | None) -> Value:
+        """Return for each of `(n, count)` rows the sums of subsets that coins choose, without a message."""
+        value = self._party.check(rows)
+        with self._step("fingerprint") as party:
+            share = None
+            if party.computes:
+                whole = party.share_of(value)
+                share = sums_of_subsets(
+                    _drawn(coins), value.shape[1], lambda columns, chosen: whole.columns(columns).before(chosen)
+                )
+            return party.value((value.shape[0], SUMS), share)
+
     # -- products -----------------------------------------------------------------------------------------------------
 
     def multiply(self, pairs: Sequence[tuple[Shared, Shared]]) -> list[Value]:
@@ -395,6 +408,13 @@ def _at(masks: list[Words] | None, place: int) -> Words:
     if masks is None:
         raise OrderError("expected masks that this party knows, found none")
     return masks[place]
+
+
+def _drawn(coins: bytes | None) -> bytes:
+    """Return the coins that a computing party must have."""
+    if coins is None:
+        raise ParameterError("expected coins of all computing parties, found none")
+    return coins
 
 
 def _shape_alone(party: MacParty, shape: Shape) -> Value:

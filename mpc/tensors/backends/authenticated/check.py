@@ -32,12 +32,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from mpc._core import carryless_sum, matmul_wide
+from mpc._core import carryless_sum, wide_sum
 from mpc.errors import CheatingError
 from mpc.randomness import Randomness
 from mpc.ring import Words
 from mpc.tensors.backends.authenticated.wide import add
-from mpc.tensors.backends.kernels import SEED_BYTES, KeyStream, matmul
+from mpc.tensors.backends.kernels import SEED_BYTES, KeyStream
 from mpc.tensors.network import Network
 
 _DIGEST = hashlib.sha256().digest_size
@@ -126,10 +126,8 @@ def _sums(pending: Pending, coins: KeyStream) -> tuple[np.uint64, np.uint64, Wor
     """Return the sum of c_j z_j in two words, and that of the polynomials."""
     low, high = np.asarray(np.uint64(0)), np.asarray(np.uint64(0))
     for z_low, z_high in pending.numbers:
-        chosen = coins.words(z_low.size)[None]
-        product = matmul_wide(chosen, z_low[:, None])[:, 0, 0]
-        upper = matmul(chosen, z_high[:, None])[0, 0]
-        low, high = add(low, high, product[0], product[1] + upper)
+        chosen = coins.words(z_low.size)
+        low, high = add(low, high, *wide_sum(chosen, z_low, z_high))
     polynomial = np.zeros(2, dtype=np.uint64)
     for words in pending.bits:
         polynomial ^= carryless_sum(coins.words(words.size), np.ascontiguousarray(words))

@@ -1,13 +1,14 @@
 """Comparisons with authenticated bits.
 
 The value x is masked, c = x - a is open, and r is -a. As in :mod:`mpc.tensors.backends.comparison` the provider deals
-for each group of bits of r which number they are. Of three bits these are n_1 to n_7, each a word with its MAC::
+for each group of bits of r which number they are. Of three bits these are n_1 to n_7, each a word with its MAC
+(:func:`~mpc._core.chosen_words`)::
 
     [c < r] = n_(c+1) ^ ... ^ n_7           [c = r] = n_c, or 1 ^ n_1 ^ ... ^ n_7 for c = 0           of three bits each
 
-Groups of three take fewer words than those of four, which are used where they spare a round. A tree puts the groups
-together (:mod:`mpc.tensors.backends.tree`). A bit b goes to the ring by a bit beta that is dealt both ways, once as a
-word of bits and once as a number::
+Groups are as large as it takes for the fewest rounds, and then for the fewest words. A tree puts them together
+(:mod:`mpc.tensors.backends.tree`). A bit b goes to the ring by a bit beta that is dealt both ways, once as a word of
+bits and once as a number::
 
     t = b ^ beta is opened          b = t + (1 - 2 t) beta
 """
@@ -15,11 +16,12 @@ word of bits and once as a number::
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from functools import partial
+from functools import cache, partial
 from math import prod
 
 import numpy as np
 
+from mpc._core import chosen_words
 from mpc.errors import OrderError
 from mpc.ring import Words
 from mpc.tensors.backends import tree
@@ -63,17 +65,27 @@ def _groups(bits: int, width: int) -> int:
     return -(-bits // width)
 
 
+@cache
 def _width(bits: int) -> int:
-    """Return how many bits a group has."""
-    return 3 if tree.levels(_groups(bits, 3)) == tree.levels(_groups(bits, 4)) else 4
+    """Return how many bits a group has, so that there are few rounds, and then few words."""
+
+    def cost(width: int) -> tuple[int, int]:
+        groups = _groups(bits, width)
+        return tree.levels(groups), sum(_largest(bits, width)) + tree.words(groups)
+
+    return min(range(1, 5), key=cost)
+
+
+def _largest(bits: int, width: int) -> list[int]:
+    """Return for each group of so many bits, the lowest ones first, the largest number that they can be."""
+    return [(1 << min(width, bits - first)) - 1 for first in range(0, bits, width)]
 
 
 def _numbers(words: Words, bits: int) -> Iterator[tuple[int, Words]]:
     """Give for each group of bits, the lowest ones first, the largest number that they can be, and what they are."""
     width = _width(bits)
-    for first in range(0, bits, width):
-        largest = (1 << min(width, bits - first)) - 1
-        yield largest, (words >> np.uint64(first)) & np.uint64(largest)
+    for place, largest in enumerate(_largest(bits, width)):
+        yield largest, (words >> np.uint64(place * width)) & np.uint64(largest)
 
 
 def _deal(party: MacParty, secret: Words, bits: int, *, top: bool) -> None:
@@ -93,21 +105,18 @@ def _planes_where(wanted: Words | np.uint64, number: Words) -> Words:
 
 
 def _less_than(party: MacParty, public: Words, bits: int, *, top: bool) -> Words:
-    less, equal = [], []
-    place = np.arange(public.size, dtype=np.int64)
-    for largest, number in _numbers(public, bits):
-        is_number = party.dealing.deal_planes((largest, public.size), _nothing)
-        at_least = np.bitwise_xor.accumulate(is_number[::-1])[::-1]  # row v: the number is above v
-        row = number.astype(np.int64)
-        above = at_least.reshape(-1)[np.minimum(row, largest - 1) * public.size + place]
-        less.append(np.where(row < largest, above, np.uint64(0)))
-        same = is_number.reshape(-1)[np.maximum(row - 1, 0) * public.size + place]
-        equal.append(np.where(row > 0, same, at_least[0] ^ party.one))
+    groups = [
+        chosen_words(party.dealing.deal_planes((largest, public.size), _nothing), number, int(party.one))
+        for largest, number in _numbers(public, bits)
+    ]
     result = np.zeros(public.size, dtype=np.uint64)
     if top:
         result = party.dealing.deal_planes((public.size,), _nothing)
         result = result ^ (_planes_where(_ONE, (public >> np.uint64(bits)) & _ONE) & party.one)
-    return result ^ tree.whole(party, np.stack(less), np.stack(equal)) if less else result
+    if groups:
+        less, equal = np.stack(groups, axis=1)
+        result ^= tree.whole(party, less, equal)
+    return result
 
 
 def _nothing() -> Words:

@@ -101,6 +101,10 @@ class Wide:
         product = matmul_wide(low, matrix)
         return Wide(product[0], matmul(high, matrix, product[1].copy(), adds=True))
 
+    def columns(self, chosen: slice) -> Wide:
+        """Return some columns of a matrix."""
+        return Wide(self.low[:, :, chosen], self.high[:, :, chosen])
+
     def flat(self) -> Wide:
         """Return all elements in one row."""
         return Wide(self.low.reshape(2, -1), self.high.reshape(2, -1))

@@ -28,7 +28,7 @@ MOST_INPUTS = 999  # polynomials that one polynomial of a reply sums over
 UPLOADS_AT_ONCE = 128  # polynomials of one message
 KEPT_WEIGHTS = 512  # transformed polynomials that are kept from one group of rows to the next
 # About how long each takes, in a tenth of a millisecond: a polynomial uploaded, one of weights, one of a reply.
-COSTS = (16, 7, 52)
+COSTS = (8, 2, 11)
 
 
 @dataclass(frozen=True)

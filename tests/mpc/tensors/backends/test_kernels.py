@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from mpc.errors import ParameterError
-from mpc.ring import Words
-from mpc.tensors.backends.kernels import BLOCK, KeyStream, from_plane, in_blocks, plane_words, to_planes
+from mpc.tensors.backends.kernels import KeyStream, from_plane, plane_words, to_planes, whole
 
 RNG = np.random.default_rng(3)
 
@@ -38,26 +37,18 @@ def test_a_stream_gives_each_word_once() -> None:
     seed = bytes(range(32))
     pieces = [KeyStream(seed).words(count) for count in (1, 7)]
     stream = KeyStream(seed)
-    whole = [stream.words(count) for count in (1, 0, 7, 300_000, 99_992)]
-    assert (whole[0] == pieces[0]).all()
-    assert np.unique(np.concatenate(whole)).size == 400_000
+    all_words = [stream.words(count) for count in (1, 0, 7, 300_000, 99_992)]
+    assert (all_words[0] == pieces[0]).all()
+    assert np.unique(np.concatenate(all_words)).size == 400_000
     with pytest.raises(ParameterError, match="32"):
         KeyStream(bytes(16))
 
 
-@pytest.mark.parametrize("size", [0, 1, 2 * BLOCK, 2 * BLOCK + 1, 5 * BLOCK - 3])
-def test_large_arrays_are_computed_on_in_blocks_and_give_the_same(size: int) -> None:
-    rng = np.random.default_rng(size)
-    x, y = rng.integers(0, 2**64, (2, size), dtype=np.uint64)
-    seen: list[int] = []
-
-    def function(a: Words, b: Words) -> tuple[Words, Words]:
-        seen.append(a.size)
-        return a * b + a, a ^ b
-
-    for first, second in ((x, y), (x[::-1], y)):  # the second time not in one piece of memory
-        found = in_blocks(function, first, second)
-        assert np.array_equal(found[0], first * second + first)
-        assert np.array_equal(found[1], first ^ second)
-    in_pieces = [BLOCK] * (size // BLOCK) + [size % BLOCK] * (size % BLOCK > 0)
-    assert seen == [*(in_pieces if size > 2 * BLOCK else [size]), size]
+def test_arrays_go_to_the_core_in_order_and_where_their_words_begin() -> None:
+    words = RNG.integers(0, 2**64, (3, 4), dtype=np.uint64)
+    assert whole(words) is words
+    unaligned = np.frombuffer(bytes(4) + words.tobytes(), dtype=np.uint64, offset=4)
+    for found, expected in ((whole(words.T), words.T), (whole(unaligned), words.reshape(-1))):
+        assert found.flags.c_contiguous
+        assert found.flags.aligned
+        assert np.array_equal(found, expected)

@@ -1,0 +1,80 @@
+// Sums of products of transformed polynomials on AVX2 and FMA, in double-precision numbers; see ntt.hpp.
+#include "core/lattice/doubles_avx2.hpp"
+
+namespace mpc::lattice {
+
+namespace {
+
+// The sums of products of the numbers that `read(k, left, right)` gives, for kBeside vectors side by side. A product of
+// factors below p is at most 1/2 + 1/21 after its reduction, and eight of them stay below 5 p.
+template <class Read>
+MPC_INLINE void sum_products(const Prime& prime, std::size_t terms, Read read, V* sums) {
+    for (std::size_t i = 0; i < kBeside; ++i) sums[i] = _mm256_setzero_pd();
+    for (std::size_t k = 0; k < terms; ++k) {
+        V left[kBeside], right[kBeside], high[kBeside];
+        read(k, left, right);
+        for (std::size_t i = 0; i < kBeside; ++i) high[i] = _mm256_mul_pd(left[i], right[i]);
+        for (std::size_t i = 0; i < kBeside; ++i) sums[i] = add(sums[i], _mm256_fmsub_pd(left[i], right[i], high[i]));
+        V quotient[kBeside];
+        for (std::size_t i = 0; i < kBeside; ++i) quotient[i] = _mm256_mul_pd(high[i], prime.inverse);
+        for (std::size_t i = 0; i < kBeside; ++i) quotient[i] = nearest(quotient[i]);
+        for (std::size_t i = 0; i < kBeside; ++i) sums[i] = add(sums[i], _mm256_fnmadd_pd(quotient[i], prime.p, high[i]));
+        if (k % 8 == 7) {
+            for (std::size_t i = 0; i < kBeside; ++i) sums[i] = prime.reduce(sums[i]);
+        }
+    }
+}
+
+// Entries first .. first + kPackedEntries - 1 of polynomials as numbers, one polynomial behind the other.
+MPC_INLINE void pack(const std::uint64_t* const* polynomials, std::size_t count, std::size_t first, double* out) {
+    for (std::size_t k = 0; k < count; ++k, out += kPackedEntries) {
+        for (std::size_t j = 0; j < kPackedEntries; j += kLanes)
+            _mm256_storeu_pd(out + j, to_double(load(polynomials[k] + first + j)));
+    }
+}
+
+}  // namespace
+
+void inner_product_avx2(const NttTables& ntt, const std::uint64_t* const* x, const std::uint64_t* const* y,
+                        std::size_t terms, std::uint64_t* out) {
+    const Prime prime(ntt);
+    for (std::size_t j = 0; j < ntt.degree; j += kBeside * kLanes) {
+        V sums[kBeside];
+        sum_products(prime, terms, [&](std::size_t k, V* left, V* right) {
+            for (std::size_t i = 0; i < kBeside; ++i) left[i] = to_double(load(x[k] + j + i * kLanes));
+            for (std::size_t i = 0; i < kBeside; ++i) right[i] = to_double(load(y[k] + j + i * kLanes));
+        }, sums);
+        for (std::size_t i = 0; i < kBeside; ++i) store(out + j + i * kLanes, prime.residue(prime.reduce(sums[i])));
+    }
+}
+
+// Polynomials lie multiples of 4 KiB apart, so that the same entries of many of them would displace each other from the
+// caches. A piece of all of them is packed, and serves all rows and columns.
+void inner_products_avx2(const NttTables& ntt, const std::uint64_t* const* x, std::size_t rows,
+                         const std::uint64_t* const* y, std::size_t columns, std::size_t terms,
+                         std::uint64_t* const* out, double* room) {
+    const Prime prime(ntt);
+    const std::size_t line = terms * kPackedEntries;
+    double* const packed_y = room + rows * line;
+    for (std::size_t first = 0; first < ntt.degree; first += kPackedEntries) {
+        pack(x, rows * terms, first, room);
+        pack(y, columns * terms, first, packed_y);
+        for (std::size_t r = 0; r < rows; ++r) {
+            for (std::size_t c = 0; c < columns; ++c) {
+                std::uint64_t* const to = out[r * columns + c] + first;
+                for (std::size_t j = 0; j < kPackedEntries; j += kBeside * kLanes) {
+                    const double *const a = room + r * line + j, *const b = packed_y + c * line + j;
+                    V sums[kBeside];
+                    sum_products(prime, terms, [&](std::size_t k, V* left, V* right) {
+                        for (std::size_t i = 0; i < kBeside; ++i) left[i] = load(a + k * kPackedEntries + i * kLanes);
+                        for (std::size_t i = 0; i < kBeside; ++i) right[i] = load(b + k * kPackedEntries + i * kLanes);
+                    }, sums);
+                    for (std::size_t i = 0; i < kBeside; ++i)
+                        store(to + j + i * kLanes, prime.residue(prime.reduce(sums[i])));
+                }
+            }
+        }
+    }
+}
+
+}  // namespace mpc::lattice

@@ -1,0 +1,42 @@
+// Steps of comparisons on shared bits. A word is a bit with its MAC, or holds 64 bits of as many values. Running time
+// and addresses depend on sizes alone.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+namespace mpc::tensor {
+
+// Row v - 1 of the table, for v = 1 to `rows`, has shares of the bits that say whether n secret numbers are v. For the
+// public number c = number[i], with no more than `rows`, these give shares of
+//
+//     less[i]  = [c < secret]   the XOR of the rows above c
+//     equal[i] = [c = secret]   the row of c, and for c = 0 the XOR of all rows and of `one`, the share of a one
+void chosen_words(const std::uint64_t* table, std::size_t rows, std::size_t n, const std::uint64_t* number,
+                  std::uint64_t one, std::uint64_t* less, std::uint64_t* equal);
+
+// A product of bits d ^ a, one for each factor, with d open and shares of all products of the a. Set number s of the
+// factors has factor j where bit j of s is one. rows[s] is the place of its product's share in this order: the share of
+// a one, which is the product of none, then all masks, then all that was dealt.
+struct BitTerm {
+    std::size_t out;                   // the row of results that it is added to, by XOR
+    std::vector<std::size_t> factors;  // rows of what is open, 1 to kMostFactors
+    std::vector<std::size_t> rows;     // 2^factors of them
+};
+constexpr std::size_t kMostFactors = 8;
+
+// What is open, and this party's shares, as rows of n words.
+struct BitShares {
+    const std::uint64_t* opened;
+    const std::uint64_t* masks;
+    std::size_t mask_rows;
+    const std::uint64_t* dealt;
+    std::uint64_t one;  // in every word
+};
+
+// Writes `outs` rows of n words, each the sum of its terms.
+void bit_products(const BitShares& shares, const std::vector<BitTerm>& terms, std::size_t n, std::size_t outs,
+                  std::uint64_t* out);
+
+}  // namespace mpc::tensor

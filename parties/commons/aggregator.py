@@ -1,0 +1,149 @@
+"""An aggregator opens its boxes of granted batches, says whether its shares are good, and sums those that all accept.
+
+It learns which reports are valid, and its own shares of them, which are uniform. It learns no measurement and no
+result.
+
+Run: ``python -m parties.commons.aggregator --settings PATH``.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Callable
+
+from mpc.commons.access import request_of
+from mpc.commons.attachments import MemoryAttachments
+from mpc.commons.entries import Step
+from mpc.commons.functions import noise_of
+from mpc.commons.group import SecretScalar
+from mpc.commons.identities import Identity
+from mpc.commons.proceedings import coins_to_toss, function_of
+from mpc.commons.roles.aggregator import Aggregator
+from mpc.errors import MpcError, ProtocolError
+from parties.commons.answering import Question
+from parties.commons.faults import Fault
+from parties.commons.reading import LogReader
+from parties.commons.settings import AGGREGATOR, CONSUMER, POINT, SEED, AggregatorSettings
+from parties.commons.ways import ways
+from parties.frame.lifetime import serving
+from parties.frame.process import Party, run_party
+from parties.frame.progress import Progress
+
+_WAIT_S = 2.0  # of a consumer for a sum that is not there yet
+
+
+def aggregator(party: Party[AggregatorSettings]) -> None:
+    """Play an aggregator."""
+    settings, progress = party.settings, party.progress
+    identity = Identity((party.folder / SEED).read_bytes())
+    point = SecretScalar((party.folder / POINT).read_bytes())
+    role = Aggregator(settings.founding, identity, point, MemoryAttachments())
+    counter = Counter(settings, role)
+    with ways(party, AGGREGATOR) as way, way.desk(settings.listen, counter.questions) as desk, serving():
+        work = Work(role, way.reader(role.log), counter, Fault(settings.fault), progress)
+        while True:
+            desk.check()
+            work.reader.advance()
+            work.go_on()
+
+
+class Counter:
+    """Where consumers get the sums of their grants."""
+
+    def __init__(self, settings: AggregatorSettings, role: Aggregator) -> None:
+        self._names = {bytes.fromhex(key): name for name, key in settings.consumers.items()}
+        self._role = role
+        self._changed = threading.Condition()
+        self._sums: dict[bytes, tuple[str, bytes]] = {}  # whose it is, and the sum
+
+    @property
+    def questions(self) -> dict[str, Question]:
+        """What consumers may ask."""
+        return {"sum": Question((CONSUMER,), self._sum)}
+
+    def put(self, grant: bytes, message: bytes) -> None:
+        """Keep a sum for the consumer that has asked for it."""
+        asked = request_of(self._role.log.state, grant).author
+        with self._changed:
+            self._sums[grant] = self._names.get(asked, ""), message
+            self._changed.notify_all()
+
+    def _sum(self, peer: str, grant: bytes) -> bytes:
+        with self._changed:
+            self._changed.wait_for(lambda: grant in self._sums, _WAIT_S)
+            name, message = self._sums.get(grant, ("", b""))
+        if not message:
+            raise ProtocolError("expected a grant whose sum is there, found none yet")
+        if name != peer:
+            raise ProtocolError(f"expected the consumer that has asked, found {peer}")
+        return message
+
+
+class Work:
+    """What an aggregator does for each grant: its noise, its words, and its sum once the verdict stands."""
+
+    def __init__(self, role: Aggregator, reader: LogReader, counter: Counter, fault: Fault, progress: Progress) -> None:
+        self.reader = reader
+        self._role, self._counter, self._fault, self._progress = role, counter, fault, progress
+        self._said: set[tuple[bytes, Step]] = set()
+        self._done: set[bytes] = set()
+
+    def go_on(self) -> None:
+        """Do what is due now."""
+        state = self._role.log.state
+        for grant, found in list(state.grants.items()):
+            if grant in self._done or grant not in state.hand_ons:
+                continue
+            of_grant = f"the grant of entry {found.index}"
+            if self._is_due(grant, Step.NOISE):
+                with self._progress.step("3", f"deal noise for {of_grant}"):
+                    self._try(grant, self._say_noise)
+            elif self._is_due(grant, Step.WORDS):
+                with self._progress.step("5", f"check the shares of {of_grant}"):
+                    self._try(grant, self._say_words)
+            if grant in state.verdicts:
+                self._done.add(grant)
+                with self._progress.step("6", f"sum the shares of {of_grant}"):
+                    self._try(grant, self._say_sum)
+
+    def _is_due(self, grant: bytes, step: Step) -> bool:
+        """Return whether a step is to be taken now, and take it for taken."""
+        state = self._role.log.state
+        if (grant, step) in self._said or (grant, step) in state.ended:
+            return False
+        try:
+            due = bool(noise_of(function_of(state, grant))) if step is Step.NOISE else not coins_to_toss(state, grant)
+        except ProtocolError:  # others may still deal noise
+            return False
+        if due:
+            self._said.add((grant, step))
+        return due
+
+    def _try(self, grant: bytes, act: Callable[[bytes], None]) -> None:
+        try:
+            act(grant)
+        except MpcError as error:
+            self._progress.note(f"nothing said: {error}")
+
+    def _say_noise(self, grant: bytes) -> None:
+        self._fault.fail()
+        self.reader.write([self._role.noise(grant)], "a part of the noise")
+
+    def _say_words(self, grant: bytes) -> None:
+        role, state = self._role, self._role.log.state
+        self.reader.fetch(lambda: role.wants(grant), role.attachments)
+        complaints = role.complaints(grant)
+        if complaints:
+            self._progress.note(f"complains about {len(complaints)} boxes")
+            self.reader.write([(entry, None) for entry in complaints], "complaints")
+        entry, said = role.words(grant)
+        entry, said = self._fault.of_words(role.identity, state.founding.origin, grant, said, entry)
+        self.reader.write([(entry, said)], "verifier words")
+
+    def _say_sum(self, grant: bytes) -> None:
+        self._counter.put(grant, self._fault.of_sum(self._role.sum(grant)))
+
+
+if __name__ == "__main__":
+    sys.exit(run_party(AggregatorSettings, aggregator))

@@ -1,0 +1,61 @@
+"""The auditor copies the log when all requests are settled, and verifies the copy without any network.
+
+It learns the log and nothing else. What it finds is the timeline of the run.
+
+Run: ``python -m parties.commons.auditor --settings PATH``.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict
+
+from mpc.commons.access import State
+from mpc.commons.entries import Grant
+from mpc.commons.following import Follower
+from mpc.commons.replica import Accepted, Certified, Copy
+from parties.commons.audit import audit
+from parties.commons.settings import AUDITOR, AuditorSettings
+from parties.commons.storage import LogFolder
+from parties.commons.ways import ways
+from parties.frame.private_files import write_private
+from parties.frame.process import Party, run_party
+
+
+def auditor(party: Party[AuditorSettings]) -> None:
+    """Play the auditor."""
+    settings, progress = party.settings, party.progress
+    log = Follower(settings.founding)
+    with ways(party, AUDITOR) as way:
+        reader = way.reader(log)
+        with progress.step("7", "wait until all requests are settled", awaits=list(settings.consumers)):
+            reader.until(lambda state: settled(state) >= settings.requests or None, "all answers and results")
+    with progress.step("7", "copy the log, and audit the copy"):
+        folder = LogFolder.create(settings.copy_to, settings.founding)
+        for _ in folder.load():
+            pass
+        for record in records_of(log.copy):
+            folder.append(record)
+        found = audit(settings.copy_to, origin=settings.founding.origin)
+    progress.note(f"all {found.size} entries of the log hold, and a quorum has certified {found.certified} of them")
+    result = {"role": AUDITOR, "folder": str(settings.copy_to), **asdict(found)}
+    write_private(party.folder / "result.json", json.dumps(result).encode())
+
+
+def settled(state: State) -> int:
+    """Return how many requests were refused, or granted and their result delivered."""
+    refused = sum(one.answer is not None and not isinstance(one.answer, Grant) for one in state.requests.values())
+    return refused + len(state.deliveries)
+
+
+def records_of(copy: Copy) -> list[Accepted | Certified]:
+    """Return the records of a trustee that has taken all certified entries at once."""
+    if copy.certified is None:
+        return []
+    note = bytes(copy.certified[1])
+    return [Accepted(0, tuple(copy.entries[: copy.certified_size]), note), Certified(note)]
+
+
+if __name__ == "__main__":
+    sys.exit(run_party(AuditorSettings, auditor))

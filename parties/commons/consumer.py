@@ -1,0 +1,192 @@
+"""The data consumer asks for aggregates, hands on what the trustees release, and gets the results alone.
+
+It learns the results that it was granted. It learns no single measurement.
+
+Run: ``python -m parties.commons.consumer --settings PATH``.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Mapping
+from contextlib import ExitStack
+from typing import Any
+
+from mpc.commons.access import State, sentence
+from mpc.commons.attachments import MemoryAttachments
+from mpc.commons.entries import Range, Refuse
+from mpc.commons.identities import Identity
+from mpc.commons.merkle import leaf_hash
+from mpc.commons.prio import TooManyLiesError
+from mpc.commons.roles.consumer import Consumer
+from mpc.commons.summing import Result
+from mpc.errors import ProtocolError
+from parties.commons.asking import Line, gather
+from parties.commons.reading import LogReader
+from parties.commons.results import shown
+from parties.commons.settings import AGGREGATOR, CONSUMER, SEED, ConsumerSettings
+from parties.commons.ways import ways
+from parties.frame.errors import PartyError
+from parties.frame.private_files import write_private
+from parties.frame.process import Party, run_party
+from parties.frame.progress import Progress
+
+FOREVER = 1 << 40  # an index that no log reaches
+_PAUSE_S = 0.2  # before an aggregator is asked again
+
+
+def consumer(party: Party[ConsumerSettings]) -> None:
+    """Play the data consumer."""
+    settings, progress = party.settings, party.progress
+    role = Consumer(settings.founding, settings.name, Identity((party.folder / SEED).read_bytes()), MemoryAttachments())
+    names = [one.name for one in settings.trustees]
+    with ways(party, CONSUMER) as way, ExitStack() as stack:
+        reader = way.reader(role.log)
+        aggregators = [way.line(peer, AGGREGATOR) for peer in settings.aggregators]
+        for line in aggregators:
+            stack.callback(line.close)
+        with progress.step("0", "register", awaits=names[:1]):
+            reader.write([(role.register(), None)], "the registration")
+        asking = Asking(settings, role, reader, aggregators, progress)
+        with progress.step("1", "wait for the reports", awaits=names[:1]):
+            asking.wait_for_reports()
+        answers = [asking.ask(function) for function in settings.functions]
+        if settings.revoker is not None:
+            with progress.step("7", f"wait for a revocation by {settings.revoker}", awaits=[settings.revoker]):
+                reader.until(lambda state: state.revoked or None, f"a revocation by {settings.revoker}")
+            answers.append(asking.ask(settings.functions[-1]))
+    result = {"role": CONSUMER, "log": settings.founding.origin, "answers": answers, "privacy": settings.privacy}
+    write_private(party.folder / "result.json", json.dumps(result).encode())
+
+
+class Asking:
+    """How the consumer gets one aggregate after the other."""
+
+    def __init__(
+        self,
+        settings: ConsumerSettings,
+        role: Consumer,
+        reader: LogReader,
+        aggregators: list[Line],
+        progress: Progress,
+    ) -> None:
+        self._settings, self._role, self._reader, self._progress = settings, role, reader, progress
+        self._aggregators = aggregators
+
+    def wait_for_reports(self) -> None:
+        """Return when all reports are in the log, or after a while with those that are."""
+        wanted, within_s, task = self._settings.reports, self._settings.reports_within_s, self._settings.task
+        try:
+            self._reader.until(lambda state: len(state.of_task[task]) >= wanted or None, "all reports", within_s)
+        except PartyError:
+            found = len(self._reader.state.of_task[task])
+            self._progress.note(f"{found} of {wanted} reports were there within {within_s:g} s")
+
+    def ask(self, function: str) -> dict[str, Any]:
+        """Ask for a function of all reports so far, and return the result or the refusal, as it is written down."""
+        role, reader, awaits = self._role, self._reader, [self._settings.trustees[0].name]
+        with self._progress.step("2", f"ask for {function}", awaits=awaits):
+            request = role.request(self._settings.task, function, [Range(0, role.log.size)], FOREVER)
+            entry = role.sign(request)
+            leaf = leaf_hash(entry)
+            reader.write([(entry, None)], "the request")
+            reader.until(lambda state: state.requests[leaf].answer, "an answer to the request")
+        answer, grant = role.answer(leaf)
+        asked = {"function": function, "request": reader.state.requests[leaf].index}
+        if isinstance(answer, Refuse):
+            self._progress.note(f"{function} is refused: {sentence(answer)}")
+            return {**asked, "refused": sentence(answer), "entry": answer.subject}
+        lied = self._hand_on(grant)
+        with self._progress.step("5", "wait for the verdict"):
+            reader.until(lambda state: state.verdicts.get(grant), "a verdict", self._settings.log_deadline_s)
+        result = self._result(grant)
+        with self._progress.step("6", "say that the result is there", awaits=awaits):
+            reader.write([(role.delivered(grant), None)], "the delivery")
+        return {**asked, "grant": reader.state.grants[grant].index, **told(reader.state, result, lied)}
+
+    def _hand_on(self, grant: bytes) -> dict[str, str]:
+        """Let the trustees release to this consumer, hand the batch on, and return the trustees that have lied."""
+        role, reader, founding = self._role, self._reader, self._settings.founding
+        places = {one.name: place for place, one in enumerate(founding.trustees)}
+        shares: dict[int, bytes] = {}
+
+        def take(name: str, share: bytes) -> None:
+            shares[places[name]] = share
+
+        with self._progress.step("3", "open the trustees' layer of the batch", awaits=list(places)):
+            reader.fetch(lambda: role.wants(grant), role.attachments)
+            expires = time.monotonic() + self._settings.log_deadline_s
+            while True:
+                missing = [line for line in reader.lines if places[line.peer.name] not in shares]
+                answers = {line.peer.name: line.ask("release", grant) for line in missing}
+                failed = gather(
+                    answers,
+                    max(0.0, expires - time.monotonic()),
+                    take=take,
+                    enough=lambda: len(shares) >= len(places) - founding.faulty,
+                    grace_s=self._settings.sums_patience_s,
+                )
+                try:
+                    entry, key, lied = role.hand_on(grant, shares)
+                    break
+                except ProtocolError:
+                    if time.monotonic() > expires:
+                        raise
+                    time.sleep(_PAUSE_S)
+            names = {founding.trustees[place].name: why for place, why in lied.items()}
+            for name, why in {**failed, **names}.items():
+                self._progress.note(f"{name} gave no share of the release: {why}")
+            reader.write([(entry, key)], "the batch that is handed on")
+        return names
+
+    def _result(self, grant: bytes) -> Result:
+        """Return the result, from the sums of all aggregators that send theirs in time."""
+        lines, task = self._aggregators, self._settings.founding.task(self._settings.task)
+        least = len(lines) - (task.faulty if task else 0)
+        sums: dict[int, bytes] = {}
+        expires = time.monotonic() + self._settings.log_deadline_s
+        with self._progress.step("6", "gather the sums", awaits=[line.peer.name for line in lines]):
+            while True:
+                answers = {place: line.ask("sum", grant) for place, line in enumerate(lines) if place not in sums}
+                failed = gather(
+                    answers,
+                    max(0.0, expires - time.monotonic()),
+                    take=sums.__setitem__,
+                    enough=lambda: len(sums) >= least,
+                    grace_s=self._settings.sums_patience_s,
+                )
+                try:
+                    result = self._role.result(grant, sums)
+                except TooManyLiesError:
+                    if time.monotonic() > expires or len(sums) == len(lines):
+                        raise
+                    time.sleep(_PAUSE_S)
+                    continue
+                for place, why in failed.items():
+                    self._progress.note(f"{lines[place].peer.name} sent no sum: {why}")
+                for name in result.liars:
+                    self._progress.note(f"{name} has lied")
+                return result
+
+
+def told(state: State, result: Result, lied: Mapping[str, str]) -> dict[str, Any]:
+    """Return a result as it is written down."""
+    rejected: dict[str, int] = {}
+    for report in result.rejected:
+        member = state.members.get(state.reports[report].author)
+        name = member.name if member else "unknown"
+        rejected[name] = rejected.get(name, 0) + 1
+    return {
+        "value": shown(result.value),
+        "reports": len(result.reports),
+        "rejected": rejected,
+        "aggregators_lied": list(result.liars),
+        "aggregators_silent": list(result.silent),
+        "trustees_lied": dict(lied),
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(run_party(ConsumerSettings, consumer))

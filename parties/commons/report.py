@@ -1,0 +1,97 @@
+"""What is shown of a run: the results, who has lied, and the timeline of requests and their answers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from parties.commons import clinics
+from parties.frame.charts import Chart, Headline, Section, Series, Table
+from parties.frame.plan import Summary
+
+_SHOWN = ("policy", "request", "grant", "refuse", "revoke", "coin", "complaint", "close", "verdict", "delivered")
+
+
+def summary(reports: Sequence[Mapping[str, Any]]) -> Summary:
+    """Return what to show of the consumer's and the auditor's results."""
+    asked, audited = reports
+    answers = asked["answers"]
+    lines = [(clinics.about(one["function"]), _answer(one)) for one in answers]
+    lied = who_lied(answers)
+    lines.append(("who lied", ", ".join(lied) or "nobody that was noticed"))
+    lines.append(("log", f"{audited['folder']}, {audited['certified']} of {audited['size']} entries certified"))
+    given = [one for one in answers if "value" in one]
+    if asked["privacy"]:
+        lines.append(("privacy", "; ".join(asked["privacy"])))
+    return Summary(
+        tuple(lines),
+        warnings=_warnings(given),
+        headlines=(
+            Headline("requests", f"{len(given)} of {len(answers)}", "granted and delivered"),
+            Headline("reports", str(max((one["reports"] for one in given), default=0)), "in a result, at most"),
+            Headline("lied", str(len(lied)), ", ".join(lied) or "nobody that was noticed"),
+            Headline("log", str(audited["certified"]), "certified entries, all of which hold"),
+        ),
+        sections=(*_results(answers), _timeline(audited["events"])),
+        lead=f"{len(given)} aggregates of the clinics' measurements, and nobody saw a single one.",
+    )
+
+
+def who_lied(answers: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return the names of all parties that have lied in any request, in order."""
+    found: set[str] = set()
+    for one in answers:
+        found |= {*one.get("aggregators_lied", ()), *one.get("trustees_lied", ()), *one.get("rejected", ())}
+    return sorted(found)
+
+
+def in_words(function: str, value: Mapping[str, Any]) -> str:
+    """Return a result as text."""
+    if "unsolvable" in value:
+        return str(value["unsolvable"])
+    if "counts" in value:
+        return ", ".join(map(str, value["counts"]))
+    if "sum" in value:
+        return f"{value['sum'] / 10:g}" if function.startswith(clinics.SUM) else str(value["sum"])
+    radius, texture = value["coefficients"]
+    return f"{radius:.4f} radius {texture:+.4f} texture {value['intercept'] / 10:+.4f}"
+
+
+def _answer(one: Mapping[str, Any]) -> str:
+    if "refused" in one:
+        return f"refused: {one['refused']}"
+    return f"{in_words(one['function'], one['value'])} (of {one['reports']} reports)"
+
+
+def _warnings(given: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
+    """Return a sentence for each fault, once for all requests."""
+    found: dict[str, None] = {}
+    for one in given:
+        for name, count in one["rejected"].items():
+            found[f"{name} sent {count} reports that are not valid, and they are in no result."] = None
+        for name in one["aggregators_lied"]:
+            found[f"{name} has lied about its shares or sums. The results are right without it."] = None
+        for name in one["aggregators_silent"]:
+            found[f"{name} sent no sum. The results are right without it."] = None
+        for name, why in one["trustees_lied"].items():
+            found[f"{name} released a false share ({why}). The others sufficed."] = None
+    return tuple(found)
+
+
+def _results(answers: Sequence[Mapping[str, Any]]) -> list[Section]:
+    sections = []
+    for one in answers:
+        title = clinics.about(one["function"])
+        counts = tuple(float(count) for count in one.get("value", {}).get("counts", ()))
+        if counts and min(counts) >= 0:  # noise may take a count below zero, which no bar shows
+            chart = Chart("bars", f"The {title}", clinics.bucket_names(), (Series("reports", counts),), axis="mm")
+            sections.append(Section("Histogram", f"{one['reports']} reports.", (chart,)))
+    rows = tuple((str(one["request"]), one["function"], _answer(one)) for one in answers)
+    sections.append(Section("Requests", "", (Table("All requests", ("entry", "function", "answer"), rows),)))
+    return sections
+
+
+def _timeline(events: Sequence[Mapping[str, Any]]) -> Section:
+    rows = tuple((str(one["index"]), one["author"], one["text"]) for one in events if one["kind"] in _SHOWN)
+    text = "What the log says, in its order. Everything here was verified from the copy of the log alone."
+    return Section("Timeline", text, (Table("Requests, answers and what followed", ("entry", "by", "what"), rows),))

@@ -1,0 +1,183 @@
+"""A trustee makes the key with the others, keeps the log with them, releases what was granted, and judges.
+
+It learns policies, who asks for what, and ciphertexts. It learns no measurement, no share of one and no result.
+
+Run: ``python -m parties.commons.trustee --settings PATH``. Started again it goes on with what is on its disk.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+import time
+from collections.abc import Callable, Mapping
+
+from mpc.commons.encoding import encode
+from mpc.commons.entries import Register, Role, Step, sign_entry
+from mpc.commons.functions import noise_of
+from mpc.commons.identities import TrusteeKeys
+from mpc.commons.prio import TooManyLiesError
+from mpc.commons.proceedings import coins_to_toss, function_of
+from mpc.commons.roles.trustee import TrusteeRole
+from mpc.errors import ProtocolError
+from parties.commons.agreeing import TrusteeDesk
+from parties.commons.asking import Line
+from parties.commons.faults import Fault
+from parties.commons.keeping import AttachmentFile
+from parties.commons.key_making import KeyBoard, keep_key, kept_key, make_key
+from parties.commons.reading import Submission
+from parties.commons.settings import SEED, TRUSTEE, TrusteeSettings
+from parties.commons.storage import open_log
+from parties.commons.ways import ways
+from parties.frame.lifetime import serving
+from parties.frame.process import Party, run_party
+
+_NAP_S = 0.05
+_SAY_AGAIN_S = 5.0  # what is not in the log yet
+
+
+def trustee(party: Party[TrusteeSettings]) -> None:
+    """Play a trustee."""
+    settings, progress, founding = party.settings, party.progress, party.settings.founding
+    keys = TrusteeKeys((party.folder / SEED).read_bytes())
+    kept = kept_key(party.folder)
+    role = TrusteeRole(
+        founding,
+        keys,
+        open_log(party.folder / "log", founding),
+        AttachmentFile(party.folder / "attachments"),
+        share=kept[1] if kept else None,
+    )
+    names = {bytes.fromhex(key): name for name, key in settings.consumers.items()}
+    answers = TrusteeDesk(founding, role, names, Fault(settings.fault))
+    board = KeyBoard() if role.sequencer else None
+    questions = {**answers.questions, **(board.questions if board else {})}
+    with ways(party, TRUSTEE) as way, way.desk(settings.listen, questions) as desk, serving():
+        others = {line.peer.name: line for line in way.trustees}
+        if kept is None:
+            with progress.step("0", "make the trustees' key", awaits=list(others)):
+                exchange = board.answer if board else _asking(others[founding.trustees[0].name], settings)
+                kept = make_key(role, exchange, settings.key_patience_s)
+                keep_key(party.folder, *kept)
+        registration = Register(settings.name, Role.TRUSTEE, encode(kept[0]))
+        entry = sign_entry(keys.identity, founding.origin, registration)
+        duties = Duties(settings, answers, others, entry, progress.note)
+        while True:
+            desk.check()
+            if not duties.go_on():
+                with answers.changed:
+                    answers.changed.wait(_NAP_S)
+
+
+def _asking(line: Line, settings: TrusteeSettings) -> Callable[[bytes], bytes]:
+    return lambda turn: line.ask("key", turn).result(settings.log_deadline_s)
+
+
+class Duties:
+    """What a trustee does by itself: it extends the log as the sequencer, and says its part for each grant.
+
+    What it has said is said again as long as it is not in the log, because a sequencer that starts again has forgotten
+    what was waiting.
+    """
+
+    def __init__(
+        self,
+        settings: TrusteeSettings,
+        answers: TrusteeDesk,
+        others: Mapping[str, Line],
+        registration: bytes,
+        note: Callable[[str], None],
+    ) -> None:
+        self._settings, self._answers, self._others, self._note = settings, answers, others, note
+        self._registration = registration
+        self._said: dict[object, tuple[bytes, float]] = {}
+        self._waiting: dict[tuple[bytes, Step], float] = {}  # since when aggregators could take a step
+        self._hopeless: set[bytes] = set()  # the grants that have no verdict
+        self._noted: set[str] = set()
+
+    def go_on(self) -> bool:
+        """Do what is due now, and return whether more was certified."""
+        extended = False
+        if self._answers.role.sequencer is not None:
+            extended = self._answers.extend(self._others, self._settings.log_deadline_s, self._note_once)
+        if self._settings.name not in self._answers.role.state.names:
+            self.say("register", self._registration)
+        for grant in self._open_grants():
+            self._carry_out(grant)
+        return extended
+
+    def say(self, what: object, entry: bytes) -> None:
+        """Hand an entry to the sequencer, the same again after a while."""
+        entry, when = self._said.get(what, (entry, -math.inf))
+        if time.monotonic() - when < _SAY_AGAIN_S:
+            return
+        self._said[what] = entry, time.monotonic()
+        if self._answers.role.sequencer is not None:
+            self._answers.submit(entry)
+        else:
+            first = self._settings.founding.trustees[0].name
+            self._others[first].ask("submit", encode(Submission(entry, ())))
+
+    def _open_grants(self) -> list[bytes]:
+        """Return the grants without a verdict, once all that this trustee has signed is certified."""
+        with self._answers.changed:
+            state = self._answers.role.state
+            if not self._answers.is_settled():
+                return []
+            return [one for one in state.grants if one not in state.verdicts and one not in self._hopeless]
+
+    def _carry_out(self, grant: bytes) -> None:
+        answers, state = self._answers, self._answers.role.state
+        with answers.changed:
+            if noise_of(function_of(state, grant)) and (grant, Step.NOISE) not in state.ended:
+                if grant in state.hand_ons:
+                    self._close(grant, Step.NOISE)
+                return
+            missing = coins_to_toss(state, grant)
+        for about in missing if answers.role.sequencer is not None else ():
+            self._toss(about)
+        with answers.changed:
+            if (grant, Step.WORDS) in state.ended:
+                self._judge(grant)
+            elif grant in state.hand_ons and not missing:
+                self._close(grant, Step.WORDS)
+
+    def _close(self, grant: bytes, step: Step) -> None:
+        """Close a step of the aggregators, once they have had their time."""
+        since = self._waiting.setdefault((grant, step), time.monotonic())
+        if time.monotonic() - since > self._settings.words_patience_s:
+            self.say(("close", grant, step), self._answers.role.close(grant, step))
+
+    def _toss(self, about: bytes) -> None:
+        if ("coin", about) in self._said:
+            self.say(("coin", about), b"")
+            return
+        try:
+            entry, failed = self._answers.toss(about, self._others, self._settings.key_patience_s)
+        except ProtocolError as error:
+            self._note_once(f"no coin yet: {error}")
+            return
+        for name, why in failed.items():
+            self._note_once(f"{name} gave no part of the coin: {why}")
+        self.say(("coin", about), entry)
+
+    def _judge(self, grant: bytes) -> None:
+        if ("verdict", grant) in self._said:
+            self.say(("verdict", grant), b"")
+            return
+        try:
+            self.say(("verdict", grant), self._answers.role.verdict(grant))
+        except TooManyLiesError as error:
+            self._hopeless.add(grant)
+            self._note_once(f"no verdict: {error}")
+        except ProtocolError as error:
+            self._note_once(f"no verdict yet: {error}")
+
+    def _note_once(self, sentence: str) -> None:
+        if sentence not in self._noted:
+            self._noted.add(sentence)
+            self._note(sentence)
+
+
+if __name__ == "__main__":
+    sys.exit(run_party(TrusteeSettings, trustee))
