@@ -670,6 +670,32 @@ PICKED: dict[str, list[tuple[str, str]]] = {
             "    if (end := None) is not None:",
         ),
     ],
+    "mpc/commons/judging.py": [
+        ("        if len(lied) < len(complaints):", "        if complaints:"),
+        ("            if place not in complaints\n", ""),
+        ("        elif sum(not word for word in words.values()) > task.faulty:", "        elif False:"),
+        ("    liars |= {item.dealer for item in invalid if item.dealer is not None}\n", ""),
+        (
+            "    liars |= {place for place, one in said.items() if len(one.words) != len(batch.items)}\n",
+            "",
+        ),
+    ],
+    "mpc/commons/summing.py": [
+        ("    if len(reports) < task.smallest_batch:", "    if False:"),
+        ("    if len(noises) < needed:", "    if False:"),
+        ("if (found.grant, found.batch) == (grant, digest) else", "if True else"),
+    ],
+    "mpc/commons/following.py": [
+        ("        check_certificate(self.copy.founding, Note.read(found.certificate))", "        pass"),
+    ],
+    "mpc/commons/attachments.py": [
+        ("    if hashlib.sha256(data).digest() != digest_of(contents):", "    if False:"),
+    ],
+    "mpc/commons/roles/trustee.py": [
+        ("        if missing:\n", "        if False:\n"),
+        ("        if index >= self.trustee.copy.certified_size:", "        if False:"),
+        ("        if digest not in self._asked:", "        if False:"),
+    ],
     "mpc/commons/granted.py": [
         ("    if len(indices) < smallest:", "    if False:"),
         (
@@ -794,6 +820,7 @@ PICKED: dict[str, list[tuple[str, str]]] = {
         ("    if _IDENTITY in encodings(summands):", "    if False:"),
         ("    if not is_proven(_USE, bases, multiples, grant, share.proof):", "    if False:"),
         ("    if share.grant != grant or len", "    if len"),
+        ("    if not is_proven(_HAND_ON_USE, *pairs, grant, key.proof):", "    if False:"),
         ("            if share.trustee != sender:", "            if False:"),
     ],
     "mpc/commons/coin.py": [
