@@ -39,7 +39,14 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "parties.capc": (*GROUND, *SHARED[1:], "mpc.capc", "parties.frame", "parties.learning", "parties.ledger"),
     "parties.commons": (*GROUND, "mpc.channels", "mpc.commons", "parties.frame"),
     "parties.tensors": (*GROUND, "mpc.channels", "mpc.tensors", "parties.frame"),
-    "parties.encrypted": (*GROUND, "mpc.channels", "mpc.encrypted", "parties.frame", "parties.learning"),
+    "parties.encrypted": (
+        *GROUND,
+        "mpc.channels",
+        "mpc.encrypted",
+        "mpc.garbled",
+        "parties.frame",
+        "parties.learning",
+    ),
     "parties.protocols": ("parties.frame",),  # the wings by name, see there
     "orchestrator": ("parties.frame",),
     "capc": ("orchestrator", "parties.protocols"),  # the command

@@ -68,6 +68,11 @@ class Packing:
         return self.slots // self.features
 
     @property
+    def places(self) -> NDArray[np.int64]:
+        """The slots that repeat each weight, ``(d', rows)``."""
+        return np.arange(self.slots).reshape(self.features, self.rows)
+
+    @property
     def chunks(self) -> int:
         """How many ciphertexts hold all records."""
         return self.records // self.rows

@@ -28,7 +28,7 @@ import numpy as np
 
 from mpc._core import CkksCiphertext, CkksEvaluator, CkksParameters, CkksPublicKey, CkksSecretKey
 from mpc.encrypted.ciphertexts import Ciphertexts, chain_of
-from mpc.encrypted.noise import DEVIATIONS, TAIL
+from mpc.encrypted.noise import DEVIATIONS, TAIL, Chain
 from mpc.encrypted.packing import Floats
 from mpc.encrypted.parameters import parameters_of, smallest_set
 from mpc.encrypted.programs.ridge import Moments, Ridge, solve, solve_exactly, solve_in_the_clear
@@ -51,6 +51,7 @@ class RidgeJob:
         records: n', which all owners together have at most. Means are over n'.
         features: d, with the constant 1.
         owners: how many owners' moments have been added up.
+        holders: how many owners hold the key together, see :mod:`mpc.encrypted.threshold`.
     """
 
     parameters: str
@@ -59,6 +60,7 @@ class RidgeJob:
     targets: int
     choices: Ridge
     owners: int = 1
+    holders: int = 1
 
     def __post_init__(self) -> None:
         core = parameters_of(self.parameters)
@@ -78,14 +80,21 @@ class RidgeJob:
             raise ParameterError(f"expected a degree of at most {core.depth - 1}, found {self.choices.degree}")
 
     @classmethod
-    def of(cls, records: int, features: int, choices: Ridge, targets: int = 1, owners: int = 1) -> RidgeJob:
+    def of(
+        cls, records: int, features: int, choices: Ridge, targets: int = 1, owners: int = 1, holders: int = 1
+    ) -> RidgeJob:
         """Return the job with the smallest parameters that serve."""
-        return cls(smallest_set(choices.levels), records, features, targets, choices, owners)
+        return cls(smallest_set(choices.levels), records, features, targets, choices, owners, holders)
 
     @property
     def core(self) -> CkksParameters:
         """The parameters."""
         return parameters_of(self.parameters)
+
+    @property
+    def chain(self) -> Chain:
+        """What the noise depends on, how many hold the key among it."""
+        return chain_of(self.core, self.holders)
 
     @property
     def tiling(self) -> Tiling:
@@ -315,7 +324,7 @@ def deviation(job: RidgeJob) -> float:
     polynomials of :attr:`mpc.encrypted.programs.ridge.Ridge.largest_ratio`. That of products, sums and constants is new
     in each step, so squares are added up. A sum over a form's slots adds up their noise.
     """
-    choices, tiling, chain, unit = job.choices, job.tiling, chain_of(job.core), job.unit
+    choices, tiling, chain, unit = job.choices, job.tiling, job.chain, job.unit
     scale, norms = float(chain.scale), unit * choices.partial_norms
     summed = max(2 * tiling.width, tiling.height)
     encrypted = chain.fresh_public * math.sqrt(job.owners) / scale
@@ -328,7 +337,7 @@ def deviation(job: RidgeJob) -> float:
         level, prime = k + 1, chain.primes[k + 1]
         of_matrix = math.hypot(4 * encrypted, 4 * coded, (chain.rounding + chain.encoding) / prime)
         from_matrix += (k + 1) * of_matrix * float(norms[k + 1])
-        product = math.hypot(chain.switching(level) / prime, chain.rounding) / scale
+        product = chain.product(level) / scale
         new += (k + 1) ** 2 * (summed * (product**2 + (chain.switching(level - 1) / scale) ** 2) + rounded**2)
     last = abs(float(choices.second_kind[-1]))
     return last / unit * math.hypot(from_vector + from_matrix, math.sqrt(new))

@@ -8,7 +8,7 @@ together, take the worst case of what their clipped records allow.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
@@ -115,6 +115,14 @@ def read_bounds(twin: Twin, reading: Reading, weights: Clear) -> Floats:
     _, bounds = twin.errors(masked, np.concatenate([reading.real, reading.imaginary]))
     both: Floats = bounds.reshape(2, -1).sum(axis=0)
     return both
+
+
+def read_of(foreseen: Sequence[Foreseen]) -> list[Floats]:
+    """Return the bounds on what is read of each target. Raises `ParameterError` where a twin had no reading."""
+    found = [one.read for one in foreseen if one.read is not None]
+    if len(found) != len(foreseen):
+        raise ParameterError("expected twins that were run with a reading, found one without")
+    return found
 
 
 def _check_bound(found: Foreseen, choices: Logistic) -> None:

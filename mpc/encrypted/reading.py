@@ -17,13 +17,15 @@ from __future__ import annotations
 import functools
 import hashlib
 import math
+from collections.abc import Hashable
 from fractions import Fraction
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mpc.encrypted.embedding import complex_values, slot_places
-from mpc.encrypted.packing import Floats, Packing
+from mpc.encrypted.embedding import coefficients, complex_values, slot_places
+from mpc.encrypted.packing import Floats
 from mpc.errors import ParameterError, RangeError
 
 Residues = NDArray[np.uint64]
@@ -34,6 +36,9 @@ _GUARD_BITS = 160
 _DITHER_BITS = 16
 _MOST_FACTOR_BITS = 28
 _LIMB_BITS = 16
+_DOUBLES = 2.0**-36
+"""More than the error of a mean of cosines in doubles, of which a transform of 2^15 numbers has at most 2^-41."""
+
 _MOST_ERRORS = 2.0
 """How much larger, as a factor, the inverse of B may make errors. A larger one means that there is no room for A."""
 
@@ -55,21 +60,27 @@ def _cosines(degree: int) -> NDArray[np.int64]:
     return found
 
 
-@functools.lru_cache(maxsize=2)
-def _block_sums(degree: int, features: int) -> NDArray[np.int64]:
-    """Return ``(d', N)`` sums over the slots of each block of ``2^40 cos(pi k 5^i / N)``."""
-    cosines, half = _cosines(degree), degree // 2
-    k = np.arange(half, dtype=np.int64)
-    found = np.zeros((features, degree), np.int64)
-    for block, own in zip(found, slot_places(half).reshape(features, -1), strict=True):
-        for place in own.tolist():
-            block[:half] += cosines[(2 * place + 1) * k & (2 * degree - 1)]
-        block[half + 1 :] = -block[1:half][::-1]  # 5^i is odd, so the cosine of N - k is the negative one
-    return found
+class Layout(Hashable, Protocol):
+    """How the numbers that are read lie in slots, such as a :class:`mpc.encrypted.packing.Packing`."""
+
+    @property
+    def features(self) -> int:
+        """How many numbers there are, d'."""
+        ...
+
+    @property
+    def slots(self) -> int:
+        """The slots of one ciphertext."""
+        ...
+
+    @property
+    def places(self) -> NDArray[np.int64]:
+        """The slots that repeat each number, ``(d', copies)``."""
+        ...
 
 
 class Reading:
-    """Reads the ``(d',)`` weights of a packing from shares of a polynomial modulo Q. All of it is public.
+    """Reads the ``(d',)`` weights of a layout in slots from shares of a polynomial modulo Q. All of it is public.
 
     Args:
         primes: q_0 ... q_level, whose product is Q.
@@ -86,7 +97,7 @@ class Reading:
     """
 
     def __init__(
-        self, packing: Packing, primes: tuple[int, ...], scale: Fraction, grid_bits: int, limit_bits: int
+        self, packing: Layout, primes: tuple[int, ...], scale: Fraction, grid_bits: int, limit_bits: int
     ) -> None:
         self.packing, self.primes = packing, primes
         self.grid_bits, self.limit_bits = grid_bits, limit_bits
@@ -112,7 +123,7 @@ class Reading:
         """What is read as a function of the real parts of slots, ``(d', slots)``."""
         self.imaginary: Floats = np.ascontiguousarray(values.imag)
         """The same of the imaginary parts, which hold noise alone."""
-        self.matrix: Floats = self.real.reshape(packing.features, packing.features, packing.rows).sum(axis=2)
+        self.matrix: Floats = self.real[:, packing.places].sum(axis=2)
         """B, ``(d', d')``."""
         self._inverse = np.linalg.inv(self.matrix)
         if not (enlarged := float(np.abs(self._inverse).sum(axis=1).max())) <= _MOST_ERRORS:
@@ -125,15 +136,31 @@ class Reading:
         return f"Reading({self.packing.features} weights below 2^{self.limit_bits}, steps of 2^-{self.grid_bits})"
 
     def _rounded(self) -> NDArray[np.int64]:
-        """Return A. A number between two integers becomes either, as a public sequence says."""
+        """Return A. A number between two integers becomes either, as a public sequence says.
+
+        Doubles decide all but those that are within their error of an integer. Integers decide these.
+        """
         packing = self.packing
-        sums = _block_sums(2 * packing.slots, packing.features)
-        whole = self._factor * (1 << _DITHER_BITS) / (packing.rows << _COSINE_BITS)
-        down = 8 - math.ceil(math.log2(whole))  # sums are below 2^54
-        fixed = (sums * round(whole * Fraction(2) ** down)) >> down
         label = f"capc reading 1/{packing.slots}/{packing.features}".encode()
-        drawn = np.frombuffer(hashlib.shake_256(label).digest(2 * fixed.size), "<u2").reshape(fixed.shape)
-        return (fixed + drawn.astype(np.int64)) >> _DITHER_BITS
+        shape, copies = (packing.features, 2 * packing.slots), int(packing.places.shape[1])
+        drawn = np.frombuffer(hashlib.shake_256(label).digest(2 * shape[0] * shape[1]), "<u2").reshape(shape)
+        # The exact numbers are sums of cosines times 2^40, which are below 2^54, times this.
+        whole = self._factor * (1 << _DITHER_BITS) / (copies << _COSINE_BITS)
+        down = 8 - math.ceil(math.log2(whole))
+        times = round(whole * Fraction(2) ** down)
+        mean = float(Fraction(times * packing.slots << _COSINE_BITS, 1) * Fraction(2) ** -(down + _DITHER_BITS))
+        blocks = np.zeros((packing.features, packing.slots))
+        np.put_along_axis(blocks, packing.places, 1.0, axis=1)
+        near = np.stack([coefficients(block) for block in blocks]) * mean
+        near += drawn * 2.0**-_DITHER_BITS
+        found = np.floor(near).astype(np.int64)
+        unsure = np.abs(near - np.round(near)) < _DOUBLES * mean / packing.slots * copies
+        odd = 2 * slot_places(packing.slots)[packing.places] + 1
+        cosines, last = _cosines(shape[1]), 2 * shape[1] - 1
+        for j, k in np.argwhere(unsure).tolist():
+            total = int(cosines[odd[j] * k & last].sum())
+            found[j, k] = ((total * times >> down) + int(drawn[j, k])) >> _DITHER_BITS
+        return found
 
     def read(self, residues: Residues) -> list[int]:
         """Return ``sum_k A_jk m_k`` modulo Q for each j, of a polynomial or of a share of one."""

@@ -43,9 +43,9 @@ from mpc._core import Circuit, CkksCiphertext, CkksEvaluator, CkksParameters, Ck
 from mpc.channels.frames import Channel
 from mpc.dp.discrete_gaussian import discrete_gaussian, noise_bound
 from mpc.encrypted.ciphertexts import core_scale
-from mpc.encrypted.packing import Floats, Packing
+from mpc.encrypted.packing import Floats
 from mpc.encrypted.parameters import parameters_of
-from mpc.encrypted.reading import Reading, Residues
+from mpc.encrypted.reading import Layout, Reading, Residues
 from mpc.errors import ParameterError, ProtocolError, RangeError
 from mpc.garbled.session import Evaluator, Garbler
 from mpc.randomness import SYSTEM, Randomness, uniform_words
@@ -80,7 +80,7 @@ class SharedRelease:
     """
 
     parameters: str
-    packing: Packing
+    packing: Layout
     scale: Fraction
     targets: int = 1
     sigma: Fraction = Fraction(1, 100)
@@ -97,7 +97,7 @@ class SharedRelease:
             )
         if not 0 <= self.level <= self.core.depth:
             raise ParameterError(f"expected a level of 0 to {self.core.depth}, found {self.level}")
-        step, most = Fraction(1, 1 << self.grid_bits), Fraction(1 << self.limit_bits)
+        step, most = Fraction(1, 1 << self.grid_bits), Fraction(2) ** self.limit_bits
         if not step <= self.sigma <= most:
             raise ParameterError(
                 f"expected noise of a deviation between the grid's step, {float(step):.2g}, and the limit of weights, "
@@ -151,6 +151,14 @@ class SharedRelease:
         step = math.ldexp(1.0, -self.grid_bits)
         return sum(float((((bound + step) / float(self.sigma)) ** 2).sum()) / 2 for bound in bounds)
 
+    def largest_difference(self, bounds: Floats) -> Floats:
+        """Return what opened weights ``(d',)`` differ from the exact ones by at most: error, rounding and both noises.
+
+        Args:
+            bounds: ``(d',)``, what each number that is read is off by at most.
+        """
+        return self.reading.errors(bounds + math.ldexp(1 + 2 * noise_bound(self.steps), -self.grid_bits))
+
     def check_leak(self, bounds: Sequence[Floats], most: float = LARGEST_LEAK) -> float:
         """Return :meth:`leak`. Raises `RangeError` where it is above ``most``, with a sigma that would do."""
         if not (leak := self.leak(bounds)) <= most:
@@ -163,7 +171,7 @@ class SharedRelease:
 
 
 @functools.lru_cache(maxsize=2)
-def _reading(packing: Packing, primes: tuple[int, ...], scale: Fraction, grid_bits: int, limit_bits: int) -> Reading:
+def _reading(packing: Layout, primes: tuple[int, ...], scale: Fraction, grid_bits: int, limit_bits: int) -> Reading:
     return Reading(packing, primes, scale, grid_bits, limit_bits)
 
 
@@ -171,7 +179,7 @@ def _reading(packing: Packing, primes: tuple[int, ...], scale: Fraction, grid_bi
 
 
 def trainer_mask(
-    release: SharedRelease, public: CkksPublicKey, weights: Sequence[bytes], randomness: Randomness = SYSTEM
+    release: SharedRelease, public_key: bytes, weights: Sequence[bytes], randomness: Randomness = SYSTEM
 ) -> tuple[list[bytes], Shares]:
     """Mask each target's encrypted weights, and return them with the trainer's shares.
 
@@ -179,10 +187,11 @@ def trainer_mask(
     uniform, and the masked ciphertext is a fresh one.
 
     Raises:
-        ProtocolError: these are no encrypted weights of this release.
+        ProtocolError: the public key is malformed, or these are no encrypted weights of this release.
     """
     if len(weights) != release.targets:
         raise ParameterError(f"expected weights of {release.targets} targets, found {len(weights)}")
+    public = CkksPublicKey(release.core, public_key)
     evaluator, scale = CkksEvaluator(release.core, None, []), core_scale(release.core, release.scale)
     reading, masked, shares = release.reading, [], []
     offset = (1 << (reading.shift + reading.range_bits - 1)) + (1 << (reading.shift - 1))  # to the range's middle; 1/2

@@ -20,6 +20,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mpc.encrypted.packing import Floats, power_of_two
 from mpc.errors import ParameterError
@@ -144,3 +145,21 @@ class Tiling:
         parts = slots.reshape(self.columns, self.height, 2 * self.width)[..., : self.width]
         mean: Floats = parts.mean(axis=1).reshape(-1)
         return mean
+
+
+@dataclass(frozen=True)
+class Columns:
+    """How the numbers of one ciphertext of a vector along columns lie in slots, for whoever reads them from it.
+
+    Attributes:
+        features: the width of a tile.
+        slots: of the ciphertext. The second halves of rows hold no number.
+    """
+
+    features: int
+    slots: int
+
+    @property
+    def places(self) -> NDArray[np.int64]:
+        """The slots that repeat each number, ``(width, height)``."""
+        return np.arange(self.slots).reshape(-1, 2 * self.features)[:, : self.features].T

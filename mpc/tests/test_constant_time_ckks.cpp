@@ -1,7 +1,8 @@
-// Shows that no branch and no address of CKKS's key holder depends on a secret. The seed of the key, the secret,
-// messages and what is decrypted are marked as undefined memory for valgrind's memcheck (test_constant_time.cpp).
-// Without valgrind this runs as a plain test. The check of a message's range is left out, as its outcome is seen by
-// all. Noise goes through the samplers of test_constant_time_rlwe.cpp.
+// Shows that no branch and no address of CKKS's key holder, or of an owner of a joint key, depends on a secret. The seed
+// of the key, the secret, messages and what is decrypted are marked as undefined memory for valgrind's memcheck
+// (test_constant_time.cpp). Without valgrind this runs as a plain test. The check of a message's range is left out, as
+// its outcome is seen by all. Noise goes through the samplers of test_constant_time_rlwe.cpp.
+#include "core/ckks/threshold.hpp"
 #include "tests/check.hpp"
 #include "tests/ckks_setting.hpp"
 
@@ -22,6 +23,7 @@ namespace mpc::ckks {
 struct Probe {
     static SecretRows& secret(SecretKey& key) { return key.secret_; }
     static KeyId& key_id(SecretKey& key) { return key.key_id_; }
+    static SecretRows& secret(SecretShare& share) { return share.secret_; }
     // Of a mask whose range has been checked, as that outcome is seen by all.
     static Ciphertext encrypt_rows(const PublicKey& key, const SecretRows& mask, std::size_t level) {
         return key.encrypt_rows(mask, level, key.parameters().scale());
@@ -112,12 +114,59 @@ void messages_are_encoded_and_decoded() {
     CHECK(largest_difference(found, values) < 1e-9);
 }
 
+// From two owners' secret seeds to all their shares. What each sends is public once it is made.
+void shares_are_made() {
+    for (const std::size_t specials : {1u, 2u}) {
+        const SharedParameters parameters = of_depth(1024, 3, specials);
+        const Block common{3, 4};
+        const auto public_of = [](Bytes message) {
+            make_public(message);
+            return message;
+        };
+        std::vector<std::unique_ptr<SecretShare>> owners;
+        std::vector<Bytes> open, first, second, rotation, closed, fresh;
+        for (const std::uint8_t number : {std::uint8_t{1}, std::uint8_t{2}}) {
+            Bytes seed(kSeedBytes, number);
+            make_secret(seed);
+            owners.push_back(std::make_unique<SecretShare>(parameters, seed, KeyId{7}));
+            open.push_back(public_of(owners.back()->public_key(common)));
+            first.push_back(public_of(owners.back()->first_relinearisation(common, 2)));
+            rotation.push_back(public_of(owners.back()->rotation_key(common, 5, 2)));
+        }
+        const auto views = [](const std::vector<Bytes>& messages) {
+            return std::vector<ByteView>(messages.begin(), messages.end());
+        };
+        const Bytes sum = add_key_shares(*parameters, views(first));
+        for (const auto& owner : owners) second.push_back(public_of(owner->second_relinearisation(common, sum)));
+        const Bytes products = add_second_shares(*parameters, sum, views(second));
+        const Bytes turned = add_key_shares(*parameters, views(rotation));
+        const std::vector<double> values = random_values(1, 512);
+        const PublicKey key(parameters, add_key_shares(*parameters, views(open)), Block{5, 6});
+        const Ciphertext sent = key.encrypt(values, 2, parameters->scale());
+        const Evaluator evaluator(parameters, ByteView(products), {ByteView(turned)});
+        const Ciphertext squared = evaluator.dot({&sent}, {&sent}, true);
+        for (const auto& owner : owners) {
+            closed.push_back(public_of(owner->decryption(squared, 70)));
+            fresh.push_back(public_of(owner->refresh(squared, 70, common, 3)));
+        }
+        const Ciphertext higher = read_ciphertext(parameters, refreshed(squared, views(closed), views(fresh), 71));
+        std::vector<Bytes> last;
+        for (const auto& owner : owners) last.push_back(public_of(owner->decryption(higher, 4)));
+        const std::vector<double> found = open_values(higher, views(last));
+        double largest = 0;
+        for (std::size_t i = 0; i < 512; ++i) largest = std::max(largest, std::fabs(found[i] - values[i] * values[i]));
+        CHECK(largest < 1e-6);
+        for (const auto& owner : owners) make_public(Probe::secret(*owner));
+    }
+}
+
 }  // namespace
 
 int main() {
     std::printf("valgrind: %s, transforms in doubles: %s\n", RUNNING_ON_VALGRIND != 0 ? "yes" : "no",
                 lattice::uses_fma() ? "yes" : "no");
     check::run_on_all_levels("keys are made", keys_are_made);
+    check::run_on_all_levels("shares are made", shares_are_made);
     check::run_on_all_levels("messages are hidden and opened", messages_are_hidden_and_opened);
     check::run_on_all_levels("polynomials are hidden and opened", polynomials_are_hidden_and_opened);
     check::run_on_all_levels("messages are encoded and decoded", messages_are_encoded_and_decoded);

@@ -83,6 +83,30 @@ class SecureTrainConfig(BaseModel):
         "changes no prediction; 0 for none",
         json_schema_extra=_flag(),
     )
+    release: Literal["verified", "shared"] = Field(
+        "verified",
+        description="how the model leaves encrypted records: verified, as the twin's weights; or shared, as the "
+        "encrypted ones with noise of both parties, which neither sees without",
+        json_schema_extra=_flag(),
+    )
+    release_noise: float = Field(
+        0.01,
+        gt=0,
+        description="with release: shared, the deviation of the noise that each party adds to each weight",
+        json_schema_extra=_flag(),
+    )
+    weight_limit: float = Field(
+        8.0,
+        gt=0,
+        le=2**20,
+        description="with release: shared, a power of two that no weight reaches, or nothing is released",
+        json_schema_extra=_flag(),
+    )
+    release_to: Literal["owner", "both"] = Field(
+        "owner",
+        description="with release: shared, who gets the model: the data owner, or the project owner, too",
+        json_schema_extra=_flag(),
+    )
     output_model: Annotated[Path, PathInFile] | None = Field(
         None, description="file of the key's holder for the model in the clear, .npz", json_schema_extra=_flag("path")
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from fractions import Fraction
 from pathlib import Path
 
 import msgspec
@@ -11,6 +12,7 @@ from mpc.encrypted.packing import Packing
 from mpc.encrypted.parameters import SETS, parameters_of
 from mpc.encrypted.private_model import PrivateModelJob
 from mpc.encrypted.programs.logistic import Logistic
+from mpc.encrypted.shared_release import SharedRelease
 from mpc.encrypted.training import Job
 from mpc.errors import ParameterError
 from parties.encrypted.container import VERSION, Algorithm, FileError, Header, Kind
@@ -48,6 +50,27 @@ def job_of_settings(settings: TrainingSettings) -> Job:
     packing = Packing(settings.records, settings.features, parameters_of(settings.parameters).slots)
     choices = Logistic(settings.rate, settings.iterations, settings.degree, settings.stretch)
     return Job(settings.parameters, packing, choices, settings.targets)
+
+
+def shared_release(job: Job, noise: float, limit_bits: int, to_trainer: bool) -> SharedRelease:
+    """Return the release by two shares of a job's models. Raises `MpcError` where there is no room for it."""
+    return SharedRelease(
+        job.parameters,
+        job.packing,
+        job.weight_scale,
+        job.targets,
+        sigma=Fraction(noise),
+        limit_bits=limit_bits,
+        to_trainer=to_trainer,
+    )
+
+
+def release_of_settings(settings: TrainingSettings) -> SharedRelease | None:
+    """Return the shared release that both parties of an online run were told, or None for a verified one."""
+    if settings.release == "verified":
+        return None
+    to_trainer = settings.release_to == "both"
+    return shared_release(job_of_settings(settings), settings.noise, settings.limit_bits, to_trainer)
 
 
 def job_of(path: Path, header: Header) -> Job:

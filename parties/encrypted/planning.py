@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from mpc.encrypted.programs.logistic import Logistic
 from mpc.encrypted.training import Job
 from parties.encrypted.config import SecureTrainConfig
 from parties.encrypted.data_owner import HELD_OUT, KEPT, RECORDS
+from parties.encrypted.jobs import shared_release
 from parties.encrypted.model import LinearModel, check_name
 from parties.encrypted.preparation import Preparation
 from parties.encrypted.records import LabelledTable, read_records
@@ -45,7 +47,7 @@ def prepare(config: SecureTrainConfig, folder: Path) -> dict[str, Any]:
     choices = Logistic(config.learning_rate or 4.0, config.steps, config.sigmoid_degree, config.stretch)
     LinearModel.untrained(preparation, table.classes, choices.degree).write(folder / KEPT)
     job = Job.of(len(kept), preparation.outputs, choices, table.targets)
-    return {
+    settings = {
         "parameters": job.parameters,
         "records": job.packing.records,
         "features": job.packing.features,
@@ -55,6 +57,25 @@ def prepare(config: SecureTrainConfig, folder: Path) -> dict[str, Any]:
         "degree": choices.degree,
         "stretch": choices.stretch,
     }
+    return settings | _release(config, job)
+
+
+def _release(config: SecureTrainConfig, job: Job) -> dict[str, Any]:
+    """Return the settings of the release, after a look at whether the job has room for it."""
+    limit_bits = round(math.log2(config.weight_limit))
+    if 2.0**limit_bits != config.weight_limit:
+        raise ConfigError(f"weight_limit: expected a power of two, found {config.weight_limit:g}.")
+    if config.release_to == "both" and config.release == "verified":
+        raise ConfigError("release_to: expected both with release: shared alone, found it with release: verified.")
+    settings = {
+        "release": config.release,
+        "noise": config.release_noise,
+        "limit_bits": limit_bits,
+        "release_to": config.release_to,
+    }
+    if config.release == "shared":
+        _ = shared_release(job, config.release_noise, limit_bits, config.release_to == "both")
+    return settings
 
 
 def records_of(config: SecureTrainConfig) -> LabelledTable:

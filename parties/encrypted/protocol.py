@@ -32,6 +32,19 @@ def _command(name: str, about: str) -> Command:
     )
 
 
+def _released(owner: Mapping[str, Any], seen: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Return how the model left the encryption, and that it is the one which the twin gives."""
+    if owner["leak"] is None:
+        return [("verified", f"all decrypted weights are within the bound of {owner['bound']:.2g} of the twin's")]
+    noise, to = float(seen["noise"]), "both parties" if seen["release_to"] == "both" else OWNER
+    return [
+        ("released", f"the weights with noise of a deviation of {noise:g} from each party, to {to}, and neither saw "
+         "them without"),
+        ("left of the encryption's error", f"at most {owner['leak']:.2g} nats of the key, by the derived bound"),
+        ("compared", f"all weights are within {owner['bound']:.2g} of the twin's, which both noises can be off by"),
+    ]  # fmt: skip
+
+
 class SecureTrain:
     """Encrypted training, for the launcher."""
 
@@ -103,10 +116,7 @@ class SecureTrain:
             (
                 ("accuracy", f"{owner['accuracy']:.4f} on {owner['held_out']} records that were held out"),
                 ("scikit-learn in the clear", f"{owner['scikit_learn']:.4f}"),
-                (
-                    "verified",
-                    f"all decrypted weights are within the bound of {owner['bound']:.2g} of the twin's",
-                ),
+                *_released(owner, trainer["seen"]),
                 ("training", f"{trainer['training_seconds']:.2f} s on ciphertexts"),
                 (f"{TRAINER} saw", ", ".join(f"{name} {value}" for name, value in trainer["seen"].items())),
             ),

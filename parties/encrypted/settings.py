@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 from parties.frame.settings import Address, PartySettings, Peer
 
@@ -16,6 +17,10 @@ class TrainingSettings(PartySettings):
         parameters: the name of the set.
         records, features: n' and d', which are powers of two.
         stretch: how many iterations may follow each other before the owner refreshes the weights, or None.
+        release: how the model leaves. The next three are about a shared release alone.
+        noise: the deviation of the noise that each party adds to each weight.
+        limit_bits: log2 of what no weight reaches.
+        release_to: who gets the model.
     """
 
     parameters: str
@@ -26,10 +31,16 @@ class TrainingSettings(PartySettings):
     iterations: int
     degree: int
     stretch: int | None
+    release: Literal["verified", "shared"] = "verified"
+    noise: float = 0.01
+    limit_bits: int = 3
+    release_to: Literal["owner", "both"] = "owner"
 
     def agreed(self) -> dict[str, str]:
         """Return what both parties must agree on, as text by name. It is public."""
-        names = ("parameters", "records", "features", "targets", "rate", "iterations", "degree", "stretch")
+        names = ["parameters", "records", "features", "targets", "rate", "iterations", "degree", "stretch", "release"]
+        if self.release == "shared":
+            names += ["noise", "limit_bits", "release_to"]
         return {"protocol": "securetrain"} | {name: str(getattr(self, name)) for name in names}
 
 

@@ -705,10 +705,26 @@ PICKED: dict[str, list[tuple[str, str]]] = {
     "mpc/encrypted/ranges.py": [
         ("            if reach[-1] > choices.sigmoid.range:", "            if False:"),
         ("    norm = max(clip, 1.0) * math.sqrt(features)", "    norm = max(clip, 1.0)"),
+        ("    both: Floats = bounds.reshape(2, -1).sum(axis=0)", "    both: Floats = bounds.reshape(2, -1)[1]"),
     ],
     "mpc/encrypted/training.py": [
         ("    comparison.note(owner_decrypt(job, secret, message), expected)", "    pass"),
         ("    if ciphertext.key_id != secret.key_id:", "    if False:"),
+    ],
+    "mpc/encrypted/shared_release.py": [
+        ("evaluator.add(ciphertext, fresh).to_bytes()", "ciphertext.to_bytes()"),
+        (
+            "    noise = discrete_gaussian(release.steps, (len(taken),), randomness)",
+            "    noise = np.zeros(len(taken), np.int64)",
+        ),
+        ("        if not (leak := self.leak(bounds)) <= most:", "        if not (leak := self.leak(bounds)) >= 0:"),
+        ("    if opened != 1:", "    if False:"),
+        ("(((bound + step) / float(self.sigma)) ** 2)", "((bound / float(self.sigma)) ** 2)"),
+        ("    if ciphertext.key_id != secret.key_id:", "    if False:"),
+    ],
+    "mpc/encrypted/reading.py": [
+        ("            found[j, k] = ((total * times >> down) + int(drawn[j, k])) >> _DITHER_BITS\n", ""),
+        ("        if not (enlarged :=", "        if not (enlarged := 0 *"),
     ],
     "mpc/encrypted/private_model.py": [
         ("evaluator.add(result, noise).to_bytes()", "result.to_bytes()"),

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeVar
 
 from mpc.channels.frames import Channel
 from mpc.channels.memory import memory_pair
 from mpc.randomness import RoleRandomness
 from mpc.tensors.backends.dealer import DealerBackend
 from mpc.tensors.network import Network
+
+Joined = TypeVar("Joined")
 
 RUN_AHEAD_BYTES = 1 << 26  # of corrections that the provider may send before they are taken, as in a socket's buffer
 
@@ -33,16 +36,24 @@ def in_memory(
     """
     names = list(dict.fromkeys((*parties, provider, *outside)))
     networks = networks_in_memory(parties, names, provider, deadline_s, kept=kept)
+    told = {"computing": parties, "provider": provider, "outside": outside, "ring_bits": ring_bits}
+    return all_joined(DealerBackend.join, networks, seed, told)
+
+
+def all_joined(
+    join: Callable[..., Joined], networks: Mapping[str, Network], seed: bytes | None, told: Mapping[str, object]
+) -> dict[str, Joined]:
+    """Return what joining a session gives to each party by name, each with randomness of its own.
+
+    Args:
+        join: of a back-end.
+        networks: of all parties by name.
+        seed: for known-answer tests.
+        told: what `join` is told beside the network and the randomness.
+    """
     return {
-        name: DealerBackend.join(
-            networks[name],
-            computing=parties,
-            provider=provider,
-            outside=outside,
-            ring_bits=ring_bits,
-            randomness=RoleRandomness(None if seed is None else seed + name.encode("ascii")),
-        )
-        for name in names
+        name: join(network, randomness=RoleRandomness(None if seed is None else seed + name.encode("ascii")), **told)
+        for name, network in networks.items()
     }
 
 

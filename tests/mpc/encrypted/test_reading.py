@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
+import math
 from fractions import Fraction
 
 import numpy as np
 import pytest
 
+from mpc.encrypted import reading as reading_module
 from mpc.encrypted.embedding import coefficients
 from mpc.encrypted.packing import Floats, Packing
 from mpc.encrypted.reading import Reading, Residues, _cosines
@@ -66,6 +69,33 @@ def test_what_is_read_is_a_sum_over_real_and_imaginary_parts_of_slots() -> None:
     assert np.allclose(reading.factors @ noise, expected, rtol=0, atol=1e-6 * np.abs(expected).max())
 
 
+@pytest.mark.parametrize("level", [0, 1])
+def test_factors_are_those_of_integers_alone(level: int) -> None:
+    """Doubles decide most of them. So all are computed here from cosines that are integers, as another machine may."""
+    packing = Packing.fit(1, 4, 256)
+    reading = Reading(packing, PRIMES[: level + 1], SCALE, 20, 3)
+    drawn = np.frombuffer(hashlib.shake_256(b"capc reading 1/256/4").digest(2 * 4 * 512), "<u2").reshape(4, 512)
+    cosines = [int(number) for number in _cosines(512)]
+    factor = Fraction(2) ** (reading.shift + 20 - 36) / packing.rows
+    for j in range(4):
+        exponents = [pow(5, i, 1024) for i in range(64 * j, 64 * (j + 1))]
+        for k in range(512):
+            total = Fraction(sum(cosines[e * k % 1024] for e in exponents), 2**40)
+            assert reading.factors[j, k] == math.floor(total * factor + Fraction(int(drawn[j, k]), 2**16))
+
+
+def test_factors_do_not_depend_on_how_well_a_machine_transforms(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Doubles that are off by nearly as much as is allowed for, which is far more than they are."""
+    packing = Packing.fit(1, 64, 512)
+    exact = Reading(packing, PRIMES, SCALE, 20, 3).factors
+    random = np.random.default_rng(5)
+    off = 0.9 * 2.0**-36 * packing.rows / packing.slots
+    monkeypatch.setattr(
+        reading_module, "coefficients", lambda slots: coefficients(slots) + random.uniform(-off, off, 1024)
+    )
+    assert np.array_equal(Reading(packing, PRIMES, SCALE, 20, 3).factors, exact)
+
+
 def test_cosines_are_right_to_the_last_bit() -> None:
     found = _cosines(1024)
     assert np.abs(found / 2.0**40 - np.cos(np.pi / 1024 * np.arange(2048))).max() <= 0.501 * 2.0**-40
@@ -80,6 +110,8 @@ def test_what_has_no_room_is_refused_with_the_limit_that_has() -> None:
     assert Reading(packing, PRIMES[:1], SCALE, 20, 8).shift >= 1
     with pytest.raises(RangeError, match="room for weights"):
         Reading(packing, PRIMES[:1], SCALE, 45, 3)
+    with pytest.raises(RangeError, match=r"enlarges errors by at most 2, found \d.*: lower the limit of weights"):
+        Reading(Packing.fit(1, 256, 2048), PRIMES[:1], SCALE, 20, 9)
 
 
 def test_other_polynomials_are_refused() -> None:

@@ -6,11 +6,31 @@ import numpy as np
 import pytest
 
 from mpc._core import CkksCiphertext, CkksParameters, CkksSecretKey
+from mpc.channels.memory import memory_pair, run_both_sides
 from mpc.encrypted import parameters
 from mpc.encrypted.embedding import coefficients
 from mpc.encrypted.packing import Floats
 from mpc.encrypted.programs.logistic import Logistic
-from mpc.encrypted.training import Job, owner_encrypt, owner_foresee, owner_make_keys, owner_make_secret, trainer_train
+from mpc.encrypted.shared_release import (
+    SharedRelease,
+    holder_decrypt,
+    holder_open,
+    holder_receive_masked,
+    holder_shares,
+    trainer_mask,
+    trainer_open,
+    trainer_send_masked,
+)
+from mpc.encrypted.training import (
+    Job,
+    owner_decrypt,
+    owner_encrypt,
+    owner_foresee,
+    owner_make_keys,
+    owner_make_secret,
+    trainer_train,
+)
+from mpc.garbled.session import Evaluator, Garbler
 from mpc.ring import unpack_words
 from tests.mpc.encrypted.test_training import signed
 
@@ -122,3 +142,59 @@ def test_the_twins_numbers_do_not(results: tuple[Job, CkksSecretKey, list[bytes]
     found = attack(job.core, messages, released, float(job.core.scale))
     assert sum(abs(c) <= 1 for c in found) < 4
     assert np.median(np.abs(found)) > 2.0**30
+
+
+def test_what_a_shared_release_opens_does_not(
+    results: tuple[Job, CkksSecretKey, list[bytes], list[Floats]],
+) -> None:
+    """The same attack, on what the shared way releases. The public key is what the trainer has."""
+    job, secret, messages, twins = results
+    release = SharedRelease(job.parameters, job.packing, job.weight_scale, job.targets, to_trainer=True)
+    one, other = memory_pair("trainer", "holder", 60)
+
+    def trainer() -> list[Floats] | None:
+        masked, shares = trainer_mask(release, secret.public_key(), messages)
+        trainer_send_masked(one, masked)
+        return trainer_open(release, Garbler.open(one), shares)
+
+    def holder() -> list[Floats]:
+        masked = holder_receive_masked(other, release)
+        return holder_open(
+            release,
+            Evaluator.open(other),
+            holder_shares(release, [holder_decrypt(release, secret, message) for message in masked]),
+        )
+
+    seen, opened = run_both_sides(trainer, holder)
+    assert seen is not None
+    assert all(np.abs(a - b).max() < 0.2 for a, b in zip(opened, twins, strict=True))
+    found = attack(job.core, messages, [job.packing.repeat(weights) for weights in seen], float(job.core.scale))
+    assert sum(abs(c) <= 1 for c in found) < 4
+    assert np.median(np.abs(found)) > 2.0**30
+
+
+def told(errors: Floats, sigma: float, seed: int) -> float:
+    """Return how much more likely what was opened is with these errors than without any, in nats, in the mean.
+
+    Whoever knows the exact weights computes the errors of a ciphertext under a key that it guesses, and so tests it.
+    """
+    noise = np.random.default_rng(seed).normal(size=(20_000, len(errors))) * sigma
+    opened = errors + noise
+    return float(((opened**2 - (opened - errors) ** 2).sum(axis=1) / (2 * sigma**2)).mean())
+
+
+def test_a_guess_of_the_key_is_tested_by_exact_numbers_and_hardly_by_noisy_ones(
+    results: tuple[Job, CkksSecretKey, list[bytes], list[Floats]],
+) -> None:
+    job, secret, messages, twins = results
+    errors = np.concatenate([owner_decrypt(job, secret, m) - w for m, w in zip(messages, twins, strict=True)])
+    assert told(errors, 2.0**-36, 1) > 100  # with no noise but the rounding of the message
+    reading = SharedRelease(job.parameters, job.packing, job.weight_scale, job.targets).reading
+    random = np.random.default_rng(7)
+    foreseen = owner_foresee(job, [signed(random, 8, 3) for _ in range(2)], reading)
+    bounds = [one.read for one in foreseen if one.read is not None]
+    assert (np.abs(errors) <= np.concatenate(bounds)).all()
+    release = SharedRelease(job.parameters, job.packing, job.weight_scale, job.targets)
+    leak = release.leak(bounds)
+    assert told(errors, 0.01, 1) < leak + 0.001  # the mean of 20,000 trials
+    assert leak < 0.01

@@ -14,6 +14,8 @@ from mpc.channels.memory import MemoryChannel, memory_pair, run_both_sides
 from mpc.dp.discrete_gaussian import discrete_gaussian
 from mpc.encrypted.packing import Floats, Packing
 from mpc.encrypted.parameters import parameters_of
+from mpc.encrypted.programs.logistic import Logistic
+from mpc.encrypted.ranges import read_of
 from mpc.encrypted.shared_release import (
     SharedRelease,
     Shares,
@@ -24,6 +26,15 @@ from mpc.encrypted.shared_release import (
     trainer_mask,
     trainer_open,
     trainer_send_masked,
+)
+from mpc.encrypted.training import (
+    PUBLIC,
+    Job,
+    owner_encrypt,
+    owner_foresee,
+    owner_make_keys,
+    owner_make_secret,
+    trainer_train,
 )
 from mpc.errors import OrderError, ParameterError, ProtocolError, RangeError
 from mpc.garbled.session import Evaluator, Garbler
@@ -41,7 +52,8 @@ class Setting:
         packing = Packing.fit(1, features, core.slots)
         self.release = SharedRelease(tiny, packing, SCALE, targets, **more)  # type: ignore[arg-type]
         self.secret = CkksSecretKey(core, bytes(range(32)))
-        self.public = CkksPublicKey(core, self.secret.public_key())
+        self.public_key = self.secret.public_key()
+        self.public = CkksPublicKey(core, self.public_key)
 
     def encrypted(self, weights: Floats) -> list[bytes]:
         """The messages of a trainer, which hold ``(targets, d')`` weights."""
@@ -52,7 +64,7 @@ class Setting:
         return found
 
     def shares(self, weights: Floats, randomness: Randomness = SYSTEM) -> tuple[Shares, Shares]:
-        masked, own = trainer_mask(self.release, self.public, self.encrypted(weights), randomness)
+        masked, own = trainer_mask(self.release, self.public_key, self.encrypted(weights), randomness)
         return own, holder_shares(self.release, [holder_decrypt(self.release, self.secret, one) for one in masked])
 
     def opened(
@@ -77,7 +89,7 @@ def test_a_model_is_opened_with_both_noises_over_a_channel(tiny: str) -> None:
     one, other = memory_pair("trainer", "holder", 60)
 
     def trainer() -> list[Floats] | None:
-        masked, shares = trainer_mask(release, setting.public, setting.encrypted(weights))
+        masked, shares = trainer_mask(release, setting.public_key, setting.encrypted(weights))
         trainer_send_masked(one, masked)
         return trainer_open(release, Garbler.open(one), shares)
 
@@ -101,10 +113,10 @@ def test_what_is_opened_is_what_integers_of_python_give(tiny: str, level: int) -
     release, reading = setting.release, setting.release.reading
     weights = weights_of(2, 4)
     messages = setting.encrypted(weights)
-    masked, own = trainer_mask(release, setting.public, messages, SeededRandomness(b"masks"))
+    masked, own = trainer_mask(release, setting.public_key, messages, SeededRandomness(b"masks"))
     decrypted = [holder_decrypt(release, setting.secret, one) for one in masked]
     # The same masks, drawn again: each coefficient of the difference is small.
-    again, _ = trainer_mask(release, setting.public, messages, SeededRandomness(b"masks"))
+    again, _ = trainer_mask(release, setting.public_key, messages, SeededRandomness(b"masks"))
     both = [setting.secret.decrypt_residues(CkksCiphertext.from_bytes(release.core, one)) for one in again]
     assert all(not np.array_equal(a, b) for a, b in zip(decrypted, both, strict=True))  # encrypted with fresh noise
     taken = own.take()
@@ -125,6 +137,33 @@ def test_what_is_opened_is_what_integers_of_python_give(tiny: str, level: int) -
     assert np.abs(np.ldexp(without, -20).reshape(2, 4) - weights @ reading.matrix.T).max() < 1e-5
 
 
+def test_what_is_read_after_training_is_within_the_bound_that_was_derived(tiny: str) -> None:
+    """Of trained weights, whose noise is that of all operations, and of the mask's encryption."""
+    ratios = []
+    for seed in range(4):
+        random = np.random.default_rng(seed)
+        records = random.normal(size=(60, 7)) / 3
+        job = Job.of(60, 7, Logistic(float(random.uniform(1, 3)), 3))
+        secret = owner_make_secret(job.parameters, bytes([seed] * 32))
+        keys = owner_make_keys(job, secret)
+        steps = trainer_train(job, keys, owner_encrypt(job, secret, [records]))
+        (message,) = [step.weights for step in steps if step.weights]
+        release = SharedRelease(tiny, job.packing, job.weight_scale)
+        reading = release.reading
+        (foreseen,) = owner_foresee(job, [records], reading)
+        (bound,) = read_of([foreseen])
+        masked, own = trainer_mask(release, keys[PUBLIC], [message])
+        both = holder_shares(release, [holder_decrypt(release, secret, masked[0])]).take()[0]
+        middle = 1 << (reading.shift + reading.range_bits - 1)
+        sums = [(a + b) % reading.modulus - middle for a, b in zip(own.take()[0], both, strict=True)]
+        read = (np.array(sums) - (1 << (reading.shift - 1))) / 2.0 ** (reading.shift + 20)
+        difference = np.abs(read - reading.matrix @ foreseen.weights)
+        assert (difference <= bound).all()
+        assert (bound >= foreseen.bound / 2).all()
+        ratios.append(difference.max() / bound.max())
+    assert max(ratios) > 0.02  # the bound is no wild one
+
+
 def test_noise_has_the_variance_of_both_sides(tiny: str) -> None:
     setting = Setting(tiny, features=128, targets=16)
     weights = weights_of(16, 128)
@@ -139,7 +178,7 @@ def test_the_holder_sees_uniform_numbers_whatever_the_weights_are(tiny: str) -> 
     setting = Setting(tiny, features=4)
     prime = setting.release.reading.modulus
     for weights in (np.zeros((1, 4)), np.full((1, 4), 7.0)):
-        masked, _ = trainer_mask(setting.release, setting.public, setting.encrypted(weights))
+        masked, _ = trainer_mask(setting.release, setting.public_key, setting.encrypted(weights))
         polynomial = holder_decrypt(setting.release, setting.secret, masked[0])[0]
         counts = np.bincount((polynomial.astype(object) * 16 // prime).astype(int), minlength=16)
         assert ((counts - 64) ** 2 / 64).sum() < 56.5  # chi square with 15 degrees of freedom, 1e-6
@@ -245,14 +284,14 @@ def test_what_belongs_to_something_else_is_refused(tiny: str) -> None:
     setting = Setting(tiny, level=1)
     weights = setting.encrypted(weights_of(1, 8))
     stranger = CkksSecretKey(setting.release.core, bytes(32))
-    masked, _ = trainer_mask(setting.release, setting.public, weights)
+    masked, _ = trainer_mask(setting.release, setting.public_key, weights)
     with pytest.raises(ProtocolError, match="another key's"):
         holder_decrypt(setting.release, stranger, masked[0])
     lower = Setting(tiny).encrypted(weights_of(1, 8))
     with pytest.raises(ProtocolError, match=r"expected weights at level 1 .* found level 0"):
-        trainer_mask(setting.release, setting.public, lower)
+        trainer_mask(setting.release, setting.public_key, lower)
     with pytest.raises(ParameterError, match="1 targets, found 2"):
-        trainer_mask(setting.release, setting.public, weights * 2)
+        trainer_mask(setting.release, setting.public_key, weights * 2)
     with pytest.raises(ParameterError, match="1 targets, found 0"):
         holder_shares(setting.release, [])
     with pytest.raises(ParameterError, match="1 to 4096 weights"):

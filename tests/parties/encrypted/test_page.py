@@ -27,7 +27,7 @@ def test_the_commands_print_what_the_page_says(tmp_path: Path) -> None:
         elif block.kind == "console":
             run(block.body.replace("$ capc", f"$ python {ROOT / 'run_protocol.py'}", 1), tmp_path)
             commands += 1
-    assert commands == 9
+    assert commands == 10
     assert sorted(path.name for path in tmp_path.iterdir() if path.is_dir()) == [
         "alice",
         "bob",

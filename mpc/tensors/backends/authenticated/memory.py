@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mpc.randomness import RoleRandomness
 from mpc.tensors.backends.authenticated.backend import DealerMacBackend
 from mpc.tensors.backends.authenticated.party import MOST_PENDING
-from mpc.tensors.backends.memory import networks_in_memory
+from mpc.tensors.backends.memory import all_joined, networks_in_memory
 
 
 def in_memory(
@@ -31,15 +30,5 @@ def in_memory(
     """
     names = list(dict.fromkeys((*parties, provider, *outside)))
     networks = networks_in_memory((*parties, provider), names, provider, deadline_s, kept=kept)
-    return {
-        name: DealerMacBackend.join(
-            networks[name],
-            computing=parties,
-            provider=provider,
-            outside=outside,
-            ring_bits=ring_bits,
-            randomness=RoleRandomness(None if seed is None else seed + name.encode("ascii")),
-            most_pending=most_pending,
-        )
-        for name in names
-    }
+    told = {"computing": parties, "provider": provider, "outside": outside, "ring_bits": ring_bits}
+    return all_joined(DealerMacBackend.join, networks, seed, told | {"most_pending": most_pending})

@@ -11,17 +11,15 @@ import numpy as np
 from mpc.errors import ParameterError
 from mpc.randomness import RoleRandomness
 from mpc.ring import Words
+from mpc.tensors.backends.agreed import AgreedBackend
 from mpc.tensors.backends.arguments import (
     applied,
     broadcast,
-    check_channels,
-    check_exact_parties,
     check_input,
-    check_ring,
     matmul_shape,
     ring_words,
 )
-from mpc.tensors.backends.interface import Cost, Linear, Rounding, Shape, Shared
+from mpc.tensors.backends.interface import Linear, Rounding, Shape, Shared
 from mpc.tensors.backends.replicated import comparison, inputs, products, truncation
 from mpc.tensors.backends.replicated.keys import PARTIES, Keys
 from mpc.tensors.backends.replicated.trio import Replica, Trio
@@ -29,20 +27,17 @@ from mpc.tensors.backends.seeds import Agreement
 from mpc.tensors.network import Network
 
 
-class ReplicatedBackend:
+class ReplicatedBackend(AgreedBackend):
     """One party's side of a session. See :class:`~mpc.tensors.backends.interface.Backend` for its methods.
 
     Make it by :meth:`join`. Every party of the session makes its own.
     """
 
     name = "replicated"
+    parties = PARTIES
 
     def __init__(self, network: Network, agreement: Agreement, randomness: RoleRandomness) -> None:
-        self.me = network.me
-        self.ring_bits = agreement.ring_bits
-        self.computing = agreement.computing
-        self.outside = agreement.outside
-        self._network = network
+        super().__init__(network, agreement)
         self._keys = Keys(network, agreement)
         self._trio = Trio(network, agreement.computing, agreement.ring_bits, self._keys)
         self._joined = False
@@ -70,13 +65,7 @@ class ReplicatedBackend:
         Raises:
             ParameterError: parties, or a ring, that this back-end cannot have.
         """
-        computing, outside = tuple(computing), tuple(outside)
-        check_exact_parties("replicated", PARTIES, computing, outside)
-        check_ring(ring_bits)
-        everybody = (*computing, *outside)
-        check_channels(network, everybody, everybody if network.me in computing else computing)
-        agreement = Agreement("replicated", ring_bits, computing, "", outside)
-        return cls(network, agreement, randomness or RoleRandomness())
+        return cls(network, cls.agreement(network, computing, outside, ring_bits), randomness or RoleRandomness())
 
     # -- the session --------------------------------------------------------------------------------------------------
 
@@ -87,15 +76,6 @@ class ReplicatedBackend:
             f"replicated: all parties follow the protocol, and no two of {first}, {second} and {third} collude; "
             "nobody deals anything"
         )
-
-    @property
-    def cost(self) -> Cost:
-        sent, received = self._network.traffic()
-        return Cost(self._network.rounds, sent, received)
-
-    def close(self) -> None:
-        """End the conversations with all others. They may be ended again."""
-        self._network.close()
 
     @contextmanager
     def _step(self, name: str) -> Iterator[Trio]:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mpc.errors import ParameterError
-from mpc.randomness import RoleRandomness
 from mpc.tensors.backends.arguments import check_exact_parties
-from mpc.tensors.backends.memory import networks_in_memory
+from mpc.tensors.backends.memory import all_joined, networks_in_memory
 from mpc.tensors.backends.replicated.backend import ReplicatedBackend
 from mpc.tensors.backends.replicated.keys import PARTIES
+from mpc.tensors.network import Network
 
 
 def in_memory(
@@ -31,18 +31,20 @@ def in_memory(
         kept: whether channels keep transcripts, which tests look at.
         seed: for known-answer tests.
     """
-    check_exact_parties("replicated", PARTIES, parties, outside)
+    networks = networks_of_three(ReplicatedBackend.name, parties, provider, outside, deadline_s, kept=kept)
+    told = {"computing": parties, "outside": outside, "ring_bits": ring_bits}
+    return all_joined(ReplicatedBackend.join, networks, seed, told)
+
+
+def networks_of_three(
+    backend: str, parties: Sequence[str], provider: str | None, outside: Sequence[str], deadline_s: float, *, kept: bool
+) -> dict[str, Network]:
+    """Return the channels of three parties and of those outside by name.
+
+    Raises:
+        ParameterError: another number of parties, or a provider.
+    """
+    check_exact_parties(backend, PARTIES, parties, outside)
     if provider is not None:
-        raise ParameterError(f"expected no provider of correlations for the back-end replicated, found {provider}")
-    names = [*parties, *outside]
-    networks = networks_in_memory(parties, names, parties[2], deadline_s, kept=kept)
-    return {
-        name: ReplicatedBackend.join(
-            networks[name],
-            computing=parties,
-            outside=outside,
-            ring_bits=ring_bits,
-            randomness=RoleRandomness(None if seed is None else seed + name.encode("ascii")),
-        )
-        for name in names
-    }
+        raise ParameterError(f"expected no provider of correlations for the back-end {backend}, found {provider}")
+    return networks_in_memory(parties, [*parties, *outside], parties[2], deadline_s, kept=kept)

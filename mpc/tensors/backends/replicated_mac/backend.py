@@ -10,16 +10,15 @@ import numpy as np
 from mpc.errors import OrderError, ParameterError
 from mpc.randomness import RoleRandomness
 from mpc.ring import Words
+from mpc.tensors.backends.agreed import AgreedBackend
 from mpc.tensors.backends.arguments import (
     applied,
     broadcast,
-    check_channels,
-    check_exact_parties,
     check_input,
     matmul_shape,
     ring_words,
 )
-from mpc.tensors.backends.interface import Cost, Linear, Rounding, Shape, Shared
+from mpc.tensors.backends.interface import Linear, Rounding, Shape, Shared
 from mpc.tensors.backends.replicated import inputs
 from mpc.tensors.backends.replicated.keys import PARTIES, Keys
 from mpc.tensors.backends.replicated_mac import check, comparison, outputs, products, truncation
@@ -29,22 +28,20 @@ from mpc.tensors.backends.subsets import SUMS, subset_sums
 from mpc.tensors.network import Network
 
 
-class ReplicatedMacBackend:
+class ReplicatedMacBackend(AgreedBackend):
     """One party's side of a session. See :class:`~mpc.tensors.backends.interface.Backend` for its methods.
 
     Make it by :meth:`join`. Every party of the session makes its own.
     """
 
     name = "replicated_mac"
-    ring_bits = RING_BITS
+    parties = PARTIES
+    only_ring = RING_BITS
 
     def __init__(
         self, network: Network, agreement: Agreement, randomness: RoleRandomness, most_pending: int = MOST_PENDING
     ) -> None:
-        self.me = network.me
-        self.computing = agreement.computing
-        self.outside = agreement.outside
-        self._network = network
+        super().__init__(network, agreement)
         self._keys = Keys(network, agreement)
         self._trio = Guarded(network, agreement.computing, self._keys, randomness, most_pending)
         self._joined = False
@@ -75,13 +72,7 @@ class ReplicatedMacBackend:
         Raises:
             ParameterError: parties, or a ring, that this back-end cannot have.
         """
-        computing, outside = tuple(computing), tuple(outside)
-        check_exact_parties(cls.name, PARTIES, computing, outside)
-        if ring_bits != RING_BITS:
-            raise ParameterError(f"expected a ring of {RING_BITS} bits for {cls.name}, found {ring_bits} bits")
-        everybody = (*computing, *outside)
-        check_channels(network, everybody, everybody if network.me in computing else computing)
-        agreement = Agreement(cls.name, ring_bits, computing, "", outside)
+        agreement = cls.agreement(network, computing, outside, ring_bits)
         return cls(network, agreement, randomness or RoleRandomness(), most_pending)
 
     # -- the session --------------------------------------------------------------------------------------------------
@@ -93,15 +84,6 @@ class ReplicatedMacBackend:
             f"replicated_mac: no two of {first}, {second} and {third} collude; one of them may cheat, which ends the "
             "session before anything wrong is revealed, but for a probability below 2^-45; nobody deals anything"
         )
-
-    @property
-    def cost(self) -> Cost:
-        sent, received = self._network.traffic()
-        return Cost(self._network.rounds, sent, received)
-
-    def close(self) -> None:
-        """End the conversations with all others. They may be ended again."""
-        self._network.close()
 
     @contextmanager
     def _step(self, name: str) -> Iterator[Guarded]:

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mpc.errors import ParameterError
-from mpc.randomness import RoleRandomness
-from mpc.tensors.backends.arguments import check_exact_parties
-from mpc.tensors.backends.memory import networks_in_memory
-from mpc.tensors.backends.replicated.keys import PARTIES
+from mpc.tensors.backends.memory import all_joined
+from mpc.tensors.backends.replicated.memory import networks_of_three
 from mpc.tensors.backends.replicated_mac.backend import ReplicatedMacBackend
 from mpc.tensors.backends.replicated_mac.guarded import MOST_PENDING
 
@@ -33,19 +30,6 @@ def in_memory(
         kept: whether channels keep transcripts, which tests look at.
         seed: for known-answer tests.
     """
-    check_exact_parties("replicated_mac", PARTIES, parties, outside)
-    if provider is not None:
-        raise ParameterError(f"expected no provider of correlations for the back-end replicated_mac, found {provider}")
-    names = [*parties, *outside]
-    networks = networks_in_memory(parties, names, parties[2], deadline_s, kept=kept)
-    return {
-        name: ReplicatedMacBackend.join(
-            networks[name],
-            computing=parties,
-            outside=outside,
-            ring_bits=ring_bits,
-            randomness=RoleRandomness(None if seed is None else seed + name.encode("ascii")),
-            most_pending=most_pending,
-        )
-        for name in names
-    }
+    networks = networks_of_three(ReplicatedMacBackend.name, parties, provider, outside, deadline_s, kept=kept)
+    told = {"computing": parties, "outside": outside, "ring_bits": ring_bits, "most_pending": most_pending}
+    return all_joined(ReplicatedMacBackend.join, networks, seed, told)

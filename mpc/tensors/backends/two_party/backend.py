@@ -12,19 +12,17 @@ from mpc.errors import ParameterError
 from mpc.randomness import RoleRandomness
 from mpc.ring import Words
 from mpc.tensors.backends import truncation as bounds
+from mpc.tensors.backends.agreed import AgreedBackend
 from mpc.tensors.backends.arguments import (
     applied,
     broadcast,
-    check_channels,
-    check_exact_parties,
     check_input,
-    check_ring,
     matmul_shape,
     ring_words,
 )
 from mpc.tensors.backends.comparison import width_of
 from mpc.tensors.backends.dealing import draw, shapes_in_label
-from mpc.tensors.backends.interface import Cost, Linear, Rounding, Shape, Shared
+from mpc.tensors.backends.interface import Linear, Rounding, Shape, Shared
 from mpc.tensors.backends.kernels import KeyStream
 from mpc.tensors.backends.party import Party
 from mpc.tensors.backends.seeds import Agreement, receive_seeds, send_seeds, stream_of
@@ -37,7 +35,7 @@ from mpc.tensors.backends.two_party.values import Value, picked, ring_mask, valu
 from mpc.tensors.network import Network, from_wire, to_wire, wire_size
 
 
-class TwoPartyBackend:
+class TwoPartyBackend(AgreedBackend):
     """One party's side of a session. See :class:`~mpc.tensors.backends.interface.Backend` for its methods.
 
     Make it by :meth:`join`. Every party of the session makes its own. Base OTs and keys are made once, when the first
@@ -45,13 +43,10 @@ class TwoPartyBackend:
     """
 
     name = "two_party"
+    parties = 2
 
     def __init__(self, network: Network, agreement: Agreement, randomness: RoleRandomness) -> None:
-        self.me = network.me
-        self.ring_bits = agreement.ring_bits
-        self.computing = agreement.computing
-        self.outside = agreement.outside
-        self._network = network
+        super().__init__(network, agreement)
         self._agreement = agreement
         self._randomness = randomness
         self._party = Party(network, agreement.computing, agreement.ring_bits)
@@ -89,13 +84,7 @@ class TwoPartyBackend:
         Raises:
             ParameterError: parties, or a ring, that this back-end cannot have.
         """
-        computing, outside = tuple(computing), tuple(outside)
-        check_exact_parties("two_party", 2, computing, outside)
-        everybody = (*computing, *outside)
-        check_ring(ring_bits)
-        check_channels(network, everybody, everybody if network.me in computing else computing)
-        agreement = Agreement("two_party", ring_bits, computing, "", outside)
-        return cls(network, agreement, randomness or RoleRandomness())
+        return cls(network, cls.agreement(network, computing, outside, ring_bits), randomness or RoleRandomness())
 
     # -- the session --------------------------------------------------------------------------------------------------
 
@@ -106,15 +95,6 @@ class TwoPartyBackend:
             f"two_party: nobody is trusted with data, and there is no provider; {first} and {second} both follow the "
             "protocol, and neither shows the other what it holds"
         )
-
-    @property
-    def cost(self) -> Cost:
-        sent, received = self._network.traffic()
-        return Cost(self._network.rounds, sent, received)
-
-    def close(self) -> None:
-        """End the conversations with all others. They may be ended again."""
-        self._network.close()
 
     @contextmanager
     def _step(self, name: str) -> Iterator[Party]:

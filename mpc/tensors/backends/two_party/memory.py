@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mpc.errors import ParameterError
-from mpc.randomness import RoleRandomness
-from mpc.tensors.backends.memory import networks_in_memory
+from mpc.tensors.backends.memory import all_joined, networks_in_memory
 from mpc.tensors.backends.two_party.backend import TwoPartyBackend
 
 
@@ -33,13 +32,5 @@ def in_memory(
         raise ParameterError(f"expected no provider of correlations for the back-end two_party, found {provider}")
     names = list(dict.fromkeys((*parties, *outside)))
     networks = networks_in_memory(parties, names, None, deadline_s, kept=kept)
-    return {
-        name: TwoPartyBackend.join(
-            networks[name],
-            computing=parties,
-            outside=outside,
-            ring_bits=ring_bits,
-            randomness=RoleRandomness(None if seed is None else seed + name.encode("ascii")),
-        )
-        for name in names
-    }
+    told = {"computing": parties, "outside": outside, "ring_bits": ring_bits}
+    return all_joined(TwoPartyBackend.join, networks, seed, told)
