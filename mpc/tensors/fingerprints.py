@@ -31,6 +31,7 @@ import numpy as np
 from mpc.errors import CheatingError, ProtocolError
 from mpc.randomness import SYSTEM, Randomness
 from mpc.ring import Ring, Words
+from mpc.tensors.backends.commitments import commitment, swap_with_all
 from mpc.tensors.backends.interface import Backend, Fingerprints, Shared
 from mpc.tensors.backends.kernels import SEED_BYTES
 from mpc.tensors.backends.subsets import SUMS, subset_sums
@@ -77,22 +78,12 @@ def toss(network: Network, computing: Sequence[str], randomness: Randomness = SY
     """
     others = [name for name in computing if name != network.me]
     own = randomness.bytes(SEED_BYTES)
-    hidden = _swap(network, others, "toss/hidden", _commitment(network.me, own))
-    shown = _swap(network, others, "toss/shown", own)
+    hidden = swap_with_all(network, others, "toss/hidden", commitment(network.me, own))
+    shown = swap_with_all(network, others, "toss/shown", own)
     for peer, seed in shown.items():
-        if hidden[peer] != _commitment(peer, seed):
+        if hidden[peer] != commitment(peer, seed):
             raise CheatingError("expected what the party had committed to, found another value", peer=peer, step="toss")
     return hashlib.sha256(b"".join(seed for _, seed in sorted((shown | {network.me: own}).items()))).digest()
-
-
-def _commitment(name: str, value: bytes) -> bytes:
-    """Return a hash that hides 32 random bytes, and fits no others and no other party."""
-    return hashlib.sha256(len(name).to_bytes(1, "big") + name.encode() + value).digest()
-
-
-def _swap(network: Network, others: Sequence[str], label: str, body: bytes) -> dict[str, bytes]:
-    found = network.swap(label, {peer: [body] for peer in others}, dict.fromkeys(others, len(body)))
-    return {name: bytes(theirs) for name, theirs in found.items()}
 
 
 # -- a model, whose owner has left -----------------------------------------------------------------------------------
@@ -169,7 +160,7 @@ def check_model(session: Session, network: Network, parameters: Sequence[Shared]
     coins = None
     if ticket is not None:
         others = [name for name in backend.computing if name != backend.me]
-        coins = _whole([ticket.coins, *_swap(network, others, "model/coins", ticket.coins).values()])
+        coins = _whole([ticket.coins, *swap_with_all(network, others, "model/coins", ticket.coins).values()])
         if hashlib.sha256(coins).digest() != ticket.digest:
             raise CheatingError(
                 "expected the coins of the model's owner, found others; a party has shown a wrong piece"

@@ -460,7 +460,7 @@ PICKED: dict[str, list[tuple[str, str]]] = {
         ("    if total_low or total_high or polynomial.any():\n", "    if total_low or total_high:\n"),
         ("    if total_low or total_high or polynomial.any():\n", "    if total_low or polynomial.any():\n"),
         ("        if body[_DIGEST:] != seen:\n", "        if False:\n"),
-        ("        if hidden[peer][:_DIGEST] != _commitment(peer, value):\n", "        if False:\n"),
+        ("        if hidden[peer][:_DIGEST] != commitment(peer, value):\n", "        if False:\n"),
     ],
     "mpc/tensors/backends/authenticated/outputs.py": [
         ("    party.check_all()\n    opened = ", "    opened = "),
@@ -483,7 +483,7 @@ PICKED: dict[str, list[tuple[str, str]]] = {
     ],
     "mpc/tensors/backends/replicated_mac/check.py": [
         ("            if self._hidden[peer][2 * _DIGEST :] != digest:\n", "            if False:\n"),
-        ("            if committed != _commitment(peer, opened[peer][:SEED_BYTES]):\n", "            if False:\n"),
+        ("            if committed != commitment(peer, opened[peer][:SEED_BYTES]):\n", "            if False:\n"),
         (
             "            if number == 0 and opened[peer][SEED_BYTES:] !=",
             "            if number == 2 and opened[peer][SEED_BYTES:] !=",
@@ -578,7 +578,7 @@ PICKED: dict[str, list[tuple[str, str]]] = {
         ("masked = backend.add(answer.shared, mask)", "masked = answer.shared"),
     ],
     "mpc/tensors/fingerprints.py": [
-        ("        if hidden[peer] != _commitment(peer, seed):\n", "        if False:\n"),
+        ("        if hidden[peer] != commitment(peer, seed):\n", "        if False:\n"),
         ("        if hashlib.sha256(coins).digest() != ticket.digest:\n", "        if False:\n"),
         (
             "    if ticket is not None and opened is not None and not np",

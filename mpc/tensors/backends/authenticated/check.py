@@ -37,6 +37,7 @@ from mpc.errors import CheatingError
 from mpc.randomness import Randomness
 from mpc.ring import Words
 from mpc.tensors.backends.authenticated.wide import add
+from mpc.tensors.backends.commitments import commitment, swap_with_all
 from mpc.tensors.backends.kernels import SEED_BYTES, KeyStream
 from mpc.tensors.network import Network
 
@@ -92,14 +93,14 @@ def check(network: Network, others: Sequence[str], pending: Pending, randomness:
     """
     label = f"check/{number}"
     seed, seen = randomness.bytes(SEED_BYTES), pending.seen.digest()
-    hidden = _swap(network, others, f"{label}/seeds hidden", _commitment(network.me, seed) + seen)
+    hidden = swap_with_all(network, others, f"{label}/seeds hidden", commitment(network.me, seed) + seen)
     for peer, body in hidden.items():
         if body[_DIGEST:] != seen:
             raise CheatingError(
                 f"expected to have seen the same as {peer}, found that somebody has told both different things, which "
                 "need not be that party"
             )
-    seeds = _swap(network, others, f"{label}/seeds", seed)
+    seeds = swap_with_all(network, others, f"{label}/seeds", seed)
     _compare(hidden, seeds, f"{label}/seeds")
     coins = KeyStream(
         hashlib.sha256(b"".join(value for _, value in sorted((seeds | {network.me: seed}).items()))).digest()
@@ -107,8 +108,8 @@ def check(network: Network, others: Sequence[str], pending: Pending, randomness:
     low, high, polynomial = _sums(pending, coins)
     sums = np.array([low, high, *polynomial], dtype="<u8").tobytes()
     salt = randomness.bytes(SEED_BYTES)
-    hidden = _swap(network, others, f"{label}/sums hidden", _commitment(network.me, sums + salt))
-    opened = _swap(network, others, f"{label}/sums", sums + salt)
+    hidden = swap_with_all(network, others, f"{label}/sums hidden", commitment(network.me, sums + salt))
+    opened = swap_with_all(network, others, f"{label}/sums", sums + salt)
     _compare(hidden, opened, f"{label}/sums")
     total_low, total_high = np.asarray(low), np.asarray(high)
     for body in opened.values():
@@ -134,17 +135,7 @@ def _sums(pending: Pending, coins: KeyStream) -> tuple[np.uint64, np.uint64, Wor
     return np.uint64(low), np.uint64(high), polynomial
 
 
-def _commitment(name: str, value: bytes) -> bytes:
-    """Return a hash that hides a value of at least 32 random bytes, and fits no other and no other party."""
-    return hashlib.sha256(len(name).to_bytes(1, "big") + name.encode() + value).digest()
-
-
-def _swap(network: Network, others: Sequence[str], label: str, body: bytes) -> dict[str, bytes]:
-    found = network.swap(label, {peer: [body] for peer in others}, dict.fromkeys(others, len(body)))
-    return {name: bytes(theirs) for name, theirs in found.items()}
-
-
 def _compare(hidden: dict[str, bytes], opened: dict[str, bytes], step: str) -> None:
     for peer, value in opened.items():
-        if hidden[peer][:_DIGEST] != _commitment(peer, value):
+        if hidden[peer][:_DIGEST] != commitment(peer, value):
             raise CheatingError("expected what the party had committed to, found another value", peer=peer, step=step)

@@ -33,6 +33,7 @@ import numpy as np
 
 from mpc.errors import CheatingError
 from mpc.ring import Words
+from mpc.tensors.backends.commitments import commitment
 from mpc.tensors.backends.kernels import SEED_BYTES, KeyStream
 from mpc.tensors.backends.replicated_mac import bits, numbers, pieces
 from mpc.tensors.backends.replicated_mac.gates import Gate, MatrixGate
@@ -70,7 +71,7 @@ class _Toss:
         self._trio, self._label = trio, label
         self._me, self._before, self._after = (trio.computing[place] for place in (trio.me, trio.before, trio.after))
         self._own = [trio.randomness.bytes(SEED_BYTES) for _ in range(2)]
-        mine = b"".join(_commitment(self._me, seed) for seed in self._own)
+        mine = b"".join(commitment(self._me, seed) for seed in self._own)
         digests = {self._before: trio.digest(trio.me), self._after: trio.digest(trio.after)}
         bodies = {peer: mine + digest for peer, digest in digests.items()}
         self._hidden = _swap(trio, f"{label}/seeds hidden", bodies, 3 * _DIGEST)
@@ -90,7 +91,7 @@ class _Toss:
         opened = _swap(trio, label, bodies, len(bodies[self._before]))
         for peer, other in pairs:
             committed = self._hidden[peer][number * _DIGEST : (number + 1) * _DIGEST]
-            if committed != _commitment(peer, opened[peer][:SEED_BYTES]):
+            if committed != commitment(peer, opened[peer][:SEED_BYTES]):
                 raise CheatingError(
                     "expected what the party had committed to, found another value", peer=peer, step=label
                 )
@@ -161,11 +162,6 @@ def _confirm(trio: Guarded, label: str, master: bytes) -> None:
 
 def _confirmation(name: str, master: bytes) -> bytes:
     return hashlib.sha256(b"right/" + name.encode() + b"/" + master).digest()
-
-
-def _commitment(name: str, seed: bytes) -> bytes:
-    """Return a hash that hides a seed, and fits no other seed and no other party."""
-    return hashlib.sha256(len(name).to_bytes(1, "big") + name.encode() + seed).digest()
 
 
 def _swap(trio: Guarded, label: str, bodies: dict[str, bytes], size: int) -> dict[str, bytes]:

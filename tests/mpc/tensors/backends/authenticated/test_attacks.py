@@ -14,6 +14,7 @@ from mpc.errors import CheatingError, MpcError, OrderError, TransportError
 from mpc.tensors.backends.authenticated import check
 from mpc.tensors.backends.authenticated.backend import DealerMacBackend
 from mpc.tensors.backends.authenticated.memory import in_memory
+from mpc.tensors.backends.commitments import commitment
 from tests.mpc.tensors.backends.authenticated.cheating import (
     METHODS,
     Cheat,
@@ -243,8 +244,8 @@ def test_a_wrong_sum_that_was_committed_to_ends_the_session(word: int, monkeypat
 
 def test_a_commitment_is_of_its_party_alone() -> None:
     """Whoever repeats another party's commitment, to repeat its coin, cannot open it."""
-    assert check._commitment("p0", bytes(32)) != check._commitment("p1", bytes(32))
-    assert len(check._commitment("p0", bytes(32))) == hashlib.sha256().digest_size
+    assert commitment("p0", bytes(32)) != commitment("p1", bytes(32))
+    assert len(commitment("p0", bytes(32))) == hashlib.sha256().digest_size
 
 
 # -- after an abort ----------------------------------------------------------------------------------------------------
