@@ -5,10 +5,10 @@
 #include <cstddef>
 #include <cstdint>
 #include <new>
+#include <utility>
 #include <vector>
 
 #include "core/base/block.hpp"
-#include "core/base/blocks.hpp"
 
 namespace mpc::lattice {
 
@@ -34,7 +34,25 @@ using Words = std::vector<std::uint64_t, WipingAllocator<std::uint64_t>>;
 __extension__ typedef std::vector<unsigned __int128, WipingAllocator<unsigned __int128>> WideWords;
 using SignedWords = std::vector<std::int64_t, WipingAllocator<std::int64_t>>;
 
-// For many polynomials at once: not zeroed, and on huge pages (base/blocks.hpp).
-using LargeWords = std::vector<std::uint64_t, LargeAllocator<std::uint64_t, true>>;
+// The same where whoever takes memory writes before reading, so that it is not zeroed.
+template <class T>
+struct UnsetAllocator : WipingAllocator<T> {
+    template <class U>
+    struct rebind {
+        using other = UnsetAllocator<U>;
+    };
+    UnsetAllocator() = default;
+    template <class U>
+    explicit UnsetAllocator(const UnsetAllocator<U>&) {}
+
+    void construct(T*) {}
+    template <class... Values>
+    void construct(T* place, Values&&... values) {
+        ::new (static_cast<void*>(place)) T(std::forward<Values>(values)...);
+    }
+};
+
+// For many polynomials at once.
+using LargeWords = std::vector<std::uint64_t, UnsetAllocator<std::uint64_t>>;
 
 }  // namespace mpc::lattice

@@ -3,7 +3,7 @@
 Values are additive shares modulo 2^ring_bits. All parties follow the protocol. Any n - 1 computing parties may put
 together what they see and learn nothing, as long as the provider does not help them. Outside parties may help them.
 
-Read in this order: ``party`` and ``handles`` (what a step works on), ``seeds``, ``dealing`` (correlations),
+Read in this order: ``party`` and ``handles`` (what a step works on), ``seeds``, ``inputs``, ``dealing``,
 ``products``, ``moving``, ``truncation``, ``layout``, ``comparison``, ``gathers``.
 """
 
