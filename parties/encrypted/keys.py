@@ -50,7 +50,8 @@ class KeyJob(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The one job of a key pair. The header of a result repeats all of it, see `parties.encrypted.container.Header`.
 
     Attributes:
-        source: the digest of the file that was encrypted with the key pair, in hex.
+        source: the digest of the file that was encrypted with the key pair, in hex. A result of ridge regression may
+            come from what other owners have encrypted, too.
     """
 
     parameters: str
@@ -62,6 +63,8 @@ class KeyJob(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     rate: float
     iterations: int
     degree: int
+    regularisation: float
+    largest: float
     source: str
 
 
