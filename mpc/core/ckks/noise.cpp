@@ -1,4 +1,5 @@
-// Bounds on noise in a slot. Each holds for all N/2 slots of one ciphertext except with probability 2^-40.
+// Bounds on noise in a slot. Each holds for all N/2 slots of one ciphertext except with probability 2^-40, under one
+// owner's ternary secret. mpc/encrypted/noise.py has deviations for the joint secret of several.
 //
 // Slot i of a polynomial e is the real part of e(zeta), zeta = exp(i pi 5^i / N). It is a sum of N coefficients with
 // factors cos(theta_k), whose squares add up to N/2. So for independent sub-Gaussian coefficients of proxy v it is

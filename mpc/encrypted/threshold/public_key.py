@@ -31,6 +31,8 @@ def owner_share(owner: Owner) -> bytes:
 def combine(key: JointKey, shares: Sequence[bytes]) -> bytes:
     """Return the public key, as :class:`mpc._core.CkksPublicKey` reads it, from the shares of all owners in order.
 
+    Who encrypts adds the shares up itself. Under a public key that the trainer has made the trainer would read.
+
     Raises:
         ProtocolError: a share is missing, malformed or not of this session and step.
     """

@@ -58,6 +58,9 @@ def add_first(key: JointKey, level: int, shares: Sequence[bytes]) -> bytes:
 def owner_second_share(owner: Owner, level: int, first: bytes) -> bytes:
     """Return an owner's share of the second round, for the sum of the first one. An owner answers one sum alone.
 
+    The owner adds the first shares up itself, with :func:`add_first`. A sum of somebody else's making is not told from
+    the right one, and would draw the secret out of the answer.
+
     Raises:
         ProtocolError: the sum is malformed, or not of this session and level.
         OrderError: another sum was answered before.

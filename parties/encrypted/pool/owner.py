@@ -22,6 +22,7 @@ from mpc.encrypted.threshold import decryption
 from mpc.encrypted.threshold.owner import Owner
 from mpc.encrypted.threshold.session import JointKey
 from mpc.errors import RangeError
+from parties.encrypted.joint_answers import JointAnswers
 from parties.encrypted.keys import SIGNING, new_seed
 from parties.encrypted.model import LinearModel
 from parties.encrypted.pool.settings import OWNER_ROLE, TRAINER_ROLE, PoolOwnerSettings
@@ -82,7 +83,7 @@ def owner(party: Party[PoolOwnerSettings]) -> None:
         with progress.step("2", "agree on a common string", channel=trainer):
             common = owner_agree(trainer, settings.job_id, settings.number, count)
             key = JointKey(job.parameters, tuple(map(bytes.fromhex, settings.signing)), settings.job_id, common)
-            me = Owner(key, settings.number, new_seed(), signing)
+            me = Owner(key, settings.number, new_seed(), signing, JointAnswers(party.folder, key.key_id))
         with progress.step("3", "make the key together", channel=trainer):
             firsts = owner_show(trainer, key, joint_ridge.owner_first(me, job), joint_ridge.first_sizes(key, job))
             public, added = joint_ridge.add_first(key, job, firsts)

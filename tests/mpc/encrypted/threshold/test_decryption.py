@@ -12,6 +12,7 @@ from mpc.channels.memory import memory_pair, run_both_sides
 from mpc.encrypted.embedding import values
 from mpc.encrypted.packing import Packing
 from mpc.encrypted.shared_release import SharedRelease, holder_open, holder_shares, trainer_mask, trainer_open
+from mpc.encrypted.threshold import public_key
 from mpc.encrypted.threshold.decryption import (
     owner_mask,
     owner_shares,
@@ -21,7 +22,7 @@ from mpc.encrypted.threshold.decryption import (
     share_bytes,
     step_of,
 )
-from mpc.encrypted.threshold.masks import Mask, largest_coefficient, mask_of, narrow_mask
+from mpc.encrypted.threshold.masks import Mask, largest_coefficient, mask_of
 from mpc.encrypted.threshold.owner import Memory, Owner
 from mpc.errors import OrderError, ProtocolError, RangeError
 from mpc.garbled.session import Evaluator, Garbler
@@ -59,9 +60,10 @@ def test_a_result_that_the_trainer_has_masked_is_released_with_noise_by_a_circui
     release = SharedRelease(tiny, packing, key.chain.scale)
     weights = np.linspace(-2, 2, 8)
     result = public.encrypt(packing.repeat(weights), release.level).to_bytes()
-    masked, trainers = trainer_mask(release, public, [result])
+    message = public_key.combine(key, [public_key.owner_share(owner) for owner in owners])
+    masked, trainers = trainer_mask(release, message, [result])
     texts = [CkksCiphertext.from_bytes(key.core, message) for message in masked]
-    mask = narrow_mask(key.chain, 2.0**14, release.level)
+    mask = Mask(24, 0.0, release.level, 126)
     shares = [owner_shares(owner, texts, mask)[0] for owner in owners]
     residues = receiver_residues(key, 0, texts[0], shares)
     quarters = np.bincount((residues[0] >> np.uint64(45)).astype(int), minlength=4)  # of the prime of 47 bits
@@ -74,15 +76,6 @@ def test_a_result_that_the_trainer_has_masked_is_released_with_noise_by_a_circui
     masks = mask.error(key.chain) / float(key.core.scale) / math.sqrt(packing.rows)
     assert masks < 1e-3
     assert np.abs(found - weights).max() < 8 * math.hypot(0.01 * math.sqrt(2), masks)
-
-
-def test_a_narrow_mask_says_that_it_hides_no_noise_statistically(tiny: str) -> None:
-    chain = owners_of(tiny, 3)[0].key.chain
-    mask = narrow_mask(chain, 2.0**14, 1)
-    assert (mask.bits, mask.hidden_bits, mask.level) == (24, 0.0, 1)  # N = 1024, as wide as 2^10 times the noise
-    for noise in (0.5, math.inf, math.nan, 2.0**119):
-        with pytest.raises(RangeError, match="expected a"):
-            narrow_mask(chain, noise, 1)
 
 
 def test_a_mask_fills_its_interval_and_nothing_beyond(tiny: str) -> None:

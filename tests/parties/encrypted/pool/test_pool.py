@@ -45,6 +45,9 @@ def test_the_owners_get_the_pooled_model_with_noise_and_nobody_sees_a_record(tmp
         kept = LinearModel.read(party("ada") / "preparation.npz")
         assert not list(party("trainer").glob("*.npz"))
         assert not list(party("trainer").glob("signing.key"))
+        for name in OWNERS:  # each has written down what it has answered, the one decryption among it
+            answered = [path.read_text() for path in party(name).glob("*.answered/*.json")]
+            assert sum('"decryption"' in text for text in answered) == 1
         logs = "".join(parties.folders.log(name).read_text() for name in (*OWNERS, "trainer"))
     job = RidgeJob.of(sum(len(one.features) for one in tables), 8, Ridge(0.1, 0.7, 4), 3, 3, 3)
     moments = [owner_moments(job, *prepared(kept, one, 8)) for one in tables]
