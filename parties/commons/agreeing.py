@@ -6,7 +6,8 @@
                         <--          its cosignature  --
                         --  keep     attachments  ---->  that it has said it lacks
                         --  certify  certificate  ---->
-                                                                        <--  follow, attachments  --
+                                                                        <--  follow  --
+                                              aggregator, consumer      <--  attachments  --
     --  hand-in  (a revocation)  --------------------->  keeps it beside the log
                                         consumer  --  release  -------->  its share, for a certified grant
                         --  coin  -------------------->  its part
@@ -42,10 +43,10 @@ from parties.commons.reading import (
     Follow,
     Submission,
 )
-from parties.commons.settings import CONSUMER, EVERYBODY, TRUSTEE
+from parties.commons.settings import AGGREGATOR, CONSUMER, EVERYBODY, TRUSTEE
 
 _GRACE_S = 0.2  # for trustees beyond the quorum
-_ROUNDS = 64  # of proposals to trustees that lack something, for one certificate
+_ROUNDS = 8  # of proposals to trustees that lack something, for one certificate
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,7 @@ class TrusteeDesk:
         """What others may ask."""
         found = {
             "follow": Question(EVERYBODY, self._follow),
-            "attachments": Question(EVERYBODY, self._attachments),
+            "attachments": Question((AGGREGATOR, CONSUMER), self._attachments),  # batch keys and words are among them
             "hand-in": Question(EVERYBODY, self._hand_in),
             "vote": Question((TRUSTEE,), self._vote),
             "keep": Question((TRUSTEE,), self._keep),
@@ -137,15 +138,18 @@ class TrusteeDesk:
 
         expires = time.monotonic() + within_s
         answers = {name: line.ask("vote", proposal) for name, line in others.items()}
+        given: set[tuple[str, bytes]] = set()
         for _ in range(_ROUNDS):
             left = max(0.0, expires - time.monotonic())
             failed = gather(answers, left, take=take, enough=enough, grace_s=_GRACE_S)
             if not enough():
                 for name, why in failed.items():
                     note(f"{name} gave no vote: {why}")
-            answers = {name: self._ask_again(others[name], vote, proposal) for name, vote in lacking.items()}
+            answers = {
+                name: self._ask_again(name, others[name], vote, proposal, given) for name, vote in lacking.items()
+            }
             lacking.clear()
-            if not answers:
+            if not answers or len(votes) + 1 >= quorum:  # whoever lacks something has it for the next proposal
                 break
         with self.changed:
             certificate = role.collect(votes.values())
@@ -156,13 +160,17 @@ class TrusteeDesk:
             line.ask("certify", certificate)
         return True
 
-    def _ask_again(self, line: Line, vote: Vote, proposal: bytes) -> Future[bytes]:
-        """Give a trustee what it lacks, and ask for its vote once more."""
+    def _ask_again(
+        self, name: str, line: Line, vote: Vote, proposal: bytes, given: set[tuple[str, bytes]]
+    ) -> Future[bytes]:
+        """Give a trustee what it lacks, each attachment once, and ask for its vote once more."""
         with self.changed:
-            if vote.missing:
-                for digests in _pieces(vote.missing):
+            wanted = tuple(one for one in vote.missing if (name, one) not in given)
+            if wanted:
+                given.update((name, one) for one in wanted)
+                for digests in _pieces(wanted):
                     line.ask("keep", encode(self._blobs(digests)))
-            elif vote.size < self.role.trustee.copy.size:
+            elif not vote.missing and vote.size < self.role.trustee.copy.size:
                 proposal = self.role.proposal_from(vote.size)
         return line.ask("vote", proposal)
 

@@ -28,9 +28,12 @@ class Fault:
     kind: FaultKind = ""
 
     def strike(self, message: bytes) -> bytes:
-        """Return what the party says in place of a message, unless it says nothing any more."""
+        """Return what a trustee says in place of a proven part, unless it says nothing any more.
+
+        The last byte is one of the proof.
+        """
         self.fail()
-        return _changed(message) if self.kind == "lies" else message
+        return message[:-1] + bytes([message[-1] ^ 1]) if self.kind == "lies" else message
 
     def fail(self) -> None:
         """Crash, or stop until somebody continues this process, where that is the fault."""

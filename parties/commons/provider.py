@@ -14,11 +14,13 @@ from mpc.commons.access import task_of
 from mpc.commons.entries import Rules
 from mpc.commons.identities import Identity
 from mpc.commons.merkle import leaf_hash
+from mpc.commons.prio import MeasurementError
 from mpc.commons.roles.provider import DataProvider
 from parties.commons.asking import gather
 from parties.commons.faults import Fault
 from parties.commons.settings import MEASUREMENTS, PROVIDER, SEED, ProviderSettings
 from parties.commons.ways import ways
+from parties.frame.errors import PartyError
 from parties.frame.process import Party, run_party
 
 FOREVER = 1 << 40  # an index that no log reaches
@@ -42,8 +44,12 @@ def provider(party: Party[ProviderSettings]) -> None:
             policy = role.policy(settings.task, rules)
             reader.write([(policy, None)], "the policy")
             reports = []
-            for measured in measurements:
-                entry, sealed = role.report(settings.task, leaf_hash(policy), measured)
+            for number, measured in enumerate(measurements):
+                try:
+                    entry, sealed = role.report(settings.task, leaf_hash(policy), measured)
+                except MeasurementError:  # whose message may hold the measurement
+                    raise PartyError(f"expected measurements that fit task {settings.task}, found record {number} "
+                                     "that does not") from None  # fmt: skip
                 reports.append((fault.of_report(role.identity, founding.origin, entry), sealed))
             reader.write(reports, "the reports")
         progress.advance(len(reports), len(reports), "reports")

@@ -58,6 +58,12 @@ class SecureTrain:
         return {
             "encrypt-dataset": _command("encrypt_dataset", "make keys and encrypt records, as their owner"),
             "train": _command("train", "train on encrypted records, or an encrypted model on your own"),
+            "pool": Command(
+                "add up what several owners have encrypted under one key",
+                "parties.encrypted.ridge_commands:pool",
+                "parties.encrypted.options:PoolOptions",
+                group=_GROUP,
+            ),
             "encrypt-model": _command("encrypt_model", "make keys and encrypt a model, to have it trained by others"),
             "decrypt-model": _command("decrypt_model", "decrypt a trained model, as the key's holder"),
             "inspect": _command("inspect", "show what an encrypted file says of itself"),

@@ -58,8 +58,7 @@ def trained() -> Trained:
         records = random.normal(size=(30, 8)) / math.sqrt(10)
         moments.append(owner_moments(JOB, records, np.sign(random.normal(size=(2, 30)))))
         parts.append(owner_encrypt_moments(JOB, joint_ridge.public_of(key, public), *moments[-1]))
-    solved = trainer_solve(JOB, keys, add_moments(JOB, parts))
-    weights = [one for target in solved for one in target.weights.values()]
+    weights = [*trainer_solve(JOB, keys, add_moments(JOB, parts)).values()]
     matrix, vectors = (sum(one[place] for one in moments) for place in range(2))
     return Trained(owners, matrix, vectors, keys, weights)
 

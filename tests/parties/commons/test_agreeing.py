@@ -119,6 +119,8 @@ def test_only_the_sequencer_proposes_and_roles_ask_only_what_they_may(tmp_path: 
     with network(tmp_path) as made:
         with pytest.raises(ProtocolError, match="expected what trustee-0 asks, found something of trustee-1"):
             made.line("trustee-1", 2).ask("vote", b"").result(10)
+        with pytest.raises(ProtocolError, match="expected what a trustee may ask, found 'attachments'"):
+            made.line("trustee-1", 2).ask("attachments", b"").result(10)
         reader = made.reader()
         with pytest.raises(ProtocolError, match="expected what a data consumer may ask, found 'vote'"):
             reader.lines[0].ask("vote", b"").result(10)
