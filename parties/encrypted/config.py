@@ -95,6 +95,12 @@ class SecureTrainConfig(BaseModel):
         "encrypted; default: one that is trained on a tenth of the records, which the data owner does not get",
         json_schema_extra=_flag("path"),
     )
+    moments_known: bool = Field(
+        False,
+        description="whoever asks may know the second moments of the data owner's records, where the model is "
+        "encrypted",
+        json_schema_extra=_flag(),
+    )
     held_out: float = Field(
         0.2, gt=0, lt=1, description="part of the records that the model is measured on", json_schema_extra=_flag()
     )
