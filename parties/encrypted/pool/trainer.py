@@ -49,11 +49,10 @@ def trainer(party: Party[PoolTrainerSettings]) -> None:
             moments = [receive_parts(owner, "moments", sizes) for owner in owners]
         began = perf_counter()
         with progress.step("5", "add up and solve"):
-
-            def tell(done: int, of: int) -> None:
-                progress.advance(done, of, "steps")
-
-            weights = [*trainer_solve(job, keys, add_moments(job, moments), tell).values()]
+            solved = trainer_solve(
+                job, keys, add_moments(job, moments), lambda done, steps: progress.advance(done, steps, "steps")
+            )
+            weights = list(solved.values())
         took = perf_counter() - began
         with progress.step("6", "send the result under a mask"):
             masked, shares = trainer_mask(joint.release, keys[PUBLIC], weights)
