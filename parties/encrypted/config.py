@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from parties.frame.plan import PathInFile
 
@@ -26,8 +26,16 @@ class PoolConfig(BaseModel):
     owners: tuple[str, ...] = Field(
         ("hospital-a", "hospital-b", "hospital-c"), min_length=2, max_length=64, description="their names"
     )
+    files: dict[str, Annotated[Path, PathInFile]] = Field(
+        {},
+        description="each owner's own records, by its name; the data set is then public, and features are prepared "
+        "from it",
+    )
     public_part: float = Field(
-        0.1, gt=0, lt=1, description="part of the records that is public, from which features are prepared"
+        0.1,
+        gt=0,
+        lt=1,
+        description="part of the records that is public, from which features are prepared, without files",
     )
     norm: float = Field(1.0, gt=0, description="the largest norm of a prepared record, the constant 1 with it")
     regularisation: float = Field(0.025, gt=0, description="of ridge, in the units of the mean of squared numbers")
@@ -48,6 +56,14 @@ class PoolConfig(BaseModel):
                 f"{', '.join(owners)}"
             )
         return owners
+
+    @model_validator(mode="after")
+    def _all_files(self) -> PoolConfig:
+        if self.files and {*self.files} != {*self.owners}:
+            raise ValueError(
+                f"files: expected one for each of {', '.join(self.owners)}, found {', '.join(sorted(self.files))}"
+            )
+        return self
 
 
 class SecureTrainConfig(BaseModel):
@@ -78,6 +94,12 @@ class SecureTrainConfig(BaseModel):
         description="the project owner's model in the clear, .npz as decrypt-model writes, where the model is "
         "encrypted; default: one that is trained on a tenth of the records, which the data owner does not get",
         json_schema_extra=_flag("path"),
+    )
+    moments_known: bool = Field(
+        False,
+        description="whoever asks may know the second moments of the data owner's records, where the model is "
+        "encrypted",
+        json_schema_extra=_flag(),
     )
     held_out: float = Field(
         0.2, gt=0, lt=1, description="part of the records that the model is measured on", json_schema_extra=_flag()

@@ -5,11 +5,14 @@ Run: ``python -m parties.encrypted.model_run.data_owner --settings PATH``.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from time import perf_counter
 
+from parties.encrypted.answers import Answer, record_answer
 from parties.encrypted.model_run.settings import SHOWN, RecordsOwnerSettings
 from parties.encrypted.private_model import shown_model, train_on_records
 from parties.encrypted.records import LabelledTable
@@ -21,6 +24,14 @@ from parties.frame.process import Party, run_party
 
 RECORDS = "records.npz"
 LARGEST_SHOWN = 16 << 20  # bytes of what a project owner says about the preparation of features
+
+
+def _digest(parts: Iterable[bytes]) -> str:
+    """Return a digest of parts, in hex."""
+    hashed = hashlib.sha256()
+    for part in parts:
+        hashed.update(hashlib.sha256(part).digest())
+    return hashed.hexdigest()
 
 
 def data_owner(party: Party[RecordsOwnerSettings]) -> None:
@@ -41,6 +52,8 @@ def data_owner(party: Party[RecordsOwnerSettings]) -> None:
             began = perf_counter()
             done = train_on_records(job, keys, weights, shown, table, settings.rate, settings.iterations)
             seconds = perf_counter() - began
+            asked = Answer(_digest(keys.values()), _digest(weights.values()), job.targets)
+            answered = record_answer(settings.answers, table, asked, shown.preparation.outputs, settings.moments_known)
         with progress.step("5", "send the trained model", channel=owner):
             send_parts(owner, "trained", done.results, job.result_sizes())
     result = {
@@ -49,6 +62,8 @@ def data_owner(party: Party[RecordsOwnerSettings]) -> None:
         "training_seconds": seconds,
         "iterations": settings.iterations,
         "rate": done.rate,
+        "answered": {"trainings": answered.trainings, "results": answered.targets},
+        "weights": shown.preparation.outputs,
         "cut": done.cut,
         "numbers": len(table.features) * (shown.preparation.outputs - 1),
         "flood": {"bits": done.flood.bits, "deviation": done.flood.deviation, "rounding": done.flood.rounding},

@@ -66,6 +66,8 @@ def plan(config: SecureTrainConfig, run: Run) -> Plan:
         trainer=Peer(name=TRAINER, host=address.host, port=address.port),
         iterations=config.steps,
         rate=config.learning_rate,
+        answers=run.folders.durable(OWNER).resolve(),
+        moments_known=config.moments_known or config.dataset is None,  # the built-in records are public
     )
     project_owner = ModelOwnerSettings(
         **common(TRAINER),

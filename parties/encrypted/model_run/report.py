@@ -31,6 +31,8 @@ def summary(project_owner: Mapping[str, Any], data_owner: Mapping[str, Any]) -> 
             (f"{TRAINER} saw", "the trained model, and nothing of the records beyond it: what is decrypted is within a "
              f"statistical distance of 2^-{flood['bits']:.1f} of noise around the model as computed, whose numbers are "
              f"rounded by up to {flood['rounding']:.1g} times the largest weight"),
+            ("these records have answered", f"{data_owner['answered']['results']} result(s) in "
+             f"{data_owner['answered']['trainings']} training(s); {data_owner['weights']} tell their second moments"),
             ("flood", f"changes each weight by a deviation of {flood['deviation']:.1g}"),
         ),
         warnings=(PRIVATE_WARNING,),

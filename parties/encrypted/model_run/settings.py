@@ -40,11 +40,15 @@ class RecordsOwnerSettings(ModelRunSettings):
 
     Attributes:
         rate: the learning rate, or None for one that follows from the records.
+        answers: the folder that outlives runs, with what the records have answered.
+        moments_known: whoever asks may know the second moments of the records.
     """
 
     trainer: Peer
     iterations: int
     rate: float | None
+    answers: Path
+    moments_known: bool
 
 
 class ModelOwnerSettings(ModelRunSettings):

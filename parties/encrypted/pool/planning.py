@@ -22,7 +22,7 @@ from parties.encrypted.planning import records_of
 from parties.encrypted.pool.owner import KEPT, RECORDS, TEST, prepared
 from parties.encrypted.pool.settings import PoolOwnerSettings, PoolTrainerSettings
 from parties.encrypted.preparation import Preparation
-from parties.encrypted.records import LabelledTable
+from parties.encrypted.records import LabelledTable, read_records
 from parties.frame.errors import ConfigError
 from parties.frame.plan import Plan, Process, Run
 from parties.frame.private_files import write_private
@@ -46,8 +46,9 @@ def plan(config: SecureTrainConfig, pool: PoolConfig, run: Run) -> Plan:
     """
     if config.output_model is not None:
         check_name(config.output_model)
-    table, count = records_of(config), len(pool.owners)
-    test, public, *dealt = _dealt(config, pool, table)
+    count = len(pool.owners)
+    public, tests, dealt = _own(config, pool) if pool.files else _dealt(config, pool)
+    table = public
     preparation = Preparation.of(public.features, None, None, config.clip, pool.norm)
     kept = LinearModel.untrained(preparation, table.classes, 0)
     choices = Ridge(pool.regularisation, pool.largest_eigenvalue, pool.degree)
@@ -55,7 +56,7 @@ def plan(config: SecureTrainConfig, pool: PoolConfig, run: Run) -> Plan:
     job = RidgeJob.of(records, features, choices, table.targets, count, count)
     leak = JointRidge(job, pool.sigma).check_leak()
     signing = [Ed25519PrivateKey.generate() for _ in pool.owners]
-    for name, own, key in zip(pool.owners, dealt, signing, strict=True):
+    for name, own, test, key in zip(pool.owners, dealt, tests, signing, strict=True):
         folder = run.folders.party(name)
         own.write(folder / RECORDS)
         test.write(folder / TEST)
@@ -90,7 +91,7 @@ def plan(config: SecureTrainConfig, pool: PoolConfig, run: Run) -> Plan:
             listen=None if number else opener_address,
             opener=opener if number else None,
             output=None if number or config.output_model is None else config.output_model.absolute(),
-            twin={} if number else _twin(job, kept, dealt, test),
+            twin={} if number else _twin(job, kept, dealt, tests[0]),
         )
         for number, name in enumerate(pool.owners)
     ]
@@ -116,15 +117,40 @@ def plan(config: SecureTrainConfig, pool: PoolConfig, run: Run) -> Plan:
     )
 
 
-def _dealt(config: SecureTrainConfig, pool: PoolConfig, table: LabelledTable) -> list[LabelledTable]:
-    """Return the records that the model is measured on, the public ones, and those of each owner."""
+Parts = tuple[LabelledTable, list[LabelledTable], list[LabelledTable]]
+"""The public records, and for each owner those that it measures the model on, and those that it trains on."""
+
+
+def _dealt(config: SecureTrainConfig, pool: PoolConfig) -> Parts:
+    """Deal one table out. All owners measure the model on the same records."""
+    table = records_of(config)
     order = np.random.default_rng(config.seed).permutation(len(table.features))
     count, public = round(config.held_out * len(order)), round(pool.public_part * len(order))
     parts = [order[:count], order[count : count + public], *np.array_split(order[count + public :], len(pool.owners))]
     for rows in parts:
         if len(set(table.places[rows].tolist())) < len(table.classes):
             raise ConfigError("pool: expected records of every class in each part, found a part without: seed?")
-    return [table.part(rows) for rows in parts]
+    test, shown, *own = [table.part(rows) for rows in parts]
+    return shown, [test] * len(own), own
+
+
+def _own(config: SecureTrainConfig, pool: PoolConfig) -> Parts:
+    """Read each owner's own file, of which it holds records out. The data set is public."""
+    public, tests, dealt = records_of(config), [], []
+    for name in pool.owners:
+        table = read_records(pool.files[name], config.label, config.delimiter)
+        if table.classes != public.classes or table.features.shape[1] != public.features.shape[1]:
+            raise ConfigError(
+                f"files: expected {public.features.shape[1]} features and the classes {', '.join(public.classes)} of "
+                f"the public records, found {table.features.shape[1]} and {', '.join(table.classes)} of {name}."
+            )
+        order = np.random.default_rng(config.seed).permutation(len(table.features))
+        count = round(config.held_out * len(order))
+        if not 0 < count < len(order):
+            raise ConfigError(f"held_out: expected a part that leaves records on both sides for {name}, found none.")
+        tests.append(table.part(order[:count]))
+        dealt.append(table.part(order[count:]))
+    return public, tests, dealt
 
 
 def _twin(job: RidgeJob, kept: LinearModel, dealt: list[LabelledTable], test: LabelledTable) -> dict[str, float]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -99,6 +100,22 @@ def test_the_configuration_runs_and_its_report_says_what_each_party_saw(tmp_path
     assert (project["party"], data["party"]) == (TRAINER, OWNER)
     assert "statistical distance" in (path.parent / "report.html").read_text()
     assert not list(path.parent.glob("*/key.pem"))
+
+
+def test_records_that_have_answered_often_answer_no_more(tmp_path: Path) -> None:
+    start(tmp_path)
+    choices: dict[str, Any] = {"start_model": tmp_path / "start.npz", "dataset": tmp_path / "x.npz"}
+    for results in (3, None):  # of 4 weights, each run has 3 targets
+        with running(tmp_path, encrypted="model", **choices) as parties:
+            if results:
+                assert parties.reports()[OWNER]["answered"] == {"trainings": 1, "results": results}
+            else:
+                assert "expected fewer than 4 results" in parties.status(OWNER)["error"]
+                assert parties.status(TRAINER)["peer"] == OWNER
+                assert not parties.folders.result(TRAINER).exists()
+        shutil.rmtree(tmp_path / "files" / "run")
+    with running(tmp_path, encrypted="model", moments_known=True, **choices) as parties:
+        assert parties.reports()[OWNER]["answered"] == {"trainings": 2, "results": 6}
 
 
 @pytest.mark.parametrize("blow", [signal.SIGKILL, signal.SIGSTOP])

@@ -15,13 +15,15 @@ from mpc.encrypted import joint_ridge
 from mpc.encrypted.pooled import RidgeJob, owner_moments
 from mpc.encrypted.programs.ridge import Ridge, solve_in_the_clear
 from mpc.encrypted.threshold.session import JointKey
-from parties.encrypted.config import PoolConfig
+from parties.encrypted.config import PoolConfig, SecureTrainConfig
 from parties.encrypted.model import LinearModel
 from parties.encrypted.pool.owner import prepared
+from parties.encrypted.pool.planning import plan
 from parties.encrypted.pool.report import summary
 from parties.encrypted.records import LabelledTable
 from parties.encrypted.wire import label
 from parties.frame.errors import ConfigError
+from parties.frame.plan import Run, RunFolders
 from tests.parties.encrypted.processes import ROOT, running
 
 OWNERS = ("ada", "bea", "cyd")
@@ -67,6 +69,31 @@ def test_the_owners_get_the_pooled_model_with_noise_and_nobody_sees_a_record(tmp
     shown = summary([*(found[name] for name in OWNERS), found["trainer"]])
     assert dict(shown.lines)["sent"].startswith("ada ")
     assert "trainer and ada together could open the result" in shown.warnings[0]
+
+
+def test_owners_bring_files_of_their_own_and_each_measures_on_its_own(tmp_path: Path) -> None:
+    features, classes = load_iris(return_X_y=True)
+    order = np.random.default_rng(1).permutation(len(features))
+    files = {}
+    for name, rows in zip(("public", *OWNERS), np.split(order[:140], [20, 60, 100]), strict=True):
+        files[name] = tmp_path / f"{name}.npz"
+        np.savez(files[name], X=features[rows], y=classes[rows])
+    public = files.pop("public")
+    config = SecureTrainConfig(dataset=public, pool=PoolConfig(**CHOICES, files=files))
+    assert config.pool is not None
+    run = Run(RunFolders(tmp_path / "files", tmp_path / "logs", "run"), "0" * 32, 23700)
+    found = plan(config, config.pool, run)
+    assert [process.name for process in found.processes] == [*OWNERS, "trainer"]
+    for name in OWNERS:
+        folder, own = run.folders.party(name), np.load(files[name])["X"]
+        kept, test = (LabelledTable.read(folder / part).features for part in ("records.npz", "held_out.npz"))
+        assert (len(kept), len(test)) == (32, 8)
+        assert {*map(bytes, own)} == {*map(bytes, kept), *map(bytes, test)}
+    with pytest.raises(ValueError, match="files: expected one for each of ada, bea, cyd, found ada"):
+        PoolConfig(**CHOICES, files={"ada": public})
+    np.savez(files["cyd"], X=features[:, :3], y=classes)
+    with pytest.raises(ConfigError, match=r"expected 4 features and the classes 0, 1, 2 .* found 3 and .* of cyd"):
+        plan(config, config.pool, run)
 
 
 @pytest.mark.parametrize("lost", ["bea", "trainer"])
