@@ -11,6 +11,7 @@
 - ``granted``, ``batches``: which ciphertexts a grant is for, and what is in them.
 - ``proceedings``: what may be logged for a grant behind it.
 - ``functions``, ``judging``, ``summing``: what can be computed, which reports are valid, and the result.
+- ``noise``: parts of discrete Gaussian noise that the aggregators deal.
 - ``following``, ``attachments``: how others read the log, and what belongs to its entries.
 - ``roles``: all parties, and a run of them in memory.
 - ``coin``: randomness that nobody knows ahead.

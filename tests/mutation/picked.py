@@ -672,7 +672,6 @@ PICKED: dict[str, list[tuple[str, str]]] = {
     ],
     "mpc/commons/judging.py": [
         ("        if len(lied) < len(complaints):", "        if complaints:"),
-        ("            if place not in complaints\n", ""),
         ("        elif sum(not word for word in words.values()) > task.faulty:", "        elif False:"),
         ("    liars |= {item.dealer for item in invalid if item.dealer is not None}\n", ""),
         (

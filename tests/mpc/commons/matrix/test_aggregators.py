@@ -17,7 +17,7 @@ from mpc.commons.reports import open_to_all
 from mpc.commons.roles.run import CommonsRun
 from mpc.commons.summing import SumShare, result_of
 from mpc.errors import ProtocolError
-from tests.mpc.commons.prepared import SETTINGS, TOTAL, Alter, aggregate, fresh, prepared, refusal, silent
+from tests.mpc.commons.prepared import ROWS, SETTINGS, TOTAL, Alter, aggregate, fresh, prepared, refusal, silent
 
 Fault = Callable[[CommonsRun, int], dict[str, Alter]]
 """What an aggregator at a place does, by step."""
@@ -138,6 +138,17 @@ def test_aggregators_that_lie_in_every_step_are_named_once(n: int, t: int) -> No
     }
     found = aggregate(run, faults)
     assert (found.value, found.liars) == (TOTAL, tuple(f"aggregator-{place}" for place in range(t)))
+
+
+def test_a_report_for_which_the_coin_gives_no_word_is_left_out_and_nobody_is_blamed() -> None:
+    """The chance is below 2^-50, and then no honest aggregator has a word."""
+    run = prepared()
+    faults = {
+        ("aggregator", place, "words"): words_by(run, place, lambda words: (*words[:-1], b"")) for place in range(4)
+    }
+    found = aggregate(run, faults)
+    assert found.value == TOTAL - ROWS[-1]["sum/100"]
+    assert (len(found.rejected), found.liars) == (1, ())
 
 
 def test_two_stories_of_words_are_one_in_the_log() -> None:
