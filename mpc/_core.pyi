@@ -459,9 +459,6 @@ def matmul_wide(a: NDArray[np.uint64], b: NDArray[np.uint64]) -> NDArray[np.uint
     Shapes and layouts are those of :func:`matmul_u64`. Raises ParameterError as that does.
     """
 
-def high_words(a: NDArray[np.uint64], b: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """Return the upper words of the products ``a * b``, of C-contiguous arrays of one shape."""
-
 def wide_products(a: NDArray[np.uint64], b: NDArray[np.uint64]) -> NDArray[np.uint64]:
     """Return the exact products ``a * b`` as their lower words and their upper ones, ``u64[2, ...]``.
 
@@ -472,6 +469,25 @@ def carryless_sum(a: NDArray[np.uint64], b: NDArray[np.uint64]) -> NDArray[np.ui
     """Return ``u64[2]``, the sum of the products of ``a`` and ``b`` as polynomials over F_2, the lower word first.
 
     Bit i of a word is the coefficient of x^i. Both are C-contiguous and have one shape.
+    """
+
+def wide_add(
+    low: NDArray[np.uint64], high: NDArray[np.uint64], other_low: NDArray[np.uint64], other_high: NDArray[np.uint64]
+) -> NDArray[np.uint64]:
+    """Return ``u64[2, ...]``, the sums mod 2^128 of numbers of two words each, the lower words first.
+
+    All are C-contiguous and have one shape.
+    """
+
+def wide_subtract(
+    low: NDArray[np.uint64], high: NDArray[np.uint64], other_low: NDArray[np.uint64], other_high: NDArray[np.uint64]
+) -> NDArray[np.uint64]:
+    """Return the differences, as :func:`wide_add` returns sums."""
+
+def wide_times(low: NDArray[np.uint64], high: NDArray[np.uint64], factors: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Return ``u64[2, ...]``, the products mod 2^128 of numbers of two words each and words.
+
+    The factors have the last dimensions of the numbers, or none, and serve again for all others. All are C-contiguous.
     """
 
 def wide_sum(factors: NDArray[np.uint64], low: NDArray[np.uint64], high: NDArray[np.uint64]) -> NDArray[np.uint64]:

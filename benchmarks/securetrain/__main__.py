@@ -15,6 +15,8 @@ These are the sections, which all run unless ``--only`` names some of them:
     model-2, model-10    the model is encrypted, and trained by so many steps
     refreshed            20 iterations with refreshes, beside an epoch of TenSEAL's
     accuracy             encrypted runs on random splits, beside scikit-learn
+    ridge                one key, by the number of features
+    pooled               runs of three owners and a trainer as processes; with MNIST where CAPC_DATA_DIR names its files
     random               a hundred random programs beside their twins, within the derived bounds
 
 With both peers everything takes about five minutes of a calm machine. The program writes ``securetrain.json`` whenever
@@ -42,12 +44,13 @@ from benchmarks.securetrain.measure import (
     measure_refreshed,
     measure_tenseal,
 )
+from benchmarks.securetrain.pooled import BREAST_CANCER, DIGITS, SIZES, measure_pooled, measure_ridge
 from benchmarks.securetrain.random_programs import measure_random
 from benchmarks.securetrain.rivals import ROOT
 from benchmarks.securetrain.works import RECORDS, REFRESHED, WORKS
 from benchmarks.speed_report import SECURETRAIN, add_flag, processor, write
 
-SECTIONS = (*(work.name for work in WORKS), "refreshed", "accuracy", "random")
+SECTIONS = (*(work.name for work in WORKS), "refreshed", "accuracy", "ridge", "pooled", "random")
 PEERS = ("seal", "tenseal")
 
 
@@ -85,10 +88,23 @@ def parse(words: Sequence[str] | None = None) -> argparse.Namespace:
     return chosen
 
 
+def _pooled(digits: str | None) -> dict[str, Any]:
+    """Return what runs of several owners found. Without a folder of MNIST there is one less."""
+    found = {}
+    for work in (BREAST_CANCER, *([DIGITS] if digits else [])):
+        with tempfile.TemporaryDirectory() as name:
+            found[work] = measure_pooled(work, Path(name), Path(digits) if digits else None)
+    return found
+
+
 def measure(section: str, chosen: argparse.Namespace) -> dict[str, Any]:
     """Return what a section found, by name. TenSEAL belongs to "refreshed"."""
     if section == "accuracy":
         return {section: measure_accuracy(chosen.splits)}
+    if section == "ridge":
+        return {section: {str(size): measure_ridge(size, chosen.rounds) for size in SIZES}}
+    if section == "pooled":
+        return {section: _pooled(os.environ.get("CAPC_DATA_DIR"))}
     if section == "random":
         return {section: measure_random(chosen.programs)}
     with tempfile.TemporaryDirectory() as name:

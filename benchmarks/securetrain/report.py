@@ -12,6 +12,7 @@ from benchmarks.securetrain.works import (
     RANDOM_TITLE,
     REFRESHED_GOALS,
     REFRESHED_TITLE,
+    RIDGE_GOAL,
     WORKS,
 )
 
@@ -146,6 +147,37 @@ def accuracy_rows(found: Mapping[str, list[float]]) -> list[list[str]]:
     return rows
 
 
+def ridge_rows(found: Mapping[str, Row]) -> list[list[str]]:
+    """Return the rows of ridge regression by the number of features."""
+    rows = []
+    for size, row in found.items():
+        title = f"ridge, {size} features, any number of records"
+        rows.append([title, "training", spread(row), "", "", *judged(turns(row)[0], RIDGE_GOAL, milliseconds)])
+        rows.append([title, "keys sent", megabytes(row["key_bytes"]), "", "", "", ""])
+        rows.append([title, "encrypted and sent", megabytes(row["data_bytes"]), "", "", "", ""])
+        rows.append(error_row(title, row, ""))
+    return rows
+
+
+def pooled_rows(found: Mapping[str, Row]) -> list[list[str]]:
+    """Return the rows of whole runs of three owners."""
+    rows = []
+    for work, row in found.items():
+        title = f"three owners' joint key, {work}, {row['records']} records"
+        twin = row["twin"]
+        best = f"scikit-learn, logistic {twin['scikit-learn']:.4f}; in the clear {twin['accuracy']:.4f}"
+        for name, mine, peer in (
+            ("the whole run", f"{row['seconds']:.3g} s", ""),
+            ("training", f"{row['training_seconds']:.3g} s", ""),
+            ("an owner sends, receives", f"{megabytes(row['sent'])}, {megabytes(row['received'])}", ""),
+            ("the trainer sends", megabytes(row["trainer_sent"]), ""),
+            ("accuracy, opened with noise", f"{row['accuracy']:.4f}", f"{best}; one owner alone {twin['alone']:.4f}"),
+            ("leak of the encryption's error, on average", f"{row['leak']:.2g} nats", ""),
+        ):
+            rows.append([title, name, mine, peer, "", "", ""])
+    return rows
+
+
 def random_rows(found: Row) -> list[list[str]]:
     """Return the row of random programs. Every error is below its bound, or there would be none."""
     title = f"{found['programs']} random programs of {found['operations']} operations in all"
@@ -167,6 +199,10 @@ def rows(results: Row) -> list[list[str]]:
         found += refreshed_rows(results["refreshed"], results.get("tenseal"))
     if "accuracy" in results:
         found += accuracy_rows(results["accuracy"])
+    if "ridge" in results:
+        found += ridge_rows(results["ridge"])
+    if "pooled" in results:
+        found += pooled_rows(results["pooled"])
     if "random" in results:
         found += random_rows(results["random"])
     return found

@@ -71,3 +71,4 @@ REFRESHED_GOALS = {"train": 3000, "refresh": 1.1 * MB}
 ACCURACY_TITLE = "accuracy on a fifth that was held out"
 ACCURACY_GOAL = 0.005  # below scikit-learn, with refreshes
 RANDOM_TITLE = "random programs, N = 16384"
+RIDGE_GOAL = 5000  # ms, of training

@@ -253,17 +253,6 @@ void require_same_shape(const Shape& expected, const Shape& found, const char* w
                              text_of(found));
 }
 
-nb::object high_words(nb::handle a, nb::handle b) {
-    const auto left = words_in(a, "a"), right = words_in(b, "b");
-    require_same_shape(shape_of(left), shape_of(right), "b");
-    const Result<std::uint64_t> result(shape_of(left), nb::none());
-    {
-        const nb::gil_scoped_release released;
-        tensor::high_words(left.data(), right.data(), left.size(), result.data());
-    }
-    return result.object();
-}
-
 nb::object wide_products(nb::handle a, nb::handle b) {
     const auto left = words_in(a, "a"), right = words_in(b, "b");
     require_same_shape(shape_of(left), shape_of(right), "b");
@@ -286,6 +275,40 @@ nb::object carryless_sum(nb::handle a, nb::handle b) {
         tensor::carryless_sum(left.data(), right.data(), left.size(), result.data());
     }
     return result.object();
+}
+
+template <class Work>
+nb::object wide_result(nb::handle x_low, nb::handle x_high, Work work) {
+    const auto low = words_in(x_low, "low"), high = words_in(x_high, "high");
+    require_same_shape(shape_of(low), shape_of(high), "high");
+    Shape both{2};
+    for (const std::size_t size : shape_of(low)) both.push_back(size);
+    const Result<std::uint64_t> result(both, nb::none());
+    work(tensor::WideWords{low.data(), high.data()}, shape_of(low), low.size(), result.data());
+    return result.object();
+}
+
+template <void (*Sum)(const tensor::WideWords&, const tensor::WideWords&, std::size_t, std::uint64_t*, std::uint64_t*)>
+nb::object wide_added(nb::handle low, nb::handle high, nb::handle other_low, nb::handle other_high) {
+    return wide_result(low, high, [&](const auto& x, const Shape& shape, std::size_t n, std::uint64_t* out) {
+        const auto y_low = words_in(other_low, "other_low"), y_high = words_in(other_high, "other_high");
+        require_same_shape(shape, shape_of(y_low), "other_low");
+        require_same_shape(shape, shape_of(y_high), "other_high");
+        const nb::gil_scoped_release released;
+        Sum(x, {y_low.data(), y_high.data()}, n, out, out + n);
+    });
+}
+
+nb::object wide_times(nb::handle low, nb::handle high, nb::handle factors) {
+    return wide_result(low, high, [&](const auto& x, const Shape& shape, std::size_t n, std::uint64_t* out) {
+        const auto c = words_in(factors, "factors");
+        const Shape last = shape_of(c);
+        if (last.size() > shape.size() || !std::equal(last.rbegin(), last.rend(), shape.rbegin()))
+            throw ParameterError("factors: expected the last dimensions of shape " + text_of(shape) + ", found shape " +
+                                 text_of(last));
+        const nb::gil_scoped_release released;
+        tensor::wide_times(x, c.data(), std::max<std::size_t>(c.size(), 1), n, out, out + n);
+    });
 }
 
 nb::object wide_sum(nb::handle factors, nb::handle low, nb::handle high) {
@@ -632,9 +655,13 @@ void bind_tensor(nb::module_& m) {
     m.def("matmul_u32", &matmul<std::uint32_t>, nb::arg("a"), nb::arg("b"), nb::arg("out") = nb::none(),
           nb::arg("adds") = false);
     m.def("matmul_wide", &matmul_wide, nb::arg("a"), nb::arg("b"));
-    m.def("high_words", &high_words, nb::arg("a"), nb::arg("b"));
     m.def("wide_products", &wide_products, nb::arg("a"), nb::arg("b"));
     m.def("carryless_sum", &carryless_sum, nb::arg("a"), nb::arg("b"));
+    m.def("wide_add", &wide_added<tensor::wide_add>, nb::arg("low"), nb::arg("high"), nb::arg("other_low"),
+          nb::arg("other_high"));
+    m.def("wide_subtract", &wide_added<tensor::wide_subtract>, nb::arg("low"), nb::arg("high"), nb::arg("other_low"),
+          nb::arg("other_high"));
+    m.def("wide_times", &wide_times, nb::arg("low"), nb::arg("high"), nb::arg("factors"));
     m.def("wide_sum", &wide_sum, nb::arg("factors"), nb::arg("low"), nb::arg("high"));
     m.def("chosen_words", &chosen_words, nb::arg("table"), nb::arg("number"), nb::arg("one"));
     m.def("bit_products", &bit_products, nb::arg("opened"), nb::arg("masks"), nb::arg("dealt"), nb::arg("one"),

@@ -41,7 +41,7 @@ _MAGIC = b"CP"
 _HEADER = struct.Struct("<2sBBIQ")
 LARGEST_BODY = 1 << 30  # bytes
 _JOINED_BODY = 1 << 16  # a body up to this size leaves in one write with its header
-_SMALL_BODY = 1 << 12  # in an exchange, a body up to this size is sent before the other side's is received
+_SMALL_BODY = 1 << 14  # in an exchange, a body up to this size is sent before the other side's is received
 
 _LOST = "lost"
 _LOST_WITHIN_S = 1.0  # for a word that is a courtesy
@@ -170,14 +170,14 @@ class Channel(ABC):
             size: its exact length in bytes, where the protocol fixes the length.
             limit: the longest body that is accepted where the protocol does not.
         """
-        return self._take(self._incoming(label, size, limit)).toreadonly()
+        return self._take(label, size, limit, None).toreadonly()
 
     def recv_into(self, label: str, target: memoryview) -> None:
         """Receive the next frame, whose body must have the length of ``target``, into that memory.
 
         Large messages that follow each other need no fresh pages so.
         """
-        self._take(self._incoming(label, len(target), LARGEST_BODY, target))
+        self._take(label, len(target), LARGEST_BODY, target)
 
     def exchange(self, label: str, body: Buffer, size: int) -> memoryview:
         """Send a body, and at the same time receive one of ``size`` bytes under the same label.
@@ -197,16 +197,50 @@ class Channel(ABC):
     def begin_exchange(self, label: str, parts: Sequence[Buffer] | None, target: memoryview | None) -> Exchange:
         """Return one frame each way, to be moved by :func:`exchange_all`. None is no frame."""
 
-    def _take(self, parts: Generator[memoryview, None, memoryview]) -> memoryview:
-        """Fill the parts of a frame one after the other, within the deadline, and return its body."""
+    def _take(self, label: str, size: int | None, limit: int, target: memoryview | None) -> memoryview:
+        """Receive the next frame within the deadline, and return its body, which is `target` where that is given."""
         expires = time.monotonic() + self.deadline_s
         with self._busy:
+            if (body := self._take_whole(label, size, limit, target, expires)) is not None:
+                return body
+            parts = self._incoming(label, size, limit, target)
             while True:
                 try:
                     part = next(parts)
                 except StopIteration as end:
                     return end.value  # type: ignore[no-any-return]  # the generator's
                 self._read(part, expires)
+
+    def _take_whole(
+        self, label: str, size: int | None, limit: int, target: memoryview | None, expires: float
+    ) -> memoryview | None:
+        """Return the body of the next frame if all of it is at hand, and None to have it received part by part."""
+        return None
+
+    def _whole_frame(
+        self, unread: memoryview, label: str, size: int | None, limit: int, target: memoryview | None
+    ) -> tuple[memoryview, memoryview] | None:
+        """Return the body of the frame that `unread` begins with, and what follows the frame.
+
+        Return None, and change nothing, where the frame is not there as a whole or is not what is expected. Then
+        :meth:`_incoming` finds what is wrong with it.
+        """
+        name = label.encode("ascii")
+        begin = _HEADER.size + len(name)
+        if len(unread) < begin or unread[_HEADER.size : begin] != name:
+            return None
+        magic, version, name_length, sequence, length = _HEADER.unpack_from(unread)
+        end = begin + length
+        expected = (_MAGIC, WIRE_VERSION, len(name), self._received_frames & 0xFFFFFFFF)
+        if (magic, version, name_length, sequence) != expected or end > len(unread):
+            return None
+        if length > limit or (size is not None and length != size):
+            return None
+        body = np.empty(length, dtype=np.uint8).data if target is None else target
+        body[:] = unread[begin:end]
+        self._received_frames += 1
+        self.traffic[self.step].received += end
+        return body, unread[end:]
 
     def _incoming(
         self, label: str, size: int | None, limit: int, target: memoryview | None = None

@@ -22,7 +22,7 @@ from mpc.channels.credentials import reason_of, refusal_in
 from mpc.channels.frames import LARGEST_BODY, Buffer, Channel, Exchange
 from mpc.errors import DeadlineError, ProtocolError, RefusedError, TransportError
 
-_READ_AHEAD_BYTES = 1 << 12  # what may be taken from a connection beyond what is asked for
+_READ_AHEAD_BYTES = 1 << 14  # what may be taken from a connection beyond what is asked for, as much as a TLS record has
 _CHUNK_BYTES = 1 << 16  # that are read at once of what a peer that has left has sent
 _PARTS_AT_ONCE = 512  # for one call to the operating system, which takes 1024 at most
 _ALIVE = (  # A machine that is gone says nothing. One that is there answers, however long its party computes.
@@ -51,6 +51,8 @@ class SocketChannel(Channel):
         self._timeout_s = 0.0
         self._ahead = memoryview(bytearray(_READ_AHEAD_BYTES))
         self._unread = self._ahead[:0]
+        self._departures = select.poll()
+        self._departures.register(connection, select.POLLRDHUP)
 
     def _write(self, parts: list[Buffer]) -> None:
         self._hear_why_the_peer_left()
@@ -78,6 +80,17 @@ class SocketChannel(Channel):
             else:
                 self._unread = self._ahead[: self._receive(self._ahead, expires)]
                 filled += self._move_unread(target[filled:])
+
+    def _take_whole(
+        self, label: str, size: int | None, limit: int, target: memoryview | None, expires: float
+    ) -> memoryview | None:
+        if not len(self._unread):
+            self._unread = self._ahead[: self._receive(self._ahead, expires)]
+        found = self._whole_frame(self._unread, label, size, limit, target)
+        if found is None:
+            return None
+        body, self._unread = found
+        return body
 
     def _move_unread(self, target: memoryview) -> int:
         """Fill ``target`` from what was read ahead, and return the number of bytes moved."""
@@ -162,7 +175,7 @@ class SocketChannel(Channel):
         To be called before sending. A connection that could not send is of no more use to read from. What the peer said
         besides stays to be received.
         """
-        if self._connection.fileno() < 0 or not self.left:  # closed here, as the next call reports
+        if self._connection.fileno() < 0 or not self._departures.poll(0):  # closed here, as the next call reports
             return
         chunk, expires = memoryview(bytearray(_CHUNK_BYTES)), time.monotonic() + self.deadline_s
         with contextlib.suppress(OSError, SSL.Error):  # a machine that is gone says no more

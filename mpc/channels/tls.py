@@ -28,11 +28,19 @@ _OPENSSL = Binding()  # the library that pyOpenSSL calls, by its C names
 
 
 class TlsConnection(SSL.Connection):
-    """A connection of pyOpenSSL with a read straight into the caller's memory.
+    """A connection of pyOpenSSL with a read straight into the caller's memory, and a send with less around it.
 
     The library's own ``recv_into`` allocates memory for every record and copies the record out of it, which costs as
-    much as the decryption. This class uses the same inner names of the library as that method does.
+    much as the decryption. This class uses the same inner names of the library as its methods do.
     """
+
+    def encrypt_from(self, data: memoryview) -> int:
+        """Send ``data`` and return its length. Raises as ``send``."""
+        with _OPENSSL.ffi.from_buffer("char[]", data) as memory:
+            count = int(_OPENSSL.lib.SSL_write(self._ssl, memory, len(data)))
+        if count <= 0:
+            self._raise_ssl_error(self._ssl, count)
+        return count
 
     def decrypt_to(self, memory: Any, size: int) -> int:
         """Read at most a record that has come into ``size`` bytes at a ``char *``. Raises as ``recv_into``."""
@@ -57,6 +65,9 @@ class TlsChannel(SocketChannel):
         self.tls = tls
 
     def _send_all(self, parts: list[Buffer]) -> None:
+        if len(parts) == 1 and len(parts[0]) <= _RECORD_BYTES:
+            self._encrypt(memoryview(parts[0]))
+            return
         if sum(map(len, parts)) <= _RECORD_BYTES:
             self._send_records(parts)
             return
@@ -90,7 +101,7 @@ class TlsChannel(SocketChannel):
         expires = time.monotonic() + self.deadline_s
         while data:
             try:
-                self.tls.send(data)
+                self.tls.encrypt_from(data)
                 return
             except SSL.WantWriteError:  # too late, or a signal came
                 check_not_later_than(expires)
@@ -100,7 +111,7 @@ class TlsChannel(SocketChannel):
 
     def send_now(self, data: memoryview) -> int:
         try:
-            return int(self.tls.send(data))  # the same data again after a refusal, as OpenSSL demands
+            return self.tls.encrypt_from(data)  # the same data again after a refusal, as OpenSSL demands
         except (SSL.WantWriteError, SSL.WantReadError):
             raise BlockingIOError from None
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from mpc.commons.access import State
 from mpc.commons.batches import Batch, Item
@@ -19,7 +20,7 @@ from mpc.commons.encoding import Blob, Many, Record, coded
 from mpc.commons.entries import MOST_REPORTS, Complaint, Verdict, words_digest
 from mpc.commons.founding import Task
 from mpc.commons.group import read_points
-from mpc.commons.prio import HeldShare
+from mpc.commons.prio import HeldShare, RobustPrio
 from mpc.commons.proceedings import task_of_grant, words_so_far
 from mpc.commons.reports import judge_box
 from mpc.errors import CheatingError
@@ -49,6 +50,8 @@ def judge(state: State, batch: Batch, said: Mapping[int, SaidWords]) -> Verdict:
     """
     task = task_of_grant(state, batch.grant)
     rejected, liars = set(batch.rejected), set(batch.liars)
+    invalid = list[Item]()
+    judged: dict[RobustPrio[Any], list[tuple[Item, dict[int, bytes]]]] = {}
     for row, item in enumerate(batch.items):
         complaints = {
             place: state.complaints[batch.grant, item.index, place]
@@ -58,23 +61,22 @@ def judge(state: State, batch: Batch, said: Mapping[int, SaidWords]) -> Verdict:
         lied = {place for place, one in complaints.items() if not _holds(task, item, place, one)}
         liars |= lied
         words = {
-            place: one.words[row] if row < len(one.words) else b""
+            place + 1: one.words[row] if row < len(one.words) else b""
             for place, one in said.items()
             if place not in complaints
         }
         if len(lied) < len(complaints):
-            valid = False
+            invalid.append(item)
         elif sum(not word for word in words.values()) > task.faulty:
             rejected.add(item.index)  # an honest aggregator has no word, because the coin gives none
-            continue
         else:
-            verdict = item.robust.decide({place + 1: word for place, word in words.items()})
-            liars |= {number - 1 for number in verdict.liars}
-            valid = verdict.valid
-        if not valid:
-            rejected.add(item.index)
-            if item.dealer is not None:
-                liars.add(item.dealer)
+            judged.setdefault(item.robust, []).append((item, words))
+    for robust, items in judged.items():
+        valid, lying = robust.decide_batch([words for _, words in items])
+        liars |= {number - 1 for number in lying}
+        invalid += [item for (item, _), holds in zip(items, valid, strict=True) if not holds]
+    rejected |= {item.index for item in invalid}
+    liars |= {item.dealer for item in invalid if item.dealer is not None}
     liars |= {place for place, one in said.items() if len(one.words) != len(batch.items)}
     digest = words_digest(words_so_far(state, batch.grant))
     return Verdict(batch.grant, tuple(sorted(rejected)), tuple(sorted(liars)), digest)

@@ -33,17 +33,19 @@ from functools import cached_property
 import numpy as np
 
 from mpc._core import CkksCiphertext, CkksPublicKey
+from mpc.channels.frames import Channel
 from mpc.encrypted.noise import Chain
 from mpc.encrypted.packing import Floats
 from mpc.encrypted.pooled import PRODUCTS, PUBLIC, RidgeJob, deviation
 from mpc.encrypted.reading import Residues
-from mpc.encrypted.shared_release import SharedRelease
+from mpc.encrypted.shared_release import LARGEST_LEAK, SharedRelease, Shares, holder_open, holder_shares, trainer_open
 from mpc.encrypted.threshold import decryption, public_key, relinearisation, rotation
 from mpc.encrypted.threshold.masks import Mask
 from mpc.encrypted.threshold.owner import Owner
 from mpc.encrypted.threshold.session import JointKey
 from mpc.encrypted.tiling import Columns
-from mpc.errors import ParameterError
+from mpc.errors import ParameterError, RangeError
+from mpc.garbled.session import Evaluator, Garbler
 
 GRID_BITS = 18
 _MASK_PART = 0.5  # of the result's own deviation, which owners' masks may add
@@ -127,10 +129,16 @@ class JointRidge:
         """Return what the opened weights say of the encryption's error, in nats, on average over that error.
 
         Raises:
-            RangeError: it is above :data:`mpc.encrypted.shared_release.LARGEST_LEAK`. The sentence is about the
-                deviation in the units of what is encrypted.
+            RangeError: it is above :data:`mpc.encrypted.shared_release.LARGEST_LEAK`. The sentence has a sigma for it.
         """
-        return self.release.check_leak([self.read_deviations] * self.release.targets)
+        leak = self.release.leak([self.read_deviations] * self.release.targets)
+        if not leak <= LARGEST_LEAK:
+            raise RangeError(
+                f"expected noise beside which the encryption's error tells at most {LARGEST_LEAK:g} nats of the key, "
+                f"found {leak:.2g} at a sigma of {self.sigma:g}: raise it to "
+                f"{self.sigma * math.sqrt(leak / LARGEST_LEAK):.2g} or more"
+            )
+        return leak
 
 
 def _masked(chain: Chain, mask: Mask, result: float) -> float:
@@ -234,6 +242,27 @@ def opener_residues(
         result = CkksCiphertext.from_bytes(joint.job.core, message)
         found.append(decryption.receiver_residues(key, place, result, [one[place] for one in shares]))
     return found
+
+
+# -- the release, over the channel between trainer and opener ---------------------------------------------------------
+
+
+def trainer_release(channel: Channel, joint: JointRidge, shares: Shares) -> Floats | None:
+    """Give the trainer's shares of the masks, and return the noisy weights ``(targets, d)`` if it learns them.
+
+    Raises as :func:`mpc.encrypted.shared_release.trainer_open` does.
+    """
+    opened = trainer_open(joint.release, Garbler.open(channel), shares)
+    return None if opened is None else weights_of(joint, opened)
+
+
+def opener_release(channel: Channel, joint: JointRidge, residues: Sequence[Residues]) -> Floats:
+    """Return the noisy weights ``(targets, d)``, from what :func:`opener_residues` gave.
+
+    Raises as :func:`mpc.encrypted.shared_release.holder_open` does.
+    """
+    shares = holder_shares(joint.release, residues)
+    return weights_of(joint, holder_open(joint.release, Evaluator.open(channel), shares))
 
 
 def weights_of(joint: JointRidge, opened: Sequence[Floats]) -> Floats:

@@ -20,14 +20,14 @@ into that noise. See :mod:`mpc.encrypted.release` for what may leave the holder.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from mpc._core import CkksCiphertext, CkksEvaluator, CkksParameters, CkksPublicKey, CkksSecretKey
-from mpc.encrypted.ciphertexts import Ciphertexts, chain_of
+from mpc.encrypted.ciphertexts import Ciphertexts, Encrypted, chain_of
 from mpc.encrypted.noise import DEVIATIONS, TAIL, Chain
 from mpc.encrypted.packing import Floats
 from mpc.encrypted.parameters import parameters_of, smallest_set
@@ -207,13 +207,23 @@ def owner_moments(job: RidgeJob, records: Floats, signs: Floats) -> tuple[Floats
     if not (np.abs(signs) == 1).all():
         raise RangeError("expected targets of 1 and -1, found others")
     moments = records.T @ records
-    largest = float(np.linalg.eigvalsh(moments / n)[-1])
+    largest = largest_eigenvalue(records)
     if not largest <= job.choices.largest:
         raise RangeError(
             f"expected records whose second moments have eigenvalues of at most {job.choices.largest:g}, found "
             f"{largest:.4g}: all owners need a larger largest_eigenvalue, or records of a smaller norm"
         )
     return moments / (job.records * job.choices.largest), signs @ records / job.records
+
+
+def largest_eigenvalue(records: Floats) -> float:
+    """Return the largest eigenvalue of the mean of x x^T over records ``(n, d)``."""
+    return float(np.linalg.eigvalsh(records.T @ records / len(records))[-1])
+
+
+def owner_public_key(job: RidgeJob, keys: Mapping[str, bytes]) -> CkksPublicKey:
+    """Return the key that owners encrypt with. Raises `ProtocolError` for what is none."""
+    return CkksPublicKey(job.core, _part(keys, PUBLIC))
 
 
 def owner_encrypt_moments(
@@ -233,8 +243,7 @@ def foresee_ridge(job: RidgeJob, matrix: Floats, vectors: Floats) -> Floats:
     """Return the weights ``(targets, d)`` that training will find, for who has all moments, by plain numpy.
 
     Raises:
-        RangeError: they are not within the polynomial's error of the exact ones, or so small that a comparison within
-            the bound would say little.
+        RangeError: they are not within the polynomial's error of the exact ones.
     """
     found = []
     for vector in vectors:
@@ -245,14 +254,22 @@ def foresee_ridge(job: RidgeJob, matrix: Floats, vectors: Floats) -> Floats:
                 f"expected weights within {allowed:.2g} of those of ridge regression, found a difference of "
                 f"{difference:.2g}: some eigenvalue of the moments is out of its range"
             )
-        largest = float(np.abs(weights).max())
-        if not bound(job) <= LARGEST_BOUND * largest:
-            raise RangeError(
-                f"expected a bound on the error of at most {LARGEST_BOUND:g} times the largest weight, which is "
-                f"{largest:.2g}, found {bound(job):.2g}: lower the degree or the largest eigenvalue"
-            )
         found.append(weights)
     return np.stack(found)
+
+
+def check_bound(job: RidgeJob, weights: Floats) -> None:
+    """Refuse a comparison with weights ``(targets, d)`` that are so small that it would say little.
+
+    Raises:
+        RangeError: the bound is not small against the largest weight of some target.
+    """
+    largest = float(np.abs(weights).max(axis=1).min())
+    if not bound(job) <= LARGEST_BOUND * largest:
+        raise RangeError(
+            f"expected a bound on the error of at most {LARGEST_BOUND:g} times the largest weight, which is "
+            f"{largest:.2g} of some target, found {bound(job):.2g}: lower the degree or raise regularisation"
+        )
 
 
 # -- whoever adds, and trains ------------------------------------------------------------------------------------------
@@ -282,16 +299,13 @@ def _moment(job: RidgeJob, parts: Mapping[str, bytes], name: str) -> CkksCiphert
     return ciphertext
 
 
-@dataclass(frozen=True)
-class Solved:
-    """One target's encrypted weights, by name."""
+def trainer_solve(
+    job: RidgeJob, keys: Mapping[str, bytes], parts: Mapping[str, bytes], tell: Callable[[int, int], None] | None = None
+) -> dict[str, bytes]:
+    """Return every target's encrypted weights from encrypted moments, by name.
 
-    target: int
-    weights: Mapping[str, bytes]
-
-
-def trainer_solve(job: RidgeJob, keys: Mapping[str, bytes], parts: Mapping[str, bytes]) -> Iterator[Solved]:
-    """Find every target's weights from encrypted moments.
+    Args:
+        tell: is told how many steps are done, of how many.
 
     Raises:
         ProtocolError: keys or moments are not those of this job.
@@ -301,11 +315,16 @@ def trainer_solve(job: RidgeJob, keys: Mapping[str, bytes], parts: Mapping[str, 
     read = {name: arithmetic.read(_moment(job, parts, name).to_bytes()) for name in job.moment_names()}
     tiles = [[read[f"tile {row} {column}"] for column in range(job.tiling.columns)] for row in range(job.tiling.rows)]
     moments = Moments(tiles, read["columns"], read["rows"])
-    for target in range(job.targets):
-        weights = solve(arithmetic, job.tiling, moments, job.choices, target, job.unit)
-        yield Solved(
-            target, {f"weights {target} {place}": one.ciphertext.to_bytes() for place, one in enumerate(weights)}
-        )
+    found: list[list[Encrypted]] = []
+    for done, step in enumerate(solve(arithmetic, job.tiling, moments, job.choices, job.targets, job.unit), 1):
+        found = step
+        if tell is not None:
+            tell(done, job.choices.degree + 1)
+    return {
+        f"weights {target} {place}": one.ciphertext.to_bytes()
+        for target, vector in enumerate(found)
+        for place, one in enumerate(vector)
+    }
 
 
 # -- errors ------------------------------------------------------------------------------------------------------------

@@ -100,19 +100,25 @@ def foresee(
         raise ParameterError("expected at least 1 iteration, found none")
     last = found_in(weights)
     _compare(last.weights, train_in_the_clear(packing.unpack(packing.pack(records)), choices, packing))
-    return replace(last, refreshed=refreshed, read=None if reading is None else read_bounds(twin, reading, weights))
+    if reading is None:
+        return replace(last, refreshed=refreshed)
+    # The mask comes in as a fresh public encryption, whose noise counts.
+    level = len(reading.primes) - 1
+    fresh = twin.fresh(np.zeros(packing.slots), weights.scale, public=True, level=level)
+    masked = twin.add(twin.lower(weights, level), fresh)
+    return replace(last, refreshed=refreshed, read=read_bounds(twin, reading, masked))
 
 
-def read_bounds(twin: Twin, reading: Reading, weights: Clear) -> Floats:
+def read_bounds(twin: Twin, reading: Reading, decrypted: Clear) -> Floats:
     """Return what the numbers ``(d',)`` that a shared release reads differ by at most, before rounding and noise.
 
-    The mask comes in as a fresh public encryption, whose noise counts. Factors that are rounded to integers weigh real
-    and imaginary parts of slots. Both hold noise of equal deviations, as all that slots are multiplied by is real.
+    Factors that are rounded to integers weigh real and imaginary parts of slots. Both hold noise of equal deviations,
+    as all that slots are multiplied by is real.
+
+    Args:
+        decrypted: what the ciphertext holds that is decrypted, without masks.
     """
-    level = len(reading.primes) - 1
-    fresh = twin.fresh(np.zeros(twin.chain.slots), weights.scale, public=True, level=level)
-    masked = twin.add(twin.lower(weights, level), fresh)
-    _, bounds = twin.errors(masked, np.concatenate([reading.real, reading.imaginary]))
+    _, bounds = twin.errors(decrypted, np.concatenate([reading.real, reading.imaginary]))
     both: Floats = bounds.reshape(2, -1).sum(axis=0)
     return both
 

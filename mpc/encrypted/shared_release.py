@@ -25,7 +25,8 @@ sigma for which it is above a limit is refused. It holds for one release, so tha
 opened weights by what it chooses, and learns nothing from that. One that gives another ciphertext chooses what is
 opened, under the same noise. A holder that changes its share moves what it alone learns. Each of them can learn from
 whether the circuit refuses one answer, of yes or no, that has no noise. A party that gives less noise takes from the
-other's protection against outsiders only.
+other's protection against outsiders only. A trainer that garbles another circuit chooses what the holder learns. Where
+it learns the result itself, it can have the exact numbers and the error opened.
 """
 
 from __future__ import annotations
@@ -53,6 +54,7 @@ from mpc.ring import Ring, Words
 from mpc.use_once import UseOnce
 
 MOST_WEIGHTS = 4096
+MOST_MODULUS_BITS = 127
 LARGEST_LEAK = 0.01
 """In nats, the largest divergence that a release may have. A sigma that leaves more is refused."""
 
@@ -103,7 +105,11 @@ class SharedRelease:
                 f"expected noise of a deviation between the grid's step, {float(step):.2g}, and the limit of weights, "
                 f"{float(most):g}, found {float(self.sigma):.3g}"
             )
-        _ = self.reading
+        if (bits := self.reading.modulus.bit_length()) > MOST_MODULUS_BITS:
+            raise ParameterError(
+                f"expected a modulus of at most {MOST_MODULUS_BITS} bits for the circuit, found {bits}: take a lower "
+                "level"
+            )
 
     @property
     def core(self) -> CkksParameters:
@@ -193,15 +199,22 @@ def trainer_mask(
         raise ParameterError(f"expected weights of {release.targets} targets, found {len(weights)}")
     public = CkksPublicKey(release.core, public_key)
     evaluator, scale = CkksEvaluator(release.core, None, []), core_scale(release.core, release.scale)
-    reading, masked, shares = release.reading, [], []
-    offset = (1 << (reading.shift + reading.range_bits - 1)) + (1 << (reading.shift - 1))  # to the range's middle; 1/2
+    reading, masked, sums = release.reading, [], []
     for message in weights:
         ciphertext = _checked(release, message)
         mask = np.stack([_uniform(prime, release.core.degree, randomness) for prime in reading.primes])
         fresh = public.encrypt_residues(mask, release.level, scale)
         masked.append(evaluator.add(ciphertext, fresh).to_bytes())
-        shares.append([(offset - number) % reading.modulus for number in reading.read(mask)])
-    return masked, UseOnce(shares, "shares of the masks")
+        sums.append(reading.read(mask))
+    return masked, mask_shares(release, sums)
+
+
+def mask_shares(release: SharedRelease, sums: Sequence[Sequence[int]]) -> Shares:
+    """Return the shares of who knows what all masks on each target's result read as together, ``d'`` numbers."""
+    reading = release.reading
+    offset = (1 << (reading.shift + reading.range_bits - 1)) + (1 << (reading.shift - 1))  # to the range's middle; 1/2
+    shares = [[(offset - number) % reading.modulus for number in target] for target in sums]
+    return UseOnce(shares, "shares of the masks")
 
 
 def holder_decrypt(release: SharedRelease, secret: CkksSecretKey, masked: bytes) -> Residues:

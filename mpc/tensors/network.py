@@ -11,9 +11,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mpc._core import pack_words, unpack_words
 from mpc.channels.frames import Buffer, Channel, exchange_all
 from mpc.errors import ParameterError, ProtocolError
-from mpc.ring import Words, pack_words, unpack_words
+from mpc.ring import Words
 
 _WIDTHS = {8: "<u1", 16: "<u2", 32: "<u4", 64: "<u8"}  # bits that numpy converts in one pass
 
@@ -37,7 +38,7 @@ def to_wire(words: Words, bits: int) -> memoryview:
         words = words & np.uint64((1 << bits) - 1)
     if kind := _WIDTHS.get(width):
         return np.ascontiguousarray(words).reshape(-1).astype(kind, copy=False).view(np.uint8).data
-    return memoryview(pack_words(words, width))
+    return memoryview(pack_words(np.ascontiguousarray(words), width))
 
 
 def from_wire(body: memoryview, bits: int) -> Words:
@@ -48,7 +49,7 @@ def from_wire(body: memoryview, bits: int) -> Words:
     if kind := _WIDTHS.get(width):
         words = np.frombuffer(body, dtype=kind).astype(np.uint64, copy=False)
     else:
-        words = unpack_words(body, (len(body) * 8 // width,), width)
+        words = unpack_words(body, len(body) * 8 // width, width)
     if bits != width and words.size and int(words.max()) >> bits:
         raise ProtocolError(f"expected words of {bits} bits, found wider ones")
     return words
@@ -73,9 +74,15 @@ class Part:
         return f"Part(shape={self.shares.shape}, bits={self.bits}, planes={self.planes})"
 
 
-def _size_from(peer: str, parts: Sequence[Part]) -> int:
-    """Return the bytes that a peer sends in a round."""
-    return sum(wire_size(part.shares.size, part.bits) for part in parts if part.sender in (None, peer))
+def _sizes_from(peers: Sequence[str], parts: Sequence[Part]) -> dict[str, int]:
+    """Return the bytes that each peer sends in a round, without those peers that send no part."""
+    sizes: dict[str, int] = {}
+    for part in parts:
+        size = wire_size(part.shares.size, part.bits)
+        for peer in peers if part.sender is None else (part.sender,):
+            if peer in peers:
+                sizes[peer] = sizes.get(peer, 0) + size
+    return sizes
 
 
 class InStep:
@@ -147,17 +154,16 @@ class Network:
             for each part the sum of all parties' shares modulo 2^bits, or the XOR, in the part's shape.
         """
         own = [to_wire(part.shares, part.bits) for part in parts if part.sender in (None, self.me)]
-        sizes = {peer: _size_from(peer, parts) for peer in peers if any(part.sender in (None, peer) for part in parts)}
+        sizes = _sizes_from(peers, parts)
         received = self.swap(label, dict.fromkeys(peers, own) if own else {}, sizes)
         places = dict.fromkeys(received, 0)
         opened = []
         for part in parts:
             total = part.shares
-            for peer in peers if part.sender is None else [part.sender] if part.sender != self.me else []:
+            for peer in peers if part.sender is None else (part.sender,) if part.sender != self.me else ():
                 start = places[peer]
                 places[peer] = end = start + wire_size(total.size, part.bits)
-                with self._channels[peer].naming_peer():
-                    words = from_wire(received[peer][start:end], part.bits).reshape(total.shape)
+                words = self._words_from(peer, received[peer][start:end], part.bits).reshape(total.shape)
                 if part.sender is not None:
                     total = words
                     continue
@@ -167,6 +173,14 @@ class Network:
                 total = total & np.uint64((1 << part.bits) - 1)
             opened.append(total)
         return opened
+
+    def _words_from(self, peer: str, body: memoryview, bits: int) -> Words:
+        """Return words from a peer's message. An error names the peer."""
+        try:
+            return from_wire(body, bits)
+        except ProtocolError:
+            with self._channels[peer].naming_peer():
+                raise
 
     def traffic(self) -> tuple[int, int]:
         """Return the bytes that were sent and received over all channels since this was made, with headers."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from decimal import Decimal
+from functools import lru_cache
 from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -28,6 +29,7 @@ FEWEST_RING_BITS = 64
 """Functions have up to 30 fraction bits inside, and products of two such numbers."""
 
 
+@lru_cache(maxsize=4096)
 def nearest(value: Decimal, fraction_bits: int) -> int:
     """Return round(value * 2^fraction_bits). It is the same integer on every machine."""
     return int((value * Decimal(2) ** fraction_bits).to_integral_value())

@@ -113,12 +113,15 @@ void wide_products() {
         for (std::size_t j = 0; j < 6; ++j)
             CHECK(low[i * 6 + j] == transposed_low[j * 19 + i] && high[i * 6 + j] == transposed_high[j * 19 + i]);
     }
-    high_words(a.data(), b.data(), low.size(), low.data());
-    make_public(low);
-    CHECK(low.size() == high.size());
     wide_sum(a.data(), b.data(), b.data(), b.size(), sum.data());
     make_public(sum);
     CHECK(sum.size() == 2);
+    const WideWords x{a.data(), b.data()}, y{b.data(), a.data()};
+    wide_add(x, y, low.size(), low.data(), high.data());
+    wide_subtract(x, y, low.size(), transposed_low.data(), transposed_high.data());
+    wide_times(x, b.data(), low.size() / 2, low.size(), low.data(), high.data());
+    for (std::vector<std::uint64_t>* words : {&low, &high, &transposed_low, &transposed_high}) make_public(*words);
+    CHECK(low.size() == high.size());
 }
 
 void bits_in_words() {

@@ -401,20 +401,36 @@ void sums_of_polynomials() {
             if ((b[i] >> t & 1) != 0) expected ^= Wide{a[i]} << t;
         }
     }
-    std::uint64_t sum[2], upper[100];
+    std::uint64_t sum[2];
     carryless_sum(a.data(), b.data(), a.size(), sum);
     CHECK(sum[0] == static_cast<std::uint64_t>(expected) && sum[1] == static_cast<std::uint64_t>(expected >> 64));
     carryless_sum(a.data(), b.data(), 0, sum);
     CHECK(sum[0] == 0 && sum[1] == 0);
-    high_words(a.data(), b.data(), a.size(), upper);
-    bool same = true;
-    for (std::size_t i = 0; i < a.size(); ++i)
-        same = same && upper[i] == static_cast<std::uint64_t>((Wide{a[i]} * b[i]) >> 64);
-    CHECK(same);
     Wide total = 0;
     for (std::size_t i = 0; i < a.size(); ++i) total += a[i] * (Wide{a[i]} << 64 | b[i]);
     wide_sum(a.data(), b.data(), a.data(), a.size(), sum);
     CHECK(sum[0] == static_cast<std::uint64_t>(total) && sum[1] == static_cast<std::uint64_t>(total >> 64));
+}
+
+void numbers_of_two_words() {
+    constexpr std::size_t n = 96;
+    std::vector<std::uint64_t> a = random_words<std::uint64_t>(n, 1), b = random_words<std::uint64_t>(n, 2);
+    const std::vector<std::uint64_t> c = random_words<std::uint64_t>(n, 3), d = random_words<std::uint64_t>(n, 4);
+    a[0] = b[0] = a[1] = ~std::uint64_t{0};
+    b[1] = 1;
+    std::vector<std::uint64_t> low[3], high[3];
+    for (std::size_t k = 0; k < 3; ++k) low[k] = high[k] = std::vector<std::uint64_t>(n);
+    wide_add({a.data(), c.data()}, {b.data(), d.data()}, n, low[0].data(), high[0].data());
+    wide_subtract({a.data(), c.data()}, {b.data(), d.data()}, n, low[1].data(), high[1].data());
+    wide_times({a.data(), c.data()}, b.data(), n / 3, n, low[2].data(), high[2].data());
+    bool same = true;
+    for (std::size_t i = 0; i < n; ++i) {
+        const Wide x = Wide{c[i]} << 64 | a[i], y = Wide{d[i]} << 64 | b[i];
+        const Wide expected[3] = {x + y, x - y, x * b[i % (n / 3)]};
+        for (std::size_t k = 0; k < 3; ++k)
+            same = same && (Wide{high[k][i]} << 64 | low[k][i]) == expected[k];
+    }
+    CHECK(same);
 }
 
 // Each number chosen from a table whose rows have one bit of their own.
@@ -478,6 +494,7 @@ int main() {
     check::run_on_all_levels("layers_multiply_shares", layers_multiply_shares);
     check::run_on_all_levels("wide_products_keep_their_upper_words", wide_products_keep_their_upper_words);
     check::run_on_all_levels("sums_of_polynomials", sums_of_polynomials);
+    check::run("numbers_of_two_words", numbers_of_two_words);
     check::run("words_that_are_chosen", words_that_are_chosen);
     check::run("products_of_opened_bits", products_of_opened_bits);
     check::run("words_without_gaps", words_without_gaps);

@@ -14,14 +14,14 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from mpc.encrypted.programs.logistic import Logistic
-from mpc.errors import MpcError
 from parties.encrypted import owner, private_model, trainer
 from parties.encrypted.container import WORDS, FileError, Header, read_container, read_header
-from parties.encrypted.jobs import LOGISTIC
+from parties.encrypted.jobs import LOGISTIC, RIDGE
 from parties.encrypted.keys import PRIVATE, PUBLIC, read_passphrase
 from parties.encrypted.model import LinearModel, check_name
 from parties.encrypted.options import (
     DEFAULT_COMPONENTS,
+    DEFAULT_NORM,
     DecryptModelOptions,
     EncryptDatasetOptions,
     EncryptModelOptions,
@@ -29,20 +29,12 @@ from parties.encrypted.options import (
     TrainOptions,
 )
 from parties.encrypted.records import LabelledTable, read_records
-from parties.encrypted.words import PRIVATE_WARNING, megabytes
-from parties.frame.errors import ConfigError, PartyError
+from parties.encrypted.ridge_commands import check_flags, encrypt_moments, seen_of_moments
+from parties.encrypted.words import PRIVATE_WARNING, in_a_sentence, megabytes
+from parties.frame.errors import ConfigError
 from parties.frame.plan import Summary
 
 _VERIFY = " With --verify and the records the twin's numbers are released, which hold none."
-
-
-@contextmanager
-def _in_a_sentence() -> Iterator[None]:
-    """Turn an error of the computation into one for a person."""
-    try:
-        yield
-    except MpcError as error:
-        raise PartyError(f"{error}.") from error
 
 
 @contextmanager
@@ -56,8 +48,12 @@ def _bar(what: str) -> Iterator[Callable[[int, int], None]]:
 
 
 def encrypt_dataset(_: object, __: Path, options: EncryptDatasetOptions) -> Summary:
-    """Make keys and encrypt an owner's records. Raises `PartyError`."""
+    """Make keys and encrypt an owner's records, or join those of another owner. Raises `PartyError`."""
+    check_flags(options)
     table = read_records(options.dataset, options.label, options.delimiter)
+    if options.algorithm == RIDGE:
+        with in_a_sentence():
+            return encrypt_moments(table, options)
     features = table.features.shape[1]
     components = min(DEFAULT_COMPONENTS, features) if options.components is None else options.components
     choices = owner.Choices(
@@ -65,10 +61,10 @@ def encrypt_dataset(_: object, __: Path, options: EncryptDatasetOptions) -> Summ
         components or None,
         options.whiten or None,
         options.clip,
-        options.norm or None,
+        (DEFAULT_NORM if options.norm is None else options.norm) or None,
     )
     steps = ["the twin in the clear", "keys", "records", "files"]
-    with _in_a_sentence(), _bar("encrypt-dataset") as bar:
+    with in_a_sentence(), _bar("encrypt-dataset") as bar:
         made = owner.encrypt_dataset(
             table,
             options.output,
@@ -97,7 +93,8 @@ def encrypt_dataset(_: object, __: Path, options: EncryptDatasetOptions) -> Summ
 def _prepared(options: EncryptDatasetOptions, components: int, made: owner.EncryptedDataset) -> str:
     turned = f"{components} directions" if components else "all features"
     whitened = f", whitened with {options.whiten:g}" if options.whiten else ""
-    shortened = f", records longer than {options.norm:g} scaled down" if options.norm else ""
+    norm = DEFAULT_NORM if options.norm is None else options.norm
+    shortened = f", records longer than {norm:g} scaled down" if norm else ""
     return f"{turned}{whitened}, {made.cut} of {made.numbers} numbers cut at {options.clip:g}{shortened}"
 
 
@@ -123,7 +120,7 @@ def train(_: object, __: Path, options: TrainOptions) -> Summary:
         raise ConfigError("train: expected --encrypted_data, or --encrypted_model with --dataset, found none.")
     if options.dataset is not None:
         raise ConfigError("dataset: expected with --encrypted_model alone, found it with --encrypted_data.")
-    with _in_a_sentence(), _bar("train") as bar:
+    with in_a_sentence(), _bar("train") as bar:
         made = trainer.train_on_encrypted_data(
             options.encrypted_data,
             options.public_key,
@@ -139,7 +136,7 @@ def train(_: object, __: Path, options: TrainOptions) -> Summary:
             ("encrypted model", f"{options.output_model}, {megabytes(made.model_bytes)}"),
             ("time", f"{made.seconds:.1f} s, of which training {made.training_seconds:.2f} s"),
             ("accuracy", "unknown here, because the model is encrypted: decrypt-model shows it to the key's holder"),
-            ("you see", _seen(made.header)),
+            ("you see", (seen_of_moments if made.header.algorithm == RIDGE else _seen)(made.header)),
         )
     )
 
@@ -148,7 +145,7 @@ def _train_private_model(options: TrainOptions, model: Path) -> Summary:
     if options.dataset is None:
         raise ConfigError("dataset: expected your own records with --encrypted_model, found none.")
     table = read_records(options.dataset, options.label, options.delimiter)
-    with _in_a_sentence():
+    with in_a_sentence():
         made = private_model.train_model(
             model,
             options.public_key,
@@ -158,6 +155,7 @@ def _train_private_model(options: TrainOptions, model: Path) -> Summary:
             options.learning_rate,
             options.iterations,
             options.signed_by,
+            options.moments_known,
         )
     numbers = len(table.features) * (made.header.features - 1)
     return Summary(
@@ -171,6 +169,8 @@ def _train_private_model(options: TrainOptions, model: Path) -> Summary:
             ("the owner sees", "the trained model, and nothing of your records beyond it: what is decrypted is within "
              f"a statistical distance of 2^-{made.flood.bits:.1f} of noise around the model as computed, whose numbers "
              f"are rounded by up to {made.flood.rounding:.1g} times the largest weight"),
+            ("answered", f"{made.answered.targets} result(s) in {made.answered.trainings} training(s) of these records "
+             "in all, to whoever asked"),
             ("flood", f"changes each weight by a deviation of {made.flood.deviation:.1g}"),
         )
     )  # fmt: skip
@@ -178,7 +178,7 @@ def _train_private_model(options: TrainOptions, model: Path) -> Summary:
 
 def encrypt_model(_: object, __: Path, options: EncryptModelOptions) -> Summary:
     """Make keys and encrypt a model. Raises `PartyError`."""
-    with _in_a_sentence():
+    with in_a_sentence():
         made = private_model.encrypt_model(
             options.model, options.output, options.keys_dir, read_passphrase(options.passphrase_file)
         )
@@ -200,7 +200,7 @@ def decrypt_model(_: object, __: Path, options: DecryptModelOptions) -> Summary:
     check_name(options.output_model)
     records = None if options.verify is None else read_records(options.verify, options.label, options.delimiter)
     test = None if options.test is None else read_records(options.test, options.label, options.delimiter)
-    with _in_a_sentence():
+    with in_a_sentence():
         made = owner.decrypt_model(
             options.input_model,
             options.private_key,
@@ -248,10 +248,22 @@ def inspect(_: object, __: Path, options: InspectOptions) -> Summary:
             ("signed by", header.fingerprint),
             ("key pair", header.key_id),
             ("parameters", f"{header.parameters} ({header.parameters_digest[:16]})"),
-            ("algorithm", f"{header.algorithm}, {header.iterations} iterations, rate {header.rate:g}, degree "
-             f"{header.degree}, {header.targets} target(s)"),
+            ("algorithm", _algorithm(header)),
             ("shape", f"{header.records} records of {header.features} numbers, both padded to powers of two"),
             ("digest", found.digest),
             *([("made from", header.source)] if header.source else []),
         )
     )  # fmt: skip
+
+
+def _algorithm(header: Header) -> str:
+    if header.algorithm == RIDGE:
+        return (
+            f"{header.algorithm}, regularisation {header.regularisation:g}, eigenvalues up to {header.largest:g}, "
+            f"degree {header.degree}, {header.targets} target(s), {header.owners} owner(s) of up to {header.share} "
+            "records"
+        )
+    return (
+        f"{header.algorithm}, {header.iterations} iterations, rate {header.rate:g}, degree {header.degree}, "
+        f"{header.targets} target(s)"
+    )

@@ -2,16 +2,52 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from parties.frame.plan import PathInFile
+
+TRAINER = "trainer"
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,40}")
 
 
 def _flag(unit: str = "") -> dict[str, Any]:
     return {"flag": True, "unit": unit} if unit else {"flag": True}
+
+
+class PoolConfig(BaseModel):
+    """The keys under `pool:`, for several owners and ridge regression."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    owners: tuple[str, ...] = Field(
+        ("hospital-a", "hospital-b", "hospital-c"), min_length=2, max_length=64, description="their names"
+    )
+    public_part: float = Field(
+        0.1, gt=0, lt=1, description="part of the records that is public, from which features are prepared"
+    )
+    norm: float = Field(1.0, gt=0, description="the largest norm of a prepared record, the constant 1 with it")
+    regularisation: float = Field(0.025, gt=0, description="of ridge, in the units of the mean of squared numbers")
+    largest_eigenvalue: float = Field(
+        0.5, gt=0, description="that the second moments of any owner's prepared records may have"
+    )
+    degree: int = Field(8, ge=2, le=64, description="of the polynomial that stands for the inverse, even")
+    sigma: float = Field(
+        0.05, gt=0, description="deviation of the noise that trainer and opener each add to every weight"
+    )
+
+    @field_validator("owners")
+    @classmethod
+    def _names(cls, owners: tuple[str, ...]) -> tuple[str, ...]:
+        if len({*owners, TRAINER}) <= len(owners) or not all(map(_NAME.fullmatch, owners)):
+            raise ValueError(
+                f"expected different names of letters, digits and hyphens, none of them {TRAINER}, found "
+                f"{', '.join(owners)}"
+            )
+        return owners
 
 
 class SecureTrainConfig(BaseModel):
@@ -33,6 +69,9 @@ class SecureTrainConfig(BaseModel):
     label: str = Field("label", description="column with the classes, of a table", json_schema_extra=_flag("name"))
     delimiter: str = Field(
         ",", min_length=1, max_length=1, description="between the columns of a CSV file", json_schema_extra=_flag()
+    )
+    pool: PoolConfig | None = Field(
+        None, description="owners who pool records under a key that they hold together; encrypted is then records"
     )
     start_model: Annotated[Path, PathInFile] | None = Field(
         None,

@@ -40,7 +40,7 @@ MOST_HEADER_BYTES = 1 << 20
 _SIGNED = b"capc encrypted file\0"
 
 Kind = Literal["public key", "data", "model", "encrypted model"]
-Algorithm = Literal["logistic", "squared"]
+Algorithm = Literal["logistic", "squared", "ridge"]
 
 WORDS: Mapping[Kind, str] = {
     "public key": "a public key",
@@ -72,7 +72,10 @@ class Header(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         targets: how many models are trained, one against the rest each.
         rate: the learning rate that the owner has checked.
         iterations: the steps of training, or 0 where whoever has the records chooses them.
-        degree: of the polynomial that stands for the logistic function.
+        degree: of the polynomial that stands for the logistic function, or for an inverse.
+        regularisation, largest: of ridge regression, see :class:`mpc.encrypted.programs.ridge.Ridge`, or else 0.
+        owners: whose records are in it, added up.
+        share: how many records these owners have at most, where owners are added up.
         source: the digest of the file that this one was made from, in hex, or nothing.
         creator: the public key of the signature, in hex.
     """
@@ -89,6 +92,10 @@ class Header(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     rate: float
     iterations: int
     degree: int
+    regularisation: float = 0.0
+    largest: float = 0.0
+    owners: int = 1
+    share: int = 0
     source: str
     parts: tuple[Part, ...]
     creator: str

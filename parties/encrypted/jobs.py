@@ -10,11 +10,13 @@ import msgspec
 
 from mpc.encrypted.packing import Packing
 from mpc.encrypted.parameters import SETS, parameters_of
+from mpc.encrypted.pooled import RidgeJob
 from mpc.encrypted.private_model import PrivateModelJob
 from mpc.encrypted.programs.logistic import Logistic
+from mpc.encrypted.programs.ridge import Ridge
 from mpc.encrypted.shared_release import SharedRelease
 from mpc.encrypted.training import Job
-from mpc.errors import ParameterError
+from mpc.errors import ParameterError, RangeError
 from parties.encrypted.container import VERSION, Algorithm, FileError, Header, Kind
 from parties.encrypted.keys import KeyJob, PrivateKey
 from parties.encrypted.settings import TrainingSettings
@@ -22,6 +24,7 @@ from parties.encrypted.settings import TrainingSettings
 MOST_TARGETS, MOST_ITERATIONS = 1000, 1000
 LOGISTIC: Algorithm = "logistic"
 SQUARED: Algorithm = "squared"
+RIDGE: Algorithm = "ridge"
 
 
 def header_of(kind: Kind, job: Job, key_id: str, source: str = "") -> Header:
@@ -147,6 +150,56 @@ def private_job_of(path: Path, header: Header) -> PrivateModelJob:
     return job
 
 
+def ridge_header(kind: Kind, job: RidgeJob, key_id: str, source: str = "", share: int = 0) -> Header:
+    """Return the header of a file of this job. Its parts and its creator are filled in when it is written."""
+    return Header(
+        kind=kind,
+        version=VERSION,
+        parameters=job.parameters,
+        parameters_digest=job.core.digest.hex(),
+        key_id=key_id,
+        algorithm=RIDGE,
+        records=job.records,
+        features=job.features,
+        targets=job.targets,
+        rate=0.0,
+        iterations=0,
+        degree=job.choices.degree,
+        regularisation=job.choices.regularisation,
+        largest=job.choices.largest,
+        owners=job.owners,
+        share=share,
+        source=source,
+        parts=(),
+        creator="",
+    )
+
+
+def ridge_job_of(path: Path, header: Header, owners: int | None = None) -> RidgeJob:
+    """Return the job that a header about moments names, with as many owners as it says or as are given.
+
+    Raises:
+        FileError: it is about what this release does not know, or what is no job.
+    """
+    if header.algorithm != RIDGE:
+        raise FileError(f"{path}: expected the algorithm {RIDGE}, found {header.algorithm}")
+    if header.parameters not in SETS:
+        raise FileError(f"{path}: expected parameters {' or '.join(SETS)}, found {header.parameters}")
+    try:
+        choices = Ridge(header.regularisation, header.largest, header.degree)
+        count = header.owners if owners is None else owners
+        job = RidgeJob(header.parameters, header.records, header.features, header.targets, choices, count)
+    except (ParameterError, RangeError) as error:
+        raise FileError(f"{path}: {error}") from error
+    expected = ridge_header(header.kind, job, header.key_id, header.source, header.share)
+    filled = msgspec.structs.replace(expected, owners=header.owners, parts=header.parts, creator=header.creator)
+    if header != filled or not 0 <= header.share <= header.records:
+        raise FileError(
+            f"{path}: expected the header of {RIDGE} on parameters {job.core.digest.hex()[:16]}, found another"
+        )
+    return job
+
+
 def key_job(header: Header, source: str) -> KeyJob:
     """Return what a key pair is for: the job of the header of its encrypted file, and the digest of that file."""
     fields = {name: getattr(header, name) for name in KeyJob.__struct_fields__}
@@ -161,6 +214,8 @@ def check_result(path: Path, header: Header, key: PrivateKey) -> None:
     if header.key_id != key.key_id:
         raise FileError(f"{path}: expected a model for the key pair {key.key_id}, found one for {header.key_id}")
     for name in KeyJob.__struct_fields__:
+        if name == "source" and key.job.algorithm == RIDGE:  # which may be others' moments, too
+            continue
         expected, found = getattr(key.job, name), getattr(header, name)
         if expected != found:
             raise FileError(f"{path}: expected {name} {expected}, as the key pair's job has it, found {found}")
@@ -180,8 +235,8 @@ def match(first: Path, one: Header, second: Path, other: Header) -> None:
     """Raise `FileError` for two files that are not of one key pair and one job."""
     if one.key_id != other.key_id:
         raise FileError(f"{second}: expected the key pair of {first}, found another one")
-    for name in ("parameters", "parameters_digest", "records", "features", "targets", "rate", "iterations", "degree"):
-        if getattr(one, name) != getattr(other, name):
+    for name in KeyJob.__struct_fields__:
+        if name != "source" and getattr(one, name) != getattr(other, name):
             raise FileError(
                 f"{second}: expected {name} {getattr(one, name)} as in {first}, found {getattr(other, name)}"
             )

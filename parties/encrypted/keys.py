@@ -50,7 +50,8 @@ class KeyJob(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The one job of a key pair. The header of a result repeats all of it, see `parties.encrypted.container.Header`.
 
     Attributes:
-        source: the digest of the file that was encrypted with the key pair, in hex.
+        source: the digest of the file that was encrypted with the key pair, in hex. A result of ridge regression may
+            come from what other owners have encrypted, too.
     """
 
     parameters: str
@@ -62,6 +63,8 @@ class KeyJob(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     rate: float
     iterations: int
     degree: int
+    regularisation: float
+    largest: float
     source: str
 
 
@@ -206,21 +209,30 @@ class Release(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 def record_release(folder: Path, key_id: str, release: Release) -> None:
     """Write down, durably, what is about to be released. The record is named by the key pair, not by a file.
 
-    The record gets its name after it is whole and on the disk. So a crash leaves none, or this one.
-
     Raises:
         FileError: the key pair has released something else, or the record cannot be read.
     """
     path = folder / f"{key_id}{RELEASED}"
+    if not write_once(path, msgspec.json.encode(release)):
+        _same_release(path, release)
+
+
+def write_once(path: Path, content: bytes) -> bool:
+    """Write a record durably, and return whether it was written: False where there is one already.
+
+    The record gets its name after it is whole and on the disk. So a crash leaves none, or this one.
+    """
+    folder = path.parent
     handle, unfinished = tempfile.mkstemp(dir=folder, prefix=".new-")  # mkstemp makes it 0600
+    written = True
     try:
         with os.fdopen(handle, "wb") as file:
-            file.write(msgspec.json.encode(release))
+            file.write(content)
             file.flush()
             os.fsync(file.fileno())
         os.link(unfinished, path)
     except FileExistsError:
-        _same_release(path, release)
+        written = False
     finally:
         Path(unfinished).unlink(missing_ok=True)
     opened = os.open(folder, os.O_RDONLY)
@@ -228,6 +240,7 @@ def record_release(folder: Path, key_id: str, release: Release) -> None:
         os.fsync(opened)
     finally:
         os.close(opened)
+    return written
 
 
 def _same_release(path: Path, release: Release) -> None:

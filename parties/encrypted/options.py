@@ -8,6 +8,8 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 DEFAULT_COMPONENTS = 15
+DEFAULT_NORM, RIDGE_NORM = 3.0, 1.0
+DEFAULT_REGULARISATION, DEFAULT_EIGENVALUE, DEFAULT_DEGREE = 0.02, 0.3, 8
 
 
 def _flag(unit: str = "") -> dict[str, Any]:
@@ -37,7 +39,11 @@ class EncryptDatasetOptions(_Reading, _Opening):
     dataset: Path = Field(description="the records, .npz with X and y, or a table", json_schema_extra=_flag("path"))
     output: Path = Field(description="file for the encrypted records", json_schema_extra=_flag("path"))
     keys_dir: Path = Field(Path("keys"), description="folder for the keys", json_schema_extra=_flag("path"))
-    algorithm: Literal["logistic"] = Field("logistic", description="what is trained", json_schema_extra=_flag())
+    algorithm: Literal["logistic", "ridge"] = Field(
+        "logistic",
+        description="logistic regression on one owner's records, or ridge regression, whose owners may be several",
+        json_schema_extra=_flag(),
+    )
     iterations: int = Field(3, ge=1, le=100, description="steps of gradient descent", json_schema_extra=_flag())
     learning_rate: float = Field(10.0, gt=0, description="the rate that the twin checks", json_schema_extra=_flag())
     sigmoid_degree: Literal[3, 5] = Field(
@@ -47,20 +53,72 @@ class EncryptDatasetOptions(_Reading, _Opening):
         None,
         ge=0,
         description=f"directions of the largest variance that are kept, 0 for the features as they are; default "
-        f"{DEFAULT_COMPONENTS}, or as many as there are",
+        f"{DEFAULT_COMPONENTS}, or as many as there are, and all with ridge",
         json_schema_extra=_flag(),
     )
     whiten: float = Field(
         0.1, ge=0, description="added to variances before they are divided out, 0 for none", json_schema_extra=_flag()
     )
     clip: float = Field(4.0, gt=0, description="the largest magnitude of a prepared number", json_schema_extra=_flag())
-    norm: float = Field(
-        3.0,
+    norm: float | None = Field(
+        None,
         ge=0,
         description="the largest norm of a prepared record, the constant 1 with it; longer ones are scaled down, which "
-        "changes no prediction; 0 for none",
+        f"changes no prediction; 0 for none; default {DEFAULT_NORM:g}, and {RIDGE_NORM:g} with ridge",
         json_schema_extra=_flag(),
     )
+    regularisation: float | None = Field(
+        None,
+        gt=0,
+        description=f"of ridge, in the units of the mean of squared numbers; default {DEFAULT_REGULARISATION:g}",
+        json_schema_extra=_flag(),
+    )
+    largest_eigenvalue: float | None = Field(
+        None,
+        gt=0,
+        description="that the second moments of any owner's prepared records may have, with ridge; default "
+        f"{DEFAULT_EIGENVALUE:g}",
+        json_schema_extra=_flag(),
+    )
+    inverse_degree: int | None = Field(
+        None,
+        ge=2,
+        le=64,
+        description=f"of the polynomial that stands for the inverse, even, with ridge; default {DEFAULT_DEGREE}",
+        json_schema_extra=_flag(),
+    )
+    all_records: int | None = Field(
+        None,
+        ge=1,
+        description="how many records all owners have together, at most, with ridge; default: your own, padded to a "
+        "power of two",
+        json_schema_extra=_flag(),
+    )
+    public_key: Path | None = Field(
+        None,
+        description="another owner's public key, to pool your records with its own, with ridge; the choices are that "
+        "owner's",
+        json_schema_extra=_flag("path"),
+    )
+    preparation: Path | None = Field(
+        None,
+        description="that owner's preparation.npz, with --public_key",
+        json_schema_extra=_flag("path"),
+    )
+    signed_by: str | None = Field(
+        None, description="the fingerprint that the public key's file must have", json_schema_extra=_flag()
+    )
+
+
+class PoolOptions(_Options):
+    """Flags of `pool`."""
+
+    inputs: str = Field(
+        description="the encrypted records of two owners or more under one key, with commas between",
+        json_schema_extra=_flag("paths"),
+    )
+    output: Path = Field(description="file for their sum", json_schema_extra=_flag("path"))
+    keys_dir: Path = Field(Path("keys"), description="folder of your own signing key", json_schema_extra=_flag("path"))
 
 
 class TrainOptions(_Reading):
@@ -92,6 +150,11 @@ class TrainOptions(_Reading):
     )
     signed_by: str | None = Field(
         None, description="the fingerprint that the other side must have", json_schema_extra=_flag()
+    )
+    moments_known: bool = Field(
+        False,
+        description="with --encrypted_model: answer also as often as tells the second moments of your records",
+        json_schema_extra=_flag(),
     )
 
 

@@ -32,7 +32,7 @@ from mpc.encrypted.training import (
     owner_make_secret,
 )
 from parties.encrypted.container import FileError, Header, pack_container, read_container, write_container, write_packed
-from parties.encrypted.jobs import SQUARED, check_parts, check_result, header_of, job_of, key_job
+from parties.encrypted.jobs import RIDGE, SQUARED, check_parts, check_result, header_of, job_of, key_job
 from parties.encrypted.keys import (
     PUBLIC,
     KeyFileError,
@@ -46,6 +46,7 @@ from parties.encrypted.keys import (
     write_private_key,
 )
 from parties.encrypted.model import LinearModel, check_name
+from parties.encrypted.pooling import decrypt_ridge
 from parties.encrypted.preparation import Preparation
 from parties.encrypted.private_model import PREPARATION, decrypt_private_model
 from parties.encrypted.records import LabelledTable
@@ -180,6 +181,10 @@ def decrypt_model(
     key = read_private_key(private_path, passphrase)
     found = read_container(path, "model", signed_by)
     check_result(path, found.header, key)
+    if key.job.algorithm == RIDGE:
+        model, bound = decrypt_ridge(path, found, private_path, key, records)
+        model.write(output)
+        return DecryptedModel(found.header, model, bound is not None, bound, perf_counter() - started)
     if key.job.algorithm == SQUARED:
         if records is not None:
             raise FileError(f"verify: expected none for a model that another party trained on its own records ({path})")

@@ -28,6 +28,7 @@ from mpc.encrypted.private_model import (
 )
 from mpc.encrypted.programs.squared import Squared, linear_map
 from mpc.encrypted.training import owner_make_secret
+from parties.encrypted.answers import Answer, Answered, record_answer
 from parties.encrypted.container import (
     MAGIC,
     Container,
@@ -112,6 +113,7 @@ class TrainedModel:
     rate: float
     cut: int
     flood: Flood
+    answered: Answered
     model_bytes: int
     seconds: float
 
@@ -125,11 +127,13 @@ def train_model(
     rate: float | None,
     iterations: int,
     signed_by: str | None,
+    moments_known: bool = False,
 ) -> TrainedModel:
     """Train an encrypted model on records in the clear, as their owner, and write the result, encrypted and flooded.
 
     Raises:
-        PartyError: the files are not what they should be, or the records have other classes or features.
+        PartyError: the files are not what they should be, the records have other classes or features, or they would
+            answer so often that their second moments are known, without `moments_known`.
         RangeError: the rate is too large for these records.
     """
     started = perf_counter()
@@ -141,10 +145,12 @@ def train_model(
     weights = {name: part for name, part in given.parts.items() if name != _IN_THE_FILE}
     check_parts(public_key, public.header, job.key_sizes())
     done = train_on_records(job, public.parts, weights, shown, table, rate, iterations)
+    answer = Answer(given.header.key_id, given.digest, job.targets)
+    answered = record_answer(keys, table, answer, shown.preparation.outputs, moments_known)
     header = private_header("model", job, given.header.key_id, given.digest)
     write_container(output, header, done.results, signing_key(keys))
     seconds = perf_counter() - started
-    return TrainedModel(given.header, done.rate, done.cut, done.flood, output.stat().st_size, seconds)
+    return TrainedModel(given.header, done.rate, done.cut, done.flood, answered, output.stat().st_size, seconds)
 
 
 @dataclass(frozen=True)

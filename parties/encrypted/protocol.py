@@ -8,6 +8,7 @@ from typing import Any
 from mpc.errors import MpcError
 from parties.encrypted.config import SecureTrainConfig
 from parties.encrypted.model_run import report
+from parties.encrypted.pool import report as pooled
 from parties.encrypted.settings import OWNER, TRAINER, OwnerSettings, TrainerSettings
 from parties.frame.charts import Headline
 from parties.frame.errors import ConfigError
@@ -57,17 +58,26 @@ class SecureTrain:
         return {
             "encrypt-dataset": _command("encrypt_dataset", "make keys and encrypt records, as their owner"),
             "train": _command("train", "train on encrypted records, or an encrypted model on your own"),
+            "pool": Command(
+                "add up what several owners have encrypted under one key",
+                "parties.encrypted.ridge_commands:pool",
+                "parties.encrypted.options:PoolOptions",
+                group=_GROUP,
+            ),
             "encrypt-model": _command("encrypt_model", "make keys and encrypt a model, to have it trained by others"),
             "decrypt-model": _command("decrypt_model", "decrypt a trained model, as the key's holder"),
             "inspect": _command("inspect", "show what an encrypted file says of itself"),
         }
 
     def plan(self, config: SecureTrainConfig, run: Run) -> Plan:
-        """Return the data owner and the project owner, and write what each of them has into its private folder."""
+        """Return the parties, and write what each of them has into its private folder."""
         from parties.encrypted.model_run import planning  # noqa: PLC0415 - the launcher starts without the computation
         from parties.encrypted.planning import prepare  # noqa: PLC0415
+        from parties.encrypted.pool import planning as pooling  # noqa: PLC0415
 
         try:
+            if config.pool is not None:
+                return pooling.plan(config, config.pool, run)
             if config.encrypted == "model":
                 return planning.plan(config, run)
             job = prepare(config, run.folders.party(OWNER))
@@ -109,7 +119,9 @@ class SecureTrain:
 
     def summary(self, result: Mapping[str, Any]) -> Summary:
         """Show what the model is worth, and where the records are encrypted, that the twin stands for it."""
-        owner, trainer = result["reports"]
+        owner, trainer, *more = result["reports"]
+        if owner.get("encrypted") == "pool":
+            return pooled.summary([owner, trainer, *more])
         if owner.get("encrypted") == "model":
             return report.summary(owner, trainer)
         return Summary(

@@ -8,9 +8,10 @@ from pathlib import Path
 from time import perf_counter
 
 from mpc.encrypted.training import trainer_train
-from parties.encrypted.container import Header, read_container, write_container
-from parties.encrypted.jobs import check_parts, check_rate, header_of, job_of, match
+from parties.encrypted.container import Container, FileError, Header, read_container, write_container
+from parties.encrypted.jobs import RIDGE, check_parts, check_rate, header_of, job_of, match, ridge_header
 from parties.encrypted.keys import signing_key
+from parties.encrypted.pooling import solve_file
 
 
 @dataclass(frozen=True)
@@ -44,19 +45,37 @@ def train_on_encrypted_data(
     """
     started = perf_counter()
     records = read_container(data, "data", signed_by)
-    public = read_container(public_key, "public key", records.header.fingerprint)
+    pooled = records.header.algorithm == RIDGE  # what was added up is signed by whoever did
+    public = read_container(public_key, "public key", None if pooled else records.header.fingerprint)
     match(data, records.header, public_key, public.header)
-    check_rate(data, records.header, rate)
+    if not pooled:
+        check_rate(data, records.header, rate)
+    elif rate is not None:
+        raise FileError(f"learning_rate: expected none for ridge regression ({data}), found {rate:g}")
+    begun = perf_counter()
+    train = _solve if pooled else _descend
+    header, weights = train(data, records, public_key, public, tell)
+    ended = perf_counter()
+    write_container(output, header, weights, signing_key(keys))
+    return Trained(records.header, output.stat().st_size, perf_counter() - started, ended - begun)
+
+
+def _descend(
+    data: Path, records: Container, public_key: Path, public: Container, tell: Callable[[int, int], None]
+) -> tuple[Header, dict[str, bytes]]:
     job = job_of(data, records.header)
     check_parts(data, records.header, job.record_sizes())
     check_parts(public_key, public.header, job.key_sizes())
-    begun = perf_counter()
     weights, total = {}, job.targets * job.choices.iterations
     for done, step in enumerate(trainer_train(job, public.parts, records.parts), 1):
         tell(done, total)
         if step.weights is not None:
             weights[f"weights {step.target}"] = step.weights
-    ended = perf_counter()
-    header = header_of("model", job, records.header.key_id, records.digest)
-    write_container(output, header, weights, signing_key(keys))
-    return Trained(records.header, output.stat().st_size, perf_counter() - started, ended - begun)
+    return header_of("model", job, records.header.key_id, records.digest), weights
+
+
+def _solve(
+    data: Path, records: Container, public_key: Path, public: Container, tell: Callable[[int, int], None]
+) -> tuple[Header, dict[str, bytes]]:
+    job, weights = solve_file(data, records, public_key, public, tell)
+    return ridge_header("model", job, records.header.key_id, records.digest), weights

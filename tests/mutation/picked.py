@@ -670,6 +670,32 @@ PICKED: dict[str, list[tuple[str, str]]] = {
             "    if (end := None) is not None:",
         ),
     ],
+    "mpc/commons/judging.py": [
+        ("        if len(lied) < len(complaints):", "        if complaints:"),
+        ("            if place not in complaints\n", ""),
+        ("        elif sum(not word for word in words.values()) > task.faulty:", "        elif False:"),
+        ("    liars |= {item.dealer for item in invalid if item.dealer is not None}\n", ""),
+        (
+            "    liars |= {place for place, one in said.items() if len(one.words) != len(batch.items)}\n",
+            "",
+        ),
+    ],
+    "mpc/commons/summing.py": [
+        ("    if len(reports) < task.smallest_batch:", "    if False:"),
+        ("    if len(noises) < needed:", "    if False:"),
+        ("if (found.grant, found.batch) == (grant, digest) else", "if True else"),
+    ],
+    "mpc/commons/following.py": [
+        ("        check_certificate(self.copy.founding, Note.read(found.certificate))", "        pass"),
+    ],
+    "mpc/commons/attachments.py": [
+        ("    if hashlib.sha256(data).digest() != digest_of(contents):", "    if False:"),
+    ],
+    "mpc/commons/roles/trustee.py": [
+        ("        if missing:\n", "        if False:\n"),
+        ("        if index >= self.trustee.copy.certified_size:", "        if False:"),
+        ("        if digest not in self._asked:", "        if False:"),
+    ],
     "mpc/commons/granted.py": [
         ("    if len(indices) < smallest:", "    if False:"),
         (
@@ -722,6 +748,10 @@ PICKED: dict[str, list[tuple[str, str]]] = {
         ("(((bound + step) / float(self.sigma)) ** 2)", "((bound / float(self.sigma)) ** 2)"),
         ("    if ciphertext.key_id != secret.key_id:", "    if False:"),
     ],
+    "mpc/encrypted/threshold/release.py": [
+        ("            if number >= release.reading.modulus:", "            if False:"),
+        ("            sums[place // features][place % features] += number", "            pass"),
+    ],
     "mpc/encrypted/reading.py": [
         ("            found[j, k] = ((total * times >> down) + int(drawn[j, k])) >> _DITHER_BITS\n", ""),
         ("        if not (enlarged :=", "        if not (enlarged := 0 *"),
@@ -739,6 +769,17 @@ PICKED: dict[str, list[tuple[str, str]]] = {
     "parties/encrypted/keys.py": [
         ("    if status.st_mode & 0o077:", "    if False:"),
         ("    if found != release:", "    if found.digest != release.digest:"),
+    ],
+    "parties/encrypted/answers.py": [
+        ("        if targets >= weights and not known:", "        if False:"),
+    ],
+    "parties/encrypted/pooling.py": [
+        ("    if share > job.records:", "    if False:"),
+        ("        weights = verified(weights.reshape(-1), twin).reshape(twins.shape)", "        weights = twins"),
+    ],
+    "mpc/encrypted/pooled.py": [
+        ("    if not largest <= job.choices.largest:", "    if False:"),
+        ("    if not (np.linalg.norm(found, axis=1) <= allowed).all():", "    if False:"),
     ],
     "parties/encrypted/owner.py": [
         ("    record_release(private_path.parent, key.key_id, release)\n", ""),
@@ -779,6 +820,7 @@ PICKED: dict[str, list[tuple[str, str]]] = {
         ("    if _IDENTITY in encodings(summands):", "    if False:"),
         ("    if not is_proven(_USE, bases, multiples, grant, share.proof):", "    if False:"),
         ("    if share.grant != grant or len", "    if len"),
+        ("    if not is_proven(_HAND_ON_USE, *pairs, grant, key.proof):", "    if False:"),
         ("            if share.trustee != sender:", "            if False:"),
     ],
     "mpc/commons/coin.py": [

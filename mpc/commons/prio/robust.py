@@ -27,7 +27,7 @@ A client and an aggregator together do not know it before the report is fixed.
 So all words together say no more than validity. Words under two coins give the measurement away, by interpolation.
 So a report has one coin, in whatever batches it is and whoever starts again. `HeldShare` refuses a second one within a
 process. Over batches and restarts the caller derives the coin from what fixed the report's first batch, as
-`mpc.commons.admission.coins_of` does from the log. A later batch gets the same words again.
+`mpc.commons.proceedings.coins_of` does from the log. A later batch gets the same words again.
 
 **Complaints.** Whoever complains opens its share. Then everybody can `check` it against the public share. If the
 complaint holds, the report is left out. If it does not, the complaint was a lie.
@@ -223,6 +223,41 @@ class RobustPrio(Generic[AggResult]):
         whole, liars = self._decode(words, self._sizes["verifier"])
         size = self._sizes["element"]
         return Verdict(self._core.decide(b"".join(word.to_bytes(size, "little") for word in whole)), liars)
+
+    def decide_batch(self, words: Sequence[Mapping[int, bytes]]) -> tuple[list[bool], tuple[int, ...]]:
+        """Return whether each of many reports is valid, and the aggregators that lied about any of them.
+
+        An aggregator's words of all reports are decoded as one long message, so liars are looked for once. Reports for
+        which other aggregators have words are decoded apart. Where all these together are more lies than can be
+        corrected, each report is decoded by itself.
+
+        Raises:
+            TooManyLiesError: there is no verdict on one of the reports.
+        """
+        valid, liars = [False] * len(words), set[int]()
+        groups: dict[frozenset[int], list[int]] = {}
+        for place, one in enumerate(words):
+            groups.setdefault(frozenset(one), []).append(place)
+        size = self._sizes["verifier"]
+        for numbers, places in groups.items():
+            together = {}
+            for number in numbers:
+                own = [words[place][number] for place in places]
+                together[number] = b"".join(own) if all(len(word) == size for word in own) else b""
+            try:
+                whole, lied = self._decode(together, size * len(places))
+            except TooManyLiesError:
+                for place in places:
+                    verdict = self.decide(words[place])
+                    valid[place] = verdict.valid
+                    liars.update(verdict.liars)
+                continue
+            liars.update(lied)
+            count, element = size // self._sizes["element"], self._sizes["element"]
+            for row, place in enumerate(places):
+                own_words = whole[row * count : (row + 1) * count]
+                valid[place] = self._core.decide(b"".join(word.to_bytes(element, "little") for word in own_words))
+        return valid, tuple(sorted(liars))
 
     def combine(self, sums: Mapping[int, bytes], num_measurements: int) -> tuple[AggResult, tuple[int, ...]]:
         """Return the result, and the aggregators that lied, from the sums of those that sent theirs.

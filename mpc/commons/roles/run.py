@@ -219,10 +219,15 @@ class CommonsRun:
             self._say("trustee", 0, "toss", entry)
         self.certify()
 
+    def fetch(self, grant: bytes) -> None:
+        """Step 5: let the aggregators fetch what they lack of a batch from the trustees."""
+        for one in self.cast.aggregators:
+            self._fetch(one.attachments, one.wants(grant))
+
     def judge(self, grant: bytes) -> None:
         """Step 5: let the aggregators complain and say their words, and the trustees say their verdict."""
+        self.fetch(grant)
         for place, one in enumerate(self.cast.aggregators):
-            self._fetch(one.attachments, one.wants(grant))
             for entry in self._heard("aggregator", place, "complaints", one.complaints, grant) or []:
                 self.submit(entry)
         self.certify()

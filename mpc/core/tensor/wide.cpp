@@ -206,10 +206,6 @@ __attribute__((target("pclmul"))) void carryless_sum_pclmul(const std::uint64_t*
 
 }  // namespace
 
-void high_words(const std::uint64_t* a, const std::uint64_t* b, std::size_t n, std::uint64_t* high) {
-    for (std::size_t i = 0; i < n; ++i) high[i] = static_cast<std::uint64_t>((Wide{a[i]} * b[i]) >> 64);
-}
-
 void wide_products(const std::uint64_t* a, const std::uint64_t* b, std::size_t n, std::uint64_t* low,
                    std::uint64_t* high) {
     for (std::size_t i = 0; i < n; ++i) {
@@ -232,6 +228,32 @@ void matmul_wide(const Matrix<const std::uint64_t>& a, const Matrix<const std::u
     TiledProduct product(tile, a, b);
     for (std::size_t first = 0; first < a.columns; first += kTileDepth)
         product.add_block(first, std::min(kTileDepth, a.columns - first), low, high);
+}
+
+void wide_add(const WideWords& x, const WideWords& y, std::size_t n, std::uint64_t* low, std::uint64_t* high) {
+    for (std::size_t i = 0; i < n; ++i) {
+        const std::uint64_t sum = x.low[i] + y.low[i];
+        low[i] = sum;
+        high[i] = x.high[i] + y.high[i] + static_cast<std::uint64_t>(sum < y.low[i]);
+    }
+}
+
+void wide_subtract(const WideWords& x, const WideWords& y, std::size_t n, std::uint64_t* low, std::uint64_t* high) {
+    for (std::size_t i = 0; i < n; ++i) {
+        low[i] = x.low[i] - y.low[i];
+        high[i] = x.high[i] - y.high[i] - static_cast<std::uint64_t>(x.low[i] < y.low[i]);
+    }
+}
+
+void wide_times(const WideWords& x, const std::uint64_t* c, std::size_t period, std::size_t n, std::uint64_t* low,
+                std::uint64_t* high) {
+    for (std::size_t first = 0; first < n; first += period) {
+        for (std::size_t i = 0; i < period; ++i) {
+            const Wide product = Wide{x.low[first + i]} * c[i];
+            low[first + i] = static_cast<std::uint64_t>(product);
+            high[first + i] = static_cast<std::uint64_t>(product >> 64) + x.high[first + i] * c[i];
+        }
+    }
 }
 
 void wide_sum(const std::uint64_t* c, const std::uint64_t* low, const std::uint64_t* high, std::size_t n,

@@ -9,9 +9,6 @@
 
 namespace mpc::tensor {
 
-// high[i] = the upper word of a[i] * b[i]. `high` may be one of them.
-void high_words(const std::uint64_t* a, const std::uint64_t* b, std::size_t n, std::uint64_t* high);
-
 // The exact products of a[i] and b[i] in two words.
 void wide_products(const std::uint64_t* a, const std::uint64_t* b, std::size_t n, std::uint64_t* low,
                    std::uint64_t* high);
@@ -20,6 +17,20 @@ void wide_products(const std::uint64_t* a, const std::uint64_t* b, std::size_t n
 // LengthError if the shapes do not fit. What it copies of a and b is wiped.
 void matmul_wide(const Matrix<const std::uint64_t>& a, const Matrix<const std::uint64_t>& b, std::uint64_t* low,
                  std::uint64_t* high);
+
+// Arrays of numbers mod 2^128, their lower words and their upper ones.
+struct WideWords {
+    const std::uint64_t* low;
+    const std::uint64_t* high;
+};
+
+// x[i] + y[i], or x[i] - y[i].
+void wide_add(const WideWords& x, const WideWords& y, std::size_t n, std::uint64_t* low, std::uint64_t* high);
+void wide_subtract(const WideWords& x, const WideWords& y, std::size_t n, std::uint64_t* low, std::uint64_t* high);
+
+// x[i] times c[i mod period], for a period that divides n.
+void wide_times(const WideWords& x, const std::uint64_t* c, std::size_t period, std::size_t n, std::uint64_t* low,
+                std::uint64_t* high);
 
 // The sum mod 2^128 of c[i] times the number with the words low[i] and high[i], the lower word in out[0].
 void wide_sum(const std::uint64_t* c, const std::uint64_t* low, const std::uint64_t* high, std::size_t n,

@@ -22,7 +22,7 @@ level is spent on forms.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
@@ -156,45 +156,43 @@ class Moments(Generic[V]):
 
 
 def solve(
-    arithmetic: Arithmetic[V], tiling: Tiling, moments: Moments[V], choices: Ridge, target: int, unit: float
-) -> tuple[V, ...]:
-    """Return ``unit`` times one target's weights along columns, divided by the last of :attr:`Ridge.second_kind`.
+    arithmetic: Arithmetic[V], tiling: Tiling, moments: Moments[V], choices: Ridge, targets: int, unit: float
+) -> Iterator[list[list[V]]]:
+    """Yield g_k of every target after each step, times ``unit``, the last of which are the weights along columns.
 
-    What is encrypted is at level ``choices.levels`` or above. The weights are at level 0, at the same scale.
+    The weights are ``unit`` times the true ones, divided by the last of :attr:`Ridge.second_kind`. What is encrypted is
+    at level ``choices.levels`` or above. The weights are at level 0. All scales are equal.
     """
-    scale, top = moments.columns.scale, choices.degree
-    along_columns = [
-        arithmetic.add_rotated(
-            arithmetic.multiply_plain(
-                arithmetic.lower(moments.columns, top + 1), tiling.one_row(target * tiling.columns + place, unit), scale
-            ),
-            tiling.across_rows,
-        )
-        for place in range(tiling.columns)
-    ]
-    along_rows = [
-        arithmetic.add_rotated(
-            arithmetic.multiply_plain(
-                arithmetic.lower(moments.rows, top + 1), tiling.one_column(target * tiling.rows + place, unit), scale
-            ),
-            tiling.along_row,
-        )
-        for place in range(tiling.rows)
-    ]
+    top, columns, rows = choices.degree, [], []
+    for target in range(targets):
+        along = (tiling.one_row(target * tiling.columns + place, unit) for place in range(tiling.columns))
+        columns.append([_taken(arithmetic, moments.columns, mask, tiling.across_rows, top) for mask in along])
+        down = (tiling.one_column(target * tiling.rows + place, unit) for place in range(tiling.rows))
+        rows.append([_taken(arithmetic, moments.rows, mask, tiling.along_row, top) for mask in down])
     shifted = _shifted(arithmetic, tiling, moments)
-    before, now = None, along_columns
+    before: list[list[V]] = []
+    now = columns
+    yield now
     for k in range(top - 1, -1, -1):
         matrix = _twice_m(arithmetic, tiling, shifted, k + 1)
-        terms = along_columns if k % 2 == 0 else along_rows
-        product = (
-            to_columns(arithmetic, tiling, matrix, now) if k % 2 == 0 else to_rows(arithmetic, tiling, matrix, now)
-        )
-        after = []
-        for place, (value, term) in enumerate(zip(product, terms, strict=True)):
-            found = arithmetic.add(value, arithmetic.multiply_constant(term, float(choices.ratios[k]), scale))
-            after.append(found if before is None else arithmetic.subtract(found, before[place]))
+        terms, product = (columns, to_columns) if k % 2 == 0 else (rows, to_rows)
+        ratio, after = float(choices.ratios[k]), []
+        for target, (vector, term) in enumerate(zip(now, terms, strict=True)):
+            found = []
+            for value, one in zip(product(arithmetic, tiling, matrix, vector), term, strict=True):
+                part = arithmetic.multiply_constant(arithmetic.lower(one, k + 1), ratio, value.scale)
+                found.append(arithmetic.add(value, part))
+            if before:
+                found = [arithmetic.subtract(one, other) for one, other in zip(found, before[target], strict=True)]
+            after.append(found)
         before, now = now, after
-    return tuple(now)
+        yield now
+
+
+def _taken(arithmetic: Arithmetic[V], packed: V, mask: Floats, steps: Sequence[int], level: int) -> V:
+    """Take what a mask picks out of the vectors of all targets, and spread it, at a level."""
+    picked = arithmetic.multiply_plain(arithmetic.lower(packed, level + 1), mask, packed.scale)
+    return arithmetic.add_rotated(picked, steps)
 
 
 def _shifted(arithmetic: Arithmetic[V], tiling: Tiling, moments: Moments[V]) -> list[list[V]]:

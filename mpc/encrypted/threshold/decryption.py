@@ -8,7 +8,8 @@ The shares go to the receiver alone. What a decryption shows, the noise with it,
 Micciancio, EUROCRYPT 2021). There are two ways to keep that from the receiver.
 
 - *Masked*: the ciphertext holds the value plus a mask that is uniform modulo Q, which another party has added and keeps
-  (a shared release). Then m_i need only hide the noise, from a receiver that works with that party.
+  (:mod:`mpc.encrypted.shared_release`). The receiver gets uniform numbers, of which its share is read. m_i keeps s_i
+  from it, see :func:`mpc.encrypted.threshold.masks.narrow_mask`.
 - *Shared*: m_i hides value and noise, see :mod:`mpc.encrypted.threshold.masks`. The receiver holds the value plus the
   sum of the masks, each owner its mask, and these are shares of the value as integers.
 

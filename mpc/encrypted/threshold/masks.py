@@ -92,6 +92,25 @@ def mask_of(chain: Chain, hidden: float, value: float, level: int | None = None,
     return Mask(wanted, wanted - math.log2(chain.degree) - math.log2(hidden), level, opened.bit_length())
 
 
+def narrow_mask(chain: Chain, noise: float, level: int, beyond_bits: int = 10) -> Mask:
+    """Return a mask for a ciphertext that another party has masked uniformly modulo Q, so that there is room for any.
+
+    It makes each share an RLWE sample in the owner's secret, whose noise is the mask. So the receiver learns nothing of
+    it. A receiver that works with the party that masked learns value and noise up to this mask, which is
+    ``beyond_bits`` wider than the noise. That is a hint on the noise, and hides it to no statistical distance worth a
+    number, which ``hidden_bits`` says. The mask changes what is released by :meth:`Mask.error`.
+
+    Args:
+        noise: the largest magnitude of the noise in a coefficient, at least 1.
+    """
+    if not 1 <= noise < math.inf:
+        raise RangeError(f"expected a finite bound on noise, at least 1, found {noise:.3g}")
+    bits = math.ceil(math.log2(noise)) + beyond_bits
+    if not 8 <= bits <= MOST_MASK_BITS:
+        raise RangeError(f"expected a mask of 8 to {MOST_MASK_BITS} bits, found that {bits} are wanted")
+    return Mask(bits, bits - math.log2(chain.degree) - math.log2(noise), level, MOST_OPENED_BITS - 1)
+
+
 def largest_coefficient(value: float, scale: float) -> float:
     """Return a bound on the coefficients of a polynomial whose slots are at most ``value`` in magnitude at a scale.
 

@@ -40,7 +40,8 @@ from mpc.encrypted.noise import Chain
 from mpc.encrypted.packing import Floats, Packing
 from mpc.encrypted.parameters import parameters_of
 from mpc.encrypted.programs.logistic import Logistic, Refresh, Step, gradient, train
-from mpc.encrypted.ranges import Foreseen, half_term
+from mpc.encrypted.ranges import Foreseen, half_term, read_bounds
+from mpc.encrypted.reading import Reading
 from mpc.encrypted.threshold.masks import HIDDEN_BITS, Mask, largest_coefficient, mask_of
 from mpc.encrypted.threshold.session import digest_of
 from mpc.encrypted.training import Progress
@@ -340,12 +341,14 @@ def foresee(
     job: JointJob,
     records: Sequence[Sequence[Floats]],
     initial: Sequence[Floats] | None = None,
+    reading: Reading | None = None,
 ) -> list[Foreseen]:
     """Run the twin of each target's training on the records of all owners together.
 
     Args:
         records: of each owner, in order, each target's Z ``(n, d)``.
         initial: each target's weights to begin with.
+        reading: of the shared release by which the weights are to be opened, if there is one.
 
     Raises:
         RangeError: a number leaves its ciphertext, or errors of second order count.
@@ -367,7 +370,8 @@ def foresee(
             raise ParameterError("expected at least 1 iteration, found none")
         means = np.kron(np.eye(job.packing.features), np.full(job.packing.rows, 1 / job.packing.rows))
         lowest = twin.lower(weights, job.mask.level)
-        found.append(Foreseen(job.packing.weights(lowest.slots), *twin.errors(lowest, means), tuple(reach)))
+        read = None if reading is None else read_bounds(twin, reading, lowest)
+        found.append(Foreseen(job.packing.weights(lowest.slots), *twin.errors(lowest, means), tuple(reach), read=read))
     return found
 
 

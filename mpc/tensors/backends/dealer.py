@@ -37,14 +37,7 @@ from mpc.tensors.backends.kernels import KeyStream, matmul
 from mpc.tensors.backends.layout import joined, parted
 from mpc.tensors.backends.moving import add_masks, add_to_masks, multiply_masks
 from mpc.tensors.backends.party import Party
-from mpc.tensors.backends.seeds import (
-    Agreement,
-    receive_input_seeds,
-    receive_seeds,
-    send_input_seeds,
-    send_seeds,
-    stream_of,
-)
+from mpc.tensors.backends.seeds import Agreement, receive_seeds, send_seeds, stream_of
 from mpc.tensors.network import InStep, Network, from_wire, to_wire, wire_size
 
 
@@ -89,8 +82,6 @@ class DealerBackend:
         self._outputs = 0
         self._zeros: list[tuple[KeyStream, bool]] = []  # with each other computing party, and whether it is added here
         self._seeds = send_seeds(network, agreement, randomness)
-        if self._is_provider:
-            send_input_seeds(network, agreement, randomness, self._seeds)
         self._inputs = Inputs(agreement, self._seeds)
 
     @classmethod
@@ -151,8 +142,6 @@ class DealerBackend:
 
     def _receive_seeds(self) -> None:
         receive_seeds(self._network, self._agreement, self._seeds)
-        if self._party.computes:
-            receive_input_seeds(self._network, self._agreement, self._seeds)
         made, got, last = self._seeds.made, self._seeds.got, self.computing[-1]
         if self._is_provider:
             streams = [stream_of(made[name], "dealt") for name in self.computing]
@@ -171,7 +160,7 @@ class DealerBackend:
     # -- in and out ---------------------------------------------------------------------------------------------------
 
     def input(self, owner: str, words: Words | None, shape: Shape) -> Handle:
-        """Share an array of its owner. Shares come from seeds, all but one: the owner's own, or else the last party's.
+        """Share an array of its owner. One who computes keeps it. Else shares come from seeds, but for one.
 
         Raises:
             ParameterError: an owner that has no part in it, or words that are no such array.

@@ -131,11 +131,10 @@ class Dealing(ABC):
         """Return a uniform array of Z_2^bits: a party's share of it, or the provider's array itself."""
 
     @abstractmethod
-    def owners_mask(self, place: int, shape: Shape, bits: int, others: Callable[[], Words]) -> Words:
-        """Return a uniform array of Z_2^bits of which its owner's share alone is drawn here.
+    def owners_mask(self, place: int, shape: Shape, bits: int) -> Words:
+        """Return a uniform array of Z_2^bits that computing party number `place` and the provider alone know.
 
-        The owner, who is the computing party number `place`, gets its share, and the provider gets the array itself.
-        The provider knows the sum of the `others` shares. No other party calls this.
+        The shares of all others are zero. They do not call this.
         """
 
     @abstractmethod
@@ -184,9 +183,8 @@ class Given(Dealing):
             add_drawn(total, stream, bits)
         return total if bits == 64 else total & np.uint64((1 << bits) - 1)
 
-    def owners_mask(self, place: int, shape: Shape, bits: int, others: Callable[[], Words]) -> Words:
-        total = add_drawn(others(), self._streams[place], bits)
-        return total if bits == 64 else total & np.uint64((1 << bits) - 1)
+    def owners_mask(self, place: int, shape: Shape, bits: int) -> Words:
+        return draw(self._streams[place], shape, bits)
 
     def mask_planes(self, shape: Shape) -> Words:
         total = draw(self._streams[0], shape, 64)
@@ -242,7 +240,7 @@ class Taken(Dealing):
     def mask(self, shape: Shape, bits: int) -> Words:
         return draw(self._stream, shape, bits)
 
-    def owners_mask(self, place: int, shape: Shape, bits: int, others: Callable[[], Words]) -> Words:
+    def owners_mask(self, place: int, shape: Shape, bits: int) -> Words:
         return draw(self._stream, shape, bits)
 
     def mask_planes(self, shape: Shape) -> Words:
@@ -253,8 +251,11 @@ class Taken(Dealing):
         if self._provider is None:
             return draw(self._stream, shape, bits)
         part = self._take(self._provider, wire_size(count, bits))
-        with self._provider.naming_peer():
+        try:
             return from_wire(part, bits).reshape(shape)
+        except ProtocolError:
+            with self._provider.naming_peer():
+                raise
 
     def deal_planes(self, shape: Shape, make: Callable[[], Words]) -> Words:
         count = self._count(shape)

@@ -22,7 +22,6 @@ from mpc.tensors.backends.handles import Handle, Owed
 from mpc.tensors.backends.interface import Cost, Shape, Shared
 from mpc.tensors.backends.kernels import SEED_BYTES
 from mpc.tensors.backends.party import Party
-from mpc.tensors.backends.seeds import pairs_of
 from mpc.tensors.network import Network, wire_size
 
 PLANNER = "planner"
@@ -91,7 +90,7 @@ class _DryDealing(Dealing):
     def mask(self, shape: Shape, bits: int) -> Words:
         return _nothing(shape)
 
-    def owners_mask(self, place: int, shape: Shape, bits: int, others: Callable[[], Words]) -> Words:
+    def owners_mask(self, place: int, shape: Shape, bits: int) -> Words:
         return _nothing(shape)
 
     def mask_planes(self, shape: Shape) -> Words:
@@ -132,9 +131,6 @@ class DryDealer(DealerBackend):
                     self._tally.frame(sender, receiver, "join/agreement", stated)
                     if receiver in computing:
                         self._tally.frame(sender, receiver, "join/seed", SEED_BYTES)
-        for receiver in computing:
-            about = pairs_of(agreement, receiver)
-            self._tally.frame(provider, receiver, "join/inputs", SEED_BYTES * len(about))
 
     @property
     def costs(self) -> Mapping[str, Cost]:

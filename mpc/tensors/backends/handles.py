@@ -11,9 +11,9 @@ what is opened would be the difference of the values. A mask is drawn for one ha
 put there once. A linear function f of masked values is masked by f of the masks. Its opened array is f of the opened
 arrays, which everybody could compute already.
 
-An input of a computing party is masked so that its owner alone has something to open. The shares of all others come
-from seeds that they have in common with the owner and the provider, and they are their shares of the mask as well. So
-x - a is the owner's share less the owner's share of a. The owner knows a, which hides nothing but what it gave.
+An input of a computing party is masked by its owner alone, who knows the whole mask. The shares of all others are zero,
+of the input as of the mask. So the owner alone has something to open, and products take less work. The mask hides the
+input from the others, and hides nothing from its owner.
 
 What all parties know already, such as initial weights that are public, needs no mask. Its mask is zero, and its opened
 array is the value.
@@ -56,21 +56,6 @@ class Owed:
         return f"Owed(shape={self.shape}, dealt={self.dealt})"
 
 
-class Owned(NamedTuple):
-    """An input of a computing party, of which the other shares are shares of its mask as well.
-
-    Attributes:
-        owner: of the input, who alone opens it.
-        others: returns the sum of all shares but the owner's, at the provider alone.
-    """
-
-    owner: str
-    others: Callable[[], Words]
-
-    def __repr__(self) -> str:
-        return f"Owned(owner={self.owner!r})"
-
-
 class Top(NamedTuple):
     """What is taken off the mask of a rounded value: lift * top, of which the provider does not know the public lift.
 
@@ -101,6 +86,7 @@ class Mask(NamedTuple):
         owed: what the shares of a miss, or None. Rounding and comparing need no shares of a.
         tops: what is taken off a. Only rounded values, and sums with them, have any.
         public: whether all parties know x, so that nothing hides it. Then a is zero.
+        lacking: whether this party's share of a is zero, because another one knows all of a.
         source: the first mask with the same a, such as before public numbers were added, or None for this one.
     """
 
@@ -111,6 +97,7 @@ class Mask(NamedTuple):
     owed: Owed | None = None
     tops: tuple[Top, ...] = ()
     public: bool = False
+    lacking: bool = False
     source: object = None
 
     @property
@@ -127,10 +114,14 @@ class Mask(NamedTuple):
         return "Mask(<hidden>)"
 
 
+def zeros(shape: Shape) -> Words:
+    """Return zeros that take no memory."""
+    return np.broadcast_to(np.uint64(0), shape)
+
+
 def mask_of_public(opened: Words | None, shape: Shape) -> Mask:
     """Return the mask of a value that all parties know. A party without shares gives None."""
-    zeros = np.broadcast_to(np.uint64(0), shape)
-    return Mask(opened=opened, share=zeros, value=zeros, public=True)
+    return Mask(opened=opened, share=zeros(shape), value=zeros(shape), public=True)
 
 
 class Origin(NamedTuple):
@@ -167,12 +158,12 @@ class Handle:
         owed: what the shares miss, or None.
         given: whether it is an input that is masked as a whole when a part of it is used. Parts of an input come again
             in every epoch.
-        owned: says of an input that its owner opens it alone, or None.
+        owner: of an input of a computing party, who alone has shares of it and of its mask, or None.
         drawn: whether its mask was drawn for it, so that all of its bits are uniform, and not derived from others'.
     """
 
     __slots__ = (
-        "_bit_mask", "_later", "_mask", "_rounded_mask", "_rounding", "drawn", "given", "origin", "owed", "owned",
+        "_bit_mask", "_later", "_mask", "_rounded_mask", "_rounding", "drawn", "given", "origin", "owed", "owner",
         "session", "shape", "share", "size",
     )  # fmt: skip
 
@@ -182,7 +173,7 @@ class Handle:
         self.share = share
         self.origin: Origin | None = None
         self.owed: Owed | None = None
-        self.owned: Owned | None = None
+        self.owner: str | None = None
         self.size = prod(shape)
         self.given = given and self.size <= LARGEST_WHOLE
         self.drawn = False
@@ -269,15 +260,21 @@ class Handle:
         it can spare what a comparison opens. Long chains are cut, so that a value that is updated for ever holds no
         memory of all that it was.
         """
-        length = 1 + max(parent.origin.length if parent.origin else 0 for parent in parents)
-        known = all(parent.mask is not None or parent.given or parent.is_derived for parent in parents)
-        low = not known and sum(parent.size for parent in parents) > self.size
-        if low and not all(parent.is_masked or parent.origin is not None for parent in parents):
-            return
-        if length <= LONGEST_ORIGIN:
+        length, size, known, masked = 0, 0, True, True
+        for parent in parents:
+            origin = parent.origin
+            size += parent.size
+            if origin is not None:
+                length = max(length, origin.length)
+            if parent._mask is None and not parent.given and (origin is None or origin.low):
+                known = False
+            masked = masked and (origin is not None or parent.is_masked)
+        low = not known and size > self.size
+        if (masked or not low) and length < LONGEST_ORIGIN:
             self.origin = Origin(
-                function, parents, offset, checked, same, low, length, tuple(each.share for each in parents), self.share
-            )
+                function, parents, offset, checked, same, low, length + 1, tuple([each.share for each in parents]),
+                self.share,
+            )  # fmt: skip
 
     def __repr__(self) -> str:
         return f"Handle(shape={self.shape})"

@@ -1,24 +1,25 @@
-"""How the back-end `dealer` shares inputs: by seeds, so that a share is sent at most once.
+"""How the back-end `dealer` shares inputs.
 
-An input of a computing party is what its owner holds less the shares of all others, which come from seeds::
+An input of a computing party stays with its owner::
 
-    others   x_j from the seed of owner and j         owner   x - (sum of all x_j)
+    owner    x                  all others    0
 
-Nothing is sent. The provider knows these seeds, so that x_j also serves as the share of a mask of x
-(:mod:`mpc.tensors.backends.handles`). Each input has a stream of its own, which the provider makes if it needs it.
+Nothing is sent. These shares need not be random, because whatever a party sends later is hidden by words of its own,
+drawn from a seed: shares of the masks of :mod:`mpc.tensors.backends.handles`, or of zero under an output.
 
-The owner of an input that does not compute has seeds with all computing parties, which the provider does not know. It
-sends the last party what the shares of the others lack.
+The owner of an input that does not compute has seeds with all computing parties, from which their shares come. It sends
+the last party what the shares of the others lack.
 """
 
 from __future__ import annotations
 
-from functools import partial
 from math import prod
 
+import numpy as np
+
 from mpc.ring import Words
-from mpc.tensors.backends.dealing import add_drawn, draw, shapes_in_label
-from mpc.tensors.backends.handles import Handle, Owned
+from mpc.tensors.backends.dealing import draw, shapes_in_label
+from mpc.tensors.backends.handles import Handle
 from mpc.tensors.backends.interface import Shape
 from mpc.tensors.backends.kernels import KeyStream
 from mpc.tensors.backends.party import Party
@@ -41,33 +42,18 @@ class Inputs:
 
     def share(self, party: Party, owner: str, words: Words | None, shape: Shape) -> Handle:
         """Return the shared array of its owner, who alone gives words."""
-        number, label = self._count, self.label(shape)
+        label = self.label(shape)
         self._count += 1
         if owner in self._agreement.outside:
             return self._of_outside(party, label, owner, words, shape)
         share = None
         if party.network.me == owner:
-            share = party.reduce(party.known(words) - self._others(owner, number, shape))
+            share = np.array(party.known(words))  # the caller may write to its own
         elif party.computes:
-            share = self._one(owner, party.network.me, number, shape)
+            share = np.zeros(shape, dtype=np.uint64)
         handle = party.handle(shape, share, given=True)
-        handle.owned = Owned(owner, partial(self._others, owner, number, shape))
+        handle.owner = owner
         return handle
-
-    def _one(self, owner: str, receiver: str, number: int, shape: Shape) -> Words:
-        """Return a receiver's share of a computing party's input."""
-        return draw(self._stream(owner, receiver, number), shape, self._agreement.ring_bits)
-
-    def _stream(self, owner: str, receiver: str, number: int) -> KeyStream:
-        return stream_of(self._seeds.inputs[owner, receiver], f"input/{number}")
-
-    def _others(self, owner: str, number: int, shape: Shape) -> Words:
-        """Return the sum of all shares of a computing party's input but its own."""
-        first, *others = (name for name in self._agreement.computing if name != owner)
-        total = self._one(owner, first, number, shape)
-        for other in others:
-            add_drawn(total, self._stream(owner, other, number), self._agreement.ring_bits)
-        return total
 
     def _of_outside(self, party: Party, label: str, owner: str, words: Words | None, shape: Shape) -> Handle:
         """Return the shared array of an owner that does not compute."""

@@ -57,9 +57,9 @@ class Party:
 
     def handle(self, shape: Shape, share: Words | None, *, given: bool = False) -> Handle:
         """Return a new handle of this session, with this party's share if it computes."""
-        if share is not None and np.shape(share) != shape:
-            raise OrderError(f"expected a share of shape {shape}, found {np.shape(share)}")
         if share is not None:
+            if share.shape != shape:
+                raise OrderError(f"expected a share of shape {shape}, found {share.shape}")
             share.setflags(write=False)  # handles share memory with each other
         return Handle(self, shape, share, given=given)
 

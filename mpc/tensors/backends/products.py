@@ -29,7 +29,7 @@ import numpy as np
 
 from mpc.errors import OrderError, ParameterError
 from mpc.ring import Words
-from mpc.tensors.backends.handles import Handle, Mask, Origin, Owed, Top, roots_of
+from mpc.tensors.backends.handles import Handle, Mask, Origin, Owed, Top, roots_of, zeros
 from mpc.tensors.backends.interface import Linear, Shape
 from mpc.tensors.backends.kernels import multiply_layer, whole
 from mpc.tensors.backends.party import Party
@@ -61,7 +61,7 @@ def mask_all(party: Party, handles: Sequence[Handle], *, half: bool = False) -> 
     if not half:
         settle(party, fresh)
     shares = [_share_of_mask(party, root) for root in fresh]
-    senders = [None if root.owned is None else root.owned.owner for root in fresh]
+    senders = [root.owner for root in fresh]
     if not party.computes:
         for root, share in zip(fresh, shares, strict=True):
             value = share if root.owed is None else party.reduce(share + party.known(root.owed.value))
@@ -73,7 +73,8 @@ def mask_all(party: Party, handles: Sequence[Handle], *, half: bool = False) -> 
         parts = [_part(party, root, share, sender) for root, share, sender in zip(fresh, shares, senders, strict=True)]
         opened = party.open("masked", parts, [root.shape for root in fresh])
         for root, share, masked in zip(fresh, shares, opened, strict=True):
-            root.mask = Mask(opened=masked, share=share, owed=root.owed)
+            lacking = root.owner is not None and root.owner != party.network.me
+            root.mask = Mask(opened=masked, share=share, owed=root.owed, lacking=lacking)
     for root in fresh:
         root.drawn = True
     masks = [derive(party, handle) for handle in handles]
@@ -82,13 +83,12 @@ def mask_all(party: Party, handles: Sequence[Handle], *, half: bool = False) -> 
 
 
 def _share_of_mask(party: Party, root: Handle) -> Words:
-    """Draw a mask for a handle. For an input of which the other shares serve as such, its owner alone draws one."""
-    owned = root.owned
-    if owned is None:
+    """Draw a mask for a handle. That of a computing party's input is drawn by its owner and the provider alone."""
+    if root.owner is None:
         return party.dealing.mask(root.shape, party.ring_bits)
-    if party.computes and party.network.me != owned.owner:
-        return party.share_of(root)
-    return party.dealing.owners_mask(party.computing.index(owned.owner), root.shape, party.ring_bits, owned.others)
+    if party.computes and party.network.me != root.owner:
+        return zeros(root.shape)
+    return party.dealing.owners_mask(party.computing.index(root.owner), root.shape, party.ring_bits)
 
 
 def _part(party: Party, root: Handle, share: Words, sender: str | None) -> Part:
@@ -176,8 +176,9 @@ def derive(party: Party, handle: Handle) -> Mask:
     opened = of([mask.opened for mask in masks])
     if origin.offset is not None:
         opened = party.reduce(opened + origin.offset)
-    share = of([mask.share for mask in masks])
-    handle.mask = Mask(opened=opened, share=share, owed=owed, public=public, source=source)
+    lacking = owed is None and all(mask.lacking or mask.public for mask in masks)
+    share = zeros(handle.shape) if lacking else of([mask.share for mask in masks])
+    handle.mask = Mask(opened=opened, share=share, owed=owed, public=public, lacking=lacking, source=source)
     return derive(party, handle)
 
 
@@ -350,16 +351,35 @@ def _product(party: Party, x: Mask, y: Mask, shape: tuple[int, ...], product: Pr
     if y.sign is not None:
         b = y.sign * b
         c = y.sign * c
-    if product is np.multiply:
+    if x.lacking or y.lacking:
+        share = _of_one_side(party.first, x.lacking, y.lacking, (e, f, a, b), shape, product)
+    elif product is np.multiply:
         share = _of_elements(party.first, e, f, a, b)
     else:
         share = product(e, b)
         share += product(a + e if party.first else a, f)
     if signed:
-        share += c
+        share = share + c
     result = party.handle(shape, party.reduce(share))
     result.owed = owed
     return result
+
+
+def _of_one_side(
+    first: bool,
+    x_lacking: bool,
+    y_lacking: bool,
+    known: tuple[Words, Words, Words, Words],
+    shape: Shape,
+    product: Product,
+) -> Words:
+    """Return the same as :func:`_of_elements` by one product at most, where this party's a or b is zero, or both."""
+    e, f, a, b = known
+    if x_lacking and y_lacking:
+        return product(e, f) if first else zeros(shape)
+    if x_lacking:
+        return product(e, b + f if first else b)
+    return product(a + e if first else a, f)
 
 
 def _of_elements(first: bool, e: Words, f: Words, a: Words, b: Words) -> Words:

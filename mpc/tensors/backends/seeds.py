@@ -3,13 +3,11 @@
 Each side of a channel says what it believes they agree on, and seeds follow::
 
     provider   seed of correlations   ───►  each computing party
-    provider   seeds of inputs        ───►  each computing party, for each other one as owner and as receiver
     computing  seed of zeros          ───►  each other computing party
     outside    seed of inputs         ───►  each computing party
 
 A seed serves several purposes, each by a hash of its own. All seeds are sent at once. They are received before anything
-else, and nobody waits in between. The seeds of inputs are the provider's because what comes from them is both the
-receiver's share of an input and its share of the input's mask (:mod:`mpc.tensors.backends.handles`).
+else, and nobody waits in between.
 """
 
 from __future__ import annotations
@@ -38,14 +36,10 @@ class Agreement(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 @dataclass(repr=False)
 class Seeds:
-    """The seeds of one party by the other's name: those that it made, those that it got, and those of inputs.
-
-    The last ones stand by owner and receiver.
-    """
+    """The seeds of one party by the other's name: those that it made, and those that it got."""
 
     made: dict[str, bytes] = field(default_factory=dict)
     got: dict[str, bytes] = field(default_factory=dict)
-    inputs: dict[tuple[str, str], bytes] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         return "Seeds(<hidden>)"
@@ -108,29 +102,3 @@ def receive_seeds(network: Network, agreement: Agreement, seeds: Seeds, receiver
             receive_agreement(network, peer, agreement)
             if network.me in receivers(agreement, peer):
                 seeds.got[peer] = bytes(network.channel(peer).recv("join/seed", SEED_BYTES))
-
-
-def pairs_of(agreement: Agreement, name: str | None = None) -> list[tuple[str, str]]:
-    """Return all owners with their receivers among the computing parties, or those that this party is one of."""
-    names = agreement.computing
-    pairs = [(owner, receiver) for owner in names for receiver in names if owner != receiver]
-    return [pair for pair in pairs if name is None or name in pair]
-
-
-def send_input_seeds(network: Network, agreement: Agreement, randomness: RoleRandomness, seeds: Seeds) -> None:
-    """Send all computing parties the seeds of their inputs, as the provider, facing :func:`receive_input_seeds`."""
-    for owner, receiver in pairs_of(agreement):
-        seeds.inputs[owner, receiver] = randomness.source(f"seed/inputs/{owner}/{receiver}").bytes(SEED_BYTES)
-    with network.in_step("join"):
-        for name in agreement.computing:
-            if name in network.peers:
-                network.channel(name).send("join/inputs", *[seeds.inputs[pair] for pair in pairs_of(agreement, name)])
-
-
-def receive_input_seeds(network: Network, agreement: Agreement, seeds: Seeds) -> None:
-    """Receive the seeds of inputs that this computing party owns or has a share of."""
-    pairs = pairs_of(agreement, network.me)
-    with network.in_step("join"):
-        body = network.channel(agreement.provider).recv("join/inputs", SEED_BYTES * len(pairs))
-    for place, pair in enumerate(pairs):
-        seeds.inputs[pair] = bytes(body[place * SEED_BYTES : (place + 1) * SEED_BYTES])

@@ -76,10 +76,12 @@ def aggregate(
     hearing = Faults(faults)
     run.hearing = hearing
     try:
-        return run.aggregate(run.ask("task", function, ranges or ()))
+        found = run.aggregate(run.ask("task", function, ranges or ()))
     finally:
         run.hearing = Faults()
-        assert hearing.met == hearing.faults.keys() or faults is None or hearing.met, "no fault was met"
+        assert hearing.met or not hearing.faults, "no fault was met"
+    assert hearing.met == hearing.faults.keys()
+    return found
 
 
 def signed_anew(identity: Identity, origin: str, said: Any, change: Callable[[Record], Record]) -> Any:

@@ -192,6 +192,53 @@ def test_liars_are_looked_for_in_one_number_of_each_aggregator(monkeypatch: pyte
 # ---- a client that lies
 
 
+def test_a_batch_is_decided_as_its_reports_one_by_one() -> None:
+    robust = RobustPrio(Prio3Histogram(2, 4), 7, 2, CTX)
+    run = Run(robust, [0, 1, 2, 3])
+    words = [run.words(report) for report in range(4)]
+    words[0][3] = changed(words[0][3])  # one lies about the first report, and another one about the third
+    words[2][6] = words[2][6][:-1]
+    del words[3][1]
+    expected = [robust.decide(one) for one in words]
+    assert [one.liars for one in expected] == [(3,), (), (6,), ()]
+    assert robust.decide_batch(words) == ([True] * 4, (3, 6))
+    words[1] = {number: changed(word) for number, word in words[1].items()}
+    with pytest.raises(TooManyLiesError):
+        robust.decide_batch(words)
+    forgers = [Forger(RobustPrio(Prio3Sum(2, 7), 7, 2, CTX)) for _ in range(2)]
+    forgers[0].add(0, 1)
+    said = [
+        {one.number: forger.robust.verifier(one, COIN) for one in forger.checked() if isinstance(one, HeldShare)}
+        for forger in forgers
+    ]
+    assert forgers[0].robust.decide_batch(said) == ([False, True], ())
+
+
+def test_a_batch_in_which_each_report_can_be_decided_is_decided_though_all_lies_together_cannot() -> None:
+    robust = RobustPrio(Prio3Sum(2, 7), 4, 1, CTX)
+    run = Run(robust, [1, 2])
+    words = [run.words(report) for report in range(2)]
+    words[0][3], words[1][2] = changed(words[0][3]), changed(words[1][2])
+    assert robust.decide_batch(words) == ([True, True], (2, 3))
+
+
+def test_liars_of_a_batch_are_looked_for_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    robust = RobustPrio(Prio3Count(2), 10, 3, CTX)
+    run = Run(robust, [1] * 20)
+    words = [run.words(report) for report in range(20)]
+    for one in words:
+        one |= {liar: changed(one[liar]) for liar in (1, 2, 3)}
+    mixed, decoded = [0], RobustPrio._mixed
+
+    def counted(self: Any, read: Any) -> Any:
+        mixed[0] += 1
+        return decoded(self, read)
+
+    monkeypatch.setattr(RobustPrio, "_mixed", counted)
+    assert robust.decide_batch(words) == ([True] * 20, (1, 2, 3))
+    assert mixed[0] == 1
+
+
 def flips(message: bytes) -> list[bytes]:
     return [message[:i] + bytes([message[i] ^ 0x40]) + message[i + 1 :] for i in range(len(message))]
 

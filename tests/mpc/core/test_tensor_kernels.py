@@ -172,9 +172,8 @@ def test_layouts_of_the_factors_of_wide_products_do_not_matter() -> None:
             np.testing.assert_array_equal(_core.matmul_wide(left, right), expected)
 
 
-def test_upper_words_and_sums_of_polynomials_are_those_of_plain_integers() -> None:
+def test_whole_products_and_sums_of_polynomials_are_those_of_plain_integers() -> None:
     a, b = random_words((4, 5), 1), random_words((4, 5), 2)
-    assert (_core.high_words(a, b).astype(object) == a.astype(object) * b.astype(object) >> 64).all()
     low, high = _core.wide_products(a, b).astype(object)
     assert (low + (high << 64) == a.astype(object) * b.astype(object)).all()
     total = 0
@@ -194,6 +193,32 @@ def test_sums_of_wide_numbers_are_those_of_plain_integers() -> None:
     assert _core.wide_sum(c[:0], low[:0], high[:0]).tolist() == [0, 0]
     with pytest.raises(ParameterError, match=r"high: expected shape \(4, 5\) as that of a, found \(5, 4\)"):
         _core.wide_sum(c, low, high.reshape(5, 4))
+
+
+@pytest.mark.parametrize("shape", [(0,), (1,), (2, 3, 5), (2, 1001)])
+def test_numbers_of_two_words_are_added_and_multiplied_as_plain_integers(shape: tuple[int, ...]) -> None:
+    low, high, other_low, other_high = (random_words(shape, seed) for seed in range(4))
+    low.reshape(-1)[:1], other_low.reshape(-1)[:1] = 2**64 - 1, 2**64 - 1  # a carry
+    x, y = (
+        upper.astype(object) * 2**64 + lower.astype(object) for lower, upper in ((low, high), (other_low, other_high))
+    )
+    for function, expected in ((_core.wide_add, x + y), (_core.wide_subtract, x - y)):
+        found = function(low, high, other_low, other_high).astype(object)
+        assert (found[0] + found[1] * 2**64 == expected % 2**128).all()
+    for factors in (random_words(shape, 5), random_words(shape[1:], 6), random_words((), 7)):
+        found = _core.wide_times(low, high, factors).astype(object)
+        assert (found[0] + found[1] * 2**64 == x * factors.astype(object) % 2**128).all()
+
+
+def test_numbers_of_two_words_that_are_refused() -> None:
+    words = random_words((2, 3))
+    with pytest.raises(ParameterError, match=r"other_high: expected shape \(2, 3\) as that of a, found \(3, 2\)"):
+        _core.wide_add(words, words, words, words.reshape(3, 2))
+    for wrong in (words.reshape(3, 2), words[:1], random_words((2,)), random_words((1, 2, 3))):
+        with pytest.raises(
+            ParameterError, match=r"factors: expected the last dimensions of shape \(2, 3\), found shape"
+        ):
+            _core.wide_times(words, words, wrong)
 
 
 @pytest.mark.parametrize("rows", [1, 3, 7, 15])
@@ -238,7 +263,7 @@ def test_wide_products_that_are_refused() -> None:
         _core.matmul_wide(a, a)
     with pytest.raises(ParameterError, match="a: expected a uint64 array of at least two dimensions"):
         _core.matmul_wide(a[0], a)
-    for function in (_core.high_words, _core.wide_products, _core.carryless_sum):
+    for function in (_core.wide_products, _core.carryless_sum):
         with pytest.raises(ParameterError, match=r"b: expected shape \(2, 3\) as that of a, found \(3, 2\)"):
             function(a, random_words((3, 2)))
         with pytest.raises(ParameterError, match="a: expected a C-contiguous uint64 array"):

@@ -21,11 +21,10 @@ from mpc.encrypted.pooled import (
     trainer_solve,
 )
 from mpc.encrypted.programs.ridge import Ridge, solve_exactly, solve_in_the_clear
-from mpc.encrypted.shared_release import holder_open, holder_shares, trainer_mask, trainer_open
+from mpc.encrypted.shared_release import trainer_mask
 from mpc.encrypted.threshold.owner import Owner
 from mpc.encrypted.threshold.session import HEAD_BYTES
 from mpc.errors import OrderError, ParameterError, ProtocolError, RangeError
-from mpc.garbled.session import Evaluator, Garbler
 from tests.mpc.encrypted.threshold.joint import owners_of
 
 JOB = RidgeJob.of(90, 8, Ridge(0.1, 0.6, 4), targets=2, owners=3, holders=3)
@@ -59,8 +58,7 @@ def trained() -> Trained:
         records = random.normal(size=(30, 8)) / math.sqrt(10)
         moments.append(owner_moments(JOB, records, np.sign(random.normal(size=(2, 30)))))
         parts.append(owner_encrypt_moments(JOB, joint_ridge.public_of(key, public), *moments[-1]))
-    solved = trainer_solve(JOB, keys, add_moments(JOB, parts))
-    weights = [one for target in solved for one in target.weights.values()]
+    weights = [*trainer_solve(JOB, keys, add_moments(JOB, parts)).values()]
     matrix, vectors = (sum(one[place] for one in moments) for place in range(2))
     return Trained(owners, matrix, vectors, keys, weights)
 
@@ -71,13 +69,13 @@ def opened(joint: JointRidge, job: str = "ridge") -> tuple[Floats, Floats | None
     owners, key = owners_of(JOB.parameters, 3, job), found.owners[0].key
     masked, mine = trainer_mask(joint.release, found.keys["public key"], found.weights)
     shares = [joint_ridge.owner_decryption(owner, joint, masked) for owner in owners]
-    theirs = holder_shares(joint.release, joint_ridge.opener_residues(key, joint, masked, shares))
+    residues = joint_ridge.opener_residues(key, joint, masked, shares)
     one, other = memory_pair("trainer", "opener")
     second, first = run_both_sides(
-        lambda: trainer_open(joint.release, Garbler.open(one), mine),
-        lambda: holder_open(joint.release, Evaluator.open(other), theirs),
+        lambda: joint_ridge.trainer_release(one, joint, mine),
+        lambda: joint_ridge.opener_release(other, joint, residues),
     )
-    return joint_ridge.weights_of(joint, first), None if second is None else joint_ridge.weights_of(joint, second)
+    return first, second
 
 
 def test_what_is_opened_is_the_pooled_training_with_noise_of_both() -> None:
@@ -132,6 +130,23 @@ def test_an_owner_answers_for_one_result_and_its_shares_are_bound_to_the_session
     with pytest.raises(ProtocolError):
         joint_ridge.opener_residues(key, JOINT, first, [*others, others[1]])
     assert len(shares[0]) > HEAD_BYTES
+
+
+@pytest.mark.parametrize("name", ["public key", "products"])
+def test_a_trainer_that_relays_another_share_than_an_owner_has_signed_is_refused(name: str) -> None:
+    """With a public key of its own choice it would read moments, and with such a sum secrets from second shares."""
+    owners, others = owners_of(JOB.parameters, 3), owners_of(JOB.parameters, 3, "another run")
+    firsts = [joint_ridge.owner_first(owner, JOB) for owner in owners]
+    joint_ridge.add_first(owners[0].key, JOB, firsts)
+    share = bytearray(firsts[1][name])
+    share[-1] ^= 1
+    with pytest.raises(ProtocolError, match=r"owner 2: .*expected a share that its owner has signed"):
+        joint_ridge.add_first(owners[0].key, JOB, [firsts[0], firsts[1] | {name: bytes(share)}, firsts[2]])
+    replayed = joint_ridge.owner_first(others[1], JOB)
+    with pytest.raises(ProtocolError, match=r"owner 2.*expected a share of this session"):
+        joint_ridge.add_first(owners[0].key, JOB, [firsts[0], replayed, firsts[2]])
+    with pytest.raises(ProtocolError, match=r"expected the share of owner 2, found that of owner 1"):
+        joint_ridge.add_first(owners[0].key, JOB, [firsts[0], firsts[0], firsts[2]])
 
 
 def test_holders_of_the_key_are_the_owners_of_records() -> None:

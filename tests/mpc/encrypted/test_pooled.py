@@ -16,6 +16,7 @@ from mpc.encrypted.pooled import (
     RidgeJob,
     add_moments,
     bound,
+    check_bound,
     deviation,
     foresee_ridge,
     holder_decrypt,
@@ -38,14 +39,6 @@ def records(n: int, d: int, targets: int, seed: int = 0) -> tuple[Floats, Floats
     return x, np.sign(np.random.default_rng(7).normal(size=(targets, d)) @ x.T)
 
 
-def trained(job: RidgeJob, keys: dict[str, bytes], parts: dict[str, bytes]) -> dict[str, bytes]:
-    found: dict[str, bytes] = {}
-    for one in trainer_solve(job, keys, parts):
-        assert not set(found) & set(one.weights)
-        found |= one.weights
-    return found
-
-
 @pytest.mark.usefixtures("tiny")
 @pytest.mark.parametrize(("d", "targets"), [(12, 2), (31, 1)])
 def test_three_owners_are_one_that_has_all_records(d: int, targets: int) -> None:
@@ -61,7 +54,9 @@ def test_three_owners_are_one_that_has_all_records(d: int, targets: int) -> None
         sent.append(parts)
     pooled = add_moments(job, sent)
     assert {name: len(part) for name, part in pooled.items()} == job.moment_sizes(seeded=False)
-    weights = trained(job, keys, pooled)
+    told: list[tuple[int, int]] = []
+    weights = trainer_solve(job, keys, pooled, lambda done, of: told.append((done, of)))
+    assert told == [(done, 9) for done in range(1, 10)]
     assert {name: len(part) for name, part in weights.items()} == job.weight_sizes()
     found = holder_decrypt(job, secret, weights)
     x, t = np.vstack([one[0] for one in everything]), np.hstack([one[1] for one in everything])
@@ -71,7 +66,7 @@ def test_three_owners_are_one_that_has_all_records(d: int, targets: int) -> None
     exact = np.linalg.solve(x.T @ x / 500 + 0.1 * np.eye(d), x.T @ t.T / 500).T
     assert np.linalg.norm(found - exact) <= 1.01 * CHOICES.error * np.linalg.norm(exact) + bound(job)
     assert np.linalg.norm(exact) > 0.2
-    alone = holder_decrypt(job, secret, trained(job, keys, add_moments(job, sent[:1])))
+    alone = holder_decrypt(job, secret, trainer_solve(job, keys, add_moments(job, sent[:1])))
     assert np.linalg.norm(alone - exact) > 0.05  # what the others sent has counted
 
 
@@ -108,7 +103,8 @@ def test_the_stated_deviation_is_above_that_of_runs_with_noise(seed: int) -> Non
 
         columns, rows = job.tiling.pack_targets(vectors)
         tiles = [[fresh(tile) for tile in line] for line in job.tiling.pack_matrix(matrix)]
-        found = solve(noisy, job.tiling, Moments(tiles, fresh(columns), fresh(rows)), job.choices, 0, job.unit)
+        given = Moments(tiles, fresh(columns), fresh(rows))
+        *_, (found,) = solve(noisy, job.tiling, given, job.choices, 1, job.unit)
         slots = np.stack([one.slots for one in found])
         errors.append(job.tiling.vector(slots)[:10] * job.choices.second_kind[-1] / job.unit - clear)
     measured = np.sqrt((np.stack(errors) ** 2).mean(axis=0)).max()
@@ -135,7 +131,7 @@ def test_what_is_out_of_range_is_refused_with_the_number() -> None:
     with pytest.raises(RangeError, match="some eigenvalue of the moments is out of its range"):
         foresee_ridge(job, np.diag([1.3, 0, 0, 0]), np.array([[1.0, 0, 0, 0]]))
     with pytest.raises(RangeError, match=r"expected a bound on the error of at most 0\.05 times the largest weight"):
-        foresee_ridge(job, np.eye(4) / 2, np.full((1, 4), 1e-4))
+        check_bound(job, np.array([[0.5, 0.1], [1e-4, 0]]))
 
 
 @pytest.mark.usefixtures("tiny")
@@ -161,13 +157,13 @@ def test_what_is_not_the_jobs_is_refused() -> None:
     with pytest.raises(ParameterError, match="key"):
         add_moments(job, [parts, foreign])
     with pytest.raises(ParameterError, match="key"):
-        trained(job, keys, foreign)
+        trainer_solve(job, keys, foreign)
     with pytest.raises(ProtocolError, match="expected a part 'rows', found 2 parts without it"):
         add_moments(job, [{name: part for name, part in parts.items() if name != "rows"}])
     low = dict.fromkeys(parts, secret.encrypt(np.zeros(4), 3))
     with pytest.raises(ProtocolError, match="expected moments at level 9 and the parameters' scale, found level 3"):
         add_moments(job, [parts, low])
-    weights = trained(job, keys, parts)
+    weights = trainer_solve(job, keys, parts)
     with pytest.raises(ProtocolError, match="expected weights under this private key, found another key's"):
         holder_decrypt(job, other, weights)
     with pytest.raises(ProtocolError, match="expected weights at level 0 and the job's scale, found level 9"):
@@ -185,4 +181,4 @@ def test_moments_out_of_range_do_not_pass_for_a_model() -> None:
     matrix = np.diag([1.6, 0.1, 0.1, 0.1])
     parts = owner_encrypt_moments(job, secret, matrix, np.array([[1.0, 0, 0, 0]]))
     with pytest.raises(CheatingError, match="or on moments out of range"):
-        holder_decrypt(job, secret, trained(job, holder_make_keys(job, secret), parts))
+        holder_decrypt(job, secret, trainer_solve(job, holder_make_keys(job, secret), parts))

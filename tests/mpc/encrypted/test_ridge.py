@@ -124,8 +124,8 @@ def test_the_program_does_what_plain_numpy_does(d: int, slots: int, targets: int
 
     columns, rows = tiling.pack_targets(b)
     given = Moments([[fresh(tile) for tile in line] for line in tiling.pack_matrix(g)], fresh(columns), fresh(rows))
-    for target in range(targets):
-        found = solve(twin, tiling, given, choices, target, 0.5)
+    *_, weights_of_all = solve(twin, tiling, given, choices, targets, 0.5)
+    for target, found in enumerate(weights_of_all):
         assert {one.level for one in found} == {0}
         assert {one.scale for one in found} == {twin.chain.scale}
         weights = tiling.vector(np.stack([one.slots for one in found])) * choices.second_kind[-1] / 0.5

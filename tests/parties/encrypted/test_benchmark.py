@@ -12,6 +12,7 @@ import pytest
 from benchmarks.securetrain import report
 from benchmarks.securetrain.__main__ import parse
 from benchmarks.securetrain.measure import check_seal, measure_model
+from benchmarks.securetrain.pooled import measure_ridge, small_digits
 from benchmarks.securetrain.random_programs import measure_random
 from benchmarks.securetrain.rivals import RivalError, in_turns, rival
 from benchmarks.securetrain.works import RANDOM_TITLE, REFRESHED_TITLE, WORKS
@@ -54,6 +55,20 @@ def test_a_made_up_result_becomes_rows_with_ratios_and_goals() -> None:
         "small": {"ours": ours, "SEAL": side(800, 1200, 1500, keys_ms=900, key_bytes=270e6, memory_mb=600)},
         "refreshed": side(2000, bound=1e-6, iterations=20, refreshes=9, refresh_bytes=900e3, data_bytes=2e6),
         "tenseal": side(1000, records=91, of=455, data_bytes=8e6),
+        "ridge": {"256": side(4000, 6000, 7000, bound=1e-4, key_bytes=80e6, data_bytes=2e6)},
+        "pooled": {
+            "breast cancer": {
+                "seconds": 9.0,
+                "training_seconds": 1.5,
+                "sent": 120e6,
+                "received": 45e6,
+                "trainer_sent": 130e6,
+                "accuracy": 0.96,
+                "leak": 7e-4,
+                "records": "398",
+                "twin": {"accuracy": 0.95, "alone": 0.94, "scikit-learn": 0.98},
+            }
+        },
         "random": {"programs": 100, "operations": 900, "part": 0.125, "mean_part": 0.05},
         "accuracy": {"without refresh": [0.95, 0.97], "with refresh": [0.97, 0.97], "scikit-learn": [0.97, 0.976]},
     }
@@ -78,6 +93,14 @@ def test_a_made_up_result_becomes_rows_with_ratios_and_goals() -> None:
         "0.9700", "scikit-learn 0.9730 over 2 splits", "", "at most 0.5 points below", "met",
     ]  # fmt: skip
     assert accuracy["without refresh"][-2:] == ["", ""]
+    assert rows["ridge, 256 features, any number of records", "training"] == [
+        "6 s [4 s, 7 s]", "", "", "at most 5 s", "not met",
+    ]  # fmt: skip
+    pooled = "three owners' joint key, breast cancer, 398 records"
+    assert rows[pooled, "an owner sends, receives"][0] == "120 MB, 45 MB"
+    assert rows[pooled, "accuracy, opened with noise"][:2] == [
+        "0.9600", "scikit-learn, logistic 0.9800; in the clear 0.9500; one owner alone 0.9400",
+    ]  # fmt: skip
     assert rows[RANDOM_TITLE, "largest error"] == [
         "0.12 of its bound, on average 0.05", "", "",
         "at most the bound, in 100 random programs of 900 operations in all", "met",
@@ -94,6 +117,20 @@ def test_random_programs_are_within_their_bounds_and_differ(monkeypatch: pytest.
     monkeypatch.setattr(Twin, "errors", lambda *given: tuple(one / 1000 for one in errors(*given)))
     with pytest.raises(ValueError, match="expected errors within their bounds, found one of"):
         measure_random(1)
+
+
+def test_ridge_is_measured_within_its_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = measure_ridge(32, 1)
+    assert 0 < found["error"] <= found["bound"]
+    assert found["turns"][0]["ms"] > 0
+    monkeypatch.setattr("benchmarks.securetrain.pooled.bound", lambda _: 1e-12)
+    with pytest.raises(ValueError, match=r"expected weights within 1e-12 of the twin's"):
+        measure_ridge(32, 1)
+
+
+def test_digits_without_their_files_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="found one missing"):
+        small_digits(tmp_path)
 
 
 def test_a_wrong_result_of_seal_ends_the_benchmark() -> None:

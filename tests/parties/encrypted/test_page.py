@@ -25,15 +25,19 @@ def test_the_commands_print_what_the_page_says(tmp_path: Path) -> None:
         if block.kind == "python":
             subprocess.run([sys.executable, "-c", block.body], cwd=tmp_path, check=True)
         elif block.kind == "console":
-            run(block.body.replace("$ capc", f"$ python {ROOT / 'run_protocol.py'}", 1), tmp_path)
+            command = block.body.replace("$ capc", f"$ python {ROOT / 'run_protocol.py'}", 1)
+            run(command.replace("--config ", f"--config {ROOT}/", 1), tmp_path)
             commands += 1
-    assert commands == 10
+    assert commands == 16
     assert sorted(path.name for path in tmp_path.iterdir() if path.is_dir()) == [
         "alice",
         "bob",
         "bob2",
         "files",
+        "first",
         "logs",
+        "second",
+        "third",
     ]
     assert not os.path.exists(tmp_path / "other.enc")
 
@@ -43,7 +47,7 @@ def test_every_flag_of_the_page_is_there() -> None:
         name for options in (EncryptDatasetOptions, DecryptModelOptions, TrainOptions) for name in options.model_fields
     }
     flags = re.findall(r"^\| `--(\w+)`", PAGE.read_text(), re.MULTILINE)
-    assert len(flags) == 8
+    assert len(flags) == 13
     assert {*flags} <= known
 
 

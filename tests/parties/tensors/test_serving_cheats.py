@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -11,7 +13,7 @@ import numpy as np
 import pytest
 
 from mpc.channels.memory import MemoryChannel, memory_pair
-from mpc.errors import CheatingError, MpcError, ProtocolError, TransportError
+from mpc.errors import CheatingError, DeadlineError, MpcError, ProtocolError, TransportError
 from mpc.tensors import delivery, fingerprints
 from mpc.tensors.backends.subsets import SUMS, subset_sums
 from mpc.tensors.delivery import Piece, Question, split, words_of
@@ -22,9 +24,9 @@ from parties.tensors.serving import tickets as ticket_files
 from parties.tensors.serving.lane import Answers, Lane
 from parties.tensors.serving.model import Model
 from parties.tensors.serving.settings import ServingSettings
-from parties.tensors.serving.share import ModelShare
+from parties.tensors.serving.share import ModelShare, keep_share, reload_share
 from parties.tensors.serving.tickets import Tickets
-from tests.parties.tensors.services import MODEL, WEIGHTS, near, running
+from tests.parties.tensors.services import MODEL, PATIENCE_S, WEIGHTS, near, running
 
 FORMAT, SIZE = Format(64, 16), 4
 RECORDS = np.array([[1.0, -2.0, 0.5], [0.25, 4.0, -1.0], [3.0, 0.5, -7.5]])
@@ -292,6 +294,27 @@ def test_a_service_of_processes_answers_and_a_changed_piece_is_no_answer(
         assert set(found.end().values()) == {0}
         report = found.result(HOSTS[backend][0])
         assert report["trust"].startswith(f"{backend}: ")
+
+
+@pytest.mark.slow
+def test_a_host_that_comes_back_with_another_share_ends_the_service_with_a_sentence(tmp_path: Path) -> None:
+    changes = {"backend": "dealer_mac"}
+    with running(tmp_path, ("ann",), changed=changes, return_s=20) as found, found.client("ann") as client:
+        records = np.random.default_rng(1).uniform(-8, 8, (2, 3))
+        assert near(client.ask(records), records)
+        told = found.settings("host-b")
+        assert told.share is not None
+        share = reload_share(told.share, client.model, "host-b", told.agreed(), 64, told.ticket_bytes)
+        assert share is not None
+        pieces = {name: piece + np.uint64(name == "weights") for name, piece in share.pieces.items()}
+        keep_share(told.share, ModelShare(share.name, pieces, share.tickets), "host-b", told.agreed(), 64)
+        os.kill(found.worker("host-b"), signal.SIGKILL)
+        assert [found.processes[name].wait(PATIENCE_S) for name in ("host-a", "host-b")] == [1, 1]
+        said = found.log("host-a") + found.log("host-b")  # whoever notices first leaves, and the other one sees that
+        assert "expected the model that its owner gave, found another" in said
+        with pytest.raises((DeadlineError, TransportError)):
+            client.settings = client.settings.model_copy(update={"answer_s": 1.0})
+            client.ask(records)
 
 
 # -- the parts ---------------------------------------------------------------------------------------------------------

@@ -8,34 +8,44 @@ divisors of zero.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 import numpy as np
 
-from mpc._core import high_words, matmul_wide
+from mpc._core import matmul_wide, wide_add, wide_subtract, wide_times
 from mpc.ring import Words
 from mpc.tensors.backends.interface import Shape
 from mpc.tensors.backends.kernels import matmul
 
 
 def add(low: Words, high: Words, more_low: Words, more_high: Words) -> tuple[Words, Words]:
-    """Return the lower and the upper words of the sum of two numbers."""
-    sum_low = np.asarray(low + more_low)
-    sum_high = np.asarray(high + more_high)
-    sum_high = sum_high + (sum_low < more_low)
-    return sum_low, sum_high
+    """Return the lower and the upper words of the sum of two numbers. Both have one shape or broadcast to one."""
+    return _pairs(wide_add, low, high, more_low, more_high)
 
 
 def subtract(low: Words, high: Words, less_low: Words, less_high: Words) -> tuple[Words, Words]:
-    """Return the lower and the upper words of the difference of two numbers."""
-    return np.asarray(low - less_low), np.asarray(high - less_high - (low < less_low))
+    """Return the lower and the upper words of the difference of two numbers, which broadcast as for :func:`add`."""
+    return _pairs(wide_subtract, low, high, less_low, less_high)
+
+
+def _pairs(
+    function: Callable[..., Words], low: Words, high: Words, other_low: Words, other_high: Words
+) -> tuple[Words, Words]:
+    arrays: Sequence[Words] = (low, high, other_low, other_high)
+    if not low.shape == high.shape == other_low.shape == other_high.shape:
+        arrays = np.broadcast_arrays(*arrays)
+    found = function(*[np.asarray(array, order="C") for array in arrays])
+    return found[0], found[1]
 
 
 def times(low: Words, high: Words, words: Words) -> tuple[Words, Words]:
     """Return the lower and the upper words of numbers times words, which have one shape or broadcast to it."""
-    low = np.asarray(low, order="C")
-    factors = np.asarray(np.broadcast_to(words, low.shape), order="C")
-    upper = high_words(low, factors)
-    upper += high * factors
-    return low * factors, upper
+    shape = np.shape(low)
+    factors = np.asarray(words, order="C")
+    if factors.shape != shape[len(shape) - factors.ndim :]:
+        factors = np.asarray(np.broadcast_to(factors, shape), order="C")
+    found = wide_times(np.asarray(low, order="C"), np.asarray(high, order="C"), factors)
+    return found[0], found[1]
 
 
 class Wide:
@@ -122,11 +132,13 @@ class Wide:
         return Wide(*self._broadcast(shape))
 
     def _broadcast(self, shape: Shape) -> tuple[Words, Words]:
+        if shape == self.shape:
+            return self.low, self.high
         low, high = self._padded(len(shape))
         return np.broadcast_to(low, (2, *shape)), np.broadcast_to(high, (2, *shape))
 
     def _like(self, other: Wide) -> tuple[Words, Words]:
-        return self._padded(len(other.shape))
+        return (self.low, self.high) if self.shape == other.shape else self._padded(len(other.shape))
 
     def _padded(self, axes: int) -> tuple[Words, Words]:
         """Return both words with at least so many axes behind the first, so that shapes broadcast as numpy's do."""

@@ -66,9 +66,9 @@ def element_wise(x: Present, y: Present, shape: Shape) -> Words:
     """Return this party's part of x y, which broadcast."""
     arrays = [component for component in (*x, *y) if component is not None]
     if len(arrays) == 4 and all(component.shape == shape for component in arrays):
-        # c + d (b + e) + a e, with d = x_i, a = x_(i+1), e = y_i and b = y_(i+1)
+        # d (b + e) + a e, with d = x_i, a = x_(i+1), e = y_i and b = y_(i+1)
         d, a, e, b = (np.asarray(component, order="C") for component in arrays)
-        return multiply_layer(d, e, a, b, np.zeros(shape, dtype=np.uint64), True)
+        return multiply_layer(d, e, a, b, None, True)
     total = np.zeros(shape, dtype=np.uint64)
     for left, right in _terms(x, y):
         total += left * right

@@ -7,7 +7,11 @@ import math
 import numpy as np
 import pytest
 
+from mpc._core import CkksCiphertext
+from mpc.channels.memory import memory_pair, run_both_sides
 from mpc.encrypted.embedding import values
+from mpc.encrypted.packing import Packing
+from mpc.encrypted.shared_release import SharedRelease, holder_open, holder_shares, trainer_mask, trainer_open
 from mpc.encrypted.threshold.decryption import (
     owner_mask,
     owner_shares,
@@ -17,9 +21,10 @@ from mpc.encrypted.threshold.decryption import (
     share_bytes,
     step_of,
 )
-from mpc.encrypted.threshold.masks import Mask, largest_coefficient, mask_of
+from mpc.encrypted.threshold.masks import Mask, largest_coefficient, mask_of, narrow_mask
 from mpc.encrypted.threshold.owner import Memory, Owner
 from mpc.errors import OrderError, ProtocolError, RangeError
+from mpc.garbled.session import Evaluator, Garbler
 from tests.mpc.encrypted.threshold.joint import owners_of, public_of
 
 
@@ -44,6 +49,40 @@ def test_masks_of_owners_and_what_the_receiver_opens_are_shares_of_the_value(tin
     assert residues.shape == (3, key.core.degree)
     for prime, row in zip(key.core.primes, residues, strict=False):
         assert row.tolist() == [one % prime for one in seen]
+
+
+def test_a_result_that_the_trainer_has_masked_is_released_with_noise_by_a_circuit(tiny: str) -> None:
+    """The receiver gets uniform numbers alone. Its share and the trainer's meet in the garbled circuit."""
+    owners = owners_of(tiny, 3)
+    key, public = owners[0].key, public_of(owners)
+    packing = Packing.fit(1, 8, key.core.slots)
+    release = SharedRelease(tiny, packing, key.chain.scale)
+    weights = np.linspace(-2, 2, 8)
+    result = public.encrypt(packing.repeat(weights), release.level).to_bytes()
+    masked, trainers = trainer_mask(release, public, [result])
+    texts = [CkksCiphertext.from_bytes(key.core, message) for message in masked]
+    mask = narrow_mask(key.chain, 2.0**14, release.level)
+    shares = [owner_shares(owner, texts, mask)[0] for owner in owners]
+    residues = receiver_residues(key, 0, texts[0], shares)
+    quarters = np.bincount((residues[0] >> np.uint64(45)).astype(int), minlength=4)  # of the prime of 47 bits
+    assert ((quarters - 256) ** 2 / 256).sum() < 40
+    one, other = memory_pair("trainer", "receiver", 60)
+    _, (found,) = run_both_sides(
+        lambda: trainer_open(release, Garbler.open(one), trainers),
+        lambda: holder_open(release, Evaluator.open(other), holder_shares(release, [residues])),
+    )
+    masks = mask.error(key.chain) / float(key.core.scale) / math.sqrt(packing.rows)
+    assert masks < 1e-3
+    assert np.abs(found - weights).max() < 8 * math.hypot(0.01 * math.sqrt(2), masks)
+
+
+def test_a_narrow_mask_says_that_it_hides_no_noise_statistically(tiny: str) -> None:
+    chain = owners_of(tiny, 3)[0].key.chain
+    mask = narrow_mask(chain, 2.0**14, 1)
+    assert (mask.bits, mask.hidden_bits, mask.level) == (24, 0.0, 1)  # N = 1024, as wide as 2^10 times the noise
+    for noise in (0.5, math.inf, math.nan, 2.0**119):
+        with pytest.raises(RangeError, match="expected a"):
+            narrow_mask(chain, noise, 1)
 
 
 def test_a_mask_fills_its_interval_and_nothing_beyond(tiny: str) -> None:

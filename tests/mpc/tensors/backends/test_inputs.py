@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import threading
+
 import numpy as np
 import pytest
 
 from mpc.ring import Words
-from mpc.tensors.backends import DealerBackend, in_memory
+from mpc.tensors.backends import DealerBackend, dealer, in_memory, kernels
 from tests.mpc.tensors.backends.session import PROVIDER, names, run, signed, transcript, words
 
 RNG = np.random.default_rng(8)
@@ -52,3 +54,42 @@ def _opened(backend: DealerBackend) -> int:
     peers = [name for name in backend.computing if name != backend.me] if backend.me in backend.computing else []
     frames = [frame for peer in peers for frame in transcript(backend, peer)]
     return sum(len(body) for direction, label, body in frames if direction == "sent" and "masked" in label)
+
+
+@pytest.mark.parametrize("n", [2, 3])
+def test_a_product_of_two_owners_inputs_takes_one_multiplication_of_each_party_at_most(
+    n: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A party without a share of a mask leaves out what would be multiplied by it, whoever the owners are."""
+    counted: dict[str, int] = {}
+
+    def counting(left: Words, right: Words) -> Words:
+        me = threading.current_thread().name
+        counted[me] = counted.get(me, 0) + 1
+        return kernels.matmul(left, right)
+
+    monkeypatch.setattr(dealer, "matmul", counting)
+    for first in names(n):
+        for second in names(n):
+            counted.clear()
+            opened = _product_of(n, first, second)
+            assert (signed(opened) == X @ Y).all()
+            computing = {name: count for name, count in counted.items() if name in names(n)}
+            expected = {first: 1, second: 1} if first != second else {first: 2}
+            if names(n)[0] not in expected:
+                expected[names(n)[0]] = 1  # which multiplies what is public
+            assert computing == expected, (first, second)
+
+
+def _product_of(n: int, first: str, second: str) -> Words:
+    backends = in_memory(names(n), PROVIDER)
+
+    def program(backend: DealerBackend) -> list[Words] | None:
+        threading.current_thread().name = backend.me
+        x = backend.input(first, words(X) if backend.me == first else None, X.shape)
+        y = backend.input(second, words(Y) if backend.me == second else None, Y.shape)
+        return backend.open(backend.matmul([(x, y)]), ["p0"])
+
+    opened = run(backends, program)["p0"]
+    assert opened is not None
+    return opened[0]

@@ -415,19 +415,23 @@ def test_no_mask_serves_two_values_in_a_whole_program(n: int) -> None:
     assert np.unique(seen).size == seen.size
 
 
-def test_a_function_that_changes_after_its_call_is_refused() -> None:
-    """A loop's variable is the common case. Its last value would silently stand for all others."""
-    backends = in_memory(names(2), PROVIDER, deadline_s=20)
+@pytest.mark.parametrize(("owner", "refusing"), [(OUTSIDE, ("p0", "p1")), ("p0", ("p0",))])
+def test_a_function_that_changes_after_its_call_is_refused(owner: str, refusing: Sequence[str]) -> None:
+    """A loop's variable is the common case. Its last value would silently stand for all others.
+
+    Whoever has a share of the value notices. That of an input is its owner's alone, if it computes.
+    """
+    backends = in_memory(names(2), PROVIDER, (OUTSIDE,), deadline_s=20)
 
     def program(backend: DealerBackend) -> None:
-        x = backend.input("p0", words(X) if backend.me == "p0" else None, X.shape)
+        x = backend.input(owner, words(X) if backend.me == owner else None, X.shape)
         rows = []
         for row in range(2):
             rows.append(backend.linear(lambda a: a[row], (6,), x))  # noqa: B023 - the point of this test
         backend.multiply([(rows[0], rows[1])])
 
     found = outcomes(backends, program)
-    for name in names(2):
+    for name in refusing:
         assert isinstance(found[name], ParameterError), found[name]
         assert "expected a linear function that gives the same whenever it is called" in str(found[name])
 

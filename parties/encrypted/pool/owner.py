@@ -1,0 +1,155 @@
+"""One of several owners who pool records that none shows. The first one opens the trained model for all.
+
+Run: ``python -m parties.encrypted.pool.owner --settings PATH``.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from time import perf_counter
+
+import numpy as np
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from mpc.channels.frames import Channel
+from mpc.encrypted import joint_ridge
+from mpc.encrypted.joint_ridge import JointRidge
+from mpc.encrypted.packing import Floats
+from mpc.encrypted.pooled import owner_encrypt_moments, owner_moments
+from mpc.encrypted.shared_release import holder_receive_masked
+from mpc.encrypted.threshold import decryption
+from mpc.encrypted.threshold.owner import Owner
+from mpc.encrypted.threshold.session import JointKey
+from mpc.errors import RangeError
+from parties.encrypted.keys import SIGNING, new_seed
+from parties.encrypted.model import LinearModel
+from parties.encrypted.pool.settings import OWNER_ROLE, TRAINER_ROLE, PoolOwnerSettings
+from parties.encrypted.pool.wire import owner_agree, owner_show
+from parties.encrypted.records import LabelledTable
+from parties.encrypted.wire import send_parts
+from parties.frame.connections import Connections
+from parties.frame.private_files import write_private
+from parties.frame.process import Party, run_party
+
+RECORDS, TEST, KEPT = "records.npz", "held_out.npz", "preparation.npz"
+
+
+def prepared(kept: LinearModel, table: LabelledTable, features: int) -> tuple[Floats, Floats]:
+    """Return the prepared records ``(n, features)``, padded with zeros, and each target's signs ``(targets, n)``."""
+    found, _ = kept.preparation.apply(table.features)
+    padded = np.pad(found, ((0, 0), (0, features - found.shape[1])))
+    return padded, np.stack([table.signs(target) for target in range(table.targets)])
+
+
+def _moments(joint: JointRidge, kept: LinearModel, table: LabelledTable) -> tuple[Floats, Floats]:
+    """Return the owner's moments. Its log may be read by others, so a refusal has no number of its records."""
+    try:
+        return owner_moments(joint.job, *prepared(kept, table, joint.job.features))
+    except RangeError:
+        raise RangeError(
+            f"expected records whose second moments have eigenvalues of at most {joint.job.choices.largest:g}, found "
+            "larger ones: all owners need a larger largest_eigenvalue or a smaller norm"
+        ) from None
+
+
+def owner(party: Party[PoolOwnerSettings]) -> None:
+    """Play one owner."""
+    settings, progress, joint = party.settings, party.progress, party.settings.joint
+    job, count = joint.job, len(settings.owners)
+    table, test = (LabelledTable.read(party.folder / name) for name in (RECORDS, TEST))
+    kept = LinearModel.read(party.folder / KEPT)
+    signing = Ed25519PrivateKey.from_private_bytes((party.folder / SIGNING).read_bytes())
+    leak = joint.check_leak()
+    moments = _moments(joint, kept, table)
+    began = perf_counter()
+    with Connections(settings, party.folder, OWNER_ROLE, settings.agreed(), progress.note) as connections:
+        others: dict[str, Channel] = {}
+        with progress.step("1", "connect", awaits=[settings.trainer.name]):
+            if settings.listen is not None:
+                listener = connections.listen(settings.listen)
+                progress.listening(listener.port)
+            trainer = connections.dial(settings.trainer, TRAINER_ROLE)
+            if settings.listen is not None:
+                awaited = {name: OWNER_ROLE for name in settings.owners if name != settings.name}
+                while awaited:
+                    channel = connections.accept(listener, awaited)
+                    others[channel.peer] = channel
+                    del awaited[channel.peer]
+            elif settings.opener is not None:
+                others[settings.opener.name] = connections.dial(settings.opener, OWNER_ROLE)
+        connections.begin()
+        with progress.step("2", "agree on a common string", channel=trainer):
+            common = owner_agree(trainer, settings.job_id, settings.number, count)
+            key = JointKey(job.parameters, tuple(map(bytes.fromhex, settings.signing)), settings.job_id, common)
+            me = Owner(key, settings.number, new_seed(), signing)
+        with progress.step("3", "make the key together", channel=trainer):
+            firsts = owner_show(trainer, key, joint_ridge.owner_first(me, job), joint_ridge.first_sizes(key, job))
+            public, added = joint_ridge.add_first(key, job, firsts)
+            send_parts(trainer, "second", joint_ridge.owner_second(me, job, added), joint_ridge.second_sizes(key, job))
+        with progress.step("4", "send encrypted moments", channel=trainer):
+            parts = owner_encrypt_moments(job, joint_ridge.public_of(key, public), *moments)
+            send_parts(trainer, "moments", parts, job.moment_sizes(seeded=False))
+        with progress.step("6", "decrypt what the trainer has masked", channel=trainer):
+            masked = holder_receive_masked(trainer, joint.release)
+            shares = joint_ridge.owner_decryption(me, joint, masked)
+        with progress.step("7", "open it with noise", channel=trainer):
+            if settings.opener is None:
+                weights = _open(key, joint, trainer, settings, masked, shares, others)
+            else:
+                weights = _receive(joint, others[settings.opener.name], shares)
+    model = LinearModel(weights[:, : kept.preparation.outputs], kept.preparation, kept.classes, kept.degree)
+    if settings.output is not None:
+        model.write(settings.output)
+    traffic = [trainer.traffic.values(), *(other.traffic.values() for other in others.values())]
+    result = {
+        "party": settings.name,
+        "encrypted": "pool",
+        "accuracy": model.accuracy(test.features, test.places),
+        "held_out": len(test.features),
+        "records": len(table.features),
+        "leak": leak,
+        "deviation": float(joint.deviations.max()),
+        "hidden_bits": joint.mask.hidden_bits,
+        "sigma": settings.sigma,
+        "twin": settings.twin,
+        "seconds": perf_counter() - began,
+        "sent": sum(step.sent for one in traffic for step in one),
+        "received": sum(step.received for one in traffic for step in one),
+    }
+    write_private(party.folder / "result.json", json.dumps(result).encode())
+
+
+def _open(
+    key: JointKey,
+    joint: JointRidge,
+    trainer: Channel,
+    settings: PoolOwnerSettings,
+    masked: list[bytes],
+    own: list[bytes],
+    others: dict[str, Channel],
+) -> Floats:
+    """Open the result as the opener, and give the noisy weights to the other owners."""
+    size = decryption.share_bytes(key, joint.release.level)
+    shares = [
+        own
+        if name == settings.name
+        else [bytes(others[name].recv(f"decryption/{place}", size)) for place in range(len(masked))]
+        for name in settings.owners
+    ]
+    weights = joint_ridge.opener_release(trainer, joint, joint_ridge.opener_residues(key, joint, masked, shares))
+    for other in others.values():
+        other.send("opened", weights.tobytes())
+    return weights
+
+
+def _receive(joint: JointRidge, opener: Channel, shares: list[bytes]) -> Floats:
+    """Give the shares to the opener, and return the noisy weights that it has opened."""
+    for place, share in enumerate(shares):
+        opener.send(f"decryption/{place}", share)
+    shape = (joint.job.targets, joint.job.features)
+    return np.frombuffer(opener.recv("opened", 8 * shape[0] * shape[1]), np.float64).reshape(shape)
+
+
+if __name__ == "__main__":
+    sys.exit(run_party(PoolOwnerSettings, owner))
