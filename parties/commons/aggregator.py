@@ -23,29 +23,28 @@ from mpc.commons.roles.aggregator import Aggregator
 from mpc.errors import MpcError, ProtocolError
 from parties.commons.answering import Question
 from parties.commons.faults import Fault
-from parties.commons.reading import LogReader
 from parties.commons.settings import AGGREGATOR, CONSUMER, POINT, SEED, AggregatorSettings
-from parties.commons.ways import ways
+from parties.commons.ways import Ways, ways
 from parties.frame.lifetime import serving
 from parties.frame.process import Party, run_party
-from parties.frame.progress import Progress
 
 _WAIT_S = 2.0  # of a consumer for a sum that is not there yet
 
 
 def aggregator(party: Party[AggregatorSettings]) -> None:
     """Play an aggregator."""
-    settings, progress = party.settings, party.progress
+    settings = party.settings
     identity = Identity((party.folder / SEED).read_bytes())
     point = SecretScalar((party.folder / POINT).read_bytes())
     role = Aggregator(settings.founding, identity, point, MemoryAttachments())
     counter = Counter(settings, role)
-    with ways(party, AGGREGATOR) as way, way.desk(settings.listen, counter.questions) as desk, serving():
-        work = Work(role, way.reader(role.log), counter, Fault(settings.fault), progress)
-        while True:
-            desk.check()
-            work.reader.advance()
-            work.go_on()
+    with ways(party, AGGREGATOR) as way, way.desk(settings.listen, counter.questions) as desk:
+        work = Work(role, way, counter, Fault(settings.fault))
+        with serving():
+            while True:
+                desk.check()
+                work.reader.advance()
+                work.go_on()
 
 
 class Counter:
@@ -83,9 +82,9 @@ class Counter:
 class Work:
     """What an aggregator does for each grant: its noise, its words, and its sum once the verdict stands."""
 
-    def __init__(self, role: Aggregator, reader: LogReader, counter: Counter, fault: Fault, progress: Progress) -> None:
-        self.reader = reader
-        self._role, self._counter, self._fault, self._progress = role, counter, fault, progress
+    def __init__(self, role: Aggregator, way: Ways, counter: Counter, fault: Fault) -> None:
+        self.reader = way.reader(role.log)
+        self._role, self._way, self._counter, self._fault = role, way, counter, fault
         self._said: set[tuple[bytes, Step]] = set()
         self._done: set[bytes] = set()
 
@@ -97,14 +96,14 @@ class Work:
                 continue
             of_grant = f"the grant of entry {found.index}"
             if self._is_due(grant, Step.NOISE):
-                with self._progress.step("3", f"deal noise for {of_grant}"):
+                with self._way.progress.step("3", f"deal noise for {of_grant}"):
                     self._try(grant, self._say_noise)
             elif self._is_due(grant, Step.WORDS):
-                with self._progress.step("5", f"check the shares of {of_grant}"):
+                with self._way.progress.step("5", f"check the shares of {of_grant}"):
                     self._try(grant, self._say_words)
             if grant in state.verdicts:
                 self._done.add(grant)
-                with self._progress.step("6", f"sum the shares of {of_grant}"):
+                with self._way.progress.step("6", f"sum the shares of {of_grant}"):
                     self._try(grant, self._say_sum)
 
     def _is_due(self, grant: bytes, step: Step) -> bool:
@@ -124,7 +123,7 @@ class Work:
         try:
             act(grant)
         except MpcError as error:
-            self._progress.note(f"nothing said: {error}")
+            self._way.progress.note(f"nothing said: {error}")
 
     def _say_noise(self, grant: bytes) -> None:
         self._fault.fail()
@@ -135,7 +134,7 @@ class Work:
         self.reader.fetch(lambda: role.wants(grant), role.attachments)
         complaints = role.complaints(grant)
         if complaints:
-            self._progress.note(f"complains about {len(complaints)} boxes")
+            self._way.progress.note(f"complains about {len(complaints)} boxes")
             self.reader.write([(entry, None) for entry in complaints], "complaints")
         entry, said = role.words(grant)
         entry, said = self._fault.of_words(role.identity, state.founding.origin, grant, said, entry)

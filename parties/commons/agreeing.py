@@ -21,7 +21,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Collection, Mapping
-from concurrent.futures import Future
+from concurrent.futures import CancelledError, Future
 from dataclasses import dataclass
 
 from mpc.commons.access import request_of
@@ -30,7 +30,7 @@ from mpc.commons.encoding import DIGEST, U64, Blob, Many, Record, coded, decode,
 from mpc.commons.founding import Founding
 from mpc.commons.notes import Note
 from mpc.commons.roles.trustee import MissingError, TrusteeRole
-from mpc.errors import ProtocolError
+from mpc.errors import MpcError, ProtocolError
 from parties.commons.answering import Question
 from parties.commons.asking import Line, gather
 from parties.commons.faults import HONEST, Fault
@@ -83,6 +83,11 @@ class TrusteeDesk:
         self.role = role
         self._founding, self._names, self._fault = founding, names, fault
         self._first = founding.trustees[0].name
+        self._given: set[tuple[str, bytes]] = set()  # attachments, by trustee, for the last proposal
+        self._last = b"", "", b""  # the last certified proposal, the text of its checkpoint, and the certificate
+        self._late: dict[
+            str, tuple[Future[bytes], int]
+        ] = {}  # what trustees still answer to it, and after how many rounds
 
     @property
     def questions(self) -> Mapping[str, Question]:
@@ -117,6 +122,7 @@ class TrusteeDesk:
             note: gets a sentence for each trustee that gave no vote where a quorum is missing.
         """
         role, quorum = self.role, self._founding.quorum
+        self._serve_late(others)
         with self.changed:
             proposal = role.propose()
             copy = role.trustee.copy
@@ -138,18 +144,18 @@ class TrusteeDesk:
 
         expires = time.monotonic() + within_s
         answers = {name: line.ask("vote", proposal) for name, line in others.items()}
-        given: set[tuple[str, bytes]] = set()
+        last = dict(answers)
+        self._given.clear()
         for _ in range(_ROUNDS):
             left = max(0.0, expires - time.monotonic())
             failed = gather(answers, left, take=take, enough=enough, grace_s=_GRACE_S)
             if not enough():
                 for name, why in failed.items():
                     note(f"{name} gave no vote: {why}")
-            answers = {
-                name: self._ask_again(name, others[name], vote, proposal, given) for name, vote in lacking.items()
-            }
+            answers = {name: self._ask_again(name, others[name], vote, proposal) for name, vote in lacking.items()}
+            last |= answers
             lacking.clear()
-            if not answers or len(votes) + 1 >= quorum:  # whoever lacks something has it for the next proposal
+            if not answers or len(votes) + 1 >= quorum:  # the others are served later
                 break
         with self.changed:
             certificate = role.collect(votes.values())
@@ -158,16 +164,36 @@ class TrusteeDesk:
             self.changed.notify_all()
         for line in others.values():
             line.ask("certify", certificate)
+        self._last = proposal, text, certificate
+        self._late = {name: (answer, 0) for name, answer in last.items() if name not in votes}
         return True
 
-    def _ask_again(
-        self, name: str, line: Line, vote: Vote, proposal: bytes, given: set[tuple[str, bytes]]
-    ) -> Future[bytes]:
+    def _serve_late(self, others: Mapping[str, Line]) -> None:
+        """Give trustees that were not there, or lacked something, what was certified without them."""
+        proposal, text, certificate = self._last
+        for name, (answer, rounds) in list(self._late.items()):
+            if not answer.done():
+                continue
+            del self._late[name]
+            if rounds == _ROUNDS:
+                continue
+            try:
+                vote = decode(Vote, answer.result())
+                is_whole = bool(vote.signed) and Note.read(vote.signed[0]).text == text
+            except (MpcError, CancelledError):  # it may start again
+                self._late[name] = others[name].ask("vote", proposal), rounds + 1
+                continue
+            if is_whole:
+                others[name].ask("certify", certificate)
+            else:
+                self._late[name] = self._ask_again(name, others[name], vote, proposal), rounds + 1
+
+    def _ask_again(self, name: str, line: Line, vote: Vote, proposal: bytes) -> Future[bytes]:
         """Give a trustee what it lacks, each attachment once, and ask for its vote once more."""
         with self.changed:
-            wanted = tuple(one for one in vote.missing if (name, one) not in given)
+            wanted = tuple(one for one in vote.missing if (name, one) not in self._given)
             if wanted:
-                given.update((name, one) for one in wanted)
+                self._given.update((name, one) for one in wanted)
                 for digests in _pieces(wanted):
                     line.ask("keep", encode(self._blobs(digests)))
             elif not vote.missing and vote.size < self.role.trustee.copy.size:

@@ -62,6 +62,7 @@ class Desk:
         self._closed = threading.Event()
         self._lock = threading.Lock()  # for what follows
         self._threads: dict[threading.Thread, TlsChannel] = {}
+        self._before: dict[str, tuple[int, int]] = {}  # bytes over connections that have ended
         self._door = threading.Thread(target=self._let_in, name="door", daemon=True)
         self._door.start()
 
@@ -69,6 +70,15 @@ class Desk:
         """Raise what has ended a thread of the desk and must end the party."""
         if self.failure is not None:
             raise self.failure
+
+    def moved(self, peer: str) -> tuple[int, int]:
+        """Return the bytes that were sent to a party and received from it so far."""
+        with self._lock:
+            sent, received = self._before.get(peer, (0, 0))
+            for channel in self._threads.values():
+                if channel.peer == peer:
+                    sent, received = sent + channel.traffic[""].sent, received + channel.traffic[""].received
+            return sent, received
 
     def close(self) -> None:
         """Stop answering. It may be called again."""
@@ -116,6 +126,9 @@ class Desk:
         finally:
             with self._lock:
                 self._threads.pop(threading.current_thread(), None)
+                sent, received = self._before.get(channel.peer, (0, 0))
+                traffic = channel.traffic[""]
+                self._before[channel.peer] = sent + traffic.sent, received + traffic.received
             if not self._closed.is_set():
                 with suppress(ValueError):  # all connections are being closed
                     self._connections.hang_up([channel])

@@ -76,6 +76,7 @@ class Line:
         self._connections, self._role, self._deadline_s = connections, role, deadline_s
         self._questions: queue.Queue[tuple[str, bytes, Future[bytes]] | None] = queue.Queue()
         self._channel: TlsChannel | None = None
+        self._before = (0, 0)  # over connections that broke
         self._attempt = Attempt()
         self._closed = False
         self._thread = threading.Thread(target=self._work, name=f"line to {peer.name}", daemon=True)
@@ -88,6 +89,16 @@ class Line:
             raise OrderError(f"expected an open line to {self.peer.name}, found one that was closed")
         self._questions.put((what, body, answer))
         return answer
+
+    @property
+    def moved(self) -> tuple[int, int]:
+        """The bytes that were sent and received so far."""
+        sent, received = self._before
+        channel = self._channel
+        if channel is not None:
+            sent += channel.traffic[""].sent
+            received += channel.traffic[""].received
+        return sent, received
 
     def close(self) -> None:
         """Give up what is asked, and end. It may be called again."""
@@ -130,6 +141,7 @@ class Line:
             with channel.naming_peer():
                 answer = decode(Answer, bytes(channel.recv("answer", limit=MOST_MESSAGE)))
         except BaseException:
+            self._before = self.moved
             self._channel = None  # an answer that comes late must not be taken for the next one
             self._connections.hang_up([channel])
             raise

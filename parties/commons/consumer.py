@@ -11,7 +11,6 @@ import json
 import sys
 import time
 from collections.abc import Mapping
-from contextlib import ExitStack
 from typing import Any
 
 from mpc.commons.access import State, sentence
@@ -42,11 +41,9 @@ def consumer(party: Party[ConsumerSettings]) -> None:
     settings, progress = party.settings, party.progress
     role = Consumer(settings.founding, settings.name, Identity((party.folder / SEED).read_bytes()), MemoryAttachments())
     names = [one.name for one in settings.trustees]
-    with ways(party, CONSUMER) as way, ExitStack() as stack:
+    with ways(party, CONSUMER) as way:
         reader = way.reader(role.log)
         aggregators = [way.line(peer, AGGREGATOR) for peer in settings.aggregators]
-        for line in aggregators:
-            stack.callback(line.close)
         with progress.step("0", "register", awaits=names[:1]):
             reader.write([(role.register(), None)], "the registration")
         asking = Asking(settings, role, reader, aggregators, progress)

@@ -31,6 +31,7 @@ from parties.commons.settings import (
     ProviderSettings,
     TrusteeSettings,
 )
+from parties.commons.ways import LAST_STEP
 from parties.frame.plan import Plan, Process, Run, Tolerance
 from parties.frame.private_files import write_private
 from parties.frame.settings import Address, Peer
@@ -45,6 +46,7 @@ STEPS = {
     "5": "checks, words and the verdict",
     "6": "sums at the consumer",
     "7": "revocation and audit",
+    LAST_STEP: "all messages",
 }
 
 

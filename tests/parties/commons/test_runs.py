@@ -122,6 +122,10 @@ def test_the_results_are_those_in_the_clear_and_one_revocation_bars_the_next_req
         document = run.result()
         assert values(document) == expected()
         assert lost(document) == []
+        links = {tuple(one["link"]): (one["forth"], one["back"]) for one in document["links"] if one["link"][1] != "-"}
+        assert min(links["trustee-0", "trustee-1"]) > 1000  # both ways, from both ends
+        assert min(links["trustee-0", "clinic-0"]) > 1000
+        assert min(links["aggregator-0", "institute"]) > 100
         last = answers(document)[-1]
         assert re.fullmatch(
             r"entry (\d+) revokes the policy of entry (\d+); what was released before cannot be recalled",
