@@ -115,7 +115,7 @@ def plan(config: CommonsConfig, run: Run) -> Plan:
         steps=STEPS,
         ready_first=tuple(serving),
         tolerates=_tolerated(config, [len(rows) for rows in measured]),
-        grace_s=3.0,
+        grace_s=10.0,
         notes=(*_notes(config), *asking.privacy),
     )
 
