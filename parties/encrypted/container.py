@@ -237,7 +237,7 @@ def _header(path: Path, source: _Hashed) -> Header:
         msgspec.json.encode(header) != encoded
         or len(header.creator) != 64
         or not all(map(_is_hex, digests))
-        or not (header.parameters.isascii() and header.parameters.isalnum())
+        or not (header.parameters.isascii() and header.parameters.replace("-", "").isalnum())
     ):
         raise FileError(f"{path}: expected a header in its one form, found another")
     return header
