@@ -712,6 +712,14 @@ class CkksParameters:
     def large() -> CkksParameters:
         """Return N = 32768, primes of 47 and 17 times 40 bits, special 3 times 46: 865 bits, depth 17, scale 2^40."""
 
+    @staticmethod
+    def small_shallow() -> CkksParameters:
+        """Return N = 16384, primes of 47 and 8 times 36 bits, special 2 times 47: 429 bits, depth 8, scale 2^36."""
+
+    @staticmethod
+    def large_shallow() -> CkksParameters:
+        """Return N = 32768, primes of 47 and 16 times 40 bits, special 46, 3 of 44: 865 bits, depth 16, scale 2^40."""
+
     @property
     def degree(self) -> int: ...
     @property

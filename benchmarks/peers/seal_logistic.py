@@ -30,7 +30,7 @@ from mpc.encrypted.parameters import parameters_of
 from mpc.encrypted.private_model import LEVEL, PARAMETERS, SCALE_BITS
 from mpc.encrypted.programs.logistic import Logistic, train
 from mpc.encrypted.programs.squared import baby_steps, diagonals, rotations
-from mpc.encrypted.ranges import half_term
+from mpc.encrypted.ranges import first_weights
 from mpc.encrypted.training import Job
 
 
@@ -140,18 +140,19 @@ def logistic(order: dict[str, Any]) -> None:
 
     def encrypt() -> None:
         keys = held["keys"]
-        held["chunks"] = [keys.encrypt(chunk, choices.records_level, scale) for chunk in packing.pack(records)]
-        held["half"] = keys.encrypt(packing.repeat(half_term(packing, records)), choices.levels, scale)
+        held["chunks"] = [keys.encrypt(chunk, choices.levels, scale) for chunk in packing.pack(records)]
+        first = packing.repeat(first_weights(packing, records, choices))
+        held["start"] = keys.encrypt(first, choices.levels, job.weight_scale)
 
     def work() -> None:
-        steps = list(train(held["keys"], packing, held["chunks"], held["half"], choices))
+        steps = list(train(held["keys"], packing, held["chunks"], held["start"], choices))
         held["weights"] = held["keys"].lower(steps[-1].weights, 0)
 
     def end() -> dict[str, Any]:
         keys = held["keys"]
         found: dict[str, Floats] = {}
         took = clocked(lambda: found.update(weights=packing.weights(keys.decrypt(held["weights"]))))
-        sent = [held["half"], *held["chunks"]]
+        sent = [held["start"], *held["chunks"]]
         return {
             "decrypt_ms": took["ms"],
             "error": float(np.abs(found["weights"] - weights).max()),

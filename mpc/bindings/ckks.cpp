@@ -103,6 +103,8 @@ void bind_scale(nb::class_<Scale>& scale, nb::class_<PythonParameters>& paramete
              nb::arg("insecure") = false)
         .def_static("small", [] { return PythonParameters{released(Parameters::small)}; })
         .def_static("large", [] { return PythonParameters{released(Parameters::large)}; })
+        .def_static("small_shallow", [] { return PythonParameters{released(Parameters::small_shallow)}; })
+        .def_static("large_shallow", [] { return PythonParameters{released(Parameters::large_shallow)}; })
         .def_prop_ro("degree", [](const PythonParameters& p) { return p.shared->degree(); })
         .def_prop_ro("slots", [](const PythonParameters& p) { return p.shared->slots(); })
         .def_prop_ro("depth", [](const PythonParameters& p) { return p.shared->depth(); })

@@ -52,10 +52,13 @@ class Foreseen:
         return f"Foreseen(weights={self.weights.shape}, iterations={len(self.reach) + 1})"
 
 
-def half_term(packing: Packing, records: Floats) -> Floats:
-    """Return the mean over n' of Z / 2, ``(d',)``, of Z ``(n, d)``."""
+def first_weights(packing: Packing, records: Floats, choices: Logistic) -> Floats:
+    """Return the weights ``(d',)`` after the first iteration from Z ``(n, d)``, which every later one adds, too.
+
+    They are the rate times the mean over n' of Z / 2.
+    """
     found = np.zeros(packing.features)
-    found[: records.shape[1]] = records.sum(axis=0) / (2 * packing.records)
+    found[: records.shape[1]] = choices.rate * records.sum(axis=0) / (2 * packing.records)
     return found
 
 
@@ -72,8 +75,9 @@ def foresee(
             iteration, the value and what to change. Also where the bound is not small against the weights.
     """
     scale = twin.chain.scale
-    chunks = [twin.fresh(chunk, scale, level=choices.records_level) for chunk in packing.pack(records)]
-    half = twin.fresh(packing.repeat(half_term(packing, records)), scale, level=choices.levels)
+    chunks = [twin.fresh(chunk, scale, level=choices.levels) for chunk in packing.pack(records)]
+    first = packing.repeat(first_weights(packing, records, choices))
+    start = twin.fresh(first, choices.weight_scale(packing, scale), level=choices.levels)
     reach: list[float] = []
     refreshed: dict[int, Foreseen] = {}
     means = np.kron(np.eye(packing.features), np.full(packing.rows, 1 / packing.rows))
@@ -87,10 +91,10 @@ def foresee(
     def refresh(iteration: int, weights: Clear) -> Clear:
         refreshed[iteration] = found_in(weights)
         again = packing.repeat(refreshed[iteration].weights)
-        return twin.fresh(again, weights.scale, level=choices.records_level)
+        return twin.fresh(again, weights.scale, level=choices.levels)
 
     weights: Clear | None = None
-    for step in train(twin, packing, chunks, half, choices, refresh):
+    for step in train(twin, packing, chunks, start, choices, refresh):
         weights = step.weights
         if step.z:
             reach.append(max(float(np.abs(z.slots).max()) for z in step.z))

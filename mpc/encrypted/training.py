@@ -2,7 +2,7 @@
 
     owner                                                     trainer
       public key, keys for products and rotations  ------>
-      Z in chunks, and the half term, encrypted    ------>
+      Z in chunks, and the first weights           ------>
                                                               runs the program on ciphertexts
       at each refresh: compares with the twin      <------    weights, encrypted, at the lowest level
       the twin's weights, encrypted anew           ------>
@@ -35,7 +35,7 @@ from mpc.encrypted.ciphertexts import Ciphertexts, Encrypted, chain_of, core_sca
 from mpc.encrypted.packing import Floats, Packing
 from mpc.encrypted.parameters import parameters_of, smallest_set
 from mpc.encrypted.programs.logistic import Logistic, train
-from mpc.encrypted.ranges import Foreseen, foresee, half_term
+from mpc.encrypted.ranges import Foreseen, first_weights, foresee
 from mpc.encrypted.reading import Reading
 from mpc.encrypted.release import Comparison
 from mpc.encrypted.twin import Clear, Twin
@@ -93,13 +93,13 @@ class Job:
         """Return the highest level of a product, and by step of rotation the highest level, found by a run on zeros."""
         twin, packing = self.twin(), self.packing
         zeros, scale = np.zeros(packing.slots), twin.chain.scale
-        chunks = [twin.fresh(zeros, scale, level=self.choices.records_level) for _ in range(packing.chunks)]
-        half = twin.fresh(zeros, scale, level=self.choices.levels)
+        chunks = [twin.fresh(zeros, scale, level=self.choices.levels) for _ in range(packing.chunks)]
+        start = twin.fresh(zeros, self.weight_scale, level=self.choices.levels)
 
         def refresh(_: int, weights: Clear) -> Clear:
-            return twin.fresh(zeros, weights.scale, level=self.choices.records_level)
+            return twin.fresh(zeros, weights.scale, level=self.choices.levels)
 
-        for _ in train(twin, packing, chunks, half, self.choices, refresh):
+        for _ in train(twin, packing, chunks, start, self.choices, refresh):
             pass
         return twin.products_level, dict(sorted(twin.rotations.items()))
 
@@ -119,12 +119,10 @@ class Job:
 
     def record_sizes(self) -> dict[str, int]:
         """Return the name and the length of everything that the owner encrypts, in order."""
-        half, records = self.core.seeded_bytes(self.choices.levels), self.core.seeded_bytes(self.choices.records_level)
-        sizes = {}
+        names = []
         for target in range(self.targets):
-            sizes[f"half {target}"] = half
-            sizes |= {f"records {target} {place}": records for place in range(self.packing.chunks)}
-        return sizes
+            names += [f"start {target}", *(f"records {target} {place}" for place in range(self.packing.chunks))]
+        return dict.fromkeys(names, self.core.seeded_bytes(self.choices.levels))
 
     @property
     def weight_scale(self) -> Fraction:
@@ -134,7 +132,7 @@ class Job:
     @property
     def refreshed_bytes(self) -> int:
         """The length of weights that are encrypted anew."""
-        return self.core.seeded_bytes(self.choices.records_level)
+        return self.core.seeded_bytes(self.choices.levels)
 
     @property
     def weight_bytes(self) -> int:
@@ -161,18 +159,18 @@ def owner_make_keys(job: Job, secret: CkksSecretKey) -> dict[str, bytes]:
 
 
 def owner_encrypt(job: Job, secret: CkksSecretKey, records: Sequence[Floats]) -> dict[str, bytes]:
-    """Encrypt each target's Z ``(n, d)`` and its half term, by name.
+    """Encrypt each target's Z ``(n, d)`` and its weights after the first iteration, by name.
 
     The names and lengths depend on the job alone.
     """
     if len(records) != job.targets:
         raise ParameterError(f"expected records for {job.targets} targets, found {len(records)}")
-    parts = {}
+    parts, scale = {}, core_scale(job.core, job.weight_scale)
     for target, one in enumerate(records):
-        half = job.packing.repeat(half_term(job.packing, one))
-        parts[f"half {target}"] = secret.encrypt(half, job.choices.levels)
+        first = job.packing.repeat(first_weights(job.packing, one, job.choices))
+        parts[f"start {target}"] = secret.encrypt(first, job.choices.levels, scale)
         for place, chunk in enumerate(job.packing.pack(one)):
-            parts[f"records {target} {place}"] = secret.encrypt(chunk, job.choices.records_level)
+            parts[f"records {target} {place}"] = secret.encrypt(chunk, job.choices.levels)
     return parts
 
 
@@ -205,13 +203,13 @@ def trainer_train(
     evaluator = CkksEvaluator(job.core, _part(keys, PRODUCTS) if products else None, rotations)
     arithmetic = Ciphertexts(job.core, evaluator)
     for target in range(job.targets):
-        half = arithmetic.read(_part(parts, f"half {target}"))
+        start = arithmetic.read(_part(parts, f"start {target}"), job.weight_scale)
         chunks = [arithmetic.read(_part(parts, f"records {target} {place}")) for place in range(job.packing.chunks)]
-        _check_level("half term", half, job.choices.levels)
+        _check_level("first weights", start, job.choices.levels)
         for chunk in chunks:
-            _check_level("records", chunk, job.choices.records_level)
+            _check_level("records", chunk, job.choices.levels)
         refresh = None if refreshing is None else _refresh(job, arithmetic, target, refreshing)
-        for step in train(arithmetic, job.packing, chunks, half, job.choices, refresh):
+        for step in train(arithmetic, job.packing, chunks, start, job.choices, refresh):
             last = step.iteration == job.choices.iterations
             weights = arithmetic.lower(step.weights, 0).ciphertext.to_bytes() if last else None
             yield Progress(target, step.iteration, weights)
@@ -223,7 +221,7 @@ def _refresh(
     def refresh(iteration: int, weights: Encrypted) -> Encrypted:
         message = refreshing(target, iteration, arithmetic.lower(weights, 0).ciphertext.to_bytes())
         found = arithmetic.read(message, job.weight_scale)
-        _check_level("refreshed weights", found, job.choices.records_level)
+        _check_level("refreshed weights", found, job.choices.levels)
         return found
 
     return refresh
@@ -240,7 +238,7 @@ def owner_refresh(job: Job, secret: CkksSecretKey, message: bytes, expected: For
     """
     comparison.note(owner_decrypt(job, secret, message), expected)
     scale = core_scale(job.core, job.weight_scale)
-    return secret.encrypt(job.packing.repeat(expected.weights), job.choices.records_level, scale)
+    return secret.encrypt(job.packing.repeat(expected.weights), job.choices.levels, scale)
 
 
 def _part(parts: Mapping[str, bytes], name: str) -> bytes:

@@ -1,5 +1,5 @@
-// CKKS from end to end: what is decrypted is what was computed, within the stated bounds on noise; levels of one, two
-// and three primes a digit; what is refused.
+// CKKS from end to end: what is decrypted is what was computed, within the stated bounds on noise; levels of one to
+// four primes a digit; what is refused.
 #include <algorithm>
 #include <cmath>
 
@@ -35,6 +35,8 @@ void scales_are_exact() {
 void caps_are_held() {
     CHECK(Parameters::small()->modulus_bits() <= 418 && Parameters::small()->depth() == 9);
     CHECK(Parameters::large()->modulus_bits() <= 865 && Parameters::large()->depth() == 17);
+    CHECK(Parameters::small_shallow()->modulus_bits() <= 429 && Parameters::small_shallow()->depth() == 8);
+    CHECK(Parameters::large_shallow()->modulus_bits() <= 865 && Parameters::large_shallow()->depth() == 16);
     std::vector<int> bits(10, 36);
     bits[0] = 47;
     const auto made = [&](std::size_t degree) { return Parameters(degree, bits, {47}, 36, false).depth(); };
@@ -47,7 +49,7 @@ void caps_are_held() {
     CHECK_THROWS(made(16384), ParameterError);
     CHECK_THROWS(Parameters(16384, {48}, {47}, 36, true), ParameterError);
     CHECK_THROWS(Parameters(16384, {}, {47}, 36, true), ParameterError);
-    CHECK_THROWS(Parameters(16384, {40}, {47, 47, 47, 47}, 36, true), ParameterError);
+    CHECK_THROWS(Parameters(16384, {40}, {47, 47, 47, 47, 47}, 36, true), ParameterError);
     CHECK_THROWS(Parameters(96, {40}, {47}, 36, true), ParameterError);
     CHECK_THROWS(Parameters(65536, {40}, {47}, 36, true), ParameterError);
 }
@@ -192,10 +194,11 @@ void products_are_products(std::size_t degree, std::size_t depth, std::size_t sp
 void products_with_one_prime_a_digit() { products_are_products(256, 4, 1); }
 void products_with_two_primes_a_digit() { products_are_products(256, 4, 2); }
 void products_with_three_primes_a_digit() { products_are_products(256, 7, 3); }
+void products_with_four_primes_a_digit() { products_are_products(256, 9, 4); }
 void products_at_full_degree() { products_are_products(16384, 2, 1); }
 
 void rotations_rotate() {
-    for (const std::size_t specials : {1u, 2u, 3u}) {
+    for (const std::size_t specials : {1u, 2u, 3u, 4u}) {
         const std::size_t degree = 128, slots = 64, depth = 4;
         const Setting setting(of_depth(degree, depth, specials));
         const Parameters& parameters = *setting.parameters;
@@ -326,6 +329,7 @@ int main() {
     check::run_on_all_levels("products with one prime a digit", products_with_one_prime_a_digit);
     check::run_on_all_levels("products with two primes a digit", products_with_two_primes_a_digit);
     check::run_on_all_levels("products with three primes a digit", products_with_three_primes_a_digit);
+    check::run_on_all_levels("products with four primes a digit", products_with_four_primes_a_digit);
     check::run_on_all_levels("products at full degree", products_at_full_degree);
     check::run_on_all_levels("rotations rotate", rotations_rotate);
     check::run_on_all_levels("plain operations", plain_operations);

@@ -57,7 +57,7 @@ void combinations_are_transformed() {
                 Words x(terms * degree), expected(degree), found(degree);
                 uniform_words(prg, 47, x.data(), x.size());
                 std::fill_n(x.begin(), degree / 2, (std::uint64_t{1} << 47) - 1);  // the largest sums
-                for (std::size_t j = 0; j < degree; ++j) x[(terms - 1) * degree + j] = j % 2 == 0 ? 4 : j % 5;
+                for (std::size_t j = 0; j < degree; ++j) x[(terms - 1) * degree + j] = j % 2 == 0 ? 5 : j % 6;
                 std::vector<std::uint64_t> factors(terms, ntt.p() / 2);
                 factors[0] = ntt.p() - 1;
                 for (std::size_t j = 0; j < degree; ++j) {

@@ -34,7 +34,7 @@ from parties.frame.errors import PartyError
 from parties.frame.private_files import write_private
 
 MAGIC = b"CAPCENC1"
-VERSION = 2
+VERSION = 3
 CHUNK_BYTES = 4 << 20
 MOST_HEADER_BYTES = 1 << 20
 _SIGNED = b"capc encrypted file\0"
@@ -237,7 +237,7 @@ def _header(path: Path, source: _Hashed) -> Header:
         msgspec.json.encode(header) != encoded
         or len(header.creator) != 64
         or not all(map(_is_hex, digests))
-        or not (header.parameters.isascii() and header.parameters.isalnum())
+        or not (header.parameters.isascii() and header.parameters.replace("-", "").isalnum())
     ):
         raise FileError(f"{path}: expected a header in its one form, found another")
     return header

@@ -85,7 +85,7 @@ def job_of(path: Path, header: Header) -> Job:
     if header.algorithm != LOGISTIC:
         raise FileError(f"{path}: expected the algorithm {LOGISTIC}, found {header.algorithm}")
     if header.parameters not in SETS:
-        raise FileError(f"{path}: expected parameters {' or '.join(SETS)}, found {header.parameters}")
+        raise FileError(f"{path}: expected one of the parameters {', '.join(SETS)}, found {header.parameters}")
     core = parameters_of(header.parameters)
     if core.digest.hex() != header.parameters_digest:
         raise FileError(f"{path}: expected the digest of the parameters {header.parameters}, found another")
@@ -184,7 +184,7 @@ def ridge_job_of(path: Path, header: Header, owners: int | None = None) -> Ridge
     if header.algorithm != RIDGE:
         raise FileError(f"{path}: expected the algorithm {RIDGE}, found {header.algorithm}")
     if header.parameters not in SETS:
-        raise FileError(f"{path}: expected parameters {' or '.join(SETS)}, found {header.parameters}")
+        raise FileError(f"{path}: expected one of the parameters {', '.join(SETS)}, found {header.parameters}")
     try:
         choices = Ridge(header.regularisation, header.largest, header.degree)
         count = header.owners if owners is None else owners

@@ -132,6 +132,18 @@ SharedParameters Parameters::large() {
     return std::make_shared<const Parameters>(32768, bits, std::vector<int>{46, 46, 46}, 40, false);
 }
 
+SharedParameters Parameters::small_shallow() {
+    std::vector<int> bits(9, 36);
+    bits[0] = 47;
+    return std::make_shared<const Parameters>(16384, bits, std::vector<int>{47, 47}, 36, false);
+}
+
+SharedParameters Parameters::large_shallow() {
+    std::vector<int> bits(17, 40);
+    bits[0] = 47;
+    return std::make_shared<const Parameters>(32768, bits, std::vector<int>{46, 44, 44, 44}, 40, false);
+}
+
 const Conversion& Parameters::digit(std::size_t number, std::size_t level) const {
     return number == level / specials() ? digits_[level] : whole_[number];
 }
@@ -178,7 +190,7 @@ void Conversion::prepare(const std::vector<Ntt>& rows, const std::uint64_t* cons
         const Ntt& row = rows[from[i]];
         std::uint64_t* const out = y + i * degree;
         row.combine(&x[i], &inverse[i], 1, out);
-        // Fractions in units of 2^-61. Four of them and the half stay below 2^64.
+        // Fractions in units of 2^-61. Five of them and the half stay below 2^64.
         const int shift = 64 - row.modulus().bits;
         for (std::size_t n = 0; n < degree; ++n) {
             quotient[n] += static_cast<std::uint64_t>((Wide{out[n] << shift} * fraction[i]) >> 64);

@@ -39,14 +39,14 @@ namespace mpc::ckks {
 using Rows = std::vector<std::uint64_t, LargeAllocator<std::uint64_t, false>>;        // not zeroed when made
 using SecretRows = std::vector<std::uint64_t, LargeAllocator<std::uint64_t, true>>;  // wiped, too
 
-constexpr std::size_t kMostSpecialPrimes = 3;
+constexpr std::size_t kMostSpecialPrimes = 4;
 constexpr std::size_t kMostPrimes = 40;  // q_0 ... q_L
 constexpr int kSmallestPrimeBits = 20;
 
 // The largest log2 of the modulus at 128 bits of security, or zero for degrees that have none here.
 int largest_modulus_bits(std::size_t degree);
 
-// How the integer below a product S of up to four primes, taken around zero, turns into residues modulo others. With
+// How the integer below a product S of up to five primes, taken around zero, turns into residues modulo others. With
 // y_i = x_i (S / s_i)^-1 mod s_i, it is sum_i y_i S / s_i - v S, where v is sum_i y_i / s_i rounded. Rounding is exact
 // unless the integer is within 2^-57 S of S / 2, where it may be that much beyond.
 struct Conversion {
@@ -71,6 +71,9 @@ public:
                int scale_bits, bool insecure);
     static std::shared_ptr<const Parameters> small();
     static std::shared_ptr<const Parameters> large();
+    // One level less than `small` and `large`, whose bits go into special primes. So keys have fewer digits.
+    static std::shared_ptr<const Parameters> small_shallow();
+    static std::shared_ptr<const Parameters> large_shallow();
 
     Parameters(const Parameters&) = delete;
     Parameters& operator=(const Parameters&) = delete;

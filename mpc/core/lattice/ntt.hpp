@@ -45,8 +45,8 @@ public:
                  std::uint64_t* out) const;
 
     // The transform of sum_k x[k] factors[k], of rows of N entries one behind the other, for 2 <= terms <=
-    // kMaxConverted. Entries are below 2^47, but those of the last row at most 4. out is apart from x.
-    static constexpr std::size_t kMaxConverted = 5;
+    // kMaxConverted. Entries are below 2^47, but those of the last row at most 5. out is apart from x.
+    static constexpr std::size_t kMaxConverted = 6;
     void forward_combined(const std::uint64_t* x, const std::uint64_t* factors, std::size_t terms,
                           std::uint64_t* out) const;
 

@@ -3,7 +3,7 @@
 With Z = t * x the gradient of the loss is the mean of ``-s(-z) Z`` with z = Z w. The polynomial s(z) = 1/2 + c1 z +
 c3 z^3 makes a step ::
 
-    w + rate * (half - mean((c1 z + c3 z^3) Z)),   half = mean(Z) / 2, which the owner sends encrypted
+    w + start - rate * mean((c1 z + c3 z^3) Z),   start = rate * mean(Z) / 2, which the owner sends encrypted
 
 and the second term is ``-rate * c3 / n' * sum over records of (z^2 + c1 / c3) * (z Z)``. One iteration:
 
@@ -12,14 +12,14 @@ and the second term is ``-rate * c3 / n' * sum over records of (z^2 + c1 / c3) *
     level  -3   (z^2 + c1 / c3) * (z * Z), summed over chunks and rows
     level  -4   the first slot of each block times ``-rate * c3 / n'``, spread over its block
 
-The weights begin at 0, so the first iteration is ``rate * half`` and costs one level. Degree 5 is the product with
+The weights begin at 0, so the first iteration makes them ``start`` and costs no level. Degree 5 is the product with
 ``z^4 + (c3 / c5) z^2 + c1 / c5`` and costs five levels.
 
 The mean is over n', the records with those that pad them, because only the owner knows how many there are. So the rate
 that counts is ``rate * n / n'``.
 
 From Kim et al. ("Secure logistic regression based on homomorphic encryption", JMIR Medical Informatics 2018), with the
-half term apart.
+start apart.
 """
 
 from __future__ import annotations
@@ -74,9 +74,9 @@ class Logistic:
 
     @property
     def levels(self) -> int:
-        """How many levels the training takes: one for the first iteration, and 4 or 5 for each one of a stretch."""
+        """How many levels the training takes, 4 or 5 for each iteration of a stretch. All is encrypted there."""
         longest = self.iterations - 1 if self.stretch is None else min(self.stretch, self.iterations - 1)
-        return 1 + _LEVELS[self.degree] * longest
+        return _LEVELS[self.degree] * longest
 
     @property
     def refreshes(self) -> tuple[int, ...]:
@@ -84,11 +84,6 @@ class Logistic:
         if self.stretch is None:
             return ()
         return tuple(range(1 + self.stretch, self.iterations, self.stretch))
-
-    @property
-    def records_level(self) -> int:
-        """The level at which records are encrypted. They meet weights that have lost one level."""
-        return self.levels - 1
 
     def constant(self, packing: Packing) -> float:
         """Return the last constant of a step, ``-rate * c / n'`` with the polynomial's last coefficient c."""
@@ -123,7 +118,7 @@ def train(
     arithmetic: Arithmetic[V],
     packing: Packing,
     records: Sequence[V],
-    half: V,
+    start: V,
     choices: Logistic,
     refresh: Refresh[V] | None = None,
 ) -> Iterator[Step[V]]:
@@ -131,14 +126,13 @@ def train(
 
     Args:
         records: Z in chunks, see :mod:`mpc.encrypted.packing`.
-        half: the mean over n' of Z / 2, each number repeated over its block.
+        start: the rate times the mean over n' of Z / 2, each number repeated over its block, at the weights' scale.
         refresh: where the choices have a stretch that is shorter than the training.
     """
     if choices.refreshes and refresh is None:
         raise ParameterError(f"expected a refresh after iteration {choices.refreshes[0]}, found none")
     if not records:
         raise ParameterError("expected at least one chunk of records, found none")
-    start = arithmetic.multiply_constant(half, choices.rate, choices.weight_scale(packing, records[0].scale))
     weights = start
     yield Step(1, (), weights)
     for iteration in range(2, choices.iterations + 1):

@@ -40,7 +40,7 @@ from mpc.encrypted.noise import Chain
 from mpc.encrypted.packing import Floats, Packing
 from mpc.encrypted.parameters import parameters_of
 from mpc.encrypted.programs.logistic import Logistic, Refresh, Step, gradient, train
-from mpc.encrypted.ranges import Foreseen, half_term, read_bounds
+from mpc.encrypted.ranges import Foreseen, first_weights, read_bounds
 from mpc.encrypted.reading import Reading
 from mpc.encrypted.threshold.masks import HIDDEN_BITS, Mask, largest_coefficient, mask_of
 from mpc.encrypted.threshold.session import digest_of
@@ -84,9 +84,9 @@ class JointJob:
             )
         if self.packing.slots != self.core.slots:
             raise ParameterError(f"expected a packing in {self.core.slots} slots, found {self.packing.slots}")
-        if self.highest > self.core.depth:
+        if self.records_level > self.core.depth:
             raise ParameterError(
-                f"expected a training of at most {self.core.depth} levels, found {self.highest}, of which "
+                f"expected a training of at most {self.core.depth} levels, found {self.records_level}, of which "
                 f"{self.mask.level} leave room for masks: take a shorter stretch or larger parameters"
             )
 
@@ -147,43 +147,36 @@ class JointJob:
 
     @property
     def records_level(self) -> int:
-        """The level of records, and of weights where a stretch begins."""
-        each = Logistic(self.choices.rate, 2, self.choices.degree).levels - 1
+        """The level of all that is encrypted, and of weights where a stretch begins."""
+        each = Logistic(self.choices.rate, 2, self.choices.degree).levels
         steps = self.choices.iterations - (1 if self.model is None else 0)
         longest = steps if self.choices.stretch is None else min(self.choices.stretch, steps)
         return self.mask.level + each * longest
-
-    @property
-    def highest(self) -> int:
-        """The level of the half term, which is the highest."""
-        return self.records_level + 1
 
     def part_names(self, owner: int) -> list[str]:
         """Return the names of all that an owner encrypts, in order."""
         names = []
         for target in range(self.targets):
             if self.rows[owner]:
-                names.append(f"half {target}")
+                names.append(f"start {target}")
                 names += [f"records {target} {place}" for place in range(self.packing.chunks)]
             if owner == self.model:
                 names.append(f"initial {target}")
         return names
 
-    def level_and_scale(self, name: str) -> tuple[int, Fraction]:
-        """Return the level and the scale at which a part is encrypted."""
-        if name.startswith("half"):
-            return self.highest, self.chain.scale
-        return self.records_level, self.weight_scale if name.startswith("initial") else self.chain.scale
+    def scale_of(self, name: str) -> Fraction:
+        """Return the scale at which a part is encrypted. The level is :attr:`records_level`."""
+        return self.chain.scale if name.startswith("records") else self.weight_scale
 
     def part_sizes(self, owner: int) -> dict[str, int]:
         """Return the name and the length of all that an owner encrypts, in order."""
-        return {name: self.core.ciphertext_bytes(self.level_and_scale(name)[0]) for name in self.part_names(owner)}
+        return dict.fromkeys(self.part_names(owner), self.core.ciphertext_bytes(self.records_level))
 
     def keys_needed(self) -> tuple[int, dict[int, int]]:
         """Return the highest level of a product, and by step of rotation the highest level, found by a run on zeros."""
         twin, zeros = Twin(self.chain), np.zeros(self.packing.slots)
         values = {
-            name: twin.fresh(zeros, self.level_and_scale(name)[1], level=self.level_and_scale(name)[0])
+            name: twin.fresh(zeros, self.scale_of(name), level=self.records_level)
             for owner in range(len(self.rows))
             for name in self.part_names(owner)
         }
@@ -200,11 +193,10 @@ def _run(
 ) -> Iterator[Step[V]]:
     """Yield the steps of one target's training, of pooled parts."""
     records = [values[f"records {target} {place}"] for place in range(job.packing.chunks)]
-    half = values[f"half {target}"]
+    start = values[f"start {target}"]
     if job.model is None:
-        yield from train(arithmetic, job.packing, records, half, job.choices, refresh)
+        yield from train(arithmetic, job.packing, records, start, job.choices, refresh)
         return
-    start = arithmetic.multiply_constant(half, job.choices.rate, job.weight_scale)
     weights = values[f"initial {target}"]
     for iteration in range(1, job.choices.iterations + 1):
         z, curved = gradient(arithmetic, job.packing, records, weights, job.choices)
@@ -232,7 +224,7 @@ def _own_slots(
                 )
             if (norm := float(np.sqrt((own**2).sum(axis=1)).max(initial=0.0))) > job.norm * (1 + 1e-9):
                 raise ParameterError(f"expected records of a norm of at most {job.norm:g}, found {norm:.6g}")
-            yield f"half {target}", job.packing.repeat(half_term(job.packing, own))
+            yield f"start {target}", job.packing.repeat(first_weights(job.packing, own, job.choices))
             whole = np.zeros((first + len(own), job.packing.features))
             whole[first:, : own.shape[1]] = own
             for place, chunk in enumerate(job.packing.pack(whole)):
@@ -265,8 +257,7 @@ def owner_encrypt(
         raise ParameterError(f"expected records for {job.targets} targets, found {len(records)}")
     parts = {}
     for name, slots in _own_slots(job, owner, records, initial):
-        level, scale = job.level_and_scale(name)
-        parts[name] = public.encrypt(slots, level, core_scale(job.core, scale)).to_bytes()
+        parts[name] = public.encrypt(slots, job.records_level, core_scale(job.core, job.scale_of(name))).to_bytes()
     return parts
 
 
@@ -319,10 +310,11 @@ def _pooled(job: JointJob, arithmetic: Ciphertexts, parts: Sequence[Mapping[str,
                 peer=f"owner {owner + 1}",
             )
         for name, message in own.items():
-            level, scale = job.level_and_scale(name)
-            value = arithmetic.read(message, scale)
-            if value.level != level:
-                raise ProtocolError.mismatch(f"{name} at level", level, value.level, peer=f"owner {owner + 1}")
+            value = arithmetic.read(message, job.scale_of(name))
+            if value.level != job.records_level:
+                raise ProtocolError.mismatch(
+                    f"{name} at level", job.records_level, value.level, peer=f"owner {owner + 1}"
+                )
             found.setdefault(name, []).append(value)
     return {name: total(arithmetic, values) for name, values in found.items()}
 
@@ -359,8 +351,8 @@ def foresee(
         values: dict[str, list[Clear]] = {}
         for owner in range(len(job.rows)):
             for name, slots in _own_slots(job, owner, records[owner], initial):
-                level, scale = job.level_and_scale(name)
-                values.setdefault(name, []).append(twin.fresh(slots, scale, public=True, level=level))
+                fresh = twin.fresh(slots, job.scale_of(name), public=True, level=job.records_level)
+                values.setdefault(name, []).append(fresh)
         pooled = {name: total(twin, parts) for name, parts in values.items()}
         reach, weights = [], None
         for step in _run(twin, job, target, pooled, job._refreshing(twin)):

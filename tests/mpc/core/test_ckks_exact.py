@@ -39,7 +39,7 @@ class Setting:
         return [centred(x, modulus) for x in found]
 
 
-@pytest.fixture(scope="module", params=[1, 2, 3], ids=["1 prime a digit", "2 primes a digit", "3 primes a digit"])
+@pytest.fixture(scope="module", params=[1, 2, 3, 4], ids="{} primes a digit".format)
 def setting(request: pytest.FixtureRequest) -> Setting:
     parameters = _core.CkksParameters(DEGREE, [47, 36, 40, 36, 40], [47] * request.param, 36, insecure=True)
     oracle, key = Oracle(parameters), _core.CkksSecretKey(parameters, SEED)

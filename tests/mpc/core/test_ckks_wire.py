@@ -208,7 +208,12 @@ def test_a_set_above_the_cap_is_refused_with_the_bits_that_are_too_many() -> Non
     with pytest.raises(ParameterError, match="at most 866 bits for degree 32768, found 42 too many"):
         _core.CkksParameters(32768, [47] + [40] * 18, [47, 47, 47], 40)
     assert _core.CkksParameters(16384, [47] + [36] * 10, [47], 36, insecure=True).depth == 10
-    for set_, bits, depth in ((_core.CkksParameters.small(), 418, 9), (_core.CkksParameters.large(), 865, 17)):
+    for set_, bits, depth in (
+        (_core.CkksParameters.small(), 418, 9),
+        (_core.CkksParameters.large(), 865, 17),
+        (_core.CkksParameters.small_shallow(), 429, 8),
+        (_core.CkksParameters.large_shallow(), 865, 16),
+    ):
         assert bits - 1 < set_.modulus_bits <= bits
         assert set_.depth == depth
         assert len({*set_.primes, *set_.special_primes}) == depth + 1 + len(set_.special_primes)

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from mpc._core import CkksCiphertext, CkksSecretKey
-from mpc.encrypted.ciphertexts import core_scale
+from mpc.encrypted.ciphertexts import chain_of, core_scale
 from mpc.encrypted.packing import Floats
+from mpc.encrypted.parameters import SETS, parameters_of
 from mpc.encrypted.programs.logistic import Logistic
 from mpc.encrypted.ranges import Foreseen
 from mpc.encrypted.release import Comparison, verified
@@ -106,9 +107,9 @@ def test_the_owner_notices_a_trainer_that_computes_something_else() -> None:
 def test_refreshes_take_training_further_than_the_levels(stretch: int, refreshes: tuple[int, ...]) -> None:
     choices = Logistic(0.7, 6, stretch=stretch)
     assert choices.refreshes == refreshes
-    assert choices.levels == 1 + 4 * stretch
+    assert choices.levels == 4 * stretch
     if choices.levels > 9:
-        with pytest.raises(ParameterError, match="expected at most 9 levels, found 21"):
+        with pytest.raises(ParameterError, match="expected at most 9 levels, found 20"):
             Job.of(100, 6, choices)
         return
     job, records = Job.of(100, 6, choices), [signed(np.random.default_rng(3), 100, 5)]
@@ -137,7 +138,7 @@ def test_refreshes_take_training_further_than_the_levels(stretch: int, refreshes
     with pytest.raises(ParameterError, match=f"expected a refresh after iteration {refreshes[0]}, found none"):
         list(trainer_train(job, keys, parts))
     with pytest.raises(ProtocolError, match=r"expected refreshed weights at level \d, found level \d"):
-        list(trainer_train(job, keys, parts, lambda *_: parts["half 0"]))
+        list(trainer_train(job, keys, parts, lambda *_: secret.encrypt(job.packing.repeat(np.zeros(8)), 1)))
 
     def cheating(target: int, iteration: int, message: bytes) -> bytes:
         return owner_refresh(job, secret, message, twin.refreshed[refreshes[-1]], comparison)
@@ -182,10 +183,11 @@ def test_what_is_not_the_jobs_is_refused() -> None:
     records = [signed(np.random.default_rng(5), 50, 3)]
     secret, other = owner_make_secret(job.parameters, bytes(32)), owner_make_secret(job.parameters, bytes([1] * 32))
     keys, parts = owner_make_keys(job, secret), owner_encrypt(job, secret, records)
+    lower = secret.encrypt(np.zeros(job.packing.slots), 3)
     for changed, sentence in (
-        (parts | {"half 0": parts["records 0 0"]}, "expected half term at level 5, found level 4"),
-        (parts | {"records 0 0": parts["half 0"]}, "expected records at level 4, found level 5"),
-        ({"half 0": parts["half 0"]}, "expected a part 'records 0 0', found 1 parts without it"),
+        (parts | {"start 0": lower}, "expected first weights at level 4, found level 3"),
+        (parts | {"records 0 0": lower}, "expected records at level 4, found level 3"),
+        ({"start 0": parts["start 0"]}, "expected a part 'records 0 0', found 1 parts without it"),
     ):
         with pytest.raises(ProtocolError, match=sentence):
             list(trainer_train(job, keys, changed))
@@ -213,35 +215,36 @@ def test_lengths_and_names_do_not_depend_on_the_records() -> None:
     for records in (np.zeros((50, 4)), np.ones((1, 4)), -signed(random, 40, 2)):
         parts = owner_encrypt(job, secret, [records])
         assert {name: len(part) for name, part in parts.items()} == {name: len(part) for name, part in first.items()}
-        header = len(first["half 0"]) - job.core.seeded_bytes(job.choices.levels) + 60
-        assert parts["half 0"][:header] == first["half 0"][:header]  # up to the seed that is fresh each time
+        header = len(first["start 0"]) - job.core.seeded_bytes(job.choices.levels) + 60
+        assert parts["start 0"][:header] == first["start 0"][:header]  # up to the seed that is fresh each time
     assert owner_encrypt(job, secret, [np.zeros((50, 4))]) != owner_encrypt(job, secret, [np.zeros((50, 4))])
 
 
 def test_a_job_takes_the_smallest_parameters_that_serve() -> None:
-    assert Job.of(455, 16, Logistic(4.0, 3)).parameters == "small"
-    assert Job.of(455, 16, Logistic(4.0, 4)).parameters == "large"
-    assert Job.of(455, 16, Logistic(4.0, 5)).choices.levels == 17
-    with pytest.raises(ParameterError, match="expected at most 17 levels, found 21: take fewer iterations or degree 3"):
+    assert Job.of(455, 16, Logistic(4.0, 3)).parameters == "small-shallow"
+    assert Job.of(455, 16, Logistic(4.0, 4)).parameters == "large-shallow"
+    assert Job.of(455, 16, Logistic(4.0, 5)).choices.levels == 16
+    with pytest.raises(ParameterError, match="expected at most 17 levels, found 20: take fewer iterations or degree 3"):
         Job.of(455, 16, Logistic(4.0, 6))
     with pytest.raises(ParameterError, match="expected records that fill at most 4096 ciphertexts, found 10995"):
         Job.of(1 << 40, 16, Logistic(4.0, 3))
     with pytest.raises(ParameterError, match=r"for 1000 target\(s\), which fill 8000"):
         Job.of(4096, 16, Logistic(4.0, 3), 1000)
-    with pytest.raises(ParameterError, match="expected parameters small or large, found 'huge'"):
+    with pytest.raises(ParameterError, match="parameters small-shallow, small, large-shallow, large, found 'huge'"):
         Job("huge", Job.of(4, 4, Logistic(1.0, 1)).packing, Logistic(1.0, 1))
 
 
-def test_the_noise_is_what_the_core_states() -> None:
+@pytest.mark.parametrize("name", SETS)
+def test_the_noise_is_what_the_core_states(name: str) -> None:
     """The core's bounds are derived apart from these deviations. Each is 8 to 100 times as large."""
-    job = Job.of(455, 16, Logistic(4.0, 3))
-    chain, core = job.twin().chain, job.core
+    core = parameters_of(name)
+    chain = chain_of(core)
     for bound, deviation in (
         (core.fresh_noise(True), chain.fresh),
         (core.fresh_noise(False), chain.fresh_public),
         (core.rescale_noise, chain.rounding),
         (core.encoding_noise, chain.encoding),
         (core.switch_noise(5), chain.switching(5)),
-        (core.switch_noise(9), chain.switching(9)),
+        (core.switch_noise(core.depth), chain.switching(core.depth)),
     ):
         assert 8 < bound / deviation < 100

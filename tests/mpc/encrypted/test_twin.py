@@ -12,7 +12,7 @@ from mpc.encrypted.embedding import coefficients, encoded, values
 from mpc.encrypted.noise import Chain
 from mpc.encrypted.packing import Floats, Packing
 from mpc.encrypted.programs.logistic import Logistic, train, train_in_the_clear
-from mpc.encrypted.ranges import foresee, half_term
+from mpc.encrypted.ranges import first_weights, foresee
 from mpc.encrypted.twin import Clear, Twin
 from mpc.errors import ParameterError, RangeError
 from tests.mpc.encrypted.chains import chain
@@ -60,8 +60,9 @@ def test_the_derived_deviation_is_that_of_runs_with_noise() -> None:
     for seed in range(200):
         noisy = NoisyTwin(of, seed)
         chunks = [noisy.fresh(chunk, of.scale) for chunk in packing.pack(data)]
-        half = noisy.fresh(packing.repeat(half_term(packing, data)), of.scale)
-        *_, last = train(noisy, packing, chunks, half, choices)
+        first = packing.repeat(first_weights(packing, data, choices))
+        start = noisy.fresh(first, choices.weight_scale(packing, of.scale))
+        *_, last = train(noisy, packing, chunks, start, choices)
         found.append(packing.weights(last.weights.slots) - clear.weights)
     errors = np.stack(found)
     assert (np.abs(errors) <= clear.bound).all()
