@@ -20,6 +20,7 @@ it on made-up records of the same number and the largest norm.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
@@ -34,7 +35,7 @@ from mpc.encrypted.threshold.masks import Mask
 from mpc.encrypted.threshold.owner import Owner
 from mpc.encrypted.threshold.session import HEAD_BYTES, JointKey
 from mpc.encrypted.threshold.training import JointJob, foresee
-from mpc.errors import ProtocolError
+from mpc.errors import ProtocolError, RangeError
 
 STEP = "release"
 
@@ -116,8 +117,11 @@ def receiver_shares(
 def estimate_bounds(job: JointJob, reading: Reading, seed: int = 0) -> list[Floats]:
     """Return what numbers that are read are off by at most, ``(d',)`` for each target, on made-up records.
 
-    These have random directions, the largest norm and labels of a linear rule. On other records of that norm errors
-    have the same size and may be larger, so this is no bound on theirs.
+    These have random directions, the largest norm and labels of a linear rule, the same for all targets. On other
+    records of that norm errors have the same size and may be larger, so this is no bound on theirs.
+
+    Raises:
+        RangeError: made-up records leave the sigmoid's range or their ciphertexts.
     """
     random = np.random.default_rng(seed)
     records: list[list[Floats]] = []
@@ -125,9 +129,17 @@ def estimate_bounds(job: JointJob, reading: Reading, seed: int = 0) -> list[Floa
     for rows in job.rows:
         drawn = random.normal(size=(rows, job.packing.features))
         drawn *= job.norm * (1 - 1e-9) / np.linalg.norm(drawn, axis=1, keepdims=True)
-        records.append([drawn * np.where(drawn @ rule > 0, 1.0, -1.0)[:, None]] * job.targets)
-    initial = None if job.model is None else [np.zeros(job.packing.features)] * job.targets
-    return read_of(foresee(job, records, initial, reading))
+        records.append([drawn * np.where(drawn @ rule > 0, 1.0, -1.0)[:, None]])
+    initial = None if job.model is None else [np.zeros(job.packing.features)]
+    (found,) = foresee(replace(job, targets=1), records, initial, reading)
+    reach, allowed = max(found.reach, default=0.0), job.choices.sigmoid.range
+    if reach > allowed:
+        raise RangeError(
+            f"expected a training that keeps made-up records of a norm of {job.norm:g} in the sigmoid's "
+            f"-{allowed:g}..{allowed:g}, found that they reach {reach:.3g}: lower learning_rate from "
+            f"{job.choices.rate:g}, norm or iterations"
+        )
+    return read_of([found]) * job.targets
 
 
 def _number_bytes(release: SharedRelease) -> int:
