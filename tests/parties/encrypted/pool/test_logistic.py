@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import yaml
 from sklearn.datasets import load_iris
 
 from mpc.encrypted.joint_logistic import JointLogistic, owner_decryption
@@ -17,7 +18,7 @@ from mpc.encrypted.parameters import parameters_of
 from mpc.encrypted.programs.logistic import Logistic, train_in_the_clear
 from mpc.encrypted.threshold.training import JointJob, largest_z_of
 from mpc.errors import ParameterError
-from parties.encrypted.config import PoolConfig
+from parties.encrypted.config import PoolConfig, SecureTrainConfig
 from parties.encrypted.model import LinearModel
 from parties.encrypted.pool.owner import prepared
 from parties.encrypted.pool.report import summary
@@ -101,7 +102,7 @@ def test_an_owner_that_is_killed_in_the_refreshes_ends_the_run_in_its_name_and_n
     ("changed", "sentence"),
     [
         ({"sigma": 0.0001}, r"found \S+ at a deviation of \S+: raise it to 0.0\d+ or more"),
-        ({"learning_rate": 500.0}, r"made-up records .* lower learning_rate from 500|no larger than|room"),
+        ({"learning_rate": 500.0}, r"made-up records .* that they reach .* lower learning_rate from 500"),
         ({"stretch": 9, "iterations": 20}, "take a shorter stretch"),
     ],
 )
@@ -121,6 +122,15 @@ def test_what_cannot_be_kept_is_refused_before_the_start(
 def test_choices_of_the_other_algorithm_are_refused(algorithm: Any, other: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=f"expected no {' or '.join(other)} with the algorithm {algorithm}"):
         PoolConfig(algorithm=algorithm, **other)
+
+
+def test_the_commented_file_has_every_choice_of_the_algorithm() -> None:
+    given = yaml.safe_load((ROOT / "configs" / "pooled-logistic.yaml").read_text())["securetrain"]
+    found = SecureTrainConfig(**given).pool
+    assert found is not None
+    assert {*given["pool"]} == {*PoolConfig.model_fields} - {"regularisation", "largest_eigenvalue", "degree"}
+    default = PoolConfig(algorithm="logistic", sigma=0.01)
+    assert found == default.model_copy(update={"norm": default.largest_norm})
 
 
 def test_a_training_that_takes_no_product_or_brings_a_model_is_refused() -> None:
