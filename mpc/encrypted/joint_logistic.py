@@ -34,13 +34,13 @@ from functools import cached_property
 from mpc._core import CkksCiphertext
 from mpc.channels.frames import Channel
 from mpc.encrypted.packing import Floats
-from mpc.encrypted.ranges import worst_case
+from mpc.encrypted.ranges import read_of, worst_case
 from mpc.encrypted.shared_release import SharedRelease, holder_open, trainer_open
 from mpc.encrypted.threshold import decryption, refresh, release
 from mpc.encrypted.threshold.owner import Owner
 from mpc.encrypted.threshold.session import JointKey
 from mpc.encrypted.threshold.training import JointJob
-from mpc.errors import ParameterError
+from mpc.errors import ParameterError, RangeError
 from mpc.garbled.session import Evaluator, Garbler
 
 _GRID = 1 << SharedRelease.grid_bits
@@ -77,9 +77,19 @@ class JointLogistic:
     def read_bounds(self) -> list[Floats]:
         """What numbers that are read are off by, ``(d',)`` for each target, estimated on made-up records.
 
-        Raises as :func:`mpc.encrypted.threshold.release.estimate_bounds` does.
+        Raises:
+            RangeError: made-up records leave the sigmoid's range or their ciphertexts.
         """
-        return release.estimate_bounds(self.job, self.release.reading)
+        job = self.job
+        found = release.foresee_made_up(job, self.release.reading)
+        reach, allowed = max(found.reach, default=0.0), job.choices.sigmoid.range
+        if reach > allowed:
+            raise RangeError(
+                f"expected a training that keeps made-up records of a norm of {job.norm:g} in the sigmoid's "
+                f"-{allowed:g}..{allowed:g}, found that they reach {reach:.3g}: lower learning_rate from "
+                f"{job.choices.rate:g}, norm or iterations"
+            )
+        return read_of([found]) * job.targets
 
     @property
     def error(self) -> float:

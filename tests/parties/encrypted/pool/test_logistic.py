@@ -153,7 +153,7 @@ def test_the_worst_case_is_proven_for_a_slow_training_alone() -> None:
 
 
 def test_every_message_has_a_row_on_the_page() -> None:
-    text = PAGE.read_text().split("\n### Logistic regression of several owners\n")[1].split("\n## ")[0]
+    text = PAGE.read_text().split("\n## Pooled logistic regression\n")[1].split("\n## ")[0]
     places = r"\b(?:TARGET|ITERATION|PLACE)\b"
     found = [re.sub(places, r"\\d+", one) for one in re.findall(r"^\| `([\w-]+(?:/[\w-]+)*)`", text, re.MULTILINE)]
     found += [re.sub(places, r"\\d+", one) for one in re.findall(r", `([\w-]+(?:/[\w-]+)*)` \|", text)]
