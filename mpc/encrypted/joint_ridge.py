@@ -12,8 +12,7 @@
       opener: opens the masked result          <---- garbled circuit ---->  mask
       all: the weights with noise              from the opener
 
-Every owner adds up the shares of a round by itself. So the trainer chooses no key: with a public key of its own it
-would read records, and with sums of its own it would read secrets from second shares. The opener is one of the owners.
+Keys are made as in :mod:`mpc.encrypted.threshold.key_making`, so that the trainer chooses none. The opener is an owner.
 What is opened has discrete Gaussian noise of the trainer's and the opener's, see :mod:`mpc.encrypted.shared_release`.
 
 *Trust.* All follow the protocol. Up to all owners but one may put together what they see, and the trainer with owners
@@ -25,21 +24,21 @@ masks hide then is :attr:`mpc.encrypted.threshold.masks.Mask.hidden_bits`, which
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
 
 import numpy as np
 
-from mpc._core import CkksCiphertext, CkksPublicKey
+from mpc._core import CkksCiphertext
 from mpc.channels.frames import Channel
 from mpc.encrypted.noise import Chain
 from mpc.encrypted.packing import Floats
-from mpc.encrypted.pooled import PRODUCTS, PUBLIC, RidgeJob, deviation
+from mpc.encrypted.pooled import RidgeJob, deviation
 from mpc.encrypted.reading import Residues
 from mpc.encrypted.shared_release import LARGEST_LEAK, SharedRelease, Shares, holder_open, holder_shares, trainer_open
-from mpc.encrypted.threshold import decryption, public_key, relinearisation, rotation
+from mpc.encrypted.threshold import decryption
 from mpc.encrypted.threshold.masks import Mask
 from mpc.encrypted.threshold.owner import Owner
 from mpc.encrypted.threshold.session import JointKey
@@ -145,71 +144,6 @@ def _masked(chain: Chain, mask: Mask, result: float) -> float:
     """Return the deviation of a slot after the trainer's mask, which is encrypted anew, and the owners' masks."""
     scale = float(chain.scale)
     return math.hypot(result, chain.fresh_public / scale, mask.error(chain) / scale)
-
-
-# -- keys, all of whose shares every owner sees but those of the second round ------------------------------------------
-
-
-def first_sizes(key: JointKey, job: RidgeJob) -> dict[str, int]:
-    """Return the name and the length of what an owner shows to all."""
-    return {
-        PUBLIC: public_key.share_bytes(key),
-        PRODUCTS: relinearisation.share_bytes(key, job.choices.degree),
-    }
-
-
-def owner_first(owner: Owner, job: RidgeJob) -> dict[str, bytes]:
-    """Return an owner's shares of the public key and of the first round for products, by name."""
-    return {
-        PUBLIC: public_key.owner_share(owner),
-        PRODUCTS: relinearisation.owner_first_share(owner, job.choices.degree),
-    }
-
-
-def add_first(key: JointKey, job: RidgeJob, firsts: Sequence[Mapping[str, bytes]]) -> tuple[bytes, bytes]:
-    """Return the public key, and what the first round for products adds up to, from all owners' shares in order.
-
-    Raises:
-        ProtocolError: a share is not what :meth:`JointKey.open` expects.
-    """
-    public = public_key.combine(key, [one[PUBLIC] for one in firsts])
-    return public, relinearisation.add_first(key, job.choices.degree, [one[PRODUCTS] for one in firsts])
-
-
-def second_sizes(key: JointKey, job: RidgeJob) -> dict[str, int]:
-    """Return the name and the length of what an owner sends to the trainer alone."""
-    level = job.choices.degree
-    sizes = {PRODUCTS: relinearisation.share_bytes(key, level)}
-    return sizes | {f"rotation {step}": rotation.share_bytes(key, level) for step in job.rotations}
-
-
-def owner_second(owner: Owner, job: RidgeJob, added: bytes) -> dict[str, bytes]:
-    """Return an owner's shares of the second round for products and of rotations, by name."""
-    level = job.choices.degree
-    shares = {PRODUCTS: relinearisation.owner_second_share(owner, level, added)}
-    return shares | {f"rotation {step}": rotation.owner_share(owner, step, level) for step in job.rotations}
-
-
-def trainer_combine(
-    key: JointKey, job: RidgeJob, firsts: Sequence[Mapping[str, bytes]], seconds: Sequence[Mapping[str, bytes]]
-) -> dict[str, bytes]:
-    """Return the keys by name, as :func:`mpc.encrypted.pooled.trainer_solve` takes them.
-
-    Raises:
-        ProtocolError: a share is not what :meth:`JointKey.open` expects.
-    """
-    level = job.choices.degree
-    public, added = add_first(key, job, firsts)
-    keys = {PUBLIC: public, PRODUCTS: relinearisation.combine(key, level, added, [one[PRODUCTS] for one in seconds])}
-    for step in job.rotations:
-        name = f"rotation {step}"
-        keys[name] = rotation.combine(key, step, level, [one[name] for one in seconds])
-    return keys
-
-
-def public_of(key: JointKey, message: bytes) -> CkksPublicKey:
-    """Return the public key to encrypt with, from what :func:`add_first` gave."""
-    return CkksPublicKey(key.core, message)
 
 
 # -- the decryption of masked results, to the opener alone -------------------------------------------------------------

@@ -120,6 +120,10 @@ class RidgeJob:
         """The steps of rotation that training needs keys for. All are used up to the level of the degree."""
         return tuple(sorted({*self.tiling.along_row, *self.tiling.across_rows}))
 
+    def keys_needed(self) -> tuple[int, dict[int, int]]:
+        """Return the highest level of a product, and by step of rotation the highest level, which is the same."""
+        return self.choices.degree, dict.fromkeys(self.rotations, self.choices.degree)
+
     def key_sizes(self) -> dict[str, int]:
         """Return the name and the length of everything that the trainer gets of the keys, in order."""
         key = self.core.switching_key_bytes(self.choices.degree)

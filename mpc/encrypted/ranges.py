@@ -1,8 +1,8 @@
 """What is looked at before anything is encrypted: whether training stays where the polynomial means something.
 
 Outside of its range the polynomial is far from the logistic function, and training would end in numbers that look like
-weights. One owner runs the twin of the whole training and looks at every z. Several owners, who may not run it
-together, take the worst case of what their clipped records allow.
+weights. One owner runs the twin of the whole training and looks at every z. Several owners may not run it together.
+They have the worst case of what their records' norm allows, which proves the range of a short and slow training alone.
 """
 
 from __future__ import annotations
@@ -189,38 +189,16 @@ def _smaller(rate: float) -> list[float]:
     return [one for one in found if one < rate]
 
 
-def worst_case(clip: float, features: int, choices: Logistic) -> tuple[float, ...]:
-    """Return the largest z that any records can reach in each iteration but the first.
+def worst_case(norm: float, choices: Logistic, filled: float = 1.0) -> tuple[float, ...]:
+    """Return the largest z that any records can reach in each iteration but the first, as far as all stay in the range.
 
-    Every feature of a record, the constant one among them, is at most ``clip`` in magnitude, so that its norm is at
-    most R = clip * sqrt(features). A step moves the weights by at most ``rate * R`` times the polynomial's largest
-    value in its range, and by half of that in the first iteration. The norms multiply to z.
+    Every record, the constant among it, has a norm of at most R = ``norm``. A step moves the weights by at most
+    ``rate * filled * R`` times the polynomial's largest value in its range, and by half of that in the first iteration.
+    The norms multiply to z. It is reached in the second iteration, by records that are all alike.
+
+    Args:
+        filled: n / n', the part of the records that are no padding.
     """
-    norm = max(clip, 1.0) * math.sqrt(features)
-    first = 0.5 * choices.rate * norm
-    step = choices.rate * choices.sigmoid.largest_slope * norm
+    first = 0.5 * choices.rate * filled * norm
+    step = choices.rate * filled * choices.sigmoid.largest_slope * norm
     return tuple(norm * (first + step * done) for done in range(choices.iterations - 1))
-
-
-def check_worst_case(clip: float, features: int, choices: Logistic) -> None:
-    """Refuse a training of several owners that some records within ``clip`` could take out of the range.
-
-    Raises:
-        RangeError: the sentence says which iteration, the value and what to change.
-    """
-    reach = choices.sigmoid.range
-    for iteration, value in enumerate(worst_case(clip, features, choices), 2):
-        if value > reach:
-            last = worst_case(clip, features, choices)[-1]
-            rate = choices.rate * reach / last
-            raise RangeError(
-                f"iteration {iteration} could reach {value:.3g} with records within {clip:g}, outside of the sigmoid's "
-                f"-{reach:g}..{reach:g}: lower learning_rate from {choices.rate:g} to {_rounded_down(rate):g}, clip or "
-                "iterations"
-            )
-
-
-def _rounded_down(rate: float) -> float:
-    """Return the largest number with two digits that is at most this one."""
-    power = Fraction(10) ** (math.floor(math.log10(rate)) - 1)
-    return float(math.floor(Fraction(rate) / power) * power)

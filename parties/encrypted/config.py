@@ -14,12 +14,16 @@ TRAINER = "trainer"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,40}")
 
 
+_OF_RIDGE = ("regularisation", "largest_eigenvalue", "degree")
+_OF_LOGISTIC = ("iterations", "learning_rate", "sigmoid_degree", "stretch")
+
+
 def _flag(unit: str = "") -> dict[str, Any]:
     return {"flag": True, "unit": unit} if unit else {"flag": True}
 
 
 class PoolConfig(BaseModel):
-    """The keys under `pool:`, for several owners and ridge regression."""
+    """The keys under `pool:`, for several owners."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -37,12 +41,28 @@ class PoolConfig(BaseModel):
         lt=1,
         description="part of the records that is public, from which features are prepared, without files",
     )
-    norm: float = Field(1.0, gt=0, description="the largest norm of a prepared record, the constant 1 with it")
+    algorithm: Literal["ridge", "logistic"] = Field(
+        "ridge", description="ridge regression on second moments, or logistic regression on rows with refreshes"
+    )
+    norm: float | None = Field(
+        None,
+        gt=0,
+        description="the largest norm of a prepared record, the constant 1 with it; default 1 with ridge, and 2.5 with "
+        "logistic, which takes 1 or more",
+    )
     regularisation: float = Field(0.025, gt=0, description="of ridge, in the units of the mean of squared numbers")
     largest_eigenvalue: float = Field(
         0.5, gt=0, description="that the second moments of any owner's prepared records may have"
     )
     degree: int = Field(8, ge=2, le=64, description="of the polynomial that stands for the inverse, even")
+    iterations: int = Field(9, ge=2, le=100, description="steps of gradient descent, with logistic")
+    learning_rate: float = Field(4.0, gt=0, description="of gradient descent, with logistic")
+    sigmoid_degree: Literal[3, 5] = Field(
+        3, description="of the polynomial that stands for the logistic function, with logistic"
+    )
+    stretch: int = Field(
+        1, ge=1, description="iterations between two refreshes, with logistic; above 1 takes the large parameters"
+    )
     sigma: float = Field(
         0.05, gt=0, description="deviation of the noise that trainer and opener each add to every weight"
     )
@@ -56,6 +76,18 @@ class PoolConfig(BaseModel):
                 f"{', '.join(owners)}"
             )
         return owners
+
+    @property
+    def largest_norm(self) -> float:
+        """The largest norm of a prepared record, which has a default for each algorithm."""
+        return self.norm or (1.0 if self.algorithm == "ridge" else 2.5)
+
+    @model_validator(mode="after")
+    def _own_keys(self) -> PoolConfig:
+        others = _OF_LOGISTIC if self.algorithm == "ridge" else _OF_RIDGE
+        if found := [name for name in others if name in self.model_fields_set]:
+            raise ValueError(f"expected no {' or '.join(found)} with the algorithm {self.algorithm}, found it")
+        return self
 
     @model_validator(mode="after")
     def _all_files(self) -> PoolConfig:

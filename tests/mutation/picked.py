@@ -732,7 +732,7 @@ PICKED: dict[str, list[tuple[str, str]]] = {
     ],
     "mpc/encrypted/ranges.py": [
         ("            if reach[-1] > choices.sigmoid.range:", "            if False:"),
-        ("    norm = max(clip, 1.0) * math.sqrt(features)", "    norm = max(clip, 1.0)"),
+        ("    first = 0.5 * choices.rate * filled * norm", "    first = 0.4 * choices.rate * filled * norm"),
         ("    both: Floats = bounds.reshape(2, -1).sum(axis=0)", "    both: Floats = bounds.reshape(2, -1)[1]"),
     ],
     "mpc/encrypted/training.py": [

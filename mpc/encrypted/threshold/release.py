@@ -20,13 +20,14 @@ it on made-up records of the same number and the largest norm.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
 
 from mpc._core import CkksCiphertext
 from mpc.encrypted.packing import Floats
-from mpc.encrypted.ranges import read_of
+from mpc.encrypted.ranges import Foreseen, read_of
 from mpc.encrypted.reading import Reading, Residues
 from mpc.encrypted.shared_release import SharedRelease, Shares, holder_shares, mask_shares
 from mpc.encrypted.threshold.decryption import owner_mask, receiver_residues
@@ -114,10 +115,18 @@ def receiver_shares(
 
 
 def estimate_bounds(job: JointJob, reading: Reading, seed: int = 0) -> list[Floats]:
-    """Return what numbers that are read are off by at most, ``(d',)`` for each target, on made-up records.
+    """Return what numbers that are read are off by at most, ``(d',)`` for each target, see :func:`foresee_made_up`."""
+    return read_of([foresee_made_up(job, reading, seed)]) * job.targets
+
+
+def foresee_made_up(job: JointJob, reading: Reading, seed: int = 0) -> Foreseen:
+    """Run the twin of one target on made-up records.
 
     These have random directions, the largest norm and labels of a linear rule. On other records of that norm errors
     have the same size and may be larger, so this is no bound on theirs.
+
+    Raises:
+        RangeError: a number leaves its ciphertext, or errors of second order count.
     """
     random = np.random.default_rng(seed)
     records: list[list[Floats]] = []
@@ -125,9 +134,10 @@ def estimate_bounds(job: JointJob, reading: Reading, seed: int = 0) -> list[Floa
     for rows in job.rows:
         drawn = random.normal(size=(rows, job.packing.features))
         drawn *= job.norm * (1 - 1e-9) / np.linalg.norm(drawn, axis=1, keepdims=True)
-        records.append([drawn * np.where(drawn @ rule > 0, 1.0, -1.0)[:, None]] * job.targets)
-    initial = None if job.model is None else [np.zeros(job.packing.features)] * job.targets
-    return read_of(foresee(job, records, initial, reading))
+        records.append([drawn * np.where(drawn @ rule > 0, 1.0, -1.0)[:, None]])
+    initial = None if job.model is None else [np.zeros(job.packing.features)]
+    (found,) = foresee(replace(job, targets=1), records, initial, reading)
+    return found
 
 
 def _number_bytes(release: SharedRelease) -> int:

@@ -12,13 +12,14 @@ from dataclasses import dataclass
 import numpy as np
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from mpc._core import CkksCiphertext, CkksPublicKey
+from mpc._core import CkksCiphertext
 from mpc.encrypted.embedding import values
 from mpc.encrypted.packing import Floats
-from mpc.encrypted.threshold import agreement, decryption, public_key, refresh, relinearisation, rotation
+from mpc.encrypted.threshold import agreement, decryption, key_making, refresh
 from mpc.encrypted.threshold.owner import Owner
 from mpc.encrypted.threshold.session import JointKey
 from mpc.encrypted.threshold.training import JointJob, owner_encrypt, trainer_train
+from mpc.encrypted.training import PRODUCTS
 from mpc.errors import ParameterError
 from mpc.randomness import SYSTEM, Randomness
 
@@ -61,24 +62,16 @@ def run_joint(
     key = owners[0].key
 
     # All keys, from shares that go to everybody.
-    sent = 0
-    shares = [public_key.owner_share(owner) for owner in owners]
-    public = CkksPublicKey(key.core, public_key.combine(key, shares))
-    sent += sum(map(len, shares))
     level, steps = job.keys_needed()
     if not level:
         raise ParameterError("expected a training of more than one iteration, found one that takes no product")
-    shares = [relinearisation.owner_first_share(owner, level) for owner in owners]
-    first = relinearisation.add_first(key, level, shares)
-    sent += sum(map(len, shares))
-    shares = [relinearisation.owner_second_share(owner, level, first) for owner in owners]
-    products = relinearisation.combine(key, level, first, shares)
-    sent += sum(map(len, shares))
-    rotations = []
-    for step, highest in steps.items():
-        shares = [rotation.owner_share(owner, step, highest) for owner in owners]
-        rotations.append(rotation.combine(key, step, highest, shares))
-        sent += sum(map(len, shares))
+    firsts = [key_making.owner_first(owner, job) for owner in owners]
+    made, added = key_making.add_first(key, job, firsts)
+    public = key_making.public_of(key, made)
+    seconds = [key_making.owner_second(owner, job, added) for owner in owners]
+    keys = key_making.trainer_combine(key, job, firsts, seconds)
+    products, rotations = keys[PRODUCTS], [keys[key_making.rotation_name(step)] for step in steps]
+    sent = sum(len(share) for shares in (*firsts, *seconds) for share in shares.values())
 
     # Each owner's own rows. Only the trainer computes from here on, but at refreshes.
     parts = [owner_encrypt(job, owner.number, public, records[owner.number], initial) for owner in owners]

@@ -25,6 +25,7 @@ ones masks would hide less, and still larger ones are refused when they are open
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -92,14 +93,20 @@ class JointJob:
 
     @classmethod
     def of(
-        cls, rows: Sequence[int], features: int, choices: Logistic, norm: float, model: int | None = None
+        cls,
+        rows: Sequence[int],
+        features: int,
+        choices: Logistic,
+        norm: float,
+        model: int | None = None,
+        targets: int = 1,
     ) -> JointJob:
         """Return the job of owners with so many records each, with the smallest parameters that serve."""
         refused: ParameterError | None = None
         for name in sets.SETS:
             packing = Packing.fit(max(1, sum(rows)), features, parameters_of(name).slots)
             try:
-                return cls(name, packing, choices, tuple(rows), norm, model)
+                return cls(name, packing, choices, tuple(rows), norm, model, targets)
             except ParameterError as error:
                 refused = error
         raise refused or ParameterError("expected a set of parameters, found none")
@@ -174,18 +181,29 @@ class JointJob:
 
     def keys_needed(self) -> tuple[int, dict[int, int]]:
         """Return the highest level of a product, and by step of rotation the highest level, found by a run on zeros."""
-        twin, zeros = Twin(self.chain), np.zeros(self.packing.slots)
-        values = {
-            name: twin.fresh(zeros, self.scale_of(name), level=self.records_level)
-            for owner in range(len(self.rows))
-            for name in self.part_names(owner)
-        }
-        for _ in _run(twin, self, 0, values, self._refreshing(twin)):
-            pass
-        return twin.products_level, dict(sorted(twin.rotations.items()))
+        level, steps = _keys_needed(self)
+        return level, dict(steps)
+
+    @property
+    def weight_bytes(self) -> int:
+        """The length of encrypted weights where they are refreshed and given back."""
+        return self.core.ciphertext_bytes(self.mask.level)
 
     def _refreshing(self, twin: Twin) -> Refresh[Clear]:
         return lambda _, weights: twin.refreshed(twin.lower(weights, self.mask.level), self.records_level)
+
+
+@functools.lru_cache(maxsize=4)
+def _keys_needed(job: JointJob) -> tuple[int, tuple[tuple[int, int], ...]]:
+    twin, zeros = Twin(job.chain), np.zeros(job.packing.slots)
+    values = {
+        name: twin.fresh(zeros, job.scale_of(name), level=job.records_level)
+        for owner in range(len(job.rows))
+        for name in job.part_names(owner)
+    }
+    for _ in _run(twin, job, 0, values, job._refreshing(twin)):
+        pass
+    return twin.products_level, tuple(sorted(twin.rotations.items()))
 
 
 def _run(

@@ -10,7 +10,10 @@
       opener: garbled/...                      <---->     mask, noise
       all: opened, the weights with noise, from the opener
 
+With logistic regression the middle is another one, see :mod:`parties.encrypted.pool.logistic`. Rows are encrypted, and
+all owners refresh the weights together.
+
 The opener is the first owner. Every owner learns the noisy weights, and each one's own records stay with it. The
-trainer learns the job's shape. What is trusted stands in :mod:`mpc.encrypted.joint_ridge`. Keys are made for one run
-and end with it, and each owner answers for one result.
+trainer learns the job's shape. What is trusted stands in :mod:`mpc.encrypted.joint_ridge` and
+:mod:`mpc.encrypted.joint_logistic`. Keys are made for one run and end with it, and each owner answers for one result.
 """

@@ -13,18 +13,16 @@ import numpy as np
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from mpc.channels.frames import Channel
-from mpc.encrypted import joint_ridge
 from mpc.encrypted.joint_ridge import JointRidge
 from mpc.encrypted.packing import Floats
-from mpc.encrypted.pooled import owner_encrypt_moments, owner_moments
-from mpc.encrypted.shared_release import holder_receive_masked
-from mpc.encrypted.threshold import decryption
+from mpc.encrypted.threshold import decryption, key_making
 from mpc.encrypted.threshold.owner import Owner
 from mpc.encrypted.threshold.session import JointKey
-from mpc.errors import RangeError
 from parties.encrypted.joint_answers import JointAnswers
 from parties.encrypted.keys import SIGNING, new_seed
 from parties.encrypted.model import LinearModel
+from parties.encrypted.pool.logistic import LogisticOwner
+from parties.encrypted.pool.ridge import RidgeOwner
 from parties.encrypted.pool.settings import OWNER_ROLE, TRAINER_ROLE, PoolOwnerSettings
 from parties.encrypted.pool.wire import owner_agree, owner_show
 from parties.encrypted.records import LabelledTable
@@ -43,26 +41,21 @@ def prepared(kept: LinearModel, table: LabelledTable, features: int) -> tuple[Fl
     return padded, np.stack([table.signs(target) for target in range(table.targets)])
 
 
-def _moments(joint: JointRidge, kept: LinearModel, table: LabelledTable) -> tuple[Floats, Floats]:
-    """Return the owner's moments. Its log may be read by others, so a refusal has no number of its records."""
-    try:
-        return owner_moments(joint.job, *prepared(kept, table, joint.job.features))
-    except RangeError:
-        raise RangeError(
-            f"expected records whose second moments have eigenvalues of at most {joint.job.choices.largest:g}, found "
-            "larger ones: all owners need a larger largest_eigenvalue or a smaller norm"
-        ) from None
+def _side(settings: PoolOwnerSettings, kept: LinearModel, table: LabelledTable) -> RidgeOwner | LogisticOwner:
+    joint = settings.joint
+    if isinstance(joint, JointRidge):
+        return RidgeOwner(joint, *prepared(kept, table, settings.features))
+    return LogisticOwner(joint, *prepared(kept, table, settings.features), settings.opener is None)
 
 
 def owner(party: Party[PoolOwnerSettings]) -> None:
     """Play one owner."""
-    settings, progress, joint = party.settings, party.progress, party.settings.joint
-    job, count = joint.job, len(settings.owners)
+    settings, progress, job = party.settings, party.progress, party.settings.joint.job
+    count = len(settings.owners)
     table, test = (LabelledTable.read(party.folder / name) for name in (RECORDS, TEST))
     kept = LinearModel.read(party.folder / KEPT)
     signing = Ed25519PrivateKey.from_private_bytes((party.folder / SIGNING).read_bytes())
-    leak = joint.check_leak()
-    moments = _moments(joint, kept, table)
+    side = _side(settings, kept, table)
     began = perf_counter()
     with Connections(settings, party.folder, OWNER_ROLE, settings.agreed(), progress.note) as connections:
         others: dict[str, Channel] = {}
@@ -85,20 +78,15 @@ def owner(party: Party[PoolOwnerSettings]) -> None:
             key = JointKey(job.parameters, tuple(map(bytes.fromhex, settings.signing)), settings.job_id, common)
             me = Owner(key, settings.number, new_seed(), signing, JointAnswers(party.folder, key.key_id))
         with progress.step("3", "make the key together", channel=trainer):
-            firsts = owner_show(trainer, key, joint_ridge.owner_first(me, job), joint_ridge.first_sizes(key, job))
-            public, added = joint_ridge.add_first(key, job, firsts)
-            send_parts(trainer, "second", joint_ridge.owner_second(me, job, added), joint_ridge.second_sizes(key, job))
-        with progress.step("4", "send encrypted moments", channel=trainer):
-            parts = owner_encrypt_moments(job, joint_ridge.public_of(key, public), *moments)
-            send_parts(trainer, "moments", parts, job.moment_sizes(seeded=False))
-        with progress.step("6", "decrypt what the trainer has masked", channel=trainer):
-            masked = holder_receive_masked(trainer, joint.release)
-            shares = joint_ridge.owner_decryption(me, joint, masked)
+            firsts = owner_show(trainer, key, key_making.owner_first(me, job), key_making.first_sizes(key, job))
+            public, added = key_making.add_first(key, job, firsts)
+            send_parts(trainer, "second", key_making.owner_second(me, job, added), key_making.second_sizes(key, job))
+        messages, shares = side.train(trainer, me, public, progress)
         with progress.step("7", "open it with noise", channel=trainer):
             if settings.opener is None:
-                weights = _open(key, joint, trainer, settings, masked, shares, others)
+                weights = _open(key, side, trainer, settings, messages, shares, others)
             else:
-                weights = _receive(joint, others[settings.opener.name], shares)
+                weights = _receive(settings, others[settings.opener.name], shares)
     model = LinearModel(weights[:, : kept.preparation.outputs], kept.preparation, kept.classes, kept.degree)
     if settings.output is not None:
         model.write(settings.output)
@@ -109,46 +97,45 @@ def owner(party: Party[PoolOwnerSettings]) -> None:
         "accuracy": model.accuracy(test.features, test.places),
         "held_out": len(test.features),
         "records": len(table.features),
-        "leak": leak,
-        "deviation": float(joint.deviations.max()),
-        "hidden_bits": joint.mask.hidden_bits,
+        "algorithm": settings.choices.algorithm,
         "sigma": settings.sigma,
         "twin": settings.twin,
         "seconds": perf_counter() - began,
         "sent": sum(step.sent for one in traffic for step in one),
         "received": sum(step.received for one in traffic for step in one),
+        **side.report(weights),
     }
     write_private(party.folder / "result.json", json.dumps(result).encode())
 
 
 def _open(
     key: JointKey,
-    joint: JointRidge,
+    side: RidgeOwner | LogisticOwner,
     trainer: Channel,
     settings: PoolOwnerSettings,
-    masked: list[bytes],
+    messages: list[bytes],
     own: list[bytes],
     others: dict[str, Channel],
 ) -> Floats:
     """Open the result as the opener, and give the noisy weights to the other owners."""
-    size = decryption.share_bytes(key, joint.release.level)
+    size = decryption.share_bytes(key, side.joint.release.level)
     shares = [
         own
         if name == settings.name
-        else [bytes(others[name].recv(f"decryption/{place}", size)) for place in range(len(masked))]
+        else [bytes(others[name].recv(f"decryption/{place}", size)) for place in range(len(messages))]
         for name in settings.owners
     ]
-    weights = joint_ridge.opener_release(trainer, joint, joint_ridge.opener_residues(key, joint, masked, shares))
+    weights = side.open(trainer, key, messages, shares)
     for other in others.values():
         other.send("opened", weights.tobytes())
     return weights
 
 
-def _receive(joint: JointRidge, opener: Channel, shares: list[bytes]) -> Floats:
+def _receive(settings: PoolOwnerSettings, opener: Channel, shares: list[bytes]) -> Floats:
     """Give the shares to the opener, and return the noisy weights that it has opened."""
     for place, share in enumerate(shares):
         opener.send(f"decryption/{place}", share)
-    shape = (joint.job.targets, joint.job.features)
+    shape = (settings.targets, settings.features)
     return np.frombuffer(opener.recv("opened", 8 * shape[0] * shape[1]), np.float64).reshape(shape)
 
 

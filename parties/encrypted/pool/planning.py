@@ -5,22 +5,26 @@ It has the records of all owners, so that it can also say what the same training
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from mpc.encrypted.joint_logistic import JointLogistic
 from mpc.encrypted.joint_ridge import JointRidge
-from mpc.encrypted.packing import power_of_two
+from mpc.encrypted.packing import Floats, Packing, power_of_two
 from mpc.encrypted.pooled import RidgeJob, owner_moments
+from mpc.encrypted.programs.logistic import Logistic, train_in_the_clear
 from mpc.encrypted.programs.ridge import Ridge, solve_in_the_clear
+from mpc.encrypted.threshold.training import JointJob
 from parties.encrypted.config import TRAINER, PoolConfig, SecureTrainConfig
 from parties.encrypted.keys import SIGNING
 from parties.encrypted.model import LinearModel, check_name
 from parties.encrypted.owner import scikit_learn
 from parties.encrypted.planning import records_of
 from parties.encrypted.pool.owner import KEPT, RECORDS, TEST, prepared
-from parties.encrypted.pool.settings import PoolOwnerSettings, PoolTrainerSettings
+from parties.encrypted.pool.settings import LogisticTold, PoolOwnerSettings, PoolTrainerSettings, RidgeTold
 from parties.encrypted.preparation import Preparation
 from parties.encrypted.records import LabelledTable, read_records
 from parties.frame.errors import ConfigError
@@ -37,6 +41,11 @@ STEPS = {
     "6": "decryption together, under the trainer's mask",
     "7": "the model, opened with noise",
 }
+LOGISTIC_STEPS = STEPS | {
+    "4": "encrypted rows",
+    "5": "training on ciphertexts, which all owners refresh together",
+    "6": "decryption together, under all owners' masks",
+}
 
 
 def plan(config: SecureTrainConfig, pool: PoolConfig, run: Run) -> Plan:
@@ -46,15 +55,16 @@ def plan(config: SecureTrainConfig, pool: PoolConfig, run: Run) -> Plan:
     """
     if config.output_model is not None:
         check_name(config.output_model)
-    count = len(pool.owners)
     public, tests, dealt = _own(config, pool) if pool.files else _dealt(config, pool)
     table = public
-    preparation = Preparation.of(public.features, None, None, config.clip, pool.norm)
-    kept = LinearModel.untrained(preparation, table.classes, 0)
-    choices = Ridge(pool.regularisation, pool.largest_eigenvalue, pool.degree)
+    preparation = Preparation.of(public.features, None, None, config.clip, pool.largest_norm)
+    kept = LinearModel.untrained(preparation, table.classes, 0 if pool.algorithm == "ridge" else pool.sigmoid_degree)
     records, features = sum(len(one.features) for one in dealt), power_of_two(preparation.outputs)
-    job = RidgeJob.of(records, features, choices, table.targets, count, count)
-    leak = JointRidge(job, pool.sigma).check_leak()
+    shape = _Shape(records, features, table.targets, tuple(len(one.features) for one in dealt))
+    if pool.algorithm == "ridge":
+        training = _ridge(pool, shape, [prepared(kept, one, features) for one in dealt])
+    else:
+        training = _logistic(pool, shape, [prepared(kept, one, features) for one in dealt])
     signing = [Ed25519PrivateKey.generate() for _ in pool.owners]
     for name, own, test, key in zip(pool.owners, dealt, tests, signing, strict=True):
         folder = run.folders.party(name)
@@ -73,14 +83,12 @@ def plan(config: SecureTrainConfig, pool: PoolConfig, run: Run) -> Plan:
             "run_deadline_s": config.run_deadline_s,
             "owners": pool.owners,
             "signing": tuple(key.public_key().public_bytes_raw().hex() for key in signing),
-            "parameters": job.parameters,
+            "parameters": training.parameters,
             "records": records,
             "features": features,
-            "targets": job.targets,
-            "regularisation": pool.regularisation,
-            "largest_eigenvalue": pool.largest_eigenvalue,
-            "degree": pool.degree,
+            "targets": table.targets,
             "sigma": pool.sigma,
+            "choices": training.told,
         }
 
     told = [
@@ -91,7 +99,7 @@ def plan(config: SecureTrainConfig, pool: PoolConfig, run: Run) -> Plan:
             listen=None if number else opener_address,
             opener=opener if number else None,
             output=None if number or config.output_model is None else config.output_model.absolute(),
-            twin={} if number else _twin(job, kept, dealt, tests[0]),
+            twin={} if number else _twin(training, kept, dealt, tests[0]),
         )
         for number, name in enumerate(pool.owners)
     ]
@@ -107,12 +115,12 @@ def plan(config: SecureTrainConfig, pool: PoolConfig, run: Run) -> Plan:
         reporter=pool.owners[0],
         more_reporters=(*pool.owners[1:], TRAINER),
         deadline_s=config.run_deadline_s,
-        steps=STEPS,
+        steps=STEPS if pool.algorithm == "ridge" else LOGISTIC_STEPS,
         notes=(
             f"{TRAINER} sees that the owners have at most {records} records of {features} numbers together, and no "
             "record, label or weight",
-            f"the opened model tells at most {leak:.2g} nats of the encryption's error on average, and {TRAINER} and "
-            f"{pool.owners[0]}, who opens it, must not collude",
+            f"{training.leak}, and {TRAINER} and {pool.owners[0]}, who opens it, must not collude",
+            *training.notes,
         ),
     )
 
@@ -153,18 +161,106 @@ def _own(config: SecureTrainConfig, pool: PoolConfig) -> Parts:
     return public, tests, dealt
 
 
-def _twin(job: RidgeJob, kept: LinearModel, dealt: list[LabelledTable], test: LabelledTable) -> dict[str, float]:
+@dataclass(frozen=True)
+class _Shape:
+    """What follows from all records: how many there are, and how many of each owner."""
+
+    records: int
+    features: int
+    targets: int
+    rows: tuple[int, ...]
+
+
+@dataclass(frozen=True, repr=False)
+class _Training:
+    """One algorithm's part of the plan: what parties are told, what is shown, and the same training in the clear.
+
+    Attributes:
+        all_weights: ``(targets, features)`` of the same training on all records in the clear.
+        own_weights: of the first owner's records alone.
+    """
+
+    parameters: str
+    told: RidgeTold | LogisticTold
+    leak: str
+    all_weights: Floats
+    own_weights: Floats
+    notes: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"_Training({self.told.algorithm})"
+
+
+Prepared = list[tuple[Floats, Floats]]
+"""Of each owner, prepared records ``(n, features)`` and each target's signs ``(targets, n)``."""
+
+
+def _ridge(pool: PoolConfig, shape: _Shape, owners: Prepared) -> _Training:
+    choices, count = Ridge(pool.regularisation, pool.largest_eigenvalue, pool.degree), len(owners)
+    job = RidgeJob.of(shape.records, shape.features, choices, shape.targets, count, count)
+    leak = JointRidge(job, pool.sigma).check_leak()
+
+    def weights(some: Prepared) -> Floats:
+        moments = [owner_moments(job, *one) for one in some]
+        matrix, vectors = (sum(one[place] for one in moments) for place in range(2))
+        return np.stack([solve_in_the_clear(np.asarray(matrix), one, choices) for one in np.asarray(vectors)])
+
+    return _Training(
+        job.parameters,
+        RidgeTold(regularisation=choices.regularisation, largest_eigenvalue=choices.largest, degree=choices.degree),
+        f"the opened model tells at most {leak:.2g} nats of the encryption's error on average",
+        weights(owners),
+        weights(owners[:1]),
+    )
+
+
+def _logistic(pool: PoolConfig, shape: _Shape, owners: Prepared) -> _Training:
+    choices = Logistic(pool.learning_rate, pool.iterations, pool.sigmoid_degree, pool.stretch)
+    job = JointJob.of(shape.rows, shape.features, choices, pool.largest_norm, targets=shape.targets)
+    joint = JointLogistic(job, pool.sigma)
+    leak, allowed = joint.check_leak(), choices.sigmoid.range
+
+    def weights(some: Prepared) -> Floats:
+        packing = Packing.fit(sum(len(records) for records, _ in some), shape.features, job.packing.slots)
+        rows = [
+            np.vstack([records * signs[target][:, None] for records, signs in some]) for target in range(job.targets)
+        ]
+        return np.stack([train_in_the_clear(one, choices, packing) for one in rows])
+
+    proven = (
+        f"no records of the norm {job.norm:g} can leave the sigmoid's range of {allowed:g}: z stays within "
+        f"{joint.worst_z:.3g}"
+        if joint.worst_z <= allowed
+        else f"nobody can tell before that z stays in the sigmoid's range of {allowed:g}: norm, rate and iterations "
+        f"allow {joint.worst_z:.3g} in the worst case, which is far above what records reach. Each owner looks at its "
+        "own records when the model is opened"
+    )
+    return _Training(
+        job.parameters,
+        LogisticTold(
+            rows=job.rows,
+            norm=job.norm,
+            learning_rate=choices.rate,
+            iterations=choices.iterations,
+            sigmoid_degree=choices.degree,
+            stretch=pool.stretch,
+        ),
+        f"the opened model tells about {leak:.2g} nats of the encryption's error, by an estimate on made-up records",
+        weights(owners),
+        weights(owners[:1]),
+        (proven, f"all parties see how many records each owner has: {', '.join(map(str, job.rows))}"),
+    )
+
+
+def _twin(training: _Training, kept: LinearModel, dealt: list[LabelledTable], test: LabelledTable) -> dict[str, float]:
     """Return the accuracies of the same training in the clear, of the first owner alone, and of scikit-learn."""
 
-    def accuracy(tables: list[LabelledTable]) -> float:
-        moments = [owner_moments(job, *prepared(kept, one, job.features)) for one in tables]
-        matrix, vectors = (sum(one[place] for one in moments) for place in range(2))
-        found = np.stack([solve_in_the_clear(np.asarray(matrix), one, job.choices) for one in np.asarray(vectors)])
-        model = LinearModel(found[:, : kept.preparation.outputs], kept.preparation, kept.classes, kept.degree)
+    def accuracy(weights: Floats) -> float:
+        model = LinearModel(weights[:, : kept.preparation.outputs], kept.preparation, kept.classes, kept.degree)
         return model.accuracy(test.features, test.places)
 
     pooled = LabelledTable(
         np.concatenate([one.features for one in dealt]), np.concatenate([one.places for one in dealt]), kept.classes
     )
     best = float(scikit_learn(pooled).score(test.features, test.places))
-    return {"accuracy": accuracy(dealt), "alone": accuracy(dealt[:1]), "scikit-learn": best}
+    return {"accuracy": accuracy(training.all_weights), "alone": accuracy(training.own_weights), "scikit-learn": best}

@@ -3,14 +3,46 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
+from mpc.encrypted.joint_logistic import JointLogistic
 from mpc.encrypted.joint_ridge import JointRidge
+from mpc.encrypted.packing import Packing
+from mpc.encrypted.parameters import parameters_of
 from mpc.encrypted.pooled import RidgeJob
+from mpc.encrypted.programs.logistic import Logistic
 from mpc.encrypted.programs.ridge import Ridge
 from mpc.encrypted.threshold.session import digest_of
-from parties.frame.settings import Address, PartySettings, Peer
+from mpc.encrypted.threshold.training import JointJob
+from parties.frame.settings import Address, PartySettings, Peer, Strict
 
 OWNER_ROLE, TRAINER_ROLE = "owner", "trainer"
+
+
+class RidgeTold(Strict):
+    """The choices of ridge regression, see :class:`mpc.encrypted.programs.ridge.Ridge`."""
+
+    algorithm: Literal["ridge"] = "ridge"
+    regularisation: float
+    largest_eigenvalue: float
+    degree: int
+
+
+class LogisticTold(Strict):
+    """The choices of logistic regression, see :class:`mpc.encrypted.programs.logistic.Logistic`.
+
+    Attributes:
+        rows: how many records each owner has at most, in order.
+        norm: the largest norm of a prepared record.
+    """
+
+    algorithm: Literal["logistic"] = "logistic"
+    rows: tuple[int, ...]
+    norm: float
+    learning_rate: float
+    iterations: int
+    sigmoid_degree: int
+    stretch: int
 
 
 class PoolSettings(PartySettings):
@@ -23,6 +55,7 @@ class PoolSettings(PartySettings):
         records: n', which all owners together have at most.
         features: d, with the constant 1 and the numbers that pad it.
         sigma: the deviation of the noise that the trainer and the opener each add to a weight.
+        choices: of the algorithm.
     """
 
     owners: tuple[str, ...]
@@ -31,25 +64,29 @@ class PoolSettings(PartySettings):
     records: int
     features: int
     targets: int
-    regularisation: float
-    largest_eigenvalue: float
-    degree: int
     sigma: float
+    choices: RidgeTold | LogisticTold
 
     @property
-    def joint(self) -> JointRidge:
+    def joint(self) -> JointRidge | JointLogistic:
         """The training and its release."""
-        choices, count = Ridge(self.regularisation, self.largest_eigenvalue, self.degree), len(self.owners)
-        job = RidgeJob(self.parameters, self.records, self.features, self.targets, choices, count, count)
-        return JointRidge(job, self.sigma)
+        told, count = self.choices, len(self.owners)
+        if isinstance(told, RidgeTold):
+            ridge = Ridge(told.regularisation, told.largest_eigenvalue, told.degree)
+            job = RidgeJob(self.parameters, self.records, self.features, self.targets, ridge, count, count)
+            return JointRidge(job, self.sigma)
+        packing = Packing.fit(self.records, self.features, parameters_of(self.parameters).slots)
+        logistic = Logistic(told.learning_rate, told.iterations, told.sigmoid_degree, told.stretch)
+        rows = JointJob(self.parameters, packing, logistic, told.rows, told.norm, targets=self.targets)
+        return JointLogistic(rows, self.sigma)
 
     def agreed(self) -> dict[str, str]:
         """Return what all parties must agree on, as text by name. It is public."""
-        names = (
-            "parameters", "records", "features", "targets", "regularisation", "largest_eigenvalue", "degree", "sigma",
-        )  # fmt: skip
-        found = {"protocol": "securetrain", "encrypted": "pool", "owners": ", ".join(self.owners)}
-        return found | {"signing": ", ".join(self.signing)} | {name: str(getattr(self, name)) for name in names}
+        chosen = self.choices.model_dump()
+        found = {"protocol": "securetrain", "encrypted": "pool", "algorithm": chosen.pop("algorithm")}
+        found |= {"owners": ", ".join(self.owners), "signing": ", ".join(self.signing)}
+        found |= {name: str(getattr(self, name)) for name in ("parameters", "records", "features", "targets")}
+        return found | {name: str(value) for name, value in chosen.items()} | {"sigma": str(self.sigma)}
 
     @property
     def job_id(self) -> bytes:

@@ -22,6 +22,7 @@ from mpc.encrypted.pooled import (
 )
 from mpc.encrypted.programs.ridge import Ridge, solve_exactly, solve_in_the_clear
 from mpc.encrypted.shared_release import trainer_mask
+from mpc.encrypted.threshold import key_making
 from mpc.encrypted.threshold.owner import Owner
 from mpc.encrypted.threshold.session import HEAD_BYTES
 from mpc.errors import OrderError, ParameterError, ProtocolError, RangeError
@@ -47,17 +48,17 @@ def trained() -> Trained:
     """One training, which no test changes."""
     owners, random = owners_of(JOB.parameters, 3, "ridge"), np.random.default_rng(0)
     key = owners[0].key
-    firsts = [joint_ridge.owner_first(owner, JOB) for owner in owners]
-    public, added = joint_ridge.add_first(key, JOB, firsts)
-    seconds = [joint_ridge.owner_second(owner, JOB, added) for owner in owners]
-    keys = joint_ridge.trainer_combine(key, JOB, firsts, seconds)
+    firsts = [key_making.owner_first(owner, JOB) for owner in owners]
+    public, added = key_making.add_first(key, JOB, firsts)
+    seconds = [key_making.owner_second(owner, JOB, added) for owner in owners]
+    keys = key_making.trainer_combine(key, JOB, firsts, seconds)
     moments, parts = [], []
     for first, second in zip(firsts, seconds, strict=True):
-        assert {name: len(one) for name, one in first.items()} == joint_ridge.first_sizes(key, JOB)
-        assert {name: len(one) for name, one in second.items()} == joint_ridge.second_sizes(key, JOB)
+        assert {name: len(one) for name, one in first.items()} == key_making.first_sizes(key, JOB)
+        assert {name: len(one) for name, one in second.items()} == key_making.second_sizes(key, JOB)
         records = random.normal(size=(30, 8)) / math.sqrt(10)
         moments.append(owner_moments(JOB, records, np.sign(random.normal(size=(2, 30)))))
-        parts.append(owner_encrypt_moments(JOB, joint_ridge.public_of(key, public), *moments[-1]))
+        parts.append(owner_encrypt_moments(JOB, key_making.public_of(key, public), *moments[-1]))
     weights = [*trainer_solve(JOB, keys, add_moments(JOB, parts)).values()]
     matrix, vectors = (sum(one[place] for one in moments) for place in range(2))
     return Trained(owners, matrix, vectors, keys, weights)
@@ -136,17 +137,17 @@ def test_an_owner_answers_for_one_result_and_its_shares_are_bound_to_the_session
 def test_a_trainer_that_relays_another_share_than_an_owner_has_signed_is_refused(name: str) -> None:
     """With a public key of its own choice it would read moments, and with such a sum secrets from second shares."""
     owners, others = owners_of(JOB.parameters, 3), owners_of(JOB.parameters, 3, "another run")
-    firsts = [joint_ridge.owner_first(owner, JOB) for owner in owners]
-    joint_ridge.add_first(owners[0].key, JOB, firsts)
+    firsts = [key_making.owner_first(owner, JOB) for owner in owners]
+    key_making.add_first(owners[0].key, JOB, firsts)
     share = bytearray(firsts[1][name])
     share[-1] ^= 1
     with pytest.raises(ProtocolError, match=r"owner 2: .*expected a share that its owner has signed"):
-        joint_ridge.add_first(owners[0].key, JOB, [firsts[0], firsts[1] | {name: bytes(share)}, firsts[2]])
-    replayed = joint_ridge.owner_first(others[1], JOB)
+        key_making.add_first(owners[0].key, JOB, [firsts[0], firsts[1] | {name: bytes(share)}, firsts[2]])
+    replayed = key_making.owner_first(others[1], JOB)
     with pytest.raises(ProtocolError, match=r"owner 2.*expected a share of this session"):
-        joint_ridge.add_first(owners[0].key, JOB, [firsts[0], replayed, firsts[2]])
+        key_making.add_first(owners[0].key, JOB, [firsts[0], replayed, firsts[2]])
     with pytest.raises(ProtocolError, match=r"expected the share of owner 2, found that of owner 1"):
-        joint_ridge.add_first(owners[0].key, JOB, [firsts[0], firsts[0], firsts[2]])
+        key_making.add_first(owners[0].key, JOB, [firsts[0], firsts[0], firsts[2]])
 
 
 def test_holders_of_the_key_are_the_owners_of_records() -> None:

@@ -9,7 +9,7 @@ from sklearn.datasets import load_breast_cancer
 from mpc._core import CkksCiphertext
 from mpc.encrypted.packing import Floats
 from mpc.encrypted.programs.logistic import Logistic, train_in_the_clear
-from mpc.encrypted.threshold import public_key, refresh, simulation
+from mpc.encrypted.threshold import public_key, refresh
 from mpc.encrypted.threshold.owner import Owner
 from mpc.encrypted.threshold.simulation import make_owners, run_joint
 from mpc.encrypted.threshold.training import JointJob, foresee, largest_z_of, owner_encrypt, trainer_train
@@ -141,7 +141,7 @@ def test_a_share_of_another_secret_is_found_at_the_first_refresh(tiny: str, monk
         other = Owner(owner.key, owner.number, b"o" * 32, owner._signing)
         return honest(other)
 
-    monkeypatch.setattr(simulation.public_key, "owner_share", spoiled)
+    monkeypatch.setattr(public_key, "owner_share", spoiled)
     with pytest.raises(ProtocolError, match="some share is of another secret, or the value is larger than it may be"):
         run_joint(job, [[records_of(28, 4, 1)], [records_of(28, 4, 2)]])
 

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_iris
 
-from mpc.encrypted import joint_ridge
 from mpc.encrypted.pooled import RidgeJob, owner_moments
 from mpc.encrypted.programs.ridge import Ridge, solve_in_the_clear
+from mpc.encrypted.threshold import key_making
 from mpc.encrypted.threshold.session import JointKey
 from parties.encrypted.config import PoolConfig, SecureTrainConfig
 from parties.encrypted.model import LinearModel
@@ -149,8 +149,8 @@ def test_every_message_has_a_row_on_the_page() -> None:
     job = RidgeJob.of(100, 32, Ridge(0.025, 0.5, 8), 2, 3, 3)
     key = JointKey(job.parameters, tuple(bytes([place]) * 32 for place in range(3)), bytes(32), bytes(32))
     sizes = {
-        "first": joint_ridge.first_sizes(key, job), "firsts/2": joint_ridge.first_sizes(key, job),
-        "second": joint_ridge.second_sizes(key, job), "moments": job.moment_sizes(seeded=False),
+        "first": key_making.first_sizes(key, job), "firsts/2": key_making.first_sizes(key, job),
+        "second": key_making.second_sizes(key, job), "moments": job.moment_sizes(seeded=False),
     }  # fmt: skip
     sent = [label(what, name) for what, names in sizes.items() for name in names]
     sent += [f"agree/{word}{many}" for word in ("commitment", "opening") for many in ("", "s")]
