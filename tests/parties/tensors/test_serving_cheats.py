@@ -222,6 +222,48 @@ def test_a_ticket_serves_one_session_and_the_last_one_says_so(service: Service) 
                for name in service.hosts)  # fmt: skip
 
 
+@pytest.mark.parametrize(("above", "taken"), [(4, True), (5, False), (63, False)])
+def test_one_message_cannot_use_up_the_tickets_of_a_lane(
+    above: int, taken: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The party that states a number too high is named, and nothing is noted. The next session takes what was due."""
+    monkeypatch.setattr(ticket_files, "TICKETS", 64)
+    bodies = tickets_of(np.arange(5, dtype=np.uint64), 2, 64)
+    honest = {name: Tickets(tmp_path / f"{name}.jsonl", "m", body) for name, body in zip("ab", bodies, strict=True)}
+    used = tmp_path / "a.jsonl"
+
+    def session(*, cheats: bool) -> object:
+        """What `a` takes together with `b`, who may state a number of its own choice."""
+        one, two = memory_pair("a", "b", 20.0)
+        networks = {"a": Network("a", {"b": one}), "b": Network("b", {"a": two})}
+
+        def other() -> None:
+            if cheats:
+                networks["b"].swap("model/ticket", {"a": (above.to_bytes(8, "big"),)}, {"a": 8})
+            else:
+                honest["b"].take(networks["b"], ("a", "b"), 0)
+
+        thread = threading.Thread(target=other)
+        thread.start()
+        try:
+            return honest["a"].take(networks["a"], ("a", "b"), 0)
+        except ProtocolError as error:
+            return error
+        finally:
+            thread.join(30)
+
+    found = session(cheats=True)
+    if taken:
+        assert isinstance(found, Ticket)
+        return
+    assert isinstance(found, ProtocolError)
+    assert found.peer == "b"
+    assert f"expected one of the tickets up to 4 for a session of lane 0, found {above}" in str(found)
+    assert not used.exists() or used.read_bytes() == b""
+    assert isinstance(session(cheats=False), Ticket)
+    assert used.read_text().count("m/0") == 1
+
+
 def test_a_cheat_in_the_computation_is_found_before_anything_of_the_answer_leaves(service: Service) -> None:
     """The answer is opened only after the back-end's own check."""
     cheater = service.hosts[1]
