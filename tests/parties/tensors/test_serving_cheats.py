@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 
 from mpc.channels.memory import MemoryChannel, memory_pair
+from mpc.channels.sockets import SocketChannel
 from mpc.errors import CheatingError, DeadlineError, MpcError, ProtocolError, TransportError
 from mpc.tensors import delivery, fingerprints
 from mpc.tensors.backends.subsets import SUMS, subset_sums
@@ -21,7 +27,9 @@ from mpc.tensors.fingerprints import Ticket, fingerprint, tickets_of, toss
 from mpc.tensors.network import Network
 from mpc.tensors.ranges import Format
 from parties.tensors.serving import tickets as ticket_files
+from parties.tensors.serving.client import Client
 from parties.tensors.serving.lane import Answers, Lane
+from parties.tensors.serving.messages import Outcome
 from parties.tensors.serving.model import Model
 from parties.tensors.serving.settings import ServingSettings
 from parties.tensors.serving.share import ModelShare, keep_share, reload_share
@@ -303,6 +311,67 @@ def test_no_host_learns_more_than_uniform_words(service: Service) -> None:
     assert len(words) == 40 * SIZE * (2 + SUMS)
     counts = np.bincount((words >> np.uint64(60)).astype(int), minlength=16)
     assert ((counts - len(words) / 16) ** 2 / (len(words) / 16)).sum() < 50  # beyond it once in 10^5
+
+
+# -- the client --------------------------------------------------------------------------------------------------------
+
+
+def what_a_client_says(said: dict[str, tuple[Outcome, bytes]]) -> ProtocolError:
+    """What a client raises of answers that come in this order."""
+    told = SimpleNamespace(ring_bits=64, pads=SUMS, answer_s=20.0, name="ann")
+    client = Client(told, None, None, None)  # type: ignore[arg-type]  # it has connections already
+    asked = Question.of(RECORDS[:1], (1, 3), 8, (1, 2), FORMAT, len(said), pads=SUMS)
+    hosts = []
+    try:
+        for name, (outcome, word) in said.items():
+            mine, theirs = (SocketChannel(peer, 20.0, end)
+                            for peer, end in zip((name, "ann"), local_pair(), strict=True))  # fmt: skip
+            client._channels.append(mine)  # type: ignore[arg-type]
+            hosts.append(theirs)
+            theirs.send_message("outcome", outcome)
+            theirs.send("answer", word.ljust(asked.size, b"0"))
+        with pytest.raises(ProtocolError) as caught:
+            outcome, bodies = client._ask_once(1, asked, time.monotonic() + 20.0)
+            asked.answer(bodies, outcome.fraction_bits, bytes.fromhex(outcome.coins))
+    finally:
+        for channel in (*client._channels, *hosts):
+            channel.close()
+    return caught.value
+
+
+def local_pair() -> tuple[socket.socket, socket.socket]:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return socket.create_connection(server.getsockname()), server.accept()[0]
+
+
+GOOD = (Outcome("answer", fraction_bits=16, coins="0" * 64), b"right")
+
+
+@pytest.mark.parametrize("first", ["cheater", "honest"])
+@pytest.mark.parametrize(
+    ("bad", "what"),
+    [
+        ((Outcome("answer", fraction_bits=15, coins="0" * 64), b"right"), "the same fraction bits"),
+        ((Outcome("answer", fraction_bits=16, coins="1" * 64), b"right"), "the same coins"),
+        ((GOOD[0], b"wrong"), "the same answer"),
+    ],
+)
+def test_where_two_hosts_differ_the_client_names_both_and_blames_neither(
+    first: str, bad: tuple[Outcome, bytes], what: str
+) -> None:
+    both = {"cheater": bad, "honest": GOOD}
+    error = what_a_client_says({first: both.pop(first)} | both)
+    assert error.peer == ""
+    assert what in str(error)
+    assert {"cheater", "honest"} <= set(str(error).split())
+    assert "the client cannot tell which one is wrong" in str(error)
+
+
+@pytest.mark.parametrize("first", ["cheater", "honest"])
+@pytest.mark.parametrize("bad", [{"fraction_bits": 64}, {"fraction_bits": -1}, {"coins": "g" * 64}, {"coins": ""}])
+def test_a_host_whose_answer_is_malformed_is_named(first: str, bad: dict[str, Any]) -> None:
+    both = {"cheater": (msgspec.structs.replace(GOOD[0], **bad), b"right"), "honest": GOOD}
+    assert what_a_client_says({first: both.pop(first)} | both).peer == "cheater"
 
 
 # -- as processes ------------------------------------------------------------------------------------------------------
