@@ -19,7 +19,7 @@ import pytest
 
 from mpc.channels.memory import MemoryChannel, memory_pair
 from mpc.channels.sockets import SocketChannel
-from mpc.errors import CheatingError, DeadlineError, MpcError, ProtocolError, TransportError
+from mpc.errors import CheatingError, DeadlineError, MpcError, ParameterError, ProtocolError, TransportError
 from mpc.tensors import delivery, fingerprints
 from mpc.tensors.backends.subsets import SUMS, subset_sums
 from mpc.tensors.delivery import Piece, Question, split, words_of
@@ -479,6 +479,8 @@ def test_tickets_are_whole_and_without_one_piece_say_nothing() -> None:
         assert "hidden" in repr(each[0])
     with pytest.raises(ProtocolError, match=f"expected bytes of a ticket {Ticket.SIZE}, found 5"):
         Ticket.read(b"12345")
+    with pytest.raises(ParameterError, match="expected a model of at least one word, found none"):
+        tickets_of(words[:0], 3, 2)
 
 
 @pytest.mark.parametrize("step", ["toss/hidden", "toss/shown"])
