@@ -390,6 +390,7 @@ def test_a_service_of_processes_answers_and_a_changed_piece_is_no_answer(
     ):
         records = np.random.default_rng(1).uniform(-8, 8, (5, 3))
         assert near(client.ask(records), records)
+        assert "64 of" in found.log("olga")
         plain = Question.of
 
         def bad(*arguments: object, **more: object) -> Question:
