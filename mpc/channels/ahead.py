@@ -39,6 +39,7 @@ class AheadChannel(Channel):
         super().__init__(inner.peer, inner.deadline_s)
         if most < 1:
             raise ParameterError(f"expected room for at least one byte, found {most}")
+        self.small_body = inner.small_body
         self.waiting = self.most_waiting = 0
         self._inner = inner
         self._most = most

@@ -41,7 +41,7 @@ _MAGIC = b"CP"
 _HEADER = struct.Struct("<2sBBIQ")
 LARGEST_BODY = 1 << 30  # bytes
 _JOINED_BODY = 1 << 16  # a body up to this size leaves in one write with its header
-_SMALL_BODY = 1 << 14  # in an exchange, a body up to this size is sent before the other side's is received
+SMALL_BODY = 1 << 14  # in an exchange, a body up to this size may be sent before the other side's is received
 
 _LOST = "lost"
 _LOST_WITHIN_S = 1.0  # for a word that is a courtesy
@@ -83,7 +83,10 @@ class Channel(ABC):
         deadline_s: longest wait for one message, in seconds.
         step: the step of the protocol that goes on, see :meth:`in_step`.
         traffic: bytes by step.
+        small_body: bytes of a body that leaves at once, although the peer receives nothing yet.
     """
+
+    small_body = SMALL_BODY
 
     def __init__(self, peer: str, deadline_s: float) -> None:
         self.peer = peer
@@ -360,7 +363,7 @@ def exchange_all(label: str, messages: Sequence[tuple[Channel, Sequence[Buffer] 
     Raises:
         ProtocolError, TransportError: as :meth:`Channel.exchange`, of the first channel that fails.
     """
-    if all(sum(map(len, parts or ())) <= _SMALL_BODY for _, parts, _ in messages):  # what the system surely holds
+    if all(sum(map(len, parts or ())) <= channel.small_body for channel, parts, _ in messages):
         for channel, parts, _ in messages:
             if parts is not None:
                 channel.send(label, *parts)

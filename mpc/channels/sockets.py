@@ -19,7 +19,7 @@ from typing import TypeVar
 from OpenSSL import SSL
 
 from mpc.channels.credentials import reason_of, refusal_in
-from mpc.channels.frames import LARGEST_BODY, Buffer, Channel, Exchange
+from mpc.channels.frames import LARGEST_BODY, SMALL_BODY, Buffer, Channel, Exchange
 from mpc.errors import DeadlineError, ProtocolError, RefusedError, TransportError
 
 _READ_AHEAD_BYTES = 1 << 14  # what may be taken from a connection beyond what is asked for, as much as a TLS record has
@@ -31,6 +31,7 @@ _ALIVE = (  # A machine that is gone says nothing. One that is there answers, ho
     (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 10),  # seconds between two questions
     (socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3),  # questions without an answer that break the connection
 )
+_FRAME_BYTES = 2048  # of a sending buffer, for what goes around a body: header, label, and TLS's own
 _TIMEVAL = struct.Struct("@ll")  # seconds, microseconds
 
 
@@ -48,6 +49,7 @@ class SocketChannel(Channel):
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         for level, option, value in _ALIVE:
             connection.setsockopt(level, option, value)
+        self.small_body = _held_at_once(connection)
         self._timeout_s = 0.0
         self._ahead = memoryview(bytearray(_READ_AHEAD_BYTES))
         self._unread = self._ahead[:0]
@@ -219,6 +221,16 @@ class SocketChannel(Channel):
 
 
 AnySocketChannel = TypeVar("AnySocketChannel", bound=SocketChannel)
+
+
+def _held_at_once(connection: socket.socket) -> int:
+    """Return how long a body may be that surely leaves at once, although the peer receives nothing.
+
+    Both sides may send first. So the whole frame has to fit the sending buffer, for nobody here knows how much the
+    peer's receiving one takes. The operating system counts a segment with its own record of it, which may double it.
+    """
+    size = connection.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF)
+    return min(SMALL_BODY, max(0, size // 2 - _FRAME_BYTES))
 
 
 def _waiting_bytes(connection: socket.socket) -> int:

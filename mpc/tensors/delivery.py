@@ -142,12 +142,15 @@ class Question:
             coins: that the computing parties have drawn for the fingerprint, which all of them say alike.
 
         Raises:
-            ProtocolError: two of them sent different words.
+            ProtocolError: two of them sent different words. It names both, because either may be wrong.
             CheatingError: the answer is not to these records, or not under this mask.
         """
         first, body = bodies[0]
         if other := next((name for name, theirs in bodies[1:] if theirs != body), None):
-            raise ProtocolError(f"expected the same answer as from {first}, found another", peer=other)
+            raise ProtocolError(
+                f"expected the same answer from all computing parties, found that {first} and {other} sent different "
+                "ones; the client cannot tell which one is wrong"
+            )
         ring = Ring(self.bits)
         found = from_wire(memoryview(body), self.bits)
         words = found[: self.mask.size].reshape(self.shape)

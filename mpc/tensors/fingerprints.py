@@ -28,7 +28,7 @@ from math import prod
 
 import numpy as np
 
-from mpc.errors import CheatingError, ProtocolError
+from mpc.errors import CheatingError, ParameterError, ProtocolError
 from mpc.randomness import SYSTEM, Randomness
 from mpc.ring import Ring, Words
 from mpc.tensors.backends.commitments import commitment, swap_with_all
@@ -130,7 +130,12 @@ def tickets_of(words: Words, parties: int, count: int, randomness: Randomness = 
         words: of all parameters, one after the other.
         parties, count: of parties and of tickets.
         randomness: for known-answer tests.
+
+    Raises:
+        ParameterError: there are no words.
     """
+    if not words.size:
+        raise ParameterError("expected a model of at least one word, found none")
     found = [b""] * parties
     for _ in range(count):
         pad = Ring(BITS).random((1, SUMS), randomness)

@@ -16,6 +16,7 @@ import re
 import secrets
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -141,7 +142,7 @@ class Client:
             channel.send("ask/pieces", message)
         awaited = list(self._channels)
         bodies: dict[str, bytes] = {}
-        fractions, coins = dict[int, str](), dict[str, str]()
+        stated: dict[str, Outcome] = {}  # with an answer, by who says so
         worst = Outcome("answer")
         while awaited:
             first = wait_for_any(awaited, expires - time.monotonic())
@@ -154,21 +155,32 @@ class Client:
                 return outcome, []
             if outcome.kind == "answer":
                 bodies[first.peer] = bytes(first.recv("answer", question.size))
-                fractions[outcome.fraction_bits] = first.peer
-                coins[outcome.coins] = first.peer
-                if len(fractions) > 1 or not 0 <= outcome.fraction_bits < self.settings.ring_bits:
+                stated[first.peer] = outcome
+                if not 0 <= outcome.fraction_bits < self.settings.ring_bits:
                     raise ProtocolError.mismatch(
-                        "fraction bits of an answer that all parties state alike, below",
-                        self.settings.ring_bits, " and ".join(map(str, fractions)), peer=first.peer, step="ask",
+                        "fraction bits of an answer below", self.settings.ring_bits, outcome.fraction_bits,
+                        peer=first.peer, step="ask",
                     )  # fmt: skip
-                if len(coins) > 1 or not _COINS[self.settings.pads > 0].fullmatch(outcome.coins):
+                if not _COINS[self.settings.pads > 0].fullmatch(outcome.coins):
                     raise ProtocolError(
-                        "expected coins that all parties state alike, and none where no party cheats, found others",
+                        "expected coins of 64 digits where a party may cheat, and none elsewhere, found others",
                         peer=first.peer, step="ask",
                     )  # fmt: skip
             if outcome.kind == "refused" or worst.kind == "answer":
                 worst = outcome
+        _check_alike("fraction bits", {name: each.fraction_bits for name, each in stated.items()})
+        _check_alike("coins", {name: each.coins for name, each in stated.items()})
         return worst, list(bodies.items())
+
+
+def _check_alike(what: str, stated: Mapping[str, object]) -> None:
+    """Raise ProtocolError with the names of two computing parties that state different things."""
+    one = next(iter(stated), "")
+    if other := next((name for name, said in stated.items() if said != stated[one]), None):
+        raise ProtocolError(
+            f"expected the same {what} from all computing parties, found that {one} and {other} state different ones; "
+            "the client cannot tell which one is wrong", step="ask",
+        )  # fmt: skip
 
 
 def party(party: Party[ServingSettings]) -> None:

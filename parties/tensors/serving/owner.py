@@ -22,6 +22,7 @@ import time
 import numpy as np
 
 from mpc.channels.tls import TlsChannel
+from mpc.ring import Words
 from mpc.tensors.delivery import split, words_of
 from mpc.tensors.fingerprints import tickets_of
 from mpc.tensors.network import to_wire
@@ -29,11 +30,14 @@ from parties.frame.connections import Connections
 from parties.frame.errors import PartyError
 from parties.frame.private_files import write_private
 from parties.frame.process import Party, run_party
+from parties.frame.progress import Progress
 from parties.tensors.programs import Here
 from parties.tensors.serving.messages import Commit, Held, Kept, Offer
 from parties.tensors.serving.model import Model
 from parties.tensors.serving.settings import COMPUTING, ServingSettings
 from parties.tensors.serving.tickets import TICKETS
+
+_AT_ONCE = TICKETS // 4  # tickets between two reports
 
 
 def party(party: Party[ServingSettings]) -> None:
@@ -49,8 +53,7 @@ def party(party: Party[ServingSettings]) -> None:
                     for each in words]  # fmt: skip
         tickets = [b""] * parties
         if settings.pads:
-            count = len(settings.lanes) * TICKETS
-            tickets = tickets_of(np.concatenate([each.reshape(-1) for each in words]), parties, count)
+            tickets = _tickets(np.concatenate([each.reshape(-1) for each in words]), settings, progress)
     began = time.perf_counter()
     with Connections(settings, party.folder, settings.role, settings.agreed(), progress.note) as connections:
         with progress.step("1", "connect", awaits=settings.computing):
@@ -72,6 +75,16 @@ def party(party: Party[ServingSettings]) -> None:
         "sent": sent, "seconds": time.perf_counter() - began,
     }  # fmt: skip
     write_private(party.folder / "result.json", json.dumps(result).encode())
+
+
+def _tickets(words: Words, settings: ServingSettings, progress: Progress) -> list[bytes]:
+    """Return each computing party's tickets for all lanes, and report how many are made. Large models take a while."""
+    count, parties = len(settings.lanes) * TICKETS, len(settings.computing)
+    found = [b""] * parties
+    for done in range(_AT_ONCE, count + 1, _AT_ONCE):
+        found = [held + more for held, more in zip(found, tickets_of(words, parties, _AT_ONCE), strict=True)]
+        progress.advance(done, count, "tickets")
+    return found
 
 
 def _refused(channel: TlsChannel, why: str) -> None:

@@ -2,7 +2,8 @@
 
 Each lane has tickets of its own. A session takes the next one in each lane. It is noted on the disk before anything of
 it is shown, so that no ticket is used for a second time, even where this party is killed in between. Parties may have
-used different numbers. All then take the highest one.
+used different numbers. All then take the highest one. It may be :data:`AHEAD` above this party's own and no more, so
+that one message cannot use up all tickets.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ from parties.frame.journal import FoldedJournal, JournalError
 
 TICKETS = 64
 """How many sessions an owner lets each lane have, the first one included."""
+AHEAD = 4
+"""How far another party may be ahead. An honest one gets ahead by one where a session breaks before this one's note."""
 USED = "tickets.jsonl"
 """The file with what was used, beside the share."""
 _NUMBER = 8  # bytes
@@ -44,15 +47,23 @@ class Tickets:
         """Return the next ticket of a lane, which all computing parties take.
 
         Raises:
-            ProtocolError: there is none any more.
+            ProtocolError: there is none any more, or another party is too far ahead. Nothing is noted then.
         """
         key = f"{self._model}/{lane}"
         with self._lock, self._journal.locked() as journal:
-            number = journal.state[key]
+            own = journal.state[key]
         others = [name for name in computing if name != network.me]
-        body = number.to_bytes(_NUMBER, "big")
+        body = own.to_bytes(_NUMBER, "big")
         found = network.swap("model/ticket", dict.fromkeys(others, (body,)), dict.fromkeys(others, _NUMBER))
-        number = max(number, *(int.from_bytes(bytes(theirs), "big") for theirs in found.values()))
+        stated = {name: int.from_bytes(bytes(theirs), "big") for name, theirs in found.items()}
+        for name, theirs in stated.items():
+            if theirs > own + AHEAD:
+                raise ProtocolError(
+                    f"expected one of the tickets up to {own + AHEAD} for a session of lane {lane}, found {theirs}; "
+                    "this party has used fewer, and its file may have lost some",
+                    peer=name, step="model/ticket",
+                )  # fmt: skip
+        number = max(own, *stated.values())
         if number >= TICKETS:
             raise ProtocolError(
                 f"expected one of {TICKETS} tickets of the model's owner for sessions of lane {lane}, found that all "

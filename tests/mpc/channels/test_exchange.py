@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import struct
 import threading
 import time
@@ -9,7 +10,7 @@ import time
 import numpy as np
 import pytest
 
-from mpc.channels.frames import Channel, exchange_all
+from mpc.channels.frames import SMALL_BODY, Channel, exchange_all
 from mpc.channels.memory import run_both_sides
 from mpc.channels.sockets import SocketChannel
 from mpc.errors import DeadlineError, ProtocolError, TransportError
@@ -35,6 +36,38 @@ def test_bodies_of_any_length_cross_at_once_and_the_conversation_goes_on(pairs: 
     assert left.traffic["opening"].received == right.traffic[""].sent == 2 * (head + sizes[1])
     right.send("ordinary", b"1234")
     assert bytes(left.recv("ordinary", 4)) == b"1234"
+
+
+@pytest.mark.parametrize("buffers", [1, 4096, 8192, 16_384])
+@pytest.mark.parametrize("size", [100, 1 << 12, 1 << 14, (1 << 14) + 1])
+def test_two_sides_with_small_buffers_do_not_wait_for_each_other(size: int, buffers: int) -> None:
+    """A body that the system calls small elsewhere is more than these buffers hold."""
+    made: list[socket.socket] = []
+    with socket.socket() as server:
+        server.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffers)  # which those that are accepted have as well
+        server.bind(("127.0.0.1", 0))
+        server.listen()
+        made.append(socket.socket())
+        made[0].setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffers)
+        made[0].connect(server.getsockname())
+        made.append(server.accept()[0])
+    for each in made:
+        each.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, buffers)
+    left, right = SocketChannel("right", 4.0, made[0]), SocketChannel("left", 4.0, made[1])
+    bodies = [np.random.default_rng(number).bytes(size) for number in range(2)]
+    try:
+        for _ in range(3):
+            found = run_both_sides(
+                lambda: left.exchange("opening", bodies[0], size), lambda: right.exchange("opening", bodies[1], size)
+            )
+            assert (bytes(found[0]), bytes(found[1])) == (bodies[1], bodies[0])
+    finally:
+        left.close()
+        right.close()
+
+
+def test_a_small_body_leaves_at_once_with_the_buffers_that_the_system_gives(socket_pairs: Pairs) -> None:
+    assert [side.small_body for side in socket_pairs()] == [SMALL_BODY, SMALL_BODY]
 
 
 def test_what_comes_right_after_an_exchange_is_not_lost(pairs: Pairs) -> None:

@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 
 from mpc.channels.memory import MemoryChannel, memory_pair
-from mpc.errors import CheatingError, DeadlineError, MpcError, ProtocolError, TransportError
+from mpc.channels.sockets import SocketChannel
+from mpc.errors import CheatingError, DeadlineError, MpcError, ParameterError, ProtocolError, TransportError
 from mpc.tensors import delivery, fingerprints
 from mpc.tensors.backends.subsets import SUMS, subset_sums
 from mpc.tensors.delivery import Piece, Question, split, words_of
@@ -21,7 +27,9 @@ from mpc.tensors.fingerprints import Ticket, fingerprint, tickets_of, toss
 from mpc.tensors.network import Network
 from mpc.tensors.ranges import Format
 from parties.tensors.serving import tickets as ticket_files
+from parties.tensors.serving.client import Client
 from parties.tensors.serving.lane import Answers, Lane
+from parties.tensors.serving.messages import Outcome
 from parties.tensors.serving.model import Model
 from parties.tensors.serving.settings import ServingSettings
 from parties.tensors.serving.share import ModelShare, keep_share, reload_share
@@ -222,6 +230,48 @@ def test_a_ticket_serves_one_session_and_the_last_one_says_so(service: Service) 
                for name in service.hosts)  # fmt: skip
 
 
+@pytest.mark.parametrize(("above", "taken"), [(4, True), (5, False), (63, False)])
+def test_one_message_cannot_use_up_the_tickets_of_a_lane(
+    above: int, taken: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The party that states a number too high is named, and nothing is noted. The next session takes what was due."""
+    monkeypatch.setattr(ticket_files, "TICKETS", 64)
+    bodies = tickets_of(np.arange(5, dtype=np.uint64), 2, 64)
+    honest = {name: Tickets(tmp_path / f"{name}.jsonl", "m", body) for name, body in zip("ab", bodies, strict=True)}
+    used = tmp_path / "a.jsonl"
+
+    def session(*, cheats: bool) -> object:
+        """What `a` takes together with `b`, who may state a number of its own choice."""
+        one, two = memory_pair("a", "b", 20.0)
+        networks = {"a": Network("a", {"b": one}), "b": Network("b", {"a": two})}
+
+        def other() -> None:
+            if cheats:
+                networks["b"].swap("model/ticket", {"a": (above.to_bytes(8, "big"),)}, {"a": 8})
+            else:
+                honest["b"].take(networks["b"], ("a", "b"), 0)
+
+        thread = threading.Thread(target=other)
+        thread.start()
+        try:
+            return honest["a"].take(networks["a"], ("a", "b"), 0)
+        except ProtocolError as error:
+            return error
+        finally:
+            thread.join(30)
+
+    found = session(cheats=True)
+    if taken:
+        assert isinstance(found, Ticket)
+        return
+    assert isinstance(found, ProtocolError)
+    assert found.peer == "b"
+    assert f"expected one of the tickets up to 4 for a session of lane 0, found {above}" in str(found)
+    assert not used.exists() or used.read_bytes() == b""
+    assert isinstance(session(cheats=False), Ticket)
+    assert used.read_text().count("m/0") == 1
+
+
 def test_a_cheat_in_the_computation_is_found_before_anything_of_the_answer_leaves(service: Service) -> None:
     """The answer is opened only after the back-end's own check."""
     cheater = service.hosts[1]
@@ -263,6 +313,67 @@ def test_no_host_learns_more_than_uniform_words(service: Service) -> None:
     assert ((counts - len(words) / 16) ** 2 / (len(words) / 16)).sum() < 50  # beyond it once in 10^5
 
 
+# -- the client --------------------------------------------------------------------------------------------------------
+
+
+def what_a_client_says(said: dict[str, tuple[Outcome, bytes]]) -> ProtocolError:
+    """What a client raises of answers that come in this order."""
+    told = SimpleNamespace(ring_bits=64, pads=SUMS, answer_s=20.0, name="ann")
+    client = Client(told, None, None, None)  # type: ignore[arg-type]  # it has connections already
+    asked = Question.of(RECORDS[:1], (1, 3), 8, (1, 2), FORMAT, len(said), pads=SUMS)
+    hosts = []
+    try:
+        for name, (outcome, word) in said.items():
+            mine, theirs = (SocketChannel(peer, 20.0, end)
+                            for peer, end in zip((name, "ann"), local_pair(), strict=True))  # fmt: skip
+            client._channels.append(mine)  # type: ignore[arg-type]
+            hosts.append(theirs)
+            theirs.send_message("outcome", outcome)
+            theirs.send("answer", word.ljust(asked.size, b"0"))
+        with pytest.raises(ProtocolError) as caught:
+            outcome, bodies = client._ask_once(1, asked, time.monotonic() + 20.0)
+            asked.answer(bodies, outcome.fraction_bits, bytes.fromhex(outcome.coins))
+    finally:
+        for channel in (*client._channels, *hosts):
+            channel.close()
+    return caught.value
+
+
+def local_pair() -> tuple[socket.socket, socket.socket]:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return socket.create_connection(server.getsockname()), server.accept()[0]
+
+
+GOOD = (Outcome("answer", fraction_bits=16, coins="0" * 64), b"right")
+
+
+@pytest.mark.parametrize("first", ["cheater", "honest"])
+@pytest.mark.parametrize(
+    ("bad", "what"),
+    [
+        ((Outcome("answer", fraction_bits=15, coins="0" * 64), b"right"), "the same fraction bits"),
+        ((Outcome("answer", fraction_bits=16, coins="1" * 64), b"right"), "the same coins"),
+        ((GOOD[0], b"wrong"), "the same answer"),
+    ],
+)
+def test_where_two_hosts_differ_the_client_names_both_and_blames_neither(
+    first: str, bad: tuple[Outcome, bytes], what: str
+) -> None:
+    both = {"cheater": bad, "honest": GOOD}
+    error = what_a_client_says({first: both.pop(first)} | both)
+    assert error.peer == ""
+    assert what in str(error)
+    assert {"cheater", "honest"} <= set(str(error).split())
+    assert "the client cannot tell which one is wrong" in str(error)
+
+
+@pytest.mark.parametrize("first", ["cheater", "honest"])
+@pytest.mark.parametrize("bad", [{"fraction_bits": 64}, {"fraction_bits": -1}, {"coins": "g" * 64}, {"coins": ""}])
+def test_a_host_whose_answer_is_malformed_is_named(first: str, bad: dict[str, Any]) -> None:
+    both = {"cheater": (msgspec.structs.replace(GOOD[0], **bad), b"right"), "honest": GOOD}
+    assert what_a_client_says({first: both.pop(first)} | both).peer == "cheater"
+
+
 # -- as processes ------------------------------------------------------------------------------------------------------
 
 
@@ -279,6 +390,7 @@ def test_a_service_of_processes_answers_and_a_changed_piece_is_no_answer(
     ):
         records = np.random.default_rng(1).uniform(-8, 8, (5, 3))
         assert near(client.ask(records), records)
+        assert "64 of" in found.log("olga")
         plain = Question.of
 
         def bad(*arguments: object, **more: object) -> Question:
@@ -368,6 +480,8 @@ def test_tickets_are_whole_and_without_one_piece_say_nothing() -> None:
         assert "hidden" in repr(each[0])
     with pytest.raises(ProtocolError, match=f"expected bytes of a ticket {Ticket.SIZE}, found 5"):
         Ticket.read(b"12345")
+    with pytest.raises(ParameterError, match="expected a model of at least one word, found none"):
+        tickets_of(words[:0], 3, 2)
 
 
 @pytest.mark.parametrize("step", ["toss/hidden", "toss/shown"])
