@@ -126,7 +126,7 @@ class TrusteeRole:
         sequencer, contents = self._sequencing(), decode(Entry, entry).contents()
         if (digest := digest_of(contents)) is not None:
             data = attachment if attachment is not None else read_attachment(self.attachments, digest)
-            check_attachment(self.state, contents, data)
+            check_attachment(self._founding, contents, data)
             self.attachments.put(data)
         sequencer.submit(entry)
 
@@ -158,7 +158,7 @@ class TrusteeRole:
                 if digest is not None and held is None:
                     missing.append(digest)
                 elif held is not None:
-                    check_attachment(self.state, contents, held)
+                    check_attachment(self._founding, contents, held)
         if missing:
             self._asked.update(missing)
             raise MissingError(tuple(missing))

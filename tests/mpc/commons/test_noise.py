@@ -9,11 +9,13 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from mpc.commons.entries import Close, Noise, Step, sign_entry
+from mpc.commons.encoding import decode, encode
+from mpc.commons.entries import Close, Entry, Noise, Step, sign_entry
 from mpc.commons.functions import layout_of, noise_circuit
 from mpc.commons.noise import epsilon_of, squared_sensitivity
 from mpc.commons.prio import AggregateError, Prio3Count, Prio3Sum
 from mpc.commons.proceedings import coins_to_toss, noise_end, noises_so_far
+from mpc.commons.reports import SealedBoxes
 from mpc.commons.roles.run import CommonsRun
 from mpc.errors import ParameterError, ProtocolError
 from tests.mpc.commons.prepared import ROWS, TOTAL, aggregate, fresh, prepared, refusal, signed_anew, silent
@@ -162,6 +164,21 @@ def test_noise_that_does_not_fit_its_shares_is_left_out_and_its_dealer_named(cut
     found = aggregate(run, {("aggregator", 1, "noise"): changed_noise(run, 1, other)}, NOISY)
     assert found.liars == ("aggregator-1",)
     assert found.rejected == ()
+    assert abs(found.value - TOTAL) < 2000
+
+
+@pytest.mark.parametrize("boxes", [0, 1, 3, 5])
+def test_noise_without_a_box_for_each_aggregator_is_left_out_and_its_dealer_named(boxes: int) -> None:
+    run = prepared()
+
+    def other(said):
+        sealed = decode(SealedBoxes, said[1]).sealed
+        data = SealedBoxes((*sealed, *sealed)[:boxes])
+        entry = replace(decode(Entry, said[0]).contents(), digest=data.digest)
+        return sign_entry(run.cast.aggregators[1].identity, run.cast.founding.origin, entry), encode(data)
+
+    found = aggregate(run, {("aggregator", 1, "noise"): other}, NOISY)
+    assert (found.liars, found.rejected) == (("aggregator-1",), ())
     assert abs(found.value - TOTAL) < 2000
 
 

@@ -14,7 +14,7 @@ from mpc.commons.entries import CoinShare, Grant, Range, Verdict, batch_digest, 
 from mpc.commons.group import GENERATOR
 from mpc.commons.key_messages import Announce, sign_message
 from mpc.commons.merkle import leaf_hash
-from mpc.commons.notes import Checkpoint, Note, sign_as_log
+from mpc.commons.notes import Checkpoint, Note, cosign, sign_as_log
 from mpc.commons.proceedings import toss_of
 from mpc.commons.release import ReleaseShare
 from mpc.commons.replica import Accepted
@@ -66,6 +66,28 @@ def test_t_silent_trustees_stop_nothing(step: str, n: int, t: int) -> None:
     assert abs(aggregate(run, faults, function).value - TOTAL) < (3000 if step == "coin" else 1)
 
 
+@pytest.mark.parametrize(
+    ("n", "t", "function", "until"),
+    [(4, 1, FUNCTIONS[1], "sum"), (4, 1, NOISY, "hand_on"), (4, 1, NOISY, "deal_noise"), (4, 1, NOISY, "sum"),
+     (7, 2, NOISY, "sum")],
+)  # fmt: skip
+def test_t_trustees_that_were_away_catch_up_and_are_needed(n: int, t: int, function: str, until: str) -> None:
+    """They come back after a step of an aggregate. Then as many others go, so nothing is certified without them."""
+    run = prepared(n, t)
+    run.away = {("trustee", place) for place in range(n - t, n)}
+    try:
+        grant = run.ask("task", function)
+        for step in (run.hand_on, run.deal_noise, run.toss, run.judge, run.sum):
+            step(grant)
+            if step.__name__ == until:
+                run.away = {("trustee", place) for place in range(1, t + 1)}
+        found = run.aggregate(run.ask("task", function))
+    finally:
+        run.away = set()
+    assert abs(found.value - TOTAL) < (3000 if function == NOISY else 1)
+    assert all(run.cast.trustees[at].trustee.copy.size == run.cast.consumer.log.size for at in range(n - t, n))
+
+
 def false_release(said: bytes) -> bytes:
     share = decode(ReleaseShare, said)
     return encode(replace(share, points=(share.points[1], share.points[0], *share.points[2:])))
@@ -92,6 +114,25 @@ def test_false_parts_of_a_coin_are_named_and_others_toss_it(lie: Alter, n: int, 
     found = aggregate(run, {("trustee", place, "coin"): lie for place in range(t)}, NOISY)
     assert abs(found.value - TOTAL) < 3000
     assert sorted(run.lied) == list(range(t))
+
+
+@pytest.mark.parametrize(("n", "t"), SETTINGS)
+@pytest.mark.parametrize("lie", ["unsigned", "another's", "of another text"])
+def test_false_votes_of_t_trustees_do_not_count_and_stop_nothing(lie: str, n: int, t: int) -> None:
+    run = prepared(n, t)
+
+    def vote(said: bytes) -> bytes:
+        note = Note.read(said)
+        by_log = tuple(one for one in note.signatures if one.name == run.cast.founding.origin)
+        if lie == "another's":
+            keys, name = run.cast.trustees[1]._keys, run.cast.founding.cosigners[0].name
+            return bytes(Note(note.text, (*by_log, cosign(keys.cosigner, name, note.text, 1))))
+        return bytes(Note(note.text + "x\n" if lie == "of another text" else note.text, by_log))
+
+    assert aggregate(run, {("trustee", place, "vote"): vote for place in range(1, t + 1)}).value == TOTAL
+    with pytest.raises(ProtocolError, match="expected a quorum of trustees that sign a checkpoint, found fewer"):
+        aggregate(run, {("trustee", place, "vote"): vote for place in range(1, t + 2)})
+    run.certify()
 
 
 @pytest.mark.parametrize(("n", "t"), SETTINGS)
