@@ -18,6 +18,10 @@ from mpc.commons.reports import SealedBoxes, SealedReport
 from mpc.errors import ProtocolError
 
 
+class AbsentAttachmentError(ProtocolError):
+    """An attachment is not here yet. All other reasons why a batch does not open last for ever."""
+
+
 class Attachments(Protocol):
     """Where a party keeps attachments."""
 
@@ -72,8 +76,8 @@ def check_attachment(founding: Founding, contents: Record, data: bytes) -> None:
 
 
 def read_attachment(attachments: Attachments, digest: bytes) -> bytes:
-    """Return an attachment. Raises `ProtocolError` where it is not here."""
+    """Return an attachment. Raises `AbsentAttachmentError` where it is not here."""
     data = attachments.get(digest)
     if data is None:
-        raise ProtocolError(f"expected the attachment {digest.hex()[:16]}, found none here")
+        raise AbsentAttachmentError(f"expected the attachment {digest.hex()[:16]}, found none here")
     return data

@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 
+from mpc.commons.attachments import AbsentAttachmentError
 from mpc.commons.encoding import encode
 from mpc.commons.entries import Register, Role, Step, sign_entry
 from mpc.commons.functions import noise_of
@@ -137,10 +138,11 @@ class Duties:
         for about in missing if answers.role.sequencer is not None else ():
             self._toss(about)
         with answers.changed:
-            if (grant, Step.WORDS) in state.ended:
-                self._judge(grant)
-            elif grant in state.hand_ons and not missing:
+            has_ended = (grant, Step.WORDS) in state.ended
+            if not has_ended and grant in state.hand_ons and not missing:
                 self._close(grant, Step.WORDS)
+        if has_ended:
+            self._judge(grant)
 
     def _close(self, grant: bytes, step: Step) -> None:
         """Close a step of the aggregators, once they have had their time."""
@@ -162,16 +164,20 @@ class Duties:
         self.say(("coin", about), entry)
 
     def _judge(self, grant: bytes) -> None:
+        """Say the verdict on a batch. It takes long, so others may use the role meanwhile.
+
+        A batch that has no verdict now has none ever, unless an attachment is still to come.
+        """
         if ("verdict", grant) in self._said:
             self.say(("verdict", grant), b"")
             return
         try:
             self.say(("verdict", grant), self._answers.role.verdict(grant))
-        except TooManyLiesError as error:
+        except AbsentAttachmentError as error:
+            self._note_once(f"no verdict yet: {error}")
+        except (TooManyLiesError, ProtocolError) as error:
             self._hopeless.add(grant)
             self._note_once(f"no verdict: {error}")
-        except ProtocolError as error:
-            self._note_once(f"no verdict yet: {error}")
 
     def _note_once(self, sentence: str) -> None:
         if sentence not in self._noted:

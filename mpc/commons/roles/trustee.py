@@ -243,8 +243,14 @@ class TrusteeRole:
     def verdict(self, grant: bytes) -> bytes:
         """Return the entry of this trustee's verdict on a batch.
 
+        It reads only what the log fixes before the end of the words, and changes nothing. So it may run beside what
+        adds entries to the log, once that end is signed.
+
         Raises:
-            ProtocolError: the aggregators' words have not ended yet, or an attachment is missing.
+            AbsentAttachmentError: an attachment is not here yet.
+            CheatingError: the consumer has handed on something else than what opens the batch. There is no verdict.
+            ProtocolError: the aggregators' words have not ended yet, or fewer ciphertexts are valid than the task's
+                smallest batch. There is no verdict then either.
             TooManyLiesError: more aggregators lied or were silent than can be corrected.
         """
         if (grant, Step.WORDS) not in self.state.ended:
