@@ -120,6 +120,9 @@ class TrusteeRole:
     def submit(self, entry: bytes, attachment: bytes | None = None) -> None:
         """Take an entry that shall be logged, with what belongs to it. At the sequencer.
 
+        Both wait in memory, within a limit. An attachment is kept once its entry is proposed, which a stranger's never
+        is.
+
         Raises:
             ProtocolError: as :meth:`mpc.commons.consensus.Sequencer.submit`, or the attachment is not the entry's.
         """
@@ -127,12 +130,14 @@ class TrusteeRole:
         if (digest := digest_of(contents)) is not None:
             data = attachment if attachment is not None else read_attachment(self.attachments, digest)
             check_attachment(self._founding, contents, data)
-            self.attachments.put(data)
-        sequencer.submit(entry)
+            attachment = data
+        else:
+            attachment = None
+        sequencer.submit(entry, attachment)
 
     def propose(self) -> bytes | None:
         """Return the next proposal to all trustees, or None. At the sequencer."""
-        return self._sequencing().propose()
+        return self._sequencing().propose(self.attachments.put)
 
     def collect(self, votes: Iterable[bytes]) -> bytes | None:
         """Return the certificate that votes make, or None. At the sequencer."""

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from mpc.commons import consensus
+from mpc.commons.attachments import MemoryAttachments
 from mpc.commons.consensus import Sequencer
 from mpc.commons.encoding import decode, encode
-from mpc.commons.entries import CoinShare, Grant, Range, Verdict, batch_digest, sign_entry
+from mpc.commons.entries import CoinShare, Entry, Grant, Range, Verdict, batch_digest, sign_entry
 from mpc.commons.group import GENERATOR
+from mpc.commons.identities import Identity
 from mpc.commons.key_messages import Announce, sign_message
 from mpc.commons.merkle import leaf_hash
 from mpc.commons.notes import Checkpoint, Note, cosign, sign_as_log
@@ -312,3 +316,41 @@ def test_an_attachment_that_the_sequencer_keeps_back_is_never_certified() -> Non
     sequencer.attachment = attachment  # type: ignore[method-assign]
     run.certify()
     assert run.ask("task", FUNCTIONS[1])
+
+
+def test_the_sequencer_keeps_nothing_of_entries_that_are_refused() -> None:
+    """Anybody may hand in anything. What nobody has signed is refused at once, and what may not stand there later."""
+    run = fresh(name="example.org/junk")
+    run.report("task", ROWS, uses=9)
+    sequencer, provider = run.cast.trustees[0], run.cast.providers[0]
+    held = sequencer.attachments
+    assert isinstance(held, MemoryAttachments)
+    before = len(held._held)
+    policy = sequencer.state.reports[sequencer.state.of_task["task"][0]].policy
+    for number in range(4):
+        entry, data = provider.report("task", policy, ROWS[0])
+        forged = encode(replace(decode(Entry, entry), signature=bytes([number]) * 64))
+        assert "has signed for this log, found another" in refusal(run, forged, data)
+        stranger = signed_anew(Identity.fresh(), run.cast.founding.origin, (entry, data), lambda body: body)
+        assert "expected a registered provider" in refusal(run, *stranger)
+    assert len(held._held) == before
+    assert sequencer.sequencer is not None
+    assert sequencer.sequencer._waiting_bytes == 0
+    entry, data = provider.report("task", policy, ROWS[0])
+    run.submit(entry, data)
+    assert len(held._held) == before  # it waits in memory
+    assert sequencer.sequencer._waiting_bytes == len(entry) + len(data)
+    run.certify()
+    assert len(held._held) == before + 1
+    assert run.cast.trustees[3].attachment(hashlib.sha256(data).digest()) == data
+
+
+def test_attachments_that_wait_have_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    run = prepared()
+    sequencer, provider = run.cast.trustees[0], run.cast.providers[0]
+    policy = sequencer.state.reports[sequencer.state.of_task["task"][0]].policy
+    entry, data = provider.report("task", policy, ROWS[0])
+    monkeypatch.setattr(consensus, "MOST_PENDING_BYTES", len(entry) + len(data) - 1)
+    with pytest.raises(ProtocolError, match=f"bytes that wait, found {len(entry) + len(data)} more"):
+        sequencer.submit(entry, data)
+    assert sequencer.attachment(hashlib.sha256(data).digest()) is None
