@@ -11,8 +11,10 @@ import math
 import sys
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
 from mpc.commons.attachments import AbsentAttachmentError
+from mpc.commons.committee import CommitteeKey, KeyShare
 from mpc.commons.encoding import encode
 from mpc.commons.entries import Register, Role, Step, sign_entry
 from mpc.commons.functions import noise_of
@@ -20,19 +22,22 @@ from mpc.commons.identities import TrusteeKeys
 from mpc.commons.prio import TooManyLiesError
 from mpc.commons.proceedings import coins_to_toss, function_of
 from mpc.commons.roles.trustee import TrusteeRole
-from mpc.errors import ProtocolError
+from mpc.errors import OrderError, ProtocolError
 from parties.commons.agreeing import TrusteeDesk
 from parties.commons.asking import Line
 from parties.commons.faults import Fault
 from parties.commons.keeping import AttachmentFile
-from parties.commons.key_making import KeyBoard, keep_key, kept_key, make_key
+from parties.commons.key_making import Exchange, KeyBoard, keep_key, kept_key, make_key
 from parties.commons.reading import Submission
 from parties.commons.settings import SEED, TRUSTEE, TrusteeSettings
 from parties.commons.storage import open_log
 from parties.commons.ways import ways
+from parties.frame.errors import PartyError
 from parties.frame.lifetime import serving
+from parties.frame.private_files import write_private
 from parties.frame.process import Party, run_party
 
+BEGAN = "trustees-key-began"
 _NAP_S = 0.05
 _SAY_AGAIN_S = 5.0  # what is not in the log yet
 
@@ -58,8 +63,7 @@ def trustee(party: Party[TrusteeSettings]) -> None:
         if kept is None:
             with progress.step("0", "make the trustees' key", awaits=list(others)):
                 exchange = board.answer if board else _asking(others[founding.trustees[0].name], settings)
-                kept = make_key(role, exchange, settings.key_patience_s)
-                keep_key(party.folder, *kept)
+                kept = new_key(party.folder, role, exchange, settings.key_patience_s)
         registration = Register(settings.name, Role.TRUSTEE, encode(kept[0]))
         entry = sign_entry(keys.identity, founding.origin, registration)
         duties = Duties(settings, answers, others, entry, progress.note)
@@ -68,6 +72,30 @@ def trustee(party: Party[TrusteeSettings]) -> None:
             if not duties.go_on():
                 with answers.changed:
                     answers.changed.wait(_NAP_S)
+
+
+def new_key(folder: Path, role: TrusteeRole, exchange: Exchange, patience_s: float) -> tuple[CommitteeKey, KeyShare]:
+    """Return the key that this trustee makes with the others, and its share of it, once both are on its disk.
+
+    It speaks in the session in one start alone, and writes that down before. With the fresh secrets of another start it
+    would tell a second story, and all others would name it for that.
+
+    Raises:
+        PartyError: an earlier start has begun and has no key, or the session failed or has left this trustee without a
+            share.
+    """
+    if (folder / BEGAN).exists():
+        raise PartyError(
+            f"expected the trustees' key of an earlier start of {role.name} in {folder}, found that it ended before it "
+            "had the key: it cannot take part in that key any more"
+        )
+    write_private(folder / BEGAN, b"")
+    try:
+        kept = make_key(role, exchange, patience_s)
+    except OrderError as error:
+        raise PartyError(f"expected a share of the trustees' key for {role.name}, found none: {error}") from error
+    keep_key(folder, *kept)
+    return kept
 
 
 def _asking(line: Line, settings: TrusteeSettings) -> Callable[[bytes], bytes]:
