@@ -22,7 +22,7 @@ from mpc.commons.identities import TrusteeKeys
 from mpc.commons.prio import TooManyLiesError
 from mpc.commons.proceedings import coins_to_toss, function_of
 from mpc.commons.roles.trustee import TrusteeRole
-from mpc.errors import OrderError, ProtocolError
+from mpc.errors import ProtocolError
 from parties.commons.agreeing import TrusteeDesk
 from parties.commons.asking import Line
 from parties.commons.faults import Fault
@@ -90,10 +90,7 @@ def new_key(folder: Path, role: TrusteeRole, exchange: Exchange, patience_s: flo
             "had the key: it cannot take part in that key any more"
         )
     write_private(folder / BEGAN, b"")
-    try:
-        kept = make_key(role, exchange, patience_s)
-    except OrderError as error:
-        raise PartyError(f"expected a share of the trustees' key for {role.name}, found none: {error}") from error
+    kept = make_key(role, exchange, patience_s)
     keep_key(folder, *kept)
     return kept
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from mpc.commons.encoding import decode, encode
+from mpc.commons.encoding import decode
 from mpc.commons.roles.run import make_cast
-from parties.commons.key_making import KeyNews, KeyTurn, kept_key
+from parties.commons.key_making import KeyTurn, kept_key
 from parties.commons.trustee import BEGAN, new_key
 from parties.frame.errors import PartyError
 
@@ -42,23 +42,3 @@ def test_a_start_is_written_down_before_anything_is_said(tmp_path: Path) -> None
 
     with pytest.raises(Killed):
         new_key(tmp_path, make_cast(CAST, providers=1).trustees[0], exchange, 5.0)
-
-
-def test_a_trustee_without_a_share_ends_in_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The others have made the key without it, so its session is done and has no share."""
-    run = make_cast(CAST, providers=1)
-    silent = run.trustees[3]
-    board: list[bytes] = []
-    queue = [message for one in run.trustees[:3] for message in one.start_key()]
-    while queue or any(one.key_session.phase < one.key_session.phase.DONE for one in run.trustees[:3]):
-        if not queue:
-            queue = [message for one in run.trustees[:3] for message in one.key_session.expire()]
-        board.append(queue.pop(0))
-        queue += [message for one in run.trustees[:3] for message in one.key_session.receive(board[-1])]
-
-    def exchange(turn: bytes) -> bytes:
-        return encode(KeyNews(tuple(board[decode(KeyTurn, turn).count :])))
-
-    with pytest.raises(PartyError, match="share"):
-        new_key(tmp_path, silent, exchange, 5.0)
-    assert kept_key(tmp_path) is None
