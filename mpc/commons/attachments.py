@@ -9,15 +9,17 @@ from __future__ import annotations
 import hashlib
 from typing import Protocol
 
-from mpc.commons.access import State, task_of
 from mpc.commons.encoding import Record, decode
 from mpc.commons.entries import HandOn, Noise, Report, Words
-from mpc.commons.founding import Task
+from mpc.commons.founding import Founding
 from mpc.commons.judging import SaidWords
-from mpc.commons.proceedings import task_of_grant
 from mpc.commons.release import BatchKey
-from mpc.commons.reports import Boxed, SealedBoxes, SealedReport
+from mpc.commons.reports import SealedBoxes, SealedReport
 from mpc.errors import ProtocolError
+
+
+class AbsentAttachmentError(ProtocolError):
+    """An attachment is not here yet. All other reasons why a batch does not open last for ever."""
 
 
 class Attachments(Protocol):
@@ -55,26 +57,27 @@ def digest_of(contents: Record) -> bytes | None:
     return contents.digest if isinstance(contents, Report | HandOn | Noise | Words) else None
 
 
-def check_attachment(state: State, contents: Record, data: bytes) -> None:
-    """Raise `ProtocolError` where an attachment is not the one of this entry, or is not written as it must be."""
+def check_attachment(founding: Founding, contents: Record, data: bytes) -> None:
+    """Raise `ProtocolError` where an attachment is not the one of this entry, or is not written as it must be.
+
+    This depends on nothing in the log before the entry. So a trustee that has missed a grant checks the same as one
+    that has it, and both vote. What an attachment must be in its grant is looked at when the batch is opened.
+    """
     if hashlib.sha256(data).digest() != digest_of(contents):
         raise ProtocolError("expected the attachment with the digest in the entry, found another")
     if isinstance(contents, Report):
-        _check_boxes(task_of(state, contents.task), decode(SealedReport, data))
-    elif isinstance(contents, Noise):
-        _check_boxes(task_of_grant(state, contents.grant), decode(SealedBoxes, data))
+        found, task = len(decode(SealedReport, data).boxes), founding.task(contents.task)
+        if task is None or found != len(task.aggregators):
+            raise ProtocolError(f"expected a box for each aggregator of task {contents.task}, found {found}")
+    elif isinstance(contents, HandOn):
+        decode(BatchKey, data)
     else:
-        decode(BatchKey if isinstance(contents, HandOn) else SaidWords, data)
-
-
-def _check_boxes(task: Task, found: Boxed) -> None:
-    if len(found.boxes) != len(task.aggregators):
-        raise ProtocolError(f"expected a box for each aggregator of task {task.name}, found {len(found.boxes)}")
+        decode(SealedBoxes if isinstance(contents, Noise) else SaidWords, data)
 
 
 def read_attachment(attachments: Attachments, digest: bytes) -> bytes:
-    """Return an attachment. Raises `ProtocolError` where it is not here."""
+    """Return an attachment. Raises `AbsentAttachmentError` where it is not here."""
     data = attachments.get(digest)
     if data is None:
-        raise ProtocolError(f"expected the attachment {digest.hex()[:16]}, found none here")
+        raise AbsentAttachmentError(f"expected the attachment {digest.hex()[:16]}, found none here")
     return data

@@ -135,9 +135,10 @@ def _noises(
     items, liars = list[Item](), list[int]()
     if circuit is None:
         return items, ()
+    aggregators = len(task_of_grant(state, grant).aggregators)
     for place, one in noises_so_far(state, grant).items():
         boxes, robust = decode(SealedBoxes, read(one.digest)), circuit.robust
-        if len(one.public_share) == robust.public_share_size:
+        if (len(boxes.sealed), len(one.public_share)) == (aggregators, robust.public_share_size):
             label = noise_label(state, grant, place)
             items.append(
                 Item(one.index, place, label, boxes, boxes.sealed, one.public_share, robust, 0, robust.share_size)

@@ -226,11 +226,11 @@ class Sequencer:
         self.refused: deque[tuple[bytes, str]] = deque(maxlen=MOST_REFUSED)
         self._founding = founding
         self._keys = keys
-        self._queue: dict[bytes, bytes] = {}
+        self._queue: dict[bytes, tuple[bytes, bytes | None]] = {}
         self._waiting_bytes = 0
 
-    def submit(self, entry: bytes) -> None:
-        """Take an entry that shall be logged.
+    def submit(self, entry: bytes, attachment: bytes | None = None) -> None:
+        """Take an entry that shall be logged, with what belongs to it. Both wait in memory.
 
         Its signature is checked here. Without that a stranger could hand in somebody's statement with another
         signature first, which takes the place of the right one and is then refused.
@@ -247,26 +247,33 @@ class Sequencer:
             return
         if len(self._queue) >= MOST_PENDING:
             raise ProtocolError(f"expected at most {MOST_PENDING} entries that wait, found one more")
-        if self._waiting_bytes + len(entry) > MOST_PENDING_BYTES:
-            raise ProtocolError(f"expected at most {MOST_PENDING_BYTES} bytes that wait, found {len(entry)} more")
-        self._queue[statement] = entry
-        self._waiting_bytes += len(entry)
+        waiting = len(entry) + len(attachment or b"")
+        if self._waiting_bytes + waiting > MOST_PENDING_BYTES:
+            raise ProtocolError(f"expected at most {MOST_PENDING_BYTES} bytes that wait, found {waiting} more")
+        self._queue[statement] = entry, attachment
+        self._waiting_bytes += waiting
 
-    def propose(self) -> bytes | None:
+    def propose(self, keep: Callable[[bytes], None] = lambda attachment: None) -> bytes | None:
         """Return the next proposal, or the last one as long as it is not certified. None where there is nothing to say.
 
         It is on the disk before anybody sees it, so that a sequencer which crashes proposes the same again.
+
+        Args:
+            keep: writes an attachment to the disk. It gets those of entries that are proposed, before the proposal is
+                written, and no others.
         """
         copy = self.trustee.copy
         if copy.size > copy.certified_size:
             return self.proposal_from(copy.certified_size)
-        entries = self._next_entries()
+        entries, attachments = self._next_entries()
         if not entries:
             return None
         copy.extend(entries)
         checkpoint = Checkpoint(self._founding.origin, copy.size, copy.tree.root())
         copy.take_back()
         line = sign_as_log(self._keys.log, self._founding.origin, checkpoint.text)
+        for attachment in attachments:
+            keep(attachment)
         self.trustee.vote(encode(Accepted(copy.size, tuple(entries), bytes(Note(checkpoint.text, (line,))))))
         return self.proposal_from(copy.certified_size)
 
@@ -305,20 +312,23 @@ class Sequencer:
         self.trustee.certify(certificate)
         return certificate
 
-    def _next_entries(self) -> list[bytes]:
-        """Return what can be logged of all that waits, each request with its answer, and forget the rest."""
-        copy, entries = self.trustee.copy, list[bytes]()
-        waiting, size = list[bytes](), 0
-        for entry in self._queue.values():
+    def _next_entries(self) -> tuple[list[bytes], list[bytes]]:
+        """Return what can be logged of all that waits, each request with its answer, and forget the rest.
+
+        The second list has what belongs to these entries.
+        """
+        copy, entries, attachments = self.trustee.copy, list[bytes](), list[bytes]()
+        waiting, size = list[tuple[bytes, bytes | None]](), 0
+        for entry, attachment in self._queue.values():
             size += len(entry)
             if len(waiting) == MOST_ENTRIES // 2 or (waiting and size > MOST_PROPOSAL_BYTES):
                 break
-            waiting.append(entry)
+            waiting.append((entry, attachment))
         self._queue = dict(list(self._queue.items())[len(waiting) :])
-        self._waiting_bytes = sum(map(len, self._queue.values()))
+        self._waiting_bytes = sum(len(one) + len(its or b"") for one, its in self._queue.values())
         state = copy.state
         try:
-            for entry in waiting:
+            for entry, attachment in waiting:
                 mark, leaf, index = state.mark, leaf_hash(entry), copy.size + len(entries)
                 try:
                     found = admit(state, index, entry, leaf)
@@ -327,10 +337,12 @@ class Sequencer:
                     self.refused.append((leaf, str(error)))
                     continue
                 entries.append(entry)
+                if attachment is not None:
+                    attachments.append(attachment)
                 if found.kind == Kind.REQUEST:
                     answer = sign_entry(self._keys.identity, self._founding.origin, decide(state, index + 1, leaf))
                     admit(state, index + 1, answer, leaf_hash(answer))
                     entries.append(answer)
         finally:
             state.take_back()
-        return entries
+        return entries, attachments

@@ -160,7 +160,7 @@ class NoiseCircuit:
 
     Attributes:
         robust: its measurement is the noise of each element of the result plus the bound.
-        scale: of one part. n - t parts have the function's scale.
+        scale: of one part. n - 2t parts have the function's scale.
         bound: the largest magnitude of one part of one element.
         length: how many elements the result has. is_vector: whether the measurement is a row of them.
     """
@@ -184,10 +184,10 @@ def noise_circuit(function: str, n: int, t: int, context: str) -> NoiseCircuit |
         return None
     if _read(function)[2] == "regression":
         raise ParameterError(f"expected noise on counts and sums alone, found the function {function}")
-    scale = part_scale(wanted, n - t)
+    scale = part_scale(wanted, n - 2 * t)
     if scale < LEAST_PART_SCALE:
         raise ParameterError(
-            f"expected noise of which each of {n - t} parts has a scale of at least {LEAST_PART_SCALE}, found the "
+            f"expected noise of which each of {n - 2 * t} parts has a scale of at least {LEAST_PART_SCALE}, found the "
             f"function {function}"
         )
     check_countable(scale)

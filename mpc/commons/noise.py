@@ -7,16 +7,16 @@
     checks the shares of all parts as those of reports, with this coin
     adds its shares of the accepted parts to its sum
 
-**How much.** A part has the scale sigma / sqrt(n - t), rounded up, where sigma is the function's. At most t aggregators
-are faulty, and these may deal no noise or noise that they know. The parts of the n - t honest ones are in the sum, and
-their variances add up to sigma^2. So it is assumed that honest aggregators are heard before t + 1 trustees close the
-step. A result with fewer than n - t accepted parts is refused.
+**How much.** A part has the scale sigma / sqrt(n - 2t), rounded up, where sigma is the function's. A result with fewer
+than n - t accepted parts is refused. At most t aggregators are faulty, and these may deal noise that they know. So
+n - 2t parts at least are of honest aggregators, whoever is heard in time, and whatever the sequencer leaves out. Their
+variances add up to sigma^2.
 
 **What it hides.** The sum of discrete Gaussians is not quite a discrete Gaussian. Kairouz, Liu and Steinke, "The
 Distributed Discrete Gaussian Mechanism for Federated Learning with Secure Aggregation" (ICML 2021, theorem 1), bound
 the difference for scales of at least 1/2. :func:`epsilon_of` uses their bound, by :mod:`mpc.dp.accountant`. It holds
-against the consumer, all who read the log, and t aggregators together. More noise never costs privacy, so the parts of
-faulty aggregators are left out of the account.
+against the consumer, all who read the log, and t aggregators together. More noise never costs privacy, so all parts
+but n - 2t are left out of the account.
 
 **What a liar can do.** A part is proven to be within its bound of 12 scales, as a report is proven to be valid. So a
 faulty aggregator can shift each element by that much, and no more. That is inherent to noise that nobody sees.
@@ -82,7 +82,7 @@ def epsilon_of(task: Task, function: str, delta: float, results: int = 1) -> flo
     circuit = layout_of("any", task).parts[function].noise
     if circuit is None:
         raise ParameterError(f"expected a function with noise, found {function}")
-    honest = len(task.aggregators) - task.faulty
+    honest = len(task.aggregators) - 2 * task.faulty
     moved = squared_sensitivity(function)
     return epsilon([Cost("answer", str(circuit.scale), moved, results, honest)], delta)
 

@@ -80,7 +80,7 @@ def valid_items(state: State, grant: bytes) -> Valid:
 
     Raises:
         ProtocolError: no verdict stands, or fewer reports are valid than the task's smallest batch, or fewer parts of
-            the noise than make its full scale.
+            the noise than make sure that n - 2t are of honest aggregators.
     """
     held = state.verdicts.get(grant)
     if held is None:

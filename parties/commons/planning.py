@@ -191,18 +191,20 @@ def _notes(config: CommonsConfig) -> tuple[str, ...]:
 
 
 def _privacy(config: CommonsConfig, founding: Founding, functions: tuple[str, ...]) -> tuple[str, ...]:
-    """Return what each noisy result costs, and all of them together by adding up."""
+    """Return what each noisy result costs, all of them by adding up, and as many as a record may enter."""
     if config.dp_noise_scale is None:
         return ()
     costs = [epsilon_of(founding.tasks[0], name, config.dp_delta) for name in functions]
-    honest = config.aggregators - config.faulty_aggregators
+    allowed = max(epsilon_of(founding.tasks[0], name, config.dp_delta, config.uses) for name in functions)
     return (
         *(
             f"epsilon {cost:.3g} at delta {config.dp_delta:g} for the {clinics.about(name)}"
             for name, cost in zip(functions, costs, strict=True)
         ),
-        f"together at most epsilon {sum(costs):.3g} at delta {config.dp_delta * len(costs):g}, if {honest} aggregators "
-        "are honest and heard in time",
+        f"together at most epsilon {sum(costs):.3g} at delta {config.dp_delta * len(costs):g} for each record, if at "
+        f"most {config.faulty_aggregators} of the aggregators are faulty",
+        f"the clinics' policies allow {config.uses} results of a record, which cost at most epsilon {allowed:.3g} at "
+        f"delta {config.dp_delta:g}",
         "no regression, because it has no noise",
     )
 

@@ -11,7 +11,10 @@ import math
 import sys
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
+from mpc.commons.attachments import AbsentAttachmentError
+from mpc.commons.committee import CommitteeKey, KeyShare
 from mpc.commons.encoding import encode
 from mpc.commons.entries import Register, Role, Step, sign_entry
 from mpc.commons.functions import noise_of
@@ -24,14 +27,17 @@ from parties.commons.agreeing import TrusteeDesk
 from parties.commons.asking import Line
 from parties.commons.faults import Fault
 from parties.commons.keeping import AttachmentFile
-from parties.commons.key_making import KeyBoard, keep_key, kept_key, make_key
+from parties.commons.key_making import Exchange, KeyBoard, keep_key, kept_key, make_key
 from parties.commons.reading import Submission
 from parties.commons.settings import SEED, TRUSTEE, TrusteeSettings
 from parties.commons.storage import open_log
 from parties.commons.ways import ways
+from parties.frame.errors import PartyError
 from parties.frame.lifetime import serving
+from parties.frame.private_files import write_private
 from parties.frame.process import Party, run_party
 
+BEGAN = "trustees-key-began"
 _NAP_S = 0.05
 _SAY_AGAIN_S = 5.0  # what is not in the log yet
 
@@ -57,8 +63,7 @@ def trustee(party: Party[TrusteeSettings]) -> None:
         if kept is None:
             with progress.step("0", "make the trustees' key", awaits=list(others)):
                 exchange = board.answer if board else _asking(others[founding.trustees[0].name], settings)
-                kept = make_key(role, exchange, settings.key_patience_s)
-                keep_key(party.folder, *kept)
+                kept = new_key(party.folder, role, exchange, settings.key_patience_s)
         registration = Register(settings.name, Role.TRUSTEE, encode(kept[0]))
         entry = sign_entry(keys.identity, founding.origin, registration)
         duties = Duties(settings, answers, others, entry, progress.note)
@@ -67,6 +72,27 @@ def trustee(party: Party[TrusteeSettings]) -> None:
             if not duties.go_on():
                 with answers.changed:
                     answers.changed.wait(_NAP_S)
+
+
+def new_key(folder: Path, role: TrusteeRole, exchange: Exchange, patience_s: float) -> tuple[CommitteeKey, KeyShare]:
+    """Return the key that this trustee makes with the others, and its share of it, once both are on its disk.
+
+    It speaks in the session in one start alone, and writes that down before. With the fresh secrets of another start it
+    would tell a second story, and all others would name it for that.
+
+    Raises:
+        PartyError: an earlier start has begun and has no key, or the session failed or has left this trustee without a
+            share.
+    """
+    if (folder / BEGAN).exists():
+        raise PartyError(
+            f"expected the trustees' key of an earlier start of {role.name} in {folder}, found that it ended before it "
+            "had the key: it cannot take part in that key any more"
+        )
+    write_private(folder / BEGAN, b"")
+    kept = make_key(role, exchange, patience_s)
+    keep_key(folder, *kept)
+    return kept
 
 
 def _asking(line: Line, settings: TrusteeSettings) -> Callable[[bytes], bytes]:
@@ -137,10 +163,11 @@ class Duties:
         for about in missing if answers.role.sequencer is not None else ():
             self._toss(about)
         with answers.changed:
-            if (grant, Step.WORDS) in state.ended:
-                self._judge(grant)
-            elif grant in state.hand_ons and not missing:
+            has_ended = (grant, Step.WORDS) in state.ended
+            if not has_ended and grant in state.hand_ons and not missing:
                 self._close(grant, Step.WORDS)
+        if has_ended:
+            self._judge(grant)
 
     def _close(self, grant: bytes, step: Step) -> None:
         """Close a step of the aggregators, once they have had their time."""
@@ -162,16 +189,20 @@ class Duties:
         self.say(("coin", about), entry)
 
     def _judge(self, grant: bytes) -> None:
+        """Say the verdict on a batch. It takes long, so others may use the role meanwhile.
+
+        A batch that has no verdict now has none ever, unless an attachment is still to come.
+        """
         if ("verdict", grant) in self._said:
             self.say(("verdict", grant), b"")
             return
         try:
             self.say(("verdict", grant), self._answers.role.verdict(grant))
-        except TooManyLiesError as error:
+        except AbsentAttachmentError as error:
+            self._note_once(f"no verdict yet: {error}")
+        except (TooManyLiesError, ProtocolError) as error:
             self._hopeless.add(grant)
             self._note_once(f"no verdict: {error}")
-        except ProtocolError as error:
-            self._note_once(f"no verdict yet: {error}")
 
     def _note_once(self, sentence: str) -> None:
         if sentence not in self._noted:

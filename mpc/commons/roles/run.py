@@ -90,12 +90,15 @@ class CommonsRun:
     """A run in memory.
 
     Attributes:
+        away: roles that are not there now, each with its place. They are told nothing, do nothing and say nothing. A
+            role that is taken out of it is back, and knows what it knew before.
         unsaid: why a role could not say what it should have, by role, place and step.
         lied: trustees that a step has named, with a sentence each.
     """
 
     def __init__(self, cast: Cast, hearing: Hearing = _as_it_is) -> None:
         self.cast, self.hearing = cast, hearing
+        self.away: set[tuple[str, int]] = set()
         self.unsaid: dict[tuple[str, int, str], str] = {}
         self.lied: dict[int, str] = {}
 
@@ -141,7 +144,7 @@ class CommonsRun:
                 raise ProtocolError("expected a quorum of trustees that sign a checkpoint, found fewer")
             for trustee in self.cast.trustees[1:]:
                 self._heard("trustee", trustee.place, "certify", trustee.certify, certificate)
-        self._follow(*(one.log for one in self.cast.aggregators), self.cast.consumer.log)
+        self._follow(*(one.log for _, one in self._aggregators()), self.cast.consumer.log)
 
     # Step 1.
 
@@ -221,7 +224,7 @@ class CommonsRun:
 
     def fetch(self, grant: bytes) -> None:
         """Step 5: let the aggregators fetch what they lack of a batch from the trustees."""
-        for one in self.cast.aggregators:
+        for _, one in self._aggregators():
             self._fetch(one.attachments, one.wants(grant))
 
     def judge(self, grant: bytes) -> None:
@@ -249,6 +252,10 @@ class CommonsRun:
         self.certify()
         return result
 
+    def _aggregators(self) -> list[tuple[int, Aggregator]]:
+        """Return the aggregators that are there, with their places."""
+        return [(i, one) for i, one in enumerate(self.cast.aggregators) if ("aggregator", i) not in self.away]
+
     def _follow(self, *followers: Follower) -> None:
         for one in followers:
             if (update := self.cast.trustees[0].update(one.size)) is not None:
@@ -274,7 +281,9 @@ class CommonsRun:
     def _heard(
         self, role: str, place: int, step: str, speak: Callable[P, T], *args: P.args, **named: P.kwargs
     ) -> T | None:
-        """Return what others hear of what a role says. A role that cannot speak is silent."""
+        """Return what others hear of what a role says. A role that is away or cannot speak is silent."""
+        if (role, place) in self.away:
+            return None
         try:
             message = speak(*args, **named)
         except MpcError as error:
@@ -286,6 +295,8 @@ class CommonsRun:
     def _log(
         self, role: str, place: int, step: str, speak: Callable[P, Said], *args: P.args, **named: P.kwargs
     ) -> None:
+        if (role, place) in self.away:
+            return
         try:
             said = speak(*args, **named)
         except MpcError as error:

@@ -120,19 +120,24 @@ class TrusteeRole:
     def submit(self, entry: bytes, attachment: bytes | None = None) -> None:
         """Take an entry that shall be logged, with what belongs to it. At the sequencer.
 
+        Both wait in memory, within a limit. An attachment is kept once its entry is proposed, which a stranger's never
+        is.
+
         Raises:
             ProtocolError: as :meth:`mpc.commons.consensus.Sequencer.submit`, or the attachment is not the entry's.
         """
         sequencer, contents = self._sequencing(), decode(Entry, entry).contents()
         if (digest := digest_of(contents)) is not None:
             data = attachment if attachment is not None else read_attachment(self.attachments, digest)
-            check_attachment(self.state, contents, data)
-            self.attachments.put(data)
-        sequencer.submit(entry)
+            check_attachment(self._founding, contents, data)
+            attachment = data
+        else:
+            attachment = None
+        sequencer.submit(entry, attachment)
 
     def propose(self) -> bytes | None:
         """Return the next proposal to all trustees, or None. At the sequencer."""
-        return self._sequencing().propose()
+        return self._sequencing().propose(self.attachments.put)
 
     def collect(self, votes: Iterable[bytes]) -> bytes | None:
         """Return the certificate that votes make, or None. At the sequencer."""
@@ -158,7 +163,7 @@ class TrusteeRole:
                 if digest is not None and held is None:
                     missing.append(digest)
                 elif held is not None:
-                    check_attachment(self.state, contents, held)
+                    check_attachment(self._founding, contents, held)
         if missing:
             self._asked.update(missing)
             raise MissingError(tuple(missing))
@@ -243,8 +248,14 @@ class TrusteeRole:
     def verdict(self, grant: bytes) -> bytes:
         """Return the entry of this trustee's verdict on a batch.
 
+        It reads only what the log fixes before the end of the words, and changes nothing. So it may run beside what
+        adds entries to the log, once that end is signed.
+
         Raises:
-            ProtocolError: the aggregators' words have not ended yet, or an attachment is missing.
+            AbsentAttachmentError: an attachment is not here yet.
+            CheatingError: the consumer has handed on something else than what opens the batch. There is no verdict.
+            ProtocolError: the aggregators' words have not ended yet, or fewer ciphertexts are valid than the task's
+                smallest batch. There is no verdict then either.
             TooManyLiesError: more aggregators lied or were silent than can be corrected.
         """
         if (grant, Step.WORDS) not in self.state.ended:

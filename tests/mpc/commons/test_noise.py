@@ -9,11 +9,13 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from mpc.commons.entries import Close, Noise, Step, sign_entry
+from mpc.commons.encoding import decode, encode
+from mpc.commons.entries import Close, Entry, Noise, Step, sign_entry
 from mpc.commons.functions import layout_of, noise_circuit
 from mpc.commons.noise import epsilon_of, squared_sensitivity
 from mpc.commons.prio import AggregateError, Prio3Count, Prio3Sum
 from mpc.commons.proceedings import coins_to_toss, noise_end, noises_so_far
+from mpc.commons.reports import SealedBoxes
 from mpc.commons.roles.run import CommonsRun
 from mpc.errors import ParameterError, ProtocolError
 from tests.mpc.commons.prepared import ROWS, TOTAL, aggregate, fresh, prepared, refusal, signed_anew, silent
@@ -37,10 +39,11 @@ def test_a_noisy_result_is_the_sum_with_noise_of_all_parts(n: int, t: int) -> No
 
 
 @pytest.mark.parametrize(("n", "t"), [(4, 1), (5, 1), (7, 2), (16, 5)])
-def test_the_parts_of_the_honest_have_the_full_scale(n: int, t: int) -> None:
+def test_the_fewest_honest_parts_of_a_result_have_the_full_scale(n: int, t: int) -> None:
+    """A result has n - t parts at least, and t of these may be dealt by liars."""
     circuit = noise_circuit("sum/100/noise-2.5", n, t, "any")
     assert circuit is not None
-    together = (n - t) * circuit.scale**2
+    together = (n - 2 * t) * circuit.scale**2
     assert Fraction(5, 2) ** 2 <= together < Fraction(251, 100) ** 2
 
 
@@ -99,13 +102,13 @@ def test_negative_results_are_negative_and_no_sum_wraps() -> None:
     ],
 )
 def test_epsilon_is_that_of_the_theorem_on_sums_of_discrete_gaussians(function: str, moved: int) -> None:
-    """The bound of Kairouz, Liu and Steinke, computed here from their formula for the three honest parts."""
+    """The bound of Kairouz, Liu and Steinke, computed here from their formula for the two honest parts."""
     assert squared_sensitivity(function) == moved
     circuit = noise_circuit(function, 4, 1, "any")
     assert circuit is not None
     sigma = float(circuit.scale)
-    tau = 10 * sum(math.exp(-2 * math.pi**2 * sigma**2 * k / (k + 1)) for k in range(1, 3))
-    rho = moved * (1 / (sigma * math.sqrt(3)) + tau) ** 2 / 2
+    tau = 10 * sum(math.exp(-2 * math.pi**2 * sigma**2 * k / (k + 1)) for k in range(1, 2))
+    rho = moved * (1 / (sigma * math.sqrt(2)) + tau) ** 2 / 2
     for results in (1, 3):
         expected = results * rho + 2 * math.sqrt(results * rho * math.log(1e6))
         assert epsilon_of(task(function), function, 1e-6, results) == pytest.approx(expected, rel=1e-6)
@@ -117,7 +120,7 @@ def test_epsilon_is_that_of_the_theorem_on_sums_of_discrete_gaussians(function: 
     [
         ("regression/1/6/noise-5", "expected noise on counts and sums alone"),
         ("sum/100/noise-0", "expected a noise scale above 0"),
-        ("sum/100/noise-0.5", "each of 3 parts has a scale of at least 1/2"),
+        ("sum/100/noise-0.5", "each of 2 parts has a scale of at least 1/2"),
         ("sum/100/noise-x", "expected a function of"),
         ("sum/100/noise-9999999999", "expected a noise scale of 0, or of 0.001 to 1e"),
     ],
@@ -162,6 +165,21 @@ def test_noise_that_does_not_fit_its_shares_is_left_out_and_its_dealer_named(cut
     found = aggregate(run, {("aggregator", 1, "noise"): changed_noise(run, 1, other)}, NOISY)
     assert found.liars == ("aggregator-1",)
     assert found.rejected == ()
+    assert abs(found.value - TOTAL) < 2000
+
+
+@pytest.mark.parametrize("boxes", [0, 1, 3, 5])
+def test_noise_without_a_box_for_each_aggregator_is_left_out_and_its_dealer_named(boxes: int) -> None:
+    run = prepared()
+
+    def other(said):
+        sealed = decode(SealedBoxes, said[1]).sealed
+        data = SealedBoxes((*sealed, *sealed)[:boxes])
+        entry = replace(decode(Entry, said[0]).contents(), digest=data.digest)
+        return sign_entry(run.cast.aggregators[1].identity, run.cast.founding.origin, entry), encode(data)
+
+    found = aggregate(run, {("aggregator", 1, "noise"): other}, NOISY)
+    assert (found.liars, found.rejected) == (("aggregator-1",), ())
     assert abs(found.value - TOTAL) < 2000
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
+from mpc.commons.noise import epsilon_of
 from parties.commons import clinics
 from parties.commons.config import CommonsConfig
 from parties.commons.protocol import PROTOCOL
@@ -105,6 +107,14 @@ def test_noise_costs_what_the_plan_says_and_leaves_the_regression_out(tmp_path: 
     asked = next(process.settings for process in plan.processes if process.name == "institute")
     assert asked.model_dump()["functions"] == ("radius.histogram/10/noise-5", "radius.sum/511/noise-2555")
     assert any(note.startswith("epsilon 1.53 at delta 1e-06 for the mean radius in buckets") for note in plan.notes)
+    (allowed,) = (note for note in plan.notes if "policies allow 4 results of a record" in note)
+    found = re.search(r"at most epsilon ([0-9.]+) at delta 1e-06", allowed)
+    assert found
+    (task,) = next(one.settings for one in plan.processes if one.name == "trustee-0").founding.tasks  # type: ignore[attr-defined]
+    functions = asked.model_dump()["functions"]
+    assert float(found[1]) == pytest.approx(
+        max(epsilon_of(task, name, 1e-6, results=4) for name in functions), rel=1e-2
+    )
     rows = json.loads((folders.party("clinic-0") / "measurements.json").read_text())
     assert set(rows[0]) == {clinics.HISTOGRAM, clinics.SUM}
 

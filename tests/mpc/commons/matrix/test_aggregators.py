@@ -127,6 +127,31 @@ def check_faults(n: int, t: int, faults: dict[int, str]) -> None:
     assert found.silent == tuple(f"aggregator-{place}" for place, one in sorted(faults.items()) if FAULTS[one][2])
 
 
+@pytest.mark.parametrize("until", ["hand_on", "deal_noise", "judge"])
+def test_an_aggregator_that_was_away_goes_on_when_it_is_back(until: str) -> None:
+    """It joins what has not ended, and is needed for the next result, as another one is away then."""
+    run, noisy = prepared(), "sum/100/noise-20"
+    run.away = {("aggregator", 2)}
+    try:
+        grant = run.ask("task", noisy)
+        for step in (run.hand_on, run.deal_noise, run.toss, run.judge):
+            step(grant)
+            if step.__name__ == until:
+                run.away = set()
+                run.certify()
+                run._follow(run.cast.aggregators[2].log)
+        found = run.sum(grant)
+        run.away = {("aggregator", 0)}
+        others = run.aggregate(run.ask("task", noisy))
+    finally:
+        run.away = set()
+        run._follow(run.cast.aggregators[0].log)
+    assert abs(found.value - TOTAL) < 3000
+    assert (found.liars, found.silent) == ((), ("aggregator-2",) if until == "judge" else ())
+    assert abs(others.value - TOTAL) < 3000
+    assert (others.liars, others.silent) == ((), ("aggregator-0",))
+
+
 @pytest.mark.parametrize(("n", "t"), SETTINGS)
 def test_aggregators_that_lie_in_every_step_are_named_once(n: int, t: int) -> None:
     run = prepared(n, t)

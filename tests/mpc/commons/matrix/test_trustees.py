@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from mpc.commons import consensus
+from mpc.commons.attachments import MemoryAttachments
 from mpc.commons.consensus import Sequencer
 from mpc.commons.encoding import decode, encode
-from mpc.commons.entries import CoinShare, Grant, Range, Verdict, batch_digest, sign_entry
+from mpc.commons.entries import CoinShare, Entry, Grant, Range, Verdict, batch_digest, sign_entry
 from mpc.commons.group import GENERATOR
+from mpc.commons.identities import Identity
 from mpc.commons.key_messages import Announce, sign_message
 from mpc.commons.merkle import leaf_hash
-from mpc.commons.notes import Checkpoint, Note, sign_as_log
+from mpc.commons.notes import Checkpoint, Note, cosign, sign_as_log
 from mpc.commons.proceedings import toss_of
 from mpc.commons.release import ReleaseShare
 from mpc.commons.replica import Accepted
@@ -66,6 +70,28 @@ def test_t_silent_trustees_stop_nothing(step: str, n: int, t: int) -> None:
     assert abs(aggregate(run, faults, function).value - TOTAL) < (3000 if step == "coin" else 1)
 
 
+@pytest.mark.parametrize(
+    ("n", "t", "function", "until"),
+    [(4, 1, FUNCTIONS[1], "sum"), (4, 1, NOISY, "hand_on"), (4, 1, NOISY, "deal_noise"), (4, 1, NOISY, "sum"),
+     (7, 2, NOISY, "sum")],
+)  # fmt: skip
+def test_t_trustees_that_were_away_catch_up_and_are_needed(n: int, t: int, function: str, until: str) -> None:
+    """They come back after a step of an aggregate. Then as many others go, so nothing is certified without them."""
+    run = prepared(n, t)
+    run.away = {("trustee", place) for place in range(n - t, n)}
+    try:
+        grant = run.ask("task", function)
+        for step in (run.hand_on, run.deal_noise, run.toss, run.judge, run.sum):
+            step(grant)
+            if step.__name__ == until:
+                run.away = {("trustee", place) for place in range(1, t + 1)}
+        found = run.aggregate(run.ask("task", function))
+    finally:
+        run.away = set()
+    assert abs(found.value - TOTAL) < (3000 if function == NOISY else 1)
+    assert all(run.cast.trustees[at].trustee.copy.size == run.cast.consumer.log.size for at in range(n - t, n))
+
+
 def false_release(said: bytes) -> bytes:
     share = decode(ReleaseShare, said)
     return encode(replace(share, points=(share.points[1], share.points[0], *share.points[2:])))
@@ -92,6 +118,25 @@ def test_false_parts_of_a_coin_are_named_and_others_toss_it(lie: Alter, n: int, 
     found = aggregate(run, {("trustee", place, "coin"): lie for place in range(t)}, NOISY)
     assert abs(found.value - TOTAL) < 3000
     assert sorted(run.lied) == list(range(t))
+
+
+@pytest.mark.parametrize(("n", "t"), SETTINGS)
+@pytest.mark.parametrize("lie", ["unsigned", "another's", "of another text"])
+def test_false_votes_of_t_trustees_do_not_count_and_stop_nothing(lie: str, n: int, t: int) -> None:
+    run = prepared(n, t)
+
+    def vote(said: bytes) -> bytes:
+        note = Note.read(said)
+        by_log = tuple(one for one in note.signatures if one.name == run.cast.founding.origin)
+        if lie == "another's":
+            keys, name = run.cast.trustees[1]._keys, run.cast.founding.cosigners[0].name
+            return bytes(Note(note.text, (*by_log, cosign(keys.cosigner, name, note.text, 1))))
+        return bytes(Note(note.text + "x\n" if lie == "of another text" else note.text, by_log))
+
+    assert aggregate(run, {("trustee", place, "vote"): vote for place in range(1, t + 1)}).value == TOTAL
+    with pytest.raises(ProtocolError, match="expected a quorum of trustees that sign a checkpoint, found fewer"):
+        aggregate(run, {("trustee", place, "vote"): vote for place in range(1, t + 2)})
+    run.certify()
 
 
 @pytest.mark.parametrize(("n", "t"), SETTINGS)
@@ -271,3 +316,41 @@ def test_an_attachment_that_the_sequencer_keeps_back_is_never_certified() -> Non
     sequencer.attachment = attachment  # type: ignore[method-assign]
     run.certify()
     assert run.ask("task", FUNCTIONS[1])
+
+
+def test_the_sequencer_keeps_nothing_of_entries_that_are_refused() -> None:
+    """Anybody may hand in anything. What nobody has signed is refused at once, and what may not stand there later."""
+    run = fresh(name="example.org/junk")
+    run.report("task", ROWS, uses=9)
+    sequencer, provider = run.cast.trustees[0], run.cast.providers[0]
+    held = sequencer.attachments
+    assert isinstance(held, MemoryAttachments)
+    before = len(held._held)
+    policy = sequencer.state.reports[sequencer.state.of_task["task"][0]].policy
+    for number in range(4):
+        entry, data = provider.report("task", policy, ROWS[0])
+        forged = encode(replace(decode(Entry, entry), signature=bytes([number]) * 64))
+        assert "has signed for this log, found another" in refusal(run, forged, data)
+        stranger = signed_anew(Identity.fresh(), run.cast.founding.origin, (entry, data), lambda body: body)
+        assert "expected a registered provider" in refusal(run, *stranger)
+    assert len(held._held) == before
+    assert sequencer.sequencer is not None
+    assert sequencer.sequencer._waiting_bytes == 0
+    entry, data = provider.report("task", policy, ROWS[0])
+    run.submit(entry, data)
+    assert len(held._held) == before  # it waits in memory
+    assert sequencer.sequencer._waiting_bytes == len(entry) + len(data)
+    run.certify()
+    assert len(held._held) == before + 1
+    assert run.cast.trustees[3].attachment(hashlib.sha256(data).digest()) == data
+
+
+def test_attachments_that_wait_have_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    run = prepared()
+    sequencer, provider = run.cast.trustees[0], run.cast.providers[0]
+    policy = sequencer.state.reports[sequencer.state.of_task["task"][0]].policy
+    entry, data = provider.report("task", policy, ROWS[0])
+    monkeypatch.setattr(consensus, "MOST_PENDING_BYTES", len(entry) + len(data) - 1)
+    with pytest.raises(ProtocolError, match=f"bytes that wait, found {len(entry) + len(data)} more"):
+        sequencer.submit(entry, data)
+    assert sequencer.attachment(hashlib.sha256(data).digest()) is None
