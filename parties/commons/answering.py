@@ -117,7 +117,7 @@ class Desk:
             while not self._closed.is_set():
                 with channel.naming_peer():
                     asked = decode(Ask, bytes(channel.recv("ask", limit=MOST_MESSAGE)))
-                channel.send("answer", encode(self._answer(channel.peer, asked)))
+                channel.send("answer", self._answer(channel.peer, asked))
         except PeerError as error:
             if isinstance(error, ProtocolError) and not self._closed.is_set():
                 self._note(f"dropped {channel.peer}: {error}")
@@ -133,11 +133,12 @@ class Desk:
                 with suppress(ValueError):  # all connections are being closed
                     self._connections.hang_up([channel])
 
-    def _answer(self, peer: str, asked: Ask) -> Answer:
+    def _answer(self, peer: str, asked: Ask) -> bytes:
+        """Return the encoded answer. One that is too large to be sent is refused, as all that cannot be answered."""
         question = self._questions.get(asked.what)
         try:
             if question is None or self._roles[peer] not in question.by:
                 raise ProtocolError(f"expected what a {self._roles[peer]} may ask, found '{asked.what}'")
-            return Answer(DONE, question.answer(peer, asked.body))
+            return encode(Answer(DONE, question.answer(peer, asked.body)))
         except MpcError as error:
-            return Answer(REFUSED, str(error).encode()[:MOST_SENTENCE])
+            return encode(Answer(REFUSED, str(error).encode()[:MOST_SENTENCE]))

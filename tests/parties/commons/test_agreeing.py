@@ -90,7 +90,7 @@ def test_a_reader_takes_no_entry_without_a_certificate(tmp_path: Path) -> None:
         answer = reader.lines[0].ask("follow", encode(Follow(0, 0))).result(10)
         assert answer == b""  # one trustee has signed it, and no quorum
         copy = made.trustee(0).copy
-        copy.certified = _checkpoint(made), copy.notes[1]
+        copy.certified, copy.certificates[1] = (_checkpoint(made), copy.notes[1]), copy.notes[1]
         assert desk.role.update(0)  # a faulty trustee says that it is certified
         assert not reader.advance(0)
         assert (reader.log.copy.size, reader.log.copy.certified_size) == (0, 0)
