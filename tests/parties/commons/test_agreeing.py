@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -130,11 +131,12 @@ def test_only_the_sequencer_proposes_and_roles_ask_only_what_they_may(tmp_path: 
 
 def test_trustees_make_one_key_and_find_it_on_their_disks_again(tmp_path: Path) -> None:
     with network(tmp_path) as made:
-        board = KeyBoard()
+        board = KeyBoard(made.log.founding)
         found = {}
 
         def work(place: int) -> None:
-            found[place] = make_key(made.logs[made.names[place]].role, board.answer, patience_s=0.3)
+            name, ask = made.names[place], board.questions["key"].answer
+            found[place] = make_key(made.logs[name].role, partial(ask, name), patience_s=0.3)
 
         threads = [threading.Thread(target=work, args=(place,)) for place in range(3)]  # the fourth is silent
         for thread in threads:

@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 
 import pytest
 
 from mpc.commons import following
+from mpc.commons.attachments import MemoryAttachments
+from mpc.commons.committee import KeySetup
+from mpc.commons.encoding import decode, encode
 from mpc.commons.following import Follower, update_from
+from mpc.commons.group import SecretScalar
+from mpc.commons.key_messages import Announce, Close, open_message, sign_message
+from mpc.commons.key_session import KeySession
+from mpc.commons.roles.trustee import TrusteeRole
 from mpc.errors import ProtocolError
+from parties.commons import key_making
 from parties.commons.answering import Question
 from parties.commons.asking import MOST_BODY
 from parties.commons.auditor import records_of
+from parties.commons.key_making import KeyBoard, KeyNews, KeyTurn, make_key
 from parties.commons.settings import EVERYBODY
-from tests.mpc.commons.setting import Log
+from parties.frame.errors import PartyError
+from tests.mpc.commons.setting import TASK, Log, MemoryStore
 from tests.parties.commons.networks import network
 
 
@@ -52,3 +64,75 @@ def test_a_long_log_comes_in_updates_that_each_end_at_a_certified_checkpoint(mon
         for record in records_of(follower.copy):  # as the auditor keeps them
             again.take(record)
         assert (again.entries, list(again.certificates)) == (copy.entries, expected)
+
+
+@lru_cache
+def key_messages() -> tuple[Log, KeySetup, tuple[bytes, ...]]:
+    """A log, its key session, and how each trustee begins it."""
+    log = Log()
+    setup = KeySetup.of(log.founding)
+    sessions = [KeySession(setup, place, keys.identity) for place, keys in enumerate(log.keys)]
+    return log, setup, tuple(session.start()[0] for session in sessions)
+
+
+def say(board: KeyBoard, name: str, *said: bytes, count: int = 0) -> tuple[bytes, ...]:
+    return decode(KeyNews, board.questions["key"].answer(name, encode(KeyTurn(count, said)))).messages
+
+
+def test_what_a_trustee_has_not_signed_takes_no_place_in_the_key_session() -> None:
+    log, _, first = key_messages()
+    board = KeyBoard(log.founding)
+    with pytest.raises(ProtocolError):
+        say(board, "trustee-1", b"junk")
+    with pytest.raises(ProtocolError, match="expected the signature of trustee 1 on"):
+        say(board, "trustee-1", first[1][:-1] + bytes([first[1][-1] ^ 1]))
+    with pytest.raises(ProtocolError, match="expected messages of trustee 1, found one of trustee 2"):
+        say(board, "trustee-1", first[2])
+    assert say(board, "trustee-2", first[2]) == (first[2],)
+    assert say(board, "trustee-2", first[2]) == (first[2],)  # a question that was asked twice
+
+
+def test_a_trustee_that_floods_the_key_session_is_refused_and_the_others_are_heard() -> None:
+    log, setup, first = key_messages()
+    board, identity = KeyBoard(log.founding), log.keys[1].identity
+    points = [SecretScalar.of(number + 1).times_generator().encode() for number in range(3)]
+    announced = [sign_message(setup, 1, identity, Announce(point)) for point in points]
+    closes = [sign_message(setup, 1, identity, Close(phase)) for phase in range(1, 8)]
+    say(board, "trustee-1", *announced[:2], *closes)
+    with pytest.raises(ProtocolError, match="expected at most 2 messages like KeyMessage"):
+        say(board, "trustee-1", announced[2])
+    wrong = [encode(replace(open_message(setup, closes[0]), body=bytes(size))) for size in (2, 3, 4)]
+    with pytest.raises(ProtocolError, match="signature of trustee 1"):
+        say(board, "trustee-1", *wrong)
+    assert say(board, "trustee-0", first[0], count=9) == (first[0],)
+
+
+def test_the_messages_of_a_key_session_come_in_several_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    log, _, first = key_messages()
+    board, seen = KeyBoard(log.founding), list[bytes]()
+    monkeypatch.setattr(key_making, "NEWS_BYTES", 1)
+    for place, message in enumerate(first):
+        say(board, f"trustee-{place}", message)
+    while news := say(board, "trustee-3", count=len(seen)):
+        assert len(news) == 1
+        seen += news
+    assert seen == list(first)
+
+
+def test_a_key_session_ends_at_a_deadline_whatever_the_sequencer_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    log = Log()
+    monkeypatch.setattr(key_making, "_PATIENCES", 1)
+    role = TrusteeRole(task_log().founding, log.keys[1], MemoryStore(), MemoryAttachments())
+    with pytest.raises(PartyError, match=r"expected the trustees' key within 0\.2 s, found phase ANNOUNCE going on"):
+        make_key(role, lambda _: encode(KeyNews((b"junk",))), patience_s=0.2)
+
+    def silent(_: bytes) -> bytes:
+        raise TimeoutError
+
+    role = TrusteeRole(task_log().founding, log.keys[1], MemoryStore(), MemoryAttachments())
+    with pytest.raises(PartyError, match="expected the sequencer to answer what makes the trustees' key"):
+        make_key(role, silent, patience_s=0.2)
+
+
+def task_log() -> Log:
+    return Log(tasks=(replace(TASK, functions=("sum/100",)),))
