@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,20 +17,27 @@ from mpc.commons import following
 from mpc.commons.attachments import MemoryAttachments
 from mpc.commons.committee import KeySetup
 from mpc.commons.encoding import decode, encode
+from mpc.commons.entries import Register, Role
 from mpc.commons.following import Follower, update_from
 from mpc.commons.group import SecretScalar
+from mpc.commons.identities import Identity
 from mpc.commons.key_messages import Announce, Close, open_message, sign_message
 from mpc.commons.key_session import KeySession
+from mpc.commons.replica import Accepted
 from mpc.commons.roles.trustee import TrusteeRole
 from mpc.errors import ProtocolError
 from parties.commons import key_making
+from parties.commons.agreeing import TrusteeDesk
 from parties.commons.answering import Question
 from parties.commons.asking import MOST_BODY
 from parties.commons.auditor import records_of
 from parties.commons.key_making import KeyBoard, KeyNews, KeyTurn, make_key
+from parties.commons.reading import Follow
 from parties.commons.settings import EVERYBODY
+from parties.commons.voting import Vote
 from parties.frame.errors import PartyError
 from tests.mpc.commons.setting import TASK, Log, MemoryStore
+from tests.orchestrator.conftest import wait_for
 from tests.parties.commons.networks import network
 
 
@@ -136,3 +148,106 @@ def test_a_key_session_ends_at_a_deadline_whatever_the_sequencer_answers(monkeyp
 
 def task_log() -> Log:
     return Log(tasks=(replace(TASK, functions=("sum/100",)),))
+
+
+class SlowLine:
+    """A line to a trustee's desk in memory, which answers each question after a while, one after the other."""
+
+    def __init__(self, answer: Callable[[str, bytes], bytes], delay_s: float = 0.0) -> None:
+        self.asked: list[str] = []
+        self.waiting: list[Future[bytes]] = []
+        self._answer, self._delay_s, self._turn = answer, delay_s, threading.Lock()
+
+    def ask(self, what: str, body: bytes = b"") -> Future[bytes]:
+        future: Future[bytes] = Future()
+        self.asked.append(what)
+        self.waiting.append(future)
+
+        def work() -> None:
+            with self._turn:
+                time.sleep(self._delay_s)
+                try:
+                    future.set_result(self._answer(what, body))
+                except ProtocolError as error:
+                    future.set_exception(error)
+
+        threading.Thread(target=work, daemon=True).start()
+        return future
+
+
+def four(liar: Callable[[bytes], Vote], delay_s: float) -> tuple[list[TrusteeDesk], dict[str, Any], Log]:
+    """Four trustees in memory. The second one lies about votes, and the last one is slow."""
+    log = task_log()
+    roles = [TrusteeRole(log.founding, keys, MemoryStore(), MemoryAttachments()) for keys in log.keys]
+    desks = [TrusteeDesk(log.founding, role, {}) for role in roles]
+
+    def honest(place: int) -> Callable[[str, bytes], bytes]:
+        return lambda what, body: desks[place].questions[what].answer("trustee-0", body)
+
+    def lie(what: str, body: bytes) -> bytes:
+        return encode(liar(body)) if what == "vote" else honest(1)(what, body)
+
+    lines = {"trustee-1": SlowLine(lie), "trustee-2": SlowLine(honest(2)), "trustee-3": SlowLine(honest(3), delay_s)}
+    return desks, lines, log
+
+
+def submit(desk: TrusteeDesk, log: Log, number: int) -> None:
+    desk.submit(log.sign(Identity(bytes([number + 101]) * 32), Register(f"clinic-{number}", Role.PROVIDER, b"")))
+
+
+@pytest.mark.parametrize(
+    "liar",
+    [
+        lambda body: Vote((decode(Accepted, body).note,), 0, ()),  # with the log's own signature alone
+        lambda body: Vote((), 0, (bytes(32),)),  # lacks something, each time
+        lambda body: Vote((), 0, ()),
+        lambda body: Vote((b"junk",), 0, ()),
+    ],
+)
+def test_a_false_vote_takes_no_slow_trustees_place(liar: Callable[[bytes], Vote]) -> None:
+    desks, lines, log = four(liar, delay_s=0.6)
+    submit(desks[0], log, 0)
+    assert desks[0].extend(lines, 20.0, lambda _: None)
+    assert desks[0].role.trustee.copy.certified_size == 1
+
+
+def test_a_trustee_that_is_heard_later_counts_for_the_same_proposal() -> None:
+    desks, lines, log = four(lambda _: Vote((), 0, ()), delay_s=0.6)
+    submit(desks[0], log, 0)
+    notes = list[str]()
+    assert not desks[0].extend(lines, 0.1, notes.append)
+    assert any(one.startswith("trustee-3 gave no vote: no answer within 0.1 s") for one in notes)
+    assert desks[0].extend(lines, 20.0, notes.append)
+    assert lines["trustee-3"].asked.count("vote") == 1
+
+
+def test_a_silent_trustee_has_one_question_waiting_and_catches_up_when_it_is_back() -> None:
+    desks, lines, log = four(lambda _: Vote((), 0, ()), delay_s=0.0)
+    back = threading.Event()
+
+    def answer(what: str, body: bytes) -> bytes:
+        back.wait(30)
+        return desks[1].questions[what].answer("trustee-0", body)
+
+    away = lines["trustee-1"] = SlowLine(answer)
+    for number in range(4):
+        submit(desks[0], log, number)
+        assert desks[0].extend(lines, 20.0, lambda _: None)
+    assert away.asked == ["vote"]
+    back.set()
+    wait_for(
+        lambda: desks[0].extend(lines, 1.0, lambda _: None) or desks[1].role.trustee.copy.certified_size == 4, "all"
+    )
+    assert list(desks[1].role.trustee.copy.certificates) == [1, 4]
+
+
+def test_a_question_that_is_cancelled_waits_without_its_body(tmp_path: Path) -> None:
+    with network(tmp_path) as made:
+        line = made.reader().lines[1]
+        first = line.ask("follow", encode(Follow(0, 1000)))
+        wait_for(first.running, "the first question")
+        second = line.ask("follow", bytes(1 << 20))
+        assert [len(held) for _, held, _ in line._questions.queue] == [1]  # type: ignore[misc]
+        assert second.cancel()
+        assert [len(held) for _, held, _ in line._questions.queue] == [0]  # type: ignore[misc]
+        assert first.result(10) == b""
