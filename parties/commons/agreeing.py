@@ -28,12 +28,22 @@ from mpc.commons.founding import Founding
 from mpc.commons.roles.trustee import MissingError, TrusteeRole
 from mpc.errors import ProtocolError
 from parties.commons.answering import Question
-from parties.commons.asking import Line, gather
+from parties.commons.asking import MOST_BODY, Line, gather
 from parties.commons.faults import HONEST, Fault
-from parties.commons.reading import MOST_WAIT_MS, Blobs, Digests, Follow, Submission
+from parties.commons.reading import (
+    MOST_DIGESTS_BYTES,
+    MOST_SUBMISSION_BYTES,
+    MOST_WAIT_MS,
+    Blobs,
+    Digests,
+    Follow,
+    Submission,
+)
 from parties.commons.settings import AGGREGATOR, CONSUMER, EVERYBODY, TRUSTEE
 from parties.commons.voting import Vote, Voting, fitting
 
+MOST_REVOCATION_BYTES = 1 << 10
+MOST_NOTE_BYTES = 1 << 15
 _GRACE_S = 0.2  # for parts of a coin beyond those that suffice
 
 
@@ -63,16 +73,21 @@ class TrusteeDesk:
         """What others may ask."""
         found = {
             "follow": Question(EVERYBODY, self._follow),
-            "attachments": Question((AGGREGATOR, CONSUMER), self._attachments),  # batch keys and words are among them
-            "hand-in": Question(EVERYBODY, self._hand_in),
-            "vote": Question((TRUSTEE,), self._vote),
-            "keep": Question((TRUSTEE,), self._keep),
-            "certify": Question((TRUSTEE,), self._certify),
+            "attachments": Question(
+                (AGGREGATOR, CONSUMER), self._attachments, MOST_DIGESTS_BYTES
+            ),  # batch keys and words are among them
+            "hand-in": Question(EVERYBODY, self._hand_in, MOST_REVOCATION_BYTES),
+            "vote": Question((TRUSTEE,), self._vote, MOST_BODY),
+            "keep": Question((TRUSTEE,), self._keep, MOST_BODY),
+            "certify": Question((TRUSTEE,), self._certify, MOST_NOTE_BYTES),
             "coin": Question((TRUSTEE,), self._coin),
             "release": Question((CONSUMER,), self._release),
         }
         if self.role.sequencer is not None:
-            found |= {"submit": Question(EVERYBODY, self._submit), "why": Question(EVERYBODY, self._why)}
+            found |= {
+                "submit": Question(EVERYBODY, self._submit, MOST_SUBMISSION_BYTES),
+                "why": Question(EVERYBODY, self._why),
+            }
         return found
 
     def is_settled(self) -> bool:

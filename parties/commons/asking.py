@@ -27,7 +27,8 @@ from parties.frame.connections import Connections
 from parties.frame.settings import Peer
 
 MOST_BODY = 1 << 27
-MOST_MESSAGE = MOST_BODY + 256
+MOST_HEAD = 256  # bytes of a message beside its body
+MOST_MESSAGE = MOST_BODY + MOST_HEAD
 MOST_SENTENCE = 1 << 12
 DONE, REFUSED = 0, 1
 _GRACE_S = 2.0  # for a thread to notice that its connection is gone

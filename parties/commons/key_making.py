@@ -41,6 +41,7 @@ KEPT = "trustees-key"
 MOST_MESSAGES = 1 << 12
 MOST_EACH = 2  # of one trustee and kind, or phase that it closes
 NEWS_BYTES = 1 << 20  # of messages, after which no further one goes into an answer
+MOST_TURN_BYTES = 1 << 22  # of what a trustee says at once
 _WAIT_MS = 250
 _PATIENCES = 4 * Phase.RECOVER  # in which a key is made, or never: trustees may come late, and computing takes time
 _MESSAGE = Blob(MOST_BODY_BYTES + 256)
@@ -90,7 +91,7 @@ class KeyBoard:
     @property
     def questions(self) -> dict[str, Question]:
         """What trustees may ask."""
-        return {"key": Question((TRUSTEE,), lambda peer, body: self._answer(self._places[peer], body))}
+        return {"key": Question((TRUSTEE,), lambda peer, body: self._answer(self._places[peer], body), MOST_TURN_BYTES)}
 
     def answer(self, body: bytes) -> bytes:
         """Answer the sequencer itself, see :func:`make_key`."""

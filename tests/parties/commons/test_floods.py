@@ -6,9 +6,11 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
+from contextlib import nullcontext
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -24,21 +26,26 @@ from mpc.commons.identities import Identity
 from mpc.commons.key_messages import Announce, Close, open_message, sign_message
 from mpc.commons.key_session import KeySession
 from mpc.commons.replica import Accepted
+from mpc.commons.roles.aggregator import Aggregator
+from mpc.commons.roles.run import CommonsRun
 from mpc.commons.roles.trustee import TrusteeRole
-from mpc.errors import ProtocolError
+from mpc.errors import PeerError, ProtocolError
 from parties.commons import key_making
+from parties.commons.aggregator import Counter, Work
 from parties.commons.agreeing import TrusteeDesk
 from parties.commons.answering import Question
-from parties.commons.asking import MOST_BODY
+from parties.commons.asking import MOST_BODY, Ask
 from parties.commons.auditor import records_of
+from parties.commons.faults import Fault
 from parties.commons.key_making import KeyBoard, KeyNews, KeyTurn, make_key
 from parties.commons.reading import Follow
-from parties.commons.settings import EVERYBODY
+from parties.commons.settings import CONSUMER, EVERYBODY, TRUSTEE, AggregatorSettings
 from parties.commons.voting import Vote
 from parties.frame.errors import PartyError
+from tests.mpc.commons.prepared import aggregate, prepared
 from tests.mpc.commons.setting import TASK, Log, MemoryStore
 from tests.orchestrator.conftest import wait_for
-from tests.parties.commons.networks import network
+from tests.parties.commons.networks import OUTSIDER, network
 
 
 def test_an_answer_that_is_too_large_is_refused_and_ends_nobody(tmp_path: Path) -> None:
@@ -251,3 +258,66 @@ def test_a_question_that_is_cancelled_waits_without_its_body(tmp_path: Path) -> 
         assert second.cancel()
         assert [len(held) for _, held, _ in line._questions.queue] == [0]  # type: ignore[misc]
         assert first.result(10) == b""
+
+
+def test_each_question_has_a_limit_of_its_own(tmp_path: Path) -> None:
+    with network(tmp_path) as made:
+        line = made.reader().lines[1]
+        with pytest.raises(ProtocolError, match="expected at most 1024 bytes with 'follow', found 2000 bytes"):
+            line.ask("follow", bytes(2000)).result(10)
+        with pytest.raises(PeerError):
+            line.ask("follow", bytes(1 << 20)).result(10)
+        wait_for(lambda: any("dropped institute: " in note for note in made.notes), "the end of the connection")
+
+
+def test_who_does_not_read_an_answer_is_left(tmp_path: Path) -> None:
+    with network(tmp_path) as made:
+        desk = made.desks["trustee-1"]
+        desk._answer_s = 0.5
+        desk._questions = {"follow": Question(EVERYBODY, lambda *_: bytes(1 << 26))}
+        channel = made.connections(OUTSIDER, CONSUMER).dial(made.peers["trustee-1"], TRUSTEE)
+        channel.send("ask", encode(Ask("follow", b"")))
+        wait_for(lambda: desk._threads, "the question")
+        wait_for(lambda: not desk._threads, "the end of the answer")
+        desk.check()
+
+
+class Reader:
+    """What an aggregator reads and writes with, which fails as often as it is told."""
+
+    def __init__(self, run: CommonsRun, failures: int) -> None:
+        self._run, self.failures = run, failures
+
+    def fetch(self, wants: Callable[[], list[bytes]], attachments: MemoryAttachments) -> None:
+        self.failures -= 1
+        if self.failures >= 0:
+            raise ProtocolError("expected an attachment, found none yet")
+        for digest in wants():
+            data = self._run.cast.trustees[0].attachment(digest)
+            assert data is not None
+            attachments.put(data)
+
+
+@pytest.mark.parametrize(("failures", "is_there"), [(0, True), (3, True), (9, False)])
+def test_an_aggregator_without_words_has_its_sum_and_what_fails_for_a_while_is_tried_again(
+    failures: int, is_there: bool
+) -> None:
+    run = prepared()
+    aggregate(run)
+    grant = next(reversed(run.cast.consumer.log.state.verdicts))
+    before = run.cast.aggregators[0]
+    role = Aggregator(run.cast.founding, before.identity, before._secret, MemoryAttachments())
+    while (update := run.cast.trustees[0].update(role.log.size)) is not None:
+        role.log.take(update)
+    settings = AggregatorSettings.model_construct(consumers={"institute": run.cast.consumer.identity.key.hex()})
+    counter, notes = Counter(settings, role), list[str]()
+    progress = SimpleNamespace(step=lambda *_, **__: nullcontext(), note=notes.append)
+    way: Any = SimpleNamespace(reader=lambda _: Reader(run, failures), progress=progress)
+    work = Work(role, way, counter, Fault())
+    work._done.update(one for one in role.log.state.grants if one != grant)
+    for _ in range(12):
+        work.go_on()
+    assert len(notes) == min(failures, 5)
+    assert (grant in counter._sums) is is_there
+    if is_there:
+        assert counter._sums[grant][1] == before.sum(grant)
