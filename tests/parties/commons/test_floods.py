@@ -254,9 +254,9 @@ def test_a_question_that_is_cancelled_waits_without_its_body(tmp_path: Path) -> 
         first = line.ask("follow", encode(Follow(0, 1000)))
         wait_for(first.running, "the first question")
         second = line.ask("follow", bytes(1 << 20))
-        assert [len(held) for _, held, _ in line._questions.queue] == [1]  # type: ignore[misc]
+        assert [len(held) for _, held, _ in line._questions.queue] == [1]
         assert second.cancel()
-        assert [len(held) for _, held, _ in line._questions.queue] == [0]  # type: ignore[misc]
+        assert [len(held) for _, held, _ in line._questions.queue] == [0]
         assert first.result(10) == b""
 
 
