@@ -44,6 +44,11 @@ class KeySetup(Record):
             return f"expected at least {least} trustees where {self.faulty} may be faulty, found {len(self.keys)}"
         return ""
 
+    @classmethod
+    def of(cls, founding: Founding, attempt: int = 0) -> KeySetup:
+        """Return what the trustees of a log agree on before a session."""
+        return cls(founding.origin, attempt, founding.faulty, tuple(one.key for one in founding.trustees))
+
     @cached_property
     def session(self) -> bytes:
         """The digest of all this, which every message covers."""

@@ -3,6 +3,9 @@
 any trustee                        a follower
              ◄── how many entries it has
 Update ──►   checks every entry, the root and q cosignatures
+
+A long log comes in several updates. Each ends at a certified checkpoint, so a follower never holds what nobody has
+certified.
 """
 
 from __future__ import annotations
@@ -15,25 +18,36 @@ from mpc.commons.encoding import U64, Blob, Many, Record, coded, decode, encode
 from mpc.commons.entries import MOST_BODY_BYTES
 from mpc.commons.founding import Founding
 from mpc.commons.notes import Note
-from mpc.commons.replica import Accepted, Certified, Copy
+from mpc.commons.replica import MOST_ENTRIES, Accepted, Certified, Copy
 
-MOST_UPDATE_ENTRIES = 1 << 20
+UPDATE_BYTES = 1 << 24  # of entries, after which an update ends at the last certified checkpoint before
 
 
 @dataclass(frozen=True)
 class Update(Record):
-    """Entries from index `first` on up to the last certified one, with the certificate."""
+    """Entries from index `first` on up to those of a certified checkpoint, with its certificate."""
 
     first: int = coded(U64)
-    entries: tuple[bytes, ...] = coded(Many(Blob(MOST_BODY_BYTES + 256), MOST_UPDATE_ENTRIES))
+    entries: tuple[bytes, ...] = coded(Many(Blob(MOST_BODY_BYTES + 256), MOST_ENTRIES))
     certificate: bytes = coded(Blob(1 << 15))
 
 
 def update_from(copy: Copy, first: int) -> bytes | None:
-    """Return what a follower of `first` entries lacks. None where it has all that is certified here."""
-    if copy.certified is None or first >= copy.certified_size:
+    """Return what a follower of `first` entries lacks next. None where it has all that is certified here.
+
+    Up to :data:`UPDATE_BYTES` of entries are in it. It is longer where the next certificate covers more at once.
+    """
+    last, total = first, 0
+    for size in copy.certificates:
+        if size <= first:
+            continue
+        total += sum(map(len, copy.entries[last:size]))
+        if last > first and (total > UPDATE_BYTES or size - first > MOST_ENTRIES):
+            break
+        last = size
+    if last == first:
         return None
-    return encode(Update(first, tuple(copy.entries[first : copy.certified_size]), bytes(copy.certified[1])))
+    return encode(Update(first, tuple(copy.entries[first:last]), bytes(copy.certificates[last])))
 
 
 class Follower:

@@ -76,6 +76,7 @@ class Copy:
         entries: as bytes. tree: their hashes. state: what they allow.
         notes: the signed checkpoints of this copy, by size.
         certified: the largest certified checkpoint, with its note, or None.
+        certificates: the notes of all certified checkpoints that came here, by size, in order.
         evidence: all that was found.
         handed: by revoked target, how many entries this copy had when its owner's revocation was handed in.
         handed_early: the same by target and author, where the target was not here yet. The author may be anybody.
@@ -88,6 +89,7 @@ class Copy:
         self.state = State(founding, self.tree.root)
         self.notes: dict[int, Note] = {}
         self.certified: tuple[Checkpoint, Note] | None = None
+        self.certificates: dict[int, Note] = {}
         self.evidence: list[Evidence] = []
         self.handed: dict[bytes, int] = {}
         self.handed_early: dict[tuple[bytes, bytes], int] = {}
@@ -183,6 +185,7 @@ class Copy:
         if checkpoint.root != self.tree.root(checkpoint.size):
             raise ProtocolError(f"expected a certificate of this copy's {checkpoint.size} entries, found one of others")
         self.certified = checkpoint, note
+        self.certificates[checkpoint.size] = note
 
     def _hand(self, data: bytes) -> None:
         entry = decode(Entry, data)

@@ -28,7 +28,10 @@ from parties.commons.ways import Ways, ways
 from parties.frame.lifetime import serving
 from parties.frame.process import Party, run_party
 
+Act = Callable[[bytes], None]
+
 _WAIT_S = 2.0  # of a consumer for a sum that is not there yet
+_TRIES = 5  # of a step, because what stands in the way may pass
 
 
 def aggregator(party: Party[AggregatorSettings]) -> None:
@@ -80,13 +83,18 @@ class Counter:
 
 
 class Work:
-    """What an aggregator does for each grant: its noise, its words, and its sum once the verdict stands."""
+    """What an aggregator does for each grant: its noise, its words, and its sum once the verdict stands.
+
+    A step that fails is tried again, with the same entries, for as long as the log waits for it.
+    """
 
     def __init__(self, role: Aggregator, way: Ways, counter: Counter, fault: Fault) -> None:
         self.reader = way.reader(role.log)
         self._role, self._way, self._counter, self._fault = role, way, counter, fault
         self._said: set[tuple[bytes, Step]] = set()
         self._done: set[bytes] = set()
+        self._tries: dict[tuple[bytes, Act], int] = {}
+        self._drawn: dict[tuple[bytes, Act], list[tuple[bytes, bytes | None]]] = {}  # entries with randomness
 
     def go_on(self) -> None:
         """Do what is due now."""
@@ -97,50 +105,58 @@ class Work:
             of_grant = f"the grant of entry {found.index}"
             if self._is_due(grant, Step.NOISE):
                 with self._way.progress.step("3", f"deal noise for {of_grant}"):
-                    self._try(grant, self._say_noise)
+                    if self._is_over(grant, self._say_noise):
+                        self._said.add((grant, Step.NOISE))
             elif self._is_due(grant, Step.WORDS):
                 with self._way.progress.step("5", f"check the shares of {of_grant}"):
-                    self._try(grant, self._say_words)
+                    if self._is_over(grant, self._say_words):
+                        self._said.add((grant, Step.WORDS))
             if grant in state.verdicts:
-                self._done.add(grant)
                 with self._way.progress.step("6", f"sum the shares of {of_grant}"):
-                    self._try(grant, self._say_sum)
+                    if self._is_over(grant, self._say_sum):
+                        self._done.add(grant)
 
     def _is_due(self, grant: bytes, step: Step) -> bool:
-        """Return whether a step is to be taken now, and take it for taken."""
+        """Return whether a step is to be taken now."""
         state = self._role.log.state
         if (grant, step) in self._said or (grant, step) in state.ended:
             return False
         try:
-            due = bool(noise_of(function_of(state, grant))) if step is Step.NOISE else not coins_to_toss(state, grant)
+            return bool(noise_of(function_of(state, grant))) if step is Step.NOISE else not coins_to_toss(state, grant)
         except ProtocolError:  # others may still deal noise
             return False
-        if due:
-            self._said.add((grant, step))
-        return due
 
-    def _try(self, grant: bytes, act: Callable[[bytes], None]) -> None:
+    def _is_over(self, grant: bytes, act: Act) -> bool:
+        """Take a step, and return whether it was taken or is given up."""
         try:
             act(grant)
+            return True
         except MpcError as error:
+            tries = self._tries[grant, act] = self._tries.get((grant, act), 0) + 1
             self._way.progress.note(f"nothing said: {error}")
+            return tries == _TRIES
 
     def _say_noise(self, grant: bytes) -> None:
         self._fault.fail()
-        self.reader.write([self._role.noise(grant)], "a part of the noise")
+        drawn = self._drawn
+        if (key := (grant, self._say_noise)) not in drawn:
+            drawn[key] = [self._role.noise(grant)]
+        self.reader.write(drawn[key], "a part of the noise")
 
     def _say_words(self, grant: bytes) -> None:
         role, state = self._role, self._role.log.state
         self.reader.fetch(lambda: role.wants(grant), role.attachments)
-        complaints = role.complaints(grant)
-        if complaints:
+        if (key := (grant, self._say_words)) not in self._drawn:
+            self._drawn[key] = [(entry, None) for entry in role.complaints(grant)]
+        if complaints := self._drawn[key]:
             self._way.progress.note(f"complains about {len(complaints)} boxes")
-            self.reader.write([(entry, None) for entry in complaints], "complaints")
+            self.reader.write(complaints, "complaints")
         entry, said = role.words(grant)
         entry, said = self._fault.of_words(role.identity, state.founding.origin, grant, said, entry)
         self.reader.write([(entry, said)], "verifier words")
 
     def _say_sum(self, grant: bytes) -> None:
+        self.reader.fetch(lambda: self._role.wants(grant), self._role.attachments)
         self._counter.put(grant, self._fault.of_sum(self._role.sum(grant)))
 
 

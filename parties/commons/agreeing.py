@@ -12,31 +12,27 @@
                                         consumer  --  release  -------->  its share, for a certified grant
                         --  coin  -------------------->  its part
 
-The sequencer waits for a quorum and a moment for the others. A trustee that lacks entries or attachments says which,
-and gets them. Whatever is answered is on the disk before.
+How the sequencer gathers votes stands in :mod:`parties.commons.voting`. A trustee that lacks entries or attachments
+says which, and gets them. Whatever is answered is on the disk before.
 """
 
 from __future__ import annotations
 
 import threading
-import time
-from collections.abc import Callable, Collection, Mapping
-from concurrent.futures import CancelledError, Future
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 
 from mpc.commons.access import request_of
 from mpc.commons.consensus import BehindError
-from mpc.commons.encoding import DIGEST, U64, Blob, Many, Record, coded, decode, encode
+from mpc.commons.encoding import decode, encode
 from mpc.commons.founding import Founding
-from mpc.commons.notes import Note
 from mpc.commons.roles.trustee import MissingError, TrusteeRole
-from mpc.errors import MpcError, ProtocolError
+from mpc.errors import ProtocolError
 from parties.commons.answering import Question
-from parties.commons.asking import Line, gather
+from parties.commons.asking import MOST_BODY, Line, gather
 from parties.commons.faults import HONEST, Fault
 from parties.commons.reading import (
-    ENOUGH_BYTES,
-    MOST_ATTACHMENTS,
+    MOST_DIGESTS_BYTES,
+    MOST_SUBMISSION_BYTES,
     MOST_WAIT_MS,
     Blobs,
     Digests,
@@ -44,24 +40,11 @@ from parties.commons.reading import (
     Submission,
 )
 from parties.commons.settings import AGGREGATOR, CONSUMER, EVERYBODY, TRUSTEE
+from parties.commons.voting import Vote, Voting, fitting
 
-_GRACE_S = 0.2  # for trustees beyond the quorum
-_ROUNDS = 8  # of proposals to trustees that lack something, for one certificate
-
-
-@dataclass(frozen=True)
-class Vote(Record):
-    """A trustee's answer to a proposal.
-
-    Attributes:
-        signed: the checkpoint with its cosignature. Without it the trustee lacks something.
-        size: from where on it lacks entries, if it lacks no attachments.
-        missing: the digests of attachments that it lacks.
-    """
-
-    signed: tuple[bytes, ...] = coded(Many(Blob(1 << 15), 1))
-    size: int = coded(U64)
-    missing: tuple[bytes, ...] = coded(Many(DIGEST, 1 << 20))
+MOST_REVOCATION_BYTES = 1 << 10
+MOST_NOTE_BYTES = 1 << 15
+_GRACE_S = 0.2  # for parts of a coin beyond those that suffice
 
 
 class TrusteeDesk:
@@ -83,27 +66,28 @@ class TrusteeDesk:
         self.role = role
         self._founding, self._names, self._fault = founding, names, fault
         self._first = founding.trustees[0].name
-        self._given: set[tuple[str, bytes]] = set()  # attachments, by trustee, for the last proposal
-        self._last = b"", "", b""  # the last certified proposal, the text of its checkpoint, and the certificate
-        self._late: dict[
-            str, tuple[Future[bytes], int]
-        ] = {}  # what trustees still answer to it, and after how many rounds
+        self._voting = Voting(founding, role, self.changed)
 
     @property
     def questions(self) -> Mapping[str, Question]:
         """What others may ask."""
         found = {
             "follow": Question(EVERYBODY, self._follow),
-            "attachments": Question((AGGREGATOR, CONSUMER), self._attachments),  # batch keys and words are among them
-            "hand-in": Question(EVERYBODY, self._hand_in),
-            "vote": Question((TRUSTEE,), self._vote),
-            "keep": Question((TRUSTEE,), self._keep),
-            "certify": Question((TRUSTEE,), self._certify),
+            "attachments": Question(
+                (AGGREGATOR, CONSUMER), self._attachments, MOST_DIGESTS_BYTES
+            ),  # batch keys and words are among them
+            "hand-in": Question(EVERYBODY, self._hand_in, MOST_REVOCATION_BYTES),
+            "vote": Question((TRUSTEE,), self._vote, MOST_BODY),
+            "keep": Question((TRUSTEE,), self._keep, MOST_BODY),
+            "certify": Question((TRUSTEE,), self._certify, MOST_NOTE_BYTES),
             "coin": Question((TRUSTEE,), self._coin),
             "release": Question((CONSUMER,), self._release),
         }
         if self.role.sequencer is not None:
-            found |= {"submit": Question(EVERYBODY, self._submit), "why": Question(EVERYBODY, self._why)}
+            found |= {
+                "submit": Question(EVERYBODY, self._submit, MOST_SUBMISSION_BYTES),
+                "why": Question(EVERYBODY, self._why),
+            }
         return found
 
     def is_settled(self) -> bool:
@@ -121,84 +105,7 @@ class TrusteeDesk:
             within_s: how long to wait for a quorum.
             note: gets a sentence for each trustee that gave no vote where a quorum is missing.
         """
-        role, quorum = self.role, self._founding.quorum
-        self._serve_late(others)
-        with self.changed:
-            proposal = role.propose()
-            copy = role.trustee.copy
-            text = copy.notes[copy.size].text if proposal else ""
-        if proposal is None:
-            return False
-        votes: dict[str, bytes] = {}
-        lacking: dict[str, Vote] = {}
-
-        def take(name: str, answer: bytes) -> None:
-            vote = decode(Vote, answer)
-            if vote.signed and Note.read(vote.signed[0]).text == text:
-                votes[name] = vote.signed[0]
-            else:
-                lacking[name] = vote
-
-        def enough() -> bool:
-            return 1 + len(votes) + len(lacking) >= quorum  # who lacks something is asked again
-
-        expires = time.monotonic() + within_s
-        answers = {name: line.ask("vote", proposal) for name, line in others.items()}
-        last = dict(answers)
-        self._given.clear()
-        for _ in range(_ROUNDS):
-            left = max(0.0, expires - time.monotonic())
-            failed = gather(answers, left, take=take, enough=enough, grace_s=_GRACE_S)
-            if not enough():
-                for name, why in failed.items():
-                    note(f"{name} gave no vote: {why}")
-            answers = {name: self._ask_again(name, others[name], vote, proposal) for name, vote in lacking.items()}
-            last |= answers
-            lacking.clear()
-            if not answers or len(votes) + 1 >= quorum:  # the others are served later
-                break
-        with self.changed:
-            certificate = role.collect(votes.values())
-            if certificate is None:
-                return False
-            self.changed.notify_all()
-        for line in others.values():
-            line.ask("certify", certificate)
-        self._last = proposal, text, certificate
-        self._late = {name: (answer, 0) for name, answer in last.items() if name not in votes}
-        return True
-
-    def _serve_late(self, others: Mapping[str, Line]) -> None:
-        """Give trustees that were not there, or lacked something, what was certified without them."""
-        proposal, text, certificate = self._last
-        for name, (answer, rounds) in list(self._late.items()):
-            if not answer.done():
-                continue
-            del self._late[name]
-            if rounds == _ROUNDS:
-                continue
-            try:
-                vote = decode(Vote, answer.result())
-                is_whole = bool(vote.signed) and Note.read(vote.signed[0]).text == text
-            except (MpcError, CancelledError):  # it may start again
-                self._late[name] = others[name].ask("vote", proposal), rounds + 1
-                continue
-            if is_whole:
-                others[name].ask("certify", certificate)
-            else:
-                self._late[name] = self._ask_again(name, others[name], vote, proposal), rounds + 1
-
-    def _ask_again(self, name: str, line: Line, vote: Vote, proposal: bytes) -> Future[bytes]:
-        """Give a trustee what it lacks, each attachment once, and ask for its vote once more."""
-        with self.changed:
-            wanted = tuple(one for one in vote.missing if (name, one) not in self._given)
-            if wanted:
-                self._given.update((name, one) for one in wanted)
-                for digests in _pieces(wanted):
-                    line.ask("keep", encode(self._blobs(digests)))
-            elif not vote.missing and vote.size < self.role.trustee.copy.size:
-                proposal = self.role.proposal_from(vote.size)
-        return line.ask("vote", proposal)
+        return self._voting.extend(others, within_s, note)
 
     def toss(self, about: bytes, others: Mapping[str, Line], within_s: float) -> tuple[bytes, dict[str, str]]:
         """Gather a coin, and return its entry, with the trustees that gave no right part.
@@ -234,18 +141,7 @@ class TrusteeDesk:
 
     def _attachments(self, _: str, body: bytes) -> bytes:
         with self.changed:
-            return encode(self._blobs(decode(Digests, body).digests))
-
-    def _blobs(self, digests: Collection[bytes]) -> Blobs:
-        found, total = list[bytes](), 0
-        for digest in digests:
-            data = self.role.attachment(digest)
-            if data is not None:
-                found.append(data)
-                total += len(data)
-            if total > ENOUGH_BYTES:
-                break
-        return Blobs(tuple(found))
+            return encode(Blobs(tuple(fitting(self.role, decode(Digests, body).digests).values())))
 
     def submit(self, entry: bytes, attachment: bytes | None = None) -> None:
         """Take an entry that shall be logged, as the sequencer."""
@@ -308,7 +204,3 @@ class TrusteeDesk:
     def _only_the_sequencer(self, peer: str) -> None:
         if peer != self._first:
             raise ProtocolError(f"expected what {self._first} asks, found something of {peer}")
-
-
-def _pieces(digests: tuple[bytes, ...]) -> list[tuple[bytes, ...]]:
-    return [digests[at : at + MOST_ATTACHMENTS] for at in range(0, len(digests), MOST_ATTACHMENTS)]

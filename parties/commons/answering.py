@@ -15,7 +15,7 @@ from mpc.channels.doors import Listener
 from mpc.channels.tls import TlsChannel
 from mpc.commons.encoding import decode, encode
 from mpc.errors import MpcError, PeerError, ProtocolError
-from parties.commons.asking import DONE, MOST_MESSAGE, MOST_SENTENCE, REFUSED, Answer, Ask
+from parties.commons.asking import DONE, MOST_HEAD, MOST_SENTENCE, REFUSED, Answer, Ask
 from parties.frame.connections import Connections
 from parties.frame.errors import AbsentError
 
@@ -30,11 +30,13 @@ class Question:
 
     Attributes:
         by: the roles that may ask it.
+        most: bytes of its body.
         answer: gets the name of the party that asks and the question's body. It raises `MpcError` to refuse.
     """
 
     by: Collection[str]
     answer: Callable[[str, bytes], bytes]
+    most: int = 1 << 10
 
 
 class Desk:
@@ -44,6 +46,7 @@ class Desk:
         roles: the parties that may come, with the role of each.
         questions: by `what`.
         idle_s: how long a party may keep silent between two questions.
+        answer_s: how long it may take to receive one answer.
         note: gets a sentence when a party leaves, or is dropped for what it sent.
     """
 
@@ -54,11 +57,12 @@ class Desk:
         roles: Mapping[str, str],
         questions: Mapping[str, Question],
         idle_s: float,
+        answer_s: float,
         note: Callable[[str], None],
     ) -> None:
         self.failure: BaseException | None = None
         self._connections, self._listener, self._note = connections, listener, note
-        self._roles, self._questions, self._idle_s = dict(roles), questions, idle_s
+        self._roles, self._questions, self._idle_s, self._answer_s = dict(roles), questions, idle_s, answer_s
         self._closed = threading.Event()
         self._lock = threading.Lock()  # for what follows
         self._threads: dict[threading.Thread, TlsChannel] = {}
@@ -103,7 +107,6 @@ class Desk:
             except BaseException as error:  # noqa: BLE001  it ends the party, in the main thread
                 self.failure = self.failure or error
                 return
-            channel.deadline_s = self._idle_s
             thread = threading.Thread(target=self._serve, args=(channel,), name=f"desk: {channel.peer}", daemon=True)
             with self._lock:
                 same = [one for one in self._threads.values() if one.peer == channel.peer]
@@ -114,10 +117,14 @@ class Desk:
 
     def _serve(self, channel: TlsChannel) -> None:
         try:
+            role = self._roles[channel.peer]
+            most = max((one.most for one in self._questions.values() if role in one.by), default=0)
             while not self._closed.is_set():
+                channel.deadline_s = self._idle_s
                 with channel.naming_peer():
-                    asked = decode(Ask, bytes(channel.recv("ask", limit=MOST_MESSAGE)))
-                channel.send("answer", encode(self._answer(channel.peer, asked)))
+                    asked = decode(Ask, bytes(channel.recv("ask", limit=most + MOST_HEAD)))
+                channel.deadline_s = self._answer_s
+                channel.send("answer", self._answer(channel.peer, asked))
         except PeerError as error:
             if isinstance(error, ProtocolError) and not self._closed.is_set():
                 self._note(f"dropped {channel.peer}: {error}")
@@ -133,11 +140,15 @@ class Desk:
                 with suppress(ValueError):  # all connections are being closed
                     self._connections.hang_up([channel])
 
-    def _answer(self, peer: str, asked: Ask) -> Answer:
+    def _answer(self, peer: str, asked: Ask) -> bytes:
+        """Return the encoded answer. One that is too large to be sent is refused, as all that cannot be answered."""
         question = self._questions.get(asked.what)
         try:
             if question is None or self._roles[peer] not in question.by:
                 raise ProtocolError(f"expected what a {self._roles[peer]} may ask, found '{asked.what}'")
-            return Answer(DONE, question.answer(peer, asked.body))
+            if len(asked.body) > question.most:
+                found = f"{len(asked.body)} bytes"
+                raise ProtocolError(f"expected at most {question.most} bytes with '{asked.what}', found {found}")
+            return encode(Answer(DONE, question.answer(peer, asked.body)))
         except MpcError as error:
-            return Answer(REFUSED, str(error).encode()[:MOST_SENTENCE])
+            return encode(Answer(REFUSED, str(error).encode()[:MOST_SENTENCE]))

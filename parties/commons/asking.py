@@ -27,7 +27,8 @@ from parties.frame.connections import Connections
 from parties.frame.settings import Peer
 
 MOST_BODY = 1 << 27
-MOST_MESSAGE = MOST_BODY + 256
+MOST_HEAD = 256  # bytes of a message beside its body
+MOST_MESSAGE = MOST_BODY + MOST_HEAD
 MOST_SENTENCE = 1 << 12
 DONE, REFUSED = 0, 1
 _GRACE_S = 2.0  # for a thread to notice that its connection is gone
@@ -74,7 +75,7 @@ class Line:
     def __init__(self, connections: Connections, peer: Peer, role: str, deadline_s: float) -> None:
         self.peer = peer
         self._connections, self._role, self._deadline_s = connections, role, deadline_s
-        self._questions: queue.Queue[tuple[str, bytes, Future[bytes]] | None] = queue.Queue()
+        self._questions: queue.Queue[tuple[str, list[bytes], Future[bytes]] | None] = queue.Queue()
         self._channel: TlsChannel | None = None
         self._before = (0, 0)  # over connections that broke
         self._attempt = Attempt()
@@ -87,7 +88,9 @@ class Line:
         answer: Future[bytes] = Future()
         if self._closed:
             raise OrderError(f"expected an open line to {self.peer.name}, found one that was closed")
-        self._questions.put((what, body, answer))
+        held = [body]
+        answer.add_done_callback(lambda _: held.clear())  # a question that is cancelled waits without its body
+        self._questions.put((what, held, answer))
         return answer
 
     @property
@@ -112,11 +115,11 @@ class Line:
 
     def _work(self) -> None:
         while (question := self._questions.get()) is not None:
-            what, body, answer = question
+            what, held, answer = question
             if not answer.set_running_or_notify_cancel():
                 continue
             try:
-                answer.set_result(self._exchange(encode(Ask(what, body)), what))
+                answer.set_result(self._exchange(encode(Ask(what, held[0])), what))
             except BaseException as error:  # noqa: BLE001  raised again where the answer is looked at
                 answer.set_exception(error)
 

@@ -50,11 +50,13 @@ def settled(state: State) -> int:
 
 
 def records_of(copy: Copy) -> list[Accepted | Certified]:
-    """Return the records of a trustee that has taken all certified entries at once."""
-    if copy.certified is None:
-        return []
-    note = bytes(copy.certified[1])
-    return [Accepted(0, tuple(copy.entries[: copy.certified_size]), note), Certified(note)]
+    """Return the records of a trustee that has taken the certified entries as they came here."""
+    records, first = list[Accepted | Certified](), 0
+    for size, certificate in copy.certificates.items():
+        note = bytes(certificate)
+        records += [Accepted(first, tuple(copy.entries[first:size]), note), Certified(note)]
+        first = size
+    return records
 
 
 if __name__ == "__main__":

@@ -9,6 +9,10 @@ All trustees must receive the same messages in the same order. A sequencer that 
 keys differ, and then no key gets the quorum that a log demands. A trustee that keeps silent is waited for in one phase
 and not longer, once n - t trustees have said so.
 
+The list takes a trustee's own signed messages alone, and two of a kind at most: a second one proves that it tells two
+stories. So whatever a trustee sends takes no place from others. A list that a faulty sequencer fills or keeps back ends
+with the deadline of each trustee.
+
 What a trustee has of the key is on its disk before it registers the key.
 """
 
@@ -16,16 +20,18 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mpc.commons.committee import CommitteeKey, KeyShare
+from mpc.commons.committee import CommitteeKey, KeySetup, KeyShare
 from mpc.commons.encoding import U8, U32, Blob, Fixed, Many, Record, coded, decode, encode
+from mpc.commons.founding import Founding
 from mpc.commons.group import SCALAR_BYTES, SecretScalar
-from mpc.commons.key_messages import MOST_BODY_BYTES, Phase
+from mpc.commons.key_messages import MOST_BODY_BYTES, Close, Phase, open_message
 from mpc.commons.roles.trustee import TrusteeRole
-from mpc.errors import ProtocolError
+from mpc.errors import OrderError, ProtocolError
 from parties.commons.answering import Question
 from parties.commons.settings import TRUSTEE
 from parties.frame.errors import PartyError
@@ -33,7 +39,11 @@ from parties.frame.private_files import write_private
 
 KEPT = "trustees-key"
 MOST_MESSAGES = 1 << 12
+MOST_EACH = 2  # of one trustee and kind, or phase that it closes
+NEWS_BYTES = 1 << 20  # of messages, after which no further one goes into an answer
+MOST_TURN_BYTES = 1 << 22  # of what a trustee says at once
 _WAIT_MS = 250
+_PATIENCES = 4 * Phase.RECOVER  # in which a key is made, or never: trustees may come late, and computing takes time
 _MESSAGE = Blob(MOST_BODY_BYTES + 256)
 
 Exchange = Callable[[bytes], bytes]
@@ -50,7 +60,7 @@ class KeyTurn(Record):
 
 @dataclass(frozen=True)
 class KeyNews(Record):
-    """The next messages of the list, in order."""
+    """The next messages of the list, in order. More may follow."""
 
     messages: tuple[bytes, ...] = coded(Many(_MESSAGE, MOST_MESSAGES))
 
@@ -70,27 +80,60 @@ class KeptKey(Record):
 class KeyBoard:
     """The sequencer's list of all messages of one key session."""
 
-    def __init__(self) -> None:
+    def __init__(self, founding: Founding) -> None:
+        self._setup = KeySetup.of(founding)
+        self._places = {one.name: place for place, one in enumerate(founding.trustees)}
         self._messages: list[bytes] = []
         self._known: set[bytes] = set()
+        self._said: Counter[tuple[int, int, int]] = Counter()  # by sender, kind and closed phase
         self._changed = threading.Condition()
 
     @property
     def questions(self) -> dict[str, Question]:
         """What trustees may ask."""
-        return {"key": Question((TRUSTEE,), lambda _, body: self.answer(body))}
+        return {"key": Question((TRUSTEE,), lambda peer, body: self._answer(self._places[peer], body), MOST_TURN_BYTES)}
 
     def answer(self, body: bytes) -> bytes:
-        """Take what a trustee says, and return what it has not heard, after a moment if there is nothing yet."""
+        """Answer the sequencer itself, see :func:`make_key`."""
+        return self._answer(0, body)
+
+    def _answer(self, place: int, body: bytes) -> bytes:
+        """Take what a trustee says, and return what it has not heard, after a moment if there is nothing yet.
+
+        Raises:
+            ProtocolError: a message is not signed by this trustee for this session, or is a third one of its kind.
+        """
         turn = decode(KeyTurn, body)
         with self._changed:
             for message in turn.said:
-                if message not in self._known and len(self._messages) < MOST_MESSAGES:
-                    self._known.add(message)
-                    self._messages.append(message)
-                    self._changed.notify_all()
+                if message not in self._known:
+                    self._take(place, message)
             self._changed.wait_for(lambda: len(self._messages) > turn.count, _WAIT_MS / 1e3)
-            return encode(KeyNews(tuple(self._messages[turn.count :])))
+            return encode(KeyNews(self._news(turn.count)))
+
+    def _take(self, place: int, message: bytes) -> None:
+        found = open_message(self._setup, message)
+        if found.sender != place:
+            raise ProtocolError(f"expected messages of trustee {place}, found one of trustee {found.sender}")
+        try:
+            contents = found.contents()
+            closed = contents.phase if isinstance(contents, Close) else 0
+        except ProtocolError:  # all trustees shall see that it says nothing that is allowed
+            closed = 0
+        slot = place, found.kind, closed
+        if self._said[slot] >= MOST_EACH:
+            raise ProtocolError(f"expected at most {MOST_EACH} messages like {found!r}, found one more")
+        self._said[slot] += 1
+        self._known.add(message)
+        self._messages.append(message)
+        self._changed.notify_all()
+
+    def _news(self, count: int) -> tuple[bytes, ...]:
+        last, total = count, 0
+        while last < len(self._messages) and total < NEWS_BYTES:
+            total += len(self._messages[last])
+            last += 1
+        return tuple(self._messages[count:last])
 
 
 def make_key(role: TrusteeRole, exchange: Exchange, patience_s: float) -> tuple[CommitteeKey, KeyShare]:
@@ -101,13 +144,21 @@ def make_key(role: TrusteeRole, exchange: Exchange, patience_s: float) -> tuple[
         patience_s: how long a phase may last before this trustee says that it is over.
 
     Raises:
-        PartyError: the session failed, or has left this trustee without a share.
+        PartyError: the session failed, or did not end in time, or has left this trustee without a share, or the
+            sequencer did not answer.
     """
+    expires = time.monotonic() + _PATIENCES * patience_s
     said: Sequence[bytes] = role.start_key()
     session = role.key_session
     count, phase, since = 0, session.phase, time.monotonic()
     while session.phase < Phase.DONE:
-        news = decode(KeyNews, exchange(encode(KeyTurn(count, tuple(said)))))
+        if time.monotonic() > expires:
+            within = f"{_PATIENCES * patience_s:g} s"
+            raise PartyError(f"expected the trustees' key within {within}, found phase {session.phase.name} going on")
+        try:
+            news = decode(KeyNews, exchange(encode(KeyTurn(count, tuple(said)))))
+        except TimeoutError:
+            raise PartyError("expected the sequencer to answer what makes the trustees' key, found silence") from None
         said = []
         for message in news.messages:
             count += 1
@@ -122,7 +173,10 @@ def make_key(role: TrusteeRole, exchange: Exchange, patience_s: float) -> tuple[
             since = time.monotonic()
     if session.phase is Phase.FAILED:
         raise PartyError(f"expected a key of the trustees, found a session that failed: {session.failure}")
-    return session.key, session.share
+    try:
+        return session.key, session.share
+    except OrderError as error:
+        raise PartyError(str(error)) from error
 
 
 def keep_key(folder: Path, key: CommitteeKey, share: KeyShare) -> None:

@@ -37,6 +37,8 @@ from parties.frame.errors import PartyError
 MOST_WAIT_MS = 10_000
 MOST_ATTACHMENTS = 1 << 12  # in one answer
 MOST_ATTACHMENT = 1 << 26
+MOST_DIGESTS_BYTES = 32 * MOST_ATTACHMENTS + 4
+MOST_SUBMISSION_BYTES = MOST_BODY_BYTES + MOST_ATTACHMENT + 512
 ENOUGH_BYTES = 1 << 26  # of attachments, after which no further one goes into an answer
 _WAIT_MS = 1_000
 _PATIENCE_S = 3.0  # with a trustee that says nothing new

@@ -56,7 +56,7 @@ def trustee(party: Party[TrusteeSettings]) -> None:
     )
     names = {bytes.fromhex(key): name for name, key in settings.consumers.items()}
     answers = TrusteeDesk(founding, role, names, Fault(settings.fault))
-    board = KeyBoard() if role.sequencer else None
+    board = KeyBoard(founding) if role.sequencer else None
     questions = {**answers.questions, **(board.questions if board else {})}
     with ways(party, TRUSTEE) as way, way.desk(settings.listen, questions) as desk, serving():
         others = {line.peer.name: line for line in way.trustees}

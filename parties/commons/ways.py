@@ -70,7 +70,15 @@ class Ways:
         settings, progress = self.settings, self.progress
         listener = self.connections.listen(address)
         roles = {name: role for name, role in settings.roles.items() if name != settings.name}
-        desk = Desk(self.connections, listener, roles, questions, settings.run_deadline_s, progress.note)
+        desk = Desk(
+            self.connections,
+            listener,
+            roles,
+            questions,
+            settings.run_deadline_s,
+            settings.message_deadline_s,
+            progress.note,
+        )
         self._desks.append(desk)
         progress.listening(listener.port)
         try:

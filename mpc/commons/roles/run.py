@@ -258,7 +258,7 @@ class CommonsRun:
 
     def _follow(self, *followers: Follower) -> None:
         for one in followers:
-            if (update := self.cast.trustees[0].update(one.size)) is not None:
+            while (update := self.cast.trustees[0].update(one.size)) is not None:
                 one.take(update)
 
     def _close(self, grant: bytes, step: Step) -> None:

@@ -36,6 +36,7 @@ class Network:
         self.folders = RunFolders(folder / "files", folder / "logs", "test")
         certificates.issue("test", [(name, self.folders.party(name)) for name in (*self.names, OUTSIDER)])
         self.notes: list[str] = []
+        self.answer_s = 10.0
         self.desks: dict[str, Desk] = {}
         self.logs: dict[str, TrusteeDesk] = {}
         self.peers: dict[str, Peer] = {}
@@ -64,7 +65,7 @@ class Network:
         role = TrusteeRole(founding, self.log.keys[place], store, attachments)
         self.logs[name] = TrusteeDesk(founding, role, {self.log.consumer.key: OUTSIDER})
         roles = dict.fromkeys(self.names, TRUSTEE) | {OUTSIDER: CONSUMER}
-        desk = Desk(connections, listener, roles, self.logs[name].questions, 30.0, self.notes.append)
+        desk = Desk(connections, listener, roles, self.logs[name].questions, 30.0, self.answer_s, self.notes.append)
         self.desks[name] = desk
         self._stack.callback(desk.close)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -90,7 +91,7 @@ def test_a_reader_takes_no_entry_without_a_certificate(tmp_path: Path) -> None:
         answer = reader.lines[0].ask("follow", encode(Follow(0, 0))).result(10)
         assert answer == b""  # one trustee has signed it, and no quorum
         copy = made.trustee(0).copy
-        copy.certified = _checkpoint(made), copy.notes[1]
+        copy.certified, copy.certificates[1] = (_checkpoint(made), copy.notes[1]), copy.notes[1]
         assert desk.role.update(0)  # a faulty trustee says that it is certified
         assert not reader.advance(0)
         assert (reader.log.copy.size, reader.log.copy.certified_size) == (0, 0)
@@ -130,11 +131,12 @@ def test_only_the_sequencer_proposes_and_roles_ask_only_what_they_may(tmp_path: 
 
 def test_trustees_make_one_key_and_find_it_on_their_disks_again(tmp_path: Path) -> None:
     with network(tmp_path) as made:
-        board = KeyBoard()
+        board = KeyBoard(made.log.founding)
         found = {}
 
         def work(place: int) -> None:
-            found[place] = make_key(made.logs[made.names[place]].role, board.answer, patience_s=0.3)
+            name, ask = made.names[place], board.questions["key"].answer
+            found[place] = make_key(made.logs[name].role, partial(ask, name), patience_s=0.3)
 
         threads = [threading.Thread(target=work, args=(place,)) for place in range(3)]  # the fourth is silent
         for thread in threads:
