@@ -47,7 +47,7 @@ class Watched:
             for _ in range(times):
                 self.duties.go_on()
         finally:
-            del self.role.verdict  # type: ignore[method-assign]
+            del self.role.verdict
 
     def _use(self) -> None:
         with self.answers.changed:
