@@ -21,7 +21,7 @@ from mpc.encrypted.shared_release import holder_receive_masked
 from mpc.encrypted.threshold import decryption
 from mpc.encrypted.threshold.owner import Owner
 from mpc.encrypted.threshold.session import JointKey
-from mpc.errors import RangeError
+from mpc.errors import CheatingError, RangeError
 from parties.encrypted.joint_answers import JointAnswers
 from parties.encrypted.keys import SIGNING, new_seed
 from parties.encrypted.model import LinearModel
@@ -57,7 +57,7 @@ def _moments(joint: JointRidge, kept: LinearModel, table: LabelledTable) -> tupl
 def owner(party: Party[PoolOwnerSettings]) -> None:
     """Play one owner."""
     settings, progress, joint = party.settings, party.progress, party.settings.joint
-    job, count = joint.job, len(settings.owners)
+    job = joint.job
     table, test = (LabelledTable.read(party.folder / name) for name in (RECORDS, TEST))
     kept = LinearModel.read(party.folder / KEPT)
     signing = Ed25519PrivateKey.from_private_bytes((party.folder / SIGNING).read_bytes())
@@ -81,8 +81,8 @@ def owner(party: Party[PoolOwnerSettings]) -> None:
                 others[settings.opener.name] = connections.dial(settings.opener, OWNER_ROLE)
         connections.begin()
         with progress.step("2", "agree on a common string", channel=trainer):
-            common = owner_agree(trainer, settings.job_id, settings.number, count)
-            key = JointKey(job.parameters, tuple(map(bytes.fromhex, settings.signing)), settings.job_id, common)
+            common = owner_agree(trainer, settings.job_id, settings.number, signing, settings.signing_keys)
+            key = JointKey(job.parameters, settings.signing_keys, settings.job_id, common)
             me = Owner(key, settings.number, new_seed(), signing, JointAnswers(party.folder, key.key_id))
         with progress.step("3", "make the key together", channel=trainer):
             firsts = owner_show(trainer, key, joint_ridge.owner_first(me, job), joint_ridge.first_sizes(key, job))
@@ -145,11 +145,25 @@ def _open(
 
 
 def _receive(joint: JointRidge, opener: Channel, shares: list[bytes]) -> Floats:
-    """Give the shares to the opener, and return the noisy weights that it has opened."""
+    """Give the shares to the opener, and return the noisy weights that it has opened.
+
+    Raises:
+        CheatingError: what the opener gives are no weights of any records in the range.
+    """
     for place, share in enumerate(shares):
         opener.send(f"decryption/{place}", share)
     shape = (joint.job.targets, joint.job.features)
-    return np.frombuffer(opener.recv("opened", 8 * shape[0] * shape[1]), np.float64).reshape(shape)
+    weights = np.frombuffer(opener.recv("opened", 8 * shape[0] * shape[1]), np.float64).reshape(shape)
+    largest, allowed = float(np.abs(weights).max()), joint.largest_opened
+    # The first comparison keeps squares from overflowing, and is false where one is no number.
+    if not (largest <= allowed and float(np.linalg.norm(weights, axis=1).max()) <= allowed):
+        raise CheatingError(
+            f"expected opened weights of a norm of at most {allowed:.3g}, as those of any records within the range "
+            "have, found larger ones or no numbers",
+            peer=opener.peer,
+            step="opened",
+        )
+    return weights
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ from parties.encrypted.owner import scikit_learn
 from parties.encrypted.planning import records_of
 from parties.encrypted.pool.owner import KEPT, RECORDS, TEST, prepared
 from parties.encrypted.pool.settings import PoolOwnerSettings, PoolTrainerSettings
+from parties.encrypted.pooling import share_of
 from parties.encrypted.preparation import Preparation
 from parties.encrypted.records import LabelledTable, read_records
 from parties.frame.errors import ConfigError
@@ -52,7 +53,8 @@ def plan(config: SecureTrainConfig, pool: PoolConfig, run: Run) -> Plan:
     preparation = Preparation.of(public.features, None, None, config.clip, pool.norm)
     kept = LinearModel.untrained(preparation, table.classes, 0)
     choices = Ridge(pool.regularisation, pool.largest_eigenvalue, pool.degree)
-    records, features = sum(len(one.features) for one in dealt), power_of_two(preparation.outputs)
+    # All see n'. Of two owners each would learn from an exact one how many records the other has.
+    records, features = share_of(sum(len(one.features) for one in dealt)), power_of_two(preparation.outputs)
     job = RidgeJob.of(records, features, choices, table.targets, count, count)
     leak = JointRidge(job, pool.sigma).check_leak()
     signing = [Ed25519PrivateKey.generate() for _ in pool.owners]
