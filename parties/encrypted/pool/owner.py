@@ -45,11 +45,14 @@ def prepared(kept: LinearModel, table: LabelledTable, features: int) -> tuple[Fl
 
 def _moments(joint: JointRidge, kept: LinearModel, table: LabelledTable) -> tuple[Floats, Floats]:
     """Return the owner's moments. Its log may be read by others, so a refusal has no number of its records."""
+    job, (records, signs) = joint.job, prepared(kept, table, joint.job.features)
     try:
-        return owner_moments(joint.job, *prepared(kept, table, joint.job.features))
+        return owner_moments(job, records, signs)
     except RangeError:
+        if not 1 <= len(records) <= job.records:
+            raise RangeError(f"expected 1 to {job.records} records, found more or none") from None
         raise RangeError(
-            f"expected records whose second moments have eigenvalues of at most {joint.job.choices.largest:g}, found "
+            f"expected records whose second moments have eigenvalues of at most {job.choices.largest:g}, found "
             "larger ones: all owners need a larger largest_eigenvalue or a smaller norm"
         ) from None
 

@@ -17,13 +17,14 @@ from mpc.encrypted.joint_ridge import JointRidge
 from mpc.encrypted.pooled import RidgeJob, owner_moments
 from mpc.encrypted.programs.ridge import Ridge, solve_in_the_clear
 from mpc.encrypted.threshold.session import JointKey
-from mpc.errors import CheatingError
+from mpc.errors import CheatingError, RangeError
 from parties.encrypted.config import PoolConfig, SecureTrainConfig
 from parties.encrypted.model import LinearModel
-from parties.encrypted.pool.owner import _receive, prepared
+from parties.encrypted.pool.owner import _moments, _receive, prepared
 from parties.encrypted.pool.planning import plan
 from parties.encrypted.pool.report import summary
 from parties.encrypted.pooling import share_of
+from parties.encrypted.preparation import Preparation
 from parties.encrypted.records import LabelledTable
 from parties.encrypted.wire import label
 from parties.frame.errors import ConfigError
@@ -154,6 +155,21 @@ def test_an_owner_takes_no_weights_that_no_records_have(wrong: float | None) -> 
         return
     with pytest.raises(CheatingError, match=r"ada: expected opened weights of a norm of at most \d"):
         _receive(joint, far, [])
+
+
+@pytest.mark.parametrize(
+    ("records", "largest", "sentence"),
+    [
+        (9, 0.7, "expected 1 to 9 records, found more or none$"),
+        (10, 0.01, "eigenvalues of at most 0.01, found larger ones"),
+    ],
+)
+def test_an_owners_refusal_says_what_is_wrong_without_its_numbers(records: int, largest: float, sentence: str) -> None:
+    table = LabelledTable(np.eye(10)[:, :3], np.arange(10) % 2, ("0", "1"))
+    kept = LinearModel.untrained(Preparation.of(table.features, None, None, 4.0, 0.8), table.classes, 0)
+    joint = JointRidge(RidgeJob.of(records, 4, Ridge(0.1, largest, 4), 1, 3, 3), 0.05)
+    with pytest.raises(RangeError, match=sentence):
+        _moments(joint, kept, table)
 
 
 @pytest.mark.parametrize("owners", [("ada",), ("ada", "ada"), ("ada", "trainer"), ("ada", "b/a")])
