@@ -95,7 +95,7 @@ def test_swapped_chunks_are_refused(written: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        ({"version": 1}, "expected a file of version 2, found 1: use the same release"),
+        ({"version": 1}, "expected a file of version 3, found 1: use the same release"),
         ({"kind": "model"}, "expected an encrypted data set, found a trained model, encrypted"),
         ({"kind": "secret"}, "expected a header in its one form, found another"),
         ({"algorithm": "\x1b[31mlogistic"}, "expected a header in its one form, found another"),
@@ -139,7 +139,7 @@ def test_what_is_no_such_file_is_refused(tmp_path: Path) -> None:
     path.write_bytes(b'{"kind": "capc private key"}')
     with pytest.raises(FileError, match="found another \\(a private key"):
         read_container(path, "data")
-    deep = b'{"version":2,"x":' + b"[" * 100_000 + b"]" * 100_000 + b"}"
+    deep = b'{"version":3,"x":' + b"[" * 100_000 + b"]" * 100_000 + b"}"
     path.write_bytes(b"CAPCENC1" + struct.pack("<I", len(deep)) + deep)
     for read in (lambda: read_container(path, "data"), lambda: read_header(path)):
         with pytest.raises(FileError, match="expected a header in its one form"):
