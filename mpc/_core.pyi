@@ -956,11 +956,14 @@ class CkksSecretShare:
         Raises ParameterError for a ciphertext of another key, and for a mask above 120 bits or the level's modulus.
         """
 
+    def refresh_opening(self, ciphertext: CkksCiphertext, mask_bits: int) -> bytes:
+        """Return what :meth:`decryption` does with another mask, which is that of a refresh."""
+
     def refresh(self, ciphertext: CkksCiphertext, mask_bits: int, common: Buffer, level: int) -> bytes:
-        """Return ``-a s_i - m_i + e_i`` at a level, for the mask of :meth:`decryption`."""
+        """Return ``-a s_i - m_i + e_i`` at a level, for the mask of :meth:`refresh_opening`."""
 
     def mask(self, ciphertext: CkksCiphertext, mask_bits: int) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
-        """Return the mask of both: of N coefficients the lower 64 bits and the upper ones."""
+        """Return the mask of :meth:`decryption`: of N coefficients the lower 64 bits and the upper ones."""
 
 def ckks_add_key_shares(parameters: CkksParameters, shares: list[bytes]) -> bytes:
     """Return the public key or rotation key of all owners' shares, or the sum of their first relinearisation shares.

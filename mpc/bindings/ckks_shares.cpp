@@ -101,6 +101,11 @@ void bind_shares_of_ckks(nb::module_& m) {
                  return to_bytes(released([&] { return s.decryption(c, k); }));
              },
              ciphertext, bits)
+        .def("refresh_opening",
+             [](const SecretShare& s, const Ciphertext& c, int k) {
+                 return to_bytes(released([&] { return s.refresh_opening(c, k); }));
+             },
+             ciphertext, bits)
         .def("refresh",
              [](const SecretShare& s, const Ciphertext& c, int k, nb::handle seed, std::size_t level) {
                  const Block block = common_of(seed);

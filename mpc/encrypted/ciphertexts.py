@@ -13,7 +13,7 @@ from fractions import Fraction
 from mpc._core import CkksCiphertext, CkksEvaluator, CkksParameters, CkksScale
 from mpc.encrypted.noise import Chain
 from mpc.encrypted.packing import Floats
-from mpc.errors import ParameterError
+from mpc.errors import ParameterError, ProtocolError
 
 
 def chain_of(parameters: CkksParameters, owners: int = 1) -> Chain:
@@ -67,11 +67,13 @@ class Ciphertexts:
         """Return the ciphertext of a message, at this scale or at that of the parameters.
 
         Raises:
-            ProtocolError: the message is no ciphertext of these parameters.
-            ParameterError: it has another scale.
+            ProtocolError: the message is no ciphertext of these parameters, or has another scale.
         """
         ciphertext = CkksCiphertext.from_bytes(self._parameters, message)
-        return self._checked(ciphertext, Fraction(float(self._parameters.scale)) if scale is None else scale)
+        expected = Fraction(float(self._parameters.scale)) if scale is None else scale
+        if ciphertext.scale != core_scale(self._parameters, expected):
+            raise ProtocolError(f"expected a ciphertext of scale {float(expected):.6g}, found one of another")
+        return Encrypted(ciphertext, expected)
 
     def _checked(self, ciphertext: CkksCiphertext, scale: Fraction) -> Encrypted:
         if ciphertext.scale != core_scale(self._parameters, scale):

@@ -35,6 +35,7 @@ from mpc._core import CkksCiphertext
 from mpc.channels.frames import Channel
 from mpc.encrypted.packing import Floats
 from mpc.encrypted.ranges import read_of, worst_case
+from mpc.encrypted.reading import MOST_ERRORS
 from mpc.encrypted.shared_release import SharedRelease, holder_open, trainer_open
 from mpc.encrypted.threshold import decryption, refresh, release
 from mpc.encrypted.threshold.owner import Owner
@@ -72,6 +73,12 @@ class JointLogistic:
         """How the result is opened. Its limit is the job's bound on weights, so that it needs no choice."""
         limit = max(0, math.ceil(math.log2(self.job.largest)))
         return release.release_of(self.job, Fraction(round(self.sigma * _GRID), _GRID), limit)
+
+    @property
+    def largest_opened(self) -> float:
+        """A norm that no target's opened weights exceed, with noise of 10 deviations."""
+        each = 2.0**self.release.limit_bits + 10 * math.sqrt(2) * self.sigma
+        return math.sqrt(self.job.packing.features) * MOST_ERRORS * each
 
     @cached_property
     def read_bounds(self) -> list[Floats]:

@@ -35,7 +35,7 @@ from mpc._core import CkksCiphertext
 from mpc.channels.frames import Channel
 from mpc.encrypted.noise import Chain
 from mpc.encrypted.packing import Floats
-from mpc.encrypted.pooled import RidgeJob, deviation
+from mpc.encrypted.pooled import RidgeJob, deviation, largest_norm
 from mpc.encrypted.reading import Residues
 from mpc.encrypted.shared_release import LARGEST_LEAK, SharedRelease, Shares, holder_open, holder_shares, trainer_open
 from mpc.encrypted.threshold import decryption
@@ -123,6 +123,12 @@ class JointRidge:
         """Bounds on the deviation of each weight by the encryption alone, without the release's noise, ``(width,)``."""
         found: Floats = self.release.reading.errors(self.read_deviations) / abs(self.unit)
         return found
+
+    @property
+    def largest_opened(self) -> float:
+        """The largest norm of a target's opened weights over all records in the range, with noise of 10 deviations."""
+        noise = 10 * math.hypot(math.sqrt(2) * self.sigma, float(self.deviations.max()))
+        return largest_norm(self.job) + math.sqrt(self.job.tiling.size) * noise
 
     def check_leak(self) -> float:
         """Return what the opened weights say of the encryption's error, in nats, on average over that error.

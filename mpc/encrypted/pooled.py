@@ -36,7 +36,7 @@ from mpc.encrypted.tiling import Tiling
 from mpc.errors import CheatingError, ParameterError, ProtocolError, RangeError
 
 PUBLIC, PRODUCTS = "public key", "products"
-MOST_FEATURES, MOST_OWNERS = 256, 1000
+MOST_FEATURES, MOST_OWNERS, MOST_RECORDS = 256, 1000, 1 << 40
 LARGEST_BOUND = 0.05
 """The largest bound on the error, relative to the largest weight. With a larger one a comparison would say little."""
 _ROOM = 4.0  # how many times as large as the largest weights a ciphertext can hold
@@ -72,6 +72,8 @@ class RidgeJob:
             raise ParameterError(
                 f"expected records and up to {MOST_OWNERS} owners, found {self.records} and {self.owners}"
             )
+        if self.records > MOST_RECORDS:
+            raise ParameterError(f"expected at most 2^40 records, found a number of {self.records.bit_length()} bits")
         if not 1 <= self.targets <= self.tiling.most_targets:
             raise ParameterError(
                 f"expected 1 to {self.tiling.most_targets} targets for {self.features} features, found {self.targets}"
@@ -283,22 +285,34 @@ def add_moments(job: RidgeJob, all_parts: Sequence[Mapping[str, bytes]]) -> dict
     """Add up what several owners have sent, all under one key.
 
     Raises:
-        ProtocolError: a part is missing or no encrypted moment of this job.
+        ProtocolError: a part is missing or no encrypted moment of this job, or one is under another key than the first
+            owner's. It names the owner.
     """
-    evaluator, added = CkksEvaluator(job.core, None, []), {}
+    evaluator, added, key_id = CkksEvaluator(job.core, None, []), {}, None
     for name in job.moment_names():
-        first, *others = (_moment(job, parts, name) for parts in all_parts)
+        read = []
+        for owner, parts in enumerate(all_parts):
+            read.append(_moment(job, parts, name, key_id, f"owner {owner + 1}"))
+            key_id = read[0].key_id
+        first, *others = read
         for other in others:
             first = evaluator.add(first, other)
         added[name] = first.to_bytes()
     return added
 
 
-def _moment(job: RidgeJob, parts: Mapping[str, bytes], name: str) -> CkksCiphertext:
+def _moment(
+    job: RidgeJob, parts: Mapping[str, bytes], name: str, key_id: bytes | None, peer: str = ""
+) -> CkksCiphertext:
     ciphertext = CkksCiphertext.from_bytes(job.core, _part(parts, name))
+    if key_id is not None and ciphertext.key_id != key_id:
+        raise ProtocolError(
+            f"expected moments under the key {key_id.hex()}, found some under {ciphertext.key_id.hex()}", peer=peer
+        )
     if ciphertext.level != job.choices.levels or ciphertext.scale != job.core.scale:
         raise ProtocolError(
-            f"expected moments at level {job.choices.levels} and the parameters' scale, found level {ciphertext.level}"
+            f"expected moments at level {job.choices.levels} and the parameters' scale, found level {ciphertext.level}",
+            peer=peer,
         )
     return ciphertext
 
@@ -314,9 +328,10 @@ def trainer_solve(
     Raises:
         ProtocolError: keys or moments are not those of this job.
     """
+    key_id = owner_public_key(job, keys).key_id
     rotations: list[Any] = [_part(keys, f"rotation {step}") for step in job.rotations]
     arithmetic = Ciphertexts(job.core, CkksEvaluator(job.core, _part(keys, PRODUCTS), rotations))
-    read = {name: arithmetic.read(_moment(job, parts, name).to_bytes()) for name in job.moment_names()}
+    read = {name: arithmetic.read(_moment(job, parts, name, key_id).to_bytes()) for name in job.moment_names()}
     tiles = [[read[f"tile {row} {column}"] for column in range(job.tiling.columns)] for row in range(job.tiling.rows)]
     moments = Moments(tiles, read["columns"], read["rows"])
     found: list[list[Encrypted]] = []

@@ -39,7 +39,7 @@ _LIMB_BITS = 16
 _DOUBLES = 2.0**-36
 """More than the error of a mean of cosines in doubles, of which a transform of 2^15 numbers has at most 2^-41."""
 
-_MOST_ERRORS = 2.0
+MOST_ERRORS = 2.0
 """How much larger, as a factor, the inverse of B may make errors. A larger one means that there is no room for A."""
 
 
@@ -126,9 +126,9 @@ class Reading:
         self.matrix: Floats = self.real[:, packing.places].sum(axis=2)
         """B, ``(d', d')``."""
         self._inverse = np.linalg.inv(self.matrix)
-        if not (enlarged := float(np.abs(self._inverse).sum(axis=1).max())) <= _MOST_ERRORS:
+        if not (enlarged := float(np.abs(self._inverse).sum(axis=1).max())) <= MOST_ERRORS:
             raise RangeError(
-                f"expected a reading that enlarges errors by at most {_MOST_ERRORS:g}, found {enlarged:.3g}: lower the "
+                f"expected a reading that enlarges errors by at most {MOST_ERRORS:g}, found {enlarged:.3g}: lower the "
                 f"limit of weights from 2^{limit_bits}"
             )
 

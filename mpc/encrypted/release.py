@@ -44,7 +44,7 @@ class Comparison:
             self._agreed = False
 
     def check(self) -> None:
-        """Say whether all agreed, after the last message of the protocol.
+        """Say whether all agreed so far: after the last message of the protocol, and before anything is opened.
 
         Raises:
             CheatingError: some weight of some result was further away, so that the trainer has not run this program on

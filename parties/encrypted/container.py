@@ -76,6 +76,8 @@ class Header(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         regularisation, largest: of ridge regression, see :class:`mpc.encrypted.programs.ridge.Ridge`, or else 0.
         owners: whose records are in it, added up.
         share: how many records these owners have at most, where owners are added up.
+        pooled: the digests of the owners' files that were added up, in hex and in order. None in an owner's own file.
+        creators: the public keys of the signatures of these files, in hex and in order.
         source: the digest of the file that this one was made from, in hex, or nothing.
         creator: the public key of the signature, in hex.
     """
@@ -96,6 +98,8 @@ class Header(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     largest: float = 0.0
     owners: int = 1
     share: int = 0
+    pooled: tuple[str, ...] = ()
+    creators: tuple[str, ...] = ()
     source: str
     parts: tuple[Part, ...]
     creator: str
@@ -232,7 +236,7 @@ def _header(path: Path, source: _Hashed) -> Header:
     negative = any(part.size < 0 for part in header.parts)
     if negative or len({part.name for part in header.parts}) < len(header.parts):
         raise FileError(f"{path}: expected parts of different names with their lengths, found others")
-    digests = (header.key_id, header.parameters_digest, header.source, header.creator)
+    digests = (header.key_id, header.parameters_digest, header.source, header.creator, *header.pooled, *header.creators)
     if (
         msgspec.json.encode(header) != encoded
         or len(header.creator) != 64

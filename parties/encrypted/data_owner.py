@@ -79,6 +79,7 @@ def data_owner(party: Party[OwnerSettings]) -> None:
                 comparison.check()
             weights = [one.weights for one in foreseen]
         else:
+            comparison.check()
             with progress.step("6", "open the model by a garbled circuit", channel=trainer):
                 masked = [holder_decrypt(release, secret, message) for message in messages]
                 weights = holder_open(release, Evaluator.open(trainer), holder_shares(release, masked))

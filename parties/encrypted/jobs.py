@@ -192,7 +192,17 @@ def ridge_job_of(path: Path, header: Header, owners: int | None = None) -> Ridge
     except (ParameterError, RangeError) as error:
         raise FileError(f"{path}: {error}") from error
     expected = ridge_header(header.kind, job, header.key_id, header.source, header.share)
-    filled = msgspec.structs.replace(expected, owners=header.owners, parts=header.parts, creator=header.creator)
+    added = {name: getattr(header, name) for name in ("owners", "parts", "creator", "pooled", "creators")}
+    filled = msgspec.structs.replace(expected, **added)
+    listed = header.owners if header.kind == "data" and header.owners > 1 else 0
+    known = all({*map(len, names)} <= {64} for names in (header.pooled, header.creators))
+    if not known or any(names != tuple(sorted({*names})) for names in (header.pooled, header.creators)):
+        raise FileError(f"{path}: expected each file and each creator that was added up once, found others")
+    if not len(header.pooled) == len(header.creators) == listed:
+        raise FileError(
+            f"{path}: expected the files and creators of {listed} owners that were added up, found "
+            f"{len(header.pooled)} and {len(header.creators)}"
+        )
     if header != filled or not 0 <= header.share <= header.records:
         raise FileError(
             f"{path}: expected the header of {RIDGE} on parameters {job.core.digest.hex()[:16]}, found another"

@@ -18,9 +18,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import chain, combinations
 from pathlib import Path
 from time import perf_counter
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -108,7 +110,7 @@ class EncryptedMoments:
 
 
 def share_of(records: int) -> int:
-    """Return what a file says of an owner's records at most: their number, with no more than its first three bits."""
+    """Return how many records others are told at most: their number, rounded up to what three bits and zeros say."""
     step = 1 << max(0, records.bit_length() - 3)
     return -(-records // step) * step
 
@@ -225,7 +227,8 @@ def pool(inputs: Sequence[Path], output: Path, keys: Path) -> Pooled:
     """Add up the encrypted moments of several owners.
 
     Raises:
-        PartyError: the files are no moments of one job under one key, one owner's moments come twice, or the owners
+        PartyError: the files are no moments of one job under one key, one owner's moments come twice, also
+            inside of a sum, two files have one signer, or the owners
             have more records together than the job allows.
     """
     started = perf_counter()
@@ -233,12 +236,15 @@ def pool(inputs: Sequence[Path], output: Path, keys: Path) -> Pooled:
         raise FileError(f"inputs: expected the files of at least 2 owners, with commas between, found {len(inputs)}")
     given = [read_container(path, "data") for path in inputs]
     jobs = [_moments_of(path, one, inputs[0], given[0]) for path, one in zip(inputs, given, strict=True)]
-    digests = [one.digest for one in given]
-    for place, digest in enumerate(digests):
-        if digest in digests[:place]:
-            raise FileError(
-                f"{inputs[place]}: expected each owner's moments once, found those of {inputs[digests.index(digest)]}"
-            )
+    digests = [one.header.pooled or (one.digest,) for one in given]
+    creators = [one.header.creators or (one.header.creator,) for one in given]
+    for names in (digests, creators):
+        for before, place in combinations(range(len(given)), 2):
+            if {*names[before]} & {*names[place]}:
+                raise FileError(
+                    f"{inputs[place]}: expected each owner's moments once, found those of {inputs[before]}, or a part "
+                    "of them, or others that the same owner has signed"
+                )
     owners, share = sum(job.owners for job in jobs), sum(one.header.share for one in given)
     job = ridge_job_of(inputs[0], given[0].header, owners)
     if share > job.records:
@@ -247,8 +253,12 @@ def pool(inputs: Sequence[Path], output: Path, keys: Path) -> Pooled:
             f"found files that say up to {share}"
         )
     parts = add_moments(job, [one.parts for one in given])
-    source = hashlib.sha256("".join(sorted(digests)).encode()).hexdigest()
-    header = ridge_header("data", job, given[0].header.key_id, source, share)
+    source = hashlib.sha256("".join(sorted(one.digest for one in given)).encode()).hexdigest()
+    header = msgspec.structs.replace(
+        ridge_header("data", job, given[0].header.key_id, source, share),
+        pooled=tuple(sorted(chain.from_iterable(digests))),
+        creators=tuple(sorted(chain.from_iterable(creators))),
+    )
     write_container(output, header, parts, signing_key(keys))
     fingerprints = tuple(one.header.fingerprint for one in given)
     return Pooled(header, fingerprints, output.stat().st_size, perf_counter() - started)

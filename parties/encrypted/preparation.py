@@ -8,8 +8,8 @@ that all directions have a similar variance, and a small w keeps those with hard
 records make the first step of training nearly linear discriminant analysis.
 
 Scaling a whole record changes no prediction, because the sign and the order of its scores stay. But a record far from
-the others no longer decides how far training may go before some z leaves the polynomial's range. And the norm bounds z
-for records that nobody has seen, see :func:`mpc.encrypted.ranges.worst_case`.
+the others no longer decides how far training may go before some z leaves the polynomial's range. And the norm bounds
+the eigenvalues of second moments, also for records that nobody has seen.
 
 All of it is computed from the owner's records and stays with the owner. It goes into the model that the owner keeps.
 """

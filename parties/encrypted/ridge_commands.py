@@ -105,8 +105,8 @@ def seen_of_moments(header: Header) -> str:
     """Return what a trainer sees of moments, which is all that the header says."""
     return (
         f"{header.owners} owner(s) of at most {header.share} records, at most {header.records} in all, up to "
-        f"{header.features} numbers each, {header.targets} target(s), the choices, the key pair's id and the time, but "
-        "no record and no label"
+        f"{header.features} numbers each, {header.targets} target(s), the choices, the key pair's id, the "
+        "owners' signing keys and the time, but no record and no label"
     )
 
 

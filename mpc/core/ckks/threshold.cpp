@@ -19,6 +19,8 @@ using namespace lattice;
 
 namespace {
 
+constexpr const char* kRefreshMask = "mask of a refresh";
+
 void hash_text(Sha256& hash, const char* text) { hash.update(text, std::strlen(text) + 1); }
 
 // The residue of an integer in two's complement.
@@ -252,9 +254,13 @@ void SecretShare::check(const Ciphertext& ciphertext, int mask_bits) const {
 }
 
 Integers SecretShare::mask(const Ciphertext& ciphertext, int mask_bits) const {
+    return mask("mask of a decryption", ciphertext, mask_bits);
+}
+
+Integers SecretShare::mask(const char* purpose, const Ciphertext& ciphertext, int mask_bits) const {
     check(ciphertext, mask_bits);
     const Block digest = digest_of(ciphertext);
-    Prg prg = stream("mask", {digest.lo, digest.hi, static_cast<std::uint64_t>(mask_bits)});
+    Prg prg = stream(purpose, {digest.lo, digest.hi, static_cast<std::uint64_t>(mask_bits)});
     Integers made(parameters_->degree());
     prg.fill(made.data(), made.size() * sizeof made[0]);
     const Wide half = Wide{1} << (mask_bits - 1), all = 2 * half - 1;
@@ -263,7 +269,14 @@ Integers SecretShare::mask(const Ciphertext& ciphertext, int mask_bits) const {
 }
 
 Bytes SecretShare::decryption(const Ciphertext& ciphertext, int mask_bits) const {
-    const Integers hidden = mask(ciphertext, mask_bits);
+    return masked_product(ciphertext, mask(ciphertext, mask_bits));
+}
+
+Bytes SecretShare::refresh_opening(const Ciphertext& ciphertext, int mask_bits) const {
+    return masked_product(ciphertext, mask(kRefreshMask, ciphertext, mask_bits));
+}
+
+Bytes SecretShare::masked_product(const Ciphertext& ciphertext, const Integers& hidden) const {
     const std::size_t degree = parameters_->degree();
     Rows made((ciphertext.level + 1) * degree);
     SecretRows spare(degree);
@@ -281,7 +294,7 @@ Bytes SecretShare::decryption(const Ciphertext& ciphertext, int mask_bits) const
 
 Bytes SecretShare::refresh(const Ciphertext& ciphertext, int mask_bits, const Block& common, std::size_t level) const {
     parameters_->check_level(level);
-    const Integers hidden = mask(ciphertext, mask_bits);
+    const Integers hidden = mask(kRefreshMask, ciphertext, mask_bits);
     Header header(*parameters_, Kind::refresh_share, key_id_, level);
     header.scale = ciphertext.scale.exponents();
     header.seed = common;

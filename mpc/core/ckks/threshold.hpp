@@ -11,7 +11,7 @@
 //                             then s_i h_0 + e''_i  and  (u_i - s_i) h_1 + e'''_i, whose sum over both and all owners is b.
 //                             With a = h_1 it holds b + a s = P g_d s^2 + s e + u e' + e'' + e'''.
 //     decryption              c_1 s_i + m_i with a mask m_i, uniform in [-2^(k-1), 2^(k-1))
-//     refreshed ciphertext    -a s_i - m_i + e_i at a higher level, for the same mask
+//     refreshed ciphertext    c_1 s_i + m_i and -a s_i - m_i + e_i at a higher level, with another mask than a decryption's
 //
 // The randomness of a share follows from the owner's seed and from all that the share depends on. So a share that is asked
 // for again is the same one, and no two of them average their noise away.
@@ -64,8 +64,10 @@ public:
 
     // Throw ParameterError for a ciphertext of another key and for a mask that its level has no room for.
     Bytes decryption(const Ciphertext& ciphertext, int mask_bits) const;
+    // The two parts of a refresh, with one mask.
+    Bytes refresh_opening(const Ciphertext& ciphertext, int mask_bits) const;
     Bytes refresh(const Ciphertext& ciphertext, int mask_bits, const Block& common, std::size_t level) const;
-    // The mask of both, N coefficients.
+    // The mask of a decryption, N coefficients.
     Integers mask(const Ciphertext& ciphertext, int mask_bits) const;
 
 private:
@@ -76,6 +78,8 @@ private:
     Prg stream(const Header& header, std::uint64_t more = 0) const;
     SecretRows once(const Block& common, std::size_t level) const;
     void check(const Ciphertext& ciphertext, int mask_bits) const;
+    Integers mask(const char* purpose, const Ciphertext& ciphertext, int mask_bits) const;
+    Bytes masked_product(const Ciphertext& ciphertext, const Integers& hidden) const;
 
     SharedParameters parameters_;
     KeyId key_id_;

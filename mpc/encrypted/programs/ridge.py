@@ -38,6 +38,10 @@ from mpc.errors import ParameterError, RangeError
 
 LARGEST_ERROR = 0.05
 """The largest error of the polynomial, relative to the norm of the weights, with which there is training."""
+LEAST, LEAST_RATIO = 1e-12, 1e-9
+"""The smallest regularisation and eigenvalue, and the smallest quotient of the two. The largest are one over them."""
+LEAST_LAST = 1e-10
+"""The smallest last coefficient relative to the largest one. A smaller one is mostly an error of rounding."""
 _LARGEST_DEGREE = 64
 _GRID = np.cos(np.pi * np.linspace(0, 1, 4001))
 
@@ -58,8 +62,14 @@ class Ridge:
 
     def __post_init__(self) -> None:
         for name, value in (("regularisation", self.regularisation), ("largest eigenvalue", self.largest)):
-            if not (value > 0 and math.isfinite(value)):
-                raise ParameterError(f"expected a {name} above 0, found {value:g}")
+            if not LEAST <= value <= 1 / LEAST:
+                raise ParameterError(f"expected a {name} of {LEAST:g} to {1 / LEAST:g}, found {value:g}")
+        ratio = self.regularisation / self.largest
+        if not LEAST_RATIO <= ratio <= 1 / LEAST_RATIO:
+            raise ParameterError(
+                f"expected a regularisation of {LEAST_RATIO:g} to {1 / LEAST_RATIO:g} times the largest eigenvalue, "
+                f"found {ratio:g} times"
+            )
         if self.degree < 2 or self.degree % 2 or self.degree > _LARGEST_DEGREE:
             raise ParameterError(f"expected an even degree of 2 to {_LARGEST_DEGREE}, found {self.degree}")
         if self.error > LARGEST_ERROR:
@@ -69,6 +79,13 @@ class Ridge:
                 f"{self.regularisation:g} to {self.largest + self.regularisation:g}, found {self.error:.2g} with "
                 f"degree {self.degree}: raise regularisation from {self.regularisation:g} to {least:.2g}, lower the "
                 "largest eigenvalue, or take a larger degree"
+            )
+        last = abs(float(self.second_kind[-1])) / float(np.abs(self.second_kind).max())
+        if not last >= LEAST_LAST:
+            raise RangeError(
+                f"expected a polynomial whose last coefficient is at least {LEAST_LAST:g} times the largest, as it "
+                f"divides all others, found {last:.2g} times with degree {self.degree} and a regularisation of "
+                f"{ratio:g} times the largest eigenvalue: take a smaller degree or a smaller regularisation"
             )
 
     @property
@@ -90,7 +107,7 @@ class Ridge:
         def inverse(m: Floats) -> Floats:
             x = self.largest * (m + 1) / 2 + self.regularisation
             top = chebyshev.chebval(m, [0.0] * (degree + 1) + [1.0])
-            at_zero = math.cosh((degree + 1) * math.acosh(outside)) * (-1) ** (degree + 1)
+            at_zero = _growth(degree, outside) * (-1) ** (degree + 1)
             found: Floats = (1 - top / at_zero) / x
             return found
 
@@ -136,7 +153,13 @@ class Ridge:
 
 
 def _residual(largest: float, regularisation: float, degree: int) -> float:
-    return 1 / math.cosh((degree + 1) * math.acosh(1 + 2 * regularisation / largest))
+    return 1 / _growth(degree, 1 + 2 * regularisation / largest)
+
+
+def _growth(degree: int, outside: float) -> float:
+    """Return Chebyshev's polynomial of degree + 1 at a point above 1, or infinity where no float holds it."""
+    exponent = (degree + 1) * math.acosh(outside)
+    return math.cosh(exponent) if exponent < 700 else math.inf
 
 
 def _least_regularisation(largest: float, degree: int) -> float:

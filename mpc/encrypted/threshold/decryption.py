@@ -51,15 +51,16 @@ def share_bytes(key: JointKey, level: int) -> int:
 def owner_shares(owner: Owner, results: Sequence[CkksCiphertext], mask: Mask) -> list[bytes]:
     """Return an owner's shares for the results of all targets, for the receiver alone.
 
-    It is written down before that these are the results. Other ones are refused from then on.
+    It is written down before that these are the results. Other ones, and other masks, are refused from then on.
 
     Raises:
-        OrderError: the owner has answered for other results of this job, or whatever its record raises.
+        OrderError: the owner has answered for other results of this job, or one of these in a refresh, or whatever its
+            record raises.
         ProtocolError: a result is of another key or level.
     """
     for result in results:
         _check(owner.key, result, mask)
-    owner.note(RECORDED, *(result.to_bytes() for result in results))
+    owner.note_ciphertexts(RECORDED, [result.to_bytes() for result in results], mask.bits, mask.level)
     return [
         owner.sign(step_of(target), owner.secret.decryption(result, mask.bits)) for target, result in enumerate(results)
     ]

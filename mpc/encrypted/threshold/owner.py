@@ -2,12 +2,14 @@
 
 An owner answers each step once. If it is asked for the same step again with the same question, it gives the same share,
 because all of a share's randomness follows from the owner's seed and from the question. Another question for the same
-step is refused. The record of that lies with the caller, who keeps it durably where a process can end in between.
+step is refused, and so is a ciphertext that was answered in another step. The record of that lies with the caller, who
+keeps it durably where a process can end in between.
 """
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from typing import Protocol
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -73,6 +75,16 @@ class Owner:
         for part in question:
             hashed.update(hashlib.sha256(part).digest())
         self._record.note(step, hashed.digest())
+
+    def note_ciphertexts(self, step: str, messages: Sequence[bytes], mask_bits: int, level: int) -> None:
+        """Write down which ciphertexts are about to be answered in a step, and the masks' width and the level for it.
+
+        Raises an error for another question in the same step, and for a ciphertext that was answered in another one.
+        """
+        self.note(step, *messages, mask_bits.to_bytes(2, "little"), level.to_bytes(2, "little"))
+        for message in messages:
+            name = f"what ciphertext {hashlib.sha256(message).hexdigest()} is answered for"
+            self._record.note(name, hashlib.sha256(step.encode()).digest())
 
     def sign(self, step: str, message: bytes) -> bytes:
         """Return a share as it is sent."""

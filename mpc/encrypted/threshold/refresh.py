@@ -11,7 +11,9 @@ result, which has the ciphertext's noise and ``sum_i e_i``. So errors of one str
 unlike those of a lone owner, who encrypts the twin's weights anew. The twin counts them
 (:meth:`mpc.encrypted.twin.Twin.refreshed`).
 
-The common a depends on the ciphertext's digest. An owner answers one ciphertext for each refresh of a job.
+The common a depends on the ciphertext's digest. An owner answers one ciphertext for each refresh of a job, and none
+that it answers in another step. The mask is another than that of a decryption, because whoever trains learns
+``sum_i (c_1 s_i + m_i)`` here, and with the same masks in a decryption it would have the value.
 
 Mouchet et al. (PoPETs 2021), protocol 5.
 """
@@ -43,7 +45,7 @@ def owner_share(owner: Owner, step: str, ciphertext: CkksCiphertext, mask: Mask,
 
     Raises:
         ProtocolError: the ciphertext is of another key, or of another level than the mask is for.
-        OrderError: the owner has answered another ciphertext in this step.
+        OrderError: the owner has answered another ciphertext, mask or level in this step, or this one in another.
     """
     key = owner.key
     if ciphertext.key_id != key.key_id:
@@ -51,10 +53,10 @@ def owner_share(owner: Owner, step: str, ciphertext: CkksCiphertext, mask: Mask,
     if ciphertext.level != mask.level:
         raise ProtocolError.mismatch("a ciphertext of level", mask.level, ciphertext.level, step=step)
     message = ciphertext.to_bytes()
-    owner.note(step, message)
+    owner.note_ciphertexts(step, [message], mask.bits, level)
     common = _common(key, step, message)
-    shares = owner.secret.decryption(ciphertext, mask.bits), owner.secret.refresh(ciphertext, mask.bits, common, level)
-    return owner.sign(step, b"".join(shares))
+    opening = owner.secret.refresh_opening(ciphertext, mask.bits)
+    return owner.sign(step, opening + owner.secret.refresh(ciphertext, mask.bits, common, level))
 
 
 def combine(

@@ -13,11 +13,13 @@ import numpy as np
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from mpc.channels.frames import Channel
+from mpc.encrypted.joint_logistic import JointLogistic
 from mpc.encrypted.joint_ridge import JointRidge
 from mpc.encrypted.packing import Floats
 from mpc.encrypted.threshold import decryption, key_making
 from mpc.encrypted.threshold.owner import Owner
 from mpc.encrypted.threshold.session import JointKey
+from mpc.errors import CheatingError
 from parties.encrypted.joint_answers import JointAnswers
 from parties.encrypted.keys import SIGNING, new_seed
 from parties.encrypted.model import LinearModel
@@ -50,8 +52,8 @@ def _side(settings: PoolOwnerSettings, kept: LinearModel, table: LabelledTable) 
 
 def owner(party: Party[PoolOwnerSettings]) -> None:
     """Play one owner."""
-    settings, progress, job = party.settings, party.progress, party.settings.joint.job
-    count = len(settings.owners)
+    settings, progress, joint = party.settings, party.progress, party.settings.joint
+    job = joint.job
     table, test = (LabelledTable.read(party.folder / name) for name in (RECORDS, TEST))
     kept = LinearModel.read(party.folder / KEPT)
     signing = Ed25519PrivateKey.from_private_bytes((party.folder / SIGNING).read_bytes())
@@ -74,8 +76,8 @@ def owner(party: Party[PoolOwnerSettings]) -> None:
                 others[settings.opener.name] = connections.dial(settings.opener, OWNER_ROLE)
         connections.begin()
         with progress.step("2", "agree on a common string", channel=trainer):
-            common = owner_agree(trainer, settings.job_id, settings.number, count)
-            key = JointKey(job.parameters, tuple(map(bytes.fromhex, settings.signing)), settings.job_id, common)
+            common = owner_agree(trainer, settings.job_id, settings.number, signing, settings.signing_keys)
+            key = JointKey(job.parameters, settings.signing_keys, settings.job_id, common)
             me = Owner(key, settings.number, new_seed(), signing, JointAnswers(party.folder, key.key_id))
         with progress.step("3", "make the key together", channel=trainer):
             firsts = owner_show(trainer, key, key_making.owner_first(me, job), key_making.first_sizes(key, job))
@@ -86,7 +88,7 @@ def owner(party: Party[PoolOwnerSettings]) -> None:
             if settings.opener is None:
                 weights = _open(key, side, trainer, settings, messages, shares, others)
             else:
-                weights = _receive(settings, others[settings.opener.name], shares)
+                weights = _receive(joint, others[settings.opener.name], shares)
     model = LinearModel(weights[:, : kept.preparation.outputs], kept.preparation, kept.classes, kept.degree)
     if settings.output is not None:
         model.write(settings.output)
@@ -131,12 +133,27 @@ def _open(
     return weights
 
 
-def _receive(settings: PoolOwnerSettings, opener: Channel, shares: list[bytes]) -> Floats:
-    """Give the shares to the opener, and return the noisy weights that it has opened."""
+def _receive(joint: JointRidge | JointLogistic, opener: Channel, shares: list[bytes]) -> Floats:
+    """Give the shares to the opener, and return the noisy weights that it has opened.
+
+    Raises:
+        CheatingError: what the opener gives are no weights of any records in the range.
+    """
     for place, share in enumerate(shares):
         opener.send(f"decryption/{place}", share)
-    shape = (settings.targets, settings.features)
-    return np.frombuffer(opener.recv("opened", 8 * shape[0] * shape[1]), np.float64).reshape(shape)
+    features = joint.job.features if isinstance(joint, JointRidge) else joint.job.packing.features
+    shape = (joint.job.targets, features)
+    weights = np.frombuffer(opener.recv("opened", 8 * shape[0] * shape[1]), np.float64).reshape(shape)
+    largest, allowed = float(np.abs(weights).max()), joint.largest_opened
+    # The first comparison keeps squares from overflowing, and is false where one is no number.
+    if not (largest <= allowed and float(np.linalg.norm(weights, axis=1).max()) <= allowed):
+        raise CheatingError(
+            f"expected opened weights of a norm of at most {allowed:.3g}, as those of any records within the range "
+            "have, found larger ones or no numbers",
+            peer=opener.peer,
+            step="opened",
+        )
+    return weights
 
 
 if __name__ == "__main__":

@@ -25,6 +25,7 @@ from parties.encrypted.owner import scikit_learn
 from parties.encrypted.planning import records_of
 from parties.encrypted.pool.owner import KEPT, RECORDS, TEST, prepared
 from parties.encrypted.pool.settings import LogisticTold, PoolOwnerSettings, PoolTrainerSettings, RidgeTold
+from parties.encrypted.pooling import share_of
 from parties.encrypted.preparation import Preparation
 from parties.encrypted.records import LabelledTable, read_records
 from parties.frame.errors import ConfigError
@@ -60,6 +61,8 @@ def plan(config: SecureTrainConfig, pool: PoolConfig, run: Run) -> Plan:
     preparation = Preparation.of(public.features, None, None, config.clip, pool.largest_norm)
     kept = LinearModel.untrained(preparation, table.classes, 0 if pool.algorithm == "ridge" else pool.sigmoid_degree)
     records, features = sum(len(one.features) for one in dealt), power_of_two(preparation.outputs)
+    if pool.algorithm == "ridge":  # of two owners each would learn from an exact n' how many records the other has
+        records = share_of(records)
     shape = _Shape(records, features, table.targets, tuple(len(one.features) for one in dealt))
     if pool.algorithm == "ridge":
         training = _ridge(pool, shape, [prepared(kept, one, features) for one in dealt])

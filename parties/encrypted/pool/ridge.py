@@ -39,6 +39,8 @@ class RidgeOwner:
         try:
             self._moments = owner_moments(joint.job, records, signs)
         except RangeError:  # logs may be read by others, so that a refusal has no number of these records
+            if not 1 <= len(records) <= joint.job.records:
+                raise RangeError(f"expected 1 to {joint.job.records} records, found more or none") from None
             raise RangeError(
                 f"expected records whose second moments have eigenvalues of at most {joint.job.choices.largest:g}, "
                 "found larger ones: all owners need a larger largest_eigenvalue or a smaller norm"

@@ -52,7 +52,7 @@ class PoolSettings(PartySettings):
         owners: their names, in order. The first one opens the result.
         signing: the Ed25519 keys that they sign shares with, in hex, in the same order.
         parameters: the name of the set.
-        records: n', which all owners together have at most.
+        records: n', which all owners together have at most, rounded up.
         features: d, with the constant 1 and the numbers that pad it.
         sigma: the deviation of the noise that the trainer and the opener each add to a weight.
         choices: of the algorithm.
@@ -66,6 +66,11 @@ class PoolSettings(PartySettings):
     targets: int
     sigma: float
     choices: RidgeTold | LogisticTold
+
+    @property
+    def signing_keys(self) -> tuple[bytes, ...]:
+        """The owners' Ed25519 keys, 32 bytes each, in order."""
+        return tuple(map(bytes.fromhex, self.signing))
 
     @property
     def joint(self) -> JointRidge | JointLogistic:

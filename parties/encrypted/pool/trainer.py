@@ -38,8 +38,8 @@ def trainer(party: Party[PoolTrainerSettings]) -> None:
         owners = [came[name] for name in settings.owners]
         connections.begin()
         with progress.step("2", "relay the agreement on a common string"):
-            common = trainer_agree(owners, settings.job_id)
-            key = JointKey(job.parameters, tuple(map(bytes.fromhex, settings.signing)), settings.job_id, common)
+            common = trainer_agree(owners, settings.job_id, settings.signing_keys)
+            key = JointKey(job.parameters, settings.signing_keys, settings.job_id, common)
         with progress.step("3", "relay shares, and combine the keys"):
             firsts = trainer_show(owners, key_making.first_sizes(key, job))
             sizes = key_making.second_sizes(key, job)

@@ -139,6 +139,7 @@ def test_jobs_out_of_range_are_refused() -> None:
     for change, sentence in (
         ({"features": 257}, "expected at most 256 features, the constant 1 among them, found 257"),
         ({"records": 0}, "expected records and up to 1000 owners, found 0 and 1"),
+        ({"records": 10**400}, r"expected at most 2\^40 records, found a number of 1329 bits"),
         ({"owners": 1001}, "expected records and up to 1000 owners, found 100 and 1001"),
         ({"targets": 99}, r"expected 1 to \d+ targets for 4 features, found 99"),
         ({"choices": Ridge(0.1, 1.0, 10)}, "expected a degree of at most 8, found 10"),
@@ -154,9 +155,9 @@ def test_what_is_not_the_jobs_is_refused() -> None:
     matrix, vectors = owner_moments(job, *records(100, 4, 1))
     keys, parts = holder_make_keys(job, secret), owner_encrypt_moments(job, secret, matrix, vectors)
     foreign = owner_encrypt_moments(job, other, matrix, vectors)
-    with pytest.raises(ParameterError, match="key"):
+    with pytest.raises(ProtocolError, match=f"owner 2: expected moments under the key {secret.key_id.hex()}, found"):
         add_moments(job, [parts, foreign])
-    with pytest.raises(ParameterError, match="key"):
+    with pytest.raises(ProtocolError, match=f"expected moments under the key {secret.key_id.hex()}, found some under"):
         trainer_solve(job, keys, foreign)
     with pytest.raises(ProtocolError, match="expected a part 'rows', found 2 parts without it"):
         add_moments(job, [{name: part for name, part in parts.items() if name != "rows"}])

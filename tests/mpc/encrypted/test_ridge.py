@@ -93,8 +93,17 @@ def test_norms_are_those_of_the_worst_records() -> None:
 @pytest.mark.parametrize(
     ("numbers", "sentence"),
     [
-        ((0.0, 1.0, 8), "expected a regularisation above 0, found 0"),
-        ((0.1, np.inf, 8), "expected a largest eigenvalue above 0, found inf"),
+        ((0.0, 1.0, 8), "expected a regularisation of 1e-12 to 1e\\+12, found 0"),
+        ((0.1, np.inf, 8), r"expected a largest eigenvalue of 1e-12 to 1e\+12, found inf"),
+        ((0.1, np.nan, 8), "expected a largest eigenvalue of .*, found nan"),
+        ((0.1, 1e-300, 8), "expected a largest eigenvalue of .*, found 1e-300"),
+        ((1e300, 1.0, 8), r"expected a regularisation of .*, found 1e\+300"),
+        ((1e6, 1e-6, 64), r"expected a regularisation of 1e-09 to 1e\+09 times the largest eigenvalue, found 1e\+12"),
+        ((1e4, 1e-5, 64), "expected a polynomial whose last coefficient is at least 1e-10 times the largest"),
+        (
+            (1e4, 1.0, 8),
+            "found .* times with degree 8 and a regularisation of 10000 times the largest eigenvalue: take",
+        ),
         ((0.1, 1.0, 7), "expected an even degree of 2 to 64, found 7"),
         ((0.1, 1.0, 66), "expected an even degree of 2 to 64, found 66"),
     ],

@@ -163,11 +163,25 @@ def test_files_that_do_not_belong_together_are_refused(owners: Path, tmp_path: P
     with pytest.raises(PartyError, match="expected the files of at least 2 owners, with commas between, found 1"):
         pooled(owners, tmp_path, ("alice",))
     some = pooled(owners, tmp_path, ("alice", "bob", "carol"))
-    more = shutil.copy(some, tmp_path / "some.enc")
-    with pytest.raises(PartyError, match=r"expected owners who have at most 450 records together, .* up to 592"):
-        ridge_commands.pool(
-            None, tmp_path, PoolOptions(inputs=f"{owners / 'alice/x.enc'},{more}", output=tmp_path / "p.enc")
-        )
+    holder = {"public_key": owners / "alice/keys/public.key", "preparation": owners / "alice/keys/preparation.npz"}
+    again, dave = tmp_path / "again", tmp_path / "dave"
+    again.mkdir()
+    shutil.copytree(owners / "bob/keys", again / "keys")  # bob encrypts his records a second time
+    encrypt(again, owners / "bob/x.npz", **holder)
+    dave.mkdir()
+    encrypt(dave, write_records(dave / "x.npz", slice(400, 500)), **holder)
+    for first, second, sentence in (
+        (some, owners / "bob/x.enc", r"bob/x\.enc: expected each owner's moments once, found those of .*pooled\.enc"),
+        (
+            owners / "bob/x.enc",
+            again / "x.enc",
+            "expected each owner's moments once, .* that the same owner has signed",
+        ),
+        (some, again / "x.enc", "expected each owner's moments once, .* that the same owner has signed"),
+        (some, dave / "x.enc", "expected owners who have at most 450 records together, .* up to 544"),
+    ):
+        with pytest.raises(PartyError, match=sentence):
+            ridge_commands.pool(None, tmp_path, PoolOptions(inputs=f"{first},{second}", output=tmp_path / "p.enc"))
     with pytest.raises(PartyError, match=r"learning_rate: expected none for ridge regression"):
         trained(owners, some, tmp_path, learning_rate=1.0)
     stranger = tmp_path / "stranger"

@@ -7,7 +7,7 @@ import pytest
 
 from mpc._core import CkksCiphertext, ckks_open_integers
 from mpc.encrypted.embedding import values
-from mpc.encrypted.threshold import refresh
+from mpc.encrypted.threshold import decryption, refresh
 from mpc.encrypted.threshold.masks import Mask, largest_coefficient, mask_of
 from mpc.errors import OrderError, ProtocolError
 from tests.mpc.encrypted.threshold.joint import opened, owners_of, public_of
@@ -87,3 +87,46 @@ def test_a_share_for_another_ciphertext_is_refused(tiny: str) -> None:
     shares = [refresh.owner_share(owner, STEP, text, mask, 5) for owner, text in zip(owners, (one, other), strict=True)]
     with pytest.raises(ProtocolError, match="found one for another"):
         refresh.combine(key, STEP, one, mask, 5, shares)
+
+
+def test_what_a_refresh_shows_does_not_open_a_decryption_of_the_same_ciphertext(tiny: str) -> None:
+    """A trainer that presents what was refreshed as the result has ``value + sum of masks`` from the refresh, and what
+    owners' masks of the decryption read as. With the same masks it would have the value."""
+    owners = owners_of(tiny, 2)
+    mask = Mask(60, 0.0, 2, 126)
+    text = public_of(owners).encrypt(np.ones(owners[0].key.core.slots), 2)
+
+    def integers(shares: list[bytes]) -> list[int]:
+        low, high = ckks_open_integers(text, shares, 126)
+        return [(int(above) << 64) + int(below) for above, below in zip(high, low, strict=True)]
+
+    def left(shares: list[bytes]) -> float:
+        """How far what is left without the decryption's masks is from the value, in the slots."""
+        masks = zip(*(decryption.owner_mask(owner, text, mask) for owner in owners), strict=True)
+        rest = [one - sum(two) for one, two in zip(integers(shares), masks, strict=True)]
+        return float(np.abs(values(np.array(rest, float)) / float(owners[0].key.core.scale) - 1).max())
+
+    assert left([owner.secret.decryption(text, mask.bits) for owner in owners]) < 1e-3
+    assert left([owner.secret.refresh_opening(text, mask.bits) for owner in owners]) > 1e3
+
+
+def test_a_ciphertext_is_answered_in_one_step_with_one_mask_and_for_one_level(tiny: str) -> None:
+    owner = owners_of(tiny, 2)[0]
+    public, mask = public_of(owners_of(tiny, 2)), Mask(60, 0.0, 2, 126)
+    texts = [public.encrypt(np.zeros(4), 2) for _ in range(3)]
+    refresh.owner_share(owner, STEP, texts[0], mask, 5)
+    with pytest.raises(OrderError, match="expected one question for the step"):
+        refresh.owner_share(owner, STEP, texts[0], mask, 6)
+    with pytest.raises(OrderError, match="expected one question for the step"):
+        refresh.owner_share(owner, STEP, texts[0], Mask(50, 0.0, 2, 126), 5)
+    with pytest.raises(OrderError, match="expected one question for the step 'what ciphertext"):
+        refresh.owner_share(owner, refresh.step_of(0, 4), texts[0], mask, 5)
+    decryption.owner_shares(owner, [texts[2]], mask)
+    with pytest.raises(OrderError, match="expected one question for the step 'decryption'"):
+        decryption.owner_shares(owner, [texts[2]], Mask(50, 0.0, 2, 126))
+    with pytest.raises(OrderError, match="expected one question for the step 'what ciphertext"):
+        refresh.owner_share(owner, refresh.step_of(0, 6), texts[2], mask, 5)
+    other = owners_of(tiny, 2)[1]
+    refresh.owner_share(other, STEP, texts[0], mask, 5)
+    with pytest.raises(OrderError, match="expected one question for the step 'what ciphertext"):
+        decryption.owner_shares(other, [texts[1], texts[0]], mask)

@@ -11,15 +11,21 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_iris
 
+from mpc.channels.memory import memory_pair
+from mpc.encrypted.joint_ridge import JointRidge
 from mpc.encrypted.pooled import RidgeJob, owner_moments
 from mpc.encrypted.programs.ridge import Ridge, solve_in_the_clear
 from mpc.encrypted.threshold import key_making
 from mpc.encrypted.threshold.session import JointKey
+from mpc.errors import CheatingError, RangeError
 from parties.encrypted.config import PoolConfig, SecureTrainConfig
 from parties.encrypted.model import LinearModel
-from parties.encrypted.pool.owner import prepared
+from parties.encrypted.pool.owner import _receive, prepared
 from parties.encrypted.pool.planning import plan
 from parties.encrypted.pool.report import summary
+from parties.encrypted.pool.ridge import RidgeOwner
+from parties.encrypted.pooling import share_of
+from parties.encrypted.preparation import Preparation
 from parties.encrypted.records import LabelledTable
 from parties.encrypted.wire import label
 from parties.frame.errors import ConfigError
@@ -51,7 +57,7 @@ def test_the_owners_get_the_pooled_model_with_noise_and_nobody_sees_a_record(tmp
             answered = [path.read_text() for path in party(name).glob("*.answered/*.json")]
             assert sum('"decryption"' in text for text in answered) == 1
         logs = "".join(parties.folders.log(name).read_text() for name in (*OWNERS, "trainer"))
-    job = RidgeJob.of(sum(len(one.features) for one in tables), 8, Ridge(0.1, 0.7, 4), 3, 3, 3)
+    job = RidgeJob.of(share_of(sum(len(one.features) for one in tables)), 8, Ridge(0.1, 0.7, 4), 3, 3, 3)
     moments = [owner_moments(job, *prepared(kept, one, 8)) for one in tables]
     matrix = np.sum([one[0] for one in moments], axis=0)
     twin = np.stack([solve_in_the_clear(matrix, one, job.choices) for one in np.sum([m[1] for m in moments], axis=0)])
@@ -65,6 +71,7 @@ def test_the_owners_get_the_pooled_model_with_noise_and_nobody_sees_a_record(tmp
     assert 0 < found["ada"]["leak"] <= 0.01
     assert [found[name]["twin"] == {} for name in OWNERS] == [False, True, True]
     assert found["trainer"]["seen"]["records"] == str(job.records)
+    assert job.records > sum(len(one.features) for one in tables)
     assert not {"accuracy", "leak"} & {*found["trainer"]}
     shown = summary([*(found[name] for name in OWNERS), found["trainer"]])
     assert dict(shown.lines)["sent"].startswith("ada ")
@@ -134,6 +141,36 @@ def test_what_cannot_be_kept_is_refused_before_the_start(
         running(tmp_path, pool=CHOICES | changed, dataset=flowers(tmp_path)),
     ):
         pass
+
+
+@pytest.mark.parametrize("wrong", [np.nan, np.inf, -np.inf, 1e300, 50.0, None])
+def test_an_owner_takes_no_weights_that_no_records_have(wrong: float | None) -> None:
+    joint = JointRidge(RidgeJob.of(100, 8, Ridge(0.1, 0.7, 4), 2, 3, 3), 0.05)
+    weights = np.full((2, 8), 0.1)
+    near, far = memory_pair("ada", "bea", 10)
+    if wrong is not None:
+        weights[1, 3] = wrong
+    near.send("opened", weights.tobytes())
+    if wrong is None:
+        assert (_receive(joint, far, []) == weights).all()
+        return
+    with pytest.raises(CheatingError, match=r"ada: expected opened weights of a norm of at most \d"):
+        _receive(joint, far, [])
+
+
+@pytest.mark.parametrize(
+    ("records", "largest", "sentence"),
+    [
+        (9, 0.7, "expected 1 to 9 records, found more or none$"),
+        (10, 0.01, "eigenvalues of at most 0.01, found larger ones"),
+    ],
+)
+def test_an_owners_refusal_says_what_is_wrong_without_its_numbers(records: int, largest: float, sentence: str) -> None:
+    table = LabelledTable(np.eye(10)[:, :3], np.arange(10) % 2, ("0", "1"))
+    kept = LinearModel.untrained(Preparation.of(table.features, None, None, 4.0, 0.8), table.classes, 0)
+    joint = JointRidge(RidgeJob.of(records, 4, Ridge(0.1, largest, 4), 1, 3, 3), 0.05)
+    with pytest.raises(RangeError, match=sentence):
+        RidgeOwner(joint, *prepared(kept, table, joint.job.features))
 
 
 @pytest.mark.parametrize("owners", [("ada",), ("ada", "ada"), ("ada", "trainer"), ("ada", "b/a")])
