@@ -202,7 +202,8 @@ def test_a_batch_is_decided_as_its_reports_one_by_one() -> None:
     expected = [robust.decide(one) for one in words]
     assert [one.liars for one in expected] == [(3,), (), (6,), ()]
     assert robust.decide_batch(words) == ([True] * 4, (3, 6))
-    words[1] = {number: changed(word) for number, word in words[1].items()}
+    # Each adds a number of another size, so that no five of them are on a polynomial of degree 2.
+    words[1] = {n: word[: n - 1] + bytes([word[n - 1] ^ 1]) + word[n:] for n, word in words[1].items()}
     with pytest.raises(TooManyLiesError):
         robust.decide_batch(words)
     forgers = [Forger(RobustPrio(Prio3Sum(2, 7), 7, 2, CTX)) for _ in range(2)]
