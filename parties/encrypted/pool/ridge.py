@@ -35,7 +35,7 @@ class RidgeOwner:
     """
 
     def __init__(self, joint: JointRidge, records: Floats, signs: Floats) -> None:
-        self.joint, self.leak = joint, joint.check_leak()
+        self.joint = joint
         try:
             self._moments = owner_moments(joint.job, records, signs)
         except RangeError:  # logs may be read by others, so that a refusal has no number of these records
@@ -45,6 +45,7 @@ class RidgeOwner:
                 f"expected records whose second moments have eigenvalues of at most {joint.job.choices.largest:g}, "
                 "found larger ones: all owners need a larger largest_eigenvalue or a smaller norm"
             ) from None
+        self.leak = joint.check_leak()
 
     def train(self, trainer: Channel, me: Owner, public: bytes, progress: Progress) -> tuple[list[bytes], list[bytes]]:
         """Return what the trainer has masked, and the owner's shares of its decryption, for the opener alone."""

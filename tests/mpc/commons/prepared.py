@@ -58,7 +58,12 @@ def fresh(n: int = 4, t: int = 1, hearing: Faults | None = None, **setting: Any)
 
 @lru_cache
 def prepared(n: int = 4, t: int = 1) -> CommonsRun:
-    """Return a run whose reports may enter many aggregates."""
+    """Return a run whose reports may enter many aggregates. Other tests have left their grants in it."""
+    return reported(n, t)
+
+
+def reported(n: int = 4, t: int = 1) -> CommonsRun:
+    """Return a run of one's own, without a grant, whose reports may enter many aggregates."""
     run = fresh(n, t)
     run.report("task", ROWS, uses=1000)
     return run

@@ -295,7 +295,7 @@ def test_the_trustees_key_is_what_a_quorum_has_registered() -> None:
 def test_what_is_said_twice_is_logged_once() -> None:
     log = Log()
     policy = log.ready(1)
-    log.sequencer._queue[b"again"] = log.copy.entries[-1]
+    log.sequencer._queue[b"again"] = log.copy.entries[-1], None
     assert "expected a new entry, found what entry" in refused(log)
     log.submit(log.provider, Report("heights", policy, (0).to_bytes(16, "big"), b"\7" * 32, b""))
     assert "expected a new number of a report" in refused(log)
@@ -465,6 +465,6 @@ def test_the_same_function_answers_and_checks() -> None:
     log.ready(2)
     leaf = log.submit(log.consumer, log.request())
     log.sequencer._queue, queue = {}, log.sequencer._queue
-    log.copy.extend(list(queue.values()))
+    log.copy.extend([entry for entry, _ in queue.values()])
     assert isinstance(decide(log.copy.state, log.copy.size, leaf), Grant)
     log.copy.take_back()

@@ -46,6 +46,8 @@ def test_the_twin_trains_as_plain_numpy_does(degree: int, iterations: int, n: in
     assert len(found.reach) == iterations - 1
     levels = Logistic(2.0, iterations, degree).levels
     assert foresee(Twin(chain(degree=1024, levels=levels)), packing, records(n, d), Logistic(2.0, iterations, degree))
+    if levels == 0:  # the weights after the first iteration are what the owner encrypts
+        return
     with pytest.raises(ParameterError, match=r"expected a level of 0 to \d, found \d: fewer iterations"):
         foresee(Twin(chain(degree=1024, levels=levels - 1)), packing, records(n, d), Logistic(2.0, iterations, degree))
 

@@ -14,7 +14,7 @@ from mpc.errors import ProtocolError
 from parties.commons.agreeing import TrusteeDesk
 from parties.commons.trustee import Duties
 from tests.mpc.commons.matrix.test_consumers import LIES, hand_on
-from tests.mpc.commons.prepared import Faults, aggregate, prepared
+from tests.mpc.commons.prepared import Faults, aggregate, reported
 
 PLACE = 1
 
@@ -23,7 +23,7 @@ class Watched:
     """A trustee's duties, with how often it was asked for a verdict and whether others could use it meanwhile."""
 
     def __init__(self) -> None:
-        self.run = prepared()
+        self.run = reported()
         self.role = self.run.cast.trustees[PLACE]
         self.notes: list[str] = []
         self.sent: list[bytes] = []
@@ -70,7 +70,8 @@ def test_a_batch_that_does_not_open_is_judged_once_while_others_use_the_trustee(
 
 
 def test_a_verdict_is_said_once_an_attachment_is_there() -> None:
-    one, run = Watched(), prepared()
+    one = Watched()
+    run = one.run
     grant = run.ask("task", "sum/100")
     run.hand_on(grant)
     run.toss(grant)
