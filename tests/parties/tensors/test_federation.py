@@ -103,15 +103,23 @@ def test_a_member_that_is_killed_ends_the_session_by_name_and_the_next_one_works
 
 @pytest.mark.slow
 def test_where_the_one_that_opened_the_session_is_killed_all_others_name_it(here: TensorsHere) -> None:
-    before = {name: len(here.service(name).ended()) for name in MEMBERS[1:]}
-    asked = here.start_asking("hospital")
-    here.serving("laboratory", '"advanced"')
-    for pid in here.processes("hospital", "ask-"):
-        os.kill(pid, signal.SIGKILL)
-    asked.communicate(timeout=100)
-    for name in MEMBERS[1:]:
-        here.until(lambda name=name: len(here.service(name).ended()) > before[name], "it is written down")
-        assert "hospital" in here.service(name).ended()[before[name]].reason
+    for _ in range(5):  # a session may have ended before it is hit
+        before = {name: len(here.service(name).ended()) for name in MEMBERS[1:]}
+        asked = here.start_asking("hospital")
+        here.serving("laboratory", '"advanced"')
+        for pid in here.processes("hospital", "ask-"):
+            os.kill(pid, signal.SIGKILL)
+        asked.communicate(timeout=100)
+        for name in MEMBERS[1:]:
+            here.until(
+                lambda name=name, count=before[name]: len(here.service(name).ended()) > count, "it is written down"
+            )
+        ended = {name: here.service(name).ended()[before[name]] for name in MEMBERS[1:]}
+        if ended["laboratory"].outcome != "finished":
+            break
+    for name, one in ended.items():
+        # A provider that has given all it had to give has finished.
+        assert "hospital" in one.reason or (name == "provider" and one.outcome == "finished"), name
     assert here.result(here.start_asking("laboratory"))["outputs"].keys() == {"product"}
 
 
