@@ -146,7 +146,7 @@ void shares_are_made() {
         const Evaluator evaluator(parameters, ByteView(products), {ByteView(turned)});
         const Ciphertext squared = evaluator.dot({&sent}, {&sent}, true);
         for (const auto& owner : owners) {
-            closed.push_back(public_of(owner->decryption(squared, 70)));
+            closed.push_back(public_of(owner->refresh_opening(squared, 70)));
             fresh.push_back(public_of(owner->refresh(squared, 70, common, 3)));
         }
         const Ciphertext higher = read_ciphertext(parameters, refreshed(squared, views(closed), views(fresh), 71));
