@@ -93,8 +93,7 @@ class TrusteeRole:
         Args:
             attempt: another number for each session.
         """
-        trustees = tuple(one.key for one in self._founding.trustees)
-        setup = KeySetup(self._founding.origin, attempt, self._founding.faulty, trustees)
+        setup = KeySetup.of(self._founding, attempt)
         self._session = KeySession(setup, self.place, self._keys.identity, self._randomness)
         return self._session.start()
 
