@@ -62,7 +62,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=int, default=0, help="of the random sample (default 0)")
     parser.add_argument("--paths", nargs="+", default=list(WINGS), help="folders or files to change")
     parser.add_argument("--only", action="append", metavar="FILE:LINE", help="all mutants of this line")
-    parser.add_argument("--picked", action="store_true", help="the list in tests/mutation/picked.py")
+    parser.add_argument("--picked", action="store_true", help="the lists in tests/mutation/picked")
     parser.add_argument("--list", action="store_true", help="show the mutants and run nothing")
     parser.add_argument("--tests", nargs="+", metavar="TEST", help="run these, whatever they reach")
     parser.add_argument("--workers", type=int, default=processors(), help="mutants at the same time")
