@@ -19,7 +19,6 @@ class AttachmentFile:
         self._path = path
         self._held: dict[bytes, bytes] = {}
         with locked(path) as journal:
-            journal.settle()
             for number, line in enumerate(journal.lines, 1):
                 try:
                     data = base64.b64decode(line, validate=True)

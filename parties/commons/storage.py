@@ -56,15 +56,13 @@ class LogFolder:
     def load(self) -> Iterator[Kept]:
         """Return all records, and cut off an unfinished last line.
 
-        A process that was killed may have written a line that is not on the disk yet. The trustee takes this line for
-        signed and answers by it, so it is put on the disk first.
+        They are on the disk, because the trustee takes them for signed and answers by them.
 
         Raises:
             LogError: a line is no record.
             JournalError: the file cannot be read.
         """
         with locked(self._journal) as journal:
-            journal.settle()
             lines = journal.lines
             self._size = self._journal.stat().st_size
         for number, line in enumerate(lines, 1):

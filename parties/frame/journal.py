@@ -3,7 +3,8 @@
 A line that was appended is on the disk, whatever happens to its writer. A writer holds an exclusive lock, so that two
 writers wait for each other. Appending returns after the line, and the folder's entry for a new file, were flushed to
 the disk. A crash leaves at most an unfinished last line. No caller was told that this line is there, and the next
-writer cuts it off.
+writer cuts it off. A writer that was killed may also leave whole lines that are not on the disk yet. So whoever reads
+lines puts them there first, because it acts on them.
 
 A journal grows for years. Appending does not read what is there. Who needs what all lines together say keeps it
 (:class:`FoldedJournal`) for as long as nobody else writes.
@@ -39,7 +40,8 @@ class OpenJournal:
 
     @property
     def lines(self) -> tuple[bytes, ...]:
-        """All whole lines, which are read now. Raises `JournalError`."""
+        """All whole lines, which are on the disk, and are read now. Raises `JournalError`."""
+        self._settle()
         size = os.fstat(self._descriptor).st_size
         data = os.pread(self._descriptor, size, 0)
         if len(data) != size:
@@ -48,7 +50,11 @@ class OpenJournal:
 
     @property
     def last(self) -> bytes:
-        """The last line, or nothing where there is none. The lines before it are not read."""
+        """The last line, which is on the disk, or nothing where there is none. The lines before it are not read.
+
+        Raises `JournalError`.
+        """
+        self._settle()
         size = os.fstat(self._descriptor).st_size
         start = _whole_lines(self._descriptor, max(0, size - 1))
         return os.pread(self._descriptor, size - start, start).rstrip(b"\n")
@@ -64,12 +70,14 @@ class OpenJournal:
         except OSError as error:
             raise JournalError(f"cannot write to {self.path}: {error.strerror}") from error
 
-    def settle(self) -> None:
-        """Put on the disk whatever a writer that was killed has left in memory, so that lines can be read as durable.
+    def _settle(self) -> None:
+        """Put on the disk whatever a writer that was killed has left in memory.
 
         A disk may have failed to take a line that the system still shows. So the system is asked to forget what it
-        holds of the file, and to read it from the disk again. Raises `JournalError`.
+        holds of the file, and to read it from the disk again. An empty file has nothing to act on.
         """
+        if os.fstat(self._descriptor).st_size == 0:
+            return
         try:
             self._flush()
             os.posix_fadvise(self._descriptor, 0, 0, os.POSIX_FADV_DONTNEED)

@@ -105,6 +105,14 @@ PICKED: dict[str, list[tuple[str, str]]] = {
         ("min(valid_for, left),", "valid_for,"),
     ],
     "parties/frame/journal.py": [
+        (
+            "        self._settle()\n        size = os.fstat(self._descriptor).st_size\n        data",
+            "        size = os.fstat(self._descriptor).st_size\n        data",
+        ),
+        (
+            "        self._settle()\n        size = os.fstat(self._descriptor).st_size\n        start",
+            "        size = os.fstat(self._descriptor).st_size\n        start",
+        ),
         ("        fcntl.flock(descriptor, fcntl.LOCK_EX)\n", ""),
         (" and self._stamp == _stamp(journal):", ":"),
         ("        self._stamp = ()  # until the line is on the disk, and taken in\n", ""),

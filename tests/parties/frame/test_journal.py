@@ -57,6 +57,43 @@ def test_a_long_journal_is_read_once_and_then_its_end_alone(tmp_path: Path, read
     assert state(one) == state(folded(path))
 
 
+@pytest.mark.parametrize("read", ["state", "lines", "last"])
+def test_lines_that_a_killed_writer_left_in_memory_are_on_the_disk_before_they_are_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, read: str
+) -> None:
+    path, done, flush, pread = tmp_path / "kept.jsonl", [], os.fsync, os.pread
+    path.write_bytes(b"one\ntwo\n")  # as a process leaves it that is killed before it flushes
+
+    def noted_flush(file: int) -> None:
+        done.append(os.readlink(f"/proc/self/fd/{file}"))
+        flush(file)
+
+    def noted_read(file: int, size: int, start: int) -> bytes:
+        data = pread(file, size, start)
+        if b"two" in data:
+            done.append("read")
+        return data
+
+    one = folded(path)
+    with locked(path) as opened:
+        monkeypatch.setattr(os, "fsync", noted_flush)
+        monkeypatch.setattr(os, "pread", noted_read)
+        if read == "state":
+            assert one._state_of(opened) == [b"one", b"two"]
+            assert one._state_of(opened) == [b"one", b"two"]  # which reads nothing, and needs no disk
+        else:
+            assert getattr(opened, read) == ((b"one", b"two") if read == "lines" else b"two")
+    assert done[:3] == [str(path), str(tmp_path), "read"]
+    assert done.count(str(path)) == 1
+
+    def full(file: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with locked(path) as opened, pytest.raises(JournalError, match=r"cannot flush .*: No space left on device"):
+        folded(path)._state_of(opened) if read == "state" else getattr(opened, read)
+
+
 def test_what_another_writer_adds_is_seen(tmp_path: Path) -> None:
     one, other = folded(tmp_path / "a.jsonl"), folded(tmp_path / "a.jsonl")
     for line in (b"1", b"2", b"3", b"4"):
