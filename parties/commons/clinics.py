@@ -40,8 +40,12 @@ def functions(noise_scale: float | None) -> tuple[str, ...]:
     """
     if noise_scale is None:
         return FUNCTIONS
-    scale = Decimal(repr(noise_scale))
-    return tuple(f"{name}{NOISE}{(scale * most).normalize():f}" for name, most in ((HISTOGRAM, 1), (SUM, MOST)))
+    return tuple(f"{name}{noise(noise_scale, most)}" for name, most in ((HISTOGRAM, 1), (SUM, MOST)))
+
+
+def noise(scale: float, most: int) -> str:
+    """Return the end of the name of a function with noise of a scale, times what a measurement can move its result."""
+    return f"{NOISE}{(Decimal(repr(scale)) * most).normalize():f}"
 
 
 def about(function: str) -> str:
