@@ -30,6 +30,12 @@ PICKED: dict[str, list[tuple[str, str]]] = {
             "        if False:\n            raise ProtocolError",
         ),
     ],
+    "parties/commons/converting.py": [
+        ("    if not fits.all():", "    if False:"),
+        ('    if beyond.any() and asked.outside == "refuse":', "    if False:"),
+        ('    if unknown.any() and asked.outside == "refuse":', "    if False:"),
+        ('found something that is no such number.") from None', 'found {error}.") from None'),
+    ],
     "mpc/commons/replica.py": [
         ("        if checkpoint.root != self.tree.root():", "        if False:"),
         ("        if not entry.is_signed(self.founding.origin):", "        if False:"),
@@ -48,6 +54,7 @@ PICKED: dict[str, list[tuple[str, str]]] = {
         ),
     ],
     "mpc/commons/admission.py": [
+        ("    if found != expected:\n        raise ProtocolError", "    if False:\n        raise ProtocolError"),
         ("    if not entry.is_signed(state.founding.origin):", "    if False:"),
         ("    if (before := state.statements.get(statement)) is not None:", "    if (before := None) is not None:"),
         ("    if body != expected:", "    if False:"),
@@ -63,6 +70,7 @@ PICKED: dict[str, list[tuple[str, str]]] = {
         ("    if place is None and body.name in {one.name for one in state.founding.trustees}:", "    if False:"),
     ],
     "mpc/commons/proceedings.py": [
+        ("    if found != expected:\n        raise ProtocolError", "    if False:\n        raise ProtocolError"),
         (
             "    value = toss_of(state, body.about).value(body.shares)\n",
             "    value = body.about\n",
