@@ -96,10 +96,7 @@ PICKED: dict[str, list[tuple[str, str]]] = {
         ),
     ],
     "mpc/commons/batches.py": [
-        (
-            "(len(boxes.sealed), len(one.public_share)) == (aggregators, robust.public_share_size)",
-            "len(one.public_share) == robust.public_share_size",
-        ),
+        ("        if len(boxes.sealed) == aggregators:", "        if True:"),
     ],
     "mpc/commons/summing.py": [
         ("    if len(reports) < task.smallest_batch:", "    if False:"),
