@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -96,7 +96,7 @@ def plan(config: CommonsConfig, run: Run) -> Plan:
         write_private(folder / MEASUREMENTS, json.dumps(asked).encode())
         after = len(functions) if name == config.revoke else None
         told = ProviderSettings(**common(name), uses=config.uses, revokes_after=after)
-        processes.append(Process(name, "parties.commons.provider", told, "Clinics"))
+        processes.append(Process(name, "parties.commons.provider", told, "Providers" if config.data else "Clinics"))
     asking = ConsumerSettings(
         **common(CONSUMERS_NAME),
         aggregators=tuple(peers[one] for one in names["aggregators"]),
@@ -124,7 +124,7 @@ def plan(config: CommonsConfig, run: Run) -> Plan:
         ready_first=tuple(serving),
         tolerates=_tolerated(config, reports),
         grace_s=10.0,
-        notes=(*_notes(config), *(note for one in found for note in one.notes), *asking.privacy),
+        notes=(*_notes(config), *_of_owners(config, found), *asking.privacy),
     )
 
 
@@ -206,6 +206,14 @@ def _notes(config: CommonsConfig) -> tuple[str, ...]:
     ]
     notes += [f"{name} {_does(kind)}, as configured" for name, kind in config.faults.items()]
     return tuple(notes)
+
+
+def _of_owners(config: CommonsConfig, found: Sequence[measured.Measured]) -> tuple[str, ...]:
+    """Return what was done to providers' values, in counts."""
+    notes = tuple(note for one in found for note in one.notes)
+    if notes and config.dp_noise_scale is not None:
+        return (*notes, "these counts of values have no noise, so they are for the providers alone")
+    return notes
 
 
 def _privacy(config: CommonsConfig, founding: Founding, functions: tuple[str, ...]) -> tuple[str, ...]:

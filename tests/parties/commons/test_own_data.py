@@ -284,6 +284,7 @@ def test_the_plan_has_the_files_reports_and_names_all_functions_with_their_noise
     assert [one for one in plan.notes if "stay in days" in one and "noise of scale 300" in one and "epsilon" in one]
     rows = json.loads((folders.party("north") / "measurements.json").read_text())
     assert len(rows) == 4
+    assert {process.pane for process in plan.processes if process.name == "north"} == {"Providers"}
     assert {name for row in rows for name in row} == {without_noise(name) for name in asked["functions"]}
 
 
