@@ -6,10 +6,12 @@ All numbers are whole. Lengths are in tenths of the data set's units.
 from __future__ import annotations
 
 from decimal import Decimal
+from functools import lru_cache
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from parties.frame.errors import ConfigError
 
@@ -64,10 +66,7 @@ def measurements(clinics: int, each: int | None, seed: int) -> list[list[dict[st
     Raises:
         ConfigError: there are fewer records.
     """
-    from sklearn.datasets import load_breast_cancer  # noqa: PLC0415 - only where a run is planned
-
-    features, _ = load_breast_cancer(return_X_y=True)
-    table = np.rint(features[:, _COLUMNS] * 10).astype(np.int64)
+    table = _table()
     if table.min() < 0 or table.max() > MOST:
         raise ConfigError(f"expected measurements from 0 to {MOST}, found {table.min()} to {table.max()}.")
     most = len(table) // clinics
@@ -76,6 +75,14 @@ def measurements(clinics: int, each: int | None, seed: int) -> list[list[dict[st
     order = np.random.default_rng(seed).permutation(len(table))
     count = most if each is None else each
     return [[_measured(*table[row]) for row in order[at * count : (at + 1) * count]] for at in range(clinics)]
+
+
+@lru_cache(maxsize=1)
+def _table() -> NDArray[np.int64]:
+    from sklearn.datasets import load_breast_cancer  # noqa: PLC0415 - only where a run is planned
+
+    features, _ = load_breast_cancer(return_X_y=True)
+    return np.rint(features[:, _COLUMNS] * 10).astype(np.int64)
 
 
 def bucket(radius: int) -> int:
