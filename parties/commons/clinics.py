@@ -82,7 +82,8 @@ def _table() -> NDArray[np.int64]:
     from sklearn.datasets import load_breast_cancer  # noqa: PLC0415 - only where a run is planned
 
     features, _ = load_breast_cancer(return_X_y=True)
-    return np.rint(features[:, _COLUMNS] * 10).astype(np.int64)
+    table: NDArray[np.int64] = np.rint(features[:, _COLUMNS] * 10).astype(np.int64)
+    return table
 
 
 def bucket(radius: int) -> int:
