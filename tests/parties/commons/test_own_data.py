@@ -93,7 +93,7 @@ def test_what_was_not_agreed_is_refused_by_its_place_and_never_shown(
 ) -> None:
     with pytest.raises(ConfigError, match=place) as refused:
         read(tmp_path, ALL, rows)
-    assert secret not in str(refused.value)
+    assert secret not in str(refused.value).replace(str(tmp_path), "")
     assert refused.value.__cause__ is None
 
 
