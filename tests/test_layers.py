@@ -37,7 +37,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "parties.ledger": ("parties.frame", "mpc.errors", "mpc.dp"),
     "parties.learning": ("parties.frame", "mpc.errors", "mpc.extras", "mpc.inference"),
     "parties.capc": (*GROUND, *SHARED[1:], "mpc.capc", "parties.frame", "parties.learning", "parties.ledger"),
-    "parties.commons": (*GROUND, "mpc.channels", "mpc.commons", "parties.frame"),
+    "parties.commons": (*GROUND, "mpc.channels", "mpc.commons", "parties.frame", "parties.learning"),
     "parties.tensors": (*GROUND, "mpc.channels", "mpc.tensors", "parties.frame"),
     "parties.encrypted": (
         *GROUND,

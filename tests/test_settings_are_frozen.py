@@ -99,6 +99,7 @@ SECRET = {  # their `repr` shows shapes at most
     "mpc.tensors.delivery.Piece", "mpc.tensors.delivery.Question", "mpc.tensors.fingerprints.Ticket",
     "mpc.tensors.network.Part", "mpc.tensors.normalising.Normalised", "mpc.tensors.raw.Raw",
     "mpc.tensors.simulation.PartyRun",
+    "parties.commons.measured.Measured",
     "parties.encrypted.container.Container", "parties.encrypted.keys.PrivateKey", "parties.encrypted.model.LinearModel",
     "parties.encrypted.preparation.Preparation", "parties.encrypted.records.LabelledTable",
     "parties.learning.records.Records", "parties.tensors.serving.desk.Ending", "parties.tensors.serving.desk.Request",

@@ -36,6 +36,7 @@ from mpc.commons.entries import (
     check_endorsements,
     endorsed_by_others,
 )
+from mpc.commons.functions import layout_of
 from mpc.commons.proceedings import (
     admit_close,
     admit_coin,
@@ -134,6 +135,9 @@ def _report(state: State, index: int, leaf: bytes, author: bytes, body: Report) 
         raise ProtocolError(f"expected a policy that holds, found one that entry {state.revoked[body.policy]} revokes")
     if (author, body.report_id) in state.report_ids:
         raise ProtocolError(f"expected a new number of a report, found {body.report_id.hex()}")
+    expected, found = layout_of(state.founding.origin, task_of(state, body.task)).public_size, len(body.public_share)
+    if found != expected:
+        raise ProtocolError(f"expected {expected} bytes as the public part of a report of {body.task}, found {found}")
     state.put(state.report_ids, (author, body.report_id), index)
     report = ReportState(leaf, author, body.task, body.policy, body.report_id, body.digest, body.public_share)
     state.put(state.reports, index, report)

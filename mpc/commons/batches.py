@@ -103,11 +103,10 @@ def opened_batch(state: State, grant: bytes, read: Callable[[bytes], bytes]) -> 
     items, rejected = list[Item](), list(found.rejected)
     labels, ciphertexts = found.reports.labels, found.reports.reports
     for index, label, sealed, its in zip(found.indices, labels, ciphertexts, boxes, strict=True):
-        public = state.reports[index].public_share
-        if isinstance(its, str) or len(public) != layout.public_size:
+        if isinstance(its, str):
             rejected.append(index)
         else:
-            own = part.public_share(public)
+            own = part.public_share(state.reports[index].public_share)
             items.append(Item(index, None, label, sealed, its, own, part.robust, part.share_at, layout.share_size))
     noises, liars = _noises(state, grant, part.noise, read)
     rejected += [state.noises[grant, place].index for place in liars]
@@ -138,7 +137,7 @@ def _noises(
     aggregators = len(task_of_grant(state, grant).aggregators)
     for place, one in noises_so_far(state, grant).items():
         boxes, robust = decode(SealedBoxes, read(one.digest)), circuit.robust
-        if (len(boxes.sealed), len(one.public_share)) == (aggregators, robust.public_share_size):
+        if len(boxes.sealed) == aggregators:
             label = noise_label(state, grant, place)
             items.append(
                 Item(one.index, place, label, boxes, boxes.sealed, one.public_share, robust, 0, robust.share_size)

@@ -9,9 +9,10 @@
 `regression/FEATURES/BITS`          least squares over integers of BITS bits, a row of FEATURES and the label behind it
 ==================================  ================================================================================
 
-A word and a point may stand before it, as in `age.histogram/10`, so that a task can have several of one kind. Behind
-all but a regression may stand `/noise-SCALE`, as in `sum/100/noise-250.5`. Its result has discrete Gaussian noise of at
-least this scale (:mod:`mpc.commons.noise`). A policy can allow a function with noise, and not the same without.
+A text and a point may stand before it, as in `age.histogram/10` or `height_0_to_2.5_by_0.1.sum/25`. So a task can have
+several of one kind, and the log says what is asked. Behind all but a regression may stand `/noise-SCALE`, as in
+`sum/100/noise-250.5`. Its result has discrete Gaussian noise of at least this scale (:mod:`mpc.commons.noise`). A
+policy can allow a function with noise, and not the same without.
 
 A report holds one measurement for each function of its task, where noise does not count. The names stand in the
 founding record, so all parties use the same circuits.
@@ -42,7 +43,7 @@ from mpc.dp import check_countable, noise_bound, part_scale
 from mpc.errors import ParameterError
 from mpc.randomness import SYSTEM, Randomness
 
-_NAME = re.compile(r"((?:[a-z0-9_-]+\.)?([a-z_]+)((?:/[1-9][0-9]{0,17})*))(?:/noise-([0-9]{1,10}(?:\.[0-9]{1,9})?))?")
+_NAME = re.compile(r"((?:[a-z0-9_.-]+\.)?([a-z_]+)((?:/[1-9][0-9]{0,17})*))(?:/noise-([0-9]{1,10}(?:\.[0-9]{1,9})?))?")
 LEAST_PART_SCALE = Fraction(1, 2)
 """The theorem on sums of discrete Gaussians needs it, see :mod:`mpc.commons.noise`."""
 _CIRCUITS: dict[str, tuple[tuple[str, ...], Callable[..., Prio3[Any, Any]]]] = {

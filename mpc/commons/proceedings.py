@@ -30,7 +30,7 @@ from mpc.commons.committee import check_for
 from mpc.commons.encoding import encode
 from mpc.commons.entries import Close, Coin, Complaint, Delivered, HandOn, Noise, Step, Verdict, Words
 from mpc.commons.founding import Task
-from mpc.commons.functions import noise_of
+from mpc.commons.functions import layout_of, noise_of
 from mpc.errors import ProtocolError
 
 
@@ -63,9 +63,13 @@ def admit_complaint(state: State, index: int, leaf: bytes, author: bytes, body: 
 
 def admit_noise(state: State, index: int, leaf: bytes, author: bytes, body: Noise) -> None:
     """Take an aggregator's part of the noise. With those of all aggregators the step ends."""
-    place = _speaking(state, body.grant, author)
-    if not noise_of(function_of(state, body.grant)):
+    place, function = _speaking(state, body.grant, author), function_of(state, body.grant)
+    circuit = layout_of(state.founding.origin, task_of_grant(state, body.grant)).parts[function].noise
+    if circuit is None:
         raise ProtocolError("expected a function with noise, found one without")
+    expected, found = circuit.robust.public_share_size, len(body.public_share)
+    if found != expected:
+        raise ProtocolError(f"expected {expected} bytes as the public part of the noise of {function}, found {found}")
     if (body.grant, place) in state.noises:
         raise ProtocolError(f"expected the noise of aggregator {place} once, found it a second time")
     _check_going_on(state, body.grant, Step.NOISE)

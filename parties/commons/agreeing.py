@@ -39,6 +39,7 @@ from parties.commons.reading import (
     Follow,
     Submission,
 )
+from parties.commons.released import Released
 from parties.commons.settings import AGGREGATOR, CONSUMER, EVERYBODY, TRUSTEE
 from parties.commons.voting import Vote, Voting, fitting
 
@@ -67,6 +68,7 @@ class TrusteeDesk:
         self._founding, self._names, self._fault = founding, names, fault
         self._first = founding.trustees[0].name
         self._voting = Voting(founding, role, self.changed)
+        self._released = Released(role.release)
 
     @property
     def questions(self) -> Mapping[str, Question]:
@@ -198,7 +200,8 @@ class TrusteeDesk:
             asked = request_of(self.role.state, body).author
             if self._names.get(asked) != peer:
                 raise ProtocolError(f"expected the consumer that has asked, found {peer}")
-            share = self.role.release(body)
+            self.role.trustee.check_release(body)  # before the cheap answer, too
+            share = self._released.share(body)
         return self._fault.strike(share)
 
     def _only_the_sequencer(self, peer: str) -> None:

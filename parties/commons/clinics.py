@@ -6,10 +6,12 @@ All numbers are whole. Lengths are in tenths of the data set's units.
 from __future__ import annotations
 
 from decimal import Decimal
+from functools import lru_cache
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from parties.frame.errors import ConfigError
 
@@ -40,8 +42,12 @@ def functions(noise_scale: float | None) -> tuple[str, ...]:
     """
     if noise_scale is None:
         return FUNCTIONS
-    scale = Decimal(repr(noise_scale))
-    return tuple(f"{name}{NOISE}{(scale * most).normalize():f}" for name, most in ((HISTOGRAM, 1), (SUM, MOST)))
+    return tuple(f"{name}{noise(noise_scale, most)}" for name, most in ((HISTOGRAM, 1), (SUM, MOST)))
+
+
+def noise(scale: float, most: int) -> str:
+    """Return the end of the name of a function with noise of a scale, times what a measurement can move its result."""
+    return f"{NOISE}{(Decimal(repr(scale)) * most).normalize():f}"
 
 
 def about(function: str) -> str:
@@ -60,10 +66,7 @@ def measurements(clinics: int, each: int | None, seed: int) -> list[list[dict[st
     Raises:
         ConfigError: there are fewer records.
     """
-    from sklearn.datasets import load_breast_cancer  # noqa: PLC0415 - only where a run is planned
-
-    features, _ = load_breast_cancer(return_X_y=True)
-    table = np.rint(features[:, _COLUMNS] * 10).astype(np.int64)
+    table = _table()
     if table.min() < 0 or table.max() > MOST:
         raise ConfigError(f"expected measurements from 0 to {MOST}, found {table.min()} to {table.max()}.")
     most = len(table) // clinics
@@ -72,6 +75,15 @@ def measurements(clinics: int, each: int | None, seed: int) -> list[list[dict[st
     order = np.random.default_rng(seed).permutation(len(table))
     count = most if each is None else each
     return [[_measured(*table[row]) for row in order[at * count : (at + 1) * count]] for at in range(clinics)]
+
+
+@lru_cache(maxsize=1)
+def _table() -> NDArray[np.int64]:
+    from sklearn.datasets import load_breast_cancer  # noqa: PLC0415 - only where a run is planned
+
+    features, _ = load_breast_cancer(return_X_y=True)
+    table: NDArray[np.int64] = np.rint(features[:, _COLUMNS] * 10).astype(np.int64)
+    return table
 
 
 def bucket(radius: int) -> int:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
-from parties.commons import clinics
+from parties.commons import clinics, measured, units
 from parties.commons.audit import audit_as_told
 from parties.commons.config import CommonsConfig
 from parties.commons.options import AuditOptions
+from parties.commons.questions import Question
 from parties.commons.report import in_words
 from parties.commons.results import in_the_clear
 from parties.commons.storage import LogError
@@ -35,8 +38,17 @@ def audit_log(_: CommonsConfig, __: Path, options: AuditOptions) -> Summary:
 
 
 def plain(config: CommonsConfig, _: Path, __: object) -> Summary:
-    """Return the results in the clear, as a run without faults gives them."""
-    rows = clinics.measurements(config.clinics, config.records_each, config.seed)
-    measured = [one for clinic in rows for one in clinic]
-    lines = [(clinics.about(name), in_words(name, in_the_clear(name, measured))) for name in clinics.FUNCTIONS]
-    return Summary((("reports", str(len(measured))), *lines))
+    """Return the results in the clear, as a run without faults and without noise gives them."""
+    found = [measured.measurements_of(config, name) for name in config.names["clinics"]]
+    rows = [row for one in found for row in one.rows]
+    lines = [_plain(one, rows) for one in config.asked or clinics.FUNCTIONS]
+    notes = tuple(note for one in found for note in one.notes)
+    return Summary((("reports", str(len(rows))), *lines), warnings=notes)
+
+
+def _plain(asked: Question | str, rows: Sequence[Mapping[str, Any]]) -> tuple[str, str]:
+    """Return a question, or one of the functions about measurements that come along, with its result."""
+    if isinstance(asked, str):
+        return clinics.about(asked), in_words(asked, in_the_clear(asked, rows))
+    found = units.in_units(asked, in_the_clear(asked.function, rows), len(rows))
+    return asked.about, units.in_words(asked, found)

@@ -6,6 +6,9 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from parties.commons.own import DataConfig
+from parties.commons.questions import Question, Regression, check_questions
+
 MOST_PARTIES = 64
 
 
@@ -18,6 +21,10 @@ class CommonsConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
+    data: DataConfig | None = Field(
+        None, description="providers' own files, see docs/commons.md; null for the measurements that come along"
+    )
+    questions: tuple[Question, ...] = Field((), description="what is asked of own files, each one aggregate")
     clinics: int = Field(
         8, ge=1, le=MOST_PARTIES, description="data providers, each with measurements", json_schema_extra=_flag()
     )
@@ -86,8 +93,42 @@ class CommonsConfig(BaseModel):
         return {
             "trustees": tuple(f"trustee-{place}" for place in range(self.trustees)),
             "aggregators": tuple(f"aggregator-{place}" for place in range(self.aggregators)),
-            "clinics": tuple(f"clinic-{place}" for place in range(self.clinics)),
+            "clinics": tuple(self.data.files) if self.data else tuple(f"clinic-{at}" for at in range(self.clinics)),
         }
+
+    @property
+    def asked(self) -> tuple[Question, ...]:
+        """The questions about own files that are asked. With noise there is no regression."""
+        return tuple(one for one in self.questions if self.dp_noise_scale is None or not isinstance(one, Regression))
+
+    @model_validator(mode="after")
+    def _check_own_data(self) -> Self:
+        if self.data is None:
+            if self.questions:
+                raise ValueError("questions: expected files under data that they are about, found none")
+            return self
+        if not self.questions:
+            raise ValueError("questions: expected at least one about the files under data, found none")
+        if given := sorted(self.model_fields_set & {"clinics", "records_each", "seed"}):
+            raise ValueError(
+                f"{given[0]}: expected nothing beside data, found {getattr(self, given[0])}: it is about the "
+                "measurements that come along"
+            )
+        if len(self.data.files) > MOST_PARTIES:
+            raise ValueError(f"data: expected at most {MOST_PARTIES} files, found {len(self.data.files)}")
+        if taken := {*self.names["trustees"], *self.names["aggregators"], "institute", "auditor"} & {*self.data.files}:
+            raise ValueError(f"data: expected other names than {', '.join(sorted(taken))}, which other parties have")
+        check_questions(self.questions)
+        if self.dp_noise_scale is None:
+            return self
+        if not self.asked:
+            raise ValueError("questions: expected a count or a sum where there is noise, found regressions alone")
+        if dropping := next((one for one in self.asked if one.drops), None):
+            raise ValueError(
+                f"questions: expected no record to be dropped where there is noise, found drop for {dropping.called}: "
+                "the number of reports is public, and would show which records were dropped; use refuse or clamp"
+            )
+        return self
 
     @model_validator(mode="after")
     def _check_groups(self) -> Self:
@@ -103,7 +144,9 @@ class CommonsConfig(BaseModel):
                 f"aggregators: expected at least 2t + 1, which is {least} where {self.faulty_aggregators} may be "
                 f"faulty, found {self.aggregators}"
             )
-        if self.records_each is not None and self.clinics * self.records_each < self.smallest_batch:
+        if self.data or self.records_each is None:  # then a plan says whether there are enough
+            return self
+        if self.clinics * self.records_each < self.smallest_batch:
             raise ValueError(
                 f"smallest_batch: expected at most the {self.clinics * self.records_each} reports of all clinics, "
                 f"found {self.smallest_batch}"
@@ -125,7 +168,7 @@ class CommonsConfig(BaseModel):
                 raise ValueError(f"faults: expected {name} to lie or crash, found silent")
             if name == self.revoke and kind == "crashes":
                 raise ValueError(f"revoke: expected a clinic that is there, found {name}, which crashes")
-        least = 3 if self.revoke is None else 4
+        least = (len(self.asked) if self.data else 3) + (self.revoke is not None)
         if self.uses < least:
             raise ValueError(f"uses: expected at least {least}, one for each request of a report, found {self.uses}")
         return self

@@ -26,6 +26,7 @@ from parties.commons.asking import Line, gather
 from parties.commons.reading import LogReader
 from parties.commons.results import shown
 from parties.commons.settings import AGGREGATOR, CONSUMER, SEED, ConsumerSettings
+from parties.commons.units import in_units, in_words, in_words_of, question_of
 from parties.commons.ways import ways
 from parties.frame.errors import PartyError
 from parties.frame.private_files import write_private
@@ -92,6 +93,9 @@ class Asking:
             reader.until(lambda state: state.requests[leaf].answer, "an answer to the request")
         answer, grant = role.answer(leaf)
         asked = {"function": function, "request": reader.state.requests[leaf].index}
+        question = question_of(self._settings.questions, function)
+        if question is not None:
+            asked |= {"about": in_words_of([question], function), "question": question.agreed()}
         if isinstance(answer, Refuse):
             self._progress.note(f"{function} is refused: {sentence(answer)}")
             return {**asked, "refused": sentence(answer), "entry": answer.subject}
@@ -101,7 +105,11 @@ class Asking:
         result = self._result(grant)
         with self._progress.step("6", "say that the result is there", awaits=awaits):
             reader.write([(role.delivered(grant), None)], "the delivery")
-        return {**asked, "grant": reader.state.grants[grant].index, **told(reader.state, result, lied)}
+        found = told(reader.state, result, lied)
+        if question is not None:
+            found["in_units"] = in_units(question, found["value"], found["reports"])
+            found["words"] = in_words(question, found["in_units"])
+        return {**asked, "grant": reader.state.grants[grant].index, **found}
 
     def _hand_on(self, grant: bytes) -> dict[str, str]:
         """Let the trustees release to this consumer, hand the batch on, and return the trustees that have lied."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from mpc.commons.group import SecretScalar
 from mpc.commons.identities import SEED_BYTES, Identity, TrusteeKeys
 from mpc.commons.noise import epsilon_of
 from mpc.randomness import SYSTEM
-from parties.commons import clinics
+from parties.commons import measured
 from parties.commons.config import CommonsConfig
 from parties.commons.settings import (
     AGGREGATOR,
@@ -32,11 +32,12 @@ from parties.commons.settings import (
     TrusteeSettings,
 )
 from parties.commons.ways import LAST_STEP
+from parties.frame.errors import ConfigError
 from parties.frame.plan import Plan, Process, Run, Tolerance
 from parties.frame.private_files import write_private
 from parties.frame.settings import Address, Peer
 
-CONSUMERS_NAME, AUDITORS_NAME, LOG_NAME = "institute", "auditor", "clinics.example/tumours"
+CONSUMERS_NAME, AUDITORS_NAME = "institute", "auditor"
 STEPS = {
     "0": "keys and registrations",
     "1": "encrypted reports in the log",
@@ -53,8 +54,14 @@ STEPS = {
 def plan(config: CommonsConfig, run: Run) -> Plan:
     """Return all processes of a run, after writing each party's keys and measurements into its private folder."""
     names = config.names
-    measured = clinics.measurements(config.clinics, config.records_each, config.seed)
-    functions = clinics.functions(config.dp_noise_scale)
+    found = [measured.measurements_of(config, name) for name in names["clinics"]]
+    reports = [len(one.rows) for one in found]
+    if sum(reports) < config.smallest_batch:
+        raise ConfigError(
+            f"smallest_batch: expected at most the {sum(reports)} reports of all providers, found "
+            f"{config.smallest_batch}."
+        )
+    functions = measured.functions(config)
     founding = _found(config, run, functions)
     keys = {CONSUMERS_NAME: _identity(run.folders.party(CONSUMERS_NAME)).key.hex()}
     serving = [*names["trustees"], *names["aggregators"]]
@@ -74,7 +81,7 @@ def plan(config: CommonsConfig, run: Run) -> Plan:
             "run_deadline_s": config.run_deadline_s,
             "log_deadline_s": config.log_deadline_s,
             "founding_record": encode(founding).hex(),
-            "task": clinics.TASK,
+            "task": measured.task_name(config),
             "trustees": tuple(peers[one] for one in names["trustees"]),
             "roles": roles,
             "consumers": keys,
@@ -82,19 +89,20 @@ def plan(config: CommonsConfig, run: Run) -> Plan:
         }
 
     processes = [_serving(config, name, peers[name], common(name)) for name in serving]
-    for name, rows in zip(names["clinics"], measured, strict=True):
+    for name, its in zip(names["clinics"], found, strict=True):
         folder = run.folders.party(name)
         _identity(folder)
-        asked = [{name: row[name] for name in map(without_noise, functions)} for row in rows]
+        asked = [{name: row[name] for name in map(without_noise, functions)} for row in its.rows]
         write_private(folder / MEASUREMENTS, json.dumps(asked).encode())
         after = len(functions) if name == config.revoke else None
         told = ProviderSettings(**common(name), uses=config.uses, revokes_after=after)
-        processes.append(Process(name, "parties.commons.provider", told, "Clinics"))
+        processes.append(Process(name, "parties.commons.provider", told, "Providers" if config.data else "Clinics"))
     asking = ConsumerSettings(
         **common(CONSUMERS_NAME),
         aggregators=tuple(peers[one] for one in names["aggregators"]),
         functions=functions,
-        reports=sum(map(len, measured)),
+        questions=config.asked,
+        reports=sum(reports),
         reports_within_s=config.reports_within_s,
         revoker=config.revoke,
         sums_patience_s=config.sums_patience_s,
@@ -114,9 +122,9 @@ def plan(config: CommonsConfig, run: Run) -> Plan:
         deadline_s=config.run_deadline_s,
         steps=STEPS,
         ready_first=tuple(serving),
-        tolerates=_tolerated(config, [len(rows) for rows in measured]),
+        tolerates=_tolerated(config, reports),
         grace_s=10.0,
-        notes=(*_notes(config), *asking.privacy),
+        notes=(*_notes(config), *_of_owners(config, found), *asking.privacy),
     )
 
 
@@ -133,10 +141,20 @@ def _found(config: CommonsConfig, run: Run, functions: tuple[str, ...]) -> Found
         write_private(folders.party(name) / POINT, point.reveal())
         record = AggregatorRecord(name, _identity(folders.party(name)).key, point.times_generator().encode())
         aggregators.append(record)
-    task = Task(clinics.TASK, functions, config.smallest_batch, tuple(aggregators), config.faulty_aggregators)
+    task = Task(
+        measured.task_name(config),
+        tuple(sorted(functions)),
+        config.smallest_batch,
+        tuple(aggregators),
+        config.faulty_aggregators,
+    )
     first = trustees[0][0]
     founding = Founding(
-        LOG_NAME, first.log.key, config.faulty_trustees, tuple(record for _, record in trustees), (task,)
+        measured.log_name(config),
+        first.log.key,
+        config.faulty_trustees,
+        tuple(record for _, record in trustees),
+        (task,),
     )
     check_functions(founding)
     return founding
@@ -190,6 +208,14 @@ def _notes(config: CommonsConfig) -> tuple[str, ...]:
     return tuple(notes)
 
 
+def _of_owners(config: CommonsConfig, found: Sequence[measured.Measured]) -> tuple[str, ...]:
+    """Return what was done to providers' values, in counts."""
+    notes = tuple(note for one in found for note in one.notes)
+    if notes and config.dp_noise_scale is not None:
+        return (*notes, "these counts of values have no noise, so they are for the providers alone")
+    return notes
+
+
 def _privacy(config: CommonsConfig, founding: Founding, functions: tuple[str, ...]) -> tuple[str, ...]:
     """Return what each noisy result costs, all of them by adding up, and as many as a record may enter."""
     if config.dp_noise_scale is None:
@@ -198,14 +224,14 @@ def _privacy(config: CommonsConfig, founding: Founding, functions: tuple[str, ..
     allowed = max(epsilon_of(founding.tasks[0], name, config.dp_delta, config.uses) for name in functions)
     return (
         *(
-            f"epsilon {cost:.3g} at delta {config.dp_delta:g} for the {clinics.about(name)}"
+            f"epsilon {cost:.3g} at delta {config.dp_delta:g} for the {measured.about(config, name)}"
             for name, cost in zip(functions, costs, strict=True)
         ),
         f"together at most epsilon {sum(costs):.3g} at delta {config.dp_delta * len(costs):g} for each record, if at "
         f"most {config.faulty_aggregators} of the aggregators are faulty",
         f"the clinics' policies allow {config.uses} results of a record, which cost at most epsilon {allowed:.3g} at "
         f"delta {config.dp_delta:g}",
-        "no regression, because it has no noise",
+        *(("no regression, because it has no noise",) if measured.left_out(config) else ()),
     )
 
 

@@ -5,10 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from pydantic import TypeAdapter
+
 from parties.commons import clinics
+from parties.commons.questions import Histogram, Question
+from parties.commons.units import agreed_rows
 from parties.frame.charts import Chart, Headline, Section, Series, Table
 from parties.frame.plan import Summary
 
+_QUESTION: TypeAdapter[Question] = TypeAdapter(Question)
 _SHOWN = ("policy", "request", "grant", "refuse", "revoke", "coin", "complaint", "close", "verdict", "delivered")
 
 
@@ -16,7 +21,7 @@ def summary(reports: Sequence[Mapping[str, Any]]) -> Summary:
     """Return what to show of the consumer's and the auditor's results."""
     asked, audited = reports
     answers = asked["answers"]
-    lines = [(clinics.about(one["function"]), _answer(one)) for one in answers]
+    lines = [(_about(one), _answer(one)) for one in answers]
     lied = who_lied(answers)
     lines.append(("who lied", ", ".join(lied) or "nobody that was noticed"))
     lines.append(("log", f"{audited['folder']}, {audited['certified']} of {audited['size']} entries certified"))
@@ -33,7 +38,9 @@ def summary(reports: Sequence[Mapping[str, Any]]) -> Summary:
             Headline("log", str(audited["certified"]), "certified entries, all of which hold"),
         ),
         sections=(*_results(answers), _timeline(audited["events"])),
-        lead=f"{len(given)} aggregates of the clinics' measurements, and nobody saw a single one.",
+        lead=f"{len(given)} aggregates of the providers' records, and nobody saw a single one."
+        if any("question" in one for one in answers)
+        else f"{len(given)} aggregates of the clinics' measurements, and nobody saw a single one.",
     )
 
 
@@ -60,7 +67,12 @@ def in_words(function: str, value: Mapping[str, Any]) -> str:
 def _answer(one: Mapping[str, Any]) -> str:
     if "refused" in one:
         return f"refused: {one['refused']}"
-    return f"{in_words(one['function'], one['value'])} (of {one['reports']} reports)"
+    words = one["words"] if "words" in one else in_words(one["function"], one["value"])
+    return f"{words} (of {one['reports']} reports)"
+
+
+def _about(one: Mapping[str, Any]) -> str:
+    return str(one["about"]) if "about" in one else clinics.about(one["function"])
 
 
 def _warnings(given: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
@@ -81,14 +93,27 @@ def _warnings(given: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
 def _results(answers: Sequence[Mapping[str, Any]]) -> list[Section]:
     sections = []
     for one in answers:
-        title = clinics.about(one["function"])
+        title = _about(one)
         counts = tuple(float(count) for count in one.get("value", {}).get("counts", ()))
         if counts and min(counts) >= 0:  # noise may take a count below zero, which no bar shows
-            chart = Chart("bars", f"The {title}", clinics.bucket_names(), (Series("reports", counts),), axis="mm")
+            its = _question(one)
+            names, unit = (its.buckets, its.unit) if isinstance(its, Histogram) else (clinics.bucket_names(), "mm")
+            heading = title if its else f"The {title}"
+            chart = Chart("bars", heading, names, (Series("reports", counts),), axis=unit)
             sections.append(Section("Histogram", f"{one['reports']} reports.", (chart,)))
     rows = tuple((str(one["request"]), one["function"], _answer(one)) for one in answers)
     sections.append(Section("Requests", "", (Table("All requests", ("entry", "function", "answer"), rows),)))
+    asked = {one["function"]: its for one in answers if (its := _question(one))}
+    if asked:
+        columns = ("function in the log", "column", "range or values", "what becomes of others")
+        agreed = tuple(row for function, its in asked.items() for row in agreed_rows(its, function))
+        text = "All parties agreed on this beforehand. The functions stand in the policies under these names."
+        sections.append(Section("What was agreed", text, (Table("Numbers as they were counted", columns, agreed),)))
     return sections
+
+
+def _question(one: Mapping[str, Any]) -> Question | None:
+    return _QUESTION.validate_json(one["question"], strict=True) if "question" in one else None
 
 
 def _timeline(events: Sequence[Mapping[str, Any]]) -> Section:

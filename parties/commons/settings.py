@@ -11,6 +11,7 @@ from pathlib import Path
 from mpc.commons.encoding import decode
 from mpc.commons.founding import Founding
 from parties.commons.faults import FaultKind
+from parties.commons.questions import Question
 from parties.frame.settings import Address, PartySettings, Peer
 
 PROVIDER, TRUSTEE, AGGREGATOR, CONSUMER, AUDITOR = "data provider", "trustee", "aggregator", "data consumer", "auditor"
@@ -87,6 +88,7 @@ class ConsumerSettings(CommonsSettings):
     Attributes:
         aggregators: to connect to, in the order of the founding record.
         functions: to ask for, one after the other.
+        questions: that the functions answer, where they are about own records. They say in which units.
         reports: how many there will be if every provider reports.
         reports_within_s: how long it waits for all of them before it asks for those that are there.
         revoker: the provider whose revocation it waits for, to ask once more. None stands for no second request.
@@ -96,6 +98,7 @@ class ConsumerSettings(CommonsSettings):
 
     aggregators: tuple[Peer, ...]
     functions: tuple[str, ...]
+    questions: tuple[Question, ...] = ()
     reports: int
     reports_within_s: float
     revoker: str | None

@@ -48,11 +48,23 @@ class Counts:
     equal: list[str] = field(default_factory=list)
 
 
-def refusal(table: Table, row: int, column: str, expected: str, found: object, hint: str = "") -> DataError:
+class CellError(DataError):
+    """A cell that cannot be used.
+
+    Attributes:
+        place: file, row and column. expected: what was expected there. Both hold nothing of the cell.
+    """
+
+    def __init__(self, place: str, expected: str, found: str) -> None:
+        super().__init__(f"{place}: expected {expected}, found {found}")
+        self.place, self.expected = place, expected
+
+
+def refusal(table: Table, row: int, column: str, expected: str, found: object, hint: str = "") -> CellError:
     """Return the error about a cell, with file, row (counted from 1), column, what was expected and what was found."""
     text = "nothing" if _is_absent(found) else repr(found.item() if isinstance(found, np.generic) else found)
     text = text if len(text) <= _SHOWN else f"{text[: _SHOWN - 3]}..."
-    return DataError(f"{table.path}, row {row + 1}, column {column!r}: expected {expected}, found {text}{hint}")
+    return CellError(f"{table.path}, row {row + 1}, column {column!r}", expected, f"{text}{hint}")
 
 
 def absent(cells: NDArray[Any]) -> NDArray[np.bool_]:
@@ -151,6 +163,17 @@ def _number_hint(cell: Any) -> str:
 
 def one_of(table: Table, column: str, cells: NDArray[Any], values: Sequence[ClassValue]) -> NDArray[np.int64]:
     """Return the place among `values` of each cell, ``(n,)``. Raises `DataError` with the first that has none."""
+    found = places_among(table, cells, values)
+    if (found < 0).any():
+        row = int((found < 0).argmax())
+        expected = f"one of {', '.join(map(str, values[:10]))}{', ...' if len(values) > 10 else ''}"
+        cell = cells[row].item() if isinstance(cells[row], np.generic) else cells[row]
+        raise refusal(table, row, column, expected, cell, _class_hint(cell, values))
+    return found
+
+
+def places_among(table: Table, cells: NDArray[Any], values: Sequence[ClassValue]) -> NDArray[np.int64]:
+    """Return the place among `values` of each cell, ``(n,)``, or -1 for one that has none."""
     places = {_key(value): place for place, value in enumerate(values)}
     known: dict[Any, int] = {}
     found = np.empty(len(cells), np.int64)
@@ -158,10 +181,7 @@ def one_of(table: Table, column: str, cells: NDArray[Any], values: Sequence[Clas
         key = (type(cell), cell)
         if key not in known:
             place = _place(cell, places, table.is_text)
-            if place is None:
-                expected = f"one of {', '.join(map(str, values[:10]))}{', ...' if len(values) > 10 else ''}"
-                raise refusal(table, row, column, expected, cell, _class_hint(cell, values))
-            known[key] = place
+            known[key] = -1 if place is None else place
         found[row] = known[key]
     return found
 

@@ -24,6 +24,7 @@ from mpc.commons.entries import (
     sign_entry,
 )
 from mpc.commons.founding import AggregatorRecord, Founding, Task, TrusteeRecord
+from mpc.commons.functions import layout_of
 from mpc.commons.group import SecretScalar
 from mpc.commons.identities import Identity, TrusteeKeys
 from mpc.commons.key_session import KeySession, run_in_memory
@@ -40,7 +41,7 @@ AGGREGATORS = tuple(
     )
     for place in range(4)
 )
-TASK = Task("heights", ("histogram", "sum"), 2, AGGREGATORS, 1)
+TASK = Task("heights", ("histogram/10", "sum/100"), 2, AGGREGATORS, 1)
 FOREVER = 1 << 40
 
 
@@ -112,6 +113,13 @@ class Log:
         self.aggregators = [Identity(bytes([place + 1]) * 32) for place in range(4)]
 
     @property
+    def public_share(self) -> bytes:
+        """Bytes of the length that a report's public part has. Nobody looks into them before a batch is opened."""
+        task = self.founding.task("heights")
+        assert task is not None
+        return bytes(layout_of(self.origin, task).public_size)
+
+    @property
     def copy(self):
         return self.trustees[0].copy
 
@@ -154,7 +162,7 @@ class Log:
 
     def rules(self, **changes: object) -> Rules:
         usual: dict[str, object] = {
-            "functions": ("histogram", "sum"),
+            "functions": ("histogram/10", "sum/100"),
             "consumers": tuple(sorted((self.consumer.key, self.other_consumer.key))),
             "threshold": 1,
             "uses": 2,
@@ -169,14 +177,14 @@ class Log:
 
     def report(self, policy: bytes, number: int, provider: Identity | None = None) -> bytes:
         """Submit a report, and return its leaf hash."""
-        contents = Report("heights", policy, number.to_bytes(16, "big"), bytes([number % 256]) * 32, b"")
+        contents = Report("heights", policy, number.to_bytes(16, "big"), bytes([number % 256]) * 32, self.public_share)
         return self.submit(provider or self.provider, contents)
 
     def request(self, ranges: Sequence[tuple[int, int]] = (), **changes: object) -> Request:
         """Return a request that the consumer will log, for all reports so far or those in some ranges."""
         usual: dict[str, object] = {
             "task": "heights",
-            "function": "sum",
+            "function": "sum/100",
             "consumer_key": NONE,
             "proof": bytes(64),
             "ranges": tuple(Range(*one) for one in ranges or [(0, self.copy.size)]),

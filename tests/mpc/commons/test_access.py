@@ -82,7 +82,7 @@ def test_only_the_reports_in_the_ranges_are_granted() -> None:
         ({}, {"not_after": 14}, Reason.REQUEST_EXPIRED, "could be answered up to entry 14, and this is entry 14"),
         ({}, {"ranges": [(0, 11)]}, Reason.BATCH_TOO_SMALL, "at least 2 reports in the batch, found 1"),
         ({"not_after": 13}, {}, Reason.POLICY_EXPIRED, "policy of entry 9 allows grants up to entry 13, and this is"),
-        ({"functions": ("histogram",)}, {}, Reason.FUNCTION_NOT_ALLOWED, "policy of entry 9 allows other functions"),
+        ({"functions": ("histogram/10",)}, {}, Reason.FUNCTION_NOT_ALLOWED, "policy of entry 9 allows other functions"),
         ({"threshold": 2}, {}, Reason.TOO_FEW_CONSUMERS, "expects 2 of its consumers to sign a request, found 1"),
         ({"uses": 0}, {}, Reason.USED_UP, "report 10 may enter 0 aggregates and has entered 0"),
     ],
@@ -150,7 +150,7 @@ def test_an_endorsement_is_for_one_request_of_one_author(fault: str) -> None:
     log.ready()
     bare = log.request()
     if fault == "of another request":
-        found = endorse(log.other_consumer, log.origin, log.consumer.key, log.request(function="histogram"))
+        found = endorse(log.other_consumer, log.origin, log.consumer.key, log.request(function="histogram/10"))
     elif fault == "by the author":
         found = endorse(log.consumer, log.origin, log.consumer.key, bare)
     else:
@@ -163,7 +163,7 @@ def test_a_report_enters_as_many_aggregates_as_it_may() -> None:
     log = Log()
     log.ready(2)  # uses: 2
     asked(log)
-    asked(log, function="histogram")
+    asked(log, function="histogram/10")
     third = asked(log, not_after=FOREVER + 1)
     assert (third.reason, third.expected, third.found) == (Reason.USED_UP, 2, 2)
 
@@ -173,7 +173,7 @@ def test_a_revocation_bars_what_comes_behind_it_and_nothing_before() -> None:
     policy = log.ready(2)
     assert isinstance(asked(log), Grant)
     log.submit(log.owner, Revoke(policy))
-    answer = asked(log, function="histogram")
+    answer = asked(log, function="histogram/10")
     revocation = log.kinds().index(Kind.REVOKE)
     assert (answer.reason, answer.subject) == (Reason.POLICY_REVOKED, revocation)
     assert sentence(answer).startswith(f"entry {revocation} revokes the policy of entry 9")
@@ -208,7 +208,7 @@ def test_revocations_of_others_are_refused() -> None:
 def test_a_new_version_is_signed_by_the_owner_before_and_holds_for_old_reports() -> None:
     log = Log()
     policy = log.ready(2)
-    closed = Policy(1, policy, log.other_provider.key, "heights", log.rules(functions=("histogram",)))
+    closed = Policy(1, policy, log.other_provider.key, "heights", log.rules(functions=("histogram/10",)))
     log.submit(log.other_provider, closed)
     assert "expected the signature of the owner of version 0" in refused(log)
     leaf = log.submit(log.owner, closed)
@@ -297,7 +297,7 @@ def test_what_is_said_twice_is_logged_once() -> None:
     policy = log.ready(1)
     log.sequencer._queue[b"again"] = log.copy.entries[-1], None
     assert "expected a new entry, found what entry" in refused(log)
-    log.submit(log.provider, Report("heights", policy, (0).to_bytes(16, "big"), b"\7" * 32, b""))
+    log.submit(log.provider, Report("heights", policy, (0).to_bytes(16, "big"), b"\7" * 32, log.public_share))
     assert "expected a new number of a report" in refused(log)
 
 
@@ -444,7 +444,7 @@ def test_everything_can_be_taken_back() -> None:
     policy = log.ready(3)
     asked(log)
     log.submit(log.owner, Revoke(policy))
-    asked(log, function="histogram")
+    asked(log, function="histogram/10")
     tables = [name for name, value in vars(log.copy.state).items() if isinstance(value, dict)]
     assert len(tables) > 12
     for size in range(1, log.copy.size):

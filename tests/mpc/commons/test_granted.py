@@ -43,7 +43,7 @@ class Batch:
         return seal_report(self.log.key, KEYS, label, [b"share %d" % number])
 
     def _logged(self, provider: Identity, number: int, sealed: SealedReport) -> SealedReport:
-        body = Report("heights", self.policy, number.to_bytes(16, "big"), sealed.digest, b"")
+        body = Report("heights", self.policy, number.to_bytes(16, "big"), sealed.digest, self.log.public_share)
         self.log.submit(provider, body)
         return sealed
 

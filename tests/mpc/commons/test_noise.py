@@ -154,13 +154,30 @@ def changed_noise(run: CommonsRun, place: int, change):
     return lambda said: signed_anew(identity, origin, said, change)
 
 
-@pytest.mark.parametrize("cut", [0, 16])
-def test_noise_that_does_not_fit_its_shares_is_left_out_and_its_dealer_named(cut: int) -> None:
+@pytest.mark.parametrize("more", [-16, 1, 1 << 20])
+def test_noise_whose_public_part_has_another_length_than_its_circuits_is_not_logged(more: int) -> None:
     run = prepared()
+    lengths = list[int]()
 
     def other(noise):
         share = noise.public_share
-        return replace(noise, public_share=share[:-cut] if cut else bytes([share[0] ^ 1]) + share[1:])
+        lengths.append(len(share))
+        return replace(noise, public_share=share[:more] if more < 0 else share + bytes(more))
+
+    found = aggregate(run, {("aggregator", 1, "noise"): changed_noise(run, 1, other)}, NOISY)
+    refused = dict(run.cast.trustees[0]._sequencing().refused).values()
+    (length,) = lengths
+    expected = f"expected {length} bytes as the public part of the noise of {NOISY}, found {length + more}"
+    assert [one for one in refused if expected in one]
+    assert (found.liars, found.rejected) == ((), ())
+    assert abs(found.value - TOTAL) < 2000
+
+
+def test_noise_that_does_not_fit_its_shares_is_left_out_and_its_dealer_named() -> None:
+    run = prepared()
+
+    def other(noise):
+        return replace(noise, public_share=bytes([noise.public_share[0] ^ 1]) + noise.public_share[1:])
 
     found = aggregate(run, {("aggregator", 1, "noise"): changed_noise(run, 1, other)}, NOISY)
     assert found.liars == ("aggregator-1",)

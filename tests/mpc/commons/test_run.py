@@ -97,7 +97,7 @@ def test_a_batch_below_the_smallest_is_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    "function", ["mean", "sum", "sum/0", "sum/007", "histogram/4/4", "sum/x", "a.b.sum/3", "multihot/4/9"]
+    "function", ["mean", "sum", "sum/0", "sum/007", "histogram/4/4", "sum/x", "a.b/sum/3", "multihot/4/9"]
 )
 def test_a_function_that_nobody_can_compute_is_refused(function: str) -> None:
     with pytest.raises(ParameterError, match=r"function|numbers"):

@@ -30,6 +30,19 @@ PICKED: dict[str, list[tuple[str, str]]] = {
             "        if False:\n            raise ProtocolError",
         ),
     ],
+    "parties/commons/agreeing.py": [
+        ("            self.role.trustee.check_release(body)  # before the cheap answer, too\n", ""),
+    ],
+    "parties/commons/released.py": [
+        ("        while self._bytes > self._most and self._kept:", "        while False:"),
+        ("        except AbsentAttachmentError:\n            raise\n", ""),
+    ],
+    "parties/commons/converting.py": [
+        ("    if not fits.all():", "    if False:"),
+        ('    if beyond.any() and asked.outside == "refuse":', "    if False:"),
+        ('    if unknown.any() and asked.outside == "refuse":', "    if False:"),
+        ('found something that is no such number.") from None', 'found {error}.") from None'),
+    ],
     "mpc/commons/replica.py": [
         ("        if checkpoint.root != self.tree.root():", "        if False:"),
         ("        if not entry.is_signed(self.founding.origin):", "        if False:"),
@@ -48,6 +61,7 @@ PICKED: dict[str, list[tuple[str, str]]] = {
         ),
     ],
     "mpc/commons/admission.py": [
+        ("    if found != expected:\n        raise ProtocolError", "    if False:\n        raise ProtocolError"),
         ("    if not entry.is_signed(state.founding.origin):", "    if False:"),
         ("    if (before := state.statements.get(statement)) is not None:", "    if (before := None) is not None:"),
         ("    if body != expected:", "    if False:"),
@@ -63,6 +77,7 @@ PICKED: dict[str, list[tuple[str, str]]] = {
         ("    if place is None and body.name in {one.name for one in state.founding.trustees}:", "    if False:"),
     ],
     "mpc/commons/proceedings.py": [
+        ("    if found != expected:\n        raise ProtocolError", "    if False:\n        raise ProtocolError"),
         (
             "    value = toss_of(state, body.about).value(body.shares)\n",
             "    value = body.about\n",
@@ -88,10 +103,7 @@ PICKED: dict[str, list[tuple[str, str]]] = {
         ),
     ],
     "mpc/commons/batches.py": [
-        (
-            "(len(boxes.sealed), len(one.public_share)) == (aggregators, robust.public_share_size)",
-            "len(one.public_share) == robust.public_share_size",
-        ),
+        ("        if len(boxes.sealed) == aggregators:", "        if True:"),
     ],
     "mpc/commons/summing.py": [
         ("    if len(reports) < task.smallest_batch:", "    if False:"),

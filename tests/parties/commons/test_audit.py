@@ -90,7 +90,7 @@ def test_the_audit_shows_who_asked_and_what_was_answered(folder: Path, capsys: p
     assert main([str(folder)]) == 0
     told = capsys.readouterr().out
     for words in (
-        "institute: asks for sum of heights over the reports in entries 0 to 11",
+        "institute: asks for sum/100 of heights over the reports in entries 0 to 11",
         "trustee-0: grants the request of entry 12, over 2 reports",
         "owner: revokes the policy whose last version is entry 9",
         "trustee-0: refuses the request of entry 15: entry 14 revokes the policy of entry 9",

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from mpc.commons.attachments import MemoryAttachments
+from mpc.commons.attachments import AbsentAttachmentError, MemoryAttachments
 from mpc.commons.encoding import decode, encode
 from mpc.commons.entries import CoinShare, Range
 from mpc.commons.following import Follower
@@ -24,6 +24,7 @@ from parties.commons.agreeing import TrusteeDesk
 from parties.commons.auditor import records_of, settled
 from parties.commons.faults import Fault
 from parties.commons.reading import Blobs, LogReader
+from parties.commons.released import Released
 from parties.commons.settings import AggregatorSettings
 from parties.frame.errors import PartyError
 from tests.mpc.commons.prepared import ROWS, TOTAL, aggregate, fresh
@@ -50,6 +51,53 @@ def test_a_release_is_for_the_consumer_that_has_asked_alone() -> None:
     with pytest.raises(ProtocolError, match="expected the consumer that has asked, found university"):
         made.questions["release"].answer("university", grant)
     assert decode(ReleaseShare, made.questions["release"].answer("institute", grant)).trustee == 1
+
+
+def test_a_release_that_is_asked_again_is_not_computed_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    run, grant = granted()
+    role, computed = run.cast.trustees[1], list[bytes]()
+    release = role.release
+    monkeypatch.setattr(role, "release", lambda body: computed.append(body) or release(body))
+    made, _ = desk(1, Fault())
+    answers = {made.questions["release"].answer("institute", grant) for _ in range(50)}
+    assert (len(answers), computed) == (1, [grant])
+
+    def revoked(_: bytes) -> None:
+        raise ProtocolError("expected a grant before any revocation, found one revoked")
+
+    monkeypatch.setattr(role.trustee, "check_release", revoked)
+    with pytest.raises(ProtocolError, match="expected a grant before any revocation"):
+        made.questions["release"].answer("institute", grant)
+
+
+def test_shares_that_are_kept_take_so_much_memory_and_refusals_are_kept_too() -> None:
+    computed, missing = list[bytes](), [True]
+
+    def compute(grant: bytes) -> bytes:
+        computed.append(grant)
+        if grant == b"small":
+            raise ProtocolError("expected at least 2 valid reports, found 1")
+        if grant == b"late" and missing.pop():
+            raise AbsentAttachmentError("expected an attachment, found none here")
+        return grant * 1000
+
+    kept = Released(compute, most_bytes=5000)
+    for _ in range(3):
+        with pytest.raises(ProtocolError, match="expected at least 2 valid reports, found 1"):
+            kept.share(b"small")
+    with pytest.raises(AbsentAttachmentError):
+        kept.share(b"late")
+    kept = Released(compute, most_bytes=5000)  # room for two answers of a letter
+    assert kept.share(b"a") == b"a" * 1000
+    kept.share(b"b")
+    kept.share(b"a")
+    kept.share(b"c")
+    kept.share(b"a")
+    kept.share(b"b")
+    missing.append(False)
+    assert kept.share(b"late") == b"late" * 1000
+    assert computed == [b"small", b"late", b"a", b"b", b"c", b"b", b"late"]
+    assert kept._bytes <= 5000
 
 
 def test_a_part_of_a_coin_is_for_the_sequencer_alone() -> None:

@@ -14,8 +14,11 @@ from parties.commons import clinics
 from parties.commons.audit import main
 from parties.commons.report import in_words
 from parties.commons.results import in_the_clear
+from tests.copies import copy_project
+from tests.page_blocks import blocks_of, run
 
-PAGE = (Path(__file__).parents[3] / "docs" / "commons.md").read_text()
+PAGE_FILE = Path(__file__).parents[3] / "docs" / "commons.md"
+PAGE = PAGE_FILE.read_text()
 MESSAGES = (Path(__file__).parents[3] / "docs" / "messages.md").read_text()
 WING = Path(__file__).parents[3] / "parties" / "commons"
 
@@ -71,3 +74,17 @@ def test_what_the_page_shows_of_a_run_is_what_comes_out() -> None:
     for function in clinics.FUNCTIONS:
         shown = f"{clinics.about(function)}: {in_words(function, in_the_clear(function, rows))} (of 160 reports)"
         assert f"\n{shown}\n" in PAGE
+
+
+def test_your_own_data_gives_what_the_page_prints(tmp_path: Path) -> None:
+    copy = copy_project(tmp_path / "project")
+    commands = 0
+    for block in blocks_of(PAGE_FILE):
+        if block.kind == "console":
+            run(block.body, copy, ports=8)
+            commands += 1
+        elif block.path:
+            file = copy / block.path
+            file.parent.mkdir(exist_ok=True)
+            file.write_text(block.body)
+    assert commands == 2

@@ -80,10 +80,6 @@ def short_share(liar: Liar) -> Any:
     return liar.said(sealed=seal_report(liar.committee, points, liar.label, messages))
 
 
-def short_public_share(liar: Liar) -> Any:
-    return liar.said(public=liar.forger.public()[:-1])
-
-
 def boxes_of_other_digests(liar: Liar) -> Any:
     boxes = seal_boxes(CurvePoints.join(liar.points), liar.label, liar.messages)
     digests = (bytes(32), *boxes.boxes[1:])
@@ -107,7 +103,7 @@ def ciphertext_for_another_label(liar: Liar) -> Any:
 LIES: dict[str, Callable[[Liar], Any]] = {
     one.__name__: one
     for one in (
-        out_of_range, wrong_proof, share_beside_the_polynomial, box_for_nobody, short_share, short_public_share,
+        out_of_range, wrong_proof, share_beside_the_polynomial, box_for_nobody, short_share,
         boxes_of_other_digests, no_boxes_inside, ciphertext_for_another_label, silent,
     )
 }  # fmt: skip
@@ -168,6 +164,19 @@ def test_a_batch_that_lies_leave_too_small_is_not_summed() -> None:
         aggregate(run, ranges=ranges_of([reports[0], reports[3]]), function="sum/7")
     for place in range(4):  # no aggregator gives its share of a sum over one report
         assert "expected at least 2 valid reports" in run.unsaid["aggregator", place, "sum"]
+
+
+@pytest.mark.parametrize("size", [-1, 1, 1 << 20])
+def test_a_report_whose_public_part_has_another_length_than_its_circuits_is_not_logged(size: int) -> None:
+    """So a provider cannot fill the log with what ends in no result."""
+    run, reports = reported(4, 1)
+    liar = Liar(run, 3, run.cast.trustees[0].state.reports[reports[3]].policy)
+    liar.label = replace(liar.label, report_id=b"\x02" * 16)
+    public = liar.forger.public()
+    wrong = public[:size] if size < 0 else public + bytes(size)
+    expected = f"expected {len(public)} bytes as the public part of a report of task, found {len(public) + size}"
+    assert expected in refusal(run, *liar.said(public=wrong))
+    assert len(run.cast.trustees[0].state.of_task["task"]) == len(reports)
 
 
 def test_two_stories_of_one_report_are_logged_once() -> None:
