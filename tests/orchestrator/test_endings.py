@@ -151,6 +151,44 @@ def test_a_signal_while_starting_ends_the_run(play: Callable[..., Game], launche
         game.assert_nothing_left(result=False)
 
 
+SIGNALLED = """
+import signal, sys
+from pathlib import Path
+from pydantic import field_serializer
+from tests.orchestrator import game
+
+class Player(game.PlayerSettings):
+    @field_serializer("log")
+    def log_as_text(self, path: Path) -> str:
+        if self.name == "player-1":
+            {moment}
+        return str(path)
+
+game.PlayerSettings = Player
+sys.exit(game.main({{"game": game.Game()}}))
+"""
+ARRIVES = "signal.raise_signal(signal.SIGINT)"
+
+
+DROPPED = f"exec('class Dropped:\\n def __del__(self): {ARRIVES}'); locals()['Dropped']()"
+
+
+@pytest.mark.parametrize("moment", [pytest.param(ARRIVES, id="converted"), pytest.param(DROPPED, id="dropped")])
+def test_a_signal_that_the_code_of_others_does_not_let_pass_ends_the_run(
+    launcher: str, tmp_path: Path, moment: str
+) -> None:
+    program = SIGNALLED.format(moment=moment)
+    flags = command(launcher, tmp_path, "--manner", "hang")[3:]
+    done = subprocess.run(
+        [sys.executable, "-c", program, *flags], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (130, "Ended by SIGINT.\n")
+    (run,) = os.listdir(tmp_path / "logs")
+    assert not processes_of(run)
+    assert not (tmp_path / "files" / run).exists()
+    assert json.loads((tmp_path / "logs" / run / "run.json").read_text())["outcome"] == "interrupted"
+
+
 def test_a_second_signal_does_not_stop_the_teardown(play: Callable[..., Game], launcher: str) -> None:
     game = play("--launcher", launcher, "--manner", "stubborn")
     game.wait_until_said("player-1: note: daydreaming")
