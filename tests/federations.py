@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,11 +32,15 @@ _TRIES = 10
 
 @dataclass(frozen=True)
 class Stopped:
-    """A process of a member that is stopped in a session, the process that opened it, and the session's name."""
+    """A process of a member that is stopped in a session.
+
+    `asked` is the process that opened the session, and `missed` counts the sessions that ended well before.
+    """
 
     asked: subprocess.Popen[str]
     pid: int
     session: str
+    missed: int
 
     def kill(self) -> None:
         os.kill(self.pid, signal.SIGKILL)
@@ -120,22 +124,20 @@ class MembersHere:
         self.until(look, f"{name} comes to {event}")
         return found[0]
 
-    def stop(
-        self, name: str, ask: Callable[[], subprocess.Popen[str]], *, at: str, before: str, times: int = 1
-    ) -> Stopped:
-        """Open a session, and stop (SIGSTOP) a member's process in it, which the session needs and so waits for.
+    def stop(self, name: str, opener: str, *, at: str, before: str, times: int = 1) -> Stopped:
+        """Have a session opened, and stop (SIGSTOP) a member's process in it, which the session needs and so waits for.
 
         It is stopped when its events hold the text `at`, and do not yet hold `before` so many times. Where a session
         was past that moment before anybody saw it, it ends well and the next one is opened.
         """
-        for _ in range(_TRIES):
+        for missed in range(_TRIES):
             earlier = {path for path, said in self._said_by(name) if '"admitted"' in said}
-            asked = ask()
+            asked = self.start_asking(opener)
             pid = self._stopped(name, asked, earlier, at)
             if pid is not None:
                 said = next(said for path, said in self._said_by(name) if pid in self._in(name, path))
                 if said.count(before) < times:
-                    return Stopped(asked, pid, _session_in(said))
+                    return Stopped(asked, pid, _session_in(said), missed)
                 os.kill(pid, signal.SIGCONT)
             self.result(asked)
         raise AssertionError(f"expected to stop {name} between {at} and {before}, found it past that {_TRIES} times")

@@ -84,7 +84,7 @@ def test_two_who_ask_at_once_are_served_one_after_the_other(here: TensorsHere) -
 def test_a_member_that_is_killed_ends_the_session_by_name_and_the_next_one_works(
     here: TensorsHere, killed: str
 ) -> None:
-    stopped = here.stop(killed, lambda: here.start_asking("hospital"), at='"advanced"', before=LAST)
+    stopped = here.stop(killed, "hospital", at='"advanced"', before=LAST)
     stopped.kill()
     output, errors = stopped.asked.communicate(timeout=PATIENCE_S)
     if killed == "registry" and stopped.asked.returncode == 0:  # it only reads, so the others may have been done before
@@ -102,7 +102,7 @@ def test_a_member_that_is_killed_ends_the_session_by_name_and_the_next_one_works
 
 @pytest.mark.slow
 def test_where_the_one_that_opened_the_session_is_killed_all_others_name_it(here: TensorsHere) -> None:
-    stopped = here.stop("laboratory", lambda: here.start_asking("hospital"), at='"advanced"', before=LAST)
+    stopped = here.stop("laboratory", "hospital", at='"advanced"', before=LAST)
     for pid in here.processes("hospital", "ask-"):  # which wait for the laboratory
         kill(pid)
     stopped.go_on()
