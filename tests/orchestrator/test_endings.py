@@ -82,12 +82,12 @@ def test_a_killed_party_ends_the_run(play: Callable[..., Game], launcher: str, w
 @pytest.mark.parametrize("who", [0, 1, 2])
 def test_a_stopped_party_is_to_blame(play: Callable[..., Game], launcher: str, who: int) -> None:
     manner = ("--throw_s", "600") if who != 1 else ("--manner", "hang")
-    game = play("--launcher", launcher, *manner, "--silence_s", "6")
+    game = play("--launcher", launcher, *manner, "--silence_s", "10")
     game.wait_until_said("player-2: begins step catch")
     game.wait_until_said("player-1: note: daydreaming" if who == 1 else "player-0: begins step throw")
     os.kill(game.player(who), signal.SIGSTOP)
     assert game.wait() == 1
-    words = rf"player-{who} failed in step \w+: its process is stopped, and no party said anything for 6 s"
+    words = rf"player-{who} failed in step \w+: its process is stopped, and no party said anything for 10 s"
     waiter = "" if who == 2 else rf", while player-{'1' if who == 0 else '2'} waited for it"
     assert re.match(words + waiter, game.sentence), game.sentence
     game.assert_nothing_left(result=False)
@@ -97,7 +97,7 @@ def test_a_stopped_party_is_to_blame(play: Callable[..., Game], launcher: str, w
 def test_a_silent_party_without_a_step_is_to_blame(
     play: Callable[..., Game], launcher: str, flag: str, reason: str
 ) -> None:
-    game = play("--launcher", launcher, "--manner", "mute", flag, "8")
+    game = play("--launcher", launcher, "--manner", "mute", flag, "15")
     assert game.wait() == 1
     assert game.sentence.startswith(f"player-1 failed: {reason}"), game.sentence
     assert "while player-2 waited for it" in game.sentence
@@ -106,7 +106,7 @@ def test_a_silent_party_without_a_step_is_to_blame(
 
 @pytest.mark.parametrize("manner", ["late", "alone"])
 def test_who_gives_up_waiting_is_not_to_blame(play: Callable[..., Game], launcher: str, manner: str) -> None:
-    game = play("--launcher", launcher, "--manner", manner, "--throw_s", "1")
+    game = play("--launcher", launcher, "--manner", manner)
     assert game.wait() == 1
     words = "player-2 failed in step catch: player-1 waited for it in vain (no message within 3 s)"
     assert game.sentence.startswith(words), game.sentence
