@@ -1,8 +1,16 @@
-"""Signals that ask the orchestrator to end become an exception, once."""
+"""Signals that ask the orchestrator to end become an exception, once.
+
+The exception may arrive while code of others runs that does not let it pass. Python drops what is raised while it
+finalises an object. A library that calls back into Python may make an error of its own of it, as pydantic does. So the
+signal is remembered: an error that was made of it is `Interrupted` again, and a dropped one is raised once more.
+"""
 
 from __future__ import annotations
 
+import os
 import signal
+import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -10,23 +18,67 @@ from types import FrameType
 from orchestrator.errors import Interrupted
 
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_AGAIN_S = 0.05  # after an exception was dropped
+
+
+class Interruption:
+    """The signal that asked this process to end, if there was one."""
+
+    def __init__(self) -> None:
+        self.number: int | None = None
+
+    def check(self) -> None:
+        """Raise `Interrupted` where a signal came and its exception did not end what went on."""
+        if self.number is not None:
+            ignore_signals()
+            raise Interrupted(self.number)
+
+    @contextmanager
+    def stays(self) -> Iterator[None]:
+        """Within this, an error that comes after the signal is `Interrupted`, unless a file is the matter."""
+        try:
+            yield
+        except OSError:
+            raise
+        except Exception:
+            self.check()
+            raise
 
 
 @contextmanager
-def signals_raise() -> Iterator[None]:
+def signals_raise() -> Iterator[Interruption]:
     """SIGINT, SIGTERM and SIGHUP (but for `nohup`) raise `Interrupted` in here, so that the teardown runs."""
+    interruption = Interruption()
 
     def interrupt(number: int, frame: FrameType | None) -> None:
         ignore_signals()
+        interruption.number = number
         raise Interrupted(number)
 
+    again: list[threading.Timer] = []
+
+    def see_dropped(dropped: sys.UnraisableHookArgs) -> None:
+        if not isinstance(dropped.exc_value, Interrupted):
+            hook(dropped)
+            return
+        number = dropped.exc_value.number
+        signal.signal(number, interrupt)
+        again.append(threading.Timer(_AGAIN_S, os.kill, (os.getpid(), number)))
+        again[-1].start()
+
     heeded = [number for number in ENDING if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN]
+    hook, sys.unraisablehook = sys.unraisablehook, see_dropped
     before = {number: signal.signal(number, interrupt) for number in heeded}
     try:
-        yield
+        with interruption.stays():
+            yield interruption
     finally:
+        for timer in again:
+            timer.cancel()
+            timer.join()
         for number, handler in before.items():
             signal.signal(number, handler)
+        sys.unraisablehook = hook
 
 
 def ignore_signals() -> None:

@@ -75,7 +75,7 @@ def execute(
     note = _check_launcher(options)
     _check_timing_file(options)
     started = time.time()
-    with signals_raise():
+    with signals_raise() as interruption:
         run = run_name(session)
         refuse_accounts_away(options.files_dir)
         folders = make_folders(options.files_dir, options.logs_dir, run)
@@ -89,12 +89,12 @@ def execute(
                     plan = _with_memory_checked(plan, launcher)
                 settings = configuration.settings.model_dump(mode="json")
                 recorder = Recorder(folders, configuration.protocol.name, started, plan, settings)
-                with recorder.until_end():
+                with recorder.until_end(), interruption.stays():
                     log, title = folders.logs / run / "run.log", f"{configuration.protocol.name} · {run}"
                     with RunDisplay(plan, console, log, title, options.progress) as display:
                         _announce(display, console, folders, launcher, note, plan.notes)
                         running = Running(configuration.run, plan, folders, launcher, guard, display, recorder)
-                        accounts = running.until_end()
+                        accounts = running.until_end(interruption.check)
                     result = _read_result(plan, folders)
         except RunFailed as error:
             try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -39,8 +39,11 @@ class Running:
     recorder: Recorder
     groups: dict[str, int] = field(default_factory=dict)  # each process's group
 
-    def until_end(self) -> Accounts:
-        """Start every process and follow them to their end. Return what the steps cost. Raises `RunFailed`."""
+    def until_end(self, check: Callable[[], None] = lambda: None) -> Accounts:
+        """Start every process and follow them to their end. Return what the steps cost. Raises `RunFailed`.
+
+        `check` is called again and again meanwhile, and raises what is to end the run.
+        """
         plan, display, launcher = self.plan, self.display, self.launcher
         specs = _specs(plan, self.folders)
         environment = party_environment(self.folders.run, len(specs))
@@ -63,6 +66,7 @@ class Running:
         client = launcher.attach() if self.options.attach and isinstance(launcher, TmuxLauncher) else None
 
         def draw() -> None:
+            check()
             if client is None or client.poll() is not None:  # the panes are not shown in this terminal (any more)
                 display.show()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -18,7 +19,7 @@ import msgspec
 
 from orchestrator.federation.authority import Authority, fingerprint
 from orchestrator.federation.identity import Identity
-from orchestrator.federation.records import ServiceFolder
+from orchestrator.federation.records import ServiceFolder, SessionEnded
 from orchestrator.federation.shared import read_shared
 from orchestrator.federation.state import MemberFolder
 from parties.frame.private_files import make_private_folder
@@ -26,6 +27,26 @@ from parties.protocols import PROTOCOLS
 
 COMMAND = (sys.executable, str(Path(__file__).resolve().parents[1] / "run_protocol.py"))
 PATIENCE_S = 120.0
+_TRIES = 10
+
+
+@dataclass(frozen=True)
+class Stopped:
+    """A process of a member that is stopped in a session.
+
+    `asked` is the process that opened the session, and `missed` counts the sessions that ended well before.
+    """
+
+    asked: subprocess.Popen[str]
+    pid: int
+    session: str
+    missed: int
+
+    def kill(self) -> None:
+        os.kill(self.pid, signal.SIGKILL)
+
+    def go_on(self) -> None:
+        os.kill(self.pid, signal.SIGCONT)
 
 
 @dataclass
@@ -88,30 +109,72 @@ class MembersHere:
         marker = str(self.folder(name) / of).encode()
         found = []
         for entry in Path("/proc").iterdir():
-            if entry.name.isdigit():
-                try:
-                    if marker in (entry / "cmdline").read_bytes():
-                        found.append(int(entry.name))
-                except OSError:  # it has just ended
-                    continue
+            if entry.name.isdigit() and marker in command_of(int(entry.name)):
+                found.append(int(entry.name))
         return found
 
     def serving(self, name: str, event: str) -> int:
-        """The process that serves a session, once its events hold a text."""
-        found: list[Path] = []
+        """A process that serves a session, once its events hold a text."""
+        found: list[int] = []
 
         def look() -> bool:
-            for path in self.folder(name).glob(f"sessions/*/{name}/events.jsonl"):
-                try:
-                    if event in path.read_text():
-                        found.append(path)
-                except OSError:  # that session has just ended
-                    continue
+            found.extend(pid for path, said in self._said_by(name) if event in said for pid in self._in(name, path))
             return bool(found)
 
         self.until(look, f"{name} comes to {event}")
-        folder = str(found[0].parent).encode()
-        return next(pid for pid in self.processes(name) if folder in Path(f"/proc/{pid}/cmdline").read_bytes())
+        return found[0]
+
+    def stop(self, name: str, opener: str, *, at: str, before: str, times: int = 1) -> Stopped:
+        """Have a session opened, and stop (SIGSTOP) a member's process in it, which the session needs and so waits for.
+
+        It is stopped when its events hold the text `at`, and do not yet hold `before` so many times. Where a session
+        was past that moment before anybody saw it, it ends well and the next one is opened.
+        """
+        for missed in range(_TRIES):
+            earlier = {path for path, said in self._said_by(name) if '"admitted"' in said}
+            asked = self.start_asking(opener)
+            pid = self._stopped(name, asked, earlier, at)
+            if pid is not None:
+                said = next(said for path, said in self._said_by(name) if pid in self._in(name, path))
+                if said.count(before) < times:
+                    return Stopped(asked, pid, _session_in(said), missed)
+                os.kill(pid, signal.SIGCONT)
+            self.result(asked)
+        raise AssertionError(f"expected to stop {name} between {at} and {before}, found it past that {_TRIES} times")
+
+    def _stopped(self, name: str, asked: subprocess.Popen[str], earlier: set[Path], at: str) -> int | None:
+        """Stop the process that serves a session once its events hold a text, or give None of one that ended first."""
+        expires = time.monotonic() + PATIENCE_S
+        while asked.poll() is None:
+            for path, said in self._said_by(name):
+                if path not in earlier and at in said:
+                    for pid in self._in(name, path):
+                        if stopped(pid):
+                            return pid
+            assert time.monotonic() < expires, f"expected that {name} comes to {at}"
+            time.sleep(0.005)
+        return None
+
+    def _said_by(self, name: str) -> list[tuple[Path, str]]:
+        """The event files of a member's sessions that go on or have just ended, with what they hold."""
+        found = []
+        for path in self.folder(name).glob(f"sessions/*/{name}/events.jsonl"):
+            with contextlib.suppress(OSError):  # that session has just ended
+                found.append((path, path.read_text()))
+        return found
+
+    def _in(self, name: str, events: Path) -> list[int]:
+        """The process whose events these are, or none where it has ended."""
+        return [pid for pid in self.processes(name) if str(events.parent).encode() in command_of(pid)]
+
+    def ended(self, name: str, session: str, count: int = 1) -> list[SessionEnded]:
+        """What a member's service has written down of a session, once that is so many lines."""
+
+        def found() -> list[SessionEnded]:
+            return [one for one in self.service(name).ended() if one.session == session]
+
+        self.until(lambda: len(found()) >= count, f"{name} writes down {session}")
+        return found()
 
     # -- asking -------------------------------------------------------------------------------------------------------
 
@@ -175,6 +238,47 @@ def install(authority: Authority, name: str, place: Path, shared_file: Path) -> 
     identity = Identity(name, MemberFolder(folder))
     request, _ = identity.request()
     identity.install(authority.approve(request.read_bytes()), fingerprint(authority.certificate))
+
+
+def _session_in(said: str) -> str:
+    """The session that a process was admitted to last, by its events."""
+    admitted = [event for event in map(json.loads, said.splitlines()) if event["event"] == "admitted"]
+    name: str = admitted[-1]["detail"]
+    return name
+
+
+def command_of(pid: int) -> bytes:
+    """The command line of a process, which is empty of one that has ended."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return b""
+
+
+def kill(pid: int) -> None:
+    """Kill a process, which may have ended already."""
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
+
+
+def stopped(pid: int) -> bool:
+    """Stop a process with all its threads. Tell whether it was there to be stopped."""
+    expires = time.monotonic() + PATIENCE_S
+    with contextlib.suppress(OSError):  # it has ended
+        os.kill(pid, signal.SIGSTOP)
+        while states := {_state(task) for task in Path(f"/proc/{pid}/task").iterdir()}:
+            if not states - {"T"}:
+                return True
+            if states & {"Z", "X"}:
+                return False
+            assert time.monotonic() < expires, f"expected that process {pid} stops"
+            time.sleep(0.001)
+    return False
+
+
+def _state(task: Path) -> str:
+    """The letter of a thread's state (proc(5))."""
+    return (task / "stat").read_text().rpartition(")")[2].split()[0]
 
 
 def is_alive(pid: int) -> bool:

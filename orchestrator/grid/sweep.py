@@ -77,14 +77,15 @@ def simulate(protocols: Mapping[str, RunnableProtocol], line: CommandLine, argum
     base = sweep.cells[0].configuration
     console = plain_console(WIDTH)
     console.quiet = base.output != "text"
-    with signals_raise(), alone(sweep.table.path):
+    with signals_raise() as interruption, alone(sweep.table.path):
         sweep.table.read()
         sweep.table.order = {trial: place for place, trial in enumerate(sweep.trials)}
         sweep.table.write()
         left = sweep.table.missing(sweep.trials)
         progress = _Progress(sweep, len(left), base.run.progress if base.output == "text" else "none")
+        tried = _real(sweep, left) if sweep.real else _in_the_clear(sweep, left)
         try:
-            with contextlib.closing(_real(sweep, left) if sweep.real else _in_the_clear(sweep, left)) as answers:
+            with interruption.stays(), contextlib.closing(tried) as answers:
                 for answer in answers:
                     if answer is not None:
                         sweep.table.add(left[answer.number], answer.figures, answer.seconds, answer.failed)

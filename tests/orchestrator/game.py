@@ -73,7 +73,7 @@ class GameConfig(BaseModel):
     manner: Manner = Field("fair", description="of one player", json_schema_extra={"flag": True})
     who: int = Field(1, ge=0, description="the player with that manner", json_schema_extra={"flag": True})
     throw_s: float = Field(0.0, ge=0, description="time", json_schema_extra=_flag("seconds"))
-    deadline_s: float = Field(60.0, gt=0, description="in all", json_schema_extra=_flag("seconds"))
+    deadline_s: float = Field(120.0, gt=0, description="in all", json_schema_extra=_flag("seconds"))
     share: float = Field(0.5, gt=0, lt=1, description="no flag", json_schema_extra={"flag": False})
     label: str | None = Field(None, description="text", json_schema_extra={"flag": True})
     judges: int = Field(0, ge=0, le=9, description="line judges", json_schema_extra=_flag("judges"))

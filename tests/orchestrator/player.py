@@ -35,6 +35,13 @@ def leave(settings: PlayerSettings, **status: object) -> None:
     partial.replace(settings.folder / "status.json")
 
 
+def until_it_waits(settings: PlayerSettings, other: str) -> None:
+    """Return when another player has begun its step, however slow the machine is."""
+    events = settings.folder.parent / other / "events.jsonl"
+    while not (events.exists() and "step_started" in events.read_text()):
+        time.sleep(0.02)
+
+
 def misbehave(settings: PlayerSettings) -> None:
     match settings.manner:
         case "raise":
@@ -57,6 +64,7 @@ def misbehave(settings: PlayerSettings) -> None:
         case "late" | "alone":  # it gives up on the one that it waits for, or on any that might come
             detail = "no message within 3 s"
             other = f"player-{int(settings.name.split('-')[1]) + 1}"
+            until_it_waits(settings, other)
             whom = {"peer": other} if settings.manner == "late" else {"awaits": [other, "player-0"]}
             tell(settings, "failed", step="throw", detail=detail, late=True, **whom)
             leave(settings, error=detail, step="throw", late=True, **whom)
@@ -91,7 +99,7 @@ def throw(settings: PlayerSettings) -> None:
 def call(settings: PlayerSettings, port: int, words: bytes = b"") -> bytes:
     """Say something to a judge or the scorekeeper and return the answer, empty of one that is lost."""
     try:
-        with socket.create_connection((settings.host, port), timeout=1) as connection:
+        with socket.create_connection((settings.host, port), timeout=5) as connection:
             connection.sendall(words)
             return connection.recv(100)
     except OSError:

@@ -82,12 +82,12 @@ def test_a_killed_party_ends_the_run(play: Callable[..., Game], launcher: str, w
 @pytest.mark.parametrize("who", [0, 1, 2])
 def test_a_stopped_party_is_to_blame(play: Callable[..., Game], launcher: str, who: int) -> None:
     manner = ("--throw_s", "600") if who != 1 else ("--manner", "hang")
-    game = play("--launcher", launcher, *manner, "--silence_s", "6")
+    game = play("--launcher", launcher, *manner, "--silence_s", "10")
     game.wait_until_said("player-2: begins step catch")
     game.wait_until_said("player-1: note: daydreaming" if who == 1 else "player-0: begins step throw")
     os.kill(game.player(who), signal.SIGSTOP)
     assert game.wait() == 1
-    words = rf"player-{who} failed in step \w+: its process is stopped, and no party said anything for 6 s"
+    words = rf"player-{who} failed in step \w+: its process is stopped, and no party said anything for 10 s"
     waiter = "" if who == 2 else rf", while player-{'1' if who == 0 else '2'} waited for it"
     assert re.match(words + waiter, game.sentence), game.sentence
     game.assert_nothing_left(result=False)
@@ -97,7 +97,7 @@ def test_a_stopped_party_is_to_blame(play: Callable[..., Game], launcher: str, w
 def test_a_silent_party_without_a_step_is_to_blame(
     play: Callable[..., Game], launcher: str, flag: str, reason: str
 ) -> None:
-    game = play("--launcher", launcher, "--manner", "mute", flag, "8")
+    game = play("--launcher", launcher, "--manner", "mute", flag, "15")
     assert game.wait() == 1
     assert game.sentence.startswith(f"player-1 failed: {reason}"), game.sentence
     assert "while player-2 waited for it" in game.sentence
@@ -106,7 +106,7 @@ def test_a_silent_party_without_a_step_is_to_blame(
 
 @pytest.mark.parametrize("manner", ["late", "alone"])
 def test_who_gives_up_waiting_is_not_to_blame(play: Callable[..., Game], launcher: str, manner: str) -> None:
-    game = play("--launcher", launcher, "--manner", manner, "--throw_s", "1")
+    game = play("--launcher", launcher, "--manner", manner)
     assert game.wait() == 1
     words = "player-2 failed in step catch: player-1 waited for it in vain (no message within 3 s)"
     assert game.sentence.startswith(words), game.sentence
@@ -149,6 +149,44 @@ def test_a_signal_while_starting_ends_the_run(play: Callable[..., Game], launche
         game.process.send_signal(signal.SIGINT)
         assert game.wait() == 130
         game.assert_nothing_left(result=False)
+
+
+SIGNALLED = """
+import signal, sys
+from pathlib import Path
+from pydantic import field_serializer
+from tests.orchestrator import game
+
+class Player(game.PlayerSettings):
+    @field_serializer("log")
+    def log_as_text(self, path: Path) -> str:
+        if self.name == "player-1":
+            {moment}
+        return str(path)
+
+game.PlayerSettings = Player
+sys.exit(game.main({{"game": game.Game()}}))
+"""
+ARRIVES = "signal.raise_signal(signal.SIGINT)"
+
+
+DROPPED = f"exec('class Dropped:\\n def __del__(self): {ARRIVES}'); locals()['Dropped']()"
+
+
+@pytest.mark.parametrize("moment", [pytest.param(ARRIVES, id="converted"), pytest.param(DROPPED, id="dropped")])
+def test_a_signal_that_the_code_of_others_does_not_let_pass_ends_the_run(
+    launcher: str, tmp_path: Path, moment: str
+) -> None:
+    program = SIGNALLED.format(moment=moment)
+    flags = command(launcher, tmp_path, "--manner", "hang")[3:]
+    done = subprocess.run(
+        [sys.executable, "-c", program, *flags], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (130, "Ended by SIGINT.\n")
+    (run,) = os.listdir(tmp_path / "logs")
+    assert not processes_of(run)
+    assert not (tmp_path / "files" / run).exists()
+    assert json.loads((tmp_path / "logs" / run / "run.json").read_text())["outcome"] == "interrupted"
 
 
 def test_a_second_signal_does_not_stop_the_teardown(play: Callable[..., Game], launcher: str) -> None:

@@ -74,9 +74,9 @@ def test_a_signal_ends_a_run_with_a_service(play: Callable[..., Game], launcher:
 
 
 def test_an_idle_service_is_not_to_blame_for_the_silence_of_others(play: Callable[..., Game]) -> None:
-    game = play("--launcher", "process", "--scored", "--manner", "hang", "--silence_s", "4", others=1)
+    game = play("--launcher", "process", "--scored", "--manner", "hang", "--silence_s", "10", others=1)
     assert game.wait() == 1
-    assert re.match(r"player-[12] failed in step \w+: no party said anything for 4 s", game.sentence)
+    assert re.match(r"player-[12] failed in step \w+: no party said anything for 10 s", game.sentence)
 
 
 def test_who_waits_for_a_service_makes_it_busy() -> None:

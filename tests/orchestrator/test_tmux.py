@@ -229,7 +229,7 @@ def test_attached_it_waits_for_the_viewer_at_the_end(tmp_path: Path) -> None:
 
 
 def test_on_a_terminal_a_table_follows_the_parties(tmp_path: Path) -> None:
-    terminal = Terminal("--throw_s", "1", folder=tmp_path)
+    terminal = Terminal("--throw_s", "5", folder=tmp_path)
     wait_for(lambda: re.search(r"player-0 +running +throw let go", terminal.read()), "the table")
     assert terminal.wait() == 0, terminal.seen
     assert "Ball: thrown" in terminal.seen

@@ -18,7 +18,7 @@ Pair = tuple[Channel, Channel]
 Pairs = Callable[..., Pair]
 
 
-def tcp_pair(first: str = "left", second: str = "right", deadline_s: float = 20.0) -> Pair:
+def tcp_pair(first: str = "left", second: str = "right", deadline_s: float = 120.0) -> Pair:
     with socket.create_server(("127.0.0.1", 0)) as server:
         sides = socket.create_connection(server.getsockname()), server.accept()[0]
     return SocketChannel(second, deadline_s, sides[0]), SocketChannel(first, deadline_s, sides[1])
@@ -39,7 +39,7 @@ def socket_pairs(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Pai
 def _pairs(kind: str, tmp_path: Path) -> Iterator[Pairs]:
     made: list[Channel] = []
 
-    def make(first: str = "left", second: str = "right", deadline_s: float = 20.0) -> Pair:
+    def make(first: str = "left", second: str = "right", deadline_s: float = 120.0) -> Pair:
         if kind == "tls":
             names = issue(tmp_path / f"{len(made)}", "server-0", "client")
             pair: Pair = meet(names["server-0"], names["client"], deadline_s)

@@ -84,7 +84,7 @@ def test_what_is_no_name_is_not_said_and_not_taken(pairs: Pairs, name: str) -> N
 
 
 def test_a_peer_that_takes_nothing_does_not_hold_up_the_end() -> None:
-    left, right = tcp_pair(deadline_s=30.0)
+    left, right = tcp_pair(deadline_s=120.0)
     left._connection.setblocking(False)
     try:
         while True:
@@ -94,7 +94,7 @@ def test_a_peer_that_takes_nothing_does_not_hold_up_the_end() -> None:
     left._connection.setblocking(True)
     begun = time.monotonic()
     left.say_lost("third")
-    assert time.monotonic() - begun < 10
+    assert time.monotonic() - begun < 60
     left.close()
     right.close()
 
@@ -129,7 +129,7 @@ def test_a_wait_ends_when_another_peer_leaves_which_is_named_or_whom_it_has_lost
     begun = time.monotonic()
     with pytest.raises(TransportError) as raised:
         left.await_message([other])
-    assert time.monotonic() - begun < 10
+    assert time.monotonic() - begun < 60
     assert raised.value.peer == (says or "other")
     right.send("as usual", b"")
     assert len(left.recv("as usual")) == 0

@@ -160,6 +160,11 @@ PICKED: dict[str, list[tuple[str, str]]] = {
     "orchestrator/federation/records.py": [
         ('if not any((private / path.name).glob("*/"))', "if True"),
     ],
+    "orchestrator/interruption.py": [
+        ("        except Exception:\n            self.check()\n", "        except Exception:\n"),
+        ("        again[-1].start()\n", ""),
+        ("        except OSError:\n            raise\n", ""),
+    ],
     "orchestrator/environment.py": [
         (
             "    environment = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}",

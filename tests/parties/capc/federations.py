@@ -24,7 +24,7 @@ from parties.learning.training import model_path, train
 from parties.ledger import Charge
 from parties.protocols import PROTOCOLS
 from tests import trained
-from tests.federations import COMMAND, PATIENCE_S, MembersHere, is_alive, join, members
+from tests.federations import COMMAND, PATIENCE_S, MembersHere, Stopped, is_alive, join, members, stopped
 from tests.ports import free_ports
 
 __all__ = [
@@ -38,6 +38,7 @@ __all__ = [
     "federation",
     "is_alive",
     "join",
+    "stopped",
     "write_file",
 ]
 
@@ -61,6 +62,12 @@ class FederationHere(MembersHere):
 
     def ask(self, name: str) -> list[int]:
         return self.answer(self.start_asking(name))
+
+    def stop_halfway(self, name: str) -> Stopped:
+        """Stop a member's process in a session of `clinic-a` that has two batches, of which the last one goes on."""
+        if name == GUARDIAN:
+            return self.stop(name, "clinic-a", at='"step": "2"', before='"step_finished", "step": "3"', times=2)
+        return self.stop(name, "clinic-a", at='"step": "0\'"', before='"step_finished", "step": "2"', times=3)
 
     def charged(self, name: str) -> dict[str, int]:
         """How many answers a member's ledger or odometer holds, by account."""

@@ -29,6 +29,7 @@ from tests.parties.capc.federations import (
     federation,
     is_alive,
     join,
+    stopped,
 )
 from tests.ports import free_ports
 
@@ -57,15 +58,16 @@ def test_two_who_ask_at_once_are_served_one_after_the_other_and_charged_apart(he
 
 @pytest.mark.parametrize("killed", [GUARDIAN, "clinic-c"])
 def test_a_session_that_is_killed_ends_alone_and_costs_nothing_again(here: FederationHere, killed: str) -> None:
-    before, sessions = here.charged(GUARDIAN), len(here.service(killed).ended())
-    asked = here.start_asking("clinic-a")
-    os.kill(here.serving(killed, '"step": "0\'"' if killed != GUARDIAN else '"step": "2"'), signal.SIGKILL)
-    assert here.answer(asked) == here.expected("clinic-a")
-    assert gained({GUARDIAN: before}, {GUARDIAN: here.charged(GUARDIAN)}, GUARDIAN) == {"clinics/clinic-a": 2}
-    here.until(lambda: len(here.service(killed).ended()) >= sessions + 2, "both sessions are written down")
-    broken, whole = here.service(killed).ended()[sessions:][:2]
+    before = here.charged(GUARDIAN)
+    stopped = here.stop_halfway(killed)
+    stopped.kill()
+    assert here.answer(stopped.asked) == here.expected("clinic-a")
+    sessions = 1 + stopped.missed
+    assert gained({GUARDIAN: before}, {GUARDIAN: here.charged(GUARDIAN)}, GUARDIAN) == {
+        "clinics/clinic-a": 2 * sessions
+    }
+    broken, whole = here.ended(killed, stopped.session, 2)
     assert (broken.outcome, broken.reason, whole.outcome) == ("failed", "ended by SIGKILL", "finished")
-    assert broken.session == whole.session
     assert here.services[killed].poll() is None
 
 
@@ -212,21 +214,21 @@ def test_nothing_is_left_of_services_that_were_stopped(here: FederationHere) -> 
 def test_a_session_that_stands_still_ends_at_its_deadline_and_lets_the_next_one_in(tmp_path: Path) -> None:
     with federation(tmp_path, run_deadline_s=30) as here:
         here.serve(GUARDIAN, *ANSWERING)
-        asked = here.start_asking("clinic-a")
-        here.serving(GUARDIAN, '"admitted"')
-        stopped = [asked.pid, *here.processes("clinic-a", "ask-")]  # its launcher would end it in time
-        for pid in stopped:
-            os.kill(pid, signal.SIGSTOP)
+        guardian = here.stop(GUARDIAN, "clinic-a", at='"admitted"', before='"step": "2"')
+        asked = guardian.asked
+        still = [asked.pid, *here.processes("clinic-a", "ask-")]  # its launcher would end it in time
+        assert all(map(stopped, still))
+        guardian.go_on()
         time.sleep(10)  # the one that follows has a deadline of its own, in which it waits and is served
         following = here.start_asking("clinic-b")
         try:
             assert here.answer(following) == here.expected("clinic-b")
         finally:
-            for pid in stopped:
+            for pid in still:
                 os.kill(pid, signal.SIGCONT)
             asked.terminate()
             asked.communicate(timeout=60)
-        first, second = here.service(GUARDIAN).ended()
+        first, second = here.service(GUARDIAN).ended()[guardian.missed :]
         assert (first.peer, first.outcome, second.peer, second.outcome) == (
             "clinic-a",
             "failed",

@@ -26,6 +26,7 @@ from parties.frame.errors import ConfigError
 from parties.frame.plan import Plan, Run, RunFolders
 from parties.learning.records import AskedRecords
 from parties.protocols import PROTOCOLS
+from tests.federations import kill
 from tests.parties.capc.federations import ANSWERING, GUARDIAN, FederationHere, federation
 
 IMAGES = np.arange(5 * 4, dtype=np.float32).reshape(5, 1, 2, 2)
@@ -245,7 +246,7 @@ def asked_until_killed(here: FederationHere, answered: int) -> None:
 
     here.until(lambda: kept() >= answered, f"{answered} answers are kept")
     for pid in (*here.processes("clinic-a", "ask-"), asked.pid):
-        os.kill(pid, signal.SIGKILL)
+        kill(pid)
     asked.communicate()
     here.until(lambda: here.processes("clinic-a", "ask-") == [], "nothing of it is left")
 

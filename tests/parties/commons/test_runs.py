@@ -27,11 +27,14 @@ from tests.orchestrator.conftest import processes_of, wait_for
 from tests.ports import free_ports
 
 ROOT = Path(__file__).resolve().parents[3]
-PATIENCE_S = 150.0
+PATIENCE_S = 280.0
 SMALL = {
-    "clinics": 3, "records_each": 4, "smallest_batch": 6, "reports_within_s": 15.0, "words_patience_s": 6.0,
-    "sums_patience_s": 1.0, "log_deadline_s": 60.0, "run_deadline_s": 120.0,
+    "clinics": 3, "records_each": 4, "smallest_batch": 6, "reports_within_s": 100.0, "words_patience_s": 60.0,
+    "sums_patience_s": 60.0, "log_deadline_s": 200.0, "run_deadline_s": 250.0, "key_patience_s": 60.0,
 }  # fmt: skip
+"""All come on their own time, however slow the machine is. Nobody is waited for where all are there."""
+
+SOME_ARE_GONE = {"key_patience_s": 10.0, "words_patience_s": 10.0, "sums_patience_s": 1.0}
 
 
 @dataclass
@@ -165,7 +168,7 @@ def test_one_of_each_lies_and_is_named(tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["aggregator-1", "trustee-2"])
 def test_one_that_is_killed_stops_nothing(tmp_path: Path, name: str) -> None:
-    with started(tmp_path) as run:
+    with started(tmp_path, **SOME_ARE_GONE) as run:
         run.until("institute: begins step 2")
         os.kill(run.pid(name), signal.SIGKILL)
         document = run.result()
@@ -180,8 +183,10 @@ def test_a_sequencer_that_is_stopped_stops_the_log_which_goes_on_with_it(tmp_pat
         run.until("institute: begins step 1")
         sequencer = run.pid("trustee-0")
         os.kill(sequencer, signal.SIGSTOP)
-        time.sleep(0.5)  # for what was on its way
-        before = len(run.said)
+        before = -1
+        while before != len(run.said):  # for what was on its way
+            before = len(run.said)
+            time.sleep(2.0)
         time.sleep(4.0)
         assert "has finished step 2" not in run.said[before:]
         os.kill(sequencer, signal.SIGCONT)
@@ -193,7 +198,7 @@ def test_a_sequencer_that_is_stopped_stops_the_log_which_goes_on_with_it(tmp_pat
 @pytest.mark.slow  # waits for silent parties
 def test_one_of_each_is_silent_or_crashes_and_is_lost(tmp_path: Path) -> None:
     faults = {"aggregator-3": "silent", "trustee-1": "silent", "clinic-2": "crashes"}
-    with started(tmp_path, faults=faults, reports_within_s=5.0) as run:
+    with started(tmp_path, faults=faults, reports_within_s=20.0, **SOME_ARE_GONE) as run:
         document = run.result()
     assert values(document) == expected(without=(2,))
     assert lost(document) == ["aggregator-3", "clinic-2", "trustee-1"]
@@ -208,7 +213,7 @@ def test_one_loss_more_ends_the_run_and_says_of_whom(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_trustee_that_starts_again_reads_its_disk_and_catches_up(tmp_path: Path) -> None:
-    with started(tmp_path) as run:
+    with started(tmp_path, **SOME_ARE_GONE) as run:
         run.until("auditor: begins step 7")
         auditor = run.pid("auditor")
         os.kill(auditor, signal.SIGSTOP)  # so that the run does not end meanwhile

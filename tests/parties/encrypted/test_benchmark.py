@@ -164,7 +164,7 @@ def test_a_process_that_does_not_answer_is_ended() -> None:
         rival("slow", command, deadline_s=0.2) as one,
     ):
         one.answer()
-    assert time.monotonic() - began < 30
+    assert time.monotonic() - began < 55
 
 
 def test_a_quick_row_is_measured_beside_seal(tmp_path: Path) -> None:

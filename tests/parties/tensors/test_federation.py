@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -20,18 +19,20 @@ from orchestrator.federation.state import MemberFolder
 from parties.frame.certificates import pem
 from parties.frame.private_files import make_private_folder
 from parties.protocols import PROTOCOLS
-from tests.federations import COMMAND, join
+from tests.federations import COMMAND, PATIENCE_S, join, kill
 from tests.parties.tensors.federations import LARGEST, PRODUCT, PROGRAM, ROLES, TensorsHere, federation, write_files
 from tests.ports import free_ports
 
 MEMBERS = tuple(ROLES)
 UNIT = 2**-16
+STEPS = 2000  # a session goes on for a while, in which a member can be stopped
+LAST = f'"done": {STEPS}'
 
 
 @pytest.fixture(scope="module")
 def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TensorsHere]:
     """Services that all tests of this file share, one after the other."""
-    with federation(tmp_path_factory.mktemp("federation"), sessions=50) as here:
+    with federation(tmp_path_factory.mktemp("federation"), sessions=50, arguments={"steps": STEPS}) as here:
         here.serve(*MEMBERS)
         yield here
 
@@ -83,19 +84,17 @@ def test_two_who_ask_at_once_are_served_one_after_the_other(here: TensorsHere) -
 def test_a_member_that_is_killed_ends_the_session_by_name_and_the_next_one_works(
     here: TensorsHere, killed: str
 ) -> None:
-    before = {name: len(here.service(name).ended()) for name in MEMBERS[1:]}
-    asked = here.start_asking("hospital")
-    os.kill(here.serving(killed, '"advanced"'), signal.SIGKILL)
-    output, errors = asked.communicate(timeout=100)
-    if killed == "registry" and asked.returncode == 0:  # which only reads, so that the others may have been done before
+    stopped = here.stop(killed, "hospital", at='"advanced"', before=LAST)
+    stopped.kill()
+    output, errors = stopped.asked.communicate(timeout=PATIENCE_S)
+    if killed == "registry" and stopped.asked.returncode == 0:  # it only reads, so the others may have been done before
         assert "registry" in json.loads(output)["result"]["unfinished"]
     else:
-        assert asked.returncode == 1
+        assert stopped.asked.returncode == 1
         assert killed in errors
     for name in MEMBERS[1:]:
-        here.until(lambda name=name: len(here.service(name).ended()) > before[name], "it is written down")
-        ended = here.service(name).ended()[before[name]]
-        if name == killed or asked.returncode:
+        (ended,) = here.ended(name, stopped.session)
+        if name == killed or stopped.asked.returncode:
             assert ended.outcome == "failed"
             assert ("ended by SIGKILL" if name == killed else killed) in ended.reason
     assert here.result(here.start_asking("hospital"))["outputs"] == {"largest": LARGEST}
@@ -103,21 +102,13 @@ def test_a_member_that_is_killed_ends_the_session_by_name_and_the_next_one_works
 
 @pytest.mark.slow
 def test_where_the_one_that_opened_the_session_is_killed_all_others_name_it(here: TensorsHere) -> None:
-    for _ in range(5):  # a session may have ended before it is hit
-        before = {name: len(here.service(name).ended()) for name in MEMBERS[1:]}
-        asked = here.start_asking("hospital")
-        here.serving("laboratory", '"advanced"')
-        for pid in here.processes("hospital", "ask-"):
-            os.kill(pid, signal.SIGKILL)
-        asked.communicate(timeout=100)
-        for name in MEMBERS[1:]:
-            here.until(
-                lambda name=name, count=before[name]: len(here.service(name).ended()) > count, "it is written down"
-            )
-        ended = {name: here.service(name).ended()[before[name]] for name in MEMBERS[1:]}
-        if ended["laboratory"].outcome != "finished":
-            break
-    for name, one in ended.items():
+    stopped = here.stop("laboratory", "hospital", at='"advanced"', before=LAST)
+    for pid in here.processes("hospital", "ask-"):  # which wait for the laboratory
+        kill(pid)
+    stopped.go_on()
+    stopped.asked.communicate(timeout=PATIENCE_S)
+    for name in MEMBERS[1:]:
+        (one,) = here.ended(name, stopped.session)
         # A provider that has given all it had to give has finished.
         assert "hospital" in one.reason or (name == "provider" and one.outcome == "finished"), name
     assert here.result(here.start_asking("laboratory"))["outputs"].keys() == {"product"}

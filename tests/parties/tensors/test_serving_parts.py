@@ -74,8 +74,8 @@ def test_the_first_in_line_waits_so_long_for_others() -> None:
     at = line(max_wait_s=0.3)
     began = time.monotonic()
     come(at, ("x/1", 1))
-    assert batch(at.next(5)) == (0, ("x/1",))
-    assert 0.29 < time.monotonic() - began < 3
+    assert batch(at.next(100)) == (0, ("x/1",))
+    assert 0.29 < time.monotonic() - began < 60
 
 
 def test_a_full_batch_leaves_at_once() -> None:

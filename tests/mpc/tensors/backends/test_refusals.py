@@ -197,7 +197,7 @@ def test_parties_that_agreed_on_something_else_refuse_each_other(changed: dict[s
 
 def ended_by(dead: str, n: int, work: Callable[[Backend, Shared], object]) -> dict[str, object]:
     """How a session ends for each party, if one of them dies after the first product."""
-    backends = sessions_of(n, deadline_s=20)
+    backends = sessions_of(n, deadline_s=120)
 
     def program(backend: Backend) -> object:
         x = input_of(backend)
@@ -209,7 +209,7 @@ def ended_by(dead: str, n: int, work: Callable[[Backend, Shared], object]) -> di
 
     started = time.monotonic()
     found = outcomes(backends, program)
-    assert time.monotonic() - started < 15
+    assert time.monotonic() - started < 90
     return dict(found)
 
 

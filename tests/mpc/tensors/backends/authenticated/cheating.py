@@ -17,6 +17,7 @@ from mpc.tensors.backends.authenticated.wide import Wide
 from mpc.tensors.network import Part
 from tests.mpc.tensors.backends.session import PROVIDER, names, outcomes, words
 
+DEADLINE_S = 80.0
 X = np.array([[5, -3, 0], [7, -8, 2]])
 Y = np.array([[1, 4, -6], [-2, 3, 9]])
 Steps = Callable[[DealerMacBackend, Value, Value], Sequence[Value]]
@@ -43,7 +44,7 @@ def session(
     n: int, steps: Steps, cheats: dict[str, Cheat] | None = None, reader: str = "p0", outside: Sequence[str] = ()
 ) -> tuple[dict[str, Outcome], dict[str, DealerMacBackend]]:
     """What each party gets of a program on two inputs, opened to one reader, if some of the parties cheat."""
-    backends = in_memory(names(n), PROVIDER, outside, deadline_s=20)
+    backends = in_memory(names(n), PROVIDER, outside, deadline_s=DEADLINE_S)
     for name, cheat in (cheats or {}).items():
         cheat(backends[name])
 

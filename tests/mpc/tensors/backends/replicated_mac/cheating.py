@@ -19,6 +19,7 @@ from mpc.tensors.backends.replicated_mac.guarded import Part, Shares
 from mpc.tensors.backends.replicated_mac.memory import in_memory
 from tests.mpc.tensors.backends.session import names, outcomes, signed, words
 
+DEADLINE_S = 80.0
 PARTIES = names(3)
 X = np.array([[5, -3, 0], [7, -8, 2]])
 Y = np.array([[1, 4, -6], [-2, 3, 9]])
@@ -44,7 +45,7 @@ def session(
     **options: Any,
 ) -> tuple[dict[str, Outcome], dict[str, ReplicatedMacBackend]]:  # fmt: skip
     """What each party gets of a program on two inputs, opened to one reader, if one of the parties cheats."""
-    backends = in_memory(PARTIES, None, outside, **{"deadline_s": 20, **options})
+    backends = in_memory(PARTIES, None, outside, **{"deadline_s": DEADLINE_S, **options})
     for name, cheat in (cheats or {}).items():
         cheat(backends[name])
 
