@@ -135,15 +135,6 @@ const NttKernels& kernels() {
     return portable_kernels;
 }
 
-// For what needs no transform: a processor with IFMA takes the kernels in doubles, too.
-const NttKernels& simple_kernels() {
-#if defined(MPC_X86_KERNELS)
-    static const bool supported = has_fma();
-    if (supported && cpu::level() != cpu::Level::portable) return avx2_kernels;
-#endif
-    return portable_kernels;
-}
-
 }  // namespace
 
 bool uses_ifma() {
@@ -189,6 +180,11 @@ Ntt::Storage Ntt::powers(std::uint64_t psi) const {
         if (!made.real.empty()) made.real[place] = centred(value);
         value = static_cast<std::uint64_t>(Wide{value} * psi % p());
     }
+    if (!has_ifma()) return made;
+    for (std::size_t k = 0; k < degree / 8; ++k) {
+        made.head.push_back(made.root[k]);
+        made.head.push_back(made.quotient[k] >> 12);
+    }
     // Tile b is the entries 64 b + 8 lane + row. Its layers with distance 4, 2 and 1 have 1, 2 and 4 roots a lane.
     for (std::size_t tile = 0; tile < degree / 64; ++tile) {
         for (const std::size_t roots : {1u, 2u, 4u}) {
@@ -217,12 +213,12 @@ void Ntt::forward_lifted(std::uint64_t other, const std::uint64_t* in, std::uint
 
 void Ntt::scale_difference(const std::uint64_t* x, const std::uint64_t* y, std::uint64_t factor,
                            const std::uint64_t* z, std::uint64_t* out) const {
-    simple_kernels().scale_difference(tables_, x, y, factor, z, out);
+    kernels().scale_difference(tables_, x, y, factor, z, out);
 }
 
 void Ntt::combine(const std::uint64_t* const* x, const std::uint64_t* factors, std::size_t terms,
                   std::uint64_t* out) const {
-    simple_kernels().combine(tables_, x, factors, terms, out);
+    kernels().combine(tables_, x, factors, terms, out);
 }
 
 void Ntt::forward_combined(const std::uint64_t* x, const std::uint64_t* factors, std::size_t terms,
@@ -238,6 +234,15 @@ void Ntt::forward_combined(const std::uint64_t* x, const std::uint64_t* factors,
 void Ntt::inner_product(const std::uint64_t* const* x, const std::uint64_t* const* y, std::size_t terms,
                         std::uint64_t* out) const {
     kernels().inner_product(tables_, x, y, terms, out);
+}
+
+void Ntt::inner_product_pair(const std::uint64_t* const* x, const std::uint64_t* const* y,
+                             const std::uint64_t* const* z, std::size_t terms, std::uint64_t* xy,
+                             std::uint64_t* xz) const {
+    const NttKernels& found = kernels();
+    if (found.inner_product_pair != nullptr) return found.inner_product_pair(tables_, x, y, z, terms, xy, xz);
+    found.inner_product(tables_, x, y, terms, xy);
+    found.inner_product(tables_, x, z, terms, xz);
 }
 
 void Ntt::inner_products(const std::uint64_t* const* x, std::size_t rows, const std::uint64_t* const* y,

@@ -56,6 +56,11 @@ public:
     void inner_product(const std::uint64_t* const* x, const std::uint64_t* const* y, std::size_t terms,
                        std::uint64_t* out) const;
 
+    // The same for x with y and x with z. xy and xz are apart from the factors.
+    void inner_product_pair(const std::uint64_t* const* x, const std::uint64_t* const* y,
+                            const std::uint64_t* const* z, std::size_t terms, std::uint64_t* xy,
+                            std::uint64_t* xz) const;
+
     // The same for every row of x with every column of y, which have `terms` polynomials each, one row or column behind
     // the other: out[r * columns + c] = sum_k x[r * terms + k] * y[c * terms + k]. out is apart from x and y.
     void inner_products(const std::uint64_t* const* x, std::size_t rows, const std::uint64_t* const* y,
@@ -63,9 +68,11 @@ public:
 
 private:
     struct Storage {
-        Words root, quotient, tail_root, tail_quotient;
+        Words root, quotient, head, tail_root, tail_quotient;
         std::vector<double> real;
-        Twiddles view() const { return {root.data(), quotient.data(), tail_root.data(), tail_quotient.data()}; }
+        Twiddles view() const {
+            return {root.data(), quotient.data(), head.data(), tail_root.data(), tail_quotient.data()};
+        }
     };
     Storage powers(std::uint64_t psi) const;
     double centred(std::uint64_t residue) const;

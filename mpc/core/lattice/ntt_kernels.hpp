@@ -13,8 +13,9 @@ namespace mpc::lattice {
 // For k = 2^i + j, root[k] is psi (or its inverse) to the power of k with its log2 N bits reversed.
 struct Twiddles {
     const std::uint64_t *root, *quotient;  // quotient = floor(root 2^64 / p)
-    // The last three layers for 8 x 8 tiles: seven vectors of eight a tile. quotient = floor(root 2^52 / p)
-    const std::uint64_t *tail_root, *tail_quotient;
+    // For ntt_ifma.cpp, with floor(root 2^52 / p) for a quotient. The roots with k < N / 8, each with its quotient
+    // behind it, and those of the last three layers for 8 x 8 tiles: seven vectors of eight a tile.
+    const std::uint64_t *head, *tail_root, *tail_quotient;
 };
 
 // The same as double-precision numbers, for ntt_avx2.cpp. Factors are in (-p/2, p/2), and `inverse` is 1 / p.
@@ -53,6 +54,9 @@ struct NttKernels {
     void (*inner_products)(const NttTables& tables, const std::uint64_t* const* x, std::size_t rows,
                            const std::uint64_t* const* y, std::size_t columns, std::size_t terms,
                            std::uint64_t* const* out, double* room) = nullptr;
+    void (*inner_product_pair)(const NttTables& tables, const std::uint64_t* const* x, const std::uint64_t* const* y,
+                               const std::uint64_t* const* z, std::size_t terms, std::uint64_t* xy,
+                               std::uint64_t* xz) = nullptr;
 };
 
 extern const NttKernels ifma_kernels;  // ntt_ifma.cpp: only in x86-64 builds
